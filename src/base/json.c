@@ -1,0 +1,100 @@
+#include "base/json.h"
+
+/* Nesting of the text as brackets outside strings show it: enough to refuse depth before parsing. */
+static unsigned nesting(tl_slice text)
+{
+    unsigned depth = 0, deepest = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < text.n; i++) {
+        uint8_t c = text.p[i];
+        if (in_string) {
+            if (c == '\\')
+                i++;
+            else if (c == '"')
+                in_string = false;
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == '{' || c == '[') {
+            if (++depth > deepest)
+                deepest = depth;
+        } else if ((c == '}' || c == ']') && depth) {
+            depth--;
+        }
+    }
+    return deepest;
+}
+
+tl_err tl_json_parse(tl_slice text, unsigned max_depth, json_t **ret, tl_why *why)
+{
+    if (nesting(text) > max_depth)
+        return tl_why_set(why, TL_ERR_PROTO, "JSON nested deeper than %u", max_depth);
+    json_error_t error;
+    json_t *value = json_loadb((const char *)text.p, text.n,
+                               JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+    if (!value)
+        return tl_why_set(why, TL_ERR_PROTO, "JSON line %d column %d: %s", error.line, error.column,
+                          error.text);
+    *ret = value;
+    return TL_OK;
+}
+
+static int append_chunk(const char *p, size_t n, void *user)
+{
+    return tl_buf_append(user, tl_slice_of(p, n)) ? -1 : 0;
+}
+
+tl_err tl_json_write(tl_buf *out, const json_t *value)
+{
+    size_t before = out->len;
+    if (json_dump_callback(value, append_chunk, out, JSON_COMPACT | JSON_ENCODE_ANY)) {
+        out->len = before;
+        return TL_ERR_NOMEM;
+    }
+    return TL_OK;
+}
+
+const char *tl_json_string(const json_t *object, const char *key, const char *fallback)
+{
+    const json_t *v = json_object_get(object, key);
+    return json_is_string(v) ? json_string_value(v) : fallback;
+}
+
+double tl_json_number(const json_t *object, const char *key, double fallback)
+{
+    const json_t *v = json_object_get(object, key);
+    return json_is_number(v) ? json_number_value(v) : fallback;
+}
+
+bool tl_json_bool(const json_t *object, const char *key, bool fallback)
+{
+    const json_t *v = json_object_get(object, key);
+    return json_is_boolean(v) ? json_is_true(v) : fallback;
+}
+
+tl_err tl_json_append_string(tl_buf *out, tl_slice text)
+{
+    size_t before = out->len;
+    tl_err e = tl_buf_append_str(out, "\"");
+    for (size_t i = 0; !e && i < text.n;) {
+        uint8_t c = text.p[i];
+        size_t k = 1;
+        while (k <= 4 && i + k <= text.n && !tl_utf8_is(tl_slice_of(text.p + i, k)))
+            k++;
+        if (k > 4 || i + k > text.n) {
+            e = tl_buf_append_str(out, "\xEF\xBF\xBD");
+            k = 1;
+        } else if (c == '"' || c == '\\') {
+            e = tl_buf_printf(out, "\\%c", c);
+        } else if (c < 0x20 || c == 0x7F) {
+            e = tl_buf_printf(out, "\\u%04x", c);
+        } else {
+            e = tl_buf_append(out, tl_slice_of(text.p + i, k));
+        }
+        i += k;
+    }
+    if (!e)
+        e = tl_buf_append_str(out, "\"");
+    if (e)
+        out->len = before;
+    return e;
+}

@@ -1,0 +1,26 @@
+/* json.h - strict reading and compact writing over jansson, for everything off the hot path. */
+#ifndef TL_BASE_JSON_H
+#define TL_BASE_JSON_H
+
+#include "base/slice.h"
+
+#include <jansson.h>
+
+/* RFC 8259 to the letter: no duplicate keys, no trailing bytes, valid UTF-8, nested at most
+ * `max_depth` (the outermost value is 1). Checked before jansson recurses. The caller owns *ret
+ * (json_decref). TL_ERR_PROTO with the position in `why`, TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_json_parse(tl_slice text, unsigned max_depth, json_t **ret, tl_why *why);
+
+/* Compact, appended to `out`. TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_json_write(tl_buf *out, const json_t *value);
+
+/* Field getters: the default when the key is absent or of another type. Strings are borrowed. */
+const char *tl_json_string(const json_t *object, const char *key, const char *fallback);
+double tl_json_number(const json_t *object, const char *key, double fallback);
+bool tl_json_bool(const json_t *object, const char *key, bool fallback);
+
+/* Writes `text` as a JSON string with quotes, escaping what RFC 8259 asks for; invalid UTF-8 becomes
+ * U+FFFD, so that the result is always valid. */
+TL_CHECK tl_err tl_json_append_string(tl_buf *out, tl_slice text);
+
+#endif

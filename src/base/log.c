@@ -1,0 +1,61 @@
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static struct {
+    tl_log_level level;
+    void (*sink)(void *user, tl_log_level level, const char *line);
+    void *user;
+} config = {.level = TL_LOG_INFO};
+
+void tl_log_set_level(tl_log_level level)
+{
+    config.level = level;
+}
+
+bool tl_log_wants(tl_log_level level)
+{
+    return level <= config.level;
+}
+
+void tl_log_set_sink(void (*sink)(void *user, tl_log_level level, const char *line), void *user)
+{
+    config.sink = sink;
+    config.user = user;
+}
+
+void tl_log(tl_log_level level, const char *fmt, ...)
+{
+    static const char *const name[] = {"error", "warn", "info", "debug"};
+    if (!tl_log_wants(level))
+        return;
+    char line[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    if (config.sink)
+        config.sink(config.user, level, line);
+    else
+        fprintf(stderr, "teale: %s: %s\n", name[level], line);
+}
+
+tl_safe tl_log_safe(tl_slice s)
+{
+    tl_safe out;
+    size_t o = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        if (o > TL_LOG_SAFE_MAX - 4) {
+            o += (size_t)snprintf(out.text + o, 4, "...");
+            break;
+        }
+        uint8_t c = s.p[i];
+        if (c >= 0x20 && c < 0x7F && c != '\\')
+            out.text[o++] = (char)c;
+        else
+            o += (size_t)snprintf(out.text + o, 5, "\\x%02x", c);
+    }
+    out.text[o] = 0;
+    return out;
+}

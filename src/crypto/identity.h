@@ -1,0 +1,44 @@
+/* identity.h - a node's Ed25519 key pair and its Curve25519 image (PROTOCOL section 1). Never touches
+ * files: io/keychain keeps the seed. */
+#ifndef TL_CRYPTO_IDENTITY_H
+#define TL_CRYPTO_IDENTITY_H
+
+#include "base/rand.h"
+#include "base/slice.h"
+
+#define TL_NODE_ID_HEX 64
+
+/* The Ed25519 public key. Only ever filled by functions that refused small-order and non-canonical
+ * keys, so that holding one means it is a usable key. */
+typedef struct {
+    uint8_t key[32];
+} tl_node_id;
+
+typedef struct {
+    uint8_t seed[32];     /* RFC 8032 private key; what the key file holds */
+    uint8_t sign_key[64]; /* libsodium's form: seed || public */
+    tl_node_id id;
+    uint8_t noise_key[32];    /* Curve25519 private image */
+    uint8_t noise_public[32]; /* and public; `wgPublicKey` on the wire */
+} tl_identity;
+
+/* Once per process before anything else of this room; calls sodium_init. TL_ERR_IO. */
+TL_CHECK tl_err tl_crypto_init(void);
+
+TL_CHECK tl_err tl_identity_from_seed(const uint8_t seed[32], tl_identity *ret_identity);
+TL_CHECK tl_err tl_identity_new(tl_rand *rand, tl_identity *ret_identity);
+/* Wipes. */
+void tl_identity_clear(tl_identity *identity);
+
+/* 64 lower-case hex digits. TL_ERR_PROTO: not that. TL_ERR_AUTH: small order, or not canonical. */
+TL_CHECK tl_err tl_node_id_parse(tl_slice hex, tl_node_id *ret_id);
+/* 32 raw bytes. TL_ERR_AUTH as above. */
+TL_CHECK tl_err tl_node_id_from_bytes(const uint8_t key[32], tl_node_id *ret_id);
+void tl_node_id_write(char ret_hex[TL_NODE_ID_HEX + 1], const tl_node_id *id);
+bool tl_node_id_eq(const tl_node_id *a, const tl_node_id *b);
+/* memcmp order of the keys; the tie-breaker for simultaneous dials. */
+int tl_node_id_cmp(const tl_node_id *a, const tl_node_id *b);
+/* The Curve25519 public key a peer with this id must use as its Noise static key. */
+TL_CHECK tl_err tl_node_id_noise_public(const tl_node_id *id, uint8_t ret_public[32]);
+
+#endif

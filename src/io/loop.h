@@ -1,0 +1,80 @@
+/* loop.h - the event loop (libuv): time, timers of microsecond precision, descriptors, name look-ups,
+ * signals. The only module that reads a clock. One loop belongs to one thread. */
+#ifndef TL_IO_LOOP_H
+#define TL_IO_LOOP_H
+
+#include "base/addr.h"
+#include "base/time.h"
+
+typedef struct tl_loop tl_loop;
+
+TL_CHECK tl_err tl_loop_new(tl_loop **ret_loop);
+/* Everything attached must be closed before. Runs the loop until close callbacks are done. */
+void tl_loop_free(tl_loop *loop);
+/* Runs until tl_loop_stop or until nothing is attached. */
+void tl_loop_run(tl_loop *loop);
+void tl_loop_stop(tl_loop *loop);
+
+/* Read once per turn of the loop. */
+tl_time tl_loop_now(const tl_loop *loop);
+/* Read afresh: for measuring inside a long callback. */
+tl_time tl_loop_clock(tl_loop *loop);
+tl_unix tl_loop_unix(void);
+
+/* --- timers: the caller's memory, any number of them, one kernel timer below --- */
+typedef struct tl_timer {
+    tl_loop *loop;
+    void (*on_due)(void *user);
+    void *user;
+    tl_time at;    /* TL_NEVER when not set */
+    size_t heap_i; /* place in the loop's heap */
+} tl_timer;
+
+void tl_timer_init(tl_timer *t, tl_loop *loop, void (*on_due)(void *user), void *user);
+/* Fires once at `at` (at once when past); setting again moves it; TL_NEVER unsets. */
+void tl_timer_set(tl_timer *t, tl_time at);
+/* Unsets; afterwards the memory may go. */
+void tl_timer_stop(tl_timer *t);
+
+/* Calls `fn` once when the current turn's input has been handled, before the loop sleeps: the place
+ * to flush what a burst of events produced. `d` is the caller's memory; zero it first. Setting one
+ * that is set already does nothing. */
+typedef struct tl_defer {
+    void (*fn)(void *user);
+    void *user;
+    struct tl_defer *next;
+    bool set;
+} tl_defer;
+void tl_loop_defer(tl_loop *loop, tl_defer *d, void (*fn)(void *user), void *user);
+void tl_defer_cancel(tl_loop *loop, tl_defer *d);
+
+/* --- descriptors --- */
+#define TL_POLL_READ 1
+#define TL_POLL_WRITE 2
+typedef struct tl_poll tl_poll;
+/* Watches `fd` (which stays the caller's) for nothing yet. Level-triggered. An error or hang-up shows
+ * as readable and writable. */
+TL_CHECK tl_err tl_poll_new(tl_loop *loop, int fd, void (*on_ready)(void *user, int events), void *user,
+                            tl_poll **ret_poll);
+void tl_poll_set(tl_poll *p, int events);
+/* After this on_ready is not called again, and the descriptor may be closed. */
+void tl_poll_free(tl_poll *p);
+
+/* --- names --- */
+#define TL_RESOLVE_MAX 16 /* addresses kept of one answer */
+typedef struct tl_resolve tl_resolve;
+/* Looks `host` (name or literal) up on a helper thread. on_done gets the addresses with `port` set,
+ * n = 0 and a reason when there are none. Free it at any time (also inside on_done): it cancels. */
+TL_CHECK tl_err tl_resolve_start(tl_loop *loop, const char *host, uint16_t port,
+                                 void (*on_done)(void *user, const tl_addr *addrs, size_t n,
+                                                 const char *why),
+                                 void *user, tl_resolve **ret_resolve);
+void tl_resolve_free(tl_resolve *r);
+
+/* --- signals --- */
+typedef struct tl_signal tl_signal;
+TL_CHECK tl_err tl_signal_new(tl_loop *loop, int signo, void (*on_signal)(void *user, int signo),
+                              void *user, tl_signal **ret_signal);
+void tl_signal_free(tl_signal *s);
+
+#endif

@@ -1,0 +1,60 @@
+/* node.h - the daemon put together: identity, relay connection, peers, backend, router. Owns all of
+ * them; the API and the command line talk to this header alone. One thread, one loop. */
+#ifndef TL_NODE_NODE_H
+#define TL_NODE_NODE_H
+
+#include "base/json.h"
+#include "io/loop.h"
+#include "node/backend.h"
+#include "node/config.h"
+#include "node/exchange.h"
+
+typedef struct tl_node tl_node;
+
+/* Takes a copy of the settings; `identity` is copied. Nothing is contacted before tl_node_start. */
+TL_CHECK tl_err tl_node_new(tl_loop *loop, const tl_settings *settings, const tl_identity *identity,
+                            tl_node **ret_node, tl_why *why);
+TL_CHECK tl_err tl_node_start(tl_node *n, tl_why *why);
+/* Stops taking new work (`unavailable`), lets what runs finish until `deadline`, says goodbye to the
+ * relay and the peers, then calls on_done. Calling again ends it at once. */
+void tl_node_drain(tl_node *n, tl_time deadline, void (*on_done)(void *user), void *user);
+void tl_node_free(tl_node *n);
+
+const tl_node_id *tl_node_id_of(const tl_node *n);
+
+/* --- questions --- */
+/* Routes by ask->model: local backend, else a peer that serves it (ask->has_peer: that one).
+ * `teale-auto` takes the best route; then, and for an alias, the model's name alone is replaced in the
+ * body. The answer comes through `sink`, never from inside this call. TL_ERR_NOMEM only. */
+TL_CHECK tl_err tl_node_ask(tl_node *n, const tl_ask *ask, const tl_exchange_sink *sink, void *user,
+                            tl_exchange **ret_exchange);
+/* Connects to the peer if needed and measures round trips over the present path: on_result once per
+ * answer (rtt > 0) or failure (rtt 0, `why`); `more` is false on the last. */
+typedef struct tl_node_ping tl_node_ping;
+TL_CHECK tl_err tl_node_ping_start(tl_node *n, const tl_node_id *peer, unsigned count,
+                                   void (*on_result)(void *user, tl_time rtt, tl_via via, bool more,
+                                                     const char *why),
+                                   void *user, tl_node_ping **ret_ping);
+void tl_node_ping_free(tl_node_ping *p);
+
+/* --- what UX.md shows; new references, the caller's to json_decref; NULL: out of memory --- */
+json_t *tl_node_status(const tl_node *n); /* `teale status --json` */
+json_t *tl_node_peers(const tl_node *n);  /* `teale peers --json` */
+json_t *tl_node_models(const tl_node *n); /* {"models":[{"id","local":bool,"peers":[node IDs]}]} */
+/* Applies one changed setting live: TL_OK, or TL_ERR_AGAIN when it needs a restart. */
+TL_CHECK tl_err tl_node_setting_changed(tl_node *n, const tl_settings *settings, const char *key);
+
+/* --- events (/v1/events): `name` and one JSON object, borrowed for the call --- */
+typedef struct tl_node_listener {
+    void (*on_event)(void *user, const char *name, const json_t *data);
+    void *user;
+    struct tl_node_listener *next;
+} tl_node_listener;
+/* The caller's memory until removed. */
+void tl_node_listen(tl_node *n, tl_node_listener *l);
+void tl_node_unlisten(tl_node *n, tl_node_listener *l);
+
+/* Prometheus text of everything below the API, appended to `out`. */
+TL_CHECK tl_err tl_node_metrics(const tl_node *n, tl_buf *out);
+
+#endif

@@ -1,0 +1,131 @@
+/* quic.h - every QUIC connection of one node, secured by Noise, over virtual path ids. Sans-IO: no
+ * socket, clock or real address comes in here; what a path id means is the endpoint's affair.
+ *
+ * Datagrams in: tl_quic_on_datagram. Datagrams out: tl_quic_next_output until false. What happened:
+ * tl_quic_next_event until false. When to come back: tl_quic_expiry. After any call that can produce
+ * output or events, drain both. Handles stay valid until the event that ends them has been drained and
+ * the next call into this module is made. */
+#ifndef TL_QUIC_QUIC_H
+#define TL_QUIC_QUIC_H
+
+#include "base/time.h"
+#include "crypto/identity.h"
+
+typedef struct tl_quic tl_quic;
+typedef struct tl_quic_conn tl_quic_conn;
+typedef struct tl_quic_stream tl_quic_stream;
+
+/* One way to reach one peer (a relay session, later a direct address pair). Chosen by the endpoint,
+ * unique within the node, never 0. The client of a connection chooses its path; the server answers on
+ * the path its client used last. */
+typedef uint32_t tl_path_id;
+
+typedef enum { TL_SUITE_AES_128_GCM = 1, TL_SUITE_CHACHA20_POLY1305 = 2 } tl_suite;
+
+typedef struct {
+    const tl_identity *identity; /* borrows for life */
+    tl_rand *rand;               /* borrows for life */
+    uint32_t suites;             /* bit mask (1 << tl_suite); default what this CPU does well */
+    tl_time handshake_timeout;   /* default 10 s */
+    tl_time idle_timeout;        /* default 60 s */
+    tl_time keepalive;           /* default 25 s; 0 = none */
+    uint64_t stream_window;      /* received and unread bytes per stream; default 4 MiB */
+    uint64_t conn_window;        /* and per connection; default 16 MiB */
+    uint32_t streams_max;        /* bidirectional streams a peer may hold open; default 4096 */
+    uint32_t half_open_max;      /* unfinished server handshakes; default 1024; above a quarter of it Retry */
+    uint32_t conns_max;          /* default 4096 */
+    bool pmtud;                  /* default true: probe above 1200 bytes */
+} tl_quic_config;
+
+tl_quic_config tl_quic_config_default(const tl_identity *identity, tl_rand *rand);
+
+/* What the API layer shows as metrics. */
+typedef struct {
+    uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;
+    uint64_t dropped_short, dropped_unknown, dropped_auth, dropped_replay, dropped_limit;
+    uint64_t handshakes_done, handshakes_failed, retries_sent, key_updates;
+} tl_quic_counters;
+
+TL_CHECK tl_err tl_quic_new(const tl_quic_config *config, tl_quic **ret_quic);
+void tl_quic_free(tl_quic *q);
+const tl_quic_counters *tl_quic_counters_of(const tl_quic *q);
+
+/* --- connections --- */
+/* Dials `peer` over `path`. Anyone else answering is refused. TL_ERR_BUSY: conns_max. */
+TL_CHECK tl_err tl_quic_dial(tl_quic *q, const tl_node_id *peer, tl_path_id path, tl_time now,
+                             tl_unix wall, tl_quic_conn **ret_conn);
+/* Sends CONNECTION_CLOSE with an application code and a short reason; TL_QUIC_CLOSED follows. */
+void tl_quic_conn_close(tl_quic_conn *c, uint64_t code, const char *reason, tl_time now);
+/* Client: moves to another path at once (fresh connection ID, congestion window, RTT, PMTU).
+ * TL_ERR_INVALID at a server, TL_ERR_AGAIN when no spare connection ID is there yet. */
+TL_CHECK tl_err tl_quic_conn_migrate(tl_quic_conn *c, tl_path_id path, tl_time now);
+const tl_node_id *tl_quic_conn_peer(const tl_quic_conn *c);
+tl_path_id tl_quic_conn_path(const tl_quic_conn *c);
+bool tl_quic_conn_is_client(const tl_quic_conn *c);
+tl_suite tl_quic_conn_suite(const tl_quic_conn *c);
+tl_time tl_quic_conn_rtt(const tl_quic_conn *c); /* smoothed; 0 before the first sample */
+void tl_quic_conn_set_user(tl_quic_conn *c, void *user);
+void *tl_quic_conn_user(const tl_quic_conn *c);
+
+/* --- streams (bidirectional) --- */
+/* TL_ERR_AGAIN: the peer allows no more just now; TL_QUIC_STREAMS_AVAILABLE will tell. */
+TL_CHECK tl_err tl_quic_stream_open(tl_quic_conn *c, tl_quic_stream **ret_stream);
+/* Copies what fits the stream's send buffer (1 MiB) into it; `fin` counts only when all of `data` was
+ * taken. *ret_n < data.n: TL_QUIC_STREAM_WRITABLE follows when there is room. TL_ERR_CLOSED: the peer
+ * stopped reading, or fin was given. */
+TL_CHECK tl_err tl_quic_stream_write(tl_quic_stream *s, tl_slice data, bool fin, size_t *ret_n);
+/* The unread bytes that lie together (more may follow after consuming them); *ret_fin when they are
+ * the last. Borrowed until the next call for this stream. */
+tl_slice tl_quic_stream_peek(const tl_quic_stream *s, bool *ret_fin);
+/* Frees `n` bytes and lets the peer send as many more: not consuming is back-pressure. */
+void tl_quic_stream_consume(tl_quic_stream *s, size_t n);
+/* Ends both directions at once (RESET_STREAM and STOP_SENDING): how a request is cancelled. No more
+ * events for it but TL_QUIC_STREAM_CLOSED. */
+void tl_quic_stream_reset(tl_quic_stream *s, uint64_t code);
+uint64_t tl_quic_stream_id(const tl_quic_stream *s);
+tl_quic_conn *tl_quic_stream_conn(const tl_quic_stream *s);
+void tl_quic_stream_set_user(tl_quic_stream *s, void *user);
+void *tl_quic_stream_user(const tl_quic_stream *s);
+
+/* --- driving --- */
+/* One datagram that came by `path`. Bytes are decrypted in place, hence not const. Garbage, strangers
+ * and replays are dropped and counted. May create a server connection. */
+void tl_quic_on_datagram(tl_quic *q, tl_path_id path, uint8_t *data, size_t n, tl_time now, tl_unix wall);
+void tl_quic_on_timer(tl_quic *q, tl_time now);
+tl_time tl_quic_expiry(const tl_quic *q);
+
+/* Datagrams for one path, back to back: all `segment` bytes long but the last, which may be shorter.
+ * Ready for UDP_SEGMENT as it is. */
+typedef struct {
+    tl_path_id path;
+    size_t n;       /* bytes in the buffer */
+    size_t segment; /* bytes of each datagram */
+} tl_quic_output;
+#define TL_QUIC_OUTPUT_MAX 65536
+/* Fills `buf` (TL_QUIC_OUTPUT_MAX bytes). False: nothing to send now. Connections take turns. */
+bool tl_quic_next_output(tl_quic *q, uint8_t *buf, tl_time now, tl_quic_output *ret_output);
+
+typedef enum {
+    TL_QUIC_CONNECTED,         /* handshake done, either side; `client` tells which */
+    TL_QUIC_STREAM_OPENED,     /* by the peer */
+    TL_QUIC_STREAM_READABLE,   /* bytes, or the fin, are there to peek */
+    TL_QUIC_STREAM_WRITABLE,   /* room again after a short write */
+    TL_QUIC_STREAM_RESET,      /* the peer gave it up (`code`): no more bytes either way */
+    TL_QUIC_STREAM_CLOSED,     /* over; the handle ends here */
+    TL_QUIC_STREAMS_AVAILABLE, /* tl_quic_stream_open may work again */
+    TL_QUIC_PATH_CHANGED,      /* server: the client moved; tl_quic_conn_path tells */
+    TL_QUIC_CLOSED,            /* over (`error`, `code`, `why`); the handle ends here, with its streams,
+                                  which get TL_QUIC_STREAM_CLOSED before */
+} tl_quic_event_type;
+
+typedef struct {
+    tl_quic_event_type type;
+    tl_quic_conn *conn;
+    tl_quic_stream *stream; /* NULL where the event is not of a stream */
+    uint64_t code;          /* the peer's application code, of RESET and CLOSED */
+    tl_err error; /* CLOSED: TL_OK orderly by either side, TL_ERR_TIMEOUT, TL_ERR_AUTH, TL_ERR_PROTO */
+    char why[96]; /* CLOSED: for a person; the peer's words already made safe */
+} tl_quic_event;
+bool tl_quic_next_event(tl_quic *q, tl_quic_event *ret_event);
+
+#endif
