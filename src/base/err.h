@@ -5,7 +5,7 @@
 #ifndef TL_BASE_ERR_H
 #define TL_BASE_ERR_H
 
-#define TL_CHECK __attribute__((warn_unused_result))
+#define TL_CHECK             __attribute__((warn_unused_result))
 #define TL_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
 typedef enum {
@@ -20,9 +20,9 @@ typedef enum {
     TL_ERR_INVALID = -7,   /* a value out of its range */
     /* a resource's */
     TL_ERR_NOMEM = -20,
-    TL_ERR_IO = -21,          /* errno tells, or the tl_why */
-    TL_ERR_AGAIN = -22,       /* would block: call again later */
-    TL_ERR_BUSY = -23,        /* a bound of ours is reached */
+    TL_ERR_IO = -21,    /* errno tells, or the tl_why */
+    TL_ERR_AGAIN = -22, /* would block: call again later */
+    TL_ERR_BUSY = -23,  /* a bound of ours is reached */
     TL_ERR_TIMEOUT = -24,
     TL_ERR_UNREACHABLE = -25, /* refused, no route, name not found */
     TL_ERR_CLOSED = -26,

@@ -1,6 +1,7 @@
 #include "base/json.h"
 
-/* Nesting of the text as brackets outside strings show it: enough to refuse depth before parsing. */
+/* Nesting of the text as brackets outside strings show it: enough to refuse depth before parsing.
+ */
 static unsigned nesting(tl_slice text)
 {
     unsigned depth = 0, deepest = 0;

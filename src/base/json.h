@@ -19,8 +19,8 @@ const char *tl_json_string(const json_t *object, const char *key, const char *fa
 double tl_json_number(const json_t *object, const char *key, double fallback);
 bool tl_json_bool(const json_t *object, const char *key, bool fallback);
 
-/* Writes `text` as a JSON string with quotes, escaping what RFC 8259 asks for; invalid UTF-8 becomes
- * U+FFFD, so that the result is always valid. */
+/* Writes `text` as a JSON string with quotes, escaping what RFC 8259 asks for; invalid UTF-8
+ * becomes U+FFFD, so that the result is always valid. */
 TL_CHECK tl_err tl_json_append_string(tl_buf *out, tl_slice text);
 
 #endif

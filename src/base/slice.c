@@ -87,15 +87,17 @@ void tl_hex_write(char *ret_hex, const uint8_t *p, size_t n)
     ret_hex[2 * n] = 0;
 }
 
-static int hex_value(uint8_t c, bool any_case)
+#define HEX_NONE 16u
+
+static unsigned hex_value(uint8_t c, bool any_case)
 {
     if (c >= '0' && c <= '9')
-        return c - '0';
+        return c - (unsigned)'0';
     if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
+        return c - (unsigned)'a' + 10;
     if (any_case && c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
+        return c - (unsigned)'A' + 10;
+    return HEX_NONE;
 }
 
 tl_err tl_hex_parse(tl_slice hex, bool any_case, uint8_t *ret, size_t n)
@@ -103,7 +105,7 @@ tl_err tl_hex_parse(tl_slice hex, bool any_case, uint8_t *ret, size_t n)
     if (hex.n != 2 * n)
         return TL_ERR_PROTO;
     for (size_t i = 0; i < hex.n; i++)
-        if (hex_value(hex.p[i], any_case) < 0)
+        if (hex_value(hex.p[i], any_case) == HEX_NONE)
             return TL_ERR_PROTO;
     for (size_t i = 0; i < n; i++)
         ret[i] = (uint8_t)(hex_value(hex.p[2 * i], any_case) << 4 |

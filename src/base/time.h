@@ -6,10 +6,10 @@
 
 typedef uint64_t tl_time; /* monotonic, nanoseconds, from an arbitrary start */
 
-#define TL_US UINT64_C(1000)
-#define TL_MS (1000 * TL_US)
-#define TL_SEC (1000 * TL_MS)
-#define TL_MIN (60 * TL_SEC)
+#define TL_US    UINT64_C(1000)
+#define TL_MS    (1000 * TL_US)
+#define TL_SEC   (1000 * TL_MS)
+#define TL_MIN   (60 * TL_SEC)
 #define TL_NEVER UINT64_MAX
 
 typedef int64_t tl_unix; /* wall clock, seconds since 1970-01-01T00:00:00Z */

@@ -1,5 +1,5 @@
-/* identity.h - a node's Ed25519 key pair and its Curve25519 image (PROTOCOL section 1). Never touches
- * files: io/keychain keeps the seed. */
+/* identity.h - a node's Ed25519 key pair and its Curve25519 image (PROTOCOL section 1). Never
+ * touches files: io/keychain keeps the seed. */
 #ifndef TL_CRYPTO_IDENTITY_H
 #define TL_CRYPTO_IDENTITY_H
 

@@ -34,10 +34,12 @@ TL_CHECK tl_err tl_sign(const tl_identity *identity, tl_sign_purpose purpose, tl
 TL_CHECK tl_err tl_sign_verify(const tl_node_id *id, tl_sign_purpose purpose, tl_slice body,
                                const tl_signature *signature);
 
-/* Without our prefix, where the seeds and the public network fix the signed bytes (`register`, `offer`,
- * `answer`: PROTOCOL section 2; certificates: section 6). */
-TL_CHECK tl_err tl_sign_bare(const tl_identity *identity, tl_slice body, tl_signature *ret_signature);
-TL_CHECK tl_err tl_sign_bare_verify(const tl_node_id *id, tl_slice body, const tl_signature *signature);
+/* Without our prefix, where the seeds and the public network fix the signed bytes (`register`,
+ * `offer`, `answer`: PROTOCOL section 2; certificates: section 6). */
+TL_CHECK tl_err tl_sign_bare(const tl_identity *identity, tl_slice body,
+                             tl_signature *ret_signature);
+TL_CHECK tl_err tl_sign_bare_verify(const tl_node_id *id, tl_slice body,
+                                    const tl_signature *signature);
 
 /* 128 hex digits, any case. TL_ERR_PROTO. */
 TL_CHECK tl_err tl_signature_parse(tl_slice hex, tl_signature *ret_signature);

@@ -1,5 +1,5 @@
-/* loop.h - the event loop (libuv): time, timers of microsecond precision, descriptors, name look-ups,
- * signals. The only module that reads a clock. One loop belongs to one thread. */
+/* loop.h - the event loop (libuv): time, timers of microsecond precision, descriptors, name
+ * look-ups, signals. The only module that reads a clock. One loop belongs to one thread. */
 #ifndef TL_IO_LOOP_H
 #define TL_IO_LOOP_H
 
@@ -49,13 +49,13 @@ void tl_loop_defer(tl_loop *loop, tl_defer *d, void (*fn)(void *user), void *use
 void tl_defer_cancel(tl_loop *loop, tl_defer *d);
 
 /* --- descriptors --- */
-#define TL_POLL_READ 1
+#define TL_POLL_READ  1
 #define TL_POLL_WRITE 2
 typedef struct tl_poll tl_poll;
-/* Watches `fd` (which stays the caller's) for nothing yet. Level-triggered. An error or hang-up shows
- * as readable and writable. */
-TL_CHECK tl_err tl_poll_new(tl_loop *loop, int fd, void (*on_ready)(void *user, int events), void *user,
-                            tl_poll **ret_poll);
+/* Watches `fd` (which stays the caller's) for nothing yet. Level-triggered. An error or hang-up
+ * shows as readable and writable. */
+TL_CHECK tl_err tl_poll_new(tl_loop *loop, int fd, void (*on_ready)(void *user, int events),
+                            void *user, tl_poll **ret_poll);
 void tl_poll_set(tl_poll *p, int events);
 /* After this on_ready is not called again, and the descriptor may be closed. */
 void tl_poll_free(tl_poll *p);

@@ -9,20 +9,20 @@
 typedef struct tl_backend tl_backend;
 
 typedef struct {
-    char url[512];           /* base URL with or without /v1; "" = look for one on the default ports */
-    char key_file[512];      /* bearer key for the model server; "" = none */
-    tl_time first_byte;      /* default 300 s */
-    tl_time silence;         /* between bytes; default 120 s */
+    char url[512];      /* base URL with or without /v1; "" = look for one on the default ports */
+    char key_file[512]; /* bearer key for the model server; "" = none */
+    tl_time first_byte; /* default 300 s */
+    tl_time silence;    /* between bytes; default 120 s */
     tl_time health_interval; /* default 10 s while well, backing off from 1 s while not */
     uint32_t running_max;    /* exchanges at once; default 1024; above it TL_FAIL_QUEUE_FULL */
 } tl_backend_config;
 tl_backend_config tl_backend_config_default(void);
 
 typedef enum {
-    TL_BACKEND_NONE,    /* none configured, none found */
-    TL_BACKEND_TRYING,  /* not answered yet */
+    TL_BACKEND_NONE,   /* none configured, none found */
+    TL_BACKEND_TRYING, /* not answered yet */
     TL_BACKEND_UP,
-    TL_BACKEND_DOWN,    /* answered before, does not now */
+    TL_BACKEND_DOWN, /* answered before, does not now */
 } tl_backend_state;
 
 typedef struct {
@@ -31,19 +31,21 @@ typedef struct {
 } tl_backend_events;
 
 TL_CHECK tl_err tl_backend_new(tl_loop *loop, const tl_backend_config *config,
-                               const tl_backend_events *events, void *user, tl_backend **ret_backend,
-                               tl_why *why);
+                               const tl_backend_events *events, void *user,
+                               tl_backend **ret_backend, tl_why *why);
 void tl_backend_free(tl_backend *b);
 
 tl_backend_state tl_backend_state_of(const tl_backend *b);
-const char *tl_backend_url(const tl_backend *b);  /* "" while none */
-const char *tl_backend_kind(const tl_backend *b); /* "Ollama", "llama-server", "vLLM", "LM Studio", or "OpenAI-compatible" */
+const char *tl_backend_url(const tl_backend *b);   /* "" while none */
+const char *tl_backend_kind(const tl_backend *b);  /* "Ollama", "llama-server", "vLLM", "LM Studio",
+                                                      or "OpenAI-compatible" */
 const char *tl_backend_error(const tl_backend *b); /* why it is not up; "" when it is */
 size_t tl_backend_model_count(const tl_backend *b);
 const char *tl_backend_model(const tl_backend *b, size_t i); /* borrowed until the next on_change */
 
-/* Sends the question; the answer comes through `sink` (never from inside this call). Copies the body.
- * The request carries ask->body byte for byte. TL_ERR_NOMEM only: other failures come as on_fail. */
+/* Sends the question; the answer comes through `sink` (never from inside this call). Copies the
+ * body. The request carries ask->body byte for byte. TL_ERR_NOMEM only: other failures come as
+ * on_fail. */
 TL_CHECK tl_err tl_backend_ask(tl_backend *b, const tl_ask *ask, const tl_exchange_sink *sink,
                                void *user, tl_exchange **ret_exchange);
 size_t tl_backend_running(const tl_backend *b);

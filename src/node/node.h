@@ -15,8 +15,8 @@ typedef struct tl_node tl_node;
 TL_CHECK tl_err tl_node_new(tl_loop *loop, const tl_settings *settings, const tl_identity *identity,
                             tl_node **ret_node, tl_why *why);
 TL_CHECK tl_err tl_node_start(tl_node *n, tl_why *why);
-/* Stops taking new work (`unavailable`), lets what runs finish until `deadline`, says goodbye to the
- * relay and the peers, then calls on_done. Calling again ends it at once. */
+/* Stops taking new work (`unavailable`), lets what runs finish until `deadline`, says goodbye to
+ * the relay and the peers, then calls on_done. Calling again ends it at once. */
 void tl_node_drain(tl_node *n, tl_time deadline, void (*on_done)(void *user), void *user);
 void tl_node_free(tl_node *n);
 
@@ -24,8 +24,8 @@ const tl_node_id *tl_node_id_of(const tl_node *n);
 
 /* --- questions --- */
 /* Routes by ask->model: local backend, else a peer that serves it (ask->has_peer: that one).
- * `teale-auto` takes the best route; then, and for an alias, the model's name alone is replaced in the
- * body. The answer comes through `sink`, never from inside this call. TL_ERR_NOMEM only. */
+ * `teale-auto` takes the best route; then, and for an alias, the model's name alone is replaced in
+ * the body. The answer comes through `sink`, never from inside this call. TL_ERR_NOMEM only. */
 TL_CHECK tl_err tl_node_ask(tl_node *n, const tl_ask *ask, const tl_exchange_sink *sink, void *user,
                             tl_exchange **ret_exchange);
 /* Connects to the peer if needed and measures round trips over the present path: on_result once per

@@ -2,9 +2,9 @@
  * socket, clock or real address comes in here; what a path id means is the endpoint's affair.
  *
  * Datagrams in: tl_quic_on_datagram. Datagrams out: tl_quic_next_output until false. What happened:
- * tl_quic_next_event until false. When to come back: tl_quic_expiry. After any call that can produce
- * output or events, drain both. Handles stay valid until the event that ends them has been drained and
- * the next call into this module is made. */
+ * tl_quic_next_event until false. When to come back: tl_quic_expiry. After any call that can
+ * produce output or events, drain both. Handles stay valid until the event that ends them has been
+ * drained and the next call into this module is made. */
 #ifndef TL_QUIC_QUIC_H
 #define TL_QUIC_QUIC_H
 
@@ -16,8 +16,8 @@ typedef struct tl_quic_conn tl_quic_conn;
 typedef struct tl_quic_stream tl_quic_stream;
 
 /* One way to reach one peer (a relay session, later a direct address pair). Chosen by the endpoint,
- * unique within the node, never 0. The client of a connection chooses its path; the server answers on
- * the path its client used last. */
+ * unique within the node, never 0. The client of a connection chooses its path; the server answers
+ * on the path its client used last. */
 typedef uint32_t tl_path_id;
 
 typedef enum { TL_SUITE_AES_128_GCM = 1, TL_SUITE_CHACHA20_POLY1305 = 2 } tl_suite;
@@ -32,9 +32,10 @@ typedef struct {
     uint64_t stream_window;      /* received and unread bytes per stream; default 4 MiB */
     uint64_t conn_window;        /* and per connection; default 16 MiB */
     uint32_t streams_max;        /* bidirectional streams a peer may hold open; default 4096 */
-    uint32_t half_open_max;      /* unfinished server handshakes; default 1024; above a quarter of it Retry */
-    uint32_t conns_max;          /* default 4096 */
-    bool pmtud;                  /* default true: probe above 1200 bytes */
+    uint32_t
+        half_open_max; /* unfinished server handshakes; default 1024; above a quarter of it Retry */
+    uint32_t conns_max; /* default 4096 */
+    bool pmtud;         /* default true: probe above 1200 bytes */
 } tl_quic_config;
 
 tl_quic_config tl_quic_config_default(const tl_identity *identity, tl_rand *rand);
@@ -70,9 +71,9 @@ void *tl_quic_conn_user(const tl_quic_conn *c);
 /* --- streams (bidirectional) --- */
 /* TL_ERR_AGAIN: the peer allows no more just now; TL_QUIC_STREAMS_AVAILABLE will tell. */
 TL_CHECK tl_err tl_quic_stream_open(tl_quic_conn *c, tl_quic_stream **ret_stream);
-/* Copies what fits the stream's send buffer (1 MiB) into it; `fin` counts only when all of `data` was
- * taken. *ret_n < data.n: TL_QUIC_STREAM_WRITABLE follows when there is room. TL_ERR_CLOSED: the peer
- * stopped reading, or fin was given. */
+/* Copies what fits the stream's send buffer (1 MiB) into it; `fin` counts only when all of `data`
+ * was taken. *ret_n < data.n: TL_QUIC_STREAM_WRITABLE follows when there is room. TL_ERR_CLOSED:
+ * the peer stopped reading, or fin was given. */
 TL_CHECK tl_err tl_quic_stream_write(tl_quic_stream *s, tl_slice data, bool fin, size_t *ret_n);
 /* The unread bytes that lie together (more may follow after consuming them); *ret_fin when they are
  * the last. Borrowed until the next call for this stream. */
@@ -88,14 +89,15 @@ void tl_quic_stream_set_user(tl_quic_stream *s, void *user);
 void *tl_quic_stream_user(const tl_quic_stream *s);
 
 /* --- driving --- */
-/* One datagram that came by `path`. Bytes are decrypted in place, hence not const. Garbage, strangers
- * and replays are dropped and counted. May create a server connection. */
-void tl_quic_on_datagram(tl_quic *q, tl_path_id path, uint8_t *data, size_t n, tl_time now, tl_unix wall);
+/* One datagram that came by `path`. Bytes are decrypted in place, hence not const. Garbage,
+ * strangers and replays are dropped and counted. May create a server connection. */
+void tl_quic_on_datagram(tl_quic *q, tl_path_id path, uint8_t *data, size_t n, tl_time now,
+                         tl_unix wall);
 void tl_quic_on_timer(tl_quic *q, tl_time now);
 tl_time tl_quic_expiry(const tl_quic *q);
 
-/* Datagrams for one path, back to back: all `segment` bytes long but the last, which may be shorter.
- * Ready for UDP_SEGMENT as it is. */
+/* Datagrams for one path, back to back: all `segment` bytes long but the last, which may be
+ * shorter. Ready for UDP_SEGMENT as it is. */
 typedef struct {
     tl_path_id path;
     size_t n;       /* bytes in the buffer */
@@ -114,8 +116,8 @@ typedef enum {
     TL_QUIC_STREAM_CLOSED,     /* over; the handle ends here */
     TL_QUIC_STREAMS_AVAILABLE, /* tl_quic_stream_open may work again */
     TL_QUIC_PATH_CHANGED,      /* server: the client moved; tl_quic_conn_path tells */
-    TL_QUIC_CLOSED,            /* over (`error`, `code`, `why`); the handle ends here, with its streams,
-                                  which get TL_QUIC_STREAM_CLOSED before */
+    TL_QUIC_CLOSED, /* over (`error`, `code`, `why`); the handle ends here, with its streams,
+                       which get TL_QUIC_STREAM_CLOSED before */
 } tl_quic_event_type;
 
 typedef struct {
@@ -123,7 +125,8 @@ typedef struct {
     tl_quic_conn *conn;
     tl_quic_stream *stream; /* NULL where the event is not of a stream */
     uint64_t code;          /* the peer's application code, of RESET and CLOSED */
-    tl_err error; /* CLOSED: TL_OK orderly by either side, TL_ERR_TIMEOUT, TL_ERR_AUTH, TL_ERR_PROTO */
+    tl_err
+        error; /* CLOSED: TL_OK orderly by either side, TL_ERR_TIMEOUT, TL_ERR_AUTH, TL_ERR_PROTO */
     char why[96]; /* CLOSED: for a person; the peer's words already made safe */
 } tl_quic_event;
 bool tl_quic_next_event(tl_quic *q, tl_quic_event *ret_event);

@@ -1,5 +1,6 @@
 /* replay.c - feeds every file of the directories named on the command line to one fuzz target, and
- * each of them again cut at every length up to 4 KiB: the corpus as a plain test, without libFuzzer. */
+ * each of them again cut at every length up to 4 KiB: the corpus as a plain test, without
+ * libFuzzer. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -1,0 +1,84 @@
+# Thin front to Meson. `make demo` and `make test` install what they need on a fresh Debian 12.
+BUILD   ?= build
+PREFIX  ?= /usr/local
+DESTDIR ?=
+MODEL   ?=
+MESON_ARGS ?=
+FUZZ_SECONDS ?= 30
+SANITIZED = --suite unit --suite sim --print-errorlogs --num-processes 2
+TEST = meson test -C $(BUILD) --print-errorlogs --num-processes 2
+
+.PHONY: all deps demo test check asan tsan fuzz sim e2e lab bench fmt lint install clean help
+
+all: $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+
+help:
+	@sed -n 's/^## //p' Makefile
+
+$(BUILD)/build.ninja:
+	@meson setup $(BUILD) $(MESON_ARGS) >$(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
+
+deps:
+	@tools/install-deps
+
+## make demo [MODEL=gemma]  install, build, and run the main job between two homes behind NATs
+demo: deps all
+	@tools/demo $(if $(MODEL),--model $(MODEL))
+
+## make test     install, build, and run every test
+test: deps all
+	@tools/run-tests $(BUILD) unit sim e2e lab
+
+## make check    unit tests and the simulator, on what is installed already
+check: all
+	@tools/run-tests $(BUILD) unit sim
+
+## make sim      the seeded simulator alone (SIM_SEED=n replays one seed)
+sim: all
+	@tools/run-tests $(BUILD) sim
+
+## make e2e      the real binaries on loopback
+e2e: all
+	@tools/run-tests $(BUILD) e2e
+
+## make lab      the real binaries in network namespaces behind real NATs (root)
+lab: all
+	@tools/run-tests $(BUILD) lab
+
+## make asan     unit tests and simulator under the address, leak and undefined-behaviour sanitizers
+asan:
+	@[ -d build-asan ] || meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
+	@ninja -C build-asan
+	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 tools/run-tests build-asan unit sim
+
+## make tsan     the same under the thread sanitizer
+tsan:
+	@[ -d build-tsan ] || meson setup build-tsan -Db_sanitize=thread -Db_lundef=false >/dev/null
+	@ninja -C build-tsan
+	@tools/run-tests build-tsan unit sim
+
+## make fuzz     every fuzz target for FUZZ_SECONDS (30) seconds
+fuzz:
+	@[ -d build-fuzz ] || CC=clang meson setup build-fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
+	@ninja -C build-fuzz
+	@tools/fuzz build-fuzz $(FUZZ_SECONDS)
+
+## make bench    the numbers of docs/performance.md, each beside its peer in the same run
+bench: all
+	@tools/bench $(BUILD)
+
+## make fmt      format every source
+fmt:
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+## make lint     formatting, layers, sizes, clang-tidy, manual pages, shell scripts
+lint: all
+	@tools/lint $(BUILD)
+
+## make install  DESTDIR= PREFIX=/usr/local
+install: all
+	@meson configure $(BUILD) --prefix $(PREFIX) && DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild
+
+clean:
+	rm -rf build build.log build-asan build-tsan build-fuzz
