@@ -10,6 +10,7 @@
 
 #include "base/rand.h"
 #include "base/slice.h"
+#include "crypto/blake2s.h" /* tl_hmac_blake2s, which key schedules above build on */
 
 #define TL_NOISE_HASH_SIZE     32
 #define TL_NOISE_MESSAGE_MAX   65535          /* Noise revision 34, section 3 */
@@ -41,24 +42,21 @@ void tl_noise_clear(tl_noise *n);
 /* Writes the message due next (the initiator's first, then the responder's): exactly
  * payload.n + the overhead above, into ret_message of `cap` bytes. The ephemeral key comes from
  * `rand`. TL_ERR_TOO_LARGE: cap or TL_NOISE_MESSAGE_MAX. TL_ERR_AUTH: a DH gave zero (small-order
- * key). */
+ * key). On failure the state is as before the call. */
 TL_CHECK tl_err tl_noise_write(tl_noise *n, tl_rand *rand, tl_slice payload, uint8_t *ret_message,
                                size_t cap, size_t *ret_n);
 /* As tl_noise_write with a given ephemeral private key, for test vectors. */
 TL_CHECK tl_err tl_noise_write_with_ephemeral(tl_noise *n, const uint8_t e[32], tl_slice payload,
                                               uint8_t *ret_message, size_t cap, size_t *ret_n);
-/* Reads the message due next; ret_payload has room for message.n bytes. On failure the state is as
- * before the call. TL_ERR_SHORT, TL_ERR_TOO_LARGE, TL_ERR_AUTH (did not decrypt, or small order).
- */
+/* Reads the message due next; ret_payload has room for message.n bytes and does not overlap it. On
+ * failure the state is as before the call and nothing decrypted is left in ret_payload.
+ * TL_ERR_SHORT, TL_ERR_TOO_LARGE, TL_ERR_AUTH (did not decrypt, or a key that is of small order or
+ * not canonical). */
 TL_CHECK tl_err tl_noise_read(tl_noise *n, tl_slice message, uint8_t *ret_payload, size_t *ret_n);
 
 /* After both messages. Split() as in the specification: k1 initiator to responder, k2 back. */
 void tl_noise_split(const tl_noise *n, uint8_t ret_k1[32], uint8_t ret_k2[32]);
 /* HMAC-BLAKE2s(ck, label || h), one secret per label (QUIC.md "Every secret is"). */
 void tl_noise_export(const tl_noise *n, tl_slice label, uint8_t ret_secret[32]);
-
-/* HMAC-BLAKE2s and its HKDF (two outputs of 32 bytes), as the specification's section 4.3 uses
- * them. */
-void tl_hmac_blake2s(const uint8_t key[32], tl_slice a, tl_slice b, uint8_t ret_mac[32]);
 
 #endif

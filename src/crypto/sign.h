@@ -28,9 +28,10 @@ typedef struct {
     uint8_t bytes[TL_SIGNATURE_SIZE];
 } tl_signature;
 
+/* TL_ERR_NOMEM: no room for prefix and body side by side. */
 TL_CHECK tl_err tl_sign(const tl_identity *identity, tl_sign_purpose purpose, tl_slice body,
                         tl_signature *ret_signature);
-/* TL_ERR_AUTH: it does not verify. */
+/* TL_ERR_AUTH: it does not verify. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_sign_verify(const tl_node_id *id, tl_sign_purpose purpose, tl_slice body,
                                const tl_signature *signature);
 
