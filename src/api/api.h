@@ -1,0 +1,78 @@
+/* api.h - the local HTTP API (UX.md "HTTP API"): an OpenAI-compatible face of one node, on TCP and
+ * on the Unix socket that the command line uses. Decides nothing about peers: it asks node/node.h
+ * alone.
+ *
+ * On the Unix socket only, for the command line (each answers one JSON object):
+ *
+ *   GET  /control/status          what tl_node_status gives
+ *   GET  /control/peers           tl_node_peers
+ *   GET  /control/models          tl_node_models
+ *   GET  /control/env             {"base_url", "api_key"}
+ *   GET  /control/ping/{node}     NDJSON, a line per result: {"rtt_ms", "via"} or {"error"}; with
+ *                                 ?count=N 1..TL_API_PING_MAX results, 4 without
+ *   POST /control/setting         {"key"}, changed in the file -> {"key", "applied", "message"}
+ *   POST /control/stop            202 {"stopping": true}; calls the hook `stop` */
+#ifndef TL_API_API_H
+#define TL_API_API_H
+
+#include "node/node.h"
+
+typedef struct tl_api tl_api;
+
+#define TL_API_LISTEN_MAX 4 /* IPv4 and IPv6 of loopback and of one more interface */
+#define TL_API_PING_MAX   1000
+#define TL_API_KEY_MAX    64 /* bytes with NUL */
+
+/* What only the program around the node can do. Any of them may be NULL (then 501). */
+typedef struct {
+    /* Somebody asked the node to stop: drain, then leave. */
+    void (*stop)(void *user);
+    /* The settings file changed at `key`: read it and apply. TL_OK: in force now. TL_ERR_AGAIN:
+     * after a restart, `why` says so. Anything else: refused, `why` says why, nothing changed. */
+    tl_err (*setting_changed)(void *user, const char *key, tl_why *why);
+    /* The settings in force as one object, for /v1/app; a new reference, NULL: out of memory. */
+    json_t *(*settings)(void *user);
+    void *user;
+} tl_api_hooks;
+
+typedef struct {
+    size_t listen_n; /* 0: the Unix socket alone */
+    tl_addr listen[TL_API_LISTEN_MAX];
+    const char *unix_path;          /* NULL: none. Its directory must exist */
+    char key[TL_API_KEY_MAX];       /* the bearer key; beyond loopback nothing goes without it */
+    tl_string_list allowed_hosts;   /* names beyond the loopback ones, without port */
+    tl_string_list allowed_origins; /* "https://app.example", exactly as a browser sends it */
+    tl_time head_timeout;           /* 10 s: a request's head */
+    tl_time body_timeout;           /* 30 s: silence inside a body */
+    tl_time idle_timeout;           /* 60 s: between requests */
+    tl_time stalled_timeout;        /* 60 s: a client that takes nothing of what is queued */
+    tl_time heartbeat;              /* 25 s: comment lines on /v1/events */
+    size_t connections_max;         /* 2048 */
+    tl_api_hooks hooks;
+} tl_api_config;
+/* No addresses, no path, no key; times and limits as above. */
+tl_api_config tl_api_config_default(void);
+
+/* Listens on everything the configuration names, or on nothing. Copies the configuration; borrows
+ * `loop` and `node` until tl_api_free. TL_ERR_EXISTS: an address or the socket is in use;
+ * TL_ERR_INVALID: beyond loopback without a key; TL_ERR_IO, TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_api_new(tl_loop *loop, tl_node *node, const tl_api_config *config,
+                           tl_api **ret_api, tl_why *why);
+/* Cancels what still runs and cuts every connection. */
+void tl_api_free(tl_api *api);
+
+/* The port of the first TCP address; 0 when there is none. */
+uint16_t tl_api_port(const tl_api *api);
+/* "http://127.0.0.1:11435/v1"; "" when there is no TCP address. An address that means "all" is
+ * shown as loopback. */
+const char *tl_api_base_url(const tl_api *api);
+
+/* New lists of hosts and origins, from the next request on. Copies. */
+void tl_api_set_allowed(tl_api *api, const tl_string_list *hosts, const tl_string_list *origins);
+
+/* Call after tl_node_drain is done (until then, new questions are answered with `unavailable`):
+ * listens no more, ends event streams and idle connections, lets answers that are still being sent
+ * go out until `deadline`, then calls on_done (never from inside this call). */
+void tl_api_drain(tl_api *api, tl_time deadline, void (*on_done)(void *user), void *user);
+
+#endif

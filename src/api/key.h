@@ -1,0 +1,20 @@
+/* key.h - the bearer key of the local API: a file of its own beside the identity, made at the first
+ * start. Never logs it. */
+#ifndef TL_API_KEY_H
+#define TL_API_KEY_H
+
+#include "api/api.h"
+
+#define TL_API_KEY_FILE "api-key"
+
+/* Reads `path` (one line, "tl-" and base64url characters, up to TL_API_KEY_MAX - 1 in all), or
+ * makes it: 32 random bytes, mode 0600, created exclusively, synced. A symbolic link, another owner
+ * or a mode that lets others in is refused: TL_ERR_FORBIDDEN. TL_ERR_PROTO: not a key. TL_ERR_IO.
+ */
+TL_CHECK tl_err tl_api_key_load_or_create(const char *path, char ret_key[TL_API_KEY_MAX],
+                                          tl_why *why);
+
+/* In constant time for equal lengths. `given` is what the client sent. */
+bool tl_api_key_is(const char *key, tl_slice given);
+
+#endif
