@@ -9,7 +9,8 @@
 typedef struct tl_loop tl_loop;
 
 TL_CHECK tl_err tl_loop_new(tl_loop **ret_loop);
-/* Everything attached must be closed before. Runs the loop until close callbacks are done. */
+/* Everything attached must be closed before. Runs the loop until close callbacks are done, and
+ * waits for look-ups that were cancelled while they ran. */
 void tl_loop_free(tl_loop *loop);
 /* Runs until tl_loop_stop or until nothing is attached. */
 void tl_loop_run(tl_loop *loop);
@@ -26,8 +27,9 @@ typedef struct tl_timer {
     tl_loop *loop;
     void (*on_due)(void *user);
     void *user;
-    tl_time at;    /* TL_NEVER when not set */
-    size_t heap_i; /* place in the loop's heap */
+    tl_time at;                           /* TL_NEVER when not set */
+    uint64_t seq;                         /* equal times fire in the order they were set */
+    struct tl_timer *child, *next, *prev; /* places in the loop's heap (io/timers.h) */
 } tl_timer;
 
 void tl_timer_init(tl_timer *t, tl_loop *loop, void (*on_due)(void *user), void *user);
@@ -51,6 +53,7 @@ void tl_defer_cancel(tl_loop *loop, tl_defer *d);
 /* --- descriptors --- */
 #define TL_POLL_READ  1
 #define TL_POLL_WRITE 2
+#define TL_POLL_GONE  4 /* error or hang-up alone: for who watches neither of the above */
 typedef struct tl_poll tl_poll;
 /* Watches `fd` (which stays the caller's) for nothing yet. Level-triggered. An error or hang-up
  * shows as readable and writable. */
