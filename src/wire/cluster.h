@@ -1,0 +1,105 @@
+/* cluster.h - the messages peers exchange in frames of kind 0 (PROTOCOL section 5): a JSON object
+ * with one key, its type. Pure codec; decides nothing.
+ *
+ * On the control stream, the first of a connection:
+ *   hello, helloAck      {agent, displayName, capabilities}   a later hello replaces the first
+ *   heartbeat            {sequence, running, available}       running: requests served now
+ *   heartbeatAck         {sequence}
+ *   goodbye              {reason}
+ * On a stream per request:
+ *   inferenceRequest     {requestID, model, streaming, path, contentType, ptnID?,
+ * maxPricePerKToken?} inferenceResponse    {requestID, status, contentType, retryAfter?}
+ *   inferenceComplete    {requestID, tokens_in, tokens_out, receipt}
+ *   inferenceError       {requestID, errorMessage, code, detail?}
+ * Unknown fields pass unread; every other type is TL_CLUSTER_OTHER. */
+#ifndef TL_WIRE_CLUSTER_H
+#define TL_WIRE_CLUSTER_H
+
+#include "base/json.h"
+
+#define TL_CLUSTER_DEPTH      16  /* PROTOCOL, first paragraph */
+#define TL_CLUSTER_ID_MAX     65  /* requestID: 1 to 64 of [A-Za-z0-9-], and NUL */
+#define TL_CLUSTER_NAME_MAX   256 /* a model's or a node's name, with its NUL */
+#define TL_CLUSTER_PATH_MAX   64  /* "/v1/chat/completions", with its NUL */
+#define TL_CLUSTER_TYPE_MAX   128 /* a content type, with its NUL */
+#define TL_CLUSTER_REASON_MAX 256 /* words for a person, cut to this with their NUL */
+
+typedef enum {
+    TL_CLUSTER_HELLO,
+    TL_CLUSTER_HELLO_ACK,
+    TL_CLUSTER_HEARTBEAT,
+    TL_CLUSTER_HEARTBEAT_ACK,
+    TL_CLUSTER_GOODBYE,
+    TL_CLUSTER_REQUEST,
+    TL_CLUSTER_RESPONSE,
+    TL_CLUSTER_COMPLETE,
+    TL_CLUSTER_ERROR,
+    TL_CLUSTER_OTHER, /* well formed, of a type this version does not know */
+} tl_cluster_type;
+
+typedef struct {
+    char agent[64];
+    char display_name[TL_CLUSTER_NAME_MAX];
+    json_t *capabilities; /* an object, never NULL after parsing */
+} tl_cluster_hello;
+
+typedef struct {
+    uint64_t sequence;
+    uint32_t running;
+    bool available;
+} tl_cluster_heartbeat;
+
+typedef struct {
+    char id[TL_CLUSTER_ID_MAX];
+    char model[TL_CLUSTER_NAME_MAX];
+    bool streaming;
+    char path[TL_CLUSTER_PATH_MAX];
+    char content_type[TL_CLUSTER_TYPE_MAX];
+    char ptn_id[65]; /* 64 hex digits; "" = none */
+} tl_cluster_request;
+
+typedef struct {
+    char id[TL_CLUSTER_ID_MAX];
+    int status; /* 200 to 599 */
+    char content_type[TL_CLUSTER_TYPE_MAX];
+    char retry_after[32]; /* "" = none */
+} tl_cluster_response;
+
+typedef struct {
+    char id[TL_CLUSTER_ID_MAX];
+    uint64_t tokens_in, tokens_out;
+} tl_cluster_complete;
+
+typedef struct {
+    char id[TL_CLUSTER_ID_MAX];
+    char message[TL_CLUSTER_REASON_MAX];
+    char code[32];
+    char detail[32]; /* a name from node/exchange.h that is none of the wire's codes; "" = none */
+} tl_cluster_error;
+
+typedef struct {
+    tl_cluster_type type;
+    union {
+        tl_cluster_hello hello;         /* and helloAck */
+        tl_cluster_heartbeat heartbeat; /* of heartbeatAck, `sequence` alone */
+        char goodbye[TL_CLUSTER_REASON_MAX];
+        tl_cluster_request request;
+        tl_cluster_response response;
+        tl_cluster_complete complete;
+        tl_cluster_error error;
+    } u;
+} tl_cluster_message;
+
+/* Copies; the capabilities become the message's own (tl_cluster_message_clear). Words for a person
+ * that are too long are cut; everything else out of its bounds, of another type or missing is
+ * TL_ERR_PROTO. TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_cluster_parse(tl_slice text, tl_cluster_message *ret_message);
+void tl_cluster_message_clear(tl_cluster_message *m);
+
+/* Appends the JSON text. TL_ERR_NOMEM, `out` as before. Not for TL_CLUSTER_OTHER. */
+TL_CHECK tl_err tl_cluster_write(tl_buf *out, const tl_cluster_message *m);
+
+/* 1 to 64 of [A-Za-z0-9-]. */
+bool tl_cluster_id_is(const char *id);
+
+#endif
