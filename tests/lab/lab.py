@@ -266,10 +266,14 @@ class Capture:
         return [_join(segments) for segments in flows.values()]
 
     def contains(self, text):
-        """Whether the text is anywhere in the capture: as it is, or inside base64 at any alignment."""
-        streams = [self.data] + self.sent_by_port()
-        needles = [text] + [_base64_core(text, shift) for shift in range(3)]
-        return any(needle in stream for stream in streams for needle in needles)
+        """Whether the text is anywhere in what was recorded."""
+        return contains_text([self.data] + self.sent_by_port(), text)
+
+
+def contains_text(streams, text):
+    """Whether one of the byte strings holds the text: as it is, or inside base64 at any alignment."""
+    needles = [text] + [_base64_core(text, shift) for shift in range(3)]
+    return any(needle in stream for stream in streams for needle in needles)
 
 
 def _base64_core(text, shift):
