@@ -18,18 +18,17 @@ PROMPT = "the quick brown fox jumps over the lazy dog and asks a model about it"
 class World:
     """A relay, `gpu` sharing a parrot, and `friend`; both behind NATs with the same private range."""
 
-    def __init__(self, lab, programs, relay_listen="ws://0.0.0.0:8080", relay_extra=(), node_extra=(),
-                 before_nodes=None, parrot=()):
+    def __init__(self, lab, programs, relay_listen="ws://0.0.0.0:8080", before_nodes=None, parrot=()):
+        """before_nodes(world) runs once the network stands; it may return options for the relay."""
         self.lab = lab
         self.relay_host, self.gpu_host, self.friend_host = lab.host("relay"), lab.home("gpu"), lab.home("friend")
-        if before_nodes:
-            before_nodes(self)
+        relay_extra = before_nodes and before_nodes(self) or ()
         self.relay = Relay(lab, programs, self.relay_host, relay_listen, relay_extra)
         self.parrot_argv = [programs.parrot, "--listen", "127.0.0.1:9000", "--model", "parrot", *parrot]
         self.parrot = lab.start(self.gpu_host, self.parrot_argv)
         self.parrot.wait_line("ready ")
-        self.gpu = Node(lab, programs, self.gpu_host, "gpu", self.relay.url, "http://127.0.0.1:9000", node_extra)
-        self.friend = Node(lab, programs, self.friend_host, "friend", self.relay.url, None, node_extra)
+        self.gpu = Node(lab, programs, self.gpu_host, "gpu", self.relay.url, "http://127.0.0.1:9000")
+        self.friend = Node(lab, programs, self.friend_host, "friend", self.relay.url)
         self.gpu.wait_connected()
         self.friend.wait_connected()
         self.friend.wait_model("parrot")
@@ -70,33 +69,15 @@ def a_network_without_udp_works(lab, programs):
     assert done and "fox" in text
 
 
-def a_relay_with_tls_works_and_a_wrong_certificate_is_refused(lab, programs):
-    paths = {}
-
-    def certificates(w):
-        paths["ca"], paths["cert"], paths["key"] = make_certificates(lab, w.relay_host.address)
-
-    class Later(tuple):
-        """The relay's options, known only once its address is."""
-        def __iter__(self):
-            return iter(("--tls-cert", paths["cert"], "--tls-key", paths["key"]))
-
-        def __contains__(self, x):
-            return x == "--tls-cert"
-
-    class Trust(tuple):
-        def __iter__(self):
-            return iter(())
-
-    w = None
-
-    def prepare(world):
-        certificates(world)
+def a_relay_with_tls_works_and_an_unknown_certificate_is_refused(lab, programs):
+    def prepare(w):
+        ca, cert, key = make_certificates(lab, w.relay_host.address)
         for name in ("gpu", "friend"):
-            lab.run(None, [programs.teale, "--home", f"{lab.dir}/{name}", "config", "set", "wan_relay_ca_file",
-                           paths["ca"]])
+            lab.run(None, [programs.teale, "--home", f"{lab.dir}/{name}", "config", "set", "wan_relay_ca_file", ca])
+        return ["--tls-cert", cert, "--tls-key", key]
 
-    w = World(lab, programs, relay_listen="wss://0.0.0.0:443", relay_extra=Later(), before_nodes=prepare)
+    w = World(lab, programs, relay_listen="wss://0.0.0.0:443", before_nodes=prepare)
+    assert w.relay.url.startswith("wss://")
     _, done, _ = w.ask()
     assert done
     stranger = Node(lab, programs, w.friend_host, "stranger", w.relay.url, None, ["--api", "127.0.0.1:0"])
