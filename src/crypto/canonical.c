@@ -1,0 +1,237 @@
+#include "crypto/canonical.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define DEPTH_MAX 64 /* far beyond any document we sign; bounds the recursion below */
+
+/* Integers up to here are all doubles, beyond it only some: RFC 7493 section 2.2. */
+#define EXACT_INTEGER_MAX (INT64_C(1) << 53)
+
+/* --- numbers: ECMAScript's Number::toString --- */
+
+#define DIGITS_MAX 17 /* enough for every double to round-trip */
+
+/* A positive double as 0.d1d2...dn * 10^point, with the fewest digits that read back the same. */
+typedef struct {
+    char digit[DIGITS_MAX + 1];
+    int n, point;
+} decimal;
+
+/* The nearest decimal of `n` digits. Takes digits only, so that no locale's point gets in. */
+static decimal nearest(double value, int n)
+{
+    char text[DIGITS_MAX + 16];
+    snprintf(text, sizeof text, "%.*e", n - 1, value);
+    decimal d = {.n = n};
+    char *exponent = strchr(text, 'e');
+    int got = 0;
+    for (const char *p = text; p < exponent; p++)
+        if (*p >= '0' && *p <= '9')
+            d.digit[got++] = *p;
+    d.point = atoi(exponent + 1) + 1;
+    return d;
+}
+
+/* Adds one to the last digit. */
+static void increment(decimal *d)
+{
+    int i = d->n - 1;
+    while (i >= 0 && d->digit[i] == '9')
+        d->digit[i--] = '0';
+    if (i >= 0) {
+        d->digit[i]++;
+        return;
+    }
+    d->digit[0] = '1'; /* 99..9 became 100..0 */
+    d->point++;
+}
+
+static bool reads_back(const decimal *d, double value)
+{
+    char text[DIGITS_MAX + 16];
+    snprintf(text, sizeof text, "%se%d", d->digit, d->point - d->n);
+    return strtod(text, NULL) == value;
+}
+
+static decimal shortest(double value)
+{
+    decimal d = {0};
+    for (int n = 1; n <= DIGITS_MAX; n++) {
+        d = nearest(value, n);
+        if (reads_back(&d, value))
+            break;
+        /* The doubles just above a power of two lie twice as far as those below, so that the
+         * decimal above may read back where the nearer one below does not (2^-44). */
+        increment(&d);
+        if (reads_back(&d, value))
+            break;
+    }
+    while (d.n > 1 && d.digit[d.n - 1] == '0')
+        d.digit[--d.n] = 0;
+    return d;
+}
+
+static tl_err write_real(tl_buf *out, double value)
+{
+    static const char zeros[] = "00000000000000000000";
+    if (!isfinite(value))
+        return TL_ERR_INVALID;
+    if (value == 0)
+        return tl_buf_append_str(out, "0"); /* minus zero too */
+    decimal d = shortest(fabs(value));
+    const char *sign = value < 0 ? "-" : "";
+    if (d.n <= d.point && d.point <= 21)
+        return tl_buf_printf(out, "%s%s%.*s", sign, d.digit, d.point - d.n, zeros);
+    if (0 < d.point && d.point <= 21)
+        return tl_buf_printf(out, "%s%.*s.%s", sign, d.point, d.digit, d.digit + d.point);
+    if (-6 < d.point && d.point <= 0)
+        return tl_buf_printf(out, "%s0.%.*s%s", sign, -d.point, zeros, d.digit);
+    return tl_buf_printf(out, "%s%c%s%se%+d", sign, d.digit[0], d.n > 1 ? "." : "", d.digit + 1,
+                         d.point - 1);
+}
+
+static tl_err write_integer(tl_buf *out, json_int_t value)
+{
+    if (value >= -EXACT_INTEGER_MAX && value <= EXACT_INTEGER_MAX)
+        return tl_buf_printf(out, "%lld", (long long)value);
+    double real = (double)value;
+    /* 2^63 is what the largest integers round to, and is none itself */
+    if (real >= 9223372036854775808.0 || (json_int_t)real != value)
+        return TL_ERR_INVALID;
+    return write_real(out, real);
+}
+
+/* --- strings and structure --- */
+
+static tl_err write_string(tl_buf *out, tl_slice s)
+{
+    static const char short_form[0x20] = {
+        ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
+    if (!tl_utf8_is(s))
+        return TL_ERR_INVALID;
+    tl_err e = tl_buf_append_str(out, "\"");
+    size_t plain = 0; /* where the run that needs no escape began */
+    for (size_t i = 0; !e && i < s.n; i++) {
+        uint8_t c = s.p[i];
+        if (c >= 0x20 && c != '"' && c != '\\')
+            continue;
+        e = tl_buf_append(out, tl_slice_of(s.p + plain, i - plain));
+        plain = i + 1;
+        if (e)
+            break;
+        if (c >= 0x20)
+            e = tl_buf_printf(out, "\\%c", c);
+        else if (short_form[c])
+            e = tl_buf_printf(out, "\\%c", short_form[c]);
+        else
+            e = tl_buf_printf(out, "\\u%04x", c);
+    }
+    if (!e)
+        e = tl_buf_append(out, tl_slice_of(s.p + plain, s.n - plain));
+    return e ? e : tl_buf_append_str(out, "\"");
+}
+
+typedef struct {
+    tl_slice key;
+    const json_t *value;
+} member;
+
+/* UTF-16 order of UTF-8 strings. It differs from byte order in one place: U+E000 to U+FFFF (lead
+ * bytes EE and EF) come after the surrogates that stand for U+10000 and up (F0 to F4). */
+static int by_utf16(const void *left, const void *right)
+{
+    tl_slice a = ((const member *)left)->key, b = ((const member *)right)->key;
+    size_t n = a.n < b.n ? a.n : b.n, i = 0;
+    while (i < n && a.p[i] == b.p[i])
+        i++;
+    if (i == n)
+        return (a.n > b.n) - (a.n < b.n);
+    uint8_t x = a.p[i], y = b.p[i];
+    if (x >= 0xEE && y >= 0xEE && (x >= 0xF0) != (y >= 0xF0))
+        return x >= 0xF0 ? -1 : 1;
+    return x < y ? -1 : 1;
+}
+
+static tl_err write_value(tl_buf *out, const json_t *value, unsigned depth);
+
+static tl_err write_members(tl_buf *out, member *members, size_t n, unsigned depth)
+{
+    tl_err e = tl_buf_append_str(out, "{");
+    for (size_t i = 0; !e && i < n; i++) {
+        if (i)
+            e = tl_buf_append_str(out, ",");
+        if (!e)
+            e = write_string(out, members[i].key);
+        if (!e)
+            e = tl_buf_append_str(out, ":");
+        if (!e)
+            e = write_value(out, members[i].value, depth + 1);
+    }
+    return e ? e : tl_buf_append_str(out, "}");
+}
+
+static tl_err write_object(tl_buf *out, const json_t *object, unsigned depth)
+{
+    size_t n = json_object_size(object), i = 0;
+    member *members = calloc(n ? n : 1, sizeof *members);
+    if (!members)
+        return TL_ERR_NOMEM;
+    const char *key;
+    json_t *value;
+    size_t key_n;
+    /* jansson's iterators take no const, and change nothing */
+    union {
+        const json_t *in;
+        json_t *out;
+    } unconst = {object};
+    json_object_keylen_foreach(unconst.out, key, key_n, value)
+    {
+        members[i].key = tl_slice_of(key, key_n);
+        members[i++].value = value;
+    }
+    qsort(members, n, sizeof *members, by_utf16);
+    tl_err e = write_members(out, members, n, depth);
+    free(members);
+    return e;
+}
+
+static tl_err write_array(tl_buf *out, const json_t *array, unsigned depth)
+{
+    tl_err e = tl_buf_append_str(out, "[");
+    for (size_t i = 0; !e && i < json_array_size(array); i++) {
+        if (i)
+            e = tl_buf_append_str(out, ",");
+        if (!e)
+            e = write_value(out, json_array_get(array, i), depth + 1);
+    }
+    return e ? e : tl_buf_append_str(out, "]");
+}
+
+static tl_err write_value(tl_buf *out, const json_t *value, unsigned depth)
+{
+    if (depth > DEPTH_MAX)
+        return TL_ERR_INVALID;
+    switch (json_typeof(value)) {
+    case JSON_OBJECT: return write_object(out, value, depth);
+    case JSON_ARRAY: return write_array(out, value, depth);
+    case JSON_STRING:
+        return write_string(out, tl_slice_of(json_string_value(value), json_string_length(value)));
+    case JSON_INTEGER: return write_integer(out, json_integer_value(value));
+    case JSON_REAL: return write_real(out, json_real_value(value));
+    case JSON_TRUE: return tl_buf_append_str(out, "true");
+    case JSON_FALSE: return tl_buf_append_str(out, "false");
+    case JSON_NULL: return tl_buf_append_str(out, "null");
+    }
+    return TL_ERR_INVALID;
+}
+
+tl_err tl_canonical_write(tl_buf *out, const json_t *value)
+{
+    size_t before = out->len;
+    tl_err e = write_value(out, value, 1);
+    if (e)
+        out->len = before;
+    return e;
+}

@@ -1,0 +1,266 @@
+#include "io/keychain.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SEED_SIZE 32
+
+/* --- reading --- */
+
+static tl_err check_file(const char *path, const struct stat *st, tl_why *why)
+{
+    if (!S_ISREG(st->st_mode))
+        return tl_why_set(
+            why, TL_ERR_FORBIDDEN,
+            "%s is not a regular file: move it away, or name another place for the key", path);
+    if (st->st_uid != geteuid())
+        return tl_why_set(why, TL_ERR_FORBIDDEN,
+                          "%s belongs to user %u, not to user %u who runs this: chown %u %s", path,
+                          (unsigned)st->st_uid, (unsigned)geteuid(), (unsigned)geteuid(), path);
+    if (st->st_mode & 077)
+        return tl_why_set(why, TL_ERR_FORBIDDEN,
+                          "%s is open to others (mode %04o): chmod 600 %s, and if others use this "
+                          "machine, make a new key",
+                          path, (unsigned)st->st_mode & 07777, path);
+    if (st->st_size != SEED_SIZE)
+        return tl_why_set(why, TL_ERR_PROTO,
+                          "%s holds %lld bytes, a key has 32: restore it from a backup, or move it "
+                          "away to begin with a new identity",
+                          path, (long long)st->st_size);
+    return TL_OK;
+}
+
+static tl_err open_key(const char *path, int *ret_fd, tl_why *why)
+{
+    /* O_NONBLOCK: a FIFO of that name must not hold us up */
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd >= 0) {
+        *ret_fd = fd;
+        return TL_OK;
+    }
+    switch (errno) {
+    case ENOENT:
+        return tl_why_set(why, TL_ERR_NOT_FOUND, "%s does not exist: `teale up` makes it", path);
+    case ELOOP:
+        return tl_why_set(why, TL_ERR_FORBIDDEN,
+                          "%s is a symbolic link: put the key file itself there", path);
+    case ENXIO: /* a socket */
+        return tl_why_set(
+            why, TL_ERR_FORBIDDEN,
+            "%s is not a regular file: move it away, or name another place for the key", path);
+    default: return tl_why_set(why, TL_ERR_IO, "cannot read %s: %s", path, strerror(errno));
+    }
+}
+
+/* Reads exactly `n` bytes. */
+static bool read_all(int fd, uint8_t *ret, size_t n)
+{
+    while (n) {
+        ssize_t k = read(fd, ret, n);
+        if (k < 0 && errno == EINTR)
+            continue;
+        if (k <= 0)
+            return false;
+        ret += k;
+        n -= (size_t)k;
+    }
+    return true;
+}
+
+tl_err tl_keychain_load(const char *path, tl_identity *ret_identity, tl_why *why)
+{
+    uint8_t seed[SEED_SIZE];
+    struct stat st;
+    int fd;
+    tl_err e = open_key(path, &fd, why);
+    if (e)
+        return e;
+    if (fstat(fd, &st) != 0) {
+        e = tl_why_set(why, TL_ERR_IO, "cannot read %s: %s", path, strerror(errno));
+        goto out;
+    }
+    e = check_file(path, &st, why);
+    if (e)
+        goto out;
+    if (!read_all(fd, seed, sizeof seed)) {
+        e = tl_why_set(why, TL_ERR_IO, "cannot read %s to its end", path);
+        goto out;
+    }
+    e = tl_identity_from_seed(seed, ret_identity);
+    if (e)
+        tl_why_set(why, e, "%s holds no usable key: restore it from a backup", path);
+out:
+    sodium_memzero(seed, sizeof seed);
+    close(fd);
+    return e;
+}
+
+/* --- making --- */
+
+typedef struct {
+    int dir;               /* the directory's descriptor, or -1 */
+    const char *name;      /* the key's name in it */
+    char temp[NAME_MAX];   /* what it is called until it is whole */
+    char parent[PATH_MAX]; /* the directory's path, for messages */
+} place;
+
+/* errno tells why not. */
+static bool have_directory(const char *path)
+{
+    struct stat st;
+    if (mkdir(path, 0700) == 0)
+        return true;
+    int error = errno; /* what exists may sit where we could not make it (/home) */
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return true;
+    errno = error == EEXIST ? ENOTDIR : error;
+    return false;
+}
+
+/* Makes `path` and what is missing above it, readable by nobody else. */
+static tl_err make_directory(char *path, tl_why *why)
+{
+    for (char *p = path + 1;; p++) {
+        char here = *p;
+        if (here && here != '/')
+            continue;
+        *p = 0;
+        if (!have_directory(path))
+            return tl_why_set(why, TL_ERR_IO, "cannot make the directory %s: %s", path,
+                              strerror(errno));
+        *p = here;
+        if (!here)
+            return TL_OK;
+    }
+}
+
+static tl_err open_place(const char *path, tl_rand *rand, place *ret, tl_why *why)
+{
+    const char *slash = strrchr(path, '/');
+    ret->name = slash ? slash + 1 : path;
+    size_t n = slash ? (size_t)(slash - path) : 0;
+    if (!*ret->name || strlen(ret->name) > NAME_MAX / 2 || n >= sizeof ret->parent)
+        return tl_why_set(why, TL_ERR_INVALID, "\"%s\" is no name for a key file", path);
+    if (!slash)
+        strcpy(ret->parent, ".");
+    else if (n == 0)
+        strcpy(ret->parent, "/");
+    else
+        snprintf(ret->parent, sizeof ret->parent, "%.*s", (int)n, path);
+    snprintf(ret->temp, sizeof ret->temp, ".%s.%016llx", ret->name,
+             (unsigned long long)tl_rand_u64(rand));
+    tl_err e = make_directory(ret->parent, why);
+    if (e)
+        return e;
+    ret->dir = open(ret->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (ret->dir < 0)
+        return tl_why_set(why, TL_ERR_IO, "cannot open the directory %s: %s", ret->parent,
+                          strerror(errno));
+    return TL_OK;
+}
+
+static bool write_all(int fd, const uint8_t *p, size_t n)
+{
+    while (n) {
+        ssize_t k = write(fd, p, n);
+        if (k < 0 && errno == EINTR)
+            continue;
+        if (k <= 0)
+            return false;
+        p += k;
+        n -= (size_t)k;
+    }
+    return true;
+}
+
+/* The whole key under its temporary name, on the disk. */
+static tl_err write_temp(const place *at, const uint8_t seed[SEED_SIZE], tl_why *why)
+{
+    int fd = openat(at->dir, at->temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return tl_why_set(why, TL_ERR_IO, "cannot write a key into %s: %s", at->parent,
+                          strerror(errno));
+    bool ok = fchmod(fd, 0600) == 0 && write_all(fd, seed, SEED_SIZE) && fsync(fd) == 0;
+    int error = errno;
+    if (close(fd) != 0 && ok) {
+        ok = false;
+        error = errno;
+    }
+    if (ok)
+        return TL_OK;
+    unlinkat(at->dir, at->temp, 0);
+    return tl_why_set(why, TL_ERR_IO, "cannot write a key into %s: %s", at->parent,
+                      strerror(error));
+}
+
+/* Gives the temporary file its name unless the name is taken: TL_ERR_EXISTS. The temporary name is
+ * gone afterwards in any case. */
+static tl_err publish(const place *at, tl_why *why)
+{
+    int error = 0;
+    if (renameat2(at->dir, at->temp, at->dir, at->name, RENAME_NOREPLACE) != 0) {
+        error = errno;
+        if (error == EINVAL || error == ENOSYS) /* a file system without that flag */
+            error = linkat(at->dir, at->temp, at->dir, at->name, 0) == 0 ? 0 : errno;
+        unlinkat(at->dir, at->temp, 0);
+    }
+    if (error == EEXIST)
+        return TL_ERR_EXISTS;
+    if (error)
+        return tl_why_set(why, TL_ERR_IO, "cannot write %s/%s: %s", at->parent, at->name,
+                          strerror(error));
+    return TL_OK;
+}
+
+static tl_err create(const char *path, tl_rand *rand, tl_identity *ret_identity, bool *ret_created,
+                     tl_why *why)
+{
+    place at = {.dir = -1};
+    tl_identity made = {0};
+    tl_err e = open_place(path, rand, &at, why);
+    if (e)
+        goto out;
+    e = tl_identity_new(rand, &made);
+    if (e)
+        goto out;
+    e = write_temp(&at, made.seed, why);
+    if (e)
+        goto out;
+    e = publish(&at, why);
+    if (e && e != TL_ERR_EXISTS)
+        goto out;
+    bool ours = !e;
+    /* before anybody hears of this identity, its name must be on the disk, whoever made it */
+    if (fsync(at.dir) != 0) {
+        e = tl_why_set(why, TL_ERR_IO, "cannot write to %s: %s", at.parent, strerror(errno));
+        goto out;
+    }
+    e = TL_OK;
+    if (ours)
+        *ret_identity = made;
+    else
+        e = tl_keychain_load(path, ret_identity, why);
+    if (!e)
+        *ret_created = ours;
+out:
+    tl_identity_clear(&made);
+    if (at.dir >= 0)
+        close(at.dir);
+    return e;
+}
+
+tl_err tl_keychain_load_or_create(const char *path, tl_rand *rand, tl_identity *ret_identity,
+                                  bool *ret_created, tl_why *why)
+{
+    tl_err e = tl_keychain_load(path, ret_identity, why);
+    if (e == TL_ERR_NOT_FOUND)
+        return create(path, rand, ret_identity, ret_created, why);
+    if (!e)
+        *ret_created = false;
+    return e;
+}
