@@ -1,8 +1,9 @@
-/* relay.h - every decision of the relay (PROTOCOL section 2): who is registered, who may send what to
- * whom, in what time and measure. Sans-IO: bytes of WebSocket connections go in, frames to send and
- * connections to pause or close come out; never touches a socket, clock or thread.
+/* relay.h - every decision of the relay (PROTOCOL section 2): who is registered, who may send what
+ * to whom, in what time and measure. Sans-IO: bytes of WebSocket connections go in, frames to send
+ * and connections to pause or close come out; never touches a socket, clock or thread.
  *
- * How a driver uses it, for each loop (a tl_relay belongs to one; several loops would each have one):
+ * How a driver uses it, for each loop (a tl_relay belongs to one; several loops would each have
+ * one):
  *
  *   accept(2)              tl_relay_accept            TL_ERR_BUSY: close it, or answer 503
  *   GET /ws upgraded       tl_relay_on_upgraded       the 101 and the first output in one write
@@ -11,9 +12,9 @@
  *   end of stream, error   tl_relay_on_gone           the handle is invalid afterwards
  *   tl_relay_expiry        tl_relay_on_timer
  *
- * After each of these calls drain tl_relay_next_output until false, then flush what was gathered with
- * one writev per connection. Bytes that lie in the driver's own buffer (`shared` NULL) must be written
- * or copied before that buffer is used again. */
+ * After each of these calls drain tl_relay_next_output until false, then flush what was gathered
+ * with one writev per connection. Bytes that lie in the driver's own buffer (`shared` NULL) must be
+ * written or copied before that buffer is used again. */
 #ifndef TL_RELAY_RELAY_H
 #define TL_RELAY_RELAY_H
 
@@ -26,11 +27,12 @@
 typedef struct {
     size_t name_count; /* 0: only an IP literal equal to the socket's local address, or localhost */
     char names[TL_RELAY_NAMES_MAX][TL_HOST_MAX + 6]; /* authorities: host[:port], lower case */
-    bool legacy_clients; /* admit nodes without challengeSignature (their `signature` must verify) */
+    bool
+        legacy_clients; /* admit nodes without challengeSignature (their `signature` must verify) */
     char udp[TL_HOST_MAX + 6]; /* announced in registerAck; "" = none */
 
     size_t message_max; /* bytes of one message; default 4 MiB */
-    size_t queue_max;   /* bytes waiting for one node before its senders are paused; default 4 MiB */
+    size_t queue_max; /* bytes waiting for one node before its senders are paused; default 4 MiB */
     uint32_t conns_max;                    /* default 65536 */
     uint32_t conns_per_address_max;        /* default 1000; an IPv6 /64 counts as one address */
     uint32_t unregistered_per_address_max; /* default 100 */
@@ -40,13 +42,13 @@ typedef struct {
     uint32_t control_burst;                /* burst default 1000 */
     uint32_t discover_per_sec;             /* default 20, */
     uint32_t discover_burst;               /* burst default 200 */
-    tl_time upgrade_within;  /* default 10 s, TLS included */
-    tl_time register_within; /* default 10 s after the upgrade */
-    tl_time ttl;             /* default 300 s without any frame */
-    tl_time open_within;     /* relayOpen to relayReady; default 30 s */
-    tl_time paused_max;      /* a paused session ends after this; default 2 s */
-    tl_time stalled_max;     /* a queue without progress is cut after this; default 5 s */
-    tl_time presence_tick;   /* joins and leaves are told together; default 10 ms */
+    tl_time upgrade_within;                /* default 10 s, TLS included */
+    tl_time register_within;               /* default 10 s after the upgrade */
+    tl_time ttl;                           /* default 300 s without any frame */
+    tl_time open_within;                   /* relayOpen to relayReady; default 30 s */
+    tl_time paused_max;                    /* a paused session ends after this; default 2 s */
+    tl_time stalled_max;   /* a queue without progress is cut after this; default 5 s */
+    tl_time presence_tick; /* joins and leaves are told together; default 10 ms */
 } tl_relay_config;
 tl_relay_config tl_relay_config_default(void);
 /* Copies, in lower case; nodes must sign exactly this (the default port of their URL left out).
@@ -70,15 +72,16 @@ TL_CHECK tl_err tl_relay_accept(tl_relay *r, const tl_addr *remote, const tl_add
                                 void *user, tl_time now, tl_relay_conn **ret_conn);
 /* Its WebSocket handshake succeeded: outputs the challenge. */
 void tl_relay_on_upgraded(tl_relay *r, tl_relay_conn *c, tl_time now);
-/* Bytes after the handshake, beginning at a frame's first byte. Consumes whole frames and overwrites
- * them; *ret_used tells how many bytes. The rest is the beginning of a frame: call again with it and
- * more behind. *ret_need (at least 2) is how long that frame is as far as its header tells, never
- * above message_max + 14: the size the driver's buffer must reach. */
+/* Bytes after the handshake, beginning at a frame's first byte. Consumes whole frames and
+ * overwrites them; *ret_used tells how many bytes. The rest is the beginning of a frame: call again
+ * with it and more behind. *ret_need (at least 2) is how long that frame is as far as its header
+ * tells, never above message_max + 14: the size the driver's buffer must reach. */
 void tl_relay_on_bytes(tl_relay *r, tl_relay_conn *c, uint8_t *bytes, size_t n, tl_time now,
                        size_t *ret_used, size_t *ret_need);
 /* The socket took `n` bytes of what was output for it; 0: it would block. */
 void tl_relay_on_written(tl_relay *r, tl_relay_conn *c, size_t n, tl_time now);
-/* The connection ended. Frees the handle; outputs already drained for it are the driver's to drop. */
+/* The connection ended. Frees the handle; outputs already drained for it are the driver's to drop.
+ */
 void tl_relay_on_gone(tl_relay *r, tl_relay_conn *c, tl_time now);
 void tl_relay_on_timer(tl_relay *r, tl_time now);
 /* When to call tl_relay_on_timer; TL_NEVER: nothing pending. */
@@ -106,8 +109,8 @@ typedef struct {
     void *user;             /* as given to tl_relay_accept */
     tl_slice bytes;         /* SEND, CLOSE */
     tl_relay_chunk *shared; /* holds the bytes: the driver owns one reference, and drops it with
-                               tl_relay_chunk_unref when they are written; NULL: they lie in the buffer
-                               that was handed to tl_relay_on_bytes */
+                               tl_relay_chunk_unref when they are written; NULL: they lie in the
+                               buffer that was handed to tl_relay_on_bytes */
 } tl_relay_output;
 
 /* False when there is none left. Outputs of one connection are in the order to be sent. */
@@ -127,10 +130,11 @@ typedef struct {
     uint64_t errors[16];      /* error messages sent, by tl_signal_code */
 } tl_relay_counters;
 const tl_relay_counters *tl_relay_counters_of(const tl_relay *r);
-/* Appends the Prometheus text of the counters (`teale_relay_*`, and the seeds' `tesseras_relay_*`). */
+/* Appends the Prometheus text of the counters (`teale_relay_*`, and the seeds' `tesseras_relay_*`).
+ */
 TL_CHECK tl_err tl_relay_write_metrics(const tl_relay *r, tl_buf *out);
-/* Appends `{"ok":true,"peers":N}`, and `{"peers":[{nodeID displayName connectedAt lastSeen observed}]}`
- * for the operator alone. */
+/* Appends `{"ok":true,"peers":N}`, and `{"peers":[{nodeID displayName connectedAt lastSeen
+ * observed}]}` for the operator alone. */
 TL_CHECK tl_err tl_relay_write_health(const tl_relay *r, tl_buf *out);
 TL_CHECK tl_err tl_relay_write_peers(const tl_relay *r, tl_time now, tl_buf *out);
 
