@@ -50,25 +50,4 @@ bool tl_http1_header_lists(const tl_http1_head *head, const char *name, const ch
 /* ASCII only. */
 bool tl_http1_equals_ignoring_case(tl_slice a, const char *b);
 
-/* --- chunked bodies --- */
-#define TL_HTTP1_CHUNK_EXTENSION_MAX 256  /* bytes a chunk; they are dropped */
-#define TL_HTTP1_TRAILERS_MAX        4096 /* bytes in all; checked like headers, and dropped */
-
-typedef struct {
-    uint8_t state;
-    uint8_t digits; /* of the chunk size so far */
-    uint64_t left;  /* of the chunk's data */
-    uint64_t body_max, body_n;
-    size_t line_n; /* of the extension, or of all trailers */
-} tl_http1_chunked;
-
-/* The body is refused once its announced size exceeds `body_max`. */
-void tl_http1_chunked_init(tl_http1_chunked *c, uint64_t body_max);
-/* Takes bytes from the front of `in` up to the end of one piece of data: *ret_used bytes consumed,
- * *ret_data (borrowed from `in`) that piece, empty when only framing was there; *ret_done: the body
- * is complete, what follows *ret_used is another message's. Call again while *ret_used is not 0 and
- * not done. TL_ERR_PROTO: malformed (400). TL_ERR_TOO_LARGE: over body_max (413). */
-TL_CHECK tl_err tl_http1_chunked_next(tl_http1_chunked *c, tl_slice in, size_t *ret_used,
-                                      tl_slice *ret_data, bool *ret_done);
-
 #endif
