@@ -1,0 +1,30 @@
+/* sysinfo.h - what the kernel says of this machine, as raw text: memory, processor, graphics cards.
+ * Reads files under a given root and understands none of them (node/hardware does). */
+#ifndef TL_IO_SYSINFO_H
+#define TL_IO_SYSINFO_H
+
+#include <stddef.h>
+
+#define TL_SYSINFO_MEMINFO_MAX 4096
+#define TL_SYSINFO_CPUINFO_MAX 16384 /* the first processors tell what all are */
+#define TL_SYSINFO_GPU_MAX     16    /* more cards than any board takes */
+
+/* Texts end in NUL, cut to their room; "" where the file is absent. */
+typedef struct {
+    char information[1024]; /* /proc/driver/nvidia/gpus/?/information */
+    char vendor[16];        /* /sys/class/drm/card?/device/vendor: "0x1002" */
+    char vram[32];          /* .../mem_info_vram_total: bytes */
+} tl_sysinfo_gpu;
+
+typedef struct {
+    char meminfo[TL_SYSINFO_MEMINFO_MAX];
+    char cpuinfo[TL_SYSINFO_CPUINFO_MAX];
+    size_t n_gpus;
+    tl_sysinfo_gpu gpus[TL_SYSINFO_GPU_MAX];
+} tl_sysinfo;
+
+/* `root` "" is this machine; a test gives a directory that looks like one. What cannot be read is
+ * empty: there is nothing to fail. */
+void tl_sysinfo_read(const char *root, tl_sysinfo *ret_info);
+
+#endif

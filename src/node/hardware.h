@@ -1,0 +1,35 @@
+/* hardware.h - what this machine can do for others, in the words of PROTOCOL section 2
+ * `capabilities`. Pure: reads texts that io/sysinfo fetched, touches no file. */
+#ifndef TL_NODE_HARDWARE_H
+#define TL_NODE_HARDWARE_H
+
+#include "base/json.h"
+#include "io/sysinfo.h"
+
+typedef struct {
+    char chip_family[16]; /* nvidiaGPU amdGPU intelCPU amdCPU armGeneric unknown */
+    char chip_name[96];   /* "" = unknown */
+    double ram_gb;        /* GiB to one decimal; 0 = unknown */
+    double gpu_vram_gb;   /* 0 = none, or the driver does not say */
+    char gpu_backend[8];  /* "cuda", "rocm"; "" = none */
+    int tier;             /* 1 backbone, 2 desktop, 3 tablet, 4 leaf */
+} tl_hardware;
+
+/* Nothing is refused: what cannot be read is unknown. */
+void tl_hardware_parse(const tl_sysinfo *info, tl_hardware *ret_hardware);
+
+/* The largest model, in GiB, that fits beside the rest of the system. */
+double tl_hardware_model_gb(const tl_hardware *h);
+
+typedef struct {
+    const tl_hardware *hardware;
+    const char *const *models; /* the ones served to others now */
+    size_t n_models;
+    bool available; /* takes questions of others */
+    uint32_t requests_max;
+} tl_capabilities;
+
+/* The JSON object; NULL: out of memory. Names that are not UTF-8 are left out. */
+json_t *tl_capabilities_json(const tl_capabilities *c);
+
+#endif
