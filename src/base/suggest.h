@@ -1,0 +1,24 @@
+/* suggest.h - "did you mean ...?": the known name nearest to a mistyped word. Pure comparison of
+ * short words; never touches where the names come from. */
+#ifndef TL_BASE_SUGGEST_H
+#define TL_BASE_SUGGEST_H
+
+#include <stddef.h>
+
+#define TL_SUGGEST_WORD_MAX                                                                        \
+    64 /* longer words are not mistyped names; nothing is suggested for them */
+
+typedef struct {
+    const char *word; /* borrowed */
+    const char *best; /* borrowed from the offers; NULL while nothing is near */
+    size_t distance;
+} tl_suggest;
+
+tl_suggest tl_suggest_begin(const char *word);
+/* Compares `name` with the word: letter case and `-` for `_` count nothing, and a swap of
+ * neighbours counts as one change. Near is one change in three letters, and at most three. */
+void tl_suggest_offer(tl_suggest *s, const char *name);
+/* Compares `alias`, suggests `name`. */
+void tl_suggest_offer_as(tl_suggest *s, const char *alias, const char *name);
+
+#endif
