@@ -28,6 +28,7 @@ typedef struct {
     const uint8_t *p, *end;
     unsigned max_depth;
     bool first;
+    bool entered; /* by tl_jsonscan_enter: what follows its brace is the outer object's */
 } tl_jsonscan;
 
 /* `text` must begin (after white space) with '{'. `max_depth` counts that object as 1; 0 = any
@@ -38,6 +39,21 @@ TL_CHECK tl_err tl_jsonscan_begin(tl_jsonscan *s, tl_slice text, unsigned max_de
 /* The next member; *ret_done at the closing brace, after which only white space may follow. Every
  * byte passed is checked (grammar, UTF-8 in strings, escapes, lone surrogates). TL_ERR_PROTO. */
 TL_CHECK tl_err tl_jsonscan_next(tl_jsonscan *s, tl_json_member *ret_member, bool *ret_done);
+
+/* The same in steps, to read objects inside objects in one pass: the next key, then either its
+ * value or, where the value is an object, its members by `ret_inner` until done and
+ * tl_jsonscan_leave. */
+TL_CHECK tl_err tl_jsonscan_key(tl_jsonscan *s, tl_slice *ret_key, bool *ret_done);
+TL_CHECK tl_err tl_jsonscan_value(tl_jsonscan *s, tl_slice *ret_value, tl_json_kind *ret_kind);
+/* What the value after the key begins with; nothing of it is checked yet. */
+TL_CHECK tl_err tl_jsonscan_peek(const tl_jsonscan *s, tl_json_kind *ret_kind);
+/* TL_ERR_PROTO: not an object, or too deep. */
+TL_CHECK tl_err tl_jsonscan_enter(tl_jsonscan *s, tl_jsonscan *ret_inner);
+/* After the inner scanner was done. */
+void tl_jsonscan_leave(tl_jsonscan *s, const tl_jsonscan *inner);
+
+/* Checks one whole JSON value of any kind, white space around it allowed. TL_ERR_PROTO. */
+TL_CHECK tl_err tl_jsonscan_check(tl_slice text, unsigned max_depth, tl_json_kind *ret_kind);
 
 /* Undoes the escapes of a string value (with its quotes) or key: TL_ERR_TOO_LARGE over cap - 1
  * bytes, TL_ERR_PROTO. NUL-terminates; a string that contains U+0000 is TL_ERR_PROTO. */
