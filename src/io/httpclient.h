@@ -1,0 +1,66 @@
+/* httpclient.h - HTTP/1.1 requests by libcurl on our loop: to the model server, and from the command
+ * line to the daemon's Unix socket. Hands bytes on the moment they arrive and buffers no body; never
+ * follows a redirect, never speaks anything but http and https, never uses a proxy for loopback. */
+#ifndef TL_IO_HTTPCLIENT_H
+#define TL_IO_HTTPCLIENT_H
+
+#include "base/slice.h"
+#include "io/loop.h"
+
+#define TL_HTTP_HEAD_MAX   (64u << 10) /* an answer's head in all; model servers send under 1 KiB */
+#define TL_HTTP_FIELDS_MAX 16          /* request headers given by the caller */
+
+typedef struct tl_http tl_http;
+typedef struct tl_http_request tl_http_request;
+typedef struct tl_http_head tl_http_head;
+
+typedef struct {
+    const char *name, *value;
+} tl_http_field;
+
+typedef struct {
+    const char *method;    /* "GET", "POST", ... */
+    const char *url;       /* http:// or https://, without user or password */
+    const char *unix_path; /* NULL: TCP to the URL's host; else a Unix socket, the host is only named */
+    tl_http_field fields[TL_HTTP_FIELDS_MAX]; /* until one without a name; none may contain CR or LF */
+    tl_slice body;
+    bool borrow_body;   /* the body stays valid until the request is over; else it is copied */
+    tl_time connect;    /* look-up, connection and TLS; TL_NEVER: no limit (of all three) */
+    tl_time first_byte; /* from connected to the answer's whole head */
+    tl_time silence;    /* between two pieces of the body; does not run while paused */
+} tl_http_ask;
+/* A GET without URL; connect 10 s, no other limit. */
+tl_http_ask tl_http_ask_default(void);
+
+/* Slices and the head are borrowed for the call. Any of these may cancel this or another request and
+ * start new ones. on_done is the last call; the handle is invalid by then.
+ *
+ * on_done's error: TL_OK: the answer is complete as the server framed it. TL_ERR_UNREACHABLE: no
+ * connection (refused, no such name, TLS failed). TL_ERR_AUTH: its certificate is not to be trusted.
+ * TL_ERR_TIMEOUT: one of the three limits. TL_ERR_CLOSED: the connection ended before the answer did.
+ * TL_ERR_PROTO: not HTTP. TL_ERR_TOO_LARGE: the head. TL_ERR_NOMEM. `why` is for a person. */
+typedef struct {
+    void (*on_head)(void *user, int status, const tl_http_head *head); /* once; never 1xx */
+    void (*on_body)(void *user, tl_slice bytes);
+    void (*on_done)(void *user, tl_err e, const char *why);
+} tl_http_events;
+
+TL_CHECK tl_err tl_http_new(tl_loop *loop, tl_http **ret_http);
+/* Ends every request without a call. Not from inside a callback. */
+void tl_http_free(tl_http *h);
+
+/* Copies everything but a borrowed body. Nothing is called from inside.
+ * TL_ERR_INVALID: the URL or a field, see `why`. TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_http_start(tl_http *h, const tl_http_ask *ask, const tl_http_events *events,
+                              void *user, tl_http_request **ret_request, tl_why *why);
+/* Closes the connection at once unless the answer was complete; no call follows. */
+void tl_http_cancel(tl_http_request *r);
+/* While on, no on_body follows and the socket is not read. */
+void tl_http_set_paused(tl_http_request *r, bool on);
+/* Another limit on the silence between pieces of the body, from now on. */
+void tl_http_set_silence(tl_http_request *r, tl_time silence);
+
+/* The value of a field of the answer (the first of that name), NULL when there is none. */
+const char *tl_http_head_field(const tl_http_head *head, const char *name);
+
+#endif
