@@ -105,7 +105,16 @@ size_t tl_ws_header_write(uint8_t ret_header[TL_WS_HEADER_MAX], tl_ws_opcode opc
     return at;
 }
 
-typedef uint64_t block __attribute__((vector_size(32)));
+typedef uint64_t block __attribute__((vector_size(16)));
+
+static inline block mask_block(uint8_t *p, block key)
+{
+    block b;
+    memcpy(&b, p, sizeof b);
+    b ^= key;
+    memcpy(p, &b, sizeof b);
+    return b;
+}
 
 uint8_t tl_ws_mask(uint8_t *bytes, size_t n, const uint8_t mask[4], size_t phase)
 {
@@ -114,16 +123,12 @@ uint8_t tl_ws_mask(uint8_t *bytes, size_t n, const uint8_t mask[4], size_t phase
         turned[i] = mask[(phase + i) & 3];
     uint64_t key;
     memcpy(&key, turned, sizeof key);
-    block keys = {key, key, key, key}, seen = {0, 0, 0, 0};
+    block keys = {key, key}, seen = {0, 0};
     size_t i = 0;
-    for (; i + sizeof(block) <= n; i += sizeof(block)) {
-        block b;
-        memcpy(&b, bytes + i, sizeof b);
-        b ^= keys;
-        seen |= b;
-        memcpy(bytes + i, &b, sizeof b);
-    }
-    uint64_t all = seen[0] | seen[1] | seen[2] | seen[3];
+    for (; i + 4 * sizeof(block) <= n; i += 4 * sizeof(block))
+        for (size_t k = 0; k < 4; k++)
+            seen |= mask_block(bytes + i + k * sizeof(block), keys);
+    uint64_t all = seen[0] | seen[1];
     for (; i + sizeof key <= n; i += sizeof key) {
         uint64_t b;
         memcpy(&b, bytes + i, sizeof b);
