@@ -1,5 +1,6 @@
-/* stream.h - one byte stream: TCP, a Unix socket, or TLS over TCP (OpenSSL through memory BIOs).
- * Never blocks, never buffers more than TLS needs; whoever owns it keeps its own queues. */
+/* stream.h - one byte stream: TCP, a Unix socket, or TLS over TCP (OpenSSL on a BIO of ours,
+ * io/tls.h). Never blocks, never buffers more than TLS needs; whoever owns it keeps its own queues.
+ */
 #ifndef TL_IO_STREAM_H
 #define TL_IO_STREAM_H
 
@@ -19,6 +20,11 @@ typedef struct {
     void (*on_error)(void *user, tl_err e, const char *why);
 } tl_stream_events;
 
+#define TL_STREAM_OPEN_MAX_NS                                                                      \
+    (10 * TL_SEC) /* to look up, connect and do TLS; then TL_ERR_TIMEOUT */
+
+/* Any callback may be NULL. None is called from inside a call of ours. on_open comes for every kind
+ * of stream. TL_ERR_AUTH in on_error: the certificate was refused. */
 /* Connects to `host` (name or literal; every address is tried in turn) or to a Unix socket path
  * (tl_stream_connect_unix). `tls` NULL: plain. `host` is also the name the certificate must bear.
  * TL_ERR_NOMEM; everything later comes through on_error. */
@@ -28,7 +34,8 @@ TL_CHECK tl_err tl_stream_connect(tl_loop *loop, const char *host, uint16_t port
 TL_CHECK tl_err tl_stream_connect_unix(tl_loop *loop, const char *path,
                                        const tl_stream_events *events, void *user,
                                        tl_stream **ret_stream);
-/* Takes the accepted descriptor. */
+/* Takes the accepted descriptor, also when it fails. The owner bounds the time of a TLS handshake.
+ */
 TL_CHECK tl_err tl_stream_accepted(tl_loop *loop, int fd, tl_tls *tls,
                                    const tl_stream_events *events, void *user,
                                    tl_stream **ret_stream);
@@ -37,8 +44,9 @@ void tl_stream_set_events(tl_stream *s, const tl_stream_events *events, void *us
 /* Closes. Allowed inside any callback. With TLS a close_notify is tried once. */
 void tl_stream_free(tl_stream *s);
 
-/* Reads what is there, at most `cap`. TL_ERR_AGAIN: nothing now. TL_ERR_CLOSED: the peer ended.
- * TL_ERR_IO: broken. */
+/* Reads what is there, at most `cap` (at least 1). TL_ERR_AGAIN: nothing now. TL_ERR_CLOSED: the
+ * peer ended; on_readable is not called again, writing still works. TL_ERR_IO: broken, or TLS cut
+ * short. */
 TL_CHECK tl_err tl_stream_read(tl_stream *s, uint8_t *buf, size_t cap, size_t *ret_n);
 /* Gathers; *ret_n tells how many bytes were taken (possibly fewer than given). TL_ERR_AGAIN: none.
  */
@@ -57,8 +65,9 @@ int tl_stream_fd(const tl_stream *s);
 
 /* --- listening --- */
 typedef struct tl_listener tl_listener;
-/* on_accept takes `fd` (non-blocking, TCP_NODELAY set). When descriptors run out, accepting rests a
- * moment instead of spinning. TL_ERR_EXISTS: the port is in use. TL_ERR_IO, with `why`. */
+/* on_accept takes `fd` (non-blocking, TCP_NODELAY set). An IPv6 address is IPv6 alone. When
+ * descriptors run out, accepting rests a moment instead of spinning. TL_ERR_EXISTS: the port is in
+ * use. TL_ERR_IO, with `why`. */
 TL_CHECK tl_err tl_listen(tl_loop *loop, const tl_addr *addr, int backlog,
                           void (*on_accept)(void *user, int fd, const tl_addr *remote), void *user,
                           tl_listener **ret_listener, tl_why *why);
