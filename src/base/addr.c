@@ -62,6 +62,8 @@ socklen_t tl_addr_to_sockaddr(const tl_addr *a, struct sockaddr_storage *ret_ss)
         memcpy(ret_ss, &in, sizeof in);
         return sizeof in;
     }
+    if (a->family != TL_ADDR_V6)
+        return 0;
     struct sockaddr_in6 in6 = {
         .sin6_family = AF_INET6, .sin6_port = htons(a->port), .sin6_scope_id = a->scope};
     memcpy(&in6.sin6_addr, a->bytes, 16);
@@ -130,7 +132,7 @@ tl_err tl_addr_parse(tl_slice text, tl_addr *ret_addr)
 
 static tl_err parse_port(const uint8_t *p, size_t n, uint16_t *ret_port)
 {
-    if (n == 0 || n > 5)
+    if (n == 0 || n > 5 || (p[0] == '0' && n > 1))
         return TL_ERR_PROTO;
     uint32_t v = 0;
     for (size_t i = 0; i < n; i++) {
@@ -144,10 +146,24 @@ static tl_err parse_port(const uint8_t *p, size_t n, uint16_t *ret_port)
     return TL_OK;
 }
 
-static bool is_host_character(uint8_t c, bool in_brackets)
+static bool is_name_character(uint8_t c)
 {
     bool alnum = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    return alnum || c == '.' || (in_brackets ? c == ':' : c == '-' || c == '_');
+    return alnum || c == '.' || c == '-' || c == '_';
+}
+
+static bool is_host(tl_slice s, bool in_brackets)
+{
+    if (s.n == 0 || s.n >= TL_HOST_MAX)
+        return false;
+    if (in_brackets) {
+        tl_addr a;
+        return tl_addr_parse_ip(s, &a) == TL_OK && a.family == TL_ADDR_V6;
+    }
+    for (size_t i = 0; i < s.n; i++)
+        if (!is_name_character(s.p[i]))
+            return false;
+    return true;
 }
 
 tl_err tl_hostport_parse(tl_slice text, uint16_t default_port, char ret_host[TL_HOST_MAX],
@@ -165,11 +181,8 @@ tl_err tl_hostport_parse(tl_slice text, uint16_t default_port, char ret_host[TL_
             rest = end;
     }
     size_t n = (size_t)(rest - host);
-    if (n == 0 || n >= TL_HOST_MAX)
+    if (!is_host(tl_slice_of(host, n), brackets))
         return TL_ERR_PROTO;
-    for (size_t i = 0; i < n; i++)
-        if (!is_host_character(host[i], brackets))
-            return TL_ERR_PROTO;
     if (brackets)
         rest++;
     uint16_t port = default_port;

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 const char *tl_err_name(tl_err e)
 {
@@ -31,10 +32,12 @@ const char *tl_err_name(tl_err e)
 tl_err tl_why_set(tl_why *why, tl_err e, const char *fmt, ...)
 {
     if (why) {
+        tl_why made; /* apart, since an argument may be the old text */
         va_list ap;
         va_start(ap, fmt);
-        vsnprintf(why->text, sizeof why->text, fmt, ap);
+        vsnprintf(made.text, sizeof made.text, fmt, ap);
         va_end(ap);
+        strcpy(why->text, made.text);
     }
     return e;
 }

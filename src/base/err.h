@@ -41,7 +41,7 @@ typedef struct {
 } tl_why;
 
 /* Formats into `why` (nothing when it is NULL) and returns `e`, so that a failing function can end
- * with `return tl_why_set(...)`. Too long a text is cut. */
+ * with `return tl_why_set(...)`. Too long a text is cut. why->text may be an argument. */
 tl_err tl_why_set(tl_why *why, tl_err e, const char *fmt, ...) TL_PRINTF(3, 4);
 
 #endif

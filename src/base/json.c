@@ -27,11 +27,15 @@ static unsigned nesting(tl_slice text)
 
 tl_err tl_json_parse(tl_slice text, unsigned max_depth, json_t **ret, tl_why *why)
 {
+    if (text.n == 0)
+        return tl_why_set(why, TL_ERR_PROTO, "no JSON: the text is empty");
     if (nesting(text) > max_depth)
         return tl_why_set(why, TL_ERR_PROTO, "JSON nested deeper than %u", max_depth);
     json_error_t error;
     json_t *value = json_loadb((const char *)text.p, text.n,
                                JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+    if (!value && json_error_code(&error) == json_error_out_of_memory)
+        return tl_why_set(why, TL_ERR_NOMEM, "%s", tl_err_name(TL_ERR_NOMEM));
     if (!value)
         return tl_why_set(why, TL_ERR_PROTO, "JSON line %d column %d: %s", error.line, error.column,
                           error.text);

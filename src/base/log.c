@@ -35,6 +35,9 @@ void tl_log(tl_log_level level, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(line, sizeof line, fmt, ap);
     va_end(ap);
+    for (char *p = line; *p; p++) /* whatever slipped past tl_log_safe stays on its line */
+        if ((unsigned char)*p < 0x20 || *p == 0x7F)
+            *p = '?';
     if (config.sink)
         config.sink(config.user, level, line);
     else
@@ -44,17 +47,21 @@ void tl_log(tl_log_level level, const char *fmt, ...)
 tl_safe tl_log_safe(tl_slice s)
 {
     tl_safe out;
-    size_t o = 0;
+    size_t o = 0, cut = 0; /* `cut`: the last place where "..." still fits */
     for (size_t i = 0; i < s.n; i++) {
-        if (o > TL_LOG_SAFE_MAX - 4) {
-            o += (size_t)snprintf(out.text + o, 4, "...");
+        uint8_t c = s.p[i];
+        bool plain = c >= 0x20 && c < 0x7F && c != '\\';
+        if (o + (plain ? 1 : 4) > TL_LOG_SAFE_MAX) {
+            memcpy(out.text + cut, "...", 3);
+            o = cut + 3;
             break;
         }
-        uint8_t c = s.p[i];
-        if (c >= 0x20 && c < 0x7F && c != '\\')
+        if (plain)
             out.text[o++] = (char)c;
         else
             o += (size_t)snprintf(out.text + o, 5, "\\x%02x", c);
+        if (o <= TL_LOG_SAFE_MAX - 3)
+            cut = o;
     }
     out.text[o] = 0;
     return out;

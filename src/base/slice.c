@@ -6,13 +6,13 @@
 
 tl_err tl_buf_reserve(tl_buf *b, size_t n, uint8_t **ret_room)
 {
-    if (b->head && b->head + b->len + n > b->cap) {
+    if (n > SIZE_MAX / 2 - b->len) /* far beyond any memory; keeps the sums below from wrapping */
+        return TL_ERR_NOMEM;
+    if (b->head && n > b->cap - b->head - b->len) {
         memmove(b->data, b->data + b->head, b->len);
         b->head = 0;
     }
-    if (b->len + n > b->cap) {
-        if (n > SIZE_MAX / 2 - b->len)
-            return TL_ERR_NOMEM;
+    if (!b->data || b->len + n > b->cap) {
         size_t cap = b->cap ? b->cap : 64;
         while (cap < b->len + n)
             cap *= 2;

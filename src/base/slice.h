@@ -39,7 +39,7 @@ typedef struct {
 
 static inline uint8_t *tl_buf_begin(const tl_buf *b)
 {
-    return b->data + b->head;
+    return b->data ? b->data + b->head : NULL;
 }
 static inline tl_slice tl_buf_slice(const tl_buf *b)
 {

@@ -28,11 +28,21 @@ static void a_reason_is_cut_and_never_overruns(void **state)
     assert_int_equal(tl_why_set(NULL, TL_ERR_BUSY, "x"), TL_ERR_BUSY);
 }
 
+static void a_reason_may_be_part_of_the_next(void **state)
+{
+    (void)state;
+    tl_why why;
+    assert_int_equal(tl_why_set(&why, TL_ERR_IO, "no space left"), TL_ERR_IO);
+    assert_int_equal(tl_why_set(&why, TL_ERR_IO, "cannot write: %s", why.text), TL_ERR_IO);
+    assert_string_equal(why.text, "cannot write: no space left");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_code_has_a_name),
         cmocka_unit_test(a_reason_is_cut_and_never_overruns),
+        cmocka_unit_test(a_reason_may_be_part_of_the_next),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
