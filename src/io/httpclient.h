@@ -1,6 +1,7 @@
-/* httpclient.h - HTTP/1.1 requests by libcurl on our loop: to the model server, and from the command
- * line to the daemon's Unix socket. Hands bytes on the moment they arrive and buffers no body; never
- * follows a redirect, never speaks anything but http and https, never uses a proxy for loopback. */
+/* httpclient.h - HTTP/1.1 requests by libcurl on our loop: to the model server, and from the
+ * command line to the daemon's Unix socket. Hands bytes on the moment they arrive and buffers no
+ * body; never follows a redirect, never speaks anything but http and https, never uses a proxy for
+ * loopback. */
 #ifndef TL_IO_HTTPCLIENT_H
 #define TL_IO_HTTPCLIENT_H
 
@@ -19,10 +20,12 @@ typedef struct {
 } tl_http_field;
 
 typedef struct {
-    const char *method;    /* "GET", "POST", ... */
-    const char *url;       /* http:// or https://, without user or password */
-    const char *unix_path; /* NULL: TCP to the URL's host; else a Unix socket, the host is only named */
-    tl_http_field fields[TL_HTTP_FIELDS_MAX]; /* until one without a name; none may contain CR or LF */
+    const char *method; /* "GET", "POST", ... */
+    const char *url;    /* http:// or https://, without user or password */
+    const char
+        *unix_path; /* NULL: TCP to the URL's host; else a Unix socket, the host is only named */
+    tl_http_field
+        fields[TL_HTTP_FIELDS_MAX]; /* until one without a name; none may contain CR or LF */
     tl_slice body;
     bool borrow_body;   /* the body stays valid until the request is over; else it is copied */
     tl_time connect;    /* look-up, connection and TLS; TL_NEVER: no limit (of all three) */
@@ -32,12 +35,12 @@ typedef struct {
 /* A GET without URL; connect 10 s, no other limit. */
 tl_http_ask tl_http_ask_default(void);
 
-/* Slices and the head are borrowed for the call. Any of these may cancel this or another request and
- * start new ones. on_done is the last call; the handle is invalid by then.
+/* Slices and the head are borrowed for the call. Any of these may cancel this or another request
+ * and start new ones. on_done is the last call; the handle is invalid by then.
  *
  * on_done's error: TL_OK: the answer is complete as the server framed it. TL_ERR_UNREACHABLE: no
- * connection (refused, no such name, TLS failed). TL_ERR_AUTH: its certificate is not to be trusted.
- * TL_ERR_TIMEOUT: one of the three limits. TL_ERR_CLOSED: the connection ended before the answer did.
+ * connection (refused, no such name, TLS failed). TL_ERR_AUTH: its certificate is not to be
+ * trusted. TL_ERR_TIMEOUT: one of the three limits. TL_ERR_CLOSED: the answer broke off.
  * TL_ERR_PROTO: not HTTP. TL_ERR_TOO_LARGE: the head. TL_ERR_NOMEM. `why` is for a person. */
 typedef struct {
     void (*on_head)(void *user, int status, const tl_http_head *head); /* once; never 1xx */

@@ -51,11 +51,6 @@ static const struct kind *kind_now(void)
     return NULL;
 }
 
-const char *parrot_server_name(void)
-{
-    return kind_now()->server;
-}
-
 static bool answer_json(parrot_conn *c, json_t *o)
 {
     char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
@@ -270,6 +265,7 @@ int main(int argc, char **argv)
         fputs(usage, stderr);
         return 2;
     }
+    parrot_server = kind_now()->server;
     if (parrot_opt.model_count == 0)
         strcpy(parrot_opt.model[parrot_opt.model_count++], "parrot");
     tl_addr addr;

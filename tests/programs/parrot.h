@@ -29,8 +29,6 @@ extern parrot_options parrot_opt;
 extern parrot_stats parrot_count;
 
 int64_t parrot_unix_ms(void);
-/* The Server header of the kind played. */
-const char *parrot_server_name(void);
 
 /* Answers POST /v1/chat/completions; false ends the connection. */
 bool parrot_chat(parrot_conn *c, const parrot_request *r);

@@ -71,7 +71,7 @@ static const char *const stream_head =
 static bool send_stream_head(parrot_conn *c, const char *type, const char *headers)
 {
     char head[512];
-    snprintf(head, sizeof head, stream_head, parrot_server_name(), type, headers);
+    snprintf(head, sizeof head, stream_head, parrot_server, type, headers);
     return parrot_send_text(c, head);
 }
 

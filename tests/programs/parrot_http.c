@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "parrot.h"
+const char *parrot_server = "parrot";
 
 bool parrot_send(parrot_conn *c, const void *p, size_t n)
 {
@@ -69,8 +69,8 @@ bool parrot_answer(parrot_conn *c, int status, const char *headers, const char *
     bool ok = tl_buf_printf(&out,
                             "HTTP/1.1 %d %s\r\nServer: %s\r\n%sContent-Type: %s\r\n"
                             "Content-Length: %zu\r\n\r\n%s",
-                            status, reason_of(status), parrot_server_name(), headers, type,
-                            strlen(body), body) == TL_OK &&
+                            status, reason_of(status), parrot_server, headers, type, strlen(body),
+                            body) == TL_OK &&
               parrot_send(c, tl_buf_begin(&out), out.len);
     tl_buf_clear(&out);
     return ok;

@@ -8,6 +8,9 @@
 #define PARROT_HEAD_MAX (64u << 10)
 #define PARROT_BODY_MAX (64u << 20) /* above what a node lets through, to see that it does not */
 
+/* The Server header of our answers. */
+extern const char *parrot_server;
+
 typedef struct {
     int fd;
     tl_buf in; /* read and not yet used */
