@@ -67,6 +67,19 @@ tl_err tl_settings_get(const tl_settings *s, const char *key, tl_buf *out, tl_wh
     return e;
 }
 
+json_t *tl_settings_json(const tl_settings *s)
+{
+    json_t *all = json_object(), *value;
+    for (size_t i = 0; all && tl_setting_def_at(i); i++) {
+        const tl_setting_def *def = tl_setting_def_at(i);
+        if (tl_setting_value(s, def, &value) || json_object_set_new(all, def->info.key, value)) {
+            json_decref(all);
+            return NULL;
+        }
+    }
+    return all;
+}
+
 const tl_setting_info *tl_setting_at(size_t i)
 {
     const tl_setting_def *def = tl_setting_def_at(i);

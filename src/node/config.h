@@ -57,6 +57,8 @@ TL_CHECK tl_err tl_settings_load(const char *path, tl_settings *ret_settings, tl
 TL_CHECK tl_err tl_settings_set(tl_settings *s, const char *key, const char *text, tl_why *why);
 /* As text: strings bare, arrays as JSON. Appends. TL_ERR_NOT_FOUND with a suggestion. */
 TL_CHECK tl_err tl_settings_get(const tl_settings *s, const char *key, tl_buf *out, tl_why *why);
+/* Every setting by its key as one JSON object; the caller's to json_decref. NULL: out of memory. */
+json_t *tl_settings_json(const tl_settings *s);
 /* Rewrites one key in the file, comments and order kept, a new top-level key before the first
  * section; written beside, synced, renamed over, mode 0600. Checks as tl_settings_set does. */
 TL_CHECK tl_err tl_settings_save(const char *path, const char *key, const char *text, tl_why *why);

@@ -1,0 +1,268 @@
+#include "cli/cli.h"
+
+#include "base/log.h"
+#include "base/suggest.h"
+
+#include <stdarg.h>
+
+const tl_option tl_options_common[] = {
+    {"home", 0, "DIR", "keep every file in DIR (also: TEALE_HOME)"},
+    {"help", 'h', NULL, "show this help"},
+    {NULL, 0, NULL, NULL},
+};
+
+const tl_option tl_options_json[] = {
+    {"json", 0, NULL, "answer with one JSON object"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const tl_option before_command[] = {
+    {"version", 'V', NULL, "show the version"},
+    {NULL, 0, NULL, NULL},
+};
+
+int tl_cli_exit_of(tl_err e)
+{
+    switch (e) {
+    case TL_OK: return TL_EXIT_OK;
+    case TL_ERR_INVALID:
+    case TL_ERR_PROTO:
+    case TL_ERR_NOT_FOUND: return TL_EXIT_USAGE;
+    case TL_ERR_UNREACHABLE: return TL_EXIT_UNREACHABLE;
+    case TL_ERR_AUTH:
+    case TL_ERR_FORBIDDEN: return TL_EXIT_DENIED;
+    case TL_ERR_TIMEOUT: return TL_EXIT_TIMEOUT;
+    default: return TL_EXIT_FAILED;
+    }
+}
+
+int tl_cli_usage(const tl_cli *cli, const char *fmt, ...)
+{
+    char text[600];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    tl_out_error("%s", text);
+    if (cli && cli->command)
+        tl_out_note("See: teale %s --help", cli->command->name);
+    else
+        tl_out_note("See: teale help");
+    return TL_EXIT_USAGE;
+}
+
+static void print_options(FILE *f, const tl_option *table)
+{
+    for (const tl_option *o = table; o->name; o++) {
+        char left[64];
+        int n = o->letter ? snprintf(left, sizeof left, "-%c, ", o->letter) : 0;
+        snprintf(left + n, sizeof left - (size_t)n, "--%s%s%s", o->name, o->value ? " " : "",
+                 o->value ? o->value : "");
+        fprintf(f, "  %-24s %s\n", left, o->help);
+    }
+}
+
+static void print_command_help(const tl_command *c)
+{
+    printf("Usage: teale %s%s%s%s\n\n%s\n", c->name, c->options->name ? " [OPTION]..." : "",
+           *c->operands ? " " : "", c->operands, c->summary);
+    if (*c->details)
+        printf("\n%s\n", c->details);
+    if (c->passes_on)
+        return;
+    printf("\nOptions:\n");
+    print_options(stdout, c->options);
+    if (c->reads)
+        print_options(stdout, tl_options_json);
+    print_options(stdout, tl_options_common);
+}
+
+static void print_help(FILE *f)
+{
+    fprintf(f, "Usage: teale [--home DIR] COMMAND [OPTION]...\n\n"
+               "Private AI inference between your own machines.\n\nCommands:\n");
+    for (size_t i = 0; tl_command_at(i); i++) {
+        const tl_command *c = tl_command_at(i);
+        char left[64];
+        snprintf(left, sizeof left, "%s %s", c->name, c->operands);
+        fprintf(f, "  %-26s %s\n", left, c->summary);
+    }
+    fprintf(f,
+            "\n`teale help COMMAND` tells more. Exit codes: 0 ok, 1 failed, 2 usage, 3 daemon not\n"
+            "running, 4 peer or relay unreachable, 5 denied, 6 timed out.\n");
+}
+
+/* How many words of argv name the command: "config set" is two; 0 when there is no such command. */
+static size_t match(const tl_command *c, int argc, char *const *argv)
+{
+    char two[64];
+    if (!strcmp(c->name, argv[0]))
+        return 1;
+    if (argc < 2)
+        return 0;
+    snprintf(two, sizeof two, "%.30s %.30s", argv[0], argv[1]);
+    return strcmp(c->name, two) ? 0 : 2;
+}
+
+static const tl_command *find(int argc, char *const *argv, size_t *ret_words)
+{
+    const tl_command *found = NULL;
+    *ret_words = 0;
+    for (size_t i = 0; tl_command_at(i); i++) {
+        size_t n = match(tl_command_at(i), argc, argv);
+        if (n > *ret_words) {
+            *ret_words = n;
+            found = tl_command_at(i);
+        }
+    }
+    return found;
+}
+
+/* True when `name` is the first word of commands of two. Offers their second words. */
+static bool offer_below(const char *name, tl_suggest *s)
+{
+    bool any = false;
+    size_t n = strlen(name);
+    for (size_t i = 0; tl_command_at(i); i++) {
+        const char *c = tl_command_at(i)->name;
+        if (!strncmp(c, name, n) && c[n] == ' ') {
+            any = true;
+            if (s)
+                tl_suggest_offer_as(s, c + n + 1, c);
+        }
+    }
+    return any;
+}
+
+static bool is_help(const char *word)
+{
+    return !strcmp(word, "--help") || !strcmp(word, "-h");
+}
+
+/* `teale config`: what there is below it; asked for on stdout, else as a usage error. */
+static int show_below(const char *name, bool asked)
+{
+    size_t n = strlen(name);
+    FILE *f = asked ? stdout : stderr;
+    fprintf(f, "Usage:\n");
+    for (size_t i = 0; tl_command_at(i); i++) {
+        const tl_command *c = tl_command_at(i);
+        if (!strncmp(c->name, name, n) && c->name[n] == ' ')
+            fprintf(f, "  teale %s %-14s %s\n", c->name, c->operands, c->summary);
+    }
+    return asked ? TL_EXIT_OK : TL_EXIT_USAGE;
+}
+
+static int unknown_command(int argc, char *const *argv)
+{
+    char given[128];
+    tl_suggest s;
+    if (offer_below(argv[0], NULL)) {
+        if (argc < 2 || argv[1][0] == '-')
+            return show_below(argv[0], argc >= 2 && is_help(argv[1]));
+        snprintf(given, sizeof given, "%.30s %.60s", argv[0], argv[1]);
+        s = tl_suggest_begin(argv[1]);
+        offer_below(argv[0], &s);
+    } else {
+        snprintf(given, sizeof given, "%.90s", argv[0]);
+        s = tl_suggest_begin(argv[0]);
+        for (size_t i = 0; tl_command_at(i); i++)
+            tl_suggest_offer(&s, tl_command_at(i)->name);
+    }
+    tl_safe safe = tl_log_safe(tl_slice_str(given));
+    return s.best ? tl_cli_usage(NULL, "unknown command \"%s\"; did you mean \"%s\"?", safe.text,
+                                 s.best)
+                  : tl_cli_usage(NULL, "unknown command \"%s\"", safe.text);
+}
+
+static int run_help(int argc, char *const *argv)
+{
+    size_t words;
+    if (argc == 0) {
+        print_help(stdout);
+        return TL_EXIT_OK;
+    }
+    const tl_command *c = find(argc, argv, &words);
+    if (!c && argc == 1 && offer_below(argv[0], NULL))
+        return show_below(argv[0], true);
+    if (!c)
+        return unknown_command(argc, argv);
+    print_command_help(c);
+    return TL_EXIT_OK;
+}
+
+static int run_command(tl_cli *cli, const char *home, int argc, char *const *argv)
+{
+    size_t words;
+    const tl_command *c = find(argc, argv, &words);
+    if (!c)
+        return unknown_command(argc, argv);
+    cli->command = c;
+    argc -= (int)words;
+    argv += words;
+    const tl_option *const tables[] = {c->options, tl_options_common,
+                                       c->reads ? tl_options_json : NULL, NULL};
+    tl_args args = {.option_n = 0};
+    tl_why why;
+    if (c->passes_on) {
+        for (; argc > 0 && args.operand_n < TL_ARGS_MAX; argc--)
+            args.operand[args.operand_n++] = *argv++;
+    } else if (tl_args_parse(argc, argv, tables, &args, &why)) {
+        return tl_cli_usage(cli, "%s", why.text);
+    }
+    if (tl_args_has(&args, "help")) {
+        print_command_help(c);
+        return TL_EXIT_OK;
+    }
+    if (args.operand_n < c->operand_min)
+        return tl_cli_usage(cli, "teale %s wants %s", c->name, c->operands);
+    if (args.operand_n > c->operand_max) {
+        tl_safe safe = tl_log_safe(tl_slice_str(args.operand[c->operand_max]));
+        return tl_cli_usage(cli, "teale %s does not take \"%s\"", c->name, safe.text);
+    }
+    cli->json = tl_args_has(&args, "json");
+    const char *own_home = tl_args_value(&args, "home");
+    if (tl_paths_find(own_home ? own_home : home, &cli->paths, &why))
+        return tl_cli_usage(cli, "%s", why.text);
+    return c->run(cli, &args);
+}
+
+/* stdout may have been closed or its disk be full: then the answer did not arrive. */
+static int flushed(int code)
+{
+    if (fflush(stdout) || ferror(stdout)) {
+        tl_out_error("cannot write the answer: %m");
+        return code ? code : TL_EXIT_FAILED;
+    }
+    return code;
+}
+
+int tl_cli_main(int argc, char **argv)
+{
+    static tl_cli cli;
+    tl_out_init();
+    /* Options before the command: up to the first word, or behind the value of --home. */
+    int n = 1;
+    while (n < argc && argv[n][0] == '-' && argv[n][1])
+        n += !strcmp(argv[n], "--home") ? 2 : 1;
+    if (n > argc)
+        n = argc;
+    const tl_option *const tables[] = {before_command, tl_options_common, NULL};
+    tl_args args;
+    tl_why why;
+    if (tl_args_parse(n - 1, argv + 1, tables, &args, &why))
+        return tl_cli_usage(NULL, "%s", why.text);
+    if (tl_args_has(&args, "version")) {
+        printf("teale %s\n", TL_VERSION);
+        return flushed(TL_EXIT_OK);
+    }
+    if (tl_args_has(&args, "help"))
+        return flushed(run_help(argc - n, argv + n));
+    if (n == argc) {
+        print_help(stderr);
+        return TL_EXIT_USAGE;
+    }
+    if (!strcmp(argv[n], "help"))
+        return flushed(run_help(argc - n - 1, argv + n + 1));
+    return flushed(run_command(&cli, tl_args_value(&args, "home"), argc - n, argv + n));
+}

@@ -1,0 +1,54 @@
+/* cli.h - the teale command: what a command is, the table of them, and the way from argv to one of
+ * them. Every command returns one of the exit codes that scripts rely on (UX.md). */
+#ifndef TL_CLI_CLI_H
+#define TL_CLI_CLI_H
+
+#include "cli/args.h"
+#include "cli/out.h"
+#include "node/paths.h"
+
+enum {
+    TL_EXIT_OK = 0,
+    TL_EXIT_FAILED = 1,
+    TL_EXIT_USAGE = 2,
+    TL_EXIT_NOT_RUNNING = 3, /* no daemon */
+    TL_EXIT_UNREACHABLE = 4, /* peer or relay */
+    TL_EXIT_DENIED = 5,
+    TL_EXIT_TIMEOUT = 6,
+};
+
+typedef struct tl_command tl_command;
+
+typedef struct {
+    tl_paths paths;
+    const tl_command *command;
+    bool json; /* --json was given */
+} tl_cli;
+
+struct tl_command {
+    const char *name;     /* "config get" for one below another; NULL ends the table */
+    const char *operands; /* "KEY VALUE", "[PROMPT]", "" */
+    size_t operand_min, operand_max;
+    const char *summary;      /* one line of `teale help` */
+    const char *details;      /* further paragraphs of --help; "" */
+    const tl_option *options; /* its own; never NULL */
+    bool reads;               /* has --json */
+    bool passes_on;           /* takes all arguments as they are (relay) */
+    int (*run)(tl_cli *cli, const tl_args *args);
+};
+
+/* NULL at the end. */
+const tl_command *tl_command_at(size_t i);
+/* The options every command has, and --json. For manual and completion. */
+extern const tl_option tl_options_common[];
+extern const tl_option tl_options_json[];
+
+/* The whole program. */
+int tl_cli_main(int argc, char **argv);
+
+/* Says what was wrong with the arguments and where to read on; returns TL_EXIT_USAGE. */
+int tl_cli_usage(const tl_cli *cli, const char *fmt, ...) TL_PRINTF(2, 3);
+/* The exit code that fits an error of ours. */
+int tl_cli_exit_of(tl_err e);
+
+#endif

@@ -1,0 +1,264 @@
+/* cmd_serve.c - `teale serve`: the daemon in the foreground. Wires settings, identity, node and API
+ * to one loop, says when it is ready, and drains when it is told to end. */
+#include "api/api.h"
+#include "api/key.h"
+#include "base/log.h"
+#include "cli/commands.h"
+#include "cli/lock.h"
+#include "cli/logfile.h"
+#include "cli/overrides.h"
+#include "io/keychain.h"
+#include "io/sdnotify.h"
+
+#include <netdb.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define DRAIN_TIME (30 * TL_SEC) /* UX.md */
+#define SIGNALS    3
+
+typedef struct {
+    const tl_cli *cli;
+    const tl_args *args;
+    tl_settings settings;
+    int lock;
+    tl_identity identity;
+    tl_loop *loop;
+    tl_node *node;
+    tl_api *api;
+    tl_signal *signals[SIGNALS];
+    tl_sdwatchdog watchdog;
+    enum {
+        RUNNING,
+        FINISHING, /* the node lets its work end */
+        CLOSING,   /* the API sends what is left */
+        ENDED,
+    } stage; /* RUNNING -> FINISHING -> CLOSING -> ENDED; set by set_stage alone */
+} server;
+
+static void set_stage(server *s, int stage)
+{
+    s->stage = stage;
+    if (stage == ENDED)
+        tl_loop_stop(s->loop);
+}
+
+static void on_api_drained(void *user)
+{
+    set_stage(user, ENDED);
+}
+
+static void on_node_drained(void *user)
+{
+    server *s = user;
+    if (s->stage != FINISHING)
+        return;
+    set_stage(s, CLOSING);
+    tl_api_drain(s->api, tl_loop_now(s->loop) + 2 * TL_SEC, on_api_drained, s);
+}
+
+static void stop(void *user)
+{
+    server *s = user;
+    if (s->stage == RUNNING) {
+        tl_log(TL_LOG_INFO, "stopping: finishing what runs, at most %d s",
+               (int)(DRAIN_TIME / TL_SEC));
+        (void)!tl_sdnotify("STOPPING=1");
+        set_stage(s, FINISHING);
+        tl_node_drain(s->node, tl_loop_now(s->loop) + DRAIN_TIME, on_node_drained, s);
+    }
+}
+
+static void on_signal(void *user, int signo)
+{
+    server *s = user;
+    (void)signo;
+    if (s->stage == RUNNING) {
+        stop(s);
+    } else {
+        tl_log(TL_LOG_WARN, "told again: ending at once");
+        set_stage(s, ENDED);
+    }
+}
+
+static void apply_log_level(const tl_settings *s)
+{
+    static const char *const names[] = {"error", "warn", "info", "debug"};
+    for (int i = 0; i < 4; i++)
+        if (!strcmp(s->log_level, names[i]))
+            tl_log_set_level((tl_log_level)i);
+}
+
+/* The file changed at `key`. */
+static tl_err on_setting_changed(void *user, const char *key, tl_why *why)
+{
+    server *s = user;
+    const char *option = tl_overrides_option(s->args, key);
+    tl_settings changed;
+    tl_err e = tl_overrides_load(s->cli->paths.config, s->args, &changed, why);
+    if (e)
+        return e;
+    if (option)
+        return tl_why_set(why, TL_ERR_AGAIN, "While this node runs, its option --%s wins.", option);
+    if (!strcmp(key, "log_level")) {
+        apply_log_level(&changed);
+    } else if (!strcmp(key, "api_allowed_hosts") || !strcmp(key, "api_allowed_origins")) {
+        tl_api_set_allowed(s->api, &changed.api_allowed_hosts, &changed.api_allowed_origins);
+    } else if ((e = tl_node_setting_changed(s->node, &changed, key))) {
+        if (e == TL_ERR_AGAIN)
+            return tl_why_set(why, e, "It takes effect after a restart: teale down && teale up");
+        return tl_why_set(why, e, "%s", tl_err_name(e));
+    }
+    s->settings = changed;
+    return TL_OK;
+}
+
+static json_t *settings_now(void *user)
+{
+    server *s = user;
+    return tl_settings_json(&s->settings);
+}
+
+/* Memory of this process holds prompts, answers and keys: it is never written to a disk. */
+static void forbid_core_dumps(void)
+{
+    struct rlimit none = {0, 0};
+    if (prctl(PR_SET_DUMPABLE, 0) || setrlimit(RLIMIT_CORE, &none))
+        tl_log(TL_LOG_WARN, "core dumps cannot be switched off: %m");
+}
+
+/* The addresses that HOST:PORT means. */
+static tl_err find_addresses(const char *text, tl_api_config *config, tl_why *why)
+{
+    char host[TL_HOST_MAX], port_text[8];
+    uint16_t port;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *all;
+    tl_err e = tl_hostport_parse(tl_slice_str(text), 0, host, &port);
+    if (e)
+        return tl_why_set(why, e, "api_listen must be HOST:PORT");
+    snprintf(port_text, sizeof port_text, "%u", port);
+    int rc = getaddrinfo(host, port_text, &hints, &all);
+    if (rc)
+        return tl_why_set(why, TL_ERR_UNREACHABLE, "cannot listen on %s: %s", text,
+                          gai_strerror(rc));
+    for (const struct addrinfo *a = all; a && config->listen_n < TL_API_LISTEN_MAX; a = a->ai_next)
+        config->listen[config->listen_n++] = tl_addr_from_sockaddr(a->ai_addr);
+    freeaddrinfo(all);
+    /* Port 0 becomes one port; with several addresses each would get another. */
+    if (port == 0)
+        config->listen_n = 1;
+    return TL_OK;
+}
+
+static tl_err open_api(server *s, tl_why *why)
+{
+    const tl_settings *from = &s->settings;
+    tl_api_config config = tl_api_config_default();
+    tl_err e = find_addresses(from->api_listen, &config, why);
+    if (!e)
+        e = tl_api_key_load_or_create(s->cli->paths.api_key, config.key, why);
+    if (e)
+        return e;
+    config.unix_path = s->cli->paths.socket;
+    config.allowed_hosts = from->api_allowed_hosts;
+    config.allowed_origins = from->api_allowed_origins;
+    config.head_timeout = from->timeout_request_head_secs * TL_SEC;
+    config.body_timeout = from->timeout_body_idle_secs * TL_SEC;
+    config.stalled_timeout = from->timeout_stalled_client_secs * TL_SEC;
+    config.hooks = (tl_api_hooks){
+        .stop = stop, .setting_changed = on_setting_changed, .settings = settings_now, .user = s};
+    return tl_api_new(s->loop, s->node, &config, &s->api, why);
+}
+
+static tl_err watch_signals(server *s, tl_why *why)
+{
+    static const int numbers[SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
+    signal(SIGPIPE, SIG_IGN);
+    for (int i = 0; i < SIGNALS; i++)
+        if (tl_signal_new(s->loop, numbers[i], on_signal, s, &s->signals[i]))
+            return tl_why_set(why, TL_ERR_IO, "cannot watch for signals");
+    return TL_OK;
+}
+
+static tl_err open_all(server *s, tl_why *why)
+{
+    const tl_paths *p = &s->cli->paths;
+    tl_rand rand = tl_rand_system();
+    bool created;
+    tl_err e = tl_paths_make_data(p, why);
+    if (!e)
+        e = tl_lock_take(p->lock, &s->lock, why);
+    if (!e && tl_crypto_init())
+        e = tl_why_set(why, TL_ERR_IO, "libsodium cannot start");
+    if (!e)
+        e = tl_keychain_load_or_create(p->key, &rand, &s->identity, &created, why);
+    if (!e && tl_loop_new(&s->loop))
+        e = tl_why_set(why, TL_ERR_NOMEM, "out of memory");
+    if (!e)
+        e = watch_signals(s, why);
+    if (!e)
+        e = tl_node_new(s->loop, &s->settings, &s->identity, &s->node, why);
+    if (!e)
+        e = open_api(s, why);
+    return e ? e : tl_node_start(s->node, why);
+}
+
+static void close_all(server *s)
+{
+    if (s->loop)
+        tl_sdwatchdog_stop(&s->watchdog);
+    if (s->api)
+        tl_api_free(s->api);
+    if (s->node)
+        tl_node_free(s->node);
+    for (int i = 0; i < SIGNALS; i++)
+        if (s->signals[i])
+            tl_signal_free(s->signals[i]);
+    if (s->loop)
+        tl_loop_free(s->loop);
+    tl_identity_clear(&s->identity);
+    if (s->lock >= 0)
+        close(s->lock);
+}
+
+static void say_ready(const server *s)
+{
+    char id[TL_NODE_ID_HEX + 1];
+    tl_node_id_write(id, &s->identity.id);
+    printf("ready api=%s node=%s\n", tl_api_base_url(s->api), id);
+    fflush(stdout);
+    tl_log(TL_LOG_INFO, "teale %s ready, node %s, API %s", TL_VERSION, id, tl_api_base_url(s->api));
+    if (s->settings.share[0] && !strcmp(s->settings.share_with, "public"))
+        tl_log(TL_LOG_INFO, "serving anyone on this relay; --private serves only your networks");
+    (void)!tl_sdnotify("READY=1");
+}
+
+int tl_cmd_serve(tl_cli *cli, const tl_args *args)
+{
+    static server s;
+    tl_why why;
+    s = (server){.cli = cli, .args = args, .lock = -1};
+    tl_err e = tl_overrides_load(cli->paths.config, args, &s.settings, &why);
+    if (e)
+        return tl_cli_usage(cli, "%s", why.text);
+    const char *log_file = tl_args_value(args, "log-file");
+    if (log_file)
+        e = tl_logfile_use(log_file, &why);
+    apply_log_level(&s.settings);
+    forbid_core_dumps();
+    if (!e)
+        e = open_all(&s, &why);
+    if (!e) {
+        tl_sdwatchdog_start(&s.watchdog, s.loop);
+        say_ready(&s);
+        tl_loop_run(s.loop);
+        tl_log(TL_LOG_INFO, "stopped");
+    } else {
+        tl_out_error("%s", why.text);
+    }
+    close_all(&s);
+    return e ? TL_EXIT_FAILED : TL_EXIT_OK;
+}

@@ -1,0 +1,268 @@
+/* cmd_show.c - the commands that read and print: status, peers, models, env. */
+#include "cli/commands.h"
+#include "cli/daemon.h"
+
+#include <string.h>
+
+#define READ_TIME (10 * TL_SEC) /* these answers come from memory */
+
+/* The daemon's answer; printed already when --json was given (then *ret is NULL). */
+static int fetch(tl_cli *cli, const tl_args *args, const char *path, json_t **ret)
+{
+    tl_time timeout;
+    *ret = NULL;
+    if (!tl_daemon_timeout(cli, args, READ_TIME, &timeout))
+        return TL_EXIT_USAGE;
+    int code = tl_daemon_get(cli, path, timeout, ret);
+    if (!code && cli->json) {
+        tl_out_json(*ret);
+        json_decref(*ret);
+        *ret = NULL;
+    }
+    return code;
+}
+
+static void print_clean(const char *text)
+{
+    tl_buf clean = {0};
+    if (!tl_out_clean(&clean, text))
+        fwrite(tl_buf_slice(&clean).p, 1, clean.len, stdout);
+    tl_buf_clear(&clean);
+}
+
+/* `key: value`, unpadded: what scripts look for. */
+static void print_line(const char *key, const char *value)
+{
+    printf("%s%s:%s ", tl_out_colour(stdout, TL_COLOUR_DIM), key, tl_out_end(stdout));
+    print_clean(value);
+    putchar('\n');
+}
+
+static void print_wan(const json_t *wan)
+{
+    bool enabled = tl_json_bool(wan, "enabled", false);
+    const char *state = enabled ? tl_json_string(wan, "state", "offline") : "off";
+    tl_colour c = !strcmp(state, "connected") ? TL_COLOUR_GOOD : TL_COLOUR_BAD;
+    printf("%swan:%s %s%s%s\n", tl_out_colour(stdout, TL_COLOUR_DIM), tl_out_end(stdout),
+           tl_out_colour(stdout, enabled ? c : TL_COLOUR_NONE), state, tl_out_end(stdout));
+}
+
+static void print_relay(const json_t *wan)
+{
+    double rtt = tl_json_number(wan, "relay_rtt_ms", 0);
+    const char *error = tl_json_string(wan, "error", "");
+    printf("%srelay:%s ", tl_out_colour(stdout, TL_COLOUR_DIM), tl_out_end(stdout));
+    print_clean(tl_json_string(wan, "relay", "none"));
+    if (!strcmp(tl_json_string(wan, "state", ""), "connected") && rtt > 0)
+        printf(", %.1f ms", rtt);
+    if (*error) {
+        fputs(": ", stdout);
+        print_clean(error);
+    }
+    putchar('\n');
+}
+
+static void print_backend(const json_t *backend)
+{
+    const char *url = tl_json_string(backend, "url", "");
+    if (!*url) {
+        print_line("backend", "none shared");
+        return;
+    }
+    printf("%sbackend:%s %s ", tl_out_colour(stdout, TL_COLOUR_DIM), tl_out_end(stdout),
+           tl_json_string(backend, "state", "unknown"));
+    print_clean(url);
+    const json_t *models = json_object_get(backend, "models"), *model;
+    size_t i;
+    json_array_foreach(models, i, model)
+    {
+        fputs(i ? ", " : ": ", stdout);
+        print_clean(json_is_string(model) ? json_string_value(model) : "");
+    }
+    putchar('\n');
+}
+
+static void print_uptime(double secs)
+{
+    unsigned long s = secs > 0 ? (unsigned long)secs : 0;
+    printf("%suptime:%s ", tl_out_colour(stdout, TL_COLOUR_DIM), tl_out_end(stdout));
+    if (s >= 86400)
+        printf("%lu d ", s / 86400);
+    if (s >= 3600)
+        printf("%lu h ", s / 3600 % 24);
+    if (s >= 60)
+        printf("%lu min ", s / 60 % 60);
+    printf("%lu s\n", s % 60);
+}
+
+static int number(const json_t *object, const char *key)
+{
+    return (int)tl_json_number(object, key, 0);
+}
+
+int tl_cmd_status(tl_cli *cli, const tl_args *args)
+{
+    json_t *s;
+    int code = fetch(cli, args, "/control/status", &s);
+    if (!s)
+        return code;
+    const json_t *wan = json_object_get(s, "wan"), *nat = json_object_get(s, "nat");
+    const json_t *peers = json_object_get(s, "peers"), *requests = json_object_get(s, "requests");
+    print_wan(wan);
+    print_line("node", tl_json_string(s, "node_id", ""));
+    print_line("name", tl_json_string(s, "display_name", ""));
+    print_line("nat", tl_json_string(nat, "type", "unknown"));
+    print_relay(wan);
+    printf("%speers:%s %d direct, %d relayed, %d lan\n", tl_out_colour(stdout, TL_COLOUR_DIM),
+           tl_out_end(stdout), number(peers, "direct"), number(peers, "relayed"),
+           number(peers, "lan"));
+    print_backend(json_object_get(s, "backend"));
+    printf("%srequests:%s %d active, %d served, %d asked, %d failed\n",
+           tl_out_colour(stdout, TL_COLOUR_DIM), tl_out_end(stdout), number(requests, "active"),
+           number(requests, "served"), number(requests, "asked"), number(requests, "failed"));
+    print_uptime(tl_json_number(s, "uptime_s", 0));
+    print_line("version", tl_json_string(s, "version", ""));
+    json_decref(s);
+    return TL_EXIT_OK;
+}
+
+/* `--wan`: across the internet; `--cluster`: on the local network. */
+static bool is_wanted(const tl_args *args, const json_t *peer)
+{
+    bool lan = !strcmp(tl_json_string(peer, "path", ""), "lan");
+    bool wan_only = tl_args_has(args, "wan"), cluster_only = tl_args_has(args, "cluster");
+    return wan_only == cluster_only || lan == cluster_only;
+}
+
+static json_t *wanted_peers(const tl_args *args, const json_t *all)
+{
+    json_t *kept = json_array(), *peer;
+    size_t i;
+    json_array_foreach(json_object_get(all, "peers"), i,
+                       peer) if (is_wanted(args, peer) && json_array_append(kept, peer)) break;
+    return json_pack("{s:o}", "peers", kept);
+}
+
+static void add_models(tl_table *t, const json_t *models)
+{
+    char text[160] = "";
+    size_t n = json_array_size(models);
+    for (size_t i = 0; i < n && i < 3; i++) {
+        const char *name = json_string_value(json_array_get(models, i));
+        size_t used = strlen(text);
+        snprintf(text + used, sizeof text - used, "%s%.40s", i ? ", " : "", name ? name : "");
+    }
+    size_t used = strlen(text);
+    if (n > 3)
+        snprintf(text + used, sizeof text - used, " and %zu more", n - 3);
+    tl_table_add(t, text);
+}
+
+static void add_peer(tl_table *t, const json_t *peer, bool whole)
+{
+    char text[80];
+    const char *path = tl_json_string(peer, "path", "");
+    double rtt = tl_json_number(peer, "rtt_ms", 0);
+    snprintf(text, sizeof text, "%.*s", whole ? 64 : 16, tl_json_string(peer, "node_id", ""));
+    tl_table_add(t, text);
+    tl_table_add(t, tl_json_string(peer, "name", ""));
+    tl_table_add(t, *path ? path : "-");
+    snprintf(text, sizeof text, "%.1f ms", rtt);
+    tl_table_add(t, rtt > 0 ? text : "-");
+    add_models(t, json_object_get(peer, "models"));
+}
+
+int tl_cmd_peers(tl_cli *cli, const tl_args *args)
+{
+    static const char *const heads[] = {"NODE", "NAME", "PATH", "RTT", "MODELS", NULL};
+    tl_time timeout;
+    json_t *all, *peer;
+    size_t i;
+    if (!tl_daemon_timeout(cli, args, READ_TIME, &timeout))
+        return TL_EXIT_USAGE;
+    int code = tl_daemon_get(cli, "/control/peers", timeout, &all);
+    if (code)
+        return code;
+    json_t *kept = wanted_peers(args, all);
+    json_decref(all);
+    if (!kept)
+        return TL_EXIT_FAILED;
+    if (cli->json) {
+        tl_out_json(kept);
+    } else if (!json_array_size(json_object_get(kept, "peers"))) {
+        tl_out_note("no peers%s", tl_args_has(args, "cluster") ? " on the local network" : "");
+    } else {
+        tl_table t;
+        tl_table_begin(&t, heads);
+        json_array_foreach(json_object_get(kept, "peers"), i, peer)
+            add_peer(&t, peer, tl_args_has(args, "long"));
+        code = tl_table_end(&t) ? TL_EXIT_FAILED : TL_EXIT_OK;
+    }
+    json_decref(kept);
+    return code;
+}
+
+int tl_cmd_models(tl_cli *cli, const tl_args *args)
+{
+    static const char *const heads[] = {"MODEL", "WHERE", NULL};
+    json_t *all, *model;
+    size_t i;
+    int code = fetch(cli, args, "/control/models", &all);
+    if (!all)
+        return code;
+    tl_table t;
+    tl_table_begin(&t, heads);
+    json_array_foreach(json_object_get(all, "models"), i, model)
+    {
+        char where[64];
+        size_t peers = json_array_size(json_object_get(model, "peers"));
+        bool local = tl_json_bool(model, "local", false);
+        if (peers)
+            snprintf(where, sizeof where, "%s%zu peer%s", local ? "here, " : "", peers,
+                     peers == 1 ? "" : "s");
+        else
+            snprintf(where, sizeof where, "%s", local ? "here" : "-");
+        tl_table_add(&t, tl_json_string(model, "id", ""));
+        tl_table_add(&t, where);
+    }
+    if (!json_array_size(json_object_get(all, "models"))) {
+        tl_out_note(
+            "no models: share a model server (teale up --share URL), or connect to a relay");
+        json_decref(t.cells);
+    } else if (tl_table_end(&t)) {
+        code = TL_EXIT_FAILED;
+    }
+    json_decref(all);
+    return code;
+}
+
+/* In single quotes where a shell would not take it as it is. */
+static void print_export(const char *name, const char *value)
+{
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789:/._-[]";
+    printf("export %s=", name);
+    if (!value[strspn(value, plain)]) {
+        puts(value);
+        return;
+    }
+    putchar('\'');
+    for (; *value; value++)
+        if (*value == '\'')
+            fputs("'\\''", stdout);
+        else
+            putchar(*value);
+    puts("'");
+}
+
+int tl_cmd_env(tl_cli *cli, const tl_args *args)
+{
+    json_t *env;
+    int code = fetch(cli, args, "/control/env", &env);
+    if (!env)
+        return code;
+    print_export("OPENAI_BASE_URL", tl_json_string(env, "base_url", ""));
+    print_export("OPENAI_API_KEY", tl_json_string(env, "api_key", ""));
+    json_decref(env);
+    return TL_EXIT_OK;
+}

@@ -1,0 +1,114 @@
+#include "cli/commands.h"
+
+static const tl_option no_options[] = {{NULL, 0, NULL, NULL}};
+
+/* Of `up` and `serve`: what they override in the file while the process lives. */
+#define RUN_OPTIONS                                                                                \
+    {"share", 0, "URL", "share this model server with others; \"auto\" looks for one"},            \
+        {"share-key-file", 0, "FILE", "file with the key that the model server wants"},            \
+        {"model", 0, "ID", "share this model only (may be repeated)"},                             \
+        {"relay", 0, "URL", "connect through this relay (may be repeated)"},                       \
+        {"private", 0, NULL, "serve only members of your networks"},                               \
+        {"api", 0, "HOST:PORT", "where the HTTP API listens (port 0: any)"},                       \
+        {"udp", 0, "PORT", "UDP port for connections between nodes (0: any)"},                     \
+        {"insecure-relay", 0, NULL, "allow a plain ws:// relay that is not on this machine"},      \
+    {                                                                                              \
+        "log-level", 0, "LEVEL", "error, warn, info or debug"                                      \
+    }
+
+static const tl_option up_options[] = {
+    RUN_OPTIONS,
+    {"foreground", 0, NULL, "stay in the foreground, as `teale serve` does"},
+    {"timeout", 0, "SECS", "how long to wait for relay and model server (10)"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const tl_option serve_options[] = {
+    RUN_OPTIONS,
+    {"log-file", 0, "FILE", "log there instead of stderr, kept below 10 MiB"},
+    {NULL, 0, NULL, NULL},
+};
+
+#define TIMEOUT_OPTION                                                                             \
+    {                                                                                              \
+        "timeout", 0, "SECS", "give up after so long (exit code 6)"                                \
+    }
+
+static const tl_option down_options[] = {TIMEOUT_OPTION, {NULL, 0, NULL, NULL}};
+static const tl_option read_options[] = {TIMEOUT_OPTION, {NULL, 0, NULL, NULL}};
+
+static const tl_option peers_options[] = {
+    {"wan", 0, NULL, "only peers across the internet"},
+    {"cluster", 0, NULL, "only peers on the local network"},
+    {"long", 'l', NULL, "whole node IDs"},
+    TIMEOUT_OPTION,
+    {NULL, 0, NULL, NULL},
+};
+
+static const tl_option chat_options[] = {
+    {"model", 'm', "MODEL", "the model to ask (teale-auto)"},
+    {"peer", 0, "ID", "ask this peer, no other"},
+    TIMEOUT_OPTION,
+    {NULL, 0, NULL, NULL},
+};
+
+static const tl_option ping_options[] = {
+    {"count", 'c', "N", "how many round trips (4)"},
+    TIMEOUT_OPTION,
+    {NULL, 0, NULL, NULL},
+};
+
+static const tl_command table[] = {
+    {"up", "", 0, 0, "start the node in the background",
+     "Shows what it finds on the way. Sharing is explicit: without --share (or the setting "
+     "`share`)\n"
+     "this machine asks others and serves nobody. Options given here win over the file as long as\n"
+     "the node runs. Where a node runs already, nothing is changed.",
+     up_options, false, false, tl_cmd_up},
+    {"down", "", 0, 0, "stop the node, when what runs is finished",
+     "Running answers get 30 seconds to finish; new questions are refused meanwhile.", down_options,
+     false, false, tl_cmd_down},
+    {"serve", "", 0, 0, "run the node in the foreground",
+     "For systemd and scripts: logs to stderr and prints one line on stdout when it is ready:\n"
+     "  ready api=http://HOST:PORT/v1 node=<node ID>\n"
+     "SIGTERM or SIGINT finishes what runs (30 seconds), a second one ends at once.",
+     serve_options, false, false, tl_cmd_serve},
+    {"status", "", 0, 0, "how the node is connected and what it does", "", read_options, true,
+     false, tl_cmd_status},
+    {"peers", "", 0, 0, "the nodes that are known or connected", "", peers_options, true, false,
+     tl_cmd_peers},
+    {"models", "", 0, 0, "the models that can be asked, and where they are", "", read_options, true,
+     false, tl_cmd_models},
+    {"chat", "[PROMPT]", 0, TL_ARGS_MAX, "ask a model; the answer comes as it is made",
+     "Without PROMPT it is an interactive session (an empty line or Ctrl-D ends it, Ctrl-C stops "
+     "an\n"
+     "answer), or, when input is piped in, that is the prompt.",
+     chat_options, false, false, tl_cmd_chat},
+    {"ping", "PEER", 1, 1, "measure the way to a peer, connecting to it if need be",
+     "PEER is a node ID, or enough of its beginning to tell it from the known others.",
+     ping_options, true, false, tl_cmd_ping},
+    {"config get", "KEY", 1, 1, "print one setting", "", no_options, true, false,
+     tl_cmd_config_get},
+    {"config set", "KEY VALUE", 2, 2, "change one setting in the file",
+     "Comments and order of the file are kept. Lists are written as JSON: '[\"a\", \"b\"]'. A "
+     "running\n"
+     "node applies the change at once, or it is said that it needs a restart.",
+     no_options, false, false, tl_cmd_config_set},
+    {"config list", "", 0, 0, "print every setting", "", no_options, true, false,
+     tl_cmd_config_list},
+    {"config path", "", 0, 0, "print where the file is", "", no_options, true, false,
+     tl_cmd_config_path},
+    {"env", "", 0, 0, "print the exports that an OpenAI client needs",
+     "Use it so: eval \"$(teale env)\"", read_options, true, false, tl_cmd_env},
+    {"relay", "[ARGUMENT]...", 0, TL_ARGS_MAX, "run a relay: the same as teale-relay",
+     "All arguments go to teale-relay as they are; see teale-relay(8).", no_options, false, true,
+     tl_cmd_relay},
+    {"completion", "SHELL", 1, 1, "print the completion script for bash, zsh or fish",
+     "For this session: eval \"$(teale completion bash)\"", no_options, false, false,
+     tl_cmd_completion},
+};
+
+const tl_command *tl_command_at(size_t i)
+{
+    return i < sizeof table / sizeof *table ? &table[i] : NULL;
+}

@@ -1,0 +1,301 @@
+#include "cli/daemon.h"
+
+#include "crypto/identity.h"
+#include "io/httpclient.h"
+
+#include <signal.h>
+
+#define JSON_MAX     (16u << 20)  /* kept of an answer: /control/peers of 10,000 peers is below */
+#define CONNECT_TIME (5 * TL_SEC) /* a Unix socket answers at once, unless the daemon hangs */
+
+/* One request on a loop of its own. */
+typedef struct {
+    tl_loop *loop;
+    tl_http *http;
+    tl_http_request *request; /* NULL when over */
+    tl_timer deadline;
+    tl_signal *interrupt;
+    void (*on_body)(void *user, tl_slice bytes);
+    void *user;
+    tl_daemon_answer *answer;
+} call;
+
+static void copy_field(char *ret, size_t size, const tl_http_head *head, const char *name)
+{
+    const char *value = tl_http_head_field(head, name);
+    snprintf(ret, size, "%s", value ? value : "");
+}
+
+static void on_head(void *user, int status, const tl_http_head *head)
+{
+    call *c = user;
+    c->answer->status = status;
+    copy_field(c->answer->peer, sizeof c->answer->peer, head, "X-Teale-Peer");
+    copy_field(c->answer->path, sizeof c->answer->path, head, "X-Teale-Path");
+}
+
+static void end(call *c, tl_err e, const char *why)
+{
+    if (c->request)
+        tl_http_cancel(c->request);
+    c->request = NULL;
+    c->answer->e = tl_why_set(&c->answer->why, e, "%s", why);
+    tl_loop_stop(c->loop);
+}
+
+static void on_body(void *user, tl_slice bytes)
+{
+    call *c = user;
+    bool good = c->answer->status >= 200 && c->answer->status < 300;
+    if (good && c->on_body)
+        c->on_body(c->user, bytes);
+    else if (c->answer->body.len + bytes.n > JSON_MAX)
+        end(c, TL_ERR_TOO_LARGE, "the daemon's answer is too large");
+    else if (tl_buf_append(&c->answer->body, bytes))
+        end(c, TL_ERR_NOMEM, "out of memory");
+}
+
+static void on_done(void *user, tl_err e, const char *why)
+{
+    call *c = user;
+    c->request = NULL;
+    end(c, e, why);
+}
+
+static void on_deadline(void *user)
+{
+    end(user, TL_ERR_TIMEOUT, "no answer in time");
+}
+
+static void on_interrupt(void *user, int signo)
+{
+    call *c = user;
+    (void)signo;
+    c->answer->interrupted = true;
+    end(c, TL_ERR_CANCELLED, "interrupted");
+}
+
+static tl_err start(call *c, const tl_cli *cli, const tl_daemon_ask *ask, tl_slice body,
+                    tl_why *why)
+{
+    static const tl_http_events events = {
+        .on_head = on_head, .on_body = on_body, .on_done = on_done};
+    char url[512];
+    snprintf(url, sizeof url, "http://localhost%s", ask->path);
+    tl_http_ask http = tl_http_ask_default();
+    http.method = ask->method;
+    http.url = url;
+    http.unix_path = cli->paths.socket;
+    http.body = body;
+    http.connect = CONNECT_TIME;
+    http.first_byte = TL_NEVER;
+    http.silence = TL_NEVER;
+    size_t n = 0;
+    for (; n < TL_DAEMON_FIELDS_MAX && ask->names[n]; n++)
+        http.fields[n] = (tl_http_field){ask->names[n], ask->values[n]};
+    if (ask->body)
+        http.fields[n] = (tl_http_field){"Content-Type", "application/json"};
+    return tl_http_start(c->http, &http, &events, c, &c->request, why);
+}
+
+void tl_daemon_run(const tl_cli *cli, const tl_daemon_ask *ask,
+                   void (*take_body)(void *user, tl_slice bytes), void *user, tl_daemon_answer *ret)
+{
+    *ret = (tl_daemon_answer){.e = TL_ERR_NOMEM};
+    call c = {.on_body = take_body, .user = user, .answer = ret};
+    tl_buf body = {0};
+    tl_err e = ask->body ? tl_json_write(&body, ask->body) : TL_OK;
+    if (!e)
+        e = tl_loop_new(&c.loop);
+    if (!e)
+        e = tl_http_new(c.loop, &c.http);
+    if (!e)
+        e = start(&c, cli, ask, tl_buf_slice(&body), &ret->why);
+    if (!e && ask->interruptible)
+        e = tl_signal_new(c.loop, SIGINT, on_interrupt, &c, &c.interrupt);
+    if (!e) {
+        tl_timer_init(&c.deadline, c.loop, on_deadline, &c);
+        if (ask->timeout != TL_NEVER)
+            tl_timer_set(&c.deadline, tl_loop_now(c.loop) + ask->timeout);
+        tl_loop_run(c.loop);
+        tl_timer_stop(&c.deadline);
+        tl_signal_free(c.interrupt);
+    } else {
+        ret->e = e;
+    }
+    if (c.http)
+        tl_http_free(c.http);
+    if (c.loop)
+        tl_loop_free(c.loop);
+    tl_buf_clear(&body);
+}
+
+void tl_daemon_answer_clear(tl_daemon_answer *a)
+{
+    tl_buf_clear(&a->body);
+}
+
+typedef struct {
+    const char *code;
+    int exit;
+    const char *remedy;
+} remedy;
+
+static const remedy remedies[] = {
+    {"model_not_found", TL_EXIT_FAILED, "`teale models` lists those that can be asked."},
+    {"no_provider", TL_EXIT_FAILED,
+     "Nobody reachable serves it now; `teale models` lists what is there."},
+    {"peer_failed", TL_EXIT_UNREACHABLE, "Try again, or see how it is connected: teale peers"},
+    {"backend_unreachable", TL_EXIT_FAILED,
+     "Start the model server, or correct `share`: teale status"},
+    {"backend_auth", TL_EXIT_DENIED, "The model server wants another key: see backend_key_file."},
+    {"queue_full", TL_EXIT_FAILED, "Try again later."},
+    {"forbidden", TL_EXIT_DENIED, "The peer serves only members of its networks."},
+    {"payment_required", TL_EXIT_DENIED, "The peer asks for payment."},
+    {"timeout", TL_EXIT_TIMEOUT, "Try again, or raise the timeouts: teale config list"},
+};
+
+int tl_daemon_explain_error(const json_t *error)
+{
+    tl_buf message = {0};
+    const char *code = tl_json_string(error, "code", "");
+    if (tl_out_clean(&message, tl_json_string(error, "message", "the daemon did not say why")) ||
+        tl_buf_append(&message, tl_slice_of("", 1)))
+        return TL_EXIT_FAILED;
+    tl_out_error("%s", (const char *)tl_buf_begin(&message));
+    tl_buf_clear(&message);
+    for (size_t i = 0; i < sizeof remedies / sizeof *remedies; i++)
+        if (!strcmp(code, remedies[i].code)) {
+            tl_out_note("%s", remedies[i].remedy);
+            return remedies[i].exit;
+        }
+    return TL_EXIT_FAILED;
+}
+
+static int explain_status(const tl_daemon_answer *a)
+{
+    json_t *body = NULL;
+    int code;
+    if (!tl_json_parse(tl_buf_slice(&a->body), 16, &body, NULL) && json_object_get(body, "error")) {
+        code = tl_daemon_explain_error(json_object_get(body, "error"));
+    } else {
+        tl_out_error("the daemon answered with status %d", a->status);
+        code = TL_EXIT_FAILED;
+    }
+    json_decref(body);
+    if (a->status == 401 || a->status == 402 || a->status == 403)
+        code = TL_EXIT_DENIED;
+    return a->status == 504 ? TL_EXIT_TIMEOUT : code;
+}
+
+int tl_daemon_explain(const tl_cli *cli, const tl_daemon_answer *a)
+{
+    if (a->e == TL_ERR_UNREACHABLE) {
+        tl_out_error("no daemon is running (nothing answers at %s)", cli->paths.socket);
+        tl_out_note("Start it: teale up");
+        return TL_EXIT_NOT_RUNNING;
+    }
+    if (a->e == TL_ERR_TIMEOUT) {
+        tl_out_error("the daemon gave no answer in time");
+        return TL_EXIT_TIMEOUT;
+    }
+    if (a->e) {
+        tl_out_error("asking the daemon failed: %s", a->why.text);
+        return TL_EXIT_FAILED;
+    }
+    return a->status >= 200 && a->status < 300 ? TL_EXIT_OK : explain_status(a);
+}
+
+int tl_daemon_get(const tl_cli *cli, const char *path, tl_time timeout, json_t **ret)
+{
+    tl_daemon_answer a;
+    tl_daemon_run(cli, &(tl_daemon_ask){.method = "GET", .path = path, .timeout = timeout}, NULL,
+                  NULL, &a);
+    int code = tl_daemon_explain(cli, &a);
+    tl_why why;
+    if (!code && tl_json_parse(tl_buf_slice(&a.body), 16, ret, &why)) {
+        tl_out_error("the daemon's answer is not understood: %s", why.text);
+        code = TL_EXIT_FAILED;
+    }
+    tl_daemon_answer_clear(&a);
+    return code;
+}
+
+int tl_daemon_find_peer(const tl_cli *cli, const char *typed, char ret_node[65])
+{
+    size_t n = strlen(typed), fits = 0, i;
+    json_t *all, *peer;
+    if (strspn(typed, "0123456789abcdef") != n || n < 4 || n > TL_NODE_ID_HEX)
+        return tl_cli_usage(cli, "a peer is named by 4 to 64 lower-case hex digits of its node ID");
+    if (n == TL_NODE_ID_HEX) {
+        memcpy(ret_node, typed, n + 1);
+        return TL_EXIT_OK;
+    }
+    int code = tl_daemon_get(cli, "/control/peers", CONNECT_TIME, &all);
+    if (code)
+        return code;
+    json_array_foreach(json_object_get(all, "peers"), i, peer)
+    {
+        const char *id = tl_json_string(peer, "node_id", "");
+        if (strlen(id) == TL_NODE_ID_HEX && !strncmp(id, typed, n)) {
+            memcpy(ret_node, id, TL_NODE_ID_HEX + 1);
+            fits++;
+        }
+    }
+    json_decref(all);
+    if (fits == 1)
+        return TL_EXIT_OK;
+    tl_out_error(fits ? "%zu peers' IDs begin so: give more digits"
+                      : "%zu known peers' IDs begin so: see "
+                        "teale peers, or give all 64 digits",
+                 fits);
+    return TL_EXIT_FAILED;
+}
+
+bool tl_daemon_is_up(const tl_cli *cli)
+{
+    tl_daemon_answer a;
+    tl_daemon_ask ask = {.method = "GET", .path = "/control/status", .timeout = CONNECT_TIME};
+    tl_daemon_run(cli, &ask, NULL, NULL, &a);
+    bool up = a.e == TL_OK;
+    tl_daemon_answer_clear(&a);
+    return up;
+}
+
+void tl_daemon_setting_changed(const tl_cli *cli, const char *key)
+{
+    json_t *body = json_pack("{s:s}", "key", key), *said = NULL;
+    tl_daemon_ask ask = {
+        .method = "POST", .path = "/control/setting", .body = body, .timeout = CONNECT_TIME};
+    tl_daemon_answer a;
+    tl_daemon_run(cli, &ask, NULL, NULL, &a);
+    bool understood = !a.e && !tl_json_parse(tl_buf_slice(&a.body), 16, &said, NULL);
+    if (a.e == TL_ERR_UNREACHABLE)
+        ; /* no daemon: the file is all there is to change */
+    else if (!understood || a.status != 200)
+        tl_out_note(
+            "Saved. The running daemon did not take it up; restart it: teale down && teale up");
+    else if (!tl_json_bool(said, "applied", false))
+        tl_out_note("Saved. %s",
+                    tl_json_string(said, "message",
+                                   "It takes effect after a restart: teale down && teale up"));
+    json_decref(said);
+    json_decref(body);
+    tl_daemon_answer_clear(&a);
+}
+
+bool tl_daemon_timeout(const tl_cli *cli, const tl_args *args, tl_time fallback, tl_time *ret)
+{
+    long secs;
+    tl_why why;
+    if (!tl_args_value(args, "timeout")) {
+        *ret = fallback;
+        return true;
+    }
+    if (tl_args_number(args, "timeout", 0, 1, 86400, &secs, &why)) {
+        tl_cli_usage(cli, "%s", why.text);
+        return false;
+    }
+    *ret = (tl_time)secs * TL_SEC;
+    return true;
+}

@@ -1,0 +1,45 @@
+#include "cli/lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+tl_err tl_lock_take(const char *path, int *ret_fd, tl_why *why)
+{
+    char pid[32] = "";
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return tl_why_set(why, TL_ERR_IO, "cannot open the lock %s: %s", path, strerror(errno));
+    if (flock(fd, LOCK_EX | LOCK_NB)) {
+        int reason = errno;
+        ssize_t n = read(fd, pid, sizeof pid - 1);
+        close(fd);
+        if (reason != EWOULDBLOCK)
+            return tl_why_set(why, TL_ERR_IO, "cannot lock %s: %s", path, strerror(reason));
+        pid[n > 0 ? strspn(pid, "0123456789") : 0] = 0;
+        return tl_why_set(
+            why, TL_ERR_EXISTS,
+            "a node is already running here (process %s, lock %s). Stop it with teale down, "
+            "or use another --home",
+            *pid ? pid : "unknown", path);
+    }
+    int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+    /* The number only helps people; on a full disk the lock holds without it. */
+    if (ftruncate(fd, 0) == 0 && pwrite(fd, pid, (size_t)n, 0) != n)
+        (void)!ftruncate(fd, 0);
+    *ret_fd = fd;
+    return TL_OK;
+}
+
+bool tl_lock_is_taken(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return false;
+    bool taken = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    close(fd);
+    return taken;
+}

@@ -1,0 +1,218 @@
+#include "cli/out.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static struct {
+    bool out_live, err_live;
+    bool colour;
+    bool line_open; /* a live line stands on stderr */
+} state;
+
+void tl_out_init(void)
+{
+    const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
+    bool dumb = !term || !strcmp(term, "dumb");
+    state.out_live = isatty(STDOUT_FILENO) && !dumb;
+    state.err_live = isatty(STDERR_FILENO) && !dumb;
+    state.colour = !(no && *no);
+    state.line_open = false;
+}
+
+bool tl_out_is_live(FILE *f)
+{
+    return f == stderr ? state.err_live : state.out_live;
+}
+
+const char *tl_out_colour(FILE *f, tl_colour c)
+{
+    static const char *const codes[] = {"", "\x1b[32m", "\x1b[31m", "\x1b[2m", "\x1b[1m"};
+    return state.colour && tl_out_is_live(f) ? codes[c] : "";
+}
+
+const char *tl_out_end(FILE *f)
+{
+    return state.colour && tl_out_is_live(f) ? "\x1b[0m" : "";
+}
+
+void tl_progress_clear(void)
+{
+    if (state.line_open)
+        fputs("\r\x1b[K", stderr);
+    state.line_open = false;
+}
+
+void tl_out_error(const char *fmt, ...)
+{
+    va_list ap;
+    tl_progress_clear();
+    fprintf(stderr, "%steale:%s ", tl_out_colour(stderr, TL_COLOUR_BAD), tl_out_end(stderr));
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+}
+
+void tl_out_note(const char *fmt, ...)
+{
+    va_list ap;
+    tl_progress_clear();
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+}
+
+void tl_out_json(const json_t *value)
+{
+    json_dumpf(value, stdout, JSON_COMPACT);
+    fputc('\n', stdout);
+}
+
+/* Bytes of the character at `p`: 0 when it is no UTF-8. */
+static size_t character(tl_slice t)
+{
+    for (size_t k = 1; k <= 4 && k <= t.n; k++)
+        if (tl_utf8_is(tl_slice_of(t.p, k)))
+            return k;
+    return 0;
+}
+
+/* C0, DEL and C1: what a terminal might obey. */
+static bool is_control(tl_slice c)
+{
+    return c.p[0] < 0x20 || c.p[0] == 0x7F || (c.n == 2 && c.p[0] == 0xC2 && c.p[1] < 0xA0);
+}
+
+void tl_out_text(FILE *f, tl_slice text, bool multi_line)
+{
+    if (!isatty(fileno(f))) {
+        fwrite(text.p, 1, text.n, f);
+        return;
+    }
+    while (text.n) {
+        size_t k = character(text);
+        tl_slice c = tl_slice_of(text.p, k ? k : 1);
+        bool layout = multi_line && (*c.p == '\n' || *c.p == '\t');
+        if (!k)
+            fputs("\xEF\xBF\xBD", f);
+        else if (layout || !is_control(c))
+            fwrite(c.p, 1, c.n, f);
+        text = tl_slice_of(text.p + c.n, text.n - c.n);
+    }
+}
+
+tl_err tl_out_clean(tl_buf *out, const char *text)
+{
+    tl_slice t = tl_slice_str(text);
+    tl_err e = TL_OK;
+    while (!e && t.n) {
+        size_t k = character(t);
+        tl_slice c = tl_slice_of(t.p, k ? k : 1);
+        if (!k)
+            e = tl_buf_append_str(out, "\xEF\xBF\xBD");
+        else if (!is_control(c))
+            e = tl_buf_append(out, c);
+        t = tl_slice_of(t.p + c.n, t.n - c.n);
+    }
+    return e;
+}
+
+/* --- tables --- */
+
+void tl_table_begin(tl_table *t, const char *const *heads)
+{
+    *t = (tl_table){.heads = heads, .cells = json_array()};
+    while (heads[t->columns])
+        t->columns++;
+}
+
+void tl_table_add(tl_table *t, const char *text)
+{
+    tl_buf clean = {0};
+    json_t *cell = NULL;
+    if (!tl_out_clean(&clean, text))
+        cell = json_stringn((const char *)tl_buf_slice(&clean).p, clean.len);
+    if (!cell && !clean.len)
+        cell = json_string("");
+    tl_buf_clear(&clean);
+    if (!cell || json_array_append_new(t->cells, cell)) {
+        json_decref(t->cells);
+        t->cells = NULL;
+    }
+}
+
+/* Columns on screen, a character each. */
+static size_t width(const char *text)
+{
+    size_t n = 0;
+    for (; *text; text++)
+        n += (*text & 0xC0) != 0x80;
+    return n;
+}
+
+static void print_cell(const char *text, size_t wide, bool last)
+{
+    fputs(text, stdout);
+    for (size_t n = width(text); !last && n < wide + 2; n++)
+        fputc(' ', stdout);
+    if (last)
+        fputc('\n', stdout);
+}
+
+tl_err tl_table_end(tl_table *t)
+{
+    if (!t->cells)
+        return TL_ERR_NOMEM;
+    size_t wide[TL_TABLE_COLUMNS_MAX] = {0}, n = json_array_size(t->cells);
+    for (size_t i = 0; i < n + t->columns; i++) {
+        const char *text = i < t->columns
+                               ? t->heads[i]
+                               : json_string_value(json_array_get(t->cells, i - t->columns));
+        size_t w = width(text);
+        if (w > wide[i % t->columns])
+            wide[i % t->columns] = w;
+    }
+    fputs(tl_out_colour(stdout, TL_COLOUR_DIM), stdout);
+    for (size_t i = 0; i < t->columns; i++)
+        print_cell(t->heads[i], wide[i], i + 1 == t->columns);
+    fputs(tl_out_end(stdout), stdout);
+    for (size_t i = 0; i < n; i++)
+        print_cell(json_string_value(json_array_get(t->cells, i)), wide[i % t->columns],
+                   i % t->columns + 1 == t->columns);
+    json_decref(t->cells);
+    return TL_OK;
+}
+
+/* --- progress --- */
+
+static void progress_line(unsigned step, unsigned steps, const char *name, const char *fmt,
+                          va_list ap)
+{
+    tl_progress_clear();
+    fprintf(stderr, "%s[%u/%u]%s %-10s ", tl_out_colour(stderr, TL_COLOUR_DIM), step, steps,
+            tl_out_end(stderr), name);
+    vfprintf(stderr, fmt, ap);
+}
+
+void tl_progress_done(unsigned step, unsigned steps, const char *name, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    progress_line(step, steps, name, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+}
+
+void tl_progress_live(unsigned step, unsigned steps, const char *name, const char *fmt, ...)
+{
+    if (!state.err_live)
+        return;
+    va_list ap;
+    va_start(ap, fmt);
+    progress_line(step, steps, name, fmt, ap);
+    va_end(ap);
+    fflush(stderr);
+    state.line_open = true;
+}

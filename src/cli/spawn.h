@@ -1,0 +1,15 @@
+/* spawn.h - starts `teale serve` in the background and waits until it is ready or has failed. */
+#ifndef TL_CLI_SPAWN_H
+#define TL_CLI_SPAWN_H
+
+#include "cli/cli.h"
+
+typedef struct {
+    char api[128]; /* "http://127.0.0.1:11435/v1" */
+    char node[65];
+} tl_spawn_ready;
+
+/* Hands the options of `up` on. Prints what the daemon said when it fails. An exit code. */
+int tl_spawn_daemon(const tl_cli *cli, const tl_args *args, tl_spawn_ready *ret_ready);
+
+#endif
