@@ -4,6 +4,7 @@
 #include "base/suggest.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static const tl_option *find_long(const tl_option *const *tables, const char *name, size_t n)

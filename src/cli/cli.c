@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/suggest.h"
 
+#include <errno.h>
 #include <stdarg.h>
 
 const tl_option tl_options_common[] = {
@@ -231,7 +232,7 @@ static int run_command(tl_cli *cli, const char *home, int argc, char *const *arg
 static int flushed(int code)
 {
     if (fflush(stdout) || ferror(stdout)) {
-        tl_out_error("cannot write the answer: %m");
+        tl_out_error("cannot write the answer: %s", strerror(errno));
         return code ? code : TL_EXIT_FAILED;
     }
     return code;

@@ -5,6 +5,7 @@
 #include "cli/sse.h"
 #include "node/exchange.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -175,7 +176,7 @@ static int ask_stdin(session *s)
         if (n)
             continue;
         if (ferror(stdin))
-            tl_out_error("cannot read the prompt: %m");
+            tl_out_error("cannot read the prompt: %s", strerror(errno));
         else if (!prompt.len)
             code = tl_cli_usage(s->cli, "the prompt on standard input is empty");
         else

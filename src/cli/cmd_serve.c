@@ -10,6 +10,7 @@
 #include "io/keychain.h"
 #include "io/sdnotify.h"
 
+#include <errno.h>
 #include <netdb.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -127,7 +128,7 @@ static void forbid_core_dumps(void)
 {
     struct rlimit none = {0, 0};
     if (prctl(PR_SET_DUMPABLE, 0) || setrlimit(RLIMIT_CORE, &none))
-        tl_log(TL_LOG_WARN, "core dumps cannot be switched off: %m");
+        tl_log(TL_LOG_WARN, "core dumps cannot be switched off: %s", strerror(errno));
 }
 
 /* The addresses that HOST:PORT means. */

@@ -7,6 +7,7 @@
 #include "cli/spawn.h"
 
 #include <poll.h>
+#include <time.h>
 #include <unistd.h>
 
 #define STEPS        5

@@ -144,7 +144,7 @@ int tl_spawn_daemon(const tl_cli *cli, const tl_args *args, tl_spawn_ready *ret_
     pid_t pid;
     char **argv = build_argv(cli, args);
     if (!argv || pipe2(out, O_CLOEXEC)) {
-        tl_out_error("cannot start the node: %m");
+        tl_out_error("cannot start the node: %s", strerror(errno));
         goto out;
     }
     if (tl_logfile_open(cli->paths.log, &log, &why)) {
