@@ -1,0 +1,73 @@
+#include "node/relay_sessions.h"
+
+#include <stdlib.h>
+
+tl_relay_session *tl_relay_sessions_by_id(const tl_relay_sessions *t, const char *id)
+{
+    tl_relay_session *s;
+    HASH_FIND(by_id, t->by_id, id, strlen(id), s);
+    return s;
+}
+
+tl_relay_session *tl_relay_sessions_by_path(const tl_relay_sessions *t, tl_path_id path)
+{
+    tl_relay_session *s;
+    HASH_FIND(by_path, t->by_path, &path, sizeof path, s);
+    return s;
+}
+
+tl_err tl_relay_sessions_add(tl_relay_sessions *t, const char *own_hex, const char *id,
+                             tl_path_id path, const tl_node_id *peer,
+                             tl_relay_session **ret_session)
+{
+    if (tl_relay_sessions_by_id(t, id) || tl_relay_sessions_by_path(t, path))
+        return TL_ERR_EXISTS;
+    tl_relay_session *s = calloc(1, sizeof *s);
+    if (!s)
+        return TL_ERR_NOMEM;
+    memcpy(s->id, id, strlen(id) + 1);
+    s->path = path;
+    s->peer = *peer;
+    tl_node_id_write(s->peer_hex, peer);
+    tl_err e = tl_word_write_data_head(&s->head, own_hex, s->peer_hex, s->id);
+    if (e) {
+        free(s);
+        return e;
+    }
+    HASH_ADD_KEYPTR(by_id, t->by_id, s->id, strlen(s->id), s);
+    HASH_ADD(by_path, t->by_path, path, sizeof s->path, s);
+    *ret_session = s;
+    return TL_OK;
+}
+
+void tl_relay_sessions_remove(tl_relay_sessions *t, tl_relay_session *s)
+{
+    HASH_DELETE(by_id, t->by_id, s);
+    HASH_DELETE(by_path, t->by_path, s);
+    tl_buf_clear(&s->head);
+    free(s);
+}
+
+tl_relay_session *tl_relay_sessions_any(const tl_relay_sessions *t)
+{
+    return t->by_path;
+}
+
+tl_relay_session *tl_relay_sessions_only_opening(const tl_relay_sessions *t)
+{
+    tl_relay_session *only = NULL, *s, *next;
+    HASH_ITER(by_path, t->by_path, s, next)
+    {
+        if (s->ready)
+            continue;
+        if (only)
+            return NULL;
+        only = s;
+    }
+    return only;
+}
+
+size_t tl_relay_sessions_count(const tl_relay_sessions *t)
+{
+    return HASH_CNT(by_path, t->by_path);
+}

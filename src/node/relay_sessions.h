@@ -1,0 +1,40 @@
+/* relay_sessions.h - the table of a node's sessions at one relay, found by session ID and by path
+ * id. Pure memory. */
+#ifndef TL_NODE_RELAY_SESSIONS_H
+#define TL_NODE_RELAY_SESSIONS_H
+
+#include "node/relay_words.h"
+#include "quic/quic.h"
+
+#include <uthash.h>
+
+typedef struct {
+    char id[TL_SESSION_ID_MAX];
+    tl_path_id path;
+    tl_node_id peer;
+    char peer_hex[TL_NODE_ID_HEX + 1];
+    bool ready;  /* relayReady went or came: data may flow */
+    tl_buf head; /* what every relayData of it begins with */
+    UT_hash_handle by_id, by_path;
+} tl_relay_session;
+
+/* Zero-initialise to begin. */
+typedef struct {
+    tl_relay_session *by_id, *by_path;
+} tl_relay_sessions;
+
+/* TL_ERR_EXISTS: the session ID or the path is in the table. TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_relay_sessions_add(tl_relay_sessions *t, const char *own_hex, const char *id,
+                                      tl_path_id path, const tl_node_id *peer,
+                                      tl_relay_session **ret_session);
+/* NULL: none. */
+tl_relay_session *tl_relay_sessions_by_id(const tl_relay_sessions *t, const char *id);
+tl_relay_session *tl_relay_sessions_by_path(const tl_relay_sessions *t, tl_path_id path);
+void tl_relay_sessions_remove(tl_relay_sessions *t, tl_relay_session *s);
+/* Any one of them, for emptying the table; NULL when it is empty. */
+tl_relay_session *tl_relay_sessions_any(const tl_relay_sessions *t);
+/* The only one that waits for its relayReady; NULL when there is none or more than one. */
+tl_relay_session *tl_relay_sessions_only_opening(const tl_relay_sessions *t);
+size_t tl_relay_sessions_count(const tl_relay_sessions *t);
+
+#endif
