@@ -1,9 +1,8 @@
 #include "io/wsclient.h"
 
-#include "base/base64.h"
 #include "base/log.h"
 #include "io/sendqueue.h"
-#include "wire/http1.h"
+#include "wire/wsupgrade.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +30,7 @@ struct tl_wsclient {
     tl_stream *stream;
     tl_timer timer; /* the deadline of opening, then of closing */
     tl_defer flush;
-    char key[25]; /* base64 of 16 bytes, NUL */
+    char key[TL_WS_KEY_SIZE];
     size_t scanned;
     tl_buf in;
     tl_ws_reader reader;
@@ -299,19 +298,7 @@ static const char *upgrade_refused(tl_wsclient *ws, const tl_http1_head *head, c
                  head->status == 404 ? " (is the path right? usually /ws)" : "");
         return why;
     }
-    char accept[TL_WS_ACCEPT_SIZE];
-    size_t n_accept;
-    tl_slice got = tl_http1_header_find(head, "Sec-WebSocket-Accept", &n_accept);
-    bool proven = n_accept == 1 && !tl_ws_accept_key(tl_slice_str(ws->key), accept) &&
-                  tl_slice_eq(got, tl_slice_str(accept));
-    if (!proven || !tl_http1_header_lists(head, "Upgrade", "websocket") ||
-        !tl_http1_header_lists(head, "Connection", "upgrade"))
-        return "its upgrade to WebSocket is not valid";
-    /* We offered none. */
-    size_t extensions, protocols;
-    (void)tl_http1_header_find(head, "Sec-WebSocket-Extensions", &extensions);
-    (void)tl_http1_header_find(head, "Sec-WebSocket-Protocol", &protocols);
-    return extensions || protocols ? "it chose a WebSocket extension that was not offered" : NULL;
+    return tl_ws_upgrade_confirm(head, ws->key) ? "its upgrade to WebSocket is not valid" : NULL;
 }
 
 static void take_response(tl_wsclient *ws)
@@ -373,22 +360,21 @@ static void on_readable(void *user)
 static void on_stream_open(void *user)
 {
     tl_wsclient *ws = user;
-    char request[1024];
-    int n = snprintf(request, sizeof request,
-                     "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                     "Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n"
-                     "User-Agent: teale/" TL_VERSION "\r\n\r\n",
-                     ws->url.path, ws->url.authority, ws->key);
+    tl_buf request = {0};
     uint8_t *room;
     enter(ws);
-    if (tl_sendqueue_reserve(&ws->out, (size_t)n, &room)) {
-        over(ws, TL_ERR_NOMEM, 0, "out of memory");
+    tl_err e = tl_ws_upgrade_ask(&request, ws->rand, ws->url.authority, ws->url.path, ws->key);
+    if (!e)
+        e = tl_sendqueue_reserve(&ws->out, request.len, &room);
+    if (e) {
+        over(ws, e, 0, "out of memory");
     } else {
-        memcpy(room, request, (size_t)n);
-        tl_sendqueue_commit(&ws->out, (size_t)n);
+        memcpy(room, tl_buf_begin(&request), request.len);
+        tl_sendqueue_commit(&ws->out, request.len);
         set_state(ws, UPGRADING);
         flush_now(ws);
     }
+    tl_buf_clear(&request);
     (void)leave(ws);
 }
 
@@ -427,9 +413,6 @@ tl_err tl_wsclient_connect(tl_loop *loop, const tl_wsurl *url, tl_tls *tls, tl_r
     if (!ws)
         return TL_ERR_NOMEM;
     *ws = (tl_wsclient){.loop = loop, .rand = rand, .events = *events, .user = user, .url = *url};
-    uint8_t nonce[16];
-    tl_rand_bytes(rand, nonce, sizeof nonce);
-    tl_base64_write((uint8_t *)ws->key, tl_slice_of(nonce, sizeof nonce));
     tl_ws_reader_init(&ws->reader, false, TL_WSCLIENT_MESSAGE_MAX);
     tl_err e = tl_stream_connect(loop, url->host, url->port, url->tls ? tls : NULL, &stream_events,
                                  ws, &ws->stream);

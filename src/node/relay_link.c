@@ -5,6 +5,8 @@
 #include "crypto/sign.h"
 #include "node/exchange.h"
 #include "node/relay_sessions.h"
+#include "wire/signalread.h"
+#include "wire/signalwrite.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,53 +122,52 @@ static tl_err send_buf(tl_relay_link *l, tl_buf *out, tl_err e)
     return e;
 }
 
-static tl_err send_session(tl_relay_link *l, tl_word_type type, const char *to, const char *session)
+static tl_err send_session(tl_relay_link *l, tl_signal_type type, const char *to,
+                           const char *session)
 {
     tl_buf out = {0};
-    return send_buf(l, &out, tl_word_write_session(&out, type, l->hex, to, session));
+    return send_buf(l, &out, tl_signal_write_session(&out, type, l->hex, to, session));
 }
 
 /* Both signatures: the public network's, which replays, and ours over the challenge. */
-static tl_err write_register(tl_relay_link *l, json_t **ret)
+static tl_err sign_registration(tl_relay_link *l, char bare_hex[], char proof_hex[])
 {
     tl_signature bare, proof;
-    char bare_hex[2 * TL_SIGNATURE_SIZE + 1], proof_hex[2 * TL_SIGNATURE_SIZE + 1], wg[65];
-    tl_hex_write(wg, l->identity->noise_public, 32);
+    char body[sizeof l->nonce + sizeof l->authority + sizeof l->hex + 2];
     tl_err e = tl_sign_bare(l->identity, tl_slice_str(l->hex), &bare);
     if (e)
         return e;
     tl_signature_write(bare_hex, &bare);
-    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:O, s:s, s:[s]}", "nodeID", l->hex, "publicKey",
-                          l->hex, "wgPublicKey", wg, "displayName", l->display_name, "capabilities",
-                          l->capabilities, "signature", bare_hex, "features", "quiet");
-    if (!o)
-        return TL_ERR_NOMEM;
-    if (l->nonce[0]) {
-        char body[sizeof l->nonce + sizeof l->authority + sizeof l->hex + 2];
-        snprintf(body, sizeof body, "%s:%s:%s", l->nonce, l->authority, l->hex);
-        e = tl_sign(l->identity, TL_SIGN_REGISTER, tl_slice_str(body), &proof);
-        if (!e)
-            tl_signature_write(proof_hex, &proof);
-        if (!e && json_object_set_new(o, "challengeSignature", json_string(proof_hex)))
-            e = TL_ERR_NOMEM;
-    }
-    if (e)
-        json_decref(o);
-    else
-        *ret = o;
+    if (!l->nonce[0])
+        return TL_OK;
+    snprintf(body, sizeof body, "%s:%s:%s", l->nonce, l->authority, l->hex);
+    e = tl_sign(l->identity, TL_SIGN_REGISTER, tl_slice_str(body), &proof);
+    if (!e)
+        tl_signature_write(proof_hex, &proof);
     return e;
 }
 
 static tl_err send_register(tl_relay_link *l)
 {
-    json_t *payload = NULL;
-    tl_err e = write_register(l, &payload);
-    if (e)
-        return e;
-    json_t *root = json_pack("{s:o}", "register", payload);
-    tl_buf out = {0};
-    e = send_buf(l, &out, root ? tl_json_write(&out, root) : TL_ERR_NOMEM);
-    json_decref(root);
+    char bare[2 * TL_SIGNATURE_SIZE + 1], proof[2 * TL_SIGNATURE_SIZE + 1], wg[65];
+    tl_buf capabilities = {0}, out = {0};
+    tl_err e = sign_registration(l, bare, proof);
+    if (!e && l->capabilities)
+        e = tl_json_write(&capabilities, l->capabilities);
+    else if (!e)
+        e = tl_buf_append_str(&capabilities, "{}");
+    tl_hex_write(wg, l->identity->noise_public, 32);
+    tl_signal_registration r = {.node_id = l->hex,
+                                .wg_public = wg,
+                                .display_name = l->display_name,
+                                .capabilities = tl_buf_slice(&capabilities),
+                                .signature = bare,
+                                .challenge_signature = l->nonce[0] ? proof : NULL,
+                                .quiet = true};
+    if (!e)
+        e = tl_signal_write_register(&out, &r);
+    e = send_buf(l, &out, e);
+    tl_buf_clear(&capabilities);
     return e;
 }
 
@@ -193,8 +194,9 @@ static tl_err send_query(tl_relay_link *l, const char *cursor, tl_time now)
 {
     tl_buf out = {0};
     l->query_deadline = now + TL_RELAY_DISCOVER_WITHIN;
-    return send_buf(l, &out,
-                    tl_word_write_discover(&out, l->hex, l->queries[0], TL_RELAY_PAGE, cursor));
+    tl_err e = tl_signal_write_discover(&out, l->hex, l->queries[0][0] ? l->queries[0] : NULL, 0, 0,
+                                        NULL, TL_RELAY_PAGE, cursor);
+    return send_buf(l, &out, e);
 }
 
 /* The query under way is over; the next one begins. */
@@ -208,7 +210,7 @@ static void end_query(tl_relay_link *l, bool ok, tl_time now)
         l->pages = 0;
         l->query_deadline = TL_NEVER;
         bool more = l->n_queries > 0;
-        tl_err e = more ? send_query(l, "", now) : TL_OK;
+        tl_err e = more ? send_query(l, NULL, now) : TL_OK;
         l->events.on_discovered(l->user, model, ok);
         if (!e)
             return;
@@ -228,7 +230,7 @@ tl_err tl_relay_link_discover(tl_relay_link *l, const char *model, tl_time now)
     snprintf(l->queries[l->n_queries++], sizeof l->queries[0], "%s", model);
     if (l->n_queries > 1)
         return TL_OK;
-    tl_err e = send_query(l, "", now);
+    tl_err e = send_query(l, NULL, now);
     if (e) {
         l->n_queries = 0;
         l->query_deadline = TL_NEVER;
@@ -237,47 +239,44 @@ tl_err tl_relay_link_discover(tl_relay_link *l, const char *model, tl_time now)
 }
 
 /* A node whose keys do not belong together was tampered with: it is not there. */
-static tl_err read_peer(const json_t *o, tl_relay_peer *ret)
+static tl_err read_peer(const tl_signal *s, size_t i, tl_relay_peer *ret)
 {
-    const char *hex = tl_json_string(o, "nodeID", ""), *key = tl_json_string(o, "publicKey", hex);
+    tl_signal_peer p;
     uint8_t image[32];
     char image_hex[65];
-    tl_err e = tl_node_id_parse(tl_slice_str(hex), &ret->id);
+    tl_err e = tl_signal_read_peer(s, i, &p);
+    if (!e)
+        e = tl_node_id_parse(tl_slice_str(p.node_id), &ret->id);
     if (!e)
         e = tl_node_id_noise_public(&ret->id, image);
     if (e)
         return e;
     tl_hex_write(image_hex, image, 32);
-    if (strcmp(key, hex) != 0 || strcmp(tl_json_string(o, "wgPublicKey", ""), image_hex) != 0)
+    if (!p.wg_public || strcmp(p.wg_public, image_hex) != 0 ||
+        (p.public_key && strcmp(p.public_key, p.node_id) != 0))
         return TL_ERR_AUTH;
-    ret->name = tl_json_string(o, "displayName", "");
-    ret->nat_type = tl_json_string(o, "natType", "unknown");
-    ret->capabilities = json_object_get(o, "capabilities");
+    ret->name = p.display_name ? p.display_name : "";
+    ret->nat_type = p.nat_type ? p.nat_type : "unknown";
+    ret->capabilities = p.capabilities;
     return TL_OK;
 }
 
-static void on_discover_response(tl_relay_link *l, const json_t *payload, tl_time now)
+static void on_discover_response(tl_relay_link *l, const tl_signal *s, tl_time now)
 {
     if (!l->n_queries) {
         l->counters.ignored++;
         return;
     }
-    size_t i;
-    json_t *entry;
-    json_array_foreach(json_object_get(payload, "peers"), i, entry)
-    {
+    size_t n = tl_signal_peer_count(s);
+    for (size_t i = 0; i < n && i < TL_RELAY_LIST_MAX; i++) {
         tl_relay_peer peer;
-        if (i >=
-            TL_RELAY_PAGE * 5) /* a relay without paging lists them all: a bound all the same */
-            break;
-        if (read_peer(entry, &peer))
+        if (read_peer(s, i, &peer))
             l->counters.peers_refused++;
         else if (!tl_node_id_eq(&peer.id, &l->identity->id))
             l->events.on_peer(l->user, &peer);
     }
-    const char *cursor = tl_json_string(payload, "cursor", "");
-    if (cursor[0] && strlen(cursor) <= 256 && ++l->pages < TL_RELAY_PAGES_MAX &&
-        !send_query(l, cursor, now))
+    const char *cursor = tl_signal_next_cursor(s);
+    if (cursor && ++l->pages < TL_RELAY_PAGES_MAX && !send_query(l, cursor, now))
         return;
     end_query(l, true, now);
 }
@@ -295,10 +294,10 @@ tl_err tl_relay_link_open(tl_relay_link *l, const tl_node_id *peer, tl_path_id p
     tl_rand_bytes(l->rand, random, sizeof random);
     tl_hex_write(id, random, sizeof random);
     tl_relay_session *s;
-    tl_err e = tl_relay_sessions_add(&l->sessions, l->hex, id, path, peer, &s);
+    tl_err e = tl_relay_sessions_add(&l->sessions, l->hex, tl_slice_str(id), path, peer, &s);
     if (e)
         return e;
-    e = send_session(l, TL_WORD_RELAY_OPEN, s->peer_hex, s->id);
+    e = send_session(l, TL_SIGNAL_RELAY_OPEN, s->peer_hex, s->id);
     if (e)
         tl_relay_sessions_remove(&l->sessions, s);
     return e;
@@ -310,7 +309,7 @@ void tl_relay_link_close(tl_relay_link *l, tl_path_id path)
     if (!s)
         return;
     /* A relay that does not hear it ends the session when it is idle. */
-    if (l->state == REGISTERED && send_session(l, TL_WORD_RELAY_CLOSE, s->peer_hex, s->id))
+    if (l->state == REGISTERED && send_session(l, TL_SIGNAL_RELAY_CLOSE, s->peer_hex, s->id))
         l->counters.ignored++;
     tl_relay_sessions_remove(&l->sessions, s);
 }
@@ -326,7 +325,7 @@ tl_err tl_relay_link_send(tl_relay_link *l, tl_path_id path, tl_slice datagram)
 {
     tl_relay_session *s = tl_relay_sessions_by_path(&l->sessions, path);
     tl_err e = s && s->ready && l->state == REGISTERED ? TL_OK : TL_ERR_NOT_FOUND;
-    size_t tail_n = sizeof TL_WORD_DATA_END - 1, text_n = tl_base64_size(datagram.n);
+    size_t tail_n = sizeof TL_RELAY_DATA_END - 1, text_n = tl_base64_size(datagram.n);
     uint8_t *room;
     if (!e)
         e = l->wire.begin(l->wire_user, s->head.len + text_n + tail_n, &room);
@@ -336,38 +335,54 @@ tl_err tl_relay_link_send(tl_relay_link *l, tl_path_id path, tl_slice datagram)
     }
     memcpy(room, tl_buf_begin(&s->head), s->head.len);
     tl_base64_write(room + s->head.len, datagram);
-    memcpy(room + s->head.len + text_n, TL_WORD_DATA_END, tail_n);
+    memcpy(room + s->head.len + text_n, TL_RELAY_DATA_END, tail_n);
     l->wire.commit(l->wire_user);
     l->counters.messages_out++;
     l->counters.datagrams_out++;
     return TL_OK;
 }
 
-static void on_relay_open(tl_relay_link *l, const tl_word *w)
+static void on_relay_open(tl_relay_link *l, const tl_signal *m)
 {
     tl_node_id from;
     tl_relay_session *s;
-    if (tl_relay_sessions_by_id(&l->sessions, w->session) ||
+    if (tl_relay_sessions_by_id(&l->sessions, m->session) ||
         tl_relay_sessions_count(&l->sessions) >= TL_RELAY_SESSIONS_MAX ||
-        tl_node_id_parse(tl_slice_str(w->from), &from)) {
+        tl_node_id_parse(m->from, &from)) {
         l->counters.ignored++;
         return;
     }
     tl_path_id path = l->events.on_asked(l->user, &from);
-    if (!path || tl_relay_sessions_add(&l->sessions, l->hex, w->session, path, &from, &s)) {
+    if (!path || tl_relay_sessions_add(&l->sessions, l->hex, m->session, path, &from, &s)) {
         l->counters.ignored++;
         return;
     }
     s->ready = true;
-    if (send_session(l, TL_WORD_RELAY_READY, s->peer_hex, s->id))
+    if (send_session(l, TL_SIGNAL_RELAY_READY, s->peer_hex, s->id))
         end_session(l, s, "the connection to the relay is full");
 }
 
-static void on_relay_data(tl_relay_link *l, tl_relay_session *s, const tl_word *w, uint8_t *text)
+/* base64 in place. Some encoders write every '/' as "\/"; no other escape has a place in it. */
+static tl_err decode_data(uint8_t *text, size_t n, size_t *ret_n)
 {
-    uint8_t *data = text + (w->data.p - text);
+    if (n && memchr(text, '\\', n)) {
+        size_t to = 0;
+        for (size_t i = 0; i < n; i++) {
+            if (text[i] == '\\' && (i + 1 == n || text[++i] != '/'))
+                return TL_ERR_PROTO;
+            text[to++] = text[i];
+        }
+        n = to;
+    }
+    return tl_base64_parse(tl_slice_of(text, n), text, ret_n);
+}
+
+/* `text` is what the message was read from, and may be changed. */
+static void on_relay_data(tl_relay_link *l, tl_relay_session *s, const tl_signal *m, uint8_t *text)
+{
+    uint8_t *data = text + (m->data.p - text);
     size_t n;
-    if (!s->ready || tl_word_data(data, w->data.n, &n)) {
+    if (!s->ready || decode_data(data, m->data.n, &n)) {
         l->counters.malformed++;
         return;
     }
@@ -375,27 +390,26 @@ static void on_relay_data(tl_relay_link *l, tl_relay_session *s, const tl_word *
     l->events.on_datagram(l->user, s->path, data, n);
 }
 
-/* `text` is where the word was read from. */
-static void on_routed(tl_relay_link *l, const tl_word *w, uint8_t *text)
+static void on_routed(tl_relay_link *l, const tl_signal *m, uint8_t *text)
 {
-    if (strcmp(w->to, l->hex) != 0) {
+    if (!tl_slice_eq(m->to, tl_slice_str(l->hex))) {
         l->counters.ignored++;
         return;
     }
-    if (w->type == TL_WORD_RELAY_OPEN) {
-        on_relay_open(l, w);
+    if (m->type == TL_SIGNAL_RELAY_OPEN) {
+        on_relay_open(l, m);
         return;
     }
-    tl_relay_session *s = tl_relay_sessions_by_id(&l->sessions, w->session);
-    if (!s || strcmp(w->from, s->peer_hex) != 0) {
+    tl_relay_session *s = tl_relay_sessions_by_id(&l->sessions, m->session);
+    if (!s || !tl_slice_eq(m->from, tl_slice_str(s->peer_hex))) {
         l->counters.ignored++; /* of a session that is over, or a stranger's */
         return;
     }
-    if (w->type == TL_WORD_RELAY_DATA) {
-        on_relay_data(l, s, w, text);
-    } else if (w->type == TL_WORD_RELAY_CLOSE) {
+    if (m->type == TL_SIGNAL_RELAY_DATA) {
+        on_relay_data(l, s, m, text);
+    } else if (m->type == TL_SIGNAL_RELAY_CLOSE) {
         end_session(l, s, "closed by the relay or the peer");
-    } else if (!s->ready) {
+    } else if (m->type == TL_SIGNAL_RELAY_READY && !s->ready) {
         s->ready = true;
         l->events.on_ready(l->user, s->path);
     }
@@ -403,89 +417,85 @@ static void on_routed(tl_relay_link *l, const tl_word *w, uint8_t *text)
 
 /* --- in --- */
 
-static void on_challenge(tl_relay_link *l, const json_t *payload, tl_time now)
+static void on_challenge(tl_relay_link *l, const tl_signal *m, tl_time now)
 {
-    const char *nonce = tl_json_string(payload, "nonce", "");
-    uint8_t bytes[32];
-    if (l->state != GREETING || tl_hex_parse(tl_slice_str(nonce), true, bytes, sizeof bytes)) {
+    tl_signal_challenge c;
+    if (l->state != GREETING || tl_signal_read_challenge(m, &c)) {
         l->counters.ignored++;
         return;
     }
-    memcpy(l->nonce, nonce, sizeof l->nonce);
+    memcpy(l->nonce, c.nonce, sizeof l->nonce);
     begin_registering(l, now);
 }
 
-static void on_register_ack(tl_relay_link *l, const json_t *payload)
+static void on_register_ack(tl_relay_link *l, const tl_signal *m)
 {
-    if (l->state < REGISTERING || strcmp(tl_json_string(payload, "nodeID", ""), l->hex) != 0) {
+    tl_signal_ack ack;
+    if (l->state < REGISTERING || tl_signal_read_ack(m, &ack) || strcmp(ack.node_id, l->hex) != 0) {
         l->counters.ignored++;
         return;
     }
-    double ttl = tl_json_number(payload, "ttlSeconds", 300);
-    l->ttl = ttl >= 1 && ttl <= 86400 ? (unsigned)ttl : 300;
+    l->ttl = ack.ttl_seconds;
     bool first = l->state == REGISTERING;
     set_state(l, REGISTERED, TL_NEVER);
     if (first)
         l->events.on_registered(l->user);
 }
 
-/* Which session an error is about: the one it names, else the only one it can mean. */
-static tl_relay_session *session_of_error(tl_relay_link *l, const json_t *payload,
-                                          const char *about)
+/* An error of a session's message names no session: it can only mean the one that waits. */
+static void on_session_error(tl_relay_link *l, const tl_signal_error *err)
 {
-    const char *id = tl_json_string(payload, "sessionID", "");
-    if (id[0])
-        return tl_relay_sessions_by_id(&l->sessions, id);
-    return strcmp(about, "relayOpen") == 0 ? tl_relay_sessions_only_opening(&l->sessions) : NULL;
+    tl_relay_session *s = tl_relay_sessions_only_opening(&l->sessions);
+    if (s && strcmp(err->about, "relayOpen") == 0)
+        end_session(l, s,
+                    err->code == TL_SIGNAL_PEER_NOT_FOUND ? "the peer is not at the relay"
+                                                          : tl_signal_code_name(err->code));
 }
 
-static void on_error(tl_relay_link *l, const json_t *payload, tl_time now)
+static void on_error(tl_relay_link *l, const tl_signal *m, tl_time now)
 {
-    const char *code = tl_json_string(payload, "code", "");
-    const char *message = tl_json_string(payload, "message", "");
-    const char *about = tl_json_string(payload, "about", "");
+    tl_signal_error err;
     l->counters.errors++;
-    if (strcmp(about, "discover") == 0 && l->n_queries) {
-        end_query(l, false, now);
-    } else if (strncmp(about, "relay", 5) == 0) {
-        tl_relay_session *s = session_of_error(l, payload, about);
-        char why[128];
-        snprintf(why, sizeof why, "%s",
-                 strcmp(code, "peer_not_found") == 0 ? "the peer is not at the relay" : code);
-        if (s)
-            end_session(l, s, why);
-    } else if (l->state < REGISTERED || strcmp(about, "register") == 0 ||
-               strcmp(code, "replaced") == 0 || strcmp(code, "not_registered") == 0 ||
-               strcmp(code, "unauthorized") == 0) {
-        l->events.on_refused(l->user, code, message);
+    if (tl_signal_read_error(m, &err)) {
+        l->counters.malformed++;
+        return;
     }
+    const char *about = err.about ? err.about : "";
+    err.about = about;
+    if (strcmp(about, "discover") == 0 && l->n_queries)
+        end_query(l, false, now);
+    else if (strncmp(about, "relay", 5) == 0)
+        on_session_error(l, &err);
+    else if (l->state < REGISTERED || strcmp(about, "register") == 0 ||
+             err.code == TL_SIGNAL_REPLACED || err.code == TL_SIGNAL_NOT_REGISTERED)
+        l->events.on_refused(l->user, err.code_text, err.message ? err.message : "");
 }
 
 void tl_relay_link_on_text(tl_relay_link *l, uint8_t *text, size_t n, tl_time now)
 {
-    tl_word w;
+    tl_signal m;
     if (l->state == OFFLINE)
         return;
     l->counters.messages_in++;
-    if (tl_word_read(tl_slice_of(text, n), &w)) {
+    if (tl_signal_scan(tl_slice_of(text, n), TL_SIGNAL_AT_NODE, &m)) {
         l->counters.malformed++;
         return;
     }
-    switch (w.type) {
-    case TL_WORD_CHALLENGE: on_challenge(l, w.payload, now); break;
-    case TL_WORD_REGISTER_ACK: on_register_ack(l, w.payload); break;
-    case TL_WORD_DISCOVER_RESPONSE: on_discover_response(l, w.payload, now); break;
-    case TL_WORD_ERROR: on_error(l, w.payload, now); break;
-    case TL_WORD_RELAY_OPEN:
-    case TL_WORD_RELAY_READY:
-    case TL_WORD_RELAY_DATA:
-    case TL_WORD_RELAY_CLOSE:
+    switch (m.type) {
+    case TL_SIGNAL_CHALLENGE: on_challenge(l, &m, now); break;
+    case TL_SIGNAL_REGISTER_ACK: on_register_ack(l, &m); break;
+    case TL_SIGNAL_DISCOVER_RESPONSE: on_discover_response(l, &m, now); break;
+    case TL_SIGNAL_ERROR: on_error(l, &m, now); break;
+    case TL_SIGNAL_RELAY_OPEN:
+    case TL_SIGNAL_RELAY_READY:
+    case TL_SIGNAL_RELAY_DATA:
+    case TL_SIGNAL_RELAY_CLOSE:
         if (l->state == REGISTERED)
-            on_routed(l, &w, text);
+            on_routed(l, &m, text);
         break;
-    case TL_WORD_OTHER: l->counters.ignored++; break;
+    default: l->counters.ignored++; break;
     }
-    tl_word_clear(&w);
+    tl_signal_clear(&m);
 }
 
 /* --- the connection --- */

@@ -20,7 +20,8 @@
 #define TL_RELAY_SESSIONS_MAX    4096 /* as many as a relay grants one node */
 #define TL_RELAY_QUERIES_MAX     16 /* discoveries waiting their turn; they are asked one by one */
 #define TL_RELAY_PAGE            100 /* peers a page: each costs two point multiplications to check */
-#define TL_RELAY_PAGES_MAX       64 /* of one discovery: more than the peer table holds */
+#define TL_RELAY_LIST_MAX        500 /* of one answer: the most a relay may list (wire/signalread) */
+#define TL_RELAY_PAGES_MAX       64  /* of one discovery: more than the peer table holds */
 
 typedef struct tl_relay_link tl_relay_link;
 

@@ -1,11 +1,13 @@
 #include "node/relay_sessions.h"
 
+#include "wire/signalwrite.h"
+
 #include <stdlib.h>
 
-tl_relay_session *tl_relay_sessions_by_id(const tl_relay_sessions *t, const char *id)
+tl_relay_session *tl_relay_sessions_by_id(const tl_relay_sessions *t, tl_slice id)
 {
     tl_relay_session *s;
-    HASH_FIND(by_id, t->by_id, id, strlen(id), s);
+    HASH_FIND(by_id, t->by_id, id.p, id.n, s);
     return s;
 }
 
@@ -16,7 +18,7 @@ tl_relay_session *tl_relay_sessions_by_path(const tl_relay_sessions *t, tl_path_
     return s;
 }
 
-tl_err tl_relay_sessions_add(tl_relay_sessions *t, const char *own_hex, const char *id,
+tl_err tl_relay_sessions_add(tl_relay_sessions *t, const char *own_hex, tl_slice id,
                              tl_path_id path, const tl_node_id *peer,
                              tl_relay_session **ret_session)
 {
@@ -25,15 +27,16 @@ tl_err tl_relay_sessions_add(tl_relay_sessions *t, const char *own_hex, const ch
     tl_relay_session *s = calloc(1, sizeof *s);
     if (!s)
         return TL_ERR_NOMEM;
-    memcpy(s->id, id, strlen(id) + 1);
+    memcpy(s->id, id.p, id.n);
     s->path = path;
     s->peer = *peer;
     tl_node_id_write(s->peer_hex, peer);
-    tl_err e = tl_word_write_data_head(&s->head, own_hex, s->peer_hex, s->id);
+    tl_err e = tl_signal_write_data(&s->head, own_hex, s->peer_hex, s->id, tl_slice_of(NULL, 0));
     if (e) {
         free(s);
         return e;
     }
+    s->head.len -= sizeof TL_RELAY_DATA_END - 1;
     HASH_ADD_KEYPTR(by_id, t->by_id, s->id, strlen(s->id), s);
     HASH_ADD(by_path, t->by_path, path, sizeof s->path, s);
     *ret_session = s;

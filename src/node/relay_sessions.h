@@ -3,32 +3,36 @@
 #ifndef TL_NODE_RELAY_SESSIONS_H
 #define TL_NODE_RELAY_SESSIONS_H
 
-#include "node/relay_words.h"
+#include "crypto/identity.h"
 #include "quic/quic.h"
+#include "wire/signal.h"
 
 #include <uthash.h>
 
 typedef struct {
-    char id[TL_SESSION_ID_MAX];
+    char id[TL_SIGNAL_SESSION_MAX + 1];
     tl_path_id path;
     tl_node_id peer;
     char peer_hex[TL_NODE_ID_HEX + 1];
     bool ready;  /* relayReady went or came: data may flow */
-    tl_buf head; /* what every relayData of it begins with */
+    tl_buf head; /* what every relayData of it begins with, up to its base64 */
     UT_hash_handle by_id, by_path;
 } tl_relay_session;
+
+#define TL_RELAY_DATA_END "\"}}" /* what ends every relayData after its base64 */
 
 /* Zero-initialise to begin. */
 typedef struct {
     tl_relay_session *by_id, *by_path;
 } tl_relay_sessions;
 
-/* TL_ERR_EXISTS: the session ID or the path is in the table. TL_ERR_NOMEM. */
-TL_CHECK tl_err tl_relay_sessions_add(tl_relay_sessions *t, const char *own_hex, const char *id,
+/* `id` is a legal session ID. TL_ERR_EXISTS: the session ID or the path is in the table.
+ * TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_relay_sessions_add(tl_relay_sessions *t, const char *own_hex, tl_slice id,
                                       tl_path_id path, const tl_node_id *peer,
                                       tl_relay_session **ret_session);
 /* NULL: none. */
-tl_relay_session *tl_relay_sessions_by_id(const tl_relay_sessions *t, const char *id);
+tl_relay_session *tl_relay_sessions_by_id(const tl_relay_sessions *t, tl_slice id);
 tl_relay_session *tl_relay_sessions_by_path(const tl_relay_sessions *t, tl_path_id path);
 void tl_relay_sessions_remove(tl_relay_sessions *t, tl_relay_session *s);
 /* Any one of them, for emptying the table; NULL when it is empty. */

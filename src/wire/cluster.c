@@ -209,9 +209,8 @@ static tl_err parse_payload(const json_t *o, tl_cluster_message *m)
     switch (m->type) {
     case TL_CLUSTER_HELLO:
     case TL_CLUSTER_HELLO_ACK: return parse_hello(o, &m->u.hello);
-    case TL_CLUSTER_HEARTBEAT: return parse_heartbeat(o, &m->u.heartbeat);
-    case TL_CLUSTER_HEARTBEAT_ACK:
-        return get_count(o, "sequence", INT64_MAX, &m->u.heartbeat.sequence);
+    case TL_CLUSTER_HEARTBEAT:
+    case TL_CLUSTER_HEARTBEAT_ACK: return parse_heartbeat(o, &m->u.heartbeat);
     case TL_CLUSTER_GOODBYE: return get_words(o, "reason", m->u.goodbye, sizeof m->u.goodbye);
     case TL_CLUSTER_REQUEST: return parse_request(o, &m->u.request);
     case TL_CLUSTER_RESPONSE: return parse_response(o, &m->u.response);
@@ -315,9 +314,9 @@ static json_t *write_payload(const tl_cluster_message *m)
         return json_pack("{s:s, s:s, s:O}", "agent", m->u.hello.agent, "displayName",
                          m->u.hello.display_name, "capabilities", m->u.hello.capabilities);
     case TL_CLUSTER_HEARTBEAT:
+    case TL_CLUSTER_HEARTBEAT_ACK:
         return json_pack("{s:I, s:I, s:b}", "sequence", (json_int_t)h->sequence, "running",
                          (json_int_t)h->running, "available", h->available);
-    case TL_CLUSTER_HEARTBEAT_ACK: return json_pack("{s:I}", "sequence", (json_int_t)h->sequence);
     case TL_CLUSTER_GOODBYE: return json_pack("{s:o}", "reason", words(m->u.goodbye));
     case TL_CLUSTER_REQUEST: return write_request(&m->u.request);
     case TL_CLUSTER_RESPONSE: return write_response(&m->u.response);

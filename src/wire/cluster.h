@@ -3,8 +3,7 @@
  *
  * On the control stream, the first of a connection:
  *   hello, helloAck      {agent, displayName, capabilities}   a later hello replaces the first
- *   heartbeat            {sequence, running, available}       running: requests served now
- *   heartbeatAck         {sequence}
+ *   heartbeat, -Ack      {sequence, running, available}       running: requests served now
  *   goodbye              {reason}
  * On a stream per request:
  *   inferenceRequest     {requestID, model, streaming, path, contentType, ptnID?,
@@ -81,7 +80,7 @@ typedef struct {
     tl_cluster_type type;
     union {
         tl_cluster_hello hello;         /* and helloAck */
-        tl_cluster_heartbeat heartbeat; /* of heartbeatAck, `sequence` alone */
+        tl_cluster_heartbeat heartbeat; /* and heartbeatAck */
         char goodbye[TL_CLUSTER_REASON_MAX];
         tl_cluster_request request;
         tl_cluster_response response;

@@ -13,7 +13,7 @@ static const char *const samples[] = {
     "{\"loadedModels\":[\"a\"],\"unheardOf\":1}}}",
     "{\"helloAck\":{\"agent\":\"teale/0.1.0\",\"displayName\":\"\",\"capabilities\":{}}}",
     "{\"heartbeat\":{\"sequence\":7,\"running\":2,\"available\":true}}",
-    "{\"heartbeatAck\":{\"sequence\":9007199254740993}}",
+    "{\"heartbeatAck\":{\"sequence\":9007199254740993,\"running\":0,\"available\":false}}",
     "{\"goodbye\":{\"reason\":\"shutting down\"}}",
     "{\"inferenceRequest\":{\"requestID\":\"0a-Z\",\"model\":\"qwen3:8b\",\"streaming\":true,"
     "\"path\":\"/v1/chat/completions\",\"contentType\":\"application/json\"}}",
@@ -100,13 +100,24 @@ static void fields_out_of_their_bounds_are_refused_and_their_twins_pass(void **s
 static void numbers_are_whole_and_within_range(void **state)
 {
     (void)state;
-    assert_int_equal(parse("{\"heartbeatAck\":{\"sequence\":0}}"), TL_OK);
-    assert_int_equal(parse("{\"heartbeatAck\":{\"sequence\":1e3}}"), TL_OK);
-    assert_int_equal(parse("{\"heartbeatAck\":{\"sequence\":-1}}"), TL_ERR_PROTO);
-    assert_int_equal(parse("{\"heartbeatAck\":{\"sequence\":0.5}}"), TL_ERR_PROTO);
-    assert_int_equal(parse("{\"heartbeatAck\":{\"sequence\":1e300}}"), TL_ERR_PROTO);
-    assert_int_equal(parse("{\"heartbeatAck\":{\"sequence\":\"1\"}}"), TL_ERR_PROTO);
-    assert_int_equal(parse("{\"heartbeatAck\":{\"sequence\":99999999999999999999}}"), TL_ERR_PROTO);
+    assert_int_equal(parse("{\"heartbeatAck\":{\"running\":0,\"available\":true,\"sequence\":0}}"),
+                     TL_OK);
+    assert_int_equal(
+        parse("{\"heartbeatAck\":{\"running\":0,\"available\":true,\"sequence\":1e3}}"), TL_OK);
+    assert_int_equal(parse("{\"heartbeatAck\":{\"running\":0,\"available\":true,\"sequence\":-1}}"),
+                     TL_ERR_PROTO);
+    assert_int_equal(
+        parse("{\"heartbeatAck\":{\"running\":0,\"available\":true,\"sequence\":0.5}}"),
+        TL_ERR_PROTO);
+    assert_int_equal(
+        parse("{\"heartbeatAck\":{\"running\":0,\"available\":true,\"sequence\":1e300}}"),
+        TL_ERR_PROTO);
+    assert_int_equal(
+        parse("{\"heartbeatAck\":{\"running\":0,\"available\":true,\"sequence\":\"1\"}}"),
+        TL_ERR_PROTO);
+    assert_int_equal(parse("{\"heartbeatAck\":{\"running\":0,\"available\":true,\"sequence\":"
+                           "99999999999999999999}}"),
+                     TL_ERR_PROTO);
     assert_int_equal(parse("{\"inferenceResponse\":{\"requestID\":\"r\",\"status\":200,"
                            "\"contentType\":\"\"}}"),
                      TL_OK);
