@@ -167,13 +167,21 @@ static int unknown_command(int argc, char *const *argv)
     } else {
         snprintf(given, sizeof given, "%.90s", argv[0]);
         s = tl_suggest_begin(argv[0]);
-        for (size_t i = 0; tl_command_at(i); i++)
-            tl_suggest_offer(&s, tl_command_at(i)->name);
+        tl_suggest_offer(&s, "help");
+        for (size_t i = 0; tl_command_at(i); i++) {
+            const char *c = tl_command_at(i)->name;
+            char first[32];
+            snprintf(first, sizeof first, "%.*s", (int)strcspn(c, " "), c);
+            tl_suggest_offer_as(&s, first, c);
+        }
     }
     tl_safe safe = tl_log_safe(tl_slice_str(given));
-    return s.best ? tl_cli_usage(NULL, "unknown command \"%s\"; did you mean \"%s\"?", safe.text,
-                                 s.best)
-                  : tl_cli_usage(NULL, "unknown command \"%s\"", safe.text);
+    if (!s.best)
+        return tl_cli_usage(NULL, "unknown command \"%s\"", safe.text);
+    /* As many words as were wrong: "conifg" means "config", not "config get". */
+    int n = strchr(given, ' ') ? (int)strlen(s.best) : (int)strcspn(s.best, " ");
+    return tl_cli_usage(NULL, "unknown command \"%s\"; did you mean \"%.*s\"?", safe.text, n,
+                        s.best);
 }
 
 static int run_help(int argc, char *const *argv)
