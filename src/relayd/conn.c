@@ -1,0 +1,228 @@
+#include "relayd/http.h"
+#include "relayd/hub.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#define READ_ROUNDS_MAX 4 /* of one connection, before the others get their turn */
+
+void tl_relayd_conn_mark(tl_relayd_conn *c)
+{
+    if (c->is_dirty)
+        return;
+    c->is_dirty = true;
+    c->next_dirty = c->hub->dirty;
+    c->hub->dirty = c;
+}
+
+void tl_relayd_conn_doom(tl_relayd_conn *c)
+{
+    if (c->is_doomed)
+        return;
+    c->is_doomed = true;
+    c->next_doomed = c->hub->doomed;
+    c->hub->doomed = c;
+}
+
+void tl_relayd_conn_end(tl_relayd_conn *c)
+{
+    tl_relayd_hub *hub = c->hub;
+    tl_relay_on_gone(hub->relay, c->relay, tl_loop_now(hub->loop));
+    tl_stream_free(c->stream);
+    tl_outqueue_clear(&c->queue);
+    tl_buf_clear(&c->in);
+    if (c->prev)
+        c->prev->next = c->next;
+    else
+        hub->conns = c->next;
+    if (c->next)
+        c->next->prev = c->prev;
+    if (hub->reading == c)
+        hub->reading = NULL;
+    hub->conn_count--;
+    free(c);
+}
+
+/* --- what comes in --- */
+
+/* Queues an HTTP response; false when there is no memory for it. */
+static bool answer(tl_relayd_conn *c, const tl_http1_head *head, int refusal)
+{
+    tl_relayd_hub *hub = c->hub;
+    tl_buf out = {0};
+    bool upgraded = false;
+    tl_time now = tl_loop_now(hub->loop);
+    tl_err e = refusal ? tl_relayd_http_refuse(refusal, &out)
+                       : tl_relayd_http_answer(head, hub->relay, hub->token, now, &out, &upgraded);
+    if (!e)
+        e = tl_outqueue_add(&c->queue, tl_buf_slice(&out));
+    c->own += out.len;
+    tl_buf_clear(&out);
+    if (e)
+        return false;
+    c->phase = upgraded ? TL_RELAYD_FRAMES : TL_RELAYD_ENDING;
+    c->is_ws = upgraded;
+    tl_relayd_conn_mark(c);
+    if (upgraded)
+        tl_relay_on_upgraded(hub->relay, c->relay, now);
+    return true;
+}
+
+/* Returns how many of the bytes are done with. */
+static size_t take_head(tl_relayd_conn *c, const uint8_t *bytes, size_t n)
+{
+    tl_http1_head head;
+    int refusal = 0;
+    tl_err e = tl_http1_request_parse(tl_slice_of(bytes, n), &c->scanned, &head, &refusal);
+    if (e == TL_ERR_SHORT)
+        return 0;
+    if (!answer(c, &head, e ? refusal : 0))
+        tl_relayd_conn_doom(c);
+    return e ? n : head.head_n;
+}
+
+static size_t take(tl_relayd_conn *c, uint8_t *bytes, size_t n)
+{
+    size_t used = 0;
+    c->need = 0;
+    if (c->phase == TL_RELAYD_HEAD)
+        used = take_head(c, bytes, n);
+    if (c->phase == TL_RELAYD_ENDING && !c->is_ws)
+        return n;
+    if (c->phase != TL_RELAYD_HEAD && used < n) {
+        size_t of_frames = 0;
+        tl_relay_on_bytes(c->hub->relay, c->relay, bytes + used, n - used,
+                          tl_loop_now(c->hub->loop), &of_frames, &c->need);
+        used += of_frames;
+    }
+    return used;
+}
+
+/* Keeps what `take` left for when its rest comes. */
+static tl_err keep(tl_relayd_conn *c, const uint8_t *rest, size_t n)
+{
+    if (n == 0) {
+        tl_buf_clear(&c->in);
+        return TL_OK;
+    }
+    return tl_buf_append(&c->in, tl_slice_of(rest, n));
+}
+
+/* Reads into the hub's buffer, behind what was kept. */
+static tl_err read_shared(tl_relayd_conn *c, bool *ret_more)
+{
+    tl_relayd_hub *hub = c->hub;
+    size_t kept = c->in.len, n;
+    tl_err e = tl_stream_read(c->stream, hub->buffer + kept, TL_RELAYD_READ_SIZE - kept, &n);
+    if (e)
+        return e;
+    *ret_more = kept + n == TL_RELAYD_READ_SIZE;
+    if (kept)
+        memcpy(hub->buffer, tl_buf_begin(&c->in), kept);
+    tl_buf_clear(&c->in);
+    n += kept;
+    size_t used = take(c, hub->buffer, n);
+    e = keep(c, hub->buffer + used, n - used);
+    tl_relayd_hub_pump(hub);
+    return e;
+}
+
+/* A frame longer than the hub's buffer gets one of its own, which grows as the bytes come:
+ * announcing much costs us nothing. */
+static tl_err read_own(tl_relayd_conn *c, bool *ret_more)
+{
+    tl_relayd_hub *hub = c->hub;
+    size_t want = c->need - c->in.len, n;
+    if (want > TL_RELAYD_READ_SIZE)
+        want = TL_RELAYD_READ_SIZE;
+    uint8_t *room;
+    tl_err e = tl_buf_reserve(&c->in, want, &room);
+    if (!e)
+        e = tl_stream_read(c->stream, room, want, &n);
+    if (e)
+        return e;
+    *ret_more = n == want;
+    tl_buf_added(&c->in, n);
+    size_t used = take(c, tl_buf_begin(&c->in), c->in.len);
+    tl_relayd_hub_pump(hub);
+    if (hub->reading != c)
+        return TL_OK;
+    tl_buf_consume(&c->in, used);
+    if (c->in.len == 0)
+        tl_buf_clear(&c->in);
+    return TL_OK;
+}
+
+static void on_ended(tl_relayd_conn *c)
+{
+    c->read_ended = true;
+    if (c->phase != TL_RELAYD_ENDING || !c->blocked)
+        tl_relayd_conn_doom(c); /* otherwise what is queued goes out first */
+    tl_relayd_hub_pump(c->hub);
+}
+
+static void on_readable(void *user)
+{
+    tl_relayd_conn *c = user;
+    tl_relayd_hub *hub = c->hub;
+    hub->reading = c;
+    bool more = true;
+    for (int round = 0; more && round < READ_ROUNDS_MAX && hub->reading == c; round++) {
+        bool own = c->need > TL_RELAYD_READ_SIZE;
+        tl_err e = own ? read_own(c, &more) : read_shared(c, &more);
+        if (e && e != TL_ERR_AGAIN && hub->reading == c)
+            on_ended(c);
+        if (e)
+            break;
+    }
+    hub->reading = NULL;
+}
+
+static void on_error(void *user, tl_err e, const char *why)
+{
+    tl_relayd_conn *c = user;
+    if (tl_log_wants(TL_LOG_DEBUG)) {
+        char remote[TL_ADDR_TEXT_MAX];
+        tl_addr a = tl_stream_remote(c->stream);
+        tl_addr_write(remote, &a);
+        tl_log(TL_LOG_DEBUG, "%s: %s (%s)", remote, tl_log_safe(tl_slice_str(why)).text,
+               tl_err_name(e));
+    }
+    tl_relayd_conn_doom(c);
+    tl_relayd_hub_pump(c->hub);
+}
+
+void tl_relayd_conn_on_writable(void *user)
+{
+    tl_relayd_conn *c = user;
+    c->blocked = false;
+    tl_relayd_conn_mark(c);
+    tl_relayd_hub_pump(c->hub);
+}
+
+/* --- beginning --- */
+
+static const tl_stream_events events = {
+    .on_readable = on_readable, .on_writable = tl_relayd_conn_on_writable, .on_error = on_error};
+
+tl_relayd_conn *tl_relayd_conn_new(tl_relayd_hub *hub, int fd, const tl_addr *remote, tl_tls *tls)
+{
+    tl_relayd_conn *c = calloc(1, sizeof *c);
+    if (!c) {
+        close(fd);
+        return NULL;
+    }
+    c->hub = hub;
+    if (tl_stream_accepted(hub->loop, fd, tls, &events, c, &c->stream)) {
+        free(c);
+        return NULL;
+    }
+    tl_addr local = tl_stream_local(c->stream);
+    if (tl_relay_accept(hub->relay, remote, &local, tls != NULL, c, tl_loop_now(hub->loop),
+                        &c->relay)) {
+        tl_stream_free(c->stream); /* the machine counts whom it refuses */
+        free(c);
+        return NULL;
+    }
+    return c;
+}

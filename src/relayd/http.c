@@ -1,0 +1,135 @@
+#include "relayd/http.h"
+
+#include "wire/wsupgrade.h"
+
+#include <sodium.h>
+
+static const char *phrase(int status)
+{
+    switch (status) {
+    case 200: return "OK";
+    case 400: return "Bad Request";
+    case 401: return "Unauthorized";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 417: return "Expectation Failed";
+    case 426: return "Upgrade Required";
+    case 431: return "Request Header Fields Too Large";
+    case 501: return "Not Implemented";
+    case 505: return "HTTP Version Not Supported";
+    default: return "Error";
+    }
+}
+
+/* `extra`: further header lines, each with its CRLF. */
+static tl_err respond(tl_buf *out, int status, const char *extra, const char *type, tl_slice body)
+{
+    tl_err e = tl_buf_printf(out,
+                             "HTTP/1.1 %d %s\r\n"
+                             "Content-Type: %s\r\n"
+                             "Content-Length: %zu\r\n"
+                             "Cache-Control: no-store\r\n"
+                             "X-Content-Type-Options: nosniff\r\n"
+                             "%s"
+                             "Connection: close\r\n\r\n",
+                             status, phrase(status), type, body.n, extra);
+    return e ? e : tl_buf_append(out, body);
+}
+
+static tl_err refuse(tl_buf *out, int status, const char *extra, const char *text)
+{
+    return respond(out, status, extra, "text/plain; charset=utf-8", tl_slice_str(text));
+}
+
+tl_err tl_relayd_http_refuse(int status, tl_buf *out)
+{
+    return refuse(out, status, "", "This is no request that the relay understands.\n");
+}
+
+/* --- the upgrade --- */
+
+static tl_err upgrade(const tl_http1_head *head, tl_buf *out, bool *ret_upgraded)
+{
+    char accept[TL_WS_ACCEPT_SIZE];
+    int refusal = tl_ws_upgrade_is(head) ? tl_ws_upgrade_check(head, accept) : 426;
+    if (refusal == 426)
+        return refuse(out, 426, "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
+                      "WebSocket clients (RFC 6455, version 13) connect here.\n");
+    if (refusal || head->chunked || head->content_length)
+        return refuse(out, refusal ? refusal : 400, "",
+                      "The upgrade needs one Sec-WebSocket-Key and no body.\n");
+    *ret_upgraded = true;
+    return tl_ws_upgrade_answer(out, accept);
+}
+
+/* --- what operators see --- */
+
+/* Compares digests, so that neither content nor length of the token shows in the time taken. */
+static bool is_token(tl_slice given, const char *token)
+{
+    uint8_t a[crypto_generichash_BYTES], b[crypto_generichash_BYTES];
+    crypto_generichash(a, sizeof a, given.p, given.n, NULL, 0);
+    crypto_generichash(b, sizeof b, (const uint8_t *)token, strlen(token), NULL, 0);
+    return sodium_memcmp(a, b, sizeof a) == 0;
+}
+
+static tl_err peers(const tl_http1_head *head, const tl_relay *relay, const char *token,
+                    tl_time now, tl_buf *out)
+{
+    if (!*token)
+        return refuse(out, 404, "", "No admin token is configured, so there is no /peers.\n");
+    size_t count;
+    tl_slice auth = tl_http1_header_find(head, "Authorization", &count);
+    if (count == 0)
+        return refuse(out, 401, "WWW-Authenticate: Bearer\r\n",
+                      "The operator's token is needed.\n");
+    static const char scheme[] = "bearer ";
+    size_t n = sizeof scheme - 1;
+    if (count != 1 || auth.n < n || !tl_http1_equals_ignoring_case((tl_slice){auth.p, n}, scheme) ||
+        !is_token((tl_slice){auth.p + n, auth.n - n}, token))
+        return refuse(out, 403, "", "That is not the operator's token.\n");
+    tl_buf body = {0};
+    tl_err e = tl_relay_write_peers(relay, now, &body);
+    if (!e)
+        e = respond(out, 200, "", "application/json", tl_buf_slice(&body));
+    tl_buf_clear(&body);
+    return e;
+}
+
+static tl_err report(const tl_relay *relay, tl_err (*write)(const tl_relay *, tl_buf *),
+                     const char *type, tl_buf *out)
+{
+    tl_buf body = {0};
+    tl_err e = write(relay, &body);
+    if (!e)
+        e = respond(out, 200, "", type, tl_buf_slice(&body));
+    tl_buf_clear(&body);
+    return e;
+}
+
+tl_err tl_relayd_http_answer(const tl_http1_head *head, const tl_relay *relay, const char *token,
+                             tl_time now, tl_buf *out, bool *ret_upgraded)
+{
+    *ret_upgraded = false;
+    tl_slice path = head->target;
+    const uint8_t *query =
+        memchr(path.p, '?', path.n); /* clients send /ws?node=...; it says nothing */
+    if (query)
+        path.n = (size_t)(query - path.p);
+    bool is_ws = tl_slice_eq(path, TL_SLICE_LIT("/ws"));
+    bool is_health = tl_slice_eq(path, TL_SLICE_LIT("/health"));
+    bool is_metrics = tl_slice_eq(path, TL_SLICE_LIT("/metrics"));
+    if (!is_ws && !is_health && !is_metrics && !tl_slice_eq(path, TL_SLICE_LIT("/peers")))
+        return refuse(out, 404, "", "Here are /ws, /health and /metrics.\n");
+    if (!tl_slice_eq(head->method, TL_SLICE_LIT("GET")))
+        return refuse(out, 405, "Allow: GET\r\n", "Only GET is answered here.\n");
+    if (is_ws)
+        return upgrade(head, out, ret_upgraded);
+    if (is_health)
+        return report(relay, tl_relay_write_health, "application/json", out);
+    if (is_metrics)
+        return report(relay, tl_relay_write_metrics, "text/plain; version=0.0.4; charset=utf-8",
+                      out);
+    return peers(head, relay, token, now, out);
+}

@@ -1,0 +1,253 @@
+#include "relayd/hub.h"
+
+#include <stdlib.h>
+
+/* --- pieces --- */
+
+static bool grow(tl_relayd_hub *hub)
+{
+    size_t cap = hub->piece_cap ? 2 * hub->piece_cap : 1024;
+    tl_relayd_piece *p = realloc(hub->pieces, cap * sizeof *p);
+    if (!p)
+        return false;
+    hub->pieces = p;
+    hub->piece_cap = cap;
+    return true;
+}
+
+static void add_piece(tl_relayd_hub *hub, tl_relayd_conn *c, const tl_relay_output *out)
+{
+    if (c->is_doomed || (hub->piece_count == hub->piece_cap && !grow(hub))) {
+        if (out->shared)
+            tl_relay_chunk_unref(out->shared);
+        tl_relayd_conn_doom(c); /* a gap in its bytes would be worse than an end */
+        return;
+    }
+    hub->pieces[hub->piece_count++] = (tl_relayd_piece){.bytes = out->bytes, .shared = out->shared};
+    uint32_t index = (uint32_t)hub->piece_count;
+    if (c->piece_last)
+        hub->pieces[c->piece_last - 1].next = index;
+    else
+        c->piece_first = index;
+    c->piece_last = index;
+    tl_relayd_conn_mark(c);
+}
+
+static void drop_pieces(tl_relayd_conn *c)
+{
+    const tl_relayd_piece *p;
+    for (uint32_t i = c->piece_first; i; i = p->next) {
+        p = &c->hub->pieces[i - 1];
+        if (p->shared)
+            tl_relay_chunk_unref(p->shared);
+    }
+    c->piece_first = c->piece_last = 0;
+}
+
+/* --- flushing one destination --- */
+
+/* The first `n` bytes of the pieces are written. */
+static void advance(tl_relayd_conn *c, size_t n)
+{
+    while (c->piece_first) {
+        tl_relayd_piece *p = &c->hub->pieces[c->piece_first - 1];
+        if (n < p->bytes.n) {
+            p->bytes.p += n;
+            p->bytes.n -= n;
+            return;
+        }
+        n -= p->bytes.n;
+        if (p->shared)
+            tl_relay_chunk_unref(p->shared);
+        c->piece_first = p->next;
+    }
+    c->piece_last = 0;
+}
+
+/* Moves what is left of the pieces into the queue. False: out of memory, and dropped. */
+static bool spill(tl_relayd_conn *c)
+{
+    tl_err e = TL_OK;
+    const tl_relayd_piece *p;
+    for (uint32_t i = c->piece_first; i; i = p->next) {
+        p = &c->hub->pieces[i - 1];
+        if (e && p->shared)
+            tl_relay_chunk_unref(p->shared);
+        else if (p->shared)
+            e = tl_outqueue_add_shared(&c->queue, p->bytes, p->shared);
+        else if (!e)
+            e = tl_outqueue_add(&c->queue, p->bytes);
+    }
+    c->piece_first = c->piece_last = 0;
+    return !e;
+}
+
+/* The queue's front, and behind the whole of it the round's pieces; *ret_bytes in all. */
+static int gather(tl_relayd_conn *c, size_t *ret_bytes)
+{
+    struct iovec *iov = c->hub->iov;
+    int n = tl_outqueue_peek(&c->queue, iov, TL_RELAYD_IOV_MAX);
+    size_t bytes = 0;
+    for (int i = 0; i < n; i++)
+        bytes += iov[i].iov_len;
+    const tl_relayd_piece *p;
+    for (uint32_t i = bytes == c->queue.bytes ? c->piece_first : 0; i && n < TL_RELAYD_IOV_MAX;
+         i = p->next) {
+        p = &c->hub->pieces[i - 1];
+        iov[n++] = (struct iovec){(void *)(uintptr_t)p->bytes.p, p->bytes.n};
+        bytes += p->bytes.n;
+    }
+    *ret_bytes = bytes;
+    return n;
+}
+
+/* The machine counts what it gave; HTTP in front of it is ours. */
+static void tell_written(tl_relayd_conn *c, size_t n)
+{
+    size_t own = n < c->own ? n : c->own;
+    c->own -= own;
+    if (c->is_ws)
+        tl_relay_on_written(c->hub->relay, c->relay, n - own, tl_loop_now(c->hub->loop));
+}
+
+static tl_err write_some(tl_relayd_conn *c)
+{
+    size_t bytes, written = 0;
+    int n = gather(c, &bytes);
+    tl_err e = n ? tl_stream_writev(c->stream, c->hub->iov, n, &written) : TL_OK;
+    if (e && e != TL_ERR_AGAIN)
+        return e;
+    c->blocked = written < bytes;
+    tell_written(c, written);
+    size_t of_queue = written < c->queue.bytes ? written : c->queue.bytes;
+    tl_outqueue_consume(&c->queue, of_queue);
+    advance(c, written - of_queue);
+    return TL_OK;
+}
+
+static void after_flush(tl_relayd_conn *c)
+{
+    tl_stream_want_write(c->stream, c->blocked);
+    if (c->blocked || c->phase != TL_RELAYD_ENDING || c->shut)
+        return;
+    c->shut = true;
+    tl_stream_shutdown(c->stream);
+    if (c->read_ended)
+        tl_relayd_conn_doom(c);
+}
+
+static void flush(tl_relayd_conn *c)
+{
+    tl_err e = TL_OK;
+    if (c->is_doomed) {
+        drop_pieces(c);
+        return;
+    }
+    if (c->blocked)
+        tell_written(c, 0);
+    while (!e && !c->blocked && (c->queue.bytes || c->piece_first))
+        e = write_some(c);
+    if (e) {
+        drop_pieces(c);
+        tl_relayd_conn_doom(c);
+    } else if (spill(c)) {
+        after_flush(c);
+    } else {
+        tl_relayd_conn_doom(c);
+    }
+}
+
+/* --- the machine's answers --- */
+
+static void obey(tl_relayd_hub *hub, const tl_relay_output *out)
+{
+    tl_relayd_conn *c = out->user;
+    switch (out->kind) {
+    case TL_RELAY_SEND: add_piece(hub, c, out); break;
+    case TL_RELAY_CLOSE:
+        add_piece(hub, c, out);
+        if (c->phase == TL_RELAYD_HEAD) /* a frame means nothing to it */
+            tl_relayd_conn_doom(c);
+        c->phase = TL_RELAYD_ENDING;
+        break;
+    case TL_RELAY_CUT: tl_relayd_conn_doom(c); break;
+    case TL_RELAY_PAUSE: tl_stream_want_read(c->stream, false); break;
+    case TL_RELAY_RESUME: tl_stream_want_read(c->stream, true); break;
+    }
+}
+
+void tl_relayd_hub_pump(tl_relayd_hub *hub)
+{
+    for (;;) {
+        tl_relay_output out;
+        while (tl_relay_next_output(hub->relay, &out))
+            obey(hub, &out);
+        if (!hub->dirty && !hub->doomed)
+            break;
+        tl_relayd_conn *dirty = hub->dirty, *c;
+        hub->dirty = NULL;
+        while ((c = dirty)) {
+            dirty = c->next_dirty;
+            c->is_dirty = false;
+            flush(c);
+        }
+        hub->piece_count = 0;
+        while ((c = hub->doomed)) {
+            hub->doomed = c->next_doomed;
+            tl_relayd_conn_end(c);
+            if (!hub->conns && hub->on_last_conn)
+                hub->on_last_conn(hub->user);
+        }
+    }
+    tl_timer_set(&hub->timer, tl_relay_expiry(hub->relay));
+}
+
+static void on_timer(void *user)
+{
+    tl_relayd_hub *hub = user;
+    tl_time now = tl_loop_now(hub->loop);
+    tl_relay_set_wall(hub->relay, tl_loop_unix(), now);
+    tl_relay_on_timer(hub->relay, now);
+    tl_relayd_hub_pump(hub);
+}
+
+/* --- life --- */
+
+tl_err tl_relayd_hub_init(tl_relayd_hub *hub, tl_loop *loop, tl_relay *relay)
+{
+    memset(hub, 0, sizeof *hub);
+    hub->buffer = malloc(TL_RELAYD_READ_SIZE);
+    if (!hub->buffer)
+        return TL_ERR_NOMEM;
+    hub->loop = loop;
+    hub->relay = relay;
+    tl_timer_init(&hub->timer, loop, on_timer, hub);
+    tl_relay_set_wall(relay, tl_loop_unix(), tl_loop_now(loop));
+    return TL_OK;
+}
+
+void tl_relayd_hub_clear(tl_relayd_hub *hub)
+{
+    if (!hub->buffer)
+        return;
+    for (tl_relayd_conn *c = hub->conns; c; c = c->next)
+        tl_relayd_conn_doom(c);
+    tl_relayd_hub_pump(hub);
+    tl_timer_stop(&hub->timer);
+    free(hub->pieces);
+    free(hub->buffer);
+    hub->buffer = NULL;
+}
+
+void tl_relayd_hub_accept(tl_relayd_hub *hub, int fd, const tl_addr *remote, tl_tls *tls)
+{
+    tl_relayd_conn *c = tl_relayd_conn_new(hub, fd, remote, tls);
+    if (!c)
+        return;
+    c->next = hub->conns;
+    if (c->next)
+        c->next->prev = c;
+    hub->conns = c;
+    hub->conn_count++;
+    tl_relayd_hub_pump(hub);
+}

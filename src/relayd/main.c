@@ -1,0 +1,103 @@
+/* teale-relay: lets Teale nodes find each other and carries what they cannot send directly. */
+#include "relayd/server.h"
+
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define EXIT_USAGE 2
+
+static tl_relayd_server *server;
+static tl_loop *loop;
+static bool ending;
+
+static void on_terminate(void *user, int signo)
+{
+    (void)user;
+    if (ending) {
+        tl_loop_stop(loop); /* asked twice: at once */
+        return;
+    }
+    ending = true;
+    tl_log(TL_LOG_INFO, "%s: taking leave of the nodes", signo == SIGINT ? "SIGINT" : "SIGTERM");
+    tl_relayd_server_shutdown(server);
+}
+
+static void on_reload(void *user, int signo)
+{
+    (void)user, (void)signo;
+    tl_relayd_server_reload(server);
+}
+
+static void to_stderr(void *user, tl_log_level level, const char *line)
+{
+    static const char *const names[] = {"error", "warning", "info", "debug"};
+    (void)user;
+    fprintf(stderr, "teale-relay: %s: %s\n", names[level], line);
+}
+
+static tl_err say_ready(tl_why *why)
+{
+    tl_buf line = {0};
+    tl_err e = tl_relayd_server_write_ready(server, &line);
+    if (!e && (fwrite(tl_buf_begin(&line), 1, line.len, stdout) != line.len || fflush(stdout) != 0))
+        e = tl_why_set(why, TL_ERR_IO, "cannot write the ready line to standard output");
+    tl_buf_clear(&line);
+    return e;
+}
+
+static int run(const tl_relayd_options *options)
+{
+    tl_signal *signals[3] = {NULL};
+    tl_why why = {"out of memory"};
+    tl_err e = tl_loop_new(&loop);
+    if (!e)
+        e = tl_relayd_server_new(loop, options, &server, &why);
+    if (!e)
+        e = tl_signal_new(loop, SIGTERM, on_terminate, NULL, &signals[0]);
+    if (!e)
+        e = tl_signal_new(loop, SIGINT, on_terminate, NULL, &signals[1]);
+    if (!e)
+        e = tl_signal_new(loop, SIGHUP, on_reload, NULL, &signals[2]);
+    if (!e)
+        e = say_ready(&why);
+    if (e)
+        fprintf(stderr, "teale-relay: %s\n", why.text);
+    else
+        tl_loop_run(loop);
+    tl_relayd_server_free(server);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        tl_signal_free(signals[i]);
+    tl_loop_free(loop);
+    return e ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    tl_relayd_options options;
+    tl_why why;
+    tl_log_set_sink(to_stderr, NULL);
+    if (sodium_init() < 0) {
+        fprintf(stderr, "teale-relay: libsodium cannot find a source of randomness\n");
+        return EXIT_FAILURE;
+    }
+    tl_err e = tl_relayd_options_parse(argc, argv, &options, &why);
+    if (e) {
+        fprintf(stderr, "teale-relay: %s\nSee teale-relay --help.\n", why.text);
+        return e == TL_ERR_NOMEM ? EXIT_FAILURE : EXIT_USAGE;
+    }
+    int status = EXIT_SUCCESS;
+    if (options.action == TL_RELAYD_HELP) {
+        fputs(tl_relayd_help(), stdout);
+    } else if (options.action == TL_RELAYD_VERSION) {
+        puts("teale-relay " TL_VERSION);
+    } else {
+        signal(SIGPIPE, SIG_IGN);
+        tl_log_set_level(options.log_level);
+        status = run(&options);
+    }
+    tl_relayd_options_clear(&options);
+    return status;
+}

@@ -1,0 +1,342 @@
+#include "relayd/options.h"
+
+#include "relayd/settings.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#define DEFAULT_PORT 8080
+
+/* Each is an option of the command line, with dashes, and a key of the file, with underscores. */
+typedef enum {
+    SET_LISTEN = 256,
+    SET_UDP,
+    SET_NAME,
+    SET_TLS_CERT,
+    SET_TLS_KEY,
+    SET_LEGACY_CLIENTS,
+    SET_ADMIN_TOKEN_FILE,
+    SET_MAX_MESSAGE,
+    SET_LOG_LEVEL,
+    OPT_CONFIG, /* the command line's alone, from here on */
+    OPT_HELP,
+    OPT_VERSION,
+} setting;
+
+static const struct option long_options[] = {
+    {"listen", required_argument, NULL, SET_LISTEN},
+    {"udp", required_argument, NULL, SET_UDP},
+    {"name", required_argument, NULL, SET_NAME},
+    {"tls-cert", required_argument, NULL, SET_TLS_CERT},
+    {"tls-key", required_argument, NULL, SET_TLS_KEY},
+    {"legacy-clients", no_argument, NULL, SET_LEGACY_CLIENTS},
+    {"admin-token-file", required_argument, NULL, SET_ADMIN_TOKEN_FILE},
+    {"max-message", required_argument, NULL, SET_MAX_MESSAGE},
+    {"log-level", required_argument, NULL, SET_LOG_LEVEL},
+    {"config", required_argument, NULL, OPT_CONFIG},
+    {"help", no_argument, NULL, OPT_HELP},
+    {"version", no_argument, NULL, OPT_VERSION},
+    {NULL, 0, NULL, 0},
+};
+
+const char *tl_relayd_help(void)
+{
+    return "Usage: teale-relay [OPTION]...\n"
+           "Lets Teale nodes find each other and carries what they cannot send directly.\n"
+           "It cannot read it: nodes encrypt end to end.\n"
+           "\n"
+           "  --listen [ws://|wss://]HOST:PORT\n"
+           "                          where to listen; may be repeated; port 0 is any free one\n"
+           "                          (127.0.0.1:8080). Bare means wss when there is a "
+           "certificate\n"
+           "  --name HOST[:PORT]      the name nodes dial, which they sign; may be repeated\n"
+           "                          (without any: localhost and this machine's IP addresses)\n"
+           "  --tls-cert FILE         certificate chain, PEM; read again on SIGHUP\n"
+           "  --tls-key FILE          its private key, PEM\n"
+           "  --legacy-clients        admit nodes that do not answer the challenge\n"
+           "  --admin-token-file FILE the token that GET /peers asks for (without: no /peers)\n"
+           "  --max-message BYTES     longest message, 65536 to 67108864 (4194304)\n"
+           "  --log-level LEVEL       error, warn, info or debug (info)\n"
+           "  --config FILE           the same settings as lines `key = value`: see "
+           "teale-relay(8)\n"
+           "  --help, --version\n"
+           "\n"
+           "Prints one line `ready ws=ws://HOST:PORT/ws` when it listens. SIGTERM ends it "
+           "orderly.\n"
+           "Exit status: 0 ended orderly, 1 failed, 2 wrong usage.\n";
+}
+
+typedef struct {
+    tl_relayd_options *o;
+    const char *config;
+    bool given[OPT_CONFIG - SET_LISTEN]; /* on the command line: the file's are passed over */
+} parsing;
+
+/* --- values --- */
+
+static tl_err set_listen(tl_relayd_options *o, const char *text, tl_why *why)
+{
+    if (o->listen_count == TL_RELAYD_LISTEN_MAX)
+        return tl_why_set(why, TL_ERR_INVALID, "listen: more than %d addresses",
+                          TL_RELAYD_LISTEN_MAX);
+    tl_relayd_endpoint *at = &o->listen[o->listen_count];
+    const char *rest = text;
+    bool ws = strncmp(text, "ws://", 5) == 0, wss = strncmp(text, "wss://", 6) == 0;
+    rest += ws ? 5 : wss ? 6 : 0;
+    if (tl_hostport_parse(tl_slice_str(rest), DEFAULT_PORT, at->host, &at->port))
+        return tl_why_set(
+            why, TL_ERR_INVALID,
+            "listen: %s is not [ws://|wss://]HOST:PORT, as in 127.0.0.1:8080 or [::1]:0",
+            tl_log_safe(tl_slice_str(text)).text);
+    /* Which of the two a bare one is, is decided when all is known: see finish. */
+    at->tls = !ws;
+    if (!ws && !wss)
+        o->bare |= 1u << o->listen_count;
+    o->listen_count++;
+    return TL_OK;
+}
+
+static tl_err set_name(tl_relayd_options *o, const char *text, tl_why *why)
+{
+    tl_err e = tl_relay_config_add_name(&o->relay, text);
+    if (e == TL_ERR_BUSY)
+        return tl_why_set(why, TL_ERR_INVALID, "name: more than %d names", TL_RELAY_NAMES_MAX);
+    if (e)
+        return tl_why_set(why, TL_ERR_INVALID, "name: %s is not HOST or HOST:PORT",
+                          tl_log_safe(tl_slice_str(text)).text);
+    return TL_OK;
+}
+
+static tl_err set_file(char **field, const char *text)
+{
+    char *copy = strdup(text);
+    if (!copy)
+        return TL_ERR_NOMEM;
+    free(*field);
+    *field = copy;
+    return TL_OK;
+}
+
+static tl_err set_max_message(tl_relayd_options *o, const char *text, tl_why *why)
+{
+    char *end;
+    errno = 0;
+    unsigned long long n = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || errno || n < TL_RELAYD_MESSAGE_MIN ||
+        n > TL_RELAYD_MESSAGE_MAX)
+        return tl_why_set(
+            why, TL_ERR_INVALID, "max-message: %s is not a number of bytes from %u to %u",
+            tl_log_safe(tl_slice_str(text)).text, TL_RELAYD_MESSAGE_MIN, TL_RELAYD_MESSAGE_MAX);
+    o->relay.message_max = (size_t)n;
+    return TL_OK;
+}
+
+static tl_err set_log_level(tl_relayd_options *o, const char *text, tl_why *why)
+{
+    static const char *const names[] = {"error", "warn", "info", "debug"};
+    for (int i = 0; i < 4; i++) {
+        if (strcmp(text, names[i]) == 0) {
+            o->log_level = (tl_log_level)i;
+            return TL_OK;
+        }
+    }
+    return tl_why_set(why, TL_ERR_INVALID, "log-level: %s is not error, warn, info or debug",
+                      tl_log_safe(tl_slice_str(text)).text);
+}
+
+/* `text` is NULL for a switch that is on. */
+static tl_err apply(tl_relayd_options *o, setting what, const char *text, tl_why *why)
+{
+    switch (what) {
+    case SET_LISTEN: return set_listen(o, text, why);
+    case SET_UDP:
+        return tl_why_set(
+            why, TL_ERR_INVALID,
+            "udp: this version has no UDP service (STUN, relayed datagrams); leave it out: "
+            "nodes are relayed over their WebSocket");
+    case SET_NAME: return set_name(o, text, why);
+    case SET_TLS_CERT: return set_file(&o->tls_cert, text);
+    case SET_TLS_KEY: return set_file(&o->tls_key, text);
+    case SET_LEGACY_CLIENTS: o->relay.legacy_clients = true; return TL_OK;
+    case SET_ADMIN_TOKEN_FILE: return set_file(&o->admin_token_file, text);
+    case SET_MAX_MESSAGE: return set_max_message(o, text, why);
+    case SET_LOG_LEVEL: return set_log_level(o, text, why);
+    default: return TL_ERR_INVALID;
+    }
+}
+
+/* --- the file --- */
+
+static tl_err unknown_key(const char *key, tl_why *why)
+{
+    char list[300] = "";
+    for (const struct option *l = long_options; l->val < OPT_CONFIG; l++) {
+        size_t n = strlen(list);
+        snprintf(list + n, sizeof list - n, "%s%s", n ? ", " : "", l->name);
+    }
+    for (char *c = list; *c; c++)
+        if (*c == '-')
+            *c = '_';
+    return tl_why_set(why, TL_ERR_INVALID, "unknown key %s; there are %s",
+                      tl_log_safe(tl_slice_str(key)).text, list);
+}
+
+static const struct option *find_key(const char *key)
+{
+    for (const struct option *l = long_options; l->val < OPT_CONFIG; l++) {
+        size_t i = 0;
+        while (key[i] && (key[i] == l->name[i] || (key[i] == '_' && l->name[i] == '-')))
+            i++;
+        if (!key[i] && !l->name[i])
+            return l;
+    }
+    return NULL;
+}
+
+static tl_err apply_json(parsing *p, const struct option *l, const json_t *value, tl_why *why)
+{
+    char number[32];
+    if (l->has_arg == no_argument) {
+        if (!json_is_boolean(value))
+            return tl_why_set(why, TL_ERR_INVALID, "%s: neither true nor false", l->name);
+        return json_is_true(value) ? apply(p->o, l->val, NULL, why) : TL_OK;
+    }
+    if (json_is_integer(value) && l->val == SET_MAX_MESSAGE) {
+        snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value));
+        return apply(p->o, l->val, number, why);
+    }
+    if (!json_is_string(value) || l->val == SET_MAX_MESSAGE)
+        return tl_why_set(why, TL_ERR_INVALID, "%s: not a %s", l->name,
+                          l->val == SET_MAX_MESSAGE ? "whole number" : "string in double quotes");
+    return apply(p->o, l->val, json_string_value(value), why);
+}
+
+static tl_err on_setting(void *user, const char *key, const json_t *value, tl_why *why)
+{
+    parsing *p = user;
+    const struct option *l = find_key(key);
+    if (!l)
+        return unknown_key(key, why);
+    if (p->given[l->val - SET_LISTEN])
+        return TL_OK;
+    bool may_be_list = l->val == SET_LISTEN || l->val == SET_NAME || l->val == SET_UDP;
+    if (!may_be_list || !json_is_array(value))
+        return apply_json(p, l, value, why);
+    tl_err e = TL_OK;
+    for (size_t i = 0; !e && i < json_array_size(value); i++)
+        e = apply_json(p, l, json_array_get(value, i), why);
+    return e;
+}
+
+/* --- the whole --- */
+
+static tl_err parse_arguments(int argc, char **argv, parsing *p, tl_why *why)
+{
+    optind = 0; /* begin anew, also when called twice */
+    opterr = 0;
+    int c;
+    while ((c = getopt_long(argc, argv, "+:h", long_options, NULL)) != -1) {
+        tl_err e = TL_OK;
+        switch (c) {
+        case 'h':
+        case OPT_HELP: p->o->action = TL_RELAYD_HELP; return TL_OK;
+        case OPT_VERSION: p->o->action = TL_RELAYD_VERSION; return TL_OK;
+        case OPT_CONFIG: p->config = optarg; break;
+        case ':':
+            return tl_why_set(why, TL_ERR_INVALID, "%s needs a value",
+                              tl_log_safe(tl_slice_str(argv[optind - 1])).text);
+        case '?':
+            return tl_why_set(why, TL_ERR_INVALID, "unknown option %s",
+                              tl_log_safe(tl_slice_str(argv[optind - 1])).text);
+        default: p->given[c - SET_LISTEN] = true; e = apply(p->o, (setting)c, optarg, why);
+        }
+        if (e)
+            return e;
+    }
+    if (optind < argc)
+        return tl_why_set(why, TL_ERR_INVALID, "unexpected argument %s",
+                          tl_log_safe(tl_slice_str(argv[optind])).text);
+    return TL_OK;
+}
+
+/* What only the whole can tell. */
+static tl_err finish(tl_relayd_options *o, tl_why *why)
+{
+    if (!o->tls_cert != !o->tls_key)
+        return tl_why_set(why, TL_ERR_INVALID, "%s is missing: TLS needs both tls-cert and tls-key",
+                          o->tls_cert ? "tls-key" : "tls-cert");
+    if (o->listen_count == 0) {
+        tl_err e = set_listen(o, "127.0.0.1:8080", why);
+        if (e)
+            return e;
+    }
+    for (size_t i = 0; i < o->listen_count; i++) {
+        if (o->bare >> i & 1)
+            o->listen[i].tls = o->tls_cert != NULL;
+        if (o->listen[i].tls && !o->tls_cert)
+            return tl_why_set(why, TL_ERR_INVALID,
+                              "wss://%s:%u needs a certificate: tls-cert and tls-key",
+                              o->listen[i].host, o->listen[i].port);
+    }
+    return TL_OK;
+}
+
+tl_err tl_relayd_options_parse(int argc, char **argv, tl_relayd_options *ret_options, tl_why *why)
+{
+    tl_relayd_options *o = calloc(1, sizeof *o);
+    if (!o)
+        return tl_why_set(why, TL_ERR_NOMEM, "out of memory");
+    *o = (tl_relayd_options){.relay = tl_relay_config_default(), .log_level = TL_LOG_INFO};
+    parsing p = {.o = o};
+    tl_err e = parse_arguments(argc, argv, &p, why);
+    if (!e && o->action == TL_RELAYD_RUN) {
+        if (p.config)
+            e = tl_relayd_settings_read(p.config, on_setting, &p, why);
+        if (!e)
+            e = finish(o, why);
+    }
+    if (e)
+        tl_relayd_options_clear(o);
+    else
+        *ret_options = *o;
+    free(o);
+    return e;
+}
+
+void tl_relayd_options_clear(tl_relayd_options *o)
+{
+    free(o->tls_cert);
+    free(o->tls_key);
+    free(o->admin_token_file);
+    o->tls_cert = o->tls_key = o->admin_token_file = NULL;
+}
+
+tl_err tl_relayd_token_read(const char *file, char ret_token[TL_RELAYD_TOKEN_MAX], tl_why *why)
+{
+    char line[TL_RELAYD_TOKEN_MAX + 2] = "";
+    FILE *f = fopen(file, "re");
+    if (!f)
+        return tl_why_set(why, TL_ERR_IO, "cannot read the token file %s: %s", file,
+                          strerror(errno));
+    struct stat st;
+    if (fstat(fileno(f), &st) == 0 && st.st_mode & 07)
+        tl_log(TL_LOG_WARN, "%s can be read by every user of this machine; chmod 600 it", file);
+    bool got = fgets(line, sizeof line, f) != NULL;
+    fclose(f);
+    size_t n = strcspn(line, "\r\n");
+    line[n] = 0;
+    bool good = got && n > 0 && n < TL_RELAYD_TOKEN_MAX;
+    for (size_t i = 0; i < n; i++)
+        good &= line[i] > ' ' && line[i] < 0x7F;
+    if (!good)
+        return tl_why_set(
+            why, TL_ERR_INVALID,
+            "the first line of %s is no token: 1 to %d printable characters, no spaces "
+            "(make one with `openssl rand -hex 32`)",
+            file, TL_RELAYD_TOKEN_MAX - 1);
+    memcpy(ret_token, line, n + 1);
+    return TL_OK;
+}

@@ -1,0 +1,53 @@
+/* options.h - what an operator may set: the command line of teale-relay and its configuration file.
+ * Reads that file and the token's; never touches a socket. */
+#ifndef TL_RELAYD_OPTIONS_H
+#define TL_RELAYD_OPTIONS_H
+
+#include "base/err.h"
+#include "base/log.h"
+#include "relay/relay.h"
+
+#define TL_RELAYD_LISTEN_MAX  16          /* addresses of one machine, and to spare */
+#define TL_RELAYD_MESSAGE_MIN (64u << 10) /* control messages are that long (PROTOCOL 2) */
+#define TL_RELAYD_MESSAGE_MAX (64u << 20) /* a frame is held whole until it is complete */
+#define TL_RELAYD_TOKEN_MAX   256
+
+typedef enum {
+    TL_RELAYD_RUN,
+    TL_RELAYD_HELP,    /* print tl_relayd_help, exit 0 */
+    TL_RELAYD_VERSION, /* print TL_VERSION, exit 0 */
+} tl_relayd_action;
+
+typedef struct {
+    bool tls;
+    char host[TL_HOST_MAX]; /* a name or an IP literal */
+    uint16_t port;          /* 0: any */
+} tl_relayd_endpoint;
+
+typedef struct {
+    tl_relayd_action action;
+    size_t listen_count;
+    uint32_t bare; /* bit i: listen[i] was given without ws:// or wss:// */
+    tl_relayd_endpoint listen[TL_RELAYD_LISTEN_MAX];
+    char *tls_cert, *tls_key; /* both or neither */
+    char *admin_token_file;   /* NULL: no /peers */
+    tl_relay_config relay;    /* names, legacy_clients, message_max */
+    tl_log_level log_level;
+} tl_relayd_options;
+
+/* The command line wins over the file that --config names; lists of one replace those of the other.
+ * TL_ERR_INVALID: `why` says what is wrong and what would be right; nothing is kept. */
+TL_CHECK tl_err tl_relayd_options_parse(int argc, char **argv, tl_relayd_options *ret_options,
+                                        tl_why *why);
+void tl_relayd_options_clear(tl_relayd_options *o);
+
+/* The text of --help. */
+const char *tl_relayd_help(void);
+
+/* The operator's token: the file's first line, without its newline. TL_ERR_IO: not readable;
+ * TL_ERR_INVALID: empty, longer than TL_RELAYD_TOKEN_MAX - 1, or not printable ASCII without
+ * spaces. */
+TL_CHECK tl_err tl_relayd_token_read(const char *file, char ret_token[TL_RELAYD_TOKEN_MAX],
+                                     tl_why *why);
+
+#endif

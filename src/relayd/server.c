@@ -1,0 +1,265 @@
+#include "relayd/server.h"
+
+#include "relayd/hub.h"
+
+#include <netdb.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#define BACKLOG      1024 /* a whole town of nodes reconnects at once after a restart */
+#define SOCKETS_MAX  (4 * TL_RELAYD_LISTEN_MAX)
+#define RESERVED_FDS 64 /* for listeners, the loop, files read again */
+
+typedef struct {
+    tl_relayd_server *server;
+    tl_listener *listener;
+    bool tls;
+} relayd_socket;
+
+struct tl_relayd_server {
+    tl_loop *loop;
+    tl_rand rand;
+    tl_relay *relay;
+    tl_relayd_hub hub;
+    tl_tls *tls;
+    char *tls_cert, *tls_key, *admin_token_file;
+    size_t socket_count;
+    relayd_socket sockets[SOCKETS_MAX];
+    tl_timer farewell;
+    bool ending;
+};
+
+static void check_ended(tl_relayd_server *s)
+{
+    if (s->ending && s->hub.conn_count == 0)
+        tl_loop_stop(s->loop);
+}
+
+static void on_last_conn(void *user)
+{
+    check_ended(user);
+}
+
+static void on_accept(void *user, int fd, const tl_addr *remote)
+{
+    relayd_socket *at = user;
+    tl_relayd_server *s = at->server;
+    tl_relayd_hub_accept(&s->hub, fd, remote, at->tls ? s->tls : NULL);
+}
+
+/* --- beginning --- */
+
+static tl_err listen_at(tl_relayd_server *s, const tl_addr *addr, bool tls, tl_why *why)
+{
+    if (s->socket_count == SOCKETS_MAX)
+        return tl_why_set(why, TL_ERR_INVALID, "more than %d addresses to listen on", SOCKETS_MAX);
+    relayd_socket *at = &s->sockets[s->socket_count];
+    *at = (relayd_socket){.server = s, .tls = tls};
+    tl_err e = tl_listen(s->loop, addr, BACKLOG, on_accept, at, &at->listener, why);
+    if (e)
+        return e;
+    s->socket_count++;
+    if (!tls && !tl_addr_is_loopback(addr)) {
+        char text[TL_ADDR_TEXT_MAX];
+        tl_addr_write(text, addr);
+        tl_log(TL_LOG_WARN,
+               "ws://%s is not encrypted: who asks whom, and when, is visible on the way; give "
+               "--tls-cert and --tls-key, or put a TLS proxy in front",
+               text);
+    }
+    return TL_OK;
+}
+
+/* A name may have several addresses (localhost has two): all are listened on, and one that this
+ * machine lacks (IPv6 switched off) is passed over where another works. */
+static tl_err listen_endpoint(tl_relayd_server *s, const tl_relayd_endpoint *at, tl_why *why)
+{
+    tl_addr literal;
+    if (tl_addr_parse_ip(tl_slice_str(at->host), &literal) == TL_OK) {
+        literal.port = at->port;
+        return listen_at(s, &literal, at->tls, why);
+    }
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
+    int status = getaddrinfo(at->host, NULL, &hints, &list);
+    if (status)
+        return tl_why_set(why, TL_ERR_UNREACHABLE, "cannot listen on %s: no such name (%s)",
+                          at->host, gai_strerror(status));
+    size_t before = s->socket_count;
+    tl_err e = TL_OK, last = TL_OK;
+    for (struct addrinfo *i = list; i && (!e || e == TL_ERR_IO); i = i->ai_next) {
+        tl_addr addr = tl_addr_from_sockaddr(i->ai_addr);
+        addr.port = at->port;
+        if (addr.family != TL_ADDR_NONE && (e = listen_at(s, &addr, at->tls, why)) != TL_OK)
+            last = e;
+    }
+    freeaddrinfo(list);
+    return last != TL_ERR_IO || s->socket_count == before ? last : TL_OK;
+}
+
+/* A connection is a descriptor: the relay refuses with a reason before the kernel does without. */
+static void fit_descriptors(tl_relay_config *config)
+{
+    struct rlimit rl;
+    if (getrlimit(RLIMIT_NOFILE, &rl) < 0)
+        return;
+    rl.rlim_cur = rl.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &rl) < 0 && getrlimit(RLIMIT_NOFILE, &rl) < 0)
+        return;
+    rlim_t room = rl.rlim_cur > 2 * RESERVED_FDS ? rl.rlim_cur - RESERVED_FDS : RESERVED_FDS;
+    if (room >= config->conns_max)
+        return;
+    tl_log(TL_LOG_WARN, "room for %llu connections only: raise the limit of open files (ulimit -n)",
+           (unsigned long long)room);
+    config->conns_max = (uint32_t)room;
+}
+
+static void advise(const tl_relayd_options *o)
+{
+    bool beyond = false;
+    for (size_t i = 0; i < o->listen_count; i++) {
+        tl_addr a;
+        beyond |= tl_addr_parse_ip(tl_slice_str(o->listen[i].host), &a) || !tl_addr_is_loopback(&a);
+    }
+    if (beyond && o->relay.name_count == 0)
+        tl_log(TL_LOG_INFO,
+               "without --name, nodes can register only if they dial this machine by its "
+               "IP address or as localhost");
+}
+
+static tl_err copy_files(tl_relayd_server *s, const tl_relayd_options *o)
+{
+    if (o->tls_cert && !(s->tls_cert = strdup(o->tls_cert)))
+        return TL_ERR_NOMEM;
+    if (o->tls_key && !(s->tls_key = strdup(o->tls_key)))
+        return TL_ERR_NOMEM;
+    if (o->admin_token_file && !(s->admin_token_file = strdup(o->admin_token_file)))
+        return TL_ERR_NOMEM;
+    return TL_OK;
+}
+
+static tl_err start(tl_relayd_server *s, const tl_relayd_options *o, tl_why *why)
+{
+    tl_relay_config config = o->relay;
+    tl_err e = copy_files(s, o);
+    if (e)
+        return tl_why_set(why, e, "out of memory");
+    fit_descriptors(&config);
+    e = tl_relay_new(&config, &s->rand, &s->relay);
+    if (!e)
+        e = tl_relayd_hub_init(&s->hub, s->loop, s->relay);
+    if (e)
+        return tl_why_set(why, e, "out of memory");
+    if (s->admin_token_file)
+        e = tl_relayd_token_read(s->admin_token_file, s->hub.token, why);
+    if (!e && s->tls_cert)
+        e = tl_tls_server(s->tls_cert, s->tls_key, &s->tls, why);
+    for (size_t i = 0; !e && i < o->listen_count; i++)
+        e = listen_endpoint(s, &o->listen[i], why);
+    return e;
+}
+
+static void on_farewell_over(void *user)
+{
+    tl_relayd_server *s = user;
+    tl_log(TL_LOG_INFO, "%zu connections did not take their leave in time", s->hub.conn_count);
+    tl_loop_stop(s->loop);
+}
+
+tl_err tl_relayd_server_new(tl_loop *loop, const tl_relayd_options *options,
+                            tl_relayd_server **ret_server, tl_why *why)
+{
+    tl_relayd_server *s = calloc(1, sizeof *s);
+    if (!s)
+        return tl_why_set(why, TL_ERR_NOMEM, "out of memory");
+    s->loop = loop;
+    s->rand = tl_rand_system();
+    tl_timer_init(&s->farewell, loop, on_farewell_over, s);
+    tl_err e = start(s, options, why);
+    if (e) {
+        tl_relayd_server_free(s);
+        return e;
+    }
+    s->hub.on_last_conn = on_last_conn;
+    s->hub.user = s;
+    advise(options);
+    *ret_server = s;
+    return TL_OK;
+}
+
+tl_err tl_relayd_server_write_ready(const tl_relayd_server *s, tl_buf *out)
+{
+    tl_err e = tl_buf_append_str(out, "ready ws=");
+    for (size_t i = 0; !e && i < s->socket_count; i++) {
+        char text[TL_ADDR_TEXT_MAX];
+        tl_addr a = tl_listener_addr(s->sockets[i].listener);
+        tl_addr_write(text, &a);
+        e = tl_buf_printf(out, "%s%s://%s/ws", i ? "," : "", s->sockets[i].tls ? "wss" : "ws",
+                          text);
+    }
+    return e ? e : tl_buf_append_str(out, "\n");
+}
+
+/* --- while it lives --- */
+
+void tl_relayd_server_reload(tl_relayd_server *s)
+{
+    tl_why why;
+    tl_tls *tls;
+    char token[TL_RELAYD_TOKEN_MAX];
+    if (s->tls_cert) {
+        if (tl_tls_server(s->tls_cert, s->tls_key, &tls, &why)) {
+            tl_log(TL_LOG_ERROR, "reload: %s; the old certificate stays in use", why.text);
+        } else {
+            tl_tls_unref(s->tls);
+            s->tls = tls;
+            tl_log(TL_LOG_INFO, "reload: certificate %s read", s->tls_cert);
+        }
+    }
+    if (s->admin_token_file) {
+        if (tl_relayd_token_read(s->admin_token_file, token, &why)) {
+            tl_log(TL_LOG_ERROR, "reload: %s; the old token stays in use", why.text);
+        } else {
+            memcpy(s->hub.token, token, sizeof token);
+            tl_log(TL_LOG_INFO, "reload: admin token read");
+        }
+    }
+    if (!s->tls_cert && !s->admin_token_file)
+        tl_log(TL_LOG_INFO, "reload: there is no certificate and no token to read again");
+}
+
+static void stop_listening(tl_relayd_server *s)
+{
+    for (size_t i = 0; i < s->socket_count; i++) {
+        tl_listener_free(s->sockets[i].listener);
+        s->sockets[i].listener = NULL;
+    }
+    s->socket_count = 0;
+}
+
+void tl_relayd_server_shutdown(tl_relayd_server *s)
+{
+    if (s->ending)
+        return;
+    s->ending = true;
+    stop_listening(s);
+    tl_relay_shutdown(s->relay, tl_loop_now(s->loop));
+    tl_timer_set(&s->farewell, tl_loop_now(s->loop) + TL_RELAYD_FAREWELL_NS);
+    tl_relayd_hub_pump(&s->hub);
+    check_ended(s);
+}
+
+void tl_relayd_server_free(tl_relayd_server *s)
+{
+    if (!s)
+        return;
+    stop_listening(s);
+    tl_timer_stop(&s->farewell);
+    if (s->hub.buffer)
+        tl_relayd_hub_clear(&s->hub);
+    tl_relay_free(s->relay);
+    tl_tls_unref(s->tls);
+    free(s->tls_cert);
+    free(s->tls_key);
+    free(s->admin_token_file);
+    free(s);
+}
