@@ -1,0 +1,98 @@
+#include "api/api_inner.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static const struct {
+    int status;
+    const char *code;
+} fails[TL_FAIL_COUNT] = {
+    [TL_FAIL_MODEL_NOT_LOADED] = {404, "model_not_found"},
+    [TL_FAIL_QUEUE_FULL] = {429, "queue_full"},
+    [TL_FAIL_UNAVAILABLE] = {503, "unavailable"},
+    [TL_FAIL_INTERNAL] = {502, "peer_failed"},
+    [TL_FAIL_TIMEOUT] = {504, "timeout"},
+    [TL_FAIL_CANCELLED] = {502, "peer_failed"}, /* by the other side: ours tells nobody */
+    [TL_FAIL_FORBIDDEN] = {403, "forbidden"},
+    [TL_FAIL_PAYMENT_REQUIRED] = {402, "payment_required"},
+    [TL_FAIL_NO_PROVIDER] = {503, "no_provider"},
+    [TL_FAIL_PEER_FAILED] = {502, "peer_failed"},
+    [TL_FAIL_BACKEND_UNREACHABLE] = {503, "backend_unreachable"},
+    [TL_FAIL_BACKEND_AUTH] = {502, "backend_auth"},
+    [TL_FAIL_BACKEND_ERROR] = {502, "backend_error"},
+};
+
+int tl_api_fail_status(tl_fail fail)
+{
+    return fails[fail].status;
+}
+
+const char *tl_api_fail_code(tl_fail fail)
+{
+    return fails[fail].code;
+}
+
+/* The names OpenAI's own API uses. */
+static const char *error_type(int status)
+{
+    switch (status) {
+    case 401: return "authentication_error";
+    case 402: return "insufficient_quota";
+    case 403: return "permission_error";
+    case 429: return "rate_limit_error";
+    default: return status < 500 ? "invalid_request_error" : "server_error";
+    }
+}
+
+void tl_api_count(tl_api *api, const tl_httpd_req *r, int status)
+{
+    if (status >= 100 && status < 600)
+        api->counters.answers[tl_api_route_of(r)][status / 100]++;
+}
+
+tl_err tl_api_error_text(tl_buf *out, int status, const char *code, const char *param,
+                         const char *message)
+{
+    tl_err e = tl_buf_append_str(out, "{\"error\":{\"message\":");
+    if (!e)
+        e = tl_json_append_string(out, tl_slice_str(message));
+    if (!e)
+        e = tl_buf_printf(out, ",\"type\":\"%s\",\"param\":", error_type(status));
+    if (!e)
+        e = param ? tl_json_append_string(out, tl_slice_str(param))
+                  : tl_buf_append_str(out, "null");
+    if (!e)
+        e = tl_buf_printf(out, ",\"code\":\"%s\"}}", code);
+    return e;
+}
+
+void tl_api_error(tl_api *api, tl_httpd_req *r, int status, const char *code, const char *param,
+                  const char *fmt, ...)
+{
+    char message[512];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(message, sizeof message, fmt, args);
+    va_end(args);
+    tl_buf body = {0};
+    tl_err e = tl_api_error_text(&body, status, code, param, message);
+    tl_api_count(api, r, status);
+    tl_httpd_respond(r, status, "application/json", e ? TL_SLICE_LIT("{}") : tl_buf_slice(&body));
+    tl_buf_clear(&body);
+}
+
+void tl_api_json(tl_api *api, tl_httpd_req *r, int status, json_t *value)
+{
+    tl_buf body = {0};
+    tl_err e = value ? tl_json_write(&body, value) : TL_ERR_NOMEM;
+    if (!e)
+        e = tl_buf_append_str(&body, "\n");
+    if (e) {
+        tl_api_error(api, r, 500, "internal_error", NULL, "out of memory");
+    } else {
+        tl_api_count(api, r, status);
+        tl_httpd_respond(r, status, "application/json", tl_buf_slice(&body));
+    }
+    json_decref(value);
+    tl_buf_clear(&body);
+}

@@ -1,0 +1,343 @@
+#include "api/api_inner.h"
+
+#include "api/question.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A whole answer is held until its end, so that a model server that dies in the middle is an error
+ * with a status and not half an answer; a longer one is streamed after all. */
+#define HOLD_MAX (1u << 20)
+
+/*   ASKED --on_head--> HOLDING ----on_end----> over
+ *                 \        \--too long--> STREAMING --on_end, on_fail--> over
+ *                  \---event stream---------/                                  */
+typedef enum {
+    ASK_ASKED,     /* nothing came yet */
+    ASK_HOLDING,   /* head and bytes are kept here */
+    ASK_STREAMING, /* the head went out; bytes go on as they come */
+} ask_state;
+
+struct tl_api_ask {
+    tl_api *api;
+    tl_httpd_req *r;
+    tl_exchange *exchange; /* NULL once it is over */
+    ask_state state;
+    tl_time asked_at;
+    bool streaming; /* the client asked for a stream */
+    bool sse;       /* and what comes is one */
+    bool paused;
+    unsigned line_ends; /* LFs at the very end of what was sent: 2 = between two events */
+    char id[33];
+    char model[TL_MODEL_MAX];
+    bool has_head;
+    tl_answer_head head;
+    const char *nonsense; /* what is wrong with the answer: given up when this turn ends */
+    tl_defer give_up;
+    tl_buf held;
+};
+
+static void ask_free(tl_api_ask *a)
+{
+    a->api->counters.asks_active--;
+    tl_defer_cancel(a->api->loop, &a->give_up);
+    tl_buf_clear(&a->held);
+    free(a);
+}
+
+/* --- the answer's head --- */
+
+static bool status_is_passed(int status)
+{
+    return (status >= 200 && status < 300) || status == 400 || status == 404 || status == 413 ||
+           status == 422 || status == 429;
+}
+
+static void route_headers(tl_api_ask *a)
+{
+    tl_httpd_header(a->r, "X-Teale-Request", a->id);
+    if (!a->has_head)
+        return;
+    char peer[TL_NODE_ID_HEX + 1];
+    tl_node_id_write(peer, &a->head.peer);
+    tl_httpd_header(a->r, "X-Teale-Peer", peer);
+    tl_httpd_header(a->r, "X-Teale-Path", tl_via_name(a->head.via));
+    if (a->head.retry_after[0])
+        tl_httpd_header(a->r, "Retry-After", a->head.retry_after);
+}
+
+static const char *content_type(const tl_api_ask *a)
+{
+    return a->head.content_type[0] ? a->head.content_type : "application/octet-stream";
+}
+
+static void fail(tl_api_ask *a, tl_fail f, const char *message);
+
+static void on_give_up(void *user)
+{
+    tl_api_ask *a = user;
+    if (a->exchange)
+        tl_exchange_cancel(a->exchange);
+    a->exchange = NULL;
+    fail(a, TL_FAIL_PEER_FAILED, a->nonsense);
+}
+
+/* Called from the exchange's own calls, where it cannot be cancelled. */
+static void give_up(tl_api_ask *a, const char *nonsense)
+{
+    a->nonsense = nonsense;
+    tl_loop_defer(a->api->loop, &a->give_up, on_give_up, a);
+}
+
+static void begin(tl_api_ask *a)
+{
+    a->state = ASK_STREAMING;
+    route_headers(a);
+    tl_api_count(a->api, a->r, a->head.status);
+    tl_httpd_begin(a->r, a->head.status, content_type(a));
+}
+
+static void on_head(void *user, const tl_answer_head *head)
+{
+    tl_api_ask *a = user;
+    if (a->nonsense)
+        return;
+    if (a->has_head || !status_is_passed(head->status)) {
+        give_up(a, "the answer's head makes no sense");
+        return;
+    }
+    a->has_head = true;
+    a->head = *head;
+    tl_slice type = tl_slice_str(head->content_type);
+    static const char sse[] = "text/event-stream";
+    a->sse = type.n >= sizeof sse - 1 &&
+             tl_http1_equals_ignoring_case(tl_slice_of(type.p, sizeof sse - 1), sse);
+    a->state = ASK_HOLDING;
+    if (a->sse || (a->streaming && head->status == 200))
+        begin(a);
+}
+
+/* --- its body --- */
+
+static void note_line_ends(tl_api_ask *a, tl_slice bytes)
+{
+    size_t i = bytes.n;
+    unsigned ends = 0;
+    while (i && ends < 2 && (bytes.p[i - 1] == '\n' || bytes.p[i - 1] == '\r'))
+        ends += bytes.p[--i] == '\n';
+    a->line_ends = i ? ends : (a->line_ends + ends > 2 ? 2 : a->line_ends + ends);
+}
+
+static void pass_on(tl_api_ask *a, tl_slice bytes)
+{
+    note_line_ends(a, bytes);
+    if (tl_httpd_write(a->r, bytes) || a->paused || !a->exchange)
+        return;
+    a->paused = true;
+    tl_exchange_set_paused(a->exchange, true);
+}
+
+static void note_first_byte(tl_api_ask *a)
+{
+    if (!a->asked_at)
+        return;
+    a->api->counters.first_bytes++;
+    a->api->counters.first_byte_seconds +=
+        (double)(tl_loop_now(a->api->loop) - a->asked_at) / (double)TL_SEC;
+    a->asked_at = 0;
+}
+
+static void on_body(void *user, tl_slice bytes)
+{
+    tl_api_ask *a = user;
+    if (a->nonsense)
+        return;
+    note_first_byte(a);
+    if (!a->has_head) {
+        give_up(a, "the answer has no head");
+        return;
+    }
+    if (a->state == ASK_HOLDING && a->held.len + bytes.n > HOLD_MAX) {
+        begin(a);
+        pass_on(a, tl_buf_slice(&a->held));
+        tl_buf_clear(&a->held);
+    }
+    if (a->state == ASK_STREAMING)
+        pass_on(a, bytes);
+    else if (tl_buf_append(&a->held, bytes))
+        give_up(a, "out of memory");
+}
+
+/* --- its end --- */
+
+static void on_end(void *user, const tl_answer_end *end)
+{
+    tl_api_ask *a = user;
+    (void)end; /* the node counts tokens */
+    a->exchange = NULL;
+    if (a->nonsense) {
+        fail(a, TL_FAIL_PEER_FAILED, a->nonsense);
+        return;
+    }
+    if (a->state == ASK_STREAMING) {
+        tl_httpd_end(a->r);
+    } else if (a->state == ASK_HOLDING) {
+        route_headers(a);
+        tl_api_count(a->api, a->r, a->head.status);
+        tl_httpd_respond(a->r, a->head.status, content_type(a), tl_buf_slice(&a->held));
+    } else {
+        fail(a, TL_FAIL_PEER_FAILED, "the answer ended before it began");
+        return;
+    }
+    ask_free(a);
+}
+
+/* Inside a stream of events, an error is one more event; whoever reads on sees it. */
+static void send_error_event(tl_api_ask *a, int status, const char *code, const char *message)
+{
+    static const char *const separators[] = {"\n\n", "\n", ""};
+    tl_buf text = {0};
+    tl_err e = tl_buf_printf(&text, "%sevent: error\ndata: ", separators[a->line_ends]);
+    if (!e)
+        e = tl_api_error_text(&text, status, code, NULL, message);
+    if (!e)
+        e = tl_buf_append_str(&text, "\n\n");
+    if (!e)
+        (void)tl_httpd_write(a->r, tl_buf_slice(&text));
+    tl_buf_clear(&text);
+}
+
+/* An answer that never began, or began as an event stream, can say what went wrong; any other
+ * breaks off, so that nobody takes it for whole. */
+static void fail(tl_api_ask *a, tl_fail f, const char *message)
+{
+    int status = tl_api_fail_status(f);
+    const char *code = tl_api_fail_code(f);
+    if (f == TL_FAIL_NO_PROVIDER && !tl_api_model_may_come(a->api, a->model)) {
+        status = 404;
+        code = "model_not_found";
+    }
+    if (a->state != ASK_STREAMING) {
+        route_headers(a);
+        tl_api_error(a->api, a->r, status, code, status == 404 ? "model" : NULL, "%s", message);
+    } else {
+        a->api->counters.broken_off++;
+        if (a->sse)
+            send_error_event(a, status, code, message);
+        tl_httpd_close_after(a->r);
+        if (a->sse)
+            tl_httpd_end(a->r);
+        else
+            tl_httpd_abort(a->r);
+    }
+    ask_free(a);
+}
+
+static void on_fail(void *user, tl_fail f, const char *message)
+{
+    tl_api_ask *a = user;
+    a->exchange = NULL;
+    fail(a, f, message && *message ? message : tl_fail_name(f));
+}
+
+/* --- the client --- */
+
+static void on_gone(void *user)
+{
+    tl_api_ask *a = user;
+    a->api->counters.cancelled++;
+    if (a->exchange)
+        tl_exchange_cancel(a->exchange);
+    ask_free(a);
+}
+
+static void on_drained(void *user)
+{
+    tl_api_ask *a = user;
+    if (!a->paused)
+        return;
+    a->paused = false;
+    if (a->exchange)
+        tl_exchange_set_paused(a->exchange, false);
+}
+
+/* --- the question --- */
+
+static void copy_header(const tl_http1_head *head, const char *name, char *ret, size_t cap,
+                        const char *fallback)
+{
+    tl_slice value = tl_http1_header_find(head, name, NULL);
+    if (value.n == 0 || value.n >= cap)
+        value = tl_slice_str(fallback);
+    memcpy(ret, value.p, value.n);
+    ret[value.n] = 0;
+}
+
+/* What the headers add to a question. False: refused, and answered. */
+static bool headers_parse(tl_api *api, tl_httpd_req *r, tl_ask *ask)
+{
+    const tl_http1_head *head = tl_httpd_head(r);
+    size_t peers, ptns;
+    tl_slice peer = tl_http1_header_find(head, "x-teale-peer", &peers);
+    (void)tl_http1_header_find(head, "x-teale-ptn", &ptns);
+    if (ptns) { /* never wider than what was asked for */
+        tl_api_error(api, r, 403, "forbidden", NULL, "this node is in no such private network");
+        return false;
+    }
+    if (peers > 1 || (peers == 1 && tl_node_id_parse(peer, &ask->peer))) {
+        tl_api_error(api, r, 400, "invalid_node_id", NULL, "X-Teale-Peer is one node ID");
+        return false;
+    }
+    ask->has_peer = peers == 1;
+    copy_header(head, "content-type", ask->content_type, sizeof ask->content_type,
+                "application/json");
+    return true;
+}
+
+static bool body_parse(tl_api *api, tl_httpd_req *r, tl_ask *ask)
+{
+    tl_question q;
+    tl_why why;
+    const char *param;
+    tl_err e = tl_question_parse(tl_httpd_body(r), &q, &param, &why);
+    if (e) {
+        const char *code = e == TL_ERR_PROTO       ? "invalid_json"
+                           : e == TL_ERR_NOT_FOUND ? "missing_required_parameter"
+                                                   : "invalid_value";
+        tl_api_error(api, r, 400, code, param, "%s", why.text);
+        return false;
+    }
+    memcpy(ask->model, q.model, sizeof ask->model);
+    ask->streaming = q.streaming;
+    ask->body = tl_httpd_body(r);
+    return true;
+}
+
+void tl_api_on_ask(tl_api *api, tl_httpd_req *r)
+{
+    static const tl_exchange_sink sink = {on_head, on_body, on_end, on_fail};
+    static const tl_httpd_watch_events watch = {.on_gone = on_gone, .on_drained = on_drained};
+    tl_ask ask = {0};
+    if (!headers_parse(api, r, &ask) || !body_parse(api, r, &ask))
+        return;
+    uint8_t random[16];
+    tl_rand_bytes(&api->rand, random, sizeof random);
+    tl_hex_write(ask.id, random, sizeof random);
+    tl_slice path = tl_httpd_path(r);
+    snprintf(ask.path, sizeof ask.path, "%.*s", (int)path.n, (const char *)path.p);
+
+    tl_api_ask *a = calloc(1, sizeof *a);
+    if (a)
+        *a = (tl_api_ask){.api = api, .r = r, .streaming = ask.streaming};
+    if (!a || tl_node_ask(api->node, &ask, &sink, a, &a->exchange)) {
+        free(a);
+        tl_api_error(api, r, 500, "internal_error", NULL, "out of memory");
+        return;
+    }
+    memcpy(a->id, ask.id, sizeof a->id);
+    memcpy(a->model, ask.model, sizeof a->model);
+    a->asked_at = tl_loop_now(api->loop);
+    api->counters.asks_active++;
+    tl_httpd_drop_body(r);
+    tl_httpd_watch(r, &watch, a);
+}

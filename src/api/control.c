@@ -1,0 +1,170 @@
+#include "api/api_inner.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+void tl_api_on_status(tl_api *api, tl_httpd_req *r)
+{
+    tl_api_json(api, r, 200, tl_node_status(api->node));
+}
+
+void tl_api_on_peers(tl_api *api, tl_httpd_req *r)
+{
+    tl_api_json(api, r, 200, tl_node_peers(api->node));
+}
+
+void tl_api_on_control_models(tl_api *api, tl_httpd_req *r)
+{
+    tl_api_json(api, r, 200, tl_node_models(api->node));
+}
+
+void tl_api_on_env(tl_api *api, tl_httpd_req *r)
+{
+    tl_api_json(api, r, 200,
+                json_pack("{s:s, s:s}", "base_url", api->base_url, "api_key", api->config.key));
+}
+
+void tl_api_on_stop(tl_api *api, tl_httpd_req *r)
+{
+    if (!api->config.hooks.stop) {
+        tl_api_error(api, r, 501, "not_supported", NULL,
+                     "this program cannot be stopped from here");
+        return;
+    }
+    tl_api_json(api, r, 202, json_pack("{s:b}", "stopping", 1));
+    api->config.hooks.stop(api->config.hooks.user);
+}
+
+/* --- a setting that changed in the file --- */
+
+void tl_api_on_setting(tl_api *api, tl_httpd_req *r)
+{
+    const tl_api_hooks *hooks = &api->config.hooks;
+    json_t *asked = NULL;
+    tl_why why = {""};
+    if (!hooks->setting_changed) {
+        tl_api_error(api, r, 501, "not_supported", NULL, "settings cannot be changed from here");
+        return;
+    }
+    tl_err e = tl_json_parse(tl_httpd_body(r), 8, &asked, &why);
+    const char *key = e ? NULL : tl_json_string(asked, "key", NULL);
+    if (!key) {
+        tl_api_error(api, r, 400, "invalid_json", "key", "the body must be {\"key\": \"name\"}");
+        goto out;
+    }
+    e = hooks->setting_changed(hooks->user, key, &why);
+    if (e && e != TL_ERR_AGAIN) {
+        tl_api_error(api, r, 400, "invalid_setting", "key", "%s", why.text);
+        goto out;
+    }
+    if (!why.text[0])
+        snprintf(why.text, sizeof why.text, "%s", e ? "takes effect after a restart" : "applied");
+    tl_safe shown = tl_log_safe(tl_slice_str(key));
+    tl_log(TL_LOG_INFO, "setting %s changed: %s", shown.text, e ? "after a restart" : "in force");
+    tl_api_json(
+        api, r, 200,
+        json_pack("{s:s, s:b, s:s}", "key", key, "applied", e == TL_OK, "message", why.text));
+out:
+    json_decref(asked);
+}
+
+/* --- ping --- */
+
+struct tl_api_ping {
+    tl_api *api;
+    tl_httpd_req *r;
+    tl_node_ping *ping;
+};
+
+static void ping_free(tl_api_ping *p)
+{
+    if (p->ping)
+        tl_node_ping_free(p->ping);
+    p->api->counters.pings--;
+    free(p);
+}
+
+static void on_ping_gone(void *user)
+{
+    ping_free(user);
+}
+
+static void on_result(void *user, tl_time rtt, tl_via via, bool more, const char *why)
+{
+    tl_api_ping *p = user;
+    tl_buf line = {0};
+    tl_err e = TL_OK;
+    if (rtt > 0) {
+        e = tl_buf_printf(&line, "{\"rtt_ms\":%.3f,\"via\":\"%s\"}\n", (double)rtt / TL_MS,
+                          tl_via_name(via));
+    } else {
+        e = tl_buf_append_str(&line, "{\"error\":");
+        if (!e)
+            e = tl_json_append_string(&line, tl_slice_str(why ? why : "no answer"));
+        if (!e)
+            e = tl_buf_append_str(&line, "}\n");
+    }
+    if (!e)
+        (void)tl_httpd_write(p->r, tl_buf_slice(&line)); /* TL_API_PING_MAX lines at most */
+    tl_buf_clear(&line);
+    if (e)
+        tl_httpd_abort(p->r);
+    else if (!more)
+        tl_httpd_end(p->r);
+    if (e || !more)
+        ping_free(p);
+}
+
+/* "count=N". */
+static bool count_parse(tl_slice query, unsigned *ret)
+{
+    unsigned n = 0;
+    if (query.n == 0) {
+        *ret = 4;
+        return true;
+    }
+    if (query.n <= 6 || query.n > 10 || memcmp(query.p, "count=", 6) != 0)
+        return false;
+    for (size_t i = 6; i < query.n; i++) {
+        if (query.p[i] < '0' || query.p[i] > '9')
+            return false;
+        n = n * 10 + (unsigned)(query.p[i] - '0');
+    }
+    *ret = n;
+    return n >= 1 && n <= TL_API_PING_MAX;
+}
+
+void tl_api_on_ping(tl_api *api, tl_httpd_req *r)
+{
+    static const tl_httpd_watch_events watch = {.on_gone = on_ping_gone};
+    char hex[80];
+    tl_node_id peer;
+    unsigned count;
+    if (tl_api_path_rest(r, "/control/ping/", hex, sizeof hex) ||
+        tl_node_id_parse(tl_slice_str(hex), &peer)) {
+        tl_api_error(api, r, 400, "invalid_node_id", NULL, "a node ID is 64 hex digits of a key");
+        return;
+    }
+    if (!count_parse(tl_httpd_query(r), &count)) {
+        tl_api_error(api, r, 400, "invalid_count", "count", "count is 1 to %d", TL_API_PING_MAX);
+        return;
+    }
+    if (api->counters.pings >= TL_API_PINGS_MAX) {
+        tl_api_error(api, r, 429, "queue_full", NULL, "too many pings are running");
+        return;
+    }
+    tl_api_ping *p = calloc(1, sizeof *p);
+    if (p)
+        *p = (tl_api_ping){.api = api, .r = r};
+    if (!p || tl_node_ping_start(api->node, &peer, count, on_result, p, &p->ping)) {
+        free(p);
+        tl_api_error(api, r, 500, "internal_error", NULL, "out of memory");
+        return;
+    }
+    api->counters.pings++;
+    tl_httpd_watch(r, &watch, p);
+    tl_api_count(api, r, 200);
+    tl_httpd_begin(r, 200, "application/x-ndjson");
+}

@@ -1,0 +1,104 @@
+#include "api/guard.h"
+
+#include "api/key.h"
+
+#include <stdio.h>
+
+static bool equals(tl_slice a, const char *b)
+{
+    return tl_http1_equals_ignoring_case(a, b);
+}
+
+/* --- Host --- */
+
+static bool listens_at(const tl_guard *g, const tl_addr *ip)
+{
+    static const uint8_t any[16];
+    tl_addr named = tl_addr_normal(*ip);
+    for (size_t i = 0; i < g->listen_n; i++) {
+        tl_addr own = tl_addr_normal(g->listen[i]);
+        if (memcmp(own.bytes, any, sizeof any) != 0 && tl_addr_same_ip(&own, &named))
+            return true;
+    }
+    return false;
+}
+
+static bool host_is_ours(const tl_guard *g, tl_slice value)
+{
+    char host[TL_HOST_MAX];
+    uint16_t port;
+    if (tl_hostport_parse(value, 80, host, &port))
+        return false;
+    tl_slice name = tl_slice_str(host);
+    tl_addr ip;
+    if (tl_addr_parse_ip(name, &ip) == TL_OK) {
+        ip = tl_addr_normal(ip);
+        if (tl_addr_is_loopback(&ip) || listens_at(g, &ip))
+            return true;
+    } else if (equals(name, "localhost")) {
+        return true;
+    }
+    for (size_t i = 0; i < g->allowed_hosts->n; i++)
+        if (equals(name, g->allowed_hosts->item[i]) || equals(value, g->allowed_hosts->item[i]))
+            return true;
+    return false;
+}
+
+/* --- Origin --- */
+
+/* The page came from the very authority it talks to: from here, or from here through a proxy. */
+static bool origin_is_own(tl_slice origin, tl_slice host)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+    for (size_t i = 0; i < 2; i++) {
+        size_t n = strlen(schemes[i]);
+        char own[TL_HOST_MAX + 8];
+        if (origin.n <= n || host.n >= TL_HOST_MAX || !equals(tl_slice_of(origin.p, n), schemes[i]))
+            continue;
+        memcpy(own, host.p, host.n);
+        own[host.n] = 0;
+        if (equals(tl_slice_of(origin.p + n, origin.n - n), own))
+            return true;
+    }
+    return false;
+}
+
+static bool origin_is_allowed(const tl_guard *g, tl_slice origin)
+{
+    for (size_t i = 0; i < g->allowed_origins->n; i++)
+        if (equals(origin, g->allowed_origins->item[i]))
+            return true;
+    return false;
+}
+
+static tl_guard_verdict check_origin(const tl_guard *g, const tl_http1_head *head)
+{
+    size_t origins;
+    tl_slice origin = tl_http1_header_find(head, "origin", &origins);
+    if (origins > 1)
+        return TL_GUARD_ORIGIN;
+    if (origins == 1 && origin_is_allowed(g, origin))
+        return TL_GUARD_PASS_CORS;
+    if (origins == 1 && !origin_is_own(origin, head->host))
+        return TL_GUARD_ORIGIN;
+    /* No Origin: a page may still load us as an image, script or frame. */
+    if (tl_http1_header_lists(head, "sec-fetch-site", "cross-site"))
+        return TL_GUARD_ORIGIN;
+    return TL_GUARD_PASS;
+}
+
+tl_guard_verdict tl_guard_check(const tl_guard *g, const tl_http1_head *head)
+{
+    return host_is_ours(g, head->host) ? check_origin(g, head) : TL_GUARD_HOST;
+}
+
+/* --- the key --- */
+
+bool tl_guard_has_key(const tl_http1_head *head, const char *key)
+{
+    size_t n;
+    tl_slice value = tl_http1_header_find(head, "authorization", &n);
+    if (n != 1 || value.n <= 7 || !equals(tl_slice_of(value.p, 7), "Bearer "))
+        return false;
+    return tl_api_key_is(key, tl_slice_of(value.p + 7, value.n - 7));
+}

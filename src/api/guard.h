@@ -1,0 +1,37 @@
+/* guard.h - who may talk to the local API: decides on Host, Origin, Sec-Fetch-Site and the bearer
+ * key of a request's head. Pure decisions; answers nothing, and looks at no route.
+ *
+ * A web page in the user's browser is hostile (SECURITY.md). It can make the browser send requests
+ * here (CSRF), or point a name of its own at 127.0.0.1 and read the answers (DNS rebinding). A
+ * browser always tells the truth in the three headers above; whoever is no browser can lie, and
+ * gains nothing. */
+#ifndef TL_API_GUARD_H
+#define TL_API_GUARD_H
+
+#include "node/config.h"
+#include "wire/http1.h"
+
+#include "base/addr.h"
+
+typedef enum {
+    TL_GUARD_PASS,      /* no Origin (not a browser's script), or our own */
+    TL_GUARD_PASS_CORS, /* another origin, that the settings allow: tell the browser so */
+    TL_GUARD_HOST,      /* 403 host_not_allowed */
+    TL_GUARD_ORIGIN,    /* 403 origin_not_allowed */
+} tl_guard_verdict;
+
+typedef struct {
+    const tl_string_list *allowed_hosts; /* names or addresses, with or without port */
+    const tl_string_list *allowed_origins;
+    const tl_addr
+        *listen;     /* an address of ours that was named in the settings is a host of ours; */
+    size_t listen_n; /* addresses that mean "all" name nobody */
+} tl_guard;
+
+/* Host is checked first. */
+tl_guard_verdict tl_guard_check(const tl_guard *g, const tl_http1_head *head);
+
+/* True when the one Authorization header is `Bearer` and `key`. */
+bool tl_guard_has_key(const tl_http1_head *head, const char *key);
+
+#endif

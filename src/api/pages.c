@@ -1,0 +1,234 @@
+#include "api/api_inner.h"
+
+#include "api/dashboard.h"
+
+#include <stdio.h>
+
+/* --- models --- */
+
+#define AUTO_MODEL "teale-auto"
+
+static json_t *model_object(const tl_api *api, const char *id, const json_t *peers, bool local)
+{
+    json_t *m = json_pack("{s:s, s:s, s:I, s:s}", "id", id, "object", "model", "created",
+                          (json_int_t)api->started, "owned_by", local ? "local" : "teale");
+    if (m && json_is_array(peers))
+        json_object_set(m, "peers", (json_t *)(uintptr_t)peers);
+    return m;
+}
+
+/* The node's own list: {"models": [{"id", "local", "peers"}]}. */
+static const json_t *find_model(const json_t *list, const char *id)
+{
+    size_t i;
+    const json_t *m;
+    json_array_foreach(json_object_get(list, "models"), i, m)
+    {
+        if (strcmp(tl_json_string(m, "id", ""), id) == 0)
+            return m;
+    }
+    return NULL;
+}
+
+bool tl_api_model_may_come(tl_api *api, const char *model)
+{
+    if (strcmp(model, AUTO_MODEL) == 0)
+        return true;
+    json_t *list = tl_node_models(api->node);
+    bool none = json_array_size(json_object_get(list, "models")) == 0;
+    bool known = none || find_model(list, model);
+    json_decref(list);
+    return known;
+}
+
+void tl_api_on_models(tl_api *api, tl_httpd_req *r)
+{
+    json_t *list = tl_node_models(api->node);
+    json_t *data = json_array();
+    size_t i;
+    const json_t *m;
+    json_array_append_new(data, model_object(api, AUTO_MODEL, NULL, false));
+    json_array_foreach(json_object_get(list, "models"), i, m)
+    {
+        json_array_append_new(data, model_object(api, tl_json_string(m, "id", ""),
+                                                 json_object_get(m, "peers"),
+                                                 tl_json_bool(m, "local", false)));
+    }
+    json_decref(list);
+    tl_api_json(api, r, 200, json_pack("{s:s, s:o}", "object", "list", "data", data));
+}
+
+void tl_api_on_model(tl_api *api, tl_httpd_req *r)
+{
+    char id[TL_MODEL_MAX];
+    if (tl_api_path_rest(r, "/v1/models/", id, sizeof id)) {
+        tl_api_error(api, r, 404, "model_not_found", "model", "that is no model's name");
+        return;
+    }
+    if (strcmp(id, AUTO_MODEL) == 0) {
+        tl_api_json(api, r, 200, model_object(api, AUTO_MODEL, NULL, false));
+        return;
+    }
+    json_t *list = tl_node_models(api->node);
+    const json_t *m = find_model(list, id);
+    if (m)
+        tl_api_json(
+            api, r, 200,
+            model_object(api, id, json_object_get(m, "peers"), tl_json_bool(m, "local", false)));
+    else
+        tl_api_error(api, r, 404, "model_not_found", "model", "nobody known serves '%s'", id);
+    json_decref(list);
+}
+
+/* --- the node as a whole --- */
+
+void tl_api_on_health(tl_api *api, tl_httpd_req *r)
+{
+    tl_api_json(api, r, 200, json_pack("{s:s}", "status", "ok"));
+}
+
+void tl_api_on_app(tl_api *api, tl_httpd_req *r)
+{
+    const tl_api_hooks *hooks = &api->config.hooks;
+    json_t *settings = hooks->settings ? hooks->settings(hooks->user) : json_object();
+    json_t *models = tl_node_models(api->node), *peers = tl_node_peers(api->node);
+    tl_api_json(api, r, 200,
+                json_pack("{s:o, s:o, s:O, s:O}", "status", tl_node_status(api->node), "settings",
+                          settings, "models", json_object_get(models, "models"), "peers",
+                          json_object_get(peers, "peers")));
+    json_decref(models);
+    json_decref(peers);
+}
+
+void tl_api_on_dashboard(tl_api *api, tl_httpd_req *r)
+{
+    tl_slice path = tl_httpd_path(r);
+    for (const tl_dashboard_file *f = tl_dashboard_files; f->path; f++) {
+        if (!tl_slice_eq(path, tl_slice_str(f->path)))
+            continue;
+        tl_httpd_header(r, "Content-Security-Policy",
+                        "default-src 'none'; script-src 'self'; style-src 'self'; "
+                        "connect-src 'self'; base-uri 'none'; form-action 'none'; "
+                        "frame-ancestors 'none'");
+        tl_httpd_header(r, "Referrer-Policy", "no-referrer");
+        tl_httpd_header(r, "Cache-Control", "no-cache");
+        tl_api_count(api, r, 200);
+        tl_httpd_respond(r, 200, f->type, tl_slice_of(f->bytes, f->n));
+        return;
+    }
+    tl_api_error(api, r, 404, "not_found", NULL, "there is no such page");
+}
+
+/* --- metrics --- */
+
+static const char *const route_names[TL_ROUTE_COUNT] = {
+    [TL_ROUTE_CHAT] = "chat_completions",
+    [TL_ROUTE_COMPLETIONS] = "completions",
+    [TL_ROUTE_EMBEDDINGS] = "embeddings",
+    [TL_ROUTE_MODELS] = "models",
+    [TL_ROUTE_APP] = "app",
+    [TL_ROUTE_EVENTS] = "events",
+    [TL_ROUTE_HEALTH] = "health",
+    [TL_ROUTE_METRICS] = "metrics",
+    [TL_ROUTE_DASHBOARD] = "dashboard",
+    [TL_ROUTE_CONTROL] = "control",
+    [TL_ROUTE_NONE] = "none",
+};
+
+static tl_err append_metric(tl_buf *out, const char *name, const char *type, const char *help,
+                            double value)
+{
+    return tl_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %.17g\n", name, help, name, type,
+                         name, value);
+}
+
+static tl_err append_answers(const tl_api_counters *c, tl_buf *out)
+{
+    tl_err e = tl_buf_printf(out, "# HELP teale_api_requests_total Requests answered.\n"
+                                  "# TYPE teale_api_requests_total counter\n");
+    for (int route = 0; !e && route < TL_ROUTE_COUNT; route++)
+        for (int hundred = 2; !e && hundred <= 5; hundred++)
+            if (hundred != 3)
+                e = tl_buf_printf(
+                    out, "teale_api_requests_total{route=\"%s\",status=\"%dxx\"} %llu\n",
+                    route_names[route], hundred, (unsigned long long)c->answers[route][hundred]);
+    return e;
+}
+
+static tl_err append_refusals(const tl_api_counters *c, const tl_httpd_stats *s, tl_buf *out)
+{
+    const struct {
+        const char *reason;
+        uint64_t n;
+    } rows[] = {
+        {"host", c->refused_host},   {"origin", c->refused_origin}, {"key", c->refused_key},
+        {"malformed", s->malformed}, {"timed_out", s->timed_out},   {"overloaded", s->overloaded},
+    };
+    tl_err e = tl_buf_printf(out, "# HELP teale_api_refused_total Requests and connections refused "
+                                  "before any route saw them.\n"
+                                  "# TYPE teale_api_refused_total counter\n");
+    for (size_t i = 0; !e && i < sizeof rows / sizeof *rows; i++)
+        e = tl_buf_printf(out, "teale_api_refused_total{reason=\"%s\"} %llu\n", rows[i].reason,
+                          (unsigned long long)rows[i].n);
+    return e;
+}
+
+static tl_err append_plain(const tl_api_counters *c, const tl_httpd_stats *s, tl_buf *out)
+{
+    const struct {
+        const char *name, *type, *help;
+        double value;
+    } rows[] = {
+        {"teale_api_connections", "gauge", "Connections open.", (double)s->connections},
+        {"teale_api_connections_total", "counter", "Connections accepted.", (double)s->accepted},
+        {"teale_api_questions_active", "gauge", "Questions being answered.",
+         (double)c->asks_active},
+        {"teale_api_event_streams", "gauge", "Clients of /v1/events.", (double)c->event_streams},
+        {"teale_api_questions_cancelled_total", "counter",
+         "Questions cancelled because their client was gone.", (double)c->cancelled},
+        {"teale_api_answers_broken_off_total", "counter",
+         "Answers that failed after they had begun.", (double)c->broken_off},
+        {"teale_api_clients_stalled_total", "counter",
+         "Clients cut for taking nothing of what was queued.", (double)s->stalled},
+        {"teale_api_received_bytes_total", "counter", "Bytes read from clients.",
+         (double)s->bytes_in},
+        {"teale_api_sent_bytes_total", "counter", "Bytes sent to clients.", (double)s->bytes_out},
+    };
+    tl_err e = TL_OK;
+    for (size_t i = 0; !e && i < sizeof rows / sizeof *rows; i++)
+        e = append_metric(out, rows[i].name, rows[i].type, rows[i].help, rows[i].value);
+    return e;
+}
+
+static tl_err append_first_bytes(const tl_api_counters *c, tl_buf *out)
+{
+    return tl_buf_printf(out,
+                         "# HELP teale_api_first_byte_seconds From a question to the first byte of "
+                         "its answer.\n"
+                         "# TYPE teale_api_first_byte_seconds summary\n"
+                         "teale_api_first_byte_seconds_sum %.9g\n"
+                         "teale_api_first_byte_seconds_count %llu\n",
+                         c->first_byte_seconds, (unsigned long long)c->first_bytes);
+}
+
+void tl_api_on_metrics(tl_api *api, tl_httpd_req *r)
+{
+    tl_httpd_stats s = tl_httpd_stats_of(api->httpd);
+    tl_buf out = {0};
+    tl_err e = tl_node_metrics(api->node, &out);
+    if (!e)
+        e = append_answers(&api->counters, &out);
+    if (!e)
+        e = append_refusals(&api->counters, &s, &out);
+    if (!e)
+        e = append_plain(&api->counters, &s, &out);
+    if (!e)
+        e = append_first_bytes(&api->counters, &out);
+    if (e) {
+        tl_api_error(api, r, 500, "internal_error", NULL, "out of memory");
+    } else {
+        tl_api_count(api, r, 200);
+        tl_httpd_respond(r, 200, "text/plain; version=0.0.4; charset=utf-8", tl_buf_slice(&out));
+    }
+    tl_buf_clear(&out);
+}

@@ -1,0 +1,166 @@
+#include "fake_node.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+static void on_cancel(tl_exchange *x)
+{
+    fake_ask *a = (fake_ask *)(void *)x;
+    assert(!a->over);
+    a->over = a->cancelled = true;
+}
+
+static void on_paused(tl_exchange *x, bool on)
+{
+    fake_ask *a = (fake_ask *)(void *)x;
+    assert(!a->over && a->paused != on);
+    a->paused = on;
+    a->pauses += on;
+}
+
+tl_err tl_node_ask(tl_node *n, const tl_ask *ask, const tl_exchange_sink *sink, void *user,
+                   tl_exchange **ret_exchange)
+{
+    assert(n->ask_n < FAKE_ASKS_MAX);
+    fake_ask *a = calloc(1, sizeof *a);
+    a->base.cancel = on_cancel;
+    a->base.set_paused = on_paused;
+    a->sink = *sink;
+    a->user = user;
+    a->ask = *ask;
+    a->body = malloc(ask->body.n + 1);
+    memcpy(a->body, ask->body.p, ask->body.n);
+    a->ask.body.p = a->body;
+    n->asks[n->ask_n++] = a;
+    *ret_exchange = &a->base;
+    tl_loop_stop(n->loop);
+    return TL_OK;
+}
+
+void fake_node_init(tl_node *n, tl_loop *loop)
+{
+    *n = (tl_node){.loop = loop, .models = "{\"models\":[]}"};
+    memset(n->id.key, 0x3F, sizeof n->id.key);
+}
+
+void fake_node_clear(tl_node *n)
+{
+    for (size_t i = 0; i < n->ask_n; i++) {
+        free(n->asks[i]->body);
+        free(n->asks[i]);
+    }
+    n->ask_n = 0;
+}
+
+void fake_head(fake_ask *a, int status, const char *type)
+{
+    tl_answer_head head = {.status = status, .via = TL_VIA_RELAYED};
+    assert(!a->over);
+    memset(head.peer.key, 0xA5, sizeof head.peer.key);
+    memcpy(head.content_type, type, strlen(type));
+    if (status == 429)
+        memcpy(head.retry_after, "7", 1);
+    a->sink.on_head(a->user, &head);
+}
+
+void fake_body_bytes(fake_ask *a, tl_slice bytes)
+{
+    assert(!a->over && !a->paused);
+    a->sink.on_body(a->user, bytes);
+}
+
+void fake_body(fake_ask *a, const char *text)
+{
+    fake_body_bytes(a, tl_slice_str(text));
+}
+
+void fake_end(fake_ask *a)
+{
+    assert(!a->over);
+    a->over = true;
+    a->sink.on_end(a->user, &(tl_answer_end){0});
+}
+
+void fake_fail(fake_ask *a, tl_fail f, const char *message)
+{
+    assert(!a->over);
+    a->over = true;
+    a->sink.on_fail(a->user, f, message);
+}
+
+void fake_event(tl_node *n, const char *name, const char *json)
+{
+    json_t *data = json_loads(json, 0, NULL);
+    tl_node_listener *next;
+    for (tl_node_listener *l = n->listeners; l; l = next) {
+        next = l->next;
+        l->on_event(l->user, name, data);
+    }
+    json_decref(data);
+}
+
+/* --- the rest of node.h --- */
+
+const tl_node_id *tl_node_id_of(const tl_node *n)
+{
+    return &n->id;
+}
+
+tl_err tl_node_ping_start(tl_node *n, const tl_node_id *peer, unsigned count,
+                          void (*on_result)(void *user, tl_time rtt, tl_via via, bool more,
+                                            const char *why),
+                          void *user, tl_node_ping **ret_ping)
+{
+    (void)peer;
+    n->on_ping = on_result;
+    n->ping_user = user;
+    n->ping_count = count;
+    n->ping_freed = false;
+    *ret_ping = (tl_node_ping *)(void *)n;
+    tl_loop_stop(n->loop);
+    return TL_OK;
+}
+
+void tl_node_ping_free(tl_node_ping *p)
+{
+    tl_node *n = (tl_node *)(void *)p;
+    n->ping_freed = true;
+    tl_loop_stop(n->loop);
+}
+
+json_t *tl_node_status(const tl_node *n)
+{
+    (void)n;
+    return json_pack("{s:s}", "version", "fake");
+}
+
+json_t *tl_node_peers(const tl_node *n)
+{
+    (void)n;
+    return json_pack("{s:[]}", "peers");
+}
+
+json_t *tl_node_models(const tl_node *n)
+{
+    return json_loads(n->models, 0, NULL);
+}
+
+void tl_node_listen(tl_node *n, tl_node_listener *l)
+{
+    l->next = n->listeners;
+    n->listeners = l;
+}
+
+void tl_node_unlisten(tl_node *n, tl_node_listener *l)
+{
+    tl_node_listener **at = &n->listeners;
+    while (*at != l)
+        at = &(*at)->next;
+    *at = l->next;
+}
+
+tl_err tl_node_metrics(const tl_node *n, tl_buf *out)
+{
+    (void)n;
+    return tl_buf_append_str(out, "fake_node 1\n");
+}

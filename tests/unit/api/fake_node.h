@@ -1,0 +1,43 @@
+/* fake_node.h - a node that does what the test says: stands behind the API in place of node/node.c.
+ * Every question is recorded, and answered by the test's own hand. */
+#ifndef TESTS_UNIT_API_FAKE_NODE_H
+#define TESTS_UNIT_API_FAKE_NODE_H
+
+#include "node/node.h"
+
+#define FAKE_ASKS_MAX 2048
+
+typedef struct {
+    tl_exchange base; /* first: the API gets a pointer to this */
+    tl_exchange_sink sink;
+    void *user;
+    tl_ask ask; /* ask.body points at `body` */
+    uint8_t *body;
+    bool over, cancelled, paused;
+    unsigned pauses;
+} fake_ask;
+
+struct tl_node {
+    tl_node_id id;
+    tl_loop *loop; /* stopped at every question, cancel and pause, so that a waiting test looks */
+    fake_ask *asks[FAKE_ASKS_MAX];
+    size_t ask_n;
+    tl_node_listener *listeners;
+    const char *models; /* JSON for tl_node_models */
+    /* the one ping */
+    void (*on_ping)(void *user, tl_time rtt, tl_via via, bool more, const char *why);
+    void *ping_user;
+    unsigned ping_count;
+    bool ping_freed;
+};
+
+void fake_node_init(tl_node *n, tl_loop *loop);
+void fake_node_clear(tl_node *n);
+void fake_head(fake_ask *a, int status, const char *type);
+void fake_body(fake_ask *a, const char *text);
+void fake_body_bytes(fake_ask *a, tl_slice bytes);
+void fake_end(fake_ask *a);
+void fake_fail(fake_ask *a, tl_fail f, const char *message);
+void fake_event(tl_node *n, const char *name, const char *json);
+
+#endif
