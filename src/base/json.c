@@ -1,5 +1,26 @@
 #include "base/json.h"
 
+/* jansson (2.14) does not tell when memory ran out: its lexer drops the byte it had no room for and
+ * goes on, its parser calls it a syntax error. So we watch its allocations, and take nothing from a
+ * call during which one failed. */
+static json_malloc_t inner_malloc;
+static _Thread_local bool ran_out;
+
+static void *watched_malloc(size_t n)
+{
+    void *p = inner_malloc(n);
+    if (!p)
+        ran_out = true;
+    return p;
+}
+
+__attribute__((constructor)) static void watch_allocations(void)
+{
+    json_free_t inner_free;
+    json_get_alloc_funcs(&inner_malloc, &inner_free);
+    json_set_alloc_funcs(watched_malloc, inner_free);
+}
+
 /* Nesting of the text as brackets outside strings show it: enough to refuse depth before parsing.
  */
 static unsigned nesting(tl_slice text)
@@ -32,10 +53,13 @@ tl_err tl_json_parse(tl_slice text, unsigned max_depth, json_t **ret, tl_why *wh
     if (nesting(text) > max_depth)
         return tl_why_set(why, TL_ERR_PROTO, "JSON nested deeper than %u", max_depth);
     json_error_t error;
+    ran_out = false;
     json_t *value = json_loadb((const char *)text.p, text.n,
                                JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
-    if (!value && json_error_code(&error) == json_error_out_of_memory)
+    if (ran_out) {
+        json_decref(value);
         return tl_why_set(why, TL_ERR_NOMEM, "%s", tl_err_name(TL_ERR_NOMEM));
+    }
     if (!value)
         return tl_why_set(why, TL_ERR_PROTO, "JSON line %d column %d: %s", error.line, error.column,
                           error.text);
@@ -43,15 +67,24 @@ tl_err tl_json_parse(tl_slice text, unsigned max_depth, json_t **ret, tl_why *wh
     return TL_OK;
 }
 
+typedef struct {
+    tl_buf *out;
+    tl_err e;
+} sink;
+
 static int append_chunk(const char *p, size_t n, void *user)
 {
-    return tl_buf_append(user, tl_slice_of(p, n)) ? -1 : 0;
+    sink *s = user;
+    if (!s->e) /* after a failed key jansson goes on */
+        s->e = tl_buf_append(s->out, tl_slice_of(p, n));
+    return s->e ? -1 : 0;
 }
 
 tl_err tl_json_write(tl_buf *out, const json_t *value)
 {
     size_t before = out->len;
-    if (json_dump_callback(value, append_chunk, out, JSON_COMPACT | JSON_ENCODE_ANY)) {
+    sink s = {.out = out};
+    if (json_dump_callback(value, append_chunk, &s, JSON_COMPACT | JSON_ENCODE_ANY) || s.e) {
         out->len = before;
         return TL_ERR_NOMEM;
     }
