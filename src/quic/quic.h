@@ -34,8 +34,9 @@ typedef struct {
     uint32_t streams_max;        /* bidirectional streams a peer may hold open; default 4096 */
     uint32_t
         half_open_max; /* unfinished server handshakes; default 1024; above a quarter of it Retry */
-    uint32_t conns_max; /* default 4096 */
-    bool pmtud;         /* default true: probe above 1200 bytes */
+    uint32_t conns_max;          /* default 4096 */
+    uint64_t key_update_packets; /* a new key after as many; default 2^22 (RFC 9001 6.6) */
+    bool pmtud;                  /* default true: probe above 1200 bytes */
 } tl_quic_config;
 
 tl_quic_config tl_quic_config_default(const tl_identity *identity, tl_rand *rand);

@@ -1,0 +1,169 @@
+#include "quic/chunks.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+struct tl_chunk {
+    tl_chunk *next;
+    size_t begin, end, cap; /* content is data[begin .. end) */
+    uint8_t data[];
+};
+
+static tl_chunk *chunk_new(size_t want)
+{
+    size_t cap = want < TL_CHUNK_MIN ? TL_CHUNK_MIN : want > TL_CHUNK_MAX ? TL_CHUNK_MAX : want;
+    tl_chunk *c = malloc(sizeof *c + cap);
+    if (c)
+        *c = (tl_chunk){.cap = cap};
+    return c;
+}
+
+static void chunks_free(tl_chunk *c)
+{
+    while (c) {
+        tl_chunk *next = c->next;
+        free(c);
+        c = next;
+    }
+}
+
+/* A chain with room for `n` bytes, or NULL. The more a queue holds already, the larger the chunks:
+ * received data comes a packet at a time. */
+static tl_chunk *chain_new(size_t n, size_t held)
+{
+    tl_chunk *first = NULL, **tail = &first;
+    while (n) {
+        tl_chunk *c = chunk_new(n > held ? n : held);
+        if (!c) {
+            chunks_free(first);
+            return NULL;
+        }
+        *tail = c;
+        tail = &c->next;
+        n -= n < c->cap ? n : c->cap;
+    }
+    return first;
+}
+
+static void fill(tl_chunk *c, tl_slice *bytes)
+{
+    size_t k = c->cap - c->end < bytes->n ? c->cap - c->end : bytes->n;
+    memcpy(c->data + c->end, bytes->p, k);
+    c->end += k;
+    bytes->p += k;
+    bytes->n -= k;
+}
+
+tl_err tl_chunks_append(tl_chunks *q, tl_slice bytes)
+{
+    if (bytes.n == 0)
+        return TL_OK;
+    size_t room = q->last ? q->last->cap - q->last->end : 0;
+    tl_chunk *more = NULL;
+    if (room < bytes.n) {
+        more = chain_new(bytes.n - room, q->n);
+        if (!more)
+            return TL_ERR_NOMEM;
+    }
+    q->n += bytes.n;
+    if (room)
+        fill(q->last, &bytes);
+    for (tl_chunk *c = more; c; c = c->next) {
+        if (q->last)
+            q->last->next = c;
+        else
+            q->first = c;
+        q->last = c;
+        fill(c, &bytes);
+    }
+    return TL_OK;
+}
+
+tl_slice tl_chunks_front(const tl_chunks *q)
+{
+    if (q->n == 0)
+        return (tl_slice){NULL, 0};
+    return tl_slice_of(q->first->data + q->first->begin, q->first->end - q->first->begin);
+}
+
+void tl_chunks_drop(tl_chunks *q, size_t n)
+{
+    assert(n <= q->n);
+    q->n -= n;
+    q->sent = q->sent > n ? q->sent - n : 0;
+    while (q->first) {
+        tl_chunk *c = q->first;
+        size_t k = c->end - c->begin < n ? c->end - c->begin : n;
+        c->begin += k;
+        n -= k;
+        if (c->begin < c->end)
+            break;
+        q->first = c->next;
+        if (q->cursor == c)
+            q->cursor = NULL;
+        if (!q->first)
+            q->last = NULL;
+        free(c);
+    }
+    if (q->cursor && q->cursor_offset < q->cursor->begin)
+        q->cursor_offset = q->cursor->begin;
+}
+
+/* The chunk and offset of the next unsent byte; NULL when there is none. */
+static const tl_chunk *at_cursor(const tl_chunks *q, size_t *ret_offset)
+{
+    if (q->sent == q->n)
+        return NULL;
+    const tl_chunk *c = q->cursor ? q->cursor : q->first;
+    size_t offset = q->cursor ? q->cursor_offset : c->begin;
+    while (offset == c->end) {
+        c = c->next;
+        offset = c->begin;
+    }
+    *ret_offset = offset;
+    return c;
+}
+
+size_t tl_chunks_unsent(const tl_chunks *q, size_t want, tl_slice *ret_slices, size_t max)
+{
+    size_t offset, count = 0;
+    const tl_chunk *c = at_cursor(q, &offset);
+    while (c && count < max && want) {
+        size_t k = c->end - offset < want ? c->end - offset : want;
+        if (k)
+            ret_slices[count++] = tl_slice_of(c->data + offset, k);
+        want -= k;
+        c = c->next;
+        offset = c ? c->begin : 0;
+    }
+    return count;
+}
+
+void tl_chunks_advance(tl_chunks *q, size_t n)
+{
+    assert(n <= q->n - q->sent);
+    if (n == 0)
+        return;
+    if (!q->cursor) {
+        q->cursor = q->first;
+        q->cursor_offset = q->first->begin;
+    }
+    q->sent += n;
+    while (n) {
+        size_t k = q->cursor->end - q->cursor_offset;
+        if (k > n)
+            k = n;
+        q->cursor_offset += k;
+        n -= k;
+        if (n) {
+            q->cursor = q->cursor->next;
+            q->cursor_offset = q->cursor->begin;
+        }
+    }
+}
+
+void tl_chunks_clear(tl_chunks *q)
+{
+    chunks_free(q->first);
+    *q = (tl_chunks){0};
+}

@@ -1,0 +1,53 @@
+/* keys.h - from a Noise secret to the packet keys that libngtcp2 holds, and its callbacks that use
+ * them. The only module here that knows both ngtcp2 and crypto/aead. Keeps no connection state. */
+#ifndef TL_QUIC_KEYS_H
+#define TL_QUIC_KEYS_H
+
+#include "crypto/aead.h"
+#include "quic/quic_compat.h"
+
+/* RFC 9001 section 6.6: AES-GCM may protect 2^23 packets with a key; we change it well before, with
+ * either suite, which also bounds what one stolen key opens. */
+#define TL_KEY_UPDATE_PACKETS (UINT64_C(1) << 22)
+
+/* Which suite a connection uses, in ngtcp2's terms. `key_update_packets` packets, then a new key.
+ */
+ngtcp2_crypto_ctx tl_keys_crypto_ctx(tl_aead_alg alg, uint64_t key_update_packets);
+
+/* --- installing; each takes nothing over when it fails. `auth_failures` counts packets that do not
+ * open, and must outlive the connection. TL_ERR_NOMEM. --- */
+/* Both directions of Initial, from the client's first (or Retry's) connection ID. */
+TL_CHECK tl_err tl_keys_install_initial(ngtcp2_conn *conn, const ngtcp2_cid *dcid, bool client,
+                                        uint64_t *auth_failures);
+TL_CHECK tl_err tl_keys_install_handshake(ngtcp2_conn *conn, tl_aead_alg alg, const uint8_t rx[32],
+                                          const uint8_t tx[32], uint64_t *auth_failures);
+TL_CHECK tl_err tl_keys_install_application(ngtcp2_conn *conn, tl_aead_alg alg,
+                                            const uint8_t rx[32], const uint8_t tx[32],
+                                            uint64_t *auth_failures);
+/* What ngtcp2's update_key asks for: the next secrets, packet keys and IVs. */
+TL_CHECK tl_err tl_keys_next(tl_aead_alg alg, const uint8_t rx[32], const uint8_t tx[32],
+                             uint8_t ret_rx[32], uint8_t ret_tx[32],
+                             ngtcp2_crypto_aead_ctx *ret_rx_ctx, uint8_t *ret_rx_iv,
+                             ngtcp2_crypto_aead_ctx *ret_tx_ctx, uint8_t *ret_tx_iv,
+                             uint64_t *auth_failures);
+
+/* The key of Retry's integrity tag: public, as in RFC 9001 5.8, but ours. */
+TL_CHECK tl_err tl_keys_retry(ngtcp2_crypto_aead *ret_aead, ngtcp2_crypto_aead_ctx *ret_ctx);
+void tl_keys_free_ctx(ngtcp2_crypto_aead_ctx *ctx);
+
+/* --- callbacks, as ngtcp2 types them --- */
+int tl_keys_encrypt(uint8_t *dest, const ngtcp2_crypto_aead *aead,
+                    const ngtcp2_crypto_aead_ctx *aead_ctx, const uint8_t *plaintext,
+                    size_t plaintextlen, const uint8_t *nonce, size_t noncelen, const uint8_t *aad,
+                    size_t aadlen);
+int tl_keys_decrypt(uint8_t *dest, const ngtcp2_crypto_aead *aead,
+                    const ngtcp2_crypto_aead_ctx *aead_ctx, const uint8_t *ciphertext,
+                    size_t ciphertextlen, const uint8_t *nonce, size_t noncelen, const uint8_t *aad,
+                    size_t aadlen);
+int tl_keys_hp_mask(uint8_t *dest, const ngtcp2_crypto_cipher *hp,
+                    const ngtcp2_crypto_cipher_ctx *hp_ctx, const uint8_t *sample);
+void tl_keys_delete_aead(ngtcp2_conn *conn, ngtcp2_crypto_aead_ctx *aead_ctx, void *user_data);
+void tl_keys_delete_cipher(ngtcp2_conn *conn, ngtcp2_crypto_cipher_ctx *cipher_ctx,
+                           void *user_data);
+
+#endif

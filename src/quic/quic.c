@@ -1,0 +1,409 @@
+#include "quic/quic.h"
+
+#include "quic/callbacks.h"
+#include "quic/conn.h"
+#include "quic/events.h"
+#include "quic/heap.h"
+#include "quic/keys.h"
+#include "quic/paths.h"
+#include "quic/state.h"
+#include "quic/stream.h"
+#include "quic/table.h"
+#include "quic/tomb.h"
+#include "quic/version.h"
+#include "quic/writer.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+/* A short packet: head, packet number, and what header protection samples (RFC 9001 5.4.2). Nothing
+ * smaller is ours, and libngtcp2 aborts on nothing at all. */
+#define DATAGRAM_MIN (1 + TL_QUIC_CID_SIZE + 4 + 16)
+#define DATAGRAM_MAX 65535
+
+tl_quic_config tl_quic_config_default(const tl_identity *identity, tl_rand *rand)
+{
+    uint32_t suites = 1u << TL_SUITE_CHACHA20_POLY1305;
+    if (tl_cpu_has_aes())
+        suites |= 1u << TL_SUITE_AES_128_GCM;
+    return (tl_quic_config){
+        .identity = identity,
+        .rand = rand,
+        .suites = suites,
+        .handshake_timeout = 10 * TL_SEC,
+        .idle_timeout = 60 * TL_SEC,
+        .keepalive = 25 * TL_SEC,
+        .stream_window = 4 * 1024 * 1024,
+        .conn_window = 16 * 1024 * 1024,
+        .streams_max = 4096,
+        .half_open_max = 1024,
+        .conns_max = 4096,
+        .key_update_packets = TL_KEY_UPDATE_PACKETS,
+        .pmtud = true,
+    };
+}
+
+static bool config_is_sane(const tl_quic_config *c)
+{
+    uint32_t known = 1u << TL_SUITE_AES_128_GCM | 1u << TL_SUITE_CHACHA20_POLY1305;
+    return c->identity && c->rand && c->suites && !(c->suites & ~known) && c->conns_max &&
+           c->half_open_max && c->key_update_packets && c->handshake_timeout &&
+           c->stream_window <= NGTCP2_MAX_VARINT && c->conn_window <= NGTCP2_MAX_VARINT;
+}
+
+tl_err tl_quic_new(const tl_quic_config *config, tl_quic **ret_quic)
+{
+    if (!config_is_sane(config))
+        return TL_ERR_INVALID;
+    tl_quic *q = calloc(1, sizeof *q);
+    if (!q)
+        return TL_ERR_NOMEM;
+    q->config = *config;
+    tl_quic_callbacks_init(&q->callbacks);
+    tl_rand_bytes(config->rand, &q->retry_key, sizeof q->retry_key);
+    q->heap = calloc(config->conns_max, sizeof *q->heap);
+    tl_err e = q->heap ? tl_keys_retry(&q->retry_aead, &q->retry_ctx) : TL_ERR_NOMEM;
+    if (e) {
+        tl_quic_free(q);
+        return e;
+    }
+    *ret_quic = q;
+    return TL_OK;
+}
+
+/* Frees the handles whose last event was drained. Every entry point begins with it. */
+static void bury_dead(tl_quic *q)
+{
+    if (q->dead_stream)
+        tl_qstream_free(q->dead_stream);
+    q->dead_stream = NULL;
+    if (q->dead_conn)
+        tl_qconn_free(q->dead_conn);
+    q->dead_conn = NULL;
+}
+
+void tl_quic_free(tl_quic *q)
+{
+    if (!q)
+        return;
+    while (q->conns)
+        tl_qconn_free(q->conns);
+    tl_quic_tombs_clear(q);
+    tl_replay_clear(&q->replay);
+    tl_keys_free_ctx(&q->retry_ctx);
+    free(q->heap);
+    sodium_memzero(q, sizeof *q);
+    free(q);
+}
+
+const tl_quic_counters *tl_quic_counters_of(const tl_quic *q)
+{
+    return &q->counters;
+}
+
+/* --- connections --- */
+
+tl_err tl_quic_dial(tl_quic *q, const tl_node_id *peer, tl_path_id path, tl_time now, tl_unix wall,
+                    tl_quic_conn **ret_conn)
+{
+    bury_dead(q);
+    if (path == 0)
+        return TL_ERR_INVALID;
+    if (q->conns_n >= q->config.conns_max)
+        return TL_ERR_BUSY;
+    return tl_qconn_new_client(q, peer, path, now, wall, ret_conn);
+}
+
+void tl_quic_conn_close(tl_quic_conn *c, uint64_t code, const char *reason, tl_time now)
+{
+    tl_qconn_close(c, code, reason, now);
+}
+
+tl_err tl_quic_conn_migrate(tl_quic_conn *c, tl_path_id path, tl_time now)
+{
+    if (!c->client || path == 0)
+        return TL_ERR_INVALID;
+    if (!c->ng)
+        return TL_ERR_CLOSED;
+    if (path == c->path)
+        return TL_OK;
+    ngtcp2_path_storage ps;
+    tl_quic_path_set(&ps, true, path);
+    c->now = now;
+    int rv = ngtcp2_conn_initiate_immediate_migration(c->ng, &ps.path, now);
+    if (rv == NGTCP2_ERR_CONN_ID_BLOCKED || rv == NGTCP2_ERR_INVALID_STATE)
+        return TL_ERR_AGAIN; /* no spare ID yet, or the handshake is not confirmed */
+    if (rv)
+        return TL_ERR_NOMEM;
+    c->path = path;
+    tl_qconn_ready(c);
+    return TL_OK;
+}
+
+const tl_node_id *tl_quic_conn_peer(const tl_quic_conn *c)
+{
+    return &c->peer;
+}
+
+tl_path_id tl_quic_conn_path(const tl_quic_conn *c)
+{
+    return c->path;
+}
+
+bool tl_quic_conn_is_client(const tl_quic_conn *c)
+{
+    return c->client;
+}
+
+tl_suite tl_quic_conn_suite(const tl_quic_conn *c)
+{
+    return c->suite;
+}
+
+tl_time tl_quic_conn_rtt(const tl_quic_conn *c)
+{
+    if (!c->ng)
+        return 0;
+    tl_ngtcp2_info info;
+    tl_ngtcp2_get_info(c->ng, &info);
+    return info.min_rtt == UINT64_MAX ? 0 : info.smoothed_rtt;
+}
+
+void tl_quic_conn_set_user(tl_quic_conn *c, void *user)
+{
+    c->user = user;
+}
+
+void *tl_quic_conn_user(const tl_quic_conn *c)
+{
+    return c->user;
+}
+
+/* --- input --- */
+
+static void send_retry(tl_quic *q, tl_path_id path, const ngtcp2_pkt_hd *hd, tl_time now)
+{
+    uint8_t token[TL_RETRY_TOKEN_MAX], packet[TL_QUIC_PACKET_MAX];
+    tl_retry_context context = {.path = path, .client_scid = hd->scid};
+    context.new_dcid.datalen = TL_QUIC_CID_SIZE;
+    tl_rand_bytes(q->config.rand, context.new_dcid.data, TL_QUIC_CID_SIZE);
+    size_t token_n =
+        tl_retry_token_write(&q->retry_key, q->config.rand, &context, &hd->dcid, now, token);
+    ngtcp2_ssize n = ngtcp2_pkt_write_retry(packet, sizeof packet, NGTCP2_PROTO_VER_V1, &hd->scid,
+                                            &context.new_dcid, &hd->dcid, token, token_n,
+                                            tl_keys_encrypt, &q->retry_aead, &q->retry_ctx);
+    if (n <= 0)
+        return;
+    tl_quic_version_out(packet, (size_t)n);
+    tl_quic_loose_push(q, path, tl_slice_of(packet, (size_t)n));
+    q->counters.retries_sent++;
+}
+
+/* True: go on, with the original DCID in *ret_odcid if a good token came. False: dealt with. */
+static bool admit(tl_quic *q, tl_path_id path, const ngtcp2_pkt_hd *hd, tl_time now,
+                  ngtcp2_cid *ret_odcid)
+{
+    if (q->conns_n >= q->config.conns_max || q->half_open_n >= q->config.half_open_max) {
+        q->counters.dropped_limit++;
+        return false;
+    }
+    ngtcp2_vec token = tl_ngtcp2_hd_token(hd);
+    if (token.len) {
+        tl_retry_context context = {.path = path, .client_scid = hd->scid, .new_dcid = hd->dcid};
+        if (tl_retry_token_open(&q->retry_key, &context, tl_slice_of(token.base, token.len), now,
+                                ret_odcid)) {
+            q->counters.dropped_auth++;
+            return false;
+        }
+        return true;
+    }
+    if (q->half_open_n >= (q->config.half_open_max + 3) / 4) {
+        send_retry(q, path, hd, now);
+        return false;
+    }
+    return true;
+}
+
+static uint64_t drops(const tl_quic_counters *n)
+{
+    return n->dropped_short + n->dropped_unknown + n->dropped_auth + n->dropped_replay +
+           n->dropped_limit;
+}
+
+/* The first packet led nowhere: counts why, once. */
+static void count_refusal(tl_quic *q, tl_err why, uint64_t drops_before)
+{
+    if (drops(&q->counters) != drops_before)
+        return; /* its seal did not open: that is counted already */
+    switch (why) {
+    case TL_ERR_AUTH: q->counters.dropped_auth++; break;
+    case TL_ERR_REPLAY: q->counters.dropped_replay++; break;
+    case TL_ERR_BUSY:
+    case TL_ERR_NOMEM: q->counters.dropped_limit++; break;
+    default: q->counters.dropped_unknown++;
+    }
+}
+
+/* An Initial packet for no connection we have. Message 1 must be whole in it (it takes a third of
+ * the room), so that nothing is kept for, and nothing answered to, whoever has not shown a genuine
+ * one. */
+static void accept_initial(tl_quic *q, tl_path_id path, uint8_t *data, size_t n, tl_time now,
+                           tl_unix wall)
+{
+    ngtcp2_pkt_hd hd;
+    ngtcp2_cid odcid = {0};
+    uint64_t drops_before = drops(&q->counters);
+    uint64_t failed_before = q->counters.handshakes_failed;
+    if (ngtcp2_accept(&hd, data, n) != 0 || hd.version != NGTCP2_PROTO_VER_V1) {
+        q->counters.dropped_unknown++;
+        return;
+    }
+    if (!admit(q, path, &hd, now, &odcid))
+        return;
+    tl_qconn_accept a = {.path = path, .hd = &hd, .original_dcid = odcid.datalen ? &odcid : NULL};
+    tl_quic_conn *c;
+    tl_err e = tl_qconn_new_server(q, &a, now, wall, &c);
+    if (e) {
+        count_refusal(q, e, drops_before);
+        return;
+    }
+    tl_err why = TL_ERR_PROTO;
+    c->refusal = &why;
+    if (tl_qconn_read(c, path, data, n, now, wall)) {
+        c->refusal = NULL;
+        if (c->handshake && c->handshake->state == TL_HANDSHAKE_KEYED)
+            return;
+        tl_qconn_free(c);
+    }
+    q->counters.handshakes_failed = failed_before; /* it never began */
+    count_refusal(q, why, drops_before);
+}
+
+void tl_quic_on_datagram(tl_quic *q, tl_path_id path, uint8_t *data, size_t n, tl_time now,
+                         tl_unix wall)
+{
+    bury_dead(q);
+    q->counters.datagrams_in++;
+    q->counters.bytes_in += n;
+    tl_quic_head head;
+    if (n < DATAGRAM_MIN || n > DATAGRAM_MAX || path == 0) {
+        q->counters.dropped_short++;
+        return;
+    }
+    if (tl_quic_head_parse(tl_slice_of(data, n), &head) ||
+        (head.is_long && tl_quic_version_in(data, n))) {
+        q->counters.dropped_unknown++;
+        return;
+    }
+    tl_quic_conn *c;
+    tl_quic_tomb *tomb;
+    if (tl_quic_table_find(q, head.dcid, &c, &tomb)) {
+        if (c)
+            (void)tl_qconn_read(c, path, data, n, now, wall);
+        else
+            tl_quic_tomb_on_datagram(q, tomb, path);
+    } else if (head.is_long) {
+        accept_initial(q, path, data, n, now, wall);
+    } else {
+        q->counters.dropped_unknown++;
+    }
+}
+
+/* --- time --- */
+
+void tl_quic_on_timer(tl_quic *q, tl_time now)
+{
+    bury_dead(q);
+    tl_quic_tombs_on_timer(q, now);
+    tl_quic_conn *c;
+    while ((c = tl_quic_heap_top(q)) && c->expiry <= now) {
+        tl_quic_heap_set(c, TL_NEVER); /* the writer sets the next */
+        tl_qconn_on_timer(c, now);
+    }
+}
+
+tl_time tl_quic_expiry(const tl_quic *q)
+{
+    const tl_quic_conn *c = tl_quic_heap_top(q);
+    return tl_time_min(c ? c->expiry : TL_NEVER, tl_quic_tombs_expiry(q));
+}
+
+/* --- output --- */
+
+static bool pop_held(tl_quic *q, uint8_t *buf, tl_quic_output *ret_output)
+{
+    if (q->held.n == 0)
+        return false;
+    memcpy(buf, q->held.packet, q->held.n);
+    *ret_output = (tl_quic_output){.path = q->held.path, .n = q->held.n, .segment = q->held.n};
+    q->held.n = 0;
+    return true;
+}
+
+static bool fill_in_turn(tl_quic *q, uint8_t *buf, tl_time now, tl_quic_output *ret_output)
+{
+    while (q->ready) {
+        tl_quic_conn *c = q->ready;
+        tl_qconn_not_ready(c); /* to the end of the list, */
+        tl_qconn_ready(c);
+        if (tl_writer_fill(c, buf, now, ret_output)) /* which takes it out when it is done */
+            return true;
+    }
+    return false;
+}
+
+bool tl_quic_next_output(tl_quic *q, uint8_t *buf, tl_time now, tl_quic_output *ret_output)
+{
+    bury_dead(q);
+    if (!pop_held(q, buf, ret_output) && !tl_quic_loose_pop(q, buf, ret_output) &&
+        !fill_in_turn(q, buf, now, ret_output))
+        return false;
+    q->counters.datagrams_out += (ret_output->n + ret_output->segment - 1) / ret_output->segment;
+    q->counters.bytes_out += ret_output->n;
+    return true;
+}
+
+/* --- events --- */
+
+static void fill_event(const tl_quic_source *s, tl_quic_event_type type, tl_quic_event *ret_event)
+{
+    *ret_event = (tl_quic_event){.type = type, .conn = s->conn, .stream = s->stream};
+    if (type == TL_QUIC_STREAM_RESET)
+        ret_event->code = s->stream->code;
+    if (type == TL_QUIC_CLOSED) {
+        ret_event->code = s->conn->code;
+        ret_event->error = s->conn->error;
+        memcpy(ret_event->why, s->conn->why, sizeof ret_event->why);
+    }
+}
+
+/* A stream of the peer's is over for everybody: it may open another. */
+static void replenish(tl_quic_conn *c, const tl_quic_stream *s)
+{
+    if (!c->ng || ngtcp2_conn_is_local_stream(c->ng, s->id))
+        return;
+    ngtcp2_conn_extend_max_streams_bidi(c->ng, 1);
+    tl_qconn_ready(c);
+}
+
+bool tl_quic_next_event(tl_quic *q, tl_quic_event *ret_event)
+{
+    bury_dead(q);
+    tl_quic_source *s;
+    tl_quic_event_type type;
+    if (!tl_quic_events_next(q, &s, &type))
+        return false;
+    fill_event(s, type, ret_event);
+    switch (type) {
+    case TL_QUIC_STREAM_READABLE: tl_qstream_settle(s->stream); break;
+    case TL_QUIC_STREAM_CLOSED:
+        replenish(s->conn, s->stream);
+        q->dead_stream = s->stream;
+        break;
+    case TL_QUIC_CLOSED: q->dead_conn = s->conn; break;
+    default: break;
+    }
+    return true;
+}

@@ -1,0 +1,81 @@
+#include "quic/replay.h"
+
+#include <stdlib.h>
+
+#define HASH_NONFATAL_OOM 1 /* a failed add leaves hh.tbl NULL */
+#include <uthash.h>
+
+#define SEEN_SIZE 16 /* of each ephemeral key: enough that no two meet */
+
+struct tl_replay_client {
+    uint8_t key[32];
+    uint64_t timestamp;
+    tl_time used;
+    uint8_t seen_n;
+    uint8_t seen[TL_REPLAY_DIALS_MAX][SEEN_SIZE];
+    UT_hash_handle hh;
+};
+
+static void forget(tl_replay *r, tl_replay_client *c)
+{
+    HASH_DEL(r->clients, c);
+    free(c);
+}
+
+/* uthash keeps insertion order, and used entries are put at the end again. */
+static void expire(tl_replay *r, tl_time now)
+{
+    while (r->clients && (r->clients->used + TL_REPLAY_MEMORY <= now ||
+                          HASH_COUNT(r->clients) > TL_REPLAY_CLIENTS_MAX))
+        forget(r, r->clients);
+}
+
+/* Puts the client at the end. TL_ERR_NOMEM: it is gone. */
+static tl_err add(tl_replay *r, tl_replay_client *c, tl_time now)
+{
+    c->used = now;
+    HASH_ADD(hh, r->clients, key, sizeof c->key, c);
+    if (c->hh.tbl)
+        return TL_OK;
+    free(c);
+    return TL_ERR_NOMEM;
+}
+
+tl_err tl_replay_check(tl_replay *r, const uint8_t client_public[32], const uint8_t ephemeral[32],
+                       uint64_t timestamp, tl_time now)
+{
+    tl_replay_client *c;
+    expire(r, now);
+    HASH_FIND(hh, r->clients, client_public, 32, c);
+    if (!c) {
+        c = calloc(1, sizeof *c);
+        if (!c)
+            return TL_ERR_NOMEM;
+        memcpy(c->key, client_public, sizeof c->key);
+        tl_err e = add(r, c, now);
+        if (e)
+            return e;
+        expire(r, now); /* this one is the newest: it stays */
+    } else if (timestamp < c->timestamp) {
+        return TL_ERR_REPLAY;
+    }
+    if (timestamp == c->timestamp) {
+        for (unsigned i = 0; i < c->seen_n; i++)
+            if (memcmp(c->seen[i], ephemeral, SEEN_SIZE) == 0)
+                return TL_ERR_REPLAY;
+        if (c->seen_n == TL_REPLAY_DIALS_MAX)
+            return TL_ERR_BUSY;
+    } else {
+        c->timestamp = timestamp;
+        c->seen_n = 0;
+    }
+    memcpy(c->seen[c->seen_n++], ephemeral, SEEN_SIZE);
+    HASH_DEL(r->clients, c);
+    return add(r, c, now);
+}
+
+void tl_replay_clear(tl_replay *r)
+{
+    while (r->clients)
+        forget(r, r->clients);
+}

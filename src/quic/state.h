@@ -1,0 +1,131 @@
+/* state.h - the structs behind quic.h, for this room's modules alone. Declarations only. */
+#ifndef TL_QUIC_STATE_H
+#define TL_QUIC_STATE_H
+
+#include "quic/chunks.h"
+#include "quic/handshake.h"
+#include "quic/quic.h"
+#include "quic/quic_compat.h"
+#include "quic/replay.h"
+#include "quic/retry.h"
+
+#define TL_QUIC_SEND_BUFFER_MAX (1024 * 1024) /* quic.h: per stream */
+#define TL_QUIC_PACKET_MAX      1500          /* PMTU discovery stops at 1444 */
+
+/* Whoever has events to tell: a stream, or (stream NULL) a connection. */
+typedef struct tl_quic_source {
+    struct tl_quic_source *prev, *next; /* in the queue of those with events */
+    tl_quic_conn *conn;
+    tl_quic_stream *stream;
+    uint32_t pending; /* bit 1 << tl_quic_event_type */
+    bool queued;
+} tl_quic_source;
+
+struct tl_quic_stream {
+    tl_quic_source source;
+    int64_t id;
+    void *user;
+    tl_quic_stream *prev, *next;           /* of the connection */
+    tl_quic_stream *send_prev, *send_next; /* those with something to send */
+    tl_chunks tx;                          /* until acknowledged */
+    tl_chunks rx;                          /* until consumed */
+    uint64_t code;                         /* the peer's, with its reset */
+    bool sendable;                         /* in the list of those */
+    bool write_short;                      /* a write did not fit: tell when there is room */
+    bool fin_queued, fin_sent;
+    bool rx_fin;
+    bool reset_here, reset_there;
+    bool finished; /* libngtcp2 has forgotten it */
+};
+
+/* HANDSHAKING --handshake done--> OPEN --close, error, timeout--> CLOSED
+ *      \-----------------close, error, timeout---------------------^      */
+typedef enum {
+    TL_QUIC_HANDSHAKING, /* a server's is not shown to the layers above */
+    TL_QUIC_OPEN,
+    TL_QUIC_ENDED, /* no ngtcp2 connection any more; waits for its last events to be drained */
+} tl_quic_conn_state;
+
+typedef struct tl_quic_cid_entry tl_quic_cid_entry;
+
+struct tl_quic_conn {
+    tl_quic_source source;
+    tl_quic *quic;
+    tl_quic_conn *prev, *next;             /* of the node */
+    tl_quic_conn *ready_prev, *ready_next; /* those that may have something to send */
+    bool ready;
+    bool client;
+    tl_quic_conn_state state;
+    ngtcp2_conn *ng;
+    tl_path_id path;
+    tl_node_id peer;
+    tl_suite suite;
+    void *user;
+    tl_handshake *handshake;     /* NULL once it is done */
+    tl_handshake_inbox inbox[2]; /* Initial, Handshake */
+    tl_quic_cid_entry *cids;     /* ours, by which datagrams find it */
+    tl_quic_stream *streams;
+    tl_quic_stream *sendable;
+    tl_quic_stream *probe; /* where the look for stopped streams goes on */
+    tl_time now;           /* of the call being served, for callbacks */
+    tl_unix wall;
+    tl_time expiry;
+    size_t heap_i;
+    size_t burst;         /* bytes since pacing was told */
+    bool want_streams;    /* an open failed for the peer's limit */
+    bool first_keys_made; /* ngtcp2 prepares the next keys ahead */
+    tl_err failure;       /* why a callback failed */
+    tl_err *refusal;      /* where to leave it when the first packet is refused, or NULL */
+    tl_err error;         /* of the CLOSED event */
+    uint64_t code;
+    char why[sizeof((tl_quic_event *)0)->why];
+};
+
+/* A connection that we closed: answers late packets with its CONNECTION_CLOSE for a while. */
+typedef struct tl_quic_tomb {
+    struct tl_quic_tomb *prev, *next;
+    tl_quic_cid_entry *cids;
+    tl_time until;
+    uint32_t datagrams; /* that came; answered at 1, 2, 4, 8 … (RFC 9000 10.2.1) */
+    tl_path_id path;
+    size_t n;
+    uint8_t packet[TL_QUIC_PACKET_MAX];
+} tl_quic_tomb;
+
+/* A datagram outside any connection's flow. */
+typedef struct tl_quic_loose {
+    struct tl_quic_loose *next;
+    tl_path_id path;
+    size_t n;
+    uint8_t packet[TL_QUIC_PACKET_MAX];
+} tl_quic_loose;
+
+#define TL_QUIC_LOOSE_MAX 64   /* Retry and close packets not yet sent; more are lost on us */
+#define TL_QUIC_TOMBS_MAX 1024 /* 1.6 MiB; a close is then told once only */
+#define TL_QUIC_TOMB_TIME (3 * TL_SEC) /* 3 PTO at a round trip of 300 ms and more */
+
+struct tl_quic {
+    tl_quic_config config;
+    tl_quic_counters counters;
+    ngtcp2_callbacks callbacks;
+    tl_quic_cid_entry *table; /* uthash by connection ID */
+    tl_quic_conn *conns;
+    size_t conns_n, half_open_n;
+    tl_quic_conn *ready;
+    tl_quic_source *events;
+    tl_quic_stream *dead_stream; /* told CLOSED last: freed by the next call */
+    tl_quic_conn *dead_conn;
+    tl_quic_conn **heap; /* by expiry; room for conns_max */
+    size_t heap_n;
+    tl_quic_tomb *tombs; /* oldest first */
+    size_t tombs_n;
+    tl_quic_loose *loose, *loose_last;
+    size_t loose_n;
+    tl_quic_loose held; /* a packet that did not fit the batch it was written for; n 0: none */
+    tl_replay replay;
+    tl_retry_key retry_key;
+    ngtcp2_crypto_aead retry_aead;
+    ngtcp2_crypto_aead_ctx retry_ctx;
+};
+
+#endif

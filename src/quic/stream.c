@@ -1,0 +1,253 @@
+#include "quic/stream.h"
+
+#include "quic/conn.h"
+#include "quic/events.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+
+/* Room enough that waking the writer is worth it. */
+#define WRITABLE_ROOM (TL_QUIC_SEND_BUFFER_MAX / 4)
+
+tl_err tl_qstream_new(tl_quic_conn *c, int64_t id, tl_quic_stream **ret_stream)
+{
+    tl_quic_stream *s = calloc(1, sizeof *s);
+    if (!s)
+        return TL_ERR_NOMEM;
+    tl_quic_source_init(&s->source, c, s);
+    s->id = id;
+    DL_APPEND(c->streams, s);
+    *ret_stream = s;
+    return TL_OK;
+}
+
+void tl_qstream_free(tl_quic_stream *s)
+{
+    tl_quic_conn *c = s->source.conn;
+    tl_qstream_unschedule(s);
+    tl_quic_source_remove(&s->source);
+    if (c->probe == s)
+        c->probe = s->next;
+    DL_DELETE(c->streams, s);
+    tl_chunks_clear(&s->tx);
+    tl_chunks_clear(&s->rx);
+    free(s);
+}
+
+static bool has_to_send(const tl_quic_stream *s)
+{
+    return s->tx.sent < s->tx.n || (s->fin_queued && !s->fin_sent);
+}
+
+void tl_qstream_schedule(tl_quic_stream *s)
+{
+    tl_quic_conn *c = s->source.conn;
+    if (s->sendable || s->reset_here || s->reset_there || s->finished || !has_to_send(s))
+        return;
+    DL_APPEND2(c->sendable, s, send_prev, send_next);
+    s->sendable = true;
+    tl_qconn_ready(c);
+}
+
+void tl_qstream_unschedule(tl_quic_stream *s)
+{
+    if (s->sendable)
+        DL_DELETE2(s->source.conn->sendable, s, send_prev, send_next);
+    s->sendable = false;
+}
+
+/* Forgets what was received and not read; the connection's window must not shrink by it. */
+static void drop_received(tl_quic_stream *s)
+{
+    tl_quic_conn *c = s->source.conn;
+    if (c->ng && s->rx.n) {
+        ngtcp2_conn_extend_max_offset(c->ng, s->rx.n);
+        tl_qconn_ready(c);
+    }
+    tl_chunks_clear(&s->rx);
+}
+
+/* No more bytes either way; what is being sent stays in memory, for libngtcp2 may still point at
+ * it. */
+static void cut(tl_quic_stream *s)
+{
+    tl_qstream_unschedule(s);
+    drop_received(s);
+    s->write_short = false;
+    tl_quic_unnote(&s->source, TL_QUIC_STREAM_READABLE);
+    tl_quic_unnote(&s->source, TL_QUIC_STREAM_WRITABLE);
+}
+
+void tl_qstream_settle(tl_quic_stream *s)
+{
+    if (!s->finished || tl_quic_noted(&s->source, TL_QUIC_STREAM_CLOSED))
+        return;
+    bool cut_off = s->reset_here || s->reset_there;
+    if (cut_off || (s->rx.n == 0 && !tl_quic_noted(&s->source, TL_QUIC_STREAM_READABLE)))
+        tl_quic_note(&s->source, TL_QUIC_STREAM_CLOSED);
+}
+
+tl_err tl_qstream_on_data(tl_quic_stream *s, tl_slice data, bool fin)
+{
+    tl_err e = tl_chunks_append(&s->rx, data);
+    if (e)
+        return e;
+    s->rx_fin = s->rx_fin || fin;
+    tl_quic_note(&s->source, TL_QUIC_STREAM_READABLE);
+    return TL_OK;
+}
+
+void tl_qstream_on_acked(tl_quic_stream *s, size_t n)
+{
+    tl_chunks_drop(&s->tx, n < s->tx.n ? n : s->tx.n);
+    if (s->write_short && TL_QUIC_SEND_BUFFER_MAX - s->tx.n >= WRITABLE_ROOM) {
+        s->write_short = false;
+        tl_quic_note(&s->source, TL_QUIC_STREAM_WRITABLE);
+    }
+}
+
+void tl_qstream_on_reset(tl_quic_stream *s, uint64_t code)
+{
+    tl_quic_conn *c = s->source.conn;
+    if (s->reset_here || s->reset_there)
+        return;
+    s->reset_there = true;
+    s->code = code;
+    cut(s);
+    tl_quic_note(&s->source, TL_QUIC_STREAM_RESET);
+    /* Only queues frames, hence allowed inside a callback. */
+    if (c->ng && !s->finished && tl_ngtcp2_shutdown_write(c->ng, s->id, code))
+        c->failure = TL_ERR_NOMEM;
+    tl_qconn_ready(c);
+}
+
+void tl_qstream_on_stopped(tl_quic_stream *s)
+{
+    tl_quic_conn *c = s->source.conn;
+    tl_qstream_on_reset(s, 0); /* libngtcp2 keeps the code to itself until the stream is over */
+    if (c->ng && !s->finished && tl_ngtcp2_shutdown_read(c->ng, s->id, 0))
+        c->failure = TL_ERR_NOMEM;
+}
+
+void tl_qstream_on_finished(tl_quic_stream *s, const uint64_t *code)
+{
+    s->finished = true;
+    tl_qstream_unschedule(s);
+    tl_chunks_clear(&s->tx);
+    s->write_short = false;
+    tl_quic_unnote(&s->source, TL_QUIC_STREAM_WRITABLE);
+    if (code)
+        tl_qstream_on_reset(s, *code);
+    tl_qstream_settle(s);
+}
+
+void tl_qstream_on_conn_ended(tl_quic_stream *s)
+{
+    s->finished = true;
+    tl_qstream_unschedule(s);
+    tl_chunks_clear(&s->tx);
+    tl_quic_unnote(&s->source, TL_QUIC_STREAM_WRITABLE);
+    tl_quic_note(&s->source, TL_QUIC_STREAM_CLOSED);
+}
+
+/* --- quic.h --- */
+
+tl_err tl_quic_stream_open(tl_quic_conn *c, tl_quic_stream **ret_stream)
+{
+    if (!c->ng || c->state != TL_QUIC_OPEN)
+        return c->ng ? TL_ERR_AGAIN : TL_ERR_CLOSED;
+    if (ngtcp2_conn_get_streams_bidi_left(c->ng) == 0) {
+        c->want_streams = true;
+        return TL_ERR_AGAIN;
+    }
+    tl_quic_stream *s;
+    tl_err e = tl_qstream_new(c, -1, &s);
+    if (e)
+        return e;
+    if (ngtcp2_conn_open_bidi_stream(c->ng, &s->id, s)) {
+        tl_qstream_free(s);
+        return TL_ERR_NOMEM;
+    }
+    *ret_stream = s;
+    return TL_OK;
+}
+
+tl_err tl_quic_stream_write(tl_quic_stream *s, tl_slice data, bool fin, size_t *ret_n)
+{
+    if (s->fin_queued || s->reset_here || s->reset_there || s->finished)
+        return TL_ERR_CLOSED;
+    size_t room = TL_QUIC_SEND_BUFFER_MAX - s->tx.n;
+    size_t n = data.n < room ? data.n : room;
+    tl_err e = tl_chunks_append(&s->tx, tl_slice_of(data.p, n));
+    if (e)
+        return e;
+    if (n < data.n)
+        s->write_short = true;
+    else
+        s->fin_queued = fin;
+    tl_qstream_schedule(s);
+    *ret_n = n;
+    return TL_OK;
+}
+
+tl_slice tl_quic_stream_peek(const tl_quic_stream *s, bool *ret_fin)
+{
+    tl_slice front = tl_chunks_front(&s->rx);
+    *ret_fin = s->rx_fin && front.n == s->rx.n && !s->reset_here && !s->reset_there;
+    return front;
+}
+
+void tl_quic_stream_consume(tl_quic_stream *s, size_t n)
+{
+    tl_quic_conn *c = s->source.conn;
+    if (n > s->rx.n)
+        n = s->rx.n;
+    if (n == 0)
+        return;
+    tl_chunks_drop(&s->rx, n);
+    if (c->ng) {
+        ngtcp2_conn_extend_max_offset(c->ng, n);
+        if (!s->finished && ngtcp2_conn_extend_max_stream_offset(c->ng, s->id, n))
+            c->failure = TL_ERR_NOMEM;
+        tl_qconn_ready(c);
+    }
+    tl_qstream_settle(s);
+}
+
+void tl_quic_stream_reset(tl_quic_stream *s, uint64_t code)
+{
+    tl_quic_conn *c = s->source.conn;
+    if (s->reset_here || tl_quic_noted(&s->source, TL_QUIC_STREAM_CLOSED))
+        return;
+    bool told = s->reset_there;
+    s->reset_here = true;
+    cut(s);
+    tl_quic_unnote(&s->source, TL_QUIC_STREAM_OPENED);
+    tl_quic_unnote(&s->source, TL_QUIC_STREAM_RESET);
+    if (c->ng && !s->finished && !told) {
+        if (tl_ngtcp2_shutdown(c->ng, s->id, code))
+            c->failure = TL_ERR_NOMEM;
+        tl_qconn_ready(c);
+    }
+    tl_qstream_settle(s);
+}
+
+uint64_t tl_quic_stream_id(const tl_quic_stream *s)
+{
+    return (uint64_t)s->id;
+}
+
+tl_quic_conn *tl_quic_stream_conn(const tl_quic_stream *s)
+{
+    return s->source.conn;
+}
+
+void tl_quic_stream_set_user(tl_quic_stream *s, void *user)
+{
+    s->user = user;
+}
+
+void *tl_quic_stream_user(const tl_quic_stream *s)
+{
+    return s->user;
+}

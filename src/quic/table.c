@@ -1,0 +1,99 @@
+#include "quic/table.h"
+
+#include "quic/version.h"
+
+#include <stdlib.h>
+
+#define HASH_NONFATAL_OOM 1 /* a failed add leaves hh.tbl NULL */
+#include <uthash.h>
+
+/* Length, then the ID, then zeros. */
+typedef struct {
+    uint8_t bytes[1 + TL_QUIC_CID_MAX];
+} cid_key;
+
+struct tl_quic_cid_entry {
+    cid_key key;
+    tl_quic_conn *conn;
+    tl_quic_tomb *tomb;
+    tl_quic_cid_entry *next; /* of the same connection */
+    UT_hash_handle hh;
+};
+
+static cid_key key_of(tl_slice cid)
+{
+    cid_key k = {{(uint8_t)cid.n}};
+    memcpy(k.bytes + 1, cid.p, cid.n < TL_QUIC_CID_MAX ? cid.n : TL_QUIC_CID_MAX);
+    return k;
+}
+
+static tl_quic_cid_entry *find(tl_quic *q, tl_slice cid)
+{
+    cid_key k = key_of(cid);
+    tl_quic_cid_entry *entry;
+    HASH_FIND(hh, q->table, &k, sizeof k, entry);
+    return entry;
+}
+
+tl_err tl_quic_table_add(tl_quic_conn *c, tl_slice cid)
+{
+    if (find(c->quic, cid))
+        return TL_ERR_EXISTS;
+    tl_quic_cid_entry *entry = calloc(1, sizeof *entry);
+    if (!entry)
+        return TL_ERR_NOMEM;
+    entry->key = key_of(cid);
+    entry->conn = c;
+    HASH_ADD(hh, c->quic->table, key, sizeof entry->key, entry);
+    if (!entry->hh.tbl) {
+        free(entry);
+        return TL_ERR_NOMEM;
+    }
+    entry->next = c->cids;
+    c->cids = entry;
+    return TL_OK;
+}
+
+void tl_quic_table_remove(tl_quic_conn *c, tl_slice cid)
+{
+    cid_key k = key_of(cid);
+    for (tl_quic_cid_entry **at = &c->cids; *at; at = &(*at)->next) {
+        tl_quic_cid_entry *entry = *at;
+        if (memcmp(&entry->key, &k, sizeof k) == 0) {
+            *at = entry->next;
+            HASH_DEL(c->quic->table, entry);
+            free(entry);
+            return;
+        }
+    }
+}
+
+bool tl_quic_table_find(tl_quic *q, tl_slice cid, tl_quic_conn **ret_conn, tl_quic_tomb **ret_tomb)
+{
+    tl_quic_cid_entry *entry = find(q, cid);
+    if (!entry)
+        return false;
+    *ret_conn = entry->conn;
+    *ret_tomb = entry->tomb;
+    return true;
+}
+
+void tl_quic_table_remove_all(tl_quic *q, tl_quic_cid_entry **cids)
+{
+    while (*cids) {
+        tl_quic_cid_entry *entry = *cids;
+        *cids = entry->next;
+        HASH_DEL(q->table, entry);
+        free(entry);
+    }
+}
+
+void tl_quic_table_bury(tl_quic_conn *c, tl_quic_tomb *tomb)
+{
+    for (tl_quic_cid_entry *entry = c->cids; entry; entry = entry->next) {
+        entry->conn = NULL;
+        entry->tomb = tomb;
+    }
+    tomb->cids = c->cids;
+    c->cids = NULL;
+}

@@ -1,0 +1,183 @@
+#include "quic/writer.h"
+
+#include "quic/conn.h"
+#include "quic/paths.h"
+#include "quic/stream.h"
+#include "quic/version.h"
+
+#include <assert.h>
+#include <utlist.h>
+
+#define SEGMENTS_MAX 64 /* Linux UDP_MAX_SEGMENTS */
+#define SLICES_MAX   4  /* chunks one packet may span; the rest goes into the next */
+#define PROBES_MAX   64 /* streams looked at per batch */
+
+/* libngtcp2 tells of a STOP_SENDING only when the stream is wholly over, a round trip later; but it
+ * refuses to write from that moment. An impossible length asks without writing: SHUT_WR is checked
+ * first, INVALID_ARGUMENT is the answer of a healthy stream. */
+static bool peer_stopped(tl_quic_conn *c, const tl_quic_stream *s)
+{
+    ngtcp2_vec impossible = {NULL, NGTCP2_MAX_VARINT + 1};
+    return ngtcp2_conn_writev_stream(c->ng, NULL, NULL, NULL, 0, NULL, 0, s->id, &impossible, 1,
+                                     c->now) == NGTCP2_ERR_STREAM_SHUT_WR;
+}
+
+static void look_for_stopped(tl_quic_conn *c)
+{
+    for (int i = 0; i < PROBES_MAX && c->streams; i++) {
+        tl_quic_stream *s = c->probe ? c->probe : c->streams;
+        if (!s->finished && !s->fin_sent && !s->reset_here && !s->reset_there && peer_stopped(c, s))
+            tl_qstream_on_stopped(s);
+        c->probe = s->next;
+        if (!c->probe)
+            break; /* once around is enough */
+    }
+}
+
+/* The stream whose turn it is; NULL: none may send. When the connection's credit is spent, only a
+ * bare fin can go. */
+static tl_quic_stream *pick(tl_quic_conn *c)
+{
+    if (!c->sendable || c->state != TL_QUIC_OPEN)
+        return NULL;
+    if (ngtcp2_conn_get_max_data_left(c->ng))
+        return c->sendable;
+    tl_quic_stream *s;
+    DL_FOREACH2(c->sendable, s, send_next)
+    if (s->tx.sent == s->tx.n)
+        return s;
+    return NULL;
+}
+
+/* What of a stream goes into one packet. */
+typedef struct {
+    ngtcp2_vec vec[SLICES_MAX];
+    size_t count, n;
+    bool fin;
+} offer;
+
+static void make_offer(const tl_quic_stream *s, offer *o)
+{
+    tl_slice slices[SLICES_MAX];
+    o->count = tl_chunks_unsent(&s->tx, TL_QUIC_PACKET_MAX, slices, SLICES_MAX);
+    o->n = 0;
+    for (size_t i = 0; i < o->count; i++) {
+        o->vec[i] = (ngtcp2_vec){(uint8_t *)(uintptr_t)slices[i].p, slices[i].n};
+        o->n += slices[i].n;
+    }
+    o->fin = s->fin_queued && s->tx.sent + o->n == s->tx.n;
+}
+
+/* `n` bytes of the offer are in a packet. */
+static void account(tl_quic_stream *s, const offer *o, size_t n)
+{
+    tl_chunks_advance(&s->tx, n);
+    if (o->fin && n == o->n)
+        s->fin_sent = true;
+    tl_qstream_unschedule(s);
+    tl_qstream_schedule(s); /* at the end of the list, if it has more */
+}
+
+/* A stream could not be written. False: nor can the connection. */
+static bool set_aside(tl_quic_stream *s, ngtcp2_ssize rv)
+{
+    switch (rv) {
+    case NGTCP2_ERR_STREAM_DATA_BLOCKED: /* until extend_max_stream_data */
+    case NGTCP2_ERR_STREAM_NOT_FOUND: tl_qstream_unschedule(s); return true;
+    case NGTCP2_ERR_STREAM_SHUT_WR: tl_qstream_on_stopped(s); return true;
+    default: return false;
+    }
+}
+
+/* One packet. 0: nothing to send, or not now. */
+static ngtcp2_ssize write_packet(tl_quic_conn *c, uint8_t *dest, tl_time now, tl_path_id *ret_path)
+{
+    ngtcp2_path_storage ps;
+    ngtcp2_path_storage_zero(&ps);
+    for (;;) {
+        tl_quic_stream *s = pick(c);
+        offer o = {.count = 0};
+        uint32_t flags = NGTCP2_WRITE_STREAM_FLAG_NONE;
+        ngtcp2_ssize taken = -1;
+        if (s) {
+            make_offer(s, &o);
+            flags = NGTCP2_WRITE_STREAM_FLAG_MORE | (o.fin ? NGTCP2_WRITE_STREAM_FLAG_FIN : 0);
+        }
+        ngtcp2_ssize n =
+            ngtcp2_conn_writev_stream(c->ng, &ps.path, NULL, dest, TL_QUIC_PACKET_MAX, &taken,
+                                      flags, s ? s->id : -1, o.vec, o.count, now);
+        if (s && taken >= 0)
+            account(s, &o, (size_t)taken);
+        if (n == NGTCP2_ERR_WRITE_MORE)
+            continue; /* room left in this packet: the next stream's turn */
+        if (n < 0 && s && set_aside(s, n))
+            continue;
+        if (n > 0)
+            *ret_path = tl_quic_path_get(&ps.path, c->client);
+        return n;
+    }
+}
+
+static void hold(tl_quic *q, tl_path_id path, const uint8_t *packet, size_t n)
+{
+    assert(q->held.n == 0);
+    q->held.path = path;
+    q->held.n = n;
+    memcpy(q->held.packet, packet, n);
+}
+
+/* All that was to be sent is: pacing is told, the timer set. */
+static void rest(tl_quic_conn *c, tl_time now)
+{
+    ngtcp2_conn_update_pkt_tx_time(c->ng, now);
+    c->burst = 0;
+    tl_qconn_not_ready(c);
+    tl_qconn_update_expiry(c);
+}
+
+bool tl_writer_fill(tl_quic_conn *c, uint8_t *buf, tl_time now, tl_quic_output *ret_output)
+{
+    tl_quic_output out = {0};
+    c->now = now;
+    if (c->failure) {
+        tl_qconn_fail(c, NGTCP2_ERR_CALLBACK_FAILURE, now);
+        return false;
+    }
+    look_for_stopped(c);
+    size_t quantum = ngtcp2_conn_get_send_quantum(c->ng);
+    size_t count = 0;
+    while (count < SEGMENTS_MAX && out.n + TL_QUIC_PACKET_MAX <= TL_QUIC_OUTPUT_MAX) {
+        if (c->burst >= quantum) {
+            ngtcp2_conn_update_pkt_tx_time(c->ng, now);
+            c->burst = 0;
+        }
+        tl_path_id path = 0;
+        ngtcp2_ssize rv = write_packet(c, buf + out.n, now, &path);
+        if (rv == 0) {
+            rest(c, now);
+            break;
+        }
+        if (rv < 0) {
+            tl_qconn_fail(c, (int)rv, now);
+            break;
+        }
+        size_t n = (size_t)rv;
+        tl_quic_version_out(buf + out.n, n);
+        c->burst += n;
+        if (count == 0) {
+            out.path = path;
+            out.segment = n;
+        } else if (path != out.path || n > out.segment) {
+            hold(c->quic, path, buf + out.n, n);
+            break;
+        }
+        out.n += n;
+        count++;
+        if (n < out.segment)
+            break;
+    }
+    if (out.n == 0)
+        return false;
+    *ret_output = out;
+    return true;
+}
