@@ -38,17 +38,18 @@ typedef struct {
     uint32_t unregistered_per_address_max; /* default 100 */
     uint32_t sessions_max;                 /* default 262144 */
     uint32_t sessions_per_node_max;        /* default 4096 */
-    uint32_t control_per_sec;              /* messages but relayData per node; default 200, */
-    uint32_t control_burst;                /* burst default 1000 */
-    uint32_t discover_per_sec;             /* default 20, */
-    uint32_t discover_burst;               /* burst default 200 */
-    tl_time upgrade_within;                /* default 10 s, TLS included */
-    tl_time register_within;               /* default 10 s after the upgrade */
-    tl_time ttl;                           /* default 300 s without any frame */
-    tl_time open_within;                   /* relayOpen to relayReady; default 30 s */
-    tl_time paused_max;                    /* a paused session ends after this; default 2 s */
-    tl_time stalled_max;   /* a queue without progress is cut after this; default 5 s */
-    tl_time presence_tick; /* joins and leaves are told together; default 10 ms */
+    uint32_t opening_per_node_max; /* relayOpens of one node unanswered at once; default 256 */
+    uint32_t control_per_sec;      /* messages but relayData per node; default 200, */
+    uint32_t control_burst;        /* burst default 1000 */
+    uint32_t discover_per_sec;     /* default 20, */
+    uint32_t discover_burst;       /* burst default 200 */
+    tl_time upgrade_within;        /* default 10 s, TLS included */
+    tl_time register_within;       /* default 10 s after the upgrade */
+    tl_time ttl;                   /* default 300 s without any frame */
+    tl_time open_within;           /* relayOpen to relayReady; default 30 s */
+    tl_time paused_max;            /* a paused session ends after this; default 2 s */
+    tl_time stalled_max;           /* a queue without progress is cut after this; default 5 s */
+    tl_time presence_tick;         /* joins and leaves are told together; default 10 ms */
 } tl_relay_config;
 tl_relay_config tl_relay_config_default(void);
 /* Copies, in lower case; nodes must sign exactly this (the default port of their URL left out).
@@ -126,6 +127,7 @@ typedef struct {
     uint64_t sessions_opened, sessions_busy, sessions_unanswered;
     uint64_t presence_events;
     uint64_t pauses, cut_stalled, cut_overflow, expired_upgrade, expired_register, expired_ttl;
+    uint64_t cut_memory;      /* connections given up because memory ran out */
     uint64_t closed_protocol; /* illegal frames: 1002, 1003, 1007, 1009 */
     uint64_t errors[16];      /* error messages sent, by tl_signal_code */
 } tl_relay_counters;

@@ -1,0 +1,71 @@
+#include "relay/admission.h"
+
+#include "crypto/sign.h"
+
+#include <stdio.h>
+
+#define AUTHORITY_MAX (TL_HOST_MAX + 6)
+
+/* nonce ":" authority ":" nodeID */
+static bool proves(const tl_node_id *id, const tl_signature *signature, const char *nonce,
+                   const char *authority, const char *node_id)
+{
+    char body[TL_SIGNAL_NONCE_HEX + AUTHORITY_MAX + TL_NODE_ID_HEX + 3];
+    int n = snprintf(body, sizeof body, "%s:%s:%s", nonce, authority, node_id);
+    if (n < 0 || (size_t)n >= sizeof body)
+        return false;
+    return tl_sign_verify(id, TL_SIGN_REGISTER, tl_slice_of(body, (size_t)n), signature) == TL_OK;
+}
+
+/* With no name configured: the address the socket was accepted on, and `localhost` for loopback;
+ * the port left out where it is the scheme's. */
+static bool proves_for_address(const tl_node_id *id, const tl_signature *signature,
+                               const char *nonce, const tl_addr *local, bool tls,
+                               const char *node_id)
+{
+    char authority[AUTHORITY_MAX], ip[TL_ADDR_TEXT_MAX];
+    tl_addr a = tl_addr_normal(*local);
+    a.scope = 0;
+    bool default_port = a.port == (tls ? 443 : 80);
+    tl_addr_write_ip(ip, &a);
+    if (!default_port)
+        tl_addr_write(authority, &a);
+    else
+        snprintf(authority, sizeof authority, a.family == TL_ADDR_V6 ? "[%s]" : "%s", ip);
+    if (proves(id, signature, nonce, authority, node_id))
+        return true;
+    if (!tl_addr_is_loopback(&a))
+        return false;
+    if (default_port)
+        snprintf(authority, sizeof authority, "localhost");
+    else
+        snprintf(authority, sizeof authority, "localhost:%u", a.port);
+    return proves(id, signature, nonce, authority, node_id);
+}
+
+tl_err tl_relay_admit(const tl_relay_config *config, const tl_addr *local, bool tls,
+                      const char *nonce, const tl_signal_register *registration, tl_node_id *ret_id)
+{
+    tl_node_id id;
+    tl_signature signature;
+    const char *node_id = registration->node_id;
+    tl_err e = tl_node_id_parse(tl_slice_str(node_id), &id);
+    if (e)
+        return e;
+    bool good = false;
+    if (registration->challenge_signature) {
+        if (tl_signature_parse(tl_slice_str(registration->challenge_signature), &signature))
+            return TL_ERR_AUTH;
+        for (size_t i = 0; !good && i < config->name_count; i++)
+            good = proves(&id, &signature, nonce, config->names[i], node_id);
+        if (config->name_count == 0)
+            good = proves_for_address(&id, &signature, nonce, local, tls, node_id);
+    } else if (config->legacy_clients && registration->signature) {
+        good = !tl_signature_parse(tl_slice_str(registration->signature), &signature) &&
+               !tl_sign_bare_verify(&id, tl_slice_str(node_id), &signature);
+    }
+    if (!good)
+        return TL_ERR_AUTH;
+    *ret_id = id;
+    return TL_OK;
+}

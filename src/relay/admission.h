@@ -1,0 +1,17 @@
+/* admission.h - whether a register message proves that its sender holds the node's key, now and for
+ * this relay (PROTOCOL section 2, "Registering"). Keeps no state. */
+#ifndef TL_RELAY_ADMISSION_H
+#define TL_RELAY_ADMISSION_H
+
+#include "crypto/identity.h"
+#include "relay/relay.h"
+#include "wire/signalread.h"
+
+/* `nonce` is the hex of the challenge this very socket got; `local` the address it was accepted on.
+ * TL_ERR_PROTO: the node ID is no hex. TL_ERR_AUTH: a key of small order, or the proof is missing
+ * or does not verify. */
+TL_CHECK tl_err tl_relay_admit(const tl_relay_config *config, const tl_addr *local, bool tls,
+                               const char *nonce, const tl_signal_register *registration,
+                               tl_node_id *ret_id);
+
+#endif

@@ -1,0 +1,174 @@
+#include "relay/admission.h"
+#include "relay/internal.h"
+
+#define JOIN_LOG_MAX (256u << 10) /* bytes; more is told at once instead of at the next tick */
+
+/* Appends the frame of a join or leave to the log, which goes out at the next tick. Without memory
+ * the event is lost to the others, as it is to those that come later; discover tells them. */
+static void log_presence(tl_relay *r, tl_signal_type type, const tl_relay_node *n)
+{
+    tl_buf json = {0};
+    if (r->closing)
+        return;
+    if (!tl_signal_write_presence(&json, type, n->hex, tl_relay_node_name(n)) &&
+        !tl_ws_append(&r->join_log, TL_WS_TEXT, tl_buf_slice(&json), NULL)) {
+        r->counters.presence_events++;
+        if (!r->tick.place)
+            tl_relay_timer_set(&r->conn_timers, &r->tick, r->now + r->config.presence_tick);
+    }
+    tl_buf_clear(&json);
+}
+
+void tl_relay_tell_joins(tl_relay *r)
+{
+    tl_relay_node *n;
+    if (!r->join_log.len)
+        return;
+    tl_relay_chunk *chunk = tl_relay_chunk_new(tl_buf_slice(&r->join_log), tl_slice_of(NULL, 0));
+    if (!chunk) {
+        tl_relay_timer_set(&r->conn_timers, &r->tick, r->now + r->config.presence_tick);
+        return;
+    }
+    tl_buf_clear(&r->join_log);
+    tl_relay_timer_set(&r->conn_timers, &r->tick, TL_NEVER);
+    for (n = r->registry.table; n; n = n->hh.next) {
+        if (!n->quiet && n->told < chunk->n)
+            tl_relay_emit(r, n->conn, tl_slice_of(chunk->bytes + n->told, chunk->n - n->told),
+                          tl_relay_chunk_ref(chunk));
+        n->told = 0;
+    }
+    tl_relay_chunk_unref(chunk);
+}
+
+void tl_relay_leave(tl_relay *r, tl_relay_conn *c)
+{
+    tl_relay_node *n = c->node;
+    if (!n)
+        return;
+    tl_relay_end_sessions(r, n);
+    log_presence(r, TL_SIGNAL_PEER_LEFT, n);
+    c->node = NULL;
+    c->recent = NULL;
+    r->counters.nodes_registered--;
+    tl_relay_registry_remove(&r->registry, n);
+}
+
+/* The node has a newer socket: the old one ends, the node stays. */
+static void replace(tl_relay *r, tl_relay_node *n)
+{
+    tl_relay_conn *old = n->conn;
+    tl_relay_end_sessions(r, n);
+    old->node = NULL;
+    old->recent = NULL;
+    r->counters.replaced++;
+    tl_relay_send_error(r, old, TL_SIGNAL_REPLACED, "this node registered on another connection",
+                        tl_slice_of(NULL, 0));
+    tl_relay_close(r, old, TL_WS_SERVICE_RESTART, "replaced by a newer connection");
+}
+
+static void enter(tl_relay *r, tl_relay_conn *c, tl_relay_node *n, bool joined)
+{
+    if (!joined)
+        replace(r, n);
+    n->conn = c;
+    c->node = n;
+    c->state = TL_RELAY_CONN_MEMBER;
+    c->began = r->now;
+    c->reader.message_max = r->config.message_max;
+    c->address->unregistered--;
+    c->counted_registered = true;
+    tl_relay_set_conn_timer(r, c);
+    if (joined) {
+        r->counters.nodes_registered++;
+        log_presence(r, TL_SIGNAL_PEER_JOINED, n);
+        n->told = (uint32_t)r->join_log.len; /* not of itself, nor of those before it */
+    }
+}
+
+static void send_ack(tl_relay *r, tl_relay_conn *c)
+{
+    tl_buf json = {0};
+    char observed[TL_ADDR_TEXT_MAX];
+    tl_addr_write(observed, &c->remote);
+    unsigned ttl = (unsigned)(r->config.ttl / TL_SEC);
+    if (tl_signal_write_ack(&json, c->node->hex, tl_relay_date(r, r->now), ttl, r->config.udp,
+                            observed))
+        tl_relay_send_error(r, c, TL_SIGNAL_BUSY, "out of memory", tl_slice_of(NULL, 0));
+    else
+        tl_relay_send_text(r, c, tl_buf_slice(&json));
+    tl_buf_clear(&json);
+}
+
+static void refuse(tl_relay *r, tl_relay_conn *c, tl_signal_code code, const char *message)
+{
+    r->counters.registrations_refused++;
+    tl_relay_send_error(r, c, code, message, TL_SLICE_LIT("register"));
+    tl_relay_close(r, c, TL_WS_POLICY, message);
+}
+
+void tl_relay_on_register(tl_relay *r, tl_relay_conn *c, const tl_signal *s)
+{
+    tl_signal_register registration;
+    tl_node_id id;
+    tl_relay_node *n;
+    bool joined;
+    if (tl_signal_read_register(s, &registration)) {
+        refuse(r, c, TL_SIGNAL_INVALID_REGISTER,
+               "a field is missing, of a wrong type or out of range");
+        return;
+    }
+    if (c->node && strcmp(registration.node_id, c->node->hex) != 0) {
+        tl_relay_send_error(r, c, TL_SIGNAL_FORBIDDEN, "this connection is another node",
+                            TL_SLICE_LIT("register"));
+        return;
+    }
+    tl_err e = tl_relay_admit(&r->config, &c->local, c->tls, c->nonce, &registration, &id);
+    if (e) {
+        refuse(r, c, e == TL_ERR_PROTO ? TL_SIGNAL_INVALID_REGISTER : TL_SIGNAL_UNAUTHORIZED,
+               e == TL_ERR_PROTO ? "nodeID is no key" : "no proof of this key for this relay");
+        return;
+    }
+    if (tl_relay_registry_put(&r->registry, &id, &registration, &n, &joined)) {
+        tl_relay_send_error(r, c, TL_SIGNAL_BUSY, "out of memory", TL_SLICE_LIT("register"));
+        return;
+    }
+    r->counters.registrations++;
+    if (n != c->node)
+        enter(r, c, n, joined);
+    send_ack(r, c);
+    if (r->join_log.len > JOIN_LOG_MAX)
+        tl_relay_tell_joins(r);
+}
+
+static double last_seen(const void *user, const tl_relay_node *n)
+{
+    return tl_relay_date(user, n->conn->heard);
+}
+
+void tl_relay_on_discover(tl_relay *r, tl_relay_conn *c, const tl_signal *s)
+{
+    tl_signal_discover d;
+    tl_buf json = {0};
+    tl_slice about = TL_SLICE_LIT("discover");
+    if (tl_signal_read_discover(s, &d)) {
+        tl_relay_send_error(r, c, TL_SIGNAL_INVALID_MESSAGE,
+                            "a field is missing, of a wrong type or out of range", about);
+        return;
+    }
+    if (strcmp(d.requesting_node_id, c->node->hex) != 0) {
+        tl_relay_send_error(r, c, TL_SIGNAL_FORBIDDEN, "requestingNodeID is another node", about);
+        return;
+    }
+    if (!tl_ratelimit_take(&c->discover, 1, r->now)) {
+        tl_relay_send_error(r, c, TL_SIGNAL_RATE_LIMITED, "too many discovers", about);
+        return;
+    }
+    tl_err e = tl_relay_registry_list(&r->registry, c->node, &d, last_seen, r, &json);
+    if (e == TL_ERR_INVALID)
+        tl_relay_send_error(r, c, TL_SIGNAL_INVALID_MESSAGE, "no such cursor", about);
+    else if (e)
+        tl_relay_send_error(r, c, TL_SIGNAL_BUSY, "out of memory", about);
+    else
+        tl_relay_send_text(r, c, tl_buf_slice(&json));
+    tl_buf_clear(&json);
+}

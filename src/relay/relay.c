@@ -1,0 +1,531 @@
+#include "relay/internal.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+/* What a socket that has not registered may send in one message: enough to be told `too_large`. */
+#define GREETED_MESSAGE_MAX (4 * TL_SIGNAL_SMALL_MAX)
+#define CLOSE_WITHIN        (2 * TL_SEC) /* for our close frame to leave and the peer to end */
+#define CUT_AGAIN           (10 * TL_MS)
+#define ABOUT_MAX           64 /* a type name worth repeating in an error */
+
+tl_relay_config tl_relay_config_default(void)
+{
+    return (tl_relay_config){.message_max = 4u << 20,
+                             .queue_max = 4u << 20,
+                             .conns_max = 65536,
+                             .conns_per_address_max = 1000,
+                             .unregistered_per_address_max = 100,
+                             .sessions_max = 262144,
+                             .sessions_per_node_max = 4096,
+                             .opening_per_node_max = 256,
+                             .control_per_sec = 200,
+                             .control_burst = 1000,
+                             .discover_per_sec = 20,
+                             .discover_burst = 200,
+                             .upgrade_within = 10 * TL_SEC,
+                             .register_within = 10 * TL_SEC,
+                             .ttl = TL_SIGNAL_TTL_SECONDS * TL_SEC,
+                             .open_within = 30 * TL_SEC,
+                             .paused_max = 2 * TL_SEC,
+                             .stalled_max = 5 * TL_SEC,
+                             .presence_tick = 10 * TL_MS};
+}
+
+tl_err tl_relay_config_add_name(tl_relay_config *config, const char *authority)
+{
+    char host[TL_HOST_MAX];
+    uint16_t port;
+    if (config->name_count == TL_RELAY_NAMES_MAX)
+        return TL_ERR_BUSY;
+    char *name = config->names[config->name_count];
+    if (tl_hostport_parse(tl_slice_str(authority), 0, host, &port) ||
+        strlen(authority) >= sizeof config->names[0])
+        return TL_ERR_PROTO;
+    size_t n = strlen(authority);
+    for (size_t i = 0; i <= n; i++)
+        name[i] =
+            authority[i] >= 'A' && authority[i] <= 'Z' ? (char)(authority[i] | 0x20) : authority[i];
+    config->name_count++;
+    return TL_OK;
+}
+
+tl_err tl_relay_new(const tl_relay_config *config, tl_rand *rand, tl_relay **ret_relay)
+{
+    tl_relay *r = calloc(1, sizeof *r);
+    if (!r)
+        return TL_ERR_NOMEM;
+    r->config = *config;
+    r->rand = rand;
+    tl_rand_bytes(rand, r->addresses.hash_key, sizeof r->addresses.hash_key);
+    tl_rand_bytes(rand, r->registry.hash_key, sizeof r->registry.hash_key);
+    tl_rand_bytes(rand, r->sessions.hash_key, sizeof r->sessions.hash_key);
+    *ret_relay = r;
+    return TL_OK;
+}
+
+void tl_relay_free(tl_relay *r)
+{
+    if (!r)
+        return;
+    assert(!r->conns && !r->registry.table && !r->sessions.table && !r->addresses.table);
+    tl_relay_outputs_clear(&r->outputs);
+    tl_relay_timers_clear(&r->conn_timers);
+    tl_relay_timers_clear(&r->session_timers);
+    tl_buf_clear(&r->join_log);
+    free(r);
+}
+
+void tl_relay_set_wall(tl_relay *r, tl_unix wall, tl_time now)
+{
+    r->wall_offset = (double)(wall - TL_UNIX_TO_SIGNAL_DATE) - (double)now / (double)TL_SEC;
+}
+
+double tl_relay_date(const tl_relay *r, tl_time at)
+{
+    return r->wall_offset + (double)at / (double)TL_SEC;
+}
+
+const tl_relay_counters *tl_relay_counters_of(const tl_relay *r)
+{
+    return &r->counters;
+}
+
+/* --- output --- */
+
+static void doom(tl_relay *r, tl_relay_conn *c)
+{
+    c->doomed = true;
+    tl_relay_timer_set(&r->conn_timers, &c->timer, r->now);
+}
+
+static void push(tl_relay *r, tl_relay_output_kind kind, tl_relay_conn *c, tl_slice bytes,
+                 tl_relay_chunk *shared)
+{
+    tl_relay_output o = {
+        .kind = kind, .conn = c, .user = c->user, .bytes = bytes, .shared = shared};
+    if (tl_relay_outputs_push(&r->outputs, &o)) {
+        r->counters.cut_memory++;
+        doom(r, c);
+        return;
+    }
+    if (c->queued == 0)
+        c->progress = r->now;
+    c->queued += bytes.n;
+    r->counters.queue_bytes += bytes.n;
+}
+
+/* Beyond it a connection is not worth its memory: its senders were paused at half of it, so what is
+ * left to come are errors, presence and answers that it asked for and does not read. */
+static size_t overflow_at(const tl_relay *r)
+{
+    return 2 * r->config.queue_max + r->config.message_max;
+}
+
+static bool is_open(const tl_relay_conn *c)
+{
+    return (c->state == TL_RELAY_CONN_GREETED || c->state == TL_RELAY_CONN_MEMBER) && !c->doomed;
+}
+
+void tl_relay_emit(tl_relay *r, tl_relay_conn *c, tl_slice bytes, tl_relay_chunk *shared)
+{
+    if (!is_open(c)) {
+        tl_relay_chunk_unref(shared);
+        return;
+    }
+    push(r, TL_RELAY_SEND, c, bytes, shared);
+    if (c->queued > overflow_at(r) && !c->doomed) {
+        r->counters.cut_overflow++;
+        doom(r, c);
+    }
+}
+
+void tl_relay_send_text(tl_relay *r, tl_relay_conn *c, tl_slice json)
+{
+    uint8_t header[TL_WS_HEADER_MAX];
+    size_t n = tl_ws_header_write(header, TL_WS_TEXT, true, json.n, NULL);
+    tl_relay_chunk *chunk = tl_relay_chunk_new(tl_slice_of(header, n), json);
+    if (chunk) {
+        tl_relay_emit(r, c, tl_slice_of(chunk->bytes, chunk->n), chunk);
+    } else {
+        r->counters.cut_memory++;
+        doom(r, c);
+    }
+}
+
+void tl_relay_send_error(tl_relay *r, tl_relay_conn *c, tl_signal_code code, const char *message,
+                         tl_slice about)
+{
+    tl_buf json = {0};
+    if (about.n > ABOUT_MAX)
+        about.n = 0;
+    r->counters.errors[code]++;
+    if (tl_signal_write_error(&json, code, message, about)) {
+        r->counters.cut_memory++;
+        doom(r, c);
+    } else {
+        tl_relay_send_text(r, c, tl_buf_slice(&json));
+    }
+    tl_buf_clear(&json);
+}
+
+void tl_relay_set_paused(tl_relay *r, tl_relay_conn *c, bool on)
+{
+    if (is_open(c))
+        push(r, on ? TL_RELAY_PAUSE : TL_RELAY_RESUME, c, tl_slice_of(NULL, 0), NULL);
+}
+
+/* --- a connection's end --- */
+
+static void send_close_frame(tl_relay *r, tl_relay_conn *c, tl_slice payload)
+{
+    uint8_t header[TL_WS_HEADER_MAX];
+    size_t n = tl_ws_header_write(header, TL_WS_CLOSE, true, payload.n, NULL);
+    tl_relay_chunk *chunk = tl_relay_chunk_new(tl_slice_of(header, n), payload);
+    if (chunk)
+        push(r, TL_RELAY_CLOSE, c, tl_slice_of(chunk->bytes, chunk->n), chunk);
+    else
+        doom(r, c);
+}
+
+static void begin_closing(tl_relay *r, tl_relay_conn *c, tl_slice close_payload)
+{
+    if (!is_open(c))
+        return;
+    tl_relay_leave(r, c);
+    c->state = TL_RELAY_CONN_CLOSING;
+    c->began = r->now;
+    send_close_frame(r, c, close_payload);
+    tl_relay_set_conn_timer(r, c);
+}
+
+void tl_relay_close(tl_relay *r, tl_relay_conn *c, uint16_t code, const char *reason)
+{
+    uint8_t payload[TL_WS_CONTROL_MAX];
+    size_t n = tl_ws_close_write(payload, code, reason);
+    begin_closing(r, c, tl_slice_of(payload, n));
+}
+
+static void cut(tl_relay *r, tl_relay_conn *c)
+{
+    if (c->state == TL_RELAY_CONN_CUT)
+        return;
+    tl_relay_leave(r, c);
+    c->doomed = false;
+    push(r, TL_RELAY_CUT, c, tl_slice_of(NULL, 0), NULL);
+    if (!c->doomed)
+        c->state = TL_RELAY_CONN_CUT;
+    /* else there was no memory even for that: try again soon */
+    tl_relay_timer_set(&r->conn_timers, &c->timer, c->doomed ? r->now + CUT_AGAIN : TL_NEVER);
+}
+
+/* --- deadlines --- */
+
+static tl_time deadline_of(const tl_relay *r, const tl_relay_conn *c)
+{
+    tl_time at = TL_NEVER;
+    switch (c->state) {
+    case TL_RELAY_CONN_ACCEPTED: at = c->began + r->config.upgrade_within; break;
+    case TL_RELAY_CONN_GREETED: at = c->began + r->config.register_within; break;
+    case TL_RELAY_CONN_MEMBER: at = c->heard + r->config.ttl; break;
+    case TL_RELAY_CONN_CLOSING: at = c->began + CLOSE_WITHIN; break;
+    case TL_RELAY_CONN_CUT: return TL_NEVER;
+    }
+    if (c->doomed)
+        return c->timer.at < at ? c->timer.at : at;
+    return c->queued ? tl_time_min(at, c->progress + r->config.stalled_max) : at;
+}
+
+void tl_relay_set_conn_timer(tl_relay *r, tl_relay_conn *c)
+{
+    tl_relay_timer_set(&r->conn_timers, &c->timer, deadline_of(r, c));
+}
+
+static void on_conn_due(tl_relay *r, tl_relay_conn *c)
+{
+    if (deadline_of(r, c) > r->now) { /* was heard of since the timer was set */
+        tl_relay_set_conn_timer(r, c);
+    } else if (c->doomed) {
+        cut(r, c);
+    } else if (c->queued && c->progress + r->config.stalled_max <= r->now) {
+        r->counters.cut_stalled++;
+        cut(r, c);
+    } else if (c->state == TL_RELAY_CONN_GREETED) {
+        r->counters.expired_register++;
+        tl_relay_close(r, c, TL_WS_POLICY, "not registered in time");
+    } else if (c->state == TL_RELAY_CONN_MEMBER) {
+        r->counters.expired_ttl++;
+        tl_relay_close(r, c, TL_WS_GOING_AWAY, "nothing heard for too long");
+    } else {
+        r->counters.expired_upgrade += c->state == TL_RELAY_CONN_ACCEPTED;
+        cut(r, c);
+    }
+}
+
+void tl_relay_on_timer(tl_relay *r, tl_time now)
+{
+    tl_relay_timer *t;
+    r->now = now;
+    while ((t = tl_relay_timers_due(&r->session_timers, now)))
+        tl_relay_on_session_timer(
+            r, (tl_relay_session *)((char *)t - offsetof(tl_relay_session, timer)));
+    while ((t = tl_relay_timers_due(&r->conn_timers, now))) {
+        if (t == &r->tick)
+            tl_relay_tell_joins(r);
+        else
+            on_conn_due(r, (tl_relay_conn *)((char *)t - offsetof(tl_relay_conn, timer)));
+    }
+}
+
+tl_time tl_relay_expiry(const tl_relay *r)
+{
+    return tl_time_min(tl_relay_timers_expiry(&r->conn_timers),
+                       tl_relay_timers_expiry(&r->session_timers));
+}
+
+/* --- connections --- */
+
+tl_err tl_relay_accept(tl_relay *r, const tl_addr *remote, const tl_addr *local, bool tls,
+                       void *user, tl_time now, tl_relay_conn **ret_conn)
+{
+    tl_err e = TL_ERR_BUSY;
+    r->now = now;
+    tl_relay_conn *c = NULL;
+    if (r->closing || r->counters.conns_open >= r->config.conns_max)
+        goto out;
+    e = tl_relay_timers_reserve(&r->conn_timers, r->counters.conns_open + 2); /* and the tick */
+    if (e)
+        goto out;
+    e = TL_ERR_NOMEM;
+    c = calloc(1, sizeof *c);
+    if (!c)
+        goto out;
+    e = tl_relay_address_add(&r->addresses, remote, r->config.conns_per_address_max,
+                             r->config.unregistered_per_address_max, &c->address);
+    if (e)
+        goto out;
+    c->user = user;
+    c->remote = tl_addr_normal(*remote);
+    c->local = *local;
+    c->tls = tls;
+    c->state = TL_RELAY_CONN_ACCEPTED;
+    c->began = c->heard = now;
+    c->control = tl_ratelimit_make(r->config.control_per_sec, r->config.control_burst, now);
+    c->discover = tl_ratelimit_make(r->config.discover_per_sec, r->config.discover_burst, now);
+    tl_ws_reader_init(&c->reader, true, r->config.message_max);
+    DL_APPEND(r->conns, c);
+    r->counters.conns_open++;
+    r->counters.conns_accepted++;
+    tl_relay_set_conn_timer(r, c);
+    *ret_conn = c;
+    return TL_OK;
+out:
+    r->counters.conns_refused++;
+    free(c);
+    return e;
+}
+
+void tl_relay_on_upgraded(tl_relay *r, tl_relay_conn *c, tl_time now)
+{
+    uint8_t nonce[TL_SIGNAL_NONCE_HEX / 2];
+    tl_buf json = {0};
+    r->now = now;
+    if (c->state != TL_RELAY_CONN_ACCEPTED)
+        return; /* it was cut in the meantime */
+    tl_rand_bytes(r->rand, nonce, sizeof nonce);
+    tl_hex_write(c->nonce, nonce, sizeof nonce);
+    c->state = TL_RELAY_CONN_GREETED;
+    c->began = c->heard = now;
+    if (r->config.message_max > GREETED_MESSAGE_MAX)
+        c->reader.message_max = GREETED_MESSAGE_MAX;
+    if (tl_signal_write_challenge(&json, c->nonce)) {
+        r->counters.cut_memory++;
+        doom(r, c);
+    } else {
+        tl_relay_send_text(r, c, tl_buf_slice(&json));
+        tl_relay_set_conn_timer(r, c);
+    }
+    tl_buf_clear(&json);
+}
+
+void tl_relay_on_written(tl_relay *r, tl_relay_conn *c, size_t n, tl_time now)
+{
+    r->now = now;
+    assert(n <= c->queued);
+    c->queued -= n;
+    r->counters.queue_bytes -= n;
+    if (n)
+        c->progress = now;
+    if (c->queued && c->timer.at > c->progress + r->config.stalled_max)
+        tl_relay_set_conn_timer(r, c);
+    /* a sixteenth below the cap, so that a steady reader is not paused at every frame */
+    if (c->node && c->node->blocking && c->queued <= r->config.queue_max - r->config.queue_max / 16)
+        tl_relay_unblock(r, c->node);
+}
+
+void tl_relay_on_gone(tl_relay *r, tl_relay_conn *c, tl_time now)
+{
+    r->now = now;
+    c->state = TL_RELAY_CONN_CUT; /* nothing more is output for it */
+    tl_relay_leave(r, c);
+    tl_relay_outputs_forget(&r->outputs, c);
+    tl_relay_timer_set(&r->conn_timers, &c->timer, TL_NEVER);
+    tl_relay_address_drop(&r->addresses, c->address, c->counted_registered);
+    tl_ws_reader_clear(&c->reader);
+    DL_DELETE(r->conns, c);
+    r->counters.conns_open--;
+    r->counters.queue_bytes -= c->queued;
+    free(c);
+}
+
+void tl_relay_shutdown(tl_relay *r, tl_time now)
+{
+    r->now = now;
+    r->closing = true;
+    tl_relay_conn *c, *next;
+    DL_FOREACH_SAFE(r->conns, c, next)
+    {
+        if (c->state == TL_RELAY_CONN_ACCEPTED)
+            cut(r, c);
+        else
+            tl_relay_close(r, c, TL_WS_GOING_AWAY, "relay is shutting down");
+    }
+}
+
+bool tl_relay_next_output(tl_relay *r, tl_relay_output *ret_output)
+{
+    return tl_relay_outputs_pop(&r->outputs, ret_output);
+}
+
+/* --- messages --- */
+
+static tl_signal_code code_of(const tl_signal *s, tl_err e)
+{
+    switch (e) {
+    case TL_ERR_PROTO: return TL_SIGNAL_INVALID_JSON;
+    case TL_ERR_TOO_LARGE: return TL_SIGNAL_TOO_LARGE;
+    case TL_ERR_INVALID:
+        /* a payload was there, and was no registration */
+        return s->type == TL_SIGNAL_REGISTER && s->payload.n ? TL_SIGNAL_INVALID_REGISTER
+                                                             : TL_SIGNAL_INVALID_MESSAGE;
+    default: return TL_SIGNAL_BUSY;
+    }
+}
+
+static const char *words_for(tl_signal_code code)
+{
+    switch (code) {
+    case TL_SIGNAL_INVALID_JSON: return "not strict JSON";
+    case TL_SIGNAL_TOO_LARGE: return "larger than this type of message may be";
+    case TL_SIGNAL_INVALID_REGISTER: return "not a registration";
+    case TL_SIGNAL_BUSY: return "out of memory";
+    default: return "not a message of this protocol";
+    }
+}
+
+static void on_bad_text(tl_relay *r, tl_relay_conn *c, const tl_signal *s, tl_err e)
+{
+    tl_signal_code code = code_of(s, e);
+    tl_relay_send_error(r, c, code, words_for(code), s->type_name);
+    if (code == TL_SIGNAL_INVALID_REGISTER) {
+        r->counters.registrations_refused++;
+        tl_relay_close(r, c, TL_WS_POLICY, "invalid registration");
+    }
+}
+
+/* Everything but data costs a token; false: there was none, and the sender was told. */
+static bool is_within_rate(tl_relay *r, tl_relay_conn *c, const tl_signal *s)
+{
+    if (tl_ratelimit_take(&c->control, 1, r->now))
+        return true;
+    tl_relay_send_error(r, c, TL_SIGNAL_RATE_LIMITED, "too many messages", s->type_name);
+    if (c->state == TL_RELAY_CONN_GREETED)
+        tl_relay_close(r, c, TL_WS_POLICY, "too many messages before registering");
+    return false;
+}
+
+static void on_text(tl_relay *r, tl_relay_conn *c, const tl_ws_event *ev)
+{
+    tl_signal s;
+    tl_err e = tl_signal_scan(tl_slice_of(ev->payload, ev->n), TL_SIGNAL_AT_RELAY, &s);
+    bool is_data = !e && s.type == TL_SIGNAL_RELAY_DATA && c->node;
+    r->counters.messages_in++;
+    if (!is_data && !is_within_rate(r, c, &s)) {
+        if (!e)
+            tl_signal_clear(&s);
+        return;
+    }
+    if (e) {
+        on_bad_text(r, c, &s, e);
+        return;
+    }
+    if (s.type == TL_SIGNAL_REGISTER)
+        tl_relay_on_register(r, c, &s);
+    else if (!c->node)
+        tl_relay_send_error(r, c, TL_SIGNAL_NOT_REGISTERED, "register first", s.type_name);
+    else if (s.type == TL_SIGNAL_DISCOVER)
+        tl_relay_on_discover(r, c, &s);
+    else if (tl_signal_is_routed(s.type))
+        tl_relay_route(r, c, &s, ev->payload, ev->n, ev->in_place);
+    else
+        tl_relay_send_error(r, c, TL_SIGNAL_UNSUPPORTED_MESSAGE, "this relay has no such message",
+                            s.type_name);
+    tl_signal_clear(&s);
+}
+
+static void on_ping(tl_relay *r, tl_relay_conn *c, const tl_ws_event *ev)
+{
+    uint8_t *start = ev->payload - tl_ws_header_size(ev->n, false);
+    tl_ws_header_write(start, TL_WS_PONG, true, ev->n, NULL);
+    tl_relay_emit(r, c, tl_slice_of(start, (size_t)(ev->payload - start) + ev->n), NULL);
+}
+
+static void on_peer_close(tl_relay *r, tl_relay_conn *c, uint16_t code)
+{
+    uint8_t payload[TL_WS_CONTROL_MAX];
+    size_t n = code == TL_WS_NO_STATUS ? 0 : tl_ws_close_write(payload, code, "");
+    begin_closing(r, c, tl_slice_of(payload, n));
+}
+
+static void on_event(tl_relay *r, tl_relay_conn *c, const tl_ws_event *ev)
+{
+    switch (ev->kind) {
+    case TL_WS_EVENT_MORE:
+    case TL_WS_EVENT_PART:
+    case TL_WS_EVENT_PONG: break;
+    case TL_WS_EVENT_PING: on_ping(r, c, ev); break;
+    case TL_WS_EVENT_CLOSE: on_peer_close(r, c, ev->close_code); break;
+    case TL_WS_EVENT_FAIL:
+        r->counters.closed_protocol++;
+        tl_relay_close(r, c, ev->close_code, "");
+        break;
+    case TL_WS_EVENT_MESSAGE:
+        if (ev->opcode == TL_WS_TEXT)
+            on_text(r, c, ev);
+        else if (is_within_rate(r, c, &(tl_signal){.type = TL_SIGNAL_UNKNOWN}))
+            tl_relay_send_error(r, c, TL_SIGNAL_UNSUPPORTED_MESSAGE, "no binary messages here",
+                                tl_slice_of(NULL, 0));
+        break;
+    }
+}
+
+void tl_relay_on_bytes(tl_relay *r, tl_relay_conn *c, uint8_t *bytes, size_t n, tl_time now,
+                       size_t *ret_used, size_t *ret_need)
+{
+    size_t used = 0, need = 2;
+    r->now = now;
+    while (is_open(c) && used < n) {
+        tl_ws_event ev;
+        tl_ws_reader_next(&c->reader, bytes + used, n - used, &ev);
+        need = ev.need;
+        if (ev.kind == TL_WS_EVENT_MORE)
+            break;
+        c->heard = now;
+        on_event(r, c, &ev);
+        used += ev.used;
+    }
+    *ret_used = is_open(c) ? used : n;
+    *ret_need = need > 2 ? need : 2;
+}

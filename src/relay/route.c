@@ -1,0 +1,287 @@
+#include "relay/internal.h"
+
+#include <utlist.h>
+
+/* --- sessions --- */
+
+static void set_session_timer(tl_relay *r, tl_relay_session *s)
+{
+    tl_time at = TL_NEVER;
+    for (int i = 0; i < 2; i++)
+        if (s->side[i].blocked)
+            at = tl_time_min(at, s->side[i].blocked_at + r->config.paused_max);
+    tl_relay_timer_set(&r->session_timers, &s->timer, at);
+}
+
+static void block(tl_relay *r, tl_relay_member *sender)
+{
+    tl_relay_conn *c = sender->node->conn;
+    sender->blocked = true;
+    sender->blocked_at = r->now;
+    tl_relay_member_other(sender)->node->blocking++;
+    if (c->paused_by++ == 0) {
+        r->counters.pauses++;
+        tl_relay_set_paused(r, c, true);
+    }
+    set_session_timer(r, sender->session);
+}
+
+static void unblock(tl_relay *r, tl_relay_member *sender)
+{
+    tl_relay_conn *c = sender->node->conn;
+    if (!sender->blocked)
+        return;
+    sender->blocked = false;
+    tl_relay_member_other(sender)->node->blocking--;
+    if (--c->paused_by == 0)
+        tl_relay_set_paused(r, c, false);
+    set_session_timer(r, sender->session);
+}
+
+void tl_relay_unblock(tl_relay *r, tl_relay_node *n)
+{
+    tl_relay_member *m;
+    DL_FOREACH(n->sessions, m)
+    {
+        if (!n->blocking)
+            break;
+        unblock(r, tl_relay_member_other(m));
+    }
+}
+
+static void tell_close(tl_relay *r, tl_relay_member *m)
+{
+    tl_buf json = {0};
+    if (tl_signal_write_session(&json, TL_SIGNAL_RELAY_CLOSE, tl_relay_member_other(m)->node->hex,
+                                m->node->hex, m->session->id))
+        tl_relay_send_error(r, m->node->conn, TL_SIGNAL_BUSY, "out of memory",
+                            TL_SLICE_LIT("relayClose"));
+    else
+        tl_relay_send_text(r, m->node->conn, tl_buf_slice(&json));
+    tl_buf_clear(&json);
+}
+
+static void answered(tl_relay *r, tl_relay_session *s)
+{
+    s->side[0].node->opening_count--;
+    r->counters.sessions_opening--;
+}
+
+/* Ends it and tells those of its members that do not know: both but `knows` (NULL: both). */
+static void end_session(tl_relay *r, tl_relay_session *s, const tl_relay_node *knows,
+                        bool other_knows)
+{
+    for (int i = 0; i < 2; i++) {
+        tl_relay_member *m = &s->side[i];
+        unblock(r, m);
+        if (m->node->conn->recent == s)
+            m->node->conn->recent = NULL;
+        if (m->node != knows && !other_knows)
+            tell_close(r, m);
+    }
+    if (s->state == TL_RELAY_OPENING)
+        answered(r, s);
+    else
+        r->counters.sessions_active--;
+    tl_relay_timer_set(&r->session_timers, &s->timer, TL_NEVER);
+    tl_relay_sessions_remove(&r->sessions, s);
+}
+
+void tl_relay_end_sessions(tl_relay *r, tl_relay_node *n)
+{
+    while (n->sessions)
+        end_session(r, n->sessions->session, n, false);
+}
+
+/* Its reader took too long. */
+static void end_busy(tl_relay *r, tl_relay_member *sender)
+{
+    r->counters.sessions_busy++;
+    tl_relay_send_error(r, sender->node->conn, TL_SIGNAL_BUSY, "the other node does not read",
+                        TL_SLICE_LIT("relayData"));
+    end_session(r, sender->session, NULL, false);
+}
+
+void tl_relay_on_session_timer(tl_relay *r, tl_relay_session *s)
+{
+    if (s->state == TL_RELAY_OPENING) {
+        r->counters.sessions_unanswered++;
+        end_session(r, s, NULL, false);
+        return;
+    }
+    bool first = s->side[0].blocked && s->side[0].blocked_at + r->config.paused_max <= r->now;
+    end_busy(r, &s->side[first ? 0 : 1]);
+}
+
+/* --- messages --- */
+
+/* Sends the text on as it is. TL_ERR_NOMEM. */
+static tl_err forward(tl_relay *r, tl_relay_node *to, uint8_t *payload, size_t n, bool in_place)
+{
+    uint8_t header[TL_WS_HEADER_MAX];
+    size_t header_n = tl_ws_header_write(header, TL_WS_TEXT, true, n, NULL);
+    if (in_place) { /* the masked header in front was longer */
+        uint8_t *start = payload - header_n;
+        memcpy(start, header, header_n);
+        tl_relay_emit(r, to->conn, tl_slice_of(start, header_n + n), NULL);
+    } else {
+        tl_relay_chunk *chunk =
+            tl_relay_chunk_new(tl_slice_of(header, header_n), tl_slice_of(payload, n));
+        if (!chunk)
+            return TL_ERR_NOMEM;
+        tl_relay_emit(r, to->conn, tl_slice_of(chunk->bytes, chunk->n), chunk);
+    }
+    r->counters.messages_forwarded++;
+    return TL_OK;
+}
+
+static bool is_hex_of(tl_slice text, const tl_relay_node *n)
+{
+    return text.n == TL_NODE_ID_HEX && memcmp(text.p, n->hex, TL_NODE_ID_HEX) == 0;
+}
+
+/* The node a message is for; NULL: the sender was told why not. */
+static tl_relay_node *find_target(tl_relay *r, tl_relay_conn *c, const tl_signal *s)
+{
+    tl_relay_node *to = tl_relay_registry_find_hex(&r->registry, s->to);
+    if (!to)
+        tl_relay_send_error(r, c, TL_SIGNAL_PEER_NOT_FOUND, "no such node is connected",
+                            s->type_name);
+    else if (to == c->node)
+        tl_relay_send_error(r, c, TL_SIGNAL_FORBIDDEN, "this is the sender itself", s->type_name);
+    else if (to->conn->queued >= r->config.queue_max)
+        tl_relay_send_error(r, c, TL_SIGNAL_BUSY, "the other node does not read", s->type_name);
+    else
+        return to;
+    return NULL;
+}
+
+static tl_err open_session(tl_relay *r, tl_relay_node *from, tl_relay_node *to, tl_slice id)
+{
+    tl_relay_session *session;
+    const tl_relay_config *limits = &r->config;
+    if (r->sessions.count >= limits->sessions_max ||
+        from->session_count >= limits->sessions_per_node_max ||
+        to->session_count >= limits->sessions_per_node_max ||
+        from->opening_count >= limits->opening_per_node_max)
+        return TL_ERR_BUSY;
+    tl_err e = tl_relay_timers_reserve(&r->session_timers, r->sessions.count + 1);
+    if (!e)
+        e = tl_relay_sessions_add(&r->sessions, id, from, to, &session);
+    if (e)
+        return e;
+    from->opening_count++;
+    r->counters.sessions_opening++;
+    tl_relay_timer_set(&r->session_timers, &session->timer, r->now + limits->open_within);
+    return TL_OK;
+}
+
+static void on_open(tl_relay *r, tl_relay_conn *c, const tl_signal *s, uint8_t *payload, size_t n,
+                    bool in_place)
+{
+    tl_relay_node *to = find_target(r, c, s);
+    if (!to)
+        return;
+    if (tl_relay_sessions_find(&r->sessions, s->session)) {
+        tl_relay_send_error(r, c, TL_SIGNAL_FORBIDDEN, "this sessionID is in use", s->type_name);
+        return;
+    }
+    if (open_session(r, c->node, to, s->session)) {
+        tl_relay_send_error(r, c, TL_SIGNAL_BUSY, "too many sessions", s->type_name);
+        return;
+    }
+    if (forward(r, to, payload, n, in_place))
+        end_session(r, tl_relay_sessions_find(&r->sessions, s->session), to, false);
+}
+
+/* The sender's side of the session named; NULL: the sender was told why not. */
+static tl_relay_member *find_member(tl_relay *r, tl_relay_conn *c, const tl_signal *s)
+{
+    tl_relay_session *session = c->recent;
+    if (!session || !tl_relay_session_is(session, s->session))
+        session = tl_relay_sessions_find(&r->sessions, s->session);
+    if (!session) {
+        tl_relay_send_error(r, c, TL_SIGNAL_SESSION_NOT_FOUND, "no such session", s->type_name);
+        return NULL;
+    }
+    tl_relay_member *m = tl_relay_session_side(session, c->node);
+    if (!m || !is_hex_of(s->to, tl_relay_member_other(m)->node)) {
+        tl_relay_send_error(r, c, TL_SIGNAL_FORBIDDEN, "a session of others", s->type_name);
+        return NULL;
+    }
+    return m;
+}
+
+static void on_ready(tl_relay *r, tl_relay_conn *c, const tl_signal *s, uint8_t *payload, size_t n,
+                     bool in_place)
+{
+    tl_relay_member *m = find_member(r, c, s);
+    if (!m)
+        return;
+    tl_relay_session *session = m->session;
+    if (m != &session->side[1] || session->state != TL_RELAY_OPENING) {
+        tl_relay_send_error(r, c, TL_SIGNAL_FORBIDDEN, "not a session that waits for this node",
+                            s->type_name);
+        return;
+    }
+    session->state = TL_RELAY_OPEN;
+    answered(r, session);
+    r->counters.sessions_active++;
+    r->counters.sessions_opened++;
+    set_session_timer(r, session);
+    if (forward(r, session->side[0].node, payload, n, in_place))
+        end_session(r, session, NULL, false);
+}
+
+static void on_data(tl_relay *r, tl_relay_conn *c, const tl_signal *s, uint8_t *payload, size_t n,
+                    bool in_place)
+{
+    tl_relay_member *m = find_member(r, c, s);
+    if (!m)
+        return;
+    if (m->session->state != TL_RELAY_OPEN) {
+        tl_relay_send_error(r, c, TL_SIGNAL_SESSION_NOT_FOUND, "the session is not open yet",
+                            s->type_name);
+        return;
+    }
+    tl_relay_node *to = tl_relay_member_other(m)->node;
+    /* from twice the cap not even what many senders had in flight is kept */
+    if (to->conn->queued >= 2 * r->config.queue_max || forward(r, to, payload, n, in_place)) {
+        end_busy(r, m);
+        return;
+    }
+    c->recent = m->session;
+    r->counters.bytes_forwarded += s->data.n / 4 * 3;
+    if (to->conn->queued >= r->config.queue_max && !m->blocked)
+        block(r, m);
+}
+
+static void on_close(tl_relay *r, tl_relay_conn *c, const tl_signal *s, uint8_t *payload, size_t n,
+                     bool in_place)
+{
+    tl_relay_member *m = find_member(r, c, s);
+    if (!m)
+        return;
+    bool told = !forward(r, tl_relay_member_other(m)->node, payload, n, in_place);
+    end_session(r, m->session, c->node, told);
+}
+
+void tl_relay_route(tl_relay *r, tl_relay_conn *c, const tl_signal *s, uint8_t *payload, size_t n,
+                    bool in_place)
+{
+    if (!is_hex_of(s->from, c->node)) {
+        tl_relay_send_error(r, c, TL_SIGNAL_FORBIDDEN, "fromNodeID is another node", s->type_name);
+        return;
+    }
+    switch (s->type) {
+    case TL_SIGNAL_RELAY_DATA: on_data(r, c, s, payload, n, in_place); break;
+    case TL_SIGNAL_RELAY_OPEN: on_open(r, c, s, payload, n, in_place); break;
+    case TL_SIGNAL_RELAY_READY: on_ready(r, c, s, payload, n, in_place); break;
+    case TL_SIGNAL_RELAY_CLOSE: on_close(r, c, s, payload, n, in_place); break;
+    default: {
+        tl_relay_node *to = find_target(r, c, s);
+        if (to && forward(r, to, payload, n, in_place))
+            tl_relay_send_error(r, c, TL_SIGNAL_BUSY, "out of memory", s->type_name);
+    }
+    }
+}

@@ -1,0 +1,61 @@
+/* sessions.h - the table of relay sessions: who may send data to whom, and which sender waits for a
+ * reader. Sends nothing, and decides nothing about time.
+ *
+ *   relayOpen -> OPENING --relayReady--> OPEN --relayClose, socket gone, busy--> freed
+ *                    \----30 s, relayClose, socket gone----> freed                        */
+#ifndef TL_RELAY_SESSIONS_H
+#define TL_RELAY_SESSIONS_H
+
+#include "relay/registry.h"
+#include "relay/timers.h"
+
+typedef enum {
+    TL_RELAY_OPENING, /* relayOpen was passed on, relayReady has not come */
+    TL_RELAY_OPEN,    /* data may flow both ways */
+} tl_relay_session_state;
+
+typedef struct tl_relay_session tl_relay_session;
+
+/* One side of a session, in the list of its node. */
+typedef struct tl_relay_member {
+    tl_relay_session *session;
+    tl_relay_node *node;
+    bool blocked; /* its socket is not read, because the other side's queue is full */
+    tl_time blocked_at;
+    struct tl_relay_member *prev, *next; /* utlist */
+} tl_relay_member;
+
+struct tl_relay_session {
+    char id[TL_SIGNAL_SESSION_MAX + 1];
+    uint8_t id_n;
+    tl_relay_session_state state;
+    tl_relay_timer timer;
+    tl_relay_member side[2]; /* 0 opened it */
+    UT_hash_handle hh;
+};
+
+typedef struct {
+    uint8_t hash_key[16];
+    size_t count;
+    tl_relay_session *table;
+} tl_relay_sessions;
+
+tl_relay_session *tl_relay_sessions_find(const tl_relay_sessions *t, tl_slice id);
+static inline bool tl_relay_session_is(const tl_relay_session *s, tl_slice id)
+{
+    return s->id_n == id.n && memcmp(s->id, id.p, id.n) == 0;
+}
+/* The id must not be in the table. TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_relay_sessions_add(tl_relay_sessions *t, tl_slice id, tl_relay_node *opener,
+                                      tl_relay_node *target, tl_relay_session **ret_session);
+/* Frees it; no side may be blocked. */
+void tl_relay_sessions_remove(tl_relay_sessions *t, tl_relay_session *s);
+
+/* The node's own side, NULL if it is no member. */
+tl_relay_member *tl_relay_session_side(tl_relay_session *s, const tl_relay_node *n);
+static inline tl_relay_member *tl_relay_member_other(tl_relay_member *m)
+{
+    return &m->session->side[m == &m->session->side[0]];
+}
+
+#endif
