@@ -147,6 +147,7 @@ static void on_limit(void *user)
 {
     tl_http_request *r = user;
     tl_time limit = r->silence;
+    tl_err e = TL_ERR_TIMEOUT;
     const char *what = "nothing more came within";
     if (r->phase == BODY) {
         tl_time at = after(r->last_byte, r->silence);
@@ -154,13 +155,17 @@ static void on_limit(void *user)
             tl_timer_set(&r->timer, at);
             return;
         }
+    } else if (r->phase == WAITING) {
+        limit = r->first_byte;
+        what = "no answer within";
     } else {
-        limit = r->phase == WAITING ? r->first_byte : r->connect;
-        what = r->phase == WAITING ? "no answer within" : "no connection within";
+        limit = r->connect;
+        what = "no connection within";
+        e = TL_ERR_UNREACHABLE;
     }
     char text[96];
     snprintf(text, sizeof text, "%s %g s", what, (double)limit / (double)TL_SEC);
-    finish(r, TL_ERR_TIMEOUT, text);
+    finish(r, e, text);
 }
 
 /* --- libcurl calls us --- */

@@ -39,8 +39,8 @@ tl_http_ask tl_http_ask_default(void);
  * and start new ones. on_done is the last call; the handle is invalid by then.
  *
  * on_done's error: TL_OK: the answer is complete as the server framed it. TL_ERR_UNREACHABLE: no
- * connection (refused, no such name, TLS failed). TL_ERR_AUTH: its certificate is not to be
- * trusted. TL_ERR_TIMEOUT: one of the three limits. TL_ERR_CLOSED: the answer broke off.
+ * connection (refused, no such name, TLS failed, not in time). TL_ERR_AUTH: its certificate is not
+ * to be trusted. TL_ERR_TIMEOUT: one of the two limits after. TL_ERR_CLOSED: the answer broke off.
  * TL_ERR_PROTO: not HTTP. TL_ERR_TOO_LARGE: the head. TL_ERR_NOMEM. `why` is for a person. */
 typedef struct {
     void (*on_head)(void *user, int status, const tl_http_head *head); /* once; never 1xx */

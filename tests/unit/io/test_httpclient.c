@@ -189,7 +189,7 @@ static void each_wait_has_its_own_limit(void **state)
     ask.first_byte = 50 * TL_MS;
     start(&k, &first, &ask);
     run(&k);
-    assert_int_equal(tls.err, TL_ERR_TIMEOUT);
+    assert_int_equal(tls.err, TL_ERR_UNREACHABLE);
     assert_string_equal(tls.why, "no connection within 0.05 s");
     assert_int_equal(first.err, TL_ERR_TIMEOUT);
     assert_string_equal(first.why, "no answer within 0.05 s");
