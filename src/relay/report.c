@@ -110,8 +110,8 @@ static tl_err write_peer(const tl_relay *r, const tl_relay_node *n, tl_time now,
         e = tl_json_append_string(out, tl_slice_str(tl_relay_node_name(n)));
     if (!e)
         e = tl_buf_printf(out, ",\"connectedAt\":%.3f,\"idleSeconds\":%.3f,\"observed\":\"%s\"}",
-                          tl_relay_date(r, n->conn->began), tl_relay_date(r, n->conn->heard),
-                          observed);
+                          tl_relay_date(r, n->conn->began),
+                          (double)(now - n->conn->heard) / (double)TL_SEC, observed);
     return e;
 }
 
