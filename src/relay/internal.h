@@ -59,7 +59,7 @@ struct tl_relay {
     tl_relay_conn *conns;
     tl_relay_addresses addresses;
     tl_relay_registry registry;
-    tl_relay_sessions sessions;
+    tl_relay_table sessions;
     tl_relay_timers conn_timers, session_timers;
     tl_relay_timer tick; /* of the join log */
     tl_relay_outputs outputs;

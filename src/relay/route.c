@@ -84,7 +84,7 @@ static void end_session(tl_relay *r, tl_relay_session *s, const tl_relay_node *k
     else
         r->counters.sessions_active--;
     tl_relay_timer_set(&r->session_timers, &s->timer, TL_NEVER);
-    tl_relay_sessions_remove(&r->sessions, s);
+    tl_relay_table_remove(&r->sessions, s);
 }
 
 void tl_relay_end_sessions(tl_relay *r, tl_relay_node *n)
@@ -167,7 +167,7 @@ static tl_err open_session(tl_relay *r, tl_relay_node *from, tl_relay_node *to, 
         return TL_ERR_BUSY;
     tl_err e = tl_relay_timers_reserve(&r->session_timers, r->sessions.count + 1);
     if (!e)
-        e = tl_relay_sessions_add(&r->sessions, id, from, to, &session);
+        e = tl_relay_table_add(&r->sessions, id, from, to, &session);
     if (e)
         return e;
     from->opening_count++;
@@ -182,7 +182,7 @@ static void on_open(tl_relay *r, tl_relay_conn *c, const tl_signal *s, uint8_t *
     tl_relay_node *to = find_target(r, c, s);
     if (!to)
         return;
-    if (tl_relay_sessions_find(&r->sessions, s->session)) {
+    if (tl_relay_table_find(&r->sessions, s->session)) {
         tl_relay_send_error(r, c, TL_SIGNAL_FORBIDDEN, "this sessionID is in use", s->type_name);
         return;
     }
@@ -191,7 +191,7 @@ static void on_open(tl_relay *r, tl_relay_conn *c, const tl_signal *s, uint8_t *
         return;
     }
     if (forward(r, to, payload, n, in_place))
-        end_session(r, tl_relay_sessions_find(&r->sessions, s->session), to, false);
+        end_session(r, tl_relay_table_find(&r->sessions, s->session), to, false);
 }
 
 /* The sender's side of the session named; NULL: the sender was told why not. */
@@ -199,7 +199,7 @@ static tl_relay_member *find_member(tl_relay *r, tl_relay_conn *c, const tl_sign
 {
     tl_relay_session *session = c->recent;
     if (!session || !tl_relay_session_is(session, s->session))
-        session = tl_relay_sessions_find(&r->sessions, s->session);
+        session = tl_relay_table_find(&r->sessions, s->session);
     if (!session) {
         tl_relay_send_error(r, c, TL_SIGNAL_SESSION_NOT_FOUND, "no such session", s->type_name);
         return NULL;

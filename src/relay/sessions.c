@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-tl_relay_session *tl_relay_sessions_find(const tl_relay_sessions *t, tl_slice id)
+tl_relay_session *tl_relay_table_find(const tl_relay_table *t, tl_slice id)
 {
     tl_relay_session *s;
     unsigned hash = tl_relay_hash(t->hash_key, id.p, id.n);
@@ -21,8 +21,8 @@ static void join(tl_relay_session *s, int side, tl_relay_node *n)
     n->session_count++;
 }
 
-tl_err tl_relay_sessions_add(tl_relay_sessions *t, tl_slice id, tl_relay_node *opener,
-                             tl_relay_node *target, tl_relay_session **ret_session)
+tl_err tl_relay_table_add(tl_relay_table *t, tl_slice id, tl_relay_node *opener,
+                          tl_relay_node *target, tl_relay_session **ret_session)
 {
     bool hash_oom = false;
     assert(tl_signal_session_is(id) && opener != target);
@@ -45,7 +45,7 @@ tl_err tl_relay_sessions_add(tl_relay_sessions *t, tl_slice id, tl_relay_node *o
     return TL_OK;
 }
 
-void tl_relay_sessions_remove(tl_relay_sessions *t, tl_relay_session *s)
+void tl_relay_table_remove(tl_relay_table *t, tl_relay_session *s)
 {
     for (int i = 0; i < 2; i++) {
         tl_relay_member *m = &s->side[i];

@@ -38,18 +38,18 @@ typedef struct {
     uint8_t hash_key[16];
     size_t count;
     tl_relay_session *table;
-} tl_relay_sessions;
+} tl_relay_table;
 
-tl_relay_session *tl_relay_sessions_find(const tl_relay_sessions *t, tl_slice id);
+tl_relay_session *tl_relay_table_find(const tl_relay_table *t, tl_slice id);
 static inline bool tl_relay_session_is(const tl_relay_session *s, tl_slice id)
 {
     return s->id_n == id.n && memcmp(s->id, id.p, id.n) == 0;
 }
 /* The id must not be in the table. TL_ERR_NOMEM. */
-TL_CHECK tl_err tl_relay_sessions_add(tl_relay_sessions *t, tl_slice id, tl_relay_node *opener,
-                                      tl_relay_node *target, tl_relay_session **ret_session);
+TL_CHECK tl_err tl_relay_table_add(tl_relay_table *t, tl_slice id, tl_relay_node *opener,
+                                   tl_relay_node *target, tl_relay_session **ret_session);
 /* Frees it; no side may be blocked. */
-void tl_relay_sessions_remove(tl_relay_sessions *t, tl_relay_session *s);
+void tl_relay_table_remove(tl_relay_table *t, tl_relay_session *s);
 
 /* The node's own side, NULL if it is no member. */
 tl_relay_member *tl_relay_session_side(tl_relay_session *s, const tl_relay_node *n);
