@@ -96,6 +96,8 @@ int tl_cmd_ping(tl_cli *cli, const tl_args *args)
     tl_daemon_answer a;
     tl_daemon_run(cli, &(tl_daemon_ask){.method = "GET", .path = path, .timeout = timeout}, on_body,
                   &r, &a);
+    if (!a.e && !r.e && a.status == 200)
+        take_line(&r, tl_buf_slice(&r.line)); /* a last line without its newline */
     if (!a.e || r.sent)
         print_sum(&r, node);
     code = tl_daemon_explain(cli, &a);
@@ -103,6 +105,8 @@ int tl_cmd_ping(tl_cli *cli, const tl_args *args)
         tl_out_error("the daemon's answer is not understood: %s", tl_err_name(r.e));
         code = TL_EXIT_FAILED;
     }
+    if (!code && !r.sent)
+        tl_out_error("the daemon gave no result");
     if (!code && !r.answered)
         code = TL_EXIT_UNREACHABLE;
     json_decref(r.results);

@@ -1,0 +1,470 @@
+#!/usr/bin/env python3
+"""test_cli.py TEALE [TEALE-RELAY]: the teale command as a user and a script meet it. Loopback only."""
+import json
+import os
+import pathlib
+import pty
+import re
+import select
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+TEALE = os.path.abspath(sys.argv[1])
+RELAY = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 else None
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.home = tempfile.mkdtemp(prefix="teale-cli-")
+        self.processes = []
+
+    def tearDown(self):
+        if os.path.exists(self.path("teale.sock")):
+            self.run_teale("down")
+        for p in self.processes:
+            if p.poll() is None:
+                p.kill()
+            p.wait()
+            for pipe in (p.stdout, p.stderr):
+                if pipe:
+                    pipe.close()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def path(self, name):
+        return os.path.join(self.home, name)
+
+    def env(self, **more):
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("XDG_", "TEALE_", "NO_COLOR"))}
+        return {**kept, "HOME": self.home, **more}
+
+    def run_teale(self, *args, home=True, stdin="", env=None, timeout=60):
+        command = [TEALE] + (["--home", self.home] if home else []) + list(args)
+        return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=timeout,
+                              env=env or self.env())
+
+    def ok(self, *args, **more):
+        r = self.run_teale(*args, **more)
+        self.assertEqual(r.returncode, 0, f"{args}: {r.stdout} {r.stderr}")
+        return r
+
+    def fails(self, code, *args, **more):
+        r = self.run_teale(*args, **more)
+        self.assertEqual(r.returncode, code, f"{args}: {r.stdout} {r.stderr}")
+        self.assertTrue(r.stderr.strip(), f"{args} says nothing")
+        return r
+
+    def serve(self, *args, env=None):
+        p = subprocess.Popen([TEALE, "serve", "--home", self.home, "--api", "127.0.0.1:0", *args],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env or self.env())
+        self.processes.append(p)
+        return p
+
+    def ready(self, p):
+        line = p.stdout.readline()
+        self.assertRegex(line, r"^ready api=http://127\.0\.0\.1:\d+/v1 node=[0-9a-f]{64}\n$")
+        return re.match(r"ready api=(\S+) node=(\S+)", line).groups()
+
+    def file(self, text=None):
+        if text is not None:
+            with open(self.path("teale.toml"), "w", encoding="utf-8") as f:
+                f.write(text)
+        with open(self.path("teale.toml"), encoding="utf-8") as f:
+            return f.read()
+
+
+class Usage(Case):
+    def test_no_command_prints_help_and_exits_2(self):
+        r = self.fails(2, home=False)
+        self.assertIn("Commands:", r.stderr)
+
+    def test_help_and_version_exit_0(self):
+        self.assertIn("Commands:", self.ok("help", home=False).stdout)
+        self.assertIn("Commands:", self.ok("--help", home=False).stdout)
+        self.assertRegex(self.ok("--version", home=False).stdout, r"^teale \d+\.\d+\.\d+\n$")
+        self.assertIn("--share URL", self.ok("up", "--help", home=False).stdout)
+        self.assertIn("config set KEY VALUE", self.ok("config", "--help", home=False).stdout)
+
+    def test_an_unknown_command_names_the_one_meant(self):
+        for wrong, meant in (("stauts", "status"), ("conifg", "config"), ("peer", "peers")):
+            self.assertIn(f'did you mean "{meant}"', self.fails(2, wrong).stderr)
+        self.assertIn('did you mean "config set"', self.fails(2, "config", "sett").stderr)
+        for later in ("ptn", "wallet", "doctor"):
+            self.fails(2, later)
+
+    def test_a_wrong_option_names_the_one_meant(self):
+        self.assertIn("did you mean --share?", self.fails(2, "up", "--shaer", "x").stderr)
+        self.fails(2, "status", "extra")
+        self.fails(2, "ping")
+        self.fails(2, "chat", "--timeout", "soon", "hi")
+
+    def test_every_command_and_option_is_in_the_manual_and_the_completion(self):
+        manual = (SOURCE / "man/teale.1").read_text()
+        shells = {s: self.ok("completion", s).stdout for s in ("bash", "zsh", "fish")}
+        helped = self.ok("help").stdout.split("Commands:\n")[1].split("\n\n")[0]
+        names = [re.match(r"  ((?:config )?[a-z]+)", line)[1] for line in helped.splitlines()]
+        self.assertGreater(len(names), 14)
+        for name in names:
+            self.assertIn(f"Cm {name}", manual)
+            for shell, text in shells.items():
+                for word in name.split():
+                    self.assertIn(word, text, shell)
+            page = self.ok("help", *name.split()).stdout
+            for option in re.findall(r"^ .*--([a-z-]+)", page, re.M):
+                self.assertIn(f"Fl Fl {option}", manual, f"{name} --{option}")
+                for shell, text in shells.items():
+                    self.assertRegex(text, rf"(--|-l ){option}\b", f"{name} {shell}")
+
+    def test_every_setting_is_in_its_manual_with_its_default(self):
+        manual = (SOURCE / "man/teale.toml.5").read_text()
+        for key, value in json.loads(self.ok("config", "list", "--json").stdout).items():
+            self.assertIn(f"Cm {key} No =", manual)
+            line = next(l for l in manual.splitlines() if f"Cm {key} No =" in l)
+            for shown in value if isinstance(value, list) else [value]:
+                shown = str(shown).lower() if isinstance(shown, bool) else str(shown)
+                self.assertIn(shown, line)
+
+    def test_the_bash_completion_completes(self):
+        def complete(line):
+            script = self.ok("completion", "bash").stdout + (
+                f'\nCOMP_WORDS=({line}); [[ "{line}" == *" " ]] && COMP_WORDS+=("")\n'
+                'COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _teale; echo "${COMPREPLY[@]}"\n')
+            r = subprocess.run(["bash", "-eu", "-c", script], capture_output=True, text=True, check=True)
+            return r.stdout.split()
+        self.assertEqual(complete("teale st"), ["status"])
+        self.assertEqual(complete("teale config s"), ["set"])
+        self.assertEqual(complete("teale config set wan_en"), ["wan_enabled"])
+        self.assertEqual(complete("teale --home /x peers --cl"), ["--cluster"])
+        self.assertEqual(complete("teale up --log-level d"), ["debug"])
+        self.assertIn("zsh", complete("teale completion "))
+
+    def test_teale_relay_is_run_with_its_arguments_as_they_are(self):
+        if not RELAY:
+            self.skipTest("no teale-relay given")
+        direct = subprocess.run([RELAY, "--help"], capture_output=True, text=True, check=True)
+        self.assertEqual(self.ok("relay", "--help", home=False).stdout, direct.stdout)
+
+
+class Config(Case):
+    def test_the_seeds_commands_work_to_the_letter(self):
+        self.ok("config", "set", "wan_enabled", "true")
+        self.ok("config", "set", "wan_relay_url", "wss://my-relay.example.com/ws")
+        self.assertEqual(self.ok("config", "get", "wan_enabled").stdout, "true\n")
+        self.assertEqual(self.ok("config", "get", "wan_relay_url").stdout,
+                         "wss://my-relay.example.com/ws\n")
+        self.assertEqual(self.file(),
+                         'wan_enabled = true\nwan_relay_url = "wss://my-relay.example.com/ws"\n')
+        self.assertEqual(stat.S_IMODE(os.stat(self.path("teale.toml")).st_mode), 0o600)
+
+    def test_comments_and_order_are_kept(self):
+        self.file('# mine\nask = "any"   # all\n\n# of nat\n[nat]\nrelay_enabled = false\n')
+        self.ok("config", "set", "ask", "networks")
+        self.ok("config", "set", "udp_port", "4711")
+        self.ok("config", "set", "nat.stun_servers", '["a:1", "b:2"]')
+        self.assertEqual(self.file(), '# mine\nask = "networks"   # all\nudp_port = 4711\n\n# of nat\n'
+                                      '[nat]\nrelay_enabled = false\nstun_servers = ["a:1", "b:2"]\n')
+
+    def test_a_bad_value_or_name_changes_nothing(self):
+        before = self.file("udp_port = 1 # keep\n")
+        r = self.fails(2, "config", "set", "udp_prt", "2")
+        self.assertIn('did you mean "udp_port"?', r.stderr)
+        self.assertIn("from 0 to 65535", self.fails(2, "config", "set", "udp_port", "70000").stderr)
+        self.fails(2, "config", "get", "udp_prt")
+        self.assertEqual(self.file(), before)
+        self.ok("config", "set", "udp_port", "2")
+
+    def test_a_wrong_file_is_named_with_its_line(self):
+        self.file("udp_port = 1\n\nwan_enable = true\n")
+        for args in (["config", "list"], ["config", "set", "ask", "any"], ["serve"], ["up"]):
+            r = self.fails(2, *args)
+            self.assertIn('teale.toml:3: unknown setting "wan_enable"; did you mean "wan_enabled"?', r.stderr)
+        self.assertEqual(self.file(), "udp_port = 1\n\nwan_enable = true\n")
+
+    def test_list_and_get_are_parseable(self):
+        everything = json.loads(self.ok("config", "list", "--json").stdout)
+        self.assertEqual(everything["nat.relay_max_sessions"], 50)
+        self.assertEqual(everything["wan_enabled"], False)
+        one = json.loads(self.ok("config", "get", "nat.stun_servers", "--json").stdout)
+        self.assertEqual(one, {"key": "nat.stun_servers",
+                               "value": ["stun.l.google.com:19302", "stun.cloudflare.com:3478"]})
+        self.assertEqual(json.loads(self.ok("config", "get", "nat.stun_servers").stdout), one["value"])
+        self.assertEqual(len(self.ok("config", "list").stdout.splitlines()), len(everything) + 1)
+
+    def test_paths_follow_home_and_xdg(self):
+        self.assertEqual(self.ok("config", "path").stdout, self.path("teale.toml") + "\n")
+        r = self.ok("config", "path", home=False)
+        self.assertEqual(r.stdout, self.path(".config/teale/teale.toml") + "\n")
+        r = self.ok("config", "path", home=False, env=self.env(XDG_CONFIG_HOME=self.path("c")))
+        self.assertEqual(r.stdout, self.path("c/teale/teale.toml") + "\n")
+        r = self.ok("config", "path", home=False, env=self.env(TEALE_HOME=self.path("h")))
+        self.assertEqual(r.stdout, self.path("h/teale.toml") + "\n")
+        self.ok("config", "set", "ask", "any", home=False)
+        self.assertTrue(os.path.exists(self.path(".config/teale/teale.toml")))
+        self.fails(2, "config", "path", "--home", "/tmp/" + "x" * 120)
+
+    def test_a_full_disk_leaves_the_file_as_it_was(self):
+        mount = self.path("full")
+        os.mkdir(mount)
+        if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=0700", "none", mount],
+                                               capture_output=True).returncode:
+            self.skipTest("mounting is not allowed here")
+        try:
+            self.ok("config", "set", "udp_port", "1", "--home", mount)
+            with open(os.path.join(mount, "fill"), "wb", buffering=0) as f:
+                try:
+                    while f.write(b"x" * 4096):
+                        pass
+                except OSError:
+                    pass
+            r = self.fails(1, "config", "set", "udp_port", "2", "--home", mount)
+            self.assertIn("No space left", r.stderr)
+            self.assertEqual(self.ok("config", "get", "udp_port", "--home", mount).stdout, "1\n")
+            r = self.fails(1, "serve", "--home", mount, "--api", "127.0.0.1:0")
+            self.assertIn("No space left", r.stderr)
+            self.assertFalse(os.path.exists(os.path.join(mount, "wan-identity.key")))
+            os.unlink(os.path.join(mount, "fill"))
+            self.ok("config", "set", "udp_port", "2", "--home", mount)
+        finally:
+            subprocess.run(["umount", mount], check=True)
+
+
+class WithoutDaemon(Case):
+    def test_commands_that_need_the_daemon_exit_3_and_say_how_to_start_it(self):
+        for args in (["status"], ["status", "--json"], ["peers", "--wan"], ["models"], ["env"],
+                     ["chat", "hi"], ["down"], ["ping", "ab" * 32], ["ping", "abcd"]):
+            self.assertIn("teale up", self.fails(3, *args).stderr)
+
+    def test_a_socket_nobody_listens_on_counts_as_no_daemon(self):
+        s = socket.socket(socket.AF_UNIX)
+        s.bind(self.path("teale.sock"))
+        s.close()
+        self.fails(3, "status")
+
+    def test_a_daemon_that_hangs_ends_in_exit_6(self):
+        s = socket.socket(socket.AF_UNIX)
+        s.bind(self.path("teale.sock"))
+        s.listen(8)
+        self.assertIn("in time", self.fails(6, "status", "--timeout", "1").stderr)
+        self.fails(6, "chat", "--timeout", "1", "hi")
+        s.close()
+        os.unlink(self.path("teale.sock"))
+
+
+class Daemon(Case):
+    def test_serve_prints_one_ready_line_and_sigterm_ends_it_cleanly(self):
+        p = self.serve()
+        api, node = self.ready(p)
+        self.assertEqual(self.ok("status").stdout.splitlines()[:2], ["wan: off", f"node: {node}"])
+        status = json.loads(self.ok("status", "--json").stdout)
+        self.assertEqual(status["node_id"], node)
+        p.send_signal(signal.SIGTERM)
+        out, err = p.communicate(timeout=20)
+        self.assertEqual((p.returncode, out), (0, ""))
+        self.assertIn(node, err)
+        self.assertFalse(os.path.exists(self.path("teale.sock")))
+        p = self.serve()
+        self.assertEqual(self.ready(p)[1], node)
+
+    def test_every_read_command_gives_one_json_object(self):
+        self.ready(self.serve())
+        for args in (["status"], ["peers"], ["peers", "--wan"], ["peers", "--cluster"], ["models"], ["env"],
+                     ["config", "list"], ["config", "path"], ["config", "get", "ask"]):
+            lines = self.ok(*args, "--json").stdout.splitlines()
+            self.assertEqual(len(lines), 1, args)
+            self.assertIsInstance(json.loads(lines[0]), dict)
+
+    def test_status_json_has_the_documented_fields(self):
+        self.ready(self.serve())
+        s = json.loads(self.ok("status", "--json").stdout)
+        for field in ("version", "node_id", "display_name", "uptime_s", "wan", "nat", "peers", "backend",
+                      "requests", "ptns"):
+            self.assertIn(field, s)
+        for field in ("enabled", "state", "relay", "relay_rtt_ms", "error"):
+            self.assertIn(field, s["wan"])
+        for field in ("direct", "relayed", "lan"):
+            self.assertIn(field, s["peers"])
+        for field in ("url", "state", "models"):
+            self.assertIn(field, s["backend"])
+        for field in ("active", "served", "asked", "failed"):
+            self.assertIn(field, s["requests"])
+
+    def test_a_second_daemon_is_refused_and_the_first_lives_on(self):
+        p = self.serve()
+        self.ready(p)
+        r = self.fails(1, "serve", "--api", "127.0.0.1:0")
+        self.assertIn(f"process {p.pid}", r.stderr)
+        self.ok("status")
+
+    def test_a_killed_daemon_leaves_nothing_in_the_way(self):
+        p = self.serve()
+        _, node = self.ready(p)
+        p.kill()
+        p.wait()
+        self.fails(3, "status")
+        self.assertEqual(self.ready(self.serve())[1], node)
+
+    def test_a_port_in_use_is_named(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            r = self.fails(1, "serve", "--api", f"127.0.0.1:{port}")
+            self.assertIn(str(port), r.stderr)
+            r = self.fails(1, "up", "--api", f"127.0.0.1:{port}")
+            self.assertIn(str(port), r.stderr)
+        self.fails(3, "status")
+
+    def test_a_loose_key_file_is_refused(self):
+        self.ready(self.serve())
+        self.ok("down")
+        os.chmod(self.path("wan-identity.key"), 0o644)
+        self.assertIn("wan-identity.key", self.fails(1, "serve", "--api", "127.0.0.1:0").stderr)
+        os.chmod(self.path("wan-identity.key"), 0o600)
+        self.ready(self.serve())
+
+    def test_core_dumps_are_off_and_the_key_is_not_in_argv(self):
+        p = self.serve()
+        self.ready(p)
+        with open(f"/proc/{p.pid}/limits", encoding="ascii") as f:
+            self.assertRegex(f.read(), r"Max core file size +0 +0 ")
+        with open(f"/proc/{p.pid}/cmdline", "rb") as f, open(self.path("api-key"), "rb") as k:
+            self.assertNotIn(k.read().strip(), f.read())
+
+    def test_settings_change_while_it_runs(self):
+        self.ready(self.serve("--log-level", "warn"))
+        self.assertEqual(self.ok("config", "set", "api_allowed_hosts", '["my.host"]').stderr, "")
+        self.assertIn("restart", self.ok("config", "set", "udp_port", "4711").stderr)
+        self.assertIn("--log-level wins", self.ok("config", "set", "log_level", "debug").stderr)
+        self.assertEqual(self.ok("config", "get", "log_level").stdout, "debug\n")
+
+    def test_env_is_what_a_shell_can_eval(self):
+        api, _ = self.ready(self.serve())
+        script = f'eval "$({TEALE} --home {self.home} env)"; echo "$OPENAI_BASE_URL $OPENAI_API_KEY"'
+        r = subprocess.run(["sh", "-c", script], capture_output=True, text=True, env=self.env(), check=True)
+        with open(self.path("api-key"), encoding="ascii") as f:
+            self.assertEqual(r.stdout, f"{api} {f.read().strip()}\n")
+
+    def test_an_unknown_model_and_an_unknown_peer_fail(self):
+        self.ready(self.serve())
+        self.assertIn("teale models", self.fails(1, "chat", "-m", "no-such-model", "hi").stderr)
+        self.fails(1, "ping", "abcd")
+        self.fails(2, "ping", "xyz")
+        self.fails(2, "chat", "--peer", "xyz", "hi")
+
+    def test_systemd_is_told_of_readiness_and_end(self):
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        s.bind(self.path("notify"))
+        s.settimeout(20)
+        p = self.serve(env=self.env(NOTIFY_SOCKET=self.path("notify"), WATCHDOG_USEC="200000"))
+        self.assertEqual(s.recv(100), b"READY=1")
+        self.assertEqual(s.recv(100), b"WATCHDOG=1")
+        self.assertEqual(s.recv(100), b"WATCHDOG=1")
+        p.send_signal(signal.SIGTERM)
+        told = s.recv(100)
+        while told == b"WATCHDOG=1":
+            told = s.recv(100)
+        self.assertEqual(told, b"STOPPING=1")
+        s.close()
+
+
+class Background(Case):
+    def test_up_and_down(self):
+        r = self.ok("up", "--api", "127.0.0.1:0")
+        for step in ("[1/5] identity", "(new, kept in", "[2/5] backend", "[3/5] relay", "[4/5] network",
+                     "[5/5] ready", "Next: teale chat"):
+            self.assertIn(step, r.stderr)
+        self.assertNotIn("\x1b", r.stderr)
+        node = json.loads(self.ok("status", "--json").stdout)["node_id"]
+        again = self.ok("up")
+        self.assertIn(f"already running: node {node}", again.stderr)
+        self.assertNotIn("not applied", again.stderr)
+        self.assertIn("teale down", self.ok("up", "--udp", "5").stderr)
+        self.assertIn("stopped", self.ok("down").stderr)
+        self.fails(3, "down")
+        self.assertEqual(stat.S_IMODE(os.stat(self.path("teale.log")).st_mode), 0o600)
+        self.assertNotIn("(new", self.ok("up", "--api", "127.0.0.1:0").stderr)
+        self.assertEqual(json.loads(self.ok("status", "--json").stdout)["node_id"], node)
+
+    def test_an_unreachable_relay_is_said_and_the_node_keeps_trying(self):
+        with socket.create_server(("127.0.0.1", 0)) as s:
+            port = s.getsockname()[1]
+        r = self.fails(4, "up", "--api", "127.0.0.1:0", "--relay", f"ws://127.0.0.1:{port}/ws")
+        self.assertIn("keeps trying", r.stderr)
+        self.assertIn(f"127.0.0.1:{port}", r.stderr)
+        wan = json.loads(self.ok("status", "--json").stdout)["wan"]
+        self.assertTrue(wan["enabled"])
+        self.assertNotEqual(wan["state"], "connected")
+        self.assertTrue(wan["error"])
+
+    def test_a_relay_name_that_does_not_exist_is_said(self):
+        r = self.fails(4, "up", "--api", "127.0.0.1:0", "--relay", "wss://no-such-host.invalid/ws")
+        self.assertIn("no-such-host.invalid", r.stderr)
+
+    def test_a_plain_relay_elsewhere_is_refused_unless_allowed(self):
+        r = self.run_teale("up", "--api", "127.0.0.1:0", "--relay", "ws://192.0.2.1/ws", "--timeout", "3")
+        self.assertNotEqual(r.returncode, 0)
+        self.assertIn("insecure", r.stderr)
+
+    def test_a_relay_that_answers_is_shown(self):
+        if not RELAY:
+            self.skipTest("no teale-relay given")
+        relay = subprocess.Popen([RELAY, "--listen", "127.0.0.1:0", "--udp", "127.0.0.1:0"],
+                                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.processes.append(relay)
+        url = re.match(r"ready ws=([^, ]+)", relay.stdout.readline())[1]
+        r = self.ok("up", "--api", "127.0.0.1:0", "--relay", url)
+        self.assertRegex(r.stderr, re.escape(url) + " connected")
+        self.assertEqual(self.ok("status").stdout.splitlines()[0], "wan: connected")
+
+    def test_sharing_with_anyone_is_said_in_plain_words(self):
+        with socket.create_server(("127.0.0.1", 0)) as s:
+            port = s.getsockname()[1]
+        common = ["up", "--api", "127.0.0.1:0", "--timeout", "1", "--relay", f"ws://127.0.0.1:{port}",
+                  "--share", f"http://127.0.0.1:{port}"]
+        said = "serving anyone on this relay; --private serves only your networks"
+        self.assertIn(said, self.run_teale(*common).stderr)
+        self.ok("down")
+        self.assertNotIn(said, self.run_teale(*common, "--private").stderr)
+
+
+class Terminal(Case):
+    def on_terminal(self, *args, **env):
+        """What `teale ARGS` writes when stdout and stderr are one terminal."""
+        pid, fd = pty.fork()
+        if pid == 0:
+            os.execve(TEALE, [TEALE, "--home", self.home, *args], self.env(TERM="xterm", **env))
+        text = b""
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            if not select.select([fd], [], [], 1)[0]:
+                continue
+            try:
+                piece = os.read(fd, 4096)
+            except OSError:
+                break
+            if not piece:
+                break
+            text += piece
+        os.close(fd)
+        os.waitpid(pid, 0)
+        return text.decode()
+
+    def test_colour_is_for_terminals_and_no_color_switches_it_off(self):
+        self.assertIn("\x1b[", self.on_terminal("config", "list"))
+        self.assertNotIn("\x1b[", self.on_terminal("config", "list", NO_COLOR="1"))
+        self.assertNotIn("\x1b[", self.ok("config", "list").stdout)
+        self.assertIn("\x1b[31m", self.on_terminal("status"))
+        self.assertNotIn("\x1b", self.on_terminal("status", NO_COLOR="1"))
+
+    def test_text_that_others_chose_cannot_move_the_cursor(self):
+        self.file('display_name = "caf\\u00e9"\n')
+        self.assertIn("café", self.on_terminal("config", "get", "display_name", NO_COLOR="1"))
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], "-v"])

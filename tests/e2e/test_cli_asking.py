@@ -1,0 +1,281 @@
+#!/usr/bin/env python3
+"""test_cli_asking.py TEALE: chat, ping, peers and models against a scripted daemon on a Unix socket, so
+that every answer a daemon can give is seen from the command line."""
+import http.server
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import socketserver
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+TEALE = os.path.abspath(sys.argv[1])
+NODE = "3f9a" + "0" * 60
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def handle_one(self):
+        n = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(n)
+        self.server.seen.append((self.command, self.path, dict(self.headers), body))
+        self.close_connection = True
+        self.server.script(self, body)
+
+    do_GET = do_POST = handle_one
+
+    def log_message(self, *args):
+        pass
+
+    def address_string(self):
+        return "unix"
+
+    def begin(self, status=200, content_type="text/event-stream"):
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Connection", "close")
+        self.end_headers()
+
+    def send(self, data):
+        self.wfile.write(data if isinstance(data, bytes) else data.encode())
+        self.wfile.flush()
+
+    def error(self, status, code, message):
+        self.begin(status, "application/json")
+        self.send(json.dumps({"error": {"message": message, "type": "x", "param": None, "code": code}}))
+
+    def token(self, text):
+        self.send("data: " + json.dumps({"choices": [{"delta": {"content": text}}]}) + "\n\n")
+
+
+class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+
+
+class Asking(unittest.TestCase):
+    def setUp(self):
+        self.home = tempfile.mkdtemp(prefix="teale-ask-")
+        self.server = Server(os.path.join(self.home, "teale.sock"), Handler)
+        self.server.seen = []
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def tearDown(self):
+        self.server.shutdown()
+        self.server.server_close()
+        shutil.rmtree(self.home)
+
+    def run_teale(self, *args, script=None, stdin=""):
+        if script:
+            self.server.script = script
+        env = {**os.environ, "HOME": self.home}
+        return subprocess.run([TEALE, "--home", self.home, *args], input=stdin, capture_output=True, text=True,
+                              timeout=30, env=env)
+
+    def expect(self, code, *args, **more):
+        r = self.run_teale(*args, **more)
+        self.assertEqual(r.returncode, code, r.stdout + r.stderr)
+        return r
+
+    def test_an_answer_is_streamed_and_the_question_is_what_was_typed(self):
+        def script(h, body):
+            h.begin()
+            for t in ("Because", " of\n", "café."):
+                h.token(t)
+            h.send("data: [DONE]\n\n")
+        r = self.expect(0, "chat", "-m", "m1", "why", "is it?", script=script)
+        self.assertEqual(r.stdout, "Because of\ncafé.\n")
+        method, path, _, body = self.server.seen[0]
+        self.assertEqual((method, path), ("POST", "/v1/chat/completions"))
+        self.assertEqual(json.loads(body), {"model": "m1", "stream": True,
+                                            "messages": [{"role": "user", "content": "why is it?"}]})
+
+    def test_the_prompt_may_be_piped_in_and_be_large(self):
+        def script(h, body):
+            h.begin()
+            h.token(str(len(json.loads(body)["messages"][0]["content"])))
+            h.send("data: [DONE]\n\n")
+        r = self.expect(0, "chat", script=script, stdin="line\n" * 200000)
+        self.assertEqual(r.stdout, "1000000\n")
+        self.assertEqual(json.loads(self.server.seen[0][3])["model"], "teale-auto")
+        self.assertIn("empty", self.expect(2, "chat", stdin="").stderr)
+
+    def test_a_peer_can_be_named_by_the_beginning_of_its_id(self):
+        def script(h, body):
+            if h.path == "/control/peers":
+                h.begin(200, "application/json")
+                h.send(json.dumps({"peers": [{"node_id": NODE}, {"node_id": "3f9b" + "0" * 60}]}))
+                return
+            h.begin()
+            h.send("data: [DONE]\n\n")
+        self.expect(0, "chat", "--peer", "3f9a", "hi", script=script)
+        self.assertEqual(self.server.seen[-1][2]["X-Teale-Ask-Peer"], NODE)
+
+        def two_alike(h, body):
+            h.begin(200, "application/json")
+            h.send(json.dumps({"peers": [{"node_id": NODE}, {"node_id": "3f9a" + "1" * 60}]}))
+        self.assertIn("2 peers", self.expect(1, "ping", "3f9a", script=two_alike).stderr)
+
+    def test_errors_have_their_exit_code_and_a_remedy(self):
+        for status, code, exit_code in ((404, "model_not_found", 1), (503, "no_provider", 1),
+                                        (502, "peer_failed", 4), (504, "timeout", 6), (403, "forbidden", 5),
+                                        (402, "payment_required", 5), (429, "queue_full", 1),
+                                        (503, "backend_unreachable", 1), (400, "other", 1)):
+            r = self.expect(exit_code, "chat", "hi", script=lambda h, b: h.error(status, code, f"it is {code}"))
+            self.assertIn(f"teale: it is {code}\n", r.stderr)
+            if code != "other":
+                self.assertGreater(len(r.stderr.splitlines()), 1, code)
+            self.assertEqual(r.stdout, "")
+
+    def test_an_error_inside_the_stream_keeps_what_came_and_fails(self):
+        def script(h, body):
+            h.begin()
+            h.token("half")
+            h.send('event: error\ndata: {"error":{"message":"lost the peer","code":"peer_failed"}}\n\n')
+        r = self.expect(4, "chat", "hi", script=script)
+        self.assertEqual(r.stdout, "half\n")
+        self.assertIn("lost the peer", r.stderr)
+
+    def test_an_answer_that_breaks_off_is_not_taken_for_whole(self):
+        def script(h, body):
+            h.begin()
+            h.token("half")
+        self.assertIn("broke off", self.expect(1, "chat", "hi", script=script).stderr)
+
+    def test_garbage_from_the_daemon_is_an_error_and_no_crash(self):
+        def garbage(h, body):
+            h.begin(200, "application/json")
+            h.send(b"\xff{[")
+        for args in (["status"], ["peers"], ["models"], ["env"], ["ping", NODE]):
+            self.expect(1, *args, script=garbage)
+        self.expect(1, "status", script=lambda h, b: h.send(b"not http\r\n\r\n"))
+        wrong = {"peers": [5, {"node_id": 7, "models": [1, None]}], "models": ["x", {"id": []}], "wan": [], "nat": 3}
+
+        def wrong_types(h, body):
+            h.begin(200, "application/json")
+            h.send(json.dumps(wrong))
+        for args in (["status"], ["peers"], ["models"], ["env"]):
+            self.expect(0, *args, script=wrong_types)
+
+    def test_ping_counts_and_measures(self):
+        def script(h, body):
+            h.begin(200, "application/x-ndjson")
+            for rtt in (30.5, 29.5):
+                h.send(json.dumps({"rtt_ms": rtt, "via": "relayed"}) + "\n")
+            h.send('{"error":"no answer"}\n')
+        r = self.expect(0, "ping", "-c", "3", NODE, script=script)
+        self.assertEqual(self.server.seen[0][1], f"/control/ping/{NODE}?count=3")
+        self.assertEqual(r.stdout, "1: 30.500 ms relayed\n2: 29.500 ms relayed\n"
+                                   "2 of 3 answered, min/avg/max 29.500/30.000/30.500 ms\n")
+        j = json.loads(self.expect(0, "ping", NODE, "--json").stdout)
+        self.assertEqual((j["node_id"], j["sent"], j["answered"]), (NODE, 3, 2))
+
+        def nobody(h, body):
+            h.begin(200, "application/x-ndjson")
+            h.send('{"error":"unknown peer"}\n')
+        self.assertIn("unknown peer", self.expect(4, "ping", NODE, script=nobody).stderr)
+
+    def test_peers_are_filtered_and_shortened(self):
+        peers = [{"node_id": NODE, "name": "gpu\x1b[31m", "path": "relayed", "rtt_ms": 31.24, "models": list("abcd")},
+                 {"node_id": "7" * 64, "name": "box", "path": "lan", "rtt_ms": 0.4, "models": []}]
+
+        def script(h, body):
+            h.begin(200, "application/json")
+            h.send(json.dumps({"peers": peers}))
+        lines = self.expect(0, "peers", script=script).stdout.splitlines()
+        self.assertEqual(len(lines), 3)
+        self.assertEqual(re.split(r"  +", lines[1]), [NODE[:16], "gpu[31m", "relayed", "31.2 ms",
+                                                      "a, b, c and 1 more"])
+        self.assertNotIn("box", self.expect(0, "peers", "--wan").stdout)
+        self.assertNotIn("gpu", self.expect(0, "peers", "--cluster").stdout)
+        self.assertIn("7" * 64, self.expect(0, "peers", "--long").stdout)
+        self.assertEqual(json.loads(self.expect(0, "peers", "--wan", "--json").stdout), {"peers": peers[:1]})
+
+    def test_models_say_where_they_are(self):
+        def script(h, body):
+            h.begin(200, "application/json")
+            h.send(json.dumps({"models": [{"id": "a", "local": True, "peers": []},
+                                          {"id": "b", "local": True, "peers": ["x", "y"]},
+                                          {"id": "c", "local": False, "peers": ["x"]}]}))
+        out = [line.split(None, 1) for line in self.expect(0, "models", script=script).stdout.splitlines()]
+        self.assertEqual(out[1:], [["a", "here"], ["b", "here, 2 peers"], ["c", "1 peer"]])
+
+    def session(self, script, dialogue):
+        """An interactive session on a terminal: waits for each text, then types or signals."""
+        self.server.script = script
+        pid, fd = pty.fork()
+        if pid == 0:
+            os.execve(TEALE, [TEALE, "--home", self.home, "chat"],
+                      {**os.environ, "HOME": self.home, "TERM": "xterm", "NO_COLOR": "1"})
+        text, read_to = "", 0
+        for wait_for, action in dialogue:
+            deadline = time.monotonic() + 20
+            while wait_for not in text[read_to:]:
+                self.assertLess(time.monotonic(), deadline, repr(text))
+                if select.select([fd], [], [], 1)[0]:
+                    text += os.read(fd, 4096).decode()
+            read_to = text.index(wait_for, read_to) + len(wait_for)
+            os.write(fd, action.encode())
+        _, status = os.waitpid(pid, 0)
+        os.close(fd)
+        return text, os.waitstatus_to_exitcode(status)
+
+    def test_a_session_remembers_and_ends_at_an_empty_line(self):
+        def script(h, body):
+            h.begin()
+            h.token(f"answer {len(json.loads(body)['messages'])}\x1b[2J")
+            h.send("data: [DONE]\n\n")
+        text, code = self.session(script, [("> ", "one\n"), ("answer 1", ""), ("> ", "two\n"), ("answer 3", ""),
+                                           ("> ", "\n")])
+        self.assertEqual(code, 0)
+        self.assertNotIn("\x1b", text)
+
+    def test_ctrl_c_stops_the_answer_and_not_the_session(self):
+        gone = threading.Event()
+
+        def script(h, body):
+            h.begin()
+            if len(self.server.seen) > 1:
+                h.token("second")
+                h.send("data: [DONE]\n\n")
+                return
+            h.token("endless")
+            try:
+                while h.connection.recv(1):
+                    pass
+            except OSError:
+                pass
+            gone.set()
+        _, code = self.session(script, [("> ", "one\n"), ("endless", "\x03"), ("> ", "two\n"), ("second", ""),
+                                        ("> ", "\x04")])
+        self.assertEqual(code, 0)
+        self.assertTrue(gone.wait(5), "the daemon was not told")
+
+    def test_an_interrupted_command_closes_its_connection(self):
+        began, gone = threading.Event(), threading.Event()
+
+        def script(h, body):
+            h.begin()
+            h.token("x")
+            began.set()
+            while h.connection.recv(1):
+                pass
+            gone.set()
+        self.server.script = script
+        p = subprocess.Popen([TEALE, "--home", self.home, "chat", "hi"], stdout=subprocess.PIPE)
+        self.assertTrue(began.wait(10))
+        p.send_signal(signal.SIGINT)
+        p.communicate(timeout=10)
+        self.assertTrue(gone.wait(5))
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], "-v"])
