@@ -14,8 +14,7 @@
 
 #define BASE_MAX     512
 #define KEY_MAX      1024         /* OpenAI's are under 200 characters */
-#define PROBE_LIMIT  (5 * TL_SEC) /* for each request of a look at the server */
-#define SEARCH_LIMIT (2 * TL_SEC) /* the same while we try ports where anything may listen */
+#define SEARCH_LIMIT (2 * TL_SEC) /* of a look while we try ports where anything may listen */
 #define BACKOFF_MIN  TL_SEC
 #define BACKOFF_MAX  (30 * TL_SEC)
 #define RECHECK_MIN  (250 * TL_MS) /* failing questions do not make us ask more often */
@@ -56,6 +55,7 @@ tl_backend_config tl_backend_config_default(void)
     return (tl_backend_config){.first_byte = 300 * TL_SEC,
                                .silence = 120 * TL_SEC,
                                .health_interval = 10 * TL_SEC,
+                               .look_limit = 5 * TL_SEC,
                                .running_max = 1024,
                                .search_ports = {11434 /* Ollama */, 8080 /* llama-server */,
                                                 8000 /* vLLM */, 1234 /* LM Studio */}};
@@ -232,7 +232,8 @@ static void look(void *user)
     tl_backend_probe_ask ask = {.base = b->probing,
                                 .key = b->key,
                                 .kind = b->state == TL_BACKEND_UP ? b->kind : NULL,
-                                .limit = search ? SEARCH_LIMIT : PROBE_LIMIT};
+                                .limit = search ? tl_time_min(SEARCH_LIMIT, b->config.look_limit)
+                                                : b->config.look_limit};
     if (tl_backend_probe_start(b->http, &ask, on_probe_done, b, &b->probe, &why) != TL_OK) {
         b->probe = NULL;
         tl_timer_set(&b->timer, b->probe_at + b->backoff);

@@ -17,6 +17,7 @@ typedef struct {
     tl_time silence;    /* between bytes; default 120 s */
     tl_time health_interval; /* default 10 s while well (25 s, at multiples of it, after a minute
                                 without a question), backing off from 1 s to 30 s while not */
+    tl_time look_limit;      /* a look at its health gives up after; default 5 s */
     uint32_t running_max;    /* exchanges at once; default 1024; above it TL_FAIL_QUEUE_FULL */
     uint16_t search_ports[TL_BACKEND_SEARCH_MAX]; /* on 127.0.0.1, when url is ""; until a 0 */
 } tl_backend_config;

@@ -23,14 +23,11 @@ static bool is_welcome(model_server *m, const parrot_request *r)
 
 static bool answer_one(scripted *s, model_server *m, parrot_conn *c, const parrot_request *r)
 {
-    char server[128] = "";
-    if (m->server)
-        snprintf(server, sizeof server, "X-Served-By: scripted\r\nServer: %s\r\n", m->server);
     if (!is_welcome(m, r))
         return parrot_answer_error(c, 401, "", "no_key");
     if (strcmp(r->path, "/v1/models") == 0) {
         m->looks++;
-        return m->list ? parrot_answer(c, 200, server, "application/json", m->list)
+        return m->list ? parrot_answer(c, 200, "", "application/json", m->list)
                        : parrot_answer_error(c, 404, "", "not_found");
     }
     if (m->extra_path && strcmp(r->path, m->extra_path) == 0)

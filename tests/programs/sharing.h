@@ -9,7 +9,6 @@
 /* What the scripted server answers; may be changed while it runs, between the client's requests. */
 typedef struct {
     const char *list;               /* the JSON of /v1/models; NULL: 404 */
-    const char *server;             /* its Server header; NULL: none */
     const char *key;                /* asked for; NULL: none */
     const char *extra_path, *extra; /* one more route and its JSON */
     const char *answer;             /* the bytes that answer a question */
