@@ -40,7 +40,7 @@ static bool make_room(tl_peer_table *t)
 {
     tl_peer *oldest = NULL, *p, *next;
     HASH_ITER(hh, t->peers, p, next)
-    if (!p->conn && !p->asking && (!oldest || p->round < oldest->round))
+    if (!p->contact && !p->asking && (!oldest || p->round < oldest->round))
         oldest = p;
     if (!oldest)
         return false;
@@ -163,7 +163,7 @@ void tl_peer_table_end_round(tl_peer_table *t)
     HASH_ITER(hh, t->peers, p, next)
     {
         p->listed = p->round == t->round;
-        if (!p->listed && !p->conn && !p->asking)
+        if (!p->listed && !p->contact && !p->asking)
             forget(t, p);
     }
 }

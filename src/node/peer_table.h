@@ -15,7 +15,7 @@
 #define TL_PEER_MODELS_MAX 256  /* of one node; more are ignored */
 #define TL_PEER_NAME_MAX   64
 
-struct tl_peer_conn; /* the connection to it, node/peers */
+struct tl_contact; /* the connections to it, node/peers */
 
 typedef struct {
     tl_node_id id;
@@ -30,7 +30,7 @@ typedef struct {
     tl_time unusable_until;    /* it just failed us: others first */
     unsigned asking;           /* questions of ours it is answering */
     uint64_t running;          /* questions it answers in all, by its last heartbeat */
-    struct tl_peer_conn *conn; /* NULL: no connection */
+    struct tl_contact *contact; /* NULL: no connection, nor is one being made */
     UT_hash_handle hh;
 } tl_peer;
 

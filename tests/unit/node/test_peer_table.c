@@ -84,7 +84,7 @@ static void who_is_not_listed_in_a_round_is_forgotten_unless_connected(void **st
     tl_node_id ids[3] = {id_of(1), id_of(2), id_of(3)};
     for (int i = 0; i < 3; i++)
         (void)tl_peer_table_get(&t, &ids[i]);
-    tl_peer_table_find(&t, &ids[1])->conn = (struct tl_peer_conn *)&t;
+    tl_peer_table_find(&t, &ids[1])->contact = (struct tl_contact *)&t;
     tl_peer_table_begin_round(&t);
     tl_peer_table_find(&t, &ids[0])->round = t.round;
     tl_peer_table_end_round(&t);
@@ -102,13 +102,13 @@ static void a_full_table_makes_room_but_not_at_a_connected_peers_cost(void **sta
         tl_node_id id = id_of(i);
         tl_peer *p = tl_peer_table_get(&t, &id);
         if (i != 7)
-            p->conn = (struct tl_peer_conn *)&t;
+            p->contact = (struct tl_contact *)&t;
     }
     tl_node_id more = id_of(TL_PEERS_MAX), seven = id_of(7), again = id_of(TL_PEERS_MAX + 1);
     tl_peer *p = tl_peer_table_get(&t, &more);
     assert_non_null(p);
     assert_null(tl_peer_table_find(&t, &seven));
-    p->conn = (struct tl_peer_conn *)&t;
+    p->contact = (struct tl_contact *)&t;
     assert_null(tl_peer_table_get(&t, &again));
     assert_int_equal(tl_peer_table_count(&t), TL_PEERS_MAX);
     tl_peer_table_clear(&t);
