@@ -108,7 +108,7 @@ static void fit_descriptors(tl_relay_config *config)
     rlim_t room = rl.rlim_cur > 2 * RESERVED_FDS ? rl.rlim_cur - RESERVED_FDS : RESERVED_FDS;
     if (room >= config->conns_max)
         return;
-    tl_log(TL_LOG_WARN, "room for %llu connections only: raise the limit of open files (ulimit -n)",
+    tl_log(TL_LOG_INFO, "room for %llu connections only: raise the limit of open files (ulimit -n)",
            (unsigned long long)room);
     config->conns_max = (uint32_t)room;
 }

@@ -47,7 +47,8 @@ static tl_err read_line(char *line, tl_err (*set)(void *, const char *, const js
     tl_err e;
     char *rest = skip_blanks(p + at.position);
     if (*rest && *rest != '#')
-        e = tl_why_set(why, TL_ERR_INVALID, "%s: text behind the value", key);
+        e = tl_why_set(why, TL_ERR_INVALID,
+                       "%s: text behind the value (strings stand in double quotes)", key);
     else
         e = set(user, key, value, why);
     json_decref(value);
