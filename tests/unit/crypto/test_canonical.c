@@ -96,8 +96,7 @@ static void keys_are_in_utf_16_order(void **state)
         "\xEE\x80\x80",     /* U+E000 */
         "\xEF\xBF\xBD",
         "\xEF\xBF\xBF",
-        "\xEF\xBF\xBF"
-        "a",
+        "\xEF\xBF\xBFz",
     };
     size_t n = sizeof ordered / sizeof *ordered;
     for (size_t i = 0; i < n; i++)
