@@ -1,7 +1,5 @@
 #include "io/httpd_conn.h"
 
-#include <assert.h>
-#include <poll.h>
 #include <stdlib.h>
 
 #define READS_MAX 4 /* per turn of the loop, so that one upload does not starve the others */
@@ -90,8 +88,6 @@ void tl_httpd_conn_arm(tl_httpd_req *r)
     case TL_HTTPD_FLUSH:
         if (r->out.len)
             at = r->since + c->stalled;
-        if (!r->reading && !r->peer_ended)
-            at = tl_time_min(at, tl_loop_now(r->h->loop) + TL_HTTPD_GONE_EVERY);
         break;
     }
     tl_timer_set(&r->timer, at);
@@ -103,13 +99,6 @@ static void reading_set(tl_httpd_req *r, bool on)
         return;
     r->reading = on;
     tl_stream_want_read(r->stream, on);
-}
-
-/* While we do not read, the kernel still knows whether the client closed. */
-static bool has_hung_up(const tl_httpd_req *r)
-{
-    struct pollfd p = {.fd = tl_stream_fd(r->stream), .events = POLLRDHUP};
-    return poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR));
 }
 
 static void on_due(void *user)
@@ -131,8 +120,6 @@ static void on_due(void *user)
     case TL_HTTPD_FLUSH:
         if (r->out.len && tl_loop_now(h->loop) >= r->since + h->config.stalled) {
             h->stats.stalled++;
-            tl_httpd_conn_gone(r);
-        } else if (!r->reading && !r->peer_ended && has_hung_up(r)) {
             tl_httpd_conn_gone(r);
         } else {
             tl_httpd_conn_arm(r);
@@ -354,11 +341,12 @@ static void process(tl_httpd_req *r)
         continue;
     if (r->dead || r->broken)
         return;
-    bool answering = r->state == TL_HTTPD_BUSY || r->state == TL_HTTPD_FLUSH;
-    if (answering && r->in.len >= TL_HTTPD_PIPELINE_MAX) {
-        reading_set(r, false);
-        tl_httpd_conn_arm(r);
-    }
+    if (r->in.len < TL_HTTPD_PIPELINE_MAX)
+        return;
+    if (r->state == TL_HTTPD_FLUSH)
+        reading_set(r, false); /* until the client has read */
+    else if (r->state == TL_HTTPD_BUSY)
+        tl_httpd_conn_gone(r); /* not reading on would hide from us that it closes */
 }
 
 /* --- the stream --- */

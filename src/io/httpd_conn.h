@@ -85,12 +85,10 @@ struct tl_httpd {
     uint8_t *scratch; /* where reads land; TL_HTTPD_READ_SIZE */
 };
 
-#define TL_HTTPD_READ_SIZE (64u << 10) /* one read: what loopback delivers at once */
-#define TL_HTTPD_PIPELINE_MAX                                                                      \
-    (64u << 10) /* read ahead of a running request; then the kernel's buffer fills */
-#define TL_HTTPD_LINGER_NS (2 * TL_SEC) /* a client on the same machine has read by then */
-#define TL_HTTPD_GONE_EVERY                                                                        \
-    (50 * TL_MS) /* how often a client that fills the pipeline is looked at */
+#define TL_HTTPD_READ_SIZE    (64u << 10) /* one read: what loopback delivers at once */
+/* read ahead of a running request; RFC 9112 9.3.2: nobody pipelines behind a POST */
+#define TL_HTTPD_PIPELINE_MAX (64u << 10)
+#define TL_HTTPD_LINGER_NS    (2 * TL_SEC) /* a client on the same machine has read by then */
 
 /* httpd.c */
 void tl_httpd_conn_unlink(tl_httpd_req *r);

@@ -8,6 +8,7 @@ static void on_cancel(tl_exchange *x)
     fake_ask *a = (fake_ask *)(void *)x;
     assert(!a->over);
     a->over = a->cancelled = true;
+    tl_loop_stop(a->loop);
 }
 
 static void on_paused(tl_exchange *x, bool on)
@@ -16,6 +17,7 @@ static void on_paused(tl_exchange *x, bool on)
     assert(!a->over && a->paused != on);
     a->paused = on;
     a->pauses += on;
+    tl_loop_stop(a->loop);
 }
 
 tl_err tl_node_ask(tl_node *n, const tl_ask *ask, const tl_exchange_sink *sink, void *user,
@@ -27,6 +29,7 @@ tl_err tl_node_ask(tl_node *n, const tl_ask *ask, const tl_exchange_sink *sink, 
     a->base.set_paused = on_paused;
     a->sink = *sink;
     a->user = user;
+    a->loop = n->loop;
     a->ask = *ask;
     a->body = malloc(ask->body.n + 1);
     memcpy(a->body, ask->body.p, ask->body.n);

@@ -11,6 +11,7 @@ typedef struct {
     tl_exchange base; /* first: the API gets a pointer to this */
     tl_exchange_sink sink;
     void *user;
+    tl_loop *loop;
     tl_ask ask; /* ask.body points at `body` */
     uint8_t *body;
     bool over, cancelled, paused;

@@ -132,12 +132,17 @@ static void on_error(void *user, tl_err e, const char *why)
 
 static const tl_stream_events events = {on_open, on_readable, on_writable, on_error};
 
-void client_open(harness *h, client *c)
+void client_start(harness *h, client *c)
 {
     *c = (client){.h = h};
     assert_int_equal(
         tl_stream_connect(h->loop, "127.0.0.1", tl_api_port(h->api), NULL, &events, c, &c->stream),
         TL_OK);
+}
+
+void client_open(harness *h, client *c)
+{
+    client_start(h, c);
     WAIT_UNTIL(h, c->open);
 }
 

@@ -56,6 +56,8 @@ void harness_wait_end(harness *h);
 void harness_run_for(harness *h, tl_time span);
 
 void client_open(harness *h, client *c);
+/* Without waiting: it may be refused. */
+void client_start(harness *h, client *c);
 void client_open_unix(harness *h, client *c);
 void client_close(client *c);
 /* Closes with a reset. */
