@@ -291,13 +291,12 @@ static void a_listener_that_does_not_listen_is_sent_away(void **state)
     client_send(&c, "GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n");
     WAIT_UNTIL(&h, client_has(&c, ": connected"));
     client_deafen(&c, true);
-    char *json = malloc((1u << 20) + 16);
+    static char json[(1u << 20) + 16];
     size_t n = (size_t)sprintf(json, "{\"a\":\"");
     memset(json + n, 'x', 1u << 20);
     memcpy(json + n + (1u << 20), "\"}", 3);
     for (int i = 0; i < 16; i++)
         fake_event(&h.node, "Request", json);
-    free(json);
     client_deafen(&c, false);
     WAIT_UNTIL(&h, c.ended);
     assert_false(client_has(&c, "\r\n0\r\n\r\n")); /* broken off, and visibly so */
