@@ -539,8 +539,11 @@ void tl_http_free(tl_http *h)
 {
     if (!h)
         return;
-    while (h->all)
-        destroy(h->all);
+    tl_http_request *r, *following;
+    DL_FOREACH_SAFE(h->all, r, following)
+    {
+        destroy(r);
+    }
     if (h->multi)
         curl_multi_cleanup(h->multi);
     tl_timer_stop(&h->timer);

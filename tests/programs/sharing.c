@@ -6,9 +6,12 @@
 #include <stdarg.h>
 
 #include <cmocka.h>
+#include <pthread.h>
 #include <stdio.h>
 
 /* --- the server --- */
+
+static pthread_mutex_t last_question = PTHREAD_MUTEX_INITIALIZER;
 
 static bool is_welcome(model_server *m, const parrot_request *r)
 {
@@ -34,8 +37,10 @@ static bool answer_one(scripted *s, model_server *m, parrot_conn *c, const parro
         return parrot_answer(c, 200, "", "application/json", m->extra);
     if (strcmp(r->method, "POST") != 0)
         return parrot_answer_error(c, 404, "", "not_found");
+    pthread_mutex_lock(&last_question);
     snprintf(m->path, sizeof m->path, "%.63s", r->path);
     snprintf(m->content_type, sizeof m->content_type, "%s", r->content_type);
+    pthread_mutex_unlock(&last_question);
     s->requests++;
     if (m->instead) {
         m->instead(s, c, r);
