@@ -32,6 +32,7 @@ class Relay:
         self.process = subprocess.Popen([BINARY_PATH, *listening, *args], stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True)
         self.expect_status = expect_status
+        self.nodes = []
         self.log = []
         self._changed = threading.Condition()
         self._reader = threading.Thread(target=self._read_log)
@@ -60,6 +61,8 @@ class Relay:
         return self
 
     def __exit__(self, *error):
+        for node in self.nodes:
+            node.close()
         if self.process.poll() is None:
             self.signal(signal.SIGTERM)
         try:
@@ -98,6 +101,7 @@ class Node(wsraw.WebSocket):
     def __init__(self, relay, key=None, address=None, authority=None, **kw):
         address = address or relay.address
         super().__init__(address, **kw)
+        relay.nodes.append(self)
         self.key = key or new_key()
         self.id = self.key.public.hex()
         host = f"[{address[0]}]" if ":" in address[0] else address[0]

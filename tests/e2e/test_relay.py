@@ -500,7 +500,7 @@ class Ending(unittest.TestCase):
             codes = []
             for n in nodes:
                 codes.append(n.close_code())
-                n.close()
+                n.close()  # its way of leaving
             self.assertEqual(codes, [1001] * 3)
             self.assertEqual(relay.process.wait(timeout=5), 0)
             self.assertLess(time.monotonic() - began, 2)
@@ -513,16 +513,14 @@ class Ending(unittest.TestCase):
             began = time.monotonic()
             self.assertEqual(relay.process.wait(timeout=8), 0)
             self.assertLess(time.monotonic() - began, 5)
-            stubborn.close()
 
     def test_a_second_signal_ends_it_at_once(self):
         with Relay() as relay:
-            stubborn = Node(relay)
+            Node(relay)  # and stays
             relay.signal(signal.SIGINT)
             relay.wait_log("SIGINT")
             relay.signal(signal.SIGTERM)
             self.assertEqual(relay.process.wait(timeout=2), 0)
-            stubborn.close()
 
 
 def run(*args):
@@ -694,7 +692,6 @@ class Tls(unittest.TestCase):
             self.assertEqual(self.common_name(relay), "second")
             old.send(b"?", wsraw.PING)  # connections live through it all
             self.assertEqual(old.frame(), (wsraw.PONG, b"?"))
-            old.close()
 
     def test_a_key_that_does_not_fit_is_told(self):
         self.make_cert("first")
