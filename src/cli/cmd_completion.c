@@ -14,10 +14,10 @@ static void print_words(const char *first, const char *between)
     for (size_t i = 0; tl_command_at(i); i++) {
         const char *c = tl_command_at(i)->name;
         const char *word = first ? c + n + 1 : c;
-        if (first && (strncmp(c, first, n) || c[n] != ' '))
+        if (first && (strncmp(c, first, n) != 0 || c[n] != ' '))
             continue;
         size_t k = strcspn(word, " ");
-        if (k != previous_n || strncmp(word, previous, k))
+        if (k != previous_n || strncmp(word, previous, k) != 0)
             printf("%.*s%s", (int)k, word, between);
         previous = word;
         previous_n = k;

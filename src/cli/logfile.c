@@ -23,7 +23,7 @@ tl_err tl_logfile_open(const char *path, int *ret_fd, tl_why *why)
 
 static tl_err take_stderr(const char *path, tl_why *why)
 {
-    int fd;
+    int fd = -1;
     tl_err e = tl_logfile_open(path, &fd, why);
     if (e)
         return e;

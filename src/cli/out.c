@@ -1,5 +1,6 @@
 #include "cli/out.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -166,6 +167,7 @@ tl_err tl_table_end(tl_table *t)
     if (!t->cells)
         return TL_ERR_NOMEM;
     size_t wide[TL_TABLE_COLUMNS_MAX] = {0}, n = json_array_size(t->cells);
+    assert(t->columns > 0 && t->columns <= TL_TABLE_COLUMNS_MAX);
     for (size_t i = 0; i < n + t->columns; i++) {
         const char *text = i < t->columns
                                ? t->heads[i]

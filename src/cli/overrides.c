@@ -31,7 +31,7 @@ static tl_err list_text(const tl_args *args, const char *option, tl_buf *out)
     tl_err e = tl_buf_append_str(out, "[");
     bool first = true;
     for (size_t i = 0; !e && i < args->option_n; i++) {
-        if (strcmp(args->option[i]->name, option))
+        if (strcmp(args->option[i]->name, option) != 0)
             continue;
         e = first ? TL_OK : tl_buf_append_str(out, ",");
         if (!e)

@@ -6,7 +6,7 @@
 static bool field(tl_slice line, const char *name, tl_slice *ret)
 {
     size_t n = strlen(name);
-    if (line.n < n + 1 || memcmp(line.p, name, n) || line.p[n] != ':')
+    if (line.n < n + 1 || memcmp(line.p, name, n) != 0 || line.p[n] != ':')
         return false;
     n++;
     if (line.n > n && line.p[n] == ' ')

@@ -7,11 +7,11 @@
 #define LIST_TEXT_MAX sizeof(((tl_string_list *)0)->item[0])
 
 #define HEAD(field, name, kind_name, fallback, is_live, words)                                     \
-    .info = {.key = name,                                                                          \
-             .type = kind_name,                                                                    \
-             .default_text = fallback,                                                             \
-             .meaning = words,                                                                     \
-             .live = is_live},                                                                     \
+    .info = {.key = (name),                                                                        \
+             .type = (kind_name),                                                                  \
+             .default_text = (fallback),                                                           \
+             .meaning = (words),                                                                   \
+             .live = (is_live)},                                                                   \
     .offset = offsetof(tl_settings, field)
 #define BOOL(field, name, fallback, live, words)                                                   \
     {                                                                                              \
@@ -20,18 +20,18 @@
 #define NUMBER(field, name, fallback, lowest, highest, live, words)                                \
     {                                                                                              \
         HEAD(field, name, "integer", fallback, live, words), .kind = TL_KIND_NUMBER,               \
-                                                             .min = lowest, .max = highest         \
+                                                             .min = (lowest), .max = (highest)     \
     }
 #define TEXT(field, name, fallback, must, live, words)                                             \
     {                                                                                              \
         HEAD(field, name, "string", fallback, live, words),                                        \
-            .kind = TL_KIND_TEXT, .size = sizeof(((tl_settings *)0)->field), .rule = must          \
+            .kind = TL_KIND_TEXT, .size = sizeof(((tl_settings *)0)->field), .rule = (must)        \
     }
 #define LIST(field, name, fallback, least, bare, must, live, words)                                \
     {                                                                                              \
         HEAD(field, name, "strings", fallback, live, words),                                       \
-            .kind = TL_KIND_LIST, .min = least, .max = TL_SETTING_LIST_MAX, .bare_ok = bare,       \
-            .rule = must                                                                           \
+            .kind = TL_KIND_LIST, .min = (least), .max = TL_SETTING_LIST_MAX, .bare_ok = (bare),   \
+            .rule = (must)                                                                         \
     }
 
 #define DAY_SECS 86400 /* no wait of ours is meant to outlast a day */
@@ -60,9 +60,9 @@ static const tl_setting_def table[] = {
          "Whom this node asks: \"any\" peer that serves the model, or \"networks\" members only."),
     TEXT(api_listen, "api_listen", "127.0.0.1:11435", tl_rule_listen, false,
          "Where the HTTP API listens; beyond loopback every request needs the key."),
-    LIST(api_allowed_hosts, "api_allowed_hosts", "[]", 0, false, tl_rule_host, false,
+    LIST(api_allowed_hosts, "api_allowed_hosts", "[]", 0, false, tl_rule_host, true,
          "Names, besides loopback's, that a request's Host header may carry."),
-    LIST(api_allowed_origins, "api_allowed_origins", "[]", 0, false, tl_rule_origin, false,
+    LIST(api_allowed_origins, "api_allowed_origins", "[]", 0, false, tl_rule_origin, true,
          "Web origins, besides the API's own, whose pages may call it."),
     NUMBER(udp_port, "udp_port", "0", 0, 65535, false,
            "The UDP port for connections between nodes; 0 takes any."),
@@ -80,7 +80,7 @@ static const tl_setting_def table[] = {
            "Seconds a client of the API may stop reading its answer before it is cut off."),
     NUMBER(requests_max, "requests_max", "1024", 1, 100000, false,
            "Requests of other nodes running here at once; more are told that the queue is full."),
-    TEXT(log_level, "log_level", "info", tl_rule_log_level, false,
+    TEXT(log_level, "log_level", "info", tl_rule_log_level, true,
          "What is logged: \"error\", \"warn\", \"info\" or \"debug\", each with those before it."),
     LIST(nat_stun_servers, "nat.stun_servers",
          "[\"stun.l.google.com:19302\", \"stun.cloudflare.com:3478\"]", 0, false, tl_rule_host,
