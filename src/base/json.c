@@ -84,7 +84,7 @@ tl_err tl_json_write(tl_buf *out, const json_t *value)
 {
     size_t before = out->len;
     sink s = {.out = out};
-    if (json_dump_callback(value, append_chunk, &s, JSON_COMPACT | JSON_ENCODE_ANY) || s.e) {
+    if (json_dump_callback(value, append_chunk, &s, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)) || s.e) {
         out->len = before;
         return TL_ERR_NOMEM;
     }

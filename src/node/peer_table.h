@@ -25,11 +25,11 @@ typedef struct {
     bool available;              /* says that it takes questions */
     size_t n_models;
     char **models;
-    uint32_t round;            /* the discovery that last listed it */
-    bool listed;               /* the relay names it as present */
-    tl_time unusable_until;    /* it just failed us: others first */
-    unsigned asking;           /* questions of ours it is answering */
-    uint64_t running;          /* questions it answers in all, by its last heartbeat */
+    uint32_t round;             /* the discovery that last listed it */
+    bool listed;                /* the relay names it as present */
+    tl_time unusable_until;     /* it just failed us: others first */
+    unsigned asking;            /* questions of ours it is answering */
+    uint64_t running;           /* questions it answers in all, by its last heartbeat */
     struct tl_contact *contact; /* NULL: no connection, nor is one being made */
     UT_hash_handle hh;
 } tl_peer;

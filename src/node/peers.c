@@ -98,7 +98,8 @@ tl_peer_conn *tl_contact_add_conn(tl_contact *c, tl_quic_conn *quic, bool client
                            .client = client,
                            .retire_at = TL_NEVER,
                            .heartbeat_at = TL_NEVER,
-                           .reopen_at = TL_NEVER};
+                           .reopen_at = TL_NEVER,
+                           .probe_at = TL_NEVER};
     tl_quic_conn_set_user(quic, conn);
     DL_APPEND(c->conns, conn);
     return conn;
@@ -131,8 +132,8 @@ void tl_contact_serve_wishes(tl_contact *c)
     tl_peer_conn *conn = tl_contact_best(c);
     while (conn && c->wishes) {
         tl_peer_wish *w = c->wishes;
-        tl_quic_stream *s;
-        tl_err e = tl_quic_stream_open(conn->quic, &s);
+        tl_quic_stream *s = NULL;
+        tl_err e = w->connection_only ? TL_OK : tl_quic_stream_open(conn->quic, &s);
         if (e == TL_ERR_AGAIN)
             return; /* TL_QUIC_STREAMS_AVAILABLE brings us back */
         DL_DELETE(c->wishes, w);
@@ -141,7 +142,10 @@ void tl_contact_serve_wishes(tl_contact *c)
             w->on_failed(w, e, "no stream could be opened");
             continue;
         }
-        conn->streams++;
+        if (s)
+            conn->streams++;
+        if (tl_peers_now(c->peers) - conn->heard_at >= TL_PEERS_STALE_AFTER)
+            tl_control_probe(conn, TL_PROBE_STALE);
         w->on_stream(w, s);
     }
 }
@@ -191,7 +195,7 @@ static void on_connected(tl_peers *p, tl_quic_conn *quic)
     }
     tl_contact *c = conn->contact;
     conn->connected = true;
-    conn->connected_at = conn->idle_since = tl_peers_now(p);
+    conn->connected_at = conn->idle_since = conn->heard_at = tl_peers_now(p);
     if (conn->client) {
         conn->heartbeat_at = conn->connected_at + TL_PEERS_HEARTBEAT;
         tl_peers_due(p, conn->heartbeat_at);
@@ -287,6 +291,8 @@ static void on_event(tl_peers *p, const tl_quic_event *ev)
     case TL_QUIC_CONNECTED: on_connected(p, ev->conn); break;
     case TL_QUIC_STREAM_OPENED: on_stream_opened(p, ev); break;
     case TL_QUIC_STREAM_READABLE:
+        if (conn)
+            tl_control_heard(conn);
         if (o)
             o->on_readable(o);
         break;
@@ -380,7 +386,11 @@ static tl_time conn_on_timer(tl_peer_conn *conn, tl_time now)
         if (!conn->streams)
             tl_quic_conn_close(conn->quic, TL_CODE_DUPLICATE, "duplicate connection", now);
     }
-    tl_time due = tl_time_min(conn->heartbeat_at, conn->retire_at);
+    if (now >= conn->probe_at) {
+        conn->probe_at = TL_NEVER;
+        tl_quic_conn_close(conn->quic, TL_CODE_OUTAGE, "the peer no longer answers", now);
+    }
+    tl_time due = tl_time_min(conn->heartbeat_at, tl_time_min(conn->retire_at, conn->probe_at));
     return tl_time_min(due, tl_conn_path_on_timer(conn, now));
 }
 

@@ -13,9 +13,11 @@
 #include "node/relay_link.h"
 #include "quic/quic.h"
 
-#define TL_PEERS_WARM_MAX   8 /* idle connections we dialled and keep (UX.md "Who is served") */
-#define TL_PEERS_HEARTBEAT  (25 * TL_SEC)
-#define TL_PEERS_OUTAGE_MAX (10 * TL_SEC) /* without a path, before questions under way fail */
+#define TL_PEERS_WARM_MAX    8 /* idle connections we dialled and keep (UX.md "Who is served") */
+#define TL_PEERS_HEARTBEAT   (25 * TL_SEC)
+#define TL_PEERS_OUTAGE_MAX  (10 * TL_SEC) /* without a path, before questions under way fail */
+/* A connection not heard from for this long is asked for a sign of life when a stream is wanted. */
+#define TL_PEERS_STALE_AFTER (5 * TL_SEC)
 
 typedef struct tl_peers tl_peers;
 
@@ -75,6 +77,7 @@ struct tl_stream_owner {
 /* A wish for a stream to a peer: the wisher's memory. */
 typedef struct tl_peer_wish {
     tl_node_id peer;
+    bool connection_only; /* on_stream is called with NULL as soon as a connection stands */
     void (*on_stream)(struct tl_peer_wish *w, tl_quic_stream *s);
     void (*on_failed)(struct tl_peer_wish *w, tl_err e, const char *why);
     struct tl_peer_wish *prev, *next; /* the list's */

@@ -83,6 +83,22 @@ void tl_control_beat(tl_peer_conn *conn, tl_peer_pong *g)
     send_heartbeat(conn, TL_CLUSTER_HEARTBEAT, conn->sequence);
 }
 
+void tl_control_probe(tl_peer_conn *conn, tl_time within)
+{
+    tl_time at = tl_peers_now(conn->peers) + within;
+    if (!conn->control || at >= conn->probe_at)
+        return;
+    conn->probe_at = at;
+    tl_peers_due(conn->peers, at);
+    tl_control_beat(conn, NULL);
+}
+
+void tl_control_heard(tl_peer_conn *conn)
+{
+    conn->heard_at = tl_peers_now(conn->peers);
+    conn->probe_at = TL_NEVER;
+}
+
 void tl_peers_unping(tl_peer_pong *g)
 {
     if (!g->conn)

@@ -285,6 +285,7 @@ static void move_over(tl_peer_conn *conn, tl_path_id path)
     tl_path_drop(p, old, false);
     conn->lost = false;
     p->counters.recovered++;
+    tl_control_probe(conn, TL_PROBE_NEW_PATH);
     p->events.on_path(p->user, conn->contact->peer);
     tl_peers_wake(p);
 }

@@ -16,6 +16,11 @@
 #define TL_RETIRE_AFTER        (1 * TL_SEC) /* the other side's last stream may be on its way */
 #define TL_CONTROL_PENDING_MAX (2 * TL_FRAME_MESSAGE_MAX) /* unread by the peer: it is stuck */
 
+/* For a sign of life: from a connection that found a new path (the peer may be another process by
+ * now, which does not know it), and from one that was silent for long. */
+#define TL_PROBE_NEW_PATH (2 * TL_SEC)
+#define TL_PROBE_STALE    (10 * TL_SEC)
+
 /* Application codes of CONNECTION_CLOSE and RESET_STREAM. */
 enum {
     TL_CODE_NONE,
@@ -57,6 +62,8 @@ struct tl_peer_conn {
     uint64_t sequence;
     tl_time heartbeat_at;
     tl_peer_pong *pongs;
+    tl_time heard_at;
+    tl_time probe_at; /* no sign of life until then: the peer is gone; TL_NEVER: none awaited */
     /* the path is gone; the client looks for another */
     bool lost;
     tl_time lost_at, reopen_at, reopen_pause;
@@ -150,6 +157,9 @@ void tl_control_accept(tl_peer_conn *conn, tl_quic_stream *s);
 void tl_control_clear(tl_peer_conn *conn);
 void tl_control_send_hello(tl_peer_conn *conn);
 void tl_control_send_goodbye(tl_peer_conn *conn, const char *reason);
+/* Asks for a sign of life. */
+void tl_control_probe(tl_peer_conn *conn, tl_time within);
+void tl_control_heard(tl_peer_conn *conn);
 /* A heartbeat now; `g` may be NULL. */
 void tl_control_beat(tl_peer_conn *conn, tl_peer_pong *g);
 

@@ -63,6 +63,11 @@ uint64_t tl_relay_client_connects(const tl_relay_client *c)
     return c->connects;
 }
 
+bool tl_relay_client_is_closed(const tl_relay_client *c)
+{
+    return !c->ws;
+}
+
 bool tl_relay_client_is_full(const tl_relay_client *c)
 {
     return c->ws && tl_wsclient_is_full(c->ws);
@@ -181,10 +186,12 @@ static void on_closed(void *user, tl_err e, unsigned code, const char *why)
         snprintf(text, sizeof text, "%s", c->error);
     else
         snprintf(text, sizeof text, "%s: %s", c->url_text[c->at], why);
-    if (c->wanted)
+    if (c->wanted) {
         dial_again(c, text);
-    else
+    } else {
         drop_connection(c);
+        c->events.on_state(c->user);
+    }
 }
 
 static const tl_wsclient_events ws_events = {on_open, on_message, on_pong, on_ws_writable,

@@ -64,6 +64,8 @@ const char *tl_relay_client_url(const tl_relay_client *c); /* the one in use or 
 const char *
 tl_relay_client_error(const tl_relay_client *c);       /* why it is not connected; "" = it is */
 tl_time tl_relay_client_rtt(const tl_relay_client *c); /* 0: not measured */
+bool tl_relay_client_is_closed(
+    const tl_relay_client *c); /* on_state is called when it becomes so */
 bool tl_relay_client_is_full(const tl_relay_client *c);
 uint64_t tl_relay_client_connects(const tl_relay_client *c); /* successful registrations so far */
 

@@ -232,6 +232,8 @@ static void on_end(void *user, const tl_answer_end *end)
     r->server->counters.tokens_in += m.u.complete.tokens_in;
     r->server->counters.tokens_out += m.u.complete.tokens_out;
     r->state = ENDING;
+    tl_answer_end told = {m.u.complete.tokens_in, m.u.complete.tokens_out};
+    r->server->backend.on_done(r->server->backend_user, &r->ask, TL_FAIL_COUNT, &told);
     if (put_message(r, &m))
         give_up(r, CODE_CANCELLED);
     else
@@ -242,7 +244,9 @@ static void on_fail(void *user, tl_fail fail, const char *message)
 {
     request *r = user;
     r->exchange = NULL;
+    tl_answer_end seen = tl_usage_end(&r->usage);
     r->server->counters.failed++;
+    r->server->backend.on_done(r->server->backend_user, &r->ask, fail, &seen);
     send_error(r, ENDING, fail, message);
 }
 

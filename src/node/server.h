@@ -27,6 +27,8 @@ typedef struct {
     /* Is the model served to others now? */
     bool (*serves)(void *user, const char *model);
     tl_ask_fn ask;
+    /* A request is over: `fail` TL_FAIL_COUNT = answered. */
+    void (*on_done)(void *user, const tl_ask *ask, tl_fail fail, const tl_answer_end *end);
 } tl_server_backend;
 
 typedef struct {

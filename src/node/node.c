@@ -1,0 +1,194 @@
+#include "node/node_internal.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* --- driving --- */
+
+static void finish_drain(tl_node *n);
+
+static tl_time expiry(const tl_node *n)
+{
+    tl_time at = tl_time_min(tl_peers_expiry(n->peers), tl_asker_expiry(n->asker));
+    at = tl_time_min(at, tl_time_min(tl_server_expiry(n->server), tl_router_expiry(n->router)));
+    return n->stage >= TL_NODE_DRAINING && n->stage < TL_NODE_GONE
+               ? tl_time_min(at, n->drain_deadline)
+               : at;
+}
+
+static void run(void *user)
+{
+    tl_node *n = user;
+    /* Answers lead to questions and back; what is left after a few rounds waits its turn. */
+    for (int i = 0; i < 8; i++) {
+        n->again = false;
+        tl_router_run(n->router);
+        tl_asker_run(n->asker);
+        tl_peers_run(n->peers);
+        if (!n->again)
+            break;
+    }
+    tl_relay_client_rearm(n->client);
+    finish_drain(n);
+    tl_timer_set(&n->timer, expiry(n));
+}
+
+void tl_node_wake(tl_node *n)
+{
+    n->again = true;
+    tl_loop_defer(n->loop, &n->work, run, n);
+}
+
+static void on_timer(void *user)
+{
+    tl_node *n = user;
+    tl_peers_on_timer(n->peers);
+    tl_asker_on_timer(n->asker);
+    tl_router_on_timer(n->router);
+    tl_server_on_timer(n->server);
+    tl_node_wake(n);
+}
+
+static tl_time env_now(void *user)
+{
+    return tl_loop_now(((tl_node *)user)->loop);
+}
+
+static tl_unix env_wall(void *user)
+{
+    (void)user;
+    return tl_loop_unix();
+}
+
+static void env_wake(void *user)
+{
+    tl_node_wake(user);
+}
+
+/* --- life --- */
+
+static void set_name(tl_node *n)
+{
+    snprintf(n->name, sizeof n->name, "%s", n->settings.display_name);
+    if (!n->name[0] && gethostname(n->name, sizeof n->name - 1))
+        snprintf(n->name, sizeof n->name, "node");
+    if (!tl_utf8_is(tl_slice_str(n->name)))
+        snprintf(n->name, sizeof n->name, "node");
+}
+
+tl_err tl_node_new(tl_loop *loop, const tl_settings *settings, const tl_identity *identity,
+                   tl_node **ret_node, tl_why *why)
+{
+    tl_node *n = calloc(1, sizeof *n);
+    tl_sysinfo *info = malloc(sizeof *info);
+    if (!n || !info) {
+        free(n);
+        free(info);
+        return tl_why_set(why, TL_ERR_NOMEM, "out of memory");
+    }
+    n->loop = loop;
+    n->settings = *settings;
+    n->identity = *identity;
+    n->rand = tl_rand_system();
+    n->env = (tl_env){env_now, env_wall, env_wake, n};
+    n->started = tl_loop_now(loop);
+    tl_node_id_write(n->hex, &identity->id);
+    set_name(n);
+    tl_sysinfo_read("", info);
+    tl_hardware_parse(info, &n->hardware);
+    free(info);
+    tl_timer_init(&n->timer, loop, on_timer, n);
+    tl_err e = tl_node_wire(n);
+    if (e) {
+        tl_node_free(n);
+        return tl_why_set(why, e, "the node could not be set up: %s", tl_err_name(e));
+    }
+    *ret_node = n;
+    return TL_OK;
+}
+
+tl_err tl_node_start(tl_node *n, tl_why *why)
+{
+    tl_err e = tl_node_apply_share(n, why);
+    if (e)
+        return e;
+    n->stage = TL_NODE_RUNNING;
+    tl_node_tell_capabilities(n);
+    tl_node_apply_relay(n);
+    tl_node_wake(n);
+    return TL_OK;
+}
+
+void tl_node_free(tl_node *n)
+{
+    if (!n)
+        return;
+    n->stage = TL_NODE_GONE;
+    tl_relay_client_free(n->client);
+    tl_router_free(n->router);
+    tl_asker_free(n->asker);
+    tl_server_free(n->server);
+    tl_backend_free(n->backend);
+    tl_peers_free(n->peers);
+    tl_relay_link_free(n->link);
+    tl_peer_table_clear(&n->table);
+    tl_timer_stop(&n->timer);
+    tl_defer_cancel(n->loop, &n->work);
+    tl_identity_clear(&n->identity);
+    free(n);
+}
+
+const tl_node_id *tl_node_id_of(const tl_node *n)
+{
+    return &n->identity.id;
+}
+
+/* --- draining: DRAINING until nothing runs, LEAVING until the relay has our last words --- */
+
+static void leave(tl_node *n)
+{
+    n->stage = TL_NODE_LEAVING;
+    n->drain_deadline = tl_loop_now(n->loop) + TL_NODE_GOODBYE_WITHIN;
+    tl_peers_close_all(n->peers, "shutting down");
+    tl_relay_client_stop(n->client, "shutting down");
+}
+
+static void finish_drain(tl_node *n)
+{
+    tl_time now = tl_loop_now(n->loop);
+    bool idle = !tl_server_running(n->server) && !tl_router_running(n->router);
+    if (n->stage == TL_NODE_DRAINING && (idle || now >= n->drain_deadline))
+        leave(n);
+    if (n->stage == TL_NODE_LEAVING &&
+        (tl_relay_client_is_closed(n->client) || now >= n->drain_deadline)) {
+        n->stage = TL_NODE_GONE;
+        n->on_drained(n->drained_user);
+    }
+}
+
+void tl_node_drain(tl_node *n, tl_time deadline, void (*on_done)(void *user), void *user)
+{
+    n->on_drained = on_done;
+    n->drained_user = user;
+    if (n->stage >= TL_NODE_DRAINING)
+        deadline = 0; /* asked again: at once */
+    else
+        n->stage = TL_NODE_DRAINING;
+    n->drain_deadline = deadline;
+    tl_server_drain(n->server);
+    tl_router_drain(n->router);
+    tl_node_tell_capabilities(n);
+    tl_peers_say_goodbye(n->peers, "shutting down");
+    tl_node_wake(n);
+}
+
+/* --- questions --- */
+
+tl_err tl_node_ask(tl_node *n, const tl_ask *ask, const tl_exchange_sink *sink, void *user,
+                   tl_exchange **ret_exchange)
+{
+    return tl_router_ask(n->router, ask, sink, user, ret_exchange);
+}

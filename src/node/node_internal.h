@@ -1,0 +1,73 @@
+/* node_internal.h - what the sources of node/node share: node.c (life and driving), node_wiring.c
+ * (who tells whom), node_settings.c (settings put into force), node_report.c (status, peers,
+ * models, events), node_metrics.c, node_ping.c. Nobody else's. */
+#ifndef TL_NODE_INTERNAL_H
+#define TL_NODE_INTERNAL_H
+
+#include "node/asker.h"
+#include "node/hardware.h"
+#include "node/node.h"
+#include "node/peers.h"
+#include "node/relay_client.h"
+#include "node/router.h"
+#include "node/server.h"
+
+/* The relay is asked who is there, when somebody looks and the last answer is older than this. */
+#define TL_NODE_FRESH          (15 * TL_SEC)
+#define TL_NODE_GOODBYE_WITHIN (1 * TL_SEC) /* for the relay to take our last words */
+
+struct tl_node {
+    tl_loop *loop;
+    tl_settings settings;
+    tl_identity identity;
+    char hex[TL_NODE_ID_HEX + 1];
+    char name[64];
+    tl_rand rand;
+    tl_env env;
+    tl_hardware hardware;
+    tl_peer_table table;
+    tl_relay_link *link;
+    tl_relay_client *client;
+    tl_peers *peers;
+    tl_asker *asker;
+    tl_router *router;
+    tl_server *server;
+    tl_backend *backend; /* NULL: nothing is shared */
+
+    tl_defer work;
+    tl_timer timer;
+    bool again; /* something came up while tl_node_run ran */
+    tl_time started;
+    tl_time discovered_at; /* the last discovery of everybody; 0 = none */
+    char wan_error[512];   /* why the relay client could not be started */
+    tl_node_listener *listeners;
+
+    enum { TL_NODE_NEW, TL_NODE_RUNNING, TL_NODE_DRAINING, TL_NODE_LEAVING, TL_NODE_GONE } stage;
+    tl_time drain_deadline;
+    void (*on_drained)(void *user);
+    void *drained_user;
+};
+
+/* node.c */
+void tl_node_wake(tl_node *n);
+
+/* node_wiring.c */
+TL_CHECK tl_err tl_node_wire(tl_node *n);
+/* Capabilities anew, to relay and peers. */
+void tl_node_tell_capabilities(tl_node *n);
+bool tl_node_is_shared(const tl_node *n, const char *model);
+/* Asks the relay for everybody unless it did lately. */
+void tl_node_refresh(tl_node *n);
+
+/* node_settings.c */
+TL_CHECK tl_err tl_node_apply_share(tl_node *n, tl_why *why);
+/* A relay that cannot be used is no reason not to start: status tells. */
+void tl_node_apply_relay(tl_node *n);
+void tl_node_apply_limits(tl_node *n);
+
+/* node_report.c */
+/* Takes the reference to `data`; adds the time. */
+void tl_node_emit(tl_node *n, const char *name, json_t *data);
+void tl_node_write_time(char ret[32], tl_unix at);
+
+#endif

@@ -1,0 +1,106 @@
+/* Round trips to one peer, for `teale ping`. */
+#include "node/node_internal.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+
+#define BETWEEN       (500 * TL_MS) /* pings */
+#define ANSWER_WITHIN (5 * TL_SEC)  /* far above any round trip */
+
+struct tl_node_ping {
+    tl_node *node;
+    tl_node_id peer;
+    unsigned left;
+    void (*on_result)(void *user, tl_time rtt, tl_via via, bool more, const char *why);
+    void *user;
+    tl_peer_wish wish;
+    tl_peer_pong pong;
+    tl_timer timer; /* of the answer, then of the next one */
+};
+
+/* The last word to the user, who may free the ping in it. */
+static void fail(tl_node_ping *p, const char *why)
+{
+    tl_timer_stop(&p->timer);
+    tl_peers_unping(&p->pong);
+    p->left = 0;
+    p->on_result(p->user, 0, TL_VIA_RELAYED, false, why);
+}
+
+static void on_pong(tl_peer_pong *g, tl_time rtt)
+{
+    tl_node_ping *p = (tl_node_ping *)((char *)g - offsetof(tl_node_ping, pong));
+    if (!rtt) {
+        fail(p, "the connection to the peer ended");
+        return;
+    }
+    p->left--;
+    if (p->left)
+        tl_timer_set(&p->timer, tl_loop_now(p->node->loop) + BETWEEN);
+    else
+        tl_timer_stop(&p->timer);
+    p->on_result(p->user, rtt, TL_VIA_RELAYED, p->left > 0, NULL);
+}
+
+static void send_ping(tl_node_ping *p)
+{
+    p->pong = (tl_peer_pong){.on_pong = on_pong};
+    if (tl_peers_ping(p->node->peers, &p->peer, &p->pong))
+        fail(p, "the connection to the peer ended");
+    else
+        tl_timer_set(&p->timer, tl_loop_now(p->node->loop) + ANSWER_WITHIN);
+}
+
+static void on_timer(void *user)
+{
+    tl_node_ping *p = user;
+    if (p->pong.conn)
+        fail(p, "the peer did not answer");
+    else
+        send_ping(p);
+}
+
+static void on_connected(tl_peer_wish *w, tl_quic_stream *s)
+{
+    (void)s;
+    tl_node_ping *p = (tl_node_ping *)((char *)w - offsetof(tl_node_ping, wish));
+    tl_timer_set(&p->timer, tl_loop_now(p->node->loop));
+}
+
+static void on_failed(tl_peer_wish *w, tl_err e, const char *why)
+{
+    (void)e;
+    fail((tl_node_ping *)((char *)w - offsetof(tl_node_ping, wish)), why);
+}
+
+tl_err tl_node_ping_start(tl_node *n, const tl_node_id *peer, unsigned count,
+                          void (*on_result)(void *user, tl_time rtt, tl_via via, bool more,
+                                            const char *why),
+                          void *user, tl_node_ping **ret_ping)
+{
+    tl_node_ping *p = calloc(1, sizeof *p);
+    if (!p)
+        return TL_ERR_NOMEM;
+    *p = (tl_node_ping){
+        .node = n, .peer = *peer, .left = count ? count : 1, .on_result = on_result, .user = user};
+    p->wish = (tl_peer_wish){
+        .peer = *peer, .connection_only = true, .on_stream = on_connected, .on_failed = on_failed};
+    tl_timer_init(&p->timer, n->loop, on_timer, p);
+    tl_err e = tl_peers_wish(n->peers, &p->wish);
+    if (e) {
+        free(p);
+        return e;
+    }
+    *ret_ping = p;
+    return TL_OK;
+}
+
+void tl_node_ping_free(tl_node_ping *p)
+{
+    if (!p)
+        return;
+    tl_peers_unwish(p->node->peers, &p->wish);
+    tl_peers_unping(&p->pong);
+    tl_timer_stop(&p->timer);
+    free(p);
+}

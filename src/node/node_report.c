@@ -1,0 +1,214 @@
+/* What a person or a script is told: status, peers, models, events (UX.md). */
+#include "node/node_internal.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <time.h>
+
+void tl_node_write_time(char ret[32], tl_unix at)
+{
+    time_t t = (time_t)at;
+    struct tm tm;
+    gmtime_r(&t, &tm);
+    strftime(ret, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
+}
+
+/* Milliseconds with three decimals; null when unknown. */
+static json_t *milliseconds(tl_time t)
+{
+    return t ? json_real(round((double)t / (double)TL_US) / 1000) : json_null();
+}
+
+static json_t *wan_status(const tl_node *n)
+{
+    static const char *const names[] = {"offline", "connecting", "connected"};
+    const char *error = n->wan_error[0] ? n->wan_error : tl_relay_client_error(n->client);
+    const char *relay = tl_relay_client_url(n->client);
+    if (!relay[0] && n->settings.wan_relay_url.n)
+        relay = n->settings.wan_relay_url.item[0];
+    return json_pack("{s:b, s:s, s:s, s:o, s:s?}", "enabled", n->settings.wan_enabled, "state",
+                     names[tl_relay_client_state(n->client)], "relay", relay, "relay_rtt_ms",
+                     milliseconds(tl_relay_client_rtt(n->client)), "error",
+                     error[0] ? error : NULL);
+}
+
+/* Nothing looks at the NAT: every connection goes through the relay. */
+static json_t *nat_status(void)
+{
+    return json_pack("{s:s, s:s, s:n, s:n, s:n, s:n, s:n}", "type", "unknown", "tesseras_type",
+                     "Unknown", "mapping", "filtering", "public", "mapped_by", "ipv6");
+}
+
+static json_t *backend_status(const tl_node *n)
+{
+    static const char *const states[] = {[TL_BACKEND_NONE] = "none",
+                                         [TL_BACKEND_TRYING] = "trying",
+                                         [TL_BACKEND_UP] = "up",
+                                         [TL_BACKEND_DOWN] = "down"};
+    const tl_backend *b = n->backend;
+    json_t *models = json_array();
+    for (size_t i = 0; b && models && i < tl_backend_model_count(b); i++)
+        if (json_array_append_new(models, json_string(tl_backend_model(b, i)))) {
+            json_decref(models);
+            models = NULL;
+        }
+    const char *error = b ? tl_backend_error(b) : "";
+    return json_pack("{s:s, s:s, s:s?, s:s?, s:o}", "url", b ? tl_backend_url(b) : "", "state",
+                     states[b ? tl_backend_state_of(b) : TL_BACKEND_NONE], "kind",
+                     b && tl_backend_url(b)[0] ? tl_backend_kind(b) : NULL, "error",
+                     error[0] ? error : NULL, "models", models);
+}
+
+static json_t *requests_status(const tl_node *n)
+{
+    const tl_router_counters *asked = tl_router_counters_of(n->router);
+    const tl_server_counters *served = tl_server_counters_of(n->server);
+    size_t active = tl_router_running(n->router) + tl_server_running(n->server);
+    return json_pack("{s:I, s:I, s:I, s:I}", "active", (json_int_t)active, "served",
+                     (json_int_t)served->served, "asked", (json_int_t)asked->asked, "failed",
+                     (json_int_t)(asked->failed + served->failed));
+}
+
+static json_int_t count_connected(const tl_node *n)
+{
+    json_int_t count = 0;
+    tl_peer *p, *next;
+    tl_peer_facts facts;
+    HASH_ITER(hh, n->table.peers, p, next)
+    count += tl_peers_facts(n->peers, p, &facts);
+    return count;
+}
+
+json_t *tl_node_status(const tl_node *n)
+{
+    return json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:{s:i, s:I, s:i}, s:o, s:o, s:[]}", "version",
+                     TL_VERSION, "node_id", n->hex, "display_name", n->name, "uptime_s",
+                     (json_int_t)((tl_loop_now(n->loop) - n->started) / TL_SEC), "wan",
+                     wan_status(n), "nat", nat_status(), "peers", "direct", 0, "relayed",
+                     count_connected(n), "lan", 0, "backend", backend_status(n), "requests",
+                     requests_status(n), "ptns");
+}
+
+/* --- peers --- */
+
+static json_t *models_of(const tl_peer *p)
+{
+    json_t *models = json_array();
+    for (size_t i = 0; models && i < p->n_models; i++)
+        if (json_array_append_new(models, json_string(p->models[i]))) {
+            json_decref(models);
+            return NULL;
+        }
+    return models;
+}
+
+/* Of a node that the relay lists and nothing connects us with, path, via, rtt_ms and since are
+ * null. */
+static json_t *peer_json(const tl_node *n, const tl_peer *p)
+{
+    char hex[TL_NODE_ID_HEX + 1], since[32];
+    tl_peer_facts facts = {0};
+    bool connected = tl_peers_facts(n->peers, p, &facts);
+    tl_node_id_write(hex, &p->id);
+    tl_time ago = tl_loop_now(n->loop) - facts.since;
+    tl_node_write_time(since, tl_loop_unix() - (tl_unix)(ago / TL_SEC));
+    return json_pack("{s:s, s:s, s:s?, s:s?, s:n, s:o, s:s?, s:o, s:[], s:s, s:b}", "node_id", hex,
+                     "name", p->name, "path", connected ? tl_via_name(facts.via) : NULL, "via",
+                     connected ? tl_relay_client_url(n->client) : NULL, "remote", "rtt_ms",
+                     milliseconds(facts.rtt), "since", connected ? since : NULL, "models",
+                     models_of(p), "ptns", "nat_type", p->nat_type, "available", p->available);
+}
+
+json_t *tl_node_peers(const tl_node *n)
+{
+    tl_node_refresh((tl_node *)(uintptr_t)n); /* for who asks next */
+    json_t *list = json_array();
+    tl_peer *p, *next;
+    tl_peer_facts facts;
+    for (int connected = 1; list && connected >= 0; connected--)
+        HASH_ITER(hh, n->table.peers, p, next)
+    if (tl_peers_facts(n->peers, p, &facts) == (connected == 1) &&
+        json_array_append_new(list, peer_json(n, p))) {
+        json_decref(list);
+        return NULL;
+    }
+    return json_pack("{s:o}", "peers", list);
+}
+
+/* --- models --- */
+
+/* The entry for `id` in the array, made if need be; borrowed. */
+static json_t *model_entry(json_t *list, const char *id)
+{
+    size_t i;
+    json_t *m;
+    json_array_foreach(list, i, m) if (strcmp(tl_json_string(m, "id", ""), id) == 0) return m;
+    m = json_pack("{s:s, s:b, s:[]}", "id", id, "local", 0, "peers");
+    return m && !json_array_append_new(list, m) ? m : NULL;
+}
+
+static bool add_peer_models(json_t *list, const tl_peer *p)
+{
+    char hex[TL_NODE_ID_HEX + 1];
+    tl_node_id_write(hex, &p->id);
+    for (size_t i = 0; i < p->n_models; i++) {
+        json_t *m = model_entry(list, p->models[i]);
+        if (!m || json_array_append_new(json_object_get(m, "peers"), json_string(hex)))
+            return false;
+    }
+    return true;
+}
+
+json_t *tl_node_models(const tl_node *n)
+{
+    json_t *list = json_array();
+    size_t local = n->backend ? tl_backend_model_count(n->backend) : 0;
+    bool ok = list != NULL;
+    tl_node_refresh((tl_node *)(uintptr_t)n); /* for who asks next */
+    for (size_t i = 0; ok && i < local; i++) {
+        json_t *m = model_entry(list, tl_backend_model(n->backend, i));
+        ok = m && !json_object_set_new(m, "local", json_true());
+    }
+    bool ask_any = strcmp(n->settings.ask, "any") == 0;
+    tl_peer *p, *next;
+    HASH_ITER(hh, n->table.peers, p, next)
+    if (ok && ask_any && p->available)
+        ok = add_peer_models(list, p);
+    if (!ok) {
+        json_decref(list);
+        return NULL;
+    }
+    return json_pack("{s:o}", "models", list);
+}
+
+/* --- events --- */
+
+void tl_node_listen(tl_node *n, tl_node_listener *l)
+{
+    l->next = n->listeners;
+    n->listeners = l;
+}
+
+void tl_node_unlisten(tl_node *n, tl_node_listener *l)
+{
+    for (tl_node_listener **at = &n->listeners; *at; at = &(*at)->next)
+        if (*at == l) {
+            *at = l->next;
+            return;
+        }
+}
+
+void tl_node_emit(tl_node *n, const char *name, json_t *data)
+{
+    char at[32];
+    tl_node_write_time(at, tl_loop_unix());
+    if (!data || json_object_set_new(data, "at", json_string(at))) {
+        json_decref(data); /* out of memory: an event less */
+        return;
+    }
+    for (tl_node_listener *l = n->listeners, *next; l; l = next) {
+        next = l->next;
+        l->on_event(l->user, name, data);
+    }
+    json_decref(data);
+}

@@ -1,0 +1,110 @@
+/* Settings put into force, at the start and while the node runs. */
+#include "node/node_internal.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+
+static void backend_changed(void *user)
+{
+    tl_node *n = user;
+    tl_node_tell_capabilities(n);
+    tl_node_wake(n);
+}
+
+tl_err tl_node_apply_share(tl_node *n, tl_why *why)
+{
+    static const tl_backend_events events = {backend_changed};
+    const tl_settings *s = &n->settings;
+    tl_backend *backend = NULL;
+    if (s->share[0]) {
+        tl_backend_config config = tl_backend_config_default();
+        if (strcmp(s->share, "auto") != 0)
+            snprintf(config.url, sizeof config.url, "%s", s->share);
+        snprintf(config.key_file, sizeof config.key_file, "%s", s->backend_key_file);
+        config.first_byte = s->timeout_first_byte_secs * TL_SEC;
+        config.silence = s->timeout_silence_secs * TL_SEC;
+        tl_err e = tl_backend_new(n->loop, &config, &events, n, &backend, why);
+        if (e)
+            return e;
+    }
+    /* What the old one was answering fails with `unavailable`, and may be asked elsewhere. */
+    tl_backend *old = n->backend;
+    n->backend = backend;
+    tl_backend_free(old);
+    tl_node_tell_capabilities(n);
+    return TL_OK;
+}
+
+void tl_node_apply_relay(tl_node *n)
+{
+    const tl_settings *s = &n->settings;
+    tl_relay_client_config config = {.allow_insecure = s->wan_allow_insecure_relay};
+    tl_why why;
+    n->wan_error[0] = 0;
+    if (!s->wan_enabled) {
+        tl_relay_client_stop(n->client, "switched off");
+        return;
+    }
+    for (size_t i = 0; i < s->wan_relay_url.n && i < TL_RELAY_URLS_MAX; i++)
+        memcpy(config.urls[config.n_urls++], s->wan_relay_url.item[i], sizeof config.urls[0]);
+    snprintf(config.ca_file, sizeof config.ca_file, "%s", s->wan_relay_ca_file);
+    if (tl_relay_client_start(n->client, &config, &why)) {
+        tl_relay_client_stop(n->client, "unusable settings");
+        snprintf(n->wan_error, sizeof n->wan_error, "%s", why.text);
+        tl_log(TL_LOG_ERROR, "relay: %s", why.text);
+        tl_router_on_relay(n->router);
+    }
+}
+
+void tl_node_apply_limits(tl_node *n)
+{
+    const tl_settings *s = &n->settings;
+    tl_server_policy policy = {.share_public = strcmp(s->share_with, "public") == 0,
+                               .running_max = s->requests_max,
+                               .body_idle = s->timeout_body_idle_secs * TL_SEC};
+    tl_asker_times times = {.first_byte = s->timeout_first_byte_secs * TL_SEC,
+                            .silence = s->timeout_silence_secs * TL_SEC};
+    tl_server_set_policy(n->server, &policy);
+    tl_asker_set_times(n->asker, &times);
+    tl_router_set_ask_any(n->router, strcmp(s->ask, "any") == 0);
+}
+
+static bool is_one_of(const char *key, const char *const *keys)
+{
+    for (; *keys; keys++)
+        if (strcmp(key, *keys) == 0)
+            return true;
+    return false;
+}
+
+tl_err tl_node_setting_changed(tl_node *n, const tl_settings *settings, const char *key)
+{
+    static const char *const relay[] = {"wan_enabled", "wan_relay_url", "wan_allow_insecure_relay",
+                                        "wan_relay_ca_file", NULL};
+    static const char *const share[] = {"share", "backend_key_file", NULL};
+    static const char *const limits[] = {"share_with",           "ask",
+                                         "requests_max",         "timeout_first_byte_secs",
+                                         "timeout_silence_secs", "timeout_body_idle_secs",
+                                         "share_models",         NULL};
+    tl_settings before = n->settings;
+    n->settings = *settings;
+    if (is_one_of(key, relay)) {
+        tl_node_apply_relay(n);
+    } else if (is_one_of(key, share)) {
+        tl_err e = tl_node_apply_share(n, NULL);
+        if (e) {
+            n->settings = before;
+            return e;
+        }
+    } else if (is_one_of(key, limits)) {
+        tl_node_apply_limits(n);
+        tl_node_tell_capabilities(n);
+    } else {
+        /* The rest is read once: ports, the name, times of the API and of connections. */
+        n->settings = before;
+        return TL_ERR_AGAIN;
+    }
+    tl_node_wake(n);
+    return TL_OK;
+}

@@ -1,0 +1,325 @@
+/* Who tells whom: the events of each part, handed to the others. */
+#include "node/node_internal.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* --- the model server --- */
+
+static bool is_up(const tl_node *n)
+{
+    return n->backend && tl_backend_state_of(n->backend) == TL_BACKEND_UP;
+}
+
+static size_t local_count(void *user)
+{
+    const tl_node *n = user;
+    return is_up(n) ? tl_backend_model_count(n->backend) : 0;
+}
+
+static const char *local_model(void *user, size_t i)
+{
+    const tl_node *n = user;
+    return tl_backend_model(n->backend, i);
+}
+
+static const char *local_error(void *user)
+{
+    const tl_node *n = user;
+    return n->backend && !is_up(n) ? tl_backend_error(n->backend) : "";
+}
+
+static tl_err ask_backend(void *user, const tl_ask *ask, const tl_exchange_sink *sink,
+                          void *sink_user, tl_exchange **ret_exchange)
+{
+    tl_node *n = user;
+    return tl_backend_ask(n->backend, ask, sink, sink_user, ret_exchange);
+}
+
+bool tl_node_is_shared(const tl_node *n, const char *model)
+{
+    const tl_string_list *only = &n->settings.share_models;
+    for (size_t i = 0; i < only->n; i++)
+        if (strcmp(only->item[i], model) == 0)
+            return true;
+    return only->n == 0;
+}
+
+static bool serves(void *user, const char *model)
+{
+    const tl_node *n = user;
+    size_t count = local_count(user);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(tl_backend_model(n->backend, i), model) == 0)
+            return tl_node_is_shared(n, model);
+    return false;
+}
+
+void tl_node_tell_capabilities(tl_node *n)
+{
+    size_t count = local_count(n), n_models = 0;
+    const char **models = calloc(count ? count : 1, sizeof *models);
+    if (!models)
+        return;
+    for (size_t i = 0; i < count; i++)
+        if (tl_node_is_shared(n, tl_backend_model(n->backend, i)))
+            models[n_models++] = tl_backend_model(n->backend, i);
+    bool open = strcmp(n->settings.share_with, "public") == 0;
+    tl_capabilities c = {&n->hardware, models, n_models,
+                         n_models && open && n->stage == TL_NODE_RUNNING, n->settings.requests_max};
+    json_t *for_relay = tl_capabilities_json(&c), *for_peers = tl_capabilities_json(&c);
+    free(models);
+    if (for_relay)
+        tl_relay_link_set_capabilities(n->link, for_relay);
+    if (for_peers)
+        tl_peers_set_capabilities(n->peers, for_peers);
+}
+
+/* --- the relay --- */
+
+static void link_registered(void *user)
+{
+    tl_node *n = user;
+    tl_relay_client_registered(n->client);
+    n->discovered_at = 0;
+    tl_node_refresh(n);
+    tl_peers_on_registered(n->peers);
+    tl_router_on_relay(n->router);
+}
+
+static void link_refused(void *user, const char *code, const char *message)
+{
+    tl_node *n = user;
+    tl_relay_client_refused(n->client, code, message);
+}
+
+static void link_peer(void *user, const tl_relay_peer *peer)
+{
+    tl_node *n = user;
+    tl_peer *p = tl_peer_table_get(&n->table, &peer->id);
+    if (!p)
+        return;
+    p->listed = true;
+    p->round = n->table.round;
+    if (strlen(peer->nat_type) < sizeof p->nat_type)
+        memcpy(p->nat_type, peer->nat_type, strlen(peer->nat_type) + 1);
+    /* What the peer itself said over its own connection is newer and cannot be a relay's invention.
+     */
+    if (!p->contact || !p->n_models)
+        (void)tl_peer_describe(p, peer->name, peer->capabilities);
+}
+
+static void link_discovered(void *user, const char *model, bool ok)
+{
+    tl_node *n = user;
+    if (!model[0] && ok)
+        tl_peer_table_end_round(&n->table);
+    tl_router_on_discovered(n->router, model, ok);
+}
+
+static tl_path_id link_asked(void *user, const tl_node_id *from)
+{
+    return tl_peers_on_asked(((tl_node *)user)->peers, from);
+}
+
+static void link_ready(void *user, tl_path_id path)
+{
+    tl_peers_on_ready(((tl_node *)user)->peers, path);
+}
+
+static void link_ended(void *user, tl_path_id path, const char *why)
+{
+    tl_peers_on_ended(((tl_node *)user)->peers, path, why);
+}
+
+static void link_datagram(void *user, tl_path_id path, uint8_t *data, size_t len)
+{
+    tl_peers_on_datagram(((tl_node *)user)->peers, path, data, len);
+}
+
+static tl_err ask_everybody(tl_node *n)
+{
+    tl_err e = tl_relay_link_discover(n->link, "", tl_loop_now(n->loop));
+    if (e)
+        return e;
+    n->discovered_at = tl_loop_now(n->loop);
+    tl_peer_table_begin_round(&n->table);
+    return TL_OK;
+}
+
+void tl_node_refresh(tl_node *n)
+{
+    if (n->discovered_at && tl_loop_now(n->loop) - n->discovered_at < TL_NODE_FRESH)
+        return;
+    if (!ask_everybody(n))
+        tl_relay_client_rearm(n->client);
+}
+
+static tl_err discover(void *user, const char *model)
+{
+    tl_node *n = user;
+    tl_err e =
+        model[0] ? tl_relay_link_discover(n->link, model, tl_loop_now(n->loop)) : ask_everybody(n);
+    if (e == TL_ERR_CLOSED)
+        tl_relay_client_hurry(n->client);
+    return e;
+}
+
+static const char *relay_hopeless(void *user)
+{
+    tl_node *n = user;
+    if (!n->settings.wan_enabled)
+        return "wan_enabled is false (teale config set wan_enabled true)";
+    if (n->wan_error[0])
+        return n->wan_error;
+    return tl_relay_client_state(n->client) == TL_RELAY_OFF ? tl_relay_client_error(n->client)
+                                                            : NULL;
+}
+
+static const char *relay_error(void *user)
+{
+    const tl_node *n = user;
+    const char *error = tl_relay_client_error(n->client);
+    return error[0] ? error : "still connecting";
+}
+
+static void client_state(void *user)
+{
+    static const char *const names[] = {"offline", "connecting", "connected"};
+    tl_node *n = user;
+    tl_relay_state state = tl_relay_client_state(n->client);
+    tl_node_emit(n, "RelayState",
+                 json_pack("{s:s, s:s, s:s}", "state", names[state], "relay",
+                           tl_relay_client_url(n->client), "error",
+                           tl_relay_client_error(n->client)));
+    if (state == TL_RELAY_OFF)
+        tl_router_on_relay(n->router);
+    tl_node_wake(n);
+}
+
+static void client_writable(void *user)
+{
+    tl_node_wake(user);
+}
+
+/* --- peers --- */
+
+static void peers_stream(void *user, const tl_node_id *peer, tl_quic_stream *s)
+{
+    tl_server_on_stream(((tl_node *)user)->server, peer, s);
+}
+
+static void emit_peer(tl_node *n, const char *name, const tl_peer *p, const char *why)
+{
+    char hex[TL_NODE_ID_HEX + 1];
+    tl_node_id_write(hex, &p->id);
+    json_t *data = json_pack("{s:s, s:s, s:s}", "node_id", hex, "name", p->name, "path",
+                             tl_via_name(TL_VIA_RELAYED));
+    if (data && why && json_object_set_new(data, "why", json_string(why)))
+        tl_log(TL_LOG_DEBUG, "an event lost its reason");
+    tl_node_emit(n, name, data);
+}
+
+static void peers_joined(void *user, const tl_peer *p)
+{
+    emit_peer(user, "PeerJoined", p, NULL);
+}
+
+static void peers_left(void *user, const tl_peer *p, const char *why)
+{
+    emit_peer(user, "PeerLeft", p, why);
+}
+
+static void peers_path(void *user, const tl_peer *p)
+{
+    emit_peer(user, "PathChanged", p, NULL);
+}
+
+static void peers_relay_wanted(void *user)
+{
+    tl_relay_client_hurry(((tl_node *)user)->client);
+}
+
+static bool peers_may_send(void *user)
+{
+    return !tl_relay_client_is_full(((tl_node *)user)->client);
+}
+
+static uint32_t peers_running(void *user)
+{
+    return (uint32_t)tl_server_running(((tl_node *)user)->server);
+}
+
+/* --- requests --- */
+
+static void emit_request(tl_node *n, const char *role, const tl_ask *ask, const tl_node_id *peer,
+                         tl_fail fail)
+{
+    char hex[TL_NODE_ID_HEX + 1];
+    if (!n->listeners)
+        return;
+    tl_node_id_write(hex, peer);
+    tl_node_emit(n, "Request",
+                 json_pack("{s:s, s:s, s:s, s:s, s:s}", "request", ask->id, "role", role, "model",
+                           ask->model, "peer", hex, "result",
+                           fail == TL_FAIL_COUNT ? "ok" : tl_fail_name(fail)));
+}
+
+static void route_done(void *user, const tl_ask *ask, const tl_answer_head *head, tl_fail fail)
+{
+    emit_request(user, "asked", ask, &head->peer, fail);
+}
+
+static void served_done(void *user, const tl_ask *ask, tl_fail fail, const tl_answer_end *end)
+{
+    (void)end;
+    emit_request(user, "served", ask, &ask->requester, fail);
+}
+
+/* --- putting it together --- */
+
+static tl_err wire_peers(tl_node *n)
+{
+    static const tl_relay_link_events link_events = {link_registered, link_refused, link_peer,
+                                                     link_discovered, link_asked,   link_ready,
+                                                     link_ended,      link_datagram};
+    static const tl_relay_client_events client_events = {client_state, client_writable};
+    static const tl_peers_events peers_events = {peers_stream, peers_joined,       peers_left,
+                                                 peers_path,   peers_relay_wanted, peers_may_send,
+                                                 peers_running};
+    tl_err e = tl_relay_link_new(&n->identity, &n->rand, n->name, &link_events, n, &n->link);
+    if (!e)
+        e = tl_relay_client_new(n->loop, &n->rand, n->link, &client_events, n, &n->client);
+    if (e)
+        return e;
+    tl_peers_config config = {.identity = &n->identity,
+                              .rand = &n->rand,
+                              .table = &n->table,
+                              .link = n->link,
+                              .env = n->env,
+                              .connect_within = n->settings.timeout_connect_secs * TL_SEC};
+    memcpy(config.display_name, n->name, sizeof config.display_name);
+    return tl_peers_new(&config, &peers_events, n, &n->peers);
+}
+
+tl_err tl_node_wire(tl_node *n)
+{
+    static const tl_server_backend server_backend = {serves, ask_backend, served_done};
+    static const tl_router_world world = {local_count, local_model,    ask_backend, local_error,
+                                          discover,    relay_hopeless, relay_error, route_done};
+    tl_server_policy policy = {0};
+    tl_asker_times times = {0};
+    tl_err e = wire_peers(n);
+    if (!e)
+        e = tl_asker_new(&n->env, n->peers, &times, &n->asker);
+    if (!e)
+        e = tl_server_new(&n->env, &policy, &server_backend, n, &n->server);
+    if (!e)
+        e = tl_router_new(&n->identity.id, &n->env, &n->table, n->peers, n->asker, &world, n,
+                          &n->router);
+    if (!e)
+        tl_node_apply_limits(n);
+    return e;
+}
