@@ -42,11 +42,11 @@ tl_suggest tl_suggest_begin(const char *word)
 
 void tl_suggest_offer_as(tl_suggest *s, const char *alias, const char *name)
 {
-    size_t n = strlen(s->word);
-    if (!n || n > TL_SUGGEST_WORD_MAX || strlen(alias) > TL_SUGGEST_WORD_MAX)
-        return;
-    size_t d = distance(s->word, alias);
+    size_t n = strlen(s->word), k = strlen(alias);
     size_t near = least((n + 2) / 3, 3);
+    if (!n || n > TL_SUGGEST_WORD_MAX || k > TL_SUGGEST_WORD_MAX || n > k + near || k > n + near)
+        return; /* each letter too many or too few is a change */
+    size_t d = distance(s->word, alias);
     if (d <= near && d < s->distance) {
         s->distance = d;
         s->best = name;
