@@ -117,10 +117,13 @@ static void dial_again(tl_relay_client *c, const char *why)
         c->at = (c->at + 1) % c->n_urls;
     }
     tl_time pause = next_pause(c);
-    tl_log(TL_LOG_DEBUG, "relay: %s; next try in %u ms", why, (unsigned)(pause / TL_MS));
+    tl_log(TL_LOG_DEBUG, "relay: %s: %s; next try in %u ms", c->url_text[c->at], why,
+           (unsigned)(pause / TL_MS));
     tl_timer_set(&c->redial, now + pause);
     char text[512];
     snprintf(text, sizeof text, "%s", why);
+    if (c->state == TL_RELAY_CONNECTED)
+        tl_log(TL_LOG_WARN, "relay: lost %s: %s", c->url_text[c->at], why);
     drop_connection(c);
     set_state(c, TL_RELAY_CONNECTING, text);
 }
@@ -185,7 +188,7 @@ static void on_closed(void *user, tl_err e, unsigned code, const char *why)
     if (c->refused) /* its words say more than the close that follows them */
         snprintf(text, sizeof text, "%s", c->error);
     else
-        snprintf(text, sizeof text, "%s: %s", c->url_text[c->at], why);
+        snprintf(text, sizeof text, "%s", why);
     if (c->wanted) {
         dial_again(c, text);
     } else {
@@ -215,8 +218,7 @@ static void on_ping(void *user)
     tl_time now = tl_loop_now(c->loop);
     if (c->ping_sent) {
         char text[512];
-        snprintf(text, sizeof text, "%s: silent for %u s", c->url_text[c->at],
-                 (unsigned)(TL_RELAY_PONG_WITHIN / TL_SEC));
+        snprintf(text, sizeof text, "silent for %u s", (unsigned)(TL_RELAY_PONG_WITHIN / TL_SEC));
         dial_again(c, text);
         return;
     }
@@ -262,9 +264,8 @@ void tl_relay_client_refused(tl_relay_client *c, const char *code, const char *m
         set_state(c, TL_RELAY_OFF, why);
         return;
     }
-    snprintf(why, sizeof why, "%s: refused us (%s): %s", c->url_text[c->at], safe_code.text,
-             safe.text);
-    tl_log(TL_LOG_WARN, "relay: %s", why);
+    snprintf(why, sizeof why, "refused us (%s): %s", safe_code.text, safe.text);
+    tl_log(TL_LOG_WARN, "relay: %s %s", c->url_text[c->at], why);
     c->refused = true;
     if (c->ws)
         tl_wsclient_close(c->ws, TL_WS_NORMAL, "refused");
