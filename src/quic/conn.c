@@ -20,6 +20,11 @@
 #define CLOSE_REASON_MAX     64 /* fits the why of the peer's event */
 #define PACKET_WITHOUT_PMTUD 1200
 
+/* Some of libngtcp2's deadlines do nothing at their very nanosecond (`<` here, `<=` there), or not
+ * while the congestion window is full. Told of a time and still asking for it, it waits this long.
+ */
+#define UNMOVED_EXPIRY TL_MS
+
 static void fill_settings(tl_quic *q, tl_time now, ngtcp2_settings *ret_settings)
 {
     ngtcp2_settings_default(ret_settings);
@@ -170,9 +175,12 @@ void tl_qconn_not_ready(tl_quic_conn *c)
     c->ready = false;
 }
 
-void tl_qconn_update_expiry(tl_quic_conn *c)
+void tl_qconn_update_expiry(tl_quic_conn *c, tl_time now)
 {
-    tl_quic_heap_set(c, c->ng ? ngtcp2_conn_get_expiry(c->ng) : TL_NEVER);
+    tl_time expiry = ngtcp2_conn_get_expiry(c->ng);
+    if (expiry <= now)
+        expiry = now + UNMOVED_EXPIRY;
+    tl_quic_heap_set(c, expiry);
 }
 
 /* --- input --- */
@@ -204,14 +212,17 @@ bool tl_qconn_read(tl_quic_conn *c, tl_path_id path, const uint8_t *data, size_t
     return true;
 }
 
-void tl_qconn_on_timer(tl_quic_conn *c, tl_time now)
+bool tl_qconn_on_timer(tl_quic_conn *c, tl_time now)
 {
     c->now = now;
+    c->expired_at = now;
     int rv = ngtcp2_conn_handle_expiry(c->ng, now);
-    if (rv)
+    if (rv) {
         tl_qconn_fail(c, rv, now);
-    else
-        tl_qconn_ready(c);
+        return false;
+    }
+    tl_qconn_ready(c);
+    return true;
 }
 
 /* --- the end --- */

@@ -21,7 +21,8 @@ TL_CHECK tl_err tl_qconn_new_server(tl_quic *q, const tl_qconn_accept *a, tl_tim
 /* Hands a datagram to libngtcp2 and ends the connection if that says so. False: it ended. */
 bool tl_qconn_read(tl_quic_conn *c, tl_path_id path, const uint8_t *data, size_t n, tl_time now,
                    tl_unix wall);
-void tl_qconn_on_timer(tl_quic_conn *c, tl_time now);
+/* Tells libngtcp2 that its time has come. False: the connection ended. */
+bool tl_qconn_on_timer(tl_quic_conn *c, tl_time now);
 
 /* Ends the connection after libngtcp2 refused with `liberr`, telling the peer where that is right.
  */
@@ -37,7 +38,8 @@ void tl_qconn_free(tl_quic_conn *c);
 /* It may have something to send: the writer is to look. */
 void tl_qconn_ready(tl_quic_conn *c);
 void tl_qconn_not_ready(tl_quic_conn *c);
-/* Notes when libngtcp2 wants to be called again. */
-void tl_qconn_update_expiry(tl_quic_conn *c);
+/* Notes when libngtcp2 wants to be called again, after it was told of `now` and wrote what it
+ * could. */
+void tl_qconn_update_expiry(tl_quic_conn *c, tl_time now);
 
 #endif

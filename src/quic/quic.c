@@ -320,7 +320,7 @@ void tl_quic_on_timer(tl_quic *q, tl_time now)
     tl_quic_conn *c;
     while ((c = tl_quic_heap_top(q)) && c->expiry <= now) {
         tl_quic_heap_set(c, TL_NEVER); /* the writer sets the next */
-        tl_qconn_on_timer(c, now);
+        (void)tl_qconn_on_timer(c, now);
     }
 }
 

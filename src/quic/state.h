@@ -70,6 +70,7 @@ struct tl_quic_conn {
     tl_time now;           /* of the call being served, for callbacks */
     tl_unix wall;
     tl_time expiry;
+    tl_time expired_at; /* the `now` libngtcp2 was last told of expiry */
     size_t heap_i;
     size_t burst;         /* bytes since pacing was told */
     bool want_streams;    /* an open failed for the peer's limit */

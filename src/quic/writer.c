@@ -126,13 +126,22 @@ static void hold(tl_quic *q, tl_path_id path, const uint8_t *packet, size_t n)
     memcpy(q->held.packet, packet, n);
 }
 
-/* All that was to be sent is: pacing is told, the timer set. */
-static void rest(tl_quic_conn *c, tl_time now)
+static void tell_pacing(tl_quic_conn *c, tl_time now)
 {
     ngtcp2_conn_update_pkt_tx_time(c->ng, now);
     c->burst = 0;
+}
+
+/* All that may be sent is. A timer due by now may lead to more: then the connection stays ready. */
+static void rest(tl_quic_conn *c, tl_time now)
+{
+    tell_pacing(c, now);
+    if (c->expired_at != now && ngtcp2_conn_get_expiry(c->ng) <= now) {
+        (void)tl_qconn_on_timer(c, now);
+        return;
+    }
     tl_qconn_not_ready(c);
-    tl_qconn_update_expiry(c);
+    tl_qconn_update_expiry(c, now);
 }
 
 bool tl_writer_fill(tl_quic_conn *c, uint8_t *buf, tl_time now, tl_quic_output *ret_output)
@@ -147,10 +156,8 @@ bool tl_writer_fill(tl_quic_conn *c, uint8_t *buf, tl_time now, tl_quic_output *
     size_t quantum = ngtcp2_conn_get_send_quantum(c->ng);
     size_t count = 0;
     while (count < SEGMENTS_MAX && out.n + TL_QUIC_PACKET_MAX <= TL_QUIC_OUTPUT_MAX) {
-        if (c->burst >= quantum) {
-            ngtcp2_conn_update_pkt_tx_time(c->ng, now);
-            c->burst = 0;
-        }
+        if (c->burst >= quantum)
+            tell_pacing(c, now);
         tl_path_id path = 0;
         ngtcp2_ssize rv = write_packet(c, buf + out.n, now, &path);
         if (rv == 0) {

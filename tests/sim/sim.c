@@ -397,11 +397,13 @@ void sim_run_for(sim *s, tl_time span)
 bool sim_run_while(sim *s, bool (*done)(void *user), void *user, tl_time limit)
 {
     tl_time end = s->now + limit;
-    flush_woken(s);
-    while (!done(user))
+    for (;;) {
+        flush_woken(s);
+        if (done(user))
+            return true;
         if (!step_before(s, end))
-            return done(user);
-    return true;
+            return false;
+    }
 }
 
 /* --- seeds --- */
