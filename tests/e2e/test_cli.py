@@ -243,17 +243,18 @@ class WithoutDaemon(Case):
 
     def test_a_socket_nobody_listens_on_counts_as_no_daemon(self):
         s = socket.socket(socket.AF_UNIX)
+        self.addCleanup(s.close)
         s.bind(self.path("teale.sock"))
         s.close()
         self.fails(3, "status")
 
     def test_a_daemon_that_hangs_ends_in_exit_6(self):
         s = socket.socket(socket.AF_UNIX)
+        self.addCleanup(s.close)
         s.bind(self.path("teale.sock"))
         s.listen(8)
         self.assertIn("in time", self.fails(6, "status", "--timeout", "1").stderr)
         self.fails(6, "chat", "--timeout", "1", "hi")
-        s.close()
         os.unlink(self.path("teale.sock"))
 
 
@@ -358,6 +359,7 @@ class Daemon(Case):
 
     def test_systemd_is_told_of_readiness_and_end(self):
         s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(s.close)
         s.bind(self.path("notify"))
         s.settimeout(20)
         p = self.serve(env=self.env(NOTIFY_SOCKET=self.path("notify"), WATCHDOG_USEC="200000"))
@@ -369,7 +371,6 @@ class Daemon(Case):
         while told == b"WATCHDOG=1":
             told = s.recv(100)
         self.assertEqual(told, b"STOPPING=1")
-        s.close()
 
 
 class Background(Case):
@@ -413,7 +414,7 @@ class Background(Case):
     def test_a_relay_that_answers_is_shown(self):
         if not RELAY:
             self.skipTest("no teale-relay given")
-        relay = subprocess.Popen([RELAY, "--listen", "127.0.0.1:0", "--udp", "127.0.0.1:0"],
+        relay = subprocess.Popen([RELAY, "--listen", "127.0.0.1:0"],
                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.processes.append(relay)
         url = re.match(r"ready ws=([^, ]+)", relay.stdout.readline())[1]
@@ -437,7 +438,10 @@ class Terminal(Case):
         """What `teale ARGS` writes when stdout and stderr are one terminal."""
         pid, fd = pty.fork()
         if pid == 0:
-            os.execve(TEALE, [TEALE, "--home", self.home, *args], self.env(TERM="xterm", **env))
+            try:
+                os.execve(TEALE, [TEALE, "--home", self.home, *args], self.env(TERM="xterm", **env))
+            finally:
+                os._exit(127)
         text = b""
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:

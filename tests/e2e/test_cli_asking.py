@@ -213,8 +213,11 @@ class Asking(unittest.TestCase):
         self.server.script = script
         pid, fd = pty.fork()
         if pid == 0:
-            os.execve(TEALE, [TEALE, "--home", self.home, "chat"],
-                      {**os.environ, "HOME": self.home, "TERM": "xterm", "NO_COLOR": "1"})
+            try:
+                os.execve(TEALE, [TEALE, "--home", self.home, "chat"],
+                          {**os.environ, "HOME": self.home, "TERM": "xterm", "NO_COLOR": "1"})
+            finally:
+                os._exit(127)
         text, read_to = "", 0
         for wait_for, action in dialogue:
             deadline = time.monotonic() + 20
