@@ -1,4 +1,5 @@
 /* teale-relay: lets Teale nodes find each other and carries what they cannot send directly. */
+#include "io/sdnotify.h"
 #include "relayd/server.h"
 
 #include <signal.h>
@@ -22,6 +23,7 @@ static void on_terminate(void *user, int signo)
     }
     ending = true;
     tl_log(TL_LOG_INFO, "%s: taking leave of the nodes", signo == SIGINT ? "SIGINT" : "SIGTERM");
+    (void)!tl_sdnotify("STOPPING=1");
     tl_relayd_server_shutdown(server);
 }
 
@@ -45,6 +47,8 @@ static tl_err say_ready(tl_why *why)
     if (!e && (fwrite(tl_buf_begin(&line), 1, line.len, stdout) != line.len || fflush(stdout) != 0))
         e = tl_why_set(why, TL_ERR_IO, "cannot write the ready line to standard output");
     tl_buf_clear(&line);
+    if (!e && tl_sdnotify("READY=1") == TL_ERR_IO)
+        tl_log(TL_LOG_WARN, "the service manager does not hear that we are ready");
     return e;
 }
 
