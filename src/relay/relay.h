@@ -27,8 +27,7 @@
 typedef struct {
     size_t name_count; /* 0: only an IP literal equal to the socket's local address, or localhost */
     char names[TL_RELAY_NAMES_MAX][TL_HOST_MAX + 6]; /* authorities: host[:port], lower case */
-    bool
-        legacy_clients; /* admit nodes without challengeSignature (their `signature` must verify) */
+    bool legacy_clients;       /* admit nodes without challengeSignature, by their `signature` */
     char udp[TL_HOST_MAX + 6]; /* announced in registerAck; "" = none */
 
     size_t message_max; /* bytes of one message; default 4 MiB */

@@ -335,12 +335,14 @@ static tl_err scan_other(tl_slice text, tl_jsonscan *outer, tl_signal *s)
         e = tl_jsonscan_key(outer, &key, &done);
     if (e)
         return e;
-    if (!done || (kind != TL_JSON_OBJECT && s->type != TL_SIGNAL_UNKNOWN))
+    if (!done)
+        return misshaped(text);
+    s->payload = value;
+    if (kind != TL_JSON_OBJECT && s->type != TL_SIGNAL_UNKNOWN)
         return misshaped(text);
     e = load(value, s->type == TL_SIGNAL_DISCOVER_RESPONSE, &s->object);
     if (e)
         return e;
-    s->payload = value;
     return s->type == TL_SIGNAL_UNKNOWN ? TL_OK : unwrap(s);
 }
 

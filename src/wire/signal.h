@@ -76,11 +76,15 @@ typedef struct {
 } tl_signal;
 
 /* Classifies a whole message received at `side`. Afterwards tl_signal_clear.
- *   TL_ERR_PROTO      invalid_json: not strict JSON, a key twice in any object, nested too deep
- *   TL_ERR_INVALID    invalid_message: not one key, a field missing or of a wrong type, a number
- * out of range, a session id that is none, other keys beside "_0" TL_ERR_TOO_LARGE  too_large: over
- * TL_SIGNAL_SMALL_MAX, for the types it holds for TL_ERR_NOMEM ret_signal->type and type_name are
- * set on failure too, as far as they were recognised. */
+ *
+ * - TL_ERR_PROTO, invalid_json: not strict JSON, a key twice in any object, nested too deep.
+ * - TL_ERR_INVALID, invalid_message: not one key, a field missing or of a wrong type, a number out
+ *   of range, a session id that is none, other keys beside "_0".
+ * - TL_ERR_TOO_LARGE, too_large: over TL_SIGNAL_SMALL_MAX, for the types it holds for.
+ * - TL_ERR_NOMEM.
+ *
+ * ret_signal->type, type_name and (of types that are not routed) payload are set on failure too, as
+ * far as they were recognised. */
 TL_CHECK tl_err tl_signal_scan(tl_slice text, tl_signal_side side, tl_signal *ret_signal);
 void tl_signal_clear(tl_signal *s);
 
