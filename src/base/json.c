@@ -1,5 +1,9 @@
 #include "base/json.h"
 
+#include "base/number.h"
+
+#include <assert.h>
+
 /* jansson (2.14) does not tell when memory ran out: its lexer drops the byte it had no room for and
  * goes on, its parser calls it a syntax error. So we watch its allocations, and take nothing from a
  * call during which one failed. */
@@ -67,30 +71,6 @@ tl_err tl_json_parse(tl_slice text, unsigned max_depth, json_t **ret, tl_why *wh
     return TL_OK;
 }
 
-typedef struct {
-    tl_buf *out;
-    tl_err e;
-} sink;
-
-static int append_chunk(const char *p, size_t n, void *user)
-{
-    sink *s = user;
-    if (!s->e) /* after a failed key jansson goes on */
-        s->e = tl_buf_append(s->out, tl_slice_of(p, n));
-    return s->e ? -1 : 0;
-}
-
-tl_err tl_json_write(tl_buf *out, const json_t *value)
-{
-    size_t before = out->len;
-    sink s = {.out = out};
-    if (json_dump_callback(value, append_chunk, &s, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)) || s.e) {
-        out->len = before;
-        return TL_ERR_NOMEM;
-    }
-    return TL_OK;
-}
-
 const char *tl_json_string(const json_t *object, const char *key, const char *fallback)
 {
     const json_t *v = json_object_get(object, key);
@@ -109,29 +89,125 @@ bool tl_json_bool(const json_t *object, const char *key, bool fallback)
     return json_is_boolean(v) ? json_is_true(v) : fallback;
 }
 
+static tl_err append_escaped(tl_buf *out, uint8_t c)
+{
+    switch (c) {
+    case '"': return tl_buf_append_str(out, "\\\"");
+    case '\\': return tl_buf_append_str(out, "\\\\");
+    case '\n': return tl_buf_append_str(out, "\\n");
+    case '\r': return tl_buf_append_str(out, "\\r");
+    case '\t': return tl_buf_append_str(out, "\\t");
+    default: return tl_buf_printf(out, "\\u%04x", c);
+    }
+}
+
+/* Length of the front of `s` that can stand in a string as it is. */
+static size_t plain_run(tl_slice s)
+{
+    size_t i = 0;
+    while (i < s.n) {
+        uint8_t c = s.p[i];
+        size_t k = c >= 0x80 ? tl_utf8_next(tl_slice_of(s.p + i, s.n - i)) : 1;
+        if (k == 0 || c < 0x20 || c == '"' || c == '\\' || c == 0x7F)
+            break;
+        i += k;
+    }
+    return i;
+}
+
 tl_err tl_json_append_string(tl_buf *out, tl_slice text)
 {
-    size_t before = out->len;
+    size_t before = out->len, i = 0;
     tl_err e = tl_buf_append_str(out, "\"");
-    for (size_t i = 0; !e && i < text.n;) {
-        uint8_t c = text.p[i];
-        size_t k = 1;
-        while (k <= 4 && i + k <= text.n && !tl_utf8_is(tl_slice_of(text.p + i, k)))
-            k++;
-        if (k > 4 || i + k > text.n) {
-            e = tl_buf_append_str(out, "\xEF\xBF\xBD");
-            k = 1;
-        } else if (c == '"' || c == '\\') {
-            e = tl_buf_printf(out, "\\%c", c);
-        } else if (c < 0x20 || c == 0x7F) {
-            e = tl_buf_printf(out, "\\u%04x", c);
-        } else {
-            e = tl_buf_append(out, tl_slice_of(text.p + i, k));
-        }
-        i += k;
+    while (!e && i < text.n) {
+        size_t run = plain_run(tl_slice_of(text.p + i, text.n - i));
+        e = tl_buf_append(out, tl_slice_of(text.p + i, run));
+        i += run;
+        if (e || i == text.n)
+            break;
+        uint8_t c = text.p[i++];
+        e = c < 0x80 ? append_escaped(out, c) : tl_buf_append_str(out, "\xEF\xBF\xBD");
     }
     if (!e)
         e = tl_buf_append_str(out, "\"");
+    if (e)
+        out->len = before;
+    return e;
+}
+
+/* --- writing: jansson's own goes on after a failure, and shows 0.1 as 0.10000000000000001 --- */
+
+#define WRITE_DEPTH_MAX 1000 /* what is read is far shallower; deeper can only be a cycle */
+
+static tl_err write_value(tl_buf *out, const json_t *value, unsigned depth);
+
+static tl_err write_array(tl_buf *out, const json_t *array, unsigned depth)
+{
+    tl_err e = tl_buf_append_str(out, "[");
+    for (size_t i = 0; !e && i < json_array_size(array); i++) {
+        if (i)
+            e = tl_buf_append_str(out, ",");
+        if (!e)
+            e = write_value(out, json_array_get(array, i), depth + 1);
+    }
+    return e ? e : tl_buf_append_str(out, "]");
+}
+
+static tl_err write_object(tl_buf *out, const json_t *object, unsigned depth)
+{
+    union {
+        const json_t *in;
+        json_t *out;
+    } unconst = {object}; /* the iterator's type asks for it; nothing is changed */
+    const char *key, *comma = "";
+    size_t key_n;
+    json_t *value;
+    tl_err e = tl_buf_append_str(out, "{");
+    json_object_keylen_foreach(unconst.out, key, key_n, value)
+    {
+        if (!e)
+            e = tl_buf_append_str(out, comma);
+        if (!e)
+            e = tl_json_append_string(out, tl_slice_of(key, key_n));
+        if (!e)
+            e = tl_buf_append_str(out, ":");
+        if (!e)
+            e = write_value(out, value, depth + 1);
+        comma = ",";
+    }
+    return e ? e : tl_buf_append_str(out, "}");
+}
+
+/* A real stays one when read again: a whole number gets ".0". */
+static tl_err write_real(tl_buf *out, double value)
+{
+    char text[TL_NUMBER_TEXT_MAX];
+    tl_number_write(text, value);
+    return tl_buf_printf(out, strpbrk(text, ".e") ? "%s" : "%s.0", text);
+}
+
+static tl_err write_value(tl_buf *out, const json_t *value, unsigned depth)
+{
+    assert(depth <= WRITE_DEPTH_MAX);
+    switch (json_typeof(value)) {
+    case JSON_OBJECT: return write_object(out, value, depth);
+    case JSON_ARRAY: return write_array(out, value, depth);
+    case JSON_STRING:
+        return tl_json_append_string(
+            out, tl_slice_of(json_string_value(value), json_string_length(value)));
+    case JSON_INTEGER: return tl_buf_printf(out, "%lld", (long long)json_integer_value(value));
+    case JSON_REAL: return write_real(out, json_real_value(value));
+    case JSON_TRUE: return tl_buf_append_str(out, "true");
+    case JSON_FALSE: return tl_buf_append_str(out, "false");
+    case JSON_NULL: break;
+    }
+    return tl_buf_append_str(out, "null");
+}
+
+tl_err tl_json_write(tl_buf *out, const json_t *value)
+{
+    size_t before = out->len;
+    tl_err e = write_value(out, value, 1);
     if (e)
         out->len = before;
     return e;

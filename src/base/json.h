@@ -12,7 +12,8 @@
  * (json_decref). TL_ERR_PROTO with the position in `why`, TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_json_parse(tl_slice text, unsigned max_depth, json_t **ret, tl_why *why);
 
-/* Compact, appended to `out`. TL_ERR_NOMEM. */
+/* Compact, keys in their order of insertion, reals as the shortest text that reads back the same;
+ * appended to `out`. TL_ERR_NOMEM, `out` as before. */
 TL_CHECK tl_err tl_json_write(tl_buf *out, const json_t *value);
 
 /* Field getters: the default when the key is absent or of another type. Strings are borrowed. */

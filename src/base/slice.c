@@ -113,9 +113,9 @@ tl_err tl_hex_parse(tl_slice hex, bool any_case, uint8_t *ret, size_t n)
     return TL_OK;
 }
 
-/* Length of the well-formed sequence at p (RFC 3629 section 4), 0 if there is none. */
-static size_t utf8_sequence(const uint8_t *p, size_t n)
+size_t tl_utf8_next(tl_slice s) /* RFC 3629 section 4 */
 {
+    const uint8_t *p = s.p;
     uint8_t c = p[0];
     uint8_t low = 0x80, high = 0xBF; /* bounds of the second byte */
     size_t len;
@@ -137,7 +137,7 @@ static size_t utf8_sequence(const uint8_t *p, size_t n)
             high = 0x8F;
     } else
         return 0;
-    if (n < len || p[1] < low || p[1] > high)
+    if (s.n < len || p[1] < low || p[1] > high)
         return 0;
     for (size_t i = 2; i < len; i++)
         if ((p[i] & 0xC0) != 0x80)
@@ -157,7 +157,7 @@ bool tl_utf8_is(tl_slice s)
                 continue;
             }
         }
-        size_t k = utf8_sequence(s.p + i, s.n - i);
+        size_t k = tl_utf8_next(tl_slice_of(s.p + i, s.n - i));
         if (!k)
             return false;
         i += k;

@@ -69,5 +69,8 @@ TL_CHECK tl_err tl_hex_parse(tl_slice hex, bool any_case, uint8_t *ret, size_t n
 
 /* True for well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms, at most U+10FFFF). */
 bool tl_utf8_is(tl_slice s);
+/* Length (1 to 4) of the well-formed sequence that `s`, not empty, begins with; 0 if there is none.
+ */
+size_t tl_utf8_next(tl_slice s);
 
 #endif

@@ -1,7 +1,8 @@
 #include "crypto/canonical.h"
 
+#include "base/number.h"
+
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #define DEPTH_MAX 64 /* far beyond any document we sign; bounds the recursion below */
@@ -9,87 +10,12 @@
 /* Integers up to here are all doubles, beyond it only some: RFC 7493 section 2.2. */
 #define EXACT_INTEGER_MAX (INT64_C(1) << 53)
 
-/* --- numbers: ECMAScript's Number::toString --- */
-
-#define DIGITS_MAX 17 /* enough for every double to round-trip */
-
-/* A positive double as 0.d1d2...dn * 10^point, with the fewest digits that read back the same. */
-typedef struct {
-    char digit[DIGITS_MAX + 1];
-    int n, point;
-} decimal;
-
-/* The nearest decimal of `n` digits. Takes digits only, so that no locale's point gets in. */
-static decimal nearest(double value, int n)
-{
-    char text[DIGITS_MAX + 16];
-    snprintf(text, sizeof text, "%.*e", n - 1, value);
-    decimal d = {.n = n};
-    char *exponent = strchr(text, 'e');
-    int got = 0;
-    for (const char *p = text; p < exponent; p++)
-        if (*p >= '0' && *p <= '9')
-            d.digit[got++] = *p;
-    d.point = atoi(exponent + 1) + 1;
-    return d;
-}
-
-/* Adds one to the last digit. */
-static void increment(decimal *d)
-{
-    int i = d->n - 1;
-    while (i >= 0 && d->digit[i] == '9')
-        d->digit[i--] = '0';
-    if (i >= 0) {
-        d->digit[i]++;
-        return;
-    }
-    d->digit[0] = '1'; /* 99..9 became 100..0 */
-    d->point++;
-}
-
-static bool reads_back(const decimal *d, double value)
-{
-    char text[DIGITS_MAX + 16];
-    snprintf(text, sizeof text, "%se%d", d->digit, d->point - d->n);
-    return strtod(text, NULL) == value;
-}
-
-static decimal shortest(double value)
-{
-    decimal d = {0};
-    for (int n = 1; n <= DIGITS_MAX; n++) {
-        d = nearest(value, n);
-        if (reads_back(&d, value))
-            break;
-        /* The doubles just above a power of two lie twice as far as those below, so that the
-         * decimal above may read back where the nearer one below does not (2^-44). */
-        increment(&d);
-        if (reads_back(&d, value))
-            break;
-    }
-    while (d.n > 1 && d.digit[d.n - 1] == '0')
-        d.digit[--d.n] = 0;
-    return d;
-}
-
 static tl_err write_real(tl_buf *out, double value)
 {
-    static const char zeros[] = "00000000000000000000";
+    char text[TL_NUMBER_TEXT_MAX];
     if (!isfinite(value))
         return TL_ERR_INVALID;
-    if (value == 0)
-        return tl_buf_append_str(out, "0"); /* minus zero too */
-    decimal d = shortest(fabs(value));
-    const char *sign = value < 0 ? "-" : "";
-    if (d.n <= d.point && d.point <= 21)
-        return tl_buf_printf(out, "%s%s%.*s", sign, d.digit, d.point - d.n, zeros);
-    if (0 < d.point && d.point <= 21)
-        return tl_buf_printf(out, "%s%.*s.%s", sign, d.point, d.digit, d.digit + d.point);
-    if (-6 < d.point && d.point <= 0)
-        return tl_buf_printf(out, "%s0.%.*s%s", sign, -d.point, zeros, d.digit);
-    return tl_buf_printf(out, "%s%c%s%se%+d", sign, d.digit[0], d.n > 1 ? "." : "", d.digit + 1,
-                         d.point - 1);
+    return tl_buf_append(out, tl_slice_of(text, tl_number_write(text, value)));
 }
 
 static tl_err write_integer(tl_buf *out, json_int_t value)
