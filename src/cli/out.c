@@ -65,9 +65,10 @@ void tl_out_note(const char *fmt, ...)
     fputc('\n', stderr);
 }
 
+/* 15 digits: 0.266 stays 0.266. */
 void tl_out_json(const json_t *value)
 {
-    json_dumpf(value, stdout, JSON_COMPACT);
+    json_dumpf(value, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15));
     fputc('\n', stdout);
 }
 

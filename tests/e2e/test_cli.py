@@ -417,7 +417,7 @@ class Background(Case):
         relay = subprocess.Popen([RELAY, "--listen", "127.0.0.1:0"],
                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.processes.append(relay)
-        url = re.match(r"ready ws=([^, ]+)", relay.stdout.readline())[1]
+        url = re.match(r"ready ws=([^,\s]+)", relay.stdout.readline())[1]
         r = self.ok("up", "--api", "127.0.0.1:0", "--relay", url)
         self.assertRegex(r.stderr, re.escape(url) + " connected")
         self.assertEqual(self.ok("status").stdout.splitlines()[0], "wan: connected")
