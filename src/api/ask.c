@@ -278,14 +278,14 @@ static bool headers_parse(tl_api *api, tl_httpd_req *r, tl_ask *ask)
 {
     const tl_http1_head *head = tl_httpd_head(r);
     size_t peers, ptns;
-    tl_slice peer = tl_http1_header_find(head, "x-teale-peer", &peers);
+    tl_slice peer = tl_http1_header_find(head, "x-teale-ask-peer", &peers);
     (void)tl_http1_header_find(head, "x-teale-ptn", &ptns);
     if (ptns) { /* never wider than what was asked for */
         tl_api_error(api, r, 403, "forbidden", NULL, "this node is in no such private network");
         return false;
     }
     if (peers > 1 || (peers == 1 && tl_node_id_parse(peer, &ask->peer))) {
-        tl_api_error(api, r, 400, "invalid_node_id", NULL, "X-Teale-Peer is one node ID");
+        tl_api_error(api, r, 400, "invalid_node_id", NULL, "X-Teale-Ask-Peer is one node ID");
         return false;
     }
     ask->has_peer = peers == 1;

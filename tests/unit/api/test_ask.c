@@ -398,7 +398,7 @@ static void headers_choose_the_peer_and_never_widen_a_private_question(void **st
     client c;
     char line[128];
     harness_init(&h, NULL);
-    snprintf(line, sizeof line, "X-Teale-Peer: %s\r\n", id);
+    snprintf(line, sizeof line, "X-Teale-Ask-Peer: %s\r\n", id);
     fake_ask *a = asked(&h, &c, CHAT, line, HELLO);
     char hex[TL_NODE_ID_HEX + 1];
     tl_node_id_write(hex, &a->ask.peer);
@@ -406,7 +406,7 @@ static void headers_choose_the_peer_and_never_widen_a_private_question(void **st
     assert_string_equal(hex, id);
     client_close(&c);
 
-    char *text = post(CHAT, "X-Teale-Peer: d75a\r\n", HELLO);
+    char *text = post(CHAT, "X-Teale-Ask-Peer: d75a\r\n", HELLO);
     exchange(&h, &c, text);
     assert_int_equal(client_status(&c), 400);
     free(text);
