@@ -236,7 +236,7 @@ class Lab:
         """Records what passes `port` on that host from now on."""
         c = Capture(os.path.join(self.dir, f"capture{self._n}.pcap"), port)
         device = "any" if host else "lo"
-        c.process = self.start(host, ["tcpdump", "-i", device, "-s", "0", "-U", "-B", "65536", "-w", c.path,
+        c.process = self.start(host, ["tcpdump", "-i", device, "-s", "0", "-U", "--immediate-mode", "-B", "65536", "-w", c.path,
                                       f"tcp port {port}"])
         end = time.monotonic() + 10
         while "listening on" not in c.process.errors():
