@@ -1,0 +1,311 @@
+#include "harness.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void expect_presence(peer *p, tl_signal_type type, const peer *who)
+{
+    tl_signal_peer shown;
+    peer_expect(p, type);
+    assert_int_equal(tl_signal_read_presence(&p->signal, &shown), TL_OK);
+    assert_string_equal(shown.node_id, who->node);
+    assert_non_null(shown.display_name);
+}
+
+static void joins_and_leaves_reach_all_others_but_the_quiet(void **state)
+{
+    (void)state;
+    world w;
+    world_init(&w, NULL);
+    peer *a = peer_join(&w, 1, NULL), *quiet = peer_join(&w, 2, ",\"features\":[\"quiet\"]");
+    world_run(&w, TL_SEC);
+    expect_presence(a, TL_SIGNAL_PEER_JOINED, quiet);
+    peer *c = peer_join(&w, 3, NULL);
+    world_run(&w, TL_SEC);
+    expect_presence(a, TL_SIGNAL_PEER_JOINED, c);
+    peer_disconnect(c);
+    world_run(&w, TL_SEC);
+    expect_presence(a, TL_SIGNAL_PEER_LEFT, c);
+    peer_expect_nothing(a);
+    peer_expect_nothing(quiet);
+    peer_expect_nothing(c); /* not of itself, and not of those before it */
+    world_clear(&w);
+}
+
+static void a_node_learns_only_what_happens_after_it_joined(void **state)
+{
+    (void)state;
+    world w;
+    world_init(&w, NULL);
+    peer *p[10];
+    for (int i = 0; i < 10; i++)
+        p[i] = peer_join(&w, (uint8_t)(i + 1), NULL); /* all within one tick */
+    world_run(&w, TL_SEC);
+    for (int i = 0; i < 10; i++) {
+        for (int k = i + 1; k < 10; k++)
+            expect_presence(p[i], TL_SIGNAL_PEER_JOINED, p[k]);
+        peer_expect_nothing(p[i]);
+    }
+    world_clear(&w);
+}
+
+static void one_tick_is_one_output_for_each_node(void **state)
+{
+    (void)state;
+    world w;
+    world_init(&w, NULL);
+    peer *a = peer_join(&w, 1, NULL);
+    for (int i = 0; i < 50; i++)
+        peer_join(&w, 0, ",\"features\":[\"quiet\"]");
+    w.now += TL_SEC;
+    tl_relay_on_timer(w.relay, w.now);
+    tl_relay_output o;
+    assert_true(tl_relay_next_output(w.relay, &o));
+    assert_ptr_equal(o.user, a);
+    assert_non_null(o.shared);
+    assert_true(o.bytes.n > 50 * 100);
+    tl_relay_on_written(w.relay, o.conn, o.bytes.n, w.now);
+    tl_relay_chunk_unref(o.shared);
+    assert_false(tl_relay_next_output(w.relay, &o));
+    world_clear(&w);
+}
+
+static void presence_waits_no_longer_than_a_tick(void **state)
+{
+    (void)state;
+    world w;
+    world_init(&w, NULL);
+    peer *a = peer_join(&w, 1, NULL), *b = peer_join(&w, 2, NULL);
+    world_run(&w, w.config.presence_tick - 1);
+    peer_expect_nothing(a);
+    world_run(&w, 1);
+    expect_presence(a, TL_SIGNAL_PEER_JOINED, b);
+    world_clear(&w);
+}
+
+/* --- discover --- */
+
+static void discover(peer *p, const char *rest)
+{
+    peer_send(p, "{\"discover\":{\"requestingNodeID\":\"%s\"%s}}", p->node, rest);
+    peer_expect(p, TL_SIGNAL_DISCOVER_RESPONSE);
+}
+
+#define NODES 1000
+
+static void a_thousand_nodes_are_listed_in_pages_each_once(void **state)
+{
+    (void)state;
+    tl_relay_config config = tl_relay_config_default();
+    config.conns_per_address_max = 2000;
+    world w;
+    world_init(&w, &config);
+    static bool seen[PEERS_MAX];
+    char rest[100] = ",\"limit\":150";
+    size_t found = 0, pages = 0;
+    for (int i = 0; i < NODES; i++)
+        peer_join(&w, 0, ",\"features\":[\"quiet\"]");
+    peer *asker = w.peers[500];
+    memset(seen, 0, sizeof seen);
+    for (const char *cursor = ""; cursor; pages++) {
+        discover(asker, rest);
+        size_t n = tl_signal_peer_count(&asker->signal);
+        for (size_t i = 0; i < n; i++) {
+            tl_signal_peer shown;
+            size_t k = 0;
+            assert_int_equal(tl_signal_read_peer(&asker->signal, i, &shown), TL_OK);
+            while (strcmp(w.peers[k]->node, shown.node_id) != 0)
+                k++;
+            assert_false(seen[k]);
+            assert_ptr_not_equal(w.peers[k], asker);
+            seen[k] = true;
+            found++;
+        }
+        cursor = tl_signal_next_cursor(&asker->signal);
+        assert_int_equal(n, cursor ? 150 : (NODES - 1) % 150);
+        if (cursor)
+            snprintf(rest, sizeof rest, ",\"limit\":150,\"cursor\":\"%s\"", cursor);
+        if (pages == 2)
+            peer_disconnect(w.peers[449]); /* the last of a page goes; the place stays */
+    }
+    assert_int_equal(found, NODES - 1);
+    assert_int_equal(pages, 7);
+    discover(asker, "");
+    assert_int_equal(tl_signal_peer_count(&asker->signal), 100);
+    world_clear(&w);
+}
+
+static void pages_end_early_where_capabilities_are_large(void **state)
+{
+    (void)state;
+    world w;
+    world_init(&w, NULL);
+    char *capabilities = malloc(60000);
+    assert_non_null(capabilities);
+    int n = snprintf(capabilities, 60000, "{\"x\":\"%050000d\"}", 0);
+    assert_true(n > 50000);
+    for (int i = 0; i < 40; i++) {
+        peer *p = peer_connect(&w, 0);
+        peer_register_as(p, NULL, NULL, capabilities, ",\"features\":[\"quiet\"]");
+        peer_expect(p, TL_SIGNAL_REGISTER_ACK);
+    }
+    free(capabilities);
+    discover(w.peers[0], "");
+    size_t first = tl_signal_peer_count(&w.peers[0]->signal);
+    assert_true(first >= 20 && first < 30);
+    char rest[100];
+    snprintf(rest, sizeof rest, ",\"cursor\":\"%s\"", tl_signal_next_cursor(&w.peers[0]->signal));
+    discover(w.peers[0], rest);
+    assert_int_equal(tl_signal_peer_count(&w.peers[0]->signal), 39 - first);
+    world_clear(&w);
+}
+
+static void filters_choose_by_model_memory_tier_and_network(void **state)
+{
+    (void)state;
+    world w;
+    world_init(&w, NULL);
+    static const char *const capabilities[] = {
+        "{\"hardware\":{\"totalRAMGB\":64.5,\"tier\":1},\"loadedModels\":[\"a\",\"\",\"b\"],"
+        "\"ptnIDs\":[\"p\"]}",
+        "{\"hardware\":{\"totalRAMGB\":32,\"tier\":2},\"loadedModels\":[\"b\"],\"swappableModels\":"
+        "[\"c\"],\"ptnIDs\":[\"p\",\"q\"]}",
+        "{\"hardware\":{\"totalRAMGB\":8,\"tier\":4},\"loadedModels\":[]}",
+        "{}",
+    };
+    peer *asker = peer_join(&w, 9, ",\"features\":[\"quiet\"]");
+    for (int i = 0; i < 4; i++) {
+        peer *p = peer_connect(&w, (uint8_t)(i + 1));
+        peer_register_as(p, NULL, NULL, capabilities[i], NULL);
+    }
+    static const struct {
+        const char *filter, *wanted; /* digits: which of the four */
+    } cases[] = {
+        {"{}", "0123"},
+        {"{\"modelID\":\"a\"}", "0"},
+        {"{\"modelID\":\"b\"}", "01"},
+        {"{\"modelID\":\"c\"}", "1"}, /* can be swapped in */
+        {"{\"modelID\":\"p\"}", ""},  /* a network is no model */
+        {"{\"modelID\":\"\"}", ""},
+        {"{\"minRAMGB\":32}", "01"},
+        {"{\"minRAMGB\":64.5}", "0"},
+        {"{\"minTier\":1}", "0"}, /* 1 is the most capable */
+        {"{\"minTier\":2}", "01"},
+        {"{\"minTier\":4}", "012"},
+        {"{\"ptnID\":\"p\"}", "01"},
+        {"{\"ptnID\":\"q\"}", "1"},
+        {"{\"ptnID\":\"a\"}", ""},
+        {"{\"modelID\":\"b\",\"minTier\":1,\"ptnID\":\"p\",\"minRAMGB\":1}", "0"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char rest[200], got[8] = "";
+        snprintf(rest, sizeof rest, ",\"filter\":%s", cases[i].filter);
+        discover(asker, rest);
+        for (size_t k = 0; k < tl_signal_peer_count(&asker->signal); k++) {
+            tl_signal_peer shown;
+            assert_int_equal(tl_signal_read_peer(&asker->signal, k, &shown), TL_OK);
+            for (int which = 0; which < 4; which++)
+                if (strcmp(w.peers[which + 1]->node, shown.node_id) == 0)
+                    got[strlen(got)] = (char)('0' + which);
+        }
+        assert_string_equal(got, cases[i].wanted);
+    }
+    world_clear(&w);
+}
+
+static void a_listed_peer_is_as_it_registered_last(void **state)
+{
+    (void)state;
+    world w;
+    world_init(&w, NULL);
+    peer *a = peer_join(&w, 1, ",\"features\":[\"quiet\"]"), *b = peer_join(&w, 2, NULL);
+    char wg[100];
+    snprintf(wg, sizeof wg, ",\"wgPublicKey\":\"%s\"", a->node);
+    peer_register_as(b, NULL, NULL, "{\"a\" : [1.0, \"\\u00e9\"]}", wg);
+    world_run(&w, 10 * TL_SEC);
+    discover(a, "");
+    tl_signal_peer shown;
+    assert_int_equal(tl_signal_read_peer(&a->signal, 0, &shown), TL_OK);
+    assert_string_equal(shown.node_id, b->node);
+    assert_string_equal(shown.public_key, b->node);
+    assert_string_equal(shown.wg_public, a->node);
+    assert_string_equal(shown.nat_type, "unknown");
+    assert_true(shown.last_seen == 1700000000.0 - 978307200.0);
+    assert_non_null(strstr((char *)a->frame, "\"capabilities\":{\"a\" : [1.0, \"\\u00e9\"]}"));
+    world_clear(&w);
+}
+
+static void discover_is_for_oneself_within_limits(void **state)
+{
+    (void)state;
+    tl_relay_config config = tl_relay_config_default();
+    config.discover_burst = 2;
+    config.discover_per_sec = 1;
+    world w;
+    world_init(&w, &config);
+    peer *a = peer_join(&w, 1, ",\"features\":[\"quiet\"]"), *b = peer_join(&w, 2, NULL);
+    peer_send(a, "{\"discover\":{\"requestingNodeID\":\"%s\"}}", b->node);
+    peer_expect_error(a, TL_SIGNAL_FORBIDDEN);
+    peer_send(a, "{\"discover\":{\"requestingNodeID\":\"%s\",\"limit\":501}}", a->node);
+    peer_expect_error(a, TL_SIGNAL_INVALID_MESSAGE);
+    discover(a, ",\"limit\":500");
+    peer_send(a, "{\"discover\":{\"requestingNodeID\":\"%s\",\"cursor\":\"nonsense\"}}", a->node);
+    peer_expect_error(a, TL_SIGNAL_INVALID_MESSAGE);
+    peer_send(a, "{\"discover\":{\"requestingNodeID\":\"%s\"}}", a->node);
+    peer_expect_error(a, TL_SIGNAL_RATE_LIMITED);
+    world_run(&w, TL_SEC);
+    discover(a, "");
+    world_clear(&w);
+}
+
+static void operators_see_health_peers_and_metrics(void **state)
+{
+    (void)state;
+    world w;
+    world_init(&w, NULL);
+    tl_buf out = {0};
+    json_t *v;
+    peer *a = peer_join(&w, 1, NULL), *b = peer_join(&w, 2, NULL);
+    peers_open(a, b, "s");
+    assert_int_equal(tl_relay_write_health(w.relay, &out), TL_OK);
+    assert_true(tl_slice_eq(tl_buf_slice(&out), TL_SLICE_LIT("{\"ok\":true,\"peers\":2}")));
+    tl_buf_clear(&out);
+    assert_int_equal(tl_relay_write_peers(w.relay, w.now + TL_SEC, &out), TL_OK);
+    assert_int_equal(tl_json_parse(tl_buf_slice(&out), 16, &v, NULL), TL_OK);
+    json_t *first = json_array_get(json_object_get(v, "peers"), 0);
+    assert_int_equal(json_array_size(json_object_get(v, "peers")), 2);
+    assert_string_equal(tl_json_string(first, "nodeID", ""), a->node);
+    assert_true(tl_json_number(first, "idleSeconds", 0) == 1.0);
+    json_decref(v);
+    tl_buf_clear(&out);
+    assert_int_equal(tl_relay_write_metrics(w.relay, &out), TL_OK);
+    assert_int_equal(tl_buf_append(&out, TL_SLICE_LIT("\0")), TL_OK);
+    const char *text = (const char *)tl_buf_begin(&out);
+    static const char *const lines[] = {
+        "\nteale_relay_nodes 2\n", "\nteale_relay_sessions_active 1\n",
+        "\ntesseras_relay_sessions_active 1\n", "\ntesseras_relay_bytes_forwarded 0\n",
+        "\nteale_relay_errors_total{code=\"forbidden\"} 0\n"};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        assert_non_null(strstr(text, lines[i]));
+    assert_null(strstr(text, a->node));
+    tl_buf_clear(&out);
+    world_clear(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(joins_and_leaves_reach_all_others_but_the_quiet),
+        cmocka_unit_test(a_node_learns_only_what_happens_after_it_joined),
+        cmocka_unit_test(one_tick_is_one_output_for_each_node),
+        cmocka_unit_test(presence_waits_no_longer_than_a_tick),
+        cmocka_unit_test(a_thousand_nodes_are_listed_in_pages_each_once),
+        cmocka_unit_test(pages_end_early_where_capabilities_are_large),
+        cmocka_unit_test(filters_choose_by_model_memory_tier_and_network),
+        cmocka_unit_test(a_listed_peer_is_as_it_registered_last),
+        cmocka_unit_test(discover_is_for_oneself_within_limits),
+        cmocka_unit_test(operators_see_health_peers_and_metrics),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
