@@ -198,9 +198,9 @@ tl_err tl_listen_unix(tl_loop *loop, const char *path, int backlog,
         free(copy);
         return tl_why_set(why, TL_ERR_IO, "cannot make the socket %s", path);
     }
-    tl_listener *l;
+    tl_listener *l = NULL;
     e = start(loop, fd, backlog, on_accept, user, &l, why);
-    if (e) {
+    if (e || !l) {
         unlink(path);
         free(copy);
         return e;

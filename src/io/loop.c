@@ -173,25 +173,29 @@ void tl_defer_cancel(tl_loop *loop, tl_defer *d)
         uv_idle_stop(&loop->awake);
 }
 
+static tl_defer *take_deferred(tl_loop *loop)
+{
+    tl_defer *d = loop->defer_first;
+    if (!d)
+        return NULL;
+    loop->defer_first = d->next;
+    if (!loop->defer_first)
+        loop->defer_last = &loop->defer_first;
+    d->set = false;
+    d->next = NULL;
+    return d;
+}
+
 static void run_deferred(tl_loop *loop)
 {
     /* Taken off one at a time: a call may cancel those behind it. A stop is put behind the present
      * ones each round, so that calls which defer again go round and not on. */
     for (int round = 0; round < DEFER_ROUNDS_MAX && loop->defer_first; round++) {
-        tl_defer stop = {.set = true};
+        tl_defer stop = {.set = true}, *d;
         *loop->defer_last = &stop;
         loop->defer_last = &stop.next;
-        for (;;) {
-            tl_defer *d = loop->defer_first;
-            loop->defer_first = d->next;
-            if (!loop->defer_first)
-                loop->defer_last = &loop->defer_first;
-            d->set = false;
-            d->next = NULL;
-            if (d == &stop)
-                break;
+        while ((d = take_deferred(loop)) && d != &stop)
             d->fn(d->user);
-        }
     }
     if (!loop->defer_first)
         uv_idle_stop(&loop->awake);

@@ -82,7 +82,7 @@ tl_err tl_resolve_start(tl_loop *loop, const char *host, uint16_t port,
     r->on_done = on_done;
     r->user = user;
     r->port = port;
-    memcpy(r->host, host, strlen(host));
+    memcpy(r->host, host, strlen(host) + 1);
     r->req.data = r;
     if (tl_addr_parse_ip(tl_slice_str(host), &r->literal) == TL_OK) {
         r->literal.port = port;

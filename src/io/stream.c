@@ -303,7 +303,7 @@ tl_err tl_stream_connect(tl_loop *loop, const char *host, uint16_t port, tl_tls 
     e = opening_new(s);
     if (!e) {
         opening *o = s->opening;
-        memcpy(o->host, host, strlen(host));
+        memcpy(o->host, host, strlen(host) + 1);
         e = tl_dial_start(loop, host, port, on_dialled, s, &o->dial);
     }
     if (e) {
@@ -351,7 +351,7 @@ tl_err tl_stream_connect_unix(tl_loop *loop, const char *path, const tl_stream_e
         tl_stream_free(s);
         return e;
     }
-    int fd;
+    int fd = -1;
     e = connect_unix(path, &fd, &s->opening->why);
     if (!e && (e = attach(s, fd, NULL, NULL)) != TL_OK) {
         close(fd);

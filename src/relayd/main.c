@@ -54,7 +54,8 @@ static tl_err say_ready(tl_why *why)
 
 static int run(const tl_relayd_options *options)
 {
-    tl_signal *signals[3] = {NULL};
+    enum { SIGNALS = 3 };
+    tl_signal *signals[SIGNALS] = {NULL};
     tl_why why = {"out of memory"};
     tl_err e = tl_loop_new(&loop);
     if (!e)
@@ -72,7 +73,7 @@ static int run(const tl_relayd_options *options)
     else
         tl_loop_run(loop);
     tl_relayd_server_free(server);
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+    for (size_t i = 0; i < SIGNALS; i++)
         tl_signal_free(signals[i]);
     tl_loop_free(loop);
     return e ? EXIT_FAILURE : EXIT_SUCCESS;

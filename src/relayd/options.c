@@ -147,7 +147,7 @@ static tl_err set_log_level(tl_relayd_options *o, const char *text, tl_why *why)
                       tl_log_safe(tl_slice_str(text)).text);
 }
 
-/* `text` is NULL for a switch that is on. */
+/* `text` is "" for a switch that is on. */
 static tl_err apply(tl_relayd_options *o, setting what, const char *text, tl_why *why)
 {
     switch (what) {
@@ -202,7 +202,7 @@ static tl_err apply_json(parsing *p, const struct option *l, const json_t *value
     if (l->has_arg == no_argument) {
         if (!json_is_boolean(value))
             return tl_why_set(why, TL_ERR_INVALID, "%s: neither true nor false", l->name);
-        return json_is_true(value) ? apply(p->o, l->val, NULL, why) : TL_OK;
+        return json_is_true(value) ? apply(p->o, l->val, "", why) : TL_OK;
     }
     if (json_is_integer(value) && l->val == SET_MAX_MESSAGE) {
         snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value));
@@ -251,7 +251,9 @@ static tl_err parse_arguments(int argc, char **argv, parsing *p, tl_why *why)
         case '?':
             return tl_why_set(why, TL_ERR_INVALID, "unknown option %s",
                               tl_log_safe(tl_slice_str(argv[optind - 1])).text);
-        default: p->given[c - SET_LISTEN] = true; e = apply(p->o, (setting)c, optarg, why);
+        default:
+            p->given[c - SET_LISTEN] = true;
+            e = apply(p->o, (setting)c, optarg ? optarg : "", why);
         }
         if (e)
             return e;

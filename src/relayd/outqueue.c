@@ -80,7 +80,7 @@ void tl_outqueue_consume(tl_outqueue *q, size_t n)
         n -= q->first->n;
         drop_first(q);
     }
-    if (n) {
+    if (n && q->first) {
         q->first->head += n;
         q->first->n -= n;
     }
