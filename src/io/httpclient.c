@@ -48,7 +48,7 @@ struct tl_http {
     tl_loop *loop;
     CURLM *multi;
     tl_timer timer;
-    tl_defer settle_later;
+    tl_defer settle_later, at_once;
     unsigned in_curl; /* > 0: inside a call of libcurl's */
     tl_http_request *all, *due;
 };
@@ -65,6 +65,7 @@ typedef struct {
 } watched;
 
 static void act(tl_http *h, curl_socket_t fd, int flags);
+static void on_due(void *user);
 
 static tl_time after(tl_time now, tl_time limit)
 {
@@ -256,7 +257,11 @@ static int on_timeout_wanted(CURLM *multi, long ms, void *user)
 {
     (void)multi;
     tl_http *h = user;
-    tl_timer_set(&h->timer, ms < 0 ? TL_NEVER : tl_loop_clock(h->loop) + (tl_time)ms * TL_MS);
+    if (ms == 0) /* as for every new request: a kernel timer would cost it 50 us */
+        tl_loop_defer(h->loop, &h->at_once, on_due, h);
+    else
+        tl_defer_cancel(h->loop, &h->at_once);
+    tl_timer_set(&h->timer, ms <= 0 ? TL_NEVER : tl_loop_clock(h->loop) + (tl_time)ms * TL_MS);
     return 0;
 }
 
@@ -377,7 +382,7 @@ static void act(tl_http *h, curl_socket_t fd, int flags)
     reap(h);
 }
 
-static void on_timer(void *user)
+static void on_due(void *user)
 {
     act(user, CURL_SOCKET_TIMEOUT, 0);
 }
@@ -515,7 +520,7 @@ tl_err tl_http_new(tl_loop *loop, tl_http **ret_http)
     if (!h)
         return TL_ERR_NOMEM;
     h->loop = loop;
-    tl_timer_init(&h->timer, loop, on_timer, h);
+    tl_timer_init(&h->timer, loop, on_due, h);
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         free(h);
         return TL_ERR_NOMEM;
@@ -548,6 +553,7 @@ void tl_http_free(tl_http *h)
         curl_multi_cleanup(h->multi);
     tl_timer_stop(&h->timer);
     tl_defer_cancel(h->loop, &h->settle_later);
+    tl_defer_cancel(h->loop, &h->at_once);
     free(h);
     curl_global_cleanup();
 }

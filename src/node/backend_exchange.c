@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #define ERROR_BODY_MAX     4096   /* of a failing server's words, to find its message in */
 #define ERROR_BODY_SILENCE TL_SEC /* its status is known: what is left is not worth waiting for */
@@ -19,6 +20,7 @@ struct tl_backend_exchange_inside {
     tl_defer refusal;
     tl_usage usage;
     int status;
+    bool counting;   /* the answer is text that may tell of tokens */
     bool passing;    /* the head went to the sink; else `failure_body` is collected */
     tl_fail failure; /* of a refusal */
     const char *message;
@@ -101,6 +103,8 @@ static void on_head(void *user, int status, const tl_http_head *http_head)
                tl_http_head_field(http_head, "Content-Type"), "application/octet-stream");
     copy_field(head.retry_after, sizeof head.retry_after,
                tl_http_head_field(http_head, "Retry-After"), "");
+    in->counting = strncasecmp(head.content_type, "text/event-stream", 17) == 0 ||
+                   strncasecmp(head.content_type, "application/json", 16) == 0;
     tl_usage_init(&in->usage, head.content_type);
     in->sink.on_head(in->user, &head);
 }
@@ -132,7 +136,8 @@ static void on_body(void *user, tl_slice bytes)
     tl_backend_exchange *x = user;
     struct tl_backend_exchange_inside *in = x->inside;
     if (in->passing) {
-        tl_usage_observe(&in->usage, bytes);
+        if (in->counting)
+            tl_usage_observe(&in->usage, bytes);
         in->sink.on_body(in->user, bytes); /* may cancel: nothing after it */
         return;
     }

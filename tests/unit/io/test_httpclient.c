@@ -7,6 +7,8 @@
 #include <stdarg.h>
 
 #include <cmocka.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -167,6 +169,46 @@ static void a_name_that_does_not_exist_is_unreachable(void **state)
     run(&k);
     assert_int_equal(g.err, TL_ERR_UNREACHABLE);
     client_clear(&k);
+}
+
+/* This machine's own name, where it means 127.0.0.1: the loop looks it up for libcurl. */
+static void a_name_is_looked_up(void **state)
+{
+    (void)state;
+    char name[256] = "", url[300];
+    struct addrinfo *found = NULL, want = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
+    assert_int_equal(gethostname(name, sizeof name - 1), 0);
+    bool usable =
+        strcmp(name, "localhost") != 0 && getaddrinfo(name, NULL, &want, &found) == 0 &&
+        ((struct sockaddr_in *)(void *)found->ai_addr)->sin_addr.s_addr == htonl(INADDR_LOOPBACK);
+    if (found)
+        freeaddrinfo(found);
+    if (!usable)
+        skip();
+    client k;
+    scripted s;
+    scripted_start(&s, 0, say_arg, OK_HELLO);
+    client_init(&k);
+    snprintf(url, sizeof url, "http://%s:%u/", name, s.port);
+    for (int i = 0; i < 2; i++) {
+        got g = {0};
+        start_url(&k, &g, url);
+        run(&k);
+        if (g.err != TL_OK)
+            fail_msg("%s: %s", tl_err_name(g.err), g.why);
+        tl_buf_clear(&g.body);
+    }
+    assert_int_equal(s.connections, 1);
+    got gone = {0};
+    start_url(&k, &gone, url);
+    cancel(&gone);
+    got looking = {0};
+    start_url(&k, &looking, url);
+    run_for(&k, 0);
+    client_clear(&k); /* also in the middle of a look-up */
+    assert_int_equal(gone.dones, 0);
+    tl_buf_clear(&looking.body);
+    scripted_stop(&s);
 }
 
 static void each_wait_has_its_own_limit(void **state)
@@ -452,6 +494,7 @@ int main(void)
         cmocka_unit_test(a_head_may_be_so_large_and_no_larger),
         cmocka_unit_test(nobody_listening_is_unreachable),
         cmocka_unit_test(a_name_that_does_not_exist_is_unreachable),
+        cmocka_unit_test(a_name_is_looked_up),
         cmocka_unit_test(each_wait_has_its_own_limit),
         cmocka_unit_test(a_request_says_what_was_asked_for_and_nothing_else),
         cmocka_unit_test(bad_urls_and_fields_are_refused_at_once),
