@@ -309,11 +309,11 @@ static void on_reset(tl_stream_owner *o)
     fail(of_owner(o), TL_FAIL_PEER_FAILED, "the peer gave the request up");
 }
 
-static void on_closed(tl_stream_owner *o)
+static void on_closed(tl_stream_owner *o, const char *why)
 {
     question *q = of_owner(o);
     q->stream = NULL;
-    fail(q, TL_FAIL_PEER_FAILED, "the connection to the peer broke");
+    fail(q, TL_FAIL_PEER_FAILED, why);
 }
 
 static void on_stream(tl_peer_wish *w, tl_quic_stream *s)

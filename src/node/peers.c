@@ -105,6 +105,15 @@ tl_peer_conn *tl_contact_add_conn(tl_contact *c, tl_quic_conn *quic, bool client
     return conn;
 }
 
+void tl_conn_close(tl_peer_conn *conn, uint64_t code, const char *why)
+{
+    if (conn->closing)
+        return;
+    conn->closing = why;
+    tl_quic_conn_close(conn->quic, code, why, tl_peers_now(conn->peers));
+    tl_peers_wake(conn->peers);
+}
+
 /* --- wishes --- */
 
 tl_err tl_peers_wish(tl_peers *p, tl_peer_wish *w)
@@ -200,7 +209,7 @@ static void on_connected(tl_peers *p, tl_quic_conn *quic)
         conn->heartbeat_at = conn->connected_at + TL_PEERS_HEARTBEAT;
         tl_peers_due(p, conn->heartbeat_at);
         if (tl_control_open(conn)) {
-            tl_quic_conn_close(quic, TL_CODE_NONE, "out of memory", tl_peers_now(p));
+            tl_conn_close(conn, TL_CODE_NONE, "out of memory");
             return;
         }
     }
@@ -269,7 +278,7 @@ static void on_stream_closed(tl_peers *p, const tl_quic_event *ev)
         }
     }
     if (o)
-        o->on_closed(o);
+        o->on_closed(o, conn && conn->closing ? conn->closing : "the connection to the peer broke");
 }
 
 static void on_path_changed(tl_peers *p, tl_quic_conn *quic)
@@ -357,7 +366,7 @@ void tl_peers_run(tl_peers *p)
 }
 
 /* Keeps the most recently used few of the idle connections that we dialled. */
-static void close_cold(tl_peers *p, tl_time now)
+static void close_cold(tl_peers *p)
 {
     size_t idle = 0;
     tl_peer_conn *coldest = NULL, *conn;
@@ -370,7 +379,7 @@ static void close_cold(tl_peers *p, tl_time now)
             coldest = conn;
     }
     if (idle > TL_PEERS_WARM_MAX)
-        tl_quic_conn_close(coldest->quic, TL_CODE_GOODBYE, "idle", now);
+        tl_conn_close(coldest, TL_CODE_GOODBYE, "idle");
 }
 
 static tl_time conn_on_timer(tl_peer_conn *conn, tl_time now)
@@ -379,16 +388,16 @@ static tl_time conn_on_timer(tl_peer_conn *conn, tl_time now)
     if (now >= conn->heartbeat_at) {
         conn->heartbeat_at = now + TL_PEERS_HEARTBEAT;
         tl_control_beat(conn, NULL);
-        close_cold(p, now);
+        close_cold(p);
     }
     if (now >= conn->retire_at) {
         conn->retire_at = TL_NEVER; /* set again when the last stream closes */
         if (!conn->streams)
-            tl_quic_conn_close(conn->quic, TL_CODE_DUPLICATE, "duplicate connection", now);
+            tl_conn_close(conn, TL_CODE_DUPLICATE, "duplicate connection");
     }
     if (now >= conn->probe_at) {
         conn->probe_at = TL_NEVER;
-        tl_quic_conn_close(conn->quic, TL_CODE_OUTAGE, "the peer no longer answers", now);
+        tl_conn_close(conn, TL_CODE_OUTAGE, "the peer no longer answers");
     }
     tl_time due = tl_time_min(conn->heartbeat_at, tl_time_min(conn->retire_at, conn->probe_at));
     return tl_time_min(due, tl_conn_path_on_timer(conn, now));
@@ -465,7 +474,7 @@ void tl_peers_close_all(tl_peers *p, const char *reason)
     tl_peers_run(p);
     DL_FOREACH(p->contacts, c)
     DL_FOREACH(c->conns, conn)
-    tl_quic_conn_close(conn->quic, TL_CODE_GOODBYE, reason, tl_peers_now(p));
+    tl_conn_close(conn, TL_CODE_GOODBYE, reason);
     tl_peers_run(p);
 }
 

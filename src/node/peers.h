@@ -70,8 +70,8 @@ struct tl_stream_owner {
     void (*on_readable)(tl_stream_owner *o);
     void (*on_writable)(tl_stream_owner *o);
     void (*on_reset)(tl_stream_owner *o); /* the peer gave it up */
-    void (*on_closed)(
-        tl_stream_owner *o); /* the handle ends: both sides are done, or the connection is */
+    /* The handle ends: both sides are done, or the connection is, and `why` says why. */
+    void (*on_closed)(tl_stream_owner *o, const char *why);
 };
 
 /* A wish for a stream to a peer: the wisher's memory. */

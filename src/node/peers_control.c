@@ -8,8 +8,7 @@
 static void broken(tl_peer_conn *conn, const char *why)
 {
     conn->peers->counters.control_errors++;
-    tl_quic_conn_close(conn->quic, TL_CODE_PROTOCOL, why, tl_peers_now(conn->peers));
-    tl_peers_wake(conn->peers);
+    tl_conn_close(conn, TL_CODE_PROTOCOL, why);
 }
 
 static void flush(tl_peer_conn *conn)
@@ -186,8 +185,9 @@ static void on_reset(tl_stream_owner *o)
     broken((tl_peer_conn *)o, "the control stream was reset");
 }
 
-static void on_closed(tl_stream_owner *o)
+static void on_closed(tl_stream_owner *o, const char *why)
 {
+    (void)why;
     ((tl_peer_conn *)o)->control = NULL;
 }
 

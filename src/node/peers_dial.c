@@ -153,7 +153,7 @@ void tl_contact_dial_stop(tl_contact *c)
     c->dial_conn = NULL;
     c->dial_path = 0;
     if (conn)
-        tl_quic_conn_close(conn->quic, TL_CODE_NONE, "given up", tl_peers_now(p));
+        tl_conn_close(conn, TL_CODE_NONE, "given up");
     else if (path)
         tl_path_drop(p, path, true);
 }
@@ -214,8 +214,7 @@ tl_time tl_contact_dial_on_timer(tl_contact *c, tl_time now)
 
 static void outage(tl_peer_conn *conn)
 {
-    tl_quic_conn_close(conn->quic, TL_CODE_OUTAGE, "the relay lost the peer",
-                       tl_peers_now(conn->peers));
+    tl_conn_close(conn, TL_CODE_OUTAGE, "the connection through the relay was lost");
 }
 
 /* The client asks for another session; the server waits to be found. */

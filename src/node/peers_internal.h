@@ -68,6 +68,7 @@ struct tl_peer_conn {
     bool lost;
     tl_time lost_at, reopen_at, reopen_pause;
     tl_path_id reopening; /* asked for; 0 = none */
+    const char *closing;  /* why we closed it; NULL: we did not */
     tl_peer_conn *prev, *next;
 };
 
@@ -126,6 +127,8 @@ static inline void tl_peers_due(tl_peers *p, tl_time at)
 tl_contact *tl_contact_get(tl_peers *p, const tl_node_id *id);
 /* Forgets a contact that has neither connections nor wishes nor a dial. True: it is gone. */
 bool tl_contact_tidy(tl_contact *c, const char *why);
+/* `why` is a literal: its streams' owners are told it. */
+void tl_conn_close(tl_peer_conn *conn, uint64_t code, const char *why);
 tl_peer_conn *tl_contact_add_conn(tl_contact *c, tl_quic_conn *quic, bool client);
 void tl_contact_serve_wishes(tl_contact *c);
 void tl_contact_fail_wishes(tl_contact *c, tl_err e, const char *why);

@@ -366,9 +366,14 @@ static void find(route *x)
         x->deadline = tl_env_now(&r->env) + TL_ROUTE_FIND_WITHIN;
         r->due = tl_time_min(r->due, x->deadline);
     }
-    /* Not connected: tl_router_on_relay tries again, until the deadline. */
-    if (r->world.discover(r->user, is_auto(x) ? "" : x->ask.model))
-        tl_env_wake(&r->env);
+    /* Not connected: tl_router_on_relay tries again, until the deadline; but whoever was asked
+     * already has waited long enough. */
+    if (r->world.discover(r->user, is_auto(x) ? "" : x->ask.model)) {
+        if (x->why[0])
+            no_provider(x);
+        else
+            tl_env_wake(&r->env);
+    }
 }
 
 static void next_provider(route *x)

@@ -397,8 +397,9 @@ static void on_reset(tl_stream_owner *o)
     give_up(r, CODE_CANCELLED);
 }
 
-static void on_closed(tl_stream_owner *o)
+static void on_closed(tl_stream_owner *o, const char *why)
 {
+    (void)why;
     request *r = (request *)o;
     if (r->state < ENDING)
         r->server->counters.cancelled++;

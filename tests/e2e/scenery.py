@@ -1,0 +1,172 @@
+"""scenery.py - a relay, model servers and nodes on loopback, started with the real binaries, ended by
+process id. Every port is the kernel's choice, every file below one temporary directory."""
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+
+class Process:
+    """A program that says `ready …` on stdout; what it logs is kept."""
+
+    def __init__(self, args, env=None):
+        self.popen = subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
+        self.log = []
+        self._lines = threading.Condition()
+        self._readers = [threading.Thread(target=self._read, args=(f,), daemon=True)
+                         for f in (self.popen.stdout, self.popen.stderr)]
+        for reader in self._readers:
+            reader.start()
+        self.ready = self.wait_line(r"^ready ")
+
+    def _read(self, stream):
+        for line in stream:
+            with self._lines:
+                self.log.append(line.decode(errors="replace").rstrip())
+                self._lines.notify_all()
+
+    def _found(self, pattern):
+        return next((l for l in self.log if re.search(pattern, l)), None)
+
+    def wait_line(self, pattern, timeout=10):
+        with self._lines:
+            self._lines.wait_for(lambda: self._found(pattern) or self.popen.poll() is not None, timeout)
+            found = self._found(pattern)
+        assert found, f"no line {pattern!r} in {self.log}"
+        return found
+
+    def kill(self, signo=signal.SIGKILL):
+        if self.popen.poll() is None:
+            self.popen.send_signal(signo)
+
+    def end(self, timeout=15):
+        """SIGTERM; returns the exit status."""
+        self.kill(signal.SIGTERM)
+        try:
+            status = self.popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            self.popen.wait()
+            raise AssertionError(f"did not end within {timeout} s of SIGTERM: {self.log}")
+        finally:
+            for reader in self._readers:
+                reader.join(5)
+            self.popen.stdout.close()
+            self.popen.stderr.close()
+        return status
+
+
+class Node(Process):
+    def __init__(self, teale, home, *args):
+        self.home = home
+        super().__init__([teale, "--home", home, "serve", "--api", "127.0.0.1:0", *args])
+        self.port = int(re.search(r"api=http://127\.0\.0\.1:(\d+)/", self.ready).group(1))
+        self.id = re.search(r"node=([0-9a-f]{64})", self.ready).group(1)
+
+    def request(self, method, path, body=None, headers=None, timeout=30):
+        """An open response: (connection, response)."""
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        c.request(method, path, body, headers or {})
+        return c, c.getresponse()
+
+    def get_json(self, path):
+        c, r = self.request("GET", path)
+        value = json.loads(r.read())
+        c.close()
+        return value
+
+    def status(self):
+        return self.get_json("/v1/app")["status"]
+
+    def post(self, body, headers=None, timeout=30):
+        """(status, headers, bytes) of a whole chat completion."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        c, r = self.request("POST", "/v1/chat/completions", raw,
+                            {"Content-Type": "application/json", **(headers or {})}, timeout)
+        answer = r.status, dict(r.getheaders()), r.read()
+        c.close()
+        return answer
+
+
+class Scenery:
+    """Context manager; ends what still runs and sees that it ended well."""
+
+    def __init__(self, teale, relay, parrot):
+        self.programs = {"teale": teale, "relay": relay, "parrot": parrot}
+        self.directory = tempfile.mkdtemp(prefix="teale-e2e-")
+        self.running = []
+        self.homes = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *rest):
+        statuses = [(p.popen.args[0], p.end()) for p in reversed(self.running)]
+        shutil.rmtree(self.directory)
+        if kind is None:
+            bad = [s for s in statuses if s[1] not in (0, -signal.SIGTERM, -signal.SIGKILL)]
+            assert not bad, bad
+
+    def _keep(self, process):
+        self.running.append(process)
+        return process
+
+    def parrot(self, *args):
+        p = self._keep(Process([self.programs["parrot"], "--listen", "127.0.0.1:0", *args]))
+        p.url = re.search(r"http://\S+", p.ready).group(0)
+        return p
+
+    def relay(self, *args, port=0):
+        p = self._keep(Process([self.programs["relay"], "--listen", f"ws://127.0.0.1:{port}", *args]))
+        p.url = re.search(r"ws=(ws://[^,\s]+)", p.ready).group(1)
+        p.port = int(re.search(r":(\d+)/ws", p.url).group(1))
+        return p
+
+    def new_home(self):
+        self.homes += 1
+        return os.path.join(self.directory, f"home{self.homes}")
+
+    def node(self, relay, *args, home=None, connected=True):
+        n = self._keep(Node(self.programs["teale"], home or self.new_home(), "--relay", relay.url, *args))
+        if connected:
+            wait_for(lambda: n.status()["wan"]["state"] == "connected")
+        return n
+
+
+def parrot_stats(parrot):
+    host, port = re.search(r"//([\d.]+):(\d+)", parrot.url).groups()
+    c = http.client.HTTPConnection(host, int(port), timeout=5)
+    c.request("GET", "/parrot/stats")
+    stats = json.loads(c.getresponse().read())
+    c.close()
+    return stats
+
+
+def wait_for(condition, timeout=10):
+    """Returns how long it took."""
+    begun = time.monotonic()
+    while not condition():
+        assert time.monotonic() - begun < timeout, "it never came true"
+        time.sleep(0.005)
+    return time.monotonic() - begun
+
+
+def chat(model, words, stream=True, **more):
+    return {"model": model, "stream": stream, "messages": [{"role": "user", "content": words}], **more}
+
+
+def words_of(events):
+    """What a streamed answer says."""
+    text = ""
+    for line in events.decode().splitlines():
+        if line.startswith("data: {"):
+            choices = json.loads(line[6:]).get("choices") or [{}]
+            text += choices[0].get("delta", {}).get("content") or ""
+    return text
