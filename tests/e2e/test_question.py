@@ -179,7 +179,7 @@ class ThingsBreak(Base):
 
     def test_a_peer_that_shares_with_its_networks_alone_refuses(self):
         self.scene(server_args=("--private",))
-        status, _, answer = self.asker.post(chat("parrot", "x"), {"X-Teale-Peer": self.server.id})
+        status, _, answer = self.asker.post(chat("parrot", "x"), {"X-Teale-Ask-Peer": self.server.id})
         self.assertEqual((status, json.loads(answer)["error"]["code"]), (403, "forbidden"))
 
     def test_another_provider_is_asked_when_the_first_fails_before_its_answer(self):
