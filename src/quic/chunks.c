@@ -9,33 +9,61 @@ struct tl_chunk {
     uint8_t data[];
 };
 
-static tl_chunk *chunk_new(size_t want)
+static tl_chunk *chunk_new(tl_chunk_pool *pool, size_t want)
 {
     size_t cap = want < TL_CHUNK_MIN ? TL_CHUNK_MIN : want > TL_CHUNK_MAX ? TL_CHUNK_MAX : want;
-    tl_chunk *c = malloc(sizeof *c + cap);
+    tl_chunk *c;
+    if (cap == TL_CHUNK_MAX && pool && pool->free) {
+        c = pool->free;
+        pool->free = c->next;
+        pool->n--;
+    } else {
+        c = malloc(sizeof *c + cap);
+    }
     if (c)
         *c = (tl_chunk){.cap = cap};
     return c;
 }
 
-static void chunks_free(tl_chunk *c)
+static void chunk_free(tl_chunk_pool *pool, tl_chunk *c)
+{
+    if (c->cap < TL_CHUNK_MAX || !pool || pool->n == TL_CHUNK_POOL_MAX) {
+        free(c);
+        return;
+    }
+    c->next = pool->free;
+    pool->free = c;
+    pool->n++;
+}
+
+void tl_chunk_pool_clear(tl_chunk_pool *pool)
+{
+    while (pool->free) {
+        tl_chunk *c = pool->free;
+        pool->free = c->next;
+        free(c);
+    }
+    pool->n = 0;
+}
+
+static void chain_free(tl_chunk_pool *pool, tl_chunk *c)
 {
     while (c) {
         tl_chunk *next = c->next;
-        free(c);
+        chunk_free(pool, c);
         c = next;
     }
 }
 
 /* A chain with room for `n` bytes, or NULL. The more a queue holds already, the larger the chunks:
  * received data comes a packet at a time. */
-static tl_chunk *chain_new(size_t n, size_t held)
+static tl_chunk *chain_new(tl_chunk_pool *pool, size_t n, size_t held)
 {
     tl_chunk *first = NULL, **tail = &first;
     while (n) {
-        tl_chunk *c = chunk_new(n > held ? n : held);
+        tl_chunk *c = chunk_new(pool, n > held ? n : held);
         if (!c) {
-            chunks_free(first);
+            chain_free(pool, first);
             return NULL;
         }
         *tail = c;
@@ -61,7 +89,7 @@ tl_err tl_chunks_append(tl_chunks *q, tl_slice bytes)
     size_t room = q->last ? q->last->cap - q->last->end : 0;
     tl_chunk *more = NULL;
     if (room < bytes.n) {
-        more = chain_new(bytes.n - room, q->n);
+        more = chain_new(q->pool, bytes.n - room, q->n);
         if (!more)
             return TL_ERR_NOMEM;
     }
@@ -103,7 +131,7 @@ void tl_chunks_drop(tl_chunks *q, size_t n)
             q->cursor = NULL;
         if (!q->first)
             q->last = NULL;
-        free(c);
+        chunk_free(q->pool, c);
     }
     if (q->cursor && q->cursor_offset < q->cursor->begin)
         q->cursor_offset = q->cursor->begin;
@@ -164,6 +192,6 @@ void tl_chunks_advance(tl_chunks *q, size_t n)
 
 void tl_chunks_clear(tl_chunks *q)
 {
-    chunks_free(q->first);
-    *q = (tl_chunks){0};
+    chain_free(q->pool, q->first);
+    *q = (tl_chunks){.pool = q->pool};
 }

@@ -8,11 +8,22 @@
 #define TL_CHUNK_MIN 1024        /* a stream of a few small messages should cost no more */
 #define TL_CHUNK_MAX (64 * 1024) /* and a bulk one one allocation in 64 KiB */
 
+#define TL_CHUNK_POOL_MAX                                                                          \
+    32 /* 2 MiB kept for reuse: giving them back to malloc costs page faults */
+
 typedef struct tl_chunk tl_chunk;
 
-/* Zero-initialise to begin. `n` bytes are held; those from `sent` on were not yet taken by
- * tl_chunks_advance. */
+/* Large chunks that queues gave back. Zero-initialise to begin; outlives its queues. */
 typedef struct {
+    tl_chunk *free;
+    unsigned n;
+} tl_chunk_pool;
+void tl_chunk_pool_clear(tl_chunk_pool *pool);
+
+/* Set `pool`, zero the rest to begin. `n` bytes are held; those from `sent` on were not yet taken
+ * by tl_chunks_advance. */
+typedef struct {
+    tl_chunk_pool *pool; /* borrows for life; NULL: none */
     tl_chunk *first, *last;
     tl_chunk *cursor;     /* where the byte at `sent` is, or NULL: in the chunk that comes next */
     size_t cursor_offset; /* in it */

@@ -92,6 +92,7 @@ void tl_quic_free(tl_quic *q)
         tl_qconn_free(q->conns);
     tl_quic_tombs_clear(q);
     tl_replay_clear(&q->replay);
+    tl_chunk_pool_clear(&q->chunks);
     tl_keys_free_ctx(&q->retry_ctx);
     free(q->heap);
     sodium_memzero(q, sizeof *q);

@@ -123,6 +123,7 @@ struct tl_quic {
     tl_quic_loose *loose, *loose_last;
     size_t loose_n;
     tl_quic_loose held; /* a packet that did not fit the batch it was written for; n 0: none */
+    tl_chunk_pool chunks;
     tl_replay replay;
     tl_retry_key retry_key;
     ngtcp2_crypto_aead retry_aead;

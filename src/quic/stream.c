@@ -16,6 +16,7 @@ tl_err tl_qstream_new(tl_quic_conn *c, int64_t id, tl_quic_stream **ret_stream)
         return TL_ERR_NOMEM;
     tl_quic_source_init(&s->source, c, s);
     s->id = id;
+    s->tx.pool = s->rx.pool = &c->quic->chunks;
     DL_APPEND(c->streams, s);
     *ret_stream = s;
     return TL_OK;
