@@ -2,7 +2,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 const char *tl_err_name(tl_err e)
 {
@@ -37,7 +36,7 @@ tl_err tl_why_set(tl_why *why, tl_err e, const char *fmt, ...)
         va_start(ap, fmt);
         vsnprintf(made.text, sizeof made.text, fmt, ap);
         va_end(ap);
-        strcpy(why->text, made.text);
+        *why = made;
     }
     return e;
 }

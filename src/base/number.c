@@ -26,7 +26,7 @@ static decimal nearest(double value, int n)
     for (const char *p = text; p < exponent; p++)
         if (*p >= '0' && *p <= '9')
             d.digit[got++] = *p;
-    d.point = atoi(exponent + 1) + 1;
+    d.point = (int)strtol(exponent + 1, NULL, 10) + 1;
     return d;
 }
 
@@ -74,7 +74,7 @@ size_t tl_number_write(char ret_text[TL_NUMBER_TEXT_MAX], double value)
     static const char zeros[] = "00000000000000000000";
     assert(isfinite(value));
     if (value == 0) { /* minus zero too */
-        strcpy(ret_text, "0");
+        memcpy(ret_text, "0", 2);
         return 1;
     }
     decimal d = shortest(fabs(value));

@@ -5,8 +5,7 @@
 
 #include <stddef.h>
 
-#define TL_NUMBER_TEXT_MAX 32 /* the longest is "-0.0000012345678901234567" and its like, and NUL  \
-                               */
+#define TL_NUMBER_TEXT_MAX 32 /* the longest: -0.0000012345678901234567 and NUL */
 
 /* `value` must be finite. Zero has no sign. Returns the length. */
 size_t tl_number_write(char ret_text[TL_NUMBER_TEXT_MAX], double value);

@@ -76,7 +76,7 @@ tl_err tl_keychain_load(const char *path, tl_identity *ret_identity, tl_why *why
 {
     uint8_t seed[SEED_SIZE];
     struct stat st;
-    int fd;
+    int fd = -1;
     tl_err e = open_key(path, &fd, why);
     if (e)
         return e;
@@ -146,12 +146,10 @@ static tl_err open_place(const char *path, tl_rand *rand, place *ret, tl_why *wh
     size_t n = slash ? (size_t)(slash - path) : 0;
     if (!*ret->name || strlen(ret->name) > NAME_MAX / 2 || n >= sizeof ret->parent)
         return tl_why_set(why, TL_ERR_INVALID, "\"%s\" is no name for a key file", path);
-    if (!slash)
-        strcpy(ret->parent, ".");
-    else if (n == 0)
-        strcpy(ret->parent, "/");
-    else
+    if (slash && n)
         snprintf(ret->parent, sizeof ret->parent, "%.*s", (int)n, path);
+    else
+        snprintf(ret->parent, sizeof ret->parent, "%s", slash ? "/" : ".");
     snprintf(ret->temp, sizeof ret->temp, ".%s.%016llx", ret->name,
              (unsigned long long)tl_rand_u64(rand));
     tl_err e = make_directory(ret->parent, why);
