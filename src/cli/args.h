@@ -9,8 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define TL_ARGS_MAX 256 /* options and operands of one command; a prompt in words is the longest   \
-                         */
+#define TL_ARGS_MAX 256 /* options, and words of a prompt, of one command */
 
 typedef struct {
     const char *name;  /* without the dashes; NULL ends a table */
