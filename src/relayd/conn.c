@@ -31,6 +31,7 @@ void tl_relayd_conn_end(tl_relayd_conn *c)
     tl_stream_free(c->stream);
     tl_outqueue_clear(&c->queue);
     tl_buf_clear(&c->in);
+    hub->held -= c->held;
     if (c->prev)
         c->prev->next = c->next;
     else
@@ -98,14 +99,31 @@ static size_t take(tl_relayd_conn *c, uint8_t *bytes, size_t n)
     return used;
 }
 
+/* After each change of `in`. */
+static void count_held(tl_relayd_conn *c)
+{
+    c->hub->held += c->in.cap - c->held;
+    c->held = c->in.cap;
+}
+
 /* Keeps what `take` left for when its rest comes. */
 static tl_err keep(tl_relayd_conn *c, const uint8_t *rest, size_t n)
 {
-    if (n == 0) {
-        tl_buf_clear(&c->in);
-        return TL_OK;
+    tl_err e = n ? tl_buf_append(&c->in, tl_slice_of(rest, n)) : TL_OK;
+    count_held(c);
+    return e;
+}
+
+static bool may_hold(tl_relayd_hub *hub, size_t more)
+{
+    if (hub->held + more <= TL_RELAYD_HELD_MAX)
+        return true;
+    if (!hub->held_told || tl_loop_now(hub->loop) >= hub->held_told + TL_MIN) {
+        hub->held_told = tl_loop_now(hub->loop);
+        tl_log(TL_LOG_WARN, "half-sent messages fill %u MiB: connections that send more are ended",
+               TL_RELAYD_HELD_MAX >> 20);
     }
-    return tl_buf_append(&c->in, tl_slice_of(rest, n));
+    return false;
 }
 
 /* Reads into the hub's buffer, behind what was kept. */
@@ -135,8 +153,11 @@ static tl_err read_own(tl_relayd_conn *c, bool *ret_more)
     size_t want = c->need - c->in.len, n;
     if (want > TL_RELAYD_READ_SIZE)
         want = TL_RELAYD_READ_SIZE;
+    if (!may_hold(hub, want))
+        return TL_ERR_BUSY;
     uint8_t *room;
     tl_err e = tl_buf_reserve(&c->in, want, &room);
+    count_held(c);
     if (!e)
         e = tl_stream_read(c->stream, room, want, &n);
     if (e)
@@ -150,6 +171,7 @@ static tl_err read_own(tl_relayd_conn *c, bool *ret_more)
     tl_buf_consume(&c->in, used);
     if (c->in.len == 0)
         tl_buf_clear(&c->in);
+    count_held(c);
     return TL_OK;
 }
 
@@ -205,22 +227,30 @@ void tl_relayd_conn_on_writable(void *user)
 static const tl_stream_events events = {
     .on_readable = on_readable, .on_writable = tl_relayd_conn_on_writable, .on_error = on_error};
 
+static tl_addr local_address(int fd)
+{
+    struct sockaddr_storage ss = {.ss_family = AF_UNSPEC};
+    socklen_t len = sizeof ss;
+    if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0)
+        ss.ss_family = AF_UNSPEC;
+    return tl_addr_normal(tl_addr_from_sockaddr((struct sockaddr *)&ss));
+}
+
 tl_relayd_conn *tl_relayd_conn_new(tl_relayd_hub *hub, int fd, const tl_addr *remote, tl_tls *tls)
 {
+    tl_time now = tl_loop_now(hub->loop);
+    tl_addr local = local_address(fd);
     tl_relayd_conn *c = calloc(1, sizeof *c);
-    if (!c) {
+    /* The machine is asked before anything is spent on the connection, and counts whom it refuses.
+     */
+    if (!c || tl_relay_accept(hub->relay, remote, &local, tls != NULL, c, now, &c->relay)) {
         close(fd);
+        free(c);
         return NULL;
     }
     c->hub = hub;
     if (tl_stream_accepted(hub->loop, fd, tls, &events, c, &c->stream)) {
-        free(c);
-        return NULL;
-    }
-    tl_addr local = tl_stream_local(c->stream);
-    if (tl_relay_accept(hub->relay, remote, &local, tls != NULL, c, tl_loop_now(hub->loop),
-                        &c->relay)) {
-        tl_stream_free(c->stream); /* the machine counts whom it refuses */
+        tl_relay_on_gone(hub->relay, c->relay, now);
         free(c);
         return NULL;
     }

@@ -169,6 +169,7 @@ static void obey(tl_relayd_hub *hub, const tl_relay_output *out)
         if (c->phase == TL_RELAYD_HEAD) /* a frame means nothing to it */
             tl_relayd_conn_doom(c);
         c->phase = TL_RELAYD_ENDING;
+        tl_stream_want_read(c->stream, true); /* it may have been paused; now only its end counts */
         break;
     case TL_RELAY_CUT: tl_relayd_conn_doom(c); break;
     case TL_RELAY_PAUSE: tl_stream_want_read(c->stream, false); break;

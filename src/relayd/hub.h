@@ -10,6 +10,9 @@
 /* What one read takes at most, and the longest frame that is read without a buffer of its own: fits
  * the second-level cache, and gathers hundreds of small messages into one write. */
 #define TL_RELAYD_READ_SIZE (256u << 10)
+/* Beginnings of frames longer than that, of all connections together: whoever would exceed it is
+ * ended. 64 nodes may be half-way through the largest message at once. */
+#define TL_RELAYD_HELD_MAX  (256u << 20)
 #define TL_RELAYD_IOV_MAX   1024 /* the kernel's limit */
 
 typedef struct tl_relayd_hub tl_relayd_hub;
@@ -34,6 +37,8 @@ struct tl_relayd_hub {
     tl_relayd_conn *conns, *dirty, *doomed;
     tl_relayd_conn *reading; /* whose bytes are in `buffer`; NULL once it ended */
     size_t conn_count;
+    size_t held;                      /* bytes of memory in the connections' `in` */
+    tl_time held_told;                /* when the log last said that it was too much */
     void (*on_last_conn)(void *user); /* told when the last connection ended; may be NULL */
     void *user;
     struct iovec iov[TL_RELAYD_IOV_MAX];
@@ -57,6 +62,7 @@ struct tl_relayd_conn {
     tl_relayd_conn *next_dirty, *next_doomed;
     tl_outqueue queue;
     tl_buf in;      /* the beginning of a head or frame whose rest has not come */
+    size_t held;    /* its part of the hub's */
     size_t need;    /* FRAMES: how long that frame is, as far as known */
     size_t scanned; /* HEAD: how much of it was looked at */
     size_t own;     /* bytes at the queue's front that are HTTP, not the machine's */

@@ -463,6 +463,20 @@ class Patience(WithRelay):
         thread.join()
         self.assertLess(slowest, 0.5)
 
+    def test_half_sent_giants_do_not_fill_the_memory(self):
+        giant = frame(b"x" * (31 << 17), length=4 << 20, wide=8)  # the last 128 KiB never come
+        nodes = [self.registered(timeout=10) for _ in range(70)]
+        for n in nodes:
+            try:
+                n.sock.sendall(giant)
+            except OSError:
+                pass  # it was ended while it sent
+        self.relay.wait_log("half-sent messages")
+        with open(f"/proc/{self.relay.process.pid}/status", encoding="ascii") as f:
+            rss = int(next(l for l in f if l.startswith("VmRSS")).split()[1])
+        self.assertLess(rss, 300 << 10)
+        self.registered()
+
     def test_half_open_sockets_by_the_hundred_keep_no_honest_node_out(self):
         flood = []
         for _ in range(500):
