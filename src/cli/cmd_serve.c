@@ -18,8 +18,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define DRAIN_TIME (30 * TL_SEC) /* UX.md */
-#define SIGNALS    3
+#define DRAIN_TIME      (30 * TL_SEC) /* UX.md */
+#define SIGNALS         3
+#define DESCRIPTORS_MAX 65536 /* more than every bound of ours together asks for */
 
 typedef struct {
     const tl_cli *cli;
@@ -129,6 +130,17 @@ static void forbid_core_dumps(void)
     struct rlimit none = {0, 0};
     if (prctl(PR_SET_DUMPABLE, 0) || setrlimit(RLIMIT_CORE, &none))
         tl_log(TL_LOG_WARN, "core dumps cannot be switched off: %s", strerror(errno));
+}
+
+/* A question in flight is two or three descriptors, and a login shell's limit is 1024 of them. */
+static void allow_descriptors(void)
+{
+    struct rlimit rl;
+    if (getrlimit(RLIMIT_NOFILE, &rl))
+        return;
+    rl.rlim_cur = rl.rlim_max < DESCRIPTORS_MAX ? rl.rlim_max : DESCRIPTORS_MAX;
+    if (setrlimit(RLIMIT_NOFILE, &rl))
+        tl_log(TL_LOG_WARN, "the limit of open files stays as it is: %s", strerror(errno));
 }
 
 /* The addresses that HOST:PORT means. */
@@ -250,6 +262,7 @@ int tl_cmd_serve(tl_cli *cli, const tl_args *args)
         e = tl_logfile_use(log_file, &why);
     apply_log_level(&s.settings);
     forbid_core_dumps();
+    allow_descriptors();
     if (!e)
         e = open_all(&s, &why);
     if (!e) {

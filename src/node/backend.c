@@ -191,7 +191,7 @@ static void found_not_up(tl_backend *b, tl_err e, const char *why)
     else
         snprintf(error, sizeof error,
                  "no model server found on this machine's usual ports: start one, or name its URL");
-    if (b->state == TL_BACKEND_UP)
+    if (b->state == TL_BACKEND_UP || !b->error[0]) /* news, and not the tenth time */
         tl_log(TL_LOG_WARN, "%s", error);
     tl_timer_set(&b->timer, now + b->backoff);
     b->backoff = tl_time_min(2 * b->backoff, BACKOFF_MAX);

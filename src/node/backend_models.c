@@ -79,6 +79,10 @@ tl_err tl_backend_models_parse(tl_slice json, const char *server_header,
         e = tl_why_set(why, TL_ERR_PROTO, "%s", not_a_list);
         goto out;
     }
+    if (strcmp(tl_json_string(json_array_get(data, 0), "owned_by", ""), "teale") == 0) {
+        e = tl_why_set(why, TL_ERR_PROTO, "it is a Teale node: sharing one could ask in circles");
+        goto out;
+    }
     size_t n = json_array_size(data);
     m.id = calloc(n ? n : 1, sizeof *m.id);
     if (!m.id) {

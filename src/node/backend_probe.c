@@ -87,8 +87,6 @@ static tl_err judge_list(tl_backend_probe *p, tl_why *why)
     if (p->body_too_large)
         return tl_why_set(why, TL_ERR_TOO_LARGE, "its list of models is over %u bytes",
                           TL_BACKEND_LIST_MAX);
-    if (strncmp(p->server, "teale", 5) == 0)
-        return tl_why_set(why, TL_ERR_PROTO, "it is a Teale node, not a model server");
     const char *kind = NULL;
     tl_err e = tl_backend_models_parse(tl_buf_slice(&p->body), p->server, &p->models, &kind, why);
     if (e == TL_OK && !p->kind)

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -268,6 +269,11 @@ int main(int argc, char **argv)
     parrot_server = kind_now()->server;
     if (parrot_opt.model_count == 0)
         strcpy(parrot_opt.model[parrot_opt.model_count++], "parrot");
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max; /* a thousand clients at once are a test */
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
     tl_addr addr;
     char text[TL_ADDR_TEXT_MAX];
     int fd = listen_on(listen_text, &addr);

@@ -106,6 +106,8 @@ static void what_is_no_list_is_refused(void **state)
         {"{\"data\":[{\"id\":\"a\"}]}x", TL_ERR_PROTO, 0},
         {"<!DOCTYPE html>", TL_ERR_PROTO, 0},
         {"null", TL_ERR_PROTO, 0},
+        {"{\"data\":[{\"id\":\"a\",\"owned_by\":\"teal\"}]}", TL_OK, 1},
+        {"{\"data\":[{\"id\":\"a\",\"owned_by\":\"teale\"}]}", TL_ERR_PROTO, 0}, /* our own kind */
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         tl_backend_models m = {0};
