@@ -30,13 +30,27 @@ static int outcome(harness *h, const char *request)
 
 /* --- request smuggling --- */
 
-static void a_request_with_two_readings_never_reaches_a_model(void **state)
+typedef struct {
+    const char *bad, *twin;
+    int status;
+} smuggling_row;
+
+static void refuse_and_pass(const smuggling_row *rows, size_t n)
+{
+    harness h;
+    harness_init(&h, NULL);
+    for (size_t i = 0; i < n; i++) {
+        int bad = outcome(&h, rows[i].bad), twin = outcome(&h, rows[i].twin);
+        if (bad != rows[i].status || twin != 0)
+            fail_msg("row %zu: %d instead of %d, its twin %d", i, bad, rows[i].status, twin);
+    }
+    harness_clear(&h);
+}
+
+static void two_readings_of_a_length_never_reach_a_model(void **state)
 {
     (void)state;
-    static const struct {
-        const char *bad, *twin;
-        int status;
-    } rows[] = {
+    static const smuggling_row rows[] = {
         /* bare LF */
         {"POST /v1/chat/completions HTTP/1.1\n" HOST LENGTH "\r\n" BODY,
          POST_CHAT HOST LENGTH "\r\n" BODY, 400},
@@ -61,6 +75,14 @@ static void a_request_with_two_readings_never_reaches_a_model(void **state)
         {POST_CHAT HOST "Content-Length : 13\r\n\r\n" BODY, POST_CHAT HOST LENGTH "\r\n" BODY, 400},
         {POST_CHAT HOST "Content-Length\t: 13\r\n\r\n" BODY,
          POST_CHAT HOST "Content-Length:\t13\r\n\r\n" BODY, 400},
+    };
+    refuse_and_pass(rows, sizeof rows / sizeof *rows);
+}
+
+static void two_readings_of_a_transfer_coding_never_reach_a_model(void **state)
+{
+    (void)state;
+    static const smuggling_row rows[] = {
         /* transfer codings */
         {POST_CHAT HOST LENGTH "Transfer-Encoding: chunked\r\n\r\nd\r\n" BODY "\r\n0\r\n\r\n",
          POST_CHAT HOST "Transfer-Encoding: chunked\r\n\r\nd\r\n" BODY "\r\n0\r\n\r\n", 400},
@@ -86,6 +108,14 @@ static void a_request_with_two_readings_never_reaches_a_model(void **state)
          POST_CHAT HOST "Transfer-Encoding: chunked\r\n\r\n0D\r\n" BODY "\r\n0\r\n\r\n", 400},
         {POST_CHAT HOST "Transfer-Encoding: chunked\r\n\r\nd;\n\r\n" BODY "\r\n0\r\n\r\n",
          POST_CHAT HOST "Transfer-Encoding: chunked\r\n\r\nd;a\r\n" BODY "\r\n0\r\n\r\n", 400},
+    };
+    refuse_and_pass(rows, sizeof rows / sizeof *rows);
+}
+
+static void two_readings_of_a_line_never_reach_a_model(void **state)
+{
+    (void)state;
+    static const smuggling_row rows[] = {
         /* lines and names */
         {POST_CHAT HOST "X: a\r\n b\r\n" LENGTH "\r\n" BODY,
          POST_CHAT HOST "X: a b\r\n" LENGTH "\r\n" BODY, 400},
@@ -106,14 +136,7 @@ static void a_request_with_two_readings_never_reaches_a_model(void **state)
         {POST_CHAT HOST LENGTH "Expect: 200-ok\r\n\r\n" BODY,
          POST_CHAT HOST LENGTH "Expect: 100-continue\r\n\r\n" BODY, 417},
     };
-    harness h;
-    harness_init(&h, NULL);
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        int bad = outcome(&h, rows[i].bad), twin = outcome(&h, rows[i].twin);
-        if (bad != rows[i].status || twin != 0)
-            fail_msg("row %zu: %d instead of %d, its twin %d", i, bad, rows[i].status, twin);
-    }
-    harness_clear(&h);
+    refuse_and_pass(rows, sizeof rows / sizeof *rows);
 }
 
 static void what_follows_a_malformed_request_is_not_a_request(void **state)
@@ -403,7 +426,9 @@ static void beyond_loopback_without_a_key_nothing_listens(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_request_with_two_readings_never_reaches_a_model),
+        cmocka_unit_test(two_readings_of_a_length_never_reach_a_model),
+        cmocka_unit_test(two_readings_of_a_transfer_coding_never_reach_a_model),
+        cmocka_unit_test(two_readings_of_a_line_never_reach_a_model),
         cmocka_unit_test(what_follows_a_malformed_request_is_not_a_request),
         cmocka_unit_test(a_head_of_more_than_16_KiB_or_64_lines_is_431),
         cmocka_unit_test(only_our_own_names_are_served),
