@@ -112,10 +112,12 @@ void tl_api_events_init(tl_api *api)
 
 void tl_api_events_end(tl_api *api)
 {
-    while (api->streams) {
-        tl_httpd_close_after(api->streams->r);
-        tl_httpd_end(api->streams->r);
-        unlink_and_free(api->streams);
+    tl_api_stream *next;
+    for (tl_api_stream *s = api->streams; s; s = next) {
+        next = s->next;
+        tl_httpd_close_after(s->r);
+        tl_httpd_end(s->r);
+        unlink_and_free(s);
     }
 }
 

@@ -10,7 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define RANDOM_SIZE 32 /* 256 bits: 43 characters of base64url */
+#define RANDOM_SIZE 32 /* 256 bits */
+#define RANDOM_TEXT 44 /* in base64url, with NUL */
 
 bool tl_api_key_is(const char *key, tl_slice given)
 {
@@ -91,7 +92,7 @@ static tl_err create(const char *path, tl_why *why)
 {
     tl_rand rand = tl_rand_system();
     uint8_t secret[RANDOM_SIZE];
-    char line[TL_API_KEY_MAX] = "tl-", temp[PATH_MAX];
+    char text[RANDOM_TEXT], line[TL_API_KEY_MAX], temp[PATH_MAX];
     if (snprintf(temp, sizeof temp, "%s.%016llx", path, (unsigned long long)tl_rand_u64(&rand)) >=
         (int)sizeof temp)
         return tl_why_set(why, TL_ERR_IO, "the path of the key file is too long");
@@ -99,9 +100,9 @@ static tl_err create(const char *path, tl_why *why)
     if (fd < 0)
         return tl_why_set(why, TL_ERR_IO, "cannot make %s: %s", path, strerror(errno));
     tl_rand_bytes(&rand, secret, sizeof secret);
-    sodium_bin2base64(line + 3, sizeof line - 4, secret, sizeof secret,
+    sodium_bin2base64(text, sizeof text, secret, sizeof secret,
                       sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-    strcat(line, "\n");
+    snprintf(line, sizeof line, "tl-%s\n", text);
     tl_err e = TL_OK;
     if (!write_and_sync(fd, line) || (link(temp, path) != 0 && errno != EEXIST))
         e = tl_why_set(why, TL_ERR_IO, "cannot make %s: %s", path, strerror(errno));
@@ -109,6 +110,7 @@ static tl_err create(const char *path, tl_why *why)
     unlink(temp);
     sodium_memzero(secret, sizeof secret);
     sodium_memzero(line, sizeof line);
+    sodium_memzero(text, sizeof text);
     return e;
 }
 

@@ -45,6 +45,17 @@ static void close_doors(tl_httpd *h)
     h->door_n = 0;
 }
 
+static void bury(void *user)
+{
+    tl_httpd *h = user;
+    tl_httpd_req *next;
+    for (tl_httpd_req *r = h->dead; r; r = next) {
+        next = r->next;
+        free(r);
+    }
+    h->dead = NULL;
+}
+
 void tl_httpd_free(tl_httpd *h)
 {
     if (!h)
@@ -54,6 +65,8 @@ void tl_httpd_free(tl_httpd *h)
     while (h->first)
         tl_httpd_conn_gone(h->first);
     tl_defer_cancel(h->loop, &h->drain_defer);
+    tl_defer_cancel(h->loop, &h->bury);
+    bury(h);
     free(h->scratch);
     free(h);
 }
@@ -101,7 +114,10 @@ void tl_httpd_conn_unlink(tl_httpd_req *r)
         h->first = r->next;
     if (r->next)
         r->next->prev = r->prev;
-    r->next = r->prev = NULL;
+    r->prev = NULL;
+    r->next = h->dead;
+    h->dead = r;
+    tl_loop_defer(h->loop, &h->bury, bury, h);
     h->stats.connections--;
     drain_check(h);
 }

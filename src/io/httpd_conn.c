@@ -21,35 +21,18 @@ static void request_clear(tl_httpd_req *r)
     r->is_head_method = r->begun = r->ended = r->chunked = r->no_body = r->over = false;
 }
 
-static void release(tl_httpd_req *r)
+void tl_httpd_conn_free(tl_httpd_req *r)
 {
+    tl_httpd *h = r->h;
+    r->dead = true;
+    tl_timer_stop(&r->timer);
+    tl_defer_cancel(h->loop, &r->defer);
+    tl_stream_free(r->stream);
+    r->stream = NULL;
     request_clear(r);
     tl_buf_clear(&r->in);
     tl_buf_clear(&r->out);
-    free(r);
-}
-
-static void enter(tl_httpd_req *r)
-{
-    r->depth++;
-}
-
-static void leave(tl_httpd_req *r)
-{
-    if (--r->depth == 0 && r->dead)
-        release(r);
-}
-
-void tl_httpd_conn_free(tl_httpd_req *r)
-{
-    r->dead = true;
-    tl_timer_stop(&r->timer);
-    tl_defer_cancel(r->h->loop, &r->defer);
-    tl_stream_free(r->stream);
-    r->stream = NULL;
-    tl_httpd_conn_unlink(r);
-    if (r->depth == 0)
-        release(r);
+    tl_httpd_conn_unlink(r); /* frees `r` when this turn of the loop ends */
 }
 
 void tl_httpd_conn_gone(tl_httpd_req *r)
@@ -151,7 +134,6 @@ static void refuse_malformed(tl_httpd_req *r, int status, const char *message)
 static void on_defer(void *user)
 {
     tl_httpd_req *r = user;
-    enter(r);
     if (r->broken) {
         tl_httpd_conn_gone(r);
     } else {
@@ -160,7 +142,6 @@ static void on_defer(void *user)
         if (!r->dead && r->state == TL_HTTPD_IDLE && r->in.len)
             process(r);
     }
-    leave(r);
 }
 
 void tl_httpd_conn_later(tl_httpd_req *r)
@@ -380,7 +361,6 @@ static void on_bytes(tl_httpd_req *r, tl_slice bytes)
 static void on_readable(void *user)
 {
     tl_httpd_req *r = user;
-    enter(r);
     for (int i = 0; i < READS_MAX && !r->dead && !r->broken && r->reading; i++) {
         size_t n = 0;
         tl_err e = tl_stream_read(r->stream, r->h->scratch, TL_HTTPD_READ_SIZE, &n);
@@ -395,15 +375,12 @@ static void on_readable(void *user)
         if (e || n < TL_HTTPD_READ_SIZE)
             break;
     }
-    leave(r);
 }
 
 static void on_writable(void *user)
 {
     tl_httpd_req *r = user;
-    enter(r);
     tl_httpd_flush(r);
-    leave(r);
 }
 
 static void on_error(void *user, tl_err e, const char *why)

@@ -38,10 +38,9 @@ struct tl_httpd_req {
     tl_timer timer;
     tl_defer defer; /* what has to wait for the end of a callback: `broken`, a head to flush */
     tl_httpd_state state;
-    tl_time since;  /* IDLE: when it began; with bytes queued: when some last went out */
-    unsigned depth; /* of our frames on the stack; memory goes only at 0 */
+    tl_time since; /* IDLE: when it began; with bytes queued: when some last went out */
     int tag;
-    bool dead;    /* freed as soon as depth is 0 */
+    bool dead;    /* closed; `h->dead` has it until the turn ends, since callers may still look */
     bool broken;  /* the stream failed, or memory did: `defer` tells the handler */
     bool blocked; /* the kernel takes no more: waiting for on_writable */
     bool reading;
@@ -74,7 +73,9 @@ struct tl_httpd {
     size_t door_n;
     tl_httpd_door doors[TL_HTTPD_LISTENERS_MAX];
     tl_httpd_req *first; /* every connection */
-    size_t bodies_n;     /* bytes of bodies held */
+    tl_httpd_req *dead;  /* memory that `bury` frees when the turn ends */
+    tl_defer bury;
+    size_t bodies_n; /* bytes of bodies held */
     tl_httpd_stats stats;
     bool draining, freed;
     void (*on_drain_done)(void *user);
@@ -91,12 +92,13 @@ struct tl_httpd {
 #define TL_HTTPD_LINGER_NS    (2 * TL_SEC) /* a client on the same machine has read by then */
 
 /* httpd.c */
+/* Takes the connection out of the list, and frees its memory when this turn of the loop ends. */
 void tl_httpd_conn_unlink(tl_httpd_req *r);
 const char *tl_httpd_date(tl_httpd *h);
 
 /* httpd_conn.c */
 TL_CHECK tl_err tl_httpd_conn_new(tl_httpd_door *door, int fd);
-/* The connection ends now; a handler that watches is told. Memory may outlive the call (depth). */
+/* The connection ends now; a handler that watches is told. */
 void tl_httpd_conn_gone(tl_httpd_req *r);
 void tl_httpd_conn_free(tl_httpd_req *r);
 /* Asks for a look at the connection at the end of this turn: broken, a head to send, bytes to go on
