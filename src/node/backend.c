@@ -46,6 +46,8 @@ struct tl_backend {
     tl_time probe_at, backoff, active_at;
     tl_backend_exchange *running;
     size_t running_n;
+    bool look_owed;   /* one was due while questions ran: as soon as none does */
+    bool look_anyway; /* not even then: the server refused a connection */
 };
 
 static void look(void *user);
@@ -218,6 +220,12 @@ static void look(void *user)
     tl_why why = {0};
     if (b->probe)
         return;
+    /* Its answers are sign enough of life; and llama-cpp-python, for one, breaks off the answer it
+     * is giving when it is asked anything else. */
+    b->look_owed = b->running_n > 0 && b->state == TL_BACKEND_UP && !b->look_anyway;
+    if (b->look_owed)
+        return;
+    b->look_anyway = false;
     b->probe_at = tl_loop_now(b->loop);
     bool search = b->searching && b->state != TL_BACKEND_UP;
     if (search)
@@ -240,8 +248,9 @@ static void look(void *user)
     }
 }
 
-static void look_soon(tl_backend *b)
+static void look_soon(tl_backend *b, bool whatever_runs)
 {
+    b->look_anyway |= whatever_runs;
     if (b->probe)
         return;
     tl_time now = tl_loop_now(b->loop), soonest = b->probe_at + RECHECK_MIN;
@@ -250,13 +259,18 @@ static void look_soon(tl_backend *b)
 
 /* --- questions --- */
 
-static void on_over(void *owner, tl_backend_exchange *x, bool doubtful)
+static void on_over(void *owner, tl_backend_exchange *x, const tl_fail *fail)
 {
     tl_backend *b = owner;
     DL_DELETE(b->running, x);
     b->running_n--;
-    if (doubtful)
-        look_soon(b);
+    b->active_at = tl_loop_now(b->loop);
+    if (fail && (*fail == TL_FAIL_BACKEND_ERROR || *fail == TL_FAIL_BACKEND_AUTH ||
+                 *fail == TL_FAIL_TIMEOUT || *fail == TL_FAIL_BACKEND_UNREACHABLE))
+        b->look_owed = true;
+    bool gone = fail && *fail == TL_FAIL_BACKEND_UNREACHABLE;
+    if (b->look_owed && (gone || b->running_n == 0))
+        look_soon(b, gone);
 }
 
 tl_err tl_backend_ask(tl_backend *b, const tl_ask *ask, const tl_exchange_sink *sink, void *user,

@@ -29,11 +29,11 @@ struct tl_backend_exchange_inside {
 
 /* --- the end --- */
 
-static void over(tl_backend_exchange *x, bool doubtful)
+static void over(tl_backend_exchange *x, const tl_fail *fail)
 {
     struct tl_backend_exchange_inside *in = x->inside;
     if (x->on_over)
-        x->on_over(x->owner, x, doubtful);
+        x->on_over(x->owner, x, fail);
     tl_defer_cancel(in->loop, &in->refusal);
     if (in->request)
         tl_http_cancel(in->request);
@@ -46,8 +46,7 @@ static void end_with(tl_backend_exchange *x, tl_fail fail, const char *message)
 {
     tl_exchange_sink sink = x->inside->sink;
     void *user = x->inside->user;
-    over(x, fail == TL_FAIL_BACKEND_UNREACHABLE || fail == TL_FAIL_BACKEND_ERROR ||
-                fail == TL_FAIL_BACKEND_AUTH || fail == TL_FAIL_TIMEOUT);
+    over(x, &fail);
     sink.on_fail(user, fail, message);
 }
 
@@ -58,7 +57,7 @@ void tl_backend_exchange_fail(tl_backend_exchange *x, tl_fail fail, const char *
 
 static void cancel(tl_exchange *handle)
 {
-    over((tl_backend_exchange *)handle, false);
+    over((tl_backend_exchange *)handle, NULL);
 }
 
 static void set_paused(tl_exchange *handle, bool on)
@@ -163,7 +162,7 @@ static void on_done(void *user, tl_err e, const char *why)
         tl_exchange_sink sink = in->sink;
         void *sink_user = in->user;
         tl_answer_end end = tl_usage_end(&in->usage);
-        over(x, false);
+        over(x, NULL);
         sink.on_end(sink_user, &end);
         return;
     }
@@ -275,7 +274,7 @@ tl_err tl_backend_exchange_start(const tl_backend_route *route, const tl_ask *as
     else
         refuse_later(x, TL_FAIL_FORBIDDEN, "this path of the model server is not shared");
     if (e == TL_ERR_NOMEM) {
-        over(x, false);
+        over(x, NULL);
         return e;
     }
     if (e != TL_OK)

@@ -11,9 +11,9 @@ typedef struct tl_backend_exchange tl_backend_exchange;
 struct tl_backend_exchange {
     tl_exchange exchange;             /* first: the handle */
     tl_backend_exchange *prev, *next; /* the owner's list */
-    /* It is over (also by cancel); `doubtful`: the server failed in a way worth a look. Called
-     * before the sink's last call; unlink it, the rest is freed here. */
-    void (*on_over)(void *owner, tl_backend_exchange *x, bool doubtful);
+    /* It is over: ended or cancelled (`fail` NULL), or failed. Called before the sink's last call;
+     * unlink it, the rest is freed here. */
+    void (*on_over)(void *owner, tl_backend_exchange *x, const tl_fail *fail);
     void *owner;
     struct tl_backend_exchange_inside *inside;
 };

@@ -88,6 +88,17 @@ void scripted_start(scripted *s, uint16_t port, void (*script)(scripted *s, parr
         abort();
 }
 
+void scripted_deafen(scripted *s)
+{
+    struct scripted_inside *in = s->inside;
+    if (in->fd < 0)
+        return;
+    shutdown(in->fd, SHUT_RDWR);
+    pthread_join(in->accepter, NULL);
+    close(in->fd);
+    in->fd = -1;
+}
+
 void scripted_stop(scripted *s)
 {
     struct scripted_inside *in = s->inside;
@@ -97,9 +108,7 @@ void scripted_stop(scripted *s)
         if (in->all[i]->c.fd >= 0)
             shutdown(in->all[i]->c.fd, SHUT_RDWR);
     pthread_mutex_unlock(&in->lock);
-    shutdown(in->fd, SHUT_RDWR);
-    pthread_join(in->accepter, NULL);
-    close(in->fd);
+    scripted_deafen(s);
     for (size_t i = 0; i < in->n; i++) {
         pthread_join(in->all[i]->thread, NULL);
         free(in->all[i]);

@@ -24,6 +24,8 @@ struct scripted {
 /* Listens on 127.0.0.1; port 0: any. Ends the test on failure. */
 void scripted_start(scripted *s, uint16_t port, void (*script)(scripted *s, parrot_conn *c),
                     const void *arg);
+/* Stops listening alone: what is connected stays. */
+void scripted_deafen(scripted *s);
 /* Stops listening, cuts every connection, and waits for the scripts to return. */
 void scripted_stop(scripted *s);
 

@@ -45,7 +45,8 @@ typedef struct told {
 
 #define LIST_ONE                                                                                   \
     "{\"object\":\"list\",\"data\":[{\"id\":\"m1\",\"object\":\"model\",\"owned_by\":\"me\"}]}"
-#define LIST_TWO "{\"object\":\"list\",\"data\":[{\"id\":\"m1\"},{\"id\":\"m2\"}]}"
+#define LIST_ONE_VLLM "{\"object\":\"list\",\"data\":[{\"id\":\"m1\",\"owned_by\":\"vllm\"}]}"
+#define LIST_TWO      "{\"object\":\"list\",\"data\":[{\"id\":\"m1\"},{\"id\":\"m2\"}]}"
 
 /* With short times: a look every 20 ms. */
 tl_backend_config share_config(const char *url);
