@@ -1,5 +1,6 @@
 #include "io/dial.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -155,24 +156,50 @@ static void on_resolved(void *user, const tl_addr *addrs, size_t n, const char *
     on_next_due(d);
 }
 
+static tl_dial *dial_new(tl_loop *loop,
+                         void (*on_done)(void *user, int fd, tl_err e, const char *why), void *user)
+{
+    tl_dial *d = calloc(1, sizeof *d);
+    if (!d)
+        return NULL;
+    d->loop = loop;
+    d->on_done = on_done;
+    d->user = user;
+    tl_timer_init(&d->next_due, loop, on_next_due, d);
+    return d;
+}
+
 tl_err tl_dial_start(tl_loop *loop, const char *host, uint16_t port,
                      void (*on_done)(void *user, int fd, tl_err e, const char *why), void *user,
                      tl_dial **ret_dial)
 {
-    tl_dial *d = calloc(1, sizeof *d);
+    tl_dial *d = dial_new(loop, on_done, user);
     if (!d)
         return TL_ERR_NOMEM;
-    d->loop = loop;
-    d->on_done = on_done;
-    d->user = user;
     snprintf(d->target, sizeof d->target, strchr(host, ':') ? "[%.250s]:%u" : "%.253s:%u", host,
              port);
-    tl_timer_init(&d->next_due, loop, on_next_due, d);
     tl_err e = tl_resolve_start(loop, host, port, on_resolved, d, &d->resolve);
     if (e) {
         free(d);
         return e;
     }
+    *ret_dial = d;
+    return TL_OK;
+}
+
+tl_err tl_dial_start_at(tl_loop *loop, const tl_addr *addrs, size_t n,
+                        void (*on_done)(void *user, int fd, tl_err e, const char *why), void *user,
+                        tl_dial **ret_dial)
+{
+    assert(n >= 1 && n <= TL_RESOLVE_MAX);
+    tl_dial *d = dial_new(loop, on_done, user);
+    if (!d)
+        return TL_ERR_NOMEM;
+    char text[TL_ADDR_TEXT_MAX];
+    tl_addr_write(text, &addrs[0]);
+    snprintf(d->target, sizeof d->target, "%s", text);
+    take_addresses(d, addrs, n);
+    tl_timer_set(&d->next_due, tl_loop_now(loop));
     *ret_dial = d;
     return TL_OK;
 }

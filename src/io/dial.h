@@ -15,6 +15,10 @@ typedef struct tl_dial tl_dial;
 TL_CHECK tl_err tl_dial_start(tl_loop *loop, const char *host, uint16_t port,
                               void (*on_done)(void *user, int fd, tl_err e, const char *why),
                               void *user, tl_dial **ret_dial);
+/* The same to addresses known already (copied), 1 to TL_RESOLVE_MAX of them. */
+TL_CHECK tl_err tl_dial_start_at(tl_loop *loop, const tl_addr *addrs, size_t n,
+                                 void (*on_done)(void *user, int fd, tl_err e, const char *why),
+                                 void *user, tl_dial **ret_dial);
 /* At any time, also inside on_done. */
 void tl_dial_free(tl_dial *d);
 
