@@ -294,9 +294,10 @@ static question *of_wish(tl_peer_wish *w)
 static void on_readable(tl_stream_owner *o)
 {
     question *q = of_owner(o);
+    tl_asker *a = q->asker; /* the question may be over, and gone, afterwards */
     if (!q->paused)
         read_on(q);
-    tl_env_wake(&q->asker->env);
+    tl_env_wake(&a->env);
 }
 
 static void on_writable(tl_stream_owner *o)

@@ -35,7 +35,7 @@ typedef struct route {
     tl_answer_head head; /* once head_seen */
     bool head_seen, paused;
     bool second_chance; /* a provider that broke off was, or may not be, asked again */
-    tl_time tried_at;
+    tl_time asked_at, tried_at;
     tl_time deadline; /* of FINDING */
     tl_fail fail;     /* of the last provider tried */
     char why[256];
@@ -185,9 +185,14 @@ static void on_fail(void *user, tl_fail f, const char *message)
         fail(x, f, message);
         return;
     }
+    tl_time now = tl_env_now(&x->router->env);
+    if (f == TL_FAIL_PEER_FAILED && now - x->asked_at >= TL_ROUTE_FIND_WITHIN) {
+        fail(x, f, message);
+        return;
+    }
     x->router->counters.retried++;
     /* A connection that had died unnoticed: the same peer is asked once more over a new one. */
-    bool soon = tl_env_now(&x->router->env) - x->tried_at < SECOND_CHANCE_WITHIN;
+    bool soon = now - x->tried_at < SECOND_CHANCE_WITHIN;
     if (f == TL_FAIL_PEER_FAILED && soon && !x->second_chance) {
         x->second_chance = true;
         x->n_tried--;
@@ -363,7 +368,7 @@ static void find(route *x)
     }
     x->state = FINDING;
     if (x->deadline == TL_NEVER) {
-        x->deadline = tl_env_now(&r->env) + TL_ROUTE_FIND_WITHIN;
+        x->deadline = x->asked_at + TL_ROUTE_FIND_WITHIN;
         r->due = tl_time_min(r->due, x->deadline);
     }
     /* Not connected: tl_router_on_relay tries again, until the deadline; but whoever was asked
@@ -459,6 +464,7 @@ tl_err tl_router_ask(tl_router *r, const tl_ask *ask, const tl_exchange_sink *si
     x->sink = *sink;
     x->user = user;
     x->ask = *ask;
+    x->asked_at = tl_env_now(&r->env);
     x->deadline = TL_NEVER;
     if (tl_buf_append(&x->body, ask->body)) {
         free(x);
