@@ -48,6 +48,7 @@ typedef struct {
     void (*on_done)(void *user, tl_err e, const char *why);
 } tl_http_events;
 
+/* The program must ignore SIGPIPE: OpenSSL's writes would raise it. */
 TL_CHECK tl_err tl_http_new(tl_loop *loop, tl_http **ret_http);
 /* Ends every request without a call. Not from inside a callback. */
 void tl_http_free(tl_http *h);
