@@ -119,6 +119,8 @@ static void free_route(route *x)
     tl_buf_clear(&x->sent);
     x->router->running--;
     DL_DELETE(x->router->routes, x);
+    if (x->router->draining)
+        tl_env_wake(&x->router->env); /* it may have been the last */
     free(x);
 }
 
