@@ -108,7 +108,7 @@ class Scenery:
         return self
 
     def __exit__(self, kind, *rest):
-        statuses = [(p.popen.args[0], p.end()) for p in reversed(self.running)]
+        statuses = [(p.popen.args[0], p.end(), p.log[-60:]) for p in reversed(self.running)]
         shutil.rmtree(self.directory)
         if kind is None:
             bad = [s for s in statuses if s[1] not in (0, -signal.SIGTERM, -signal.SIGKILL)]
