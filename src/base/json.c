@@ -54,6 +54,8 @@ tl_err tl_json_parse(tl_slice text, unsigned max_depth, json_t **ret, tl_why *wh
 {
     if (text.n == 0)
         return tl_why_set(why, TL_ERR_PROTO, "no JSON: the text is empty");
+    if (memchr(text.p, 0, text.n)) /* jansson 2.14 swallows one after a number or a word */
+        return tl_why_set(why, TL_ERR_PROTO, "a zero byte is no JSON");
     if (nesting(text) > max_depth)
         return tl_why_set(why, TL_ERR_PROTO, "JSON nested deeper than %u", max_depth);
     json_error_t error;

@@ -81,6 +81,17 @@ static void duplicate_keys_are_refused_however_they_are_written(void **state)
     ASSERT_PARSES("[{\"x\":{\"a\":1,\"b\":2,\"c\":1}},{\"x\":1}]");
 }
 
+static void a_zero_byte_is_refused_wherever_it_stands(void **state)
+{
+    (void)state;
+    ASSERT_REFUSED("6\0");
+    ASSERT_REFUSED("{}\0");
+    ASSERT_REFUSED("{\"a\":6\0}");
+    ASSERT_REFUSED("[true\0,1]");
+    ASSERT_REFUSED("\"a\0b\"");
+    ASSERT_PARSES("[true ,1]");
+}
+
 static void text_that_is_no_utf_8_is_refused(void **state)
 {
     (void)state;
@@ -247,6 +258,7 @@ int main(void)
         cmocka_unit_test(documents_of_every_kind_are_read),
         cmocka_unit_test(what_rfc_8259_forbids_is_refused),
         cmocka_unit_test(duplicate_keys_are_refused_however_they_are_written),
+        cmocka_unit_test(a_zero_byte_is_refused_wherever_it_stands),
         cmocka_unit_test(text_that_is_no_utf_8_is_refused),
         cmocka_unit_test(numbers_that_no_type_of_ours_holds_are_refused),
         cmocka_unit_test(depth_counts_the_outermost_as_one),
