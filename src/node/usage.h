@@ -7,7 +7,8 @@
 #include "node/exchange.h"
 
 typedef struct {
-    bool sse; /* lines of server-sent events: each `data:` line is a JSON text of its own */
+    bool blind; /* neither of the two kinds of text that tell tokens */
+    bool sse;   /* lines of server-sent events: each `data:` line is a JSON text of its own */
     bool in_string, escaped, in_usage, after_string, has_delta, has_usage;
     char text[24]; /* the string last read, as far as it fits: longer than any key we look for */
     size_t text_n; /* its whole length */

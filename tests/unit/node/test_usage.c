@@ -39,6 +39,14 @@ static void the_servers_own_usage_is_taken(void **state)
            5, 6);
 }
 
+static void bytes_that_are_no_text_are_not_looked_into(void **state)
+{
+    (void)state;
+    const char *text = "{\"usage\":{\"prompt_tokens\":12,\"completion_tokens\":34}}";
+    counts("application/octet-stream", text, 0, 0);
+    counts("application/json", text, 12, 34);
+}
+
 static void without_usage_events_with_content_are_counted(void **state)
 {
     (void)state;
@@ -82,6 +90,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_servers_own_usage_is_taken),
+        cmocka_unit_test(bytes_that_are_no_text_are_not_looked_into),
         cmocka_unit_test(without_usage_events_with_content_are_counted),
         cmocka_unit_test(text_that_looks_like_usage_inside_an_answer_is_only_text),
         cmocka_unit_test(nonsense_counts_nothing_and_a_broken_event_spoils_only_itself),
