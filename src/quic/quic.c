@@ -63,7 +63,7 @@ tl_err tl_quic_new(const tl_quic_config *config, tl_quic **ret_quic)
     q->config = *config;
     tl_quic_callbacks_init(&q->callbacks);
     tl_rand_bytes(config->rand, &q->retry_key, sizeof q->retry_key);
-    q->heap = calloc(config->conns_max, sizeof *q->heap);
+    q->heap = calloc(config->conns_max, sizeof(tl_quic_conn *));
     tl_err e = q->heap ? tl_keys_retry(&q->retry_aead, &q->retry_ctx) : TL_ERR_NOMEM;
     if (e) {
         tl_quic_free(q);

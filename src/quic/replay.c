@@ -25,8 +25,7 @@ static void forget(tl_replay *r, tl_replay_client *c)
 /* uthash keeps insertion order, and used entries are put at the end again. */
 static void expire(tl_replay *r, tl_time now)
 {
-    while (r->clients && (r->clients->used + TL_REPLAY_MEMORY <= now ||
-                          HASH_COUNT(r->clients) > TL_REPLAY_CLIENTS_MAX))
+    while (r->clients && r->clients->used + TL_REPLAY_MEMORY <= now)
         forget(r, r->clients);
 }
 
@@ -48,6 +47,8 @@ tl_err tl_replay_check(tl_replay *r, const uint8_t client_public[32], const uint
     expire(r, now);
     HASH_FIND(hh, r->clients, client_public, 32, c);
     if (!c) {
+        if (HASH_COUNT(r->clients) >= TL_REPLAY_CLIENTS_MAX)
+            forget(r, r->clients);
         c = calloc(1, sizeof *c);
         if (!c)
             return TL_ERR_NOMEM;
@@ -55,7 +56,6 @@ tl_err tl_replay_check(tl_replay *r, const uint8_t client_public[32], const uint
         tl_err e = add(r, c, now);
         if (e)
             return e;
-        expire(r, now); /* this one is the newest: it stays */
     } else if (timestamp < c->timestamp) {
         return TL_ERR_REPLAY;
     }

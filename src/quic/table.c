@@ -35,6 +35,13 @@ static tl_quic_cid_entry *find(tl_quic *q, tl_slice cid)
     return entry;
 }
 
+static void entry_free(tl_quic *q, tl_quic_cid_entry *entry)
+{
+    if (q->table)
+        HASH_DEL(q->table, entry);
+    free(entry);
+}
+
 tl_err tl_quic_table_add(tl_quic_conn *c, tl_slice cid)
 {
     if (find(c->quic, cid))
@@ -61,8 +68,7 @@ void tl_quic_table_remove(tl_quic_conn *c, tl_slice cid)
         tl_quic_cid_entry *entry = *at;
         if (memcmp(&entry->key, &k, sizeof k) == 0) {
             *at = entry->next;
-            HASH_DEL(c->quic->table, entry);
-            free(entry);
+            entry_free(c->quic, entry);
             return;
         }
     }
@@ -83,8 +89,7 @@ void tl_quic_table_remove_all(tl_quic *q, tl_quic_cid_entry **cids)
     while (*cids) {
         tl_quic_cid_entry *entry = *cids;
         *cids = entry->next;
-        HASH_DEL(q->table, entry);
-        free(entry);
+        entry_free(q, entry);
     }
 }
 

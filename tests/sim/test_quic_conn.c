@@ -1,6 +1,6 @@
 /* What a connection does, from its first message to its last, on an orderly network under a virtual
  * clock. */
-#include "quic_node.h"
+#include "quic_world.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,52 +10,13 @@
 #include <cmocka.h>
 #include <utlist.h>
 
-#define DELAY  (10 * TL_MS)
-#define PATH_A 1
-#define PATH_B 7
-
-/* a dials b. */
-typedef struct {
-    sim *s;
-    quic_node *a, *b;
-    sim_link *link;
-} world;
-
-static world world_new(const tl_quic_config *config_a, const tl_quic_config *config_b)
-{
-    world w = {.s = sim_new(1)};
-    sim_faults f = {.delay = DELAY};
-    w.a = quic_node_new(w.s, config_a);
-    w.b = quic_node_new(w.s, config_b);
-    w.link = sim_link_new(w.s, w.a->host, PATH_A, w.b->host, PATH_B, &f);
-    return w;
-}
-
-static void world_free(world *w)
-{
-    quic_node_free(w->a);
-    quic_node_free(w->b);
-    sim_free(w->s);
-}
-
-static void connect(world *w)
-{
-    assert_non_null(quic_node_dial(w->a, w->b, PATH_A));
-    assert_true(sim_run_while(w->s, quic_node_is_connected, w->b, TL_SEC));
-}
-
-static const tl_quic_counters *counters(const quic_node *n)
-{
-    return tl_quic_counters_of(n->quic);
-}
-
 /* --- handshake --- */
 
 static void both_ends_learn_who_the_other_is(void **state)
 {
     (void)state;
     world w = world_new(NULL, NULL);
-    connect(&w);
+    world_connect(&w);
     assert_true(tl_node_id_eq(&w.a->connected_peer, &w.b->identity.id));
     assert_true(tl_node_id_eq(&w.b->connected_peer, &w.a->identity.id));
     assert_true(tl_quic_conn_is_client(quic_node_conn(w.a)));
@@ -70,7 +31,7 @@ static void the_client_is_connected_after_one_round_trip(void **state)
     (void)state;
     world w = world_new(NULL, NULL);
     tl_time start = sim_now(w.s);
-    connect(&w);
+    world_connect(&w);
     assert_int_equal(w.a->connected_at - start, 2 * DELAY);
     assert_int_equal(w.b->connected_at - start, 3 * DELAY);
     world_free(&w);
@@ -98,7 +59,7 @@ static tl_suite suite_of(uint32_t client, uint32_t server)
     ca.suites = client;
     cb.suites = server;
     world w = world_new(&ca, &cb);
-    connect(&w);
+    world_connect(&w);
     tl_suite suite = tl_quic_conn_suite(quic_node_conn(w.a));
     assert_int_equal(suite, tl_quic_conn_suite(quic_node_conn(w.b)));
     quic_node_send(w.a, quic_node_conn(w.a), 100000);
@@ -196,7 +157,7 @@ static void a_restarted_node_is_dialled_anew(void **state)
 {
     (void)state;
     world w = world_new(NULL, NULL);
-    connect(&w);
+    world_connect(&w);
     quic_node_restart(w.a);
     assert_non_null(quic_node_dial(w.a, w.b, PATH_A));
     sim_run_for(w.s, TL_SEC);
@@ -219,252 +180,13 @@ static void dialling_stops_at_the_limit(void **state)
     world_free(&w);
 }
 
-/* --- streams --- */
-
-static void a_stream_carries_bytes_both_ways_and_ends(void **state)
-{
-    (void)state;
-    static const uint64_t sizes[] = {0, 1, 1000, 1170, 100000, 3000000};
-    world w = world_new(NULL, NULL);
-    connect(&w);
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        quic_job *j = quic_node_send(w.a, quic_node_conn(w.a), sizes[i]);
-        assert_non_null(j);
-        assert_true(sim_run_while(w.s, quic_node_all_done, w.a, 10 * TL_SEC));
-        assert_true(quic_job_done(j));
-    }
-    assert_int_equal(w.b->opened, sizeof sizes / sizeof *sizes);
-    sim_run_for(w.s, TL_SEC);
-    const quic_job *j;
-    LL_FOREACH(w.b->jobs, j)
-    assert_true(j->closed);
-    world_free(&w);
-}
-
-static void the_server_may_open_streams_too(void **state)
-{
-    (void)state;
-    world w = world_new(NULL, NULL);
-    connect(&w);
-    quic_node_send(w.b, quic_node_conn(w.b), 50000);
-    assert_true(sim_run_while(w.s, quic_node_all_done, w.b, 10 * TL_SEC));
-    assert_int_equal(w.a->opened, 1);
-    world_free(&w);
-}
-
-static void a_reader_that_rests_stops_the_writer_and_loses_nothing(void **state)
-{
-    (void)state;
-    tl_quic_config c = quic_node_config();
-    c.stream_window = 64 * 1024;
-    c.conn_window = 256 * 1024;
-    world w = world_new(NULL, &c);
-    connect(&w);
-    w.b->hold_reading = true;
-    quic_job *j = quic_node_send(w.a, quic_node_conn(w.a), 5000000);
-    sim_run_for(w.s, 5 * TL_SEC);
-    /* What was taken is in the send buffer; what left it, in the reader's window. */
-    assert_in_range(j->sent, 1024 * 1024, 1024 * 1024 + 64 * 1024);
-    uint64_t bytes = counters(w.a)->bytes_out;
-    sim_run_for(w.s, 5 * TL_SEC);
-    assert_true(counters(w.a)->bytes_out - bytes < 10000);
-    assert_in_range(bytes, 64 * 1024, 90 * 1024);
-
-    quic_node_resume_reading(w.b);
-    assert_true(sim_run_while(w.s, quic_node_all_done, w.a, 60 * TL_SEC));
-    world_free(&w);
-}
-
-static void one_stream_nobody_reads_does_not_stop_the_others(void **state)
-{
-    (void)state;
-    tl_quic_config c = quic_node_config();
-    c.stream_window = 64 * 1024;
-    world w = world_new(NULL, &c);
-    connect(&w);
-    w.b->hold_reading = true;
-    quic_node_send(w.a, quic_node_conn(w.a), 1000000);
-    sim_run_for(w.s, 2 * TL_SEC);
-    w.b->hold_reading = false; /* for streams from now on; the first stays full */
-    quic_job *second = quic_node_send(w.a, quic_node_conn(w.a), 300000);
-    sim_run_for(w.s, 2 * TL_SEC);
-    assert_true(quic_job_done(second));
-    world_free(&w);
-}
-
-static void a_thousand_streams_run_at_once(void **state)
-{
-    (void)state;
-    world w = world_new(NULL, NULL);
-    connect(&w);
-    for (int i = 0; i < 1500; i++)
-        assert_non_null(quic_node_send(w.a, quic_node_conn(w.a), 2000 + (uint64_t)i));
-    assert_true(sim_run_while(w.s, quic_node_all_done, w.a, 60 * TL_SEC));
-    assert_int_equal(w.b->opened, 1500);
-    world_free(&w);
-}
-
-static void opening_waits_when_the_peer_allows_no_more(void **state)
-{
-    (void)state;
-    tl_quic_config c = quic_node_config();
-    c.streams_max = 3;
-    world w = world_new(NULL, &c);
-    connect(&w);
-    w.b->hold_reading = true;
-    for (int i = 0; i < 3; i++)
-        assert_non_null(quic_node_send(w.a, quic_node_conn(w.a), 100));
-    assert_null(quic_node_send(w.a, quic_node_conn(w.a), 100));
-    sim_run_for(w.s, TL_SEC);
-    assert_int_equal(w.a->streams_available, 0);
-    quic_node_resume_reading(w.b);
-    sim_run_for(w.s, TL_SEC);
-    assert_int_equal(w.a->streams_available, 1);
-    assert_non_null(quic_node_send(w.a, quic_node_conn(w.a), 100));
-    assert_true(sim_run_while(w.s, quic_node_all_done, w.a, TL_SEC));
-    world_free(&w);
-}
-
-static void thousands_of_streams_one_after_another_leave_nothing_behind(void **state)
-{
-    (void)state;
-    tl_quic_config c = quic_node_config();
-    c.streams_max = 10;
-    world w = world_new(NULL, &c);
-    connect(&w);
-    for (int i = 0; i < 3000; i++) {
-        quic_job *j = quic_node_send(w.a, quic_node_conn(w.a), 300);
-        while (!j) {
-            assert_true(sim_step(w.s));
-            j = quic_node_send(w.a, quic_node_conn(w.a), 300);
-        }
-    }
-    assert_true(sim_run_while(w.s, quic_node_all_done, w.a, 60 * TL_SEC));
-    assert_int_equal(w.b->opened, 3000);
-    world_free(&w);
-}
-
-static quic_job *only_job(const quic_node *n)
-{
-    assert_non_null(n->jobs);
-    assert_null(n->jobs->next);
-    return n->jobs;
-}
-
-static void a_reset_cancels_a_stream_at_the_other_end_within_a_one_way_trip(void **state)
-{
-    (void)state;
-    world w = world_new(NULL, NULL);
-    connect(&w);
-    w.b->mute = true;
-    tl_quic_stream *s;
-    size_t n;
-    assert_int_equal(tl_quic_stream_open(quic_node_conn(w.a), &s), TL_OK);
-    assert_int_equal(tl_quic_stream_write(s, TL_SLICE_LIT("question"), false, &n), TL_OK);
-    sim_wake(w.a->host);
-    sim_run_for(w.s, TL_SEC);
-    tl_quic_stream_set_user(s, calloc(1, sizeof(quic_job)));
-    quic_job *mine = tl_quic_stream_user(s);
-    tl_quic_stream_reset(s, 42);
-    sim_wake(w.a->host);
-    sim_run_for(w.s, DELAY);
-    assert_true(only_job(w.b)->reset);
-    assert_int_equal(only_job(w.b)->reset_code, 42);
-    sim_run_for(w.s, TL_SEC);
-    assert_true(only_job(w.b)->closed);
-    assert_true(mine->closed);
-    assert_false(mine->reset); /* one's own reset is not told back */
-    free(mine);
-    world_free(&w);
-}
-
-static void a_cancel_after_the_whole_question_was_sent_arrives_as_fast(void **state)
-{
-    (void)state;
-    world w = world_new(NULL, NULL);
-    connect(&w);
-    w.b->mute = true;
-    quic_job *j = quic_node_send(w.a, quic_node_conn(w.a), 3000); /* with fin, acknowledged */
-    sim_run_for(w.s, TL_SEC);
-    tl_quic_stream_reset(j->stream, 42);
-    sim_wake(w.a->host);
-    sim_run_for(w.s, DELAY);
-    assert_true(only_job(w.b)->reset);
-    sim_run_for(w.s, TL_SEC);
-    assert_true(only_job(w.b)->closed);
-    assert_true(j->closed);
-    world_free(&w);
-}
-
-static void the_answering_side_may_reset_as_well(void **state)
-{
-    (void)state;
-    world w = world_new(NULL, NULL);
-    connect(&w);
-    w.b->mute = true;
-    quic_job *j = quic_node_send(w.a, quic_node_conn(w.a), 3000);
-    sim_run_for(w.s, TL_SEC);
-    tl_quic_stream_reset(only_job(w.b)->stream, 7);
-    sim_wake(w.b->host);
-    sim_run_for(w.s, DELAY);
-    assert_true(j->reset);
-    assert_int_equal(j->reset_code, 7);
-    sim_run_for(w.s, TL_SEC);
-    assert_true(j->closed);
-    assert_true(only_job(w.b)->closed);
-    world_free(&w);
-}
-
-static void resets_give_the_connections_window_back(void **state)
-{
-    (void)state;
-    tl_quic_config c = quic_node_config();
-    c.conn_window = 128 * 1024;
-    c.stream_window = 64 * 1024;
-    world w = world_new(NULL, &c);
-    connect(&w);
-    w.b->mute = true;
-    for (int i = 0; i < 20; i++) { /* ten times the window, never read */
-        quic_job *j = quic_node_send(w.a, quic_node_conn(w.a), 64 * 1024);
-        sim_run_for(w.s, TL_SEC);
-        if (i % 2)
-            tl_quic_stream_reset(j->stream, 1);
-        else
-            tl_quic_stream_reset(w.b->jobs->stream, 1);
-        sim_wake(w.a->host);
-        sim_wake(w.b->host);
-        sim_run_for(w.s, TL_SEC);
-    }
-    w.b->mute = false;
-    quic_job *last = quic_node_send(w.a, quic_node_conn(w.a), 500000);
-    sim_run_for(w.s, 10 * TL_SEC);
-    assert_true(quic_job_done(last));
-    world_free(&w);
-}
-
-static void writing_after_the_end_is_refused(void **state)
-{
-    (void)state;
-    world w = world_new(NULL, NULL);
-    connect(&w);
-    tl_quic_stream *s;
-    size_t n;
-    assert_int_equal(tl_quic_stream_open(quic_node_conn(w.a), &s), TL_OK);
-    assert_int_equal(tl_quic_stream_write(s, TL_SLICE_LIT("x"), true, &n), TL_OK);
-    assert_int_equal(tl_quic_stream_write(s, TL_SLICE_LIT("x"), true, &n), TL_ERR_CLOSED);
-    assert_int_equal(tl_quic_stream_open(quic_node_conn(w.a), &s), TL_OK);
-    tl_quic_stream_reset(s, 0);
-    assert_int_equal(tl_quic_stream_write(s, TL_SLICE_LIT("x"), true, &n), TL_ERR_CLOSED);
-    world_free(&w);
-}
-
 /* --- time --- */
 
 static void keepalive_holds_an_idle_connection_at_little_cost(void **state)
 {
     (void)state;
     world w = world_new(NULL, NULL);
-    connect(&w);
+    world_connect(&w);
     sim_run_for(w.s, 60 * TL_SEC);
     uint64_t timers = sim_timer_count(w.a->host) + sim_timer_count(w.b->host);
     uint64_t datagrams = counters(w.a)->datagrams_out + counters(w.b)->datagrams_out;
@@ -483,7 +205,7 @@ static void without_keepalive_an_idle_connection_ends(void **state)
     tl_quic_config c = quic_node_config();
     c.keepalive = 0;
     world w = world_new(&c, &c);
-    connect(&w);
+    world_connect(&w);
     tl_time start = sim_now(w.s);
     assert_true(sim_run_while(w.s, quic_node_is_closed, w.a, 100 * TL_SEC));
     assert_in_range(sim_now(w.s) - start, 59 * TL_SEC, 61 * TL_SEC);
@@ -499,7 +221,7 @@ static void a_dead_network_ends_the_connection_after_the_idle_timeout(void **sta
 {
     (void)state;
     world w = world_new(NULL, NULL);
-    connect(&w);
+    world_connect(&w);
     sim_run_for(w.s, 10 * TL_SEC);
     sim_link_set_tap(w.link, drop_all, NULL);
     quic_job *j = quic_node_send(w.a, quic_node_conn(w.a), 1000);
@@ -517,7 +239,7 @@ static void keys_change_under_way_and_nothing_is_lost(void **state)
     tl_quic_config c = quic_node_config();
     c.key_update_packets = 3000;
     world w = world_new(&c, NULL);
-    connect(&w);
+    world_connect(&w);
     for (int i = 0; i < 10; i++) {
         quic_node_send(w.a, quic_node_conn(w.a), 2000000);
         assert_true(sim_run_while(w.s, quic_node_all_done, w.a, 60 * TL_SEC));
@@ -536,7 +258,7 @@ static void a_close_carries_code_and_reason(void **state)
 {
     (void)state;
     world w = world_new(NULL, NULL);
-    connect(&w);
+    world_connect(&w);
     quic_job *j = quic_node_send(w.a, quic_node_conn(w.a), 5000000);
     sim_run_for(w.s, 30 * TL_MS);
     tl_quic_conn_close(quic_node_conn(w.a), 77, "going away\x1b[2J", sim_now(w.s));
@@ -559,7 +281,7 @@ static void a_lost_close_is_repeated_when_the_peer_goes_on(void **state)
 {
     (void)state;
     world w = world_new(NULL, NULL);
-    connect(&w);
+    world_connect(&w);
     sim_run_for(w.s, TL_SEC);
     sim_link_set_down(w.link, true);
     tl_quic_conn_close(quic_node_conn(w.a), 5, "bye", sim_now(w.s));
@@ -577,7 +299,7 @@ static void what_arrived_before_the_close_can_still_be_read(void **state)
 {
     (void)state;
     world w = world_new(NULL, NULL);
-    connect(&w);
+    world_connect(&w);
     quic_node_send(w.b, quic_node_conn(w.b), 3000);
     w.b->mute = true;
     sim_wake(w.b->host);
@@ -599,7 +321,7 @@ static void the_client_moves_to_another_path_without_losing_a_byte(void **state)
     world w = world_new(NULL, NULL);
     sim_faults f = {.delay = 3 * DELAY};
     sim_link_new(w.s, w.a->host, 100, w.b->host, 200, &f);
-    connect(&w);
+    world_connect(&w);
     quic_node_send(w.a, quic_node_conn(w.a), 20000000);
     sim_run_for(w.s, 200 * TL_MS);
     sim_link_set_down(w.link, true); /* the old path is dead: no more than a round trip is lost */
@@ -620,7 +342,7 @@ static void many_moves_back_and_forth_are_survived(void **state)
     world w = world_new(NULL, NULL);
     sim_faults f = {.delay = DELAY};
     sim_link_new(w.s, w.a->host, 100, w.b->host, 200, &f);
-    connect(&w);
+    world_connect(&w);
     quic_node_send(w.a, quic_node_conn(w.a), 60000000);
     unsigned moved = 0;
     for (int i = 0; i < 20; i++) {
@@ -641,7 +363,7 @@ static void a_server_does_not_choose_the_path(void **state)
 {
     (void)state;
     world w = world_new(NULL, NULL);
-    connect(&w);
+    world_connect(&w);
     assert_int_equal(tl_quic_conn_migrate(quic_node_conn(w.b), 100, sim_now(w.s)), TL_ERR_INVALID);
     assert_int_equal(tl_quic_conn_migrate(quic_node_conn(w.a), 0, sim_now(w.s)), TL_ERR_INVALID);
     assert_int_equal(tl_quic_conn_migrate(quic_node_conn(w.a), PATH_A, sim_now(w.s)), TL_OK);
@@ -655,7 +377,7 @@ static void large_packets_are_used_where_the_path_carries_them(void **state)
         tl_quic_config c = quic_node_config();
         c.pmtud = pmtud;
         world w = world_new(&c, &c);
-        connect(&w);
+        world_connect(&w);
         sim_run_for(w.s, 10 * TL_SEC);
         uint64_t datagrams = counters(w.a)->datagrams_out, bytes = counters(w.a)->bytes_out;
         w.b->mute = true; /* one way: acknowledgements are small */
@@ -684,18 +406,6 @@ int main(void)
         cmocka_unit_test(two_nodes_that_dial_at_once_have_two_connections),
         cmocka_unit_test(a_restarted_node_is_dialled_anew),
         cmocka_unit_test(dialling_stops_at_the_limit),
-        cmocka_unit_test(a_stream_carries_bytes_both_ways_and_ends),
-        cmocka_unit_test(the_server_may_open_streams_too),
-        cmocka_unit_test(a_reader_that_rests_stops_the_writer_and_loses_nothing),
-        cmocka_unit_test(one_stream_nobody_reads_does_not_stop_the_others),
-        cmocka_unit_test(a_thousand_streams_run_at_once),
-        cmocka_unit_test(opening_waits_when_the_peer_allows_no_more),
-        cmocka_unit_test(thousands_of_streams_one_after_another_leave_nothing_behind),
-        cmocka_unit_test(a_reset_cancels_a_stream_at_the_other_end_within_a_one_way_trip),
-        cmocka_unit_test(a_cancel_after_the_whole_question_was_sent_arrives_as_fast),
-        cmocka_unit_test(the_answering_side_may_reset_as_well),
-        cmocka_unit_test(resets_give_the_connections_window_back),
-        cmocka_unit_test(writing_after_the_end_is_refused),
         cmocka_unit_test(keepalive_holds_an_idle_connection_at_little_cost),
         cmocka_unit_test(without_keepalive_an_idle_connection_ends),
         cmocka_unit_test(a_dead_network_ends_the_connection_after_the_idle_timeout),

@@ -1,7 +1,7 @@
 /* What somebody on the way, or somebody who knows only the address, can do: delay, and never
  * deceive; and no more than bounded work is done for them. */
 #include "initial.h"
-#include "quic_node.h"
+#include "quic_world.h"
 
 #include "quic/handshake.h"
 
@@ -12,44 +12,6 @@
 
 #include <cmocka.h>
 #include <utlist.h>
-
-#define DELAY  (10 * TL_MS)
-#define PATH_A 1
-#define PATH_B 7
-
-typedef struct {
-    sim *s;
-    quic_node *a, *b;
-    sim_link *link;
-} world;
-
-static world world_new(const tl_quic_config *config_b)
-{
-    world w = {.s = sim_new(1)};
-    sim_faults f = {.delay = DELAY};
-    w.a = quic_node_new(w.s, NULL);
-    w.b = quic_node_new(w.s, config_b);
-    w.link = sim_link_new(w.s, w.a->host, PATH_A, w.b->host, PATH_B, &f);
-    return w;
-}
-
-static void world_free(world *w)
-{
-    quic_node_free(w->a);
-    quic_node_free(w->b);
-    sim_free(w->s);
-}
-
-static void connect(world *w)
-{
-    assert_non_null(quic_node_dial(w->a, w->b, PATH_A));
-    assert_true(sim_run_while(w->s, quic_node_is_connected, w->b, TL_SEC));
-}
-
-static const tl_quic_counters *counters(const quic_node *n)
-{
-    return tl_quic_counters_of(n->quic);
-}
 
 static uint64_t dropped(const quic_node *n)
 {
@@ -114,7 +76,7 @@ static tl_slice key_dcid(const recording *r)
 static void garbage_is_dropped_counted_and_never_answered(void **state)
 {
     (void)state;
-    world w = world_new(NULL);
+    world w = world_new(NULL, NULL);
     uint8_t data[1600];
     for (int i = 0; i < 20000; i++) {
         size_t n = tl_rand_below(sim_rand(w.s), sizeof data);
@@ -129,14 +91,14 @@ static void garbage_is_dropped_counted_and_never_answered(void **state)
     assert_int_equal(counters(w.b)->datagrams_out, 0);
     assert_int_equal(dropped(w.b), 20000);
     assert_int_equal(tl_quic_expiry(w.b->quic), TL_NEVER); /* nothing was kept */
-    connect(&w);
+    world_connect(&w);
     world_free(&w);
 }
 
 static void a_first_message_cut_anywhere_is_dropped(void **state)
 {
     (void)state;
-    world w = world_new(NULL);
+    world w = world_new(NULL, NULL);
     recording r = fresh_message(&w);
     for (size_t n = 0; n < r.n; n++)
         deliver(&w, r.data, n);
@@ -152,8 +114,8 @@ static void a_first_message_cut_anywhere_is_dropped(void **state)
 static void an_empty_datagram_is_dropped_in_the_middle_of_a_connection_too(void **state)
 {
     (void)state;
-    world w = world_new(NULL);
-    connect(&w);
+    world w = world_new(NULL, NULL);
+    world_connect(&w);
     uint64_t before = counters(w.b)->dropped_short;
     deliver(&w, (const uint8_t *)"", 0);
     assert_int_equal(counters(w.b)->dropped_short, before + 1);
@@ -167,7 +129,7 @@ static void an_empty_datagram_is_dropped_in_the_middle_of_a_connection_too(void 
 static void a_message_1_changed_in_any_byte_is_met_with_silence(void **state)
 {
     (void)state;
-    world w = world_new(NULL);
+    world w = world_new(NULL, NULL);
     recording r = fresh_message(&w);
     initial in;
     uint8_t *crypto, out[1500];
@@ -195,10 +157,10 @@ static void a_message_1_changed_in_any_byte_is_met_with_silence(void **state)
 static void a_replayed_message_1_does_nothing(void **state)
 {
     (void)state;
-    world w = world_new(NULL);
+    world w = world_new(NULL, NULL);
     recording r = {0};
     sim_link_set_tap(w.link, record_first_of_a, &r);
-    connect(&w);
+    world_connect(&w);
     sim_run_for(w.s, TL_SEC);
     uint64_t sent = counters(w.b)->datagrams_out;
 
@@ -226,17 +188,17 @@ static void a_replayed_message_1_does_nothing(void **state)
     assert_int_equal(w.b->connected, 1);
 
     w.b->connected = 0;
-    connect(&w); /* a new one of the same node is welcome */
+    world_connect(&w); /* a new one of the same node is welcome */
     world_free(&w);
 }
 
 static void an_older_message_1_is_dropped_after_a_newer_one(void **state)
 {
     (void)state;
-    world w = world_new(NULL);
+    world w = world_new(NULL, NULL);
     recording old = fresh_message(&w);
     sim_run_for(w.s, 2 * TL_SEC);
-    connect(&w);
+    world_connect(&w);
     sim_run_for(w.s, TL_SEC);
     uint64_t sent = counters(w.b)->datagrams_out;
     deliver(&w, old.data, old.n);
@@ -291,7 +253,7 @@ static void a_message_2_changed_in_any_byte_is_refused_by_the_client(void **stat
     (void)state;
     size_t n = 1;
     for (size_t i = 0; i <= n; i++) {
-        world w = world_new(NULL);
+        world w = world_new(NULL, NULL);
         middle m = {.flip = i};
         sim_link_set_tap(w.link, change_message_2, &m);
         assert_non_null(quic_node_dial(w.a, w.b, PATH_A));
@@ -315,10 +277,10 @@ static void a_message_2_changed_in_any_byte_is_refused_by_the_client(void **stat
 static void the_answer_of_an_earlier_handshake_is_refused(void **state)
 {
     (void)state;
-    world w = world_new(NULL);
+    world w = world_new(NULL, NULL);
     middle first = {.flip = SIZE_MAX};
     sim_link_set_tap(w.link, change_message_2, &first);
-    connect(&w);
+    world_connect(&w);
     middle second = {.flip = SIZE_MAX, .instead = first.seen, .instead_n = first.crypto_n};
     sim_link_set_tap(w.link, change_message_2, &second);
     assert_non_null(quic_node_dial(w.a, w.b, PATH_A));
@@ -360,7 +322,7 @@ static void forge_close(void *user, sim_link *l, bool from_a, uint8_t *data, siz
 static void words_of_the_unproven_are_not_shown(void **state)
 {
     (void)state;
-    world w = world_new(NULL);
+    world w = world_new(NULL, NULL);
     closer c = {0};
     sim_link_set_tap(w.link, forge_close, &c);
     assert_non_null(quic_node_dial(w.a, w.b, PATH_A));
@@ -389,7 +351,7 @@ static void under_a_flood_state_is_bounded_and_an_honest_client_gets_in(void **s
     (void)state;
     tl_quic_config c = quic_node_config();
     c.half_open_max = 16;
-    world w = world_new(&c);
+    world w = world_new(NULL, &c);
     quic_node *flooder[FLOOD];
     unsigned passed[FLOOD] = {0};
     sim_faults f = {.delay = DELAY};
@@ -403,7 +365,7 @@ static void under_a_flood_state_is_bounded_and_an_honest_client_gets_in(void **s
     assert_int_equal(counters(w.b)->retries_sent, FLOOD - 4); /* a quarter of 16, then Retry */
     assert_int_equal(counters(w.b)->handshakes_done, 0);
 
-    connect(&w); /* by way of a Retry */
+    world_connect(&w); /* by way of a Retry */
     assert_int_equal(counters(w.b)->retries_sent, FLOOD - 3);
     quic_node_send(w.a, quic_node_conn(w.a), 10000);
     assert_true(sim_run_while(w.s, quic_node_all_done, w.a, TL_SEC));
@@ -437,7 +399,7 @@ static void a_token_is_good_only_on_its_path_and_for_a_while(void **state)
     for (int variant = 0; variant < 3; variant++) {
         tl_quic_config c = quic_node_config();
         c.half_open_max = 4;
-        world w = world_new(&c);
+        world w = world_new(NULL, &c);
         quic_node *other = quic_node_new(w.s, NULL);
         unsigned passed = 0;
         sim_faults f = {.delay = DELAY};

@@ -1,0 +1,262 @@
+/* Streams of a connection: bytes, limits, back-pressure, ends and resets, on an orderly network
+ * under a virtual clock. */
+#include "quic_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#include <utlist.h>
+
+static void a_stream_carries_bytes_both_ways_and_ends(void **state)
+{
+    (void)state;
+    static const uint64_t sizes[] = {0, 1, 1000, 1170, 100000, 3000000};
+    world w = world_new(NULL, NULL);
+    world_connect(&w);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        quic_job *j = quic_node_send(w.a, quic_node_conn(w.a), sizes[i]);
+        assert_non_null(j);
+        assert_true(sim_run_while(w.s, quic_node_all_done, w.a, 10 * TL_SEC));
+        assert_true(quic_job_done(j));
+    }
+    assert_int_equal(w.b->opened, sizeof sizes / sizeof *sizes);
+    sim_run_for(w.s, TL_SEC);
+    const quic_job *j;
+    LL_FOREACH(w.b->jobs, j)
+    assert_true(j->closed);
+    world_free(&w);
+}
+
+static void the_server_may_open_streams_too(void **state)
+{
+    (void)state;
+    world w = world_new(NULL, NULL);
+    world_connect(&w);
+    quic_node_send(w.b, quic_node_conn(w.b), 50000);
+    assert_true(sim_run_while(w.s, quic_node_all_done, w.b, 10 * TL_SEC));
+    assert_int_equal(w.a->opened, 1);
+    world_free(&w);
+}
+
+static void a_reader_that_rests_stops_the_writer_and_loses_nothing(void **state)
+{
+    (void)state;
+    tl_quic_config c = quic_node_config();
+    c.stream_window = 64 * 1024;
+    c.conn_window = 256 * 1024;
+    world w = world_new(NULL, &c);
+    world_connect(&w);
+    w.b->hold_reading = true;
+    quic_job *j = quic_node_send(w.a, quic_node_conn(w.a), 5000000);
+    sim_run_for(w.s, 5 * TL_SEC);
+    /* What was taken is in the send buffer; what left it, in the reader's window. */
+    assert_in_range(j->sent, 1024 * 1024, 1024 * 1024 + 64 * 1024);
+    uint64_t bytes = counters(w.a)->bytes_out;
+    sim_run_for(w.s, 5 * TL_SEC);
+    assert_true(counters(w.a)->bytes_out - bytes < 10000);
+    assert_in_range(bytes, 64 * 1024, 90 * 1024);
+
+    quic_node_resume_reading(w.b);
+    assert_true(sim_run_while(w.s, quic_node_all_done, w.a, 60 * TL_SEC));
+    world_free(&w);
+}
+
+static void one_stream_nobody_reads_does_not_stop_the_others(void **state)
+{
+    (void)state;
+    tl_quic_config c = quic_node_config();
+    c.stream_window = 64 * 1024;
+    world w = world_new(NULL, &c);
+    world_connect(&w);
+    w.b->hold_reading = true;
+    quic_node_send(w.a, quic_node_conn(w.a), 1000000);
+    sim_run_for(w.s, 2 * TL_SEC);
+    w.b->hold_reading = false; /* for streams from now on; the first stays full */
+    quic_job *second = quic_node_send(w.a, quic_node_conn(w.a), 300000);
+    sim_run_for(w.s, 2 * TL_SEC);
+    assert_true(quic_job_done(second));
+    world_free(&w);
+}
+
+static void a_thousand_streams_run_at_once(void **state)
+{
+    (void)state;
+    world w = world_new(NULL, NULL);
+    world_connect(&w);
+    for (int i = 0; i < 1500; i++)
+        assert_non_null(quic_node_send(w.a, quic_node_conn(w.a), 2000 + (uint64_t)i));
+    assert_true(sim_run_while(w.s, quic_node_all_done, w.a, 60 * TL_SEC));
+    assert_int_equal(w.b->opened, 1500);
+    world_free(&w);
+}
+
+static void opening_waits_when_the_peer_allows_no_more(void **state)
+{
+    (void)state;
+    tl_quic_config c = quic_node_config();
+    c.streams_max = 3;
+    world w = world_new(NULL, &c);
+    world_connect(&w);
+    w.b->hold_reading = true;
+    for (int i = 0; i < 3; i++)
+        assert_non_null(quic_node_send(w.a, quic_node_conn(w.a), 100));
+    assert_null(quic_node_send(w.a, quic_node_conn(w.a), 100));
+    sim_run_for(w.s, TL_SEC);
+    assert_int_equal(w.a->streams_available, 0);
+    quic_node_resume_reading(w.b);
+    sim_run_for(w.s, TL_SEC);
+    assert_int_equal(w.a->streams_available, 1);
+    assert_non_null(quic_node_send(w.a, quic_node_conn(w.a), 100));
+    assert_true(sim_run_while(w.s, quic_node_all_done, w.a, TL_SEC));
+    world_free(&w);
+}
+
+static void thousands_of_streams_one_after_another_leave_nothing_behind(void **state)
+{
+    (void)state;
+    tl_quic_config c = quic_node_config();
+    c.streams_max = 10;
+    world w = world_new(NULL, &c);
+    world_connect(&w);
+    for (int i = 0; i < 3000; i++) {
+        quic_job *j = quic_node_send(w.a, quic_node_conn(w.a), 300);
+        while (!j) {
+            assert_true(sim_step(w.s));
+            j = quic_node_send(w.a, quic_node_conn(w.a), 300);
+        }
+    }
+    assert_true(sim_run_while(w.s, quic_node_all_done, w.a, 60 * TL_SEC));
+    assert_int_equal(w.b->opened, 3000);
+    world_free(&w);
+}
+
+static void a_reset_cancels_a_stream_at_the_other_end_within_a_one_way_trip(void **state)
+{
+    (void)state;
+    world w = world_new(NULL, NULL);
+    world_connect(&w);
+    w.b->mute = true;
+    tl_quic_stream *s;
+    size_t n;
+    assert_int_equal(tl_quic_stream_open(quic_node_conn(w.a), &s), TL_OK);
+    assert_int_equal(tl_quic_stream_write(s, TL_SLICE_LIT("question"), false, &n), TL_OK);
+    sim_wake(w.a->host);
+    sim_run_for(w.s, TL_SEC);
+    tl_quic_stream_set_user(s, calloc(1, sizeof(quic_job)));
+    quic_job *mine = tl_quic_stream_user(s);
+    tl_quic_stream_reset(s, 42);
+    sim_wake(w.a->host);
+    sim_run_for(w.s, DELAY);
+    assert_true(only_job(w.b)->reset);
+    assert_int_equal(only_job(w.b)->reset_code, 42);
+    sim_run_for(w.s, TL_SEC);
+    assert_true(only_job(w.b)->closed);
+    assert_true(mine->closed);
+    assert_false(mine->reset); /* one's own reset is not told back */
+    free(mine);
+    world_free(&w);
+}
+
+static void a_cancel_after_the_whole_question_was_sent_arrives_as_fast(void **state)
+{
+    (void)state;
+    world w = world_new(NULL, NULL);
+    world_connect(&w);
+    w.b->mute = true;
+    quic_job *j = quic_node_send(w.a, quic_node_conn(w.a), 3000); /* with fin, acknowledged */
+    sim_run_for(w.s, TL_SEC);
+    tl_quic_stream_reset(j->stream, 42);
+    sim_wake(w.a->host);
+    sim_run_for(w.s, DELAY);
+    assert_true(only_job(w.b)->reset);
+    sim_run_for(w.s, TL_SEC);
+    assert_true(only_job(w.b)->closed);
+    assert_true(j->closed);
+    world_free(&w);
+}
+
+static void the_answering_side_may_reset_as_well(void **state)
+{
+    (void)state;
+    world w = world_new(NULL, NULL);
+    world_connect(&w);
+    w.b->mute = true;
+    quic_job *j = quic_node_send(w.a, quic_node_conn(w.a), 3000);
+    sim_run_for(w.s, TL_SEC);
+    tl_quic_stream_reset(only_job(w.b)->stream, 7);
+    sim_wake(w.b->host);
+    sim_run_for(w.s, DELAY);
+    assert_true(j->reset);
+    assert_int_equal(j->reset_code, 7);
+    sim_run_for(w.s, TL_SEC);
+    assert_true(j->closed);
+    assert_true(only_job(w.b)->closed);
+    world_free(&w);
+}
+
+static void resets_give_the_connections_window_back(void **state)
+{
+    (void)state;
+    tl_quic_config c = quic_node_config();
+    c.conn_window = 128 * 1024;
+    c.stream_window = 64 * 1024;
+    world w = world_new(NULL, &c);
+    world_connect(&w);
+    w.b->mute = true;
+    for (int i = 0; i < 20; i++) { /* ten times the window, never read */
+        quic_job *j = quic_node_send(w.a, quic_node_conn(w.a), 64 * 1024);
+        sim_run_for(w.s, TL_SEC);
+        if (i % 2)
+            tl_quic_stream_reset(j->stream, 1);
+        else
+            tl_quic_stream_reset(w.b->jobs->stream, 1);
+        sim_wake(w.a->host);
+        sim_wake(w.b->host);
+        sim_run_for(w.s, TL_SEC);
+    }
+    w.b->mute = false;
+    quic_job *last = quic_node_send(w.a, quic_node_conn(w.a), 500000);
+    sim_run_for(w.s, 10 * TL_SEC);
+    assert_true(quic_job_done(last));
+    world_free(&w);
+}
+
+static void writing_after_the_end_is_refused(void **state)
+{
+    (void)state;
+    world w = world_new(NULL, NULL);
+    world_connect(&w);
+    tl_quic_stream *s;
+    size_t n;
+    assert_int_equal(tl_quic_stream_open(quic_node_conn(w.a), &s), TL_OK);
+    assert_int_equal(tl_quic_stream_write(s, TL_SLICE_LIT("x"), true, &n), TL_OK);
+    assert_int_equal(tl_quic_stream_write(s, TL_SLICE_LIT("x"), true, &n), TL_ERR_CLOSED);
+    assert_int_equal(tl_quic_stream_open(quic_node_conn(w.a), &s), TL_OK);
+    tl_quic_stream_reset(s, 0);
+    assert_int_equal(tl_quic_stream_write(s, TL_SLICE_LIT("x"), true, &n), TL_ERR_CLOSED);
+    world_free(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_stream_carries_bytes_both_ways_and_ends),
+        cmocka_unit_test(the_server_may_open_streams_too),
+        cmocka_unit_test(a_reader_that_rests_stops_the_writer_and_loses_nothing),
+        cmocka_unit_test(one_stream_nobody_reads_does_not_stop_the_others),
+        cmocka_unit_test(a_thousand_streams_run_at_once),
+        cmocka_unit_test(opening_waits_when_the_peer_allows_no_more),
+        cmocka_unit_test(thousands_of_streams_one_after_another_leave_nothing_behind),
+        cmocka_unit_test(a_reset_cancels_a_stream_at_the_other_end_within_a_one_way_trip),
+        cmocka_unit_test(a_cancel_after_the_whole_question_was_sent_arrives_as_fast),
+        cmocka_unit_test(the_answering_side_may_reset_as_well),
+        cmocka_unit_test(resets_give_the_connections_window_back),
+        cmocka_unit_test(writing_after_the_end_is_refused),
+    };
+    if (getenv("TEST")) /* a pattern, to run one */
+        cmocka_set_test_filter(getenv("TEST"));
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
