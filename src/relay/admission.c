@@ -6,22 +6,22 @@
 
 #define AUTHORITY_MAX (TL_HOST_MAX + 6)
 
-/* nonce ":" authority ":" nodeID */
-static bool proves(const tl_node_id *id, const tl_signature *signature, const char *nonce,
-                   const char *authority, const char *node_id)
+/* Whether it signs nonce ":" authority ":" nodeID. TL_ERR_AUTH: no. TL_ERR_NOMEM. */
+static tl_err proves(const tl_node_id *id, const tl_signature *signature, const char *nonce,
+                     const char *authority, const char *node_id)
 {
     char body[TL_SIGNAL_NONCE_HEX + AUTHORITY_MAX + TL_NODE_ID_HEX + 3];
     int n = snprintf(body, sizeof body, "%s:%s:%s", nonce, authority, node_id);
     if (n < 0 || (size_t)n >= sizeof body)
-        return false;
-    return tl_sign_verify(id, TL_SIGN_REGISTER, tl_slice_of(body, (size_t)n), signature) == TL_OK;
+        return TL_ERR_AUTH;
+    return tl_sign_verify(id, TL_SIGN_REGISTER, tl_slice_of(body, (size_t)n), signature);
 }
 
 /* With no name configured: the address the socket was accepted on, and `localhost` for loopback;
  * the port left out where it is the scheme's. */
-static bool proves_for_address(const tl_node_id *id, const tl_signature *signature,
-                               const char *nonce, const tl_addr *local, bool tls,
-                               const char *node_id)
+static tl_err proves_for_address(const tl_node_id *id, const tl_signature *signature,
+                                 const char *nonce, const tl_addr *local, bool tls,
+                                 const char *node_id)
 {
     char authority[AUTHORITY_MAX], ip[TL_ADDR_TEXT_MAX];
     tl_addr a = tl_addr_normal(*local);
@@ -32,10 +32,9 @@ static bool proves_for_address(const tl_node_id *id, const tl_signature *signatu
         tl_addr_write(authority, &a);
     else
         snprintf(authority, sizeof authority, a.family == TL_ADDR_V6 ? "[%s]" : "%s", ip);
-    if (proves(id, signature, nonce, authority, node_id))
-        return true;
-    if (!tl_addr_is_loopback(&a))
-        return false;
+    tl_err e = proves(id, signature, nonce, authority, node_id);
+    if (e != TL_ERR_AUTH || !tl_addr_is_loopback(&a))
+        return e;
     if (default_port)
         snprintf(authority, sizeof authority, "localhost");
     else
@@ -52,20 +51,20 @@ tl_err tl_relay_admit(const tl_relay_config *config, const tl_addr *local, bool 
     tl_err e = tl_node_id_parse(tl_slice_str(node_id), &id);
     if (e)
         return e;
-    bool good = false;
+    e = TL_ERR_AUTH;
     if (registration->challenge_signature) {
         if (tl_signature_parse(tl_slice_str(registration->challenge_signature), &signature))
             return TL_ERR_AUTH;
-        for (size_t i = 0; !good && i < config->name_count; i++)
-            good = proves(&id, &signature, nonce, config->names[i], node_id);
+        for (size_t i = 0; e == TL_ERR_AUTH && i < config->name_count; i++)
+            e = proves(&id, &signature, nonce, config->names[i], node_id);
         if (config->name_count == 0)
-            good = proves_for_address(&id, &signature, nonce, local, tls, node_id);
-    } else if (config->legacy_clients && registration->signature) {
-        good = !tl_signature_parse(tl_slice_str(registration->signature), &signature) &&
-               !tl_sign_bare_verify(&id, tl_slice_str(node_id), &signature);
+            e = proves_for_address(&id, &signature, nonce, local, tls, node_id);
+    } else if (config->legacy_clients && registration->signature &&
+               !tl_signature_parse(tl_slice_str(registration->signature), &signature)) {
+        e = tl_sign_bare_verify(&id, tl_slice_str(node_id), &signature);
     }
-    if (!good)
-        return TL_ERR_AUTH;
+    if (e)
+        return e;
     *ret_id = id;
     return TL_OK;
 }

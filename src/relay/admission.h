@@ -9,7 +9,7 @@
 
 /* `nonce` is the hex of the challenge this very socket got; `local` the address it was accepted on.
  * TL_ERR_PROTO: the node ID is no hex. TL_ERR_AUTH: a key of small order, or the proof is missing
- * or does not verify. */
+ * or does not verify. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_relay_admit(const tl_relay_config *config, const tl_addr *local, bool tls,
                                const char *nonce, const tl_signal_register *registration,
                                tl_node_id *ret_id);

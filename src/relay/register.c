@@ -10,8 +10,10 @@ static void log_presence(tl_relay *r, tl_signal_type type, const tl_relay_node *
     tl_buf json = {0};
     if (r->closing)
         return;
-    if (!tl_signal_write_presence(&json, type, n->hex, tl_relay_node_name(n)) &&
-        !tl_ws_append(&r->join_log, TL_WS_TEXT, tl_buf_slice(&json), NULL)) {
+    if (tl_signal_write_presence(&json, type, n->hex, tl_relay_node_name(n)) ||
+        tl_ws_append(&r->join_log, TL_WS_TEXT, tl_buf_slice(&json), NULL)) {
+        r->counters.presence_lost++;
+    } else {
         r->counters.presence_events++;
         if (!r->tick.place)
             tl_relay_timer_set(&r->conn_timers, &r->tick, r->now + r->config.presence_tick);
@@ -123,6 +125,10 @@ void tl_relay_on_register(tl_relay *r, tl_relay_conn *c, const tl_signal *s)
         return;
     }
     tl_err e = tl_relay_admit(&r->config, &c->local, c->tls, c->nonce, &registration, &id);
+    if (e == TL_ERR_NOMEM) {
+        tl_relay_send_error(r, c, TL_SIGNAL_BUSY, "out of memory", TL_SLICE_LIT("register"));
+        return;
+    }
     if (e) {
         refuse(r, c, e == TL_ERR_PROTO ? TL_SIGNAL_INVALID_REGISTER : TL_SIGNAL_UNAUTHORIZED,
                e == TL_ERR_PROTO ? "nodeID is no key" : "no proof of this key for this relay");

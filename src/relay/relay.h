@@ -124,7 +124,7 @@ typedef struct {
     uint64_t registrations, registrations_refused, replaced;
     uint64_t messages_in, messages_forwarded, bytes_forwarded; /* bytes of relayData payloads */
     uint64_t sessions_opened, sessions_busy, sessions_unanswered;
-    uint64_t presence_events;
+    uint64_t presence_events, presence_lost;
     uint64_t pauses, cut_stalled, cut_overflow, expired_upgrade, expired_register, expired_ttl;
     uint64_t cut_memory;      /* connections given up because memory ran out */
     uint64_t closed_protocol; /* illegal frames: 1002, 1003, 1007, 1009 */

@@ -61,6 +61,8 @@ tl_err tl_relay_write_metrics(const tl_relay *r, tl_buf *out)
          c->sessions_opened},
         {"teale_relay_presence_events_total", "counter", "Joins and leaves announced.",
          c->presence_events},
+        {"teale_relay_presence_lost_total", "counter",
+         "Joins and leaves not announced for want of memory.", c->presence_lost},
         {"teale_relay_pauses_total", "counter", "Senders paused for a slow reader.", c->pauses},
         {"teale_relay_protocol_errors_total", "counter", "Sockets closed for illegal frames.",
          c->closed_protocol},

@@ -14,7 +14,12 @@ typedef struct {
 } tl_relay_timer;
 
 typedef struct {
-    tl_relay_timer **heap;
+    tl_time at; /* the timer's own, here for the sake of the cache */
+    tl_relay_timer *timer;
+} tl_relay_heap_item;
+
+typedef struct {
+    tl_relay_heap_item *heap;
     size_t n, cap;
 } tl_relay_timers;
 

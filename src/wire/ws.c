@@ -192,16 +192,16 @@ tl_err tl_ws_close_parse(tl_slice payload, uint16_t *ret_code, tl_slice *ret_rea
 size_t tl_ws_close_write(uint8_t ret_payload[TL_WS_CONTROL_MAX], uint16_t code, const char *reason)
 {
     assert(tl_ws_close_code_is(code));
-    size_t n = strlen(reason);
-    if (n > TL_WS_CONTROL_MAX - 2) {
-        n = TL_WS_CONTROL_MAX - 2;
-        while (n && ((uint8_t)reason[n] & 0xC0) == 0x80)
-            n--;
+    tl_slice text = tl_slice_str(reason);
+    if (text.n > TL_WS_CONTROL_MAX - 2) {
+        text.n = TL_WS_CONTROL_MAX - 2;
+        while (text.n && (text.p[text.n] & 0xC0) == 0x80)
+            text.n--;
     }
     ret_payload[0] = (uint8_t)(code >> 8);
     ret_payload[1] = (uint8_t)code;
-    memcpy(ret_payload + 2, reason, n);
-    return n + 2;
+    memcpy(ret_payload + 2, text.p, text.n);
+    return text.n + 2;
 }
 
 tl_err tl_ws_accept_key(tl_slice key, char ret_accept[TL_WS_ACCEPT_SIZE])

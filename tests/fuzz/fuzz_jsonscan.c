@@ -1,5 +1,5 @@
-/* The scanner and jansson must agree on what JSON is, but for what only jansson can tell: numbers
- * out of range, U+0000 in a key. */
+/* The scanner and jansson must agree on what JSON is, but for what only jansson can tell (numbers
+ * out of range, U+0000 in a key) and what it overlooks (a zero byte after a number or a word). */
 #include "wire/jsonscan.h"
 
 #include <jansson.h>
