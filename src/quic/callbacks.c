@@ -8,7 +8,6 @@
 #include "quic/version.h"
 
 #include <sodium.h>
-#include <stdlib.h>
 
 enum { INBOX_INITIAL, INBOX_HANDSHAKE };
 
@@ -210,10 +209,10 @@ static tl_err take_finished(const tl_handshake_inbox *in, tl_slice *ret_message)
 
 static tl_err on_crypto(tl_quic_conn *c, bool initial, tl_slice bytes)
 {
-    tl_handshake_inbox *in = &c->inbox[initial ? INBOX_INITIAL : INBOX_HANDSHAKE];
-    tl_slice message;
     if (!c->handshake)
         return TL_ERR_PROTO;
+    tl_handshake_inbox *in = &c->inbox[initial ? INBOX_INITIAL : INBOX_HANDSHAKE];
+    tl_slice message;
     tl_err e = tl_handshake_inbox_add(in, bytes);
     if (e)
         return e;
@@ -246,9 +245,7 @@ static int on_handshake_completed(ngtcp2_conn *ng, void *user_data)
     if (!c->client)
         c->quic->half_open_n--;
     c->quic->counters.handshakes_done++;
-    tl_handshake_clear(c->handshake);
-    free(c->handshake);
-    c->handshake = NULL;
+    tl_qconn_end_handshake(c);
     tl_quic_note(&c->source, TL_QUIC_CONNECTED);
     return 0;
 }

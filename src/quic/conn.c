@@ -60,6 +60,16 @@ static tl_slice cid_slice(const ngtcp2_cid *cid)
     return tl_slice_of(cid->data, cid->datalen);
 }
 
+void tl_qconn_end_handshake(tl_quic_conn *c)
+{
+    if (c->handshake)
+        tl_handshake_clear(c->handshake);
+    free(c->handshake);
+    free(c->inbox);
+    c->handshake = NULL;
+    c->inbox = NULL;
+}
+
 /* Counted and in the list, without its ngtcp2_conn. */
 static tl_quic_conn *conn_alloc(tl_quic *q, bool client, tl_path_id path, tl_time now, tl_unix wall)
 {
@@ -67,7 +77,9 @@ static tl_quic_conn *conn_alloc(tl_quic *q, bool client, tl_path_id path, tl_tim
     if (!c)
         return NULL;
     c->handshake = calloc(1, sizeof *c->handshake);
-    if (!c->handshake) {
+    c->inbox = calloc(2, sizeof *c->inbox);
+    if (!c->handshake || !c->inbox) {
+        tl_qconn_end_handshake(c);
         free(c);
         return NULL;
     }
@@ -105,14 +117,16 @@ tl_err tl_qconn_new_client(tl_quic *q, const tl_node_id *peer, tl_path_id path, 
     tl_err e = tl_handshake_init_client(c->handshake, q->config.identity, peer, q->config.suites);
     if (!e)
         e = tl_quic_table_add(c, cid_slice(&scid));
-    if (!e && ngtcp2_conn_client_new(&c->ng, &dcid, &scid, &ps.path, NGTCP2_PROTO_VER_V1,
+    ngtcp2_conn *ng; /* a failing libngtcp2 leaves rubbish here */
+    if (!e && ngtcp2_conn_client_new(&ng, &dcid, &scid, &ps.path, NGTCP2_PROTO_VER_V1,
                                      &q->callbacks, &settings, &params, tl_quic_mem(), c))
         e = TL_ERR_NOMEM;
     if (e) {
         tl_qconn_free(c);
         return e;
     }
-    ngtcp2_conn_set_keep_alive_timeout(c->ng, q->config.keepalive);
+    c->ng = ng;
+    ngtcp2_conn_set_keep_alive_timeout(ng, q->config.keepalive);
     tl_qconn_ready(c);
     *ret_conn = c;
     return TL_OK;
@@ -146,14 +160,16 @@ tl_err tl_qconn_new_server(tl_quic *q, const tl_qconn_accept *a, tl_time now, tl
     tl_err e = tl_quic_table_add(c, cid_slice(&scid));
     if (!e)
         e = tl_quic_table_add(c, cid_slice(&a->hd->dcid));
-    if (!e && ngtcp2_conn_server_new(&c->ng, &a->hd->scid, &scid, &ps.path, NGTCP2_PROTO_VER_V1,
+    ngtcp2_conn *ng;
+    if (!e && ngtcp2_conn_server_new(&ng, &a->hd->scid, &scid, &ps.path, NGTCP2_PROTO_VER_V1,
                                      &q->callbacks, &settings, &params, tl_quic_mem(), c))
         e = TL_ERR_NOMEM;
     if (e) {
         tl_qconn_free(c);
         return e;
     }
-    ngtcp2_conn_set_keep_alive_timeout(c->ng, q->config.keepalive);
+    c->ng = ng;
+    ngtcp2_conn_set_keep_alive_timeout(ng, q->config.keepalive);
     *ret_conn = c;
     return TL_OK;
 }
@@ -233,10 +249,7 @@ static void release_lib(tl_quic_conn *c)
     tl_quic_heap_set(c, TL_NEVER);
     ngtcp2_conn_del(c->ng);
     c->ng = NULL;
-    if (c->handshake)
-        tl_handshake_clear(c->handshake);
-    free(c->handshake);
-    c->handshake = NULL;
+    tl_qconn_end_handshake(c);
     tl_quic_table_remove_all(c->quic, &c->cids);
 }
 

@@ -35,6 +35,9 @@ void tl_qconn_close(tl_quic_conn *c, uint64_t code, const char *reason, tl_time 
 /* Frees it with whatever it still has. */
 void tl_qconn_free(tl_quic_conn *c);
 
+/* Wipes and frees what only the handshake needs. */
+void tl_qconn_end_handshake(tl_quic_conn *c);
+
 /* It may have something to send: the writer is to look. */
 void tl_qconn_ready(tl_quic_conn *c);
 void tl_qconn_not_ready(tl_quic_conn *c);

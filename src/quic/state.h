@@ -61,9 +61,9 @@ struct tl_quic_conn {
     tl_node_id peer;
     tl_suite suite;
     void *user;
-    tl_handshake *handshake;     /* NULL once it is done */
-    tl_handshake_inbox inbox[2]; /* Initial, Handshake */
-    tl_quic_cid_entry *cids;     /* ours, by which datagrams find it */
+    tl_handshake *handshake;   /* NULL once it is done */
+    tl_handshake_inbox *inbox; /* two: Initial, Handshake; NULL likewise */
+    tl_quic_cid_entry *cids;   /* ours, by which datagrams find it */
     tl_quic_stream *streams;
     tl_quic_stream *sendable;
     tl_quic_stream *probe; /* where the look for stopped streams goes on */

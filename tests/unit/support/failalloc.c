@@ -51,6 +51,11 @@ __attribute__((constructor(101))) static void serve_jansson(void)
     json_set_alloc_funcs(__wrap_malloc, free);
 }
 
+bool failalloc_failed(void)
+{
+    return failed;
+}
+
 size_t failalloc_sweep(tl_err (*step)(void *user), void *user)
 {
     for (size_t runs = 0; runs < SWEEP_MAX; runs++) {

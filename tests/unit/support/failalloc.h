@@ -5,11 +5,14 @@
 
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Runs `step` again and again, with its first, second, third ... allocation failing, until it gets
  * through without a failure. Every failed run must return TL_ERR_NOMEM, every other TL_OK. Returns
  * how many runs failed. */
 size_t failalloc_sweep(tl_err (*step)(void *user), void *user);
+/* Whether this run's allocation has failed already: for a step that lives on after it. */
+bool failalloc_failed(void);
 
 #endif
