@@ -12,8 +12,10 @@ static json_t *model_object(const tl_api *api, const char *id, const json_t *pee
 {
     json_t *m = json_pack("{s:s, s:s, s:I, s:s}", "id", id, "object", "model", "created",
                           (json_int_t)api->started, "owned_by", local ? "local" : "teale");
-    if (m && json_is_array(peers))
-        json_object_set(m, "peers", (json_t *)(uintptr_t)peers);
+    if (m && json_is_array(peers) && json_object_set(m, "peers", (json_t *)(uintptr_t)peers)) {
+        json_decref(m);
+        return NULL;
+    }
     return m;
 }
 
@@ -41,21 +43,32 @@ bool tl_api_model_may_come(tl_api *api, const char *model)
     return known;
 }
 
-void tl_api_on_models(tl_api *api, tl_httpd_req *r)
+/* NULL: out of memory; never a list with holes. */
+static json_t *models_as_openai(const tl_api *api, const json_t *list)
 {
-    json_t *list = tl_node_models(api->node);
     json_t *data = json_array();
     size_t i;
     const json_t *m;
-    json_array_append_new(data, model_object(api, AUTO_MODEL, NULL, false));
+    bool failed = !list || json_array_append_new(data, model_object(api, AUTO_MODEL, NULL, false));
     json_array_foreach(json_object_get(list, "models"), i, m)
     {
-        json_array_append_new(data, model_object(api, tl_json_string(m, "id", ""),
-                                                 json_object_get(m, "peers"),
-                                                 tl_json_bool(m, "local", false)));
+        json_t *model = model_object(api, tl_json_string(m, "id", ""), json_object_get(m, "peers"),
+                                     tl_json_bool(m, "local", false));
+        failed = failed || json_array_append(data, model);
+        json_decref(model);
     }
+    if (failed) {
+        json_decref(data);
+        return NULL;
+    }
+    return json_pack("{s:s, s:o}", "object", "list", "data", data);
+}
+
+void tl_api_on_models(tl_api *api, tl_httpd_req *r)
+{
+    json_t *list = tl_node_models(api->node);
+    tl_api_json(api, r, 200, models_as_openai(api, list));
     json_decref(list);
-    tl_api_json(api, r, 200, json_pack("{s:s, s:o}", "object", "list", "data", data));
 }
 
 void tl_api_on_model(tl_api *api, tl_httpd_req *r)
@@ -71,7 +84,9 @@ void tl_api_on_model(tl_api *api, tl_httpd_req *r)
     }
     json_t *list = tl_node_models(api->node);
     const json_t *m = find_model(list, id);
-    if (m)
+    if (!list)
+        tl_api_json(api, r, 500, NULL);
+    else if (m)
         tl_api_json(
             api, r, 200,
             model_object(api, id, json_object_get(m, "peers"), tl_json_bool(m, "local", false)));

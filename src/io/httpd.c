@@ -122,12 +122,14 @@ void tl_httpd_conn_unlink(tl_httpd_req *r)
     drain_check(h);
 }
 
-/* The connection that has been idle the longest makes room for a new one. */
+/* Of the connections that ask nothing, or have not finished asking, the oldest makes room: whoever
+ * fills the table with silence loses it first. */
 static bool make_room(tl_httpd *h)
 {
     tl_httpd_req *oldest = NULL;
     for (tl_httpd_req *r = h->first; r; r = r->next)
-        if (r->state == TL_HTTPD_IDLE && (!oldest || r->since < oldest->since))
+        if ((r->state == TL_HTTPD_IDLE || r->state == TL_HTTPD_HEAD) &&
+            (!oldest || r->since < oldest->since))
             oldest = r;
     if (oldest)
         tl_httpd_conn_gone(oldest);

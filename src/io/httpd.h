@@ -25,7 +25,7 @@ typedef struct {
     tl_time stalled;        /* 60 s without progress while something is queued */
     size_t body_max;        /* 16 MiB; above it 413, before anything of it is read */
     size_t bodies_max;      /* 512 MiB, of all connections together; above it 503 */
-    size_t connections_max; /* 2048; above it the longest idle one makes room, else 503 */
+    size_t connections_max; /* 2048; above it the oldest that asks nothing makes room, else 503 */
 } tl_httpd_config;
 tl_httpd_config tl_httpd_config_default(void);
 

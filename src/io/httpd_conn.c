@@ -1,6 +1,7 @@
 #include "io/httpd_conn.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #define READS_MAX 4 /* per turn of the loop, so that one upload does not starve the others */
 
@@ -405,8 +406,10 @@ tl_err tl_httpd_conn_new(tl_httpd_door *door, int fd)
     };
     tl_httpd *h = door->h;
     tl_httpd_req *r = calloc(1, sizeof *r);
-    if (!r)
+    if (!r) {
+        close(fd);
         return TL_ERR_NOMEM;
+    }
     r->h = h;
     r->tag = door->tag;
     r->reading = true;

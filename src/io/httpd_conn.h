@@ -97,6 +97,7 @@ void tl_httpd_conn_unlink(tl_httpd_req *r);
 const char *tl_httpd_date(tl_httpd *h);
 
 /* httpd_conn.c */
+/* Takes `fd`, also when it fails. */
 TL_CHECK tl_err tl_httpd_conn_new(tl_httpd_door *door, int fd);
 /* The connection ends now; a handler that watches is told. */
 void tl_httpd_conn_gone(tl_httpd_req *r);

@@ -25,13 +25,19 @@ tl_err tl_node_ask(tl_node *n, const tl_ask *ask, const tl_exchange_sink *sink, 
 {
     assert(n->ask_n < FAKE_ASKS_MAX);
     fake_ask *a = calloc(1, sizeof *a);
+    uint8_t *body = malloc(ask->body.n + 1);
+    if (!a || !body) {
+        free(a);
+        free(body);
+        return TL_ERR_NOMEM;
+    }
     a->base.cancel = on_cancel;
     a->base.set_paused = on_paused;
     a->sink = *sink;
     a->user = user;
     a->loop = n->loop;
     a->ask = *ask;
-    a->body = malloc(ask->body.n + 1);
+    a->body = body;
     memcpy(a->body, ask->body.p, ask->body.n);
     a->ask.body.p = a->body;
     n->asks[n->ask_n++] = a;
