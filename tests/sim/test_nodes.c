@@ -1,0 +1,472 @@
+/* Whole nodes and a real relay under the virtual clock: who connects to whom, and what happens to
+ * questions when relays and peers come and go. */
+#include "whole_node.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define DELAY (20 * TL_MS) /* one way to the relay: a round trip of 40 ms */
+
+typedef struct {
+    sim *sim;
+    relay_host *relay;
+    size_t n;
+    whole_node *nodes[6];
+} scene;
+
+static scene scene_new(uint64_t seed, size_t n)
+{
+    scene s = {.sim = sim_new(seed), .n = n};
+    s.relay = relay_host_new(s.sim);
+    for (size_t i = 0; i < n; i++) {
+        s.nodes[i] = whole_node_new(s.sim, s.relay, DELAY);
+        whole_node_connect(s.nodes[i]);
+    }
+    sim_run_for(s.sim, 1 * TL_SEC);
+    for (size_t i = 0; i < n; i++)
+        assert_true(tl_relay_link_is_registered(s.nodes[i]->link));
+    return s;
+}
+
+static void scene_free(scene *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        whole_node_free(s->nodes[i]);
+    relay_host_free(s->relay);
+    sim_free(s->sim);
+}
+
+static void assert_answered(sim *s, question_record *q, tl_time limit)
+{
+    assert_true(sim_run_while(s, question_is_over, q, limit));
+    if (q->failed)
+        print_error("failed: %s: %s\n", tl_fail_name(q->fail), q->why);
+    assert_true(q->ended);
+}
+
+static void assert_failed(sim *s, question_record *q, tl_fail fail, tl_time limit)
+{
+    assert_true(sim_run_while(s, question_is_over, q, limit));
+    assert_true(q->failed);
+    assert_string_equal(tl_fail_name(q->fail), tl_fail_name(fail));
+    assert_true(q->why[0]);
+}
+
+static void a_question_finds_its_provider_and_the_answer_comes_back(void **state)
+{
+    (void)state;
+    scene s = scene_new(1, 3);
+    question_record q = {0};
+    whole_node_serve(s.nodes[1], "m");
+    sim_run_for(s.sim, 1 * TL_SEC);
+    whole_node_ask(s.nodes[0], &q, "m", "{\"model\":\"m\"}");
+    assert_answered(s.sim, &q, 5 * TL_SEC);
+    assert_true(tl_slice_eq(tl_buf_slice(&q.answer), TL_SLICE_LIT("{\"model\":\"m\"}")));
+    assert_true(tl_node_id_eq(&q.head.peer, &s.nodes[1]->identity.id));
+    assert_int_equal(q.head.via, TL_VIA_RELAYED);
+    /* Discovery is one round trip to the relay; the session, the handshake and the question are one
+     * round trip to the peer each, and a peer is twice as far as the relay. Nothing else is waited
+     * for. */
+    assert_true(q.first_byte_at - q.asked_at <= 7 * 2 * DELAY + 5 * TL_MS);
+    question_clear(&q);
+    whole_node_ask(s.nodes[0], &q, "m", "{}");
+    assert_answered(s.sim, &q, 5 * TL_SEC);
+    assert_true(q.first_byte_at - q.asked_at <= 2 * 2 * DELAY + 5 * TL_MS);
+    assert_int_equal(s.nodes[0]->joined, 1);
+    question_clear(&q);
+    scene_free(&s);
+}
+
+static void auto_takes_any_model_and_changes_the_name_alone(void **state)
+{
+    (void)state;
+    scene s = scene_new(2, 2);
+    question_record q = {0};
+    whole_node_serve(s.nodes[1], "only");
+    sim_run_for(s.sim, 1 * TL_SEC);
+    whole_node_ask(s.nodes[0], &q, TL_MODEL_AUTO, "{ \"model\":\"teale-auto\",\"a\":[1.0] }");
+    assert_answered(s.sim, &q, 5 * TL_SEC);
+    assert_true(
+        tl_slice_eq(tl_buf_slice(&q.answer), TL_SLICE_LIT("{ \"model\":\"only\",\"a\":[1.0] }")));
+    question_clear(&q);
+    scene_free(&s);
+}
+
+static void a_model_that_nobody_serves_is_told_after_one_look(void **state)
+{
+    (void)state;
+    scene s = scene_new(3, 2);
+    question_record q = {0};
+    whole_node_ask(s.nodes[0], &q, "m", "{\"model\":\"m\"}");
+    assert_failed(s.sim, &q, TL_FAIL_MODEL_NOT_LOADED, 1 * TL_SEC);
+    question_clear(&q);
+    whole_node_ask(s.nodes[0], &q, TL_MODEL_AUTO, "{\"model\":\"teale-auto\"}");
+    assert_failed(s.sim, &q, TL_FAIL_NO_PROVIDER, 1 * TL_SEC);
+    question_clear(&q);
+    scene_free(&s);
+}
+
+static void two_nodes_that_dial_at_once_end_with_one_connection(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 10; seed < 20; seed++) {
+        scene s = scene_new(seed, 2);
+        question_record a = {0}, b = {0};
+        whole_node_serve(s.nodes[0], "zero");
+        whole_node_serve(s.nodes[1], "one");
+        sim_run_for(s.sim, 1 * TL_SEC);
+        whole_node_ask(s.nodes[0], &a, "one", "{\"model\":\"one\"}");
+        sim_run_for(s.sim, tl_rand_below(sim_rand(s.sim), 10 * DELAY));
+        whole_node_ask(s.nodes[1], &b, "zero", "{\"model\":\"zero\"}");
+        assert_answered(s.sim, &a, 5 * TL_SEC);
+        assert_answered(s.sim, &b, 5 * TL_SEC);
+        sim_run_for(s.sim, 10 * TL_SEC);
+        assert_int_equal(tl_relay_counters_of(s.relay->relay)->sessions_active, 1);
+        question_clear(&a);
+        whole_node_ask(s.nodes[0], &a, "one", "{\"model\":\"one\"}");
+        assert_answered(s.sim, &a, 5 * TL_SEC);
+        assert_true(a.first_byte_at - a.asked_at <= 2 * 2 * DELAY + 5 * TL_MS);
+        assert_int_equal(s.nodes[0]->left + s.nodes[1]->left, 0);
+        question_clear(&a);
+        question_clear(&b);
+        scene_free(&s);
+    }
+}
+
+static void cancelling_reaches_the_model_server_as_fast_as_the_network_is(void **state)
+{
+    (void)state;
+    scene s = scene_new(4, 2);
+    question_record q = {0};
+    s.nodes[1]->pieces = 1000000;
+    s.nodes[1]->piece_every = 10 * TL_MS;
+    whole_node_serve(s.nodes[1], "m");
+    whole_node_ask(s.nodes[0], &q, "m", "{\"model\":\"m\"}");
+    sim_run_for(s.sim, 2 * TL_SEC);
+    assert_int_equal(whole_node_jobs(s.nodes[1]), 1);
+    assert_true(q.bytes > 0);
+    tl_exchange_cancel(q.exchange);
+    sim_run_for(s.sim, 2 * DELAY + 5 * TL_MS);
+    assert_int_equal(whole_node_jobs(s.nodes[1]), 0);
+    assert_int_equal(s.nodes[1]->cancelled, 1);
+    uint64_t bytes = q.bytes;
+    sim_run_for(s.sim, 2 * TL_SEC);
+    assert_int_equal(q.bytes, bytes);
+    assert_false(question_is_over(&q));
+    assert_int_equal(tl_server_running(s.nodes[1]->server), 0);
+    question_clear(&q);
+    scene_free(&s);
+}
+
+static void a_paused_answer_stops_the_model_server_and_goes_on_when_resumed(void **state)
+{
+    (void)state;
+    scene s = scene_new(5, 2);
+    question_record q = {0};
+    s.nodes[1]->pieces = 4000;
+    s.nodes[1]->piece_size = 10000; /* 40 MB in all */
+    whole_node_serve(s.nodes[1], "m");
+    whole_node_ask(s.nodes[0], &q, "m", "{\"model\":\"m\"}");
+    while (!q.bytes)
+        sim_run_for(s.sim, 10 * TL_MS);
+    tl_exchange_set_paused(q.exchange, true);
+    sim_run_for(s.sim, 20 * TL_SEC);
+    uint64_t at_pause = q.bytes, produced = s.nodes[1]->produced;
+    assert_true(produced < at_pause + (8u << 20)); /* a stream's window, and what buffers hold */
+    sim_run_for(s.sim, 130 * TL_SEC); /* longer than silence is allowed: it is we who are slow */
+    assert_int_equal(q.bytes, at_pause);
+    assert_int_equal(s.nodes[1]->produced, produced);
+    tl_exchange_set_paused(q.exchange, false);
+    assert_answered(s.sim, &q, 300 * TL_SEC);
+    assert_int_equal(q.bytes, 40000000);
+    question_clear(&q);
+    scene_free(&s);
+}
+
+static void an_answer_goes_on_when_the_relay_comes_back(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 30; seed < 36; seed++) {
+        scene s = scene_new(seed, 2);
+        question_record q = {0};
+        s.nodes[1]->pieces = 400;
+        s.nodes[1]->piece_every = 25 * TL_MS;
+        whole_node_serve(s.nodes[1], "m");
+        whole_node_ask(s.nodes[0], &q, "m", "{\"model\":\"m\"}");
+        sim_run_for(s.sim, 2 * TL_SEC);
+        assert_true(q.bytes > 0);
+        /* The relay restarts; or only one of the two loses its connection for a while. */
+        bool both = seed % 3 == 0, asker = seed % 3 == 1;
+        if (both)
+            relay_host_restart(s.relay);
+        if (both || asker)
+            whole_node_disconnect(s.nodes[0]);
+        if (both || !asker)
+            whole_node_disconnect(s.nodes[1]);
+        sim_run_for(s.sim, 3 * TL_SEC);
+        uint64_t before = q.bytes;
+        for (size_t i = 0; i < 2; i++)
+            if (!s.nodes[i]->connected)
+                whole_node_connect(s.nodes[i]);
+        sim_run_for(s.sim, 3 * TL_SEC);
+        assert_true(q.bytes > before);
+        assert_answered(s.sim, &q, 60 * TL_SEC);
+        assert_int_equal(q.bytes, 400 * 13);
+        assert_int_equal(s.nodes[0]->joined, 1);
+        question_clear(&q);
+        scene_free(&s);
+    }
+}
+
+static void without_a_relay_a_question_under_way_fails_within_10_s(void **state)
+{
+    (void)state;
+    scene s = scene_new(6, 2);
+    question_record q = {0}, later = {0};
+    s.nodes[1]->pieces = 100000;
+    s.nodes[1]->piece_every = 25 * TL_MS;
+    whole_node_serve(s.nodes[1], "m");
+    whole_node_ask(s.nodes[0], &q, "m", "{\"model\":\"m\"}");
+    sim_run_for(s.sim, 2 * TL_SEC);
+    whole_node_disconnect(s.nodes[0]);
+    assert_failed(s.sim, &q, TL_FAIL_PEER_FAILED, 11 * TL_SEC);
+    assert_non_null(strstr(q.why, "relay"));
+    whole_node_ask(s.nodes[0], &later, "m", "{\"model\":\"m\"}");
+    assert_true(sim_run_while(s.sim, question_is_over, &later, 11 * TL_SEC));
+    assert_true(later.failed);
+    sim_run_for(s.sim, 70 * TL_SEC);
+    assert_int_equal(whole_node_jobs(s.nodes[1]), 0); /* the provider gave up too */
+    question_clear(&q);
+    question_clear(&later);
+    scene_free(&s);
+}
+
+static void a_peer_that_died_without_a_word_is_given_up_and_found_again(void **state)
+{
+    (void)state;
+    scene s = scene_new(7, 2);
+    question_record q = {0};
+    s.nodes[1]->pieces = 100000;
+    s.nodes[1]->piece_every = 25 * TL_MS;
+    whole_node_serve(s.nodes[1], "m");
+    whole_node_ask(s.nodes[0], &q, "m", "{\"model\":\"m\"}");
+    sim_run_for(s.sim, 2 * TL_SEC);
+    whole_node_restart(s.nodes[1]);
+    assert_failed(s.sim, &q, TL_FAIL_PEER_FAILED, 11 * TL_SEC);
+    question_clear(&q);
+    s.nodes[1]->pieces = 1;
+    whole_node_ask(s.nodes[0], &q, "m", "{\"model\":\"m\"}");
+    assert_answered(s.sim, &q, 10 * TL_SEC);
+    question_clear(&q);
+    scene_free(&s);
+}
+
+static void another_provider_answers_when_the_first_fails_before_it_began(void **state)
+{
+    (void)state;
+    scene s = scene_new(8, 3);
+    question_record q = {0};
+    whole_node_serve(s.nodes[1], "m");
+    whole_node_serve(s.nodes[2], "m");
+    s.nodes[1]->fail_with = TL_FAIL_BACKEND_UNREACHABLE;
+    sim_run_for(s.sim, 1 * TL_SEC);
+    for (int i = 0; i < 4; i++) {
+        whole_node_ask(s.nodes[0], &q, "m", "{\"model\":\"m\"}");
+        assert_answered(s.sim, &q, 10 * TL_SEC);
+        assert_true(tl_node_id_eq(&q.head.peer, &s.nodes[2]->identity.id));
+        question_clear(&q);
+    }
+    s.nodes[2]->fail_with = TL_FAIL_BACKEND_AUTH;
+    whole_node_ask(s.nodes[0], &q, "m", "{\"model\":\"m\"}");
+    assert_true(sim_run_while(s.sim, question_is_over, &q, 10 * TL_SEC));
+    assert_true(q.failed &&
+                (q.fail == TL_FAIL_BACKEND_AUTH || q.fail == TL_FAIL_BACKEND_UNREACHABLE));
+    question_clear(&q);
+    scene_free(&s);
+}
+
+/* The same question under one policy after the other; the twin passes. */
+static void a_provider_refuses_by_its_policy(void **state)
+{
+    (void)state;
+    static const struct {
+        tl_server_policy policy;
+        bool drain;
+        tl_fail fail;
+    } cases[] = {
+        {{true, 1024, 30 * TL_SEC}, false, TL_FAIL_COUNT},
+        {{false, 1024, 30 * TL_SEC}, false, TL_FAIL_FORBIDDEN},
+        {{true, 0, 30 * TL_SEC}, false, TL_FAIL_QUEUE_FULL},
+        {{true, 1024, 30 * TL_SEC}, true, TL_FAIL_UNAVAILABLE},
+    };
+    scene s = scene_new(9, 2);
+    whole_node_serve(s.nodes[1], "m");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        question_record q = {0};
+        tl_server_set_policy(s.nodes[1]->server, &cases[i].policy);
+        if (cases[i].drain)
+            tl_server_drain(s.nodes[1]->server);
+        whole_node_ask_peer(s.nodes[0], &q, s.nodes[1], "m");
+        if (cases[i].fail == TL_FAIL_COUNT)
+            assert_answered(s.sim, &q, 5 * TL_SEC);
+        else
+            assert_failed(s.sim, &q, cases[i].fail, 5 * TL_SEC);
+        question_clear(&q);
+    }
+    scene_free(&s);
+}
+
+static void swap_key(void *user, uint8_t *text, size_t *n, size_t cap)
+{
+    (void)cap;
+    static const char field[] = "\"wgPublicKey\":\"";
+    uint8_t *at = memmem(text, *n, field, sizeof field - 1);
+    if (at && memmem(text, *n, "discoverResponse", 16)) {
+        memcpy(at + sizeof field - 1, user, 64);
+    }
+}
+
+static void a_relay_that_swaps_a_peers_key_can_only_hide_it(void **state)
+{
+    (void)state;
+    scene s = scene_new(11, 2);
+    question_record q = {0};
+    char mine[65];
+    tl_hex_write(mine, s.nodes[0]->identity.noise_public, 32);
+    whole_node_serve(s.nodes[1], "m");
+    sim_run_for(s.sim, 1 * TL_SEC);
+    s.relay->tamper = swap_key;
+    s.relay->tamper_user = mine;
+    whole_node_ask(s.nodes[0], &q, "m", "{\"model\":\"m\"}");
+    assert_failed(s.sim, &q, TL_FAIL_MODEL_NOT_LOADED, 5 * TL_SEC);
+    assert_int_equal(tl_relay_link_counters_of(s.nodes[0]->link)->peers_refused, 1);
+    s.relay->tamper = NULL;
+    question_clear(&q);
+    whole_node_ask(s.nodes[0], &q, "m", "{\"model\":\"m\"}");
+    assert_answered(s.sim, &q, 5 * TL_SEC);
+    question_clear(&q);
+    scene_free(&s);
+}
+
+/* Answers for another: whoever is dialled, the third node is told to pick up. */
+static whole_node *impostor, *victim;
+
+static void misdirect(void *user, uint8_t *text, size_t *n, size_t cap)
+{
+    (void)user;
+    (void)cap;
+    char was[65], becomes[65];
+    tl_node_id_write(was, &victim->identity.id);
+    tl_node_id_write(becomes, &impostor->identity.id);
+    /* On its way to the asker the impostor's name becomes the victim's. */
+    if (!memmem(text, *n, "relay", 5))
+        return;
+    for (uint8_t *at; (at = memmem(text, *n, becomes, 64));)
+        memcpy(at, was, 64);
+}
+
+static void nobody_can_answer_in_anothers_name(void **state)
+{
+    (void)state;
+    scene s = scene_new(12, 3);
+    question_record q = {0};
+    impostor = s.nodes[2];
+    victim = s.nodes[1];
+    whole_node_serve(s.nodes[2], "m");
+    whole_node_serve(s.nodes[1], "m");
+    sim_run_for(s.sim, 1 * TL_SEC);
+    /* The relay connects the asker with node 2 under node 1's name: as if node 2 had been dialled
+     * by a session that the relay relabels. The asker speaks Noise to node 1's key, and node 2 has
+     * another. */
+    s.relay->tamper = misdirect;
+    whole_node_ask_peer(s.nodes[0], &q, s.nodes[2], "m");
+    assert_true(sim_run_while(s.sim, question_is_over, &q, 30 * TL_SEC));
+    assert_true(q.failed);
+    assert_int_equal(s.nodes[2]->answered, 0);
+    question_clear(&q);
+    scene_free(&s);
+}
+
+static void capabilities_that_change_are_known_over_the_connection_at_once(void **state)
+{
+    (void)state;
+    scene s = scene_new(13, 2);
+    question_record q = {0};
+    whole_node_serve(s.nodes[1], "m");
+    sim_run_for(s.sim, 1 * TL_SEC);
+    whole_node_ask(s.nodes[0], &q, "m", "{\"model\":\"m\"}");
+    assert_answered(s.sim, &q, 5 * TL_SEC);
+    whole_node_serve(s.nodes[1], "new");
+    sim_run_for(s.sim, 2 * DELAY + 5 * TL_MS);
+    const tl_peer *p = tl_peer_table_find(&s.nodes[0]->table, &s.nodes[1]->identity.id);
+    assert_true(tl_peer_serves(p, "new"));
+    question_clear(&q);
+    scene_free(&s);
+}
+
+static void two_processes_with_one_key_do_not_fight(void **state)
+{
+    (void)state;
+    scene s = scene_new(14, 2);
+    s.nodes[1]->identity = s.nodes[0]->identity;
+    whole_node_disconnect(s.nodes[1]);
+    whole_node *twin = whole_node_new(s.sim, s.relay, DELAY);
+    s.nodes[s.n++] = twin;
+    twin->identity = s.nodes[0]->identity;
+    whole_node_free(twin);
+    twin = whole_node_new(s.sim, s.relay, DELAY);
+    s.nodes[s.n - 1] = twin;
+    whole_node_connect(twin);
+    sim_run_for(s.sim, 1 * TL_SEC);
+    assert_int_equal(s.nodes[0]->refused, 0); /* another key: both stay */
+    scene_free(&s);
+}
+
+static void idle_connected_nodes_wake_for_their_heartbeats_alone(void **state)
+{
+    (void)state;
+    scene s = scene_new(15, 2);
+    question_record q = {0};
+    whole_node_serve(s.nodes[1], "m");
+    whole_node_ask(s.nodes[0], &q, "m", "{\"model\":\"m\"}");
+    assert_answered(s.sim, &q, 5 * TL_SEC);
+    sim_run_for(s.sim, 60 * TL_SEC);
+    uint64_t before = sim_timer_count(s.nodes[0]->host) + sim_timer_count(s.nodes[1]->host);
+    sim_run_for(s.sim, 200 * TL_SEC); /* eight heartbeats */
+    uint64_t wakes = sim_timer_count(s.nodes[0]->host) + sim_timer_count(s.nodes[1]->host) - before;
+    print_message("%lu timer wake-ups in 200 s at two nodes\n", (unsigned long)wakes);
+    assert_true(wakes <= 8 * 6);
+    assert_int_equal(s.nodes[0]->left, 0);
+    question_clear(&q);
+    scene_free(&s);
+}
+
+int main(void)
+{
+    if (tl_crypto_init())
+        return 1;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_question_finds_its_provider_and_the_answer_comes_back),
+        cmocka_unit_test(auto_takes_any_model_and_changes_the_name_alone),
+        cmocka_unit_test(a_model_that_nobody_serves_is_told_after_one_look),
+        cmocka_unit_test(two_nodes_that_dial_at_once_end_with_one_connection),
+        cmocka_unit_test(cancelling_reaches_the_model_server_as_fast_as_the_network_is),
+        cmocka_unit_test(a_paused_answer_stops_the_model_server_and_goes_on_when_resumed),
+        cmocka_unit_test(an_answer_goes_on_when_the_relay_comes_back),
+        cmocka_unit_test(without_a_relay_a_question_under_way_fails_within_10_s),
+        cmocka_unit_test(a_peer_that_died_without_a_word_is_given_up_and_found_again),
+        cmocka_unit_test(another_provider_answers_when_the_first_fails_before_it_began),
+        cmocka_unit_test(a_provider_refuses_by_its_policy),
+        cmocka_unit_test(a_relay_that_swaps_a_peers_key_can_only_hide_it),
+        cmocka_unit_test(nobody_can_answer_in_anothers_name),
+        cmocka_unit_test(capabilities_that_change_are_known_over_the_connection_at_once),
+        cmocka_unit_test(two_processes_with_one_key_do_not_fight),
+        cmocka_unit_test(idle_connected_nodes_wake_for_their_heartbeats_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

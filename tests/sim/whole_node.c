@@ -1,0 +1,547 @@
+#include "whole_node.h"
+
+#include "node/hardware.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+static void *must(void *p)
+{
+    if (!p)
+        abort();
+    return p;
+}
+
+static void must_ok(tl_err e)
+{
+    if (e)
+        abort();
+}
+
+/* --- the environment --- */
+
+static tl_time env_now(void *user)
+{
+    return sim_now(((whole_node *)user)->sim);
+}
+
+static tl_unix env_wall(void *user)
+{
+    return sim_wall(((whole_node *)user)->sim);
+}
+
+static void env_wake(void *user)
+{
+    whole_node *n = user;
+    n->awake = true;
+    sim_wake(n->host);
+}
+
+/* --- the WebSocket --- */
+
+static tl_err wire_begin(void *wire, size_t n, uint8_t **ret_room)
+{
+    whole_node *w = wire;
+    tl_buf_clear(&w->outgoing);
+    must_ok(tl_buf_reserve(&w->outgoing, n, ret_room));
+    w->begun = n;
+    return TL_OK;
+}
+
+static void wire_commit(void *wire)
+{
+    whole_node *w = wire;
+    tl_buf frame = {0};
+    static const uint8_t mask[4] = {1, 2, 3, 4};
+    tl_buf_added(&w->outgoing, w->begun);
+    must_ok(tl_buf_append(&frame, tl_slice_of(&w->uplink->epoch, 1)));
+    must_ok(tl_ws_append(&frame, TL_WS_TEXT, tl_buf_slice(&w->outgoing), mask));
+    sim_send(w->host, 1, tl_buf_begin(&frame), frame.len);
+    tl_buf_clear(&frame);
+}
+
+static const tl_relay_wire wire = {wire_begin, wire_commit};
+
+static void on_datagram(void *user, uint32_t path, uint8_t *data, size_t n)
+{
+    whole_node *w = user;
+    (void)path;
+    if (!w->connected || n < 1 || data[0] != w->uplink->epoch)
+        return;
+    for (size_t at = 1; at < n && w->connected;) {
+        tl_ws_event ev;
+        tl_ws_reader_next(&w->reader, data + at, n - at, &ev);
+        if (ev.kind == TL_WS_EVENT_MORE || ev.kind == TL_WS_EVENT_FAIL)
+            abort();
+        at += ev.used;
+        if (ev.kind == TL_WS_EVENT_MESSAGE)
+            tl_relay_link_on_text(w->link, ev.payload, ev.n, sim_now(w->sim));
+        if (ev.kind == TL_WS_EVENT_CLOSE)
+            whole_node_disconnect(w);
+    }
+    w->awake = true;
+}
+
+/* --- the model server --- */
+
+static void job_free(model_job *j)
+{
+    DL_DELETE2(j->node->jobs, j, prev, next_job);
+    tl_buf_clear(&j->body);
+    free(j);
+}
+
+static void job_cancel(tl_exchange *x)
+{
+    model_job *j = (model_job *)x;
+    j->node->cancelled++;
+    job_free(j);
+}
+
+static void job_pause(tl_exchange *x, bool on)
+{
+    ((model_job *)x)->paused = on;
+}
+
+static tl_err model_ask(void *user, const tl_ask *ask, const tl_exchange_sink *sink,
+                        void *sink_user, tl_exchange **ret_exchange)
+{
+    whole_node *n = user;
+    model_job *j = must(calloc(1, sizeof *j));
+    j->exchange = (tl_exchange){job_cancel, job_pause};
+    j->node = n;
+    j->sink = *sink;
+    j->user = sink_user;
+    j->ask = *ask;
+    j->left = n->pieces;
+    j->next = sim_now(n->sim);
+    must_ok(tl_buf_append(&j->body, ask->body));
+    DL_APPEND2(n->jobs, j, prev, next_job);
+    *ret_exchange = &j->exchange;
+    env_wake(n);
+    return TL_OK;
+}
+
+static void job_over(model_job *j, tl_fail fail)
+{
+    tl_exchange_sink sink = j->sink;
+    void *user = j->user;
+    whole_node *n = j->node;
+    tl_answer_end end = {0};
+    job_free(j);
+    n->answered++;
+    if (fail == TL_FAIL_COUNT)
+        sink.on_end(user, &end);
+    else
+        sink.on_fail(user, fail, "scripted");
+}
+
+/* One step of one job that is due; false when none is. The sink may free any job. */
+static bool job_step(whole_node *n)
+{
+    static uint8_t piece[65536];
+    model_job *j;
+    tl_time now = sim_now(n->sim);
+    for (j = n->jobs; j && (j->paused || j->next > now); j = j->next_job)
+        ;
+    if (!j)
+        return false;
+    if (n->fail_with != TL_FAIL_COUNT) {
+        job_over(j, n->fail_with);
+    } else if (!j->head_sent) {
+        tl_answer_head head = {.status = 200, .content_type = "text/event-stream"};
+        j->head_sent = true;
+        j->sink.on_head(j->user, &head);
+    } else if (j->left) {
+        tl_slice bytes = n->piece_size ? tl_slice_of(piece, n->piece_size) : tl_buf_slice(&j->body);
+        j->left--;
+        j->next = now + n->piece_every;
+        n->produced += bytes.n;
+        j->sink.on_body(j->user, bytes);
+    } else {
+        job_over(j, TL_FAIL_COUNT);
+    }
+    return true;
+}
+
+static tl_time jobs_expiry(const whole_node *n)
+{
+    tl_time at = TL_NEVER;
+    for (const model_job *j = n->jobs; j; j = j->next_job)
+        if (!j->paused)
+            at = tl_time_min(at, j->next);
+    return at;
+}
+
+static size_t local_count(void *user)
+{
+    return ((whole_node *)user)->n_models;
+}
+
+static const char *local_model(void *user, size_t i)
+{
+    return ((whole_node *)user)->models[i];
+}
+
+static const char *nothing(void *user)
+{
+    (void)user;
+    return "";
+}
+
+static const char *not_hopeless(void *user)
+{
+    (void)user;
+    return NULL;
+}
+
+static bool serves(void *user, const char *model)
+{
+    const whole_node *n = user;
+    for (size_t i = 0; i < n->n_models; i++)
+        if (strcmp(n->models[i], model) == 0)
+            return true;
+    return false;
+}
+
+/* --- the link's events --- */
+
+static tl_err discover(void *user, const char *model)
+{
+    whole_node *n = user;
+    return tl_relay_link_discover(n->link, model, sim_now(n->sim));
+}
+
+static void link_registered(void *user)
+{
+    whole_node *n = user;
+    tl_peers_on_registered(n->peers);
+    tl_router_on_relay(n->router);
+}
+
+static void link_refused(void *user, const char *code, const char *message)
+{
+    whole_node *n = user;
+    (void)message;
+    n->refused++;
+    snprintf(n->refused_code, sizeof n->refused_code, "%s", code);
+}
+
+static void link_peer(void *user, const tl_relay_peer *peer)
+{
+    whole_node *n = user;
+    tl_peer *p = must(tl_peer_table_get(&n->table, &peer->id));
+    (void)tl_peer_describe(p, peer->name, peer->capabilities);
+}
+
+static void link_discovered(void *user, const char *model, bool ok)
+{
+    tl_router_on_discovered(((whole_node *)user)->router, model, ok);
+}
+
+static tl_path_id link_asked(void *user, const tl_node_id *from)
+{
+    return tl_peers_on_asked(((whole_node *)user)->peers, from);
+}
+
+static void link_ready(void *user, tl_path_id path)
+{
+    tl_peers_on_ready(((whole_node *)user)->peers, path);
+}
+
+static void link_ended(void *user, tl_path_id path, const char *why)
+{
+    tl_peers_on_ended(((whole_node *)user)->peers, path, why);
+}
+
+static void link_datagram(void *user, tl_path_id path, uint8_t *data, size_t n)
+{
+    tl_peers_on_datagram(((whole_node *)user)->peers, path, data, n);
+}
+
+/* --- the peers' events --- */
+
+static void peers_stream(void *user, const tl_node_id *peer, tl_quic_stream *s)
+{
+    tl_server_on_stream(((whole_node *)user)->server, peer, s);
+}
+
+static void peers_joined(void *user, const tl_peer *p)
+{
+    (void)p;
+    ((whole_node *)user)->joined++;
+}
+
+static void peers_left(void *user, const tl_peer *p, const char *why)
+{
+    (void)p;
+    (void)why;
+    ((whole_node *)user)->left++;
+}
+
+static void peers_path(void *user, const tl_peer *p)
+{
+    (void)user;
+    (void)p;
+}
+
+static void relay_wanted(void *user)
+{
+    (void)user;
+}
+
+static bool may_send(void *user)
+{
+    return !((whole_node *)user)->hold;
+}
+
+static uint32_t running(void *user)
+{
+    return (uint32_t)tl_server_running(((whole_node *)user)->server);
+}
+
+static void route_done(void *user, const tl_ask *ask, const tl_answer_head *head, tl_fail fail)
+{
+    (void)user;
+    (void)ask;
+    (void)head;
+    (void)fail;
+}
+
+static void served_done(void *user, const tl_ask *ask, tl_fail fail, const tl_answer_end *end)
+{
+    (void)user;
+    (void)ask;
+    (void)fail;
+    (void)end;
+}
+
+/* --- putting it together --- */
+
+static void build(whole_node *n)
+{
+    static const tl_relay_link_events link_events = {link_registered, link_refused, link_peer,
+                                                     link_discovered, link_asked,   link_ready,
+                                                     link_ended,      link_datagram};
+    static const tl_peers_events peers_events = {peers_stream, peers_joined, peers_left, peers_path,
+                                                 relay_wanted, may_send,     running};
+    static const tl_server_backend backend = {serves, model_ask, served_done};
+    static const tl_router_world world = {local_count, local_model,  model_ask, nothing,
+                                          discover,    not_hopeless, nothing,   route_done};
+    tl_env env = {env_now, env_wall, env_wake, n};
+    tl_asker_times times = {300 * TL_SEC, 120 * TL_SEC};
+    must_ok(tl_relay_link_new(&n->identity, &n->rand, "sim", &link_events, n, &n->link));
+    tl_peers_config config = {.identity = &n->identity,
+                              .rand = &n->rand,
+                              .table = &n->table,
+                              .link = n->link,
+                              .env = env,
+                              .display_name = "sim",
+                              .connect_within = 10 * TL_SEC};
+    must_ok(tl_peers_new(&config, &peers_events, n, &n->peers));
+    must_ok(tl_asker_new(&env, n->peers, &times, &n->asker));
+    must_ok(tl_server_new(&env, &n->policy, &backend, n, &n->server));
+    must_ok(
+        tl_router_new(&n->identity.id, &env, &n->table, n->peers, n->asker, &world, n, &n->router));
+    whole_node_tell(n);
+}
+
+static void tear_down(whole_node *n)
+{
+    tl_router_free(n->router);
+    tl_asker_free(n->asker);
+    tl_server_free(n->server);
+    while (n->jobs)
+        job_free(n->jobs);
+    tl_peers_free(n->peers);
+    tl_relay_link_free(n->link);
+    tl_peer_table_clear(&n->table);
+    tl_buf_clear(&n->outgoing);
+    tl_ws_reader_clear(&n->reader);
+}
+
+static void flush(void *user)
+{
+    whole_node *n = user;
+    do {
+        n->awake = false;
+        while (job_step(n))
+            ;
+        tl_router_run(n->router);
+        tl_asker_run(n->asker);
+        tl_peers_run(n->peers);
+    } while (n->awake);
+}
+
+static void on_timer(void *user)
+{
+    whole_node *n = user;
+    tl_relay_link_on_timer(n->link, sim_now(n->sim));
+    tl_peers_on_timer(n->peers);
+    tl_asker_on_timer(n->asker);
+    tl_router_on_timer(n->router);
+    tl_server_on_timer(n->server);
+}
+
+static tl_time expiry(void *user)
+{
+    whole_node *n = user;
+    tl_time at = tl_time_min(tl_peers_expiry(n->peers), tl_asker_expiry(n->asker));
+    at = tl_time_min(at, tl_time_min(tl_server_expiry(n->server), tl_router_expiry(n->router)));
+    at = tl_time_min(at, jobs_expiry(n));
+    return tl_time_min(at, tl_relay_link_expiry(n->link));
+}
+
+whole_node *whole_node_new(sim *s, relay_host *r, tl_time delay)
+{
+    static const sim_host_ops ops = {on_datagram, on_timer, expiry, flush};
+    whole_node *n = must(calloc(1, sizeof *n));
+    n->sim = s;
+    n->rand = tl_rand_seeded(tl_rand_u64(sim_rand(s)));
+    n->pieces = 1;
+    n->fail_with = TL_FAIL_COUNT;
+    n->policy = (tl_server_policy){true, 1024, 30 * TL_SEC};
+    must_ok(tl_identity_new(&n->rand, &n->identity));
+    n->host = sim_host_new(s, &ops, n);
+    build(n);
+    n->uplink = relay_host_plug(r, n->host, delay);
+    return n;
+}
+
+void whole_node_connect(whole_node *n)
+{
+    relay_host_connect(n->uplink);
+    tl_ws_reader_init(&n->reader, false, 4 << 20);
+    n->connected = true;
+    tl_relay_link_on_open(n->link, RELAY_HOST_NAME, &wire, n, sim_now(n->sim));
+    sim_wake(n->host);
+}
+
+void whole_node_disconnect(whole_node *n)
+{
+    if (!n->connected)
+        return;
+    n->connected = false;
+    relay_host_disconnect(n->uplink);
+    tl_relay_link_on_closed(n->link);
+    tl_ws_reader_clear(&n->reader);
+    env_wake(n);
+}
+
+void whole_node_restart(whole_node *n)
+{
+    n->connected = false;
+    relay_host_disconnect(n->uplink);
+    tear_down(n);
+    build(n);
+    whole_node_connect(n);
+}
+
+void whole_node_tell(whole_node *n)
+{
+    static const tl_hardware hardware = {.chip_family = "unknown", .tier = 2};
+    tl_capabilities c = {&hardware, n->models, n->n_models, n->n_models > 0, 100};
+    tl_relay_link_set_capabilities(n->link, must(tl_capabilities_json(&c)));
+    tl_peers_set_capabilities(n->peers, must(tl_capabilities_json(&c)));
+}
+
+void whole_node_serve(whole_node *n, const char *model)
+{
+    n->models[n->n_models++] = model;
+    whole_node_tell(n);
+}
+
+size_t whole_node_jobs(const whole_node *n)
+{
+    size_t count = 0;
+    for (const model_job *j = n->jobs; j; j = j->next_job)
+        count++;
+    return count;
+}
+
+void whole_node_free(whole_node *n)
+{
+    tear_down(n);
+    free(n);
+}
+
+/* --- asking --- */
+
+static whole_node *node_of_record; /* whose clock the records are written by: all share one */
+
+static void record_head(void *user, const tl_answer_head *head)
+{
+    question_record *q = user;
+    q->head_seen = true;
+    q->head = *head;
+}
+
+static void record_body(void *user, tl_slice bytes)
+{
+    question_record *q = user;
+    if (!q->bytes)
+        q->first_byte_at = sim_now(node_of_record->sim);
+    q->bytes += bytes.n;
+    if (q->answer.len < 65536)
+        must_ok(tl_buf_append(&q->answer, bytes));
+}
+
+static void record_end(void *user, const tl_answer_end *end)
+{
+    question_record *q = user;
+    (void)end;
+    q->exchange = NULL;
+    q->ended = true;
+    q->over_at = sim_now(node_of_record->sim);
+}
+
+static void record_fail(void *user, tl_fail fail, const char *message)
+{
+    question_record *q = user;
+    q->exchange = NULL;
+    q->failed = true;
+    q->fail = fail;
+    q->over_at = sim_now(node_of_record->sim);
+    snprintf(q->why, sizeof q->why, "%s", message);
+}
+
+static void ask(whole_node *n, question_record *q, tl_ask *a, const char *model, const char *body)
+{
+    static const tl_exchange_sink sink = {record_head, record_body, record_end, record_fail};
+    uint8_t id[16];
+    node_of_record = n;
+    tl_rand_bytes(&n->rand, id, sizeof id);
+    tl_hex_write(a->id, id, sizeof id);
+    snprintf(a->model, sizeof a->model, "%s", model);
+    snprintf(a->path, sizeof a->path, "/v1/chat/completions");
+    snprintf(a->content_type, sizeof a->content_type, "application/json");
+    a->body = tl_slice_str(body);
+    q->asked_at = sim_now(n->sim);
+    must_ok(tl_router_ask(n->router, a, &sink, q, &q->exchange));
+    sim_wake(n->host);
+}
+
+void whole_node_ask(whole_node *n, question_record *q, const char *model, const char *body)
+{
+    tl_ask a = {.streaming = true};
+    ask(n, q, &a, model, body);
+}
+
+void whole_node_ask_peer(whole_node *n, question_record *q, const whole_node *peer,
+                         const char *model)
+{
+    tl_ask a = {.streaming = true, .has_peer = true, .peer = peer->identity.id};
+    ask(n, q, &a, model, "{\"model\":\"x\"}");
+}
+
+void question_clear(question_record *q)
+{
+    tl_buf_clear(&q->answer);
+    *q = (question_record){0};
+}
+
+bool question_is_over(void *q)
+{
+    return ((question_record *)q)->ended || ((question_record *)q)->failed;
+}

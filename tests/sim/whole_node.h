@@ -1,0 +1,93 @@
+/* whole_node.h - a node on a host of the simulator: everything of src/node that decides (relay
+ * link, peers, asker, server, router) with the real QUIC below, a scripted model server beside it,
+ * and a WebSocket to a relay_host. */
+#ifndef TEALE_SIM_WHOLE_NODE_H
+#define TEALE_SIM_WHOLE_NODE_H
+
+#include "node/router.h"
+#include "relay_host.h"
+#include "sim.h"
+#include "wire/ws.h"
+
+/* One exchange at the scripted model server. */
+typedef struct model_job {
+    tl_exchange exchange;
+    struct whole_node *node;
+    tl_exchange_sink sink;
+    void *user;
+    tl_ask ask;
+    tl_buf body;
+    uint64_t left; /* pieces of the answer to come */
+    tl_time next;
+    bool head_sent, paused;
+    struct model_job *prev, *next_job;
+} model_job;
+
+/* A question asked here, and what came of it. */
+typedef struct {
+    tl_exchange *exchange; /* NULL when over */
+    bool head_seen, ended, failed;
+    tl_answer_head head;
+    tl_fail fail;
+    char why[256];
+    uint64_t bytes;
+    tl_time asked_at, first_byte_at, over_at;
+    tl_buf answer; /* its first 64 KiB */
+} question_record;
+
+typedef struct whole_node {
+    sim *sim;
+    sim_host *host;
+    tl_identity identity;
+    tl_rand rand;
+    relay_host_conn *uplink;
+    bool connected;
+    tl_ws_reader reader;
+    tl_buf outgoing; /* the frame between begin and commit */
+    size_t begun;
+    bool hold; /* the connection to the relay takes nothing */
+
+    tl_peer_table table;
+    tl_relay_link *link;
+    tl_peers *peers;
+    tl_asker *asker;
+    tl_server *server;
+    tl_router *router;
+    tl_server_policy policy;
+    bool awake;
+
+    /* the model server */
+    size_t n_models;
+    const char *models[4];
+    uint64_t pieces;   /* of an answer; default 1 */
+    size_t piece_size; /* 0: a piece is the request's body */
+    tl_time piece_every;
+    tl_fail fail_with; /* TL_FAIL_COUNT: answers */
+    model_job *jobs;
+    unsigned cancelled, answered;
+    uint64_t produced; /* bytes */
+
+    unsigned joined, left, refused;
+    char refused_code[32];
+} whole_node;
+
+whole_node *whole_node_new(sim *s, relay_host *r, tl_time delay);
+void whole_node_free(whole_node *n);
+/* Registers at the relay. */
+void whole_node_connect(whole_node *n);
+void whole_node_disconnect(whole_node *n);
+/* The process dies and another starts with the same key. */
+void whole_node_restart(whole_node *n);
+/* Serves one more model. */
+void whole_node_serve(whole_node *n, const char *model);
+void whole_node_tell(whole_node *n);
+size_t whole_node_jobs(const whole_node *n);
+
+/* Asks; `q` is the caller's, zeroed. */
+void whole_node_ask(whole_node *n, question_record *q, const char *model, const char *body);
+void whole_node_ask_peer(whole_node *n, question_record *q, const whole_node *peer,
+                         const char *model);
+void question_clear(question_record *q);
+bool question_is_over(void *q);
+
+#endif
