@@ -268,10 +268,8 @@ static void read_on(question *q)
         free_question(q);
         return;
     }
-    if (q->paused) {
-        q->deadline = TL_NEVER; /* it is we who are slow */
+    if (q->paused)
         return;
-    }
     if (e)
         fail(q, TL_FAIL_PEER_FAILED, "the peer spoke nonsense");
     else if (fin)
@@ -358,8 +356,10 @@ static void set_paused(tl_exchange *x, bool on)
             true; /* goes on from tl_asker_run: never from inside */
         tl_env_wake(&q->asker->env);
     }
-    if (on)
+    if (on) {
         q->resumed = false;
+        q->deadline = TL_NEVER; /* it is we who are slow */
+    }
     q->paused = on;
 }
 
@@ -415,7 +415,7 @@ void tl_asker_on_timer(tl_asker *a)
         a->due = TL_NEVER;
         DL_FOREACH(a->questions, q)
         {
-            if (now >= q->deadline && !q->paused) {
+            if (now >= q->deadline) {
                 fail(q, TL_FAIL_TIMEOUT,
                      q->state == ANSWERING ? "the peer fell silent"
                                            : "the peer did not answer in time");

@@ -393,7 +393,7 @@ static tl_time expiry(void *user)
     return tl_time_min(at, tl_relay_link_expiry(n->link));
 }
 
-whole_node *whole_node_new(sim *s, relay_host *r, tl_time delay)
+whole_node *whole_node_new_as(sim *s, relay_host *r, tl_time delay, const tl_identity *identity)
 {
     static const sim_host_ops ops = {on_datagram, on_timer, expiry, flush};
     whole_node *n = must(calloc(1, sizeof *n));
@@ -402,11 +402,18 @@ whole_node *whole_node_new(sim *s, relay_host *r, tl_time delay)
     n->pieces = 1;
     n->fail_with = TL_FAIL_COUNT;
     n->policy = (tl_server_policy){true, 1024, 30 * TL_SEC};
-    must_ok(tl_identity_new(&n->rand, &n->identity));
+    n->identity = *identity;
     n->host = sim_host_new(s, &ops, n);
     build(n);
     n->uplink = relay_host_plug(r, n->host, delay);
     return n;
+}
+
+whole_node *whole_node_new(sim *s, relay_host *r, tl_time delay)
+{
+    tl_identity identity;
+    must_ok(tl_identity_new(sim_rand(s), &identity));
+    return whole_node_new_as(s, r, delay, &identity);
 }
 
 void whole_node_connect(whole_node *n)

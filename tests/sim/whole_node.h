@@ -72,6 +72,8 @@ typedef struct whole_node {
 } whole_node;
 
 whole_node *whole_node_new(sim *s, relay_host *r, tl_time delay);
+/* With a given identity. */
+whole_node *whole_node_new_as(sim *s, relay_host *r, tl_time delay, const tl_identity *identity);
 void whole_node_free(whole_node *n);
 /* Registers at the relay. */
 void whole_node_connect(whole_node *n);
