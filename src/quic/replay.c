@@ -76,6 +76,10 @@ tl_err tl_replay_check(tl_replay *r, const uint8_t client_public[32], const uint
 
 void tl_replay_clear(tl_replay *r)
 {
-    while (r->clients)
-        forget(r, r->clients);
+    tl_replay_client *c = r->clients, *next;
+    HASH_CLEAR(hh, r->clients); /* the table; its elements are ours */
+    for (; c; c = next) {
+        next = c->hh.next;
+        free(c);
+    }
 }

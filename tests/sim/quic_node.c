@@ -129,6 +129,7 @@ static void on_event(quic_node *n, const tl_quic_event *e)
         break;
     case TL_QUIC_STREAM_READABLE:
         n->readable++;
+        n->readable_at = sim_now(n->sim);
         job_read(n, j);
         break;
     case TL_QUIC_STREAM_WRITABLE:

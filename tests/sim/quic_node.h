@@ -35,8 +35,8 @@ typedef struct quic_node {
     tl_err close_error;
     uint64_t close_code;
     char close_why[QUIC_NODE_REASON_MAX];
-    tl_node_id connected_peer; /* of the last CONNECTED */
-    tl_time connected_at;
+    tl_node_id connected_peer;         /* of the last CONNECTED */
+    tl_time connected_at, readable_at; /* of the last */
 
     /* how it behaves */
     bool hold_reading; /* does not consume */

@@ -224,6 +224,36 @@ static void resets_give_the_connections_window_back(void **state)
     world_free(&w);
 }
 
+/* Pacing must not hold back what an answer trickles: alone, after rest, after a burst. */
+static void small_messages_leave_at_once(void **state)
+{
+    (void)state;
+    world w = world_new(NULL, NULL);
+    world_connect(&w);
+    for (int phase = 0; phase < 3; phase++) {
+        if (phase == 1)
+            sim_run_for(w.s, 40 * TL_SEC);
+        if (phase == 2) {
+            quic_node_send(w.a, quic_node_conn(w.a), 5000000);
+            assert_true(sim_run_while(w.s, quic_node_all_done, w.a, 60 * TL_SEC));
+            sim_run_for(w.s, TL_SEC);
+        }
+        w.b->mute = true; /* only listens */
+        tl_quic_stream *s;
+        assert_int_equal(tl_quic_stream_open(quic_node_conn(w.a), &s), TL_OK);
+        for (int i = 0; i < 200; i++) {
+            size_t n;
+            tl_time start = sim_now(w.s);
+            assert_int_equal(tl_quic_stream_write(s, TL_SLICE_LIT("a token"), false, &n), TL_OK);
+            sim_wake(w.a->host);
+            sim_run_for(w.s, 15 * TL_MS);
+            assert_in_range(w.b->readable_at - start, DELAY, DELAY + TL_MS);
+        }
+        w.b->mute = false;
+    }
+    world_free(&w);
+}
+
 static void writing_after_the_end_is_refused(void **state)
 {
     (void)state;
@@ -254,6 +284,7 @@ int main(void)
         cmocka_unit_test(a_cancel_after_the_whole_question_was_sent_arrives_as_fast),
         cmocka_unit_test(the_answering_side_may_reset_as_well),
         cmocka_unit_test(resets_give_the_connections_window_back),
+        cmocka_unit_test(small_messages_leave_at_once),
         cmocka_unit_test(writing_after_the_end_is_refused),
     };
     if (getenv("TEST")) /* a pattern, to run one */
