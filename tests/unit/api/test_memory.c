@@ -22,6 +22,7 @@ void *__libc_realloc(void *p, size_t n);    /* NOLINT(bugprone-reserved-identifi
 static long countdown; /* allocations until one fails; 0: none does */
 static bool failed;
 
+#if !SANITIZED
 static bool fails(void)
 {
     if (countdown == 0 || --countdown > 0)
@@ -31,7 +32,6 @@ static bool fails(void)
     return true;
 }
 
-#if !SANITIZED
 void *malloc(size_t n)
 {
     return fails() ? NULL : __libc_malloc(n);
