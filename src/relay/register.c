@@ -3,8 +3,16 @@
 
 #define JOIN_LOG_MAX (256u << 10) /* bytes; more is told at once instead of at the next tick */
 
+#define TICK_PER_NODE (10 * TL_US) /* about twice what one write to one socket costs */
+
+/* Longer with more nodes to tell, so that telling never takes more than half of the time. */
+static tl_time tick_of(const tl_relay *r)
+{
+    return r->config.presence_tick + r->counters.nodes_registered * TICK_PER_NODE;
+}
+
 /* Appends the frame of a join or leave to the log, which goes out at the next tick. Without memory
- * the event is lost to the others, as it is to those that come later; discover tells them. */
+ * the event is lost to the others, and counted; discover tells them. */
 static void log_presence(tl_relay *r, tl_signal_type type, const tl_relay_node *n)
 {
     tl_buf json = {0};
@@ -16,7 +24,7 @@ static void log_presence(tl_relay *r, tl_signal_type type, const tl_relay_node *
     } else {
         r->counters.presence_events++;
         if (!r->tick.place)
-            tl_relay_timer_set(&r->conn_timers, &r->tick, r->now + r->config.presence_tick);
+            tl_relay_timer_set(&r->conn_timers, &r->tick, r->now + tick_of(r));
     }
     tl_buf_clear(&json);
 }
@@ -28,7 +36,7 @@ void tl_relay_tell_joins(tl_relay *r)
         return;
     tl_relay_chunk *chunk = tl_relay_chunk_new(tl_buf_slice(&r->join_log), tl_slice_of(NULL, 0));
     if (!chunk) {
-        tl_relay_timer_set(&r->conn_timers, &r->tick, r->now + r->config.presence_tick);
+        tl_relay_timer_set(&r->conn_timers, &r->tick, r->now + tick_of(r));
         return;
     }
     tl_buf_clear(&r->join_log);

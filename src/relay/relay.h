@@ -48,7 +48,7 @@ typedef struct {
     tl_time open_within;           /* relayOpen to relayReady; default 30 s */
     tl_time paused_max;            /* a paused session ends after this; default 2 s */
     tl_time stalled_max;           /* a queue without progress is cut after this; default 5 s */
-    tl_time presence_tick;         /* joins and leaves are told together; default 10 ms */
+    tl_time presence_tick; /* joins and leaves are told together; default 10 ms, and 10 us a node */
 } tl_relay_config;
 tl_relay_config tl_relay_config_default(void);
 /* Copies, in lower case; nodes must sign exactly this (the default port of their URL left out).

@@ -109,7 +109,7 @@ static tl_err meet(void *user)
     snprintf(text, sizeof text, "{\"discover\":{\"requestingNodeID\":\"%s\"}}", node[0]);
     send_text(m, 0, text);
     talk(m);
-    tl_relay_on_timer(m->relay, NOW + config.presence_tick);
+    tl_relay_on_timer(m->relay, NOW + config.presence_tick + TL_MS);
     drain(m);
     for (int i = 0; i < 2; i++)
         if (m->conn[i])

@@ -79,7 +79,7 @@ static void presence_waits_no_longer_than_a_tick(void **state)
     peer *a = peer_join(&w, 1, NULL), *b = peer_join(&w, 2, NULL);
     world_run(&w, w.config.presence_tick - 1);
     peer_expect_nothing(a);
-    world_run(&w, 1);
+    world_run(&w, TL_MS);
     expect_presence(a, TL_SIGNAL_PEER_JOINED, b);
     world_clear(&w);
 }
