@@ -72,6 +72,16 @@ static inline lanes special(cursor p)
     return (lanes)((b < 0x20) | (b == '"') | (b == '\\'));
 }
 
+/* Which byte of a word in memory is the first that is not zero. */
+static inline unsigned first_byte(uint64_t word)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return (unsigned)__builtin_ctzll(word) / 8;
+#else
+    return (unsigned)__builtin_clzll(word) / 8;
+#endif
+}
+
 /* Passes over bytes that need no look: ASCII but controls, quote and backslash; 64 at a time, since
  * nearly all bytes of a relay are the base64 in one long string. */
 static cursor skip_plain(cursor p, cursor end)
@@ -81,6 +91,14 @@ static cursor skip_plain(cursor p, cursor end)
         if (any[0] | any[1])
             break;
         p += 4 * sizeof(block);
+    }
+    while ((size_t)(end - p) >= sizeof(block)) {
+        lanes any = special(p);
+        if (any[0])
+            return p + first_byte(any[0]);
+        if (any[1])
+            return p + 8 + first_byte(any[1]);
+        p += sizeof(block);
     }
     while (p < end && (int8_t)*p >= 0x20 && *p != '"' && *p != '\\')
         p++;

@@ -110,7 +110,10 @@ static tl_err misshaped(tl_slice text)
 #define KEYS_MAX                                                                                   \
     16 /* more keys than any sender of ours writes; beyond, jansson looks for duplicates */
 enum { FROM, TO, SESSION, DATA, FIELDS };
-static const char *const field_names[FIELDS] = {"fromNodeID", "toNodeID", "sessionID", "data"};
+static const struct {
+    const char *name;
+    size_t n;
+} fields[FIELDS] = {{"fromNodeID", 10}, {"toNodeID", 8}, {"sessionID", 9}, {"data", 4}};
 
 typedef struct {
     tl_slice value[FIELDS]; /* with quotes; p is NULL while not seen */
@@ -146,7 +149,7 @@ static tl_err take_member(routed *r, tl_jsonscan *s, tl_slice key)
     if (kind == TL_JSON_OBJECT || kind == TL_JSON_ARRAY || kind == TL_JSON_NUMBER)
         r->odd = true;
     for (int f = 0; f < FIELDS; f++) {
-        if (!tl_slice_eq(key, tl_slice_str(field_names[f])))
+        if (key.n != fields[f].n || memcmp(key.p, fields[f].name, key.n) != 0)
             continue;
         r->value[f] = value;
         if (kind != TL_JSON_STRING)
@@ -253,7 +256,7 @@ static tl_err take_odd(tl_signal *s, const routed *r)
     if (!e && (r->wrong_type || !extras_are_right(s->type, o)))
         e = TL_ERR_INVALID;
     for (int f = 0; !e && f < DATA; f++) {
-        const json_t *v = json_object_get(o, field_names[f]);
+        const json_t *v = json_object_get(o, fields[f].name);
         e = TL_ERR_INVALID;
         if (json_is_string(v))
             e = copy_id(s, f, tl_slice_of(json_string_value(v), json_string_length(v)), ret[f]);
