@@ -112,7 +112,7 @@ tl_err tl_qconn_new_client(tl_quic *q, const tl_node_id *peer, tl_path_id path, 
     ngtcp2_path_storage ps;
     fill_settings(q, now, &settings);
     fill_params(q, &params);
-    tl_quic_path_set(&ps, true, path);
+    tl_quic_path_set(&ps, true, path, 0);
 
     tl_err e = tl_handshake_init_client(c->handshake, q->config.identity, peer, q->config.suites);
     if (!e)
@@ -144,7 +144,7 @@ tl_err tl_qconn_new_server(tl_quic *q, const tl_qconn_accept *a, tl_time now, tl
     ngtcp2_path_storage ps;
     fill_settings(q, now, &settings);
     fill_params(q, &params);
-    tl_quic_path_set(&ps, false, a->path);
+    tl_quic_path_set(&ps, false, a->path, 0);
     tl_ngtcp2_set_original_dcid(&params, a->original_dcid ? a->original_dcid : &a->hd->dcid);
     if (a->original_dcid) {
         ngtcp2_vec token = tl_ngtcp2_hd_token(a->hd);
@@ -168,8 +168,10 @@ tl_err tl_qconn_new_server(tl_quic *q, const tl_qconn_accept *a, tl_time now, tl
         tl_qconn_free(c);
         return e;
     }
+    tl_quic_table_bind(c, a->path);
     c->ng = ng;
-    ngtcp2_conn_set_keep_alive_timeout(ng, q->config.keepalive);
+    /* Later than the client's, so that one of them asks and the other only answers. */
+    ngtcp2_conn_set_keep_alive_timeout(ng, q->config.keepalive + q->config.keepalive / 8);
     *ret_conn = c;
     return TL_OK;
 }
@@ -211,11 +213,11 @@ static void notice_path(tl_quic_conn *c)
         tl_quic_note(&c->source, TL_QUIC_PATH_CHANGED);
 }
 
-bool tl_qconn_read(tl_quic_conn *c, tl_path_id path, const uint8_t *data, size_t n, tl_time now,
-                   tl_unix wall)
+bool tl_qconn_read(tl_quic_conn *c, const tl_quic_where *where, const uint8_t *data, size_t n,
+                   tl_time now, tl_unix wall)
 {
     ngtcp2_path_storage ps;
-    tl_quic_path_set(&ps, c->client, path);
+    tl_quic_path_set(&ps, c->client, where->path, where->use);
     c->now = now;
     c->wall = wall;
     int rv = ngtcp2_conn_read_pkt(c->ng, &ps.path, NULL, data, n, now);

@@ -19,8 +19,8 @@ TL_CHECK tl_err tl_qconn_new_server(tl_quic *q, const tl_qconn_accept *a, tl_tim
                                     tl_quic_conn **ret_conn);
 
 /* Hands a datagram to libngtcp2 and ends the connection if that says so. False: it ended. */
-bool tl_qconn_read(tl_quic_conn *c, tl_path_id path, const uint8_t *data, size_t n, tl_time now,
-                   tl_unix wall);
+bool tl_qconn_read(tl_quic_conn *c, const tl_quic_where *where, const uint8_t *data, size_t n,
+                   tl_time now, tl_unix wall);
 /* Tells libngtcp2 that its time has come. False: the connection ended. */
 bool tl_qconn_on_timer(tl_quic_conn *c, tl_time now);
 

@@ -3,15 +3,15 @@
 #define FIXED_ADDRESS UINT32_C(0x64400001) /* 100.64.0.1; any constant would do */
 #define FIXED_PORT    1
 
-static struct sockaddr_in address(uint32_t ip)
+static struct sockaddr_in address(uint32_t ip, uint16_t port)
 {
     return (struct sockaddr_in){
-        .sin_family = AF_INET, .sin_port = htons(FIXED_PORT), .sin_addr.s_addr = htonl(ip)};
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(ip)};
 }
 
-void tl_quic_path_set(ngtcp2_path_storage *ret_ps, bool client, tl_path_id id)
+void tl_quic_path_set(ngtcp2_path_storage *ret_ps, bool client, tl_path_id id, uint16_t use)
 {
-    struct sockaddr_in carrier = address(id), fixed = address(FIXED_ADDRESS);
+    struct sockaddr_in carrier = address(id, use), fixed = address(FIXED_ADDRESS, FIXED_PORT);
     const struct sockaddr *local = (const struct sockaddr *)(client ? &carrier : &fixed);
     const struct sockaddr *remote = (const struct sockaddr *)(client ? &fixed : &carrier);
     ngtcp2_path_storage_init(ret_ps, local, sizeof carrier, remote, sizeof fixed, NULL);

@@ -131,7 +131,7 @@ tl_err tl_quic_conn_migrate(tl_quic_conn *c, tl_path_id path, tl_time now)
     if (path == c->path)
         return TL_OK;
     ngtcp2_path_storage ps;
-    tl_quic_path_set(&ps, true, path);
+    tl_quic_path_set(&ps, true, path, 0);
     c->now = now;
     int rv = ngtcp2_conn_initiate_immediate_migration(c->ng, &ps.path, now);
     if (rv == NGTCP2_ERR_CONN_ID_BLOCKED || rv == NGTCP2_ERR_INVALID_STATE)
@@ -272,7 +272,8 @@ static void accept_initial(tl_quic *q, tl_path_id path, uint8_t *data, size_t n,
     }
     tl_err why = TL_ERR_PROTO;
     c->refusal = &why;
-    if (tl_qconn_read(c, path, data, n, now, wall)) {
+    tl_quic_where where = {.path = path};
+    if (tl_qconn_read(c, &where, data, n, now, wall)) {
         c->refusal = NULL;
         if (c->handshake && c->handshake->state == TL_HANDSHAKE_KEYED)
             return;
@@ -298,13 +299,14 @@ void tl_quic_on_datagram(tl_quic *q, tl_path_id path, uint8_t *data, size_t n, t
         q->counters.dropped_unknown++;
         return;
     }
-    tl_quic_conn *c;
-    tl_quic_tomb *tomb;
-    if (tl_quic_table_find(q, head.dcid, &c, &tomb)) {
-        if (c)
-            (void)tl_qconn_read(c, path, data, n, now, wall);
+    tl_quic_owner owner;
+    if (tl_quic_table_find(q, head.dcid, path, &owner)) {
+        if (owner.tomb)
+            tl_quic_tomb_on_datagram(q, owner.tomb, path);
+        else if (owner.misplaced)
+            q->counters.dropped_auth++;
         else
-            tl_quic_tomb_on_datagram(q, tomb, path);
+            (void)tl_qconn_read(owner.conn, &owner.where, data, n, now, wall);
     } else if (head.is_long) {
         accept_initial(q, path, data, n, now, wall);
     } else {

@@ -48,6 +48,16 @@ typedef enum {
 
 typedef struct tl_quic_cid_entry tl_quic_cid_entry;
 
+/* A path as one connection ID of ours is used on it (paths.h). */
+typedef struct {
+    tl_path_id path;
+    uint16_t use;
+} tl_quic_where;
+
+/* Connection IDs a client may put to use before all that was sent to it is acknowledged. Each makes
+ * libngtcp2 retire up to two of the client's, and it aborts at 17 not acknowledged. */
+#define TL_QUIC_MOVES_MAX 7
+
 struct tl_quic_conn {
     tl_quic_source source;
     tl_quic *quic;
@@ -72,12 +82,15 @@ struct tl_quic_conn {
     tl_time expiry;
     tl_time expired_at; /* the `now` libngtcp2 was last told of expiry */
     size_t heap_i;
-    size_t burst;         /* bytes since pacing was told */
-    bool want_streams;    /* an open failed for the peer's limit */
-    bool first_keys_made; /* ngtcp2 prepares the next keys ahead */
-    tl_err failure;       /* why a callback failed */
-    tl_err *refusal;      /* where to leave it when the first packet is refused, or NULL */
-    tl_err error;         /* of the CLOSED event */
+    size_t burst;            /* bytes sent that pacing was not told of, */
+    tl_time burst_at;        /* and when */
+    uint16_t moves;          /* server: connection IDs put to use on a path, ever */
+    uint8_t moves_unsettled; /* and since all that was sent was acknowledged */
+    bool want_streams;       /* an open failed for the peer's limit */
+    bool first_keys_made;    /* ngtcp2 prepares the next keys ahead */
+    tl_err failure;          /* why a callback failed */
+    tl_err *refusal;         /* where to leave it when the first packet is refused, or NULL */
+    tl_err error;            /* of the CLOSED event */
     uint64_t code;
     char why[sizeof((tl_quic_event *)0)->why];
 };
@@ -109,7 +122,8 @@ struct tl_quic {
     tl_quic_config config;
     tl_quic_counters counters;
     ngtcp2_callbacks callbacks;
-    tl_quic_cid_entry *table; /* uthash by connection ID */
+    tl_quic_cid_entry *table;  /* uthash by connection ID */
+    tl_quic_cid_entry *recent; /* found last */
     tl_quic_conn *conns;
     size_t conns_n, half_open_n;
     tl_quic_conn *ready;

@@ -17,6 +17,7 @@ struct tl_quic_cid_entry {
     tl_quic_conn *conn;
     tl_quic_tomb *tomb;
     tl_quic_cid_entry *next; /* of the same connection */
+    tl_quic_where where;     /* path 0: not in use yet */
     UT_hash_handle hh;
 };
 
@@ -30,13 +31,19 @@ static cid_key key_of(tl_slice cid)
 static tl_quic_cid_entry *find(tl_quic *q, tl_slice cid)
 {
     cid_key k = key_of(cid);
-    tl_quic_cid_entry *entry;
+    tl_quic_cid_entry *entry = q->recent;
+    if (entry && memcmp(&entry->key, &k, sizeof k) == 0)
+        return entry; /* datagrams come in trains */
     HASH_FIND(hh, q->table, &k, sizeof k, entry);
+    if (entry)
+        q->recent = entry;
     return entry;
 }
 
 static void entry_free(tl_quic *q, tl_quic_cid_entry *entry)
 {
+    if (q->recent == entry)
+        q->recent = NULL;
     if (q->table)
         HASH_DEL(q->table, entry);
     free(entry);
@@ -74,14 +81,36 @@ void tl_quic_table_remove(tl_quic_conn *c, tl_slice cid)
     }
 }
 
-bool tl_quic_table_find(tl_quic *q, tl_slice cid, tl_quic_conn **ret_conn, tl_quic_tomb **ret_tomb)
+/* False: one move too many for now. */
+static bool put_to_use(tl_quic_cid_entry *entry, tl_path_id path)
+{
+    tl_quic_conn *c = entry->conn;
+    if (c->moves_unsettled >= TL_QUIC_MOVES_MAX)
+        return false;
+    c->moves_unsettled++;
+    entry->where = (tl_quic_where){.path = path, .use = ++c->moves};
+    return true;
+}
+
+bool tl_quic_table_find(tl_quic *q, tl_slice cid, tl_path_id path, tl_quic_owner *ret_owner)
 {
     tl_quic_cid_entry *entry = find(q, cid);
     if (!entry)
         return false;
-    *ret_conn = entry->conn;
-    *ret_tomb = entry->tomb;
+    *ret_owner = (tl_quic_owner){.conn = entry->conn, .tomb = entry->tomb, .where.path = path};
+    if (!entry->conn || entry->conn->client)
+        return true;
+    if ((entry->where.path == 0 && !put_to_use(entry, path)) || entry->where.path != path)
+        ret_owner->misplaced = true;
+    else
+        ret_owner->where = entry->where;
     return true;
+}
+
+void tl_quic_table_bind(tl_quic_conn *c, tl_path_id path)
+{
+    for (tl_quic_cid_entry *entry = c->cids; entry; entry = entry->next)
+        entry->where = (tl_quic_where){.path = path};
 }
 
 void tl_quic_table_remove_all(tl_quic *q, tl_quic_cid_entry **cids)

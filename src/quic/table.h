@@ -9,8 +9,19 @@
 TL_CHECK tl_err tl_quic_table_add(tl_quic_conn *c, tl_slice cid);
 /* Nothing when it is not there. */
 void tl_quic_table_remove(tl_quic_conn *c, tl_slice cid);
-/* True when found; one of the two is set then. */
-bool tl_quic_table_find(tl_quic *q, tl_slice cid, tl_quic_conn **ret_conn, tl_quic_tomb **ret_tomb);
+/* Whose a datagram is: one of the two is set. */
+typedef struct {
+    tl_quic_conn *conn;
+    tl_quic_tomb *tomb;
+    tl_quic_where where; /* with a connection */
+    bool misplaced; /* a server's, on another path than where this ID is in use, or a move too many
+                     */
+} tl_quic_owner;
+/* False: nobody's. At a server the first datagram binds the ID to its path: an honest client takes
+ * a fresh ID for another path, so what comes by another was put there by somebody in between. */
+bool tl_quic_table_find(tl_quic *q, tl_slice cid, tl_path_id path, tl_quic_owner *ret_owner);
+/* As if a datagram had come by `path` for every ID there is. */
+void tl_quic_table_bind(tl_quic_conn *c, tl_path_id path);
 void tl_quic_table_remove_all(tl_quic *q, tl_quic_cid_entry **cids);
 /* The IDs lead to the tomb from now on. */
 void tl_quic_table_bury(tl_quic_conn *c, tl_quic_tomb *tomb);

@@ -126,16 +126,34 @@ static void hold(tl_quic *q, tl_path_id path, const uint8_t *packet, size_t n)
     memcpy(q->held.packet, packet, n);
 }
 
-static void tell_pacing(tl_quic_conn *c, tl_time now)
+/* A pause begins at `when`, as long as the burst took at the paced rate. */
+static void tell_pacing(tl_quic_conn *c, tl_time when)
 {
-    ngtcp2_conn_update_pkt_tx_time(c->ng, now);
+    if (c->burst)
+        ngtcp2_conn_update_pkt_tx_time(c->ng, when);
     c->burst = 0;
 }
 
-/* All that may be sent is. A timer due by now may lead to more: then the connection stays ready. */
+/* Everything sent is acknowledged, and nothing waits: so are all RETIRE_CONNECTION_ID. */
+static void settle_moves(tl_quic_conn *c)
+{
+    tl_ngtcp2_info info;
+    if (c->moves_unsettled == 0)
+        return;
+    tl_ngtcp2_get_info(c->ng, &info);
+    if (info.bytes_in_flight == 0)
+        c->moves_unsettled = 0;
+}
+
+/* All that may be sent is. Where nothing waits, pacing is told only before the next packet, lest
+ * the end of a pause wake an idle node. A timer due by now may lead to more: then the connection
+ * stays ready. */
 static void rest(tl_quic_conn *c, tl_time now)
 {
-    tell_pacing(c, now);
+    if (c->sendable)
+        tell_pacing(c, now);
+    else
+        settle_moves(c);
     if (c->expired_at != now && ngtcp2_conn_get_expiry(c->ng) <= now) {
         (void)tl_qconn_on_timer(c, now);
         return;
@@ -152,6 +170,7 @@ bool tl_writer_fill(tl_quic_conn *c, uint8_t *buf, tl_time now, tl_quic_output *
         tl_qconn_fail(c, NGTCP2_ERR_CALLBACK_FAILURE, now);
         return false;
     }
+    tell_pacing(c, c->burst_at);
     look_for_stopped(c);
     size_t quantum = ngtcp2_conn_get_send_quantum(c->ng);
     size_t count = 0;
@@ -171,6 +190,7 @@ bool tl_writer_fill(tl_quic_conn *c, uint8_t *buf, tl_time now, tl_quic_output *
         size_t n = (size_t)rv;
         tl_quic_version_out(buf + out.n, n);
         c->burst += n;
+        c->burst_at = now;
         if (count == 0) {
             out.path = path;
             out.segment = n;
