@@ -4,6 +4,7 @@
  *   answer.c     JSON and errors in OpenAI's shape
  *   ask.c        questions to models, streamed and whole
  *   events.c     /v1/events
+ *   look.c       requests that wait for the node to look around
  *   pages.c      models, health, metrics, app, dashboard
  *   control.c    what the command line asks on the Unix socket */
 #ifndef TL_API_API_INNER_H
@@ -98,12 +99,18 @@ void tl_api_events_init(tl_api *api);
 void tl_api_events_end(tl_api *api);
 void tl_api_events_clear(tl_api *api);
 
-/* --- pages.c --- */
+/* --- look.c: what tells who serves what, once the node has looked around --- */
 void tl_api_on_models(tl_api *api, tl_httpd_req *r);
 void tl_api_on_model(tl_api *api, tl_httpd_req *r);
+void tl_api_on_app(tl_api *api, tl_httpd_req *r);
+void tl_api_on_control_models(tl_api *api, tl_httpd_req *r);
+
+/* --- pages.c --- */
+void tl_api_answer_models(tl_api *api, tl_httpd_req *r);
+void tl_api_answer_model(tl_api *api, tl_httpd_req *r);
+void tl_api_answer_app(tl_api *api, tl_httpd_req *r);
 void tl_api_on_health(tl_api *api, tl_httpd_req *r);
 void tl_api_on_metrics(tl_api *api, tl_httpd_req *r);
-void tl_api_on_app(tl_api *api, tl_httpd_req *r);
 void tl_api_on_dashboard(tl_api *api, tl_httpd_req *r);
 /* True when the node knows the model, or knows none at all. */
 bool tl_api_model_may_come(tl_api *api, const char *model);
@@ -111,7 +118,7 @@ bool tl_api_model_may_come(tl_api *api, const char *model);
 /* --- control.c --- */
 void tl_api_on_status(tl_api *api, tl_httpd_req *r);
 void tl_api_on_peers(tl_api *api, tl_httpd_req *r);
-void tl_api_on_control_models(tl_api *api, tl_httpd_req *r);
+void tl_api_answer_control_models(tl_api *api, tl_httpd_req *r);
 void tl_api_on_env(tl_api *api, tl_httpd_req *r);
 void tl_api_on_ping(tl_api *api, tl_httpd_req *r);
 void tl_api_on_setting(tl_api *api, tl_httpd_req *r);

@@ -15,7 +15,7 @@ void tl_api_on_peers(tl_api *api, tl_httpd_req *r)
     tl_api_json(api, r, 200, tl_node_peers(api->node));
 }
 
-void tl_api_on_control_models(tl_api *api, tl_httpd_req *r)
+void tl_api_answer_control_models(tl_api *api, tl_httpd_req *r)
 {
     tl_api_json(api, r, 200, tl_node_models(api->node));
 }

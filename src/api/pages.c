@@ -64,14 +64,14 @@ static json_t *models_as_openai(const tl_api *api, const json_t *list)
     return json_pack("{s:s, s:o}", "object", "list", "data", data);
 }
 
-void tl_api_on_models(tl_api *api, tl_httpd_req *r)
+void tl_api_answer_models(tl_api *api, tl_httpd_req *r)
 {
     json_t *list = tl_node_models(api->node);
     tl_api_json(api, r, 200, models_as_openai(api, list));
     json_decref(list);
 }
 
-void tl_api_on_model(tl_api *api, tl_httpd_req *r)
+void tl_api_answer_model(tl_api *api, tl_httpd_req *r)
 {
     char id[TL_MODEL_MAX];
     if (tl_api_path_rest(r, "/v1/models/", id, sizeof id)) {
@@ -102,7 +102,7 @@ void tl_api_on_health(tl_api *api, tl_httpd_req *r)
     tl_api_json(api, r, 200, json_pack("{s:s}", "status", "ok"));
 }
 
-void tl_api_on_app(tl_api *api, tl_httpd_req *r)
+void tl_api_answer_app(tl_api *api, tl_httpd_req *r)
 {
     const tl_api_hooks *hooks = &api->config.hooks;
     json_t *settings = hooks->settings ? hooks->settings(hooks->user) : json_object();

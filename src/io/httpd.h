@@ -84,7 +84,7 @@ typedef struct {
     /* After tl_httpd_write said false: less than half of TL_HTTPD_SEND_MAX is queued. */
     void (*on_drained)(void *user);
 } tl_httpd_watch_events;
-/* For an answer that comes later. Not told once the answer has ended. */
+/* For an answer that comes later. Not told once the answer has ended. NULL: nobody is told. */
 void tl_httpd_watch(tl_httpd_req *r, const tl_httpd_watch_events *events, void *user);
 
 /* --- its answer: headers, then respond, or begin - write... - end. Never fails: when memory or the

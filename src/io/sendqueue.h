@@ -7,9 +7,10 @@
 
 #include <sys/uio.h>
 
-#define TL_SENDQUEUE_BLOCK 65536 /* of ordinary blocks; a larger reservation gets one of its own   \
-                                  */
-#define TL_SENDQUEUE_IOV   16    /* blocks of one writev: a mebibyte, more than a socket takes */
+#define TL_SENDQUEUE_BLOCK                                                                         \
+    65536                   /* of ordinary blocks; a larger reservation gets one of its own        \
+                             */
+#define TL_SENDQUEUE_IOV 16 /* blocks of one writev: a mebibyte, more than a socket takes */
 
 typedef struct tl_sendblock tl_sendblock;
 

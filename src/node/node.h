@@ -37,6 +37,22 @@ TL_CHECK tl_err tl_node_ping_start(tl_node *n, const tl_node_id *peer, unsigned 
                                    void *user, tl_node_ping **ret_ping);
 void tl_node_ping_free(tl_node_ping *p);
 
+/* --- looking around --- */
+/* The caller's memory; the fields are private. */
+typedef struct tl_node_look {
+    tl_node *node; /* NULL: over */
+    void (*on_done)(void *user);
+    void *user;
+    tl_timer timer;
+    struct tl_node_look *next;
+} tl_node_look;
+/* Asks the relay who serves what, unless the last answer is a second old at most. on_done comes
+ * once, within a second, never from inside this call; then tl_node_models and tl_node_peers tell.
+ */
+void tl_node_look_start(tl_node *n, tl_node_look *l, void (*on_done)(void *user), void *user);
+/* on_done will not come. Harmless when it came. */
+void tl_node_unlook(tl_node_look *l);
+
 /* --- what UX.md shows; new references, the caller's to json_decref; NULL: out of memory --- */
 json_t *tl_node_status(const tl_node *n); /* `teale status --json` */
 json_t *tl_node_peers(const tl_node *n);  /* `teale peers --json` */

@@ -13,7 +13,6 @@
 #include "node/server.h"
 
 /* The relay is asked who is there, when somebody looks and the last answer is older than this. */
-#define TL_NODE_FRESH          (15 * TL_SEC)
 #define TL_NODE_GOODBYE_WITHIN (1 * TL_SEC) /* for the relay to take our last words */
 
 struct tl_node {
@@ -39,6 +38,8 @@ struct tl_node {
     bool again; /* something came up while tl_node_run ran */
     tl_time started;
     tl_time discovered_at; /* the last discovery of everybody; 0 = none */
+    bool discovering;      /* it has not been answered yet */
+    tl_node_look *looks;   /* waiting for it */
     char wan_error[512];   /* why the relay client could not be started */
     tl_node_listener *listeners;
 
@@ -56,8 +57,11 @@ TL_CHECK tl_err tl_node_wire(tl_node *n);
 /* Capabilities anew, to relay and peers. */
 void tl_node_tell_capabilities(tl_node *n);
 bool tl_node_is_shared(const tl_node *n, const char *model);
-/* Asks the relay for everybody unless it did lately. */
-void tl_node_refresh(tl_node *n);
+TL_CHECK tl_err tl_node_ask_everybody(tl_node *n);
+
+/* node_look.c */
+/* A discovery of everybody has ended. */
+void tl_node_looks_done(tl_node *n);
 
 /* node_settings.c */
 TL_CHECK tl_err tl_node_apply_share(tl_node *n, tl_why *why);

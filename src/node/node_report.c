@@ -121,7 +121,6 @@ static json_t *peer_json(const tl_node *n, const tl_peer *p)
 
 json_t *tl_node_peers(const tl_node *n)
 {
-    tl_node_refresh((tl_node *)(uintptr_t)n); /* for who asks next */
     json_t *list = json_array();
     tl_peer *p, *next;
     tl_peer_facts facts;
@@ -164,7 +163,6 @@ json_t *tl_node_models(const tl_node *n)
     json_t *list = json_array();
     size_t local = n->backend ? tl_backend_model_count(n->backend) : 0;
     bool ok = list != NULL;
-    tl_node_refresh((tl_node *)(uintptr_t)n); /* for who asks next */
     for (size_t i = 0; ok && i < local; i++) {
         json_t *m = model_entry(list, tl_backend_model(n->backend, i));
         ok = m && !json_object_set_new(m, "local", json_true());

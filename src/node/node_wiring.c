@@ -83,8 +83,9 @@ static void link_registered(void *user)
 {
     tl_node *n = user;
     tl_relay_client_registered(n->client);
-    n->discovered_at = 0;
-    tl_node_refresh(n);
+    tl_err e = tl_node_ask_everybody(n); /* so that the first question finds its provider known */
+    if (e)
+        tl_log(TL_LOG_DEBUG, "relay: cannot ask who is there: %s", tl_err_name(e));
     tl_peers_on_registered(n->peers);
     tl_router_on_relay(n->router);
 }
@@ -117,6 +118,8 @@ static void link_discovered(void *user, const char *model, bool ok)
     if (!model[0] && ok)
         tl_peer_table_end_round(&n->table);
     tl_router_on_discovered(n->router, model, ok);
+    if (!model[0])
+        tl_node_looks_done(n);
 }
 
 static tl_path_id link_asked(void *user, const tl_node_id *from)
@@ -139,29 +142,23 @@ static void link_datagram(void *user, tl_path_id path, uint8_t *data, size_t len
     tl_peers_on_datagram(((tl_node *)user)->peers, path, data, len);
 }
 
-static tl_err ask_everybody(tl_node *n)
+tl_err tl_node_ask_everybody(tl_node *n)
 {
     tl_err e = tl_relay_link_discover(n->link, "", tl_loop_now(n->loop));
     if (e)
         return e;
     n->discovered_at = tl_loop_now(n->loop);
+    n->discovering = true;
+    tl_relay_client_rearm(n->client);
     tl_peer_table_begin_round(&n->table);
     return TL_OK;
-}
-
-void tl_node_refresh(tl_node *n)
-{
-    if (n->discovered_at && tl_loop_now(n->loop) - n->discovered_at < TL_NODE_FRESH)
-        return;
-    if (!ask_everybody(n))
-        tl_relay_client_rearm(n->client);
 }
 
 static tl_err discover(void *user, const char *model)
 {
     tl_node *n = user;
-    tl_err e =
-        model[0] ? tl_relay_link_discover(n->link, model, tl_loop_now(n->loop)) : ask_everybody(n);
+    tl_err e = model[0] ? tl_relay_link_discover(n->link, model, tl_loop_now(n->loop))
+                        : tl_node_ask_everybody(n);
     if (e == TL_ERR_CLOSED)
         tl_relay_client_hurry(n->client);
     return e;

@@ -173,3 +173,32 @@ tl_err tl_node_metrics(const tl_node *n, tl_buf *out)
     (void)n;
     return tl_buf_append_str(out, "fake_node 1\n");
 }
+
+static void on_look(void *user)
+{
+    tl_node_look *l = user;
+    tl_node *n = l->node;
+    l->node = NULL;
+    if (n->models_after_look)
+        n->models = n->models_after_look;
+    l->on_done(l->user);
+}
+
+void tl_node_look_start(tl_node *n, tl_node_look *l, void (*on_done)(void *user), void *user)
+{
+    *l = (tl_node_look){.node = n, .on_done = on_done, .user = user};
+    tl_timer_init(&l->timer, n->loop, on_look, l);
+    tl_timer_set(&l->timer, tl_loop_now(n->loop) + n->look_takes);
+    n->looks++;
+    tl_loop_stop(n->loop);
+}
+
+void tl_node_unlook(tl_node_look *l)
+{
+    if (!l->node)
+        return;
+    tl_timer_stop(&l->timer);
+    l->node->unlooked++;
+    l->node = NULL;
+    tl_loop_stop(l->timer.loop);
+}

@@ -24,7 +24,10 @@ struct tl_node {
     fake_ask *asks[FAKE_ASKS_MAX];
     size_t ask_n;
     tl_node_listener *listeners;
-    const char *models; /* JSON for tl_node_models */
+    const char *models;            /* JSON for tl_node_models */
+    const char *models_after_look; /* and once a look around is over; NULL: the same */
+    tl_time look_takes;
+    unsigned looks, unlooked; /* begun, given up */
     /* the one ping */
     void (*on_ping)(void *user, tl_time rtt, tl_via via, bool more, const char *why);
     void *ping_user;

@@ -53,6 +53,41 @@ static void models_are_listed_as_openai_lists_them(void **state)
     harness_clear(&h);
 }
 
+static void models_are_listed_as_they_are_after_a_look_around(void **state)
+{
+    (void)state;
+    static const char *const targets[] = {"/v1/models", "/v1/models/meta%2Fllama%203", "/v1/app"};
+    for (size_t i = 0; i < 3; i++) {
+        harness h;
+        client c;
+        harness_init(&h, NULL);
+        h.node.models_after_look = MODELS;
+        h.node.look_takes = 20 * TL_MS;
+        get(&h, &c, targets[i]);
+        assert_int_equal(client_status(&c), 200);
+        assert_non_null(strstr(client_body(&c), "meta/llama 3"));
+        assert_int_equal(h.node.unlooked, 0);
+        client_close(&c);
+        harness_clear(&h);
+    }
+}
+
+static void a_client_that_goes_during_the_look_ends_it(void **state)
+{
+    (void)state;
+    harness h;
+    client c;
+    harness_init(&h, NULL);
+    h.node.look_takes = 60 * TL_MIN;
+    client_open(&h, &c);
+    client_send(&c, "GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    WAIT_UNTIL(&h, h.node.looks == 1);
+    assert_int_equal(h.node.unlooked, 0);
+    client_close(&c);
+    WAIT_UNTIL(&h, h.node.unlooked == 1);
+    harness_clear(&h);
+}
+
 static void a_model_is_found_by_its_escaped_name(void **state)
 {
     (void)state;
@@ -493,6 +528,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(models_are_listed_as_openai_lists_them),
+        cmocka_unit_test(models_are_listed_as_they_are_after_a_look_around),
+        cmocka_unit_test(a_client_that_goes_during_the_look_ends_it),
         cmocka_unit_test(a_model_is_found_by_its_escaped_name),
         cmocka_unit_test(wrong_methods_are_405_with_allow),
         cmocka_unit_test(head_tells_what_get_would_without_its_body),

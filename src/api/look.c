@@ -1,0 +1,59 @@
+#include "api/api_inner.h"
+
+#include <stdlib.h>
+
+/* One request that waits for the node to look around. */
+typedef struct {
+    tl_api *api;
+    tl_httpd_req *r;
+    void (*answer)(tl_api *api, tl_httpd_req *r);
+    tl_node_look look;
+} waiting;
+
+static void on_gone(void *user)
+{
+    waiting *w = user;
+    tl_node_unlook(&w->look);
+    free(w);
+}
+
+static void on_done(void *user)
+{
+    waiting w = *(waiting *)user;
+    free(user);
+    tl_httpd_watch(w.r, NULL, NULL); /* it is answered now, or watched by somebody else */
+    w.answer(w.api, w.r);
+}
+
+static void after_look(tl_api *api, tl_httpd_req *r, void (*answer)(tl_api *api, tl_httpd_req *r))
+{
+    static const tl_httpd_watch_events watch = {.on_gone = on_gone};
+    waiting *w = calloc(1, sizeof *w);
+    if (!w) {
+        tl_api_error(api, r, 500, "internal_error", NULL, "out of memory");
+        return;
+    }
+    *w = (waiting){.api = api, .r = r, .answer = answer};
+    tl_httpd_watch(r, &watch, w);
+    tl_node_look_start(api->node, &w->look, on_done, w);
+}
+
+void tl_api_on_models(tl_api *api, tl_httpd_req *r)
+{
+    after_look(api, r, tl_api_answer_models);
+}
+
+void tl_api_on_model(tl_api *api, tl_httpd_req *r)
+{
+    after_look(api, r, tl_api_answer_model);
+}
+
+void tl_api_on_app(tl_api *api, tl_httpd_req *r)
+{
+    after_look(api, r, tl_api_answer_app);
+}
+
+void tl_api_on_control_models(tl_api *api, tl_httpd_req *r)
+{
+    after_look(api, r, tl_api_answer_control_models);
+}

@@ -1,0 +1,48 @@
+/* Waiting for a fresh list of who serves what. */
+#include "node/node_internal.h"
+
+#define LOOK_FRESH  TL_SEC       /* a list that old serves people and scripts */
+#define LOOK_WITHIN (1 * TL_SEC) /* after that the list is given as it is */
+
+static void finish(tl_node_look *l)
+{
+    tl_node_unlook(l);
+    l->on_done(l->user);
+}
+
+static void on_timer(void *user)
+{
+    finish(user);
+}
+
+void tl_node_look_start(tl_node *n, tl_node_look *l, void (*on_done)(void *user), void *user)
+{
+    tl_time now = tl_loop_now(n->loop);
+    bool asked = n->discovered_at && now - n->discovered_at < LOOK_FRESH;
+    bool waits = tl_relay_link_is_registered(n->link) &&
+                 (asked ? n->discovering : tl_node_ask_everybody(n) == TL_OK);
+    *l = (tl_node_look){.node = n, .on_done = on_done, .user = user, .next = n->looks};
+    n->looks = l;
+    tl_timer_init(&l->timer, n->loop, on_timer, l);
+    tl_timer_set(&l->timer, waits ? now + LOOK_WITHIN : now);
+}
+
+void tl_node_unlook(tl_node_look *l)
+{
+    if (!l->node)
+        return;
+    tl_timer_stop(&l->timer);
+    for (tl_node_look **at = &l->node->looks; *at; at = &(*at)->next)
+        if (*at == l) {
+            *at = l->next;
+            break;
+        }
+    l->node = NULL;
+}
+
+void tl_node_looks_done(tl_node *n)
+{
+    n->discovering = false;
+    while (n->looks) /* a look that starts meanwhile finds the list fresh: a timer ends it */
+        finish(n->looks);
+}
