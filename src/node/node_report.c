@@ -63,9 +63,10 @@ static json_t *requests_status(const tl_node *n)
 {
     const tl_router_counters *asked = tl_router_counters_of(n->router);
     const tl_server_counters *served = tl_server_counters_of(n->server);
-    size_t active = tl_router_running(n->router) + tl_server_running(n->server);
-    return json_pack("{s:I, s:I, s:I, s:I}", "active", (json_int_t)active, "served",
-                     (json_int_t)served->served, "asked", (json_int_t)asked->asked, "failed",
+    json_int_t active = (json_int_t)tl_router_running(n->router);
+    active += (json_int_t)tl_server_running(n->server);
+    return json_pack("{s:I, s:I, s:I, s:I}", "active", active, "served", (json_int_t)served->served,
+                     "asked", (json_int_t)asked->asked, "failed",
                      (json_int_t)(asked->failed + served->failed));
 }
 
@@ -81,10 +82,11 @@ static json_int_t count_connected(const tl_node *n)
 
 json_t *tl_node_status(const tl_node *n)
 {
+    tl_time up = tl_loop_now(n->loop) - n->started;
+    json_int_t uptime = (json_int_t)up / (json_int_t)TL_SEC;
     return json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:{s:i, s:I, s:i}, s:o, s:o, s:[]}", "version",
-                     TL_VERSION, "node_id", n->hex, "display_name", n->name, "uptime_s",
-                     (json_int_t)((tl_loop_now(n->loop) - n->started) / TL_SEC), "wan",
-                     wan_status(n), "nat", nat_status(), "peers", "direct", 0, "relayed",
+                     TL_VERSION, "node_id", n->hex, "display_name", n->name, "uptime_s", uptime,
+                     "wan", wan_status(n), "nat", nat_status(), "peers", "direct", 0, "relayed",
                      count_connected(n), "lan", 0, "backend", backend_status(n), "requests",
                      requests_status(n), "ptns");
 }

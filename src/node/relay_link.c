@@ -107,7 +107,8 @@ static tl_err send_text(tl_relay_link *l, tl_slice text)
     tl_err e = l->wire.begin(l->wire_user, text.n, &room);
     if (e)
         return e;
-    memcpy(room, text.p, text.n);
+    if (text.n)
+        memcpy(room, text.p, text.n);
     l->wire.commit(l->wire_user);
     l->counters.messages_out++;
     return TL_OK;

@@ -275,7 +275,7 @@ static const char *local_model(const route *x)
 {
     tl_router *r = x->router;
     size_t n = r->world.local_count(r->user);
-    if (x->ask.has_peer ? !tl_node_id_eq(&x->ask.peer, &r->own) : was_tried(x, &r->own))
+    if ((x->ask.has_peer && !tl_node_id_eq(&x->ask.peer, &r->own)) || was_tried(x, &r->own))
         return NULL;
     for (size_t i = 0; i < n; i++) {
         const char *model = r->world.local_model(r->user, i);
@@ -390,27 +390,25 @@ static void next_provider(route *x)
         fail(x, TL_FAIL_UNAVAILABLE, "this node is shutting down");
         return;
     }
+    if (x->n_tried == TL_ROUTE_TRIES_MAX || (x->n_tried && x->ask.has_peer)) {
+        no_provider(x);
+        return;
+    }
     const char *model = local_model(x);
     if (model) {
         try_provider(x, &r->own, model, true);
         return;
     }
-    if (x->n_tried == TL_ROUTE_TRIES_MAX || (x->n_tried && x->ask.has_peer)) {
-        no_provider(x);
-        return;
-    }
     tl_peer *p = x->ask.has_peer ? NULL : choose_peer(x);
     if (x->ask.has_peer && r->ask_any && !tl_node_id_eq(&x->ask.peer, &r->own)) {
-        p = tl_peer_table_find(r->table, &x->ask.peer);
-        if (!is_auto(x)) { /* who was named is asked, whatever is known of it */
-            if (!p)
-                p = tl_peer_table_get(r->table, &x->ask.peer);
+        /* Who was named is asked, whatever is known of it. */
+        p = tl_peer_table_get(r->table, &x->ask.peer);
+        if (!is_auto(x))
             model = x->ask.model;
-        }
     }
     if (p && !model)
         model = model_of_peer(x, p);
-    if (model)
+    if (p && model)
         try_provider(x, &p->id, model, false);
     else
         find(x);
@@ -507,6 +505,7 @@ void tl_router_on_timer(tl_router *r)
         r->due = TL_NEVER;
         DL_FOREACH(r->routes, x)
         {
+            /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
             if (x->state == FINDING && now >= x->deadline) {
                 no_provider(x);
                 break; /* the list may have changed */
@@ -527,6 +526,7 @@ void tl_router_free(tl_router *r)
     if (!r)
         return;
     while (r->routes)
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
         free_route(r->routes);
     free(r);
 }
