@@ -443,11 +443,13 @@ static void on_register_ack(tl_relay_link *l, const tl_signal *m)
         l->events.on_registered(l->user);
 }
 
-/* An error of a session's message names no session: it can only mean the one that waits. */
+/* Our relay names the session; another's error can only mean the one that waits. */
 static void on_session_error(tl_relay_link *l, const tl_signal_error *err)
 {
-    tl_relay_session *s = tl_relay_sessions_only_opening(&l->sessions);
-    if (s && strcmp(err->about, "relayOpen") == 0)
+    tl_relay_session *s = err->session
+                              ? tl_relay_sessions_by_id(&l->sessions, tl_slice_str(err->session))
+                              : tl_relay_sessions_only_opening(&l->sessions);
+    if (s && (err->session || strcmp(err->about, "relayOpen") == 0))
         end_session(l, s,
                     err->code == TL_SIGNAL_PEER_NOT_FOUND ? "the peer is not at the relay"
                                                           : tl_signal_code_name(err->code));

@@ -79,6 +79,9 @@ void tl_relay_emit(tl_relay *r, tl_relay_conn *c, tl_slice bytes, tl_relay_chunk
 void tl_relay_send_text(tl_relay *r, tl_relay_conn *c, tl_slice json);
 void tl_relay_send_error(tl_relay *r, tl_relay_conn *c, tl_signal_code code, const char *message,
                          tl_slice about);
+/* The same about a message between nodes: names its session. */
+void tl_relay_refuse(tl_relay *r, tl_relay_conn *c, tl_signal_code code, const char *message,
+                     const tl_signal *s);
 /* Ends its membership, sends a close frame, reads no more. */
 void tl_relay_close(tl_relay *r, tl_relay_conn *c, uint16_t code, const char *reason);
 void tl_relay_set_paused(tl_relay *r, tl_relay_conn *c, bool on);

@@ -155,20 +155,32 @@ void tl_relay_send_text(tl_relay *r, tl_relay_conn *c, tl_slice json)
     }
 }
 
-void tl_relay_send_error(tl_relay *r, tl_relay_conn *c, tl_signal_code code, const char *message,
-                         tl_slice about)
+static void send_error(tl_relay *r, tl_relay_conn *c, tl_signal_code code, const char *message,
+                       tl_slice about, tl_slice session)
 {
     tl_buf json = {0};
     if (about.n > ABOUT_MAX)
         about.n = 0;
     r->counters.errors[code]++;
-    if (tl_signal_write_error(&json, code, message, about)) {
+    if (tl_signal_write_error(&json, code, message, about, session)) {
         r->counters.cut_memory++;
         doom(r, c);
     } else {
         tl_relay_send_text(r, c, tl_buf_slice(&json));
     }
     tl_buf_clear(&json);
+}
+
+void tl_relay_send_error(tl_relay *r, tl_relay_conn *c, tl_signal_code code, const char *message,
+                         tl_slice about)
+{
+    send_error(r, c, code, message, about, tl_slice_of(NULL, 0));
+}
+
+void tl_relay_refuse(tl_relay *r, tl_relay_conn *c, tl_signal_code code, const char *message,
+                     const tl_signal *s)
+{
+    send_error(r, c, code, message, s->type_name, s->session);
 }
 
 void tl_relay_set_paused(tl_relay *r, tl_relay_conn *c, bool on)

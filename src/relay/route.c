@@ -145,12 +145,11 @@ static tl_relay_node *find_target(tl_relay *r, tl_relay_conn *c, const tl_signal
 {
     tl_relay_node *to = tl_relay_registry_find_hex(&r->registry, s->to);
     if (!to)
-        tl_relay_send_error(r, c, TL_SIGNAL_PEER_NOT_FOUND, "no such node is connected",
-                            s->type_name);
+        tl_relay_refuse(r, c, TL_SIGNAL_PEER_NOT_FOUND, "no such node is connected", s);
     else if (to == c->node)
-        tl_relay_send_error(r, c, TL_SIGNAL_FORBIDDEN, "this is the sender itself", s->type_name);
+        tl_relay_refuse(r, c, TL_SIGNAL_FORBIDDEN, "this is the sender itself", s);
     else if (to->conn->queued >= r->config.queue_max)
-        tl_relay_send_error(r, c, TL_SIGNAL_BUSY, "the other node does not read", s->type_name);
+        tl_relay_refuse(r, c, TL_SIGNAL_BUSY, "the other node does not read", s);
     else
         return to;
     return NULL;
@@ -183,11 +182,11 @@ static void on_open(tl_relay *r, tl_relay_conn *c, const tl_signal *s, uint8_t *
     if (!to)
         return;
     if (tl_relay_table_find(&r->sessions, s->session)) {
-        tl_relay_send_error(r, c, TL_SIGNAL_FORBIDDEN, "this sessionID is in use", s->type_name);
+        tl_relay_refuse(r, c, TL_SIGNAL_FORBIDDEN, "this sessionID is in use", s);
         return;
     }
     if (open_session(r, c->node, to, s->session)) {
-        tl_relay_send_error(r, c, TL_SIGNAL_BUSY, "too many sessions", s->type_name);
+        tl_relay_refuse(r, c, TL_SIGNAL_BUSY, "too many sessions", s);
         return;
     }
     if (forward(r, to, payload, n, in_place))
@@ -201,12 +200,12 @@ static tl_relay_member *find_member(tl_relay *r, tl_relay_conn *c, const tl_sign
     if (!session || !tl_relay_session_is(session, s->session))
         session = tl_relay_table_find(&r->sessions, s->session);
     if (!session) {
-        tl_relay_send_error(r, c, TL_SIGNAL_SESSION_NOT_FOUND, "no such session", s->type_name);
+        tl_relay_refuse(r, c, TL_SIGNAL_SESSION_NOT_FOUND, "no such session", s);
         return NULL;
     }
     tl_relay_member *m = tl_relay_session_side(session, c->node);
     if (!m || !is_hex_of(s->to, tl_relay_member_other(m)->node)) {
-        tl_relay_send_error(r, c, TL_SIGNAL_FORBIDDEN, "a session of others", s->type_name);
+        tl_relay_refuse(r, c, TL_SIGNAL_FORBIDDEN, "a session of others", s);
         return NULL;
     }
     return m;
@@ -220,8 +219,7 @@ static void on_ready(tl_relay *r, tl_relay_conn *c, const tl_signal *s, uint8_t 
         return;
     tl_relay_session *session = m->session;
     if (m != &session->side[1] || session->state != TL_RELAY_OPENING) {
-        tl_relay_send_error(r, c, TL_SIGNAL_FORBIDDEN, "not a session that waits for this node",
-                            s->type_name);
+        tl_relay_refuse(r, c, TL_SIGNAL_FORBIDDEN, "not a session that waits for this node", s);
         return;
     }
     session->state = TL_RELAY_OPEN;
@@ -240,8 +238,7 @@ static void on_data(tl_relay *r, tl_relay_conn *c, const tl_signal *s, uint8_t *
     if (!m)
         return;
     if (m->session->state != TL_RELAY_OPEN) {
-        tl_relay_send_error(r, c, TL_SIGNAL_SESSION_NOT_FOUND, "the session is not open yet",
-                            s->type_name);
+        tl_relay_refuse(r, c, TL_SIGNAL_SESSION_NOT_FOUND, "the session is not open yet", s);
         return;
     }
     tl_relay_node *to = tl_relay_member_other(m)->node;
@@ -270,7 +267,7 @@ void tl_relay_route(tl_relay *r, tl_relay_conn *c, const tl_signal *s, uint8_t *
                     bool in_place)
 {
     if (!is_hex_of(s->from, c->node)) {
-        tl_relay_send_error(r, c, TL_SIGNAL_FORBIDDEN, "fromNodeID is another node", s->type_name);
+        tl_relay_refuse(r, c, TL_SIGNAL_FORBIDDEN, "fromNodeID is another node", s);
         return;
     }
     switch (s->type) {
@@ -281,7 +278,7 @@ void tl_relay_route(tl_relay *r, tl_relay_conn *c, const tl_signal *s, uint8_t *
     default: {
         tl_relay_node *to = find_target(r, c, s);
         if (to && forward(r, to, payload, n, in_place))
-            tl_relay_send_error(r, c, TL_SIGNAL_BUSY, "out of memory", s->type_name);
+            tl_relay_refuse(r, c, TL_SIGNAL_BUSY, "out of memory", s);
     }
     }
 }

@@ -214,7 +214,8 @@ tl_err tl_signal_read_error(const tl_signal *s, tl_signal_error *ret)
     tl_signal_error e = {.code = TL_SIGNAL_CODES};
     if (!string(s->object, "code", &e.code_text) ||
         !optional_string(s->object, "message", &e.message) ||
-        !optional_string(s->object, "about", &e.about))
+        !optional_string(s->object, "about", &e.about) ||
+        !optional_string(s->object, "sessionID", &e.session))
         return TL_ERR_INVALID;
     e.code = tl_signal_code_parse(tl_slice_str(e.code_text));
     *ret = e;

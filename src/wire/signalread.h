@@ -57,7 +57,7 @@ typedef struct {
 
 typedef struct {
     tl_signal_code code; /* TL_SIGNAL_CODES: `code_text` is none of ours */
-    const char *code_text, *message, *about;
+    const char *code_text, *message, *about, *session;
 } tl_signal_error;
 
 /* All: TL_ERR_INVALID where a field is missing, of a wrong type or out of range. */

@@ -111,7 +111,8 @@ tl_err tl_signal_write_presence(tl_buf *out, tl_signal_type type, const char *no
     return finish(&w);
 }
 
-tl_err tl_signal_write_error(tl_buf *out, tl_signal_code code, const char *message, tl_slice about)
+tl_err tl_signal_write_error(tl_buf *out, tl_signal_code code, const char *message, tl_slice about,
+                             tl_slice session)
 {
     writer w = begin(out);
     put_type(&w, TL_SIGNAL_ERROR);
@@ -121,6 +122,11 @@ tl_err tl_signal_write_error(tl_buf *out, tl_signal_code code, const char *messa
         put(&w, ",\"about\":");
         if (!w.e)
             w.e = tl_json_append_string(out, about);
+    }
+    if (session.n) {
+        put(&w, ",\"sessionID\":");
+        if (!w.e)
+            w.e = tl_json_append_string(out, session);
     }
     put(&w, "}}");
     return finish(&w);

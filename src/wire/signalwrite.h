@@ -14,9 +14,10 @@ TL_CHECK tl_err tl_signal_write_ack(tl_buf *out, const char *node_id, double reg
 /* type: TL_SIGNAL_PEER_JOINED or TL_SIGNAL_PEER_LEFT. */
 TL_CHECK tl_err tl_signal_write_presence(tl_buf *out, tl_signal_type type, const char *node_id,
                                          const char *display_name);
-/* `about` may be "". */
+/* `about` may be "", and `session` (a legal session ID) too: which of its sessions a node is told
+ * of. */
 TL_CHECK tl_err tl_signal_write_error(tl_buf *out, tl_signal_code code, const char *message,
-                                      tl_slice about);
+                                      tl_slice about, tl_slice session);
 
 typedef struct {
     const char *node_id;

@@ -402,7 +402,18 @@ static void errors_and_a_lost_connection_end_sessions_with_a_reason(void **state
     hear("{\"error\":{\"code\":\"peer_not_found\",\"message\":\"\",\"about\":\"relayOpen\"}}");
     assert_int_equal(told.ended, 1);
     assert_string_equal(told.why, "the peer is not at the relay");
+    /* With two under way only the one that the relay names is meant. */
+    char id[65];
     assert_int_equal(tl_relay_link_open(link_, &other.id, 8), TL_OK);
+    assert_int_equal(tl_relay_link_open(link_, &other.id, 10), TL_OK);
+    said_session("relayOpen", id);
+    hear("{\"error\":{\"code\":\"peer_not_found\",\"about\":\"relayOpen\"}}");
+    assert_int_equal(told.ended, 1);
+    hear("{\"error\":{\"code\":\"peer_not_found\",\"about\":\"relayOpen\",\"sessionID\":\"%s\"}}",
+         id);
+    assert_int_equal(told.ended, 2);
+    assert_int_equal(told.path, 10);
+    told.ended = 1;
     told.accept_as = 9;
     hear_session("relayOpen", other_hex, "S-1", "");
     tl_relay_link_on_closed(link_);

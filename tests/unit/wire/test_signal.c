@@ -430,13 +430,15 @@ static void what_the_relay_writes_a_node_reads(void **state)
     assert_string_equal(p.display_name, "x\"\n");
     tl_signal_clear(&s);
     tl_signal_error e;
-    assert_int_equal(tl_signal_write_error(&out, TL_SIGNAL_BUSY, "why", TL_SLICE_LIT("relayData")),
+    assert_int_equal(tl_signal_write_error(&out, TL_SIGNAL_BUSY, "why", TL_SLICE_LIT("relayData"),
+                                           TL_SLICE_LIT("s-1")),
                      TL_OK);
     rescan(TL_SIGNAL_AT_NODE, &s);
     assert_int_equal(tl_signal_read_error(&s, &e), TL_OK);
     assert_int_equal(e.code, TL_SIGNAL_BUSY);
     assert_string_equal(e.message, "why");
     assert_string_equal(e.about, "relayData");
+    assert_string_equal(e.session, "s-1");
     tl_signal_clear(&s);
 }
 
