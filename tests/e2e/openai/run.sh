@@ -46,7 +46,7 @@ wait_line() {
     grep -m1 "^$2" "$1"
 }
 
-cp "$here/package.json" "$here/package-lock.json" "$here/client.mjs" "$here/requirements.txt" "$work/"
+cp "$here/package.json" "$here/package-lock.json" "$here/client.mjs" "$here/streams.mjs" "$here/requirements.txt" "$work/"
 cd "$work"
 if ! cmp -s package-lock.json installed-lock.json; then
     installed https://registry.npmjs.org/ npm ci --no-audit --no-fund
@@ -80,11 +80,20 @@ until curl -s "$base_url/models" | grep -q '"parrot"'; do
 done
 
 failed=0
-node client.mjs openai-4 "$base_url" "$key" "$parrot_url" || failed=1
-if [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ]; then
-    node client.mjs openai-6 "$base_url" any-key-will-do-on-loopback "$parrot_url" || failed=1
-else
-    echo "# openai 6 wants Node.js 20; this is $(node --version): openai 4 alone was run"
+ran=0
+for client in openai-4 openai-6; do
+    if node streams.mjs "$client"; then
+        ran=$((ran + 1))
+        key_for=$key
+        [ "$client" = openai-4 ] || key_for=any-key-will-do-on-loopback
+        node client.mjs "$client" "$base_url" "$key_for" "$parrot_url" || failed=1
+    else
+        echo "# $client was not run: it cannot read streams on this Node.js"
+    fi
+done
+if [ $ran = 0 ]; then
+    echo "not ok - no npm client works on this Node.js"
+    failed=1
 fi
 venv/bin/python "$here/client.py" "$base_url" "$key" "$parrot_url" || failed=1
 
