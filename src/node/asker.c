@@ -373,7 +373,6 @@ tl_err tl_asker_ask(tl_asker *a, const tl_ask *ask, const char *model, const tl_
     q->sink = *sink;
     q->user = user;
     q->ask = *ask;
-    q->deadline = TL_NEVER; /* the connection has its own */
     snprintf(q->model, sizeof q->model, "%s", model);
     q->wish = (tl_peer_wish){.peer = ask->peer, .on_stream = on_stream, .on_failed = on_no_stream};
     tl_err e = tl_peers_wish(a->peers, &q->wish);
@@ -382,6 +381,7 @@ tl_err tl_asker_ask(tl_asker *a, const tl_ask *ask, const char *model, const tl_
         return e;
     }
     DL_APPEND(a->questions, q);
+    set_deadline(q, a->times.first_byte); /* a connection has its own, shorter one */
     *ret_exchange = &q->exchange;
     return TL_OK;
 }

@@ -124,7 +124,7 @@ tl_err tl_peers_wish(tl_peers *p, tl_peer_wish *w)
         return TL_ERR_BUSY;
     w->contact = c;
     DL_APPEND(c->wishes, w);
-    tl_peers_wake(p); /* tl_peers_run serves it, or dials */
+    tl_peers_look(p); /* tl_peers_run serves it, or dials */
     return TL_OK;
 }
 
@@ -134,7 +134,7 @@ void tl_peers_unwish(tl_peers *p, tl_peer_wish *w)
         return;
     DL_DELETE(w->contact->wishes, w);
     w->contact = NULL;
-    tl_peers_wake(p); /* the contact may be without purpose now */
+    tl_peers_look(p); /* the contact may be without purpose now */
 }
 
 void tl_contact_serve_wishes(tl_contact *c)
@@ -247,7 +247,7 @@ static void on_closed(tl_peers *p, const tl_quic_event *ev)
             tl_contact_fail_wishes(c, ev->error ? ev->error : TL_ERR_CLOSED, why);
     }
     if (!tl_contact_tidy(c, why))
-        tl_contact_serve_wishes(c);
+        tl_peers_look(p);
 }
 
 static void on_stream_opened(tl_peers *p, const tl_quic_event *ev)
@@ -330,6 +330,9 @@ static void on_event(tl_peers *p, const tl_quic_event *ev)
 static void look_after_contacts(tl_peers *p)
 {
     tl_contact *c, *next;
+    if (!p->look)
+        return;
+    p->look = false;
     /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
     DL_FOREACH_SAFE(p->contacts, c, next)
     {

@@ -111,7 +111,7 @@ static void fail_dial(tl_contact *c, tl_err e, const char *why)
     tl_contact_dial_stop(c);
     if (!tl_contact_best(c)) /* the peer's own attempt may have succeeded */
         tl_contact_fail_wishes(c, e, why);
-    tl_peers_wake(p); /* forgets the contact */
+    tl_peers_look(p); /* forgets the contact */
 }
 
 /* Asks the relay for a session, as soon as it is connected. */
@@ -152,6 +152,7 @@ void tl_contact_dial_stop(tl_contact *c)
     c->dial = TL_DIAL_NONE;
     c->dial_conn = NULL;
     c->dial_path = 0;
+    tl_peers_look(p);
     if (conn)
         tl_conn_close(conn, TL_CODE_NONE, "given up");
     else if (path)

@@ -103,6 +103,7 @@ struct tl_peers {
     tl_path_id next_path;
     tl_contact *contacts;
     bool goodbye, in_run, any_finished;
+    bool look;   /* a contact may have something to do, or nothing left to be for */
     tl_time due; /* when tl_peers_on_timer has something to do besides QUIC's; may be too early */
     tl_peers_counters counters;
     uint8_t out[TL_QUIC_OUTPUT_MAX];
@@ -111,6 +112,12 @@ struct tl_peers {
 static inline tl_time tl_peers_now(const tl_peers *p)
 {
     return tl_env_now(&p->config.env);
+}
+/* The contacts are looked after at the next run. */
+static inline void tl_peers_look(tl_peers *p)
+{
+    p->look = true;
+    p->config.env.wake(p->config.env.user);
 }
 static inline void tl_peers_wake(tl_peers *p)
 {

@@ -22,9 +22,9 @@ struct tl_relay_client {
     char error[512];
     bool refused; /* the relay said why it is about to end this connection */
     tl_wsclient *ws;
-    unsigned failures;                     /* rounds over all URLs without a steady connection */
-    tl_timer redial, ping, deadline;       /* deadline: the link's */
-    tl_time registered_at, ping_sent, rtt; /* ping_sent 0: none awaited */
+    unsigned failures;               /* rounds over all URLs without a steady connection */
+    tl_timer redial, ping, deadline; /* deadline: the link's */
+    tl_time dialled_at, registered_at, ping_sent, rtt; /* ping_sent 0: none awaited */
     uint64_t connects;
 };
 
@@ -207,6 +207,7 @@ static void on_redial(void *user)
     tl_relay_client *c = user;
     if (c->ws || !c->wanted)
         return;
+    c->dialled_at = tl_loop_now(c->loop);
     if (tl_wsclient_connect(c->loop, &c->urls[c->at], c->tls, c->rand, &ws_events, c, &c->ws))
         dial_again(c, "out of memory");
 }
@@ -348,8 +349,11 @@ void tl_relay_client_stop(tl_relay_client *c, const char *reason)
 
 void tl_relay_client_hurry(tl_relay_client *c)
 {
-    if (c->wanted && !c->ws)
-        tl_timer_set(&c->redial, tl_loop_now(c->loop));
+    tl_time now = tl_loop_now(c->loop), earliest = c->dialled_at + TL_RELAY_BACKOFF_MIN;
+    /* Many may want it at once, and again and again: no relay is dialled twice in a second for
+     * that. */
+    if (c->wanted && !c->ws && c->redial.at > earliest)
+        tl_timer_set(&c->redial, earliest > now ? earliest : now);
 }
 
 void tl_relay_client_free(tl_relay_client *c)
