@@ -1,5 +1,7 @@
 #include "quic/keys.h"
 
+#include "quic/frames.h"
+
 #include <sodium.h>
 #include <stdlib.h>
 
@@ -14,7 +16,15 @@ _Static_assert(sizeof RETRY_KEY - 1 == 16, "an AES-128 key");
 typedef struct {
     tl_aead *aead;
     uint64_t *auth_failures;
+    bool application; /* protects what a peer may fill with any frame */
 } packet_key;
+
+/* What every key of a level has in common. */
+typedef struct {
+    tl_aead_alg alg;
+    bool application;
+    uint64_t *auth_failures;
+} level;
 
 /* One direction at one level, not yet given to ngtcp2. */
 typedef struct {
@@ -33,18 +43,19 @@ ngtcp2_crypto_ctx tl_keys_crypto_ctx(tl_aead_alg alg, uint64_t key_update_packet
     return ctx;
 }
 
-static tl_err packet_key_new(tl_aead_alg alg, tl_aead_direction direction, const uint8_t *key,
-                             uint64_t *auth_failures, ngtcp2_crypto_aead_ctx *ret_ctx)
+static tl_err packet_key_new(const level *l, tl_aead_direction direction, const uint8_t *key,
+                             ngtcp2_crypto_aead_ctx *ret_ctx)
 {
     packet_key *k = calloc(1, sizeof *k);
     if (!k)
         return TL_ERR_NOMEM;
-    tl_err e = tl_aead_new(alg, direction, key, &k->aead);
+    tl_err e = tl_aead_new(l->alg, direction, key, &k->aead);
     if (e) {
         free(k);
         return e;
     }
-    k->auth_failures = auth_failures;
+    k->auth_failures = l->auth_failures;
+    k->application = l->application;
     ret_ctx->native_handle = k;
     return TL_OK;
 }
@@ -65,29 +76,28 @@ static void direction_free(direction_keys *d)
     sodium_memzero(d, sizeof *d);
 }
 
-static tl_err make_packet_key(tl_aead_alg alg, tl_aead_direction direction,
-                              const uint8_t secret[32], uint64_t *auth_failures,
+static tl_err make_packet_key(const level *l, tl_aead_direction direction, const uint8_t secret[32],
                               ngtcp2_crypto_aead_ctx *ret_ctx, uint8_t ret_iv[TL_AEAD_NONCE_SIZE])
 {
     uint8_t key[TL_AEAD_KEY_MAX];
-    tl_hkdf_expand_label(secret, LABEL_PREFIX, "quic key", key, tl_aead_key_size(alg));
+    tl_hkdf_expand_label(secret, LABEL_PREFIX, "quic key", key, tl_aead_key_size(l->alg));
     tl_hkdf_expand_label(secret, LABEL_PREFIX, "quic iv", ret_iv, TL_AEAD_NONCE_SIZE);
-    tl_err e = packet_key_new(alg, direction, key, auth_failures, ret_ctx);
+    tl_err e = packet_key_new(l, direction, key, ret_ctx);
     sodium_memzero(key, sizeof key);
     return e;
 }
 
-static tl_err direction_make(tl_aead_alg alg, tl_aead_direction direction, const uint8_t secret[32],
-                             uint64_t *auth_failures, direction_keys *ret_keys)
+static tl_err direction_make(const level *l, tl_aead_direction direction, const uint8_t secret[32],
+                             direction_keys *ret_keys)
 {
     direction_keys d = {0};
-    tl_err e = make_packet_key(alg, direction, secret, auth_failures, &d.aead, d.iv);
+    tl_err e = make_packet_key(l, direction, secret, &d.aead, d.iv);
     if (e)
         return e;
     uint8_t hp_key[TL_AEAD_KEY_MAX];
     tl_hp *hp;
-    tl_hkdf_expand_label(secret, LABEL_PREFIX, "quic hp", hp_key, tl_aead_key_size(alg));
-    e = tl_hp_new(alg, hp_key, &hp);
+    tl_hkdf_expand_label(secret, LABEL_PREFIX, "quic hp", hp_key, tl_aead_key_size(l->alg));
+    e = tl_hp_new(l->alg, hp_key, &hp);
     sodium_memzero(hp_key, sizeof hp_key);
     if (e) {
         direction_free(&d);
@@ -98,14 +108,14 @@ static tl_err direction_make(tl_aead_alg alg, tl_aead_direction direction, const
     return TL_OK;
 }
 
-static tl_err both_make(tl_aead_alg alg, const uint8_t rx_secret[32], const uint8_t tx_secret[32],
-                        uint64_t *auth_failures, direction_keys *ret_rx, direction_keys *ret_tx)
+static tl_err both_make(const level *l, const uint8_t rx_secret[32], const uint8_t tx_secret[32],
+                        direction_keys *ret_rx, direction_keys *ret_tx)
 {
     direction_keys rx;
-    tl_err e = direction_make(alg, TL_AEAD_OPEN, rx_secret, auth_failures, &rx);
+    tl_err e = direction_make(l, TL_AEAD_OPEN, rx_secret, &rx);
     if (e)
         return e;
-    e = direction_make(alg, TL_AEAD_SEAL, tx_secret, auth_failures, ret_tx);
+    e = direction_make(l, TL_AEAD_SEAL, tx_secret, ret_tx);
     if (e)
         direction_free(&rx);
     else
@@ -122,8 +132,9 @@ tl_err tl_keys_install_initial(ngtcp2_conn *conn, const ngtcp2_cid *dcid, bool c
     tl_hkdf_expand_label(prk, LABEL_PREFIX, "server in", to_client, sizeof to_client);
 
     direction_keys rx, tx;
-    tl_err e = both_make(TL_AEAD_AES_128_GCM, client ? to_client : to_server,
-                         client ? to_server : to_client, auth_failures, &rx, &tx);
+    level l = {.alg = TL_AEAD_AES_128_GCM, .auth_failures = auth_failures};
+    tl_err e =
+        both_make(&l, client ? to_client : to_server, client ? to_server : to_client, &rx, &tx);
     if (e)
         return e;
     ngtcp2_crypto_ctx ctx = tl_keys_crypto_ctx(TL_AEAD_AES_128_GCM, UINT64_MAX);
@@ -141,7 +152,8 @@ tl_err tl_keys_install_handshake(ngtcp2_conn *conn, tl_aead_alg alg, const uint8
                                  const uint8_t tx_secret[32], uint64_t *auth_failures)
 {
     direction_keys rx, tx;
-    tl_err e = both_make(alg, rx_secret, tx_secret, auth_failures, &rx, &tx);
+    level l = {.alg = alg, .auth_failures = auth_failures};
+    tl_err e = both_make(&l, rx_secret, tx_secret, &rx, &tx);
     if (e)
         return e;
     if (ngtcp2_conn_install_tx_handshake_key(conn, &tx.aead, tx.iv, sizeof tx.iv, &tx.hp)) {
@@ -160,7 +172,8 @@ tl_err tl_keys_install_application(ngtcp2_conn *conn, tl_aead_alg alg, const uin
                                    const uint8_t tx_secret[32], uint64_t *auth_failures)
 {
     direction_keys rx, tx;
-    tl_err e = both_make(alg, rx_secret, tx_secret, auth_failures, &rx, &tx);
+    level l = {.alg = alg, .application = true, .auth_failures = auth_failures};
+    tl_err e = both_make(&l, rx_secret, tx_secret, &rx, &tx);
     if (e)
         return e;
     if (ngtcp2_conn_install_rx_key(conn, rx_secret, 32, &rx.aead, rx.iv, sizeof rx.iv, &rx.hp)) {
@@ -181,11 +194,12 @@ tl_err tl_keys_next(tl_aead_alg alg, const uint8_t rx[32], const uint8_t tx[32],
 {
     tl_hkdf_expand_label(rx, LABEL_PREFIX, "quic ku", ret_rx, 32);
     tl_hkdf_expand_label(tx, LABEL_PREFIX, "quic ku", ret_tx, 32);
+    level l = {.alg = alg, .application = true, .auth_failures = auth_failures};
     ngtcp2_crypto_aead_ctx rx_ctx;
-    tl_err e = make_packet_key(alg, TL_AEAD_OPEN, ret_rx, auth_failures, &rx_ctx, ret_rx_iv);
+    tl_err e = make_packet_key(&l, TL_AEAD_OPEN, ret_rx, &rx_ctx, ret_rx_iv);
     if (e)
         return e;
-    e = make_packet_key(alg, TL_AEAD_SEAL, ret_tx, auth_failures, ret_tx_ctx, ret_tx_iv);
+    e = make_packet_key(&l, TL_AEAD_SEAL, ret_tx, ret_tx_ctx, ret_tx_iv);
     if (e)
         tl_keys_free_ctx(&rx_ctx);
     else
@@ -195,8 +209,8 @@ tl_err tl_keys_next(tl_aead_alg alg, const uint8_t rx[32], const uint8_t tx[32],
 
 tl_err tl_keys_retry(ngtcp2_crypto_aead *ret_aead, ngtcp2_crypto_aead_ctx *ret_ctx)
 {
-    tl_err e = packet_key_new(TL_AEAD_AES_128_GCM, TL_AEAD_SEAL, (const uint8_t *)RETRY_KEY, NULL,
-                              ret_ctx);
+    level l = {.alg = TL_AEAD_AES_128_GCM};
+    tl_err e = packet_key_new(&l, TL_AEAD_SEAL, (const uint8_t *)RETRY_KEY, ret_ctx);
     if (!e)
         *ret_aead = (ngtcp2_crypto_aead){.max_overhead = TL_AEAD_TAG_SIZE};
     return e;
@@ -224,13 +238,15 @@ int tl_keys_decrypt(uint8_t *dest, const ngtcp2_crypto_aead *aead,
 {
     (void)aead;
     packet_key *k = aead_ctx->native_handle;
-    if (noncelen != TL_AEAD_NONCE_SIZE ||
-        tl_aead_open(k->aead, nonce, tl_slice_of(aad, aadlen),
-                     tl_slice_of(ciphertext, ciphertextlen), dest)) {
-        ++*k->auth_failures;
-        return NGTCP2_ERR_DECRYPT; /* any other code makes ngtcp2 end the connection */
-    }
-    return 0;
+    bool ok = noncelen == TL_AEAD_NONCE_SIZE &&
+              tl_aead_open(k->aead, nonce, tl_slice_of(aad, aadlen),
+                           tl_slice_of(ciphertext, ciphertextlen), dest) == TL_OK;
+    if (ok && k->application)
+        ok = tl_frames_are_bearable(tl_slice_of(dest, ciphertextlen - TL_AEAD_TAG_SIZE));
+    if (ok)
+        return 0;
+    ++*k->auth_failures;
+    return NGTCP2_ERR_DECRYPT; /* any other code makes ngtcp2 end the connection */
 }
 
 int tl_keys_hp_mask(uint8_t *dest, const ngtcp2_crypto_cipher *hp,

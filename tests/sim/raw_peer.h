@@ -1,0 +1,33 @@
+/* raw_peer.h - a client made by hand: it holds a key and finishes the handshake, and then puts
+ * whatever frames a test likes into its packets. What libngtcp2 would never write comes from here.
+ * Speaks to a quic_node's tl_quic directly, without the network. */
+#ifndef TEALE_SIM_RAW_PEER_H
+#define TEALE_SIM_RAW_PEER_H
+
+#include "quic/handshake.h"
+#include "quic_node.h"
+
+#define RAW_CIDS_MAX 16
+
+typedef struct {
+    quic_node *server;
+    tl_path_id path;
+    tl_identity identity;
+    tl_handshake handshake;
+    uint8_t dcid[8], scid[8]; /* the server's in use, ours */
+    uint64_t next_number;
+    uint8_t server_cids[RAW_CIDS_MAX][8]; /* that NEW_CONNECTION_ID frames gave */
+    unsigned server_cids_n;
+} raw_peer;
+
+/* Handshakes with `server` by its path `path`. Aborts when the server does not like an honest
+ * client. */
+void raw_peer_connect(raw_peer *p, quic_node *server, tl_path_id path);
+/* One packet with these frames, by `path`, to the server's connection ID `dcid` (NULL: the first).
+ * What the server answers is read for its connection IDs and otherwise ignored. */
+void raw_peer_send(raw_peer *p, tl_path_id path, const uint8_t *dcid, tl_slice frames);
+
+/* RFC 9000 16, in the shortest form; returns the bytes written. */
+size_t raw_varint(uint8_t *ret, uint64_t value);
+
+#endif
