@@ -234,9 +234,10 @@ static void peers_path(void *user, const tl_peer *p)
     emit_peer(user, "PathChanged", p, NULL);
 }
 
-static void peers_relay_wanted(void *user)
+static const char *peers_relay_wanted(void *user)
 {
     tl_relay_client_hurry(((tl_node *)user)->client);
+    return relay_hopeless(user);
 }
 
 static bool peers_may_send(void *user)

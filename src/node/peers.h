@@ -38,8 +38,9 @@ typedef struct {
     void (*on_joined)(void *user, const tl_peer *peer);
     void (*on_left)(void *user, const tl_peer *peer, const char *why);
     void (*on_path)(void *user, const tl_peer *peer);
-    /* Somebody wants a peer and the relay is not connected. */
-    void (*on_relay_wanted)(void *user);
+    /* Somebody wants a peer and the relay is not connected. NULL: it may come; else why it will not
+     * (borrowed until the next call). */
+    const char *(*on_relay_wanted)(void *user);
     /* May datagrams leave now? False until tl_peers_wake_up. */
     bool (*may_send)(void *user);
     /* Requests we serve now, for heartbeats. */

@@ -119,8 +119,10 @@ static void open_session(tl_contact *c)
 {
     tl_peers *p = c->peers;
     if (!tl_relay_link_is_registered(p->config.link)) {
+        const char *hopeless = p->events.on_relay_wanted(p->user);
         c->dial = TL_DIAL_RELAY;
-        p->events.on_relay_wanted(p->user);
+        if (hopeless)
+            fail_dial(c, TL_ERR_UNREACHABLE, hopeless);
         return;
     }
     tl_path *path = tl_path_new(p, &c->peer->id, true);
@@ -227,7 +229,7 @@ static void try_reopen(tl_peer_conn *conn)
     if (!conn->client || conn->reopening)
         return;
     if (!tl_relay_link_is_registered(p->config.link)) {
-        p->events.on_relay_wanted(p->user); /* tl_peers_on_registered brings us back */
+        (void)p->events.on_relay_wanted(p->user); /* tl_peers_on_registered brings us back */
         return;
     }
     tl_path *path = tl_path_new(p, &conn->contact->peer->id, true);

@@ -286,9 +286,10 @@ static void peers_path(void *user, const tl_peer *p)
     (void)p;
 }
 
-static void relay_wanted(void *user)
+static const char *relay_wanted(void *user)
 {
     (void)user;
+    return NULL;
 }
 
 static bool may_send(void *user)
