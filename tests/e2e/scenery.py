@@ -123,9 +123,9 @@ class Scenery:
         p.url = re.search(r"http://\S+", p.ready).group(0)
         return p
 
-    def relay(self, *args, port=0):
-        p = self._keep(Process([self.programs["relay"], "--listen", f"ws://127.0.0.1:{port}", *args]))
-        p.url = re.search(r"ws=(ws://[^,\s]+)", p.ready).group(1)
+    def relay(self, *args, port=0, scheme="ws"):
+        p = self._keep(Process([self.programs["relay"], "--listen", f"{scheme}://127.0.0.1:{port}", *args]))
+        p.url = re.search(r"ws=(wss?://[^,\s]+)", p.ready).group(1)
         p.port = int(re.search(r":(\d+)/ws", p.url).group(1))
         return p
 
@@ -133,8 +133,26 @@ class Scenery:
         self.homes += 1
         return os.path.join(self.directory, f"home{self.homes}")
 
+    def certificate(self, *names):
+        """(certificate file, key file) of one that signs itself, for DNS names or IPs."""
+        self.homes += 1
+        cert, key = (os.path.join(self.directory, f"{kind}{self.homes}.pem") for kind in ("cert", "key"))
+        alternatives = ",".join(("IP:" if n[0].isdigit() else "DNS:") + n for n in names)
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                        "-nodes", "-days", "2", "-subj", "/CN=test", "-addext", f"subjectAltName={alternatives}",
+                        "-keyout", key, "-out", cert], check=True, stderr=subprocess.DEVNULL)
+        return cert, key
+
+    def config(self, home, **settings):
+        for key, value in settings.items():
+            subprocess.run([self.programs["teale"], "--home", home, "config", "set", key, value], check=True,
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
     def node(self, relay, *args, home=None, connected=True):
-        n = self._keep(Node(self.programs["teale"], home or self.new_home(), "--relay", relay.url, *args))
+        """`relay` is one of ours, or a URL, or None: as configured."""
+        url = relay if relay is None or isinstance(relay, str) else relay.url
+        n = self._keep(Node(self.programs["teale"], home or self.new_home(), *(["--relay", url] if url else []),
+                            *args))
         if connected:
             wait_for(lambda: n.status()["wan"]["state"] == "connected")
         return n

@@ -229,5 +229,74 @@ class ThingsBreak(Base):
         wait_for(lambda: parrot_stats(self.parrot)["active"] == 0)
 
 
+class TheRelay(Base):
+    def wan_error(self, node):
+        wait_for(lambda: node.status()["wan"]["error"])
+        return node.status()["wan"]["error"]
+
+    def test_over_tls_with_a_private_authority_a_question_passes(self):
+        cert, key = self.scenery.certificate("127.0.0.1")
+        relay = self.scenery.relay("--tls-cert", cert, "--tls-key", key, scheme="wss")
+        homes = [self.scenery.new_home(), self.scenery.new_home()]
+        for home in homes:
+            self.scenery.config(home, wan_relay_ca_file=cert)
+        parrot = self.scenery.parrot("--model", "parrot")
+        server = self.scenery.node(relay, "--share", parrot.url, home=homes[0])
+        wait_for(lambda: server.status()["backend"]["state"] == "up")
+        asker = self.scenery.node(relay, home=homes[1])
+        self.assertEqual(words_of(asker.post(chat("parrot", "over tls"))[2]), "over tls")
+
+    def test_a_certificate_that_is_not_trusted_or_of_another_name_is_refused(self):
+        for names, trusted in ((("127.0.0.1",), False), (("relay.example",), True)):
+            with self.subTest(names):
+                cert, key = self.scenery.certificate(*names)
+                relay = self.scenery.relay("--tls-cert", cert, "--tls-key", key, scheme="wss")
+                home = self.scenery.new_home()
+                if trusted:
+                    self.scenery.config(home, wan_relay_ca_file=cert)
+                node = self.scenery.node(relay, home=home, connected=False)
+                self.assertIn("certificate", self.wan_error(node).lower())
+                self.assertEqual(node.status()["wan"]["state"], "connecting")
+
+    def test_a_name_that_does_not_resolve_and_a_port_where_nobody_listens_are_told(self):
+        for url, word in (("wss://no-such-relay.invalid/ws", "no-such-relay.invalid"),
+                          ("ws://127.0.0.1:9/ws", "127.0.0.1")):
+            with self.subTest(url):
+                self.assertIn(word, self.wan_error(self.scenery.node(url, connected=False)))
+
+    def test_a_server_that_is_no_relay_is_told(self):
+        parrot = self.scenery.parrot("--model", "parrot")
+        node = self.scenery.node(parrot.url.replace("http", "ws") + "/ws", connected=False)
+        self.assertIn("WebSocket", self.wan_error(node))
+
+    def test_of_several_relays_the_next_is_tried_when_the_first_is_gone(self):
+        first, second = self.scenery.relay(), self.scenery.relay()
+        home = self.scenery.new_home()
+        self.scenery.config(home, wan_enabled="true", wan_relay_url=json.dumps([first.url, second.url]))
+        node = self.scenery.node(None, home=home)
+        wait_for(lambda: node.status()["wan"]["state"] == "connected")
+        self.assertEqual(node.status()["wan"]["relay"], first.url)
+        first.kill()
+        first.popen.wait()
+        wait_for(lambda: node.status()["wan"]["state"] == "connected" and
+                 node.status()["wan"]["relay"] == second.url)
+
+    def test_two_processes_with_one_key_do_not_fight_over_the_relay(self):
+        relay = self.scenery.relay()
+        first = self.scenery.node(relay)
+        other = self.scenery.new_home()
+        os.makedirs(other)
+        with open(os.path.join(first.home, "wan-identity.key"), "rb") as source:
+            fd = os.open(os.path.join(other, "wan-identity.key"), os.O_CREAT | os.O_WRONLY, 0o600)
+            os.write(fd, source.read())
+            os.close(fd)
+        second = self.scenery.node(relay, home=other)
+        self.assertEqual(first.id, second.id)
+        wait_for(lambda: first.status()["wan"]["state"] == "offline")
+        self.assertIn("another process", first.status()["wan"]["error"])
+        time.sleep(1.5)
+        self.assertEqual(second.status()["wan"]["state"], "connected")
+
+
 if __name__ == "__main__":
     unittest.main(argv=[sys.argv[0], *sys.argv[4:]], verbosity=2)
