@@ -112,11 +112,21 @@ static size_t open_short(const raw_peer *p, uint8_t *packet, size_t n, uint8_t *
 static void note_cids(raw_peer *p, const uint8_t *f, size_t n)
 {
     while (n >= 1 + 1 + 1 + 1 + 8 + 16 && f[0] == 0x18 && f[3] == 8) {
-        if (p->server_cids_n < RAW_CIDS_MAX)
-            memcpy(p->server_cids[p->server_cids_n++], f + 4, 8);
+        if (f[1] < RAW_CIDS_MAX) {
+            memcpy(p->server_cids[f[1]], f + 4, 8);
+            p->server_cids_n = f[1] >= p->server_cids_n ? f[1] + 1u : p->server_cids_n;
+        }
         f += 28;
         n -= 28;
     }
+}
+
+static void note_challenge(raw_peer *p, const uint8_t *f, size_t n)
+{
+    if (n < 9 || f[0] != 0x1a)
+        return;
+    memcpy(p->challenge, f + 1, 8);
+    p->challenged = true;
 }
 
 static void read_answers(raw_peer *p)
@@ -127,7 +137,9 @@ static void read_answers(raw_peer *p)
     while (tl_quic_next_output(p->server->quic, buf, sim_now(p->server->sim), &out))
         for (size_t at = 0; at < out.n; at += out.segment) {
             size_t n = out.n - at < out.segment ? out.n - at : out.segment;
-            note_cids(p, frames, open_short(p, buf + at, n, frames));
+            n = open_short(p, buf + at, n, frames);
+            note_cids(p, frames, n);
+            note_challenge(p, frames, n);
         }
 }
 

@@ -7,7 +7,7 @@
 #include "quic/handshake.h"
 #include "quic_node.h"
 
-#define RAW_CIDS_MAX 16
+#define RAW_CIDS_MAX 64
 
 typedef struct {
     quic_node *server;
@@ -16,15 +16,18 @@ typedef struct {
     tl_handshake handshake;
     uint8_t dcid[8], scid[8]; /* the server's in use, ours */
     uint64_t next_number;
-    uint8_t server_cids[RAW_CIDS_MAX][8]; /* that NEW_CONNECTION_ID frames gave */
-    unsigned server_cids_n;
+    uint8_t server_cids[RAW_CIDS_MAX]
+                       [8]; /* that NEW_CONNECTION_ID frames gave, by sequence number */
+    unsigned server_cids_n; /* the highest number and one more */
+    uint8_t challenge[8];   /* of the last PATH_CHALLENGE */
+    bool challenged;        /* since this was last cleared */
 } raw_peer;
 
 /* Handshakes with `server` by its path `path`. Aborts when the server does not like an honest
  * client. */
 void raw_peer_connect(raw_peer *p, quic_node *server, tl_path_id path);
 /* One packet with these frames, by `path`, to the server's connection ID `dcid` (NULL: the first).
- * What the server answers is read for its connection IDs and otherwise ignored. */
+ * What the server answers is read for its connection IDs and challenges and otherwise ignored. */
 void raw_peer_send(raw_peer *p, tl_path_id path, const uint8_t *dcid, tl_slice frames);
 
 /* RFC 9000 16, in the shortest form; returns the bytes written. */

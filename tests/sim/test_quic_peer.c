@@ -57,26 +57,42 @@ static void retired_ids_announced_again_and_again_abort_nothing(void **state)
     world_free(&w);
 }
 
+/* A fresh ID of ours for the server to use, and the one it gave us before last retired. */
+static size_t keep_moving_frames(uint8_t i, uint8_t ret[32])
+{
+    memcpy(ret, "\x18\0\0\x08.movesid.sixteen bytes.", 28);
+    ret[1] = i;
+    ret[4] = ret[12] = i;
+    ret[28] = 0x19;
+    ret[29] = (uint8_t)(i - 1);
+    ret[30] = 0x01;
+    return 31;
+}
+
 static void moving_on_and_on_without_acknowledging_aborts_nothing(void **state)
 {
     (void)state;
     world w = world_new(NULL, NULL);
     raw_peer p;
     raw_peer_connect(&p, w.b, RAW_PATH);
-    for (uint8_t i = 0; i < 60; i++) {
-        /* A fresh ID of ours for the server, one of its own retired; then a packet by a new path.
-         */
-        uint8_t frame[31] = {0x18, (uint8_t)(1 + i), 0, 8, i, 'm', 'o', 'v', 'e', 's', 'i', 'd'};
-        frame[12] = i;
-        frame[28] = 0x19;
-        frame[29] = i;
-        frame[30] = 0x01;
-        raw_peer_send(&p, RAW_PATH, NULL, tl_slice_of(frame, sizeof frame));
-        if (i < p.server_cids_n)
-            raw_peer_send(&p, RAW_PATH + 1 + i, p.server_cids[i],
-                          TL_SLICE_LIT("\x01\x01\x01\x01\x01"));
-        sim_run_for(w.s, 20 * TL_MS);
+    unsigned moves = 0;
+    for (uint8_t i = 1; i < 60; i++) {
+        uint8_t frames[32];
+        size_t n = keep_moving_frames(i, frames);
+        if (i < p.server_cids_n) {
+            p.challenged = false;
+            raw_peer_send(&p, RAW_PATH + i, p.server_cids[i], tl_slice_of(frames, n));
+            frames[0] = 0x1b; /* PATH_RESPONSE */
+            memcpy(frames + 1, p.challenge, 8);
+            if (p.challenged)
+                raw_peer_send(&p, RAW_PATH + i, p.server_cids[i], tl_slice_of(frames, 9));
+        }
+        moves = w.b->path_changes;
+        sim_run_for(w.s, 300 * TL_MS);
+        raw_peer_send(&p, RAW_PATH + i, i < p.server_cids_n ? p.server_cids[i] : NULL,
+                      TL_SLICE_LIT("\x01\x01\x01\x01"));
     }
+    assert_true(moves >= 5); /* it did move the server about */
     sim_run_for(w.s, 10 * TL_SEC);
     expect_alive(&w);
     world_free(&w);
@@ -123,9 +139,10 @@ static void whatever_a_peer_sends_the_others_are_served(uint64_t seed)
             n += random_frame(&rand, frames + n);
         while (n < 4)
             frames[n++] = 0;
-        bool move = p.server_cids_n && tl_rand_below(&rand, 6) == 0;
+        bool move = p.server_cids_n > 1 && tl_rand_below(&rand, 6) == 0;
         tl_path_id path = RAW_PATH + (move ? (tl_path_id)tl_rand_below(&rand, 3) : 0);
-        raw_peer_send(&p, path, move ? p.server_cids[tl_rand_below(&rand, p.server_cids_n)] : NULL,
+        raw_peer_send(&p, path,
+                      move ? p.server_cids[1 + tl_rand_below(&rand, p.server_cids_n - 1)] : NULL,
                       tl_slice_of(frames, n));
         if (tl_rand_below(&rand, 4) == 0)
             sim_run_for(w.s, tl_rand_below(&rand, 500 * TL_MS));
