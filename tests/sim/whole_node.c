@@ -264,7 +264,15 @@ static void link_datagram(void *user, tl_path_id path, uint8_t *data, size_t n)
 
 static void peers_stream(void *user, const tl_node_id *peer, tl_quic_stream *s)
 {
-    tl_server_on_stream(((whole_node *)user)->server, peer, s);
+    whole_node *n = user;
+    size_t taken;
+    if (!n->raw.p) {
+        tl_server_on_stream(n->server, peer, s);
+        return;
+    }
+    must_ok(tl_quic_stream_write(s, n->raw, n->raw_fin, &taken));
+    if (taken != n->raw.n)
+        abort();
 }
 
 static void peers_joined(void *user, const tl_peer *p)

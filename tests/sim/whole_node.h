@@ -67,6 +67,10 @@ typedef struct whole_node {
     unsigned cancelled, answered;
     uint64_t produced; /* bytes */
 
+    /* A hostile provider: writes this on every stream instead of serving it. */
+    tl_slice raw;
+    bool raw_fin;
+
     unsigned joined, left, refused;
     char refused_code[32];
 } whole_node;
