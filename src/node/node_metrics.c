@@ -49,6 +49,8 @@ static void write_relay(writer *w, const tl_node *n)
            "Messages of the relay that concerned nothing of ours.", (double)l->ignored);
     single(w, "teale_relay_errors_total", "counter", "Errors the relay reported.",
            (double)l->errors);
+    single(w, "teale_relay_sessions_refused_total", "counter",
+           "Sessions that peers wanted and we did not.", (double)l->refused);
     single(w, "teale_relay_peers_refused_total", "counter",
            "Listed peers whose keys did not belong together.", (double)l->peers_refused);
 }

@@ -343,19 +343,30 @@ tl_err tl_relay_link_send(tl_relay_link *l, tl_path_id path, tl_slice datagram)
     return TL_OK;
 }
 
+/* So that the peer need not wait to find out. */
+static void refuse_session(tl_relay_link *l, const tl_signal *m, const tl_node_id *from)
+{
+    char hex[TL_NODE_ID_HEX + 1], id[TL_SIGNAL_SESSION_MAX + 1];
+    tl_node_id_write(hex, from);
+    memcpy(id, m->session.p, m->session.n);
+    id[m->session.n] = 0;
+    l->counters.refused++;
+    if (send_session(l, TL_SIGNAL_RELAY_CLOSE, hex, id))
+        l->counters.ignored++;
+}
+
 static void on_relay_open(tl_relay_link *l, const tl_signal *m)
 {
     tl_node_id from;
     tl_relay_session *s;
-    if (tl_relay_sessions_by_id(&l->sessions, m->session) ||
-        tl_relay_sessions_count(&l->sessions) >= TL_RELAY_SESSIONS_MAX ||
-        tl_node_id_parse(m->from, &from)) {
+    if (tl_relay_sessions_by_id(&l->sessions, m->session) || tl_node_id_parse(m->from, &from)) {
         l->counters.ignored++;
         return;
     }
-    tl_path_id path = l->events.on_asked(l->user, &from);
+    bool room = tl_relay_sessions_count(&l->sessions) < TL_RELAY_SESSIONS_MAX;
+    tl_path_id path = room ? l->events.on_asked(l->user, &from) : 0;
     if (!path || tl_relay_sessions_add(&l->sessions, l->hex, m->session, path, &from, &s)) {
-        l->counters.ignored++;
+        refuse_session(l, m, &from);
         return;
     }
     s->ready = true;

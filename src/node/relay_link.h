@@ -47,7 +47,7 @@ typedef struct {
     void (*on_peer)(void *user, const tl_relay_peer *peer);
     /* A discovery (`model` "" = of everything) has told all it knows, or failed. */
     void (*on_discovered)(void *user, const char *model, bool ok);
-    /* A peer wants a session: the path id it shall be, or 0 to leave it unanswered. */
+    /* A peer wants a session: the path id it shall be, or 0 to refuse. */
     tl_path_id (*on_asked)(void *user, const tl_node_id *from);
     void (*on_ready)(void *user, tl_path_id path);
     /* Not called for tl_relay_link_close. */
@@ -58,7 +58,7 @@ typedef struct {
 
 typedef struct {
     uint64_t messages_in, messages_out, datagrams_in, datagrams_out, datagrams_dropped;
-    uint64_t malformed, ignored, errors, peers_refused;
+    uint64_t malformed, ignored, errors, peers_refused, refused; /* refused: sessions */
 } tl_relay_link_counters;
 
 /* Borrows `identity` and `rand` for life; copies the name. TL_ERR_NOMEM. */
