@@ -67,7 +67,7 @@ static json_t *requests_status(const tl_node *n)
     active += (json_int_t)tl_server_running(n->server);
     return json_pack("{s:I, s:I, s:I, s:I}", "active", active, "served", (json_int_t)served->served,
                      "asked", (json_int_t)asked->asked, "failed",
-                     (json_int_t)(asked->failed + served->failed));
+                     (json_int_t)asked->failed + (json_int_t)served->failed);
 }
 
 static json_int_t count_connected(const tl_node *n)
