@@ -49,16 +49,27 @@ static tl_err wire_begin(void *wire, size_t n, uint8_t **ret_room)
     return TL_OK;
 }
 
+static void send_frame(whole_node *w, tl_ws_opcode opcode, tl_slice payload)
+{
+    tl_buf frame = {0};
+    static const uint8_t mask[4] = {1, 2, 3, 4};
+    must_ok(tl_buf_append(&frame, tl_slice_of(&w->uplink->epoch, 1)));
+    must_ok(tl_ws_append(&frame, opcode, payload, mask));
+    sim_send(w->host, 1, tl_buf_begin(&frame), frame.len);
+    tl_buf_clear(&frame);
+}
+
 static void wire_commit(void *wire)
 {
     whole_node *w = wire;
-    tl_buf frame = {0};
-    static const uint8_t mask[4] = {1, 2, 3, 4};
     tl_buf_added(&w->outgoing, w->begun);
-    must_ok(tl_buf_append(&frame, tl_slice_of(&w->uplink->epoch, 1)));
-    must_ok(tl_ws_append(&frame, TL_WS_TEXT, tl_buf_slice(&w->outgoing), mask));
-    sim_send(w->host, 1, tl_buf_begin(&frame), frame.len);
-    tl_buf_clear(&frame);
+    send_frame(w, TL_WS_TEXT, tl_buf_slice(&w->outgoing));
+}
+
+void whole_node_ping(whole_node *n)
+{
+    if (n->connected)
+        send_frame(n, TL_WS_PING, TL_SLICE_LIT("t"));
 }
 
 static const tl_relay_wire wire = {wire_begin, wire_commit};

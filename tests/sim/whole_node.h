@@ -81,6 +81,8 @@ whole_node *whole_node_new_as(sim *s, relay_host *r, tl_time delay, const tl_ide
 void whole_node_free(whole_node *n);
 /* Registers at the relay. */
 void whole_node_connect(whole_node *n);
+/* A sign of life, without which the relay forgets a silent node after 300 s. */
+void whole_node_ping(whole_node *n);
 void whole_node_disconnect(whole_node *n);
 /* The process dies and another starts with the same key. */
 void whole_node_restart(whole_node *n);
