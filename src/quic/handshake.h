@@ -9,6 +9,9 @@
  *   Handshake  <-         u16 n | the server's transport parameters
  *   Handshake  ->         finished (32)
  *
+ * The node ID in message 1 must map to the static key. A point and its negative map to the same
+ * one, so who holds a key may show either of two IDs, both of them nobody else's.
+ *
  *   client:  NEW --write_msg1--> WAIT_MSG2 --on_msg2--> KEYED
  *   server:  NEW --on_msg1--> GOT_MSG1 --write_msg2--> KEYED --check_finished--> DONE        */
 #ifndef TL_QUIC_HANDSHAKE_H
