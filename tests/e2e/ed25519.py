@@ -57,6 +57,8 @@ class Key:
         self._scalar = int.from_bytes(h[:32], "little") & ~7 & (1 << 254) - 1 | 1 << 254
         self._prefix = h[32:]
         self.public = _encode(_times(self._scalar, BASE))
+        y = int.from_bytes(self.public, "little") & (1 << 255) - 1
+        self.noise_public = ((1 + y) * pow(1 - y, P - 2, P) % P).to_bytes(32, "little")  # on Curve25519
 
     def sign(self, message):
         r = _hash(self._prefix + message) % L
