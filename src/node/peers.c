@@ -100,7 +100,8 @@ tl_peer_conn *tl_contact_add_conn(tl_contact *c, tl_quic_conn *quic, bool client
                            .retire_at = TL_NEVER,
                            .heartbeat_at = TL_NEVER,
                            .reopen_at = TL_NEVER,
-                           .probe_at = TL_NEVER};
+                           .probe_at = TL_NEVER,
+                           .watch_at = TL_NEVER};
     tl_quic_conn_set_user(quic, conn);
     DL_APPEND(c->conns, conn);
     return conn;
@@ -152,8 +153,10 @@ void tl_contact_serve_wishes(tl_contact *c)
             w->on_failed(w, e, "no stream could be opened");
             continue;
         }
-        if (s)
+        if (s) {
             conn->streams++;
+            tl_control_watch(conn);
+        }
         if (tl_peers_now(c->peers) - conn->heard_at >= TL_PEERS_STALE_AFTER)
             tl_control_probe(conn, TL_PROBE_STALE);
         w->on_stream(w, s);
@@ -262,6 +265,7 @@ static void on_stream_opened(tl_peers *p, const tl_quic_event *ev)
         return;
     }
     conn->streams++;
+    tl_control_watch(conn);
     p->events.on_stream(p->user, &conn->contact->peer->id, ev->stream);
 }
 
@@ -405,6 +409,7 @@ static tl_time conn_on_timer(tl_peer_conn *conn, tl_time now)
         tl_conn_close(conn, TL_CODE_OUTAGE, "the peer no longer answers");
     }
     tl_time due = tl_time_min(conn->heartbeat_at, tl_time_min(conn->retire_at, conn->probe_at));
+    due = tl_time_min(due, tl_control_watch_on_timer(conn, now));
     return tl_time_min(due, tl_conn_path_on_timer(conn, now));
 }
 

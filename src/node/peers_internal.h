@@ -21,6 +21,12 @@
 #define TL_PROBE_NEW_PATH (2 * TL_SEC)
 #define TL_PROBE_STALE    (10 * TL_SEC)
 
+/* While questions are under way, silence is looked at this often, and the peer asked for a sign of
+ * life after as much of it: a relay may stop carrying without a word. */
+#define TL_WATCH_EVERY (2 * TL_SEC)
+#define TL_WATCH_QUIET                                                                             \
+    (TL_PEERS_OUTAGE_MAX / TL_WATCH_EVERY) /* such looks without a packet: it is gone */
+
 /* Application codes of CONNECTION_CLOSE and RESET_STREAM. */
 enum {
     TL_CODE_NONE,
@@ -64,6 +70,9 @@ struct tl_peer_conn {
     tl_peer_pong *pongs;
     tl_time heard_at;
     tl_time probe_at; /* no sign of life until then: the peer is gone; TL_NEVER: none awaited */
+    tl_time watch_at; /* TL_NEVER: no question is under way */
+    uint64_t watch_heard;
+    unsigned quiet;
     /* the path is gone; the client looks for another */
     bool lost;
     tl_time lost_at, reopen_at, reopen_pause;
@@ -170,6 +179,10 @@ void tl_control_send_goodbye(tl_peer_conn *conn, const char *reason);
 /* Asks for a sign of life. */
 void tl_control_probe(tl_peer_conn *conn, tl_time within);
 void tl_control_heard(tl_peer_conn *conn);
+/* A question is under way from now on. */
+void tl_control_watch(tl_peer_conn *conn);
+/* Returns when to come back. */
+tl_time tl_control_watch_on_timer(tl_peer_conn *conn, tl_time now);
 /* A heartbeat now; `g` may be NULL. */
 void tl_control_beat(tl_peer_conn *conn, tl_peer_pong *g);
 

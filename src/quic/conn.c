@@ -220,7 +220,9 @@ bool tl_qconn_read(tl_quic_conn *c, const tl_quic_where *where, const uint8_t *d
     tl_quic_path_set(&ps, c->client, where->path, where->use);
     c->now = now;
     c->wall = wall;
+    uint64_t opened = c->quic->counters.packets_opened;
     int rv = ngtcp2_conn_read_pkt(c->ng, &ps.path, NULL, data, n, now);
+    c->heard += c->quic->counters.packets_opened - opened;
     if (rv) {
         tl_qconn_fail(c, rv, now);
         return false;

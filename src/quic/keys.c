@@ -15,7 +15,7 @@ _Static_assert(sizeof RETRY_KEY - 1 == 16, "an AES-128 key");
 /* What a ngtcp2_crypto_aead_ctx points to. */
 typedef struct {
     tl_aead *aead;
-    uint64_t *auth_failures;
+    tl_quic_counters *counters;
     bool application; /* protects what a peer may fill with any frame */
 } packet_key;
 
@@ -23,7 +23,7 @@ typedef struct {
 typedef struct {
     tl_aead_alg alg;
     bool application;
-    uint64_t *auth_failures;
+    tl_quic_counters *counters;
 } level;
 
 /* One direction at one level, not yet given to ngtcp2. */
@@ -54,7 +54,7 @@ static tl_err packet_key_new(const level *l, tl_aead_direction direction, const 
         free(k);
         return e;
     }
-    k->auth_failures = l->auth_failures;
+    k->counters = l->counters;
     k->application = l->application;
     ret_ctx->native_handle = k;
     return TL_OK;
@@ -124,7 +124,7 @@ static tl_err both_make(const level *l, const uint8_t rx_secret[32], const uint8
 }
 
 tl_err tl_keys_install_initial(ngtcp2_conn *conn, const ngtcp2_cid *dcid, bool client,
-                               uint64_t *auth_failures)
+                               tl_quic_counters *counters)
 {
     uint8_t prk[TL_HKDF_SIZE], to_server[32], to_client[32];
     tl_hkdf_extract(INITIAL_SALT, tl_slice_of(dcid->data, dcid->datalen), prk);
@@ -132,7 +132,7 @@ tl_err tl_keys_install_initial(ngtcp2_conn *conn, const ngtcp2_cid *dcid, bool c
     tl_hkdf_expand_label(prk, LABEL_PREFIX, "server in", to_client, sizeof to_client);
 
     direction_keys rx, tx;
-    level l = {.alg = TL_AEAD_AES_128_GCM, .auth_failures = auth_failures};
+    level l = {.alg = TL_AEAD_AES_128_GCM, .counters = counters};
     tl_err e =
         both_make(&l, client ? to_client : to_server, client ? to_server : to_client, &rx, &tx);
     if (e)
@@ -149,10 +149,10 @@ tl_err tl_keys_install_initial(ngtcp2_conn *conn, const ngtcp2_cid *dcid, bool c
 }
 
 tl_err tl_keys_install_handshake(ngtcp2_conn *conn, tl_aead_alg alg, const uint8_t rx_secret[32],
-                                 const uint8_t tx_secret[32], uint64_t *auth_failures)
+                                 const uint8_t tx_secret[32], tl_quic_counters *counters)
 {
     direction_keys rx, tx;
-    level l = {.alg = alg, .auth_failures = auth_failures};
+    level l = {.alg = alg, .counters = counters};
     tl_err e = both_make(&l, rx_secret, tx_secret, &rx, &tx);
     if (e)
         return e;
@@ -169,10 +169,10 @@ tl_err tl_keys_install_handshake(ngtcp2_conn *conn, tl_aead_alg alg, const uint8
 }
 
 tl_err tl_keys_install_application(ngtcp2_conn *conn, tl_aead_alg alg, const uint8_t rx_secret[32],
-                                   const uint8_t tx_secret[32], uint64_t *auth_failures)
+                                   const uint8_t tx_secret[32], tl_quic_counters *counters)
 {
     direction_keys rx, tx;
-    level l = {.alg = alg, .application = true, .auth_failures = auth_failures};
+    level l = {.alg = alg, .application = true, .counters = counters};
     tl_err e = both_make(&l, rx_secret, tx_secret, &rx, &tx);
     if (e)
         return e;
@@ -190,11 +190,12 @@ tl_err tl_keys_install_application(ngtcp2_conn *conn, tl_aead_alg alg, const uin
 
 tl_err tl_keys_next(tl_aead_alg alg, const uint8_t rx[32], const uint8_t tx[32], uint8_t ret_rx[32],
                     uint8_t ret_tx[32], ngtcp2_crypto_aead_ctx *ret_rx_ctx, uint8_t *ret_rx_iv,
-                    ngtcp2_crypto_aead_ctx *ret_tx_ctx, uint8_t *ret_tx_iv, uint64_t *auth_failures)
+                    ngtcp2_crypto_aead_ctx *ret_tx_ctx, uint8_t *ret_tx_iv,
+                    tl_quic_counters *counters)
 {
     tl_hkdf_expand_label(rx, LABEL_PREFIX, "quic ku", ret_rx, 32);
     tl_hkdf_expand_label(tx, LABEL_PREFIX, "quic ku", ret_tx, 32);
-    level l = {.alg = alg, .application = true, .auth_failures = auth_failures};
+    level l = {.alg = alg, .application = true, .counters = counters};
     ngtcp2_crypto_aead_ctx rx_ctx;
     tl_err e = make_packet_key(&l, TL_AEAD_OPEN, ret_rx, &rx_ctx, ret_rx_iv);
     if (e)
@@ -243,9 +244,11 @@ int tl_keys_decrypt(uint8_t *dest, const ngtcp2_crypto_aead *aead,
                            tl_slice_of(ciphertext, ciphertextlen), dest) == TL_OK;
     if (ok && k->application)
         ok = tl_frames_are_bearable(tl_slice_of(dest, ciphertextlen - TL_AEAD_TAG_SIZE));
-    if (ok)
+    if (ok) {
+        k->counters->packets_opened++;
         return 0;
-    ++*k->auth_failures;
+    }
+    k->counters->dropped_auth++;
     return NGTCP2_ERR_DECRYPT; /* any other code makes ngtcp2 end the connection */
 }
 

@@ -4,6 +4,7 @@
 #define TL_QUIC_KEYS_H
 
 #include "crypto/aead.h"
+#include "quic/quic.h"
 #include "quic/quic_compat.h"
 
 /* RFC 9001 section 6.6: AES-GCM may protect 2^23 packets with a key; we change it well before, with
@@ -14,22 +15,22 @@
  */
 ngtcp2_crypto_ctx tl_keys_crypto_ctx(tl_aead_alg alg, uint64_t key_update_packets);
 
-/* --- installing; each takes nothing over when it fails. `auth_failures` counts packets that do not
- * open, and must outlive the connection. TL_ERR_NOMEM. --- */
+/* --- installing; each takes nothing over when it fails. `counters` counts packets that open
+ * and those that do not, and must outlive the connection. TL_ERR_NOMEM. --- */
 /* Both directions of Initial, from the client's first (or Retry's) connection ID. */
 TL_CHECK tl_err tl_keys_install_initial(ngtcp2_conn *conn, const ngtcp2_cid *dcid, bool client,
-                                        uint64_t *auth_failures);
+                                        tl_quic_counters *counters);
 TL_CHECK tl_err tl_keys_install_handshake(ngtcp2_conn *conn, tl_aead_alg alg, const uint8_t rx[32],
-                                          const uint8_t tx[32], uint64_t *auth_failures);
+                                          const uint8_t tx[32], tl_quic_counters *counters);
 TL_CHECK tl_err tl_keys_install_application(ngtcp2_conn *conn, tl_aead_alg alg,
                                             const uint8_t rx[32], const uint8_t tx[32],
-                                            uint64_t *auth_failures);
+                                            tl_quic_counters *counters);
 /* What ngtcp2's update_key asks for: the next secrets, packet keys and IVs. */
 TL_CHECK tl_err tl_keys_next(tl_aead_alg alg, const uint8_t rx[32], const uint8_t tx[32],
                              uint8_t ret_rx[32], uint8_t ret_tx[32],
                              ngtcp2_crypto_aead_ctx *ret_rx_ctx, uint8_t *ret_rx_iv,
                              ngtcp2_crypto_aead_ctx *ret_tx_ctx, uint8_t *ret_tx_iv,
-                             uint64_t *auth_failures);
+                             tl_quic_counters *counters);
 
 /* The key of Retry's integrity tag: public, as in RFC 9001 5.8, but ours. */
 TL_CHECK tl_err tl_keys_retry(ngtcp2_crypto_aead *ret_aead, ngtcp2_crypto_aead_ctx *ret_ctx);

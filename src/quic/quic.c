@@ -172,6 +172,19 @@ tl_time tl_quic_conn_rtt(const tl_quic_conn *c)
     return info.min_rtt == UINT64_MAX ? 0 : info.smoothed_rtt;
 }
 
+uint64_t tl_quic_conn_heard(const tl_quic_conn *c)
+{
+    return c->heard;
+}
+
+void tl_quic_conn_set_keepalive(tl_quic_conn *c, tl_time every)
+{
+    if (!c->ng)
+        return;
+    ngtcp2_conn_set_keep_alive_timeout(c->ng, every ? every : c->quic->config.keepalive);
+    tl_qconn_ready(c); /* the writer asks for the expiry again */
+}
+
 void tl_quic_conn_set_user(tl_quic_conn *c, void *user)
 {
     c->user = user;

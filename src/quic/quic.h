@@ -45,6 +45,7 @@ tl_quic_config tl_quic_config_default(const tl_identity *identity, tl_rand *rand
 typedef struct {
     uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;
     uint64_t dropped_short, dropped_unknown, dropped_auth, dropped_replay, dropped_limit;
+    uint64_t packets_opened; /* their seal was right: of a peer, be it for the second time */
     uint64_t handshakes_done, handshakes_failed, retries_sent, key_updates;
 } tl_quic_counters;
 
@@ -66,6 +67,11 @@ tl_path_id tl_quic_conn_path(const tl_quic_conn *c);
 bool tl_quic_conn_is_client(const tl_quic_conn *c);
 tl_suite tl_quic_conn_suite(const tl_quic_conn *c);
 tl_time tl_quic_conn_rtt(const tl_quic_conn *c); /* smoothed; 0 before the first sample */
+/* Packets of the peer's that opened: while it grows, the peer is there. A replayed one counts too.
+ */
+uint64_t tl_quic_conn_heard(const tl_quic_conn *c);
+/* After `every` of silence the peer is asked for a sign of life; 0: as configured. */
+void tl_quic_conn_set_keepalive(tl_quic_conn *c, tl_time every);
 void tl_quic_conn_set_user(tl_quic_conn *c, void *user);
 void *tl_quic_conn_user(const tl_quic_conn *c);
 

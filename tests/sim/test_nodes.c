@@ -353,6 +353,81 @@ static void a_relay_that_swaps_a_peers_key_can_only_hide_it(void **state)
     scene_free(&s);
 }
 
+/* Every frame, the relay's pings too. */
+static void swallow(void *user, uint8_t *text, size_t *n, size_t cap)
+{
+    (void)user, (void)text, (void)cap;
+    *n = 0;
+}
+
+static void a_relay_that_stops_carrying_without_a_word_ends_an_answer_at_both_ends(void **state)
+{
+    (void)state;
+    scene s = scene_new(16, 2);
+    question_record q = {0};
+    s.nodes[1]->pieces = 1000000;
+    s.nodes[1]->piece_every = 10 * TL_MS;
+    whole_node_serve(s.nodes[1], "m");
+    whole_node_ask(s.nodes[0], &q, "m", "{\"model\":\"m\"}");
+    sim_run_for(s.sim, 2 * TL_SEC);
+    assert_true(q.bytes > 0);
+    s.relay->tamper = swallow;
+    sim_run_for(s.sim, 9 * TL_SEC);
+    assert_false(question_is_over(&q)); /* it may yet come back */
+    assert_failed(s.sim, &q, TL_FAIL_PEER_FAILED, 4 * TL_SEC);
+    sim_run_for(s.sim, 4 * TL_SEC);
+    assert_int_equal(whole_node_jobs(s.nodes[1]), 0);
+    s.relay->tamper = NULL;
+    s.nodes[1]->pieces = 1;
+    question_clear(&q);
+    whole_node_ask(s.nodes[0], &q, "m", "{\"model\":\"m\"}");
+    assert_answered(s.sim, &q, 5 * TL_SEC);
+    question_clear(&q);
+    scene_free(&s);
+}
+
+static void a_model_that_thinks_for_minutes_is_waited_for(void **state)
+{
+    (void)state;
+    scene s = scene_new(17, 2);
+    question_record q = {0};
+    s.nodes[1]->pieces = 3;
+    s.nodes[1]->piece_every = 100 * TL_SEC;
+    whole_node_serve(s.nodes[1], "m");
+    whole_node_ask(s.nodes[0], &q, "m", "{\"model\":\"m\"}");
+    assert_answered(s.sim, &q, 301 * TL_SEC);
+    assert_true(q.over_at - q.asked_at > 200 * TL_SEC);
+    assert_int_equal(s.nodes[0]->left, 0);
+    question_clear(&q);
+    scene_free(&s);
+}
+
+static void clients_that_do_not_read_and_fill_the_connection_do_not_end_it(void **state)
+{
+    (void)state;
+    scene s = scene_new(18, 2);
+    question_record q[6] = {{0}}; /* 4 MiB each may wait: more than the connection's 16 */
+    s.nodes[1]->pieces = 1000;
+    s.nodes[1]->piece_size = 10000;
+    whole_node_serve(s.nodes[1], "m");
+    for (size_t i = 0; i < 6; i++)
+        whole_node_ask(s.nodes[0], &q[i], "m", "{\"model\":\"m\"}");
+    while (!q[5].bytes)
+        sim_run_for(s.sim, 10 * TL_MS);
+    for (size_t i = 0; i < 6; i++)
+        tl_exchange_set_paused(q[i].exchange, true);
+    sim_run_for(s.sim, 100 * TL_SEC);
+    for (size_t i = 0; i < 6; i++)
+        tl_exchange_set_paused(q[i].exchange, false);
+    for (size_t i = 0; i < 6; i++) {
+        assert_answered(s.sim, &q[i], 100 * TL_SEC);
+        assert_int_equal(q[i].bytes, 10000000);
+        question_clear(&q[i]);
+    }
+    assert_int_equal(s.nodes[0]->left, 0);
+    scene_free(&s);
+}
+
 static void capabilities_that_change_are_known_over_the_connection_at_once(void **state)
 {
     (void)state;
@@ -421,6 +496,9 @@ int main(void)
         cmocka_unit_test(another_provider_answers_when_the_first_fails_before_it_began),
         cmocka_unit_test(a_provider_refuses_by_its_policy),
         cmocka_unit_test(a_relay_that_swaps_a_peers_key_can_only_hide_it),
+        cmocka_unit_test(a_relay_that_stops_carrying_without_a_word_ends_an_answer_at_both_ends),
+        cmocka_unit_test(a_model_that_thinks_for_minutes_is_waited_for),
+        cmocka_unit_test(clients_that_do_not_read_and_fill_the_connection_do_not_end_it),
         cmocka_unit_test(capabilities_that_change_are_known_over_the_connection_at_once),
         cmocka_unit_test(a_second_process_with_the_same_key_is_told_of_to_the_first),
         cmocka_unit_test(idle_connected_nodes_wake_for_their_heartbeats_alone),
