@@ -20,7 +20,9 @@ struct tl_relay_client {
 
     tl_relay_state state;
     char error[512];
-    bool refused; /* the relay said why it is about to end this connection */
+    bool refused;      /* the relay said why it is about to end this connection */
+    bool away;         /* another took our place: we stay off for a while, whatever is asked */
+    unsigned replaced; /* times in a row, for the pause */
     tl_wsclient *ws;
     unsigned failures;               /* rounds over all URLs without a steady connection */
     tl_timer redial, ping, deadline; /* deadline: the link's */
@@ -93,6 +95,14 @@ static tl_time next_pause(tl_relay_client *c)
     return tl_rand_below(c->rand, whole);
 }
 
+static tl_time next_absence(tl_relay_client *c)
+{
+    unsigned shift = c->replaced < 7 ? c->replaced : 7;
+    tl_time whole = tl_time_min(TL_RELAY_AWAY_MIN << shift, TL_RELAY_AWAY_MAX);
+    c->replaced++;
+    return whole / 2 + tl_rand_below(c->rand, whole / 2);
+}
+
 static void drop_connection(tl_relay_client *c)
 {
     tl_timer_stop(&c->ping);
@@ -108,15 +118,17 @@ static void drop_connection(tl_relay_client *c)
 static void dial_again(tl_relay_client *c, const char *why)
 {
     tl_time now = tl_loop_now(c->loop);
-    bool steady = c->registered_at && now - c->registered_at >= TL_RELAY_STEADY_AFTER;
+    tl_time held = c->registered_at ? now - c->registered_at : 0;
     c->registered_at = 0;
-    if (steady) {
+    if (held >= TL_RELAY_AWAY_MAX)
+        c->replaced = 0;
+    if (held >= TL_RELAY_STEADY_AFTER) {
         c->failures = 0;
         c->at = 0;
     } else {
         c->at = (c->at + 1) % c->n_urls;
     }
-    tl_time pause = next_pause(c);
+    tl_time pause = c->away ? next_absence(c) : next_pause(c);
     tl_log(TL_LOG_DEBUG, "relay: %s: %s; next try in %u ms", c->url_text[c->at], why,
            (unsigned)(pause / TL_MS));
     tl_timer_set(&c->redial, now + pause);
@@ -125,7 +137,7 @@ static void dial_again(tl_relay_client *c, const char *why)
     if (c->state == TL_RELAY_CONNECTED)
         tl_log(TL_LOG_WARN, "relay: lost %s: %s", c->url_text[c->at], why);
     drop_connection(c);
-    set_state(c, TL_RELAY_CONNECTING, text);
+    set_state(c, c->away ? TL_RELAY_OFF : TL_RELAY_CONNECTING, text);
 }
 
 /* --- what the WebSocket says --- */
@@ -208,6 +220,10 @@ static void on_redial(void *user)
     if (c->ws || !c->wanted)
         return;
     c->dialled_at = tl_loop_now(c->loop);
+    if (c->away) {
+        c->away = false;
+        set_state(c, TL_RELAY_CONNECTING, c->error);
+    }
     if (tl_wsclient_connect(c->loop, &c->urls[c->at], c->tls, c->rand, &ws_events, c, &c->ws))
         dial_again(c, "out of memory");
 }
@@ -251,26 +267,21 @@ void tl_relay_client_refused(tl_relay_client *c, const char *code, const char *m
 {
     char why[512];
     tl_safe safe_code = tl_log_safe(tl_slice_str(code)), safe = tl_log_safe(tl_slice_str(message));
-    if (strcmp(code, "replaced") == 0) {
-        /* To come back would throw the other out, and it us: two would fight for ever. */
+    c->away = strcmp(code, "replaced") == 0;
+    if (c->away) {
         snprintf(why, sizeof why,
-                 "another process registered with this node's key at %s; this one stays "
-                 "off the relay until it is restarted",
+                 "another process registered with this node's key at %s; this one stays off the "
+                 "relay for now, longer each time",
                  c->url_text[c->at]);
         tl_log(TL_LOG_ERROR, "relay: %s", why);
-        c->wanted = false;
-        tl_timer_stop(&c->redial);
-        if (c->ws)
-            tl_wsclient_close(c->ws, TL_WS_NORMAL, "replaced");
-        set_state(c, TL_RELAY_OFF, why);
-        return;
+    } else {
+        snprintf(why, sizeof why, "refused us (%s): %s", safe_code.text, safe.text);
+        tl_log(TL_LOG_WARN, "relay: %s %s", c->url_text[c->at], why);
     }
-    snprintf(why, sizeof why, "refused us (%s): %s", safe_code.text, safe.text);
-    tl_log(TL_LOG_WARN, "relay: %s %s", c->url_text[c->at], why);
     c->refused = true;
     if (c->ws)
-        tl_wsclient_close(c->ws, TL_WS_NORMAL, "refused");
-    set_state(c, TL_RELAY_CONNECTING, why);
+        tl_wsclient_close(c->ws, TL_WS_NORMAL, c->away ? "replaced" : "refused");
+    set_state(c, c->away ? TL_RELAY_OFF : TL_RELAY_CONNECTING, why);
 }
 
 /* --- starting and stopping --- */
@@ -331,6 +342,7 @@ tl_err tl_relay_client_start(tl_relay_client *c, const tl_relay_client_config *c
     memcpy(c->url_text, config->urls, sizeof c->url_text);
     c->at = 0;
     c->failures = 0;
+    c->away = false;
     c->wanted = true;
     tl_timer_set(&c->redial, tl_loop_now(c->loop));
     set_state(c, TL_RELAY_CONNECTING, "");
@@ -352,7 +364,7 @@ void tl_relay_client_hurry(tl_relay_client *c)
     tl_time now = tl_loop_now(c->loop), earliest = c->dialled_at + TL_RELAY_BACKOFF_MIN;
     /* Many may want it at once, and again and again: no relay is dialled twice in a second for
      * that. */
-    if (c->wanted && !c->ws && c->redial.at > earliest)
+    if (c->wanted && !c->ws && !c->away && c->redial.at > earliest)
         tl_timer_set(&c->redial, earliest > now ? earliest : now);
 }
 

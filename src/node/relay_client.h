@@ -15,9 +15,16 @@
 /* A connection that held this long was a good one: the next failure starts from the shortest pause.
  */
 #define TL_RELAY_STEADY_AFTER (60 * TL_SEC)
+/* After the relay said that another process registered with our key: to come back at once would
+ * throw the other out, and it us, for ever; never to come back would let one false word of a relay
+ * take us off it for good. Doubling, and from the shortest again once a connection held the
+ * longest.
+ */
+#define TL_RELAY_AWAY_MIN     (30 * TL_SEC)
+#define TL_RELAY_AWAY_MAX     (60 * TL_MIN)
 
 typedef enum {
-    TL_RELAY_OFF,        /* not wanted, or not to be tried again: `error` tells */
+    TL_RELAY_OFF,        /* not wanted, or another took our place: `error` tells */
     TL_RELAY_CONNECTING, /* dialling, or waiting to dial again */
     TL_RELAY_CONNECTED,  /* registered */
 } tl_relay_state;

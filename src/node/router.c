@@ -232,11 +232,16 @@ typedef struct {
     uint64_t key[5];
 } merit;
 
+static bool is_failing(const route *x, const tl_peer *p)
+{
+    return tl_env_now(&x->router->env) < p->unusable_until;
+}
+
 static merit merit_of(const route *x, const tl_peer *p)
 {
     tl_peer_facts facts = {0};
     bool connected = tl_peers_facts(x->router->peers, p, &facts);
-    bool failing = tl_env_now(&x->router->env) < p->unusable_until;
+    bool failing = is_failing(x, p);
     uint64_t load = p->asking > p->running ? p->asking : p->running;
     if (is_auto(x)) /* the best route: connected, then the better machine */
         return (merit){{failing, !connected, (uint64_t)p->tier, load, facts.rtt}};
@@ -408,7 +413,10 @@ static void next_provider(route *x)
     }
     if (p && !model)
         model = model_of_peer(x, p);
-    if (p && model)
+    /* Before one that failed a moment ago is asked again, the relay may know a better one. */
+    bool look_first = p && model && !x->ask.has_peer && is_failing(x, p) && !x->searched &&
+                      !r->world.relay_hopeless(r->user);
+    if (p && model && !look_first)
         try_provider(x, &p->id, model, false);
     else
         find(x);

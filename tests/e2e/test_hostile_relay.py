@@ -9,14 +9,16 @@ import os
 import random
 import re
 import struct
+import subprocess
 import sys
+import threading
 import time
 import unittest
 
 import ed25519
 import hostile_ways as ways
 from hostile import CLOSE, Honest, Hostile, frame
-from scenery import Scenery, chat, parrot_stats, wait_for, words_of
+from scenery import Scenery, chat, parrot_stats, wait_for
 
 PROGRAMS = []
 MODEL, ENDLESS = "bytes:300000", "bytes:4000000000"
@@ -113,7 +115,10 @@ class Behind(unittest.TestCase):
 
     def answers_or_fails(self):
         """Right to the last byte, or an error; nothing else. True: answered."""
-        status, body, _ = self.ask()
+        try:
+            status, body, _ = self.ask()
+        except http.client.IncompleteRead:
+            return False  # broken off, and nobody can take it for whole
         if status == 200 and b"event: error" not in body:
             self.assertEqual(hashlib.sha256(body).hexdigest(), WHOLE)
             return True
@@ -446,9 +451,10 @@ class ItEndsThings(Behind):
         link = self.hostile.link_of(self.asker)
         link.say("error", {"code": "replaced", "message": "this node registered elsewhere"})
         link.to_node(struct.pack(">H", 1012), CLOSE)
-        wait_for(lambda: self.asker.status()["wan"]["state"] != "connected")
-        self.fails("another process")
-        self.recovers(within=60)
+        wait_for(lambda: "another process" in self.asker.status()["wan"]["error"])
+        self.assertEqual(self.asker.status()["wan"]["state"], "offline")
+        self.fails("another process|connection through the relay was lost")
+        self.recovers(within=60)  # it comes back after 15 to 30 s
 
     def test_who_is_told_that_it_is_not_registered_comes_back(self):
         self.connected()
@@ -461,7 +467,8 @@ class ItEndsThings(Behind):
 class ItGreetsOddly(Behind):
     def comes_back_after(self, way):
         self.asker = self.restart(self.asker, way=way, connected=False)
-        self.fails("relay")
+        wait_for(lambda: self.asker.status()["wan"]["error"], 12)
+        self.assertEqual(self.asker.status()["wan"]["state"], "connecting")
         self.recovers(within=40)
 
     def test_upgrades_that_are_none_are_refused(self):
@@ -481,13 +488,9 @@ class ItGreetsOddly(Behind):
         for fields in ({"ttlSeconds": 0}, {"ttlSeconds": -5}, {"ttlSeconds": 1e300}, {"ttlSeconds": "x"},
                        {"ttlSeconds": 1}, {"nodeID": "00" * 32}, {"registeredAt": None}):
             with self.subTest(fields=fields):
-                self.hostile.way = ways.Acknowledges(**fields)
-                self.hostile.link_of(self.server).cut()
+                way = ways.Acknowledges(**fields)
+                self.asker = self.restart(self.asker, way=way, connected=False)
                 self.answers_or_fails()
-                for n in (self.server, self.asker):
-                    link = self.hostile.link_of(n)
-                    if link:
-                        link.cut()
                 self.recovers(within=40)
 
 
@@ -499,6 +502,26 @@ def programs(args):
     return [os.path.abspath(p) for p in args[:3]], args[3:]
 
 
+def all_classes_at_once():
+    """They mostly wait: for the times that the protocol grants a relay."""
+    classes = [c.__name__ for c in vars(sys.modules[__name__]).values()
+               if isinstance(c, type) and issubclass(c, Behind) and c is not Behind]
+    begun = [subprocess.Popen([sys.executable, __file__, *PROGRAMS, c], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT) for c in classes]
+    outputs = [None] * len(begun)
+    readers = [threading.Thread(target=lambda i=i, p=p: outputs.__setitem__(i, p.communicate()[0]))
+               for i, p in enumerate(begun)]
+    for r in readers:
+        r.start()
+    for r in readers:
+        r.join()
+    for out in outputs:
+        sys.stdout.buffer.write(out)
+    return 1 if any(p.returncode for p in begun) else 0
+
+
 if __name__ == "__main__":
     PROGRAMS, rest = programs(sys.argv[1:])
+    if not rest:
+        sys.exit(all_classes_at_once())
     unittest.main(argv=[sys.argv[0], *rest], verbosity=2)
