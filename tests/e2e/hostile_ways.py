@@ -290,13 +290,13 @@ ILLEGAL_FRAMES = {
 
 
 class OnceThen(Honest):
-    """`act` with the link, at the n-th message of a kind to a node, once; honest before and after."""
+    """`act` with the link, at the n-th relayData to `node`, once; honest before and after."""
 
-    def __init__(self, act, kind="relayData", nth=3):
-        self.act, self.kind, self.nth, self.seen, self.done = act, kind, nth, 0, False
+    def __init__(self, act, node, nth=3):
+        self.act, self.node, self.nth, self.seen, self.done = act, node.id, nth, 0, False
 
     def from_relay(self, link, kind, payload, raw):
-        if kind == self.kind and not self.done:
+        if kind == "relayData" and link.node_id == self.node and not self.done:
             self.seen += 1
             if self.seen >= self.nth:
                 self.done = True

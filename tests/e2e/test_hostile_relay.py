@@ -393,11 +393,12 @@ class ItTalksNonsense(Behind):
         self.recovers()
 
     def test_after_each_illegal_frame_the_node_comes_back_and_the_answer_is_right(self):
-        self.connected()
         for name, raw in ways.ILLEGAL_FRAMES.items():
             with self.subTest(name):
-                self.hostile.way = ways.OnceThen(lambda link, raw=raw: link.raw_to_node(raw))
+                self.stranger(Honest())
+                self.hostile.way = ways.OnceThen(lambda link, raw=raw: link.raw_to_node(raw), self.asker)
                 self.answers_or_fails()
+                self.assertTrue(self.hostile.way.done)
                 self.recovers(within=40)
 
     def test_errors_of_every_code_end_a_question_clearly_and_no_node(self):
@@ -429,11 +430,12 @@ class ItEndsThings(Behind):
         acts = {"cut": lambda link: link.cut(), "close": lambda link: link.to_node(struct.pack(">H", 1001), CLOSE),
                 "half a frame": lambda link: (link.raw_to_node(frame(b"x" * 1000)[:500]), link.cut()),
                 "half a message": lambda link: (link.raw_to_node(frame(b"x", first=1)), link.cut())}
-        self.connected()
         for name, act in acts.items():
             with self.subTest(name):
-                self.hostile.way = ways.OnceThen(act, nth=50)
+                self.stranger(Honest())
+                self.hostile.way = ways.OnceThen(act, self.asker, nth=50)
                 self.answers_or_fails()
+                self.assertTrue(self.hostile.way.done)
                 self.recovers(within=40)
 
     def test_sessions_closed_again_and_again_delay_an_answer_at_most(self):
