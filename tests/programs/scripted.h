@@ -14,7 +14,7 @@ typedef struct scripted scripted;
 struct scripted {
     /* Returning closes the connection. */
     void (*script)(scripted *s, parrot_conn *c);
-    const void *arg;
+    _Atomic(const void *) arg; /* a test may change it between requests */
     uint16_t port;
     char url[64];                           /* http://127.0.0.1:PORT */
     atomic_int connections, requests, gone; /* `requests` and `gone` are the scripts' to count */
