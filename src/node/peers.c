@@ -194,6 +194,14 @@ static void mark_retiring(tl_peers *p, tl_contact *c)
     }
 }
 
+/* The path of a connection is not dropped to make room for a stranger's. */
+static void path_is_used(tl_peers *p, const tl_quic_conn *quic)
+{
+    tl_path *path = tl_path_find(p, tl_quic_conn_path(quic));
+    if (path)
+        path->used = true;
+}
+
 static void on_connected(tl_peers *p, tl_quic_conn *quic)
 {
     tl_peer_conn *conn = tl_quic_conn_user(quic);
@@ -207,6 +215,7 @@ static void on_connected(tl_peers *p, tl_quic_conn *quic)
         p->counters.accepted++;
     }
     tl_contact *c = conn->contact;
+    path_is_used(p, quic);
     conn->connected = true;
     conn->connected_at = conn->idle_since = conn->heard_at = tl_peers_now(p);
     if (conn->client) {
@@ -293,6 +302,7 @@ static void on_path_changed(tl_peers *p, tl_quic_conn *quic)
         return;
     if (conn->lost)
         p->counters.recovered++;
+    path_is_used(p, quic);
     conn->lost = false;
     p->events.on_path(p->user, conn->contact->peer);
 }

@@ -72,9 +72,30 @@ static tl_peer_conn *conn_of_path(tl_peers *p, const tl_path *path)
     return NULL;
 }
 
+/* False: this peer has enough. */
+static bool make_room(tl_peers *p, const tl_node_id *from)
+{
+    size_t waiting = 0, of_peer = 0;
+    tl_path *path, *next, *oldest = NULL;
+    HASH_ITER(hh, p->paths, path, next) /* in the order they were made */
+    {
+        of_peer += tl_node_id_eq(&path->peer, from);
+        if (path->ours || path->used)
+            continue;
+        waiting++;
+        if (!oldest)
+            oldest = path;
+    }
+    if (of_peer >= TL_PATHS_OF_PEER_MAX)
+        return false;
+    if (waiting >= TL_PATHS_WAITING_MAX)
+        tl_path_drop(p, oldest->id, true);
+    return true;
+}
+
 tl_path_id tl_peers_on_asked(tl_peers *p, const tl_node_id *from)
 {
-    if (p->goodbye || HASH_COUNT(p->paths) >= TL_RELAY_SESSIONS_MAX)
+    if (p->goodbye || !make_room(p, from) || HASH_COUNT(p->paths) >= TL_RELAY_SESSIONS_MAX)
         return 0;
     tl_path *path = tl_path_new(p, from, false);
     if (!path)

@@ -12,6 +12,10 @@
 
 /* A session that a peer opened and over which no connection came is closed after this. */
 #define TL_PATH_UNUSED_MAX     (30 * TL_SEC)
+/* A stranger costs us no more than this: beyond, its sessions are declined at once; and from all
+ * strangers together, the oldest session over which no connection came makes room for the next. */
+#define TL_PATHS_OF_PEER_MAX   16
+#define TL_PATHS_WAITING_MAX   512
 #define TL_REOPEN_FIRST        (250 * TL_MS) /* between attempts to find a lost path again, doubling */
 #define TL_RETIRE_AFTER        (1 * TL_SEC) /* the other side's last stream may be on its way */
 #define TL_CONTROL_PENDING_MAX (2 * TL_FRAME_MESSAGE_MAX) /* unread by the peer: it is stuck */
@@ -46,6 +50,7 @@ typedef struct {
     tl_node_id peer; /* whom the relay says it leads to; QUIC finds out */
     bool open;       /* relayReady came or went */
     bool ours;       /* we opened it */
+    bool used;       /* a connection came over it */
     bool finished;   /* its connection closed: goes when the last datagrams were sent */
     tl_time made;
     UT_hash_handle hh;

@@ -120,7 +120,8 @@ typedef struct {
     tl_slice keys[KEYS_MAX];
     size_t key_count;
     bool wrong_type;
-    bool odd; /* needs a second look by jansson: nested values, numbers, escaped or many keys */
+    bool wrapped; /* they were in "_0" */
+    bool odd;     /* needs a second look by jansson: nested values, numbers, escaped or many keys */
 } routed;
 
 /* TL_ERR_PROTO: seen before. */
@@ -177,7 +178,7 @@ static tl_err walk_payload(tl_jsonscan *outer, bool may_wrap, routed *r, tl_slic
                 return TL_ERR_PROTO;
             if (kind != TL_JSON_OBJECT || r->key_count || wrapped)
                 return TL_ERR_INVALID;
-            wrapped = true;
+            wrapped = r->wrapped = true;
             e = walk_payload(&s, false, r, ret_payload);
         } else if (wrapped) {
             return TL_ERR_INVALID;
@@ -255,6 +256,9 @@ static tl_err take_odd(tl_signal *s, const routed *r)
     tl_err e = load_without_data(s->payload, r->value[DATA], &o);
     if (!e && (r->wrong_type || !extras_are_right(s->type, o)))
         e = TL_ERR_INVALID;
+    /* A "_0" spelled with escapes: we would take the fields beside it, others those in it. */
+    if (!e && !r->wrapped && json_object_get(o, "_0"))
+        e = TL_ERR_INVALID;
     for (int f = 0; !e && f < DATA; f++) {
         const json_t *v = json_object_get(o, fields[f].name);
         e = TL_ERR_INVALID;
@@ -304,6 +308,9 @@ static tl_err scan_routed(tl_slice text, tl_jsonscan *outer, tl_signal *s)
         return e;
     if (r.value[DATA].p)
         s->data = tl_slice_of(r.value[DATA].p + 1, r.value[DATA].n - 2);
+    else if (s->type == TL_SIGNAL_RELAY_DATA)
+        return TL_ERR_INVALID; /* its name is spelled with escapes: nobody does, and we need it bare
+                                */
     return tl_signal_session_is(s->session) ? TL_OK : TL_ERR_INVALID;
 }
 

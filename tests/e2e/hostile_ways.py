@@ -200,12 +200,12 @@ def bad_base64(link, payload):
 class InventsSessions(Honest):
     """relayOpen from unknown nodes by the thousand, and datagrams in those sessions."""
 
-    def __init__(self, victim, datagram=None):
-        self.victim, self.datagram, self.count = victim, datagram, 0
+    def __init__(self, victim, datagram=None, at_once=100):
+        self.victim, self.datagram, self.at_once, self.count = victim, datagram, at_once, 0
 
     def tick(self, now):
         link = self.hostile.link_of(self.victim)
-        for _ in range(100 if link else 0):
+        for _ in range(self.at_once if link else 0):
             self.count += 1
             stranger, session = os.urandom(32).hex(), f"flood-{self.count}"
             link.say("relayOpen", {"fromNodeID": stranger, "toNodeID": link.node_id, "sessionID": session})

@@ -343,6 +343,13 @@ class ItFloods(Behind):
             self.assertLess(self.grown(flood)[0], 30 << 10)
         self.recovers(within=60)
 
+    def test_a_question_gets_through_a_flood_of_strangers(self):
+        way = ways.InventsSessions(self.server, at_once=20)
+        self.stranger(way)
+        wait_for(lambda: way.count >= 6000, 60)  # more than a node holds
+        self.answers()
+        self.recovers()
+
     def test_a_list_without_end_is_cut_and_the_question_fails(self):
         hardware = {"hardware": {"tier": 1}, "loadedModels": ["other"], "isAvailable": True}
 

@@ -155,6 +155,19 @@ class Messages(WithRelay):
                                  "connectionInfo": {}, "signature": "00"})
         a.expect_error("forbidden")
 
+    def test_names_spelled_with_escapes_hide_no_other_sender(self):
+        a, b, victim = self.registered(), self.registered(), self.registered()
+        ids = {"fromNodeID": a.id, "toNodeID": b.id, "sessionID": "s", "connectionInfo": {}, "signature": "00"}
+        hidden = {**ids, "fromNodeID": victim.id}
+        for spelled, text in (
+                ('"\\u005f0"', {**ids, "@": hidden}), ('"_\\u0030"', {"@": hidden, **ids}),
+                ('"\\u0066romNodeID"', {**ids, "@": victim.id})):
+            with self.subTest(spelled=spelled):
+                a.send(json.dumps({"offer": text}).replace('"@"', spelled).encode())
+                self.assertIn(a.expect("error")["code"], ("invalid_message", "invalid_json"))
+        a.send_message("offer", {**ids, "_1": hidden})
+        self.assertEqual(b.expect("offer")["fromNodeID"], a.id)
+
     def test_discover_pages_through_everybody(self):
         nodes = [self.registered() for _ in range(5)]
         seen, cursor = set(), None

@@ -386,6 +386,25 @@ static void a_relay_that_stops_carrying_without_a_word_ends_an_answer_at_both_en
     scene_free(&s);
 }
 
+static void a_stranger_holds_few_sessions_and_keeps_nobody_out(void **state)
+{
+    (void)state;
+    scene s = scene_new(19, 3);
+    question_record q = {0};
+    whole_node *stranger = s.nodes[2];
+    whole_node_serve(s.nodes[1], "m");
+    for (tl_path_id path = 1000; path < 1000 + 5000; path++) {
+        assert_int_equal(tl_relay_link_open(stranger->link, &s.nodes[1]->identity.id, path), TL_OK);
+        sim_run_for(s.sim, 5 * TL_MS); /* as fast as a relay lets it */
+    }
+    assert_true(tl_relay_counters_of(s.relay->relay)->sessions_active <= 16);
+    assert_true(tl_relay_link_counters_of(s.nodes[1]->link)->refused > 4000);
+    whole_node_ask(s.nodes[0], &q, "m", "{\"model\":\"m\"}");
+    assert_answered(s.sim, &q, 5 * TL_SEC);
+    question_clear(&q);
+    scene_free(&s);
+}
+
 static void a_model_that_thinks_for_minutes_is_waited_for(void **state)
 {
     (void)state;
@@ -497,6 +516,7 @@ int main(void)
         cmocka_unit_test(a_provider_refuses_by_its_policy),
         cmocka_unit_test(a_relay_that_swaps_a_peers_key_can_only_hide_it),
         cmocka_unit_test(a_relay_that_stops_carrying_without_a_word_ends_an_answer_at_both_ends),
+        cmocka_unit_test(a_stranger_holds_few_sessions_and_keeps_nobody_out),
         cmocka_unit_test(a_model_that_thinks_for_minutes_is_waited_for),
         cmocka_unit_test(clients_that_do_not_read_and_fill_the_connection_do_not_end_it),
         cmocka_unit_test(capabilities_that_change_are_known_over_the_connection_at_once),
