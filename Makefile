@@ -78,7 +78,8 @@ lint: all
 
 ## make install  DESTDIR= PREFIX=/usr/local
 install: all
-	@meson configure $(BUILD) --prefix $(PREFIX) && DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild
+	@meson configure $(BUILD) --prefix $(PREFIX) && ninja -C $(BUILD) >/dev/null && \
+		DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild
 
 clean:
 	rm -rf build build.log build-asan build-tsan build-fuzz
