@@ -93,10 +93,10 @@ static tl_err read_key(const char *path, char ret_key[KEY_MAX], tl_why *why)
 {
     char key[KEY_MAX + 1];
     struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0 || fstat(fd, &st) != 0) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* nor waits at a FIFO */
+    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
         tl_err e = tl_why_set(why, TL_ERR_IO, "cannot read the model server's key file %s: %s",
-                              path, strerror(errno));
+                              path, fd >= 0 ? "it is no regular file" : strerror(errno));
         if (fd >= 0)
             close(fd);
         return e;

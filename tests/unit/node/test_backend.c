@@ -278,6 +278,23 @@ static void key_files_are_judged_before_they_are_used(void **state)
     tl_loop_free(loop);
 }
 
+static void a_key_file_that_is_a_fifo_is_refused_and_not_waited_for(void **state)
+{
+    (void)state;
+    tl_loop *loop;
+    tl_backend *b = NULL;
+    tl_why why = {0};
+    assert_int_equal(tl_loop_new(&loop), TL_OK);
+    unlink(key_path);
+    assert_int_equal(mkfifo(key_path, 0600), 0);
+    tl_backend_config config = share_config("http://127.0.0.1:1");
+    snprintf(config.key_file, sizeof config.key_file, "%s", key_path);
+    assert_int_equal(tl_backend_new(loop, &config, NULL, NULL, &b, &why), TL_ERR_IO);
+    assert_non_null(strstr(why.text, "no regular file"));
+    unlink(key_path);
+    tl_loop_free(loop);
+}
+
 /* --- kinds, and looking for one --- */
 
 static void the_kind_is_found_by_what_only_it_answers(void **state)
@@ -540,6 +557,7 @@ int main(void)
         cmocka_unit_test(what_is_no_model_server_is_told_why),
         cmocka_unit_test(the_key_file_is_the_bearer_without_its_newline),
         cmocka_unit_test(key_files_are_judged_before_they_are_used),
+        cmocka_unit_test(a_key_file_that_is_a_fifo_is_refused_and_not_waited_for),
         cmocka_unit_test(the_kind_is_found_by_what_only_it_answers),
         cmocka_unit_test(without_a_url_the_first_port_with_a_model_list_is_taken),
         cmocka_unit_test(with_nothing_found_questions_fail_and_the_search_goes_on),
