@@ -237,16 +237,23 @@ static void close_all(server *s)
         close(s->lock);
 }
 
-static void say_ready(const server *s)
+/* Whoever waits for the line would wait for ever if it was lost. */
+static tl_err say_ready(const server *s, tl_why *why)
 {
     char id[TL_NODE_ID_HEX + 1];
     tl_node_id_write(id, &s->identity.id);
     printf("ready api=%s node=%s\n", tl_api_base_url(s->api), id);
-    fflush(stdout);
+    if (fflush(stdout) || ferror(stdout)) {
+        tl_err e = tl_why_set(why, TL_ERR_IO, "cannot write the ready line to standard output: %s",
+                              strerror(errno));
+        clearerr(stdout); /* it is told */
+        return e;
+    }
     tl_log(TL_LOG_INFO, "teale %s ready, node %s, API %s", TL_VERSION, id, tl_api_base_url(s->api));
     if (s->settings.share[0] && !strcmp(s->settings.share_with, "public"))
         tl_log(TL_LOG_INFO, "serving anyone on this relay; --private serves only your networks");
     (void)!tl_sdnotify("READY=1");
+    return TL_OK;
 }
 
 int tl_cmd_serve(tl_cli *cli, const tl_args *args)
@@ -265,9 +272,10 @@ int tl_cmd_serve(tl_cli *cli, const tl_args *args)
     allow_descriptors();
     if (!e)
         e = open_all(&s, &why);
+    if (!e)
+        e = say_ready(&s, &why);
     if (!e) {
         tl_sdwatchdog_start(&s.watchdog, s.loop);
-        say_ready(&s);
         tl_loop_run(s.loop);
         tl_log(TL_LOG_INFO, "stopped");
     } else {

@@ -235,6 +235,16 @@ class Config(Case):
             subprocess.run(["umount", mount], check=True)
 
 
+    def test_an_answer_that_cannot_be_written_is_a_failure(self):
+        for command in (["config", "list"], ["--help"], ["serve", "--api", "127.0.0.1:0"]):
+            with self.subTest(command=command), open("/dev/full", "w") as full:
+                r = subprocess.run([TEALE, "--home", self.home, *command], stdout=full, stderr=subprocess.PIPE, text=True,
+                                   timeout=30, env=self.env())
+                self.assertEqual(r.returncode, 1)
+                self.assertEqual(r.stderr.count("cannot write"), 1, r.stderr)
+                self.assertIn("No space left", r.stderr)
+
+
 class WithoutDaemon(Case):
     def test_commands_that_need_the_daemon_exit_3_and_say_how_to_start_it(self):
         for args in (["status"], ["status", "--json"], ["peers", "--wan"], ["models"], ["env"],

