@@ -14,7 +14,7 @@ static char path_in_use[TL_PATH_MAX];
 
 tl_err tl_logfile_open(const char *path, int *ret_fd, tl_why *why)
 {
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
     if (fd < 0)
         return tl_why_set(why, TL_ERR_IO, "cannot open the log %s: %s", path, strerror(errno));
     *ret_fd = fd;

@@ -3,6 +3,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -10,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define RECORD_MAX SSL3_RT_MAX_PLAIN_LENGTH /* 16 KiB, RFC 8446 5.1 */
 
@@ -131,13 +134,19 @@ static int no_passphrase(char *buf, int size, int rwflag, void *user)
     return 0;
 }
 
+/* OpenSSL would wait in a pipe for ever, and nothing else would be served meanwhile. */
 static tl_err check_readable(const char *what, const char *file, tl_why *why)
 {
-    FILE *f = fopen(file, "re");
-    if (!f)
-        return tl_why_set(why, TL_ERR_IO, "cannot read the %s %s: %s", what, file, strerror(errno));
-    fclose(f);
-    return TL_OK;
+    struct stat st;
+    tl_err e = TL_OK;
+    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0 || fstat(fd, &st))
+        e = tl_why_set(why, TL_ERR_IO, "cannot read the %s %s: %s", what, file, strerror(errno));
+    else if (!S_ISREG(st.st_mode))
+        e = tl_why_set(why, TL_ERR_IO, "the %s %s is not a plain file", what, file);
+    if (fd >= 0)
+        close(fd);
+    return e;
 }
 
 static tl_err load_server_files(SSL_CTX *ctx, const char *cert_file, const char *key_file,

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -482,6 +483,13 @@ static void bad_certificate_files_are_told_apart(void **state)
                      "not a usable private key");
     assert_no_server(file("good", "pem"), file("other", "key"), TL_ERR_INVALID, "does not belong");
     tl_why why;
+    /* A pipe that nobody writes to: the program would wait in it for ever. */
+    const char *pipe = file("a", "fifo");
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    assert_no_server(pipe, file("good", "key"), TL_ERR_IO, "not a plain file");
+    assert_no_server(file("good", "pem"), pipe, TL_ERR_IO, "not a plain file");
+    assert_int_equal(tl_tls_client(pipe, &client_tls, &why), TL_ERR_IO);
+    unlink(pipe);
     assert_int_equal(tl_tls_server(file("good", "pem"), file("good", "key"), &server_tls, &why),
                      TL_OK);
     assert_int_equal(tl_tls_client(file("none", "pem"), &client_tls, &why), TL_ERR_IO);
