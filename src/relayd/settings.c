@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define LINE_MAX_CHARS 4096 /* a list of names fits many times over */
+#define LINE_MAX_CHARS 4096  /* a list of names fits many times over */
+#define LINES_MAX      10000 /* far beyond any; a device may have no end */
 
 static char *skip_blanks(char *p)
 {
@@ -69,8 +70,9 @@ tl_err tl_relayd_settings_read(const char *file,
     tl_why inner = {""};
     unsigned number = 0;
     while (!e && fgets(line, sizeof line, f)) {
-        number++;
-        if (strlen(line) == sizeof line - 1 && line[sizeof line - 2] != '\n')
+        if (++number > LINES_MAX)
+            e = tl_why_set(&inner, TL_ERR_TOO_LARGE, "more lines than a configuration has");
+        else if (strlen(line) == sizeof line - 1 && line[sizeof line - 2] != '\n')
             e = tl_why_set(&inner, TL_ERR_INVALID, "the line is longer than %d characters",
                            LINE_MAX_CHARS - 2);
         else

@@ -608,6 +608,9 @@ class CommandLine(unittest.TestCase):
         empty = self.file("empty", "\n")
         self.fails(1, ["no token"], "--listen", "127.0.0.1:0", "--admin-token-file", empty)
         self.fails(2, ["cannot read the configuration"], "--config", os.path.join(self.dir.name, "none"))
+        self.fails(2, ["/dev/zero:10001"], "--config", "/dev/zero")
+        self.fails(1, ["/dev/zero", "plain file"], "--listen", "127.0.0.1:0", "--tls-cert", "/dev/zero", "--tls-key",
+                   "/dev/zero")
 
     def test_several_addresses_are_all_served(self):
         with Relay("--listen", "ws://127.0.0.3:0") as relay:
