@@ -487,7 +487,9 @@ class Patience(WithRelay):
         self.relay.wait_log("half-sent messages")
         with open(f"/proc/{self.relay.process.pid}/status", encoding="ascii") as f:
             rss = int(next(l for l in f if l.startswith("VmRSS")).split()[1])
-        self.assertLess(rss, 300 << 10)
+        with open(f"/proc/{self.relay.process.pid}/maps", encoding="ascii", errors="replace") as f:
+            if "libasan" not in f.read():  # which keeps what is freed
+                self.assertLess(rss, 300 << 10)
         self.registered()
 
     def test_half_open_sockets_by_the_hundred_keep_no_honest_node_out(self):
