@@ -94,12 +94,16 @@ class Process:
         """Signals and waits; returns the exit code."""
         if self.alive():
             self.popen.send_signal(sig)
+        return self.wait(timeout, f"of signal {sig}")
+
+    def wait(self, timeout=35, since="from now"):
+        """Waits without a signal (a second one would end a drain at once); returns the exit code."""
         try:
             return self.popen.wait(timeout)
         except subprocess.TimeoutExpired:
             self.popen.kill()
             self.popen.wait()
-            raise LabError(f"{self.name} (pid {self.pid}) did not end within {timeout} s of signal {sig}")
+            raise LabError(f"{self.name} (pid {self.pid}) did not end within {timeout} s {since}")
 
 
 class Lab:

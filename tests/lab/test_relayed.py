@@ -205,7 +205,7 @@ def a_draining_provider_finishes_what_runs(lab, programs):
     out, _ = curl.communicate(timeout=60)
     text, done, _ = streamed_text(out)
     assert done and "word59" in text, out[-300:]
-    assert w.gpu.process.stop() == 0
+    assert w.gpu.process.wait() == 0
 
 
 TESTS = [value for name, value in list(globals().items())
