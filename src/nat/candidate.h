@@ -1,0 +1,75 @@
+/* candidate.h - an address at which a node may be reached (RFC 8445 section 5.1), its priority, and
+ * the rules which addresses a peer may name at all (SECURITY.md). Pure: resolves and sends nothing.
+ */
+#ifndef TL_NAT_CANDIDATE_H
+#define TL_NAT_CANDIDATE_H
+
+#include "base/addr.h"
+
+/* One of the endpoint's sockets, as its owner numbers them; 0 is none. */
+typedef uint32_t tl_sock;
+
+typedef enum {
+    TL_CANDIDATE_HOST,
+    TL_CANDIDATE_MAPPED,           /* by PCP, NAT-PMP or UPnP; `serverReflexive` on the wire */
+    TL_CANDIDATE_PEER_REFLEXIVE,   /* learned from a check; never on the wire */
+    TL_CANDIDATE_SERVER_REFLEXIVE, /* as a STUN server saw it */
+    TL_CANDIDATE_RELAYED,
+} tl_candidate_kind;
+
+#define TL_CANDIDATES_MAX 16 /* of one node, as of a peer in a session (PROTOCOL section 3) */
+
+typedef struct {
+    tl_candidate_kind kind;
+    tl_addr addr;
+    uint32_t priority;
+} tl_candidate;
+
+/* On the wire: "host", "serverReflexive", "relayed". */
+const char *tl_candidate_type(tl_candidate_kind k);
+TL_CHECK tl_err tl_candidate_type_parse(const char *type, tl_candidate_kind *ret_kind);
+/* For people: "host", "port mapping", "peer-reflexive", ... */
+const char *tl_candidate_kind_name(tl_candidate_kind k);
+/* RFC 8445 section 5.1.2.1, IPv6 before IPv4 of the same kind; `index` is the how-manieth of its
+ * kind and family. */
+uint32_t tl_candidate_priority(tl_candidate_kind k, const tl_addr *a, unsigned index);
+
+/* What an address is to us, after tl_addr_normal. */
+typedef enum {
+    TL_ADDR_GLOBAL,
+    TL_ADDR_PRIVATE,   /* RFC 1918, fc00::/7 */
+    TL_ADDR_SHARED,    /* 100.64/10: behind the carrier's NAT */
+    TL_ADDR_FORBIDDEN, /* nothing is ever sent there because a peer said so */
+} tl_addr_kind;
+/* FORBIDDEN: none, port 0, loopback, unspecified, 0/8, 240/4 and broadcast, multicast, link-local,
+ * IPv4 in other IPv6 clothes (6to4, NAT64, Teredo, IPv4-compatible) of a forbidden one, addresses
+ * at which clouds serve metadata. */
+tl_addr_kind tl_addr_kind_of(const tl_addr *a);
+
+/* One of our interfaces' addresses (port unused) with its subnet. */
+typedef struct {
+    tl_addr addr;
+    uint8_t prefix; /* bits */
+    char name[16];  /* of the interface */
+} tl_interface;
+#define TL_INTERFACES_MAX 32
+
+/* May we send to `a`, which a peer named? FORBIDDEN kinds, a broadcast address of one of our own
+ * subnets, and our own addresses (with our own port) are refused. */
+bool tl_candidate_allowed(const tl_addr *a, const tl_interface *own, size_t n_own,
+                          uint16_t own_port);
+/* Is it on one of our subnets? Then a path to it is of the local network. */
+bool tl_addr_on_link(const tl_addr *a, const tl_interface *own, size_t n_own);
+
+/* What we tell a peer, best first, each address once. `mapped` and `reflexive` may be of the family
+ * NONE; a host address that is link-local or loopback is left out. */
+typedef struct {
+    const tl_interface *interfaces;
+    size_t n_interfaces;
+    uint16_t port4, port6; /* of the sockets; 0: no such socket */
+    tl_addr mapped, reflexive4, reflexive6;
+} tl_candidate_sources;
+size_t tl_candidates_gather(const tl_candidate_sources *s,
+                            tl_candidate ret_candidates[TL_CANDIDATES_MAX]);
+
+#endif

@@ -1,0 +1,157 @@
+/* checks.h - connectivity checks between us and one peer (RFC 8445 in spirit; PROTOCOL section 3):
+ * which of its addresses answers, how fast, and for how long still (consent, RFC 7675). One object
+ * is one signalled session. Sans-IO: datagrams go out through tl_checks_next_output and come in
+ * through tl_checks_on_stun. Never decides which pair carries traffic.
+ *
+ * Our sockets are bound to any address, so a pair is one of our sockets and one remote address. A
+ * check is a Binding request with USERNAME (first 16 hex digits of the session), PRIORITY,
+ * MESSAGE-INTEGRITY-SHA256 and FINGERPRINT; its answer carries XOR-MAPPED-ADDRESS and the same two.
+ * Each direction has its own key, so a check reflected is a forgery. A pair is valid when a check
+ * of ours was answered from the very address asked. A check that comes from an address we do not
+ * know makes a peer-reflexive pair, which is asked at once. */
+#ifndef TL_NAT_CHECKS_H
+#define TL_NAT_CHECKS_H
+
+#include "base/rand.h"
+#include "base/time.h"
+#include "crypto/identity.h"
+#include "nat/candidate.h"
+#include "wire/stun.h"
+
+#define TL_CHECK_KEY          32
+#define TL_CHECK_USERNAME     16
+#define TL_CHECKS_PAIRS_MAX   48 /* candidates, two families, and those learned from checks */
+#define TL_CHECKS_PACE        (5 * TL_MS) /* between two new probes */
+#define TL_CHECKS_UNHEARD_MAX 5  /* to an address:port before it answers with authentication */
+#define TL_CHECKS_ATTEMPT_MAX 85 /* such packets in all, of one attempt */
+#define TL_CHECKS_CONSENT_MAX (2 * TL_SEC) /* unanswered for as long: lost, however slow the path  \
+                                            */
+
+/* The two keys of a session: HKDF-SHA256 over X25519(our static, their static), the session ID, and
+ * who sends. TL_ERR_AUTH: the peer's key gives no secret. TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_check_keys(const tl_identity *self, const tl_node_id *peer, const char *session,
+                              uint8_t ret_send[TL_CHECK_KEY], uint8_t ret_receive[TL_CHECK_KEY]);
+/* The first 16 hex digits of a session ID, in lower case; shorter IDs are hashed. */
+void tl_check_username(const char *session, char ret_name[TL_CHECK_USERNAME + 1]);
+
+typedef enum {
+    TL_PAIR_WAITING, /* its turn has not come */
+    TL_PAIR_PROBING,
+    TL_PAIR_VALID,
+    TL_PAIR_FAILED, /* never answered */
+    TL_PAIR_LOST,   /* was valid */
+} tl_pair_state;
+
+typedef enum {
+    TL_PACE_REST,   /* not asked any more; stays VALID until asked in vain */
+    TL_PACE_KEEP,   /* often enough to keep the mapping open (tl_checks_set_keepalive) */
+    TL_PACE_ACTIVE, /* traffic flows over it: 4 a second, lost when silent for three round trips,
+                       at least 750 ms and three checks, at most TL_CHECKS_CONSENT_MAX */
+} tl_pair_pace;
+
+typedef struct {
+    uint16_t id; /* of this session, from 1; never used again */
+    tl_sock sock;
+    tl_addr remote;
+    tl_candidate_kind kind; /* of the remote candidate */
+    tl_pair_state state;
+    tl_pair_pace pace;
+    tl_addr seen_as; /* our address as the peer saw it; family NONE before an answer */
+    tl_time rtt;     /* smoothed; 0 before an answer */
+    tl_time heard;   /* the last authenticated packet, check or answer; 0 = never */
+    tl_time valid_since;
+    unsigned sent, answered, asked_by_peer;
+    bool birthday; /* found by the search */
+} tl_pair;
+
+typedef struct tl_checks tl_checks;
+
+typedef struct {
+    tl_rand *rand; /* borrowed for life */
+    const tl_identity *self;
+    const tl_node_id *peer;
+    const char *session;
+    uint32_t tag;         /* first four bytes of every transaction ID: whose answer it is */
+    tl_sock sock4, sock6; /* 0: none of that family */
+    tl_time keepalive;
+    bool controlling; /* we sent the offer */
+} tl_checks_config;
+
+TL_CHECK tl_err tl_checks_new(const tl_checks_config *config, tl_checks **ret_checks);
+void tl_checks_free(tl_checks *c);
+uint32_t tl_checks_tag(const tl_checks *c);
+const char *tl_checks_username(const tl_checks *c);
+const char *tl_checks_session(const tl_checks *c);
+
+/* A remote candidate, already allowed by tl_candidate_allowed. Beyond TL_CANDIDATES_MAX it is
+ * ignored and counted; the same address twice is one. Starts at once after tl_checks_start. */
+void tl_checks_add_remote(tl_checks *c, const tl_candidate *candidate, tl_time now);
+void tl_checks_start(tl_checks *c, tl_time now);
+/* The network changed, or the peer said where it is now: asks every pair again, the valid ones
+ * first; a fresh budget for those that have not answered. Valid ones stay so until they fail. */
+void tl_checks_restart(tl_checks *c, tl_sock sock4, tl_sock sock6, tl_time now);
+
+/* The birthday search (PROTOCOL section 3) between a symmetric and a port-restricted NAT. OPEN: we
+ * are behind the symmetric one; every socket given (opened by the caller, at most
+ * TL_BIRTHDAY_SOCKETS) sends to the peer's reflexive address. GUESS: we ask random ports of the
+ * peer's reflexive address from our own socket, at most TL_BIRTHDAY_PROBES, at most 100 a second.
+ */
+#define TL_BIRTHDAY_SOCKETS 256
+#define TL_BIRTHDAY_PROBES  1024
+#define TL_BIRTHDAY_PACE    (10 * TL_MS)
+#define TL_BIRTHDAY_WITHIN  (12 * TL_SEC)
+void tl_checks_search_open(tl_checks *c, const tl_addr *remote, const tl_sock *socks, size_t n,
+                           tl_time now);
+void tl_checks_search_guess(tl_checks *c, const tl_addr *remote, tl_time now);
+
+/* Is it ours to judge? Requests by USERNAME, answers by tag: the caller finds the session. Forged,
+ * malformed, late and replayed ones are counted and dropped. */
+void tl_checks_on_stun(tl_checks *c, tl_sock sock, const tl_addr *from, tl_slice datagram,
+                       const tl_stun *stun, tl_time now);
+/* A packet that a path's connection took for its peer's came from an address that is no valid pair:
+ * ask it (once in 50 ms at most, within the unheard budget). */
+void tl_checks_probe(tl_checks *c, tl_sock sock, const tl_addr *from, tl_time now);
+/* Something passed over this pair: no need to ask for a while under TL_PACE_KEEP. */
+void tl_checks_set_pace(tl_checks *c, uint16_t pair, tl_pair_pace pace, tl_time now);
+/* The traffic over it fell silent: ask now, quickly. */
+void tl_checks_suspect(tl_checks *c, uint16_t pair, tl_time now);
+void tl_checks_set_keepalive(tl_checks *c, tl_time keepalive);
+
+typedef struct {
+    tl_sock sock;
+    tl_addr to;
+    uint8_t bytes[TL_STUN_MAX];
+    size_t n;
+} tl_checks_output;
+bool tl_checks_next_output(tl_checks *c, tl_time now, tl_checks_output *ret_output);
+void tl_checks_on_timer(tl_checks *c, tl_time now);
+tl_time tl_checks_expiry(const tl_checks *c);
+
+typedef enum {
+    TL_CHECKS_VALID, /* a pair answered: for the first time, or again after it was lost */
+    TL_CHECKS_LOST,  /* a valid pair answers no more */
+    TL_CHECKS_DONE,  /* the attempt is over: every pair failed, or the budget is spent; also after
+                        the search. Comes once per start or restart, and never while a pair is
+                        valid. */
+    TL_CHECKS_SOCKETS_DONE, /* the sockets of the search are needed no more, but that of `pair`
+                               (0: none of them) */
+} tl_checks_event_type;
+typedef struct {
+    tl_checks_event_type type;
+    uint16_t pair;
+} tl_checks_event;
+bool tl_checks_next_event(tl_checks *c, tl_checks_event *ret_event);
+
+const tl_pair *tl_checks_pair(const tl_checks *c, uint16_t id);
+/* The pair with that socket and remote; NULL: none. */
+const tl_pair *tl_checks_find(const tl_checks *c, tl_sock sock, const tl_addr *remote);
+/* All of them, in the order they were made. Borrowed until the next call. */
+const tl_pair *tl_checks_pairs(const tl_checks *c, size_t *ret_n);
+
+typedef struct {
+    uint64_t sent, answered, asked, forged, strays, over_budget, candidates_ignored;
+    uint64_t birthday_sent;
+} tl_checks_counters;
+const tl_checks_counters *tl_checks_counters_of(const tl_checks *c);
+
+#endif

@@ -1,0 +1,72 @@
+/* offer.h - signed offers, answers and candidates (seed; PROTOCOL section 2): made, and read with
+ * every signature, time and key checked. Knows no relay and keeps no state but the nonces seen. */
+#ifndef TL_NAT_OFFER_H
+#define TL_NAT_OFFER_H
+
+#include "base/json.h"
+#include "base/time.h"
+#include "crypto/identity.h"
+#include "nat/candidate.h"
+
+#define TL_OFFER_SKEW_SECONDS 30   /* between two clocks */
+#define TL_NONCES_MAX         4096 /* remembered; each for twice the skew, the oldest make room */
+#define TL_SESSION_TEXT       36   /* a UUID */
+
+/* connectionInfo (seed). An address that is not known has the family NONE: "" and 0 on the wire. */
+typedef struct {
+    tl_addr public_addr, local_addr;
+    char nat_type[16]; /* one of the seeds' five */
+} tl_connection_info;
+
+typedef enum { TL_OFFER_OFFER, TL_OFFER_ANSWER, TL_OFFER_CANDIDATE } tl_offer_type;
+
+typedef struct {
+    tl_offer_type type;
+    tl_node_id from;
+    char session[65];
+    tl_connection_info info; /* offer, answer */
+    tl_candidate candidate;  /* candidate; FORBIDDEN ones are the caller's to refuse */
+} tl_offer;
+
+/* A fresh session ID (RFC 9562 version 4). */
+void tl_session_new(tl_rand *rand, char ret_session[TL_SESSION_TEXT + 1]);
+
+/* The payload, signed by `self`; the caller's to json_decref. TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_offer_make(tl_offer_type type, const tl_identity *self, const tl_node_id *to,
+                              const char *session, const tl_connection_info *info, tl_rand *rand,
+                              tl_unix wall, json_t **ret_payload);
+TL_CHECK tl_err tl_candidate_make(const tl_identity *self, const tl_node_id *to,
+                                  const char *session, const tl_candidate *c, tl_rand *rand,
+                                  tl_unix wall, json_t **ret_payload);
+
+/* Nonces seen, so that a replay does nothing. Zero-initialise; then only through tl_offer_read. */
+typedef struct {
+    size_t n, next;
+    struct {
+        uint8_t nonce[16];
+        uint8_t from[8]; /* of the node ID: one's replay memory is not another's to fill */
+        tl_unix until;
+    } * seen;
+} tl_nonces;
+void tl_nonces_clear(tl_nonces *m);
+
+typedef enum {
+    TL_OFFER_OK,
+    TL_OFFER_MALFORMED, /* a field is missing, of a wrong type or out of range */
+    TL_OFFER_NOT_OURS,  /* toNodeID is another */
+    TL_OFFER_KEY,       /* wgPublicKey is not the image of fromNodeID */
+    TL_OFFER_SIGNATURE,
+    TL_OFFER_LATE, /* issuedAt is more than the skew away */
+    TL_OFFER_REPLAYED,
+    TL_OFFER_NO_MEMORY,
+    TL_OFFER_VERDICTS
+} tl_offer_verdict;
+const char *tl_offer_verdict_name(tl_offer_verdict v);
+
+/* `payload` is the message's object (without "_0"). Cheap checks come before signatures, and a
+ * nonce is remembered only of a payload whose signature is right. `ret_offer` is filled on OK only.
+ */
+tl_offer_verdict tl_offer_read(tl_offer_type type, tl_slice payload, const tl_identity *self,
+                               tl_nonces *nonces, tl_unix wall, tl_offer *ret_offer);
+
+#endif
