@@ -31,7 +31,7 @@ typedef struct {
     tl_loop *loop;
     tl_node *node;
     tl_api *api;
-    tl_signal *signals[SIGNALS];
+    tl_sigwatch *signals[SIGNALS];
     tl_sdwatchdog watchdog;
     enum {
         RUNNING,
@@ -191,7 +191,7 @@ static tl_err watch_signals(server *s, tl_why *why)
     static const int numbers[SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
     signal(SIGPIPE, SIG_IGN);
     for (int i = 0; i < SIGNALS; i++)
-        if (tl_signal_new(s->loop, numbers[i], on_signal, s, &s->signals[i]))
+        if (tl_sigwatch_new(s->loop, numbers[i], on_signal, s, &s->signals[i]))
             return tl_why_set(why, TL_ERR_IO, "cannot watch for signals");
     return TL_OK;
 }
@@ -229,7 +229,7 @@ static void close_all(server *s)
         tl_node_free(s->node);
     for (int i = 0; i < SIGNALS; i++)
         if (s->signals[i])
-            tl_signal_free(s->signals[i]);
+            tl_sigwatch_free(s->signals[i]);
     if (s->loop)
         tl_loop_free(s->loop);
     tl_identity_clear(&s->identity);

@@ -14,7 +14,7 @@ typedef struct {
     tl_http *http;
     tl_http_request *request; /* NULL when over */
     tl_timer deadline;
-    tl_signal *interrupt;
+    tl_sigwatch *interrupt;
     void (*on_body)(void *user, tl_slice bytes);
     void *user;
     tl_daemon_answer *answer;
@@ -112,14 +112,14 @@ void tl_daemon_run(const tl_cli *cli, const tl_daemon_ask *ask,
     if (!e)
         e = start(&c, cli, ask, tl_buf_slice(&body), &ret->why);
     if (!e && ask->interruptible)
-        e = tl_signal_new(c.loop, SIGINT, on_interrupt, &c, &c.interrupt);
+        e = tl_sigwatch_new(c.loop, SIGINT, on_interrupt, &c, &c.interrupt);
     if (!e) {
         tl_timer_init(&c.deadline, c.loop, on_deadline, &c);
         if (ask->timeout != TL_NEVER)
             tl_timer_set(&c.deadline, tl_loop_now(c.loop) + ask->timeout);
         tl_loop_run(c.loop);
         tl_timer_stop(&c.deadline);
-        tl_signal_free(c.interrupt);
+        tl_sigwatch_free(c.interrupt);
     } else {
         ret->e = e;
     }

@@ -357,7 +357,7 @@ void tl_poll_free(tl_poll *p)
 
 /* --- signals --- */
 
-struct tl_signal {
+struct tl_sigwatch {
     uv_signal_t uv;
     tl_loop *loop;
     void (*on_signal)(void *user, int signo);
@@ -366,7 +366,7 @@ struct tl_signal {
 
 static void on_uv_signal(uv_signal_t *handle, int signo)
 {
-    tl_signal *s = handle->data;
+    tl_sigwatch *s = handle->data;
     tl_loop_woke(s->loop);
     s->on_signal(s->user, signo);
 }
@@ -376,27 +376,27 @@ static void on_signal_closed(uv_handle_t *handle)
     free(handle->data);
 }
 
-tl_err tl_signal_new(tl_loop *loop, int signo, void (*on_signal)(void *user, int signo), void *user,
-                     tl_signal **ret_signal)
+tl_err tl_sigwatch_new(tl_loop *loop, int signo, void (*on_signal)(void *user, int signo),
+                       void *user, tl_sigwatch **ret_signal)
 {
-    tl_signal *s = calloc(1, sizeof *s);
+    tl_sigwatch *s = calloc(1, sizeof *s);
     if (!s)
         return TL_ERR_NOMEM;
-    *s = (tl_signal){.loop = loop, .on_signal = on_signal, .user = user};
+    *s = (tl_sigwatch){.loop = loop, .on_signal = on_signal, .user = user};
     if (uv_signal_init(&loop->uv, &s->uv)) {
         free(s);
         return TL_ERR_IO;
     }
     s->uv.data = s;
     if (uv_signal_start(&s->uv, on_uv_signal, signo)) {
-        tl_signal_free(s);
+        tl_sigwatch_free(s);
         return TL_ERR_INVALID;
     }
     *ret_signal = s;
     return TL_OK;
 }
 
-void tl_signal_free(tl_signal *s)
+void tl_sigwatch_free(tl_sigwatch *s)
 {
     if (s)
         uv_close((uv_handle_t *)&s->uv, on_signal_closed);

@@ -75,9 +75,9 @@ TL_CHECK tl_err tl_resolve_start(tl_loop *loop, const char *host, uint16_t port,
 void tl_resolve_free(tl_resolve *r);
 
 /* --- signals --- */
-typedef struct tl_signal tl_signal;
-TL_CHECK tl_err tl_signal_new(tl_loop *loop, int signo, void (*on_signal)(void *user, int signo),
-                              void *user, tl_signal **ret_signal);
-void tl_signal_free(tl_signal *s);
+typedef struct tl_sigwatch tl_sigwatch;
+TL_CHECK tl_err tl_sigwatch_new(tl_loop *loop, int signo, void (*on_signal)(void *user, int signo),
+                                void *user, tl_sigwatch **ret_signal);
+void tl_sigwatch_free(tl_sigwatch *s);
 
 #endif

@@ -55,17 +55,17 @@ static tl_err say_ready(tl_why *why)
 static int run(const tl_relayd_options *options)
 {
     enum { SIGNALS = 3 };
-    tl_signal *signals[SIGNALS] = {NULL};
+    tl_sigwatch *signals[SIGNALS] = {NULL};
     tl_why why = {"out of memory"};
     tl_err e = tl_loop_new(&loop);
     if (!e)
         e = tl_relayd_server_new(loop, options, &server, &why);
     if (!e)
-        e = tl_signal_new(loop, SIGTERM, on_terminate, NULL, &signals[0]);
+        e = tl_sigwatch_new(loop, SIGTERM, on_terminate, NULL, &signals[0]);
     if (!e)
-        e = tl_signal_new(loop, SIGINT, on_terminate, NULL, &signals[1]);
+        e = tl_sigwatch_new(loop, SIGINT, on_terminate, NULL, &signals[1]);
     if (!e)
-        e = tl_signal_new(loop, SIGHUP, on_reload, NULL, &signals[2]);
+        e = tl_sigwatch_new(loop, SIGHUP, on_reload, NULL, &signals[2]);
     if (!e)
         e = say_ready(&why);
     if (e)
@@ -74,7 +74,7 @@ static int run(const tl_relayd_options *options)
         tl_loop_run(loop);
     tl_relayd_server_free(server);
     for (size_t i = 0; i < SIGNALS; i++)
-        tl_signal_free(signals[i]);
+        tl_sigwatch_free(signals[i]);
     tl_loop_free(loop);
     return e ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -294,21 +294,21 @@ static void a_hang_up_shows_to_one_who_watches_neither_reading_nor_writing(void 
     close(fd[0]);
 }
 
-static tl_signal *sig;
+static tl_sigwatch *sig;
 
 static void on_usr1(void *user, int signo)
 {
     (void)user;
     assert_int_equal(signo, SIGUSR1);
     note('u');
-    tl_signal_free(sig);
+    tl_sigwatch_free(sig);
 }
 
 static void a_signal_reaches_the_loop(void **state)
 {
     (void)state;
     reset();
-    assert_int_equal(tl_signal_new(seen.loop, SIGUSR1, on_usr1, NULL, &sig), TL_OK);
+    assert_int_equal(tl_sigwatch_new(seen.loop, SIGUSR1, on_usr1, NULL, &sig), TL_OK);
     kill(getpid(), SIGUSR1);
     tl_loop_run(seen.loop);
     assert_string_equal(seen.log, "u");
