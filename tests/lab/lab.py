@@ -57,6 +57,23 @@ def namespaces_work():
     return None
 
 
+def _pids_in(namespaces):
+    """The processes of those namespaces, in one walk over all."""
+    inodes, found = set(), []
+    for ns in namespaces:
+        try:
+            inodes.add(os.stat(f"/var/run/netns/{ns}").st_ino)
+        except FileNotFoundError:
+            pass
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.stat(f"/proc/{pid}/ns/net").st_ino in inodes:
+                found.append(int(pid))
+        except OSError:
+            pass
+    return found
+
+
 class Host:
     """One namespace. `address` is how the internet sees it (of a home: its NAT)."""
 
@@ -134,11 +151,13 @@ class Lab:
             if p.alive():
                 p.popen.kill()
             p.popen.wait()
-        for ns in reversed(self.hosts):  # daemons that left their parents are found by their namespace
-            pids = subprocess.run(["ip", "netns", "pids", ns], capture_output=True, text=True).stdout
-            for pid in pids.split():
-                os.kill(int(pid), signal.SIGKILL)
-            subprocess.run(["ip", "netns", "del", ns], capture_output=True)
+        for pid in _pids_in(self.hosts):  # daemons that left their parents are found by their namespace
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        subprocess.run(["ip", "-force", "-batch", "-"], text=True, capture_output=True,
+                       input="".join(f"netns del {ns}\n" for ns in reversed(self.hosts)))
         if not os.environ.get("LAB_KEEP"):
             shutil.rmtree(self.dir, ignore_errors=True)
 
