@@ -85,6 +85,11 @@ static const tl_setting_def table[] = {
     LIST(nat_stun_servers, "nat.stun_servers",
          "[\"stun.l.google.com:19302\", \"stun.cloudflare.com:3478\"]", 0, false, tl_rule_host,
          false, "STUN servers (HOST:PORT) that tell the NAT's type and the public address."),
+    BOOL(nat_direct, "nat.direct", "true", false,
+         "Go straight to peers where the NATs allow it; otherwise everything goes through the "
+         "relay."),
+    BOOL(nat_port_mapping, "nat.port_mapping", "true", false,
+         "Ask the router for a port mapping (PCP, NAT-PMP, UPnP)."),
     BOOL(nat_relay_enabled, "nat.relay_enabled", "false", false,
          "Forward traffic for other nodes behind NATs; needs a public address."),
     NUMBER(nat_relay_max_sessions, "nat.relay_max_sessions", "50", 1, 100000, false,

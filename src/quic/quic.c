@@ -327,6 +327,12 @@ void tl_quic_on_datagram(tl_quic *q, tl_path_id path, uint8_t *data, size_t n, t
     }
 }
 
+tl_path_id tl_quic_path_of(tl_quic *q, tl_slice datagram)
+{
+    tl_quic_head head;
+    return tl_quic_head_parse(datagram, &head) ? 0 : tl_quic_table_path(q, head.dcid);
+}
+
 /* --- time --- */
 
 void tl_quic_on_timer(tl_quic *q, tl_time now)
@@ -358,12 +364,23 @@ static bool pop_held(tl_quic *q, uint8_t *buf, tl_quic_output *ret_output)
     return true;
 }
 
+void tl_quic_set_held(tl_quic *q, bool (*held)(void *user, tl_path_id path), void *user)
+{
+    q->path_held = held;
+    q->held_user = user;
+}
+
 static bool fill_in_turn(tl_quic *q, uint8_t *buf, tl_time now, tl_quic_output *ret_output)
 {
-    while (q->ready) {
+    const tl_quic_conn *first_held = NULL;
+    while (q->ready && q->ready != first_held) {
         tl_quic_conn *c = q->ready;
         tl_qconn_not_ready(c); /* to the end of the list, */
         tl_qconn_ready(c);
+        if (q->path_held && q->path_held(q->held_user, c->path)) {
+            first_held = first_held ? first_held : c;
+            continue;
+        }
         if (tl_writer_fill(c, buf, now, ret_output)) /* which takes it out when it is done */
             return true;
     }

@@ -103,6 +103,12 @@ void tl_quic_on_datagram(tl_quic *q, tl_path_id path, uint8_t *data, size_t n, t
 void tl_quic_on_timer(tl_quic *q, tl_time now);
 tl_time tl_quic_expiry(const tl_quic *q);
 
+/* The path that a datagram's connection ID is at home on: at a client its connection's present one,
+ * at a server the one this ID is in use on. 0: nobody's, or not in use yet. So a peer whose address
+ * changed below QUIC (a NAT that rebinds) is told from one that moves to another path: that one
+ * takes a fresh ID. */
+tl_path_id tl_quic_path_of(tl_quic *q, tl_slice datagram);
+
 /* Datagrams for one path, back to back: all `segment` bytes long but the last, which may be
  * shorter. Ready for UDP_SEGMENT as it is. */
 typedef struct {
@@ -111,6 +117,9 @@ typedef struct {
     size_t segment; /* bytes of each datagram */
 } tl_quic_output;
 #define TL_QUIC_OUTPUT_MAX 65536
+/* Connections whose path is held just now (its way out is full) are passed over by
+ * tl_quic_next_output, and their pacing clocks stand still. NULL: none ever is. */
+void tl_quic_set_held(tl_quic *q, bool (*held)(void *user, tl_path_id path), void *user);
 /* Fills `buf` (TL_QUIC_OUTPUT_MAX bytes). False: nothing to send now. Connections take turns. */
 bool tl_quic_next_output(tl_quic *q, uint8_t *buf, tl_time now, tl_quic_output *ret_output);
 

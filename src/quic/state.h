@@ -138,6 +138,8 @@ struct tl_quic {
     tl_quic_loose *loose, *loose_last;
     size_t loose_n;
     tl_quic_loose held; /* a packet that did not fit the batch it was written for; n 0: none */
+    bool (*path_held)(void *user, tl_path_id path); /* NULL: none is */
+    void *held_user;
     tl_chunk_pool chunks;
     tl_replay replay;
     tl_retry_key retry_key;

@@ -98,13 +98,25 @@ bool tl_quic_table_find(tl_quic *q, tl_slice cid, tl_path_id path, tl_quic_owner
     if (!entry)
         return false;
     *ret_owner = (tl_quic_owner){.conn = entry->conn, .tomb = entry->tomb, .where.path = path};
-    if (!entry->conn || entry->conn->client)
+    if (!entry->conn)
         return true;
+    if (entry->conn->client) { /* what was under way when it moved is as good by the new path */
+        ret_owner->where.path = entry->conn->path;
+        return true;
+    }
     if ((entry->where.path == 0 && !put_to_use(entry, path)) || entry->where.path != path)
         ret_owner->misplaced = true;
     else
         ret_owner->where = entry->where;
     return true;
+}
+
+tl_path_id tl_quic_table_path(tl_quic *q, tl_slice cid)
+{
+    const tl_quic_cid_entry *entry = find(q, cid);
+    if (!entry || !entry->conn)
+        return 0;
+    return entry->conn->client ? entry->conn->path : entry->where.path;
 }
 
 void tl_quic_table_bind(tl_quic_conn *c, tl_path_id path)
