@@ -1,5 +1,6 @@
 #include "io/udp.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netinet/udp.h>
 #include <stdlib.h>
@@ -9,12 +10,27 @@
 #define SEGMENTS_MAX 64    /* Linux UDP_MAX_SEGMENTS */
 #define SEND_MAX     65000 /* and one sendmsg carries less than 64 KiB with its headers */
 
+typedef struct {
+    unsigned users;
+    uint8_t bytes[TL_UDP_TRAINS_MAX][TRAIN_MAX];
+} receive_buffer;
+
 struct tl_udp {
     int fd;
     bool gso; /* until the kernel or the interface refuses it */
     tl_addr local;
-    uint8_t *buffer; /* TL_UDP_TRAINS_MAX times TRAIN_MAX */
+    receive_buffer *buffer;
 };
+
+/* Fragmentation off, and no path MTU of the kernel's: IP_PMTUDISC_DO would believe any ICMP message
+ * that names our ports. */
+static int set_pmtu_mode(int fd, const tl_addr *local)
+{
+    int mode = IP_PMTUDISC_PROBE, mode6 = IPV6_PMTUDISC_PROBE;
+    if (local->family == TL_ADDR_V6)
+        return setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &mode6, sizeof mode6);
+    return setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &mode, sizeof mode);
+}
 
 static tl_err set_options(int fd, const tl_addr *local, size_t buffer_bytes)
 {
@@ -23,15 +39,9 @@ static tl_err set_options(int fd, const tl_addr *local, size_t buffer_bytes)
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
     (void)setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on,
                      sizeof on); /* kernels before 5.0: single ones */
-    int discover = IP_PMTUDISC_DO, discover6 = IPV6_PMTUDISC_DO;
-    if (local->family == TL_ADDR_V6) {
-        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-        return setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &discover6, sizeof discover6)
-                   ? TL_ERR_IO
-                   : TL_OK;
-    }
-    return setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &discover, sizeof discover) ? TL_ERR_IO
-                                                                                   : TL_OK;
+    if (local->family == TL_ADDR_V6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on))
+        return TL_ERR_IO;
+    return set_pmtu_mode(fd, local) ? TL_ERR_IO : TL_OK;
 }
 
 static tl_err bind_to(tl_udp *u, const tl_addr *local, tl_why *why)
@@ -51,19 +61,28 @@ static tl_err bind_to(tl_udp *u, const tl_addr *local, tl_why *why)
     return TL_OK;
 }
 
-tl_err tl_udp_open(const tl_addr *local, size_t buffer_bytes, tl_udp **ret_udp, tl_why *why)
+static void buffer_release(receive_buffer *b)
+{
+    if (b && --b->users == 0)
+        free(b);
+}
+
+/* Takes over one use of `buffer`, which may be NULL: no memory. */
+static tl_err open_with(receive_buffer *buffer, const tl_addr *local, size_t buffer_bytes,
+                        tl_udp **ret_udp, tl_why *why)
 {
     tl_udp *u = calloc(1, sizeof *u);
-    if (!u)
+    if (!u || !buffer) {
+        buffer_release(buffer);
+        free(u);
         return TL_ERR_NOMEM;
+    }
     u->gso = true;
-    u->buffer = malloc((size_t)TL_UDP_TRAINS_MAX * TRAIN_MAX);
+    u->buffer = buffer;
     u->fd = socket(local->family == TL_ADDR_V6 ? AF_INET6 : AF_INET,
                    SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    tl_err e = TL_OK;
-    if (!u->buffer)
-        e = TL_ERR_NOMEM;
-    else if (u->fd < 0 || set_options(u->fd, local, buffer_bytes))
+    tl_err e;
+    if (u->fd < 0 || set_options(u->fd, local, buffer_bytes))
         e = tl_why_set(why, TL_ERR_IO, "UDP socket: %s", strerror(errno));
     else
         e = bind_to(u, local, why);
@@ -75,13 +94,28 @@ tl_err tl_udp_open(const tl_addr *local, size_t buffer_bytes, tl_udp **ret_udp, 
     return TL_OK;
 }
 
+tl_err tl_udp_open(const tl_addr *local, size_t buffer_bytes, tl_udp **ret_udp, tl_why *why)
+{
+    receive_buffer *buffer = malloc(sizeof *buffer);
+    if (buffer)
+        buffer->users = 1;
+    return open_with(buffer, local, buffer_bytes, ret_udp, why);
+}
+
+tl_err tl_udp_open_beside(const tl_addr *local, size_t buffer_bytes, const tl_udp *other,
+                          tl_udp **ret_udp, tl_why *why)
+{
+    other->buffer->users++;
+    return open_with(other->buffer, local, buffer_bytes, ret_udp, why);
+}
+
 void tl_udp_close(tl_udp *u)
 {
     if (!u)
         return;
     if (u->fd >= 0)
         close(u->fd);
-    free(u->buffer);
+    buffer_release(u->buffer);
     free(u);
 }
 
@@ -127,7 +161,7 @@ tl_err tl_udp_receive(tl_udp *u, tl_udp_train ret_trains[TL_UDP_TRAINS_MAX], siz
     struct sockaddr_storage from[TL_UDP_TRAINS_MAX];
     control_buffer control[TL_UDP_TRAINS_MAX];
     for (int i = 0; i < TL_UDP_TRAINS_MAX; i++) {
-        iov[i] = (struct iovec){u->buffer + (size_t)i * TRAIN_MAX, TRAIN_MAX};
+        iov[i] = (struct iovec){u->buffer->bytes[i], TRAIN_MAX};
         msgs[i].msg_hdr = (struct msghdr){.msg_name = &from[i],
                                           .msg_namelen = sizeof from[i],
                                           .msg_iov = &iov[i],
@@ -168,14 +202,20 @@ static tl_err error_of(int error)
     }
 }
 
+/* Where a train goes. */
+typedef struct {
+    struct sockaddr_storage ss;
+    socklen_t n;
+} destination;
+
 /* One sendmsg; with more than one segment through UDP_SEGMENT. Returns errno, 0 when sent. */
-static int send_once(tl_udp *u, const struct sockaddr_storage *to, socklen_t to_n,
-                     const uint8_t *data, size_t n, size_t segment)
+static int send_once(const tl_udp *u, destination *to, const uint8_t *data, size_t n,
+                     size_t segment)
 {
     struct iovec iov = {(uint8_t *)(uintptr_t)data, n};
     struct msghdr msg = {
-        .msg_name = (void *)(uintptr_t)to, .msg_namelen = to_n, .msg_iov = &iov, .msg_iovlen = 1};
-    control_buffer control = {{0}};
+        .msg_name = &to->ss, .msg_namelen = to->n, .msg_iov = &iov, .msg_iovlen = 1};
+    control_buffer control;
     if (n > segment) {
         msg.msg_control = control.bytes;
         msg.msg_controllen = CMSG_SPACE(sizeof(uint16_t));
@@ -193,39 +233,93 @@ static int send_once(tl_udp *u, const struct sockaddr_storage *to, socklen_t to_
     return sent < 0 ? errno : 0;
 }
 
-/* Datagrams a single call may carry. */
-static size_t batch_of(const tl_udp *u, size_t segment)
+/* One sendmmsg without UDP_SEGMENT. Returns errno; 0 when *ret_n bytes, whole datagrams, are sent.
+ */
+static int send_singly(const tl_udp *u, destination *to, const uint8_t *data, size_t n,
+                       size_t segment, size_t *ret_n)
 {
-    if (!u->gso)
-        return 1;
+    struct mmsghdr msgs[SEGMENTS_MAX];
+    struct iovec iov[SEGMENTS_MAX];
+    unsigned count = 0;
+    for (size_t at = 0; at < n && count < SEGMENTS_MAX; at += segment, count++) {
+        iov[count] =
+            (struct iovec){(uint8_t *)(uintptr_t)data + at, n - at < segment ? n - at : segment};
+        msgs[count].msg_hdr = (struct msghdr){
+            .msg_name = &to->ss, .msg_namelen = to->n, .msg_iov = &iov[count], .msg_iovlen = 1};
+    }
+    int sent;
+    do
+        sent = sendmmsg(u->fd, msgs, count, 0);
+    while (sent < 0 && errno == EINTR);
+    if (sent < 0)
+        return errno;
+    size_t bytes = (size_t)sent * segment;
+    *ret_n = bytes < n ? bytes : n;
+    return 0;
+}
+
+static bool is_refusal_of_gso(int error)
+{
+    return error == EIO || error == EINVAL || error == EOPNOTSUPP;
+}
+
+/* What one UDP_SEGMENT call may carry: whole segments. */
+static size_t batch_of(size_t n, size_t segment)
+{
     size_t count = SEND_MAX / segment;
-    return count > SEGMENTS_MAX ? SEGMENTS_MAX : count ? count : 1;
+    size_t most = (count > SEGMENTS_MAX ? SEGMENTS_MAX : count ? count : 1) * segment;
+    return n < most ? n : most;
+}
+
+/* As many datagrams as one call takes. Returns errno. */
+static int send_next(tl_udp *u, destination *to, const uint8_t *data, size_t n, size_t segment,
+                     size_t *ret_n)
+{
+    if (n <= segment) {
+        *ret_n = n;
+        return send_once(u, to, data, n, segment);
+    }
+    if (!u->gso)
+        return send_singly(u, to, data, n, segment, ret_n);
+    size_t batch = batch_of(n, segment);
+    int error = send_once(u, to, data, batch, segment);
+    if (!error)
+        *ret_n = batch;
+    if (!is_refusal_of_gso(error))
+        return error;
+    /* An interface without checksum offload, or an old kernel; or a segment larger than the
+     * interface carries, which is no fault of UDP_SEGMENT's. One datagram alone tells. */
+    error = send_once(u, to, data, segment, segment);
+    if (!error) {
+        u->gso = false;
+        *ret_n = segment;
+    }
+    return error;
+}
+
+tl_err tl_udp_send_some(tl_udp *u, const tl_addr *to, const uint8_t *data, size_t n, size_t segment,
+                        size_t *ret_n)
+{
+    destination d;
+    d.n = tl_addr_to_sockaddr(to, &d.ss);
+    assert(segment || n == 0);
+    size_t at = 0;
+    while (at < n) {
+        size_t k = 0;
+        int error = send_next(u, &d, data + at, n - at, segment, &k);
+        tl_err e = error ? error_of(error) : TL_OK;
+        if (e == TL_ERR_AGAIN && at)
+            break;
+        if (e)
+            return e; /* what is left has the same way to go, and the same size */
+        at += k;
+    }
+    *ret_n = at;
+    return TL_OK;
 }
 
 tl_err tl_udp_send(tl_udp *u, const tl_addr *to, const uint8_t *data, size_t n, size_t segment)
 {
-    struct sockaddr_storage ss;
-    socklen_t ss_n = tl_addr_to_sockaddr(to, &ss);
-    size_t at = 0;
-    tl_err lost = TL_OK;
-    while (at < n) {
-        size_t k = batch_of(u, segment) * segment;
-        if (k > n - at)
-            k = n - at;
-        int error = send_once(u, &ss, ss_n, data + at, k, segment);
-        if (error && k > segment && (error == EIO || error == EINVAL || error == EOPNOTSUPP)) {
-            u->gso =
-                false; /* an interface without checksum offload, or an old kernel: one by one */
-            continue;
-        }
-        tl_err e = error ? error_of(error) : TL_OK;
-        if (e == TL_ERR_AGAIN && at)
-            return lost; /* the rest is lost, as it might be anywhere on the way */
-        if (e == TL_ERR_IO || e == TL_ERR_AGAIN)
-            return e;
-        if (e)
-            lost = e;
-        at += k;
-    }
-    return lost;
+    size_t gone;
+    return tl_udp_send_some(u, to, data, n, segment, &gone);
 }
