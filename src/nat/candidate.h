@@ -42,8 +42,8 @@ typedef enum {
     TL_ADDR_FORBIDDEN, /* nothing is ever sent there because a peer said so */
 } tl_addr_kind;
 /* FORBIDDEN: none, port 0, loopback, unspecified, 0/8, 240/4 and broadcast, multicast, link-local,
- * IPv4 in other IPv6 clothes (6to4, NAT64, Teredo, IPv4-compatible) of a forbidden one, addresses
- * at which clouds serve metadata. */
+ * IPv4-compatible and IPv4-translated, 6to4, NAT64 and Teredo of anything but a global IPv4
+ * address, ISATAP of a forbidden one, addresses at which clouds serve metadata. */
 tl_addr_kind tl_addr_kind_of(const tl_addr *a);
 
 /* One of our interfaces' addresses (port unused) with its subnet. */
