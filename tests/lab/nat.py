@@ -21,6 +21,7 @@ with `ports` preserved (the inside port, as long as it is free) or random. test_
 with the prober before anything relies on it.
 """
 import json
+import os
 import subprocess
 
 from lab import Host, Lab, LabError
@@ -335,6 +336,15 @@ class NatLab(Lab):
         self.ip(host.ns, f"link del {host.device}")
         host.private = router.attach(host.ns, device)
         host.router, host.address, host.device = router, router.address, device
+
+    def delay(self, build, ms, queue=1):
+        """Every packet takes `ms` more through the internet, each way (`build`: where the helper is)."""
+        program = os.path.join(build, "tests/programs/delay")
+        self.start(Host(self.internet, None), [program, str(queue), str(ms)]).wait_line("ready")
+        # by iptables: `queue` of nft is a kernel module of its own that not every machine has
+        for tables in ("iptables", "ip6tables"):
+            self._exec(self.internet, tables, "-A", "FORWARD", "-j", "NFQUEUE", "--queue-num", str(queue),
+                       "--queue-bypass")
 
     def plain(self, *hosts):
         """These hosts put no packet on their wire that is larger than its MTU."""

@@ -13,7 +13,7 @@ def _is_test(value):
 
 def run_tests(names, argv, make_lab, *more):
     """The exit code for Meson: 0, 1, or 77 where no namespaces can be made. `argv` may hold a part of the
-    wanted tests' names; `more` is handed to every test behind its lab."""
+    wanted tests' names; `more` is handed to each test, as much of it as it takes, behind its lab."""
     reason = namespaces_work()
     if reason:
         print(f"skipped: {reason}")
@@ -26,7 +26,7 @@ def run_tests(names, argv, make_lab, *more):
         started = time.monotonic()
         try:
             with make_lab(test.__name__[:20]) as lab:
-                test(lab, *more)
+                test(lab, *more[:test.__code__.co_argcount - 1])
             print(f"ok      {test.__name__} ({time.monotonic() - started:.1f} s)", flush=True)
         except Exception:
             failed += 1

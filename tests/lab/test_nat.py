@@ -2,6 +2,7 @@
 """The lab's NATs are what they are called, and break as they are told to; nothing of the product runs.
 Exit 77 (skipped) where network namespaces cannot be made."""
 import sys
+import time
 
 from nat import PORTS, TYPES, NatLab
 from netns import udp_socket
@@ -210,5 +211,19 @@ def mapping_and_filtering_can_be_told_apart_in_words(lab):
     assert filtering(observer, host) == "address-and-port-dependent"
 
 
+def the_internet_may_be_slow(lab, build):
+    observer = Observer(lab)
+    host = lab.home("h", "portRestricted", "random")
+    lab.delay(build, 20)
+    probe = Probe(observer, host)
+    started = time.monotonic()
+    outside = probe.seen(0, 0)
+    there = time.monotonic()
+    assert probe.hears(outside, [(0, 1)], fence=(0, 0)) == set()
+    back = time.monotonic() - there
+    assert 0.02 <= there - started < 0.2 and 0.02 <= back < 0.2, (there - started, back)
+    prove(observer, host, "portRestricted", "random")
+
+
 if __name__ == "__main__":
-    sys.exit(run_tests(globals(), sys.argv[1:], NatLab))
+    sys.exit(run_tests(globals(), sys.argv[2:], NatLab, sys.argv[1]))
