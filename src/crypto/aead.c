@@ -1,6 +1,8 @@
 #define OPENSSL_SUPPRESS_DEPRECATED /* EVP_CIPHER_meth_dup: see quick_cipher */
 #include "crypto/aead.h"
 
+#include "crypto/fastaead.h"
+
 #include <assert.h>
 #include <openssl/evp.h>
 #include <sodium.h>
@@ -10,8 +12,16 @@
 #include <sys/auxv.h>
 #endif
 
+/* Packets after which a key counts as busy, and is worth what fastaead.h costs. */
+#define BUSY_AFTER 256
+
+/* COLD --packet BUSY_AFTER, a quicker implementation here--> BUSY */
 struct tl_aead {
-    EVP_CIPHER_CTX *ctx;
+    EVP_CIPHER_CTX *ctx; /* COLD; then NULL */
+    tl_fastaead *fast;   /* BUSY; before NULL */
+    tl_aead_alg alg;
+    uint32_t used;                /* packets, up to BUSY_AFTER */
+    uint8_t key[TL_AEAD_KEY_MAX]; /* until there is no use for it */
 };
 
 struct tl_hp {
@@ -60,9 +70,11 @@ static const EVP_CIPHER *aead_cipher(tl_aead_alg alg)
 tl_err tl_aead_new(tl_aead_alg alg, tl_aead_direction direction, const uint8_t *key,
                    tl_aead **ret_aead)
 {
-    tl_aead *a = malloc(sizeof *a);
+    tl_aead *a = calloc(1, sizeof *a);
     if (!a)
         return TL_ERR_NOMEM;
+    a->alg = alg;
+    memcpy(a->key, key, tl_aead_key_size(alg));
     a->ctx = EVP_CIPHER_CTX_new();
     if (!a->ctx || EVP_CipherInit_ex(a->ctx, aead_cipher(alg), NULL, key, NULL,
                                      direction == TL_AEAD_SEAL) != 1) {
@@ -78,7 +90,22 @@ void tl_aead_free(tl_aead *a)
     if (!a)
         return;
     EVP_CIPHER_CTX_free(a->ctx); /* cleanses the key schedule */
+    tl_fastaead_free(a->fast);
+    sodium_memzero(a, sizeof *a);
     free(a);
+}
+
+/* Another packet. */
+static void count_use(tl_aead *a)
+{
+    if (a->used == BUSY_AFTER || ++a->used < BUSY_AFTER)
+        return;
+    a->fast = tl_fastaead_new(a->alg, a->key);
+    sodium_memzero(a->key, sizeof a->key);
+    if (a->fast) {
+        EVP_CIPHER_CTX_free(a->ctx);
+        a->ctx = NULL;
+    }
 }
 
 /* EVP_Cipher and not EVP_EncryptUpdate: no bookkeeping for partial blocks, which AEADs do not have.
@@ -91,6 +118,11 @@ static bool feed(tl_aead *a, uint8_t *out, tl_slice in)
 tl_err tl_aead_seal(tl_aead *a, const uint8_t nonce[TL_AEAD_NONCE_SIZE], tl_slice ad,
                     tl_slice plain, uint8_t *ret)
 {
+    count_use(a);
+    if (a->fast) {
+        tl_fastaead_seal(a->fast, nonce, ad, plain, ret);
+        return TL_OK;
+    }
     if (EVP_EncryptInit_ex(a->ctx, NULL, NULL, NULL, nonce) != 1 || !feed(a, NULL, ad) ||
         !feed(a, ret, plain) || EVP_Cipher(a->ctx, ret + plain.n, NULL, 0) < 0 ||
         EVP_CIPHER_CTX_ctrl(a->ctx, EVP_CTRL_AEAD_GET_TAG, TL_AEAD_TAG_SIZE, ret + plain.n) != 1)
@@ -101,6 +133,9 @@ tl_err tl_aead_seal(tl_aead *a, const uint8_t nonce[TL_AEAD_NONCE_SIZE], tl_slic
 tl_err tl_aead_open(tl_aead *a, const uint8_t nonce[TL_AEAD_NONCE_SIZE], tl_slice ad,
                     tl_slice sealed, uint8_t *ret)
 {
+    count_use(a);
+    if (a->fast)
+        return tl_fastaead_open(a->fast, nonce, ad, sealed, ret);
     if (sealed.n < TL_AEAD_TAG_SIZE)
         return TL_ERR_AUTH;
     tl_slice body = tl_slice_of(sealed.p, sealed.n - TL_AEAD_TAG_SIZE);

@@ -229,6 +229,51 @@ static void every_length_opens_again_with_one_context_per_key(void **state)
     }
 }
 
+/* A key in use for long may change to another implementation; nobody can tell. */
+static void a_busy_key_makes_the_bytes_of_a_fresh_one(tl_aead_alg alg)
+{
+    enum { PACKETS = 700 };
+    static uint8_t plain[1500], mine[1516], fresh[1516], opened[1500];
+    uint8_t key[32], nonce[12] = {0}, ad[20];
+    tl_rand rand = tl_rand_seeded(alg);
+    tl_rand_bytes(&rand, key, sizeof key);
+    tl_aead *busy, *opener, *one;
+    assert_int_equal(tl_aead_new(alg, TL_AEAD_SEAL, key, &busy), TL_OK);
+    assert_int_equal(tl_aead_new(alg, TL_AEAD_OPEN, key, &opener), TL_OK);
+    for (unsigned i = 0; i < PACKETS; i++) {
+        size_t n = tl_rand_below(&rand, sizeof plain + 1),
+               ad_n = tl_rand_below(&rand, sizeof ad + 1);
+        tl_rand_bytes(&rand, plain, n);
+        tl_rand_bytes(&rand, ad, ad_n);
+        tl_rand_bytes(&rand, nonce, sizeof nonce);
+        tl_slice a = tl_slice_of(ad, ad_n);
+        assert_int_equal(tl_aead_new(alg, TL_AEAD_SEAL, key, &one), TL_OK);
+        assert_int_equal(tl_aead_seal(one, nonce, a, tl_slice_of(plain, n), fresh), TL_OK);
+        tl_aead_free(one);
+        memcpy(mine, plain, n);
+        assert_int_equal(tl_aead_seal(busy, nonce, a, tl_slice_of(mine, n), mine), TL_OK);
+        assert_memory_equal(mine, fresh, n + 16);
+
+        size_t bit = tl_rand_below(&rand, 8 * (n + 16));
+        mine[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        assert_int_equal(tl_aead_open(opener, nonce, a, tl_slice_of(mine, n + 16), opened),
+                         TL_ERR_AUTH);
+        assert_int_equal(tl_aead_open(opener, nonce, a, tl_slice_of(fresh, 15), opened),
+                         TL_ERR_AUTH);
+        assert_int_equal(tl_aead_open(opener, nonce, a, tl_slice_of(fresh, n + 16), fresh), TL_OK);
+        assert_memory_equal(fresh, plain, n);
+    }
+    tl_aead_free(busy);
+    tl_aead_free(opener);
+}
+
+static void a_busy_key_is_not_to_be_told_from_a_fresh_one(void **state)
+{
+    (void)state;
+    a_busy_key_makes_the_bytes_of_a_fresh_one(TL_AEAD_AES_128_GCM);
+    a_busy_key_makes_the_bytes_of_a_fresh_one(TL_AEAD_CHACHA20_POLY1305);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,6 +284,7 @@ int main(void)
         cmocka_unit_test(the_aead_example_of_rfc_8439_comes_out_and_opens),
         cmocka_unit_test(a_sealed_packet_opens_only_unchanged),
         cmocka_unit_test(every_length_opens_again_with_one_context_per_key),
+        cmocka_unit_test(a_busy_key_is_not_to_be_told_from_a_fresh_one),
     };
     if (tl_crypto_init())
         return 1;
