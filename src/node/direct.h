@@ -91,14 +91,18 @@ void tl_direct_drop(tl_direct *d, const tl_node_id *peer);
 /* Our addresses changed: peers we have ways to are told, pairs asked anew. */
 void tl_direct_on_change(tl_direct *d, bool moved);
 
-/* offer, answer or iceCandidate, from the relay. */
-void tl_direct_on_signal(tl_direct *d, tl_signal_type type, tl_slice payload);
+/* offer, answer or iceCandidate that the relay says is of `from`; the signature tells. */
+void tl_direct_on_signal(tl_direct *d, tl_signal_type type, const tl_node_id *from,
+                         tl_slice payload);
 /* A STUN message that was not a server's answer. */
 void tl_direct_on_stun(tl_direct *d, tl_sock sock, const tl_addr *from, tl_slice datagram,
                        const tl_stun *stun);
-/* Who sent this? The path id a datagram from there belongs to; 0: nobody we know (then, if `known`
- * is the path id its connection ID is used on, that peer is asked whether it moved there). */
-tl_path_id tl_direct_path_of(tl_direct *d, tl_sock sock, const tl_addr *from, tl_path_id known);
+/* Whose is a datagram from there? The path id it belongs to, 0: nobody we know. `known` and
+ * `client` are what tl_quic_path_of says of it: at a server, a connection ID at home on one of the
+ * peer's ways that comes from another of its addresses is a NAT's doing, and that way leads there
+ * from now on; from an address we do not know, it is asked whether it is the peer's. */
+tl_path_id tl_direct_path_of(tl_direct *d, tl_sock sock, const tl_addr *from, tl_path_id known,
+                             bool client);
 TL_CHECK tl_err tl_direct_send(tl_direct *d, tl_path_id path, const uint8_t *data, size_t n,
                                size_t segment);
 
@@ -113,11 +117,17 @@ typedef struct {
 #define TL_DIRECT_WAYS_MAX 8
 size_t tl_direct_ways(const tl_direct *d, const tl_node_id *peer,
                       tl_direct_way ret_ways[TL_DIRECT_WAYS_MAX]);
+/* False: it leads nowhere any more. */
+bool tl_direct_way_of(const tl_direct *d, tl_path_id path, tl_direct_way *ret_way);
 /* Which way carries this peer's connection now (0: none, the relay does), and whether traffic
  * flows. */
 void tl_direct_using(tl_direct *d, const tl_node_id *peer, tl_path_id path, bool active);
 bool tl_direct_report_of(const tl_direct *d, const tl_node_id *peer, tl_direct_report *ret_report);
 
+/* The relay is connected: what waited for it is offered. */
+void tl_direct_on_registered(tl_direct *d);
+/* Calls on_ways where it is due; to be called after env.wake. */
+void tl_direct_run(tl_direct *d);
 void tl_direct_on_timer(tl_direct *d);
 tl_time tl_direct_expiry(const tl_direct *d);
 

@@ -327,10 +327,11 @@ void tl_quic_on_datagram(tl_quic *q, tl_path_id path, uint8_t *data, size_t n, t
     }
 }
 
-tl_path_id tl_quic_path_of(tl_quic *q, tl_slice datagram)
+tl_path_id tl_quic_path_of(tl_quic *q, tl_slice datagram, bool *ret_client)
 {
     tl_quic_head head;
-    return tl_quic_head_parse(datagram, &head) ? 0 : tl_quic_table_path(q, head.dcid);
+    *ret_client = false;
+    return tl_quic_head_parse(datagram, &head) ? 0 : tl_quic_table_path(q, head.dcid, ret_client);
 }
 
 /* --- time --- */

@@ -107,7 +107,7 @@ tl_time tl_quic_expiry(const tl_quic *q);
  * at a server the one this ID is in use on. 0: nobody's, or not in use yet. So a peer whose address
  * changed below QUIC (a NAT that rebinds) is told from one that moves to another path: that one
  * takes a fresh ID. */
-tl_path_id tl_quic_path_of(tl_quic *q, tl_slice datagram);
+tl_path_id tl_quic_path_of(tl_quic *q, tl_slice datagram, bool *ret_client);
 
 /* Datagrams for one path, back to back: all `segment` bytes long but the last, which may be
  * shorter. Ready for UDP_SEGMENT as it is. */

@@ -111,11 +111,12 @@ bool tl_quic_table_find(tl_quic *q, tl_slice cid, tl_path_id path, tl_quic_owner
     return true;
 }
 
-tl_path_id tl_quic_table_path(tl_quic *q, tl_slice cid)
+tl_path_id tl_quic_table_path(tl_quic *q, tl_slice cid, bool *ret_client)
 {
     const tl_quic_cid_entry *entry = find(q, cid);
     if (!entry || !entry->conn)
         return 0;
+    *ret_client = entry->conn->client;
     return entry->conn->client ? entry->conn->path : entry->where.path;
 }
 

@@ -1,0 +1,580 @@
+#include "node/direct_internal.h"
+
+#include "base/log.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+
+const char *tl_direct_state_name(tl_direct_state s)
+{
+    static const char *const names[] = {
+        [TL_DIRECT_NEVER] = "never tried", [TL_DIRECT_OFFERED] = "offered",
+        [TL_DIRECT_CHECKING] = "checking", [TL_DIRECT_SEARCHING] = "searching",
+        [TL_DIRECT_STANDS] = "stands",     [TL_DIRECT_UNANSWERED] = "not answered",
+        [TL_DIRECT_FAILED] = "failed",     [TL_DIRECT_LOST] = "lost",
+        [TL_DIRECT_OFF] = "off",
+    };
+    return names[s];
+}
+
+tl_err tl_direct_new(const tl_identity *identity, tl_rand *rand, const tl_env *env,
+                     const tl_direct_world *world, void *user, tl_direct **ret_direct)
+{
+    tl_direct *d = calloc(1, sizeof *d);
+    if (!d)
+        return TL_ERR_NOMEM;
+    d->identity = identity;
+    d->rand = rand;
+    d->env = *env;
+    d->world = *world;
+    d->user = user;
+    d->enabled = true;
+    d->due = TL_NEVER;
+    tl_time now = tl_direct_now(d);
+    d->offers = tl_ratelimit_make(TL_DIRECT_OFFERS_SECOND, TL_DIRECT_OFFERS_SECOND, now);
+    d->candidates =
+        tl_ratelimit_make(TL_DIRECT_CANDIDATES_SECOND, TL_DIRECT_CANDIDATES_SECOND, now);
+    *ret_direct = d;
+    return TL_OK;
+}
+
+const tl_direct_counters *tl_direct_counters_of(const tl_direct *d)
+{
+    return &d->counters;
+}
+
+const tl_punch_counters *tl_direct_punches(const tl_direct *d)
+{
+    return &d->punches;
+}
+
+/* --- peers --- */
+
+tl_direct_peer *tl_direct_peer_find(const tl_direct *d, const tl_node_id *id)
+{
+    tl_direct_peer *p;
+    HASH_FIND(hh, d->peers, id, sizeof *id, p);
+    return p;
+}
+
+static void peer_free(tl_direct_peer *p)
+{
+    tl_session_free(p->now);
+    tl_session_free(p->old);
+    HASH_DEL(p->direct->peers, p);
+    free(p);
+}
+
+/* One that nothing is between us and, to make room. */
+static void forget_somebody(tl_direct *d)
+{
+    tl_direct_peer *p, *next;
+    HASH_ITER(hh, d->peers, p, next)
+    if (!p->wanted && !p->used) {
+        peer_free(p);
+        return;
+    }
+}
+
+tl_direct_peer *tl_direct_peer_get(tl_direct *d, const tl_node_id *id)
+{
+    tl_direct_peer *p = tl_direct_peer_find(d, id);
+    if (p)
+        return p;
+    if (HASH_COUNT(d->peers) >= TL_DIRECT_PEERS_MAX)
+        forget_somebody(d);
+    if (HASH_COUNT(d->peers) >= TL_DIRECT_PEERS_MAX)
+        return NULL;
+    p = calloc(1, sizeof *p);
+    if (!p)
+        return NULL;
+    p->direct = d;
+    p->id = *id;
+    p->again_at = TL_NEVER;
+    p->pause = TL_DIRECT_AGAIN_FIRST;
+    HASH_ADD(hh, d->peers, id, sizeof p->id, p);
+    return p;
+}
+
+void tl_direct_changed(tl_direct_peer *p)
+{
+    p->changed = p->direct->any_changed = true;
+    tl_env_wake(&p->direct->env);
+}
+
+void tl_direct_give_up(tl_direct_peer *p, tl_direct_state state)
+{
+    p->state = state;
+    p->again_at = tl_direct_now(p->direct) + p->pause;
+    p->pause = tl_time_min(2 * p->pause, TL_DIRECT_AGAIN_MAX);
+    tl_direct_due(p->direct, p->again_at);
+    tl_direct_changed(p);
+}
+
+/* --- sessions --- */
+
+tl_session *tl_session_new_for(tl_direct_peer *p, const char *session, bool ours)
+{
+    tl_direct *d = p->direct;
+    tl_session *s = calloc(1, sizeof *s), *same;
+    if (!s)
+        return NULL;
+    s->peer = p;
+    s->ours = ours;
+    s->began = tl_direct_now(d);
+    s->answer_by = s->search_at = TL_NEVER;
+    tl_check_username(session, s->username);
+    HASH_FIND(hh_name, d->by_name, s->username, TL_CHECK_USERNAME, same);
+    if (same) { /* by chance never: somebody plays */
+        free(s);
+        return NULL;
+    }
+    do {
+        tl_rand_bytes(d->rand, (uint8_t *)&s->tag, sizeof s->tag);
+        HASH_FIND(hh, d->by_tag, &s->tag, sizeof s->tag, same);
+    } while (same);
+    const tl_direct_self *self = d->world.self(d->user);
+    tl_checks_config config = {.rand = d->rand,
+                               .self = d->identity,
+                               .peer = &p->id,
+                               .session = session,
+                               .tag = s->tag,
+                               .sock4 = self->sock4,
+                               .sock6 = self->sock6,
+                               .keepalive = self->keepalive,
+                               .controlling = ours};
+    if (tl_checks_new(&config, &s->checks)) {
+        free(s);
+        return NULL;
+    }
+    HASH_ADD(hh, d->by_tag, tag, sizeof s->tag, s);
+    HASH_ADD(hh_name, d->by_name, username, TL_CHECK_USERNAME, s);
+    return s;
+}
+
+static void close_search(tl_session *s, tl_sock but)
+{
+    tl_direct *d = s->peer->direct;
+    for (size_t i = 0; i < s->n_search; i++)
+        if (s->search[i] != but)
+            d->world.close_socket(d->user, s->search[i]);
+    s->n_search = 0;
+    if (but && s->search)
+        s->search[s->n_search++] = but;
+}
+
+void tl_session_free(tl_session *s)
+{
+    if (!s)
+        return;
+    tl_direct *d = s->peer->direct;
+    tl_ways_of_session_free(s);
+    close_search(s, 0);
+    free(s->search);
+    HASH_DELETE(hh, d->by_tag, s);
+    HASH_DELETE(hh_name, d->by_name, s);
+    if (s->peer->now == s)
+        s->peer->now = NULL;
+    if (s->peer->old == s)
+        s->peer->old = NULL;
+    tl_checks_free(s->checks);
+    free(s);
+}
+
+static bool carries(const tl_session *s)
+{
+    const tl_way_entry *way;
+    DL_FOREACH(s->peer->ways, way)
+    if (way->session == s && (way->up || way->path == s->peer->used))
+        return true;
+    return false;
+}
+
+void tl_direct_take(tl_direct_peer *p, tl_session *s)
+{
+    if (p->now && carries(p->now)) {
+        tl_session_free(p->old);
+        p->old = p->now;
+        p->now = NULL;
+    }
+    tl_session_free(p->now);
+    p->now = s;
+}
+
+/* --- what the checks tell --- */
+
+static int nat_index(const char *type)
+{
+    static const char *const names[TL_NAT_TYPES] = {"fullCone", "restrictedCone", "portRestricted",
+                                                    "symmetric", "unknown"};
+    for (int i = 0; i < TL_NAT_TYPES; i++)
+        if (strcmp(names[i], type) == 0)
+            return i;
+    return TL_NAT_TYPES - 1;
+}
+
+static void count(tl_direct_peer *p, const tl_session *s, bool success)
+{
+    int ours = nat_index(p->our_nat), theirs = nat_index(p->peer_nat);
+    int initiator = s->ours ? ours : theirs, target = s->ours ? theirs : ours;
+    uint64_t(*table)[TL_NAT_TYPES] =
+        success ? p->direct->punches.successes : p->direct->punches.attempts;
+    table[initiator][target]++;
+}
+
+void tl_session_start(tl_session *s)
+{
+    tl_direct_peer *p = s->peer;
+    tl_direct *d = p->direct;
+    s->started = true;
+    s->answer_by = TL_NEVER;
+    p->state = TL_DIRECT_CHECKING;
+    d->counters.attempts++;
+    count(p, s, false);
+    bool open = strcmp(p->our_nat, "symmetric") == 0 && strcmp(p->peer_nat, "portRestricted") == 0;
+    bool guess = strcmp(p->peer_nat, "symmetric") == 0 && strcmp(p->our_nat, "portRestricted") == 0;
+    if ((open || guess) && s->reflexive.family == TL_ADDR_V4) {
+        s->search_at = tl_direct_now(d) + TL_DIRECT_SEARCH_AFTER;
+        tl_direct_due(d, s->search_at);
+    }
+    tl_checks_start(s->checks, tl_direct_now(d));
+    tl_session_pump(s);
+}
+
+static void begin_search(tl_session *s)
+{
+    tl_direct_peer *p = s->peer;
+    tl_direct *d = p->direct;
+    tl_time now = tl_direct_now(d);
+    s->search_at = TL_NEVER;
+    s->searching = true;
+    if (strcmp(p->our_nat, "symmetric") == 0) {
+        s->search = calloc(TL_BIRTHDAY_SOCKETS, sizeof *s->search);
+        s->n_search =
+            s->search ? d->world.open_sockets(d->user, s->search, TL_BIRTHDAY_SOCKETS) : 0;
+        if (s->n_search == 0)
+            return;
+        tl_checks_search_open(s->checks, &s->reflexive, s->search, s->n_search, now);
+    } else {
+        tl_checks_search_guess(s->checks, &s->reflexive, now);
+    }
+    p->state = TL_DIRECT_SEARCHING;
+    tl_session_pump(s);
+}
+
+static void on_valid(tl_session *s, uint16_t id)
+{
+    tl_direct_peer *p = s->peer;
+    tl_direct *d = p->direct;
+    tl_time now = tl_direct_now(d);
+    const tl_pair *pair = tl_checks_pair(s->checks, id);
+    tl_way_entry *way = pair ? tl_way_get(s, pair) : NULL;
+    if (!way)
+        return;
+    DL_FOREACH(p->ways, way)
+    if (way->session == s && way->pair == id && !way->up) {
+        way->up = true;
+        way->since = now;
+    }
+    if (!s->first_valid) {
+        s->first_valid = now;
+        d->counters.succeeded++;
+        count(p, s, true);
+    }
+    s->search_at = TL_NEVER;
+    p->state = TL_DIRECT_STANDS;
+    p->again_at = TL_NEVER;
+    p->pause = TL_DIRECT_AGAIN_FIRST;
+    tl_ways_pace(p);
+    tl_direct_changed(p);
+}
+
+static bool any_way(const tl_direct_peer *p)
+{
+    const tl_way_entry *way;
+    DL_FOREACH(p->ways, way)
+    if (way->up)
+        return true;
+    return false;
+}
+
+static void on_lost(tl_session *s, uint16_t id)
+{
+    tl_direct_peer *p = s->peer;
+    tl_direct *d = p->direct;
+    bool used = false;
+    tl_way_entry *way;
+    DL_FOREACH(p->ways, way)
+    if (way->session == s && way->pair == id && way->up) {
+        way->up = false;
+        way->losses++;
+        used |= way->path == p->used;
+    }
+    d->counters.lost++;
+    if (!any_way(p) && p->state == TL_DIRECT_STANDS) {
+        p->state = TL_DIRECT_LOST;
+        p->again_at = tl_direct_now(d) + p->pause;
+        tl_direct_due(d, p->again_at);
+    }
+    tl_ways_pace(p);
+    tl_direct_changed(p);
+    if (used)
+        d->world.on_silent(d->user, &p->id);
+}
+
+static void on_done(tl_session *s)
+{
+    tl_direct_peer *p = s->peer;
+    if (s != p->now || any_way(p))
+        return;
+    if (s->search_at != TL_NEVER && !s->searching) {
+        begin_search(s);
+        return;
+    }
+    p->direct->counters.failed++;
+    tl_direct_give_up(p, TL_DIRECT_FAILED);
+}
+
+static void on_event(tl_session *s, const tl_checks_event *ev)
+{
+    switch (ev->type) {
+    case TL_CHECKS_VALID: on_valid(s, ev->pair); break;
+    case TL_CHECKS_LOST: on_lost(s, ev->pair); break;
+    case TL_CHECKS_DONE: on_done(s); break;
+    case TL_CHECKS_SOCKETS_DONE: {
+        const tl_pair *pair = ev->pair ? tl_checks_pair(s->checks, ev->pair) : NULL;
+        close_search(s, pair ? pair->sock : 0);
+        break;
+    }
+    }
+}
+
+void tl_session_pump(tl_session *s)
+{
+    tl_direct *d = s->peer->direct;
+    tl_checks_output o;
+    tl_checks_event ev;
+    bool more = true;
+    while (more) {
+        more = false;
+        while (tl_checks_next_output(s->checks, tl_direct_now(d), &o))
+            if (d->world.send(d->user, o.sock, &o.to, o.bytes, o.n, o.n))
+                continue; /* lost, as on any network: it is asked again */
+        while (tl_checks_next_event(s->checks, &ev)) {
+            on_event(s, &ev);
+            more = true;
+        }
+    }
+    tl_direct_due(d, tl_checks_expiry(s->checks));
+}
+
+void tl_direct_on_stun(tl_direct *d, tl_sock sock, const tl_addr *from, tl_slice datagram,
+                       const tl_stun *stun)
+{
+    tl_session *s = NULL;
+    if (stun->class == TL_STUN_REQUEST && stun->username.n == TL_CHECK_USERNAME)
+        HASH_FIND(hh_name, d->by_name, stun->username.p, TL_CHECK_USERNAME, s);
+    else if (stun->class == TL_STUN_SUCCESS) {
+        uint32_t tag;
+        memcpy(&tag, stun->id.bytes, sizeof tag);
+        HASH_FIND(hh, d->by_tag, &tag, sizeof tag, s);
+    }
+    if (!s) {
+        d->counters.strays++;
+        return;
+    }
+    tl_checks_on_stun(s->checks, sock, from, datagram, stun, tl_direct_now(d));
+    /* What a peer sends from an address that it asked us from is let in at once: QUIC knows who it
+     * is, and our own check of the address may still be under way. */
+    const tl_pair *pair = tl_checks_find(s->checks, sock, from);
+    if (pair && (pair->asked_by_peer || pair->state == TL_PAIR_VALID) &&
+        !tl_way_of_pair(s->peer, s, pair->id) && !tl_way_get(s, pair))
+        tl_log(TL_LOG_DEBUG, "direct: no memory for a way to a peer");
+    tl_session_pump(s);
+}
+
+/* --- what the node wants --- */
+
+void tl_direct_want(tl_direct *d, const tl_node_id *peer)
+{
+    tl_direct_peer *p = tl_direct_peer_get(d, peer);
+    if (!p)
+        return;
+    p->wanted = true;
+    if (!d->enabled) {
+        p->state = TL_DIRECT_OFF;
+        return;
+    }
+    bool under_way = p->state == TL_DIRECT_OFFERED || p->state == TL_DIRECT_CHECKING ||
+                     p->state == TL_DIRECT_SEARCHING || p->state == TL_DIRECT_STANDS;
+    if (!under_way && (p->again_at == TL_NEVER || tl_direct_now(d) >= p->again_at))
+        tl_direct_offer(p);
+}
+
+void tl_direct_drop(tl_direct *d, const tl_node_id *peer)
+{
+    tl_direct_peer *p = tl_direct_peer_find(d, peer);
+    if (!p)
+        return;
+    tl_session_free(p->now);
+    tl_session_free(p->old);
+    p->wanted = p->active = false;
+    p->used = 0;
+    p->state = TL_DIRECT_NEVER;
+    /* again_at and pause stay: who asks anew at once is not to hammer a peer that cannot. */
+}
+
+void tl_direct_set_enabled(tl_direct *d, bool enabled)
+{
+    tl_direct_peer *p, *next;
+    d->enabled = enabled;
+    HASH_ITER(hh, d->peers, p, next)
+    {
+        if (!enabled) {
+            tl_session_free(p->now);
+            tl_session_free(p->old);
+            p->state = TL_DIRECT_OFF;
+            tl_direct_changed(p);
+        } else if (p->wanted) {
+            p->again_at = TL_NEVER;
+            tl_direct_want(d, &p->id);
+        }
+    }
+}
+
+void tl_direct_on_change(tl_direct *d, bool moved)
+{
+    const tl_direct_self *self = d->world.self(d->user);
+    tl_direct_peer *p, *next;
+    HASH_ITER(hh, d->peers, p, next)
+    {
+        if (p->now && p->now->started) {
+            tl_checks_set_keepalive(p->now->checks, self->keepalive);
+            tl_session_tell_candidates(p->now);
+            if (moved)
+                tl_checks_restart(p->now->checks, self->sock4, self->sock6, tl_direct_now(d));
+            tl_session_pump(p->now);
+        }
+        if (moved && p->wanted && p->again_at != TL_NEVER) {
+            p->pause = TL_DIRECT_AGAIN_FIRST;
+            p->again_at = TL_NEVER;
+            tl_direct_want(d, &p->id);
+        }
+    }
+}
+
+void tl_direct_on_registered(tl_direct *d)
+{
+    tl_direct_peer *p, *next;
+    HASH_ITER(hh, d->peers, p, next)
+    {
+        if (p->now && p->now->started)
+            tl_session_tell_candidates(p->now);
+        if (p->wanted && p->state == TL_DIRECT_NEVER)
+            tl_direct_want(d, &p->id);
+    }
+}
+
+/* --- time --- */
+
+void tl_direct_run(tl_direct *d)
+{
+    tl_direct_peer *p, *next;
+    if (!d->any_changed)
+        return;
+    d->any_changed = false;
+    HASH_ITER(hh, d->peers, p, next)
+    if (p->changed) {
+        p->changed = false;
+        d->world.on_ways(d->user, &p->id);
+    }
+}
+
+/* Returns when to come back. */
+static tl_time session_on_timer(tl_session *s, tl_time now)
+{
+    tl_direct_peer *p = s->peer;
+    if (now >= s->answer_by) {
+        tl_session_free(s);
+        tl_direct_give_up(p, TL_DIRECT_UNANSWERED);
+        return TL_NEVER;
+    }
+    if (now >= s->search_at)
+        begin_search(s);
+    if (now >= tl_checks_expiry(s->checks))
+        tl_checks_on_timer(s->checks, now);
+    tl_session_pump(s);
+    return tl_time_min(tl_time_min(s->answer_by, s->search_at), tl_checks_expiry(s->checks));
+}
+
+void tl_direct_on_timer(tl_direct *d)
+{
+    tl_time now = tl_direct_now(d);
+    if (now < d->due)
+        return;
+    d->due = TL_NEVER;
+    tl_direct_peer *p, *next;
+    HASH_ITER(hh, d->peers, p, next)
+    {
+        if (p->old && !carries(p->old))
+            tl_session_free(p->old);
+        if (p->old)
+            tl_direct_due(d, session_on_timer(p->old, now));
+        if (p->now)
+            tl_direct_due(d, session_on_timer(p->now, now));
+        if (p->again_at == TL_NEVER)
+            continue;
+        if (now >= p->again_at && p->wanted && d->enabled)
+            tl_direct_offer(p);
+        else if (p->wanted)
+            tl_direct_due(d, p->again_at);
+    }
+}
+
+tl_time tl_direct_expiry(const tl_direct *d)
+{
+    return d->due;
+}
+
+/* --- what is told --- */
+
+bool tl_direct_report_of(const tl_direct *d, const tl_node_id *peer, tl_direct_report *ret_report)
+{
+    const tl_direct_peer *p = tl_direct_peer_find(d, peer);
+    if (!p)
+        return false;
+    const tl_session *s = p->now;
+    *ret_report = (tl_direct_report){
+        .state = p->state, .again_at = p->wanted ? p->again_at : TL_NEVER, .attempts = p->attempts};
+    memcpy(ret_report->our_nat, p->our_nat, sizeof p->our_nat);
+    memcpy(ret_report->peer_nat, p->peer_nat, sizeof p->peer_nat);
+    if (!s)
+        return true;
+    snprintf(ret_report->session, sizeof ret_report->session, "%s", tl_checks_session(s->checks));
+    ret_report->ours = s->ours;
+    ret_report->began = s->began;
+    ret_report->first_valid = s->first_valid;
+    ret_report->pairs = tl_checks_pairs(s->checks, &ret_report->n_pairs);
+    ret_report->refused = s->refused;
+    ret_report->search_sockets = (unsigned)s->n_search;
+    ret_report->search_sent = (unsigned)tl_checks_counters_of(s->checks)->birthday_sent;
+    const tl_way_entry *way;
+    DL_FOREACH(p->ways, way)
+    if (way->path == p->used && way->session == s)
+        ret_report->used = way->pair;
+    return true;
+}
+
+void tl_direct_free(tl_direct *d)
+{
+    if (!d)
+        return;
+    tl_direct_peer *p, *next;
+    HASH_ITER(hh, d->peers, p, next)
+    {
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
+        peer_free(p);
+    }
+    tl_nonces_clear(&d->nonces);
+    free(d);
+}
