@@ -27,6 +27,7 @@ typedef struct {
     tl_http_field
         fields[TL_HTTP_FIELDS_MAX]; /* until one without a name; none may contain CR or LF */
     tl_slice body;
+    bool no_proxy;      /* whatever the environment says: for what only this network can reach */
     bool borrow_body;   /* the body stays valid until the request is over; else it is copied */
     tl_time connect;    /* look-up, connection and TLS; TL_NEVER: no limit (of all three) */
     tl_time first_byte; /* from connected to the answer's whole head */

@@ -59,8 +59,9 @@ tl_err tl_http_target_parse(const tl_http_ask *ask, tl_http_target *ret_target, 
         e = TL_OK;
     if (e == TL_OK) {
         tl_http_target t = {.port = (uint16_t)strtoul(port, NULL, 10)};
-        t.direct = is_loopback_name(host, &literal) || ask->unix_path;
-        if (!literal && !ask->unix_path && !may_use_proxy(strcmp(scheme, "https") == 0))
+        t.direct = is_loopback_name(host, &literal) || ask->unix_path || ask->no_proxy;
+        if (!literal && !ask->unix_path &&
+            (t.direct || !may_use_proxy(strcmp(scheme, "https") == 0)))
             snprintf(t.look_up, sizeof t.look_up, "%s", host);
         *ret_target = t;
     }
