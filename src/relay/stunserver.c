@@ -1,0 +1,261 @@
+#include "relay/stunserver.h"
+
+#include "base/ratelimit.h"
+#include "relay/hash.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define HEADERS_V4     28u /* IP and UDP */
+#define HEADERS_V6     48u
+#define FINGERPRINT    8u /* bytes of the attribute */
+#define CHANGE_REQUEST 0x0003
+
+/* What one address, or one IPv6 /64, may yet be sent. */
+typedef struct {
+    tl_addr_family family; /* NONE: free */
+    uint64_t net;
+    tl_ratelimit limit;
+} customer;
+
+struct tl_stunserver {
+    tl_stun_counters counters;
+    uint8_t hash_key[16]; /* so that nobody can aim at one set */
+    customer customers[TL_STUNSERVER_SETS][TL_STUNSERVER_SET_SIZE];
+};
+
+tl_err tl_stunserver_new(tl_rand *rand, tl_stunserver **ret_server)
+{
+    tl_stunserver *s = calloc(1, sizeof *s);
+    if (!s)
+        return TL_ERR_NOMEM;
+    tl_rand_bytes(rand, s->hash_key, sizeof s->hash_key);
+    *ret_server = s;
+    return TL_OK;
+}
+
+void tl_stunserver_free(tl_stunserver *s)
+{
+    free(s);
+}
+
+static bool drop(tl_stunserver *s, tl_stun_drop why)
+{
+    s->counters.dropped[why]++;
+    return false;
+}
+
+/* --- who may be answered --- */
+
+typedef enum { REACH_NONE, REACH_LOOPBACK, REACH_LINK, REACH_OTHER } reach;
+
+static reach reach_of_v4(const uint8_t *b)
+{
+    if (b[0] == 0 || b[0] >= 224)
+        return REACH_NONE; /* "this network", multicast, reserved, broadcast */
+    if (b[0] == 127)
+        return REACH_LOOPBACK;
+    return b[0] == 169 && b[1] == 254 ? REACH_LINK : REACH_OTHER;
+}
+
+/* Where an address can be reached from; NONE: it is nobody's. A subnet's broadcast address cannot
+ * be told from here; the kernel sends nothing to one. */
+static reach reach_of(const tl_addr *addr)
+{
+    static const uint8_t unspecified[16];
+    tl_addr a = tl_addr_normal(*addr);
+    if (a.family == TL_ADDR_V4)
+        return reach_of_v4(a.bytes);
+    if (a.family == TL_ADDR_NONE || a.bytes[0] == 0xFF || memcmp(a.bytes, unspecified, 16) == 0)
+        return REACH_NONE;
+    if (tl_addr_is_loopback(&a))
+        return REACH_LOOPBACK;
+    return a.bytes[0] == 0xFE && (a.bytes[1] & 0xC0) == 0x80 ? REACH_LINK : REACH_OTHER;
+}
+
+static bool may_answer(const tl_addr *from, const tl_addr *asked)
+{
+    reach r = reach_of(from);
+    return from->port != 0 && r != REACH_NONE && reach_of(asked) == r;
+}
+
+/* The least recently used of its set makes room. A flood of forged addresses thus forgets others
+ * sooner, who may then be sent a new burst; on average that takes as many forged addresses as the
+ * table holds. The other choice, to refuse whom there is no room for, would let the flood deny the
+ * service to everyone. */
+static customer *find_customer(tl_stunserver *s, const tl_addr *from, tl_time now)
+{
+    uint8_t key[9] = {(uint8_t)from->family};
+    memcpy(key + 1, from->bytes, from->family == TL_ADDR_V4 ? 4 : 8);
+    uint64_t net;
+    memcpy(&net, key + 1, sizeof net);
+    unsigned at = tl_relay_hash(s->hash_key, key, sizeof key) % TL_STUNSERVER_SETS;
+    customer *set = s->customers[at], *oldest = set;
+    for (size_t i = 0; i < TL_STUNSERVER_SET_SIZE; i++) {
+        if (set[i].family == from->family && set[i].net == net)
+            return &set[i];
+        if (set[i].family == TL_ADDR_NONE ||
+            (oldest->family != TL_ADDR_NONE && set[i].limit.at < oldest->limit.at))
+            oldest = &set[i];
+    }
+    *oldest =
+        (customer){.family = from->family,
+                   .net = net,
+                   .limit = tl_ratelimit_make(TL_STUNSERVER_PER_SEC, TL_STUNSERVER_BURST, now)};
+    return oldest;
+}
+
+/* --- the answer --- */
+
+/* Bytes that an answer may have. */
+static size_t budget_for(tl_slice request, const tl_addr *from)
+{
+    size_t headers = from->family == TL_ADDR_V4 ? HEADERS_V4 : HEADERS_V6;
+    return TL_STUNSERVER_FACTOR * (headers + request.n) - headers;
+}
+
+static void write_success(const tl_stun_site *site, size_t at, const tl_addr *from,
+                          const tl_addr *asked, const tl_stun *request, size_t budget,
+                          tl_stun_answer *ret)
+{
+    tl_stun_writer *w = &ret->message;
+    size_t one = from->family == TL_ADDR_V4 ? 12 : 24; /* bytes of an address attribute */
+    const tl_addr *origin = site->n == 1 ? asked : &site->addr[ret->socket];
+    if (request->fingerprint)
+        budget -= FINGERPRINT;
+    tl_stun_begin(w, TL_STUN_SUCCESS, &request->id);
+    tl_stun_put_xor_mapped(w, from);
+    if (site->n == 4 && w->n + one <= budget)
+        tl_stun_put_other(w, &site->addr[at ^ (TL_STUN_OTHER_ADDRESS | TL_STUN_OTHER_PORT)]);
+    /* Too long together only for the shortest request over IPv6, 20 bytes without attributes. */
+    if (w->n + one <= budget)
+        tl_stun_put_origin(w, origin);
+}
+
+static void write_unknown(const tl_stun *request, const uint16_t *types, size_t n,
+                          tl_stun_writer *w)
+{
+    tl_stun_begin(w, TL_STUN_ERROR, &request->id);
+    tl_stun_put_error(w, 420, "Unknown Attribute");
+    tl_stun_put_unknown(w, types, n);
+}
+
+/* The attributes that this server does not understand. */
+static size_t list_unknown(const tl_stun_site *site, const tl_stun *request,
+                           uint16_t ret_types[TL_STUN_UNKNOWN_MAX])
+{
+    size_t n = request->n_unknown;
+    memcpy(ret_types, request->unknown, n * sizeof *ret_types);
+    bool asks_other = request->change_ip || request->change_port;
+    if (asks_other && site->n == 1 && n < TL_STUN_UNKNOWN_MAX)
+        ret_types[n++] = CHANGE_REQUEST;
+    return n;
+}
+
+static void write_answer(tl_stunserver *s, const tl_stun_site *site, size_t at, const tl_addr *from,
+                         const tl_addr *asked, const tl_stun *request, size_t budget,
+                         tl_stun_answer *ret)
+{
+    uint16_t unknown[TL_STUN_UNKNOWN_MAX];
+    size_t n = list_unknown(site, request, unknown);
+    ret->socket = at;
+    if (n) {
+        s->counters.errors++;
+        write_unknown(request, unknown, n, &ret->message);
+    } else {
+        if (request->change_ip)
+            ret->socket ^= TL_STUN_OTHER_ADDRESS;
+        if (request->change_port)
+            ret->socket ^= TL_STUN_OTHER_PORT;
+        write_success(site, at, from, asked, request, budget, ret);
+    }
+    if (request->fingerprint)
+        tl_stun_finish(&ret->message);
+}
+
+bool tl_stunserver_on_datagram(tl_stunserver *s, const tl_stun_site *site, size_t socket,
+                               const tl_addr *from, const tl_addr *asked, tl_slice datagram,
+                               tl_time now, tl_stun_answer *ret_answer)
+{
+    tl_stun request;
+    s->counters.datagrams++;
+    s->counters.bytes_in += datagram.n;
+    if (!may_answer(from, asked))
+        return drop(s, TL_STUN_DROP_ADDRESS);
+    if (tl_stun_read(datagram, &request))
+        return drop(s, TL_STUN_DROP_MALFORMED);
+    if (request.class != TL_STUN_REQUEST)
+        return drop(s, TL_STUN_DROP_NOT_REQUEST);
+    s->counters.requests++;
+    if (!tl_ratelimit_take(&find_customer(s, from, now)->limit, 1, now))
+        return drop(s, TL_STUN_DROP_RATE);
+    write_answer(s, site, socket, from, asked, &request, budget_for(datagram, from), ret_answer);
+    return true;
+}
+
+void tl_stunserver_on_sent(tl_stunserver *s, const tl_stun_answer *answer, bool sent)
+{
+    if (!sent) {
+        (void)drop(s, TL_STUN_DROP_UNSENT);
+        return;
+    }
+    s->counters.answers++;
+    s->counters.bytes_out += answer->message.n;
+}
+
+/* --- what operators see --- */
+
+const tl_stun_counters *tl_stunserver_counters(const tl_stunserver *s)
+{
+    return &s->counters;
+}
+
+static tl_err write_counter(tl_buf *out, const char *name, const char *help, uint64_t value)
+{
+    return tl_buf_printf(out,
+                         "# HELP teale_relay_stun_%s_total %s\n"
+                         "# TYPE teale_relay_stun_%s_total counter\n"
+                         "teale_relay_stun_%s_total %" PRIu64 "\n",
+                         name, help, name, name, value);
+}
+
+static tl_err write_drops(tl_buf *out, const uint64_t dropped[TL_STUN_DROPS])
+{
+    static const char *const reasons[TL_STUN_DROPS] = {
+        [TL_STUN_DROP_MALFORMED] = "malformed", [TL_STUN_DROP_NOT_REQUEST] = "not_a_request",
+        [TL_STUN_DROP_ADDRESS] = "address",     [TL_STUN_DROP_RATE] = "rate",
+        [TL_STUN_DROP_UNSENT] = "unsent",
+    };
+    tl_err e = tl_buf_append_str(
+        out, "# HELP teale_relay_stun_dropped_total UDP datagrams that got no answer.\n"
+             "# TYPE teale_relay_stun_dropped_total counter\n");
+    for (int i = 0; !e && i < TL_STUN_DROPS; i++)
+        e = tl_buf_printf(out, "teale_relay_stun_dropped_total{reason=\"%s\"} %" PRIu64 "\n",
+                          reasons[i], dropped[i]);
+    return e;
+}
+
+tl_err tl_stunserver_write_metrics(const tl_stunserver *s, tl_buf *out)
+{
+    const tl_stun_counters *c = &s->counters;
+    const struct {
+        const char *name, *help;
+        uint64_t value;
+    } counters[] = {
+        {"datagrams", "UDP datagrams received.", c->datagrams},
+        {"requests", "STUN Binding requests among them.", c->requests},
+        {"answers", "STUN answers sent, errors included.", c->answers},
+        {"errors", "Error answers: an attribute was not understood.", c->errors},
+        {"received_bytes", "Bytes of the datagrams received.", c->bytes_in},
+        {"sent_bytes", "Bytes of the answers sent.", c->bytes_out},
+    };
+    size_t before = out->len;
+    tl_err e = TL_OK;
+    for (size_t i = 0; !e && i < sizeof counters / sizeof *counters; i++)
+        e = write_counter(out, counters[i].name, counters[i].help, counters[i].value);
+    if (!e)
+        e = write_drops(out, c->dropped);
+    if (e)
+        out->len = before;
+    return e;
+}
