@@ -9,13 +9,16 @@
 #include "nat/candidate.h"
 
 #define TL_OFFER_SKEW_SECONDS 30   /* between two clocks */
-#define TL_NONCES_MAX         4096 /* remembered; each for twice the skew, the oldest make room */
-#define TL_SESSION_TEXT       36   /* a UUID */
+#define TL_NONCES_MAX         4096 /* remembered, at most twice the skew each; the oldest make room */
+#define TL_NONCES_NODE_MAX    256 /* of one node: more of it make room among its own */
+#define TL_SESSION_TEXT       36  /* a UUID */
 
-/* connectionInfo (seed). An address that is not known has the family NONE: "" and 0 on the wire. */
+/* connectionInfo (seed). An address that is not known has the family NONE: "" and 0 on the wire.
+ * One that cannot be read is void alone: NONE too, and counted. */
 typedef struct {
-    tl_addr public_addr, local_addr;
-    char nat_type[16]; /* one of the seeds' five */
+    tl_addr public_addr, local_addr; /* after tl_addr_normal; may be FORBIDDEN ones */
+    char nat_type[16];               /* one of the seeds' five */
+    unsigned unreadable;             /* addresses; of an offer read */
 } tl_connection_info;
 
 typedef enum { TL_OFFER_OFFER, TL_OFFER_ANSWER, TL_OFFER_CANDIDATE } tl_offer_type;
@@ -31,7 +34,9 @@ typedef struct {
 /* A fresh session ID (RFC 9562 version 4). */
 void tl_session_new(tl_rand *rand, char ret_session[TL_SESSION_TEXT + 1]);
 
-/* The payload, signed by `self`; the caller's to json_decref. TL_ERR_NOMEM. */
+/* The payload, signed by `self`; the caller's to json_decref. `type` is OFFER or ANSWER.
+ * TL_ERR_NOMEM.
+ */
 TL_CHECK tl_err tl_offer_make(tl_offer_type type, const tl_identity *self, const tl_node_id *to,
                               const char *session, const tl_connection_info *info, tl_rand *rand,
                               tl_unix wall, json_t **ret_payload);
@@ -41,12 +46,8 @@ TL_CHECK tl_err tl_candidate_make(const tl_identity *self, const tl_node_id *to,
 
 /* Nonces seen, so that a replay does nothing. Zero-initialise; then only through tl_offer_read. */
 typedef struct {
-    size_t n, next;
-    struct {
-        uint8_t nonce[16];
-        uint8_t from[8]; /* of the node ID: one's replay memory is not another's to fill */
-        tl_unix until;
-    } * seen;
+    size_t n, cap;
+    struct tl_nonce *seen;
 } tl_nonces;
 void tl_nonces_clear(tl_nonces *m);
 
@@ -54,7 +55,7 @@ typedef enum {
     TL_OFFER_OK,
     TL_OFFER_MALFORMED, /* a field is missing, of a wrong type or out of range */
     TL_OFFER_NOT_OURS,  /* toNodeID is another */
-    TL_OFFER_KEY,       /* wgPublicKey is not the image of fromNodeID */
+    TL_OFFER_KEY,       /* fromNodeID is no usable key, or wgPublicKey not its image */
     TL_OFFER_SIGNATURE,
     TL_OFFER_LATE, /* issuedAt is more than the skew away */
     TL_OFFER_REPLAYED,
