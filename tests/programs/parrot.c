@@ -230,18 +230,24 @@ static void accept_for_ever(int fd)
 static const char usage[] =
     "usage: parrot [--listen IP:PORT] [--model ID]... [--kind "
     "ollama|llama-server|vllm|lmstudio|generic]\n"
-    "              [--delay-ms N] [--token-ms N] [--tokens N] [--api-key K] [--fail MODE]\n"
+    "              [--delay-ms N] [--token-ms N] [--tokens N] [--bytes-per-s N] [--api-key K]\n"
+    "              [--fail MODE]\n"
     "       parrot --pattern-sha256 N    the SHA-256 of what model bytes:N answers\n"
     "MODE: hang slow-head stall close close-mid garbage huge-header no-done status-NNN\n";
 
 int main(int argc, char **argv)
 {
-    static const struct option long_options[] = {
-        {"listen", 1, 0, 'l'},         {"model", 1, 0, 'm'},
-        {"kind", 1, 0, 'k'},           {"delay-ms", 1, 0, 'd'},
-        {"token-ms", 1, 0, 't'},       {"tokens", 1, 0, 'n'},
-        {"api-key", 1, 0, 'a'},        {"fail", 1, 0, 'f'},
-        {"pattern-sha256", 1, 0, 'p'}, {0}};
+    static const struct option long_options[] = {{"listen", 1, 0, 'l'},
+                                                 {"model", 1, 0, 'm'},
+                                                 {"kind", 1, 0, 'k'},
+                                                 {"delay-ms", 1, 0, 'd'},
+                                                 {"token-ms", 1, 0, 't'},
+                                                 {"tokens", 1, 0, 'n'},
+                                                 {"api-key", 1, 0, 'a'},
+                                                 {"fail", 1, 0, 'f'},
+                                                 {"pattern-sha256", 1, 0, 'p'},
+                                                 {"bytes-per-s", 1, 0, 'b'},
+                                                 {0}};
     const char *listen_text = "127.0.0.1:0";
     char hex[65];
     for (int o; (o = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
@@ -258,6 +264,7 @@ int main(int argc, char **argv)
         case 'n': parrot_opt.tokens = atoi(optarg); break;
         case 'a': parrot_opt.api_key = optarg; break;
         case 'f': snprintf(parrot_opt.fail, sizeof parrot_opt.fail, "%s", optarg); break;
+        case 'b': parrot_opt.bytes_per_s = strtoull(optarg, NULL, 10); break;
         case 'p': parrot_pattern_sha256(strtoull(optarg, NULL, 10), hex); return puts(hex) < 0;
         default: fputs(usage, stderr); return 2;
         }

@@ -9,10 +9,11 @@
 #define PARROT_MODELS_MAX 64
 
 typedef struct {
-    const char *kind; /* ollama, llama-server, vllm, lmstudio, generic */
-    int delay_ms;     /* before the answer's head */
-    int token_ms;     /* between words */
-    int tokens;       /* words in an answer; 0: as many as the prompt has */
+    const char *kind;     /* ollama, llama-server, vllm, lmstudio, generic */
+    int delay_ms;         /* before the answer's head */
+    int token_ms;         /* between words */
+    int tokens;           /* words in an answer; 0: as many as the prompt has */
+    uint64_t bytes_per_s; /* of model bytes:N; 0: as fast as it goes */
     const char *api_key;
     char fail[32]; /* how to misbehave on every question; "" = not */
     size_t model_count;

@@ -261,6 +261,16 @@ static bool answer_echo_body(parrot_conn *c, const parrot_request *r)
     return ok;
 }
 
+/* Waits until `sent` bytes are due at the rate asked for. */
+static bool pace(parrot_conn *c, int64_t started_ms, uint64_t sent)
+{
+    if (parrot_opt.bytes_per_s == 0)
+        return true;
+    int64_t due = started_ms + (int64_t)(sent * 1000 / parrot_opt.bytes_per_s);
+    int64_t left = due - parrot_unix_ms();
+    return left <= 0 || parrot_wait(c, (int)left);
+}
+
 static bool answer_bytes(parrot_conn *c, uint64_t n)
 {
     if (!send_stream_head(c, "application/octet-stream", ""))
@@ -270,7 +280,8 @@ static bool answer_bytes(parrot_conn *c, uint64_t n)
     /* room for the size line in front and CRLF behind, so that a chunk is one write */
     uint8_t *buf = malloc(block_n + 32);
     bool ok = buf != NULL;
-    while (ok && n) {
+    int64_t started_ms = parrot_unix_ms();
+    for (uint64_t sent = 0; ok && n; sent += block_n) {
         size_t take = n < block_n ? (size_t)n : block_n;
         char size[16];
         int size_n = snprintf(size, sizeof size, "%zx\r\n", take);
@@ -278,7 +289,7 @@ static bool answer_bytes(parrot_conn *c, uint64_t n)
         memcpy(start, size, (size_t)size_n);
         parrot_pattern(&state, buf + 16, block_n);
         memcpy(buf + 16 + take, "\r\n", 2);
-        ok = parrot_send(c, start, (size_t)size_n + take + 2);
+        ok = pace(c, started_ms, sent) && parrot_send(c, start, (size_t)size_n + take + 2);
         n -= take;
     }
     free(buf);
