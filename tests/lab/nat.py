@@ -157,10 +157,11 @@ class Router:
     def attach(self, ns, device):
         """Plugs a device of that namespace into the LAN: an address of its own, default route by us."""
         self._hosts += 1
-        self._plug(ns, device, self._hosts)
+        self.plug(ns, device, self._hosts)
         return f"{self.lan}.{self._hosts}"
 
-    def _plug(self, ns, device, number):
+    def plug(self, ns, device, number):
+        """A device with that number's address."""
         port = f"p{number}"
         self.lab.ip(self.ns, f"link add {port} type veth peer name {device} netns {ns}",
                     f"link set {port} master lan up")
@@ -174,7 +175,7 @@ class Router:
         """A host of the LAN: {lan}.2, then .3 and so on (or the number given)."""
         ns = self.lab.namespace(name)
         if number:
-            self._plug(ns, "eth0", number)
+            self.plug(ns, "eth0", number)
             private = f"{self.lan}.{number}"
         else:
             private = self.attach(ns, "eth0")
@@ -183,6 +184,11 @@ class Router:
         if self.lan6:
             host.address6 = self.lan6 + private.rsplit(".", 1)[1]
         return host
+
+    def isolate(self, *hosts):
+        """These hosts of the LAN hear the router alone, as guests of a hotel's Wi-Fi do."""
+        for host in hosts:
+            self.lab.ip(self.ns, f"link set p{host.private.rsplit('.', 1)[1]} type bridge_slave isolated on")
 
     # --- what goes wrong ---
     def forget(self):
@@ -336,6 +342,15 @@ class NatLab(Lab):
         self.ip(host.ns, f"link del {host.device}")
         host.private = router.attach(host.ns, device)
         host.router, host.address, host.device = router, router.address, device
+
+    def unplug(self, host):
+        """The host's only device vanishes, address, routes and all."""
+        self.ip(host.ns, f"link del {host.device}")
+
+    def plug(self, host):
+        """The same device with the same address again."""
+        number = int(host.private.rsplit(".", 1)[1])
+        host.router.plug(host.ns, host.device, number)
 
     def delay(self, build, ms, queue=1):
         """Every packet takes `ms` more through the internet, each way (`build`: where the helper is)."""

@@ -41,15 +41,17 @@ class Relay:
 class Node:
     """One `teale serve` with a home directory of its own."""
 
-    def __init__(self, lab, programs, host, name, relay_url, share=None, extra=()):
+    def __init__(self, lab, programs, host, name, relay_url, share=None, extra=(), settings=None, start=True):
         self.lab, self.host, self.name, self.teale = lab, host, name, programs.teale
         self.home = os.path.join(lab.dir, name)
         self.argv = [programs.teale, "--home", self.home, "serve", "--relay", relay_url,
                      "--insecure-relay", *extra]
         if share:
             self.argv += ["--share", share]
-        self.command("config", "set", "display_name", name)
-        self.start()
+        for key, value in {"display_name": name, **(settings or {})}.items():
+            self.command("config", "set", key, value)
+        if start:
+            self.start()
 
     def start(self):
         self.process = self.lab.start(self.host, self.argv, name=self.name)

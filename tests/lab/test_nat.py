@@ -58,6 +58,22 @@ def a_router_hairpins_when_told_to(lab):
             prove(observer, one, kind)
 
 
+def guests_reach_the_router_alone(lab):
+    observer = Observer(lab)
+    router = lab.router("hotel", "fullCone")
+    one, two = router.host("one"), router.host("two")
+    a, b = Probe(observer, one), Probe(observer, two)
+    a.sock.sendto(b"neighbour", b.local)
+    assert receive(b.sock)[0] == b"neighbour"
+    router.isolate(one, two)
+    a.sock.sendto(b"guest", b.local)
+    a.seen(0, 0)
+    outside = b.seen(0, 0)
+    observer.sockets[0][0].sendto(b"fence", outside)
+    assert receive(b.sock)[0] == b"fence"
+    prove(observer, one, "fullCone")
+
+
 def behind_a_carrier_the_stricter_of_two_nats_shows(lab):
     observer = Observer(lab)
     for outer, inner, expected in (
