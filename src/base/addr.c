@@ -33,6 +33,12 @@ bool tl_addr_is_loopback(const tl_addr *a)
     return n.family == TL_ADDR_V6 && memcmp(n.bytes, one, sizeof one) == 0;
 }
 
+bool tl_addr_is_unspecified(const tl_addr *a)
+{
+    static const uint8_t zero[16];
+    return a->family != TL_ADDR_NONE && memcmp(a->bytes, zero, sizeof zero) == 0;
+}
+
 tl_addr tl_addr_from_sockaddr(const struct sockaddr *sa)
 {
     tl_addr a = {.family = TL_ADDR_NONE};

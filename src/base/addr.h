@@ -24,6 +24,8 @@ bool tl_addr_same_ip(const tl_addr *a, const tl_addr *b);
 /* IPv4-mapped IPv6 (::ffff:a.b.c.d) becomes IPv4. */
 tl_addr tl_addr_normal(tl_addr a);
 bool tl_addr_is_loopback(const tl_addr *a);
+/* 0.0.0.0 or ::, the wildcards of a socket. */
+bool tl_addr_is_unspecified(const tl_addr *a);
 
 tl_addr tl_addr_from_sockaddr(const struct sockaddr *sa);
 /* Returns the length used; 0, which no system call takes for an address, when the family is NONE.

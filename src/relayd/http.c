@@ -97,19 +97,31 @@ static tl_err peers(const tl_http1_head *head, const tl_relay *relay, const char
     return e;
 }
 
-static tl_err report(const tl_relay *relay, tl_err (*write)(const tl_relay *, tl_buf *),
-                     const char *type, tl_buf *out)
+static tl_err health(const tl_relay *relay, tl_buf *out)
 {
     tl_buf body = {0};
-    tl_err e = write(relay, &body);
+    tl_err e = tl_relay_write_health(relay, &body);
     if (!e)
-        e = respond(out, 200, "", type, tl_buf_slice(&body));
+        e = respond(out, 200, "", "application/json", tl_buf_slice(&body));
     tl_buf_clear(&body);
     return e;
 }
 
-tl_err tl_relayd_http_answer(const tl_http1_head *head, const tl_relay *relay, const char *token,
-                             tl_time now, tl_buf *out, bool *ret_upgraded)
+static tl_err metrics(const tl_relay *relay, const tl_stunserver *stun, tl_buf *out)
+{
+    tl_buf body = {0};
+    tl_err e = tl_relay_write_metrics(relay, &body);
+    if (!e && stun)
+        e = tl_stunserver_write_metrics(stun, &body);
+    if (!e)
+        e = respond(out, 200, "", "text/plain; version=0.0.4; charset=utf-8", tl_buf_slice(&body));
+    tl_buf_clear(&body);
+    return e;
+}
+
+tl_err tl_relayd_http_answer(const tl_http1_head *head, const tl_relay *relay,
+                             const tl_stunserver *stun, const char *token, tl_time now, tl_buf *out,
+                             bool *ret_upgraded)
 {
     *ret_upgraded = false;
     tl_slice path = head->target;
@@ -127,9 +139,8 @@ tl_err tl_relayd_http_answer(const tl_http1_head *head, const tl_relay *relay, c
     if (is_ws)
         return upgrade(head, out, ret_upgraded);
     if (is_health)
-        return report(relay, tl_relay_write_health, "application/json", out);
+        return health(relay, out);
     if (is_metrics)
-        return report(relay, tl_relay_write_metrics, "text/plain; version=0.0.4; charset=utf-8",
-                      out);
+        return metrics(relay, stun, out);
     return peers(head, relay, token, now, out);
 }

@@ -4,6 +4,7 @@
 #define TL_RELAYD_HUB_H
 
 #include "io/stream.h"
+#include "relay/stunserver.h"
 #include "relayd/options.h"
 #include "relayd/outqueue.h"
 
@@ -29,6 +30,7 @@ typedef struct {
 struct tl_relayd_hub {
     tl_loop *loop;
     tl_relay *relay;
+    const tl_stunserver *stun; /* for /metrics; NULL: there is none */
     tl_timer timer;
     uint8_t *buffer; /* what is being read; nothing of it outlives tl_relayd_hub_pump */
     char token[TL_RELAYD_TOKEN_MAX];

@@ -1,6 +1,7 @@
 #include "relayd/options.h"
 
 #include "relayd/settings.h"
+#include "wire/stun.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -14,6 +15,7 @@
 typedef enum {
     SET_LISTEN = 256,
     SET_UDP,
+    SET_UDP_ANNOUNCE,
     SET_NAME,
     SET_TLS_CERT,
     SET_TLS_KEY,
@@ -29,6 +31,7 @@ typedef enum {
 static const struct option long_options[] = {
     {"listen", required_argument, NULL, SET_LISTEN},
     {"udp", required_argument, NULL, SET_UDP},
+    {"udp-announce", required_argument, NULL, SET_UDP_ANNOUNCE},
     {"name", required_argument, NULL, SET_NAME},
     {"tls-cert", required_argument, NULL, SET_TLS_CERT},
     {"tls-key", required_argument, NULL, SET_TLS_KEY},
@@ -52,6 +55,11 @@ const char *tl_relayd_help(void)
            "                          where to listen; may be repeated; port 0 is any free one\n"
            "                          (127.0.0.1:8080). Bare means wss when there is a "
            "certificate\n"
+           "  --udp ADDRESS[:PORT]    answer STUN there, so that nodes learn their public address\n"
+           "                          (port 3478); with a second address of this machine also\n"
+           "                          what their NAT lets through\n"
+           "  --udp-announce HOST[:PORT]\n"
+           "                          what nodes are told to ask, if not the first --udp\n"
            "  --name HOST[:PORT]      the name nodes dial, which they sign; may be repeated\n"
            "                          (without any: localhost and this machine's IP addresses)\n"
            "  --tls-cert FILE         certificate chain, PEM; read again on SIGHUP\n"
@@ -64,8 +72,9 @@ const char *tl_relayd_help(void)
            "teale-relay(8)\n"
            "  --help, --version\n"
            "\n"
-           "Prints one line `ready ws=ws://HOST:PORT/ws` when it listens. SIGTERM ends it "
-           "orderly.\n"
+           "Prints one line `ready ws=ws://HOST:PORT/ws [udp=ADDRESS:PORT]` when it listens. "
+           "SIGTERM\n"
+           "ends it orderly.\n"
            "Exit status: 0 ended orderly, 1 failed, 2 wrong usage.\n";
 }
 
@@ -96,6 +105,78 @@ static tl_err set_listen(tl_relayd_options *o, const char *text, tl_why *why)
     if (!ws && !wss)
         o->bare |= 1u << o->listen_count;
     o->listen_count++;
+    return TL_OK;
+}
+
+/* One more of its family, which `a` is: what two of them must be. */
+static tl_err check_second_udp(const tl_relayd_options *o, const tl_addr *a, tl_why *why)
+{
+    size_t same = 0;
+    const tl_addr *first = NULL;
+    for (size_t i = 0; i < o->udp_count; i++) {
+        if (o->udp[i].family != a->family)
+            continue;
+        same++;
+        first = &o->udp[i];
+    }
+    if (same == 2)
+        return tl_why_set(why, TL_ERR_INVALID, "udp: more than two IPv%d addresses",
+                          a->family == TL_ADDR_V6 ? 6 : 4);
+    if (same == 0)
+        return TL_OK;
+    if (tl_addr_is_unspecified(first) || tl_addr_is_unspecified(a))
+        return tl_why_set(
+            why, TL_ERR_INVALID,
+            "udp: %s is every address, so nodes could not ask two of them apart; give "
+            "both addresses, or the wildcard alone",
+            a->family == TL_ADDR_V6 ? "[::]" : "0.0.0.0");
+    if (tl_addr_same_ip(first, a))
+        return tl_why_set(why, TL_ERR_INVALID,
+                          "udp: the second must be another IP address of this machine (a second "
+                          "port on each is opened by itself)");
+    if (first->port == UINT16_MAX && a->port == UINT16_MAX)
+        return tl_why_set(why, TL_ERR_INVALID,
+                          "udp: with two addresses the port after %u is needed too; choose another",
+                          UINT16_MAX);
+    return TL_OK;
+}
+
+static tl_err set_udp(tl_relayd_options *o, const char *text, tl_why *why)
+{
+    char host[TL_HOST_MAX];
+    uint16_t port;
+    tl_addr a;
+    if (tl_hostport_parse(tl_slice_str(text), TL_STUN_PORT, host, &port) ||
+        tl_addr_parse_ip(tl_slice_str(host), &a))
+        return tl_why_set(why, TL_ERR_INVALID,
+                          "udp: %s is not ADDRESS[:PORT] with an IP address, as in 192.0.2.1 or "
+                          "[2001:db8::1]:3478",
+                          tl_log_safe(tl_slice_str(text)).text);
+    a = tl_addr_normal(a);
+    a.port = port;
+    if (a.bytes[0] == 0xFF || (a.family == TL_ADDR_V4 && a.bytes[0] >= 224))
+        return tl_why_set(why, TL_ERR_INVALID, "udp: %s is no address of a machine",
+                          tl_log_safe(tl_slice_str(text)).text);
+    tl_err e = check_second_udp(o, &a, why);
+    if (!e)
+        o->udp[o->udp_count++] = a;
+    return e;
+}
+
+static tl_err set_udp_announce(tl_relayd_options *o, const char *text, tl_why *why)
+{
+    char host[TL_HOST_MAX];
+    uint16_t port;
+    tl_addr a;
+    bool good = tl_hostport_parse(tl_slice_str(text), 1, host, &port) == TL_OK && port != 0;
+    if (good && tl_addr_parse_ip(tl_slice_str(host), &a) == TL_OK && tl_addr_is_unspecified(&a))
+        good = false;
+    if (!good || strlen(text) >= sizeof o->udp_announce)
+        return tl_why_set(why, TL_ERR_INVALID,
+                          "udp-announce: %s is not HOST[:PORT] that nodes could ask, as in "
+                          "relay.example.org:3478",
+                          tl_log_safe(tl_slice_str(text)).text);
+    strcpy(o->udp_announce, text);
     return TL_OK;
 }
 
@@ -152,11 +233,8 @@ static tl_err apply(tl_relayd_options *o, setting what, const char *text, tl_why
 {
     switch (what) {
     case SET_LISTEN: return set_listen(o, text, why);
-    case SET_UDP:
-        return tl_why_set(
-            why, TL_ERR_INVALID,
-            "udp: this version has no UDP service (STUN, relayed datagrams); leave it out: "
-            "nodes are relayed over their WebSocket");
+    case SET_UDP: return set_udp(o, text, why);
+    case SET_UDP_ANNOUNCE: return set_udp_announce(o, text, why);
     case SET_NAME: return set_name(o, text, why);
     case SET_TLS_CERT: return set_file(&o->tls_cert, text);
     case SET_TLS_KEY: return set_file(&o->tls_key, text);
@@ -270,6 +348,14 @@ static tl_err finish(tl_relayd_options *o, tl_why *why)
     if (!o->tls_cert != !o->tls_key)
         return tl_why_set(why, TL_ERR_INVALID, "%s is missing: TLS needs both tls-cert and tls-key",
                           o->tls_cert ? "tls-key" : "tls-cert");
+    if (o->udp_announce[0] && o->udp_count == 0)
+        return tl_why_set(why, TL_ERR_INVALID, "udp-announce: there is no udp to announce");
+    if (o->udp_count && tl_addr_is_unspecified(&o->udp[0]) && !o->udp_announce[0] &&
+        !o->relay.name_count)
+        return tl_why_set(why, TL_ERR_INVALID,
+                          "udp: nodes cannot ask %s: say with udp-announce, or with name, what "
+                          "they can",
+                          o->udp[0].family == TL_ADDR_V6 ? "[::]" : "0.0.0.0");
     if (o->listen_count == 0) {
         tl_err e = set_listen(o, "127.0.0.1:8080", why);
         if (e)

@@ -8,6 +8,7 @@
 #include "relay/relay.h"
 
 #define TL_RELAYD_LISTEN_MAX  16          /* addresses of one machine, and to spare */
+#define TL_RELAYD_UDP_MAX     4           /* two of each address family */
 #define TL_RELAYD_MESSAGE_MIN (64u << 10) /* control messages are that long (PROTOCOL 2) */
 #define TL_RELAYD_MESSAGE_MAX (64u << 20) /* a frame is held whole until it is complete */
 #define TL_RELAYD_TOKEN_MAX   256
@@ -29,9 +30,13 @@ typedef struct {
     size_t listen_count;
     uint32_t bare; /* bit i: listen[i] was given without ws:// or wss:// */
     tl_relayd_endpoint listen[TL_RELAYD_LISTEN_MAX];
-    char *tls_cert, *tls_key; /* both or neither */
-    char *admin_token_file;   /* NULL: no /peers */
-    tl_relay_config relay;    /* names, legacy_clients, message_max */
+    size_t udp_count; /* at most two of a family, different, and not wildcards where they are two */
+    tl_addr udp[TL_RELAYD_UDP_MAX];
+    char udp_announce[TL_HOST_MAX + 6]; /* host[:port] that nodes are told; "": udp[0], or with a
+                                           wildcard the first name */
+    char *tls_cert, *tls_key;           /* both or neither */
+    char *admin_token_file;             /* NULL: no /peers */
+    tl_relay_config relay;              /* names, legacy_clients, message_max */
     tl_log_level log_level;
 } tl_relayd_options;
 

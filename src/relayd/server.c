@@ -1,8 +1,10 @@
 #include "relayd/server.h"
 
 #include "relayd/hub.h"
+#include "relayd/stun.h"
 
 #include <netdb.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
@@ -21,6 +23,7 @@ struct tl_relayd_server {
     tl_rand rand;
     tl_relay *relay;
     tl_relayd_hub hub;
+    tl_relayd_stun *stun; /* NULL: no --udp */
     tl_tls *tls;
     char *tls_cert, *tls_key, *admin_token_file;
     size_t socket_count;
@@ -137,6 +140,37 @@ static tl_err copy_files(tl_relayd_server *s, const tl_relayd_options *o)
     return TL_OK;
 }
 
+static void write_hostport(char *ret_text, size_t size, const char *host, uint16_t port)
+{
+    snprintf(ret_text, size, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
+}
+
+/* What registerAck tells nodes to ask (PROTOCOL 2). */
+static void announce(const tl_relayd_options *o, tl_addr at, tl_relay_config *config)
+{
+    char host[TL_HOST_MAX] = "";
+    uint16_t port = at.port, of_name;
+    tl_addr_write(config->udp, &at);
+    bool wildcard = tl_addr_is_unspecified(&at);
+    if (o->udp_announce[0] &&
+        tl_hostport_parse(tl_slice_str(o->udp_announce), at.port, host, &port) == TL_OK)
+        write_hostport(config->udp, sizeof config->udp, host, port);
+    else if (wildcard &&
+             tl_hostport_parse(tl_slice_str(o->relay.names[0]), 1, host, &of_name) == TL_OK)
+        write_hostport(config->udp, sizeof config->udp, host, port);
+}
+
+static tl_err start_udp(tl_relayd_server *s, const tl_relayd_options *o, tl_relay_config *config,
+                        tl_why *why)
+{
+    if (o->udp_count == 0)
+        return TL_OK;
+    tl_err e = tl_relayd_stun_new(s->loop, &s->rand, o->udp, o->udp_count, &s->stun, why);
+    if (!e)
+        announce(o, tl_relayd_stun_addr(s->stun), config);
+    return e;
+}
+
 static tl_err start(tl_relayd_server *s, const tl_relayd_options *o, tl_why *why)
 {
     tl_relay_config config = o->relay;
@@ -144,11 +178,15 @@ static tl_err start(tl_relayd_server *s, const tl_relayd_options *o, tl_why *why
     if (e)
         return tl_why_set(why, e, "out of memory");
     fit_descriptors(&config);
+    e = start_udp(s, o, &config, why);
+    if (e)
+        return e;
     e = tl_relay_new(&config, &s->rand, &s->relay);
     if (!e)
         e = tl_relayd_hub_init(&s->hub, s->loop, s->relay);
     if (e)
         return tl_why_set(why, e, "out of memory");
+    s->hub.stun = s->stun ? tl_relayd_stun_server(s->stun) : NULL;
     if (s->admin_token_file)
         e = tl_relayd_token_read(s->admin_token_file, s->hub.token, why);
     if (!e && s->tls_cert)
@@ -196,6 +234,8 @@ tl_err tl_relayd_server_write_ready(const tl_relayd_server *s, tl_buf *out)
         e = tl_buf_printf(out, "%s%s://%s/ws", i ? "," : "", s->sockets[i].tls ? "wss" : "ws",
                           text);
     }
+    if (!e && s->stun)
+        e = tl_relayd_stun_write_ready(s->stun, out);
     return e ? e : tl_buf_append_str(out, "\n");
 }
 
@@ -234,6 +274,8 @@ static void stop_listening(tl_relayd_server *s)
         s->sockets[i].listener = NULL;
     }
     s->socket_count = 0;
+    if (s->stun)
+        tl_relayd_stun_stop(s->stun);
 }
 
 void tl_relayd_server_shutdown(tl_relayd_server *s)
@@ -257,6 +299,7 @@ void tl_relayd_server_free(tl_relayd_server *s)
     if (s->hub.buffer)
         tl_relayd_hub_clear(&s->hub);
     tl_relay_free(s->relay);
+    tl_relayd_stun_free(s->stun);
     tl_tls_unref(s->tls);
     free(s->tls_cert);
     free(s->tls_key);

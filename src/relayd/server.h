@@ -17,7 +17,8 @@ TL_CHECK tl_err tl_relayd_server_new(tl_loop *loop, const tl_relayd_options *opt
 /* Ends every connection at once. */
 void tl_relayd_server_free(tl_relayd_server *s);
 
-/* Appends `ready ws=ws://HOST:PORT/ws[,...]` with the real ports, and a newline. */
+/* Appends `ready ws=ws://HOST:PORT/ws[,...] [udp=ADDR:PORT[,...]]` with the real ports, and a
+ * newline. */
 TL_CHECK tl_err tl_relayd_server_write_ready(const tl_relayd_server *s, tl_buf *out);
 /* Reads certificate, key and token again, for connections to come; keeps the old ones when the new
  * are bad, and logs either. */

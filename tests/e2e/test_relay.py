@@ -594,7 +594,8 @@ class CommandLine(unittest.TestCase):
         self.fails(2, ["bytes"], "--max-message", "65535")
         self.fails(2, ["debug"], "--log-level", "loud")
         self.fails(2, ["HOST"], "--name", "http://x")
-        self.fails(2, ["no UDP service"], "--udp", "0.0.0.0:3478")
+        self.fails(2, ["udp-announce"], "--udp", "0.0.0.0:3478")
+        self.fails(2, ["IP address"], "--udp", "localhost:3478")
 
     def test_a_port_in_use_is_status_1_and_named(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -652,7 +653,8 @@ class CommandLine(unittest.TestCase):
                             ('max_message = "1"\n', ["whole number"]),
                             ("listen\n", ["relay.conf:1", "key = value"]),
                             ('name = "a" "b"\n', ["behind the value"]),
-                            ('udp = "0.0.0.0:3478"\n', ["no UDP service"]),
+                            ('udp = ["127.0.0.1", "127.0.0.1"]\n', ["relay.conf:1", "another IP"]),
+                            ('udp_announce = 7\n', ["relay.conf:1", "string in double quotes"]),
                             ("[relay]\n", ["relay.conf:1"])):
             with self.subTest(text=text):
                 self.fails(2, words, "--config", self.file("relay.conf", text))

@@ -103,7 +103,31 @@ static void each_mistake_is_refused_and_its_twin_is_not(void **state)
         {"--tls-cert c", "tls-key is missing", "--tls-cert c --tls-key k"},
         {"--tls-key k", "tls-cert is missing", "--tls-cert c --tls-key k"},
         {"--log-level all", "debug", "--log-level debug"},
-        {"--udp 0.0.0.0:3478", "no UDP service", "--listen 0.0.0.0:3478"},
+        {"--udp relay.example", "IP address", "--udp 192.0.2.1"},
+        {"--udp ::1", "IP address", "--udp [::1]"},
+        {"--udp 192.0.2.1:65536", "ADDRESS", "--udp 192.0.2.1:65535"},
+        {"--udp 224.0.0.1", "no address of a machine", "--udp 223.0.0.1"},
+        {"--udp 255.255.255.255", "no address of a machine", "--udp 10.0.0.255"},
+        {"--udp [ff02::1]", "no address of a machine", "--udp [fd02::1]"},
+        {"--udp 0.0.0.0", "udp-announce", "--udp 0.0.0.0 --udp-announce h"},
+        {"--udp [::]", "udp-announce", "--udp [::] --name h"},
+        {"--udp 0.0.0.0 --udp 192.0.2.1 --name h", "wildcard",
+         "--udp 0.0.0.0 --udp [2001:db8::1] --name h"},
+        {"--udp 192.0.2.1 --udp 0.0.0.0 --name h", "wildcard", "--udp 192.0.2.1 --name h"},
+        {"--udp 192.0.2.1:1 --udp 192.0.2.1:2", "another IP",
+         "--udp 192.0.2.1:1 --udp 192.0.2.2:2"},
+        {"--udp 192.0.2.1:1 --udp [::ffff:192.0.2.1]:2", "another IP",
+         "--udp 192.0.2.1:1 --udp [::ffff:192.0.2.2]:2"},
+        {"--udp 192.0.2.1:65535 --udp 192.0.2.2:65535", "the port after 65535",
+         "--udp 192.0.2.1:65534 --udp 192.0.2.2:65534"},
+        {"--udp 192.0.2.1 --udp 192.0.2.2 --udp 192.0.2.3", "more than two IPv4",
+         "--udp 192.0.2.1 --udp 192.0.2.2 --udp [2001:db8::1] --udp [2001:db8::2]"},
+        {"--udp-announce h", "no udp to announce", "--udp 192.0.2.1 --udp-announce h"},
+        {"--udp 192.0.2.1 --udp-announce h:0", "HOST[:PORT]", "--udp 192.0.2.1 --udp-announce h:1"},
+        {"--udp 192.0.2.1 --udp-announce 0.0.0.0", "HOST[:PORT]",
+         "--udp 192.0.2.1 --udp-announce 1.0.0.1"},
+        {"--udp 192.0.2.1 --udp-announce http://h", "HOST[:PORT]",
+         "--udp 192.0.2.1 --udp-announce [2001:db8::1]:1"},
         {"relay", "unexpected", ""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -113,6 +137,21 @@ static void each_mistake_is_refused_and_its_twin_is_not(void **state)
         if (parse(cases[i].right))
             fail_msg("%s: said: %s", cases[i].right, why.text);
     }
+}
+
+static void udp_addresses_are_read_with_the_port_of_stun_when_it_is_left_out(void **state)
+{
+    (void)state;
+    char text[TL_ADDR_TEXT_MAX];
+    assert_int_equal(parse("--udp 192.0.2.1 --udp [2001:db8::1]:9 --udp-announce h:7"), TL_OK);
+    assert_int_equal(options.udp_count, 2);
+    tl_addr_write(text, &options.udp[0]);
+    assert_string_equal(text, "192.0.2.1:3478");
+    tl_addr_write(text, &options.udp[1]);
+    assert_string_equal(text, "[2001:db8::1]:9");
+    assert_string_equal(options.udp_announce, "h:7");
+    assert_int_equal(parse(""), TL_OK);
+    assert_int_equal(options.udp_count, 0);
 }
 
 static void lists_are_bounded(void **state)
@@ -169,7 +208,7 @@ static void a_mistake_in_the_file_is_told_with_its_line(void **state)
         "listen = [5]",
         "listen = \"a:1",
         "config = \"other\"",
-        "udp = \"0.0.0.0:1\"",
+        "udp = \"localhost:1\"",
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         char text[200], expected[80];
@@ -215,6 +254,7 @@ int main(void)
         T(a_bare_address_is_tls_exactly_when_there_is_a_certificate),
         T(help_and_version_win_over_mistakes_behind_them),
         T(each_mistake_is_refused_and_its_twin_is_not),
+        T(udp_addresses_are_read_with_the_port_of_stun_when_it_is_left_out),
         T(lists_are_bounded),
         T(the_file_sets_what_the_command_line_left_open),
         T(a_mistake_in_the_file_is_told_with_its_line),
