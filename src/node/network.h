@@ -77,7 +77,8 @@ void tl_network_suspect(tl_network *w);
 typedef struct {
     uint64_t changes; /* of the network */
     uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;
-    uint64_t dropped_short, dropped_unknown, send_errors, too_large;
+    uint64_t dropped_short, dropped_malformed, dropped_control, dropped_unknown;
+    uint64_t send_errors, too_large, rebuilt; /* rebuilt: sockets that broke and were replaced */
 } tl_network_counters;
 const tl_network_counters *tl_network_counters_of(const tl_network *w);
 
