@@ -8,7 +8,7 @@ FUZZ_SECONDS ?= 30
 SANITIZED = --suite unit --suite sim --print-errorlogs --num-processes 2
 TEST = meson test -C $(BUILD) --print-errorlogs --num-processes 2
 
-.PHONY: all deps demo test check asan tsan fuzz sim e2e lab bench fmt lint install clean help
+.PHONY: all deps demo test check asan tsan fuzz sim e2e lab lab-full bench fmt lint install clean help
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -45,6 +45,11 @@ e2e: all
 ## make lab      the real binaries in network namespaces behind real NATs (root)
 lab: all
 	@tools/run-tests $(BUILD) lab
+
+## make lab-full 100 tries of every pair of NATs and the long outages; prints the tables of docs/performance.md (root)
+lab-full: all
+	@tests/lab/test_matrix.py $(BUILD) --tries 100
+	@LAB_FULL=1 tests/lab/test_outages.py $(BUILD)
 
 ## make asan     unit tests and simulator under the address, leak and undefined-behaviour sanitizers
 asan:
