@@ -10,6 +10,7 @@
 #include "quic/table.h"
 #include "quic/tomb.h"
 #include "quic/version.h"
+#include "quic/window.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,8 +41,8 @@ static void fill_settings(tl_quic *q, tl_time now, ngtcp2_settings *ret_settings
 static void fill_params(const tl_quic *q, ngtcp2_transport_params *ret_params)
 {
     ngtcp2_transport_params_default(ret_params);
-    ret_params->initial_max_stream_data_bidi_local = q->config.stream_window;
-    ret_params->initial_max_stream_data_bidi_remote = q->config.stream_window;
+    ret_params->initial_max_stream_data_bidi_local = tl_window_first(&q->config);
+    ret_params->initial_max_stream_data_bidi_remote = tl_window_first(&q->config);
     ret_params->initial_max_data = q->config.conn_window;
     ret_params->initial_max_streams_bidi = q->config.streams_max;
     ret_params->max_idle_timeout = q->config.idle_timeout;
@@ -91,6 +92,7 @@ static tl_quic_conn *conn_alloc(tl_quic *q, bool client, tl_path_id path, tl_tim
     c->wall = wall;
     c->heap_i = TL_HEAP_NONE;
     c->expiry = TL_NEVER;
+    tl_window_conn_init(c);
     DL_APPEND(q->conns, c);
     q->conns_n++;
     if (!client)

@@ -37,6 +37,7 @@ tl_quic_config tl_quic_config_default(const tl_identity *identity, tl_rand *rand
         .keepalive = 25 * TL_SEC,
         .stream_window = 4 * 1024 * 1024,
         .conn_window = 16 * 1024 * 1024,
+        .unread_max = 64 * 1024 * 1024,
         .streams_max = 4096,
         .half_open_max = 1024,
         .conns_max = 4096,

@@ -30,7 +30,8 @@ typedef struct {
     tl_time idle_timeout;        /* default 60 s */
     tl_time keepalive;           /* default 25 s; 0 = none */
     uint64_t stream_window;      /* received and unread bytes per stream; default 4 MiB */
-    uint64_t conn_window;        /* and per connection; default 16 MiB */
+    uint64_t conn_window;        /* bytes on their way to us per connection; default 16 MiB */
+    uint64_t unread_max;         /* received and unread bytes per connection; default 64 MiB */
     uint32_t streams_max;        /* bidirectional streams a peer may hold open; default 4096 */
     uint32_t
         half_open_max; /* unfinished server handshakes; default 1024; above a quarter of it Retry */

@@ -30,6 +30,10 @@ struct tl_quic_stream {
     tl_chunks tx;                          /* until acknowledged */
     tl_chunks rx;                          /* until consumed */
     uint64_t code;                         /* the peer's, with its reset */
+    uint64_t window;                       /* unread bytes and credit (window.h) */
+    uint64_t owed;                         /* the window shrank by what is not yet withheld */
+    uint64_t round_n;                      /* bytes read since */
+    tl_time round_at;                      /* this round of window.h began */
     bool sendable;                         /* in the list of those */
     bool write_short;                      /* a write did not fit: tell when there is room */
     bool fin_queued, fin_sent;
@@ -77,6 +81,9 @@ struct tl_quic_conn {
     tl_quic_stream *streams;
     tl_quic_stream *sendable;
     tl_quic_stream *probe; /* where the look for stopped streams goes on */
+    uint64_t credit;       /* bytes the peer may still send (window.h) */
+    uint64_t unread;       /* received and not read, of all streams */
+    uint64_t grown;        /* of all windows, beyond what they began with */
     tl_time now;           /* of the call being served, for callbacks */
     tl_unix wall;
     tl_time expiry;

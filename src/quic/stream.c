@@ -2,6 +2,7 @@
 
 #include "quic/conn.h"
 #include "quic/events.h"
+#include "quic/window.h"
 
 #include <stdlib.h>
 #include <utlist.h>
@@ -17,21 +18,33 @@ tl_err tl_qstream_new(tl_quic_conn *c, int64_t id, tl_quic_stream **ret_stream)
     tl_quic_source_init(&s->source, c, s);
     s->id = id;
     s->tx.pool = s->rx.pool = &c->quic->chunks;
+    tl_window_stream_init(s);
     DL_APPEND(c->streams, s);
     *ret_stream = s;
     return TL_OK;
+}
+
+/* Forgets what was received and not read; the connection's window must not shrink by it. */
+static void drop_received(tl_quic_stream *s)
+{
+    if (s->rx.n) {
+        tl_window_on_dropped(s, s->rx.n);
+        tl_qconn_ready(s->source.conn);
+    }
+    tl_chunks_clear(&s->rx);
 }
 
 void tl_qstream_free(tl_quic_stream *s)
 {
     tl_quic_conn *c = s->source.conn;
     tl_qstream_unschedule(s);
+    drop_received(s);
+    tl_window_stream_clear(s);
     tl_quic_source_remove(&s->source);
     if (c->probe == s)
         c->probe = s->next;
     DL_DELETE(c->streams, s);
     tl_chunks_clear(&s->tx);
-    tl_chunks_clear(&s->rx);
     free(s);
 }
 
@@ -55,17 +68,6 @@ void tl_qstream_unschedule(tl_quic_stream *s)
     if (s->sendable)
         DL_DELETE2(s->source.conn->sendable, s, send_prev, send_next);
     s->sendable = false;
-}
-
-/* Forgets what was received and not read; the connection's window must not shrink by it. */
-static void drop_received(tl_quic_stream *s)
-{
-    tl_quic_conn *c = s->source.conn;
-    if (c->ng && s->rx.n) {
-        ngtcp2_conn_extend_max_offset(c->ng, s->rx.n);
-        tl_qconn_ready(c);
-    }
-    tl_chunks_clear(&s->rx);
 }
 
 /* No more bytes either way; what is being sent stays in memory, for libngtcp2 may still point at
@@ -93,6 +95,7 @@ tl_err tl_qstream_on_data(tl_quic_stream *s, tl_slice data, bool fin)
     tl_err e = tl_chunks_append(&s->rx, data);
     if (e)
         return e;
+    tl_window_on_received(s, data.n);
     s->rx_fin = s->rx_fin || fin;
     tl_quic_note(&s->source, TL_QUIC_STREAM_READABLE);
     return TL_OK;
@@ -206,12 +209,9 @@ void tl_quic_stream_consume(tl_quic_stream *s, size_t n)
     if (n == 0)
         return;
     tl_chunks_drop(&s->rx, n);
-    if (c->ng) {
-        ngtcp2_conn_extend_max_offset(c->ng, n);
-        if (!s->finished && ngtcp2_conn_extend_max_stream_offset(c->ng, s->id, n))
-            c->failure = TL_ERR_NOMEM;
-        tl_qconn_ready(c);
-    }
+    if (tl_window_on_consumed(s, n))
+        c->failure = TL_ERR_NOMEM;
+    tl_qconn_ready(c);
     tl_qstream_settle(s);
 }
 

@@ -81,6 +81,84 @@ static void one_stream_nobody_reads_does_not_stop_the_others(void **state)
     world_free(&w);
 }
 
+static void a_hundred_stalled_readers_do_not_stop_a_new_stream(void **state)
+{
+    (void)state;
+    world w = world_new(NULL, NULL);
+    world_connect(&w);
+    w.b->hold_reading = true;
+    for (int i = 0; i < 200; i++)
+        assert_non_null(quic_node_send(w.a, quic_node_conn(w.a), 5000000));
+    sim_run_for(w.s, 10 * TL_SEC);
+    assert_true(counters(w.b)->bytes_in > 16 * 1024 * 1024); /* more than conn_window */
+    w.b->hold_reading = false;                               /* for streams from now on */
+    quic_job *next = quic_node_send(w.a, quic_node_conn(w.a), 300000);
+    sim_run_for(w.s, TL_SEC);
+    assert_true(quic_job_done(next));
+    world_free(&w);
+}
+
+/* Windows that grew while all was well are what a stall fills. */
+static void readers_that_stall_in_full_flight_leave_room_for_a_new_stream(void **state)
+{
+    (void)state;
+    tl_quic_config c = quic_node_config();
+    c.stream_window = 512 * 1024;
+    c.conn_window = 1024 * 1024;
+    c.unread_max = 5 * 1024 * 1024;
+    world w = world_new(NULL, &c);
+    sim_link_set_faults(w.link, &(sim_faults){.delay = DELAY, .bytes_per_sec = 40000000});
+    world_connect(&w);
+    for (int i = 0; i < 16; i++) /* 8 MiB, would all of them grow */
+        assert_non_null(quic_node_send(w.a, quic_node_conn(w.a), 2000000));
+    sim_run_for(w.s, 200 * TL_MS);
+    w.b->hold_reading = true;
+    sim_run_for(w.s, 5 * TL_SEC);
+    uint64_t in = counters(w.b)->bytes_in;
+    sim_run_for(w.s, 2 * TL_SEC);
+    assert_true(counters(w.b)->bytes_in - in < 20000); /* all of them are full */
+    w.b->hold_reading = false;
+    quic_job *next = quic_node_send(w.a, quic_node_conn(w.a), 300000);
+    sim_run_for(w.s, TL_SEC);
+    assert_true(quic_job_done(next));
+    quic_node_resume_reading(w.b);
+    assert_true(sim_run_while(w.s, quic_node_all_done, w.a, 600 * TL_SEC));
+    world_free(&w);
+}
+
+static void unread_bytes_of_a_connection_have_a_bound(void **state)
+{
+    (void)state;
+    tl_quic_config c = quic_node_config();
+    c.conn_window = 512 * 1024;
+    c.unread_max = 2 * 1024 * 1024;
+    world w = world_new(NULL, &c);
+    world_connect(&w);
+    w.b->hold_reading = true;
+    for (int i = 0; i < 60; i++) /* 7.5 MiB of first windows */
+        assert_non_null(quic_node_send(w.a, quic_node_conn(w.a), 1000000));
+    sim_run_for(w.s, 10 * TL_SEC);
+    assert_in_range(counters(w.b)->bytes_in, 1536 * 1024, 2 * 1024 * 1024 * 11 / 10);
+    quic_node_resume_reading(w.b);
+    assert_true(sim_run_while(w.s, quic_node_all_done, w.a, 60 * TL_SEC));
+    world_free(&w);
+}
+
+/* 10 Mbyte/s over 200 ms there and back need 2 MB under way; the first window alone gives 0.6, half
+ * a minute. */
+static void a_long_way_is_filled_by_a_window_that_grows(void **state)
+{
+    (void)state;
+    world w = world_new(NULL, NULL);
+    sim_link_set_faults(w.link, &(sim_faults){.delay = 100 * TL_MS, .bytes_per_sec = 10000000});
+    world_connect(&w);
+    tl_time start = sim_now(w.s);
+    quic_node_send(w.a, quic_node_conn(w.a), 20000000);
+    assert_true(sim_run_while(w.s, quic_node_all_done, w.a, 60 * TL_SEC));
+    assert_in_range(sim_now(w.s) - start, 2 * TL_SEC, 7 * TL_SEC);
+    world_free(&w);
+}
+
 static void a_thousand_streams_run_at_once(void **state)
 {
     (void)state;
@@ -277,6 +355,10 @@ int main(void)
         cmocka_unit_test(the_server_may_open_streams_too),
         cmocka_unit_test(a_reader_that_rests_stops_the_writer_and_loses_nothing),
         cmocka_unit_test(one_stream_nobody_reads_does_not_stop_the_others),
+        cmocka_unit_test(a_hundred_stalled_readers_do_not_stop_a_new_stream),
+        cmocka_unit_test(readers_that_stall_in_full_flight_leave_room_for_a_new_stream),
+        cmocka_unit_test(unread_bytes_of_a_connection_have_a_bound),
+        cmocka_unit_test(a_long_way_is_filled_by_a_window_that_grows),
         cmocka_unit_test(a_thousand_streams_run_at_once),
         cmocka_unit_test(opening_waits_when_the_peer_allows_no_more),
         cmocka_unit_test(thousands_of_streams_one_after_another_leave_nothing_behind),
