@@ -17,15 +17,16 @@ PING_TIMED_OUT = 6
 
 
 class Rendezvous:
-    """A public host with two addresses and `teale-relay` on it: WebSocket, and STUN with RFC 5780."""
+    """A public host with two addresses and `teale-relay` on it: WebSocket, and STUN at `udp` of them (with RFC
+    5780 at two)."""
 
-    def __init__(self, lab, programs, udp=True, name="relay"):
+    def __init__(self, lab, programs, udp=2, name="relay"):
         self.host = lab.host(name)
         first = self.host.address
         second = first.rsplit(".", 1)[0] + ".9"
         lab.ip(self.host.ns, f"address add {second}/24 dev wan")
         self.addresses = (first, second)
-        extra = [word for a in self.addresses for word in ("--udp", f"{a}:3478")] if udp else []
+        extra = [word for a in self.addresses[:udp] for word in ("--udp", f"{a}:3478")]
         self.relay = Relay(lab, programs, self.host, extra=extra)
         self.url = self.relay.url
 
