@@ -142,6 +142,20 @@ static void link_datagram(void *user, tl_path_id path, uint8_t *data, size_t len
     tl_peers_on_datagram(((tl_node *)user)->peers, path, data, len);
 }
 
+static void link_signal(void *user, tl_signal_type type, const tl_node_id *from, tl_slice payload)
+{
+    (void)user;
+    (void)type;
+    (void)from;
+    (void)payload;
+}
+
+static void link_signal_failed(void *user, const char *session)
+{
+    (void)user;
+    (void)session;
+}
+
 tl_err tl_node_ask_everybody(tl_node *n)
 {
     tl_err e = tl_relay_link_discover(n->link, "", tl_loop_now(n->loop));
@@ -280,9 +294,9 @@ static void served_done(void *user, const tl_ask *ask, tl_fail fail, const tl_an
 
 static tl_err wire_peers(tl_node *n)
 {
-    static const tl_relay_link_events link_events = {link_registered, link_refused, link_peer,
-                                                     link_discovered, link_asked,   link_ready,
-                                                     link_ended,      link_datagram};
+    static const tl_relay_link_events link_events = {
+        link_registered, link_refused, link_peer,     link_discovered, link_asked,
+        link_ready,      link_ended,   link_datagram, link_signal,     link_signal_failed};
     static const tl_relay_client_events client_events = {client_state, client_writable};
     static const tl_peers_events peers_events = {peers_stream, peers_joined,       peers_left,
                                                  peers_path,   peers_relay_wanted, peers_may_send,

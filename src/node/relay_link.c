@@ -1,50 +1,13 @@
-#include "node/relay_link.h"
-
-#include "base/addr.h"
 #include "base/base64.h"
 #include "crypto/sign.h"
-#include "node/exchange.h"
-#include "node/relay_sessions.h"
+#include "node/relay_link_internal.h"
 #include "wire/signalread.h"
 #include "wire/signalwrite.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-typedef enum {
-    OFFLINE,     /* no connection */
-    GREETING,    /* connected; the challenge may come */
-    REGISTERING, /* register is sent */
-    REGISTERED,
-} link_state;
-
-struct tl_relay_link {
-    const tl_identity *identity;
-    tl_rand *rand;
-    char hex[TL_NODE_ID_HEX + 1];
-    char display_name[64];
-    json_t *capabilities;
-    tl_relay_link_events events;
-    void *user;
-    tl_relay_link_counters counters;
-
-    link_state state;
-    tl_relay_wire wire;
-    void *wire_user;
-    char authority[TL_HOST_MAX + 9];
-    char nonce[65]; /* of the challenge; "" = the relay sent none */
-    unsigned ttl;
-    tl_time deadline; /* of the state, TL_NEVER in REGISTERED and OFFLINE */
-
-    tl_relay_sessions sessions;
-    /* Discoveries: the first is under way. */
-    size_t n_queries;
-    char queries[TL_RELAY_QUERIES_MAX][TL_MODEL_MAX];
-    unsigned pages;
-    tl_time query_deadline;
-};
-
-static void set_state(tl_relay_link *l, link_state state, tl_time deadline)
+static void set_state(tl_relay_link *l, tl_relay_link_state state, tl_time deadline)
 {
     l->state = state;
     l->deadline = deadline;
@@ -91,12 +54,22 @@ const tl_relay_link_counters *tl_relay_link_counters_of(const tl_relay_link *l)
 
 bool tl_relay_link_is_registered(const tl_relay_link *l)
 {
-    return l->state == REGISTERED;
+    return l->state == TL_LINK_REGISTERED;
 }
 
 unsigned tl_relay_link_ttl(const tl_relay_link *l)
 {
     return l->ttl;
+}
+
+const char *tl_relay_link_udp(const tl_relay_link *l)
+{
+    return l->udp;
+}
+
+const char *tl_relay_link_observed(const tl_relay_link *l)
+{
+    return l->observed;
 }
 
 /* --- out --- */
@@ -114,8 +87,7 @@ static tl_err send_text(tl_relay_link *l, tl_slice text)
     return TL_OK;
 }
 
-/* Sends what was written to `out`, unless writing failed (`e`); frees it. */
-static tl_err send_buf(tl_relay_link *l, tl_buf *out, tl_err e)
+tl_err tl_relay_link_send_buf(tl_relay_link *l, tl_buf *out, tl_err e)
 {
     if (!e)
         e = send_text(l, tl_buf_slice(out));
@@ -127,7 +99,8 @@ static tl_err send_session(tl_relay_link *l, tl_signal_type type, const char *to
                            const char *session)
 {
     tl_buf out = {0};
-    return send_buf(l, &out, tl_signal_write_session(&out, type, l->hex, to, session));
+    return tl_relay_link_send_buf(l, &out,
+                                  tl_signal_write_session(&out, type, l->hex, to, session));
 }
 
 /* Both signatures: the public network's, which replays, and ours over the challenge. */
@@ -167,14 +140,14 @@ static tl_err send_register(tl_relay_link *l)
                                 .quiet = true};
     if (!e)
         e = tl_signal_write_register(&out, &r);
-    e = send_buf(l, &out, e);
+    e = tl_relay_link_send_buf(l, &out, e);
     tl_buf_clear(&capabilities);
     return e;
 }
 
 static void begin_registering(tl_relay_link *l, tl_time now)
 {
-    set_state(l, REGISTERING, now + TL_RELAY_REGISTER_WITHIN);
+    set_state(l, TL_LINK_REGISTERING, now + TL_RELAY_REGISTER_WITHIN);
     if (send_register(l))
         l->events.on_refused(l->user, "internal", "the registration could not be written");
 }
@@ -185,108 +158,15 @@ void tl_relay_link_set_capabilities(tl_relay_link *l, json_t *capabilities)
     json_decref(l->capabilities);
     l->capabilities = capabilities;
     /* Should the wire be full, the next change or connection tells it. */
-    if (!same && l->state >= REGISTERING && send_register(l))
+    if (!same && l->state >= TL_LINK_REGISTERING && send_register(l))
         l->counters.ignored++;
-}
-
-/* --- discovery --- */
-
-static tl_err send_query(tl_relay_link *l, const char *cursor, tl_time now)
-{
-    tl_buf out = {0};
-    l->query_deadline = now + TL_RELAY_DISCOVER_WITHIN;
-    tl_err e = tl_signal_write_discover(&out, l->hex, l->queries[0][0] ? l->queries[0] : NULL, 0, 0,
-                                        NULL, TL_RELAY_PAGE, cursor);
-    return send_buf(l, &out, e);
-}
-
-/* The query under way is over; the next one begins. */
-static void end_query(tl_relay_link *l, bool ok, tl_time now)
-{
-    char model[TL_MODEL_MAX];
-    while (l->n_queries) {
-        memcpy(model, l->queries[0], sizeof model);
-        l->n_queries--;
-        memmove(l->queries[0], l->queries[1], l->n_queries * sizeof l->queries[0]);
-        l->pages = 0;
-        l->query_deadline = TL_NEVER;
-        bool more = l->n_queries > 0;
-        tl_err e = more ? send_query(l, NULL, now) : TL_OK;
-        l->events.on_discovered(l->user, model, ok);
-        if (!e)
-            return;
-        ok = false;
-    }
-}
-
-tl_err tl_relay_link_discover(tl_relay_link *l, const char *model, tl_time now)
-{
-    if (l->state != REGISTERED)
-        return TL_ERR_CLOSED;
-    for (size_t i = 0; i < l->n_queries; i++)
-        if (strcmp(l->queries[i], model) == 0)
-            return TL_OK;
-    if (l->n_queries == TL_RELAY_QUERIES_MAX)
-        return TL_ERR_BUSY;
-    snprintf(l->queries[l->n_queries++], sizeof l->queries[0], "%s", model);
-    if (l->n_queries > 1)
-        return TL_OK;
-    tl_err e = send_query(l, NULL, now);
-    if (e) {
-        l->n_queries = 0;
-        l->query_deadline = TL_NEVER;
-    }
-    return e;
-}
-
-/* A node whose keys do not belong together was tampered with: it is not there. */
-static tl_err read_peer(const tl_signal *s, size_t i, tl_relay_peer *ret)
-{
-    tl_signal_peer p;
-    uint8_t image[32];
-    char image_hex[65];
-    tl_err e = tl_signal_read_peer(s, i, &p);
-    if (!e)
-        e = tl_node_id_parse(tl_slice_str(p.node_id), &ret->id);
-    if (!e)
-        e = tl_node_id_noise_public(&ret->id, image);
-    if (e)
-        return e;
-    tl_hex_write(image_hex, image, 32);
-    if (!p.wg_public || strcmp(p.wg_public, image_hex) != 0 ||
-        (p.public_key && strcmp(p.public_key, p.node_id) != 0))
-        return TL_ERR_AUTH;
-    ret->name = p.display_name ? p.display_name : "";
-    ret->nat_type = p.nat_type ? p.nat_type : "unknown";
-    ret->capabilities = p.capabilities;
-    return TL_OK;
-}
-
-static void on_discover_response(tl_relay_link *l, const tl_signal *s, tl_time now)
-{
-    if (!l->n_queries) {
-        l->counters.ignored++;
-        return;
-    }
-    size_t n = tl_signal_peer_count(s);
-    for (size_t i = 0; i < n && i < TL_RELAY_LIST_MAX; i++) {
-        tl_relay_peer peer;
-        if (read_peer(s, i, &peer))
-            l->counters.peers_refused++;
-        else if (!tl_node_id_eq(&peer.id, &l->identity->id))
-            l->events.on_peer(l->user, &peer);
-    }
-    const char *cursor = tl_signal_next_cursor(s);
-    if (cursor && ++l->pages < TL_RELAY_PAGES_MAX && !send_query(l, cursor, now))
-        return;
-    end_query(l, true, now);
 }
 
 /* --- sessions --- */
 
 tl_err tl_relay_link_open(tl_relay_link *l, const tl_node_id *peer, tl_path_id path)
 {
-    if (l->state != REGISTERED)
+    if (l->state != TL_LINK_REGISTERED)
         return TL_ERR_CLOSED;
     if (tl_relay_sessions_count(&l->sessions) >= TL_RELAY_SESSIONS_MAX)
         return TL_ERR_BUSY;
@@ -310,7 +190,8 @@ void tl_relay_link_close(tl_relay_link *l, tl_path_id path)
     if (!s)
         return;
     /* A relay that does not hear it ends the session when it is idle. */
-    if (l->state == REGISTERED && send_session(l, TL_SIGNAL_RELAY_CLOSE, s->peer_hex, s->id))
+    if (l->state == TL_LINK_REGISTERED &&
+        send_session(l, TL_SIGNAL_RELAY_CLOSE, s->peer_hex, s->id))
         l->counters.ignored++;
     tl_relay_sessions_remove(&l->sessions, s);
 }
@@ -325,7 +206,7 @@ static void end_session(tl_relay_link *l, tl_relay_session *s, const char *why)
 tl_err tl_relay_link_send(tl_relay_link *l, tl_path_id path, tl_slice datagram)
 {
     tl_relay_session *s = tl_relay_sessions_by_path(&l->sessions, path);
-    tl_err e = s && s->ready && l->state == REGISTERED ? TL_OK : TL_ERR_NOT_FOUND;
+    tl_err e = s && s->ready && l->state == TL_LINK_REGISTERED ? TL_OK : TL_ERR_NOT_FOUND;
     size_t tail_n = sizeof TL_RELAY_DATA_END - 1, text_n = tl_base64_size(datagram.n);
     uint8_t *room;
     if (!e)
@@ -427,12 +308,40 @@ static void on_routed(tl_relay_link *l, const tl_signal *m, uint8_t *text)
     }
 }
 
+/* --- offers, answers, candidates --- */
+
+tl_err tl_relay_link_signal(tl_relay_link *l, tl_signal_type type, const json_t *payload)
+{
+    tl_buf out = {0};
+    if (l->state != TL_LINK_REGISTERED)
+        return TL_ERR_CLOSED;
+    return tl_relay_link_send_buf(l, &out, tl_signal_write_object(&out, type, payload));
+}
+
+static void on_signal(tl_relay_link *l, const tl_signal *m)
+{
+    tl_node_id from;
+    if (!tl_slice_eq(m->to, tl_slice_str(l->hex)) || tl_node_id_parse(m->from, &from)) {
+        l->counters.ignored++;
+        return;
+    }
+    l->counters.signals_in++;
+    l->events.on_signal(l->user, m->type, &from, m->payload);
+}
+
+static bool is_about_signal(const char *about)
+{
+    return strcmp(about, tl_signal_type_name(TL_SIGNAL_OFFER)) == 0 ||
+           strcmp(about, tl_signal_type_name(TL_SIGNAL_ANSWER)) == 0 ||
+           strcmp(about, tl_signal_type_name(TL_SIGNAL_ICE_CANDIDATE)) == 0;
+}
+
 /* --- in --- */
 
 static void on_challenge(tl_relay_link *l, const tl_signal *m, tl_time now)
 {
     tl_signal_challenge c;
-    if (l->state != GREETING || tl_signal_read_challenge(m, &c)) {
+    if (l->state != TL_LINK_GREETING || tl_signal_read_challenge(m, &c)) {
         l->counters.ignored++;
         return;
     }
@@ -440,16 +349,31 @@ static void on_challenge(tl_relay_link *l, const tl_signal *m, tl_time now)
     begin_registering(l, now);
 }
 
+/* Of what the relay says of addresses only what is well formed. */
+static void keep_addresses(tl_relay_link *l, const tl_signal_ack *ack)
+{
+    char host[TL_HOST_MAX];
+    uint16_t port;
+    tl_addr observed;
+    const char *udp = ack->udp ? ack->udp : "", *seen = ack->observed ? ack->observed : "";
+    bool udp_ok = tl_hostport_parse(tl_slice_str(udp), 0, host, &port) == TL_OK && port != 0;
+    bool seen_ok = tl_addr_parse(tl_slice_str(seen), &observed) == TL_OK;
+    snprintf(l->udp, sizeof l->udp, "%s", udp_ok ? udp : "");
+    snprintf(l->observed, sizeof l->observed, "%s", seen_ok ? seen : "");
+}
+
 static void on_register_ack(tl_relay_link *l, const tl_signal *m)
 {
     tl_signal_ack ack;
-    if (l->state < REGISTERING || tl_signal_read_ack(m, &ack) || strcmp(ack.node_id, l->hex) != 0) {
+    if (l->state < TL_LINK_REGISTERING || tl_signal_read_ack(m, &ack) ||
+        strcmp(ack.node_id, l->hex) != 0) {
         l->counters.ignored++;
         return;
     }
     l->ttl = ack.ttl_seconds;
-    bool first = l->state == REGISTERING;
-    set_state(l, REGISTERED, TL_NEVER);
+    keep_addresses(l, &ack);
+    bool first = l->state == TL_LINK_REGISTERING;
+    set_state(l, TL_LINK_REGISTERED, TL_NEVER);
     if (first)
         l->events.on_registered(l->user);
 }
@@ -477,10 +401,12 @@ static void on_error(tl_relay_link *l, const tl_signal *m, tl_time now)
     const char *about = err.about ? err.about : "";
     err.about = about;
     if (strcmp(about, "discover") == 0 && l->n_queries)
-        end_query(l, false, now);
+        tl_relay_link_end_query(l, false, now);
     else if (strncmp(about, "relay", 5) == 0)
         on_session_error(l, &err);
-    else if (l->state < REGISTERED || strcmp(about, "register") == 0 ||
+    else if (l->state == TL_LINK_REGISTERED && is_about_signal(about) && err.session)
+        l->events.on_signal_failed(l->user, err.session);
+    else if (l->state < TL_LINK_REGISTERED || strcmp(about, "register") == 0 ||
              err.code == TL_SIGNAL_REPLACED || err.code == TL_SIGNAL_NOT_REGISTERED)
         l->events.on_refused(l->user, err.code_text, err.message ? err.message : "");
 }
@@ -488,7 +414,7 @@ static void on_error(tl_relay_link *l, const tl_signal *m, tl_time now)
 void tl_relay_link_on_text(tl_relay_link *l, uint8_t *text, size_t n, tl_time now)
 {
     tl_signal m;
-    if (l->state == OFFLINE)
+    if (l->state == TL_LINK_OFFLINE)
         return;
     l->counters.messages_in++;
     if (tl_signal_scan(tl_slice_of(text, n), TL_SIGNAL_AT_NODE, &m)) {
@@ -498,14 +424,20 @@ void tl_relay_link_on_text(tl_relay_link *l, uint8_t *text, size_t n, tl_time no
     switch (m.type) {
     case TL_SIGNAL_CHALLENGE: on_challenge(l, &m, now); break;
     case TL_SIGNAL_REGISTER_ACK: on_register_ack(l, &m); break;
-    case TL_SIGNAL_DISCOVER_RESPONSE: on_discover_response(l, &m, now); break;
+    case TL_SIGNAL_DISCOVER_RESPONSE: tl_relay_link_on_discover_response(l, &m, now); break;
     case TL_SIGNAL_ERROR: on_error(l, &m, now); break;
     case TL_SIGNAL_RELAY_OPEN:
     case TL_SIGNAL_RELAY_READY:
     case TL_SIGNAL_RELAY_DATA:
     case TL_SIGNAL_RELAY_CLOSE:
-        if (l->state == REGISTERED)
+        if (l->state == TL_LINK_REGISTERED)
             on_routed(l, &m, text);
+        break;
+    case TL_SIGNAL_OFFER:
+    case TL_SIGNAL_ANSWER:
+    case TL_SIGNAL_ICE_CANDIDATE:
+        if (l->state == TL_LINK_REGISTERED)
+            on_signal(l, &m);
         break;
     default: l->counters.ignored++; break;
     }
@@ -521,13 +453,14 @@ void tl_relay_link_on_open(tl_relay_link *l, const char *authority, const tl_rel
     l->wire_user = wire_user;
     l->nonce[0] = 0;
     snprintf(l->authority, sizeof l->authority, "%s", authority);
-    set_state(l, GREETING, now + TL_RELAY_GREETING_WITHIN);
+    set_state(l, TL_LINK_GREETING, now + TL_RELAY_GREETING_WITHIN);
 }
 
 void tl_relay_link_on_closed(tl_relay_link *l)
 {
-    set_state(l, OFFLINE, TL_NEVER);
+    set_state(l, TL_LINK_OFFLINE, TL_NEVER);
     l->ttl = 0;
+    l->udp[0] = l->observed[0] = 0;
     tl_relay_session *s;
     while ((s = tl_relay_sessions_any(&l->sessions)))
         end_session(l, s, "the connection to the relay was lost");
@@ -541,12 +474,12 @@ void tl_relay_link_on_closed(tl_relay_link *l)
 
 void tl_relay_link_on_timer(tl_relay_link *l, tl_time now)
 {
-    if (l->state == GREETING && now >= l->deadline)
+    if (l->state == TL_LINK_GREETING && now >= l->deadline)
         begin_registering(l, now); /* a relay that sends no challenge */
-    else if (l->state == REGISTERING && now >= l->deadline)
+    else if (l->state == TL_LINK_REGISTERING && now >= l->deadline)
         l->events.on_refused(l->user, "timeout", "the relay did not answer the registration");
     if (now >= l->query_deadline)
-        end_query(l, false, now);
+        tl_relay_link_end_query(l, false, now);
 }
 
 tl_time tl_relay_link_expiry(const tl_relay_link *l)

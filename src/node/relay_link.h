@@ -1,5 +1,5 @@
 /* relay_link.h - what a node says to a relay and what the relay's words mean (PROTOCOL section 2):
- * registration, discovery, sessions. Sans-IO: text messages come in and go out through the
+ * registration, discovery, sessions, offers. Sans-IO: text messages come in and go out through the
  * functions it is given; never touches a socket or clock, and never decides when to dial.
  *
  *   OFFLINE --connected--> GREETING --challenge, or 2 s--> REGISTERING --registerAck--> REGISTERED
@@ -13,6 +13,7 @@
 #include "base/time.h"
 #include "crypto/identity.h"
 #include "quic/quic.h"
+#include "wire/signal.h"
 
 #define TL_RELAY_GREETING_WITHIN (2 * TL_SEC) /* PROTOCOL section 2 "Registering" */
 #define TL_RELAY_REGISTER_WITHIN (10 * TL_SEC)
@@ -54,10 +55,16 @@ typedef struct {
     void (*on_ended)(void *user, tl_path_id path, const char *why);
     /* The bytes may be changed, and are gone after the call. */
     void (*on_datagram)(void *user, tl_path_id path, uint8_t *data, size_t n);
+    /* An offer, an answer or an iceCandidate; `from` is what the relay says. The payload is the
+     * object's text, without "_0"; nothing in it is verified. Borrowed for the call. */
+    void (*on_signal)(void *user, tl_signal_type type, const tl_node_id *from, tl_slice payload);
+    /* The relay did not deliver one of ours of this session. */
+    void (*on_signal_failed)(void *user, const char *session);
 } tl_relay_link_events;
 
 typedef struct {
     uint64_t messages_in, messages_out, datagrams_in, datagrams_out, datagrams_dropped;
+    uint64_t signals_in; /* offers, answers and candidates handed on */
     uint64_t malformed, ignored, errors, peers_refused, refused; /* refused: sessions */
 } tl_relay_link_counters;
 
@@ -81,6 +88,10 @@ tl_time tl_relay_link_expiry(const tl_relay_link *l);
 bool tl_relay_link_is_registered(const tl_relay_link *l);
 /* Seconds after which the relay forgets a silent node; 0 before registration. */
 unsigned tl_relay_link_ttl(const tl_relay_link *l);
+/* Of registerAck, both "" = none: the relay's UDP HOST:PORT, and the IP:PORT it sees us come from.
+ * Well formed, and unverified. */
+const char *tl_relay_link_udp(const tl_relay_link *l);
+const char *tl_relay_link_observed(const tl_relay_link *l);
 
 /* `model` "" asks for everybody. The same question under way already is not asked twice.
  * TL_ERR_CLOSED: not registered. TL_ERR_BUSY: TL_RELAY_QUERIES_MAX. */
@@ -94,5 +105,9 @@ void tl_relay_link_close(tl_relay_link *l, tl_path_id path);
 /* One datagram. TL_ERR_NOT_FOUND: no such session, or not ready: it is dropped and counted, as on
  * any network. TL_ERR_BUSY, TL_ERR_CLOSED, TL_ERR_NOMEM from the wire: dropped too. */
 TL_CHECK tl_err tl_relay_link_send(tl_relay_link *l, tl_path_id path, tl_slice datagram);
+
+/* An offer, an answer or an iceCandidate of ours (nat/offer makes the payload). TL_ERR_CLOSED: not
+ * registered. TL_ERR_BUSY: the wire is full. TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_relay_link_signal(tl_relay_link *l, tl_signal_type type, const json_t *payload);
 
 #endif

@@ -80,6 +80,26 @@ static void on_datagram(void *user, tl_path_id path, uint8_t *data, size_t n)
         data[i] ^= 1; /* QUIC decrypts in place */
 }
 
+/* What is handed on is an object of that session, to us. */
+static void on_signal(void *user, tl_signal_type type, const tl_node_id *from, tl_slice payload)
+{
+    json_t *object;
+    (void)user;
+    (void)from;
+    if (type < TL_SIGNAL_OFFER || type > TL_SIGNAL_ICE_CANDIDATE ||
+        tl_json_parse(payload, TL_SIGNAL_DEPTH_MAX, &object, NULL) ||
+        !tl_signal_session_is(tl_slice_str(tl_json_string(object, "sessionID", ""))))
+        abort();
+    json_decref(object);
+}
+
+static void on_signal_failed(void *user, const char *session)
+{
+    (void)user;
+    if (!session)
+        abort();
+}
+
 /* The key of seed 0: its ID is in the corpus. */
 static const tl_identity *identity(void)
 {
@@ -92,8 +112,9 @@ static const tl_identity *identity(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    static const tl_relay_link_events events = {nothing,  on_refused, on_peer,  on_discovered,
-                                                on_asked, on_ready,   on_ended, on_datagram};
+    static const tl_relay_link_events events = {nothing,   on_refused,      on_peer,  on_discovered,
+                                                on_asked,  on_ready,        on_ended, on_datagram,
+                                                on_signal, on_signal_failed};
     static const tl_relay_wire wire = {wire_begin, wire_commit};
     tl_rand rand = tl_rand_seeded(1); /* session IDs, too, are the corpus's */
     tl_relay_link *l;

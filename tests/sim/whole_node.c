@@ -271,6 +271,20 @@ static void link_datagram(void *user, tl_path_id path, uint8_t *data, size_t n)
     tl_peers_on_datagram(((whole_node *)user)->peers, path, data, n);
 }
 
+static void link_signal(void *user, tl_signal_type type, const tl_node_id *from, tl_slice payload)
+{
+    (void)user;
+    (void)type;
+    (void)from;
+    (void)payload;
+}
+
+static void link_signal_failed(void *user, const char *session)
+{
+    (void)user;
+    (void)session;
+}
+
 /* --- the peers' events --- */
 
 static void peers_stream(void *user, const tl_node_id *peer, tl_quic_stream *s)
@@ -341,9 +355,9 @@ static void served_done(void *user, const tl_ask *ask, tl_fail fail, const tl_an
 
 static void build(whole_node *n)
 {
-    static const tl_relay_link_events link_events = {link_registered, link_refused, link_peer,
-                                                     link_discovered, link_asked,   link_ready,
-                                                     link_ended,      link_datagram};
+    static const tl_relay_link_events link_events = {
+        link_registered, link_refused, link_peer,     link_discovered, link_asked,
+        link_ready,      link_ended,   link_datagram, link_signal,     link_signal_failed};
     static const tl_peers_events peers_events = {peers_stream, peers_joined, peers_left, peers_path,
                                                  relay_wanted, may_send,     running};
     static const tl_server_backend backend = {serves, model_ask, served_done};

@@ -5,10 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <string.h>
 
 #include <cmocka.h>
 
@@ -31,6 +28,9 @@ static struct {
     tl_path_id path, accept_as;
     tl_node_id peer;
     tl_buf data;
+    unsigned signals, failed;
+    tl_signal_type signal;
+    char payload[512], session[80];
 } told;
 
 static tl_err wire_begin(void *wire, size_t n, uint8_t **ret_room)
@@ -111,6 +111,22 @@ static void on_datagram(void *user, tl_path_id path, uint8_t *data, size_t n)
     assert_int_equal(tl_buf_append(&told.data, tl_slice_of(data, n)), TL_OK);
 }
 
+static void on_signal(void *user, tl_signal_type type, const tl_node_id *from, tl_slice payload)
+{
+    (void)user;
+    told.signals++;
+    told.signal = type;
+    told.peer = *from;
+    snprintf(told.payload, sizeof told.payload, "%.*s", (int)payload.n, (const char *)payload.p);
+}
+
+static void on_signal_failed(void *user, const char *session)
+{
+    (void)user;
+    told.failed++;
+    snprintf(told.session, sizeof told.session, "%s", session);
+}
+
 static void hear(const char *fmt, ...) TL_PRINTF(1, 2);
 static void hear(const char *fmt, ...)
 {
@@ -134,8 +150,9 @@ static json_t *said_payload(const char *type, json_t **ret_root)
 static int setup(void **state)
 {
     (void)state;
-    static const tl_relay_link_events events = {on_registered, on_refused, on_peer,  on_discovered,
-                                                on_asked,      on_ready,   on_ended, on_datagram};
+    static const tl_relay_link_events events = {
+        on_registered, on_refused, on_peer,     on_discovered, on_asked,
+        on_ready,      on_ended,   on_datagram, on_signal,     on_signal_failed};
     static const tl_relay_wire wire = {wire_begin, wire_commit};
     rng = tl_rand_seeded(1);
     memset(&told, 0, sizeof told);
@@ -456,6 +473,109 @@ static void nonsense_is_counted_and_changes_nothing(void **state)
 
 #define TEST(name, before) cmocka_unit_test_setup_teardown(name, before, teardown)
 
+/* --- offers, answers, candidates --- */
+
+#define OFFER_OF                                                                                   \
+    "{\"fromNodeID\":\"%s\",\"toNodeID\":\"%s\",\"sessionID\":\"S-1\",\"connectionInfo\":{},"      \
+    "\"candidate\":{\"y\":[1.5]}}"
+
+static const tl_signal_type signals[] = {TL_SIGNAL_OFFER, TL_SIGNAL_ANSWER,
+                                         TL_SIGNAL_ICE_CANDIDATE};
+
+static void nothing_goes_out_or_comes_in_before_we_are_registered(void **state)
+{
+    (void)state;
+    json_t *root, *payload = json_pack("{s:s, s:{s:i}}", "sessionID", "S-1", "info", "issuedAt", 7);
+    assert_int_equal(tl_relay_link_signal(link_, TL_SIGNAL_OFFER, payload), TL_ERR_CLOSED);
+    hear("{\"offer\":" OFFER_OF "}", other_hex, own_hex);
+    assert_int_equal(said_n + told.signals, 0);
+    hear("{\"challenge\":{\"nonce\":\"" NONCE "\",\"features\":[]}}");
+    hear_ack();
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(tl_relay_link_signal(link_, signals[i], payload), TL_OK);
+        assert_true(json_equal(said_payload(tl_signal_type_name(signals[i]), &root), payload));
+        json_decref(root);
+    }
+    wire_full = true;
+    assert_int_equal(tl_relay_link_signal(link_, TL_SIGNAL_OFFER, payload), TL_ERR_BUSY);
+    tl_relay_link_on_closed(link_);
+    assert_int_equal(tl_relay_link_signal(link_, TL_SIGNAL_OFFER, payload), TL_ERR_CLOSED);
+    json_decref(payload);
+}
+
+static void a_peers_are_handed_on_as_they_came(void **state)
+{
+    (void)state;
+    char payload[400];
+    snprintf(payload, sizeof payload, OFFER_OF, other_hex, own_hex);
+    for (unsigned i = 0; i < 6; i++) {
+        const char *name = tl_signal_type_name(signals[i / 2]);
+        hear(i % 2 ? "{\"%s\":{\"_0\":%s}}" : "{\"%s\":%s}", name, payload);
+        assert_int_equal(told.signals, i + 1);
+        assert_int_equal(told.signal, signals[i / 2]);
+        assert_string_equal(told.payload, payload);
+        assert_true(tl_node_id_eq(&told.peer, &other.id));
+    }
+    assert_int_equal(tl_relay_link_counters_of(link_)->signals_in, 6);
+}
+
+static void those_for_others_and_of_no_key_go_nowhere(void **state)
+{
+    (void)state;
+    uint64_t before = tl_relay_link_counters_of(link_)->ignored;
+    hear("{\"offer\":" OFFER_OF "}", other_hex, other_hex);
+    hear("{\"offer\":" OFFER_OF "}",
+         "0100000000000000000000000000000000000000000000000000000000000000", own_hex);
+    assert_int_equal(told.signals, 0);
+    assert_int_equal(tl_relay_link_counters_of(link_)->ignored, before + 2);
+    hear("{\"offer\":" OFFER_OF "}", other_hex, own_hex);
+    assert_int_equal(told.signals, 1);
+}
+
+static void what_the_relay_did_not_deliver_is_told_by_its_session(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        hear("{\"error\":{\"code\":\"peer_not_found\",\"message\":\"no\",\"about\":\"%s\","
+             "\"sessionID\":\"S-%u\"}}",
+             tl_signal_type_name(signals[i]), i);
+        char expected[8];
+        snprintf(expected, sizeof expected, "S-%u", i);
+        assert_int_equal(told.failed, i + 1);
+        assert_string_equal(told.session, expected);
+    }
+    /* one that names no session helps nobody, and ends nothing */
+    hear("{\"error\":{\"code\":\"peer_not_found\",\"message\":\"no\",\"about\":\"offer\"}}");
+    assert_int_equal(told.failed, 3);
+    assert_string_equal(told.refused, "");
+    assert_true(tl_relay_link_is_registered(link_));
+}
+
+static void the_relays_addresses_are_kept_while_they_are_well_formed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *udp, *observed, *kept_udp, *kept_observed;
+    } v[] = {
+        {"[2001:db8::1]:3478", "[2001:db8::2]:9", "[2001:db8::1]:3478", "[2001:db8::2]:9"},
+        {"", "", "", ""},
+        {"relay.example", "198.51.100.7", "", ""},
+        {"relay.example:0", "relay.example:4000", "", ""},
+        {"rel ay:3478", "[2001:db8::2:9", "", ""},
+        {"relay.example:3478", "198.51.100.7:4000", "relay.example:3478", "198.51.100.7:4000"}};
+    assert_string_equal(tl_relay_link_udp(link_), "");
+    for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
+        hear("{\"registerAck\":{\"nodeID\":\"%s\",\"registeredAt\":1.5,\"ttlSeconds\":300,"
+             "\"udp\":\"%s\",\"observed\":\"%s\"}}",
+             own_hex, v[i].udp, v[i].observed);
+        assert_string_equal(tl_relay_link_udp(link_), v[i].kept_udp);
+        assert_string_equal(tl_relay_link_observed(link_), v[i].kept_observed);
+    }
+    tl_relay_link_on_closed(link_);
+    assert_string_equal(tl_relay_link_udp(link_), "");
+    assert_string_equal(tl_relay_link_observed(link_), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -472,6 +592,11 @@ int main(void)
         TEST(errors_and_a_lost_connection_end_sessions_with_a_reason, setup_registered),
         TEST(a_full_wire_drops_datagrams_and_opens_nothing, setup_registered),
         TEST(nonsense_is_counted_and_changes_nothing, setup_registered),
+        TEST(nothing_goes_out_or_comes_in_before_we_are_registered, setup),
+        TEST(a_peers_are_handed_on_as_they_came, setup_registered),
+        TEST(those_for_others_and_of_no_key_go_nowhere, setup_registered),
+        TEST(what_the_relay_did_not_deliver_is_told_by_its_session, setup_registered),
+        TEST(the_relays_addresses_are_kept_while_they_are_well_formed, setup_registered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
