@@ -51,7 +51,9 @@ tl_err tl_ssdp_answer_parse(tl_slice pkt, char ret_location[TL_UPNP_URL_MAX])
     if (pkt.n == 0)
         return TL_ERR_PROTO;
     tl_slice status = next_line(&pkt);
-    if (status.n < 12 || memcmp(status.p, "HTTP/1.", 7) != 0 || memcmp(status.p + 8, " 200", 4))
+    bool ok = status.n >= 12 && memcmp(status.p, "HTTP/1.", 7) == 0 &&
+              memcmp(status.p + 8, " 200", 4) == 0 && (status.n == 12 || status.p[12] == ' ');
+    if (!ok)
         return TL_ERR_PROTO;
     while (pkt.n) {
         tl_slice line = next_line(&pkt);
