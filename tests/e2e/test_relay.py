@@ -3,6 +3,8 @@
 import base64
 import json
 import os
+import pathlib
+import re
 import resource
 import signal
 import socket
@@ -596,6 +598,16 @@ class CommandLine(unittest.TestCase):
         self.fails(2, ["HOST"], "--name", "http://x")
         self.fails(2, ["udp-announce"], "--udp", "0.0.0.0:3478")
         self.fails(2, ["IP address"], "--udp", "localhost:3478")
+
+    def test_manual_and_completions_know_every_option(self):
+        known = set(re.findall(r"--([a-z-]+)", run("--help").stdout))
+        self.assertIn("udp-announce", known)
+        root = pathlib.Path(__file__).resolve().parents[2]
+        read = lambda name: (root / name).read_text(encoding="utf-8")
+        self.assertEqual(set(re.findall(r"--([a-z-]+)", read("completion/teale-relay.bash"))), known)
+        self.assertEqual(set(re.findall(r"--([a-z-]+)\[", read("completion/_teale-relay"))), known)
+        self.assertEqual(set(re.findall(r" -l ([a-z-]+)", read("completion/teale-relay.fish"))), known)
+        self.assertEqual(set(re.findall(r"Fl -([a-z-]+)", read("man/teale-relay.8"))), known)
 
     def test_a_port_in_use_is_status_1_and_named(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:

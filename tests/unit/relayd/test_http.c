@@ -10,6 +10,7 @@
 
 static tl_rand rnd;
 static tl_relay *relay;
+static tl_stunserver *stun; /* of one test */
 
 static int setup(void **state)
 {
@@ -37,7 +38,7 @@ static int answer(const char *line, const char *headers, const char *token, bool
     int status;
     assert_int_equal(tl_http1_request_parse(tl_slice_str(request), &scanned, &head, &status),
                      TL_OK);
-    assert_int_equal(tl_relayd_http_answer(&head, relay, NULL, token, 0, out, ret_upgraded), TL_OK);
+    assert_int_equal(tl_relayd_http_answer(&head, relay, stun, token, 0, out, ret_upgraded), TL_OK);
     tl_http1_head response;
     scanned = 0;
     assert_int_equal(tl_http1_response_parse(tl_buf_slice(out), &scanned, &response), TL_OK);
@@ -73,6 +74,28 @@ static void each_path_and_method_has_its_status(void **state)
     assert_int_equal(status_of("GET /healthz", "", ""), 404);
     assert_int_equal(status_of("POST /health", "Content-Length: 0\r\n", ""), 405);
     assert_int_equal(status_of("DELETE /ws", "", ""), 405);
+}
+
+static bool metrics_have(const char *words)
+{
+    tl_buf out = {0};
+    bool upgraded;
+    assert_int_equal(answer("GET /metrics", "", "", &upgraded, &out), 200);
+    bool have = memmem(tl_buf_begin(&out), out.len, words, strlen(words)) != NULL;
+    tl_buf_clear(&out);
+    return have;
+}
+
+static void the_metrics_of_stun_are_there_exactly_with_the_service(void **state)
+{
+    (void)state;
+    assert_true(metrics_have("teale_relay_nodes 0"));
+    assert_false(metrics_have("teale_relay_stun_"));
+    assert_int_equal(tl_stunserver_new(&rnd, &stun), TL_OK);
+    assert_true(metrics_have("teale_relay_nodes 0"));
+    assert_true(metrics_have("teale_relay_stun_requests_total 0"));
+    tl_stunserver_free(stun);
+    stun = NULL;
 }
 
 static void the_upgrade_is_answered_with_the_key_of_rfc_6455(void **state)
@@ -152,6 +175,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(each_path_and_method_has_its_status),
+        T(the_metrics_of_stun_are_there_exactly_with_the_service),
         T(the_upgrade_is_answered_with_the_key_of_rfc_6455),
         T(a_wrong_upgrade_is_refused_and_says_what_is_spoken),
         T(peers_are_the_operators_alone),

@@ -1,0 +1,19 @@
+# bash completion for teale-relay(8)
+_teale_relay() {
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+    COMPREPLY=()
+    case $prev in
+        --tls-cert | --tls-key | --admin-token-file | --config)
+            compopt -o filenames
+            mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+            return ;;
+        --log-level)
+            mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur")
+            return ;;
+        --listen | --udp | --udp-announce | --name | --max-message)
+            return ;;
+    esac
+    mapfile -t COMPREPLY < <(compgen -W '--listen --udp --udp-announce --name --tls-cert --tls-key --legacy-clients
+        --admin-token-file --max-message --log-level --config --help --version' -- "$cur")
+}
+complete -F _teale_relay teale-relay
