@@ -6,6 +6,7 @@
 #include "quic/heap.h"
 #include "quic/mem.h"
 #include "quic/paths.h"
+#include "quic/size.h"
 #include "quic/stream.h"
 #include "quic/table.h"
 #include "quic/tomb.h"
@@ -211,6 +212,7 @@ static void notice_path(tl_quic_conn *c)
     if (path == c->path)
         return;
     c->path = path;
+    tl_size_on_path(c);
     if (!c->client && c->state == TL_QUIC_OPEN)
         tl_quic_note(&c->source, TL_QUIC_PATH_CHANGED);
 }
@@ -243,6 +245,7 @@ bool tl_qconn_on_timer(tl_quic_conn *c, tl_time now)
         tl_qconn_fail(c, rv, now);
         return false;
     }
+    tl_size_on_timer(c, now);
     tl_qconn_ready(c);
     return true;
 }

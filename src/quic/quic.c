@@ -6,6 +6,7 @@
 #include "quic/heap.h"
 #include "quic/keys.h"
 #include "quic/paths.h"
+#include "quic/size.h"
 #include "quic/state.h"
 #include "quic/stream.h"
 #include "quic/table.h"
@@ -140,6 +141,7 @@ tl_err tl_quic_conn_migrate(tl_quic_conn *c, tl_path_id path, tl_time now)
     if (rv)
         return TL_ERR_NOMEM;
     c->path = path;
+    tl_size_on_path(c);
     tl_qconn_ready(c);
     return TL_OK;
 }

@@ -48,6 +48,7 @@ typedef struct {
     uint64_t dropped_short, dropped_unknown, dropped_auth, dropped_replay, dropped_limit;
     uint64_t packets_opened; /* their seal was right: of a peer, be it for the second time */
     uint64_t handshakes_done, handshakes_failed, retries_sent, key_updates;
+    uint64_t black_holes; /* large packets came to vanish on a path that had carried them */
 } tl_quic_counters;
 
 TL_CHECK tl_err tl_quic_new(const tl_quic_config *config, tl_quic **ret_quic);

@@ -24,6 +24,13 @@ static inline void tl_ngtcp2_get_info(ngtcp2_conn *conn, tl_ngtcp2_info *ret_inf
 {
     ngtcp2_conn_get_conn_stat(conn, ret_info);
 }
+/* Probe timeouts since anything was acknowledged. */
+static inline size_t tl_ngtcp2_pto_count(ngtcp2_conn *conn)
+{
+    tl_ngtcp2_info info;
+    tl_ngtcp2_get_info(conn, &info);
+    return info.pto_count;
+}
 static inline ngtcp2_ccerr tl_ngtcp2_get_ccerr(ngtcp2_conn *conn)
 {
     ngtcp2_ccerr err;
@@ -72,6 +79,12 @@ typedef ngtcp2_conn_info tl_ngtcp2_info;
 static inline void tl_ngtcp2_get_info(ngtcp2_conn *conn, tl_ngtcp2_info *ret_info)
 {
     ngtcp2_conn_get_conn_info(conn, ret_info);
+}
+/* 1.x keeps it to itself: a path whose MTU shrinks then stalls until it is left. */
+static inline size_t tl_ngtcp2_pto_count(ngtcp2_conn *conn)
+{
+    (void)conn;
+    return 0;
 }
 static inline ngtcp2_ccerr tl_ngtcp2_get_ccerr(ngtcp2_conn *conn)
 {

@@ -2,6 +2,7 @@
 
 #include "quic/conn.h"
 #include "quic/paths.h"
+#include "quic/size.h"
 #include "quic/stream.h"
 #include "quic/version.h"
 
@@ -104,7 +105,7 @@ static ngtcp2_ssize write_packet(tl_quic_conn *c, uint8_t *dest, tl_time now, tl
             flags = NGTCP2_WRITE_STREAM_FLAG_MORE | (o.fin ? NGTCP2_WRITE_STREAM_FLAG_FIN : 0);
         }
         ngtcp2_ssize n =
-            ngtcp2_conn_writev_stream(c->ng, &ps.path, NULL, dest, TL_QUIC_PACKET_MAX, &taken,
+            ngtcp2_conn_writev_stream(c->ng, &ps.path, NULL, dest, tl_size_limit(c, now), &taken,
                                       flags, s ? s->id : -1, o.vec, o.count, now);
         if (s && taken >= 0)
             account(s, &o, (size_t)taken);

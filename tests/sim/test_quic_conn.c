@@ -420,6 +420,61 @@ static void large_packets_are_used_where_the_path_carries_them(void **state)
     }
 }
 
+static void note_largest(void *user, sim_link *l, bool from_a, uint8_t *data, size_t *n, size_t cap)
+{
+    (void)l, (void)data, (void)cap;
+    size_t *largest = user;
+    if (from_a && *n > *largest)
+        *largest = *n;
+}
+
+/* Of a's datagrams while it sends much. */
+static size_t largest_of(world *w)
+{
+    size_t largest = 0;
+    sim_link_set_tap(w->link, note_largest, &largest);
+    quic_node_send(w->a, quic_node_conn(w->a), 500000);
+    assert_true(sim_run_while(w->s, quic_node_all_done, w->a, 20 * TL_SEC));
+    sim_link_set_tap(w->link, NULL, NULL);
+    return largest;
+}
+
+/* No ICMP, nothing but silence for what is too long. */
+static void a_path_that_comes_to_carry_less_stalls_for_a_moment_only(void **state)
+{
+    (void)state;
+    sim_faults f = {.delay = DELAY, .bytes_per_sec = 5000000};
+    world w = world_new(NULL, NULL);
+    sim_link_set_faults(w.link, &f);
+    world_connect(&w);
+    largest_of(&w);
+    assert_true(largest_of(&w) > 1300);
+    assert_int_equal(counters(w.a)->black_holes + counters(w.b)->black_holes, 0);
+
+    quic_job *j = quic_node_send(w.a, quic_node_conn(w.a), 10000000);
+    sim_run_for(w.s, 500 * TL_MS);
+    f.mtu = 1300;
+    sim_link_set_faults(w.link, &f);
+    tl_time moved_at = sim_now(w.s), longest = 0;
+    for (uint64_t had = j->received; !quic_job_done(j); sim_run_for(w.s, 5 * TL_MS)) {
+        if (j->received > had) {
+            longest = sim_now(w.s) - moved_at > longest ? sim_now(w.s) - moved_at : longest;
+            moved_at = sim_now(w.s);
+            had = j->received;
+        }
+        assert_true(sim_now(w.s) - moved_at < 5 * TL_SEC);
+    }
+    assert_in_range(longest, 20 * TL_MS, 900 * TL_MS);
+    assert_int_equal(counters(w.a)->black_holes, 1);
+    assert_true(largest_of(&w) <= 1200);
+
+    f.mtu = 0; /* it was a passing thing: found out, later */
+    sim_link_set_faults(w.link, &f);
+    sim_run_for(w.s, 700 * TL_SEC);
+    assert_true(largest_of(&w) > 1300);
+    world_free(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -445,6 +500,7 @@ int main(void)
         cmocka_unit_test(coming_back_at_once_harms_nobody),
         cmocka_unit_test(a_server_does_not_choose_the_path),
         cmocka_unit_test(large_packets_are_used_where_the_path_carries_them),
+        cmocka_unit_test(a_path_that_comes_to_carry_less_stalls_for_a_moment_only),
     };
     if (getenv("TEST")) /* a pattern, to run one */
         cmocka_set_test_filter(getenv("TEST"));
