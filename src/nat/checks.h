@@ -24,8 +24,8 @@
 #define TL_CHECKS_PACE        (5 * TL_MS) /* between two new probes */
 #define TL_CHECKS_UNHEARD_MAX 5  /* to an address:port before it answers with authentication */
 #define TL_CHECKS_ATTEMPT_MAX 85 /* such packets in all, of one attempt */
-#define TL_CHECKS_CONSENT_MAX (2 * TL_SEC) /* unanswered for as long: lost, however slow the path  \
-                                            */
+/* Unanswered for as long, a pair is lost, however slow the path. */
+#define TL_CHECKS_CONSENT_MAX (2 * TL_SEC)
 
 /* The two keys of a session: HKDF-SHA256 over X25519(our static, their static), the session ID, and
  * who sends. TL_ERR_AUTH: the peer's key gives no secret. TL_ERR_NOMEM. */
@@ -82,9 +82,12 @@ void tl_checks_free(tl_checks *c);
 uint32_t tl_checks_tag(const tl_checks *c);
 const char *tl_checks_username(const tl_checks *c);
 const char *tl_checks_session(const tl_checks *c);
+/* The tag in a transaction ID: its first four bytes, the most significant first. */
+uint32_t tl_checks_tag_of(const tl_stun *stun);
 
 /* A remote candidate, already allowed by tl_candidate_allowed. Beyond TL_CANDIDATES_MAX it is
- * ignored and counted; the same address twice is one. Starts at once after tl_checks_start. */
+ * ignored and counted (but takes the place of one named before the last restart), as is one at a
+ * relay; the same address twice is one. Starts at once after tl_checks_start. */
 void tl_checks_add_remote(tl_checks *c, const tl_candidate *candidate, tl_time now);
 void tl_checks_start(tl_checks *c, tl_time now);
 /* The network changed, or the peer said where it is now: asks every pair again, the valid ones
@@ -111,7 +114,8 @@ void tl_checks_on_stun(tl_checks *c, tl_sock sock, const tl_addr *from, tl_slice
 /* A packet that a path's connection took for its peer's came from an address that is no valid pair:
  * ask it (once in 50 ms at most, within the unheard budget). */
 void tl_checks_probe(tl_checks *c, tl_sock sock, const tl_addr *from, tl_time now);
-/* Something passed over this pair: no need to ask for a while under TL_PACE_KEEP. */
+/* How often to ask a valid pair. One that becomes valid is at TL_PACE_KEEP until told otherwise,
+ * and one that is lost comes back at it. */
 void tl_checks_set_pace(tl_checks *c, uint16_t pair, tl_pair_pace pace, tl_time now);
 /* The traffic over it fell silent: ask now, quickly. */
 void tl_checks_suspect(tl_checks *c, uint16_t pair, tl_time now);

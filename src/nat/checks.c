@@ -1,0 +1,462 @@
+#include "nat/checks.h"
+
+#include "nat/checks_pairs.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <stdlib.h>
+
+#define KEEPALIVE_MIN TL_SEC /* whatever the owner asks for */
+
+/* --- beginning and ending --- */
+
+tl_err tl_checks_new(const tl_checks_config *config, tl_checks **ret_checks)
+{
+    tl_checks *c = calloc(1, sizeof *c);
+    if (!c)
+        return TL_ERR_NOMEM;
+    tl_err e = TL_ERR_NOMEM;
+    c->session = strdup(config->session);
+    if (c->session)
+        e = tl_check_keys(config->self, config->peer, config->session, c->key_send, c->key_receive);
+    if (e) {
+        tl_checks_free(c);
+        return e;
+    }
+    tl_check_username(config->session, c->username);
+    c->rand = config->rand;
+    c->tag = config->tag;
+    c->sock4 = config->sock4;
+    c->sock6 = config->sock6;
+    c->attempt_left = TL_CHECKS_ATTEMPT_MAX;
+    tl_checks_set_keepalive(c, config->keepalive);
+    *ret_checks = c;
+    return TL_OK;
+}
+
+void tl_checks_free(tl_checks *c)
+{
+    if (!c)
+        return;
+    tl_birthday_free(c->search);
+    free(c->session);
+    sodium_memzero(c, sizeof *c);
+    free(c);
+}
+
+uint32_t tl_checks_tag(const tl_checks *c)
+{
+    return c->tag;
+}
+
+const char *tl_checks_username(const tl_checks *c)
+{
+    return c->username;
+}
+
+const char *tl_checks_session(const tl_checks *c)
+{
+    return c->session;
+}
+
+/* --- time --- */
+
+/* When something is to be done, whatever waits to be drained aside. */
+static tl_time due_at(const tl_checks *c)
+{
+    tl_time due = TL_NEVER;
+    for (size_t i = 0; i < c->n; i++) {
+        const check_side *x = &c->sides[i];
+        bool paced = !x->at_once && !c->pairs[i].answered && x->next_at < c->pace_at;
+        due = tl_time_min(due, paced ? c->pace_at : x->next_at);
+        due = tl_time_min(due, check_judge_at(c, i));
+    }
+    if (c->search)
+        return tl_time_min(due, tl_birthday_expiry(c->search));
+    return c->done_due ? tl_time_min(due, c->ends_at) : due;
+}
+
+/* Addresses that may be new at any time (the peer's NAT rebinds) need a budget after the attempt,
+ * too: one packet a second, as many as one attempt saved up. */
+static void refill(tl_checks *c, tl_time now)
+{
+    if (!c->started || c->refilled_at > now)
+        return;
+    tl_time n = (now - c->refilled_at) / TL_SEC;
+    c->refilled_at += n * TL_SEC;
+    c->attempt_left = n < TL_CHECKS_ATTEMPT_MAX - c->attempt_left ? c->attempt_left + (unsigned)n
+                                                                  : TL_CHECKS_ATTEMPT_MAX;
+}
+
+void check_on_time(tl_checks *c, tl_time now)
+{
+    tl_time due = due_at(c);
+    due = due > c->last_now ? due : c->last_now;
+    if (due != TL_NEVER && c->last_now && now > due + CHECK_STOOD) {
+        tl_time span = now - due;
+        for (size_t i = 0; i < c->n; i++)
+            check_on_stood(c, i, span, now);
+        c->ends_at += span;
+        c->refilled_at += span;
+        if (c->search)
+            tl_birthday_delay(c->search, span);
+    }
+    if (now > c->last_now)
+        c->last_now = now;
+    refill(c, now);
+}
+
+void tl_checks_on_timer(tl_checks *c, tl_time now)
+{
+    check_on_time(c, now);
+    for (size_t i = 0; i < c->n; i++)
+        check_judge(c, i, now);
+    if (c->search && tl_birthday_over(c->search, now))
+        check_search_end(c, 0);
+    if (c->done_due && !c->search && now >= c->ends_at) {
+        c->done_due = false;
+        if (!check_any_valid(c))
+            check_event(c, TL_CHECKS_DONE, 0);
+    }
+}
+
+tl_time tl_checks_expiry(const tl_checks *c)
+{
+    return c->answers_n ? c->last_now : due_at(c);
+}
+
+/* --- an attempt --- */
+
+static tl_sock sock_for(const tl_checks *c, const tl_addr *remote)
+{
+    return remote->family == TL_ADDR_V6 ? c->sock6 : c->sock4;
+}
+
+static bool is_signalled(const tl_pair *p)
+{
+    return p->kind != TL_CANDIDATE_PEER_REFLEXIVE;
+}
+
+/* Of an earlier attempt, and not in use: what the peer says of itself now is worth more. */
+static bool make_room_for_candidate(tl_checks *c)
+{
+    size_t n = 0, oldest = CHECK_NO_PAIR;
+    for (size_t i = 0; i < c->n; i++) {
+        if (!is_signalled(&c->pairs[i]))
+            continue;
+        n++;
+        if (oldest == CHECK_NO_PAIR && c->pairs[i].state != TL_PAIR_VALID &&
+            c->sides[i].attempt != c->attempt)
+            oldest = i;
+    }
+    if (n < TL_CANDIDATES_MAX)
+        return true;
+    if (oldest == CHECK_NO_PAIR)
+        return false;
+    check_forget(c, oldest);
+    return true;
+}
+
+/* The pair of a candidate: the one a check taught us, or a new one. */
+static size_t pair_of_candidate(tl_checks *c, const tl_candidate *candidate, tl_time now)
+{
+    size_t i = check_pair_find(c, sock_for(c, &candidate->addr), &candidate->addr);
+    if (i != CHECK_NO_PAIR && is_signalled(&c->pairs[i])) {
+        c->sides[i].attempt = c->attempt; /* named again: still true */
+        return CHECK_NO_PAIR;
+    }
+    if (!make_room_for_candidate(c)) {
+        c->counters.candidates_ignored++;
+        return CHECK_NO_PAIR;
+    }
+    if (i != CHECK_NO_PAIR) { /* where it is now: room may have been made before it */
+        i = check_pair_find(c, sock_for(c, &candidate->addr), &candidate->addr);
+        c->pairs[i].kind = candidate->kind;
+    } else {
+        i = check_pair_add(c, sock_for(c, &candidate->addr), &candidate->addr, candidate->kind,
+                           now);
+        if (i == CHECK_NO_PAIR) {
+            c->counters.candidates_ignored++;
+            return CHECK_NO_PAIR;
+        }
+    }
+    c->sides[i].priority = candidate->priority;
+    c->sides[i].attempt = c->attempt;
+    return i;
+}
+
+void tl_checks_add_remote(tl_checks *c, const tl_candidate *candidate, tl_time now)
+{
+    check_on_time(c, now);
+    tl_candidate normal = *candidate;
+    normal.addr = tl_addr_normal(candidate->addr);
+    if (normal.kind == TL_CANDIDATE_RELAYED || normal.addr.family == TL_ADDR_NONE) {
+        c->counters.candidates_ignored++;
+        return;
+    }
+    if (normal.kind == TL_CANDIDATE_PEER_REFLEXIVE) /* as told, it is one of its own */
+        normal.kind = TL_CANDIDATE_SERVER_REFLEXIVE;
+    size_t i = pair_of_candidate(c, &normal, now);
+    if (i == CHECK_NO_PAIR)
+        return;
+    if (!c->pairs[i].sock)
+        check_give_up(c, i);
+    else if (c->started && c->pairs[i].state == TL_PAIR_WAITING)
+        check_schedule(c, i, now);
+    if (c->done_due) { /* it needs its time, too; but they may not come one by one without end */
+        tl_time end = tl_time_min(now + CHECK_ATTEMPT, c->started_at + 2 * CHECK_ATTEMPT);
+        c->ends_at = end > c->ends_at ? end : c->ends_at;
+    }
+}
+
+static void begin(tl_checks *c, tl_time now)
+{
+    c->started = true;
+    c->done_due = true;
+    c->started_at = now;
+    c->ends_at = c->refilled_at = now + CHECK_ATTEMPT;
+    c->attempt_left = TL_CHECKS_ATTEMPT_MAX;
+}
+
+void tl_checks_start(tl_checks *c, tl_time now)
+{
+    check_on_time(c, now);
+    if (c->started)
+        return;
+    begin(c, now);
+    for (size_t i = 0; i < c->n; i++)
+        if (c->pairs[i].state == TL_PAIR_WAITING && c->sides[i].next_at == TL_NEVER)
+            check_schedule(c, i, now);
+}
+
+void tl_checks_restart(tl_checks *c, tl_sock sock4, tl_sock sock6, tl_time now)
+{
+    check_on_time(c, now);
+    check_search_end(c, 0);
+    tl_sock old4 = c->sock4, old6 = c->sock6;
+    c->sock4 = sock4;
+    c->sock6 = sock6;
+    c->attempt++;
+    begin(c, now);
+    for (size_t i = 0; i < c->n; i++) {
+        tl_sock sock = c->pairs[i].sock;
+        bool of_search = sock && sock != old4 && sock != old6;
+        check_renew(c, i, of_search ? sock : sock_for(c, &c->pairs[i].remote), now);
+    }
+}
+
+/* --- the birthday search --- */
+
+void check_search_end(tl_checks *c, uint16_t pair)
+{
+    if (!c->search)
+        return;
+    size_t n_socks = tl_birthday_sockets(c->search);
+    size_t found = check_pair_by_id(c, pair);
+    if (found == CHECK_NO_PAIR || !tl_birthday_is_sock(c->search, c->pairs[found].sock))
+        pair = 0;
+    for (size_t i = c->n; i-- > 0;) /* pairs whose sockets are closed now */
+        if (c->pairs[i].id != pair && tl_birthday_is_sock(c->search, c->pairs[i].sock))
+            check_forget(c, i);
+    tl_birthday_free(c->search);
+    c->search = NULL;
+    c->hit = 0;
+    if (n_socks)
+        check_event(c, TL_CHECKS_SOCKETS_DONE, pair);
+}
+
+/* Takes `search`. An end that comes without a path is told as TL_CHECKS_DONE. */
+static void search_begin(tl_checks *c, tl_birthday *search)
+{
+    check_search_end(c, 0);
+    c->search = search;
+    c->done_due = true;
+    if (check_any_valid(c))
+        check_search_end(c, 0);
+}
+
+void tl_checks_search_open(tl_checks *c, const tl_addr *remote, const tl_sock *socks, size_t n,
+                           tl_time now)
+{
+    check_on_time(c, now);
+    tl_addr normal = tl_addr_normal(*remote);
+    tl_birthday *search;
+    if (!n || tl_birthday_open(&normal, socks, n, now, &search)) {
+        c->done_due = true;
+        if (n)
+            check_event(c, TL_CHECKS_SOCKETS_DONE, 0);
+        return;
+    }
+    search_begin(c, search);
+}
+
+void tl_checks_search_guess(tl_checks *c, const tl_addr *remote, tl_time now)
+{
+    check_on_time(c, now);
+    tl_addr normal = tl_addr_normal(*remote);
+    tl_sock sock = sock_for(c, &normal);
+    tl_birthday *search;
+    if (!sock || tl_birthday_guess(&normal, sock, now, &search)) {
+        c->done_due = true;
+        return;
+    }
+    search_begin(c, search);
+}
+
+/* --- asking --- */
+
+static uint64_t new_id(tl_checks *c)
+{
+    uint64_t id;
+    do
+        id = tl_rand_u64(c->rand);
+    while (!id);
+    return id;
+}
+
+static bool send_check(tl_checks *c, size_t i, tl_time now, tl_checks_output *ret_output)
+{
+    uint64_t id = new_id(c);
+    check_spend(c, i);
+    c->counters.sent++;
+    check_on_sent(c, i, id, now);
+    return check_write_request(c, c->pairs[i].sock, &c->pairs[i].remote, id, ret_output);
+}
+
+/* The pair whose turn it is among those that never answered: a new one by priority, then those to
+ * be asked again. */
+static size_t next_probe(const tl_checks *c, tl_time now)
+{
+    size_t best = CHECK_NO_PAIR;
+    for (size_t i = 0; i < c->n; i++) {
+        if (c->sides[i].next_at > now || c->pairs[i].answered)
+            continue;
+        if (best == CHECK_NO_PAIR) {
+            best = i;
+            continue;
+        }
+        bool is_new = c->pairs[i].state == TL_PAIR_WAITING;
+        bool best_new = c->pairs[best].state == TL_PAIR_WAITING;
+        if (is_new != best_new ? is_new
+            : is_new           ? c->sides[i].priority > c->sides[best].priority
+                               : c->sides[i].next_at < c->sides[best].next_at)
+            best = i;
+    }
+    return best;
+}
+
+/* True: it may be asked. Else its budget is spent, and so is its chance. */
+static bool may_ask(tl_checks *c, size_t i)
+{
+    if (check_may_send(c, i))
+        return true;
+    if (c->sides[i].allow)
+        c->counters.over_budget++;
+    check_give_up(c, i);
+    return false;
+}
+
+bool tl_checks_next_output(tl_checks *c, tl_time now, tl_checks_output *ret_output)
+{
+    check_on_time(c, now);
+    if (check_write_answer(c, ret_output))
+        return true;
+    for (size_t i = 0; i < c->n; i++)
+        if (c->sides[i].next_at <= now && (c->sides[i].at_once || c->pairs[i].answered) &&
+            may_ask(c, i) && send_check(c, i, now, ret_output))
+            return true;
+    for (size_t i; now >= c->pace_at && (i = next_probe(c, now)) != CHECK_NO_PAIR;) {
+        if (!may_ask(c, i))
+            continue;
+        c->pace_at = now + TL_CHECKS_PACE;
+        if (send_check(c, i, now, ret_output))
+            return true;
+    }
+    tl_birthday_probe probe;
+    while (c->search && tl_birthday_next(c->search, c->rand, now, &probe)) {
+        c->counters.birthday_sent++;
+        if (check_write_request(c, probe.sock, &probe.to, probe.id, ret_output))
+            return true;
+    }
+    return false;
+}
+
+void tl_checks_probe(tl_checks *c, tl_sock sock, const tl_addr *from, tl_time now)
+{
+    check_on_time(c, now);
+    tl_addr source = tl_addr_normal(*from);
+    if (!check_is_our_sock(c, sock) || tl_addr_kind_of(&source) == TL_ADDR_FORBIDDEN)
+        return;
+    size_t i = check_pair_find(c, sock, &source);
+    if (i == CHECK_NO_PAIR)
+        i = check_pair_add(c, sock, &source, TL_CANDIDATE_PEER_REFLEXIVE, now);
+    if (i != CHECK_NO_PAIR)
+        check_on_hint(c, i, now);
+    else
+        c->counters.over_budget++;
+}
+
+void tl_checks_set_pace(tl_checks *c, uint16_t pair, tl_pair_pace pace, tl_time now)
+{
+    check_on_time(c, now);
+    size_t i = check_pair_by_id(c, pair);
+    if (i == CHECK_NO_PAIR || (c->sides[i].paced && c->pairs[i].pace == pace))
+        return;
+    c->pairs[i].pace = pace;
+    c->sides[i].paced = true;
+    check_repace(c, i, now);
+}
+
+void tl_checks_suspect(tl_checks *c, uint16_t pair, tl_time now)
+{
+    check_on_time(c, now);
+    size_t i = check_pair_by_id(c, pair);
+    if (i == CHECK_NO_PAIR || c->pairs[i].state != TL_PAIR_VALID)
+        return;
+    check_side *x = &c->sides[i];
+    tl_time soonest = x->asked_at + CHECK_RTO_MIN;
+    x->next_at = tl_time_min(x->next_at, soonest > now ? soonest : now);
+}
+
+void tl_checks_set_keepalive(tl_checks *c, tl_time keepalive)
+{
+    c->keepalive = keepalive > KEEPALIVE_MIN ? keepalive : KEEPALIVE_MIN;
+    for (size_t i = 0; i < c->n; i++)
+        if (c->pairs[i].pace == TL_PACE_KEEP)
+            check_repace(c, i, c->last_now);
+}
+
+/* --- looking --- */
+
+bool tl_checks_next_event(tl_checks *c, tl_checks_event *ret_event)
+{
+    if (!c->events_n)
+        return false;
+    *ret_event = c->events[c->events_at];
+    c->events_at = (c->events_at + 1) % CHECK_EVENTS;
+    c->events_n--;
+    return true;
+}
+
+const tl_pair *tl_checks_pair(const tl_checks *c, uint16_t id)
+{
+    size_t i = check_pair_by_id(c, id);
+    return i == CHECK_NO_PAIR ? NULL : &c->pairs[i];
+}
+
+const tl_pair *tl_checks_find(const tl_checks *c, tl_sock sock, const tl_addr *remote)
+{
+    size_t i = check_pair_find(c, sock, remote);
+    return i == CHECK_NO_PAIR ? NULL : &c->pairs[i];
+}
+
+const tl_pair *tl_checks_pairs(const tl_checks *c, size_t *ret_n)
+{
+    *ret_n = c->n;
+    return c->pairs;
+}
+
+const tl_checks_counters *tl_checks_counters_of(const tl_checks *c)
+{
+    return &c->counters;
+}

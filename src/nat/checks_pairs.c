@@ -1,0 +1,385 @@
+#include "nat/checks_pairs.h"
+
+#include <assert.h>
+
+size_t check_pair_find(const tl_checks *c, tl_sock sock, const tl_addr *remote)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (c->pairs[i].sock == sock && tl_addr_eq(&c->pairs[i].remote, remote))
+            return i;
+    return CHECK_NO_PAIR;
+}
+
+size_t check_pair_by_id(const tl_checks *c, uint16_t id)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (c->pairs[i].id == id)
+            return i;
+    return CHECK_NO_PAIR;
+}
+
+void check_event(tl_checks *c, tl_checks_event_type type, uint16_t pair)
+{
+    if (c->events_n == CHECK_EVENTS)
+        return; /* the owner does not drain; what the pairs are is still there to be asked */
+    c->events[(c->events_at + c->events_n++) % CHECK_EVENTS] = (tl_checks_event){type, pair};
+}
+
+bool check_any_valid(const tl_checks *c)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (c->pairs[i].state == TL_PAIR_VALID)
+            return true;
+    return false;
+}
+
+/* A pair's life; this function alone assigns it:
+ *
+ *   WAITING ──asked──► PROBING ──answered──► VALID ◄──answered── LOST
+ *      ▲                  │  ▲                 └────silent────────▲
+ *      │            never │  │ the peer asks
+ *      │         answered ▼  │
+ *      └──restart────── FAILED ──answered late──► VALID
+ */
+static void set_state(tl_checks *c, size_t i, tl_pair_state state, tl_time now)
+{
+    tl_pair *p = &c->pairs[i];
+    check_side *x = &c->sides[i];
+    p->state = state;
+    x->unanswered = 0;
+    x->at_once = false;
+    switch (state) {
+    case TL_PAIR_WAITING: break;
+    case TL_PAIR_PROBING: break;
+    case TL_PAIR_VALID:
+        p->valid_since = now;
+        x->confirms = CHECK_CONFIRMS;
+        if (!x->paced)
+            p->pace = TL_PACE_KEEP;
+        check_event(c, TL_CHECKS_VALID, p->id);
+        break;
+    case TL_PAIR_LOST:
+        x->lost_at = now;
+        x->next_at = now + CHECK_LOST_SOON;
+        x->tries = TL_CHECKS_UNHEARD_MAX;
+        p->pace = TL_PACE_KEEP;
+        check_event(c, TL_CHECKS_LOST, p->id);
+        break;
+    case TL_PAIR_FAILED: x->next_at = TL_NEVER; break;
+    }
+}
+
+/* A pair learned from a check, that came to nothing some time ago; the longest ago first. */
+static size_t evictable(const tl_checks *c, tl_time now)
+{
+    size_t found = CHECK_NO_PAIR;
+    for (size_t i = 0; i < c->n; i++) {
+        const tl_pair *p = &c->pairs[i];
+        if (p->state != TL_PAIR_FAILED || p->kind != TL_CANDIDATE_PEER_REFLEXIVE ||
+            now < c->sides[i].asked_at + CHECK_FORGIVE)
+            continue;
+        if (found == CHECK_NO_PAIR || c->sides[i].asked_at < c->sides[found].asked_at)
+            found = i;
+    }
+    return found;
+}
+
+void check_forget(tl_checks *c, size_t i)
+{
+    c->n--;
+    memmove(&c->pairs[i], &c->pairs[i + 1], (c->n - i) * sizeof c->pairs[0]);
+    memmove(&c->sides[i], &c->sides[i + 1], (c->n - i) * sizeof c->sides[0]);
+}
+
+/* Candidates always find room: learned pairs may fill only what TL_CANDIDATES_MAX leave. */
+static bool is_room(const tl_checks *c, bool learned)
+{
+    size_t n_learned = 0;
+    for (size_t i = 0; i < c->n; i++)
+        n_learned += c->pairs[i].kind == TL_CANDIDATE_PEER_REFLEXIVE;
+    return c->n < TL_CHECKS_PAIRS_MAX && c->last_id < UINT16_MAX &&
+           (!learned || n_learned < TL_CHECKS_PAIRS_MAX - TL_CANDIDATES_MAX);
+}
+
+size_t check_pair_add(tl_checks *c, tl_sock sock, const tl_addr *remote, tl_candidate_kind kind,
+                      tl_time now)
+{
+    bool learned = kind == TL_CANDIDATE_PEER_REFLEXIVE;
+    if (!is_room(c, learned)) {
+        size_t old = evictable(c, now);
+        if (old != CHECK_NO_PAIR)
+            check_forget(c, old);
+        if (!is_room(c, learned))
+            return CHECK_NO_PAIR;
+    }
+    size_t i = c->n++;
+    c->pairs[i] = (tl_pair){
+        .id = ++c->last_id,
+        .sock = sock,
+        .remote = *remote,
+        .kind = kind,
+        .state = TL_PAIR_WAITING,
+        .pace = TL_PACE_REST,
+    };
+    c->sides[i] = (check_side){
+        .priority = tl_candidate_priority(kind, remote, 0),
+        .allow = learned ? CHECK_UNHEARD_LEARNED : TL_CHECKS_UNHEARD_MAX,
+        .next_at = TL_NEVER,
+    };
+    return i;
+}
+
+/* Who counts against the attempt: everyone that never answered, but a candidate the peer told us of
+ * under its signature and asked us from. */
+static bool counts(const tl_pair *p)
+{
+    return !p->answered && (!p->asked_by_peer || p->kind == TL_CANDIDATE_PEER_REFLEXIVE);
+}
+
+bool check_may_send(const tl_checks *c, size_t i)
+{
+    const tl_pair *p = &c->pairs[i];
+    if (p->answered)
+        return true;
+    return c->sides[i].allow && (!counts(p) || c->attempt_left);
+}
+
+void check_spend(tl_checks *c, size_t i)
+{
+    if (c->pairs[i].answered)
+        return;
+    assert(c->sides[i].allow);
+    c->sides[i].allow--;
+    if (counts(&c->pairs[i]))
+        c->attempt_left--;
+}
+
+void check_schedule(tl_checks *c, size_t i, tl_time now)
+{
+    tl_pair *p = &c->pairs[i];
+    check_side *x = &c->sides[i];
+    if (!p->sock) {
+        if (p->state == TL_PAIR_LOST)
+            x->next_at = TL_NEVER;
+        else
+            check_give_up(c, i);
+        return;
+    }
+    if (p->state == TL_PAIR_PROBING || p->state == TL_PAIR_FAILED)
+        set_state(c, i, TL_PAIR_WAITING, now);
+    x->tries = 0;
+    x->next_at = now;
+}
+
+void check_give_up(tl_checks *c, size_t i)
+{
+    set_state(c, i, TL_PAIR_FAILED, 0);
+}
+
+/* An address that failed some time ago may have become the peer's since. */
+static void forgive(const tl_pair *p, check_side *x, tl_time now)
+{
+    if (p->state == TL_PAIR_FAILED && now >= x->asked_at + CHECK_FORGIVE)
+        x->allow = CHECK_UNHEARD_LEARNED;
+}
+
+void check_renew(tl_checks *c, size_t i, tl_sock sock, tl_time now)
+{
+    tl_pair *p = &c->pairs[i];
+    check_side *x = &c->sides[i];
+    if (p->sock != sock) {
+        p->sock = sock;
+        memset(x->txns, 0, sizeof x->txns);
+        x->unanswered = 0;
+    }
+    if (!sock && p->state == TL_PAIR_VALID)
+        set_state(c, i, TL_PAIR_LOST, now);
+    x->allow =
+        p->kind == TL_CANDIDATE_PEER_REFLEXIVE ? CHECK_UNHEARD_LEARNED : TL_CHECKS_UNHEARD_MAX;
+    check_schedule(c, i, now);
+}
+
+void check_on_hint(tl_checks *c, size_t i, tl_time now)
+{
+    tl_pair *p = &c->pairs[i];
+    check_side *x = &c->sides[i];
+    if (p->state == TL_PAIR_VALID || (p->sent && now < x->asked_at + CHECK_RTO_MIN))
+        return;
+    forgive(p, x, now);
+    if (!check_may_send(c, i)) {
+        c->counters.over_budget++;
+        return;
+    }
+    x->next_at = now;
+    x->at_once = true;
+}
+
+/* `span` more or less a tenth: two sides that began together must not stay in step. */
+static tl_time jittered(tl_checks *c, tl_time span)
+{
+    return span - span / 10 + tl_rand_below(c->rand, span / 5 + 1);
+}
+
+/* RFC 6298, with a floor for paths of the local network. */
+static tl_time rto(const tl_checks *c, size_t i)
+{
+    tl_time t = c->pairs[i].rtt + 4 * c->sides[i].rttvar;
+    return t > CHECK_RTO_MIN ? t : CHECK_RTO_MIN;
+}
+
+static tl_time lost_after(const tl_pair *p)
+{
+    tl_time t = 3 * p->rtt;
+    t = t > CHECK_LOST_MIN ? t : CHECK_LOST_MIN;
+    return t < TL_CHECKS_CONSENT_MAX ? t : TL_CHECKS_CONSENT_MAX;
+}
+
+/* When to ask next, nothing being in flight. */
+static tl_time next_of_pace(tl_checks *c, size_t i)
+{
+    const check_side *x = &c->sides[i];
+    switch (c->pairs[i].pace) {
+    case TL_PACE_REST: return TL_NEVER;
+    case TL_PACE_KEEP: /* a little early, for a mapping that dies on the dot */
+        return x->asked_at + c->keepalive - tl_rand_below(c->rand, c->keepalive / 10 + 1);
+    case TL_PACE_ACTIVE: return x->asked_at + CHECK_ACTIVE;
+    }
+    assert(!"a pace of the list");
+    return TL_NEVER;
+}
+
+void check_on_sent(tl_checks *c, size_t i, uint64_t id, tl_time now)
+{
+    /* After the nth check of an attempt. The last of five goes out 1.5 s after the first, so that
+     * two sides that started as far apart still meet. */
+    static const tl_time gaps[] = {100 * TL_MS, 200 * TL_MS, 400 * TL_MS, 800 * TL_MS, TL_SEC};
+    tl_pair *p = &c->pairs[i];
+    check_side *x = &c->sides[i];
+    if (p->state == TL_PAIR_WAITING || p->state == TL_PAIR_FAILED)
+        set_state(c, i, TL_PAIR_PROBING, now);
+    x->txns[x->txn_next++ % CHECK_TXNS] = (check_txn){id, now};
+    x->at_once = false;
+    x->asked_at = now;
+    p->sent++;
+    size_t nth = x->tries < TL_CHECKS_UNHEARD_MAX ? x->tries++ : TL_CHECKS_UNHEARD_MAX;
+    if (p->state == TL_PAIR_VALID) {
+        if (!x->unanswered++)
+            x->unanswered_since = now;
+        tl_time wait = tl_time_min(rto(c, i), CHECK_ACTIVE);
+        bool overdue = now >= x->unanswered_since + rto(c, i);
+        x->next_at = now + (overdue ? CHECK_HURRY : wait);
+    } else if (p->state == TL_PAIR_LOST && nth == TL_CHECKS_UNHEARD_MAX) {
+        x->next_at = now + (now < x->lost_at + TL_MIN ? CHECK_LOST_SOON : CHECK_LOST_LATE);
+    } else {
+        x->next_at = now + jittered(c, gaps[nth < 4 ? nth : 4]);
+    }
+}
+
+void check_on_asked(tl_checks *c, size_t i, tl_time now)
+{
+    tl_pair *p = &c->pairs[i];
+    check_side *x = &c->sides[i];
+    forgive(p, x, now);
+    p->heard = now;
+    p->asked_by_peer++;
+    x->allow += CHECK_PER_REQUEST;
+    if (x->allow > TL_CHECKS_UNHEARD_MAX + CHECK_PER_REQUEST)
+        x->allow = TL_CHECKS_UNHEARD_MAX + CHECK_PER_REQUEST;
+    if (p->state == TL_PAIR_VALID || (x->triggered_at && now < x->triggered_at + CHECK_RTO_MIN))
+        return;
+    /* Whatever we sent before may have died at the peer's NAT, which is open now. */
+    x->triggered_at = now;
+    x->tries = 0;
+    x->next_at = now;
+    x->at_once = true;
+}
+
+/* RFC 6298 section 2, without the clock granularity: ours is finer than any path. */
+static void measure(tl_pair *p, check_side *x, tl_time rtt)
+{
+    rtt = rtt ? rtt : 1; /* 0 says that nothing was measured */
+    if (!p->rtt) {
+        p->rtt = rtt;
+        x->rttvar = rtt / 2;
+        return;
+    }
+    tl_time off = rtt > p->rtt ? rtt - p->rtt : p->rtt - rtt;
+    x->rttvar = (3 * x->rttvar + off) / 4;
+    p->rtt = (7 * p->rtt + rtt) / 8;
+}
+
+void check_on_answered(tl_checks *c, size_t i, tl_time at, const tl_addr *seen_as, tl_time now)
+{
+    tl_pair *p = &c->pairs[i];
+    check_side *x = &c->sides[i];
+    if (at > x->asked_at) { /* it was the search that asked */
+        x->asked_at = at;
+        p->sent++;
+    }
+    p->answered++;
+    p->heard = now;
+    p->seen_as = *seen_as;
+    measure(p, x, now - at);
+    if (p->state != TL_PAIR_VALID)
+        set_state(c, i, TL_PAIR_VALID, now);
+    /* Of the questions asked after the one that was answered, the path may owe answers still. */
+    x->unanswered = 0;
+    for (size_t t = 0; t < CHECK_TXNS; t++) {
+        if (!x->txns[t].id || x->txns[t].at <= at)
+            continue;
+        if (!x->unanswered++ || x->txns[t].at < x->unanswered_since)
+            x->unanswered_since = x->txns[t].at;
+    }
+    if (p->pace != TL_PACE_ACTIVE)
+        x->unanswered = 0;
+    x->at_once = false;
+    x->next_at = next_of_pace(c, i);
+    if (x->confirms) {
+        x->confirms--;
+        x->next_at = tl_time_min(x->next_at, x->asked_at + CHECK_CONFIRM);
+    }
+}
+
+tl_time check_judge_at(const tl_checks *c, size_t i)
+{
+    const tl_pair *p = &c->pairs[i];
+    const check_side *x = &c->sides[i];
+    if (p->state == TL_PAIR_VALID && x->unanswered >= CHECK_LOST_N)
+        return x->unanswered_since + lost_after(p);
+    if (p->state == TL_PAIR_LOST && p->kind == TL_CANDIDATE_PEER_REFLEXIVE)
+        return x->lost_at + CHECK_GIVE_UP;
+    return TL_NEVER;
+}
+
+void check_judge(tl_checks *c, size_t i, tl_time now)
+{
+    if (now < check_judge_at(c, i))
+        return;
+    bool valid = c->pairs[i].state == TL_PAIR_VALID;
+    set_state(c, i, valid ? TL_PAIR_LOST : TL_PAIR_FAILED, now);
+}
+
+void check_on_stood(tl_checks *c, size_t i, tl_time span, tl_time now)
+{
+    tl_pair *p = &c->pairs[i];
+    check_side *x = &c->sides[i];
+    memset(x->txns, 0, sizeof x->txns);
+    x->unanswered = 0;
+    if (p->state == TL_PAIR_VALID)
+        x->next_at = p->pace == TL_PACE_REST ? TL_NEVER : now;
+    else if (x->next_at != TL_NEVER)
+        x->next_at += span;
+    if (p->state == TL_PAIR_LOST)
+        x->lost_at += span;
+}
+
+void check_repace(tl_checks *c, size_t i, tl_time now)
+{
+    check_side *x = &c->sides[i];
+    if (c->pairs[i].state != TL_PAIR_VALID || x->unanswered)
+        return;
+    tl_time next = next_of_pace(c, i);
+    x->next_at = x->confirms ? tl_time_min(x->next_at, next) : next;
+    if (x->next_at < now)
+        x->next_at = now;
+}
