@@ -375,8 +375,7 @@ void tl_direct_on_stun(tl_direct *d, tl_sock sock, const tl_addr *from, tl_slice
     if (stun->class == TL_STUN_REQUEST && stun->username.n == TL_CHECK_USERNAME)
         HASH_FIND(hh_name, d->by_name, stun->username.p, TL_CHECK_USERNAME, s);
     else if (stun->class == TL_STUN_SUCCESS) {
-        uint32_t tag;
-        memcpy(&tag, stun->id.bytes, sizeof tag);
+        uint32_t tag = tl_checks_tag_of(stun);
         HASH_FIND(hh, d->by_tag, &tag, sizeof tag, s);
     }
     if (!s) {
