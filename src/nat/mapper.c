@@ -12,9 +12,10 @@
 #define RETRY_MIN_NS    TL_MIN
 #define RETRY_SHIFT_MAX 4             /* 1, 2, 4, 8, 16 minutes */
 #define RENEW_AGAIN_NS  (30 * TL_SEC) /* after a renewal nobody answered */
-#define HEAR_NS         (5 * TL_SEC) /* one announcement counts in so long: a flood of them costs nothing \
-                                      */
-#define JITTER_NS       TL_SEC /* many hosts hear the same announcement (RFC 6887 14.1.3) */
+#define HEAR_NS                                                                                    \
+    (5 * TL_SEC)         /* one announcement counts in so long: a flood of them costs nothing      \
+                          */
+#define JITTER_NS TL_SEC /* many hosts hear the same announcement (RFC 6887 14.1.3) */
 
 /* --- what is told --- */
 
@@ -147,6 +148,16 @@ static void fail(tl_mapper *m, tl_time now)
     unsigned shift = m->failures < RETRY_SHIFT_MAX ? m->failures : RETRY_SHIFT_MAX;
     m->failures++;
     m->due_at = now + (RETRY_MIN_NS << shift);
+}
+
+void tl_mapper_refused_late(tl_mapper *m, const char *text, tl_mapper_method by)
+{
+    if (m->report.state != TL_MAPPER_FAILED || m->ask != TL_MAPPER_ASK_NOTHING)
+        return;
+    m->report.refusals++;
+    m->refusal[0] = 0;
+    tl_mapper_note(m, "the gateway refused: %s (%s)", text, tl_mapper_method_name(by));
+    set_state(m, TL_MAPPER_FAILED, m->refusal);
 }
 
 static void ask_upnp(tl_mapper *m, tl_time now)

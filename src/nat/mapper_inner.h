@@ -14,6 +14,8 @@ void tl_mapper_note(tl_mapper *m, const char *fmt, ...) TL_PRINTF(2, 3);
 bool tl_mapper_believes(tl_mapper *m, const tl_addr *external, uint32_t lifetime_s);
 void tl_mapper_granted(tl_mapper *m, tl_mapper_method by, const tl_addr *external,
                        uint32_t lifetime_s, tl_time now);
+/* A refusal of a question nobody waits for any more: the reason of a search in vain. */
+void tl_mapper_refused_late(tl_mapper *m, const char *text, tl_mapper_method by);
 /* Neither PCP nor NAT-PMP brings a mapping. */
 void tl_mapper_udp_failed(tl_mapper *m, tl_time now);
 /* Nobody answered a renewal: asked again until the mapping's time is over. */

@@ -184,8 +184,13 @@ static void on_pcp(tl_mapper *m, tl_slice pkt, tl_time now)
         m->report.lies++;
         return;
     }
-    if (m->ask != TL_MAPPER_ASK_PROBE && m->ask != TL_MAPPER_ASK_PCP)
-        return; /* late, or a second answer to a repeated question */
+    if (m->ask != TL_MAPPER_ASK_PROBE && m->ask != TL_MAPPER_ASK_PCP) {
+        /* Late, or a second answer to a repeated question. Some gateways try every port there is
+         * before they say no (miniupnpd: for minutes), and that no is worth hearing. */
+        if (a.has_map && a.result != TL_PCP_SUCCESS)
+            tl_mapper_refused_late(m, tl_pcp_result_text(a.result), TL_MAPPER_BY_PCP);
+        return;
+    }
     if (a.result != TL_PCP_SUCCESS) {
         pcp_refused(m, a.result, now);
         return;

@@ -152,6 +152,28 @@ static void a_refusal_is_told_with_its_reason(void **state)
     fake_clear(&g);
 }
 
+static void a_refusal_that_comes_late_is_still_told(void **state)
+{
+    (void)state;
+    fake_gateway g;
+    uint8_t answer[TL_PCP_MAP_SIZE];
+    fake_init(&g);
+    fake_start(&g, 10 * TL_SEC);
+    assert_failed(&g, "the gateway 192.168.1.1 answered neither PCP, NAT-PMP nor UPnP");
+    (void)tl_mapper_take_change(&g.m);
+    tl_pcp_map map = {.internal_port = 41820};
+    memcpy(map.nonce, g.m.nonce, sizeof map.nonce);
+    tl_addr from = g.ip;
+    from.port = TL_PCP_PORT;
+    fake_pcp_answer(&g, &map, answer);
+    answer[3] = TL_PCP_NO_RESOURCES;
+    fake_hand_in(&g, &from, answer, sizeof answer);
+    fake_hand_in(&g, &from, answer, sizeof answer);
+    assert_failed(&g, "the gateway refused: it has no resources left (PCP)");
+    assert_true(tl_mapper_take_change(&g.m));
+    fake_clear(&g);
+}
+
 static void what_pcp_refuses_natpmp_may_grant(void **state)
 {
     (void)state;
@@ -468,6 +490,7 @@ int main(void)
         cmocka_unit_test(nobody_answering_is_said_and_asked_again_ever_more_rarely),
         cmocka_unit_test(without_a_gateway_nothing_is_sent),
         cmocka_unit_test(a_refusal_is_told_with_its_reason),
+        cmocka_unit_test(a_refusal_that_comes_late_is_still_told),
         cmocka_unit_test(what_pcp_refuses_natpmp_may_grant),
         cmocka_unit_test(another_external_port_than_wished_is_taken_and_wished_from_then_on),
         cmocka_unit_test(a_private_external_address_is_kept_and_told_as_a_second_nat),
