@@ -38,7 +38,7 @@ typedef struct {
     tl_addr public4, public6; /* as servers see the sockets; family NONE: not known */
     bool udp_blocked;         /* servers were asked and none answered */
     bool port_preserved;
-    unsigned asked, answered; /* servers, in the last full round */
+    unsigned asked, answered; /* servers, in the last full round; `answered` as it goes on */
     tl_time at;               /* when this was found; 0: not yet */
 } tl_nat_facts;
 
@@ -63,6 +63,7 @@ typedef struct {
     tl_time rtt;
     tl_addr mapped;
     bool behaviour; /* offers RFC 5780 */
+    bool outvoted;  /* most others saw another address */
 } tl_stun_report;
 
 typedef struct tl_behaviour tl_behaviour;
@@ -78,13 +79,14 @@ void tl_behaviour_free(tl_behaviour *b);
 /* The sockets to ask from (0: none of that family), and our own addresses on them. */
 void tl_behaviour_set_sockets(tl_behaviour *b, tl_sock sock4, tl_sock sock6, uint16_t port4,
                               uint16_t port6, const tl_interface *own, size_t n_own);
-/* At most TL_STUN_SERVERS_MAX; more are ignored. An address twice counts once. */
+/* At most TL_STUN_SERVERS_MAX; more are ignored. An address twice counts once. A round under way is
+ * given up: begin another. */
 void tl_behaviour_set_servers(tl_behaviour *b, const tl_stun_server *servers, size_t n);
 /* A full round, now; one under way starts anew. Servers are asked in parallel. */
 void tl_behaviour_begin(tl_behaviour *b, tl_time now);
-/* Has the public address changed? One quick question to the server that answered fastest (100 ms,
- * doubling, at most 1 s in all); on_facts when it did or when nothing answers (then udp_blocked).
- */
+/* Has the public address changed? One quick question to the two servers that answered fastest (100
+ * ms, doubling, at most 1 s in all); a round begins when it did, and when nothing answers (then
+ * udp_blocked, told at once). Nothing during a round. */
 void tl_behaviour_look(tl_behaviour *b, tl_time now);
 bool tl_behaviour_busy(const tl_behaviour *b);
 
@@ -100,6 +102,8 @@ typedef struct {
     size_t n;
 } tl_stun_output;
 bool tl_behaviour_next_output(tl_behaviour *b, tl_time now, tl_stun_output *ret_output);
+/* That output could not be sent (no route): it will not be answered. */
+void tl_behaviour_on_unsent(tl_behaviour *b, const tl_stun_output *output, tl_time now);
 void tl_behaviour_on_timer(tl_behaviour *b, tl_time now);
 tl_time tl_behaviour_expiry(const tl_behaviour *b);
 
@@ -110,7 +114,11 @@ size_t tl_behaviour_reports(const tl_behaviour *b, tl_stun_report ret[TL_STUN_SE
 tl_time tl_behaviour_keepalive(const tl_behaviour *b);
 
 typedef struct {
-    uint64_t requests, answers, failures, strays; /* strays: forged, late, from elsewhere */
+    uint64_t requests, answers, failures; /* of plain questions, however often each was sent;
+                                             answers also those to tests */
+    uint64_t strays;                      /* forged, late, twice, from elsewhere */
+    uint64_t refused;                     /* naming an address that nobody can be seen at */
+    uint64_t outvoted;                    /* contradicted by most others, at the end of a round */
 } tl_behaviour_counters;
 const tl_behaviour_counters *tl_behaviour_counters_of(const tl_behaviour *b);
 

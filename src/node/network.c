@@ -54,7 +54,8 @@ static void on_stun(void *user, tl_sock sock, const tl_addr *from, tl_slice data
                     const tl_stun *stun)
 {
     tl_network *w = user;
-    w->events.on_stun(w->user, sock, from, datagram, stun);
+    if (!tl_network_stun_take(w, sock, from, datagram, stun))
+        w->events.on_stun(w->user, sock, from, datagram, stun);
 }
 
 static void on_train(void *user, tl_sock sock, const tl_addr *from, uint8_t *data, size_t n,
@@ -67,6 +68,9 @@ static void on_train(void *user, tl_sock sock, const tl_addr *from, uint8_t *dat
 static void on_rebuilt(void *user)
 {
     tl_network *w = user;
+    if (w->portmap && tl_endpoint_sock4(w->endpoint))
+        tl_portmap_start(w->portmap, tl_endpoint_port(w->endpoint));
+    tl_network_stun_anew(w);
     tl_network_tell(w, true);
 }
 
@@ -78,10 +82,28 @@ static void on_netmon(void *user)
     w->changes++;
     tl_log(TL_LOG_INFO, "the network changed; %zu addresses now", n);
     tl_endpoint_refresh(w->endpoint);
+    if (w->portmap)
+        tl_portmap_restart(w->portmap);
+    tl_network_stun_anew(w);
     tl_network_tell(w, true);
 }
 
+static void on_portmap(void *user)
+{
+    tl_network *w = user;
+    tl_network_tell(w, false);
+}
+
 /* --- life --- */
+
+static tl_err start_portmap(tl_network *w)
+{
+    static const tl_portmap_events events = {.on_change = on_portmap};
+    tl_err e = tl_portmap_new(w->loop, w->rand, &events, w, &w->portmap);
+    if (!e && tl_endpoint_sock4(w->endpoint))
+        tl_portmap_start(w->portmap, tl_endpoint_port(w->endpoint));
+    return e;
+}
 
 tl_err tl_network_new(tl_loop *loop, tl_rand *rand, const tl_network_config *config,
                       const tl_network_events *events, void *user, tl_network **ret_network,
@@ -99,7 +121,8 @@ tl_err tl_network_new(tl_loop *loop, tl_rand *rand, const tl_network_config *con
     tl_timer_init(&w->tell_due, loop, on_tell_due, w);
     tl_endpoint_config port = {.port = config->port, .port_file = config->port_file};
     tl_err e = tl_endpoint_new(loop, &port, &from_endpoint, w, &w->endpoint, why);
-    if (!e && tl_netmon_new(loop, on_netmon, w, &w->netmon))
+    if (!e && (tl_netmon_new(loop, on_netmon, w, &w->netmon) || tl_network_stun_start(w, config) ||
+               (config->port_mapping && start_portmap(w))))
         e = tl_why_set(why, TL_ERR_NOMEM, "out of memory");
     if (e) {
         tl_network_free(w);
@@ -117,9 +140,27 @@ void tl_network_free(tl_network *w)
     tl_timer_stop(&w->tell_due);
     tl_defer_cancel(w->loop, &w->looks_done);
     tl_defer_cancel(w->loop, &w->stopped);
+    tl_network_stun_end(w);
+    tl_portmap_free(w->portmap);
     tl_netmon_free(w->netmon);
     tl_endpoint_free(w->endpoint);
     free(w);
+}
+
+static void on_stopped(void *user)
+{
+    tl_network *w = user;
+    w->on_stopped(w->stopped_user);
+}
+
+void tl_network_stop(tl_network *w, void (*on_done)(void *user), void *user)
+{
+    w->on_stopped = on_done;
+    w->stopped_user = user;
+    if (w->portmap)
+        tl_portmap_stop(w->portmap, on_stopped, w);
+    else
+        tl_loop_defer(w->loop, &w->stopped, on_stopped, w);
 }
 
 /* --- sockets --- */
@@ -172,6 +213,29 @@ size_t tl_network_candidates(const tl_network *w, tl_candidate ret[TL_CANDIDATES
                               .reflexive6 = facts->public6};
     s.interfaces = tl_network_interfaces(w, &s.n_interfaces);
     return tl_candidates_gather(&s, ret);
+}
+
+const char *tl_network_mapped_by(const tl_network *w)
+{
+    const tl_mapper_report *r = w->portmap ? tl_portmap_report(w->portmap) : NULL;
+    return r && r->method != TL_MAPPER_BY_NONE ? tl_mapper_method_name(r->method) : NULL;
+}
+
+tl_addr tl_network_mapped(const tl_network *w)
+{
+    if (!w->portmap)
+        return (tl_addr){.family = TL_ADDR_NONE};
+    return tl_portmap_report(w->portmap)->external;
+}
+
+const char *tl_network_mapping_error(const tl_network *w)
+{
+    if (!w->portmap)
+        return "switched off (nat.port_mapping)";
+    const tl_mapper_report *r = tl_portmap_report(w->portmap);
+    if (r->state == TL_MAPPER_MAPPED)
+        return NULL;
+    return *r->reason ? r->reason : "no answer yet";
 }
 
 const tl_network_counters *tl_network_counters_of(const tl_network *w)
