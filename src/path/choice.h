@@ -5,6 +5,9 @@
 
 #include "base/time.h"
 
+#include <stdbool.h>
+#include <stddef.h>
+
 typedef enum { TL_WAY_RELAYED, TL_WAY_DIRECT, TL_WAY_LAN } tl_way_kind;
 
 typedef struct {

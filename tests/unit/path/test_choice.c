@@ -1,0 +1,333 @@
+#include "path/choice.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define NOW (1000 * TL_SEC)
+#define MS  TL_MS
+
+enum { RELAY = 1, DIRECT, OTHER, LAN };
+
+#define WAY(which, what, round_trip)                                                               \
+    {                                                                                              \
+        .id = (which), .kind = (what), .usable = true, .rtt = (round_trip),                        \
+        .usable_since = NOW - 60 * TL_SEC                                                          \
+    }
+#define RELAYED_80 WAY(RELAY, TL_WAY_RELAYED, 80 * MS)
+#define DIRECT_40  WAY(DIRECT, TL_WAY_DIRECT, 40 * MS)
+#define LAN_1      WAY(LAN, TL_WAY_LAN, MS)
+
+typedef struct {
+    const char *name;
+    tl_way ways[4];
+    tl_choice_state state;
+    uint32_t id;
+    tl_time again_at;
+    const char *why;
+} row;
+
+#define SETTLED(which)                                                                             \
+    {                                                                                              \
+        .present = (which), .switched_at = NOW - 60 * TL_SEC, .pto = 100 * MS                      \
+    }
+
+static void check_rows(const row *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const row *r = &rows[i];
+        size_t n_ways = 0;
+        while (n_ways < 4 && r->ways[n_ways].id)
+            n_ways++;
+        tl_choice c = tl_choose(r->ways, n_ways, &r->state, NOW);
+        if (c.id != r->id || c.again_at != r->again_at || strcmp(c.why, r->why) != 0)
+            fail_msg("%s: way %u, again in %lld ms, \"%s\"", r->name, c.id,
+                     (long long)((int64_t)(c.again_at - NOW) / (int64_t)MS), c.why);
+    }
+}
+#define CHECK(rows) check_rows(rows, sizeof(rows) / sizeof *(rows))
+
+static void the_kind_decides_first(void **state)
+{
+    (void)state;
+    static const row rows[] = {
+        {"no way at all", {{0}}, SETTLED(0), 0, TL_NEVER, "no way is usable"},
+        {"the relay alone", {RELAYED_80}, SETTLED(0), RELAY, TL_NEVER, "nothing direct stands"},
+        {"direct before the relay, whatever the order",
+         {RELAYED_80, DIRECT_40},
+         SETTLED(0),
+         DIRECT,
+         TL_NEVER,
+         "direct comes before the relay"},
+        {"from the relay to direct",
+         {DIRECT_40, RELAYED_80},
+         SETTLED(RELAY),
+         DIRECT,
+         TL_NEVER,
+         "direct comes before the relay"},
+        {"a slow direct way, too",
+         {RELAYED_80, WAY(DIRECT, TL_WAY_DIRECT, 300 * MS)},
+         SETTLED(RELAY),
+         DIRECT,
+         TL_NEVER,
+         "direct comes before the relay"},
+        {"one not measured yet, too",
+         {RELAYED_80, WAY(DIRECT, TL_WAY_DIRECT, 0)},
+         SETTLED(RELAY),
+         DIRECT,
+         TL_NEVER,
+         "direct comes before the relay"},
+        {"the local network before all",
+         {RELAYED_80, DIRECT_40, LAN_1},
+         SETTLED(DIRECT),
+         LAN,
+         TL_NEVER,
+         "the local network comes first"},
+        {"even when it is slow",
+         {DIRECT_40, WAY(LAN, TL_WAY_LAN, 90 * MS)},
+         SETTLED(DIRECT),
+         LAN,
+         TL_NEVER,
+         "the local network comes first"},
+        {"what is in use stays",
+         {RELAYED_80, DIRECT_40, LAN_1},
+         SETTLED(LAN),
+         LAN,
+         TL_NEVER,
+         "the local network comes first"},
+        {"the quickest of a kind to begin with",
+         {WAY(OTHER, TL_WAY_DIRECT, 50 * MS), DIRECT_40},
+         SETTLED(0),
+         DIRECT,
+         TL_NEVER,
+         "direct comes before the relay"},
+        {"and a measured one",
+         {WAY(OTHER, TL_WAY_DIRECT, 0), DIRECT_40},
+         SETTLED(0),
+         DIRECT,
+         TL_NEVER,
+         "direct comes before the relay"},
+    };
+    CHECK(rows);
+}
+
+static void what_is_dead_is_left_at_once(void **state)
+{
+    (void)state;
+    static const row rows[] = {
+        {"to the relay, a moment after a switch",
+         {RELAYED_80, {.id = DIRECT, .kind = TL_WAY_DIRECT, .rtt = 40 * MS}},
+         {.present = DIRECT, .switched_at = NOW - MS, .pto = TL_SEC},
+         RELAY,
+         TL_NEVER,
+         "nothing direct stands"},
+        {"to another direct way",
+         {RELAYED_80, {.id = DIRECT, .kind = TL_WAY_DIRECT}, WAY(OTHER, TL_WAY_DIRECT, 70 * MS)},
+         SETTLED(DIRECT),
+         OTHER,
+         TL_NEVER,
+         "direct comes before the relay"},
+        {"nowhere",
+         {{.id = DIRECT, .kind = TL_WAY_DIRECT}},
+         SETTLED(DIRECT),
+         0,
+         TL_NEVER,
+         "no way is usable"},
+        {"from a way that is gone from the list",
+         {RELAYED_80},
+         SETTLED(DIRECT),
+         RELAY,
+         TL_NEVER,
+         "nothing direct stands"},
+    };
+    CHECK(rows);
+}
+
+static void among_equals_a_fifth_decides(void **state)
+{
+    (void)state;
+    static const row rows[] = {
+        {"a fifth",
+         {DIRECT_40, WAY(OTHER, TL_WAY_DIRECT, 32 * MS)},
+         SETTLED(DIRECT),
+         OTHER,
+         TL_NEVER,
+         "it is faster by a fifth or more"},
+        {"a little less",
+         {DIRECT_40, WAY(OTHER, TL_WAY_DIRECT, 32 * MS + 1)},
+         SETTLED(DIRECT),
+         DIRECT,
+         TL_NEVER,
+         "no other is faster by a fifth"},
+        {"not measured",
+         {DIRECT_40, WAY(OTHER, TL_WAY_DIRECT, 0)},
+         SETTLED(DIRECT),
+         DIRECT,
+         TL_NEVER,
+         "direct comes before the relay"},
+        {"the one in use not measured",
+         {WAY(DIRECT, TL_WAY_DIRECT, 0), WAY(OTHER, TL_WAY_DIRECT, 3 * MS)},
+         SETTLED(DIRECT),
+         DIRECT,
+         TL_NEVER,
+         "no other is faster by a fifth"},
+        {"slower",
+         {DIRECT_40, WAY(OTHER, TL_WAY_DIRECT, 80 * MS)},
+         SETTLED(DIRECT),
+         DIRECT,
+         TL_NEVER,
+         "direct comes before the relay"},
+        {"between two relays, too",
+         {RELAYED_80, WAY(OTHER, TL_WAY_RELAYED, 20 * MS)},
+         SETTLED(RELAY),
+         OTHER,
+         TL_NEVER,
+         "it is faster by a fifth or more"},
+    };
+    CHECK(rows);
+}
+
+static void switches_are_apart(void **state)
+{
+    (void)state;
+    static const row rows[] = {
+        {"three PTO for a real gain",
+         {RELAYED_80, DIRECT_40},
+         {.present = RELAY, .switched_at = NOW - 299 * MS, .pto = 100 * MS},
+         RELAY,
+         NOW + MS,
+         "a switch was made a moment ago"},
+        {"and then at once",
+         {RELAYED_80, DIRECT_40},
+         {.present = RELAY, .switched_at = NOW - 300 * MS, .pto = 100 * MS},
+         DIRECT,
+         TL_NEVER,
+         "direct comes before the relay"},
+        {"two seconds for less",
+         {RELAYED_80, WAY(DIRECT, TL_WAY_DIRECT, 79 * MS)},
+         {.present = RELAY, .switched_at = NOW - 1999 * MS, .pto = 100 * MS},
+         RELAY,
+         NOW + MS,
+         "a switch was made a moment ago"},
+        {"and then at once",
+         {RELAYED_80, WAY(DIRECT, TL_WAY_DIRECT, 79 * MS)},
+         {.present = RELAY, .switched_at = NOW - 2000 * MS, .pto = 100 * MS},
+         DIRECT,
+         TL_NEVER,
+         "direct comes before the relay"},
+        {"three PTO when they are longer",
+         {RELAYED_80, WAY(DIRECT, TL_WAY_DIRECT, 79 * MS)},
+         {.present = RELAY, .switched_at = NOW - 2000 * MS, .pto = TL_SEC},
+         RELAY,
+         NOW + TL_SEC,
+         "a switch was made a moment ago"},
+        {"the first switch waits for nothing",
+         {RELAYED_80, DIRECT_40},
+         {.present = RELAY, .switched_at = 0, .pto = 100 * TL_SEC},
+         DIRECT,
+         TL_NEVER,
+         "direct comes before the relay"},
+    };
+    CHECK(rows);
+}
+
+#define BACK(since, times)                                                                         \
+    {                                                                                              \
+        .id = DIRECT, .kind = TL_WAY_DIRECT, .usable = true, .rtt = 40 * MS,                       \
+        .usable_since = NOW - (since), .losses = (times)                                           \
+    }
+
+static void a_way_that_was_lost_must_hold(void **state)
+{
+    (void)state;
+    static const row rows[] = {
+        {"a second after one loss",
+         {RELAYED_80, BACK(999 * MS, 1)},
+         SETTLED(RELAY),
+         RELAY,
+         NOW + MS,
+         "a way that was lost must hold first"},
+        {"then it is taken",
+         {RELAYED_80, BACK(TL_SEC, 1)},
+         SETTLED(RELAY),
+         DIRECT,
+         TL_NEVER,
+         "direct comes before the relay"},
+        {"four after the third",
+         {RELAYED_80, BACK(3 * TL_SEC, 3)},
+         SETTLED(RELAY),
+         RELAY,
+         NOW + TL_SEC,
+         "a way that was lost must hold first"},
+        {"a minute at most",
+         {RELAYED_80, BACK(59 * TL_SEC, 4000000000u)},
+         SETTLED(RELAY),
+         RELAY,
+         NOW + TL_SEC,
+         "a way that was lost must hold first"},
+        {"no longer",
+         {RELAYED_80, BACK(60 * TL_SEC, 4000000000u)},
+         SETTLED(RELAY),
+         DIRECT,
+         TL_NEVER,
+         "direct comes before the relay"},
+        {"unless there is no other",
+         {BACK(MS, 3)},
+         SETTLED(0),
+         DIRECT,
+         NOW + 3999 * MS,
+         "nothing else stands, though it was lost"},
+        {"the one in use may have come back under the traffic",
+         {RELAYED_80, BACK(MS, 3)},
+         SETTLED(DIRECT),
+         DIRECT,
+         TL_NEVER,
+         "direct comes before the relay"},
+        {"another that holds is taken meanwhile",
+         {RELAYED_80, BACK(MS, 1), WAY(OTHER, TL_WAY_DIRECT, 60 * MS)},
+         SETTLED(RELAY),
+         OTHER,
+         NOW + 999 * MS,
+         "direct comes before the relay"},
+        {"one that is no better is not waited for",
+         {LAN_1, BACK(MS, 1)},
+         SETTLED(LAN),
+         LAN,
+         TL_NEVER,
+         "the local network comes first"},
+    };
+    CHECK(rows);
+}
+
+/* Two ways whose measured round trips swap places all the time. */
+static void jitter_moves_nobody(void **state)
+{
+    (void)state;
+    tl_choice_state s = {.present = DIRECT, .switched_at = NOW, .pto = 100 * MS};
+    unsigned switches = 0;
+    for (unsigned i = 1; i <= 1000; i++) {
+        tl_time up = (i % 2 ? 44 : 38) * MS, down = (i % 2 ? 38 : 44) * MS;
+        const tl_way ways[] = {WAY(DIRECT, TL_WAY_DIRECT, up), WAY(OTHER, TL_WAY_DIRECT, down)};
+        tl_choice c = tl_choose(ways, 2, &s, NOW + i * 100 * MS);
+        switches += c.id != s.present;
+        s.present = c.id;
+    }
+    assert_int_equal(switches, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_kind_decides_first),
+        cmocka_unit_test(what_is_dead_is_left_at_once),
+        cmocka_unit_test(among_equals_a_fifth_decides),
+        cmocka_unit_test(switches_are_apart),
+        cmocka_unit_test(a_way_that_was_lost_must_hold),
+        cmocka_unit_test(jitter_moves_nobody),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
