@@ -273,7 +273,7 @@ static void authenticate(const uint8_t *message, size_t at, tl_slice key, uint8_
     uint8_t length[2];
     put16(length, (uint32_t)(at + ATTR_HEADER + TL_STUN_MAC - HEADER));
     crypto_auth_hmacsha256_state st;
-    crypto_auth_hmacsha256_init(&st, key.p, key.n);
+    crypto_auth_hmacsha256_init(&st, key.n ? key.p : length, key.n);
     crypto_auth_hmacsha256_update(&st, message, LENGTH_AT);
     crypto_auth_hmacsha256_update(&st, length, sizeof length);
     crypto_auth_hmacsha256_update(&st, message + COOKIE_AT, at - COOKIE_AT);
