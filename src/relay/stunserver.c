@@ -62,14 +62,14 @@ static reach reach_of_v4(const uint8_t *b)
  * be told from here; the kernel sends nothing to one. */
 static reach reach_of(const tl_addr *addr)
 {
-    static const uint8_t unspecified[16];
+    static const uint8_t zero[12]; /* ::/96: unspecified, loopback, and IPv4 of long ago */
     tl_addr a = tl_addr_normal(*addr);
     if (a.family == TL_ADDR_V4)
         return reach_of_v4(a.bytes);
-    if (a.family == TL_ADDR_NONE || a.bytes[0] == 0xFF || memcmp(a.bytes, unspecified, 16) == 0)
-        return REACH_NONE;
     if (tl_addr_is_loopback(&a))
         return REACH_LOOPBACK;
+    if (a.family == TL_ADDR_NONE || a.bytes[0] == 0xFF || memcmp(a.bytes, zero, sizeof zero) == 0)
+        return REACH_NONE;
     return a.bytes[0] == 0xFE && (a.bytes[1] & 0xC0) == 0x80 ? REACH_LINK : REACH_OTHER;
 }
 
