@@ -162,13 +162,14 @@ class Stream(threading.Thread):
             raise LabError(f"{self.received} of {self.size} bytes")
         self.digest = digest.hexdigest()
 
-    def reach(self, share, timeout=60):
-        """Returns once that share of the answer has come; forgets the stalls until then."""
+    def reach(self, share, timeout=60, forget=True):
+        """Returns once that share of the answer has come; forgets the silences until then."""
         with self._mark:
             self._mark.wait_for(lambda: self.error or self.received >= share * self.size, timeout)
             if self.error or self.received < share * self.size:
                 raise LabError(f"the answer stands at {self.received} of {self.size} bytes: {self.error}")
-            self.stall = 0.0
+            if forget:
+                self.stall = 0.0
 
     def finish(self, programs, timeout=90):
         """The longest silence in seconds; raises unless every byte is right."""

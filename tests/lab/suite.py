@@ -1,4 +1,5 @@
-"""Runs the test functions of one lab file: those whose first argument is `lab`, each in a lab of its
+"""Runs the test functions of one lab file: those with a first argument `lab` and no
+underscore in front, each in a lab of its
 own. What a name contains chooses one."""
 import time
 import traceback
@@ -8,7 +9,8 @@ from lab import namespaces_work
 
 def _is_test(value):
     code = getattr(value, "__code__", None)
-    return code is not None and code.co_argcount and code.co_varnames[0] == "lab"
+    return (code is not None and not value.__name__.startswith("_") and code.co_argcount > 0
+            and code.co_varnames[0] == "lab")
 
 
 def run_tests(names, argv, make_lab, *more):

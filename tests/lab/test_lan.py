@@ -20,7 +20,7 @@ UNTIL_DIRECT_S = 8
 STAYS_RELAYED_S = 4
 
 
-def meet(lab, programs, rendezvous, hosts, **peer):
+def _meet(lab, programs, rendezvous, hosts, **peer):
     """Two nodes on those hosts, connected to the relay and sure of their NATs."""
     peers = [Peer(lab, programs, host, f"p{i}", rendezvous.url, **peer) for i, host in enumerate(hosts)]
     for p in peers:
@@ -41,7 +41,7 @@ def assert_path(one, two, path):
 
 def two_hosts_of_one_lan_meet_there(lab, programs):
     router = lab.router("home", "symmetric", "random")
-    one, two = meet(lab, programs, Rendezvous(lab, programs), [router.host("one"), router.host("two")])
+    one, two = _meet(lab, programs, Rendezvous(lab, programs), [router.host("one"), router.host("two")])
     assert_path(one, two, "lan")
     entry = one.peer_entry(two)
     assert entry["remote"].startswith(two.host.private + ":"), entry
@@ -56,7 +56,7 @@ def guests_kept_apart_meet_at_a_router_that_hairpins(lab, programs):
         hosts = [router.host(f"guest{hairpin}{i}") for i in (1, 2)]
         router.isolate(*hosts)
         assert hairpins(observer, *hosts)[0] == hairpin
-        one, two = meet(lab, programs, rendezvous, hosts)
+        one, two = _meet(lab, programs, rendezvous, hosts)
         assert_path(one, two, "direct" if hairpin else "relayed")
         if hairpin:
             assert one.peer_entry(two)["remote"].startswith(router.address + ":"), one.peer_entry(two)
@@ -74,7 +74,7 @@ def the_same_private_addresses_never_reach_the_wrong_host(lab, programs):
     wrong_node.start()
     # one more host there answers everything on that very address: here, in the other home
     echo = Echo(there.host("d", 2), port)
-    one, two = meet(lab, programs, rendezvous, hosts, settings={"udp_port": str(port)})
+    one, two = _meet(lab, programs, rendezvous, hosts, settings={"udp_port": str(port)})
     assert_path(one, two, "direct")
     entry = one.peer_entry(two)
     assert entry["remote"].startswith(there.address + ":"), entry
@@ -108,7 +108,7 @@ def behind_a_carrier_as_far_as_its_nat_allows(lab, programs):
     other = lab.router("other-carrier", "restrictedCone", "random", lan="100.64.0")
     hosts = [lab.home("a", "fullCone", "random", upstream=carrier), lab.home("b", "portRestricted", upstream=other)]
     prove(observer, hosts[0], "portRestricted", "random")
-    one, two = meet(lab, programs, rendezvous, hosts)
+    one, two = _meet(lab, programs, rendezvous, hosts)
     assert_path(one, two, "direct")
 
 
@@ -117,8 +117,10 @@ def subscribers_of_one_carrier(lab, programs):
     for hairpin in (True, False):
         carrier = lab.router(f"carrier{hairpin}", "portRestricted", "random", lan="100.64.0", hairpin=hairpin)
         hosts = [lab.home(f"{hairpin}{i}", "portRestricted", upstream=carrier) for i in (1, 2)]
-        assert hairpins(observer, *hosts)[0] == hairpin
-        one, two = meet(lab, programs, rendezvous, hosts)
+        # homes that let everything in show what the carrier does
+        open_homes = [lab.home(f"open{hairpin}{i}", "fullCone", upstream=carrier) for i in (1, 2)]
+        assert hairpins(observer, *open_homes)[0] == hairpin
+        one, two = _meet(lab, programs, rendezvous, hosts)
         assert_path(one, two, "direct" if hairpin else "relayed")
         for p in (one, two):
             p.stop()
@@ -127,7 +129,7 @@ def subscribers_of_one_carrier(lab, programs):
 def ipv6_makes_symmetric_homes_direct(lab, programs):
     rendezvous = Rendezvous(lab, programs)
     hosts = [lab.home(name, "symmetric", "random", v6=True) for name in ("a", "b")]
-    one, two = meet(lab, programs, rendezvous, hosts)
+    one, two = _meet(lab, programs, rendezvous, hosts)
     assert_path(one, two, "direct")
     assert one.peer_entry(two)["remote"].startswith("[2001:db8:1:"), one.peer_entry(two)
 

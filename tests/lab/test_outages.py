@@ -2,7 +2,7 @@
 """A 100 MB answer while its path is switched, moved, forgotten, cut and swallowed, with the real binaries: every
 byte arrives, and nobody waits longer than GOALS.md says. Prints the longest silence of each.
 
-    test_outages.py BUILD [NAME] (LAB_FULL=1: two minutes of suspension instead of fifteen seconds)"""
+    test_outages.py BUILD [NAME] (LAB_FULL=1: two minutes of suspension instead of eight seconds)"""
 import os
 import signal
 import sys
@@ -51,12 +51,15 @@ class Pair:
     def finish(self, stream, what, at_most):
         try:
             stall = stream.finish(self.programs)
-            print(f"    {what}: longest silence {stall * 1000:.0f} ms", flush=True)
-            MEASURED.append((what, at_most, stall))
-            if stall > at_most + SLACK_S:
-                raise LabError(f"{what}: {stall:.3f} s of silence, {at_most} s are allowed")
+            self.judge(what, stall, at_most)
         except LabError as e:
             raise LabError(f"{e}\n{tell([self.friend, self.gpu])}") from e
+
+    def judge(self, what, stall, at_most):
+        print(f"    {what}: longest silence {stall * 1000:.0f} ms", flush=True)
+        MEASURED.append((what, at_most, stall))
+        if stall > at_most + SLACK_S:
+            raise LabError(f"{what}: {stall:.3f} s of silence, {at_most} s are allowed")
 
 
 def it_goes_direct_under_the_running_answer(lab, programs, build):
@@ -128,9 +131,9 @@ def blocked_udp_falls_back_to_the_relay_and_returns(lab, programs, build):
     blocked = time.monotonic()
     pair.friend.wait_path(pair.gpu, "relayed", 4)
     print(f"    relayed {(time.monotonic() - blocked) * 1000:.0f} ms after UDP was blocked")
-    stream_stall = stream.stall
+    stream.reach(0.5, forget=False)
+    pair.judge("UDP was blocked", stream.stall, 3)
     stream.reach(0.5)
-    assert max(stream_stall, stream.stall) <= 3 + SLACK_S, stream_stall
     pair.gpu_host.router.unblock_udp()
     unblocked = time.monotonic()
     pair.friend.wait_path(pair.gpu, "direct", 30)
@@ -194,32 +197,28 @@ def many_things_at_once(lab, programs, build):
     stream = pair.stream()
     stream.reach(0.1)
     pair.friend_host.router.rebind()
-    stream.reach(0.3)
+    stream.reach(0.3, forget=False)
     pair.gpu_host.router.new_address()
-    stream.reach(0.5)
+    stream.reach(0.5, forget=False)
     pair.friend_host.router.block_udp()
-    stream.reach(0.7)
+    stream.reach(0.7, forget=False)
     pair.friend_host.router.unblock_udp()
-    stream.reach(0.8)
+    stream.reach(0.8, forget=False)
     pair.gpu_host.router.forget()
     pair.finish(stream, "after a rebind, a new address, blocked UDP and a reboot in one answer", 3)
 
 
 def a_suspended_machine_comes_back(lab, programs, build):
     pair = Pair(lab, programs, build)
-    asleep = 120 if os.environ.get("LAB_FULL") else 15
-    os.kill(_node_pid(lab, pair.gpu), signal.SIGSTOP)
+    asleep = 120 if os.environ.get("LAB_FULL") else 8
+    node = pair.gpu.node.process.popen  # `ip netns exec` became the node itself
+    node.send_signal(signal.SIGSTOP)
     time.sleep(asleep)  # what is tested is this time
-    os.kill(_node_pid(lab, pair.gpu), signal.SIGCONT)
+    node.send_signal(signal.SIGCONT)
     woke = time.monotonic()
     pair.friend.node.wait("answered", lambda: pair.friend.ask(pair.gpu, timeout=5)[2], 30)
     print(f"    answered {time.monotonic() - woke:.1f} s after {asleep} s of suspension")
     pair.go_direct()
-
-
-def _node_pid(lab, peer):
-    """`ip netns exec` becomes the program itself: the process started is the node."""
-    return peer.node.process.pid
 
 
 def interfaces_that_vanish_during_the_checks_harm_nobody(lab, programs, build):
