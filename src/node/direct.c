@@ -447,10 +447,10 @@ void tl_direct_on_change(tl_direct *d, bool moved)
     tl_direct_peer *p, *next;
     HASH_ITER(hh, d->peers, p, next)
     {
-        if (p->now && p->now->started) {
+        if (p->now) {
             tl_checks_set_keepalive(p->now->checks, self->keepalive);
             tl_session_tell_candidates(p->now);
-            if (moved)
+            if (moved && p->now->started)
                 tl_checks_restart(p->now->checks, self->sock4, self->sock6, tl_direct_now(d));
             tl_session_pump(p->now);
         }
@@ -467,7 +467,7 @@ void tl_direct_on_registered(tl_direct *d)
     tl_direct_peer *p, *next;
     HASH_ITER(hh, d->peers, p, next)
     {
-        if (p->now && p->now->started)
+        if (p->now)
             tl_session_tell_candidates(p->now);
         if (p->wanted && p->state == TL_DIRECT_NEVER)
             tl_direct_want(d, &p->id);

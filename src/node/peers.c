@@ -4,6 +4,13 @@
 
 #include <stdlib.h>
 
+/* What is for the relay waits while its connection takes nothing. */
+static bool is_held(void *user, tl_path_id path)
+{
+    const tl_peers *p = user;
+    return tl_path_find(p, path) && !p->events.may_send(p->user);
+}
+
 tl_err tl_peers_new(const tl_peers_config *config, const tl_peers_events *events, void *user,
                     tl_peers **ret_peers)
 {
@@ -23,6 +30,7 @@ tl_err tl_peers_new(const tl_peers_config *config, const tl_peers_events *events
         free(p);
         return e;
     }
+    tl_quic_set_held(p->quic, is_held, p);
     *ret_peers = p;
     return TL_OK;
 }
@@ -66,6 +74,8 @@ bool tl_contact_tidy(tl_contact *c, const char *why)
     }
     if (c->conns || c->wishes || c->dial != TL_DIAL_NONE)
         return false;
+    if (p->config.direct)
+        tl_direct_drop(p->config.direct, &c->peer->id);
     DL_DELETE(p->contacts, c);
     c->peer->contact = NULL;
     free(c);
@@ -100,6 +110,7 @@ tl_peer_conn *tl_contact_add_conn(tl_contact *c, tl_quic_conn *quic, bool client
                            .retire_at = TL_NEVER,
                            .heartbeat_at = TL_NEVER,
                            .reopen_at = TL_NEVER,
+                           .choose_at = TL_NEVER,
                            .probe_at = TL_NEVER,
                            .watch_at = TL_NEVER};
     tl_quic_conn_set_user(quic, conn);
@@ -156,6 +167,7 @@ void tl_contact_serve_wishes(tl_contact *c)
         if (s) {
             conn->streams++;
             tl_control_watch(conn);
+            tl_conn_path_is(conn);
         }
         if (tl_peers_now(c->peers) - conn->heard_at >= TL_PEERS_STALE_AFTER)
             tl_control_probe(conn, TL_PROBE_STALE);
@@ -194,14 +206,6 @@ static void mark_retiring(tl_peers *p, tl_contact *c)
     }
 }
 
-/* The path of a connection is not dropped to make room for a stranger's. */
-static void path_is_used(tl_peers *p, const tl_quic_conn *quic)
-{
-    tl_path *path = tl_path_find(p, tl_quic_conn_path(quic));
-    if (path)
-        path->used = true;
-}
-
 static void on_connected(tl_peers *p, tl_quic_conn *quic)
 {
     tl_peer_conn *conn = tl_quic_conn_user(quic);
@@ -215,10 +219,11 @@ static void on_connected(tl_peers *p, tl_quic_conn *quic)
         p->counters.accepted++;
     }
     tl_contact *c = conn->contact;
-    path_is_used(p, quic);
     conn->connected = true;
     conn->connected_at = conn->idle_since = conn->heard_at = tl_peers_now(p);
+    tl_conn_path_is(conn);
     if (conn->client) {
+        conn->choose_at = conn->connected_at;
         conn->heartbeat_at = conn->connected_at + TL_PEERS_HEARTBEAT;
         tl_peers_due(p, conn->heartbeat_at);
         if (tl_control_open(conn)) {
@@ -247,6 +252,8 @@ static void on_closed(tl_peers *p, const tl_quic_event *ev)
     tl_control_clear(conn);
     if (conn->reopening)
         tl_path_drop(p, conn->reopening, true);
+    if (conn->relayed && conn->relayed != tl_quic_conn_path(ev->conn))
+        tl_path_finish(p, conn->relayed);
     tl_path_finish(p, tl_quic_conn_path(ev->conn));
     DL_DELETE(c->conns, conn);
     free(conn);
@@ -275,6 +282,7 @@ static void on_stream_opened(tl_peers *p, const tl_quic_event *ev)
     }
     conn->streams++;
     tl_control_watch(conn);
+    tl_conn_path_is(conn);
     p->events.on_stream(p->user, &conn->contact->peer->id, ev->stream);
 }
 
@@ -285,6 +293,7 @@ static void on_stream_closed(tl_peers *p, const tl_quic_event *ev)
     if (conn && ev->stream != conn->control && conn->streams) {
         if (--conn->streams == 0) {
             conn->idle_since = tl_peers_now(p);
+            tl_conn_path_is(conn);
             if (conn->retiring) {
                 conn->retire_at = tl_peers_now(p) + TL_RETIRE_AFTER;
                 tl_peers_due(p, conn->retire_at);
@@ -302,9 +311,8 @@ static void on_path_changed(tl_peers *p, tl_quic_conn *quic)
         return;
     if (conn->lost)
         p->counters.recovered++;
-    path_is_used(p, quic);
     conn->lost = false;
-    p->events.on_path(p->user, conn->contact->peer);
+    tl_conn_path_is(conn);
 }
 
 static void on_event(tl_peers *p, const tl_quic_event *ev)
@@ -360,13 +368,19 @@ static void look_after_contacts(tl_peers *p)
 static void send_output(tl_peers *p)
 {
     tl_quic_output o;
-    while (p->events.may_send(p->user) && tl_quic_next_output(p->quic, p->out, tl_peers_now(p), &o))
+    while (tl_quic_next_output(p->quic, p->out, tl_peers_now(p), &o)) {
+        if (p->config.direct && !tl_path_find(p, o.path)) {
+            /* Lost like a datagram on any network; who owns the sockets counts it. */
+            (void)!tl_direct_send(p->config.direct, o.path, p->out, o.n, o.segment);
+            continue;
+        }
         for (size_t at = 0; at < o.n; at += o.segment) {
             size_t n = o.n - at < o.segment ? o.n - at : o.segment;
             /* Lost like a datagram on any network; the link counts it. */
             if (tl_relay_link_send(p->config.link, o.path, tl_slice_of(p->out + at, n)))
                 continue;
         }
+    }
 }
 
 void tl_peers_run(tl_peers *p)
@@ -420,6 +434,7 @@ static tl_time conn_on_timer(tl_peer_conn *conn, tl_time now)
     }
     tl_time due = tl_time_min(conn->heartbeat_at, tl_time_min(conn->retire_at, conn->probe_at));
     due = tl_time_min(due, tl_control_watch_on_timer(conn, now));
+    due = tl_time_min(due, tl_conn_ways_on_timer(conn, now));
     return tl_time_min(due, tl_conn_path_on_timer(conn, now));
 }
 
@@ -445,9 +460,7 @@ void tl_peers_on_timer(tl_peers *p)
 
 tl_time tl_peers_expiry(const tl_peers *p)
 {
-    /* While nothing may leave, QUIC's pacing clock would only spin. */
-    bool may_send = p->events.may_send(p->user);
-    return may_send ? tl_time_min(p->due, tl_quic_expiry(p->quic)) : p->due;
+    return tl_time_min(p->due, tl_quic_expiry(p->quic));
 }
 
 void tl_peers_on_datagram(tl_peers *p, tl_path_id path, uint8_t *data, size_t n)
@@ -501,18 +514,27 @@ void tl_peers_close_all(tl_peers *p, const char *reason)
 tl_via tl_peers_via(const tl_peers *p, tl_quic_stream *s)
 {
     (void)p;
-    (void)s;
-    return TL_VIA_RELAYED; /* every path is a session at the relay */
+    const tl_peer_conn *conn = tl_quic_conn_user(tl_quic_stream_conn(s));
+    return conn ? tl_conn_via(conn) : TL_VIA_RELAYED;
 }
 
 bool tl_peers_facts(const tl_peers *p, const tl_peer *peer, tl_peer_facts *ret_facts)
 {
-    (void)p;
     const tl_peer_conn *conn = peer->contact ? tl_contact_best(peer->contact) : NULL;
     if (!conn)
         return false;
-    *ret_facts = (tl_peer_facts){TL_VIA_RELAYED, tl_quic_conn_rtt(conn->quic), conn->connected_at,
-                                 conn->streams};
+    *ret_facts = (tl_peer_facts){.via = tl_conn_via(conn),
+                                 .rtt = tl_quic_conn_rtt(conn->quic),
+                                 .since = conn->path_since,
+                                 .streams = conn->streams,
+                                 .why = conn->chosen,
+                                 .connected_at = conn->connected_at};
+    tl_direct_way way;
+    if (p->config.direct &&
+        tl_direct_way_of(p->config.direct, tl_quic_conn_path(conn->quic), &way)) {
+        ret_facts->remote = way.remote;
+        ret_facts->rtt = ret_facts->rtt ? ret_facts->rtt : way.rtt;
+    }
     return true;
 }
 

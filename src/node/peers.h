@@ -1,13 +1,14 @@
 /* peers.h - the connections to other nodes: made when a stream is wanted, over a session at the
- * relay; one to each peer; kept, found again when the relay comes back, and closed. Owns the
- * tl_quic. Sans-IO: the time comes from a tl_env, datagrams go through the tl_relay_link it is
- * given.
+ * relay; one to each peer; moved to a direct way when one stands, and back; kept, found again when
+ * the relay comes back, and closed. Owns the tl_quic. Sans-IO: the time comes from a tl_env,
+ * datagrams go through the tl_relay_link and the tl_direct it is given.
  *
- * A path id stands for one way to reach one peer. Today each is a session at the relay; a direct
- * pair of addresses becomes another id of the same connection, chosen by tl_quic_conn_migrate. */
+ * A path id stands for one way to reach one peer: a session at the relay, or a direct pair of
+ * addresses. The client of a connection moves it by tl_quic_conn_migrate; the server follows. */
 #ifndef TL_NODE_PEERS_H
 #define TL_NODE_PEERS_H
 
+#include "node/direct.h"
 #include "node/env.h"
 #include "node/peer_table.h"
 #include "node/relay_link.h"
@@ -26,6 +27,7 @@ typedef struct {
     tl_rand *rand;
     tl_peer_table *table;
     tl_relay_link *link;
+    tl_direct *direct; /* NULL: everything is relayed */
     tl_env env;
     char display_name[64];
     tl_time connect_within; /* 10 s */
@@ -41,7 +43,7 @@ typedef struct {
     /* Somebody wants a peer and the relay is not connected. NULL: it may come; else why it will not
      * (borrowed until the next call). */
     const char *(*on_relay_wanted)(void *user);
-    /* May datagrams leave now? False until tl_peers_wake_up. */
+    /* May datagrams leave through the relay now? */
     bool (*may_send)(void *user);
     /* Requests we serve now, for heartbeats. */
     uint32_t (*running)(void *user);
@@ -62,6 +64,14 @@ tl_path_id tl_peers_on_asked(tl_peers *p, const tl_node_id *from);
 void tl_peers_on_ready(tl_peers *p, tl_path_id path);
 void tl_peers_on_ended(tl_peers *p, tl_path_id path, const char *why);
 void tl_peers_on_datagram(tl_peers *p, tl_path_id path, uint8_t *data, size_t n);
+/* tl_direct's: the ways to a peer changed; a path id for a new one. */
+void tl_peers_on_ways(tl_peers *p, const tl_node_id *peer);
+tl_path_id tl_peers_new_path(tl_peers *p);
+/* Datagrams from a UDP socket, back to back, `segment` bytes each but the last. */
+void tl_peers_on_train(tl_peers *p, tl_sock sock, const tl_addr *from, uint8_t *data, size_t n,
+                       size_t segment);
+/* Is there a connection, or one being made, or one wanted? */
+bool tl_peers_deals_with(const tl_peers *p, const tl_node_id *peer);
 
 /* --- streams --- */
 /* Who gets a stream's events: first member of the owner's struct; given to tl_quic_stream_set_user.
@@ -112,14 +122,18 @@ tl_via tl_peers_via(const tl_peers *p, tl_quic_stream *s);
 typedef struct {
     tl_via via;
     tl_time rtt;   /* 0 unknown */
-    tl_time since; /* when the connection was made */
+    tl_time since; /* when this path came into use */
     size_t streams;
+    tl_addr remote;  /* of a direct path; else of the family NONE */
+    const char *why; /* the rule that chose the path; a literal */
+    tl_time connected_at;
 } tl_peer_facts;
 /* False: not connected. */
 bool tl_peers_facts(const tl_peers *p, const tl_peer *peer, tl_peer_facts *ret_facts);
 
 typedef struct {
     uint64_t dials, dial_failures, accepted, outages, recovered, goodbyes_in, control_errors;
+    uint64_t upgrades, fallbacks, switches; /* to direct, back to the relay, between direct ways */
 } tl_peers_counters;
 const tl_peers_counters *tl_peers_counters_of(const tl_peers *p);
 const tl_quic_counters *tl_peers_quic_counters(const tl_peers *p);

@@ -25,7 +25,7 @@ static void flush(tl_peer_conn *conn)
         broken(conn, "the control stream is not read");
 }
 
-static void send(tl_peer_conn *conn, const tl_cluster_message *m)
+static void say(tl_peer_conn *conn, const tl_cluster_message *m)
 {
     tl_buf text = {0};
     if (tl_cluster_write(&text, m) ||
@@ -43,7 +43,7 @@ static void send_hello(tl_peer_conn *conn, tl_cluster_type type)
     memcpy(m.u.hello.display_name, p->config.display_name, sizeof p->config.display_name);
     m.u.hello.capabilities = p->capabilities ? json_incref(p->capabilities) : json_object();
     if (m.u.hello.capabilities)
-        send(conn, &m);
+        say(conn, &m);
     else
         broken(conn, "out of memory");
     tl_cluster_message_clear(&m);
@@ -58,7 +58,7 @@ void tl_control_send_goodbye(tl_peer_conn *conn, const char *reason)
 {
     tl_cluster_message m = {.type = TL_CLUSTER_GOODBYE};
     snprintf(m.u.goodbye, sizeof m.u.goodbye, "%s", reason);
-    send(conn, &m);
+    say(conn, &m);
 }
 
 static void send_heartbeat(tl_peer_conn *conn, tl_cluster_type type, uint64_t sequence)
@@ -67,7 +67,7 @@ static void send_heartbeat(tl_peer_conn *conn, tl_cluster_type type, uint64_t se
     tl_cluster_message m = {.type = type,
                             .u.heartbeat = {sequence, p->events.running(p->user),
                                             tl_json_bool(p->capabilities, "isAvailable", false)}};
-    send(conn, &m);
+    say(conn, &m);
 }
 
 void tl_control_beat(tl_peer_conn *conn, tl_peer_pong *g)

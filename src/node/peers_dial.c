@@ -67,7 +67,8 @@ static tl_peer_conn *conn_of_path(tl_peers *p, const tl_path *path)
     tl_peer_conn *conn;
     DL_FOREACH(p->contacts, c)
     DL_FOREACH(c->conns, conn)
-    if (conn->reopening == path->id || tl_quic_conn_path(conn->quic) == path->id)
+    if (conn->reopening == path->id || conn->relayed == path->id ||
+        tl_quic_conn_path(conn->quic) == path->id)
         return conn;
     return NULL;
 }
@@ -106,13 +107,27 @@ tl_path_id tl_peers_on_asked(tl_peers *p, const tl_node_id *from)
     return path->id;
 }
 
+/* A connection that went direct is kept a session by its client, the latest one; nothing comes over
+ * it as long as all is well. */
+static bool kept_warm(const tl_peers *p, const tl_path *path)
+{
+    const tl_peer *peer = tl_peer_table_find(p->config.table, &path->peer);
+    if (!peer || !peer->contact || !tl_contact_best(peer->contact))
+        return false;
+    const tl_path *other, *next;
+    HASH_ITER(hh, p->paths, other, next)
+    if (!other->ours && tl_node_id_eq(&other->peer, &path->peer) && other->made > path->made)
+        return false;
+    return true;
+}
+
 tl_time tl_paths_on_timer(tl_peers *p, tl_time now)
 {
     tl_time due = TL_NEVER;
     tl_path *path, *next;
     HASH_ITER(hh, p->paths, path, next)
     {
-        if (path->ours || conn_of_path(p, path))
+        if (path->ours || conn_of_path(p, path) || kept_warm(p, path))
             continue;
         if (now >= path->made + TL_PATH_UNUSED_MAX)
             tl_path_drop(p, path->id, true);
@@ -162,6 +177,8 @@ void tl_contact_dial_start(tl_contact *c)
 {
     tl_peers *p = c->peers;
     p->counters.dials++;
+    if (p->config.direct)
+        tl_direct_want(p->config.direct, &c->peer->id);
     c->dial_deadline = tl_peers_now(p) + p->config.connect_within;
     tl_peers_due(p, c->dial_deadline);
     open_session(c);
@@ -195,7 +212,9 @@ static void begin_handshake(tl_contact *c)
         return;
     }
     c->dial_conn = tl_contact_add_conn(c, quic, true);
-    if (!c->dial_conn) {
+    if (c->dial_conn)
+        c->dial_conn->relayed = c->dial_path;
+    else {
         tl_quic_conn_close(quic, TL_CODE_NONE, "out of memory", tl_peers_now(p));
         fail_dial(c, TL_ERR_NOMEM, "out of memory");
         return;
@@ -247,7 +266,7 @@ static void try_reopen(tl_peer_conn *conn)
     tl_peers *p = conn->peers;
     tl_time now = tl_peers_now(p);
     conn->reopen_at = TL_NEVER;
-    if (!conn->client || conn->reopening)
+    if (!conn->client || conn->reopening || conn->relayed || conn->closing)
         return;
     if (!tl_relay_link_is_registered(p->config.link)) {
         (void)p->events.on_relay_wanted(p->user); /* tl_peers_on_registered brings us back */
@@ -265,6 +284,15 @@ static void try_reopen(tl_peer_conn *conn)
     tl_peers_due(p, conn->reopen_at);
 }
 
+void tl_conn_want_session(tl_peer_conn *conn)
+{
+    if (!conn->client || conn->relayed || conn->reopening || conn->reopen_at != TL_NEVER)
+        return;
+    conn->reopen_pause = TL_REOPEN_FIRST;
+    conn->reopen_at = tl_peers_now(conn->peers);
+    tl_peers_due(conn->peers, conn->reopen_at);
+}
+
 void tl_conn_lost_path(tl_peer_conn *conn)
 {
     tl_peers *p = conn->peers;
@@ -280,8 +308,11 @@ void tl_conn_lost_path(tl_peer_conn *conn)
 
 tl_time tl_conn_path_on_timer(tl_peer_conn *conn, tl_time now)
 {
-    if (!conn->lost)
-        return TL_NEVER;
+    if (!conn->lost) {
+        if (now >= conn->reopen_at)
+            try_reopen(conn);
+        return conn->reopen_at;
+    }
     if (now >= conn->lost_at + TL_PEERS_OUTAGE_MAX) {
         conn->lost = false; /* on_closed follows */
         outage(conn);
@@ -298,6 +329,11 @@ static void move_over(tl_peer_conn *conn, tl_path_id path)
     tl_peers *p = conn->peers;
     tl_path_id old = tl_quic_conn_path(conn->quic);
     conn->reopening = 0;
+    conn->relayed_rtt = 0;
+    if (!conn->lost && tl_conn_via(conn) != TL_VIA_RELAYED) {
+        conn->relayed = path; /* only to be kept warm */
+        return;
+    }
     if (tl_quic_conn_migrate(conn->quic, path, tl_peers_now(p))) {
         tl_path_drop(p, path, true);
         conn->reopen_at = tl_peers_now(p) + conn->reopen_pause;
@@ -306,10 +342,11 @@ static void move_over(tl_peer_conn *conn, tl_path_id path)
         return;
     }
     tl_path_drop(p, old, false);
+    conn->relayed = path;
     conn->lost = false;
     p->counters.recovered++;
     tl_control_probe(conn, TL_PROBE_NEW_PATH);
-    p->events.on_path(p->user, conn->contact->peer);
+    tl_conn_path_is(conn);
     tl_peers_wake(p);
 }
 
@@ -324,7 +361,7 @@ void tl_peers_on_registered(tl_peers *p)
         if (c->dial == TL_DIAL_RELAY)
             open_session(c);
         DL_FOREACH(c->conns, conn)
-        if (conn->lost)
+        if (conn->lost || (conn->connected && conn->reopen_at != TL_NEVER))
             try_reopen(conn);
     }
     tl_peers_wake(p);
@@ -369,7 +406,12 @@ void tl_peers_on_ended(tl_peers *p, tl_path_id id, const char *why)
         conn->reopen_pause *= 2;
         tl_peers_due(p, conn->reopen_at);
     } else if (conn && conn->connected) {
-        tl_conn_lost_path(conn);
+        if (conn->relayed == id)
+            conn->relayed = 0;
+        if (tl_quic_conn_path(conn->quic) != id)
+            tl_conn_want_session(conn); /* the warm one, that is */
+        else if (tl_conn_choose(conn, tl_peers_now(p)), tl_quic_conn_path(conn->quic) == id)
+            tl_conn_lost_path(conn);
     }
     tl_peers_wake(p);
 }

@@ -50,7 +50,7 @@ typedef struct {
     tl_node_id peer; /* whom the relay says it leads to; QUIC finds out */
     bool open;       /* relayReady came or went */
     bool ours;       /* we opened it */
-    bool used;       /* a connection came over it */
+    bool used;       /* a connection came over it, or is kept warm by it */
     bool finished;   /* its connection closed: goes when the last datagrams were sent */
     tl_time made;
     UT_hash_handle hh;
@@ -82,7 +82,16 @@ struct tl_peer_conn {
     bool lost;
     tl_time lost_at, reopen_at, reopen_pause;
     tl_path_id reopening; /* asked for; 0 = none */
-    const char *closing;  /* why we closed it; NULL: we did not */
+    tl_path_id relayed;   /* the session at the relay that carries it, or is kept warm; 0 = none */
+    tl_time relayed_rtt, relayed_since;
+    /* the choice among the ways */
+    tl_path_id path;     /* as told last */
+    tl_time path_since;  /* since when it is in use */
+    tl_time switched_at; /* by choice; 0 = never */
+    tl_time choose_at;
+    const char *chosen; /* the rule */
+    bool was_active;
+    const char *closing; /* why we closed it; NULL: we did not */
     tl_peer_conn *prev, *next;
 };
 
@@ -173,6 +182,17 @@ void tl_conn_lost_path(tl_peer_conn *conn);
 tl_time tl_contact_dial_on_timer(tl_contact *c, tl_time now);
 tl_time tl_conn_path_on_timer(tl_peer_conn *conn, tl_time now);
 tl_time tl_paths_on_timer(tl_peers *p, tl_time now);
+
+/* Asks for a session at the relay, if the connection has none. */
+void tl_conn_want_session(tl_peer_conn *conn);
+
+/* peers_ways.c */
+/* Moves the connection to the best way there is. Returns when to look again. */
+tl_time tl_conn_choose(tl_peer_conn *conn, tl_time now);
+tl_time tl_conn_ways_on_timer(tl_peer_conn *conn, tl_time now);
+/* The path may have changed: tells direct, counts, and calls on_path. */
+void tl_conn_path_is(tl_peer_conn *conn);
+tl_via tl_conn_via(const tl_peer_conn *conn);
 
 /* peers_control.c */
 /* TL_ERR_AGAIN, TL_ERR_NOMEM. */
