@@ -213,7 +213,7 @@ static tl_err open_all(server *s, tl_why *why)
     if (!e)
         e = watch_signals(s, why);
     if (!e)
-        e = tl_node_new(s->loop, &s->settings, &s->identity, &s->node, why);
+        e = tl_node_new(s->loop, &s->settings, &s->identity, p->port, &s->node, why);
     if (!e)
         e = open_api(s, why);
     return e ? e : tl_node_start(s->node, why);

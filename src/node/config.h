@@ -19,8 +19,8 @@ typedef struct {
     bool wan_enabled;                /* false */
     tl_string_list wan_relay_url;    /* "wss://relay.teale.com/ws"; string or array */
     tl_string_list nat_stun_servers; /* the [nat] block, defaults as in the seed */
-    bool nat_direct;       /* ours */
-    bool nat_port_mapping; /* ours */
+    bool nat_direct;                 /* ours */
+    bool nat_port_mapping;           /* ours */
     bool nat_relay_enabled;
     uint32_t nat_relay_max_sessions;
     uint32_t nat_relay_reciprocal_kbps;

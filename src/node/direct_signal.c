@@ -270,3 +270,16 @@ void tl_direct_on_signal(tl_direct *d, tl_signal_type type, const tl_node_id *fr
     default: break;
     }
 }
+
+void tl_direct_on_signal_failed(tl_direct *d, const char *session)
+{
+    char name[TL_CHECK_USERNAME + 1];
+    tl_session *s;
+    tl_check_username(session, name);
+    HASH_FIND(hh_name, d->by_name, name, TL_CHECK_USERNAME, s);
+    if (!s || s->started || s != s->peer->now)
+        return;
+    tl_direct_peer *p = s->peer;
+    tl_session_free(s);
+    tl_direct_give_up(p, TL_DIRECT_UNANSWERED);
+}

@@ -13,6 +13,7 @@ static void finish_drain(tl_node *n);
 static tl_time expiry(const tl_node *n)
 {
     tl_time at = tl_time_min(tl_peers_expiry(n->peers), tl_asker_expiry(n->asker));
+    at = tl_time_min(at, tl_direct_expiry(n->direct));
     at = tl_time_min(at, tl_time_min(tl_server_expiry(n->server), tl_router_expiry(n->router)));
     return n->stage >= TL_NODE_DRAINING && n->stage < TL_NODE_GONE
                ? tl_time_min(at, n->drain_deadline)
@@ -27,6 +28,7 @@ static void run(void *user)
         n->again = false;
         tl_router_run(n->router);
         tl_asker_run(n->asker);
+        tl_direct_run(n->direct);
         tl_peers_run(n->peers);
         if (!n->again)
             break;
@@ -45,6 +47,7 @@ void tl_node_wake(tl_node *n)
 static void on_timer(void *user)
 {
     tl_node *n = user;
+    tl_direct_on_timer(n->direct);
     tl_peers_on_timer(n->peers);
     tl_asker_on_timer(n->asker);
     tl_router_on_timer(n->router);
@@ -80,7 +83,7 @@ static void set_name(tl_node *n)
 }
 
 tl_err tl_node_new(tl_loop *loop, const tl_settings *settings, const tl_identity *identity,
-                   tl_node **ret_node, tl_why *why)
+                   const char *port_file, tl_node **ret_node, tl_why *why)
 {
     tl_node *n = calloc(1, sizeof *n);
     tl_sysinfo *info = malloc(sizeof *info);
@@ -92,6 +95,8 @@ tl_err tl_node_new(tl_loop *loop, const tl_settings *settings, const tl_identity
     n->loop = loop;
     n->settings = *settings;
     n->identity = *identity;
+    if (port_file)
+        snprintf(n->port_file, sizeof n->port_file, "%s", port_file);
     n->rand = tl_rand_system();
     n->env = (tl_env){env_now, env_wall, env_wake, n};
     n->started = tl_loop_now(loop);
@@ -117,6 +122,7 @@ tl_err tl_node_start(tl_node *n, tl_why *why)
         return e;
     n->stage = TL_NODE_RUNNING;
     tl_node_tell_capabilities(n);
+    tl_node_apply_network(n);
     tl_node_apply_relay(n);
     tl_node_wake(n);
     return TL_OK;
@@ -133,6 +139,8 @@ void tl_node_free(tl_node *n)
     tl_server_free(n->server);
     tl_backend_free(n->backend);
     tl_peers_free(n->peers);
+    tl_direct_free(n->direct);
+    tl_network_free(n->network);
     tl_relay_link_free(n->link);
     tl_peer_table_clear(&n->table);
     tl_timer_stop(&n->timer);
@@ -148,12 +156,24 @@ const tl_node_id *tl_node_id_of(const tl_node *n)
 
 /* --- draining: DRAINING until nothing runs, LEAVING until the relay has our last words --- */
 
+static void network_stopped(void *user)
+{
+    tl_node *n = user;
+    n->network_stopped = true;
+    tl_node_wake(n);
+}
+
 static void leave(tl_node *n)
 {
     n->stage = TL_NODE_LEAVING;
     n->drain_deadline = tl_loop_now(n->loop) + TL_NODE_GOODBYE_WITHIN;
     tl_peers_close_all(n->peers, "shutting down");
     tl_relay_client_stop(n->client, "shutting down");
+    n->network_stopped = !n->network;
+    if (n->network) {
+        n->drain_deadline += TL_NODE_UNMAP_WITHIN;
+        tl_network_stop(n->network, network_stopped, n);
+    }
 }
 
 static void finish_drain(tl_node *n)
@@ -163,7 +183,8 @@ static void finish_drain(tl_node *n)
     if (n->stage == TL_NODE_DRAINING && (idle || now >= n->drain_deadline))
         leave(n);
     if (n->stage == TL_NODE_LEAVING &&
-        (tl_relay_client_is_closed(n->client) || now >= n->drain_deadline)) {
+        ((tl_relay_client_is_closed(n->client) && n->network_stopped) ||
+         now >= n->drain_deadline)) {
         n->stage = TL_NODE_GONE;
         n->on_drained(n->drained_user);
     }

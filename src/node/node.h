@@ -11,9 +11,10 @@
 
 typedef struct tl_node tl_node;
 
-/* Takes a copy of the settings; `identity` is copied. Nothing is contacted before tl_node_start. */
+/* Takes a copy of the settings; `identity` is copied. `port_file` is where the UDP port is kept
+ * over restarts; NULL: nowhere. Nothing is contacted before tl_node_start. */
 TL_CHECK tl_err tl_node_new(tl_loop *loop, const tl_settings *settings, const tl_identity *identity,
-                            tl_node **ret_node, tl_why *why);
+                            const char *port_file, tl_node **ret_node, tl_why *why);
 TL_CHECK tl_err tl_node_start(tl_node *n, tl_why *why);
 /* Stops taking new work (`unavailable`), lets what runs finish until `deadline`, says goodbye to
  * the relay and the peers, then calls on_done. Calling again ends it at once. */

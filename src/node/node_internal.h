@@ -1,11 +1,14 @@
 /* node_internal.h - what the sources of node/node share: node.c (life and driving), node_wiring.c
- * (who tells whom), node_settings.c (settings put into force), node_report.c (status, peers,
- * models, events), node_metrics.c, node_ping.c. Nobody else's. */
+ * (who tells whom), node_network.c (the network and direct ways), node_settings.c (settings put
+ * into force), node_report.c (status, peers, models, events), node_metrics.c, node_ping.c. Nobody
+ * else's. */
 #ifndef TL_NODE_INTERNAL_H
 #define TL_NODE_INTERNAL_H
 
 #include "node/asker.h"
+#include "node/direct.h"
 #include "node/hardware.h"
+#include "node/network.h"
 #include "node/node.h"
 #include "node/peers.h"
 #include "node/relay_client.h"
@@ -14,6 +17,7 @@
 
 /* The relay is asked who is there, when somebody looks and the last answer is older than this. */
 #define TL_NODE_GOODBYE_WITHIN (1 * TL_SEC) /* for the relay to take our last words */
+#define TL_NODE_UNMAP_WITHIN   (1 * TL_SEC) /* and for the router, beyond that */
 
 struct tl_node {
     tl_loop *loop;
@@ -27,6 +31,13 @@ struct tl_node {
     tl_peer_table table;
     tl_relay_link *link;
     tl_relay_client *client;
+    tl_network *network; /* NULL: wan_enabled is false, or there is no socket */
+    tl_direct *direct;
+    tl_direct_self self;
+    tl_candidate candidates[TL_CANDIDATES_MAX];
+    char network_error[512]; /* why there is no network */
+    bool network_stopped;
+    char port_file[1024];
     tl_peers *peers;
     tl_asker *asker;
     tl_router *router;
@@ -58,6 +69,12 @@ TL_CHECK tl_err tl_node_wire(tl_node *n);
 void tl_node_tell_capabilities(tl_node *n);
 bool tl_node_is_shared(const tl_node *n, const char *model);
 TL_CHECK tl_err tl_node_ask_everybody(tl_node *n);
+
+/* node_network.c */
+TL_CHECK tl_err tl_node_wire_direct(tl_node *n);
+/* Opens the UDP port, or closes it, as the settings want. No socket is no reason not to start. */
+void tl_node_apply_network(tl_node *n);
+void tl_node_signalled(tl_node *n, tl_signal_type type, const tl_node_id *from, tl_slice payload);
 
 /* node_look.c */
 /* A discovery of everybody has ended. */

@@ -87,16 +87,21 @@ tl_err tl_node_setting_changed(tl_node *n, const tl_settings *settings, const ch
                                          "requests_max",         "timeout_first_byte_secs",
                                          "timeout_silence_secs", "timeout_body_idle_secs",
                                          "share_models",         NULL};
+    static const char *const network[] = {"nat.direct", "nat.port_mapping", "nat.stun_servers",
+                                          NULL};
     tl_settings before = n->settings;
     n->settings = *settings;
     if (is_one_of(key, relay)) {
         tl_node_apply_relay(n);
+        tl_node_apply_network(n);
     } else if (is_one_of(key, share)) {
         tl_err e = tl_node_apply_share(n, NULL);
         if (e) {
             n->settings = before;
             return e;
         }
+    } else if (is_one_of(key, network)) {
+        tl_node_apply_network(n);
     } else if (is_one_of(key, limits)) {
         tl_node_apply_limits(n);
         tl_node_tell_capabilities(n);

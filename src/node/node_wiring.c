@@ -86,6 +86,9 @@ static void link_registered(void *user)
     tl_err e = tl_node_ask_everybody(n); /* so that the first question finds its provider known */
     if (e)
         tl_log(TL_LOG_DEBUG, "relay: cannot ask who is there: %s", tl_err_name(e));
+    if (n->network)
+        tl_network_set_relay_stun(n->network, tl_relay_link_udp(n->link));
+    tl_direct_on_registered(n->direct);
     tl_peers_on_registered(n->peers);
     tl_router_on_relay(n->router);
 }
@@ -144,16 +147,12 @@ static void link_datagram(void *user, tl_path_id path, uint8_t *data, size_t len
 
 static void link_signal(void *user, tl_signal_type type, const tl_node_id *from, tl_slice payload)
 {
-    (void)user;
-    (void)type;
-    (void)from;
-    (void)payload;
+    tl_node_signalled(user, type, from, payload);
 }
 
 static void link_signal_failed(void *user, const char *session)
 {
-    (void)user;
-    (void)session;
+    tl_direct_on_signal_failed(((tl_node *)user)->direct, session);
 }
 
 tl_err tl_node_ask_everybody(tl_node *n)
@@ -303,6 +302,8 @@ static tl_err wire_peers(tl_node *n)
                                                  peers_running};
     tl_err e = tl_relay_link_new(&n->identity, &n->rand, n->name, &link_events, n, &n->link);
     if (!e)
+        e = tl_node_wire_direct(n);
+    if (!e)
         e = tl_relay_client_new(n->loop, &n->rand, n->link, &client_events, n, &n->client);
     if (e)
         return e;
@@ -310,6 +311,7 @@ static tl_err wire_peers(tl_node *n)
                               .rand = &n->rand,
                               .table = &n->table,
                               .link = n->link,
+                              .direct = n->direct,
                               .env = n->env,
                               .connect_within = n->settings.timeout_connect_secs * TL_SEC};
     memcpy(config.display_name, n->name, sizeof config.display_name);

@@ -94,6 +94,8 @@ tl_err tl_paths_find(const char *home, tl_paths *ret_paths, tl_why *why)
     if (!e)
         e = join(p.lock, p.data, "teale.lock", why);
     if (!e)
+        e = join(p.port, p.data, "udp-port", why);
+    if (!e)
         e = join(p.log, p.data, "teale.log", why);
     if (e)
         return e;

@@ -11,9 +11,10 @@
 typedef struct {
     char home[TL_PATH_MAX];   /* "" when the XDG directories are used */
     char config[TL_PATH_MAX]; /* teale.toml */
-    char data[TL_PATH_MAX];   /* the directory of the next four */
+    char data[TL_PATH_MAX];   /* the directory of the next five */
     char key[TL_PATH_MAX];    /* wan-identity.key */
     char api_key[TL_PATH_MAX];
+    char port[TL_PATH_MAX];   /* udp-port, kept over restarts */
     char lock[TL_PATH_MAX];   /* held by the running daemon */
     char log[TL_PATH_MAX];    /* of a daemon in the background */
     char socket[TL_PATH_MAX]; /* teale.sock; short enough for a socket's address */

@@ -20,6 +20,7 @@ struct tl_relay_client {
 
     tl_relay_state state;
     char error[512];
+    bool doubted;      /* the ping under way must be answered soon */
     bool refused;      /* the relay said why it is about to end this connection */
     bool away;         /* another took our place: we stay off for a while, whatever is asked */
     unsigned replaced; /* times in a row, for the pause */
@@ -108,7 +109,7 @@ static void drop_connection(tl_relay_client *c)
     tl_timer_stop(&c->ping);
     c->ping_sent = 0;
     c->rtt = 0;
-    c->refused = false;
+    c->refused = c->doubted = false;
     tl_wsclient_free(c->ws);
     c->ws = NULL;
     tl_relay_link_on_closed(c->link);
@@ -178,6 +179,7 @@ static void on_pong(void *user, tl_slice payload)
         return;
     c->rtt = tl_loop_clock(c->loop) - c->ping_sent;
     c->ping_sent = 0;
+    c->doubted = false;
     unsigned ttl = tl_relay_link_ttl(c->link);
     tl_time every = TL_RELAY_PING_EVERY;
     if (ttl && ttl * TL_SEC / 2 < every)
@@ -235,8 +237,11 @@ static void on_ping(void *user)
     tl_time now = tl_loop_now(c->loop);
     if (c->ping_sent) {
         char text[512];
+        bool doubted = c->doubted;
         snprintf(text, sizeof text, "silent for %u s", (unsigned)(TL_RELAY_PONG_WITHIN / TL_SEC));
-        dial_again(c, text);
+        dial_again(c, doubted ? "the network changed" : text);
+        if (doubted)
+            tl_timer_set(&c->redial, now);
         return;
     }
     c->ping_sent = tl_loop_clock(c->loop);
@@ -366,6 +371,23 @@ void tl_relay_client_hurry(tl_relay_client *c)
      * that. */
     if (c->wanted && !c->ws && !c->away && c->redial.at > earliest)
         tl_timer_set(&c->redial, earliest > now ? earliest : now);
+}
+
+void tl_relay_client_doubt(tl_relay_client *c)
+{
+    if (c->state != TL_RELAY_CONNECTED) {
+        tl_relay_client_hurry(c);
+        return;
+    }
+    if (c->doubted)
+        return;
+    tl_time within = TL_RELAY_DOUBT_WITHIN + 2 * c->rtt;
+    if (!c->ping_sent)
+        on_ping(c);
+    if (c->ping_sent) {
+        c->doubted = true;
+        tl_timer_set(&c->ping, tl_loop_now(c->loop) + within);
+    }
 }
 
 void tl_relay_client_free(tl_relay_client *c)

@@ -9,6 +9,7 @@
 
 #define TL_RELAY_URLS_MAX     16
 #define TL_RELAY_PING_EVERY   (25 * TL_SEC) /* PROTOCOL section 2 "Slow readers" */
+#define TL_RELAY_DOUBT_WITHIN (400 * TL_MS) /* and two of its round trips */
 #define TL_RELAY_PONG_WITHIN  (10 * TL_SEC) /* then the connection is taken for dead */
 #define TL_RELAY_BACKOFF_MIN  (1 * TL_SEC)
 #define TL_RELAY_BACKOFF_MAX  (60 * TL_SEC)
@@ -59,6 +60,10 @@ TL_CHECK tl_err tl_relay_client_start(tl_relay_client *c, const tl_relay_client_
 void tl_relay_client_stop(tl_relay_client *c, const char *reason);
 /* Dials now instead of after the pause. */
 void tl_relay_client_hurry(tl_relay_client *c);
+
+/* The way to the relay may be gone, silently (another network, another public address): it must
+ * answer within TL_RELAY_DOUBT_WITHIN, or is dialled anew, at once. */
+void tl_relay_client_doubt(tl_relay_client *c);
 
 /* To be called from the link's events. */
 void tl_relay_client_registered(tl_relay_client *c);

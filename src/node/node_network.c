@@ -1,0 +1,157 @@
+/* The UDP port and the direct ways: who tells whom. */
+#include "node/node_internal.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+
+/* --- what direct asks --- */
+
+static const tl_direct_self *direct_self(void *user)
+{
+    static const tl_nat_facts nothing;
+    tl_node *n = user;
+    n->self = (tl_direct_self){.facts = &nothing, .keepalive = TL_BEHAVIOUR_FRESH};
+    const tl_network *w = n->network;
+    if (!w)
+        return &n->self;
+    n->self.sock4 = tl_network_sock4(w);
+    n->self.sock6 = tl_network_sock6(w);
+    n->self.port = tl_network_port(w);
+    n->self.n_candidates = tl_network_candidates(w, n->candidates);
+    n->self.candidates = n->candidates;
+    n->self.interfaces = tl_network_interfaces(w, &n->self.n_interfaces);
+    n->self.facts = tl_network_facts(w);
+    n->self.keepalive = tl_network_keepalive(w);
+    return &n->self;
+}
+
+static tl_err direct_signal(void *user, tl_signal_type type, const json_t *payload)
+{
+    return tl_relay_link_signal(((tl_node *)user)->link, type, payload);
+}
+
+static tl_err direct_send(void *user, tl_sock sock, const tl_addr *to, const uint8_t *data,
+                          size_t len, size_t segment)
+{
+    const tl_node *n = user;
+    return n->network ? tl_network_send(n->network, sock, to, data, len, segment)
+                      : TL_ERR_NOT_FOUND;
+}
+
+static size_t direct_open(void *user, tl_sock *ret_socks, size_t count)
+{
+    const tl_node *n = user;
+    return n->network ? tl_network_open_sockets(n->network, ret_socks, count) : 0;
+}
+
+static void direct_close(void *user, tl_sock sock)
+{
+    const tl_node *n = user;
+    if (n->network)
+        tl_network_close_socket(n->network, sock);
+}
+
+/* An offer tells a stranger our addresses: only who may ask us gets an answer, and whom we ask. */
+static bool direct_welcome(void *user, const tl_node_id *peer)
+{
+    const tl_node *n = user;
+    bool serves =
+        n->backend && strcmp(n->settings.share_with, "public") == 0 && n->stage == TL_NODE_RUNNING;
+    return serves || tl_peers_deals_with(n->peers, peer);
+}
+
+static void direct_ways(void *user, const tl_node_id *peer)
+{
+    tl_peers_on_ways(((tl_node *)user)->peers, peer);
+}
+
+static void direct_silent(void *user, const tl_node_id *peer)
+{
+    const tl_node *n = user;
+    (void)peer;
+    if (n->network)
+        tl_network_suspect(n->network);
+}
+
+static tl_path_id direct_path(void *user, const tl_node_id *peer)
+{
+    (void)peer;
+    return tl_peers_new_path(((tl_node *)user)->peers);
+}
+
+tl_err tl_node_wire_direct(tl_node *n)
+{
+    static const tl_direct_world world = {direct_self, direct_signal, direct_send,
+                                          direct_open, direct_close,  direct_welcome,
+                                          direct_ways, direct_silent, direct_path};
+    return tl_direct_new(&n->identity, &n->rand, &n->env, &world, n, &n->direct);
+}
+
+void tl_node_signalled(tl_node *n, tl_signal_type type, const tl_node_id *from, tl_slice payload)
+{
+    tl_direct_on_signal(n->direct, type, from, payload);
+    tl_node_wake(n);
+}
+
+/* --- what the network tells --- */
+
+static void network_stun(void *user, tl_sock sock, const tl_addr *from, tl_slice datagram,
+                         const tl_stun *stun)
+{
+    tl_node *n = user;
+    tl_direct_on_stun(n->direct, sock, from, datagram, stun);
+    tl_node_wake(n);
+}
+
+static void network_train(void *user, tl_sock sock, const tl_addr *from, uint8_t *data, size_t len,
+                          size_t segment)
+{
+    tl_peers_on_train(((tl_node *)user)->peers, sock, from, data, len, segment);
+}
+
+static void network_change(void *user, bool moved)
+{
+    tl_node *n = user;
+    if (moved) {
+        char address[TL_ADDR_TEXT_MAX] = "";
+        const tl_nat_facts *facts = tl_network_facts(n->network);
+        if (facts->public4.family)
+            tl_addr_write(address, &facts->public4);
+        tl_node_emit(n, "NetworkChanged",
+                     json_pack("{s:s, s:s}", "nat", tl_nat_type(facts), "public", address));
+        tl_relay_client_doubt(n->client);
+    }
+    tl_direct_on_change(n->direct, moved);
+    tl_node_wake(n);
+}
+
+void tl_node_apply_network(tl_node *n)
+{
+    static const tl_network_events events = {network_stun, network_train, network_change};
+    const tl_settings *s = &n->settings;
+    const char *servers[TL_SETTING_LIST_MAX];
+    for (size_t i = 0; i < s->nat_stun_servers.n; i++)
+        servers[i] = s->nat_stun_servers.item[i];
+    bool wanted = s->wan_enabled && s->nat_direct;
+    tl_direct_set_enabled(n->direct, false); /* its sockets end with the network */
+    tl_network_free(n->network);
+    n->network = NULL;
+    n->network_error[0] = 0;
+    if (!wanted)
+        return;
+    tl_network_config config = {.stun_servers = servers,
+                                .n_stun_servers = s->nat_stun_servers.n,
+                                .port = (uint16_t)s->udp_port,
+                                .port_file = n->port_file[0] ? n->port_file : NULL,
+                                .port_mapping = s->nat_port_mapping};
+    tl_why why;
+    if (tl_network_new(n->loop, &n->rand, &config, &events, n, &n->network, &why)) {
+        snprintf(n->network_error, sizeof n->network_error, "%s", why.text);
+        tl_log(TL_LOG_ERROR, "network: %s; everything goes through the relay", why.text);
+        return;
+    }
+    if (tl_relay_link_is_registered(n->link))
+        tl_network_set_relay_stun(n->network, tl_relay_link_udp(n->link));
+    tl_direct_set_enabled(n->direct, true);
+}
