@@ -11,6 +11,7 @@ static const tl_option no_options[] = {{NULL, 0, NULL, NULL}};
         {"private", 0, NULL, "serve only members of your networks"},                               \
         {"api", 0, "HOST:PORT", "where the HTTP API listens (port 0: any)"},                       \
         {"udp", 0, "PORT", "UDP port for connections between nodes (0: any)"},                     \
+        {"relayed", 0, NULL, "never go direct: peers see the relay's address alone"},              \
         {"insecure-relay", 0, NULL, "allow a plain ws:// relay that is not on this machine"},      \
     {                                                                                              \
         "log-level", 0, "LEVEL", "error, warn, info or debug"                                      \

@@ -20,6 +20,7 @@ static const override overrides[] = {
     {"private", "share_with", "networks", false, false},
     {"api", "api_listen", NULL, false, false},
     {"udp", "udp_port", NULL, false, false},
+    {"relayed", "nat.direct", "false", false, false},
     {"insecure-relay", "wan_allow_insecure_relay", "true", false, false},
     {"log-level", "log_level", NULL, false, false},
 };

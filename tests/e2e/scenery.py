@@ -66,7 +66,7 @@ class Process:
 class Node(Process):
     def __init__(self, teale, home, *args):
         self.home = home
-        super().__init__([teale, "--home", home, "serve", "--api", "127.0.0.1:0", *args])
+        super().__init__([teale, "--home", home, "serve", "--relayed", "--api", "127.0.0.1:0", *args])
         self.port = int(re.search(r"api=http://127\.0\.0\.1:(\d+)/", self.ready).group(1))
         self.id = re.search(r"node=([0-9a-f]{64})", self.ready).group(1)
 

@@ -42,7 +42,7 @@ class Daemon:
         self.directory = tempfile.TemporaryDirectory(prefix="teale-api-")
         self.home = self.directory.name
         self.log = open(os.path.join(self.home, "log"), "w")
-        self.process, line = started(TEALE, "--home", self.home, "serve", "--share", parrot_url,
+        self.process, line = started(TEALE, "--home", self.home, "serve", "--relayed", "--share", parrot_url,
                                      *(args or ("--api", "127.0.0.1:0")), stderr=self.log, **more)
         assert line.startswith("ready "), read(self.log.name)
         self.port = int(re.search(r"api=http://[^ ]*:(\d+)/v1", line)[1])

@@ -62,7 +62,7 @@ class Case(unittest.TestCase):
         return r
 
     def serve(self, *args, env=None):
-        p = subprocess.Popen([TEALE, "serve", "--home", self.home, "--api", "127.0.0.1:0", *args],
+        p = subprocess.Popen([TEALE, "serve", "--relayed", "--home", self.home, "--api", "127.0.0.1:0", *args],
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env or self.env())
         self.processes.append(p)
         return p

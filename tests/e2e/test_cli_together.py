@@ -40,7 +40,7 @@ class Together(unittest.TestCase):
         return p.stdout.readline().split()[1]
 
     def node(self, name, *args):
-        p = self.start([TEALE, "serve", "--home", os.path.join(self.dir, name), "--api", "127.0.0.1:0", "--relay",
+        p = self.start([TEALE, "serve", "--relayed", "--home", os.path.join(self.dir, name), "--api", "127.0.0.1:0", "--relay",
                         self.relay, "--log-level", "debug", *args])
         p.node = re.match(r"ready api=\S+ node=(\S+)", p.stdout.readline())[1]
         return p

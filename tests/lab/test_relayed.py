@@ -27,8 +27,8 @@ class World:
         self.parrot_argv = [programs.parrot, "--listen", "127.0.0.1:9000", "--model", "parrot", *parrot]
         self.parrot = lab.start(self.gpu_host, self.parrot_argv)
         self.parrot.wait_line("ready ")
-        self.gpu = Node(lab, programs, self.gpu_host, "gpu", self.relay.url, "http://127.0.0.1:9000")
-        self.friend = Node(lab, programs, self.friend_host, "friend", self.relay.url)
+        self.gpu = Node(lab, programs, self.gpu_host, "gpu", self.relay.url, "http://127.0.0.1:9000", ["--relayed"])
+        self.friend = Node(lab, programs, self.friend_host, "friend", self.relay.url, None, ["--relayed"])
         self.gpu.wait_connected()
         self.friend.wait_connected()
         self.friend.wait_model("parrot")
@@ -80,7 +80,7 @@ def a_relay_with_tls_works_and_an_unknown_certificate_is_refused(lab, programs):
     assert w.relay.url.startswith("wss://")
     _, done, _ = w.ask()
     assert done
-    stranger = Node(lab, programs, w.friend_host, "stranger", w.relay.url, None, ["--api", "127.0.0.1:0"])
+    stranger = Node(lab, programs, w.friend_host, "stranger", w.relay.url, None, ["--relayed", "--api", "127.0.0.1:0"])
     stranger.wait("told of the certificate", lambda: "certificate" in (stranger.json("status")["wan"]["error"] or ""))
     assert stranger.json("status")["wan"]["state"] != "connected"
 
