@@ -96,6 +96,18 @@ tl_direct_peer *tl_direct_peer_get(tl_direct *d, const tl_node_id *id)
     return p;
 }
 
+/* For who debugs: a step of an attempt. */
+void tl_direct_note(const tl_direct_peer *p, const char *what, const tl_addr *a)
+{
+    char hex[TL_NODE_ID_HEX + 1], address[TL_ADDR_TEXT_MAX] = "";
+    if (!tl_log_wants(TL_LOG_DEBUG))
+        return;
+    tl_node_id_write(hex, &p->id);
+    if (a)
+        tl_addr_write(address, a);
+    tl_log(TL_LOG_DEBUG, "direct: %.8s: %s%s%s", hex, what, a ? " " : "", address);
+}
+
 void tl_direct_changed(tl_direct_peer *p)
 {
     p->changed = p->direct->any_changed = true;
@@ -105,6 +117,7 @@ void tl_direct_changed(tl_direct_peer *p)
 void tl_direct_give_up(tl_direct_peer *p, tl_direct_state state)
 {
     p->state = state;
+    tl_direct_note(p, tl_direct_state_name(state), NULL);
     p->again_at = tl_direct_now(p->direct) + p->pause;
     p->pause = tl_time_min(2 * p->pause, TL_DIRECT_AGAIN_MAX);
     tl_direct_due(p->direct, p->again_at);
@@ -226,6 +239,7 @@ void tl_session_start(tl_session *s)
 {
     tl_direct_peer *p = s->peer;
     tl_direct *d = p->direct;
+    tl_direct_note(p, "checks start", NULL);
     s->started = true;
     s->answer_by = TL_NEVER;
     p->state = TL_DIRECT_CHECKING;
@@ -246,6 +260,7 @@ static void begin_search(tl_session *s)
     tl_direct_peer *p = s->peer;
     tl_direct *d = p->direct;
     tl_time now = tl_direct_now(d);
+    tl_direct_note(p, "the birthday search starts towards", &s->reflexive);
     s->search_at = TL_NEVER;
     s->searching = true;
     if (strcmp(p->our_nat, "symmetric") == 0) {
@@ -271,6 +286,7 @@ static void on_valid(tl_session *s, uint16_t id)
     tl_way_entry *way = pair ? tl_way_get(s, pair) : NULL;
     if (!way)
         return;
+    tl_direct_note(p, "valid:", &pair->remote);
     DL_FOREACH(p->ways, way)
     if (way->session == s && way->pair == id && !way->up) {
         way->up = true;
@@ -304,6 +320,8 @@ static void on_lost(tl_session *s, uint16_t id)
     tl_direct *d = p->direct;
     bool used = false;
     tl_way_entry *way;
+    const tl_pair *pair = tl_checks_pair(s->checks, id);
+    tl_direct_note(p, "lost:", pair ? &pair->remote : NULL);
     DL_FOREACH(p->ways, way)
     if (way->session == s && way->pair == id && way->up) {
         way->up = false;

@@ -123,6 +123,8 @@ void tl_session_pump(tl_session *s);
 void tl_session_start(tl_session *s);
 /* The attempt came to nothing: when the next one may be. */
 void tl_direct_give_up(tl_direct_peer *p, tl_direct_state state);
+/* To the debug log; `a` may be NULL. */
+void tl_direct_note(const tl_direct_peer *p, const char *what, const tl_addr *a);
 /* on_ways follows. */
 void tl_direct_changed(tl_direct_peer *p);
 

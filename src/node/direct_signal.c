@@ -90,6 +90,7 @@ static bool tell(tl_session *s, tl_offer_type type)
                              d->rand, d->env.wall(d->env.user), &payload);
     if (!signal(d, type == TL_OFFER_OFFER ? TL_SIGNAL_OFFER : TL_SIGNAL_ANSWER, e, payload))
         return false;
+    tl_direct_note(s->peer, type == TL_OFFER_OFFER ? "offered:" : "answered:", &info.local_addr);
     tl_session_tell_candidates(s);
     return true;
 }
@@ -134,10 +135,12 @@ static void add_remote(tl_session *s, tl_candidate_kind kind, const tl_addr *add
     if (c.addr.family == TL_ADDR_NONE)
         return;
     if (!tl_candidate_allowed(&c.addr, self->interfaces, self->n_interfaces, self->port)) {
+        tl_direct_note(s->peer, "never sends to", &c.addr);
         s->refused++;
         d->counters.candidates_refused++;
         return;
     }
+    tl_direct_note(s->peer, tl_candidate_kind_name(kind), &c.addr);
     tl_checks_add_remote(s->checks, &c, tl_direct_now(d));
 }
 
@@ -160,6 +163,7 @@ static tl_direct_peer *admit(tl_direct *d, const tl_node_id *from)
 {
     tl_time now = tl_direct_now(d);
     if (!d->world.welcome(d->user, from)) {
+        tl_log(TL_LOG_DEBUG, "direct: an offer of somebody who may not ask us");
         d->counters.unwelcome++;
         return NULL;
     }
