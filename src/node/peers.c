@@ -225,7 +225,7 @@ static void on_connected(tl_peers *p, tl_quic_conn *quic)
     if (conn->client) {
         conn->choose_at = conn->connected_at;
         conn->heartbeat_at = conn->connected_at + TL_PEERS_HEARTBEAT;
-        tl_peers_due(p, conn->heartbeat_at);
+        tl_peers_due(p, conn->choose_at);
         if (tl_control_open(conn)) {
             tl_conn_close(conn, TL_CODE_NONE, "out of memory");
             return;
