@@ -327,7 +327,7 @@ static void more_than_allowed_at_once_is_queue_full(void **state)
     told t[4] = {0};
     for (int i = 0; i < 3; i++)
         share_ask(&k, &t[i], "{}");
-    while (t[0].heads + t[1].heads < 2 || !t[2].fails) /* share.c's guard ends it */
+    while (t[0].heads + t[1].heads < 2 || !t[2].fails) /* the test's time limit ends it */
         share_run_for(&k, TL_MS);
     assert_int_equal(t[0].heads + t[1].heads, 2);
     assert_int_equal(t[2].fails, 1);
