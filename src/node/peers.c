@@ -252,10 +252,11 @@ static void on_closed(tl_peers *p, const tl_quic_event *ev)
     tl_control_clear(conn);
     if (conn->reopening)
         tl_path_drop(p, conn->reopening, true);
-    if (conn->relayed && conn->relayed != tl_quic_conn_path(ev->conn))
-        tl_path_finish(p, conn->relayed);
-    tl_path_finish(p, tl_quic_conn_path(ev->conn));
+    tl_path_id relayed = conn->relayed, path = tl_quic_conn_path(ev->conn);
     DL_DELETE(c->conns, conn);
+    tl_path_finish(p, path);
+    if (relayed && relayed != path)
+        tl_path_finish(p, relayed);
     free(conn);
     if (dialled) {
         c->dial_conn = NULL;

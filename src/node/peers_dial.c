@@ -42,10 +42,24 @@ void tl_path_drop(tl_peers *p, tl_path_id id, bool tell)
     free(path);
 }
 
+/* The connection that uses a path, or keeps it warm, or asked for it. */
+static tl_peer_conn *conn_of_path(tl_peers *p, const tl_path *path)
+{
+    const tl_peer *peer = tl_peer_table_find(p->config.table, &path->peer);
+    tl_peer_conn *conn;
+    if (!peer || !peer->contact)
+        return NULL;
+    DL_FOREACH(peer->contact->conns, conn)
+    if (conn->reopening == path->id || conn->relayed == path->id ||
+        tl_quic_conn_path(conn->quic) == path->id)
+        return conn;
+    return NULL;
+}
+
 void tl_path_finish(tl_peers *p, tl_path_id id)
 {
     tl_path *path = tl_path_find(p, id);
-    if (path)
+    if (path && !conn_of_path(p, path))
         path->finished = p->any_finished = true;
 }
 
@@ -58,19 +72,6 @@ void tl_paths_drop_finished(tl_peers *p)
     HASH_ITER(hh, p->paths, path, next)
     if (path->finished)
         tl_path_drop(p, path->id, true);
-}
-
-/* The connection that uses a path, or asked for it. */
-static tl_peer_conn *conn_of_path(tl_peers *p, const tl_path *path)
-{
-    tl_contact *c;
-    tl_peer_conn *conn;
-    DL_FOREACH(p->contacts, c)
-    DL_FOREACH(c->conns, conn)
-    if (conn->reopening == path->id || conn->relayed == path->id ||
-        tl_quic_conn_path(conn->quic) == path->id)
-        return conn;
-    return NULL;
 }
 
 /* False: this peer has enough. */
@@ -94,6 +95,21 @@ static bool make_room(tl_peers *p, const tl_node_id *from)
     return true;
 }
 
+/* Of a connection that went direct, the client keeps a session at the relay; nothing comes over it
+ * as long as all is well. The latest is the one, should it have lost others. */
+static void keep_warm(tl_peers *p, tl_path *path)
+{
+    const tl_peer *peer = tl_peer_table_find(p->config.table, &path->peer);
+    tl_peer_conn *conn = peer && peer->contact ? tl_contact_best(peer->contact) : NULL;
+    if (!conn || conn->client || tl_conn_via(conn) == TL_VIA_RELAYED)
+        return;
+    tl_path *before = conn->relayed ? tl_path_find(p, conn->relayed) : NULL;
+    if (before)
+        before->used = false;
+    path->used = true;
+    conn->relayed = path->id;
+}
+
 tl_path_id tl_peers_on_asked(tl_peers *p, const tl_node_id *from)
 {
     if (p->goodbye || !make_room(p, from) || HASH_COUNT(p->paths) >= TL_RELAY_SESSIONS_MAX)
@@ -102,23 +118,10 @@ tl_path_id tl_peers_on_asked(tl_peers *p, const tl_node_id *from)
     if (!path)
         return 0;
     path->open = true;
+    keep_warm(p, path);
     tl_peers_due(p, path->made + TL_PATH_UNUSED_MAX);
     tl_peers_wake(p);
     return path->id;
-}
-
-/* A connection that went direct is kept a session by its client, the latest one; nothing comes over
- * it as long as all is well. */
-static bool kept_warm(const tl_peers *p, const tl_path *path)
-{
-    const tl_peer *peer = tl_peer_table_find(p->config.table, &path->peer);
-    if (!peer || !peer->contact || !tl_contact_best(peer->contact))
-        return false;
-    const tl_path *other, *next;
-    HASH_ITER(hh, p->paths, other, next)
-    if (!other->ours && tl_node_id_eq(&other->peer, &path->peer) && other->made > path->made)
-        return false;
-    return true;
 }
 
 tl_time tl_paths_on_timer(tl_peers *p, tl_time now)
@@ -127,7 +130,7 @@ tl_time tl_paths_on_timer(tl_peers *p, tl_time now)
     tl_path *path, *next;
     HASH_ITER(hh, p->paths, path, next)
     {
-        if (path->ours || conn_of_path(p, path) || kept_warm(p, path))
+        if (path->ours || path->used)
             continue;
         if (now >= path->made + TL_PATH_UNUSED_MAX)
             tl_path_drop(p, path->id, true);
