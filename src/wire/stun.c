@@ -41,7 +41,6 @@ enum {
     XOR_MAPPED_ADDRESS = 0x0020,
     PRIORITY = 0x0024,
     USE_CANDIDATE = 0x0025,
-    PADDING = 0x0026,
     SOFTWARE = 0x8022,
     FINGERPRINT = 0x8028,
     RESPONSE_ORIGIN = 0x802B,
@@ -213,8 +212,7 @@ static tl_err read_attribute(reading *r, const attribute *a)
     case REALM:
     case NONCE:
     case PASSWORD_ALGORITHM:
-    case USERHASH:
-    case PADDING: return TL_OK; /* understood, and of no use to us */
+    case USERHASH: return TL_OK; /* understood, and of no use to us */
     default: return read_unknown(r, a->type);
     }
 }

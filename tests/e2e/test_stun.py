@@ -88,7 +88,7 @@ class OneAddress(WithRelay):
         self.assertFalse(self.client().ask(self.udp[0])[0].fingerprint)
 
     def test_what_is_not_understood_is_named_in_error_420(self):
-        for types in ([0x0002], [0x0027], [0x0002, 0x7F00, 0x7FFF]):
+        for types in ([0x0002], [stunmsg.PADDING, stunmsg.RESPONSE_PORT], [0x0002, 0x7F00, 0x7FFF]):
             answer, _, _ = self.client().ask(self.udp[0], message(attributes=b"".join(map(attribute, types))))
             self.assertEqual((answer.kind, answer.error, answer.unknown), (ERROR, 420, types))
         optional = attribute(stunmsg.SOFTWARE, b"test") + attribute(0xFFFF)

@@ -13,7 +13,7 @@ import sys
 import time
 
 from lab import Lab
-from netns import inside, sysctl
+from netns import inside, sysctl, udp_socket
 from scene import Programs
 from suite import run_tests
 
@@ -147,6 +147,19 @@ def nobody_is_answered_who_is_nobody(lab, programs):
     assert wire.answers(RELAY6) == [(HONEST6, 5)]
     reason = 'dropped_total{reason="address"}'
     print(f"# dropped for their address by us, not by the kernel: {wire.metric(reason)}")
+
+
+def change_requests_are_answered_from_the_other_address_over_ipv6_too(lab, programs):
+    wire = Wire(lab, programs, f"[{RELAY6}]", f"[{OTHER6}]")
+    with udp_socket(wire.ns, ATTACKER6) as s:
+        for flags, source in ((0, (RELAY6, PORT)), (2, (RELAY6, PORT + 1)), (4, (OTHER6, PORT)), (6, (OTHER6, PORT + 1))):
+            asked = struct.pack(">HHI", 1, 8, COOKIE) + os.urandom(12) + struct.pack(">HHI", 3, 4, flags)
+            for _ in range(TRIES):
+                s.sendto(asked, (RELAY6, PORT))
+                if select.select([s], [], [], PATIENCE_S)[0]:
+                    break
+            data, whence = s.recvfrom(2048)
+            assert (data[8:20], whence[:2]) == (asked[8:20], source), (flags, whence)
 
 
 def a_broadcast_question_is_nobodys(lab, programs):
