@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <strings.h>
 
+/* miniupnpc's parser looks a byte beyond the end of what is cut off at the wrong place. */
+#define PADDING 16
+
 /* --- SSDP --- */
 
 size_t tl_ssdp_search_write(char ret_pkt[TL_SSDP_SEARCH_MAX], unsigned target)
@@ -101,6 +104,15 @@ static bool is_mapping_service(const char *type)
     return false;
 }
 
+/* The caller's, to free; NULL without memory. */
+static char *padded(tl_slice xml)
+{
+    char *copy = calloc(1, xml.n + PADDING);
+    if (copy && xml.n)
+        memcpy(copy, xml.p, xml.n);
+    return copy;
+}
+
 /* Adds `service` if it maps ports and its URL can be made absolute. */
 static tl_err add_service(const struct IGDdatas *data, const struct IGDdatas_service *service,
                           const char *location, tl_upnp_service *services, size_t *n)
@@ -130,13 +142,16 @@ tl_err tl_upnp_description_parse(tl_slice xml, const char *location,
     if (xml.n == 0)
         return TL_ERR_NOT_FOUND;
     struct IGDdatas *data = calloc(1, sizeof *data);
-    if (!data)
-        return TL_ERR_NOMEM;
+    char *text = padded(xml);
     size_t n = 0;
-    parserootdesc((const char *)xml.p, (int)xml.n, data);
-    tl_err e = add_service(data, &data->first, location, ret_services, &n);
+    tl_err e = data && text ? TL_OK : TL_ERR_NOMEM;
+    if (e == TL_OK) {
+        parserootdesc(text, (int)xml.n, data);
+        e = add_service(data, &data->first, location, ret_services, &n);
+    }
     if (e == TL_OK)
         e = add_service(data, &data->second, location, ret_services, &n);
+    free(text);
     free(data);
     if (e)
         return e;
@@ -189,8 +204,10 @@ tl_err tl_upnp_answer_parse(tl_slice xml, tl_upnp_answer *ret_answer)
     if (xml.n > TL_UPNP_BODY_MAX)
         return TL_ERR_TOO_LARGE;
     struct NameValueParserData data = {0};
-    if (xml.n)
-        ParseNameValue((const char *)xml.p, (int)xml.n, &data);
+    char *text = padded(xml);
+    if (!text)
+        return TL_ERR_NOMEM;
+    ParseNameValue(text, (int)xml.n, &data);
     *ret_answer = (tl_upnp_answer){
         .error = (int)number_of(value_of(&data, "errorCode"), 9999),
         .external_ip = ip_of(value_of(&data, "NewExternalIPAddress")),
@@ -198,5 +215,6 @@ tl_err tl_upnp_answer_parse(tl_slice xml, tl_upnp_answer *ret_answer)
         .internal_port = (uint16_t)number_of(value_of(&data, "NewInternalPort"), UINT16_MAX),
     };
     ClearNameValueList(&data);
+    free(text);
     return TL_OK;
 }

@@ -14,8 +14,9 @@
 
 /* --- SSDP (UPnP Device Architecture 1.1, 1.3) --- */
 
-#define TL_SSDP_TARGETS 2 /* the device, and its service: each found by routers deaf to the other  \
-                           */
+#define TL_SSDP_TARGETS                                                                            \
+    2 /* the device, and its service: each found by routers deaf to the other                      \
+       */
 /* An M-SEARCH to 239.255.255.250:1900; `target` below TL_SSDP_TARGETS. Returns its length. */
 size_t tl_ssdp_search_write(char ret_pkt[TL_SSDP_SEARCH_MAX], unsigned target);
 /* The LOCATION of an answer, checked to be printable and to begin with http://.
@@ -67,7 +68,8 @@ typedef struct {
     uint16_t internal_port;  /* NewInternalPort; 0: not in the answer */
 } tl_upnp_answer;
 
-/* Copies. TL_ERR_TOO_LARGE; all else that is not understood is only missing from the answer. */
+/* Copies. TL_ERR_TOO_LARGE, TL_ERR_NOMEM; all else that is not understood is only missing from the
+ * answer. */
 TL_CHECK tl_err tl_upnp_answer_parse(tl_slice xml, tl_upnp_answer *ret_answer);
 
 #endif
