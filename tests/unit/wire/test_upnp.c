@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -119,6 +121,29 @@ static char *whole_file(const char *path, size_t *ret_n)
     *ret_n = fread(text, 1, TL_UPNP_BODY_MAX, f);
     fclose(f);
     return text;
+}
+
+/* The parser below is compiled without the sanitizer: a page that must not be touched stands in. */
+static void no_cut_of_a_description_is_read_beyond_its_end(void **state)
+{
+    (void)state;
+    size_t n, services_n, page = (size_t)sysconf(_SC_PAGESIZE);
+    char *xml = whole_file(TL_TEST_DATA "/igd/miniupnpd-2.3.1.xml", &n);
+    char *room = mmap(NULL, TL_UPNP_BODY_MAX + page, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(room, MAP_FAILED);
+    char *end = room + TL_UPNP_BODY_MAX;
+    assert_int_equal(mprotect(end, page, PROT_NONE), 0);
+    for (size_t k = 0; k <= n; k++) {
+        tl_upnp_service s[TL_UPNP_SERVICES_MAX];
+        tl_upnp_answer a;
+        memcpy(end - k, xml, k);
+        tl_err e = tl_upnp_description_parse(tl_slice_of(end - k, k), LOCATION, s, &services_n);
+        assert_true(e == TL_OK || e == TL_ERR_NOT_FOUND);
+        assert_int_equal(tl_upnp_answer_parse(tl_slice_of(end - k, k), &a), TL_OK);
+    }
+    munmap(room, TL_UPNP_BODY_MAX + page);
+    free(xml);
 }
 
 static void the_service_is_found_in_a_real_description(void **state)
@@ -285,6 +310,7 @@ int main(void)
         cmocka_unit_test(an_answer_without_a_usable_location_is_refused),
         cmocka_unit_test(an_answer_cut_anywhere_gives_its_location_or_an_error),
         cmocka_unit_test(a_url_is_at_an_address_only_with_that_literal_host),
+        cmocka_unit_test(no_cut_of_a_description_is_read_beyond_its_end),
         cmocka_unit_test(the_service_is_found_in_a_real_description),
         cmocka_unit_test(both_services_are_found_and_only_known_types),
         cmocka_unit_test(a_description_larger_than_any_is_refused),
