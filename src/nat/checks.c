@@ -261,6 +261,8 @@ void check_search_end(tl_checks *c, uint16_t pair)
     tl_birthday_free(c->search);
     c->search = NULL;
     c->hit = 0;
+    if (c->last_now >= c->ends_at && check_any_valid(c))
+        c->done_due = false;
     if (n_socks)
         check_event(c, TL_CHECKS_SOCKETS_DONE, pair);
 }

@@ -150,7 +150,7 @@ tl_addr sim_nat_out(sim_nat *n, const tl_addr *inside, const tl_addr *remote, tl
     expire(n, now);
     tl_addr key = mapping_key(n, remote);
     mapping *m = NULL;
-    for (size_t i = 0; i < n->n && !m; i++)
+    for (size_t i = 0; i < n->n && !(m && m->fixed); i++) /* a port mapping before all others */
         if (tl_addr_eq(&n->mappings[i].inside, inside) &&
             (n->mappings[i].fixed || tl_addr_eq(&n->mappings[i].remote, &key)))
             m = &n->mappings[i];
