@@ -227,11 +227,15 @@ static tl_time rto(const tl_checks *c, size_t i)
     return t > CHECK_RTO_MIN ? t : CHECK_RTO_MIN;
 }
 
-static tl_time lost_after(const tl_pair *p)
+/* When a valid pair with unanswered checks is lost. The silence began with the last answer, as far
+ * as one was to be expected after it: under TL_PACE_ACTIVE the next check follows soon. */
+static tl_time lost_at(const tl_pair *p, const check_side *x)
 {
-    tl_time t = 3 * p->rtt;
-    t = t > CHECK_LOST_MIN ? t : CHECK_LOST_MIN;
-    return t < TL_CHECKS_CONSENT_MAX ? t : TL_CHECKS_CONSENT_MAX;
+    tl_time since = x->unanswered_since;
+    if (p->pace == TL_PACE_ACTIVE)
+        since = x->answered_at + CHECK_ACTIVE > since ? x->answered_at : since - CHECK_ACTIVE;
+    tl_time silence = 3 * p->rtt > CHECK_LOST_MIN ? 3 * p->rtt : CHECK_LOST_MIN;
+    return tl_time_min(since + silence, x->unanswered_since + TL_CHECKS_CONSENT_MAX);
 }
 
 /* When to ask next, nothing being in flight. */
@@ -267,7 +271,8 @@ void check_on_sent(tl_checks *c, size_t i, uint64_t id, tl_time now)
             x->unanswered_since = now;
         tl_time wait = tl_time_min(rto(c, i), CHECK_ACTIVE);
         bool overdue = now >= x->unanswered_since + rto(c, i);
-        x->next_at = now + (overdue ? CHECK_HURRY : wait);
+        tl_time hurry = rto(c, i) / 8 > CHECK_HURRY ? rto(c, i) / 8 : CHECK_HURRY;
+        x->next_at = now + (overdue ? hurry : wait);
     } else if (p->state == TL_PAIR_LOST && nth == TL_CHECKS_UNHEARD_MAX) {
         x->next_at = now + (now < x->lost_at + TL_MIN ? CHECK_LOST_SOON : CHECK_LOST_LATE);
     } else {
@@ -317,7 +322,7 @@ void check_on_answered(tl_checks *c, size_t i, tl_time at, const tl_addr *seen_a
         p->sent++;
     }
     p->answered++;
-    p->heard = now;
+    p->heard = x->answered_at = now;
     p->seen_as = *seen_as;
     measure(p, x, now - at);
     if (p->state != TL_PAIR_VALID)
@@ -345,7 +350,7 @@ tl_time check_judge_at(const tl_checks *c, size_t i)
     const tl_pair *p = &c->pairs[i];
     const check_side *x = &c->sides[i];
     if (p->state == TL_PAIR_VALID && x->unanswered >= CHECK_LOST_N)
-        return x->unanswered_since + lost_after(p);
+        return lost_at(p, x);
     if (p->state == TL_PAIR_LOST && p->kind == TL_CANDIDATE_PEER_REFLEXIVE)
         return x->lost_at + CHECK_GIVE_UP;
     return TL_NEVER;
@@ -365,6 +370,7 @@ void check_on_stood(tl_checks *c, size_t i, tl_time span, tl_time now)
     check_side *x = &c->sides[i];
     memset(x->txns, 0, sizeof x->txns);
     x->unanswered = 0;
+    x->answered_at = now; /* for the silence that may follow */
     if (p->state == TL_PAIR_VALID)
         x->next_at = p->pace == TL_PACE_REST ? TL_NEVER : now;
     else if (x->next_at != TL_NEVER)

@@ -12,9 +12,9 @@
  * checks, and each gives it another chance to become valid, too. */
 #define CHECK_CONFIRMS        2
 #define CHECK_CONFIRM         (150 * TL_MS)
-/* Between two checks once an answer is overdue: eight or so in 750 ms, so that a path that loses
- * every fifth is not taken for dead. */
-#define CHECK_HURRY           (75 * TL_MS)
+/* Between two checks once an answer is overdue (an eighth of the retransmission timeout if that is
+ * more): eight or so before the path is given up, so that one that loses every fifth is not. */
+#define CHECK_HURRY           (50 * TL_MS)
 #define CHECK_LOST_MIN        (750 * TL_MS)
 #define CHECK_LOST_N          3
 #define CHECK_ATTEMPT         (3 * TL_SEC)  /* the last of five checks goes out after 1.5 s */
@@ -23,8 +23,8 @@
 #define CHECK_LOST_SOON       (5 * TL_SEC)  /* a lost pair is asked as often, */
 #define CHECK_LOST_LATE       (25 * TL_SEC) /* and after a minute as often as this */
 #define CHECK_GIVE_UP         (10 * TL_MIN) /* an address that a check taught us is then forgotten */
-#define CHECK_TXNS            16            /* questions in flight over one pair: 750 ms of them */
-#define CHECK_SEEN            128           /* requests remembered: 32 s of TL_PACE_ACTIVE */
+#define CHECK_TXNS            24  /* questions in flight over one pair: twice the timeout of them */
+#define CHECK_SEEN            128 /* requests remembered: 32 s of TL_PACE_ACTIVE */
 #define CHECK_EVENTS          (2 * TL_CHECKS_PAIRS_MAX) /* between two drains */
 #define CHECK_ANSWERS         16                        /* waiting for one drain */
 #define CHECK_HIT             (1500 * TL_MS) /* the search keeps to a hit as long, before another */
@@ -42,14 +42,14 @@ typedef struct {
 /* What tl_pair does not show. */
 typedef struct {
     uint32_t priority;
-    unsigned attempt;                        /* in which the peer named it last */
-    unsigned allow;                          /* packets that may yet go there before it answers */
-    unsigned tries;                          /* checks sent since it was put on the schedule */
-    tl_time next_at;                         /* the next check, or when it is given up; TL_NEVER */
-    bool at_once;                            /* the next one waits for no pacing */
-    bool paced;                              /* the owner has set a pace */
-    tl_time asked_at, triggered_at, lost_at; /* 0: never */
-    unsigned confirms;                       /* to come */
+    unsigned attempt; /* in which the peer named it last */
+    unsigned allow;   /* packets that may yet go there before it answers */
+    unsigned tries;   /* checks sent since it was put on the schedule */
+    tl_time next_at;  /* the next check, or when it is given up; TL_NEVER */
+    bool at_once;     /* the next one waits for no pacing */
+    bool paced;       /* the owner has set a pace */
+    tl_time asked_at, answered_at, triggered_at, lost_at; /* 0: never */
+    unsigned confirms;                                    /* to come */
     tl_time rttvar;
     unsigned unanswered; /* checks sent after the last one that was answered */
     tl_time unanswered_since;
