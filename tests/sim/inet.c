@@ -66,6 +66,7 @@ static uint64_t header_sum(const header *h)
     const tl_addr *both[] = {&h->from, &h->to};
     for (int i = 0; i < 2; i++) {
         sum = (sum ^ both[i]->port ^ (uint64_t)both[i]->family << 32) * 1099511628211u;
+        sum = (sum ^ both[i]->scope) * 1099511628211u;
         for (size_t k = 0; k < sizeof both[i]->bytes; k++)
             sum = (sum ^ both[i]->bytes[k]) * 1099511628211u;
     }

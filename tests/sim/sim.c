@@ -410,8 +410,10 @@ bool sim_run_while(sim *s, bool (*done)(void *user), void *user, tl_time limit)
 
 void sim_each_seed(const char *name, uint64_t first, uint64_t count, void (*run)(uint64_t seed))
 {
-    const char *only = getenv("SIM_SEED");
+    const char *only = getenv("SIM_SEED"), *many = getenv("SIM_COUNT");
     current_name = name;
+    if (many)
+        count = strtoull(many, NULL, 0);
     if (only) {
         first = strtoull(only, NULL, 0);
         count = 1;

@@ -77,9 +77,9 @@ void sim_run_for(sim *s, tl_time span);
 bool sim_run_while(sim *s, bool (*done)(void *user), void *user, tl_time limit);
 
 /* --- seeds --- */
-/* Calls `run(seed)` for `count` seeds from `first`, or for SIM_SEED alone when that is set. `run`
- * uses sim_expect; the first failing seed is printed with how to replay it, and the process exits
- * with 1. */
+/* Calls `run(seed)` for `count` seeds (SIM_COUNT, when that is set) from `first`, or for SIM_SEED
+ * alone. `run` uses sim_expect; the first failing seed is printed with how to replay it, and the
+ * process exits with 1. */
 void sim_each_seed(const char *name, uint64_t first, uint64_t count, void (*run)(uint64_t seed));
 #define sim_expect(cond) sim_expect_at((cond), #cond, __FILE__, __LINE__)
 void sim_expect_at(bool ok, const char *what, const char *file, int line);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#define UPLINK 1 /* the link to the relay */
+
 static void *must(void *p)
 {
     if (!p)
@@ -28,7 +30,8 @@ static tl_time env_now(void *user)
 
 static tl_unix env_wall(void *user)
 {
-    return sim_wall(((whole_node *)user)->sim);
+    const whole_node *n = user;
+    return sim_wall(n->sim) + n->clock_off;
 }
 
 static void env_wake(void *user)
@@ -55,7 +58,7 @@ static void send_frame(whole_node *w, tl_ws_opcode opcode, tl_slice payload)
     static const uint8_t mask[4] = {1, 2, 3, 4};
     must_ok(tl_buf_append(&frame, tl_slice_of(&w->uplink->epoch, 1)));
     must_ok(tl_ws_append(&frame, opcode, payload, mask));
-    sim_send(w->host, 1, tl_buf_begin(&frame), frame.len);
+    sim_send(w->host, UPLINK, tl_buf_begin(&frame), frame.len);
     tl_buf_clear(&frame);
 }
 
@@ -77,7 +80,11 @@ static const tl_relay_wire wire = {wire_begin, wire_commit};
 static void on_datagram(void *user, uint32_t path, uint8_t *data, size_t n)
 {
     whole_node *w = user;
-    (void)path;
+    w->awake = true;
+    if (path != UPLINK) {
+        whole_net_on_datagram(&w->net, data, n);
+        return;
+    }
     if (!w->connected || n < 1 || data[0] != w->uplink->epoch)
         return;
     for (size_t at = 1; at < n && w->connected;) {
@@ -91,7 +98,6 @@ static void on_datagram(void *user, uint32_t path, uint8_t *data, size_t n)
         if (ev.kind == TL_WS_EVENT_CLOSE)
             whole_node_disconnect(w);
     }
-    w->awake = true;
 }
 
 /* --- the model server --- */
@@ -165,7 +171,10 @@ static bool job_step(whole_node *n)
         j->head_sent = true;
         j->sink.on_head(j->user, &head);
     } else if (j->left) {
+        for (size_t i = 0; i < n->piece_size; i++)
+            piece[i] = whole_node_pattern(j->at + i);
         tl_slice bytes = n->piece_size ? tl_slice_of(piece, n->piece_size) : tl_buf_slice(&j->body);
+        j->at += bytes.n;
         j->left--;
         j->next = now + n->piece_every;
         n->produced += bytes.n;
@@ -227,6 +236,7 @@ static tl_err discover(void *user, const char *model)
 static void link_registered(void *user)
 {
     whole_node *n = user;
+    tl_direct_on_registered(n->direct);
     tl_peers_on_registered(n->peers);
     tl_router_on_relay(n->router);
 }
@@ -273,16 +283,81 @@ static void link_datagram(void *user, tl_path_id path, uint8_t *data, size_t n)
 
 static void link_signal(void *user, tl_signal_type type, const tl_node_id *from, tl_slice payload)
 {
-    (void)user;
-    (void)type;
-    (void)from;
-    (void)payload;
+    tl_direct_on_signal(((whole_node *)user)->direct, type, from, payload);
 }
 
 static void link_signal_failed(void *user, const char *session)
 {
-    (void)user;
-    (void)session;
+    tl_direct_on_signal_failed(((whole_node *)user)->direct, session);
+}
+
+/* --- what direct asks, what the network tells --- */
+
+static const tl_direct_self *direct_self(void *user)
+{
+    return whole_net_self(&((whole_node *)user)->net);
+}
+
+static tl_err direct_signal(void *user, tl_signal_type type, const json_t *payload)
+{
+    return tl_relay_link_signal(((whole_node *)user)->link, type, payload);
+}
+
+static tl_err direct_send(void *user, tl_sock sock, const tl_addr *to, const uint8_t *data,
+                          size_t n, size_t segment)
+{
+    return whole_net_send(&((whole_node *)user)->net, sock, to, data, n, segment);
+}
+
+static size_t direct_open(void *user, tl_sock *ret_socks, size_t n)
+{
+    return whole_net_open_sockets(&((whole_node *)user)->net, ret_socks, n);
+}
+
+static void direct_close(void *user, tl_sock sock)
+{
+    whole_net_close_socket(&((whole_node *)user)->net, sock);
+}
+
+static bool direct_welcome(void *user, const tl_node_id *peer)
+{
+    const whole_node *n = user;
+    return n->policy.share_public || tl_peers_deals_with(n->peers, peer);
+}
+
+static void direct_ways(void *user, const tl_node_id *peer)
+{
+    tl_peers_on_ways(((whole_node *)user)->peers, peer);
+}
+
+static void direct_silent(void *user, const tl_node_id *peer)
+{
+    (void)peer;
+    whole_net_suspect(&((whole_node *)user)->net);
+}
+
+static tl_path_id direct_path(void *user, const tl_node_id *peer)
+{
+    (void)peer;
+    return tl_peers_new_path(((whole_node *)user)->peers);
+}
+
+static void net_stun(void *user, tl_sock sock, const tl_addr *from, tl_slice datagram,
+                     const tl_stun *stun)
+{
+    tl_direct_on_stun(((whole_node *)user)->direct, sock, from, datagram, stun);
+}
+
+static void net_train(void *user, tl_sock sock, const tl_addr *from, uint8_t *data, size_t n,
+                      size_t segment)
+{
+    tl_peers_on_train(((whole_node *)user)->peers, sock, from, data, n, segment);
+}
+
+static void net_change(void *user, bool moved)
+{
+    tl_direct_on_change(((whole_node *)user)->direct, moved);
+    env_wake(user);
 }
 
 /* --- the peers' events --- */
@@ -315,8 +390,8 @@ static void peers_left(void *user, const tl_peer *p, const char *why)
 
 static void peers_path(void *user, const tl_peer *p)
 {
-    (void)user;
     (void)p;
+    ((whole_node *)user)->path_changes++;
 }
 
 static const char *relay_wanted(void *user)
@@ -365,11 +440,16 @@ static void build(whole_node *n)
                                           discover,    not_hopeless, nothing,   route_done};
     tl_env env = {env_now, env_wall, env_wake, n};
     tl_asker_times times = {300 * TL_SEC, 120 * TL_SEC};
+    static const tl_direct_world direct_world = {direct_self, direct_signal, direct_send,
+                                                 direct_open, direct_close,  direct_welcome,
+                                                 direct_ways, direct_silent, direct_path};
+    must_ok(tl_direct_new(&n->identity, &n->rand, &env, &direct_world, n, &n->direct));
     must_ok(tl_relay_link_new(&n->identity, &n->rand, "sim", &link_events, n, &n->link));
     tl_peers_config config = {.identity = &n->identity,
                               .rand = &n->rand,
                               .table = &n->table,
                               .link = n->link,
+                              .direct = n->direct,
                               .env = env,
                               .display_name = "sim",
                               .connect_within = 10 * TL_SEC};
@@ -389,6 +469,7 @@ static void tear_down(whole_node *n)
     while (n->jobs)
         job_free(n->jobs);
     tl_peers_free(n->peers);
+    tl_direct_free(n->direct);
     tl_relay_link_free(n->link);
     tl_peer_table_clear(&n->table);
     tl_buf_clear(&n->outgoing);
@@ -404,14 +485,18 @@ static void flush(void *user)
             ;
         tl_router_run(n->router);
         tl_asker_run(n->asker);
+        tl_direct_run(n->direct);
         tl_peers_run(n->peers);
     } while (n->awake);
+    whole_net_flush(&n->net);
 }
 
 static void on_timer(void *user)
 {
     whole_node *n = user;
+    whole_net_on_timer(&n->net);
     tl_relay_link_on_timer(n->link, sim_now(n->sim));
+    tl_direct_on_timer(n->direct);
     tl_peers_on_timer(n->peers);
     tl_asker_on_timer(n->asker);
     tl_router_on_timer(n->router);
@@ -424,12 +509,14 @@ static tl_time expiry(void *user)
     tl_time at = tl_time_min(tl_peers_expiry(n->peers), tl_asker_expiry(n->asker));
     at = tl_time_min(at, tl_time_min(tl_server_expiry(n->server), tl_router_expiry(n->router)));
     at = tl_time_min(at, jobs_expiry(n));
+    at = tl_time_min(at, tl_time_min(tl_direct_expiry(n->direct), whole_net_expiry(&n->net)));
     return tl_time_min(at, tl_relay_link_expiry(n->link));
 }
 
 whole_node *whole_node_new_as(sim *s, relay_host *r, tl_time delay, const tl_identity *identity)
 {
     static const sim_host_ops ops = {on_datagram, on_timer, expiry, flush};
+    static const whole_net_events net_events = {net_stun, net_train, net_change};
     whole_node *n = must(calloc(1, sizeof *n));
     n->sim = s;
     n->rand = tl_rand_seeded(tl_rand_u64(sim_rand(s)));
@@ -438,6 +525,7 @@ whole_node *whole_node_new_as(sim *s, relay_host *r, tl_time delay, const tl_ide
     n->policy = (tl_server_policy){true, 1024, 30 * TL_SEC};
     n->identity = *identity;
     n->host = sim_host_new(s, &ops, n);
+    whole_net_init(&n->net, s, n->host, &n->rand, &net_events, n);
     build(n);
     n->uplink = relay_host_plug(r, n->host, delay);
     return n;
@@ -504,85 +592,6 @@ size_t whole_node_jobs(const whole_node *n)
 void whole_node_free(whole_node *n)
 {
     tear_down(n);
+    whole_net_clear(&n->net);
     free(n);
-}
-
-/* --- asking --- */
-
-static whole_node *node_of_record; /* whose clock the records are written by: all share one */
-
-static void record_head(void *user, const tl_answer_head *head)
-{
-    question_record *q = user;
-    q->head_seen = true;
-    q->head = *head;
-}
-
-static void record_body(void *user, tl_slice bytes)
-{
-    question_record *q = user;
-    if (!q->bytes)
-        q->first_byte_at = sim_now(node_of_record->sim);
-    q->bytes += bytes.n;
-    if (q->answer.len < 65536)
-        must_ok(tl_buf_append(&q->answer, bytes));
-}
-
-static void record_end(void *user, const tl_answer_end *end)
-{
-    question_record *q = user;
-    (void)end;
-    q->exchange = NULL;
-    q->ended = true;
-    q->over_at = sim_now(node_of_record->sim);
-}
-
-static void record_fail(void *user, tl_fail fail, const char *message)
-{
-    question_record *q = user;
-    q->exchange = NULL;
-    q->failed = true;
-    q->fail = fail;
-    q->over_at = sim_now(node_of_record->sim);
-    snprintf(q->why, sizeof q->why, "%s", message);
-}
-
-static void ask(whole_node *n, question_record *q, tl_ask *a, const char *model, const char *body)
-{
-    static const tl_exchange_sink sink = {record_head, record_body, record_end, record_fail};
-    uint8_t id[16];
-    node_of_record = n;
-    tl_rand_bytes(&n->rand, id, sizeof id);
-    tl_hex_write(a->id, id, sizeof id);
-    snprintf(a->model, sizeof a->model, "%s", model);
-    snprintf(a->path, sizeof a->path, "/v1/chat/completions");
-    snprintf(a->content_type, sizeof a->content_type, "application/json");
-    a->body = tl_slice_str(body);
-    q->asked_at = sim_now(n->sim);
-    must_ok(tl_router_ask(n->router, a, &sink, q, &q->exchange));
-    sim_wake(n->host);
-}
-
-void whole_node_ask(whole_node *n, question_record *q, const char *model, const char *body)
-{
-    tl_ask a = {.streaming = true};
-    ask(n, q, &a, model, body);
-}
-
-void whole_node_ask_peer(whole_node *n, question_record *q, const whole_node *peer,
-                         const char *model)
-{
-    tl_ask a = {.streaming = true, .has_peer = true, .peer = peer->identity.id};
-    ask(n, q, &a, model, "{\"model\":\"x\"}");
-}
-
-void question_clear(question_record *q)
-{
-    tl_buf_clear(&q->answer);
-    *q = (question_record){0};
-}
-
-bool question_is_over(void *q)
-{
-    return ((question_record *)q)->ended || ((question_record *)q)->failed;
 }

@@ -1,12 +1,13 @@
 /* whole_node.h - a node on a host of the simulator: everything of src/node that decides (relay
- * link, peers, asker, server, router) with the real QUIC below, a scripted model server beside it,
- * and a WebSocket to a relay_host. */
+ * link, direct ways, peers, asker, server, router) with the real QUIC below, a scripted model
+ * server beside it, a WebSocket to a relay_host and, where a test joins it to a network, UDP. */
 #ifndef TEALE_SIM_WHOLE_NODE_H
 #define TEALE_SIM_WHOLE_NODE_H
 
 #include "node/router.h"
 #include "relay_host.h"
 #include "sim.h"
+#include "whole_net.h"
 #include "wire/ws.h"
 
 /* One exchange at the scripted model server. */
@@ -18,6 +19,7 @@ typedef struct model_job {
     tl_ask ask;
     tl_buf body;
     uint64_t left; /* pieces of the answer to come */
+    uint64_t at;   /* of the pattern */
     tl_time next;
     bool head_sent, paused;
     struct model_job *prev, *next_job;
@@ -31,8 +33,10 @@ typedef struct {
     tl_fail fail;
     char why[256];
     uint64_t bytes;
-    tl_time asked_at, first_byte_at, over_at;
-    tl_buf answer; /* its first 64 KiB */
+    bool patterned, altered; /* the bytes are checked against whole_node_pattern; were others */
+    tl_time asked_at, first_byte_at, last_byte_at, over_at;
+    tl_time longest_gap; /* between two of its bytes */
+    tl_buf answer;       /* its first 64 KiB */
 } question_record;
 
 typedef struct whole_node {
@@ -49,18 +53,21 @@ typedef struct whole_node {
 
     tl_peer_table table;
     tl_relay_link *link;
+    whole_net net; /* without an interface: everything is relayed */
+    tl_direct *direct;
     tl_peers *peers;
     tl_asker *asker;
     tl_server *server;
     tl_router *router;
     tl_server_policy policy;
     bool awake;
+    tl_unix clock_off; /* of the wall clock, seconds */
 
     /* the model server */
     size_t n_models;
     const char *models[4];
     uint64_t pieces;   /* of an answer; default 1 */
-    size_t piece_size; /* 0: a piece is the request's body */
+    size_t piece_size; /* of whole_node_pattern; 0: a piece is the request's body */
     tl_time piece_every;
     tl_fail fail_with; /* TL_FAIL_COUNT: answers */
     model_job *jobs;
@@ -71,7 +78,7 @@ typedef struct whole_node {
     tl_slice raw;
     bool raw_fin;
 
-    unsigned joined, left, refused;
+    unsigned joined, left, refused, path_changes;
     char refused_code[32];
 } whole_node;
 
@@ -91,6 +98,8 @@ void whole_node_serve(whole_node *n, const char *model);
 void whole_node_tell(whole_node *n);
 size_t whole_node_jobs(const whole_node *n);
 
+/* The byte at that place of every answer with a piece size. */
+uint8_t whole_node_pattern(uint64_t at);
 /* Asks; `q` is the caller's, zeroed. */
 void whole_node_ask(whole_node *n, question_record *q, const char *model, const char *body);
 void whole_node_ask_peer(whole_node *n, question_record *q, const whole_node *peer,
