@@ -8,10 +8,14 @@
  *   GET  /control/peers           tl_node_peers
  *   GET  /control/models          tl_node_models
  *   GET  /control/env             {"base_url", "api_key"}
- *   GET  /control/ping/{node}     NDJSON, a line per result: {"rtt_ms", "via"} or {"error"}; with
- *                                 ?count=N 1..TL_API_PING_MAX results, 4 without
- *   POST /control/setting         {"key"}, changed in the file -> {"key", "applied", "message"}
- *   POST /control/stop            202 {"stopping": true}; calls the hook `stop` */
+ *   GET  /control/netcheck        tl_node_netcheck, after a fresh round of STUN
+ *   GET  /control/doctor          tl_node_doctor, after the same; and a check of the API's own
+ *   GET  /control/why/{node}      tl_node_why
+ *   GET  /control/ping/{node}     NDJSON, a line per result: {"rtt_ms", "path", "via"} or
+ * {"error"}; with ?count=N 1..TL_API_PING_MAX results, 4 without; with ?until=direct the first that
+ * is not relayed is the last POST /control/setting         {"key"}, changed in the file -> {"key",
+ * "applied", "message"} POST /control/stop            202 {"stopping": true}; calls the hook `stop`
+ */
 #ifndef TL_API_API_H
 #define TL_API_API_H
 

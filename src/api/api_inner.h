@@ -104,6 +104,9 @@ void tl_api_on_models(tl_api *api, tl_httpd_req *r);
 void tl_api_on_model(tl_api *api, tl_httpd_req *r);
 void tl_api_on_app(tl_api *api, tl_httpd_req *r);
 void tl_api_on_control_models(tl_api *api, tl_httpd_req *r);
+/* ... and at the network */
+void tl_api_on_netcheck(tl_api *api, tl_httpd_req *r);
+void tl_api_on_doctor(tl_api *api, tl_httpd_req *r);
 
 /* --- pages.c --- */
 void tl_api_answer_models(tl_api *api, tl_httpd_req *r);
@@ -119,6 +122,9 @@ bool tl_api_model_may_come(tl_api *api, const char *model);
 void tl_api_on_status(tl_api *api, tl_httpd_req *r);
 void tl_api_on_peers(tl_api *api, tl_httpd_req *r);
 void tl_api_answer_control_models(tl_api *api, tl_httpd_req *r);
+void tl_api_answer_netcheck(tl_api *api, tl_httpd_req *r);
+void tl_api_answer_doctor(tl_api *api, tl_httpd_req *r);
+void tl_api_on_why(tl_api *api, tl_httpd_req *r);
 void tl_api_on_env(tl_api *api, tl_httpd_req *r);
 void tl_api_on_ping(tl_api *api, tl_httpd_req *r);
 void tl_api_on_setting(tl_api *api, tl_httpd_req *r);

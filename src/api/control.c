@@ -37,6 +37,63 @@ void tl_api_on_stop(tl_api *api, tl_httpd_req *r)
     api->config.hooks.stop(api->config.hooks.user);
 }
 
+/* --- the network: netcheck, doctor, why --- */
+
+void tl_api_answer_netcheck(tl_api *api, tl_httpd_req *r)
+{
+    tl_api_json(api, r, 200, tl_node_netcheck(api->node));
+}
+
+/* What only the API knows of itself. */
+static json_t *own_check(const tl_api *api)
+{
+    char evidence[256], text[TL_ADDR_TEXT_MAX];
+    for (size_t i = 0; i < api->config.listen_n; i++) {
+        if (tl_addr_is_loopback(&api->config.listen[i]))
+            continue;
+        tl_addr_write(text, &api->config.listen[i]);
+        snprintf(
+            evidence, sizeof evidence,
+            "%s is reachable beyond this machine: with the key alone, and nothing is encrypted",
+            text);
+        return json_pack("{s:s, s:s, s:s, s:s}", "id", "api", "state", "warning", "evidence",
+                         evidence, "remedy",
+                         "Let it listen on 127.0.0.1 (api_listen), and reach it through a tunnel.");
+    }
+    snprintf(evidence, sizeof evidence, "%s, for this machine alone",
+             api->base_url[0] ? api->base_url : "the Unix socket");
+    return json_pack("{s:s, s:s, s:s, s:s}", "id", "api", "state", "ok", "evidence", evidence,
+                     "remedy", "");
+}
+
+void tl_api_answer_doctor(tl_api *api, tl_httpd_req *r)
+{
+    json_t *found = tl_node_doctor(api->node);
+    if (json_array_append_new(json_object_get(found, "checks"), own_check(api))) {
+        json_decref(found);
+        found = NULL;
+    }
+    tl_api_json(api, r, 200, found);
+}
+
+/* The node ID behind `prefix`; else answers 400. */
+static bool peer_of(tl_api *api, tl_httpd_req *r, const char *prefix, tl_node_id *ret_peer)
+{
+    char hex[80];
+    if (!tl_api_path_rest(r, prefix, hex, sizeof hex) &&
+        !tl_node_id_parse(tl_slice_str(hex), ret_peer))
+        return true;
+    tl_api_error(api, r, 400, "invalid_node_id", NULL, "a node ID is 64 hex digits of a key");
+    return false;
+}
+
+void tl_api_on_why(tl_api *api, tl_httpd_req *r)
+{
+    tl_node_id peer;
+    if (peer_of(api, r, "/control/why/", &peer))
+        tl_api_json(api, r, 200, tl_node_why(api->node, &peer));
+}
+
 /* --- a setting that changed in the file --- */
 
 void tl_api_on_setting(tl_api *api, tl_httpd_req *r)
@@ -97,8 +154,8 @@ static void on_result(void *user, tl_time rtt, tl_via via, bool more, const char
     tl_buf line = {0};
     tl_err e = TL_OK;
     if (rtt > 0) {
-        e = tl_buf_printf(&line, "{\"rtt_ms\":%.3f,\"via\":\"%s\"}\n", (double)rtt / TL_MS,
-                          tl_via_name(via));
+        e = tl_buf_printf(&line, "{\"rtt_ms\":%.3f,\"path\":\"%s\",\"via\":\"%s\"}\n",
+                          (double)rtt / TL_MS, tl_via_name(via), tl_via_name(via));
     } else {
         e = tl_buf_append_str(&line, "{\"error\":");
         if (!e)
@@ -117,37 +174,39 @@ static void on_result(void *user, tl_time rtt, tl_via via, bool more, const char
         ping_free(p);
 }
 
-/* "count=N". */
-static bool count_parse(tl_slice query, unsigned *ret)
+/* "count=N", "until=direct", or both, in this order. */
+static bool measure_parse(tl_slice query, unsigned *ret_count, bool *ret_until_direct)
 {
-    unsigned n = 0;
-    if (query.n == 0) {
-        *ret = 4;
+    static const char until[] = "until=direct";
+    size_t tail = sizeof until - 1, n = 0, digits = 0;
+    *ret_until_direct = query.n >= tail && memcmp(query.p + query.n - tail, until, tail) == 0;
+    if (*ret_until_direct)
+        query.n -= tail;
+    *ret_count = *ret_until_direct ? TL_API_PING_MAX : 4;
+    if (query.n == 0)
         return true;
-    }
-    if (query.n <= 6 || query.n > 10 || memcmp(query.p, "count=", 6) != 0)
+    if (*ret_until_direct && query.p[--query.n] != '&')
         return false;
-    for (size_t i = 6; i < query.n; i++) {
-        if (query.p[i] < '0' || query.p[i] > '9')
+    if (query.n <= 6 || memcmp(query.p, "count=", 6) != 0)
+        return false;
+    for (size_t i = 6; i < query.n; i++, digits++) {
+        if (query.p[i] < '0' || query.p[i] > '9' || digits == 4)
             return false;
-        n = n * 10 + (unsigned)(query.p[i] - '0');
+        n = n * 10 + (size_t)(query.p[i] - '0');
     }
-    *ret = n;
+    *ret_count = (unsigned)n;
     return n >= 1 && n <= TL_API_PING_MAX;
 }
 
 void tl_api_on_ping(tl_api *api, tl_httpd_req *r)
 {
     static const tl_httpd_watch_events watch = {.on_gone = on_ping_gone};
-    char hex[80];
     tl_node_id peer;
     unsigned count;
-    if (tl_api_path_rest(r, "/control/ping/", hex, sizeof hex) ||
-        tl_node_id_parse(tl_slice_str(hex), &peer)) {
-        tl_api_error(api, r, 400, "invalid_node_id", NULL, "a node ID is 64 hex digits of a key");
+    bool until_direct;
+    if (!peer_of(api, r, "/control/ping/", &peer))
         return;
-    }
-    if (!count_parse(tl_httpd_query(r), &count)) {
+    if (!measure_parse(tl_httpd_query(r), &count, &until_direct)) {
         tl_api_error(api, r, 400, "invalid_count", "count", "count is 1 to %d", TL_API_PING_MAX);
         return;
     }
@@ -158,7 +217,7 @@ void tl_api_on_ping(tl_api *api, tl_httpd_req *r)
     tl_api_ping *p = calloc(1, sizeof *p);
     if (p)
         *p = (tl_api_ping){.api = api, .r = r};
-    if (!p || tl_node_ping_start(api->node, &peer, count, on_result, p, &p->ping)) {
+    if (!p || tl_node_ping_start(api->node, &peer, count, until_direct, on_result, p, &p->ping)) {
         free(p);
         tl_api_error(api, r, 500, "internal_error", NULL, "out of memory");
         return;

@@ -38,6 +38,13 @@ static void print_keys(const char *between)
         printf("%s%s", tl_setting_at(i)->key, between);
 }
 
+/* Those whose operand is completed, above. */
+static bool has_own_words(const tl_command *c)
+{
+    return !strcmp(c->name, "completion") || !strcmp(c->name, "config get") ||
+           !strcmp(c->name, "config set");
+}
+
 static void print_bash(void)
 {
     printf("# bash completion for teale, printed by `teale completion bash`\n"
@@ -73,19 +80,14 @@ static void print_bash(void)
     printf("--home --help --json' ;;\n");
     for (size_t i = 0; tl_command_at(i); i++) {
         const tl_command *c = tl_command_at(i);
-        if (c->passes_on || c->operand_max == 1 || !strcmp(c->name, "config set"))
+        if (c->passes_on || has_own_words(c))
             continue;
         bool two = strchr(c->name, ' ');
         printf("    '%s%s words='", c->name, two ? "')" : " '*)");
         print_options(c, " ");
         printf("' ;;\n");
     }
-    printf("    'ping '*) words='");
-    for (size_t i = 0; tl_command_at(i); i++)
-        if (!strcmp(tl_command_at(i)->name, "ping"))
-            print_options(tl_command_at(i), " ");
-    printf("' ;;\n"
-           "    esac\n"
+    printf("    esac\n"
            "    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
            "}\n"
            "complete -F _teale teale\n");

@@ -1,8 +1,10 @@
 /* cmd_show.c - the commands that read and print: status, peers, models, env. */
 #include "cli/commands.h"
 #include "cli/daemon.h"
+#include "cli/nattext.h"
 
 #include <string.h>
+#include <time.h>
 
 #define READ_TIME (10 * TL_SEC) /* these answers come from memory */
 
@@ -22,22 +24,6 @@ static int fetch(tl_cli *cli, const tl_args *args, const char *path, json_t **re
     return code;
 }
 
-static void print_clean(const char *text)
-{
-    tl_buf clean = {0};
-    if (!tl_out_clean(&clean, text))
-        fwrite(tl_buf_slice(&clean).p, 1, clean.len, stdout);
-    tl_buf_clear(&clean);
-}
-
-/* `key: value`, unpadded: what scripts look for. */
-static void print_line(const char *key, const char *value)
-{
-    printf("%s%s:%s ", tl_out_colour(stdout, TL_COLOUR_DIM), key, tl_out_end(stdout));
-    print_clean(value);
-    putchar('\n');
-}
-
 static void print_wan(const json_t *wan)
 {
     bool enabled = tl_json_bool(wan, "enabled", false);
@@ -52,12 +38,12 @@ static void print_relay(const json_t *wan)
     double rtt = tl_json_number(wan, "relay_rtt_ms", 0);
     const char *error = tl_json_string(wan, "error", "");
     printf("%srelay:%s ", tl_out_colour(stdout, TL_COLOUR_DIM), tl_out_end(stdout));
-    print_clean(tl_json_string(wan, "relay", "none"));
+    tl_out_plain(tl_json_string(wan, "relay", "none"));
     if (!strcmp(tl_json_string(wan, "state", ""), "connected") && rtt > 0)
         printf(", %.1f ms", rtt);
     if (*error) {
         fputs(": ", stdout);
-        print_clean(error);
+        tl_out_plain(error);
     }
     putchar('\n');
 }
@@ -66,18 +52,18 @@ static void print_backend(const json_t *backend)
 {
     const char *url = tl_json_string(backend, "url", "");
     if (!*url) {
-        print_line("backend", "none shared");
+        tl_out_line("backend", "none shared");
         return;
     }
     printf("%sbackend:%s %s ", tl_out_colour(stdout, TL_COLOUR_DIM), tl_out_end(stdout),
            tl_json_string(backend, "state", "unknown"));
-    print_clean(url);
+    tl_out_plain(url);
     const json_t *models = json_object_get(backend, "models"), *model;
     size_t i;
     json_array_foreach(models, i, model)
     {
         fputs(i ? ", " : ": ", stdout);
-        print_clean(json_is_string(model) ? json_string_value(model) : "");
+        tl_out_plain(json_is_string(model) ? json_string_value(model) : "");
     }
     putchar('\n');
 }
@@ -103,15 +89,17 @@ static int number(const json_t *object, const char *key)
 int tl_cmd_status(tl_cli *cli, const tl_args *args)
 {
     json_t *s;
+    char nat_line[TL_NATTEXT_MAX];
     int code = fetch(cli, args, "/control/status", &s);
     if (!s)
         return code;
     const json_t *wan = json_object_get(s, "wan"), *nat = json_object_get(s, "nat");
     const json_t *peers = json_object_get(s, "peers"), *requests = json_object_get(s, "requests");
     print_wan(wan);
-    print_line("node", tl_json_string(s, "node_id", ""));
-    print_line("name", tl_json_string(s, "display_name", ""));
-    print_line("nat", tl_json_string(nat, "type", "unknown"));
+    tl_out_line("node", tl_json_string(s, "node_id", ""));
+    tl_out_line("name", tl_json_string(s, "display_name", ""));
+    tl_nattext_status(nat, nat_line);
+    tl_out_line("nat", nat_line);
     print_relay(wan);
     printf("%speers:%s %d direct, %d relayed, %d lan\n", tl_out_colour(stdout, TL_COLOUR_DIM),
            tl_out_end(stdout), number(peers, "direct"), number(peers, "relayed"),
@@ -121,7 +109,7 @@ int tl_cmd_status(tl_cli *cli, const tl_args *args)
            tl_out_colour(stdout, TL_COLOUR_DIM), tl_out_end(stdout), number(requests, "active"),
            number(requests, "served"), number(requests, "asked"), number(requests, "failed"));
     print_uptime(tl_json_number(s, "uptime_s", 0));
-    print_line("version", tl_json_string(s, "version", ""));
+    tl_out_line("version", tl_json_string(s, "version", ""));
     json_decref(s);
     return TL_EXIT_OK;
 }
@@ -158,6 +146,26 @@ static void add_models(tl_table *t, const json_t *models)
     tl_table_add(t, text);
 }
 
+/* How long ago: "5 s", "3 min", "2 h", "4 d". */
+static void add_since(tl_table *t, const char *since)
+{
+    struct tm tm = {0};
+    char text[40] = "-";
+    if (strptime(since, "%Y-%m-%dT%H:%M:%SZ", &tm)) {
+        long s = (long)difftime(time(NULL), timegm(&tm));
+        s = s > 0 ? s : 0;
+        if (s < 120)
+            snprintf(text, sizeof text, "%ld s", s);
+        else if (s < 7200)
+            snprintf(text, sizeof text, "%ld min", s / 60);
+        else if (s < 172800)
+            snprintf(text, sizeof text, "%ld h", s / 3600);
+        else
+            snprintf(text, sizeof text, "%ld d", s / 86400);
+    }
+    tl_table_add(t, text);
+}
+
 static void add_peer(tl_table *t, const json_t *peer, bool whole)
 {
     char text[80];
@@ -169,12 +177,15 @@ static void add_peer(tl_table *t, const json_t *peer, bool whole)
     tl_table_add(t, *path ? path : "-");
     snprintf(text, sizeof text, "%.1f ms", rtt);
     tl_table_add(t, rtt > 0 ? text : "-");
+    add_since(t, tl_json_string(peer, "since", ""));
+    tl_table_add(t, tl_json_string(peer, "remote", tl_json_string(peer, "via", "-")));
     add_models(t, json_object_get(peer, "models"));
 }
 
 int tl_cmd_peers(tl_cli *cli, const tl_args *args)
 {
-    static const char *const heads[] = {"NODE", "NAME", "PATH", "RTT", "MODELS", NULL};
+    static const char *const heads[] = {"NODE",  "NAME", "PATH",   "RTT",
+                                        "SINCE", "VIA",  "MODELS", NULL};
     tl_time timeout;
     json_t *all, *peer;
     size_t i;

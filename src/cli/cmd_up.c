@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "cli/daemon.h"
 #include "cli/lock.h"
+#include "cli/nattext.h"
 #include "cli/overrides.h"
 #include "cli/spawn.h"
 
@@ -12,6 +13,7 @@
 
 #define STEPS        5
 #define ASK_TIME     (5 * TL_SEC)
+#define NAT_TIME     (1 * TL_SEC) /* longer is not worth waiting: the node works without knowing */
 #define POLL_MS      100
 #define STOP_TIME_MS 45000 /* 30 s for what runs, and room to close */
 
@@ -135,6 +137,31 @@ static int show_relay(const tl_cli *cli, const tl_settings *s, tl_time until)
     return code;
 }
 
+static bool is_nat_settled(const json_t *status)
+{
+    const json_t *nat = json_object_get(status, "nat");
+    return tl_nattext_is_settled(nat);
+}
+
+static int show_network(const tl_cli *cli, const tl_settings *s)
+{
+    char text[TL_NATTEXT_MAX];
+    if (!s->wan_enabled || !s->nat_direct) {
+        tl_progress_done(4, STEPS, "network",
+                         s->wan_enabled ? "relayed only: nat.direct is false"
+                                        : "this machine only");
+        return TL_EXIT_OK;
+    }
+    tl_progress_live(4, STEPS, "network", "asking the STUN servers ...");
+    json_t *status = wait_status(cli, now() + NAT_TIME, is_nat_settled);
+    if (!status)
+        return TL_EXIT_FAILED;
+    tl_nattext_step(json_object_get(status, "nat"), text);
+    tl_progress_done(4, STEPS, "network", "%s", text);
+    json_decref(status);
+    return TL_EXIT_OK;
+}
+
 static void show_identity(const tl_cli *cli, const char *node, bool is_new)
 {
     size_t n = strlen(node);
@@ -156,9 +183,8 @@ static int show_progress(const tl_cli *cli, const tl_settings *s, const tl_spawn
     code = show_relay(cli, s, until);
     if (code == TL_EXIT_FAILED)
         return code;
-    tl_progress_done(4, STEPS, "network",
-                     s->wan_enabled ? "relayed only: the relay passes on what it cannot read"
-                                    : "this machine only");
+    if (show_network(cli, s))
+        return TL_EXIT_FAILED;
     tl_progress_done(5, STEPS, "ready", "API %s", ready->api);
     if (*s->share && !strcmp(s->share_with, "public") && s->wan_enabled)
         tl_out_note("serving anyone on this relay; --private serves only your networks");

@@ -55,6 +55,7 @@ static const tl_option chat_options[] = {
 
 static const tl_option ping_options[] = {
     {"count", 'c', "N", "how many round trips (4)"},
+    {"until-direct", 0, NULL, "end with the first answer that was not relayed (within 30 s)"},
     TIMEOUT_OPTION,
     {NULL, 0, NULL, NULL},
 };
@@ -88,6 +89,18 @@ static const tl_command table[] = {
     {"ping", "PEER", 1, 1, "measure the way to a peer, connecting to it if need be",
      "PEER is a node ID, or enough of its beginning to tell it from the known others.",
      ping_options, true, false, tl_cmd_ping},
+    {"why", "PEER", 1, 1, "why the path to a peer is what it is",
+     "Tells what was tried and what came back, which rule chose, and what would change it. It does "
+     "not\n"
+     "connect: `teale ping PEER` does.",
+     read_options, true, false, tl_cmd_why},
+    {"netcheck", "", 0, 0, "ask the STUN servers anew, and show what the network lets through", "",
+     read_options, true, false, tl_cmd_netcheck},
+    {"doctor", "", 0, 0, "every obstacle found, each with its evidence and remedy",
+     "Exits with 1 when there is a problem; warnings are no failure.", read_options, true, false,
+     tl_cmd_doctor},
+    {"watch", "", 0, 0, "show events and paths as they change, until Ctrl-C",
+     "With --json, one object a line.", read_options, true, false, tl_cmd_watch},
     {"config get", "KEY", 1, 1, "print one setting", "", no_options, true, false,
      tl_cmd_config_get},
     {"config set", "KEY VALUE", 2, 2, "change one setting in the file",

@@ -121,6 +121,21 @@ tl_err tl_out_clean(tl_buf *out, const char *text)
     return e;
 }
 
+void tl_out_plain(const char *text)
+{
+    tl_buf clean = {0};
+    if (!tl_out_clean(&clean, text))
+        fwrite(tl_buf_slice(&clean).p, 1, clean.len, stdout);
+    tl_buf_clear(&clean);
+}
+
+void tl_out_line(const char *key, const char *value)
+{
+    printf("%s%s:%s ", tl_out_colour(stdout, TL_COLOUR_DIM), key, tl_out_end(stdout));
+    tl_out_plain(value);
+    putchar('\n');
+}
+
 /* --- tables --- */
 
 void tl_table_begin(tl_table *t, const char *const *heads)

@@ -36,6 +36,11 @@ void tl_out_text(FILE *f, tl_slice text, bool multi_line);
 /* Appends a copy without any control character; invalid UTF-8 becomes U+FFFD. */
 TL_CHECK tl_err tl_out_clean(tl_buf *out, const char *text);
 
+/* That copy, on stdout. */
+void tl_out_plain(const char *text);
+/* `key: value`, unpadded, on stdout: what scripts look for. The value is cleaned. */
+void tl_out_line(const char *key, const char *value);
+
 /* --- tables: cells are added row by row, then printed with columns as wide as they must be --- */
 #define TL_TABLE_COLUMNS_MAX 8
 typedef struct {

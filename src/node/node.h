@@ -8,6 +8,7 @@
 #include "node/backend.h"
 #include "node/config.h"
 #include "node/exchange.h"
+#include "node/network.h"
 
 typedef struct tl_node tl_node;
 
@@ -30,9 +31,11 @@ const tl_node_id *tl_node_id_of(const tl_node *n);
 TL_CHECK tl_err tl_node_ask(tl_node *n, const tl_ask *ask, const tl_exchange_sink *sink, void *user,
                             tl_exchange **ret_exchange);
 /* Connects to the peer if needed and measures round trips over the present path: on_result once per
- * answer (rtt > 0) or failure (rtt 0, `why`); `more` is false on the last. */
+ * answer (rtt > 0) or failure (rtt 0, `why`); `more` is false on the last: after `count` answers,
+ * or with `until_direct` after the first that came by a direct path or the local network. */
 typedef struct tl_node_ping tl_node_ping;
 TL_CHECK tl_err tl_node_ping_start(tl_node *n, const tl_node_id *peer, unsigned count,
+                                   bool until_direct,
                                    void (*on_result)(void *user, tl_time rtt, tl_via via, bool more,
                                                      const char *why),
                                    void *user, tl_node_ping **ret_ping);
@@ -54,10 +57,27 @@ void tl_node_look_start(tl_node *n, tl_node_look *l, void (*on_done)(void *user)
 /* on_done will not come. Harmless when it came. */
 void tl_node_unlook(tl_node_look *l);
 
+/* The caller's memory; the fields are private. */
+typedef struct tl_node_netlook {
+    tl_node *node; /* NULL: over */
+    void (*on_done)(void *user);
+    void *user;
+    tl_timer timer;
+    tl_network_look look;
+} tl_node_netlook;
+/* Asks every STUN server anew. on_done comes once, within seconds, never from inside this call;
+ * then tl_node_netcheck and tl_node_doctor tell. */
+void tl_node_netlook_start(tl_node *n, tl_node_netlook *l, void (*on_done)(void *user), void *user);
+/* on_done will not come. Harmless when it came. */
+void tl_node_unnetlook(tl_node_netlook *l);
+
 /* --- what UX.md shows; new references, the caller's to json_decref; NULL: out of memory --- */
 json_t *tl_node_status(const tl_node *n); /* `teale status --json` */
 json_t *tl_node_peers(const tl_node *n);  /* `teale peers --json` */
 json_t *tl_node_models(const tl_node *n); /* {"models":[{"id","local":bool,"peers":[node IDs]}]} */
+json_t *tl_node_netcheck(const tl_node *n); /* `teale netcheck --json` */
+json_t *tl_node_doctor(const tl_node *n);   /* {"checks":[{"id","state","evidence","remedy"}]} */
+json_t *tl_node_why(const tl_node *n, const tl_node_id *peer); /* `teale why PEER --json` */
 /* Applies one changed setting live: TL_OK, or TL_ERR_AGAIN when it needs a restart. */
 TL_CHECK tl_err tl_node_setting_changed(tl_node *n, const tl_settings *settings, const char *key);
 

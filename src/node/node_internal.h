@@ -87,6 +87,18 @@ void tl_node_apply_relay(tl_node *n);
 void tl_node_apply_limits(tl_node *n);
 
 /* node_report.c */
+typedef struct {
+    size_t direct, lan, relayed;
+} tl_node_path_counts;
+tl_node_path_counts tl_node_count_paths(const tl_node *n);
+/* `wan` of the status; NULL: out of memory. */
+json_t *tl_node_wan_json(const tl_node *n);
+/* PeerJoined, PeerLeft, PathChanged: with the path now and the one told before. `why` NULL: the
+ * rule that chose the path. */
+void tl_node_emit_peer(tl_node *n, const char *name, const tl_peer *peer, const char *why);
+/* NetworkChanged, with what is known of the NAT now. `moved`: interfaces, routes or the public
+ * address changed; else more is known of the same network. */
+void tl_node_emit_network(tl_node *n, bool moved);
 /* Takes the reference to `data`; adds the time. */
 void tl_node_emit(tl_node *n, const char *name, json_t *data);
 void tl_node_write_time(char ret[32], tl_unix at);

@@ -1,8 +1,10 @@
-/* Waiting for a fresh list of who serves what. */
+/* Waiting for a fresh list of who serves what, and for a fresh look at the network. */
 #include "node/node_internal.h"
 
 #define LOOK_FRESH  TL_SEC       /* a list that old serves people and scripts */
 #define LOOK_WITHIN (1 * TL_SEC) /* after that the list is given as it is */
+#define NETLOOK_WITHIN                                                                             \
+    (6 * TL_SEC) /* a round of STUN is over after 4 s; then what is known is told */
 
 static void finish(tl_node_look *l)
 {
@@ -45,4 +47,34 @@ void tl_node_looks_done(tl_node *n)
     n->discovering = false;
     while (n->looks) /* a look that starts meanwhile finds the list fresh: a timer ends it */
         finish(n->looks);
+}
+
+/* --- the network --- */
+
+static void finish_netlook(void *user)
+{
+    tl_node_netlook *l = user;
+    tl_node_unnetlook(l);
+    l->on_done(l->user);
+}
+
+void tl_node_netlook_start(tl_node *n, tl_node_netlook *l, void (*on_done)(void *user), void *user)
+{
+    tl_time now = tl_loop_now(n->loop);
+    *l = (tl_node_netlook){.node = n, .on_done = on_done, .user = user};
+    l->look = (tl_network_look){.on_done = finish_netlook, .user = l};
+    tl_timer_init(&l->timer, n->loop, finish_netlook, l);
+    tl_timer_set(&l->timer, n->network ? now + NETLOOK_WITHIN : now);
+    if (n->network)
+        tl_network_look_start(n->network, &l->look);
+}
+
+void tl_node_unnetlook(tl_node_netlook *l)
+{
+    if (!l->node)
+        return;
+    tl_timer_stop(&l->timer);
+    if (l->look.network)
+        tl_network_unlook(&l->look);
+    l->node = NULL;
 }

@@ -1,6 +1,12 @@
 /* The counters as Prometheus text: base units, bounded labels, no node IDs. */
 #include "node/node_internal.h"
 
+#include <stdio.h>
+
+/* The seeds' names, as tl_nat_type gives them and tl_punch_counters numbers them. */
+static const char *const nat_types[TL_NAT_TYPES] = {"fullCone", "restrictedCone", "portRestricted",
+                                                    "symmetric", "unknown"};
+
 typedef struct {
     tl_buf *out;
     tl_err e;
@@ -81,15 +87,13 @@ static void write_quic(writer *w, const tl_node *n)
 static void write_peers(writer *w, const tl_node *n)
 {
     const tl_peers_counters *p = tl_peers_counters_of(n->peers);
-    size_t connected = 0;
-    tl_peer *peer, *next;
-    tl_peer_facts facts;
-    HASH_ITER(hh, n->table.peers, peer, next)
-    connected += tl_peers_facts(n->peers, peer, &facts);
+    tl_node_path_counts paths = tl_node_count_paths(n);
     single(w, "teale_peers_known", "gauge", "Nodes known, connected or not.",
            (double)tl_peer_table_count(&n->table));
     family(w, "teale_peers_connected", "gauge", "Connected peers by the way to them.");
-    sample(w, "teale_peers_connected", "path=\"relayed\"", (double)connected);
+    sample(w, "teale_peers_connected", "path=\"direct\"", (double)paths.direct);
+    sample(w, "teale_peers_connected", "path=\"lan\"", (double)paths.lan);
+    sample(w, "teale_peers_connected", "path=\"relayed\"", (double)paths.relayed);
     family(w, "teale_connections_total", "counter", "Connections begun.");
     sample(w, "teale_connections_total", "role=\"dialled\"", (double)p->dials);
     sample(w, "teale_connections_total", "role=\"accepted\"", (double)p->accepted);
@@ -99,11 +103,123 @@ static void write_peers(writer *w, const tl_node *n)
            (double)p->outages);
     single(w, "teale_path_recoveries_total", "counter", "Times it found another.",
            (double)p->recovered);
+}
+
+/* --- the network and direct paths; all zero without a UDP socket --- */
+
+static void write_nat(writer *w, const tl_nat_facts *f)
+{
+    static const char *const tesseras[] = {"Public", "Cone", "Symmetric", "Unknown"};
+    char labels[96];
     family(w, "tesseras_nat_type", "gauge", "The NAT in front of this node: one type is 1.");
-    sample(w, "tesseras_nat_type", "type=\"Public\"", 0);
-    sample(w, "tesseras_nat_type", "type=\"Cone\"", 0);
-    sample(w, "tesseras_nat_type", "type=\"Symmetric\"", 0);
-    sample(w, "tesseras_nat_type", "type=\"Unknown\"", 1);
+    for (size_t i = 0; i < sizeof tesseras / sizeof *tesseras; i++) {
+        snprintf(labels, sizeof labels, "type=\"%s\"", tesseras[i]);
+        sample(w, "tesseras_nat_type", labels, strcmp(tl_nat_tesseras_type(f), tesseras[i]) == 0);
+    }
+    family(w, "teale_nat_type", "gauge", "The same by finer names: one type is 1.");
+    for (size_t i = 0; i < TL_NAT_TYPES; i++) {
+        snprintf(labels, sizeof labels, "type=\"%s\"", nat_types[i]);
+        sample(w, "teale_nat_type", labels, strcmp(tl_nat_type(f), nat_types[i]) == 0);
+    }
+    single(w, "teale_udp_blocked", "gauge", "1 when no STUN server that was asked answered.",
+           f->udp_blocked);
+}
+
+static void write_stun(writer *w, const tl_behaviour_counters *c)
+{
+    single(w, "tesseras_stun_requests_total", "counter", "STUN requests sent, repeats included.",
+           (double)c->requests);
+    single(w, "tesseras_stun_failures_total", "counter", "STUN questions that nobody answered.",
+           (double)c->failures);
+    single(w, "teale_stun_answers_total", "counter", "STUN answers that counted.",
+           (double)c->answers);
+    single(w, "teale_stun_strays_total", "counter",
+           "STUN answers that did not count: forged, late, from elsewhere.", (double)c->strays);
+}
+
+static void write_datagrams(writer *w, const tl_network_counters *c)
+{
+    single(w, "tesseras_network_change_total", "counter",
+           "Times interfaces, routes or the public address changed.", (double)c->changes);
+    family(w, "teale_udp_datagrams_total", "counter", "Datagrams of the node's UDP port.");
+    sample(w, "teale_udp_datagrams_total", "direction=\"in\"", (double)c->datagrams_in);
+    sample(w, "teale_udp_datagrams_total", "direction=\"out\"", (double)c->datagrams_out);
+    family(w, "teale_udp_bytes_total", "counter", "Bytes of them.");
+    sample(w, "teale_udp_bytes_total", "direction=\"in\"", (double)c->bytes_in);
+    sample(w, "teale_udp_bytes_total", "direction=\"out\"", (double)c->bytes_out);
+    family(w, "teale_udp_dropped_total", "counter", "Datagrams dropped in silence.");
+    sample(w, "teale_udp_dropped_total", "reason=\"short\"", (double)c->dropped_short);
+    sample(w, "teale_udp_dropped_total", "reason=\"unknown\"", (double)c->dropped_unknown);
+    single(w, "teale_udp_send_errors_total", "counter", "Datagrams the system would not send.",
+           (double)c->send_errors);
+    single(w, "teale_udp_too_large_total", "counter",
+           "Datagrams larger than the way out of this machine allows.", (double)c->too_large);
+}
+
+static void write_punch_pairs(writer *w, const char *name, const char *ours, const char *theirs,
+                              const uint64_t counts[TL_NAT_TYPES][TL_NAT_TYPES])
+{
+    char labels[128];
+    for (size_t a = 0; a < TL_NAT_TYPES; a++)
+        for (size_t b = 0; b < TL_NAT_TYPES; b++) {
+            snprintf(labels, sizeof labels, "%s=\"%s\",%s=\"%s\"", ours, nat_types[a], theirs,
+                     nat_types[b]);
+            sample(w, name, labels, (double)counts[a][b]);
+        }
+}
+
+static void write_direct(writer *w, const tl_direct_counters *c, const tl_punch_counters *punches)
+{
+    family(w, "tesseras_punch_attempts_total", "counter",
+           "Attempts at a direct path, by this node's NAT and the peer's.");
+    write_punch_pairs(w, "tesseras_punch_attempts_total", "initiator_nat", "target_nat",
+                      punches->attempts);
+    family(w, "teale_punch_successes_total", "counter",
+           "Those of them that came to a direct path.");
+    write_punch_pairs(w, "teale_punch_successes_total", "initiator_nat", "target_nat",
+                      punches->successes);
+    single(w, "teale_direct_attempts_total", "counter", "Attempts at a direct path.",
+           (double)c->attempts);
+    family(w, "teale_direct_attempts_ended_total", "counter", "How they ended.");
+    sample(w, "teale_direct_attempts_ended_total", "result=\"succeeded\"", (double)c->succeeded);
+    sample(w, "teale_direct_attempts_ended_total", "result=\"failed\"", (double)c->failed);
+    single(w, "teale_direct_lost_total", "counter", "Direct paths that stood and fell silent.",
+           (double)c->lost);
+    single(w, "teale_direct_rebinds_total", "counter",
+           "Times a peer's address changed under a direct path.", (double)c->rebinds);
+    single(w, "teale_direct_strays_total", "counter", "Checks that belonged to no session.",
+           (double)c->strays);
+    single(w, "teale_candidates_refused_total", "counter",
+           "Addresses of peers' that nobody may name.", (double)c->candidates_refused);
+    family(w, "teale_offers_total", "counter", "Offers, answers and candidates of direct paths.");
+    sample(w, "teale_offers_total", "direction=\"in\"", (double)c->offers_in);
+    sample(w, "teale_offers_total", "direction=\"out\"", (double)c->offers_out);
+    family(w, "teale_offers_refused_total", "counter", "Those of peers that were refused.");
+    for (int v = TL_OFFER_OK + 1; v < TL_OFFER_VERDICTS; v++) {
+        char labels[96];
+        snprintf(labels, sizeof labels, "reason=\"%s\"", tl_offer_verdict_name(v));
+        sample(w, "teale_offers_refused_total", labels, (double)c->offers_refused[v]);
+    }
+    sample(w, "teale_offers_refused_total", "reason=\"unwelcome\"", (double)c->unwelcome);
+    sample(w, "teale_offers_refused_total", "reason=\"rate\"", (double)c->rate_limited);
+}
+
+static void write_network(writer *w, const tl_node *n)
+{
+    static const tl_nat_facts no_facts;
+    static const tl_behaviour_counters no_stun;
+    static const tl_network_counters no_network;
+    static const tl_direct_counters no_direct;
+    static const tl_punch_counters no_punches;
+    const tl_network *net = n->network;
+    write_nat(w, net ? tl_network_facts(net) : &no_facts);
+    write_stun(w, net ? tl_network_stun_counters(net) : &no_stun);
+    write_datagrams(w, net ? tl_network_counters_of(net) : &no_network);
+    write_direct(w, n->direct ? tl_direct_counters_of(n->direct) : &no_direct,
+                 n->direct ? tl_direct_punches(n->direct) : &no_punches);
+    /* The seeds' names for what a node forwards for others; only teale-relay does. */
+    single(w, "tesseras_relay_sessions_active", "gauge", "Sessions relayed for others now.", 0);
+    single(w, "tesseras_relay_bytes_forwarded", "counter", "Bytes relayed for others.", 0);
 }
 
 static void write_requests(writer *w, const tl_node *n)
@@ -148,6 +264,7 @@ tl_err tl_node_metrics(const tl_node *n, tl_buf *out)
     write_relay(&w, n);
     write_quic(&w, n);
     write_peers(&w, n);
+    write_network(&w, n);
     write_requests(&w, n);
     if (w.e)
         out->len = before;

@@ -5,12 +5,15 @@
 #include <stdlib.h>
 
 #define BETWEEN       (500 * TL_MS) /* pings */
+#define BETWEEN_EAGER (100 * TL_MS) /* while a direct path is waited for, */
+#define EAGER         20            /* so often; then at the pace of pings */
 #define ANSWER_WITHIN (5 * TL_SEC)  /* far above any round trip */
 
 struct tl_node_ping {
     tl_node *node;
     tl_node_id peer;
-    unsigned left;
+    unsigned left, answered;
+    bool until_direct;
     void (*on_result)(void *user, tl_time rtt, tl_via via, bool more, const char *why);
     void *user;
     tl_peer_wish wish;
@@ -27,6 +30,14 @@ static void fail(tl_node_ping *p, const char *why)
     p->on_result(p->user, 0, TL_VIA_RELAYED, false, why);
 }
 
+/* The way to the peer now, which is the way its answer came unless it changed on the wire. */
+static tl_via via_of(const tl_node_ping *p)
+{
+    const tl_peer *peer = tl_peer_table_find(&p->node->table, &p->peer);
+    tl_peer_facts facts;
+    return peer && tl_peers_facts(p->node->peers, peer, &facts) ? facts.via : TL_VIA_RELAYED;
+}
+
 static void on_pong(tl_peer_pong *g, tl_time rtt)
 {
     tl_node_ping *p = (tl_node_ping *)((char *)g - offsetof(tl_node_ping, pong));
@@ -34,12 +45,14 @@ static void on_pong(tl_peer_pong *g, tl_time rtt)
         fail(p, "the connection to the peer ended");
         return;
     }
-    p->left--;
+    tl_via via = via_of(p);
+    p->left = p->until_direct && via != TL_VIA_RELAYED ? 0 : p->left - 1;
+    bool eager = p->until_direct && ++p->answered < EAGER;
     if (p->left)
-        tl_timer_set(&p->timer, tl_loop_now(p->node->loop) + BETWEEN);
+        tl_timer_set(&p->timer, tl_loop_now(p->node->loop) + (eager ? BETWEEN_EAGER : BETWEEN));
     else
         tl_timer_stop(&p->timer);
-    p->on_result(p->user, rtt, TL_VIA_RELAYED, p->left > 0, NULL);
+    p->on_result(p->user, rtt, via, p->left > 0, NULL);
 }
 
 static void send_ping(tl_node_ping *p)
@@ -73,7 +86,7 @@ static void on_failed(tl_peer_wish *w, tl_err e, const char *why)
     fail((tl_node_ping *)((char *)w - offsetof(tl_node_ping, wish)), why);
 }
 
-tl_err tl_node_ping_start(tl_node *n, const tl_node_id *peer, unsigned count,
+tl_err tl_node_ping_start(tl_node *n, const tl_node_id *peer, unsigned count, bool until_direct,
                           void (*on_result)(void *user, tl_time rtt, tl_via via, bool more,
                                             const char *why),
                           void *user, tl_node_ping **ret_ping)
@@ -81,8 +94,12 @@ tl_err tl_node_ping_start(tl_node *n, const tl_node_id *peer, unsigned count,
     tl_node_ping *p = calloc(1, sizeof *p);
     if (!p)
         return TL_ERR_NOMEM;
-    *p = (tl_node_ping){
-        .node = n, .peer = *peer, .left = count ? count : 1, .on_result = on_result, .user = user};
+    *p = (tl_node_ping){.node = n,
+                        .peer = *peer,
+                        .left = count ? count : 1,
+                        .until_direct = until_direct,
+                        .on_result = on_result,
+                        .user = user};
     p->wish = (tl_peer_wish){
         .peer = *peer, .connection_only = true, .on_stream = on_connected, .on_failed = on_failed};
     tl_timer_init(&p->timer, n->loop, on_timer, p);

@@ -1,7 +1,6 @@
 /* What a person or a script is told: status, peers, models, events (UX.md). */
-#include "node/node_internal.h"
+#include "node/node_net_report.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -13,13 +12,7 @@ void tl_node_write_time(char ret[32], tl_unix at)
     strftime(ret, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
 }
 
-/* Milliseconds with three decimals; null when unknown. */
-static json_t *milliseconds(tl_time t)
-{
-    return t ? json_real(round((double)t / (double)TL_US) / 1000) : json_null();
-}
-
-static json_t *wan_status(const tl_node *n)
+json_t *tl_node_wan_json(const tl_node *n)
 {
     static const char *const names[] = {"offline", "connecting", "connected"};
     const char *error = n->wan_error[0] ? n->wan_error : tl_relay_client_error(n->client);
@@ -28,15 +21,8 @@ static json_t *wan_status(const tl_node *n)
         relay = n->settings.wan_relay_url.item[0];
     return json_pack("{s:b, s:s, s:s, s:o, s:s?}", "enabled", n->settings.wan_enabled, "state",
                      names[tl_relay_client_state(n->client)], "relay", relay, "relay_rtt_ms",
-                     milliseconds(tl_relay_client_rtt(n->client)), "error",
+                     tl_net_ms_json(tl_relay_client_rtt(n->client)), "error",
                      error[0] ? error : NULL);
-}
-
-/* Nothing looks at the NAT: every connection goes through the relay. */
-static json_t *nat_status(void)
-{
-    return json_pack("{s:s, s:s, s:n, s:n, s:n, s:n, s:n}", "type", "unknown", "tesseras_type",
-                     "Unknown", "mapping", "filtering", "public", "mapped_by", "ipv6");
 }
 
 static json_t *backend_status(const tl_node *n)
@@ -70,24 +56,32 @@ static json_t *requests_status(const tl_node *n)
                      (json_int_t)asked->failed + (json_int_t)served->failed);
 }
 
-static json_int_t count_connected(const tl_node *n)
+tl_node_path_counts tl_node_count_paths(const tl_node *n)
 {
-    json_int_t count = 0;
+    tl_node_path_counts counts = {0};
     tl_peer *p, *next;
     tl_peer_facts facts;
     HASH_ITER(hh, n->table.peers, p, next)
-    count += tl_peers_facts(n->peers, p, &facts);
-    return count;
+    if (tl_peers_facts(n->peers, p, &facts)) {
+        counts.direct += facts.via == TL_VIA_DIRECT;
+        counts.lan += facts.via == TL_VIA_LAN;
+        counts.relayed += facts.via == TL_VIA_RELAYED;
+    }
+    return counts;
 }
 
 json_t *tl_node_status(const tl_node *n)
 {
     tl_time up = tl_loop_now(n->loop) - n->started;
     json_int_t uptime = (json_int_t)up / (json_int_t)TL_SEC;
-    return json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:{s:i, s:I, s:i}, s:o, s:o, s:[]}", "version",
+    tl_node_path_counts paths = tl_node_count_paths(n);
+    tl_net_view v;
+    tl_net_view_of(n, &v);
+    return json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:{s:I, s:I, s:I}, s:o, s:o, s:[]}", "version",
                      TL_VERSION, "node_id", n->hex, "display_name", n->name, "uptime_s", uptime,
-                     "wan", wan_status(n), "nat", nat_status(), "peers", "direct", 0, "relayed",
-                     count_connected(n), "lan", 0, "backend", backend_status(n), "requests",
+                     "wan", tl_node_wan_json(n), "nat", tl_net_nat_json(&v), "peers", "direct",
+                     (json_int_t)paths.direct, "relayed", (json_int_t)paths.relayed, "lan",
+                     (json_int_t)paths.lan, "backend", backend_status(n), "requests",
                      requests_status(n), "ptns");
 }
 
@@ -108,17 +102,23 @@ static json_t *models_of(const tl_peer *p)
  * null. */
 static json_t *peer_json(const tl_node *n, const tl_peer *p)
 {
+    tl_direct_report direct;
+    const char *nat = p->nat_type; /* as the relay lists it; what the peer told us is newer */
+    if (tl_direct_report_of(n->direct, &p->id, &direct) && direct.peer_nat[0])
+        nat = direct.peer_nat;
     char hex[TL_NODE_ID_HEX + 1], since[32];
     tl_peer_facts facts = {0};
     bool connected = tl_peers_facts(n->peers, p, &facts);
+    bool relayed = connected && facts.via == TL_VIA_RELAYED;
     tl_node_id_write(hex, &p->id);
     tl_time ago = tl_loop_now(n->loop) - facts.since;
     tl_node_write_time(since, tl_loop_unix() - (tl_unix)(ago / TL_SEC));
-    return json_pack("{s:s, s:s, s:s?, s:s?, s:n, s:o, s:s?, s:o, s:[], s:s, s:b}", "node_id", hex,
+    return json_pack("{s:s, s:s, s:s?, s:s?, s:o, s:o, s:s?, s:o, s:[], s:s, s:b}", "node_id", hex,
                      "name", p->name, "path", connected ? tl_via_name(facts.via) : NULL, "via",
-                     connected ? tl_relay_client_url(n->client) : NULL, "remote", "rtt_ms",
-                     milliseconds(facts.rtt), "since", connected ? since : NULL, "models",
-                     models_of(p), "ptns", "nat_type", p->nat_type, "available", p->available);
+                     relayed ? tl_relay_client_url(n->client) : NULL, "remote",
+                     tl_net_addr_json(&facts.remote), "rtt_ms", tl_net_ms_json(facts.rtt), "since",
+                     connected ? since : NULL, "models", models_of(p), "ptns", "nat_type", nat,
+                     "available", p->available);
 }
 
 json_t *tl_node_peers(const tl_node *n)
@@ -211,4 +211,38 @@ void tl_node_emit(tl_node *n, const char *name, json_t *data)
         l->on_event(l->user, name, data);
     }
     json_decref(data);
+}
+
+/* `changed`: with the path that was told before. */
+static json_t *peer_event(const tl_node *n, tl_peer *p, bool changed, const char *why)
+{
+    char hex[TL_NODE_ID_HEX + 1];
+    tl_peer_facts facts = {.via = p->told_via};
+    bool connected = tl_peers_facts(n->peers, p, &facts);
+    tl_via from = p->told_via;
+    tl_node_id_write(hex, &p->id);
+    p->told_via = facts.via;
+    return json_pack("{s:s, s:s, s:s, s:s*, s:o, s:o, s:s?}", "node_id", hex, "name", p->name,
+                     "path", tl_via_name(facts.via), "from", changed ? tl_via_name(from) : NULL,
+                     "remote", tl_net_addr_json(&facts.remote), "rtt_ms", tl_net_ms_json(facts.rtt),
+                     "why", why || !connected ? why : facts.why);
+}
+
+void tl_node_emit_peer(tl_node *n, const char *name, const tl_peer *peer, const char *why)
+{
+    tl_peer *p = tl_peer_table_find(&n->table, &peer->id);
+    if (!p)
+        return;
+    bool changed = strcmp(name, "PathChanged") == 0;
+    tl_node_emit(n, name, peer_event(n, p, changed, why));
+}
+
+void tl_node_emit_network(tl_node *n, bool moved)
+{
+    tl_net_view v;
+    if (!n->listeners)
+        return;
+    tl_net_view_of(n, &v);
+    tl_node_emit(n, "NetworkChanged",
+                 json_pack("{s:b, s:o}", "moved", moved, "nat", tl_net_nat_json(&v)));
 }

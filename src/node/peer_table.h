@@ -30,6 +30,7 @@ typedef struct {
     tl_time unusable_until;     /* it just failed us: others first */
     unsigned asking;            /* questions of ours it is answering */
     uint64_t running;           /* questions it answers in all, by its last heartbeat */
+    tl_via told_via;            /* the path that listeners were last told of */
     struct tl_contact *contact; /* NULL: no connection, nor is one being made */
     UT_hash_handle hh;
 } tl_peer;

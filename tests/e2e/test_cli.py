@@ -96,7 +96,7 @@ class Usage(Case):
         for wrong, meant in (("stauts", "status"), ("conifg", "config"), ("peer", "peers")):
             self.assertIn(f'did you mean "{meant}"', self.fails(2, wrong).stderr)
         self.assertIn('did you mean "config set"', self.fails(2, "config", "sett").stderr)
-        for later in ("ptn", "wallet", "doctor"):
+        for later in ("ptn", "wallet", "bugreport"):
             self.fails(2, later)
 
     def test_a_wrong_option_names_the_one_meant(self):
@@ -248,7 +248,8 @@ class Config(Case):
 class WithoutDaemon(Case):
     def test_commands_that_need_the_daemon_exit_3_and_say_how_to_start_it(self):
         for args in (["status"], ["status", "--json"], ["peers", "--wan"], ["models"], ["env"],
-                     ["chat", "hi"], ["down"], ["ping", "ab" * 32], ["ping", "abcd"]):
+                     ["chat", "hi"], ["down"], ["ping", "ab" * 32], ["ping", "abcd"], ["why", "ab" * 32], ["netcheck"],
+                     ["doctor"], ["watch"], ["watch", "--json"]):
             self.assertIn("teale up", self.fails(3, *args).stderr)
 
     def test_a_socket_nobody_listens_on_counts_as_no_daemon(self):
@@ -286,7 +287,7 @@ class Daemon(Case):
     def test_every_read_command_gives_one_json_object(self):
         self.ready(self.serve())
         for args in (["status"], ["peers"], ["peers", "--wan"], ["peers", "--cluster"], ["models"], ["env"],
-                     ["config", "list"], ["config", "path"], ["config", "get", "ask"]):
+                     ["netcheck"], ["why", "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"], ["config", "list"], ["config", "path"], ["config", "get", "ask"]):
             lines = self.ok(*args, "--json").stdout.splitlines()
             self.assertEqual(len(lines), 1, args)
             self.assertIsInstance(json.loads(lines[0]), dict)

@@ -115,7 +115,7 @@ const tl_node_id *tl_node_id_of(const tl_node *n)
     return &n->id;
 }
 
-tl_err tl_node_ping_start(tl_node *n, const tl_node_id *peer, unsigned count,
+tl_err tl_node_ping_start(tl_node *n, const tl_node_id *peer, unsigned count, bool until_direct,
                           void (*on_result)(void *user, tl_time rtt, tl_via via, bool more,
                                             const char *why),
                           void *user, tl_node_ping **ret_ping)
@@ -124,6 +124,7 @@ tl_err tl_node_ping_start(tl_node *n, const tl_node_id *peer, unsigned count,
     n->on_ping = on_result;
     n->ping_user = user;
     n->ping_count = count;
+    n->ping_until_direct = until_direct;
     n->ping_freed = false;
     *ret_ping = (tl_node_ping *)(void *)n;
     tl_loop_stop(n->loop);
@@ -199,6 +200,49 @@ void tl_node_unlook(tl_node_look *l)
         return;
     tl_timer_stop(&l->timer);
     l->node->unlooked++;
+    l->node = NULL;
+    tl_loop_stop(l->timer.loop);
+}
+
+json_t *tl_node_netcheck(const tl_node *n)
+{
+    return json_pack("{s:i}", "netlooks", (int)n->netlooks);
+}
+
+json_t *tl_node_doctor(const tl_node *n)
+{
+    (void)n;
+    return json_pack("{s:[{s:s}]}", "checks", "id", "fake");
+}
+
+json_t *tl_node_why(const tl_node *n, const tl_node_id *peer)
+{
+    ((tl_node *)(uintptr_t)n)->why_asked = *peer;
+    return json_pack("{s:s}", "reason", "fake");
+}
+
+static void on_netlook(void *user)
+{
+    tl_node_netlook *l = user;
+    l->node = NULL;
+    l->on_done(l->user);
+}
+
+void tl_node_netlook_start(tl_node *n, tl_node_netlook *l, void (*on_done)(void *user), void *user)
+{
+    *l = (tl_node_netlook){.node = n, .on_done = on_done, .user = user};
+    tl_timer_init(&l->timer, n->loop, on_netlook, l);
+    tl_timer_set(&l->timer, tl_loop_now(n->loop) + n->netlook_takes);
+    n->netlooks++;
+    tl_loop_stop(n->loop);
+}
+
+void tl_node_unnetlook(tl_node_netlook *l)
+{
+    if (!l->node)
+        return;
+    tl_timer_stop(&l->timer);
+    l->node->unnetlooked++;
     l->node = NULL;
     tl_loop_stop(l->timer.loop);
 }

@@ -28,10 +28,14 @@ struct tl_node {
     const char *models_after_look; /* and once a look around is over; NULL: the same */
     tl_time look_takes;
     unsigned looks, unlooked; /* begun, given up */
+    unsigned netlooks, unnetlooked;
+    tl_time netlook_takes;
+    tl_node_id why_asked; /* the peer of the last tl_node_why */
     /* the one ping */
     void (*on_ping)(void *user, tl_time rtt, tl_via via, bool more, const char *why);
     void *ping_user;
     unsigned ping_count;
+    bool ping_until_direct;
     bool ping_freed;
 };
 

@@ -261,7 +261,7 @@ static void a_ping_without_a_relay_to_come_fails_at_once_and_says_why(void **sta
     tl_node_id peer = *tl_node_id_of(node);
     peer.key[0] ^= 1;
     tl_node_ping *p;
-    assert_int_equal(tl_node_ping_start(node, &peer, 3, on_result, NULL, &p), TL_OK);
+    assert_int_equal(tl_node_ping_start(node, &peer, 3, false, on_result, NULL, &p), TL_OK);
     run();
     assert_non_null(strstr(failed_why, "wan_enabled"));
     tl_node_ping_free(p);

@@ -1,0 +1,275 @@
+/* cmd_net.c - the commands that tell of the network: netcheck, doctor, why. */
+#include "cli/commands.h"
+#include "cli/daemon.h"
+#include "cli/nattext.h"
+#include "crypto/identity.h"
+
+#include <string.h>
+
+#define ROUND_TIME (15 * TL_SEC) /* a round of STUN takes 4 s when nobody answers */
+#define READ_TIME  (10 * TL_SEC)
+
+/* The daemon's answer; printed already when --json was given (then *ret is NULL). */
+static int fetch(tl_cli *cli, const tl_args *args, const char *path, tl_time within, json_t **ret)
+{
+    tl_time timeout;
+    *ret = NULL;
+    if (!tl_daemon_timeout(cli, args, within, &timeout))
+        return TL_EXIT_USAGE;
+    int code = tl_daemon_get(cli, path, timeout, ret);
+    if (!code && cli->json)
+        tl_out_json(*ret);
+    return code;
+}
+
+static void print_yes(const char *key, const char *yes)
+{
+    tl_out_line(key, yes && *yes ? yes : "no");
+}
+
+/* --- netcheck --- */
+
+static void print_servers(const json_t *servers)
+{
+    static const char *const heads[] = {"STUN SERVER", "ADDRESS", "RTT", "SEES US AS", NULL};
+    const json_t *server;
+    tl_table t;
+    size_t i;
+    if (!json_array_size(servers)) {
+        tl_out_line("stun", "no server is known");
+        return;
+    }
+    tl_table_begin(&t, heads);
+    json_array_foreach(servers, i, server)
+    {
+        char rtt[40];
+        bool answered = tl_json_bool(server, "answered", false);
+        snprintf(rtt, sizeof rtt, "%.1f ms", tl_json_number(server, "rtt_ms", 0));
+        tl_table_add(&t, tl_json_string(server, "server", ""));
+        tl_table_add(&t, tl_json_string(server, "address", "-"));
+        tl_table_add(&t, answered ? rtt : "no answer");
+        tl_table_add(&t, tl_json_string(server, "mapped", "-"));
+    }
+    if (tl_table_end(&t))
+        tl_out_error("out of memory");
+}
+
+static void print_addresses(const char *key, const json_t *list, const char *name)
+{
+    const json_t *item;
+    size_t i;
+    printf("%s%s:%s ", tl_out_colour(stdout, TL_COLOUR_DIM), key, tl_out_end(stdout));
+    if (!json_array_size(list))
+        fputs("none", stdout);
+    json_array_foreach(list, i, item)
+    {
+        fputs(i ? ", " : "", stdout);
+        tl_out_plain(tl_json_string(item, "address", "?"));
+        printf(" (");
+        tl_out_plain(tl_json_string(item, name, "?"));
+        putchar(')');
+    }
+    putchar('\n');
+}
+
+static void print_mapping(const json_t *mapping)
+{
+    char text[400];
+    const char *method = tl_json_string(mapping, "method", NULL);
+    const char *error = tl_json_string(mapping, "error", NULL);
+    if (method)
+        snprintf(text, sizeof text, "%.20s, %.80s", method,
+                 tl_json_string(mapping, "address", "?"));
+    else
+        snprintf(text, sizeof text, "none%s%.300s", error ? ": " : "", error ? error : "");
+    tl_out_line("port mapping", text);
+}
+
+static void print_relay(const json_t *wan)
+{
+    char text[700], rtt[40] = "";
+    const char *error = tl_json_string(wan, "error", "");
+    double ms = tl_json_number(wan, "relay_rtt_ms", 0);
+    if (ms > 0)
+        snprintf(rtt, sizeof rtt, ", %.1f ms", ms);
+    snprintf(text, sizeof text, "%.30s, %.250s%s%s%.300s", tl_json_string(wan, "state", "offline"),
+             tl_json_string(wan, "relay", ""), rtt, *error ? ": " : "", error);
+    tl_out_line("relay", text);
+}
+
+static const char *known(const json_t *object, const char *key)
+{
+    const json_t *v = json_object_get(object, key);
+    if (json_is_boolean(v))
+        return json_is_true(v) ? "yes" : "no";
+    return tl_json_string(object, key, "not known");
+}
+
+int tl_cmd_netcheck(tl_cli *cli, const tl_args *args)
+{
+    json_t *c;
+    char text[200];
+    int code = fetch(cli, args, "/control/netcheck", ROUND_TIME, &c);
+    if (code || cli->json) {
+        json_decref(c);
+        return code;
+    }
+    const json_t *nat = json_object_get(c, "nat"), *udp = json_object_get(c, "udp");
+    const char *error = tl_json_string(udp, "error", NULL);
+    snprintf(text, sizeof text, "%.40s (Tesseras: %.40s)", tl_json_string(nat, "type", "unknown"),
+             tl_json_string(nat, "tesseras_type", "Unknown"));
+    tl_out_line("nat", text);
+    tl_out_line("mapping", tl_json_string(nat, "mapping", "unknown"));
+    tl_out_line("filtering", tl_json_string(nat, "filtering", "unknown"));
+    tl_out_line("public", tl_json_string(nat, "public", "not known"));
+    print_yes("ipv6", tl_json_string(nat, "ipv6", NULL));
+    tl_out_line("hairpin", known(nat, "hairpin"));
+    tl_out_line("port preserved", known(nat, "port_preserved"));
+    print_mapping(json_object_get(c, "port_mapping"));
+    snprintf(text, sizeof text, "port %d%s", (int)tl_json_number(udp, "port", 0),
+             tl_json_bool(udp, "blocked", false) ? ", blocked: no STUN server answers" : "");
+    tl_out_line("udp", error ? error : text);
+    print_relay(json_object_get(c, "relay"));
+    print_addresses("interfaces", json_object_get(c, "interfaces"), "name");
+    print_addresses("candidates", json_object_get(c, "candidates"), "kind");
+    print_servers(json_object_get(c, "stun"));
+    json_decref(c);
+    return TL_EXIT_OK;
+}
+
+/* --- doctor --- */
+
+static void print_check(const json_t *check)
+{
+    static const struct {
+        const char *state, *mark;
+        tl_colour colour;
+    } marks[] = {{"ok", "ok", TL_COLOUR_GOOD},
+                 {"warning", "warn", TL_COLOUR_BOLD},
+                 {"problem", "FAIL", TL_COLOUR_BAD}};
+    const char *state = tl_json_string(check, "state", ""), *remedy;
+    size_t i = 0;
+    while (i < 2 && strcmp(state, marks[i].state) != 0)
+        i++;
+    printf("%s%-4s%s  %-12s  ", tl_out_colour(stdout, marks[i].colour), marks[i].mark,
+           tl_out_end(stdout), tl_json_string(check, "id", "?"));
+    tl_out_plain(tl_json_string(check, "evidence", ""));
+    putchar('\n');
+    remedy = tl_json_string(check, "remedy", "");
+    if (*remedy) {
+        printf("%20s-> ", "");
+        tl_out_plain(remedy);
+        putchar('\n');
+    }
+}
+
+static unsigned count_state(const json_t *checks, const char *state)
+{
+    const json_t *check;
+    unsigned n = 0;
+    size_t i;
+    json_array_foreach(checks, i, check) n += !strcmp(tl_json_string(check, "state", ""), state);
+    return n;
+}
+
+/* The worst first: a person reads from the top. */
+static void print_checks(const json_t *checks)
+{
+    static const char *const order[] = {"problem", "warning", "ok"};
+    const json_t *check;
+    size_t i;
+    for (size_t s = 0; s < 3; s++)
+        json_array_foreach(checks, i, check) if (!strcmp(tl_json_string(check, "state", ""),
+                                                         order[s])) print_check(check);
+}
+
+int tl_cmd_doctor(tl_cli *cli, const tl_args *args)
+{
+    json_t *found;
+    int code = fetch(cli, args, "/control/doctor", ROUND_TIME, &found);
+    if (code)
+        return code;
+    const json_t *checks = json_object_get(found, "checks");
+    unsigned problems = count_state(checks, "problem"), warnings = count_state(checks, "warning");
+    if (!cli->json) {
+        print_checks(checks);
+        if (problems || warnings)
+            printf("%u problem%s, %u warning%s\n", problems, problems == 1 ? "" : "s", warnings,
+                   warnings == 1 ? "" : "s");
+        else
+            printf("nothing stands in the way\n");
+    }
+    json_decref(found);
+    return problems ? TL_EXIT_FAILED : TL_EXIT_OK;
+}
+
+/* --- why --- */
+
+static void print_pairs(const json_t *pairs)
+{
+    static const char *const heads[] = {"TRIED", "KIND", "STATE", "SENT", "ANSWERED", "RTT", NULL};
+    const json_t *pair;
+    tl_table t;
+    size_t i;
+    if (!json_array_size(pairs))
+        return;
+    tl_table_begin(&t, heads);
+    json_array_foreach(pairs, i, pair)
+    {
+        char text[60];
+        double rtt = tl_json_number(pair, "rtt_ms", 0);
+        tl_table_add(&t, tl_json_string(pair, "remote", "?"));
+        tl_table_add(&t, tl_json_string(pair, "kind", "?"));
+        snprintf(text, sizeof text, "%.20s%s", tl_json_string(pair, "state", "?"),
+                 tl_json_bool(pair, "used", false) ? ", used" : "");
+        tl_table_add(&t, text);
+        snprintf(text, sizeof text, "%d", (int)tl_json_number(pair, "sent", 0));
+        tl_table_add(&t, text);
+        snprintf(text, sizeof text, "%d", (int)tl_json_number(pair, "answered", 0));
+        tl_table_add(&t, text);
+        snprintf(text, sizeof text, "%.1f ms", rtt);
+        tl_table_add(&t, rtt > 0 ? text : "-");
+    }
+    if (tl_table_end(&t))
+        tl_out_error("out of memory");
+}
+
+static void print_nats(const json_t *w)
+{
+    char text[300];
+    const json_t *ours = json_object_get(w, "ours"), *theirs = json_object_get(w, "theirs");
+    const char *public = tl_json_string(ours, "public", NULL);
+    const char *mapped = tl_json_string(ours, "mapped_by", NULL);
+    snprintf(text, sizeof text, "here %.40s%s%.80s%s%.20s, there %.40s",
+             tl_json_string(ours, "nat", "unknown"), public ? " " : "", public ? public : "",
+             mapped ? ", mapped by " : "", mapped ? mapped : "",
+             tl_json_string(theirs, "nat", "unknown"));
+    tl_out_line("nat", text);
+}
+
+int tl_cmd_why(tl_cli *cli, const tl_args *args)
+{
+    char node[TL_NODE_ID_HEX + 1], path[128], text[200];
+    json_t *w;
+    int code = tl_daemon_find_peer(cli, args->operand[0], node);
+    if (code)
+        return code;
+    snprintf(path, sizeof path, "/control/why/%s", node);
+    code = fetch(cli, args, path, READ_TIME, &w);
+    if (code || cli->json) {
+        json_decref(w);
+        return code;
+    }
+    snprintf(text, sizeof text, "%.16s %.60s", node, tl_json_string(w, "name", ""));
+    tl_out_line("peer", text);
+    tl_out_line("path", tl_json_string(w, "path", "none"));
+    tl_out_line("because", tl_json_string(w, "because", ""));
+    if (tl_json_string(w, "rule", NULL))
+        tl_out_line("rule", tl_json_string(w, "rule", ""));
+    if (*tl_json_string(w, "remedy", ""))
+        tl_out_line("remedy", tl_json_string(w, "remedy", ""));
+    print_nats(w);
+    print_pairs(json_object_get(w, "pairs"));
+    json_decref(w);
+    return TL_EXIT_OK;
+}

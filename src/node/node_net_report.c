@@ -1,0 +1,315 @@
+#include "node/node_net_report.h"
+
+#include "node/doctor.h"
+#include "node/story.h"
+
+#include <math.h>
+#include <stdio.h>
+
+json_t *tl_net_ms_json(tl_time t)
+{
+    return t ? json_real(round((double)t / (double)TL_US) / 1000) : json_null();
+}
+
+json_t *tl_net_addr_json(const tl_addr *a)
+{
+    char text[TL_ADDR_TEXT_MAX];
+    if (!a->family)
+        return json_null();
+    tl_addr_write(text, a);
+    return json_string(text);
+}
+
+static json_t *ip_json(const tl_addr *a)
+{
+    char text[TL_ADDR_TEXT_MAX];
+    if (!a->family)
+        return json_null();
+    tl_addr_write_ip(text, a);
+    return json_string(text);
+}
+
+/* Why no UDP socket is wanted; NULL: one is. */
+static const char *why_off(const tl_node *n)
+{
+    if (!n->settings.wan_enabled)
+        return "wan_enabled is false";
+    return n->settings.nat_direct ? NULL : "nat.direct is false";
+}
+
+void tl_net_view_of(const tl_node *n, tl_net_view *ret_view)
+{
+    const tl_network *w = n->network;
+    tl_net_view v = {.off = why_off(n),
+                     .error = n->network_error[0] ? n->network_error : NULL,
+                     .wanted_port = (uint16_t)n->settings.udp_port,
+                     .mapping_on = n->settings.nat_port_mapping,
+                     .direct_on = n->settings.nat_direct};
+    if (w) {
+        v.port = tl_network_port(w);
+        v.nat = *tl_network_facts(w);
+        v.n_stun = tl_network_stun_reports(w, v.stun);
+        v.interfaces = tl_network_interfaces(w, &v.n_interfaces);
+        v.n_candidates = tl_network_candidates(w, v.candidates);
+        v.mapped_by = tl_network_mapped_by(w);
+        v.mapped = tl_network_mapped(w);
+        v.mapping_error = tl_network_mapping_error(w);
+        if (!v.mapped_by)
+            v.mapped = (tl_addr){0};
+        if (v.mapping_error && !v.mapping_error[0])
+            v.mapping_error = NULL;
+    }
+    *ret_view = v;
+}
+
+static const char *nat_state(const tl_net_view *v)
+{
+    if (!v->port)
+        return "off";
+    if (v->nat.at && v->nat.udp_blocked)
+        return "blocked";
+    return v->nat.at && v->nat.answered ? "known" : "asking";
+}
+
+json_t *tl_net_nat_json(const tl_net_view *v)
+{
+    static const char *const hairpin[] = {
+        [TL_HAIRPIN_UNKNOWN] = NULL, [TL_HAIRPIN_NO] = "no", [TL_HAIRPIN_YES] = "yes"};
+    const tl_nat_facts *f = &v->nat;
+    const tl_addr *public = f->public4.family ? &f->public4 : &f->public6;
+    return json_pack(
+        "{s:s, s:s, s:s, s:s, s:o, s:s?, s:o, s:s, s:o, s:s?, s:i, s:o, s:s?, s:i, "
+        "s:i}",
+        "type", tl_nat_type(f), "tesseras_type", tl_nat_tesseras_type(f), "mapping",
+        tl_nat_mapping_name(f->mapping), "filtering", tl_nat_filtering_name(f->filtering), "public",
+        tl_net_addr_json(public), "mapped_by", v->mapped_by, "ipv6", ip_json(&f->public6), "state",
+        nat_state(v), "mapped", tl_net_addr_json(&v->mapped), "mapping_error",
+        v->mapped_by ? NULL : v->mapping_error, "port", (int)v->port, "port_preserved",
+        f->public4.family && f->mapping != TL_MAPPING_NONE ? json_boolean(f->port_preserved)
+                                                           : json_null(),
+        "hairpin", hairpin[f->hairpin], "stun_asked", (int)f->asked, "stun_answered",
+        (int)f->answered);
+}
+
+/* --- netcheck --- */
+
+/* Appends, or loses the whole list: never one with holes. */
+static json_t *append(json_t *list, json_t *value)
+{
+    if (json_array_append_new(list, value)) {
+        json_decref(list);
+        return NULL;
+    }
+    return list;
+}
+
+static json_t *stun_json(const tl_net_view *v)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < v->n_stun; i++) {
+        const tl_stun_report *r = &v->stun[i];
+        list =
+            append(list, json_pack("{s:s, s:o, s:b, s:o, s:o, s:i, s:b}", "server", r->server.name,
+                                   "address", tl_net_addr_json(&r->server.addr), "answered",
+                                   r->answered, "rtt_ms", tl_net_ms_json(r->answered ? r->rtt : 0),
+                                   "mapped", tl_net_addr_json(&r->mapped), "sent", (int)r->sent,
+                                   "rfc5780", r->behaviour));
+    }
+    return list;
+}
+
+static json_t *interfaces_json(const tl_net_view *v)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < v->n_interfaces; i++)
+        list = append(list, json_pack("{s:s, s:o, s:i}", "name", v->interfaces[i].name, "address",
+                                      ip_json(&v->interfaces[i].addr), "prefix",
+                                      (int)v->interfaces[i].prefix));
+    return list;
+}
+
+static json_t *candidates_json(const tl_net_view *v)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < v->n_candidates; i++)
+        list = append(list,
+                      json_pack("{s:s, s:o}", "kind", tl_candidate_kind_name(v->candidates[i].kind),
+                                "address", tl_net_addr_json(&v->candidates[i].addr)));
+    return list;
+}
+
+json_t *tl_net_check_json(const tl_net_view *v)
+{
+    const char *why = v->mapping_error;
+    if (!v->mapping_on)
+        why = "nat.port_mapping is false";
+    else if (v->nat.mapping == TL_MAPPING_NONE && !why)
+        why = "not needed: there is no NAT";
+    return json_pack("{s:{s:i, s:s?, s:b}, s:o, s:o, s:{s:b, s:s?, s:o, s:s?}, s:o, s:o}", "udp",
+                     "port", (int)v->port, "error", v->off ? v->off : v->error, "blocked",
+                     v->nat.udp_blocked, "nat", tl_net_nat_json(v), "stun", stun_json(v),
+                     "port_mapping", "enabled", v->mapping_on, "method", v->mapped_by, "address",
+                     tl_net_addr_json(&v->mapped), "error", v->mapped_by ? NULL : why, "interfaces",
+                     interfaces_json(v), "candidates", candidates_json(v));
+}
+
+json_t *tl_node_netcheck(const tl_node *n)
+{
+    tl_net_view v;
+    tl_net_view_of(n, &v);
+    json_t *check = tl_net_check_json(&v);
+    if (check && json_object_set_new(check, "relay", tl_node_wan_json(n))) {
+        json_decref(check);
+        return NULL;
+    }
+    return check;
+}
+
+/* --- doctor --- */
+
+static void count_models(const tl_node *n, tl_doctor_facts *f)
+{
+    f->models = n->backend ? tl_backend_model_count(n->backend) : 0;
+    for (size_t i = 0; i < f->models; i++)
+        f->models_shared += tl_node_is_shared(n, tl_backend_model(n->backend, i));
+}
+
+static json_t *findings_json(const tl_finding *findings, size_t n)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < n; i++)
+        list = append(list, json_pack("{s:s, s:s, s:s, s:s}", "id", findings[i].id, "state",
+                                      tl_finding_state_name(findings[i].state), "evidence",
+                                      findings[i].evidence, "remedy", findings[i].remedy));
+    return list;
+}
+
+json_t *tl_node_doctor(const tl_node *n)
+{
+    tl_finding findings[TL_FINDINGS_MAX];
+    tl_net_view v;
+    tl_net_view_of(n, &v);
+    tl_node_path_counts paths = tl_node_count_paths(n);
+    const char *error = tl_relay_client_error(n->client), *url = tl_relay_client_url(n->client);
+    if (!url[0] && n->settings.wan_relay_url.n)
+        url = n->settings.wan_relay_url.item[0];
+    tl_doctor_facts f = {
+        .wan_enabled = n->settings.wan_enabled,
+        .relay = url,
+        .relay_connected = tl_relay_client_state(n->client) == TL_RELAY_CONNECTED,
+        .relay_rtt = tl_relay_client_rtt(n->client),
+        .relay_error = n->wan_error[0] ? n->wan_error : error,
+        .network_error = v.error,
+        .port = v.port,
+        .wanted_port = v.wanted_port,
+        .nat = v.port ? &v.nat : NULL,
+        .stun = v.stun,
+        .n_stun = v.n_stun,
+        .interfaces = v.interfaces,
+        .n_interfaces = v.n_interfaces,
+        .port_mapping_on = v.mapping_on,
+        .mapped_by = v.mapped_by,
+        .mapped = v.mapped,
+        .mapping_error = v.mapping_error,
+        .direct_on = v.direct_on,
+        .offers_late =
+            n->direct ? tl_direct_counters_of(n->direct)->offers_refused[TL_OFFER_LATE] : 0,
+        .peers_direct = paths.direct,
+        .peers_lan = paths.lan,
+        .peers_relayed = paths.relayed,
+        .share = n->settings.share,
+        .backend_up = n->backend && tl_backend_state_of(n->backend) == TL_BACKEND_UP,
+        .backend_url = n->backend ? tl_backend_url(n->backend) : "",
+        .backend_error = n->backend ? tl_backend_error(n->backend) : "",
+    };
+    count_models(n, &f);
+    return json_pack("{s:o}", "checks", findings_json(findings, tl_doctor_examine(&f, findings)));
+}
+
+/* --- why --- */
+
+static json_t *pairs_json(const tl_direct_report *r)
+{
+    static const char *const states[] = {[TL_PAIR_WAITING] = "waiting",
+                                         [TL_PAIR_PROBING] = "probing",
+                                         [TL_PAIR_VALID] = "valid",
+                                         [TL_PAIR_FAILED] = "failed",
+                                         [TL_PAIR_LOST] = "lost"};
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < r->n_pairs; i++) {
+        const tl_pair *p = &r->pairs[i];
+        list = append(
+            list, json_pack("{s:o, s:s, s:s, s:b, s:i, s:i, s:i, s:o, s:o, s:b}", "remote",
+                            tl_net_addr_json(&p->remote), "kind", tl_candidate_kind_name(p->kind),
+                            "state", states[p->state], "used", r->used && p->id == r->used, "sent",
+                            (int)p->sent, "answered", (int)p->answered, "asked_by_peer",
+                            (int)p->asked_by_peer, "rtt_ms", tl_net_ms_json(p->rtt), "seen_as",
+                            tl_net_addr_json(&p->seen_as), "birthday", p->birthday));
+    }
+    return list;
+}
+
+/* Milliseconds from `from` to `to`; null when there is no such span. */
+static json_t *span_json(tl_time from, tl_time to)
+{
+    return from && to != TL_NEVER && to > from ? tl_net_ms_json(to - from) : json_null();
+}
+
+static json_t *attempt_json(const tl_direct_report *r, tl_time now)
+{
+    if (!r || !r->began)
+        return json_null();
+    return json_pack(
+        "{s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:i, s:i, s:i}", "state",
+        tl_direct_state_name(r->state), "session", r->session, "offered_by",
+        r->ours ? "us" : "peer", "attempts", (int)r->attempts, "began_ms_ago",
+        span_json(r->began, now), "first_answer_ms", span_json(r->began, r->first_valid),
+        "again_in_ms", span_json(now, r->again_at), "addresses_refused", (int)r->refused,
+        "search_sockets", (int)r->search_sockets, "search_probes", (int)r->search_sent);
+}
+
+static json_t *why_json(const tl_node *n, const tl_node_id *peer, const tl_net_view *v,
+                        const tl_story_facts *f)
+{
+    char hex[TL_NODE_ID_HEX + 1];
+    tl_story story;
+    const tl_peer *p = tl_peer_table_find(&n->table, peer);
+    tl_node_id_write(hex, peer);
+    tl_story_tell(f, &story);
+    json_t *why = json_pack(
+        "{s:s, s:s, s:s?, s:s, s:s, s:s, s:s?, s:{s:s, s:o, s:s?}, s:{s:s}, s:o, s:o}", "node_id",
+        hex, "name", p ? p->name : "", "path", f->connected ? tl_via_name(f->via) : NULL, "reason",
+        story.reason, "because", story.because, "remedy", story.remedy, "rule",
+        f->connected ? f->rule : NULL, "ours", "nat", tl_nat_type(&v->nat), "public",
+        tl_net_addr_json(v->nat.public4.family ? &v->nat.public4 : &v->nat.public6), "mapped_by",
+        v->mapped_by, "theirs", "nat", tl_story_peer_nat(f), "attempt",
+        attempt_json(f->report, f->now), "pairs", f->report ? pairs_json(f->report) : json_array());
+    return why;
+}
+
+json_t *tl_node_why(const tl_node *n, const tl_node_id *peer)
+{
+    const tl_peer *p = tl_peer_table_find(&n->table, peer);
+    tl_peer_facts facts = {0};
+    tl_direct_report report;
+    tl_net_view v;
+    tl_net_view_of(n, &v);
+    bool connected = p && tl_peers_facts(n->peers, p, &facts);
+    tl_story_facts f = {
+        .self = tl_node_id_eq(peer, &n->identity.id),
+        .connected = connected,
+        .via = facts.via,
+        .rule = facts.why ? facts.why : "the peer dialled this connection, and chooses its path",
+        .wan_enabled = n->settings.wan_enabled,
+        .relay_connected = tl_relay_client_state(n->client) == TL_RELAY_CONNECTED,
+        .listed = p && p->listed,
+        .direct_on = v.direct_on,
+        .nat = v.port ? &v.nat : NULL,
+        .mapped_by = v.mapped_by,
+        .network_error = v.off ? v.off : v.error,
+        .listed_nat = p ? p->nat_type : "",
+        .report = n->direct && tl_direct_report_of(n->direct, peer, &report) ? &report : NULL,
+        .now = tl_loop_now(n->loop),
+    };
+    return why_json(n, peer, &v, &f);
+}

@@ -1,0 +1,40 @@
+/* node_net_report.h - what a node tells of its place on the network: the NAT, `netcheck`, `doctor`
+ * and `why` as JSON. Gathers what network, direct and peers know; decides nothing (node/doctor and
+ * node/story do). Only for the sources of node/node. */
+#ifndef TL_NODE_NODE_NET_REPORT_H
+#define TL_NODE_NODE_NET_REPORT_H
+
+#include "base/json.h"
+#include "node/node_internal.h"
+
+/* Everything known at one moment; pointers are borrowed until the loop turns. */
+typedef struct {
+    const char *off;   /* why no UDP socket is wanted; NULL: one is */
+    const char *error; /* why there is none though it is wanted */
+    uint16_t port;     /* 0: there is no socket */
+    uint16_t wanted_port;
+    tl_nat_facts nat;
+    tl_stun_report stun[TL_STUN_SERVERS_MAX];
+    size_t n_stun;
+    const tl_interface *interfaces;
+    size_t n_interfaces;
+    tl_candidate candidates[TL_CANDIDATES_MAX];
+    size_t n_candidates;
+    bool mapping_on, direct_on;
+    const char *mapped_by; /* NULL: there is no port mapping */
+    tl_addr mapped;
+    const char *mapping_error; /* NULL: none known */
+} tl_net_view;
+void tl_net_view_of(const tl_node *n, tl_net_view *ret_view);
+
+/* `nat` of the status: type, tesseras_type, mapping, filtering, public, mapped_by, ipv6, and what
+ * came later. NULL: out of memory, here as below. */
+json_t *tl_net_nat_json(const tl_net_view *v);
+json_t *tl_net_check_json(const tl_net_view *v);
+
+/* Milliseconds with three decimals; null when unknown. */
+json_t *tl_net_ms_json(tl_time t);
+/* "IP:PORT"; null when the family is NONE. */
+json_t *tl_net_addr_json(const tl_addr *a);
+
+#endif

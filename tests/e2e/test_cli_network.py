@@ -1,0 +1,327 @@
+#!/usr/bin/env python3
+"""test_cli_network.py TEALE TEALE-RELAY PARROT: what a user is told of the network and of paths, by two
+nodes that go direct. Runs in a network namespace of its own (so nothing leaves it), or not at all."""
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+INSIDE = "TEALE_TEST_NAMESPACE"
+ADDRESS = "10.77.0.1"
+
+
+def enter_namespace():
+    """Starts this program again inside a namespace with lo and one interface; 77 where that cannot be."""
+    if os.environ.get(INSIDE):
+        for command in (["link", "set", "lo", "up"], ["link", "add", "lan0", "type", "veth", "peer", "name", "lan1"],
+                        ["address", "add", f"{ADDRESS}/24", "dev", "lan0"], ["link", "set", "lan1", "up"],
+                        ["link", "set", "lan0", "up"]):
+            subprocess.run(["ip", *command], check=True)
+        return
+    able = shutil.which("unshare") and shutil.which("ip")
+    if not able or subprocess.run(["unshare", "-n", "true"], capture_output=True).returncode:
+        print("SKIP: network namespaces cannot be made here")
+        sys.exit(77)
+    os.execvpe("unshare", ["unshare", "-n", sys.executable, *sys.argv], {**os.environ, INSIDE: "1"})
+
+
+TEALE, RELAY, PARROT = map(os.path.abspath, sys.argv[1:4])
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.dir = tempfile.mkdtemp(prefix="teale-net-")
+        self.processes = []
+        relay = self.start([RELAY, "--listen", "127.0.0.1:0", "--udp", f"{ADDRESS}:0"])
+        line = relay.stdout.readline()
+        self.relay = re.search(r"ws=([^,\s]+)", line)[1]
+        self.stun = re.search(r"udp=([^,\s]+)", line)[1]
+        self.relay_process = relay
+
+    def tearDown(self):
+        for p in reversed(self.processes):
+            if p.poll() is None:
+                p.kill()
+            p.communicate()
+        for name in os.listdir(self.dir):
+            self.teale(name, "down")
+        shutil.rmtree(self.dir)
+
+    def start(self, command):
+        p = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.processes.append(p)
+        return p
+
+    def teale(self, name, *args, timeout=60):
+        return subprocess.run([TEALE, "--home", os.path.join(self.dir, name), *args], capture_output=True, text=True,
+                              timeout=timeout, stdin=subprocess.DEVNULL)
+
+    def says(self, code, name, *args):
+        r = self.teale(name, *args)
+        self.assertEqual(r.returncode, code, f"{args}: {r.stdout} {r.stderr}")
+        return r.stdout + r.stderr
+
+    def json(self, name, *args, code=0):
+        r = self.teale(name, *args, "--json")
+        self.assertEqual(r.returncode, code, f"{args}: {r.stdout} {r.stderr}")
+        self.assertEqual(len(r.stdout.splitlines()), 1)
+        return json.loads(r.stdout)
+
+    def node(self, name, *args, stun=None, connected=True):
+        self.says(0, name, "config", "set", "display_name", name)
+        self.says(0, name, "config", "set", "nat.stun_servers", json.dumps([self.stun] if stun is None else stun))
+        p = self.start([TEALE, "serve", "--home", os.path.join(self.dir, name), "--api", "127.0.0.1:0", "--relay",
+                        self.relay, *args])
+        p.node = re.search(r"node=(\S+)", p.stdout.readline())[1]
+        if connected:
+            self.wait(lambda: self.json(name, "status")["wan"]["state"] == "connected")
+        return p
+
+    def pair(self, *args):
+        parrot = self.start([PARROT, "--listen", "127.0.0.1:0", "--model", "parrot"]).stdout.readline().split()[1]
+        return self.node("gpu", "--share", parrot, *args), self.node("friend", *args)
+
+    def wait(self, condition, seconds=20):
+        deadline = time.monotonic() + seconds
+        while not condition():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.02)
+
+    def checks(self, name, code):
+        return {c["id"]: c for c in self.json(name, "doctor", code=code)["checks"]}
+
+
+class Direct(Case):
+    def test_a_direct_path_is_waited_for_and_told_of_everywhere(self):
+        gpu, friend = self.pair()
+        before = self.json("friend", "why", gpu.node)
+        self.assertEqual((before["path"], before["reason"]), (None, "not_connected"))
+        watch = self.start([TEALE, "--home", os.path.join(self.dir, "friend"), "watch", "--json"])
+        time.sleep(0.3)  # nothing tells a watcher that it watches; what it misses it would wait for in vain
+        waited = self.json("friend", "ping", "--until-direct", gpu.node)
+        self.assertTrue(waited["direct"])
+        self.assertGreater(waited["direct_after_ms"], 0)
+        self.assertEqual(waited["results"][-1]["path"], "lan")
+        self.assertEqual(waited["answered"], waited["sent"])
+        self.assertTrue(all(r["rtt_ms"] > 0 for r in waited["results"]))
+
+        why = self.json("friend", "why", gpu.node)
+        self.assertEqual((why["path"], why["reason"], why["remedy"]), ("lan", "lan", ""))
+        used = [p for p in why["pairs"] if p["used"]]
+        self.assertEqual(len(used), 1)
+        self.assertEqual(used[0]["state"], "valid")
+        self.assertTrue(used[0]["remote"].startswith(ADDRESS + ":"))
+        self.assertGreater(used[0]["answered"], 0)
+        self.assertIn(used[0]["remote"], why["because"])
+        self.assertTrue(why["rule"])
+        text = self.says(0, "friend", "why", gpu.node[:8])
+        for part in ("path: lan", "because: ", "rule: ", "valid, used"):
+            self.assertIn(part, text)
+
+        peer = self.json("friend", "peers")["peers"][0]
+        self.assertEqual((peer["path"], peer["via"], peer["remote"]), ("lan", None, used[0]["remote"]))
+        self.assertRegex(peer["since"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+        self.assertEqual(self.json("friend", "peers", "--wan")["peers"], [])
+        self.assertEqual(self.json("friend", "peers", "--cluster")["peers"][0]["node_id"], gpu.node)
+        self.assertEqual(self.json("friend", "status")["peers"], {"direct": 0, "relayed": 0, "lan": 1})
+        self.assertIn("lan", self.says(0, "friend", "ping", "-c", "1", gpu.node))
+
+        events = {}
+        while "PathChanged" not in events:
+            event = json.loads(watch.stdout.readline())
+            events.setdefault(event["event"], event)
+        changed = events["PathChanged"]
+        self.assertEqual((changed["node_id"], changed["name"]), (gpu.node, "gpu"))
+        self.assertEqual((changed["from"], changed["path"]), ("relayed", "lan"))
+        self.assertEqual(changed["remote"], used[0]["remote"])
+        self.assertTrue(changed["why"])
+        self.assertIn("rtt_ms", changed)
+        self.assertIn("at", changed)
+        self.assertIn("PeerJoined", events)
+
+    def test_a_question_is_enough_for_a_direct_path(self):
+        gpu, friend = self.pair()
+        self.wait(lambda: self.json("friend", "models")["models"])
+        self.says(0, "friend", "chat", "-m", "parrot", "hello")
+        self.wait(lambda: self.json("friend", "peers")["peers"][0]["path"] == "lan")
+
+    def test_the_side_that_did_not_choose_tells_of_the_path_too(self):
+        gpu, friend = self.pair()
+        self.json("friend", "ping", "--until-direct", gpu.node)
+        self.wait(lambda: self.json("gpu", "status")["peers"]["lan"] == 1)
+        self.assertEqual(self.json("gpu", "why", friend.node)["reason"], "lan")
+
+
+class Relayed(Case):
+    def test_direct_paths_switched_off_are_the_reason_and_no_direct_path_is_exit_6(self):
+        gpu, friend = self.pair("--relayed")
+        text = self.says(6, "friend", "ping", "--until-direct", "--timeout", "2", gpu.node)
+        self.assertIn("relayed", text)
+        self.assertIn("teale why", text)
+        text = self.says(6, "friend", "ping", "--until-direct", "-c", "2", gpu.node)
+        self.assertIn("2 of 2 answered", text)
+        why = self.json("friend", "why", gpu.node)
+        self.assertEqual((why["path"], why["reason"]), ("relayed", "switched_off"))
+        self.assertEqual(why["pairs"], [])
+        peer = self.json("friend", "peers")["peers"][0]
+        self.assertEqual((peer["path"], peer["via"], peer["remote"]), ("relayed", self.relay, None))
+        self.assertEqual(self.json("friend", "status")["nat"]["state"], "off")
+        checks = self.checks("friend", 0)
+        self.assertEqual(checks["direct"]["state"], "warning")
+        self.assertIn("nat.direct true", checks["direct"]["remedy"])
+
+    def test_a_peer_that_goes_direct_with_nobody_tells_the_other_side_so(self):
+        gpu = self.node("gpu", "--relayed")
+        self.node("friend")
+        self.says(0, "friend", "ping", "-c", "1", gpu.node)
+        self.wait(lambda: self.json("friend", "why", gpu.node)["reason"] == "offers_unanswered")
+
+    def test_a_peer_that_is_not_there_is_exit_4_and_why_says_so(self):
+        self.node("friend")
+        gone = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+        self.says(4, "friend", "ping", gone)
+        self.says(4, "friend", "ping", "--until-direct", gone)
+        self.assertEqual(self.json("friend", "why", gone)["reason"], "not_present")
+        self.says(1, "friend", "why", "abcd")
+        self.says(2, "friend", "why", "xyz")
+
+    def test_why_of_oneself_is_no_riddle(self):
+        friend = self.node("friend")
+        self.assertEqual(self.json("friend", "why", friend.node)["reason"], "self")
+
+
+class Doctor(Case):
+    def test_a_node_with_nothing_in_its_way_exits_0(self):
+        self.node("friend")
+        checks = self.checks("friend", 0)
+        for name in ("wan", "relay", "udp_port", "direct", "backend", "api"):
+            self.assertEqual(checks[name]["state"], "ok", checks[name])
+        text = self.says(0, "friend", "doctor")
+        self.assertIn(self.relay, text)
+
+    def test_blocked_udp_is_named_with_evidence_and_remedy(self):
+        silent = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)]
+        for s in silent:
+            s.bind((ADDRESS, 0))
+            self.addCleanup(s.close)
+        self.relay_process.kill()
+        relay = self.start([RELAY, "--listen", "127.0.0.1:0", "--udp", f"{ADDRESS}:0"])
+        self.relay = re.search(r"ws=([^,\s]+)", relay.stdout.readline())[1]
+        subprocess.run(["nft", "-f", "-"], input="table ip noudp {\nchain i {\ntype filter hook input priority 0;\n"
+                       "meta l4proto udp drop;\n}\n}\n", text=True, check=True)
+        self.addCleanup(subprocess.run, ["nft", "delete", "table", "ip", "noudp"])
+        self.node("friend", stun=["%s:%d" % s.getsockname() for s in silent])
+        udp = self.checks("friend", 1)["udp"]
+        self.assertEqual(udp["state"], "problem")
+        port = self.relay.rsplit(":", 1)[1].split("/")[0]
+        self.assertRegex(udp["evidence"], rf"^E_UDP_BLOCKED: 0 of [23] STUN servers answered; the relay works over TCP {port}$")
+        self.assertEqual(udp["remedy"], "Allow outgoing UDP, or go on relayed.")
+        check = self.json("friend", "netcheck")
+        self.assertTrue(check["udp"]["blocked"])
+        self.assertFalse(any(s["answered"] for s in check["stun"]))
+        self.assertIn("no answer", self.says(0, "friend", "netcheck"))
+        self.assertIn("E_UDP_BLOCKED", self.says(0, "friend", "status"))
+        begun = time.monotonic()
+        said = self.says(0, "other", "up", "--api", "127.0.0.1:0", "--relay", self.relay)
+        self.assertRegex(said, r"\[4/5\] network +(E_UDP_BLOCKED|UDP port \d+, no STUN server has answered yet)")
+        self.assertLess(time.monotonic() - begun, 5)
+
+    def test_a_relay_that_is_gone_is_a_problem(self):
+        self.node("friend")
+        self.relay_process.kill()
+        self.wait(lambda: self.json("friend", "status")["wan"]["state"] != "connected")
+        relay = self.checks("friend", 1)["relay"]
+        self.assertIn(self.relay, relay["evidence"])
+        self.assertTrue(relay["remedy"])
+
+    def test_a_udp_port_that_is_taken_is_named(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+            taken.bind(("0.0.0.0", 0))
+            port = taken.getsockname()[1]
+            self.node("friend", "--udp", str(port))
+            check = self.checks("friend", 1)["udp_port"]
+        self.assertEqual(check["state"], "problem")
+        self.assertIn(str(port), check["evidence"])
+
+    def test_a_model_server_that_is_down_is_a_problem(self):
+        with socket.create_server(("127.0.0.1", 0)) as s:
+            port = s.getsockname()[1]
+        self.node("friend", "--share", f"http://127.0.0.1:{port}")
+        self.assertEqual(self.checks("friend", 1)["backend"]["state"], "problem")
+
+
+class Netcheck(Case):
+    def test_every_server_is_told_with_what_it_sees(self):
+        self.node("friend")
+        check = self.json("friend", "netcheck")
+        self.assertEqual(set(check), {"udp", "nat", "stun", "port_mapping", "interfaces", "candidates", "relay"})
+        answered = [s for s in check["stun"] if s["answered"]]
+        self.assertTrue(answered, check)
+        for server in answered:
+            self.assertGreater(server["rtt_ms"], 0)
+            self.assertEqual(server["mapped"], f"{ADDRESS}:{check['udp']['port']}")
+        self.assertEqual(check["nat"]["public"], answered[0]["mapped"])
+        self.assertIn({"name": "lan0", "address": ADDRESS, "prefix": 24}, check["interfaces"])
+        self.assertIn(f"{ADDRESS}:{check['udp']['port']}", [c["address"] for c in check["candidates"]])
+        self.assertIsNone(check["port_mapping"]["method"])
+        self.assertTrue(check["port_mapping"]["error"])
+        self.assertEqual(check["relay"]["state"], "connected")
+        text = self.says(0, "friend", "netcheck")
+        for key in ("nat", "mapping", "filtering", "public", "ipv6", "hairpin", "port preserved", "port mapping", "udp",
+                    "relay", "interfaces", "candidates"):
+            self.assertRegex(text, rf"(?m)^{key}: \S")
+
+    def test_the_metrics_tell_of_stun(self):
+        self.node("friend")
+        self.json("friend", "netcheck")
+        env = dict(l.split("=", 1) for l in self.says(0, "friend", "env").replace("export ", "").splitlines())
+        url = env["OPENAI_BASE_URL"].removesuffix("/v1") + "/metrics"
+        text = subprocess.run(["curl", "-sS", url], capture_output=True, text=True, check=True).stdout
+        self.assertGreater(int(re.search(r"(?m)^tesseras_stun_requests_total (\d+)$", text)[1]), 0)
+        types = re.findall(r'(?m)^tesseras_nat_type\{type="\w+"\} (\d)$', text)
+        self.assertEqual(sorted(types), ["0", "0", "0", "1"])
+        self.assertEqual(len(re.findall(r'(?m)^tesseras_punch_attempts_total\{initiator_nat="\w+",target_nat="\w+"\} 0$',
+                                        text)), 25)
+        for name in ("tesseras_stun_failures_total", "tesseras_relay_sessions_active", "tesseras_relay_bytes_forwarded",
+                     "tesseras_network_change_total"):
+            self.assertRegex(text, rf"(?m)^{name} \d+$")
+
+
+class Watch(Case):
+    def watch(self, *args):
+        p = self.start([TEALE, "--home", os.path.join(self.dir, "friend"), "watch", *args])
+        time.sleep(0.3)
+        return p
+
+    def test_it_ends_as_it_is_told_to(self):
+        friend = self.node("friend")
+        interrupted, until_end = self.watch(), self.watch("--json")
+        self.says(6, "friend", "watch", "--timeout", "1")
+        interrupted.send_signal(signal.SIGINT)
+        self.assertEqual(interrupted.wait(10), 0)
+        friend.send_signal(signal.SIGTERM)
+        self.assertEqual(until_end.wait(20), 3)
+        self.says(3, "friend", "watch")
+
+    def test_an_address_that_comes_is_a_change_of_network(self):
+        self.node("friend")
+        watch = self.watch("--json")
+        subprocess.run(["ip", "address", "add", "10.78.0.1/24", "dev", "lan0"], check=True)
+        self.addCleanup(subprocess.run, ["ip", "address", "del", "10.78.0.1/24", "dev", "lan0"])
+        while True:
+            event = json.loads(watch.stdout.readline())
+            if event["event"] == "NetworkChanged" and event["moved"]:
+                break
+        self.assertIn("type", event["nat"])
+
+
+if __name__ == "__main__":
+    enter_namespace()
+    unittest.main(argv=[sys.argv[0], "-v"])
