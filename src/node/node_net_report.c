@@ -20,6 +20,11 @@ json_t *tl_net_addr_json(const tl_addr *a)
     return json_string(text);
 }
 
+const char *tl_net_rule(const tl_peer_facts *facts)
+{
+    return facts->why ? facts->why : "the peer dialled this connection, and chooses its path";
+}
+
 static json_t *ip_json(const tl_addr *a)
 {
     char text[TL_ADDR_TEXT_MAX];
@@ -299,7 +304,7 @@ json_t *tl_node_why(const tl_node *n, const tl_node_id *peer)
         .self = tl_node_id_eq(peer, &n->identity.id),
         .connected = connected,
         .via = facts.via,
-        .rule = facts.why ? facts.why : "the peer dialled this connection, and chooses its path",
+        .rule = tl_net_rule(&facts),
         .wan_enabled = n->settings.wan_enabled,
         .relay_connected = tl_relay_client_state(n->client) == TL_RELAY_CONNECTED,
         .listed = p && p->listed,

@@ -32,6 +32,8 @@ void tl_net_view_of(const tl_node *n, tl_net_view *ret_view);
 json_t *tl_net_nat_json(const tl_net_view *v);
 json_t *tl_net_check_json(const tl_net_view *v);
 
+/* By which the path of a connected peer was chosen. */
+const char *tl_net_rule(const tl_peer_facts *facts);
 /* Milliseconds with three decimals; null when unknown. */
 json_t *tl_net_ms_json(tl_time t);
 /* "IP:PORT"; null when the family is NONE. */

@@ -113,15 +113,9 @@ static void network_train(void *user, tl_sock sock, const tl_addr *from, uint8_t
 static void network_change(void *user, bool moved)
 {
     tl_node *n = user;
-    if (moved) {
-        char address[TL_ADDR_TEXT_MAX] = "";
-        const tl_nat_facts *facts = tl_network_facts(n->network);
-        if (facts->public4.family)
-            tl_addr_write(address, &facts->public4);
-        tl_node_emit(n, "NetworkChanged",
-                     json_pack("{s:s, s:s}", "nat", tl_nat_type(facts), "public", address));
+    tl_node_emit_network(n, moved);
+    if (moved)
         tl_relay_client_doubt(n->client);
-    }
     tl_direct_on_change(n->direct, moved);
     tl_node_wake(n);
 }

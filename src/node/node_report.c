@@ -225,7 +225,7 @@ static json_t *peer_event(const tl_node *n, tl_peer *p, bool changed, const char
     return json_pack("{s:s, s:s, s:s, s:s*, s:o, s:o, s:s?}", "node_id", hex, "name", p->name,
                      "path", tl_via_name(facts.via), "from", changed ? tl_via_name(from) : NULL,
                      "remote", tl_net_addr_json(&facts.remote), "rtt_ms", tl_net_ms_json(facts.rtt),
-                     "why", why || !connected ? why : facts.why);
+                     "why", why || !connected ? why : tl_net_rule(&facts));
 }
 
 void tl_node_emit_peer(tl_node *n, const char *name, const tl_peer *peer, const char *why)

@@ -221,30 +221,19 @@ static void peers_stream(void *user, const tl_node_id *peer, tl_quic_stream *s)
     tl_server_on_stream(((tl_node *)user)->server, peer, s);
 }
 
-static void emit_peer(tl_node *n, const char *name, const tl_peer *p, const char *why)
-{
-    char hex[TL_NODE_ID_HEX + 1];
-    tl_node_id_write(hex, &p->id);
-    json_t *data = json_pack("{s:s, s:s, s:s}", "node_id", hex, "name", p->name, "path",
-                             tl_via_name(TL_VIA_RELAYED));
-    if (data && why && json_object_set_new(data, "why", json_string(why)))
-        tl_log(TL_LOG_DEBUG, "an event lost its reason");
-    tl_node_emit(n, name, data);
-}
-
 static void peers_joined(void *user, const tl_peer *p)
 {
-    emit_peer(user, "PeerJoined", p, NULL);
+    tl_node_emit_peer(user, "PeerJoined", p, NULL);
 }
 
 static void peers_left(void *user, const tl_peer *p, const char *why)
 {
-    emit_peer(user, "PeerLeft", p, why);
+    tl_node_emit_peer(user, "PeerLeft", p, why);
 }
 
 static void peers_path(void *user, const tl_peer *p)
 {
-    emit_peer(user, "PathChanged", p, NULL);
+    tl_node_emit_peer(user, "PathChanged", p, NULL);
 }
 
 static const char *peers_relay_wanted(void *user)
