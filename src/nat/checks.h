@@ -132,11 +132,13 @@ void tl_checks_on_timer(tl_checks *c, tl_time now);
 tl_time tl_checks_expiry(const tl_checks *c);
 
 typedef enum {
-    TL_CHECKS_VALID, /* a pair answered: for the first time, or again after it was lost */
-    TL_CHECKS_LOST,  /* a valid pair answers no more */
-    TL_CHECKS_DONE,  /* the attempt is over: every pair failed, or the budget is spent; also after
-                        the search. Comes once per start or restart, and never while a pair is
-                        valid. */
+    TL_CHECKS_VALID,  /* a pair answered: for the first time, or again after it was lost */
+    TL_CHECKS_SILENT, /* a pair under TL_PACE_ACTIVE owes answers for longer than usual: it may be
+                         lost soon, and who looks for the reason can begin */
+    TL_CHECKS_LOST,   /* a valid pair answers no more */
+    TL_CHECKS_DONE,   /* the attempt is over: every pair failed, or the budget is spent; also after
+                         the search. Comes once per start or restart, and never while a pair is
+                         valid. */
     TL_CHECKS_SOCKETS_DONE, /* the sockets of the search are needed no more, but that of `pair`
                                (0: none of them) */
 } tl_checks_event_type;

@@ -273,6 +273,11 @@ void check_on_sent(tl_checks *c, size_t i, uint64_t id, tl_time now)
         bool overdue = now >= x->unanswered_since + rto(c, i);
         tl_time hurry = rto(c, i) / 8 > CHECK_HURRY ? rto(c, i) / 8 : CHECK_HURRY;
         x->next_at = now + (overdue ? hurry : wait);
+        if (p->pace == TL_PACE_ACTIVE && !x->silent &&
+            now >= x->unanswered_since + rto(c, i) + CHECK_SILENT) {
+            x->silent = true;
+            check_event(c, TL_CHECKS_SILENT, p->id);
+        }
     } else if (p->state == TL_PAIR_LOST && nth == TL_CHECKS_UNHEARD_MAX) {
         x->next_at = now + (now < x->lost_at + TL_MIN ? CHECK_LOST_SOON : CHECK_LOST_LATE);
     } else {
@@ -329,6 +334,7 @@ void check_on_answered(tl_checks *c, size_t i, tl_time at, const tl_addr *seen_a
         set_state(c, i, TL_PAIR_VALID, now);
     /* Of the questions asked after the one that was answered, the path may owe answers still. */
     x->unanswered = 0;
+    x->silent = false;
     for (size_t t = 0; t < CHECK_TXNS; t++) {
         if (!x->txns[t].id || x->txns[t].at <= at)
             continue;

@@ -16,6 +16,7 @@
  * more): eight or so before the path is given up, so that one that loses every fifth is not. */
 #define CHECK_HURRY           (50 * TL_MS)
 #define CHECK_LOST_MIN        (750 * TL_MS)
+#define CHECK_SILENT          (200 * TL_MS) /* over its usual time: TL_CHECKS_SILENT */
 #define CHECK_LOST_N          3
 #define CHECK_ATTEMPT         (3 * TL_SEC)  /* the last of five checks goes out after 1.5 s */
 #define CHECK_STOOD           (400 * TL_MS) /* so late a call means that the process stood still */
@@ -53,6 +54,7 @@ typedef struct {
     tl_time rttvar;
     unsigned unanswered; /* checks sent after the last one that was answered */
     tl_time unanswered_since;
+    bool silent; /* it was told */
     check_txn txns[CHECK_TXNS];
     unsigned txn_next;
 } check_side;

@@ -299,6 +299,7 @@ static void on_valid(tl_session *s, uint16_t id)
     }
     s->search_at = TL_NEVER;
     p->state = TL_DIRECT_STANDS;
+    p->moved = false;
     p->again_at = TL_NEVER;
     p->pause = TL_DIRECT_AGAIN_FIRST;
     tl_ways_pace(p);
@@ -312,6 +313,17 @@ static bool any_way(const tl_direct_peer *p)
     if (way->up)
         return true;
     return false;
+}
+
+/* The network changed since the last offer, and no way stands: what failed before may work now. If
+ * the relay is not there, it is tried again when it is. */
+static void again_if_moved(tl_direct_peer *p)
+{
+    if (!p->moved || !p->wanted || any_way(p) || p->state == TL_DIRECT_OFFERED)
+        return;
+    p->pause = TL_DIRECT_AGAIN_FIRST;
+    tl_direct_offer(p);
+    p->moved = p->state == TL_DIRECT_NEVER;
 }
 
 static void on_lost(tl_session *s, uint16_t id)
@@ -333,6 +345,7 @@ static void on_lost(tl_session *s, uint16_t id)
         p->state = TL_DIRECT_LOST;
         p->again_at = tl_direct_now(d) + p->pause;
         tl_direct_due(d, p->again_at);
+        again_if_moved(p);
     }
     tl_ways_pace(p);
     tl_direct_changed(p);
@@ -357,6 +370,9 @@ static void on_event(tl_session *s, const tl_checks_event *ev)
 {
     switch (ev->type) {
     case TL_CHECKS_VALID: on_valid(s, ev->pair); break;
+    case TL_CHECKS_SILENT:
+        s->peer->direct->world.on_silent(s->peer->direct->user, &s->peer->id);
+        break;
     case TL_CHECKS_LOST: on_lost(s, ev->pair); break;
     case TL_CHECKS_DONE: on_done(s); break;
     case TL_CHECKS_SOCKETS_DONE: {
@@ -472,10 +488,9 @@ void tl_direct_on_change(tl_direct *d, bool moved)
                 tl_checks_restart(p->now->checks, self->sock4, self->sock6, tl_direct_now(d));
             tl_session_pump(p->now);
         }
-        if (moved && p->wanted && p->again_at != TL_NEVER) {
-            p->pause = TL_DIRECT_AGAIN_FIRST;
-            p->again_at = TL_NEVER;
-            tl_direct_want(d, &p->id);
+        if (moved && p->wanted) {
+            p->moved = true;
+            again_if_moved(p);
         }
     }
 }
@@ -487,6 +502,7 @@ void tl_direct_on_registered(tl_direct *d)
     {
         if (p->now)
             tl_session_tell_candidates(p->now);
+        again_if_moved(p);
         if (p->wanted && p->state == TL_DIRECT_NEVER)
             tl_direct_want(d, &p->id);
     }

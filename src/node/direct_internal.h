@@ -74,6 +74,7 @@ struct tl_direct_peer {
     bool active;
     bool wanted;
     bool changed; /* on_ways is due */
+    bool moved;   /* the network changed, and no way was found since */
     tl_time again_at, pause;
     unsigned attempts;
     char our_nat[16], peer_nat[16];
