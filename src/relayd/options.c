@@ -176,7 +176,7 @@ static tl_err set_udp_announce(tl_relayd_options *o, const char *text, tl_why *w
                           "udp-announce: %s is not HOST[:PORT] that nodes could ask, as in "
                           "relay.example.org:3478",
                           tl_log_safe(tl_slice_str(text)).text);
-    strcpy(o->udp_announce, text);
+    memcpy(o->udp_announce, text, strlen(text) + 1);
     return TL_OK;
 }
 

@@ -140,24 +140,24 @@ static tl_err copy_files(tl_relayd_server *s, const tl_relayd_options *o)
     return TL_OK;
 }
 
-static void write_hostport(char *ret_text, size_t size, const char *host, uint16_t port)
-{
-    snprintf(ret_text, size, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
-}
-
-/* What registerAck tells nodes to ask (PROTOCOL 2). */
+/* What registerAck tells nodes to ask (PROTOCOL 2). A wildcard is no address to ask: the options
+ * see to it that there is a name then. */
 static void announce(const tl_relayd_options *o, tl_addr at, tl_relay_config *config)
 {
     char host[TL_HOST_MAX] = "";
     uint16_t port = at.port, of_name;
-    tl_addr_write(config->udp, &at);
-    bool wildcard = tl_addr_is_unspecified(&at);
-    if (o->udp_announce[0] &&
-        tl_hostport_parse(tl_slice_str(o->udp_announce), at.port, host, &port) == TL_OK)
-        write_hostport(config->udp, sizeof config->udp, host, port);
-    else if (wildcard &&
-             tl_hostport_parse(tl_slice_str(o->relay.names[0]), 1, host, &of_name) == TL_OK)
-        write_hostport(config->udp, sizeof config->udp, host, port);
+    tl_err e;
+    if (o->udp_announce[0])
+        e = tl_hostport_parse(tl_slice_str(o->udp_announce), at.port, host, &port);
+    else if (tl_addr_is_unspecified(&at))
+        e = tl_hostport_parse(tl_slice_str(o->relay.names[0]), 1, host, &of_name);
+    else
+        e = TL_ERR_NOT_FOUND;
+    if (e)
+        tl_addr_write(config->udp, &at);
+    else
+        snprintf(config->udp, sizeof config->udp, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host,
+                 port);
 }
 
 static tl_err start_udp(tl_relayd_server *s, const tl_relayd_options *o, tl_relay_config *config,
