@@ -204,7 +204,10 @@ static void on_closed(void *user, tl_err e, unsigned code, const char *why)
     else
         snprintf(text, sizeof text, "%s", why);
     if (c->wanted) {
+        bool at_once = c->doubted && !c->away;
         dial_again(c, text);
+        if (at_once) /* it was of the network that is gone: the relay did not send us away */
+            tl_timer_set(&c->redial, tl_loop_now(c->loop));
     } else {
         drop_connection(c);
         c->events.on_state(c->user);
