@@ -11,7 +11,16 @@
 #define SEND_MAX     65000 /* and one sendmsg carries less than 64 KiB with its headers */
 
 typedef struct {
+    _Alignas(struct cmsghdr) char bytes[CMSG_SPACE(sizeof(int))];
+} control_buffer;
+
+/* What recvmmsg is given, filled in once. */
+typedef struct {
     unsigned users;
+    struct mmsghdr msgs[TL_UDP_TRAINS_MAX];
+    struct iovec iov[TL_UDP_TRAINS_MAX];
+    struct sockaddr_storage from[TL_UDP_TRAINS_MAX];
+    control_buffer control[TL_UDP_TRAINS_MAX];
     uint8_t bytes[TL_UDP_TRAINS_MAX][TRAIN_MAX];
 } receive_buffer;
 
@@ -61,6 +70,20 @@ static tl_err bind_to(tl_udp *u, const tl_addr *local, tl_why *why)
     return TL_OK;
 }
 
+static receive_buffer *buffer_new(void)
+{
+    receive_buffer *b = malloc(sizeof *b);
+    if (!b)
+        return NULL;
+    b->users = 1;
+    for (int i = 0; i < TL_UDP_TRAINS_MAX; i++) {
+        b->iov[i] = (struct iovec){b->bytes[i], TRAIN_MAX};
+        b->msgs[i].msg_hdr =
+            (struct msghdr){.msg_name = &b->from[i], .msg_iov = &b->iov[i], .msg_iovlen = 1};
+    }
+    return b;
+}
+
 static void buffer_release(receive_buffer *b)
 {
     if (b && --b->users == 0)
@@ -96,10 +119,7 @@ static tl_err open_with(receive_buffer *buffer, const tl_addr *local, size_t buf
 
 tl_err tl_udp_open(const tl_addr *local, size_t buffer_bytes, tl_udp **ret_udp, tl_why *why)
 {
-    receive_buffer *buffer = malloc(sizeof *buffer);
-    if (buffer)
-        buffer->users = 1;
-    return open_with(buffer, local, buffer_bytes, ret_udp, why);
+    return open_with(buffer_new(), local, buffer_bytes, ret_udp, why);
 }
 
 tl_err tl_udp_open_beside(const tl_addr *local, size_t buffer_bytes, const tl_udp *other,
@@ -131,10 +151,6 @@ tl_addr tl_udp_local(const tl_udp *u)
 
 /* --- receiving --- */
 
-typedef struct {
-    _Alignas(struct cmsghdr) char bytes[CMSG_SPACE(sizeof(int))];
-} control_buffer;
-
 static size_t segment_of(struct msghdr *msg, size_t n)
 {
     for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
@@ -156,31 +172,24 @@ static bool is_icmp_echo(int error)
 
 tl_err tl_udp_receive(tl_udp *u, tl_udp_train ret_trains[TL_UDP_TRAINS_MAX], size_t *ret_n)
 {
-    struct mmsghdr msgs[TL_UDP_TRAINS_MAX];
-    struct iovec iov[TL_UDP_TRAINS_MAX];
-    struct sockaddr_storage from[TL_UDP_TRAINS_MAX];
-    control_buffer control[TL_UDP_TRAINS_MAX];
-    for (int i = 0; i < TL_UDP_TRAINS_MAX; i++) {
-        iov[i] = (struct iovec){u->buffer->bytes[i], TRAIN_MAX};
-        msgs[i].msg_hdr = (struct msghdr){.msg_name = &from[i],
-                                          .msg_namelen = sizeof from[i],
-                                          .msg_iov = &iov[i],
-                                          .msg_iovlen = 1,
-                                          .msg_control = control[i].bytes,
-                                          .msg_controllen = sizeof control[i].bytes};
+    receive_buffer *b = u->buffer;
+    for (int i = 0; i < TL_UDP_TRAINS_MAX; i++) { /* the kernel has written how much it used */
+        b->msgs[i].msg_hdr.msg_namelen = sizeof b->from[i];
+        b->msgs[i].msg_hdr.msg_control = b->control[i].bytes;
+        b->msgs[i].msg_hdr.msg_controllen = sizeof b->control[i].bytes;
     }
     int n;
     do
-        n = recvmmsg(u->fd, msgs, TL_UDP_TRAINS_MAX, 0, NULL);
+        n = recvmmsg(u->fd, b->msgs, TL_UDP_TRAINS_MAX, 0, NULL);
     while (n < 0 && (errno == EINTR || is_icmp_echo(errno)));
     if (n <= 0)
         return n == 0 || errno == EAGAIN || errno == EWOULDBLOCK ? TL_ERR_AGAIN : TL_ERR_IO;
     for (int i = 0; i < n; i++)
         ret_trains[i] =
-            (tl_udp_train){.from = tl_addr_from_sockaddr((const struct sockaddr *)&from[i]),
-                           .data = iov[i].iov_base,
-                           .n = msgs[i].msg_len,
-                           .segment = segment_of(&msgs[i].msg_hdr, msgs[i].msg_len)};
+            (tl_udp_train){.from = tl_addr_from_sockaddr((const struct sockaddr *)&b->from[i]),
+                           .data = b->bytes[i],
+                           .n = b->msgs[i].msg_len,
+                           .segment = segment_of(&b->msgs[i].msg_hdr, b->msgs[i].msg_len)};
     *ret_n = (size_t)n;
     return TL_OK;
 }
