@@ -84,6 +84,7 @@ static void on_event(end *e, const tl_checks_event *event)
         e->valid++;
         e->first_valid = e->first_valid ? e->first_valid : now;
         break;
+    case TL_CHECKS_SILENT: break;
     case TL_CHECKS_LOST:
         e->lost++;
         e->first_lost = e->first_lost ? e->first_lost : now;
