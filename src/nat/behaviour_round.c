@@ -65,7 +65,7 @@ static tl_nat_filtering judge_filtering(const tl_behaviour *b, const tl_nat_fact
     bool both_silent = false, port_silent = false, port_passed = false, spoiled = false;
     for (size_t i = 0; i < b->n_servers; i++) {
         const server *s = &b->servers[i];
-        if (!s->prober || s->deaf)
+        if (!s->prober)
             continue;
         if (s->both == TEST_PASSED)
             return TL_FILTERING_ENDPOINT_INDEPENDENT;
@@ -225,22 +225,24 @@ bool tl_round_outvoted(const tl_behaviour *b, const server *s)
 
 static void end_round(tl_behaviour *b, tl_time now)
 {
-    bool spoiled = false;
+    bool spoiled = false, both_silent = false;
     b->round = false;
     judge(b, now);
     b->facts.at = now;
     for (size_t i = 0; i < b->n_servers; i++) {
         b->counters.outvoted += tl_round_outvoted(b, &b->servers[i]);
         spoiled |= b->servers[i].spoiled;
+        both_silent |= b->servers[i].both == TEST_SILENT;
     }
     b->tell = true;
     plan_fresh(b, now);
     if (!b->heard && b->fresh_at != TL_NEVER)
         b->fresh_at = now + b->blind;
-    /* where the NAT's openings of old spoiled a test, they will have closed by then */
-    b->retest_at = spoiled && b->facts.filtering == TL_FILTERING_UNKNOWN
-                       ? now + TRACE_FADES + TL_SEC
-                       : TL_NEVER;
+    /* where our own openings in the NAT spoiled a test, they will have closed by then */
+    tl_nat_filtering f = b->facts.filtering;
+    bool unsure = spoiled && (f == TL_FILTERING_UNKNOWN ||
+                              (f == TL_FILTERING_ADDRESS_DEPENDENT && !both_silent));
+    b->retest_at = unsure ? now + TRACE_FADES + TL_SEC : TL_NEVER;
 }
 
 /* Whatever follows from what is known now. */

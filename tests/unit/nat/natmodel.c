@@ -280,7 +280,7 @@ static void reach_server(model *m, const packet *p)
         if (!is_at(s, &p->to))
             continue;
         s->heard++;
-        if (s->manner == DEAD)
+        if (s->manner == DEAD || (s->mute && q.has_change))
             return;
         tl_addr from = p->to;
         if (q.has_change && !s->deaf && s->other.family) {

@@ -26,6 +26,7 @@ typedef struct {
     tl_addr addr, other; /* other: family NONE: a plain server */
     model_manner manner;
     bool deaf;   /* tells OTHER-ADDRESS, ignores CHANGE-REQUEST */
+    bool mute;   /* drops what has CHANGE-REQUEST */
     bool strict; /* answers on `addr` and `other` alone, not on the two mixed addresses */
     tl_time delay;
     tl_addr names_other; /* says this as OTHER-ADDRESS instead; family NONE: the truth */
