@@ -196,9 +196,10 @@ static void on_address(tl_igd *g, int status, const tl_upnp_answer *a, tl_time n
     static const uint8_t zero[4];
     tl_addr ip = a->external_ip;
     ip.port = g->external.port;
+    bool answered = status == 200 || a->error;
     if (status != 200 || a->error || ip.family == TL_ADDR_NONE ||
         memcmp(ip.bytes, zero, sizeof zero) == 0) {
-        next_service(g, status ? TL_IGD_OFFLINE : TL_IGD_SILENT, now);
+        next_service(g, answered ? TL_IGD_OFFLINE : TL_IGD_SILENT, now);
     } else if (tl_addr_kind_of(&ip) == TL_ADDR_FORBIDDEN) {
         next_service(g, TL_IGD_LIED, now);
     } else {

@@ -68,13 +68,14 @@ class Gateway:
         self.process = self.lab.start(self._host, ["miniupnpd", "-d", "-f", self._file + ".conf",
                                                    "-P", self._file + ".pid"], name="miniupnpd")
         end = time.monotonic() + 10
-        while "Listening for NAT-PMP" not in self._said() and "HTTP listening" not in self._said():
+        while "Listening for NAT-PMP" not in self.said() and "HTTP listening" not in self.said():
             if time.monotonic() > end or not self.process.alive():
-                raise LabError("miniupnpd did not start: " + self._said())
+                raise LabError("miniupnpd did not start: " + self.said())
             time.sleep(0.02)
         time.sleep(0.1)  # it says so a moment before it is so
 
-    def _said(self):
+    def said(self):
+        """Its log."""
         return self.process.errors() + self.process.output()
 
     def kill(self):
