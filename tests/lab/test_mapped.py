@@ -64,6 +64,10 @@ def the_mapping_is_told_and_gone_after_the_exit(lab, programs):
     nat = gpu.node.json("status")["nat"]
     assert nat["mapped_by"] == "PCP", nat
     assert friend.node.json("status")["nat"]["mapped_by"] is None
+    told = gpu.node.json("netcheck")["port_mapping"]
+    assert told["method"] == "PCP" and told["address"].startswith(box.address + ":"), told
+    friend.node.wait("told that nobody maps", lambda: "answered neither PCP, NAT-PMP nor UPnP" in
+                     friend.node.json("netcheck")["port_mapping"]["error"])
     assert box.mappings()
     started = time.monotonic()
     assert gpu.node.process.stop() == 0
