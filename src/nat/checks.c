@@ -16,9 +16,12 @@ tl_err tl_checks_new(const tl_checks_config *config, tl_checks **ret_checks)
     if (!c)
         return TL_ERR_NOMEM;
     tl_err e = TL_ERR_NOMEM;
-    c->session = strdup(config->session);
-    if (c->session)
+    size_t n = strlen(config->session) + 1;
+    c->session = malloc(n);
+    if (c->session) {
+        memcpy(c->session, config->session, n);
         e = tl_check_keys(config->self, config->peer, config->session, c->key_send, c->key_receive);
+    }
     if (e) {
         tl_checks_free(c);
         return e;
