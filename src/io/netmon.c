@@ -56,8 +56,8 @@ static uint8_t prefix_of(const struct sockaddr *mask)
 static tl_addr preferred(int family)
 {
     tl_addr none = {.family = TL_ADDR_NONE}, to = none;
-    /* documentation addresses (RFC 5737, RFC 3849): they take the default route */
-    const char *text = family == AF_INET ? "192.0.2.1" : "2001:db8::1";
+    /* a.root-servers.net: far away for everybody, so the default route is taken */
+    const char *text = family == AF_INET ? "198.41.0.4" : "2001:503:ba3e::2:30";
     struct sockaddr_storage ss;
     int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
@@ -90,24 +90,33 @@ static void prefer(snapshot *s, const tl_addr *a)
         }
 }
 
+static void put_address(snapshot *s, size_t k, const struct ifaddrs *i, const tl_addr *a)
+{
+    s->at[k] = (tl_interface){.addr = *a, .prefix = prefix_of(i->ifa_netmask)};
+    snprintf(s->at[k].name, sizeof s->at[k].name, "%s", i->ifa_name);
+    s->index[k] = if_nametoindex(i->ifa_name);
+}
+
 static void look_at_addresses(snapshot *s)
 {
     struct ifaddrs *list;
     if (getifaddrs(&list))
         return;
-    for (struct ifaddrs *i = list; i && s->n < TL_INTERFACES_MAX; i = i->ifa_next) {
+    tl_addr v4 = preferred(AF_INET), v6 = preferred(AF_INET6);
+    for (struct ifaddrs *i = list; i; i = i->ifa_next) {
         if (!i->ifa_addr || !(i->ifa_flags & IFF_UP) || (i->ifa_flags & IFF_LOOPBACK))
             continue;
         tl_addr a = tl_addr_from_sockaddr(i->ifa_addr);
         if (a.family == TL_ADDR_NONE)
             continue;
-        tl_interface *to = &s->at[s->n];
-        *to = (tl_interface){.addr = a, .prefix = prefix_of(i->ifa_netmask)};
-        snprintf(to->name, sizeof to->name, "%s", i->ifa_name);
-        s->index[s->n++] = if_nametoindex(i->ifa_name);
+        if (s->n < TL_INTERFACES_MAX)
+            put_address(s, s->n++, i, &a);
+        else if (tl_addr_same_ip(&a, &v4)) /* the way out matters more than the last of so many */
+            put_address(s, TL_INTERFACES_MAX - 1, i, &a);
+        else if (tl_addr_same_ip(&a, &v6))
+            put_address(s, TL_INTERFACES_MAX - 2, i, &a);
     }
     freeifaddrs(list);
-    tl_addr v6 = preferred(AF_INET6), v4 = preferred(AF_INET);
     prefer(s, &v6);
     prefer(s, &v4);
 }
