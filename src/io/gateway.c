@@ -40,9 +40,9 @@ static tl_err exchange(int fd, uint8_t *answer, size_t *ret_n)
     return TL_OK;
 }
 
-static void read_attributes(const struct rtmsg *route, size_t n, tl_addr *gateway, tl_addr *own)
+static void read_attributes(struct rtmsg *route, size_t n, tl_addr *gateway, tl_addr *own)
 {
-    for (const struct rtattr *a = RTM_RTA(route); RTA_OK(a, n); a = RTA_NEXT(a, n)) {
+    for (struct rtattr *a = RTM_RTA(route); RTA_OK(a, n); a = RTA_NEXT(a, n)) {
         tl_addr *into = a->rta_type == RTA_GATEWAY   ? gateway
                         : a->rta_type == RTA_PREFSRC ? own
                                                      : NULL;
@@ -68,12 +68,12 @@ tl_err tl_gateway_find(tl_addr *ret_gateway, tl_addr *ret_own)
     close(fd);
     if (e)
         return e;
-    const struct nlmsghdr *h = (const struct nlmsghdr *)answer;
+    struct nlmsghdr *h = (struct nlmsghdr *)answer;
     if (!NLMSG_OK(h, n) || h->nlmsg_type == NLMSG_ERROR)
         return TL_ERR_UNREACHABLE;
     if (h->nlmsg_type != RTM_NEWROUTE || h->nlmsg_len < NLMSG_LENGTH(sizeof(struct rtmsg)))
         return TL_ERR_IO;
-    const struct rtmsg *route = NLMSG_DATA(h);
+    struct rtmsg *route = NLMSG_DATA(h);
     if (route->rtm_type != RTN_UNICAST)
         return TL_ERR_UNREACHABLE;
     tl_addr gateway = {.family = TL_ADDR_NONE}, own = {.family = TL_ADDR_NONE};

@@ -24,8 +24,7 @@
 #include "base/addr.h"
 
 #define TL_PCP_PORT          5351 /* the gateway's; NAT-PMP's as well */
-#define TL_PCP_ANNOUNCE_PORT 5350 /* ours: where gateways tell all hosts (224.0.0.1) of a restart  \
-                                   */
+#define TL_PCP_ANNOUNCE_PORT 5350 /* ours, of 224.0.0.1: gateways tell of a restart there */
 #define TL_PCP_MAX           1100 /* RFC 6887 7 */
 #define TL_PCP_NONCE_SIZE    12
 #define TL_PCP_MAP_SIZE      60
