@@ -319,6 +319,15 @@ static void examine_direct(findings *l, const tl_doctor_facts *f)
         add(l, "direct", TL_FINDING_WARNING, "nat.direct is false: everything goes by the relay");
         remedy(l, "teale config set nat.direct true");
     }
+    if (f->black_holes) {
+        add(l, "mtu", TL_FINDING_WARNING,
+            "large packets vanished %llu time%s on a path that had carried them; smaller ones are "
+            "sent there",
+            (unsigned long long)f->black_holes, f->black_holes == 1 ? "" : "s");
+        remedy(l,
+               "Let ICMP \"packet too big\" pass in firewalls on the way, or lower the MTU of the "
+               "VPN or line that swallows them.");
+    }
     if (f->offers_late) {
         add(l, "clock", TL_FINDING_WARNING,
             "%llu offer%s of peers refused as late: two clocks are over 30 s apart",

@@ -42,6 +42,7 @@ typedef struct {
 
     bool direct_on;
     uint64_t offers_late; /* refused because two clocks differ */
+    uint64_t black_holes; /* large packets vanished on a path that had carried them */
     size_t peers_direct, peers_lan, peers_relayed;
 
     const char *share; /* as set; "" = nothing is shared */

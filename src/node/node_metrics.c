@@ -81,6 +81,8 @@ static void write_quic(writer *w, const tl_node *n)
     sample(w, "teale_quic_handshakes_total", "result=\"failed\"", (double)q->handshakes_failed);
     single(w, "teale_quic_retries_total", "counter", "Retry packets sent under load.",
            (double)q->retries_sent);
+    single(w, "teale_quic_black_holes_total", "counter",
+           "Times large packets vanished on a path that had carried them.", (double)q->black_holes);
     single(w, "teale_quic_key_updates_total", "counter", "Key updates.", (double)q->key_updates);
 }
 
@@ -101,6 +103,12 @@ static void write_peers(writer *w, const tl_node *n)
            "Dialled connections that did not come about.", (double)p->dial_failures);
     single(w, "teale_path_outages_total", "counter", "Times a connection lost its path.",
            (double)p->outages);
+    family(w, "teale_path_moves_total", "counter",
+           "Times a connection we dialled moved from the relay to a direct path, back, or between "
+           "two direct ones.");
+    sample(w, "teale_path_moves_total", "kind=\"upgrade\"", (double)p->upgrades);
+    sample(w, "teale_path_moves_total", "kind=\"fallback\"", (double)p->fallbacks);
+    sample(w, "teale_path_moves_total", "kind=\"switch\"", (double)p->switches);
     single(w, "teale_path_recoveries_total", "counter", "Times it found another.",
            (double)p->recovered);
 }

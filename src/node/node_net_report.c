@@ -219,6 +219,7 @@ json_t *tl_node_doctor(const tl_node *n)
         .direct_on = v.direct_on,
         .offers_late =
             n->direct ? tl_direct_counters_of(n->direct)->offers_refused[TL_OFFER_LATE] : 0,
+        .black_holes = tl_peers_quic_counters(n->peers)->black_holes,
         .peers_direct = paths.direct,
         .peers_lan = paths.lan,
         .peers_relayed = paths.relayed,

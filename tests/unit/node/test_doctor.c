@@ -328,6 +328,13 @@ static void offers_refused_as_late_point_to_the_clock(void **state)
     alone("clock", TL_FINDING_WARNING, "3 offers", "set-ntp");
 }
 
+static void packets_that_vanish_for_their_size_point_to_icmp(void **state)
+{
+    (void)state;
+    facts.black_holes = 1;
+    alone("mtu", TL_FINDING_WARNING, "vanished 1 time on", "ICMP");
+}
+
 static void a_model_server_that_is_down_or_empty_is_a_problem(void **state)
 {
     (void)state;
@@ -391,6 +398,7 @@ int main(void)
         TEST(direct_paths_switched_off_is_said),
         TEST(relayed_peers_are_counted_and_lead_on),
         TEST(offers_refused_as_late_point_to_the_clock),
+        TEST(packets_that_vanish_for_their_size_point_to_icmp),
         TEST(a_model_server_that_is_down_or_empty_is_a_problem),
         TEST(the_relays_port_comes_from_its_url),
         TEST(the_longest_texts_fit),
