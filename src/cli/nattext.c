@@ -20,7 +20,8 @@ static bool is_state(const json_t *nat, const char *state)
 
 bool tl_nattext_is_settled(const json_t *nat)
 {
-    return !is_state(nat, "asking");
+    bool typed = strcmp(tl_json_string(nat, "type", "unknown"), "unknown") != 0;
+    return is_state(nat, "known") ? typed : !is_state(nat, "asking");
 }
 
 static bool is_open(const json_t *nat)

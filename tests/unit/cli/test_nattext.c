@@ -88,7 +88,8 @@ static void only_the_first_round_is_worth_waiting_for(void **state)
         const char *json;
         bool settled;
     } cases[] = {{"{\"state\":\"asking\"}", false},
-                 {"{\"state\":\"known\"}", true},
+                 {"{\"state\":\"known\",\"type\":\"unknown\"}", false},
+                 {"{\"state\":\"known\",\"type\":\"symmetric\"}", true},
                  {"{\"state\":\"blocked\"}", true},
                  {"{\"state\":\"off\"}", true},
                  {"{}", true}};
