@@ -14,7 +14,8 @@ class Loopback(Lab):
     def host(self, _name):
         return None
 
-    home = host
+    def home(self, _name, *_nat):
+        return None
 
     def api_port(self, name):
         """A free port, kept for that name."""
