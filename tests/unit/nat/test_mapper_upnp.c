@@ -197,8 +197,8 @@ static void stopping_while_the_mapping_is_being_added_removes_it(void **state)
     tl_mapper_start(&g.m, 41820, g.now);
     static const char answer[] = "HTTP/1.1 200 OK\r\nLOCATION: http://192.168.1.1/d\r\n\r\n";
     static const char *const answers[] = {
-        "<root><service><serviceType>urn:schemas-upnp-org:service:WANIPConnection:1</serviceType>"
-        "<controlURL>/c</controlURL></service></root>",
+        ("<root><service><serviceType>urn:schemas-upnp-org:service:WANIPConnection:1</serviceType>"
+         "<controlURL>/c</controlURL></service></root>"),
         "<NewExternalIPAddress>203.0.113.7</NewExternalIPAddress>",
         "<errorCode>714</errorCode>",
     };
