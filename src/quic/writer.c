@@ -35,11 +35,16 @@ static void look_for_stopped(tl_quic_conn *c)
     }
 }
 
+static bool is_settling(const tl_quic_conn *c)
+{
+    return c->moves_unsettled >= TL_QUIC_MOVES_SETTLE;
+}
+
 /* The stream whose turn it is; NULL: none may send. When the connection's credit is spent, only a
  * bare fin can go. */
 static tl_quic_stream *pick(tl_quic_conn *c)
 {
-    if (!c->sendable || c->state != TL_QUIC_OPEN)
+    if (!c->sendable || c->state != TL_QUIC_OPEN || is_settling(c))
         return NULL;
     if (ngtcp2_conn_get_max_data_left(c->ng))
         return c->sendable;
@@ -135,15 +140,17 @@ static void tell_pacing(tl_quic_conn *c, tl_time when)
     c->burst = 0;
 }
 
-/* Everything sent is acknowledged, and nothing waits: so are all RETIRE_CONNECTION_ID. */
-static void settle_moves(tl_quic_conn *c)
+/* Everything sent is acknowledged, and nothing waits: so are all RETIRE_CONNECTION_ID. False: not
+ * yet. */
+static bool settle_moves(tl_quic_conn *c)
 {
     tl_ngtcp2_info info;
     if (c->moves_unsettled == 0)
-        return;
+        return true;
     tl_ngtcp2_get_info(c->ng, &info);
     if (info.bytes_in_flight == 0)
         c->moves_unsettled = 0;
+    return c->moves_unsettled == 0;
 }
 
 /* All that may be sent is. Where nothing waits, pacing is told only before the next packet, lest
@@ -154,7 +161,7 @@ static void rest(tl_quic_conn *c, tl_time now)
     if (c->sendable)
         tell_pacing(c, now);
     else
-        settle_moves(c);
+        (void)settle_moves(c);
     if (c->expired_at != now && ngtcp2_conn_get_expiry(c->ng) <= now) {
         (void)tl_qconn_on_timer(c, now);
         return;
@@ -181,6 +188,8 @@ bool tl_writer_fill(tl_quic_conn *c, uint8_t *buf, tl_time now, tl_quic_output *
         tl_path_id path = 0;
         ngtcp2_ssize rv = write_packet(c, buf + out.n, now, &path);
         if (rv == 0) {
+            if (is_settling(c) && settle_moves(c))
+                continue; /* what waited for it may go */
             rest(c, now);
             break;
         }
