@@ -117,6 +117,8 @@ static void network_change(void *user, bool moved)
     if (moved)
         tl_relay_client_doubt(n->client);
     tl_direct_on_change(n->direct, moved);
+    if (moved)
+        tl_peers_on_moved(n->peers);
     tl_node_wake(n);
 }
 

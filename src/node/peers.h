@@ -66,6 +66,9 @@ void tl_peers_on_ended(tl_peers *p, tl_path_id path, const char *why);
 void tl_peers_on_datagram(tl_peers *p, tl_path_id path, uint8_t *data, size_t n);
 /* tl_direct's: the ways to a peer changed; a path id for a new one. */
 void tl_peers_on_ways(tl_peers *p, const tl_node_id *peer);
+/* Our own address is another: a server sends to the old one until it hears from us at the new one,
+ * and who only listens to an answer would not say a word. */
+void tl_peers_on_moved(tl_peers *p);
 tl_path_id tl_peers_new_path(tl_peers *p);
 /* Datagrams from a UDP socket, back to back, `segment` bytes each but the last. */
 void tl_peers_on_train(tl_peers *p, tl_sock sock, const tl_addr *from, uint8_t *data, size_t n,

@@ -140,6 +140,17 @@ void tl_peers_on_ways(tl_peers *p, const tl_node_id *id)
     tl_peers_wake(p);
 }
 
+void tl_peers_on_moved(tl_peers *p)
+{
+    tl_contact *c;
+    tl_peer_conn *conn;
+    DL_FOREACH(p->contacts, c)
+    DL_FOREACH(c->conns, conn)
+    if (conn->connected && conn->client)
+        tl_control_probe(conn, TL_PROBE_STALE);
+    tl_peers_wake(p);
+}
+
 tl_path_id tl_peers_new_path(tl_peers *p)
 {
     tl_path_id id;

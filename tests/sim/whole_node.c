@@ -356,8 +356,11 @@ static void net_train(void *user, tl_sock sock, const tl_addr *from, uint8_t *da
 
 static void net_change(void *user, bool moved)
 {
-    tl_direct_on_change(((whole_node *)user)->direct, moved);
-    env_wake(user);
+    whole_node *n = user;
+    tl_direct_on_change(n->direct, moved);
+    if (moved)
+        tl_peers_on_moved(n->peers);
+    env_wake(n);
 }
 
 /* --- the peers' events --- */
