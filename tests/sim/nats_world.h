@@ -22,6 +22,7 @@ typedef struct {
     whole_node *node[2]; /* the first asks the second */
     question_record q;
     uint64_t pieces;
+    bool may_search;   /* a birthday search is expected, which has a budget of its own */
     tl_time direct_at; /* when the asker's connection went direct first; 0: never */
 } nats_world;
 
