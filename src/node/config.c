@@ -6,7 +6,9 @@ tl_settings tl_settings_default(void)
 {
     return (tl_settings){
         .wan_relay_url = {1, {"wss://relay.teale.com/ws"}},
-        .nat_stun_servers = {2, {"stun.l.google.com:19302", "stun.cloudflare.com:3478"}},
+        .nat_stun_servers = {3,
+                             {"stun.l.google.com:19302", "stun1.l.google.com:19302",
+                              "stun.cloudflare.com:3478"}},
         .nat_direct = true,
         .nat_port_mapping = true,
         .nat_relay_max_sessions = 50,

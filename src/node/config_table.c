@@ -83,8 +83,10 @@ static const tl_setting_def table[] = {
     TEXT(log_level, "log_level", "info", tl_rule_log_level, true,
          "What is logged: \"error\", \"warn\", \"info\" or \"debug\", each with those before it."),
     LIST(nat_stun_servers, "nat.stun_servers",
-         "[\"stun.l.google.com:19302\", \"stun.cloudflare.com:3478\"]", 0, false, tl_rule_host,
-         false, "STUN servers (HOST:PORT) that tell the NAT's type and the public address."),
+         "[\"stun.l.google.com:19302\", \"stun1.l.google.com:19302\", "
+         "\"stun.cloudflare.com:3478\"]",
+         0, false, tl_rule_host, false,
+         "STUN servers (HOST:PORT) that tell the NAT's type and the public address."),
     BOOL(nat_direct, "nat.direct", "true", false,
          "Go straight to peers where the NATs allow it; otherwise everything goes through the "
          "relay."),

@@ -475,24 +475,30 @@ void tl_direct_set_enabled(tl_direct *d, bool enabled)
     }
 }
 
+static void tell_change(tl_direct_peer *p, bool moved)
+{
+    tl_direct *d = p->direct;
+    const tl_direct_self *self = d->world.self(d->user);
+    if (p->now) {
+        tl_checks_set_keepalive(p->now->checks, self->keepalive);
+        tl_session_tell_candidates(p->now);
+        if (moved && p->now->started)
+            tl_checks_restart(p->now->checks, self->sock4, self->sock6, tl_direct_now(d));
+        tl_session_pump(p->now);
+    }
+    if (moved && p->wanted) {
+        p->moved = true;
+        again_if_moved(p);
+    }
+}
+
 void tl_direct_on_change(tl_direct *d, bool moved)
 {
-    const tl_direct_self *self = d->world.self(d->user);
     tl_direct_peer *p, *next;
-    HASH_ITER(hh, d->peers, p, next)
-    {
-        if (p->now) {
-            tl_checks_set_keepalive(p->now->checks, self->keepalive);
-            tl_session_tell_candidates(p->now);
-            if (moved && p->now->started)
-                tl_checks_restart(p->now->checks, self->sock4, self->sock6, tl_direct_now(d));
-            tl_session_pump(p->now);
-        }
-        if (moved && p->wanted) {
-            p->moved = true;
-            again_if_moved(p);
-        }
-    }
+    for (int serving_us = 1; serving_us >= 0; serving_us--) /* those we dialled, then the others */
+        HASH_ITER(hh, d->peers, p, next)
+    if (p->wanted == serving_us)
+        tell_change(p, moved);
 }
 
 void tl_direct_on_registered(tl_direct *d)

@@ -193,7 +193,8 @@ class Config(Case):
         self.assertEqual(everything["wan_enabled"], False)
         one = json.loads(self.ok("config", "get", "nat.stun_servers", "--json").stdout)
         self.assertEqual(one, {"key": "nat.stun_servers",
-                               "value": ["stun.l.google.com:19302", "stun.cloudflare.com:3478"]})
+                               "value": ["stun.l.google.com:19302", "stun1.l.google.com:19302",
+                                         "stun.cloudflare.com:3478"]})
         self.assertEqual(json.loads(self.ok("config", "get", "nat.stun_servers").stdout), one["value"])
         self.assertEqual(len(self.ok("config", "list").stdout.splitlines()), len(everything) + 1)
 
