@@ -126,7 +126,10 @@ static void search(tl_mapper *m, tl_time now)
     tl_igd_reset(&m->igd, &m->report.gateway, &m->own);
     if (m->report.gateway.family == TL_ADDR_NONE) {
         m->search_at = TL_NEVER;
-        set_state(m, TL_MAPPER_FAILED, "this machine has no IPv4 gateway");
+        set_state(m, TL_MAPPER_FAILED,
+                  m->own.family == TL_ADDR_NONE
+                      ? "this machine has no IPv4 gateway"
+                      : "the way to the internet leads through no router here (a VPN?)");
         return;
     }
     if (m->report.state != TL_MAPPER_FAILED) /* asking again is no news */

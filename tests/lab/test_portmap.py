@@ -220,7 +220,12 @@ def no_network_is_told_and_its_return_is_used(lab):
     lab.ip(home.ns, "route del default")
     mapped = Mapped(lab, home)
     assert mapped.wait(state="failed")["reason"] == "this machine has no IPv4 gateway"
-    lab.ip(home.ns, "route add default via 192.168.1.1")
+    before = len(mapped.lines())
+    lab.ip(home.ns, "link add vpn type veth peer name far", "address add 10.8.0.2/32 dev vpn", "link set vpn up",
+           "route add default dev vpn")
+    mapped.network_changed()
+    assert "a VPN?" in mapped.wait(state="failed", after=before)["reason"]
+    lab.ip(home.ns, "route replace default via 192.168.1.1")
     mapped.network_changed()
     mapped.wait(state="mapped")
 

@@ -129,6 +129,8 @@ static void without_a_gateway_nothing_is_sent(void **state)
     assert_mapped(&g, TL_MAPPER_BY_PCP, "203.0.113.7:41820");
     tl_mapper_set_network(&g.m, &none, &none, g.now);
     assert_failed(&g, "this machine has no IPv4 gateway");
+    tl_mapper_set_network(&g.m, &none, &g.own, g.now);
+    assert_failed(&g, "the way to the internet leads through no router here (a VPN?)");
     fake_clear(&g);
 }
 
