@@ -1,6 +1,6 @@
 /* direct_internal.h - what the sources of node/direct share: direct.c (peers, driving, reports),
- * direct_ways.c (path ids and addresses), direct_signal.c (offers, answers, candidates). Nobody
- * else's. */
+ * direct_session.c (sessions of checks), direct_ways.c (path ids and addresses), direct_signal.c
+ * (offers, answers, candidates). Nobody else's. */
 #ifndef TL_NODE_DIRECT_INTERNAL_H
 #define TL_NODE_DIRECT_INTERNAL_H
 
@@ -115,6 +115,14 @@ static inline void tl_direct_due(tl_direct *d, tl_time at)
 tl_direct_peer *tl_direct_peer_find(const tl_direct *d, const tl_node_id *id);
 /* NULL: out of memory, or TL_DIRECT_PEERS_MAX. */
 tl_direct_peer *tl_direct_peer_get(tl_direct *d, const tl_node_id *id);
+/* The attempt came to nothing: when the next one may be. */
+void tl_direct_give_up(tl_direct_peer *p, tl_direct_state state);
+/* To the debug log; `a` may be NULL. */
+void tl_direct_note(const tl_direct_peer *p, const char *what, const tl_addr *a);
+/* on_ways follows. */
+void tl_direct_changed(tl_direct_peer *p);
+
+/* direct_session.c */
 tl_session *tl_session_new_for(tl_direct_peer *p, const char *session, bool ours);
 void tl_session_free(tl_session *s);
 /* Makes `s` the peer's session; what was there goes, or stays as the old one while it is used. */
@@ -122,12 +130,12 @@ void tl_direct_take(tl_direct_peer *p, tl_session *s);
 /* Sends what the checks want sent, and does what they tell. */
 void tl_session_pump(tl_session *s);
 void tl_session_start(tl_session *s);
-/* The attempt came to nothing: when the next one may be. */
-void tl_direct_give_up(tl_direct_peer *p, tl_direct_state state);
-/* To the debug log; `a` may be NULL. */
-void tl_direct_note(const tl_direct_peer *p, const char *what, const tl_addr *a);
-/* on_ways follows. */
-void tl_direct_changed(tl_direct_peer *p);
+void tl_session_search(tl_session *s);
+/* Does a way of its stand, or carry the connection? */
+bool tl_session_carries(const tl_session *s);
+/* The network changed since the last offer, and no way stands: what failed before may work now. If
+ * the relay is not there, it is tried again when it is. */
+void tl_direct_again_if_moved(tl_direct_peer *p);
 
 /* direct_ways.c */
 /* The pair's way, made if need be. NULL: out of memory or ids. */
