@@ -9,6 +9,7 @@ them, captures. Everything made here carries a name of its own and is removed ag
 import atexit
 import base64
 import ctypes
+import itertools
 import os
 import pathlib
 import shutil
@@ -17,6 +18,7 @@ import socket
 import struct
 import subprocess
 import tempfile
+import threading
 import time
 
 _PDEATHSIG = 1
@@ -124,18 +126,19 @@ class Process:
 
 
 class Lab:
-    _count = 0
+    _count = itertools.count(1)
 
     def __init__(self, name):
-        Lab._count += 1
-        self.tag = f"tl{os.getpid()}n{Lab._count}"
+        self.tag = f"tl{os.getpid()}n{next(Lab._count)}"
+        self.said = []
         self.dir = tempfile.mkdtemp(prefix=f"teale-{name}-")
         self.hosts, self.processes, self._links, self._n = [], [], 0, 0
         self._closed = False
 
     def __enter__(self):
         atexit.register(self.close)
-        signal.signal(signal.SIGTERM, lambda *_: exit(143))
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, lambda *_: exit(143))
         self.internet = self._namespace("inet")
         self._exec(self.internet, "sysctl", "-qw", "net.ipv4.ip_forward=1")
         return self
@@ -160,6 +163,10 @@ class Lab:
                        input="".join(f"netns del {ns}\n" for ns in reversed(self.hosts)))
         if not os.environ.get("LAB_KEEP"):
             shutil.rmtree(self.dir, ignore_errors=True)
+
+    def say(self, text):
+        """Something measured, told with the test's result."""
+        self.said.append(text)
 
     # --- the network ---
     def _namespace(self, name):

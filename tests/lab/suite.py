@@ -3,6 +3,7 @@ underscore in front, each in a lab of its
 own. What a name contains chooses one."""
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 
 from lab import namespaces_work
 
@@ -13,9 +14,25 @@ def _is_test(value):
             and code.co_varnames[0] == "lab")
 
 
-def run_tests(names, argv, make_lab, *more):
+def _run(test, make_lab, more):
+    """What to print of it, and whether it passed."""
+    started = time.monotonic()
+    said = []
+    try:
+        with make_lab(test.__name__[:20]) as lab:
+            said = lab.said
+            test(lab, *more[:test.__code__.co_argcount - 1])
+        head, passed = f"ok      {test.__name__} ({time.monotonic() - started:.1f} s)", True
+    except Exception:
+        head, passed = f"FAILED  {test.__name__}\n{traceback.format_exc()}", False
+    print("\n".join([f"    {line}" for line in said] + [head]), flush=True)
+    return passed
+
+
+def run_tests(names, argv, make_lab, *more, workers=1):
     """The exit code for Meson: 0, 1, or 77 where no namespaces can be made. `argv` may hold a part of the
-    wanted tests' names; `more` is handed to each test, as much of it as it takes, behind its lab."""
+    wanted tests' names; `more` is handed to each test, as much of it as it takes, behind its lab. So
+    many `workers` run tests at once."""
     reason = namespaces_work()
     if reason:
         print(f"skipped: {reason}")
@@ -23,16 +40,7 @@ def run_tests(names, argv, make_lab, *more):
     module = names["__name__"]
     tests = [v for v in names.values() if _is_test(v) and v.__module__ == module]
     chosen = [t for t in tests if not argv or argv[0] in t.__name__]
-    failed = 0
-    for test in chosen:
-        started = time.monotonic()
-        try:
-            with make_lab(test.__name__[:20]) as lab:
-                test(lab, *more[:test.__code__.co_argcount - 1])
-            print(f"ok      {test.__name__} ({time.monotonic() - started:.1f} s)", flush=True)
-        except Exception:
-            failed += 1
-            print(f"FAILED  {test.__name__}", flush=True)
-            traceback.print_exc()
-    print(f"{len(chosen) - failed} passed, {failed} failed")
-    return int(bool(failed) or not chosen)
+    with ThreadPoolExecutor(workers) as pool:
+        passed = sum(pool.map(lambda test: _run(test, make_lab, more), chosen))
+    print(f"{passed} passed, {len(chosen) - passed} failed")
+    return int(passed < len(chosen) or not chosen)

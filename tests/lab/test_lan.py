@@ -214,4 +214,4 @@ def a_flood_of_candidates_costs_little(lab, programs):
 
 
 if __name__ == "__main__":
-    sys.exit(run_tests(globals(), sys.argv[2:], NatLab, Programs(sys.argv[1])))
+    sys.exit(run_tests(globals(), sys.argv[2:], NatLab, Programs(sys.argv[1]), workers=4))

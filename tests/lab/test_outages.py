@@ -16,6 +16,7 @@ from suite import run_tests
 
 SIZE = 100_000_000
 RATE = 20_000_000
+FULL = bool(os.environ.get("LAB_FULL"))
 MEASURED = []  # (what, goal, longest silence), for the table
 SLACK_S = 0.3  # the machine's, on top of each goal
 
@@ -56,7 +57,7 @@ class Pair:
             raise LabError(f"{e}\n{tell([self.friend, self.gpu])}") from e
 
     def judge(self, what, stall, at_most):
-        print(f"    {what}: longest silence {stall * 1000:.0f} ms", flush=True)
+        self.lab.say(f"{what}: longest silence {stall * 1000:.0f} ms")
         MEASURED.append((what, at_most, stall))
         if stall > at_most + SLACK_S:
             raise LabError(f"{what}: {stall:.3f} s of silence, {at_most} s are allowed")
@@ -68,7 +69,7 @@ def it_goes_direct_under_the_running_answer(lab, programs, build):
     stream.reach(0.01)
     took = pair.friend.wait_path(pair.gpu, "direct", 4)
     assert not stream.digest, "the answer was over before the path was direct"
-    print(f"    direct {took * 1000:.0f} ms after the first bytes")
+    lab.say(f"direct {took * 1000:.0f} ms after the first bytes")
     pair.finish(stream, "relayed to direct", 0.2)
     assert stream.headers["X-Teale-Path"] == "relayed", stream.headers
 
@@ -130,14 +131,14 @@ def blocked_udp_falls_back_to_the_relay_and_returns(lab, programs, build):
     pair.gpu_host.router.block_udp()
     blocked = time.monotonic()
     pair.friend.wait_path(pair.gpu, "relayed", 4)
-    print(f"    relayed {(time.monotonic() - blocked) * 1000:.0f} ms after UDP was blocked")
+    lab.say(f"relayed {(time.monotonic() - blocked) * 1000:.0f} ms after UDP was blocked")
     stream.reach(0.5, forget=False)
     pair.judge("UDP was blocked", stream.stall, 3)
     stream.reach(0.5)
     pair.gpu_host.router.unblock_udp()
     unblocked = time.monotonic()
     pair.friend.wait_path(pair.gpu, "direct", 30)
-    print(f"    direct again {time.monotonic() - unblocked:.1f} s after UDP came back")
+    lab.say(f"direct again {time.monotonic() - unblocked:.1f} s after UDP came back")
     pair.finish(stream, "UDP came back", 0.2)
 
 
@@ -210,14 +211,14 @@ def many_things_at_once(lab, programs, build):
 
 def a_suspended_machine_comes_back(lab, programs, build):
     pair = Pair(lab, programs, build)
-    asleep = 120 if os.environ.get("LAB_FULL") else 8
+    asleep = 120 if FULL else 8
     node = pair.gpu.node.process.popen  # `ip netns exec` became the node itself
     node.send_signal(signal.SIGSTOP)
     time.sleep(asleep)  # what is tested is this time
     node.send_signal(signal.SIGCONT)
     woke = time.monotonic()
     pair.friend.node.wait("answered", lambda: pair.friend.ask(pair.gpu, timeout=5)[2], 30)
-    print(f"    answered {time.monotonic() - woke:.1f} s after {asleep} s of suspension")
+    lab.say(f"answered {time.monotonic() - woke:.1f} s after {asleep} s of suspension")
     pair.go_direct()
 
 
@@ -238,7 +239,8 @@ def interfaces_that_vanish_during_the_checks_harm_nobody(lab, programs, build):
 
 
 if __name__ == "__main__":
-    code = run_tests(globals(), sys.argv[2:], NatLab, Programs(sys.argv[1]), sys.argv[1])
+    code = run_tests(globals(), sys.argv[2:], NatLab, Programs(sys.argv[1]), sys.argv[1],
+                     workers=1 if FULL else 2)
     if MEASURED:
         print("\n| under one answer of 100 MB | longest silence, ms | goal |\n|---|---|---|")
     for row in MEASURED:
