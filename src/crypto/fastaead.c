@@ -3,6 +3,7 @@
 #ifdef TL_HAVE_IPSEC_MB
 
 #include <intel-ipsec-mb.h>
+#include <openssl/crypto.h>
 #include <sodium.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -107,7 +108,7 @@ tl_err tl_fastaead_open(tl_fastaead *f, const uint8_t nonce[TL_AEAD_NONCE_SIZE],
                            tag, TL_AEAD_TAG_SIZE);
     else
         chacha(f, false, nonce, ad, body, ret, tag);
-    bool same = sodium_memcmp(tag, sealed.p + body.n, TL_AEAD_TAG_SIZE) == 0;
+    bool same = CRYPTO_memcmp(tag, sealed.p + body.n, TL_AEAD_TAG_SIZE) == 0;
     sodium_memzero(tag, sizeof tag); /* of a forgery it is what would have been right */
     return same ? TL_OK : TL_ERR_AUTH;
 }

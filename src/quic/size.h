@@ -12,6 +12,9 @@ size_t tl_size_limit(const tl_quic_conn *c, tl_time now);
  * mean that they vanish. Packets then stay at what every path carries, until it is time to look
  * again. */
 void tl_size_on_timer(tl_quic_conn *c, tl_time now);
+/* The same when a stream's bytes have been under way for long without one being acknowledged: small
+ * packets of others may arrive all the while, and then there is no probe timeout. */
+void tl_size_on_stream(tl_quic_conn *c, const tl_quic_stream *s, tl_time now);
 /* Another path begins anew. */
 void tl_size_on_path(tl_quic_conn *c);
 

@@ -34,6 +34,7 @@ struct tl_quic_stream {
     uint64_t owed;                         /* the window shrank by what is not yet withheld */
     uint64_t round_n;                      /* bytes read since */
     tl_time round_at;                      /* this round of window.h began */
+    tl_time acked_at;                      /* last, or when what is under way first was */
     bool sendable;                         /* in the list of those */
     bool write_short;                      /* a write did not fit: tell when there is room */
     bool fin_queued, fin_sent;

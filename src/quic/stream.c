@@ -103,6 +103,7 @@ tl_err tl_qstream_on_data(tl_quic_stream *s, tl_slice data, bool fin)
 
 void tl_qstream_on_acked(tl_quic_stream *s, size_t n)
 {
+    s->acked_at = s->source.conn->now;
     tl_chunks_drop(&s->tx, n < s->tx.n ? n : s->tx.n);
     if (s->write_short && TL_QUIC_SEND_BUFFER_MAX - s->tx.n >= WRITABLE_ROOM) {
         s->write_short = false;

@@ -30,10 +30,10 @@ static cid_key key_of(tl_slice cid)
 
 static tl_quic_cid_entry *find(tl_quic *q, tl_slice cid)
 {
-    cid_key k = key_of(cid);
     tl_quic_cid_entry *entry = q->recent;
-    if (entry && memcmp(&entry->key, &k, sizeof k) == 0)
+    if (entry && entry->key.bytes[0] == cid.n && memcmp(entry->key.bytes + 1, cid.p, cid.n) == 0)
         return entry; /* datagrams come in trains */
+    cid_key k = key_of(cid);
     HASH_FIND(hh, q->table, &k, sizeof k, entry);
     if (entry)
         q->recent = entry;

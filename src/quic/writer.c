@@ -23,12 +23,13 @@ static bool peer_stopped(tl_quic_conn *c, const tl_quic_stream *s)
                                      c->now) == NGTCP2_ERR_STREAM_SHUT_WR;
 }
 
-static void look_for_stopped(tl_quic_conn *c)
+static void look_at_streams(tl_quic_conn *c)
 {
     for (int i = 0; i < PROBES_MAX && c->streams; i++) {
         tl_quic_stream *s = c->probe ? c->probe : c->streams;
         if (!s->finished && !s->fin_sent && !s->reset_here && !s->reset_there && peer_stopped(c, s))
             tl_qstream_on_stopped(s);
+        tl_size_on_stream(c, s, c->now);
         c->probe = s->next;
         if (!c->probe)
             break; /* once around is enough */
@@ -77,6 +78,8 @@ static void make_offer(const tl_quic_stream *s, offer *o)
 /* `n` bytes of the offer are in a packet. */
 static void account(tl_quic_stream *s, const offer *o, size_t n)
 {
+    if (s->tx.sent == 0)
+        s->acked_at = s->source.conn->now;
     tl_chunks_advance(&s->tx, n);
     if (o->fin && n == o->n)
         s->fin_sent = true;
@@ -179,7 +182,7 @@ bool tl_writer_fill(tl_quic_conn *c, uint8_t *buf, tl_time now, tl_quic_output *
         return false;
     }
     tell_pacing(c, c->burst_at);
-    look_for_stopped(c);
+    look_at_streams(c);
     size_t quantum = ngtcp2_conn_get_send_quantum(c->ng);
     size_t count = 0;
     while (count < SEGMENTS_MAX && out.n + TL_QUIC_PACKET_MAX <= TL_QUIC_OUTPUT_MAX) {

@@ -475,6 +475,28 @@ static void a_path_that_comes_to_carry_less_stalls_for_a_moment_only(void **stat
     world_free(&w);
 }
 
+/* Small packets that arrive all the while must not hide that large ones do not. */
+static void a_trickle_does_not_hide_that_large_packets_vanish(void **state)
+{
+    (void)state;
+    sim_faults f = {.delay = 45 * TL_MS, .bytes_per_sec = 5000000};
+    world w = world_new(NULL, NULL);
+    sim_link_set_faults(w.link, &f);
+    world_connect(&w);
+    largest_of(&w);
+    quic_job *j = quic_node_send(w.a, quic_node_conn(w.a), 2000000);
+    sim_run_for(w.s, 100 * TL_MS);
+    f.mtu = 1300;
+    sim_link_set_faults(w.link, &f);
+    tl_time start = sim_now(w.s);
+    while (!quic_job_done(j)) {
+        assert_non_null(quic_node_send(w.a, quic_node_conn(w.a), 20));
+        sim_run_for(w.s, 5 * TL_MS);
+        assert_true(sim_now(w.s) - start < 5 * TL_SEC);
+    }
+    world_free(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -501,6 +523,7 @@ int main(void)
         cmocka_unit_test(a_server_does_not_choose_the_path),
         cmocka_unit_test(large_packets_are_used_where_the_path_carries_them),
         cmocka_unit_test(a_path_that_comes_to_carry_less_stalls_for_a_moment_only),
+        cmocka_unit_test(a_trickle_does_not_hide_that_large_packets_vanish),
     };
     if (getenv("TEST")) /* a pattern, to run one */
         cmocka_set_test_filter(getenv("TEST"));

@@ -159,6 +159,23 @@ static void a_long_way_is_filled_by_a_window_that_grows(void **state)
     world_free(&w);
 }
 
+/* As on radio. Measured here at 3%: 4.6 Mbyte/s with BBR, 0.3 with CUBIC, 0.2 with Reno. */
+static void loss_that_is_no_congestion_costs_little_of_the_rate(void **state)
+{
+    (void)state;
+    world w = world_new(NULL, NULL);
+    sim_link_set_faults(w.link, &(sim_faults){.delay = 20 * TL_MS,
+                                              .loss = 0.03,
+                                              .bytes_per_sec = 10000000,
+                                              .queue_bytes = 300000});
+    world_connect(&w);
+    tl_time start = sim_now(w.s);
+    quic_node_send(w.a, quic_node_conn(w.a), 10000000);
+    assert_true(sim_run_while(w.s, quic_node_all_done, w.a, 60 * TL_SEC));
+    assert_in_range(sim_now(w.s) - start, TL_SEC, 4 * TL_SEC);
+    world_free(&w);
+}
+
 static void a_thousand_streams_run_at_once(void **state)
 {
     (void)state;
@@ -359,6 +376,7 @@ int main(void)
         cmocka_unit_test(readers_that_stall_in_full_flight_leave_room_for_a_new_stream),
         cmocka_unit_test(unread_bytes_of_a_connection_have_a_bound),
         cmocka_unit_test(a_long_way_is_filled_by_a_window_that_grows),
+        cmocka_unit_test(loss_that_is_no_congestion_costs_little_of_the_rate),
         cmocka_unit_test(a_thousand_streams_run_at_once),
         cmocka_unit_test(opening_waits_when_the_peer_allows_no_more),
         cmocka_unit_test(thousands_of_streams_one_after_another_leave_nothing_behind),
