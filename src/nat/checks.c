@@ -390,7 +390,7 @@ void tl_checks_probe(tl_checks *c, tl_sock sock, const tl_addr *from, tl_time no
 {
     check_on_time(c, now);
     tl_addr source = tl_addr_normal(*from);
-    if (!check_is_our_sock(c, sock) || tl_addr_kind_of(&source) == TL_ADDR_FORBIDDEN)
+    if (!check_is_our_sock(c, sock, &source) || tl_addr_kind_of(&source) == TL_ADDR_FORBIDDEN)
         return;
     size_t i = check_pair_find(c, sock, &source);
     if (i == CHECK_NO_PAIR)

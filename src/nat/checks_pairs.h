@@ -140,7 +140,8 @@ void check_on_time(tl_checks *c, tl_time now);
 void check_search_end(tl_checks *c, uint16_t pair);
 
 /* --- checks_stun.c --- */
-bool check_is_our_sock(const tl_checks *c, tl_sock sock);
+/* A socket of ours, of the right family for what comes from there? */
+bool check_is_our_sock(const tl_checks *c, tl_sock sock, const tl_addr *from);
 bool check_write_answer(tl_checks *c, tl_checks_output *ret_output);
 bool check_write_request(const tl_checks *c, tl_sock sock, const tl_addr *to, uint64_t id,
                          tl_checks_output *ret_output);

@@ -109,13 +109,15 @@ static size_t pair_of_request(tl_checks *c, tl_sock sock, const tl_addr *from, t
     return i;
 }
 
-bool check_is_our_sock(const tl_checks *c, tl_sock sock)
+bool check_is_our_sock(const tl_checks *c, tl_sock sock, const tl_addr *from)
 {
     if (!sock)
         return false;
-    if (sock == c->sock4 || sock == c->sock6 || (c->search && tl_birthday_is_sock(c->search, sock)))
+    if (sock == c->sock4 || sock == c->sock6)
+        return sock == (from->family == TL_ADDR_V6 ? c->sock6 : c->sock4);
+    if (c->search && tl_birthday_is_sock(c->search, sock))
         return true;
-    for (size_t i = 0; i < c->n; i++)
+    for (size_t i = 0; i < c->n; i++) /* the one that a search found */
         if (c->pairs[i].sock == sock)
             return true;
     return false;
@@ -125,7 +127,7 @@ static void on_request(tl_checks *c, tl_sock sock, const tl_addr *from, tl_slice
                        const tl_stun *stun, tl_time now)
 {
     if (!tl_slice_eq(stun->username, tl_slice_str(c->username)) || !stun->has_priority ||
-        !stun->fingerprint || stun->n_unknown || !check_is_our_sock(c, sock) ||
+        !stun->fingerprint || stun->n_unknown || !check_is_our_sock(c, sock, from) ||
         tl_addr_kind_of(from) == TL_ADDR_FORBIDDEN) {
         c->counters.strays++;
         return;
