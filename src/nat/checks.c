@@ -175,6 +175,7 @@ static size_t pair_of_candidate(tl_checks *c, const tl_candidate *candidate, tl_
     if (i != CHECK_NO_PAIR) { /* where it is now: room may have been made before it */
         i = check_pair_find(c, sock_for(c, &candidate->addr), &candidate->addr);
         c->pairs[i].kind = candidate->kind;
+        c->sides[i].allow += TL_CHECKS_UNHEARD_MAX - CHECK_UNHEARD_LEARNED;
     } else {
         i = check_pair_add(c, sock_for(c, &candidate->addr), &candidate->addr, candidate->kind,
                            now);
@@ -204,7 +205,8 @@ void tl_checks_add_remote(tl_checks *c, const tl_candidate *candidate, tl_time n
         return;
     if (!c->pairs[i].sock)
         check_give_up(c, i);
-    else if (c->started && c->pairs[i].state == TL_PAIR_WAITING)
+    else if (c->started && (c->pairs[i].state == TL_PAIR_WAITING ||
+                            c->pairs[i].state == TL_PAIR_FAILED)) /* as one learned in vain */
         check_schedule(c, i, now);
     if (c->done_due) { /* it needs its time, too; but they may not come one by one without end */
         tl_time end = tl_time_min(now + CHECK_ATTEMPT, c->started_at + 2 * CHECK_ATTEMPT);

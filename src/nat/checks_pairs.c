@@ -377,6 +377,7 @@ void check_on_stood(tl_checks *c, size_t i, tl_time span, tl_time now)
     memset(x->txns, 0, sizeof x->txns);
     x->unanswered = 0;
     x->answered_at = now; /* for the silence that may follow */
+    x->silent = false;
     if (p->state == TL_PAIR_VALID)
         x->next_at = p->pace == TL_PACE_REST ? TL_NEVER : now;
     else if (x->next_at != TL_NEVER)

@@ -84,7 +84,7 @@ static void on_event(end *e, const tl_checks_event *event)
         e->valid++;
         e->first_valid = e->first_valid ? e->first_valid : now;
         break;
-    case TL_CHECKS_SILENT: break;
+    case TL_CHECKS_SILENT: e->silent++; break;
     case TL_CHECKS_LOST:
         e->lost++;
         e->first_lost = e->first_lost ? e->first_lost : now;
@@ -121,7 +121,7 @@ static void flush(void *user)
     sim_expect(tl_checks_expiry(e->checks) > sim_now(world_of));
 }
 
-static void end_init(checks_world *w, end *e, sim_site *site, const char *ip4, const char *ip6)
+void checks_world_place(checks_world *w, end *e, sim_site *site, const char *ip4, const char *ip6)
 {
     static const sim_host_ops ops = {on_datagram, on_timer, expiry, flush};
     *e = (end){.site = site, .rand = tl_rand_seeded(tl_rand_u64(sim_rand(w->s)))};
@@ -149,7 +149,7 @@ static void end_checks(end *e, const end *other, bool controlling)
     sim_expect(tl_checks_new(&config, &e->checks) == TL_OK);
 }
 
-static void world_begin(checks_world *w, uint64_t seed, const sim_faults *core)
+void checks_world_empty(checks_world *w, uint64_t seed, const sim_faults *core)
 {
     sim_expect(tl_crypto_init() == TL_OK);
     w->s = sim_new(seed);
@@ -157,28 +157,21 @@ static void world_begin(checks_world *w, uint64_t seed, const sim_faults *core)
     world_of = w->s;
 }
 
-void checks_world_init(checks_world *w, uint64_t seed, const sim_nat_kind *a, const sim_nat_kind *b,
-                       const sim_faults *faults)
+void checks_world_begin(checks_world *w)
 {
-    world_begin(w, seed, faults);
-    sim_site *site_a = a ? sim_inet_site(w->in, NULL, a, "203.0.113.1") : NULL;
-    sim_site *site_b = b ? sim_inet_site(w->in, NULL, b, "198.51.100.1") : NULL;
-    end_init(w, &w->a, site_a, a ? "10.0.0.2" : "203.0.113.77", "2001:db8:a::2");
-    /* the same private range on both sides, as in life */
-    end_init(w, &w->b, site_b, b ? "10.0.0.3" : "198.51.100.77", "2001:db8:b::2");
     end_checks(&w->a, &w->b, true);
     end_checks(&w->b, &w->a, false);
 }
 
-void checks_world_init_lan(checks_world *w, uint64_t seed, const sim_nat_kind *nat,
-                           const sim_faults *faults)
+void checks_world_init(checks_world *w, uint64_t seed, const sim_nat_kind *a, const sim_nat_kind *b,
+                       const sim_faults *faults)
 {
-    world_begin(w, seed, faults);
-    sim_site *site = sim_inet_site(w->in, NULL, nat, "203.0.113.1");
-    end_init(w, &w->a, site, "10.0.0.2", "2001:db8:a::2");
-    end_init(w, &w->b, site, "10.0.0.3", "2001:db8:a::3");
-    end_checks(&w->a, &w->b, true);
-    end_checks(&w->b, &w->a, false);
+    checks_world_empty(w, seed, faults);
+    sim_site *site_a = a ? sim_inet_site(w->in, NULL, a, "203.0.113.1") : NULL;
+    sim_site *site_b = b ? sim_inet_site(w->in, NULL, b, "198.51.100.1") : NULL;
+    checks_world_place(w, &w->a, site_a, a ? "10.0.0.2" : "203.0.113.77", "2001:db8:a::2");
+    checks_world_place(w, &w->b, site_b, b ? "10.0.0.3" : "198.51.100.77", "2001:db8:b::2");
+    checks_world_begin(w);
 }
 
 static void end_clear(end *e)
@@ -203,10 +196,15 @@ tl_addr end_host(const end *e)
     return sim_addr(e->ip4, END_PORT);
 }
 
+tl_addr end_host6(const end *e)
+{
+    return sim_addr(e->ip6, END_PORT);
+}
+
 tl_addr end_reflexive(checks_world *w, end *e)
 {
     tl_addr host = end_host(e), server = sim_addr(STUN_SERVER, 3478);
-    return e->site ? sim_nat_out(sim_site_nat(e->site), &host, &server, sim_now(w->s)) : host;
+    return sim_site_out(w->in, e->site, &host, &server);
 }
 
 void checks_tell_one(checks_world *w, end *to, tl_candidate_kind kind, const tl_addr *a)

@@ -26,7 +26,7 @@ typedef struct {
     tl_sock search_left; /* the one that stayed open after TL_CHECKS_SOCKETS_DONE; 0: none */
     tl_checks_event events[END_EVENTS_MAX];
     size_t n_events;
-    unsigned valid, lost, done, sockets_done;
+    unsigned valid, silent, lost, done, sockets_done;
     tl_time first_valid, first_lost;
     struct waiting *waiting;
     uint64_t wrote; /* datagrams */
@@ -38,17 +38,21 @@ typedef struct {
     end a, b;
 } checks_world;
 
-/* NULL: that end is in the public network. `both6`: with IPv6, too. */
+/* Before anything else: a world without anyone in it; then place both ends where they belong, and
+ * begin. */
+void checks_world_empty(checks_world *w, uint64_t seed, const sim_faults *core);
+void checks_world_place(checks_world *w, end *e, sim_site *site, const char *ip4, const char *ip6);
+void checks_world_begin(checks_world *w);
+/* All of it: each end behind a NAT of its own, in private networks of the same range. NULL: that
+ * end is in the public network. */
 void checks_world_init(checks_world *w, uint64_t seed, const sim_nat_kind *a, const sim_nat_kind *b,
                        const sim_faults *faults);
-/* Puts both behind one NAT. */
-void checks_world_init_lan(checks_world *w, uint64_t seed, const sim_nat_kind *nat,
-                           const sim_faults *faults);
 void checks_world_clear(checks_world *w);
 
 /* What a STUN server would see of the end's socket: an address and port. */
 tl_addr end_reflexive(checks_world *w, end *e);
 tl_addr end_host(const end *e);
+tl_addr end_host6(const end *e);
 /* Tells `to` the host and the server-reflexive candidate of `from`. */
 void checks_tell(checks_world *w, end *from, end *to);
 void checks_tell_one(checks_world *w, end *to, tl_candidate_kind kind, const tl_addr *a);

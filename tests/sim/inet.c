@@ -166,6 +166,14 @@ static void carry(sim_inet *in, uint32_t line, const tl_addr *from, const tl_add
     sim_send(in->cloud, line, buf, pack(buf, from, to, payload));
 }
 
+tl_addr sim_site_out(sim_inet *in, sim_site *site, const tl_addr *inside, const tl_addr *remote)
+{
+    tl_addr from = *inside;
+    for (; site; site = site->outer)
+        from = sim_nat_out(border(site, &from), &from, remote, sim_now(in->sim));
+    return from;
+}
+
 static void deliver(sim_inet *in, const member *m, const tl_addr *from, const tl_addr *to,
                     tl_slice payload)
 {

@@ -23,6 +23,9 @@ void sim_inet_free(sim_inet *in);
  * `outer`: the network that the NAT's address `ip` is of; NULL: the public one. */
 sim_site *sim_inet_site(sim_inet *in, sim_site *outer, const sim_nat_kind *kind, const char *ip);
 sim_nat *sim_site_nat(sim_site *site);
+/* Whom the public network takes a datagram from `inside` for, after all NATs on the way (NULL:
+ * there is none). Makes the mappings, as the datagram would. */
+tl_addr sim_site_out(sim_inet *in, sim_site *site, const tl_addr *inside, const tl_addr *remote);
 
 /* Gives the host an address ("10.0.0.2", "2001:db8::2") in `site` (NULL: the public network),
  * reached by its link `path`; at the first address of a path the link is made, with `faults`. */

@@ -242,6 +242,23 @@ static void a_candidate_learned_from_a_check_keeps_its_pair(void **state)
     scene_clear(&s);
 }
 
+static void an_address_learned_in_vain_has_the_rest_of_its_budget_as_a_candidate(void **state)
+{
+    (void)state;
+    scene s;
+    scene_init(&s);
+    make_valid(&s);
+    tl_addr moved = addr("203.0.113.2", 5005);
+    tl_checks_probe(s.a, SOCK4, &moved, s.now);
+    pass(&s, s.a, 3 * TL_SEC);
+    assert_int_equal(tl_checks_find(s.a, SOCK4, &moved)->state, TL_PAIR_FAILED);
+    assert_int_equal(tl_checks_find(s.a, SOCK4, &moved)->sent, 3);
+    add(&s, s.a, TL_CANDIDATE_HOST, &moved);
+    pass(&s, s.a, 3 * TL_SEC);
+    assert_int_equal(tl_checks_find(s.a, SOCK4, &moved)->sent, TL_CHECKS_UNHEARD_MAX);
+    scene_clear(&s);
+}
+
 static void two_hundred_candidates_cost_eighty_packets(void **state)
 {
     (void)state;
@@ -363,6 +380,7 @@ int main(void)
         cmocka_unit_test(a_late_candidate_has_its_time),
         cmocka_unit_test(candidates_that_trickle_do_not_put_off_the_end_for_ever),
         cmocka_unit_test(a_candidate_learned_from_a_check_keeps_its_pair),
+        cmocka_unit_test(an_address_learned_in_vain_has_the_rest_of_its_budget_as_a_candidate),
         cmocka_unit_test(two_hundred_candidates_cost_eighty_packets),
         cmocka_unit_test(after_a_restart_new_candidates_take_the_place_of_old),
         cmocka_unit_test(a_relay_or_no_address_is_no_candidate),
