@@ -63,7 +63,7 @@ const char *tl_network_mapping_error(const tl_network *w);
 
 /* Asks every STUN server anew (a full round; mostly one round trip, with a server
  * that is down 4.5 s, at most 8 s) and calls on_done, once, never from
- * inside. */
+ * inside; not at all when the network is freed before. */
 typedef struct tl_network_look {
     void (*on_done)(void *user);
     void *user;

@@ -242,8 +242,17 @@ tl_err tl_network_stun_start(tl_network *w, const tl_network_config *config)
     return TL_OK;
 }
 
+/* Whoever waits is told by nobody any more, and must not ask us to forget it. */
+static void orphan(tl_network_look *list)
+{
+    for (; list; list = list->next)
+        list->network = NULL;
+}
+
 void tl_network_stun_end(tl_network *w)
 {
+    orphan(w->looks);
+    orphan(w->looks_now);
     for (size_t i = 0; i < w->n_names; i++)
         tl_resolve_free(w->names[i].resolve);
     if (!w->behaviour)

@@ -4,7 +4,7 @@
 #define LOOK_FRESH  TL_SEC       /* a list that old serves people and scripts */
 #define LOOK_WITHIN (1 * TL_SEC) /* after that the list is given as it is */
 #define NETLOOK_WITHIN                                                                             \
-    (6 * TL_SEC) /* a round of STUN is over after 4 s; then what is known is told */
+    (9 * TL_SEC) /* the network itself gives up sooner, unless its port is closed meanwhile */
 
 static void finish(tl_node_look *l)
 {

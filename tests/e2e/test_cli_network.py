@@ -278,6 +278,21 @@ class Netcheck(Case):
                     "relay", "interfaces", "candidates"):
             self.assertRegex(text, rf"(?m)^{key}: \S")
 
+    def test_a_port_that_is_closed_while_it_asks_harms_nothing(self):
+        silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(silent.close)
+        silent.bind((ADDRESS, 0))
+        node = self.node("friend", stun=["%s:%d" % silent.getsockname()])
+        asking = [self.start([TEALE, "--home", os.path.join(self.dir, "friend"), *command]) for command in
+                  (["netcheck", "--json"], ["doctor", "--json"], ["netcheck"])]
+        silent.recv(100)
+        asking[2].kill()
+        self.says(0, "friend", "config", "set", "nat.direct", "false")
+        self.assertEqual(json.loads(asking[0].stdout.readline())["nat"]["state"], "off")
+        self.assertEqual(asking[1].wait(20), 0)
+        node.send_signal(signal.SIGTERM)
+        self.assertEqual(node.wait(20), 0)
+
     def test_the_metrics_tell_of_stun(self):
         self.node("friend")
         self.json("friend", "netcheck")
@@ -308,6 +323,7 @@ class Watch(Case):
         self.assertEqual(interrupted.wait(10), 0)
         friend.send_signal(signal.SIGTERM)
         self.assertEqual(until_end.wait(20), 3)
+        self.assertEqual(friend.wait(20), 0)
         self.says(3, "friend", "watch")
 
     def test_an_address_that_comes_is_a_change_of_network(self):
