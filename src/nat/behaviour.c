@@ -304,31 +304,30 @@ void tl_behaviour_free(tl_behaviour *b)
     free(b);
 }
 
-/* IPv6 addresses come and go by themselves, and have no NAT. */
-static bool same_own(const tl_behaviour *b, const tl_interface *own, size_t n)
+/* Another network, for all we know, whose NAT has seen nothing of us? Without any address we are
+ * nowhere, and may come back to where we were. IPv6 addresses come and go, and have no NAT. */
+static bool is_elsewhere(tl_behaviour *b)
 {
-    size_t i = 0, k = 0;
-    for (;; i++, k++) {
-        while (i < b->n_own && b->own[i].addr.family != TL_ADDR_V4)
-            i++;
-        while (k < n && own[k].addr.family != TL_ADDR_V4)
-            k++;
-        if (i == b->n_own || k == n)
-            return i == b->n_own && k == n;
-        if (!tl_addr_same_ip(&b->own[i].addr, &own[k].addr))
-            return false;
-    }
+    tl_addr now[TL_INTERFACES_MAX];
+    size_t n = 0;
+    for (size_t i = 0; i < b->n_own; i++)
+        if (b->own[i].addr.family == TL_ADDR_V4)
+            now[n++] = b->own[i].addr;
+    bool same = n == b->n_was4;
+    for (size_t i = 0; same && i < n; i++)
+        same = tl_addr_same_ip(&now[i], &b->was4[i]);
+    if (n == 0 || same)
+        return false;
+    b->n_was4 = n;
+    memcpy(b->was4, now, n * sizeof *now);
+    return true;
 }
 
 void tl_behaviour_set_sockets(tl_behaviour *b, tl_sock sock4, tl_sock sock6, uint16_t port4,
                               uint16_t port6, const tl_interface *own, size_t n_own)
 {
     n_own = n_own < TL_INTERFACES_MAX ? n_own : TL_INTERFACES_MAX;
-    if (b->port4 != port4 || !same_own(b, own, n_own)) {
-        /* another network, for all we know: its NAT has seen nothing of us */
-        memset(b->traces, 0, sizeof b->traces);
-        b->keepalive = TL_BEHAVIOUR_FRESH;
-    }
+    bool other_port = b->port4 != port4 && port4;
     b->sock4 = sock4;
     b->sock6 = sock6;
     b->port4 = port4;
@@ -336,6 +335,11 @@ void tl_behaviour_set_sockets(tl_behaviour *b, tl_sock sock4, tl_sock sock6, uin
     b->n_own = n_own;
     if (n_own)
         memcpy(b->own, own, n_own * sizeof *own);
+    if (is_elsewhere(b) || other_port) {
+        memset(b->traces, 0, sizeof b->traces);
+        b->arrived_at = 0;
+        b->keepalive = TL_BEHAVIOUR_FRESH;
+    }
     for (size_t i = 0; i < ASKS_MAX; i++)
         if (b->asks[i].used && b->asks[i].sock != sock4 && b->asks[i].sock != sock6)
             tl_ask_end(b, &b->asks[i]);

@@ -84,6 +84,8 @@ struct tl_behaviour {
     uint16_t port4, port6;
     size_t n_own;
     tl_interface own[TL_INTERFACES_MAX];
+    size_t n_was4; /* our IPv4 addresses when we last had any: `traces` are of that network */
+    tl_addr was4[TL_INTERFACES_MAX];
     size_t n_servers;
     server servers[TL_STUN_SERVERS_MAX];
 
@@ -97,7 +99,8 @@ struct tl_behaviour {
     ask asks[ASKS_MAX];
 
     tl_time fresh_at, retest_at;
-    tl_time asked_at; /* the last plain question to a server, of any kind */
+    tl_time arrived_at; /* the first round on this network; 0: none yet */
+    tl_time asked_at;   /* the last plain question to a server, of any kind */
     tl_time keepalive, blind;
     size_t next_blind;
 
@@ -107,6 +110,7 @@ struct tl_behaviour {
 
     bool tell;
     tl_nat_facts facts;
+    tl_nat_facts last; /* of the last round that found a public IPv4 address */
     tl_behaviour_counters counters;
 };
 

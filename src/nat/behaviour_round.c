@@ -45,6 +45,12 @@ static bool is_settled(const tl_behaviour *b, tl_time now)
     return !b->round || b->settled || now >= b->settle_at || !tl_ask_runs(b, SERVER_KINDS);
 }
 
+/* As far as its public address tells. */
+static bool is_same_nat(const tl_behaviour *b, const tl_nat_facts *f)
+{
+    return f->public4.family != TL_ADDR_NONE && tl_addr_same_ip(&f->public4, &b->last.public4);
+}
+
 static tl_nat_mapping judge_mapping(const tl_behaviour *b, const tl_nat_facts *f, tl_time now)
 {
     if (f->public4.family == TL_ADDR_NONE)
@@ -53,9 +59,9 @@ static tl_nat_mapping judge_mapping(const tl_behaviour *b, const tl_nat_facts *f
         return TL_MAPPING_NONE;
     tl_nat_mapping m = tl_judge_mapping(b->voice4, b->n4, is_settled(b, now));
     /* Until a round is over, what the last one found about this very NAT stands. */
-    if (m == TL_MAPPING_UNKNOWN && b->round && tl_addr_same_ip(&f->public4, &b->facts.public4) &&
-        b->facts.mapping != TL_MAPPING_NONE)
-        return b->facts.mapping;
+    if (m == TL_MAPPING_UNKNOWN && b->round && is_same_nat(b, f) &&
+        b->last.mapping != TL_MAPPING_NONE)
+        return b->last.mapping;
     return m;
 }
 
@@ -74,15 +80,14 @@ static tl_nat_filtering judge_filtering(const tl_behaviour *b, const tl_nat_fact
         port_passed |= s->port == TEST_PASSED;
         spoiled |= s->spoiled;
     }
-    bool same_nat =
-        f->public4.family != TL_ADDR_NONE && tl_addr_same_ip(&f->public4, &b->facts.public4);
-    if (same_nat && (tl_ask_runs(b, FILTER_KINDS) || (b->round && !both_silent && !port_silent)))
-        return b->facts.filtering;
+    bool same_nat = is_same_nat(b, f);
+    bool silent = both_silent || port_silent;
+    if (same_nat && (tl_ask_runs(b, FILTER_KINDS) || (b->round && !silent)))
+        return b->last.filtering;
     if (tl_ask_runs(b, FILTER_KINDS))
         return TL_FILTERING_UNKNOWN;
-    if (same_nat && spoiled && !both_silent && !port_silent &&
-        b->facts.filtering != TL_FILTERING_UNKNOWN)
-        return b->facts.filtering;
+    if (same_nat && spoiled && !silent && b->last.filtering != TL_FILTERING_UNKNOWN)
+        return b->last.filtering;
     if (port_passed) /* at least: nobody could be asked about the rest */
         return TL_FILTERING_ADDRESS_DEPENDENT;
     return port_silent ? TL_FILTERING_ADDRESS_AND_PORT_DEPENDENT : TL_FILTERING_UNKNOWN;
@@ -235,14 +240,19 @@ static void end_round(tl_behaviour *b, tl_time now)
         both_silent |= b->servers[i].both == TEST_SILENT;
     }
     b->tell = true;
+    if (b->facts.public4.family != TL_ADDR_NONE)
+        b->last = b->facts;
     plan_fresh(b, now);
     if (!b->heard && b->fresh_at != TL_NEVER)
         b->fresh_at = now + b->blind;
-    /* where our own openings in the NAT spoiled a test, they will have closed by then */
+    /* Where our own openings in the NAT spoiled a test, they will have closed by then; so will
+     * those of an earlier run of this program on the same port, of which we know nothing. */
     tl_nat_filtering f = b->facts.filtering;
+    bool by_chance = f == TL_FILTERING_ENDPOINT_INDEPENDENT &&
+                     b->facts.mapping != TL_MAPPING_NONE && now < b->arrived_at + TRACE_FADES;
     bool unsure = spoiled && (f == TL_FILTERING_UNKNOWN ||
                               (f == TL_FILTERING_ADDRESS_DEPENDENT && !both_silent));
-    b->retest_at = unsure ? now + TRACE_FADES + TL_SEC : TL_NEVER;
+    b->retest_at = unsure || by_chance ? now + TRACE_FADES + TL_SEC : TL_NEVER;
 }
 
 /* Whatever follows from what is known now. */
@@ -264,6 +274,7 @@ void tl_round_advance(tl_behaviour *b, tl_time now)
 void tl_behaviour_begin(tl_behaviour *b, tl_time now)
 {
     tl_ask_end_all(b);
+    b->arrived_at = b->arrived_at ? b->arrived_at : now;
     b->round = true;
     b->heard = b->hairpin = b->settled = false;
     b->n4 = b->n6 = 0;

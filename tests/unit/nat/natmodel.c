@@ -55,9 +55,15 @@ static void on_facts(void *user)
     ((model *)user)->told++;
 }
 
-model *model_new(uint64_t seed)
+void model_restart(model *m)
 {
     static const tl_behaviour_events events = {.on_facts = on_facts};
+    tl_behaviour_free(m->client);
+    assert_int_equal(tl_behaviour_new(&m->client_rand, &events, m, &m->client), TL_OK);
+}
+
+model *model_new(uint64_t seed)
+{
     model *m = calloc(1, sizeof *m);
     assert_non_null(m);
     m->now = 1000 * TL_SEC;
@@ -67,7 +73,7 @@ model *model_new(uint64_t seed)
                          .filtering = TL_FILTERING_ADDRESS_AND_PORT_DEPENDENT,
                          .lifetime = 120 * TL_SEC};
     m->nat.ip = model_addr("203.0.113.7:1");
-    assert_int_equal(tl_behaviour_new(&m->client_rand, &events, m, &m->client), TL_OK);
+    model_restart(m);
     return m;
 }
 

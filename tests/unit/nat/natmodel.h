@@ -56,6 +56,9 @@ void model_begin(model *m);
 /* All mappings are gone, as after the NAT's reboot. */
 void model_reboot(model *m);
 
+/* The client ends and begins again, knowing nothing; its port is the same. */
+void model_restart(model *m);
+
 tl_time model_now(const model *m);
 void model_run(model *m, tl_time how_long);
 /* Until the round is over; returns how long it took. */

@@ -194,6 +194,52 @@ static void another_network_forgets_what_was_sent_on_the_last(void **state)
     model_free(m);
 }
 
+/* The NAT is the same, and still open for what we sent it before the cable was out. */
+static void a_cable_out_and_in_again_is_the_same_network(void **state)
+{
+    (void)state;
+    for (tl_nat_filtering f = TL_FILTERING_ENDPOINT_INDEPENDENT;
+         f <= TL_FILTERING_ADDRESS_AND_PORT_DEPENDENT; f++) {
+        model *m = model_new(1);
+        model_nat_of(m)->filtering = f;
+        (void)model_add(m, A, B);
+        model_begin(m);
+        (void)model_round(m);
+        assert_int_equal(facts(m)->filtering, f);
+        model_nat_of(m)->loss_percent = 100;
+        tl_behaviour_set_sockets(model_client(m), 1, 2, MODEL_PORT, MODEL_PORT, NULL, 0);
+        tl_behaviour_begin(model_client(m), model_now(m));
+        (void)model_round(m);
+        assert_true(facts(m)->udp_blocked);
+        model_nat_of(m)->loss_percent = 0;
+        model_begin(m);
+        (void)model_round(m);
+        assert_int_equal(facts(m)->filtering, f);
+        model_free(m);
+    }
+}
+
+/* The last run of this program sent to the relay's other address from the same port. */
+static void an_opening_of_an_earlier_run_misleads_for_minutes_only(void **state)
+{
+    (void)state;
+    model *m = model_new(1);
+    model_nat_of(m)->filtering = TL_FILTERING_ADDRESS_DEPENDENT;
+    (void)model_add(m, A, B);
+    model_begin(m);
+    (void)model_round(m);
+    model_restart(m);
+    model_begin(m);
+    (void)model_round(m);
+    assert_string_equal(tl_nat_type(facts(m)), "fullCone"); /* nobody could tell */
+    model_run(m, 6 * TL_MIN);
+    assert_string_equal(tl_nat_type(facts(m)), "restrictedCone");
+    unsigned told = model_told(m);
+    model_run(m, 20 * TL_MIN); /* and that is that */
+    assert_int_equal(model_told(m), told);
+    model_free(m);
+}
+
 /* What a test could not say because of our own openings is asked again when they have closed. */
 static void a_spoiled_test_is_made_good_later(void **state)
 {
@@ -266,6 +312,8 @@ int main(void)
         cmocka_unit_test(a_server_that_dies_is_replaced_by_another),
         cmocka_unit_test(a_round_anew_forgets_the_one_under_way),
         cmocka_unit_test(another_network_forgets_what_was_sent_on_the_last),
+        cmocka_unit_test(a_cable_out_and_in_again_is_the_same_network),
+        cmocka_unit_test(an_opening_of_an_earlier_run_misleads_for_minutes_only),
         cmocka_unit_test(a_spoiled_test_is_made_good_later),
         cmocka_unit_test(what_was_known_of_one_nat_is_not_said_of_another),
         cmocka_unit_test(an_only_server_that_sees_another_nat_starts_from_nothing),
