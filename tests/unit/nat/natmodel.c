@@ -17,6 +17,7 @@ typedef struct {
     tl_time used_at;
     size_t n;
     tl_addr sent_to[FILTERS];
+    tl_time sent_at[FILTERS];
 } mapping;
 
 typedef struct {
@@ -214,9 +215,10 @@ static void come_in(model *m, tl_time delay, const tl_addr *from, const tl_addr 
             continue;
         bool pass = m->nat.filtering == TL_FILTERING_ENDPOINT_INDEPENDENT;
         for (size_t k = 0; k < p->n; k++)
-            pass |= m->nat.filtering == TL_FILTERING_ADDRESS_DEPENDENT
-                        ? tl_addr_same_ip(&p->sent_to[k], from)
-                        : tl_addr_eq(&p->sent_to[k], from);
+            if (m->now < p->sent_at[k] + m->nat.lifetime)
+                pass |= m->nat.filtering == TL_FILTERING_ADDRESS_DEPENDENT
+                            ? tl_addr_same_ip(&p->sent_to[k], from)
+                            : tl_addr_eq(&p->sent_to[k], from);
         if (pass)
             put(m, delay, true, from, to, bytes, n);
         return;
@@ -235,6 +237,7 @@ static void go_out(model *m, const tl_stun_output *out)
     assert_true(i < FILTERS);
     if (i == p->n)
         p->sent_to[p->n++] = out->to;
+    p->sent_at[i] = m->now;
     if (!tl_addr_same_ip(&out->to, &m->nat.ip))
         put(m, TL_MS, false, &from, &out->to, out->bytes, out->n);
     else if (m->nat.hairpin)
