@@ -73,7 +73,8 @@ static const char *nat_state(const tl_net_view *v)
         return "off";
     if (v->nat.at && v->nat.udp_blocked)
         return "blocked";
-    return v->nat.at && v->nat.answered ? "known" : "asking";
+    /* A server that is silent keeps a round open for seconds after the others have told. */
+    return v->nat.public4.family || v->nat.public6.family ? "known" : "asking";
 }
 
 json_t *tl_net_nat_json(const tl_net_view *v)
