@@ -39,12 +39,14 @@ static const char *our_nat(const tl_story_facts *f)
 typedef struct {
     unsigned tried, sent, answered, asked_by_peer;
     bool outer; /* the peer named an address beyond its own network */
+    bool near;  /* ... and it is our own public address: one NAT is in front of both */
     const tl_pair *valid;
 } tally;
 
-static tally count(const tl_direct_report *r)
+static tally count(const tl_direct_report *r, const tl_nat_facts *nat)
 {
     tally t = {0};
+    bool natted = nat && nat->public4.family && nat->mapping != TL_MAPPING_NONE;
     for (size_t i = 0; i < r->n_pairs; i++) {
         const tl_pair *p = &r->pairs[i];
         t.tried += p->sent > 0;
@@ -54,6 +56,7 @@ static tally count(const tl_direct_report *r)
         t.outer = t.outer || p->kind == TL_CANDIDATE_MAPPED ||
                   p->kind == TL_CANDIDATE_SERVER_REFLEXIVE ||
                   (p->kind == TL_CANDIDATE_HOST && tl_addr_kind_of(&p->remote) == TL_ADDR_GLOBAL);
+        t.near = t.near || (natted && tl_addr_same_ip(&p->remote, &nat->public4));
         if (p->state == TL_PAIR_VALID && (!t.valid || p->id == r->used || p->rtt < t.valid->rtt))
             t.valid = p;
     }
@@ -104,7 +107,7 @@ static void tell_direct(const tl_story_facts *f, tl_story *s)
 {
     bool lan = f->via == TL_VIA_LAN;
     const tl_direct_report *r = f->report;
-    tally t = r ? count(r) : (tally){0};
+    tally t = r ? count(r, f->nat) : (tally){0};
     char remote[TL_ADDR_TEXT_MAX], took[48] = "";
     if (!t.valid) {
         because(s, lan ? "lan" : "direct", "%s",
@@ -162,7 +165,7 @@ static void tell_symmetric(const tl_story_facts *f, tl_story *s, bool ours, bool
 static void tell_failed(const tl_story_facts *f, tl_story *s)
 {
     const tl_direct_report *r = f->report;
-    tally t = count(r);
+    tally t = count(r, f->nat);
     char again[48];
     bool ours = is_symmetric(our_nat(f)), theirs = is_symmetric(tl_story_peer_nat(f));
     next_try(f, again);
@@ -178,6 +181,16 @@ static void tell_failed(const tl_story_facts *f, tl_story *s)
                 "probably blocked on its side; %u checks of ours came to nothing%s",
                 t.sent, again);
         remedy(s, "Allow outgoing UDP on the other side; there, see: teale doctor");
+    } else if (t.near && !t.asked_by_peer) {
+        char ip[TL_ADDR_TEXT_MAX];
+        tl_addr_write_ip(ip, &f->nat->public4);
+        because(s, "same_nat",
+                "both are behind one NAT (%s), which sends nothing from inside back inside (no "
+                "hairpin), and the addresses within do not reach each other: %u checks, none came "
+                "back%s",
+                ip, t.sent, again);
+        remedy(s, "IPv6 on both, a port mapping, or letting the two networks reach each other "
+                  "would make it direct (a guest Wi-Fi keeps its hosts apart).");
     } else if (ours || theirs) {
         tell_symmetric(f, s, ours, theirs);
     } else if (t.asked_by_peer) {
@@ -201,7 +214,7 @@ static void tell_failed(const tl_story_facts *f, tl_story *s)
 static void tell_trying(const tl_story_facts *f, tl_story *s)
 {
     const tl_direct_report *r = f->report;
-    tally t = count(r);
+    tally t = count(r, f->nat);
     double since = r->began && f->now > r->began ? seconds(f->now - r->began) : 0;
     if (r->state == TL_DIRECT_OFFERED)
         because(s, "trying", "an offer went to the peer %.1f s ago and is not answered yet", since);
@@ -231,7 +244,7 @@ static void tell_standing(const tl_story_facts *f, tl_story *s, const tl_pair *v
 static void tell_relayed(const tl_story_facts *f, tl_story *s)
 {
     const tl_direct_report *r = f->report;
-    tally t = r ? count(r) : (tally){0};
+    tally t = r ? count(r, f->nat) : (tally){0};
     char again[48] = "";
     if (r)
         next_try(f, again);

@@ -8,6 +8,7 @@ import time
 
 from lab import LabError
 
+RELAY_AGAIN_S = 70  # a relay that was away for a while: the pauses between two tries grow to a minute
 API = "http://127.0.0.1:11435/v1"
 
 
@@ -84,8 +85,8 @@ class Node:
             time.sleep(0.05)
         raise LabError(f"{self.name}: not {what} within {timeout} s\n{self.process.errors()}")
 
-    def wait_connected(self):
-        self.wait("connected to the relay", lambda: self.json("status")["wan"]["state"] == "connected")
+    def wait_connected(self, timeout=20):
+        self.wait("connected to the relay", lambda: self.json("status")["wan"]["state"] == "connected", timeout)
 
     def wait_model(self, model):
         self.wait(f"offered model {model}", lambda: model in

@@ -60,6 +60,8 @@ def guests_kept_apart_meet_at_a_router_that_hairpins(lab, programs):
         assert_path(one, two, "direct" if hairpin else "relayed")
         if hairpin:
             assert one.peer_entry(two)["remote"].startswith(router.address + ":"), one.peer_entry(two)
+        else:
+            assert f"one NAT ({router.address})" in one.why(two), one.why(two)
         for p in (one, two):
             p.stop()
 
@@ -122,6 +124,8 @@ def subscribers_of_one_carrier(lab, programs):
         assert hairpins(observer, *open_homes)[0] == hairpin
         one, two = _meet(lab, programs, rendezvous, hosts)
         assert_path(one, two, "direct" if hairpin else "relayed")
+        if not hairpin:
+            assert f"one NAT ({carrier.address})" in one.why(two), one.why(two)
         for p in (one, two):
             p.stop()
 

@@ -11,7 +11,7 @@ import time
 from direct import Peer, Rendezvous, Stream, tell
 from lab import LabError
 from nat import NatLab
-from scene import Programs
+from scene import RELAY_AGAIN_S, Programs
 from suite import run_tests
 
 SIZE = 100_000_000
@@ -162,7 +162,7 @@ def a_relay_that_dies_is_not_felt_on_a_direct_path(lab, programs, build):
     pair.finish(stream, "the relay died", 0.2)
     assert pair.friend.path_to(pair.gpu) == "direct"
     pair.rendezvous.relay.start()
-    pair.friend.node.wait_connected()
+    pair.friend.node.wait_connected(RELAY_AGAIN_S)
     _, path, whole = pair.friend.ask(pair.gpu)
     assert whole and path == "direct", path
 

@@ -10,7 +10,7 @@ import time
 import traceback
 
 from lab import Lab, namespaces_work
-from scene import Node, Programs, Relay, question, streamed_text
+from scene import RELAY_AGAIN_S, Node, Programs, Relay, question, streamed_text
 
 PROMPT = "the quick brown fox jumps over the lazy dog and asks a model about it"
 
@@ -122,8 +122,8 @@ def the_node_comes_back_after_a_relay_restart(lab, programs):
     failed = w.friend.curl("/chat/completions", question("parrot", "x"), timeout=15, check=False)
     assert time.monotonic() - started < 11 and '"error"' in failed.stdout, failed
     w.relay.start()
-    w.gpu.wait_connected()
-    w.friend.wait_connected()
+    w.gpu.wait_connected(RELAY_AGAIN_S)
+    w.friend.wait_connected(RELAY_AGAIN_S)
     w.friend.wait_model("parrot")
     _, done, _ = w.ask()
     assert done

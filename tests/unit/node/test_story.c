@@ -255,6 +255,21 @@ static void addresses_that_nobody_may_name_are_a_reason_of_their_own(void **stat
     tells("addresses_refused", "(3)", "netcheck");
 }
 
+static void two_behind_one_nat_without_hairpin_are_told_so(void **state)
+{
+    (void)state;
+    nat.public4 = addr("203.0.113.9:41000");
+    tells("same_nat", "both are behind one NAT (203.0.113.9), which", "IPv6 on both");
+    assert_non_null(strstr(story.because, "tried again in 12 s"));
+    snprintf(report.peer_nat, sizeof report.peer_nat, "symmetric");
+    tells("same_nat", "no hairpin", "port mapping");
+    pairs[1].asked_by_peer = 1; /* it does let something through */
+    tells("symmetric", "the peer's NAT is symmetric", "other side");
+    pairs[1].asked_by_peer = 0;
+    nat.public4 = addr("203.0.113.8:41000"); /* a neighbour's NAT is another */
+    tells("symmetric", "the peer's NAT is symmetric", "other side");
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, relayed)
 
 int main(void)
@@ -273,6 +288,7 @@ int main(void)
         TEST(an_attempt_under_way_tells_how_far_it_is),
         TEST(what_was_lost_or_never_tried_is_told_apart),
         TEST(a_direct_path_that_is_held_back_tells_the_rule),
+        TEST(two_behind_one_nat_without_hairpin_are_told_so),
         TEST(addresses_that_nobody_may_name_are_a_reason_of_their_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
