@@ -8,7 +8,7 @@ import statistics
 import time
 
 ROUNDS = 3
-SECONDS = "4"
+SECONDS = "2"
 PLAIN, WIREGUARD, NEBULA = "plain TCP", "wireguard-go", "nebula"
 # Until the other machine refuses a connection: then it is reached.
 REACH = """
