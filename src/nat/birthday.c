@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#define CATCH_UP 3 /* probes at once, after the one that is due */
+
 typedef struct {
     uint64_t id;
     tl_time at;
@@ -84,14 +86,22 @@ static uint16_t draw_port(const tl_birthday *b, tl_rand *rand)
     return port;
 }
 
+/* The next of a row `pace` apart. What a late timer missed is caught up with, a few at a time. */
+static tl_time next_in_row(const tl_birthday *b, tl_time pace, tl_time now)
+{
+    tl_time next = b->next_at + pace;
+    return next + CATCH_UP * pace < now ? now - CATCH_UP * pace : next;
+}
+
 static void plan_next(tl_birthday *b, tl_time now)
 {
     if (b->sock)
-        b->next_at = b->sent < TL_BIRTHDAY_PROBES ? now + TL_BIRTHDAY_PACE : TL_NEVER;
+        b->next_at =
+            b->sent < TL_BIRTHDAY_PROBES ? next_in_row(b, TL_BIRTHDAY_PACE, now) : TL_NEVER;
     else if (b->sent == b->n_socks) /* the first round is through */
         b->next_at = b->began + TL_BIRTHDAY_AGAIN;
     else if (b->sent < 2 * b->n_socks)
-        b->next_at = now + TL_BIRTHDAY_OPENING;
+        b->next_at = next_in_row(b, TL_BIRTHDAY_OPENING, now);
     else
         b->next_at = TL_NEVER;
 }

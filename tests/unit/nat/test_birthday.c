@@ -82,6 +82,25 @@ static void every_socket_is_opened_and_refreshed_once(void **state)
     free(at);
 }
 
+/* A timer that is 4 ms late each time costs no probe; one that is a second late brings no flood. */
+static void a_late_timer_is_caught_up_with(void **state)
+{
+    (void)state;
+    tl_birthday *b;
+    tl_birthday_probe p;
+    tl_rand rand = tl_rand_seeded(3);
+    assert_int_equal(tl_birthday_guess(&remote, SOCK, T0, &b), TL_OK);
+    for (tl_time now = T0; now <= T0 + TL_SEC; now = tl_birthday_expiry(b) + 4 * TL_MS)
+        while (tl_birthday_next(b, &rand, now, &p))
+            ;
+    assert_in_range(tl_birthday_sent(b), 99, 101);
+    unsigned before = tl_birthday_sent(b);
+    while (tl_birthday_next(b, &rand, T0 + 2 * TL_SEC, &p))
+        ;
+    assert_in_range(tl_birthday_sent(b) - before, 1, 5);
+    tl_birthday_free(b);
+}
+
 static void a_question_is_known_by_its_number_its_socket_and_its_address(void **state)
 {
     (void)state;
@@ -140,6 +159,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(guesses_are_ports_without_repetition_a_hundred_a_second),
         cmocka_unit_test(every_socket_is_opened_and_refreshed_once),
+        cmocka_unit_test(a_late_timer_is_caught_up_with),
         cmocka_unit_test(a_question_is_known_by_its_number_its_socket_and_its_address),
         cmocka_unit_test(a_search_without_sockets_only_ends),
         cmocka_unit_test(time_stood_still_is_not_lost_to_the_search),
