@@ -61,7 +61,7 @@ typedef struct {
 
 /* Connection IDs a client may put to use before all that was sent to it is acknowledged. Each makes
  * libngtcp2 retire up to two of the client's, and it aborts at 17 not acknowledged. */
-#define TL_QUIC_MOVES_MAX 7
+#define TL_QUIC_MOVES_MAX    7
 /* From so many on streams wait until all that was sent is acknowledged (a round trip), or an answer
  * that never pauses would never see that moment. */
 #define TL_QUIC_MOVES_SETTLE 4

@@ -9,9 +9,10 @@
 #include <stdlib.h>
 
 #define COUNT 400
-#define PAUSE (3 * TL_MS) /* longer than anybody spins, and than libngtcp2's delayed ack pesters   \
-                           */
-#define SIZE  64
+#define PAUSE                                                                                      \
+    (3 * TL_MS) /* longer than anybody spins, and than libngtcp2's delayed ack pesters             \
+                 */
+#define SIZE 64
 
 static const uint8_t message[SIZE] = "sixty-four bytes";
 
