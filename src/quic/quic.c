@@ -23,6 +23,7 @@
  * smaller is ours, and libngtcp2 aborts on nothing at all. */
 #define DATAGRAM_MIN (1 + TL_QUIC_CID_SIZE + 4 + 16)
 #define DATAGRAM_MAX 65535
+#define STREAMS_TOLD 16 /* a peer hears of streams it may open when they are a 16th of all */
 
 tl_quic_config tl_quic_config_default(const tl_identity *identity, tl_rand *rand)
 {
@@ -416,12 +417,17 @@ static void fill_event(const tl_quic_source *s, tl_quic_event_type type, tl_quic
     }
 }
 
-/* A stream of the peer's is over for everybody: it may open another. */
+/* A stream of the peer's is over for everybody: it may open another. Told of each by itself, a
+ * short question would cost two datagrams more. */
 static void replenish(tl_quic_conn *c, const tl_quic_stream *s)
 {
     if (!c->ng || ngtcp2_conn_is_local_stream(c->ng, s->id))
         return;
-    ngtcp2_conn_extend_max_streams_bidi(c->ng, 1);
+    c->streams_over++;
+    if (c->streams_over * STREAMS_TOLD < c->quic->config.streams_max)
+        return;
+    ngtcp2_conn_extend_max_streams_bidi(c->ng, c->streams_over);
+    c->streams_over = 0;
     tl_qconn_ready(c);
 }
 

@@ -99,6 +99,7 @@ struct tl_quic_conn {
     tl_time small_until;     /* larger packets vanish on this path (size.h) */
     uint16_t moves;          /* server: connection IDs put to use on a path, ever */
     uint8_t moves_unsettled; /* and since all that was sent was acknowledged */
+    uint32_t streams_over;   /* the peer's, and it was not told yet that it may open others */
     bool want_streams;       /* an open failed for the peer's limit */
     bool first_keys_made;    /* ngtcp2 prepares the next keys ahead */
     tl_err failure;          /* why a callback failed */

@@ -188,6 +188,24 @@ static void a_thousand_streams_run_at_once(void **state)
     world_free(&w);
 }
 
+static void short_streams_one_after_another_cost_few_datagrams(void **state)
+{
+    (void)state;
+    enum { COUNT = 100 };
+    world w = world_new(NULL, NULL);
+    world_connect(&w);
+    sim_run_for(w.s, 2 * TL_SEC);
+    uint64_t before = counters(w.a)->datagrams_out + counters(w.b)->datagrams_out;
+    for (int i = 0; i < COUNT; i++) {
+        quic_node_send(w.a, quic_node_conn(w.a), 200);
+        assert_true(sim_run_while(w.s, quic_node_all_done, w.a, TL_SEC));
+        sim_run_for(w.s, 100 * TL_MS);
+    }
+    uint64_t datagrams = counters(w.a)->datagrams_out + counters(w.b)->datagrams_out - before;
+    assert_in_range(datagrams, 2 * COUNT, 3 * COUNT + 10);
+    world_free(&w);
+}
+
 static void opening_waits_when_the_peer_allows_no_more(void **state)
 {
     (void)state;
@@ -378,6 +396,7 @@ int main(void)
         cmocka_unit_test(a_long_way_is_filled_by_a_window_that_grows),
         cmocka_unit_test(loss_that_is_no_congestion_costs_little_of_the_rate),
         cmocka_unit_test(a_thousand_streams_run_at_once),
+        cmocka_unit_test(short_streams_one_after_another_cost_few_datagrams),
         cmocka_unit_test(opening_waits_when_the_peer_allows_no_more),
         cmocka_unit_test(thousands_of_streams_one_after_another_leave_nothing_behind),
         cmocka_unit_test(a_reset_cancels_a_stream_at_the_other_end_within_a_one_way_trip),
