@@ -74,7 +74,6 @@ typedef struct {
     uint32_t tag;         /* first four bytes of every transaction ID: whose answer it is */
     tl_sock sock4, sock6; /* 0: none of that family */
     tl_time keepalive;
-    bool controlling; /* we sent the offer */
 } tl_checks_config;
 
 TL_CHECK tl_err tl_checks_new(const tl_checks_config *config, tl_checks **ret_checks);

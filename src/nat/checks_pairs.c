@@ -49,7 +49,7 @@ static void set_state(tl_checks *c, size_t i, tl_pair_state state, tl_time now)
     x->unanswered = 0;
     x->at_once = false;
     switch (state) {
-    case TL_PAIR_WAITING: break;
+    case TL_PAIR_WAITING:
     case TL_PAIR_PROBING: break;
     case TL_PAIR_VALID:
         p->valid_since = now;

@@ -34,8 +34,7 @@ tl_session *tl_session_new_for(tl_direct_peer *p, const char *session, bool ours
                                .tag = s->tag,
                                .sock4 = self->sock4,
                                .sock6 = self->sock6,
-                               .keepalive = self->keepalive,
-                               .controlling = ours};
+                               .keepalive = self->keepalive};
     if (tl_checks_new(&config, &s->checks)) {
         free(s);
         return NULL;

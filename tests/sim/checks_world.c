@@ -133,7 +133,7 @@ void checks_world_place(checks_world *w, end *e, sim_site *site, const char *ip4
     sim_inet_join(w->in, e->host, 1, site, ip6, &line);
 }
 
-static void end_checks(end *e, const end *other, bool controlling)
+static void end_checks(end *e, const end *other)
 {
     tl_checks_config config = {
         .rand = &e->rand,
@@ -144,7 +144,6 @@ static void end_checks(end *e, const end *other, bool controlling)
         .sock4 = END_SOCK4,
         .sock6 = END_SOCK6,
         .keepalive = 25 * TL_SEC,
-        .controlling = controlling,
     };
     sim_expect(tl_checks_new(&config, &e->checks) == TL_OK);
 }
@@ -159,8 +158,8 @@ void checks_world_empty(checks_world *w, uint64_t seed, const sim_faults *core)
 
 void checks_world_begin(checks_world *w)
 {
-    end_checks(&w->a, &w->b, true);
-    end_checks(&w->b, &w->a, false);
+    end_checks(&w->a, &w->b);
+    end_checks(&w->b, &w->a);
 }
 
 void checks_world_init(checks_world *w, uint64_t seed, const sim_nat_kind *a, const sim_nat_kind *b,
