@@ -69,16 +69,33 @@ static void set_state(tl_checks *c, size_t i, tl_pair_state state, tl_time now)
     }
 }
 
-/* A pair learned from a check, that came to nothing some time ago; the longest ago first. */
+/* Since when a pair learned from a check is of no use; TL_NEVER: it may be. */
+static tl_time useless_since(const tl_pair *p, const check_side *x)
+{
+    if (p->kind != TL_CANDIDATE_PEER_REFLEXIVE)
+        return TL_NEVER;
+    return p->state == TL_PAIR_FAILED ? x->asked_at
+           : p->state == TL_PAIR_LOST ? x->lost_at
+                                      : TL_NEVER;
+}
+
+/* Rather the failed than the lost, and those of longest ago. */
+static bool is_more_useless(const tl_checks *c, size_t i, size_t than)
+{
+    if (than == CHECK_NO_PAIR)
+        return true;
+    if (c->pairs[i].state != c->pairs[than].state)
+        return c->pairs[i].state == TL_PAIR_FAILED;
+    return useless_since(&c->pairs[i], &c->sides[i]) <
+           useless_since(&c->pairs[than], &c->sides[than]);
+}
+
 static size_t evictable(const tl_checks *c, tl_time now)
 {
     size_t found = CHECK_NO_PAIR;
     for (size_t i = 0; i < c->n; i++) {
-        const tl_pair *p = &c->pairs[i];
-        if (p->state != TL_PAIR_FAILED || p->kind != TL_CANDIDATE_PEER_REFLEXIVE ||
-            now < c->sides[i].asked_at + CHECK_FORGIVE)
-            continue;
-        if (found == CHECK_NO_PAIR || c->sides[i].asked_at < c->sides[found].asked_at)
+        tl_time since = useless_since(&c->pairs[i], &c->sides[i]);
+        if (since != TL_NEVER && now >= since + CHECK_FORGIVE && is_more_useless(c, i, found))
             found = i;
     }
     return found;

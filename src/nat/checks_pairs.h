@@ -102,7 +102,7 @@ struct tl_checks {
 #define CHECK_NO_PAIR SIZE_MAX
 size_t check_pair_find(const tl_checks *c, tl_sock sock, const tl_addr *remote);
 size_t check_pair_by_id(const tl_checks *c, uint16_t id);
-/* Makes room by forgetting a learned pair that failed. CHECK_NO_PAIR: there is none. */
+/* Makes room by forgetting a learned pair that failed or was lost. CHECK_NO_PAIR: there is none. */
 size_t check_pair_add(tl_checks *c, tl_sock sock, const tl_addr *remote, tl_candidate_kind kind,
                       tl_time now);
 void check_event(tl_checks *c, tl_checks_event_type type, uint16_t pair);

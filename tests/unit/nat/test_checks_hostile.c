@@ -226,6 +226,32 @@ static void learned_addresses_do_not_crowd_out_candidates(void **state)
     scene_clear(&s);
 }
 
+/* Honest for once: the table does not fill up with where the peer was. */
+static void a_peer_that_moves_forty_times_is_found_each_time(void **state)
+{
+    (void)state;
+    scene s;
+    scene_init(&s);
+    tl_checks_start(s.b, s.now);
+    for (uint16_t i = 1; i <= 40; i++) {
+        tl_addr at = addr("198.51.100.1", i);
+        tl_checks_output o = cook(&s, (recipe){"3f2504e04f8941d3", true, true, false, i});
+        give(&s, s.b, SOCK4, &at, &o);
+        take(&s, s.b);
+        o = take(&s, s.b);
+        give(&s, s.a, SOCK4, &s.at_b, &o);
+        o = take(&s, s.a);
+        drain(&s, s.a);
+        give(&s, s.b, SOCK4, &at, &o);
+        const tl_pair *p = tl_checks_find(s.b, SOCK4, &at);
+        assert_int_equal(p->state, TL_PAIR_VALID);
+        pass(&s, s.b, 12 * TL_SEC); /* and gone */
+        assert_int_equal(p->state, TL_PAIR_LOST);
+    }
+    assert_true(pairs_of(s.b) <= TL_CHECKS_PAIRS_MAX - TL_CANDIDATES_MAX);
+    scene_clear(&s);
+}
+
 /* --- answers --- */
 
 typedef struct {
@@ -385,6 +411,7 @@ int main(void)
         cmocka_unit_test(a_check_diverted_to_a_stranger_costs_him_five_packets),
         cmocka_unit_test(a_flood_of_diverted_checks_is_not_amplified),
         cmocka_unit_test(learned_addresses_do_not_crowd_out_candidates),
+        cmocka_unit_test(a_peer_that_moves_forty_times_is_found_each_time),
         cmocka_unit_test(an_answer_with_any_bit_altered_is_not_believed),
         cmocka_unit_test(an_answer_counts_from_the_address_asked_over_the_socket_asked),
         cmocka_unit_test(an_answer_counts_once),
