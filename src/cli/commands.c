@@ -101,6 +101,11 @@ static const tl_command table[] = {
      tl_cmd_doctor},
     {"watch", "", 0, 0, "show events and paths as they change, until Ctrl-C",
      "With --json, one object a line.", read_options, true, false, tl_cmd_watch},
+    {"bugreport", "", 0, 0, "what a report of a fault needs, fit to be posted",
+     "Settings, status, doctor, netcheck and the end of the log, without keys and names; addresses "
+     "and\n"
+     "node IDs are cut short. Read it before you post it.",
+     no_options, false, false, tl_cmd_bugreport},
     {"config get", "KEY", 1, 1, "print one setting", "", no_options, true, false,
      tl_cmd_config_get},
     {"config set", "KEY VALUE", 2, 2, "change one setting in the file",

@@ -17,6 +17,7 @@ int tl_cmd_netcheck(tl_cli *cli, const tl_args *args);
 int tl_cmd_doctor(tl_cli *cli, const tl_args *args);
 int tl_cmd_why(tl_cli *cli, const tl_args *args);
 int tl_cmd_watch(tl_cli *cli, const tl_args *args);
+int tl_cmd_bugreport(tl_cli *cli, const tl_args *args);
 int tl_cmd_config_get(tl_cli *cli, const tl_args *args);
 int tl_cmd_config_set(tl_cli *cli, const tl_args *args);
 int tl_cmd_config_list(tl_cli *cli, const tl_args *args);

@@ -96,7 +96,7 @@ class Usage(Case):
         for wrong, meant in (("stauts", "status"), ("conifg", "config"), ("peer", "peers")):
             self.assertIn(f'did you mean "{meant}"', self.fails(2, wrong).stderr)
         self.assertIn('did you mean "config set"', self.fails(2, "config", "sett").stderr)
-        for later in ("ptn", "wallet", "bugreport"):
+        for later in ("ptn", "wallet", "join"):
             self.fails(2, later)
 
     def test_a_wrong_option_names_the_one_meant(self):
