@@ -3,6 +3,7 @@
 #include "cli/daemon.h"
 #include "crypto/identity.h"
 
+#include <math.h>
 #include <string.h>
 #include <time.h>
 
@@ -92,7 +93,7 @@ static void on_body(void *user, tl_slice bytes)
 
 static json_t *milliseconds(tl_time t)
 {
-    return t ? json_real((double)(t / TL_US) / 1000) : json_null();
+    return t ? json_real(round((double)t / (double)TL_US) / 1000) : json_null();
 }
 
 static void print_sum(run *r, const char *node)
