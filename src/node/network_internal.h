@@ -52,6 +52,7 @@ struct tl_network {
     tl_timer round_due;
     bool round_wanted; /* when all names are resolved, whatever came of it */
     tl_timer names_due;
+    tl_time names_wait; /* until the next try, while some name has no address */
     bool names_changed; /* since the last round */
     size_t n_names;
     tl_stun_name names[NAMES_MAX]; /* the first is the relay's, or empty (port 0) */

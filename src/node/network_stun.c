@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #define NAMES_AGAIN   (10 * TL_MIN) /* an address behind a name may change */
-#define NAMES_RETRY   (30 * TL_SEC) /* while some name has no address */
+#define NAMES_RETRY   (30 * TL_SEC) /* while some name has no address; doubling up to the above */
 #define NAMES_SETTLE  (250 * TL_MS) /* after the first address, others have as long to join in */
 #define OVERDUE       (5 * TL_SEC)  /* a timer that comes as late: the machine, or we, slept */
 #define LOOK_MAX      (8 * TL_SEC)  /* a look is over by then, whatever is still open */
@@ -134,7 +134,8 @@ static void plan_names(tl_network *w)
     bool all = true;
     for (size_t i = 0; i < w->n_names; i++)
         all &= w->names[i].n > 0 || !w->names[i].port;
-    tl_timer_set(&w->names_due, tl_loop_now(w->loop) + (all ? NAMES_AGAIN : NAMES_RETRY));
+    tl_time wait = all ? NAMES_AGAIN : w->names_wait;
+    tl_timer_set(&w->names_due, tl_loop_now(w->loop) + wait);
 }
 
 /* The first address of each family, as the system orders them. */
@@ -189,7 +190,9 @@ static void resolve_all(tl_network *w)
 
 static void on_names_due(void *user)
 {
-    resolve_all(user);
+    tl_network *w = user;
+    w->names_wait = tl_time_min(w->names_wait * 2, NAMES_AGAIN);
+    resolve_all(w);
 }
 
 static bool set_name(tl_network *w, tl_stun_name *name, const char *text)
@@ -236,6 +239,7 @@ tl_err tl_network_stun_start(tl_network *w, const tl_network_config *config)
     for (size_t i = 0; i < config->n_stun_servers && w->n_names < NAMES_MAX; i++)
         w->n_names += set_name(w, &w->names[w->n_names], config->stun_servers[i]);
     w->round_wanted = true;
+    w->names_wait = NAMES_RETRY;
     resolve_all(w);
     if (!is_resolving(w))
         plan_round(w, 0);
@@ -266,6 +270,7 @@ void tl_network_stun_end(tl_network *w)
 
 void tl_network_stun_anew(tl_network *w)
 {
+    w->names_wait = NAMES_RETRY;
     resolve_all(w);
     begin_round(w);
 }
