@@ -172,10 +172,10 @@ class Link:
 class Hostile:
     """Listens as a relay would. `way` may be changed at any time; `url` and `port` are a relay's."""
 
-    def __init__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, address="127.0.0.1"):
+        self.listener = socket.create_server((address, 0))
         self.port = self.listener.getsockname()[1]
-        self.authority = f"127.0.0.1:{self.port}"
+        self.authority = f"{address}:{self.port}"
         self.url = f"ws://{self.authority}/ws"
         self.upstream = None
         self.links = []

@@ -79,12 +79,12 @@ class Liar(relayproc.Node):
 
 
 class UdpWatch:
-    """Every UDP datagram a host sends from now on, on any device, loopback too."""
+    """Every UDP datagram a host sends (or gets, `direction` "in") from now on, on any device, loopback too."""
 
-    def __init__(self, lab, host):
-        self.path = os.path.join(lab.dir, f"udp-{host.ns}.pcap")
+    def __init__(self, lab, host, direction="out"):
+        self.path = os.path.join(lab.dir, f"udp-{direction}-{host.ns}.pcap")
         self.process = lab.start(host, ["tcpdump", "-i", "any", "-s", "128", "-U", "--immediate-mode", "-B", "16384",
-                                        "-Q", "out", "-w", self.path, "udp or icmp or icmp6"])
+                                        "-Q", direction, "-w", self.path, "udp or icmp or icmp6"])
         end = time.monotonic() + 10
         while "listening on" not in self.process.errors():
             if time.monotonic() > end or not self.process.alive():

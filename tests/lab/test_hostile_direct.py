@@ -1,0 +1,308 @@
+#!/usr/bin/env python3
+"""Direct paths between the real binaries while somebody means harm: a relay that lies, whoever sits on the path,
+peers and STUN servers that are not what they say. At worst it stays relayed; no answer is wrong, nobody is sent
+what they did not ask for. Exit 77 (skipped) where network namespaces cannot be made.
+
+    test_hostile_direct.py BUILD [NAME]"""
+import ipaddress
+import json
+import os
+import re
+import signal
+import struct
+import sys
+import threading
+import time
+
+import onpath
+import signals
+from direct import Peer, Rendezvous, Stream, tell
+from lab import LabError
+from liar import Liar, UdpWatch
+from nat import NatLab
+from scene import Node, Programs, question
+from suite import run_tests
+
+QUIET = {"nat.stun_servers": "[]", "nat.port_mapping": "false"}
+
+
+def metrics(node):
+    """name{labels} -> value"""
+    text = node.lab.run(node.host, ["curl", "-sS", node.api.rsplit("/v1", 1)[0] + "/metrics"]).stdout
+    return {m[1]: float(m[2]) for m in re.finditer(r"(?m)^([a-z_]+(?:\{.*\})?) ([0-9.e+-]+)$", text)}
+
+
+def rss_kib(node):
+    with open(f"/proc/{node.process.pid}/status", encoding="ascii") as f:
+        return int(re.search(r"VmRSS:\s+(\d+)", f.read())[1])
+
+
+class Friend:
+    """An asker, one of many on its host, with the relay's way for it."""
+
+    def __init__(self, lab, programs, host, url, name):
+        self.node = Node(lab, programs, host, name, url, settings=QUIET, extra=["--api", "127.0.0.1:0"], start=False)
+        self.name = name
+
+    def go(self, gpu, seconds):
+        """Asks, and looks for a direct path meanwhile."""
+        self.node.start()
+        return threading.Thread(target=self._go, args=(gpu, seconds))
+
+    def _go(self, gpu, seconds):
+        self.error = None
+        try:
+            self.node.wait_connected()
+            self.node.wait_model(gpu.model)
+            self.first = self.ask(gpu)
+            done = self.node.command("ping", gpu.id, "--until-direct", "--timeout", str(seconds), "--json", check=False)
+            self.direct = done.returncode == 0
+            self.why = self.node.command("why", gpu.id).stdout
+            self.last = self.ask(gpu)
+            self.path = next(p["path"] for p in self.node.json("peers")["peers"] if p["node_id"] == gpu.id)
+        except Exception as e:
+            self.error = e
+
+    def ask(self, gpu):
+        words = f"every word for {self.name} arrives"
+        out = self.node.curl("/chat/completions", question(gpu.model, words), "-H", f"X-Teale-Ask-Peer: {gpu.id}")
+        return "data: [DONE]" in out.stdout and "arrives" in out.stdout
+
+
+def a_lying_relay_keeps_nodes_relayed_at_worst(lab, programs):
+    bait = lab.host("bait")
+    host, gpu_host, friends_host = lab.host("relay"), lab.host("gpu"), lab.host("friends")
+    stays, comes = "relayed", "direct"
+    plans = {
+        "honest": (signals.honest, comes),
+        "names": (signals.names(bait.address), stays),
+        "swaps": (signals.swaps_wireguard_key, stays),
+        "nat": (signals.claims_another_nat, stays),
+        "no-offers": (signals.drops("offer"), stays),
+        "no-answers": (signals.drops("answer"), comes),
+        "no-candidates": (signals.drops("iceCandidate"), comes),
+        "alters-copies": (signals.alters_copies, comes),
+        "repeats": (signals.repeats, comes),
+        "delays": (signals.delays(2), comes),
+        "candidates-first": (signals.candidates_first, comes),
+        "reflects": (signals.reflects, comes),
+        "invents": (signals.invents, comes),
+        "nonsense": (signals.talks_nonsense, comes),
+    }
+    with signals.LyingRelay(lab, programs, host) as relay:
+        gpu = Peer(lab, programs, gpu_host, "gpu", relay.url)
+        gpu.start()
+        way = relay.way = signals.PerNode(gpu.id)
+        gpu.node.wait_connected()
+        watches = [UdpWatch(lab, gpu_host), UdpWatch(lab, friends_host)]
+        friends = {name: Friend(lab, programs, friends_host, relay.url, name) for name in plans}
+        before = rss_kib(gpu.node)
+        threads = []
+        for name, friend in friends.items():
+            threads.append(friend.go(gpu, 6))
+            way.ways[friend.node.id] = plans[name][0]
+            threads[-1].start()
+        for t in threads:
+            t.join()
+        for name, f in friends.items():
+            if f.error:
+                raise LabError(f"{name}: {f.error}\n{f.node.process.errors()[-2000:]}")
+            assert f.first and f.last, f"{name}: an answer is not whole"
+            assert f.path == plans[name][1], f"{name}: {f.path}\n{f.why}\n{f.node.process.errors()[-1500:]}"
+        told = metrics(gpu.node)
+        for reason in ("malformed", "wrong key", "wrong signature", "replayed"):
+            assert told[f'teale_offers_refused_total{{reason="{reason}"}}'] > 0, reason
+        for name in ("no-offers", "names", "swaps", "nat"):
+            assert "answers no offer" in friends[name].why, friends[name].why
+        grown = rss_kib(gpu.node) - before
+        assert grown < 20000, grown
+        seen = {str(a) for w in watches for a, _ in w.finish()}
+        assert bait.address not in seen and seen <= {gpu_host.address, friends_host.address}, seen
+        for p in (gpu.node, *(f.node for f in friends.values())):
+            assert p.process.alive(), p.process.errors()[-2000:]
+
+
+SIZE = 20_000_000
+RATE = 4_000_000
+UNHEARD_MAX, ATTEMPT_MAX = 5, 85  # to an address:port, and of an attempt (PROTOCOL section 3)
+
+
+class Two:
+    """`gpu` answers `friend`, both at public addresses, so that everything an attacker sends arrives; `bait` is
+    who must be left alone."""
+
+    def __init__(self, lab, programs, direct=True):
+        self.lab, self.programs = lab, programs
+        self.rendezvous = Rendezvous(lab, programs)
+        self.gpu_host, self.friend_host, self.bait = lab.host("gpu"), lab.host("friend"), lab.host("bait")
+        lab.plain(self.gpu_host, self.friend_host)
+        self.gpu = Peer(lab, programs, self.gpu_host, "gpu", self.rendezvous.url,
+                        parrot=["--model", f"bytes:{SIZE}", "--bytes-per-s", str(RATE)])
+        self.friend = Peer(lab, programs, self.friend_host, "friend", self.rendezvous.url)
+        self.peers = (self.gpu, self.friend)
+        for p in self.peers:
+            p.start()
+        for p in self.peers:
+            p.node.wait_connected()
+        self.friend.node.wait_model(self.gpu.model)
+        if direct:
+            self.go_direct()
+
+    def go_direct(self, timeout=15):
+        ok, text = self.friend.ping_until_direct(self.gpu, timeout)
+        if not ok:
+            raise LabError(f"not direct: {text}\n{tell(self.peers)}")
+
+    def stream(self):
+        return Stream(self.lab, self.friend, self.gpu, SIZE)
+
+    def finish(self, stream, what, at_most):
+        try:
+            silence = stream.finish(self.programs)
+        except LabError as e:
+            raise LabError(f"{what}: {e}\n{tell(self.peers)}") from e
+        print(f"    {what}: longest silence {silence * 1000:.0f} ms", flush=True)
+        assert silence <= at_most, f"{what}: {silence:.3f} s of silence\n{tell(self.peers)}"
+
+    def on_the_way(self, rules):
+        """Rules for what crosses the internet, in place of those before."""
+        self.lab.nft(self.lab.internet, "table ip way\ndelete table ip way\ntable ip way {\n chain f {\n"
+                     f"type filter hook forward priority -20;\n{rules}\n}}\n}}\n")
+
+    def to_bait(self, watch, elapsed):
+        """What the two sent to the bait keeps to the budget; how much it was."""
+        ports = [port for address, port in watch.finish() if str(address) == self.bait.address]
+        assert all(ports.count(p) <= UNHEARD_MAX for p in set(ports)), [(p, ports.count(p)) for p in set(ports)]
+        assert len(ports) <= 2 * (ATTEMPT_MAX + elapsed), len(ports)
+        return len(ports)
+
+
+def junk(friend, gpu, cid):
+    """Datagrams for gpu's port, as no friend of it sends them."""
+    stun = b"\0\1\0\0" + onpath.STUN_COOKIE
+    yield b""
+    yield b"\0"
+    for first in (0, 1, 3, 4, 0x0C, 0x3F, 0x40, 0x80, 0xC0, 0xFF):
+        for n in (1, 19, 20, 21, 60, 1200, 1400):
+            yield bytes([first]) + os.urandom(n - 1)
+    for kind in (b"\0\1", b"\1\1", b"\1\x11", b"\0\x11"):
+        for attributes in (b"", b"\0\6\0\x10" + b"0" * 16, b"\0\6\xff\xff", os.urandom(400)):
+            yield kind + struct.pack(">H", len(attributes) & ~3) + onpath.STUN_COOKIE + os.urandom(12) + attributes
+    yield stun + os.urandom(12)
+    for first in (0x40, 0x5F, 0x7F):  # short headers: the right connection ID, and one that differs in a bit
+        for n in (1, 20, 1200):
+            yield bytes([first]) + cid + os.urandom(n)
+            yield bytes([first]) + bytes([cid[0] ^ 1]) + cid[1:] + os.urandom(n)
+    for version in (b"\0\0\0\1", b"\0\0\0\0", os.urandom(4)):  # long headers
+        yield b"\xC3" + version + bytes([len(cid)]) + cid + b"\x08" + os.urandom(8) + os.urandom(1170)
+
+
+def cpu_seconds(node):
+    total = 0
+    for task in os.listdir(f"/proc/{node.process.pid}/task"):
+        with open(f"/proc/{node.process.pid}/task/{task}/schedstat", encoding="ascii") as f:
+            total += int(f.read().split()[0])
+    return total / 1e9
+
+
+def whoever_sits_on_the_path_harms_no_answer_and_no_third(lab, programs):
+    two = Two(lab, programs)
+    watches = [UdpWatch(lab, two.bait, "in")]
+    began = time.monotonic()
+    here, there = two.friend_host.address, two.gpu_host.address
+    with onpath.OnPath(lab) as eve:
+        stream = two.stream()
+        stream.reach(0.05)
+        is_check = lambda p: onpath.is_stun(p) and p[:2] == b"\0\1"
+        friend, gpu, check = eve.wait(lambda s, d, p: s[0] == here and d[0] == there and is_check(p))
+        _, _, answer = eve.wait(lambda s, d, p: s[0] == here and d[0] == there and onpath.is_stun(p) and p[0] == 1)
+        _, _, back = eve.wait(lambda s, d, p: s[0] == there and d[0] == here and is_check(p))
+        _, _, quic = eve.wait(lambda s, d, p: s[0] == here and d[0] == there and onpath.is_quic(p))
+        bait = two.bait.address
+        for port in range(2000, 2300):  # genuine ones from elsewhere; altered in every part; turned round
+            at = port % len(check)
+            forged = check[:at] + bytes([check[at] ^ 1 << port % 8]) + check[at + 1:]
+            for payload in (check, forged, answer, check[:-8], back):
+                eve.send((bait, port), gpu, payload)
+                eve.send(friend, gpu, payload)
+            eve.send((bait, port), friend, check)
+            eve.send(gpu, friend, check)
+        stream.reach(0.2, forget=False)
+        assert two.to_bait(watches[0], 0) == 0, "a replay made it send"
+        assert two.friend.path_to(two.gpu) == "direct", two.friend.why(two.gpu)
+        # packets of the connection itself, from elsewhere: is it the friend who moved?
+        watches.append(UdpWatch(lab, two.bait, "in"))
+        for port in range(3000, 3100):
+            eve.send((bait, port), gpu, quic)
+            eve.send((bait, port), friend, quic)
+        for _, _, payload in [d for d in eve.datagrams if d[0] == friend and onpath.is_quic(d[2])][-100:]:
+            eve.send((bait, 3500), gpu, payload)
+        stream.reach(0.3, forget=False)
+        # checks held back and delivered in the name of others, each for the first time
+        two.on_the_way(f"ip saddr {here} ip daddr {there} @th,64,16 0x0001 drop")
+        ports = iter(range(4000, 5000))
+        eve.on = lambda s, d, p: (s, d) == (friend, gpu) and is_check(p) and eve.send((bait, next(ports)), gpu, p)
+        time.sleep(1.2)
+        eve.on = None
+        two.on_the_way("")
+        stream.reach(0.4, forget=False)
+        asked = two.to_bait(watches[1], time.monotonic() - began)
+        print(f"    {asked} datagrams to the address that {next(ports) - 4000} held-back checks claimed to come from")
+        # and a flood
+        cid, cpu, rss = quic[1:9], cpu_seconds(two.gpu.node), rss_kib(two.gpu.node)
+        kinds = list(junk(friend, gpu, cid))
+        watches.append(UdpWatch(lab, two.bait, "in"))
+        n, started = int(os.environ.get("LAB_FULL") and 100000 or 30000), time.monotonic()
+        for i in range(n):
+            eve.send(friend if i & 1 else (bait, 6000 + i % 50), gpu, kinds[i // 2 % len(kinds)])
+        took = time.monotonic() - started
+        two.finish(stream, "replays, forgeries, a flood", 3)
+        assert metrics(two.gpu.node)["teale_udp_dropped_total{reason=\"short\"}"] > n / 20, "the flood did not arrive"
+        cpu = cpu_seconds(two.gpu.node) - cpu
+        grown = rss_kib(two.gpu.node) - rss
+        print(f"    {n} junk datagrams in {took:.1f} s: {cpu:.2f} s of CPU with the answer, {grown} KiB more")
+        assert grown < 20000, grown
+        assert two.to_bait(watches[2], 0) == 0, "junk made it send"
+    for p in two.peers:
+        assert p.node.process.alive(), p.log()[-2000:]
+    assert two.friend.ask(two.gpu)[2]
+    two.go_direct(30)
+
+
+def paths_that_answer_checks_and_carry_nothing_are_left(lab, programs):
+    two = Two(lab, programs, direct=False)
+    here, there = two.friend_host.address, two.gpu_host.address
+    # answers of the gpu come from another port: not from the address asked
+    two.on_the_way(f"ip saddr {there} @th,64,16 0x0101 udp sport set 4444")
+    watch = UdpWatch(lab, two.friend_host)
+    ok, _ = two.friend.ping_until_direct(two.gpu, 5)
+    assert not ok and two.friend.ask(two.gpu)[1:] == ("relayed", True), tell(two.peers)
+    assert 4444 not in [port for _, port in watch.finish()]
+    two.on_the_way("")
+    two.friend.stop()
+    two.friend.start()
+    two.friend.node.wait_connected()
+    two.friend.node.wait_model(two.gpu.model)
+    # checks pass, QUIC does not: it must not cost the answer
+    two.on_the_way(f"ip saddr {{ {here}, {there} }} ip daddr {{ {here}, {there} }} @th,64,8 >= 0x40 drop")
+    stream = two.stream()
+    two.finish(stream, "checks pass and QUIC never did", 2.3)
+    two.on_the_way("")
+    two.friend.stop()
+    two.friend.start()
+    two.friend.node.wait_connected()
+    two.friend.node.wait_model(two.gpu.model)
+    two.go_direct()
+    for what, source in (("answers of QUIC vanish", there), ("questions of QUIC vanish", here)):
+        stream = two.stream()
+        stream.reach(0.1)
+        assert two.friend.path_to(two.gpu) == "direct", tell(two.peers)
+        two.on_the_way(f"ip saddr {source} ip daddr {{ {here}, {there} }} @th,64,8 >= 0x40 drop")
+        two.finish(stream, what + ", checks pass", 2.3)
+        two.on_the_way("")
+        if source == there:
+            two.friend.wait_path(two.gpu, "direct", 30)
+
+
+if __name__ == "__main__":
+    sys.exit(run_tests(globals(), sys.argv[2:], NatLab, Programs(sys.argv[1])))
