@@ -121,6 +121,8 @@ size_t tl_direct_ways(const tl_direct *d, const tl_node_id *peer,
                       tl_direct_way ret_ways[TL_DIRECT_WAYS_MAX]);
 /* False: it leads nowhere any more. */
 bool tl_direct_way_of(const tl_direct *d, tl_path_id path, tl_direct_way *ret_way);
+/* Checks of this way are answered, but it carried nothing: it comes last for a while. */
+void tl_direct_on_barren(tl_direct *d, tl_path_id path);
 /* Which way carries this peer's connection now (0: none, the relay does), and whether traffic
  * flows. */
 void tl_direct_using(tl_direct *d, const tl_node_id *peer, tl_path_id path, bool active);

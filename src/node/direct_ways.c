@@ -197,6 +197,22 @@ bool tl_direct_way_of(const tl_direct *d, tl_path_id path, tl_direct_way *ret_wa
     return true;
 }
 
+#define BARREN_LOSSES                                                                              \
+    3 /* counts as many: it may be blocked for good, and each try costs a second */
+
+void tl_direct_on_barren(tl_direct *d, tl_path_id path)
+{
+    tl_way_entry *way = way_find(d, path);
+    if (!way)
+        return;
+    const tl_pair *pair = pair_of(way);
+    tl_direct_note(way->peer, "carries nothing:", pair ? &pair->remote : NULL);
+    way->since = tl_direct_now(d);
+    way->losses += BARREN_LOSSES;
+    d->counters.lost++;
+    tl_direct_changed(way->peer);
+}
+
 /* The one in use is watched as closely as its traffic asks for; one more is kept open, the rest
  * rests. */
 void tl_ways_pace(tl_direct_peer *p)

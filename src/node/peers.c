@@ -111,6 +111,7 @@ tl_peer_conn *tl_contact_add_conn(tl_contact *c, tl_quic_conn *quic, bool client
                            .heartbeat_at = TL_NEVER,
                            .reopen_at = TL_NEVER,
                            .choose_at = TL_NEVER,
+                           .proof_at = TL_NEVER,
                            .probe_at = TL_NEVER,
                            .watch_at = TL_NEVER};
     tl_quic_conn_set_user(quic, conn);

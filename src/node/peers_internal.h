@@ -90,6 +90,10 @@ struct tl_peer_conn {
     tl_time switched_at; /* by choice; 0 = never */
     tl_time choose_at;
     const char *chosen; /* the rule */
+    tl_time proof_at;   /* the next look whether the direct way carries anything; TL_NEVER: none */
+    uint64_t proof_heard;
+    unsigned proof_quiet;
+    tl_path_id barren; /* the present way, when it carries nothing; 0 = it does */
     bool was_active;
     const char *closing; /* why we closed it; NULL: we did not */
     tl_peer_conn *prev, *next;

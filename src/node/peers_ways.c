@@ -7,6 +7,12 @@
 
 #define AGAIN_AFTER (20 * TL_MS) /* no spare connection ID was there: a round trip brings one */
 
+/* Checks say that a way's small STUN packets pass. Whether QUIC's do (some networks drop what they
+ * do not know), QUIC must say: after a switch, and while questions are under way. */
+#define PROOF_EVERY (400 * TL_MS) /* such a look; the peer is asked for a sign of life as often */
+#define PROOF_QUIET 3             /* looks in vain, and a round trip more: it carries nothing */
+#define PROOF_AFTER (2 * TL_SEC)  /* of a switch, also without questions */
+
 static bool is_relayed(const tl_peer_conn *conn)
 {
     return tl_path_find(conn->peers, tl_quic_conn_path(conn->quic)) != NULL;
@@ -20,6 +26,18 @@ tl_via tl_conn_via(const tl_peer_conn *conn)
         !tl_direct_way_of(p->config.direct, tl_quic_conn_path(conn->quic), &way))
         return TL_VIA_RELAYED;
     return way.lan ? TL_VIA_LAN : TL_VIA_DIRECT;
+}
+
+static void prove(tl_peer_conn *conn, bool wanted)
+{
+    if (!conn->peers->config.direct || !wanted || !conn->client || conn->proof_at != TL_NEVER ||
+        is_relayed(conn))
+        return;
+    conn->proof_heard = tl_quic_conn_heard_here(conn->quic);
+    conn->proof_quiet = 0;
+    conn->proof_at = tl_peers_now(conn->peers) + PROOF_EVERY;
+    tl_quic_conn_set_keepalive(conn->quic, PROOF_EVERY);
+    tl_peers_due(conn->peers, conn->proof_at);
 }
 
 void tl_conn_path_is(tl_peer_conn *conn)
@@ -39,6 +57,7 @@ void tl_conn_path_is(tl_peer_conn *conn)
     if (p->config.direct && best && (id != conn->path || active != conn->was_active))
         tl_direct_using(p->config.direct, &conn->contact->peer->id, id, active);
     conn->was_active = active;
+    prove(conn, active || id != conn->path);
     if (id == conn->path)
         return;
     bool first = conn->path == 0;
@@ -70,6 +89,8 @@ static size_t list_ways(tl_peer_conn *conn, tl_way *ret_ways)
                                  .rtt = direct[i].rtt,
                                  .usable_since = direct[i].since,
                                  .losses = direct[i].losses};
+    for (size_t i = 0; i < n && n > 1; i++)
+        ret_ways[i].usable = ret_ways[i].id != conn->barren;
     return n;
 }
 
@@ -110,6 +131,7 @@ tl_time tl_conn_choose(tl_peer_conn *conn, tl_time now)
         return conn->choose_at;
     }
     conn->switched_at = now;
+    conn->barren = 0;
     count_move(p, was_relayed, is_relayed(conn));
     if (conn->lost) {
         conn->lost = false;
@@ -121,9 +143,40 @@ tl_time tl_conn_choose(tl_peer_conn *conn, tl_time now)
     return conn->choose_at;
 }
 
+/* Looks are counted, not time: a process that was stopped for long hears before it judges. */
+static tl_time look_for_proof(tl_peer_conn *conn, tl_time now)
+{
+    tl_direct_way way;
+    if (now < conn->proof_at)
+        return conn->proof_at;
+    conn->proof_at = TL_NEVER;
+    if (conn->closing || (!conn->streams && now >= conn->switched_at + PROOF_AFTER) ||
+        !tl_direct_way_of(conn->peers->config.direct, tl_quic_conn_path(conn->quic), &way)) {
+        tl_quic_conn_set_keepalive(conn->quic, conn->streams ? TL_WATCH_EVERY : 0);
+        return TL_NEVER;
+    }
+    uint64_t heard = tl_quic_conn_heard_here(conn->quic);
+    bool stuck = heard == conn->proof_heard || tl_quic_conn_timeouts(conn->quic) >= PROOF_QUIET;
+    conn->proof_quiet = stuck ? conn->proof_quiet + 1 : 0;
+    if (!stuck)
+        conn->barren = 0;
+    conn->proof_heard = heard;
+    conn->proof_at = now + PROOF_EVERY;
+    tl_quic_conn_set_keepalive(conn->quic, PROOF_EVERY);
+    if (conn->proof_quiet >= PROOF_QUIET + way.rtt / PROOF_EVERY) {
+        conn->proof_quiet = 0;
+        conn->barren = way.path;
+        tl_direct_on_barren(conn->peers->config.direct, way.path);
+        conn->choose_at = now;
+    }
+    return conn->proof_at;
+}
+
 tl_time tl_conn_ways_on_timer(tl_peer_conn *conn, tl_time now)
 {
-    return now >= conn->choose_at ? tl_conn_choose(conn, now) : conn->choose_at;
+    tl_time proof_at = look_for_proof(conn, now);
+    return tl_time_min(proof_at,
+                       now >= conn->choose_at ? tl_conn_choose(conn, now) : conn->choose_at);
 }
 
 void tl_peers_on_ways(tl_peers *p, const tl_node_id *id)

@@ -226,7 +226,9 @@ bool tl_qconn_read(tl_quic_conn *c, const tl_quic_where *where, const uint8_t *d
     c->wall = wall;
     uint64_t opened = c->quic->counters.packets_opened;
     int rv = ngtcp2_conn_read_pkt(c->ng, &ps.path, NULL, data, n, now);
-    c->heard += c->quic->counters.packets_opened - opened;
+    opened = c->quic->counters.packets_opened - opened;
+    c->heard += opened;
+    c->heard_here += where->path == c->path ? opened : 0;
     if (rv) {
         tl_qconn_fail(c, rv, now);
         return false;

@@ -142,6 +142,7 @@ tl_err tl_quic_conn_migrate(tl_quic_conn *c, tl_path_id path, tl_time now)
     if (rv)
         return TL_ERR_NOMEM;
     c->path = path;
+    c->heard_here = 0;
     tl_size_on_path(c);
     tl_qconn_ready(c);
     return TL_OK;
@@ -174,6 +175,16 @@ tl_time tl_quic_conn_rtt(const tl_quic_conn *c)
     tl_ngtcp2_info info;
     tl_ngtcp2_get_info(c->ng, &info);
     return info.min_rtt == UINT64_MAX ? 0 : info.smoothed_rtt;
+}
+
+uint64_t tl_quic_conn_heard_here(const tl_quic_conn *c)
+{
+    return c->heard_here;
+}
+
+size_t tl_quic_conn_timeouts(const tl_quic_conn *c)
+{
+    return c->ng ? tl_ngtcp2_pto_count(c->ng) : 0;
 }
 
 uint64_t tl_quic_conn_heard(const tl_quic_conn *c)

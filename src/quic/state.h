@@ -91,8 +91,9 @@ struct tl_quic_conn {
     tl_time now;           /* of the call being served, for callbacks */
     tl_unix wall;
     tl_time expiry;
-    uint64_t heard;     /* packets that opened */
-    tl_time expired_at; /* the `now` libngtcp2 was last told of expiry */
+    uint64_t heard;      /* packets that opened, */
+    uint64_t heard_here; /* and came by the present path since it is that */
+    tl_time expired_at;  /* the `now` libngtcp2 was last told of expiry */
     size_t heap_i;
     size_t burst;            /* bytes sent that pacing was not told of, */
     tl_time burst_at;        /* and when */
