@@ -36,8 +36,9 @@ TL_CHECK tl_err tl_network_new(tl_loop *loop, tl_rand *rand, const tl_network_co
 void tl_network_stop(tl_network *w, void (*on_done)(void *user), void *user);
 void tl_network_free(tl_network *w);
 
-/* The relay's own STUN server, from registerAck; "" = none. */
-void tl_network_set_relay_stun(tl_network *w, const char *hostport);
+/* The relay's own STUN server, from registerAck; "" = none. Asked where a peer's candidate may be,
+ * and anywhere if the relay is `local`: on this machine, as its URL says. */
+void tl_network_set_relay_stun(tl_network *w, const char *hostport, bool local);
 
 /* As tl_udp_send. TL_ERR_NOT_FOUND: no such socket any more. */
 TL_CHECK tl_err tl_network_send(tl_network *w, tl_sock sock, const tl_addr *to, const uint8_t *data,

@@ -56,6 +56,7 @@ struct tl_network {
     bool names_changed; /* since the last round */
     size_t n_names;
     tl_stun_name names[NAMES_MAX]; /* the first is the relay's, or empty (port 0) */
+    bool relay_is_local;
     tl_time suspected_at;
     tl_network_look *looks, *looks_now; /* that wait for a round's end; that are being told of it */
     tl_defer looks_done;

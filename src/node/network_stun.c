@@ -110,7 +110,9 @@ static void begin_round(void *user)
     /* first addresses of every name before second ones of any */
     for (size_t k = 0; k < 2; k++)
         for (size_t i = 0; i < w->n_names && n < TL_STUN_SERVERS_MAX; i++)
-            if (k < w->names[i].n) {
+            if (k < w->names[i].n &&
+                (i > 0 || w->relay_is_local ||
+                 tl_candidate_allowed(&w->names[i].addrs[k], own, n_own, port))) {
                 servers[n].addr = w->names[i].addrs[k];
                 snprintf(servers[n++].name, sizeof servers[n].name, "%s", w->names[i].text);
             }
@@ -208,9 +210,10 @@ static bool set_name(tl_network *w, tl_stun_name *name, const char *text)
 }
 
 /* The relay's has the first place: it is the nearest to what we do, and knows RFC 5780. */
-void tl_network_set_relay_stun(tl_network *w, const char *hostport)
+void tl_network_set_relay_stun(tl_network *w, const char *hostport, bool local)
 {
     tl_stun_name *name = &w->names[0];
+    w->relay_is_local = local;
     if (!strcmp(name->text, hostport))
         return;
     tl_resolve_free(name->resolve);

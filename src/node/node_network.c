@@ -2,6 +2,7 @@
 #include "node/node_internal.h"
 
 #include "base/log.h"
+#include "wire/wsurl.h"
 
 #include <stdio.h>
 
@@ -94,6 +95,15 @@ void tl_node_signalled(tl_node *n, tl_signal_type type, const tl_node_id *from, 
     tl_node_wake(n);
 }
 
+/* A relay elsewhere that names an address of this machine means it harm. */
+void tl_node_set_relay_stun(tl_node *n)
+{
+    tl_wsurl url;
+    tl_why why;
+    bool local = !tl_wsurl_parse(tl_relay_client_url(n->client), &url, &why) && url.loopback;
+    tl_network_set_relay_stun(n->network, tl_relay_link_udp(n->link), local);
+}
+
 /* --- what the network tells --- */
 
 static void network_stun(void *user, tl_sock sock, const tl_addr *from, tl_slice datagram,
@@ -148,6 +158,6 @@ void tl_node_apply_network(tl_node *n)
         return;
     }
     if (tl_relay_link_is_registered(n->link))
-        tl_network_set_relay_stun(n->network, tl_relay_link_udp(n->link));
+        tl_node_set_relay_stun(n);
     tl_direct_set_enabled(n->direct, true);
 }

@@ -304,5 +304,84 @@ def paths_that_answer_checks_and_carry_nothing_are_left(lab, programs):
             two.friend.wait_path(two.gpu, "direct", 30)
 
 
+class Acknowledges(signals.Honest):
+    """registerAck tells each node, by its name, of a STUN server of its own."""
+
+    def __init__(self, udp):
+        self.udp, self.names = udp, {}
+
+    def from_node(self, link, kind, payload, raw):
+        if kind == "register":
+            self.names[link] = payload["displayName"]
+        return [raw]
+
+    def from_relay(self, link, kind, payload, raw):
+        if kind != "registerAck" or self.udp[self.names[link]] is None:
+            return [raw]
+        return [json.dumps({kind: {**payload, "udp": self.udp[self.names[link]]}}).encode()]
+
+
+def stun_servers_that_lie_lead_nobody_astray(lab, programs):
+    bait, host, nodes_host = lab.host("bait"), lab.host("relay"), lab.host("nodes")
+    servers_at = [lab.host(f"stun{i}") for i in range(3)]
+    watch = UdpWatch(lab, nodes_host)
+    lie, dead, here = (bait.address, 9999), f"{bait.address}:5", nodes_host.address
+    honest = [onpath.StunServer(h, onpath.truthful) for h in servers_at]
+    loopback = [onpath.StunServer(h, onpath.says(("127.0.0.1", 9000)), 4000) for h in servers_at]
+    forging = [onpath.StunServer(h, onpath.forges(lie), 5000) for h in servers_at]
+    late = [onpath.StunServer(h, lambda d, s, _: [(6, None, onpath.mapped(d[8:20], lie))], 6000) for h in servers_at]
+    lying = onpath.StunServer(servers_at[2], onpath.says(lie), 7000)
+    names = lambda servers: [s.name for s in servers]
+    plans = {  # the servers; what the relay says is its own; what the node then takes for its public address
+        "honest": (names(honest), None, here),
+        "one-liar": (names(honest[:2]) + [lying.name], None, here),
+        "loopback": (names(loopback), None, None),
+        "forging": (names(forging), None, None),
+        "late": (names(late), None, None),
+        "dead": ([], dead, None),
+        "named-loopback": (names(honest), "127.0.0.1:9000", here),
+        "named-metadata": (names(honest), "169.254.169.254:80", here),
+        "named-broadcast": (names(honest), "255.255.255.255:67", here),
+        "named-multicast": (names(honest), "224.0.0.251:5353", here),
+        "named-mapped": (names(honest), "[::ffff:127.0.0.1]:9000", here),
+        "named-nobody": (names(honest), "[::]:9000", here),
+        "named-nonsense": (names(honest), "\u001b[31m" + "x" * 3000 + ":1", here),
+        "named-port-0": (names(honest), bait.address + ":0", here),
+        "named-number": (names(honest), 7, here),
+    }
+    with signals.LyingRelay(lab, programs, host) as relay:
+        relay.way = Acknowledges({name: udp for name, (_, udp, _) in plans.items()})
+        nodes = {}
+        for name, (servers, _, _) in plans.items():
+            nodes[name] = Node(lab, programs, nodes_host, name, relay.url, start=False, extra=["--api", "127.0.0.1:0"],
+                               settings={**QUIET, "nat.stun_servers": json.dumps(servers)})
+            nodes[name].start()
+        started = time.monotonic()
+        for name, n in nodes.items():
+            if name != "named-number":
+                n.wait_connected()
+        time.sleep(max(0, started + 7 - time.monotonic()))  # until late answers came
+        sent = watch.finish()
+        for name, (_, _, public) in plans.items():
+            nat = nodes[name].json("status")["nat"]
+            address, port = (nat["public"] or "None:0").rsplit(":", 1)
+            assert (address, port) == (public, str(nat["port"])) if public else nat["public"] is None, (name, nat)
+        assert metrics(nodes["forging"])["teale_stun_strays_total"] > 0
+        assert metrics(nodes["late"])["teale_stun_strays_total"] > 0
+        assert metrics(nodes["honest"])["teale_stun_answers_total"] > 0
+        for name in ("honest", "one-liar", "loopback"):
+            candidates = nodes[name].json("netcheck")["candidates"]
+            assert candidates and all(c["address"].startswith(here + ":") for c in candidates), (name, candidates)
+        for n in nodes.values():
+            assert n.process.alive(), n.process.errors()[-2000:]
+    servers = {h.address for h in servers_at}
+    elsewhere = [(str(a), p) for a, p in sent if str(a) not in servers]
+    to_bait = [e for e in elsewhere if e[0] == bait.address]
+    wrong = [e for e in elsewhere if e[0] not in (bait.address, here)]
+    assert not wrong, wrong
+    # the only server of a node, and it never answers: asked four times, and again after a while
+    assert {p for _, p in to_bait} == {5} and len(to_bait) <= 9, to_bait
+
+
 if __name__ == "__main__":
     sys.exit(run_tests(globals(), sys.argv[2:], NatLab, Programs(sys.argv[1])))

@@ -295,14 +295,14 @@ static void the_relays_server_is_asked_as_soon_as_it_is_known(void **state)
     look(&s);
     assert_int_equal(tl_network_facts(s.network)->asked, 0);
     assert_false(tl_network_facts(s.network)->udp_blocked);
-    tl_network_set_relay_stun(s.network, s.servers[0].name);
-    tl_network_set_relay_stun(s.network, s.servers[0].name);
+    tl_network_set_relay_stun(s.network, s.servers[0].name, true);
+    tl_network_set_relay_stun(s.network, s.servers[0].name, true);
     run_until_changes(&s, 1, 0);
     assert_int_equal(tl_network_facts(s.network)->mapping, TL_MAPPING_NONE);
-    tl_network_set_relay_stun(s.network, "");
+    tl_network_set_relay_stun(s.network, "", true);
     run_until_changes(&s, 2, 0);
     assert_int_equal(tl_network_facts(s.network)->mapping, TL_MAPPING_UNKNOWN);
-    tl_network_set_relay_stun(s.network, "not a server"); /* logged, no more */
+    tl_network_set_relay_stun(s.network, "not a server", true); /* logged, no more */
     look(&s);
     assert_int_equal(tl_network_facts(s.network)->asked, 0);
     teardown(&s);
