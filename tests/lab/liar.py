@@ -35,6 +35,7 @@ class Liar(relayproc.Node):
         with inside(host.ns):
             super().__init__(_RelayAt(relay.host.address, relay.port))
         self.address = host.address
+        self.skew = 0  # of its clock, in seconds
         y = int.from_bytes(self.key.public, "little") & (1 << 255) - 1
         u = (1 + y) * pow(1 - y, ed25519.P - 2, ed25519.P) % ed25519.P  # the key's image on Curve25519
         self.wg = u.to_bytes(32, "little").hex()
@@ -50,7 +51,7 @@ class Liar(relayproc.Node):
             "fromNodeID": self.id, "toNodeID": to, "sessionID": session,
             "connectionInfo": {"publicIP": public[0], "publicPort": public[1], "localIP": local[0],
                                "localPort": local[1], "natType": nat, "wgPublicKey": self.wg},
-            "info": {"nonce": os.urandom(16).hex(), "issuedAt": int(time.time())},
+            "info": {"nonce": os.urandom(16).hex(), "issuedAt": int(time.time()) + self.skew},
         }
         payload["info"]["signature"] = self._sign(b"offer", payload)
         payload["signature"] = self.key.sign(f"{self.id}:{to}:{session}".encode()).hex()
@@ -61,7 +62,7 @@ class Liar(relayproc.Node):
         payload = {
             "fromNodeID": self.id, "toNodeID": to, "sessionID": session,
             "candidate": {"ip": address, "port": port, "type": kind, "priority": priority},
-            "nonce": os.urandom(16).hex(), "issuedAt": int(time.time()),
+            "nonce": os.urandom(16).hex(), "issuedAt": int(time.time()) + self.skew,
         }
         payload["signature"] = self._sign(b"candidate", payload)
         self.send_message("iceCandidate", payload)

@@ -45,6 +45,7 @@ class Node:
     def __init__(self, lab, programs, host, name, relay_url, share=None, extra=(), settings=None, start=True):
         self.lab, self.host, self.name, self.teale = lab, host, name, programs.teale
         self.home = os.path.join(lab.dir, name)
+        self.env = None
         self.argv = [programs.teale, "--home", self.home, "serve", "--relay", relay_url,
                      "--insecure-relay", *extra]
         if share:
@@ -55,7 +56,7 @@ class Node:
             self.start()
 
     def start(self):
-        self.process = self.lab.start(self.host, self.argv, name=self.name)
+        self.process = self.lab.start(self.host, self.argv, env=self.env, name=self.name)
         ready = self.process.wait_line("ready ")
         self.id = re.search(r"node=([0-9a-f]{64})", ready)[1]
         self.api = re.search(r"api=(\S+)", ready)[1]

@@ -4,11 +4,10 @@ peers and STUN servers that are not what they say. At worst it stays relayed; no
 what they did not ask for. Exit 77 (skipped) where network namespaces cannot be made.
 
     test_hostile_direct.py BUILD [NAME]"""
-import ipaddress
+import glob
 import json
 import os
 import re
-import signal
 import struct
 import sys
 import threading
@@ -20,6 +19,7 @@ from direct import Peer, Rendezvous, Stream, tell
 from lab import LabError
 from liar import Liar, UdpWatch
 from nat import NatLab
+from netns import udp_socket
 from scene import Node, Programs, question
 from suite import run_tests
 
@@ -131,7 +131,7 @@ class Two:
     """`gpu` answers `friend`, both at public addresses, so that everything an attacker sends arrives; `bait` is
     who must be left alone."""
 
-    def __init__(self, lab, programs, direct=True):
+    def __init__(self, lab, programs, direct=True, gpu_env=None):
         self.lab, self.programs = lab, programs
         self.rendezvous = Rendezvous(lab, programs)
         self.gpu_host, self.friend_host, self.bait = lab.host("gpu"), lab.host("friend"), lab.host("bait")
@@ -139,6 +139,7 @@ class Two:
         self.gpu = Peer(lab, programs, self.gpu_host, "gpu", self.rendezvous.url,
                         parrot=["--model", f"bytes:{SIZE}", "--bytes-per-s", str(RATE)])
         self.friend = Peer(lab, programs, self.friend_host, "friend", self.rendezvous.url)
+        self.gpu.node.env = gpu_env
         self.peers = (self.gpu, self.friend)
         for p in self.peers:
             p.start()
@@ -152,6 +153,13 @@ class Two:
         ok, text = self.friend.ping_until_direct(self.gpu, timeout)
         if not ok:
             raise LabError(f"not direct: {text}\n{tell(self.peers)}")
+
+    def restart(self, peer):
+        peer.stop()
+        peer.start()
+        peer.node.wait_connected()
+        if peer is self.friend:
+            peer.node.wait_model(self.gpu.model)
 
     def stream(self):
         return Stream(self.lab, self.friend, self.gpu, SIZE)
@@ -279,19 +287,13 @@ def paths_that_answer_checks_and_carry_nothing_are_left(lab, programs):
     assert not ok and two.friend.ask(two.gpu)[1:] == ("relayed", True), tell(two.peers)
     assert 4444 not in [port for _, port in watch.finish()]
     two.on_the_way("")
-    two.friend.stop()
-    two.friend.start()
-    two.friend.node.wait_connected()
-    two.friend.node.wait_model(two.gpu.model)
+    two.restart(two.friend)
     # checks pass, QUIC does not: it must not cost the answer
     two.on_the_way(f"ip saddr {{ {here}, {there} }} ip daddr {{ {here}, {there} }} @th,64,8 >= 0x40 drop")
     stream = two.stream()
     two.finish(stream, "checks pass and QUIC never did", 2.3)
     two.on_the_way("")
-    two.friend.stop()
-    two.friend.start()
-    two.friend.node.wait_connected()
-    two.friend.node.wait_model(two.gpu.model)
+    two.restart(two.friend)
     two.go_direct()
     for what, source in (("answers of QUIC vanish", there), ("questions of QUIC vanish", here)):
         stream = two.stream()
@@ -381,6 +383,103 @@ def stun_servers_that_lie_lead_nobody_astray(lab, programs):
     assert not wrong, wrong
     # the only server of a node, and it never answers: asked four times, and again after a while
     assert {p for _, p in to_bait} == {5} and len(to_bait) <= 9, to_bait
+
+
+def offers_count_within_thirty_seconds(lab, programs):
+    rendezvous = Rendezvous(lab, programs)
+    victim = Peer(lab, programs, lab.host("victim"), "victim", rendezvous.url)
+    elsewhere = lab.host("liar")
+    victim.start()
+    victim.node.wait_connected()
+    victim.ready()
+    at = (elsewhere.address, 5000)
+    for skew in (29, -29):
+        late, early = Liar(elsewhere, rendezvous.relay), Liar(elsewhere, rendezvous.relay)
+        for liar in (late, early):
+            liar.skew = skew // 29 * (32 if liar is late else 28)
+            session = liar.offer(victim.id, public=at, local=at)
+            if liar is early:
+                liar.wait_answer(session)
+    told = metrics(victim.node)
+    assert told['teale_offers_refused_total{reason="late"}'] == 2, told
+    assert told['teale_offers_total{direction="in"}'] == 2
+    clock = [c for c in victim.node.json("doctor")["checks"] if c["id"] == "clock"]
+    assert clock and "late" in clock[0]["evidence"] and clock[0]["remedy"], clock
+
+
+FAKETIME = "/usr/lib/*/faketime/libfaketimeMT.so.1"
+
+
+def a_wall_clock_that_jumps_breaks_no_answer_and_is_told(lab, programs):
+    library = glob.glob(FAKETIME)
+    if not library:
+        print("    skipped: no libfaketime here (Debian package faketime)")
+        return
+    clock = os.path.join(lab.dir, "clock")
+
+    def set_clock(text):
+        with open(clock + ".new", "w", encoding="ascii") as f:
+            f.write(text + "\n")
+        os.rename(clock + ".new", clock)
+
+    set_clock("+0")
+    two = Two(lab, programs, gpu_env={"LD_PRELOAD": library[0], "FAKETIME_TIMESTAMP_FILE": clock, "FAKETIME_NO_CACHE": "1",
+                                      "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_XRESET": "1"})
+    stream = two.stream()
+    stream.reach(0.1)
+    set_clock("+3600")
+    stream.reach(0.3, forget=False)
+    set_clock("-3600")
+    two.finish(stream, "the clock went an hour ahead, and two back", 1)
+    assert two.friend.path_to(two.gpu) == "direct"
+    two.restart(two.friend)
+    ok, _ = two.friend.ping_until_direct(two.gpu, 6)
+    assert not ok, "an offer of an hour ahead was taken: does the clock go wrong at all?"
+    assert two.friend.ask(two.gpu)[1:] == ("relayed", True), tell(two.peers)
+    assert "clock" in two.friend.why(two.gpu), two.friend.why(two.gpu)
+    found = [c["evidence"] for c in two.gpu.node.json("doctor")["checks"] if c["id"] == "clock"]
+    assert found and "late" in found[0], found
+    set_clock("+0")
+    two.restart(two.friend)
+    two.go_direct()
+
+
+def port_of(node):
+    return node.json("status")["nat"]["port"]
+
+
+def a_peer_that_dies_on_a_direct_path_is_missed_in_time_and_comes_back(lab, programs):
+    two = Two(lab, programs)
+    stream = two.stream()
+    stream.reach(0.2)
+    port = port_of(two.gpu.node)
+    two.gpu.stop()
+    died = time.monotonic()
+    stream.join(30)
+    assert not stream.is_alive() and stream.error and not stream.digest, (stream.is_alive(), stream.error)
+    print(f"    the asker knew {time.monotonic() - died:.1f} s after the kill")
+    assert time.monotonic() - died < 15
+    two.gpu.start()
+    assert port_of(two.gpu.node) == port, "the port is another after a kill"
+    two.friend.node.wait("answered", lambda: two.friend.ask(two.gpu, timeout=5)[2], 30)
+    two.go_direct(30)
+    kept = os.path.join(two.gpu.node.home, "udp-port")
+    for content in (b"\xff" * 5000, b"99999\n", b"22\n", b"-1", b"0x1F90", b""):
+        two.gpu.stop()
+        with open(kept, "wb") as f:
+            f.write(content)
+        two.gpu.start()
+        fresh = port_of(two.gpu.node)
+        with open(kept, "rb") as f:
+            assert f.read() == b"%d\n" % fresh and fresh > 1023, (content, fresh)
+    two.gpu.stop()
+    with udp_socket(two.gpu_host.ns, "0.0.0.0", fresh):
+        two.gpu.start()
+        assert port_of(two.gpu.node) not in (0, fresh)
+        assert f"UDP port {fresh} of last time cannot be had" in two.gpu.log(), two.gpu.log()
+        two.gpu.node.wait_connected()
+        two.friend.node.wait("answered", lambda: two.friend.ask(two.gpu, timeout=5)[2], 30)
+        two.go_direct(30)
 
 
 if __name__ == "__main__":
