@@ -18,7 +18,8 @@ typedef struct {
     tl_udp *udp;
     tl_poll *poll;
     char name[TL_ADDR_TEXT_MAX];
-    unsigned asked;
+    unsigned asked; /* questions, however often each came */
+    tl_stun_id last;
 } stun_server;
 
 struct scene {
@@ -99,7 +100,8 @@ static void serve(void *user, int events)
         tl_stun_writer w;
         if (tl_stun_read(tl_slice_of(trains[i].data, trains[i].n), &q))
             continue;
-        server->asked++;
+        server->asked += memcmp(&q.id, &server->last, sizeof q.id) != 0;
+        server->last = q.id;
         tl_addr seen = trains[i].from;
         seen.port = (uint16_t)(seen.port + s->port_shift);
         tl_stun_begin(&w, TL_STUN_SUCCESS, &q.id);
@@ -274,6 +276,7 @@ static void a_suspicion_finds_that_the_public_address_moved(void **state)
     look(&s);
     uint64_t before = tl_network_counters_of(s.network)->changes;
     s.port_shift = 1;
+    tl_time first = tl_loop_clock(s.loop);
     tl_network_suspect(s.network);
     run_until_changes(&s, 1, 1);
     assert_int_equal(tl_network_facts(s.network)->public4.port, tl_network_port(s.network) + 1);
@@ -281,8 +284,10 @@ static void a_suspicion_finds_that_the_public_address_moved(void **state)
     look(&s); /* joins the round that the suspicion began */
     unsigned asked = s.servers[0].asked + s.servers[1].asked;
     tl_network_suspect(s.network); /* within a second of the first: nothing */
+    bool within = tl_loop_clock(s.loop) < first + TL_SEC; /* on a machine that is not asleep */
     look(&s);
-    assert_int_equal(s.servers[0].asked + s.servers[1].asked, asked + 2);
+    if (within)
+        assert_int_equal(s.servers[0].asked + s.servers[1].asked, asked + 2);
     teardown(&s);
 }
 
