@@ -207,4 +207,4 @@ def after_a_long_sleep_it_looks_where_it_is(lab, programs):
 
 
 if __name__ == "__main__":
-    sys.exit(run_tests(globals(), sys.argv[2:], NatLab, Programs(sys.argv[1])))
+    sys.exit(run_tests(globals(), sys.argv[2:], NatLab, Programs(sys.argv[1]), workers=4))

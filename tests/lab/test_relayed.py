@@ -7,10 +7,10 @@ import signal
 import subprocess
 import sys
 import time
-import traceback
 
-from lab import Lab, namespaces_work
+from lab import Lab
 from scene import RELAY_AGAIN_S, Node, Programs, Relay, question, streamed_text
+from suite import run_tests
 
 PROMPT = "the quick brown fox jumps over the lazy dog and asks a model about it"
 
@@ -71,7 +71,7 @@ def a_network_without_udp_works(lab, programs):
 
 def a_relay_with_tls_works_and_an_unknown_certificate_is_refused(lab, programs):
     def prepare(w):
-        ca, cert, key = make_certificates(lab, w.relay_host.address)
+        ca, cert, key = _make_certificates(lab, w.relay_host.address)
         for name in ("gpu", "friend"):
             lab.run(None, [programs.teale, "--home", f"{lab.dir}/{name}", "config", "set", "wan_relay_ca_file", ca])
         return ["--tls-cert", cert, "--tls-key", key]
@@ -85,7 +85,7 @@ def a_relay_with_tls_works_and_an_unknown_certificate_is_refused(lab, programs):
     assert stranger.json("status")["wan"]["state"] != "connected"
 
 
-def make_certificates(lab, address):
+def _make_certificates(lab, address):
     """(CA file, certificate, key) for an IP address, by the openssl command."""
     d = lab.dir
     lab.run(None, ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
@@ -187,7 +187,7 @@ def a_client_that_goes_cancels_the_work_at_the_provider(lab, programs):
     assert stats["cancelled"] == before + 1, stats
     took = stats["last_cancel_unix_ms"] - killed
     assert took < 1000, f"{took} ms"
-    print(f"    cancelled at the model server {took:.0f} ms after the client was killed")
+    lab.say(f"cancelled at the model server {took:.0f} ms after the client was killed")
 
 
 def a_draining_provider_finishes_what_runs(lab, programs):
@@ -208,30 +208,5 @@ def a_draining_provider_finishes_what_runs(lab, programs):
     assert w.gpu.process.wait() == 0
 
 
-TESTS = [value for name, value in list(globals().items())
-         if callable(value) and getattr(value, "__code__", None) and value.__code__.co_varnames[:2] == ("lab", "programs")]
-
-
-def main():
-    reason = namespaces_work()
-    if reason:
-        print(f"skipped: {reason}")
-        return 77
-    programs, failed = Programs(sys.argv[1]), 0
-    chosen = [t for t in TESTS if len(sys.argv) < 3 or sys.argv[2] in t.__name__]
-    for test in chosen:
-        started = time.monotonic()
-        try:
-            with Lab(test.__name__[:20]) as lab:
-                test(lab, programs)
-            print(f"ok      {test.__name__} ({time.monotonic() - started:.1f} s)", flush=True)
-        except Exception:
-            failed += 1
-            print(f"FAILED  {test.__name__}", flush=True)
-            traceback.print_exc()
-    print(f"{len(chosen) - failed} passed, {failed} failed")
-    return bool(failed) or not chosen
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_tests(globals(), sys.argv[2:], Lab, Programs(sys.argv[1]), workers=3))

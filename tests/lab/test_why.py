@@ -150,4 +150,4 @@ def netcheck_tells_each_nat_by_all_its_names(lab, programs):
 
 
 if __name__ == "__main__":
-    sys.exit(run_tests(globals(), sys.argv[2:], NatLab, Programs(sys.argv[1])))
+    sys.exit(run_tests(globals(), sys.argv[2:], NatLab, Programs(sys.argv[1]), workers=4))
