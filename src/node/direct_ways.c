@@ -134,8 +134,11 @@ tl_path_id tl_direct_path_of(tl_direct *d, tl_sock sock, const tl_addr *from, tl
     if (at_home && at_home->peer != way->peer)
         return 0;
     if (at_home && !client) {
-        /* The same connection ID from another address: a NAT on the way changed its mind. */
-        if (at_home->session != way->session || at_home->pair != way->pair) {
+        /* The same connection ID from another address: a NAT on the way changed its mind. Or
+         * somebody repeats what he saw, checks and all: only one that answered ours is followed. */
+        const tl_pair *pair = pair_of(way);
+        bool other = at_home->session != way->session || at_home->pair != way->pair;
+        if (other && pair && pair->state == TL_PAIR_VALID) {
             at_home->session = way->session;
             at_home->pair = way->pair;
             d->counters.rebinds++;

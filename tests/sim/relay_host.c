@@ -24,6 +24,16 @@ static void send_frames(relay_host *r, relay_host_conn *c, tl_slice frames)
     free(copy);
 }
 
+void relay_host_say(relay_host_conn *c, tl_slice frame)
+{
+    uint8_t *copy = must(malloc(1 + frame.n));
+    copy[0] = c->epoch;
+    memcpy(copy + 1, frame.p, frame.n);
+    if (c->conn)
+        sim_send(c->host->host, c->path, copy, 1 + frame.n);
+    free(copy);
+}
+
 /* One cut connection is gone when its handle was told so; others may follow from it. */
 static void drain(relay_host *r)
 {

@@ -37,6 +37,8 @@ relay_host_conn *relay_host_plug(relay_host *r, sim_host *node, tl_time delay);
 /* The WebSocket opens, or goes away without a word; the node's side is the caller's. */
 void relay_host_connect(relay_host_conn *c);
 void relay_host_disconnect(relay_host_conn *c);
+/* A hostile relay says this frame (a whole one, as `tamper` saw it) to a node. */
+void relay_host_say(relay_host_conn *c, tl_slice frame);
 /* As if the process was started anew: every connection and session is gone. */
 void relay_host_restart(relay_host *r);
 

@@ -17,6 +17,7 @@ static void answer_falsely(stun_host *h, const tl_addr *at, const tl_addr *to, c
     tl_stun_writer w;
     tl_stun_begin(&w, TL_STUN_SUCCESS, &stun->id);
     tl_stun_put_xor_mapped(&w, &h->lie);
+    tl_stun_put_other(&w, &h->lie);
     tl_stun_finish(&w);
     sim_inet_send(h->host, 1, at, to, w.bytes, w.n);
 }

@@ -14,7 +14,7 @@ typedef struct {
     tl_stunserver *server;
     tl_stun_site site;
     bool silent;
-    bool lies; /* tells every asker that it is at `lie` */
+    bool lies; /* tells every asker that it is at `lie`, and that it may be asked there, too */
     tl_addr lie;
     uint64_t asked;
 } stun_host;

@@ -185,8 +185,12 @@ static void watch(whole_net *w, const tl_addr *to)
     bool ours = false; /* our own question, to see whether the NAT turns it round */
     for (size_t i = 0; !ours && i < 2; i++)
         ours = tl_addr_same_ip(i ? &w->told6 : &w->told4, to);
-    if (is_server(w, to) || ours)
+    if (is_server(w, to))
         return;
+    if (ours) {
+        w->forbidden += tl_addr_kind_of(to) == TL_ADDR_FORBIDDEN;
+        return;
+    }
     if (!tl_candidate_allowed(to, w->interfaces, w->n_interfaces, w->port)) {
         char text[TL_ADDR_TEXT_MAX];
         tl_addr_write(text, to);
