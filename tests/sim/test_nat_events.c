@@ -188,7 +188,7 @@ static void something_happens(nats_world *w)
             whole_node_connect(n);
         break;
     default: {
-        sim_faults bad = {.delay = NATS_ONE_WAY, .loss = (double)below(w, 30) / 100};
+        sim_faults bad = {.delay = NATS_ONE_WAY, .loss = (double)below(w, 8) / 100};
         sim_link_set_faults(w->line[i], &bad);
     }
     }
