@@ -34,11 +34,12 @@ class Rendezvous:
 class Peer:
     """A node on a host with a parrot beside it, restarted at will. Its model is named after it."""
 
-    def __init__(self, lab, programs, host, name, relay_url, parrot=(), settings=None, extra=()):
+    def __init__(self, lab, programs, host, name, relay_url, parrot=(), settings=None, extra=(),
+                 env=None):
         self.lab, self.host, self.name, self.model = lab, host, name, "m-" + name
         self.parrot = lab.start(host, [programs.parrot, "--listen", "127.0.0.1:9000", "--model", self.model, *parrot])
         self.parrot.wait_line("ready ")
-        self.node = Node(lab, programs, host, name, relay_url, "http://127.0.0.1:9000", extra, start=False,
+        self.node = Node(lab, programs, host, name, relay_url, "http://127.0.0.1:9000", extra, start=False, env=env,
                          settings={"nat.stun_servers": "[]", "nat.port_mapping": "false", **(settings or {})})
 
     @property

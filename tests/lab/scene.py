@@ -42,10 +42,11 @@ class Relay:
 class Node:
     """One `teale serve` with a home directory of its own."""
 
-    def __init__(self, lab, programs, host, name, relay_url, share=None, extra=(), settings=None, start=True):
+    def __init__(self, lab, programs, host, name, relay_url, share=None, extra=(), settings=None, start=True,
+                 env=None):
         self.lab, self.host, self.name, self.teale = lab, host, name, programs.teale
         self.home = os.path.join(lab.dir, name)
-        self.env = None
+        self.env = env
         self.argv = [programs.teale, "--home", self.home, "serve", "--relay", relay_url,
                      "--insecure-relay", *extra]
         if share:

@@ -4,6 +4,7 @@ byte arrives, and nobody waits longer than GOALS.md says. Prints the longest sil
 
     test_outages.py BUILD [NAME] (LAB_FULL=1: two minutes of suspension instead of eight seconds)"""
 import os
+import pathlib
 import signal
 import sys
 import time
@@ -25,14 +26,15 @@ class Pair:
     """`gpu` (portRestricted) answers `friend` (restrictedCone, ports not preserved), 20 ms apart; they are
     direct already when `direct`."""
 
-    def __init__(self, lab, programs, build, direct=True, rate=RATE, gpu="portRestricted", friend="restrictedCone"):
+    def __init__(self, lab, programs, build, direct=True, rate=RATE, gpu="portRestricted", friend="restrictedCone",
+                 env=None):
         self.lab, self.programs = lab, programs
         self.rendezvous = Rendezvous(lab, programs)
         self.gpu_host, self.friend_host = lab.home("gpu", gpu), lab.home("friend", friend, "random")
         lab.delay(build, 10)
         parrot = ["--model", f"bytes:{SIZE}", "--bytes-per-s", str(rate)]
         self.gpu = Peer(lab, programs, self.gpu_host, "gpu", self.rendezvous.url, parrot=parrot)
-        self.friend = Peer(lab, programs, self.friend_host, "friend", self.rendezvous.url)
+        self.friend = Peer(lab, programs, self.friend_host, "friend", self.rendezvous.url, env=env)
         for p in (self.gpu, self.friend):
             p.start()
         for p in (self.gpu, self.friend):
@@ -220,6 +222,24 @@ def a_suspended_machine_comes_back(lab, programs, build):
     pair.friend.node.wait("answered", lambda: pair.friend.ask(pair.gpu, timeout=5)[2], 30)
     lab.say(f"answered {time.monotonic() - woke:.1f} s after {asleep} s of suspension")
     pair.go_direct()
+
+
+def a_wall_clock_that_jumps_is_not_felt(lab, programs, build):
+    offset = pathlib.Path(lab.dir, "clock-offset")
+    offset.write_text("0")
+    library = os.path.abspath(os.path.join(build, "tests/programs/libwallclock.so"))
+    env = {"LD_PRELOAD": library, "WALLCLOCK_OFFSET": str(offset)}
+    pair = Pair(lab, programs, build, env=env)
+    assert library in pathlib.Path(f"/proc/{pair.friend.node.process.pid}/maps").read_text()
+    stream = pair.stream()
+    stream.reach(0.2)
+    for share, seconds in ((0.3, 7200), (0.5, -86400), (0.7, 0)):
+        offset.write_text(str(seconds))
+        told = int(lab.run(None, ["date", "+%s"], env=env).stdout) - time.time()
+        assert abs(told - seconds) < 60, (told, seconds)
+        stream.reach(share, forget=False)
+    pair.finish(stream, "the asker's wall clock jumped two hours ahead, a day back, and home", 0.2)
+    assert pair.friend.ask(pair.gpu)[1:] == ("direct", True)
 
 
 def interfaces_that_vanish_during_the_checks_harm_nobody(lab, programs, build):
