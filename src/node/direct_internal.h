@@ -12,6 +12,8 @@
 #define TL_DIRECT_PEERS_MAX         4096          /* as many as the peer table holds */
 #define TL_DIRECT_ANSWER_WITHIN     (5 * TL_SEC)  /* an offer waits so long for its answer */
 #define TL_DIRECT_SEARCH_AFTER      (500 * TL_MS) /* the ordinary checks come first */
+#define TL_DIRECT_SEARCHES_MAX      2 /* at once, that peers' offers began: 200 packets a second */
+#define TL_DIRECT_SEARCH_WAIT       (10 * TL_SEC) /* for one of them to end; the peer's lasts 12 s */
 #define TL_DIRECT_OFFERS_SECOND     200 /* of all peers together: each costs two verifications */
 #define TL_DIRECT_CANDIDATES_SECOND 2000
 

@@ -134,11 +134,33 @@ void tl_session_start(tl_session *s)
     tl_session_pump(s);
 }
 
+/* A peer says whose address is searched, and may lie: what all of them together can have us send is
+ * bounded, however many names somebody has. What we began ourselves is not in question. */
+static bool may_search(const tl_session *s)
+{
+    const tl_direct_peer *p, *next;
+    size_t n = 0;
+    HASH_ITER(hh, s->peer->direct->peers, p, next)
+    n += p->state == TL_DIRECT_SEARCHING && p->now && !p->now->ours;
+    return s->ours || n < TL_DIRECT_SEARCHES_MAX;
+}
+
 void tl_session_search(tl_session *s)
 {
     tl_direct_peer *p = s->peer;
     tl_direct *d = p->direct;
     tl_time now = tl_direct_now(d);
+    if (!may_search(s) && now < s->began + TL_DIRECT_SEARCH_WAIT) {
+        s->search_at = now + TL_DIRECT_SEARCH_AFTER;
+        tl_direct_due(d, s->search_at);
+        return;
+    }
+    if (!may_search(s)) {
+        s->search_at = TL_NEVER;
+        d->counters.failed++;
+        tl_direct_give_up(p, TL_DIRECT_FAILED);
+        return;
+    }
     tl_direct_note(p, "the birthday search starts towards", &s->reflexive);
     s->search_at = TL_NEVER;
     s->searching = true;

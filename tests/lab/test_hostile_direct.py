@@ -124,6 +124,7 @@ def a_lying_relay_keeps_nodes_relayed_at_worst(lab, programs):
 
 SIZE = 20_000_000
 RATE = 4_000_000
+SEARCH_PER_S = 200  # of all birthday searches together that peers began
 UNHEARD_MAX, ATTEMPT_MAX = 5, 85  # to an address:port, and of an attempt (PROTOCOL section 3)
 
 
@@ -405,6 +406,22 @@ def offers_count_within_thirty_seconds(lab, programs):
     assert told['teale_offers_total{direction="in"}'] == 2
     clock = [c for c in victim.node.json("doctor")["checks"] if c["id"] == "clock"]
     assert clock and "late" in clock[0]["evidence"] and clock[0]["remedy"], clock
+
+
+def strangers_do_not_make_a_node_flood_a_third(lab, programs):
+    rendezvous = Rendezvous(lab, programs)
+    host, elsewhere, bait = lab.home("victim"), lab.host("liar"), lab.host("bait")
+    victim = Peer(lab, programs, host, "victim", rendezvous.url)
+    victim.start()
+    victim.ready("portRestricted")
+    watch = UdpWatch(lab, host)
+    liars = [Liar(elsewhere, rendezvous.relay) for _ in range(12)]
+    for i, liar in enumerate(liars):  # each a symmetric NAT at the bait's address: the search's case
+        liar.offer(victim.id, public=(bait.address, 9000 + i), local=("192.168.77.7", 9000), nat="symmetric")
+    time.sleep(5)
+    sent = [port for address, port in watch.finish() if str(address) == bait.address]
+    print(f"    {len(liars)} strangers had {len(sent)} datagrams sent to a third in 5 s")
+    assert len(sent) <= 5 * SEARCH_PER_S + len(liars) * UNHEARD_MAX, len(sent)
 
 
 FAKETIME = "/usr/lib/*/faketime/libfaketimeMT.so.1"
