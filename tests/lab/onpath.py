@@ -1,16 +1,13 @@
 """Whoever sits between two hosts: sees every packet that crosses the lab's internet, and puts packets there with
 any source address. And STUN servers that are not what they say."""
-import ipaddress
-import os
+import pathlib
 import select
 import socket
 import struct
 import sys
 import threading
 import time
-import pathlib
 
-from lab import Host
 from netns import inside, udp_socket
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
@@ -133,9 +130,15 @@ class StunServer:
             self.asked += 1
             for seconds, sock, answer in self.answers(data, source, self):
                 if seconds:
-                    threading.Timer(seconds, (sock or self.sock).sendto, (answer, source)).start()
+                    threading.Timer(seconds, self._send, (sock or self.sock, answer, source)).start()
                 else:
-                    (sock or self.sock).sendto(answer, source)
+                    self._send(sock or self.sock, answer, source)
+
+    def _send(self, sock, answer, to):
+        try:
+            sock.sendto(answer, to)
+        except OSError:
+            pass  # the lab is gone, or it is closed
 
 
 def mapped(txid, address):

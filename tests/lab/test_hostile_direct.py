@@ -122,8 +122,10 @@ def a_lying_relay_keeps_nodes_relayed_at_worst(lab, programs):
             assert p.process.alive(), p.process.errors()[-2000:]
 
 
+FULL = bool(os.environ.get("LAB_FULL"))
 SIZE = 20_000_000
-RATE = 4_000_000
+RATE = 8_000_000
+SLOW = 5_000_000  # where much is to happen under one answer
 SEARCH_PER_S = 200  # of all birthday searches together that peers began
 UNHEARD_MAX, ATTEMPT_MAX = 5, 85  # to an address:port, and of an attempt (PROTOCOL section 3)
 
@@ -132,13 +134,13 @@ class Two:
     """`gpu` answers `friend`, both at public addresses, so that everything an attacker sends arrives; `bait` is
     who must be left alone."""
 
-    def __init__(self, lab, programs, direct=True, gpu_env=None):
+    def __init__(self, lab, programs, direct=True, gpu_env=None, rate=RATE):
         self.lab, self.programs = lab, programs
         self.rendezvous = Rendezvous(lab, programs)
         self.gpu_host, self.friend_host, self.bait = lab.host("gpu"), lab.host("friend"), lab.host("bait")
         lab.plain(self.gpu_host, self.friend_host)
         self.gpu = Peer(lab, programs, self.gpu_host, "gpu", self.rendezvous.url,
-                        parrot=["--model", f"bytes:{SIZE}", "--bytes-per-s", str(RATE)])
+                        parrot=["--model", f"bytes:{SIZE}", "--bytes-per-s", str(rate)])
         self.friend = Peer(lab, programs, self.friend_host, "friend", self.rendezvous.url)
         self.gpu.node.env = gpu_env
         self.peers = (self.gpu, self.friend)
@@ -215,7 +217,7 @@ def cpu_seconds(node):
 
 
 def whoever_sits_on_the_path_harms_no_answer_and_no_third(lab, programs):
-    two = Two(lab, programs)
+    two = Two(lab, programs, rate=SLOW)
     watches = [UdpWatch(lab, two.bait, "in")]
     began = time.monotonic()
     here, there = two.friend_host.address, two.gpu_host.address
@@ -261,7 +263,7 @@ def whoever_sits_on_the_path_harms_no_answer_and_no_third(lab, programs):
         cid, cpu, rss = quic[1:9], cpu_seconds(two.gpu.node), rss_kib(two.gpu.node)
         kinds = list(junk(friend, gpu, cid))
         watches.append(UdpWatch(lab, two.bait, "in"))
-        n, started = int(os.environ.get("LAB_FULL") and 100000 or 30000), time.monotonic()
+        n, started = 100000 if FULL else 30000, time.monotonic()
         for i in range(n):
             eve.send(friend if i & 1 else (bait, 6000 + i % 50), gpu, kinds[i // 2 % len(kinds)])
         took = time.monotonic() - started
@@ -284,7 +286,7 @@ def paths_that_answer_checks_and_carry_nothing_are_left(lab, programs):
     # answers of the gpu come from another port: not from the address asked
     two.on_the_way(f"ip saddr {there} @th,64,16 0x0101 udp sport set 4444")
     watch = UdpWatch(lab, two.friend_host)
-    ok, _ = two.friend.ping_until_direct(two.gpu, 5)
+    ok, _ = two.friend.ping_until_direct(two.gpu, 3)
     assert not ok and two.friend.ask(two.gpu)[1:] == ("relayed", True), tell(two.peers)
     assert 4444 not in [port for _, port in watch.finish()]
     two.on_the_way("")
@@ -377,6 +379,8 @@ def stun_servers_that_lie_lead_nobody_astray(lab, programs):
             assert candidates and all(c["address"].startswith(here + ":") for c in candidates), (name, candidates)
         for n in nodes.values():
             assert n.process.alive(), n.process.errors()[-2000:]
+    for s in (*honest, *loopback, *forging, *late, lying):
+        s.close()
     servers = {h.address for h in servers_at}
     elsewhere = [(str(a), p) for a, p in sent if str(a) not in servers]
     to_bait = [e for e in elsewhere if e[0] == bait.address]
@@ -481,7 +485,7 @@ def a_peer_that_dies_on_a_direct_path_is_missed_in_time_and_comes_back(lab, prog
     two.friend.node.wait("answered", lambda: two.friend.ask(two.gpu, timeout=5)[2], 30)
     two.go_direct(30)
     kept = os.path.join(two.gpu.node.home, "udp-port")
-    for content in (b"\xff" * 5000, b"99999\n", b"22\n", b"-1", b"0x1F90", b""):
+    for content in (b"\xff" * 5000, b"99999\n", b"22\n", b"-1", b"0x1F90", b"")[:None if FULL else 2]:
         two.gpu.stop()
         with open(kept, "wb") as f:
             f.write(content)
@@ -494,9 +498,9 @@ def a_peer_that_dies_on_a_direct_path_is_missed_in_time_and_comes_back(lab, prog
         two.gpu.start()
         assert port_of(two.gpu.node) not in (0, fresh)
         assert f"UDP port {fresh} of last time cannot be had" in two.gpu.log(), two.gpu.log()
-        two.gpu.node.wait_connected()
-        two.friend.node.wait("answered", lambda: two.friend.ask(two.gpu, timeout=5)[2], 30)
-        two.go_direct(30)
+        if FULL:
+            two.friend.node.wait("answered", lambda: two.friend.ask(two.gpu, timeout=5)[2], 30)
+            two.go_direct(30)
 
 
 if __name__ == "__main__":
