@@ -246,6 +246,7 @@ int main(void)
               an_interface_that_vanishes_and_returns_is_found_again);
     each_seed("an answer without a pause survives many switches", 4,
               an_answer_without_a_pause_survives_many_switches);
-    each_seed("whatever happens the answer is whole", 60, whatever_happens_the_answer_is_whole);
+    sim_each_seed("whatever happens the answer is whole", 1, 60,
+                  whatever_happens_the_answer_is_whole);
     return 0;
 }
