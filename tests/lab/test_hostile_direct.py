@@ -37,6 +37,12 @@ def rss_kib(node):
         return int(re.search(r"VmRSS:\s+(\d+)", f.read())[1])
 
 
+def sanitized(programs):
+    """Such a build keeps what was freed for a while, and must be loaded before any other library."""
+    with open(programs.teale, "rb") as f:
+        return b"__asan_init" in f.read()
+
+
 class Friend:
     """An asker, one of many on its host, with the relay's way for it."""
 
@@ -272,7 +278,7 @@ def whoever_sits_on_the_path_harms_no_answer_and_no_third(lab, programs):
         cpu = cpu_seconds(two.gpu.node) - cpu
         grown = rss_kib(two.gpu.node) - rss
         print(f"    {n} junk datagrams in {took:.1f} s: {cpu:.2f} s of CPU with the answer, {grown} KiB more")
-        assert grown < 20000, grown
+        assert grown < 20000 or sanitized(programs), grown
         assert two.to_bait(watches[2], 0) == 0, "junk made it send"
     for p in two.peers:
         assert p.node.process.alive(), p.log()[-2000:]
@@ -433,8 +439,8 @@ FAKETIME = "/usr/lib/*/faketime/libfaketimeMT.so.1"
 
 def a_wall_clock_that_jumps_breaks_no_answer_and_is_told(lab, programs):
     library = glob.glob(FAKETIME)
-    if not library:
-        print("    skipped: no libfaketime here (Debian package faketime)")
+    if not library or sanitized(programs):
+        print("    skipped: no libfaketime here (Debian package faketime), or a sanitizer that bears none")
         return
     clock = os.path.join(lab.dir, "clock")
 
