@@ -81,7 +81,7 @@ def a_router_that_forgets_is_survived(lab, programs, build):
     stream = pair.stream()
     stream.reach(0.2)
     pair.friend_host.router.forget()
-    stream.reach(0.5)
+    stream.reach(0.5, forget=False)
     pair.gpu_host.router.forget()
     pair.finish(stream, "both routers forgot their mappings", 1)
 
@@ -91,7 +91,7 @@ def a_mapping_that_moves_is_followed(lab, programs, build):
     stream = pair.stream()
     stream.reach(0.2)
     pair.gpu_host.router.rebind()
-    stream.reach(0.5)
+    stream.reach(0.5, forget=False)
     pair.friend_host.router.rebind()
     pair.finish(stream, "mappings moved to other ports", 1)
     pair.friend.wait_path(pair.gpu, "direct", 20)
