@@ -34,6 +34,7 @@ tl_err tl_direct_new(const tl_identity *identity, tl_rand *rand, const tl_env *e
     d->offers = tl_ratelimit_make(TL_DIRECT_OFFERS_SECOND, TL_DIRECT_OFFERS_SECOND, now);
     d->candidates =
         tl_ratelimit_make(TL_DIRECT_CANDIDATES_SECOND, TL_DIRECT_CANDIDATES_SECOND, now);
+    d->unheard = tl_ratelimit_make(TL_DIRECT_UNHEARD_SECOND, TL_DIRECT_UNHEARD_BURST, now);
     *ret_direct = d;
     return TL_OK;
 }

@@ -17,6 +17,11 @@
 #define TL_DIRECT_OFFERS_SECOND     200 /* of all peers together: each costs two verifications */
 #define TL_DIRECT_CANDIDATES_SECOND 2000
 
+/* Names are free: in the sessions that others offered, so many checks a second, of all peers
+ * together, go to addresses that have not answered. Beyond, they are lost. */
+#define TL_DIRECT_UNHEARD_SECOND 500
+#define TL_DIRECT_UNHEARD_BURST  1000
+
 typedef struct tl_direct_peer tl_direct_peer;
 typedef struct tl_session tl_session;
 
@@ -97,7 +102,7 @@ struct tl_direct {
     tl_way_entry *ways;
     tl_source *sources;
     tl_nonces nonces;
-    tl_ratelimit offers, candidates;
+    tl_ratelimit offers, candidates, unheard;
     tl_time due;
     bool any_changed;
     tl_direct_counters counters;

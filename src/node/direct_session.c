@@ -282,6 +282,16 @@ static void on_event(tl_session *s, const tl_checks_event *ev)
     }
 }
 
+static bool may_send(const tl_session *s, const tl_checks_output *o)
+{
+    tl_direct *d = s->peer->direct;
+    const tl_pair *pair = tl_checks_find(s->checks, o->sock, &o->to);
+    if (s->ours || (pair && pair->answered) || tl_ratelimit_take(&d->unheard, 1, tl_direct_now(d)))
+        return true;
+    d->counters.rate_limited++;
+    return false;
+}
+
 void tl_session_pump(tl_session *s)
 {
     tl_direct *d = s->peer->direct;
@@ -291,7 +301,7 @@ void tl_session_pump(tl_session *s)
     while (more) {
         more = false;
         while (tl_checks_next_output(s->checks, tl_direct_now(d), &o))
-            if (d->world.send(d->user, o.sock, &o.to, o.bytes, o.n, o.n))
+            if (may_send(s, &o) && d->world.send(d->user, o.sock, &o.to, o.bytes, o.n, o.n))
                 continue; /* lost, as on any network: it is asked again */
         while (tl_checks_next_event(s->checks, &ev)) {
             on_event(s, &ev);
