@@ -141,6 +141,8 @@ void tl_direct_want(tl_direct *d, const tl_node_id *peer)
                      p->state == TL_DIRECT_SEARCHING || p->state == TL_DIRECT_STANDS;
     if (!under_way && (p->again_at == TL_NEVER || tl_direct_now(d) >= p->again_at))
         tl_direct_offer(p);
+    else if (!under_way) /* nobody waited for it while nobody wanted it */
+        tl_direct_due(d, p->again_at);
 }
 
 void tl_direct_drop(tl_direct *d, const tl_node_id *peer)
