@@ -169,7 +169,7 @@ class Asking(unittest.TestCase):
         def script(h, body):
             h.begin(200, "application/x-ndjson")
             for rtt in (30.5, 29.5):
-                h.send(json.dumps({"rtt_ms": rtt, "via": "relayed"}) + "\n")
+                h.send(json.dumps({"rtt_ms": rtt, "path": "relayed"}) + "\n")
             h.send('{"error":"no answer"}\n')
         r = self.expect(0, "ping", "-c", "3", NODE, script=script)
         self.assertEqual(self.server.seen[0][1], f"/control/ping/{NODE}?count=3")
@@ -192,7 +192,7 @@ class Asking(unittest.TestCase):
             h.send(json.dumps({"peers": peers}))
         lines = self.expect(0, "peers", script=script).stdout.splitlines()
         self.assertEqual(len(lines), 3)
-        self.assertEqual(re.split(r"  +", lines[1]), [NODE[:16], "gpu[31m", "relayed", "31.2 ms",
+        self.assertEqual(re.split(r"  +", lines[1]), [NODE[:16], "gpu[31m", "relayed", "31.2 ms", "-", "-",
                                                       "a, b, c and 1 more"])
         self.assertNotIn("box", self.expect(0, "peers", "--wan").stdout)
         self.assertNotIn("gpu", self.expect(0, "peers", "--cluster").stdout)
