@@ -57,11 +57,11 @@ asan:
 	@ninja -C build-asan
 	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 tools/run-tests build-asan unit sim
 
-## make tsan     the same under the thread sanitizer
+## make tsan     the same under the thread sanitizer (two seeds of each simulation: those have one thread)
 tsan:
 	@[ -d build-tsan ] || meson setup build-tsan -Db_sanitize=thread -Db_lundef=false >/dev/null
 	@ninja -C build-tsan
-	@tools/run-tests build-tsan unit sim
+	@SIM_COUNT=2 tools/run-tests build-tsan unit sim
 
 ## make fuzz     every fuzz target for FUZZ_SECONDS (30) seconds
 fuzz:
