@@ -77,7 +77,7 @@ struct tl_checks {
     tl_time pace_at; /* no new probe before */
 
     tl_birthday *search;
-    uint16_t hit; /* the pair the search keeps to for now; 0: none */
+    uint16_t hit; /* the pair the search keeps to at present; 0: none */
     tl_time hit_at;
 
     size_t n;

@@ -242,9 +242,9 @@ static void on_lost(tl_session *s, uint16_t id)
     d->counters.lost++;
     if (!any_way(p) && p->state == TL_DIRECT_STANDS) {
         p->state = TL_DIRECT_LOST;
-        p->again_at = tl_direct_now(d) + p->pause;
+        /* Not from here: an offer may free this very session. The timer makes it, at once. */
+        p->again_at = tl_direct_now(d) + (p->moved && p->wanted ? 0 : p->pause);
         tl_direct_due(d, p->again_at);
-        tl_direct_again_if_moved(p);
     }
     tl_ways_pace(p);
     tl_direct_changed(p);
@@ -255,7 +255,7 @@ static void on_lost(tl_session *s, uint16_t id)
 static void on_done(tl_session *s)
 {
     tl_direct_peer *p = s->peer;
-    if (s != p->now || any_way(p))
+    if (s != p->now || any_way(p) || p->state == TL_DIRECT_FAILED)
         return;
     if (s->search_at != TL_NEVER && !s->searching) {
         tl_session_search(s);

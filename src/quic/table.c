@@ -81,7 +81,7 @@ void tl_quic_table_remove(tl_quic_conn *c, tl_slice cid)
     }
 }
 
-/* False: one move too many for now. */
+/* False: one move too many, until earlier ones have settled. */
 static bool put_to_use(tl_quic_cid_entry *entry, tl_path_id path)
 {
     tl_quic_conn *c = entry->conn;
