@@ -1,4 +1,4 @@
-#include "api/api_inner.h"
+#include "api/state.h"
 
 #include "base/log.h"
 

@@ -8,7 +8,7 @@
 #ifndef TL_API_GUARD_H
 #define TL_API_GUARD_H
 
-#include "node/config.h"
+#include "config/config.h"
 #include "wire/http1.h"
 
 #include "base/addr.h"

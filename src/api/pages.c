@@ -1,4 +1,4 @@
-#include "api/api_inner.h"
+#include "api/state.h"
 
 #include "api/dashboard.h"
 
@@ -24,8 +24,7 @@ static const json_t *find_model(const json_t *list, const char *id)
 {
     size_t i;
     const json_t *m;
-    json_array_foreach(json_object_get(list, "models"), i, m)
-    {
+    json_array_foreach (json_object_get(list, "models"), i, m) {
         if (strcmp(tl_json_string(m, "id", ""), id) == 0)
             return m;
     }
@@ -50,8 +49,7 @@ static json_t *models_as_openai(const tl_api *api, const json_t *list)
     size_t i;
     const json_t *m;
     bool failed = !list || json_array_append_new(data, model_object(api, AUTO_MODEL, NULL, false));
-    json_array_foreach(json_object_get(list, "models"), i, m)
-    {
+    json_array_foreach (json_object_get(list, "models"), i, m) {
         json_t *model = model_object(api, tl_json_string(m, "id", ""), json_object_get(m, "peers"),
                                      tl_json_bool(m, "local", false));
         failed = failed || json_array_append(data, model);

@@ -3,7 +3,7 @@
 #ifndef TL_API_QUESTION_H
 #define TL_API_QUESTION_H
 
-#include "node/exchange.h"
+#include "ask/exchange.h"
 
 #define TL_QUESTION_DEPTH                                                                          \
     256 /* nesting: tool schemas need about 30; a model server's parser recurses */

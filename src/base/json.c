@@ -165,8 +165,7 @@ static tl_err write_object(tl_buf *out, const json_t *object, unsigned depth)
     size_t key_n;
     json_t *value;
     tl_err e = tl_buf_append_str(out, "{");
-    json_object_keylen_foreach(unconst.out, key, key_n, value)
-    {
+    json_object_keylen_foreach (unconst.out, key, key_n, value) {
         if (!e)
             e = tl_buf_append_str(out, comma);
         if (!e)

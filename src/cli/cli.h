@@ -5,7 +5,7 @@
 
 #include "cli/args.h"
 #include "cli/out.h"
-#include "node/paths.h"
+#include "config/dirs.h"
 
 enum {
     TL_EXIT_OK = 0,

@@ -3,7 +3,7 @@
 #include "cli/commands.h"
 #include "cli/daemon.h"
 #include "cli/redact.h"
-#include "node/config.h"
+#include "config/config.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /* cmd_chat.c - `teale chat`: one question, or a session of them; the answer is printed as it comes.
  */
+#include "ask/exchange.h"
 #include "cli/commands.h"
 #include "cli/daemon.h"
 #include "cli/sse.h"
-#include "node/exchange.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* cmd_completion.c - completion scripts, written from the table of commands and that of settings,
  * so that they know exactly what this program knows. */
 #include "cli/commands.h"
-#include "node/config.h"
+#include "config/config.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* cmd_config.c - `teale config`: works on the file, with the daemon up or down. */
 #include "cli/commands.h"
 #include "cli/daemon.h"
-#include "node/config.h"
+#include "config/config.h"
 
 static int fail(tl_err e, const tl_why *why)
 {

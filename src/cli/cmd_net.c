@@ -40,8 +40,7 @@ static void print_servers(const json_t *servers)
         return;
     }
     tl_table_begin(&t, heads);
-    json_array_foreach(servers, i, server)
-    {
+    json_array_foreach (servers, i, server) {
         char rtt[40];
         bool answered = tl_json_bool(server, "answered", false);
         snprintf(rtt, sizeof rtt, "%.1f ms", tl_json_number(server, "rtt_ms", 0));
@@ -61,8 +60,7 @@ static void print_addresses(const char *key, const json_t *list, const char *nam
     printf("%s%s:%s ", tl_out_colour(stdout, TL_COLOUR_DIM), key, tl_out_end(stdout));
     if (!json_array_size(list))
         fputs("none", stdout);
-    json_array_foreach(list, i, item)
-    {
+    json_array_foreach (list, i, item) {
         fputs(i ? ", " : "", stdout);
         tl_out_plain(tl_json_string(item, "address", "?"));
         printf(" (");
@@ -168,7 +166,8 @@ static unsigned count_state(const json_t *checks, const char *state)
     const json_t *check;
     unsigned n = 0;
     size_t i;
-    json_array_foreach(checks, i, check) n += !strcmp(tl_json_string(check, "state", ""), state);
+    json_array_foreach (checks, i, check)
+        n += !strcmp(tl_json_string(check, "state", ""), state);
     return n;
 }
 
@@ -179,8 +178,9 @@ static void print_checks(const json_t *checks)
     const json_t *check;
     size_t i;
     for (size_t s = 0; s < 3; s++)
-        json_array_foreach(checks, i, check) if (!strcmp(tl_json_string(check, "state", ""),
-                                                         order[s])) print_check(check);
+        json_array_foreach (checks, i, check)
+            if (!strcmp(tl_json_string(check, "state", ""), order[s]))
+                print_check(check);
 }
 
 int tl_cmd_doctor(tl_cli *cli, const tl_args *args)
@@ -214,8 +214,7 @@ static void print_pairs(const json_t *pairs)
     if (!json_array_size(pairs))
         return;
     tl_table_begin(&t, heads);
-    json_array_foreach(pairs, i, pair)
-    {
+    json_array_foreach (pairs, i, pair) {
         char text[60];
         double rtt = tl_json_number(pair, "rtt_ms", 0);
         tl_table_add(&t, tl_json_string(pair, "remote", "?"));

@@ -60,8 +60,7 @@ static void print_backend(const json_t *backend)
     tl_out_plain(url);
     const json_t *models = json_object_get(backend, "models"), *model;
     size_t i;
-    json_array_foreach(models, i, model)
-    {
+    json_array_foreach (models, i, model) {
         fputs(i ? ", " : ": ", stdout);
         tl_out_plain(json_is_string(model) ? json_string_value(model) : "");
     }
@@ -126,8 +125,9 @@ static json_t *wanted_peers(const tl_args *args, const json_t *all)
 {
     json_t *kept = json_array(), *peer;
     size_t i;
-    json_array_foreach(json_object_get(all, "peers"), i,
-                       peer) if (is_wanted(args, peer) && json_array_append(kept, peer)) break;
+    json_array_foreach (json_object_get(all, "peers"), i, peer)
+        if (is_wanted(args, peer) && json_array_append(kept, peer))
+            break;
     return json_pack("{s:o}", "peers", kept);
 }
 
@@ -205,7 +205,7 @@ int tl_cmd_peers(tl_cli *cli, const tl_args *args)
     } else {
         tl_table t;
         tl_table_begin(&t, heads);
-        json_array_foreach(json_object_get(kept, "peers"), i, peer)
+        json_array_foreach (json_object_get(kept, "peers"), i, peer)
             add_peer(&t, peer, tl_args_has(args, "long"));
         code = tl_table_end(&t) ? TL_EXIT_FAILED : TL_EXIT_OK;
     }
@@ -223,8 +223,7 @@ int tl_cmd_models(tl_cli *cli, const tl_args *args)
         return code;
     tl_table t;
     tl_table_begin(&t, heads);
-    json_array_foreach(json_object_get(all, "models"), i, model)
-    {
+    json_array_foreach (json_object_get(all, "models"), i, model) {
         char where[64];
         size_t peers = json_array_size(json_object_get(model, "peers"));
         bool local = tl_json_bool(model, "local", false);

@@ -72,8 +72,7 @@ static void models_text(const json_t *models, char *ret, size_t size)
     size_t i, n = 0;
     const json_t *model;
     *ret = 0;
-    json_array_foreach(models, i, model)
-    {
+    json_array_foreach (models, i, model) {
         const char *name = json_is_string(model) ? json_string_value(model) : "";
         n += (size_t)snprintf(ret + n, size - n, "%s%.60s", i ? ", " : "",
                               tl_log_safe(tl_slice_str(name)).text);

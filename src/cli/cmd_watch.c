@@ -118,8 +118,7 @@ static int print_present(const tl_cli *cli)
     int code = tl_daemon_get(cli, "/control/peers", READ_TIME, &all);
     if (code)
         return code;
-    json_array_foreach(json_object_get(all, "peers"), i, peer)
-    {
+    json_array_foreach (json_object_get(all, "peers"), i, peer) {
         if (!tl_json_string(peer, "path", NULL))
             continue;
         printf("present ");

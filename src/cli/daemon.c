@@ -234,8 +234,7 @@ int tl_daemon_find_peer(const tl_cli *cli, const char *typed, char ret_node[65])
     int code = tl_daemon_get(cli, "/control/peers", CONNECT_TIME, &all);
     if (code)
         return code;
-    json_array_foreach(json_object_get(all, "peers"), i, peer)
-    {
+    json_array_foreach (json_object_get(all, "peers"), i, peer) {
         const char *id = tl_json_string(peer, "node_id", "");
         if (strlen(id) == TL_NODE_ID_HEX && !strncmp(id, typed, n)) {
             memcpy(ret_node, id, TL_NODE_ID_HEX + 1);

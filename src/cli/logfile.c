@@ -1,7 +1,7 @@
 #include "cli/logfile.h"
 
 #include "base/log.h"
-#include "node/paths.h"
+#include "config/dirs.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,7 +4,7 @@
 #define TL_CLI_OVERRIDES_H
 
 #include "cli/args.h"
-#include "node/config.h"
+#include "config/config.h"
 
 /* TL_ERR_INVALID and others of tl_settings_load; `why` names the option or the line. */
 TL_CHECK tl_err tl_overrides_load(const char *config_path, const tl_args *args,

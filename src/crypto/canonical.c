@@ -112,8 +112,7 @@ static tl_err write_object(tl_buf *out, const json_t *object, unsigned depth)
         const json_t *in;
         json_t *out;
     } unconst = {object};
-    json_object_keylen_foreach(unconst.out, key, key_n, value)
-    {
+    json_object_keylen_foreach (unconst.out, key, key_n, value) {
         members[i].key = tl_slice_of(key, key_n);
         members[i++].value = value;
     }

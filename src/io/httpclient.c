@@ -545,8 +545,7 @@ void tl_http_free(tl_http *h)
     if (!h)
         return;
     tl_http_request *r, *following;
-    DL_FOREACH_SAFE(h->all, r, following)
-    {
+    DL_FOREACH_SAFE (h->all, r, following) {
         destroy(r);
     }
     if (h->multi)

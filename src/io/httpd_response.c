@@ -1,4 +1,4 @@
-#include "io/httpd_conn.h"
+#include "io/httpd_state.h"
 
 #include <assert.h>
 #include <stdio.h>

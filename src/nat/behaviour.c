@@ -1,4 +1,4 @@
-#include "nat/behaviour_internal.h"
+#include "nat/behaviour_state.h"
 
 #include <stdlib.h>
 

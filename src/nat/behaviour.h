@@ -13,7 +13,8 @@
 #define TL_STUN_RTO         (500 * TL_MS) /* doubling (RFC 8489 section 6.2.1) */
 #define TL_STUN_TRIES       4             /* 500 ms, 1 s, 2 s, and 1 s of waiting for the last */
 #define TL_BEHAVIOUR_FRESH                                                                         \
-    (25 * TL_SEC) /* a look at one server after as long, until the mapping's                       \
+    (25 *                                                                                          \
+     TL_SEC) /* a look at one server after as long, until the mapping's                       \
                      lifetime is known better */
 
 typedef enum {

@@ -1,5 +1,5 @@
 /* Transactions: what is asked whom, how often, and what an answer belongs to. */
-#include "nat/behaviour_internal.h"
+#include "nat/behaviour_state.h"
 
 /* --- where we sent --- */
 

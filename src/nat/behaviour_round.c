@@ -1,5 +1,5 @@
 /* A round of questions: what each answer leads to, and what they say together. */
-#include "nat/behaviour_internal.h"
+#include "nat/behaviour_state.h"
 
 /* --- what may be believed --- */
 

@@ -1,6 +1,6 @@
 #include "nat/checks.h"
 
-#include "nat/checks_pairs.h"
+#include "nat/checks_state.h"
 
 #include <assert.h>
 #include <sodium.h>

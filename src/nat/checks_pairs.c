@@ -1,4 +1,4 @@
-#include "nat/checks_pairs.h"
+#include "nat/checks_state.h"
 
 #include <assert.h>
 

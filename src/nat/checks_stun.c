@@ -1,4 +1,4 @@
-#include "nat/checks_pairs.h"
+#include "nat/checks_state.h"
 
 /* A transaction ID: the session's tag, and 64 random bits. */
 static tl_stun_id make_id(uint32_t tag, uint64_t id)

@@ -1,7 +1,7 @@
 #include "nat/mapper.h"
 
 #include "nat/candidate.h"
-#include "nat/mapper_inner.h"
+#include "nat/mapper_state.h"
 #include "wire/natpmp.h"
 
 #include <stdarg.h>

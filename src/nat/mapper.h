@@ -62,7 +62,8 @@ const char *tl_mapper_state_name(tl_mapper_state s);
 #define TL_MAPPER_LIFETIME_MAX_S                                                                   \
     (7 * 86400) /* believed: RFC 6887 15 tells gateways to grant a day at most */
 #define TL_MAPPER_CHECK_NS                                                                         \
-    (2 * TL_MIN) /* renewed at half its life, and after this: so long a gateway that restarted     \
+    (2 *                                                                                           \
+     TL_MIN) /* renewed at half its life, and after this: so long a gateway that restarted     \
                     without a word goes unnoticed */
 #define TL_MAPPER_UPNP_CHECK_NS (10 * TL_MIN) /* four HTTP requests instead of a datagram */
 #define TL_MAPPER_STOP_NS       (1400 * TL_MS)

@@ -1,4 +1,4 @@
-#include "nat/mapper_inner.h"
+#include "nat/mapper_state.h"
 #include "wire/natpmp.h"
 
 #define FIRST_WAIT_NS (250 * TL_MS) /* doubling: RFC 6886 3.1 */

@@ -1,4 +1,4 @@
-#include "node/node_internal.h"
+#include "node/state.h"
 
 #include "base/log.h"
 

@@ -3,12 +3,12 @@
 #ifndef TL_NODE_NODE_H
 #define TL_NODE_NODE_H
 
+#include "ask/exchange.h"
+#include "backend/backend.h"
 #include "base/json.h"
+#include "config/config.h"
 #include "io/loop.h"
-#include "node/backend.h"
-#include "node/config.h"
-#include "node/exchange.h"
-#include "node/network.h"
+#include "net/network.h"
 
 typedef struct tl_node tl_node;
 

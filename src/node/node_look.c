@@ -1,5 +1,5 @@
 /* Waiting for a fresh list of who serves what, and for a fresh look at the network. */
-#include "node/node_internal.h"
+#include "node/state.h"
 
 #define LOOK_FRESH  TL_SEC       /* a list that old serves people and scripts */
 #define LOOK_WITHIN (1 * TL_SEC) /* after that the list is given as it is */

@@ -1,7 +1,7 @@
 #include "node/node_net_report.h"
 
-#include "node/doctor.h"
-#include "node/story.h"
+#include "tell/doctor.h"
+#include "tell/story.h"
 
 #include <math.h>
 #include <stdio.h>

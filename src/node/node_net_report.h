@@ -1,11 +1,11 @@
 /* node_net_report.h - what a node tells of its place on the network: the NAT, `netcheck`, `doctor`
- * and `why` as JSON. Gathers what network, direct and peers know; decides nothing (node/doctor and
- * node/story do). Only for the sources of node/node. */
+ * and `why` as JSON. Gathers what network, direct and peers know; decides nothing (tell/doctor and
+ * tell/story do). Only for the sources of node/node. */
 #ifndef TL_NODE_NODE_NET_REPORT_H
 #define TL_NODE_NODE_NET_REPORT_H
 
 #include "base/json.h"
-#include "node/node_internal.h"
+#include "node/state.h"
 
 /* Everything known at one moment; pointers are borrowed until the loop turns. */
 typedef struct {

@@ -1,5 +1,5 @@
 /* The UDP port and the direct ways: who tells whom. */
-#include "node/node_internal.h"
+#include "node/state.h"
 
 #include "base/log.h"
 #include "wire/wsurl.h"

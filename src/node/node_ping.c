@@ -1,5 +1,5 @@
 /* Round trips to one peer, for `teale ping`. */
-#include "node/node_internal.h"
+#include "node/state.h"
 
 #include <stddef.h>
 #include <stdlib.h>

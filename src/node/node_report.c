@@ -61,12 +61,12 @@ tl_node_path_counts tl_node_count_paths(const tl_node *n)
     tl_node_path_counts counts = {0};
     tl_peer *p, *next;
     tl_peer_facts facts;
-    HASH_ITER(hh, n->table.peers, p, next)
-    if (tl_peers_facts(n->peers, p, &facts)) {
-        counts.direct += facts.via == TL_VIA_DIRECT;
-        counts.lan += facts.via == TL_VIA_LAN;
-        counts.relayed += facts.via == TL_VIA_RELAYED;
-    }
+    HASH_ITER (hh, n->table.peers, p, next)
+        if (tl_peers_facts(n->peers, p, &facts)) {
+            counts.direct += facts.via == TL_VIA_DIRECT;
+            counts.lan += facts.via == TL_VIA_LAN;
+            counts.relayed += facts.via == TL_VIA_RELAYED;
+        }
     return counts;
 }
 
@@ -127,12 +127,12 @@ json_t *tl_node_peers(const tl_node *n)
     tl_peer *p, *next;
     tl_peer_facts facts;
     for (int connected = 1; list && connected >= 0; connected--)
-        HASH_ITER(hh, n->table.peers, p, next)
-    if (tl_peers_facts(n->peers, p, &facts) == (connected == 1) &&
-        json_array_append_new(list, peer_json(n, p))) {
-        json_decref(list);
-        return NULL;
-    }
+        HASH_ITER (hh, n->table.peers, p, next)
+            if (tl_peers_facts(n->peers, p, &facts) == (connected == 1) &&
+                json_array_append_new(list, peer_json(n, p))) {
+                json_decref(list);
+                return NULL;
+            }
     return json_pack("{s:o}", "peers", list);
 }
 
@@ -143,7 +143,9 @@ static json_t *model_entry(json_t *list, const char *id)
 {
     size_t i;
     json_t *m;
-    json_array_foreach(list, i, m) if (strcmp(tl_json_string(m, "id", ""), id) == 0) return m;
+    json_array_foreach (list, i, m)
+        if (strcmp(tl_json_string(m, "id", ""), id) == 0)
+            return m;
     m = json_pack("{s:s, s:b, s:[]}", "id", id, "local", 0, "peers");
     return m && !json_array_append_new(list, m) ? m : NULL;
 }
@@ -171,9 +173,9 @@ json_t *tl_node_models(const tl_node *n)
     }
     bool ask_any = strcmp(n->settings.ask, "any") == 0;
     tl_peer *p, *next;
-    HASH_ITER(hh, n->table.peers, p, next)
-    if (ok && ask_any && p->available)
-        ok = add_peer_models(list, p);
+    HASH_ITER (hh, n->table.peers, p, next)
+        if (ok && ask_any && p->available)
+            ok = add_peer_models(list, p);
     if (!ok) {
         json_decref(list);
         return NULL;

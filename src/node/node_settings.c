@@ -1,5 +1,5 @@
 /* Settings put into force, at the start and while the node runs. */
-#include "node/node_internal.h"
+#include "node/state.h"
 
 #include "base/log.h"
 

@@ -1,5 +1,5 @@
 /* Who tells whom: the events of each part, handed to the others. */
-#include "node/node_internal.h"
+#include "node/state.h"
 
 #include "base/log.h"
 

@@ -293,8 +293,8 @@ void tl_qconn_end(tl_quic_conn *c, tl_err error, uint64_t code, const char *why)
     snprintf(c->why, sizeof c->why, "%s", why);
     release_lib(c);
     tl_quic_stream *s;
-    DL_FOREACH(c->streams, s)
-    tl_qstream_on_conn_ended(s);
+    DL_FOREACH (c->streams, s)
+        tl_qstream_on_conn_ended(s);
     tl_quic_note(&c->source, TL_QUIC_CLOSED);
 }
 

@@ -10,16 +10,13 @@
 
 #include "base/time.h"
 #include "crypto/identity.h"
+#include "path/via.h"
 
 typedef struct tl_quic tl_quic;
 typedef struct tl_quic_conn tl_quic_conn;
 typedef struct tl_quic_stream tl_quic_stream;
 
-/* One way to reach one peer (a relay session, later a direct address pair). Chosen by the endpoint,
- * unique within the node, never 0. The client of a connection chooses its path; the server answers
- * on the path its client used last. */
-typedef uint32_t tl_path_id;
-
+/* The client of a connection chooses its path; the server answers on the path its client used last. */
 typedef enum { TL_SUITE_AES_128_GCM = 1, TL_SUITE_CHACHA20_POLY1305 = 2 } tl_suite;
 
 typedef struct {

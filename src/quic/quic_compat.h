@@ -1,7 +1,7 @@
 /* quic_compat.h - the differences between libngtcp2 0.12 (Debian 12) and 1.x, in one place.
  * Everything else in this room writes the 1.x names. No code of its own beyond renaming. */
-#ifndef TL_QUIC_COMPAT_H
-#define TL_QUIC_COMPAT_H
+#ifndef TL_QUIC_QUIC_COMPAT_H
+#define TL_QUIC_QUIC_COMPAT_H
 
 #include <ngtcp2/ngtcp2.h>
 

@@ -1,5 +1,5 @@
 #include "relay/admission.h"
-#include "relay/internal.h"
+#include "relay/state.h"
 
 #define JOIN_LOG_MAX (256u << 10) /* bytes; more is told at once instead of at the next tick */
 

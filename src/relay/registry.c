@@ -28,8 +28,7 @@ static tl_err append_list(tl_buf *b, const json_t *list)
     const json_t *item;
     size_t i;
     tl_err e = TL_OK;
-    json_array_foreach(list, i, item)
-    {
+    json_array_foreach (list, i, item) {
         const char *s = json_string_value(item);
         if (!e && s && *s) /* an empty name would end the list */
             e = tl_buf_append(b, tl_slice_of(s, strlen(s) + 1));

@@ -1,4 +1,4 @@
-#include "relay/internal.h"
+#include "relay/state.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -397,8 +397,7 @@ void tl_relay_shutdown(tl_relay *r, tl_time now)
     r->now = now;
     r->closing = true;
     tl_relay_conn *c, *next;
-    DL_FOREACH_SAFE(r->conns, c, next)
-    {
+    DL_FOREACH_SAFE (r->conns, c, next) {
         if (c->state == TL_RELAY_CONN_ACCEPTED)
             cut(r, c);
         else

@@ -1,4 +1,4 @@
-#include "relay/internal.h"
+#include "relay/state.h"
 
 #include <utlist.h>
 
@@ -41,8 +41,7 @@ static void unblock(tl_relay *r, tl_relay_member *sender)
 void tl_relay_unblock(tl_relay *r, tl_relay_node *n)
 {
     tl_relay_member *m;
-    DL_FOREACH(n->sessions, m)
-    {
+    DL_FOREACH (n->sessions, m) {
         if (!n->blocking)
             break;
         unblock(r, tl_relay_member_other(m));

@@ -73,7 +73,7 @@ typedef struct {
     char id[TL_CLUSTER_ID_MAX];
     char message[TL_CLUSTER_REASON_MAX];
     char code[32];
-    char detail[32]; /* a name from node/exchange.h that is none of the wire's codes; "" = none */
+    char detail[32]; /* a failure's name that is none of the wire's codes; "" = none */
 } tl_cluster_error;
 
 typedef struct {

@@ -56,7 +56,9 @@ static bool optional_strings(const json_t *o, const char *key)
         return true;
     if (!json_is_array(v))
         return false;
-    json_array_foreach(v, i, item) if (!json_is_string(item)) return false;
+    json_array_foreach (v, i, item)
+        if (!json_is_string(item))
+            return false;
     return true;
 }
 
@@ -64,9 +66,9 @@ static bool lists(const json_t *o, const char *key, const char *text)
 {
     const json_t *item;
     size_t i;
-    json_array_foreach(json_object_get(o, key), i,
-                       item) if (json_is_string(item) &&
-                                 strcmp(json_string_value(item), text) == 0) return true;
+    json_array_foreach (json_object_get(o, key), i, item)
+        if (json_is_string(item) && strcmp(json_string_value(item), text) == 0)
+            return true;
     return false;
 }
 

@@ -10,7 +10,8 @@
 
 #define COUNT 400
 #define PAUSE                                                                                      \
-    (3 * TL_MS) /* longer than anybody spins, and than libngtcp2's delayed ack pesters             \
+    (3 *                                                                                           \
+     TL_MS) /* longer than anybody spins, and than libngtcp2's delayed ack pesters             \
                  */
 #define SIZE 64
 

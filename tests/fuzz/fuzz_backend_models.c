@@ -1,7 +1,7 @@
 /* The list of models of a model server: what is taken from it is usable as a name. */
-#include "node/backend_models.h"
+#include "backend/backend_models.h"
 
-#include "node/exchange.h"
+#include "ask/exchange.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /* fuzz_config.c - any text as teale.toml: it is read or refused, and every setting can be changed
  * in a text that was read, after which it reads as changed and nothing else differs. */
-#include "node/config_text.h"
+#include "config/config_text.h"
 
 #include <stdlib.h>
 

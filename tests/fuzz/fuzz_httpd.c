@@ -1,7 +1,7 @@
 /* The HTTP server over a real socket pair: the first byte chooses how the handler answers and in
  * what pieces the rest is sent. Whatever comes, nothing may be left behind when the client has
  * closed, and no body may be longer than the limit. */
-#include "io/httpd_conn.h"
+#include "io/httpd_state.h"
 
 #include <stdlib.h>
 #include <sys/socket.h>

@@ -1,5 +1,5 @@
 /* What a hostile relay may say to a node: texts separated by newlines, after a registration. */
-#include "node/relay_link.h"
+#include "peer/relay_link.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What a node finds out about its network (node/network, run alone by `natlook`) is what the prober finds
+"""What a node finds out about its network (net/network, run alone by `natlook`) is what the prober finds
 without STUN; and what it does when the network changes under it."""
 import json
 import os

@@ -1,7 +1,7 @@
-/* natlook [--port-file FILE] STUN-SERVER... : a node's place on the network (node/network) and
+/* natlook [--port-file FILE] STUN-SERVER... : a node's place on the network (net/network) and
  * nothing else. Prints one JSON object a line: when the first round is over, on every change, after
  * SIGUSR1 when another full round is over; SIGUSR2 raises a suspicion. SIGTERM ends it. */
-#include "node/network.h"
+#include "net/network.h"
 
 #include <signal.h>
 #include <stdio.h>

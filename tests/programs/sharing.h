@@ -3,7 +3,7 @@
 #ifndef SHARING_H
 #define SHARING_H
 
-#include "node/backend.h"
+#include "backend/backend.h"
 #include "scripted.h"
 
 /* What the scripted server answers; may be changed while it runs, between the client's requests. */

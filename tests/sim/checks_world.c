@@ -176,8 +176,8 @@ void checks_world_init(checks_world *w, uint64_t seed, const sim_nat_kind *a, co
 static void end_clear(end *e)
 {
     struct waiting *x, *tmp;
-    LL_FOREACH_SAFE(e->waiting, x, tmp)
-    free(x);
+    LL_FOREACH_SAFE (e->waiting, x, tmp)
+        free(x);
     tl_checks_free(e->checks);
     tl_identity_clear(&e->identity);
 }
@@ -249,8 +249,7 @@ void end_thaw(checks_world *w, end *e)
     (void)w;
     e->frozen = false;
     struct waiting *x, *tmp;
-    LL_FOREACH_SAFE(e->waiting, x, tmp)
-    {
+    LL_FOREACH_SAFE (e->waiting, x, tmp) {
         on_bytes(e, x->data, x->n);
         free(x);
     }

@@ -228,8 +228,8 @@ void quic_node_restart(quic_node *n)
     tl_quic_free(n->quic);
     n->conns_n = 0;
     quic_job *j;
-    LL_FOREACH(n->jobs, j)
-    j->stream = NULL;
+    LL_FOREACH (n->jobs, j)
+        j->stream = NULL;
     tl_quic_config c = completed(n, NULL);
     if (tl_quic_new(&c, &n->quic))
         abort();
@@ -278,9 +278,9 @@ void quic_node_resume_reading(quic_node *n)
 {
     n->hold_reading = false;
     quic_job *j;
-    LL_FOREACH(n->jobs, j)
-    if (j->stream)
-        job_read(n, j);
+    LL_FOREACH (n->jobs, j)
+        if (j->stream)
+            job_read(n, j);
     sim_wake(n->host);
 }
 
@@ -293,9 +293,9 @@ bool quic_node_all_done(void *node)
 {
     const quic_node *n = node;
     const quic_job *j;
-    LL_FOREACH(n->jobs, j)
-    if (j->mine && !quic_job_done(j))
-        return false;
+    LL_FOREACH (n->jobs, j)
+        if (j->mine && !quic_job_done(j))
+            return false;
     return true;
 }
 

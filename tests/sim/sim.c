@@ -285,8 +285,7 @@ static void pass(sim_link *l, direction *d, const uint8_t *data, size_t n)
 void sim_send(sim_host *h, uint32_t path, const uint8_t *data, size_t n)
 {
     sim_link *l;
-    LL_FOREACH(h->sim->links, l)
-    {
+    LL_FOREACH (h->sim->links, l) {
         for (int i = 0; i < 2; i++) {
             direction *d = &l->dir[i];
             if (l->dir[1 - i].to != h || d->from_path != path)
@@ -321,8 +320,7 @@ static void flush_woken(sim *s)
     for (bool again = true; again;) {
         again = false;
         sim_host *h;
-        LL_FOREACH(s->hosts, h)
-        {
+        LL_FOREACH (s->hosts, h) {
             if (!h->woken)
                 continue;
             h->woken = false;
@@ -336,8 +334,7 @@ static tl_time next_timer(sim *s, sim_host **ret_host)
 {
     tl_time first = TL_NEVER;
     sim_host *h;
-    LL_FOREACH(s->hosts, h)
-    {
+    LL_FOREACH (s->hosts, h) {
         tl_time at = h->ops.expiry(h->user);
         if (at < first) {
             first = at;

@@ -517,11 +517,11 @@ static void a_hostile_relay_delays_and_never_deceives(uint64_t seed)
     for (int i = 0; i < 2; i++) {
         get_through(s, client[i], b, &asked);
         sim_expect(client[i]->opened == 0);
-        LL_FOREACH(client[i]->jobs, j)
-        sim_expect(!j->wrong);
+        LL_FOREACH (client[i]->jobs, j)
+            sim_expect(!j->wrong);
     }
-    LL_FOREACH(b->jobs, j)
-    arrived++;
+    LL_FOREACH (b->jobs, j)
+        arrived++;
     sim_expect(arrived <= asked);
     for (unsigned i = 0; i < b->conns_n; i++)
         sim_expect(tl_node_id_eq(tl_quic_conn_peer(b->conns[i]), &client[0]->identity.id) ||

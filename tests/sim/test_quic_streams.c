@@ -25,8 +25,8 @@ static void a_stream_carries_bytes_both_ways_and_ends(void **state)
     assert_int_equal(w.b->opened, sizeof sizes / sizeof *sizes);
     sim_run_for(w.s, TL_SEC);
     const quic_job *j;
-    LL_FOREACH(w.b->jobs, j)
-    assert_true(j->closed);
+    LL_FOREACH (w.b->jobs, j)
+        assert_true(j->closed);
     world_free(&w);
 }
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define TELL_AFTER    (20 * TL_MS) /* as node/network: answers of several servers come together */
+#define TELL_AFTER    (20 * TL_MS) /* as net/network: answers of several servers come together */
 #define SUSPECT_APART (1 * TL_SEC)
 
 static void must_ok(tl_err e)

@@ -1,4 +1,4 @@
-/* whole_net.h - a node's place on the simulator's internet, as node/network is on a real one:
+/* whole_net.h - a node's place on the simulator's internet, as net/network is on a real one:
  * interfaces, UDP sockets, what STUN servers tell. Watches every datagram that the node sends: to
  * which addresses, and how many before anything came from there.
  *
@@ -6,9 +6,9 @@
 #ifndef TEALE_SIM_WHOLE_NET_H
 #define TEALE_SIM_WHOLE_NET_H
 
+#include "direct/direct.h"
 #include "inet.h"
 #include "nat/behaviour.h"
-#include "node/direct.h"
 
 #define WHOLE_NET_SOCK4   1
 #define WHOLE_NET_SOCK6   2

@@ -4,7 +4,7 @@
 #ifndef TEALE_SIM_WHOLE_NODE_H
 #define TEALE_SIM_WHOLE_NODE_H
 
-#include "node/router.h"
+#include "ask/router.h"
 #include "relay_host.h"
 #include "sim.h"
 #include "whole_net.h"

@@ -1,0 +1,280 @@
+/* The counters as Prometheus text: base units, bounded labels, no node IDs. */
+#include "node/state.h"
+
+#include <stdio.h>
+
+/* The seeds' names, as tl_nat_type gives them and tl_punch_counters numbers them. */
+static const char *const nat_types[TL_NAT_TYPES] = {"fullCone", "restrictedCone", "portRestricted",
+                                                    "symmetric", "unknown"};
+
+typedef struct {
+    tl_buf *out;
+    tl_err e;
+} writer;
+
+static void family(writer *w, const char *name, const char *type, const char *help)
+{
+    if (!w->e)
+        w->e = tl_buf_printf(w->out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+/* `labels` as they stand between the braces; "" = none. */
+static void sample(writer *w, const char *name, const char *labels, double value)
+{
+    if (!w->e)
+        w->e = labels[0] ? tl_buf_printf(w->out, "%s{%s} %.15g\n", name, labels, value)
+                         : tl_buf_printf(w->out, "%s %.15g\n", name, value);
+}
+
+static void single(writer *w, const char *name, const char *type, const char *help, double value)
+{
+    family(w, name, type, help);
+    sample(w, name, "", value);
+}
+
+static void write_relay(writer *w, const tl_node *n)
+{
+    const tl_relay_link_counters *l = tl_relay_link_counters_of(n->link);
+    bool connected = tl_relay_client_state(n->client) == TL_RELAY_CONNECTED;
+    single(w, "teale_relay_connected", "gauge", "1 while registered at the relay.", connected);
+    single(w, "teale_relay_rtt_seconds", "gauge", "Last round trip to the relay; 0 unknown.",
+           (double)tl_relay_client_rtt(n->client) / (double)TL_SEC);
+    single(w, "teale_relay_registrations_total", "counter", "Successful registrations.",
+           (double)tl_relay_client_connects(n->client));
+    family(w, "teale_relay_messages_total", "counter", "Messages exchanged with the relay.");
+    sample(w, "teale_relay_messages_total", "direction=\"in\"", (double)l->messages_in);
+    sample(w, "teale_relay_messages_total", "direction=\"out\"", (double)l->messages_out);
+    family(w, "teale_relay_datagrams_total", "counter", "Datagrams carried in relayData.");
+    sample(w, "teale_relay_datagrams_total", "direction=\"in\"", (double)l->datagrams_in);
+    sample(w, "teale_relay_datagrams_total", "direction=\"out\"", (double)l->datagrams_out);
+    single(w, "teale_relay_datagrams_dropped_total", "counter",
+           "Datagrams without a session, or over the queue's bound.", (double)l->datagrams_dropped);
+    single(w, "teale_relay_malformed_total", "counter", "Messages of the relay that made no sense.",
+           (double)l->malformed);
+    single(w, "teale_relay_ignored_total", "counter",
+           "Messages of the relay that concerned nothing of ours.", (double)l->ignored);
+    single(w, "teale_relay_errors_total", "counter", "Errors the relay reported.",
+           (double)l->errors);
+    single(w, "teale_relay_sessions_refused_total", "counter",
+           "Sessions that peers wanted and we did not.", (double)l->refused);
+    single(w, "teale_relay_peers_refused_total", "counter",
+           "Listed peers whose keys did not belong together.", (double)l->peers_refused);
+}
+
+static void write_quic(writer *w, const tl_node *n)
+{
+    const tl_quic_counters *q = tl_peers_quic_counters(n->peers);
+    family(w, "teale_quic_datagrams_total", "counter", "QUIC datagrams.");
+    sample(w, "teale_quic_datagrams_total", "direction=\"in\"", (double)q->datagrams_in);
+    sample(w, "teale_quic_datagrams_total", "direction=\"out\"", (double)q->datagrams_out);
+    family(w, "teale_quic_bytes_total", "counter", "Bytes of QUIC datagrams.");
+    sample(w, "teale_quic_bytes_total", "direction=\"in\"", (double)q->bytes_in);
+    sample(w, "teale_quic_bytes_total", "direction=\"out\"", (double)q->bytes_out);
+    family(w, "teale_quic_dropped_total", "counter", "Datagrams dropped in silence.");
+    sample(w, "teale_quic_dropped_total", "reason=\"short\"", (double)q->dropped_short);
+    sample(w, "teale_quic_dropped_total", "reason=\"unknown\"", (double)q->dropped_unknown);
+    sample(w, "teale_quic_dropped_total", "reason=\"auth\"", (double)q->dropped_auth);
+    sample(w, "teale_quic_dropped_total", "reason=\"replay\"", (double)q->dropped_replay);
+    sample(w, "teale_quic_dropped_total", "reason=\"limit\"", (double)q->dropped_limit);
+    family(w, "teale_quic_handshakes_total", "counter", "Noise handshakes.");
+    sample(w, "teale_quic_handshakes_total", "result=\"done\"", (double)q->handshakes_done);
+    sample(w, "teale_quic_handshakes_total", "result=\"failed\"", (double)q->handshakes_failed);
+    single(w, "teale_quic_retries_total", "counter", "Retry packets sent under load.",
+           (double)q->retries_sent);
+    single(w, "teale_quic_black_holes_total", "counter",
+           "Times large packets vanished on a path that had carried them.", (double)q->black_holes);
+    single(w, "teale_quic_key_updates_total", "counter", "Key updates.", (double)q->key_updates);
+}
+
+static void write_peers(writer *w, const tl_node *n)
+{
+    const tl_peers_counters *p = tl_peers_counters_of(n->peers);
+    tl_node_path_counts paths = tl_node_count_paths(n);
+    single(w, "teale_peers_known", "gauge", "Nodes known, connected or not.",
+           (double)tl_peer_table_count(&n->table));
+    family(w, "teale_peers_connected", "gauge", "Connected peers by the way to them.");
+    sample(w, "teale_peers_connected", "path=\"direct\"", (double)paths.direct);
+    sample(w, "teale_peers_connected", "path=\"lan\"", (double)paths.lan);
+    sample(w, "teale_peers_connected", "path=\"relayed\"", (double)paths.relayed);
+    family(w, "teale_connections_total", "counter", "Connections begun.");
+    sample(w, "teale_connections_total", "role=\"dialled\"", (double)p->dials);
+    sample(w, "teale_connections_total", "role=\"accepted\"", (double)p->accepted);
+    single(w, "teale_connection_failures_total", "counter",
+           "Dialled connections that did not come about.", (double)p->dial_failures);
+    single(w, "teale_path_outages_total", "counter", "Times a connection lost its path.",
+           (double)p->outages);
+    family(w, "teale_path_moves_total", "counter",
+           "Times a connection we dialled moved from the relay to a direct path, back, or between "
+           "two direct ones.");
+    sample(w, "teale_path_moves_total", "kind=\"upgrade\"", (double)p->upgrades);
+    sample(w, "teale_path_moves_total", "kind=\"fallback\"", (double)p->fallbacks);
+    sample(w, "teale_path_moves_total", "kind=\"switch\"", (double)p->switches);
+    single(w, "teale_path_recoveries_total", "counter", "Times it found another.",
+           (double)p->recovered);
+}
+
+/* --- the network and direct paths; all zero without a UDP socket --- */
+
+static void write_nat(writer *w, const tl_nat_facts *f)
+{
+    static const char *const tesseras[] = {"Public", "Cone", "Symmetric", "Unknown"};
+    char labels[96];
+    family(w, "tesseras_nat_type", "gauge", "The NAT in front of this node: one type is 1.");
+    for (size_t i = 0; i < sizeof tesseras / sizeof *tesseras; i++) {
+        snprintf(labels, sizeof labels, "type=\"%s\"", tesseras[i]);
+        sample(w, "tesseras_nat_type", labels, strcmp(tl_nat_tesseras_type(f), tesseras[i]) == 0);
+    }
+    family(w, "teale_nat_type", "gauge", "The same by finer names: one type is 1.");
+    for (size_t i = 0; i < TL_NAT_TYPES; i++) {
+        snprintf(labels, sizeof labels, "type=\"%s\"", nat_types[i]);
+        sample(w, "teale_nat_type", labels, strcmp(tl_nat_type(f), nat_types[i]) == 0);
+    }
+    single(w, "teale_udp_blocked", "gauge", "1 when no STUN server that was asked answered.",
+           f->udp_blocked);
+}
+
+static void write_stun(writer *w, const tl_behaviour_counters *c)
+{
+    single(w, "tesseras_stun_requests_total", "counter", "STUN requests sent, repeats included.",
+           (double)c->requests);
+    single(w, "tesseras_stun_failures_total", "counter", "STUN questions that nobody answered.",
+           (double)c->failures);
+    single(w, "teale_stun_answers_total", "counter", "STUN answers that counted.",
+           (double)c->answers);
+    single(w, "teale_stun_strays_total", "counter",
+           "STUN answers that did not count: forged, late, from elsewhere.", (double)c->strays);
+}
+
+static void write_datagrams(writer *w, const tl_network_counters *c)
+{
+    single(w, "tesseras_network_change_total", "counter",
+           "Times interfaces, routes or the public address changed.", (double)c->changes);
+    family(w, "teale_udp_datagrams_total", "counter", "Datagrams of the node's UDP port.");
+    sample(w, "teale_udp_datagrams_total", "direction=\"in\"", (double)c->datagrams_in);
+    sample(w, "teale_udp_datagrams_total", "direction=\"out\"", (double)c->datagrams_out);
+    family(w, "teale_udp_bytes_total", "counter", "Bytes of them.");
+    sample(w, "teale_udp_bytes_total", "direction=\"in\"", (double)c->bytes_in);
+    sample(w, "teale_udp_bytes_total", "direction=\"out\"", (double)c->bytes_out);
+    family(w, "teale_udp_dropped_total", "counter", "Datagrams dropped in silence.");
+    sample(w, "teale_udp_dropped_total", "reason=\"short\"", (double)c->dropped_short);
+    sample(w, "teale_udp_dropped_total", "reason=\"unknown\"", (double)c->dropped_unknown);
+    single(w, "teale_udp_send_errors_total", "counter", "Datagrams the system would not send.",
+           (double)c->send_errors);
+    single(w, "teale_udp_too_large_total", "counter",
+           "Datagrams larger than the way out of this machine allows.", (double)c->too_large);
+}
+
+static void write_punch_pairs(writer *w, const char *name, const char *ours, const char *theirs,
+                              const uint64_t counts[TL_NAT_TYPES][TL_NAT_TYPES])
+{
+    char labels[128];
+    for (size_t a = 0; a < TL_NAT_TYPES; a++)
+        for (size_t b = 0; b < TL_NAT_TYPES; b++) {
+            snprintf(labels, sizeof labels, "%s=\"%s\",%s=\"%s\"", ours, nat_types[a], theirs,
+                     nat_types[b]);
+            sample(w, name, labels, (double)counts[a][b]);
+        }
+}
+
+static void write_direct(writer *w, const tl_direct_counters *c, const tl_punch_counters *punches)
+{
+    family(w, "tesseras_punch_attempts_total", "counter",
+           "Attempts at a direct path, by this node's NAT and the peer's.");
+    write_punch_pairs(w, "tesseras_punch_attempts_total", "initiator_nat", "target_nat",
+                      punches->attempts);
+    family(w, "teale_punch_successes_total", "counter",
+           "Those of them that came to a direct path.");
+    write_punch_pairs(w, "teale_punch_successes_total", "initiator_nat", "target_nat",
+                      punches->successes);
+    single(w, "teale_direct_attempts_total", "counter", "Attempts at a direct path.",
+           (double)c->attempts);
+    family(w, "teale_direct_attempts_ended_total", "counter", "How they ended.");
+    sample(w, "teale_direct_attempts_ended_total", "result=\"succeeded\"", (double)c->succeeded);
+    sample(w, "teale_direct_attempts_ended_total", "result=\"failed\"", (double)c->failed);
+    single(w, "teale_direct_lost_total", "counter", "Direct paths that stood and fell silent.",
+           (double)c->lost);
+    single(w, "teale_direct_rebinds_total", "counter",
+           "Times a peer's address changed under a direct path.", (double)c->rebinds);
+    single(w, "teale_direct_strays_total", "counter", "Checks that belonged to no session.",
+           (double)c->strays);
+    single(w, "teale_candidates_refused_total", "counter",
+           "Addresses of peers' that nobody may name.", (double)c->candidates_refused);
+    family(w, "teale_offers_total", "counter", "Offers, answers and candidates of direct paths.");
+    sample(w, "teale_offers_total", "direction=\"in\"", (double)c->offers_in);
+    sample(w, "teale_offers_total", "direction=\"out\"", (double)c->offers_out);
+    family(w, "teale_offers_refused_total", "counter", "Those of peers that were refused.");
+    for (int v = TL_OFFER_OK + 1; v < TL_OFFER_VERDICTS; v++) {
+        char labels[96];
+        snprintf(labels, sizeof labels, "reason=\"%s\"", tl_offer_verdict_name(v));
+        sample(w, "teale_offers_refused_total", labels, (double)c->offers_refused[v]);
+    }
+    sample(w, "teale_offers_refused_total", "reason=\"unwelcome\"", (double)c->unwelcome);
+    sample(w, "teale_offers_refused_total", "reason=\"rate\"", (double)c->rate_limited);
+}
+
+static void write_network(writer *w, const tl_node *n)
+{
+    static const tl_nat_facts no_facts;
+    static const tl_behaviour_counters no_stun;
+    static const tl_network_counters no_network;
+    static const tl_direct_counters no_direct;
+    static const tl_punch_counters no_punches;
+    const tl_network *net = n->network;
+    write_nat(w, net ? tl_network_facts(net) : &no_facts);
+    write_stun(w, net ? tl_network_stun_counters(net) : &no_stun);
+    write_datagrams(w, net ? tl_network_counters_of(net) : &no_network);
+    write_direct(w, n->direct ? tl_direct_counters_of(n->direct) : &no_direct,
+                 n->direct ? tl_direct_punches(n->direct) : &no_punches);
+    /* The seeds' names for what a node forwards for others; only teale-relay does. */
+    single(w, "tesseras_relay_sessions_active", "gauge", "Sessions relayed for others now.", 0);
+    single(w, "tesseras_relay_bytes_forwarded", "counter", "Bytes relayed for others.", 0);
+}
+
+static void write_requests(writer *w, const tl_node *n)
+{
+    const tl_router_counters *r = tl_router_counters_of(n->router);
+    const tl_server_counters *s = tl_server_counters_of(n->server);
+    family(w, "teale_requests_total", "counter", "Questions by role and result.");
+    sample(w, "teale_requests_total", "role=\"asked\",result=\"ok\"", (double)r->answered);
+    sample(w, "teale_requests_total", "role=\"asked\",result=\"failed\"", (double)r->failed);
+    sample(w, "teale_requests_total", "role=\"served\",result=\"ok\"", (double)s->served);
+    sample(w, "teale_requests_total", "role=\"served\",result=\"failed\"", (double)s->failed);
+    sample(w, "teale_requests_total", "role=\"served\",result=\"cancelled\"", (double)s->cancelled);
+    sample(w, "teale_requests_total", "role=\"served\",result=\"refused\"", (double)s->refused);
+    sample(w, "teale_requests_total", "role=\"served\",result=\"malformed\"", (double)s->malformed);
+    single(w, "teale_requests_retried_total", "counter", "Questions tried at another provider.",
+           (double)r->retried);
+    single(w, "teale_requests_local_total", "counter", "Questions given to the local model server.",
+           (double)r->local);
+    family(w, "teale_requests_active", "gauge", "Questions under way.");
+    sample(w, "teale_requests_active", "role=\"asked\"", (double)tl_router_running(n->router));
+    sample(w, "teale_requests_active", "role=\"served\"", (double)tl_server_running(n->server));
+    family(w, "teale_tokens_served_total", "counter",
+           "Tokens of served requests, as far as known.");
+    sample(w, "teale_tokens_served_total", "direction=\"in\"", (double)s->tokens_in);
+    sample(w, "teale_tokens_served_total", "direction=\"out\"", (double)s->tokens_out);
+    single(w, "teale_backend_up", "gauge", "1 while the shared model server answers.",
+           n->backend && tl_backend_state_of(n->backend) == TL_BACKEND_UP);
+    single(w, "teale_backend_models", "gauge", "Models the shared model server has.",
+           n->backend ? (double)tl_backend_model_count(n->backend) : 0);
+    single(w, "teale_backend_running", "gauge", "Exchanges with the shared model server under way.",
+           n->backend ? (double)tl_backend_running(n->backend) : 0);
+}
+
+tl_err tl_node_metrics(const tl_node *n, tl_buf *out)
+{
+    size_t before = out->len;
+    writer w = {out, TL_OK};
+    family(&w, "teale_build_info", "gauge", "Always 1; the version is the label.");
+    sample(&w, "teale_build_info", "version=\"" TL_VERSION "\"", 1);
+    single(&w, "teale_uptime_seconds", "gauge", "Since the node was made.",
+           (double)(tl_loop_now(n->loop) - n->started) / (double)TL_SEC);
+    write_relay(&w, n);
+    write_quic(&w, n);
+    write_peers(&w, n);
+    write_network(&w, n);
+    write_requests(&w, n);
+    if (w.e)
+        out->len = before;
+    return w.e;
+}

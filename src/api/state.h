@@ -1,0 +1,133 @@
+/* state.h - what the sources of the local API share. Not for other rooms.
+ *
+ *   api.c        making, listening, draining; the gate every request passes; the table of routes
+ *   answer.c     JSON and errors in OpenAI's shape
+ *   ask.c        questions to models, streamed and whole
+ *   events.c     /v1/events
+ *   look.c       requests that wait for the node to look around
+ *   pages.c      models, health, metrics, app, dashboard
+ *   control.c    what the command line asks on the Unix socket */
+#ifndef TL_API_STATE_H
+#define TL_API_STATE_H
+
+#include "api/api.h"
+#include "io/httpd.h"
+
+/* Which door a request came in by. */
+enum { TL_API_DOOR_LOOPBACK, TL_API_DOOR_OTHER, TL_API_DOOR_UNIX };
+
+#define TL_API_EVENT_STREAMS_MAX 256 /* dashboards and `teale watch`: a person has a few */
+#define TL_API_PINGS_MAX         16  /* running at once */
+
+typedef struct tl_api_ask tl_api_ask;
+typedef struct tl_api_stream tl_api_stream;
+typedef struct tl_api_ping tl_api_ping;
+
+/* Metrics keep routes apart by these, so that no label comes from a client. */
+typedef enum {
+    TL_ROUTE_CHAT,
+    TL_ROUTE_COMPLETIONS,
+    TL_ROUTE_EMBEDDINGS,
+    TL_ROUTE_MODELS,
+    TL_ROUTE_APP,
+    TL_ROUTE_EVENTS,
+    TL_ROUTE_HEALTH,
+    TL_ROUTE_METRICS,
+    TL_ROUTE_DASHBOARD,
+    TL_ROUTE_CONTROL,
+    TL_ROUTE_NONE, /* no such route, or refused before it was looked for */
+    TL_ROUTE_COUNT
+} tl_api_route_id;
+
+typedef struct {
+    uint64_t answers[TL_ROUTE_COUNT][6]; /* by hundred of the status; [0] unused */
+    uint64_t refused_host, refused_origin, refused_key;
+    uint64_t broken_off;  /* answers that failed after they had begun */
+    uint64_t cancelled;   /* questions whose client was gone */
+    uint64_t first_bytes; /* questions that got one, and how long they took in sum */
+    double first_byte_seconds;
+    uint64_t asks_active, event_streams, pings;
+} tl_api_counters;
+
+struct tl_api {
+    tl_loop *loop;
+    tl_node *node;
+    tl_api_config config;
+    char *unix_path;
+    tl_httpd *httpd;
+    uint16_t port;
+    char base_url[96];
+    tl_unix started;
+    tl_rand rand;
+    tl_api_counters counters;
+    tl_api_stream *streams;
+    tl_node_listener listener;
+    tl_timer heartbeat;
+    tl_timer deadline; /* of draining */
+    bool draining, drained;
+    void (*on_drained)(void *user);
+    void *drained_user;
+};
+
+/* --- answer.c --- */
+/* Counts the answer's status under the request's route; every answer passes through here. */
+void tl_api_count(tl_api *api, const tl_httpd_req *r, int status);
+/* Takes the reference; NULL is out of memory (500). */
+void tl_api_json(tl_api *api, tl_httpd_req *r, int status, json_t *value);
+/* OpenAI's {"error": {...}}; `param` may be NULL. */
+void tl_api_error(tl_api *api, tl_httpd_req *r, int status, const char *code, const char *param,
+                  const char *fmt, ...) TL_PRINTF(6, 7);
+/* The same text, appended. */
+TL_CHECK tl_err tl_api_error_text(tl_buf *out, int status, const char *code, const char *param,
+                                  const char *message);
+/* What a failed question is over HTTP (UX.md). */
+int tl_api_fail_status(tl_fail fail);
+const char *tl_api_fail_code(tl_fail fail);
+
+/* --- api.c --- */
+tl_api_route_id tl_api_route_of(const tl_httpd_req *r);
+/* The path behind `prefix`, percent signs undone. TL_ERR_PROTO: not text; TL_ERR_TOO_LARGE. */
+TL_CHECK tl_err tl_api_path_rest(const tl_httpd_req *r, const char *prefix, char *ret, size_t cap);
+
+/* --- ask.c --- */
+void tl_api_on_ask(tl_api *api, tl_httpd_req *r);
+
+/* --- events.c --- */
+void tl_api_on_events(tl_api *api, tl_httpd_req *r);
+void tl_api_events_init(tl_api *api);
+/* Ends every stream. */
+void tl_api_events_end(tl_api *api);
+void tl_api_events_clear(tl_api *api);
+
+/* --- look.c: what tells who serves what, once the node has looked around --- */
+void tl_api_on_models(tl_api *api, tl_httpd_req *r);
+void tl_api_on_model(tl_api *api, tl_httpd_req *r);
+void tl_api_on_app(tl_api *api, tl_httpd_req *r);
+void tl_api_on_control_models(tl_api *api, tl_httpd_req *r);
+/* ... and at the network */
+void tl_api_on_netcheck(tl_api *api, tl_httpd_req *r);
+void tl_api_on_doctor(tl_api *api, tl_httpd_req *r);
+
+/* --- pages.c --- */
+void tl_api_answer_models(tl_api *api, tl_httpd_req *r);
+void tl_api_answer_model(tl_api *api, tl_httpd_req *r);
+void tl_api_answer_app(tl_api *api, tl_httpd_req *r);
+void tl_api_on_health(tl_api *api, tl_httpd_req *r);
+void tl_api_on_metrics(tl_api *api, tl_httpd_req *r);
+void tl_api_on_dashboard(tl_api *api, tl_httpd_req *r);
+/* True when the node knows the model, or knows none at all. */
+bool tl_api_model_may_come(tl_api *api, const char *model);
+
+/* --- control.c --- */
+void tl_api_on_status(tl_api *api, tl_httpd_req *r);
+void tl_api_on_peers(tl_api *api, tl_httpd_req *r);
+void tl_api_answer_control_models(tl_api *api, tl_httpd_req *r);
+void tl_api_answer_netcheck(tl_api *api, tl_httpd_req *r);
+void tl_api_answer_doctor(tl_api *api, tl_httpd_req *r);
+void tl_api_on_why(tl_api *api, tl_httpd_req *r);
+void tl_api_on_env(tl_api *api, tl_httpd_req *r);
+void tl_api_on_ping(tl_api *api, tl_httpd_req *r);
+void tl_api_on_setting(tl_api *api, tl_httpd_req *r);
+void tl_api_on_stop(tl_api *api, tl_httpd_req *r);
+
+#endif

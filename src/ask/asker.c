@@ -1,0 +1,442 @@
+#include "ask/asker.h"
+
+#include "wire/cluster.h"
+#include "wire/streamframe.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+#define BODY_FRAME (256u << 10) /* the request's body goes out in frames of this */
+
+/* WISHING -> ASKING -> ANSWERING -> OVER. */
+typedef enum {
+    WISHING,   /* for a stream */
+    ASKING,    /* the request goes out, the answer's head is awaited */
+    ANSWERING, /* body bytes come */
+    OVER,      /* the sink has its end */
+} question_state;
+
+typedef struct question {
+    tl_exchange exchange; /* first: the handle */
+    tl_stream_owner owner;
+    tl_peer_wish wish;
+    tl_asker *asker;
+    tl_exchange_sink sink;
+    void *user;
+    question_state state;
+    tl_ask ask;
+    char model[TL_MODEL_MAX];
+    tl_quic_stream *stream;
+    tl_buf head;      /* the request's message, and heads of body frames, not yet taken */
+    size_t body_sent; /* bytes of the body whose frame head was written */
+    size_t body_left; /* of that frame, not yet taken by the stream */
+    bool fin_sent;
+    tl_frame_reader reader;
+    bool paused, resumed, inside, gone; /* gone: cancelled from inside a sink call */
+    tl_time deadline;
+    struct question *prev, *next;
+} question;
+
+struct tl_asker {
+    tl_env env;
+    tl_peers *peers;
+    tl_asker_times times;
+    question *questions;
+    bool any_resumed;
+    tl_time due; /* may be too early */
+};
+
+tl_err tl_asker_new(const tl_env *env, tl_peers *peers, const tl_asker_times *times,
+                    tl_asker **ret_asker)
+{
+    tl_asker *a = calloc(1, sizeof *a);
+    if (!a)
+        return TL_ERR_NOMEM;
+    *a = (tl_asker){.env = *env, .peers = peers, .times = *times, .due = TL_NEVER};
+    *ret_asker = a;
+    return TL_OK;
+}
+
+void tl_asker_set_times(tl_asker *a, const tl_asker_times *times)
+{
+    a->times = *times;
+}
+
+static void free_question(question *q)
+{
+    tl_peers_unwish(q->asker->peers, &q->wish);
+    if (q->stream)
+        tl_quic_stream_set_user(q->stream, NULL);
+    tl_buf_clear(&q->head);
+    tl_frame_reader_clear(&q->reader);
+    DL_DELETE(q->asker->questions, q);
+    free(q);
+}
+
+static void set_deadline(question *q, tl_time within)
+{
+    q->deadline = within == TL_NEVER ? TL_NEVER : tl_env_now(&q->asker->env) + within;
+    q->asker->due = tl_time_min(q->asker->due, q->deadline);
+}
+
+/* The stream's end is ours to declare: what the peer may still send is not wanted. */
+static void drop_stream(question *q)
+{
+    if (!q->stream)
+        return;
+    tl_quic_stream_set_user(q->stream, NULL);
+    tl_quic_stream_reset(q->stream, TL_CODE_CANCELLED);
+    q->stream = NULL;
+    tl_env_wake(&q->asker->env);
+}
+
+static void fail(question *q, tl_fail f, const char *message)
+{
+    tl_exchange_sink sink = q->sink;
+    void *user = q->user;
+    bool told = q->gone || q->state == OVER;
+    q->state = OVER;
+    drop_stream(q);
+    if (q->inside)
+        q->gone = true; /* the caller above us frees */
+    else
+        free_question(q);
+    if (!told)
+        sink.on_fail(user, f, message);
+}
+
+/* --- the request --- */
+
+static tl_err write_request(question *q)
+{
+    tl_cluster_message m = {.type = TL_CLUSTER_REQUEST,
+                            .u.request = {.streaming = q->ask.streaming}};
+    tl_buf text = {0};
+    memcpy(m.u.request.id, q->ask.id, sizeof q->ask.id);
+    memcpy(m.u.request.model, q->model, sizeof q->model);
+    memcpy(m.u.request.path, q->ask.path, sizeof q->ask.path);
+    memcpy(m.u.request.content_type, q->ask.content_type, sizeof q->ask.content_type);
+    tl_err e = tl_cluster_write(&text, &m);
+    if (!e)
+        e = tl_frame_append(&q->head, TL_FRAME_MESSAGE, tl_buf_slice(&text));
+    tl_buf_clear(&text);
+    return e;
+}
+
+/* Writes on: heads first, then the part of the body that belongs to the last head. */
+static tl_err write_on(question *q)
+{
+    tl_slice body = q->ask.body;
+    while (!q->fin_sent) {
+        size_t n = 0;
+        tl_err e;
+        if (q->head.len) {
+            e = tl_quic_stream_write(q->stream, tl_buf_slice(&q->head), false, &n);
+            tl_buf_consume(&q->head, n);
+            if (e || q->head.len)
+                return e;
+        } else if (q->body_left) {
+            const uint8_t *from = body.p + q->body_sent - q->body_left;
+            e = tl_quic_stream_write(q->stream, tl_slice_of(from, q->body_left), false, &n);
+            q->body_left -= n;
+            if (e || q->body_left)
+                return e;
+        } else if (q->body_sent < body.n) {
+            size_t more = body.n - q->body_sent;
+            uint8_t head[TL_FRAME_HEAD];
+            q->body_left = more < BODY_FRAME ? more : BODY_FRAME;
+            q->body_sent += q->body_left;
+            tl_frame_head_write(head, TL_FRAME_BODY, q->body_left);
+            if ((e = tl_buf_append(&q->head, tl_slice_of(head, sizeof head))))
+                return e;
+        } else {
+            if ((e = tl_quic_stream_write(q->stream, tl_slice_of(NULL, 0), true, &n)))
+                return e;
+            q->fin_sent = true;
+        }
+    }
+    return TL_OK;
+}
+
+static void go_on_writing(question *q)
+{
+    tl_err e = write_on(q);
+    tl_env_wake(&q->asker->env);
+    /* TL_ERR_CLOSED: the peer reads no more, but may have said why: its answer is still read. */
+    if (e && e != TL_ERR_CLOSED)
+        fail(q, TL_FAIL_PEER_FAILED, "the request could not be sent");
+}
+
+/* --- the answer --- */
+
+static void on_response(question *q, const tl_cluster_response *r)
+{
+    tl_answer_head head = {
+        .status = r->status, .peer = q->ask.peer, .via = tl_peers_via(q->asker->peers, q->stream)};
+    memcpy(head.content_type, r->content_type, sizeof head.content_type);
+    memcpy(head.retry_after, r->retry_after, sizeof head.retry_after);
+    q->state = ANSWERING;
+    q->sink.on_head(q->user, &head);
+}
+
+static void on_complete(question *q, const tl_cluster_complete *c)
+{
+    tl_answer_end end = {c->tokens_in, c->tokens_out};
+    q->state = OVER;
+    q->gone = true;
+    q->sink.on_end(q->user, &end);
+}
+
+static void on_error(question *q, const tl_cluster_error *r)
+{
+    tl_fail f;
+    if (tl_fail_parse(tl_slice_str(r->detail), &f) && tl_fail_parse(tl_slice_str(r->code), &f))
+        f = TL_FAIL_INTERNAL;
+    fail(q, f, r->message);
+}
+
+static const char *message_id(const tl_cluster_message *m)
+{
+    switch (m->type) {
+    case TL_CLUSTER_RESPONSE: return m->u.response.id;
+    case TL_CLUSTER_COMPLETE: return m->u.complete.id;
+    case TL_CLUSTER_ERROR: return m->u.error.id;
+    default: return "";
+    }
+}
+
+static tl_err on_message(question *q, tl_slice text)
+{
+    tl_cluster_message m;
+    tl_err e = tl_cluster_parse(text, &m);
+    if (e)
+        return e;
+    bool ours = strcmp(message_id(&m), q->ask.id) == 0;
+    if (ours && m.type == TL_CLUSTER_RESPONSE && q->state == ASKING)
+        on_response(q, &m.u.response);
+    else if (ours && m.type == TL_CLUSTER_COMPLETE && q->state == ANSWERING)
+        on_complete(q, &m.u.complete);
+    else if (ours && m.type == TL_CLUSTER_ERROR)
+        on_error(q, &m.u.error);
+    else
+        e = TL_ERR_PROTO;
+    tl_cluster_message_clear(&m);
+    return e;
+}
+
+/* One peeked piece of the stream, as far as the sink takes it. Returns how many bytes were used. */
+static size_t take(question *q, tl_slice in, tl_err *ret_e)
+{
+    tl_slice rest = in;
+    tl_frame_piece piece;
+    tl_err e = TL_OK;
+    while (!e && !q->paused && !q->gone && !(e = tl_frame_next(&q->reader, &rest, &piece))) {
+        if (piece.kind == TL_FRAME_MESSAGE)
+            e = on_message(q, piece.bytes);
+        else if (q->state == ANSWERING)
+            q->sink.on_body(q->user, piece.bytes);
+        else
+            e = TL_ERR_PROTO;
+    }
+    *ret_e = e == TL_ERR_SHORT ? TL_OK : e;
+    return in.n - rest.n;
+}
+
+/* Reads until the stream is dry, the sink pauses, or the question is over. */
+static void read_on(question *q)
+{
+    bool fin = false;
+    tl_slice in;
+    tl_err e = TL_OK;
+    q->inside = true;
+    while (!e && !q->paused && !q->gone && q->stream &&
+           (in = tl_quic_stream_peek(q->stream, &fin)).n) {
+        size_t n = take(q, in, &e);
+        if (q->stream)
+            tl_quic_stream_consume(q->stream, n);
+    }
+    q->inside = false;
+    if (q->gone) {
+        /* With its end the stream closes by itself; else the peer has more to say than it should.
+         */
+        if (q->stream && !(tl_quic_stream_peek(q->stream, &fin).n == 0 && fin && q->fin_sent))
+            drop_stream(q);
+        free_question(q);
+        return;
+    }
+    if (q->paused)
+        return;
+    if (e)
+        fail(q, TL_FAIL_PEER_FAILED, "the peer spoke nonsense");
+    else if (fin)
+        fail(q, TL_FAIL_PEER_FAILED, "the peer ended the answer in its middle");
+    else
+        set_deadline(q,
+                     q->state == ANSWERING ? q->asker->times.silence : q->asker->times.first_byte);
+}
+
+static question *of_owner(tl_stream_owner *o)
+{
+    return (question *)((char *)o - offsetof(question, owner));
+}
+
+static question *of_wish(tl_peer_wish *w)
+{
+    return (question *)((char *)w - offsetof(question, wish));
+}
+
+static void on_readable(tl_stream_owner *o)
+{
+    question *q = of_owner(o);
+    tl_asker *a = q->asker; /* the question may be over, and gone, afterwards */
+    if (!q->paused)
+        read_on(q);
+    tl_env_wake(&a->env);
+}
+
+static void on_writable(tl_stream_owner *o)
+{
+    go_on_writing(of_owner(o));
+}
+
+static void on_reset(tl_stream_owner *o)
+{
+    fail(of_owner(o), TL_FAIL_PEER_FAILED, "the peer gave the request up");
+}
+
+static void on_closed(tl_stream_owner *o, const char *why)
+{
+    question *q = of_owner(o);
+    q->stream = NULL;
+    fail(q, TL_FAIL_PEER_FAILED, why);
+}
+
+static void on_stream(tl_peer_wish *w, tl_quic_stream *s)
+{
+    question *q = of_wish(w);
+    q->owner = (tl_stream_owner){on_readable, on_writable, on_reset, on_closed};
+    q->stream = s;
+    q->state = ASKING;
+    tl_quic_stream_set_user(s, &q->owner);
+    set_deadline(q, q->asker->times.first_byte);
+    if (write_request(q))
+        fail(q, TL_FAIL_INTERNAL, "out of memory");
+    else
+        go_on_writing(q);
+}
+
+static void on_no_stream(tl_peer_wish *w, tl_err e, const char *why)
+{
+    (void)e;
+    fail(of_wish(w), TL_FAIL_PEER_FAILED, why);
+}
+
+/* --- the handle --- */
+
+static void cancel(tl_exchange *x)
+{
+    question *q = (question *)x;
+    q->state = OVER;
+    drop_stream(q);
+    if (q->inside)
+        q->gone = true;
+    else
+        free_question(q);
+}
+
+static void set_paused(tl_exchange *x, bool on)
+{
+    question *q = (question *)x;
+    if (q->paused && !on) {
+        q->resumed = q->asker->any_resumed =
+            true; /* goes on from tl_asker_run: never from inside */
+        tl_env_wake(&q->asker->env);
+    }
+    if (on) {
+        q->resumed = false;
+        q->deadline = TL_NEVER; /* it is we who are slow */
+    }
+    q->paused = on;
+}
+
+tl_err tl_asker_ask(tl_asker *a, const tl_ask *ask, const char *model, const tl_exchange_sink *sink,
+                    void *user, tl_exchange **ret_exchange)
+{
+    question *q = calloc(1, sizeof *q);
+    if (!q)
+        return TL_ERR_NOMEM;
+    q->exchange = (tl_exchange){cancel, set_paused};
+    q->asker = a;
+    q->sink = *sink;
+    q->user = user;
+    q->ask = *ask;
+    snprintf(q->model, sizeof q->model, "%s", model);
+    q->wish = (tl_peer_wish){.peer = ask->peer, .on_stream = on_stream, .on_failed = on_no_stream};
+    tl_err e = tl_peers_wish(a->peers, &q->wish);
+    if (e) {
+        free(q);
+        return e;
+    }
+    DL_APPEND(a->questions, q);
+    set_deadline(q, a->times.first_byte); /* a connection has its own, shorter one */
+    *ret_exchange = &q->exchange;
+    return TL_OK;
+}
+
+/* --- driving --- */
+
+void tl_asker_run(tl_asker *a)
+{
+    question *q;
+    while (a->any_resumed) {
+        a->any_resumed = false;
+        DL_FOREACH (a->questions, q)
+            if (q->resumed) {
+                q->resumed = false;
+                a->any_resumed = true; /* perhaps not the only one; the list may change meanwhile */
+                if (q->stream)
+                    read_on(q);
+                break;
+            }
+    }
+}
+
+void tl_asker_on_timer(tl_asker *a)
+{
+    tl_time now = tl_env_now(&a->env);
+    if (now < a->due)
+        return;
+    question *q;
+    do {
+        a->due = TL_NEVER;
+        DL_FOREACH (a->questions, q) {
+            /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
+            if (now >= q->deadline) {
+                fail(q, TL_FAIL_TIMEOUT,
+                     q->state == ANSWERING ? "the peer fell silent"
+                                           : "the peer did not answer in time");
+                break; /* the list may have changed */
+            }
+            a->due = tl_time_min(a->due, q->deadline);
+        }
+    } while (q);
+}
+
+tl_time tl_asker_expiry(const tl_asker *a)
+{
+    return a->due;
+}
+
+void tl_asker_free(tl_asker *a)
+{
+    if (!a)
+        return;
+    while (a->questions) {
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
+        drop_stream(a->questions);
+        free_question(a->questions);
+    }
+    free(a);
+}

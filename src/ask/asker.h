@@ -1,0 +1,33 @@
+/* asker.h - asks one peer one question: sends the request over a stream of its own and hands the
+ * answer on as it comes. Sans-IO; which peer to ask is ask/router's affair. */
+#ifndef TL_ASK_ASKER_H
+#define TL_ASK_ASKER_H
+
+#include "ask/exchange.h"
+#include "base/env.h"
+#include "peer/peers.h"
+
+typedef struct tl_asker tl_asker;
+
+typedef struct {
+    tl_time first_byte; /* from the request to its answer's head: 300 s */
+    tl_time silence;    /* between bytes of the answer: 120 s */
+} tl_asker_times;
+
+TL_CHECK tl_err tl_asker_new(const tl_env *env, tl_peers *peers, const tl_asker_times *times,
+                             tl_asker **ret_asker);
+/* Questions under way are given up without a word. Before tl_peers_free. */
+void tl_asker_free(tl_asker *a);
+void tl_asker_set_times(tl_asker *a, const tl_asker_times *times);
+
+/* ask->peer is asked, with `model` as the model's name. ask->body is borrowed until the exchange
+ * ends. Nothing of `sink` is called from inside. TL_ERR_NOMEM, TL_ERR_BUSY. */
+TL_CHECK tl_err tl_asker_ask(tl_asker *a, const tl_ask *ask, const char *model,
+                             const tl_exchange_sink *sink, void *user, tl_exchange **ret_exchange);
+
+/* Goes on with answers that were paused. */
+void tl_asker_run(tl_asker *a);
+void tl_asker_on_timer(tl_asker *a);
+tl_time tl_asker_expiry(const tl_asker *a);
+
+#endif

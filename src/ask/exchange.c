@@ -1,0 +1,32 @@
+#include "ask/exchange.h"
+
+static const char *const fail_names[TL_FAIL_COUNT] = {
+    [TL_FAIL_MODEL_NOT_LOADED] = "model_not_loaded",
+    [TL_FAIL_QUEUE_FULL] = "queue_full",
+    [TL_FAIL_UNAVAILABLE] = "unavailable",
+    [TL_FAIL_INTERNAL] = "internal_error",
+    [TL_FAIL_TIMEOUT] = "timeout",
+    [TL_FAIL_CANCELLED] = "cancelled",
+    [TL_FAIL_FORBIDDEN] = "forbidden",
+    [TL_FAIL_PAYMENT_REQUIRED] = "payment_required",
+    [TL_FAIL_NO_PROVIDER] = "no_provider",
+    [TL_FAIL_PEER_FAILED] = "peer_failed",
+    [TL_FAIL_BACKEND_UNREACHABLE] = "backend_unreachable",
+    [TL_FAIL_BACKEND_AUTH] = "backend_auth",
+    [TL_FAIL_BACKEND_ERROR] = "backend_error",
+};
+
+const char *tl_fail_name(tl_fail f)
+{
+    return f >= 0 && f < TL_FAIL_COUNT ? fail_names[f] : "internal_error";
+}
+
+tl_err tl_fail_parse(tl_slice name, tl_fail *ret_fail)
+{
+    for (int i = 0; i < TL_FAIL_COUNT; i++)
+        if (tl_slice_eq(name, tl_slice_str(fail_names[i]))) {
+            *ret_fail = (tl_fail)i;
+            return TL_OK;
+        }
+    return TL_ERR_NOT_FOUND;
+}

@@ -1,0 +1,86 @@
+/* exchange.h - one question and its answer, whoever answers it: the shape that the backend, a peer
+ * and the router share, so that the API does not know which of them it talks to. No code of its own
+ * but the names of failures. Everything happens on the loop's thread. */
+#ifndef TL_ASK_EXCHANGE_H
+#define TL_ASK_EXCHANGE_H
+
+#include "crypto/identity.h"
+#include "path/via.h"
+#include "wire/codes.h"
+
+#define TL_BODY_MAX (16u << 20) /* a request's body (UX.md: 413 above) */
+
+typedef struct {
+    char id[33]; /* 32 hex digits, unique; requestID on the wire, X-Teale-Request */
+    char model[TL_MODEL_MAX];
+    bool streaming;
+    char path[64]; /* "/v1/chat/completions" */
+    char content_type[128];
+    tl_slice body; /* the client's bytes; borrowed until the ask function returns */
+    bool has_peer; /* ask exactly this peer */
+    tl_node_id peer;
+    bool from_peer; /* came from another node (`requester`), not from this machine */
+    tl_node_id requester;
+} tl_ask;
+
+/* Why a question failed. The first eight are on the wire (PROTOCOL section 5) under these names;
+ * the others travel as `internal_error` or `unavailable` with the name in a field `detail`. */
+typedef enum {
+    TL_FAIL_MODEL_NOT_LOADED,
+    TL_FAIL_QUEUE_FULL,
+    TL_FAIL_UNAVAILABLE,
+    TL_FAIL_INTERNAL,
+    TL_FAIL_TIMEOUT,
+    TL_FAIL_CANCELLED,
+    TL_FAIL_FORBIDDEN,
+    TL_FAIL_PAYMENT_REQUIRED,
+    TL_FAIL_NO_PROVIDER,         /* nobody known serves this model now */
+    TL_FAIL_PEER_FAILED,         /* the peer's connection broke or it spoke nonsense */
+    TL_FAIL_BACKEND_UNREACHABLE, /* the model server does not answer */
+    TL_FAIL_BACKEND_AUTH,        /* it wants another key */
+    TL_FAIL_BACKEND_ERROR,       /* it failed: 5xx, garbage, closed mid-answer */
+    TL_FAIL_COUNT
+} tl_fail;
+const char *tl_fail_name(tl_fail f);
+/* TL_ERR_NOT_FOUND for a name that is none. */
+TL_CHECK tl_err tl_fail_parse(tl_slice name, tl_fail *ret_fail);
+
+typedef struct {
+    int status; /* HTTP: 2xx, 400, 404, 413, 422 or 429; everything else is a tl_fail */
+    char content_type[128];
+    char retry_after[32]; /* "" = none */
+    tl_node_id peer;      /* who answers; one's own id for local */
+    tl_via via;
+} tl_answer_head;
+
+typedef struct {
+    uint64_t tokens_in, tokens_out; /* 0 when unknown */
+} tl_answer_end;
+
+/* on_head, on_body any number of times, then on_end or on_fail; on_fail may come at any point.
+ * After on_end or on_fail the exchange is over and its handle invalid. Slices are borrowed for the
+ * call. */
+typedef struct {
+    void (*on_head)(void *user, const tl_answer_head *head);
+    void (*on_body)(void *user, tl_slice bytes);
+    void (*on_end)(void *user, const tl_answer_end *end);
+    void (*on_fail)(void *user, tl_fail fail, const char *message);
+} tl_exchange_sink;
+
+/* The handle. Whoever implements exchanges embeds it as first member. */
+typedef struct tl_exchange tl_exchange;
+struct tl_exchange {
+    void (*cancel)(tl_exchange *x);              /* no sink call follows; frees */
+    void (*set_paused)(tl_exchange *x, bool on); /* back-pressure: while on, no on_body follows */
+};
+
+static inline void tl_exchange_cancel(tl_exchange *x)
+{
+    x->cancel(x);
+}
+static inline void tl_exchange_set_paused(tl_exchange *x, bool on)
+{
+    x->set_paused(x, on);
+}
+
+#endif

@@ -1,0 +1,457 @@
+#include "ask/server.h"
+
+#include "ask/usage.h"
+#include "wire/cluster.h"
+#include "wire/streamframe.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+/* HEAD -> BODY -> RUNNING -> ENDING; REFUSED from HEAD and BODY. */
+typedef enum {
+    HEAD,    /* inferenceRequest is awaited */
+    BODY,    /* the client's bytes come in */
+    RUNNING, /* the backend has it */
+    ENDING,  /* the last message is written, or waits in `pending` */
+    REFUSED, /* the same, and what still comes of the request is thrown away */
+} request_state;
+
+typedef struct request {
+    tl_stream_owner owner; /* first: the stream's user points here */
+    tl_server *server;
+    tl_quic_stream *stream;
+    request_state state;
+    tl_node_id peer;
+    char id[TL_CLUSTER_ID_MAX];
+    tl_ask ask;
+    tl_frame_reader reader;
+    tl_buf body;
+    tl_time deadline; /* of the body's next piece */
+    tl_exchange *exchange;
+    tl_usage usage;
+    tl_buf pending; /* what the stream did not take yet */
+    bool paused;    /* the backend, until the stream takes more */
+    bool fin_sent;
+    struct request *prev, *next;
+} request;
+
+struct tl_server {
+    tl_env env;
+    tl_server_policy policy;
+    tl_server_backend backend;
+    void *backend_user;
+    bool draining;
+    request *requests;
+    size_t running, bodies; /* requests; bytes of bodies being read */
+    tl_time due;            /* may be too early */
+    tl_server_counters counters;
+};
+
+tl_err tl_server_new(const tl_env *env, const tl_server_policy *policy,
+                     const tl_server_backend *backend, void *backend_user, tl_server **ret_server)
+{
+    tl_server *s = calloc(1, sizeof *s);
+    if (!s)
+        return TL_ERR_NOMEM;
+    *s = (tl_server){.env = *env,
+                     .policy = *policy,
+                     .backend = *backend,
+                     .backend_user = backend_user,
+                     .due = TL_NEVER};
+    *ret_server = s;
+    return TL_OK;
+}
+
+void tl_server_set_policy(tl_server *s, const tl_server_policy *policy)
+{
+    s->policy = *policy;
+}
+
+void tl_server_drain(tl_server *s)
+{
+    s->draining = true;
+}
+
+size_t tl_server_running(const tl_server *s)
+{
+    return s->running;
+}
+
+const tl_server_counters *tl_server_counters_of(const tl_server *s)
+{
+    return &s->counters;
+}
+
+static void drop_body(request *r)
+{
+    r->server->bodies -= r->body.len;
+    tl_buf_clear(&r->body);
+}
+
+/* The stream is over or given up by the caller. */
+static void free_request(request *r)
+{
+    if (r->exchange)
+        tl_exchange_cancel(r->exchange);
+    if (r->stream)
+        tl_quic_stream_set_user(r->stream, NULL);
+    drop_body(r);
+    tl_frame_reader_clear(&r->reader);
+    tl_buf_clear(&r->pending);
+    r->server->running--;
+    DL_DELETE(r->server->requests, r);
+    free(r);
+}
+
+/* The peer broke the protocol, or memory is out: nothing more can be said on this stream. */
+static void give_up(request *r, uint64_t code)
+{
+    tl_quic_stream_reset(r->stream, code);
+    free_request(r);
+}
+
+/* --- out --- */
+
+/* Sends what waits, then the end when it is due. */
+static void flush(request *r)
+{
+    while (r->pending.len) {
+        size_t n = 0;
+        if (tl_quic_stream_write(r->stream, tl_buf_slice(&r->pending), false, &n) || n == 0)
+            return;
+        tl_buf_consume(&r->pending, n);
+    }
+    if (r->state == ENDING || r->state == REFUSED) {
+        size_t n;
+        if (!r->fin_sent && !tl_quic_stream_write(r->stream, tl_slice_of(NULL, 0), true, &n))
+            r->fin_sent = true;
+    } else if (r->paused && r->exchange) {
+        r->paused = false;
+        tl_exchange_set_paused(r->exchange, false);
+    }
+}
+
+static tl_err put(request *r, tl_slice bytes)
+{
+    size_t n = 0;
+    if (r->pending.len == 0 && tl_quic_stream_write(r->stream, bytes, false, &n))
+        n = bytes.n; /* the peer reads no more: its reset is on the way */
+    return tl_buf_append(&r->pending, tl_slice_of(bytes.p + n, bytes.n - n));
+}
+
+static tl_err put_frame(request *r, tl_frame_kind kind, tl_slice bytes)
+{
+    uint8_t head[TL_FRAME_HEAD];
+    tl_frame_head_write(head, kind, bytes.n);
+    tl_err e = put(r, tl_slice_of(head, sizeof head));
+    return e ? e : put(r, bytes);
+}
+
+static tl_err put_message(request *r, const tl_cluster_message *m)
+{
+    tl_buf text = {0};
+    tl_err e = tl_cluster_write(&text, m);
+    if (!e)
+        e = put_frame(r, TL_FRAME_MESSAGE, tl_buf_slice(&text));
+    tl_buf_clear(&text);
+    tl_env_wake(&r->server->env);
+    return e;
+}
+
+/* On the wire there are eight codes; the others travel in `detail` (ask/exchange.h). */
+static void send_error(request *r, request_state next, tl_fail fail, const char *message)
+{
+    tl_cluster_message m = {.type = TL_CLUSTER_ERROR};
+    tl_fail code = fail;
+    if (fail > TL_FAIL_PAYMENT_REQUIRED) {
+        code = fail == TL_FAIL_BACKEND_UNREACHABLE || fail == TL_FAIL_NO_PROVIDER
+                   ? TL_FAIL_UNAVAILABLE
+                   : TL_FAIL_INTERNAL;
+        snprintf(m.u.error.detail, sizeof m.u.error.detail, "%s", tl_fail_name(fail));
+    }
+    memcpy(m.u.error.id, r->id, sizeof r->id);
+    snprintf(m.u.error.code, sizeof m.u.error.code, "%s", tl_fail_name(code));
+    snprintf(m.u.error.message, sizeof m.u.error.message, "%s", message);
+    r->state = next;
+    drop_body(r);
+    if (put_message(r, &m))
+        give_up(r, TL_CODE_CANCELLED);
+    else
+        flush(r);
+}
+
+/* --- the backend's answer --- */
+
+static void on_head(void *user, const tl_answer_head *head)
+{
+    request *r = user;
+    tl_cluster_message m = {.type = TL_CLUSTER_RESPONSE, .u.response = {.status = head->status}};
+    memcpy(m.u.response.id, r->id, sizeof r->id);
+    snprintf(m.u.response.content_type, sizeof m.u.response.content_type, "%s", head->content_type);
+    snprintf(m.u.response.retry_after, sizeof m.u.response.retry_after, "%s", head->retry_after);
+    tl_usage_init(&r->usage, head->content_type);
+    if (put_message(r, &m))
+        give_up(r, TL_CODE_CANCELLED);
+}
+
+static void on_body(void *user, tl_slice bytes)
+{
+    request *r = user;
+    tl_usage_observe(&r->usage, bytes);
+    while (bytes.n) {
+        tl_slice now =
+            tl_slice_of(bytes.p, bytes.n < TL_FRAME_MESSAGE_MAX ? bytes.n : TL_FRAME_MESSAGE_MAX);
+        if (put_frame(r, TL_FRAME_BODY, now)) {
+            give_up(r, TL_CODE_CANCELLED);
+            return;
+        }
+        bytes = tl_slice_of(bytes.p + now.n, bytes.n - now.n);
+    }
+    if (r->pending.len && !r->paused) {
+        r->paused = true;
+        tl_exchange_set_paused(r->exchange, true);
+    }
+    tl_env_wake(&r->server->env);
+}
+
+static void on_end(void *user, const tl_answer_end *end)
+{
+    request *r = user;
+    tl_answer_end seen = tl_usage_end(&r->usage);
+    tl_cluster_message m = {
+        .type = TL_CLUSTER_COMPLETE,
+        .u.complete = {.tokens_in = end->tokens_in ? end->tokens_in : seen.tokens_in,
+                       .tokens_out = end->tokens_out ? end->tokens_out : seen.tokens_out}};
+    memcpy(m.u.complete.id, r->id, sizeof r->id);
+    r->exchange = NULL;
+    r->server->counters.served++;
+    r->server->counters.tokens_in += m.u.complete.tokens_in;
+    r->server->counters.tokens_out += m.u.complete.tokens_out;
+    r->state = ENDING;
+    tl_answer_end told = {m.u.complete.tokens_in, m.u.complete.tokens_out};
+    r->server->backend.on_done(r->server->backend_user, &r->ask, TL_FAIL_COUNT, &told);
+    if (put_message(r, &m))
+        give_up(r, TL_CODE_CANCELLED);
+    else
+        flush(r);
+}
+
+static void on_fail(void *user, tl_fail fail, const char *message)
+{
+    request *r = user;
+    r->exchange = NULL;
+    tl_answer_end seen = tl_usage_end(&r->usage);
+    r->server->counters.failed++;
+    r->server->backend.on_done(r->server->backend_user, &r->ask, fail, &seen);
+    send_error(r, ENDING, fail, message);
+}
+
+static const tl_exchange_sink sink = {on_head, on_body, on_end, on_fail};
+
+/* --- the request --- */
+
+/* False: refused, with the reason sent. */
+static bool admit(request *r)
+{
+    tl_server *s = r->server;
+    tl_fail fail;
+    const char *why;
+    if (!s->policy.share_public) {
+        fail = TL_FAIL_FORBIDDEN;
+        why = "this node serves only members of its networks";
+    } else if (s->draining) {
+        fail = TL_FAIL_UNAVAILABLE;
+        why = "this node is shutting down";
+    } else if (!s->backend.serves(s->backend_user, r->ask.model)) {
+        fail = TL_FAIL_MODEL_NOT_LOADED;
+        why = "this node does not serve the model";
+    } else if (s->running > s->policy.running_max) {
+        fail = TL_FAIL_QUEUE_FULL;
+        why = "this node answers as many requests as it takes";
+    } else {
+        return true;
+    }
+    s->counters.refused++;
+    send_error(r, REFUSED, fail, why);
+    return false;
+}
+
+/* False: the request is over. */
+static bool on_request_head(request *r, const tl_cluster_request *q)
+{
+    memcpy(r->id, q->id, sizeof r->id);
+    tl_ask *a = &r->ask;
+    *a = (tl_ask){.streaming = q->streaming, .from_peer = true, .requester = r->peer};
+    snprintf(a->id, sizeof a->id, "%.32s", q->id);
+    memcpy(a->model, q->model, sizeof a->model);
+    memcpy(a->path, q->path, sizeof a->path);
+    memcpy(a->content_type, q->content_type, sizeof a->content_type);
+    r->state = BODY;
+    return admit(r);
+}
+
+static bool on_request_body(request *r, tl_slice bytes)
+{
+    tl_server *s = r->server;
+    if (r->body.len + bytes.n > TL_BODY_MAX) {
+        s->counters.refused++;
+        send_error(r, REFUSED, TL_FAIL_INTERNAL, "the request's body is over 16 MiB");
+        return false;
+    }
+    if (s->bodies + bytes.n > TL_SERVER_BODIES_MAX || tl_buf_append(&r->body, bytes)) {
+        s->counters.refused++;
+        send_error(r, REFUSED, TL_FAIL_QUEUE_FULL, "this node has no memory for the request now");
+        return false;
+    }
+    s->bodies += bytes.n;
+    return true;
+}
+
+static void run_request(request *r)
+{
+    tl_server *s = r->server;
+    r->state = RUNNING;
+    r->ask.body = tl_buf_slice(&r->body);
+    tl_err e = s->backend.ask(s->backend_user, &r->ask, &sink, r, &r->exchange);
+    r->ask.body = tl_slice_of(NULL, 0);
+    drop_body(r);
+    if (e) {
+        s->counters.failed++;
+        send_error(r, ENDING, TL_FAIL_UNAVAILABLE, "this node is out of memory");
+    }
+}
+
+static tl_err take_piece(request *r, const tl_frame_piece *piece)
+{
+    if (piece->kind == TL_FRAME_BODY) {
+        if (r->state != BODY)
+            return TL_ERR_PROTO;
+        return on_request_body(r, piece->bytes) ? TL_OK : TL_ERR_CLOSED;
+    }
+    tl_cluster_message m;
+    tl_err e = tl_cluster_parse(piece->bytes, &m);
+    if (e)
+        return e;
+    bool right = m.type == TL_CLUSTER_REQUEST && r->state == HEAD;
+    bool go_on = right && on_request_head(r, &m.u.request);
+    tl_cluster_message_clear(&m);
+    return go_on ? TL_OK : right ? TL_ERR_CLOSED : TL_ERR_PROTO;
+}
+
+/* Everything in `in`. TL_ERR_CLOSED: the request is refused (and perhaps freed). */
+static tl_err take_all(request *r, tl_slice in)
+{
+    tl_frame_piece piece;
+    tl_err e;
+    while (!(e = tl_frame_next(&r->reader, &in, &piece)))
+        if ((e = take_piece(r, &piece)))
+            return e;
+    return e == TL_ERR_SHORT ? TL_OK : e;
+}
+
+static void on_readable(tl_stream_owner *o)
+{
+    request *r = (request *)o;
+    tl_server *s = r->server;
+    tl_quic_stream *stream = r->stream;
+    bool fin = false;
+    tl_slice in;
+    while ((in = tl_quic_stream_peek(stream, &fin)).n) {
+        tl_err e = r->state == REFUSED ? TL_OK : take_all(r, in);
+        if (e == TL_ERR_CLOSED) {
+            /* Refused: this stays the stream's owner, unless memory ran out. */
+            if (tl_quic_stream_user(stream) != o)
+                return;
+        } else if (e) {
+            s->counters.malformed++;
+            give_up(r, TL_CODE_PROTOCOL);
+            return;
+        }
+        tl_quic_stream_consume(stream, in.n);
+    }
+    r->deadline = tl_env_now(&s->env) + s->policy.body_idle;
+    tl_env_wake(&s->env);
+    if (!fin || r->state == REFUSED || r->state == RUNNING || r->state == ENDING)
+        return;
+    if (r->state == BODY && tl_frame_is_between(&r->reader)) {
+        run_request(r);
+    } else {
+        s->counters.malformed++;
+        give_up(r, TL_CODE_PROTOCOL);
+    }
+}
+
+static void on_writable(tl_stream_owner *o)
+{
+    flush((request *)o);
+}
+
+static void on_reset(tl_stream_owner *o)
+{
+    request *r = (request *)o;
+    r->server->counters.cancelled++;
+    give_up(r, TL_CODE_CANCELLED);
+}
+
+static void on_closed(tl_stream_owner *o, const char *why)
+{
+    (void)why;
+    request *r = (request *)o;
+    if (r->state < ENDING)
+        r->server->counters.cancelled++;
+    r->stream = NULL;
+    free_request(r);
+}
+
+void tl_server_on_stream(tl_server *s, const tl_node_id *peer, tl_quic_stream *stream)
+{
+    request *r = calloc(1, sizeof *r);
+    if (!r) {
+        tl_quic_stream_reset(stream, TL_CODE_CANCELLED);
+        return;
+    }
+    r->owner = (tl_stream_owner){on_readable, on_writable, on_reset, on_closed};
+    r->server = s;
+    r->stream = stream;
+    r->peer = *peer;
+    r->deadline = tl_env_now(&s->env) + s->policy.body_idle;
+    s->due = tl_time_min(s->due, r->deadline);
+    s->running++;
+    DL_APPEND(s->requests, r);
+    tl_quic_stream_set_user(stream, r);
+}
+
+void tl_server_on_timer(tl_server *s)
+{
+    tl_time now = tl_env_now(&s->env);
+    if (now < s->due)
+        return;
+    s->due = TL_NEVER;
+    request *r, *next;
+    DL_FOREACH_SAFE (s->requests, r, next) {
+        if (r->state != HEAD && r->state != BODY)
+            continue;
+        if (now < r->deadline) {
+            s->due = tl_time_min(s->due, r->deadline);
+            continue;
+        }
+        s->counters.malformed++;
+        give_up(r, TL_CODE_PROTOCOL);
+    }
+}
+
+tl_time tl_server_expiry(const tl_server *s)
+{
+    return s->due;
+}
+
+void tl_server_free(tl_server *s)
+{
+    if (!s)
+        return;
+    while (s->requests)
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
+        give_up(s->requests, TL_CODE_CANCELLED);
+    free(s);
+}

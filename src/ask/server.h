@@ -1,0 +1,54 @@
+/* server.h - answers the requests of other nodes: reads a request's stream, decides whether this
+ * node takes it, has the backend answer, and streams the answer back as it comes. Sans-IO; knows
+ * neither the backend (it is handed a function) nor how the peer is reached. */
+#ifndef TL_ASK_SERVER_H
+#define TL_ASK_SERVER_H
+
+#include "ask/exchange.h"
+#include "base/env.h"
+#include "peer/peers.h"
+
+/* Bodies of requests still being read, in all: peers could otherwise fill our memory. */
+#define TL_SERVER_BODIES_MAX (256u << 20)
+
+typedef struct tl_server tl_server;
+
+/* Whatever answers; as tl_backend_ask. */
+typedef tl_err (*tl_ask_fn)(void *user, const tl_ask *ask, const tl_exchange_sink *sink,
+                            void *sink_user, tl_exchange **ret_exchange);
+
+typedef struct {
+    bool share_public;    /* anyone may ask; else only members of our networks */
+    uint32_t running_max; /* requests at once, being read or answered */
+    tl_time body_idle;    /* between pieces of a request's body */
+} tl_server_policy;
+
+typedef struct {
+    /* Is the model served to others now? */
+    bool (*serves)(void *user, const char *model);
+    tl_ask_fn ask;
+    /* A request is over: `fail` TL_FAIL_COUNT = answered. */
+    void (*on_done)(void *user, const tl_ask *ask, tl_fail fail, const tl_answer_end *end);
+} tl_server_backend;
+
+typedef struct {
+    uint64_t served, failed, cancelled, refused, malformed, tokens_in, tokens_out;
+} tl_server_counters;
+
+TL_CHECK tl_err tl_server_new(const tl_env *env, const tl_server_policy *policy,
+                              const tl_server_backend *backend, void *backend_user,
+                              tl_server **ret_server);
+/* Streams and exchanges of requests under way are given up. Before tl_peers_free. */
+void tl_server_free(tl_server *s);
+void tl_server_set_policy(tl_server *s, const tl_server_policy *policy);
+/* From now on new requests get `unavailable`. */
+void tl_server_drain(tl_server *s);
+
+/* Takes over a stream that `peer` opened. */
+void tl_server_on_stream(tl_server *s, const tl_node_id *peer, tl_quic_stream *stream);
+void tl_server_on_timer(tl_server *s);
+tl_time tl_server_expiry(const tl_server *s);
+size_t tl_server_running(const tl_server *s);
+const tl_server_counters *tl_server_counters_of(const tl_server *s);
+
+#endif

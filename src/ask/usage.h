@@ -1,0 +1,26 @@
+/* usage.h - counts tokens in an answer as it passes (PROTOCOL section 5: from the backend's
+ * `usage`, else from counted content deltas). Sees every byte once, keeps none, alters none. No
+ * heap. */
+#ifndef TL_ASK_USAGE_H
+#define TL_ASK_USAGE_H
+
+#include "ask/exchange.h"
+
+typedef struct {
+    bool blind; /* neither of the two kinds of text that tell tokens */
+    bool sse;   /* lines of server-sent events: each `data:` line is a JSON text of its own */
+    bool in_string, escaped, in_usage, after_string, has_delta, has_usage;
+    char text[24]; /* the string last read, as far as it fits: longer than any key we look for */
+    size_t text_n; /* its whole length */
+    char key[24];  /* the key whose value comes next; "" = none */
+    unsigned depth;
+    uint64_t *number; /* where the digits that follow belong, or NULL */
+    uint64_t tokens_in, tokens_out, deltas;
+} tl_usage;
+
+void tl_usage_init(tl_usage *u, const char *content_type);
+void tl_usage_observe(tl_usage *u, tl_slice bytes);
+/* What was counted so far; zeros when nothing tells. */
+tl_answer_end tl_usage_end(const tl_usage *u);
+
+#endif

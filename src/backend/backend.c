@@ -1,0 +1,402 @@
+#include "backend/backend.h"
+
+#include "backend/backend_exchange.h"
+#include "backend/backend_probe.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#define BASE_MAX     512
+#define KEY_MAX      1024         /* OpenAI's are under 200 characters */
+#define SEARCH_LIMIT (2 * TL_SEC) /* of a look while we try ports where anything may listen */
+#define BACKOFF_MIN  TL_SEC
+#define BACKOFF_MAX  (30 * TL_SEC)
+#define RECHECK_MIN  (250 * TL_MS) /* failing questions do not make us ask more often */
+#define IDLE_AFTER   TL_MIN        /* without a question: then looks are rarer, */
+#define IDLE_INTERVAL                                                                              \
+    (25 *                                                                                          \
+     TL_SEC) /* and at multiples of the connections' keepalive, so that an                    \
+                     idle node wakes once for both */
+
+struct tl_backend {
+    tl_loop *loop;
+    tl_http *http;
+    tl_backend_config config;
+    tl_backend_events events;
+    void *user;
+
+    /* NONE <--> UP (searching), TRYING --> UP <--> DOWN; only `become` assigns it. */
+    tl_backend_state state;
+    char base[BASE_MAX]; /* "" = searching, and nothing found yet */
+    bool searching;      /* no URL was given */
+    size_t search_i;     /* the port to try next */
+    const char *kind;    /* NULL = not known */
+    char error[BASE_MAX + 256];
+    tl_backend_models models; /* empty unless UP */
+    char key[KEY_MAX];
+
+    tl_timer timer; /* the next look */
+    tl_backend_probe *probe;
+    char probing[BASE_MAX]; /* where it looks */
+    tl_time probe_at, backoff, active_at;
+    tl_backend_exchange *running;
+    size_t running_n;
+    bool look_owed;   /* one was due while questions ran: as soon as none does */
+    bool look_anyway; /* not even then: the server refused a connection */
+};
+
+static void look(void *user);
+
+tl_backend_config tl_backend_config_default(void)
+{
+    return (tl_backend_config){.first_byte = 300 * TL_SEC,
+                               .silence = 120 * TL_SEC,
+                               .health_interval = 10 * TL_SEC,
+                               .look_limit = 5 * TL_SEC,
+                               .running_max = 1024,
+                               .search_ports = {11434 /* Ollama */, 8080 /* llama-server */,
+                                                8000 /* vLLM */, 1234 /* LM Studio */}};
+}
+
+/* --- what it is given --- */
+
+/* "http://host:1/v1/" -> "http://host:1"; a missing scheme is http. */
+static tl_err read_url(const char *url, char ret_base[BASE_MAX], tl_why *why)
+{
+    size_t n = strlen(url);
+    for (size_t i = 0; i < n; i++)
+        if (url[i] <= 0x20 || url[i] >= 0x7f || url[i] == '?' || url[i] == '#' || url[i] == '@')
+            return tl_why_set(
+                why, TL_ERR_INVALID,
+                "the model server's URL should look like http://127.0.0.1:11434 (a key "
+                "goes into a file: backend_key_file)");
+    while (n && url[n - 1] == '/')
+        n--;
+    if (n >= 3 && memcmp(url + n - 3, "/v1", 3) == 0)
+        n -= 3;
+    while (n && url[n - 1] == '/')
+        n--;
+    int len =
+        snprintf(ret_base, BASE_MAX, "%s%.*s", strstr(url, "://") ? "" : "http://", (int)n, url);
+    return len < BASE_MAX - 32
+               ? TL_OK
+               : tl_why_set(why, TL_ERR_INVALID, "the model server's URL is too long");
+}
+
+/* The file's text without white space at its end. */
+static tl_err read_key(const char *path, char ret_key[KEY_MAX], tl_why *why)
+{
+    char key[KEY_MAX + 1];
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* nor waits at a FIFO */
+    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        tl_err e = tl_why_set(why, TL_ERR_IO, "cannot read the model server's key file %s: %s",
+                              path, fd >= 0 ? "it is no regular file" : strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return e;
+    }
+    ssize_t n = read(fd, key, sizeof key);
+    close(fd);
+    if (n < 0)
+        return tl_why_set(why, TL_ERR_IO, "cannot read the model server's key file %s: %s", path,
+                          strerror(errno));
+    if (st.st_mode & (S_IROTH | S_IWOTH))
+        tl_log(TL_LOG_WARN, "everybody on this machine can read the key in %s: chmod 600 it",
+               tl_log_safe(tl_slice_str(path)).text);
+    tl_err e = TL_OK;
+    while (n > 0 && strchr(" \t\r\n", key[n - 1]))
+        n--;
+    if (n == 0 || n >= KEY_MAX)
+        e = tl_why_set(why, TL_ERR_INVALID, "the model server's key file %s %s", path,
+                       n == 0 ? "is empty" : "holds more than a key");
+    for (ssize_t i = 0; e == TL_OK && i < n; i++)
+        if (key[i] <= 0x20 || key[i] >= 0x7f)
+            e = tl_why_set(why, TL_ERR_INVALID,
+                           "the model server's key file %s must hold the key alone, on one line",
+                           path);
+    if (e == TL_OK) {
+        memcpy(ret_key, key, (size_t)n);
+        ret_key[n] = 0;
+    }
+    explicit_bzero(key, sizeof key);
+    return e;
+}
+
+/* --- the state --- */
+
+/* Tells the user if something that they see changed. Takes the models. */
+static void become(tl_backend *b, tl_backend_state state, tl_backend_models *models,
+                   const char *kind, const char *error)
+{
+    bool changed =
+        state != b->state || !tl_backend_models_eq(models, &b->models) || kind != b->kind;
+    tl_backend_models_clear(&b->models);
+    b->models = *models;
+    *models = (tl_backend_models){0};
+    b->state = state;
+    b->kind = kind;
+    snprintf(b->error, sizeof b->error, "%s", error);
+    if (changed && b->events.on_change)
+        b->events.on_change(b->user);
+}
+
+/* While nobody asks, the looks are at common multiples of time, and rarer. */
+static tl_time next_look_while_up(const tl_backend *b, tl_time now)
+{
+    if (now - b->active_at < IDLE_AFTER || b->config.health_interval >= IDLE_INTERVAL)
+        return now + b->config.health_interval;
+    return (now / IDLE_INTERVAL + 1) * IDLE_INTERVAL;
+}
+
+static void found_up(tl_backend *b, tl_backend_models *models, const char *kind)
+{
+    if (b->state != TL_BACKEND_UP || strcmp(b->base, b->probing) != 0)
+        tl_log(TL_LOG_INFO, "model server: %s at %s, %zu models", kind, b->probing, models->n);
+    snprintf(b->base, sizeof b->base, "%s", b->probing);
+    b->backoff = BACKOFF_MIN;
+    b->search_i = 0;
+    tl_timer_set(&b->timer, next_look_while_up(b, tl_loop_now(b->loop)));
+    become(b, TL_BACKEND_UP, models, kind, "");
+}
+
+static bool has_port(const tl_backend *b, size_t i)
+{
+    return i < TL_BACKEND_SEARCH_MAX && b->config.search_ports[i];
+}
+
+static void found_not_up(tl_backend *b, tl_err e, const char *why)
+{
+    tl_time now = tl_loop_now(b->loop);
+    if (e == TL_ERR_TIMEOUT && b->state == TL_BACKEND_UP && b->running_n) {
+        /* Busy with what it was asked: some answer nothing else meanwhile. */
+        tl_timer_set(&b->timer, now + b->config.health_interval);
+        return;
+    }
+    if (b->searching && b->state != TL_BACKEND_UP && has_port(b, ++b->search_i)) {
+        look(b);
+        return;
+    }
+    b->search_i = 0;
+    char error[sizeof b->error];
+    if (!b->searching)
+        snprintf(error, sizeof error, "%s does not answer as a model server: %s", b->base,
+                 tl_log_safe(tl_slice_str(why)).text);
+    else if (b->base[0])
+        snprintf(error, sizeof error, "the model server at %s is gone, and no other was found",
+                 b->base);
+    else
+        snprintf(error, sizeof error,
+                 "no model server found on this machine's usual ports: start one, or name its URL");
+    if (b->state == TL_BACKEND_UP || !b->error[0]) /* news, and not the tenth time */
+        tl_log(TL_LOG_WARN, "%s", error);
+    tl_timer_set(&b->timer, now + b->backoff);
+    b->backoff = tl_time_min(2 * b->backoff, BACKOFF_MAX);
+    tl_backend_models none = {0};
+    tl_backend_state state = b->state == TL_BACKEND_UP ? TL_BACKEND_DOWN : b->state;
+    become(b, state, &none, b->kind, error);
+}
+
+static void on_probe_done(void *user, tl_err e, tl_backend_models *models, const char *kind,
+                          const char *why)
+{
+    tl_backend *b = user;
+    b->probe = NULL;
+    if (e == TL_OK)
+        found_up(b, models, kind);
+    else
+        found_not_up(b, e, why);
+}
+
+/* One look: at the server we know, or while searching at the next port. */
+static void look(void *user)
+{
+    tl_backend *b = user;
+    tl_why why = {0};
+    if (b->probe)
+        return;
+    /* Its answers are sign enough of life; and llama-cpp-python, for one, breaks off the answer it
+     * is giving when it is asked anything else. */
+    b->look_owed = b->running_n > 0 && b->state == TL_BACKEND_UP && !b->look_anyway;
+    if (b->look_owed)
+        return;
+    b->look_anyway = false;
+    b->probe_at = tl_loop_now(b->loop);
+    bool search = b->searching && b->state != TL_BACKEND_UP;
+    if (search)
+        snprintf(b->probing, sizeof b->probing, "http://127.0.0.1:%u",
+                 b->config.search_ports[b->search_i]);
+    else
+        snprintf(b->probing, sizeof b->probing, "%s", b->base);
+    /* Fixing the key file is enough: no restart. */
+    if (b->config.key_file[0] && b->state != TL_BACKEND_UP && !b->searching &&
+        read_key(b->config.key_file, b->key, &why) != TL_OK)
+        tl_log(TL_LOG_WARN, "%s", why.text);
+    tl_backend_probe_ask ask = {.base = b->probing,
+                                .key = b->key,
+                                .kind = b->state == TL_BACKEND_UP ? b->kind : NULL,
+                                .limit = search ? tl_time_min(SEARCH_LIMIT, b->config.look_limit)
+                                                : b->config.look_limit};
+    if (tl_backend_probe_start(b->http, &ask, on_probe_done, b, &b->probe, &why) != TL_OK) {
+        b->probe = NULL;
+        tl_timer_set(&b->timer, b->probe_at + b->backoff);
+    }
+}
+
+static void look_soon(tl_backend *b, bool whatever_runs)
+{
+    b->look_anyway |= whatever_runs;
+    if (b->probe)
+        return;
+    tl_time now = tl_loop_now(b->loop), soonest = b->probe_at + RECHECK_MIN;
+    tl_timer_set(&b->timer, tl_time_min(b->timer.at, soonest > now ? soonest : now));
+}
+
+/* --- questions --- */
+
+static void on_over(void *owner, tl_backend_exchange *x, const tl_fail *fail)
+{
+    tl_backend *b = owner;
+    DL_DELETE(b->running, x);
+    b->running_n--;
+    b->active_at = tl_loop_now(b->loop);
+    if (fail && (*fail == TL_FAIL_BACKEND_ERROR || *fail == TL_FAIL_BACKEND_AUTH ||
+                 *fail == TL_FAIL_TIMEOUT || *fail == TL_FAIL_BACKEND_UNREACHABLE))
+        b->look_owed = true;
+    bool gone = fail && *fail == TL_FAIL_BACKEND_UNREACHABLE;
+    if (b->look_owed && (gone || b->running_n == 0))
+        look_soon(b, gone);
+}
+
+tl_err tl_backend_ask(tl_backend *b, const tl_ask *ask, const tl_exchange_sink *sink, void *user,
+                      tl_exchange **ret_exchange)
+{
+    tl_backend_exchange *x = NULL;
+    tl_err e;
+    b->active_at = tl_loop_now(b->loop);
+    if (b->running_n >= b->config.running_max) {
+        e = tl_backend_exchange_refuse(b->loop, TL_FAIL_QUEUE_FULL,
+                                       "as many questions as allowed are running", sink, user, &x);
+    } else if (!b->base[0]) {
+        e = tl_backend_exchange_refuse(b->loop, TL_FAIL_BACKEND_UNREACHABLE,
+                                       "no model server was found", sink, user, &x);
+    } else {
+        tl_backend_route route = {.loop = b->loop,
+                                  .http = b->http,
+                                  .base = b->base,
+                                  .key = b->key,
+                                  .first_byte = b->config.first_byte,
+                                  .silence = b->config.silence};
+        e = tl_backend_exchange_start(&route, ask, sink, user, &x);
+    }
+    if (e != TL_OK)
+        return e;
+    x->owner = b;
+    x->on_over = on_over;
+    DL_APPEND(b->running, x);
+    b->running_n++;
+    *ret_exchange = &x->exchange;
+    return TL_OK;
+}
+
+/* --- the whole --- */
+
+tl_err tl_backend_new(tl_loop *loop, const tl_backend_config *config,
+                      const tl_backend_events *events, void *user, tl_backend **ret_backend,
+                      tl_why *why)
+{
+    tl_backend *b = calloc(1, sizeof *b);
+    if (!b)
+        return TL_ERR_NOMEM;
+    b->loop = loop;
+    b->config = *config;
+    if (events)
+        b->events = *events;
+    b->user = user;
+    b->backoff = BACKOFF_MIN;
+    b->active_at = tl_loop_now(loop);
+    b->searching = !config->url[0];
+    b->state = b->searching ? TL_BACKEND_NONE : TL_BACKEND_TRYING;
+    tl_timer_init(&b->timer, loop, look, b);
+    tl_err e = b->searching ? TL_OK : read_url(config->url, b->base, why);
+    if (e == TL_OK && config->key_file[0] && b->searching)
+        tl_log(TL_LOG_WARN, "backend_key_file is used only with the URL of its server");
+    else if (e == TL_OK && config->key_file[0])
+        e = read_key(config->key_file, b->key, why);
+    if (e == TL_OK)
+        e = tl_http_new(loop, &b->http);
+    if (e == TL_OK && !b->searching) {
+        /* Does libcurl take the URL? Started and stopped: nothing is sent. */
+        tl_http_ask ask = tl_http_ask_default();
+        tl_http_request *r;
+        static const tl_http_events none;
+        ask.url = b->base;
+        e = tl_http_start(b->http, &ask, &none, NULL, &r, why);
+        if (e == TL_OK)
+            tl_http_cancel(r);
+    }
+    if (e != TL_OK) {
+        tl_backend_free(b);
+        return e;
+    }
+    tl_timer_set(&b->timer, tl_loop_now(loop));
+    *ret_backend = b;
+    return TL_OK;
+}
+
+void tl_backend_free(tl_backend *b)
+{
+    if (!b)
+        return;
+    b->events.on_change = NULL;
+    while (b->running)
+        tl_backend_exchange_fail(b->running, TL_FAIL_UNAVAILABLE, "this node stops sharing");
+    if (b->probe)
+        tl_backend_probe_cancel(b->probe);
+    tl_http_free(b->http);
+    tl_timer_stop(&b->timer);
+    tl_backend_models_clear(&b->models);
+    explicit_bzero(b->key, sizeof b->key);
+    free(b);
+}
+
+tl_backend_state tl_backend_state_of(const tl_backend *b)
+{
+    return b->state;
+}
+
+const char *tl_backend_url(const tl_backend *b)
+{
+    return b->base;
+}
+
+const char *tl_backend_kind(const tl_backend *b)
+{
+    return b->kind ? b->kind : "OpenAI-compatible";
+}
+
+const char *tl_backend_error(const tl_backend *b)
+{
+    return b->error;
+}
+
+size_t tl_backend_model_count(const tl_backend *b)
+{
+    return b->models.n;
+}
+
+const char *tl_backend_model(const tl_backend *b, size_t i)
+{
+    return i < b->models.n ? b->models.id[i] : "";
+}
+
+size_t tl_backend_running(const tl_backend *b)
+{
+    return b->running_n;
+}

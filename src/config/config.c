@@ -1,0 +1,91 @@
+#include "config/config.h"
+
+#include "config/config_table.h"
+
+tl_settings tl_settings_default(void)
+{
+    return (tl_settings){
+        .wan_relay_url = {1, {"wss://relay.teale.com/ws"}},
+        .nat_stun_servers = {3,
+                             {"stun.l.google.com:19302", "stun1.l.google.com:19302",
+                              "stun.cloudflare.com:3478"}},
+        .nat_direct = true,
+        .nat_port_mapping = true,
+        .nat_relay_max_sessions = 50,
+        .nat_relay_reciprocal_kbps = 256,
+        .nat_relay_bootstrap_kbps = 64,
+        .nat_relay_idle_timeout_secs = 60,
+        .share_with = "public",
+        .ask = "any",
+        .api_listen = "127.0.0.1:11435",
+        .timeout_connect_secs = 10,
+        .timeout_first_byte_secs = 300,
+        .timeout_silence_secs = 120,
+        .timeout_request_head_secs = 10,
+        .timeout_body_idle_secs = 30,
+        .timeout_stalled_client_secs = 60,
+        .requests_max = 1024,
+        .log_level = "info",
+    };
+}
+
+tl_err tl_settings_set(tl_settings *s, const char *key, const char *text, tl_why *why)
+{
+    const tl_setting_def *def;
+    tl_err e = tl_setting_find(key, &def, why);
+    if (e)
+        return e;
+    json_t *value = NULL;
+    tl_why must;
+    e = tl_setting_value_of_text(def, text, &value, &must);
+    if (!e)
+        e = tl_setting_apply(s, def, value, &must);
+    json_decref(value);
+    if (e == TL_ERR_NOMEM)
+        return tl_why_set(why, e, "out of memory");
+    return e ? tl_why_set(why, e, "%s %s", key, must.text) : TL_OK;
+}
+
+tl_err tl_settings_get(const tl_settings *s, const char *key, tl_buf *out, tl_why *why)
+{
+    const tl_setting_def *def;
+    tl_err e = tl_setting_find(key, &def, why);
+    if (e)
+        return e;
+    json_t *value;
+    e = tl_setting_value(s, def, &value);
+    if (e)
+        return e;
+    const json_t *shown = value;
+    if (def->bare_ok && json_array_size(value) == 1)
+        shown = json_array_get(value, 0);
+    if (json_is_string(shown)) {
+        e = tl_buf_append_str(out, json_string_value(shown));
+    } else {
+        char *text =
+            json_dumps(shown, JSON_ENCODE_ANY); /* ", " between items, as people write them */
+        e = text ? tl_buf_append_str(out, text) : TL_ERR_NOMEM;
+        free(text);
+    }
+    json_decref(value);
+    return e;
+}
+
+json_t *tl_settings_json(const tl_settings *s)
+{
+    json_t *all = json_object(), *value;
+    for (size_t i = 0; all && tl_setting_def_at(i); i++) {
+        const tl_setting_def *def = tl_setting_def_at(i);
+        if (tl_setting_value(s, def, &value) || json_object_set_new(all, def->info.key, value)) {
+            json_decref(all);
+            return NULL;
+        }
+    }
+    return all;
+}
+
+const tl_setting_info *tl_setting_at(size_t i)
+{
+    const tl_setting_def *def = tl_setting_def_at(i);
+    return def ? &def->info : NULL;
+}

@@ -1,0 +1,78 @@
+/* config.h - every setting: its name, type, range, default and meaning in one table, the file they
+ * live in, and changing one without disturbing the rest. Touches only the files it is told of. */
+#ifndef TL_CONFIG_CONFIG_H
+#define TL_CONFIG_CONFIG_H
+
+#include "base/json.h"
+
+#define TL_SETTING_TEXT_MAX 512
+#define TL_SETTING_LIST_MAX 16
+
+typedef struct {
+    size_t n;
+    char item[TL_SETTING_LIST_MAX][256];
+} tl_string_list;
+
+/* The values in force. Field names are the keys, with `_` for the dot of a section. */
+typedef struct {
+    /* seeds */
+    bool wan_enabled;                /* false */
+    tl_string_list wan_relay_url;    /* "wss://relay.teale.com/ws"; string or array */
+    tl_string_list nat_stun_servers; /* the [nat] block, defaults as in the seed */
+    bool nat_direct;                 /* ours */
+    bool nat_port_mapping;           /* ours */
+    bool nat_relay_enabled;
+    uint32_t nat_relay_max_sessions;
+    uint32_t nat_relay_reciprocal_kbps;
+    uint32_t nat_relay_bootstrap_kbps;
+    uint32_t nat_relay_idle_timeout_secs;
+    /* ours */
+    bool wan_allow_insecure_relay; /* plain ws:// beyond loopback */
+    char wan_relay_ca_file[TL_SETTING_TEXT_MAX];
+    char display_name[64];           /* "" = host name */
+    char share[TL_SETTING_TEXT_MAX]; /* base URL of the model server; "" = not sharing; "auto" =
+                                        look for one */
+    tl_string_list share_models;     /* empty = all */
+    char backend_key_file[TL_SETTING_TEXT_MAX];
+    char share_with[16]; /* "public" | "networks" */
+    char ask[16];        /* "any" | "networks" */
+    char api_listen[64]; /* "127.0.0.1:11435" */
+    tl_string_list api_allowed_hosts, api_allowed_origins;
+    uint32_t udp_port;                    /* 0 = any */
+    uint32_t timeout_connect_secs;        /* 10 */
+    uint32_t timeout_first_byte_secs;     /* 300 */
+    uint32_t timeout_silence_secs;        /* 120 */
+    uint32_t timeout_request_head_secs;   /* 10 */
+    uint32_t timeout_body_idle_secs;      /* 30 */
+    uint32_t timeout_stalled_client_secs; /* 60 */
+    uint32_t requests_max;                /* 1024 running at once for others */
+    char log_level[8];                    /* error warn info debug */
+} tl_settings;
+
+tl_settings tl_settings_default(void);
+
+/* Reads `path` over the defaults. A missing file is an empty one. On any error nothing is changed
+ * and `why` names file, line, key and "did you mean ...?". TL_ERR_INVALID, TL_ERR_PROTO, TL_ERR_IO.
+ */
+TL_CHECK tl_err tl_settings_load(const char *path, tl_settings *ret_settings, tl_why *why);
+/* One setting from its text on the command line (`true`, `5`, `text`, `["a","b"]`), checked. */
+TL_CHECK tl_err tl_settings_set(tl_settings *s, const char *key, const char *text, tl_why *why);
+/* As text: strings bare, arrays as JSON. Appends. TL_ERR_NOT_FOUND with a suggestion. */
+TL_CHECK tl_err tl_settings_get(const tl_settings *s, const char *key, tl_buf *out, tl_why *why);
+/* Every setting by its key as one JSON object; the caller's to json_decref. NULL: out of memory. */
+json_t *tl_settings_json(const tl_settings *s);
+/* Rewrites one key in the file, comments and order kept, a new top-level key before the first
+ * section; written beside, synced, renamed over, mode 0600. Checks as tl_settings_set does. */
+TL_CHECK tl_err tl_settings_save(const char *path, const char *key, const char *text, tl_why *why);
+
+/* For `config list`, the manual and completion: NULL at the end. */
+typedef struct {
+    const char *key;  /* "nat.stun_servers" */
+    const char *type; /* "boolean", "string", "integer", "strings" */
+    const char *default_text;
+    const char *meaning; /* one sentence */
+    bool live;           /* takes effect without a restart */
+} tl_setting_info;
+const tl_setting_info *tl_setting_at(size_t i);
+
+#endif

@@ -1,0 +1,109 @@
+#include "config/config_rules.h"
+
+#include "base/addr.h"
+
+static bool is_one_of(const char *text, const char *const *choices)
+{
+    for (; *choices; choices++)
+        if (!strcmp(text, *choices))
+            return true;
+    return false;
+}
+
+static bool is_hostport(const char *p, size_t n)
+{
+    char host[TL_HOST_MAX];
+    uint16_t port;
+    return n && !tl_hostport_parse(tl_slice_of(p, n), 1, host, &port) && host[0];
+}
+
+/* The part behind one of two schemes; NULL if it has neither. */
+static const char *behind_scheme(const char *text, const char *plain, const char *tls)
+{
+    if (!strncmp(text, tls, strlen(tls)))
+        return text + strlen(tls);
+    return strncmp(text, plain, strlen(plain)) ? NULL : text + strlen(plain);
+}
+
+/* HOST[:PORT][/PATH] in printable ASCII without user, query marker for fragments, or quotes. */
+static bool is_place(const char *p)
+{
+    if (!p || !is_hostport(p, strcspn(p, "/?")))
+        return false;
+    for (; *p; p++)
+        if (*p <= ' ' || *p >= 0x7F || strchr("@#\"\\<>", *p))
+            return false;
+    return true;
+}
+
+const char *tl_rule_any(const char *text)
+{
+    (void)text;
+    return NULL;
+}
+
+const char *tl_rule_relay_url(const char *text)
+{
+    return is_place(behind_scheme(text, "ws://", "wss://"))
+               ? NULL
+               : "a relay's URL such as \"wss://relay.example.org/ws\"";
+}
+
+const char *tl_rule_share(const char *text)
+{
+    if (!*text || !strcmp(text, "auto") || is_place(behind_scheme(text, "http://", "https://")))
+        return NULL;
+    return "a model server's URL such as \"http://127.0.0.1:11434\", \"auto\", or \"\"";
+}
+
+const char *tl_rule_share_with(const char *text)
+{
+    static const char *const choices[] = {"public", "networks", NULL};
+    return is_one_of(text, choices) ? NULL : "\"public\" or \"networks\"";
+}
+
+const char *tl_rule_ask(const char *text)
+{
+    static const char *const choices[] = {"any", "networks", NULL};
+    return is_one_of(text, choices) ? NULL : "\"any\" or \"networks\"";
+}
+
+const char *tl_rule_log_level(const char *text)
+{
+    static const char *const choices[] = {"error", "warn", "info", "debug", NULL};
+    return is_one_of(text, choices) ? NULL : "\"error\", \"warn\", \"info\" or \"debug\"";
+}
+
+const char *tl_rule_file(const char *text)
+{
+    return !*text || *text == '/' ? NULL : "a whole path beginning with \"/\", or \"\"";
+}
+
+const char *tl_rule_listen(const char *text)
+{
+    char host[TL_HOST_MAX];
+    uint16_t port;
+    /* A port is required: two default ports give two answers where the text names none. */
+    uint16_t again;
+    tl_slice s = tl_slice_str(text);
+    bool ok = !tl_hostport_parse(s, 1, host, &port) && host[0] &&
+              !tl_hostport_parse(s, 2, host, &again) && port == again;
+    return ok ? NULL : "HOST:PORT such as \"127.0.0.1:11435\" (port 0 takes any)";
+}
+
+const char *tl_rule_host(const char *text)
+{
+    return is_hostport(text, strlen(text)) ? NULL : "HOST or HOST:PORT";
+}
+
+const char *tl_rule_origin(const char *text)
+{
+    const char *p = behind_scheme(text, "http://", "https://");
+    return is_place(p) && !p[strcspn(p, "/?")] ? NULL
+                                               : "an origin such as \"https://app.example.org\"";
+}
+
+const char *tl_rule_model(const char *text)
+{
+    return *text ? NULL : "a model's name";
+}

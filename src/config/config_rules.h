@@ -1,0 +1,18 @@
+/* config_rules.h - what the text of a setting must look like: addresses, URLs, choices. Pure. */
+#ifndef TL_CONFIG_CONFIG_RULES_H
+#define TL_CONFIG_CONFIG_RULES_H
+
+/* Each returns NULL when `text` is fine, else what it must be, to follow "must be". */
+const char *tl_rule_any(const char *text);
+const char *tl_rule_relay_url(const char *text);  /* ws:// or wss:// */
+const char *tl_rule_share(const char *text);      /* "", "auto", http:// or https:// */
+const char *tl_rule_share_with(const char *text); /* public networks */
+const char *tl_rule_ask(const char *text);        /* any networks */
+const char *tl_rule_log_level(const char *text);  /* error warn info debug */
+const char *tl_rule_file(const char *text);       /* "" or an absolute path */
+const char *tl_rule_listen(const char *text);     /* HOST:PORT */
+const char *tl_rule_host(const char *text);       /* HOST or HOST:PORT */
+const char *tl_rule_origin(const char *text);     /* http://HOST[:PORT] */
+const char *tl_rule_model(const char *text);      /* not empty */
+
+#endif

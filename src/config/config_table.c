@@ -1,0 +1,273 @@
+#include "config/config_table.h"
+
+#include "base/log.h"
+#include "base/suggest.h"
+#include "config/config_rules.h"
+
+#define LIST_TEXT_MAX sizeof(((tl_string_list *)0)->item[0])
+
+#define HEAD(field, name, kind_name, fallback, is_live, words)                                     \
+    .info = {.key = (name),                                                                        \
+             .type = (kind_name),                                                                  \
+             .default_text = (fallback),                                                           \
+             .meaning = (words),                                                                   \
+             .live = (is_live)},                                                                   \
+    .offset = offsetof(tl_settings, field)
+#define BOOL(field, name, fallback, live, words)                                                   \
+    {                                                                                              \
+        HEAD(field, name, "boolean", fallback, live, words), .kind = TL_KIND_BOOL                  \
+    }
+#define NUMBER(field, name, fallback, lowest, highest, live, words)                                \
+    {                                                                                              \
+        HEAD(field, name, "integer", fallback, live, words), .kind = TL_KIND_NUMBER,               \
+                                                             .min = (lowest), .max = (highest)     \
+    }
+#define TEXT(field, name, fallback, must, live, words)                                             \
+    {                                                                                              \
+        HEAD(field, name, "string", fallback, live, words),                                        \
+            .kind = TL_KIND_TEXT, .size = sizeof(((tl_settings *)0)->field), .rule = (must)        \
+    }
+#define LIST(field, name, fallback, least, bare, must, live, words)                                \
+    {                                                                                              \
+        HEAD(field, name, "strings", fallback, live, words),                                       \
+            .kind = TL_KIND_LIST, .min = (least), .max = TL_SETTING_LIST_MAX, .bare_ok = (bare),   \
+            .rule = (must)                                                                         \
+    }
+
+#define DAY_SECS 86400 /* no wait of ours is meant to outlast a day */
+
+static const tl_setting_def table[] = {
+    BOOL(wan_enabled, "wan_enabled", "false", false,
+         "Connect to the relay, and through it to peers across the internet."),
+    LIST(wan_relay_url, "wan_relay_url", "wss://relay.teale.com/ws", 1, true, tl_rule_relay_url,
+         false, "The relay's URL, or a list of them in order of preference."),
+    BOOL(wan_allow_insecure_relay, "wan_allow_insecure_relay", "false", false,
+         "Allow a plain ws:// relay that is not on this machine."),
+    TEXT(wan_relay_ca_file, "wan_relay_ca_file", "", tl_rule_file, false,
+         "A file of CA certificates (PEM) to trust for the relay besides the system's."),
+    TEXT(display_name, "display_name", "", tl_rule_any, false,
+         "The name other nodes are shown; empty takes the host's name."),
+    TEXT(share, "share", "", tl_rule_share, false,
+         "The model server to share: its URL, \"auto\" to look for one, empty to share nothing."),
+    LIST(share_models, "share_models", "[]", 0, false, tl_rule_model, false,
+         "The models to share; an empty list shares all that the server has."),
+    TEXT(backend_key_file, "backend_key_file", "", tl_rule_file, false,
+         "A file holding the key that the model server wants."),
+    TEXT(
+        share_with, "share_with", "public", tl_rule_share_with, false,
+        "Who may ask this node: \"public\" is anyone on the relay, \"networks\" members of yours."),
+    TEXT(ask, "ask", "any", tl_rule_ask, false,
+         "Whom this node asks: \"any\" peer that serves the model, or \"networks\" members only."),
+    TEXT(api_listen, "api_listen", "127.0.0.1:11435", tl_rule_listen, false,
+         "Where the HTTP API listens; beyond loopback every request needs the key."),
+    LIST(api_allowed_hosts, "api_allowed_hosts", "[]", 0, false, tl_rule_host, true,
+         "Names, besides loopback's, that a request's Host header may carry."),
+    LIST(api_allowed_origins, "api_allowed_origins", "[]", 0, false, tl_rule_origin, true,
+         "Web origins, besides the API's own, whose pages may call it."),
+    NUMBER(udp_port, "udp_port", "0", 0, 65535, false,
+           "The UDP port for connections between nodes; 0 takes any."),
+    NUMBER(timeout_connect_secs, "timeout_connect_secs", "10", 1, DAY_SECS, false,
+           "Seconds a connection to a peer may take."),
+    NUMBER(timeout_first_byte_secs, "timeout_first_byte_secs", "300", 1, DAY_SECS, false,
+           "Seconds the model server may take to begin its answer."),
+    NUMBER(timeout_silence_secs, "timeout_silence_secs", "120", 1, DAY_SECS, false,
+           "Seconds of silence allowed inside an answer."),
+    NUMBER(timeout_request_head_secs, "timeout_request_head_secs", "10", 1, DAY_SECS, false,
+           "Seconds a client of the API may take to send a request's head."),
+    NUMBER(timeout_body_idle_secs, "timeout_body_idle_secs", "30", 1, DAY_SECS, false,
+           "Seconds a client of the API may pause inside a request's body."),
+    NUMBER(timeout_stalled_client_secs, "timeout_stalled_client_secs", "60", 1, DAY_SECS, false,
+           "Seconds a client of the API may stop reading its answer before it is cut off."),
+    NUMBER(requests_max, "requests_max", "1024", 1, 100000, false,
+           "Requests of other nodes running here at once; more are told that the queue is full."),
+    TEXT(log_level, "log_level", "info", tl_rule_log_level, true,
+         "What is logged: \"error\", \"warn\", \"info\" or \"debug\", each with those before it."),
+    LIST(nat_stun_servers, "nat.stun_servers",
+         "[\"stun.l.google.com:19302\", \"stun1.l.google.com:19302\", "
+         "\"stun.cloudflare.com:3478\"]",
+         0, false, tl_rule_host, false,
+         "STUN servers (HOST:PORT) that tell the NAT's type and the public address."),
+    BOOL(nat_direct, "nat.direct", "true", false,
+         "Go straight to peers where the NATs allow it; otherwise everything goes through the "
+         "relay."),
+    BOOL(nat_port_mapping, "nat.port_mapping", "true", false,
+         "Ask the router for a port mapping (PCP, NAT-PMP, UPnP)."),
+    BOOL(nat_relay_enabled, "nat.relay_enabled", "false", false,
+         "Forward traffic for other nodes behind NATs; needs a public address."),
+    NUMBER(nat_relay_max_sessions, "nat.relay_max_sessions", "50", 1, 100000, false,
+           "Sessions relayed for others at once."),
+    NUMBER(nat_relay_reciprocal_kbps, "nat.relay_reciprocal_kbps", "256", 1, 10000000, false,
+           "KB/s for a peer that gives as well as it takes."),
+    NUMBER(nat_relay_bootstrap_kbps, "nat.relay_bootstrap_kbps", "64", 1, 10000000, false,
+           "KB/s for any other peer."),
+    NUMBER(nat_relay_idle_timeout_secs, "nat.relay_idle_timeout_secs", "60", 1, DAY_SECS, false,
+           "Seconds after which an idle relayed session ends."),
+};
+
+_Static_assert(sizeof table / sizeof *table <= TL_SETTINGS_MAX,
+               "arrays beside the table are too short");
+
+const tl_setting_def *tl_setting_def_at(size_t i)
+{
+    return i < sizeof table / sizeof *table ? &table[i] : NULL;
+}
+
+static const char *last_part(const char *key)
+{
+    const char *dot = strrchr(key, '.');
+    return dot ? dot + 1 : key;
+}
+
+tl_err tl_setting_find(const char *key, const tl_setting_def **ret_def, tl_why *why)
+{
+    tl_suggest s = tl_suggest_begin(key), bare = tl_suggest_begin(last_part(key));
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        const char *name = table[i].info.key;
+        if (!strcmp(name, key)) {
+            *ret_def = &table[i];
+            return TL_OK;
+        }
+        tl_suggest_offer(&s, name);
+        tl_suggest_offer_as(&bare, last_part(name), name);
+    }
+    const char *best = bare.distance < s.distance ? bare.best : s.best;
+    tl_safe safe = tl_log_safe(tl_slice_str(key));
+    if (!best)
+        return tl_why_set(why, TL_ERR_NOT_FOUND,
+                          "unknown setting \"%s\" (teale config list shows all)", safe.text);
+    return tl_why_set(why, TL_ERR_NOT_FOUND, "unknown setting \"%s\"; did you mean \"%s\"?",
+                      safe.text, best);
+}
+
+const tl_setting_def *tl_setting_section(const char *section)
+{
+    size_t n = strlen(section);
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (n && !strncmp(table[i].info.key, section, n) && table[i].info.key[n] == '.')
+            return &table[i];
+    return NULL;
+}
+
+static bool has_control_characters(const char *s)
+{
+    for (; *s; s++)
+        if ((unsigned char)*s < 0x20 || *s == 0x7F)
+            return true;
+    return false;
+}
+
+/* Copies the string when it fits and obeys the rule. */
+static tl_err take_text(const tl_setting_def *def, const json_t *value, char *ret, size_t size,
+                        tl_why *why)
+{
+    const char *text = json_string_value(value);
+    if (!text)
+        return tl_why_set(why, TL_ERR_INVALID, "must be text in double quotes");
+    size_t n = json_string_length(value);
+    if (n >= size)
+        return tl_why_set(why, TL_ERR_INVALID, "must be at most %zu bytes", size - 1);
+    if (strlen(text) != n || has_control_characters(text))
+        return tl_why_set(why, TL_ERR_INVALID, "must not contain control characters");
+    const char *must = def->rule(text);
+    if (must)
+        return tl_why_set(why, TL_ERR_INVALID, "must be %s", must);
+    memcpy(ret, text, n + 1);
+    return TL_OK;
+}
+
+static tl_err take_number(const tl_setting_def *def, const json_t *value, uint32_t *ret,
+                          tl_why *why)
+{
+    json_int_t v = json_integer_value(value);
+    if (!json_is_integer(value) || v < def->min || v > def->max)
+        return tl_why_set(why, TL_ERR_INVALID, "must be a whole number from %u to %u", def->min,
+                          def->max);
+    *ret = (uint32_t)v;
+    return TL_OK;
+}
+
+static tl_err take_list(const tl_setting_def *def, const json_t *value, tl_string_list *ret,
+                        tl_why *why)
+{
+    tl_string_list list = {0};
+    bool bare = def->bare_ok && json_is_string(value);
+    if (!bare && !json_is_array(value))
+        return tl_why_set(why, TL_ERR_INVALID, "must be a list such as [\"a\", \"b\"]%s",
+                          def->bare_ok ? ", or one text in double quotes" : "");
+    size_t n = bare ? 1 : json_array_size(value);
+    if (n < def->min || n > def->max)
+        return tl_why_set(why, TL_ERR_INVALID, "must have from %u to %u items", def->min, def->max);
+    for (; list.n < n; list.n++) {
+        const json_t *item = bare ? value : json_array_get(value, list.n);
+        tl_why item_why;
+        tl_err e = take_text(def, item, list.item[list.n], LIST_TEXT_MAX, &item_why);
+        if (e)
+            return bare ? tl_why_set(why, e, "%s", item_why.text)
+                        : tl_why_set(why, e, "item %zu %s", list.n + 1, item_why.text);
+    }
+    *ret = list;
+    return TL_OK;
+}
+
+tl_err tl_setting_apply(tl_settings *s, const tl_setting_def *def, const json_t *value, tl_why *why)
+{
+    void *field = (char *)s + def->offset;
+    switch (def->kind) {
+    case TL_KIND_BOOL:
+        if (!json_is_boolean(value))
+            return tl_why_set(why, TL_ERR_INVALID, "must be true or false");
+        *(bool *)field = json_is_true(value);
+        return TL_OK;
+    case TL_KIND_NUMBER: return take_number(def, value, field, why);
+    case TL_KIND_TEXT: return take_text(def, value, field, def->size, why);
+    case TL_KIND_LIST: return take_list(def, value, field, why);
+    }
+    return TL_ERR_INVALID;
+}
+
+tl_err tl_setting_value_of_text(const tl_setting_def *def, const char *text, json_t **ret_value,
+                                tl_why *why)
+{
+    bool textual = def->kind == TL_KIND_TEXT || (def->kind == TL_KIND_LIST && def->bare_ok);
+    bool as_json = !textual || *text == '"' || (def->kind == TL_KIND_LIST && *text == '[');
+    if (!as_json) {
+        if (!tl_utf8_is(tl_slice_str(text)))
+            return tl_why_set(why, TL_ERR_INVALID, "must be valid UTF-8");
+        *ret_value = json_string(text);
+        return *ret_value ? TL_OK : TL_ERR_NOMEM;
+    }
+    tl_why json_why;
+    tl_err e = tl_json_parse(tl_slice_str(text), 2, ret_value, &json_why);
+    if (e == TL_ERR_PROTO) {
+        /* Not JSON at all: what the type wants says more than where the parser stopped. */
+        tl_settings scratch;
+        e = tl_setting_apply(&scratch, def, NULL, why);
+        return e ? e : TL_ERR_INVALID;
+    }
+    return e;
+}
+
+tl_err tl_setting_value(const tl_settings *s, const tl_setting_def *def, json_t **ret_value)
+{
+    const void *field = (const char *)s + def->offset;
+    json_t *v = NULL;
+    if (def->kind == TL_KIND_BOOL)
+        v = json_boolean(*(const bool *)field);
+    else if (def->kind == TL_KIND_NUMBER)
+        v = json_integer(*(const uint32_t *)field);
+    else if (def->kind == TL_KIND_TEXT)
+        v = json_string(field);
+    else {
+        const tl_string_list *list = field;
+        v = json_array();
+        for (size_t i = 0; v && i < list->n; i++)
+            if (json_array_append_new(v, json_string(list->item[i]))) {
+                json_decref(v);
+                v = NULL;
+            }
+    }
+    if (!v)
+        return TL_ERR_NOMEM;
+    *ret_value = v;
+    return TL_OK;
+}

@@ -1,0 +1,43 @@
+/* config_table.h - what each setting is: where it lives in tl_settings, its type, range and rule.
+ * Turns JSON values into fields and back. Never touches files or their syntax. */
+#ifndef TL_CONFIG_CONFIG_TABLE_H
+#define TL_CONFIG_CONFIG_TABLE_H
+
+#include "config/config.h"
+
+typedef enum { TL_KIND_BOOL, TL_KIND_NUMBER, TL_KIND_TEXT, TL_KIND_LIST } tl_setting_kind;
+
+/* NULL: `text` is fine; else what it must be ("must be ..."). */
+typedef const char *(*tl_setting_rule)(const char *text);
+
+typedef struct {
+    tl_setting_info info;
+    tl_setting_kind kind;
+    size_t offset;        /* of the field in tl_settings */
+    size_t size;          /* of a text field, with its NUL */
+    uint32_t min, max;    /* of a number; of a list's length */
+    tl_setting_rule rule; /* for a text, or each item of a list */
+    bool bare_ok;         /* a list that may be written as one string */
+} tl_setting_def;
+
+#define TL_SETTINGS_MAX 64 /* rows of the table, for arrays beside it */
+
+/* NULL at the end. */
+const tl_setting_def *tl_setting_def_at(size_t i);
+/* TL_ERR_NOT_FOUND, and `why` says `unknown setting "x"; did you mean "y"?`. */
+TL_CHECK tl_err tl_setting_find(const char *key, const tl_setting_def **ret_def, tl_why *why);
+/* The first setting of a section; NULL: there is no such section. */
+const tl_setting_def *tl_setting_section(const char *section);
+
+/* Checks `value` and stores it. TL_ERR_INVALID, with what it must be in `why`; `s` unchanged. */
+TL_CHECK tl_err tl_setting_apply(tl_settings *s, const tl_setting_def *def, const json_t *value,
+                                 tl_why *why);
+/* The JSON value of what a person typed as one argument; not checked against the rules yet. The
+ * caller's to json_decref. TL_ERR_INVALID, TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_setting_value_of_text(const tl_setting_def *def, const char *text,
+                                         json_t **ret_value, tl_why *why);
+/* The field as JSON, the caller's to json_decref. TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_setting_value(const tl_settings *s, const tl_setting_def *def,
+                                 json_t **ret_value);
+
+#endif

@@ -1,0 +1,289 @@
+/* What is said through the relay: offers, answers, candidates. */
+#include "direct/state.h"
+
+#include "base/log.h"
+
+/* --- ours --- */
+
+static void remember_told(tl_session *s, const tl_candidate *c)
+{
+    if (s->n_told == sizeof s->told / sizeof *s->told) { /* the oldest is told once more one day */
+        memmove(s->told, s->told + 1, (s->n_told - 1) * sizeof *s->told);
+        s->n_told--;
+    }
+    s->told[s->n_told++] = *c;
+}
+
+static bool was_told(const tl_session *s, const tl_addr *a)
+{
+    for (size_t i = 0; i < s->n_told; i++)
+        if (tl_addr_eq(&s->told[i].addr, a))
+            return true;
+    return false;
+}
+
+/* False: the relay is not there. */
+static bool signal(tl_direct *d, tl_signal_type type, tl_err made, json_t *payload)
+{
+    tl_err e = made ? made : d->world.signal(d->user, type, payload);
+    if (!made)
+        json_decref(payload);
+    return !e;
+}
+
+void tl_session_tell_candidates(tl_session *s)
+{
+    tl_direct *d = s->peer->direct;
+    const tl_direct_self *self = d->world.self(d->user);
+    for (size_t i = 0; i < self->n_candidates; i++) {
+        const tl_candidate *c = &self->candidates[i];
+        json_t *payload = NULL;
+        if (was_told(s, &c->addr))
+            continue;
+        tl_err e = tl_candidate_make(d->identity, &s->peer->id, tl_checks_session(s->checks), c,
+                                     d->rand, d->env.wall(d->env.user), &payload);
+        if (!signal(d, TL_SIGNAL_ICE_CANDIDATE, e, payload))
+            return;
+        remember_told(s, c);
+    }
+}
+
+static const tl_candidate *first_of(const tl_direct_self *self, tl_candidate_kind kind,
+                                    tl_addr_family family)
+{
+    for (size_t i = 0; i < self->n_candidates; i++)
+        if (self->candidates[i].kind == kind && self->candidates[i].addr.family == family)
+            return &self->candidates[i];
+    return NULL;
+}
+
+/* connectionInfo has room for one public and one local address; the others are iceCandidates. */
+static tl_connection_info connection_info(tl_session *s)
+{
+    tl_direct_peer *p = s->peer;
+    const tl_direct_self *self = p->direct->world.self(p->direct->user);
+    tl_connection_info info = {0};
+    const tl_candidate *local = first_of(self, TL_CANDIDATE_HOST, TL_ADDR_V4);
+    if (!local)
+        local = first_of(self, TL_CANDIDATE_HOST, TL_ADDR_V6);
+    if (self->facts->public4.family) /* the NAT's, even where a mapping is nearer */
+        info.public_addr = self->facts->public4;
+    else if (self->facts->public6.family)
+        info.public_addr = self->facts->public6;
+    if (local)
+        info.local_addr = local->addr;
+    snprintf(info.nat_type, sizeof info.nat_type, "%s", tl_nat_type(self->facts));
+    memcpy(p->our_nat, info.nat_type, sizeof p->our_nat);
+    if (info.public_addr.family)
+        remember_told(s, &(tl_candidate){.addr = info.public_addr});
+    if (local && !was_told(s, &local->addr))
+        remember_told(s, local);
+    return info;
+}
+
+static bool tell(tl_session *s, tl_offer_type type)
+{
+    tl_direct *d = s->peer->direct;
+    json_t *payload = NULL;
+    tl_connection_info info = connection_info(s);
+    tl_err e = tl_offer_make(type, d->identity, &s->peer->id, tl_checks_session(s->checks), &info,
+                             d->rand, d->env.wall(d->env.user), &payload);
+    if (!signal(d, type == TL_OFFER_OFFER ? TL_SIGNAL_OFFER : TL_SIGNAL_ANSWER, e, payload))
+        return false;
+    tl_direct_note(s->peer, type == TL_OFFER_OFFER ? "offered:" : "answered:", &info.local_addr);
+    tl_session_tell_candidates(s);
+    return true;
+}
+
+void tl_direct_offer(tl_direct_peer *p)
+{
+    tl_direct *d = p->direct;
+    const tl_direct_self *self = d->world.self(d->user);
+    char id[TL_SESSION_TEXT + 1];
+    p->again_at = TL_NEVER;
+    if (!self->sock4 && !self->sock6) {
+        p->state = TL_DIRECT_OFF;
+        return;
+    }
+    tl_session_new(d->rand, id);
+    tl_session *s = tl_session_new_for(p, id, true);
+    if (!s) {
+        tl_direct_give_up(p, TL_DIRECT_FAILED);
+        return;
+    }
+    if (!tell(s, TL_OFFER_OFFER)) {
+        tl_session_free(s);
+        p->state = TL_DIRECT_NEVER; /* tl_direct_on_registered brings us back */
+        return;
+    }
+    tl_direct_take(p, s);
+    p->attempts++;
+    p->state = TL_DIRECT_OFFERED;
+    s->answer_by = tl_direct_now(d) + TL_DIRECT_ANSWER_WITHIN;
+    tl_direct_due(d, s->answer_by);
+    d->counters.offers_out++;
+}
+
+/* --- theirs --- */
+
+static void add_remote(tl_session *s, tl_candidate_kind kind, const tl_addr *addr,
+                       uint32_t priority)
+{
+    tl_direct *d = s->peer->direct;
+    const tl_direct_self *self = d->world.self(d->user);
+    tl_candidate c = {kind, tl_addr_normal(*addr), priority};
+    if (c.addr.family == TL_ADDR_NONE)
+        return;
+    if (!tl_candidate_allowed(&c.addr, self->interfaces, self->n_interfaces, self->port)) {
+        tl_direct_note(s->peer, "never sends to", &c.addr);
+        s->refused++;
+        d->counters.candidates_refused++;
+        return;
+    }
+    tl_direct_note(s->peer, tl_candidate_kind_name(kind), &c.addr);
+    tl_checks_add_remote(s->checks, &c, tl_direct_now(d));
+}
+
+static void take_info(tl_session *s, const tl_connection_info *info)
+{
+    tl_direct_peer *p = s->peer;
+    memcpy(p->peer_nat, info->nat_type, sizeof p->peer_nat);
+    s->reflexive = tl_addr_normal(info->public_addr);
+    add_remote(s, TL_CANDIDATE_HOST, &info->local_addr,
+               tl_candidate_priority(TL_CANDIDATE_HOST, &info->local_addr, 0));
+    add_remote(s, TL_CANDIDATE_SERVER_REFLEXIVE, &info->public_addr,
+               tl_candidate_priority(TL_CANDIDATE_SERVER_REFLEXIVE, &info->public_addr, 0));
+    const tl_direct_self *self = p->direct->world.self(p->direct->user);
+    if (!tl_candidate_allowed(&s->reflexive, self->interfaces, self->n_interfaces, self->port))
+        s->reflexive = (tl_addr){0};
+}
+
+/* May this node's offer be looked at now? Costs nothing but memory of those we deal with. */
+static tl_direct_peer *admit(tl_direct *d, const tl_node_id *from)
+{
+    tl_time now = tl_direct_now(d);
+    if (!d->world.welcome(d->user, from)) {
+        tl_log(TL_LOG_DEBUG, "direct: an offer of somebody who may not ask us");
+        d->counters.unwelcome++;
+        return NULL;
+    }
+    tl_direct_peer *p = tl_direct_peer_get(d, from);
+    if (!p || !tl_ratelimit_take(&d->offers, 1, now)) {
+        d->counters.rate_limited++;
+        return NULL;
+    }
+    if (p->answers == 0 || now - p->answers_since >= 10 * TL_SEC) {
+        p->answers = 0;
+        p->answers_since = now;
+    }
+    if (p->answers >= TL_DIRECT_ANSWERS) {
+        d->counters.rate_limited++;
+        return NULL;
+    }
+    p->answers++;
+    return p;
+}
+
+static bool read_offer(tl_direct *d, tl_offer_type type, tl_slice payload, tl_offer *ret_offer)
+{
+    tl_offer_verdict v =
+        tl_offer_read(type, payload, d->identity, &d->nonces, d->env.wall(d->env.user), ret_offer);
+    if (v == TL_OFFER_OK)
+        return true;
+    d->counters.offers_refused[v]++;
+    tl_log(TL_LOG_DEBUG, "direct: an offer, answer or candidate is refused: %s",
+           tl_offer_verdict_name(v));
+    return false;
+}
+
+static void on_offer(tl_direct *d, const tl_node_id *from, tl_slice payload)
+{
+    tl_offer o;
+    tl_direct_peer *p = admit(d, from);
+    if (!p || !read_offer(d, TL_OFFER_OFFER, payload, &o) || !tl_node_id_eq(&o.from, from))
+        return;
+    d->counters.offers_in++;
+    /* Both offered at once: that of the smaller node ID stays. */
+    if (p->now && p->now->ours && !p->now->started && tl_node_id_cmp(&d->identity->id, from) < 0)
+        return;
+    tl_session *s = tl_session_new_for(p, o.session, false);
+    if (!s)
+        return;
+    tl_direct_take(p, s);
+    p->again_at = TL_NEVER;
+    take_info(s, &o.info);
+    if (tell(s, TL_OFFER_ANSWER))
+        tl_session_start(s);
+    else
+        tl_session_free(s);
+}
+
+/* The peer's session of that name, if it is there. */
+static tl_session *session_of(tl_direct *d, const tl_node_id *from, const char *session)
+{
+    tl_direct_peer *p = tl_direct_peer_find(d, from);
+    if (p && p->now && strcmp(tl_checks_session(p->now->checks), session) == 0)
+        return p->now;
+    if (p && p->old && strcmp(tl_checks_session(p->old->checks), session) == 0)
+        return p->old;
+    return NULL;
+}
+
+static void on_answer(tl_direct *d, const tl_node_id *from, tl_slice payload)
+{
+    tl_offer o;
+    tl_direct_peer *p = tl_direct_peer_find(d, from);
+    if (!p || !p->now || !p->now->ours || p->now->started ||
+        !read_offer(d, TL_OFFER_ANSWER, payload, &o) || !tl_node_id_eq(&o.from, from))
+        return;
+    tl_session *s = session_of(d, from, o.session);
+    if (!s || s != p->now)
+        return;
+    take_info(s, &o.info);
+    tl_session_start(s);
+}
+
+static void on_candidate(tl_direct *d, const tl_node_id *from, tl_slice payload)
+{
+    tl_offer o;
+    tl_direct_peer *p = tl_direct_peer_find(d, from);
+    if (!p || (!p->now && !p->old))
+        return;
+    if (!tl_ratelimit_take(&d->candidates, 1, tl_direct_now(d))) {
+        d->counters.rate_limited++;
+        return;
+    }
+    if (!read_offer(d, TL_OFFER_CANDIDATE, payload, &o) || !tl_node_id_eq(&o.from, from))
+        return;
+    tl_session *s = session_of(d, from, o.session);
+    if (!s)
+        return;
+    add_remote(s, o.candidate.kind, &o.candidate.addr, o.candidate.priority);
+    tl_session_pump(s);
+}
+
+void tl_direct_on_signal(tl_direct *d, tl_signal_type type, const tl_node_id *from,
+                         tl_slice payload)
+{
+    if (!d->enabled)
+        return;
+    switch (type) {
+    case TL_SIGNAL_OFFER: on_offer(d, from, payload); break;
+    case TL_SIGNAL_ANSWER: on_answer(d, from, payload); break;
+    case TL_SIGNAL_ICE_CANDIDATE: on_candidate(d, from, payload); break;
+    default: break;
+    }
+}
+
+void tl_direct_on_signal_failed(tl_direct *d, const char *session)
+{
+    char name[TL_CHECK_USERNAME + 1];
+    tl_session *s;
+    tl_check_username(session, name);
+    HASH_FIND(hh_name, d->by_name, name, TL_CHECK_USERNAME, s);
+    if (!s || s->started || s != s->peer->now)
+        return;
+    tl_direct_peer *p = s->peer;
+    tl_session_free(s);
+    tl_direct_give_up(p, TL_DIRECT_UNANSWERED);
+}

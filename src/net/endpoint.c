@@ -1,0 +1,455 @@
+#include "net/endpoint.h"
+
+#include "base/log.h"
+#include "io/udp.h"
+#include "net/portfile.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define BUFFER       (4u << 20)  /* of the port's sockets: a burst of 4 MiB waits for a busy loop */
+#define BUFFER_EXTRA (16u << 10) /* of the search's sockets, which say a few hundred bytes each */
+#define PORT_TRIES   16          /* any port, until one is free in both families */
+#define BATCHES_MAX  2           /* receive calls in a turn, 1 MiB each: others want a turn, too */
+#define QUIC_MIN     21          /* RFC 9000 section 10.3: nothing shorter can be a packet */
+#define STUN_MIN     20          /* the header */
+#define CONTROL_MIN  2           /* marker and type */
+#define CONTROL      0x0C
+#define TOKEN_MIN    0x40
+#define REBUILD_PACE (1 * TL_SEC) /* between two attempts to have a socket that works */
+
+#define FAMILIES 2 /* slot 0: IPv4; slot 1: IPv6; then the search's */
+#define SLOTS    (FAMILIES + TL_ENDPOINT_EXTRA_MAX)
+#define SLOT_BITS                                                                                  \
+    9 /* of a tl_sock; the others count, so that an old one never means a new socket */
+_Static_assert(SLOTS < 1 << SLOT_BITS, "a tl_sock names its slot");
+
+typedef struct {
+    tl_endpoint *endpoint;
+    tl_sock sock; /* 0: none; then `udp` may wait to be closed */
+    tl_udp *udp;
+    tl_poll *poll;
+    tl_addr_family family;
+} slot;
+
+struct tl_endpoint {
+    tl_loop *loop;
+    tl_endpoint_events events;
+    void *user;
+    const char *port_file;
+    uint16_t port;
+    bool configured; /* the port is the user's choice */
+    tl_defer sweep_soon;
+    tl_timer rebuild_due;
+    tl_time rebuilt_at[FAMILIES];
+    bool rebuild[FAMILIES];
+    bool told_family[FAMILIES]; /* why there is no such socket is logged once */
+    uint32_t generation;
+    tl_endpoint_counters counters;
+    slot slots[SLOTS];
+};
+
+static slot *slot_of(tl_endpoint *e, tl_sock sock)
+{
+    size_t i = sock & ((1u << SLOT_BITS) - 1);
+    return sock && i < SLOTS && e->slots[i].sock == sock ? &e->slots[i] : NULL;
+}
+
+/* --- telling datagrams apart --- */
+
+static bool is_quic(uint8_t first, size_t n)
+{
+    return first >= TOKEN_MIN && n >= QUIC_MIN;
+}
+
+static void take_stun(slot *s, const tl_addr *from, tl_slice datagram)
+{
+    tl_endpoint *e = s->endpoint;
+    tl_stun stun;
+    if (!tl_stun_is(datagram))
+        e->counters.dropped_unknown++;
+    else if (tl_stun_read(datagram, &stun))
+        e->counters.dropped_malformed++;
+    else
+        e->events.on_stun(e->user, s->sock, from, datagram, &stun);
+}
+
+static void take_other(slot *s, const tl_addr *from, tl_slice datagram)
+{
+    tl_endpoint_counters *c = &s->endpoint->counters;
+    uint8_t first = datagram.n ? datagram.p[0] : 0;
+    size_t least = first >= TOKEN_MIN ? QUIC_MIN : first == CONTROL ? CONTROL_MIN : STUN_MIN;
+    if (datagram.n < least)
+        c->dropped_short++;
+    else if (first <= 3)
+        take_stun(s, from, datagram);
+    else if (first == CONTROL)
+        c->dropped_control++;
+    else
+        c->dropped_unknown++;
+}
+
+/* A train is nearly always of one kind and handed on whole; but its sender may be anybody, and what
+ * is mixed into it must not pass as what it is not. */
+static void take_train(slot *s, const tl_udp_train *t)
+{
+    tl_endpoint *e = s->endpoint;
+    tl_sock sock = s->sock;
+    tl_addr from = tl_addr_normal(t->from);
+    size_t step = t->segment ? t->segment : 1;
+    e->counters.bytes_in += t->n;
+    e->counters.datagrams_in += t->n ? (t->n + step - 1) / step : 1;
+    if (t->n == 0)
+        take_other(s, &from, tl_slice_of(t->data, 0));
+    for (size_t at = 0; at < t->n && s->sock == sock;) {
+        size_t end = at, n = step;
+        while (end < t->n && is_quic(t->data[end], t->n - end < step ? t->n - end : step))
+            end += step;
+        end = end < t->n ? end : t->n;
+        if (end > at) {
+            e->events.on_train(e->user, sock, &from, t->data + at, end - at, step);
+            at = end;
+            continue;
+        }
+        if (n > t->n - at)
+            n = t->n - at;
+        take_other(s, &from, tl_slice_of(t->data + at, n));
+        at += n;
+    }
+}
+
+/* --- sockets that come and go --- */
+
+static void sweep(void *user)
+{
+    tl_endpoint *e = user;
+    for (size_t i = 0; i < SLOTS; i++)
+        if (!e->slots[i].sock && e->slots[i].udp) {
+            tl_poll_free(e->slots[i].poll);
+            tl_udp_close(e->slots[i].udp);
+            e->slots[i].poll = NULL;
+            e->slots[i].udp = NULL;
+        }
+}
+
+/* Its trains may be in somebody's hands right now: closed when this turn's input is handled. */
+static void retire(slot *s)
+{
+    s->sock = 0;
+    if (s->poll)
+        tl_poll_set(s->poll, 0);
+    tl_loop_defer(s->endpoint->loop, &s->endpoint->sweep_soon, sweep, s->endpoint);
+}
+
+static void want_rebuilt(tl_endpoint *e, size_t family)
+{
+    e->rebuild[family] = true;
+    tl_time now = tl_loop_now(e->loop);
+    tl_time at = e->rebuilt_at[family] ? e->rebuilt_at[family] + REBUILD_PACE : now;
+    tl_timer_set(&e->rebuild_due, tl_time_min(e->rebuild_due.at, at > now ? at : now));
+}
+
+static void broke(slot *s)
+{
+    tl_endpoint *e = s->endpoint;
+    size_t i = (size_t)(s - e->slots);
+    tl_log(TL_LOG_WARN, "the UDP socket of port %u broke (%s)%s", tl_udp_local(s->udp).port,
+           strerror(errno), i < FAMILIES ? "; opening it anew" : "");
+    retire(s);
+    if (i < FAMILIES)
+        want_rebuilt(e, i);
+}
+
+static void on_ready(void *user, int events)
+{
+    slot *s = user;
+    tl_sock sock = s->sock;
+    (void)events;
+    for (int batch = 0; batch < BATCHES_MAX && sock && s->sock == sock; batch++) {
+        tl_udp_train trains[TL_UDP_TRAINS_MAX];
+        size_t n;
+        tl_err e = tl_udp_receive(s->udp, trains, &n);
+        if (e == TL_ERR_IO && errno != ENOMEM && errno != ENETDOWN)
+            broke(s);
+        if (e)
+            return;
+        for (size_t i = 0; i < n && s->sock == sock; i++)
+            take_train(s, &trains[i]);
+        if (n < TL_UDP_TRAINS_MAX)
+            return;
+    }
+}
+
+/* All share one receive buffer: none is read while another's trains are in somebody's hands. */
+static const tl_udp *any_udp(const tl_endpoint *e)
+{
+    for (size_t i = 0; i < SLOTS; i++)
+        if (e->slots[i].udp)
+            return e->slots[i].udp;
+    return NULL;
+}
+
+/* Opens into an empty slot. TL_ERR_EXISTS, TL_ERR_IO (with `why`), TL_ERR_NOMEM. */
+static tl_err slot_open(tl_endpoint *e, size_t i, uint16_t port, tl_why *why)
+{
+    slot *s = &e->slots[i];
+    tl_addr any = {.family = i == 1 ? TL_ADDR_V6 : TL_ADDR_V4, .port = port};
+    size_t bytes = i < FAMILIES ? BUFFER : BUFFER_EXTRA;
+    const tl_udp *other = any_udp(e);
+    tl_err err = other ? tl_udp_open_beside(&any, bytes, other, &s->udp, why)
+                       : tl_udp_open(&any, bytes, &s->udp, why);
+    if (err)
+        return err;
+    err = tl_poll_new(e->loop, tl_udp_fd(s->udp), on_ready, s, &s->poll);
+    if (err) {
+        tl_udp_close(s->udp);
+        s->udp = NULL;
+        return err;
+    }
+    tl_poll_set(s->poll, TL_POLL_READ);
+    s->endpoint = e;
+    s->family = any.family;
+    s->sock = (tl_sock)(++e->generation << SLOT_BITS | i);
+    return TL_OK;
+}
+
+/* --- the port --- */
+
+static void told_none(tl_endpoint *e, size_t family, const tl_why *why)
+{
+    if (!e->told_family[family])
+        tl_log(TL_LOG_INFO, "no %s socket: %s", family ? "IPv6" : "IPv4", why->text);
+    e->told_family[family] = true;
+}
+
+/* Both families on one port; one alone where the machine has no other. 0 as port: any. */
+static tl_err open_both(tl_endpoint *e, uint16_t port, tl_why *why)
+{
+    tl_why why4 = {""}, why6 = {""};
+    tl_err e4 = slot_open(e, 0, port, &why4);
+    if (e4 && e4 != TL_ERR_IO) {
+        *why = why4;
+        return e4;
+    }
+    if (!e4)
+        port = tl_udp_local(e->slots[0].udp).port;
+    tl_err e6 = slot_open(e, 1, port, &why6);
+    if (e6 && (e4 || e6 != TL_ERR_IO)) {
+        retire(&e->slots[0]);
+        sweep(e);
+        *why = why6;
+        return e6;
+    }
+    if (e4)
+        told_none(e, 0, &why4);
+    if (e6)
+        told_none(e, 1, &why6);
+    e->port = e4 ? tl_udp_local(e->slots[1].udp).port : port;
+    return TL_OK;
+}
+
+static tl_err open_any(tl_endpoint *e, tl_why *why)
+{
+    tl_err err = TL_ERR_EXISTS;
+    for (int i = 0; i < PORT_TRIES && err == TL_ERR_EXISTS; i++)
+        err = open_both(e, 0, why);
+    return err;
+}
+
+static void keep_port(tl_endpoint *e)
+{
+    tl_why why;
+    if (e->port_file && tl_portfile_write(e->port_file, e->port, &why))
+        tl_log(TL_LOG_WARN, "%s", why.text);
+}
+
+static tl_err open_port(tl_endpoint *e, uint16_t configured, tl_why *why)
+{
+    if (configured) {
+        tl_err err = open_both(e, configured, why);
+        if (err == TL_ERR_EXISTS)
+            return tl_why_set(why, err,
+                              "UDP port %u is in use by another program; choose another "
+                              "(udp_port), or 0 for any",
+                              configured);
+        return err;
+    }
+    uint16_t kept = e->port_file ? tl_portfile_read(e->port_file) : 0;
+    tl_err err = kept ? open_both(e, kept, why) : TL_ERR_EXISTS;
+    if (err != TL_OK) {
+        err = open_any(e, why);
+        if (!err && kept)
+            tl_log(TL_LOG_WARN, "UDP port %u of last time cannot be had; now it is %u", kept,
+                   e->port);
+    }
+    if (!err)
+        keep_port(e);
+    return err;
+}
+
+/* --- rebuilding --- */
+
+static void rebuild_one(tl_endpoint *e, size_t family)
+{
+    tl_why why = {""};
+    e->rebuilt_at[family] = tl_loop_now(e->loop);
+    tl_err err = slot_open(e, family, e->port, &why);
+    if (err == TL_ERR_EXISTS && !e->configured && !e->slots[!family].sock) {
+        err = slot_open(e, family, 0, &why); /* somebody was faster, and nothing holds us to it */
+        if (!err) {
+            e->port = tl_udp_local(e->slots[family].udp).port;
+            keep_port(e);
+        }
+    }
+    if (!err) {
+        e->rebuild[family] = false;
+        e->told_family[family] = false;
+        e->counters.rebuilt++;
+        return;
+    }
+    told_none(e, family, &why);
+    want_rebuilt(e, family);
+}
+
+static void on_rebuild_due(void *user)
+{
+    tl_endpoint *e = user;
+    uint64_t before = e->counters.rebuilt;
+    sweep(e);
+    for (size_t i = 0; i < FAMILIES; i++)
+        if (e->rebuild[i])
+            rebuild_one(e, i);
+    if (e->counters.rebuilt != before)
+        e->events.on_rebuilt(e->user);
+}
+
+void tl_endpoint_refresh(tl_endpoint *e)
+{
+    for (size_t i = 0; i < FAMILIES; i++)
+        if (!e->slots[i].sock && !e->slots[i].udp && !e->rebuild[i]) {
+            tl_why why = {""};
+            if (slot_open(e, i, e->port, &why))
+                continue; /* still not: the next change of the network asks again */
+            e->told_family[i] = false;
+            e->counters.rebuilt++;
+            e->events.on_rebuilt(e->user);
+        }
+}
+
+/* --- life --- */
+
+tl_err tl_endpoint_new(tl_loop *loop, const tl_endpoint_config *config,
+                       const tl_endpoint_events *events, void *user, tl_endpoint **ret_endpoint,
+                       tl_why *why)
+{
+    tl_endpoint *e = calloc(1, sizeof *e);
+    if (!e)
+        return tl_why_set(why, TL_ERR_NOMEM, "out of memory");
+    e->loop = loop;
+    e->events = *events;
+    e->user = user;
+    e->port_file = config->port_file;
+    e->configured = config->port != 0;
+    for (size_t i = 0; i < SLOTS; i++)
+        e->slots[i].endpoint = e;
+    tl_timer_init(&e->rebuild_due, loop, on_rebuild_due, e);
+    tl_err err = open_port(e, config->port, why);
+    if (err) {
+        tl_endpoint_free(e);
+        return err;
+    }
+    *ret_endpoint = e;
+    return TL_OK;
+}
+
+void tl_endpoint_free(tl_endpoint *e)
+{
+    if (!e)
+        return;
+    tl_timer_stop(&e->rebuild_due);
+    tl_defer_cancel(e->loop, &e->sweep_soon);
+    for (size_t i = 0; i < SLOTS; i++)
+        e->slots[i].sock = 0;
+    sweep(e);
+    free(e);
+}
+
+/* --- sending --- */
+
+/* Is it the socket that is wrong, or only this datagram's address? */
+static bool is_broken(int error)
+{
+    return error == EBADF || error == ENOTSOCK || error == ECONNABORTED || error == EPIPE ||
+           error == ENOTCONN;
+}
+
+tl_err tl_endpoint_send(tl_endpoint *e, tl_sock sock, const tl_addr *to, const uint8_t *data,
+                        size_t n, size_t segment)
+{
+    slot *s = slot_of(e, sock);
+    if (!s)
+        return TL_ERR_NOT_FOUND;
+    if (n == 0)
+        return TL_OK;
+    tl_err err = TL_ERR_UNREACHABLE;
+    if (to->family == s->family && to->port)
+        err = tl_udp_send(s->udp, to, data, n, segment);
+    if (!err) {
+        e->counters.datagrams_out += (n + segment - 1) / segment;
+        e->counters.bytes_out += n;
+    } else if (err == TL_ERR_TOO_LARGE)
+        e->counters.too_large++;
+    else if (err != TL_ERR_AGAIN)
+        e->counters.send_errors++;
+    if (err == TL_ERR_IO && is_broken(errno))
+        broke(s);
+    return err;
+}
+
+/* --- the search's sockets --- */
+
+size_t tl_endpoint_open(tl_endpoint *e, tl_sock *ret_socks, size_t n)
+{
+    size_t count = 0;
+    for (size_t i = FAMILIES; i < SLOTS && count < n; i++) {
+        tl_why why;
+        if (e->slots[i].sock || e->slots[i].udp)
+            continue;
+        if (slot_open(e, i, 0, &why)) {
+            tl_log(TL_LOG_DEBUG, "only %zu of %zu sockets: %s", count, n, why.text);
+            break;
+        }
+        ret_socks[count++] = e->slots[i].sock;
+    }
+    return count;
+}
+
+void tl_endpoint_close(tl_endpoint *e, tl_sock sock)
+{
+    slot *s = slot_of(e, sock);
+    if (s && s - e->slots >= FAMILIES)
+        retire(s);
+}
+
+/* --- asked --- */
+
+tl_sock tl_endpoint_sock4(const tl_endpoint *e)
+{
+    return e->slots[0].sock;
+}
+
+tl_sock tl_endpoint_sock6(const tl_endpoint *e)
+{
+    return e->slots[1].sock;
+}
+
+uint16_t tl_endpoint_port(const tl_endpoint *e)
+{
+    return e->port;
+}
+
+const tl_endpoint_counters *tl_endpoint_counters_of(const tl_endpoint *e)
+{
+    return &e->counters;
+}

@@ -1,0 +1,69 @@
+/* endpoint.h - the node's UDP sockets: one port for both families, kept over restarts, and further
+ * sockets for the birthday search. Tells datagrams apart by their first byte; answers none, and
+ * knows no peer.
+ *
+ *   0x00..0x03 with the magic cookie: STUN     0x0C: control (nobody listens: counted)
+ *   0x40..0xFF: QUIC, or a relayed packet's token     all else, and the too short: dropped, counted
+ *
+ * A socket that the kernel declares broken is rebuilt on the same port under a new tl_sock. */
+#ifndef TL_NET_ENDPOINT_H
+#define TL_NET_ENDPOINT_H
+
+#include "io/loop.h"
+#include "nat/candidate.h"
+#include "wire/stun.h"
+
+#define TL_ENDPOINT_EXTRA_MAX 256 /* the birthday search's (PROTOCOL section 3) */
+
+typedef struct tl_endpoint tl_endpoint;
+
+typedef struct {
+    uint16_t port;         /* 0: the one of last time, else any */
+    const char *port_file; /* where it is kept over restarts, borrowed for life; NULL: nowhere */
+} tl_endpoint_config;
+
+/* Called from the loop. May call anything here but tl_endpoint_free. */
+typedef struct {
+    void (*on_stun)(void *user, tl_sock sock, const tl_addr *from, tl_slice datagram,
+                    const tl_stun *stun);
+    /* Datagrams of one sender, back to back, `segment` bytes each but the last; free to be changed
+     * during the call. */
+    void (*on_train)(void *user, tl_sock sock, const tl_addr *from, uint8_t *data, size_t n,
+                     size_t segment);
+    void (*on_rebuilt)(void *user); /* a socket of the port came, went or was replaced */
+} tl_endpoint_events;
+
+typedef struct {
+    uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;
+    uint64_t dropped_short;     /* empty, or too short for what their first byte says */
+    uint64_t dropped_malformed; /* the cookie of STUN and then not STUN */
+    uint64_t dropped_control, dropped_unknown;
+    uint64_t send_errors, too_large, rebuilt;
+} tl_endpoint_counters;
+
+/* TL_ERR_EXISTS: the configured port is another program's. TL_ERR_IO: no socket of either family.
+ * TL_ERR_NOMEM. A port file that cannot be read or written is logged, and is no error. */
+TL_CHECK tl_err tl_endpoint_new(tl_loop *loop, const tl_endpoint_config *config,
+                                const tl_endpoint_events *events, void *user,
+                                tl_endpoint **ret_endpoint, tl_why *why);
+void tl_endpoint_free(tl_endpoint *e);
+
+/* The network changed: a family that had no socket may have one now. */
+void tl_endpoint_refresh(tl_endpoint *e);
+
+/* As tl_udp_send. TL_ERR_NOT_FOUND: no such socket (any more). TL_ERR_UNREACHABLE also: `to` is not
+ * of the socket's family, or has port 0. */
+TL_CHECK tl_err tl_endpoint_send(tl_endpoint *e, tl_sock sock, const tl_addr *to,
+                                 const uint8_t *data, size_t n, size_t segment);
+
+/* IPv4, each on a port of its own. Returns how many there are, at most `n`. */
+size_t tl_endpoint_open(tl_endpoint *e, tl_sock *ret_socks, size_t n);
+/* Of a socket from tl_endpoint_open; another is left alone. */
+void tl_endpoint_close(tl_endpoint *e, tl_sock sock);
+
+tl_sock tl_endpoint_sock4(const tl_endpoint *e); /* 0: none */
+tl_sock tl_endpoint_sock6(const tl_endpoint *e);
+uint16_t tl_endpoint_port(const tl_endpoint *e);
+const tl_endpoint_counters *tl_endpoint_counters_of(const tl_endpoint *e);
+
+#endif

@@ -1,0 +1,406 @@
+#include "net/relay_client.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct tl_relay_client {
+    tl_loop *loop;
+    tl_rand *rand;
+    tl_relay_link *link;
+    tl_relay_client_events events;
+    void *user;
+    bool wanted;
+    size_t n_urls;
+    tl_wsurl urls[TL_RELAY_URLS_MAX];
+    char url_text[TL_RELAY_URLS_MAX][256];
+    size_t at; /* the URL in use */
+    tl_tls *tls;
+
+    tl_relay_state state;
+    char error[512];
+    bool doubted;      /* the ping under way must be answered soon */
+    bool refused;      /* the relay said why it is about to end this connection */
+    bool away;         /* another took our place: we stay off for a while, whatever is asked */
+    unsigned replaced; /* times in a row, for the pause */
+    tl_wsclient *ws;
+    unsigned failures;               /* rounds over all URLs without a steady connection */
+    tl_timer redial, ping, deadline; /* deadline: the link's */
+    tl_time dialled_at, registered_at, ping_sent, rtt; /* ping_sent 0: none awaited */
+    uint64_t connects;
+};
+
+static void set_state(tl_relay_client *c, tl_relay_state state, const char *error)
+{
+    bool same = c->state == state && strcmp(c->error, error) == 0;
+    c->state = state;
+    if (error != c->error)
+        snprintf(c->error, sizeof c->error, "%s", error);
+    if (!same)
+        c->events.on_state(c->user);
+}
+
+tl_relay_state tl_relay_client_state(const tl_relay_client *c)
+{
+    return c->state;
+}
+
+const char *tl_relay_client_url(const tl_relay_client *c)
+{
+    return c->n_urls ? c->url_text[c->at] : "";
+}
+
+const char *tl_relay_client_error(const tl_relay_client *c)
+{
+    return c->error;
+}
+
+tl_time tl_relay_client_rtt(const tl_relay_client *c)
+{
+    return c->rtt;
+}
+
+uint64_t tl_relay_client_connects(const tl_relay_client *c)
+{
+    return c->connects;
+}
+
+bool tl_relay_client_is_closed(const tl_relay_client *c)
+{
+    return !c->ws;
+}
+
+bool tl_relay_client_is_full(const tl_relay_client *c)
+{
+    return c->ws && tl_wsclient_is_full(c->ws);
+}
+
+void tl_relay_client_rearm(tl_relay_client *c)
+{
+    tl_timer_set(&c->deadline, tl_relay_link_expiry(c->link));
+}
+
+/* --- a connection's end and the next beginning --- */
+
+/* Full jitter (PROTOCOL section 2): somewhere between now and the whole pause, which doubles. */
+static tl_time next_pause(tl_relay_client *c)
+{
+    if (c->at != 0)
+        return 0; /* another relay may be well: try it at once */
+    unsigned shift = c->failures < 6 ? c->failures : 6;
+    tl_time whole = TL_RELAY_BACKOFF_MIN << shift;
+    if (whole > TL_RELAY_BACKOFF_MAX)
+        whole = TL_RELAY_BACKOFF_MAX;
+    c->failures++;
+    return tl_rand_below(c->rand, whole);
+}
+
+static tl_time next_absence(tl_relay_client *c)
+{
+    unsigned shift = c->replaced < 7 ? c->replaced : 7;
+    tl_time whole = tl_time_min(TL_RELAY_AWAY_MIN << shift, TL_RELAY_AWAY_MAX);
+    c->replaced++;
+    return whole / 2 + tl_rand_below(c->rand, whole / 2);
+}
+
+static void drop_connection(tl_relay_client *c)
+{
+    tl_timer_stop(&c->ping);
+    c->ping_sent = 0;
+    c->rtt = 0;
+    c->refused = c->doubted = false;
+    tl_wsclient_free(c->ws);
+    c->ws = NULL;
+    tl_relay_link_on_closed(c->link);
+    tl_relay_client_rearm(c);
+}
+
+static void dial_again(tl_relay_client *c, const char *why)
+{
+    tl_time now = tl_loop_now(c->loop);
+    tl_time held = c->registered_at ? now - c->registered_at : 0;
+    c->registered_at = 0;
+    if (held >= TL_RELAY_AWAY_MAX)
+        c->replaced = 0;
+    if (held >= TL_RELAY_STEADY_AFTER) {
+        c->failures = 0;
+        c->at = 0;
+    } else {
+        c->at = (c->at + 1) % c->n_urls;
+    }
+    tl_time pause = c->away ? next_absence(c) : next_pause(c);
+    tl_log(TL_LOG_DEBUG, "relay: %s: %s; next try in %u ms", c->url_text[c->at], why,
+           (unsigned)(pause / TL_MS));
+    tl_timer_set(&c->redial, now + pause);
+    char text[512];
+    snprintf(text, sizeof text, "%s", why);
+    if (c->state == TL_RELAY_CONNECTED)
+        tl_log(TL_LOG_WARN, "relay: lost %s: %s", c->url_text[c->at], why);
+    drop_connection(c);
+    set_state(c, c->away ? TL_RELAY_OFF : TL_RELAY_CONNECTING, text);
+}
+
+/* --- what the WebSocket says --- */
+
+static tl_err wire_begin(void *wire, size_t n, uint8_t **ret_room)
+{
+    return tl_wsclient_begin(wire, TL_WS_TEXT, n, ret_room);
+}
+
+static void wire_commit(void *wire)
+{
+    tl_wsclient_commit(wire);
+}
+
+static const tl_relay_wire wire = {wire_begin, wire_commit};
+
+static void on_open(void *user)
+{
+    tl_relay_client *c = user;
+    tl_relay_link_on_open(c->link, c->urls[c->at].authority, &wire, c->ws, tl_loop_now(c->loop));
+    tl_relay_client_rearm(c);
+}
+
+static void on_message(void *user, tl_ws_opcode opcode, uint8_t *bytes, size_t n)
+{
+    tl_relay_client *c = user;
+    /* Binary messages belong to the token path, which this node does not ask for. */
+    if (opcode == TL_WS_TEXT)
+        tl_relay_link_on_text(c->link, bytes, n, tl_loop_now(c->loop));
+    tl_relay_client_rearm(c);
+}
+
+static void on_pong(void *user, tl_slice payload)
+{
+    tl_relay_client *c = user;
+    (void)payload;
+    if (!c->ping_sent)
+        return;
+    c->rtt = tl_loop_clock(c->loop) - c->ping_sent;
+    c->ping_sent = 0;
+    c->doubted = false;
+    unsigned ttl = tl_relay_link_ttl(c->link);
+    tl_time every = TL_RELAY_PING_EVERY;
+    if (ttl && ttl * TL_SEC / 2 < every)
+        every = ttl * TL_SEC / 2; /* a relay that forgets sooner hears from us sooner */
+    tl_timer_set(&c->ping, tl_loop_now(c->loop) + every);
+}
+
+static void on_ws_writable(void *user)
+{
+    tl_relay_client *c = user;
+    c->events.on_writable(c->user);
+}
+
+static void on_closed(void *user, tl_err e, unsigned code, const char *why)
+{
+    tl_relay_client *c = user;
+    (void)e;
+    (void)code;
+    char text[512];
+    if (c->refused) /* its words say more than the close that follows them */
+        snprintf(text, sizeof text, "%s", c->error);
+    else
+        snprintf(text, sizeof text, "%s", why);
+    if (c->wanted) {
+        bool at_once = c->doubted && !c->away;
+        dial_again(c, text);
+        if (at_once) /* it was of the network that is gone: the relay did not send us away */
+            tl_timer_set(&c->redial, tl_loop_now(c->loop));
+    } else {
+        drop_connection(c);
+        c->events.on_state(c->user);
+    }
+}
+
+static const tl_wsclient_events ws_events = {on_open, on_message, on_pong, on_ws_writable,
+                                             on_closed};
+
+/* --- timers --- */
+
+static void on_redial(void *user)
+{
+    tl_relay_client *c = user;
+    if (c->ws || !c->wanted)
+        return;
+    c->dialled_at = tl_loop_now(c->loop);
+    if (c->away) {
+        c->away = false;
+        set_state(c, TL_RELAY_CONNECTING, c->error);
+    }
+    if (tl_wsclient_connect(c->loop, &c->urls[c->at], c->tls, c->rand, &ws_events, c, &c->ws))
+        dial_again(c, "out of memory");
+}
+
+/* Also measures the round trip, hence the first right after registration. */
+static void on_ping(void *user)
+{
+    tl_relay_client *c = user;
+    tl_time now = tl_loop_now(c->loop);
+    if (c->ping_sent) {
+        char text[512];
+        bool doubted = c->doubted;
+        snprintf(text, sizeof text, "silent for %u s", (unsigned)(TL_RELAY_PONG_WITHIN / TL_SEC));
+        dial_again(c, doubted ? "the network changed" : text);
+        if (doubted)
+            tl_timer_set(&c->redial, now);
+        return;
+    }
+    c->ping_sent = tl_loop_clock(c->loop);
+    tl_timer_set(&c->ping, now + TL_RELAY_PONG_WITHIN);
+    if (tl_wsclient_send(c->ws, TL_WS_PING, TL_SLICE_LIT("t")))
+        dial_again(c, "the connection to the relay is stuck");
+}
+
+static void on_deadline(void *user)
+{
+    tl_relay_client *c = user;
+    tl_relay_link_on_timer(c->link, tl_loop_now(c->loop));
+    tl_relay_client_rearm(c);
+}
+
+/* --- what the link says --- */
+
+void tl_relay_client_registered(tl_relay_client *c)
+{
+    c->connects++;
+    c->registered_at = tl_loop_now(c->loop);
+    tl_log(TL_LOG_INFO, "relay: connected to %s", c->url_text[c->at]);
+    tl_timer_set(&c->ping, tl_loop_now(c->loop));
+    set_state(c, TL_RELAY_CONNECTED, "");
+}
+
+void tl_relay_client_refused(tl_relay_client *c, const char *code, const char *message)
+{
+    char why[512];
+    tl_safe safe_code = tl_log_safe(tl_slice_str(code)), safe = tl_log_safe(tl_slice_str(message));
+    c->away = strcmp(code, "replaced") == 0;
+    if (c->away) {
+        snprintf(why, sizeof why,
+                 "another process registered with this node's key at %s; this one stays off the "
+                 "relay for now, longer each time",
+                 c->url_text[c->at]);
+        tl_log(TL_LOG_ERROR, "relay: %s", why);
+    } else {
+        snprintf(why, sizeof why, "refused us (%s): %s", safe_code.text, safe.text);
+        tl_log(TL_LOG_WARN, "relay: %s %s", c->url_text[c->at], why);
+    }
+    c->refused = true;
+    if (c->ws)
+        tl_wsclient_close(c->ws, TL_WS_NORMAL, c->away ? "replaced" : "refused");
+    set_state(c, c->away ? TL_RELAY_OFF : TL_RELAY_CONNECTING, why);
+}
+
+/* --- starting and stopping --- */
+
+tl_err tl_relay_client_new(tl_loop *loop, tl_rand *rand, tl_relay_link *link,
+                           const tl_relay_client_events *events, void *user,
+                           tl_relay_client **ret_client)
+{
+    tl_relay_client *c = calloc(1, sizeof *c);
+    if (!c)
+        return TL_ERR_NOMEM;
+    *c = (tl_relay_client){
+        .loop = loop, .rand = rand, .link = link, .events = *events, .user = user};
+    tl_timer_init(&c->redial, loop, on_redial, c);
+    tl_timer_init(&c->ping, loop, on_ping, c);
+    tl_timer_init(&c->deadline, loop, on_deadline, c);
+    *ret_client = c;
+    return TL_OK;
+}
+
+static tl_err read_urls(const tl_relay_client_config *config, tl_wsurl ret_urls[], bool *ret_tls,
+                        tl_why *why)
+{
+    *ret_tls = false;
+    if (config->n_urls == 0 || config->n_urls > TL_RELAY_URLS_MAX)
+        return tl_why_set(why, TL_ERR_INVALID, "wan_relay_url names no relay");
+    for (size_t i = 0; i < config->n_urls; i++) {
+        tl_err e = tl_wsurl_parse(config->urls[i], &ret_urls[i], why);
+        if (e)
+            return e;
+        *ret_tls |= ret_urls[i].tls;
+        if (!ret_urls[i].tls && !ret_urls[i].loopback && !config->allow_insecure)
+            return tl_why_set(
+                why, TL_ERR_INVALID,
+                "%s is not encrypted: use wss://, or set wan_allow_insecure_relay = true",
+                config->urls[i]);
+    }
+    return TL_OK;
+}
+
+tl_err tl_relay_client_start(tl_relay_client *c, const tl_relay_client_config *config, tl_why *why)
+{
+    tl_wsurl urls[TL_RELAY_URLS_MAX];
+    tl_tls *tls = NULL;
+    bool needs_tls;
+    tl_err e = read_urls(config, urls, &needs_tls, why);
+    if (!e && needs_tls)
+        e = tl_tls_client(config->ca_file[0] ? config->ca_file : NULL, &tls, why);
+    if (e)
+        return e;
+    tl_relay_client_stop(c, "the relay's address changed");
+    if (c->ws)
+        drop_connection(c);
+    tl_tls_unref(c->tls);
+    c->tls = tls;
+    c->n_urls = config->n_urls;
+    memcpy(c->urls, urls, sizeof c->urls);
+    memcpy(c->url_text, config->urls, sizeof c->url_text);
+    c->at = 0;
+    c->failures = 0;
+    c->away = false;
+    c->wanted = true;
+    tl_timer_set(&c->redial, tl_loop_now(c->loop));
+    set_state(c, TL_RELAY_CONNECTING, "");
+    return TL_OK;
+}
+
+void tl_relay_client_stop(tl_relay_client *c, const char *reason)
+{
+    c->wanted = false;
+    tl_timer_stop(&c->redial);
+    tl_timer_stop(&c->ping);
+    if (c->ws)
+        tl_wsclient_close(c->ws, TL_WS_GOING_AWAY, reason);
+    set_state(c, TL_RELAY_OFF, "");
+}
+
+void tl_relay_client_hurry(tl_relay_client *c)
+{
+    tl_time now = tl_loop_now(c->loop), earliest = c->dialled_at + TL_RELAY_BACKOFF_MIN;
+    /* Many may want it at once, and again and again: no relay is dialled twice in a second for
+     * that. */
+    if (c->wanted && !c->ws && !c->away && c->redial.at > earliest)
+        tl_timer_set(&c->redial, earliest > now ? earliest : now);
+}
+
+void tl_relay_client_doubt(tl_relay_client *c)
+{
+    if (c->state != TL_RELAY_CONNECTED) {
+        tl_relay_client_hurry(c);
+        return;
+    }
+    if (c->doubted)
+        return;
+    tl_time within = TL_RELAY_DOUBT_WITHIN + 2 * c->rtt;
+    if (!c->ping_sent)
+        on_ping(c);
+    if (c->ping_sent) {
+        c->doubted = true;
+        tl_timer_set(&c->ping, tl_loop_now(c->loop) + within);
+    }
+}
+
+void tl_relay_client_free(tl_relay_client *c)
+{
+    if (!c)
+        return;
+    tl_timer_stop(&c->redial);
+    tl_timer_stop(&c->ping);
+    tl_timer_stop(&c->deadline);
+    tl_wsclient_free(c->ws);
+    tl_tls_unref(c->tls);
+    free(c);
+}

@@ -1,0 +1,12 @@
+#include "path/via.h"
+
+const char *tl_via_name(tl_via v)
+{
+    switch (v) {
+    case TL_VIA_LOCAL: return "local";
+    case TL_VIA_LAN: return "lan";
+    case TL_VIA_DIRECT: return "direct";
+    case TL_VIA_RELAYED: return "relayed";
+    }
+    return "unknown";
+}

@@ -1,0 +1,17 @@
+/* via.h - what a path is: its id, and the words for how an answer came. Pure; knows no address. */
+#ifndef TL_PATH_VIA_H
+#define TL_PATH_VIA_H
+
+#include <stdint.h>
+
+/* A path, as QUIC knows it: one way to reach one peer (a session at the relay, or a direct pair of
+ * addresses). peer/sessions gives out the ids. They are unique within the node, and never 0. */
+typedef uint32_t tl_path_id;
+
+/* How an answer came to this machine. */
+typedef enum { TL_VIA_LOCAL, TL_VIA_LAN, TL_VIA_DIRECT, TL_VIA_RELAYED } tl_via;
+
+/* "local", "lan", "direct", "relayed": as in `X-Teale-Path` and in every report. */
+const char *tl_via_name(tl_via v);
+
+#endif

@@ -1,0 +1,262 @@
+/* The control stream of a connection: hello, heartbeats, goodbye. */
+#include "peer/state.h"
+
+#include "base/log.h"
+
+#include <stdlib.h>
+
+static void broken(tl_peer_conn *conn, const char *why)
+{
+    conn->peers->counters.control_errors++;
+    tl_conn_close(conn, TL_CODE_PROTOCOL, why);
+}
+
+static void flush(tl_peer_conn *conn)
+{
+    while (conn->control && conn->pending.len) {
+        size_t n = 0;
+        if (tl_quic_stream_write(conn->control, tl_buf_slice(&conn->pending), false, &n) || n == 0)
+            break;
+        tl_buf_consume(&conn->pending, n);
+    }
+    if (conn->pending.len == 0)
+        tl_buf_clear(&conn->pending);
+    else if (conn->pending.len > TL_CONTROL_PENDING_MAX)
+        broken(conn, "the control stream is not read");
+}
+
+static void say(tl_peer_conn *conn, const tl_cluster_message *m)
+{
+    tl_buf text = {0};
+    if (tl_cluster_write(&text, m) ||
+        tl_frame_append(&conn->pending, TL_FRAME_MESSAGE, tl_buf_slice(&text)))
+        broken(conn, "out of memory");
+    else
+        flush(conn);
+    tl_buf_clear(&text);
+}
+
+static void send_hello(tl_peer_conn *conn, tl_cluster_type type)
+{
+    tl_peers *p = conn->peers;
+    tl_cluster_message m = {.type = type, .u.hello = {.agent = "teale/" TL_VERSION}};
+    memcpy(m.u.hello.display_name, p->config.display_name, sizeof p->config.display_name);
+    m.u.hello.capabilities = p->capabilities ? json_incref(p->capabilities) : json_object();
+    if (m.u.hello.capabilities)
+        say(conn, &m);
+    else
+        broken(conn, "out of memory");
+    tl_cluster_message_clear(&m);
+}
+
+void tl_control_send_hello(tl_peer_conn *conn)
+{
+    send_hello(conn, TL_CLUSTER_HELLO);
+}
+
+void tl_control_send_goodbye(tl_peer_conn *conn, const char *reason)
+{
+    tl_cluster_message m = {.type = TL_CLUSTER_GOODBYE};
+    snprintf(m.u.goodbye, sizeof m.u.goodbye, "%s", reason);
+    say(conn, &m);
+}
+
+static void send_heartbeat(tl_peer_conn *conn, tl_cluster_type type, uint64_t sequence)
+{
+    tl_peers *p = conn->peers;
+    tl_cluster_message m = {.type = type,
+                            .u.heartbeat = {sequence, p->events.running(p->user),
+                                            tl_json_bool(p->capabilities, "isAvailable", false)}};
+    say(conn, &m);
+}
+
+void tl_control_beat(tl_peer_conn *conn, tl_peer_pong *g)
+{
+    conn->sequence++;
+    if (g) {
+        g->sequence = conn->sequence;
+        g->sent = tl_peers_now(conn->peers);
+        g->conn = conn;
+        DL_APPEND(conn->pongs, g);
+    }
+    send_heartbeat(conn, TL_CLUSTER_HEARTBEAT, conn->sequence);
+}
+
+void tl_control_probe(tl_peer_conn *conn, tl_time within)
+{
+    tl_time at = tl_peers_now(conn->peers) + within;
+    if (!conn->control || at >= conn->probe_at)
+        return;
+    conn->probe_at = at;
+    tl_peers_due(conn->peers, at);
+    tl_control_beat(conn, NULL);
+}
+
+void tl_control_heard(tl_peer_conn *conn)
+{
+    conn->heard_at = tl_peers_now(conn->peers);
+    conn->probe_at = TL_NEVER;
+}
+
+/* A heartbeat would not do: while the answers are not read, flow control holds it back, too. */
+void tl_control_watch(tl_peer_conn *conn)
+{
+    if (conn->watch_at != TL_NEVER)
+        return;
+    conn->watch_heard = tl_quic_conn_heard(conn->quic);
+    conn->quiet = 0;
+    conn->watch_at = tl_peers_now(conn->peers) + TL_WATCH_EVERY;
+    tl_quic_conn_set_keepalive(conn->quic, TL_WATCH_EVERY);
+    tl_peers_due(conn->peers, conn->watch_at);
+}
+
+tl_time tl_control_watch_on_timer(tl_peer_conn *conn, tl_time now)
+{
+    if (now < conn->watch_at)
+        return conn->watch_at;
+    if (conn->streams == 0 || conn->closing) {
+        tl_quic_conn_set_keepalive(conn->quic, 0);
+        conn->watch_at = TL_NEVER;
+        return TL_NEVER;
+    }
+    uint64_t heard = tl_quic_conn_heard(conn->quic);
+    /* Looks are counted, not time: a process that was stopped for long hears before it judges. */
+    conn->quiet = heard == conn->watch_heard && !conn->lost ? conn->quiet + 1 : 0;
+    conn->watch_heard = heard;
+    conn->watch_at = now + TL_WATCH_EVERY;
+    if (conn->quiet < TL_WATCH_QUIET)
+        return conn->watch_at;
+    conn->watch_at = TL_NEVER;
+    tl_conn_close(conn, TL_CODE_OUTAGE, "nothing passes between the peer and us any more");
+    return TL_NEVER;
+}
+
+void tl_peers_unping(tl_peer_pong *g)
+{
+    if (!g->conn)
+        return;
+    DL_DELETE(g->conn->pongs, g);
+    g->conn = NULL;
+}
+
+static void on_pong(tl_peer_conn *conn, uint64_t sequence)
+{
+    tl_peer_pong *g, *next;
+    DL_FOREACH_SAFE (conn->pongs, g, next)
+        if (g->sequence == sequence) {
+            tl_peers_unping(g);
+            tl_time rtt = tl_peers_now(conn->peers) - g->sent;
+            g->on_pong(g, rtt ? rtt : 1);
+            return;
+        }
+}
+
+static void on_message(tl_peer_conn *conn, const tl_cluster_message *m)
+{
+    tl_peer *peer = conn->contact->peer;
+    switch (m->type) {
+    case TL_CLUSTER_HELLO:
+    case TL_CLUSTER_HELLO_ACK:
+        (void)tl_peer_describe(peer, m->u.hello.display_name, m->u.hello.capabilities);
+        conn->hello_seen = true;
+        if (m->type == TL_CLUSTER_HELLO)
+            send_hello(conn, TL_CLUSTER_HELLO_ACK);
+        break;
+    case TL_CLUSTER_HEARTBEAT:
+    case TL_CLUSTER_HEARTBEAT_ACK:
+        peer->running = m->u.heartbeat.running;
+        if (m->type == TL_CLUSTER_HEARTBEAT)
+            send_heartbeat(conn, TL_CLUSTER_HEARTBEAT_ACK, m->u.heartbeat.sequence);
+        else
+            on_pong(conn, m->u.heartbeat.sequence);
+        break;
+    case TL_CLUSTER_GOODBYE:
+        conn->peers->counters.goodbyes_in++;
+        peer->available = false; /* until it says otherwise */
+        break;
+    case TL_CLUSTER_OTHER: break; /* of a later version */
+    default: broken(conn, "a request's message on the control stream"); break;
+    }
+}
+
+static void on_readable(tl_stream_owner *o)
+{
+    tl_peer_conn *conn = (tl_peer_conn *)o;
+    bool fin = false;
+    tl_slice in;
+    while (conn->control && (in = tl_quic_stream_peek(conn->control, &fin)).n) {
+        tl_slice rest = in;
+        tl_frame_piece piece;
+        tl_err e;
+        while (!(e = tl_frame_next(&conn->reader, &rest, &piece))) {
+            tl_cluster_message m;
+            if (piece.kind != TL_FRAME_MESSAGE || tl_cluster_parse(piece.bytes, &m)) {
+                e = TL_ERR_PROTO;
+                break;
+            }
+            on_message(conn, &m);
+            tl_cluster_message_clear(&m);
+        }
+        if (e != TL_ERR_SHORT) {
+            broken(conn, "nonsense on the control stream");
+            return;
+        }
+        tl_quic_stream_consume(conn->control, in.n);
+    }
+    if (fin)
+        broken(conn, "the control stream ended");
+    tl_peers_wake(conn->peers);
+}
+
+static void on_writable(tl_stream_owner *o)
+{
+    flush((tl_peer_conn *)o);
+}
+
+static void on_reset(tl_stream_owner *o)
+{
+    broken((tl_peer_conn *)o, "the control stream was reset");
+}
+
+static void on_closed(tl_stream_owner *o, const char *why)
+{
+    (void)why;
+    ((tl_peer_conn *)o)->control = NULL;
+}
+
+static void own(tl_peer_conn *conn, tl_quic_stream *s)
+{
+    conn->control_owner = (tl_stream_owner){on_readable, on_writable, on_reset, on_closed};
+    conn->control = s;
+    tl_quic_stream_set_user(s, &conn->control_owner);
+}
+
+tl_err tl_control_open(tl_peer_conn *conn)
+{
+    tl_quic_stream *s;
+    tl_err e = tl_quic_stream_open(conn->quic, &s);
+    if (e)
+        return e;
+    own(conn, s);
+    send_hello(conn, TL_CLUSTER_HELLO);
+    return TL_OK;
+}
+
+void tl_control_accept(tl_peer_conn *conn, tl_quic_stream *s)
+{
+    own(conn, s);
+}
+
+void tl_control_clear(tl_peer_conn *conn)
+{
+    while (conn->pongs) {
+        tl_peer_pong *g = conn->pongs;
+        tl_peers_unping(g);
+        g->on_pong(g, 0);
+    }
+    if (conn->control)
+        tl_quic_stream_set_user(conn->control, NULL);
+    conn->control = NULL;
+    tl_frame_reader_clear(&conn->reader);
+    tl_buf_clear(&conn->pending);
+}

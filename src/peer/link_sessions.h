@@ -1,0 +1,44 @@
+/* link_sessions.h - the table of a node's sessions at one relay, found by session ID and by path
+ * id. Pure memory. */
+#ifndef TL_PEER_LINK_SESSIONS_H
+#define TL_PEER_LINK_SESSIONS_H
+
+#include "crypto/identity.h"
+#include "path/via.h"
+#include "wire/signal.h"
+
+#include <uthash.h>
+
+typedef struct {
+    char id[TL_SIGNAL_SESSION_MAX + 1];
+    tl_path_id path;
+    tl_node_id peer;
+    char peer_hex[TL_NODE_ID_HEX + 1];
+    bool ready;  /* relayReady went or came: data may flow */
+    tl_buf head; /* what every relayData of it begins with, up to its base64 */
+    UT_hash_handle by_id, by_path;
+} tl_link_session;
+
+#define TL_RELAY_DATA_END "\"}}" /* what ends every relayData after its base64 */
+
+/* Zero-initialise to begin. */
+typedef struct {
+    tl_link_session *by_id, *by_path;
+} tl_link_sessions;
+
+/* `id` is a legal session ID. TL_ERR_EXISTS: the session ID or the path is in the table.
+ * TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_link_sessions_add(tl_link_sessions *t, const char *own_hex, tl_slice id,
+                                      tl_path_id path, const tl_node_id *peer,
+                                      tl_link_session **ret_session);
+/* NULL: none. */
+tl_link_session *tl_link_sessions_by_id(const tl_link_sessions *t, tl_slice id);
+tl_link_session *tl_link_sessions_by_path(const tl_link_sessions *t, tl_path_id path);
+void tl_link_sessions_remove(tl_link_sessions *t, tl_link_session *s);
+/* Any one of them, for emptying the table; NULL when it is empty. */
+tl_link_session *tl_link_sessions_any(const tl_link_sessions *t);
+/* The only one that waits for its relayReady; NULL when there is none or more than one. */
+tl_link_session *tl_link_sessions_only_opening(const tl_link_sessions *t);
+size_t tl_link_sessions_count(const tl_link_sessions *t);
+
+#endif

@@ -1,0 +1,168 @@
+#include "peer/peer_table.h"
+
+#include <stdlib.h>
+
+static void free_models(char **models, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free(models[i]);
+    free(models);
+}
+
+static void forget(tl_peer_table *t, tl_peer *p)
+{
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
+    HASH_DEL(t->peers, p);
+    free_models(p->models, p->n_models);
+    free(p);
+}
+
+void tl_peer_table_clear(tl_peer_table *t)
+{
+    tl_peer *p, *next;
+    HASH_ITER (hh, t->peers, p, next)
+        forget(t, p);
+}
+
+tl_peer *tl_peer_table_find(const tl_peer_table *t, const tl_node_id *id)
+{
+    tl_peer *p;
+    HASH_FIND(hh, t->peers, id, sizeof *id, p);
+    return p;
+}
+
+size_t tl_peer_table_count(const tl_peer_table *t)
+{
+    return HASH_COUNT(t->peers);
+}
+
+/* The one listed longest ago gives way; nobody with a connection or a question does. */
+static bool make_room(tl_peer_table *t)
+{
+    tl_peer *oldest = NULL, *p, *next;
+    HASH_ITER (hh, t->peers, p, next)
+        if (!p->contact && !p->asking && (!oldest || p->round < oldest->round))
+            oldest = p;
+    if (!oldest)
+        return false;
+    forget(t, oldest);
+    return true;
+}
+
+tl_peer *tl_peer_table_get(tl_peer_table *t, const tl_node_id *id)
+{
+    tl_peer *p = tl_peer_table_find(t, id);
+    if (p)
+        return p;
+    if (tl_peer_table_count(t) >= TL_PEERS_MAX && !make_room(t))
+        return NULL;
+    p = calloc(1, sizeof *p);
+    if (!p)
+        return NULL;
+    p->id = *id;
+    p->tier = 4;
+    p->round = t->round;
+    memcpy(p->nat_type, "unknown", 8);
+    HASH_ADD(hh, t->peers, id, sizeof p->id, p);
+    return p;
+}
+
+/* --- what a node says of itself --- */
+
+/* Control characters would move a terminal's cursor; invalid UTF-8 does not come out of the parser.
+ */
+static bool set_name(tl_peer *p, const char *name)
+{
+    char clean[TL_PEER_NAME_MAX];
+    size_t n = 0;
+    for (size_t i = 0; name[i] && n + 1 < sizeof clean; i++)
+        if ((uint8_t)name[i] >= 0x20 && name[i] != 0x7f)
+            clean[n++] = name[i];
+    clean[n] = 0;
+    while (n && !tl_utf8_is(tl_slice_of(clean, n))) /* cut in mid-character */
+        clean[--n] = 0;
+    if (strcmp(clean, p->name) == 0)
+        return false;
+    memcpy(p->name, clean, n + 1);
+    return true;
+}
+
+static bool model_is(const json_t *v)
+{
+    size_t n = json_is_string(v) ? json_string_length(v) : 0;
+    return n > 0 && n < TL_MODEL_MAX && strlen(json_string_value(v)) == n;
+}
+
+static bool same_models(const tl_peer *p, char **models, size_t n)
+{
+    if (n != p->n_models)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(models[i], p->models[i]) != 0)
+            return false;
+    return true;
+}
+
+static bool set_models(tl_peer *p, const json_t *list)
+{
+    if (!json_is_array(list))
+        return false;
+    size_t cap = json_array_size(list), n = 0;
+    if (cap > TL_PEER_MODELS_MAX)
+        cap = TL_PEER_MODELS_MAX;
+    char **models = calloc(cap ? cap : 1, sizeof *models);
+    size_t i;
+    json_t *v;
+    json_array_foreach (list, i, v) {
+        if (!models || n == cap)
+            break;
+        if (model_is(v) && (models[n] = strdup(json_string_value(v))))
+            n++;
+    }
+    if (!models || same_models(p, models, n)) {
+        free_models(models, models ? n : 0);
+        return false;
+    }
+    free_models(p->models, p->n_models);
+    p->models = models;
+    p->n_models = n;
+    return true;
+}
+
+bool tl_peer_describe(tl_peer *p, const char *name, const json_t *capabilities)
+{
+    bool changed = name ? set_name(p, name) : false;
+    if (!json_is_object(capabilities))
+        return changed;
+    changed |= set_models(p, json_object_get(capabilities, "loadedModels"));
+    double tier = tl_json_number(json_object_get(capabilities, "hardware"), "tier", p->tier);
+    if (tier >= 1 && tier <= 4)
+        p->tier = (int)tier;
+    bool available = tl_json_bool(capabilities, "isAvailable", true);
+    changed |= available != p->available;
+    p->available = available;
+    return changed;
+}
+
+bool tl_peer_serves(const tl_peer *p, const char *model)
+{
+    for (size_t i = 0; i < p->n_models; i++)
+        if (strcmp(p->models[i], model) == 0)
+            return true;
+    return false;
+}
+
+void tl_peer_table_begin_round(tl_peer_table *t)
+{
+    t->round++;
+}
+
+void tl_peer_table_end_round(tl_peer_table *t)
+{
+    tl_peer *p, *next;
+    HASH_ITER (hh, t->peers, p, next) {
+        p->listed = p->round == t->round;
+        if (!p->listed && !p->contact && !p->asking)
+            forget(t, p);
+    }
+}

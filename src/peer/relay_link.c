@@ -1,0 +1,488 @@
+#include "base/base64.h"
+#include "crypto/sign.h"
+#include "peer/relay_link_state.h"
+#include "wire/signalread.h"
+#include "wire/signalwrite.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void set_state(tl_relay_link *l, tl_relay_link_state state, tl_time deadline)
+{
+    l->state = state;
+    l->deadline = deadline;
+}
+
+tl_err tl_relay_link_new(const tl_identity *identity, tl_rand *rand, const char *display_name,
+                         const tl_relay_link_events *events, void *user, tl_relay_link **ret_link)
+{
+    tl_relay_link *l = calloc(1, sizeof *l);
+    if (!l)
+        return TL_ERR_NOMEM;
+    *l = (tl_relay_link){.identity = identity,
+                         .rand = rand,
+                         .events = *events,
+                         .user = user,
+                         .deadline = TL_NEVER,
+                         .query_deadline = TL_NEVER};
+    tl_node_id_write(l->hex, &identity->id);
+    snprintf(l->display_name, sizeof l->display_name, "%s", display_name);
+    *ret_link = l;
+    return TL_OK;
+}
+
+static void drop_sessions(tl_relay_link *l)
+{
+    tl_link_session *s;
+    while ((s = tl_link_sessions_any(&l->sessions)))
+        tl_link_sessions_remove(&l->sessions, s);
+}
+
+void tl_relay_link_free(tl_relay_link *l)
+{
+    if (!l)
+        return;
+    drop_sessions(l);
+    json_decref(l->capabilities);
+    free(l);
+}
+
+const tl_relay_link_counters *tl_relay_link_counters_of(const tl_relay_link *l)
+{
+    return &l->counters;
+}
+
+bool tl_relay_link_is_registered(const tl_relay_link *l)
+{
+    return l->state == TL_LINK_REGISTERED;
+}
+
+unsigned tl_relay_link_ttl(const tl_relay_link *l)
+{
+    return l->ttl;
+}
+
+const char *tl_relay_link_udp(const tl_relay_link *l)
+{
+    return l->udp;
+}
+
+const char *tl_relay_link_observed(const tl_relay_link *l)
+{
+    return l->observed;
+}
+
+/* --- out --- */
+
+static tl_err send_text(tl_relay_link *l, tl_slice text)
+{
+    uint8_t *room;
+    tl_err e = l->wire.begin(l->wire_user, text.n, &room);
+    if (e)
+        return e;
+    if (text.n)
+        memcpy(room, text.p, text.n);
+    l->wire.commit(l->wire_user);
+    l->counters.messages_out++;
+    return TL_OK;
+}
+
+tl_err tl_relay_link_send_buf(tl_relay_link *l, tl_buf *out, tl_err e)
+{
+    if (!e)
+        e = send_text(l, tl_buf_slice(out));
+    tl_buf_clear(out);
+    return e;
+}
+
+static tl_err send_session(tl_relay_link *l, tl_signal_type type, const char *to,
+                           const char *session)
+{
+    tl_buf out = {0};
+    return tl_relay_link_send_buf(l, &out,
+                                  tl_signal_write_session(&out, type, l->hex, to, session));
+}
+
+/* Both signatures: the public network's, which replays, and ours over the challenge. */
+static tl_err sign_registration(tl_relay_link *l, char bare_hex[], char proof_hex[])
+{
+    tl_signature bare, proof;
+    char body[sizeof l->nonce + sizeof l->authority + sizeof l->hex + 2];
+    tl_err e = tl_sign_bare(l->identity, tl_slice_str(l->hex), &bare);
+    if (e)
+        return e;
+    tl_signature_write(bare_hex, &bare);
+    if (!l->nonce[0])
+        return TL_OK;
+    snprintf(body, sizeof body, "%s:%s:%s", l->nonce, l->authority, l->hex);
+    e = tl_sign(l->identity, TL_SIGN_REGISTER, tl_slice_str(body), &proof);
+    if (!e)
+        tl_signature_write(proof_hex, &proof);
+    return e;
+}
+
+static tl_err send_register(tl_relay_link *l)
+{
+    char bare[2 * TL_SIGNATURE_SIZE + 1], proof[2 * TL_SIGNATURE_SIZE + 1], wg[65];
+    tl_buf capabilities = {0}, out = {0};
+    tl_err e = sign_registration(l, bare, proof);
+    if (!e && l->capabilities)
+        e = tl_json_write(&capabilities, l->capabilities);
+    else if (!e)
+        e = tl_buf_append_str(&capabilities, "{}");
+    tl_hex_write(wg, l->identity->noise_public, 32);
+    tl_signal_registration r = {.node_id = l->hex,
+                                .wg_public = wg,
+                                .display_name = l->display_name,
+                                .capabilities = tl_buf_slice(&capabilities),
+                                .signature = bare,
+                                .challenge_signature = l->nonce[0] ? proof : NULL,
+                                .quiet = true};
+    if (!e)
+        e = tl_signal_write_register(&out, &r);
+    e = tl_relay_link_send_buf(l, &out, e);
+    tl_buf_clear(&capabilities);
+    return e;
+}
+
+static void begin_registering(tl_relay_link *l, tl_time now)
+{
+    set_state(l, TL_LINK_REGISTERING, now + TL_RELAY_REGISTER_WITHIN);
+    if (send_register(l))
+        l->events.on_refused(l->user, "internal", "the registration could not be written");
+}
+
+void tl_relay_link_set_capabilities(tl_relay_link *l, json_t *capabilities)
+{
+    bool same = l->capabilities && json_equal(l->capabilities, capabilities);
+    json_decref(l->capabilities);
+    l->capabilities = capabilities;
+    /* Should the wire be full, the next change or connection tells it. */
+    if (!same && l->state >= TL_LINK_REGISTERING && send_register(l))
+        l->counters.ignored++;
+}
+
+/* --- sessions --- */
+
+tl_err tl_relay_link_open(tl_relay_link *l, const tl_node_id *peer, tl_path_id path)
+{
+    if (l->state != TL_LINK_REGISTERED)
+        return TL_ERR_CLOSED;
+    if (tl_link_sessions_count(&l->sessions) >= TL_RELAY_SESSIONS_MAX)
+        return TL_ERR_BUSY;
+    uint8_t random[16];
+    char id[33];
+    tl_rand_bytes(l->rand, random, sizeof random);
+    tl_hex_write(id, random, sizeof random);
+    tl_link_session *s;
+    tl_err e = tl_link_sessions_add(&l->sessions, l->hex, tl_slice_str(id), path, peer, &s);
+    if (e)
+        return e;
+    e = send_session(l, TL_SIGNAL_RELAY_OPEN, s->peer_hex, s->id);
+    if (e)
+        tl_link_sessions_remove(&l->sessions, s);
+    return e;
+}
+
+void tl_relay_link_close(tl_relay_link *l, tl_path_id path)
+{
+    tl_link_session *s = tl_link_sessions_by_path(&l->sessions, path);
+    if (!s)
+        return;
+    /* A relay that does not hear it ends the session when it is idle. */
+    if (l->state == TL_LINK_REGISTERED &&
+        send_session(l, TL_SIGNAL_RELAY_CLOSE, s->peer_hex, s->id))
+        l->counters.ignored++;
+    tl_link_sessions_remove(&l->sessions, s);
+}
+
+static void end_session(tl_relay_link *l, tl_link_session *s, const char *why)
+{
+    tl_path_id path = s->path;
+    tl_link_sessions_remove(&l->sessions, s);
+    l->events.on_ended(l->user, path, why);
+}
+
+tl_err tl_relay_link_send(tl_relay_link *l, tl_path_id path, tl_slice datagram)
+{
+    tl_link_session *s = tl_link_sessions_by_path(&l->sessions, path);
+    tl_err e = s && s->ready && l->state == TL_LINK_REGISTERED ? TL_OK : TL_ERR_NOT_FOUND;
+    size_t tail_n = sizeof TL_RELAY_DATA_END - 1, text_n = tl_base64_size(datagram.n);
+    uint8_t *room;
+    if (!e)
+        e = l->wire.begin(l->wire_user, s->head.len + text_n + tail_n, &room);
+    if (e) {
+        l->counters.datagrams_dropped++;
+        return e;
+    }
+    memcpy(room, tl_buf_begin(&s->head), s->head.len);
+    tl_base64_write(room + s->head.len, datagram);
+    memcpy(room + s->head.len + text_n, TL_RELAY_DATA_END, tail_n);
+    l->wire.commit(l->wire_user);
+    l->counters.messages_out++;
+    l->counters.datagrams_out++;
+    return TL_OK;
+}
+
+/* So that the peer need not wait to find out. */
+static void refuse_session(tl_relay_link *l, const tl_signal *m, const tl_node_id *from)
+{
+    char hex[TL_NODE_ID_HEX + 1], id[TL_SIGNAL_SESSION_MAX + 1];
+    tl_node_id_write(hex, from);
+    memcpy(id, m->session.p, m->session.n);
+    id[m->session.n] = 0;
+    l->counters.refused++;
+    if (send_session(l, TL_SIGNAL_RELAY_CLOSE, hex, id))
+        l->counters.ignored++;
+}
+
+static void on_relay_open(tl_relay_link *l, const tl_signal *m)
+{
+    tl_node_id from;
+    tl_link_session *s;
+    if (tl_link_sessions_by_id(&l->sessions, m->session) || tl_node_id_parse(m->from, &from)) {
+        l->counters.ignored++;
+        return;
+    }
+    bool room = tl_link_sessions_count(&l->sessions) < TL_RELAY_SESSIONS_MAX;
+    tl_path_id path = room ? l->events.on_asked(l->user, &from) : 0;
+    if (!path || tl_link_sessions_add(&l->sessions, l->hex, m->session, path, &from, &s)) {
+        refuse_session(l, m, &from);
+        return;
+    }
+    s->ready = true;
+    if (send_session(l, TL_SIGNAL_RELAY_READY, s->peer_hex, s->id))
+        end_session(l, s, "the connection to the relay is full");
+}
+
+/* base64 in place. Some encoders write every '/' as "\/"; no other escape has a place in it. */
+static tl_err decode_data(uint8_t *text, size_t n, size_t *ret_n)
+{
+    if (n && memchr(text, '\\', n)) {
+        size_t to = 0;
+        for (size_t i = 0; i < n; i++) {
+            if (text[i] == '\\' && (i + 1 == n || text[++i] != '/'))
+                return TL_ERR_PROTO;
+            text[to++] = text[i];
+        }
+        n = to;
+    }
+    return tl_base64_parse(tl_slice_of(text, n), text, ret_n);
+}
+
+/* `text` is what the message was read from, and may be changed. */
+static void on_relay_data(tl_relay_link *l, tl_link_session *s, const tl_signal *m, uint8_t *text)
+{
+    uint8_t *data = text + (m->data.p - text);
+    size_t n;
+    if (!s->ready || decode_data(data, m->data.n, &n)) {
+        l->counters.malformed++;
+        return;
+    }
+    l->counters.datagrams_in++;
+    l->events.on_datagram(l->user, s->path, data, n);
+}
+
+static void on_routed(tl_relay_link *l, const tl_signal *m, uint8_t *text)
+{
+    if (!tl_slice_eq(m->to, tl_slice_str(l->hex))) {
+        l->counters.ignored++;
+        return;
+    }
+    if (m->type == TL_SIGNAL_RELAY_OPEN) {
+        on_relay_open(l, m);
+        return;
+    }
+    tl_link_session *s = tl_link_sessions_by_id(&l->sessions, m->session);
+    if (!s || !tl_slice_eq(m->from, tl_slice_str(s->peer_hex))) {
+        l->counters.ignored++; /* of a session that is over, or a stranger's */
+        return;
+    }
+    if (m->type == TL_SIGNAL_RELAY_DATA) {
+        on_relay_data(l, s, m, text);
+    } else if (m->type == TL_SIGNAL_RELAY_CLOSE) {
+        end_session(l, s, "closed by the relay or the peer");
+    } else if (m->type == TL_SIGNAL_RELAY_READY && !s->ready) {
+        s->ready = true;
+        l->events.on_ready(l->user, s->path);
+    }
+}
+
+/* --- offers, answers, candidates --- */
+
+tl_err tl_relay_link_signal(tl_relay_link *l, tl_signal_type type, const json_t *payload)
+{
+    tl_buf out = {0};
+    if (l->state != TL_LINK_REGISTERED)
+        return TL_ERR_CLOSED;
+    return tl_relay_link_send_buf(l, &out, tl_signal_write_object(&out, type, payload));
+}
+
+static void on_signal(tl_relay_link *l, const tl_signal *m)
+{
+    tl_node_id from;
+    if (!tl_slice_eq(m->to, tl_slice_str(l->hex)) || tl_node_id_parse(m->from, &from)) {
+        l->counters.ignored++;
+        return;
+    }
+    l->counters.signals_in++;
+    l->events.on_signal(l->user, m->type, &from, m->payload);
+}
+
+static bool is_about_signal(const char *about)
+{
+    return strcmp(about, tl_signal_type_name(TL_SIGNAL_OFFER)) == 0 ||
+           strcmp(about, tl_signal_type_name(TL_SIGNAL_ANSWER)) == 0 ||
+           strcmp(about, tl_signal_type_name(TL_SIGNAL_ICE_CANDIDATE)) == 0;
+}
+
+/* --- in --- */
+
+static void on_challenge(tl_relay_link *l, const tl_signal *m, tl_time now)
+{
+    tl_signal_challenge c;
+    if (l->state != TL_LINK_GREETING || tl_signal_read_challenge(m, &c)) {
+        l->counters.ignored++;
+        return;
+    }
+    memcpy(l->nonce, c.nonce, sizeof l->nonce);
+    begin_registering(l, now);
+}
+
+/* Of what the relay says of addresses only what is well formed. */
+static void keep_addresses(tl_relay_link *l, const tl_signal_ack *ack)
+{
+    char host[TL_HOST_MAX];
+    uint16_t port;
+    tl_addr observed;
+    const char *udp = ack->udp ? ack->udp : "", *seen = ack->observed ? ack->observed : "";
+    bool udp_ok = tl_hostport_parse(tl_slice_str(udp), 0, host, &port) == TL_OK && port != 0;
+    bool seen_ok = tl_addr_parse(tl_slice_str(seen), &observed) == TL_OK;
+    snprintf(l->udp, sizeof l->udp, "%s", udp_ok ? udp : "");
+    snprintf(l->observed, sizeof l->observed, "%s", seen_ok ? seen : "");
+}
+
+static void on_register_ack(tl_relay_link *l, const tl_signal *m)
+{
+    tl_signal_ack ack;
+    if (l->state < TL_LINK_REGISTERING || tl_signal_read_ack(m, &ack) ||
+        strcmp(ack.node_id, l->hex) != 0) {
+        l->counters.ignored++;
+        return;
+    }
+    l->ttl = ack.ttl_seconds;
+    keep_addresses(l, &ack);
+    bool first = l->state == TL_LINK_REGISTERING;
+    set_state(l, TL_LINK_REGISTERED, TL_NEVER);
+    if (first)
+        l->events.on_registered(l->user);
+}
+
+/* Our relay names the session; another's error can only mean the one that waits. */
+static void on_session_error(tl_relay_link *l, const tl_signal_error *err)
+{
+    tl_link_session *s = err->session
+                             ? tl_link_sessions_by_id(&l->sessions, tl_slice_str(err->session))
+                             : tl_link_sessions_only_opening(&l->sessions);
+    if (s && (err->session || strcmp(err->about, "relayOpen") == 0))
+        end_session(l, s,
+                    err->code == TL_SIGNAL_PEER_NOT_FOUND ? "the peer is not at the relay"
+                                                          : tl_signal_code_name(err->code));
+}
+
+static void on_error(tl_relay_link *l, const tl_signal *m, tl_time now)
+{
+    tl_signal_error err;
+    l->counters.errors++;
+    if (tl_signal_read_error(m, &err)) {
+        l->counters.malformed++;
+        return;
+    }
+    const char *about = err.about ? err.about : "";
+    err.about = about;
+    if (strcmp(about, "discover") == 0 && l->n_queries)
+        tl_relay_link_end_query(l, false, now);
+    else if (strncmp(about, "relay", 5) == 0)
+        on_session_error(l, &err);
+    else if (l->state == TL_LINK_REGISTERED && is_about_signal(about) && err.session)
+        l->events.on_signal_failed(l->user, err.session);
+    else if (l->state < TL_LINK_REGISTERED || strcmp(about, "register") == 0 ||
+             err.code == TL_SIGNAL_REPLACED || err.code == TL_SIGNAL_NOT_REGISTERED)
+        l->events.on_refused(l->user, err.code_text, err.message ? err.message : "");
+}
+
+void tl_relay_link_on_text(tl_relay_link *l, uint8_t *text, size_t n, tl_time now)
+{
+    tl_signal m;
+    if (l->state == TL_LINK_OFFLINE)
+        return;
+    l->counters.messages_in++;
+    if (tl_signal_scan(tl_slice_of(text, n), TL_SIGNAL_AT_NODE, &m)) {
+        l->counters.malformed++;
+        return;
+    }
+    switch (m.type) {
+    case TL_SIGNAL_CHALLENGE: on_challenge(l, &m, now); break;
+    case TL_SIGNAL_REGISTER_ACK: on_register_ack(l, &m); break;
+    case TL_SIGNAL_DISCOVER_RESPONSE: tl_relay_link_on_discover_response(l, &m, now); break;
+    case TL_SIGNAL_ERROR: on_error(l, &m, now); break;
+    case TL_SIGNAL_RELAY_OPEN:
+    case TL_SIGNAL_RELAY_READY:
+    case TL_SIGNAL_RELAY_DATA:
+    case TL_SIGNAL_RELAY_CLOSE:
+        if (l->state == TL_LINK_REGISTERED)
+            on_routed(l, &m, text);
+        break;
+    case TL_SIGNAL_OFFER:
+    case TL_SIGNAL_ANSWER:
+    case TL_SIGNAL_ICE_CANDIDATE:
+        if (l->state == TL_LINK_REGISTERED)
+            on_signal(l, &m);
+        break;
+    default: l->counters.ignored++; break;
+    }
+    tl_signal_clear(&m);
+}
+
+/* --- the connection --- */
+
+void tl_relay_link_on_open(tl_relay_link *l, const char *authority, const tl_relay_wire *wire,
+                           void *wire_user, tl_time now)
+{
+    l->wire = *wire;
+    l->wire_user = wire_user;
+    l->nonce[0] = 0;
+    snprintf(l->authority, sizeof l->authority, "%s", authority);
+    set_state(l, TL_LINK_GREETING, now + TL_RELAY_GREETING_WITHIN);
+}
+
+void tl_relay_link_on_closed(tl_relay_link *l)
+{
+    set_state(l, TL_LINK_OFFLINE, TL_NEVER);
+    l->ttl = 0;
+    l->udp[0] = l->observed[0] = 0;
+    tl_link_session *s;
+    while ((s = tl_link_sessions_any(&l->sessions)))
+        end_session(l, s, "the connection to the relay was lost");
+    l->query_deadline = TL_NEVER;
+    while (l->n_queries) {
+        char model[TL_MODEL_MAX];
+        memcpy(model, l->queries[--l->n_queries], sizeof model);
+        l->events.on_discovered(l->user, model, false);
+    }
+}
+
+void tl_relay_link_on_timer(tl_relay_link *l, tl_time now)
+{
+    if (l->state == TL_LINK_GREETING && now >= l->deadline)
+        begin_registering(l, now); /* a relay that sends no challenge */
+    else if (l->state == TL_LINK_REGISTERING && now >= l->deadline)
+        l->events.on_refused(l->user, "timeout", "the relay did not answer the registration");
+    if (now >= l->query_deadline)
+        tl_relay_link_end_query(l, false, now);
+}
+
+tl_time tl_relay_link_expiry(const tl_relay_link *l)
+{
+    return tl_time_min(l->deadline, l->query_deadline);
+}

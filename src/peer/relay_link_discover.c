@@ -1,0 +1,95 @@
+#include "peer/relay_link_state.h"
+#include "wire/signalread.h"
+#include "wire/signalwrite.h"
+
+#include <stdio.h>
+
+static tl_err send_query(tl_relay_link *l, const char *cursor, tl_time now)
+{
+    tl_buf out = {0};
+    l->query_deadline = now + TL_RELAY_DISCOVER_WITHIN;
+    tl_err e = tl_signal_write_discover(&out, l->hex, l->queries[0][0] ? l->queries[0] : NULL, 0, 0,
+                                        NULL, TL_RELAY_PAGE, cursor);
+    return tl_relay_link_send_buf(l, &out, e);
+}
+
+void tl_relay_link_end_query(tl_relay_link *l, bool ok, tl_time now)
+{
+    char model[TL_MODEL_MAX];
+    while (l->n_queries) {
+        memcpy(model, l->queries[0], sizeof model);
+        l->n_queries--;
+        memmove(l->queries[0], l->queries[1], l->n_queries * sizeof l->queries[0]);
+        l->pages = 0;
+        l->query_deadline = TL_NEVER;
+        bool more = l->n_queries > 0;
+        tl_err e = more ? send_query(l, NULL, now) : TL_OK;
+        l->events.on_discovered(l->user, model, ok);
+        if (!e)
+            return;
+        ok = false;
+    }
+}
+
+tl_err tl_relay_link_discover(tl_relay_link *l, const char *model, tl_time now)
+{
+    if (l->state != TL_LINK_REGISTERED)
+        return TL_ERR_CLOSED;
+    for (size_t i = 0; i < l->n_queries; i++)
+        if (strcmp(l->queries[i], model) == 0)
+            return TL_OK;
+    if (l->n_queries == TL_RELAY_QUERIES_MAX)
+        return TL_ERR_BUSY;
+    snprintf(l->queries[l->n_queries++], sizeof l->queries[0], "%s", model);
+    if (l->n_queries > 1)
+        return TL_OK;
+    tl_err e = send_query(l, NULL, now);
+    if (e) {
+        l->n_queries = 0;
+        l->query_deadline = TL_NEVER;
+    }
+    return e;
+}
+
+/* A node whose keys do not belong together was tampered with: it is not there. */
+static tl_err read_peer(const tl_signal *s, size_t i, tl_relay_peer *ret)
+{
+    tl_signal_peer p;
+    uint8_t image[32];
+    char image_hex[65];
+    tl_err e = tl_signal_read_peer(s, i, &p);
+    if (!e)
+        e = tl_node_id_parse(tl_slice_str(p.node_id), &ret->id);
+    if (!e)
+        e = tl_node_id_noise_public(&ret->id, image);
+    if (e)
+        return e;
+    tl_hex_write(image_hex, image, 32);
+    if (!p.wg_public || strcmp(p.wg_public, image_hex) != 0 ||
+        (p.public_key && strcmp(p.public_key, p.node_id) != 0))
+        return TL_ERR_AUTH;
+    ret->name = p.display_name ? p.display_name : "";
+    ret->nat_type = p.nat_type ? p.nat_type : "unknown";
+    ret->capabilities = p.capabilities;
+    return TL_OK;
+}
+
+void tl_relay_link_on_discover_response(tl_relay_link *l, const tl_signal *s, tl_time now)
+{
+    if (!l->n_queries) {
+        l->counters.ignored++;
+        return;
+    }
+    size_t n = tl_signal_peer_count(s);
+    for (size_t i = 0; i < n && i < TL_RELAY_LIST_MAX; i++) {
+        tl_relay_peer peer;
+        if (read_peer(s, i, &peer))
+            l->counters.peers_refused++;
+        else if (!tl_node_id_eq(&peer.id, &l->identity->id))
+            l->events.on_peer(l->user, &peer);
+    }
+    const char *cursor = tl_signal_next_cursor(s);
+    if (cursor && ++l->pages < TL_RELAY_PAGES_MAX && !send_query(l, cursor, now))
+        return;
+    tl_relay_link_end_query(l, true, now);
+}

@@ -1,0 +1,52 @@
+/* relay_link_state.h - the state of a relay link, shared by its parts: registration and sessions
+ * (relay_link.c), discovery (relay_link_discover.c). */
+#ifndef TL_PEER_RELAY_LINK_STATE_H
+#define TL_PEER_RELAY_LINK_STATE_H
+
+#include "base/addr.h"
+#include "peer/link_sessions.h"
+#include "peer/relay_link.h"
+#include "wire/codes.h"
+
+typedef enum {
+    TL_LINK_OFFLINE,     /* no connection */
+    TL_LINK_GREETING,    /* connected; the challenge may come */
+    TL_LINK_REGISTERING, /* register is sent */
+    TL_LINK_REGISTERED,
+} tl_relay_link_state;
+
+struct tl_relay_link {
+    const tl_identity *identity;
+    tl_rand *rand;
+    char hex[TL_NODE_ID_HEX + 1];
+    char display_name[64];
+    json_t *capabilities;
+    tl_relay_link_events events;
+    void *user;
+    tl_relay_link_counters counters;
+
+    tl_relay_link_state state;
+    tl_relay_wire wire;
+    void *wire_user;
+    char authority[TL_HOST_MAX + 9];
+    char nonce[65]; /* of the challenge; "" = the relay sent none */
+    unsigned ttl;
+    char udp[TL_HOST_MAX + 6], observed[TL_ADDR_TEXT_MAX]; /* of the last registerAck; "" = none */
+    tl_time deadline; /* of the state, TL_NEVER in TL_LINK_REGISTERED and TL_LINK_OFFLINE */
+
+    tl_link_sessions sessions;
+    /* Discoveries: the first is under way. */
+    size_t n_queries;
+    char queries[TL_RELAY_QUERIES_MAX][TL_MODEL_MAX];
+    unsigned pages;
+    tl_time query_deadline;
+};
+
+/* Sends what was written to `out`, unless writing failed (`e`); frees it. */
+TL_CHECK tl_err tl_relay_link_send_buf(tl_relay_link *l, tl_buf *out, tl_err e);
+
+/* The discovery under way is over; the next one begins. */
+void tl_relay_link_end_query(tl_relay_link *l, bool ok, tl_time now);
+void tl_relay_link_on_discover_response(tl_relay_link *l, const tl_signal *s, tl_time now);
+
+#endif

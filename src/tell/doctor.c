@@ -1,0 +1,384 @@
+#include "tell/doctor.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+const char *tl_finding_state_name(tl_finding_state s)
+{
+    static const char *const names[] = {"ok", "warning", "problem"};
+    return names[s];
+}
+
+typedef struct {
+    tl_finding *finding;
+    size_t n;
+} findings;
+
+static void add(findings *l, const char *id, tl_finding_state state, const char *fmt, ...)
+    TL_PRINTF(4, 5);
+static void add(findings *l, const char *id, tl_finding_state state, const char *fmt, ...)
+{
+    assert(l->n < TL_FINDINGS_MAX);
+    tl_finding *f = &l->finding[l->n++];
+    *f = (tl_finding){.id = id, .state = state};
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(f->evidence, sizeof f->evidence, fmt, ap);
+    va_end(ap);
+}
+
+/* Of the finding added last. */
+static void remedy(findings *l, const char *fmt, ...) TL_PRINTF(2, 3);
+static void remedy(findings *l, const char *fmt, ...)
+{
+    tl_finding *f = &l->finding[l->n - 1];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(f->remedy, sizeof f->remedy, fmt, ap);
+    va_end(ap);
+}
+
+/* --- the relay --- */
+
+uint16_t tl_doctor_relay_port(const char *url)
+{
+    bool tls = strncmp(url, "wss://", 6) == 0;
+    const char *host = strstr(url, "://");
+    char ignored[TL_HOST_MAX];
+    uint16_t port = 0;
+    if (!host)
+        return 0;
+    host += 3;
+    tl_slice hostport = tl_slice_of(host, strcspn(host, "/?"));
+    return tl_hostport_parse(hostport, tls ? 443 : 80, ignored, &port) ? 0 : port;
+}
+
+/* By what the connection's own words say; the first that fits. */
+static const char *relay_remedy(const char *error)
+{
+    static const struct {
+        const char *part, *remedy;
+    } known[] = {
+        {"cannot look up", "Check the name in wan_relay_url, and this machine's DNS."},
+        {"Connection refused", "Start teale-relay there, or correct the port in wan_relay_url."},
+        {"not encrypted", "Use a wss:// relay, or: teale config set wan_allow_insecure_relay true"},
+        {"certificate",
+         "Use a name the certificate is for; set wan_relay_ca_file for a private CA; "
+         "check this machine's clock."},
+        {"TLS", "Check whether the URL should begin with ws:// instead of wss://, and that nothing "
+                "on the way intercepts TLS."},
+        {"answered HTTP", "Check the path of wan_relay_url (usually /ws) and for a proxy on the "
+                          "way."},
+        {"another process", "Stop the other node that runs with this key, or give it a home of its "
+                            "own (--home)."},
+        {"refused us",
+         "The relay refuses this node: use one of the relay's --name in wan_relay_url, "
+         "and check this machine's clock."},
+        {"within 10 s", "Check that this machine is online and that no firewall drops TCP to the "
+                        "relay."},
+        {"unreachable", "Check that this machine is online."},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strstr(error, known[i].part))
+            return known[i].remedy;
+    return "Check wan_relay_url; the node goes on trying.";
+}
+
+static void examine_relay(findings *l, const tl_doctor_facts *f)
+{
+    if (!f->wan_enabled) {
+        add(l, "wan", TL_FINDING_PROBLEM, "wan_enabled is false: no peer can be found or reached");
+        remedy(l, "teale config set wan_enabled true");
+        return;
+    }
+    add(l, "wan", TL_FINDING_OK, "wan_enabled is true");
+    if (!f->relay_connected) {
+        add(l, "relay", TL_FINDING_PROBLEM, "%.120s: %.220s", f->relay,
+            f->relay_error[0] ? f->relay_error : "not connected yet");
+        remedy(l, "%s", relay_remedy(f->relay_error));
+    } else if (f->relay_rtt) {
+        add(l, "relay", TL_FINDING_OK, "%.200s connected, %.1f ms", f->relay,
+            (double)f->relay_rtt / (double)TL_MS);
+    } else {
+        add(l, "relay", TL_FINDING_OK, "%.200s connected", f->relay);
+    }
+}
+
+/* --- UDP and STUN --- */
+
+static void examine_port(findings *l, const tl_doctor_facts *f)
+{
+    if (f->network_error) {
+        add(l, "udp_port", TL_FINDING_PROBLEM, "no UDP port: %.300s", f->network_error);
+        remedy(l, "Free the port, or let the node take any: teale config set udp_port 0; then "
+                  "teale down && teale up");
+    } else if (f->wanted_port && f->port != f->wanted_port) {
+        add(l, "udp_port", TL_FINDING_PROBLEM, "UDP port %u is in use; port %u is taken instead",
+            f->wanted_port, f->port);
+        remedy(l, "See who has it (ss -ulpn), or choose another: teale config set udp_port N");
+    } else {
+        add(l, "udp_port", TL_FINDING_OK, "UDP port %u", f->port);
+    }
+}
+
+static void blocked(findings *l, const tl_doctor_facts *f)
+{
+    uint16_t tcp = tl_doctor_relay_port(f->relay);
+    if (f->relay_connected)
+        add(l, "udp", TL_FINDING_PROBLEM,
+            "E_UDP_BLOCKED: 0 of %u STUN servers answered; the relay works over TCP %u",
+            f->nat->asked, tcp);
+    else
+        add(l, "udp", TL_FINDING_PROBLEM,
+            "E_UDP_BLOCKED: 0 of %u STUN servers answered, nor does the relay", f->nat->asked);
+    remedy(l, f->relay_connected
+                  ? "Allow outgoing UDP, or go on relayed."
+                  : "Check that this machine is online; allow outgoing UDP and TCP.");
+}
+
+/* "a, b": the servers that did not answer, as many as fit. */
+static void silent_servers(const tl_doctor_facts *f, char *ret, size_t size)
+{
+    size_t used = 0;
+    *ret = 0;
+    for (size_t i = 0; i < f->n_stun && used < size; i++)
+        if (!f->stun[i].answered)
+            used += (size_t)snprintf(ret + used, size - used, "%s%.80s", used ? ", " : "",
+                                     f->stun[i].server.name);
+}
+
+static void examine_udp(findings *l, const tl_doctor_facts *f)
+{
+    const tl_nat_facts *nat = f->nat;
+    char silent[200];
+    silent_servers(f, silent, sizeof silent);
+    if (!f->n_stun) {
+        add(l, "udp", TL_FINDING_WARNING,
+            "no STUN server is known: neither the public address nor the NAT can be found");
+        remedy(l, "teale config set nat.stun_servers '[\"stun.cloudflare.com:3478\"]', and check "
+                  "this machine's DNS");
+    } else if (!nat->at || (!nat->udp_blocked && !nat->answered)) {
+        add(l, "udp", TL_FINDING_WARNING, "the STUN servers are still being asked");
+        remedy(l, "Ask again in a few seconds.");
+    } else if (nat->udp_blocked) {
+        blocked(l, f);
+    } else if (nat->answered == 1 && nat->mapping == TL_MAPPING_UNKNOWN) {
+        add(l, "udp", TL_FINDING_WARNING,
+            "1 of %u STUN servers answered, and two are needed to tell the NAT's type%s%s",
+            nat->asked, silent[0] ? "; silent: " : "", silent);
+        remedy(l, "Name another server in nat.stun_servers.");
+    } else {
+        add(l, "udp", TL_FINDING_OK, "%u of %u STUN servers answered%s%s", nat->answered,
+            nat->asked, silent[0] ? "; silent: " : "", silent);
+    }
+}
+
+/* --- the NAT --- */
+
+static bool is_symmetric(const tl_nat_facts *nat)
+{
+    return nat->mapping == TL_MAPPING_ADDRESS_DEPENDENT ||
+           nat->mapping == TL_MAPPING_ADDRESS_AND_PORT_DEPENDENT;
+}
+
+static void examine_nat(findings *l, const tl_doctor_facts *f)
+{
+    const tl_nat_facts *nat = f->nat;
+    char public[TL_ADDR_TEXT_MAX] = "no public address";
+    if (!nat->answered)
+        return; /* said under "udp" */
+    if (nat->public4.family)
+        tl_addr_write(public, &nat->public4);
+    if (nat->mapping == TL_MAPPING_UNKNOWN) {
+        add(l, "nat", TL_FINDING_WARNING, "the NAT's type is not known; %s", public);
+        remedy(l, "Direct paths are tried all the same; see: teale netcheck");
+        return;
+    }
+    if (nat->mapping == TL_MAPPING_NONE) {
+        add(l, "nat", TL_FINDING_OK, "no NAT: %s is this machine's own address", public);
+        return;
+    }
+    add(l, "nat", is_symmetric(nat) && !f->mapped_by ? TL_FINDING_WARNING : TL_FINDING_OK,
+        "%s NAT (mapping %s, filtering %s), %s", tl_nat_type(nat),
+        tl_nat_mapping_name(nat->mapping), tl_nat_filtering_name(nat->filtering), public);
+    if (is_symmetric(nat) && f->mapped_by)
+        remedy(l, "Nothing to do: the port mapping makes up for it.");
+    else if (is_symmetric(nat))
+        remedy(l,
+               "Peers behind such a NAT stay relayed. Switch on PCP, NAT-PMP or UPnP in the "
+               "router, or forward UDP port %u to this machine there.",
+               f->port);
+}
+
+/* The address that shows a second NAT beyond the router; NULL: no sign of one. */
+static const char *second_nat(const tl_doctor_facts *f, char ret_text[TL_ADDR_TEXT_MAX])
+{
+    const tl_addr *public = &f->nat->public4;
+    if (f->mapped_by && f->mapped.family) {
+        tl_addr_kind kind = tl_addr_kind_of(&f->mapped);
+        tl_addr_write_ip(ret_text, &f->mapped);
+        if (kind == TL_ADDR_PRIVATE || kind == TL_ADDR_SHARED)
+            return "the router's own outer address is not public";
+        if (public->family && !tl_addr_same_ip(&f->mapped, public))
+            return "the router's outer address is not the one the internet sees";
+        return NULL;
+    }
+    for (size_t i = 0; i < f->n_interfaces && public->family; i++) {
+        tl_addr a = f->interfaces[i].addr;
+        a.port = 1; /* an interface has none, and port 0 is nobody's address */
+        /* Tailscale's own network is in the same range and says nothing of the provider's. */
+        if (tl_addr_kind_of(&a) != TL_ADDR_SHARED ||
+            strncmp(f->interfaces[i].name, "tailscale", 9) == 0)
+            continue;
+        tl_addr_write_ip(ret_text, &a);
+        return "this machine has an address of the provider's own NAT";
+    }
+    return NULL;
+}
+
+static void examine_second_nat(findings *l, const tl_doctor_facts *f)
+{
+    char address[TL_ADDR_TEXT_MAX], public[TL_ADDR_TEXT_MAX] = "not known";
+    const char *sign = second_nat(f, address);
+    if (!sign)
+        return;
+    if (f->nat->public4.family)
+        tl_addr_write_ip(public, &f->nat->public4);
+    add(l, "second_nat", TL_FINDING_WARNING, "%s: %s, seen from outside as %s", sign, address,
+        public);
+    remedy(l, "A port mapping cannot reach through it. Use IPv6, or ask the provider for a public "
+              "IPv4 address; with two routers of your own, make one of them a bridge.");
+}
+
+static void examine_mapping(findings *l, const tl_doctor_facts *f)
+{
+    char mapped[TL_ADDR_TEXT_MAX];
+    bool needless = f->nat->mapping == TL_MAPPING_NONE;
+    if (f->mapped_by) {
+        tl_addr_write(mapped, &f->mapped);
+        add(l, "port_mapping", TL_FINDING_OK, "%s: %s", f->mapped_by, mapped);
+    } else if (needless) {
+        add(l, "port_mapping", TL_FINDING_OK, "not needed: there is no NAT");
+    } else if (!f->port_mapping_on) {
+        add(l, "port_mapping", TL_FINDING_WARNING, "nat.port_mapping is false");
+        remedy(l, "teale config set nat.port_mapping true");
+    } else {
+        add(l, "port_mapping", TL_FINDING_WARNING, "none: %.300s",
+            f->mapping_error ? f->mapping_error : "no answer yet of PCP, NAT-PMP or UPnP");
+        remedy(l,
+               "Only peers behind strict NATs need it: switch on PCP, NAT-PMP or UPnP in the "
+               "router, or forward UDP port %u to this machine.",
+               f->port);
+    }
+}
+
+static void examine_ipv6(findings *l, const tl_doctor_facts *f)
+{
+    char text[TL_ADDR_TEXT_MAX];
+    bool asked = false;
+    const tl_interface *global = NULL;
+    if (f->nat->public6.family) {
+        tl_addr_write_ip(text, &f->nat->public6);
+        add(l, "ipv6", TL_FINDING_OK, "%s", text);
+        return;
+    }
+    for (size_t i = 0; i < f->n_stun; i++)
+        asked = asked || f->stun[i].server.addr.family == TL_ADDR_V6;
+    for (size_t i = 0; i < f->n_interfaces && !global; i++) {
+        tl_addr a = f->interfaces[i].addr;
+        a.port = 1;
+        if (a.family == TL_ADDR_V6 && tl_addr_kind_of(&a) == TL_ADDR_GLOBAL)
+            global = &f->interfaces[i];
+    }
+    if (!global) {
+        add(l, "ipv6", TL_FINDING_OK, "none here, and none is needed");
+        return;
+    }
+    tl_addr_write_ip(text, &global->addr);
+    if (asked && f->nat->at) {
+        add(l, "ipv6", TL_FINDING_WARNING, "%s has %s, but no STUN server answered over IPv6",
+            global->name, text);
+        remedy(l, "Allow outgoing UDP, and its answers, over IPv6 in the firewall and the router.");
+    } else {
+        add(l, "ipv6", TL_FINDING_OK, "%s has %s; no STUN server was asked over IPv6", global->name,
+            text);
+    }
+}
+
+/* --- peers --- */
+
+static void examine_direct(findings *l, const tl_doctor_facts *f)
+{
+    if (f->direct_on) {
+        add(l, "direct", TL_FINDING_OK, "%zu direct, %zu on the local network, %zu relayed",
+            f->peers_direct, f->peers_lan, f->peers_relayed);
+        if (f->peers_relayed)
+            remedy(l, "For a relayed peer, see: teale why PEER");
+    } else {
+        add(l, "direct", TL_FINDING_WARNING, "nat.direct is false: everything goes by the relay");
+        remedy(l, "teale config set nat.direct true");
+    }
+    if (f->black_holes) {
+        add(l, "mtu", TL_FINDING_WARNING,
+            "large packets vanished %llu time%s on a path that had carried them; smaller ones are "
+            "sent there",
+            (unsigned long long)f->black_holes, f->black_holes == 1 ? "" : "s");
+        remedy(l,
+               "Let ICMP \"packet too big\" pass in firewalls on the way, or lower the MTU of the "
+               "VPN or line that swallows them.");
+    }
+    if (f->offers_late) {
+        add(l, "clock", TL_FINDING_WARNING,
+            "%llu offer%s of peers refused as late: two clocks are over 30 s apart",
+            (unsigned long long)f->offers_late, f->offers_late == 1 ? "" : "s");
+        remedy(l, "Set the clocks, here and there: timedatectl set-ntp true");
+    }
+}
+
+/* --- models --- */
+
+static void examine_backend(findings *l, const tl_doctor_facts *f)
+{
+    if (!f->share[0]) {
+        add(l, "backend", TL_FINDING_OK, "none is shared");
+        return;
+    }
+    const char *url = f->backend_url[0] ? f->backend_url : f->share;
+    if (!f->backend_up) {
+        add(l, "backend", TL_FINDING_PROBLEM, "%.120s: %.220s", url,
+            f->backend_error[0] ? f->backend_error : "no answer yet");
+        remedy(l, "Start the model server, or correct `share`.");
+        return;
+    }
+    add(l, "backend", TL_FINDING_OK, "%.200s answers", url);
+    if (f->models_shared) {
+        add(l, "models", TL_FINDING_OK, "%zu of %zu shared", f->models_shared, f->models);
+    } else if (f->models) {
+        add(l, "models", TL_FINDING_PROBLEM,
+            "the server has %zu model%s, and share_models names none of them", f->models,
+            f->models == 1 ? "" : "s");
+        remedy(l, "Correct share_models, or share all: teale config set share_models '[]'");
+    } else {
+        add(l, "models", TL_FINDING_PROBLEM, "the model server has no model");
+        remedy(l, "Load one there, as with: ollama pull qwen3:8b");
+    }
+}
+
+size_t tl_doctor_examine(const tl_doctor_facts *f, tl_finding ret_findings[TL_FINDINGS_MAX])
+{
+    findings l = {ret_findings, 0};
+    examine_relay(&l, f);
+    if (f->nat || f->network_error)
+        examine_port(&l, f);
+    if (f->nat) {
+        examine_udp(&l, f);
+        examine_nat(&l, f);
+        examine_second_nat(&l, f);
+        examine_mapping(&l, f);
+        examine_ipv6(&l, f);
+    }
+    examine_direct(&l, f);
+    examine_backend(&l, f);
+    return l.n;
+}

@@ -1,0 +1,184 @@
+#include "config/config.h"
+
+#include "config/config_table.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static char *shown(const tl_settings *s, const char *key)
+{
+    static char text[9000];
+    tl_buf out = {0};
+    assert_int_equal(tl_settings_get(s, key, &out, NULL), TL_OK);
+    assert_true(out.len < sizeof text);
+    memcpy(text, tl_buf_slice(&out).p ? tl_buf_slice(&out).p : (const uint8_t *)"", out.len);
+    text[out.len] = 0;
+    tl_buf_clear(&out);
+    return text;
+}
+
+static void every_default_is_the_one_its_table_tells(void **state)
+{
+    (void)state;
+    tl_settings s = tl_settings_default();
+    size_t n = 0;
+    for (const tl_setting_info *i; (i = tl_setting_at(n)); n++) {
+        assert_string_equal(shown(&s, i->key), i->default_text);
+        assert_true(strlen(i->meaning) > 10);
+    }
+    assert_true(n > 20);
+}
+
+static void every_default_obeys_its_own_rule(void **state)
+{
+    (void)state;
+    tl_settings s = tl_settings_default();
+    tl_why why = {""};
+    for (size_t i = 0; tl_setting_at(i); i++) {
+        const tl_setting_info *info = tl_setting_at(i);
+        if (tl_settings_set(&s, info->key, info->default_text, &why))
+            fail_msg("%s: %s", info->key, why.text);
+    }
+    tl_settings fresh = tl_settings_default();
+    for (size_t i = 0; tl_setting_at(i); i++) {
+        char was[9000];
+        snprintf(was, sizeof was, "%s", shown(&s, tl_setting_at(i)->key));
+        assert_string_equal(was, shown(&fresh, tl_setting_at(i)->key));
+    }
+}
+
+static void the_seeds_commands_set_what_they_say(void **state)
+{
+    (void)state;
+    tl_settings s = tl_settings_default();
+    assert_int_equal(tl_settings_set(&s, "wan_enabled", "true", NULL), TL_OK);
+    assert_true(s.wan_enabled);
+    assert_int_equal(tl_settings_set(&s, "wan_relay_url", "wss://my-relay.example.com/ws", NULL),
+                     TL_OK);
+    assert_int_equal(s.wan_relay_url.n, 1);
+    assert_string_equal(shown(&s, "wan_relay_url"), "wss://my-relay.example.com/ws");
+    assert_int_equal(
+        tl_settings_set(&s, "wan_relay_url", "[\"ws://a/ws\",\"wss://b:444/ws\"]", NULL), TL_OK);
+    assert_string_equal(shown(&s, "wan_relay_url"), "[\"ws://a/ws\", \"wss://b:444/ws\"]");
+}
+
+typedef struct {
+    const char *key, *bad, *good;
+    const char *says;
+} refusal;
+
+static const refusal refusals[] = {
+    {"wan_enabled", "yes", "true", "must be true or false"},
+    {"wan_enabled", "1", "false", "must be true or false"},
+    {"udp_port", "65536", "65535", "from 0 to 65535"},
+    {"udp_port", "-1", "0", "from 0 to 65535"},
+    {"udp_port", "1.0", "1", "from 0 to 65535"},
+    {"udp_port", "5x", "5", "from 0 to 65535"},
+    {"udp_port", "\"5\"", "5", "from 0 to 65535"},
+    {"udp_port", "", "7", "from 0 to 65535"},
+    {"timeout_silence_secs", "0", "1", "from 1 to 86400"},
+    {"timeout_silence_secs", "99999999999999999999", "86400", "from 1 to 86400"},
+    {"share_with", "everyone", "networks", "\"public\" or \"networks\""},
+    {"ask", "all", "any", "\"any\" or \"networks\""},
+    {"log_level", "verbose", "debug", "\"debug\""},
+    {"wan_relay_url", "https://a/ws", "wss://a/ws", "relay's URL"},
+    {"wan_relay_url", "wss://", "wss://a", "relay's URL"},
+    {"wan_relay_url", "wss://a:0x/ws", "wss://a:8/ws", "relay's URL"},
+    {"wan_relay_url", "wss://u@a/ws", "wss://a/ws", "relay's URL"},
+    {"wan_relay_url", "wss://a/w s", "wss://a/ws", "relay's URL"},
+    {"wan_relay_url", "[]", "[\"wss://a\"]", "from 1 to 16 items"},
+    {"wan_relay_url", "[\"wss://a\",\"b\"]", "[\"wss://a\",\"wss://b\"]", "item 2"},
+    {"share", "127.0.0.1:11434", "http://127.0.0.1:11434", "model server's URL"},
+    {"share", "ftp://a", "auto", "model server's URL"},
+    {"api_listen", "127.0.0.1", "127.0.0.1:0", "HOST:PORT"},
+    {"api_listen", "::1:80", "[::1]:80", "HOST:PORT"},
+    {"api_allowed_hosts", "[\"a b\"]", "[\"a.b\"]", "HOST"},
+    {"api_allowed_hosts", "a", "[\"a\"]", "must be a list"},
+    {"api_allowed_origins", "[\"https://a/x\"]", "[\"https://a\"]", "origin"},
+    {"backend_key_file", "key.txt", "/k/key.txt", "whole path"},
+    {"share_models", "[\"\"]", "[\"m\"]", "a model's name"},
+    {"share_models", "[1]", "[\"1\"]", "item 1"},
+    {"nat.stun_servers", "[[\"a\"]]", "[\"a\"]", "item 1"},
+    {"display_name", "a\nb", "a b", "control characters"},
+    {"display_name", "\"a\\u0000b\"", "\"a\\u00e9b\"", "control characters"},
+    {"display_name", "\xff", "\xc3\xa9", "UTF-8"},
+};
+
+static void a_bad_value_is_refused_and_its_good_twin_taken(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+        const refusal *r = &refusals[i];
+        tl_settings s = tl_settings_default(), before = s;
+        tl_why why = {""};
+        tl_err e = tl_settings_set(&s, r->key, r->bad, &why);
+        if (e != TL_ERR_INVALID || !strstr(why.text, r->says) ||
+            strncmp(why.text, r->key, strlen(r->key)))
+            fail_msg("%s = %s: %d \"%s\"", r->key, r->bad, e, why.text);
+        assert_memory_equal(&s, &before, sizeof s);
+        if (tl_settings_set(&s, r->key, r->good, &why))
+            fail_msg("%s = %s: \"%s\"", r->key, r->good, why.text);
+    }
+}
+
+static void an_unknown_name_is_refused_with_the_one_meant(void **state)
+{
+    (void)state;
+    static const char *const pairs[][2] = {
+        {"wan_enable", "\"wan_enabled\"?"},
+        {"wan-enabled", "\"wan_enabled\"?"},
+        {"stun_servers", "\"nat.stun_servers\"?"},
+        {"nat.wan_enabled", "\"wan_enabled\"?"},
+        {"relay_url", "config list"},
+        {"nat", "config list"},
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        tl_settings s = tl_settings_default();
+        tl_buf out = {0};
+        tl_why why = {""};
+        assert_int_equal(tl_settings_set(&s, pairs[i][0], "true", &why), TL_ERR_NOT_FOUND);
+        if (!strstr(why.text, pairs[i][1]))
+            fail_msg("%s: %s", pairs[i][0], why.text);
+        assert_int_equal(tl_settings_get(&s, pairs[i][0], &out, &why), TL_ERR_NOT_FOUND);
+        assert_int_equal(out.len, 0);
+    }
+}
+
+static void a_list_or_text_at_its_limit_fits_and_one_more_does_not(void **state)
+{
+    (void)state;
+    tl_settings s = tl_settings_default();
+    char text[1100] = "/";
+    memset(text + 1, 'a', 510);
+    assert_int_equal(tl_settings_set(&s, "backend_key_file", text, NULL), TL_OK);
+    strcat(text, "a");
+    assert_int_equal(tl_settings_set(&s, "backend_key_file", text, NULL), TL_ERR_INVALID);
+    char list[200] = "[\"m\"";
+    for (int i = 1; i < TL_SETTING_LIST_MAX; i++)
+        strcat(list, ",\"m\"");
+    strcpy(text, list);
+    strcat(text, "]");
+    assert_int_equal(tl_settings_set(&s, "share_models", text, NULL), TL_OK);
+    strcpy(text, list);
+    strcat(text, ",\"m\"]");
+    assert_int_equal(tl_settings_set(&s, "share_models", text, NULL), TL_ERR_INVALID);
+    assert_int_equal(s.share_models.n, TL_SETTING_LIST_MAX);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_default_is_the_one_its_table_tells),
+        cmocka_unit_test(every_default_obeys_its_own_rule),
+        cmocka_unit_test(the_seeds_commands_set_what_they_say),
+        cmocka_unit_test(a_bad_value_is_refused_and_its_good_twin_taken),
+        cmocka_unit_test(an_unknown_name_is_refused_with_the_one_meant),
+        cmocka_unit_test(a_list_or_text_at_its_limit_fits_and_one_more_does_not),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

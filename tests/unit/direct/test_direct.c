@@ -1,0 +1,299 @@
+/* Two machines of direct/direct face to face: what one signals or sends reaches the other after a
+ * while, as long as the wire is not cut. No relay, no socket, virtual time. */
+#include "direct/direct.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define STEP    (5 * TL_MS)
+#define QUEUE_N 256 /* packets and messages on their way */
+
+typedef struct {
+    int to;
+    tl_signal_type type; /* of a message; UNKNOWN: a datagram */
+    uint8_t *bytes;
+    size_t n;
+    tl_sock sock;
+} parcel;
+
+typedef struct {
+    tl_identity identity;
+    tl_rand rand;
+    tl_direct *direct;
+    tl_addr addr;
+    tl_candidate candidate;
+    tl_direct_self self;
+    unsigned ways_told;
+    tl_path_id next_path;
+} end;
+
+static end ends[2];
+static parcel queue[QUEUE_N];
+static size_t queued;
+static tl_time now;
+static bool relay_up, wire_cut;
+static tl_nat_facts facts = {.mapping = TL_MAPPING_NONE};
+
+static tl_time env_now(void *user)
+{
+    (void)user;
+    return now;
+}
+
+static tl_unix env_wall(void *user)
+{
+    (void)user;
+    return 1800000000 + (tl_unix)(now / TL_SEC);
+}
+
+static void env_wake(void *user)
+{
+    (void)user;
+}
+
+static void post(const void *user, tl_signal_type type, const void *bytes, size_t n)
+{
+    assert_true(queued < QUEUE_N);
+    uint8_t *copy = malloc(n);
+    memcpy(copy, bytes, n);
+    queue[queued++] = (parcel){user == &ends[0], type, copy, n, 1};
+}
+
+static const tl_direct_self *self(void *user)
+{
+    return &((end *)user)->self;
+}
+
+static tl_err signal(void *user, tl_signal_type type, const json_t *payload)
+{
+    if (!relay_up)
+        return TL_ERR_CLOSED;
+    char *text = json_dumps(payload, JSON_COMPACT);
+    post(user, type, text, strlen(text));
+    free(text);
+    return TL_OK;
+}
+
+static tl_err send_datagram(void *user, tl_sock sock, const tl_addr *to, const uint8_t *data,
+                            size_t n, size_t segment)
+{
+    (void)sock;
+    (void)segment;
+    end *other = &ends[user == &ends[0]];
+    if (!wire_cut && tl_addr_eq(to, &other->addr))
+        post(user, TL_SIGNAL_UNKNOWN, data, n);
+    return TL_OK;
+}
+
+static size_t open_sockets(void *user, tl_sock *ret_socks, size_t n)
+{
+    (void)user;
+    (void)ret_socks;
+    (void)n;
+    return 0;
+}
+
+static void close_socket(void *user, tl_sock sock)
+{
+    (void)user;
+    (void)sock;
+}
+
+static bool welcome(void *user, const tl_node_id *peer)
+{
+    (void)user;
+    (void)peer;
+    return true;
+}
+
+static void on_ways(void *user, const tl_node_id *peer)
+{
+    (void)peer;
+    ((end *)user)->ways_told++;
+}
+
+static void on_silent(void *user, const tl_node_id *peer)
+{
+    (void)user;
+    (void)peer;
+}
+
+static tl_path_id new_path(void *user, const tl_node_id *peer)
+{
+    (void)peer;
+    return ++((end *)user)->next_path;
+}
+
+static const tl_direct_world world = {self,    signal,  send_datagram, open_sockets, close_socket,
+                                      welcome, on_ways, on_silent,     new_path};
+
+static void deliver(void)
+{
+    size_t n = queued;
+    parcel now_due[QUEUE_N];
+    memcpy(now_due, queue, n * sizeof *queue);
+    queued = 0;
+    for (size_t i = 0; i < n; i++) {
+        const parcel *p = &now_due[i];
+        end *to = &ends[p->to], *from = &ends[!p->to];
+        tl_stun stun;
+        tl_slice bytes = tl_slice_of(p->bytes, p->n);
+        if (p->type != TL_SIGNAL_UNKNOWN)
+            tl_direct_on_signal(to->direct, p->type, &from->identity.id, bytes);
+        else if (!tl_stun_read(bytes, &stun))
+            tl_direct_on_stun(to->direct, p->sock, &from->addr, bytes, &stun);
+        free(p->bytes);
+    }
+}
+
+static void run_for(tl_time span)
+{
+    for (tl_time until = now + span; now < until; now += STEP) {
+        deliver();
+        for (int i = 0; i < 2; i++) {
+            tl_direct_on_timer(ends[i].direct);
+            tl_direct_run(ends[i].direct);
+        }
+    }
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    assert_int_equal(tl_crypto_init(), TL_OK);
+    now = TL_SEC;
+    relay_up = true;
+    wire_cut = false;
+    for (int i = 0; i < 2; i++) {
+        end *e = &ends[i];
+        *e = (end){.rand = tl_rand_seeded((uint64_t)i + 1)};
+        assert_int_equal(tl_identity_new(&e->rand, &e->identity), TL_OK);
+        char text[32];
+        snprintf(text, sizeof text, "45.13.%d.2:4000", i + 1);
+        assert_int_equal(tl_addr_parse(tl_slice_str(text), &e->addr), TL_OK);
+        e->candidate = (tl_candidate){TL_CANDIDATE_HOST, e->addr, 100};
+        e->self = (tl_direct_self){.sock4 = 1,
+                                   .port = 4000,
+                                   .candidates = &e->candidate,
+                                   .n_candidates = 1,
+                                   .facts = &facts,
+                                   .keepalive = 25 * TL_SEC};
+        tl_env env = {env_now, env_wall, env_wake, e};
+        assert_int_equal(tl_direct_new(&e->identity, &e->rand, &env, &world, e, &e->direct), TL_OK);
+    }
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < queued; i++)
+        free(queue[i].bytes);
+    queued = 0;
+    for (int i = 0; i < 2; i++)
+        tl_direct_free(ends[i].direct);
+    return 0;
+}
+
+static tl_direct_state state_of(int i)
+{
+    tl_direct_report r;
+    assert_true(tl_direct_report_of(ends[i].direct, &ends[!i].identity.id, &r));
+    return r.state;
+}
+
+static void want(void)
+{
+    tl_direct_want(ends[0].direct, &ends[1].identity.id);
+}
+
+static void two_that_reach_each_other_have_a_way(void **state)
+{
+    (void)state;
+    tl_direct_way ways[TL_DIRECT_WAYS_MAX];
+    want();
+    run_for(TL_SEC);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(state_of(i), TL_DIRECT_STANDS);
+        assert_int_equal(tl_direct_ways(ends[i].direct, &ends[!i].identity.id, ways), 1);
+        assert_true(tl_addr_eq(&ways[0].remote, &ends[!i].addr));
+        assert_true(ends[i].ways_told > 0);
+    }
+}
+
+static void an_offer_that_nobody_answers_is_given_up_and_repeated(void **state)
+{
+    (void)state;
+    tl_direct_set_enabled(ends[1].direct, false); /* it does not answer */
+    want();
+    run_for(6 * TL_SEC);
+    assert_int_equal(state_of(0), TL_DIRECT_UNANSWERED);
+    tl_direct_set_enabled(ends[1].direct, true);
+    run_for(TL_DIRECT_AGAIN_FIRST);
+    assert_int_equal(state_of(0), TL_DIRECT_STANDS);
+}
+
+static void an_offer_waits_for_the_relay(void **state)
+{
+    (void)state;
+    relay_up = false;
+    want();
+    run_for(TL_SEC);
+    assert_int_equal(state_of(0), TL_DIRECT_NEVER);
+    relay_up = true;
+    tl_direct_on_registered(ends[0].direct);
+    run_for(TL_SEC);
+    assert_int_equal(state_of(0), TL_DIRECT_STANDS);
+}
+
+/* The way is spare (nothing uses it), so the session it belongs to ends with the next offer: that
+ * must not be while it tells of the loss. */
+static void a_spare_way_lost_after_a_move_is_offered_anew_at_once(void **state)
+{
+    (void)state;
+    want();
+    run_for(TL_SEC);
+    assert_int_equal(state_of(0), TL_DIRECT_STANDS);
+    tl_direct_on_change(ends[0].direct, true);
+    wire_cut = true;
+    for (int i = 0; i < 60 && state_of(0) == TL_DIRECT_STANDS; i++)
+        run_for(TL_SEC);
+    run_for(100 * TL_MS);
+    assert_int_equal(tl_direct_counters_of(ends[0].direct)->lost, 1);
+    assert_int_equal(tl_direct_counters_of(ends[0].direct)->offers_out, 2);
+    wire_cut = false;
+    run_for(2 * TL_SEC);
+    assert_int_equal(state_of(0), TL_DIRECT_STANDS);
+}
+
+static void a_peer_that_is_not_needed_any_more_is_not_asked(void **state)
+{
+    (void)state;
+    tl_direct_way ways[TL_DIRECT_WAYS_MAX];
+    want();
+    run_for(TL_SEC);
+    tl_direct_drop(ends[0].direct, &ends[1].identity.id);
+    assert_int_equal(tl_direct_ways(ends[0].direct, &ends[1].identity.id, ways), 0);
+    run_for(TL_MIN);
+    assert_int_equal(tl_direct_counters_of(ends[0].direct)->offers_out, 1);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(two_that_reach_each_other_have_a_way),
+        TEST(an_offer_that_nobody_answers_is_given_up_and_repeated),
+        TEST(an_offer_waits_for_the_relay),
+        TEST(a_spare_way_lost_after_a_move_is_offered_anew_at_once),
+        TEST(a_peer_that_is_not_needed_any_more_is_not_asked),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

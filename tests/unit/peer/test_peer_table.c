@@ -1,0 +1,127 @@
+#include "peer/peer_table.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static tl_node_id id_of(unsigned i)
+{
+    tl_node_id id = {{0}};
+    memcpy(id.key, &i, sizeof i);
+    return id;
+}
+
+static bool describe(tl_peer *p, const char *name, const char *capabilities)
+{
+    json_t *o = NULL;
+    assert_int_equal(tl_json_parse(tl_slice_str(capabilities), 16, &o, NULL), TL_OK);
+    bool changed = tl_peer_describe(p, name, o);
+    json_decref(o);
+    return changed;
+}
+
+static void a_peer_is_what_it_says_of_itself(void **state)
+{
+    (void)state;
+    tl_peer_table t = {0};
+    tl_node_id id = id_of(1);
+    tl_peer *p = tl_peer_table_get(&t, &id);
+    assert_true(describe(
+        p, "gpu",
+        "{\"hardware\":{\"tier\":1},\"loadedModels\":[\"a\",\"b\"],\"isAvailable\":true}"));
+    assert_string_equal(p->name, "gpu");
+    assert_int_equal(p->tier, 1);
+    assert_true(p->available && tl_peer_serves(p, "a") && tl_peer_serves(p, "b"));
+    assert_false(tl_peer_serves(p, "c"));
+    assert_false(describe(p, "gpu", "{\"loadedModels\":[\"a\",\"b\"]}"));
+    assert_true(describe(p, "gpu", "{\"loadedModels\":[\"b\"]}"));
+    assert_false(tl_peer_serves(p, "a"));
+    assert_ptr_equal(tl_peer_table_get(&t, &id), p);
+    tl_peer_table_clear(&t);
+}
+
+static void nonsense_in_capabilities_is_left_out(void **state)
+{
+    (void)state;
+    tl_peer_table t = {0};
+    tl_node_id id = id_of(1);
+    tl_peer *p = tl_peer_table_get(&t, &id);
+    describe(
+        p, "a\nb\x1b[2J",
+        "{\"hardware\":3,\"loadedModels\":[1,\"\",null,\"ok\",[\"x\"]],\"isAvailable\":\"yes\"}");
+    assert_string_equal(p->name, "ab[2J");
+    assert_int_equal(p->n_models, 1);
+    assert_true(tl_peer_serves(p, "ok"));
+    describe(p, NULL, "{\"hardware\":{\"tier\":9},\"loadedModels\":\"ok\"}");
+    assert_int_equal(p->tier, 4);
+    assert_true(tl_peer_serves(p, "ok"));
+    tl_peer_table_clear(&t);
+}
+
+static void a_long_name_is_cut_between_characters(void **state)
+{
+    (void)state;
+    tl_peer_table t = {0};
+    tl_node_id id = id_of(1);
+    tl_peer *p = tl_peer_table_get(&t, &id);
+    char name[200] = "x";
+    for (int i = 0; i < 60; i++)
+        strcat(name, "\xc3\xa4");
+    describe(p, name, "{}");
+    assert_int_equal(strlen(p->name), 63);
+    assert_true(tl_utf8_is(tl_slice_str(p->name)));
+    tl_peer_table_clear(&t);
+}
+
+static void who_is_not_listed_in_a_round_is_forgotten_unless_connected(void **state)
+{
+    (void)state;
+    tl_peer_table t = {0};
+    tl_node_id ids[3] = {id_of(1), id_of(2), id_of(3)};
+    for (int i = 0; i < 3; i++)
+        (void)tl_peer_table_get(&t, &ids[i]);
+    tl_peer_table_find(&t, &ids[1])->contact = (struct tl_contact *)&t;
+    tl_peer_table_begin_round(&t);
+    tl_peer_table_find(&t, &ids[0])->round = t.round;
+    tl_peer_table_end_round(&t);
+    assert_true(tl_peer_table_find(&t, &ids[0])->listed);
+    assert_false(tl_peer_table_find(&t, &ids[1])->listed);
+    assert_null(tl_peer_table_find(&t, &ids[2]));
+    tl_peer_table_clear(&t);
+}
+
+static void a_full_table_makes_room_but_not_at_a_connected_peers_cost(void **state)
+{
+    (void)state;
+    tl_peer_table t = {0};
+    for (unsigned i = 0; i < TL_PEERS_MAX; i++) {
+        tl_node_id id = id_of(i);
+        tl_peer *p = tl_peer_table_get(&t, &id);
+        if (i != 7)
+            p->contact = (struct tl_contact *)&t;
+    }
+    tl_node_id more = id_of(TL_PEERS_MAX), seven = id_of(7), again = id_of(TL_PEERS_MAX + 1);
+    tl_peer *p = tl_peer_table_get(&t, &more);
+    assert_non_null(p);
+    assert_null(tl_peer_table_find(&t, &seven));
+    p->contact = (struct tl_contact *)&t;
+    assert_null(tl_peer_table_get(&t, &again));
+    assert_int_equal(tl_peer_table_count(&t), TL_PEERS_MAX);
+    tl_peer_table_clear(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_peer_is_what_it_says_of_itself),
+        cmocka_unit_test(nonsense_in_capabilities_is_left_out),
+        cmocka_unit_test(a_long_name_is_cut_between_characters),
+        cmocka_unit_test(who_is_not_listed_in_a_round_is_forgotten_unless_connected),
+        cmocka_unit_test(a_full_table_makes_room_but_not_at_a_connected_peers_cost),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,407 @@
+#include "tell/doctor.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* A healthy node behind a port-restricted NAT with a port mapping; every test spoils one thing. */
+static tl_nat_facts nat;
+static tl_stun_report stun[3];
+static tl_interface interfaces[2];
+static tl_doctor_facts facts;
+static tl_finding found[TL_FINDINGS_MAX];
+static size_t n_found;
+
+static tl_addr addr(const char *text)
+{
+    tl_addr a;
+    assert_int_equal(tl_addr_parse(tl_slice_str(text), &a), TL_OK);
+    return a;
+}
+
+static tl_addr ip(const char *text)
+{
+    tl_addr a;
+    assert_int_equal(tl_addr_parse_ip(tl_slice_str(text), &a), TL_OK);
+    return a;
+}
+
+static int healthy(void **state)
+{
+    (void)state;
+    nat = (tl_nat_facts){.mapping = TL_MAPPING_ENDPOINT_INDEPENDENT,
+                         .filtering = TL_FILTERING_ADDRESS_AND_PORT_DEPENDENT,
+                         .public4 = addr("203.0.113.7:41820"),
+                         .asked = 3,
+                         .answered = 3,
+                         .at = 1};
+    for (size_t i = 0; i < 3; i++) {
+        stun[i] = (tl_stun_report){.answered = true, .sent = 1};
+        snprintf(stun[i].server.name, sizeof stun[i].server.name, "stun%zu.example.org:3478", i);
+        stun[i].server.addr = addr("198.51.100.1:3478");
+    }
+    interfaces[0] = (tl_interface){.addr = ip("192.168.1.2"), .prefix = 24, .name = "eth0"};
+    interfaces[1] = (tl_interface){.addr = ip("fe80::1"), .prefix = 64, .name = "eth0"};
+    facts = (tl_doctor_facts){.wan_enabled = true,
+                              .relay = "wss://relay.example.org/ws",
+                              .relay_connected = true,
+                              .relay_rtt = 31 * TL_MS,
+                              .relay_error = "",
+                              .port = 41820,
+                              .nat = &nat,
+                              .stun = stun,
+                              .n_stun = 3,
+                              .interfaces = interfaces,
+                              .n_interfaces = 2,
+                              .port_mapping_on = true,
+                              .mapped_by = "PCP",
+                              .mapped = addr("203.0.113.7:41821"),
+                              .direct_on = true,
+                              .share = "http://127.0.0.1:11434",
+                              .backend_up = true,
+                              .backend_url = "http://127.0.0.1:11434",
+                              .backend_error = "",
+                              .models = 2,
+                              .models_shared = 2};
+    return 0;
+}
+
+static void examine(void)
+{
+    n_found = tl_doctor_examine(&facts, found);
+    assert_true(n_found <= TL_FINDINGS_MAX);
+    for (size_t i = 0; i < n_found; i++) {
+        assert_true(found[i].evidence[0]);
+        /* What is wrong comes with what to do about it. */
+        assert_true(found[i].state == TL_FINDING_OK || found[i].remedy[0]);
+        for (size_t k = 0; k < i; k++)
+            assert_string_not_equal(found[i].id, found[k].id);
+    }
+}
+
+static const tl_finding *find(const char *id)
+{
+    for (size_t i = 0; i < n_found; i++)
+        if (strcmp(found[i].id, id) == 0)
+            return &found[i];
+    return NULL;
+}
+
+/* Exactly this finding is not in order, and it says so. */
+static void alone(const char *id, tl_finding_state state, const char *evidence, const char *remedy)
+{
+    examine();
+    const tl_finding *f = find(id);
+    assert_non_null(f);
+    assert_int_equal(f->state, state);
+    if (!strstr(f->evidence, evidence) || !strstr(f->remedy, remedy))
+        fail_msg("%s: \"%s\" / \"%s\"", id, f->evidence, f->remedy);
+    for (size_t i = 0; i < n_found; i++)
+        if (&found[i] != f && found[i].state != TL_FINDING_OK)
+            fail_msg("%s is not in order either: %s", found[i].id, found[i].evidence);
+}
+
+static void a_healthy_node_has_nothing_in_its_way(void **state)
+{
+    (void)state;
+    static const char *const ids[] = {"wan",          "relay", "udp_port", "udp",     "nat",
+                                      "port_mapping", "ipv6",  "direct",   "backend", "models"};
+    alone("wan", TL_FINDING_OK, "true", "");
+    assert_int_equal(n_found, sizeof ids / sizeof *ids);
+    for (size_t i = 0; i < n_found; i++)
+        assert_string_equal(found[i].id, ids[i]);
+    assert_non_null(strstr(find("relay")->evidence, "31.0 ms"));
+    assert_non_null(strstr(find("nat")->evidence, "portRestricted NAT"));
+    assert_non_null(strstr(find("nat")->evidence, "203.0.113.7:41820"));
+}
+
+static void a_node_that_is_not_to_connect_is_told_so_and_nothing_else_of_the_network(void **state)
+{
+    (void)state;
+    facts.wan_enabled = facts.relay_connected = false;
+    facts.nat = NULL;
+    facts.port = 0;
+    alone("wan", TL_FINDING_PROBLEM, "wan_enabled is false", "config set wan_enabled true");
+    assert_null(find("relay"));
+    assert_null(find("udp"));
+    assert_null(find("udp_port"));
+}
+
+static void a_relay_that_is_not_reached_has_the_remedy_of_its_error(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *error, *remedy;
+    } cases[] = {
+        {"cannot look up relay.example.org: no such name in the DNS", "DNS"},
+        {"cannot connect to relay.example.org:443: Connection refused (nothing listens there)",
+         "Start teale-relay"},
+        {"cannot connect to relay.example.org:443: Network is unreachable", "online"},
+        {"no connection within 10 s", "firewall"},
+        {"the certificate of relay.example.org is self-signed; if it is the right one, name its CA",
+         "wan_relay_ca_file"},
+        {"relay.example.org does not speak TLS on this port", "ws://"},
+        {"it answered HTTP 404 where a WebSocket was expected", "/ws"},
+        {"refused us (unauthorized): wrong authority", "--name"},
+        {"another process registered with this node's key at wss://x", "--home"},
+        {"ws://a/ws is not encrypted: use wss://, or set wan_allow_insecure_relay = true",
+         "wan_allow_insecure_relay true"},
+        {"something new", "goes on trying"},
+        {"", "goes on trying"},
+    };
+    facts.relay_connected = false;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        facts.relay_error = cases[i].error;
+        alone("relay", TL_FINDING_PROBLEM, cases[i].error[0] ? cases[i].error : "not connected yet",
+              cases[i].remedy);
+    }
+}
+
+static void blocked_udp_is_named_with_the_relay_that_works_all_the_same(void **state)
+{
+    (void)state;
+    nat = (tl_nat_facts){.udp_blocked = true, .asked = 4, .at = 1};
+    for (size_t i = 0; i < 3; i++)
+        stun[i].answered = false;
+    alone("udp", TL_FINDING_PROBLEM,
+          "E_UDP_BLOCKED: 0 of 4 STUN servers answered; the relay works over TCP 443",
+          "Allow outgoing UDP, or go on relayed.");
+    facts.relay = "ws://192.0.2.1:8080/ws";
+    alone("udp", TL_FINDING_PROBLEM, "TCP 8080", "relayed");
+    facts.relay_connected = false;
+    examine();
+    assert_non_null(strstr(find("udp")->evidence, "nor does the relay"));
+    assert_non_null(strstr(find("udp")->remedy, "online"));
+}
+
+static void without_stun_servers_or_with_one_the_nat_cannot_be_told(void **state)
+{
+    (void)state;
+    stun[1].answered = stun[2].answered = false;
+    nat.answered = 1;
+    nat.mapping = TL_MAPPING_UNKNOWN;
+    examine();
+    assert_int_equal(find("udp")->state, TL_FINDING_WARNING);
+    assert_non_null(strstr(find("udp")->evidence, "stun1.example.org:3478, stun2.example.org"));
+    assert_int_equal(find("nat")->state, TL_FINDING_WARNING);
+    facts.n_stun = 0;
+    nat = (tl_nat_facts){.at = 1};
+    alone("udp", TL_FINDING_WARNING, "no STUN server is known", "nat.stun_servers");
+    healthy(NULL);
+    nat = (tl_nat_facts){.at = 1}; /* a round over nobody: their names are being looked up */
+    alone("udp", TL_FINDING_WARNING, "still being asked", "few seconds");
+    nat = (tl_nat_facts){.asked = 3};
+    alone("udp", TL_FINDING_WARNING, "still being asked", "few seconds");
+}
+
+static void one_server_is_enough_where_there_is_no_nat(void **state)
+{
+    (void)state;
+    facts.n_stun = nat.asked = nat.answered = 1;
+    nat.mapping = TL_MAPPING_NONE;
+    alone("udp", TL_FINDING_OK, "1 of 1", "");
+    nat.mapping = TL_MAPPING_UNKNOWN;
+    examine();
+    assert_int_equal(find("udp")->state, TL_FINDING_WARNING);
+}
+
+static void one_silent_server_of_three_is_named_and_harms_nothing(void **state)
+{
+    (void)state;
+    stun[2].answered = false;
+    nat.answered = 2;
+    alone("udp", TL_FINDING_OK, "2 of 3 STUN servers answered; silent: stun2.example.org", "");
+}
+
+static void a_symmetric_nat_is_an_obstacle_unless_a_port_is_mapped(void **state)
+{
+    (void)state;
+    nat.mapping = TL_MAPPING_ADDRESS_AND_PORT_DEPENDENT;
+    alone("nat", TL_FINDING_OK, "symmetric NAT", "makes up for it");
+    facts.mapped_by = NULL;
+    facts.mapped = (tl_addr){0};
+    facts.mapping_error = "the gateway 192.168.1.1 refused (not authorized)";
+    examine();
+    assert_int_equal(find("nat")->state, TL_FINDING_WARNING);
+    assert_non_null(strstr(find("nat")->remedy, "UDP port 41820"));
+    assert_int_equal(find("port_mapping")->state, TL_FINDING_WARNING);
+    assert_non_null(strstr(find("port_mapping")->evidence, "not authorized"));
+    nat.mapping = TL_MAPPING_ADDRESS_DEPENDENT;
+    examine();
+    assert_int_equal(find("nat")->state, TL_FINDING_WARNING);
+}
+
+static void a_public_address_needs_no_port_mapping(void **state)
+{
+    (void)state;
+    facts.mapped_by = NULL;
+    alone("port_mapping", TL_FINDING_WARNING, "no answer yet", "forward UDP port 41820");
+    nat.mapping = TL_MAPPING_NONE;
+    alone("nat", TL_FINDING_OK, "no NAT", "");
+    assert_non_null(strstr(find("port_mapping")->evidence, "not needed"));
+}
+
+static void a_port_mapping_that_is_switched_off_is_said(void **state)
+{
+    (void)state;
+    facts.mapped_by = NULL;
+    facts.port_mapping_on = false;
+    alone("port_mapping", TL_FINDING_WARNING, "nat.port_mapping is false", "nat.port_mapping true");
+}
+
+static void a_second_nat_shows_in_the_routers_outer_address(void **state)
+{
+    (void)state;
+    facts.mapped = addr("100.64.3.7:41820");
+    alone("second_nat", TL_FINDING_WARNING, "100.64.3.7, seen from outside as 203.0.113.7",
+          "public IPv4");
+    facts.mapped = addr("192.168.0.5:41820");
+    alone("second_nat", TL_FINDING_WARNING, "192.168.0.5", "bridge");
+    facts.mapped = addr("198.51.100.9:41820");
+    alone("second_nat", TL_FINDING_WARNING, "not the one the internet sees", "IPv6");
+    facts.mapped = addr("203.0.113.7:9");
+    alone("wan", TL_FINDING_OK, "", "");
+}
+
+static void an_address_of_the_carriers_nat_is_a_second_nat_but_tailscales_is_not(void **state)
+{
+    (void)state;
+    facts.mapped_by = NULL;
+    interfaces[0].addr = ip("100.64.0.9");
+    examine();
+    assert_non_null(find("second_nat"));
+    snprintf(interfaces[0].name, sizeof interfaces[0].name, "tailscale0");
+    examine();
+    assert_null(find("second_nat"));
+}
+
+static void ipv6_that_leads_nowhere_is_an_obstacle_only_when_it_was_tried(void **state)
+{
+    (void)state;
+    interfaces[1].addr = ip("2001:db8::5");
+    alone("ipv6", TL_FINDING_OK, "eth0 has 2001:db8::5; no STUN server was asked over IPv6", "");
+    stun[1].server.addr = addr("[2001:db8:1::1]:3478");
+    alone("ipv6", TL_FINDING_WARNING, "no STUN server answered over IPv6", "firewall");
+    nat.public6 = addr("[2001:db8::5]:41820");
+    alone("ipv6", TL_FINDING_OK, "2001:db8::5", "");
+}
+
+static void a_port_that_is_taken_is_named(void **state)
+{
+    (void)state;
+    facts.wanted_port = 4711;
+    alone("udp_port", TL_FINDING_PROBLEM, "UDP port 4711 is in use; port 41820", "ss -ulpn");
+    facts.wanted_port = 41820;
+    alone("udp_port", TL_FINDING_OK, "41820", "");
+    facts.nat = NULL;
+    facts.port = 0;
+    facts.network_error = "cannot bind UDP port 41820: Address already in use";
+    alone("udp_port", TL_FINDING_PROBLEM, "Address already in use", "udp_port 0");
+}
+
+static void direct_paths_switched_off_is_said(void **state)
+{
+    (void)state;
+    facts.direct_on = false;
+    alone("direct", TL_FINDING_WARNING, "nat.direct is false", "nat.direct true");
+}
+
+static void relayed_peers_are_counted_and_lead_on(void **state)
+{
+    (void)state;
+    facts.peers_direct = 2;
+    facts.peers_relayed = 1;
+    alone("direct", TL_FINDING_OK, "2 direct, 0 on the local network, 1 relayed", "teale why");
+}
+
+static void offers_refused_as_late_point_to_the_clock(void **state)
+{
+    (void)state;
+    facts.offers_late = 1;
+    alone("clock", TL_FINDING_WARNING, "1 offer of peers refused", "set-ntp");
+    facts.offers_late = 3;
+    alone("clock", TL_FINDING_WARNING, "3 offers", "set-ntp");
+}
+
+static void packets_that_vanish_for_their_size_point_to_icmp(void **state)
+{
+    (void)state;
+    facts.black_holes = 1;
+    alone("mtu", TL_FINDING_WARNING, "vanished 1 time on", "ICMP");
+}
+
+static void a_model_server_that_is_down_or_empty_is_a_problem(void **state)
+{
+    (void)state;
+    facts.models = facts.models_shared = 0;
+    alone("models", TL_FINDING_PROBLEM, "no model", "ollama pull");
+    facts.models = 1;
+    alone("models", TL_FINDING_PROBLEM, "names none", "share_models '[]'");
+    facts.backend_up = false;
+    facts.backend_error = "Connection refused";
+    alone("backend", TL_FINDING_PROBLEM, "http://127.0.0.1:11434: Connection refused", "share");
+    facts.share = "";
+    alone("backend", TL_FINDING_OK, "none is shared", "");
+}
+
+static void the_relays_port_comes_from_its_url(void **state)
+{
+    (void)state;
+    assert_int_equal(tl_doctor_relay_port("wss://relay.example.org/ws"), 443);
+    assert_int_equal(tl_doctor_relay_port("ws://relay.example.org/ws"), 80);
+    assert_int_equal(tl_doctor_relay_port("wss://relay.example.org:8443/ws"), 8443);
+    assert_int_equal(tl_doctor_relay_port("ws://[2001:db8::1]:81/ws"), 81);
+    assert_int_equal(tl_doctor_relay_port("nonsense"), 0);
+}
+
+static void the_longest_texts_fit(void **state)
+{
+    (void)state;
+    static char longest[600];
+    memset(longest, 'x', sizeof longest - 1);
+    facts.relay = facts.relay_error = facts.backend_url = facts.backend_error = longest;
+    facts.mapping_error = longest;
+    facts.mapped_by = NULL;
+    facts.relay_connected = facts.backend_up = false;
+    examine();
+    facts.relay_connected = true;
+    examine();
+    facts.nat = NULL;
+    facts.network_error = longest;
+    examine();
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, healthy)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_healthy_node_has_nothing_in_its_way),
+        TEST(a_node_that_is_not_to_connect_is_told_so_and_nothing_else_of_the_network),
+        TEST(a_relay_that_is_not_reached_has_the_remedy_of_its_error),
+        TEST(blocked_udp_is_named_with_the_relay_that_works_all_the_same),
+        TEST(without_stun_servers_or_with_one_the_nat_cannot_be_told),
+        TEST(one_server_is_enough_where_there_is_no_nat),
+        TEST(one_silent_server_of_three_is_named_and_harms_nothing),
+        TEST(a_symmetric_nat_is_an_obstacle_unless_a_port_is_mapped),
+        TEST(a_public_address_needs_no_port_mapping),
+        TEST(a_port_mapping_that_is_switched_off_is_said),
+        TEST(a_second_nat_shows_in_the_routers_outer_address),
+        TEST(an_address_of_the_carriers_nat_is_a_second_nat_but_tailscales_is_not),
+        TEST(ipv6_that_leads_nowhere_is_an_obstacle_only_when_it_was_tried),
+        TEST(a_port_that_is_taken_is_named),
+        TEST(direct_paths_switched_off_is_said),
+        TEST(relayed_peers_are_counted_and_lead_on),
+        TEST(offers_refused_as_late_point_to_the_clock),
+        TEST(packets_that_vanish_for_their_size_point_to_icmp),
+        TEST(a_model_server_that_is_down_or_empty_is_a_problem),
+        TEST(the_relays_port_comes_from_its_url),
+        TEST(the_longest_texts_fit),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
