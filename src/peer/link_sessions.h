@@ -3,11 +3,10 @@
 #ifndef TL_PEER_LINK_SESSIONS_H
 #define TL_PEER_LINK_SESSIONS_H
 
+#include "base/table.h"
 #include "crypto/identity.h"
 #include "path/via.h"
 #include "wire/signal.h"
-
-#include <uthash.h>
 
 typedef struct {
     char id[TL_SIGNAL_SESSION_MAX + 1];
@@ -29,8 +28,8 @@ typedef struct {
 /* `id` is a legal session ID. TL_ERR_EXISTS: the session ID or the path is in the table.
  * TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_link_sessions_add(tl_link_sessions *t, const char *own_hex, tl_slice id,
-                                      tl_path_id path, const tl_node_id *peer,
-                                      tl_link_session **ret_session);
+                                     tl_path_id path, const tl_node_id *peer,
+                                     tl_link_session **ret_session);
 /* NULL: none. */
 tl_link_session *tl_link_sessions_by_id(const tl_link_sessions *t, tl_slice id);
 tl_link_session *tl_link_sessions_by_path(const tl_link_sessions *t, tl_path_id path);
