@@ -82,9 +82,10 @@ static const tl_command table[] = {
     {"models", "", 0, 0, "the models that can be asked, and where they are", "", read_options, true,
      false, tl_cmd_models},
     {"chat", "[PROMPT]", 0, TL_ARGS_MAX, "ask a model; the answer comes as it is made",
-     "Without PROMPT it is an interactive session (an empty line or Ctrl-D ends it, Ctrl-C stops "
-     "an\n"
-     "answer), or, when input is piped in, that is the prompt.",
+     "Without PROMPT it is a conversation: lines are edited, /help lists its commands, Ctrl-C "
+     "stops\n"
+     "an answer, Ctrl-D leaves. What is piped in is the prompt, or follows PROMPT:\n"
+     "`teale chat summarise <report.txt`.",
      chat_options, false, false, tl_cmd_chat},
     {"ping", "PEER", 1, 1, "measure the way to a peer, connecting to it if need be",
      "PEER is a node ID, or enough of its beginning to tell it from the known others.",

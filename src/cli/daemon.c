@@ -13,7 +13,9 @@ typedef struct {
     tl_loop *loop;
     tl_http *http;
     tl_http_request *request; /* NULL when over */
-    tl_timer deadline;
+    tl_timer deadline, tick;
+    tl_time began;
+    void (*on_tick)(void *user, tl_time waited);
     tl_sigwatch *interrupt;
     void (*on_body)(void *user, tl_slice bytes);
     void *user;
@@ -67,6 +69,14 @@ static void on_deadline(void *user)
     end(user, TL_ERR_TIMEOUT, "no answer in time");
 }
 
+static void on_tick(void *user)
+{
+    call *c = user;
+    tl_time now = tl_loop_now(c->loop);
+    c->on_tick(c->user, now - c->began);
+    tl_timer_set(&c->tick, now + TL_DAEMON_TICK);
+}
+
 static void on_interrupt(void *user, int signo)
 {
     call *c = user;
@@ -117,7 +127,13 @@ void tl_daemon_run(const tl_cli *cli, const tl_daemon_ask *ask,
         tl_timer_init(&c.deadline, c.loop, on_deadline, &c);
         if (ask->timeout != TL_NEVER)
             tl_timer_set(&c.deadline, tl_loop_now(c.loop) + ask->timeout);
+        tl_timer_init(&c.tick, c.loop, on_tick, &c);
+        c.began = tl_loop_now(c.loop);
+        c.on_tick = ask->on_tick;
+        if (c.on_tick)
+            tl_timer_set(&c.tick, c.began + TL_DAEMON_TICK);
         tl_loop_run(c.loop);
+        tl_timer_stop(&c.tick);
         tl_timer_stop(&c.deadline);
         tl_sigwatch_free(c.interrupt);
     } else {

@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 
 #define TL_DAEMON_FIELDS_MAX 4
+#define TL_DAEMON_TICK       (200 * TL_MS)
 
 typedef struct {
     const char *method, *path;
@@ -14,6 +15,8 @@ typedef struct {
     const char *names[TL_DAEMON_FIELDS_MAX], *values[TL_DAEMON_FIELDS_MAX]; /* until a NULL name */
     tl_time timeout;    /* of the whole; TL_NEVER: none */
     bool interruptible; /* SIGINT ends the answer instead of the program */
+    /* Called every TL_DAEMON_TICK until the request ends, with `user`; NULL: not wanted. */
+    void (*on_tick)(void *user, tl_time waited);
 } tl_daemon_ask;
 
 /* What came back. `error` is the API's error object, borrowed by the functions below. */

@@ -234,3 +234,17 @@ void tl_progress_live(unsigned step, unsigned steps, const char *name, const cha
     fflush(stderr);
     state.line_open = true;
 }
+
+void tl_progress_note(const char *fmt, ...)
+{
+    if (!state.err_live)
+        return;
+    va_list ap;
+    fprintf(stderr, "\r\x1b[K%s", tl_out_colour(stderr, TL_COLOUR_DIM));
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputs(tl_out_end(stderr), stderr);
+    fflush(stderr);
+    state.line_open = true;
+}

@@ -62,6 +62,8 @@ void tl_progress_done(unsigned step, unsigned steps, const char *name, const cha
 /* The same, replaced by what comes next; only on a terminal, nothing elsewhere. */
 void tl_progress_live(unsigned step, unsigned steps, const char *name, const char *fmt, ...)
     TL_PRINTF(4, 5);
+/* A live line of its own, in place of the last; only on a terminal. */
+void tl_progress_note(const char *fmt, ...) TL_PRINTF(1, 2);
 /* Removes a live line. */
 void tl_progress_clear(void);
 

@@ -215,7 +215,7 @@ class Asking(unittest.TestCase):
         if pid == 0:
             try:
                 os.execve(TEALE, [TEALE, "--home", self.home, "chat"],
-                          {**os.environ, "HOME": self.home, "TERM": "xterm", "NO_COLOR": "1"})
+                          {**os.environ, "HOME": self.home, "TERM": "xterm", "NO_COLOR": "1", "LC_ALL": "C.UTF-8"})
             finally:
                 os._exit(127)
         text, read_to = "", 0
@@ -231,15 +231,68 @@ class Asking(unittest.TestCase):
         os.close(fd)
         return text, os.waitstatus_to_exitcode(status)
 
-    def test_a_session_remembers_and_ends_at_an_empty_line(self):
+    @staticmethod
+    def echo(h, body):
+        """Answers with the number of messages and the last of them."""
+        messages = json.loads(body)["messages"]
+        h.begin()
+        h.token(f"answer {len(messages)} [{messages[-1]['content']}]")
+        h.send("data: [DONE]\n\n")
+
+    def asked(self):
+        return [json.loads(body)["messages"][-1]["content"] for method, path, _, body in self.server.seen
+                if path == "/v1/chat/completions"]
+
+    def test_a_session_remembers_and_an_empty_line_does_not_end_it(self):
         def script(h, body):
             h.begin()
             h.token(f"answer {len(json.loads(body)['messages'])}\x1b[2J")
             h.send("data: [DONE]\n\n")
-        text, code = self.session(script, [("> ", "one\n"), ("answer 1", ""), ("> ", "two\n"), ("answer 3", ""),
-                                           ("> ", "\n")])
+        text, code = self.session(script, [("> ", "one\n"), ("answer 1", ""), ("> ", "\n"), ("> ", "two\n"),
+                                           ("answer 3", ""), ("> ", "/bye\n")])
         self.assertEqual(code, 0)
-        self.assertNotIn("\x1b", text)
+        self.assertNotIn("\x1b[2J", text)
+
+    def test_pasted_lines_are_one_question_and_nothing_is_left_for_the_shell(self):
+        text, code = self.session(self.echo, [
+            ("\x1b[?2004h", "see:\x1b[200~first line\r\rrm -rf café\n\x1b[201~"),
+            ("café", "\n"), ("answer 1", ""), ("> ", "\x04")])
+        self.assertEqual((code, self.asked()), (0, ["see:first line\n\nrm -rf café"]), text)
+
+    def test_a_line_can_be_edited_found_again_and_left(self):
+        text, code = self.session(self.echo, [
+            ("> ", "wrong\x03"), ("> ", "helo\x1b[D\x1b[Dl\n"), ("answer 1", ""), ("> ", "\x1b[A\n"),
+            ("answer 3", ""), ("> ", "\x04")])
+        self.assertEqual((code, self.asked()), (0, ["hello", "hello"]), text)
+
+    def test_the_commands_of_a_session(self):
+        def script(h, body):
+            if h.path == "/control/models":
+                h.begin(200, "application/json")
+                h.send(json.dumps({"models": [{"id": "m1", "local": True, "peers": []}]}))
+            else:
+                self.echo(h, body)
+        text, code = self.session(script, [
+            ("> ", "/help\n"), ("/clear", ""), ("> ", "/model\n"), ("  m1", ""), ("> ", "/model m1\n"),
+            ("Asking m1", ""), ("> ", "one\n"), ("answer 1", ""), ("> ", "/clear\n"), ("> ", "//two\n"),
+            ("answer 1 [/two]", ""), ("> ", "/nonsense\n"), ("no such command", ""), ("> ", "/bye\n")])
+        self.assertEqual((code, self.asked()), (0, ["one", "/two"]), text)
+        self.assertEqual(json.loads(self.server.seen[-1][3])["model"], "m1")
+
+    def test_something_moves_while_an_answer_is_awaited(self):
+        def script(h, body):
+            h.begin()
+            time.sleep(1)
+            h.token("late")
+            h.send("data: [DONE]\n\n")
+        text, code = self.session(script, [("> ", "one\n"), ("waiting for the answer", ""), ("late", ""), ("> ", "\x04")])
+        self.assertEqual(code, 0)
+
+    def test_piped_text_follows_the_words_and_an_empty_prompt_is_refused(self):
+        r = self.expect(0, "chat", "summarise", script=self.echo, stdin="a\nfile\n")
+        self.assertEqual(r.stdout, "answer 1 [summarise\n\na\nfile\n]\n")
+        self.assertEqual(self.expect(0, "chat", "alone", stdin="").stdout, "answer 1 [alone]\n")
+        self.assertIn("empty", self.expect(2, "chat", "", stdin="").stderr)
 
     def test_ctrl_c_stops_the_answer_and_not_the_session(self):
         gone = threading.Event()

@@ -1,0 +1,145 @@
+#include "cli/chat.h"
+
+#include "cli/daemon.h"
+
+#define SHOW_AFTER (400 * TL_MS) /* a person begins to wonder; a quick answer flickers nothing */
+
+/* Something moves while nothing is there to read yet. */
+static void on_tick(void *user, tl_time waited)
+{
+    tl_chat *c = user;
+    if (c->answer.len || c->failed || waited < SHOW_AFTER)
+        return;
+    c->waiting = true;
+    tl_progress_note("waiting for the answer, %u s%.*s", (unsigned)(waited / TL_SEC),
+                     (int)(waited / (400 * TL_MS) % 4), "...");
+}
+
+static void stop_waiting(tl_chat *c)
+{
+    if (c->waiting)
+        tl_progress_clear();
+    c->waiting = false;
+}
+
+static void on_text(tl_chat *c, const char *text)
+{
+    tl_slice t = tl_slice_str(text);
+    stop_waiting(c);
+    tl_out_text(stdout, t, true);
+    fflush(stdout);
+    if (tl_buf_append(&c->answer, t))
+        c->e = TL_ERR_NOMEM;
+}
+
+static void on_event(void *user, const char *name, tl_slice data)
+{
+    tl_chat *c = user;
+    json_t *chunk;
+    if (tl_slice_eq(data, TL_SLICE_LIT("[DONE]"))) {
+        c->finished = true;
+        return;
+    }
+    if (tl_json_parse(data, 64, &chunk, NULL))
+        return; /* not ours to judge: the model server's own event */
+    const json_t *error = json_object_get(chunk, "error");
+    const json_t *choice = json_array_get(json_object_get(chunk, "choices"), 0);
+    const char *text = tl_json_string(json_object_get(choice, "delta"), "content", NULL);
+    if (error || !strcmp(name, "error")) {
+        if (c->answer.len)
+            putchar('\n');
+        fflush(stdout);
+        c->failed = tl_daemon_explain_error(error);
+    } else if (text) {
+        on_text(c, text);
+    }
+    json_decref(chunk);
+}
+
+static void on_body(void *user, tl_slice bytes)
+{
+    tl_chat *c = user;
+    if (!c->e)
+        c->e = tl_sse_feed(&c->sse, bytes, on_event, c);
+}
+
+static int judge(tl_chat *c, const tl_daemon_answer *a)
+{
+    stop_waiting(c);
+    if (c->answer.len && !c->failed) {
+        putchar('\n');
+        fflush(stdout);
+    }
+    if (a->interrupted)
+        return TL_EXIT_OK;
+    if (c->failed)
+        return c->failed;
+    int code = tl_daemon_explain(c->cli, a);
+    if (code)
+        return code;
+    if (c->e) {
+        tl_out_error("the answer cannot be read: %s", tl_err_name(c->e));
+        return TL_EXIT_FAILED;
+    }
+    if (!c->finished) {
+        tl_out_error("the answer broke off");
+        return TL_EXIT_FAILED;
+    }
+    return TL_EXIT_OK;
+}
+
+/* Appends {"role", "content"} to the conversation. */
+static bool add_message(tl_chat *c, const char *role, tl_slice text)
+{
+    json_t *content = json_stringn(text.n ? (const char *)text.p : "", text.n);
+    return !json_array_append_new(c->messages,
+                                  json_pack("{s:s, s:o}", "role", role, "content", content));
+}
+
+static int ask(tl_chat *c, bool interruptible)
+{
+    json_t *body =
+        json_pack("{s:s, s:b, s:O}", "model", c->model, "stream", 1, "messages", c->messages);
+    if (!body) {
+        tl_out_error("out of memory");
+        return TL_EXIT_FAILED;
+    }
+    tl_daemon_ask question = {.method = "POST",
+                              .path = "/v1/chat/completions",
+                              .body = body,
+                              .timeout = c->timeout,
+                              .interruptible = interruptible,
+                              .on_tick = tl_out_is_live(stderr) ? on_tick : NULL};
+    if (*c->peer) {
+        question.names[0] = "X-Teale-Ask-Peer";
+        question.values[0] = c->peer;
+    }
+    tl_daemon_answer a;
+    c->sse = (tl_sse){0};
+    c->answer = (tl_buf){0};
+    c->waiting = c->finished = false;
+    c->failed = 0;
+    c->e = TL_OK;
+    tl_daemon_run(c->cli, &question, on_body, c, &a);
+    int code = judge(c, &a);
+    if (c->answer.len && !add_message(c, "assistant", tl_buf_slice(&c->answer)))
+        code = TL_EXIT_FAILED;
+    tl_buf_clear(&c->answer);
+    tl_sse_clear(&c->sse);
+    tl_daemon_answer_clear(&a);
+    json_decref(body);
+    return code;
+}
+
+int tl_chat_ask(tl_chat *c, tl_slice text, bool interruptible)
+{
+    size_t before = json_array_size(c->messages);
+    if (!add_message(c, "user", text)) {
+        tl_out_error("out of memory");
+        return TL_EXIT_FAILED;
+    }
+    int code = ask(c, interruptible);
+    if (json_array_size(c->messages) < before + 2)
+        json_array_remove(c->messages, before);
+    return code;
+}

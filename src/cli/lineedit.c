@@ -1,0 +1,163 @@
+#include "cli/lineedit.h"
+
+#include <errno.h>
+#include <histedit.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <wchar.h>
+
+/* A terminal that is told PASTE_ON puts these two sequences around pasted text (xterm, "Bracketed Paste Mode"). */
+#define PASTE_ON    "\033[?2004h"
+#define PASTE_OFF   "\033[?2004l"
+#define PASTE_END   L"\033[201~"
+#define PASTE_END_N 6
+#define CHUNK       1024 /* characters that are put into the line at once */
+
+struct tl_lineedit {
+    EditLine *el;
+    History *history;
+    char prompt[64];
+};
+
+static char *prompt_of(EditLine *el)
+{
+    tl_lineedit *l = NULL;
+    el_get(el, EL_CLIENTDATA, &l);
+    return l->prompt;
+}
+
+static size_t line_length(EditLine *el)
+{
+    const LineInfoW *line = el_wline(el);
+    return (size_t)(line->lastchar - line->buffer);
+}
+
+static unsigned char on_line_break(EditLine *el, wint_t c)
+{
+    (void)c;
+    return line_length(el) < TL_LINEEDIT_MAX && el_winsertstr(el, L"\n") == 0 ? CC_REFRESH
+                                                                              : CC_ERROR;
+}
+
+/* Puts the collected characters into the line, as far as there is room. */
+static void insert(EditLine *el, wchar_t *text, size_t *n)
+{
+    text[*n] = 0;
+    if (*n && line_length(el) + *n <= TL_LINEEDIT_MAX)
+        (void)el_winsertstr(el, text);
+    *n = 0;
+}
+
+/* Everything up to PASTE_END is text, whatever the keys in it mean elsewhere. Line breaks at its end are left out, so
+ * that the person decides when to send it. */
+static unsigned char on_paste(EditLine *el, wint_t first)
+{
+    wchar_t text[CHUNK + 1], c;
+    size_t n = 0, breaks = 0, matched = 0;
+    bool after_cr = false; /* CR LF is one line break */
+    (void)first;
+    while (el_wgetc(el, &c) == 1) {
+        if (c == PASTE_END[matched]) {
+            if (++matched == PASTE_END_N)
+                break;
+            continue;
+        }
+        matched = c == PASTE_END[0] ? 1 : 0; /* a sequence of another kind: not text */
+        if (matched)
+            continue;
+        if (c == '\r' || c == '\n') {
+            breaks += c == '\r' || !after_cr;
+            after_cr = c == '\r';
+            continue;
+        }
+        after_cr = false;
+        for (; breaks; breaks--) {
+            text[n++] = '\n';
+            if (n == CHUNK)
+                insert(el, text, &n);
+        }
+        if (c == '\t' || (c >= ' ' && c != 0x7f))
+            text[n++] = c == '\t' ? ' ' : c;
+        if (n == CHUNK)
+            insert(el, text, &n);
+    }
+    insert(el, text, &n);
+    return CC_REFRESH;
+}
+
+static bool set_up(tl_lineedit *l)
+{
+    HistEvent ev;
+    EditLine *el = l->el;
+    return !el_set(el, EL_CLIENTDATA, l) && !el_set(el, EL_PROMPT, prompt_of) &&
+           !el_set(el, EL_EDITOR, "emacs") && !el_set(el, EL_SIGNAL, 1) &&
+           !el_set(el, EL_HIST, history, l->history) &&
+           history(l->history, &ev, H_SETSIZE, TL_LINEEDIT_HISTORY) >= 0 &&
+           history(l->history, &ev, H_SETUNIQUE, 1) >= 0 &&
+           !el_wset(el, EL_ADDFN, L"teale-paste", L"Insert pasted text", on_paste) &&
+           !el_wset(el, EL_ADDFN, L"teale-break", L"Begin a new line", on_line_break) &&
+           !el_set(el, EL_BIND, "^R", "em-inc-search-prev", NULL) &&
+           !el_set(el, EL_BIND, "\\e[200~", "teale-paste", NULL) &&
+           !el_set(el, EL_BIND, "\\e\\r", "teale-break", NULL) &&
+           !el_set(el, EL_BIND, "\\e\\n", "teale-break", NULL);
+}
+
+tl_err tl_lineedit_new(const char *prompt, tl_lineedit **ret_edit)
+{
+    tl_lineedit *l = calloc(1, sizeof *l);
+    if (!l)
+        return TL_ERR_NOMEM;
+    if (!setlocale(LC_CTYPE, "") || strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
+        (void)setlocale(LC_CTYPE, "C.UTF-8");
+    snprintf(l->prompt, sizeof l->prompt, "%s", prompt);
+    l->history = history_init();
+    l->el = l->history ? el_init("teale", stdin, stdout, stderr) : NULL;
+    if (!l->el || !set_up(l)) {
+        tl_lineedit_free(l);
+        return TL_ERR_NOMEM;
+    }
+    *ret_edit = l;
+    return TL_OK;
+}
+
+void tl_lineedit_free(tl_lineedit *l)
+{
+    if (!l)
+        return;
+    if (l->el)
+        el_end(l->el);
+    if (l->history)
+        history_end(l->history);
+    free(l);
+}
+
+tl_lineedit_result tl_lineedit_read(tl_lineedit *l, tl_slice *ret_text)
+{
+    int n = 0;
+    HistEvent ev;
+    fputs(PASTE_ON, stdout);
+    fflush(stdout);
+    errno = 0;
+    const char *text = el_gets(l->el, &n);
+    bool interrupted = !text && n < 0 && errno == EINTR; /* libedit took the SIGINT */
+    fputs(PASTE_OFF, stdout);
+    fflush(stdout);
+    if (interrupted) {
+        fputs("^C\n", stdout);
+        return TL_LINEEDIT_INTERRUPTED;
+    }
+    if (!text || n <= 0)
+        return TL_LINEEDIT_END;
+    tl_slice line = tl_slice_of(text, (size_t)n);
+    if (line.p[line.n - 1] == '\n')
+        line.n--;
+    if (!tl_utf8_is(line))
+        line.n = 0;
+    if (line.n)
+        (void)history(l->history, &ev, H_ENTER, text);
+    *ret_text = line;
+    return TL_LINEEDIT_TEXT;
+}
