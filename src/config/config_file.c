@@ -173,7 +173,7 @@ tl_err tl_settings_save(const char *path, const char *key, const char *text, tl_
         return e;
     json_t *value = NULL;
     char real[PATH_MAX];
-    const char *name;
+    const char *name = real;
     int dir = -1;
     e = tl_setting_value_of_text(def, text, &value, why);
     if (!e)
