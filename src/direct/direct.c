@@ -93,10 +93,7 @@ tl_direct_peer *tl_direct_peer_get(tl_direct *d, const tl_node_id *id)
     p->id = *id;
     p->again_at = TL_NEVER;
     p->pause = TL_DIRECT_AGAIN_FIRST;
-    if (!TL_TABLE_ADD(hh, d->peers, id, sizeof p->id, p)) {
-        free(p);
-        return NULL;
-    }
+    HASH_ADD(hh, d->peers, id, sizeof p->id, p);
     return p;
 }
 

@@ -54,10 +54,7 @@ static tl_way_entry *way_new(tl_direct_peer *p)
         return NULL;
     way->path = id;
     way->peer = p;
-    if (!TL_TABLE_ADD(hh, d->ways, path, sizeof way->path, way)) {
-        free(way);
-        return NULL;
-    }
+    HASH_ADD(hh, d->ways, path, sizeof way->path, way);
     DL_APPEND(p->ways, way);
     return way;
 }
@@ -76,10 +73,7 @@ tl_way_entry *tl_way_get(tl_session *s, const tl_pair *pair)
         if (!source)
             return NULL;
         source->key = key_of(pair->sock, &pair->remote);
-        if (!TL_TABLE_ADD(hh, d->sources, key, sizeof source->key, source)) {
-            free(source);
-            return NULL;
-        }
+        HASH_ADD(hh, d->sources, key, sizeof source->key, source);
     }
     if (!way && source->way && source->way->peer == s->peer)
         way = source->way;

@@ -27,10 +27,7 @@ tl_path *tl_path_new(tl_peers *p, const tl_node_id *peer, bool ours)
     path->peer = *peer;
     path->ours = ours;
     path->made = tl_peers_now(p);
-    if (!TL_TABLE_ADD(hh, p->paths, id, sizeof path->id, path)) {
-        free(path);
-        return NULL;
-    }
+    HASH_ADD(hh, p->paths, id, sizeof path->id, path);
     return path;
 }
 
