@@ -47,7 +47,7 @@ static const char *error_type(int status)
 void tl_api_count(tl_api *api, const tl_httpd_req *r, int status)
 {
     if (status >= 100 && status < 600)
-        api->counters.answers[tl_api_route_of(r)][status / 100]++;
+        api->counters.answers[tl_httpd_note(r)][status / 100]++;
 }
 
 tl_err tl_api_error_text(tl_buf *out, int status, const char *code, const char *param,

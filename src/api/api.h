@@ -2,19 +2,20 @@
  * on the Unix socket that the command line uses. Decides nothing about peers: it asks node/node.h
  * alone.
  *
- * On the Unix socket only, for the command line (each answers one JSON object):
+ * On the Unix socket only, for the command line. Each answers one JSON object, but `ping`:
  *
- *   GET  /control/status          what tl_node_status gives
- *   GET  /control/peers           tl_node_peers
- *   GET  /control/models          tl_node_models
- *   GET  /control/env             {"base_url", "api_key"}
- *   GET  /control/netcheck        tl_node_netcheck, after a fresh round of STUN
- *   GET  /control/doctor          tl_node_doctor, after the same; and a check of the API's own
- *   GET  /control/why/{node}      tl_node_why
- *   GET  /control/ping/{node}     NDJSON, a line per result: {"rtt_ms", "path", "via"} or
- * {"error"}; with ?count=N 1..TL_API_PING_MAX results, 4 without; with ?until=direct the first that
- * is not relayed is the last POST /control/setting         {"key"}, changed in the file -> {"key",
- * "applied", "message"} POST /control/stop            202 {"stopping": true}; calls the hook `stop`
+ *   GET  /control/status        what tl_node_status gives
+ *   GET  /control/peers         what tl_node_peers gives
+ *   GET  /control/models        what tl_node_models gives
+ *   GET  /control/env           {"base_url", "api_key"}
+ *   GET  /control/netcheck      what tl_node_netcheck gives, after a fresh round of STUN
+ *   GET  /control/doctor        what tl_node_doctor gives, after the same, and the API's own check
+ *   GET  /control/why/{node}    what tl_node_why gives
+ *   GET  /control/ping/{node}   NDJSON, a line per result: {"rtt_ms", "path", "via"} or {"error"}
+ *          ?count=N               results, 1..TL_API_PING_MAX; 4 without it
+ *          ?until=direct          the first result that was not relayed is the last
+ *   POST /control/setting       {"key"}, changed in the file -> {"key", "applied", "message"}
+ *   POST /control/stop          202 {"stopping": true}; calls the hook `stop`
  */
 #ifndef TL_API_API_H
 #define TL_API_API_H

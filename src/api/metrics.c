@@ -1,5 +1,8 @@
-/* The counters as Prometheus text: base units, bounded labels, no node IDs. */
-#include "node/state.h"
+/* Every counter, of the node and of the API, as Prometheus text: base units, bounded labels, no node
+ * IDs. */
+#include "api/state.h"
+
+#include "node/facts.h"
 
 #include <stdio.h>
 
@@ -32,15 +35,15 @@ static void single(writer *w, const char *name, const char *type, const char *he
     sample(w, name, "", value);
 }
 
-static void write_relay(writer *w, const tl_node *n)
+static void write_relay(writer *w, const tl_node_facts *f)
 {
-    const tl_relay_link_counters *l = tl_relay_link_counters_of(n->link);
-    bool connected = tl_relay_client_state(n->client) == TL_RELAY_CONNECTED;
-    single(w, "teale_relay_connected", "gauge", "1 while registered at the relay.", connected);
+    const tl_relay_link_counters *l = &f->relay;
+    single(w, "teale_relay_connected", "gauge", "1 while registered at the relay.",
+           f->relay_connected);
     single(w, "teale_relay_rtt_seconds", "gauge", "Last round trip to the relay; 0 unknown.",
-           (double)tl_relay_client_rtt(n->client) / (double)TL_SEC);
+           (double)f->relay_rtt / (double)TL_SEC);
     single(w, "teale_relay_registrations_total", "counter", "Successful registrations.",
-           (double)tl_relay_client_connects(n->client));
+           (double)f->relay_registrations);
     family(w, "teale_relay_messages_total", "counter", "Messages exchanged with the relay.");
     sample(w, "teale_relay_messages_total", "direction=\"in\"", (double)l->messages_in);
     sample(w, "teale_relay_messages_total", "direction=\"out\"", (double)l->messages_out);
@@ -61,9 +64,8 @@ static void write_relay(writer *w, const tl_node *n)
            "Listed peers whose keys did not belong together.", (double)l->peers_refused);
 }
 
-static void write_quic(writer *w, const tl_node *n)
+static void write_quic(writer *w, const tl_quic_counters *q)
 {
-    const tl_quic_counters *q = tl_peers_quic_counters(n->peers);
     family(w, "teale_quic_datagrams_total", "counter", "QUIC datagrams.");
     sample(w, "teale_quic_datagrams_total", "direction=\"in\"", (double)q->datagrams_in);
     sample(w, "teale_quic_datagrams_total", "direction=\"out\"", (double)q->datagrams_out);
@@ -86,16 +88,15 @@ static void write_quic(writer *w, const tl_node *n)
     single(w, "teale_quic_key_updates_total", "counter", "Key updates.", (double)q->key_updates);
 }
 
-static void write_peers(writer *w, const tl_node *n)
+static void write_peers(writer *w, const tl_node_facts *f)
 {
-    const tl_peers_counters *p = tl_peers_counters_of(n->peers);
-    tl_node_path_counts paths = tl_node_count_paths(n);
+    const tl_peers_counters *p = &f->peers;
     single(w, "teale_peers_known", "gauge", "Nodes known, connected or not.",
-           (double)tl_peer_table_count(&n->table));
+           (double)f->peers_known);
     family(w, "teale_peers_connected", "gauge", "Connected peers by the way to them.");
-    sample(w, "teale_peers_connected", "path=\"direct\"", (double)paths.direct);
-    sample(w, "teale_peers_connected", "path=\"lan\"", (double)paths.lan);
-    sample(w, "teale_peers_connected", "path=\"relayed\"", (double)paths.relayed);
+    sample(w, "teale_peers_connected", "path=\"direct\"", (double)f->paths.direct);
+    sample(w, "teale_peers_connected", "path=\"lan\"", (double)f->paths.lan);
+    sample(w, "teale_peers_connected", "path=\"relayed\"", (double)f->paths.relayed);
     family(w, "teale_connections_total", "counter", "Connections begun.");
     sample(w, "teale_connections_total", "role=\"dialled\"", (double)p->dials);
     sample(w, "teale_connections_total", "role=\"accepted\"", (double)p->accepted);
@@ -212,28 +213,10 @@ static void write_direct(writer *w, const tl_direct_counters *c, const tl_punch_
     sample(w, "teale_offers_refused_total", "reason=\"rate\"", (double)c->rate_limited);
 }
 
-static void write_network(writer *w, const tl_node *n)
+static void write_requests(writer *w, const tl_node_facts *f)
 {
-    static const tl_nat_facts no_facts;
-    static const tl_behaviour_counters no_stun;
-    static const tl_network_counters no_network;
-    static const tl_direct_counters no_direct;
-    static const tl_punch_counters no_punches;
-    const tl_network *net = n->network;
-    write_nat(w, net ? tl_network_facts(net) : &no_facts);
-    write_stun(w, net ? tl_network_stun_counters(net) : &no_stun);
-    write_datagrams(w, net ? tl_network_counters_of(net) : &no_network);
-    write_direct(w, n->direct ? tl_direct_counters_of(n->direct) : &no_direct,
-                 n->direct ? tl_direct_punches(n->direct) : &no_punches);
-    /* The seeds' names for what a node forwards for others; only teale-relay does. */
-    single(w, "tesseras_relay_sessions_active", "gauge", "Sessions relayed for others now.", 0);
-    single(w, "tesseras_relay_bytes_forwarded", "counter", "Bytes relayed for others.", 0);
-}
-
-static void write_requests(writer *w, const tl_node *n)
-{
-    const tl_router_counters *r = tl_router_counters_of(n->router);
-    const tl_server_counters *s = tl_server_counters_of(n->server);
+    const tl_router_counters *r = &f->asked;
+    const tl_server_counters *s = &f->served;
     family(w, "teale_requests_total", "counter", "Questions by role and result.");
     sample(w, "teale_requests_total", "role=\"asked\",result=\"ok\"", (double)r->answered);
     sample(w, "teale_requests_total", "role=\"asked\",result=\"failed\"", (double)r->failed);
@@ -247,34 +230,122 @@ static void write_requests(writer *w, const tl_node *n)
     single(w, "teale_requests_local_total", "counter", "Questions given to the local model server.",
            (double)r->local);
     family(w, "teale_requests_active", "gauge", "Questions under way.");
-    sample(w, "teale_requests_active", "role=\"asked\"", (double)tl_router_running(n->router));
-    sample(w, "teale_requests_active", "role=\"served\"", (double)tl_server_running(n->server));
+    sample(w, "teale_requests_active", "role=\"asked\"", (double)f->asked_running);
+    sample(w, "teale_requests_active", "role=\"served\"", (double)f->served_running);
     family(w, "teale_tokens_served_total", "counter",
            "Tokens of served requests, as far as known.");
     sample(w, "teale_tokens_served_total", "direction=\"in\"", (double)s->tokens_in);
     sample(w, "teale_tokens_served_total", "direction=\"out\"", (double)s->tokens_out);
     single(w, "teale_backend_up", "gauge", "1 while the shared model server answers.",
-           n->backend && tl_backend_state_of(n->backend) == TL_BACKEND_UP);
+           f->backend == TL_BACKEND_UP);
     single(w, "teale_backend_models", "gauge", "Models the shared model server has.",
-           n->backend ? (double)tl_backend_model_count(n->backend) : 0);
+           (double)f->backend_models);
     single(w, "teale_backend_running", "gauge", "Exchanges with the shared model server under way.",
-           n->backend ? (double)tl_backend_running(n->backend) : 0);
+           (double)f->backend_running);
 }
 
-tl_err tl_node_metrics(const tl_node *n, tl_buf *out)
+static void write_node(writer *w, const tl_node_facts *f)
 {
-    size_t before = out->len;
-    writer w = {out, TL_OK};
-    family(&w, "teale_build_info", "gauge", "Always 1; the version is the label.");
-    sample(&w, "teale_build_info", "version=\"" TL_VERSION "\"", 1);
-    single(&w, "teale_uptime_seconds", "gauge", "Since the node was made.",
-           (double)(tl_loop_now(n->loop) - n->started) / (double)TL_SEC);
-    write_relay(&w, n);
-    write_quic(&w, n);
-    write_peers(&w, n);
-    write_network(&w, n);
-    write_requests(&w, n);
-    if (w.e)
-        out->len = before;
-    return w.e;
+    family(w, "teale_build_info", "gauge", "Always 1; the version is the label.");
+    sample(w, "teale_build_info", "version=\"" TL_VERSION "\"", 1);
+    single(w, "teale_uptime_seconds", "gauge", "Since the node was made.",
+           (double)f->uptime / (double)TL_SEC);
+    write_relay(w, f);
+    write_quic(w, &f->quic);
+    write_peers(w, f);
+    write_nat(w, &f->nat);
+    write_stun(w, &f->stun);
+    write_datagrams(w, &f->datagrams);
+    write_direct(w, &f->direct, &f->punches);
+    /* The seeds' names for what a node forwards for others; only teale-relay does. */
+    single(w, "tesseras_relay_sessions_active", "gauge", "Sessions relayed for others now.", 0);
+    single(w, "tesseras_relay_bytes_forwarded", "counter", "Bytes relayed for others.", 0);
+    write_requests(w, f);
+}
+
+/* --- the API's own --- */
+
+static const char *const route_names[TL_ROUTE_COUNT] = {
+    [TL_ROUTE_CHAT] = "chat_completions",
+    [TL_ROUTE_COMPLETIONS] = "completions",
+    [TL_ROUTE_EMBEDDINGS] = "embeddings",
+    [TL_ROUTE_MODELS] = "models",
+    [TL_ROUTE_APP] = "app",
+    [TL_ROUTE_EVENTS] = "events",
+    [TL_ROUTE_HEALTH] = "health",
+    [TL_ROUTE_METRICS] = "metrics",
+    [TL_ROUTE_DASHBOARD] = "dashboard",
+    [TL_ROUTE_CONTROL] = "control",
+    [TL_ROUTE_NONE] = "none",
+};
+
+static void write_answers(writer *w, const tl_api_counters *c)
+{
+    char labels[96];
+    family(w, "teale_api_requests_total", "counter", "Requests answered.");
+    for (int route = 0; route < TL_ROUTE_COUNT; route++)
+        for (int hundred = 2; hundred <= 5; hundred++) {
+            if (hundred == 3)
+                continue;
+            snprintf(labels, sizeof labels, "route=\"%s\",status=\"%dxx\"", route_names[route],
+                     hundred);
+            sample(w, "teale_api_requests_total", labels, (double)c->answers[route][hundred]);
+        }
+}
+
+static void write_refusals(writer *w, const tl_api_counters *c, const tl_httpd_stats *s)
+{
+    family(w, "teale_api_refused_total", "counter",
+           "Requests and connections refused before any route saw them.");
+    sample(w, "teale_api_refused_total", "reason=\"host\"", (double)c->refused_host);
+    sample(w, "teale_api_refused_total", "reason=\"origin\"", (double)c->refused_origin);
+    sample(w, "teale_api_refused_total", "reason=\"key\"", (double)c->refused_key);
+    sample(w, "teale_api_refused_total", "reason=\"malformed\"", (double)s->malformed);
+    sample(w, "teale_api_refused_total", "reason=\"timed_out\"", (double)s->timed_out);
+    sample(w, "teale_api_refused_total", "reason=\"overloaded\"", (double)s->overloaded);
+}
+
+static void write_api(writer *w, const tl_api_counters *c, const tl_httpd_stats *s)
+{
+    write_answers(w, c);
+    write_refusals(w, c, s);
+    single(w, "teale_api_connections", "gauge", "Connections open.", (double)s->connections);
+    single(w, "teale_api_connections_total", "counter", "Connections accepted.",
+           (double)s->accepted);
+    single(w, "teale_api_questions_active", "gauge", "Questions being answered.",
+           (double)c->asks_active);
+    single(w, "teale_api_event_streams", "gauge", "Clients of /v1/events.",
+           (double)c->event_streams);
+    single(w, "teale_api_questions_cancelled_total", "counter",
+           "Questions cancelled because their client was gone.", (double)c->cancelled);
+    single(w, "teale_api_answers_broken_off_total", "counter",
+           "Answers that failed after they had begun.", (double)c->broken_off);
+    single(w, "teale_api_clients_stalled_total", "counter",
+           "Clients cut for taking nothing of what was queued.", (double)s->stalled);
+    single(w, "teale_api_received_bytes_total", "counter", "Bytes read from clients.",
+           (double)s->bytes_in);
+    single(w, "teale_api_sent_bytes_total", "counter", "Bytes sent to clients.",
+           (double)s->bytes_out);
+    family(w, "teale_api_first_byte_seconds", "summary",
+           "From a question to the first byte of its answer.");
+    sample(w, "teale_api_first_byte_seconds_sum", "", c->first_byte_seconds);
+    sample(w, "teale_api_first_byte_seconds_count", "", (double)c->first_bytes);
+}
+
+void tl_api_on_metrics(tl_api *api, tl_httpd_req *r)
+{
+    tl_httpd_stats s = tl_httpd_stats_of(api->httpd);
+    tl_node_facts f;
+    tl_buf out = {0};
+    writer w = {&out, TL_OK};
+    tl_node_facts_of(api->node, &f);
+    write_node(&w, &f);
+    write_api(&w, &api->counters, &s);
+    if (w.e) {
+        tl_api_error(api, r, 500, "internal_error", NULL, "out of memory");
+    } else {
+        tl_api_count(api, r, 200);
+        tl_httpd_respond(r, 200, "text/plain; version=0.0.4; charset=utf-8", tl_buf_slice(&out));
+    }
+    tl_buf_clear(&out);
 }

@@ -1,11 +1,14 @@
 /* state.h - what the sources of the local API share. Not for other rooms.
  *
- *   api.c        making, listening, draining; the gate every request passes; the table of routes
+ *   api.c        making, listening, draining
+ *   gate.c       what every request passes: Host, Origin, key, route, method
+ *   routes.c     the table of routes
+ *   metrics.c    every counter as Prometheus text
  *   answer.c     JSON and errors in OpenAI's shape
  *   ask.c        questions to models, streamed and whole
  *   events.c     /v1/events
  *   look.c       requests that wait for the node to look around
- *   pages.c      models, health, metrics, app, dashboard
+ *   pages.c      models, health, app, dashboard
  *   control.c    what the command line asks on the Unix socket */
 #ifndef TL_API_STATE_H
 #define TL_API_STATE_H
@@ -25,6 +28,7 @@ typedef struct tl_api_ping tl_api_ping;
 
 /* Metrics keep routes apart by these, so that no label comes from a client. */
 typedef enum {
+    TL_ROUTE_NONE, /* no such route, or refused before it was looked for */
     TL_ROUTE_CHAT,
     TL_ROUTE_COMPLETIONS,
     TL_ROUTE_EMBEDDINGS,
@@ -35,7 +39,6 @@ typedef enum {
     TL_ROUTE_METRICS,
     TL_ROUTE_DASHBOARD,
     TL_ROUTE_CONTROL,
-    TL_ROUTE_NONE, /* no such route, or refused before it was looked for */
     TL_ROUTE_COUNT
 } tl_api_route_id;
 
@@ -84,10 +87,28 @@ TL_CHECK tl_err tl_api_error_text(tl_buf *out, int status, const char *code, con
 int tl_api_fail_status(tl_fail fail);
 const char *tl_api_fail_code(tl_fail fail);
 
-/* --- api.c --- */
-tl_api_route_id tl_api_route_of(const tl_httpd_req *r);
+/* --- routes.c --- */
+enum { TL_API_GET = 1, TL_API_POST = 2 }; /* HEAD goes where GET does */
+
+typedef struct {
+    const char *path;
+    bool prefix; /* what follows `path` belongs to the handler */
+    bool open;   /* without key: says nothing of this node or its owner */
+    bool unix_only;
+    int methods;
+    tl_api_route_id id;
+    void (*on_request)(tl_api *api, tl_httpd_req *r);
+} tl_api_route;
+
+/* NULL: there is nothing at this path, behind this door. */
+const tl_api_route *tl_api_route_find(const tl_httpd_req *r);
 /* The path behind `prefix`, percent signs undone. TL_ERR_PROTO: not text; TL_ERR_TOO_LARGE. */
 TL_CHECK tl_err tl_api_path_rest(const tl_httpd_req *r, const char *prefix, char *ret, size_t cap);
+
+/* --- gate.c: the calls of tl_httpd_events; `user` is the API --- */
+bool tl_api_on_head(void *user, tl_httpd_req *r);
+void tl_api_on_request(void *user, tl_httpd_req *r);
+void tl_api_on_refusal(void *user, int status, const char *message, tl_buf *out);
 
 /* --- ask.c --- */
 void tl_api_on_ask(tl_api *api, tl_httpd_req *r);
@@ -113,10 +134,12 @@ void tl_api_answer_models(tl_api *api, tl_httpd_req *r);
 void tl_api_answer_model(tl_api *api, tl_httpd_req *r);
 void tl_api_answer_app(tl_api *api, tl_httpd_req *r);
 void tl_api_on_health(tl_api *api, tl_httpd_req *r);
-void tl_api_on_metrics(tl_api *api, tl_httpd_req *r);
 void tl_api_on_dashboard(tl_api *api, tl_httpd_req *r);
 /* True when the node knows the model, or knows none at all. */
 bool tl_api_model_may_come(tl_api *api, const char *model);
+
+/* --- metrics.c --- */
+void tl_api_on_metrics(tl_api *api, tl_httpd_req *r);
 
 /* --- control.c --- */
 void tl_api_on_status(tl_api *api, tl_httpd_req *r);

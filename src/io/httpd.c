@@ -226,6 +226,16 @@ int tl_httpd_tag(const tl_httpd_req *r)
     return r->tag;
 }
 
+void tl_httpd_set_note(tl_httpd_req *r, int note)
+{
+    r->note = note;
+}
+
+int tl_httpd_note(const tl_httpd_req *r)
+{
+    return r->note;
+}
+
 const tl_http1_head *tl_httpd_head(const tl_httpd_req *r)
 {
     return r->head;

@@ -70,6 +70,9 @@ tl_httpd_stats tl_httpd_stats_of(const tl_httpd *h);
 
 /* --- a request: valid from on_head until its answer ends or its client is gone --- */
 int tl_httpd_tag(const tl_httpd_req *r);
+/* A number that the handler keeps with the request; 0 before it is set. */
+void tl_httpd_set_note(tl_httpd_req *r, int note);
+int tl_httpd_note(const tl_httpd_req *r);
 /* Slices are valid as long as the request. */
 const tl_http1_head *tl_httpd_head(const tl_httpd_req *r);
 tl_slice tl_httpd_path(const tl_httpd_req *r);  /* the target up to '?', as it was sent */

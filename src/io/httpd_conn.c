@@ -17,6 +17,7 @@ static void request_clear(tl_httpd_req *r)
     free(r->head);
     r->head = NULL;
     r->scanned = 0;
+    r->note = 0;
     r->chunks = (tl_chunked){0};
     r->watch = NULL;
     r->is_head_method = r->begun = r->ended = r->chunked = r->no_body = r->over = false;

@@ -54,6 +54,7 @@ struct tl_httpd_req {
     tl_buf head_bytes; /* what `head` borrows from */
     tl_http1_head *head;
     tl_chunked chunks;
+    int note; /* the handler's */
     tl_buf body;
     size_t body_counted; /* of the server's bodies_n */
 

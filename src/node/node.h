@@ -91,7 +91,4 @@ typedef struct tl_node_listener {
 void tl_node_listen(tl_node *n, tl_node_listener *l);
 void tl_node_unlisten(tl_node *n, tl_node_listener *l);
 
-/* Prometheus text of everything below the API, appended to `out`. */
-TL_CHECK tl_err tl_node_metrics(const tl_node *n, tl_buf *out);
-
 #endif

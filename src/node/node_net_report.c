@@ -1,5 +1,6 @@
 #include "node/node_net_report.h"
 
+#include "node/facts.h"
 #include "tell/doctor.h"
 #include "tell/story.h"
 
@@ -195,15 +196,16 @@ json_t *tl_node_doctor(const tl_node *n)
     tl_finding findings[TL_FINDINGS_MAX];
     tl_net_view v;
     tl_net_view_of(n, &v);
-    tl_node_path_counts paths = tl_node_count_paths(n);
+    tl_node_facts known;
+    tl_node_facts_of(n, &known);
     const char *error = tl_relay_client_error(n->client), *url = tl_relay_client_url(n->client);
     if (!url[0] && n->settings.wan_relay_url.n)
         url = n->settings.wan_relay_url.item[0];
     tl_doctor_facts f = {
         .wan_enabled = n->settings.wan_enabled,
         .relay = url,
-        .relay_connected = tl_relay_client_state(n->client) == TL_RELAY_CONNECTED,
-        .relay_rtt = tl_relay_client_rtt(n->client),
+        .relay_connected = known.relay_connected,
+        .relay_rtt = known.relay_rtt,
         .relay_error = n->wan_error[0] ? n->wan_error : error,
         .network_error = v.error,
         .port = v.port,
@@ -218,14 +220,13 @@ json_t *tl_node_doctor(const tl_node *n)
         .mapped = v.mapped,
         .mapping_error = v.mapping_error,
         .direct_on = v.direct_on,
-        .offers_late =
-            n->direct ? tl_direct_counters_of(n->direct)->offers_refused[TL_OFFER_LATE] : 0,
-        .black_holes = tl_peers_quic_counters(n->peers)->black_holes,
-        .peers_direct = paths.direct,
-        .peers_lan = paths.lan,
-        .peers_relayed = paths.relayed,
+        .offers_late = known.direct.offers_refused[TL_OFFER_LATE],
+        .black_holes = known.quic.black_holes,
+        .peers_direct = known.paths.direct,
+        .peers_lan = known.paths.lan,
+        .peers_relayed = known.paths.relayed,
         .share = n->settings.share,
-        .backend_up = n->backend && tl_backend_state_of(n->backend) == TL_BACKEND_UP,
+        .backend_up = known.backend == TL_BACKEND_UP,
         .backend_url = n->backend ? tl_backend_url(n->backend) : "",
         .backend_error = n->backend ? tl_backend_error(n->backend) : "",
     };

@@ -1,4 +1,5 @@
 /* What a person or a script is told: status, peers, models, events (UX.md). */
+#include "node/facts.h"
 #include "node/node_net_report.h"
 
 #include <stdio.h>
@@ -45,44 +46,26 @@ static json_t *backend_status(const tl_node *n)
                      error[0] ? error : NULL, "models", models);
 }
 
-static json_t *requests_status(const tl_node *n)
+static json_t *requests_status(const tl_node_facts *f)
 {
-    const tl_router_counters *asked = tl_router_counters_of(n->router);
-    const tl_server_counters *served = tl_server_counters_of(n->server);
-    json_int_t active = (json_int_t)tl_router_running(n->router);
-    active += (json_int_t)tl_server_running(n->server);
-    return json_pack("{s:I, s:I, s:I, s:I}", "active", active, "served", (json_int_t)served->served,
-                     "asked", (json_int_t)asked->asked, "failed",
-                     (json_int_t)asked->failed + (json_int_t)served->failed);
-}
-
-tl_node_path_counts tl_node_count_paths(const tl_node *n)
-{
-    tl_node_path_counts counts = {0};
-    tl_peer *p, *next;
-    tl_peer_facts facts;
-    HASH_ITER (hh, n->table.peers, p, next)
-        if (tl_peers_facts(n->peers, p, &facts)) {
-            counts.direct += facts.via == TL_VIA_DIRECT;
-            counts.lan += facts.via == TL_VIA_LAN;
-            counts.relayed += facts.via == TL_VIA_RELAYED;
-        }
-    return counts;
+    return json_pack("{s:I, s:I, s:I, s:I}", "active",
+                     (json_int_t)(f->asked_running + f->served_running), "served",
+                     (json_int_t)f->served.served, "asked", (json_int_t)f->asked.asked, "failed",
+                     (json_int_t)(f->asked.failed + f->served.failed));
 }
 
 json_t *tl_node_status(const tl_node *n)
 {
-    tl_time up = tl_loop_now(n->loop) - n->started;
-    json_int_t uptime = (json_int_t)up / (json_int_t)TL_SEC;
-    tl_node_path_counts paths = tl_node_count_paths(n);
+    tl_node_facts f;
     tl_net_view v;
+    tl_node_facts_of(n, &f);
     tl_net_view_of(n, &v);
     return json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:{s:I, s:I, s:I}, s:o, s:o, s:[]}", "version",
-                     TL_VERSION, "node_id", n->hex, "display_name", n->name, "uptime_s", uptime,
-                     "wan", tl_node_wan_json(n), "nat", tl_net_nat_json(&v), "peers", "direct",
-                     (json_int_t)paths.direct, "relayed", (json_int_t)paths.relayed, "lan",
-                     (json_int_t)paths.lan, "backend", backend_status(n), "requests",
-                     requests_status(n), "ptns");
+                     TL_VERSION, "node_id", n->hex, "display_name", n->name, "uptime_s",
+                     (json_int_t)(f.uptime / TL_SEC), "wan", tl_node_wan_json(n), "nat",
+                     tl_net_nat_json(&v), "peers", "direct", (json_int_t)f.paths.direct, "relayed",
+                     (json_int_t)f.paths.relayed, "lan", (json_int_t)f.paths.lan, "backend",
+                     backend_status(n), "requests", requests_status(&f), "ptns");
 }
 
 /* --- peers --- */

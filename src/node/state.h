@@ -1,6 +1,6 @@
 /* state.h - what the sources of node/node share: node.c (life and driving), node_wiring.c
  * (who tells whom), node_network.c (the network and direct ways), node_settings.c (settings put
- * into force), node_report.c (status, peers, models, events), node_metrics.c, node_ping.c. Nobody
+ * into force), node_report.c (status, peers, models, events), facts.c, node_ping.c. Nobody
  * else's. */
 #ifndef TL_NODE_STATE_H
 #define TL_NODE_STATE_H
@@ -89,10 +89,6 @@ void tl_node_apply_relay(tl_node *n);
 void tl_node_apply_limits(tl_node *n);
 
 /* node_report.c */
-typedef struct {
-    size_t direct, lan, relayed;
-} tl_node_path_counts;
-tl_node_path_counts tl_node_count_paths(const tl_node *n);
 /* `wan` of the status; NULL: out of memory. */
 json_t *tl_node_wan_json(const tl_node *n);
 /* PeerJoined, PeerLeft, PathChanged: with the path now and the one told before. `why` NULL: the

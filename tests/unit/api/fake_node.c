@@ -169,10 +169,9 @@ void tl_node_unlisten(tl_node *n, tl_node_listener *l)
     *at = l->next;
 }
 
-tl_err tl_node_metrics(const tl_node *n, tl_buf *out)
+void tl_node_facts_of(const tl_node *n, tl_node_facts *ret_facts)
 {
-    (void)n;
-    return tl_buf_append_str(out, "fake_node 1\n");
+    *ret_facts = n->facts;
 }
 
 static void on_look(void *user)

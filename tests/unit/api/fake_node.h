@@ -3,7 +3,7 @@
 #ifndef TESTS_UNIT_API_FAKE_NODE_H
 #define TESTS_UNIT_API_FAKE_NODE_H
 
-#include "node/node.h"
+#include "node/facts.h"
 
 #define FAKE_ASKS_MAX 2048
 
@@ -24,6 +24,7 @@ struct tl_node {
     fake_ask *asks[FAKE_ASKS_MAX];
     size_t ask_n;
     tl_node_listener *listeners;
+    tl_node_facts facts;           /* for /metrics */
     const char *models;            /* JSON for tl_node_models */
     const char *models_after_look; /* and once a look around is over; NULL: the same */
     tl_time look_takes;

@@ -1,4 +1,4 @@
-#include "node/node.h"
+#include "node/facts.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -89,26 +89,6 @@ static void the_status_has_the_fields_that_scripts_rely_on(void **state)
     json_decref(s);
 }
 
-static void every_metric_family_is_there_from_the_start_with_help_and_type(void **state)
-{
-    (void)state;
-    tl_buf out = {0};
-    assert_int_equal(tl_node_metrics(node, &out), TL_OK);
-    assert_int_equal(tl_buf_append(&out, tl_slice_of("", 1)), TL_OK);
-    const char *text = (const char *)tl_buf_begin(&out);
-    assert_non_null(strstr(text, "\ntesseras_nat_type{type=\"Unknown\"} 1\n"));
-    assert_non_null(strstr(text, "\nteale_relay_connected 0\n"));
-    /* Each sample stands below the two comment lines of its family. */
-    char family[128] = "";
-    for (const char *line = text; *line; line = strchr(line, '\n') + 1) {
-        if (strncmp(line, "# TYPE ", 7) == 0)
-            assert_int_equal(sscanf(line, "# TYPE %127s", family), 1);
-        else if (*line != '#')
-            assert_memory_equal(line, family, strlen(family));
-    }
-    tl_buf_clear(&out);
-}
-
 static tl_err set(const char *key, const char *text)
 {
     assert_int_equal(tl_settings_set(&settings, key, text, NULL), TL_OK);
@@ -197,6 +177,28 @@ static void a_question_with_nobody_to_ask_fails_at_once_but_not_from_inside(void
     assert_non_null(strstr(failed_why, "wan_enabled"));
 }
 
+static void the_facts_of_a_node_are_a_copy_of_one_moment(void **state)
+{
+    (void)state;
+    tl_ask ask = {
+        .id = "1", .model = "m", .path = "/v1/chat/completions", .body = TL_SLICE_LIT("{}")};
+    tl_exchange *x;
+    tl_node_facts before, after;
+    tl_node_facts_of(node, &before);
+    assert_false(before.relay_connected);
+    assert_int_equal(before.backend, TL_BACKEND_NONE);
+    assert_int_equal(before.asked.failed, 0);
+    assert_int_equal(tl_node_ask(node, &ask, &sink, NULL, &x), TL_OK);
+    tl_node_facts_of(node, &after);
+    assert_int_equal(after.asked_running, 1);
+    run();
+    assert_int_equal(after.asked_running, 1);
+    tl_node_facts_of(node, &after);
+    assert_int_equal(before.asked.failed, 0);
+    assert_int_equal(after.asked.failed, 1);
+    assert_int_equal(after.asked_running, 0);
+}
+
 static void drained(void *user)
 {
     *(bool *)user = true;
@@ -273,7 +275,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(the_status_has_the_fields_that_scripts_rely_on),
-        TEST(every_metric_family_is_there_from_the_start_with_help_and_type),
+        TEST(the_facts_of_a_node_are_a_copy_of_one_moment),
         TEST(settings_take_effect_live_or_ask_for_a_restart),
         TEST(a_relay_in_the_clear_is_refused_beyond_this_machine_unless_allowed),
         TEST(a_question_with_nobody_to_ask_fails_at_once_but_not_from_inside),

@@ -1,0 +1,158 @@
+#include "api/state.h"
+
+#include "api/guard.h"
+
+static bool method_is(const tl_httpd_req *r, const char *method)
+{
+    return tl_slice_eq(tl_httpd_head(r)->method, tl_slice_str(method));
+}
+
+static bool method_fits(const tl_httpd_req *r, int methods)
+{
+    if (methods & TL_API_GET && (method_is(r, "GET") || method_is(r, "HEAD")))
+        return true;
+    return methods & TL_API_POST && method_is(r, "POST");
+}
+
+static const char *allow_text(int methods)
+{
+    return methods & TL_API_GET ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
+}
+
+static void copy_text(char *ret, size_t cap, tl_slice s)
+{
+    size_t n = s.n < cap ? s.n : cap - 1;
+    memcpy(ret, s.p, n);
+    ret[n] = 0;
+}
+
+/* Tells a browser that this allowed page may read the answer. */
+static void cors_headers(tl_httpd_req *r)
+{
+    char origin[300];
+    copy_text(origin, sizeof origin, tl_http1_header_find(tl_httpd_head(r), "origin", NULL));
+    tl_httpd_header(r, "Access-Control-Allow-Origin", origin);
+    tl_httpd_header(r, "Access-Control-Expose-Headers",
+                    "X-Teale-Peer, X-Teale-Path, X-Teale-Request, Retry-After");
+    tl_httpd_header(r, "Vary", "Origin");
+}
+
+/* OPTIONS: a browser asks before it sends (an allowed page's question), or somebody asks for Allow.
+ */
+static void answer_options(tl_api *api, tl_httpd_req *r, const tl_api_route *t, bool cors)
+{
+    const tl_http1_head *head = tl_httpd_head(r);
+    const char *allow = t ? allow_text(t->methods) : "GET, HEAD, POST, OPTIONS";
+    tl_httpd_header(r, "Allow", allow);
+    if (cors) {
+        char wanted[1024];
+        copy_text(wanted, sizeof wanted,
+                  tl_http1_header_find(head, "access-control-request-headers", NULL));
+        tl_httpd_header(r, "Access-Control-Allow-Methods", allow);
+        if (*wanted)
+            tl_httpd_header(r, "Access-Control-Allow-Headers", wanted);
+        if (tl_http1_header_lists(head, "access-control-request-private-network", "true"))
+            tl_httpd_header(r, "Access-Control-Allow-Private-Network", "true");
+        tl_httpd_header(r, "Access-Control-Max-Age", "600");
+    }
+    tl_api_count(api, r, 204);
+    tl_httpd_respond(r, 204, NULL, (tl_slice){NULL, 0});
+}
+
+/* Host and Origin. True: pass. */
+static bool pass_guard(tl_api *api, tl_httpd_req *r, bool *ret_cors)
+{
+    tl_guard guard = {
+        .allowed_hosts = &api->config.allowed_hosts,
+        .allowed_origins = &api->config.allowed_origins,
+        .listen = api->config.listen,
+        .listen_n = api->config.listen_n,
+    };
+    *ret_cors = false;
+    switch (tl_guard_check(&guard, tl_httpd_head(r))) {
+    case TL_GUARD_PASS: return true;
+    case TL_GUARD_PASS_CORS: *ret_cors = true; return true;
+    case TL_GUARD_HOST:
+        api->counters.refused_host++;
+        tl_api_error(api, r, 403, "host_not_allowed", NULL,
+                     "this Host is not one of this node's names; add it to api_allowed_hosts if "
+                     "it is meant to be");
+        return false;
+    case TL_GUARD_ORIGIN:
+        api->counters.refused_origin++;
+        tl_api_error(api, r, 403, "origin_not_allowed", NULL,
+                     "web pages of other origins may not use this node; add the origin to "
+                     "api_allowed_origins if this one may");
+        return false;
+    }
+    return false;
+}
+
+static bool pass_key(tl_api *api, tl_httpd_req *r, const tl_api_route *t)
+{
+    if (tl_httpd_tag(r) != TL_API_DOOR_OTHER || (t && t->open) ||
+        tl_guard_has_key(tl_httpd_head(r), api->config.key))
+        return true;
+    api->counters.refused_key++;
+    tl_httpd_header(r, "WWW-Authenticate", "Bearer");
+    tl_api_error(api, r, 401, "invalid_api_key", NULL,
+                 "send this node's key (`teale env` shows it) as Authorization: Bearer");
+    return false;
+}
+
+bool tl_api_on_head(void *user, tl_httpd_req *r)
+{
+    tl_api *api = user;
+    const tl_api_route *t = tl_api_route_find(r);
+    bool cors = false;
+    tl_httpd_set_note(r, t ? t->id : TL_ROUTE_NONE);
+    tl_httpd_header(r, "X-Content-Type-Options", "nosniff");
+    if (tl_httpd_tag(r) != TL_API_DOOR_UNIX && !pass_guard(api, r, &cors))
+        return false;
+    if (cors)
+        cors_headers(r);
+    if (method_is(r, "OPTIONS")) {
+        answer_options(api, r, t, cors);
+        return false;
+    }
+    if (!pass_key(api, r, t))
+        return false;
+    if (!t) {
+        char path[128];
+        copy_text(path, sizeof path, tl_httpd_path(r));
+        tl_api_error(api, r, 404, "not_found", NULL, "there is nothing at %s", path);
+        return false;
+    }
+    if (!method_fits(r, t->methods)) {
+        tl_httpd_header(r, "Allow", allow_text(t->methods));
+        tl_api_error(api, r, 405, "method_not_allowed", NULL, "%s takes %s", t->path,
+                     allow_text(t->methods));
+        return false;
+    }
+    return true;
+}
+
+void tl_api_on_request(void *user, tl_httpd_req *r)
+{
+    tl_api *api = user;
+    const tl_api_route *t = tl_api_route_find(r);
+    if (t->id != TL_ROUTE_DASHBOARD) {
+        tl_httpd_header(r, "Cache-Control", "no-store");
+        /* a model's answer may be anything; no browser is to run it as a page of ours */
+        tl_httpd_header(r, "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
+    }
+    t->on_request(api, r);
+}
+
+void tl_api_on_refusal(void *user, int status, const char *message, tl_buf *out)
+{
+    tl_api *api = user;
+    static const char *const codes[] = {[0] = "invalid_request",
+                                        [1] = "request_timeout",
+                                        [2] = "request_too_large",
+                                        [3] = "overloaded"};
+    int i = status == 408 ? 1 : status == 413 || status == 431 ? 2 : status == 503 ? 3 : 0;
+    api->counters.answers[TL_ROUTE_NONE][status / 100]++;
+    if (tl_api_error_text(out, status, codes[i], NULL, message))
+        tl_buf_clear(out);
+}

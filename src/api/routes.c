@@ -1,0 +1,80 @@
+#include "api/state.h"
+
+static const tl_api_route routes[] = {
+    {"/v1/chat/completions", .methods = TL_API_POST, .id = TL_ROUTE_CHAT,
+     .on_request = tl_api_on_ask},
+    {"/v1/completions", .methods = TL_API_POST, .id = TL_ROUTE_COMPLETIONS,
+     .on_request = tl_api_on_ask},
+    {"/v1/embeddings", .methods = TL_API_POST, .id = TL_ROUTE_EMBEDDINGS,
+     .on_request = tl_api_on_ask},
+    {"/v1/models", .methods = TL_API_GET, .id = TL_ROUTE_MODELS, .on_request = tl_api_on_models},
+    {"/v1/models/", .prefix = true, .methods = TL_API_GET, .id = TL_ROUTE_MODELS,
+     .on_request = tl_api_on_model},
+    {"/v1/app", .methods = TL_API_GET, .id = TL_ROUTE_APP, .on_request = tl_api_on_app},
+    {"/v1/events", .methods = TL_API_GET, .id = TL_ROUTE_EVENTS, .on_request = tl_api_on_events},
+    {"/health", .open = true, .methods = TL_API_GET, .id = TL_ROUTE_HEALTH,
+     .on_request = tl_api_on_health},
+    {"/metrics", .methods = TL_API_GET, .id = TL_ROUTE_METRICS, .on_request = tl_api_on_metrics},
+    {"/", .open = true, .methods = TL_API_GET, .id = TL_ROUTE_DASHBOARD,
+     .on_request = tl_api_on_dashboard},
+    {"/dashboard.js", .open = true, .methods = TL_API_GET, .id = TL_ROUTE_DASHBOARD,
+     .on_request = tl_api_on_dashboard},
+    {"/dashboard.css", .open = true, .methods = TL_API_GET, .id = TL_ROUTE_DASHBOARD,
+     .on_request = tl_api_on_dashboard},
+    {"/control/status", .unix_only = true, .methods = TL_API_GET, .id = TL_ROUTE_CONTROL,
+     .on_request = tl_api_on_status},
+    {"/control/peers", .unix_only = true, .methods = TL_API_GET, .id = TL_ROUTE_CONTROL,
+     .on_request = tl_api_on_peers},
+    {"/control/models", .unix_only = true, .methods = TL_API_GET, .id = TL_ROUTE_CONTROL,
+     .on_request = tl_api_on_control_models},
+    {"/control/env", .unix_only = true, .methods = TL_API_GET, .id = TL_ROUTE_CONTROL,
+     .on_request = tl_api_on_env},
+    {"/control/netcheck", .unix_only = true, .methods = TL_API_GET, .id = TL_ROUTE_CONTROL,
+     .on_request = tl_api_on_netcheck},
+    {"/control/doctor", .unix_only = true, .methods = TL_API_GET, .id = TL_ROUTE_CONTROL,
+     .on_request = tl_api_on_doctor},
+    {"/control/why/", .prefix = true, .unix_only = true, .methods = TL_API_GET,
+     .id = TL_ROUTE_CONTROL, .on_request = tl_api_on_why},
+    {"/control/ping/", .prefix = true, .unix_only = true, .methods = TL_API_GET,
+     .id = TL_ROUTE_CONTROL, .on_request = tl_api_on_ping},
+    {"/control/setting", .unix_only = true, .methods = TL_API_POST, .id = TL_ROUTE_CONTROL,
+     .on_request = tl_api_on_setting},
+    {"/control/stop", .unix_only = true, .methods = TL_API_POST, .id = TL_ROUTE_CONTROL,
+     .on_request = tl_api_on_stop},
+};
+
+const tl_api_route *tl_api_route_find(const tl_httpd_req *r)
+{
+    tl_slice path = tl_httpd_path(r);
+    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
+        const tl_api_route *t = &routes[i];
+        size_t n = strlen(t->path);
+        bool fits = t->prefix ? path.n > n : path.n == n;
+        if (t->unix_only && tl_httpd_tag(r) != TL_API_DOOR_UNIX)
+            continue;
+        if (fits && memcmp(path.p, t->path, n) == 0)
+            return t;
+    }
+    return NULL;
+}
+
+tl_err tl_api_path_rest(const tl_httpd_req *r, const char *prefix, char *ret, size_t cap)
+{
+    tl_slice path = tl_httpd_path(r);
+    size_t at = strlen(prefix), n = 0;
+    while (at < path.n) {
+        uint8_t c = path.p[at++];
+        if (c == '%') { /* http1 made sure of two hex digits */
+            if (tl_hex_parse(tl_slice_of(path.p + at, 2), true, &c, 1))
+                return TL_ERR_PROTO;
+            at += 2;
+        }
+        if (c == 0)
+            return TL_ERR_PROTO;
+        if (n + 1 >= cap)
+            return TL_ERR_TOO_LARGE;
+        ret[n++] = (char)c;
+    }
+    ret[n] = 0;
+    return tl_utf8_is(tl_slice_of(ret, n)) ? TL_OK : TL_ERR_PROTO;
+}

@@ -1,0 +1,49 @@
+#include "node/facts.h"
+
+#include "node/state.h"
+
+static tl_path_counts count_paths(const tl_node *n)
+{
+    tl_path_counts counts = {0};
+    tl_peer *p, *next;
+    tl_peer_facts facts;
+    HASH_ITER (hh, n->table.peers, p, next)
+        if (tl_peers_facts(n->peers, p, &facts)) {
+            counts.direct += facts.via == TL_VIA_DIRECT;
+            counts.lan += facts.via == TL_VIA_LAN;
+            counts.relayed += facts.via == TL_VIA_RELAYED;
+        }
+    return counts;
+}
+
+void tl_node_facts_of(const tl_node *n, tl_node_facts *ret_facts)
+{
+    tl_node_facts f = {
+        .uptime = tl_loop_now(n->loop) - n->started,
+        .relay_connected = tl_relay_client_state(n->client) == TL_RELAY_CONNECTED,
+        .relay_rtt = tl_relay_client_rtt(n->client),
+        .relay_registrations = tl_relay_client_connects(n->client),
+        .relay = *tl_relay_link_counters_of(n->link),
+        .quic = *tl_peers_quic_counters(n->peers),
+        .peers = *tl_peers_counters_of(n->peers),
+        .peers_known = tl_peer_table_count(&n->table),
+        .paths = count_paths(n),
+        .direct = *tl_direct_counters_of(n->direct),
+        .punches = *tl_direct_punches(n->direct),
+        .asked = *tl_router_counters_of(n->router),
+        .served = *tl_server_counters_of(n->server),
+        .asked_running = tl_router_running(n->router),
+        .served_running = tl_server_running(n->server),
+    };
+    if (n->network) {
+        f.nat = *tl_network_facts(n->network);
+        f.stun = *tl_network_stun_counters(n->network);
+        f.datagrams = *tl_network_counters_of(n->network);
+    }
+    if (n->backend) {
+        f.backend = tl_backend_state_of(n->backend);
+        f.backend_models = tl_backend_model_count(n->backend);
+        f.backend_running = tl_backend_running(n->backend);
+    }
+    *ret_facts = f;
+}

@@ -1,0 +1,52 @@
+/* facts.h - what a node has counted and knows at one moment, as plain structs. Every field is a copy:
+ * nothing in it points into the node. Writes no text; api/metrics does. */
+#ifndef TL_NODE_FACTS_H
+#define TL_NODE_FACTS_H
+
+#include "ask/router.h"
+#include "ask/server.h"
+#include "backend/backend.h"
+#include "direct/direct.h"
+#include "net/network.h"
+#include "net/relay_client.h"
+#include "node/node.h"
+#include "peer/peers.h"
+
+/* Connected peers, by the way to them. */
+typedef struct {
+    size_t direct, lan, relayed;
+} tl_path_counts;
+
+typedef struct {
+    tl_time uptime;
+
+    /* the relay */
+    bool relay_connected;
+    tl_time relay_rtt; /* of the last ping; 0 unknown */
+    uint64_t relay_registrations;
+    tl_relay_link_counters relay;
+
+    /* the UDP port and what is behind it; all zero while there is none */
+    tl_nat_facts nat;
+    tl_behaviour_counters stun;
+    tl_network_counters datagrams;
+
+    /* peers */
+    tl_quic_counters quic;
+    tl_peers_counters peers;
+    size_t peers_known; /* connected or not */
+    tl_path_counts paths;
+    tl_direct_counters direct;
+    tl_punch_counters punches;
+
+    /* questions */
+    tl_router_counters asked;
+    tl_server_counters served;
+    size_t asked_running, served_running;
+    tl_backend_state backend;
+    size_t backend_models, backend_running;
+} tl_node_facts;
+
+void tl_node_facts_of(const tl_node *n, tl_node_facts *ret_facts);
+
+#endif

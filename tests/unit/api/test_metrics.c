@@ -1,0 +1,117 @@
+/* /metrics: what the node's facts and the API's counters become. */
+#include "harness.h"
+
+#include <stdio.h>
+
+static void get_metrics(harness *h, client *c)
+{
+    exchange(h, c, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_int_equal(client_status(c), 200);
+}
+
+static void every_metric_family_is_there_from_the_start_with_help_and_type(void **state)
+{
+    (void)state;
+    harness h;
+    client c;
+    harness_init(&h, NULL);
+    get_metrics(&h, &c);
+    const char *text = client_body(&c);
+    assert_non_null(strstr(text, "\ntesseras_nat_type{type=\"Unknown\"} 1\n"));
+    assert_non_null(strstr(text, "\nteale_relay_connected 0\n"));
+    /* Each sample stands below the two comment lines of its family. */
+    char help[128] = "", family[128] = "";
+    size_t samples = 0;
+    for (const char *line = text; *line; line = strchr(line, '\n') + 1) {
+        if (strncmp(line, "# HELP ", 7) == 0) {
+            assert_int_equal(sscanf(line, "# HELP %127s", help), 1);
+        } else if (strncmp(line, "# TYPE ", 7) == 0) {
+            assert_int_equal(sscanf(line, "# TYPE %127s", family), 1);
+            assert_string_equal(family, help);
+        } else {
+            assert_memory_equal(line, family, strlen(family));
+            samples++;
+        }
+    }
+    assert_true(samples > 100);
+    client_close(&c);
+    harness_clear(&h);
+}
+
+static void every_fact_of_the_node_becomes_its_own_sample(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {
+        "teale_uptime_seconds 1.5",
+        "teale_relay_connected 1",
+        "teale_relay_rtt_seconds 0.02",
+        "teale_relay_registrations_total 3",
+        "teale_relay_messages_total{direction=\"in\"} 4",
+        "teale_relay_messages_total{direction=\"out\"} 5",
+        "teale_quic_datagrams_total{direction=\"in\"} 6",
+        "teale_quic_dropped_total{reason=\"replay\"} 7",
+        "teale_peers_known 8",
+        "teale_peers_connected{path=\"direct\"} 1",
+        "teale_peers_connected{path=\"lan\"} 2",
+        "teale_peers_connected{path=\"relayed\"} 3",
+        "teale_path_moves_total{kind=\"fallback\"} 9",
+        "teale_udp_blocked 1",
+        "tesseras_stun_requests_total 10",
+        "tesseras_network_change_total 11",
+        "teale_direct_attempts_total 12",
+        "tesseras_punch_attempts_total{initiator_nat=\"fullCone\",target_nat=\"symmetric\"} 13",
+        "teale_punch_successes_total{initiator_nat=\"symmetric\",target_nat=\"fullCone\"} 14",
+        "teale_requests_total{role=\"asked\",result=\"ok\"} 15",
+        "teale_requests_total{role=\"served\",result=\"refused\"} 16",
+        "teale_requests_active{role=\"asked\"} 17",
+        "teale_requests_active{role=\"served\"} 18",
+        "teale_backend_up 1",
+        "teale_backend_models 19",
+        "teale_backend_running 20",
+    };
+    harness h;
+    client c;
+    harness_init(&h, NULL);
+    h.node.facts = (tl_node_facts){
+        .uptime = 1500 * TL_MS,
+        .relay_connected = true,
+        .relay_rtt = 20 * TL_MS,
+        .relay_registrations = 3,
+        .relay = {.messages_in = 4, .messages_out = 5},
+        .quic = {.datagrams_in = 6, .dropped_replay = 7},
+        .peers_known = 8,
+        .paths = {.direct = 1, .lan = 2, .relayed = 3},
+        .peers = {.fallbacks = 9},
+        .nat = {.udp_blocked = true},
+        .stun = {.requests = 10},
+        .datagrams = {.changes = 11},
+        .direct = {.attempts = 12},
+        .asked = {.answered = 15},
+        .served = {.refused = 16},
+        .asked_running = 17,
+        .served_running = 18,
+        .backend = TL_BACKEND_UP,
+        .backend_models = 19,
+        .backend_running = 20,
+    };
+    h.node.facts.punches.attempts[0][3] = 13;
+    h.node.facts.punches.successes[3][0] = 14;
+    get_metrics(&h, &c);
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        char line[160];
+        snprintf(line, sizeof line, "\n%s\n", lines[i]);
+        if (!client_has(&c, line))
+            fail_msg("there is no '%s'", lines[i]);
+    }
+    client_close(&c);
+    harness_clear(&h);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_metric_family_is_there_from_the_start_with_help_and_type),
+        cmocka_unit_test(every_fact_of_the_node_becomes_its_own_sample),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
