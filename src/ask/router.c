@@ -45,12 +45,13 @@ typedef struct route {
 struct tl_router {
     tl_node_id own;
     tl_env env;
+    const tl_access *access;
     tl_peer_table *table;
     tl_peers *peers;
     tl_asker *asker;
     tl_router_world world;
     void *user;
-    bool ask_any, draining;
+    bool draining;
     route *routes;
     size_t running;
     bool any_new;
@@ -58,29 +59,24 @@ struct tl_router {
     tl_router_counters counters;
 };
 
-tl_err tl_router_new(const tl_node_id *own, const tl_env *env, tl_peer_table *table,
-                     tl_peers *peers, tl_asker *asker, const tl_router_world *world, void *user,
-                     tl_router **ret_router)
+tl_err tl_router_new(const tl_node_id *own, const tl_env *env, const tl_access *access,
+                     tl_peer_table *table, tl_peers *peers, tl_asker *asker,
+                     const tl_router_world *world, void *user, tl_router **ret_router)
 {
     tl_router *r = calloc(1, sizeof *r);
     if (!r)
         return TL_ERR_NOMEM;
     *r = (tl_router){.own = *own,
                      .env = *env,
+                     .access = access,
                      .table = table,
                      .peers = peers,
                      .asker = asker,
                      .world = *world,
                      .user = user,
-                     .ask_any = true,
                      .due = TL_NEVER};
     *ret_router = r;
     return TL_OK;
-}
-
-void tl_router_set_ask_any(tl_router *r, bool any)
-{
-    r->ask_any = any;
 }
 
 void tl_router_drain(tl_router *r)
@@ -260,10 +256,9 @@ static tl_peer *choose_peer(const route *x)
 {
     tl_peer *best = NULL, *p, *next;
     merit best_merit = {{0}};
-    if (!x->router->ask_any) /* nobody is a member of a network with us */
-        return NULL;
     HASH_ITER (hh, x->router->table->peers, p, next) {
-        if (!p->available || !model_of_peer(x, p) || was_tried(x, &p->id))
+        if (!p->available || !model_of_peer(x, p) || was_tried(x, &p->id) ||
+            tl_access_to_peer(x->router->access, &p->id))
             continue;
         merit m = merit_of(x, p);
         if (!best || is_better(&m, &best_merit)) {
@@ -349,7 +344,7 @@ static void no_provider(route *x)
     const char *local = r->world.local_error(r->user), *relay = r->world.relay_hopeless(r->user);
     if (x->why[0]) { /* somebody was asked: why it failed says more */
         fail(x, x->fail, x->why);
-    } else if (!r->ask_any) {
+    } else if (!tl_access_asks_others(r->access)) {
         fail(x, TL_FAIL_NO_PROVIDER, "no member of your networks serves this model (setting: ask)");
     } else if (local[0] && relay) {
         fail(x, TL_FAIL_BACKEND_UNREACHABLE, local);
@@ -368,7 +363,7 @@ static void no_provider(route *x)
 static void find(route *x)
 {
     tl_router *r = x->router;
-    if (x->searched || !r->ask_any || r->world.relay_hopeless(r->user)) {
+    if (x->searched || !tl_access_asks_others(r->access) || r->world.relay_hopeless(r->user)) {
         no_provider(x);
         return;
     }
@@ -404,7 +399,8 @@ static void next_provider(route *x)
         return;
     }
     tl_peer *p = x->ask.has_peer ? NULL : choose_peer(x);
-    if (x->ask.has_peer && r->ask_any && !tl_node_id_eq(&x->ask.peer, &r->own)) {
+    if (x->ask.has_peer && !tl_node_id_eq(&x->ask.peer, &r->own) &&
+        !tl_access_to_peer(r->access, &x->ask.peer)) {
         /* Who was named is asked, whatever is known of it. */
         p = tl_peer_table_get(r->table, &x->ask.peer);
         if (!is_auto(x))

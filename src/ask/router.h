@@ -4,6 +4,7 @@
 #ifndef TL_ASK_ROUTER_H
 #define TL_ASK_ROUTER_H
 
+#include "ask/access.h"
 #include "ask/asker.h"
 #include "ask/server.h"
 #include "base/env.h"
@@ -37,12 +38,11 @@ typedef struct {
     uint64_t asked, answered, failed, retried, local;
 } tl_router_counters;
 
-TL_CHECK tl_err tl_router_new(const tl_node_id *own, const tl_env *env, tl_peer_table *table,
-                              tl_peers *peers, tl_asker *asker, const tl_router_world *world,
-                              void *user, tl_router **ret_router);
+/* `access` is borrowed for life. */
+TL_CHECK tl_err tl_router_new(const tl_node_id *own, const tl_env *env, const tl_access *access,
+                              tl_peer_table *table, tl_peers *peers, tl_asker *asker,
+                              const tl_router_world *world, void *user, tl_router **ret_router);
 void tl_router_free(tl_router *r);
-/* Whom to ask: anyone, or only members of our networks. */
-void tl_router_set_ask_any(tl_router *r, bool any);
 /* From now on questions fail with `unavailable`. */
 void tl_router_drain(tl_router *r);
 

@@ -38,23 +38,24 @@ typedef struct request {
 
 struct tl_server {
     tl_env env;
+    const tl_access *access;
     tl_server_policy policy;
     tl_server_backend backend;
     void *backend_user;
-    bool draining;
     request *requests;
     size_t running, bodies; /* requests; bytes of bodies being read */
     tl_time due;            /* may be too early */
     tl_server_counters counters;
 };
 
-tl_err tl_server_new(const tl_env *env, const tl_server_policy *policy,
+tl_err tl_server_new(const tl_env *env, const tl_access *access, const tl_server_policy *policy,
                      const tl_server_backend *backend, void *backend_user, tl_server **ret_server)
 {
     tl_server *s = calloc(1, sizeof *s);
     if (!s)
         return TL_ERR_NOMEM;
     *s = (tl_server){.env = *env,
+                     .access = access,
                      .policy = *policy,
                      .backend = *backend,
                      .backend_user = backend_user,
@@ -66,11 +67,6 @@ tl_err tl_server_new(const tl_env *env, const tl_server_policy *policy,
 void tl_server_set_policy(tl_server *s, const tl_server_policy *policy)
 {
     s->policy = *policy;
-}
-
-void tl_server_drain(tl_server *s)
-{
-    s->draining = true;
 }
 
 size_t tl_server_running(const tl_server *s)
@@ -255,14 +251,15 @@ static const tl_exchange_sink sink = {on_head, on_body, on_end, on_fail};
 static bool admit(request *r)
 {
     tl_server *s = r->server;
+    static const tl_fail fails[] = {[TL_ACCESS_NOT_SHARED] = TL_FAIL_MODEL_NOT_LOADED,
+                                    [TL_ACCESS_LEAVING] = TL_FAIL_UNAVAILABLE,
+                                    [TL_ACCESS_NO_MEMBER] = TL_FAIL_FORBIDDEN};
+    tl_access_verdict verdict = tl_access_for_peer(s->access, &r->peer);
     tl_fail fail;
     const char *why;
-    if (!s->policy.share_public) {
-        fail = TL_FAIL_FORBIDDEN;
-        why = "this node serves only members of its networks";
-    } else if (s->draining) {
-        fail = TL_FAIL_UNAVAILABLE;
-        why = "this node is shutting down";
+    if (verdict) {
+        fail = fails[verdict];
+        why = tl_access_words(verdict);
     } else if (!s->backend.serves(s->backend_user, r->ask.model)) {
         fail = TL_FAIL_MODEL_NOT_LOADED;
         why = "this node does not serve the model";

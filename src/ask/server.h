@@ -4,6 +4,7 @@
 #ifndef TL_ASK_SERVER_H
 #define TL_ASK_SERVER_H
 
+#include "ask/access.h"
 #include "ask/exchange.h"
 #include "base/env.h"
 #include "peer/peers.h"
@@ -18,7 +19,6 @@ typedef tl_err (*tl_ask_fn)(void *user, const tl_ask *ask, const tl_exchange_sin
                             void *sink_user, tl_exchange **ret_exchange);
 
 typedef struct {
-    bool share_public;    /* anyone may ask; else only members of our networks */
     uint32_t running_max; /* requests at once, being read or answered */
     tl_time body_idle;    /* between pieces of a request's body */
 } tl_server_policy;
@@ -35,14 +35,13 @@ typedef struct {
     uint64_t served, failed, cancelled, refused, malformed, tokens_in, tokens_out;
 } tl_server_counters;
 
-TL_CHECK tl_err tl_server_new(const tl_env *env, const tl_server_policy *policy,
-                              const tl_server_backend *backend, void *backend_user,
-                              tl_server **ret_server);
+/* `access` is borrowed for life. */
+TL_CHECK tl_err tl_server_new(const tl_env *env, const tl_access *access,
+                              const tl_server_policy *policy, const tl_server_backend *backend,
+                              void *backend_user, tl_server **ret_server);
 /* Streams and exchanges of requests under way are given up. Before tl_peers_free. */
 void tl_server_free(tl_server *s);
 void tl_server_set_policy(tl_server *s, const tl_server_policy *policy);
-/* From now on new requests get `unavailable`. */
-void tl_server_drain(tl_server *s);
 
 /* Takes over a stream that `peer` opened. */
 void tl_server_on_stream(tl_server *s, const tl_node_id *peer, tl_quic_stream *stream);

@@ -121,6 +121,7 @@ tl_err tl_node_start(tl_node *n, tl_why *why)
     if (e)
         return e;
     n->stage = TL_NODE_RUNNING;
+    tl_node_apply_access(n);
     tl_node_tell_capabilities(n);
     tl_node_apply_network(n);
     tl_node_apply_relay(n);
@@ -199,7 +200,7 @@ void tl_node_drain(tl_node *n, tl_time deadline, void (*on_done)(void *user), vo
     else
         n->stage = TL_NODE_DRAINING;
     n->drain_deadline = deadline;
-    tl_server_drain(n->server);
+    tl_node_apply_access(n);
     tl_router_drain(n->router);
     tl_node_tell_capabilities(n);
     tl_peers_say_goodbye(n->peers, "shutting down");

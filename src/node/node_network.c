@@ -57,9 +57,7 @@ static void direct_close(void *user, tl_sock sock)
 static bool direct_welcome(void *user, const tl_node_id *peer)
 {
     const tl_node *n = user;
-    bool serves =
-        n->backend && strcmp(n->settings.share_with, "public") == 0 && n->stage == TL_NODE_RUNNING;
-    return serves || tl_peers_deals_with(n->peers, peer);
+    return !tl_access_for_peer(&n->access, peer) || tl_peers_deals_with(n->peers, peer);
 }
 
 static void direct_ways(void *user, const tl_node_id *peer)

@@ -154,10 +154,9 @@ json_t *tl_node_models(const tl_node *n)
         json_t *m = model_entry(list, tl_backend_model(n->backend, i));
         ok = m && !json_object_set_new(m, "local", json_true());
     }
-    bool ask_any = strcmp(n->settings.ask, "any") == 0;
     tl_peer *p, *next;
     HASH_ITER (hh, n->table.peers, p, next)
-        if (ok && ask_any && p->available)
+        if (ok && p->available && !tl_access_to_peer(&n->access, &p->id))
             ok = add_peer_models(list, p);
     if (!ok) {
         json_decref(list);

@@ -32,6 +32,7 @@ tl_err tl_node_apply_share(tl_node *n, tl_why *why)
     tl_backend *old = n->backend;
     n->backend = backend;
     tl_backend_free(old);
+    tl_node_apply_access(n);
     tl_node_tell_capabilities(n);
     return TL_OK;
 }
@@ -57,17 +58,24 @@ void tl_node_apply_relay(tl_node *n)
     }
 }
 
+void tl_node_apply_access(tl_node *n)
+{
+    n->access = (tl_access){.share_public = strcmp(n->settings.share_with, "public") == 0,
+                            .ask_any = strcmp(n->settings.ask, "any") == 0,
+                            .sharing = n->backend,
+                            .running = n->stage == TL_NODE_RUNNING};
+}
+
 void tl_node_apply_limits(tl_node *n)
 {
     const tl_settings *s = &n->settings;
-    tl_server_policy policy = {.share_public = strcmp(s->share_with, "public") == 0,
-                               .running_max = s->requests_max,
+    tl_server_policy policy = {.running_max = s->requests_max,
                                .body_idle = s->timeout_body_idle_secs * TL_SEC};
     tl_asker_times times = {.first_byte = s->timeout_first_byte_secs * TL_SEC,
                             .silence = s->timeout_silence_secs * TL_SEC};
     tl_server_set_policy(n->server, &policy);
     tl_asker_set_times(n->asker, &times);
-    tl_router_set_ask_any(n->router, strcmp(s->ask, "any") == 0);
+    tl_node_apply_access(n);
 }
 
 static bool is_one_of(const char *key, const char *const *keys)

@@ -66,9 +66,9 @@ void tl_node_tell_capabilities(tl_node *n)
     for (size_t i = 0; i < count; i++)
         if (tl_node_is_shared(n, tl_backend_model(n->backend, i)))
             models[n_models++] = tl_backend_model(n->backend, i);
-    bool open = strcmp(n->settings.share_with, "public") == 0;
     tl_capabilities c = {&n->hardware, models, n_models,
-                         n_models && open && n->stage == TL_NODE_RUNNING, n->settings.requests_max};
+                         n_models && !tl_access_for_strangers(&n->access),
+                         n->settings.requests_max};
     json_t *for_relay = tl_capabilities_json(&c), *for_peers = tl_capabilities_json(&c);
     free(models);
     if (for_relay)
@@ -318,10 +318,10 @@ tl_err tl_node_wire(tl_node *n)
     if (!e)
         e = tl_asker_new(&n->env, n->peers, &times, &n->asker);
     if (!e)
-        e = tl_server_new(&n->env, &policy, &server_backend, n, &n->server);
+        e = tl_server_new(&n->env, &n->access, &policy, &server_backend, n, &n->server);
     if (!e)
-        e = tl_router_new(&n->identity.id, &n->env, &n->table, n->peers, n->asker, &world, n,
-                          &n->router);
+        e = tl_router_new(&n->identity.id, &n->env, &n->access, &n->table, n->peers, n->asker,
+                          &world, n, &n->router);
     if (!e)
         tl_node_apply_limits(n);
     return e;

@@ -5,6 +5,7 @@
 #ifndef TL_NODE_STATE_H
 #define TL_NODE_STATE_H
 
+#include "ask/access.h"
 #include "ask/asker.h"
 #include "ask/router.h"
 #include "ask/server.h"
@@ -38,6 +39,7 @@ struct tl_node {
     char network_error[512]; /* why there is no network */
     bool network_stopped;
     char port_file[1024];
+    tl_access access; /* who may ask us, whom we may ask: tl_node_apply_access keeps it true */
     tl_peers *peers;
     tl_asker *asker;
     tl_router *router;
@@ -86,6 +88,8 @@ void tl_node_looks_done(tl_node *n);
 TL_CHECK tl_err tl_node_apply_share(tl_node *n, tl_why *why);
 /* A relay that cannot be used is no reason not to start: status tells. */
 void tl_node_apply_relay(tl_node *n);
+/* After every change of the stage or of what is shared. */
+void tl_node_apply_access(tl_node *n);
 void tl_node_apply_limits(tl_node *n);
 
 /* node_report.c */

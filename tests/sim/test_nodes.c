@@ -296,21 +296,21 @@ static void a_provider_refuses_by_its_policy(void **state)
     (void)state;
     static const struct {
         tl_server_policy policy;
-        bool drain;
+        bool public, leaving;
         tl_fail fail;
     } cases[] = {
-        {{true, 1024, 30 * TL_SEC}, false, TL_FAIL_COUNT},
-        {{false, 1024, 30 * TL_SEC}, false, TL_FAIL_FORBIDDEN},
-        {{true, 0, 30 * TL_SEC}, false, TL_FAIL_QUEUE_FULL},
-        {{true, 1024, 30 * TL_SEC}, true, TL_FAIL_UNAVAILABLE},
+        {{1024, 30 * TL_SEC}, true, false, TL_FAIL_COUNT},
+        {{1024, 30 * TL_SEC}, false, false, TL_FAIL_FORBIDDEN},
+        {{0, 30 * TL_SEC}, true, false, TL_FAIL_QUEUE_FULL},
+        {{1024, 30 * TL_SEC}, true, true, TL_FAIL_UNAVAILABLE},
     };
     scene s = scene_new(9, 2);
     whole_node_serve(s.nodes[1], "m");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         question_record q = {0};
         tl_server_set_policy(s.nodes[1]->server, &cases[i].policy);
-        if (cases[i].drain)
-            tl_server_drain(s.nodes[1]->server);
+        s.nodes[1]->access.share_public = cases[i].public;
+        s.nodes[1]->access.running = !cases[i].leaving;
         whole_node_ask_peer(s.nodes[0], &q, s.nodes[1], "m");
         if (cases[i].fail == TL_FAIL_COUNT)
             assert_answered(s.sim, &q, 5 * TL_SEC);

@@ -322,7 +322,7 @@ static void direct_close(void *user, tl_sock sock)
 static bool direct_welcome(void *user, const tl_node_id *peer)
 {
     const whole_node *n = user;
-    return n->policy.share_public || tl_peers_deals_with(n->peers, peer);
+    return !tl_access_for_peer(&n->access, peer) || tl_peers_deals_with(n->peers, peer);
 }
 
 static void direct_ways(void *user, const tl_node_id *peer)
@@ -458,9 +458,9 @@ static void build(whole_node *n)
                               .connect_within = 10 * TL_SEC};
     must_ok(tl_peers_new(&config, &peers_events, n, &n->peers));
     must_ok(tl_asker_new(&env, n->peers, &times, &n->asker));
-    must_ok(tl_server_new(&env, &n->policy, &backend, n, &n->server));
-    must_ok(
-        tl_router_new(&n->identity.id, &env, &n->table, n->peers, n->asker, &world, n, &n->router));
+    must_ok(tl_server_new(&env, &n->access, &n->policy, &backend, n, &n->server));
+    must_ok(tl_router_new(&n->identity.id, &env, &n->access, &n->table, n->peers, n->asker, &world,
+                          n, &n->router));
     whole_node_tell(n);
 }
 
@@ -525,7 +525,9 @@ whole_node *whole_node_new_as(sim *s, relay_host *r, tl_time delay, const tl_ide
     n->rand = tl_rand_seeded(tl_rand_u64(sim_rand(s)));
     n->pieces = 1;
     n->fail_with = TL_FAIL_COUNT;
-    n->policy = (tl_server_policy){true, 1024, 30 * TL_SEC};
+    n->policy = (tl_server_policy){1024, 30 * TL_SEC};
+    n->access =
+        (tl_access){.share_public = true, .ask_any = true, .sharing = true, .running = true};
     n->identity = *identity;
     n->host = sim_host_new(s, &ops, n);
     whole_net_init(&n->net, s, n->host, &n->rand, &net_events, n);

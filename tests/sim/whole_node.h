@@ -59,6 +59,7 @@ typedef struct whole_node {
     tl_asker *asker;
     tl_server *server;
     tl_router *router;
+    tl_access access;
     tl_server_policy policy;
     bool awake;
     tl_unix clock_off; /* of the wall clock, seconds */
