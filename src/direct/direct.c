@@ -259,11 +259,11 @@ void tl_direct_on_timer(tl_direct *d)
             tl_direct_due(d, session_on_timer(p->old, now));
         if (p->now)
             tl_direct_due(d, session_on_timer(p->now, now));
-        if (p->again_at == TL_NEVER)
-            continue;
-        if (now >= p->again_at && p->wanted && d->enabled)
+        if (p->again_at == TL_NEVER || !p->wanted || !d->enabled)
+            continue; /* being wanted or enabled again looks at again_at anew */
+        if (now >= p->again_at)
             tl_direct_offer(p);
-        else if (p->wanted)
+        else
             tl_direct_due(d, p->again_at);
     }
 }

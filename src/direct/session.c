@@ -168,8 +168,11 @@ void tl_session_search(tl_session *s)
         s->search = calloc(TL_BIRTHDAY_SOCKETS, sizeof *s->search);
         s->n_search =
             s->search ? d->world.open_sockets(d->user, s->search, TL_BIRTHDAY_SOCKETS) : 0;
-        if (s->n_search == 0)
+        if (s->n_search == 0) { /* nothing more will come of the checks, which may be over */
+            d->counters.failed++;
+            tl_direct_give_up(p, TL_DIRECT_FAILED);
             return;
+        }
         tl_checks_search_open(s->checks, &s->reflexive, s->search, s->n_search, now);
     } else {
         tl_checks_search_guess(s->checks, &s->reflexive, now);

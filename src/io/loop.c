@@ -24,7 +24,6 @@ struct tl_loop {
     uv_poll_t timer_poll;
     int timer_fd;
     tl_timers timers;
-    tl_time armed; /* what the kernel timer is set to */
     tl_time now;
     bool now_is_fresh; /* read since the loop last slept */
     tl_defer *defer_first, **defer_last;
@@ -80,14 +79,8 @@ void tl_timer_init(tl_timer *t, tl_loop *loop, void (*on_due)(void *user), void 
 void tl_timer_set(tl_timer *t, tl_time at)
 {
     tl_loop *loop = t->loop;
-    if (at == t->at)
-        return;
-    if (t->at != TL_NEVER)
-        tl_timers_remove(&loop->timers, t);
-    t->at = at;
-    if (at != TL_NEVER)
-        tl_timers_add(&loop->timers, t);
-    if (tl_timers_first(&loop->timers))
+    tl_timers_set(&loop->timers, t, at, loop->now);
+    if (tl_timers_any(&loop->timers))
         uv_ref((uv_handle_t *)&loop->timer_poll);
     else
         uv_unref((uv_handle_t *)&loop->timer_poll);
@@ -103,39 +96,38 @@ void tl_timer_stop(tl_timer *t)
  * "at once" must not lock the sockets out. */
 static void fire_due(tl_loop *loop)
 {
-    uint64_t set_before = loop->timers.seq;
     tl_timer *t;
-    while ((t = tl_timers_first(&loop->timers)) && t->at <= loop->now && t->seq < set_before) {
-        tl_timer_set(t, TL_NEVER);
+    tl_timers_begin_turn(&loop->timers);
+    while ((t = tl_timers_take_due(&loop->timers, loop->now)))
         t->on_due(t->user);
-    }
+    if (!tl_timers_any(&loop->timers))
+        uv_unref((uv_handle_t *)&loop->timer_poll);
 }
 
 static void arm(tl_loop *loop)
 {
-    tl_timer *first = tl_timers_first(&loop->timers);
-    tl_time at = first ? first->at : TL_NEVER;
-    if (at == loop->armed)
+    tl_time at;
+    if (!tl_timers_next_alarm(&loop->timers, loop->now, &at))
         return;
-    struct itimerspec spec = {0}; /* all zero: disarmed */
+    struct itimerspec spec = {0}; /* all zero: off */
     if (at != TL_NEVER) {
         spec.it_value.tv_sec = (time_t)(at / TL_SEC);
         spec.it_value.tv_nsec = (long)(at % TL_SEC) + (at == 0);
     }
-    timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
-    loop->armed = at;
+    int e = timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
+    assert(e == 0); /* a loop without its kernel timer would sleep for ever */
+    (void)e;
 }
 
-/* Only wakes the loop: `prepare` fires what is due, and arming anew clears the descriptor. */
+/* Only wakes the loop: `prepare` fires what is due and arms anew. */
 static void on_timer_fd(uv_poll_t *handle, int status, int events)
 {
     (void)status, (void)events;
     tl_loop *loop = handle->data;
     tl_loop_woke(loop);
-    loop->armed = 0;
     uint64_t ticks;
-    if (read(loop->timer_fd, &ticks, sizeof ticks) < 0)
-        return; /* moved since it fired */
+    if (read(loop->timer_fd, &ticks, sizeof ticks) == sizeof ticks)
+        tl_timers_on_alarm(&loop->timers); /* else it was moved since it went off */
 }
 
 /* --- defer --- */
@@ -219,7 +211,7 @@ tl_err tl_loop_new(tl_loop **ret_loop)
     if (!loop)
         return TL_ERR_NOMEM;
     loop->defer_last = &loop->defer_first;
-    loop->armed = TL_NEVER;
+    tl_timers_init(&loop->timers);
     loop->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     if (loop->timer_fd < 0)
         goto no_fd;
@@ -250,7 +242,7 @@ void tl_loop_free(tl_loop *loop)
 {
     if (!loop)
         return;
-    assert(!tl_timers_first(&loop->timers));
+    assert(!tl_timers_any(&loop->timers));
     assert(!loop->defer_first);
     uv_close((uv_handle_t *)&loop->prepare, NULL);
     uv_close((uv_handle_t *)&loop->awake, NULL);

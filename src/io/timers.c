@@ -1,5 +1,7 @@
 #include "io/timers.h"
 
+#include <assert.h>
+
 /* A node's children form a list through `next`; `prev` is the elder sibling, of the eldest child
  * the parent, of the root NULL. */
 
@@ -52,14 +54,14 @@ static tl_timer *meld_siblings(tl_timer *list)
     return root;
 }
 
-void tl_timers_add(tl_timers *h, tl_timer *t)
+static void add(tl_timers *h, tl_timer *t)
 {
     t->seq = h->seq++;
     t->child = t->next = t->prev = NULL;
     h->root = meld(h->root, t);
 }
 
-void tl_timers_remove(tl_timers *h, tl_timer *t)
+static void take_out(tl_timers *h, tl_timer *t)
 {
     tl_timer *below = meld_siblings(t->child);
     if (t == h->root) {
@@ -74,4 +76,56 @@ void tl_timers_remove(tl_timers *h, tl_timer *t)
         h->root = meld(h->root, below);
     }
     t->child = t->next = t->prev = NULL;
+}
+
+void tl_timers_init(tl_timers *h)
+{
+    *h = (tl_timers){.alarm = TL_NEVER};
+}
+
+void tl_timers_set(tl_timers *h, tl_timer *t, tl_time at, tl_time now)
+{
+    if (at == t->at || (at <= now && t->at <= now))
+        return; /* due already: it keeps its place */
+    if (t->at != TL_NEVER)
+        take_out(h, t);
+    t->at = at < now ? now : at;
+    if (t->at != TL_NEVER)
+        add(h, t);
+}
+
+void tl_timers_begin_turn(tl_timers *h)
+{
+    h->turn = h->seq;
+}
+
+tl_timer *tl_timers_take_due(tl_timers *h, tl_time now)
+{
+    tl_timer *t = h->root;
+    /* Whatever was set in this turn stands behind all that was due before (its time is `now` at
+     * least, its number is later): the first of those ends the turn. */
+    if (!t || t->at > now || t->seq >= h->turn)
+        return NULL;
+    take_out(h, t);
+    t->at = TL_NEVER;
+    return t;
+}
+
+bool tl_timers_next_alarm(tl_timers *h, tl_time now, tl_time *ret_at)
+{
+    tl_time at = h->root ? h->root->at : TL_NEVER;
+    if (at != TL_NEVER && at > now && at - now > TL_TIMERS_AHEAD_MAX) {
+        /* Far away: any alarm before it will do. One that moved on with every turn never came. */
+        at = h->alarm > now && h->alarm <= at ? h->alarm : now + TL_TIMERS_AHEAD_MAX;
+    }
+    if (at == h->alarm)
+        return false;
+    h->alarm = at;
+    *ret_at = at;
+    return true;
+}
+
+void tl_timers_on_alarm(tl_timers *h)
+{
+    h->alarm = TL_NEVER;
 }

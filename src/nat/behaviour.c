@@ -1,5 +1,6 @@
 #include "nat/behaviour_state.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 static void tell(tl_behaviour *b)
@@ -272,13 +273,12 @@ void tl_behaviour_on_timer(tl_behaviour *b, tl_time now)
 
 tl_time tl_behaviour_expiry(const tl_behaviour *b)
 {
-    tl_time at = TL_NEVER;
+    tl_time at = b->round ? b->settle_at : tl_time_min(b->fresh_at, b->retest_at);
     for (size_t i = 0; i < ASKS_MAX; i++)
         if (b->asks[i].used)
             at = tl_time_min(at, b->asks[i].next_at);
-    if (!b->round)
-        return tl_time_min(at, tl_time_min(b->fresh_at, b->retest_at));
-    return at == TL_NEVER ? 0 : tl_time_min(at, b->settle_at); /* 0: nothing is open, it ends */
+    assert(!b->round || at != TL_NEVER); /* a round that nothing ends */
+    return at;
 }
 
 /* --- life --- */
@@ -343,6 +343,8 @@ void tl_behaviour_set_sockets(tl_behaviour *b, tl_sock sock4, tl_sock sock6, uin
     for (size_t i = 0; i < ASKS_MAX; i++)
         if (b->asks[i].used && b->asks[i].sock != sock4 && b->asks[i].sock != sock6)
             tl_ask_end(b, &b->asks[i]);
+    if (b->round && !tl_ask_runs(b, ROUND_KINDS))
+        b->settle_at = 0; /* nobody is left to answer: the timer ends the round, at once */
 }
 
 static const server *known_server(const tl_behaviour *b, const tl_addr *a)

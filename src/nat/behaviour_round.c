@@ -287,4 +287,6 @@ void tl_behaviour_begin(tl_behaviour *b, tl_time now)
         s->asked = tl_ask_start(b, ASK_SERVER, i, &s->info.addr, now);
         b->facts.asked += s->asked;
     }
+    if (b->facts.asked == 0)
+        b->settle_at = now; /* nobody answers: the timer ends the round, at once */
 }

@@ -65,7 +65,7 @@ static void on_behaviour_due(void *user)
 {
     tl_network *w = user;
     tl_time now = tl_loop_now(w->loop);
-    bool slept = w->due_at != 0 && now > w->due_at + OVERDUE;
+    bool slept = now > w->due_at + OVERDUE;
     tl_behaviour_on_timer(w->behaviour, now);
     if (slept) {
         tl_log(TL_LOG_INFO, "slept for %llu s; looking whether we are where we were",

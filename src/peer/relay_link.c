@@ -474,10 +474,12 @@ void tl_relay_link_on_closed(tl_relay_link *l)
 
 void tl_relay_link_on_timer(tl_relay_link *l, tl_time now)
 {
-    if (l->state == TL_LINK_GREETING && now >= l->deadline)
+    if (l->state == TL_LINK_GREETING && now >= l->deadline) {
         begin_registering(l, now); /* a relay that sends no challenge */
-    else if (l->state == TL_LINK_REGISTERING && now >= l->deadline)
+    } else if (l->state == TL_LINK_REGISTERING && now >= l->deadline) {
+        l->deadline = TL_NEVER; /* told once; the owner closes the connection */
         l->events.on_refused(l->user, "timeout", "the relay did not answer the registration");
+    }
     if (now >= l->query_deadline)
         tl_relay_link_end_query(l, false, now);
 }

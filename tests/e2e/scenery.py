@@ -64,9 +64,10 @@ class Process:
 
 
 class Node(Process):
-    def __init__(self, teale, home, *args):
+    def __init__(self, teale, home, *args, relayed=True):
         self.home = home
-        super().__init__([teale, "--home", home, "serve", "--relayed", "--api", "127.0.0.1:0", *args])
+        how = ["--relayed"] if relayed else []
+        super().__init__([teale, "--home", home, "serve", *how, "--api", "127.0.0.1:0", *args])
         self.port = int(re.search(r"api=http://127\.0\.0\.1:(\d+)/", self.ready).group(1))
         self.id = re.search(r"node=([0-9a-f]{64})", self.ready).group(1)
 
@@ -148,11 +149,11 @@ class Scenery:
             subprocess.run([self.programs["teale"], "--home", home, "config", "set", key, value], check=True,
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-    def node(self, relay, *args, home=None, connected=True):
-        """`relay` is one of ours, or a URL, or None: as configured."""
+    def node(self, relay, *args, home=None, connected=True, relayed=True):
+        """`relay` is one of ours, or a URL, or None: as configured. `relayed`: nothing but the relay is tried."""
         url = relay if relay is None or isinstance(relay, str) else relay.url
         n = self._keep(Node(self.programs["teale"], home or self.new_home(), *(["--relay", url] if url else []),
-                            *args))
+                            *args, relayed=relayed))
         if connected:
             wait_for(lambda: n.status()["wan"]["state"] == "connected")
         return n

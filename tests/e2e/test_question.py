@@ -177,6 +177,30 @@ class ThingsBreak(Base):
         self.assertIn(status, (502, 503))
         self.assertIn("relay", json.loads(answer)["error"]["message"])
 
+    def test_a_question_to_a_frozen_provider_ends_where_no_stun_server_has_a_name(self):
+        # A round of STUN that nobody can answer once left the loop asleep with every timer due.
+        self.parrot = self.scenery.parrot("--model", "parrot")
+        self.relay = self.scenery.relay()
+
+        def node(*args):
+            home = self.scenery.new_home()
+            self.scenery.config(home, **{"nat.stun_servers": '["stun.invalid:3478"]'})
+            return self.scenery.node(self.relay, *args, home=home, relayed=False)
+
+        self.server = node("--share", self.parrot.url)
+        wait_for(lambda: self.server.status()["backend"]["state"] == "up")
+        self.asker = node()
+        self.assertEqual(self.asker.post(chat("parrot", "x"))[0], 200)
+        time.sleep(1)
+        self.server.popen.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        try:
+            status, _, _ = self.asker.post(chat("parrot", "x"), timeout=40)
+        finally:
+            self.server.popen.send_signal(signal.SIGCONT)
+        self.assertIn(status, (502, 503, 504))
+        self.assertLess(time.monotonic() - began, 13)
+
     def test_a_peer_that_shares_with_its_networks_alone_refuses(self):
         self.scene(server_args=("--private",))
         status, _, answer = self.asker.post(chat("parrot", "x"), {"X-Teale-Ask-Peer": self.server.id})

@@ -7,6 +7,7 @@
 #define DATAGRAM_MAX  2048
 #define RECORD_MAX    64 /* datagrams a direction keeps for replay, the first 8 for good */
 #define RECORD_KEEP   8
+#define SPINS_MAX     64 /* a host's machines may each be due at once, one after the other */
 #define WALL_AT_START INT64_C(1750000000)
 #define TIME_AT_START (1000 * TL_SEC) /* as a monotonic clock is some time after boot */
 
@@ -27,6 +28,8 @@ struct sim_host {
     void *user;
     bool woken;
     uint64_t timers;
+    tl_time fired_at; /* the last of them */
+    unsigned spins;   /* so many in a row at that time */
 };
 
 typedef struct {
@@ -367,6 +370,10 @@ static bool step_before(sim *s, tl_time limit)
     } else {
         if (timer > s->now)
             s->now = timer;
+        /* A timer that is due again at the very time it was due keeps a real loop from sleeping. */
+        timer_host->spins = timer_host->fired_at == s->now ? timer_host->spins + 1 : 0;
+        timer_host->fired_at = s->now;
+        sim_expect(timer_host->spins < SPINS_MAX);
         timer_host->timers++;
         timer_host->ops.on_timer(timer_host->user);
         timer_host->woken = true;

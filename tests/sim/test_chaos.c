@@ -130,7 +130,8 @@ static void check_everything(scene *s)
         question_record q = {0};
         whole_node *peer = s->nodes[(i + 1) % NODES];
         whole_node_ask_peer(s->nodes[i], &q, peer, "m");
-        sim_expect(sim_run_while(s->sim, question_is_over, &q, 20 * TL_SEC));
+        /* an answer alone may take 200 pieces of 99 ms */
+        sim_expect(sim_run_while(s->sim, question_is_over, &q, 40 * TL_SEC));
         if (q.failed)
             fprintf(stderr, "node %zu: %s: %s\n", i, tl_fail_name(q.fail), q.why);
         sim_expect(q.ended);

@@ -30,7 +30,7 @@ typedef struct {
     tl_addr addr;
     tl_candidate candidate;
     tl_direct_self self;
-    unsigned ways_told;
+    unsigned ways_told, spins;
     tl_path_id next_path;
 } end;
 
@@ -160,6 +160,9 @@ static void run_for(tl_time span)
         for (int i = 0; i < 2; i++) {
             tl_direct_on_timer(ends[i].direct);
             tl_direct_run(ends[i].direct);
+            /* due again and again at a time past: a loop that never rests */
+            ends[i].spins = tl_direct_expiry(ends[i].direct) > now ? 0 : ends[i].spins + 1;
+            assert_true(ends[i].spins < 3);
         }
     }
 }
@@ -285,12 +288,29 @@ static void a_peer_that_is_not_needed_any_more_is_not_asked(void **state)
     assert_int_equal(tl_direct_counters_of(ends[0].direct)->offers_out, 1);
 }
 
+static void a_pause_that_ends_while_disabled_is_over_when_enabled_again(void **state)
+{
+    (void)state;
+    tl_direct_set_enabled(ends[1].direct, false);
+    want();
+    run_for(6 * TL_SEC);
+    assert_int_equal(state_of(0), TL_DIRECT_UNANSWERED);
+    tl_direct_set_enabled(ends[0].direct, false);
+    run_for(2 * TL_DIRECT_AGAIN_FIRST); /* run_for looks at the expiry */
+    assert_int_equal(tl_direct_counters_of(ends[0].direct)->offers_out, 1);
+    tl_direct_set_enabled(ends[1].direct, true);
+    tl_direct_set_enabled(ends[0].direct, true);
+    run_for(TL_SEC);
+    assert_int_equal(state_of(0), TL_DIRECT_STANDS);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(two_that_reach_each_other_have_a_way),
         TEST(an_offer_that_nobody_answers_is_given_up_and_repeated),
+        TEST(a_pause_that_ends_while_disabled_is_over_when_enabled_again),
         TEST(an_offer_waits_for_the_relay),
         TEST(a_spare_way_lost_after_a_move_is_offered_anew_at_once),
         TEST(a_peer_that_is_not_needed_any_more_is_not_asked),

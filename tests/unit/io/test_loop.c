@@ -1,5 +1,7 @@
 #include "io/loop.h"
 
+#include "base/rand.h"
+
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -181,6 +183,91 @@ static void a_timer_that_sets_itself_for_now_does_not_lock_sockets_out(void **st
     tl_loop_free(seen.loop);
     close(fd[0]);
     close(fd[1]);
+}
+
+/* With the kernel's clock and timer what test_timers.c tries with models of them. A loop that sleeps
+ * with a timer due has nothing else to wake it: the alarm then ends the test. */
+#define RESTLESS 16
+static struct {
+    tl_timer t;
+    tl_time wanted;
+} restless[RESTLESS];
+static tl_rand restless_rand;
+static unsigned restless_left;
+
+static void set_restless(size_t i)
+{
+    tl_time now = tl_loop_clock(seen.loop), at = TL_NEVER;
+    switch (tl_rand_below(&restless_rand, 7)) {
+    case 0: at = 0; break;
+    case 1: at = tl_rand_below(&restless_rand, now); break;
+    case 2: at = now; break;
+    case 3: at = TL_NEVER - tl_rand_below(&restless_rand, 3); break;
+    case 4: at = tl_rand_u64(&restless_rand); break;
+    default: at = now + tl_rand_below(&restless_rand, TL_MS); break;
+    }
+    restless[i].wanted = at;
+    tl_timer_set(&restless[i].t, at);
+}
+
+static void on_restless(void *user)
+{
+    size_t i = (size_t)(uintptr_t)user;
+    assert_true(restless[i].wanted <= tl_loop_clock(seen.loop)); /* never early */
+    restless[i].wanted = TL_NEVER;
+    if (--restless_left == 0) {
+        for (i = 0; i < RESTLESS; i++)
+            tl_timer_stop(&restless[i].t);
+        return;
+    }
+    set_restless(i);
+    set_restless(tl_rand_below(&restless_rand, RESTLESS));
+    if (restless[0].wanted > tl_loop_clock(seen.loop) + TL_SEC) { /* one always comes soon */
+        restless[0].wanted = tl_loop_clock(seen.loop) + TL_MS;
+        tl_timer_set(&restless[0].t, restless[0].wanted);
+    }
+}
+
+static void no_time_whatever_that_a_timer_is_set_to_puts_the_loop_to_sleep(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        reset();
+        restless_rand = tl_rand_seeded(seed);
+        restless_left = 1000;
+        for (size_t i = 0; i < RESTLESS; i++) {
+            tl_timer_init(&restless[i].t, seen.loop, on_restless, (void *)(uintptr_t)i);
+            set_restless(i);
+        }
+        restless[0].wanted = 0;
+        tl_timer_set(&restless[0].t, 0);
+        alarm(30);
+        tl_loop_run(seen.loop);
+        alarm(0);
+        assert_int_equal(restless_left, 0);
+        tl_loop_free(seen.loop);
+    }
+}
+
+static void again_at_zero(void *user)
+{
+    (void)user;
+    note('z');
+    if (seen.n < 5)
+        tl_timer_set(&seen.again, 0);
+}
+
+static void a_lone_timer_that_answers_with_zero_fires_again_without_other_input(void **state)
+{
+    (void)state;
+    reset();
+    tl_timer_init(&seen.again, seen.loop, again_at_zero, NULL);
+    tl_timer_set(&seen.again, tl_loop_now(seen.loop) + TL_MS);
+    alarm(30);
+    tl_loop_run(seen.loop);
+    alarm(0);
+    assert_string_equal(seen.log, "zzzzz");
+    tl_loop_free(seen.loop);
 }
 
 /* --- defer --- */
@@ -392,6 +479,8 @@ int main(void)
         cmocka_unit_test(a_thousand_timers_set_moved_and_stopped_at_random_fire_sorted),
         cmocka_unit_test(a_timer_of_300_microseconds_never_comes_early_and_not_a_millisecond_late),
         cmocka_unit_test(a_timer_that_sets_itself_for_now_does_not_lock_sockets_out),
+        cmocka_unit_test(no_time_whatever_that_a_timer_is_set_to_puts_the_loop_to_sleep),
+        cmocka_unit_test(a_lone_timer_that_answers_with_zero_fires_again_without_other_input),
         cmocka_unit_test(deferred_calls_run_in_order_each_once_before_the_next_timer_turn),
         cmocka_unit_test(a_deferred_call_can_be_cancelled_by_one_before_it),
         cmocka_unit_test(a_call_that_defers_itself_for_ever_does_not_lock_timers_out),

@@ -203,11 +203,26 @@ static void without_servers_a_round_ends_at_once_and_says_nothing(void **state)
     (void)state;
     model *m = model_new(1);
     model_begin(m);
+    assert_int_equal(tl_behaviour_expiry(model_client(m)), model_now(m)); /* due, and not unset */
     assert_int_equal(model_round(m), 0);
     assert_false(facts(m)->udp_blocked);
     assert_int_equal(facts(m)->mapping, TL_MAPPING_UNKNOWN);
     assert_int_equal(facts(m)->at, model_now(m));
     assert_int_equal(tl_behaviour_expiry(model_client(m)), TL_NEVER);
+    model_free(m);
+}
+
+static void a_round_whose_sockets_are_taken_away_ends_at_once(void **state)
+{
+    (void)state;
+    model *m = model_new(1);
+    (void)model_add(m, A, B);
+    model_begin(m);
+    assert_true(tl_behaviour_busy(model_client(m)));
+    tl_behaviour_set_sockets(model_client(m), 0, 0, 0, 0, NULL, 0);
+    assert_true(tl_behaviour_expiry(model_client(m)) <= model_now(m));
+    assert_int_equal(model_round(m), 0);
+    assert_false(tl_behaviour_busy(model_client(m)));
     model_free(m);
 }
 
@@ -277,6 +292,7 @@ int main(void)
         cmocka_unit_test(a_server_that_is_down_delays_no_fact),
         cmocka_unit_test(without_any_answer_udp_is_blocked_and_tried_again),
         cmocka_unit_test(without_servers_a_round_ends_at_once_and_says_nothing),
+        cmocka_unit_test(a_round_whose_sockets_are_taken_away_ends_at_once),
         cmocka_unit_test(ipv6_is_asked_beside_ipv4),
         cmocka_unit_test(what_cannot_be_sent_is_not_waited_for),
         cmocka_unit_test(the_seeds_names_follow_from_the_two_facts),

@@ -238,6 +238,7 @@ static void without_a_challenge_it_registers_after_two_seconds(void **state)
     assert_int_equal(said_n, 1);
     tl_relay_link_on_timer(link_, TL_RELAY_GREETING_WITHIN + TL_RELAY_REGISTER_WITHIN);
     assert_string_equal(told.refused, "timeout");
+    assert_true(tl_relay_link_expiry(link_) == TL_NEVER); /* until the connection is closed */
 }
 
 static void an_ack_for_somebody_else_is_not_ours(void **state)
