@@ -97,3 +97,11 @@ bool question_is_over(void *q)
 {
     return ((question_record *)q)->ended || ((question_record *)q)->failed;
 }
+
+size_t whole_node_jobs(const whole_node *n)
+{
+    size_t count = 0;
+    for (const model_job *j = n->jobs; j; j = j->next_job)
+        count++;
+    return count;
+}

@@ -586,14 +586,6 @@ void whole_node_serve(whole_node *n, const char *model)
     whole_node_tell(n);
 }
 
-size_t whole_node_jobs(const whole_node *n)
-{
-    size_t count = 0;
-    for (const model_job *j = n->jobs; j; j = j->next_job)
-        count++;
-    return count;
-}
-
 void whole_node_free(whole_node *n)
 {
     tear_down(n);

@@ -11,7 +11,6 @@
 
 #define NONCE "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 
-/* --- the link, and all it says and tells --- */
 static tl_rand rng;
 static tl_identity own, other;
 static char own_hex[65], other_hex[65];
