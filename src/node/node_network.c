@@ -75,8 +75,7 @@ static void direct_silent(void *user, const tl_node_id *peer)
 
 static tl_path_id direct_path(void *user, const tl_node_id *peer)
 {
-    (void)peer;
-    return tl_peers_new_path(((tl_node *)user)->peers);
+    return tl_peers_new_path(((tl_node *)user)->peers, peer);
 }
 
 tl_err tl_node_wire_direct(tl_node *n)

@@ -84,51 +84,10 @@ void tl_control_beat(tl_peer_conn *conn, tl_peer_pong *g)
 
 void tl_control_probe(tl_peer_conn *conn, tl_time within)
 {
-    tl_time at = tl_peers_now(conn->peers) + within;
-    if (!conn->control || at >= conn->probe_at)
+    if (!conn->control || !tl_watch_doubt(&conn->watch, within, tl_peers_now(conn->peers)))
         return;
-    conn->probe_at = at;
-    tl_peers_due(conn->peers, at);
+    tl_peers_due(conn->peers, tl_watch_expiry(&conn->watch));
     tl_control_beat(conn, NULL);
-}
-
-void tl_control_heard(tl_peer_conn *conn)
-{
-    conn->heard_at = tl_peers_now(conn->peers);
-    conn->probe_at = TL_NEVER;
-}
-
-/* A heartbeat would not do: while the answers are not read, flow control holds it back, too. */
-void tl_control_watch(tl_peer_conn *conn)
-{
-    if (conn->watch_at != TL_NEVER)
-        return;
-    conn->watch_heard = tl_quic_conn_heard(conn->quic);
-    conn->quiet = 0;
-    conn->watch_at = tl_peers_now(conn->peers) + TL_WATCH_EVERY;
-    tl_quic_conn_set_keepalive(conn->quic, TL_WATCH_EVERY);
-    tl_peers_due(conn->peers, conn->watch_at);
-}
-
-tl_time tl_control_watch_on_timer(tl_peer_conn *conn, tl_time now)
-{
-    if (now < conn->watch_at)
-        return conn->watch_at;
-    if (conn->streams == 0 || conn->closing) {
-        tl_quic_conn_set_keepalive(conn->quic, 0);
-        conn->watch_at = TL_NEVER;
-        return TL_NEVER;
-    }
-    uint64_t heard = tl_quic_conn_heard(conn->quic);
-    /* Looks are counted, not time: a process that was stopped for long hears before it judges. */
-    conn->quiet = heard == conn->watch_heard && !conn->lost ? conn->quiet + 1 : 0;
-    conn->watch_heard = heard;
-    conn->watch_at = now + TL_WATCH_EVERY;
-    if (conn->quiet < TL_WATCH_QUIET)
-        return conn->watch_at;
-    conn->watch_at = TL_NEVER;
-    tl_conn_close(conn, TL_CODE_OUTAGE, "nothing passes between the peer and us any more");
-    return TL_NEVER;
 }
 
 void tl_peers_unping(tl_peer_pong *g)

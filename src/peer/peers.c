@@ -1,15 +1,10 @@
+/* The table of connections and the driving: what QUIC tells, what connections have to do, timers,
+ * and what is told to all. */
 #include "peer/state.h"
 
 #include "base/log.h"
 
 #include <stdlib.h>
-
-/* What is for the relay waits while its connection takes nothing. */
-static bool is_held(void *user, tl_path_id path)
-{
-    const tl_peers *p = user;
-    return tl_path_find(p, path) && !p->events.may_send(p->user);
-}
 
 tl_err tl_peers_new(const tl_peers_config *config, const tl_peers_events *events, void *user,
                     tl_peers **ret_peers)
@@ -30,7 +25,7 @@ tl_err tl_peers_new(const tl_peers_config *config, const tl_peers_events *events
         free(p);
         return e;
     }
-    tl_quic_set_held(p->quic, is_held, p);
+    tl_quic_set_held(p->quic, tl_traffic_is_held, p);
     *ret_peers = p;
     return TL_OK;
 }
@@ -45,167 +40,7 @@ const tl_quic_counters *tl_peers_quic_counters(const tl_peers *p)
     return tl_quic_counters_of(p->quic);
 }
 
-/* --- contacts --- */
-
-tl_contact *tl_contact_get(tl_peers *p, const tl_node_id *id)
-{
-    tl_peer *peer = tl_peer_table_get(p->config.table, id);
-    if (!peer)
-        return NULL;
-    if (peer->contact)
-        return peer->contact;
-    tl_contact *c = calloc(1, sizeof *c);
-    if (!c)
-        return NULL;
-    c->peers = p;
-    c->peer = peer;
-    peer->contact = c;
-    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
-    DL_APPEND(p->contacts, c);
-    return c;
-}
-
-bool tl_contact_tidy(tl_contact *c, const char *why)
-{
-    tl_peers *p = c->peers;
-    if (c->joined && !tl_contact_best(c)) {
-        c->joined = false;
-        p->events.on_left(p->user, c->peer, why);
-    }
-    if (c->conns || c->wishes || c->dial != TL_DIAL_NONE)
-        return false;
-    if (p->config.direct)
-        tl_direct_drop(p->config.direct, &c->peer->id);
-    DL_DELETE(p->contacts, c);
-    c->peer->contact = NULL;
-    free(c);
-    return true;
-}
-
-/* One whose path stands before one that looks for its path, the keeper before the one that retires.
- */
-static int rank(const tl_peer_conn *conn)
-{
-    return (conn->lost ? 0 : 2) + (conn->retiring ? 0 : 1);
-}
-
-tl_peer_conn *tl_contact_best(const tl_contact *c)
-{
-    tl_peer_conn *best = NULL, *conn;
-    DL_FOREACH (c->conns, conn)
-        if (conn->connected && (!best || rank(conn) > rank(best)))
-            best = conn;
-    return best;
-}
-
-tl_peer_conn *tl_contact_add_conn(tl_contact *c, tl_quic_conn *quic, bool client)
-{
-    tl_peer_conn *conn = calloc(1, sizeof *conn);
-    if (!conn)
-        return NULL;
-    *conn = (tl_peer_conn){.peers = c->peers,
-                           .contact = c,
-                           .quic = quic,
-                           .client = client,
-                           .retire_at = TL_NEVER,
-                           .heartbeat_at = TL_NEVER,
-                           .reopen_at = TL_NEVER,
-                           .choose_at = TL_NEVER,
-                           .proof_at = TL_NEVER,
-                           .probe_at = TL_NEVER,
-                           .watch_at = TL_NEVER};
-    tl_quic_conn_set_user(quic, conn);
-    DL_APPEND(c->conns, conn);
-    return conn;
-}
-
-void tl_conn_close(tl_peer_conn *conn, uint64_t code, const char *why)
-{
-    if (conn->closing)
-        return;
-    conn->closing = why;
-    tl_quic_conn_close(conn->quic, code, why, tl_peers_now(conn->peers));
-    tl_peers_wake(conn->peers);
-}
-
-/* --- wishes --- */
-
-tl_err tl_peers_wish(tl_peers *p, tl_peer_wish *w)
-{
-    tl_contact *c = tl_contact_get(p, &w->peer);
-    if (!c)
-        return TL_ERR_BUSY;
-    w->contact = c;
-    DL_APPEND(c->wishes, w);
-    tl_peers_look(p); /* tl_peers_run serves it, or dials */
-    return TL_OK;
-}
-
-void tl_peers_unwish(tl_peers *p, tl_peer_wish *w)
-{
-    if (!w->contact)
-        return;
-    DL_DELETE(w->contact->wishes, w);
-    w->contact = NULL;
-    tl_peers_look(p); /* the contact may be without purpose now */
-}
-
-void tl_contact_serve_wishes(tl_contact *c)
-{
-    tl_peer_conn *conn = tl_contact_best(c);
-    while (conn && c->wishes) {
-        tl_peer_wish *w = c->wishes;
-        tl_quic_stream *s = NULL;
-        tl_err e = w->connection_only ? TL_OK : tl_quic_stream_open(conn->quic, &s);
-        if (e == TL_ERR_AGAIN)
-            return; /* TL_QUIC_STREAMS_AVAILABLE brings us back */
-        DL_DELETE(c->wishes, w);
-        w->contact = NULL;
-        if (e) {
-            w->on_failed(w, e, "no stream could be opened");
-            continue;
-        }
-        if (s) {
-            conn->streams++;
-            tl_control_watch(conn);
-            tl_conn_path_is(conn);
-        }
-        if (tl_peers_now(c->peers) - conn->heard_at >= TL_PEERS_STALE_AFTER)
-            tl_control_probe(conn, TL_PROBE_STALE);
-        w->on_stream(w, s);
-    }
-}
-
-void tl_contact_fail_wishes(tl_contact *c, tl_err e, const char *why)
-{
-    while (c->wishes) {
-        tl_peer_wish *w = c->wishes;
-        DL_DELETE(c->wishes, w);
-        w->contact = NULL;
-        w->on_failed(w, e, why);
-    }
-}
-
 /* --- what QUIC tells --- */
-
-static void mark_retiring(tl_peers *p, tl_contact *c)
-{
-    /* The connection whose client has the smaller node ID stays (QUIC.md "Both may dial at once").
-     */
-    bool ours_stays = tl_node_id_cmp(&p->config.identity->id, &c->peer->id) < 0;
-    tl_peer_conn *conn, *keeper = NULL;
-    DL_FOREACH (c->conns, conn)
-        if (conn->connected && conn->client == ours_stays && !conn->lost)
-            keeper = conn;
-    if (!keeper)
-        return;
-    DL_FOREACH (c->conns, conn)
-        if (conn->connected && conn != keeper && !conn->retiring) {
-            conn->retiring = true;
-            conn->retire_at = tl_peers_now(p) + TL_RETIRE_AFTER;
-            tl_peers_due(p, conn->retire_at);
-        }
-}
 
 static void on_connected(tl_peers *p, tl_quic_conn *quic)
 {
@@ -221,19 +56,20 @@ static void on_connected(tl_peers *p, tl_quic_conn *quic)
     }
     tl_contact *c = conn->contact;
     conn->connected = true;
-    conn->connected_at = conn->idle_since = conn->heard_at = tl_peers_now(p);
-    tl_conn_path_is(conn);
+    conn->connected_at = conn->idle_since = tl_peers_now(p);
+    tl_watch_sign(&conn->watch, conn->connected_at);
     if (conn->client) {
-        conn->choose_at = conn->connected_at;
         conn->heartbeat_at = conn->connected_at + TL_PEERS_HEARTBEAT;
-        tl_peers_due(p, conn->choose_at);
+        tl_peers_due(p, conn->heartbeat_at);
         if (tl_control_open(conn)) {
             tl_conn_close(conn, TL_CODE_NONE, "out of memory");
             return;
         }
     }
+    tl_ways_use(conn);
+    tl_conn_note(conn, TL_TODO_CHOOSE | TL_TODO_STRANDED);
     tl_contact_dial_connected(c, conn);
-    mark_retiring(p, c);
+    tl_contact_mark_retiring(c);
     if (!c->joined) {
         c->joined = true;
         p->events.on_joined(p->user, c->peer);
@@ -251,24 +87,11 @@ static void on_closed(tl_peers *p, const tl_quic_event *ev)
     char why[128];
     snprintf(why, sizeof why, "%s", ev->why[0] ? ev->why : tl_err_name(ev->error));
     tl_control_clear(conn);
-    if (conn->reopening)
-        tl_path_drop(p, conn->reopening, true);
-    tl_path_id relayed = conn->relayed, path = tl_quic_conn_path(ev->conn);
-    DL_DELETE(c->conns, conn);
-    tl_path_finish(p, path);
-    if (relayed && relayed != path)
-        tl_path_finish(p, relayed);
-    free(conn);
-    if (dialled) {
-        c->dial_conn = NULL;
-        tl_contact_dial_stop(c);
-        p->counters.dial_failures++;
-        c->peer->unusable_until = tl_peers_now(p) + TL_PEERS_OUTAGE_MAX;
-        if (!tl_contact_best(c))
-            tl_contact_fail_wishes(c, ev->error ? ev->error : TL_ERR_CLOSED, why);
-    }
-    if (!tl_contact_tidy(c, why))
-        tl_peers_look(p);
+    tl_contact_remove_conn(conn);
+    if (dialled)
+        tl_contact_dial_on_closed(c, ev->error ? ev->error : TL_ERR_CLOSED, why);
+    tl_contact_tell_left(c, why);
+    tl_peers_look(p);
 }
 
 static void on_stream_opened(tl_peers *p, const tl_quic_event *ev)
@@ -283,8 +106,7 @@ static void on_stream_opened(tl_peers *p, const tl_quic_event *ev)
         return;
     }
     conn->streams++;
-    tl_control_watch(conn);
-    tl_conn_path_is(conn);
+    tl_conn_note(conn, TL_TODO_USE);
     p->events.on_stream(p->user, &conn->contact->peer->id, ev->stream);
 }
 
@@ -295,7 +117,7 @@ static void on_stream_closed(tl_peers *p, const tl_quic_event *ev)
     if (conn && ev->stream != conn->control && conn->streams) {
         if (--conn->streams == 0) {
             conn->idle_since = tl_peers_now(p);
-            tl_conn_path_is(conn);
+            tl_conn_note(conn, TL_TODO_USE);
             if (conn->retiring) {
                 conn->retire_at = tl_peers_now(p) + TL_RETIRE_AFTER;
                 tl_peers_due(p, conn->retire_at);
@@ -306,15 +128,13 @@ static void on_stream_closed(tl_peers *p, const tl_quic_event *ev)
         o->on_closed(o, conn && conn->closing ? conn->closing : "the connection to the peer broke");
 }
 
-static void on_path_changed(tl_peers *p, tl_quic_conn *quic)
+static void on_path_changed(tl_quic_conn *quic)
 {
     tl_peer_conn *conn = tl_quic_conn_user(quic);
     if (!conn)
         return;
-    if (conn->lost)
-        p->counters.recovered++;
-    conn->lost = false;
-    tl_conn_path_is(conn);
+    tl_outage_over(conn);
+    tl_conn_note(conn, TL_TODO_USE);
 }
 
 static void on_event(tl_peers *p, const tl_quic_event *ev)
@@ -326,7 +146,7 @@ static void on_event(tl_peers *p, const tl_quic_event *ev)
     case TL_QUIC_STREAM_OPENED: on_stream_opened(p, ev); break;
     case TL_QUIC_STREAM_READABLE:
         if (conn)
-            tl_control_heard(conn);
+            tl_watch_sign(&conn->watch, tl_peers_now(p));
         if (o)
             o->on_readable(o);
         break;
@@ -343,45 +163,145 @@ static void on_event(tl_peers *p, const tl_quic_event *ev)
         if (conn)
             tl_contact_serve_wishes(conn->contact);
         break;
-    case TL_QUIC_PATH_CHANGED: on_path_changed(p, ev->conn); break;
+    case TL_QUIC_PATH_CHANGED: on_path_changed(ev->conn); break;
     case TL_QUIC_CLOSED: on_closed(p, ev); break;
     }
 }
 
+/* --- the link's and direct's events --- */
+
+void tl_peers_on_registered(tl_peers *p)
+{
+    tl_contact *c;
+    tl_peer_conn *conn;
+    DL_FOREACH (p->contacts, c) {
+        tl_contact_dial_on_registered(c);
+        DL_FOREACH (c->conns, conn)
+            tl_outage_on_registered(conn);
+    }
+    tl_peers_wake(p);
+}
+
+void tl_peers_on_ready(tl_peers *p, tl_path_id id)
+{
+    tl_path *path = tl_path_find(p, id);
+    if (!path)
+        return;
+    tl_path_opened(path);
+    tl_contact *c = tl_contact_find(p, &path->peer);
+    tl_peer_conn *conn = tl_conn_of_path(p, path);
+    if (c && c->dial_path == id)
+        tl_contact_dial_on_ready(c);
+    else if (conn && conn->outage.asked == id)
+        tl_outage_on_ready(conn);
+    p->sweep = true; /* it may have come too late for either */
+    tl_peers_wake(p);
+}
+
+void tl_peers_on_ended(tl_peers *p, tl_path_id id, const char *why)
+{
+    tl_path *path = tl_path_find(p, id);
+    if (!path)
+        return;
+    tl_contact *c = tl_contact_find(p, &path->peer);
+    tl_peer_conn *conn = tl_conn_of_path(p, path);
+    tl_path_drop(p, id, false);
+    if (conn && conn->relayed == id)
+        conn->relayed = 0;
+    if (c && c->dial_path == id)
+        tl_contact_dial_on_ended(c, why);
+    else if (conn && conn->outage.asked == id)
+        tl_outage_on_ended(conn);
+    else if (conn && conn->connected)
+        tl_conn_note(conn, TL_TODO_CHOOSE | TL_TODO_STRANDED | TL_TODO_SESSION);
+    tl_peers_wake(p);
+}
+
+void tl_peers_on_ways(tl_peers *p, const tl_node_id *id)
+{
+    const tl_contact *c = tl_contact_find(p, id);
+    tl_peer_conn *conn;
+    if (!c)
+        return;
+    DL_FOREACH (c->conns, conn)
+        tl_conn_note(conn, TL_TODO_CHOOSE);
+}
+
+void tl_peers_on_moved(tl_peers *p)
+{
+    tl_contact *c;
+    tl_peer_conn *conn;
+    DL_FOREACH (p->contacts, c)
+        DL_FOREACH (c->conns, conn)
+            if (conn->connected && conn->client)
+                tl_control_probe(conn, TL_PROBE_STALE);
+    tl_peers_wake(p);
+}
+
+bool tl_peers_deals_with(const tl_peers *p, const tl_node_id *id)
+{
+    return tl_contact_find(p, id) != NULL;
+}
+
 /* --- driving --- */
 
-/* New wishes without a connection dial; contacts without a purpose go. */
+/* While questions are under way, silence is looked at. A heartbeat would not do: while the answers
+ * are not read, flow control holds it back, too. */
+static void watch(tl_peer_conn *conn)
+{
+    if (!conn->streams ||
+        !tl_watch_begin(&conn->watch, tl_quic_conn_heard(conn->quic), tl_peers_now(conn->peers)))
+        return;
+    tl_quic_conn_set_keepalive(conn->quic, TL_WATCH_EVERY);
+    tl_peers_due(conn->peers, tl_watch_expiry(&conn->watch));
+}
+
+static void do_what_is_noted(tl_peers *p)
+{
+    while (p->todo) {
+        tl_peer_conn *conn = p->todo;
+        unsigned todo = conn->todo;
+        conn->todo = 0;
+        DL_DELETE2(p->todo, conn, todo_prev, todo_next);
+        if (todo & TL_TODO_CHOOSE)
+            tl_ways_choose(conn, tl_peers_now(p));
+        if (todo & TL_TODO_STRANDED)
+            tl_outage_begin_if_stranded(conn);
+        if (todo & TL_TODO_SESSION)
+            tl_outage_want_session(conn);
+        if (todo & TL_TODO_ASK_LIFE)
+            tl_control_probe(conn, TL_PROBE_STALE);
+        if (todo & TL_TODO_USE) {
+            watch(conn);
+            tl_ways_use(conn);
+        }
+    }
+}
+
+/* New wishes without a connection dial. */
 static void look_after_contacts(tl_peers *p)
+{
+    tl_contact *c;
+    if (!p->look)
+        return;
+    DL_FOREACH (p->contacts, c) {
+        tl_contact_serve_wishes(c);
+        if (c->wishes && c->dial == TL_DIAL_NONE && !tl_contact_best(c))
+            tl_contact_dial_start(c);
+    }
+}
+
+/* Contacts without a purpose go: after the output, for with the last of a peer's connections go the
+ * ways that its close takes. */
+static void tidy_contacts(tl_peers *p)
 {
     tl_contact *c, *next;
     if (!p->look)
         return;
     p->look = false;
     /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
-    DL_FOREACH_SAFE (p->contacts, c, next) {
-        tl_contact_serve_wishes(c);
-        if (c->wishes && c->dial == TL_DIAL_NONE && !tl_contact_best(c))
-            tl_contact_dial_start(c);
-        (void)tl_contact_tidy(c, "not needed");
-    }
-}
-
-static void send_output(tl_peers *p)
-{
-    tl_quic_output o;
-    while (tl_quic_next_output(p->quic, p->out, tl_peers_now(p), &o)) {
-        if (p->config.direct && !tl_path_find(p, o.path)) {
-            /* Lost like a datagram on any network; who owns the sockets counts it. */
-            (void)!tl_direct_send(p->config.direct, o.path, p->out, o.n, o.segment);
-            continue;
-        }
-        for (size_t at = 0; at < o.n; at += o.segment) {
-            size_t n = o.n - at < o.segment ? o.n - at : o.segment;
-            /* Lost like a datagram on any network; the link counts it. */
-            if (tl_relay_link_send(p->config.link, o.path, tl_slice_of(p->out + at, n)))
-                continue;
-        }
-    }
+    DL_FOREACH_SAFE (p->contacts, c, next)
+        tl_contact_tidy(c);
 }
 
 void tl_peers_run(tl_peers *p)
@@ -390,12 +310,15 @@ void tl_peers_run(tl_peers *p)
         return;
     p->in_run = true;
     tl_quic_event ev;
+    do_what_is_noted(p);
     look_after_contacts(p);
     while (tl_quic_next_event(p->quic, &ev))
         on_event(p, &ev);
     look_after_contacts(p);
-    send_output(p);
-    tl_paths_drop_finished(p);
+    do_what_is_noted(p);
+    tl_traffic_send(p);
+    tidy_contacts(p);
+    tl_paths_sweep(p);
     p->in_run = false;
 }
 
@@ -417,6 +340,24 @@ static void close_cold(tl_peers *p)
         tl_conn_close(coldest, TL_CODE_GOODBYE, "idle");
 }
 
+static void look_for_life(tl_peer_conn *conn, tl_time now)
+{
+    bool doubted = now >= conn->watch.doubt_at, looked = now >= conn->watch.look_at;
+    if (!doubted && !looked)
+        return;
+    bool busy = conn->streams && !conn->closing;
+    switch (tl_watch_on_timer(&conn->watch, tl_quic_conn_heard(conn->quic), busy,
+                              tl_conn_is_lost(conn), now)) {
+    case TL_WATCH_RESTING: tl_quic_conn_set_keepalive(conn->quic, 0); break;
+    case TL_WATCH_LOOKING: break;
+    case TL_WATCH_SILENT:
+        tl_conn_close(conn, TL_CODE_OUTAGE,
+                      doubted ? "the peer no longer answers"
+                              : "nothing passes between the peer and us any more");
+        break;
+    }
+}
+
 static tl_time conn_on_timer(tl_peer_conn *conn, tl_time now)
 {
     tl_peers *p = conn->peers;
@@ -430,14 +371,11 @@ static tl_time conn_on_timer(tl_peer_conn *conn, tl_time now)
         if (!conn->streams)
             tl_conn_close(conn, TL_CODE_DUPLICATE, "duplicate connection");
     }
-    if (now >= conn->probe_at) {
-        conn->probe_at = TL_NEVER;
-        tl_conn_close(conn, TL_CODE_OUTAGE, "the peer no longer answers");
-    }
-    tl_time due = tl_time_min(conn->heartbeat_at, tl_time_min(conn->retire_at, conn->probe_at));
-    due = tl_time_min(due, tl_control_watch_on_timer(conn, now));
-    due = tl_time_min(due, tl_conn_ways_on_timer(conn, now));
-    return tl_time_min(due, tl_conn_path_on_timer(conn, now));
+    look_for_life(conn, now);
+    tl_time due = tl_time_min(conn->heartbeat_at, conn->retire_at);
+    due = tl_time_min(due, tl_watch_expiry(&conn->watch));
+    due = tl_time_min(due, tl_ways_on_timer(conn, now));
+    return tl_time_min(due, tl_outage_on_timer(conn, now));
 }
 
 void tl_peers_on_timer(tl_peers *p)
@@ -462,13 +400,6 @@ void tl_peers_on_timer(tl_peers *p)
 tl_time tl_peers_expiry(const tl_peers *p)
 {
     return tl_time_min(p->due, tl_quic_expiry(p->quic));
-}
-
-void tl_peers_on_datagram(tl_peers *p, tl_path_id path, uint8_t *data, size_t n)
-{
-    const tl_env *env = &p->config.env;
-    tl_quic_on_datagram(p->quic, path, data, n, tl_peers_now(p), env->wall(env->user));
-    tl_peers_wake(p);
 }
 
 /* --- told and asked --- */
@@ -564,12 +495,7 @@ void tl_peers_free(tl_peers *p)
         c->peer->contact = NULL;
         free(c);
     }
-    tl_path *path, *next_path;
-    HASH_ITER (hh, p->paths, path, next_path) {
-        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
-        HASH_DEL(p->paths, path);
-        free(path);
-    }
+    tl_paths_free(p);
     json_decref(p->capabilities);
     tl_quic_free(p->quic);
     free(p);

@@ -64,12 +64,15 @@ tl_path_id tl_peers_on_asked(tl_peers *p, const tl_node_id *from);
 void tl_peers_on_ready(tl_peers *p, tl_path_id path);
 void tl_peers_on_ended(tl_peers *p, tl_path_id path, const char *why);
 void tl_peers_on_datagram(tl_peers *p, tl_path_id path, uint8_t *data, size_t n);
-/* tl_direct's: the ways to a peer changed; a path id for a new one. */
+/* tl_direct's: the ways to a peer changed. */
 void tl_peers_on_ways(tl_peers *p, const tl_node_id *peer);
 /* Our own address is another: a server sends to the old one until it hears from us at the new one,
  * and who only listens to an answer would not say a word. */
 void tl_peers_on_moved(tl_peers *p);
-tl_path_id tl_peers_new_path(tl_peers *p);
+/* A path id for a new direct way to this peer; 0: out of memory. */
+tl_path_id tl_peers_new_path(tl_peers *p, const tl_node_id *peer);
+/* The direct way is gone. Its id is not given again while a connection names it. */
+void tl_peers_free_path(tl_peers *p, tl_path_id path);
 /* Datagrams from a UDP socket, back to back, `segment` bytes each but the last. */
 void tl_peers_on_train(tl_peers *p, tl_sock sock, const tl_addr *from, uint8_t *data, size_t n,
                        size_t segment);
@@ -96,6 +99,7 @@ typedef struct tl_peer_wish {
     void (*on_failed)(struct tl_peer_wish *w, tl_err e, const char *why);
     struct tl_peer_wish *prev, *next; /* the list's */
     struct tl_contact *contact;       /* NULL: not waiting */
+    unsigned turn;                    /* the contact's */
 } tl_peer_wish;
 /* Connects if need be. One of its functions is called later, once. TL_ERR_BUSY: TL_PEERS_MAX. */
 TL_CHECK tl_err tl_peers_wish(tl_peers *p, tl_peer_wish *w);
@@ -136,6 +140,7 @@ bool tl_peers_facts(const tl_peers *p, const tl_peer *peer, tl_peer_facts *ret_f
 
 typedef struct {
     uint64_t dials, dial_failures, accepted, outages, recovered, goodbyes_in, control_errors;
+    uint64_t pathless; /* datagrams for a path that is gone: lost, as on any network */
     uint64_t upgrades, fallbacks, switches; /* to direct, back to the relay, between direct ways */
 } tl_peers_counters;
 const tl_peers_counters *tl_peers_counters_of(const tl_peers *p);

@@ -1,10 +1,22 @@
-/* state.h - what the sources of peer/peers share: peers.c (the table of connections and
- * the driving), dial.c (making them), control.c (their control streams). Nobody else's.
- */
+/* state.h - what the sources of peer/peers share, and nobody else's.
+ *
+ *   peers.c     drives: drains QUIC's events, what connections have to do, and the timers
+ *   dial.c      makes a connection
+ *   ways.c      chooses the best way
+ *   outage.c    finds a lost path again
+ *   control.c   speaks on the control stream
+ *   traffic.c   carries datagrams, in both directions
+ *   sessions.c  gives out path ids
+ *   contact.c   keeps what is between us and one peer: its connections and wishes
+ *
+ * Calls go down this list. What must go up is noted on the connection (tl_conn_note), and
+ * tl_peers_run drains it. */
 #ifndef TL_PEER_STATE_H
 #define TL_PEER_STATE_H
 
 #include "peer/peers.h"
+#include "peer/proof.h"
+#include "peer/watch.h"
 #include "wire/cluster.h"
 #include "wire/codes.h"
 #include "wire/streamframe.h"
@@ -17,7 +29,11 @@
  * strangers together, the oldest session over which no connection came makes room for the next. */
 #define TL_PATHS_OF_PEER_MAX   16
 #define TL_PATHS_WAITING_MAX   512
-#define TL_REOPEN_FIRST        (250 * TL_MS) /* between attempts to find a lost path again, doubling */
+/* Between attempts to get a session, doubling: while the path is lost somebody may wait for it; one
+ * that is only to be kept warm has time. */
+#define TL_REOPEN_FIRST        (250 * TL_MS)
+#define TL_REOPEN_LOST_MAX     (1 * TL_SEC)
+#define TL_REOPEN_WARM_MAX     (30 * TL_SEC)
 #define TL_RETIRE_AFTER        (1 * TL_SEC) /* the other side's last stream may be on its way */
 #define TL_CONTROL_PENDING_MAX (2 * TL_FRAME_MESSAGE_MAX) /* unread by the peer: it is stuck */
 
@@ -26,26 +42,77 @@
 #define TL_PROBE_NEW_PATH (2 * TL_SEC)
 #define TL_PROBE_STALE    (10 * TL_SEC)
 
-/* While questions are under way, silence is looked at this often, and the peer asked for a sign of
- * life after as much of it: a relay may stop carrying without a word. */
-#define TL_WATCH_EVERY (2 * TL_SEC)
-#define TL_WATCH_QUIET                                                                             \
-    (TL_PEERS_OUTAGE_MAX / TL_WATCH_EVERY) /* such looks without a packet: it is gone */
-
 typedef struct tl_peer_conn tl_peer_conn;
 typedef struct tl_contact tl_contact;
+
+/* --- path ids --- */
+
+/* The kinds of way that a path id can stand for. traffic.c alone decides by them which way a
+ * datagram goes. */
+typedef enum {
+    TL_PATH_SESSION, /* a session at the relay, known to the relay link by the same id */
+    TL_PATH_DIRECT,  /* a pair of addresses, known to direct/ by the same id */
+} tl_path_kind;
+
+/*  A session that we ask for: OPENING --relayReady--> OPEN.
+ *  A session that a peer asked for, and a direct way: OPEN from the start.
+ *  OPENING, OPEN --it leads nowhere, or no connection needs it--> GONE
+ *  GONE --no connection is on it--> freed                               */
+typedef enum {
+    TL_PATH_OPENING, /* a session that is asked for */
+    TL_PATH_OPEN,    /* datagrams may go over it */
+    TL_PATH_GONE,    /* it leads nowhere; a connection may still name it */
+} tl_path_state;
 
 /* One way to reach one peer. */
 typedef struct {
     tl_path_id id;
-    tl_node_id peer; /* whom the relay says it leads to; QUIC finds out */
-    bool open;       /* relayReady came or went */
-    bool ours;       /* we opened it */
-    bool used;       /* a connection came over it, or is kept warm by it */
-    bool finished;   /* its connection closed: goes when the last datagrams were sent */
+    tl_path_kind kind;
+    tl_path_state state;
+    tl_node_id peer; /* of a session: whom the relay says it leads to. QUIC finds out. */
+    bool ours;       /* a session that we opened */
+    bool used;       /* a session of the peer's: a connection came over it, or is kept warm by it */
     tl_time made;
     UT_hash_handle hh;
 } tl_path;
+
+/* --- connections --- */
+
+/* STANDS --its path leads nowhere--> LOST --another path carries it--> STANDS
+ *                                      \--TL_PEERS_OUTAGE_MAX--> the connection is closed */
+typedef enum {
+    TL_OUTAGE_STANDS, /* the connection has a path */
+    TL_OUTAGE_LOST,   /* its path is gone, and another is looked for */
+} tl_outage_state;
+
+/* The client's search for a session at the relay.
+ *
+ *  RESTING --wanted--> DUE --asked for--> ASKED --relayReady--> RESTING
+ *                       ^--refused, ended: after a pause, which doubles--/
+ *  any state --another path was found, or the connection ended--> RESTING        */
+typedef enum {
+    TL_REOPEN_RESTING, /* the connection has its session, or wants none */
+    TL_REOPEN_DUE,     /* the relay is to be asked for one, at reopen_at */
+    TL_REOPEN_ASKED,   /* the relay has been asked: `asked` is the path */
+} tl_reopen_state;
+
+typedef struct {
+    tl_outage_state state;
+    tl_time lost_at; /* LOST: since when */
+    tl_reopen_state reopen;
+    tl_time reopen_at; /* DUE: when; else TL_NEVER */
+    tl_time pause;     /* before the next try, should the present one fail */
+    tl_path_id asked;  /* ASKED: the session; else 0 */
+} tl_outage;
+
+/* What a connection has to do at the next tl_peers_run. */
+typedef enum {
+    TL_TODO_CHOOSE = 1,   /* the ways to its peer are not what they were: choose */
+    TL_TODO_STRANDED = 2, /* its path may lead nowhere any more */
+    TL_TODO_SESSION = 4,  /* it may lack a session at the relay */
+    TL_TODO_USE = 8,      /* its path, or whether questions are under way, may be another */
+    TL_TODO_ASK_LIFE = 16 /* the peer has been silent for long, and a question wants it */
+} tl_todo;
 
 /* One QUIC connection. */
 struct tl_peer_conn {
@@ -55,8 +122,11 @@ struct tl_peer_conn {
     tl_quic_conn *quic;
     bool client, connected, retiring;
     tl_time connected_at, idle_since, retire_at;
-    size_t streams; /* of requests, both directions */
-    /* control stream */
+    size_t streams;                      /* of requests, both directions */
+    const char *closing;                 /* why we closed it; NULL: we did not */
+    unsigned todo;                       /* bits of tl_todo */
+    tl_peer_conn *todo_prev, *todo_next; /* the peers' list of those that have something to do */
+    /* the control stream */
     tl_quic_stream *control;
     tl_frame_reader reader;
     tl_buf pending;
@@ -64,16 +134,12 @@ struct tl_peer_conn {
     uint64_t sequence;
     tl_time heartbeat_at;
     tl_peer_pong *pongs;
-    tl_time heard_at;
-    tl_time probe_at; /* no sign of life until then: the peer is gone; TL_NEVER: none awaited */
-    tl_time watch_at; /* TL_NEVER: no question is under way */
-    uint64_t watch_heard;
-    unsigned quiet;
-    /* the path is gone; the client looks for another */
-    bool lost;
-    tl_time lost_at, reopen_at, reopen_pause;
-    tl_path_id reopening; /* asked for; 0 = none */
-    tl_path_id relayed;   /* the session at the relay that carries it, or is kept warm; 0 = none */
+    /* its small machines */
+    tl_watch watch;   /* is the peer alive? */
+    tl_proof proof;   /* does the present direct way carry anything? */
+    tl_outage outage; /* is there a path? */
+    /* the session at the relay that carries it, or is kept warm; 0 = none */
+    tl_path_id relayed;
     tl_time relayed_rtt, relayed_since;
     /* the choice among the ways */
     tl_path_id path;     /* as told last */
@@ -81,20 +147,19 @@ struct tl_peer_conn {
     tl_time switched_at; /* by choice; 0 = never */
     tl_time choose_at;
     const char *chosen; /* the rule */
-    tl_time proof_at;   /* the next look whether the direct way carries anything; TL_NEVER: none */
-    uint64_t proof_heard;
-    unsigned proof_quiet;
-    tl_path_id barren; /* the present way, when it carries nothing; 0 = it does */
     bool was_active;
-    const char *closing; /* why we closed it; NULL: we did not */
     tl_peer_conn *prev, *next;
 };
 
+/* NONE --wanted--> RELAY --the relay is connected--> OPENING --relayReady--> HANDSHAKE
+ *   NONE goes to OPENING at once when the relay is connected.
+ *   OPENING, HANDSHAKE --the connection to the relay was lost--> RELAY
+ *   any state --the connection stands, refused, too late, given up--> NONE              */
 typedef enum {
-    TL_DIAL_NONE,
+    TL_DIAL_NONE,      /* no connection is being made */
     TL_DIAL_RELAY,     /* waits until the relay is connected */
-    TL_DIAL_OPENING,   /* relayOpen sent */
-    TL_DIAL_HANDSHAKE, /* QUIC on its way */
+    TL_DIAL_OPENING,   /* a session is asked for: dial_path */
+    TL_DIAL_HANDSHAKE, /* QUIC is on its way over dial_path: dial_conn */
 } tl_dial_state;
 
 /* Everything that is between us and one peer. */
@@ -103,6 +168,7 @@ struct tl_contact {
     tl_peer *peer;
     tl_peer_conn *conns;
     tl_peer_wish *wishes;
+    unsigned wish_turn;
     tl_dial_state dial;
     tl_path_id dial_path;
     tl_peer_conn *dial_conn;
@@ -117,10 +183,13 @@ struct tl_peers {
     void *user;
     tl_quic *quic;
     json_t *capabilities;
-    tl_path *paths;
+    tl_path *paths;    /* in the order they were made */
+    size_t n_sessions; /* paths of this kind that are not GONE */
     tl_path_id next_path;
+    bool sweep; /* a path may be without purpose */
     tl_contact *contacts;
-    bool goodbye, in_run, any_finished;
+    tl_peer_conn *todo;
+    bool goodbye, in_run;
     bool look;   /* a contact may have something to do, or nothing left to be for */
     tl_time due; /* when tl_peers_on_timer has something to do besides QUIC's; may be too early */
     tl_peers_counters counters;
@@ -135,59 +204,105 @@ static inline tl_time tl_peers_now(const tl_peers *p)
 static inline void tl_peers_look(tl_peers *p)
 {
     p->look = true;
-    p->config.env.wake(p->config.env.user);
+    tl_env_wake(&p->config.env);
 }
 static inline void tl_peers_wake(tl_peers *p)
 {
-    p->config.env.wake(p->config.env.user);
+    tl_env_wake(&p->config.env);
 }
-
 /* Something is to be done at `at`. */
 static inline void tl_peers_due(tl_peers *p, tl_time at)
 {
     p->due = tl_time_min(p->due, at);
 }
 
-/* peers.c */
+/* sessions.c */
+tl_path *tl_path_find(const tl_peers *p, tl_path_id id);
+/* NULL: out of memory. */
+tl_path *tl_path_new(tl_peers *p, tl_path_kind kind, const tl_node_id *peer, bool ours);
+/* The relay opened the session. */
+void tl_path_opened(tl_path *path);
+/* The session leads nowhere any more. `tell`: the relay does not know yet. */
+void tl_path_drop(tl_peers *p, tl_path_id id, bool tell);
+/* Closes the sessions that no connection needs, and frees what is GONE. After the output: a
+ * connection's close still goes over its path. */
+void tl_paths_sweep(tl_peers *p);
+void tl_paths_free(tl_peers *p);
+/* Returns when to come back. */
+tl_time tl_paths_on_timer(tl_peers *p, tl_time now);
+/* The connection that is on a path, keeps it warm, or asked for it; NULL: none. */
+tl_peer_conn *tl_conn_of_path(const tl_peers *p, const tl_path *path);
+/* The path that carries the connection; NULL: it is gone for good. */
+tl_path *tl_conn_path(const tl_peer_conn *conn);
+/* Does a direct way carry the connection, or did one last? */
+bool tl_conn_is_direct(const tl_peer_conn *conn);
+tl_via tl_conn_via(const tl_peer_conn *conn);
+
+/* traffic.c */
+bool tl_traffic_is_held(void *user, tl_path_id id);
+void tl_traffic_send(tl_peers *p);
+
+/* contact.c */
+/* NULL: out of memory, or TL_PEERS_MAX. */
 tl_contact *tl_contact_get(tl_peers *p, const tl_node_id *id);
-/* Forgets a contact that has neither connections nor wishes nor a dial. True: it is gone. */
-bool tl_contact_tidy(tl_contact *c, const char *why);
+/* NULL: nothing is between us and this peer. */
+tl_contact *tl_contact_find(const tl_peers *p, const tl_node_id *id);
+/* Tells on_left, if the last connection is gone. */
+void tl_contact_tell_left(tl_contact *c, const char *why);
+/* Forgets a contact that has neither connections nor wishes nor a dial. */
+void tl_contact_tidy(tl_contact *c);
+tl_peer_conn *tl_contact_add_conn(tl_contact *c, tl_quic_conn *quic, bool client);
+/* Frees it; its QUIC connection is over. */
+void tl_contact_remove_conn(tl_peer_conn *conn);
 /* `why` is a literal: its streams' owners are told it. */
 void tl_conn_close(tl_peer_conn *conn, uint64_t code, const char *why);
-tl_peer_conn *tl_contact_add_conn(tl_contact *c, tl_quic_conn *quic, bool client);
+/* Notes that the connection has something to do. */
+void tl_conn_note(tl_peer_conn *conn, tl_todo what);
+bool tl_conn_is_lost(const tl_peer_conn *conn);
 void tl_contact_serve_wishes(tl_contact *c);
+/* Wishes that come meanwhile stay. */
 void tl_contact_fail_wishes(tl_contact *c, tl_err e, const char *why);
 /* The connection for new streams; NULL: none stands. */
 tl_peer_conn *tl_contact_best(const tl_contact *c);
+/* Which connections of several stay. */
+void tl_contact_mark_retiring(tl_contact *c);
 
 /* dial.c */
-tl_path *tl_path_new(tl_peers *p, const tl_node_id *peer, bool ours);
-void tl_path_drop(tl_peers *p, tl_path_id id, bool tell);
-/* Drops it after the next output: the close itself is still to be sent over it. */
-void tl_path_finish(tl_peers *p, tl_path_id id);
-void tl_paths_drop_finished(tl_peers *p);
-tl_path *tl_path_find(const tl_peers *p, tl_path_id id);
 void tl_contact_dial_start(tl_contact *c);
 /* Ends the attempt; the contact stays. */
 void tl_contact_dial_stop(tl_contact *c);
+void tl_contact_dial_fail(tl_contact *c, tl_err e, const char *why);
+/* A connection to the peer stands. */
 void tl_contact_dial_connected(tl_contact *c, tl_peer_conn *conn);
-/* The path under a connection is gone: the client looks for another. */
-void tl_conn_lost_path(tl_peer_conn *conn);
+void tl_contact_dial_on_registered(tl_contact *c);
+/* Of dial_path. */
+void tl_contact_dial_on_ready(tl_contact *c);
+void tl_contact_dial_on_ended(tl_contact *c, const char *why);
+/* Of dial_conn, which is freed already. */
+void tl_contact_dial_on_closed(tl_contact *c, tl_err e, const char *why);
 /* Each does what is due and returns when to come back. */
 tl_time tl_contact_dial_on_timer(tl_contact *c, tl_time now);
-tl_time tl_conn_path_on_timer(tl_peer_conn *conn, tl_time now);
-tl_time tl_paths_on_timer(tl_peers *p, tl_time now);
 
+/* outage.c */
+void tl_outage_begin(tl_peer_conn *conn);
+/* So, if its path leads nowhere any more. */
+void tl_outage_begin_if_stranded(tl_peer_conn *conn);
+/* Another path carries the connection. */
+void tl_outage_over(tl_peer_conn *conn);
 /* Asks for a session at the relay, if the connection has none. */
-void tl_conn_want_session(tl_peer_conn *conn);
+void tl_outage_want_session(tl_peer_conn *conn);
+void tl_outage_on_registered(tl_peer_conn *conn);
+/* Of outage.asked. */
+void tl_outage_on_ready(tl_peer_conn *conn);
+void tl_outage_on_ended(tl_peer_conn *conn);
+tl_time tl_outage_on_timer(tl_peer_conn *conn, tl_time now);
 
 /* ways.c */
-/* Moves the connection to the best way there is. Returns when to look again. */
-tl_time tl_conn_choose(tl_peer_conn *conn, tl_time now);
-tl_time tl_conn_ways_on_timer(tl_peer_conn *conn, tl_time now);
-/* The path may have changed: tells direct, counts, and calls on_path. */
-void tl_conn_path_is(tl_peer_conn *conn);
-tl_via tl_conn_via(const tl_peer_conn *conn);
+/* Moves the connection to the best way there is. */
+void tl_ways_choose(tl_peer_conn *conn, tl_time now);
+tl_time tl_ways_on_timer(tl_peer_conn *conn, tl_time now);
+/* The path, or whether questions are under way, may be another: tells direct, and on_path. */
+void tl_ways_use(tl_peer_conn *conn);
 
 /* control.c */
 /* TL_ERR_AGAIN, TL_ERR_NOMEM. */
@@ -196,14 +311,9 @@ void tl_control_accept(tl_peer_conn *conn, tl_quic_stream *s);
 void tl_control_clear(tl_peer_conn *conn);
 void tl_control_send_hello(tl_peer_conn *conn);
 void tl_control_send_goodbye(tl_peer_conn *conn, const char *reason);
-/* Asks for a sign of life. */
-void tl_control_probe(tl_peer_conn *conn, tl_time within);
-void tl_control_heard(tl_peer_conn *conn);
-/* A question is under way from now on. */
-void tl_control_watch(tl_peer_conn *conn);
-/* Returns when to come back. */
-tl_time tl_control_watch_on_timer(tl_peer_conn *conn, tl_time now);
 /* A heartbeat now; `g` may be NULL. */
 void tl_control_beat(tl_peer_conn *conn, tl_peer_pong *g);
+/* Asks for a sign of life. */
+void tl_control_probe(tl_peer_conn *conn, tl_time within);
 
 #endif

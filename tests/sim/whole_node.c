@@ -338,8 +338,7 @@ static void direct_silent(void *user, const tl_node_id *peer)
 
 static tl_path_id direct_path(void *user, const tl_node_id *peer)
 {
-    (void)peer;
-    return tl_peers_new_path(((whole_node *)user)->peers);
+    return tl_peers_new_path(((whole_node *)user)->peers, peer);
 }
 
 static void net_stun(void *user, tl_sock sock, const tl_addr *from, tl_slice datagram,

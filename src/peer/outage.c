@@ -1,0 +1,158 @@
+/* Finding a lost path again: the client asks for another session at the relay, the server waits to
+ * be found.
+ *
+ * Guarantee: a connection whose path is gone is on another path, or closed, TL_PEERS_OUTAGE_MAX
+ * later at most. */
+#include "peer/state.h"
+
+#include <assert.h>
+
+static void set_state(tl_peer_conn *conn, tl_outage_state state)
+{
+    conn->outage.state = state;
+    conn->outage.lost_at = tl_peers_now(conn->peers);
+}
+
+/* `at`: when DUE. `asked`: the path when ASKED. */
+static void set_reopen(tl_peer_conn *conn, tl_reopen_state state, tl_time at, tl_path_id asked)
+{
+    tl_outage *o = &conn->outage;
+    assert((state == TL_REOPEN_DUE) == (at != TL_NEVER));
+    assert((state == TL_REOPEN_ASKED) == (asked != 0));
+    o->reopen = state;
+    o->reopen_at = at;
+    o->asked = asked;
+    tl_peers_due(conn->peers, at);
+}
+
+static void rest(tl_peer_conn *conn)
+{
+    set_reopen(conn, TL_REOPEN_RESTING, TL_NEVER, 0);
+}
+
+/* Once more, after a pause that doubles. */
+static void again(tl_peer_conn *conn)
+{
+    tl_outage *o = &conn->outage;
+    set_reopen(conn, TL_REOPEN_DUE, tl_peers_now(conn->peers) + o->pause, 0);
+    o->pause =
+        tl_time_min(2 * o->pause, tl_conn_is_lost(conn) ? TL_REOPEN_LOST_MAX : TL_REOPEN_WARM_MAX);
+}
+
+static void begin(tl_peer_conn *conn)
+{
+    conn->outage.pause = TL_REOPEN_FIRST;
+    set_reopen(conn, TL_REOPEN_DUE, tl_peers_now(conn->peers), 0);
+}
+
+static void try_reopen(tl_peer_conn *conn)
+{
+    tl_peers *p = conn->peers;
+    if (conn->outage.reopen == TL_REOPEN_ASKED)
+        return;
+    rest(conn);
+    if (!conn->client || conn->relayed || conn->closing)
+        return;
+    if (!tl_relay_link_is_registered(p->config.link)) {
+        if (tl_conn_is_lost(conn))
+            (void)p->events.on_relay_wanted(p->user); /* it is dialled soon, again and again */
+        again(conn);
+        return;
+    }
+    const tl_path *path = tl_path_new(p, TL_PATH_SESSION, &conn->contact->peer->id, true);
+    if (path && !tl_relay_link_open(p->config.link, &path->peer, path->id)) {
+        set_reopen(conn, TL_REOPEN_ASKED, TL_NEVER, path->id);
+        return;
+    }
+    if (path)
+        tl_path_drop(p, path->id, false);
+    again(conn);
+}
+
+void tl_outage_want_session(tl_peer_conn *conn)
+{
+    if (conn->client && !conn->relayed && conn->outage.reopen == TL_REOPEN_RESTING)
+        begin(conn);
+}
+
+void tl_outage_begin(tl_peer_conn *conn)
+{
+    if (tl_conn_is_lost(conn))
+        return;
+    conn->peers->counters.outages++;
+    set_state(conn, TL_OUTAGE_LOST);
+    tl_peers_due(conn->peers, conn->outage.lost_at + TL_PEERS_OUTAGE_MAX);
+    if (conn->outage.reopen != TL_REOPEN_ASKED)
+        begin(conn);
+}
+
+void tl_outage_begin_if_stranded(tl_peer_conn *conn)
+{
+    const tl_path *path = tl_conn_path(conn);
+    if (!path || path->state == TL_PATH_GONE)
+        tl_outage_begin(conn);
+}
+
+void tl_outage_over(tl_peer_conn *conn)
+{
+    if (!tl_conn_is_lost(conn))
+        return;
+    conn->peers->counters.recovered++;
+    set_state(conn, TL_OUTAGE_STANDS);
+}
+
+void tl_outage_on_registered(tl_peer_conn *conn)
+{
+    if (conn->connected && (tl_conn_is_lost(conn) || conn->outage.reopen == TL_REOPEN_DUE)) {
+        conn->outage.pause = TL_REOPEN_FIRST;
+        try_reopen(conn);
+    }
+}
+
+/* QUIC moves over to the new session, if it has no better path; else that is kept warm. */
+void tl_outage_on_ready(tl_peer_conn *conn)
+{
+    tl_peers *p = conn->peers;
+    tl_path_id path = conn->outage.asked;
+    assert(conn->outage.reopen == TL_REOPEN_ASKED);
+    conn->relayed_rtt = 0;
+    if (!tl_conn_is_lost(conn) && tl_conn_is_direct(conn)) {
+        rest(conn);
+        conn->relayed = path;
+        return;
+    }
+    if (tl_quic_conn_migrate(conn->quic, path, tl_peers_now(p))) {
+        tl_path_drop(p, path, true);
+        again(conn);
+        return;
+    }
+    rest(conn);
+    conn->relayed = path;
+    tl_outage_over(conn);
+    tl_control_probe(conn, TL_PROBE_NEW_PATH);
+    tl_conn_note(conn, TL_TODO_USE);
+}
+
+void tl_outage_on_ended(tl_peer_conn *conn)
+{
+    assert(conn->outage.reopen == TL_REOPEN_ASKED);
+    again(conn);
+}
+
+tl_time tl_outage_on_timer(tl_peer_conn *conn, tl_time now)
+{
+    const tl_outage *o = &conn->outage;
+    tl_time over_at = tl_conn_is_lost(conn) ? o->lost_at + TL_PEERS_OUTAGE_MAX : TL_NEVER;
+    if (now >= over_at) {
+        set_state(conn, TL_OUTAGE_STANDS); /* so that it is not told twice: the end follows */
+        rest(conn);
+        tl_conn_close(conn, TL_CODE_OUTAGE,
+                      tl_conn_is_direct(conn)
+                          ? "the direct connection was lost, and no other way was found"
+                          : "the connection through the relay was lost");
+        return TL_NEVER;
+    }
+    if (now >= o->reopen_at)
+        try_reopen(conn);
+    return tl_time_min(o->reopen_at, over_at);
+}

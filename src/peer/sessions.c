@@ -1,0 +1,224 @@
+/* Path ids: the one table of all ways, sessions at the relay and direct ones. */
+#include "peer/state.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+tl_path *tl_path_find(const tl_peers *p, tl_path_id id)
+{
+    tl_path *path;
+    HASH_FIND(hh, p->paths, &id, sizeof id, path);
+    return path;
+}
+
+/* An id comes again only after 2^32 others, and never while a connection that stands names it: its
+ * entry stays as long. What QUIC keeps to itself, handshakes and closed connections, is over in
+ * seconds. */
+static tl_path_id next_id(tl_peers *p)
+{
+    tl_path_id id;
+    do
+        id = p->next_path++;
+    while (id == 0 || tl_path_find(p, id));
+    return id;
+}
+
+tl_path *tl_path_new(tl_peers *p, tl_path_kind kind, const tl_node_id *peer, bool ours)
+{
+    tl_path *path = calloc(1, sizeof *path);
+    if (!path)
+        return NULL;
+    *path = (tl_path){.id = next_id(p),
+                      .kind = kind,
+                      .state = ours ? TL_PATH_OPENING : TL_PATH_OPEN,
+                      .peer = *peer,
+                      .ours = ours,
+                      .made = tl_peers_now(p)};
+    HASH_ADD(hh, p->paths, id, sizeof path->id, path);
+    p->n_sessions += kind == TL_PATH_SESSION;
+    return path;
+}
+
+static void path_free(tl_peers *p, tl_path *path)
+{
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
+    HASH_DEL(p->paths, path);
+    free(path);
+}
+
+void tl_paths_free(tl_peers *p)
+{
+    tl_path *path, *next;
+    HASH_ITER (hh, p->paths, path, next)
+        path_free(p, path);
+}
+
+tl_peer_conn *tl_conn_of_path(const tl_peers *p, const tl_path *path)
+{
+    const tl_contact *c = tl_contact_find(p, &path->peer);
+    tl_peer_conn *conn;
+    if (!c)
+        return NULL;
+    DL_FOREACH (c->conns, conn)
+        if (conn->outage.asked == path->id || conn->relayed == path->id ||
+            tl_quic_conn_path(conn->quic) == path->id)
+            return conn;
+    return NULL;
+}
+
+void tl_path_opened(tl_path *path)
+{
+    if (path->state == TL_PATH_OPENING)
+        path->state = TL_PATH_OPEN;
+}
+
+static void path_end(tl_peers *p, tl_path *path)
+{
+    assert(path->state != TL_PATH_GONE);
+    path->state = TL_PATH_GONE;
+    p->n_sessions -= path->kind == TL_PATH_SESSION;
+    p->sweep = true;
+}
+
+void tl_path_drop(tl_peers *p, tl_path_id id, bool tell)
+{
+    tl_path *path = tl_path_find(p, id);
+    if (!path || path->state == TL_PATH_GONE)
+        return;
+    assert(path->kind == TL_PATH_SESSION);
+    if (tell)
+        tl_relay_link_close(p->config.link, id);
+    path_end(p, path);
+}
+
+/* A session over which no connection came yet has its time (tl_paths_on_timer); direct/ says when
+ * its ways end. */
+static bool is_needed(const tl_peers *p, const tl_path *path)
+{
+    const tl_contact *c = tl_contact_find(p, &path->peer);
+    if (path->kind == TL_PATH_DIRECT || (!path->ours && !path->used))
+        return true;
+    return tl_conn_of_path(p, path) || (c && c->dial_path == path->id);
+}
+
+void tl_paths_sweep(tl_peers *p)
+{
+    tl_path *path, *next;
+    if (!p->sweep)
+        return;
+    HASH_ITER (hh, p->paths, path, next) {
+        if (path->state != TL_PATH_GONE && !is_needed(p, path))
+            tl_path_drop(p, path->id, true);
+        if (path->state == TL_PATH_GONE && !tl_conn_of_path(p, path))
+            path_free(p, path);
+    }
+    p->sweep = false; /* a connection that leaves its path sets it again */
+}
+
+/* --- direct ways --- */
+
+tl_path_id tl_peers_new_path(tl_peers *p, const tl_node_id *peer)
+{
+    const tl_path *path = tl_path_new(p, TL_PATH_DIRECT, peer, false);
+    return path ? path->id : 0;
+}
+
+void tl_peers_free_path(tl_peers *p, tl_path_id id)
+{
+    tl_path *path = tl_path_find(p, id);
+    if (!path || path->state == TL_PATH_GONE)
+        return;
+    assert(path->kind == TL_PATH_DIRECT);
+    path_end(p, path);
+    tl_peers_wake(p);
+}
+
+/* --- sessions that peers open --- */
+
+/* False: this peer has enough. */
+static bool make_room(tl_peers *p, const tl_node_id *from)
+{
+    size_t waiting = 0, of_peer = 0;
+    tl_path *path, *next, *oldest = NULL;
+    HASH_ITER (hh, p->paths, path, next) {
+        if (path->kind != TL_PATH_SESSION || path->state == TL_PATH_GONE)
+            continue;
+        of_peer += tl_node_id_eq(&path->peer, from);
+        if (path->ours || path->used)
+            continue;
+        waiting++;
+        if (!oldest)
+            oldest = path;
+    }
+    if (of_peer >= TL_PATHS_OF_PEER_MAX)
+        return false;
+    if (waiting >= TL_PATHS_WAITING_MAX)
+        tl_path_drop(p, oldest->id, true);
+    return true;
+}
+
+/* Of a connection that went direct, the client keeps a session at the relay; nothing comes over it
+ * while all is well. The latest is the one, should it have lost others. */
+static void keep_warm(tl_peers *p, tl_path *path)
+{
+    const tl_contact *c = tl_contact_find(p, &path->peer);
+    tl_peer_conn *conn = c ? tl_contact_best(c) : NULL;
+    if (!conn || conn->client || !tl_conn_is_direct(conn))
+        return;
+    tl_path *before = conn->relayed ? tl_path_find(p, conn->relayed) : NULL;
+    if (before)
+        before->used = false;
+    path->used = true;
+    conn->relayed = path->id;
+}
+
+tl_path_id tl_peers_on_asked(tl_peers *p, const tl_node_id *from)
+{
+    if (p->goodbye || !make_room(p, from) || p->n_sessions >= TL_RELAY_SESSIONS_MAX)
+        return 0;
+    tl_path *path = tl_path_new(p, TL_PATH_SESSION, from, false);
+    if (!path)
+        return 0;
+    keep_warm(p, path);
+    tl_peers_due(p, path->made + TL_PATH_UNUSED_MAX);
+    tl_peers_wake(p);
+    return path->id;
+}
+
+tl_time tl_paths_on_timer(tl_peers *p, tl_time now)
+{
+    tl_time due = TL_NEVER;
+    tl_path *path, *next;
+    HASH_ITER (hh, p->paths, path, next) {
+        if (path->kind != TL_PATH_SESSION || path->state != TL_PATH_OPEN || path->ours ||
+            path->used)
+            continue;
+        if (now >= path->made + TL_PATH_UNUSED_MAX)
+            tl_path_drop(p, path->id, true);
+        else
+            due = tl_time_min(due, path->made + TL_PATH_UNUSED_MAX);
+    }
+    return due;
+}
+
+/* --- what carries a connection --- */
+
+tl_path *tl_conn_path(const tl_peer_conn *conn)
+{
+    return tl_path_find(conn->peers, tl_quic_conn_path(conn->quic));
+}
+
+bool tl_conn_is_direct(const tl_peer_conn *conn)
+{
+    const tl_path *path = tl_conn_path(conn);
+    return path && path->kind == TL_PATH_DIRECT;
+}
+
+tl_via tl_conn_via(const tl_peer_conn *conn)
+{
+    tl_direct_way way;
+    if (!tl_conn_is_direct(conn))
+        return TL_VIA_RELAYED;
+    bool found = tl_direct_way_of(conn->peers->config.direct, tl_quic_conn_path(conn->quic), &way);
+    return found && way.lan ? TL_VIA_LAN : TL_VIA_DIRECT;
+}
