@@ -1,10 +1,17 @@
 #include "crypto/identity.h"
 
+#include "base/table.h"
+
 #include <sodium.h>
 
 tl_err tl_crypto_init(void)
 {
-    return sodium_init() < 0 ? TL_ERR_IO : TL_OK;
+    uint8_t key[TL_TABLE_KEY_SIZE];
+    if (sodium_init() < 0)
+        return TL_ERR_IO;
+    randombytes_buf(key, sizeof key);
+    tl_table_start(key);
+    return TL_OK;
 }
 
 /* True for a canonical encoding of a point of the prime-order subgroup, the neutral point excepted:

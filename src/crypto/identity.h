@@ -22,7 +22,8 @@ typedef struct {
     uint8_t noise_public[32]; /* and public; `wgPublicKey` on the wire */
 } tl_identity;
 
-/* Once per process before anything else of this room; calls sodium_init. TL_ERR_IO. */
+/* Before anything else of this room; more calls do no harm. Starts libsodium and gives the tables of
+ * base/table.h their random key. TL_ERR_IO: no source of randomness. */
 TL_CHECK tl_err tl_crypto_init(void);
 
 TL_CHECK tl_err tl_identity_from_seed(const uint8_t seed[32], tl_identity *ret_identity);

@@ -93,7 +93,10 @@ tl_direct_peer *tl_direct_peer_get(tl_direct *d, const tl_node_id *id)
     p->id = *id;
     p->again_at = TL_NEVER;
     p->pause = TL_DIRECT_AGAIN_FIRST;
-    HASH_ADD(hh, d->peers, id, sizeof p->id, p);
+    if (!TL_TABLE_ADD(hh, d->peers, id, sizeof p->id, p)) {
+        free(p);
+        return NULL;
+    }
     return p;
 }
 

@@ -39,9 +39,18 @@ tl_session *tl_session_new_for(tl_direct_peer *p, const char *session, bool ours
         free(s);
         return NULL;
     }
-    HASH_ADD(hh, d->by_tag, tag, sizeof s->tag, s);
-    HASH_ADD(hh_name, d->by_name, username, TL_CHECK_USERNAME, s);
+    if (!TL_TABLE_ADD(hh, d->by_tag, tag, sizeof s->tag, s))
+        goto no_memory;
+    if (!TL_TABLE_ADD(hh_name, d->by_name, username, TL_CHECK_USERNAME, s)) {
+        HASH_DELETE(hh, d->by_tag, s);
+        goto no_memory;
+    }
     return s;
+
+no_memory:
+    tl_checks_free(s->checks);
+    free(s);
+    return NULL;
 }
 
 static void close_search(tl_session *s, tl_sock but)

@@ -5,9 +5,8 @@
 #define TL_DIRECT_STATE_H
 
 #include "base/ratelimit.h"
+#include "base/table.h"
 #include "direct/direct.h"
-
-#include <uthash.h>
 
 #define TL_DIRECT_PEERS_MAX         4096          /* as many as the peer table holds */
 #define TL_DIRECT_ANSWER_WITHIN     (5 * TL_SEC)  /* an offer waits so long for its answer */

@@ -54,7 +54,10 @@ static tl_way_entry *way_new(tl_direct_peer *p)
         return NULL;
     way->path = id;
     way->peer = p;
-    HASH_ADD(hh, d->ways, path, sizeof way->path, way);
+    if (!TL_TABLE_ADD(hh, d->ways, path, sizeof way->path, way)) {
+        free(way);
+        return NULL;
+    }
     DL_APPEND(p->ways, way);
     return way;
 }
@@ -73,7 +76,10 @@ tl_way_entry *tl_way_get(tl_session *s, const tl_pair *pair)
         if (!source)
             return NULL;
         source->key = key_of(pair->sock, &pair->remote);
-        HASH_ADD(hh, d->sources, key, sizeof source->key, source);
+        if (!TL_TABLE_ADD(hh, d->sources, key, sizeof source->key, source)) {
+            free(source);
+            return NULL;
+        }
     }
     if (!way && source->way && source->way->peer == s->peer)
         way = source->way;

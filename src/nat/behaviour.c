@@ -13,7 +13,7 @@ static void tell(tl_behaviour *b)
 
 void tl_behaviour_look(tl_behaviour *b, tl_time now)
 {
-    if (b->round || tl_ask_runs(b, KIND(ASK_LOOK)))
+    if (b->round || tl_behaviour_ask_runs(b, KIND(ASK_LOOK)))
         return;
     size_t first = SIZE_MAX, second = SIZE_MAX;
     for (size_t i = 0; i < b->n_servers; i++) {
@@ -30,9 +30,9 @@ void tl_behaviour_look(tl_behaviour *b, tl_time now)
         tl_behaviour_begin(b, now);
         return;
     }
-    (void)tl_ask_start(b, ASK_LOOK, first, &b->servers[first].info.addr, now);
+    (void)tl_behaviour_ask_start(b, ASK_LOOK, first, &b->servers[first].info.addr, now);
     if (second != SIZE_MAX)
-        (void)tl_ask_start(b, ASK_LOOK, second, &b->servers[second].info.addr, now);
+        (void)tl_behaviour_ask_start(b, ASK_LOOK, second, &b->servers[second].info.addr, now);
 }
 
 /* --- freshness --- */
@@ -53,7 +53,8 @@ static void begin_fresh(tl_behaviour *b, tl_time now)
     }
     if (best == SIZE_MAX && b->n_servers)
         best = b->next_blind++ % b->n_servers;
-    if (best == SIZE_MAX || !tl_ask_start(b, ASK_FRESH, best, &b->servers[best].info.addr, now))
+    if (best == SIZE_MAX ||
+        !tl_behaviour_ask_start(b, ASK_FRESH, best, &b->servers[best].info.addr, now))
         b->fresh_at = now + b->keepalive;
 }
 
@@ -77,14 +78,14 @@ static void on_look_answer(tl_behaviour *b, ask *a, const tl_addr *mapped, tl_ti
     }
     for (size_t i = 0; i < ASKS_MAX; i++)
         if (b->asks[i].used && (KIND(b->asks[i].kind) & LOOK_KINDS))
-            tl_ask_end(b, &b->asks[i]);
+            tl_behaviour_ask_end(b, &b->asks[i]);
     b->fresh_at = now + b->keepalive;
 }
 
 /* Nobody answered a look: blocked, until a round says otherwise. */
 static void on_look_failed(tl_behaviour *b, ask_kind kind, tl_time now)
 {
-    if (tl_ask_runs(b, LOOK_KINDS))
+    if (tl_behaviour_ask_runs(b, LOOK_KINDS))
         return; /* another may yet answer */
     bool blind = true;
     for (size_t i = 0; i < b->n_servers; i++)
@@ -150,7 +151,7 @@ static void on_answer(tl_behaviour *b, const ask *a, const tl_stun *stun, tl_tim
 {
     server *s = &b->servers[a->server];
     ask over = *a;
-    tl_ask_end(b, (ask *)(uintptr_t)a);
+    tl_behaviour_ask_end(b, (ask *)(uintptr_t)a);
     b->counters.answers++;
     switch (over.kind) {
     case ASK_SERVER: on_server_answer(b, over.server, stun, now - over.first_at, now); break;
@@ -183,7 +184,7 @@ static void on_deaf(tl_behaviour *b, size_t i)
     b->servers[i].both = b->servers[i].port = TEST_NOT;
     for (size_t k = 0; k < ASKS_MAX; k++)
         if (b->asks[k].used && b->asks[k].server == i && (KIND(b->asks[k].kind) & FILTER_KINDS))
-            tl_ask_end(b, &b->asks[k]);
+            tl_behaviour_ask_end(b, &b->asks[k]);
 }
 
 static void on_reply(tl_behaviour *b, ask *a, const tl_addr *from, const tl_stun *stun, tl_time now)
@@ -203,7 +204,7 @@ static void on_reply(tl_behaviour *b, ask *a, const tl_addr *from, const tl_stun
     } else {
         ask over = *a;
         b->counters.refused += stun->class == TL_STUN_SUCCESS;
-        tl_ask_end(b, a);
+        tl_behaviour_ask_end(b, a);
         on_failed(b, over.kind, over.server, now);
     }
 }
@@ -216,7 +217,7 @@ static bool on_own_request(tl_behaviour *b, ask *a, const tl_addr *from)
         return false;
     b->tell |= b->facts.hairpin != TL_HAIRPIN_YES;
     b->facts.hairpin = TL_HAIRPIN_YES;
-    tl_ask_end(b, a);
+    tl_behaviour_ask_end(b, a);
     return true;
 }
 
@@ -224,10 +225,10 @@ bool tl_behaviour_on_stun(tl_behaviour *b, tl_sock sock, const tl_addr *from, tl
                           const tl_stun *stun, tl_time now)
 {
     (void)datagram;
-    ask *a = tl_ask_find(b, &stun->id);
+    ask *a = tl_behaviour_ask_find(b, &stun->id);
     bool is_reply = stun->class == TL_STUN_SUCCESS || stun->class == TL_STUN_ERROR;
     if (!a || a->sock != sock) {
-        bool ours = is_reply && (a || tl_ask_is_past(b, &stun->id));
+        bool ours = is_reply && (a || tl_behaviour_ask_is_past(b, &stun->id));
         b->counters.strays += ours; /* late, twice, or to another socket than asked */
         return ours;
     }
@@ -260,7 +261,7 @@ void tl_behaviour_on_timer(tl_behaviour *b, tl_time now)
         if (!a->used || a->sent < a->tries || a->next_at > now)
             continue;
         ask over = *a;
-        tl_ask_end(b, a);
+        tl_behaviour_ask_end(b, a);
         on_failed(b, over.kind, over.server, now);
     }
     if (!b->round && b->retest_at <= now)
@@ -342,8 +343,8 @@ void tl_behaviour_set_sockets(tl_behaviour *b, tl_sock sock4, tl_sock sock6, uin
     }
     for (size_t i = 0; i < ASKS_MAX; i++)
         if (b->asks[i].used && b->asks[i].sock != sock4 && b->asks[i].sock != sock6)
-            tl_ask_end(b, &b->asks[i]);
-    if (b->round && !tl_ask_runs(b, ROUND_KINDS))
+            tl_behaviour_ask_end(b, &b->asks[i]);
+    if (b->round && !tl_behaviour_ask_runs(b, ROUND_KINDS))
         b->settle_at = 0; /* nobody is left to answer: the timer ends the round, at once */
 }
 
@@ -370,7 +371,7 @@ void tl_behaviour_set_servers(tl_behaviour *b, const tl_stun_server *servers, si
                                   .rtt = was ? was->rtt : 0,
                                   .mapped = was ? was->mapped : (tl_addr){.family = TL_ADDR_NONE}};
     }
-    tl_ask_end_all(b); /* they name servers by their places */
+    tl_behaviour_ask_end_all(b); /* they name servers by their places */
     b->round = false;
     b->n_servers = count;
     if (count)

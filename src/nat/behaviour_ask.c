@@ -62,7 +62,8 @@ static void set_pace(tl_behaviour *b, ask *a)
     }
 }
 
-bool tl_ask_start(tl_behaviour *b, ask_kind kind, size_t i, const tl_addr *to, tl_time now)
+bool tl_behaviour_ask_start(tl_behaviour *b, ask_kind kind, size_t i, const tl_addr *to,
+                            tl_time now)
 {
     tl_sock sock = to->family == TL_ADDR_V4 ? b->sock4 : b->sock6;
     for (size_t k = 0; sock && k < ASKS_MAX; k++) {
@@ -84,21 +85,21 @@ bool tl_ask_start(tl_behaviour *b, ask_kind kind, size_t i, const tl_addr *to, t
     return false;
 }
 
-void tl_ask_end(tl_behaviour *b, ask *a)
+void tl_behaviour_ask_end(tl_behaviour *b, ask *a)
 {
     b->past[b->next_past] = a->id;
     b->next_past = (b->next_past + 1) % PAST_MAX;
     a->used = false;
 }
 
-void tl_ask_end_all(tl_behaviour *b)
+void tl_behaviour_ask_end_all(tl_behaviour *b)
 {
     for (size_t i = 0; i < ASKS_MAX; i++)
         if (b->asks[i].used)
-            tl_ask_end(b, &b->asks[i]);
+            tl_behaviour_ask_end(b, &b->asks[i]);
 }
 
-bool tl_ask_runs(const tl_behaviour *b, unsigned kinds)
+bool tl_behaviour_ask_runs(const tl_behaviour *b, unsigned kinds)
 {
     for (size_t i = 0; i < ASKS_MAX; i++)
         if (b->asks[i].used && (KIND(b->asks[i].kind) & kinds))
@@ -111,7 +112,7 @@ static bool same_id(const tl_stun_id *a, const tl_stun_id *b)
     return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
 }
 
-ask *tl_ask_find(tl_behaviour *b, const tl_stun_id *id)
+ask *tl_behaviour_ask_find(tl_behaviour *b, const tl_stun_id *id)
 {
     for (size_t i = 0; i < ASKS_MAX; i++)
         if (b->asks[i].used && b->asks[i].sent && same_id(&b->asks[i].id, id))
@@ -119,7 +120,7 @@ ask *tl_ask_find(tl_behaviour *b, const tl_stun_id *id)
     return NULL;
 }
 
-bool tl_ask_is_past(const tl_behaviour *b, const tl_stun_id *id)
+bool tl_behaviour_ask_is_past(const tl_behaviour *b, const tl_stun_id *id)
 {
     static const tl_stun_id none;
     if (same_id(id, &none))

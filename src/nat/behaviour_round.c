@@ -42,7 +42,8 @@ static bool same_facts(const tl_nat_facts *a, const tl_nat_facts *b)
 
 static bool is_settled(const tl_behaviour *b, tl_time now)
 {
-    return !b->round || b->settled || now >= b->settle_at || !tl_ask_runs(b, SERVER_KINDS);
+    return !b->round || b->settled || now >= b->settle_at ||
+           !tl_behaviour_ask_runs(b, SERVER_KINDS);
 }
 
 /* As far as its public address tells. */
@@ -82,9 +83,9 @@ static tl_nat_filtering judge_filtering(const tl_behaviour *b, const tl_nat_fact
     }
     bool same_nat = is_same_nat(b, f);
     bool silent = both_silent || port_silent;
-    if (same_nat && (tl_ask_runs(b, FILTER_KINDS) || (b->round && !silent)))
+    if (same_nat && (tl_behaviour_ask_runs(b, FILTER_KINDS) || (b->round && !silent)))
         return b->last.filtering;
-    if (tl_ask_runs(b, FILTER_KINDS))
+    if (tl_behaviour_ask_runs(b, FILTER_KINDS))
         return TL_FILTERING_UNKNOWN;
     if (same_nat && spoiled && !silent && b->last.filtering != TL_FILTERING_UNKNOWN)
         return b->last.filtering;
@@ -136,9 +137,10 @@ void tl_round_test_filter(tl_behaviour *b, size_t i, tl_time now)
     s->prober = true;
     s->spoiled = ip_spoiled || port_spoiled;
     s->both = s->port = TEST_NOT;
-    if (has_ip && has_port && !ip_spoiled && tl_ask_start(b, ASK_BOTH, i, &s->info.addr, now))
+    if (has_ip && has_port && !ip_spoiled &&
+        tl_behaviour_ask_start(b, ASK_BOTH, i, &s->info.addr, now))
         s->both = TEST_RUNS;
-    if (has_port && !port_spoiled && tl_ask_start(b, ASK_PORT, i, &s->info.addr, now))
+    if (has_port && !port_spoiled && tl_behaviour_ask_start(b, ASK_PORT, i, &s->info.addr, now))
         s->port = TEST_RUNS;
 }
 
@@ -156,7 +158,7 @@ static bool ask_further(tl_behaviour *b, ask_kind kind, tl_time now)
             (kind != ASK_MAP_PORT && tl_addr_same_ip(&to, &s->info.addr)))
             continue;
         *done = true;
-        if (tl_ask_start(b, kind, i, &to, now))
+        if (tl_behaviour_ask_start(b, kind, i, &to, now))
             return true;
     }
     return false;
@@ -178,7 +180,7 @@ static size_t ips_heard(const tl_behaviour *b)
 static void want_mapping(tl_behaviour *b, tl_time now)
 {
     if (b->n4 == 0 || !is_settled(b, now) || b->facts.mapping == TL_MAPPING_NONE ||
-        tl_ask_runs(b, FILTER_KINDS | MAP_KINDS))
+        tl_behaviour_ask_runs(b, FILTER_KINDS | MAP_KINDS))
         return;
     tl_nat_mapping m = tl_judge_mapping(b->voice4, b->n4, true);
     if (ips_heard(b) < 2 &&
@@ -191,7 +193,7 @@ static void want_mapping(tl_behaviour *b, tl_time now)
 static void want_hairpin(tl_behaviour *b, tl_time now)
 {
     const tl_nat_facts *f = &b->facts;
-    bool decided = f->mapping != TL_MAPPING_UNKNOWN || !tl_ask_runs(b, SERVER_KINDS);
+    bool decided = f->mapping != TL_MAPPING_UNKNOWN || !tl_behaviour_ask_runs(b, SERVER_KINDS);
     if (b->hairpin || !decided || b->n4 == 0 || f->mapping == TL_MAPPING_NONE ||
         f->public4.family != TL_ADDR_V4)
         return;
@@ -201,7 +203,7 @@ static void want_hairpin(tl_behaviour *b, tl_time now)
             (!b->servers[best].answered || b->servers[i].rtt < b->servers[best].rtt))
             best = i;
     b->hairpin = true;
-    if (!tl_ask_start(b, ASK_HAIRPIN, best, &f->public4, now))
+    if (!tl_behaviour_ask_start(b, ASK_HAIRPIN, best, &f->public4, now))
         b->facts.hairpin = TL_HAIRPIN_UNKNOWN;
 }
 
@@ -267,13 +269,13 @@ void tl_round_advance(tl_behaviour *b, tl_time now)
     judge(b, now);
     want_mapping(b, now);
     want_hairpin(b, now);
-    if (!tl_ask_runs(b, ROUND_KINDS))
+    if (!tl_behaviour_ask_runs(b, ROUND_KINDS))
         end_round(b, now);
 }
 
 void tl_behaviour_begin(tl_behaviour *b, tl_time now)
 {
-    tl_ask_end_all(b);
+    tl_behaviour_ask_end_all(b);
     b->arrived_at = b->arrived_at ? b->arrived_at : now;
     b->round = true;
     b->heard = b->hairpin = b->settled = false;
@@ -284,7 +286,7 @@ void tl_behaviour_begin(tl_behaviour *b, tl_time now)
     for (size_t i = 0; i < b->n_servers; i++) {
         server *s = &b->servers[i];
         *s = (server){.info = s->info, .mapped = s->mapped, .rtt = s->rtt};
-        s->asked = tl_ask_start(b, ASK_SERVER, i, &s->info.addr, now);
+        s->asked = tl_behaviour_ask_start(b, ASK_SERVER, i, &s->info.addr, now);
         b->facts.asked += s->asked;
     }
     if (b->facts.asked == 0)

@@ -117,13 +117,14 @@ struct tl_behaviour {
 /* --- behaviour_ask.c: transactions --- */
 
 /* About server `i`. False: all places are taken, or there is no socket for it. */
-bool tl_ask_start(tl_behaviour *b, ask_kind kind, size_t i, const tl_addr *to, tl_time now);
-void tl_ask_end(tl_behaviour *b, ask *a);
-void tl_ask_end_all(tl_behaviour *b);
+bool tl_behaviour_ask_start(tl_behaviour *b, ask_kind kind, size_t i, const tl_addr *to,
+                            tl_time now);
+void tl_behaviour_ask_end(tl_behaviour *b, ask *a);
+void tl_behaviour_ask_end_all(tl_behaviour *b);
 /* Is any of these kinds under way? A bit each. */
-bool tl_ask_runs(const tl_behaviour *b, unsigned kinds);
-ask *tl_ask_find(tl_behaviour *b, const tl_stun_id *id);
-bool tl_ask_is_past(const tl_behaviour *b, const tl_stun_id *id);
+bool tl_behaviour_ask_runs(const tl_behaviour *b, unsigned kinds);
+ask *tl_behaviour_ask_find(tl_behaviour *b, const tl_stun_id *id);
+bool tl_behaviour_ask_is_past(const tl_behaviour *b, const tl_stun_id *id);
 /* Did we send to this IP (or to the very port) so lately that a NAT may let answers in for it? */
 bool tl_trace_found(const tl_behaviour *b, const tl_addr *to, bool any_port, tl_time now);
 

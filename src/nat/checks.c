@@ -72,7 +72,7 @@ static tl_time due_at(const tl_checks *c)
         const check_side *x = &c->sides[i];
         bool paced = !x->at_once && !c->pairs[i].answered && x->next_at < c->pace_at;
         due = tl_time_min(due, paced ? c->pace_at : x->next_at);
-        due = tl_time_min(due, check_judge_at(c, i));
+        due = tl_time_min(due, tl_check_judge_at(c, i));
     }
     if (c->search)
         return tl_time_min(due, tl_birthday_expiry(c->search));
@@ -91,14 +91,14 @@ static void refill(tl_checks *c, tl_time now)
                                                                   : TL_CHECKS_ATTEMPT_MAX;
 }
 
-void check_on_time(tl_checks *c, tl_time now)
+void tl_check_on_time(tl_checks *c, tl_time now)
 {
     tl_time due = due_at(c);
     due = due > c->last_now ? due : c->last_now;
     if (due != TL_NEVER && c->last_now && now > due + CHECK_STOOD) {
         tl_time span = now - due;
         for (size_t i = 0; i < c->n; i++)
-            check_on_stood(c, i, span, now);
+            tl_check_on_stood(c, i, span, now);
         c->ends_at += span;
         c->refilled_at += span;
         if (c->search)
@@ -111,15 +111,15 @@ void check_on_time(tl_checks *c, tl_time now)
 
 void tl_checks_on_timer(tl_checks *c, tl_time now)
 {
-    check_on_time(c, now);
+    tl_check_on_time(c, now);
     for (size_t i = 0; i < c->n; i++)
-        check_judge(c, i, now);
+        tl_check_judge(c, i, now);
     if (c->search && tl_birthday_over(c->search, now))
-        check_search_end(c, 0);
+        tl_check_search_end(c, 0);
     if (c->done_due && !c->search && now >= c->ends_at) {
         c->done_due = false;
-        if (!check_any_valid(c))
-            check_event(c, TL_CHECKS_DONE, 0);
+        if (!tl_check_any_valid(c))
+            tl_check_event(c, TL_CHECKS_DONE, 0);
     }
 }
 
@@ -156,14 +156,14 @@ static bool make_room_for_candidate(tl_checks *c)
         return true;
     if (oldest == CHECK_NO_PAIR)
         return false;
-    check_forget(c, oldest);
+    tl_check_forget(c, oldest);
     return true;
 }
 
 /* The pair of a candidate: the one a check taught us, or a new one. */
 static size_t pair_of_candidate(tl_checks *c, const tl_candidate *candidate, tl_time now)
 {
-    size_t i = check_pair_find(c, sock_for(c, &candidate->addr), &candidate->addr);
+    size_t i = tl_check_pair_find(c, sock_for(c, &candidate->addr), &candidate->addr);
     if (i != CHECK_NO_PAIR && is_signalled(&c->pairs[i])) {
         c->sides[i].attempt = c->attempt; /* named again: still true */
         return CHECK_NO_PAIR;
@@ -173,12 +173,12 @@ static size_t pair_of_candidate(tl_checks *c, const tl_candidate *candidate, tl_
         return CHECK_NO_PAIR;
     }
     if (i != CHECK_NO_PAIR) { /* where it is now: room may have been made before it */
-        i = check_pair_find(c, sock_for(c, &candidate->addr), &candidate->addr);
+        i = tl_check_pair_find(c, sock_for(c, &candidate->addr), &candidate->addr);
         c->pairs[i].kind = candidate->kind;
         c->sides[i].allow += TL_CHECKS_UNHEARD_MAX - CHECK_UNHEARD_LEARNED;
     } else {
-        i = check_pair_add(c, sock_for(c, &candidate->addr), &candidate->addr, candidate->kind,
-                           now);
+        i = tl_check_pair_add(c, sock_for(c, &candidate->addr), &candidate->addr, candidate->kind,
+                              now);
         if (i == CHECK_NO_PAIR) {
             c->counters.candidates_ignored++;
             return CHECK_NO_PAIR;
@@ -191,7 +191,7 @@ static size_t pair_of_candidate(tl_checks *c, const tl_candidate *candidate, tl_
 
 void tl_checks_add_remote(tl_checks *c, const tl_candidate *candidate, tl_time now)
 {
-    check_on_time(c, now);
+    tl_check_on_time(c, now);
     tl_candidate normal = *candidate;
     normal.addr = tl_addr_normal(candidate->addr);
     if (normal.kind == TL_CANDIDATE_RELAYED || normal.addr.family == TL_ADDR_NONE) {
@@ -204,10 +204,10 @@ void tl_checks_add_remote(tl_checks *c, const tl_candidate *candidate, tl_time n
     if (i == CHECK_NO_PAIR)
         return;
     if (!c->pairs[i].sock)
-        check_give_up(c, i);
+        tl_check_give_up(c, i);
     else if (c->started && (c->pairs[i].state == TL_PAIR_WAITING ||
                             c->pairs[i].state == TL_PAIR_FAILED)) /* as one learned in vain */
-        check_schedule(c, i, now);
+        tl_check_schedule(c, i, now);
     if (c->done_due) { /* it needs its time, too; but they may not come one by one without end */
         tl_time end = tl_time_min(now + CHECK_ATTEMPT, c->started_at + 2 * CHECK_ATTEMPT);
         c->ends_at = end > c->ends_at ? end : c->ends_at;
@@ -225,19 +225,19 @@ static void begin(tl_checks *c, tl_time now)
 
 void tl_checks_start(tl_checks *c, tl_time now)
 {
-    check_on_time(c, now);
+    tl_check_on_time(c, now);
     if (c->started)
         return;
     begin(c, now);
     for (size_t i = 0; i < c->n; i++)
         if (c->pairs[i].state == TL_PAIR_WAITING && c->sides[i].next_at == TL_NEVER)
-            check_schedule(c, i, now);
+            tl_check_schedule(c, i, now);
 }
 
 void tl_checks_restart(tl_checks *c, tl_sock sock4, tl_sock sock6, tl_time now)
 {
-    check_on_time(c, now);
-    check_search_end(c, 0);
+    tl_check_on_time(c, now);
+    tl_check_search_end(c, 0);
     tl_sock old4 = c->sock4, old6 = c->sock6;
     c->sock4 = sock4;
     c->sock6 = sock6;
@@ -246,52 +246,52 @@ void tl_checks_restart(tl_checks *c, tl_sock sock4, tl_sock sock6, tl_time now)
     for (size_t i = 0; i < c->n; i++) {
         tl_sock sock = c->pairs[i].sock;
         bool of_search = sock && sock != old4 && sock != old6;
-        check_renew(c, i, of_search ? sock : sock_for(c, &c->pairs[i].remote), now);
+        tl_check_renew(c, i, of_search ? sock : sock_for(c, &c->pairs[i].remote), now);
     }
 }
 
 /* --- the birthday search --- */
 
-void check_search_end(tl_checks *c, uint16_t pair)
+void tl_check_search_end(tl_checks *c, uint16_t pair)
 {
     if (!c->search)
         return;
     size_t n_socks = tl_birthday_sockets(c->search);
-    size_t found = check_pair_by_id(c, pair);
+    size_t found = tl_check_pair_by_id(c, pair);
     if (found == CHECK_NO_PAIR || !tl_birthday_is_sock(c->search, c->pairs[found].sock))
         pair = 0;
     for (size_t i = c->n; i-- > 0;) /* pairs whose sockets are closed now */
         if (c->pairs[i].id != pair && tl_birthday_is_sock(c->search, c->pairs[i].sock))
-            check_forget(c, i);
+            tl_check_forget(c, i);
     tl_birthday_free(c->search);
     c->search = NULL;
     c->hit = 0;
-    if (c->last_now >= c->ends_at && check_any_valid(c))
+    if (c->last_now >= c->ends_at && tl_check_any_valid(c))
         c->done_due = false;
     if (n_socks)
-        check_event(c, TL_CHECKS_SOCKETS_DONE, pair);
+        tl_check_event(c, TL_CHECKS_SOCKETS_DONE, pair);
 }
 
 /* Takes `search`. An end that comes without a path is told as TL_CHECKS_DONE. */
 static void search_begin(tl_checks *c, tl_birthday *search)
 {
-    check_search_end(c, 0);
+    tl_check_search_end(c, 0);
     c->search = search;
     c->done_due = true;
-    if (check_any_valid(c))
-        check_search_end(c, 0);
+    if (tl_check_any_valid(c))
+        tl_check_search_end(c, 0);
 }
 
 void tl_checks_search_open(tl_checks *c, const tl_addr *remote, const tl_sock *socks, size_t n,
                            tl_time now)
 {
-    check_on_time(c, now);
+    tl_check_on_time(c, now);
     tl_addr normal = tl_addr_normal(*remote);
     tl_birthday *search;
     if (!n || tl_birthday_open(&normal, socks, n, now, &search)) {
         c->done_due = true;
         if (n)
-            check_event(c, TL_CHECKS_SOCKETS_DONE, 0);
+            tl_check_event(c, TL_CHECKS_SOCKETS_DONE, 0);
         return;
     }
     search_begin(c, search);
@@ -299,7 +299,7 @@ void tl_checks_search_open(tl_checks *c, const tl_addr *remote, const tl_sock *s
 
 void tl_checks_search_guess(tl_checks *c, const tl_addr *remote, tl_time now)
 {
-    check_on_time(c, now);
+    tl_check_on_time(c, now);
     tl_addr normal = tl_addr_normal(*remote);
     tl_sock sock = sock_for(c, &normal);
     tl_birthday *search;
@@ -324,10 +324,10 @@ static uint64_t new_id(tl_checks *c)
 static bool send_check(tl_checks *c, size_t i, tl_time now, tl_checks_output *ret_output)
 {
     uint64_t id = new_id(c);
-    check_spend(c, i);
+    tl_check_spend(c, i);
     c->counters.sent++;
-    check_on_sent(c, i, id, now);
-    return check_write_request(c, c->pairs[i].sock, &c->pairs[i].remote, id, ret_output);
+    tl_check_on_sent(c, i, id, now);
+    return tl_check_write_request(c, c->pairs[i].sock, &c->pairs[i].remote, id, ret_output);
 }
 
 /* The pair whose turn it is among those that never answered: a new one by priority, then those to
@@ -355,18 +355,18 @@ static size_t next_probe(const tl_checks *c, tl_time now)
 /* True: it may be asked. Else its budget is spent, and so is its chance. */
 static bool may_ask(tl_checks *c, size_t i)
 {
-    if (check_may_send(c, i))
+    if (tl_check_may_send(c, i))
         return true;
     if (c->sides[i].allow)
         c->counters.over_budget++;
-    check_give_up(c, i);
+    tl_check_give_up(c, i);
     return false;
 }
 
 bool tl_checks_next_output(tl_checks *c, tl_time now, tl_checks_output *ret_output)
 {
-    check_on_time(c, now);
-    if (check_write_answer(c, ret_output))
+    tl_check_on_time(c, now);
+    if (tl_check_write_answer(c, ret_output))
         return true;
     for (size_t i = 0; i < c->n; i++)
         if (c->sides[i].next_at <= now && (c->sides[i].at_once || c->pairs[i].answered) &&
@@ -382,7 +382,7 @@ bool tl_checks_next_output(tl_checks *c, tl_time now, tl_checks_output *ret_outp
     tl_birthday_probe probe;
     while (c->search && tl_birthday_next(c->search, c->rand, now, &probe)) {
         c->counters.birthday_sent++;
-        if (check_write_request(c, probe.sock, &probe.to, probe.id, ret_output))
+        if (tl_check_write_request(c, probe.sock, &probe.to, probe.id, ret_output))
             return true;
     }
     return false;
@@ -390,34 +390,34 @@ bool tl_checks_next_output(tl_checks *c, tl_time now, tl_checks_output *ret_outp
 
 void tl_checks_probe(tl_checks *c, tl_sock sock, const tl_addr *from, tl_time now)
 {
-    check_on_time(c, now);
+    tl_check_on_time(c, now);
     tl_addr source = tl_addr_normal(*from);
-    if (!check_is_our_sock(c, sock, &source) || tl_addr_kind_of(&source) == TL_ADDR_FORBIDDEN)
+    if (!tl_check_is_our_sock(c, sock, &source) || tl_addr_kind_of(&source) == TL_ADDR_FORBIDDEN)
         return;
-    size_t i = check_pair_find(c, sock, &source);
+    size_t i = tl_check_pair_find(c, sock, &source);
     if (i == CHECK_NO_PAIR)
-        i = check_pair_add(c, sock, &source, TL_CANDIDATE_PEER_REFLEXIVE, now);
+        i = tl_check_pair_add(c, sock, &source, TL_CANDIDATE_PEER_REFLEXIVE, now);
     if (i != CHECK_NO_PAIR)
-        check_on_hint(c, i, now);
+        tl_check_on_hint(c, i, now);
     else
         c->counters.over_budget++;
 }
 
 void tl_checks_set_pace(tl_checks *c, uint16_t pair, tl_pair_pace pace, tl_time now)
 {
-    check_on_time(c, now);
-    size_t i = check_pair_by_id(c, pair);
+    tl_check_on_time(c, now);
+    size_t i = tl_check_pair_by_id(c, pair);
     if (i == CHECK_NO_PAIR || (c->sides[i].paced && c->pairs[i].pace == pace))
         return;
     c->pairs[i].pace = pace;
     c->sides[i].paced = true;
-    check_repace(c, i, now);
+    tl_check_repace(c, i, now);
 }
 
 void tl_checks_suspect(tl_checks *c, uint16_t pair, tl_time now)
 {
-    check_on_time(c, now);
-    size_t i = check_pair_by_id(c, pair);
+    tl_check_on_time(c, now);
+    size_t i = tl_check_pair_by_id(c, pair);
     if (i == CHECK_NO_PAIR || c->pairs[i].state != TL_PAIR_VALID)
         return;
     check_side *x = &c->sides[i];
@@ -430,7 +430,7 @@ void tl_checks_set_keepalive(tl_checks *c, tl_time keepalive)
     c->keepalive = keepalive > KEEPALIVE_MIN ? keepalive : KEEPALIVE_MIN;
     for (size_t i = 0; i < c->n; i++)
         if (c->pairs[i].pace == TL_PACE_KEEP)
-            check_repace(c, i, c->last_now);
+            tl_check_repace(c, i, c->last_now);
 }
 
 /* --- looking --- */
@@ -447,13 +447,13 @@ bool tl_checks_next_event(tl_checks *c, tl_checks_event *ret_event)
 
 const tl_pair *tl_checks_pair(const tl_checks *c, uint16_t id)
 {
-    size_t i = check_pair_by_id(c, id);
+    size_t i = tl_check_pair_by_id(c, id);
     return i == CHECK_NO_PAIR ? NULL : &c->pairs[i];
 }
 
 const tl_pair *tl_checks_find(const tl_checks *c, tl_sock sock, const tl_addr *remote)
 {
-    size_t i = check_pair_find(c, sock, remote);
+    size_t i = tl_check_pair_find(c, sock, remote);
     return i == CHECK_NO_PAIR ? NULL : &c->pairs[i];
 }
 

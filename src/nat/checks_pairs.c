@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-size_t check_pair_find(const tl_checks *c, tl_sock sock, const tl_addr *remote)
+size_t tl_check_pair_find(const tl_checks *c, tl_sock sock, const tl_addr *remote)
 {
     for (size_t i = 0; i < c->n; i++)
         if (c->pairs[i].sock == sock && tl_addr_eq(&c->pairs[i].remote, remote))
@@ -10,7 +10,7 @@ size_t check_pair_find(const tl_checks *c, tl_sock sock, const tl_addr *remote)
     return CHECK_NO_PAIR;
 }
 
-size_t check_pair_by_id(const tl_checks *c, uint16_t id)
+size_t tl_check_pair_by_id(const tl_checks *c, uint16_t id)
 {
     for (size_t i = 0; i < c->n; i++)
         if (c->pairs[i].id == id)
@@ -18,14 +18,14 @@ size_t check_pair_by_id(const tl_checks *c, uint16_t id)
     return CHECK_NO_PAIR;
 }
 
-void check_event(tl_checks *c, tl_checks_event_type type, uint16_t pair)
+void tl_check_event(tl_checks *c, tl_checks_event_type type, uint16_t pair)
 {
     if (c->events_n == CHECK_EVENTS)
         return; /* the owner does not drain; what the pairs are is still there to be asked */
     c->events[(c->events_at + c->events_n++) % CHECK_EVENTS] = (tl_checks_event){type, pair};
 }
 
-bool check_any_valid(const tl_checks *c)
+bool tl_check_any_valid(const tl_checks *c)
 {
     for (size_t i = 0; i < c->n; i++)
         if (c->pairs[i].state == TL_PAIR_VALID)
@@ -56,14 +56,14 @@ static void set_state(tl_checks *c, size_t i, tl_pair_state state, tl_time now)
         x->confirms = CHECK_CONFIRMS;
         if (!x->paced)
             p->pace = TL_PACE_KEEP;
-        check_event(c, TL_CHECKS_VALID, p->id);
+        tl_check_event(c, TL_CHECKS_VALID, p->id);
         break;
     case TL_PAIR_LOST:
         x->lost_at = now;
         x->next_at = now + CHECK_LOST_SOON;
         x->tries = TL_CHECKS_UNHEARD_MAX;
         p->pace = TL_PACE_KEEP;
-        check_event(c, TL_CHECKS_LOST, p->id);
+        tl_check_event(c, TL_CHECKS_LOST, p->id);
         break;
     case TL_PAIR_FAILED: x->next_at = TL_NEVER; break;
     }
@@ -101,7 +101,7 @@ static size_t evictable(const tl_checks *c, tl_time now)
     return found;
 }
 
-void check_forget(tl_checks *c, size_t i)
+void tl_check_forget(tl_checks *c, size_t i)
 {
     c->n--;
     memmove(&c->pairs[i], &c->pairs[i + 1], (c->n - i) * sizeof c->pairs[0]);
@@ -118,14 +118,14 @@ static bool is_room(const tl_checks *c, bool learned)
            (!learned || n_learned < TL_CHECKS_PAIRS_MAX - TL_CANDIDATES_MAX);
 }
 
-size_t check_pair_add(tl_checks *c, tl_sock sock, const tl_addr *remote, tl_candidate_kind kind,
-                      tl_time now)
+size_t tl_check_pair_add(tl_checks *c, tl_sock sock, const tl_addr *remote, tl_candidate_kind kind,
+                         tl_time now)
 {
     bool learned = kind == TL_CANDIDATE_PEER_REFLEXIVE;
     if (!is_room(c, learned)) {
         size_t old = evictable(c, now);
         if (old != CHECK_NO_PAIR)
-            check_forget(c, old);
+            tl_check_forget(c, old);
         if (!is_room(c, learned))
             return CHECK_NO_PAIR;
     }
@@ -153,7 +153,7 @@ static bool counts(const tl_pair *p)
     return !p->answered && (!p->asked_by_peer || p->kind == TL_CANDIDATE_PEER_REFLEXIVE);
 }
 
-bool check_may_send(const tl_checks *c, size_t i)
+bool tl_check_may_send(const tl_checks *c, size_t i)
 {
     const tl_pair *p = &c->pairs[i];
     if (p->answered)
@@ -161,7 +161,7 @@ bool check_may_send(const tl_checks *c, size_t i)
     return c->sides[i].allow && (!counts(p) || c->attempt_left);
 }
 
-void check_spend(tl_checks *c, size_t i)
+void tl_check_spend(tl_checks *c, size_t i)
 {
     if (c->pairs[i].answered)
         return;
@@ -171,7 +171,7 @@ void check_spend(tl_checks *c, size_t i)
         c->attempt_left--;
 }
 
-void check_schedule(tl_checks *c, size_t i, tl_time now)
+void tl_check_schedule(tl_checks *c, size_t i, tl_time now)
 {
     tl_pair *p = &c->pairs[i];
     check_side *x = &c->sides[i];
@@ -179,7 +179,7 @@ void check_schedule(tl_checks *c, size_t i, tl_time now)
         if (p->state == TL_PAIR_LOST)
             x->next_at = TL_NEVER;
         else
-            check_give_up(c, i);
+            tl_check_give_up(c, i);
         return;
     }
     if (p->state == TL_PAIR_PROBING || p->state == TL_PAIR_FAILED)
@@ -188,7 +188,7 @@ void check_schedule(tl_checks *c, size_t i, tl_time now)
     x->next_at = now;
 }
 
-void check_give_up(tl_checks *c, size_t i)
+void tl_check_give_up(tl_checks *c, size_t i)
 {
     set_state(c, i, TL_PAIR_FAILED, 0);
 }
@@ -200,7 +200,7 @@ static void forgive(const tl_pair *p, check_side *x, tl_time now)
         x->allow = CHECK_UNHEARD_LEARNED;
 }
 
-void check_renew(tl_checks *c, size_t i, tl_sock sock, tl_time now)
+void tl_check_renew(tl_checks *c, size_t i, tl_sock sock, tl_time now)
 {
     tl_pair *p = &c->pairs[i];
     check_side *x = &c->sides[i];
@@ -213,17 +213,17 @@ void check_renew(tl_checks *c, size_t i, tl_sock sock, tl_time now)
         set_state(c, i, TL_PAIR_LOST, now);
     x->allow =
         p->kind == TL_CANDIDATE_PEER_REFLEXIVE ? CHECK_UNHEARD_LEARNED : TL_CHECKS_UNHEARD_MAX;
-    check_schedule(c, i, now);
+    tl_check_schedule(c, i, now);
 }
 
-void check_on_hint(tl_checks *c, size_t i, tl_time now)
+void tl_check_on_hint(tl_checks *c, size_t i, tl_time now)
 {
     tl_pair *p = &c->pairs[i];
     check_side *x = &c->sides[i];
     if (p->state == TL_PAIR_VALID || (p->sent && now < x->asked_at + CHECK_RTO_MIN))
         return;
     forgive(p, x, now);
-    if (!check_may_send(c, i)) {
+    if (!tl_check_may_send(c, i)) {
         c->counters.over_budget++;
         return;
     }
@@ -269,7 +269,7 @@ static tl_time next_of_pace(tl_checks *c, size_t i)
     return TL_NEVER;
 }
 
-void check_on_sent(tl_checks *c, size_t i, uint64_t id, tl_time now)
+void tl_check_on_sent(tl_checks *c, size_t i, uint64_t id, tl_time now)
 {
     /* After the nth check of an attempt. The last of five goes out 1.5 s after the first, so that
      * two sides that started as far apart still meet. */
@@ -293,7 +293,7 @@ void check_on_sent(tl_checks *c, size_t i, uint64_t id, tl_time now)
         if (p->pace == TL_PACE_ACTIVE && !x->silent &&
             now >= x->unanswered_since + rto(c, i) + CHECK_SILENT) {
             x->silent = true;
-            check_event(c, TL_CHECKS_SILENT, p->id);
+            tl_check_event(c, TL_CHECKS_SILENT, p->id);
         }
     } else if (p->state == TL_PAIR_LOST && nth == TL_CHECKS_UNHEARD_MAX) {
         x->next_at = now + (now < x->lost_at + TL_MIN ? CHECK_LOST_SOON : CHECK_LOST_LATE);
@@ -302,7 +302,7 @@ void check_on_sent(tl_checks *c, size_t i, uint64_t id, tl_time now)
     }
 }
 
-void check_on_asked(tl_checks *c, size_t i, tl_time now)
+void tl_check_on_asked(tl_checks *c, size_t i, tl_time now)
 {
     tl_pair *p = &c->pairs[i];
     check_side *x = &c->sides[i];
@@ -335,7 +335,7 @@ static void measure(tl_pair *p, check_side *x, tl_time rtt)
     p->rtt = (7 * p->rtt + rtt) / 8;
 }
 
-void check_on_answered(tl_checks *c, size_t i, tl_time at, const tl_addr *seen_as, tl_time now)
+void tl_check_on_answered(tl_checks *c, size_t i, tl_time at, const tl_addr *seen_as, tl_time now)
 {
     tl_pair *p = &c->pairs[i];
     check_side *x = &c->sides[i];
@@ -368,7 +368,7 @@ void check_on_answered(tl_checks *c, size_t i, tl_time at, const tl_addr *seen_a
     }
 }
 
-tl_time check_judge_at(const tl_checks *c, size_t i)
+tl_time tl_check_judge_at(const tl_checks *c, size_t i)
 {
     const tl_pair *p = &c->pairs[i];
     const check_side *x = &c->sides[i];
@@ -379,15 +379,15 @@ tl_time check_judge_at(const tl_checks *c, size_t i)
     return TL_NEVER;
 }
 
-void check_judge(tl_checks *c, size_t i, tl_time now)
+void tl_check_judge(tl_checks *c, size_t i, tl_time now)
 {
-    if (now < check_judge_at(c, i))
+    if (now < tl_check_judge_at(c, i))
         return;
     bool valid = c->pairs[i].state == TL_PAIR_VALID;
     set_state(c, i, valid ? TL_PAIR_LOST : TL_PAIR_FAILED, now);
 }
 
-void check_on_stood(tl_checks *c, size_t i, tl_time span, tl_time now)
+void tl_check_on_stood(tl_checks *c, size_t i, tl_time span, tl_time now)
 {
     tl_pair *p = &c->pairs[i];
     check_side *x = &c->sides[i];
@@ -403,7 +403,7 @@ void check_on_stood(tl_checks *c, size_t i, tl_time span, tl_time now)
         x->lost_at += span;
 }
 
-void check_repace(tl_checks *c, size_t i, tl_time now)
+void tl_check_repace(tl_checks *c, size_t i, tl_time now)
 {
     check_side *x = &c->sides[i];
     if (c->pairs[i].state != TL_PAIR_VALID || x->unanswered)

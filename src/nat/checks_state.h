@@ -100,50 +100,50 @@ struct tl_checks {
 
 /* --- checks_pairs.c --- */
 #define CHECK_NO_PAIR SIZE_MAX
-size_t check_pair_find(const tl_checks *c, tl_sock sock, const tl_addr *remote);
-size_t check_pair_by_id(const tl_checks *c, uint16_t id);
+size_t tl_check_pair_find(const tl_checks *c, tl_sock sock, const tl_addr *remote);
+size_t tl_check_pair_by_id(const tl_checks *c, uint16_t id);
 /* Makes room by forgetting a learned pair that failed or was lost. CHECK_NO_PAIR: there is none. */
-size_t check_pair_add(tl_checks *c, tl_sock sock, const tl_addr *remote, tl_candidate_kind kind,
-                      tl_time now);
-void check_event(tl_checks *c, tl_checks_event_type type, uint16_t pair);
-bool check_any_valid(const tl_checks *c);
+size_t tl_check_pair_add(tl_checks *c, tl_sock sock, const tl_addr *remote, tl_candidate_kind kind,
+                         tl_time now);
+void tl_check_event(tl_checks *c, tl_checks_event_type type, uint16_t pair);
+bool tl_check_any_valid(const tl_checks *c);
 /* May a packet go there now? `learned` addresses and candidates never heard of draw on the
  * attempt's budget. */
-bool check_may_send(const tl_checks *c, size_t i);
-void check_spend(tl_checks *c, size_t i);
+bool tl_check_may_send(const tl_checks *c, size_t i);
+void tl_check_spend(tl_checks *c, size_t i);
 /* Puts a pair on the schedule of an attempt, from now. */
-void check_schedule(tl_checks *c, size_t i, tl_time now);
-void check_give_up(tl_checks *c, size_t i);
-void check_forget(tl_checks *c, size_t i);
+void tl_check_schedule(tl_checks *c, size_t i, tl_time now);
+void tl_check_give_up(tl_checks *c, size_t i);
+void tl_check_forget(tl_checks *c, size_t i);
 /* A restart: the pair is asked anew, over what is its socket now (0: none). */
-void check_renew(tl_checks *c, size_t i, tl_sock sock, tl_time now);
+void tl_check_renew(tl_checks *c, size_t i, tl_sock sock, tl_time now);
 /* Something that is not authenticated says that the peer is there. */
-void check_on_hint(tl_checks *c, size_t i, tl_time now);
+void tl_check_on_hint(tl_checks *c, size_t i, tl_time now);
 /* A check with this transaction has gone out over the pair. */
-void check_on_sent(tl_checks *c, size_t i, uint64_t id, tl_time now);
+void tl_check_on_sent(tl_checks *c, size_t i, uint64_t id, tl_time now);
 /* An authentic request came over it. */
-void check_on_asked(tl_checks *c, size_t i, tl_time now);
+void tl_check_on_asked(tl_checks *c, size_t i, tl_time now);
 /* The answer to a check sent at `at` came. */
-void check_on_answered(tl_checks *c, size_t i, tl_time at, const tl_addr *seen_as, tl_time now);
+void tl_check_on_answered(tl_checks *c, size_t i, tl_time at, const tl_addr *seen_as, tl_time now);
 /* Lost? Asks nothing. */
-void check_judge(tl_checks *c, size_t i, tl_time now);
-tl_time check_judge_at(const tl_checks *c, size_t i);
+void tl_check_judge(tl_checks *c, size_t i, tl_time now);
+tl_time tl_check_judge_at(const tl_checks *c, size_t i);
 /* The process stood still for `span`: forget what was in flight, ask what is in use. */
-void check_on_stood(tl_checks *c, size_t i, tl_time span, tl_time now);
+void tl_check_on_stood(tl_checks *c, size_t i, tl_time span, tl_time now);
 /* The next question of a pair whose pace, or the keepalive, was changed. */
-void check_repace(tl_checks *c, size_t i, tl_time now);
+void tl_check_repace(tl_checks *c, size_t i, tl_time now);
 
 /* --- checks.c --- */
 /* Every entry that is told the time comes here first: has the process stood still? */
-void check_on_time(tl_checks *c, tl_time now);
+void tl_check_on_time(tl_checks *c, tl_time now);
 /* The search is over; `pair` is what it found (0: nothing). */
-void check_search_end(tl_checks *c, uint16_t pair);
+void tl_check_search_end(tl_checks *c, uint16_t pair);
 
 /* --- checks_stun.c --- */
 /* A socket of ours, of the right family for what comes from there? */
-bool check_is_our_sock(const tl_checks *c, tl_sock sock, const tl_addr *from);
-bool check_write_answer(tl_checks *c, tl_checks_output *ret_output);
-bool check_write_request(const tl_checks *c, tl_sock sock, const tl_addr *to, uint64_t id,
-                         tl_checks_output *ret_output);
+bool tl_check_is_our_sock(const tl_checks *c, tl_sock sock, const tl_addr *from);
+bool tl_check_write_answer(tl_checks *c, tl_checks_output *ret_output);
+bool tl_check_write_request(const tl_checks *c, tl_sock sock, const tl_addr *to, uint64_t id,
+                            tl_checks_output *ret_output);
 
 #endif

@@ -37,7 +37,7 @@ static bool finish(tl_stun_writer *w, const uint8_t key[TL_CHECK_KEY], tl_checks
     return true;
 }
 
-bool check_write_answer(tl_checks *c, tl_checks_output *ret_output)
+bool tl_check_write_answer(tl_checks *c, tl_checks_output *ret_output)
 {
     while (c->answers_n) {
         size_t at = c->answers_at;
@@ -54,8 +54,8 @@ bool check_write_answer(tl_checks *c, tl_checks_output *ret_output)
     return false;
 }
 
-bool check_write_request(const tl_checks *c, tl_sock sock, const tl_addr *to, uint64_t id,
-                         tl_checks_output *ret_output)
+bool tl_check_write_request(const tl_checks *c, tl_sock sock, const tl_addr *to, uint64_t id,
+                            tl_checks_output *ret_output)
 {
     tl_stun_id txn = make_id(c->tag, id);
     tl_stun_writer w;
@@ -85,7 +85,7 @@ static bool is_second_hit(const tl_checks *c, tl_sock sock, tl_time now)
 {
     if (!c->hit || now >= c->hit_at + CHECK_HIT || !tl_birthday_is_sock(c->search, sock))
         return false;
-    size_t i = check_pair_by_id(c, c->hit);
+    size_t i = tl_check_pair_by_id(c, c->hit);
     return i != CHECK_NO_PAIR && c->pairs[i].sock != sock;
 }
 
@@ -94,9 +94,9 @@ static size_t pair_of_request(tl_checks *c, tl_sock sock, const tl_addr *from, t
     bool found = c->search && tl_birthday_is_place(c->search, sock, from);
     if (found && is_second_hit(c, sock, now))
         return CHECK_NO_PAIR;
-    size_t i = check_pair_find(c, sock, from);
+    size_t i = tl_check_pair_find(c, sock, from);
     if (i == CHECK_NO_PAIR)
-        i = check_pair_add(c, sock, from, TL_CANDIDATE_PEER_REFLEXIVE, now);
+        i = tl_check_pair_add(c, sock, from, TL_CANDIDATE_PEER_REFLEXIVE, now);
     else
         found = found && tl_birthday_is_sock(c->search, sock);
     if (i != CHECK_NO_PAIR && found) {
@@ -109,7 +109,7 @@ static size_t pair_of_request(tl_checks *c, tl_sock sock, const tl_addr *from, t
     return i;
 }
 
-bool check_is_our_sock(const tl_checks *c, tl_sock sock, const tl_addr *from)
+bool tl_check_is_our_sock(const tl_checks *c, tl_sock sock, const tl_addr *from)
 {
     if (!sock)
         return false;
@@ -127,7 +127,7 @@ static void on_request(tl_checks *c, tl_sock sock, const tl_addr *from, tl_slice
                        const tl_stun *stun, tl_time now)
 {
     if (!tl_slice_eq(stun->username, tl_slice_str(c->username)) || !stun->has_priority ||
-        !stun->fingerprint || stun->n_unknown || !check_is_our_sock(c, sock, from) ||
+        !stun->fingerprint || stun->n_unknown || !tl_check_is_our_sock(c, sock, from) ||
         tl_addr_kind_of(from) == TL_ADDR_FORBIDDEN) {
         c->counters.strays++;
         return;
@@ -146,12 +146,12 @@ static void on_request(tl_checks *c, tl_sock sock, const tl_addr *from, tl_slice
         return;
     }
     c->counters.asked++;
-    check_on_asked(c, i, now);
-    if (!check_may_send(c, i)) {
+    tl_check_on_asked(c, i, now);
+    if (!tl_check_may_send(c, i)) {
         c->counters.over_budget++;
         return;
     }
-    check_spend(c, i);
+    tl_check_spend(c, i);
     size_t at = (c->answers_at + c->answers_n++) % CHECK_ANSWERS;
     c->answers[at].sock = sock;
     c->answers[at].to = *from;
@@ -164,7 +164,7 @@ static bool find_question(tl_checks *c, tl_sock sock, const tl_addr *from, uint6
                           check_txn **ret_txn, tl_time *ret_at)
 {
     *ret_txn = NULL;
-    size_t i = check_pair_find(c, sock, from);
+    size_t i = tl_check_pair_find(c, sock, from);
     for (size_t t = 0; i != CHECK_NO_PAIR && t < CHECK_TXNS; t++)
         if (c->sides[i].txns[t].id == id) {
             *ret_txn = &c->sides[i].txns[t];
@@ -189,9 +189,9 @@ static void on_answer(tl_checks *c, tl_sock sock, const tl_addr *from, tl_slice 
         c->counters.forged++;
         return;
     }
-    size_t i = check_pair_find(c, sock, from);
+    size_t i = tl_check_pair_find(c, sock, from);
     if (i == CHECK_NO_PAIR)
-        i = check_pair_add(c, sock, from, TL_CANDIDATE_PEER_REFLEXIVE, now);
+        i = tl_check_pair_add(c, sock, from, TL_CANDIDATE_PEER_REFLEXIVE, now);
     if (i == CHECK_NO_PAIR) {
         c->counters.over_budget++;
         return;
@@ -201,15 +201,15 @@ static void on_answer(tl_checks *c, tl_sock sock, const tl_addr *from, tl_slice 
     else
         c->pairs[i].birthday = true;
     c->counters.answered++;
-    check_on_answered(c, i, at, &stun->mapped, now);
+    tl_check_on_answered(c, i, at, &stun->mapped, now);
     if (c->search)
-        check_search_end(c, c->pairs[i].id);
+        tl_check_search_end(c, c->pairs[i].id);
 }
 
 void tl_checks_on_stun(tl_checks *c, tl_sock sock, const tl_addr *from, tl_slice datagram,
                        const tl_stun *stun, tl_time now)
 {
-    check_on_time(c, now);
+    tl_check_on_time(c, now);
     tl_addr source = tl_addr_normal(*from);
     switch (stun->class) {
     case TL_STUN_REQUEST: on_request(c, sock, &source, datagram, stun, now); return;

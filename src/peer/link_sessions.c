@@ -36,10 +36,19 @@ tl_err tl_link_sessions_add(tl_link_sessions *t, const char *own_hex, tl_slice i
         return e;
     }
     s->head.len -= sizeof TL_RELAY_DATA_END - 1;
-    HASH_ADD_KEYPTR(by_id, t->by_id, s->id, strlen(s->id), s);
-    HASH_ADD(by_path, t->by_path, path, sizeof s->path, s);
+    if (!TL_TABLE_ADD(by_id, t->by_id, id, id.n, s))
+        goto no_memory;
+    if (!TL_TABLE_ADD(by_path, t->by_path, path, sizeof s->path, s)) {
+        HASH_DELETE(by_id, t->by_id, s);
+        goto no_memory;
+    }
     *ret_session = s;
     return TL_OK;
+
+no_memory:
+    tl_buf_clear(&s->head);
+    free(s);
+    return TL_ERR_NOMEM;
 }
 
 void tl_link_sessions_remove(tl_link_sessions *t, tl_link_session *s)

@@ -3,11 +3,10 @@
 #ifndef TL_PEER_LINK_SESSIONS_H
 #define TL_PEER_LINK_SESSIONS_H
 
+#include "base/table.h"
 #include "crypto/identity.h"
 #include "path/via.h"
 #include "wire/signal.h"
-
-#include <uthash.h>
 
 typedef struct {
     char id[TL_SIGNAL_SESSION_MAX + 1];

@@ -5,12 +5,11 @@
 #define TL_PEER_PEER_TABLE_H
 
 #include "base/json.h"
+#include "base/table.h"
 #include "base/time.h"
 #include "crypto/identity.h"
 #include "path/via.h"
 #include "wire/codes.h"
-
-#include <uthash.h>
 
 #define TL_PEERS_MAX       4096 /* nodes kept in mind; of a larger network one asks by model */
 #define TL_PEER_MODELS_MAX 256  /* of one node; more are ignored */

@@ -34,7 +34,10 @@ tl_path *tl_path_new(tl_peers *p, tl_path_kind kind, const tl_node_id *peer, boo
                       .peer = *peer,
                       .ours = ours,
                       .made = tl_peers_now(p)};
-    HASH_ADD(hh, p->paths, id, sizeof path->id, path);
+    if (!TL_TABLE_ADD(hh, p->paths, id, sizeof path->id, path)) {
+        free(path);
+        return NULL;
+    }
     p->n_sessions += kind == TL_PATH_SESSION;
     return path;
 }

@@ -1,9 +1,8 @@
 #include "quic/replay.h"
 
-#include <stdlib.h>
+#include "base/table.h"
 
-#define HASH_NONFATAL_OOM 1 /* a failed add leaves hh.tbl NULL */
-#include <uthash.h>
+#include <stdlib.h>
 
 #define SEEN_SIZE 16 /* of each ephemeral key: enough that no two meet */
 
@@ -34,8 +33,7 @@ static void expire(tl_replay *r, tl_time now)
 static tl_err add(tl_replay *r, tl_replay_client *c, tl_time now)
 {
     c->used = now;
-    HASH_ADD(hh, r->clients, key, sizeof c->key, c);
-    if (c->hh.tbl)
+    if (TL_TABLE_ADD(hh, r->clients, key, sizeof c->key, c))
         return TL_OK;
     free(c);
     return TL_ERR_NOMEM;

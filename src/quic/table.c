@@ -1,11 +1,9 @@
 #include "quic/table.h"
 
+#include "base/table.h"
 #include "quic/version.h"
 
 #include <stdlib.h>
-
-#define HASH_NONFATAL_OOM 1 /* a failed add leaves hh.tbl NULL */
-#include <uthash.h>
 
 /* Length, then the ID, then zeros. */
 typedef struct {
@@ -58,8 +56,7 @@ tl_err tl_quic_table_add(tl_quic_conn *c, tl_slice cid)
         return TL_ERR_NOMEM;
     entry->key = key_of(cid);
     entry->conn = c;
-    HASH_ADD(hh, c->quic->table, key, sizeof entry->key, entry);
-    if (!entry->hh.tbl) {
+    if (!TL_TABLE_ADD(hh, c->quic->table, key, sizeof entry->key, entry)) {
         free(entry);
         return TL_ERR_NOMEM;
     }

@@ -16,18 +16,15 @@ tl_err tl_relay_address_add(tl_relay_addresses *t, const tl_addr *addr, uint32_t
     uint8_t key[9];
     tl_relay_address *a;
     make_key(addr, key);
-    unsigned hash = tl_relay_hash(t->hash_key, key, sizeof key);
-    HASH_FIND_BYHASHVALUE(hh, t->table, key, sizeof key, hash, a);
+    HASH_FIND(hh, t->table, key, sizeof key, a);
     if (a && (a->conns >= conns_max || a->unregistered >= unregistered_max))
         return TL_ERR_BUSY;
     if (!a) {
-        bool hash_oom = false;
         a = calloc(1, sizeof *a);
         if (!a)
             return TL_ERR_NOMEM;
         memcpy(a->key, key, sizeof key);
-        HASH_ADD_BYHASHVALUE(hh, t->table, key, sizeof key, hash, a);
-        if (hash_oom) {
+        if (!TL_TABLE_ADD(hh, t->table, key, sizeof a->key, a)) {
             free(a);
             return TL_ERR_NOMEM;
         }

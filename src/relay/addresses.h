@@ -5,7 +5,7 @@
 
 #include "base/addr.h"
 
-#include "relay/hash.h"
+#include "base/table.h"
 
 typedef struct {
     uint8_t key[9]; /* family, then 4 bytes of IPv4 or the first 8 of IPv6 */
@@ -14,7 +14,6 @@ typedef struct {
 } tl_relay_address;
 
 typedef struct {
-    uint8_t hash_key[16]; /* from the relay's randomness, so that nobody can aim at one bucket */
     tl_relay_address *table;
 } tl_relay_addresses;
 

@@ -10,8 +10,7 @@
 tl_relay_node *tl_relay_registry_find(const tl_relay_registry *g, const tl_node_id *id)
 {
     tl_relay_node *n;
-    unsigned hash = tl_relay_hash(g->hash_key, id->key, sizeof id->key);
-    HASH_FIND_BYHASHVALUE(hh, g->table, id->key, sizeof id->key, hash, n);
+    HASH_FIND(hh, g->table, id->key, sizeof id->key, n);
     return n;
 }
 
@@ -84,7 +83,6 @@ tl_err tl_relay_registry_put(tl_relay_registry *g, const tl_node_id *id,
                              bool *ret_joined)
 {
     char *text;
-    bool hash_oom = false;
     tl_err e = make_text(r, &text);
     if (e)
         return e;
@@ -92,12 +90,9 @@ tl_err tl_relay_registry_put(tl_relay_registry *g, const tl_node_id *id,
     *ret_joined = !n;
     if (!n) {
         n = calloc(1, sizeof *n);
-        if (n) {
-            unsigned hash = tl_relay_hash(g->hash_key, id->key, sizeof id->key);
+        if (n)
             n->id = *id;
-            HASH_ADD_BYHASHVALUE(hh, g->table, id.key, sizeof id->key, hash, n);
-        }
-        if (!n || hash_oom) {
+        if (!n || !TL_TABLE_ADD(hh, g->table, id.key, sizeof n->id.key, n)) {
             free(n);
             free(text);
             return TL_ERR_NOMEM;

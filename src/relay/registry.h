@@ -4,8 +4,8 @@
 #ifndef TL_RELAY_REGISTRY_H
 #define TL_RELAY_REGISTRY_H
 
+#include "base/table.h"
 #include "crypto/identity.h"
-#include "relay/hash.h"
 #include "relay/relay.h"
 #include "wire/signalread.h"
 
@@ -41,7 +41,6 @@ static inline const char *tl_relay_node_name(const tl_relay_node *n)
 }
 
 typedef struct {
-    uint8_t hash_key[16];
     uint64_t next_sequence;
     tl_relay_node *table;
 } tl_relay_registry;

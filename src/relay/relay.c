@@ -59,9 +59,6 @@ tl_err tl_relay_new(const tl_relay_config *config, tl_rand *rand, tl_relay **ret
         return TL_ERR_NOMEM;
     r->config = *config;
     r->rand = rand;
-    tl_rand_bytes(rand, r->addresses.hash_key, sizeof r->addresses.hash_key);
-    tl_rand_bytes(rand, r->registry.hash_key, sizeof r->registry.hash_key);
-    tl_rand_bytes(rand, r->sessions.hash_key, sizeof r->sessions.hash_key);
     *ret_relay = r;
     return TL_OK;
 }

@@ -7,8 +7,7 @@
 tl_relay_session *tl_relay_table_find(const tl_relay_table *t, tl_slice id)
 {
     tl_relay_session *s;
-    unsigned hash = tl_relay_hash(t->hash_key, id.p, id.n);
-    HASH_FIND_BYHASHVALUE(hh, t->table, id.p, id.n, hash, s);
+    HASH_FIND(hh, t->table, id.p, id.n, s);
     return s;
 }
 
@@ -24,16 +23,13 @@ static void join(tl_relay_session *s, int side, tl_relay_node *n)
 tl_err tl_relay_table_add(tl_relay_table *t, tl_slice id, tl_relay_node *opener,
                           tl_relay_node *target, tl_relay_session **ret_session)
 {
-    bool hash_oom = false;
     assert(tl_signal_session_is(id) && opener != target);
     tl_relay_session *s = calloc(1, sizeof *s);
     if (!s)
         return TL_ERR_NOMEM;
     memcpy(s->id, id.p, id.n);
     s->id_n = (uint8_t)id.n;
-    unsigned hash = tl_relay_hash(t->hash_key, s->id, s->id_n);
-    HASH_ADD_KEYPTR_BYHASHVALUE(hh, t->table, s->id, s->id_n, hash, s);
-    if (hash_oom) {
+    if (!TL_TABLE_ADD(hh, t->table, id, s->id_n, s)) {
         free(s);
         return TL_ERR_NOMEM;
     }

@@ -35,7 +35,6 @@ struct tl_relay_session {
 };
 
 typedef struct {
-    uint8_t hash_key[16];
     size_t count;
     tl_relay_session *table;
 } tl_relay_table;

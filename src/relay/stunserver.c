@@ -1,7 +1,7 @@
 #include "relay/stunserver.h"
 
 #include "base/ratelimit.h"
-#include "relay/hash.h"
+#include "base/table.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -20,16 +20,14 @@ typedef struct {
 
 struct tl_stunserver {
     tl_stun_counters counters;
-    uint8_t hash_key[16]; /* so that nobody can aim at one set */
     customer customers[TL_STUNSERVER_SETS][TL_STUNSERVER_SET_SIZE];
 };
 
-tl_err tl_stunserver_new(tl_rand *rand, tl_stunserver **ret_server)
+tl_err tl_stunserver_new(tl_stunserver **ret_server)
 {
     tl_stunserver *s = calloc(1, sizeof *s);
     if (!s)
         return TL_ERR_NOMEM;
-    tl_rand_bytes(rand, s->hash_key, sizeof s->hash_key);
     *ret_server = s;
     return TL_OK;
 }
@@ -89,7 +87,7 @@ static customer *find_customer(tl_stunserver *s, const tl_addr *from, tl_time no
     memcpy(key + 1, from->bytes, from->family == TL_ADDR_V4 ? 4 : 8);
     uint64_t net;
     memcpy(&net, key + 1, sizeof net);
-    unsigned at = tl_relay_hash(s->hash_key, key, sizeof key) % TL_STUNSERVER_SETS;
+    unsigned at = tl_table_hash(key, sizeof key) % TL_STUNSERVER_SETS;
     customer *set = s->customers[at], *oldest = set;
     for (size_t i = 0; i < TL_STUNSERVER_SET_SIZE; i++) {
         if (set[i].family == from->family && set[i].net == net)

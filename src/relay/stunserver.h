@@ -13,7 +13,6 @@
 #ifndef TL_RELAY_STUNSERVER_H
 #define TL_RELAY_STUNSERVER_H
 
-#include "base/rand.h"
 #include "base/time.h"
 #include "wire/stun.h"
 
@@ -57,8 +56,8 @@ typedef struct {
 
 typedef struct tl_stunserver tl_stunserver;
 
-/* `rand` is used now, for the key of the table. TL_ERR_NOMEM. */
-TL_CHECK tl_err tl_stunserver_new(tl_rand *rand, tl_stunserver **ret_server);
+/* TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_stunserver_new(tl_stunserver **ret_server);
 void tl_stunserver_free(tl_stunserver *s);
 
 /* A datagram came to `socket` of the site, sent to `asked` (the socket's own address, or with a

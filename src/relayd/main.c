@@ -1,9 +1,9 @@
 /* teale-relay: lets Teale nodes find each other and carries what they cannot send directly. */
+#include "crypto/identity.h"
 #include "io/sdnotify.h"
 #include "relayd/server.h"
 
 #include <signal.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -84,7 +84,7 @@ int main(int argc, char **argv)
     tl_relayd_options options;
     tl_why why;
     tl_log_set_sink(to_stderr, NULL);
-    if (sodium_init() < 0) {
+    if (tl_crypto_init()) {
         fprintf(stderr, "teale-relay: libsodium cannot find a source of randomness\n");
         return EXIT_FAILURE;
     }

@@ -165,7 +165,7 @@ static tl_err start_udp(tl_relayd_server *s, const tl_relayd_options *o, tl_rela
 {
     if (o->udp_count == 0)
         return TL_OK;
-    tl_err e = tl_relayd_stun_new(s->loop, &s->rand, o->udp, o->udp_count, &s->stun, why);
+    tl_err e = tl_relayd_stun_new(s->loop, o->udp, o->udp_count, &s->stun, why);
     if (!e)
         announce(o, tl_relayd_stun_addr(s->stun), config);
     return e;

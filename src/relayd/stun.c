@@ -156,11 +156,11 @@ static tl_err open_family(tl_relayd_stun *s, size_t at, tl_addr_family family, c
     return count ? open_site(&s->sites[at], of_family, count, why) : TL_OK;
 }
 
-tl_err tl_relayd_stun_new(tl_loop *loop, tl_rand *rand, const tl_addr *udp, size_t n,
-                          tl_relayd_stun **ret_stun, tl_why *why)
+tl_err tl_relayd_stun_new(tl_loop *loop, const tl_addr *udp, size_t n, tl_relayd_stun **ret_stun,
+                          tl_why *why)
 {
     tl_relayd_stun *s = calloc(1, sizeof *s);
-    if (!s || tl_stunserver_new(rand, &s->server)) {
+    if (!s || tl_stunserver_new(&s->server)) {
         free(s);
         return tl_why_set(why, TL_ERR_NOMEM, "out of memory");
     }

@@ -11,7 +11,7 @@ typedef struct tl_relayd_stun tl_relayd_stun;
 /* Opens the `n` (at least 1) addresses, at most two of a family. Two of a family become
  * four sockets, as RFC 5780 has it: both of their ports on each, and where these are one port, that
  * and the next. Wakes only for datagrams. TL_ERR_EXISTS, TL_ERR_IO with words; TL_ERR_NOMEM. */
-TL_CHECK tl_err tl_relayd_stun_new(tl_loop *loop, tl_rand *rand, const tl_addr *udp, size_t n,
+TL_CHECK tl_err tl_relayd_stun_new(tl_loop *loop, const tl_addr *udp, size_t n,
                                    tl_relayd_stun **ret_stun, tl_why *why);
 /* Closes the sockets; the server stays, to be read. */
 void tl_relayd_stun_stop(tl_relayd_stun *s);

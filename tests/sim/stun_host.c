@@ -60,7 +60,7 @@ stun_host *stun_host_new(sim *s, sim_inet *in, const char *ip, const char *other
     static const sim_host_ops ops = {on_datagram, nothing, never, nothing};
     stun_host *h = calloc(1, sizeof *h);
     sim_faults faults = {.delay = delay};
-    if (!h || tl_stunserver_new(sim_rand(s), &h->server))
+    if (!h || tl_stunserver_new(&h->server))
         abort();
     h->sim = s;
     h->host = sim_host_new(s, &ops, h);

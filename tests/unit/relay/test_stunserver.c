@@ -18,7 +18,6 @@ static const tl_stun_id id = {{9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 11, 12}};
 typedef struct {
     tl_stunserver *server;
     tl_stun_site site;
-    tl_rand rand;
     tl_time now;
     tl_stun_answer answer;
     tl_stun read;
@@ -35,12 +34,11 @@ static int setup(void **state)
 {
     world *w = calloc(1, sizeof *w);
     assert_non_null(w);
-    w->rand = tl_rand_seeded(5);
     w->now = BEGIN;
     w->site = (tl_stun_site){.n = 4,
                              .addr = {addr("198.51.100.1:3478"), addr("198.51.100.1:3479"),
                                       addr("198.51.100.2:3478"), addr("198.51.100.2:3479")}};
-    assert_int_equal(tl_stunserver_new(&w->rand, &w->server), TL_OK);
+    assert_int_equal(tl_stunserver_new(&w->server), TL_OK);
     *state = w;
     return 0;
 }

@@ -91,7 +91,7 @@ static void the_metrics_of_stun_are_there_exactly_with_the_service(void **state)
     (void)state;
     assert_true(metrics_have("teale_relay_nodes 0"));
     assert_false(metrics_have("teale_relay_stun_"));
-    assert_int_equal(tl_stunserver_new(&rnd, &stun), TL_OK);
+    assert_int_equal(tl_stunserver_new(&stun), TL_OK);
     assert_true(metrics_have("teale_relay_nodes 0"));
     assert_true(metrics_have("teale_relay_stun_requests_total 0"));
     tl_stunserver_free(stun);
