@@ -5,17 +5,10 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-const char *tl_direct_state_name(tl_direct_state s)
-{
-    static const char *const names[] = {
-        [TL_DIRECT_NEVER] = "never tried", [TL_DIRECT_OFFERED] = "offered",
-        [TL_DIRECT_CHECKING] = "checking", [TL_DIRECT_SEARCHING] = "searching",
-        [TL_DIRECT_STANDS] = "stands",     [TL_DIRECT_UNANSWERED] = "not answered",
-        [TL_DIRECT_FAILED] = "failed",     [TL_DIRECT_LOST] = "lost",
-        [TL_DIRECT_OFF] = "off",
-    };
-    return names[s];
-}
+#define BARREN_LOSSES                                                                              \
+    3 /* counts as many: it may be blocked for good, and each try costs a second */
+
+/* --- life --- */
 
 tl_err tl_direct_new(const tl_identity *identity, tl_rand *rand, const tl_env *env,
                      const tl_direct_world *world, void *user, tl_direct **ret_direct)
@@ -39,96 +32,166 @@ tl_err tl_direct_new(const tl_identity *identity, tl_rand *rand, const tl_env *e
     return TL_OK;
 }
 
-const tl_direct_counters *tl_direct_counters_of(const tl_direct *d)
+void tl_direct_free(tl_direct *d)
 {
-    return &d->counters;
-}
-
-const tl_punch_counters *tl_direct_punches(const tl_direct *d)
-{
-    return &d->punches;
-}
-
-/* --- peers --- */
-
-tl_direct_peer *tl_direct_peer_find(const tl_direct *d, const tl_node_id *id)
-{
-    tl_direct_peer *p;
-    HASH_FIND(hh, d->peers, id, sizeof *id, p);
-    return p;
-}
-
-static void peer_free(tl_direct_peer *p)
-{
-    tl_session_free(p->now);
-    tl_session_free(p->old);
-    HASH_DEL(p->direct->peers, p);
-    free(p);
-}
-
-/* One that nothing is between us and, to make room. */
-static void forget_somebody(tl_direct *d)
-{
-    tl_direct_peer *p, *next;
-    HASH_ITER (hh, d->peers, p, next)
-        if (!p->wanted && !p->used) {
-            peer_free(p);
-            return;
-        }
-}
-
-tl_direct_peer *tl_direct_peer_get(tl_direct *d, const tl_node_id *id)
-{
-    tl_direct_peer *p = tl_direct_peer_find(d, id);
-    if (p)
-        return p;
-    if (HASH_COUNT(d->peers) >= TL_DIRECT_PEERS_MAX)
-        forget_somebody(d);
-    if (HASH_COUNT(d->peers) >= TL_DIRECT_PEERS_MAX)
-        return NULL;
-    p = calloc(1, sizeof *p);
-    if (!p)
-        return NULL;
-    p->direct = d;
-    p->id = *id;
-    p->again_at = TL_NEVER;
-    p->pause = TL_DIRECT_AGAIN_FIRST;
-    if (!TL_TABLE_ADD(hh, d->peers, id, sizeof p->id, p)) {
-        free(p);
-        return NULL;
-    }
-    return p;
-}
-
-/* For who debugs: a step of an attempt. */
-void tl_direct_note(const tl_direct_peer *p, const char *what, const tl_addr *a)
-{
-    char hex[TL_NODE_ID_HEX + 1], address[TL_ADDR_TEXT_MAX] = "";
-    if (!tl_log_wants(TL_LOG_DEBUG))
+    if (!d)
         return;
-    tl_node_id_write(hex, &p->id);
-    if (a)
-        tl_addr_write(address, a);
-    tl_log(TL_LOG_DEBUG, "direct: %.8s: %s%s%s", hex, what, a ? " " : "", address);
+    tl_direct_peers_free(d);
+    tl_nonces_clear(&d->nonces);
+    free(d);
 }
 
-void tl_direct_changed(tl_direct_peer *p)
+/* --- what follows from what the checks tell --- */
+
+/* A peer says whose address is searched, and may lie: what all of them together can have us send is
+ * bounded, however many names somebody has. What we began ourselves is not in question. */
+static bool may_search(const tl_session *s)
 {
-    p->changed = p->direct->any_changed = true;
-    tl_env_wake(&p->direct->env);
+    const tl_direct_peer *p, *next;
+    size_t n = 0;
+    if (s->ours)
+        return true;
+    HASH_ITER (hh, s->peer->direct->peers, p, next) {
+        const tl_session *of[] = {p->now, p->old};
+        for (int i = 0; i < 2; i++)
+            n += of[i] && of[i]->state == TL_SESSION_SEARCHING && !of[i]->ours;
+    }
+    return n < TL_DIRECT_SEARCHES_MAX;
 }
 
-void tl_direct_give_up(tl_direct_peer *p, tl_direct_state state)
+/* The session found nothing that can be used. The attempt is over, unless another goes on. */
+static void fail(tl_session *s)
 {
-    p->state = state;
-    tl_direct_note(p, tl_direct_state_name(state), NULL);
-    p->again_at = tl_direct_now(p->direct) + p->pause;
-    p->pause = tl_time_min(2 * p->pause, TL_DIRECT_AGAIN_MAX);
-    tl_direct_due(p->direct, p->again_at);
-    tl_direct_changed(p);
+    tl_direct_peer *p = s->peer;
+    tl_session_settle(s);
+    if (s != p->now || tl_ways_any(p))
+        return;
+    p->direct->counters.failed++;
+    tl_attempt_give_up(p, TL_DIRECT_FAILED);
 }
 
-/* --- what the node wants --- */
+/* The ordinary checks have had their time. */
+static void search(tl_session *s)
+{
+    tl_direct_peer *p = s->peer;
+    if (may_search(s)) {
+        tl_attempt_note(p, "the birthday search starts towards", &s->reflexive);
+        bool begun = tl_session_search(s);
+        if (s == p->now)
+            tl_attempt_is(p, TL_DIRECT_SEARCHING);
+        if (!begun)
+            fail(s);
+    } else if (tl_direct_now(p->direct) < s->began + TL_DIRECT_SEARCH_WAIT) {
+        tl_session_search_later(s);
+    } else {
+        fail(s);
+    }
+}
+
+/* The network changed since the last offer, and no way stands: what failed before may work now. If
+ * the relay is not there, it is tried again when it is. */
+static void again_if_moved(tl_direct_peer *p)
+{
+    if (!p->moved || !p->wanted || tl_ways_any(p) || p->state == TL_DIRECT_OFFERED)
+        return;
+    p->pause = TL_DIRECT_AGAIN_FIRST;
+    tl_direct_offer(p);
+    p->moved = p->state == TL_DIRECT_NEVER;
+}
+
+static void on_valid(tl_session *s, uint16_t id)
+{
+    tl_direct_peer *p = s->peer;
+    tl_direct *d = p->direct;
+    const tl_pair *pair = tl_checks_pair(s->checks, id);
+    tl_way_entry *way = pair ? tl_way_get(s, pair) : NULL;
+    if (!way) {
+        if (tl_session_started(s))
+            fail(s);
+        return;
+    }
+    tl_attempt_note(p, "valid:", &pair->remote);
+    DL_FOREACH (p->ways, way) /* one of another address may lead there, too */
+        if (way->session == s && way->pair == id && !way->up) {
+            way->up = true;
+            way->since = tl_direct_now(d);
+        }
+    if (!s->first_valid) {
+        s->first_valid = tl_direct_now(d);
+        d->counters.succeeded++;
+        tl_attempt_count(p, s, true);
+    }
+    if (tl_session_started(s))
+        tl_session_settle(s);
+    p->moved = false;
+    tl_attempt_look(p);
+    tl_ways_pace(p);
+    tl_attempt_tell(p, TL_DIRECT_WAYS);
+}
+
+static void on_lost(tl_session *s, uint16_t id)
+{
+    tl_direct_peer *p = s->peer;
+    tl_way_entry *way;
+    const tl_pair *pair = tl_checks_pair(s->checks, id);
+    tl_attempt_note(p, "lost:", pair ? &pair->remote : NULL);
+    DL_FOREACH (p->ways, way)
+        if (way->session == s && way->pair == id && way->up) {
+            way->up = false;
+            way->losses++;
+            if (way->path == p->used)
+                tl_attempt_tell(p, TL_DIRECT_SILENT);
+        }
+    p->direct->counters.lost++;
+    tl_attempt_look(p);
+    tl_ways_pace(p);
+    tl_attempt_tell(p, TL_DIRECT_WAYS);
+    again_if_moved(p); /* may free `s` */
+}
+
+static void on_done(tl_session *s)
+{
+    bool needed = s == s->peer->now && !tl_ways_any(s->peer);
+    if (needed && s->state == TL_SESSION_CHECKING && s->search_at != TL_NEVER)
+        search(s);
+    else if (s->state == TL_SESSION_SETTLED && s->peer->state == TL_DIRECT_FAILED)
+        return; /* that was told */
+    else if (tl_session_started(s))
+        fail(s);
+}
+
+/* May free the session. */
+static void on_event(tl_session *s, const tl_checks_event *ev)
+{
+    const tl_pair *pair = ev->pair ? tl_checks_pair(s->checks, ev->pair) : NULL;
+    switch (ev->type) {
+    case TL_CHECKS_VALID: on_valid(s, ev->pair); break;
+    case TL_CHECKS_SILENT: tl_attempt_tell(s->peer, TL_DIRECT_SILENT); break;
+    case TL_CHECKS_LOST: on_lost(s, ev->pair); break;
+    case TL_CHECKS_DONE: on_done(s); break;
+    case TL_CHECKS_SOCKETS_DONE: tl_session_close_search(s, pair ? pair->sock : 0); break;
+    }
+}
+
+/* The end of every call that drives a session: nothing of a session is on the stack here. */
+static void settle(tl_direct *d)
+{
+    tl_session *s;
+    tl_checks_event ev;
+    while ((s = d->pending)) {
+        const tl_direct_peer *p = s->peer;
+        if (tl_checks_next_event(s->checks, &ev)) {
+            on_event(s, &ev);
+        } else {
+            DL_DELETE(d->pending, s);
+            s->pending = false;
+            tl_session_pump(s); /* what followed may want something sent */
+        }
+        tl_attempt_check(p);
+    }
+}
+
+/* --- what the owner wants --- */
 
 void tl_direct_want(tl_direct *d, const tl_node_id *peer)
 {
@@ -136,16 +199,23 @@ void tl_direct_want(tl_direct *d, const tl_node_id *peer)
     if (!p)
         return;
     p->wanted = true;
-    if (!d->enabled) {
-        p->state = TL_DIRECT_OFF;
+    if (!d->enabled)
+        tl_attempt_is(p, TL_DIRECT_OFF);
+    else if (tl_attempt_is_on(p))
         return;
-    }
-    bool under_way = p->state == TL_DIRECT_OFFERED || p->state == TL_DIRECT_CHECKING ||
-                     p->state == TL_DIRECT_SEARCHING || p->state == TL_DIRECT_STANDS;
-    if (!under_way && (p->again_at == TL_NEVER || tl_direct_now(d) >= p->again_at))
+    else if (p->again_at == TL_NEVER || tl_direct_now(d) >= p->again_at)
         tl_direct_offer(p);
-    else if (!under_way) /* nobody waited for it while nobody wanted it */
+    else /* nobody waited for it while nobody wanted it */
         tl_direct_due(d, p->again_at);
+    tl_attempt_check(p);
+}
+
+static void close_all(tl_direct_peer *p, tl_direct_state state)
+{
+    tl_session_free(p->now);
+    tl_session_free(p->old);
+    tl_attempt_is(p, state);
+    tl_attempt_check(p);
 }
 
 void tl_direct_drop(tl_direct *d, const tl_node_id *peer)
@@ -153,12 +223,9 @@ void tl_direct_drop(tl_direct *d, const tl_node_id *peer)
     tl_direct_peer *p = tl_direct_peer_find(d, peer);
     if (!p)
         return;
-    tl_session_free(p->now);
-    tl_session_free(p->old);
     p->wanted = p->active = false;
     p->used = 0;
-    p->state = TL_DIRECT_NEVER;
-    /* again_at and pause stay: who asks anew at once is not to hammer a peer that cannot. */
+    close_all(p, TL_DIRECT_NEVER);
 }
 
 void tl_direct_set_enabled(tl_direct *d, bool enabled)
@@ -167,10 +234,8 @@ void tl_direct_set_enabled(tl_direct *d, bool enabled)
     d->enabled = enabled;
     HASH_ITER (hh, d->peers, p, next) {
         if (!enabled) {
-            tl_session_free(p->now);
-            tl_session_free(p->old);
-            p->state = TL_DIRECT_OFF;
-            tl_direct_changed(p);
+            close_all(p, TL_DIRECT_OFF);
+            tl_attempt_tell(p, TL_DIRECT_WAYS);
         } else if (p->wanted) {
             p->again_at = TL_NEVER;
             tl_direct_want(d, &p->id);
@@ -181,18 +246,20 @@ void tl_direct_set_enabled(tl_direct *d, bool enabled)
 static void tell_change(tl_direct_peer *p, bool moved)
 {
     tl_direct *d = p->direct;
-    const tl_direct_self *self = d->world.self(d->user);
     if (p->now) {
-        tl_checks_set_keepalive(p->now->checks, self->keepalive);
+        tl_checks_set_keepalive(p->now->checks, d->world.self(d->user)->keepalive);
         tl_session_tell_candidates(p->now);
-        if (moved && p->now->started)
-            tl_checks_restart(p->now->checks, self->sock4, self->sock6, tl_direct_now(d));
+        if (moved && tl_session_started(p->now)) {
+            tl_session_restart(p->now);
+            tl_attempt_is(p, TL_DIRECT_CHECKING);
+        }
         tl_session_pump(p->now);
     }
     if (moved && p->wanted) {
         p->moved = true;
-        tl_direct_again_if_moved(p);
+        again_if_moved(p);
     }
+    tl_attempt_check(p);
 }
 
 void tl_direct_on_change(tl_direct *d, bool moved)
@@ -202,6 +269,7 @@ void tl_direct_on_change(tl_direct *d, bool moved)
         HASH_ITER (hh, d->peers, p, next)
             if (p->wanted == serving_us)
                 tell_change(p, moved);
+    settle(d);
 }
 
 void tl_direct_on_registered(tl_direct *d)
@@ -210,42 +278,178 @@ void tl_direct_on_registered(tl_direct *d)
     HASH_ITER (hh, d->peers, p, next) {
         if (p->now)
             tl_session_tell_candidates(p->now);
-        tl_direct_again_if_moved(p);
+        again_if_moved(p);
         if (p->wanted && p->state == TL_DIRECT_NEVER)
             tl_direct_want(d, &p->id);
+        else if (p->wanted && p->state == TL_DIRECT_OFFERED) /* the answer may have been lost */
+            tl_direct_offer(p);
+        tl_attempt_check(p);
     }
+}
+
+/* --- what comes in --- */
+
+/* The peer does not answer the offer: it is away, or will not. */
+static void unanswered(tl_session *s)
+{
+    tl_direct_peer *p = s->peer;
+    if (tl_session_carries(s)) { /* but its checks did */
+        tl_session_settle(s);
+        return;
+    }
+    tl_session_free(s);
+    tl_attempt_give_up(p, TL_DIRECT_UNANSWERED);
+}
+
+void tl_direct_on_signal(tl_direct *d, tl_signal_type type, const tl_node_id *from,
+                         tl_slice payload)
+{
+    if (!d->enabled)
+        return;
+    tl_direct_signalled(d, type, from, payload);
+    settle(d);
+    const tl_direct_peer *p = tl_direct_peer_find(d, from);
+    if (p)
+        tl_attempt_check(p);
+}
+
+void tl_direct_on_signal_failed(tl_direct *d, const char *session)
+{
+    char name[TL_CHECK_USERNAME + 1];
+    tl_session *s;
+    tl_check_username(session, name);
+    HASH_FIND(hh_name, d->by_name, name, TL_CHECK_USERNAME, s);
+    if (s && s->state == TL_SESSION_OFFERED && s == s->peer->now)
+        unanswered(s);
+}
+
+/* Whose session is it? NULL: nobody's. */
+static tl_session *session_of(const tl_direct *d, const tl_stun *stun)
+{
+    tl_session *s = NULL;
+    if (stun->class == TL_STUN_REQUEST && stun->username.n == TL_CHECK_USERNAME)
+        HASH_FIND(hh_name, d->by_name, stun->username.p, TL_CHECK_USERNAME, s);
+    else if (stun->class == TL_STUN_SUCCESS) {
+        uint32_t tag = tl_checks_tag_of(stun);
+        HASH_FIND(hh, d->by_tag, &tag, sizeof tag, s);
+    }
+    return s;
+}
+
+void tl_direct_on_stun(tl_direct *d, tl_sock sock, const tl_addr *from, tl_slice datagram,
+                       const tl_stun *stun)
+{
+    tl_session *s = session_of(d, stun);
+    if (!s) {
+        d->counters.strays++;
+        return;
+    }
+    tl_checks_on_stun(s->checks, sock, from, datagram, stun, tl_direct_now(d));
+    /* What a peer sends from an address that it asked us from is let in at once: QUIC knows who it
+     * is, and our own check of the address may still be under way. */
+    const tl_pair *pair = tl_checks_find(s->checks, sock, from);
+    if (pair && (pair->asked_by_peer || pair->state == TL_PAIR_VALID) &&
+        !tl_way_of_pair(s, pair->id) && !tl_way_get(s, pair))
+        tl_log(TL_LOG_DEBUG, "direct: no memory for a way to a peer");
+    tl_session_pump(s);
+    settle(d);
+}
+
+/* A connection ID at home on the way `at_home` comes from the address of another way of the same
+ * peer: a NAT on the way changed its mind. Or somebody repeats what he saw, checks and all: only an
+ * address that answered ours is followed. */
+static void follow(tl_way_entry *at_home, const tl_way_entry *way)
+{
+    tl_direct_peer *p = way->peer;
+    const tl_pair *pair = tl_way_pair(way);
+    bool other = at_home->session != way->session || at_home->pair != way->pair;
+    if (!other || !pair || pair->state != TL_PAIR_VALID)
+        return;
+    tl_way_rebind(at_home, way);
+    p->direct->counters.rebinds++;
+    tl_attempt_tell(p, TL_DIRECT_WAYS);
+}
+
+tl_path_id tl_direct_path_of(tl_direct *d, tl_sock sock, const tl_addr *from, tl_path_id known,
+                             bool client)
+{
+    tl_way_entry *way = tl_way_of_source(d, sock, from), *at_home = NULL;
+    if (known)
+        at_home = tl_way_find(d, known);
+    if (!way) {
+        d->counters.strays++;
+        if (at_home) {
+            tl_checks_probe(at_home->session->checks, sock, from, tl_direct_now(d));
+            tl_session_pump(at_home->session);
+            settle(d);
+        }
+        return 0;
+    }
+    if (!known || known == way->path)
+        return way->path;
+    if (!at_home)
+        return known;
+    if (at_home->peer != way->peer)
+        return 0;
+    const tl_pair *pair = tl_way_pair(at_home);
+    if (!client) {
+        follow(at_home, way);
+    } else if (pair && !tl_addr_eq(&pair->remote, from)) {
+        tl_checks_suspect(at_home->session->checks, at_home->pair, tl_direct_now(d));
+        tl_session_pump(at_home->session);
+        settle(d);
+    }
+    return known;
+}
+
+/* --- what goes out --- */
+
+tl_err tl_direct_send(tl_direct *d, tl_path_id path, const uint8_t *data, size_t n, size_t segment)
+{
+    const tl_way_entry *way = tl_way_find(d, path);
+    const tl_pair *pair = way ? tl_way_pair(way) : NULL;
+    if (!pair)
+        return TL_ERR_NOT_FOUND;
+    return d->world.send(d->user, pair->sock, &pair->remote, data, n, segment);
+}
+
+void tl_direct_on_barren(tl_direct *d, tl_path_id path)
+{
+    tl_way_entry *way = tl_way_find(d, path);
+    if (!way)
+        return;
+    const tl_pair *pair = tl_way_pair(way);
+    tl_attempt_note(way->peer, "carries nothing:", pair ? &pair->remote : NULL);
+    way->since = tl_direct_now(d);
+    way->losses += BARREN_LOSSES;
+    d->counters.lost++;
+    tl_attempt_tell(way->peer, TL_DIRECT_WAYS);
+}
+
+void tl_direct_using(tl_direct *d, const tl_node_id *peer, tl_path_id path, bool active)
+{
+    tl_direct_peer *p = tl_direct_peer_find(d, peer);
+    if (!p || (p->used == path && p->active == active))
+        return;
+    const tl_way_entry *way = path ? tl_way_find(d, path) : NULL;
+    p->used = way && way->peer == p ? path : 0;
+    p->active = active;
+    tl_ways_pace(p);
+    tl_env_wake(&d->env);
 }
 
 /* --- time --- */
 
-void tl_direct_run(tl_direct *d)
-{
-    tl_direct_peer *p, *next;
-    if (!d->any_changed)
-        return;
-    d->any_changed = false;
-    HASH_ITER (hh, d->peers, p, next)
-        if (p->changed) {
-            p->changed = false;
-            d->world.on_ways(d->user, &p->id);
-        }
-}
-
 /* Returns when to come back. */
 static tl_time session_on_timer(tl_session *s, tl_time now)
 {
-    tl_direct_peer *p = s->peer;
     if (now >= s->answer_by) {
-        tl_session_free(s);
-        tl_direct_give_up(p, TL_DIRECT_UNANSWERED);
+        unanswered(s);
         return TL_NEVER;
     }
     if (now >= s->search_at)
-        tl_session_search(s);
-    if (now >= tl_checks_expiry(s->checks))
-        tl_checks_on_timer(s->checks, now);
-    tl_session_pump(s);
-    return tl_time_min(tl_time_min(s->answer_by, s->search_at), tl_checks_expiry(s->checks));
+        search(s);
+    return tl_session_on_timer(s, now);
 }
 
 void tl_direct_on_timer(tl_direct *d)
@@ -262,13 +466,16 @@ void tl_direct_on_timer(tl_direct *d)
             tl_direct_due(d, session_on_timer(p->old, now));
         if (p->now)
             tl_direct_due(d, session_on_timer(p->now, now));
-        if (p->again_at == TL_NEVER || !p->wanted || !d->enabled)
-            continue; /* being wanted or enabled again looks at again_at anew */
-        if (now >= p->again_at)
-            tl_direct_offer(p);
-        else
-            tl_direct_due(d, p->again_at);
+        if (p->again_at != TL_NEVER && p->wanted && d->enabled) {
+            /* being wanted or enabled again looks at again_at anew */
+            if (now >= p->again_at)
+                tl_direct_offer(p);
+            else
+                tl_direct_due(d, p->again_at);
+        }
+        tl_attempt_check(p);
     }
+    settle(d);
 }
 
 tl_time tl_direct_expiry(const tl_direct *d)
@@ -276,7 +483,58 @@ tl_time tl_direct_expiry(const tl_direct *d)
     return d->due;
 }
 
-/* --- what is told --- */
+/* --- what the owner sees --- */
+
+bool tl_direct_next_event(tl_direct *d, tl_direct_event *ret_event)
+{
+    tl_direct_peer *p = d->telling;
+    if (!p)
+        return false;
+    *ret_event = (tl_direct_event){p->tell_silent ? TL_DIRECT_SILENT : TL_DIRECT_WAYS, p->id};
+    if (p->tell_silent)
+        p->tell_silent = false;
+    else
+        p->tell_ways = false;
+    if (!p->tell_ways)
+        DL_DELETE(d->telling, p);
+    return true;
+}
+
+static tl_direct_way describe(const tl_direct *d, const tl_way_entry *way, const tl_pair *pair)
+{
+    const tl_direct_self *self = d->world.self(d->user);
+    return (tl_direct_way){.path = way->path,
+                           .lan =
+                               tl_addr_on_link(&pair->remote, self->interfaces, self->n_interfaces),
+                           .rtt = pair->rtt,
+                           .since = way->since,
+                           .losses = way->losses,
+                           .remote = pair->remote};
+}
+
+size_t tl_direct_ways(const tl_direct *d, const tl_node_id *peer,
+                      tl_direct_way ret_ways[TL_DIRECT_WAYS_MAX])
+{
+    const tl_direct_peer *p = tl_direct_peer_find(d, peer);
+    size_t n = 0;
+    const tl_way_entry *way;
+    if (!p)
+        return 0;
+    DL_FOREACH (p->ways, way)
+        if (way->up && tl_way_pair(way) && n < TL_DIRECT_WAYS_MAX)
+            ret_ways[n++] = describe(d, way, tl_way_pair(way));
+    return n;
+}
+
+bool tl_direct_way_of(const tl_direct *d, tl_path_id path, tl_direct_way *ret_way)
+{
+    const tl_way_entry *way = tl_way_find(d, path);
+    const tl_pair *pair = way ? tl_way_pair(way) : NULL;
+    if (!pair)
+        return false;
+    *ret_way = describe(d, way, pair);
+    return true;
+}
 
 bool tl_direct_report_of(const tl_direct *d, const tl_node_id *peer, tl_direct_report *ret_report)
 {
@@ -305,15 +563,12 @@ bool tl_direct_report_of(const tl_direct *d, const tl_node_id *peer, tl_direct_r
     return true;
 }
 
-void tl_direct_free(tl_direct *d)
+const tl_direct_counters *tl_direct_counters_of(const tl_direct *d)
 {
-    if (!d)
-        return;
-    tl_direct_peer *p, *next;
-    HASH_ITER (hh, d->peers, p, next) {
-        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
-        peer_free(p);
-    }
-    tl_nonces_clear(&d->nonces);
-    free(d);
+    return &d->counters;
+}
+
+const tl_punch_counters *tl_direct_punches(const tl_direct *d)
+{
+    return &d->punches;
 }

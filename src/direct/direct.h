@@ -1,6 +1,7 @@
 /* direct.h - the direct ways to peers: offers and answers through the relay, connectivity checks,
- * and which address each path id stands for. Sans-IO: sends through the functions it is given;
- * never moves a connection - peer/peers does, told of every way that opens or closes. */
+ * and which address each path id stands for. Sans-IO: sends through the functions it is given, and
+ * tells its owner nothing but through tl_direct_next_event. Never moves a connection: peer/peers
+ * does, told of every way that opens or closes. */
 #ifndef TL_DIRECT_DIRECT_H
 #define TL_DIRECT_DIRECT_H
 
@@ -29,6 +30,7 @@ typedef struct {
     tl_time keepalive;
 } tl_direct_self;
 
+/* What direct asks of its owner, from inside its own functions: none of these may call direct. */
 typedef struct {
     const tl_direct_self *(*self)(void *user);
     /* Through the relay. TL_ERR_CLOSED: it is not connected. */
@@ -39,20 +41,33 @@ typedef struct {
     void (*close_socket)(void *user, tl_sock sock);
     /* May this node ask us, or do we deal with it already? Else its offer is not answered. */
     bool (*welcome)(void *user, const tl_node_id *peer);
-    /* The ways to this peer are not what they were: choose again. */
-    void (*on_ways)(void *user, const tl_node_id *peer);
-    /* A direct way fell silent under traffic. */
-    void (*on_silent)(void *user, const tl_node_id *peer);
     /* A path id for a new way; unique within the node. 0: none left. */
     tl_path_id (*new_path)(void *user, const tl_node_id *peer);
+    /* The way of this path id is gone. Also called by tl_direct_free. */
+    void (*free_path)(void *user, tl_path_id path);
 } tl_direct_world;
 
-/* Whatever an attempt came to, for `why` and doctor. */
+/* What the attempts at one peer came to, for `why` and doctor. In attempt.c one function assigns it,
+ * and asserts what is drawn here:
+ *
+ *   NEVER ───we offer───► OFFERED ──no answer──► UNANSWERED
+ *     │                      │ answered
+ *     └──the peer offers──► CHECKING ──no pair answers──► FAILED
+ *                            │    │                         ▲
+ *                     a pair │    │ not found soon          │
+ *                    answers │    ▼                         │
+ *                            │  SEARCHING ─────in vain──────┘
+ *                            ▼    ▼
+ *                            STANDS ──the last way is lost──► LOST
+ *
+ * From every state, our offer leads to OFFERED, the peer's to CHECKING, and a pair that answers, be
+ * it late, to STANDS. STANDS holds while one way stands: what another attempt comes to meanwhile
+ * shows when the last way is lost. To NEVER: nobody wants ways to the peer, or the relay is away. */
 typedef enum {
-    TL_DIRECT_NEVER,   /* nothing was tried yet */
-    TL_DIRECT_OFFERED, /* an offer is out, unanswered */
-    TL_DIRECT_CHECKING,
-    TL_DIRECT_SEARCHING,  /* the birthday search */
+    TL_DIRECT_NEVER,      /* nothing was tried, or nothing since the peer was last let go */
+    TL_DIRECT_OFFERED,    /* an offer is out, unanswered */
+    TL_DIRECT_CHECKING,   /* both know each other's addresses: checks run */
+    TL_DIRECT_SEARCHING,  /* the birthday search runs beside them */
     TL_DIRECT_STANDS,     /* at least one pair is valid */
     TL_DIRECT_UNANSWERED, /* the peer answered no offer: it does not speak of direct paths, or will
                              not */
@@ -130,10 +145,20 @@ bool tl_direct_report_of(const tl_direct *d, const tl_node_id *peer, tl_direct_r
 
 /* The relay is connected: what waited for it is offered. */
 void tl_direct_on_registered(tl_direct *d);
-/* Calls on_ways where it is due; to be called after env.wake. */
-void tl_direct_run(tl_direct *d);
 void tl_direct_on_timer(tl_direct *d);
 tl_time tl_direct_expiry(const tl_direct *d);
+
+typedef enum {
+    TL_DIRECT_WAYS,   /* the ways to this peer are not what they were: choose again */
+    TL_DIRECT_SILENT, /* a way to it fell silent under traffic, or was lost while in use */
+} tl_direct_event_type;
+typedef struct {
+    tl_direct_event_type type;
+    tl_node_id peer;
+} tl_direct_event;
+/* To be drained until false, after every env.wake. At most one of each type waits for each peer.
+ * Whatever is called between two events may call direct. */
+bool tl_direct_next_event(tl_direct *d, tl_direct_event *ret_event);
 
 typedef struct {
     uint64_t offers_out, offers_in, offers_refused[TL_OFFER_VERDICTS], unwelcome, rate_limited;

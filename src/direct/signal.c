@@ -90,7 +90,7 @@ static bool tell(tl_session *s, tl_offer_type type)
                              d->rand, d->env.wall(d->env.user), &payload);
     if (!signal(d, type == TL_OFFER_OFFER ? TL_SIGNAL_OFFER : TL_SIGNAL_ANSWER, e, payload))
         return false;
-    tl_direct_note(s->peer, type == TL_OFFER_OFFER ? "offered:" : "answered:", &info.local_addr);
+    tl_attempt_note(s->peer, type == TL_OFFER_OFFER ? "offered:" : "answered:", &info.local_addr);
     tl_session_tell_candidates(s);
     return true;
 }
@@ -102,25 +102,25 @@ void tl_direct_offer(tl_direct_peer *p)
     char id[TL_SESSION_TEXT + 1];
     p->again_at = TL_NEVER;
     if (!self->sock4 && !self->sock6) {
-        p->state = TL_DIRECT_OFF;
+        tl_attempt_is(p, TL_DIRECT_OFF);
         return;
     }
     tl_session_new(d->rand, id);
     tl_session *s = tl_session_new_for(p, id, true);
     if (!s) {
-        tl_direct_give_up(p, TL_DIRECT_FAILED);
+        tl_attempt_give_up(p, TL_DIRECT_FAILED);
         return;
     }
     if (!tell(s, TL_OFFER_OFFER)) {
         tl_session_free(s);
-        p->state = TL_DIRECT_NEVER; /* tl_direct_on_registered brings us back */
+        tl_attempt_is(p, TL_DIRECT_NEVER); /* tl_direct_on_registered brings us back */
         return;
     }
-    tl_direct_take(p, s);
+    tl_session_take(p, s);
+    tl_session_offered(s);
+    tl_attempt_is(p, TL_DIRECT_OFFERED);
+    tl_attempt_tell(p, TL_DIRECT_WAYS); /* an older session's may have gone */
     p->attempts++;
-    p->state = TL_DIRECT_OFFERED;
-    s->answer_by = tl_direct_now(d) + TL_DIRECT_ANSWER_WITHIN;
-    tl_direct_due(d, s->answer_by);
     d->counters.offers_out++;
 }
 
@@ -135,12 +135,12 @@ static void add_remote(tl_session *s, tl_candidate_kind kind, const tl_addr *add
     if (c.addr.family == TL_ADDR_NONE)
         return;
     if (!tl_candidate_allowed(&c.addr, self->interfaces, self->n_interfaces, self->port)) {
-        tl_direct_note(s->peer, "never sends to", &c.addr);
+        tl_attempt_note(s->peer, "never sends to", &c.addr);
         s->refused++;
         d->counters.candidates_refused++;
         return;
     }
-    tl_direct_note(s->peer, tl_candidate_kind_name(kind), &c.addr);
+    tl_attempt_note(s->peer, tl_candidate_kind_name(kind), &c.addr);
     tl_checks_add_remote(s->checks, &c, tl_direct_now(d));
 }
 
@@ -156,6 +156,17 @@ static void take_info(tl_session *s, const tl_connection_info *info)
     const tl_direct_self *self = p->direct->world.self(p->direct->user);
     if (!tl_candidate_allowed(&s->reflexive, self->interfaces, self->n_interfaces, self->port))
         s->reflexive = (tl_addr){0};
+}
+
+/* The addresses of both are known. */
+static void start(tl_session *s)
+{
+    tl_direct_peer *p = s->peer;
+    tl_attempt_note(p, "checks start", NULL);
+    p->direct->counters.attempts++;
+    tl_attempt_count(p, s, false);
+    tl_session_start(s);
+    tl_attempt_is(p, TL_DIRECT_CHECKING);
 }
 
 /* May this node's offer be looked at now? Costs nothing but memory of those we deal with. */
@@ -204,18 +215,21 @@ static void on_offer(tl_direct *d, const tl_node_id *from, tl_slice payload)
         return;
     d->counters.offers_in++;
     /* Both offered at once: that of the smaller node ID stays. */
-    if (p->now && p->now->ours && !p->now->started && tl_node_id_cmp(&d->identity->id, from) < 0)
+    if (p->now && p->now->state == TL_SESSION_OFFERED && tl_node_id_cmp(&d->identity->id, from) < 0)
         return;
     tl_session *s = tl_session_new_for(p, o.session, false);
     if (!s)
         return;
-    tl_direct_take(p, s);
-    p->again_at = TL_NEVER;
+    tl_session_take(p, s);
+    tl_attempt_tell(p, TL_DIRECT_WAYS); /* an older session's may have gone */
     take_info(s, &o.info);
-    if (tell(s, TL_OFFER_ANSWER))
-        tl_session_start(s);
-    else
-        tl_session_free(s);
+    if (tell(s, TL_OFFER_ANSWER)) {
+        start(s);
+        return;
+    }
+    tl_session_free(s);
+    p->again_at = TL_NEVER;
+    tl_attempt_is(p, TL_DIRECT_NEVER); /* tl_direct_on_registered brings us back */
 }
 
 /* The peer's session of that name, if it is there. */
@@ -233,14 +247,14 @@ static void on_answer(tl_direct *d, const tl_node_id *from, tl_slice payload)
 {
     tl_offer o;
     tl_direct_peer *p = tl_direct_peer_find(d, from);
-    if (!p || !p->now || !p->now->ours || p->now->started ||
+    if (!p || !p->now || p->now->state != TL_SESSION_OFFERED ||
         !read_offer(d, TL_OFFER_ANSWER, payload, &o) || !tl_node_id_eq(&o.from, from))
         return;
     tl_session *s = session_of(d, from, o.session);
     if (!s || s != p->now)
         return;
     take_info(s, &o.info);
-    tl_session_start(s);
+    start(s);
 }
 
 static void on_candidate(tl_direct *d, const tl_node_id *from, tl_slice payload)
@@ -262,28 +276,13 @@ static void on_candidate(tl_direct *d, const tl_node_id *from, tl_slice payload)
     tl_session_pump(s);
 }
 
-void tl_direct_on_signal(tl_direct *d, tl_signal_type type, const tl_node_id *from,
+void tl_direct_signalled(tl_direct *d, tl_signal_type type, const tl_node_id *from,
                          tl_slice payload)
 {
-    if (!d->enabled)
-        return;
     switch (type) {
     case TL_SIGNAL_OFFER: on_offer(d, from, payload); break;
     case TL_SIGNAL_ANSWER: on_answer(d, from, payload); break;
     case TL_SIGNAL_ICE_CANDIDATE: on_candidate(d, from, payload); break;
     default: break;
     }
-}
-
-void tl_direct_on_signal_failed(tl_direct *d, const char *session)
-{
-    char name[TL_CHECK_USERNAME + 1];
-    tl_session *s;
-    tl_check_username(session, name);
-    HASH_FIND(hh_name, d->by_name, name, TL_CHECK_USERNAME, s);
-    if (!s || s->started || s != s->peer->now)
-        return;
-    tl_direct_peer *p = s->peer;
-    tl_session_free(s);
-    tl_direct_give_up(p, TL_DIRECT_UNANSWERED);
 }

@@ -435,6 +435,11 @@ void tl_checks_set_keepalive(tl_checks *c, tl_time keepalive)
 
 /* --- looking --- */
 
+bool tl_checks_has_event(const tl_checks *c)
+{
+    return c->events_n > 0;
+}
+
 bool tl_checks_next_event(tl_checks *c, tl_checks_event *ret_event)
 {
     if (!c->events_n)

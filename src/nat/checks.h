@@ -146,6 +146,7 @@ typedef struct {
     uint16_t pair;
 } tl_checks_event;
 bool tl_checks_next_event(tl_checks *c, tl_checks_event *ret_event);
+bool tl_checks_has_event(const tl_checks *c);
 
 const tl_pair *tl_checks_pair(const tl_checks *c, uint16_t id);
 /* The pair with that socket and remote; NULL: none. */

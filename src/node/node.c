@@ -28,7 +28,7 @@ static void run(void *user)
         n->again = false;
         tl_router_run(n->router);
         tl_asker_run(n->asker);
-        tl_direct_run(n->direct);
+        tl_node_run_direct(n);
         tl_peers_run(n->peers);
         if (!n->again)
             break;
@@ -139,8 +139,8 @@ void tl_node_free(tl_node *n)
     tl_asker_free(n->asker);
     tl_server_free(n->server);
     tl_backend_free(n->backend);
+    tl_direct_free(n->direct); /* gives back path ids of peers */
     tl_peers_free(n->peers);
-    tl_direct_free(n->direct);
     tl_network_free(n->network);
     tl_relay_link_free(n->link);
     tl_peer_table_clear(&n->table);

@@ -60,30 +60,37 @@ static bool direct_welcome(void *user, const tl_node_id *peer)
     return !tl_access_for_peer(&n->access, peer) || tl_peers_deals_with(n->peers, peer);
 }
 
-static void direct_ways(void *user, const tl_node_id *peer)
-{
-    tl_peers_on_ways(((tl_node *)user)->peers, peer);
-}
-
-static void direct_silent(void *user, const tl_node_id *peer)
-{
-    const tl_node *n = user;
-    (void)peer;
-    if (n->network)
-        tl_network_suspect(n->network);
-}
-
 static tl_path_id direct_path(void *user, const tl_node_id *peer)
 {
     return tl_peers_new_path(((tl_node *)user)->peers, peer);
 }
 
+static void direct_path_gone(void *user, tl_path_id path)
+{
+    tl_peers_free_path(((tl_node *)user)->peers, path);
+}
+
 tl_err tl_node_wire_direct(tl_node *n)
 {
-    static const tl_direct_world world = {direct_self, direct_signal, direct_send,
-                                          direct_open, direct_close,  direct_welcome,
-                                          direct_ways, direct_silent, direct_path};
+    static const tl_direct_world world = {direct_self, direct_signal,   direct_send,
+                                          direct_open, direct_close,    direct_welcome,
+                                          direct_path, direct_path_gone};
     return tl_direct_new(&n->identity, &n->rand, &n->env, &world, n, &n->direct);
+}
+
+/* --- what direct tells --- */
+
+void tl_node_run_direct(tl_node *n)
+{
+    tl_direct_event ev;
+    while (tl_direct_next_event(n->direct, &ev))
+        switch (ev.type) {
+        case TL_DIRECT_WAYS: tl_peers_on_ways(n->peers, &ev.peer); break;
+        case TL_DIRECT_SILENT:
+            if (n->network)
+                tl_network_suspect(n->network);
+            break;
+        }
 }
 
 void tl_node_signalled(tl_node *n, tl_signal_type type, const tl_node_id *from, tl_slice payload)

@@ -78,6 +78,8 @@ TL_CHECK tl_err tl_node_wire_direct(tl_node *n);
 void tl_node_apply_network(tl_node *n);
 /* From registerAck; a socket of the network must be there. */
 void tl_node_set_relay_stun(tl_node *n);
+/* Does what follows from what direct tells. */
+void tl_node_run_direct(tl_node *n);
 void tl_node_signalled(tl_node *n, tl_signal_type type, const tl_node_id *from, tl_slice payload);
 
 /* node_look.c */

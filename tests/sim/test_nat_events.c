@@ -3,6 +3,8 @@
  * connection, and the outage is short. */
 #include "nats_world.h"
 
+#include "base/log.h"
+
 #include <stdio.h>
 
 #define ACCESS 3 /* the host's second link to the internet */
@@ -170,7 +172,12 @@ static void something_happens(nats_world *w)
     int i = (int)below(w, 2);
     whole_node *n = w->node[i];
     char ip[32];
-    switch (below(w, 8)) {
+    uint64_t what = below(w, 8);
+    static const char *const names[] = {
+        "its NAT reboots",    "its NAT moves",     "UDP is blocked",    "UDP is open",
+        "the relay drops it", "the relay is back", "the relay is back", "its line loses some"};
+    tl_log(TL_LOG_DEBUG, "sim: node %d: %s", i, names[what]);
+    switch (what) {
     case 0: sim_nat_reboot(sim_site_nat(w->site[i])); break;
     case 1: {
         snprintf(ip, sizeof ip, "198.51.100.%u", (unsigned)(60 + below(w, 150)));

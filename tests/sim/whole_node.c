@@ -325,20 +325,14 @@ static bool direct_welcome(void *user, const tl_node_id *peer)
     return !tl_access_for_peer(&n->access, peer) || tl_peers_deals_with(n->peers, peer);
 }
 
-static void direct_ways(void *user, const tl_node_id *peer)
-{
-    tl_peers_on_ways(((whole_node *)user)->peers, peer);
-}
-
-static void direct_silent(void *user, const tl_node_id *peer)
-{
-    (void)peer;
-    whole_net_suspect(&((whole_node *)user)->net);
-}
-
 static tl_path_id direct_path(void *user, const tl_node_id *peer)
 {
     return tl_peers_new_path(((whole_node *)user)->peers, peer);
+}
+
+static void direct_path_gone(void *user, tl_path_id path)
+{
+    tl_peers_free_path(((whole_node *)user)->peers, path);
 }
 
 static void net_stun(void *user, tl_sock sock, const tl_addr *from, tl_slice datagram,
@@ -442,9 +436,9 @@ static void build(whole_node *n)
                                           discover,    not_hopeless, nothing,   route_done};
     tl_env env = {env_now, env_wall, env_wake, n};
     tl_asker_times times = {300 * TL_SEC, 120 * TL_SEC};
-    static const tl_direct_world direct_world = {direct_self, direct_signal, direct_send,
-                                                 direct_open, direct_close,  direct_welcome,
-                                                 direct_ways, direct_silent, direct_path};
+    static const tl_direct_world direct_world = {direct_self, direct_signal,   direct_send,
+                                                 direct_open, direct_close,    direct_welcome,
+                                                 direct_path, direct_path_gone};
     must_ok(tl_direct_new(&n->identity, &n->rand, &env, &direct_world, n, &n->direct));
     must_ok(tl_relay_link_new(&n->identity, &n->rand, "sim", &link_events, n, &n->link));
     tl_peers_config config = {.identity = &n->identity,
@@ -470,12 +464,22 @@ static void tear_down(whole_node *n)
     tl_server_free(n->server);
     while (n->jobs)
         job_free(n->jobs);
-    tl_peers_free(n->peers);
     tl_direct_free(n->direct);
+    tl_peers_free(n->peers);
     tl_relay_link_free(n->link);
     tl_peer_table_clear(&n->table);
     tl_buf_clear(&n->outgoing);
     tl_ws_reader_clear(&n->reader);
+}
+
+static void run_direct(whole_node *n)
+{
+    tl_direct_event ev;
+    while (tl_direct_next_event(n->direct, &ev))
+        if (ev.type == TL_DIRECT_WAYS)
+            tl_peers_on_ways(n->peers, &ev.peer);
+        else
+            whole_net_suspect(&n->net);
 }
 
 static void flush(void *user)
@@ -487,7 +491,7 @@ static void flush(void *user)
             ;
         tl_router_run(n->router);
         tl_asker_run(n->asker);
-        tl_direct_run(n->direct);
+        run_direct(n);
         tl_peers_run(n->peers);
     } while (n->awake);
     whole_net_flush(&n->net);

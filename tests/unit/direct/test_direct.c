@@ -1,5 +1,5 @@
-/* Two machines of direct/direct face to face: what one signals or sends reaches the other after a
- * while, as long as the wire is not cut. No relay, no socket, virtual time. */
+/* Machines of direct/direct face to face: what one signals or sends reaches the other after a
+ * while, unless the wire is cut. No relay, no socket, virtual time. */
 #include "direct/direct.h"
 
 #include <setjmp.h>
@@ -14,13 +14,14 @@
 
 #define STEP    (5 * TL_MS)
 #define QUEUE_N 256 /* packets and messages on their way */
+#define ENDS    3
 
 typedef struct {
-    int to;
+    int from, to;
     tl_signal_type type; /* of a message; UNKNOWN: a datagram */
     uint8_t *bytes;
     size_t n;
-    tl_sock sock;
+    tl_addr source;
 } parcel;
 
 typedef struct {
@@ -30,11 +31,12 @@ typedef struct {
     tl_addr addr;
     tl_candidate candidate;
     tl_direct_self self;
-    unsigned ways_told, spins;
+    unsigned ways_told, silent_told, spins;
+    tl_addr forges; /* what it sends seems to come from there; family NONE: from itself */
     tl_path_id next_path;
 } end;
 
-static end ends[2];
+static end ends[ENDS];
 static parcel queue[QUEUE_N];
 static size_t queued;
 static tl_time now;
@@ -58,12 +60,13 @@ static void env_wake(void *user)
     (void)user;
 }
 
-static void post(const void *user, tl_signal_type type, const void *bytes, size_t n)
+static void post(const end *from, const end *to, tl_signal_type type, const void *bytes, size_t n)
 {
     assert_true(queued < QUEUE_N);
     uint8_t *copy = malloc(n);
     memcpy(copy, bytes, n);
-    queue[queued++] = (parcel){user == &ends[0], type, copy, n, 1};
+    const tl_addr *source = from->forges.family ? &from->forges : &from->addr;
+    queue[queued++] = (parcel){(int)(from - ends), (int)(to - ends), type, copy, n, *source};
 }
 
 static const tl_direct_self *self(void *user)
@@ -75,8 +78,13 @@ static tl_err signal(void *user, tl_signal_type type, const json_t *payload)
 {
     if (!relay_up)
         return TL_ERR_CLOSED;
-    char *text = json_dumps(payload, JSON_COMPACT);
-    post(user, type, text, strlen(text));
+    char *text = json_dumps(payload, JSON_COMPACT), hex[TL_NODE_ID_HEX + 1];
+    const char *to = json_string_value(json_object_get(payload, "toNodeID"));
+    for (int i = 0; i < ENDS; i++) {
+        tl_node_id_write(hex, &ends[i].identity.id);
+        if (strcmp(hex, to) == 0)
+            post(user, &ends[i], type, text, strlen(text));
+    }
     free(text);
     return TL_OK;
 }
@@ -86,9 +94,9 @@ static tl_err send_datagram(void *user, tl_sock sock, const tl_addr *to, const u
 {
     (void)sock;
     (void)segment;
-    end *other = &ends[user == &ends[0]];
-    if (!wire_cut && tl_addr_eq(to, &other->addr))
-        post(user, TL_SIGNAL_UNKNOWN, data, n);
+    for (int i = 0; i < ENDS && !wire_cut; i++)
+        if (tl_addr_eq(to, &ends[i].addr))
+            post(user, &ends[i], TL_SIGNAL_UNKNOWN, data, n);
     return TL_OK;
 }
 
@@ -113,16 +121,13 @@ static bool welcome(void *user, const tl_node_id *peer)
     return true;
 }
 
-static void on_ways(void *user, const tl_node_id *peer)
-{
-    (void)peer;
-    ((end *)user)->ways_told++;
-}
+static size_t paths_freed;
 
-static void on_silent(void *user, const tl_node_id *peer)
+static void free_path(void *user, tl_path_id path)
 {
     (void)user;
-    (void)peer;
+    assert_true(path != 0);
+    paths_freed++;
 }
 
 static tl_path_id new_path(void *user, const tl_node_id *peer)
@@ -131,8 +136,8 @@ static tl_path_id new_path(void *user, const tl_node_id *peer)
     return ++((end *)user)->next_path;
 }
 
-static const tl_direct_world world = {self,    signal,  send_datagram, open_sockets, close_socket,
-                                      welcome, on_ways, on_silent,     new_path};
+static const tl_direct_world world = {self,         signal,  send_datagram, open_sockets,
+                                      close_socket, welcome, new_path,      free_path};
 
 static void deliver(void)
 {
@@ -142,14 +147,25 @@ static void deliver(void)
     queued = 0;
     for (size_t i = 0; i < n; i++) {
         const parcel *p = &now_due[i];
-        end *to = &ends[p->to], *from = &ends[!p->to];
+        end *to = &ends[p->to], *from = &ends[p->from];
         tl_stun stun;
         tl_slice bytes = tl_slice_of(p->bytes, p->n);
         if (p->type != TL_SIGNAL_UNKNOWN)
             tl_direct_on_signal(to->direct, p->type, &from->identity.id, bytes);
         else if (!tl_stun_read(bytes, &stun))
-            tl_direct_on_stun(to->direct, p->sock, &from->addr, bytes, &stun);
+            tl_direct_on_stun(to->direct, 1, &p->source, bytes, &stun);
         free(p->bytes);
+    }
+}
+
+static void drain(end *e)
+{
+    tl_direct_event ev;
+    while (tl_direct_next_event(e->direct, &ev)) {
+        if (ev.type == TL_DIRECT_WAYS)
+            e->ways_told++;
+        else
+            e->silent_told++;
     }
 }
 
@@ -157,14 +173,27 @@ static void run_for(tl_time span)
 {
     for (tl_time until = now + span; now < until; now += STEP) {
         deliver();
-        for (int i = 0; i < 2; i++) {
+        for (int i = 0; i < ENDS; i++) {
             tl_direct_on_timer(ends[i].direct);
-            tl_direct_run(ends[i].direct);
+            drain(&ends[i]);
             /* due again and again at a time past: a loop that never rests */
             ends[i].spins = tl_direct_expiry(ends[i].direct) > now ? 0 : ends[i].spins + 1;
             assert_true(ends[i].spins < 3);
         }
     }
+}
+
+static void start(end *e)
+{
+    tl_env env = {env_now, env_wall, env_wake, e};
+    assert_int_equal(tl_direct_new(&e->identity, &e->rand, &env, &world, e, &e->direct), TL_OK);
+}
+
+/* The process ends, and another begins with the same key. */
+static void restart(end *e)
+{
+    tl_direct_free(e->direct);
+    start(e);
 }
 
 static int setup(void **state)
@@ -174,7 +203,7 @@ static int setup(void **state)
     now = TL_SEC;
     relay_up = true;
     wire_cut = false;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < ENDS; i++) {
         end *e = &ends[i];
         *e = (end){.rand = tl_rand_seeded((uint64_t)i + 1)};
         assert_int_equal(tl_identity_new(&e->rand, &e->identity), TL_OK);
@@ -188,8 +217,7 @@ static int setup(void **state)
                                    .n_candidates = 1,
                                    .facts = &facts,
                                    .keepalive = 25 * TL_SEC};
-        tl_env env = {env_now, env_wall, env_wake, e};
-        assert_int_equal(tl_direct_new(&e->identity, &e->rand, &env, &world, e, &e->direct), TL_OK);
+        start(e);
     }
     return 0;
 }
@@ -200,8 +228,13 @@ static int teardown(void **state)
     for (size_t i = 0; i < queued; i++)
         free(queue[i].bytes);
     queued = 0;
-    for (int i = 0; i < 2; i++)
+    size_t given = 0;
+    for (int i = 0; i < ENDS; i++) {
         tl_direct_free(ends[i].direct);
+        given += ends[i].next_path;
+    }
+    assert_int_equal(paths_freed, given); /* every path id is given back, whatever happened */
+    paths_freed = 0;
     return 0;
 }
 
@@ -276,6 +309,85 @@ static void a_spare_way_lost_after_a_move_is_offered_anew_at_once(void **state)
     assert_int_equal(state_of(0), TL_DIRECT_STANDS);
 }
 
+static void a_lost_way_is_told_by_the_call_that_finds_it_lost(void **state)
+{
+    (void)state;
+    tl_direct_event ev;
+    tl_direct_way ways[TL_DIRECT_WAYS_MAX];
+    want();
+    run_for(TL_SEC);
+    assert_int_equal(tl_direct_ways(ends[0].direct, &ends[1].identity.id, ways), 1);
+    tl_direct_using(ends[0].direct, &ends[1].identity.id, ways[0].path, true);
+    run_for(TL_SEC);
+    wire_cut = true;
+    while (state_of(0) == TL_DIRECT_STANDS) {
+        assert_false(tl_direct_next_event(ends[0].direct, &ev) && ev.type == TL_DIRECT_WAYS);
+        now += STEP;
+        tl_direct_on_timer(ends[0].direct);
+    }
+    assert_int_equal(state_of(0), TL_DIRECT_LOST);
+    assert_true(tl_direct_next_event(ends[0].direct, &ev));
+    assert_int_equal(ev.type, TL_DIRECT_SILENT);
+    assert_true(tl_direct_next_event(ends[0].direct, &ev));
+    assert_int_equal(ev.type, TL_DIRECT_WAYS);
+    assert_true(tl_node_id_eq(&ev.peer, &ends[1].identity.id));
+    assert_false(tl_direct_next_event(ends[0].direct, &ev));
+}
+
+static void an_owner_may_let_the_peer_go_while_it_is_told(void **state)
+{
+    (void)state;
+    tl_direct_event ev;
+    want();
+    for (now += STEP; !tl_direct_next_event(ends[0].direct, &ev); now += STEP)
+        deliver();
+    tl_direct_drop(ends[0].direct, &ev.peer);
+    assert_int_equal(state_of(0), TL_DIRECT_NEVER);
+    drain(&ends[0]);
+    run_for(TL_SEC);
+}
+
+/* What the peer's new attempt comes to does not hide that the old way stands, nor that it is lost
+ * afterwards. */
+static void an_attempt_that_fails_beside_a_way_leaves_it_standing(void **state)
+{
+    (void)state;
+    want();
+    run_for(TL_SEC);
+    wire_cut = true;
+    restart(&ends[1]);
+    tl_direct_want(ends[1].direct, &ends[0].identity.id);
+    run_for(4 * TL_SEC);
+    assert_int_equal(state_of(1), TL_DIRECT_FAILED);
+    assert_int_equal(state_of(0), TL_DIRECT_STANDS);
+    tl_direct_drop(ends[1].direct, &ends[0].identity.id);
+    for (int i = 0; i < 60 && state_of(0) == TL_DIRECT_STANDS; i++)
+        run_for(TL_SEC);
+    assert_int_equal(state_of(0), TL_DIRECT_LOST);
+    wire_cut = false;
+    run_for(TL_DIRECT_AGAIN_FIRST + 2 * TL_SEC);
+    assert_int_equal(state_of(0), TL_DIRECT_STANDS);
+}
+
+/* Both offer, the relay goes, and the one whose offer gives way cannot answer the other's. */
+static void an_offer_that_could_not_be_answered_is_made_up_for(void **state)
+{
+    (void)state;
+    want();
+    tl_direct_want(ends[1].direct, &ends[0].identity.id);
+    relay_up = false;
+    run_for(TL_SEC);
+    int gives_way = tl_node_id_cmp(&ends[0].identity.id, &ends[1].identity.id) < 0;
+    assert_int_equal(state_of(gives_way), TL_DIRECT_NEVER);
+    assert_int_equal(state_of(!gives_way), TL_DIRECT_OFFERED);
+    relay_up = true;
+    for (int i = 0; i < 2; i++)
+        tl_direct_on_registered(ends[i].direct);
+    run_for(TL_SEC);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(state_of(i), TL_DIRECT_STANDS);
+}
+
 static void a_peer_that_is_not_needed_any_more_is_not_asked(void **state)
 {
     (void)state;
@@ -313,6 +425,10 @@ int main(void)
         TEST(a_pause_that_ends_while_disabled_is_over_when_enabled_again),
         TEST(an_offer_waits_for_the_relay),
         TEST(a_spare_way_lost_after_a_move_is_offered_anew_at_once),
+        TEST(a_lost_way_is_told_by_the_call_that_finds_it_lost),
+        TEST(an_owner_may_let_the_peer_go_while_it_is_told),
+        TEST(an_attempt_that_fails_beside_a_way_leaves_it_standing),
+        TEST(an_offer_that_could_not_be_answered_is_made_up_for),
         TEST(a_peer_that_is_not_needed_any_more_is_not_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
