@@ -12,7 +12,6 @@
 #include "quic/tomb.h"
 #include "quic/version.h"
 #include "quic/window.h"
-#include "quic/writer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -226,7 +225,7 @@ bool tl_qconn_read(tl_quic_conn *c, const tl_quic_where *where, const uint8_t *d
     c->now = now;
     c->wall = wall;
     uint64_t opened = c->quic->counters.packets_opened;
-    int rv = ngtcp2_conn_read_pkt(c->ng, &ps.path, NULL, data, n, tl_writer_time(c, now));
+    int rv = ngtcp2_conn_read_pkt(c->ng, &ps.path, NULL, data, n, now);
     opened = c->quic->counters.packets_opened - opened;
     c->heard += opened;
     c->heard_here += where->path == c->path ? opened : 0;
@@ -243,7 +242,7 @@ bool tl_qconn_on_timer(tl_quic_conn *c, tl_time now)
 {
     c->now = now;
     c->expired_at = now;
-    int rv = ngtcp2_conn_handle_expiry(c->ng, tl_writer_time(c, now));
+    int rv = ngtcp2_conn_handle_expiry(c->ng, now);
     if (rv) {
         tl_qconn_fail(c, rv, now);
         return false;
@@ -305,8 +304,8 @@ static void send_close(tl_quic_conn *c, const ngtcp2_ccerr *err, tl_time now)
     uint8_t packet[TL_QUIC_PACKET_MAX];
     ngtcp2_path_storage ps;
     ngtcp2_path_storage_zero(&ps);
-    ngtcp2_ssize n = ngtcp2_conn_write_connection_close(c->ng, &ps.path, NULL, packet,
-                                                        sizeof packet, err, tl_writer_time(c, now));
+    ngtcp2_ssize n =
+        ngtcp2_conn_write_connection_close(c->ng, &ps.path, NULL, packet, sizeof packet, err, now);
     if (n <= 0)
         return; /* nothing was ever received or sent: there is nobody to tell */
     tl_quic_version_out(packet, (size_t)n);

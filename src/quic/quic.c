@@ -136,7 +136,7 @@ tl_err tl_quic_conn_migrate(tl_quic_conn *c, tl_path_id path, tl_time now)
     ngtcp2_path_storage ps;
     tl_quic_path_set(&ps, true, path, 0);
     c->now = now;
-    int rv = ngtcp2_conn_initiate_immediate_migration(c->ng, &ps.path, tl_writer_time(c, now));
+    int rv = ngtcp2_conn_initiate_immediate_migration(c->ng, &ps.path, now);
     if (rv == NGTCP2_ERR_CONN_ID_BLOCKED || rv == NGTCP2_ERR_INVALID_STATE)
         return TL_ERR_AGAIN; /* no spare ID yet, or the handshake is not confirmed */
     if (rv)

@@ -97,7 +97,6 @@ struct tl_quic_conn {
     size_t heap_i;
     size_t burst;            /* bytes sent that pacing was not told of, */
     tl_time burst_at;        /* and when */
-    tl_time told;            /* the last time that the library was given (tl_writer_time) */
     tl_time small_until;     /* larger packets vanish on this path (size.h) */
     uint16_t moves;          /* server: connection IDs put to use on a path, ever */
     uint8_t moves_unsettled; /* and since all that was sent was acknowledged */

@@ -112,9 +112,9 @@ static ngtcp2_ssize write_packet(tl_quic_conn *c, uint8_t *dest, tl_time now, tl
             make_offer(s, &o);
             flags = NGTCP2_WRITE_STREAM_FLAG_MORE | (o.fin ? NGTCP2_WRITE_STREAM_FLAG_FIN : 0);
         }
-        ngtcp2_ssize n = ngtcp2_conn_writev_stream(
-            c->ng, &ps.path, NULL, dest, tl_size_limit(c, now), &taken, flags, s ? s->id : -1,
-            o.vec, o.count, tl_writer_time(c, now));
+        ngtcp2_ssize n =
+            ngtcp2_conn_writev_stream(c->ng, &ps.path, NULL, dest, tl_size_limit(c, now), &taken,
+                                      flags, s ? s->id : -1, o.vec, o.count, now);
         if (s && taken >= 0)
             account(s, &o, (size_t)taken);
         if (n == NGTCP2_ERR_WRITE_MORE)
@@ -135,27 +135,12 @@ static void hold(tl_quic *q, tl_path_id path, const uint8_t *packet, size_t n)
     memcpy(q->held.packet, packet, n);
 }
 
-/* The guarantee: what this returns is never less than what it returned before. */
-static ngtcp2_tstamp never_back(tl_quic_conn *c, tl_time now)
-{
-    if (now > c->told)
-        c->told = now;
-    return c->told;
-}
-
 /* A pause begins at `when`, as long as the burst took at the paced rate. */
 static void tell_pacing(tl_quic_conn *c, tl_time when)
 {
     if (c->burst)
-        ngtcp2_conn_update_pkt_tx_time(c->ng, never_back(c, when));
+        ngtcp2_conn_update_pkt_tx_time(c->ng, when);
     c->burst = 0;
-}
-
-ngtcp2_tstamp tl_writer_time(tl_quic_conn *c, tl_time now)
-{
-    if (now > c->burst_at)
-        tell_pacing(c, c->burst_at);
-    return never_back(c, now);
 }
 
 /* Everything sent is acknowledged, and nothing waits: so are all RETIRE_CONNECTION_ID. False: not

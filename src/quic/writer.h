@@ -10,8 +10,4 @@
  * larger PMTU probe) is left in q->held and goes first next time. */
 bool tl_writer_fill(tl_quic_conn *c, uint8_t *buf, tl_time now, tl_quic_output *ret_output);
 
-/* The time to give to libngtcp2: every call to it that takes one gets it from here. It never goes back; libngtcp2 1.11
- * ends the process when it does. What pacing was not told of is told first, at the time when it was sent. */
-ngtcp2_tstamp tl_writer_time(tl_quic_conn *c, tl_time now);
-
 #endif
