@@ -6,9 +6,11 @@
 #include "quic/heap.h"
 #include "quic/mem.h"
 #include "quic/paths.h"
+#include "quic/quiet.h"
 #include "quic/size.h"
 #include "quic/stream.h"
 #include "quic/table.h"
+#include "quic/timed.h"
 #include "quic/tomb.h"
 #include "quic/version.h"
 #include "quic/window.h"
@@ -196,11 +198,11 @@ void tl_qconn_not_ready(tl_quic_conn *c)
     c->ready = false;
 }
 
-void tl_qconn_update_expiry(tl_quic_conn *c, tl_time now)
+void tl_qconn_update_expiry(tl_quic_conn *c)
 {
     tl_time expiry = ngtcp2_conn_get_expiry(c->ng);
-    if (expiry <= now)
-        expiry = now + UNMOVED_EXPIRY;
+    if (expiry <= c->now)
+        expiry = c->now + UNMOVED_EXPIRY;
     tl_quic_heap_set(c, expiry);
 }
 
@@ -213,6 +215,7 @@ static void notice_path(tl_quic_conn *c)
         return;
     c->path = path;
     tl_size_on_path(c);
+    tl_quiet_on_path(c);
     if (!c->client && c->state == TL_QUIC_OPEN)
         tl_quic_note(&c->source, TL_QUIC_PATH_CHANGED);
 }
@@ -222,10 +225,9 @@ bool tl_qconn_read(tl_quic_conn *c, const tl_quic_where *where, const uint8_t *d
 {
     ngtcp2_path_storage ps;
     tl_quic_path_set(&ps, c->client, where->path, where->use);
-    c->now = now;
     c->wall = wall;
     uint64_t opened = c->quic->counters.packets_opened;
-    int rv = ngtcp2_conn_read_pkt(c->ng, &ps.path, NULL, data, n, now);
+    int rv = tl_timed_read(c, &ps.path, data, n, now);
     opened = c->quic->counters.packets_opened - opened;
     c->heard += opened;
     c->heard_here += where->path == c->path ? opened : 0;
@@ -233,6 +235,7 @@ bool tl_qconn_read(tl_quic_conn *c, const tl_quic_where *where, const uint8_t *d
         tl_qconn_fail(c, rv, now);
         return false;
     }
+    tl_quiet_on_read(c);
     notice_path(c);
     tl_qconn_ready(c);
     return true;
@@ -240,9 +243,8 @@ bool tl_qconn_read(tl_quic_conn *c, const tl_quic_where *where, const uint8_t *d
 
 bool tl_qconn_on_timer(tl_quic_conn *c, tl_time now)
 {
-    c->now = now;
-    c->expired_at = now;
-    int rv = ngtcp2_conn_handle_expiry(c->ng, now);
+    int rv = tl_timed_expire(c, now);
+    c->expired_at = c->now;
     if (rv) {
         tl_qconn_fail(c, rv, now);
         return false;
@@ -304,8 +306,7 @@ static void send_close(tl_quic_conn *c, const ngtcp2_ccerr *err, tl_time now)
     uint8_t packet[TL_QUIC_PACKET_MAX];
     ngtcp2_path_storage ps;
     ngtcp2_path_storage_zero(&ps);
-    ngtcp2_ssize n =
-        ngtcp2_conn_write_connection_close(c->ng, &ps.path, NULL, packet, sizeof packet, err, now);
+    ngtcp2_ssize n = tl_timed_close(c, &ps.path, packet, sizeof packet, err, now);
     if (n <= 0)
         return; /* nothing was ever received or sent: there is nobody to tell */
     tl_quic_version_out(packet, (size_t)n);

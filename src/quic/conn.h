@@ -41,8 +41,8 @@ void tl_qconn_end_handshake(tl_quic_conn *c);
 /* It may have something to send: the writer is to look. */
 void tl_qconn_ready(tl_quic_conn *c);
 void tl_qconn_not_ready(tl_quic_conn *c);
-/* Notes when libngtcp2 wants to be called again, after it was told of `now` and wrote what it
+/* Notes when libngtcp2 wants to be called again, after it was told of c->now and wrote what it
  * could. */
-void tl_qconn_update_expiry(tl_quic_conn *c, tl_time now);
+void tl_qconn_update_expiry(tl_quic_conn *c);
 
 #endif

@@ -6,10 +6,12 @@
 #include "quic/heap.h"
 #include "quic/keys.h"
 #include "quic/paths.h"
+#include "quic/quiet.h"
 #include "quic/size.h"
 #include "quic/state.h"
 #include "quic/stream.h"
 #include "quic/table.h"
+#include "quic/timed.h"
 #include "quic/tomb.h"
 #include "quic/version.h"
 #include "quic/writer.h"
@@ -135,8 +137,7 @@ tl_err tl_quic_conn_migrate(tl_quic_conn *c, tl_path_id path, tl_time now)
         return TL_OK;
     ngtcp2_path_storage ps;
     tl_quic_path_set(&ps, true, path, 0);
-    c->now = now;
-    int rv = ngtcp2_conn_initiate_immediate_migration(c->ng, &ps.path, now);
+    int rv = tl_timed_migrate(c, &ps.path, now);
     if (rv == NGTCP2_ERR_CONN_ID_BLOCKED || rv == NGTCP2_ERR_INVALID_STATE)
         return TL_ERR_AGAIN; /* no spare ID yet, or the handshake is not confirmed */
     if (rv)
@@ -144,6 +145,7 @@ tl_err tl_quic_conn_migrate(tl_quic_conn *c, tl_path_id path, tl_time now)
     c->path = path;
     c->heard_here = 0;
     tl_size_on_path(c);
+    tl_quiet_on_path(c);
     tl_qconn_ready(c);
     return TL_OK;
 }
@@ -184,7 +186,7 @@ uint64_t tl_quic_conn_heard_here(const tl_quic_conn *c)
 
 size_t tl_quic_conn_timeouts(const tl_quic_conn *c)
 {
-    return c->ng ? tl_ngtcp2_pto_count(c->ng) : 0;
+    return c->ng ? tl_quiet_timeouts(c) : 0;
 }
 
 uint64_t tl_quic_conn_heard(const tl_quic_conn *c)

@@ -71,7 +71,7 @@ tl_time tl_quic_conn_rtt(const tl_quic_conn *c); /* smoothed; 0 before the first
 uint64_t tl_quic_conn_heard(const tl_quic_conn *c);
 /* Those of them that came by the present path, since it became the present one. */
 uint64_t tl_quic_conn_heard_here(const tl_quic_conn *c);
-/* Probe timeouts since the peer acknowledged anything; always 0 with libngtcp2 1.x. */
+/* Probe timeouts (RFC 9002 6.2) since the peer acknowledged anything of what is under way to it. */
 size_t tl_quic_conn_timeouts(const tl_quic_conn *c);
 /* After `every` of silence the peer is asked for a sign of life; 0: as configured. */
 void tl_quic_conn_set_keepalive(tl_quic_conn *c, tl_time every);

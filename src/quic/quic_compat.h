@@ -24,13 +24,6 @@ static inline void tl_ngtcp2_get_info(ngtcp2_conn *conn, tl_ngtcp2_info *ret_inf
 {
     ngtcp2_conn_get_conn_stat(conn, ret_info);
 }
-/* Probe timeouts since anything was acknowledged. */
-static inline size_t tl_ngtcp2_pto_count(ngtcp2_conn *conn)
-{
-    tl_ngtcp2_info info;
-    tl_ngtcp2_get_info(conn, &info);
-    return info.pto_count;
-}
 static inline ngtcp2_ccerr tl_ngtcp2_get_ccerr(ngtcp2_conn *conn)
 {
     ngtcp2_ccerr err;
@@ -50,6 +43,12 @@ static inline void tl_ngtcp2_set_original_dcid(ngtcp2_transport_params *params,
                                                const ngtcp2_cid *dcid)
 {
     params->original_dcid = *dcid;
+}
+/* Of params that libngtcp2 did not fill itself. */
+static inline void tl_ngtcp2_set_initial_scid(ngtcp2_transport_params *params,
+                                              const ngtcp2_cid *scid)
+{
+    params->initial_scid = *scid;
 }
 static inline ngtcp2_ssize tl_ngtcp2_encode_params(uint8_t *dest, size_t cap, int client,
                                                    const ngtcp2_transport_params *params)
@@ -80,12 +79,6 @@ static inline void tl_ngtcp2_get_info(ngtcp2_conn *conn, tl_ngtcp2_info *ret_inf
 {
     ngtcp2_conn_get_conn_info(conn, ret_info);
 }
-/* 1.x keeps it to itself: a path whose MTU shrinks then stalls until it is left. */
-static inline size_t tl_ngtcp2_pto_count(ngtcp2_conn *conn)
-{
-    (void)conn;
-    return 0;
-}
 static inline ngtcp2_ccerr tl_ngtcp2_get_ccerr(ngtcp2_conn *conn)
 {
     return *ngtcp2_conn_get_ccerr(conn);
@@ -104,6 +97,12 @@ static inline void tl_ngtcp2_set_original_dcid(ngtcp2_transport_params *params,
 {
     params->original_dcid = *dcid;
     params->original_dcid_present = 1;
+}
+static inline void tl_ngtcp2_set_initial_scid(ngtcp2_transport_params *params,
+                                              const ngtcp2_cid *scid)
+{
+    params->initial_scid = *scid;
+    params->initial_scid_present = 1;
 }
 static inline ngtcp2_ssize tl_ngtcp2_encode_params(uint8_t *dest, size_t cap, int client,
                                                    const ngtcp2_transport_params *params)

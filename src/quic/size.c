@@ -1,5 +1,7 @@
 #include "quic/size.h"
 
+#include "quic/quiet.h"
+
 #define SIZE_BASE   1200   /* RFC 9000 14: a path that carries less is none */
 #define TIMEOUTS    2      /* one may be bad luck at the end of a burst */
 #define STUCK_AFTER TL_SEC /* many times what a loss takes to mend, on the longest way round */
@@ -20,7 +22,7 @@ static void stay_small(tl_quic_conn *c, tl_time now)
 
 void tl_size_on_timer(tl_quic_conn *c, tl_time now)
 {
-    if (tl_ngtcp2_pto_count(c->ng) >= TIMEOUTS)
+    if (tl_quiet_timeouts(c) >= TIMEOUTS)
         stay_small(c, now);
 }
 

@@ -88,15 +88,16 @@ struct tl_quic_conn {
     uint64_t credit;       /* bytes the peer may still send (window.h) */
     uint64_t unread;       /* received and not read, of all streams */
     uint64_t grown;        /* of all windows, beyond what they began with */
-    tl_time now;           /* of the call being served, for callbacks */
+    tl_time now;           /* of the last call, never before another's (timed.h) */
     tl_unix wall;
     tl_time expiry;
     uint64_t heard;      /* packets that opened, */
     uint64_t heard_here; /* and came by the present path since it is that */
-    tl_time expired_at;  /* the `now` libngtcp2 was last told of expiry */
+    tl_time expired_at;  /* when libngtcp2's timers were last told the time */
     size_t heap_i;
-    size_t burst;            /* bytes sent that pacing was not told of, */
-    tl_time burst_at;        /* and when */
+    size_t burst;            /* bytes sent at `now` that pacing was not told of (timed.h) */
+    uint64_t under_way;      /* bytes sent and not acknowledged (quiet.h) */
+    tl_time quiet_since;     /* none of them was acknowledged since */
     tl_time small_until;     /* larger packets vanish on this path (size.h) */
     uint16_t moves;          /* server: connection IDs put to use on a path, ever */
     uint8_t moves_unsettled; /* and since all that was sent was acknowledged */

@@ -2,8 +2,10 @@
 
 #include "quic/conn.h"
 #include "quic/paths.h"
+#include "quic/quiet.h"
 #include "quic/size.h"
 #include "quic/stream.h"
+#include "quic/timed.h"
 #include "quic/version.h"
 
 #include <assert.h>
@@ -19,8 +21,8 @@
 static bool peer_stopped(tl_quic_conn *c, const tl_quic_stream *s)
 {
     ngtcp2_vec impossible = {NULL, NGTCP2_MAX_VARINT + 1};
-    return ngtcp2_conn_writev_stream(c->ng, NULL, NULL, NULL, 0, NULL, 0, s->id, &impossible, 1,
-                                     c->now) == NGTCP2_ERR_STREAM_SHUT_WR;
+    tl_timed_offer o = {.id = s->id, .vec = &impossible, .count = 1};
+    return tl_timed_write(c, NULL, NULL, 0, &o, NULL, c->now) == NGTCP2_ERR_STREAM_SHUT_WR;
 }
 
 static void look_at_streams(tl_quic_conn *c)
@@ -112,9 +114,9 @@ static ngtcp2_ssize write_packet(tl_quic_conn *c, uint8_t *dest, tl_time now, tl
             make_offer(s, &o);
             flags = NGTCP2_WRITE_STREAM_FLAG_MORE | (o.fin ? NGTCP2_WRITE_STREAM_FLAG_FIN : 0);
         }
+        tl_timed_offer what = {s ? s->id : -1, o.vec, o.count, flags};
         ngtcp2_ssize n =
-            ngtcp2_conn_writev_stream(c->ng, &ps.path, NULL, dest, tl_size_limit(c, now), &taken,
-                                      flags, s ? s->id : -1, o.vec, o.count, now);
+            tl_timed_write(c, &ps.path, dest, tl_size_limit(c, now), &what, &taken, now);
         if (s && taken >= 0)
             account(s, &o, (size_t)taken);
         if (n == NGTCP2_ERR_WRITE_MORE)
@@ -135,14 +137,6 @@ static void hold(tl_quic *q, tl_path_id path, const uint8_t *packet, size_t n)
     memcpy(q->held.packet, packet, n);
 }
 
-/* A pause begins at `when`, as long as the burst took at the paced rate. */
-static void tell_pacing(tl_quic_conn *c, tl_time when)
-{
-    if (c->burst)
-        ngtcp2_conn_update_pkt_tx_time(c->ng, when);
-    c->burst = 0;
-}
-
 /* Everything sent is acknowledged, and nothing waits: so are all RETIRE_CONNECTION_ID. False: not
  * yet. */
 static bool settle_moves(tl_quic_conn *c)
@@ -159,51 +153,45 @@ static bool settle_moves(tl_quic_conn *c)
 /* All that may be sent is. Where nothing waits, pacing is told only before the next packet, lest
  * the end of a pause wake an idle node. A timer due by now may lead to more: then the connection
  * stays ready. */
-static void rest(tl_quic_conn *c, tl_time now)
+static void rest(tl_quic_conn *c)
 {
     if (c->sendable)
-        tell_pacing(c, now);
+        tl_timed_pause(c);
     else
         (void)settle_moves(c);
-    if (c->expired_at != now && ngtcp2_conn_get_expiry(c->ng) <= now) {
-        (void)tl_qconn_on_timer(c, now);
+    if (c->expired_at != c->now && ngtcp2_conn_get_expiry(c->ng) <= c->now) {
+        (void)tl_qconn_on_timer(c, c->now);
         return;
     }
     tl_qconn_not_ready(c);
-    tl_qconn_update_expiry(c, now);
+    tl_qconn_update_expiry(c);
 }
 
 bool tl_writer_fill(tl_quic_conn *c, uint8_t *buf, tl_time now, tl_quic_output *ret_output)
 {
     tl_quic_output out = {0};
-    c->now = now;
     if (c->failure) {
         tl_qconn_fail(c, NGTCP2_ERR_CALLBACK_FAILURE, now);
         return false;
     }
-    tell_pacing(c, c->burst_at);
+    tl_timed_begin(c, now);
+    tl_timed_pause(c);
     look_at_streams(c);
     size_t quantum = ngtcp2_conn_get_send_quantum(c->ng);
     size_t count = 0;
+    ngtcp2_ssize rv = 0;
     while (count < SEGMENTS_MAX && out.n + TL_QUIC_PACKET_MAX <= TL_QUIC_OUTPUT_MAX) {
         if (c->burst >= quantum)
-            tell_pacing(c, now);
+            tl_timed_pause(c);
         tl_path_id path = 0;
-        ngtcp2_ssize rv = write_packet(c, buf + out.n, now, &path);
-        if (rv == 0) {
-            if (is_settling(c) && settle_moves(c))
-                continue; /* what waited for it may go */
-            rest(c, now);
+        rv = write_packet(c, buf + out.n, now, &path);
+        if (rv == 0 && is_settling(c) && settle_moves(c))
+            continue; /* what waited for it may go */
+        if (rv <= 0)
             break;
-        }
-        if (rv < 0) {
-            tl_qconn_fail(c, (int)rv, now);
-            break;
-        }
         size_t n = (size_t)rv;
         tl_quic_version_out(buf + out.n, n);
-        c->burst += n;
-        c->burst_at = now;
+        tl_timed_sent(c, n);
         if (count == 0) {
             out.path = path;
             out.segment = n;
@@ -216,6 +204,11 @@ bool tl_writer_fill(tl_quic_conn *c, uint8_t *buf, tl_time now, tl_quic_output *
         if (n < out.segment)
             break;
     }
+    tl_quiet_on_sent(c);
+    if (rv == 0)
+        rest(c);
+    else if (rv < 0)
+        tl_qconn_fail(c, (int)rv, now);
     if (out.n == 0)
         return false;
     *ret_output = out;

@@ -161,16 +161,23 @@ static void drain_events(quic_node *n)
 
 /* --- host --- */
 
+/* What this node takes for the present time. */
+static tl_time now_of(quic_node *n)
+{
+    uint64_t r = n->clock_unsteady ? tl_rand_u64(&n->rand) : 0;
+    return sim_now(n->sim) - (r & 1 ? (r >> 1) % n->clock_unsteady : 0);
+}
+
 static void on_datagram(void *user, uint32_t path, uint8_t *data, size_t len)
 {
     quic_node *n = user;
-    tl_quic_on_datagram(n->quic, path, data, len, sim_now(n->sim), sim_wall(n->sim));
+    tl_quic_on_datagram(n->quic, path, data, len, now_of(n), sim_wall(n->sim));
 }
 
 static void on_timer(void *user)
 {
     quic_node *n = user;
-    tl_quic_on_timer(n->quic, sim_now(n->sim));
+    tl_quic_on_timer(n->quic, now_of(n));
 }
 
 static tl_time expiry(void *user)
@@ -185,7 +192,7 @@ static void flush(void *user)
     static uint8_t buf[TL_QUIC_OUTPUT_MAX];
     tl_quic_output out;
     drain_events(n);
-    while (tl_quic_next_output(n->quic, buf, sim_now(n->sim), &out)) {
+    while (tl_quic_next_output(n->quic, buf, now_of(n), &out)) {
         for (size_t at = 0; at < out.n; at += out.segment) {
             size_t k = out.n - at < out.segment ? out.n - at : out.segment;
             sim_send(n->host, out.path, buf + at, k);
@@ -250,7 +257,7 @@ void quic_node_free(quic_node *n)
 tl_quic_conn *quic_node_dial(quic_node *n, const quic_node *peer, tl_path_id path)
 {
     tl_quic_conn *c;
-    if (tl_quic_dial(n->quic, &peer->identity.id, path, sim_now(n->sim), sim_wall(n->sim), &c))
+    if (tl_quic_dial(n->quic, &peer->identity.id, path, now_of(n), sim_wall(n->sim), &c))
         return NULL;
     sim_wake(n->host);
     return c;

@@ -39,8 +39,9 @@ typedef struct quic_node {
     tl_time connected_at, readable_at; /* of the last */
 
     /* how it behaves */
-    bool hold_reading; /* does not consume */
-    bool mute;         /* accepts streams and does nothing with them */
+    bool hold_reading;      /* does not consume */
+    bool mute;              /* accepts streams and does nothing with them */
+    tl_time clock_unsteady; /* half the times it hands in are early, by less than this */
 } quic_node;
 
 /* NULL config: the default. The config's identity and rand are filled in. */

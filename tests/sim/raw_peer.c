@@ -164,10 +164,12 @@ static size_t crypto_frame(uint8_t *ret, tl_slice data)
 static void send_message_1(raw_peer *p)
 {
     ngtcp2_transport_params params;
+    ngtcp2_cid scid;
     uint8_t encoded[512], message[TL_HANDSHAKE_MESSAGE_MAX], datagram[1500];
     size_t n;
     ngtcp2_transport_params_default(&params);
-    ngtcp2_cid_init(&params.initial_scid, p->scid, sizeof p->scid);
+    ngtcp2_cid_init(&scid, p->scid, sizeof p->scid);
+    tl_ngtcp2_set_initial_scid(&params, &scid);
     params.initial_max_data = params.initial_max_stream_data_bidi_local =
         params.initial_max_stream_data_bidi_remote = 1 << 20;
     params.initial_max_streams_bidi = 100;

@@ -1,5 +1,6 @@
 /* What a connection does, from its first message to its last, on an orderly network under a virtual
  * clock. */
+#include "quic/quic_compat.h"
 #include "quic_world.h"
 
 #include <setjmp.h>
@@ -182,6 +183,9 @@ static void dialling_stops_at_the_limit(void **state)
 
 /* --- time --- */
 
+/* A ping and its acknowledgement; 1.x has every other acknowledgement acknowledged as well. */
+#define KEEPALIVE_DATAGRAMS (NGTCP2_VERSION_NUM < 0x010000 ? 90 : 105)
+
 static void keepalive_holds_an_idle_connection_at_little_cost(void **state)
 {
     (void)state;
@@ -194,8 +198,8 @@ static void keepalive_holds_an_idle_connection_at_little_cost(void **state)
     assert_int_equal(w.a->closed + w.b->closed, 0);
     datagrams = counters(w.a)->datagrams_out + counters(w.b)->datagrams_out - datagrams;
     timers = sim_timer_count(w.a->host) + sim_timer_count(w.b->host) - timers;
-    assert_in_range(datagrams, 78, 90); /* a ping and its acknowledgement */
-    assert_in_range(timers, 78, 90);    /* the ping is due; its acknowledgement is */
+    assert_in_range(datagrams, 78, KEEPALIVE_DATAGRAMS);
+    assert_in_range(timers, 60, KEEPALIVE_DATAGRAMS); /* no more than one for each */
     world_free(&w);
 }
 

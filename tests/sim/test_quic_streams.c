@@ -1,5 +1,6 @@
 /* Streams of a connection: bytes, limits, back-pressure, ends and resets, on an orderly network
  * under a virtual clock. */
+#include "quic/quic_compat.h"
 #include "quic_world.h"
 
 #include <setjmp.h>
@@ -191,7 +192,8 @@ static void a_thousand_streams_run_at_once(void **state)
 static void short_streams_one_after_another_cost_few_datagrams(void **state)
 {
     (void)state;
-    enum { COUNT = 100 };
+    /* libngtcp2 1.x does not put the question's acknowledgement into the answer's packet. */
+    enum { COUNT = 100, EACH = NGTCP2_VERSION_NUM < 0x010000 ? 3 : 4 };
     world w = world_new(NULL, NULL);
     world_connect(&w);
     sim_run_for(w.s, 2 * TL_SEC);
@@ -202,7 +204,7 @@ static void short_streams_one_after_another_cost_few_datagrams(void **state)
         sim_run_for(w.s, 100 * TL_MS);
     }
     uint64_t datagrams = counters(w.a)->datagrams_out + counters(w.b)->datagrams_out - before;
-    assert_in_range(datagrams, 2 * COUNT, 3 * COUNT + 10);
+    assert_in_range(datagrams, 2 * COUNT, EACH * COUNT + 10);
     world_free(&w);
 }
 

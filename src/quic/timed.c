@@ -1,0 +1,71 @@
+#define TL_QUIC_TIMED_C
+#include "quic/timed.h"
+
+void tl_timed_sent(tl_quic_conn *c, size_t n)
+{
+    c->burst += n;
+}
+
+void tl_timed_pause(tl_quic_conn *c)
+{
+    if (c->burst)
+        ngtcp2_conn_update_pkt_tx_time(c->ng, c->now);
+    c->burst = 0;
+}
+
+/* A burst that was left untold: its pause begins when it was sent. If the pause is the first thing
+ * libngtcp2 waits for, and over by `now`, it is told so at its end: nothing else was due by then. */
+static void catch_up(tl_quic_conn *c, tl_time now)
+{
+    tl_time before = ngtcp2_conn_get_expiry(c->ng);
+    tl_timed_pause(c);
+    tl_time end = ngtcp2_conn_get_expiry(c->ng);
+    if (end >= before || end > now)
+        return;
+    if (ngtcp2_conn_handle_expiry(c->ng, end) && !c->failure)
+        c->failure = TL_ERR_NOMEM; /* all that is left; the writer ends the connection */
+    c->now = end;
+}
+
+void tl_timed_begin(tl_quic_conn *c, tl_time now)
+{
+    if (now <= c->now)
+        return;
+    if (c->burst)
+        catch_up(c, now);
+    c->now = now;
+}
+
+int tl_timed_read(tl_quic_conn *c, const ngtcp2_path *path, const uint8_t *data, size_t n,
+                  tl_time now)
+{
+    tl_timed_begin(c, now);
+    return ngtcp2_conn_read_pkt(c->ng, path, NULL, data, n, c->now);
+}
+
+int tl_timed_expire(tl_quic_conn *c, tl_time now)
+{
+    tl_timed_begin(c, now);
+    return ngtcp2_conn_handle_expiry(c->ng, c->now);
+}
+
+int tl_timed_migrate(tl_quic_conn *c, const ngtcp2_path *path, tl_time now)
+{
+    tl_timed_begin(c, now);
+    return ngtcp2_conn_initiate_immediate_migration(c->ng, path, c->now);
+}
+
+ngtcp2_ssize tl_timed_close(tl_quic_conn *c, ngtcp2_path *ret_path, uint8_t *dest, size_t cap,
+                            const ngtcp2_ccerr *err, tl_time now)
+{
+    tl_timed_begin(c, now);
+    return ngtcp2_conn_write_connection_close(c->ng, ret_path, NULL, dest, cap, err, c->now);
+}
+
+ngtcp2_ssize tl_timed_write(tl_quic_conn *c, ngtcp2_path *ret_path, uint8_t *dest, size_t cap,
+                            const tl_timed_offer *offer, ngtcp2_ssize *ret_taken, tl_time now)
+{
+    tl_timed_begin(c, now);
+    return ngtcp2_conn_writev_stream(c->ng, ret_path, NULL, dest, cap, ret_taken, offer->flags,
+                                     offer->id, offer->vec, offer->count, c->now);
+}
