@@ -28,8 +28,7 @@ bool tl_addr_is_loopback(const tl_addr *a);
 bool tl_addr_is_unspecified(const tl_addr *a);
 
 tl_addr tl_addr_from_sockaddr(const struct sockaddr *sa);
-/* Returns the length used; 0, which no system call takes for an address, when the family is NONE.
- */
+/* Returns the length used; 0, which no system call accepts, when the family is NONE. */
 socklen_t tl_addr_to_sockaddr(const tl_addr *a, struct sockaddr_storage *ret_ss);
 
 /* "192.0.2.1:80", "[2001:db8::1]:80". */
@@ -42,9 +41,9 @@ TL_CHECK tl_err tl_addr_parse_ip(tl_slice text, tl_addr *ret_addr);
 TL_CHECK tl_err tl_addr_parse(tl_slice text, tl_addr *ret_addr);
 
 #define TL_HOST_MAX 254 /* RFC 1035: 253 characters, and NUL */
-/* "HOST:PORT" or "HOST" (then the port is `default_port`), HOST a name or an IP literal (IPv6, and
- * nothing else, in brackets, which are left out of ret_host). A name is checked for its characters
- * and length alone. TL_ERR_PROTO. */
+/* "HOST:PORT", or "HOST" (then the port is `default_port`). HOST is a name or an IP literal. IPv6,
+ * and nothing else, stands in brackets; ret_host is without them. Of a name only the characters and
+ * the length are checked. TL_ERR_PROTO. */
 TL_CHECK tl_err tl_hostport_parse(tl_slice text, uint16_t default_port, char ret_host[TL_HOST_MAX],
                                   uint16_t *ret_port);
 

@@ -2,8 +2,9 @@
 
 static const char alphabet[64] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/* 12 bits to two characters at once, and the way back: each character's six bits already shifted to
- * their place, bit 31 set where it is none of the alphabet. Filled once, before main. */
+/* 12 bits to two characters at once, and the way back: each character's six bits are already
+ * shifted to their place, and bit 31 is set for a character that is not in the alphabet. Filled
+ * once, before main. */
 static uint16_t pair_of[4096];
 static uint32_t value_at[4][256];
 

@@ -1,5 +1,5 @@
-/* env.h - what the machines of this room need of the world: the time, and to be called again. The
- * daemon gives them its loop's, the simulator its own. */
+/* env.h - what the machines of ask, direct and peer need of the world: the time, and to be called
+ * again. The daemon gives them its loop's, the simulator its own. Reads no clock itself. */
 #ifndef TL_BASE_ENV_H
 #define TL_BASE_ENV_H
 
@@ -8,7 +8,7 @@
 typedef struct {
     tl_time (*now)(void *user);
     tl_unix (*wall)(void *user);
-    /* Something waits for tl_peers_run: call it soon, never from inside. */
+    /* The machine has work to do: run it soon, but never from inside this call. */
     void (*wake)(void *user);
     void *user;
 } tl_env;

@@ -31,7 +31,7 @@ const char *tl_err_name(tl_err e)
 tl_err tl_why_set(tl_why *why, tl_err e, const char *fmt, ...)
 {
     if (why) {
-        tl_why made; /* apart, since an argument may be the old text */
+        tl_why made; /* separate, since an argument may be the old text */
         va_list ap;
         va_start(ap, fmt);
         vsnprintf(made.text, sizeof made.text, fmt, ap);

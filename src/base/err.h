@@ -10,7 +10,7 @@
 
 typedef enum {
     TL_OK = 0,
-    /* the peer's, or the input's, fault */
+    /* the fault of the peer, or of the input */
     TL_ERR_SHORT = -1,     /* truncated: more bytes would be needed */
     TL_ERR_PROTO = -2,     /* malformed, or not allowed at this point of the protocol */
     TL_ERR_TOO_LARGE = -3, /* over a stated limit */

@@ -4,9 +4,9 @@
 
 #include <assert.h>
 
-/* jansson (2.14) does not tell when memory ran out: its lexer drops the byte it had no room for and
- * goes on, its parser calls it a syntax error. So we watch its allocations, and take nothing from a
- * call during which one failed. */
+/* jansson (2.14) does not tell when memory ran out: its lexer drops the byte for which it had no
+ * room and goes on, and its parser calls it a syntax error. So we watch its allocations, and take
+ * no result from a call in which one failed. */
 static json_malloc_t inner_malloc;
 static _Thread_local bool ran_out;
 
@@ -25,8 +25,8 @@ __attribute__((constructor)) static void watch_allocations(void)
     json_set_alloc_funcs(watched_malloc, inner_free);
 }
 
-/* Nesting of the text as brackets outside strings show it: enough to refuse depth before parsing.
- */
+/* How deep the brackets outside strings nest: enough to refuse a text that is too deep, before
+ * parsing. */
 static unsigned nesting(tl_slice text)
 {
     unsigned depth = 0, deepest = 0;
@@ -54,7 +54,7 @@ tl_err tl_json_parse(tl_slice text, unsigned max_depth, json_t **ret, tl_why *wh
 {
     if (text.n == 0)
         return tl_why_set(why, TL_ERR_PROTO, "no JSON: the text is empty");
-    if (memchr(text.p, 0, text.n)) /* jansson 2.14 swallows one after a number or a word */
+    if (memchr(text.p, 0, text.n)) /* jansson 2.14 swallows a NUL after a number or a word */
         return tl_why_set(why, TL_ERR_PROTO, "a zero byte is no JSON");
     if (nesting(text) > max_depth)
         return tl_why_set(why, TL_ERR_PROTO, "JSON nested deeper than %u", max_depth);
@@ -103,7 +103,7 @@ static tl_err append_escaped(tl_buf *out, uint8_t c)
     }
 }
 
-/* Length of the front of `s` that can stand in a string as it is. */
+/* How many bytes at the front of `s` can stand in a string as they are. */
 static size_t plain_run(tl_slice s)
 {
     size_t i = 0;
@@ -137,7 +137,7 @@ tl_err tl_json_append_string(tl_buf *out, tl_slice text)
     return e;
 }
 
-/* --- writing: jansson's own goes on after a failure, and shows 0.1 as 0.10000000000000001 --- */
+/* --- writing: jansson's goes on after a failure, and shows 0.1 as 0.10000000000000001 --- */
 
 #define WRITE_DEPTH_MAX 1000 /* what is read is far shallower; deeper can only be a cycle */
 

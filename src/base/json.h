@@ -7,9 +7,9 @@
 #include <jansson.h>
 
 /* RFC 8259 to the letter: no duplicate keys, no trailing bytes, valid UTF-8, nested at most
- * `max_depth` (the outermost value is 1). Refused too, as jansson does: integers beyond 64 bits,
- * reals beyond a double, a NUL in a key. Checked before jansson recurses. The caller owns *ret
- * (json_decref). TL_ERR_PROTO with the position in `why`, TL_ERR_NOMEM. */
+ * `max_depth` (the outermost value is 1; the depth is checked before jansson recurses). jansson
+ * also refuses integers beyond 64 bits, reals beyond a double, and a NUL in a key. The caller owns
+ * *ret (json_decref). TL_ERR_PROTO with the position in `why`, TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_json_parse(tl_slice text, unsigned max_depth, json_t **ret, tl_why *why);
 
 /* Compact, keys in their order of insertion, reals as the shortest text that reads back the same;

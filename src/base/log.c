@@ -35,7 +35,7 @@ void tl_log(tl_log_level level, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(line, sizeof line, fmt, ap);
     va_end(ap);
-    for (char *p = line; *p; p++) /* whatever slipped past tl_log_safe stays on its line */
+    for (char *p = line; *p; p++) /* a control byte past tl_log_safe makes no new line */
         if ((unsigned char)*p < 0x20 || *p == 0x7F)
             *p = '?';
     if (config.sink)

@@ -1,6 +1,6 @@
-/* log.h - one line per event, to the sink the program sets (stderr by default). Untrusted text goes
- * through tl_log_safe, so that a peer can neither forge a line nor move a terminal's cursor.
- * Secrets, prompts and answers are never logged. */
+/* log.h - one line per event, to the sink that the program sets (stderr by default). Untrusted text
+ * goes through tl_log_safe, so that a peer can neither forge a line nor move a terminal's cursor.
+ * Callers never log secrets, prompts or answers. */
 #ifndef TL_BASE_LOG_H
 #define TL_BASE_LOG_H
 

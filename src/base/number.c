@@ -9,7 +9,7 @@
 
 #define DIGITS_MAX 17 /* enough for every double to round-trip */
 
-/* A positive double as 0.d1d2...dn * 10^point, with the fewest digits that read back the same. */
+/* A positive double as 0.d1d2...dn * 10^point, in the fewest digits that read back as the same. */
 typedef struct {
     char digit[DIGITS_MAX + 1];
     int n, point;
@@ -58,8 +58,9 @@ static decimal shortest(double value)
         d = nearest(value, n);
         if (reads_back(&d, value))
             break;
-        /* The doubles just above a power of two lie twice as far as those below, so that the
-         * decimal above may read back where the nearer one below does not (2^-44). */
+        /* The doubles just above a power of two lie twice as far apart as those below it. So the
+         * decimal above may read back as the same double where the nearer decimal below does not
+         * (2^-44). */
         increment(&d);
         if (reads_back(&d, value))
             break;

@@ -1,5 +1,5 @@
 /* number.h - a double as the shortest text that reads back as the same double, in ECMAScript's form
- * (Number::toString, which RFC 8785 asks for). Independent of the locale. */
+ * (Number::toString, which RFC 8785 asks for). The locale never changes it. */
 #ifndef TL_BASE_NUMBER_H
 #define TL_BASE_NUMBER_H
 

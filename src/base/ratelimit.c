@@ -7,8 +7,8 @@ tl_ratelimit tl_ratelimit_make(uint64_t per_sec, uint64_t burst, tl_time now)
     return (tl_ratelimit){.per_sec = per_sec, .burst = burst, .tokens = burst, .at = now};
 }
 
-/* Exact: the fraction of a token is carried over, so that steps however small add up to the rate.
- */
+/* Exact: the fraction of a token is carried over, so that the smallest steps still add up to the
+ * rate. */
 static void refill(tl_ratelimit *r, tl_time now)
 {
     if (now <= r->at)

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Borrowed: valid as long as what it points into. `p` may be NULL only when `n` is 0. */
+/* Borrowed: valid while the bytes it points to are. `p` may be NULL only when `n` is 0. */
 typedef struct {
     const uint8_t *p;
     size_t n;
@@ -69,8 +69,8 @@ TL_CHECK tl_err tl_hex_parse(tl_slice hex, bool any_case, uint8_t *ret, size_t n
 
 /* True for well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms, at most U+10FFFF). */
 bool tl_utf8_is(tl_slice s);
-/* Length (1 to 4) of the well-formed sequence that `s`, not empty, begins with; 0 if there is none.
- */
+/* Length (1 to 4) of the well-formed sequence at the front of `s`, which is not empty. 0: there is
+ * none. */
 size_t tl_utf8_next(tl_slice s);
 
 #endif

@@ -45,7 +45,7 @@ void tl_suggest_offer_as(tl_suggest *s, const char *alias, const char *name)
     size_t n = strlen(s->word), k = strlen(alias);
     size_t near = least((n + 2) / 3, 3);
     if (!n || n > TL_SUGGEST_WORD_MAX || k > TL_SUGGEST_WORD_MAX || n > k + near || k > n + near)
-        return; /* each letter too many or too few is a change */
+        return; /* the difference in length alone is more changes than "near" allows */
     size_t d = distance(s->word, alias);
     if (d <= near && d < s->distance) {
         s->distance = d;

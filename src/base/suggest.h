@@ -5,8 +5,7 @@
 
 #include <stddef.h>
 
-#define TL_SUGGEST_WORD_MAX                                                                        \
-    64 /* longer words are not mistyped names; nothing is suggested for them */
+#define TL_SUGGEST_WORD_MAX 64 /* a longer word is no mistyped name: nothing is suggested for it */
 
 typedef struct {
     const char *word; /* borrowed */
@@ -15,10 +14,11 @@ typedef struct {
 } tl_suggest;
 
 tl_suggest tl_suggest_begin(const char *word);
-/* Compares `name` with the word: letter case and `-` for `_` count nothing, and a swap of
- * neighbours counts as one change. Near is one change in three letters, and at most three. */
+/* Compares `name` with the word. Letter case does not count, nor `-` in place of `_`; two
+ * neighbours swapped count as one change. Near means one change in three letters, and at most
+ * three. */
 void tl_suggest_offer(tl_suggest *s, const char *name);
-/* Compares `alias`, suggests `name`. */
+/* Compares `alias`, but suggests `name`. */
 void tl_suggest_offer_as(tl_suggest *s, const char *alias, const char *name);
 
 #endif

@@ -1,8 +1,7 @@
-/* table.h - uthash as this project uses it: running out of memory is told to the caller, and the
- * hash is keyed, so that a stranger who chooses the keys cannot aim at one bucket. Touches nothing
- * but memory. Include it instead of <uthash.h>; HASH_FIND, HASH_DELETE, HASH_ITER and HASH_COUNT are
- * used as they are.
- */
+/* table.h - uthash as this project uses it: the caller is told when memory runs out, and the hash
+ * is keyed, so that a stranger who chooses the keys cannot fill one bucket. Touches nothing but
+ * memory. Include it instead of <uthash.h>; HASH_FIND, HASH_DELETE, HASH_ITER and HASH_COUNT are
+ * used as they are. */
 #ifndef TL_BASE_TABLE_H
 #define TL_BASE_TABLE_H
 
@@ -10,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A HASH_ADD outside of the macros below does not compile: it has no `tl_table_full`. */
+/* Outside the macros below, HASH_ADD does not compile: there is no `tl_table_full` for it. */
 #define HASH_NONFATAL_OOM                     1
 #define uthash_nonfatal_oom(element)          (tl_table_full = true)
 #define HASH_FUNCTION(key, key_n, hash_value) ((hash_value) = tl_table_hash(key, key_n))
@@ -18,22 +17,22 @@
 
 #define TL_TABLE_KEY_SIZE 16
 
-/* Sets the key of every table of the process, once: a second call changes nothing, since tables may
+/* Sets the key of every table of the process, once. A second call changes nothing, since tables may
  * hold elements by then. tl_crypto_init (crypto/identity.h) calls it with random bytes. A simulator
- * calls it earlier, with bytes of its own, so that a seed replays. Until the call the key is zeros. */
+ * calls it earlier, with bytes of its own, so that a seed replays. Until then the key is zeros. */
 void tl_table_start(const uint8_t key[TL_TABLE_KEY_SIZE]);
 /* SipHash-2-4 under that key. */
 unsigned tl_table_hash(const void *bytes, size_t n);
 
-/* Adds `element`, which the table does not hold yet, by its member `field`; keyed by `field_n` bytes
- * from there. False: out of memory; the element is not in the table and remains the caller's. */
+/* Adds `element`, which the table does not hold yet. Its key is the `field_n` bytes from its member
+ * `field` on. False: out of memory; the element is not in the table and remains the caller's. */
 #define TL_TABLE_ADD(hh, head, field, field_n, element)                                            \
     __extension__({                                                                                \
         bool tl_table_full = false;                                                                \
         HASH_ADD(hh, head, field, field_n, element);                                               \
         !tl_table_full;                                                                            \
     })
-/* The same by `key_n` bytes at `key`, which the element must keep. */
+/* The same with the `key_n` bytes at `key` as key, which must live as long as the element. */
 #define TL_TABLE_ADD_KEYPTR(hh, head, key, key_n, element)                                         \
     __extension__({                                                                                \
         bool tl_table_full = false;                                                                \

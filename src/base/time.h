@@ -14,7 +14,7 @@ typedef uint64_t tl_time; /* monotonic, nanoseconds, from an arbitrary start */
 
 typedef int64_t tl_unix; /* wall clock, seconds since 1970-01-01T00:00:00Z */
 
-/* Dates in relay signalling count from 2001-01-01T00:00:00Z (PROTOCOL section 2). */
+/* Dates in relay signalling count from 2001-01-01T00:00:00Z (docs/protocol.md). */
 #define TL_UNIX_TO_SIGNAL_DATE 978307200
 
 static inline tl_time tl_time_min(tl_time a, tl_time b)

@@ -1,16 +1,18 @@
-/* handshake.h - the Noise handshake as it travels in QUIC's CRYPTO frames (QUIC.md "Handshake"):
- * its messages, their payloads, and the secrets that come of it. Knows nothing of ngtcp2, packets
- * or time.
+/* handshake.h - the Noise handshake as it travels in QUIC's CRYPTO frames (docs/protocol.md
+ * "Between two nodes"): its messages, their payloads, and the secrets that come of it. Knows
+ * nothing of ngtcp2, packets or time.
  *
  *   level      direction  bytes
  *   Initial    ->         u16 n | mac1 (16) | Noise IK message 1 (n - 16)
- *                           payload: node ID (32) | timestamp u64 | u8 k | k suites | transport
- * parameters Initial    <-         u16 n | Noise IK message 2; payload: the chosen suite (1)
+ *                           its payload: node ID (32) | timestamp u64 | u8 k | k suites |
+ *                                        transport parameters
+ *   Initial    <-         u16 n | Noise IK message 2
+ *                           its payload: the chosen suite (1)
  *   Handshake  <-         u16 n | the server's transport parameters
  *   Handshake  ->         finished (32)
  *
  * The node ID in message 1 must map to the static key. A point and its negative map to the same
- * one, so who holds a key may show either of two IDs, both of them nobody else's.
+ * static key, so the holder of a key may show either of two IDs. Both belong to that holder alone.
  *
  *   client:  NEW --write_msg1--> WAIT_MSG2 --on_msg2--> KEYED
  *   server:  NEW --on_msg1--> GOT_MSG1 --write_msg2--> KEYED --check_finished--> DONE        */
@@ -91,8 +93,8 @@ typedef struct {
 /* Takes the bytes. TL_ERR_TOO_LARGE: more than any message has. */
 TL_CHECK tl_err tl_handshake_inbox_add(tl_handshake_inbox *in, tl_slice bytes);
 /* True when a whole framed message is there; *ret_message borrows the inbox and is without the u16.
- * TL_ERR_AGAIN: not yet. TL_ERR_PROTO: something follows it. TL_ERR_TOO_LARGE: it never will fit.
- */
+ * TL_ERR_AGAIN: not yet. TL_ERR_PROTO: something follows it. TL_ERR_TOO_LARGE: it never will
+ * fit. */
 TL_CHECK tl_err tl_handshake_inbox_message(const tl_handshake_inbox *in, tl_slice *ret_message);
 
 #endif

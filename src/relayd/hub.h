@@ -19,8 +19,8 @@
 typedef struct tl_relayd_hub tl_relayd_hub;
 typedef struct tl_relayd_conn tl_relayd_conn;
 
-/* Bytes on their way to a destination within one round; `next` strings one destination's together.
- */
+/* Bytes on their way to a destination within one round; `next` strings one destination's
+ * together. */
 typedef struct {
     tl_slice bytes;
     tl_relay_chunk *shared;
@@ -46,9 +46,10 @@ struct tl_relayd_hub {
     struct iovec iov[TL_RELAYD_IOV_MAX];
 };
 
-/*  HEAD --101--> FRAMES --CLOSE--> ENDING        ENDING: what is queued goes out, then a
- * half-close;
- *     \----any other answer--------^             what comes in is thrown away */
+/*  HEAD --101--> FRAMES --CLOSE--> ENDING
+ *     \-----any other answer---------^
+ *
+ * ENDING: what is queued goes out, then a half-close; what comes in is thrown away. */
 typedef enum {
     TL_RELAYD_HEAD,   /* an HTTP request comes in */
     TL_RELAYD_FRAMES, /* WebSocket */

@@ -1,13 +1,14 @@
-/* cluster.h - the messages peers exchange in frames of kind 0 (PROTOCOL section 5): a JSON object
- * with one key, its type. Pure codec; decides nothing.
+/* cluster.h - the messages that peers exchange in frames of kind 0 (docs/protocol.md "Streams"): a
+ * JSON object with one key, its type. Pure codec; decides nothing.
  *
  * On the control stream, the first of a connection:
  *   hello, helloAck      {agent, displayName, capabilities}   a later hello replaces the first
  *   heartbeat, -Ack      {sequence, running, available}       running: requests served now
  *   goodbye              {reason}
- * On a stream per request:
+ * On a stream for each request:
  *   inferenceRequest     {requestID, model, streaming, path, contentType, ptnID?,
- * maxPricePerKToken?} inferenceResponse    {requestID, status, contentType, retryAfter?}
+ *                         maxPricePerKToken?}
+ *   inferenceResponse    {requestID, status, contentType, retryAfter?}
  *   inferenceComplete    {requestID, tokens_in, tokens_out, receipt}
  *   inferenceError       {requestID, errorMessage, code, detail?}
  * Unknown fields pass unread; every other type is TL_CLUSTER_OTHER. */
