@@ -31,7 +31,7 @@ static tl_err on_size(tl_chunked *c, uint8_t byte)
     return TL_OK;
 }
 
-/* A byte of an extension's or trailer's text; CR ends it and leads to `after`. */
+/* A byte in the text of an extension or trailer. CR ends that text and leads to `after`. */
 static tl_err on_text(tl_chunked *c, uint8_t byte, tl_chunked_state inside, tl_chunked_state after)
 {
     if (byte == '\r') {

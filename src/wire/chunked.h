@@ -30,16 +30,16 @@ typedef enum {
 /* Zero-initialise to begin a body. */
 typedef struct {
     tl_chunked_state state;
-    uint64_t left;   /* of the chunk's data; while in SIZE, the size so far */
-    unsigned digits; /* of the size */
+    uint64_t left;   /* bytes of the chunk's data to come; in SIZE, the size so far */
+    unsigned digits; /* digits of the size so far */
     size_t extra;    /* bytes of extensions and trailers so far */
 } tl_chunked;
 
-/* Goes on with `in`: *ret_used bytes of it are done with, *ret_data (a part of `in`, possibly
- * empty) is data of the body. Call again with the rest while *ret_used > 0; none used means more
- * bytes are needed. After the state is TL_CHUNKED_DONE, the rest of `in` is the next request.
- * TL_ERR_PROTO: malformed. TL_ERR_TOO_LARGE: a size over TL_CHUNKED_DIGITS_MAX digits, or extras
- * over TL_CHUNKED_EXTRA_MAX. */
+/* Goes on with `in`. *ret_used bytes of it are done with; *ret_data (a part of `in`, possibly
+ * empty) is data of the body. Call again with the rest while *ret_used > 0; 0 means that more bytes
+ * are needed. In the state TL_CHUNKED_DONE, the rest of `in` is the next request. TL_ERR_PROTO:
+ * malformed. TL_ERR_TOO_LARGE: a size over TL_CHUNKED_DIGITS_MAX digits, or extras over
+ * TL_CHUNKED_EXTRA_MAX. */
 TL_CHECK tl_err tl_chunked_next(tl_chunked *c, tl_slice in, size_t *ret_used, tl_slice *ret_data);
 
 #endif

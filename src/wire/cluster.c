@@ -73,7 +73,7 @@ static tl_err get_words(const json_t *o, const char *key, char *ret, size_t cap)
     return TL_OK;
 }
 
-/* What becomes an HTTP header must not be able to end one. */
+/* A value that becomes an HTTP header: it cannot end that header. */
 static tl_err get_header(const json_t *o, const char *key, char *ret, size_t cap)
 {
     tl_err e = get_optional(o, key, ret, cap);
@@ -281,7 +281,7 @@ failed:
     return NULL;
 }
 
-/* Words that are not UTF-8 (cut in mid-character, or a model server's) lose what is not ASCII. */
+/* Words that are not UTF-8 (a model server's, or cut in mid-character) lose all but ASCII. */
 static json_t *words(const char *text)
 {
     if (tl_utf8_is(tl_slice_str(text)))
@@ -321,7 +321,7 @@ static json_t *write_payload(const tl_cluster_message *m)
     case TL_CLUSTER_REQUEST: return write_request(&m->u.request);
     case TL_CLUSTER_RESPONSE: return write_response(&m->u.response);
     case TL_CLUSTER_COMPLETE:
-        /* A receipt is a thing of the market; without one there is none. */
+        /* Receipts belong to the market, which is not here yet: null. */
         return json_pack("{s:s, s:I, s:I, s:n}", "requestID", m->u.complete.id, "tokens_in",
                          (json_int_t)m->u.complete.tokens_in, "tokens_out",
                          (json_int_t)m->u.complete.tokens_out, "receipt");

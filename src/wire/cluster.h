@@ -17,7 +17,7 @@
 
 #include "base/json.h"
 
-#define TL_CLUSTER_DEPTH      16  /* PROTOCOL, first paragraph */
+#define TL_CLUSTER_DEPTH      16  /* docs/protocol.md, first paragraph */
 #define TL_CLUSTER_ID_MAX     65  /* requestID: 1 to 64 of [A-Za-z0-9-], and NUL */
 #define TL_CLUSTER_NAME_MAX   256 /* a model's or a node's name, with its NUL */
 #define TL_CLUSTER_PATH_MAX   64  /* "/v1/chat/completions", with its NUL */
@@ -74,7 +74,7 @@ typedef struct {
     char id[TL_CLUSTER_ID_MAX];
     char message[TL_CLUSTER_REASON_MAX];
     char code[32];
-    char detail[32]; /* a failure's name that is none of the wire's codes; "" = none */
+    char detail[32]; /* the name of a failure for which the wire has no code; "" = none */
 } tl_cluster_error;
 
 typedef struct {
@@ -91,7 +91,7 @@ typedef struct {
 } tl_cluster_message;
 
 /* Copies; the capabilities become the message's own (tl_cluster_message_clear). Words for a person
- * that are too long are cut; everything else out of its bounds, of another type or missing is
+ * that are too long are cut. Anything else that is out of its bounds, of another type or missing is
  * TL_ERR_PROTO. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_cluster_parse(tl_slice text, tl_cluster_message *ret_message);
 void tl_cluster_message_clear(tl_cluster_message *m);

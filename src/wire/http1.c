@@ -86,7 +86,7 @@ bool tl_http1_header_lists(const tl_http1_head *head, const char *name, const ch
     return false;
 }
 
-/* Looks on from *scanned for the head's end, and at once for what no head may contain. */
+/* Goes on from *scanned in search of the head's end, and of bytes that no head may contain. */
 static tl_err find_end(tl_slice bytes, size_t *scanned, size_t *ret_n)
 {
     size_t i = *scanned, limit = bytes.n < TL_HTTP1_HEAD_MAX ? bytes.n : TL_HTTP1_HEAD_MAX;

@@ -1,6 +1,6 @@
-/* http1.h - the head of an HTTP/1.1 message and the chunked body (RFC 9112), so strictly that
- * nothing behind us can read a request differently. Total over hostile bytes. Never touches a
- * socket, and knows no routes.
+/* http1.h - the head of an HTTP/1.1 message (RFC 9112), read so strictly that nothing behind us can
+ * read a request differently. Takes any bytes. Never touches a socket or a body, and knows no
+ * routes.
  *
  * Refused: a bare LF or CR, folded lines, white space before a colon, more than one Host or
  * Content-Length, Content-Length beside Transfer-Encoding, any coding but `chunked`, targets not in
@@ -34,9 +34,9 @@ typedef struct {
 } tl_http1_head;
 
 /* Parses from the beginning of `bytes`. TL_ERR_SHORT: the head is not complete; call again with the
- * same bytes and more behind. *scanned (0 at first) remembers what was looked at, so that a
- * dripping client costs nothing. Otherwise *ret_status is the HTTP status to answer before closing:
- * TL_ERR_PROTO 400, 417, 501 or 505, TL_ERR_TOO_LARGE 431. */
+ * same bytes and more behind them. *scanned (0 at first) remembers how far was looked, so that a
+ * slow sender costs nothing. After another error *ret_status is the HTTP status to answer before
+ * closing: 400, 417, 501 or 505 with TL_ERR_PROTO, 431 with TL_ERR_TOO_LARGE. */
 TL_CHECK tl_err tl_http1_request_parse(tl_slice bytes, size_t *scanned, tl_http1_head *ret_head,
                                        int *ret_status);
 /* The same of a response; ret_head->status is its code (100 to 599). */

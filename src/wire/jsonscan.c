@@ -64,7 +64,8 @@ static size_t read_escape(cursor p, cursor end, uint32_t *ret_char)
 typedef int8_t block __attribute__((vector_size(16)));
 typedef uint64_t lanes __attribute__((vector_size(16)));
 
-/* All ones in the bytes that end a plain run; signed, so bytes from 0x80 up are below 0x20 too. */
+/* All ones in the bytes that end a plain run. They are signed, so those from 0x80 up are below 0x20
+ * too. */
 static inline lanes special(cursor p)
 {
     block b;
@@ -82,8 +83,8 @@ static inline unsigned first_byte(uint64_t word)
 #endif
 }
 
-/* Passes over bytes that need no look: ASCII but controls, quote and backslash; 64 at a time, since
- * nearly all bytes of a relay are the base64 in one long string. */
+/* Passes over bytes that need no look: ASCII but controls, quote and backslash. 64 at a time, since
+ * nearly all bytes at a relay are the base64 in one long string. */
 static cursor skip_plain(cursor p, cursor end)
 {
     while ((size_t)(end - p) >= 4 * sizeof(block)) {
@@ -105,8 +106,8 @@ static cursor skip_plain(cursor p, cursor end)
     return p;
 }
 
-/* p is at the opening quote; returns what follows the closing one, NULL if the string is illegal.
- */
+/* p is at the opening quote; returns what follows the closing one, NULL if the string is
+ * illegal. */
 static cursor skip_string(cursor p, cursor end)
 {
     p++;

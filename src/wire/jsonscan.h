@@ -1,6 +1,6 @@
-/* jsonscan.h - reads JSON in place, strictly (RFC 8259), without recursion, heap or copies: for the
- * relay's routed messages and for a user's request body, whose few fields we need and whose bytes
- * we must not touch. Duplicate keys are the caller's to find among the keys it looks for. */
+/* jsonscan.h - reads JSON in place, strictly (RFC 8259), without recursion, heap or copies. It
+ * serves the relay's routed messages and a user's request body: we need a few of their fields and
+ * must not touch their bytes. The caller looks for duplicates among the keys it wants. */
 #ifndef TL_WIRE_JSONSCAN_H
 #define TL_WIRE_JSONSCAN_H
 
@@ -28,21 +28,20 @@ typedef struct {
     const uint8_t *p, *end;
     unsigned max_depth;
     bool first;
-    bool entered; /* by tl_jsonscan_enter: what follows its brace is the outer object's */
+    bool entered; /* by tl_jsonscan_enter: what follows the closing brace is the outer object's */
 } tl_jsonscan;
 
-/* `text` must begin (after white space) with '{'. `max_depth` counts that object as 1; 0 = any
- * depth (bounded by the text alone: the scanner keeps one bit a level, at most TL_JSONSCAN_DEPTH
- * levels). */
+/* `text` must begin (after white space) with '{'. `max_depth` counts that object as 1. 0: any depth
+ * up to TL_JSONSCAN_DEPTH, since the scanner keeps one bit a level. */
 #define TL_JSONSCAN_DEPTH 4096
 TL_CHECK tl_err tl_jsonscan_begin(tl_jsonscan *s, tl_slice text, unsigned max_depth);
 /* The next member; *ret_done at the closing brace, after which only white space may follow. Every
  * byte passed is checked (grammar, UTF-8 in strings, escapes, lone surrogates). TL_ERR_PROTO. */
 TL_CHECK tl_err tl_jsonscan_next(tl_jsonscan *s, tl_json_member *ret_member, bool *ret_done);
 
-/* The same in steps, to read objects inside objects in one pass: the next key, then either its
- * value or, where the value is an object, its members by `ret_inner` until done and
- * tl_jsonscan_leave. */
+/* The same in steps, to read objects inside objects in one pass: first the next key, then its
+ * value. Where the value is an object, its members may be read instead: tl_jsonscan_enter, the
+ * members through `ret_inner` until done, tl_jsonscan_leave. */
 TL_CHECK tl_err tl_jsonscan_key(tl_jsonscan *s, tl_slice *ret_key, bool *ret_done);
 TL_CHECK tl_err tl_jsonscan_value(tl_jsonscan *s, tl_slice *ret_value, tl_json_kind *ret_kind);
 /* What the value after the key begins with; nothing of it is checked yet. */

@@ -2,7 +2,7 @@
 
 #define ERROR_SIZE_MIN 8
 #define ERROR_SIZE_MAX                                                                             \
-    1100 /* gateways send back what they did not understand: at most a PCP packet */
+    1100 /* a gateway sends back what it did not understand: at most a PCP packet */
 #define ADDRESS_ANSWER 12
 #define MAP_ANSWER     16
 #define ANSWER_BIT     0x80

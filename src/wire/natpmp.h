@@ -37,15 +37,15 @@ typedef struct {
     uint16_t result;
     uint32_t epoch_s;
     tl_addr address;        /* with success of ADDRESS; port 0 */
-    uint16_t internal_port; /* the rest with success of MAP_UDP */
+    uint16_t internal_port; /* from here on: with success of MAP_UDP */
     uint16_t external_port;
     uint32_t lifetime_s;
 } tl_natpmp_answer;
 
-/* True for what a speaker of version 0 sent: it also answers PCP's version 2 so. */
+/* True for any packet of version 0. Its speaker answers PCP's version 2 with one, too. */
 bool tl_natpmp_is(tl_slice pkt);
-/* Copies. TL_ERR_SHORT: truncated. TL_ERR_PROTO: not an answer of version 0 to one of the two, or
- * longer than it is. */
+/* Copies. TL_ERR_SHORT: truncated. TL_ERR_PROTO: not an answer of version 0 to one of our two
+ * requests, or too long. */
 TL_CHECK tl_err tl_natpmp_answer_parse(tl_slice pkt, tl_natpmp_answer *ret_answer);
 
 #endif

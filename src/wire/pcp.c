@@ -92,7 +92,7 @@ tl_err tl_pcp_answer_parse(tl_slice pkt, tl_pcp_answer *ret_answer)
         memcpy(a.external.bytes, p + 44, 16);
         a.external = tl_addr_normal(a.external);
     }
-    /* an error may carry back what it could not read */
+    /* an error may carry the options that the gateway could not read */
     tl_err e = a.result == TL_PCP_SUCCESS ? check_options(tl_slice_of(p + at, pkt.n - at)) : TL_OK;
     if (e)
         return e;

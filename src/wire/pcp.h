@@ -50,7 +50,7 @@ typedef struct {
     uint8_t nonce[TL_PCP_NONCE_SIZE];
     uint32_t lifetime_s; /* 0: remove the mapping */
     uint16_t internal_port;
-    tl_addr external; /* suggested; family NONE: no wish for an address, port 0: nor for a port */
+    tl_addr external; /* suggested; family NONE: any address, port 0: any port */
 } tl_pcp_map;
 
 /* A MAP request for UDP. */

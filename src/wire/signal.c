@@ -74,8 +74,9 @@ static tl_signal_type type_of(tl_slice name, tl_signal_side side)
     return TL_SIGNAL_UNKNOWN;
 }
 
-/* Parses JSON whose grammar and depth were checked: what can be left is a key twice, or a number
- * out of range. Takes at most TL_SIGNAL_SMALL_MAX bytes, except from our own relay (`any_size`). */
+/* Parses JSON whose grammar and depth were checked. Two things can still be wrong: a key twice, or
+ * a number out of range. Takes at most TL_SIGNAL_SMALL_MAX bytes, except from our own relay
+ * (`any_size`). */
 static tl_err load(tl_slice text, bool any_size, json_t **ret)
 {
     json_error_t error;
@@ -92,7 +93,7 @@ static tl_err load(tl_slice text, bool any_size, json_t **ret)
     }
 }
 
-/* The answer to a text that is not shaped like a message: invalid_json if it is no strict JSON
+/* What to answer to a text that is not shaped like a message: invalid_json if it is not strict JSON
  * either. */
 static tl_err misshaped(tl_slice text)
 {
@@ -107,8 +108,7 @@ static tl_err misshaped(tl_slice text)
 
 /* --- routed messages --- */
 
-#define KEYS_MAX                                                                                   \
-    16 /* more keys than any sender of ours writes; beyond, jansson looks for duplicates */
+#define KEYS_MAX 16 /* more keys than our senders write; beyond it, jansson looks for duplicates */
 enum { FROM, TO, SESSION, DATA, FIELDS };
 static const struct {
     const char *name;
@@ -120,8 +120,8 @@ typedef struct {
     tl_slice keys[KEYS_MAX];
     size_t key_count;
     bool wrong_type;
-    bool wrapped; /* they were in "_0" */
-    bool odd;     /* needs a second look by jansson: nested values, numbers, escaped or many keys */
+    bool wrapped; /* the fields were in "_0" */
+    bool odd;     /* jansson must look again: nested values, numbers, escaped or many keys */
 } routed;
 
 /* TL_ERR_PROTO: seen before. */
@@ -159,8 +159,8 @@ static tl_err take_member(routed *r, tl_jsonscan *s, tl_slice key)
     return TL_OK;
 }
 
-/* Walks the payload that `outer` stands before, into `r`; with "_0" as first key the object in it.
- */
+/* Reads the payload at which `outer` stands into `r`. If "_0" is its first key, reads the object in
+ * it. */
 static tl_err walk_payload(tl_jsonscan *outer, bool may_wrap, routed *r, tl_slice *ret_payload)
 {
     tl_jsonscan s;
@@ -223,7 +223,7 @@ static bool is_kind_or_absent(const json_t *object, const char *key, json_type t
     return !v || json_typeof(v) == type;
 }
 
-/* What the types must hold besides the ids. */
+/* Are the fields right that a type needs besides the ids? */
 static bool extras_are_right(tl_signal_type type, const json_t *o)
 {
     switch (type) {
@@ -248,7 +248,7 @@ static tl_err copy_id(tl_signal *s, int f, tl_slice text, tl_slice *ret)
     return TL_OK;
 }
 
-/* The second look: strictly parsed, and the fields taken from there. */
+/* The second look: parses strictly, and takes the fields from the result. */
 static tl_err take_odd(tl_signal *s, const routed *r)
 {
     json_t *o = NULL;
@@ -256,7 +256,8 @@ static tl_err take_odd(tl_signal *s, const routed *r)
     tl_err e = load_without_data(s->payload, r->value[DATA], &o);
     if (!e && (r->wrong_type || !extras_are_right(s->type, o)))
         e = TL_ERR_INVALID;
-    /* A "_0" spelled with escapes: we would take the fields beside it, others those in it. */
+    /* A "_0" spelled with escapes: we would take the fields beside it, other readers those in
+     * it. */
     if (!e && !r->wrapped && json_object_get(o, "_0"))
         e = TL_ERR_INVALID;
     for (int f = 0; !e && f < DATA; f++) {
@@ -309,8 +310,7 @@ static tl_err scan_routed(tl_slice text, tl_jsonscan *outer, tl_signal *s)
     if (r.value[DATA].p)
         s->data = tl_slice_of(r.value[DATA].p + 1, r.value[DATA].n - 2);
     else if (s->type == TL_SIGNAL_RELAY_DATA)
-        return TL_ERR_INVALID; /* its name is spelled with escapes: nobody does, and we need it bare
-                                */
+        return TL_ERR_INVALID; /* its name has escapes: no sender does that */
     return tl_signal_session_is(s->session) ? TL_OK : TL_ERR_INVALID;
 }
 

@@ -1,6 +1,6 @@
-/* signal.h - relay signalling (PROTOCOL section 2): which message a text is, and the fields by
- * which it is routed, found without parsing the rest. Reading the others is wire/signalread's,
- * writing all of them wire/signalwrite's. Never touches a connection, and keeps no state.
+/* signal.h - relay signalling (docs/protocol.md): which message a text is, and the fields by which
+ * it is routed, found without parsing the rest. wire/signalread reads the other messages,
+ * wire/signalwrite writes them all. Never touches a connection, and keeps no state.
  *
  *   {"relayData":{"fromNodeID":"…","toNodeID":"…","sessionID":"…","data":"…"}}
  *   {"relayData":{"_0":{ the same }}}                as the Swift clients write it
@@ -10,7 +10,7 @@
 
 #include "base/json.h"
 
-#define TL_SIGNAL_DEPTH_MAX   16          /* PROTOCOL: the outer object is 1 */
+#define TL_SIGNAL_DEPTH_MAX   16          /* docs/protocol.md: the outer object is 1 */
 #define TL_SIGNAL_SMALL_MAX   (64u << 10) /* bytes of all but relayData and discoverResponse */
 #define TL_SIGNAL_SESSION_MAX 64          /* characters of a sessionID */
 #define TL_SIGNAL_TTL_SECONDS 300

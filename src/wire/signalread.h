@@ -1,5 +1,5 @@
-/* signalread.h - the fields of the signalling messages that are not merely routed (PROTOCOL section
- * 2), out of a scanned tl_signal. Checks types and ranges, and verifies nothing: no signature, no
+/* signalread.h - the fields of those signalling messages that are not routed (docs/protocol.md),
+ * out of a scanned tl_signal. Checks types and ranges, and verifies nothing: no signature, no
  * key. */
 #ifndef TL_WIRE_SIGNALREAD_H
 #define TL_WIRE_SIGNALREAD_H
@@ -26,7 +26,7 @@ typedef struct {
     const char *signature;
     const char *challenge_signature;
     bool quiet;       /* feature: wants no peerJoined and peerLeft */
-    bool relay_token; /* feature: PROTOCOL section 4 */
+    bool relay_token; /* feature: asks for a token that opens a session of the UDP relay */
 } tl_signal_register;
 
 typedef struct {
@@ -46,8 +46,8 @@ typedef struct {
     const char *udp, *observed;
 } tl_signal_ack;
 
-/* One of discoverResponse.peers, or the payload of peerJoined and peerLeft (then only the first and
- * the display name). */
+/* One of discoverResponse.peers, or the payload of peerJoined and peerLeft (then only the node ID
+ * and the display name). */
 typedef struct {
     const char *node_id; /* 64 hex digits */
     const char *public_key, *wg_public, *display_name, *nat_type;
@@ -68,8 +68,8 @@ TL_CHECK tl_err tl_signal_read_ack(const tl_signal *s, tl_signal_ack *ret);
 TL_CHECK tl_err tl_signal_read_presence(const tl_signal *s, tl_signal_peer *ret);
 TL_CHECK tl_err tl_signal_read_error(const tl_signal *s, tl_signal_error *ret);
 
-/* discoverResponse: how many peers, the i-th of them, and the cursor for more (NULL: that was all).
- * TL_ERR_INVALID of one peer voids that one alone. */
+/* discoverResponse: how many peers, the i-th of them, and the cursor for more (NULL: there are no
+ * more). TL_ERR_INVALID of one peer spoils that peer alone. */
 size_t tl_signal_peer_count(const tl_signal *s);
 TL_CHECK tl_err tl_signal_read_peer(const tl_signal *s, size_t i, tl_signal_peer *ret);
 const char *tl_signal_next_cursor(const tl_signal *s);

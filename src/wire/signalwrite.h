@@ -1,4 +1,4 @@
-/* signalwrite.h - every signalling message (PROTOCOL section 2) as JSON text, appended to a buffer.
+/* signalwrite.h - every signalling message (docs/protocol.md) as JSON text, appended to a buffer.
  * The caller wraps it in a frame. On failure (TL_ERR_NOMEM) the buffer is as before. */
 #ifndef TL_WIRE_SIGNALWRITE_H
 #define TL_WIRE_SIGNALWRITE_H
@@ -14,8 +14,7 @@ TL_CHECK tl_err tl_signal_write_ack(tl_buf *out, const char *node_id, double reg
 /* type: TL_SIGNAL_PEER_JOINED or TL_SIGNAL_PEER_LEFT. */
 TL_CHECK tl_err tl_signal_write_presence(tl_buf *out, tl_signal_type type, const char *node_id,
                                          const char *display_name);
-/* `about` may be "", and `session` (a legal session ID) too: which of its sessions a node is told
- * of. */
+/* `about` may be "". So may `session`, a legal session ID: the session that the error is about. */
 TL_CHECK tl_err tl_signal_write_error(tl_buf *out, tl_signal_code code, const char *message,
                                       tl_slice about, tl_slice session);
 
@@ -53,8 +52,8 @@ TL_CHECK tl_err tl_signal_write_session(tl_buf *out, tl_signal_type type, const 
 /* `data` is raw bytes; they are written as base64. */
 TL_CHECK tl_err tl_signal_write_data(tl_buf *out, const char *from, const char *to,
                                      const char *session, tl_slice data);
-/* offer, answer, iceCandidate (or any other): the payload is signed as a whole, so it comes whole.
- */
+/* offer, answer, iceCandidate (or any other). The payload is signed as a whole, so the caller
+ * brings it whole. */
 TL_CHECK tl_err tl_signal_write_object(tl_buf *out, tl_signal_type type, const json_t *payload);
 
 #endif

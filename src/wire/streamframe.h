@@ -1,5 +1,5 @@
-/* streamframe.h - frames on a stream between peers (PROTOCOL section 5). Pure codec over whatever
- * pieces the bytes arrive in; knows nothing of what a message says.
+/* streamframe.h - frames on a stream between peers (docs/protocol.md "Streams"). Pure codec: takes
+ * the bytes in any pieces, and knows nothing of what a message says.
  *
  *     0        4      5
  *     +--------+------+----------------- - -
@@ -14,9 +14,9 @@
 #include "base/slice.h"
 
 #define TL_FRAME_HEAD        5
-#define TL_FRAME_MAX         (16u << 20) /* PROTOCOL section 5: `length` */
-/* Of a cluster message: far above a hello with hundreds of models, far below what a body may be,
- * since a message is buffered whole. */
+#define TL_FRAME_MAX         (16u << 20) /* docs/protocol.md "Streams" */
+/* A cluster message is buffered whole. This is far above a hello with hundreds of models, and far
+ * below what a body may be. */
 #define TL_FRAME_MESSAGE_MAX (1u << 20)
 
 typedef enum { TL_FRAME_MESSAGE = 0, TL_FRAME_BODY = 1 } tl_frame_kind;
@@ -27,7 +27,7 @@ typedef struct {
     uint8_t head_n;
     bool broken;    /* an error was returned: nothing after it can be trusted */
     uint32_t left;  /* bytes of the present frame still to come */
-    tl_buf message; /* a message of which not all came yet */
+    tl_buf message; /* a message that has come only in part */
     bool handed;    /* `message` was handed out and is dropped at the next call */
 } tl_frame_reader;
 
@@ -41,7 +41,7 @@ typedef struct {
  * TL_ERR_PROTO: a length of 0 or an unknown kind. TL_ERR_TOO_LARGE: over the bounds above, decided
  * from the head alone. TL_ERR_NOMEM. After any but TL_ERR_SHORT the reader repeats TL_ERR_PROTO. */
 TL_CHECK tl_err tl_frame_next(tl_frame_reader *r, tl_slice *in, tl_frame_piece *ret_piece);
-/* True between frames: a stream that ends elsewhere was cut. */
+/* True between frames. A stream that ends inside a frame was cut. */
 bool tl_frame_is_between(const tl_frame_reader *r);
 void tl_frame_reader_clear(tl_frame_reader *r);
 

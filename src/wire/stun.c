@@ -81,7 +81,7 @@ typedef struct {
     tl_slice datagram;
     tl_stun stun;
     tl_addr plain_mapped;
-    bool sha1; /* MESSAGE-INTEGRITY went by: only what may follow it counts */
+    bool sha1; /* MESSAGE-INTEGRITY was seen: after it only two attributes count */
 } reading;
 
 bool tl_stun_is(tl_slice datagram)
@@ -90,7 +90,7 @@ bool tl_stun_is(tl_slice datagram)
            get32(datagram.p + COOKIE_AT) == TL_STUN_COOKIE;
 }
 
-/* `mask`: what the address is XORed with (cookie and transaction ID), NULL: nothing. */
+/* `mask` is what the address is XORed with (cookie and transaction ID); NULL: nothing. */
 static tl_err read_address(tl_slice v, const uint8_t *mask, tl_addr *ret_addr)
 {
     tl_addr a = {.family = TL_ADDR_NONE};
@@ -109,7 +109,7 @@ static tl_err read_address(tl_slice v, const uint8_t *mask, tl_addr *ret_addr)
     return TL_OK;
 }
 
-/* Of what comes twice the first counts (RFC 8489 section 14). */
+/* If an attribute comes twice, the first counts (RFC 8489 section 14). */
 static tl_err read_address_once(tl_slice v, const uint8_t *mask, tl_addr *addr)
 {
     tl_addr again;
@@ -189,7 +189,7 @@ static tl_err read_attribute(reading *r, const attribute *a)
 {
     tl_stun *s = &r->stun;
     if (s->mac_at && a->type != FINGERPRINT)
-        return TL_ERR_PROTO; /* nothing that the code does not cover */
+        return TL_ERR_PROTO; /* the code covers nothing that follows it */
     if (r->sha1 && a->type != FINGERPRINT && a->type != MESSAGE_INTEGRITY_SHA256)
         return TL_OK; /* RFC 8489 section 14.5 */
     switch (a->type) {
@@ -264,7 +264,8 @@ tl_err tl_stun_read(tl_slice datagram, tl_stun *ret_stun)
 
 /* --- integrity --- */
 
-/* Over everything before the attribute at `at`, the header's length as if it ended the message. */
+/* The MAC of everything before the attribute at `at`, with the header's length as if that attribute
+ * ended the message. */
 static void authenticate(const uint8_t *message, size_t at, tl_slice key, uint8_t ret[TL_STUN_MAC])
 {
     _Static_assert(crypto_auth_hmacsha256_BYTES == TL_STUN_MAC, "HMAC-SHA256");

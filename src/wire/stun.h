@@ -1,8 +1,8 @@
 /* stun.h - STUN messages (RFC 8489, with CHANGE-REQUEST, RESPONSE-ORIGIN and OTHER-ADDRESS of RFC
  * 5780): one datagram read into a flat view, and written attribute by attribute. Keeps no state and
- * judges nobody: which transaction or key is expected is the caller's affair. Strict: only the
- * Binding method, lengths exact, at most TL_STUN_ATTRIBUTES_MAX attributes, FINGERPRINT last and
- * right where present, MESSAGE-INTEGRITY-SHA256 before it. */
+ * judges nobody: the caller knows which transaction or key it expects. Strict: only the Binding
+ * method, exact lengths, at most TL_STUN_ATTRIBUTES_MAX attributes. If FINGERPRINT is there, it is
+ * last and right; MESSAGE-INTEGRITY-SHA256 stands before it. */
 #ifndef TL_WIRE_STUN_H
 #define TL_WIRE_STUN_H
 
@@ -39,7 +39,8 @@ typedef struct {
     size_t mac_at;                         /* offset of MESSAGE-INTEGRITY-SHA256; 0: none */
 } tl_stun;
 
-/* Is it for the STUN layer? The first two bits and the cookie; the rest may yet be wrong. */
+/* Is it for the STUN layer? Looks at the first two bits and the cookie; the rest may still be
+ * wrong. */
 bool tl_stun_is(tl_slice datagram);
 /* TL_ERR_PROTO: anything not exactly as described above. */
 TL_CHECK tl_err tl_stun_read(tl_slice datagram, tl_stun *ret_stun);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
-/* miniupnpc's parser looks a byte beyond the end of what is cut off at the wrong place. */
+/* miniupnpc's parser looks a byte beyond the end of a text that is cut off at certain places. */
 #define PADDING 16
 
 /* --- SSDP --- */
@@ -22,7 +22,7 @@ size_t tl_ssdp_search_write(char ret_pkt[TL_SSDP_SEARCH_MAX], unsigned target)
                      "HOST: 239.255.255.250:1900\r\n"
                      "ST: %s\r\n"
                      "MAN: \"ssdp:discover\"\r\n"
-                     "MX: 1\r\n\r\n", /* seconds within which to answer: the least there is */
+                     "MX: 1\r\n\r\n", /* answer within this many seconds: the least there is */
                      targets[target % TL_SSDP_TARGETS]);
     return (size_t)n;
 }
@@ -35,7 +35,7 @@ static bool is_url_text(tl_slice s)
     return s.n > 7 && strncasecmp((const char *)s.p, "http://", 7) == 0;
 }
 
-/* The line at the front of *rest, which moves behind it; routers end lines as they please. */
+/* The line at the front of *rest, which then begins after it. Routers end lines in several ways. */
 static tl_slice next_line(tl_slice *rest)
 {
     const uint8_t *end = memchr(rest->p, '\n', rest->n);
@@ -120,7 +120,7 @@ static tl_err add_service(const struct IGDdatas *data, const struct IGDdatas_ser
     if (!is_mapping_service(service->servicetype) || !service->controlurl[0])
         return TL_OK;
     struct IGDdatas one = *data;
-    one.first = *service; /* the library makes absolute URLs of the first alone */
+    one.first = *service; /* the library makes an absolute URL of the first alone */
     struct UPNPUrls urls = {0};
     GetUPNPUrls(&urls, &one, location, 0);
     tl_err e = urls.controlURL ? TL_OK : TL_ERR_NOMEM;

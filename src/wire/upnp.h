@@ -1,6 +1,6 @@
-/* upnp.h - what a UPnP Internet Gateway Device is asked and answers: SSDP searches, the device's
- * description, SOAP calls of WANIPConnection. XML is read by miniupnpc's parsers; nothing here
- * touches a socket. */
+/* upnp.h - the questions to a UPnP Internet Gateway Device and its answers: SSDP searches, the
+ * device's description, SOAP calls of WANIPConnection. miniupnpc's parsers read the XML; nothing
+ * here touches a socket. */
 #ifndef TL_WIRE_UPNP_H
 #define TL_WIRE_UPNP_H
 
@@ -14,13 +14,11 @@
 
 /* --- SSDP (UPnP Device Architecture 1.1, 1.3) --- */
 
-#define TL_SSDP_TARGETS                                                                            \
-    2 /* the device, and its service: each found by routers deaf to the other                      \
-       */
+#define TL_SSDP_TARGETS 2 /* the device and its service: some routers answer to only one of them */
 /* An M-SEARCH to 239.255.255.250:1900; `target` below TL_SSDP_TARGETS. Returns its length. */
 size_t tl_ssdp_search_write(char ret_pkt[TL_SSDP_SEARCH_MAX], unsigned target);
-/* The LOCATION of an answer, checked to be printable and to begin with http://.
- * TL_ERR_PROTO: not a 200 answer, no location or not such a one. TL_ERR_TOO_LARGE: its length. */
+/* The LOCATION of an answer, checked to be printable and to begin with http://. TL_ERR_PROTO: not a
+ * 200 answer, or no such location. TL_ERR_TOO_LARGE: the location is too long. */
 TL_CHECK tl_err tl_ssdp_answer_parse(tl_slice pkt, char ret_location[TL_UPNP_URL_MAX]);
 
 /* True if the URL is http:// with the literal address `ip` as its host. */
@@ -68,8 +66,8 @@ typedef struct {
     uint16_t internal_port;  /* NewInternalPort; 0: not in the answer */
 } tl_upnp_answer;
 
-/* Copies. TL_ERR_TOO_LARGE, TL_ERR_NOMEM; all else that is not understood is only missing from the
- * answer. */
+/* Copies. TL_ERR_TOO_LARGE, TL_ERR_NOMEM. Anything else that is not understood is just missing from
+ * the answer. */
 TL_CHECK tl_err tl_upnp_answer_parse(tl_slice xml, tl_upnp_answer *ret_answer);
 
 #endif

@@ -23,7 +23,7 @@ static bool opcode_is(uint8_t opcode)
     return opcode <= TL_WS_BINARY || (opcode >= TL_WS_CLOSE && opcode <= TL_WS_PONG);
 }
 
-/* What the first two bytes alone tell. */
+/* What the first two bytes alone tell. False: no frame may begin so. */
 static bool start_is_legal(const uint8_t *p, bool from_client)
 {
     uint8_t opcode = p[0] & OPCODE_BITS;
@@ -34,7 +34,7 @@ static bool start_is_legal(const uint8_t *p, bool from_client)
     return true;
 }
 
-/* Length as announced, from a header that is complete; false when it is not the shortest form. */
+/* The length that a complete header announces; false when it is not in the shortest form. */
 static bool read_length(const uint8_t *p, uint64_t *ret_n)
 {
     unsigned short_n = p[1] & LENGTH_BITS;

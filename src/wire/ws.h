@@ -91,7 +91,7 @@ typedef struct {
 } tl_ws_reader;
 
 typedef enum {
-    TL_WS_EVENT_MORE,    /* the frame at the front is not complete: `need` */
+    TL_WS_EVENT_MORE,    /* the frame at the front is not complete; see `need` */
     TL_WS_EVENT_PART,    /* a fragment was taken; go on */
     TL_WS_EVENT_MESSAGE, /* text (valid UTF-8) or binary */
     TL_WS_EVENT_PING,
@@ -103,11 +103,13 @@ typedef enum {
 typedef struct {
     tl_ws_event_kind kind;
     tl_ws_opcode opcode; /* of MESSAGE */
-    uint8_t *payload; /* unmasked, writable: inside the buffer handed in, or in the reader's own */
-    size_t n;         /* memory when the message came in fragments; valid until the next call */
-    bool in_place;    /* it lies in the buffer handed in, its frame's header right before it */
-    size_t used;      /* bytes consumed of the buffer */
-    size_t need;      /* MORE: length of the whole frame as far as known, at least 2 */
+    /* unmasked, writable: in the buffer handed in, or in the reader's memory if the message came in
+     * fragments; valid until the next call */
+    uint8_t *payload;
+    size_t n;
+    bool in_place; /* it lies in the buffer handed in, its frame's header right before it */
+    size_t used;   /* bytes consumed of the buffer */
+    size_t need;   /* MORE: length of the whole frame as far as it is known, at least 2 */
     uint16_t close_code;
 } tl_ws_event;
 

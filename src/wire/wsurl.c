@@ -23,7 +23,7 @@ static tl_err parse_path(const char *p, char ret[256])
     if (n >= 256)
         return TL_ERR_TOO_LARGE;
     if (*p && *p != '/')
-        return TL_ERR_PROTO; /* "host?query" is legal and nobody's relay */
+        return TL_ERR_PROTO; /* "host?query" is legal, but no relay has such an address */
     for (size_t i = 0; i < n; i++)
         if (p[i] <= 0x20 || p[i] >= 0x7f || strchr("#\"<>\\^`{|}", p[i]))
             return TL_ERR_PROTO;

@@ -8,8 +8,8 @@ typedef struct {
     bool tls;
     char host[TL_HOST_MAX]; /* lower case, IPv6 without brackets */
     uint16_t port;
-    /* What is signed at registration and sent as Host: lower case, IPv6 in brackets, the scheme's
-     * default port left out (PROTOCOL section 2). */
+    /* What is signed at registration and sent as Host: lower case, IPv6 in brackets, without the
+     * scheme's default port (docs/protocol.md "Registering"). */
     char authority[TL_HOST_MAX + 9];
     char path[256]; /* with the query; "/" when the URL has none */
     bool loopback;  /* `host` is localhost or a literal of the loopback */
