@@ -1,4 +1,4 @@
-# Thin front to Meson. `make demo` and `make test` install what they need on a fresh Debian 12.
+# Thin front to Meson. `make demo`, `make test` and `make install` install what they need first.
 BUILD   ?= build
 PREFIX  ?= /usr/local
 DESTDIR ?=
@@ -17,7 +17,8 @@ help:
 	@sed -n 's/^## //p' Makefile
 
 $(BUILD)/build.ninja:
-	@meson setup $(BUILD) $(MESON_ARGS) >$(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
+	@mkdir -p $(BUILD)
+	@meson setup $(BUILD) $(MESON_ARGS) >$(BUILD)/setup.log 2>&1 || { cat $(BUILD)/setup.log; exit 1; }
 
 deps:
 	@tools/install-deps
@@ -81,10 +82,10 @@ fmt:
 lint: all
 	@tools/lint $(BUILD)
 
-## make install  DESTDIR= PREFIX=/usr/local
-install: all
-	@meson configure $(BUILD) --prefix $(PREFIX) && ninja -C $(BUILD) >/dev/null && \
-		DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild
+## make install  install what building needs, build the programs alone, and install them: DESTDIR= PREFIX=/usr/local
+install:
+	@tools/install-deps building
+	@tools/install "$(PREFIX)" "$(DESTDIR)" $(MESON_ARGS)
 
 clean:
-	rm -rf build build.log build-asan build-tsan build-fuzz
+	rm -rf build build-asan build-tsan build-fuzz build-install
