@@ -1,6 +1,6 @@
 /* aead.h - the packet suites of QUIC: AES-128-GCM and ChaCha20-Poly1305 with their
- * header-protection masks, and the HKDF that makes their keys (RFC 9001 section 5). Nothing of
- * packets or handshakes.
+ * header-protection masks, and the HKDF that makes their keys (RFC 9001 section 5). Knows nothing
+ * of packets or handshakes.
  *
  * A key is prepared once; per packet only the nonce is set, since most of what OpenSSL costs on a
  * 1400-byte packet is preparation. */
@@ -58,7 +58,7 @@ void tl_hkdf_extract(tl_slice salt, tl_slice secret, uint8_t ret_prk[TL_HKDF_SIZ
 void tl_hkdf_expand_label(const uint8_t prk[TL_HKDF_SIZE], const char *prefix, const char *label,
                           uint8_t *ret, size_t n);
 
-/* True where AES runs in hardware, i.e. AES-128-GCM is the faster suite. */
+/* True where AES runs in hardware, so that AES-128-GCM is the faster suite. */
 bool tl_cpu_has_aes(void);
 
 #endif

@@ -1,5 +1,5 @@
-/* blake2s.h - BLAKE2s-256 (RFC 7693) without key. No heap and no way to fail, which OpenSSL's
- * digest contexts cannot promise; Noise hashes a few dozen short strings per handshake with it. */
+/* blake2s.h - BLAKE2s-256 (RFC 7693) without key. It uses no heap and cannot fail, which OpenSSL's
+ * digest contexts cannot promise. Noise hashes a few dozen short strings per handshake with it. */
 #ifndef TL_CRYPTO_BLAKE2S_H
 #define TL_CRYPTO_BLAKE2S_H
 

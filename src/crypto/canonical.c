@@ -23,7 +23,7 @@ static tl_err write_integer(tl_buf *out, json_int_t value)
     if (value >= -EXACT_INTEGER_MAX && value <= EXACT_INTEGER_MAX)
         return tl_buf_printf(out, "%lld", (long long)value);
     double real = (double)value;
-    /* 2^63 is what the largest integers round to, and is none itself */
+    /* the largest integers round to 2^63, which is too large itself */
     if (real >= 9223372036854775808.0 || (json_int_t)real != value)
         return TL_ERR_INVALID;
     return write_real(out, real);

@@ -32,8 +32,8 @@ static IMB_MGR *prepare(void)
     return NULL;
 }
 
-/* Prepared once in a process and kept; threads may come here at the same time. Of its state the
- * calls below use the table of functions alone. */
+/* Prepared once in a process and kept; threads may come here at the same time. The calls below use
+ * only its table of functions. */
 static const IMB_MGR *library(void)
 {
     static _Atomic(IMB_MGR *) kept;
@@ -109,7 +109,7 @@ tl_err tl_fastaead_open(tl_fastaead *f, const uint8_t nonce[TL_AEAD_NONCE_SIZE],
     else
         chacha(f, false, nonce, ad, body, ret, tag);
     bool same = CRYPTO_memcmp(tag, sealed.p + body.n, TL_AEAD_TAG_SIZE) == 0;
-    sodium_memzero(tag, sizeof tag); /* of a forgery it is what would have been right */
+    sodium_memzero(tag, sizeof tag); /* after a forgery: the tag that would be right */
     return same ? TL_OK : TL_ERR_AUTH;
 }
 

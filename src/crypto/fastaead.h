@@ -1,6 +1,7 @@
-/* fastaead.h - the packet suites by Intel's IPsec Multi-Buffer library, for keys that protect much:
- * the same bytes as OpenSSL's in a third to a half of the time. Absent where the program was built
- * without the library, or the processor is not one it is for. aead.c alone uses it. */
+/* fastaead.h - the packet suites by Intel's IPsec Multi-Buffer library, for keys that protect much.
+ * It makes the same bytes as OpenSSL in a third to a half of the time. Absent where the program was
+ * built without the library, or where the library does not suit the processor. aead.c alone uses
+ * it. */
 #ifndef TL_CRYPTO_FASTAEAD_H
 #define TL_CRYPTO_FASTAEAD_H
 
@@ -8,8 +9,8 @@
 
 typedef struct tl_fastaead tl_fastaead;
 
-/* Copies the key. NULL: absent, or no memory. The first call prepares the library (0.4 ms, and 4 MB
- * of its code become resident), the reason why only busy keys are to come here. */
+/* Copies the key. NULL: absent, or no memory. The first call prepares the library: 0.4 ms, and 4 MB
+ * of its code become resident. That is why only busy keys come here. */
 tl_fastaead *tl_fastaead_new(tl_aead_alg alg, const uint8_t *key);
 /* Wipes. */
 void tl_fastaead_free(tl_fastaead *f);

@@ -14,10 +14,10 @@ tl_err tl_crypto_init(void)
     return TL_OK;
 }
 
-/* True for a canonical encoding of a point of the prime-order subgroup, the neutral point excepted:
- * the only points an honest key pair can have. libsodium up to 1.0.20 lets points through whose
- * torsion part has order 2 (CVE-2025-69277), which would give one secret two node IDs; hence we
- * multiply by the group order less one ourselves and look for -P. */
+/* True for a canonical encoding of a point of the prime-order subgroup, except the neutral point.
+ * An honest key pair has no other points. libsodium up to 1.0.20 lets points through whose torsion
+ * part has order 2 (CVE-2025-69277); one secret would have two node IDs. So we multiply by the
+ * group order less one ourselves and look for -P. */
 static bool is_usable(const uint8_t key[32])
 {
     static const uint8_t order_less_one[32] = {0xEC, 0xD3, 0xF5, 0x5C, 0x1A,       0x63,

@@ -1,4 +1,5 @@
-/* identity.h - a node's Ed25519 key pair and its Curve25519 image (PROTOCOL section 1). Never
+/* identity.h - a node's Ed25519 key pair and its Curve25519 image (docs/protocol.md "Identity").
+ * Never
  * touches files: io/keychain keeps the seed. */
 #ifndef TL_CRYPTO_IDENTITY_H
 #define TL_CRYPTO_IDENTITY_H
@@ -8,8 +9,8 @@
 
 #define TL_NODE_ID_HEX 64
 
-/* The Ed25519 public key. Only ever filled by functions that refused small-order and non-canonical
- * keys, so that holding one means it is a usable key. */
+/* The Ed25519 public key. Only functions that refuse small-order and non-canonical keys fill it, so
+ * every tl_node_id is a usable key. */
 typedef struct {
     uint8_t key[32];
 } tl_node_id;
@@ -22,8 +23,8 @@ typedef struct {
     uint8_t noise_public[32]; /* and public; `wgPublicKey` on the wire */
 } tl_identity;
 
-/* Before anything else of this room; more calls do no harm. Starts libsodium and gives the tables of
- * base/table.h their random key. TL_ERR_IO: no source of randomness. */
+/* Call it before anything else of this room; more calls do no harm. Starts libsodium and gives the
+ * tables of base/table.h their random key. TL_ERR_IO: no source of randomness. */
 TL_CHECK tl_err tl_crypto_init(void);
 
 TL_CHECK tl_err tl_identity_from_seed(const uint8_t seed[32], tl_identity *ret_identity);
@@ -37,7 +38,7 @@ TL_CHECK tl_err tl_node_id_parse(tl_slice hex, tl_node_id *ret_id);
 TL_CHECK tl_err tl_node_id_from_bytes(const uint8_t key[32], tl_node_id *ret_id);
 void tl_node_id_write(char ret_hex[TL_NODE_ID_HEX + 1], const tl_node_id *id);
 bool tl_node_id_eq(const tl_node_id *a, const tl_node_id *b);
-/* memcmp order of the keys; the tie-breaker for simultaneous dials. */
+/* memcmp order of the keys. It decides which of two simultaneous connections stays. */
 int tl_node_id_cmp(const tl_node_id *a, const tl_node_id *b);
 /* The Curve25519 public key a peer with this id must use as its Noise static key. */
 TL_CHECK tl_err tl_node_id_noise_public(const tl_node_id *id, uint8_t ret_public[32]);

@@ -54,7 +54,7 @@ static void next_nonce(tl_noise *n, uint8_t ret_nonce[12])
     memcpy(ret_nonce + 4, &le, 8);
 }
 
-/* EncryptAndHash; in IK a key is always there by the first use. Writes plain.n + 16 bytes. */
+/* EncryptAndHash; in IK a key is always there by then. Writes plain.n + 16 bytes. */
 static void encrypt_and_hash(tl_noise *n, tl_slice plain, uint8_t *ret_cipher)
 {
     uint8_t nonce[12];
@@ -113,7 +113,7 @@ void tl_noise_clear(tl_noise *n)
     sodium_memzero(n, sizeof *n);
 }
 
-/* True for u < 2^255 - 19: X25519 would take other encodings of the same point, we do not. */
+/* True for u < 2^255 - 19. X25519 would take other encodings of the same point; we do not. */
 static bool is_canonical(const uint8_t u[32])
 {
     if (u[31] != 0x7F)

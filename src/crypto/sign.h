@@ -1,5 +1,5 @@
-/* sign.h - domain-separated Ed25519 signatures (PROTOCOL section 1):
- * Ed25519("teale/v1/" || purpose || 0x00 || body). Stateless. */
+/* sign.h - domain-separated Ed25519 signatures (docs/protocol.md "Identity"): Ed25519("teale/v1/"
+ * || purpose || 0x00 || body). Keeps no state. */
 #ifndef TL_CRYPTO_SIGN_H
 #define TL_CRYPTO_SIGN_H
 
@@ -35,8 +35,8 @@ TL_CHECK tl_err tl_sign(const tl_identity *identity, tl_sign_purpose purpose, tl
 TL_CHECK tl_err tl_sign_verify(const tl_node_id *id, tl_sign_purpose purpose, tl_slice body,
                                const tl_signature *signature);
 
-/* Without our prefix, where the seeds and the public network fix the signed bytes (`register`,
- * `offer`, `answer`: PROTOCOL section 2; certificates: section 6). */
+/* Without our prefix: other programs fix the signed bytes of `register`, `offer`, `answer`
+ * (docs/protocol.md) and of certificates. */
 TL_CHECK tl_err tl_sign_bare(const tl_identity *identity, tl_slice body,
                              tl_signature *ret_signature);
 TL_CHECK tl_err tl_sign_bare_verify(const tl_node_id *id, tl_slice body,

@@ -2,7 +2,8 @@
 
 #define HOLD_MAX (60 * TL_SEC)
 
-/* Since when a usable way may be chosen: at once, or when it has held after having been lost. */
+/* From when on a usable way may be chosen: at once, or, if it was lost before, after it has held a
+ * while. */
 static tl_time holds_from(const tl_way *w)
 {
     tl_time hold = TL_RETURN_AFTER;
@@ -13,14 +14,14 @@ static tl_time holds_from(const tl_way *w)
     return w->usable_since + tl_time_min(hold, HOLD_MAX);
 }
 
-/* Is `b` a fifth faster than `a`? Not as long as one of them is not measured. */
+/* Is `b` a fifth faster than `a`? Not while one of them is not measured. */
 static bool faster_by_a_fifth(const tl_way *b, const tl_way *a)
 {
     return b->rtt && a->rtt && b->rtt <= a->rtt - a->rtt / 5;
 }
 
-/* The order among ways that might be used: the kind, then the round trip (measured before not),
- * then whichever stands longer. */
+/* The order among usable ways: first the kind, then the round trip (a measured one comes before one
+ * that is not), then the longer life. */
 static bool better(const tl_way *b, const tl_way *a)
 {
     if (!a || b->kind != a->kind)
@@ -32,9 +33,9 @@ static bool better(const tl_way *b, const tl_way *a)
 
 typedef struct {
     const tl_way *present; /* NULL: none, or it is dead */
-    const tl_way *best;    /* of those that may be chosen now, the present one among them */
+    const tl_way *best;    /* of those that may be chosen now, with the present one */
     const tl_way *any;     /* of all that are usable */
-    const tl_way *held;    /* usable, better than the present, and must hold first: the soonest */
+    const tl_way *held;    /* usable, better than the present one, must hold first: the soonest */
 } survey;
 
 static survey look(const tl_way *ways, size_t n, uint32_t present, tl_time now)

@@ -1,5 +1,5 @@
-/* choice.h - which of the ways to a peer its connection should use (QUIC.md "Paths below QUIC"). A
- * pure function over what is known of them, with hysteresis; sends nothing, keeps nothing. */
+/* choice.h - which of the ways to a peer its connection should use. A pure function over what is
+ * known of them, with hysteresis; sends nothing, keeps nothing. */
 #ifndef TL_PATH_CHOICE_H
 #define TL_PATH_CHOICE_H
 
@@ -20,8 +20,7 @@ typedef struct {
 } tl_way;
 
 #define TL_SWITCH_APART (2 * TL_SEC) /* at most one switch for a gain under a fifth */
-#define TL_RETURN_AFTER                                                                            \
-    (1 * TL_SEC) /* a way that was lost must hold as long; doubling with each loss, to 60 s */
+#define TL_RETURN_AFTER (1 * TL_SEC) /* a lost way must first hold this long; doubles, up to 60 s */
 
 typedef struct {
     uint32_t present;    /* the way in use; 0: none */

@@ -1,11 +1,11 @@
-/* via.h - what a path is: its id, and the words for how an answer came. Pure; knows no address. */
+/* via.h - what a path is, its id, and the words for how an answer came. Pure; knows no address. */
 #ifndef TL_PATH_VIA_H
 #define TL_PATH_VIA_H
 
 #include <stdint.h>
 
-/* A path, as QUIC knows it: one way to reach one peer (a session at the relay, or a direct pair of
- * addresses). peer/sessions gives out the ids. They are unique within the node, and never 0. */
+/* A path, as QUIC knows it: the id of one way to one peer (a session at the relay, or a direct pair
+ * of addresses). peer/sessions gives out the ids. They are unique within the node, and never 0. */
 typedef uint32_t tl_path_id;
 
 /* How an answer came to this machine. */
