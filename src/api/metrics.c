@@ -6,10 +6,6 @@
 
 #include <stdio.h>
 
-/* The seeds' names, as tl_nat_type gives them and tl_punch_counters numbers them. */
-static const char *const nat_types[TL_NAT_TYPES] = {"fullCone", "restrictedCone", "portRestricted",
-                                                    "symmetric", "unknown"};
-
 typedef struct {
     tl_buf *out;
     tl_err e;
@@ -127,8 +123,8 @@ static void write_nat(writer *w, const tl_nat_facts *f)
     }
     family(w, "teale_nat_type", "gauge", "The same by finer names: one type is 1.");
     for (size_t i = 0; i < TL_NAT_TYPES; i++) {
-        snprintf(labels, sizeof labels, "type=\"%s\"", nat_types[i]);
-        sample(w, "teale_nat_type", labels, strcmp(tl_nat_type(f), nat_types[i]) == 0);
+        snprintf(labels, sizeof labels, "type=\"%s\"", tl_nat_type_name((tl_nat_type)i));
+        sample(w, "teale_nat_type", labels, tl_nat_type_of(f) == i);
     }
     single(w, "teale_udp_blocked", "gauge", "1 when no STUN server that was asked answered.",
            f->udp_blocked);
@@ -171,8 +167,8 @@ static void write_punch_pairs(writer *w, const char *name, const char *ours, con
     char labels[128];
     for (size_t a = 0; a < TL_NAT_TYPES; a++)
         for (size_t b = 0; b < TL_NAT_TYPES; b++) {
-            snprintf(labels, sizeof labels, "%s=\"%s\",%s=\"%s\"", ours, nat_types[a], theirs,
-                     nat_types[b]);
+            snprintf(labels, sizeof labels, "%s=\"%s\",%s=\"%s\"", ours,
+                     tl_nat_type_name((tl_nat_type)a), theirs, tl_nat_type_name((tl_nat_type)b));
             sample(w, name, labels, (double)counts[a][b]);
         }
 }

@@ -140,20 +140,10 @@ void tl_attempt_check(const tl_direct_peer *p)
 
 /* --- counting --- */
 
-static int nat_index(const char *type)
-{
-    static const char *const names[TL_NAT_TYPES] = {"fullCone", "restrictedCone", "portRestricted",
-                                                    "symmetric", "unknown"};
-    for (int i = 0; i < TL_NAT_TYPES; i++)
-        if (strcmp(names[i], type) == 0)
-            return i;
-    return TL_NAT_TYPES - 1;
-}
-
 void tl_attempt_count(tl_direct_peer *p, const tl_session *s, bool success)
 {
-    int ours = nat_index(p->our_nat), theirs = nat_index(p->peer_nat);
-    int initiator = s->ours ? ours : theirs, target = s->ours ? theirs : ours;
+    tl_nat_type initiator = s->ours ? p->our_nat : p->peer_nat;
+    tl_nat_type target = s->ours ? p->peer_nat : p->our_nat;
     uint64_t(*table)[TL_NAT_TYPES] =
         success ? p->direct->punches.successes : p->direct->punches.attempts;
     table[initiator][target]++;

@@ -544,8 +544,8 @@ bool tl_direct_report_of(const tl_direct *d, const tl_node_id *peer, tl_direct_r
     const tl_session *s = p->now;
     *ret_report = (tl_direct_report){
         .state = p->state, .again_at = p->wanted ? p->again_at : TL_NEVER, .attempts = p->attempts};
-    memcpy(ret_report->our_nat, p->our_nat, sizeof p->our_nat);
-    memcpy(ret_report->peer_nat, p->peer_nat, sizeof p->peer_nat);
+    ret_report->our_nat = p->our_nat;
+    ret_report->peer_nat = p->peer_nat;
     if (!s)
         return true;
     snprintf(ret_report->session, sizeof ret_report->session, "%s", tl_checks_session(s->checks));

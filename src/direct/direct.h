@@ -85,8 +85,8 @@ typedef struct {
     tl_time first_valid; /* 0: none was yet, in this attempt */
     tl_time again_at;    /* the next attempt; TL_NEVER */
     unsigned attempts;
-    char our_nat[16], peer_nat[16]; /* as told in offer and answer; "" = not known */
-    const tl_pair *pairs;           /* borrowed until the next call into direct */
+    tl_nat_type our_nat, peer_nat; /* as told in offer and answer */
+    const tl_pair *pairs;          /* borrowed until the next call into direct */
     size_t n_pairs;
     uint16_t used;    /* the pair that carries traffic; 0 = none */
     unsigned refused; /* candidates to addresses that nobody may name */
@@ -165,9 +165,7 @@ typedef struct {
     uint64_t candidates_refused, attempts, succeeded, failed, rebinds, lost, strays;
 } tl_direct_counters;
 const tl_direct_counters *tl_direct_counters_of(const tl_direct *d);
-/* Attempts by (our NAT, their NAT), the seeds' five names each: counts of begun and of succeeded.
- */
-#define TL_NAT_TYPES 5
+/* Attempts by the NATs of (the one who offered, the other): counts of begun and of succeeded. */
 typedef struct {
     uint64_t attempts[TL_NAT_TYPES][TL_NAT_TYPES], successes[TL_NAT_TYPES][TL_NAT_TYPES];
 } tl_punch_counters;

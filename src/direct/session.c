@@ -140,8 +140,8 @@ void tl_session_offered(tl_session *s)
 static bool wants_search(const tl_session *s)
 {
     const tl_direct_peer *p = s->peer;
-    bool open = strcmp(p->our_nat, "symmetric") == 0 && strcmp(p->peer_nat, "portRestricted") == 0;
-    bool guess = strcmp(p->peer_nat, "symmetric") == 0 && strcmp(p->our_nat, "portRestricted") == 0;
+    bool open = p->our_nat == TL_NAT_SYMMETRIC && p->peer_nat == TL_NAT_PORT_RESTRICTED;
+    bool guess = p->peer_nat == TL_NAT_SYMMETRIC && p->our_nat == TL_NAT_PORT_RESTRICTED;
     return (open || guess) && s->reflexive.family == TL_ADDR_V4;
 }
 
@@ -179,7 +179,7 @@ bool tl_session_search(tl_session *s)
     tl_direct *d = s->peer->direct;
     tl_time now = tl_direct_now(d);
     set_state(s, TL_SESSION_SEARCHING);
-    if (strcmp(s->peer->our_nat, "symmetric") == 0) {
+    if (s->peer->our_nat == TL_NAT_SYMMETRIC) {
         s->search = calloc(TL_BIRTHDAY_SOCKETS, sizeof *s->search);
         s->n_search =
             s->search ? d->world.open_sockets(d->user, s->search, TL_BIRTHDAY_SOCKETS) : 0;

@@ -72,8 +72,7 @@ static tl_connection_info connection_info(tl_session *s)
         info.public_addr = self->facts->public6;
     if (local)
         info.local_addr = local->addr;
-    snprintf(info.nat_type, sizeof info.nat_type, "%s", tl_nat_type(self->facts));
-    memcpy(p->our_nat, info.nat_type, sizeof p->our_nat);
+    p->our_nat = info.nat_type = tl_nat_type_of(self->facts);
     if (info.public_addr.family)
         remember_told(s, &(tl_candidate){.addr = info.public_addr});
     if (local && !was_told(s, &local->addr))
@@ -147,7 +146,7 @@ static void add_remote(tl_session *s, tl_candidate_kind kind, const tl_addr *add
 static void take_info(tl_session *s, const tl_connection_info *info)
 {
     tl_direct_peer *p = s->peer;
-    memcpy(p->peer_nat, info->nat_type, sizeof p->peer_nat);
+    p->peer_nat = info->nat_type;
     s->reflexive = tl_addr_normal(info->public_addr);
     add_remote(s, TL_CANDIDATE_HOST, &info->local_addr,
                tl_candidate_priority(TL_CANDIDATE_HOST, &info->local_addr, 0));

@@ -113,7 +113,7 @@ struct tl_direct_peer {
     bool moved; /* the network changed, and no way was found since */
     tl_time again_at, pause;
     unsigned attempts;
-    char our_nat[16], peer_nat[16];
+    tl_nat_type our_nat, peer_nat; /* as told in offer and answer */
     tl_time answers_since;
     unsigned answers;
     /* what the owner is to be told */

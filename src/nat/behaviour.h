@@ -7,6 +7,7 @@
 #include "base/rand.h"
 #include "base/time.h"
 #include "nat/candidate.h"
+#include "nat/type.h"
 #include "wire/stun.h"
 
 #define TL_STUN_SERVERS_MAX 16
@@ -43,9 +44,8 @@ typedef struct {
     tl_time at;               /* when this was found; 0: not yet */
 } tl_nat_facts;
 
-/* The seeds' names: fullCone restrictedCone portRestricted symmetric unknown; and
- * Public Cone Symmetric Unknown. */
-const char *tl_nat_type(const tl_nat_facts *f);
+tl_nat_type tl_nat_type_of(const tl_nat_facts *f);
+/* "Public", "Cone", "Symmetric", "Unknown": the seeds' coarser names. */
 const char *tl_nat_tesseras_type(const tl_nat_facts *f);
 /* "none", "endpoint-independent", "address-dependent", "address-and-port-dependent", "unknown". */
 const char *tl_nat_mapping_name(tl_nat_mapping m);

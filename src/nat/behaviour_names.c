@@ -1,19 +1,19 @@
 #include "nat/behaviour.h"
 
 /* The table of PROTOCOL section 3. */
-const char *tl_nat_type(const tl_nat_facts *f)
+tl_nat_type tl_nat_type_of(const tl_nat_facts *f)
 {
     switch (f->mapping) {
-    case TL_MAPPING_NONE: return "fullCone";
+    case TL_MAPPING_NONE: return TL_NAT_FULL_CONE;
     case TL_MAPPING_ENDPOINT_INDEPENDENT:
-        return f->filtering == TL_FILTERING_ENDPOINT_INDEPENDENT ? "fullCone"
-               : f->filtering == TL_FILTERING_ADDRESS_DEPENDENT  ? "restrictedCone"
-                                                                 : "portRestricted";
+        return f->filtering == TL_FILTERING_ENDPOINT_INDEPENDENT ? TL_NAT_FULL_CONE
+               : f->filtering == TL_FILTERING_ADDRESS_DEPENDENT  ? TL_NAT_RESTRICTED_CONE
+                                                                 : TL_NAT_PORT_RESTRICTED;
     case TL_MAPPING_ADDRESS_DEPENDENT:
-    case TL_MAPPING_ADDRESS_AND_PORT_DEPENDENT: return "symmetric";
+    case TL_MAPPING_ADDRESS_AND_PORT_DEPENDENT: return TL_NAT_SYMMETRIC;
     case TL_MAPPING_UNKNOWN: break;
     }
-    return "unknown";
+    return TL_NAT_UNKNOWN;
 }
 
 const char *tl_nat_tesseras_type(const tl_nat_facts *f)

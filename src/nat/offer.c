@@ -10,9 +10,6 @@
 
 #define NONCE_SIZE 16
 
-static const char *const nat_types[] = {"fullCone", "restrictedCone", "portRestricted", "symmetric",
-                                        "unknown"};
-
 static tl_sign_purpose purpose_of(tl_offer_type type)
 {
     switch (type) {
@@ -141,7 +138,7 @@ static tl_err set_connection(json_t *payload, const tl_identity *self,
     if (!e)
         e = set_address(c, "localIP", "localPort", &info->local_addr);
     if (!e)
-        e = set(c, "natType", json_string(info->nat_type));
+        e = set(c, "natType", json_string(tl_nat_type_name(info->nat_type)));
     if (!e)
         e = set(c, "wgPublicKey", json_string(wg));
     if (!e)
@@ -366,17 +363,10 @@ static bool read_freshness(const json_t *object, reading *r)
            read_signature(object, &r->whole);
 }
 
-static bool read_nat_type(const json_t *c, char ret[16])
+static bool read_nat_type(const json_t *c, tl_nat_type *ret_type)
 {
-    tl_slice type;
-    if (!get_string(c, "natType", &type))
-        return false;
-    for (size_t i = 0; i < sizeof nat_types / sizeof *nat_types; i++)
-        if (tl_slice_eq(type, tl_slice_str(nat_types[i]))) {
-            snprintf(ret, 16, "%s", nat_types[i]);
-            return true;
-        }
-    return false;
+    tl_slice name;
+    return get_string(c, "natType", &name) && tl_nat_type_parse(name, ret_type);
 }
 
 static bool read_connection(reading *r)
@@ -385,7 +375,7 @@ static bool read_connection(reading *r)
     tl_connection_info *info = &r->offer.info;
     return get_address(c, "publicIP", "publicPort", &info->public_addr, &info->unreadable) &&
            get_address(c, "localIP", "localPort", &info->local_addr, &info->unreadable) &&
-           read_nat_type(c, info->nat_type) && get_string(c, "wgPublicKey", &r->wg) &&
+           read_nat_type(c, &info->nat_type) && get_string(c, "wgPublicKey", &r->wg) &&
            read_freshness(json_object_get(r->payload, "info"), r) &&
            read_signature(r->payload, &r->legacy);
 }

@@ -7,6 +7,7 @@
 #include "base/time.h"
 #include "crypto/identity.h"
 #include "nat/candidate.h"
+#include "nat/type.h"
 
 #define TL_OFFER_SKEW_SECONDS 30   /* between two clocks */
 #define TL_NONCES_MAX         4096 /* remembered, at most twice the skew each; the oldest make room */
@@ -17,8 +18,8 @@
  * One that cannot be read is void alone: NONE too, and counted. */
 typedef struct {
     tl_addr public_addr, local_addr; /* after tl_addr_normal; may be FORBIDDEN ones */
-    char nat_type[16];               /* one of the seeds' five */
-    unsigned unreadable;             /* addresses; of an offer read */
+    tl_nat_type nat_type;
+    unsigned unreadable; /* addresses; of an offer read */
 } tl_connection_info;
 
 typedef enum { TL_OFFER_OFFER, TL_OFFER_ANSWER, TL_OFFER_CANDIDATE } tl_offer_type;

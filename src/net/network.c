@@ -13,7 +13,7 @@ static tl_told told_of(const tl_network *w)
 {
     tl_told t = {.sock4 = tl_network_sock4(w),
                  .sock6 = tl_network_sock6(w),
-                 .type = tl_nat_type(tl_network_facts(w))};
+                 .type = tl_nat_type_of(tl_network_facts(w))};
     t.n = tl_network_candidates(w, t.candidates);
     return t;
 }

@@ -10,7 +10,7 @@
 /* What a peer would be told of us, as of the last on_change. */
 typedef struct {
     tl_sock sock4, sock6;
-    const char *type; /* of the NAT; static storage */
+    tl_nat_type type;
     size_t n;
     tl_candidate candidates[TL_CANDIDATES_MAX];
 } tl_told;

@@ -87,11 +87,12 @@ json_t *tl_net_nat_json(const tl_net_view *v)
     return json_pack(
         "{s:s, s:s, s:s, s:s, s:o, s:s?, s:o, s:s, s:o, s:s?, s:i, s:o, s:s?, s:i, "
         "s:i}",
-        "type", tl_nat_type(f), "tesseras_type", tl_nat_tesseras_type(f), "mapping",
-        tl_nat_mapping_name(f->mapping), "filtering", tl_nat_filtering_name(f->filtering), "public",
-        tl_net_addr_json(public), "mapped_by", v->mapped_by, "ipv6", ip_json(&f->public6), "state",
-        nat_state(v), "mapped", tl_net_addr_json(&v->mapped), "mapping_error",
-        v->mapped_by ? NULL : v->mapping_error, "port", (int)v->port, "port_preserved",
+        "type", tl_nat_type_name(tl_nat_type_of(f)), "tesseras_type", tl_nat_tesseras_type(f),
+        "mapping", tl_nat_mapping_name(f->mapping), "filtering",
+        tl_nat_filtering_name(f->filtering), "public", tl_net_addr_json(public), "mapped_by",
+        v->mapped_by, "ipv6", ip_json(&f->public6), "state", nat_state(v), "mapped",
+        tl_net_addr_json(&v->mapped), "mapping_error", v->mapped_by ? NULL : v->mapping_error,
+        "port", (int)v->port, "port_preserved",
         f->public4.family && f->mapping != TL_MAPPING_NONE ? json_boolean(f->port_preserved)
                                                            : json_null(),
         "hairpin", hairpin[f->hairpin], "stun_asked", (int)f->asked, "stun_answered",
@@ -288,10 +289,11 @@ static json_t *why_json(const tl_node *n, const tl_node_id *peer, const tl_net_v
         "{s:s, s:s, s:s?, s:s, s:s, s:s, s:s?, s:{s:s, s:o, s:s?}, s:{s:s}, s:o, s:o}", "node_id",
         hex, "name", p ? p->name : "", "path", f->connected ? tl_via_name(f->via) : NULL, "reason",
         story.reason, "because", story.because, "remedy", story.remedy, "rule",
-        f->connected ? f->rule : NULL, "ours", "nat", tl_nat_type(&v->nat), "public",
-        tl_net_addr_json(v->nat.public4.family ? &v->nat.public4 : &v->nat.public6), "mapped_by",
-        v->mapped_by, "theirs", "nat", tl_story_peer_nat(f), "attempt",
-        attempt_json(f->report, f->now), "pairs", f->report ? pairs_json(f->report) : json_array());
+        f->connected ? f->rule : NULL, "ours", "nat", tl_nat_type_name(tl_nat_type_of(&v->nat)),
+        "public", tl_net_addr_json(v->nat.public4.family ? &v->nat.public4 : &v->nat.public6),
+        "mapped_by", v->mapped_by, "theirs", "nat", tl_nat_type_name(tl_story_peer_nat(f)),
+        "attempt", attempt_json(f->report, f->now), "pairs",
+        f->report ? pairs_json(f->report) : json_array());
     return why;
 }
 
@@ -315,7 +317,7 @@ json_t *tl_node_why(const tl_node *n, const tl_node_id *peer)
         .nat = v.port ? &v.nat : NULL,
         .mapped_by = v.mapped_by,
         .network_error = v.off ? v.off : v.error,
-        .listed_nat = p ? p->nat_type : "",
+        .listed_nat = p ? p->nat_type : TL_NAT_UNKNOWN,
         .report = n->direct && tl_direct_report_of(n->direct, peer, &report) ? &report : NULL,
         .now = tl_loop_now(n->loop),
     };

@@ -86,8 +86,8 @@ static json_t *models_of(const tl_peer *p)
 static json_t *peer_json(const tl_node *n, const tl_peer *p)
 {
     tl_direct_report direct;
-    const char *nat = p->nat_type; /* as the relay lists it; what the peer told us is newer */
-    if (tl_direct_report_of(n->direct, &p->id, &direct) && direct.peer_nat[0])
+    tl_nat_type nat = p->nat_type; /* as the relay lists it; what the peer told us is newer */
+    if (tl_direct_report_of(n->direct, &p->id, &direct) && direct.peer_nat != TL_NAT_UNKNOWN)
         nat = direct.peer_nat;
     char hex[TL_NODE_ID_HEX + 1], since[32];
     tl_peer_facts facts = {0};
@@ -100,8 +100,8 @@ static json_t *peer_json(const tl_node *n, const tl_peer *p)
                      "name", p->name, "path", connected ? tl_via_name(facts.via) : NULL, "via",
                      relayed ? tl_relay_client_url(n->client) : NULL, "remote",
                      tl_net_addr_json(&facts.remote), "rtt_ms", tl_net_ms_json(facts.rtt), "since",
-                     connected ? since : NULL, "models", models_of(p), "ptns", "nat_type", nat,
-                     "available", p->available);
+                     connected ? since : NULL, "models", models_of(p), "ptns", "nat_type",
+                     tl_nat_type_name(nat), "available", p->available);
 }
 
 json_t *tl_node_peers(const tl_node *n)

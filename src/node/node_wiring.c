@@ -107,8 +107,7 @@ static void link_peer(void *user, const tl_relay_peer *peer)
         return;
     p->listed = true;
     p->round = n->table.round;
-    if (strlen(peer->nat_type) < sizeof p->nat_type)
-        memcpy(p->nat_type, peer->nat_type, strlen(peer->nat_type) + 1);
+    p->nat_type = peer->nat_type;
     /* What the peer itself said over its own connection is newer and cannot be a relay's invention.
      */
     if (!p->contact || !p->n_models)

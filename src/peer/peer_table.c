@@ -62,7 +62,6 @@ tl_peer *tl_peer_table_get(tl_peer_table *t, const tl_node_id *id)
     p->id = *id;
     p->tier = 4;
     p->round = t->round;
-    memcpy(p->nat_type, "unknown", 8);
     if (!TL_TABLE_ADD(hh, t->peers, id, sizeof p->id, p)) {
         free(p);
         return NULL;

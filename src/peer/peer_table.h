@@ -8,6 +8,7 @@
 #include "base/table.h"
 #include "base/time.h"
 #include "crypto/identity.h"
+#include "nat/type.h"
 #include "path/via.h"
 #include "wire/codes.h"
 
@@ -20,7 +21,7 @@ struct tl_contact; /* the connections to it, peer/peers */
 typedef struct {
     tl_node_id id;
     char name[TL_PEER_NAME_MAX]; /* printable; "" = unknown */
-    char nat_type[16];           /* one of the seeds' five; "unknown" */
+    tl_nat_type nat_type;        /* as the relay lists it */
     int tier;                    /* 1 to 4 */
     bool available;              /* says that it takes questions */
     size_t n_models;

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/time.h"
 #include "crypto/identity.h"
+#include "nat/type.h"
 #include "path/via.h"
 #include "wire/signal.h"
 
@@ -31,7 +32,7 @@ typedef struct tl_relay_link tl_relay_link;
 typedef struct {
     tl_node_id id;
     const char *name;
-    const char *nat_type;
+    tl_nat_type nat_type; /* UNKNOWN also for a name that is none of the five */
     const json_t *capabilities;
 } tl_relay_peer;
 

@@ -69,7 +69,9 @@ static tl_err read_peer(const tl_signal *s, size_t i, tl_relay_peer *ret)
         (p.public_key && strcmp(p.public_key, p.node_id) != 0))
         return TL_ERR_AUTH;
     ret->name = p.display_name ? p.display_name : "";
-    ret->nat_type = p.nat_type ? p.nat_type : "unknown";
+    ret->nat_type = TL_NAT_UNKNOWN;
+    if (p.nat_type)
+        (void)tl_nat_type_parse(tl_slice_str(p.nat_type), &ret->nat_type);
     ret->capabilities = p.capabilities;
     return TL_OK;
 }

@@ -200,7 +200,7 @@ static void examine_nat(findings *l, const tl_doctor_facts *f)
         return;
     }
     add(l, "nat", is_symmetric(nat) && !f->mapped_by ? TL_FINDING_WARNING : TL_FINDING_OK,
-        "%s NAT (mapping %s, filtering %s), %s", tl_nat_type(nat),
+        "%s NAT (mapping %s, filtering %s), %s", tl_nat_type_name(tl_nat_type_of(nat)),
         tl_nat_mapping_name(nat->mapping), tl_nat_filtering_name(nat->filtering), public);
     if (is_symmetric(nat) && f->mapped_by)
         remedy(l, "Nothing to do: the port mapping makes up for it.");

@@ -22,16 +22,16 @@ static void remedy(tl_story *s, const char *fmt, ...)
     va_end(ap);
 }
 
-const char *tl_story_peer_nat(const tl_story_facts *f)
+tl_nat_type tl_story_peer_nat(const tl_story_facts *f)
 {
-    if (f->report && f->report->peer_nat[0] && strcmp(f->report->peer_nat, "unknown") != 0)
+    if (f->report && f->report->peer_nat != TL_NAT_UNKNOWN)
         return f->report->peer_nat;
-    return f->listed_nat[0] ? f->listed_nat : "unknown";
+    return f->listed_nat;
 }
 
-static const char *our_nat(const tl_story_facts *f)
+static tl_nat_type our_nat(const tl_story_facts *f)
 {
-    return f->nat ? tl_nat_type(f->nat) : "unknown";
+    return f->nat ? tl_nat_type_of(f->nat) : TL_NAT_UNKNOWN;
 }
 
 /* --- what the pairs say --- */
@@ -127,11 +127,6 @@ static void tell_direct(const tl_story_facts *f, tl_story *s)
 
 /* --- relayed: every pair in vain --- */
 
-static bool is_symmetric(const char *nat)
-{
-    return strcmp(nat, "symmetric") == 0;
-}
-
 static void tell_symmetric(const tl_story_facts *f, tl_story *s, bool ours, bool theirs)
 {
     const tl_direct_report *r = f->report;
@@ -147,7 +142,7 @@ static void tell_symmetric(const tl_story_facts *f, tl_story *s, bool ours, bool
                "it direct; so would IPv6 on both.");
         return;
     }
-    const char *other = ours ? tl_story_peer_nat(f) : our_nat(f);
+    const char *other = tl_nat_type_name(ours ? tl_story_peer_nat(f) : our_nat(f));
     if (r->search_sent)
         because(s, "search_failed",
                 "%s NAT is symmetric and the other %s; the search for an open port (%u probes, %u "
@@ -167,7 +162,8 @@ static void tell_failed(const tl_story_facts *f, tl_story *s)
     const tl_direct_report *r = f->report;
     tally t = count(r, f->nat);
     char again[48];
-    bool ours = is_symmetric(our_nat(f)), theirs = is_symmetric(tl_story_peer_nat(f));
+    bool ours = our_nat(f) == TL_NAT_SYMMETRIC;
+    bool theirs = tl_story_peer_nat(f) == TL_NAT_SYMMETRIC;
     next_try(f, again);
     if (!r->n_pairs && r->refused) {
         because(s, "addresses_refused",
@@ -175,7 +171,7 @@ static void tell_failed(const tl_story_facts *f, tl_story *s)
                 "name to us%s",
                 r->refused, again);
         remedy(s, "See `teale netcheck` on the other side.");
-    } else if (!t.outer && !t.asked_by_peer && strcmp(tl_story_peer_nat(f), "unknown") == 0) {
+    } else if (!t.outer && !t.asked_by_peer && tl_story_peer_nat(f) == TL_NAT_UNKNOWN) {
         because(s, "udp_blocked_there",
                 "the peer knows no public address of its own: no STUN server answers it, so UDP is "
                 "probably blocked on its side; %u checks of ours came to nothing%s",

@@ -20,7 +20,7 @@ typedef struct {
     const tl_nat_facts *nat;        /* NULL: no UDP socket */
     const char *mapped_by;          /* our port mapping; NULL: none */
     const char *network_error;      /* why there is no socket; NULL: there is one */
-    const char *listed_nat;         /* the peer's NAT as the relay lists it; "" = not known */
+    tl_nat_type listed_nat;         /* the peer's, as the relay lists it */
     const tl_direct_report *report; /* NULL: no attempt was ever made */
     tl_time now;
 } tl_story_facts;
@@ -33,8 +33,7 @@ typedef struct {
 
 void tl_story_tell(const tl_story_facts *f, tl_story *ret_story);
 
-/* The NAT's name of the peer, the best that is known: what it told us, else what the relay lists,
- * else "unknown". */
-const char *tl_story_peer_nat(const tl_story_facts *f);
+/* The peer's NAT, the best that is known: what it told us, else what the relay lists. */
+tl_nat_type tl_story_peer_nat(const tl_story_facts *f);
 
 #endif

@@ -116,7 +116,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     play(&s, data, n);
     pass_time(&s, 10 * TL_SEC);
     tl_stun_report reports[TL_STUN_SERVERS_MAX];
-    if (tl_behaviour_reports(s.b, reports) != SERVERS || !*tl_nat_type(tl_behaviour_facts(s.b)) ||
+    if (tl_behaviour_reports(s.b, reports) != SERVERS ||
+        tl_nat_type_of(tl_behaviour_facts(s.b)) >= TL_NAT_TYPES ||
         tl_behaviour_keepalive(s.b) < 5 * TL_SEC)
         abort();
     tl_behaviour_free(s.b);

@@ -40,7 +40,7 @@ static void on_refused(void *user, const char *code, const char *message)
 static void on_peer(void *user, const tl_relay_peer *peer)
 {
     (void)user;
-    if (!peer->name || !peer->nat_type)
+    if (!peer->name || peer->nat_type >= TL_NAT_TYPES)
         abort();
 }
 

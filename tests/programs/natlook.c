@@ -35,9 +35,9 @@ static void print_facts(const app *a, const char *event, bool moved)
         "\"filtering\": \"%s\", \"hairpin\": \"%s\", \"preserved\": %d, \"blocked\": %d, "
         "\"asked\": %u, \"answered\": %u, \"keepalive_s\": %.1f, \"refused\": %llu, "
         "\"changes\": %llu",
-        event, moved, tl_network_port(a->network), tl_nat_type(f), tl_nat_mapping_name(f->mapping),
-        tl_nat_filtering_name(f->filtering), hairpins[f->hairpin], f->port_preserved,
-        f->udp_blocked, f->asked, f->answered,
+        event, moved, tl_network_port(a->network), tl_nat_type_name(tl_nat_type_of(f)),
+        tl_nat_mapping_name(f->mapping), tl_nat_filtering_name(f->filtering), hairpins[f->hairpin],
+        f->port_preserved, f->udp_blocked, f->asked, f->answered,
         (double)tl_network_keepalive(a->network) / (double)TL_SEC, (unsigned long long)c->refused,
         (unsigned long long)tl_network_counters_of(a->network)->changes);
     print_addr("public4", &f->public4);

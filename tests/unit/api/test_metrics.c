@@ -94,8 +94,8 @@ static void every_fact_of_the_node_becomes_its_own_sample(void **state)
         .backend_models = 19,
         .backend_running = 20,
     };
-    h.node.facts.punches.attempts[0][3] = 13;
-    h.node.facts.punches.successes[3][0] = 14;
+    h.node.facts.punches.attempts[TL_NAT_FULL_CONE][TL_NAT_SYMMETRIC] = 13;
+    h.node.facts.punches.successes[TL_NAT_SYMMETRIC][TL_NAT_FULL_CONE] = 14;
     get_metrics(&h, &c);
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         char line[160];

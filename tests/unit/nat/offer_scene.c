@@ -44,7 +44,7 @@ tl_connection_info an_info(void)
 {
     tl_connection_info info = {.public_addr = address("203.0.113.7:51820"),
                                .local_addr = address("192.168.1.10:4000"),
-                               .nat_type = "portRestricted"};
+                               .nat_type = TL_NAT_PORT_RESTRICTED};
     return info;
 }
 

@@ -39,7 +39,7 @@ static void an_offer_and_an_answer_arrive_as_they_were_sent(void **state)
         assert_string_equal(s->got.session, SESSION);
         assert_addr(&s->got.info.public_addr, "203.0.113.7:51820");
         assert_addr(&s->got.info.local_addr, "192.168.1.10:4000");
-        assert_string_equal(s->got.info.nat_type, "portRestricted");
+        assert_int_equal(s->got.info.nat_type, TL_NAT_PORT_RESTRICTED);
         assert_int_equal(s->got.info.unreadable, 0);
         json_decref(payload);
     }
@@ -65,7 +65,7 @@ static void addresses_that_are_not_known_are_empty_and_zero_on_the_wire(void **s
 {
     (void)state;
     scene *s = scene_new();
-    tl_connection_info nothing = {.nat_type = "unknown"};
+    tl_connection_info nothing = {.nat_type = TL_NAT_UNKNOWN};
     json_t *payload;
     assert_int_equal(tl_offer_make(TL_OFFER_OFFER, &s->alice, &s->bob.id, SESSION, &nothing,
                                    &s->rand, WALL, &payload),

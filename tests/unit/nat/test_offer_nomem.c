@@ -31,7 +31,7 @@ static tl_err there_and_back(void *user)
 {
     const pair *p = user;
     tl_rand rand = tl_rand_seeded(1);
-    tl_connection_info info = {.nat_type = "fullCone"};
+    tl_connection_info info = {.nat_type = TL_NAT_FULL_CONE};
     tl_candidate c = {TL_CANDIDATE_HOST, {TL_ADDR_V4, 7, 0, {192, 0, 2, 1}}, 1};
     json_t *payload;
     tl_buf text = {0};

@@ -198,10 +198,10 @@ static void the_public_address_and_the_nat_are_found_from_the_very_socket(void *
     setup(&s, 2);
     start_all(&s);
     assert_true(tl_network_sock4(s.network) != 0);
-    assert_string_equal(tl_nat_type(tl_network_facts(s.network)), "unknown");
+    assert_int_equal(tl_nat_type_of(tl_network_facts(s.network)), TL_NAT_UNKNOWN);
     run_until_changes(&s, 1, 0);
     const tl_nat_facts *f = tl_network_facts(s.network);
-    assert_string_equal(tl_nat_type(f), "fullCone"); /* our own address, seen as it is */
+    assert_int_equal(tl_nat_type_of(f), TL_NAT_FULL_CONE); /* our own address, seen as it is */
     assert_int_equal(f->mapping, TL_MAPPING_NONE);
     assert_int_equal(f->public4.port, tl_network_port(s.network));
     assert_true(tl_addr_is_loopback(&f->public4));

@@ -49,8 +49,8 @@ static int relayed(void **state)
                                 .began = NOW - 8 * TL_SEC,
                                 .again_at = NOW + 12 * TL_SEC,
                                 .attempts = 1,
-                                .our_nat = "portRestricted",
-                                .peer_nat = "portRestricted",
+                                .our_nat = TL_NAT_PORT_RESTRICTED,
+                                .peer_nat = TL_NAT_PORT_RESTRICTED,
                                 .pairs = pairs,
                                 .n_pairs = 2};
     facts = (tl_story_facts){.connected = true,
@@ -60,7 +60,7 @@ static int relayed(void **state)
                              .listed = true,
                              .direct_on = true,
                              .nat = &nat,
-                             .listed_nat = "",
+                             .listed_nat = TL_NAT_UNKNOWN,
                              .report = &report,
                              .now = NOW};
     return 0;
@@ -142,7 +142,7 @@ static void udp_blocked_here_is_told_but_not_of_a_path_that_stands(void **state)
 static void udp_blocked_there_shows_in_a_peer_that_knows_no_public_address(void **state)
 {
     (void)state;
-    snprintf(report.peer_nat, sizeof report.peer_nat, "unknown");
+    report.peer_nat = TL_NAT_UNKNOWN;
     tells("no_answer", "10 checks to 2 addresses", "teale doctor");
     pairs[1].kind = TL_CANDIDATE_HOST;
     pairs[1].remote = addr("10.0.0.5:5000");
@@ -159,7 +159,7 @@ static void two_symmetric_nats_stay_relayed_until_a_port_is_mapped(void **state)
 {
     (void)state;
     nat.mapping = TL_MAPPING_ADDRESS_AND_PORT_DEPENDENT;
-    snprintf(report.peer_nat, sizeof report.peer_nat, "symmetric");
+    report.peer_nat = TL_NAT_SYMMETRIC;
     tells("both_symmetric", "both NATs are symmetric", "A port mapping");
     assert_null(strstr(story.because, "in vain"));
     facts.mapped_by = "PCP";
@@ -169,28 +169,28 @@ static void two_symmetric_nats_stay_relayed_until_a_port_is_mapped(void **state)
 static void a_symmetric_nat_on_one_side_tells_of_the_search(void **state)
 {
     (void)state;
-    snprintf(report.peer_nat, sizeof report.peer_nat, "symmetric");
+    report.peer_nat = TL_NAT_SYMMETRIC;
     tells("symmetric", "the peer's NAT is symmetric and the other portRestricted", "other side");
     report.search_sent = 1024;
     report.search_sockets = 1;
     tells("search_failed", "1024 probes", "port mapping");
     nat.mapping = TL_MAPPING_ADDRESS_DEPENDENT;
-    snprintf(report.peer_nat, sizeof report.peer_nat, "portRestricted");
+    report.peer_nat = TL_NAT_PORT_RESTRICTED;
     tells("search_failed", "our NAT is symmetric and the other portRestricted", "either side");
 }
 
 static void the_peers_nat_is_what_it_told_else_what_the_relay_lists(void **state)
 {
     (void)state;
-    assert_string_equal(tl_story_peer_nat(&facts), "portRestricted");
-    report.peer_nat[0] = 0;
-    assert_string_equal(tl_story_peer_nat(&facts), "unknown");
-    facts.listed_nat = "symmetric";
-    assert_string_equal(tl_story_peer_nat(&facts), "symmetric");
-    snprintf(report.peer_nat, sizeof report.peer_nat, "unknown");
-    assert_string_equal(tl_story_peer_nat(&facts), "symmetric");
+    assert_int_equal(tl_story_peer_nat(&facts), TL_NAT_PORT_RESTRICTED);
+    report.peer_nat = TL_NAT_UNKNOWN;
+    assert_int_equal(tl_story_peer_nat(&facts), TL_NAT_UNKNOWN);
+    facts.listed_nat = TL_NAT_SYMMETRIC;
+    assert_int_equal(tl_story_peer_nat(&facts), TL_NAT_SYMMETRIC);
+    report.peer_nat = TL_NAT_UNKNOWN;
+    assert_int_equal(tl_story_peer_nat(&facts), TL_NAT_SYMMETRIC);
     facts.report = NULL;
-    assert_string_equal(tl_story_peer_nat(&facts), "symmetric");
+    assert_int_equal(tl_story_peer_nat(&facts), TL_NAT_SYMMETRIC);
 }
 
 static void checks_that_arrive_but_are_never_answered_are_one_way(void **state)
@@ -261,7 +261,7 @@ static void two_behind_one_nat_without_hairpin_are_told_so(void **state)
     nat.public4 = addr("203.0.113.9:41000");
     tells("same_nat", "both are behind one NAT (203.0.113.9), which", "IPv6 on both");
     assert_non_null(strstr(story.because, "tried again in 12 s"));
-    snprintf(report.peer_nat, sizeof report.peer_nat, "symmetric");
+    report.peer_nat = TL_NAT_SYMMETRIC;
     tells("same_nat", "no hairpin", "port mapping");
     pairs[1].asked_by_peer = 1; /* it does let something through */
     tells("symmetric", "the peer's NAT is symmetric", "other side");
