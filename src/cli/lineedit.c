@@ -4,9 +4,13 @@
 #include <histedit.h>
 #include <langinfo.h>
 #include <locale.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 #include <wchar.h>
 
 /* A terminal that is told PASTE_ON puts these two sequences around pasted text (xterm, "Bracketed Paste Mode"). */
@@ -20,6 +24,8 @@ struct tl_lineedit {
     EditLine *el;
     History *history;
     char prompt[64];
+    int interrupts; /* signalfd of SIGINT, which is blocked while a line is read: none is missed */
+    bool interrupted;
 };
 
 static char *prompt_of(EditLine *el)
@@ -27,6 +33,41 @@ static char *prompt_of(EditLine *el)
     tl_lineedit *l = NULL;
     el_get(el, EL_CLIENTDATA, &l);
     return l->prompt;
+}
+
+/* One character of stdin. -1: Ctrl-C, or stdin failed. 0: stdin ended. */
+static int get_character(EditLine *el, wchar_t *ret_c)
+{
+    tl_lineedit *l = NULL;
+    mbstate_t state = {0};
+    el_get(el, EL_CLIENTDATA, &l);
+    for (;;) {
+        struct pollfd in[] = {{.fd = STDIN_FILENO, .events = POLLIN},
+                              {.fd = l->interrupts, .events = POLLIN}};
+        struct signalfd_siginfo info;
+        char byte;
+        if (poll(in, 2, -1) < 0) {
+            if (errno == EINTR) /* libedit has dealt with it: a resize, a stop */
+                continue;
+            return -1;
+        }
+        if (in[1].revents && read(l->interrupts, &info, sizeof info) == (ssize_t)sizeof info) {
+            l->interrupted = true;
+            return -1;
+        }
+        if (!in[0].revents)
+            continue;
+        ssize_t n = read(STDIN_FILENO, &byte, 1);
+        if (n < 0 && (errno == EINTR || errno == EAGAIN))
+            continue;
+        if (n <= 0)
+            return (int)n;
+        size_t used = mbrtowc(ret_c, &byte, 1, &state);
+        if (used == (size_t)-1)
+            state = (mbstate_t){0}; /* a byte that belongs to no character is left out */
+        else if (used != (size_t)-2)
+            return 1;
+    }
 }
 
 static size_t line_length(EditLine *el)
@@ -94,7 +135,7 @@ static bool set_up(tl_lineedit *l)
     EditLine *el = l->el;
     return !el_set(el, EL_CLIENTDATA, l) && !el_set(el, EL_PROMPT, prompt_of) &&
            !el_set(el, EL_EDITOR, "emacs") && !el_set(el, EL_SIGNAL, 1) &&
-           !el_set(el, EL_HIST, history, l->history) &&
+           !el_set(el, EL_GETCFN, get_character) && !el_set(el, EL_HIST, history, l->history) &&
            history(l->history, &ev, H_SETSIZE, TL_LINEEDIT_HISTORY) >= 0 &&
            history(l->history, &ev, H_SETUNIQUE, 1) >= 0 &&
            !el_wset(el, EL_ADDFN, L"teale-paste", L"Insert pasted text", on_paste) &&
@@ -113,9 +154,13 @@ tl_err tl_lineedit_new(const char *prompt, tl_lineedit **ret_edit)
     if (!setlocale(LC_CTYPE, "") || strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
         (void)setlocale(LC_CTYPE, "C.UTF-8");
     snprintf(l->prompt, sizeof l->prompt, "%s", prompt);
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    l->interrupts = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     l->history = history_init();
     l->el = l->history ? el_init("teale", stdin, stdout, stderr) : NULL;
-    if (!l->el || !set_up(l)) {
+    if (l->interrupts < 0 || !l->el || !set_up(l)) {
         tl_lineedit_free(l);
         return TL_ERR_NOMEM;
     }
@@ -131,6 +176,8 @@ void tl_lineedit_free(tl_lineedit *l)
         el_end(l->el);
     if (l->history)
         history_end(l->history);
+    if (l->interrupts >= 0)
+        close(l->interrupts);
     free(l);
 }
 
@@ -138,17 +185,22 @@ tl_lineedit_result tl_lineedit_read(tl_lineedit *l, tl_slice *ret_text)
 {
     int n = 0;
     HistEvent ev;
+    sigset_t set, before;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigprocmask(SIG_BLOCK, &set, &before);
+    l->interrupted = false;
+    el_set(l->el, EL_PREP_TERM,
+           1); /* before the prompt is seen: no key may come in the other mode */
     fputs(PASTE_ON, stdout);
     fflush(stdout);
-    errno = 0;
     const char *text = el_gets(l->el, &n);
-    bool interrupted = !text && n < 0 && errno == EINTR; /* libedit took the SIGINT */
-    fputs(PASTE_OFF, stdout);
+    fputs(l->interrupted ? PASTE_OFF "^C\n" : PASTE_OFF, stdout);
     fflush(stdout);
-    if (interrupted) {
-        fputs("^C\n", stdout);
+    el_set(l->el, EL_PREP_TERM, 0);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    if (l->interrupted)
         return TL_LINEEDIT_INTERRUPTED;
-    }
     if (!text || n <= 0)
         return TL_LINEEDIT_END;
     tl_slice line = tl_slice_of(text, (size_t)n);

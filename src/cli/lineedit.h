@@ -19,7 +19,7 @@ typedef enum {
 /* stdin and stdout must be terminals. Copies the prompt. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_lineedit_new(const char *prompt, tl_lineedit **ret_edit);
 void tl_lineedit_free(tl_lineedit *l);
-/* Waits for one line. The caller ignores SIGINT; else Ctrl-C ends the program. The text is borrowed until the next call, without the newline that ended it. Text that
+/* Waits for one line. The text is borrowed until the next call, without the newline that ended it. Text that
  * is no UTF-8 comes as an empty line. The terminal is as before when the call returns. */
 tl_lineedit_result tl_lineedit_read(tl_lineedit *l, tl_slice *ret_text);
 
