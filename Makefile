@@ -43,11 +43,11 @@ sim: all
 e2e: all
 	@tools/run-tests $(BUILD) e2e
 
-## make lab      the real binaries in network namespaces behind real NATs (root)
+## make lab      the real binaries in network namespaces behind real NATs
 lab: all
 	@tools/run-tests $(BUILD) lab
 
-## make lab-full 100 tries of every pair of NATs and the long outages; prints the tables of docs/performance.md (root)
+## make lab-full 100 tries of every pair of NATs and the long outages; prints the tables of docs/performance.md
 lab-full: all
 	@tests/lab/test_matrix.py $(BUILD) --tries 100
 	@LAB_FULL=1 tests/lab/test_outages.py $(BUILD)

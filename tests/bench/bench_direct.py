@@ -1,5 +1,5 @@
 """What `make bench` measures of a direct path: one stream and a round trip between two namespaces, one
-core a side, beside wireguard-go and nebula on the same link in the same run. Needs root."""
+core a side, beside wireguard-go and nebula on the same link in the same run."""
 import json
 import os
 import pathlib

@@ -34,7 +34,7 @@ static int enter(const char *namespace)
 {
     char path[256];
     int back = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-    snprintf(path, sizeof path, "/var/run/netns/%s", namespace);
+    snprintf(path, sizeof path, "/run/netns/%s", namespace);
     int to = open(path, O_RDONLY | O_CLOEXEC);
     if (back < 0 || to < 0 || setns(to, CLONE_NEWNET))
         side_die("cannot enter the network namespace");

@@ -16,6 +16,9 @@ import tempfile
 import time
 import unittest
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lab"))
+from enter import enter  # noqa: E402
+
 TEALE = os.path.abspath(sys.argv[1])
 RELAY = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 else None
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
@@ -213,9 +216,9 @@ class Config(Case):
     def test_a_full_disk_leaves_the_file_as_it_was(self):
         mount = self.path("full")
         os.mkdir(mount)
-        if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=0700", "none", mount],
-                                               capture_output=True).returncode:
-            self.skipTest("mounting is not allowed here")
+        if NO_NAMESPACE:
+            self.skipTest(f"nothing can be mounted: {NO_NAMESPACE}")
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=0700", "none", mount], check=True)
         try:
             self.ok("config", "set", "udp_port", "1", "--home", mount)
             with open(os.path.join(mount, "fill"), "wb", buffering=0) as f:
@@ -483,4 +486,5 @@ class Terminal(Case):
 
 
 if __name__ == "__main__":
+    NO_NAMESPACE = enter()
     unittest.main(argv=[sys.argv[0], "-v"])

@@ -3,6 +3,7 @@
 nodes that go direct. Runs in a network namespace of its own (so nothing leaves it), or not at all."""
 import json
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -13,23 +14,21 @@ import tempfile
 import time
 import unittest
 
-INSIDE = "TEALE_TEST_NAMESPACE"
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lab"))
+from enter import enter  # noqa: E402
+
 ADDRESS = "10.77.0.1"
 
 
-def enter_namespace():
-    """Starts this program again inside a namespace with lo and one interface; 77 where that cannot be."""
-    if os.environ.get(INSIDE):
-        for command in (["link", "set", "lo", "up"], ["link", "add", "lan0", "type", "veth", "peer", "name", "lan1"],
-                        ["address", "add", f"{ADDRESS}/24", "dev", "lan0"], ["link", "set", "lan1", "up"],
-                        ["link", "set", "lan0", "up"]):
-            subprocess.run(["ip", *command], check=True)
-        return
-    able = shutil.which("unshare") and shutil.which("ip")
-    if not able or subprocess.run(["unshare", "-n", "true"], capture_output=True).returncode:
-        print("SKIP: network namespaces cannot be made here")
+def make_network():
+    """lo is up; this adds one interface. Exit 77 where there can be no network of one's own."""
+    reason = enter()
+    if reason:
+        print(f"skipped: {reason}")
         sys.exit(77)
-    os.execvpe("unshare", ["unshare", "-n", sys.executable, *sys.argv], {**os.environ, INSIDE: "1"})
+    for command in ("link add lan0 type veth peer name lan1", f"address add {ADDRESS}/24 dev lan0",
+                    "link set lan1 up", "link set lan0 up"):
+        subprocess.run(["ip", *command.split()], check=True)
 
 
 TEALE, RELAY, PARROT = map(os.path.abspath, sys.argv[1:4])
@@ -352,5 +351,5 @@ class Watch(Case):
 
 
 if __name__ == "__main__":
-    enter_namespace()
+    make_network()
     unittest.main(argv=[sys.argv[0], "-v"])

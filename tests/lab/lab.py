@@ -7,25 +7,18 @@ them, captures. Everything made here carries a name of its own and is removed ag
         lab.start(relay, ["teale-relay", ...])
 """
 import atexit
-import base64
-import ctypes
 import itertools
 import os
 import pathlib
 import shutil
 import signal
-import socket
-import struct
 import subprocess
 import tempfile
 import threading
 import time
 
-_PDEATHSIG = 1
-
-
-def _die_with_parent():
-    ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL)
+from capture import Capture
+from enter import die_with_parent, end_on_sigterm
 
 
 class LabError(Exception):
@@ -39,32 +32,12 @@ def _sh(*argv):
     return done.stdout
 
 
-def namespaces_work():
-    """None if network namespaces with nftables can be made here, else the reason."""
-    name = f"tlprobe{os.getpid()}"
-    try:
-        if os.geteuid() != 0:
-            return "not root"
-        for tool in ("ip", "nft"):
-            if not shutil.which(tool):
-                return f"no `{tool}` command"
-        _sh("ip", "netns", "add", name)
-        try:
-            _sh("ip", "netns", "exec", name, "nft", "add", "table", "ip", "probe")
-            _sh("ip", "-n", name, "link", "add", "probe0", "type", "veth", "peer", "name", "probe1")
-        finally:
-            _sh("ip", "netns", "del", name)
-    except (LabError, OSError) as e:
-        return str(e)
-    return None
-
-
 def _pids_in(namespaces):
     """The processes of those namespaces, in one walk over all."""
     inodes, found = set(), []
     for ns in namespaces:
         try:
-            inodes.add(os.stat(f"/var/run/netns/{ns}").st_ino)
+            inodes.add(os.stat(f"/run/netns/{ns}").st_ino)
         except FileNotFoundError:
             pass
     for pid in filter(str.isdigit, os.listdir("/proc")):
@@ -138,7 +111,7 @@ class Lab:
     def __enter__(self):
         atexit.register(self.close)
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, lambda *_: exit(143))
+            end_on_sigterm()
         self.internet = self._namespace("inet")
         self._exec(self.internet, "sysctl", "-qw", "net.ipv4.ip_forward=1")
         return self
@@ -248,7 +221,7 @@ class Lab:
         prefix = ["ip", "netns", "exec", host.ns] if host else []
         with open(log, "wb") as out, open(log + ".err", "wb") as err:
             popen = subprocess.Popen(prefix + argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                                     env={**os.environ, **(env or {})}, preexec_fn=_die_with_parent)
+                                     env={**os.environ, **(env or {})}, preexec_fn=die_with_parent)
         p = Process(popen, name, log)
         self.processes.append(p)
         return p
@@ -264,82 +237,4 @@ class Lab:
 
     def capture(self, host, port):
         """Records what passes `port` on that host from now on."""
-        c = Capture(os.path.join(self.dir, f"capture{self._n}.pcap"), port)
-        device = "any" if host else "lo"
-        c.process = self.start(host, ["tcpdump", "-i", device, "-s", "0", "-U", "--immediate-mode", "-B", "65536", "-w", c.path,
-                                      f"tcp port {port}"])
-        end = time.monotonic() + 10
-        while "listening on" not in c.process.errors():
-            if time.monotonic() > end or not c.process.alive():
-                raise LabError("tcpdump did not start: " + c.process.errors())
-            time.sleep(0.02)
-        return c
-
-
-class Capture:
-    """A tcpdump file, and the byte streams in it."""
-
-    def __init__(self, path, port):
-        self.path, self.port = path, port
-
-    def finish(self):
-        self.process.stop(signal.SIGINT, 10)
-        self.data = pathlib.Path(self.path).read_bytes()
-
-    def sent_by_port(self):
-        """What the server on the port sent, one joined byte string per connection: WebSocket frames
-        towards clients are not masked, so this is the relay's own view in the clear."""
-        flows = {}
-        for src, sport, dst, dport, seq, payload in _tcp_segments(self.data):
-            if sport == self.port and payload:
-                flows.setdefault((src, dst, dport), {}).setdefault(seq, payload)
-        return [_join(segments) for segments in flows.values()]
-
-    def contains(self, text):
-        """Whether the text is anywhere in what was recorded."""
-        return contains_text([self.data] + self.sent_by_port(), text)
-
-
-def contains_text(streams, text):
-    """Whether one of the byte strings holds the text: as it is, or inside base64 at any alignment."""
-    needles = [text] + [_base64_core(text, shift) for shift in range(3)]
-    return any(needle in stream for stream in streams for needle in needles)
-
-
-def _base64_core(text, shift):
-    """The characters of base64 that `text` fixes when it starts `shift` bytes into a group of three."""
-    encoded = base64.b64encode(b"\0" * shift + text)
-    first = [0, 2, 3][shift]
-    last = len(encoded) - 4 if (len(text) + shift) % 3 else len(encoded)
-    return encoded[first:last]
-
-
-def _join(segments):
-    first = min(segments)  # good for captures that begin with the connection and stay below 2 GiB
-    out, at = bytearray(), first
-    for seq in sorted(segments):
-        payload = segments[seq]
-        skip = at - seq
-        if skip < len(payload):
-            out += payload[max(skip, 0):]
-            at = seq + len(payload)
-    return bytes(out)
-
-
-def _tcp_segments(pcap):
-    """(source, port, destination, port, sequence, payload) of every IPv4 TCP segment."""
-    link = struct.unpack_from("<I", pcap, 20)[0]
-    offset = {1: 14, 113: 16, 276: 20}[link]  # Ethernet, Linux cooked v1 and v2
-    at = 24
-    while at + 16 <= len(pcap):
-        size = struct.unpack_from("<I", pcap, at + 8)[0]
-        packet = pcap[at + 16 + offset:at + 16 + size]
-        at += 16 + size
-        if len(packet) < 40 or packet[0] >> 4 != 4 or packet[9] != 6:
-            continue
-        header = (packet[0] & 15) * 4
-        total = struct.unpack_from(">H", packet, 2)[0] or len(packet)
-        sport, dport, seq = struct.unpack_from(">HHI", packet, header)
-        data = header + (packet[header + 12] >> 4) * 4
-        yield (socket.inet_ntoa(packet[12:16]), sport, socket.inet_ntoa(packet[16:20]), dport, seq,
-               packet[data:total])
+        return Capture(self, host, ["tcp"], port)

@@ -4,12 +4,12 @@ import ipaddress
 import json
 import os
 import pathlib
-import signal
 import struct
 import sys
 import time
 import uuid
 
+from capture import PROTOCOLS, Capture, transport
 from lab import LabError
 from netns import inside
 
@@ -80,49 +80,20 @@ class Liar(relayproc.Node):
 
 
 class UdpWatch:
-    """Every UDP datagram a host sends (or gets, `direction` "in") from now on, on any device, loopback too."""
+    """Every UDP datagram and ICMP error a host sends (or gets, `direction` "in") from now on, on any device,
+    loopback too."""
 
     def __init__(self, lab, host, direction="out"):
         self.outgoing = direction == "out"
-        self.path = os.path.join(lab.dir, f"udp-{direction}-{host.ns}.pcap")
-        self.process = lab.start(host, ["tcpdump", "-i", "any", "-s", "128", "-U", "--immediate-mode", "-B", "16384",
-                                        "-w", self.path, "udp or icmp or icmp6"])
-        end = time.monotonic() + 10
-        while "listening on" not in self.process.errors():
-            if time.monotonic() > end or not self.process.alive():
-                raise LabError("tcpdump did not start: " + self.process.errors())
-            time.sleep(0.02)
+        self.capture = Capture(lab, host, ["udp", "icmp", "icmp6"], snap=108)
 
     def finish(self):
-        """[(destination address, port)] of each."""
-        self.process.stop(signal.SIGINT, 10)
-        return list(_udp_destinations(pathlib.Path(self.path).read_bytes(), self.outgoing))
+        """[(destination address, port)] of each datagram."""
+        self.capture.finish()
+        return [_udp_destination(p.ip) for p in self.capture.packets
+                if transport(p.ip)[0] == PROTOCOLS["udp"] and (p.loopback or p.outgoing == self.outgoing)]
 
 
-_OUTGOING, _LOOPBACK = 4, 772  # PACKET_OUTGOING; ARPHRD_LOOPBACK, where a packet is seen as it comes in alone
-
-
-def _passes(frame, version, outgoing):
-    kind, hardware = (frame[10], struct.unpack_from(">H", frame, 8)[0]) if version == 276 else \
-        struct.unpack_from(">HH", frame)
-    return (kind == _OUTGOING) == outgoing or hardware == _LOOPBACK
-
-
-def _udp_destinations(pcap, outgoing):
-    version = struct.unpack_from("<I", pcap, 20)[0]
-    offset = {113: 16, 276: 20}[version]  # Linux cooked v1 and v2
-    at = 24
-    while at + 16 <= len(pcap):
-        size = struct.unpack_from("<I", pcap, at + 8)[0]
-        passes = _passes(pcap[at + 16:at + 16 + offset], version, outgoing)
-        packet = pcap[at + 16 + offset:at + 16 + size]
-        at += 16 + size
-        if not passes:
-            continue
-        if len(packet) >= 28 and packet[0] >> 4 == 4 and packet[9] == 17:
-            where, payload = packet[16:20], packet[(packet[0] & 15) * 4:]
-        elif len(packet) >= 48 and packet[0] >> 4 == 6 and packet[6] == 17:
-            where, payload = packet[24:40], packet[40:]
-        else:
-            continue
-        yield ipaddress.ip_address(where), struct.unpack_from(">H", payload, 2)[0]
+def _udp_destination(ip):
+    where = ip[16:20] if ip[0] >> 4 == 4 else ip[24:40]
+    return ipaddress.ip_address(where), struct.unpack_from(">H", transport(ip)[1], 2)[0]

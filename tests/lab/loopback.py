@@ -3,7 +3,8 @@ capture a recording pipe in front of the relay."""
 import socket
 import threading
 
-from lab import Lab, contains_text
+from capture import contains_text
+from lab import Lab
 
 
 class Loopback(Lab):

@@ -1,5 +1,5 @@
 """What is done inside a network namespace without starting a program there: sockets, sysctls, a flush
-of connection tracking, device features. Root only; the calling thread visits and comes back."""
+of connection tracking, device features. The calling thread visits and comes back."""
 import contextlib
 import ctypes
 import fcntl
@@ -16,7 +16,7 @@ def inside(ns):
     """The calling thread is in the namespace; a socket made there stays there."""
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     try:
-        there = os.open(f"/var/run/netns/{ns}", os.O_RDONLY)
+        there = os.open(f"/run/netns/{ns}", os.O_RDONLY)
         try:
             _setns(there)
         finally:

@@ -1,11 +1,10 @@
-"""Runs the test functions of one lab file: those with a first argument `lab` and no
-underscore in front, each in a lab of its
-own. What a name contains chooses one."""
+"""Runs the test functions of one lab file: those with a first argument `lab` and no underscore in front,
+each in a lab of its own. What a name contains chooses one."""
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 
-from lab import namespaces_work
+from enter import enter
 
 
 def _is_test(value):
@@ -33,7 +32,7 @@ def run_tests(names, argv, make_lab, *more, workers=1):
     """The exit code for Meson: 0, 1, or 77 where no namespaces can be made. `argv` may hold a part of the
     wanted tests' names; `more` is handed to each test, as much of it as it takes, behind its lab. So
     many `workers` run tests at once."""
-    reason = namespaces_work()
+    reason = enter()
     if reason:
         print(f"skipped: {reason}")
         return 77

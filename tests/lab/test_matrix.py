@@ -13,7 +13,7 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 from direct import Peer, Rendezvous, tell
-from lab import namespaces_work
+from enter import enter
 from nat import TYPES, NatLab
 from prober import Observer, prove
 from scene import Programs
@@ -138,7 +138,7 @@ def main():
     parser.add_argument("--workers", type=int, default=5)
     parser.add_argument("--delay", type=float, default=10, help="ms each way between any two networks")
     args = parser.parse_args()
-    reason = namespaces_work()
+    reason = enter()
     if reason:
         print(f"skipped: {reason}")
         return 77

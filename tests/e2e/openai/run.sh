@@ -24,7 +24,7 @@ installed() {
     shift
     "$@" >"$home/install.log" 2>&1 && return 0
     if ! curl -sS -o /dev/null --max-time 20 "$registry" 2>/dev/null; then
-        echo "SKIPPED: $registry cannot be reached from here"
+        echo "skipped: $registry cannot be reached from here"
         exit 77
     fi
     cat "$home/install.log"

@@ -1,6 +1,7 @@
 /* What clients do to a connection: leave, stall, pipeline, send much, send slowly, come in numbers.
  */
 #include "harness.h"
+#include "ownnet.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -372,7 +373,7 @@ static void a_thousand_streams_run_at_once(void **state)
         setrlimit(RLIMIT_NOFILE, &files);
     }
     if (files.rlim_cur < 2 * N + 64)
-        skip();
+        skip_because("2064 descriptors are not allowed (ulimit -Hn)");
     harness h;
     client *c = calloc(N, sizeof *c);
     harness_init(&h, NULL);

@@ -1,4 +1,5 @@
 #include "io/keychain.h"
+#include "ownnet.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -207,7 +208,7 @@ static void a_key_of_another_user_is_refused(void **state)
     fixture *f = *state;
     write_file(KEY, 32, 0600);
     if (chown(KEY, 12345, (gid_t)-1) != 0)
-        skip(); /* only root can give files away */
+        skip_because("only root can give files away");
     assert_refused(f, KEY, TL_ERR_FORBIDDEN, "chown");
 }
 
