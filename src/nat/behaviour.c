@@ -43,7 +43,7 @@ static void begin_fresh(tl_behaviour *b, tl_time now)
     b->fresh_at = TL_NEVER;
     for (size_t i = 0; i < b->n_servers; i++) {
         const server *s = &b->servers[i];
-        /* the mapping that wants keeping is IPv4's */
+        /* IPv4's mapping is the one to keep open */
         bool v4 = s->info.addr.family == TL_ADDR_V4;
         if (s->answered && !tl_round_outvoted(b, s) &&
             (best == SIZE_MAX || (v4 && b->servers[best].info.addr.family != TL_ADDR_V4) ||
@@ -58,7 +58,7 @@ static void begin_fresh(tl_behaviour *b, tl_time now)
         b->fresh_at = now + b->keepalive;
 }
 
-/* A mapping that did not live from one question to the next wants asking twice as often. */
+/* The mapping did not live from one question to the next: ask twice as often. */
 static void mapping_died(tl_behaviour *b)
 {
     b->keepalive = b->keepalive / 2 < KEEPALIVE_MIN ? KEEPALIVE_MIN : b->keepalive / 2;
@@ -82,11 +82,11 @@ static void on_look_answer(tl_behaviour *b, ask *a, const tl_addr *mapped, tl_ti
     b->fresh_at = now + b->keepalive;
 }
 
-/* Nobody answered a look: blocked, until a round says otherwise. */
+/* Nobody answered a look: UDP counts as blocked until a round says otherwise. */
 static void on_look_failed(tl_behaviour *b, ask_kind kind, tl_time now)
 {
     if (tl_behaviour_ask_runs(b, LOOK_KINDS))
-        return; /* another may yet answer */
+        return; /* another server may still answer */
     bool blind = true;
     for (size_t i = 0; i < b->n_servers; i++)
         blind &= !b->servers[i].answered;
@@ -162,7 +162,7 @@ static void on_answer(tl_behaviour *b, const ask *a, const tl_stun *stun, tl_tim
     case ASK_MAP_PORT: add_voice(b, &over.to, &stun->mapped); break;
     case ASK_LOOK:
     case ASK_FRESH: on_look_answer(b, &over, &stun->mapped, now); break;
-    case ASK_HAIRPIN: break; /* a request comes back, no answer */
+    case ASK_HAIRPIN: break; /* here a request comes back, not an answer */
     }
 }
 
@@ -177,7 +177,7 @@ static tl_addr expected_from(const tl_behaviour *b, const ask *a)
     return from;
 }
 
-/* It answered a test from where it was asked: it knows nothing of CHANGE-REQUEST. */
+/* It answered a test from the address that was asked: it does not know CHANGE-REQUEST. */
 static void on_deaf(tl_behaviour *b, size_t i)
 {
     b->servers[i].deaf = true;
@@ -209,7 +209,7 @@ static void on_reply(tl_behaviour *b, ask *a, const tl_addr *from, const tl_stun
     }
 }
 
-/* Our own question, come back through the NAT: from its outside or, with NATs that forget to
+/* Our own question came back through the NAT: from the NAT's outside, or, if the NAT forgets to
  * translate the source, from an address of ours. */
 static bool on_own_request(tl_behaviour *b, ask *a, const tl_addr *from)
 {
@@ -229,7 +229,7 @@ bool tl_behaviour_on_stun(tl_behaviour *b, tl_sock sock, const tl_addr *from, tl
     bool is_reply = stun->class == TL_STUN_SUCCESS || stun->class == TL_STUN_ERROR;
     if (!a || a->sock != sock) {
         bool ours = is_reply && (a || tl_behaviour_ask_is_past(b, &stun->id));
-        b->counters.strays += ours; /* late, twice, or to another socket than asked */
+        b->counters.strays += ours; /* late, twice, or at another socket than the one that asked */
         return ours;
     }
     if (is_reply)
@@ -278,7 +278,7 @@ tl_time tl_behaviour_expiry(const tl_behaviour *b)
     for (size_t i = 0; i < ASKS_MAX; i++)
         if (b->asks[i].used)
             at = tl_time_min(at, b->asks[i].next_at);
-    assert(!b->round || at != TL_NEVER); /* a round that nothing ends */
+    assert(!b->round || at != TL_NEVER); /* such a round would never end */
     return at;
 }
 
@@ -305,8 +305,9 @@ void tl_behaviour_free(tl_behaviour *b)
     free(b);
 }
 
-/* Another network, for all we know, whose NAT has seen nothing of us? Without any address we are
- * nowhere, and may come back to where we were. IPv6 addresses come and go, and have no NAT. */
+/* Are we on another network, as far as we can tell, whose NAT has seen nothing of us? Without any
+ * address we are nowhere, and may come back to where we were. IPv6 addresses come and go, and have
+ * no NAT. */
 static bool is_elsewhere(tl_behaviour *b)
 {
     tl_addr now[TL_INTERFACES_MAX];
@@ -345,7 +346,7 @@ void tl_behaviour_set_sockets(tl_behaviour *b, tl_sock sock4, tl_sock sock6, uin
         if (b->asks[i].used && b->asks[i].sock != sock4 && b->asks[i].sock != sock6)
             tl_behaviour_ask_end(b, &b->asks[i]);
     if (b->round && !tl_behaviour_ask_runs(b, ROUND_KINDS))
-        b->settle_at = 0; /* nobody is left to answer: the timer ends the round, at once */
+        b->settle_at = 0; /* nobody can answer: the timer ends the round at once */
 }
 
 static const server *known_server(const tl_behaviour *b, const tl_addr *a)
@@ -371,7 +372,7 @@ void tl_behaviour_set_servers(tl_behaviour *b, const tl_stun_server *servers, si
                                   .rtt = was ? was->rtt : 0,
                                   .mapped = was ? was->mapped : (tl_addr){.family = TL_ADDR_NONE}};
     }
-    tl_behaviour_ask_end_all(b); /* they name servers by their places */
+    tl_behaviour_ask_end_all(b); /* they name servers by their places in the list */
     b->round = false;
     b->n_servers = count;
     if (count)

@@ -1,4 +1,4 @@
-/* Transactions: what is asked whom, how often, and what an answer belongs to. */
+/* Transactions: which server is asked what, how often, and to which question an answer belongs. */
 #include "nat/behaviour_state.h"
 
 /* --- where we sent --- */
@@ -32,7 +32,7 @@ bool tl_trace_found(const tl_behaviour *b, const tl_addr *to, bool any_port, tl_
 
 /* --- asking --- */
 
-/* Plain questions count as requests; a test that is not answered is no failure of anybody's. */
+/* Plain questions count as requests. A test without an answer is nobody's failure. */
 static bool is_plain(ask_kind k)
 {
     return k == ASK_SERVER || k == ASK_LOOK || k == ASK_FRESH || k == ASK_MAP_ADDRESS ||

@@ -16,7 +16,8 @@ static unsigned votes_of(const tl_voice *v, size_t n, const tl_addr *a)
     return votes;
 }
 
-/* Among equal votes: what was believed before, then a global address, then who spoke first. */
+/* Among equal votes: first what was believed before, then a global address, then the earliest
+ * voice. */
 static unsigned rank_of_ip(const tl_voice *v, size_t n, const tl_addr *ip, const tl_addr *present)
 {
     return votes_of_ip(v, n, ip) * 4 + (tl_addr_same_ip(ip, present) ? 2 : 0) +
@@ -101,7 +102,7 @@ tl_nat_mapping tl_judge_mapping(const tl_voice *v, size_t n, bool settled)
         return TL_MAPPING_ADDRESS_AND_PORT_DEPENDENT;
     if (servers == 1)
         return TL_MAPPING_UNKNOWN;
-    /* without a pair nobody knows which; the stricter one promises less */
+    /* without a pair nobody knows which of the two; the stricter one promises less */
     return tl_judge_has_pair(v, n) ? TL_MAPPING_ADDRESS_DEPENDENT
                                    : TL_MAPPING_ADDRESS_AND_PORT_DEPENDENT;
 }

@@ -1,6 +1,6 @@
 #include "nat/behaviour.h"
 
-/* The table of PROTOCOL section 3. */
+/* From mapping and filtering to the names that other programs know. */
 tl_nat_type tl_nat_type_of(const tl_nat_facts *f)
 {
     switch (f->mapping) {

@@ -3,8 +3,8 @@
 
 /* --- what may be believed --- */
 
-/* A public server can see us only at an address that packets may come from. On loopback, where a
- * server of this very machine is asked, it is loopback. */
+/* A public server can see us only at an address that packets may come from. If the server is on
+ * loopback, on this very machine, that address is loopback. */
 bool tl_round_may_see(const server *s, const tl_addr *a)
 {
     if (a->family != s->info.addr.family || a->port == 0)
@@ -14,7 +14,8 @@ bool tl_round_may_see(const server *s, const tl_addr *a)
     return tl_addr_kind_of(a) != TL_ADDR_FORBIDDEN;
 }
 
-/* We send where OTHER-ADDRESS says, so no server makes us send into networks it is not part of. */
+/* We send where OTHER-ADDRESS says. So no server may make us send into networks it is not part
+ * of. */
 bool tl_round_may_be_other(const server *s, const tl_addr *other)
 {
     bool global = tl_addr_kind_of(&s->info.addr) == TL_ADDR_GLOBAL;
@@ -46,7 +47,7 @@ static bool is_settled(const tl_behaviour *b, tl_time now)
            !tl_behaviour_ask_runs(b, SERVER_KINDS);
 }
 
-/* As far as its public address tells. */
+/* Judged by its public address alone. */
 static bool is_same_nat(const tl_behaviour *b, const tl_nat_facts *f)
 {
     return f->public4.family != TL_ADDR_NONE && tl_addr_same_ip(&f->public4, &b->last.public4);
@@ -59,7 +60,7 @@ static tl_nat_mapping judge_mapping(const tl_behaviour *b, const tl_nat_facts *f
     if (f->public4.port == b->port4 && tl_round_is_own(b, &f->public4))
         return TL_MAPPING_NONE;
     tl_nat_mapping m = tl_judge_mapping(b->voice4, b->n4, is_settled(b, now));
-    /* Until a round is over, what the last one found about this very NAT stands. */
+    /* Until the round is over, the last round's result for this very NAT stands. */
     if (m == TL_MAPPING_UNKNOWN && b->round && is_same_nat(b, f) &&
         b->last.mapping != TL_MAPPING_NONE)
         return b->last.mapping;
@@ -89,7 +90,7 @@ static tl_nat_filtering judge_filtering(const tl_behaviour *b, const tl_nat_fact
         return TL_FILTERING_UNKNOWN;
     if (same_nat && spoiled && !silent && b->last.filtering != TL_FILTERING_UNKNOWN)
         return b->last.filtering;
-    if (port_passed) /* at least: nobody could be asked about the rest */
+    if (port_passed) /* at least this: nobody could be asked about the rest */
         return TL_FILTERING_ADDRESS_DEPENDENT;
     return port_silent ? TL_FILTERING_ADDRESS_AND_PORT_DEPENDENT : TL_FILTERING_UNKNOWN;
 }
@@ -118,8 +119,8 @@ static void judge(tl_behaviour *b, tl_time now)
 
 /* --- tests beyond the plain questions --- */
 
-/* Filtering is tested before anything is sent to the other address: what was sent there opens it.
- */
+/* Filtering is tested before anything is sent to the other address: a datagram to that address
+ * opens the NAT for it. */
 void tl_round_test_filter(tl_behaviour *b, size_t i, tl_time now)
 {
     server *s = &b->servers[i];
@@ -144,7 +145,7 @@ void tl_round_test_filter(tl_behaviour *b, size_t i, tl_time now)
         s->port = TEST_RUNS;
 }
 
-/* Asks a prober's other addresses, once each; false: nobody left to ask. */
+/* Asks a prober's other addresses, once each. False: there is nobody left to ask. */
 static bool ask_further(tl_behaviour *b, ask_kind kind, tl_time now)
 {
     for (size_t i = 0; i < b->n_servers; i++) {
@@ -197,7 +198,7 @@ static void want_hairpin(tl_behaviour *b, tl_time now)
     if (b->hairpin || !decided || b->n4 == 0 || f->mapping == TL_MAPPING_NONE ||
         f->public4.family != TL_ADDR_V4)
         return;
-    size_t best = 0; /* for its round trip: our NAT is no farther than any server */
+    size_t best = 0; /* its round trip sets the pace: our NAT is no farther away than any server */
     for (size_t i = 0; i < b->n_servers; i++)
         if (b->servers[i].answered &&
             (!b->servers[best].answered || b->servers[i].rtt < b->servers[best].rtt))
@@ -218,7 +219,7 @@ static void plan_fresh(tl_behaviour *b, tl_time now)
     b->blind = BLIND_FIRST;
 }
 
-/* Servers that most others contradict. */
+/* Do most others contradict this server? */
 bool tl_round_outvoted(const tl_behaviour *b, const server *s)
 {
     const tl_nat_facts *f = &b->facts;
@@ -247,8 +248,9 @@ static void end_round(tl_behaviour *b, tl_time now)
     plan_fresh(b, now);
     if (!b->heard && b->fresh_at != TL_NEVER)
         b->fresh_at = now + b->blind;
-    /* Where our own openings in the NAT spoiled a test, they will have closed by then; so will
-     * those of an earlier run of this program on the same port, of which we know nothing. */
+    /* Our own datagrams may have opened the NAT and spoiled a test; those openings will have closed
+     * by then. So will the openings of an earlier run of this program on the same port, which we
+     * cannot know. */
     tl_nat_filtering f = b->facts.filtering;
     bool by_chance = f == TL_FILTERING_ENDPOINT_INDEPENDENT &&
                      b->facts.mapping != TL_MAPPING_NONE && now < b->arrived_at + TRACE_FADES;
@@ -257,7 +259,7 @@ static void end_round(tl_behaviour *b, tl_time now)
     b->retest_at = unsure || by_chance ? now + TRACE_FADES + TL_SEC : TL_NEVER;
 }
 
-/* Whatever follows from what is known now. */
+/* Does whatever follows from what is known now. */
 void tl_round_advance(tl_behaviour *b, tl_time now)
 {
     if (!b->round)
@@ -290,5 +292,5 @@ void tl_behaviour_begin(tl_behaviour *b, tl_time now)
         b->facts.asked += s->asked;
     }
     if (b->facts.asked == 0)
-        b->settle_at = now; /* nobody answers: the timer ends the round, at once */
+        b->settle_at = now; /* nobody was asked: the timer ends the round at once */
 }

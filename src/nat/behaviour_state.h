@@ -4,20 +4,20 @@
 
 #include "nat/behaviour_judge.h"
 
-#define ASKS_MAX    32 /* one each server, and at most 9 tests; a look's two never meet a round's */
+#define ASKS_MAX    32 /* one for each server, at most 9 tests; a look's two never run in a round */
 #define VOICES_MAX  (TL_STUN_SERVERS_MAX + 4)
 #define PROBERS     2  /* servers whose CHANGE-REQUEST is used: silence of one may be its fault */
 #define PAST_MAX    64 /* transactions remembered after their end, to know a late answer */
 #define TRACES_MAX  48 /* addresses we sent to: servers, their others */
-/* As long may a NAT let in what we once sent to: two minutes by RFC 4787, five in many. */
+/* So long may a NAT let in what we once sent to: two minutes by RFC 4787, five in many NATs. */
 #define TRACE_FADES (300 * TL_SEC)
 
 #define TEST_RTO_MIN  (100 * TL_MS) /* of tests, at a server whose round trip is known */
 #define TEST_RTO_MAX  (500 * TL_MS)
-#define SETTLE_MIN    (100 * TL_MS) /* after the first answer, others have as long to disagree */
+#define SETTLE_MIN    (100 * TL_MS) /* how long others have to disagree after the first answer */
 #define SETTLE_MAX    (1 * TL_SEC)
 #define KEEPALIVE_MIN (5 * TL_SEC)
-#define BLIND_FIRST   (2 * TL_SEC) /* nobody answers: asked again after as long, doubling */
+#define BLIND_FIRST   (2 * TL_SEC) /* nobody answers: wait before the next try, doubling */
 
 typedef enum {
     ASK_SERVER,      /* the plain question of a round */
@@ -67,7 +67,7 @@ typedef struct {
     bool prober;
     bool deaf; /* ignores CHANGE-REQUEST */
     test_state both, port;
-    bool spoiled;                          /* a test was left out because we had sent there */
+    bool spoiled;                          /* a test was left out: we had sent to that address */
     bool map_address, map_other, map_port; /* asked already in this round */
 } server;
 
@@ -84,15 +84,15 @@ struct tl_behaviour {
     uint16_t port4, port6;
     size_t n_own;
     tl_interface own[TL_INTERFACES_MAX];
-    size_t n_was4; /* our IPv4 addresses when we last had any: `traces` are of that network */
+    size_t n_was4; /* our last IPv4 addresses: `traces` are of that network */
     tl_addr was4[TL_INTERFACES_MAX];
     size_t n_servers;
     server servers[TL_STUN_SERVERS_MAX];
 
     bool round;   /* one is under way */
     bool heard;   /* anything at all came back in it */
-    bool hairpin; /* tested in it */
-    bool settled; /* whoever has not spoken yet is not waited for */
+    bool hairpin; /* was tested in it */
+    bool settled; /* servers that have not spoken yet are not waited for */
     tl_time settle_at;
     size_t n4, n6;
     tl_voice voice4[VOICES_MAX], voice6[VOICES_MAX];
@@ -116,16 +116,17 @@ struct tl_behaviour {
 
 /* --- behaviour_ask.c: transactions --- */
 
-/* About server `i`. False: all places are taken, or there is no socket for it. */
+/* Starts a question to or about server `i`. False: all places are taken, or there is no socket for
+ * it. */
 bool tl_behaviour_ask_start(tl_behaviour *b, ask_kind kind, size_t i, const tl_addr *to,
                             tl_time now);
 void tl_behaviour_ask_end(tl_behaviour *b, ask *a);
 void tl_behaviour_ask_end_all(tl_behaviour *b);
-/* Is any of these kinds under way? A bit each. */
+/* Is any of these kinds under way? `kinds` has one bit for each kind. */
 bool tl_behaviour_ask_runs(const tl_behaviour *b, unsigned kinds);
 ask *tl_behaviour_ask_find(tl_behaviour *b, const tl_stun_id *id);
 bool tl_behaviour_ask_is_past(const tl_behaviour *b, const tl_stun_id *id);
-/* Did we send to this IP (or to the very port) so lately that a NAT may let answers in for it? */
+/* Did we send to this IP (or to the very port) so lately that a NAT may still let answers in? */
 bool tl_trace_found(const tl_behaviour *b, const tl_addr *to, bool any_port, tl_time now);
 
 /* --- behaviour_round.c --- */
@@ -133,11 +134,11 @@ bool tl_trace_found(const tl_behaviour *b, const tl_addr *to, bool any_port, tl_
 bool tl_round_may_see(const server *s, const tl_addr *a);
 bool tl_round_may_be_other(const server *s, const tl_addr *other);
 bool tl_round_is_own(const tl_behaviour *b, const tl_addr *a);
-/* Server `i` told its other address: tests the filtering, if it is among the first to. */
+/* Server `i` told its other address: tests the filtering, if it is among the first PROBERS. */
 void tl_round_test_filter(tl_behaviour *b, size_t i, tl_time now);
 /* Do most others contradict it? */
 bool tl_round_outvoted(const tl_behaviour *b, const server *s);
-/* Whatever follows from what is known now; ends the round when nothing is open. */
+/* Does whatever follows from what is known now; ends the round when nothing is open. */
 void tl_round_advance(tl_behaviour *b, tl_time now);
 
 #endif

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#define CATCH_UP 3 /* probes at once, after the one that is due */
+#define CATCH_UP 3 /* probes sent at once, after the one that is due */
 
 typedef struct {
     uint64_t id;
@@ -86,7 +86,8 @@ static uint16_t draw_port(const tl_birthday *b, tl_rand *rand)
     return port;
 }
 
-/* The next of a row `pace` apart. What a late timer missed is caught up with, a few at a time. */
+/* When the next probe of a row is due: `pace` after the last. A late timer's missed probes are
+ * caught up with, a few at a time. */
 static tl_time next_in_row(const tl_birthday *b, tl_time pace, tl_time now)
 {
     tl_time next = b->next_at + pace;

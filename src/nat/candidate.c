@@ -40,8 +40,8 @@ const char *tl_candidate_kind_name(tl_candidate_kind k)
     return "";
 }
 
-/* RFC 8445 section 5.1.2.2, where it names a kind; a mapped port is the router's own promise, so it
- * comes before what a packet happened to leave behind. */
+/* RFC 8445 section 5.1.2.2, for the kinds it names. A mapped port comes first among the others: the
+ * router promised it, while other mappings are left by packets that happened to pass. */
 static uint32_t type_preference(tl_candidate_kind k)
 {
     switch (k) {
@@ -98,7 +98,7 @@ static const block v6_blocks[] = {
     {{0xFE, 0x80}, 10, TL_ADDR_FORBIDDEN}, /* link-local */
     {{0xFF}, 8, TL_ADDR_FORBIDDEN},        /* multicast */
     {{0x01}, 64, TL_ADDR_FORBIDDEN},       /* discard (RFC 6666) */
-    /* where clouds serve metadata: Amazon, Google, Scaleway, Oracle, Linode */
+    /* addresses at which clouds serve metadata: Amazon, Google, Scaleway, Oracle, Linode */
     {{0xFD, 0x00, 0x0E, 0xC2, [14] = 0x02, 0x54}, 128, TL_ADDR_FORBIDDEN},
     {{0xFD, 0x20, 0x00, 0xCE, [14] = 0x02, 0x54}, 128, TL_ADDR_FORBIDDEN},
     {{0xFD, 0x00, 0x00, 0x42, [15] = 0x42}, 128, TL_ADDR_FORBIDDEN},
@@ -123,8 +123,9 @@ static tl_addr_kind v4_kind(const uint8_t *bytes)
 
 static const uint8_t nat64[12] = {0x00, 0x64, 0xFF, 0x9B}; /* RFC 6052, the well-known prefix */
 
-/* What an IPv6 address hides of IPv4. The translators carry nothing but global addresses (RFC 3056
- * section 2, RFC 6052 section 3.1); only within a site (ISATAP) a private one is in its place. */
+/* Does an IPv6 address hide a forbidden IPv4 one? The translators carry only global addresses (RFC
+ * 3056 section 2, RFC 6052 section 3.1). A private one is in its place only within a site
+ * (ISATAP). */
 static bool hides_forbidden(const uint8_t b[16])
 {
     static const uint8_t teredo[4] = {0x20, 0x01}, isatap[3] = {0x00, 0x5E, 0xFE};
@@ -167,7 +168,7 @@ static bool on_subnet(const tl_addr *a, const tl_interface *own)
            same_prefix(a->bytes, own->addr.bytes, own->prefix);
 }
 
-/* All ones, or (as it was, and as Linux still takes it) all zeros behind the prefix. */
+/* All ones behind the prefix; or all zeros, the old form, which Linux still takes. */
 static bool is_broadcast(const tl_addr *a, const tl_interface *own)
 {
     if (a->family != TL_ADDR_V4 || own->prefix > 30 || !on_subnet(a, own))
@@ -234,7 +235,7 @@ static void add_hosts(gathering *g, const tl_candidate_sources *s)
     }
 }
 
-/* Stable, so that equals stay as they came. */
+/* Stable, so that equal candidates keep their order. */
 static void sort(tl_candidate *list, size_t n)
 {
     for (size_t i = 1; i < n; i++) {
@@ -249,7 +250,7 @@ static void sort(tl_candidate *list, size_t n)
 size_t tl_candidates_gather(const tl_candidate_sources *s,
                             tl_candidate ret_candidates[TL_CANDIDATES_MAX])
 {
-    /* what reaches us from outside is never crowded out by a host's many bridges */
+    /* a host's many bridges never crowd out the addresses that reach us from outside */
     const size_t outside = 3;
     gathering g = {.list = ret_candidates, .max = TL_CANDIDATES_MAX - outside};
     add_hosts(&g, s);

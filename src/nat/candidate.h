@@ -1,12 +1,12 @@
 /* candidate.h - an address at which a node may be reached (RFC 8445 section 5.1), its priority, and
- * the rules which addresses a peer may name at all (SECURITY.md). Pure: resolves and sends nothing.
- */
+ * the rules for the addresses that a peer may name at all (docs/security.md). Pure: resolves and
+ * sends nothing. */
 #ifndef TL_NAT_CANDIDATE_H
 #define TL_NAT_CANDIDATE_H
 
 #include "base/addr.h"
 
-/* One of the endpoint's sockets, as its owner numbers them; 0 is none. */
+/* One of the endpoint's sockets, as its owner numbers them; 0: none. */
 typedef uint32_t tl_sock;
 
 typedef enum {
@@ -17,7 +17,7 @@ typedef enum {
     TL_CANDIDATE_RELAYED,
 } tl_candidate_kind;
 
-#define TL_CANDIDATES_MAX 16 /* of one node, as of a peer in a session (PROTOCOL section 3) */
+#define TL_CANDIDATES_MAX 16 /* of one node; also of a peer in one session (docs/protocol.md) */
 
 typedef struct {
     tl_candidate_kind kind;
@@ -30,8 +30,8 @@ const char *tl_candidate_type(tl_candidate_kind k);
 TL_CHECK tl_err tl_candidate_type_parse(const char *type, tl_candidate_kind *ret_kind);
 /* For people: "host", "port mapping", "peer-reflexive", ... */
 const char *tl_candidate_kind_name(tl_candidate_kind k);
-/* RFC 8445 section 5.1.2.1, IPv6 before IPv4 of the same kind; `index` is the how-manieth of its
- * kind and family. */
+/* RFC 8445 section 5.1.2.1, IPv6 before IPv4 of the same kind. `index` numbers the candidates of
+ * one kind and family. */
 uint32_t tl_candidate_priority(tl_candidate_kind k, const tl_addr *a, unsigned index);
 
 /* What an address is to us, after tl_addr_normal. */
@@ -41,9 +41,9 @@ typedef enum {
     TL_ADDR_SHARED,    /* 100.64/10: behind the carrier's NAT */
     TL_ADDR_FORBIDDEN, /* nothing is ever sent there because a peer said so */
 } tl_addr_kind;
-/* FORBIDDEN: none, port 0, loopback, unspecified, 0/8, 240/4 and broadcast, multicast, link-local,
- * IPv4-compatible and IPv4-translated, 6to4, NAT64 and Teredo of anything but a global IPv4
- * address, ISATAP of a forbidden one, addresses at which clouds serve metadata. */
+/* FORBIDDEN: no address, port 0, loopback, unspecified, 0/8, 240/4 and broadcast, multicast,
+ * link-local, IPv4-compatible and IPv4-translated, 6to4, NAT64 and Teredo of an IPv4 address that
+ * is not global, ISATAP of a forbidden one, addresses at which clouds serve metadata. */
 tl_addr_kind tl_addr_kind_of(const tl_addr *a);
 
 /* One of our interfaces' addresses (port unused) with its subnet. */
@@ -58,11 +58,11 @@ typedef struct {
  * subnets, and our own addresses (with our own port) are refused. */
 bool tl_candidate_allowed(const tl_addr *a, const tl_interface *own, size_t n_own,
                           uint16_t own_port);
-/* Is it on one of our subnets? Then a path to it is of the local network. */
+/* Is it on one of our subnets? Then a way to it is of the local network. */
 bool tl_addr_on_link(const tl_addr *a, const tl_interface *own, size_t n_own);
 
-/* What we tell a peer, best first, each address once. `mapped` and `reflexive` may be of the family
- * NONE; a host address that is link-local or loopback is left out. */
+/* What we tell a peer: best first, each address once. `mapped` and `reflexive` may be of the family
+ * NONE. A host address that is link-local or loopback is left out. */
 typedef struct {
     const tl_interface *interfaces;
     size_t n_interfaces;

@@ -64,7 +64,7 @@ const char *tl_checks_session(const tl_checks *c)
 
 /* --- time --- */
 
-/* When something is to be done, whatever waits to be drained aside. */
+/* When something is to be done, apart from what waits to be drained. */
 static tl_time due_at(const tl_checks *c)
 {
     tl_time due = TL_NEVER;
@@ -79,8 +79,8 @@ static tl_time due_at(const tl_checks *c)
     return c->done_due ? tl_time_min(due, c->ends_at) : due;
 }
 
-/* Addresses that may be new at any time (the peer's NAT rebinds) need a budget after the attempt,
- * too: one packet a second, as many as one attempt saved up. */
+/* A new address may turn up at any time (the peer's NAT rebinds), so there is a budget after the
+ * attempt, too: one packet a second, saved up to the size of one attempt's. */
 static void refill(tl_checks *c, tl_time now)
 {
     if (!c->started || c->refilled_at > now)
@@ -140,7 +140,8 @@ static bool is_signalled(const tl_pair *p)
     return p->kind != TL_CANDIDATE_PEER_REFLEXIVE;
 }
 
-/* Of an earlier attempt, and not in use: what the peer says of itself now is worth more. */
+/* Forgets a candidate of an earlier attempt that is not in use: what the peer says of itself now is
+ * worth more. */
 static bool make_room_for_candidate(tl_checks *c)
 {
     size_t n = 0, oldest = CHECK_NO_PAIR;
@@ -160,19 +161,19 @@ static bool make_room_for_candidate(tl_checks *c)
     return true;
 }
 
-/* The pair of a candidate: the one a check taught us, or a new one. */
+/* The pair of a candidate: one that a check taught us, or a new one. */
 static size_t pair_of_candidate(tl_checks *c, const tl_candidate *candidate, tl_time now)
 {
     size_t i = tl_check_pair_find(c, sock_for(c, &candidate->addr), &candidate->addr);
     if (i != CHECK_NO_PAIR && is_signalled(&c->pairs[i])) {
-        c->sides[i].attempt = c->attempt; /* named again: still true */
+        c->sides[i].attempt = c->attempt; /* named again, so still true */
         return CHECK_NO_PAIR;
     }
     if (!make_room_for_candidate(c)) {
         c->counters.candidates_ignored++;
         return CHECK_NO_PAIR;
     }
-    if (i != CHECK_NO_PAIR) { /* where it is now: room may have been made before it */
+    if (i != CHECK_NO_PAIR) { /* search again: room may have been made before it */
         i = tl_check_pair_find(c, sock_for(c, &candidate->addr), &candidate->addr);
         c->pairs[i].kind = candidate->kind;
         c->sides[i].allow += TL_CHECKS_UNHEARD_MAX - CHECK_UNHEARD_LEARNED;
@@ -198,7 +199,7 @@ void tl_checks_add_remote(tl_checks *c, const tl_candidate *candidate, tl_time n
         c->counters.candidates_ignored++;
         return;
     }
-    if (normal.kind == TL_CANDIDATE_PEER_REFLEXIVE) /* as told, it is one of its own */
+    if (normal.kind == TL_CANDIDATE_PEER_REFLEXIVE) /* the peer names it as its own */
         normal.kind = TL_CANDIDATE_SERVER_REFLEXIVE;
     size_t i = pair_of_candidate(c, &normal, now);
     if (i == CHECK_NO_PAIR)
@@ -206,9 +207,9 @@ void tl_checks_add_remote(tl_checks *c, const tl_candidate *candidate, tl_time n
     if (!c->pairs[i].sock)
         tl_check_give_up(c, i);
     else if (c->started && (c->pairs[i].state == TL_PAIR_WAITING ||
-                            c->pairs[i].state == TL_PAIR_FAILED)) /* as one learned in vain */
+                            c->pairs[i].state == TL_PAIR_FAILED)) /* learned before, in vain */
         tl_check_schedule(c, i, now);
-    if (c->done_due) { /* it needs its time, too; but they may not come one by one without end */
+    if (c->done_due) { /* it needs its time, too; but the attempt must come to an end */
         tl_time end = tl_time_min(now + CHECK_ATTEMPT, c->started_at + 2 * CHECK_ATTEMPT);
         c->ends_at = end > c->ends_at ? end : c->ends_at;
     }
@@ -260,7 +261,7 @@ void tl_check_search_end(tl_checks *c, uint16_t pair)
     size_t found = tl_check_pair_by_id(c, pair);
     if (found == CHECK_NO_PAIR || !tl_birthday_is_sock(c->search, c->pairs[found].sock))
         pair = 0;
-    for (size_t i = c->n; i-- > 0;) /* pairs whose sockets are closed now */
+    for (size_t i = c->n; i-- > 0;) /* forgets pairs whose sockets are closed now */
         if (c->pairs[i].id != pair && tl_birthday_is_sock(c->search, c->pairs[i].sock))
             tl_check_forget(c, i);
     tl_birthday_free(c->search);
@@ -272,7 +273,7 @@ void tl_check_search_end(tl_checks *c, uint16_t pair)
         tl_check_event(c, TL_CHECKS_SOCKETS_DONE, pair);
 }
 
-/* Takes `search`. An end that comes without a path is told as TL_CHECKS_DONE. */
+/* Takes `search`. If it ends without a result, TL_CHECKS_DONE tells that. */
 static void search_begin(tl_checks *c, tl_birthday *search)
 {
     tl_check_search_end(c, 0);
@@ -330,8 +331,8 @@ static bool send_check(tl_checks *c, size_t i, tl_time now, tl_checks_output *re
     return tl_check_write_request(c, c->pairs[i].sock, &c->pairs[i].remote, id, ret_output);
 }
 
-/* The pair whose turn it is among those that never answered: a new one by priority, then those to
- * be asked again. */
+/* Which of the pairs that never answered is next: first the new ones by priority, then those that
+ * are asked again. */
 static size_t next_probe(const tl_checks *c, tl_time now)
 {
     size_t best = CHECK_NO_PAIR;
@@ -352,7 +353,7 @@ static size_t next_probe(const tl_checks *c, tl_time now)
     return best;
 }
 
-/* True: it may be asked. Else its budget is spent, and so is its chance. */
+/* True: it may be asked. Otherwise its budget is spent, and it has no more chance. */
 static bool may_ask(tl_checks *c, size_t i)
 {
     if (tl_check_may_send(c, i))

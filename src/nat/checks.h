@@ -1,13 +1,14 @@
-/* checks.h - connectivity checks between us and one peer (RFC 8445 in spirit; PROTOCOL section 3):
- * which of its addresses answers, how fast, and for how long still (consent, RFC 7675). One object
- * is one signalled session. Sans-IO: datagrams go out through tl_checks_next_output and come in
- * through tl_checks_on_stun. Never decides which pair carries traffic.
+/* checks.h - connectivity checks between us and one peer (in the spirit of RFC 8445;
+ * docs/protocol.md "Direct paths"): which of the peer's addresses answers, how fast, and whether it
+ * still does (consent, RFC 7675). One object is one session. Sans-IO: datagrams go out through
+ * tl_checks_next_output and come in through tl_checks_on_stun. Never decides which pair carries
+ * traffic.
  *
  * Our sockets are bound to any address, so a pair is one of our sockets and one remote address. A
  * check is a Binding request with USERNAME (first 16 hex digits of the session), PRIORITY,
- * MESSAGE-INTEGRITY-SHA256 and FINGERPRINT; its answer carries XOR-MAPPED-ADDRESS and the same two.
- * Each direction has its own key, so a check reflected is a forgery. A pair is valid when a check
- * of ours was answered from the very address asked. A check that comes from an address we do not
+ * * MESSAGE-INTEGRITY-SHA256 and FINGERPRINT; its answer carries XOR-MAPPED-ADDRESS and the same
+ * last two. Each direction has its own key, so a reflected check is a forgery. A pair is valid when
+ * a check of ours was answered from the very address asked. A check from an address that we do not
  * know makes a peer-reflexive pair, which is asked at once. */
 #ifndef TL_NAT_CHECKS_H
 #define TL_NAT_CHECKS_H
@@ -20,15 +21,15 @@
 
 #define TL_CHECK_KEY          32
 #define TL_CHECK_USERNAME     16
-#define TL_CHECKS_PAIRS_MAX   48 /* candidates, two families, and those learned from checks */
+#define TL_CHECKS_PAIRS_MAX   48 /* candidates of two families, and pairs learned from checks */
 #define TL_CHECKS_PACE        (5 * TL_MS) /* between two new probes */
-#define TL_CHECKS_UNHEARD_MAX 5  /* to an address:port before it answers with authentication */
-#define TL_CHECKS_ATTEMPT_MAX 85 /* such packets in all, of one attempt */
-/* Unanswered for as long, a pair is lost, however slow the path. */
+#define TL_CHECKS_UNHEARD_MAX 5           /* packets to an address:port before it proves itself */
+#define TL_CHECKS_ATTEMPT_MAX 85          /* such packets of one attempt, in all */
+/* After so long without an answer a pair is lost, however slow the way. */
 #define TL_CHECKS_CONSENT_MAX (2 * TL_SEC)
 
 /* The two keys of a session: HKDF-SHA256 over X25519(our static, their static), the session ID, and
- * who sends. TL_ERR_AUTH: the peer's key gives no secret. TL_ERR_NOMEM. */
+ * the sender. TL_ERR_AUTH: the peer's key gives no secret. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_check_keys(const tl_identity *self, const tl_node_id *peer, const char *session,
                               uint8_t ret_send[TL_CHECK_KEY], uint8_t ret_receive[TL_CHECK_KEY]);
 /* The first 16 hex digits of a session ID, in lower case; shorter IDs are hashed. */
@@ -84,20 +85,21 @@ const char *tl_checks_session(const tl_checks *c);
 /* The tag in a transaction ID: its first four bytes, the most significant first. */
 uint32_t tl_checks_tag_of(const tl_stun *stun);
 
-/* A remote candidate, already allowed by tl_candidate_allowed. Beyond TL_CANDIDATES_MAX it is
- * ignored and counted (but takes the place of one named before the last restart), as is one at a
- * relay; the same address twice is one. Starts at once after tl_checks_start. */
+/* A remote candidate, already allowed by tl_candidate_allowed. The same address twice is one
+ * candidate; one at a relay is ignored and counted. Beyond TL_CANDIDATES_MAX, a new one takes the
+ * place of one that was named before the last restart; if there is none, it is ignored and counted.
+ * Starts at once after tl_checks_start. */
 void tl_checks_add_remote(tl_checks *c, const tl_candidate *candidate, tl_time now);
 void tl_checks_start(tl_checks *c, tl_time now);
 /* The network changed, or the peer said where it is now: asks every pair again, the valid ones
- * first; a fresh budget for those that have not answered. Valid ones stay so until they fail. */
+ * first. Those that have not answered get a fresh budget. Valid ones stay valid until they fail. */
 void tl_checks_restart(tl_checks *c, tl_sock sock4, tl_sock sock6, tl_time now);
 
-/* The birthday search (PROTOCOL section 3) between a symmetric and a port-restricted NAT. OPEN: we
- * are behind the symmetric one; every socket given (opened by the caller, at most
- * TL_BIRTHDAY_SOCKETS) sends to the peer's reflexive address. GUESS: we ask random ports of the
- * peer's reflexive address from our own socket, at most TL_BIRTHDAY_PROBES, at most 100 a second.
- */
+/* The birthday search (docs/protocol.md "Direct paths") between a symmetric and a port-restricted
+ * NAT. OPEN: we are behind the symmetric one; every socket given (opened by the caller, at most
+ * TL_BIRTHDAY_SOCKETS) sends to the peer's reflexive address. GUESS: from our own socket we ask
+ * random ports of the peer's reflexive address, at most TL_BIRTHDAY_PROBES, at most 100 a
+ * second. */
 #define TL_BIRTHDAY_SOCKETS 256
 #define TL_BIRTHDAY_PROBES  1024
 #define TL_BIRTHDAY_PACE    (10 * TL_MS)
@@ -106,15 +108,15 @@ void tl_checks_search_open(tl_checks *c, const tl_addr *remote, const tl_sock *s
                            tl_time now);
 void tl_checks_search_guess(tl_checks *c, const tl_addr *remote, tl_time now);
 
-/* Is it ours to judge? Requests by USERNAME, answers by tag: the caller finds the session. Forged,
- * malformed, late and replayed ones are counted and dropped. */
+/* Hands in a request (the caller finds the session by its USERNAME) or an answer (by its tag).
+ * Forged, malformed, late and replayed ones are counted and dropped. */
 void tl_checks_on_stun(tl_checks *c, tl_sock sock, const tl_addr *from, tl_slice datagram,
                        const tl_stun *stun, tl_time now);
-/* A packet that a path's connection took for its peer's came from an address that is no valid pair:
- * ask it (once in 50 ms at most, within the unheard budget). */
+/* The connection accepted a packet from an address that is no valid pair: ask that address (at most
+ * once in 50 ms, within the budget for unheard addresses). */
 void tl_checks_probe(tl_checks *c, tl_sock sock, const tl_addr *from, tl_time now);
-/* How often to ask a valid pair. One that becomes valid is at TL_PACE_KEEP until told otherwise,
- * and one that is lost comes back at it. */
+/* How often to ask a valid pair. A pair that becomes valid is at TL_PACE_KEEP until told otherwise;
+ * a lost one that comes back is at TL_PACE_KEEP again. */
 void tl_checks_set_pace(tl_checks *c, uint16_t pair, tl_pair_pace pace, tl_time now);
 /* The traffic over it fell silent: ask now, quickly. */
 void tl_checks_suspect(tl_checks *c, uint16_t pair, tl_time now);
@@ -133,13 +135,13 @@ tl_time tl_checks_expiry(const tl_checks *c);
 typedef enum {
     TL_CHECKS_VALID,  /* a pair answered: for the first time, or again after it was lost */
     TL_CHECKS_SILENT, /* a pair under TL_PACE_ACTIVE owes answers for longer than usual: it may be
-                         lost soon, and who looks for the reason can begin */
+                         lost soon; time to begin looking for the reason */
     TL_CHECKS_LOST,   /* a valid pair answers no more */
     TL_CHECKS_DONE,   /* the attempt is over: every pair failed, or the budget is spent; also after
                          the search. Comes once per start or restart, and never while a pair is
                          valid. */
-    TL_CHECKS_SOCKETS_DONE, /* the sockets of the search are needed no more, but that of `pair`
-                               (0: none of them) */
+    TL_CHECKS_SOCKETS_DONE, /* the search needs its sockets no more, except that of `pair` (0:
+                               none) */
 } tl_checks_event_type;
 typedef struct {
     tl_checks_event_type type;

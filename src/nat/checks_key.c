@@ -5,7 +5,7 @@
 #include <ctype.h>
 #include <sodium.h>
 
-/* HKDF-Expand (RFC 5869) of one block: info is a label, who sends, and to whom. */
+/* HKDF-Expand (RFC 5869) of one block: info is a label, the sender and the receiver. */
 static void expand(const uint8_t prk[TL_HKDF_SIZE], const tl_node_id *from, const tl_node_id *to,
                    uint8_t ret_key[TL_CHECK_KEY])
 {
@@ -23,7 +23,7 @@ tl_err tl_check_keys(const tl_identity *self, const tl_node_id *peer, const char
 {
     _Static_assert(TL_CHECK_KEY == TL_HKDF_SIZE, "one block of HKDF-Expand");
     uint8_t public[32], shared[32], prk[TL_HKDF_SIZE];
-    /* With ourselves both keys would be one, and a reflected check genuine. */
+    /* Between a node and itself both keys would be one, and a reflected check would be genuine. */
     if (tl_node_id_eq(&self->id, peer))
         return TL_ERR_AUTH;
     tl_err e = tl_node_id_noise_public(peer, public);

@@ -21,7 +21,7 @@ size_t tl_check_pair_by_id(const tl_checks *c, uint16_t id)
 void tl_check_event(tl_checks *c, tl_checks_event_type type, uint16_t pair)
 {
     if (c->events_n == CHECK_EVENTS)
-        return; /* the owner does not drain; what the pairs are is still there to be asked */
+        return; /* the owner does not drain; it can still ask what the pairs are */
     c->events[(c->events_at + c->events_n++) % CHECK_EVENTS] = (tl_checks_event){type, pair};
 }
 
@@ -69,7 +69,7 @@ static void set_state(tl_checks *c, size_t i, tl_pair_state state, tl_time now)
     }
 }
 
-/* Since when a pair learned from a check is of no use; TL_NEVER: it may be. */
+/* Since when a pair learned from a check is of no use. TL_NEVER: it may be of use. */
 static tl_time useless_since(const tl_pair *p, const check_side *x)
 {
     if (p->kind != TL_CANDIDATE_PEER_REFLEXIVE)
@@ -79,7 +79,7 @@ static tl_time useless_since(const tl_pair *p, const check_side *x)
                                       : TL_NEVER;
 }
 
-/* Rather the failed than the lost, and those of longest ago. */
+/* Failed pairs go before lost ones, and the oldest first. */
 static bool is_more_useless(const tl_checks *c, size_t i, size_t than)
 {
     if (than == CHECK_NO_PAIR)
@@ -108,7 +108,7 @@ void tl_check_forget(tl_checks *c, size_t i)
     memmove(&c->sides[i], &c->sides[i + 1], (c->n - i) * sizeof c->sides[0]);
 }
 
-/* Candidates always find room: learned pairs may fill only what TL_CANDIDATES_MAX leave. */
+/* Candidates always find room: learned pairs may fill only the places beyond TL_CANDIDATES_MAX. */
 static bool is_room(const tl_checks *c, bool learned)
 {
     size_t n_learned = 0;
@@ -146,8 +146,8 @@ size_t tl_check_pair_add(tl_checks *c, tl_sock sock, const tl_addr *remote, tl_c
     return i;
 }
 
-/* Who counts against the attempt: everyone that never answered, but a candidate the peer told us of
- * under its signature and asked us from. */
+/* Does a packet to this pair count against the attempt? Every pair that never answered does. The
+ * exception: a candidate that the peer signed, and from which it asked us. */
 static bool counts(const tl_pair *p)
 {
     return !p->answered && (!p->asked_by_peer || p->kind == TL_CANDIDATE_PEER_REFLEXIVE);
@@ -193,7 +193,7 @@ void tl_check_give_up(tl_checks *c, size_t i)
     set_state(c, i, TL_PAIR_FAILED, 0);
 }
 
-/* An address that failed some time ago may have become the peer's since. */
+/* An address that failed some time ago may be the peer's by now. */
 static void forgive(const tl_pair *p, check_side *x, tl_time now)
 {
     if (p->state == TL_PAIR_FAILED && now >= x->asked_at + CHECK_FORGIVE)
@@ -231,21 +231,21 @@ void tl_check_on_hint(tl_checks *c, size_t i, tl_time now)
     x->at_once = true;
 }
 
-/* `span` more or less a tenth: two sides that began together must not stay in step. */
+/* `span`, a tenth more or less: two sides that began together must not stay in step. */
 static tl_time jittered(tl_checks *c, tl_time span)
 {
     return span - span / 10 + tl_rand_below(c->rand, span / 5 + 1);
 }
 
-/* RFC 6298, with a floor for paths of the local network. */
+/* RFC 6298, with a floor for ways of the local network. */
 static tl_time rto(const tl_checks *c, size_t i)
 {
     tl_time t = c->pairs[i].rtt + 4 * c->sides[i].rttvar;
     return t > CHECK_RTO_MIN ? t : CHECK_RTO_MIN;
 }
 
-/* When a valid pair with unanswered checks is lost. The silence began with the last answer, as far
- * as one was to be expected after it: under TL_PACE_ACTIVE the next check follows soon. */
+/* When a valid pair with unanswered checks is lost. The silence began with the last answer, if
+ * another was due soon after it: under TL_PACE_ACTIVE the next check follows soon. */
 static tl_time lost_at(const tl_pair *p, const check_side *x)
 {
     tl_time since = x->unanswered_since;
@@ -255,13 +255,13 @@ static tl_time lost_at(const tl_pair *p, const check_side *x)
     return tl_time_min(since + silence, x->unanswered_since + TL_CHECKS_CONSENT_MAX);
 }
 
-/* When to ask next, nothing being in flight. */
+/* When to ask next, while nothing is in flight. */
 static tl_time next_of_pace(tl_checks *c, size_t i)
 {
     const check_side *x = &c->sides[i];
     switch (c->pairs[i].pace) {
     case TL_PACE_REST: return TL_NEVER;
-    case TL_PACE_KEEP: /* a little early, for a mapping that dies on the dot */
+    case TL_PACE_KEEP: /* a little early: some mappings die exactly on time */
         return x->asked_at + c->keepalive - tl_rand_below(c->rand, c->keepalive / 10 + 1);
     case TL_PACE_ACTIVE: return x->asked_at + CHECK_ACTIVE;
     }
@@ -271,8 +271,8 @@ static tl_time next_of_pace(tl_checks *c, size_t i)
 
 void tl_check_on_sent(tl_checks *c, size_t i, uint64_t id, tl_time now)
 {
-    /* After the nth check of an attempt. The last of five goes out 1.5 s after the first, so that
-     * two sides that started as far apart still meet. */
+    /* The wait after the nth check of an attempt. The last of five goes out 1.5 s after the first,
+     * so that two sides that start 1.5 s apart still meet. */
     static const tl_time gaps[] = {100 * TL_MS, 200 * TL_MS, 400 * TL_MS, 800 * TL_MS, TL_SEC};
     tl_pair *p = &c->pairs[i];
     check_side *x = &c->sides[i];
@@ -314,14 +314,14 @@ void tl_check_on_asked(tl_checks *c, size_t i, tl_time now)
         x->allow = TL_CHECKS_UNHEARD_MAX + CHECK_PER_REQUEST;
     if (p->state == TL_PAIR_VALID || (x->triggered_at && now < x->triggered_at + CHECK_RTO_MIN))
         return;
-    /* Whatever we sent before may have died at the peer's NAT, which is open now. */
+    /* What we sent before may have died at the peer's NAT, which is open now. */
     x->triggered_at = now;
     x->tries = 0;
     x->next_at = now;
     x->at_once = true;
 }
 
-/* RFC 6298 section 2, without the clock granularity: ours is finer than any path. */
+/* RFC 6298 section 2, without the clock granularity: our clock is finer than any round trip. */
 static void measure(tl_pair *p, check_side *x, tl_time rtt)
 {
     rtt = rtt ? rtt : 1; /* 0 says that nothing was measured */
@@ -339,7 +339,7 @@ void tl_check_on_answered(tl_checks *c, size_t i, tl_time at, const tl_addr *see
 {
     tl_pair *p = &c->pairs[i];
     check_side *x = &c->sides[i];
-    if (at > x->asked_at) { /* it was the search that asked */
+    if (at > x->asked_at) { /* the search asked, not this pair */
         x->asked_at = at;
         p->sent++;
     }
@@ -349,7 +349,7 @@ void tl_check_on_answered(tl_checks *c, size_t i, tl_time at, const tl_addr *see
     measure(p, x, now - at);
     if (p->state != TL_PAIR_VALID)
         set_state(c, i, TL_PAIR_VALID, now);
-    /* Of the questions asked after the one that was answered, the path may owe answers still. */
+    /* Later questions than the answered one may still be answered. */
     x->unanswered = 0;
     x->silent = false;
     for (size_t t = 0; t < CHECK_TXNS; t++) {
@@ -393,7 +393,7 @@ void tl_check_on_stood(tl_checks *c, size_t i, tl_time span, tl_time now)
     check_side *x = &c->sides[i];
     memset(x->txns, 0, sizeof x->txns);
     x->unanswered = 0;
-    x->answered_at = now; /* for the silence that may follow */
+    x->answered_at = now; /* a silence that may follow is counted from here */
     x->silent = false;
     if (p->state == TL_PAIR_VALID)
         x->next_at = p->pace == TL_PACE_REST ? TL_NEVER : now;

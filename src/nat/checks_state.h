@@ -1,37 +1,42 @@
-/* checks_state.h - the pairs of one tl_checks, their states and timing: what checks.c (the whole)
- * and checks_stun.c (the messages) share. Nobody else includes it. Sends nothing. */
+/* checks_state.h - the pairs of one tl_checks, their states and timing: what the sources of
+ * nat/checks share (checks.c the whole, checks_pairs.c the pairs, checks_stun.c the messages). Not
+ * for other modules. Sends nothing. */
 #ifndef TL_NAT_CHECKS_STATE_H
 #define TL_NAT_CHECKS_STATE_H
 
 #include "nat/birthday.h"
 #include "nat/checks.h"
 
-#define CHECK_RTO_MIN         (50 * TL_MS) /* also: between two checks that the peer's checks trigger */
+#define CHECK_RTO_MIN         (50 * TL_MS)  /* also: between two checks that the peer triggers */
 #define CHECK_ACTIVE          (250 * TL_MS) /* TL_PACE_ACTIVE: 4 a second */
-/* A pair that has just become valid is asked twice more: the peer may have heard of us only through
- * checks, and each gives it another chance to become valid, too. */
+/* A pair that has just become valid is asked twice more. The peer may have heard of us only through
+ * checks, and each gives it another chance to make its own pair valid. */
 #define CHECK_CONFIRMS        2
 #define CHECK_CONFIRM         (150 * TL_MS)
-/* Between two checks once an answer is overdue (an eighth of the retransmission timeout if that is
- * more): eight or so before the path is given up, so that one that loses every fifth is not. */
+/* Between two checks once an answer is overdue (or an eighth of the retransmission timeout, if that
+ * is more). So about eight checks go out before the pair counts as lost: a way that loses every
+ * fifth packet stays. */
 #define CHECK_HURRY           (50 * TL_MS)
 #define CHECK_LOST_MIN        (750 * TL_MS)
 #define CHECK_SILENT          (200 * TL_MS) /* over its usual time: TL_CHECKS_SILENT */
 #define CHECK_LOST_N          3
 #define CHECK_ATTEMPT         (3 * TL_SEC)  /* the last of five checks goes out after 1.5 s */
-#define CHECK_STOOD           (400 * TL_MS) /* so late a call means that the process stood still */
+#define CHECK_STOOD           (400 * TL_MS) /* a call so late means that the process stood still */
 #define CHECK_FORGIVE         (10 * TL_SEC) /* then a failed address gets a fresh budget */
-#define CHECK_LOST_SOON       (5 * TL_SEC)  /* a lost pair is asked as often, */
-#define CHECK_LOST_LATE       (25 * TL_SEC) /* and after a minute as often as this */
-#define CHECK_GIVE_UP         (10 * TL_MIN) /* an address that a check taught us is then forgotten */
-#define CHECK_TXNS            24  /* questions in flight over one pair: twice the timeout of them */
+#define CHECK_LOST_SOON       (5 * TL_SEC) /* how often a lost pair is asked in its first minute, */
+#define CHECK_LOST_LATE       (25 * TL_SEC) /* and how often after that */
+/* Then an address that a check taught us is forgotten. */
+#define CHECK_GIVE_UP         (10 * TL_MIN)
+#define CHECK_TXNS            24  /* questions in flight over one pair: those of two timeouts */
 #define CHECK_SEEN            128 /* requests remembered: 32 s of TL_PACE_ACTIVE */
 #define CHECK_EVENTS          (2 * TL_CHECKS_PAIRS_MAX) /* between two drains */
 #define CHECK_ANSWERS         16                        /* waiting for one drain */
-#define CHECK_HIT             (1500 * TL_MS) /* the search keeps to a hit as long, before another */
-/* To an address that only a check told us of, before it answers: three, and two (an answer and a
- * check) for each request that came from there. So one request replayed from a stranger's address
- * costs that stranger TL_CHECKS_UNHEARD_MAX packets, and a flood of them two each. */
+/* How long the search keeps to a hit before it takes another. */
+#define CHECK_HIT             (1500 * TL_MS)
+/* Packets to an address that only a check told us of, before it answers: three, and two more (an
+ * answer and a check) for each request that came from there. So one request replayed from a
+ * stranger's address costs that stranger TL_CHECKS_UNHEARD_MAX packets, and each request of a flood
+ * costs two. */
 #define CHECK_UNHEARD_LEARNED 3
 #define CHECK_PER_REQUEST     2
 
@@ -43,18 +48,18 @@ typedef struct {
 /* What tl_pair does not show. */
 typedef struct {
     uint32_t priority;
-    unsigned attempt; /* in which the peer named it last */
-    unsigned allow;   /* packets that may yet go there before it answers */
+    unsigned attempt; /* the attempt in which the peer named it last */
+    unsigned allow;   /* packets that may still go there before it answers */
     unsigned tries;   /* checks sent since it was put on the schedule */
     tl_time next_at;  /* the next check, or when it is given up; TL_NEVER */
     bool at_once;     /* the next one waits for no pacing */
     bool paced;       /* the owner has set a pace */
     tl_time asked_at, answered_at, triggered_at, lost_at; /* 0: never */
-    unsigned confirms;                                    /* to come */
+    unsigned confirms;                                    /* confirming checks to come */
     tl_time rttvar;
     unsigned unanswered; /* checks sent after the last one that was answered */
     tl_time unanswered_since;
-    bool silent; /* it was told */
+    bool silent; /* TL_CHECKS_SILENT was told */
     check_txn txns[CHECK_TXNS];
     unsigned txn_next;
 } check_side;
@@ -77,7 +82,7 @@ struct tl_checks {
     tl_time pace_at; /* no new probe before */
 
     tl_birthday *search;
-    uint16_t hit; /* the pair the search keeps to at present; 0: none */
+    uint16_t hit; /* the pair that the search keeps to at present; 0: none */
     tl_time hit_at;
 
     size_t n;
@@ -107,7 +112,7 @@ size_t tl_check_pair_add(tl_checks *c, tl_sock sock, const tl_addr *remote, tl_c
                          tl_time now);
 void tl_check_event(tl_checks *c, tl_checks_event_type type, uint16_t pair);
 bool tl_check_any_valid(const tl_checks *c);
-/* May a packet go there now? `learned` addresses and candidates never heard of draw on the
+/* May a packet go there now? Learned addresses, and candidates never heard of, draw on the
  * attempt's budget. */
 bool tl_check_may_send(const tl_checks *c, size_t i);
 void tl_check_spend(tl_checks *c, size_t i);
@@ -115,9 +120,9 @@ void tl_check_spend(tl_checks *c, size_t i);
 void tl_check_schedule(tl_checks *c, size_t i, tl_time now);
 void tl_check_give_up(tl_checks *c, size_t i);
 void tl_check_forget(tl_checks *c, size_t i);
-/* A restart: the pair is asked anew, over what is its socket now (0: none). */
+/* A restart: the pair is asked anew, over the socket that is now its own (0: none). */
 void tl_check_renew(tl_checks *c, size_t i, tl_sock sock, tl_time now);
-/* Something that is not authenticated says that the peer is there. */
+/* A packet that is not authenticated says that the peer is there. */
 void tl_check_on_hint(tl_checks *c, size_t i, tl_time now);
 /* A check with this transaction has gone out over the pair. */
 void tl_check_on_sent(tl_checks *c, size_t i, uint64_t id, tl_time now);
@@ -125,12 +130,12 @@ void tl_check_on_sent(tl_checks *c, size_t i, uint64_t id, tl_time now);
 void tl_check_on_asked(tl_checks *c, size_t i, tl_time now);
 /* The answer to a check sent at `at` came. */
 void tl_check_on_answered(tl_checks *c, size_t i, tl_time at, const tl_addr *seen_as, tl_time now);
-/* Lost? Asks nothing. */
+/* Is the pair lost? Asks nothing. */
 void tl_check_judge(tl_checks *c, size_t i, tl_time now);
 tl_time tl_check_judge_at(const tl_checks *c, size_t i);
 /* The process stood still for `span`: forget what was in flight, ask what is in use. */
 void tl_check_on_stood(tl_checks *c, size_t i, tl_time span, tl_time now);
-/* The next question of a pair whose pace, or the keepalive, was changed. */
+/* Plans the next question of a pair: its pace, or the keepalive, was changed. */
 void tl_check_repace(tl_checks *c, size_t i, tl_time now);
 
 /* --- checks.c --- */
@@ -140,7 +145,7 @@ void tl_check_on_time(tl_checks *c, tl_time now);
 void tl_check_search_end(tl_checks *c, uint16_t pair);
 
 /* --- checks_stun.c --- */
-/* A socket of ours, of the right family for what comes from there? */
+/* Is it a socket of ours, and of the right family for what comes from there? */
 bool tl_check_is_our_sock(const tl_checks *c, tl_sock sock, const tl_addr *from);
 bool tl_check_write_answer(tl_checks *c, tl_checks_output *ret_output);
 bool tl_check_write_request(const tl_checks *c, tl_sock sock, const tl_addr *to, uint64_t id,

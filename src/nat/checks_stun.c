@@ -30,7 +30,7 @@ uint32_t tl_checks_tag_of(const tl_stun *stun)
 static bool finish(tl_stun_writer *w, const uint8_t key[TL_CHECK_KEY], tl_checks_output *ret_output)
 {
     if (tl_stun_put_integrity(w, tl_slice_of(key, TL_CHECK_KEY)))
-        return false; /* no memory: as good as lost on the way */
+        return false; /* no memory: the same as lost on the way */
     tl_stun_finish(w);
     memcpy(ret_output->bytes, w->bytes, w->n);
     ret_output->n = w->n;
@@ -69,8 +69,8 @@ bool tl_check_write_request(const tl_checks *c, tl_sock sock, const tl_addr *to,
 
 /* --- what comes in --- */
 
-/* Was this request here before? A network that doubles packets and whoever replays them look the
- * same, and neither needs a second answer. */
+/* Was this request here before? A network that doubles packets looks the same as somebody who
+ * replays them, and neither needs a second answer. */
 static bool was_seen(tl_checks *c, uint64_t id)
 {
     for (size_t i = 0; i < CHECK_SEEN; i++)
@@ -117,7 +117,7 @@ bool tl_check_is_our_sock(const tl_checks *c, tl_sock sock, const tl_addr *from)
         return sock == (from->family == TL_ADDR_V6 ? c->sock6 : c->sock4);
     if (c->search && tl_birthday_is_sock(c->search, sock))
         return true;
-    for (size_t i = 0; i < c->n; i++) /* the one that a search found */
+    for (size_t i = 0; i < c->n; i++) /* a socket with which a search found the peer */
         if (c->pairs[i].sock == sock)
             return true;
     return false;
@@ -158,8 +158,8 @@ static void on_request(tl_checks *c, tl_sock sock, const tl_addr *from, tl_slice
     c->answers[at].id = stun->id;
 }
 
-/* The question it answers, if it comes from the address asked: of a pair (ret_txn), or of the
- * search (NULL, and then ret_at). */
+/* The question that it answers, if it comes from the address asked. A pair's: ret_txn. The
+ * search's: *ret_txn is NULL, and ret_at tells when it was asked. */
 static bool find_question(tl_checks *c, tl_sock sock, const tl_addr *from, uint64_t id,
                           check_txn **ret_txn, tl_time *ret_at)
 {
@@ -215,6 +215,6 @@ void tl_checks_on_stun(tl_checks *c, tl_sock sock, const tl_addr *from, tl_slice
     case TL_STUN_REQUEST: on_request(c, sock, &source, datagram, stun, now); return;
     case TL_STUN_SUCCESS: on_answer(c, sock, &source, datagram, stun, now); return;
     case TL_STUN_INDICATION:
-    case TL_STUN_ERROR: /* nobody of ours sends these */ c->counters.strays++; return;
+    case TL_STUN_ERROR: /* our programs never send these */ c->counters.strays++; return;
     }
 }

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#define PORT_FIRST 1024 /* below are the well-known ones, which routers keep for themselves */
+#define PORT_FIRST 1024 /* below are the well-known ports, which routers keep for themselves */
 
 void tl_igd_init(tl_igd *g, tl_rand *rand)
 {
@@ -47,7 +47,7 @@ tl_err tl_igd_on_search_answer(tl_igd *g, const tl_addr *from, tl_slice pkt)
         return e;
     if (!tl_upnp_url_is_at(location, &g->gateway))
         return TL_ERR_FORBIDDEN;
-    if (!g->location[0]) /* both searches are answered; the first answer counts */
+    if (!g->location[0]) /* both searches may be answered; the first answer counts */
         memcpy(g->location, location, sizeof location);
     return TL_OK;
 }
@@ -73,7 +73,7 @@ static void call(tl_igd *g, tl_igd_step step, const char *action, const tl_upnp_
     const char *type = g->services[g->service].type;
     tl_buf_clear(&g->body);
     if (tl_upnp_call_write(&g->body, type, action, arguments, n) != TL_OK) {
-        rest(g, TL_IGD_SILENT); /* no memory: as if it had not answered, and tried again later */
+        rest(g, TL_IGD_SILENT); /* no memory: the same as no answer; tried again later */
         return;
     }
     snprintf(g->action, sizeof g->action, "\"%s#%s\"", type, action);
@@ -160,14 +160,14 @@ static void refused(tl_igd *g, int error)
     rest(g, TL_IGD_REFUSED);
 }
 
-/* The present service is of no use: the other, if there is one, else the end. */
+/* The present service is of no use: goes on with the other one, if there is one, or ends. */
 static void next_service(tl_igd *g, tl_igd_outcome otherwise, tl_time now)
 {
     if (g->service + 1 < g->n_services) {
         g->service++;
         ask_address(g, now);
     } else {
-        g->n_services = g->service = 0; /* asked for its description again next time */
+        g->n_services = g->service = 0; /* next time the description is asked for again */
         rest(g, otherwise);
     }
 }
@@ -177,7 +177,7 @@ static void on_description(tl_igd *g, int status, tl_slice body, tl_time now)
     tl_upnp_service found[TL_UPNP_SERVICES_MAX];
     size_t n = 0;
     if (status != 200 || tl_upnp_description_parse(body, g->location, found, &n) != TL_OK) {
-        g->location[0] = 0; /* searched for again next time */
+        g->location[0] = 0; /* next time the device is searched for again */
         rest(g, TL_IGD_SILENT);
         return;
     }
@@ -218,7 +218,8 @@ static void another_port(tl_igd *g, int error, tl_time now)
     ask_entry(g, TL_IGD_LOOK, now);
 }
 
-/* Some routers let anyone take a port over, hence the look; one of our own is renewed. */
+/* Some routers let anyone take over a port, so we look first. If the mapping is our own, it is
+ * renewed. */
 static void on_entry(tl_igd *g, int status, const tl_upnp_answer *a, tl_time now)
 {
     bool taken = status == 200 && a->internal_client.family != TL_ADDR_NONE;
@@ -272,7 +273,7 @@ void tl_igd_on_answer(tl_igd *g, uint32_t id, int status, tl_slice body, tl_time
     if (tl_upnp_answer_parse(body, &a) != TL_OK)
         status = 0;
     if (g->step == TL_IGD_REMOVE) {
-        rest(g, TL_IGD_REMOVED); /* or not: there is nothing more to be done about it */
+        rest(g, TL_IGD_REMOVED); /* or it was not removed: nothing more can be done */
     } else if (status == 0) {
         g->n_services = g->service = 0;
         rest(g, TL_IGD_SILENT);

@@ -1,9 +1,9 @@
 /* igd.h - the conversation with the gateway as a UPnP Internet Gateway Device: where its service
- * is, what its external address is, a port nobody else has, the mapping. Sans-IO: it says what HTTP
- * request it wants answered next. Part of nat/mapper, which owns the answers' consequences.
+ * is, its external address, a port that nobody else has, the mapping. Sans-IO: it says which HTTP
+ * request it wants answered next. Part of nat/mapper, which decides what follows from the answers.
  *
- * Only the gateway itself is believed and asked: an answer, location or control URL elsewhere is
- * refused, so that nobody on the network can have us send requests for him.
+ * Only the gateway itself is believed and asked. An answer, location or control URL elsewhere is
+ * refused, so that nobody on the network can make us send requests to a place of his choice.
  *
  *   REST --map--> DESCRIBE --> ADDRESS --> LOOK <--> ADD --> REST
  *     \---remove--> REMOVE --> REST                                                        */
@@ -18,7 +18,7 @@ typedef enum {
     TL_IGD_REST,     /* nothing is asked; `outcome` tells how the last conversation ended */
     TL_IGD_DESCRIBE, /* fetching the description */
     TL_IGD_ADDRESS,  /* GetExternalIPAddress */
-    TL_IGD_LOOK,     /* GetSpecificPortMappingEntry: is the port another's? */
+    TL_IGD_LOOK,     /* GetSpecificPortMappingEntry: does another host have the port? */
     TL_IGD_ADD,      /* AddPortMapping */
     TL_IGD_REMOVE,   /* DeletePortMapping */
 } tl_igd_step;
@@ -29,11 +29,11 @@ typedef enum {
     TL_IGD_REFUSED, /* `error` is its code */
     TL_IGD_OFFLINE, /* it has no external address */
     TL_IGD_LIED,    /* an answer was not to be believed */
-    TL_IGD_SILENT,  /* no answer, or none that is one */
+    TL_IGD_SILENT,  /* no answer, or one that cannot be read */
     TL_IGD_REMOVED,
 } tl_igd_outcome;
 
-#define TL_IGD_TRIES_MAX 5            /* ports tried when others have them */
+#define TL_IGD_TRIES_MAX 5            /* ports tried when other hosts have them */
 #define TL_IGD_STEP_NS   (3 * TL_SEC) /* for one answer: slow routers take one second */
 
 typedef struct {
@@ -44,7 +44,7 @@ typedef struct {
     size_t n_services, service; /* 0 services: not described yet */
     tl_igd_step step;
     tl_igd_outcome outcome;
-    tl_time deadline; /* of the step */
+    tl_time deadline; /* of the present step */
     uint32_t id;      /* of the request; changes with every step */
     tl_buf body;
     char action[TL_UPNP_TYPE_MAX + 40];
@@ -58,8 +58,7 @@ typedef struct {
 /* `rand` is borrowed. */
 void tl_igd_init(tl_igd *g, tl_rand *rand);
 void tl_igd_clear(tl_igd *g);
-/* Another gateway, or another address of ours: everything known is forgotten, the conversation
- * ended. */
+/* Another gateway, or another address of ours: forgets everything and ends the conversation. */
 void tl_igd_reset(tl_igd *g, const tl_addr *gateway, const tl_addr *own);
 
 /* An answer to an SSDP search. TL_ERR_FORBIDDEN: not the gateway's, or it points elsewhere.
@@ -68,11 +67,11 @@ TL_CHECK tl_err tl_igd_on_search_answer(tl_igd *g, const tl_addr *from, tl_slice
 /* The device has been found. */
 bool tl_igd_is_located(const tl_igd *g);
 
-/* Begins a conversation; one under way ends. `external_port` is the first wish. Only when located.
- */
+/* Begins a conversation; one under way ends. `external_port` is the first wish. Call it only when
+ * the device has been found. */
 void tl_igd_map(tl_igd *g, uint16_t internal_port, uint16_t external_port, uint32_t lease_s,
                 tl_time now);
-/* Only after a conversation that ended MAPPED, or one that may have got so far. */
+/* Only after a conversation that ended MAPPED, or that may have come so far. */
 void tl_igd_remove(tl_igd *g, uint16_t external_port, tl_time now);
 /* Ends the conversation without an outcome. */
 void tl_igd_abandon(tl_igd *g);

@@ -8,14 +8,14 @@
 #include <stdio.h>
 
 #define SEARCH_ROUNDS   3
-#define SEARCH_NS       (2500 * TL_MS) /* the last round is at 1.5 s, answers come within MX = 1 s */
+/* The last round is at 1.5 s, answers come within MX = 1 s. */
+#define SEARCH_NS       (2500 * TL_MS)
 #define RETRY_MIN_NS    TL_MIN
 #define RETRY_SHIFT_MAX 4             /* 1, 2, 4, 8, 16 minutes */
-#define RENEW_AGAIN_NS  (30 * TL_SEC) /* after a renewal nobody answered */
-#define HEAR_NS                                                                                    \
-    (5 * TL_SEC)         /* one announcement counts in so long: a flood of them costs nothing      \
-                          */
-#define JITTER_NS TL_SEC /* many hosts hear the same announcement (RFC 6887 14.1.3) */
+#define RENEW_AGAIN_NS  (30 * TL_SEC) /* after a renewal without an answer */
+/* One announcement counts in this time: a flood costs nothing. */
+#define HEAR_NS         (5 * TL_SEC)
+#define JITTER_NS       TL_SEC /* many hosts hear the same announcement (RFC 6887 14.1.3) */
 
 /* --- what is told --- */
 
@@ -89,7 +89,7 @@ void tl_mapper_ask_nothing(tl_mapper *m)
 void tl_mapper_send(tl_mapper *m, const tl_addr *to, const void *bytes, size_t n)
 {
     if (m->output_n == TL_MAPPER_OUTPUT_MAX)
-        return; /* the driver does not drain; lost, as any datagram may be */
+        return; /* the driver does not drain; the datagram is lost, as any may be */
     tl_mapper_datagram *d = &m->output[(m->output_at + m->output_n++) % TL_MAPPER_OUTPUT_MAX];
     d->to = *to;
     d->n = n;
@@ -290,7 +290,7 @@ void tl_mapper_removed(tl_mapper *m, tl_time now)
     idle(m, now);
 }
 
-/* A conversation that is over has its consequences. */
+/* Acts on the outcome of a conversation that is over. */
 static void heed_igd(tl_mapper *m, tl_time now)
 {
     if (m->ask != TL_MAPPER_ASK_UPNP || m->igd.step != TL_IGD_REST)
@@ -368,7 +368,7 @@ void tl_mapper_stop(tl_mapper *m, tl_time now)
     tl_mapper_method by = r->method;
     uint16_t external = r->external.port;
     if (m->ask == TL_MAPPER_ASK_UPNP && m->igd.step == TL_IGD_ADD) {
-        by = TL_MAPPER_BY_UPNP; /* it may have been granted on its way */
+        by = TL_MAPPER_BY_UPNP; /* a grant may be on its way to us */
         external = m->igd.external.port;
     }
     if (by == TL_MAPPER_BY_NONE) {
@@ -407,7 +407,7 @@ void tl_mapper_set_network(tl_mapper *m, const tl_addr *gateway, const tl_addr *
     m->changed = true;
     tl_rand_bytes(m->rand, m->nonce, sizeof m->nonce);
     if (r->state == TL_MAPPER_STOPPING) {
-        idle(m, now); /* who would have to remove it is no longer there */
+        idle(m, now); /* the gateway that had the mapping is out of reach */
     } else if (r->state != TL_MAPPER_IDLE) {
         set_state(m, TL_MAPPER_SEARCHING, "");
         search(m, now);
@@ -419,7 +419,7 @@ void tl_mapper_on_announcement(tl_mapper *m, const tl_addr *from, tl_slice pkt, 
     tl_pcp_answer pcp;
     tl_natpmp_answer natpmp;
     if (!tl_addr_same_ip(from, &m->report.gateway) || now < m->hear_at)
-        return; /* other gateways announce themselves to everyone as well */
+        return; /* other gateways announce themselves to all hosts, too */
     bool ok = tl_natpmp_is(pkt)
                   ? tl_natpmp_answer_parse(pkt, &natpmp) == TL_OK && natpmp.op == TL_NATPMP_ADDRESS
                   : tl_pcp_answer_parse(pkt, &pcp) == TL_OK && pcp.opcode == TL_PCP_ANNOUNCE;

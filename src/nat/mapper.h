@@ -1,14 +1,15 @@
-/* mapper.h - obtains and keeps one mapping of a UDP port (IPv4) at the gateway: by which protocol
- * to ask, when to ask again, what to believe of the answers. Never touches a socket or a clock.
+/* mapper.h - obtains and keeps one mapping of a UDP port (IPv4) at the gateway: which protocol to
+ * ask by, when to ask again, which answers to believe. Never touches a socket or a clock.
  *
  *   IDLE --start--> SEARCHING --granted--> MAPPED --stop--> STOPPING --> IDLE
  *                    |     ^                |  ^
  *       all asked in |     +----- lost -----+  | granted
  *       vain         +------------> FAILED ----+
  *
- * PCP is asked first, and from its second try on NAT-PMP beside it (both live on port 5351, and a
- * speaker of NAT-PMP alone answers PCP with its own version: RFC 6887 appendix A). Meanwhile UPnP
- * devices are searched for; the gateway is asked to map by UPnP only once the two others failed. */
+ * * PCP is asked first. From the second try on, NAT-PMP is asked beside it: both live on port 5351,
+ * and a gateway that knows only NAT-PMP answers PCP with its own version (RFC 6887 appendix A).
+ * Meanwhile UPnP devices are searched for, but the gateway is asked for a mapping by UPnP only when
+ * the two others failed. */
 #ifndef TL_NAT_MAPPER_H
 #define TL_NAT_MAPPER_H
 
@@ -45,7 +46,7 @@ typedef struct {
     tl_addr gateway;                   /* family NONE: there is no default route */
     char reason[TL_MAPPER_REASON_MAX]; /* for a person; "" while all is well */
     uint64_t renewals;                 /* answers that kept a mapping alive */
-    uint64_t gateway_restarts;         /* seen by its epoch: what it had mapped was gone */
+    uint64_t gateway_restarts;         /* seen by its epoch: its mappings were gone */
     uint64_t refusals;                 /* the gateway said no */
     uint64_t lies;                     /* answers not believed: foreign, malformed, absurd */
 } tl_mapper_report;
@@ -57,17 +58,16 @@ const char *tl_mapper_state_name(tl_mapper_state s);
 
 /* --- the machine; the rest is for the driver (io/portmap) and the tests --- */
 
-#define TL_MAPPER_LIFETIME_S                                                                       \
-    1200 /* asked for: a node that was killed leaves its port open no longer than this */
-#define TL_MAPPER_LIFETIME_MAX_S                                                                   \
-    (7 * 86400) /* believed: RFC 6887 15 tells gateways to grant a day at most */
-#define TL_MAPPER_CHECK_NS                                                                         \
-    (2 *                                                                                           \
-     TL_MIN) /* renewed at half its life, and after this: so long a gateway that restarted     \
-                    without a word goes unnoticed */
-#define TL_MAPPER_UPNP_CHECK_NS (10 * TL_MIN) /* four HTTP requests instead of a datagram */
-#define TL_MAPPER_STOP_NS       (1400 * TL_MS)
-#define TL_MAPPER_OUTPUT_MAX    8 /* more than one step ever sends */
+/* What we ask for: a killed node leaves its port open no longer. */
+#define TL_MAPPER_LIFETIME_S     1200
+/* What we believe: RFC 6887 15 tells gateways to grant a day at most. */
+#define TL_MAPPER_LIFETIME_MAX_S (7 * 86400)
+/* Renewed at half its life, but at least this often: a gateway may restart without a word. */
+#define TL_MAPPER_CHECK_NS       (2 * TL_MIN)
+/* Less often: four HTTP requests instead of a datagram. */
+#define TL_MAPPER_UPNP_CHECK_NS  (10 * TL_MIN)
+#define TL_MAPPER_STOP_NS        (1400 * TL_MS)
+#define TL_MAPPER_OUTPUT_MAX     8 /* more than one step ever sends */
 
 typedef struct {
     tl_addr to; /* port TL_PCP_PORT: the gateway; else SSDP's group */
@@ -75,7 +75,7 @@ typedef struct {
     uint8_t bytes[TL_SSDP_SEARCH_MAX];
 } tl_mapper_datagram;
 
-/* What is being asked; beside the state, which is what the owner is told. */
+/* What is being asked. The state beside it is what the owner is told. */
 typedef enum {
     TL_MAPPER_ASK_NOTHING,
     TL_MAPPER_ASK_PROBE,  /* a mapping by PCP, and whether there is NAT-PMP */
@@ -88,11 +88,11 @@ typedef enum {
 typedef struct {
     tl_rand *rand;
     tl_mapper_report report;
-    bool changed; /* the report, since it was last asked */
+    bool changed; /* the report changed since it was last asked for */
     uint16_t port;
-    uint16_t next_port; /* to be started once the present mapping is removed */
+    uint16_t next_port; /* start with it once the present mapping is removed */
     tl_addr own;
-    tl_addr wish; /* what was granted last; family NONE: nothing yet, and the port is our own */
+    tl_addr wish; /* what was granted last; family NONE: nothing yet, so the wish is our own port */
     uint8_t nonce[TL_PCP_NONCE_SIZE];
     tl_igd igd;
     char refusal[TL_MAPPER_REASON_MAX]; /* the first thing that went wrong in this search */
@@ -109,9 +109,9 @@ typedef struct {
 
     tl_time due_at;     /* MAPPED: the renewal; FAILED: the next search; STOPPING: the end of it */
     tl_time expires_at; /* of the mapping */
-    tl_time hear_at;    /* announcements are not heard before */
+    tl_time hear_at;    /* announcements are not heard before this */
 
-    tl_mapper_method epoch_of; /* who told epoch_s; NONE: nobody yet */
+    tl_mapper_method epoch_of; /* the protocol whose answer told epoch_s; NONE: no answer yet */
     uint32_t epoch_s;
     tl_time epoch_at;
 
@@ -123,18 +123,19 @@ typedef struct {
 void tl_mapper_init(tl_mapper *m, tl_rand *rand);
 void tl_mapper_clear(tl_mapper *m);
 
-/* Where the default route leads (family NONE: nowhere) and our address on it. The same as before:
- * a mapping is confirmed, a failed search done again. Others: all is given up and begun anew. */
+/* Where the default route leads (family NONE: nowhere), and our address on it. If both are as
+ * before, a mapping is confirmed and a failed search is done again. If not, everything is given up
+ * and begun anew. */
 void tl_mapper_set_network(tl_mapper *m, const tl_addr *gateway, const tl_addr *own, tl_time now);
 void tl_mapper_start(tl_mapper *m, uint16_t internal_port, tl_time now);
 /* Removes the mapping; IDLE after TL_MAPPER_STOP_NS at the latest. */
 void tl_mapper_stop(tl_mapper *m, tl_time now);
 
-/* From port 5351 of someone. */
+/* A datagram from port 5351 of some host. */
 void tl_mapper_on_datagram(tl_mapper *m, const tl_addr *from, tl_slice pkt, tl_time now);
 /* The gateway says that nobody listens on its port 5351. */
 void tl_mapper_on_unreachable(tl_mapper *m, tl_time now);
-/* Sent to all hosts, port 5350. */
+/* An announcement to all hosts, port 5350. */
 void tl_mapper_on_announcement(tl_mapper *m, const tl_addr *from, tl_slice pkt, tl_time now);
 /* An answer to an SSDP search. */
 void tl_mapper_on_ssdp(tl_mapper *m, const tl_addr *from, tl_slice pkt, tl_time now);

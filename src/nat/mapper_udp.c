@@ -3,7 +3,7 @@
 
 #define FIRST_WAIT_NS (250 * TL_MS) /* doubling: RFC 6886 3.1 */
 #define SEARCH_TRIES  3             /* 1.75 s in all; after it UPnP has its turn */
-#define RENEW_TRIES   5             /* 7.75 s in all: a Wi-Fi's short absence is no loss */
+#define RENEW_TRIES   5             /* 7.75 s in all: a short absence of Wi-Fi is no loss */
 
 /* --- asking --- */
 
@@ -100,7 +100,7 @@ void tl_mapper_udp_forget(tl_mapper *m)
         send_natpmp_map(m, 0);
 }
 
-/* The gateway does not answer, or nobody there listens. */
+/* The gateway does not answer, or (`nobody`) no program listens there. */
 static void give_up(tl_mapper *m, bool nobody, tl_time now)
 {
     if (m->report.state == TL_MAPPER_STOPPING) {
@@ -140,8 +140,8 @@ void tl_mapper_on_unreachable(tl_mapper *m, tl_time now)
 
 /* --- answers --- */
 
-/* Has the gateway lost its state? (RFC 6887 8.5, and RFC 6886 3.6, whose clock may be slow by an
- * eighth.) The renewal that told us has made the mapping anew already. */
+/* Has the gateway lost its state? (RFC 6887 8.5; and RFC 6886 3.6, where its clock may be slow by
+ * an eighth.) The renewal whose answer told us has already made the mapping anew. */
 static void note_epoch(tl_mapper *m, tl_mapper_method by, uint32_t epoch_s, tl_time now)
 {
     uint64_t server = (uint64_t)epoch_s - m->epoch_s, client = (now - m->epoch_at) / TL_SEC;
@@ -172,7 +172,7 @@ static void pcp_refused(tl_mapper *m, unsigned result, tl_time now)
     if (m->report.state == TL_MAPPER_MAPPED)
         tl_mapper_lost(m, now);
     else
-        ask_natpmp(m, now); /* by NAT-PMP it may, as when a killed node left a nonce behind */
+        ask_natpmp(m, now); /* NAT-PMP may do: e.g. a killed node left its nonce there */
 }
 
 static void on_pcp(tl_mapper *m, tl_slice pkt, tl_time now)
@@ -185,8 +185,8 @@ static void on_pcp(tl_mapper *m, tl_slice pkt, tl_time now)
         return;
     }
     if (m->ask != TL_MAPPER_ASK_PROBE && m->ask != TL_MAPPER_ASK_PCP) {
-        /* Late, or a second answer to a repeated question. Some gateways try every port there is
-         * before they say no (miniupnpd: for minutes), and that no is worth hearing. */
+        /* Late, or a second answer to a repeated question. Some gateways try every port before they
+         * say no (miniupnpd tries for minutes), and that no is worth hearing. */
         if (a.has_map && a.result != TL_PCP_SUCCESS)
             tl_mapper_refused_late(m, tl_pcp_result_text(a.result), TL_MAPPER_BY_PCP);
         return;
@@ -214,7 +214,7 @@ static void natpmp_granted(tl_mapper *m, tl_time now)
 {
     tl_addr external = m->natpmp_address;
     if (external.family == TL_ADDR_NONE || !m->natpmp_port)
-        return; /* the other half is still on its way */
+        return; /* the other half has not come yet */
     external.port = m->natpmp_port;
     if (tl_mapper_believes(m, &external, m->natpmp_lifetime_s)) {
         tl_mapper_granted(m, TL_MAPPER_BY_NATPMP, &external, m->natpmp_lifetime_s, now);

@@ -217,7 +217,7 @@ tl_err tl_candidate_make(const tl_identity *self, const tl_node_id *to, const ch
 struct tl_nonce {
     uint8_t nonce[NONCE_SIZE];
     uint8_t from[8]; /* of the node ID */
-    tl_unix until;   /* its message would be late after */
+    tl_unix until;   /* after it the message would be late */
 };
 
 void tl_nonces_clear(tl_nonces *m)
@@ -240,8 +240,8 @@ static bool same_sender(const struct tl_nonce *a, const struct tl_nonce *b)
     return memcmp(a->from, b->from, sizeof a->from) == 0;
 }
 
-/* Entries are kept past their time while there is room: should the wall clock be set back, their
- * messages would be fresh again. */
+/* Entries stay after their time while there is room: if the wall clock is set back, their messages
+ * would be fresh again. */
 static bool nonce_seen(const tl_nonces *m, const struct tl_nonce *entry)
 {
     for (size_t i = 0; i < m->n; i++)
@@ -251,14 +251,15 @@ static bool nonce_seen(const tl_nonces *m, const struct tl_nonce *entry)
     return false;
 }
 
-/* How soon an entry may go: those of a time that the clock no longer reaches first. */
+/* The entry with the lowest worth goes first: one from a time that the clock no longer reaches,
+ * then the oldest. */
 static tl_unix worth(const struct tl_nonce *entry, tl_unix wall)
 {
     return entry->until > wall + 2 * TL_OFFER_SKEW_SECONDS ? INT64_MIN : entry->until;
 }
 
-/* Of a full memory, the entry to give up: the sender's own oldest if it has had its share, so that
- * nobody makes us forget another's; else the oldest. */
+/* Which entry of a full memory to give up. If the sender has had its share, it is the sender's own
+ * oldest, so that no node makes us forget another's. Otherwise it is the oldest of all. */
 static struct tl_nonce *nonce_victim(tl_nonces *m, const struct tl_nonce *entry, tl_unix wall)
 {
     struct tl_nonce *oldest = m->seen, *own = NULL;
@@ -334,7 +335,7 @@ static bool get_address(const json_t *object, const char *ip_key, const char *po
     return true;
 }
 
-/* What a payload says of itself beside the offer proper. */
+/* What a payload says of itself, beside the offer. */
 typedef struct {
     json_t *payload;
     tl_offer offer;
@@ -397,7 +398,7 @@ static bool read_candidate(reading *r)
     return read_freshness(r->payload, r);
 }
 
-/* Who to whom, in which session. */
+/* Reads who sends to whom, and in which session. */
 static tl_offer_verdict read_head(reading *r, const tl_identity *self)
 {
     tl_slice from, to, session;
@@ -426,7 +427,7 @@ static bool wg_matches(const reading *r)
     return tl_slice_eq(r->wg, tl_slice_of(hex, 2 * sizeof image));
 }
 
-/* Takes the signatures out of the payload: what is left is what was signed. */
+/* Takes the signatures out of the payload; what is left is what was signed. */
 static tl_offer_verdict verify(reading *r, const tl_identity *self)
 {
     bool candidate = r->offer.type == TL_OFFER_CANDIDATE;
@@ -442,7 +443,7 @@ static tl_offer_verdict verify(reading *r, const tl_identity *self)
     switch (canonical_verify(&r->offer.from, purpose_of(r->offer.type), r->payload, &r->whole)) {
     case TL_OK: return TL_OFFER_OK;
     case TL_ERR_NOMEM: return TL_OFFER_NO_MEMORY;
-    case TL_ERR_INVALID: return TL_OFFER_MALFORMED; /* a number that canonical JSON has not */
+    case TL_ERR_INVALID: return TL_OFFER_MALFORMED; /* a number that canonical JSON cannot hold */
     default: return TL_OFFER_SIGNATURE;
     }
 }

@@ -1,5 +1,6 @@
-/* offer.h - signed offers, answers and candidates (seed; PROTOCOL section 2): made, and read with
- * every signature, time and key checked. Knows no relay and keeps no state but the nonces seen. */
+/* offer.h - signed offers, answers and candidates (docs/protocol.md "Direct paths"): makes them,
+ * and reads them with every signature, time and key checked. Knows no relay and keeps no state but
+ * the nonces seen. */
 #ifndef TL_NAT_OFFER_H
 #define TL_NAT_OFFER_H
 
@@ -9,13 +10,14 @@
 #include "nat/candidate.h"
 #include "nat/type.h"
 
-#define TL_OFFER_SKEW_SECONDS 30   /* between two clocks */
-#define TL_NONCES_MAX         4096 /* remembered, at most twice the skew each; the oldest make room */
-#define TL_NONCES_NODE_MAX    256 /* of one node: more of it make room among its own */
+#define TL_OFFER_SKEW_SECONDS 30 /* between two clocks */
+/* Each is kept for at most twice the skew; the oldest make room. */
+#define TL_NONCES_MAX         4096
+#define TL_NONCES_NODE_MAX    256 /* of one node: above it, its own oldest make room */
 #define TL_SESSION_TEXT       36  /* a UUID */
 
-/* connectionInfo (seed). An address that is not known has the family NONE: "" and 0 on the wire.
- * One that cannot be read is void alone: NONE too, and counted. */
+/* The field connectionInfo. An address that is not known has the family NONE, and is "" and 0 on
+ * the wire. One that cannot be read becomes NONE, too, and is counted; the rest still counts. */
 typedef struct {
     tl_addr public_addr, local_addr; /* after tl_addr_normal; may be FORBIDDEN ones */
     tl_nat_type nat_type;
@@ -29,15 +31,14 @@ typedef struct {
     tl_node_id from;
     char session[65];
     tl_connection_info info; /* offer, answer */
-    tl_candidate candidate;  /* candidate; FORBIDDEN ones are the caller's to refuse */
+    tl_candidate candidate;  /* candidate; the caller refuses FORBIDDEN ones */
 } tl_offer;
 
 /* A fresh session ID (RFC 9562 version 4). */
 void tl_session_new(tl_rand *rand, char ret_session[TL_SESSION_TEXT + 1]);
 
-/* The payload, signed by `self`; the caller's to json_decref. `type` is OFFER or ANSWER.
- * TL_ERR_NOMEM.
- */
+/* The payload, signed by `self`; the caller frees it (json_decref). `type` is OFFER or ANSWER.
+ * TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_offer_make(tl_offer_type type, const tl_identity *self, const tl_node_id *to,
                               const char *session, const tl_connection_info *info, tl_rand *rand,
                               tl_unix wall, json_t **ret_payload);
@@ -55,7 +56,7 @@ void tl_nonces_clear(tl_nonces *m);
 typedef enum {
     TL_OFFER_OK,
     TL_OFFER_MALFORMED, /* a field is missing, of a wrong type or out of range */
-    TL_OFFER_NOT_OURS,  /* toNodeID is another */
+    TL_OFFER_NOT_OURS,  /* toNodeID is another node */
     TL_OFFER_KEY,       /* fromNodeID is no usable key, or wgPublicKey not its image */
     TL_OFFER_SIGNATURE,
     TL_OFFER_LATE, /* issuedAt is more than the skew away */
@@ -65,9 +66,8 @@ typedef enum {
 } tl_offer_verdict;
 const char *tl_offer_verdict_name(tl_offer_verdict v);
 
-/* `payload` is the message's object (without "_0"). Cheap checks come before signatures, and a
- * nonce is remembered only of a payload whose signature is right. `ret_offer` is filled on OK only.
- */
+/* `payload` is the message's object (without "_0"). Cheap checks come before signatures. A nonce is
+ * remembered only when the payload's signature is right. `ret_offer` is filled on OK only. */
 tl_offer_verdict tl_offer_read(tl_offer_type type, tl_slice payload, const tl_identity *self,
                                tl_nonces *nonces, tl_unix wall, tl_offer *ret_offer);
 
