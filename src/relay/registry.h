@@ -15,7 +15,7 @@
 
 struct tl_relay_member;
 
-typedef struct tl_relay_node {
+struct tl_relay_node {
     tl_node_id id;
     char hex[TL_NODE_ID_HEX + 1];    /* the same as it stands in messages */
     char wg_hex[TL_NODE_ID_HEX + 1]; /* "" when it gave none */
@@ -33,7 +33,7 @@ typedef struct tl_relay_node {
     char *text; /* one allocation: display name NUL, capabilities (text_n bytes) NUL, then models
                    and networks, each with NUL, each list ended by an empty string */
     UT_hash_handle hh;
-} tl_relay_node;
+};
 
 static inline const char *tl_relay_node_name(const tl_relay_node *n)
 {

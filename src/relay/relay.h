@@ -57,6 +57,7 @@ TL_CHECK tl_err tl_relay_config_add_name(tl_relay_config *config, const char *au
 
 typedef struct tl_relay tl_relay;
 typedef struct tl_relay_conn tl_relay_conn;
+typedef struct tl_relay_node tl_relay_node;
 
 /* Copies the configuration; `rand` is borrowed for life. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_relay_new(const tl_relay_config *config, tl_rand *rand, tl_relay **ret_relay);
@@ -131,12 +132,18 @@ typedef struct {
     uint64_t errors[16];      /* error messages sent, by tl_signal_code */
 } tl_relay_counters;
 const tl_relay_counters *tl_relay_counters_of(const tl_relay *r);
-/* Appends the Prometheus text of the counters (`teale_relay_*`, and the seeds' `tesseras_relay_*`).
- */
-TL_CHECK tl_err tl_relay_write_metrics(const tl_relay *r, tl_buf *out);
-/* Appends `{"ok":true,"peers":N}`, and `{"peers":[{nodeID displayName connectedAt lastSeen
- * observed}]}` for the operator alone. */
-TL_CHECK tl_err tl_relay_write_health(const tl_relay *r, tl_buf *out);
-TL_CHECK tl_err tl_relay_write_peers(const tl_relay *r, tl_time now, tl_buf *out);
+/* It was told to shut down. */
+bool tl_relay_is_closing(const tl_relay *r);
+
+/* A registered node, for the operator alone. Borrowed until the next input. */
+typedef struct {
+    const char *node_id, *name;
+    double connected_at; /* seconds since 1970 */
+    tl_time idle;        /* since its last frame */
+    tl_addr observed;
+} tl_relay_node_report;
+/* Goes from node to node: `at` NULL asks for the first. NULL: there is none left. */
+const tl_relay_node *tl_relay_node_after(const tl_relay *r, const tl_relay_node *at, tl_time now,
+                                         tl_relay_node_report *ret_report);
 
 #endif

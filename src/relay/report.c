@@ -1,131 +1,19 @@
 #include "relay/state.h"
 
-#include <inttypes.h>
-
-typedef struct {
-    const char *name, *type, *help;
-    uint64_t value;
-} family;
-
-static tl_err write_family(tl_buf *out, const family *f)
+bool tl_relay_is_closing(const tl_relay *r)
 {
-    return tl_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n", f->name, f->help,
-                         f->name, f->type, f->name, f->value);
+    return r->closing;
 }
 
-static tl_err write_errors(const tl_relay *r, tl_buf *out)
+const tl_relay_node *tl_relay_node_after(const tl_relay *r, const tl_relay_node *at, tl_time now,
+                                         tl_relay_node_report *ret_report)
 {
-    tl_err e =
-        tl_buf_append_str(out, "# HELP teale_relay_errors_total Error messages sent to nodes.\n"
-                               "# TYPE teale_relay_errors_total counter\n");
-    for (int c = 0; !e && c < TL_SIGNAL_CODES; c++)
-        e = tl_buf_printf(out, "teale_relay_errors_total{code=\"%s\"} %" PRIu64 "\n",
-                          tl_signal_code_name((tl_signal_code)c), r->counters.errors[c]);
-    return e;
-}
-
-static tl_err write_reasons(tl_buf *out, const char *name, const char *help, const char *label,
-                            const family *values, size_t n)
-{
-    tl_err e = tl_buf_printf(out, "# HELP %s %s\n# TYPE %s counter\n", name, help, name);
-    for (size_t i = 0; !e && i < n; i++)
-        e = tl_buf_printf(out, "%s{%s=\"%s\"} %" PRIu64 "\n", name, label, values[i].name,
-                          values[i].value);
-    return e;
-}
-
-tl_err tl_relay_write_metrics(const tl_relay *r, tl_buf *out)
-{
-    const tl_relay_counters *c = &r->counters;
-    const family families[] = {
-        {"teale_relay_connections", "gauge", "Sockets open now.", c->conns_open},
-        {"teale_relay_nodes", "gauge", "Nodes registered now.", c->nodes_registered},
-        {"teale_relay_sessions_active", "gauge", "Sessions open now.", c->sessions_active},
-        {"teale_relay_sessions_opening", "gauge", "Sessions not answered yet.",
-         c->sessions_opening},
-        {"teale_relay_queue_bytes", "gauge", "Bytes waiting for readers.", c->queue_bytes},
-        {"teale_relay_connections_total", "counter", "Sockets accepted.", c->conns_accepted},
-        {"teale_relay_connections_refused_total", "counter", "Sockets over a limit.",
-         c->conns_refused},
-        {"teale_relay_registrations_total", "counter", "Registrations accepted.", c->registrations},
-        {"teale_relay_registrations_refused_total", "counter", "Registrations refused.",
-         c->registrations_refused},
-        {"teale_relay_replaced_total", "counter", "Sockets replaced by a newer one.", c->replaced},
-        {"teale_relay_messages_received_total", "counter", "Text messages received.",
-         c->messages_in},
-        {"teale_relay_messages_forwarded_total", "counter", "Messages passed on.",
-         c->messages_forwarded},
-        {"teale_relay_forwarded_bytes_total", "counter", "Payload bytes of relayData passed on.",
-         c->bytes_forwarded},
-        {"teale_relay_sessions_total", "counter", "Sessions that were answered.",
-         c->sessions_opened},
-        {"teale_relay_presence_events_total", "counter", "Joins and leaves announced.",
-         c->presence_events},
-        {"teale_relay_presence_lost_total", "counter",
-         "Joins and leaves not announced for want of memory.", c->presence_lost},
-        {"teale_relay_pauses_total", "counter", "Senders paused for a slow reader.", c->pauses},
-        {"teale_relay_protocol_errors_total", "counter", "Sockets closed for illegal frames.",
-         c->closed_protocol},
-        {"tesseras_relay_sessions_active", "gauge", "Sessions open now.", c->sessions_active},
-        {"tesseras_relay_bytes_forwarded", "counter", "Payload bytes of relayData passed on.",
-         c->bytes_forwarded},
-    };
-    const family ended[] = {{.name = "busy", .value = c->sessions_busy},
-                            {.name = "unanswered", .value = c->sessions_unanswered}};
-    const family cuts[] = {{.name = "stalled", .value = c->cut_stalled},
-                           {.name = "overflow", .value = c->cut_overflow},
-                           {.name = "memory", .value = c->cut_memory},
-                           {.name = "upgrade_timeout", .value = c->expired_upgrade},
-                           {.name = "register_timeout", .value = c->expired_register},
-                           {.name = "ttl", .value = c->expired_ttl}};
-    size_t before = out->len;
-    tl_err e = TL_OK;
-    for (size_t i = 0; !e && i < sizeof families / sizeof *families; i++)
-        e = write_family(out, &families[i]);
-    if (!e)
-        e = write_reasons(out, "teale_relay_sessions_ended_total", "Sessions the relay ended.",
-                          "reason", ended, sizeof ended / sizeof *ended);
-    if (!e)
-        e = write_reasons(out, "teale_relay_connections_ended_total", "Sockets the relay ended.",
-                          "reason", cuts, sizeof cuts / sizeof *cuts);
-    if (!e)
-        e = write_errors(r, out);
-    if (e)
-        out->len = before;
-    return e;
-}
-
-tl_err tl_relay_write_health(const tl_relay *r, tl_buf *out)
-{
-    return tl_buf_printf(out, "{\"ok\":%s,\"peers\":%" PRIu64 "}", r->closing ? "false" : "true",
-                         r->counters.nodes_registered);
-}
-
-static tl_err write_peer(const tl_relay *r, const tl_relay_node *n, tl_time now, bool first,
-                         tl_buf *out)
-{
-    char observed[TL_ADDR_TEXT_MAX];
-    tl_addr_write(observed, &n->conn->remote);
-    tl_err e =
-        tl_buf_printf(out, "%s{\"nodeID\":\"%s\",\"displayName\":", first ? "" : ",", n->hex);
-    if (!e)
-        e = tl_json_append_string(out, tl_slice_str(tl_relay_node_name(n)));
-    if (!e)
-        e = tl_buf_printf(out, ",\"connectedAt\":%.3f,\"idleSeconds\":%.3f,\"observed\":\"%s\"}",
-                          tl_relay_date(r, n->conn->began),
-                          (double)(now - n->conn->heard) / (double)TL_SEC, observed);
-    return e;
-}
-
-tl_err tl_relay_write_peers(const tl_relay *r, tl_time now, tl_buf *out)
-{
-    size_t before = out->len;
-    tl_err e = tl_buf_append_str(out, "{\"peers\":[");
-    for (const tl_relay_node *n = r->registry.table; !e && n; n = n->hh.next)
-        e = write_peer(r, n, now, n == r->registry.table, out);
-    if (!e)
-        e = tl_buf_append_str(out, "]}");
-    if (e)
-        out->len = before;
-    return e;
+    const tl_relay_node *n = at ? at->hh.next : r->registry.table;
+    if (n)
+        *ret_report = (tl_relay_node_report){.node_id = n->hex,
+                                             .name = tl_relay_node_name(n),
+                                             .connected_at = tl_relay_date(r, n->conn->began),
+                                             .idle = now - n->conn->heard,
+                                             .observed = n->conn->remote};
+    return n;
 }

@@ -3,7 +3,6 @@
 #include "base/ratelimit.h"
 #include "base/table.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
 #define HEADERS_V4     28u /* IP and UDP */
@@ -206,54 +205,4 @@ void tl_stunserver_on_sent(tl_stunserver *s, const tl_stun_answer *answer, bool 
 const tl_stun_counters *tl_stunserver_counters(const tl_stunserver *s)
 {
     return &s->counters;
-}
-
-static tl_err write_counter(tl_buf *out, const char *name, const char *help, uint64_t value)
-{
-    return tl_buf_printf(out,
-                         "# HELP teale_relay_stun_%s_total %s\n"
-                         "# TYPE teale_relay_stun_%s_total counter\n"
-                         "teale_relay_stun_%s_total %" PRIu64 "\n",
-                         name, help, name, name, value);
-}
-
-static tl_err write_drops(tl_buf *out, const uint64_t dropped[TL_STUN_DROPS])
-{
-    static const char *const reasons[TL_STUN_DROPS] = {
-        [TL_STUN_DROP_MALFORMED] = "malformed", [TL_STUN_DROP_NOT_REQUEST] = "not_a_request",
-        [TL_STUN_DROP_ADDRESS] = "address",     [TL_STUN_DROP_RATE] = "rate",
-        [TL_STUN_DROP_UNSENT] = "unsent",
-    };
-    tl_err e = tl_buf_append_str(
-        out, "# HELP teale_relay_stun_dropped_total UDP datagrams that got no answer.\n"
-             "# TYPE teale_relay_stun_dropped_total counter\n");
-    for (int i = 0; !e && i < TL_STUN_DROPS; i++)
-        e = tl_buf_printf(out, "teale_relay_stun_dropped_total{reason=\"%s\"} %" PRIu64 "\n",
-                          reasons[i], dropped[i]);
-    return e;
-}
-
-tl_err tl_stunserver_write_metrics(const tl_stunserver *s, tl_buf *out)
-{
-    const tl_stun_counters *c = &s->counters;
-    const struct {
-        const char *name, *help;
-        uint64_t value;
-    } counters[] = {
-        {"datagrams", "UDP datagrams received.", c->datagrams},
-        {"requests", "STUN Binding requests among them.", c->requests},
-        {"answers", "STUN answers sent, errors included.", c->answers},
-        {"errors", "Error answers: an attribute was not understood.", c->errors},
-        {"received_bytes", "Bytes of the datagrams received.", c->bytes_in},
-        {"sent_bytes", "Bytes of the answers sent.", c->bytes_out},
-    };
-    size_t before = out->len;
-    tl_err e = TL_OK;
-    for (size_t i = 0; !e && i < sizeof counters / sizeof *counters; i++)
-        e = write_counter(out, counters[i].name, counters[i].help, counters[i].value);
-    if (!e)
-        e = write_drops(out, c->dropped);
-    if (e)
-        out->len = before;
-    return e;
 }

@@ -70,8 +70,5 @@ bool tl_stunserver_on_datagram(tl_stunserver *s, const tl_stun_site *site, size_
 void tl_stunserver_on_sent(tl_stunserver *s, const tl_stun_answer *answer, bool sent);
 
 const tl_stun_counters *tl_stunserver_counters(const tl_stunserver *s);
-/* Appends the Prometheus text of the counters (`teale_relay_stun_*`). TL_ERR_NOMEM, `out` as it
- * was. */
-TL_CHECK tl_err tl_stunserver_write_metrics(const tl_stunserver *s, tl_buf *out);
 
 #endif

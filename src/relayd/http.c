@@ -1,5 +1,6 @@
 #include "relayd/http.h"
 
+#include "relayd/report.h"
 #include "wire/wsupgrade.h"
 
 #include <sodium.h>
@@ -90,7 +91,7 @@ static tl_err peers(const tl_http1_head *head, const tl_relay *relay, const char
         !is_token((tl_slice){auth.p + n, auth.n - n}, token))
         return refuse(out, 403, "", "That is not the operator's token.\n");
     tl_buf body = {0};
-    tl_err e = tl_relay_write_peers(relay, now, &body);
+    tl_err e = tl_relayd_write_peers(relay, now, &body);
     if (!e)
         e = respond(out, 200, "", "application/json", tl_buf_slice(&body));
     tl_buf_clear(&body);
@@ -100,7 +101,7 @@ static tl_err peers(const tl_http1_head *head, const tl_relay *relay, const char
 static tl_err health(const tl_relay *relay, tl_buf *out)
 {
     tl_buf body = {0};
-    tl_err e = tl_relay_write_health(relay, &body);
+    tl_err e = tl_relayd_write_health(relay, &body);
     if (!e)
         e = respond(out, 200, "", "application/json", tl_buf_slice(&body));
     tl_buf_clear(&body);
@@ -110,9 +111,8 @@ static tl_err health(const tl_relay *relay, tl_buf *out)
 static tl_err metrics(const tl_relay *relay, const tl_stunserver *stun, tl_buf *out)
 {
     tl_buf body = {0};
-    tl_err e = tl_relay_write_metrics(relay, &body);
-    if (!e && stun)
-        e = tl_stunserver_write_metrics(stun, &body);
+    tl_err e = tl_relayd_write_metrics(tl_relay_counters_of(relay),
+                                       stun ? tl_stunserver_counters(stun) : NULL, &body);
     if (!e)
         e = respond(out, 200, "", "text/plain; version=0.0.4; charset=utf-8", tl_buf_slice(&body));
     tl_buf_clear(&body);

@@ -1,0 +1,198 @@
+#include "relayd/report.h"
+
+#include "base/json.h"
+#include "wire/signal.h"
+
+#include <inttypes.h>
+
+/* --- the relay's counters --- */
+
+typedef struct {
+    const char *name, *type, *help;
+    uint64_t value;
+} family;
+
+static tl_err write_family(tl_buf *out, const family *f)
+{
+    return tl_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n", f->name, f->help,
+                         f->name, f->type, f->name, f->value);
+}
+
+static tl_err write_errors(const tl_relay_counters *counters, tl_buf *out)
+{
+    tl_err e =
+        tl_buf_append_str(out, "# HELP teale_relay_errors_total Error messages sent to nodes.\n"
+                               "# TYPE teale_relay_errors_total counter\n");
+    for (int c = 0; !e && c < TL_SIGNAL_CODES; c++)
+        e = tl_buf_printf(out, "teale_relay_errors_total{code=\"%s\"} %" PRIu64 "\n",
+                          tl_signal_code_name((tl_signal_code)c), counters->errors[c]);
+    return e;
+}
+
+static tl_err write_reasons(tl_buf *out, const char *name, const char *help, const char *label,
+                            const family *values, size_t n)
+{
+    tl_err e = tl_buf_printf(out, "# HELP %s %s\n# TYPE %s counter\n", name, help, name);
+    for (size_t i = 0; !e && i < n; i++)
+        e = tl_buf_printf(out, "%s{%s=\"%s\"} %" PRIu64 "\n", name, label, values[i].name,
+                          values[i].value);
+    return e;
+}
+
+static tl_err write_relay(const tl_relay_counters *c, tl_buf *out)
+{
+    const family families[] = {
+        {"teale_relay_connections", "gauge", "Sockets open now.", c->conns_open},
+        {"teale_relay_nodes", "gauge", "Nodes registered now.", c->nodes_registered},
+        {"teale_relay_sessions_active", "gauge", "Sessions open now.", c->sessions_active},
+        {"teale_relay_sessions_opening", "gauge", "Sessions not answered yet.",
+         c->sessions_opening},
+        {"teale_relay_queue_bytes", "gauge", "Bytes waiting for readers.", c->queue_bytes},
+        {"teale_relay_connections_total", "counter", "Sockets accepted.", c->conns_accepted},
+        {"teale_relay_connections_refused_total", "counter", "Sockets over a limit.",
+         c->conns_refused},
+        {"teale_relay_registrations_total", "counter", "Registrations accepted.", c->registrations},
+        {"teale_relay_registrations_refused_total", "counter", "Registrations refused.",
+         c->registrations_refused},
+        {"teale_relay_replaced_total", "counter", "Sockets replaced by a newer one.", c->replaced},
+        {"teale_relay_messages_received_total", "counter", "Text messages received.",
+         c->messages_in},
+        {"teale_relay_messages_forwarded_total", "counter", "Messages passed on.",
+         c->messages_forwarded},
+        {"teale_relay_forwarded_bytes_total", "counter", "Payload bytes of relayData passed on.",
+         c->bytes_forwarded},
+        {"teale_relay_sessions_total", "counter", "Sessions that were answered.",
+         c->sessions_opened},
+        {"teale_relay_presence_events_total", "counter", "Joins and leaves announced.",
+         c->presence_events},
+        {"teale_relay_presence_lost_total", "counter",
+         "Joins and leaves not announced for want of memory.", c->presence_lost},
+        {"teale_relay_pauses_total", "counter", "Senders paused for a slow reader.", c->pauses},
+        {"teale_relay_protocol_errors_total", "counter", "Sockets closed for illegal frames.",
+         c->closed_protocol},
+        {"tesseras_relay_sessions_active", "gauge", "Sessions open now.", c->sessions_active},
+        {"tesseras_relay_bytes_forwarded", "counter", "Payload bytes of relayData passed on.",
+         c->bytes_forwarded},
+    };
+    const family ended[] = {{.name = "busy", .value = c->sessions_busy},
+                            {.name = "unanswered", .value = c->sessions_unanswered}};
+    const family cuts[] = {{.name = "stalled", .value = c->cut_stalled},
+                           {.name = "overflow", .value = c->cut_overflow},
+                           {.name = "memory", .value = c->cut_memory},
+                           {.name = "upgrade_timeout", .value = c->expired_upgrade},
+                           {.name = "register_timeout", .value = c->expired_register},
+                           {.name = "ttl", .value = c->expired_ttl}};
+    tl_err e = TL_OK;
+    for (size_t i = 0; !e && i < sizeof families / sizeof *families; i++)
+        e = write_family(out, &families[i]);
+    if (!e)
+        e = write_reasons(out, "teale_relay_sessions_ended_total", "Sessions the relay ended.",
+                          "reason", ended, sizeof ended / sizeof *ended);
+    if (!e)
+        e = write_reasons(out, "teale_relay_connections_ended_total", "Sockets the relay ended.",
+                          "reason", cuts, sizeof cuts / sizeof *cuts);
+    if (!e)
+        e = write_errors(c, out);
+    return e;
+}
+
+/* --- those of STUN --- */
+
+static tl_err write_counter(tl_buf *out, const char *name, const char *help, uint64_t value)
+{
+    return tl_buf_printf(out,
+                         "# HELP teale_relay_stun_%s_total %s\n"
+                         "# TYPE teale_relay_stun_%s_total counter\n"
+                         "teale_relay_stun_%s_total %" PRIu64 "\n",
+                         name, help, name, name, value);
+}
+
+static tl_err write_drops(tl_buf *out, const uint64_t dropped[TL_STUN_DROPS])
+{
+    static const char *const reasons[TL_STUN_DROPS] = {
+        [TL_STUN_DROP_MALFORMED] = "malformed", [TL_STUN_DROP_NOT_REQUEST] = "not_a_request",
+        [TL_STUN_DROP_ADDRESS] = "address",     [TL_STUN_DROP_RATE] = "rate",
+        [TL_STUN_DROP_UNSENT] = "unsent",
+    };
+    tl_err e = tl_buf_append_str(
+        out, "# HELP teale_relay_stun_dropped_total UDP datagrams that got no answer.\n"
+             "# TYPE teale_relay_stun_dropped_total counter\n");
+    for (int i = 0; !e && i < TL_STUN_DROPS; i++)
+        e = tl_buf_printf(out, "teale_relay_stun_dropped_total{reason=\"%s\"} %" PRIu64 "\n",
+                          reasons[i], dropped[i]);
+    return e;
+}
+
+static tl_err write_stun(const tl_stun_counters *c, tl_buf *out)
+{
+    const struct {
+        const char *name, *help;
+        uint64_t value;
+    } counters[] = {
+        {"datagrams", "UDP datagrams received.", c->datagrams},
+        {"requests", "STUN Binding requests among them.", c->requests},
+        {"answers", "STUN answers sent, errors included.", c->answers},
+        {"errors", "Error answers: an attribute was not understood.", c->errors},
+        {"received_bytes", "Bytes of the datagrams received.", c->bytes_in},
+        {"sent_bytes", "Bytes of the answers sent.", c->bytes_out},
+    };
+    tl_err e = TL_OK;
+    for (size_t i = 0; !e && i < sizeof counters / sizeof *counters; i++)
+        e = write_counter(out, counters[i].name, counters[i].help, counters[i].value);
+    if (!e)
+        e = write_drops(out, c->dropped);
+    return e;
+}
+
+tl_err tl_relayd_write_metrics(const tl_relay_counters *relay, const tl_stun_counters *stun,
+                               tl_buf *out)
+{
+    size_t before = out->len;
+    tl_err e = write_relay(relay, out);
+    if (!e && stun)
+        e = write_stun(stun, out);
+    if (e)
+        out->len = before;
+    return e;
+}
+
+/* --- JSON --- */
+
+tl_err tl_relayd_write_health(const tl_relay *relay, tl_buf *out)
+{
+    return tl_buf_printf(out, "{\"ok\":%s,\"peers\":%" PRIu64 "}",
+                         tl_relay_is_closing(relay) ? "false" : "true",
+                         tl_relay_counters_of(relay)->nodes_registered);
+}
+
+static tl_err write_peer(const tl_relay_node_report *p, tl_buf *out)
+{
+    char observed[TL_ADDR_TEXT_MAX];
+    tl_addr_write(observed, &p->observed);
+    tl_err e = tl_buf_printf(out, "{\"nodeID\":\"%s\",\"displayName\":", p->node_id);
+    if (!e)
+        e = tl_json_append_string(out, tl_slice_str(p->name));
+    if (!e)
+        e = tl_buf_printf(out, ",\"connectedAt\":%.3f,\"idleSeconds\":%.3f,\"observed\":\"%s\"}",
+                          p->connected_at, (double)p->idle / (double)TL_SEC, observed);
+    return e;
+}
+
+tl_err tl_relayd_write_peers(const tl_relay *relay, tl_time now, tl_buf *out)
+{
+    size_t before = out->len;
+    tl_relay_node_report peer;
+    const char *between = "";
+    tl_err e = tl_buf_append_str(out, "{\"peers\":[");
+    for (const tl_relay_node *at = NULL;
+         !e && (at = tl_relay_node_after(relay, at, now, &peer)) != NULL; between = ",") {
+        e = tl_buf_append_str(out, between);
+        if (!e)
+            e = write_peer(&peer, out);
+    }
+    if (!e)
+        e = tl_buf_append_str(out, "]}");
+    if (e)
+        out->len = before;
+    return e;
+}
