@@ -80,6 +80,7 @@ static void way_free(tl_way_entry *way)
     tl_direct *d = way->peer->direct;
     tl_source *source, *next;
     DL_FOREACH_SAFE (way->sources, source, next) {
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): every source is in the table */
         HASH_DEL(d->sources, source);
         free(source);
     }

@@ -49,9 +49,9 @@ static json_t *backend_status(const tl_node *n)
 static json_t *requests_status(const tl_node_facts *f)
 {
     return json_pack("{s:I, s:I, s:I, s:I}", "active",
-                     (json_int_t)(f->asked_running + f->served_running), "served",
+                     (json_int_t)f->asked_running + (json_int_t)f->served_running, "served",
                      (json_int_t)f->served.served, "asked", (json_int_t)f->asked.asked, "failed",
-                     (json_int_t)(f->asked.failed + f->served.failed));
+                     (json_int_t)f->asked.failed + (json_int_t)f->served.failed);
 }
 
 json_t *tl_node_status(const tl_node *n)
