@@ -2,6 +2,7 @@
 
 #include "api/question.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -9,9 +10,8 @@
  * with a status and not half an answer; a longer one is streamed after all. */
 #define HOLD_MAX (1u << 20)
 
-/*   ASKED --on_head--> HOLDING ----on_end----> over
- *                 \        \--too long--> STREAMING --on_end, on_fail--> over
- *                  \---event stream---------/                                  */
+/*   ASKED --the head--> HOLDING --too long to hold, or a stream--> STREAMING
+ *   any of them --the answer's end, its failure, nonsense in it, the client is gone--> freed */
 typedef enum {
     ASK_ASKED,     /* nothing came yet */
     ASK_HOLDING,   /* head and bytes are kept here */
@@ -30,17 +30,20 @@ struct tl_api_ask {
     unsigned line_ends; /* LFs at the very end of what was sent: 2 = between two events */
     char id[33];
     char model[TL_MODEL_MAX];
-    bool has_head;
-    tl_answer_head head;
-    const char *nonsense; /* what is wrong with the answer: given up when this turn ends */
-    tl_defer give_up;
-    tl_buf held;
+    tl_answer_head head; /* unless ASKED */
+    tl_buf held;         /* HOLDING: what came of the body */
 };
+
+static void set_state(tl_api_ask *a, ask_state to)
+{
+    assert(to == a->state + 1);
+    a->state = to;
+}
 
 static void ask_free(tl_api_ask *a)
 {
+    assert(!a->exchange);
     a->api->counters.asks_active--;
-    tl_defer_cancel(a->api->loop, &a->give_up);
     tl_buf_clear(&a->held);
     free(a);
 }
@@ -56,7 +59,7 @@ static bool status_is_passed(int status)
 static void route_headers(tl_api_ask *a)
 {
     tl_httpd_header(a->r, "X-Teale-Request", a->id);
-    if (!a->has_head)
+    if (a->state == ASK_ASKED)
         return;
     char peer[TL_NODE_ID_HEX + 1];
     tl_node_id_write(peer, &a->head.peer);
@@ -73,25 +76,22 @@ static const char *content_type(const tl_api_ask *a)
 
 static void fail(tl_api_ask *a, tl_fail f, const char *message);
 
-static void on_give_up(void *user)
+static void cancel(tl_api_ask *a)
 {
-    tl_api_ask *a = user;
     if (a->exchange)
         tl_exchange_cancel(a->exchange);
     a->exchange = NULL;
-    fail(a, TL_FAIL_PEER_FAILED, a->nonsense);
 }
 
-/* Called from the exchange's own calls, where it cannot be cancelled. */
 static void give_up(tl_api_ask *a, const char *nonsense)
 {
-    a->nonsense = nonsense;
-    tl_loop_defer(a->api->loop, &a->give_up, on_give_up, a);
+    cancel(a);
+    fail(a, TL_FAIL_PEER_FAILED, nonsense);
 }
 
 static void begin(tl_api_ask *a)
 {
-    a->state = ASK_STREAMING;
+    set_state(a, ASK_STREAMING);
     route_headers(a);
     tl_api_count(a->api, a->r, a->head.status);
     tl_httpd_begin(a->r, a->head.status, content_type(a));
@@ -100,19 +100,16 @@ static void begin(tl_api_ask *a)
 static void on_head(void *user, const tl_answer_head *head)
 {
     tl_api_ask *a = user;
-    if (a->nonsense)
-        return;
-    if (a->has_head || !status_is_passed(head->status)) {
+    if (a->state != ASK_ASKED || !status_is_passed(head->status)) {
         give_up(a, "the answer's head makes no sense");
         return;
     }
-    a->has_head = true;
     a->head = *head;
     tl_slice type = tl_slice_str(head->content_type);
     static const char sse[] = "text/event-stream";
     a->sse = type.n >= sizeof sse - 1 &&
              tl_http1_equals_ignoring_case(tl_slice_of(type.p, sizeof sse - 1), sse);
-    a->state = ASK_HOLDING;
+    set_state(a, ASK_HOLDING);
     if (a->sse || (a->streaming && head->status == 200))
         begin(a);
 }
@@ -150,10 +147,8 @@ static void note_first_byte(tl_api_ask *a)
 static void on_body(void *user, tl_slice bytes)
 {
     tl_api_ask *a = user;
-    if (a->nonsense)
-        return;
     note_first_byte(a);
-    if (!a->has_head) {
+    if (a->state == ASK_ASKED) {
         give_up(a, "the answer has no head");
         return;
     }
@@ -175,10 +170,6 @@ static void on_end(void *user, const tl_answer_end *end)
     tl_api_ask *a = user;
     (void)end; /* the node counts tokens */
     a->exchange = NULL;
-    if (a->nonsense) {
-        fail(a, TL_FAIL_PEER_FAILED, a->nonsense);
-        return;
-    }
     if (a->state == ASK_STREAMING) {
         tl_httpd_end(a->r);
     } else if (a->state == ASK_HOLDING) {
@@ -246,8 +237,7 @@ static void on_gone(void *user)
 {
     tl_api_ask *a = user;
     a->api->counters.cancelled++;
-    if (a->exchange)
-        tl_exchange_cancel(a->exchange);
+    cancel(a);
     ask_free(a);
 }
 

@@ -3,6 +3,7 @@
 #include "wire/cluster.h"
 #include "wire/streamframe.h"
 
+#include <assert.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,12 +11,16 @@
 
 #define BODY_FRAME (256u << 10) /* the request's body goes out in frames of this */
 
-/* WISHING -> ASKING -> ANSWERING -> OVER. */
+/*  WISHING --a stream--> ASKING --the answer's head--> ANSWERING
+ *  ANSWERING --inferenceComplete--> OVER
+ *  WISHING, ASKING, ANSWERING --failed or cancelled--> OVER --> freed
+ *
+ * A question that ends while its stream is read is freed by read_on, any other at once. */
 typedef enum {
     WISHING,   /* for a stream */
     ASKING,    /* the request goes out, the answer's head is awaited */
     ANSWERING, /* body bytes come */
-    OVER,      /* the sink has its end */
+    OVER,      /* the sink has its end, or cancelled */
 } question_state;
 
 typedef struct question {
@@ -34,7 +39,9 @@ typedef struct question {
     size_t body_left; /* of that frame, not yet taken by the stream */
     bool fin_sent;
     tl_frame_reader reader;
-    bool paused, resumed, inside, gone; /* gone: cancelled from inside a sink call */
+    bool paused;  /* the sink wants no body */
+    bool resumed; /* tl_asker_run reads on */
+    bool reading; /* inside read_on: calls of the sink are made from there */
     tl_time deadline;
     struct question *prev, *next;
 } question;
@@ -64,8 +71,19 @@ void tl_asker_set_times(tl_asker *a, const tl_asker_times *times)
     a->times = *times;
 }
 
+static void set_state(question *q, question_state to)
+{
+    static const unsigned from[] = {[ASKING] = 1u << WISHING,
+                                    [ANSWERING] = 1u << ASKING,
+                                    [OVER] = 1u << WISHING | 1u << ASKING | 1u << ANSWERING};
+    assert(from[to] & 1u << q->state);
+    assert(to == OVER || q->stream);
+    q->state = to;
+}
+
 static void free_question(question *q)
 {
+    assert(q->state == OVER && !q->reading);
     tl_peers_unwish(q->asker->peers, &q->wish);
     if (q->stream)
         tl_quic_stream_set_user(q->stream, NULL);
@@ -75,9 +93,11 @@ static void free_question(question *q)
     free(q);
 }
 
+/* None while the sink is the slow one. */
 static void set_deadline(question *q, tl_time within)
 {
-    q->deadline = within == TL_NEVER ? TL_NEVER : tl_env_now(&q->asker->env) + within;
+    bool none = within == TL_NEVER || q->paused;
+    q->deadline = none ? TL_NEVER : tl_env_now(&q->asker->env) + within;
     q->asker->due = tl_time_min(q->asker->due, q->deadline);
 }
 
@@ -92,19 +112,21 @@ static void drop_stream(question *q)
     tl_env_wake(&q->asker->env);
 }
 
+/* No call follows. */
+static void end(question *q)
+{
+    set_state(q, OVER);
+    drop_stream(q);
+    if (!q->reading)
+        free_question(q);
+}
+
 static void fail(question *q, tl_fail f, const char *message)
 {
     tl_exchange_sink sink = q->sink;
     void *user = q->user;
-    bool told = q->gone || q->state == OVER;
-    q->state = OVER;
-    drop_stream(q);
-    if (q->inside)
-        q->gone = true; /* the caller above us frees */
-    else
-        free_question(q);
-    if (!told)
-        sink.on_fail(user, f, message);
+    end(q);
+    sink.on_fail(user, f, message);
 }
 
 /* --- the request --- */
@@ -177,15 +199,14 @@ static void on_response(question *q, const tl_cluster_response *r)
         .status = r->status, .peer = q->ask.peer, .via = tl_peers_via(q->asker->peers, q->stream)};
     memcpy(head.content_type, r->content_type, sizeof head.content_type);
     memcpy(head.retry_after, r->retry_after, sizeof head.retry_after);
-    q->state = ANSWERING;
+    set_state(q, ANSWERING);
     q->sink.on_head(q->user, &head);
 }
 
 static void on_complete(question *q, const tl_cluster_complete *c)
 {
     tl_answer_end end = {c->tokens_in, c->tokens_out};
-    q->state = OVER;
-    q->gone = true;
+    set_state(q, OVER); /* the stream ends by itself: read_on looks */
     q->sink.on_end(q->user, &end);
 }
 
@@ -226,13 +247,18 @@ static tl_err on_message(question *q, tl_slice text)
     return e;
 }
 
+static bool wants_more(const question *q)
+{
+    return q->state != OVER && !q->paused;
+}
+
 /* One peeked piece of the stream, as far as the sink takes it. Returns how many bytes were used. */
 static size_t take(question *q, tl_slice in, tl_err *ret_e)
 {
     tl_slice rest = in;
     tl_frame_piece piece;
     tl_err e = TL_OK;
-    while (!e && !q->paused && !q->gone && !(e = tl_frame_next(&q->reader, &rest, &piece))) {
+    while (!e && wants_more(q) && !(e = tl_frame_next(&q->reader, &rest, &piece))) {
         if (piece.kind == TL_FRAME_MESSAGE)
             e = on_message(q, piece.bytes);
         else if (q->state == ANSWERING)
@@ -244,31 +270,35 @@ static size_t take(question *q, tl_slice in, tl_err *ret_e)
     return in.n - rest.n;
 }
 
+/* The answer is complete, or the question was ended from inside a call of its sink. */
+static void leave(question *q)
+{
+    bool fin = false;
+    /* With its end the stream closes by itself; else the peer has more to say than it should. */
+    if (q->stream && !(tl_quic_stream_peek(q->stream, &fin).n == 0 && fin && q->fin_sent))
+        drop_stream(q);
+    free_question(q);
+}
+
 /* Reads until the stream is dry, the sink pauses, or the question is over. */
 static void read_on(question *q)
 {
     bool fin = false;
     tl_slice in;
     tl_err e = TL_OK;
-    q->inside = true;
-    while (!e && !q->paused && !q->gone && q->stream &&
-           (in = tl_quic_stream_peek(q->stream, &fin)).n) {
+    assert(q->stream && !q->reading && q->state != OVER);
+    q->reading = true;
+    while (!e && wants_more(q) && (in = tl_quic_stream_peek(q->stream, &fin)).n) {
         size_t n = take(q, in, &e);
         if (q->stream)
             tl_quic_stream_consume(q->stream, n);
     }
-    q->inside = false;
-    if (q->gone) {
-        /* With its end the stream closes by itself; else the peer has more to say than it should.
-         */
-        if (q->stream && !(tl_quic_stream_peek(q->stream, &fin).n == 0 && fin && q->fin_sent))
-            drop_stream(q);
-        free_question(q);
+    q->reading = false;
+    if (q->state == OVER)
+        leave(q);
+    else if (q->paused)
         return;
-    }
-    if (q->paused)
-        return;
-    if (e)
+    else if (e)
         fail(q, TL_FAIL_PEER_FAILED, "the peer spoke nonsense");
     else if (fin)
         fail(q, TL_FAIL_PEER_FAILED, "the peer ended the answer in its middle");
@@ -318,7 +348,7 @@ static void on_stream(tl_peer_wish *w, tl_quic_stream *s)
     question *q = of_wish(w);
     q->owner = (tl_stream_owner){on_readable, on_writable, on_reset, on_closed};
     q->stream = s;
-    q->state = ASKING;
+    set_state(q, ASKING);
     tl_quic_stream_set_user(s, &q->owner);
     set_deadline(q, q->asker->times.first_byte);
     if (write_request(q))
@@ -337,21 +367,15 @@ static void on_no_stream(tl_peer_wish *w, tl_err e, const char *why)
 
 static void cancel(tl_exchange *x)
 {
-    question *q = (question *)x;
-    q->state = OVER;
-    drop_stream(q);
-    if (q->inside)
-        q->gone = true;
-    else
-        free_question(q);
+    end((question *)x);
 }
 
 static void set_paused(tl_exchange *x, bool on)
 {
     question *q = (question *)x;
-    if (q->paused && !on) {
-        q->resumed = q->asker->any_resumed =
-            true; /* goes on from tl_asker_run: never from inside */
+    assert(q->state != OVER);
+    if (q->paused && !on) { /* goes on from tl_asker_run, not from inside this call */
+        q->resumed = q->asker->any_resumed = true;
         tl_env_wake(&q->asker->env);
     }
     if (on) {
@@ -387,20 +411,41 @@ tl_err tl_asker_ask(tl_asker *a, const tl_ask *ask, const char *model, const tl_
 
 /* --- driving --- */
 
-void tl_asker_run(tl_asker *a)
+static question *next_resumed(const tl_asker *a)
 {
     question *q;
-    while (a->any_resumed) {
-        a->any_resumed = false;
-        DL_FOREACH (a->questions, q)
-            if (q->resumed) {
-                q->resumed = false;
-                a->any_resumed = true; /* perhaps not the only one; the list may change meanwhile */
-                if (q->stream)
-                    read_on(q);
-                break;
-            }
+    DL_FOREACH (a->questions, q)
+        if (q->resumed)
+            return q;
+    return NULL;
+}
+
+void tl_asker_run(tl_asker *a)
+{
+    if (!a->any_resumed)
+        return;
+    /* A call of a sink may change the list: each search begins anew. */
+    for (question *q; (q = next_resumed(a));) {
+        q->resumed = false;
+        if (q->stream)
+            read_on(q);
+        else
+            set_deadline(q, a->times.first_byte);
     }
+    a->any_resumed = false;
+}
+
+/* Also finds out when the next one will be. */
+static question *next_overdue(tl_asker *a, tl_time now)
+{
+    question *q;
+    a->due = TL_NEVER;
+    DL_FOREACH (a->questions, q) {
+        if (now >= q->deadline)
+            return q;
+        a->due = tl_time_min(a->due, q->deadline);
+    }
+    return NULL;
 }
 
 void tl_asker_on_timer(tl_asker *a)
@@ -408,20 +453,10 @@ void tl_asker_on_timer(tl_asker *a)
     tl_time now = tl_env_now(&a->env);
     if (now < a->due)
         return;
-    question *q;
-    do {
-        a->due = TL_NEVER;
-        DL_FOREACH (a->questions, q) {
-            /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
-            if (now >= q->deadline) {
-                fail(q, TL_FAIL_TIMEOUT,
-                     q->state == ANSWERING ? "the peer fell silent"
-                                           : "the peer did not answer in time");
-                break; /* the list may have changed */
-            }
-            a->due = tl_time_min(a->due, q->deadline);
-        }
-    } while (q);
+    for (question *q; (q = next_overdue(a, now));)
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
+        fail(q, TL_FAIL_TIMEOUT,
+             q->state == ANSWERING ? "the peer fell silent" : "the peer did not answer in time");
 }
 
 tl_time tl_asker_expiry(const tl_asker *a)
@@ -433,10 +468,8 @@ void tl_asker_free(tl_asker *a)
 {
     if (!a)
         return;
-    while (a->questions) {
+    while (a->questions)
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
-        drop_stream(a->questions);
-        free_question(a->questions);
-    }
+        end(a->questions);
     free(a);
 }

@@ -21,7 +21,7 @@ void tl_asker_free(tl_asker *a);
 void tl_asker_set_times(tl_asker *a, const tl_asker_times *times);
 
 /* ask->peer is asked, with `model` as the model's name. ask->body is borrowed until the exchange
- * ends. Nothing of `sink` is called from inside. TL_ERR_NOMEM, TL_ERR_BUSY. */
+ * is over. TL_ERR_NOMEM, TL_ERR_BUSY. */
 TL_CHECK tl_err tl_asker_ask(tl_asker *a, const tl_ask *ask, const char *model,
                              const tl_exchange_sink *sink, void *user, tl_exchange **ret_exchange);
 

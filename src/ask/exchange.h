@@ -57,9 +57,21 @@ typedef struct {
     uint64_t tokens_in, tokens_out; /* 0 when unknown */
 } tl_answer_end;
 
-/* on_head, on_body any number of times, then on_end or on_fail; on_fail may come at any point.
- * After on_end or on_fail the exchange is over and its handle invalid. Slices are borrowed for the
- * call. */
+/* What becomes of a question, told by calls: on_head, on_body any number of times, then on_end or
+ * on_fail; on_fail may come at any point. The contract, for every implementer and every sink:
+ *
+ *  - No call comes from inside the function that asks, tl_exchange_cancel or tl_exchange_set_paused.
+ *    So two calls of one exchange never nest.
+ *  - From inside any call the sink may pause and resume this exchange, pause, resume and cancel
+ *    others, and ask new questions. From inside on_head and on_body it may cancel this one, too.
+ *  - After on_end, on_fail and tl_exchange_cancel the exchange is over: no call follows, and the
+ *    handle is invalid. It is so already inside on_end and on_fail. The sink may free its `user` from
+ *    then on, also before the call returns in which it cancelled.
+ *  - What a call is handed is borrowed until it returns, or cancels this exchange.
+ *  - While an exchange is paused no on_body comes; the other three may.
+ *  - From inside a call the sink does not free the implementer (tl_asker_free, tl_router_free,
+ *    tl_backend_free). When these are called, a backend's exchanges fail; an asker's and a router's
+ *    end without a call. */
 typedef struct {
     void (*on_head)(void *user, const tl_answer_head *head);
     void (*on_body)(void *user, tl_slice bytes);
@@ -70,14 +82,16 @@ typedef struct {
 /* The handle. Whoever implements exchanges embeds it as first member. */
 typedef struct tl_exchange tl_exchange;
 struct tl_exchange {
-    void (*cancel)(tl_exchange *x);              /* no sink call follows; frees */
-    void (*set_paused)(tl_exchange *x, bool on); /* back-pressure: while on, no on_body follows */
+    void (*cancel)(tl_exchange *x);
+    void (*set_paused)(tl_exchange *x, bool on);
 };
 
+/* Ends the exchange; nobody is told. */
 static inline void tl_exchange_cancel(tl_exchange *x)
 {
     x->cancel(x);
 }
+/* Back-pressure: while on, no on_body comes. Said twice, it counts once. */
 static inline void tl_exchange_set_paused(tl_exchange *x, bool on)
 {
     x->set_paused(x, on);

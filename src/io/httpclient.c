@@ -482,6 +482,8 @@ void tl_http_cancel(tl_http_request *r)
     }
     r->cancelled = true;
     tl_timer_stop(&r->timer);
+    tl_resolve_free(r->resolve); /* its answer may come before `settle` does */
+    r->resolve = NULL;
     make_due(r);
 }
 
