@@ -224,10 +224,33 @@ static void a_head_that_makes_no_sense_is_cancelled_and_502(void **state)
         client c;
         fake_ask *a = asked(&h, &c, CHAT, "", STREAM);
         fake_head(a, statuses[i], "application/json");
-        fake_body(a, "ignored");
+        assert_true(a->cancelled); /* already: from inside on_head */
         WAIT_UNTIL(&h, client_answered(&c));
         assert_int_equal(client_status(&c), 502);
-        assert_true(a->cancelled);
+        client_close(&c);
+    }
+    harness_clear(&h);
+}
+
+static void an_answer_without_a_head_or_with_two_is_cancelled_and_502(void **state)
+{
+    (void)state;
+    harness h;
+    client c;
+    harness_init(&h, NULL);
+    for (int i = 0; i < 3; i++) {
+        fake_ask *a = asked(&h, &c, CHAT, "", HELLO);
+        if (i != 0)
+            fake_head(a, 200, "application/json");
+        if (i == 1)
+            fake_head(a, 200, "application/json");
+        else
+            fake_body(a, "{}");
+        assert_int_equal(a->cancelled, i != 2);
+        if (i == 2)
+            fake_end(a);
+        WAIT_UNTIL(&h, client_answered(&c));
+        assert_int_equal(client_status(&c), i == 2 ? 200 : 502);
         client_close(&c);
     }
     harness_clear(&h);
@@ -447,6 +470,7 @@ int main(void)
         cmocka_unit_test(a_model_nobody_knows_is_404_and_a_known_one_without_provider_503),
         cmocka_unit_test(the_backends_own_refusals_pass_with_their_bodies),
         cmocka_unit_test(a_head_that_makes_no_sense_is_cancelled_and_502),
+        cmocka_unit_test(an_answer_without_a_head_or_with_two_is_cancelled_and_502),
         cmocka_unit_test(a_content_type_cannot_smuggle_a_header),
         cmocka_unit_test(a_failure_inside_a_stream_is_an_error_event_then_the_close),
         cmocka_unit_test(a_failure_inside_another_body_leaves_it_visibly_unfinished),
