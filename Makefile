@@ -3,12 +3,14 @@ BUILD   ?= build
 PREFIX  ?= /usr/local
 DESTDIR ?=
 MODEL   ?=
+FILE    ?=
+LINES   ?=
 MESON_ARGS ?=
 FUZZ_SECONDS ?= 30
 SANITIZED = --suite unit --suite sim --print-errorlogs --num-processes 2
 TEST = meson test -C $(BUILD) --print-errorlogs --num-processes 2
 
-.PHONY: all deps demo test check asan tsan fuzz sim e2e lab lab-full bench fmt lint install clean help
+.PHONY: all deps demo test check asan tsan fuzz sim e2e lab lab-full mutate bench fmt lint install clean help
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -70,6 +72,10 @@ fuzz:
 	@ninja -C build-fuzz
 	@tools/fuzz build-fuzz $(FUZZ_SECONDS)
 
+## make mutate FILE=src/ROOM/NAME.c [LINES=10-40,57]  which changes of an operator do the room's unit tests not notice?
+mutate:
+	@tools/mutate $(if $(LINES),--lines $(LINES)) "$(FILE)"
+
 ## make bench    the numbers of docs/performance.md, each beside its peer in the same run
 bench: all
 	@tools/bench $(BUILD)
@@ -88,4 +94,4 @@ install:
 	@tools/install "$(PREFIX)" "$(DESTDIR)" $(MESON_ARGS)
 
 clean:
-	rm -rf build build-asan build-tsan build-fuzz build-install
+	rm -rf build build-asan build-tsan build-fuzz build-install build-mutate
