@@ -108,39 +108,109 @@ static size_t open_short(const raw_peer *p, uint8_t *packet, size_t n, uint8_t *
 
 /* --- what the server says --- */
 
-/* libngtcp2 writes its NEW_CONNECTION_ID frames first in a packet, in their shortest form. */
-static void note_cids(raw_peer *p, const uint8_t *f, size_t n)
+/* The varint at f[*at]; moves *at behind it. What is cut off reads as zeros. */
+static uint64_t take(const uint8_t *f, size_t n, size_t *at)
 {
-    while (n >= 1 + 1 + 1 + 1 + 8 + 16 && f[0] == 0x18 && f[3] == 8) {
-        if (f[1] < RAW_CIDS_MAX) {
-            memcpy(p->server_cids[f[1]], f + 4, 8);
-            p->server_cids_n = f[1] >= p->server_cids_n ? f[1] + 1u : p->server_cids_n;
-        }
-        f += 28;
-        n -= 28;
+    uint8_t first = *at < n ? f[*at] : 0;
+    uint64_t value = first & 0x3F;
+    size_t size = (size_t)1 << (first >> 6);
+    for (size_t i = 1; i < size; i++)
+        value = value << 8 | (*at + i < n ? f[*at + i] : 0);
+    *at += size;
+    return value;
+}
+
+static void note_cid(raw_peer *p, const uint8_t *f, size_t n, size_t *at)
+{
+    uint64_t seq = take(f, n, at);
+    (void)take(f, n, at); /* Retire Prior To */
+    uint64_t size = take(f, n, at);
+    must(size == 8 && *at + 8 + 16 <= n);
+    if (seq < RAW_CIDS_MAX) {
+        memcpy(p->server_cids[seq], f + *at, 8);
+        p->server_cids_n = seq >= p->server_cids_n ? (unsigned)seq + 1 : p->server_cids_n;
     }
+    *at += 8 + 16;
 }
 
-static void note_challenge(raw_peer *p, const uint8_t *f, size_t n)
+static void note_challenge(raw_peer *p, const uint8_t *f, size_t n, size_t *at)
 {
-    if (n < 9 || f[0] != 0x1a)
-        return;
-    memcpy(p->challenge, f + 1, 8);
+    must(*at + 8 <= n);
+    memcpy(p->challenge, f + *at, 8);
     p->challenged = true;
+    *at += 8;
 }
 
+static void skip_ack(const uint8_t *f, size_t n, size_t *at)
+{
+    (void)take(f, n, at); /* the largest, the delay */
+    (void)take(f, n, at);
+    uint64_t fields = 1 + 2 * take(f, n, at);
+    while (fields-- && *at < n)
+        (void)take(f, n, at);
+}
+
+/* The frames of one packet, in whatever order, up to the first that no server sends with those
+ * that are looked for (RFC 9000 19). */
+static void note_frames(raw_peer *p, const uint8_t *f, size_t n)
+{
+    size_t at = 0;
+    while (at < n)
+        switch (f[at++]) {
+        case 0x00: /* PADDING */
+        case 0x01: /* PING */
+        case 0x1e: /* HANDSHAKE_DONE */ break;
+        case 0x02: /* ACK */ skip_ack(f, n, &at); break;
+        case 0x19: /* RETIRE_CONNECTION_ID */ (void)take(f, n, &at); break;
+        case 0x1b: /* PATH_RESPONSE */ at += 8; break;
+        case 0x18: note_cid(p, f, n, &at); break;
+        case 0x1a: note_challenge(p, f, n, &at); break;
+        default: return;
+        }
+}
+
+static void read_answer(raw_peer *p, uint8_t *data, size_t n)
+{
+    uint8_t frames[2048];
+    must(n <= sizeof frames);
+    note_frames(p, frames, open_short(p, data, n, frames));
+}
+
+/* What the server has to say at once. */
 static void read_answers(raw_peer *p)
 {
     static uint8_t buf[TL_QUIC_OUTPUT_MAX];
-    uint8_t frames[2048];
     tl_quic_output out;
     while (tl_quic_next_output(p->server->quic, buf, sim_now(p->server->sim), &out))
-        for (size_t at = 0; at < out.n; at += out.segment) {
-            size_t n = out.n - at < out.segment ? out.n - at : out.segment;
-            n = open_short(p, buf + at, n, frames);
-            note_cids(p, frames, n);
-            note_challenge(p, frames, n);
-        }
+        for (size_t at = 0; at < out.n; at += out.segment)
+            read_answer(p, buf + at, out.n - at < out.segment ? out.n - at : out.segment);
+}
+
+/* What it says later comes by a link. */
+static void on_datagram(void *user, uint32_t path, uint8_t *data, size_t n)
+{
+    (void)path;
+    read_answer(user, data, n);
+}
+
+static void on_nothing(void *user)
+{
+    (void)user;
+}
+
+static tl_time never(void *user)
+{
+    (void)user;
+    return TL_NEVER;
+}
+
+static void listen_at(raw_peer *p, tl_path_id path)
+{
+    tl_path_id i = path - p->path;
+    must(i < RAW_PATHS_MAX);
+    if (!(p->links >> i & 1))
+        sim_link_new(p->server->sim, p->host, path, p->server->host, path, &(sim_faults){0});
+    p->links |= (uint64_t)1 << i;
 }
 
 static void deliver(raw_peer *p, tl_path_id path, uint8_t *data, size_t n)
@@ -222,6 +292,9 @@ static void send_finished(raw_peer *p)
 void raw_peer_connect(raw_peer *p, quic_node *server, tl_path_id path)
 {
     *p = (raw_peer){.server = server, .path = path};
+    static const sim_host_ops ops = {on_datagram, on_nothing, never, on_nothing};
+    p->host = sim_host_new(server->sim, &ops, p);
+    listen_at(p, path);
     unsigned before = server->connected;
     must(tl_identity_new(sim_rand(server->sim), &p->identity) == TL_OK);
     tl_rand_bytes(sim_rand(server->sim), p->scid, sizeof p->scid);
@@ -240,6 +313,7 @@ void raw_peer_send(raw_peer *p, tl_path_id path, const uint8_t *dcid, tl_slice f
     keys k = keys_of(p, TL_SECRET_CLIENT_APPLICATION);
     uint8_t packet[1500];
     must(frames.n >= 4 && frames.n < 1400);
+    listen_at(p, path);
     packet[0] = 0x43; /* short, four bytes of number */
     memcpy(packet + 1, dcid ? dcid : p->dcid, 8);
     size_t at = 9 + put_number(packet + 9, p->next_number);

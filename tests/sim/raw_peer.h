@@ -1,17 +1,20 @@
 /* raw_peer.h - a client made by hand: it holds a key and finishes the handshake, and then puts
  * whatever frames a test likes into its packets. What libngtcp2 would never write comes from here.
- * Speaks to a quic_node's tl_quic directly, without the network. */
+ * Speaks to a quic_node's tl_quic directly, without the network, and hears it both ways. */
 #ifndef TEALE_SIM_RAW_PEER_H
 #define TEALE_SIM_RAW_PEER_H
 
 #include "quic/handshake.h"
 #include "quic_node.h"
 
-#define RAW_CIDS_MAX 64
+#define RAW_CIDS_MAX  64
+#define RAW_PATHS_MAX 64 /* from that of the handshake on */
 
 typedef struct {
     quic_node *server;
     tl_path_id path;
+    sim_host *host; /* where the server's later answers arrive */
+    uint64_t links; /* a bit for each path that has one */
     tl_identity identity;
     tl_handshake handshake;
     uint8_t dcid[8], scid[8]; /* the server's in use, ours */
@@ -23,8 +26,8 @@ typedef struct {
     bool challenged;        /* since this was last cleared */
 } raw_peer;
 
-/* Handshakes with `server` by its path `path`. Aborts when the server does not like an honest
- * client. */
+/* Handshakes with `server` by its path `path`. The simulator borrows `p` until it is freed. Aborts
+ * when the server does not like an honest client. */
 void raw_peer_connect(raw_peer *p, quic_node *server, tl_path_id path);
 /* One packet with these frames, by `path`, to the server's connection ID `dcid` (NULL: the first).
  * What the server answers is read for its connection IDs and challenges and otherwise ignored. */
