@@ -66,7 +66,7 @@ static void set_state(tl_direct_peer *p, tl_direct_state state)
     p->state = state;
     switch (state) {
     case TL_DIRECT_NEVER:
-    case TL_DIRECT_OFF: /* The pause stays: a peer that cannot is not to be hammered. */ break;
+    case TL_DIRECT_OFF: /* The pause stays: a peer without direct ways gets few offers. */ break;
     case TL_DIRECT_OFFERED:
     case TL_DIRECT_CHECKING:
     case TL_DIRECT_SEARCHING: p->again_at = TL_NEVER; break;
@@ -91,7 +91,7 @@ void tl_attempt_is(tl_direct_peer *p, tl_direct_state state)
     set_state(p, tl_ways_any(p) ? TL_DIRECT_STANDS : state);
 }
 
-/* What the present session makes of a peer none of whose ways stands any more. */
+/* The state of a peer whose last way was lost: the present session decides. */
 static tl_direct_state without_a_way(const tl_direct_peer *p)
 {
     switch (p->now ? p->now->state : TL_SESSION_NEW) {

@@ -6,7 +6,7 @@
 #include <utlist.h>
 
 #define BARREN_LOSSES                                                                              \
-    3 /* counts as many: it may be blocked for good, and each try costs a second */
+    3 /* a barren way counts as lost 3 times: it may be blocked for good, and a try costs 1 s */
 
 /* --- life --- */
 
@@ -41,10 +41,11 @@ void tl_direct_free(tl_direct *d)
     free(d);
 }
 
-/* --- what follows from what the checks tell --- */
+/* --- what follows from the events of the checks --- */
 
-/* A peer says whose address is searched, and may lie: what all of them together can have us send is
- * bounded, however many names somebody has. What we began ourselves is not in question. */
+/* The peer names the address that is searched, and the peer may lie. So the searches that peers'
+ * offers began are bounded for all peers together. Searches of our own offers are not bounded
+ * here. */
 static bool may_search(const tl_session *s)
 {
     const tl_direct_peer *p, *next;
@@ -59,7 +60,8 @@ static bool may_search(const tl_session *s)
     return n < TL_DIRECT_SEARCHES_MAX;
 }
 
-/* The session found nothing that can be used. The attempt is over, unless another goes on. */
+/* The session found no way that can be used. The attempt is over, unless another session has
+ * one. */
 static void fail(tl_session *s)
 {
     tl_direct_peer *p = s->peer;
@@ -88,8 +90,8 @@ static void search(tl_session *s)
     }
 }
 
-/* The network changed since the last offer, and no way stands: what failed before may work now. If
- * the relay is not there, it is tried again when it is. */
+/* The network changed since the last offer, and no way stands: what failed before may work now.
+ * While the relay is away, the offer waits until it is back. */
 static void again_if_moved(tl_direct_peer *p)
 {
     if (!p->moved || !p->wanted || tl_ways_any(p) || p->state == TL_DIRECT_OFFERED)
@@ -111,7 +113,7 @@ static void on_valid(tl_session *s, uint16_t id)
         return;
     }
     tl_attempt_note(p, "valid:", &pair->remote);
-    DL_FOREACH (p->ways, way) /* one of another address may lead there, too */
+    DL_FOREACH (p->ways, way) /* a way made for another address may lead to this pair, too */
         if (way->session == s && way->pair == id && !way->up) {
             way->up = true;
             way->since = tl_direct_now(d);
@@ -155,7 +157,7 @@ static void on_done(tl_session *s)
     if (needed && s->state == TL_SESSION_CHECKING && s->search_at != TL_NEVER)
         search(s);
     else if (s->state == TL_SESSION_SETTLED && s->peer->state == TL_DIRECT_FAILED)
-        return; /* that was told */
+        return; /* the owner was told already */
     else if (tl_session_started(s))
         fail(s);
 }
@@ -173,7 +175,8 @@ static void on_event(tl_session *s, const tl_checks_event *ev)
     }
 }
 
-/* The end of every call that drives a session: nothing of a session is on the stack here. */
+/* The last step of every call that drives a session. No caller uses a session after it, so that it
+ * may free any. */
 static void settle(tl_direct *d)
 {
     tl_session *s;
@@ -185,7 +188,7 @@ static void settle(tl_direct *d)
         } else {
             DL_DELETE(d->pending, s);
             s->pending = false;
-            tl_session_pump(s); /* what followed may want something sent */
+            tl_session_pump(s); /* handling the events may have left something to send */
         }
         tl_attempt_check(p);
     }
@@ -205,7 +208,7 @@ void tl_direct_want(tl_direct *d, const tl_node_id *peer)
         return;
     else if (p->again_at == TL_NEVER || tl_direct_now(d) >= p->again_at)
         tl_direct_offer(p);
-    else /* nobody waited for it while nobody wanted it */
+    else /* the timer did not look at again_at while nobody wanted the peer */
         tl_direct_due(d, p->again_at);
     tl_attempt_check(p);
 }
@@ -265,7 +268,7 @@ static void tell_change(tl_direct_peer *p, bool moved)
 void tl_direct_on_change(tl_direct *d, bool moved)
 {
     tl_direct_peer *p, *next;
-    for (int serving_us = 1; serving_us >= 0; serving_us--) /* those we dialled, then the others */
+    for (int serving_us = 1; serving_us >= 0; serving_us--) /* first the peers that we dialled */
         HASH_ITER (hh, d->peers, p, next)
             if (p->wanted == serving_us)
                 tell_change(p, moved);
@@ -289,11 +292,11 @@ void tl_direct_on_registered(tl_direct *d)
 
 /* --- what comes in --- */
 
-/* The peer does not answer the offer: it is away, or will not. */
+/* The peer does not answer the offer: it is away, or does not want to. */
 static void unanswered(tl_session *s)
 {
     tl_direct_peer *p = s->peer;
-    if (tl_session_carries(s)) { /* but its checks did */
+    if (tl_session_carries(s)) { /* but the peer answered checks */
         tl_session_settle(s);
         return;
     }
@@ -323,7 +326,7 @@ void tl_direct_on_signal_failed(tl_direct *d, const char *session)
         unanswered(s);
 }
 
-/* Whose session is it? NULL: nobody's. */
+/* The session that a STUN message belongs to; NULL: none. */
 static tl_session *session_of(const tl_direct *d, const tl_stun *stun)
 {
     tl_session *s = NULL;
@@ -345,8 +348,9 @@ void tl_direct_on_stun(tl_direct *d, tl_sock sock, const tl_addr *from, tl_slice
         return;
     }
     tl_checks_on_stun(s->checks, sock, from, datagram, stun, tl_direct_now(d));
-    /* What a peer sends from an address that it asked us from is let in at once: QUIC knows who it
-     * is, and our own check of the address may still be under way. */
+    /* The peer sent an authenticated check from this address. Its datagrams from there are let in
+     * at once, although our own check of the address may still be under way: QUIC authenticates
+     * them. */
     const tl_pair *pair = tl_checks_find(s->checks, sock, from);
     if (pair && (pair->asked_by_peer || pair->state == TL_PAIR_VALID) &&
         !tl_way_of_pair(s, pair->id) && !tl_way_get(s, pair))
@@ -355,9 +359,9 @@ void tl_direct_on_stun(tl_direct *d, tl_sock sock, const tl_addr *from, tl_slice
     settle(d);
 }
 
-/* A connection ID at home on the way `at_home` comes from the address of another way of the same
- * peer: a NAT on the way changed its mind. Or somebody repeats what he saw, checks and all: only an
- * address that answered ours is followed. */
+/* A connection ID that is at home on `at_home` comes from the address of `way`, another way to the
+ * same peer. Either a NAT between us has changed its mapping, or somebody repeats packets and
+ * checks that he saw. So `at_home` follows only to an address that has answered a check of ours. */
 static void follow(tl_way_entry *at_home, const tl_way_entry *way)
 {
     tl_direct_peer *p = way->peer;
@@ -440,7 +444,7 @@ void tl_direct_using(tl_direct *d, const tl_node_id *peer, tl_path_id path, bool
 
 /* --- time --- */
 
-/* Returns when to come back. */
+/* Returns when to call again. */
 static tl_time session_on_timer(tl_session *s, tl_time now)
 {
     if (now >= s->answer_by) {
@@ -467,7 +471,7 @@ void tl_direct_on_timer(tl_direct *d)
         if (p->now)
             tl_direct_due(d, session_on_timer(p->now, now));
         if (p->again_at != TL_NEVER && p->wanted && d->enabled) {
-            /* being wanted or enabled again looks at again_at anew */
+            /* otherwise tl_direct_want looks at again_at when it is called again */
             if (now >= p->again_at)
                 tl_direct_offer(p);
             else

@@ -1,7 +1,7 @@
 /* direct.h - the direct ways to peers: offers and answers through the relay, connectivity checks,
- * and which address each path id stands for. Sans-IO: sends through the functions it is given, and
- * tells its owner nothing but through tl_direct_next_event. Never moves a connection: peer/peers
- * does, told of every way that opens or closes. */
+ * and which address each path id stands for. Sans-IO: sends through the functions it is given. Its
+ * events wait until the owner takes them (tl_direct_next_event). Never moves a connection:
+ * peer/peers does that, after an event says that the ways have changed. */
 #ifndef TL_DIRECT_DIRECT_H
 #define TL_DIRECT_DIRECT_H
 
@@ -13,7 +13,7 @@
 #include "wire/signal.h"
 
 #define TL_DIRECT_AGAIN_FIRST (10 * TL_SEC)  /* after an attempt that failed; doubling */
-#define TL_DIRECT_AGAIN_MAX   (300 * TL_SEC) /* PROTOCOL section 3 */
+#define TL_DIRECT_AGAIN_MAX   (300 * TL_SEC) /* docs/protocol.md "Direct paths" */
 #define TL_DIRECT_ANSWERS     4              /* offers of one node answered in 10 s */
 
 typedef struct tl_direct tl_direct;
@@ -30,7 +30,8 @@ typedef struct {
     tl_time keepalive;
 } tl_direct_self;
 
-/* What direct asks of its owner, from inside its own functions: none of these may call direct. */
+/* What direct asks of its owner. It calls these from inside its own functions: none of them may
+ * call direct. */
 typedef struct {
     const tl_direct_self *(*self)(void *user);
     /* Through the relay. TL_ERR_CLOSED: it is not connected. */
@@ -39,16 +40,17 @@ typedef struct {
                    size_t segment);
     size_t (*open_sockets)(void *user, tl_sock *ret_socks, size_t n);
     void (*close_socket)(void *user, tl_sock sock);
-    /* May this node ask us, or do we deal with it already? Else its offer is not answered. */
+    /* May this node ask us, or do we deal with it already? If neither, its offer is not
+     * answered. */
     bool (*welcome)(void *user, const tl_node_id *peer);
-    /* A path id for a new way; unique within the node. 0: none left. */
+    /* A path id for a new way; unique within the node. 0: there is none left. */
     tl_path_id (*new_path)(void *user, const tl_node_id *peer);
     /* The way of this path id is gone. Also called by tl_direct_free. */
     void (*free_path)(void *user, tl_path_id path);
 } tl_direct_world;
 
-/* What the attempts at one peer came to, for `why` and doctor. In attempt.c one function assigns it,
- * and asserts what is drawn here:
+/* What the attempts at one peer came to, for `teale why` and `teale doctor`. One function in
+ * attempt.c assigns it, and asserts what is drawn here:
  *
  *   NEVER ───we offer───► OFFERED ──no answer──► UNANSWERED
  *     │                      │ answered
@@ -60,19 +62,19 @@ typedef struct {
  *                            ▼    ▼
  *                            STANDS ──the last way is lost──► LOST
  *
- * From every state, our offer leads to OFFERED, the peer's to CHECKING, and a pair that answers, be
- * it late, to STANDS. STANDS holds while one way stands: what another attempt comes to meanwhile
- * shows when the last way is lost. To NEVER: nobody wants ways to the peer, or the relay is away. */
+ * From every state, our offer leads to OFFERED and the peer's offer to CHECKING. A pair that
+ * answers leads to STANDS, also when its answer is late. STANDS holds while at least one way
+ * stands. What another attempt comes to in that time shows when the last way is lost. Any state
+ * becomes NEVER when nobody wants ways to the peer any more, or when the relay is away. */
 typedef enum {
-    TL_DIRECT_NEVER,      /* nothing was tried, or nothing since the peer was last let go */
-    TL_DIRECT_OFFERED,    /* an offer is out, unanswered */
-    TL_DIRECT_CHECKING,   /* both know each other's addresses: checks run */
-    TL_DIRECT_SEARCHING,  /* the birthday search runs beside them */
+    TL_DIRECT_NEVER,      /* nothing was tried, or nothing since the peer was last dropped */
+    TL_DIRECT_OFFERED,    /* our offer is sent and not answered yet */
+    TL_DIRECT_CHECKING,   /* both sides know each other's addresses: checks run */
+    TL_DIRECT_SEARCHING,  /* the birthday search runs beside the checks */
     TL_DIRECT_STANDS,     /* at least one pair is valid */
-    TL_DIRECT_UNANSWERED, /* the peer answered no offer: it does not speak of direct paths, or will
-                             not */
+    TL_DIRECT_UNANSWERED, /* the peer answered no offer: it cannot open direct ways, or will not */
     TL_DIRECT_FAILED,     /* every pair was tried in vain */
-    TL_DIRECT_LOST,       /* it stood, and was lost */
+    TL_DIRECT_LOST,       /* a way stood, and was lost */
     TL_DIRECT_OFF,        /* the setting nat.direct is false, or there is no socket */
 } tl_direct_state;
 const char *tl_direct_state_name(tl_direct_state s);
@@ -81,15 +83,15 @@ typedef struct {
     tl_direct_state state;
     char session[TL_SIGNAL_SESSION_MAX + 1];
     bool ours;           /* we offered */
-    tl_time began;       /* the attempt; 0 = never */
-    tl_time first_valid; /* 0: none was yet, in this attempt */
-    tl_time again_at;    /* the next attempt; TL_NEVER */
+    tl_time began;       /* when the attempt began; 0 = never */
+    tl_time first_valid; /* when the first pair of this attempt was valid; 0: none yet */
+    tl_time again_at;    /* when the next attempt begins; TL_NEVER: none is planned */
     unsigned attempts;
     tl_nat_type our_nat, peer_nat; /* as told in offer and answer */
     const tl_pair *pairs;          /* borrowed until the next call into direct */
     size_t n_pairs;
     uint16_t used;    /* the pair that carries traffic; 0 = none */
-    unsigned refused; /* candidates to addresses that nobody may name */
+    unsigned refused; /* candidates whose address no peer may name */
     unsigned search_sockets, search_sent;
 } tl_direct_report;
 
@@ -98,26 +100,30 @@ TL_CHECK tl_err tl_direct_new(const tl_identity *identity, tl_rand *rand, const 
 void tl_direct_free(tl_direct *d);
 void tl_direct_set_enabled(tl_direct *d, bool enabled);
 
-/* A connection to this peer is being made, or stands over the relay: find a direct way, unless one
- * stands, is being looked for, or failed a short while ago. */
+/* A connection to this peer is being made, or stands over the relay. Looks for a direct way, unless
+ * one stands, a search for one goes on, or one failed a short while ago. */
 void tl_direct_want(tl_direct *d, const tl_node_id *peer);
-/* No connection any more: its ways are closed. */
+/* There is no connection to this peer any more: closes its ways. */
 void tl_direct_drop(tl_direct *d, const tl_node_id *peer);
-/* Our addresses changed: peers we have ways to are told, pairs asked anew. */
+/* Our addresses changed: tells them to the peers we have sessions with. `moved`: the network is
+ * another one, so every pair is asked anew. */
 void tl_direct_on_change(tl_direct *d, bool moved);
 
-/* offer, answer or iceCandidate that the relay says is of `from`; the signature tells. */
+/* An offer, an answer or an iceCandidate. The relay says that it is from `from`; the signature
+ * proves it. */
 void tl_direct_on_signal(tl_direct *d, tl_signal_type type, const tl_node_id *from,
                          tl_slice payload);
-/* The relay could not pass on what was said in this session. */
+/* The relay could not pass on one of our messages of this session. */
 void tl_direct_on_signal_failed(tl_direct *d, const char *session);
 /* A STUN message that was not a server's answer. */
 void tl_direct_on_stun(tl_direct *d, tl_sock sock, const tl_addr *from, tl_slice datagram,
                        const tl_stun *stun);
-/* Whose is a datagram from there? The path id it belongs to, 0: nobody we know. `known` and
- * `client` are what tl_quic_path_of says of it: at a server, a connection ID at home on one of the
- * peer's ways that comes from another of its addresses is a NAT's doing, and that way leads there
- * from now on; from an address we do not know, it is asked whether it is the peer's. */
+/* The path id that a datagram from this address belongs to; 0: the address is nobody's that we
+ * know. `known` and `client` are what tl_quic_path_of says of the datagram.
+ *
+ * At a server, a connection ID is at home on one way. When it comes from another address of the
+ * same peer, a NAT has changed its mapping: that way leads to the new address from now on. When it
+ * comes from an address we do not know, a check asks whether that address is the peer's. */
 tl_path_id tl_direct_path_of(tl_direct *d, tl_sock sock, const tl_addr *from, tl_path_id known,
                              bool client);
 TL_CHECK tl_err tl_direct_send(tl_direct *d, tl_path_id path, const uint8_t *data, size_t n,
@@ -134,30 +140,30 @@ typedef struct {
 #define TL_DIRECT_WAYS_MAX 8
 size_t tl_direct_ways(const tl_direct *d, const tl_node_id *peer,
                       tl_direct_way ret_ways[TL_DIRECT_WAYS_MAX]);
-/* False: it leads nowhere any more. */
+/* False: the way leads nowhere any more. */
 bool tl_direct_way_of(const tl_direct *d, tl_path_id path, tl_direct_way *ret_way);
-/* Checks of this way are answered, but it carried nothing: it comes last for a while. */
+/* This way carried nothing, although its checks are answered: it is chosen last for a while. */
 void tl_direct_on_barren(tl_direct *d, tl_path_id path);
-/* Which way carries this peer's connection now (0: none, the relay does), and whether traffic
- * flows. */
+/* `path` is the way that carries this peer's connection now; 0: the relay carries it. `active`:
+ * traffic flows. */
 void tl_direct_using(tl_direct *d, const tl_node_id *peer, tl_path_id path, bool active);
 bool tl_direct_report_of(const tl_direct *d, const tl_node_id *peer, tl_direct_report *ret_report);
 
-/* The relay is connected: what waited for it is offered. */
+/* The relay is connected: sends the offers and candidates that waited for it. */
 void tl_direct_on_registered(tl_direct *d);
 void tl_direct_on_timer(tl_direct *d);
 tl_time tl_direct_expiry(const tl_direct *d);
 
 typedef enum {
-    TL_DIRECT_WAYS,   /* the ways to this peer are not what they were: choose again */
-    TL_DIRECT_SILENT, /* a way to it fell silent under traffic, or was lost while in use */
+    TL_DIRECT_WAYS,   /* the ways to this peer have changed: choose again */
+    TL_DIRECT_SILENT, /* a way to this peer fell silent under traffic, or was lost while in use */
 } tl_direct_event_type;
 typedef struct {
     tl_direct_event_type type;
     tl_node_id peer;
 } tl_direct_event;
-/* To be drained until false, after every env.wake. At most one of each type waits for each peer.
- * Whatever is called between two events may call direct. */
+/* Call until it returns false, after every env.wake. At most one event of each type waits for each
+ * peer. Between two events the caller may call any function of direct. */
 bool tl_direct_next_event(tl_direct *d, tl_direct_event *ret_event);
 
 typedef struct {
@@ -165,7 +171,8 @@ typedef struct {
     uint64_t candidates_refused, attempts, succeeded, failed, rebinds, lost, strays;
 } tl_direct_counters;
 const tl_direct_counters *tl_direct_counters_of(const tl_direct *d);
-/* Attempts by the NATs of (the one who offered, the other): counts of begun and of succeeded. */
+/* How many attempts began and how many succeeded, by [NAT of the node that offered][NAT of the
+ * other]. */
 typedef struct {
     uint64_t attempts[TL_NAT_TYPES][TL_NAT_TYPES], successes[TL_NAT_TYPES][TL_NAT_TYPES];
 } tl_punch_counters;

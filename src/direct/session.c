@@ -1,5 +1,5 @@
-/* One signalled session and its checks. What the checks tell waits in direct's list: nothing here
- * acts on it, offers anything, or frees a session that is being driven. */
+/* One session and its checks. The events of the checks wait in direct's list. Nothing here acts on
+ * them, makes an offer, or frees a session that is being driven. */
 #include "direct/state.h"
 
 #include <assert.h>
@@ -18,7 +18,7 @@ tl_session *tl_session_new_for(tl_direct_peer *p, const char *session, bool ours
     s->answer_by = s->search_at = TL_NEVER;
     tl_check_username(session, s->username);
     HASH_FIND(hh_name, d->by_name, s->username, TL_CHECK_USERNAME, same);
-    if (same) { /* by chance never: somebody plays */
+    if (same) { /* never by chance: somebody chose the name on purpose */
         free(s);
         return NULL;
     }
@@ -105,7 +105,7 @@ void tl_session_take(tl_direct_peer *p, tl_session *s)
     p->now = s;
 }
 
-/* --- what it is at --- */
+/* --- the state --- */
 
 /* The picture above tl_session_state. */
 static bool may_become(tl_session_state from, tl_session_state to)
@@ -136,7 +136,7 @@ void tl_session_offered(tl_session *s)
     set_state(s, TL_SESSION_OFFERED);
 }
 
-/* Does one side of a symmetric NAT have to meet the other's port-restricted one? */
+/* Is one side behind a symmetric NAT and the other behind a port-restricted one? */
 static bool wants_search(const tl_session *s)
 {
     const tl_direct_peer *p = s->peer;
@@ -216,7 +216,7 @@ void tl_session_pump(tl_session *s)
     tl_checks_output o;
     while (tl_checks_next_output(s->checks, tl_direct_now(d), &o))
         if (may_send(s, &o) && d->world.send(d->user, o.sock, &o.to, o.bytes, o.n, o.n))
-            continue; /* lost, as on any network: it is asked again */
+            continue; /* lost, as on any network: the check is sent again */
     if (!s->pending && tl_checks_has_event(s->checks)) {
         s->pending = true;
         DL_APPEND(d->pending, s);

@@ -1,4 +1,4 @@
-/* What is said through the relay: offers, answers, candidates. */
+/* Signalling through the relay: offers, answers, candidates. */
 #include "direct/state.h"
 
 #include "base/log.h"
@@ -7,7 +7,7 @@
 
 static void remember_told(tl_session *s, const tl_candidate *c)
 {
-    if (s->n_told == sizeof s->told / sizeof *s->told) { /* the oldest is told once more one day */
+    if (s->n_told == sizeof s->told / sizeof *s->told) { /* the oldest may be told again */
         memmove(s->told, s->told + 1, (s->n_told - 1) * sizeof *s->told);
         s->n_told--;
     }
@@ -22,7 +22,7 @@ static bool was_told(const tl_session *s, const tl_addr *a)
     return false;
 }
 
-/* False: the relay is not there. */
+/* False: the message could not be made, or the relay is not connected. */
 static bool signal(tl_direct *d, tl_signal_type type, tl_err made, json_t *payload)
 {
     tl_err e = made ? made : d->world.signal(d->user, type, payload);
@@ -57,7 +57,7 @@ static const tl_candidate *first_of(const tl_direct_self *self, tl_candidate_kin
     return NULL;
 }
 
-/* connectionInfo has room for one public and one local address; the others are iceCandidates. */
+/* connectionInfo has room for one public and one local address. The others go as iceCandidates. */
 static tl_connection_info connection_info(tl_session *s)
 {
     tl_direct_peer *p = s->peer;
@@ -66,7 +66,7 @@ static tl_connection_info connection_info(tl_session *s)
     const tl_candidate *local = first_of(self, TL_CANDIDATE_HOST, TL_ADDR_V4);
     if (!local)
         local = first_of(self, TL_CANDIDATE_HOST, TL_ADDR_V6);
-    if (self->facts->public4.family) /* the NAT's, even where a mapping is nearer */
+    if (self->facts->public4.family) /* the NAT's own address, even where a port mapping exists */
         info.public_addr = self->facts->public4;
     else if (self->facts->public6.family)
         info.public_addr = self->facts->public6;
@@ -112,13 +112,13 @@ void tl_direct_offer(tl_direct_peer *p)
     }
     if (!tell(s, TL_OFFER_OFFER)) {
         tl_session_free(s);
-        tl_attempt_is(p, TL_DIRECT_NEVER); /* tl_direct_on_registered brings us back */
+        tl_attempt_is(p, TL_DIRECT_NEVER); /* tl_direct_on_registered offers again */
         return;
     }
     tl_session_take(p, s);
     tl_session_offered(s);
     tl_attempt_is(p, TL_DIRECT_OFFERED);
-    tl_attempt_tell(p, TL_DIRECT_WAYS); /* an older session's may have gone */
+    tl_attempt_tell(p, TL_DIRECT_WAYS); /* the ways of an older session may be gone */
     p->attempts++;
     d->counters.offers_out++;
 }
@@ -157,7 +157,7 @@ static void take_info(tl_session *s, const tl_connection_info *info)
         s->reflexive = (tl_addr){0};
 }
 
-/* The addresses of both are known. */
+/* The addresses of both sides are known. */
 static void start(tl_session *s)
 {
     tl_direct_peer *p = s->peer;
@@ -168,7 +168,8 @@ static void start(tl_session *s)
     tl_attempt_is(p, TL_DIRECT_CHECKING);
 }
 
-/* May this node's offer be looked at now? Costs nothing but memory of those we deal with. */
+/* May this node's offer be read now? Returns its peer, or NULL. Cheap: makes no signature check,
+ * and keeps memory only for nodes that are welcome. */
 static tl_direct_peer *admit(tl_direct *d, const tl_node_id *from)
 {
     tl_time now = tl_direct_now(d);
@@ -213,14 +214,14 @@ static void on_offer(tl_direct *d, const tl_node_id *from, tl_slice payload)
     if (!p || !read_offer(d, TL_OFFER_OFFER, payload, &o) || !tl_node_id_eq(&o.from, from))
         return;
     d->counters.offers_in++;
-    /* Both offered at once: that of the smaller node ID stays. */
+    /* Both sides offered at once: the offer of the smaller node ID stays. */
     if (p->now && p->now->state == TL_SESSION_OFFERED && tl_node_id_cmp(&d->identity->id, from) < 0)
         return;
     tl_session *s = tl_session_new_for(p, o.session, false);
     if (!s)
         return;
     tl_session_take(p, s);
-    tl_attempt_tell(p, TL_DIRECT_WAYS); /* an older session's may have gone */
+    tl_attempt_tell(p, TL_DIRECT_WAYS); /* the ways of an older session may be gone */
     take_info(s, &o.info);
     if (tell(s, TL_OFFER_ANSWER)) {
         start(s);
@@ -228,10 +229,10 @@ static void on_offer(tl_direct *d, const tl_node_id *from, tl_slice payload)
     }
     tl_session_free(s);
     p->again_at = TL_NEVER;
-    tl_attempt_is(p, TL_DIRECT_NEVER); /* tl_direct_on_registered brings us back */
+    tl_attempt_is(p, TL_DIRECT_NEVER); /* tl_direct_on_registered offers */
 }
 
-/* The peer's session of that name, if it is there. */
+/* The peer's session of that name; NULL: there is none. */
 static tl_session *session_of(tl_direct *d, const tl_node_id *from, const char *session)
 {
     tl_direct_peer *p = tl_direct_peer_find(d, from);

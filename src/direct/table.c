@@ -24,7 +24,7 @@ static void peer_free(tl_direct_peer *p)
     free(p);
 }
 
-/* Makes room: a peer that nobody here wants a way to, and that uses none, goes. */
+/* Makes room: forgets one peer to which no way is wanted or used. */
 static void forget_somebody(tl_direct *d)
 {
     tl_direct_peer *p, *next;

@@ -101,7 +101,7 @@ void tl_ways_of_session_free(tl_session *s)
             way_free(way);
 }
 
-/* Ways whose pair the checks have forgotten lead nowhere. */
+/* Frees ways whose pair the checks have forgotten: they lead nowhere. */
 static void sweep(tl_direct_peer *p)
 {
     tl_way_entry *way, *next;
@@ -146,8 +146,8 @@ static tl_source *source_new(tl_direct *d, const tl_pair *pair, tl_way_entry *wa
     return source;
 }
 
-/* An address that another session of the same peer reached before keeps its path id: to QUIC
- * nothing changed. */
+/* Another session of the same peer may have reached this address before. Then the address keeps its
+ * path id, so that nothing changes for QUIC. */
 tl_way_entry *tl_way_get(tl_session *s, const tl_pair *pair)
 {
     tl_direct_peer *p = s->peer;
@@ -187,8 +187,8 @@ void tl_way_rebind(tl_way_entry *way, const tl_way_entry *to)
 
 /* --- pacing --- */
 
-/* The one in use is watched as closely as its traffic asks for; one more is kept open, the rest
- * rests. */
+/* The way in use is asked as often as its traffic needs. One more way is kept open. The others
+ * rest. */
 void tl_ways_pace(tl_direct_peer *p)
 {
     tl_time now = tl_direct_now(p->direct);
