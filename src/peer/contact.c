@@ -1,4 +1,4 @@
-/* One contact: what is between us and one peer, its connections and the wishes for streams. */
+/* One contact: the connections to one peer, and the wishes for streams to it. */
 #include "peer/state.h"
 
 #include <assert.h>
@@ -57,7 +57,8 @@ bool tl_conn_is_lost(const tl_peer_conn *conn)
     return conn->outage.state == TL_OUTAGE_LOST;
 }
 
-/* One whose path stands before one that looks for its path, the keeper before the one that retires. */
+/* A connection that has its path ranks before one that has lost it. After that, the connection that
+ * stays ranks before one that retires. */
 static int rank(const tl_peer_conn *conn)
 {
     return (tl_conn_is_lost(conn) ? 0 : 2) + (conn->retiring ? 0 : 1);
@@ -75,7 +76,7 @@ tl_peer_conn *tl_contact_best(const tl_contact *c)
 void tl_contact_mark_retiring(tl_contact *c)
 {
     tl_peers *p = c->peers;
-    /* The connection whose client has the smaller node ID stays (QUIC.md "Both may dial at once"). */
+    /* Both sides may dial at once. The connection whose client has the smaller node ID stays. */
     bool ours_stays = tl_node_id_cmp(&p->config.identity->id, &c->peer->id) < 0;
     tl_peer_conn *conn, *keeper = NULL;
     DL_FOREACH (c->conns, conn)
@@ -119,7 +120,7 @@ void tl_contact_remove_conn(tl_peer_conn *conn)
     DL_DELETE(conn->contact->conns, conn);
     tl_quic_conn_set_user(conn->quic, NULL);
     free(conn);
-    p->sweep = true; /* the paths it used may be without purpose */
+    p->sweep = true; /* its paths may not be needed any more */
 }
 
 void tl_conn_close(tl_peer_conn *conn, uint64_t code, const char *why)
@@ -160,7 +161,7 @@ void tl_peers_unwish(tl_peers *p, tl_peer_wish *w)
         return;
     DL_DELETE(w->contact->wishes, w);
     w->contact = NULL;
-    tl_peers_look(p); /* the contact may be without purpose now */
+    tl_peers_look(p); /* the contact may not be needed any more */
 }
 
 void tl_contact_serve_wishes(tl_contact *c)
@@ -171,7 +172,7 @@ void tl_contact_serve_wishes(tl_contact *c)
         tl_quic_stream *s = NULL;
         tl_err e = w->connection_only ? TL_OK : tl_quic_stream_open(conn->quic, &s);
         if (e == TL_ERR_AGAIN)
-            return; /* TL_QUIC_STREAMS_AVAILABLE brings us back */
+            return; /* TL_QUIC_STREAMS_AVAILABLE calls this again */
         DL_DELETE(c->wishes, w);
         w->contact = NULL;
         if (e) {

@@ -133,7 +133,7 @@ static void on_message(tl_peer_conn *conn, const tl_cluster_message *m)
         conn->peers->counters.goodbyes_in++;
         peer->available = false; /* until it says otherwise */
         break;
-    case TL_CLUSTER_OTHER: break; /* of a later version */
+    case TL_CLUSTER_OTHER: break; /* a message of a later version */
     default: broken(conn, "a request's message on the control stream"); break;
     }
 }

@@ -11,13 +11,13 @@ static void set_state(tl_contact *c, tl_dial_state state, tl_path_id path, tl_pe
     c->dial_path = path;
     c->dial_conn = conn;
     if (state == TL_DIAL_NONE)
-        tl_peers_look(c->peers); /* the contact may be without purpose now */
+        tl_peers_look(c->peers); /* the contact may not be needed any more */
 }
 
 void tl_contact_dial_stop(tl_contact *c)
 {
     tl_peer_conn *conn = c->dial_conn;
-    c->peers->sweep = true; /* its session goes, if the peer's attempt does not use it */
+    c->peers->sweep = true; /* closes the session, unless a connection uses it */
     set_state(c, TL_DIAL_NONE, 0, NULL);
     if (conn)
         tl_conn_close(conn, TL_CODE_NONE, "given up");
@@ -29,7 +29,7 @@ void tl_contact_dial_fail(tl_contact *c, tl_err e, const char *why)
     p->counters.dial_failures++;
     c->peer->unusable_until = tl_peers_now(p) + TL_PEERS_OUTAGE_MAX;
     tl_contact_dial_stop(c);
-    if (!tl_contact_best(c)) /* the peer's own attempt may have succeeded */
+    if (!tl_contact_best(c)) /* else the peer's own attempt has succeeded */
         tl_contact_fail_wishes(c, e, why);
 }
 
@@ -40,7 +40,7 @@ void tl_contact_dial_on_closed(tl_contact *c, tl_err e, const char *why)
     tl_contact_dial_fail(c, e, why);
 }
 
-/* Asks the relay for a session, as soon as it is connected. */
+/* Asks the relay for a session, now or when the relay is connected. */
 static void open_session(tl_contact *c)
 {
     tl_peers *p = c->peers;
@@ -107,7 +107,7 @@ void tl_contact_dial_on_ended(tl_contact *c, const char *why)
         tl_contact_dial_fail(c, TL_ERR_UNREACHABLE, why);
         return;
     }
-    set_state(c, TL_DIAL_RELAY, 0, NULL); /* until its deadline the relay may come back */
+    set_state(c, TL_DIAL_RELAY, 0, NULL); /* the relay may come back before the dial's deadline */
     if (conn)
         tl_conn_close(conn, TL_CODE_NONE, "given up");
 }
@@ -124,8 +124,8 @@ void tl_contact_dial_connected(tl_contact *c, tl_peer_conn *conn)
         set_state(c, TL_DIAL_NONE, 0, NULL);
         return;
     }
-    /* The peer's attempt was faster. Ours goes on only if it is the one that would stay: were both
-     * sides to give up theirs for the other's, none would be left. */
+    /* The peer's attempt was faster. Ours goes on only if its connection is the one that stays
+     * (tl_contact_mark_retiring). Both sides use that rule, so that they never both give up. */
     bool ours_stays = tl_node_id_cmp(&c->peers->config.identity->id, &c->peer->id) < 0;
     if (c->dial != TL_DIAL_NONE && !ours_stays)
         tl_contact_dial_stop(c);

@@ -1,5 +1,5 @@
 /* link_sessions.h - the table of a node's sessions at one relay, found by session ID and by path
- * id. Pure memory. */
+ * id. Pure memory: never touches a socket or a clock, and sends nothing. */
 #ifndef TL_PEER_LINK_SESSIONS_H
 #define TL_PEER_LINK_SESSIONS_H
 
@@ -13,8 +13,8 @@ typedef struct {
     tl_path_id path;
     tl_node_id peer;
     char peer_hex[TL_NODE_ID_HEX + 1];
-    bool ready;  /* relayReady went or came: data may flow */
-    tl_buf head; /* what every relayData of it begins with, up to its base64 */
+    bool ready;  /* relayReady was sent or received: data may flow */
+    tl_buf head; /* the beginning of every relayData of this session, up to its base64 */
     UT_hash_handle by_id, by_path;
 } tl_link_session;
 
@@ -34,9 +34,9 @@ TL_CHECK tl_err tl_link_sessions_add(tl_link_sessions *t, const char *own_hex, t
 tl_link_session *tl_link_sessions_by_id(const tl_link_sessions *t, tl_slice id);
 tl_link_session *tl_link_sessions_by_path(const tl_link_sessions *t, tl_path_id path);
 void tl_link_sessions_remove(tl_link_sessions *t, tl_link_session *s);
-/* Any one of them, for emptying the table; NULL when it is empty. */
+/* Any one session, for emptying the table; NULL when the table is empty. */
 tl_link_session *tl_link_sessions_any(const tl_link_sessions *t);
-/* The only one that waits for its relayReady; NULL when there is none or more than one. */
+/* The only session that waits for its relayReady; NULL when none waits, or more than one. */
 tl_link_session *tl_link_sessions_only_opening(const tl_link_sessions *t);
 size_t tl_link_sessions_count(const tl_link_sessions *t);
 

@@ -1,5 +1,5 @@
-/* Finding a lost path again: the client asks for another session at the relay, the server waits to
- * be found.
+/* What happens when a connection loses its path: the client asks for another session at the relay,
+ * and the server waits for the client.
  *
  * Guarantee: a connection whose path is gone is on another path, or closed, TL_PEERS_OUTAGE_MAX
  * later at most. */
@@ -13,7 +13,7 @@ static void set_state(tl_peer_conn *conn, tl_outage_state state)
     conn->outage.lost_at = tl_peers_now(conn->peers);
 }
 
-/* `at`: when DUE. `asked`: the path when ASKED. */
+/* `at`: the time, in the state DUE. `asked`: the session, in the state ASKED. */
 static void set_reopen(tl_peer_conn *conn, tl_reopen_state state, tl_time at, tl_path_id asked)
 {
     tl_outage *o = &conn->outage;
@@ -30,7 +30,7 @@ static void rest(tl_peer_conn *conn)
     set_reopen(conn, TL_REOPEN_RESTING, TL_NEVER, 0);
 }
 
-/* Once more, after a pause that doubles. */
+/* Tries again after a pause, and doubles the pause. */
 static void again(tl_peer_conn *conn)
 {
     tl_outage *o = &conn->outage;
@@ -55,7 +55,7 @@ static void try_reopen(tl_peer_conn *conn)
         return;
     if (!tl_relay_link_is_registered(p->config.link)) {
         if (tl_conn_is_lost(conn))
-            (void)p->events.on_relay_wanted(p->user); /* it is dialled soon, again and again */
+            (void)p->events.on_relay_wanted(p->user); /* the owner goes on dialling the relay */
         again(conn);
         return;
     }
@@ -109,7 +109,7 @@ void tl_outage_on_registered(tl_peer_conn *conn)
     }
 }
 
-/* QUIC moves over to the new session, if it has no better path; else that is kept warm. */
+/* A connection that has a direct way keeps the new session warm. Any other moves to it. */
 void tl_outage_on_ready(tl_peer_conn *conn)
 {
     tl_peers *p = conn->peers;
@@ -144,7 +144,7 @@ tl_time tl_outage_on_timer(tl_peer_conn *conn, tl_time now)
     const tl_outage *o = &conn->outage;
     tl_time over_at = tl_conn_is_lost(conn) ? o->lost_at + TL_PEERS_OUTAGE_MAX : TL_NEVER;
     if (now >= over_at) {
-        set_state(conn, TL_OUTAGE_STANDS); /* so that it is not told twice: the end follows */
+        set_state(conn, TL_OUTAGE_STANDS); /* the close follows; this must not happen twice */
         rest(conn);
         tl_conn_close(conn, TL_CODE_OUTAGE,
                       tl_conn_is_direct(conn)

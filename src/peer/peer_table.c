@@ -36,7 +36,8 @@ size_t tl_peer_table_count(const tl_peer_table *t)
     return HASH_COUNT(t->peers);
 }
 
-/* The one listed longest ago gives way; nobody with a connection or a question does. */
+/* Forgets the node that was listed longest ago, among those without a contact and without a
+ * question. */
 static bool make_room(tl_peer_table *t)
 {
     tl_peer *oldest = NULL, *p, *next;
@@ -71,8 +72,8 @@ tl_peer *tl_peer_table_get(tl_peer_table *t, const tl_node_id *id)
 
 /* --- what a node says of itself --- */
 
-/* Control characters would move a terminal's cursor; invalid UTF-8 does not come out of the parser.
- */
+/* Removes control characters: they would move a terminal's cursor. The parser lets no invalid UTF-8
+ * through. */
 static bool set_name(tl_peer *p, const char *name)
 {
     char clean[TL_PEER_NAME_MAX];

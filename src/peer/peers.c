@@ -1,5 +1,5 @@
-/* The table of connections and the driving: what QUIC tells, what connections have to do, timers,
- * and what is told to all. */
+/* Drives the connections: QUIC's events, the tasks noted on connections, timers, and what is told
+ * to all peers. */
 #include "peer/state.h"
 
 #include "base/log.h"
@@ -19,7 +19,7 @@ tl_err tl_peers_new(const tl_peers_config *config, const tl_peers_events *events
     p->due = TL_NEVER;
     tl_quic_config q = tl_quic_config_default(config->identity, config->rand);
     q.handshake_timeout = config->connect_within;
-    q.keepalive = 0; /* the heartbeats are */
+    q.keepalive = 0; /* our heartbeats keep the connection alive */
     tl_err e = tl_quic_new(&q, &p->quic);
     if (e) {
         free(p);
@@ -81,7 +81,7 @@ static void on_closed(tl_peers *p, const tl_quic_event *ev)
 {
     tl_peer_conn *conn = tl_quic_conn_user(ev->conn);
     if (!conn)
-        return; /* of a peer, and never stood */
+        return; /* dialled by a peer, and it never stood */
     tl_contact *c = conn->contact;
     bool dialled = c->dial_conn == conn;
     char why[128];
@@ -194,7 +194,7 @@ void tl_peers_on_ready(tl_peers *p, tl_path_id id)
         tl_contact_dial_on_ready(c);
     else if (conn && conn->outage.asked == id)
         tl_outage_on_ready(conn);
-    p->sweep = true; /* it may have come too late for either */
+    p->sweep = true; /* the session may have come too late for both */
     tl_peers_wake(p);
 }
 
@@ -245,8 +245,9 @@ bool tl_peers_deals_with(const tl_peers *p, const tl_node_id *id)
 
 /* --- driving --- */
 
-/* While questions are under way, silence is looked at. A heartbeat would not do: while the answers
- * are not read, flow control holds it back, too. */
+/* Watches for silence while questions are under way. QUIC's keepalive asks for packets. A heartbeat
+ * could not: it is stream data, and flow control may hold it back while the answers are not
+ * read. */
 static void watch(tl_peer_conn *conn)
 {
     if (!conn->streams ||
@@ -278,7 +279,7 @@ static void do_what_is_noted(tl_peers *p)
     }
 }
 
-/* New wishes without a connection dial. */
+/* Serves wishes. Dials where there are wishes and no connection. */
 static void look_after_contacts(tl_peers *p)
 {
     tl_contact *c;
@@ -291,8 +292,8 @@ static void look_after_contacts(tl_peers *p)
     }
 }
 
-/* Contacts without a purpose go: after the output, for with the last of a peer's connections go the
- * ways that its close takes. */
+/* Forgets contacts that are not needed any more. Called after the output is sent: forgetting a
+ * contact closes its direct ways, and the close of its last connection goes over one of them. */
 static void tidy_contacts(tl_peers *p)
 {
     tl_contact *c, *next;
@@ -322,7 +323,8 @@ void tl_peers_run(tl_peers *p)
     p->in_run = false;
 }
 
-/* Keeps the most recently used few of the idle connections that we dialled. */
+/* Closes the connection that has been idle longest, if more than TL_PEERS_WARM_MAX of those that we
+ * dialled are idle. */
 static void close_cold(tl_peers *p)
 {
     size_t idle = 0;
@@ -367,7 +369,7 @@ static tl_time conn_on_timer(tl_peer_conn *conn, tl_time now)
         close_cold(p);
     }
     if (now >= conn->retire_at) {
-        conn->retire_at = TL_NEVER; /* set again when the last stream closes */
+        conn->retire_at = TL_NEVER; /* is set again when the last stream closes */
         if (!conn->streams)
             tl_conn_close(conn, TL_CODE_DUPLICATE, "duplicate connection");
     }

@@ -1,7 +1,10 @@
-/* peers.h - the connections to other nodes: made when a stream is wanted, over a session at the
- * relay; one to each peer; moved to a direct way when one stands, and back; kept, found again when
- * the relay comes back, and closed. Owns the tl_quic. Sans-IO: the time comes from a tl_env,
- * datagrams go through the tl_relay_link and the tl_direct it is given.
+/* peers.h - the connections to other nodes, one to each peer. Sans-IO: the time comes from a
+ * tl_env, and datagrams go through the tl_relay_link and the tl_direct that it is given. Owns the
+ * tl_quic.
+ *
+ * A connection is made over a session at the relay, when a stream is wanted. It is moved to a
+ * direct way when one stands, and back when that way fails. It is kept while it is idle. When its
+ * path is lost, it is moved to another path or closed.
  *
  * A path id stands for one way to reach one peer: a session at the relay, or a direct pair of
  * addresses. The client of a connection moves it by tl_quic_conn_migrate; the server follows. */
@@ -14,16 +17,17 @@
 #include "peer/relay_link.h"
 #include "quic/quic.h"
 
-#define TL_PEERS_WARM_MAX    8 /* idle connections we dialled and keep (UX.md "Who is served") */
+#define TL_PEERS_WARM_MAX    8 /* idle connections that we dialled and keep for the next question */
 #define TL_PEERS_HEARTBEAT   (25 * TL_SEC)
-#define TL_PEERS_OUTAGE_MAX  (10 * TL_SEC) /* without a path, before questions under way fail */
-/* A connection not heard from for this long is asked for a sign of life when a stream is wanted. */
+#define TL_PEERS_OUTAGE_MAX  (10 * TL_SEC) /* without a path; then questions under way fail */
+/* When a stream is wanted on a connection whose peer was silent for this long, the peer is asked
+ * for a sign of life. */
 #define TL_PEERS_STALE_AFTER (5 * TL_SEC)
 
 typedef struct tl_peers tl_peers;
 
 typedef struct {
-    const tl_identity *identity; /* borrowed for life, as all pointers here */
+    const tl_identity *identity; /* borrowed for the life of tl_peers, like all pointers here */
     tl_rand *rand;
     tl_peer_table *table;
     tl_relay_link *link;
@@ -34,14 +38,16 @@ typedef struct {
 } tl_peers_config;
 
 typedef struct {
-    /* A peer opened a stream for a request: tl_quic_stream_set_user it to a tl_stream_owner. */
+    /* A peer opened a stream for a request. Give it a tl_stream_owner by
+     * tl_quic_stream_set_user. */
     void (*on_stream)(void *user, const tl_node_id *peer, tl_quic_stream *s);
-    /* The first connection to a peer stands, the last one is gone (`why`), or its way changed. */
+    /* on_joined: the first connection to a peer stands. on_left: the last one is gone; `why` says
+     * why. on_path: the connection to a peer has moved to another way. */
     void (*on_joined)(void *user, const tl_peer *peer);
     void (*on_left)(void *user, const tl_peer *peer, const char *why);
     void (*on_path)(void *user, const tl_peer *peer);
-    /* Somebody wants a peer and the relay is not connected. NULL: it may come; else why it will not
-     * (borrowed until the next call). */
+    /* A connection to a peer is wanted, and the relay is not connected. NULL: the relay may come
+     * soon. Otherwise the reason why it will not (borrowed until the next call). */
     const char *(*on_relay_wanted)(void *user);
     /* May datagrams leave through the relay now? */
     bool (*may_send)(void *user);
@@ -54,7 +60,7 @@ TL_CHECK tl_err tl_peers_new(const tl_peers_config *config, const tl_peers_event
 void tl_peers_free(tl_peers *p);
 
 /* --- driving --- */
-/* Tells what happened, sends what is ready. */
+/* Calls the events for what happened, and sends what is ready. */
 void tl_peers_run(tl_peers *p);
 void tl_peers_on_timer(tl_peers *p);
 tl_time tl_peers_expiry(const tl_peers *p);
@@ -64,10 +70,11 @@ tl_path_id tl_peers_on_asked(tl_peers *p, const tl_node_id *from);
 void tl_peers_on_ready(tl_peers *p, tl_path_id path);
 void tl_peers_on_ended(tl_peers *p, tl_path_id path, const char *why);
 void tl_peers_on_datagram(tl_peers *p, tl_path_id path, uint8_t *data, size_t n);
-/* tl_direct's: the ways to a peer changed. */
+/* tl_direct's event: the ways to a peer changed. */
 void tl_peers_on_ways(tl_peers *p, const tl_node_id *peer);
-/* Our own address is another: a server sends to the old one until it hears from us at the new one,
- * and who only listens to an answer would not say a word. */
+/* Our own address has changed. A server sends to our old address until a datagram of ours comes
+ * from the new one, and a node that only reads an answer may send nothing for long. So every
+ * connection of which we are the client sends something now. */
 void tl_peers_on_moved(tl_peers *p);
 /* A path id for a new direct way to this peer; 0: out of memory. */
 tl_path_id tl_peers_new_path(tl_peers *p, const tl_node_id *peer);
@@ -76,32 +83,35 @@ void tl_peers_free_path(tl_peers *p, tl_path_id path);
 /* Datagrams from a UDP socket, back to back, `segment` bytes each but the last. */
 void tl_peers_on_train(tl_peers *p, tl_sock sock, const tl_addr *from, uint8_t *data, size_t n,
                        size_t segment);
-/* Is there a connection, or one being made, or one wanted? */
+/* Does a connection to this peer exist, or is one being made or wanted? */
 bool tl_peers_deals_with(const tl_peers *p, const tl_node_id *peer);
 
 /* --- streams --- */
-/* Who gets a stream's events: first member of the owner's struct; given to tl_quic_stream_set_user.
- * An owner that is done with a stream sets its user to NULL. */
+/* The owner of a stream gets the stream's events. This is the first member of the owner's struct,
+ * and is given to tl_quic_stream_set_user. An owner that is done with a stream sets the stream's
+ * user to NULL. */
 typedef struct tl_stream_owner tl_stream_owner;
 struct tl_stream_owner {
     void (*on_readable)(tl_stream_owner *o);
     void (*on_writable)(tl_stream_owner *o);
-    void (*on_reset)(tl_stream_owner *o); /* the peer gave it up */
-    /* The handle ends: both sides are done, or the connection is, and `why` says why. */
+    void (*on_reset)(tl_stream_owner *o); /* the peer gave the stream up */
+    /* The stream's handle is invalid after this call: both sides are done, or the connection has
+     * ended, and `why` says why. */
     void (*on_closed)(tl_stream_owner *o, const char *why);
 };
 
-/* A wish for a stream to a peer: the wisher's memory. */
+/* A wish for a stream to a peer. The memory is the caller's. */
 typedef struct tl_peer_wish {
     tl_node_id peer;
     bool connection_only; /* on_stream is called with NULL as soon as a connection stands */
     void (*on_stream)(struct tl_peer_wish *w, tl_quic_stream *s);
     void (*on_failed)(struct tl_peer_wish *w, tl_err e, const char *why);
-    struct tl_peer_wish *prev, *next; /* the list's */
+    struct tl_peer_wish *prev, *next; /* the contact's list */
     struct tl_contact *contact;       /* NULL: not waiting */
-    unsigned turn;                    /* the contact's */
+    unsigned turn;                    /* the contact's wish_turn when the wish was made */
 } tl_peer_wish;
-/* Connects if need be. One of its functions is called later, once. TL_ERR_BUSY: TL_PEERS_MAX. */
+/* Connects to the peer if no connection stands. Later one of the wish's two functions is called,
+ * once. TL_ERR_BUSY: TL_PEERS_MAX, or out of memory. */
 TL_CHECK tl_err tl_peers_wish(tl_peers *p, tl_peer_wish *w);
 void tl_peers_unwish(tl_peers *p, tl_peer_wish *w);
 
@@ -118,20 +128,20 @@ TL_CHECK tl_err tl_peers_ping(tl_peers *p, const tl_node_id *peer, tl_peer_pong 
 void tl_peers_unping(tl_peer_pong *g);
 
 /* --- what is told and asked --- */
-/* Takes the reference; told to every connected peer. */
+/* Takes the reference. Tells every connected peer. */
 void tl_peers_set_capabilities(tl_peers *p, json_t *capabilities);
-/* No new work: says goodbye to all; their streams go on. */
+/* We take no new work: says goodbye to every peer. Streams under way go on. */
 void tl_peers_say_goodbye(tl_peers *p, const char *reason);
-/* Closes every connection, with what is queued sent before as far as the link takes it. */
+/* Closes every connection. Sends what is queued before that, if the link takes it. */
 void tl_peers_close_all(tl_peers *p, const char *reason);
 
 tl_via tl_peers_via(const tl_peers *p, tl_quic_stream *s);
 typedef struct {
     tl_via via;
-    tl_time rtt;   /* 0 unknown */
+    tl_time rtt;   /* 0 = unknown */
     tl_time since; /* when this path came into use */
     size_t streams;
-    tl_addr remote;  /* of a direct path; else of the family NONE */
+    tl_addr remote;  /* the far end of a direct path; else of the family NONE */
     const char *why; /* the rule that chose the path; a literal */
     tl_time connected_at;
 } tl_peer_facts;
@@ -140,7 +150,7 @@ bool tl_peers_facts(const tl_peers *p, const tl_peer *peer, tl_peer_facts *ret_f
 
 typedef struct {
     uint64_t dials, dial_failures, accepted, outages, recovered, goodbyes_in, control_errors;
-    uint64_t pathless; /* datagrams for a path that is gone: lost, as on any network */
+    uint64_t pathless; /* datagrams for a path that is gone: they are lost, as on any network */
     uint64_t upgrades, fallbacks, switches; /* to direct, back to the relay, between direct ways */
 } tl_peers_counters;
 const tl_peers_counters *tl_peers_counters_of(const tl_peers *p);

@@ -103,7 +103,8 @@ static tl_err send_session(tl_relay_link *l, tl_signal_type type, const char *to
                                   tl_signal_write_session(&out, type, l->hex, to, session));
 }
 
-/* Both signatures: the public network's, which replays, and ours over the challenge. */
+/* Makes two signatures: the public network's, which others can replay, and ours over the
+ * challenge. */
 static tl_err sign_registration(tl_relay_link *l, char bare_hex[], char proof_hex[])
 {
     tl_signature bare, proof;
@@ -157,7 +158,7 @@ void tl_relay_link_set_capabilities(tl_relay_link *l, json_t *capabilities)
     bool same = l->capabilities && json_equal(l->capabilities, capabilities);
     json_decref(l->capabilities);
     l->capabilities = capabilities;
-    /* Should the wire be full, the next change or connection tells it. */
+    /* If the wire is full, the next change or the next connection sends them. */
     if (!same && l->state >= TL_LINK_REGISTERING && send_register(l))
         l->counters.ignored++;
 }
@@ -189,7 +190,7 @@ void tl_relay_link_close(tl_relay_link *l, tl_path_id path)
     tl_link_session *s = tl_link_sessions_by_path(&l->sessions, path);
     if (!s)
         return;
-    /* A relay that does not hear it ends the session when it is idle. */
+    /* A relay that does not get this message ends the session after it was idle for long. */
     if (l->state == TL_LINK_REGISTERED &&
         send_session(l, TL_SIGNAL_RELAY_CLOSE, s->peer_hex, s->id))
         l->counters.ignored++;
@@ -224,7 +225,7 @@ tl_err tl_relay_link_send(tl_relay_link *l, tl_path_id path, tl_slice datagram)
     return TL_OK;
 }
 
-/* So that the peer need not wait to find out. */
+/* Declines a session at once, so that the peer does not wait for an answer. */
 static void refuse_session(tl_relay_link *l, const tl_signal *m, const tl_node_id *from)
 {
     char hex[TL_NODE_ID_HEX + 1], id[TL_SIGNAL_SESSION_MAX + 1];
@@ -255,7 +256,7 @@ static void on_relay_open(tl_relay_link *l, const tl_signal *m)
         end_session(l, s, "the connection to the relay is full");
 }
 
-/* base64 in place. Some encoders write every '/' as "\/"; no other escape has a place in it. */
+/* Decodes base64 in place. Some JSON encoders write '/' as "\/"; any other escape is an error. */
 static tl_err decode_data(uint8_t *text, size_t n, size_t *ret_n)
 {
     if (n && memchr(text, '\\', n)) {
@@ -270,7 +271,7 @@ static tl_err decode_data(uint8_t *text, size_t n, size_t *ret_n)
     return tl_base64_parse(tl_slice_of(text, n), text, ret_n);
 }
 
-/* `text` is what the message was read from, and may be changed. */
+/* `text` holds the message's bytes. This function changes them. */
 static void on_relay_data(tl_relay_link *l, tl_link_session *s, const tl_signal *m, uint8_t *text)
 {
     uint8_t *data = text + (m->data.p - text);
@@ -295,7 +296,7 @@ static void on_routed(tl_relay_link *l, const tl_signal *m, uint8_t *text)
     }
     tl_link_session *s = tl_link_sessions_by_id(&l->sessions, m->session);
     if (!s || !tl_slice_eq(m->from, tl_slice_str(s->peer_hex))) {
-        l->counters.ignored++; /* of a session that is over, or a stranger's */
+        l->counters.ignored++; /* the session is over, or belongs to another node */
         return;
     }
     if (m->type == TL_SIGNAL_RELAY_DATA) {
@@ -349,7 +350,7 @@ static void on_challenge(tl_relay_link *l, const tl_signal *m, tl_time now)
     begin_registering(l, now);
 }
 
-/* Of what the relay says of addresses only what is well formed. */
+/* Keeps those addresses from the relay that are well formed. */
 static void keep_addresses(tl_relay_link *l, const tl_signal_ack *ack)
 {
     char host[TL_HOST_MAX];
@@ -378,7 +379,8 @@ static void on_register_ack(tl_relay_link *l, const tl_signal *m)
         l->events.on_registered(l->user);
 }
 
-/* Our relay names the session; another's error can only mean the one that waits. */
+/* teale-relay names the session in its error. Other relays do not: then the error is taken for the
+ * one session that waits for its relayReady. */
 static void on_session_error(tl_relay_link *l, const tl_signal_error *err)
 {
     tl_link_session *s = err->session
@@ -477,7 +479,7 @@ void tl_relay_link_on_timer(tl_relay_link *l, tl_time now)
     if (l->state == TL_LINK_GREETING && now >= l->deadline) {
         begin_registering(l, now); /* a relay that sends no challenge */
     } else if (l->state == TL_LINK_REGISTERING && now >= l->deadline) {
-        l->deadline = TL_NEVER; /* told once; the owner closes the connection */
+        l->deadline = TL_NEVER; /* said once; the owner closes the connection */
         l->events.on_refused(l->user, "timeout", "the relay did not answer the registration");
     }
     if (now >= l->query_deadline)

@@ -51,7 +51,8 @@ tl_err tl_relay_link_discover(tl_relay_link *l, const char *model, tl_time now)
     return e;
 }
 
-/* A node whose keys do not belong together was tampered with: it is not there. */
+/* An error: the entry is malformed, or its keys do not belong together, so somebody changed it. The
+ * caller skips such a node. */
 static tl_err read_peer(const tl_signal *s, size_t i, tl_relay_peer *ret)
 {
     tl_signal_peer p;

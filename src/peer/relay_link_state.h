@@ -1,5 +1,5 @@
-/* relay_link_state.h - the state of a relay link, shared by its parts: registration and sessions
- * (relay_link.c), discovery (relay_link_discover.c). */
+/* relay_link_state.h - the state of a relay link, shared by its two sources: registration and
+ * sessions (relay_link.c), discovery (relay_link_discover.c). Nothing else includes it. */
 #ifndef TL_PEER_RELAY_LINK_STATE_H
 #define TL_PEER_RELAY_LINK_STATE_H
 
@@ -29,10 +29,10 @@ struct tl_relay_link {
     tl_relay_wire wire;
     void *wire_user;
     char authority[TL_HOST_MAX + 9];
-    char nonce[65]; /* of the challenge; "" = the relay sent none */
+    char nonce[65]; /* the challenge's; "" = the relay sent no challenge */
     unsigned ttl;
     char udp[TL_HOST_MAX + 6], observed[TL_ADDR_TEXT_MAX]; /* of the last registerAck; "" = none */
-    tl_time deadline; /* of the state, TL_NEVER in TL_LINK_REGISTERED and TL_LINK_OFFLINE */
+    tl_time deadline; /* when the state ends; TL_NEVER in TL_LINK_REGISTERED and TL_LINK_OFFLINE */
 
     tl_link_sessions sessions;
     /* Discoveries: the first is under way. */
@@ -42,7 +42,7 @@ struct tl_relay_link {
     tl_time query_deadline;
 };
 
-/* Sends what was written to `out`, unless writing failed (`e`); frees it. */
+/* Sends `out`, unless writing it failed (`e`). Frees it in both cases. */
 TL_CHECK tl_err tl_relay_link_send_buf(tl_relay_link *l, tl_buf *out, tl_err e);
 
 /* The discovery under way is over; the next one begins. */

@@ -1,4 +1,4 @@
-/* Path ids: the one table of all ways, sessions at the relay and direct ones. */
+/* Path ids: one table of all ways, both sessions at the relay and direct ways. */
 #include "peer/state.h"
 
 #include <assert.h>
@@ -11,9 +11,9 @@ tl_path *tl_path_find(const tl_peers *p, tl_path_id id)
     return path;
 }
 
-/* An id comes again only after 2^32 others, and never while a connection that stands names it: its
- * entry stays as long. What QUIC keeps to itself, handshakes and closed connections, is over in
- * seconds. */
+/* An id is given out again only after 2^32 others, and never while a connection that stands names
+ * it: the id's entry stays until then. Handshakes and closed connections may name an id without an
+ * entry, but they are over in seconds. */
 static tl_path_id next_id(tl_peers *p)
 {
     tl_path_id id;
@@ -94,8 +94,9 @@ void tl_path_drop(tl_peers *p, tl_path_id id, bool tell)
     path_end(p, path);
 }
 
-/* A session over which no connection came yet has its time (tl_paths_on_timer); direct/ says when
- * its ways end. */
+/* Is the path needed? A session that a peer opened counts as needed until a connection came over
+ * it: tl_paths_on_timer ends it otherwise. A direct way is needed until direct/ says that it is
+ * gone. */
 static bool is_needed(const tl_peers *p, const tl_path *path)
 {
     const tl_contact *c = tl_contact_find(p, &path->peer);
@@ -115,7 +116,7 @@ void tl_paths_sweep(tl_peers *p)
         if (path->state == TL_PATH_GONE && !tl_conn_of_path(p, path))
             path_free(p, path);
     }
-    p->sweep = false; /* a connection that leaves its path sets it again */
+    p->sweep = false; /* set again when a connection leaves its path */
 }
 
 /* --- direct ways --- */
@@ -138,7 +139,7 @@ void tl_peers_free_path(tl_peers *p, tl_path_id id)
 
 /* --- sessions that peers open --- */
 
-/* False: this peer has enough. */
+/* False: this peer has TL_PATHS_OF_PEER_MAX sessions already. */
 static bool make_room(tl_peers *p, const tl_node_id *from)
 {
     size_t waiting = 0, of_peer = 0;
@@ -160,8 +161,9 @@ static bool make_room(tl_peers *p, const tl_node_id *from)
     return true;
 }
 
-/* Of a connection that went direct, the client keeps a session at the relay; nothing comes over it
- * while all is well. The latest is the one, should it have lost others. */
+/* The client of a direct connection keeps a session at the relay, over which nothing comes while
+ * the direct way works. So the server must not close that session for being unused. The latest
+ * session is the one: the client may have lost earlier ones. */
 static void keep_warm(tl_peers *p, tl_path *path)
 {
     const tl_contact *c = tl_contact_find(p, &path->peer);

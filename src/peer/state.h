@@ -1,13 +1,14 @@
-/* state.h - what the sources of peer/peers share, and nobody else's.
+/* state.h - what the sources of peer/peers share. Never touches a socket or a clock, and nothing
+ * else includes it.
  *
- *   peers.c     drives: drains QUIC's events, what connections have to do, and the timers
+ *   peers.c     drives: QUIC's events, the tasks noted on connections, the timers
  *   dial.c      makes a connection
  *   ways.c      chooses the best way
  *   outage.c    finds a lost path again
  *   control.c   speaks on the control stream
  *   traffic.c   carries datagrams, in both directions
  *   sessions.c  gives out path ids
- *   contact.c   keeps what is between us and one peer: its connections and wishes
+ *   contact.c   keeps the connections to one peer, and the wishes for streams to it
  *
  * Calls go down this list. What must go up is noted on the connection (tl_conn_note), and
  * tl_peers_run drains it. */
@@ -23,22 +24,23 @@
 
 #include <utlist.h>
 
-/* A session that a peer opened and over which no connection came is closed after this. */
+/* A session that a peer opened is closed after this time, if no connection came over it. */
 #define TL_PATH_UNUSED_MAX     (30 * TL_SEC)
-/* A stranger costs us no more than this: beyond, its sessions are declined at once; and from all
- * strangers together, the oldest session over which no connection came makes room for the next. */
+/* Bounds on what strangers cost us. Beyond the first, further sessions of one peer are declined at
+ * once. Beyond the second, the oldest session over which no connection came makes room for a new
+ * one, whichever peer opened it. */
 #define TL_PATHS_OF_PEER_MAX   16
 #define TL_PATHS_WAITING_MAX   512
-/* Between attempts to get a session, doubling: while the path is lost somebody may wait for it; one
- * that is only to be kept warm has time. */
+/* The pauses between attempts to get a session; a pause doubles. While the path is lost, questions
+ * may wait for the session. A session that is only to be kept warm is not urgent. */
 #define TL_REOPEN_FIRST        (250 * TL_MS)
 #define TL_REOPEN_LOST_MAX     (1 * TL_SEC)
 #define TL_REOPEN_WARM_MAX     (30 * TL_SEC)
 #define TL_RETIRE_AFTER        (1 * TL_SEC) /* the other side's last stream may be on its way */
-#define TL_CONTROL_PENDING_MAX (2 * TL_FRAME_MESSAGE_MAX) /* unread by the peer: it is stuck */
+#define TL_CONTROL_PENDING_MAX (2 * TL_FRAME_MESSAGE_MAX) /* more unread: the peer is stuck */
 
-/* For a sign of life: from a connection that found a new path (the peer may be another process by
- * now, which does not know it), and from one that was silent for long. */
+/* How long the peer has for a sign of life: after the connection found a new path (the peer may be
+ * a new process that does not know the connection), and after the peer was silent for long. */
 #define TL_PROBE_NEW_PATH (2 * TL_SEC)
 #define TL_PROBE_STALE    (10 * TL_SEC)
 
@@ -47,19 +49,19 @@ typedef struct tl_contact tl_contact;
 
 /* --- path ids --- */
 
-/* The kinds of way that a path id can stand for. traffic.c alone decides by them which way a
- * datagram goes. */
+/* The kinds of way that a path id can stand for. Only traffic.c chooses by the kind where a
+ * datagram is sent. */
 typedef enum {
-    TL_PATH_SESSION, /* a session at the relay, known to the relay link by the same id */
-    TL_PATH_DIRECT,  /* a pair of addresses, known to direct/ by the same id */
+    TL_PATH_SESSION, /* a session at the relay; the relay link uses the same id for it */
+    TL_PATH_DIRECT,  /* a pair of addresses; direct/ uses the same id for it */
 } tl_path_kind;
 
-/*  A session that we ask for: OPENING --relayReady--> OPEN.
+/*  A session that we asked for: OPENING --relayReady--> OPEN.
  *  A session that a peer asked for, and a direct way: OPEN from the start.
  *  OPENING, OPEN --it leads nowhere, or no connection needs it--> GONE
  *  GONE --no connection is on it--> freed                               */
 typedef enum {
-    TL_PATH_OPENING, /* a session that is asked for */
+    TL_PATH_OPENING, /* a session for which relayReady has not come yet */
     TL_PATH_OPEN,    /* datagrams may go over it */
     TL_PATH_GONE,    /* it leads nowhere; a connection may still name it */
 } tl_path_state;
@@ -69,9 +71,9 @@ typedef struct {
     tl_path_id id;
     tl_path_kind kind;
     tl_path_state state;
-    tl_node_id peer; /* of a session: whom the relay says it leads to. QUIC finds out. */
+    tl_node_id peer; /* of a session: the relay says so. QUIC proves it. */
     bool ours;       /* a session that we opened */
-    bool used;       /* a session of the peer's: a connection came over it, or is kept warm by it */
+    bool used;       /* the peer opened it, and a connection came over it or keeps it warm */
     tl_time made;
     UT_hash_handle hh;
 } tl_path;
@@ -82,17 +84,17 @@ typedef struct {
  *                                      \--TL_PEERS_OUTAGE_MAX--> the connection is closed */
 typedef enum {
     TL_OUTAGE_STANDS, /* the connection has a path */
-    TL_OUTAGE_LOST,   /* its path is gone, and another is looked for */
+    TL_OUTAGE_LOST,   /* its path is gone, and it looks for another */
 } tl_outage_state;
 
-/* The client's search for a session at the relay.
+/* How the client gets a session at the relay.
  *
  *  RESTING --wanted--> DUE --asked for--> ASKED --relayReady--> RESTING
  *                       ^--refused, ended: after a pause, which doubles--/
  *  any state --another path was found, or the connection ended--> RESTING        */
 typedef enum {
     TL_REOPEN_RESTING, /* the connection has its session, or wants none */
-    TL_REOPEN_DUE,     /* the relay is to be asked for one, at reopen_at */
+    TL_REOPEN_DUE,     /* at reopen_at the relay will be asked for one */
     TL_REOPEN_ASKED,   /* the relay has been asked: `asked` is the path */
 } tl_reopen_state;
 
@@ -101,17 +103,17 @@ typedef struct {
     tl_time lost_at; /* LOST: since when */
     tl_reopen_state reopen;
     tl_time reopen_at; /* DUE: when; else TL_NEVER */
-    tl_time pause;     /* before the next try, should the present one fail */
+    tl_time pause;     /* before the next try, if the present one fails */
     tl_path_id asked;  /* ASKED: the session; else 0 */
 } tl_outage;
 
 /* What a connection has to do at the next tl_peers_run. */
 typedef enum {
-    TL_TODO_CHOOSE = 1,   /* the ways to its peer are not what they were: choose */
+    TL_TODO_CHOOSE = 1,   /* the ways to its peer have changed: choose one */
     TL_TODO_STRANDED = 2, /* its path may lead nowhere any more */
-    TL_TODO_SESSION = 4,  /* it may lack a session at the relay */
-    TL_TODO_USE = 8,      /* its path, or whether questions are under way, may be another */
-    TL_TODO_ASK_LIFE = 16 /* the peer has been silent for long, and a question wants it */
+    TL_TODO_SESSION = 4,  /* it may have no session at the relay */
+    TL_TODO_USE = 8,      /* its path may have changed, or questions began or ended */
+    TL_TODO_ASK_LIFE = 16 /* a question wants the peer, who has been silent for long */
 } tl_todo;
 
 /* One QUIC connection. */
@@ -123,9 +125,9 @@ struct tl_peer_conn {
     bool client, connected, retiring;
     tl_time connected_at, idle_since, retire_at;
     size_t streams;                      /* of requests, both directions */
-    const char *closing;                 /* why we closed it; NULL: we did not */
+    const char *closing;                 /* why we closed it; NULL: we did not close it */
     unsigned todo;                       /* bits of tl_todo */
-    tl_peer_conn *todo_prev, *todo_next; /* the peers' list of those that have something to do */
+    tl_peer_conn *todo_prev, *todo_next; /* the list of connections with something to do */
     /* the control stream */
     tl_quic_stream *control;
     tl_frame_reader reader;
@@ -138,31 +140,31 @@ struct tl_peer_conn {
     tl_watch watch;   /* is the peer alive? */
     tl_proof proof;   /* does the present direct way carry anything? */
     tl_outage outage; /* is there a path? */
-    /* the session at the relay that carries it, or is kept warm; 0 = none */
+    /* the session at the relay that carries the connection or is kept warm for it; 0 = none */
     tl_path_id relayed;
     tl_time relayed_rtt, relayed_since;
     /* the choice among the ways */
-    tl_path_id path;     /* as told last */
-    tl_time path_since;  /* since when it is in use */
-    tl_time switched_at; /* by choice; 0 = never */
+    tl_path_id path;     /* the path that direct and the owner were last told of */
+    tl_time path_since;  /* since when that path is in use */
+    tl_time switched_at; /* when the last choice moved the connection; 0 = never */
     tl_time choose_at;
-    const char *chosen; /* the rule */
+    const char *chosen; /* the rule that chose the way */
     bool was_active;
     tl_peer_conn *prev, *next;
 };
 
 /* NONE --wanted--> RELAY --the relay is connected--> OPENING --relayReady--> HANDSHAKE
- *   NONE goes to OPENING at once when the relay is connected.
+ *   NONE becomes OPENING at once if the relay is connected.
  *   OPENING, HANDSHAKE --the connection to the relay was lost--> RELAY
- *   any state --the connection stands, refused, too late, given up--> NONE              */
+ *   any state --the connection stands, is refused, is late, or is given up--> NONE      */
 typedef enum {
     TL_DIAL_NONE,      /* no connection is being made */
     TL_DIAL_RELAY,     /* waits until the relay is connected */
-    TL_DIAL_OPENING,   /* a session is asked for: dial_path */
-    TL_DIAL_HANDSHAKE, /* QUIC is on its way over dial_path: dial_conn */
+    TL_DIAL_OPENING,   /* the relay was asked for the session dial_path */
+    TL_DIAL_HANDSHAKE, /* the handshake of dial_conn runs over dial_path */
 } tl_dial_state;
 
-/* Everything that is between us and one peer. */
+/* One peer: its connections, the wishes for streams to it, the dial. */
 struct tl_contact {
     tl_peers *peers;
     tl_peer *peer;
@@ -186,11 +188,11 @@ struct tl_peers {
     tl_path *paths;    /* in the order they were made */
     size_t n_sessions; /* paths of this kind that are not GONE */
     tl_path_id next_path;
-    bool sweep; /* a path may be without purpose */
+    bool sweep; /* a path may not be needed any more */
     tl_contact *contacts;
     tl_peer_conn *todo;
     bool goodbye, in_run;
-    bool look;   /* a contact may have something to do, or nothing left to be for */
+    bool look;   /* a contact may have something to do, or may not be needed any more */
     tl_time due; /* when tl_peers_on_timer has something to do besides QUIC's; may be too early */
     tl_peers_counters counters;
     uint8_t out[TL_QUIC_OUTPUT_MAX];
@@ -200,7 +202,7 @@ static inline tl_time tl_peers_now(const tl_peers *p)
 {
     return tl_env_now(&p->config.env);
 }
-/* The contacts are looked after at the next run. */
+/* The next tl_peers_run looks at the contacts. */
 static inline void tl_peers_look(tl_peers *p)
 {
     p->look = true;
@@ -222,19 +224,20 @@ tl_path *tl_path_find(const tl_peers *p, tl_path_id id);
 tl_path *tl_path_new(tl_peers *p, tl_path_kind kind, const tl_node_id *peer, bool ours);
 /* The relay opened the session. */
 void tl_path_opened(tl_path *path);
-/* The session leads nowhere any more. `tell`: the relay does not know yet. */
+/* The session leads nowhere any more. `tell`: tell the relay, which does not know yet. */
 void tl_path_drop(tl_peers *p, tl_path_id id, bool tell);
-/* Closes the sessions that no connection needs, and frees what is GONE. After the output: a
- * connection's close still goes over its path. */
+/* Closes the sessions that no connection needs, and frees the paths that are GONE and that no
+ * connection names. Called after the output is sent: a connection's close still goes over its
+ * path. */
 void tl_paths_sweep(tl_peers *p);
 void tl_paths_free(tl_peers *p);
-/* Returns when to come back. */
+/* Returns when to call again. */
 tl_time tl_paths_on_timer(tl_peers *p, tl_time now);
 /* The connection that is on a path, keeps it warm, or asked for it; NULL: none. */
 tl_peer_conn *tl_conn_of_path(const tl_peers *p, const tl_path *path);
-/* The path that carries the connection; NULL: it is gone for good. */
+/* The path that carries the connection; NULL: that path is freed already. */
 tl_path *tl_conn_path(const tl_peer_conn *conn);
-/* Does a direct way carry the connection, or did one last? */
+/* Is the connection's path a direct way, be it one that is gone? */
 bool tl_conn_is_direct(const tl_peer_conn *conn);
 tl_via tl_conn_via(const tl_peer_conn *conn);
 
@@ -245,26 +248,26 @@ void tl_traffic_send(tl_peers *p);
 /* contact.c */
 /* NULL: out of memory, or TL_PEERS_MAX. */
 tl_contact *tl_contact_get(tl_peers *p, const tl_node_id *id);
-/* NULL: nothing is between us and this peer. */
+/* NULL: there is no connection to this peer, none is being made and none is wanted. */
 tl_contact *tl_contact_find(const tl_peers *p, const tl_node_id *id);
-/* Tells on_left, if the last connection is gone. */
+/* Calls on_left, if the last connection is gone. */
 void tl_contact_tell_left(tl_contact *c, const char *why);
 /* Forgets a contact that has neither connections nor wishes nor a dial. */
 void tl_contact_tidy(tl_contact *c);
 tl_peer_conn *tl_contact_add_conn(tl_contact *c, tl_quic_conn *quic, bool client);
-/* Frees it; its QUIC connection is over. */
+/* Frees the connection. Its QUIC connection has ended. */
 void tl_contact_remove_conn(tl_peer_conn *conn);
-/* `why` is a literal: its streams' owners are told it. */
+/* `why` is a literal. The owners of the connection's streams are told it. */
 void tl_conn_close(tl_peer_conn *conn, uint64_t code, const char *why);
 /* Notes that the connection has something to do. */
 void tl_conn_note(tl_peer_conn *conn, tl_todo what);
 bool tl_conn_is_lost(const tl_peer_conn *conn);
 void tl_contact_serve_wishes(tl_contact *c);
-/* Wishes that come meanwhile stay. */
+/* Fails every wish. Wishes that are made during the call stay. */
 void tl_contact_fail_wishes(tl_contact *c, tl_err e, const char *why);
 /* The connection for new streams; NULL: none stands. */
 tl_peer_conn *tl_contact_best(const tl_contact *c);
-/* Which connections of several stay. */
+/* Decides which of several connections stays. The others are marked to be closed. */
 void tl_contact_mark_retiring(tl_contact *c);
 
 /* dial.c */
@@ -275,24 +278,25 @@ void tl_contact_dial_fail(tl_contact *c, tl_err e, const char *why);
 /* A connection to the peer stands. */
 void tl_contact_dial_connected(tl_contact *c, tl_peer_conn *conn);
 void tl_contact_dial_on_registered(tl_contact *c);
-/* Of dial_path. */
+/* The session dial_path is ready, or has ended. */
 void tl_contact_dial_on_ready(tl_contact *c);
 void tl_contact_dial_on_ended(tl_contact *c, const char *why);
-/* Of dial_conn, which is freed already. */
+/* dial_conn was closed, and is freed already. */
 void tl_contact_dial_on_closed(tl_contact *c, tl_err e, const char *why);
-/* Each does what is due and returns when to come back. */
+/* Every function ..._on_timer does what is due and returns when to call it again. */
 tl_time tl_contact_dial_on_timer(tl_contact *c, tl_time now);
 
 /* outage.c */
+/* The connection has lost its path. */
 void tl_outage_begin(tl_peer_conn *conn);
-/* So, if its path leads nowhere any more. */
+/* Calls tl_outage_begin if the connection's path leads nowhere any more. */
 void tl_outage_begin_if_stranded(tl_peer_conn *conn);
 /* Another path carries the connection. */
 void tl_outage_over(tl_peer_conn *conn);
 /* Asks for a session at the relay, if the connection has none. */
 void tl_outage_want_session(tl_peer_conn *conn);
 void tl_outage_on_registered(tl_peer_conn *conn);
-/* Of outage.asked. */
+/* The session outage.asked is ready, or has ended. */
 void tl_outage_on_ready(tl_peer_conn *conn);
 void tl_outage_on_ended(tl_peer_conn *conn);
 tl_time tl_outage_on_timer(tl_peer_conn *conn, tl_time now);
@@ -301,7 +305,7 @@ tl_time tl_outage_on_timer(tl_peer_conn *conn, tl_time now);
 /* Moves the connection to the best way there is. */
 void tl_ways_choose(tl_peer_conn *conn, tl_time now);
 tl_time tl_ways_on_timer(tl_peer_conn *conn, tl_time now);
-/* The path, or whether questions are under way, may be another: tells direct, and on_path. */
+/* The path may have changed, or questions began or ended: tells direct, and calls on_path. */
 void tl_ways_use(tl_peer_conn *conn);
 
 /* control.c */
@@ -311,9 +315,9 @@ void tl_control_accept(tl_peer_conn *conn, tl_quic_stream *s);
 void tl_control_clear(tl_peer_conn *conn);
 void tl_control_send_hello(tl_peer_conn *conn);
 void tl_control_send_goodbye(tl_peer_conn *conn, const char *reason);
-/* A heartbeat now; `g` may be NULL. */
+/* Sends a heartbeat now; `g` may be NULL. */
 void tl_control_beat(tl_peer_conn *conn, tl_peer_pong *g);
-/* Asks for a sign of life. */
+/* Asks the peer for a sign of life. */
 void tl_control_probe(tl_peer_conn *conn, tl_time within);
 
 #endif

@@ -1,5 +1,5 @@
-/* Datagrams, in both directions. Here alone the kind of a path decides which way a datagram goes: a
- * relayed one through the relay link, a direct one through direct/ to a UDP socket. */
+/* Datagrams, in both directions. Only this file chooses by a path's kind where a datagram is sent:
+ * a relayed one through the relay link, a direct one through direct/ to a UDP socket. */
 #include "peer/state.h"
 
 /* --- in --- */
@@ -34,7 +34,7 @@ bool tl_traffic_is_held(void *user, tl_path_id id)
     const tl_peers *p = user;
     const tl_path *path = tl_path_find(p, id);
     if (!path)
-        return false; /* what goes there is lost, not kept */
+        return false; /* datagrams for that path are lost, not kept */
     switch (path->kind) {
     case TL_PATH_SESSION: return !p->events.may_send(p->user);
     case TL_PATH_DIRECT: return false;
@@ -46,7 +46,7 @@ static void send_through_relay(tl_peers *p, const tl_quic_output *o)
 {
     for (size_t at = 0; at < o->n; at += o->segment) {
         size_t n = o->n - at < o->segment ? o->n - at : o->segment;
-        /* Lost like a datagram on any network; the link counts it. */
+        /* On an error it is lost, as on any network; the link counts it. */
         (void)!tl_relay_link_send(p->config.link, o->path, tl_slice_of(p->out + at, n));
     }
 }
@@ -61,7 +61,7 @@ static void send_train(tl_peers *p, const tl_quic_output *o)
     switch (path->kind) {
     case TL_PATH_SESSION: send_through_relay(p, o); break;
     case TL_PATH_DIRECT:
-        /* Lost like a datagram on any network; the owner of the sockets counts it. */
+        /* On an error it is lost, as on any network; the owner of the sockets counts it. */
         (void)!tl_direct_send(p->config.direct, o->path, p->out, o->n, o->segment);
         break;
     }

@@ -1,13 +1,13 @@
-/* Which way a connection goes: at its client, the choice among the relay and the direct ways; at
- * both ends, what follows from it. */
+/* The way of a connection. Its client chooses among the relay and the direct ways. Both ends do
+ * what follows from the choice. */
 #include "peer/state.h"
 
 #include "path/choice.h"
 
-#define AGAIN_AFTER (20 * TL_MS) /* no spare connection ID was there: a round trip brings one */
-#define PROOF_AFTER (2 * TL_SEC) /* of a switch the new way is proven, also without questions */
+#define AGAIN_AFTER (20 * TL_MS) /* no connection ID was left: the peer sends one in a round trip */
+#define PROOF_AFTER (2 * TL_SEC) /* so long a new way is proven even without questions */
 
-/* Only the client can leave a way. */
+/* Begins to prove the direct way. Only the client does: only it can leave a way. */
 static void prove(tl_peer_conn *conn)
 {
     if (!conn->client || !tl_conn_is_direct(conn) || conn->proof.state != TL_PROOF_RESTING)
@@ -19,7 +19,7 @@ static void prove(tl_peer_conn *conn)
 
 static void use_session(tl_peer_conn *conn, tl_path *path)
 {
-    path->used = true; /* not dropped to make room for a stranger's */
+    path->used = true; /* make_room does not drop it for a stranger's session */
     if (conn->relayed != path->id || conn->path != path->id)
         conn->relayed_since = tl_peers_now(conn->peers);
     conn->relayed = path->id;
@@ -45,7 +45,7 @@ void tl_ways_use(tl_peer_conn *conn)
     bool first = conn->path == 0;
     conn->path = id;
     conn->path_since = tl_peers_now(p);
-    p->sweep = true; /* the path it left may be over */
+    p->sweep = true; /* the path it left may not be needed any more */
     if (!first)
         p->events.on_path(p->user, conn->contact->peer);
 }
@@ -118,13 +118,13 @@ void tl_ways_choose(tl_peer_conn *conn, tl_time now)
         conn->chosen = choice.why;
         if (choice.id != present)
             move(conn, choice.id, now);
-    } else if (tl_conn_is_direct(conn)) { /* it had a direct way, and that is gone */
+    } else if (tl_conn_is_direct(conn)) { /* it had a direct way, which is gone */
         tl_outage_begin(conn);
     }
     tl_peers_due(p, conn->choose_at);
 }
 
-/* Checks of the present way are answered, but it carries nothing. */
+/* The present way carries nothing, although its checks are answered. */
 static void on_barren(tl_peer_conn *conn, tl_path_id way, tl_time now)
 {
     tl_direct_on_barren(conn->peers->config.direct, way);
