@@ -1,6 +1,5 @@
-/* type.h - the seeds' five types of NAT, and their names as offers, relays and reports write them.
- * Pure functions.
- */
+/* type.h - the five types of NAT that nodes tell each other, and their names as offers, relays and
+ * reports write them. Pure functions. */
 #ifndef TL_NAT_TYPE_H
 #define TL_NAT_TYPE_H
 
