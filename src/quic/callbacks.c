@@ -11,7 +11,8 @@
 
 enum { INBOX_INITIAL, INBOX_HANDSHAKE };
 
-/* libngtcp2 reports every failing callback alike; the reason waits in the connection. */
+/* libngtcp2 reports every failing callback with the same error, so the reason is kept in the
+ * connection. */
 static int fail(tl_quic_conn *c, tl_err e)
 {
     c->failure = e;
@@ -20,8 +21,8 @@ static int fail(tl_quic_conn *c, tl_err e)
 
 /* --- handshake --- */
 
-/* libngtcp2 always offers to have the fixed bit greased (RFC 9287), which would put our short
- * packets among the first bytes of STUN and control datagrams: the offer is taken out. */
+/* libngtcp2 always offers to have the fixed bit greased (RFC 9287). Then our short packets could
+ * begin with the first bytes of STUN and control datagrams. So the offer is taken out. */
 static tl_err encode_params(tl_quic_conn *c, uint8_t ret[TL_HANDSHAKE_PARAMS_MAX], size_t *ret_n)
 {
     ngtcp2_transport_params params = *ngtcp2_conn_get_local_transport_params(c->ng);
@@ -69,7 +70,7 @@ static tl_err client_start(tl_quic_conn *c)
     e = tl_keys_retry(&retry_aead, &retry_ctx);
     if (e)
         return e;
-    ngtcp2_conn_set_retry_aead(c->ng, &retry_aead, &retry_ctx); /* takes it */
+    ngtcp2_conn_set_retry_aead(c->ng, &retry_aead, &retry_ctx); /* takes it over */
 
     uint8_t params[TL_HANDSHAKE_PARAMS_MAX], message[TL_HANDSHAKE_MESSAGE_MAX];
     size_t params_n, n;
@@ -107,7 +108,7 @@ static int on_retry(ngtcp2_conn *ng, const ngtcp2_pkt_hd *hd, void *user_data)
     return e ? fail(c, e) : 0;
 }
 
-/* Message 1 is genuine and new: answers it. */
+/* Answers message 1, which is genuine and new. */
 static tl_err server_answer(tl_quic_conn *c, tl_slice client_params)
 {
     if (ngtcp2_conn_decode_and_set_remote_transport_params(c->ng, client_params.p, client_params.n))
@@ -125,7 +126,7 @@ static tl_err server_answer(tl_quic_conn *c, tl_slice client_params)
     e = install_level(c, false);
     if (e)
         return e;
-    /* Only now does libngtcp2 know initial_source_connection_id. */
+    /* libngtcp2 knows initial_source_connection_id only now. */
     e = encode_params(c, params, &params_n);
     if (e)
         return e;
@@ -197,7 +198,7 @@ static tl_err client_on_params(tl_quic_conn *c, tl_slice message)
     return TL_OK;
 }
 
-/* `finished` has no length in front: it is known. */
+/* `finished` has no length in front: its length is known. */
 static tl_err take_finished(const tl_handshake_inbox *in, tl_slice *ret_message)
 {
     if (in->n < TL_HANDSHAKE_FINISHED_SIZE)
@@ -288,7 +289,7 @@ static int on_stream_reset(ngtcp2_conn *ng, int64_t id, uint64_t final_size, uin
                            void *user_data, void *stream_user_data)
 {
     (void)ng, (void)id, (void)final_size, (void)user_data;
-    if (stream_user_data) /* else reset before it was ever opened here: nobody knows of it */
+    if (stream_user_data) /* else it was reset before it was opened here, and nobody knows of it */
         tl_qstream_on_reset(stream_user_data, code);
     return 0;
 }
@@ -354,7 +355,7 @@ static int on_update_key(ngtcp2_conn *ng, uint8_t *rx_secret, uint8_t *tx_secret
                             rx_ctx, rx_iv, tx_ctx, tx_iv, &c->quic->counters);
     if (e)
         return fail(c, e);
-    /* The first call only prepares; each later one follows an update. */
+    /* The first call only prepares. Each later one follows an update. */
     if (c->first_keys_made)
         c->quic->counters.key_updates++;
     c->first_keys_made = true;
@@ -369,7 +370,7 @@ static int on_path_challenge(ngtcp2_conn *ng, uint8_t *data, void *user_data)
     return 0;
 }
 
-/* There is one version, and version.c lets no other in. */
+/* There is one version, and version.c lets no other version in. */
 static int on_version_negotiation(ngtcp2_conn *ng, uint32_t version, const ngtcp2_cid *dcid,
                                   void *user_data)
 {

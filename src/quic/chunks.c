@@ -56,7 +56,7 @@ static void chain_free(tl_chunk_pool *pool, tl_chunk *c)
 }
 
 /* A chain with room for `n` bytes, or NULL. The more a queue holds already, the larger the chunks:
- * received data comes a packet at a time. */
+ * received data comes one packet at a time. */
 static tl_chunk *chain_new(tl_chunk_pool *pool, size_t n, size_t held)
 {
     tl_chunk *first = NULL, **tail = &first;

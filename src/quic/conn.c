@@ -21,18 +21,19 @@
 
 #define CLIENT_DCID_SIZE     16 /* RFC 9000 7.2: at least 8, unpredictable */
 #define CONNECTION_IDS_MAX   8  /* libngtcp2 asserts on more */
-#define CLOSE_REASON_MAX     64 /* fits the why of the peer's event */
+#define CLOSE_REASON_MAX     64 /* fits `why` of the peer's event */
 #define PACKET_WITHOUT_PMTUD 1200
 
-/* Some of libngtcp2's deadlines do nothing at their very nanosecond (`<` here, `<=` there), or not
- * while the congestion window is full. Told of a time and still asking for it, it waits this long.
- */
+/* Some of libngtcp2's deadlines do nothing at their very nanosecond (`<` here, `<=` there), or do
+ * nothing while the congestion window is full. If libngtcp2 was told of a time and still asks for
+ * that time, the next call waits this long. */
 #define UNMOVED_EXPIRY TL_MS
 
 static void fill_settings(tl_quic *q, tl_time now, ngtcp2_settings *ret_settings)
 {
     ngtcp2_settings_default(ret_settings);
-    ret_settings->cc_algo = NGTCP2_CC_ALGO_BBR; /* CUBIC of 0.12 runs away after a migration */
+    ret_settings->cc_algo = NGTCP2_CC_ALGO_BBR; /* CUBIC of 0.12 sends without bound after a
+                                                   migration */
     ret_settings->initial_ts = now;
     ret_settings->handshake_timeout = q->config.handshake_timeout;
     ret_settings->rand_ctx.native_handle = q->config.rand;
@@ -74,7 +75,7 @@ void tl_qconn_end_handshake(tl_quic_conn *c)
     c->inbox = NULL;
 }
 
-/* Counted and in the list, without its ngtcp2_conn. */
+/* Makes a connection without its ngtcp2_conn, counted and in the list. */
 static tl_quic_conn *conn_alloc(tl_quic *q, bool client, tl_path_id path, tl_time now, tl_unix wall)
 {
     tl_quic_conn *c = calloc(1, sizeof *c);
@@ -122,7 +123,7 @@ tl_err tl_qconn_new_client(tl_quic *q, const tl_node_id *peer, tl_path_id path, 
     tl_err e = tl_handshake_init_client(c->handshake, q->config.identity, peer, q->config.suites);
     if (!e)
         e = tl_quic_table_add(c, cid_slice(&scid));
-    ngtcp2_conn *ng; /* a failing libngtcp2 leaves rubbish here */
+    ngtcp2_conn *ng; /* if libngtcp2 fails, it leaves a useless pointer here */
     if (!e && ngtcp2_conn_client_new(&ng, &dcid, &scid, &ps.path, NGTCP2_PROTO_VER_V1,
                                      &q->callbacks, &settings, &params, tl_quic_mem(), c))
         e = TL_ERR_NOMEM;
@@ -175,7 +176,7 @@ tl_err tl_qconn_new_server(tl_quic *q, const tl_qconn_accept *a, tl_time now, tl
     }
     tl_quic_table_bind(c, a->path);
     c->ng = ng;
-    /* Later than the client's, so that one of them asks and the other only answers. */
+    /* Later than the client's, so that one side asks and the other only answers. */
     ngtcp2_conn_set_keep_alive_timeout(ng, q->config.keepalive + q->config.keepalive / 8);
     *ret_conn = c;
     return TL_OK;
@@ -308,7 +309,7 @@ static void send_close(tl_quic_conn *c, const ngtcp2_ccerr *err, tl_time now)
     ngtcp2_path_storage_zero(&ps);
     ngtcp2_ssize n = tl_timed_close(c, &ps.path, packet, sizeof packet, err, now);
     if (n <= 0)
-        return; /* nothing was ever received or sent: there is nobody to tell */
+        return; /* nothing was received or sent yet: there is nobody to tell */
     tl_quic_version_out(packet, (size_t)n);
     tl_quic_tomb_raise(c, tl_quic_path_get(&ps.path, c->client), tl_slice_of(packet, (size_t)n),
                        now);
@@ -326,14 +327,15 @@ void tl_qconn_close(tl_quic_conn *c, uint64_t code, const char *reason, tl_time 
     tl_qconn_end(c, TL_OK, code, reason);
 }
 
-/* The peer's CONNECTION_CLOSE. Before the handshake is done anybody on the way can write one: its
- * words are then not shown. */
+/* The peer's CONNECTION_CLOSE came. Before the handshake is done, anybody between us and the peer
+ * can write one, so then its words are not shown. */
 static void end_closed_by_peer(tl_quic_conn *c)
 {
     ngtcp2_ccerr err = tl_ngtcp2_get_ccerr(c->ng);
     char why[sizeof c->why];
     if (c->state == TL_QUIC_HANDSHAKING) {
-        tl_qconn_end(c, TL_ERR_PROTO, 0, "refused during the handshake, by someone unproven");
+        tl_qconn_end(c, TL_ERR_PROTO, 0,
+                     "refused during the handshake, by a sender that proved nothing");
         return;
     }
     tl_safe reason = tl_log_safe(tl_slice_of(err.reason, err.reasonlen));
@@ -371,7 +373,7 @@ void tl_qconn_fail(tl_quic_conn *c, int liberr, tl_time now)
     case NGTCP2_ERR_CALLBACK_FAILURE: break;
     default: c->failure = TL_ERR_PROTO;
     }
-    /* Silence towards whoever has not proven itself. */
+    /* A peer that has not proven itself gets no answer. */
     if (c->state == TL_QUIC_OPEN) {
         ngtcp2_ccerr_set_liberr(&err, liberr, NULL, 0);
         send_close(c, &err, now);

@@ -42,9 +42,10 @@ bool tl_quic_events_next(tl_quic *q, tl_quic_source **ret_source, tl_quic_event_
             tl_quic_source_remove(s);
             continue;
         }
-        int type = __builtin_ctz(s->pending); /* the enum's order is the order of telling */
+        int type = __builtin_ctz(s->pending); /* events are told in the order of the enum */
         if (type == TL_QUIC_CLOSED && s->conn->streams) {
-            DL_DELETE(q->events, s); /* its streams are in the queue with their CLOSED */
+            DL_DELETE(q->events, s); /* its streams are in the queue with their CLOSED, and go
+                                        first */
             DL_APPEND(q->events, s);
             continue;
         }

@@ -30,7 +30,7 @@ enum { /* RFC 9000 section 19, RFC 9221 */
 #define STREAM_HAS_LENGTH 0x02
 #define STREAM_HAS_OFFSET 0x04
 
-/* Each takes its bytes off the front of *s. False: truncated. */
+/* Each of these functions takes its bytes off the front of *s. False: truncated. */
 static bool skip(tl_slice *s, uint64_t n)
 {
     if (n > s->n)
@@ -63,7 +63,7 @@ static bool skip_varints(tl_slice *s, unsigned count)
     return true;
 }
 
-/* A length and as many bytes. */
+/* Skips a length and that many bytes. */
 static bool skip_data(tl_slice *s)
 {
     uint64_t n;
@@ -75,7 +75,7 @@ static bool skip_ack(tl_slice *s, bool ecn)
     uint64_t ranges;
     if (!skip_varints(s, 2) || !take_varint(s, &ranges) || !skip_varints(s, 1))
         return false;
-    for (; ranges; ranges--) /* ends with the packet at the latest */
+    for (; ranges; ranges--) /* ends when the packet ends, at the latest */
         if (!skip_varints(s, 2))
             return false;
     return !ecn || skip_varints(s, 3);
@@ -88,7 +88,7 @@ static bool skip_stream(tl_slice *s, uint8_t type)
     return type & STREAM_HAS_LENGTH ? skip_data(s) : skip(s, s->n);
 }
 
-/* Behind the type byte. False: truncated, or unknown. */
+/* Skips what follows the type byte. False: truncated, or the type is unknown. */
 static bool skip_body(tl_slice *s, uint8_t type)
 {
     if (type >= FRAME_STREAM && type <= FRAME_STREAM_LAST)
@@ -131,7 +131,8 @@ bool tl_frames_are_bearable(tl_slice s)
                 return true;
             if (retire_prior_to != 0)
                 return false;
-            if (s.n == 0 || !skip(&s, (uint64_t)1 + s.p[0] + 16)) /* the ID, its reset token */
+            if (s.n == 0 || !skip(&s, (uint64_t)1 + s.p[0] + 16)) /* the length of the ID, the ID,
+                                                                     its reset token */
                 return true;
         } else if (!skip_body(&s, type)) {
             return true;

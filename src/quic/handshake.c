@@ -12,7 +12,7 @@ _Static_assert(2 + TL_HANDSHAKE_MAC1_SIZE + TL_NOISE_MSG1_OVERHEAD + PAYLOAD_MAX
                    TL_HANDSHAKE_MESSAGE_MAX,
                "message 1 fits its buffer");
 
-/* "teale/v1", the wire version, every suite this version of the protocol knows. */
+/* "teale/v1", the wire version, and every suite that this version of the protocol knows. */
 #define PROLOGUE                                                                                   \
     TL_SLICE_LIT("teale/v1"                                                                        \
                  "\x54\x45\x00\x01"                                                                \
@@ -44,8 +44,8 @@ void tl_handshake_clear(tl_handshake *h)
     sodium_memzero(h, sizeof *h);
 }
 
-/* As WireGuard's mac1: proves that the sender knows whom it calls, so that noise from the internet
- * costs us a hash and not three Diffie-Hellman. */
+/* Like WireGuard's mac1: it proves that the sender knows the node it calls. So random packets from
+ * the internet cost us one hash, not three Diffie-Hellman. */
 static void make_mac1(const uint8_t responder_public[32], tl_slice message,
                       uint8_t ret[TL_HANDSHAKE_MAC1_SIZE])
 {
@@ -78,8 +78,8 @@ static size_t write_payload1(const tl_handshake *h, tl_slice params, uint8_t ret
     return at + params.n;
 }
 
-/* The first in the offer that we accept: the client knows its processor, we know ours, and AES is
- * offered first and accepted only where it is fast. */
+/* The first suite in the offer that we accept. Each side knows its own processor: the client offers
+ * AES first, and a node accepts AES only where it is fast. */
 static uint8_t choose_suite(tl_slice offer, uint32_t accepted)
 {
     for (size_t i = 0; i < offer.n; i++)

@@ -7,7 +7,7 @@
 
 #define LABEL_PREFIX "teale " /* where TLS has "tls13 " */
 
-/* Public constants: what they protect is only kept from those who do not speak our version. */
+/* Public constants: they hide packets only from programs that do not speak our version. */
 #define INITIAL_SALT TL_SLICE_LIT("teale/v1 initial key")
 #define RETRY_KEY    "teale/v1 retry k"
 _Static_assert(sizeof RETRY_KEY - 1 == 16, "an AES-128 key");
@@ -16,7 +16,7 @@ _Static_assert(sizeof RETRY_KEY - 1 == 16, "an AES-128 key");
 typedef struct {
     tl_aead *aead;
     tl_quic_counters *counters;
-    bool application; /* protects what a peer may fill with any frame */
+    bool application; /* the packets may hold any frame */
 } packet_key;
 
 /* What every key of a level has in common. */
@@ -38,7 +38,7 @@ ngtcp2_crypto_ctx tl_keys_crypto_ctx(tl_aead_alg alg, uint64_t key_update_packet
     ngtcp2_crypto_ctx ctx = {0};
     ctx.aead.max_overhead = TL_AEAD_TAG_SIZE;
     ctx.max_encryption = key_update_packets;
-    /* RFC 9001 6.6: forgeries a key survives. */
+    /* RFC 9001 6.6: how many forged packets a key may meet. */
     ctx.max_decryption_failure = alg == TL_AEAD_AES_128_GCM ? UINT64_C(1) << 52 : UINT64_C(1) << 36;
     return ctx;
 }

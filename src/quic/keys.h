@@ -7,17 +7,18 @@
 #include "quic/quic.h"
 #include "quic/quic_compat.h"
 
-/* RFC 9001 section 6.6: AES-GCM may protect 2^23 packets with a key; we change it well before, with
- * either suite, which also bounds what one stolen key opens. */
+/* RFC 9001 section 6.6: one AES-GCM key may protect 2^23 packets. We change keys well before that,
+ * with either suite. This also bounds what one stolen key opens. */
 #define TL_KEY_UPDATE_PACKETS (UINT64_C(1) << 22)
 
-/* Which suite a connection uses, in ngtcp2's terms. `key_update_packets` packets, then a new key.
- */
+/* The suite of a connection in ngtcp2's terms. A new key follows after `key_update_packets`
+ * packets. */
 ngtcp2_crypto_ctx tl_keys_crypto_ctx(tl_aead_alg alg, uint64_t key_update_packets);
 
-/* --- installing; each takes nothing over when it fails. `counters` counts packets that open
- * and those that do not, and must outlive the connection. TL_ERR_NOMEM. --- */
-/* Both directions of Initial, from the client's first (or Retry's) connection ID. */
+/* --- Installing keys. A failed call takes nothing over. `counters` counts packets that open and
+ * those that do not, and must outlive the connection. TL_ERR_NOMEM. --- */
+/* Both directions of Initial. `dcid` is the client's first connection ID, or the one from a
+ * Retry. */
 TL_CHECK tl_err tl_keys_install_initial(ngtcp2_conn *conn, const ngtcp2_cid *dcid, bool client,
                                         tl_quic_counters *counters);
 TL_CHECK tl_err tl_keys_install_handshake(ngtcp2_conn *conn, tl_aead_alg alg, const uint8_t rx[32],
@@ -32,7 +33,8 @@ TL_CHECK tl_err tl_keys_next(tl_aead_alg alg, const uint8_t rx[32], const uint8_
                              ngtcp2_crypto_aead_ctx *ret_tx_ctx, uint8_t *ret_tx_iv,
                              tl_quic_counters *counters);
 
-/* The key of Retry's integrity tag: public, as in RFC 9001 5.8, but ours. */
+/* The key of Retry's integrity tag. It is public, as in RFC 9001 5.8, but another than the one
+ * there. */
 TL_CHECK tl_err tl_keys_retry(ngtcp2_crypto_aead *ret_aead, ngtcp2_crypto_aead_ctx *ret_ctx);
 void tl_keys_free_ctx(ngtcp2_crypto_aead_ctx *ctx);
 

@@ -41,7 +41,7 @@ static void *mem_calloc(size_t count, size_t n, void *user_data)
     return p;
 }
 
-/* Never through realloc(3), which may leave the old bytes behind. */
+/* Does not use realloc(3), which may leave the old bytes behind. */
 static void *mem_realloc(void *p, size_t n, void *user_data)
 {
     void *moved = mem_malloc(n, user_data);

@@ -1,5 +1,5 @@
-/* mem.h - the allocator handed to libngtcp2: wipes what it frees, since that library keeps key
- * update secrets in plain heap blocks and does not. */
+/* mem.h - the allocator handed to libngtcp2. It wipes what it frees, because libngtcp2 keeps key
+ * update secrets in plain heap blocks and does not wipe them. Limits nothing. */
 #ifndef TL_QUIC_MEM_H
 #define TL_QUIC_MEM_H
 

@@ -1,6 +1,6 @@
 #include "quic/paths.h"
 
-#define FIXED_ADDRESS UINT32_C(0x64400001) /* 100.64.0.1; any constant would do */
+#define FIXED_ADDRESS UINT32_C(0x64400001) /* 100.64.0.1, but any constant is right */
 #define FIXED_PORT    1
 
 static struct sockaddr_in address(uint32_t ip, uint16_t port)

@@ -1,12 +1,14 @@
-/* paths.h - virtual path ids as the fake IPv4 addresses that libngtcp2 is shown (QUIC.md "Paths
- * below QUIC"). No real address ever comes near.
+/* paths.h - virtual path ids as the fake IPv4 addresses that libngtcp2 is shown. Never sees a real
+ * address.
  *
- * The id is the whole address, so that ids map one to one. A client carries it in its local address
- * (an active migration is a change of the local address); a server in the remote one (a change of
- * the address, not only the port, makes it reset congestion control and validate). *
- * A server's port tells one use of a path from the next: it grows with every connection ID the
+ * The id is the whole address, so that each id has exactly one address. A client carries the id in
+ * its local address, because an active migration is a change of the local address. A server carries
+ * the id in the remote address, because a change of that address, not only of its port, makes
+ * libngtcp2 reset congestion control and validate the path.
+ *
+ * A server's port tells one use of a path from the next: it grows with every connection ID that the
  * client puts to use. libngtcp2 0.12 aborts when a client comes back to the path that is still its
- * fallback; so, to it, nobody ever comes back. */
+ * fallback. With a new port each time, libngtcp2 never sees a client come back. */
 #ifndef TL_QUIC_PATHS_H
 #define TL_QUIC_PATHS_H
 

@@ -21,11 +21,11 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-/* A short packet: head, packet number, and what header protection samples (RFC 9001 5.4.2). Nothing
- * smaller is ours, and libngtcp2 aborts on nothing at all. */
+/* The smallest packet: its head, its packet number, and what header protection samples (RFC 9001
+ * 5.4.2). No packet of ours is smaller, and libngtcp2 aborts on an empty datagram. */
 #define DATAGRAM_MIN (1 + TL_QUIC_CID_SIZE + 4 + 16)
 #define DATAGRAM_MAX 65535
-#define STREAMS_TOLD 16 /* a peer hears of streams it may open when they are a 16th of all */
+#define STREAMS_TOLD 16 /* a peer is told of new streams it may open when they are a 16th of all */
 
 tl_quic_config tl_quic_config_default(const tl_identity *identity, tl_rand *rand)
 {
@@ -78,7 +78,7 @@ tl_err tl_quic_new(const tl_quic_config *config, tl_quic **ret_quic)
     return TL_OK;
 }
 
-/* Frees the handles whose last event was drained. Every entry point begins with it. */
+/* Frees the handles whose last event was drained. Every entry point begins with this call. */
 static void bury_dead(tl_quic *q)
 {
     if (q->dead_stream)
@@ -139,7 +139,7 @@ tl_err tl_quic_conn_migrate(tl_quic_conn *c, tl_path_id path, tl_time now)
     tl_quic_path_set(&ps, true, path, 0);
     int rv = tl_timed_migrate(c, &ps.path, now);
     if (rv == NGTCP2_ERR_CONN_ID_BLOCKED || rv == NGTCP2_ERR_INVALID_STATE)
-        return TL_ERR_AGAIN; /* no spare ID yet, or the handshake is not confirmed */
+        return TL_ERR_AGAIN; /* there is no spare ID yet, or the handshake is not confirmed */
     if (rv)
         return TL_ERR_NOMEM;
     c->path = path;
@@ -232,7 +232,8 @@ static void send_retry(tl_quic *q, tl_path_id path, const ngtcp2_pkt_hd *hd, tl_
     q->counters.retries_sent++;
 }
 
-/* True: go on, with the original DCID in *ret_odcid if a good token came. False: dealt with. */
+/* True: go on, with the original DCID in *ret_odcid if a good token came. False: the packet is
+ * dealt with. */
 static bool admit(tl_quic *q, tl_path_id path, const ngtcp2_pkt_hd *hd, tl_time now,
                   ngtcp2_cid *ret_odcid)
 {
@@ -263,11 +264,11 @@ static uint64_t drops(const tl_quic_counters *n)
            n->dropped_limit;
 }
 
-/* The first packet led nowhere: counts why, once. */
+/* The first packet led to no connection: counts the reason, once. */
 static void count_refusal(tl_quic *q, tl_err why, uint64_t drops_before)
 {
     if (drops(&q->counters) != drops_before)
-        return; /* its seal did not open: that is counted already */
+        return; /* its seal did not open, which is counted already */
     switch (why) {
     case TL_ERR_AUTH: q->counters.dropped_auth++; break;
     case TL_ERR_REPLAY: q->counters.dropped_replay++; break;
@@ -277,9 +278,9 @@ static void count_refusal(tl_quic *q, tl_err why, uint64_t drops_before)
     }
 }
 
-/* An Initial packet for no connection we have. Message 1 must be whole in it (it takes a third of
- * the room), so that nothing is kept for, and nothing answered to, whoever has not shown a genuine
- * one. */
+/* An Initial packet that belongs to no connection. Message 1 must be whole in it (it takes a third
+ * of the room). So a stranger without a genuine message 1 gets no answer, and nothing is kept for
+ * it. */
 static void accept_initial(tl_quic *q, tl_path_id path, uint8_t *data, size_t n, tl_time now,
                            tl_unix wall)
 {
@@ -309,7 +310,7 @@ static void accept_initial(tl_quic *q, tl_path_id path, uint8_t *data, size_t n,
             return;
         tl_qconn_free(c);
     }
-    q->counters.handshakes_failed = failed_before; /* it never began */
+    q->counters.handshakes_failed = failed_before; /* a refused handshake never began */
     count_refusal(q, why, drops_before);
 }
 
@@ -359,7 +360,7 @@ void tl_quic_on_timer(tl_quic *q, tl_time now)
     tl_quic_tombs_on_timer(q, now);
     tl_quic_conn *c;
     while ((c = tl_quic_heap_top(q)) && c->expiry <= now) {
-        tl_quic_heap_set(c, TL_NEVER); /* the writer sets the next */
+        tl_quic_heap_set(c, TL_NEVER); /* the writer sets the next expiry */
         (void)tl_qconn_on_timer(c, now);
     }
 }
@@ -393,13 +394,14 @@ static bool fill_in_turn(tl_quic *q, uint8_t *buf, tl_time now, tl_quic_output *
     const tl_quic_conn *first_held = NULL;
     while (q->ready && q->ready != first_held) {
         tl_quic_conn *c = q->ready;
-        tl_qconn_not_ready(c); /* to the end of the list, */
+        tl_qconn_not_ready(c); /* taken out here and put at the end of the list, */
         tl_qconn_ready(c);
         if (q->path_held && q->path_held(q->held_user, c->path)) {
             first_held = first_held ? first_held : c;
             continue;
         }
-        if (tl_writer_fill(c, buf, now, ret_output)) /* which takes it out when it is done */
+        if (tl_writer_fill(c, buf, now, ret_output)) /* the writer takes it out when it has nothing
+                                                        to send */
             return true;
     }
     return false;
@@ -430,8 +432,8 @@ static void fill_event(const tl_quic_source *s, tl_quic_event_type type, tl_quic
     }
 }
 
-/* A stream of the peer's is over for everybody: it may open another. Told of each by itself, a
- * short question would cost two datagrams more. */
+/* A stream that the peer opened is over on both sides, so the peer may open another. The peer is
+ * told of many at once: telling each alone would cost a short question two datagrams more. */
 static void replenish(tl_quic_conn *c, const tl_quic_stream *s)
 {
     if (!c->ng || ngtcp2_conn_is_local_stream(c->ng, s->id))

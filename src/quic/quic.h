@@ -1,5 +1,5 @@
 /* quic.h - every QUIC connection of one node, secured by Noise, over virtual path ids. Sans-IO: no
- * socket, clock or real address comes in here; what a path id means is the endpoint's affair.
+ * socket, clock or real address comes in here. Only the endpoint knows what a path id means.
  *
  * Datagrams in: tl_quic_on_datagram. Datagrams out: tl_quic_next_output until false. What happened:
  * tl_quic_next_event until false. When to come back: tl_quic_expiry. After any call that can
@@ -16,24 +16,23 @@ typedef struct tl_quic tl_quic;
 typedef struct tl_quic_conn tl_quic_conn;
 typedef struct tl_quic_stream tl_quic_stream;
 
-/* The client of a connection chooses its path; the server answers on the path its client used last. */
+/* The AEAD of a connection, by its number in the handshake. */
 typedef enum { TL_SUITE_AES_128_GCM = 1, TL_SUITE_CHACHA20_POLY1305 = 2 } tl_suite;
 
 typedef struct {
     const tl_identity *identity; /* borrows for life */
     tl_rand *rand;               /* borrows for life */
-    uint32_t suites;             /* bit mask (1 << tl_suite); default what this CPU does well */
+    uint32_t suites;             /* bit mask of 1 << tl_suite; default: those fast on this CPU */
     tl_time handshake_timeout;   /* default 10 s */
     tl_time idle_timeout;        /* default 60 s */
     tl_time keepalive;           /* default 25 s; 0 = none */
     uint64_t stream_window;      /* received and unread bytes per stream; default 4 MiB */
-    uint64_t conn_window;        /* bytes on their way to us per connection; default 16 MiB */
+    uint64_t conn_window;        /* bytes under way to us per connection; default 16 MiB */
     uint64_t unread_max;         /* received and unread bytes per connection; default 64 MiB */
     uint32_t streams_max;        /* bidirectional streams a peer may hold open; default 4096 */
-    uint32_t
-        half_open_max; /* unfinished server handshakes; default 1024; above a quarter of it Retry */
-    uint32_t conns_max;          /* default 4096 */
-    uint64_t key_update_packets; /* a new key after as many; default 2^22 (RFC 9001 6.6) */
+    uint32_t half_open_max; /* unfinished server handshakes; above a quarter, Retry; default 1024 */
+    uint32_t conns_max;     /* default 4096 */
+    uint64_t key_update_packets; /* a new key after this many; default 2^22 (RFC 9001 6.6) */
     bool pmtud;                  /* default true: probe above 1200 bytes */
 } tl_quic_config;
 
@@ -43,9 +42,9 @@ tl_quic_config tl_quic_config_default(const tl_identity *identity, tl_rand *rand
 typedef struct {
     uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;
     uint64_t dropped_short, dropped_unknown, dropped_auth, dropped_replay, dropped_limit;
-    uint64_t packets_opened; /* their seal was right: of a peer, be it for the second time */
+    uint64_t packets_opened; /* their seal was right: a peer made them; replayed ones count too */
     uint64_t handshakes_done, handshakes_failed, retries_sent, key_updates;
-    uint64_t black_holes; /* large packets came to vanish on a path that had carried them */
+    uint64_t black_holes; /* times that a path stopped carrying large packets */
 } tl_quic_counters;
 
 TL_CHECK tl_err tl_quic_new(const tl_quic_config *config, tl_quic **ret_quic);
@@ -53,45 +52,49 @@ void tl_quic_free(tl_quic *q);
 const tl_quic_counters *tl_quic_counters_of(const tl_quic *q);
 
 /* --- connections --- */
-/* Dials `peer` over `path`. Anyone else answering is refused. TL_ERR_BUSY: conns_max. */
+/* Dials `peer` over `path`. An answer from another node is refused. TL_ERR_BUSY: conns_max. */
 TL_CHECK tl_err tl_quic_dial(tl_quic *q, const tl_node_id *peer, tl_path_id path, tl_time now,
                              tl_unix wall, tl_quic_conn **ret_conn);
 /* Sends CONNECTION_CLOSE with an application code and a short reason; TL_QUIC_CLOSED follows. */
 void tl_quic_conn_close(tl_quic_conn *c, uint64_t code, const char *reason, tl_time now);
-/* Client: moves to another path at once (fresh connection ID, congestion window, RTT, PMTU).
- * TL_ERR_INVALID at a server, TL_ERR_AGAIN when no spare connection ID is there yet. */
+/* At a client: moves to another path at once (fresh connection ID, congestion window, RTT, PMTU).
+ * The client of a connection chooses its path; the server answers on the path that its client used
+ * last. TL_ERR_INVALID at a server, TL_ERR_AGAIN when no spare connection ID is there yet. */
 TL_CHECK tl_err tl_quic_conn_migrate(tl_quic_conn *c, tl_path_id path, tl_time now);
 const tl_node_id *tl_quic_conn_peer(const tl_quic_conn *c);
 tl_path_id tl_quic_conn_path(const tl_quic_conn *c);
 bool tl_quic_conn_is_client(const tl_quic_conn *c);
 tl_suite tl_quic_conn_suite(const tl_quic_conn *c);
 tl_time tl_quic_conn_rtt(const tl_quic_conn *c); /* smoothed; 0 before the first sample */
-/* Packets of the peer's that opened: while it grows, the peer is there. A replayed one counts too.
- */
+/* How many of the peer's packets opened. The peer is there while this number grows. A replayed
+ * packet counts too. */
 uint64_t tl_quic_conn_heard(const tl_quic_conn *c);
-/* Those of them that came by the present path, since it became the present one. */
+/* How many of them came by the present path since the connection moved to it. */
 uint64_t tl_quic_conn_heard_here(const tl_quic_conn *c);
-/* Probe timeouts (RFC 9002 6.2) since the peer acknowledged anything of what is under way to it. */
+/* Probe timeouts (RFC 9002 6.2) since the peer last acknowledged any of the bytes under way to
+ * it. */
 size_t tl_quic_conn_timeouts(const tl_quic_conn *c);
-/* After `every` of silence the peer is asked for a sign of life; 0: as configured. */
+/* A peer that is silent for `every` is asked for a sign of life; 0: as configured. */
 void tl_quic_conn_set_keepalive(tl_quic_conn *c, tl_time every);
 void tl_quic_conn_set_user(tl_quic_conn *c, void *user);
 void *tl_quic_conn_user(const tl_quic_conn *c);
 
 /* --- streams (bidirectional) --- */
-/* TL_ERR_AGAIN: the peer allows no more just now; TL_QUIC_STREAMS_AVAILABLE will tell. */
+/* TL_ERR_AGAIN: the peer allows no more streams now; TL_QUIC_STREAMS_AVAILABLE follows when it
+ * does. */
 TL_CHECK tl_err tl_quic_stream_open(tl_quic_conn *c, tl_quic_stream **ret_stream);
-/* Copies what fits the stream's send buffer (1 MiB) into it; `fin` counts only when all of `data`
- * was taken. *ret_n < data.n: TL_QUIC_STREAM_WRITABLE follows when there is room. TL_ERR_CLOSED:
- * the peer stopped reading, or fin was given. */
+/* Copies what fits into the stream's send buffer (1 MiB). `fin` counts only when all of `data` was
+ * taken. *ret_n < data.n: TL_QUIC_STREAM_WRITABLE follows when there is room. TL_ERR_CLOSED: the
+ * peer stopped reading, or fin was given. */
 TL_CHECK tl_err tl_quic_stream_write(tl_quic_stream *s, tl_slice data, bool fin, size_t *ret_n);
-/* The unread bytes that lie together (more may follow after consuming them); *ret_fin when they are
- * the last. Borrowed until the next call for this stream. */
+/* The next unread bytes that lie together in memory; more may follow after they are consumed.
+ * *ret_fin: they are the last. Borrowed until the next call for this stream. */
 tl_slice tl_quic_stream_peek(const tl_quic_stream *s, bool *ret_fin);
-/* Frees `n` bytes and lets the peer send as many more: not consuming is back-pressure. */
+/* Frees `n` bytes and lets the peer send that many more. A caller that does not consume slows the
+ * peer down. */
 void tl_quic_stream_consume(tl_quic_stream *s, size_t n);
-/* Ends both directions at once (RESET_STREAM and STOP_SENDING): how a request is cancelled. No more
- * events for it but TL_QUIC_STREAM_CLOSED. */
+/* Ends both directions at once (RESET_STREAM and STOP_SENDING). This is how a request is cancelled.
+ * The only event that follows for the stream is TL_QUIC_STREAM_CLOSED. */
 void tl_quic_stream_reset(tl_quic_stream *s, uint64_t code);
 uint64_t tl_quic_stream_id(const tl_quic_stream *s);
 tl_quic_conn *tl_quic_stream_conn(const tl_quic_stream *s);
@@ -106,37 +109,38 @@ void tl_quic_on_datagram(tl_quic *q, tl_path_id path, uint8_t *data, size_t n, t
 void tl_quic_on_timer(tl_quic *q, tl_time now);
 tl_time tl_quic_expiry(const tl_quic *q);
 
-/* The path that a datagram's connection ID is at home on: at a client its connection's present one,
- * at a server the one this ID is in use on. 0: nobody's, or not in use yet. So a peer whose address
- * changed below QUIC (a NAT that rebinds) is told from one that moves to another path: that one
- * takes a fresh ID. */
+/* The path to which a datagram's connection ID belongs: at a client the present path of its
+ * connection, at a server the path on which this ID is in use. 0: nobody's ID, or not in use yet.
+ * This tells a peer whose address changed below QUIC (its NAT rebound) from a peer that moves to
+ * another path: a peer that moves takes a fresh ID. */
 tl_path_id tl_quic_path_of(tl_quic *q, tl_slice datagram, bool *ret_client);
 
-/* Datagrams for one path, back to back: all `segment` bytes long but the last, which may be
- * shorter. Ready for UDP_SEGMENT as it is. */
+/* Datagrams for one path, back to back. Each is `segment` bytes long; only the last may be shorter.
+ * This is the form that UDP_SEGMENT wants. */
 typedef struct {
     tl_path_id path;
     size_t n;       /* bytes in the buffer */
     size_t segment; /* bytes of each datagram */
 } tl_quic_output;
 #define TL_QUIC_OUTPUT_MAX 65536
-/* Connections whose path is held just now (its way out is full) are passed over by
- * tl_quic_next_output, and their pacing clocks stand still. NULL: none ever is. */
+/* tl_quic_next_output passes over connections whose path is held now (its queue to the network is
+ * full), and their pacing clocks stand still. NULL: no path is ever held. */
 void tl_quic_set_held(tl_quic *q, bool (*held)(void *user, tl_path_id path), void *user);
 /* Fills `buf` (TL_QUIC_OUTPUT_MAX bytes). False: nothing to send now. Connections take turns. */
 bool tl_quic_next_output(tl_quic *q, uint8_t *buf, tl_time now, tl_quic_output *ret_output);
 
 typedef enum {
-    TL_QUIC_CONNECTED,         /* handshake done, either side; `client` tells which */
+    TL_QUIC_CONNECTED,         /* the handshake is done, at either side */
     TL_QUIC_STREAM_OPENED,     /* by the peer */
-    TL_QUIC_STREAM_READABLE,   /* bytes, or the fin, are there to peek */
-    TL_QUIC_STREAM_WRITABLE,   /* room again after a short write */
-    TL_QUIC_STREAM_RESET,      /* the peer gave it up (`code`): no more bytes either way */
-    TL_QUIC_STREAM_CLOSED,     /* over; the handle ends here */
+    TL_QUIC_STREAM_READABLE,   /* bytes or the fin are there to peek at */
+    TL_QUIC_STREAM_WRITABLE,   /* there is room again after a short write */
+    TL_QUIC_STREAM_RESET,      /* the peer gave the stream up (`code`): no more bytes in either
+                                  direction */
+    TL_QUIC_STREAM_CLOSED,     /* the stream is over; the handle ends here */
     TL_QUIC_STREAMS_AVAILABLE, /* tl_quic_stream_open may work again */
     TL_QUIC_PATH_CHANGED,      /* server: the client moved; tl_quic_conn_path tells */
-    TL_QUIC_CLOSED, /* over (`error`, `code`, `why`); the handle ends here, with its streams,
-                       which get TL_QUIC_STREAM_CLOSED before */
+    TL_QUIC_CLOSED, /* the connection is over (`error`, `code`, `why`); the handle ends here. Each
+                       of its streams gets TL_QUIC_STREAM_CLOSED before */
 } tl_quic_event_type;
 
 typedef struct {
@@ -144,9 +148,10 @@ typedef struct {
     tl_quic_conn *conn;
     tl_quic_stream *stream; /* NULL where the event is not of a stream */
     uint64_t code;          /* the peer's application code, of RESET and CLOSED */
-    tl_err
-        error; /* CLOSED: TL_OK orderly by either side, TL_ERR_TIMEOUT, TL_ERR_AUTH, TL_ERR_PROTO */
-    char why[96]; /* CLOSED: for a person; the peer's words already made safe */
+    /* Of CLOSED: TL_OK if either side closed orderly, else TL_ERR_TIMEOUT, TL_ERR_AUTH or
+     * TL_ERR_PROTO. */
+    tl_err error;
+    char why[96]; /* CLOSED: for a person; the peer's words are made safe to show */
 } tl_quic_event;
 bool tl_quic_next_event(tl_quic *q, tl_quic_event *ret_event);
 

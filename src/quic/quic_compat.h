@@ -1,5 +1,5 @@
 /* quic_compat.h - the differences between libngtcp2 0.12 (Debian 12) and 1.x, in one place.
- * Everything else in this room writes the 1.x names. No code of its own beyond renaming. */
+ * Everything else in this room writes the 1.x names. Does nothing but rename. */
 #ifndef TL_QUIC_QUIC_COMPAT_H
 #define TL_QUIC_QUIC_COMPAT_H
 
@@ -44,7 +44,7 @@ static inline void tl_ngtcp2_set_original_dcid(ngtcp2_transport_params *params,
 {
     params->original_dcid = *dcid;
 }
-/* Of params that libngtcp2 did not fill itself. */
+/* For params that libngtcp2 did not fill itself. */
 static inline void tl_ngtcp2_set_initial_scid(ngtcp2_transport_params *params,
                                               const ngtcp2_cid *scid)
 {

@@ -1,6 +1,6 @@
 #include "quic/quiet.h"
 
-#define TIMEOUTS_MAX 16 /* more makes no difference to anybody */
+#define TIMEOUTS_MAX 16 /* no caller tells more of them apart */
 
 static uint64_t under_way(const tl_quic_conn *c)
 {

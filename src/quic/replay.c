@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#define SEEN_SIZE 16 /* of each ephemeral key: enough that no two meet */
+#define SEEN_SIZE 16 /* bytes of each ephemeral key: enough that no two are equal */
 
 struct tl_replay_client {
     uint8_t key[32];
@@ -21,7 +21,8 @@ static void forget(tl_replay *r, tl_replay_client *c)
     free(c);
 }
 
-/* uthash keeps insertion order, and used entries are put at the end again. */
+/* Forgets old entries. uthash keeps the order of insertion, and an entry in use is put at the end
+ * again. */
 static void expire(tl_replay *r, tl_time now)
 {
     /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): HASH_DEL took what was freed out of the table */
@@ -29,7 +30,7 @@ static void expire(tl_replay *r, tl_time now)
         forget(r, r->clients);
 }
 
-/* Puts the client at the end. TL_ERR_NOMEM: it is gone. */
+/* Puts the client at the end. TL_ERR_NOMEM: the client was freed. */
 static tl_err add(tl_replay *r, tl_replay_client *c, tl_time now)
 {
     c->used = now;
@@ -76,7 +77,7 @@ tl_err tl_replay_check(tl_replay *r, const uint8_t client_public[32], const uint
 void tl_replay_clear(tl_replay *r)
 {
     tl_replay_client *c = r->clients, *next;
-    HASH_CLEAR(hh, r->clients); /* the table; its elements are ours */
+    HASH_CLEAR(hh, r->clients); /* frees the table only; we freed its elements */
     for (; c; c = next) {
         next = c->hh.next;
         free(c);

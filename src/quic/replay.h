@@ -1,11 +1,12 @@
-/* replay.h - which first messages were seen, so that a recorded one does nothing a second time.
+/* replay.h - which first messages were seen, so that a recorded message does nothing a second time.
  * Keeps no connection; time is handed in.
  *
- * Per client static key: the newest timestamp, and the ephemeral keys seen in that second. A
- * message older than the newest is a replay (or a very late original: the client dials again). An
- * entry is forgotten an hour after its last use, which bounds how long a client whose clock jumped
- * back is kept out, or when the table is full; a replay then costs one half-open slot and reaches
- * nothing, for whoever replays cannot send `finished`. */
+ * It keeps for each client static key the newest timestamp, and the ephemeral keys seen in that
+ * second. A message older than the newest is a replay, or an original that came very late (then the
+ * client dials again). An entry is forgotten an hour after its last use, or when the table is full.
+ * The hour bounds how long a client whose clock jumped back is kept out. A replay of a forgotten
+ * message costs one half-open slot and reaches nothing, because its sender cannot send
+ * `finished`. */
 #ifndef TL_QUIC_REPLAY_H
 #define TL_QUIC_REPLAY_H
 
@@ -21,7 +22,7 @@ typedef struct {
     tl_replay_client *clients; /* uthash: least recently used first */
 } tl_replay;
 
-/* Notes the message. TL_ERR_REPLAY: seen before, or older than the newest from this key.
+/* Notes the message. TL_ERR_REPLAY: it was seen before, or is older than the newest from this key.
  * TL_ERR_BUSY: too many dials in a second. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_replay_check(tl_replay *r, const uint8_t client_public[32],
                                 const uint8_t ephemeral[32], uint64_t timestamp, tl_time now);

@@ -1,8 +1,8 @@
-/* retry.h - the tokens of Retry, by which a loaded server lets a client prove that it hears answers
- * before any state is kept. Only seals and opens them.
+/* retry.h - the tokens of Retry. With a token, a client proves to a loaded server that it hears
+ * answers, before the server keeps any state. Only seals and opens tokens; sends nothing.
  *
  *   token = nonce (24) | XChaCha20-Poly1305(key; time u64 | original DCID), over path, SCID and the
- *   new DCID as associated data                                                              */
+ *   new DCID as associated data */
 #ifndef TL_QUIC_RETRY_H
 #define TL_QUIC_RETRY_H
 
@@ -19,7 +19,7 @@ typedef struct {
     uint8_t key[32];
 } tl_retry_key;
 
-/* Where and for whom a token is good. */
+/* The path and the connection IDs for which a token is good. */
 typedef struct {
     uint32_t path;
     ngtcp2_cid client_scid;

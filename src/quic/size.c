@@ -2,9 +2,9 @@
 
 #include "quic/quiet.h"
 
-#define SIZE_BASE   1200   /* RFC 9000 14: a path that carries less is none */
-#define TIMEOUTS    2      /* one may be bad luck at the end of a burst */
-#define STUCK_AFTER TL_SEC /* many times what a loss takes to mend, on the longest way round */
+#define SIZE_BASE   1200           /* RFC 9000 14: every path must carry this */
+#define TIMEOUTS    2              /* one may be chance, at the end of a burst */
+#define STUCK_AFTER TL_SEC         /* many times what it takes to mend a loss on any path */
 #define SMALL_FOR   (600 * TL_SEC) /* RFC 8899 5.1.1, PMTU_RAISE_TIMER */
 
 size_t tl_size_limit(const tl_quic_conn *c, tl_time now)

@@ -1,6 +1,6 @@
 /* size.h - how large a packet may be: libngtcp2's path MTU discovery finds what a path carries, but
- * never notices when it comes to carry less (a router or tunnel changed, and no ICMP tells). Only
- * answers; writes nothing. */
+ * never notices that the path carries less later (a router or tunnel changed, and no ICMP message
+ * tells). Only answers; writes nothing. */
 #ifndef TL_QUIC_SIZE_H
 #define TL_QUIC_SIZE_H
 
@@ -8,14 +8,14 @@
 
 /* Bytes to offer libngtcp2 for the next packet. */
 size_t tl_size_limit(const tl_quic_conn *c, tl_time now);
-/* After libngtcp2 was told of its timer: two probe timeouts in a row with large packets under way
- * mean that they vanish. Packets then stay at what every path carries, until it is time to look
- * again. */
+/* To call after libngtcp2 was told of its timer. Two probe timeouts in a row with large packets
+ * under way mean that large packets vanish. Packets then keep to the size that every path carries,
+ * until it is time to try larger ones again. */
 void tl_size_on_timer(tl_quic_conn *c, tl_time now);
-/* The same when a stream's bytes have been under way for long without one being acknowledged: small
- * packets of others may arrive all the while, and then there is no probe timeout. */
+/* Does the same when a stream's bytes are under way for long and none of them is acknowledged.
+ * Small packets of other streams may arrive in this time, and then there is no probe timeout. */
 void tl_size_on_stream(tl_quic_conn *c, const tl_quic_stream *s, tl_time now);
-/* Another path begins anew. */
+/* The connection is on another path: all begins anew. */
 void tl_size_on_path(tl_quic_conn *c);
 
 #endif

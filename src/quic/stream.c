@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-/* Room enough that waking the writer is worth it. */
+/* With this much room, waking the writer is worth its cost. */
 #define WRITABLE_ROOM (TL_QUIC_SEND_BUFFER_MAX / 4)
 
 tl_err tl_qstream_new(tl_quic_conn *c, int64_t id, tl_quic_stream **ret_stream)
@@ -24,7 +24,8 @@ tl_err tl_qstream_new(tl_quic_conn *c, int64_t id, tl_quic_stream **ret_stream)
     return TL_OK;
 }
 
-/* Forgets what was received and not read; the connection's window must not shrink by it. */
+/* Forgets what was received and not read. The connection's window must not shrink by these
+ * bytes. */
 static void drop_received(tl_quic_stream *s)
 {
     if (s->rx.n) {
@@ -70,7 +71,7 @@ void tl_qstream_unschedule(tl_quic_stream *s)
     s->sendable = false;
 }
 
-/* No more bytes either way; what is being sent stays in memory, for libngtcp2 may still point at
+/* Ends both directions. What is being sent stays in memory, because libngtcp2 may still point at
  * it. */
 static void cut(tl_quic_stream *s)
 {
@@ -120,7 +121,7 @@ void tl_qstream_on_reset(tl_quic_stream *s, uint64_t code)
     s->code = code;
     cut(s);
     tl_quic_note(&s->source, TL_QUIC_STREAM_RESET);
-    /* Only queues frames, hence allowed inside a callback. */
+    /* This only queues frames, so it is allowed inside a callback. */
     if (c->ng && !s->finished && tl_ngtcp2_shutdown_write(c->ng, s->id, code))
         c->failure = TL_ERR_NOMEM;
     tl_qconn_ready(c);
@@ -129,7 +130,7 @@ void tl_qstream_on_reset(tl_quic_stream *s, uint64_t code)
 void tl_qstream_on_stopped(tl_quic_stream *s)
 {
     tl_quic_conn *c = s->source.conn;
-    tl_qstream_on_reset(s, 0); /* libngtcp2 keeps the code to itself until the stream is over */
+    tl_qstream_on_reset(s, 0); /* libngtcp2 does not tell the code before the stream is over */
     if (c->ng && !s->finished && tl_ngtcp2_shutdown_read(c->ng, s->id, 0))
         c->failure = TL_ERR_NOMEM;
 }

@@ -1,32 +1,34 @@
 /* stream.h - the inside of a stream: its buffers, and what libngtcp2's callbacks do to it. The
- * public calls of quic.h on streams are in stream.c too. Writes no packets. */
+ * calls of quic.h on streams are in stream.c too. Writes no packets. */
 #ifndef TL_QUIC_STREAM_H
 #define TL_QUIC_STREAM_H
 
 #include "quic/state.h"
 
-/* In the connection's list from now on. TL_ERR_NOMEM. */
+/* The new stream is in the connection's list from now on. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_qstream_new(tl_quic_conn *c, int64_t id, tl_quic_stream **ret_stream);
-/* Out of every list, all memory freed. */
+/* Takes the stream out of every list and frees all its memory. */
 void tl_qstream_free(tl_quic_stream *s);
 
 /* --- from callbacks --- */
 TL_CHECK tl_err tl_qstream_on_data(tl_quic_stream *s, tl_slice data, bool fin);
 void tl_qstream_on_acked(tl_quic_stream *s, size_t n);
-/* The peer reset it: our direction ends as well. */
+/* The peer reset the stream: our direction ends as well. */
 void tl_qstream_on_reset(tl_quic_stream *s, uint64_t code);
-/* The peer stopped reading and that is all we know: ends both directions. */
+/* The peer stopped reading, and we know no more than this: ends both directions. */
 void tl_qstream_on_stopped(tl_quic_stream *s);
-/* libngtcp2 has forgotten it; `code` if one was given, else NULL. */
+/* libngtcp2 has forgotten the stream. `code` is NULL if none was given. */
 void tl_qstream_on_finished(tl_quic_stream *s, const uint64_t *code);
-/* The connection is over: nothing but CLOSED follows what was received. */
+/* The connection is over: after what was received, only CLOSED follows. */
 void tl_qstream_on_conn_ended(tl_quic_stream *s);
 
 /* --- for the writer --- */
-/* Puts it into the connection's list of streams with something to send, if there is. */
+/* Puts the stream into the connection's list of streams with something to send, if it has
+ * something. */
 void tl_qstream_schedule(tl_quic_stream *s);
 void tl_qstream_unschedule(tl_quic_stream *s);
-/* After READABLE was drained: a stream over and read to its end may be CLOSED. */
+/* To call after READABLE was drained: a stream that is over and read to its end may now be
+ * CLOSED. */
 void tl_qstream_settle(tl_quic_stream *s);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-/* Length, then the ID, then zeros. */
+/* The length, then the ID, then zeros. */
 typedef struct {
     uint8_t bytes[1 + TL_QUIC_CID_MAX];
 } cid_key;
@@ -14,7 +14,7 @@ struct tl_quic_cid_entry {
     cid_key key;
     tl_quic_conn *conn;
     tl_quic_tomb *tomb;
-    tl_quic_cid_entry *next; /* of the same connection */
+    tl_quic_cid_entry *next; /* ID of the same connection */
     tl_quic_where where;     /* path 0: not in use yet */
     UT_hash_handle hh;
 };
@@ -30,7 +30,7 @@ static tl_quic_cid_entry *find(tl_quic *q, tl_slice cid)
 {
     tl_quic_cid_entry *entry = q->recent;
     if (entry && entry->key.bytes[0] == cid.n && memcmp(entry->key.bytes + 1, cid.p, cid.n) == 0)
-        return entry; /* datagrams come in trains */
+        return entry; /* most datagrams carry the same ID as the one before */
     cid_key k = key_of(cid);
     HASH_FIND(hh, q->table, &k, sizeof k, entry);
     if (entry)
@@ -78,7 +78,7 @@ void tl_quic_table_remove(tl_quic_conn *c, tl_slice cid)
     }
 }
 
-/* False: one move too many, until earlier ones have settled. */
+/* False: there were too many moves, and this one must wait until they have settled. */
 static bool put_to_use(tl_quic_cid_entry *entry, tl_path_id path)
 {
     tl_quic_conn *c = entry->conn;
@@ -97,7 +97,7 @@ bool tl_quic_table_find(tl_quic *q, tl_slice cid, tl_path_id path, tl_quic_owner
     *ret_owner = (tl_quic_owner){.conn = entry->conn, .tomb = entry->tomb, .where.path = path};
     if (!entry->conn)
         return true;
-    if (entry->conn->client) { /* what was under way when it moved is as good by the new path */
+    if (entry->conn->client) { /* during a move, the old path counts as the new */
         ret_owner->where.path = entry->conn->path;
         return true;
     }

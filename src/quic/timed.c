@@ -13,8 +13,9 @@ void tl_timed_pause(tl_quic_conn *c)
     c->burst = 0;
 }
 
-/* A burst that was left untold: its pause begins when it was sent. If the pause is the first thing
- * libngtcp2 waits for, and over by `now`, it is told so at its end: nothing else was due by then. */
+/* libngtcp2 does not know of a burst yet. The pause after it begins when the burst was sent. If the
+ * end of the pause is the first time that libngtcp2 waits for, and this time has passed, libngtcp2
+ * is told of that time first: nothing else was due by then. */
 static void catch_up(tl_quic_conn *c, tl_time now)
 {
     tl_time before = ngtcp2_conn_get_expiry(c->ng);
@@ -23,7 +24,8 @@ static void catch_up(tl_quic_conn *c, tl_time now)
     if (end >= before || end > now)
         return;
     if (ngtcp2_conn_handle_expiry(c->ng, end) && !c->failure)
-        c->failure = TL_ERR_NOMEM; /* all that is left; the writer ends the connection */
+        c->failure = TL_ERR_NOMEM; /* no other error is possible here; the writer ends the
+                                      connection */
     c->now = end;
 }
 

@@ -1,27 +1,31 @@
-/* timed.h - the calls into libngtcp2 that hand it a time, and so the clock of each connection. Knows
- * nothing of packets.
+/* timed.h - the calls into libngtcp2 that hand it a time. So this module keeps the clock of each
+ * connection. Looks into no packets.
  *
  *   time told >= every time told before
  *
- * libngtcp2 1.x ends the process where its time goes back, and the `now` of our callers may: an event
- * loop reads its clock once for several calls. A `now` before the last time told becomes that time.
+ * libngtcp2 1.x ends the process when its time goes back. The `now` of our callers may go back: an
+ * event loop reads its clock once for several calls. A `now` before the last time told becomes that
+ * last time.
  *
- * Pacing is told late, because the end of a pause would wake a node that has nothing to send. Bytes
- * sent wait in c->burst until there is more to send, or until the library is to hear a later time:
- * then it first hears of them at the time they were sent, and that their pause ended when it did, if
- * it did. So a pause never begins late, and 1.x, which lets a sender catch up on time it lost at the
- * end of a pause, counts no idle time as lost.
+ * The library is told late of bytes that pacing must count, because the end of a pause would wake a
+ * node that has nothing to send. The number of bytes sent waits in c->burst until there is more to
+ * send, or until the library is to hear a later time. Then the library first hears of these bytes,
+ * at the time they were sent. If their pause is over by then, it also hears when the pause ended.
+ * So a pause never begins late. And 1.x, which lets a sender catch up on time lost at the end of a
+ * pause, counts no idle time as lost.
  *
- * Nothing else in this room can make these calls: their names are poisoned below. */
+ * No other file in this room can make these calls: their names are poisoned below. */
 #ifndef TL_QUIC_TIMED_H
 #define TL_QUIC_TIMED_H
 
 #include "quic/state.h"
 
-/* The calls that follow come at `now`: c->now is then that, or the latest time told before. */
+/* The calls that follow happen at `now`. Sets c->now to `now`, or to the latest time told before if
+ * that is later. */
 void tl_timed_begin(tl_quic_conn *c, tl_time now);
 
-/* Each begins with tl_timed_begin and tells c->now; its result is libngtcp2's. */
+/* Each of these calls begins with tl_timed_begin and tells c->now to libngtcp2, whose result it
+ * returns. */
 TL_CHECK int tl_timed_read(tl_quic_conn *c, const ngtcp2_path *path, const uint8_t *data, size_t n,
                            tl_time now);
 TL_CHECK int tl_timed_expire(tl_quic_conn *c, tl_time now);
@@ -29,15 +33,15 @@ TL_CHECK int tl_timed_migrate(tl_quic_conn *c, const ngtcp2_path *path, tl_time 
 TL_CHECK ngtcp2_ssize tl_timed_close(tl_quic_conn *c, ngtcp2_path *ret_path, uint8_t *dest,
                                      size_t cap, const ngtcp2_ccerr *err, tl_time now);
 
-/* What of a stream goes into a packet; id -1: nothing of any. */
+/* The bytes of a stream that are to go into a packet; id -1: of no stream. */
 typedef struct {
     int64_t id;
     const ngtcp2_vec *vec;
     size_t count;
     uint32_t flags;
 } tl_timed_offer;
-/* `dest` NULL with cap 0: asks only what the answer would be. Packets are to be told with
- * tl_timed_sent. */
+/* With `dest` NULL and cap 0 it writes nothing and only returns what libngtcp2 would answer. The
+ * caller must tell each packet written with tl_timed_sent. */
 TL_CHECK ngtcp2_ssize tl_timed_write(tl_quic_conn *c, ngtcp2_path *ret_path, uint8_t *dest,
                                      size_t cap, const tl_timed_offer *offer,
                                      ngtcp2_ssize *ret_taken, tl_time now);
@@ -45,7 +49,7 @@ TL_CHECK ngtcp2_ssize tl_timed_write(tl_quic_conn *c, ngtcp2_path *ret_path, uin
 /* --- pacing --- */
 /* A packet of `n` bytes was written and leaves now. */
 void tl_timed_sent(tl_quic_conn *c, size_t n);
-/* The pause of what was sent begins at c->now, when it was sent. */
+/* The bytes sent so far were sent at c->now: their pause begins there. */
 void tl_timed_pause(tl_quic_conn *c);
 
 #ifndef TL_QUIC_TIMED_C

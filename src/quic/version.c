@@ -21,7 +21,7 @@ static void store32(uint8_t *p, uint32_t v)
     p[3] = (uint8_t)v;
 }
 
-/* RFC 9000 16. False: truncated. */
+/* Reads a variable-length integer (RFC 9000 16). False: truncated. */
 static bool read_varint(const uint8_t *p, size_t n, size_t *at, uint64_t *ret_value)
 {
     if (*at >= n)
@@ -37,7 +37,7 @@ static bool read_varint(const uint8_t *p, size_t n, size_t *at, uint64_t *ret_va
     return true;
 }
 
-/* Reads both IDs of a long header; *ret_at is behind them. */
+/* Reads both IDs of a long header; *ret_at is the offset behind them. */
 static tl_err parse_long_ids(tl_slice d, tl_quic_head *ret_head, size_t *ret_at)
 {
     size_t at = 5;
@@ -84,7 +84,7 @@ static tl_err long_packet_size(tl_slice d, size_t *ret_size)
         return e;
     int type = d.p[0] >> 4 & 3;
     uint64_t len;
-    if (type == TYPE_RETRY) { /* has no length and is never followed */
+    if (type == TYPE_RETRY) { /* it has no length, and no packet follows it */
         *ret_size = d.n;
         return TL_OK;
     }

@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-#define GROW_WITHIN_RTTS 2 /* half a window read in less: the sender waits for credit */
+#define GROW_WITHIN_RTTS 2 /* if half a window is read in less, the sender waits for credit */
 
 uint64_t tl_window_first(const tl_quic_config *config)
 {
@@ -22,10 +22,10 @@ void tl_window_stream_init(tl_quic_stream *s)
     s->round_at = s->source.conn->now;
 }
 
-/* How far the connection's windows have grown is kept with every change. */
+/* Changes the window, and with it the sum of what the connection's windows have grown by. */
 static void resize(tl_quic_stream *s, uint64_t window)
 {
-    s->source.conn->grown += window - s->window; /* modulo 2^64: a shrinking one subtracts */
+    s->source.conn->grown += window - s->window; /* modulo 2^64: a window that shrinks subtracts */
     s->window = window;
 }
 
@@ -34,7 +34,7 @@ void tl_window_stream_clear(tl_quic_stream *s)
     resize(s, tl_window_first(&s->source.conn->quic->config));
 }
 
-/* Credit up to conn_window, but unread bytes and credit together within unread_max. */
+/* Gives credit up to conn_window, but keeps unread bytes and credit together within unread_max. */
 static void refill(tl_quic_conn *c)
 {
     const tl_quic_config *config = &c->quic->config;
@@ -51,7 +51,7 @@ static void refill(tl_quic_conn *c)
 void tl_window_on_received(tl_quic_stream *s, size_t n)
 {
     tl_quic_conn *c = s->source.conn;
-    c->credit -= n < c->credit ? n : c->credit; /* libngtcp2 lets no more in */
+    c->credit -= n < c->credit ? n : c->credit; /* libngtcp2 lets no more than the credit in */
     c->unread += n;
     refill(c);
 }
@@ -64,7 +64,7 @@ void tl_window_on_dropped(tl_quic_stream *s, size_t n)
     refill(c);
 }
 
-/* Half a window was read since the round began: the next size. */
+/* The next size of the window, after half of it was read since the round began. */
 static uint64_t next_size(const tl_quic_stream *s)
 {
     const tl_quic_conn *c = s->source.conn;

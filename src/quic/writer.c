@@ -15,9 +15,10 @@
 #define SLICES_MAX   4  /* chunks one packet may span; the rest goes into the next */
 #define PROBES_MAX   64 /* streams looked at per batch */
 
-/* libngtcp2 tells of a STOP_SENDING only when the stream is wholly over, a round trip later; but it
- * refuses to write from that moment. An impossible length asks without writing: SHUT_WR is checked
- * first, INVALID_ARGUMENT is the answer of a healthy stream. */
+/* libngtcp2 tells of a STOP_SENDING only when the stream is wholly over, a round trip later. But it
+ * refuses to write from the moment the STOP_SENDING came. So we ask for an impossible length, which
+ * writes nothing: libngtcp2 checks SHUT_WR first, and answers INVALID_ARGUMENT for a healthy
+ * stream. */
 static bool peer_stopped(tl_quic_conn *c, const tl_quic_stream *s)
 {
     ngtcp2_vec impossible = {NULL, NGTCP2_MAX_VARINT + 1};
@@ -34,7 +35,7 @@ static void look_at_streams(tl_quic_conn *c)
         tl_size_on_stream(c, s, c->now);
         c->probe = s->next;
         if (!c->probe)
-            break; /* once around is enough */
+            break; /* once around the list is enough */
     }
 }
 
@@ -44,7 +45,7 @@ static bool is_settling(const tl_quic_conn *c)
 }
 
 /* The stream whose turn it is; NULL: none may send. When the connection's credit is spent, only a
- * bare fin can go. */
+ * fin without bytes can go. */
 static tl_quic_stream *pick(tl_quic_conn *c)
 {
     if (!c->sendable || c->state != TL_QUIC_OPEN || is_settling(c))
@@ -58,7 +59,7 @@ static tl_quic_stream *pick(tl_quic_conn *c)
     return NULL;
 }
 
-/* What of a stream goes into one packet. */
+/* The bytes of a stream that go into one packet. */
 typedef struct {
     ngtcp2_vec vec[SLICES_MAX];
     size_t count, n;
@@ -89,18 +90,18 @@ static void account(tl_quic_stream *s, const offer *o, size_t n)
     tl_qstream_schedule(s); /* at the end of the list, if it has more */
 }
 
-/* A stream could not be written. False: nor can the connection. */
+/* A stream could not be written. False: the connection cannot be written either. */
 static bool set_aside(tl_quic_stream *s, ngtcp2_ssize rv)
 {
     switch (rv) {
-    case NGTCP2_ERR_STREAM_DATA_BLOCKED: /* until extend_max_stream_data */
+    case NGTCP2_ERR_STREAM_DATA_BLOCKED: /* waits for extend_max_stream_data */
     case NGTCP2_ERR_STREAM_NOT_FOUND: tl_qstream_unschedule(s); return true;
     case NGTCP2_ERR_STREAM_SHUT_WR: tl_qstream_on_stopped(s); return true;
     default: return false;
     }
 }
 
-/* One packet. 0: nothing to send, or not now. */
+/* Writes one packet. 0: there is nothing to send, or not now. */
 static ngtcp2_ssize write_packet(tl_quic_conn *c, uint8_t *dest, tl_time now, tl_path_id *ret_path)
 {
     ngtcp2_path_storage ps;
@@ -120,7 +121,7 @@ static ngtcp2_ssize write_packet(tl_quic_conn *c, uint8_t *dest, tl_time now, tl
         if (s && taken >= 0)
             account(s, &o, (size_t)taken);
         if (n == NGTCP2_ERR_WRITE_MORE)
-            continue; /* room left in this packet: the next stream's turn */
+            continue; /* there is room left in this packet for the next stream */
         if (n < 0 && s && set_aside(s, n))
             continue;
         if (n > 0)
@@ -137,8 +138,8 @@ static void hold(tl_quic *q, tl_path_id path, const uint8_t *packet, size_t n)
     memcpy(q->held.packet, packet, n);
 }
 
-/* Everything sent is acknowledged, and nothing waits: so are all RETIRE_CONNECTION_ID. False: not
- * yet. */
+/* Is everything sent acknowledged, with nothing waiting? Then all RETIRE_CONNECTION_ID are
+ * acknowledged too, and the moves have settled. False: not yet. */
 static bool settle_moves(tl_quic_conn *c)
 {
     tl_ngtcp2_info info;
@@ -150,9 +151,9 @@ static bool settle_moves(tl_quic_conn *c)
     return c->moves_unsettled == 0;
 }
 
-/* All that may be sent is. Where nothing waits, pacing is told only before the next packet, lest
- * the end of a pause wake an idle node. A timer due by now may lead to more: then the connection
- * stays ready. */
+/* All that may be sent now is sent. If nothing waits, pacing is told only before the next packet,
+ * so that the end of a pause does not wake an idle node. A timer that is due by now may lead to
+ * more to send: then the connection stays ready. */
 static void rest(tl_quic_conn *c)
 {
     if (c->sendable)
@@ -186,7 +187,7 @@ bool tl_writer_fill(tl_quic_conn *c, uint8_t *buf, tl_time now, tl_quic_output *
         tl_path_id path = 0;
         rv = write_packet(c, buf + out.n, now, &path);
         if (rv == 0 && is_settling(c) && settle_moves(c))
-            continue; /* what waited for it may go */
+            continue; /* what waited for this may go now */
         if (rv <= 0)
             break;
         size_t n = (size_t)rv;
