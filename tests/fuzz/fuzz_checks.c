@@ -198,6 +198,10 @@ static void step(hands *h, script *s)
         tl_checks_on_timer(h->own, h->now);
         tl_checks_on_timer(h->peer, h->now);
         drain(h, op);
+        if (tl_checks_expiry(h->own) <= h->now) { /* the last check made a silence long enough */
+            tl_checks_on_timer(h->own, h->now);
+            drain(h, op);
+        }
         must(tl_checks_expiry(h->own) > h->now); /* or the owner's loop would spin */
         break;
     case 8: h->now += next(s) * TL_SEC; break; /* stands still */
