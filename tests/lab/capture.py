@@ -5,7 +5,8 @@ namespace does not allow; and it loses packets with exit code 0.)
 
     capture.py FILE SNAP PROTOCOL [PORT]     every packet of these PROTOCOLs (tcp,udp,icmp), SNAP bytes of each
 
-It says "listening", ends on SIGTERM once all that came before is written, and fails if the kernel lost any."""
+It says "listening". On SIGTERM it writes all that came before, and nothing that came later, and ends. It fails
+if the kernel lost any."""
 import base64
 import collections
 import mmap
@@ -16,6 +17,7 @@ import signal
 import socket
 import struct
 import sys
+import time
 
 PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "icmp6": 58}
 _LINUX_SLL2 = 276          # pcap's link type: a head of 20 bytes with device and direction, then the IP packet
@@ -79,21 +81,24 @@ def transport(ip):
 def record(path, snap, protocols, port):
     over = []
     for signo in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signo, lambda *_: over.append(True))
+        signal.signal(signo, lambda *_: over.append(time.time()))
     ring = Ring()
     with open(path, "wb", buffering=1 << 20) as out:
         out.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 1 << 18, _LINUX_SLL2))
         print("listening", flush=True)
-        while True:
-            last, came = bool(over), False
+        done = False
+        while not done:
+            ending, came = over[:1], False
             for sec, nsec, length, head, ip in ring.read(5 * Ring._RETIRE_MS):
                 came = True
+                if ending and sec + nsec / 1e9 > ending[0]:
+                    done = True
+                    break
                 protocol, payload = transport(ip) or (None, b"")
                 if protocol in protocols and (not port or port in struct.unpack_from(">HH", payload)):
                     kept = ip[:snap]
                     out.write(struct.pack("<IIII", sec, nsec, len(head) + len(kept), len(head) + length) + head + kept)
-            if last and not came:
-                break
+            done = done or (ending and not came)
     if lost := ring.lost():
         sys.exit(f"the kernel lost {lost} packets of this capture")
 
