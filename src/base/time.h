@@ -21,5 +21,9 @@ static inline tl_time tl_time_min(tl_time a, tl_time b)
 {
     return a < b ? a : b;
 }
+static inline tl_time tl_time_max(tl_time a, tl_time b)
+{
+    return a > b ? a : b;
+}
 
 #endif

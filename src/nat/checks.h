@@ -35,12 +35,22 @@ TL_CHECK tl_err tl_check_keys(const tl_identity *self, const tl_node_id *peer, c
 /* The first 16 hex digits of a session ID, in lower case; shorter IDs are hashed. */
 void tl_check_username(const char *session, char ret_name[TL_CHECK_USERNAME + 1]);
 
+/* In checks_pairs.c one function assigns it, and asserts what is drawn here:
+ *
+ *   WAITING ──asked──► PROBING ──answered──► VALID ──silent──► LOST ──silent for long──► FAILED
+ *                                              ▲───answered────┘
+ *   PROBING ──its packets are spent──► FAILED
+ *   PROBING, FAILED ──restart──► WAITING
+ *   FAILED ──a hint, or the peer asks──► PROBING
+ *
+ * A pair without a socket goes to FAILED from WAITING, PROBING and LOST, and from VALID to LOST. An
+ * answer leads to VALID from every state: it may come late, or be the search's. */
 typedef enum {
     TL_PAIR_WAITING, /* its turn has not come */
-    TL_PAIR_PROBING,
-    TL_PAIR_VALID,
-    TL_PAIR_FAILED, /* never answered */
-    TL_PAIR_LOST,   /* was valid */
+    TL_PAIR_PROBING, /* asked, and not answered yet */
+    TL_PAIR_VALID,   /* answered, and asked again at its pace */
+    TL_PAIR_FAILED,  /* it never answered, or was lost for too long; asked no more */
+    TL_PAIR_LOST,    /* it was valid and answers no more; asked now and then */
 } tl_pair_state;
 
 typedef enum {

@@ -33,18 +33,25 @@ bool tl_check_any_valid(const tl_checks *c)
     return false;
 }
 
-/* A pair's life; this function alone assigns it:
- *
- *   WAITING ──asked──► PROBING ──answered──► VALID ◄──answered── LOST
- *      ▲                  │  ▲                 └────silent────────▲
- *      │            never │  │ the peer asks
- *      │         answered ▼  │
- *      └──restart────── FAILED ──answered late──► VALID
- */
+/* The picture is in checks.h. */
+static bool is_legal(tl_pair_state from, tl_pair_state to)
+{
+    switch (to) {
+    case TL_PAIR_WAITING: return from == TL_PAIR_PROBING || from == TL_PAIR_FAILED;
+    case TL_PAIR_PROBING: return from == TL_PAIR_WAITING || from == TL_PAIR_FAILED;
+    case TL_PAIR_VALID: return from != TL_PAIR_VALID;
+    case TL_PAIR_FAILED: return from != TL_PAIR_VALID;
+    case TL_PAIR_LOST: return from == TL_PAIR_VALID;
+    }
+    return false;
+}
+
 static void set_state(tl_checks *c, size_t i, tl_pair_state state, tl_time now)
 {
     tl_pair *p = &c->pairs[i];
     check_side *x = &c->sides[i];
+    assert(is_legal(p->state, state));
+    assert(p->sock || state == TL_PAIR_FAILED || state == TL_PAIR_LOST);
     p->state = state;
     x->unanswered = 0;
     x->at_once = false;
@@ -146,26 +153,33 @@ size_t tl_check_pair_add(tl_checks *c, tl_sock sock, const tl_addr *remote, tl_c
     return i;
 }
 
-/* Does a packet to this pair count against the attempt? Every pair that never answered does. The
- * exception: a candidate that the peer signed, and from which it asked us. */
+/* Nobody minds packets to an address that answered lately. One that answered and was given up since
+ * is as good as never heard of. */
+static bool is_proven(const tl_pair *p)
+{
+    return p->state == TL_PAIR_VALID || p->state == TL_PAIR_LOST;
+}
+
+/* Does a packet to this pair, which is not proven, count against the attempt? The exception: a
+ * candidate that the peer signed, and from which it asked us. */
 static bool counts(const tl_pair *p)
 {
-    return !p->answered && (!p->asked_by_peer || p->kind == TL_CANDIDATE_PEER_REFLEXIVE);
+    return !p->asked_by_peer || p->kind == TL_CANDIDATE_PEER_REFLEXIVE;
 }
 
 bool tl_check_may_send(const tl_checks *c, size_t i)
 {
     const tl_pair *p = &c->pairs[i];
-    if (p->answered)
+    if (is_proven(p))
         return true;
     return c->sides[i].allow && (!counts(p) || c->attempt_left);
 }
 
 void tl_check_spend(tl_checks *c, size_t i)
 {
-    if (c->pairs[i].answered)
+    assert(tl_check_may_send(c, i));
+    if (is_proven(&c->pairs[i]))
         return;
-    assert(c->sides[i].allow);
     c->sides[i].allow--;
     if (counts(&c->pairs[i]))
         c->attempt_left--;
@@ -234,14 +248,13 @@ void tl_check_on_hint(tl_checks *c, size_t i, tl_time now)
 /* `span`, a tenth more or less: two sides that began together must not stay in step. */
 static tl_time jittered(tl_checks *c, tl_time span)
 {
-    return span - span / 10 + tl_rand_below(c->rand, span / 5 + 1);
+    return span - span / 10 + tl_rand_below(c->rand, span / 5);
 }
 
 /* RFC 6298, with a floor for ways of the local network. */
 static tl_time rto(const tl_checks *c, size_t i)
 {
-    tl_time t = c->pairs[i].rtt + 4 * c->sides[i].rttvar;
-    return t > CHECK_RTO_MIN ? t : CHECK_RTO_MIN;
+    return tl_time_max(c->pairs[i].rtt + 4 * c->sides[i].rttvar, CHECK_RTO_MIN);
 }
 
 /* When a valid pair with unanswered checks is lost. The silence began with the last answer, if
@@ -251,8 +264,8 @@ static tl_time lost_at(const tl_pair *p, const check_side *x)
     tl_time since = x->unanswered_since;
     if (p->pace == TL_PACE_ACTIVE)
         since = x->answered_at + CHECK_ACTIVE > since ? x->answered_at : since - CHECK_ACTIVE;
-    tl_time silence = 3 * p->rtt > CHECK_LOST_MIN ? 3 * p->rtt : CHECK_LOST_MIN;
-    return tl_time_min(since + silence, x->unanswered_since + TL_CHECKS_CONSENT_MAX);
+    return tl_time_min(since + tl_time_max(3 * p->rtt, CHECK_LOST_MIN),
+                       x->unanswered_since + TL_CHECKS_CONSENT_MAX);
 }
 
 /* When to ask next, while nothing is in flight. */
@@ -262,7 +275,7 @@ static tl_time next_of_pace(tl_checks *c, size_t i)
     switch (c->pairs[i].pace) {
     case TL_PACE_REST: return TL_NEVER;
     case TL_PACE_KEEP: /* a little early: some mappings die exactly on time */
-        return x->asked_at + c->keepalive - tl_rand_below(c->rand, c->keepalive / 10 + 1);
+        return x->asked_at + c->keepalive - tl_rand_below(c->rand, c->keepalive / 10);
     case TL_PACE_ACTIVE: return x->asked_at + CHECK_ACTIVE;
     }
     assert(!"a pace of the list");
@@ -273,7 +286,8 @@ void tl_check_on_sent(tl_checks *c, size_t i, uint64_t id, tl_time now)
 {
     /* The wait after the nth check of an attempt. The last of five goes out 1.5 s after the first,
      * so that two sides that start 1.5 s apart still meet. */
-    static const tl_time gaps[] = {100 * TL_MS, 200 * TL_MS, 400 * TL_MS, 800 * TL_MS, TL_SEC};
+    static const tl_time gaps[TL_CHECKS_UNHEARD_MAX + 1] = {100 * TL_MS, 200 * TL_MS, 400 * TL_MS,
+                                                            800 * TL_MS, TL_SEC,      TL_SEC};
     tl_pair *p = &c->pairs[i];
     check_side *x = &c->sides[i];
     if (p->state == TL_PAIR_WAITING || p->state == TL_PAIR_FAILED)
@@ -288,7 +302,7 @@ void tl_check_on_sent(tl_checks *c, size_t i, uint64_t id, tl_time now)
             x->unanswered_since = now;
         tl_time wait = tl_time_min(rto(c, i), CHECK_ACTIVE);
         bool overdue = now >= x->unanswered_since + rto(c, i);
-        tl_time hurry = rto(c, i) / 8 > CHECK_HURRY ? rto(c, i) / 8 : CHECK_HURRY;
+        tl_time hurry = tl_time_max(rto(c, i) / 8, CHECK_HURRY);
         x->next_at = now + (overdue ? hurry : wait);
         if (p->pace == TL_PACE_ACTIVE && !x->silent &&
             now >= x->unanswered_since + rto(c, i) + CHECK_SILENT) {
@@ -298,7 +312,7 @@ void tl_check_on_sent(tl_checks *c, size_t i, uint64_t id, tl_time now)
     } else if (p->state == TL_PAIR_LOST && nth == TL_CHECKS_UNHEARD_MAX) {
         x->next_at = now + (now < x->lost_at + TL_MIN ? CHECK_LOST_SOON : CHECK_LOST_LATE);
     } else {
-        x->next_at = now + jittered(c, gaps[nth < 4 ? nth : 4]);
+        x->next_at = now + jittered(c, gaps[nth]);
     }
 }
 

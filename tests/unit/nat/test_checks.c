@@ -367,6 +367,31 @@ static void a_keepalive_that_is_shortened_holds_at_once(void **state)
     scene_clear(&s);
 }
 
+/* Of an address that a check taught us, and that is lost for so long that it is given up. What was
+ * once there may be somebody else's now. */
+static void an_address_given_up_has_its_few_packets_after_a_restart_and_no_more(void **state)
+{
+    (void)state;
+    scene s;
+    scene_init(&s);
+    tl_checks_output check = a_check(&s);
+    give(&s, s.b, SOCK4, &s.at_a, &check);
+    take(&s, s.b); /* its answer, and then its question */
+    tl_checks_output back = take(&s, s.b);
+    give(&s, s.a, SOCK4, &s.at_b, &back);
+    tl_checks_output answer = take(&s, s.a);
+    give(&s, s.b, SOCK4, &s.at_a, &answer);
+    assert_int_equal(tl_checks_find(s.b, SOCK4, &s.at_a)->state, TL_PAIR_VALID);
+    pass(&s, s.b, 12 * TL_MIN);
+    assert_int_equal(tl_checks_find(s.b, SOCK4, &s.at_a)->state, TL_PAIR_FAILED);
+    assert_int_equal(pass(&s, s.b, TL_MIN), 0);
+    tl_checks_restart(s.b, SOCK4, SOCK6, s.now);
+    size_t n = pass(&s, s.b, 10 * TL_MIN);
+    assert_in_range(n, 1, TL_CHECKS_UNHEARD_MAX);
+    assert_int_equal(tl_checks_find(s.b, SOCK4, &s.at_a)->state, TL_PAIR_FAILED);
+    scene_clear(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -386,6 +411,7 @@ int main(void)
         cmocka_unit_test(a_relay_or_no_address_is_no_candidate),
         cmocka_unit_test(a_hint_asks_once_in_fifty_milliseconds_and_three_times_in_all),
         cmocka_unit_test(a_keepalive_that_is_shortened_holds_at_once),
+        cmocka_unit_test(an_address_given_up_has_its_few_packets_after_a_restart_and_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
