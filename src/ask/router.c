@@ -2,6 +2,7 @@
 
 #include "ask/modelname.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <utlist.h>
@@ -10,12 +11,17 @@
  * all. */
 #define SECOND_CHANCE_WITHIN (5 * TL_SEC)
 
-/* NEW -> FINDING or TRYING; FINDING -> TRYING; TRYING -> TRYING (another) or FINDING; any -> freed.
- */
+/*  NEW --a provider is known--> TRYING --the answer's head--> ANSWERING
+ *  NEW, TRYING --none is known--> FINDING --the relay answered, came or went--> NEW
+ *  TRYING --the provider failed--> TRYING (another one)
+ *  any of them --answered, failed or cancelled--> freed
+ *
+ * There is an inner exchange in TRYING and ANSWERING, and in no other state. */
 typedef enum {
-    NEW,     /* asked, not looked at */
-    FINDING, /* the relay is asked who serves the model */
-    TRYING,  /* a provider has the question */
+    NEW,       /* the next tl_router_run looks for a provider */
+    FINDING,   /* the relay is asked who serves the model */
+    TRYING,    /* a provider has the question */
+    ANSWERING, /* it answers: no other can take over */
 } route_state;
 
 typedef struct route {
@@ -32,11 +38,11 @@ typedef struct route {
     tl_node_id tried[TL_ROUTE_TRIES_MAX];
     tl_exchange *inner;
     bool local;          /* `inner` is the local model server's */
-    tl_answer_head head; /* once head_seen */
-    bool head_seen, paused;
-    bool second_chance; /* a provider that broke off was, or may not be, asked again */
+    tl_answer_head head; /* ANSWERING */
+    bool paused;
+    bool second_chance; /* the one that a question has was used: a provider was asked again */
     tl_time asked_at, tried_at;
-    tl_time deadline; /* of FINDING */
+    tl_time deadline; /* of FINDING; TL_NEVER before the first and while a provider has it */
     tl_fail fail;     /* of the last provider tried */
     char why[256];
     struct route *prev, *next;
@@ -94,9 +100,21 @@ const tl_router_counters *tl_router_counters_of(const tl_router *r)
     return &r->counters;
 }
 
+static void set_state(route *x, route_state to)
+{
+    static const unsigned from[] = {[NEW] = 1u << FINDING,
+                                    [FINDING] = 1u << NEW | 1u << TRYING,
+                                    [TRYING] = 1u << NEW | 1u << TRYING,
+                                    [ANSWERING] = 1u << TRYING};
+    assert(from[to] & 1u << x->state);
+    assert((to == ANSWERING) == (x->inner != NULL));
+    x->state = to;
+}
+
 /* The provider under way no longer works for this route. */
 static void let_go(route *x)
 {
+    assert(!x->inner || x->n_tried);
     if (x->inner && !x->local) {
         tl_peer *p = tl_peer_table_find(x->router->table, &x->tried[x->n_tried - 1]);
         if (p && p->asking)
@@ -139,8 +157,8 @@ static void next_provider(route *x);
 static void on_head(void *user, const tl_answer_head *head)
 {
     route *x = user;
+    set_state(x, ANSWERING);
     x->head = *head;
-    x->head_seen = true;
     if (x->local) {
         x->head.peer = x->router->own;
         x->head.via = TL_VIA_LOCAL;
@@ -151,6 +169,7 @@ static void on_head(void *user, const tl_answer_head *head)
 static void on_body(void *user, tl_slice bytes)
 {
     route *x = user;
+    assert(x->state == ANSWERING && !x->paused);
     x->sink.on_body(x->user, bytes);
 }
 
@@ -159,6 +178,7 @@ static void on_end(void *user, const tl_answer_end *end)
     route *x = user;
     tl_exchange_sink sink = x->sink;
     void *sink_user = x->user;
+    assert(x->state == ANSWERING);
     x->router->counters.answered++;
     x->router->world.on_done(x->router->user, &x->ask, &x->head, TL_FAIL_COUNT);
     let_go(x);
@@ -177,12 +197,12 @@ static void on_fail(void *user, tl_fail f, const char *message)
 {
     route *x = user;
     let_go(x);
-    x->fail = f;
-    snprintf(x->why, sizeof x->why, "%s", message);
-    if (x->head_seen || !is_worth_another_try(f)) {
+    if (x->state == ANSWERING || !is_worth_another_try(f)) {
         fail(x, f, message);
         return;
     }
+    x->fail = f;
+    snprintf(x->why, sizeof x->why, "%s", message[0] ? message : tl_fail_name(f));
     tl_time now = tl_env_now(&x->router->env);
     if (f == TL_FAIL_PEER_FAILED && now - x->asked_at >= TL_ROUTE_FIND_WITHIN) {
         fail(x, f, message);
@@ -316,7 +336,7 @@ static void try_provider(route *x, const tl_node_id *id, const char *model, bool
     if (local)
         memcpy(ask.model, name, sizeof ask.model);
     x->tried[x->n_tried++] = *id;
-    x->state = TRYING;
+    set_state(x, TRYING);
     x->tried_at = tl_env_now(&r->env);
     x->deadline = TL_NEVER;
     x->local = local;
@@ -367,7 +387,7 @@ static void find(route *x)
         no_provider(x);
         return;
     }
-    x->state = FINDING;
+    set_state(x, FINDING);
     if (x->deadline == TL_NEVER) {
         x->deadline = x->asked_at + TL_ROUTE_FIND_WITHIN;
         r->due = tl_time_min(r->due, x->deadline);
@@ -417,15 +437,20 @@ static void next_provider(route *x)
         find(x);
 }
 
+static void look_again(route *x)
+{
+    set_state(x, NEW);
+    x->router->any_new = true;
+}
+
 void tl_router_on_discovered(tl_router *r, const char *model, bool ok)
 {
-    route *x, *next;
+    route *x;
     (void)ok; /* who is known by now is all there is */
-    DL_FOREACH_SAFE (r->routes, x, next)
+    DL_FOREACH (r->routes, x)
         if (x->state == FINDING && strcmp(model, is_auto(x) ? "" : x->ask.model) == 0) {
             x->searched = true;
-            r->any_new = true;
-            x->state = NEW;
+            look_again(x);
         }
     tl_env_wake(&r->env);
 }
@@ -434,10 +459,8 @@ void tl_router_on_relay(tl_router *r)
 {
     route *x;
     DL_FOREACH (r->routes, x)
-        if (x->state == FINDING) {
-            x->state = NEW; /* its deadline stays */
-            r->any_new = true;
-        }
+        if (x->state == FINDING)
+            look_again(x); /* its deadline stays */
     tl_env_wake(&r->env);
 }
 
@@ -484,38 +507,46 @@ tl_err tl_router_ask(tl_router *r, const tl_ask *ask, const tl_exchange_sink *si
 
 /* --- driving --- */
 
-void tl_router_run(tl_router *r)
+static route *next_new(const tl_router *r)
 {
     route *x;
-    while (r->any_new) {
-        r->any_new = false;
-        DL_FOREACH (r->routes, x)
-            if (x->state == NEW) {
-                r->any_new = true; /* perhaps not the only one; the list may change meanwhile */
-                next_provider(x);
-                break;
-            }
+    DL_FOREACH (r->routes, x)
+        if (x->state == NEW)
+            return x;
+    return NULL;
+}
+
+void tl_router_run(tl_router *r)
+{
+    if (!r->any_new)
+        return;
+    /* A call of a sink may change the list: each search begins anew. */
+    for (route *x; (x = next_new(r));)
+        next_provider(x);
+    r->any_new = false;
+}
+
+/* Also finds out when the next one will be. */
+static route *next_overdue(tl_router *r, tl_time now)
+{
+    route *x;
+    r->due = TL_NEVER;
+    DL_FOREACH (r->routes, x) {
+        if (x->state == FINDING && now >= x->deadline)
+            return x;
+        r->due = tl_time_min(r->due, x->deadline);
     }
+    return NULL;
 }
 
 void tl_router_on_timer(tl_router *r)
 {
     tl_time now = tl_env_now(&r->env);
-    route *x;
     if (now < r->due)
         return;
-    do {
-        r->due = TL_NEVER;
-        DL_FOREACH (r->routes, x) {
-            /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
-            if (x->state == FINDING && now >= x->deadline) {
-                no_provider(x);
-                break; /* the list may have changed */
-            }
-            if (x->state != TRYING)
-                r->due = tl_time_min(r->due, x->deadline);
-        }
-    } while (x);
+    for (route *x; (x = next_overdue(r, now));)
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
+        no_provider(x);
 }
 
 tl_time tl_router_expiry(const tl_router *r)

@@ -4,14 +4,19 @@
 #include "wire/cluster.h"
 #include "wire/streamframe.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <utlist.h>
 
-/* HEAD -> BODY -> RUNNING -> ENDING; REFUSED from HEAD and BODY. */
+/*  HEAD --inferenceRequest--> BODY --the request's end--> RUNNING --answered or failed--> ENDING
+ *  HEAD, BODY --refused--> REFUSED
+ *  any of them --the stream is over, or given up--> freed
+ *
+ * The backend's calls come in RUNNING alone. */
 typedef enum {
     HEAD,    /* inferenceRequest is awaited */
-    BODY,    /* the client's bytes come in */
+    BODY,    /* admitted; the client's bytes come in */
     RUNNING, /* the backend has it */
     ENDING,  /* the last message is written, or waits in `pending` */
     REFUSED, /* the same, and what still comes of the request is thrown away */
@@ -27,7 +32,8 @@ typedef struct request {
     tl_ask ask;
     tl_frame_reader reader;
     tl_buf body;
-    tl_time deadline; /* of the body's next piece */
+    tl_time opened_at;
+    tl_time deadline; /* as set_deadline says */
     tl_exchange *exchange;
     tl_usage usage;
     tl_buf pending; /* what the stream did not take yet */
@@ -43,8 +49,9 @@ struct tl_server {
     tl_server_backend backend;
     void *backend_user;
     request *requests;
-    size_t running, bodies; /* requests; bytes of bodies being read */
-    tl_time due;            /* may be too early */
+    size_t running; /* those of them that hold a place */
+    size_t bodies;  /* bytes of bodies being read */
+    tl_time due;    /* may be too early */
     tl_server_counters counters;
 };
 
@@ -74,9 +81,51 @@ size_t tl_server_running(const tl_server *s)
     return s->running;
 }
 
+bool tl_server_is_idle(const tl_server *s)
+{
+    return !s->requests;
+}
+
 const tl_server_counters *tl_server_counters_of(const tl_server *s)
 {
     return &s->counters;
+}
+
+/* Of policy.running_max: from admission until the stream is over. */
+static bool holds_place(request_state state)
+{
+    return state == BODY || state == RUNNING || state == ENDING;
+}
+
+static void set_state(request *r, request_state to)
+{
+    static const unsigned from[] = {[BODY] = 1u << HEAD,
+                                    [RUNNING] = 1u << BODY,
+                                    [ENDING] = 1u << RUNNING,
+                                    [REFUSED] = 1u << HEAD | 1u << BODY};
+    assert(from[to] & 1u << r->state);
+    assert(!r->exchange);
+    r->server->running += holds_place(to);
+    r->server->running -= holds_place(r->state);
+    r->state = to;
+}
+
+/* Reading: policy.body_idle from now, and TL_SERVER_READ_WITHIN from the beginning. Refused: body_idle
+ * from the refusal. Else TL_SERVER_STALL_MAX, while we wait for the peer and not for the backend. */
+static void set_deadline(request *r)
+{
+    tl_server *s = r->server;
+    tl_time now = tl_env_now(&s->env);
+    switch (r->state) {
+    case HEAD:
+    case BODY:
+        r->deadline = tl_time_min(now + s->policy.body_idle, r->opened_at + TL_SERVER_READ_WITHIN);
+        break;
+    case REFUSED: r->deadline = now + s->policy.body_idle; break;
+    case RUNNING: r->deadline = r->paused ? now + TL_SERVER_STALL_MAX : TL_NEVER; break;
+    case ENDING: r->deadline = now + TL_SERVER_STALL_MAX; break;
+    }
+    s->due = tl_time_min(s->due, r->deadline);
 }
 
 static void drop_body(request *r)
@@ -88,6 +137,7 @@ static void drop_body(request *r)
 /* The stream is over or given up by the caller. */
 static void free_request(request *r)
 {
+    assert(!r->exchange || r->state == RUNNING);
     if (r->exchange)
         tl_exchange_cancel(r->exchange);
     if (r->stream)
@@ -95,7 +145,7 @@ static void free_request(request *r)
     drop_body(r);
     tl_frame_reader_clear(&r->reader);
     tl_buf_clear(&r->pending);
-    r->server->running--;
+    r->server->running -= holds_place(r->state);
     DL_DELETE(r->server->requests, r);
     free(r);
 }
@@ -109,21 +159,36 @@ static void give_up(request *r, uint64_t code)
 
 /* --- out --- */
 
-/* Sends what waits, then the end when it is due. */
+/* *ret_n bytes are dealt with: taken, or the peer reads no more and its reset is on the way. */
+static tl_err write_some(request *r, tl_slice bytes, size_t *ret_n)
+{
+    tl_err e = tl_quic_stream_write(r->stream, bytes, false, ret_n);
+    if (e == TL_ERR_CLOSED)
+        *ret_n = bytes.n;
+    return e == TL_ERR_CLOSED ? TL_OK : e;
+}
+
+/* Sends what waits, then the end when it is due; gives up when memory is out. */
 static void flush(request *r)
 {
     while (r->pending.len) {
         size_t n = 0;
-        if (tl_quic_stream_write(r->stream, tl_buf_slice(&r->pending), false, &n) || n == 0)
+        if (write_some(r, tl_buf_slice(&r->pending), &n)) {
+            give_up(r, TL_CODE_CANCELLED);
+            return;
+        }
+        if (n == 0)
             return;
         tl_buf_consume(&r->pending, n);
+        set_deadline(r);
     }
     if (r->state == ENDING || r->state == REFUSED) {
         size_t n;
         if (!r->fin_sent && !tl_quic_stream_write(r->stream, tl_slice_of(NULL, 0), true, &n))
             r->fin_sent = true;
-    } else if (r->paused && r->exchange) {
+    } else if (r->paused) {
         r->paused = false;
+        set_deadline(r);
         tl_exchange_set_paused(r->exchange, false);
     }
 }
@@ -131,9 +196,8 @@ static void flush(request *r)
 static tl_err put(request *r, tl_slice bytes)
 {
     size_t n = 0;
-    if (r->pending.len == 0 && tl_quic_stream_write(r->stream, bytes, false, &n))
-        n = bytes.n; /* the peer reads no more: its reset is on the way */
-    return tl_buf_append(&r->pending, tl_slice_of(bytes.p + n, bytes.n - n));
+    tl_err e = r->pending.len ? TL_OK : write_some(r, bytes, &n);
+    return e ? e : tl_buf_append(&r->pending, tl_slice_of(bytes.p + n, bytes.n - n));
 }
 
 static tl_err put_frame(request *r, tl_frame_kind kind, tl_slice bytes)
@@ -169,8 +233,9 @@ static void send_error(request *r, request_state next, tl_fail fail, const char 
     memcpy(m.u.error.id, r->id, sizeof r->id);
     snprintf(m.u.error.code, sizeof m.u.error.code, "%s", tl_fail_name(code));
     snprintf(m.u.error.message, sizeof m.u.error.message, "%s", message);
-    r->state = next;
+    set_state(r, next);
     drop_body(r);
+    set_deadline(r);
     if (put_message(r, &m))
         give_up(r, TL_CODE_CANCELLED);
     else
@@ -182,6 +247,7 @@ static void send_error(request *r, request_state next, tl_fail fail, const char 
 static void on_head(void *user, const tl_answer_head *head)
 {
     request *r = user;
+    assert(r->state == RUNNING);
     tl_cluster_message m = {.type = TL_CLUSTER_RESPONSE, .u.response = {.status = head->status}};
     memcpy(m.u.response.id, r->id, sizeof r->id);
     snprintf(m.u.response.content_type, sizeof m.u.response.content_type, "%s", head->content_type);
@@ -194,6 +260,7 @@ static void on_head(void *user, const tl_answer_head *head)
 static void on_body(void *user, tl_slice bytes)
 {
     request *r = user;
+    assert(r->state == RUNNING && !r->paused);
     tl_usage_observe(&r->usage, bytes);
     while (bytes.n) {
         tl_slice now =
@@ -204,8 +271,9 @@ static void on_body(void *user, tl_slice bytes)
         }
         bytes = tl_slice_of(bytes.p + now.n, bytes.n - now.n);
     }
-    if (r->pending.len && !r->paused) {
+    if (r->pending.len) {
         r->paused = true;
+        set_deadline(r);
         tl_exchange_set_paused(r->exchange, true);
     }
     tl_env_wake(&r->server->env);
@@ -224,7 +292,8 @@ static void on_end(void *user, const tl_answer_end *end)
     r->server->counters.served++;
     r->server->counters.tokens_in += m.u.complete.tokens_in;
     r->server->counters.tokens_out += m.u.complete.tokens_out;
-    r->state = ENDING;
+    set_state(r, ENDING);
+    set_deadline(r);
     tl_answer_end told = {m.u.complete.tokens_in, m.u.complete.tokens_out};
     r->server->backend.on_done(r->server->backend_user, &r->ask, TL_FAIL_COUNT, &told);
     if (put_message(r, &m))
@@ -263,7 +332,7 @@ static bool admit(request *r)
     } else if (!s->backend.serves(s->backend_user, r->ask.model)) {
         fail = TL_FAIL_MODEL_NOT_LOADED;
         why = "this node does not serve the model";
-    } else if (s->running > s->policy.running_max) {
+    } else if (s->running >= s->policy.running_max) {
         fail = TL_FAIL_QUEUE_FULL;
         why = "this node answers as many requests as it takes";
     } else {
@@ -284,8 +353,10 @@ static bool on_request_head(request *r, const tl_cluster_request *q)
     memcpy(a->model, q->model, sizeof a->model);
     memcpy(a->path, q->path, sizeof a->path);
     memcpy(a->content_type, q->content_type, sizeof a->content_type);
-    r->state = BODY;
-    return admit(r);
+    if (!admit(r))
+        return false;
+    set_state(r, BODY);
+    return true;
 }
 
 static bool on_request_body(request *r, tl_slice bytes)
@@ -308,7 +379,8 @@ static bool on_request_body(request *r, tl_slice bytes)
 static void run_request(request *r)
 {
     tl_server *s = r->server;
-    r->state = RUNNING;
+    set_state(r, RUNNING);
+    set_deadline(r);
     r->ask.body = tl_buf_slice(&r->body);
     tl_err e = s->backend.ask(s->backend_user, &r->ask, &sink, r, &r->exchange);
     r->ask.body = tl_slice_of(NULL, 0);
@@ -344,6 +416,9 @@ static tl_err take_all(request *r, tl_slice in)
     while (!(e = tl_frame_next(&r->reader, &in, &piece)))
         if ((e = take_piece(r, &piece)))
             return e;
+    if (e == TL_ERR_SHORT && r->state == HEAD &&
+        r->reader.message.len + r->reader.left > TL_SERVER_REQUEST_MAX)
+        return TL_ERR_TOO_LARGE;
     return e == TL_ERR_SHORT ? TL_OK : e;
 }
 
@@ -367,9 +442,11 @@ static void on_readable(tl_stream_owner *o)
         }
         tl_quic_stream_consume(stream, in.n);
     }
-    r->deadline = tl_env_now(&s->env) + s->policy.body_idle;
     tl_env_wake(&s->env);
-    if (!fin || r->state == REFUSED || r->state == RUNNING || r->state == ENDING)
+    if (r->state != HEAD && r->state != BODY)
+        return;
+    set_deadline(r);
+    if (!fin)
         return;
     if (r->state == BODY && tl_frame_is_between(&r->reader)) {
         run_request(r);
@@ -384,10 +461,16 @@ static void on_writable(tl_stream_owner *o)
     flush((request *)o);
 }
 
+/* The peer gave the request up, unless it was served, failed or refused already. */
+static void count_cancelled(const request *r)
+{
+    r->server->counters.cancelled += r->state != ENDING && r->state != REFUSED;
+}
+
 static void on_reset(tl_stream_owner *o)
 {
     request *r = (request *)o;
-    r->server->counters.cancelled++;
+    count_cancelled(r);
     give_up(r, TL_CODE_CANCELLED);
 }
 
@@ -395,8 +478,7 @@ static void on_closed(tl_stream_owner *o, const char *why)
 {
     (void)why;
     request *r = (request *)o;
-    if (r->state < ENDING)
-        r->server->counters.cancelled++;
+    count_cancelled(r);
     r->stream = NULL;
     free_request(r);
 }
@@ -412,11 +494,23 @@ void tl_server_on_stream(tl_server *s, const tl_node_id *peer, tl_quic_stream *s
     r->server = s;
     r->stream = stream;
     r->peer = *peer;
-    r->deadline = tl_env_now(&s->env) + s->policy.body_idle;
-    s->due = tl_time_min(s->due, r->deadline);
-    s->running++;
+    r->opened_at = tl_env_now(&s->env);
+    set_deadline(r);
     DL_APPEND(s->requests, r);
     tl_quic_stream_set_user(stream, r);
+}
+
+/* Also finds out when the next one will be. */
+static request *next_overdue(tl_server *s, tl_time now)
+{
+    request *r;
+    s->due = TL_NEVER;
+    DL_FOREACH (s->requests, r) {
+        if (now >= r->deadline)
+            return r;
+        s->due = tl_time_min(s->due, r->deadline);
+    }
+    return NULL;
 }
 
 void tl_server_on_timer(tl_server *s)
@@ -424,17 +518,14 @@ void tl_server_on_timer(tl_server *s)
     tl_time now = tl_env_now(&s->env);
     if (now < s->due)
         return;
-    s->due = TL_NEVER;
-    request *r, *next;
-    DL_FOREACH_SAFE (s->requests, r, next) {
-        if (r->state != HEAD && r->state != BODY)
-            continue;
-        if (now < r->deadline) {
-            s->due = tl_time_min(s->due, r->deadline);
-            continue;
-        }
-        s->counters.malformed++;
-        give_up(r, TL_CODE_PROTOCOL);
+    for (request *r; (r = next_overdue(s, now));) {
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
+        bool reading = r->state == HEAD || r->state == BODY;
+        if (reading)
+            s->counters.malformed++;
+        else
+            count_cancelled(r);
+        give_up(r, reading ? TL_CODE_PROTOCOL : TL_CODE_CANCELLED);
     }
 }
 

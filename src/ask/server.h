@@ -10,7 +10,14 @@
 #include "peer/peers.h"
 
 /* Bodies of requests still being read, in all: peers could otherwise fill our memory. */
-#define TL_SERVER_BODIES_MAX (256u << 20)
+#define TL_SERVER_BODIES_MAX  (256u << 20)
+/* An inferenceRequest that comes in pieces: its fields fill a few KiB at most. */
+#define TL_SERVER_REQUEST_MAX (64u << 10)
+/* A whole request: 16 MiB at 28 KiB/s, less than the slowest relay gives. */
+#define TL_SERVER_READ_WITHIN (10 * TL_MIN)
+/* An answer of which the peer takes nothing. A client that stalls is left after one minute
+ * (timeout_stalled_client_secs), so it is the peer itself that does not read. */
+#define TL_SERVER_STALL_MAX   (5 * TL_MIN)
 
 typedef struct tl_server tl_server;
 
@@ -19,15 +26,16 @@ typedef tl_err (*tl_ask_fn)(void *user, const tl_ask *ask, const tl_exchange_sin
                             void *sink_user, tl_exchange **ret_exchange);
 
 typedef struct {
-    uint32_t running_max; /* requests at once, being read or answered */
-    tl_time body_idle;    /* between pieces of a request's body */
+    uint32_t running_max; /* requests admitted at once, being read or answered */
+    tl_time body_idle;    /* between pieces of a request; to end one that was refused */
 } tl_server_policy;
 
 typedef struct {
     /* Is the model served to others now? */
     bool (*serves)(void *user, const char *model);
     tl_ask_fn ask;
-    /* A request is over: `fail` TL_FAIL_COUNT = answered. */
+    /* The backend is done with a request: `fail` TL_FAIL_COUNT = answered. Not told of one that
+     * the peer gave up. */
     void (*on_done)(void *user, const tl_ask *ask, tl_fail fail, const tl_answer_end *end);
 } tl_server_backend;
 
@@ -47,7 +55,10 @@ void tl_server_set_policy(tl_server *s, const tl_server_policy *policy);
 void tl_server_on_stream(tl_server *s, const tl_node_id *peer, tl_quic_stream *stream);
 void tl_server_on_timer(tl_server *s);
 tl_time tl_server_expiry(const tl_server *s);
+/* Requests admitted and not over. */
 size_t tl_server_running(const tl_server *s);
+/* No stream of a peer's is left, admitted or not. */
+bool tl_server_is_idle(const tl_server *s);
 const tl_server_counters *tl_server_counters_of(const tl_server *s);
 
 #endif

@@ -180,7 +180,7 @@ static void leave(tl_node *n)
 static void finish_drain(tl_node *n)
 {
     tl_time now = tl_loop_now(n->loop);
-    bool idle = !tl_server_running(n->server) && !tl_router_running(n->router);
+    bool idle = tl_server_is_idle(n->server) && !tl_router_running(n->router);
     if (n->stage == TL_NODE_DRAINING && (idle || now >= n->drain_deadline))
         leave(n);
     if (n->stage == TL_NODE_LEAVING &&

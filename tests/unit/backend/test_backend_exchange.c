@@ -178,6 +178,8 @@ static void a_broken_answer_fails_after_what_came_of_it(void **state)
          "hello"},
         {"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello", false, true, 0, "hello"},
         {"squawk", false, false, TL_FAIL_BACKEND_ERROR, ""},
+        {"HTTP/1.1 101 X\r\n\r\nhello", false, false, TL_FAIL_BACKEND_ERROR, ""},
+        {"HTTP/1.1 100 X\r\n\r\n", false, false, TL_FAIL_BACKEND_ERROR, ""},
         {"", false, false, TL_FAIL_BACKEND_ERROR, ""},
         {"", true, false, TL_FAIL_TIMEOUT, ""},
         {"HTTP/1.1 200 OK\r\nContent-", true, false, TL_FAIL_TIMEOUT, ""},
