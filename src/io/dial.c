@@ -10,7 +10,7 @@
 typedef struct {
     tl_dial *dial;
     tl_poll *poll;
-    int fd; /* -1: not begun, or over */
+    int fd; /* -1: this attempt has not begun, or is over */
 } attempt;
 
 struct tl_dial {
@@ -23,7 +23,7 @@ struct tl_dial {
     attempt attempts[TL_RESOLVE_MAX];
     size_t n, begun, failed;
     int last_errno;
-    char target[TL_HOST_MAX + 16]; /* HOST:PORT, for words */
+    char target[TL_HOST_MAX + 16]; /* HOST:PORT, for messages */
 };
 
 static void attempt_end(attempt *a)
@@ -68,8 +68,8 @@ static void fail(tl_dial *d)
 
 static void on_next_due(void *user);
 
-/* One address is out of the race: the next starts at once, and the last one's failure is the end.
- */
+/* One address failed: the next attempt starts at once. If it was the last address, the dial has
+ * failed. */
 static void attempt_failed(tl_dial *d, attempt *a, int error)
 {
     attempt_end(a);
@@ -127,8 +127,8 @@ static void on_next_due(void *user)
         tl_timer_set(&d->next_due, tl_loop_now(d->loop) + TL_DIAL_HEAD_START_NS);
 }
 
-/* Families by turns, beginning with the one the system prefers: one dead family then costs one head
- * start, not one for each of its addresses. */
+/* Takes addresses of both families in turn, and begins with the family that the system prefers. So
+ * a dead family costs one head start, not one for each of its addresses. */
 static void take_addresses(tl_dial *d, const tl_addr *addrs, size_t n)
 {
     bool taken[TL_RESOLVE_MAX] = {false};
@@ -139,7 +139,7 @@ static void take_addresses(tl_dial *d, const tl_addr *addrs, size_t n)
             i++;
         want = want == TL_ADDR_V4 ? TL_ADDR_V6 : TL_ADDR_V4;
         if (i == n)
-            continue; /* none left of this family */
+            continue; /* this family has no more addresses */
         taken[i] = true;
         d->addrs[d->n++] = addrs[i];
     }

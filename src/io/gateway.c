@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #define ANSWER_MAX 4096
-/* Where no packet is sent to: an address that is surely not ours, to ask the kernel the way to
- * (a.root-servers.net). */
+/* An address that is surely not ours (a.root-servers.net). The kernel is asked for its route; no
+ * packet is sent to it. */
 static const uint8_t far_away[4] = {198, 41, 0, 4};
 
 typedef struct {
@@ -33,7 +33,7 @@ static tl_err exchange(int fd, uint8_t *answer, size_t *ret_n)
     ssize_t n;
     do
         n = recvmsg(fd, &msg, 0);
-    while ((n < 0 && errno == EINTR) || (n >= 0 && from.nl_pid != 0)); /* 0 is the kernel */
+    while ((n < 0 && errno == EINTR) || (n >= 0 && from.nl_pid != 0)); /* nl_pid 0 is the kernel */
     if (n < 0 || (msg.msg_flags & MSG_TRUNC))
         return TL_ERR_IO;
     *ret_n = (size_t)n;
@@ -56,7 +56,8 @@ static void read_attributes(struct rtmsg *route, size_t n, tl_addr *gateway, tl_
 tl_err tl_gateway_find(tl_addr *ret_gateway, tl_addr *ret_own)
 {
     _Alignas(struct nlmsghdr) uint8_t answer[ANSWER_MAX];
-    struct timeval patience = {.tv_sec = 1}; /* the kernel answers within the call that asks */
+    struct timeval patience = {.tv_sec = 1}; /* far more than needed: the kernel answers within the
+                                                call that asks */
     size_t n = 0;
     int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
     if (fd < 0)

@@ -10,14 +10,14 @@
 #define READ_SIZE            (32L << 10) /* libcurl's buffer of each running request */
 
 /*   QUEUED --> (RESOLVING) --> CONNECTING --sent--> WAITING --head--> BODY
- * Any of them ends in `finish` (on_done, freed) or `destroy` (cancelled, freed). libcurl itself
- * must not be called from inside its callbacks: what is wanted there is done by `settle`
- * afterwards. */
+ * Every state ends in `finish` (on_done, freed) or `destroy` (cancelled, freed). libcurl must not be
+ * called from inside its callbacks, so `settle` does afterwards what they ask for. */
 typedef enum {
-    QUEUED,     /* libcurl does not know of it yet */
-    RESOLVING,  /* the loop looks the name up: libcurl would wait for its thread when cancelled */
-    CONNECTING, /* in libcurl's hands */
-    WAITING,    /* connected: for the whole head */
+    QUEUED,     /* libcurl does not know of the request yet */
+    RESOLVING,  /* the loop looks the name up, because a cancelled libcurl would wait for its
+                   thread */
+    CONNECTING, /* libcurl connects */
+    WAITING,    /* connected; waits for the whole head */
     BODY,
 } request_phase;
 
@@ -29,18 +29,18 @@ struct tl_http_request {
     tl_http_events events;
     void *user;
     request_phase phase;
-    tl_timer timer; /* the limit of the phase */
+    tl_timer timer; /* the time limit of the present state */
     tl_time connect, first_byte, silence, last_byte;
     tl_resolve *resolve;
     tl_http_target target;
     bool in_multi, cancelled;
     bool paused;  /* the caller wants no body now */
-    bool held;    /* libcurl holds body back: it has to be told to go on */
-    bool too_big; /* why we broke off in a callback of libcurl's */
+    bool held;    /* libcurl holds a piece of the body back: it must be told to go on */
+    bool too_big; /* a callback broke off because the head is too large */
     size_t head_n;
     char error[CURL_ERROR_SIZE];
-    tl_http_request *prev, *next; /* all of the client's */
-    tl_http_request *next_due;    /* those that `settle` has to look at */
+    tl_http_request *prev, *next; /* in the client's list */
+    tl_http_request *next_due;    /* in the list that `settle` must look at */
     bool is_due;
 };
 
@@ -49,7 +49,7 @@ struct tl_http {
     CURLM *multi;
     tl_timer timer;
     tl_defer settle_later, at_once;
-    unsigned in_curl; /* > 0: inside a call of libcurl's */
+    unsigned in_curl; /* > 0: libcurl is on the stack */
     tl_http_request *all, *due;
 };
 
@@ -57,7 +57,7 @@ struct tl_http_head {
     CURL *easy;
 };
 
-/* One socket of libcurl's that we watch. */
+/* One of libcurl's sockets, which we watch for it. */
 typedef struct {
     tl_http *h;
     curl_socket_t fd;
@@ -100,7 +100,7 @@ static void destroy(tl_http_request *r)
     free(r);
 }
 
-/* Never from inside libcurl. */
+/* Not to be called from inside libcurl. */
 static void finish(tl_http_request *r, tl_err e, const char *why)
 {
     char text[CURL_ERROR_SIZE + 64];
@@ -188,7 +188,7 @@ static size_t on_header(char *p, size_t size, size_t n, void *user)
     if (r->head_n > TL_HTTP_HEAD_MAX)
         r->too_big = true;
     if (r->cancelled || r->too_big)
-        return n + 1; /* anything but n: libcurl ends it */
+        return n + 1; /* any number but n makes libcurl end the request */
     long status = 0;
     bool is_end = n <= 2 && p[n - 1] == '\n';
     if (r->phase == BODY || !is_end ||
@@ -257,7 +257,7 @@ static int on_timeout_wanted(CURLM *multi, long ms, void *user)
 {
     (void)multi;
     tl_http *h = user;
-    if (ms == 0) /* as for every new request: a kernel timer would cost it 50 us */
+    if (ms == 0) /* so it is for every new request; a kernel timer would cost 50 us */
         tl_loop_defer(h->loop, &h->at_once, on_due, h);
     else
         tl_defer_cancel(h->loop, &h->at_once);
@@ -285,8 +285,8 @@ static void on_resolved(void *user, const tl_addr *addrs, size_t n, const char *
         finish(r, TL_ERR_UNREACHABLE, why);
         return;
     }
-    /* Tells libcurl the answer: "+host:port:addr,addr"; `+`: to be forgotten like one of its own.
-     */
+    /* Tells libcurl the addresses: "+host:port:addr,addr". With `+` libcurl forgets them later,
+     * like those it found itself. */
     tl_buf text = {0};
     bool ok = tl_buf_printf(&text, "+%s:%u:", r->target.look_up, r->target.port) == TL_OK;
     for (size_t i = 0; ok && i < n; i++) {
@@ -326,13 +326,14 @@ static void go_on(tl_http_request *r)
     tl_http *h = r->h;
     r->held = false;
     h->in_curl++;
-    CURLcode code = curl_easy_pause(r->easy, CURLPAUSE_CONT); /* hands on what it held */
+    CURLcode code = curl_easy_pause(r->easy, CURLPAUSE_CONT); /* libcurl now hands on what it
+                                                                 held */
     h->in_curl--;
     if (code != CURLE_OK && !r->cancelled)
         finish_by_curl(r, code);
 }
 
-/* Does what callbacks asked for. Never from inside libcurl. */
+/* Does what callbacks asked for. Not to be called from inside libcurl. */
 static void settle(void *user)
 {
     tl_http *h = user;
@@ -363,7 +364,7 @@ static void reap(tl_http *h)
     for (CURLMsg *m; (m = curl_multi_info_read(h->multi, &left));) {
         if (m->msg != CURLMSG_DONE)
             continue;
-        CURLcode code = m->data.result; /* gone with the handle */
+        CURLcode code = m->data.result; /* read now: the handle takes it away */
         tl_http_request *r = NULL;
         curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&r);
         if (r->cancelled)
@@ -428,7 +429,7 @@ static bool set_options(tl_http_request *r, const tl_http_ask *ask)
            curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_TCP_NODELAY, 1L) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_BUFFERSIZE, READ_SIZE) == CURLE_OK &&
-           /* ours is the precise one; libcurl's default would cut a longer wish short */
+           /* our own timer is the precise one; libcurl's default would cut a longer limit short */
            curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, 86400L) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_USERAGENT, "teale/" TL_VERSION) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_HTTPHEADER, r->fields) == CURLE_OK &&

@@ -1,15 +1,16 @@
-/* httpclient.h - HTTP/1.1 requests by libcurl on our loop: to the model server, and from the
- * command line to the daemon's Unix socket. Hands bytes on the moment they arrive and buffers no
- * body; never follows a redirect, never speaks anything but http and https, never uses a proxy for
- * loopback. */
+/* httpclient.h - makes HTTP/1.1 requests with libcurl on our loop: to the model server, and from
+ * the command line to the daemon's Unix socket. Hands bytes on at the moment they arrive, and
+ * buffers no body. Never follows a redirect, never speaks other protocols than http and https,
+ * never uses a proxy for loopback. */
 #ifndef TL_IO_HTTPCLIENT_H
 #define TL_IO_HTTPCLIENT_H
 
 #include "base/slice.h"
 #include "io/loop.h"
 
-#define TL_HTTP_HEAD_MAX   (64u << 10) /* an answer's head in all; model servers send under 1 KiB */
-#define TL_HTTP_FIELDS_MAX 16          /* request headers given by the caller */
+#define TL_HTTP_HEAD_MAX                                                                           \
+    (64u << 10)               /* the whole head of an answer; model servers send under 1 KiB */
+#define TL_HTTP_FIELDS_MAX 16 /* request headers given by the caller */
 
 typedef struct tl_http tl_http;
 typedef struct tl_http_request tl_http_request;
@@ -23,26 +24,30 @@ typedef struct {
     const char *method; /* "GET", "POST", ... */
     const char *url;    /* http:// or https://, without user or password */
     const char
-        *unix_path; /* NULL: TCP to the URL's host; else a Unix socket, the host is only named */
+        *unix_path; /* NULL: TCP to the URL's host; else a Unix socket, and the host is only a
+                       name */
     tl_http_field
-        fields[TL_HTTP_FIELDS_MAX]; /* until one without a name; none may contain CR or LF */
+        fields[TL_HTTP_FIELDS_MAX]; /* ends at the first without a name; CR and LF are refused */
     tl_slice body;
-    bool no_proxy;      /* whatever the environment says: for what only this network can reach */
-    bool borrow_body;   /* the body stays valid until the request is over; else it is copied */
-    tl_time connect;    /* look-up, connection and TLS; TL_NEVER: no limit (of all three) */
-    tl_time first_byte; /* from connected to the answer's whole head */
-    tl_time silence;    /* between two pieces of the body; does not run while paused */
+    bool no_proxy;      /* ignores the environment: for servers that only this network can reach */
+    bool borrow_body;   /* the caller keeps the body valid until the request is over; else it is
+                           copied */
+    tl_time connect;    /* for look-up, connection and TLS; TL_NEVER: no limit (here and in the next
+                           two) */
+    tl_time first_byte; /* from the connection to the whole head of the answer */
+    tl_time silence;    /* between two pieces of the body; does not count while paused */
 } tl_http_ask;
-/* A GET without URL; connect 10 s, no other limit. */
+/* A GET without a URL; connect 10 s, no other limit. */
 tl_http_ask tl_http_ask_default(void);
 
-/* Slices and the head are borrowed for the call. Any of these may cancel this or another request
- * and start new ones. on_done is the last call; the handle is invalid by then.
+/* Slices and the head are borrowed for the call. Each callback may cancel this or another request,
+ * and may start new ones. on_done is the last call; the handle is invalid by then.
  *
- * on_done's error: TL_OK: the answer is complete as the server framed it. TL_ERR_UNREACHABLE: no
- * connection (refused, no such name, TLS failed, not in time). TL_ERR_AUTH: its certificate is not
- * to be trusted. TL_ERR_TIMEOUT: one of the two limits after. TL_ERR_CLOSED: the answer broke off.
- * TL_ERR_PROTO: not HTTP. TL_ERR_TOO_LARGE: the head. TL_ERR_NOMEM. `why` is for a person. */
+ * on_done's error: TL_OK: the answer is complete as the server framed it. TL_ERR_UNREACHABLE: there
+ * was no connection (refused, no such name, TLS failed, not in time). TL_ERR_AUTH: the server's
+ * certificate cannot be trusted. TL_ERR_TIMEOUT: first_byte or silence ran out. TL_ERR_CLOSED: the
+ * answer broke off. TL_ERR_PROTO: it is not HTTP. TL_ERR_TOO_LARGE: its head is too large.
+ * TL_ERR_NOMEM. `why` is for a person. */
 typedef struct {
     void (*on_head)(void *user, int status, const tl_http_head *head); /* once; never 1xx */
     void (*on_body)(void *user, tl_slice bytes);
@@ -51,21 +56,21 @@ typedef struct {
 
 /* The program must ignore SIGPIPE: OpenSSL's writes would raise it. */
 TL_CHECK tl_err tl_http_new(tl_loop *loop, tl_http **ret_http);
-/* Ends every request without a call. Not from inside a callback. */
+/* Ends every request and makes no callback. Not allowed inside a callback. */
 void tl_http_free(tl_http *h);
 
-/* Copies everything but a borrowed body. Nothing is called from inside.
- * TL_ERR_INVALID: the URL or a field, see `why`. TL_ERR_NOMEM. */
+/* Copies everything but a borrowed body. Makes no callback from inside. TL_ERR_INVALID: the URL or
+ * a field, see `why`. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_http_start(tl_http *h, const tl_http_ask *ask, const tl_http_events *events,
                               void *user, tl_http_request **ret_request, tl_why *why);
-/* Closes the connection at once unless the answer was complete; no call follows. */
+/* Closes the connection at once unless the answer was complete. No callback follows. */
 void tl_http_cancel(tl_http_request *r);
-/* While on, no on_body follows and the socket is not read. */
+/* While paused, on_body is not called and the socket is not read. */
 void tl_http_set_paused(tl_http_request *r, bool on);
-/* Another limit on the silence between pieces of the body, from now on. */
+/* Sets, from now on, another limit on the silence between two pieces of the body. */
 void tl_http_set_silence(tl_http_request *r, tl_time silence);
 
-/* The value of a field of the answer (the first of that name), NULL when there is none. */
+/* The value of the answer's first field with that name; NULL when there is none. */
 const char *tl_http_head_field(const tl_http_head *head, const char *name);
 
 #endif

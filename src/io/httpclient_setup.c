@@ -15,11 +15,13 @@ static bool is_loopback_name(const char *host, bool *ret_is_literal)
         tl_addr_parse_ip(tl_slice_of(host + bracketed, n - 2 * bracketed), &a) == TL_OK;
     if (*ret_is_literal)
         return tl_addr_is_loopback(&a);
-    *ret_is_literal = strcasecmp(host, "localhost") == 0; /* libcurl knows it without asking */
+    *ret_is_literal = strcasecmp(host, "localhost") == 0; /* libcurl knows this name without a
+                                                             look-up */
     return *ret_is_literal;
 }
 
-/* The environment names a proxy for this scheme: then the look-up is the proxy's, or libcurl's. */
+/* Does the environment name a proxy for this scheme? Then the proxy or libcurl looks the name
+ * up. */
 static bool may_use_proxy(bool https)
 {
     static const char *const names[][4] = {
@@ -83,7 +85,8 @@ tl_err tl_http_lines(const tl_http_ask *ask, struct curl_slist **ret_lines, tl_w
     struct curl_slist *lines = NULL;
     tl_err e = TL_ERR_NOMEM;
     bool typed = false;
-    if (!add_line(&lines, "Expect:")) /* libcurl would ask first, and wait a second for nothing */
+    if (!add_line(&lines, "Expect:")) /* else libcurl would send Expect and wait a second for
+                                         nothing */
         goto out;
     for (size_t i = 0; i < TL_HTTP_FIELDS_MAX && ask->fields[i].name; i++) {
         const tl_http_field *f = &ask->fields[i];
@@ -100,7 +103,8 @@ tl_err tl_http_lines(const tl_http_ask *ask, struct curl_slist **ret_lines, tl_w
         if (!ok)
             goto out;
     }
-    if (!typed && !add_line(&lines, "Content-Type:")) /* libcurl would claim a form */
+    if (!typed && !add_line(&lines, "Content-Type:")) /* else libcurl would say that the body is a
+                                                         form */
         goto out;
     e = TL_OK;
 out:

@@ -122,8 +122,8 @@ void tl_httpd_conn_unlink(tl_httpd_req *r)
     drain_check(h);
 }
 
-/* Of the connections that ask nothing, or have not finished asking, the oldest makes room: whoever
- * fills the table with silence loses it first. */
+/* Closes the oldest of the connections that ask nothing or have not finished asking. So a client
+ * that fills the table with silent connections loses these first. */
 static bool make_room(tl_httpd *h)
 {
     tl_httpd_req *oldest = NULL;
@@ -136,8 +136,8 @@ static bool make_room(tl_httpd *h)
     return oldest != NULL;
 }
 
-/* The kernel's send buffer is held small, so that "1 MiB queued" means about that; and a client
- * whose machine vanished without a word is noticed although we only wait. */
+/* Keeps the kernel's send buffer small, so that "1 MiB queued" means about 1 MiB. Also turns on
+ * TCP's probes, so that we notice a client whose machine vanished while we only wait. */
 static void tune(int fd, bool tcp)
 {
     int size = 256 << 10, on = 1, idle_s = 30, interval_s = 5, count = 3;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define READS_MAX 4 /* per turn of the loop, so that one upload does not starve the others */
+#define READS_MAX 4 /* reads per turn of the loop, so that one upload does not starve the others */
 
 static void process(tl_httpd_req *r);
 
@@ -34,7 +34,7 @@ void tl_httpd_conn_free(tl_httpd_req *r)
     request_clear(r);
     tl_buf_clear(&r->in);
     tl_buf_clear(&r->out);
-    tl_httpd_conn_unlink(r); /* frees `r` when this turn of the loop ends */
+    tl_httpd_conn_unlink(r); /* `r` is freed when this turn of the loop ends */
 }
 
 void tl_httpd_conn_gone(tl_httpd_req *r)
@@ -99,7 +99,7 @@ static void on_due(void *user)
         return;
     case TL_HTTPD_BODY:
         h->stats.timed_out++;
-        tl_httpd_conn_refuse(r, 408, "nothing came of the request's body for too long");
+        tl_httpd_conn_refuse(r, 408, "no more of the request's body came for too long");
         return;
     case TL_HTTPD_BUSY:
     case TL_HTTPD_FLUSH:
@@ -131,8 +131,8 @@ static void refuse_malformed(tl_httpd_req *r, int status, const char *message)
     tl_httpd_conn_refuse(r, status, message);
 }
 
-/* What a callback must not do itself: end a broken connection, send a head no write has followed
- * yet, go on with a pipelined request. */
+/* Does what a callback must not do itself: ends a broken connection, sends a head that no write has
+ * followed yet, goes on with a pipelined request. */
 static void on_defer(void *user)
 {
     tl_httpd_req *r = user;
@@ -156,7 +156,7 @@ void tl_httpd_flushed(tl_httpd_req *r)
     bool closing = r->close_after;
     request_clear(r);
     if (r->peer_ended) {
-        r->state = TL_HTTPD_IDLE; /* its answer is complete: this client left in peace */
+        r->state = TL_HTTPD_IDLE; /* the answer is complete: this client does not count as gone */
         tl_httpd_conn_gone(r);
         return;
     }
@@ -184,7 +184,7 @@ static void deliver(tl_httpd_req *r)
     r->h->events->on_request(r->h->user, r);
 }
 
-/* The head is whole: keep its bytes, ask the handler, decide what comes next. */
+/* The head is whole: keeps its bytes, asks the handler, decides what comes next. */
 static void on_whole_head(tl_httpd_req *r)
 {
     tl_httpd *h = r->h;
@@ -232,7 +232,7 @@ static const char *malformed_text(int status)
     }
 }
 
-/* True when there is progress. */
+/* True: there was progress. */
 static bool on_head_bytes(tl_httpd_req *r)
 {
     int status = 400;
@@ -250,7 +250,7 @@ static bool on_head_bytes(tl_httpd_req *r)
     return true;
 }
 
-/* True: taken. Otherwise the request is refused, or the connection broken. */
+/* True: the data was taken. False: the request is refused, or the connection is broken. */
 static bool body_add(tl_httpd_req *r, tl_slice data)
 {
     tl_httpd *h = r->h;
@@ -302,7 +302,8 @@ static bool on_chunked_bytes(tl_httpd_req *r)
     return used > 0;
 }
 
-/* One step of understanding what was read; false when more bytes, or the answer, are needed. */
+/* Takes one step through what was read. False: more bytes are needed, or the answer must end
+ * first. */
 static bool step(tl_httpd_req *r)
 {
     if (r->in.len == 0)
@@ -327,14 +328,14 @@ static void process(tl_httpd_req *r)
     if (r->in.len < TL_HTTPD_PIPELINE_MAX)
         return;
     if (r->state == TL_HTTPD_FLUSH)
-        reading_set(r, false); /* until the client has read */
+        reading_set(r, false); /* until the client has read its answers */
     else if (r->state == TL_HTTPD_BUSY)
-        tl_httpd_conn_gone(r); /* not reading on would hide from us that it closes */
+        tl_httpd_conn_gone(r); /* if we stopped reading, we would not see that the client closes */
 }
 
 /* --- the stream --- */
 
-/* The client sends no more. */
+/* The client has closed its sending half. */
 static void on_peer_end(tl_httpd_req *r)
 {
     if (r->state != TL_HTTPD_FLUSH) {
@@ -353,7 +354,7 @@ static void on_bytes(tl_httpd_req *r, tl_slice bytes)
     if (r->state == TL_HTTPD_LINGER)
         return;
     if (r->state == TL_HTTPD_BODY)
-        state_set(r, TL_HTTPD_BODY); /* from now on anew */
+        state_set(r, TL_HTTPD_BODY); /* the body's time limit begins anew */
     if (tl_buf_append(&r->in, bytes))
         tl_httpd_break(r);
     else

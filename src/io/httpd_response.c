@@ -57,7 +57,7 @@ static void blocked_set(tl_httpd_req *r, bool on)
     tl_stream_want_write(r->stream, on);
 }
 
-/* As much as the kernel takes; 0 when it takes nothing. False: broken. */
+/* Writes as much as the kernel takes; 0 when it takes nothing. False: the connection is broken. */
 static bool kernel_takes(tl_httpd_req *r, const struct iovec *iov, int n, size_t *ret_n)
 {
     tl_err e = tl_stream_writev(r->stream, iov, n, ret_n);

@@ -1,5 +1,5 @@
 /* httpd_state.h - what the three sources of the HTTP server share: the server's and a connection's
- * memory. Not for other modules.
+ * memory. No other module may include it.
  *
  *   httpd.c           listeners, limits, draining, counters
  *   httpd_conn.c      a connection's life: reading, timers, who is gone
@@ -15,13 +15,13 @@
  *              \--------\---------------> FLUSH --> LINGER    the answer ends the connection
  *   any --> gone (freed)                                                                       */
 typedef enum {
-    TL_HTTPD_IDLE,   /* between requests, nothing of the next one is here */
+    TL_HTTPD_IDLE,   /* between requests; no byte of the next one is here */
     TL_HTTPD_HEAD,   /* inside a head */
     TL_HTTPD_BODY,   /* inside a body */
     TL_HTTPD_BUSY,   /* the handler has the request */
-    TL_HTTPD_FLUSH,  /* the answer is complete, bytes of it are still queued */
-    TL_HTTPD_LINGER, /* our side is closed; what still comes is thrown away, so that no reset
-                        overtakes the answer (RFC 9112 9.6) */
+    TL_HTTPD_FLUSH,  /* the answer is complete, but bytes of it are still queued */
+    TL_HTTPD_LINGER, /* our sending side is closed; bytes that still come are thrown away, so that
+                        no reset overtakes the answer (RFC 9112 9.6) */
 } tl_httpd_state;
 
 typedef struct {
@@ -36,34 +36,35 @@ struct tl_httpd_req {
     tl_httpd_req *next, *prev;
     tl_stream *stream;
     tl_timer timer;
-    tl_defer defer; /* what has to wait for the end of a callback: `broken`, a head to flush */
+    tl_defer defer; /* work that must wait for the end of a callback: `broken`, a head to flush */
     tl_httpd_state state;
-    tl_time since; /* IDLE: when it began; with bytes queued: when some last went out */
+    tl_time since; /* in IDLE: when IDLE began; with bytes queued: when bytes last went out */
     int tag;
-    bool dead;    /* closed; `h->dead` has it until the turn ends, since callers may still look */
-    bool broken;  /* the stream failed, or memory did: `defer` tells the handler */
-    bool blocked; /* the kernel takes no more: waiting for on_writable */
+    bool dead;    /* closed; stays in `h->dead` until the turn ends, because callers may still
+                     look */
+    bool broken;  /* the stream failed or memory ran out: `defer` tells the handler */
+    bool blocked; /* the kernel takes no more: waits for on_writable */
     bool reading;
     bool close_after;
-    bool peer_ended; /* it will send nothing more */
+    bool peer_ended; /* the client will send nothing more */
 
-    tl_buf in;      /* read, and not yet understood */
-    size_t scanned; /* of a head in `in` */
+    tl_buf in;      /* bytes read and not yet parsed */
+    size_t scanned; /* bytes of `in` in which no end of a head was found */
 
     /* the request */
-    tl_buf head_bytes; /* what `head` borrows from */
+    tl_buf head_bytes; /* the bytes from which `head` borrows */
     tl_http1_head *head;
     tl_chunked chunks;
-    int note; /* the handler's */
+    int note; /* the handler's number */
     tl_buf body;
-    size_t body_counted; /* of the server's bodies_n */
+    size_t body_counted; /* its part of the server's bodies_n */
 
     /* its answer */
     const tl_httpd_watch_events *watch;
     void *watch_user;
-    tl_buf headers; /* lines the handler asked for */
+    tl_buf headers; /* header lines that the handler asked for */
     bool is_head_method, begun, ended, chunked, no_body, over;
-    tl_buf out; /* queued towards the client */
+    tl_buf out; /* queued for the client */
 };
 
 struct tl_httpd {
@@ -73,24 +74,25 @@ struct tl_httpd {
     void *user;
     size_t door_n;
     tl_httpd_door doors[TL_HTTPD_LISTENERS_MAX];
-    tl_httpd_req *first; /* every connection */
-    tl_httpd_req *dead;  /* memory that `bury` frees when the turn ends */
+    tl_httpd_req *first; /* list of all connections */
+    tl_httpd_req *dead;  /* list of those that `bury` frees when the turn ends */
     tl_defer bury;
-    size_t bodies_n; /* bytes of bodies held */
+    size_t bodies_n; /* bytes in the bodies of all connections */
     tl_httpd_stats stats;
     bool draining, freed;
     void (*on_drain_done)(void *user);
     void *drain_user;
     tl_defer drain_defer;
-    tl_unix date_at; /* when `date` was true */
+    tl_unix date_at; /* the second that `date` shows */
     char date[32];
-    uint8_t *scratch; /* where reads land; TL_HTTPD_READ_SIZE */
+    uint8_t *scratch; /* buffer for reads; TL_HTTPD_READ_SIZE bytes */
 };
 
-#define TL_HTTPD_READ_SIZE    (64u << 10) /* one read: what loopback delivers at once */
-/* read ahead of a running request; RFC 9112 9.3.2: nobody pipelines behind a POST */
+#define TL_HTTPD_READ_SIZE    (64u << 10) /* one read: as much as loopback delivers at once */
+/* Bytes read ahead while a request runs. Few are needed: clients do not pipeline behind a POST (RFC
+ * 9112 9.3.2). */
 #define TL_HTTPD_PIPELINE_MAX (64u << 10)
-#define TL_HTTPD_LINGER_NS    (2 * TL_SEC) /* a client on the same machine has read by then */
+#define TL_HTTPD_LINGER_NS    (2 * TL_SEC) /* time enough for a client on the same machine to read */
 
 /* httpd.c */
 /* Takes the connection out of the list, and frees its memory when this turn of the loop ends. */
@@ -98,27 +100,28 @@ void tl_httpd_conn_unlink(tl_httpd_req *r);
 const char *tl_httpd_date(tl_httpd *h);
 
 /* httpd_conn.c */
-/* Takes `fd`, also when it fails. */
+/* Takes `fd` over, also when the call fails. */
 TL_CHECK tl_err tl_httpd_conn_new(tl_httpd_door *door, int fd);
-/* The connection ends now; a handler that watches is told. */
+/* Ends the connection now; a handler that watches is told. */
 void tl_httpd_conn_gone(tl_httpd_req *r);
 void tl_httpd_conn_free(tl_httpd_req *r);
-/* Asks for a look at the connection at the end of this turn: broken, a head to send, bytes to go on
- * with. */
+/* Asks for a look at the connection at the end of this turn: it is broken, has a head to send, or
+ * has bytes to go on with. */
 void tl_httpd_conn_later(tl_httpd_req *r);
-/* Sets the timer to what the state and the queue call for. */
+/* Sets the timer that fits the state and the queue. */
 void tl_httpd_conn_arm(tl_httpd_req *r);
-/* The server's own refusal: answers `status` and ends the connection with it. */
+/* The server itself refuses: answers `status` and ends the connection after the answer. */
 void tl_httpd_conn_refuse(tl_httpd_req *r, int status, const char *message);
 
 /* httpd_response.c */
-/* The answer is complete and the queue empty: the next request, or the end. */
+/* The answer is complete and the queue is empty: goes on to the next request, or ends the
+ * connection. */
 void tl_httpd_flushed(tl_httpd_req *r);
-/* Sends what is queued as far as the kernel takes it. */
+/* Sends as much of the queue as the kernel takes. */
 void tl_httpd_flush(tl_httpd_req *r);
-/* Queues and sends; drops everything once broken. */
+/* Sends, and queues the rest. Drops everything when the stream is broken. */
 void tl_httpd_send(tl_httpd_req *r, const struct iovec *iov, int n);
-/* Marks the stream as broken and lets the handler know from the loop. */
+/* Marks the stream as broken; the handler is told from the loop. */
 void tl_httpd_break(tl_httpd_req *r);
 
 #endif

@@ -19,9 +19,10 @@ static tl_err check_file(const char *path, const struct stat *st, tl_why *why)
             why, TL_ERR_FORBIDDEN,
             "%s is not a regular file: move it away, or name another place for the key", path);
     if (st->st_uid != geteuid())
-        return tl_why_set(why, TL_ERR_FORBIDDEN,
-                          "%s belongs to user %u, not to user %u who runs this: chown %u %s", path,
-                          (unsigned)st->st_uid, (unsigned)geteuid(), (unsigned)geteuid(), path);
+        return tl_why_set(
+            why, TL_ERR_FORBIDDEN,
+            "%s belongs to user %u, not to user %u, who runs this program: chown %u %s", path,
+            (unsigned)st->st_uid, (unsigned)geteuid(), (unsigned)geteuid(), path);
     if (st->st_mode & 077)
         return tl_why_set(why, TL_ERR_FORBIDDEN,
                           "%s is open to others (mode %04o): chmod 600 %s, and if others use this "
@@ -37,7 +38,7 @@ static tl_err check_file(const char *path, const struct stat *st, tl_why *why)
 
 static tl_err open_key(const char *path, int *ret_fd, tl_why *why)
 {
-    /* O_NONBLOCK: a FIFO of that name must not hold us up */
+    /* O_NONBLOCK: open must not wait if the name is that of a FIFO */
     int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (fd >= 0) {
         *ret_fd = fd;
@@ -105,24 +106,24 @@ out:
 typedef struct {
     int dir;               /* the directory's descriptor, or -1 */
     const char *name;      /* the key's name in it */
-    char temp[NAME_MAX];   /* what it is called until it is whole */
+    char temp[NAME_MAX];   /* the file's name until it is whole */
     char parent[PATH_MAX]; /* the directory's path, for messages */
 } place;
 
-/* errno tells why not. */
+/* False: errno tells why. */
 static bool have_directory(const char *path)
 {
     struct stat st;
     if (mkdir(path, 0700) == 0)
         return true;
-    int error = errno; /* what exists may sit where we could not make it (/home) */
+    int error = errno; /* the directory may exist where we have no right to make it (/home) */
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
         return true;
     errno = error == EEXIST ? ENOTDIR : error;
     return false;
 }
 
-/* Makes `path` and what is missing above it, readable by nobody else. */
+/* Makes `path` and the directories missing above it; nobody else can read them. */
 static tl_err make_directory(char *path, tl_why *why)
 {
     for (char *p = path + 1;; p++) {
@@ -145,7 +146,7 @@ static tl_err open_place(const char *path, tl_rand *rand, place *ret, tl_why *wh
     ret->name = slash ? slash + 1 : path;
     size_t n = slash ? (size_t)(slash - path) : 0;
     if (!*ret->name || strlen(ret->name) > NAME_MAX / 2 || n >= sizeof ret->parent)
-        return tl_why_set(why, TL_ERR_INVALID, "\"%s\" is no name for a key file", path);
+        return tl_why_set(why, TL_ERR_INVALID, "\"%s\" is not a name for a key file", path);
     if (slash && n)
         snprintf(ret->parent, sizeof ret->parent, "%.*s", (int)n, path);
     else
@@ -176,7 +177,7 @@ static bool write_all(int fd, const uint8_t *p, size_t n)
     return true;
 }
 
-/* The whole key under its temporary name, on the disk. */
+/* Writes the whole key to the disk, under its temporary name. */
 static tl_err write_temp(const place *at, const uint8_t seed[SEED_SIZE], tl_why *why)
 {
     int fd = openat(at->dir, at->temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -196,14 +197,14 @@ static tl_err write_temp(const place *at, const uint8_t seed[SEED_SIZE], tl_why 
                       strerror(error));
 }
 
-/* Gives the temporary file its name unless the name is taken: TL_ERR_EXISTS. The temporary name is
- * gone afterwards in any case. */
+/* Gives the temporary file its final name. TL_ERR_EXISTS: the name is taken. In any case the
+ * temporary name is gone afterwards. */
 static tl_err publish(const place *at, tl_why *why)
 {
     int error = 0;
     if (renameat2(at->dir, at->temp, at->dir, at->name, RENAME_NOREPLACE) != 0) {
         error = errno;
-        if (error == EINVAL || error == ENOSYS) /* a file system without that flag */
+        if (error == EINVAL || error == ENOSYS) /* the file system does not know this flag */
             error = linkat(at->dir, at->temp, at->dir, at->name, 0) == 0 ? 0 : errno;
         unlinkat(at->dir, at->temp, 0);
     }
@@ -233,7 +234,8 @@ static tl_err create(const char *path, tl_rand *rand, tl_identity *ret_identity,
     if (e && e != TL_ERR_EXISTS)
         goto out;
     bool ours = !e;
-    /* before anybody hears of this identity, its name must be on the disk, whoever made it */
+    /* the file's name must be on the disk before anybody hears of this identity, whichever process
+     * made the file */
     if (fsync(at.dir) != 0) {
         e = tl_why_set(why, TL_ERR_IO, "cannot write to %s: %s", at.parent, strerror(errno));
         goto out;

@@ -1,20 +1,19 @@
 /* keychain.h - the file that keeps a node's private key: `wan-identity.key`, the raw 32-byte seed
- * (RFC 8032), mode 0600 (SECURITY "Keys and logs", UX "What others script against"). Never prints
- * or changes an existing key. */
+ * (RFC 8032), mode 0600. Never prints a key, and never changes an existing one. */
 #ifndef TL_IO_KEYCHAIN_H
 #define TL_IO_KEYCHAIN_H
 
 #include "crypto/identity.h"
 
-/* Reads the key at `path`. Refused, with what is wrong and the remedy in `why`: a symbolic link,
- * anything but a regular file, another owner than the effective user, any permission for group or
- * others, any size but 32 bytes. TL_ERR_NOT_FOUND: no such file. TL_ERR_FORBIDDEN: wrong kind,
+/* Reads the key at `path`. It refuses a symbolic link, anything but a regular file, another owner
+ * than the effective user, any permission for group or others, and any size but 32 bytes; `why`
+ * tells what is wrong and the remedy. TL_ERR_NOT_FOUND: no such file. TL_ERR_FORBIDDEN: wrong kind,
  * owner or mode. TL_ERR_PROTO: wrong size. TL_ERR_IO. */
 TL_CHECK tl_err tl_keychain_load(const char *path, tl_identity *ret_identity, tl_why *why);
 
-/* Reads the key, or makes it where there is none (*ret_created), its directory with mode 0700 too.
- * The file appears under its name whole and synced or not at all, and never replaces another: of
- * several processes that start at once, one makes the key and all return it. Errors as above. */
+/* Reads the key. If there is none, makes it (*ret_created), and its directory too, with mode 0700.
+ * The file appears under its name whole and synced, or not at all, and never replaces another file.
+ * If several processes start at once, one makes the key and all return it. Errors as above. */
 TL_CHECK tl_err tl_keychain_load_or_create(const char *path, tl_rand *rand,
                                            tl_identity *ret_identity, bool *ret_created,
                                            tl_why *why);

@@ -7,8 +7,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define ACCEPT_ROUND_MAX 64            /* then the accepted get their turn */
-#define ACCEPT_REST_NS   (100 * TL_MS) /* out of descriptors: others may close meanwhile */
+#define ACCEPT_ROUND_MAX 64            /* accepted in one turn; then they get their turn */
+#define ACCEPT_REST_NS   (100 * TL_MS) /* without descriptors: some may be closed meanwhile */
 
 struct tl_listener {
     tl_loop *loop;
@@ -18,7 +18,7 @@ struct tl_listener {
     tl_timer rest;
     int fd;
     bool in_accept, freed;
-    char *path; /* of a Unix socket, to take away at the end if it is still ours */
+    char *path; /* of a Unix socket; removed at the end if it is still our socket */
     dev_t dev;
     ino_t ino;
 };
@@ -29,7 +29,7 @@ static void on_rested(void *user)
     tl_poll_set(l->poll, TL_POLL_READ);
 }
 
-/* True when accepting may go on at once. */
+/* True: accepting may go on at once. */
 static bool accept_one(tl_listener *l)
 {
     struct sockaddr_storage ss = {.ss_family = AF_UNSPEC};
@@ -41,7 +41,7 @@ static bool accept_one(tl_listener *l)
             tl_timer_set(&l->rest, tl_loop_now(l->loop) + ACCEPT_REST_NS);
             return false;
         }
-        return errno != EAGAIN; /* the others are of that one connection, which is over */
+        return errno != EAGAIN; /* other errors belong to that one connection, which is over */
     }
     tl_addr remote = tl_addr_normal(tl_addr_from_sockaddr((struct sockaddr *)&ss));
     if (remote.family != TL_ADDR_NONE) {
@@ -64,7 +64,7 @@ static void on_ready(void *user, int events)
         free(l);
 }
 
-/* Takes `fd`, which is bound, also when it fails. */
+/* Takes over `fd`, which is bound, even when the call fails. */
 static tl_err start(tl_loop *loop, int fd, int backlog,
                     void (*on_accept)(void *user, int fd, const tl_addr *remote), void *user,
                     tl_listener **ret_listener, tl_why *why)
@@ -99,7 +99,7 @@ static tl_err bind_failed(const tl_addr *addr, int error, tl_why *why)
     switch (error) {
     case EADDRINUSE:
         return tl_why_set(why, TL_ERR_EXISTS,
-                          "cannot listen on %s: another program uses that port; see who with "
+                          "cannot listen on %s: another program uses that port; see which one with "
                           "`ss -ltnp 'sport = :%u'`, or choose another (port 0 = any free one)",
                           text, addr->port);
     case EADDRNOTAVAIL:
@@ -137,7 +137,7 @@ tl_err tl_listen(tl_loop *loop, const tl_addr *addr, int backlog,
 
 /* --- Unix sockets --- */
 
-/* Nobody answers at `path`. */
+/* True: nobody answers at the socket. */
 static bool is_stale(const struct sockaddr_un *sun)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -184,7 +184,8 @@ tl_err tl_listen_unix(tl_loop *loop, const char *path, int backlog,
         return tl_why_set(why, TL_ERR_IO, "no socket: %s", strerror(errno));
     fchmod(
         fd,
-        0600); /* Linux gives the file this mode; there is no moment in which others may connect */
+        0600); /* Linux gives the socket's file this mode, so there is no moment in which others can
+                  connect */
     tl_err e = bind_unix(fd, &sun, why);
     if (e) {
         close(fd);

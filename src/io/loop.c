@@ -9,23 +9,22 @@
 #include <time.h>
 #include <unistd.h>
 
-/* One turn: libuv sleeps, calls back for descriptors, look-ups and signals; then `prepare`, its
- * last stop before it sleeps again, fires the timers that are due, runs what was deferred, and
- * points the one kernel timer at the next that will be due. */
+/* One turn: libuv sleeps, then calls back for descriptors, look-ups and signals. Then `prepare`
+ * runs, as the last thing before libuv sleeps again: it fires the timers that are due, runs what
+ * was deferred, and sets the one kernel timer to the next timer that will be due. */
 
 #define DEFER_ROUNDS_MAX                                                                           \
-    8 /* deferring from a deferred call: so often before the sockets get a turn */
+    8 /* rounds of deferred calls that defer again, before the sockets get a turn */
 
 struct tl_loop {
     uv_loop_t uv;
     uv_prepare_t prepare;
-    uv_idle_t
-        awake; /* active while something is deferred: keeps the loop alive and from sleeping */
+    uv_idle_t awake; /* active while something is deferred: keeps the loop alive and awake */
     uv_poll_t timer_poll;
     int timer_fd;
     tl_timers timers;
     tl_time now;
-    bool now_is_fresh; /* read since the loop last slept */
+    bool now_is_fresh; /* `now` was read since the loop last slept */
     tl_defer *defer_first, **defer_last;
 };
 
@@ -92,8 +91,8 @@ void tl_timer_stop(tl_timer *t)
         tl_timer_set(t, TL_NEVER);
 }
 
-/* Those set from now on, even for a time past, wait for the next turn: a timer that sets itself to
- * "at once" must not lock the sockets out. */
+/* Timers set from now on wait for the next turn, even if their time is past: a timer that sets
+ * itself to "at once" must not lock the sockets out. */
 static void fire_due(tl_loop *loop)
 {
     tl_timer *t;
@@ -119,7 +118,7 @@ static void arm(tl_loop *loop)
     (void)e;
 }
 
-/* Only wakes the loop: `prepare` fires what is due and arms anew. */
+/* Only wakes the loop: `prepare` fires what is due and sets the kernel timer anew. */
 static void on_timer_fd(uv_poll_t *handle, int status, int events)
 {
     (void)status, (void)events;
@@ -127,7 +126,7 @@ static void on_timer_fd(uv_poll_t *handle, int status, int events)
     tl_loop_woke(loop);
     uint64_t ticks;
     if (read(loop->timer_fd, &ticks, sizeof ticks) == sizeof ticks)
-        tl_timers_on_alarm(&loop->timers); /* else it was moved since it went off */
+        tl_timers_on_alarm(&loop->timers); /* else the kernel timer was moved after it went off */
 }
 
 /* --- defer --- */
@@ -180,8 +179,9 @@ static tl_defer *take_deferred(tl_loop *loop)
 
 static void run_deferred(tl_loop *loop)
 {
-    /* Taken off one at a time: a call may cancel those behind it. A stop is put behind the present
-     * ones each round, so that calls which defer again go round and not on. */
+    /* Takes the calls off one at a time, because a call may cancel those behind it. In each round a
+     * stop is put behind the present calls, so that a call that defers again waits for the next
+     * round. */
     for (int round = 0; round < DEFER_ROUNDS_MAX && loop->defer_first; round++) {
         tl_defer stop = {.set = true}, *d;
         *loop->defer_last = &stop;
@@ -248,7 +248,7 @@ void tl_loop_free(tl_loop *loop)
     uv_close((uv_handle_t *)&loop->awake, NULL);
     uv_close((uv_handle_t *)&loop->timer_poll, NULL);
     while (uv_run(&loop->uv, UV_RUN_DEFAULT))
-        ; /* a stop that nobody ran into ends the first run early */
+        ; /* a tl_loop_stop from before may end the first run early */
     int left = uv_loop_close(&loop->uv);
     assert(left == 0);
     (void)left;
@@ -283,7 +283,8 @@ static void poll_apply(tl_poll *p)
 {
     int events = (p->events & TL_POLL_READ ? UV_READABLE : 0) |
                  (p->events & TL_POLL_WRITE ? UV_WRITABLE : 0) |
-                 /* the kernel tells errors and hang-ups unasked, libuv only with some event on */
+                 /* the kernel tells errors and hang-ups unasked, libuv only if some event is
+                  * watched */
                  (p->events == TL_POLL_GONE ? UV_PRIORITIZED : 0);
     if (events)
         uv_poll_start(&p->uv, events, on_poll);
@@ -302,7 +303,8 @@ static void on_poll(uv_poll_t *handle, int status, int events)
     tl_loop_woke(p->loop);
     int out = 0;
     if (status < 0) {
-        /* The descriptor has an error to tell. libuv stopped watching; we are level-triggered. */
+        /* The descriptor has an error to tell. libuv has stopped watching, but we are
+         * level-triggered: watch again. */
         poll_apply(p);
         out = TL_POLL_READ | TL_POLL_WRITE | TL_POLL_GONE;
     }

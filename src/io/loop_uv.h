@@ -1,4 +1,5 @@
-/* loop_uv.h - what the other sources of this room need of a loop's inside. Not for other rooms. */
+/* loop_uv.h - what the other sources of this room need from the inside of a loop. No other room may
+ * include it. */
 #ifndef TL_IO_LOOP_UV_H
 #define TL_IO_LOOP_UV_H
 
@@ -7,7 +8,7 @@
 #include <uv.h>
 
 uv_loop_t *tl_loop_uv(tl_loop *loop);
-/* First thing in every callback from libuv: makes tl_loop_now true for this turn. */
+/* Every callback from libuv calls this first: it makes tl_loop_now true for this turn. */
 void tl_loop_woke(tl_loop *loop);
 
 #endif

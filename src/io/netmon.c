@@ -12,13 +12,13 @@
 #include <unistd.h>
 
 #define RECEIVE     16384      /* one netlink datagram is at most a page or two */
-#define RECEIVE_MAX 64         /* datagrams a turn; the rest in the next */
-#define ROUTES_MAX  (64 << 10) /* bytes of the routing table looked at */
+#define RECEIVE_MAX 64         /* datagrams in one turn; the rest in the next */
+#define ROUTES_MAX  (64 << 10) /* bytes read of the routing table */
 
 typedef struct {
     size_t n;
     tl_interface at[TL_INTERFACES_MAX];
-    unsigned index[TL_INTERFACES_MAX]; /* the kernel's, of the interface */
+    unsigned index[TL_INTERFACES_MAX]; /* the kernel's index of the interface */
     uint64_t routes;                   /* hash of the default routes */
 } snapshot;
 
@@ -30,7 +30,7 @@ struct tl_netmon {
     tl_poll *poll;
     tl_timer due;
     tl_time first_sign; /* 0: nothing happened since the last look */
-    bool flapped;       /* one of our links went down, whatever came after */
+    bool flapped;       /* one of our links went down, even if it is up again */
     snapshot now;
 };
 
@@ -52,11 +52,11 @@ static uint8_t prefix_of(const struct sockaddr *mask)
     return (uint8_t)bits;
 }
 
-/* The address the system would send from; nothing is sent to find out. */
+/* The address from which the system would send. Sends nothing to find it. */
 static tl_addr preferred(int family)
 {
     tl_addr none = {.family = TL_ADDR_NONE}, to = none;
-    /* a.root-servers.net: far away for everybody, so the default route is taken */
+    /* a.root-servers.net: far away from every node, so the system takes the default route */
     const char *text = family == AF_INET ? "198.41.0.4" : "2001:503:ba3e::2:30";
     struct sockaddr_storage ss;
     int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -111,7 +111,8 @@ static void look_at_addresses(snapshot *s)
             continue;
         if (s->n < TL_INTERFACES_MAX)
             put_address(s, s->n++, i, &a);
-        else if (tl_addr_same_ip(&a, &v4)) /* the way out matters more than the last of so many */
+        else if (tl_addr_same_ip(&a, &v4)) /* if there are too many, the address we send from
+                                              replaces the last */
             put_address(s, TL_INTERFACES_MAX - 1, i, &a);
         else if (tl_addr_same_ip(&a, &v6))
             put_address(s, TL_INTERFACES_MAX - 2, i, &a);
@@ -128,7 +129,7 @@ static uint64_t hash(uint64_t h, const char *text)
     return h;
 }
 
-/* Only what names the way out: counts of use and metrics change all the time. */
+/* Hashes only what names the route: counts of use and metrics change all the time. */
 static uint64_t hash_route4(uint64_t h, const char *line)
 {
     char name[32], to[16], gateway[16], mask[16];
@@ -156,7 +157,7 @@ static uint64_t look_at_routes(const char *path, uint64_t (*one)(uint64_t h, con
     while (f && seen < ROUTES_MAX && fgets(line, sizeof line, f)) {
         seen += strlen(line);
         uint64_t h = one(0, line);
-        sum += h; /* whatever their order */
+        sum += h; /* a sum does not depend on the order */
     }
     if (f)
         fclose(f);
@@ -207,7 +208,7 @@ static void sign(tl_netmon *m)
     tl_timer_set(&m->due, tl_time_min(now + TL_NETMON_QUIET, m->first_sign + TL_NETMON_AT_LATEST));
 }
 
-/* A link that lost its carrier may come back to another network with the same address. */
+/* A link that lost its carrier may come back on another network with the same address. */
 static void see_link(tl_netmon *m, const struct ifinfomsg *link)
 {
     if ((link->ifi_flags & IFF_UP) && (link->ifi_flags & IFF_RUNNING))
@@ -235,7 +236,7 @@ static void on_netlink(void *user, int events)
         if (n > 0)
             see(m, (struct nlmsghdr *)bytes, (size_t)n);
         else if (n < 0 && errno == ENOBUFS)
-            sign(m); /* some were lost: what there is, the look will tell */
+            sign(m); /* some messages were lost: the look will find what changed */
         else if (!(n < 0 && errno == EINTR))
             return;
     }
@@ -252,8 +253,10 @@ static int open_netlink(void)
         fd = -1;
     }
     if (fd < 0)
-        tl_log(TL_LOG_INFO, "changes of the network are seen after up to 30 s: netlink: %s",
-               strerror(errno));
+        tl_log(
+            TL_LOG_INFO,
+            "changes of the network are noticed only after up to 30 s, because netlink failed: %s",
+            strerror(errno));
     return fd;
 }
 
@@ -276,7 +279,7 @@ tl_err tl_netmon_new(tl_loop *loop, void (*on_change)(void *user), void *user,
         tl_poll_set(m->poll, TL_POLL_READ);
     else
         tl_timer_set(&m->due, tl_loop_now(loop) + TL_NETMON_LOOK_EVERY);
-    m->now = look(); /* after the watch began, so that nothing falls between */
+    m->now = look(); /* after the watch began, so that no change is missed */
     *ret_netmon = m;
     return TL_OK;
 }

@@ -54,7 +54,7 @@ static void tell(void *user)
     if (tl_mapper_take_change(&m->mapper) && m->events.on_change)
         m->events.on_change(m->user);
     if (stopped)
-        stopped(m->stopped_user); /* last: the owner may free us in it */
+        stopped(m->stopped_user); /* the last thing here: the owner may free us in this call */
 }
 
 /* --- sockets --- */
@@ -85,7 +85,7 @@ static void on_ready(void *user, int events)
                 tl_mapper_on_unreachable(&m->mapper, tl_loop_now(m->loop));
             break;
         }
-        /* one that did not fit is told of with its whole length, and refused for it */
+        /* if a datagram did not fit, n is its whole length; the reader refuses it for its size */
         tl_slice pkt = tl_slice_of(bytes, (size_t)n > sizeof bytes ? sizeof bytes : (size_t)n);
         tl_addr from = tl_addr_from_sockaddr((const struct sockaddr *)&ss);
         if (s->kind == SOCKET_PCP)
@@ -98,8 +98,8 @@ static void on_ready(void *user, int events)
     pump(m);
 }
 
-/* Connected: the kernel lets through what the gateway's port 5351 sent and nothing else, and tells
- * us when nobody is there. */
+/* The socket is connected: so the kernel lets through only what the gateway's port 5351 sent, and
+ * tells us when nobody listens there. */
 static bool prepare_pcp(int fd, const tl_addr *gateway)
 {
     struct sockaddr_storage ss;
@@ -121,8 +121,8 @@ static bool prepare_ssdp(int fd, const tl_addr *own)
            setsockopt(fd, IPPROTO_IP, IP_MULTICAST_TTL, &ttl, sizeof ttl) == 0;
 }
 
-/* Bound to the group's address, so that nothing sent to us alone arrives; shared with whoever else
- * listens on this machine. */
+/* The socket is bound to the group's address, so that only multicast arrives. Other programs on
+ * this machine may listen at the same address. */
 static bool prepare_announce(int fd, const tl_addr *own)
 {
     static const tl_addr all_hosts = {
@@ -138,7 +138,7 @@ static bool prepare_announce(int fd, const tl_addr *own)
            setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof group) == 0;
 }
 
-/* A protocol whose socket cannot be had is as one that is not answered. */
+/* A protocol whose socket cannot be opened is like one that gets no answer. */
 static void open_socket(tl_portmap *m, socket_kind kind, const tl_addr *gateway, const tl_addr *own)
 {
     port_socket *s = &m->sockets[kind];
@@ -182,7 +182,8 @@ static void send_out(tl_portmap *m)
             continue;
         ssize_t sent =
             sendto(s->fd, d.bytes, d.n, 0, pcp ? NULL : (struct sockaddr *)&ss, pcp ? 0 : n);
-        if (sent < 0 && errno == ECONNREFUSED && pcp) /* told of an earlier datagram */
+        if (sent < 0 && errno == ECONNREFUSED && pcp) /* this error belongs to an earlier
+                                                         datagram */
             tl_mapper_on_unreachable(&m->mapper, tl_loop_now(m->loop));
     }
 }
@@ -267,12 +268,12 @@ static void ask_http(tl_portmap *m)
     }
 }
 
-/* Carries out what the machine wants after any input. */
+/* Carries out what the mapper wants after any input. */
 static void pump(tl_portmap *m)
 {
     ask_http(m);
     send_out(m);
-    ask_http(m); /* sending may have told that nobody is there */
+    ask_http(m); /* sending may have shown that nobody is there */
     tl_timer_set(&m->timer, tl_mapper_expiry(&m->mapper));
     if (m->mapper.changed || (m->on_stopped && m->mapper.report.state == TL_MAPPER_IDLE))
         tl_loop_defer(m->loop, &m->told, tell, m);

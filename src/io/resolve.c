@@ -9,12 +9,12 @@ struct tl_resolve {
     tl_loop *loop;
     void (*on_done)(void *user, const tl_addr *addrs, size_t n, const char *why);
     void *user;
-    tl_defer literal_done; /* an IP literal needs no look-up, only to be told later */
+    tl_defer literal_done; /* an IP literal needs no look-up; its on_done is only called later */
     tl_addr literal;
     uint16_t port;
     bool looking;   /* the helper thread may still call back */
     bool in_done;   /* on_done is running */
-    bool cancelled; /* freed by its owner; the memory goes when neither of the above holds */
+    bool cancelled; /* its owner freed it; the memory is freed when both of the above are false */
     char host[TL_HOST_MAX];
 };
 
@@ -106,7 +106,7 @@ void tl_resolve_free(tl_resolve *r)
     tl_defer_cancel(r->loop, &r->literal_done);
     r->cancelled = true;
     if (r->looking)
-        uv_cancel((uv_req_t *)&r->req); /* when it runs already, the answer is thrown away */
+        uv_cancel((uv_req_t *)&r->req); /* if the look-up runs already, its answer is thrown away */
     else if (!r->in_done)
         free(r);
 }

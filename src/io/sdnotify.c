@@ -27,13 +27,13 @@ tl_err tl_sdnotify(const char *state)
 static void on_due(void *user)
 {
     tl_sdwatchdog *w = user;
-    /* A lost one is made up for by the next, half a period later. */
+    /* If a datagram is lost, the next one, half a period later, is early enough. */
     if (tl_sdnotify("WATCHDOG=1") == TL_ERR_NOT_FOUND)
         return;
     tl_timer_set(&w->timer, tl_loop_now(w->timer.loop) + w->every);
 }
 
-/* Microseconds from the environment, for this process or for any; 0: not asked for. */
+/* The time that the environment asks for, of this process or of any; 0: none is asked for. */
 static tl_time asked_for(void)
 {
     const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");

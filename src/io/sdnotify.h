@@ -1,15 +1,16 @@
-/* sdnotify.h - tells systemd how the service is (sd_notify(3)'s datagrams to $NOTIFY_SOCKET). Does
- * nothing where no service manager asked. */
+/* sdnotify.h - tells systemd the state of the service (datagrams to $NOTIFY_SOCKET, as sd_notify(3)
+ * sends). Does nothing if no service manager asked; never waits. */
 #ifndef TL_IO_SDNOTIFY_H
 #define TL_IO_SDNOTIFY_H
 
 #include "io/loop.h"
 
-/* "READY=1", "STOPPING=1", "STATUS=...": one datagram. TL_ERR_NOT_FOUND: nobody asked. TL_ERR_IO.
- */
+/* Sends one datagram: "READY=1", "STOPPING=1" or "STATUS=...". TL_ERR_NOT_FOUND: nobody asked.
+ * TL_ERR_IO. */
 TL_CHECK tl_err tl_sdnotify(const char *state);
 
-/* Says WATCHDOG=1 at half the time the service manager allows, as long as the loop turns. */
+/* Says WATCHDOG=1 while the loop turns: each time when half of the time that the service manager
+ * allows has passed. */
 typedef struct {
     tl_timer timer;
     tl_time every;

@@ -16,19 +16,19 @@
  *      (accepted, plain, Unix: straight to)---------^
  *  BROKEN also from DIALLING and HANDSHAKE; it is told once and stays until freed. */
 typedef enum {
-    STREAM_DIALLING,  /* no descriptor yet */
-    STREAM_HANDSHAKE, /* connected, TLS at work */
+    STREAM_DIALLING,  /* there is no descriptor yet */
+    STREAM_HANDSHAKE, /* connected; the TLS handshake goes on */
     STREAM_STARTING,  /* connected; on_open is deferred */
     STREAM_OPEN,
     STREAM_BROKEN,
 } stream_state;
 
-/* What only a stream under way needs; gone once it is open. */
+/* What only the opening of a stream needs; freed once the stream is open. */
 typedef struct {
     tl_dial *dial;
     tl_tls *tls;
     tl_timer deadline;
-    tl_err error; /* found at once, told later */
+    tl_err error; /* an error found at once and told later */
     tl_why why;
     char host[TL_HOST_MAX];
 } opening;
@@ -40,15 +40,16 @@ struct tl_stream {
     tl_stream_events events;
     void *user;
     opening *opening;
-    tl_defer later; /* on_open, an error found at once, or TLS input that no readiness tells of */
+    tl_defer later; /* tells on_open, an error found at once, or TLS input of which the kernel does
+                       not tell */
     int fd;
     stream_state state;
-    unsigned depth; /* callbacks that are running: the memory waits for them */
+    unsigned depth; /* callbacks that are running: the memory is kept until they end */
     bool freed;
     bool want_read, want_write;
     bool read_ended; /* the peer's orderly end was read */
-    bool shut;       /* half-close as soon as TLS has flushed */
-    bool gone_deaf;  /* urgent data made the hang-up watch useless */
+    bool shut;       /* close the sending half as soon as TLS has flushed */
+    bool gone_deaf;  /* after urgent data, a hang-up can no longer be watched for */
 };
 
 static void enter(tl_stream *s)
@@ -72,7 +73,7 @@ static bool is_open(const tl_stream *s)
     return s->state == STREAM_OPEN && !s->freed;
 }
 
-/* What the kernel shall tell us. */
+/* Sets what the kernel is to tell us. */
 static void watch(tl_stream *s)
 {
     if (!s->poll)
@@ -105,7 +106,7 @@ static void opening_end(tl_stream *s)
     free(o);
 }
 
-/* Tells the owner, once. Called with `enter` in force. */
+/* Tells the owner of the failure, once. Called between `enter` and `leave`. */
 static void fail(tl_stream *s, tl_err e, const char *why)
 {
     tl_why copy;
@@ -165,7 +166,7 @@ static void step_handshake(tl_stream *s)
         fail(s, e, why.text);
 }
 
-/* TLS output that waited. False: broken, and told. */
+/* Sends TLS output that waited. False: the stream is broken, and the owner was told. */
 static bool flush(tl_stream *s)
 {
     if (!s->tls || !tl_tls_has_output(s->tls))
@@ -182,8 +183,8 @@ static bool flush(tl_stream *s)
     return true;
 }
 
-/* With reading and writing off, something happened: an end, or only urgent data (which nobody of
- * ours sends, and which would wake us for ever). */
+/* Something happened while reading and writing were off: the peer is gone, or it sent urgent data.
+ * No node of ours sends urgent data, and it would wake us again and again. */
 static void on_gone(tl_stream *s)
 {
     struct pollfd p = {.fd = s->fd};
@@ -234,8 +235,8 @@ static tl_err stream_new(tl_loop *loop, const tl_stream_events *events, void *us
     return TL_OK;
 }
 
-/* `fd` is connected and becomes the stream's when this succeeds; on_open comes later. `host` is
- * NULL for a server. */
+/* Takes over the connected `fd` if the call succeeds; on_open comes later. `host` is NULL for a
+ * server. */
 static tl_err attach(tl_stream *s, int fd, tl_tls *tls, const char *host)
 {
     if (tls) {
@@ -276,7 +277,7 @@ static void on_dialled(void *user, int fd, tl_err e, const char *why)
             close(fd);
             fail(s, e, "out of memory");
         } else if (s->tls) {
-            step_handshake(s); /* says hello */
+            step_handshake(s); /* sends the ClientHello */
         }
     }
     leave(s);
@@ -418,7 +419,7 @@ tl_err tl_stream_read(tl_stream *s, uint8_t *buf, size_t cap, size_t *ret_n)
         tl_err e = tl_tls_read(s->tls, buf, cap, ret_n);
         s->read_ended = e == TL_ERR_CLOSED;
         if (e || tl_tls_has_output(s->tls))
-            watch(s); /* an end, or an answer of TLS's own to flush */
+            watch(s); /* the peer ended, or TLS has an answer of its own to send */
         return e;
     }
     ssize_t n;
@@ -451,7 +452,7 @@ tl_err tl_stream_writev(tl_stream *s, const struct iovec *iov, int iovcnt, size_
     do
         n = sendmsg(s->fd, &m, MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
-    if (n < 0) /* the kernel short of memory passes, like a full buffer */
+    if (n < 0) /* if the kernel is short of memory, this passes, like a full buffer */
         return errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM ? TL_ERR_AGAIN : TL_ERR_IO;
     *ret_n = (size_t)n;
     return TL_OK;

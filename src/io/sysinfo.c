@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The first cap - 1 bytes of a file; NULs become spaces so that the text is one string. */
+/* Reads the first cap - 1 bytes of a file. NULs become spaces, so that the text is one string. */
 static void read_text(const char *path, char *ret, size_t cap)
 {
     ret[0] = 0;
@@ -28,7 +28,7 @@ static void read_under(const char *dir, const char *name, char *ret, size_t cap)
         read_text(path, ret, cap);
 }
 
-/* One entry per directory that matches; `fill` reads its files. */
+/* Makes one entry for each directory that matches; `fill` reads its files. */
 static void each_gpu(const char *root, const char *pattern, tl_sysinfo *info,
                      void (*fill)(const char *dir, tl_sysinfo_gpu *gpu))
 {

@@ -1,15 +1,15 @@
-/* sysinfo.h - what the kernel says of this machine, as raw text: memory, processor, graphics cards.
- * Reads files under a given root and understands none of them (node/hardware does). */
+/* sysinfo.h - reads what the kernel says of this machine, as raw text: memory, processor, graphics
+ * cards. Reads files under a given root and interprets none of them. */
 #ifndef TL_IO_SYSINFO_H
 #define TL_IO_SYSINFO_H
 
 #include <stddef.h>
 
 #define TL_SYSINFO_MEMINFO_MAX 4096
-#define TL_SYSINFO_CPUINFO_MAX 16384 /* the first processors tell what all are */
-#define TL_SYSINFO_GPU_MAX     16    /* more cards than any board takes */
+#define TL_SYSINFO_CPUINFO_MAX 16384 /* enough: all processors are like the first */
+#define TL_SYSINFO_GPU_MAX     16    /* more cards than a board has room for */
 
-/* Texts end in NUL, cut to their room; "" where the file is absent. */
+/* Texts end in NUL and are cut to their room; "" if the file is absent. */
 typedef struct {
     char information[1024]; /* /proc/driver/nvidia/gpus/?/information */
     char vendor[16];        /* /sys/class/drm/card?/device/vendor: "0x1002" */
@@ -23,8 +23,8 @@ typedef struct {
     tl_sysinfo_gpu gpus[TL_SYSINFO_GPU_MAX];
 } tl_sysinfo;
 
-/* `root` "" is this machine; a test gives a directory that looks like one. What cannot be read is
- * empty: there is nothing to fail. */
+/* `root` "" is this machine; a test gives a directory that looks like one. A text that cannot be
+ * read stays empty, so the call cannot fail. */
 void tl_sysinfo_read(const char *root, tl_sysinfo *ret_info);
 
 #endif

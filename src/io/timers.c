@@ -2,8 +2,8 @@
 
 #include <assert.h>
 
-/* A node's children form a list through `next`; `prev` is the elder sibling, of the eldest child
- * the parent, of the root NULL. */
+/* A timer's children form a list through `next`. `prev` is the elder sibling; of the eldest child
+ * it is the parent; of the root it is NULL. */
 
 static bool is_before(const tl_timer *a, const tl_timer *b)
 {
@@ -38,8 +38,8 @@ static tl_timer *take_front(tl_timer **list)
     return t;
 }
 
-/* The two passes that give the heap its amortised O(log n): meld pairs from the left, then all of
- * those from the right. */
+/* Joins siblings in the two passes that make the heap O(log n), amortised: first melds pairs from
+ * the left, then melds all these pairs from the right. */
 static tl_timer *meld_siblings(tl_timer *list)
 {
     tl_timer *pairs = NULL, *root = NULL;
@@ -86,7 +86,7 @@ void tl_timers_init(tl_timers *h)
 void tl_timers_set(tl_timers *h, tl_timer *t, tl_time at, tl_time now)
 {
     if (at == t->at || (at <= now && t->at <= now))
-        return; /* due already: it keeps its place */
+        return; /* it is due already and keeps its place */
     if (t->at != TL_NEVER)
         take_out(h, t);
     t->at = at < now ? now : at;
@@ -102,8 +102,8 @@ void tl_timers_begin_turn(tl_timers *h)
 tl_timer *tl_timers_take_due(tl_timers *h, tl_time now)
 {
     tl_timer *t = h->root;
-    /* Whatever was set in this turn stands behind all that was due before (its time is `now` at
-     * least, its number is later): the first of those ends the turn. */
+    /* A timer set in this turn stands behind all timers that were due before: its time is at least
+     * `now`, and its `seq` is later. So the first such timer ends the turn. */
     if (!t || t->at > now || t->seq >= h->turn)
         return NULL;
     take_out(h, t);
@@ -115,7 +115,8 @@ bool tl_timers_next_alarm(tl_timers *h, tl_time now, tl_time *ret_at)
 {
     tl_time at = h->root ? h->root->at : TL_NEVER;
     if (at != TL_NEVER && at > now && at - now > TL_TIMERS_AHEAD_MAX) {
-        /* Far away: any alarm before it will do. One that moved on with every turn never came. */
+        /* The timer is far away: any alarm before it is right. An alarm that moved on with every
+         * turn would never go off. */
         at = h->alarm > now && h->alarm <= at ? h->alarm : now + TL_TIMERS_AHEAD_MAX;
     }
     if (at == h->alarm)

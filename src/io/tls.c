@@ -27,10 +27,10 @@ struct tl_tls_session {
     SSL *ssl;
     int fd;
     bool eof;        /* the descriptor ended */
-    bool read_empty; /* the last read found too little for a record */
+    bool read_empty; /* the last read found less than a record */
     tl_buf out;      /* encrypted, not yet taken by the kernel */
     char *host;      /* NULL: we are the server */
-    tl_why *why;     /* where the verification says what is wrong; set during a handshake */
+    tl_why *why;     /* where the verification writes what is wrong; set during a handshake */
 };
 
 /* --- the BIO --- */
@@ -50,7 +50,7 @@ static int bio_read(BIO *bio, char *buf, int cap)
     return (int)n;
 }
 
-/* Takes everything or fails, so that OpenSSL never asks for the same write again. */
+/* Takes all bytes or fails, so that OpenSSL never asks for the same write again. */
 static int bio_write(BIO *bio, const char *buf, int len)
 {
     tl_tls_session *s = BIO_get_data(bio);
@@ -117,24 +117,25 @@ static tl_err context_new(const SSL_METHOD *method, tl_tls **ret_tls)
     BIO_meth_set_write(tls->method, bio_write);
     BIO_meth_set_ctrl(tls->method, bio_ctrl);
     SSL_CTX_set_min_proto_version(tls->ctx, TLS1_2_VERSION);
-    /* Renegotiation would make a write wait for a read. Partial writes and moving buffers do not
-     * occur (bio_write); released buffers are what makes an idle connection small. */
+    /* Renegotiation would make a write wait for a read, so it is off. Partial writes and moving
+     * buffers do not occur (bio_write). Released buffers keep an idle connection small. */
     SSL_CTX_set_options(tls->ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_mode(tls->ctx, SSL_MODE_RELEASE_BUFFERS);
-    SSL_CTX_set_read_ahead(tls->ctx, 1); /* one recv a record, not two */
+    SSL_CTX_set_read_ahead(tls->ctx, 1); /* one recv for each record, not two */
     SSL_CTX_set_session_cache_mode(tls->ctx, SSL_SESS_CACHE_OFF);
     *ret_tls = tls;
     return TL_OK;
 }
 
-/* An encrypted key would otherwise be asked for on the terminal. */
+/* Without this, OpenSSL would ask on the terminal for the passphrase of an encrypted key. */
 static int no_passphrase(char *buf, int size, int rwflag, void *user)
 {
     (void)buf, (void)size, (void)rwflag, (void)user;
     return 0;
 }
 
-/* OpenSSL would wait in a pipe for ever, and nothing else would be served meanwhile. */
+/* Refuses a file that is not a plain one: OpenSSL would wait for ever on a pipe, and nothing else
+ * would be served. */
 static tl_err check_readable(const char *what, const char *file, tl_why *why)
 {
     struct stat st;
@@ -180,7 +181,7 @@ tl_err tl_tls_server(const char *cert_file, const char *key_file, tl_tls **ret_t
     tl_err e = context_new(TLS_server_method(), &tls);
     if (e)
         return tl_why_set(why, e, "out of memory");
-    SSL_CTX_set_num_tickets(tls->ctx, 0); /* nothing resumes: a session lasts for days */
+    SSL_CTX_set_num_tickets(tls->ctx, 0); /* no client resumes: a session lasts for days */
     SSL_CTX_set_options(tls->ctx, SSL_OP_NO_TICKET);
     SSL_CTX_set_default_passwd_cb(tls->ctx, no_passphrase);
     e = load_server_files(tls->ctx, cert_file, key_file, why);
@@ -232,7 +233,7 @@ static void write_ip(char ret[TL_ADDR_TEXT_MAX], const uint8_t *p, size_t len)
     tl_addr_write_ip(ret, &a);
 }
 
-/* The DNS names and IP addresses a certificate is for, as many as fit. */
+/* Writes the DNS names and IP addresses of a certificate, as many as fit. */
 static void write_names(char *ret, size_t cap, X509 *cert)
 {
     GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
@@ -315,13 +316,13 @@ static int on_verify(int ok, X509_STORE_CTX *store)
 
 /* --- sessions --- */
 
-/* Whom we dial: the name asked for by SNI and demanded of the certificate. */
+/* Sets the host that we dial: SNI asks for it, and the certificate must be for it. */
 static bool expect_host(tl_tls_session *s)
 {
     tl_addr ip;
     X509_VERIFY_PARAM *param = SSL_get0_param(s->ssl);
     size_t n = strlen(s->host);
-    if (n && s->host[n - 1] == '.') /* the DNS root, no part of a certificate's name */
+    if (n && s->host[n - 1] == '.') /* the dot of the DNS root is no part of a certificate's name */
         s->host[n - 1] = 0;
     SSL_set_verify(s->ssl, SSL_VERIFY_PEER, on_verify);
     if (tl_addr_parse_ip(tl_slice_str(s->host), &ip) == TL_OK)
@@ -381,7 +382,7 @@ static tl_err explain_handshake(tl_tls_session *s, int kind, tl_why *why)
     if (kind == SSL_ERROR_SYSCALL || reason == SSL_R_UNEXPECTED_EOF_WHILE_READING)
         return tl_why_set(why, TL_ERR_IO, "%s ended the connection during the TLS handshake", peer);
     if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
-        return TL_ERR_AUTH; /* on_verify has said why */
+        return TL_ERR_AUTH; /* on_verify has written why */
     if (reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST)
         return tl_why_set(why, TL_ERR_PROTO, "%s does not speak TLS on this port", peer);
     if (reason == SSL_R_UNSUPPORTED_PROTOCOL || reason == SSL_R_TLSV1_ALERT_PROTOCOL_VERSION)
@@ -422,7 +423,7 @@ tl_err tl_tls_read(tl_tls_session *s, uint8_t *buf, size_t cap, size_t *ret_n)
     return kind == SSL_ERROR_ZERO_RETURN ? TL_ERR_CLOSED : TL_ERR_IO;
 }
 
-/* Fills `ret` from the front of `iov`, skipping `skip` bytes of it. */
+/* Fills `ret` from `iov`, after skipping its first `skip` bytes. */
 static size_t gather(uint8_t *ret, size_t cap, const struct iovec *iov, int iovcnt, size_t skip)
 {
     size_t n = 0;

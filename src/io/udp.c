@@ -6,15 +6,15 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define TRAIN_MAX    65535 /* GRO gathers up to one IP datagram's worth */
+#define TRAIN_MAX    65535 /* GRO gathers no more than one IP datagram can hold */
 #define SEGMENTS_MAX 64    /* Linux UDP_MAX_SEGMENTS */
-#define SEND_MAX     65000 /* and one sendmsg carries less than 64 KiB with its headers */
+#define SEND_MAX     65000 /* one sendmsg with its headers carries less than 64 KiB */
 
 typedef struct {
     _Alignas(struct cmsghdr) char bytes[CMSG_SPACE(sizeof(int))];
 } control_buffer;
 
-/* What recvmmsg is given, filled in once. */
+/* What recvmmsg receives into, filled in once. */
 typedef struct {
     unsigned users;
     struct mmsghdr msgs[TL_UDP_TRAINS_MAX];
@@ -26,13 +26,13 @@ typedef struct {
 
 struct tl_udp {
     int fd;
-    bool gso; /* until the kernel or the interface refuses it */
+    bool gso; /* true until the kernel or the interface refuses it */
     tl_addr local;
     receive_buffer *buffer;
 };
 
-/* Fragmentation off, and no path MTU of the kernel's: IP_PMTUDISC_DO would believe any ICMP message
- * that names our ports. */
+/* Turns fragmentation off, and the kernel's own path MTU too: IP_PMTUDISC_DO would believe any ICMP
+ * message that names our ports. */
 static int set_pmtu_mode(int fd, const tl_addr *local)
 {
     int mode = IP_PMTUDISC_PROBE, mode6 = IPV6_PMTUDISC_PROBE;
@@ -47,7 +47,7 @@ static tl_err set_options(int fd, const tl_addr *local, size_t buffer_bytes)
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
     (void)setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on,
-                     sizeof on); /* kernels before 5.0: single ones */
+                     sizeof on); /* kernels before 5.0 give single datagrams */
     if (local->family == TL_ADDR_V6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on))
         return TL_ERR_IO;
     return set_pmtu_mode(fd, local) ? TL_ERR_IO : TL_OK;
@@ -90,7 +90,7 @@ static void buffer_release(receive_buffer *b)
         free(b);
 }
 
-/* Takes over one use of `buffer`, which may be NULL: no memory. */
+/* Takes over one use of `buffer`. NULL: there was no memory for it. */
 static tl_err open_with(receive_buffer *buffer, const tl_addr *local, size_t buffer_bytes,
                         tl_udp **ret_udp, tl_why *why)
 {
@@ -173,7 +173,7 @@ static bool is_icmp_echo(int error)
 tl_err tl_udp_receive(tl_udp *u, tl_udp_train ret_trains[TL_UDP_TRAINS_MAX], size_t *ret_n)
 {
     receive_buffer *b = u->buffer;
-    for (int i = 0; i < TL_UDP_TRAINS_MAX; i++) { /* the kernel has written how much it used */
+    for (int i = 0; i < TL_UDP_TRAINS_MAX; i++) { /* undo what the kernel wrote: how much it used */
         b->msgs[i].msg_hdr.msg_namelen = sizeof b->from[i];
         b->msgs[i].msg_hdr.msg_control = b->control[i].bytes;
         b->msgs[i].msg_hdr.msg_controllen = sizeof b->control[i].bytes;
@@ -217,7 +217,8 @@ typedef struct {
     socklen_t n;
 } destination;
 
-/* One sendmsg; with more than one segment through UDP_SEGMENT. Returns errno, 0 when sent. */
+/* Sends with one sendmsg, and with UDP_SEGMENT if there is more than one segment. Returns errno; 0:
+ * sent. */
 static int send_once(const tl_udp *u, destination *to, const uint8_t *data, size_t n,
                      size_t segment)
 {
@@ -242,8 +243,8 @@ static int send_once(const tl_udp *u, destination *to, const uint8_t *data, size
     return sent < 0 ? errno : 0;
 }
 
-/* One sendmmsg without UDP_SEGMENT. Returns errno; 0 when *ret_n bytes, whole datagrams, are sent.
- */
+/* Sends with one sendmmsg, without UDP_SEGMENT. Returns errno; 0: *ret_n bytes in whole datagrams
+ * are sent. */
 static int send_singly(const tl_udp *u, destination *to, const uint8_t *data, size_t n,
                        size_t segment, size_t *ret_n)
 {
@@ -272,7 +273,7 @@ static bool is_refusal_of_gso(int error)
     return error == EIO || error == EINVAL || error == EOPNOTSUPP;
 }
 
-/* What one UDP_SEGMENT call may carry: whole segments. */
+/* How many bytes one UDP_SEGMENT call may carry: whole segments. */
 static size_t batch_of(size_t n, size_t segment)
 {
     size_t count = SEND_MAX / segment;
@@ -280,7 +281,7 @@ static size_t batch_of(size_t n, size_t segment)
     return n < most ? n : most;
 }
 
-/* As many datagrams as one call takes. Returns errno. */
+/* Sends as many datagrams as one call takes. Returns errno. */
 static int send_next(tl_udp *u, destination *to, const uint8_t *data, size_t n, size_t segment,
                      size_t *ret_n)
 {
@@ -296,8 +297,9 @@ static int send_next(tl_udp *u, destination *to, const uint8_t *data, size_t n, 
         *ret_n = batch;
     if (!is_refusal_of_gso(error))
         return error;
-    /* An interface without checksum offload, or an old kernel; or a segment larger than the
-     * interface carries, which is no fault of UDP_SEGMENT's. One datagram alone tells. */
+    /* The kernel is old, or the interface has no checksum offload, or a segment is larger than the
+     * interface carries. Only in the first two cases UDP_SEGMENT must be given up. Sending one
+     * datagram alone shows which case it is. */
     error = send_once(u, to, data, segment, segment);
     if (!error) {
         u->gso = false;
@@ -320,7 +322,7 @@ tl_err tl_udp_send_some(tl_udp *u, const tl_addr *to, const uint8_t *data, size_
         if (e == TL_ERR_AGAIN && at)
             break;
         if (e)
-            return e; /* what is left has the same way to go, and the same size */
+            return e; /* the rest has the same destination and the same size */
         at += k;
     }
     *ret_n = at;

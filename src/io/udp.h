@@ -1,5 +1,5 @@
-/* udp.h - a non-blocking UDP socket that moves trains of datagrams: recvmmsg and GRO in, GSO
- * (UDP_SEGMENT) out. Interprets nothing; whoever owns it watches the descriptor. */
+/* udp.h - a non-blocking UDP socket that moves trains of datagrams: in with recvmmsg and GRO, out
+ * with GSO (UDP_SEGMENT). Interprets nothing, and does not watch its descriptor: the owner does. */
 #ifndef TL_IO_UDP_H
 #define TL_IO_UDP_H
 
@@ -7,48 +7,50 @@
 
 typedef struct tl_udp tl_udp;
 
-/* Binds `local` (port 0: the kernel chooses); an IPv6 socket leaves the IPv4 port alone. Nothing is
- * fragmented, and no ICMP message, which anybody may have written, makes the kernel refuse a size:
- * what a path carries is for probes to find out. `buffer_bytes` is asked for as send and receive
- * buffer each; the kernel may give less. TL_ERR_EXISTS: the port is in use. TL_ERR_IO with `why`.
- * TL_ERR_NOMEM. */
+/* Binds `local` (port 0: the kernel chooses). An IPv6 socket leaves the IPv4 port free. No datagram
+ * is fragmented. No ICMP message makes the kernel refuse a size, because anybody can write such a
+ * message: probes find out what a path carries. The send buffer and the receive buffer are each
+ * asked to be `buffer_bytes`; the kernel may give less. TL_ERR_EXISTS: the port is in use.
+ * TL_ERR_IO with `why`. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_udp_open(const tl_addr *local, size_t buffer_bytes, tl_udp **ret_udp,
                             tl_why *why);
-/* As tl_udp_open, but receives into the buffer of `other`: for many sockets that say little. The
- * trains of either are valid until the next tl_udp_receive of any socket of that buffer. They may
- * be closed in any order. */
+/* Like tl_udp_open, but receives into the buffer of `other`: for many sockets with little traffic.
+ * The trains of all these sockets are valid until the next tl_udp_receive on any of them. The
+ * sockets may be closed in any order. */
 TL_CHECK tl_err tl_udp_open_beside(const tl_addr *local, size_t buffer_bytes, const tl_udp *other,
                                    tl_udp **ret_udp, tl_why *why);
 void tl_udp_close(tl_udp *u);
 int tl_udp_fd(const tl_udp *u);
 tl_addr tl_udp_local(const tl_udp *u); /* with the real port */
 
-/* Datagrams of one sender, back to back: all `segment` bytes long but the last, which may be
+/* Datagrams of one sender, back to back. Each is `segment` bytes long; only the last may be
  * shorter. */
 typedef struct {
     tl_addr from;
-    uint8_t *data; /* the socket's buffer: valid, and free to be changed, until the next
-                      tl_udp_receive */
+    uint8_t *data; /* in the socket's buffer: valid until the next tl_udp_receive, and may be
+                      changed */
     size_t n;
     size_t segment; /* 0 when n is 0: an empty datagram */
 } tl_udp_train;
 
-#define TL_UDP_TRAINS_MAX 16 /* one recvmmsg; 64 KiB each: 1 MiB of buffer */
+#define TL_UDP_TRAINS_MAX 16 /* in one recvmmsg; 64 KiB each: 1 MiB of buffer */
 
-/* Reads what is there: *ret_n (1 to TL_UDP_TRAINS_MAX) trains. TL_ERR_AGAIN: nothing now.
- * TL_ERR_IO: the socket is broken; an ICMP error of some earlier datagram is no error here. */
+/* Reads what is there: *ret_n (1 to TL_UDP_TRAINS_MAX) trains. TL_ERR_AGAIN: nothing is there now.
+ * TL_ERR_IO: the socket is broken. An ICMP error for an earlier datagram is not an error here. */
 TL_CHECK tl_err tl_udp_receive(tl_udp *u, tl_udp_train ret_trains[TL_UDP_TRAINS_MAX],
                                size_t *ret_n);
 
-/* Sends `n` bytes as datagrams of `segment` bytes (not 0), the last possibly shorter, in as few
- * calls as the kernel allows. Of nothing nothing is sent. TL_ERR_AGAIN: the socket is full and
- * nothing was sent; when it fills in the middle the rest is lost. TL_ERR_TOO_LARGE: larger than the
- * interface carries (EMSGSIZE): lost, as a router would. TL_ERR_UNREACHABLE: no route, refused by a
- * firewall: lost as well. TL_ERR_IO. */
+/* Sends `n` bytes as datagrams of `segment` bytes (not 0), in as few calls as the kernel allows.
+ * The last datagram may be shorter. If `n` is 0, nothing is sent. TL_ERR_AGAIN: the socket is full
+ * and nothing was sent. If it becomes full in the middle, the rest is lost. TL_ERR_TOO_LARGE: a
+ * datagram is larger than the interface carries (EMSGSIZE), and is lost as at a router.
+ * TL_ERR_UNREACHABLE: there is no route, or a firewall refused; the bytes are lost too.
+ * TL_ERR_IO. */
 TL_CHECK tl_err tl_udp_send(tl_udp *u, const tl_addr *to, const uint8_t *data, size_t n,
                             size_t segment);
-/* As tl_udp_send, but keeps the rest: with TL_OK, *ret_n bytes are gone, whole datagrams; fewer
- * than `n` mean that the socket is full, and the others may be offered once it is writable. */
+/* Like tl_udp_send, but does not lose the rest. With TL_OK, *ret_n bytes were sent, in whole
+ * datagrams. If *ret_n is less than `n`, the socket is full, and the caller may offer the rest when
+ * it is writable. */
 TL_CHECK tl_err tl_udp_send_some(tl_udp *u, const tl_addr *to, const uint8_t *data, size_t n,
                                  size_t segment, size_t *ret_n);
 

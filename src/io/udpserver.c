@@ -4,9 +4,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define BUFFER_BYTES (1 << 20) /* asked of the kernel: some thousand small datagrams in a burst */
+#define BUFFER_BYTES                                                                               \
+    (1 << 20) /* asked of the kernel: for bursts of some thousand small datagrams */
 
-/* Room for the packet information of either family, IPv6's being the longer. */
+/* Room for the packet information of either family; IPv6's is the longer one. */
 typedef struct {
     _Alignas(struct cmsghdr) char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
 } control_buffer;
@@ -29,7 +30,7 @@ static tl_err open_failed(const tl_addr *local, int error, tl_why *why)
     switch (error) {
     case EADDRINUSE:
         return tl_why_set(why, TL_ERR_EXISTS,
-                          "cannot use UDP %s: another program uses that port; see who with "
+                          "cannot use UDP %s: another program uses that port; see which one with "
                           "`ss -lunp 'sport = :%u'`, or choose another",
                           text, local->port);
     case EADDRNOTAVAIL:
@@ -61,7 +62,7 @@ static bool set_options(const tl_udpserver *u)
               : !setsockopt(u->fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
 }
 
-/* False: errno tells. */
+/* False: errno tells why. */
 static bool bind_to(tl_udpserver *u)
 {
     struct sockaddr_storage ss;
@@ -113,14 +114,14 @@ tl_addr tl_udpserver_local(const tl_udpserver *u)
 
 /* --- receiving --- */
 
-/* The header's destination, where it is an address of the machine's own. */
+/* The destination in the header, if it is one of this machine's own addresses. */
 static tl_addr v4_destination(const struct cmsghdr *c, uint16_t port)
 {
     struct in_pktinfo info;
     tl_addr a = {.family = TL_ADDR_NONE};
     memcpy(&info, CMSG_DATA(c), sizeof info);
     if (info.ipi_addr.s_addr != info.ipi_spec_dst.s_addr)
-        return a; /* broadcast or multicast: the kernel would answer from spec_dst */
+        return a; /* broadcast or multicast: the kernel would answer from ipi_spec_dst */
     a.family = TL_ADDR_V4;
     a.port = port;
     memcpy(a.bytes, &info.ipi_addr, 4);
@@ -229,7 +230,8 @@ tl_err tl_udpserver_send(tl_udpserver *u, const tl_addr *source, const tl_addr *
     ssize_t sent;
     do
         sent = sendmsg(u->fd, &msg, 0);
-    while (sent < 0 && (errno == EINTR || errno == ECONNREFUSED)); /* of an earlier datagram */
+    while (sent < 0 && (errno == EINTR || errno == ECONNREFUSED)); /* such an error belongs to an
+                                                                      earlier datagram */
     if (sent >= 0)
         return TL_OK;
     return errno == EAGAIN || errno == ENOBUFS ? TL_ERR_AGAIN : TL_ERR_UNREACHABLE;

@@ -7,16 +7,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define READ_SIZE     65536 /* one read: as much as the kernel usually holds for us */
-#define READS_A_TURN  8     /* then others get their turn */
+#define READ_SIZE     65536 /* bytes of one read: as much as the kernel usually holds for us */
+#define READS_A_TURN  8     /* then other connections get their turn */
 #define MASKS_AT_ONCE 64    /* masking keys fetched from the kernel together */
 
-/* CONNECTING -> UPGRADING -> OPEN -> CLOSING -> OVER, and from each straight to OVER. */
+/* CONNECTING -> UPGRADING -> OPEN -> CLOSING -> OVER, and from each state directly to OVER. */
 typedef enum {
     CONNECTING, /* TCP, TLS */
-    UPGRADING,  /* the request is sent, the response awaited */
+    UPGRADING,  /* the request is sent; waits for the response */
     OPEN,
-    CLOSING, /* our close frame is queued; only the peer's is awaited */
+    CLOSING, /* our close frame is queued; waits for the peer's */
     OVER,    /* on_closed was called, or is about to be */
 } ws_state;
 
@@ -28,7 +28,7 @@ struct tl_wsclient {
     tl_wsurl url;
     ws_state state;
     tl_stream *stream;
-    tl_timer timer; /* the deadline of opening, then of closing */
+    tl_timer timer; /* the time limit of opening, later of closing */
     tl_defer flush;
     char key[TL_WS_KEY_SIZE];
     size_t scanned;
@@ -43,8 +43,8 @@ struct tl_wsclient {
         size_t n;
         uint8_t mask[4];
     } begun;        /* a message between begin and commit */
-    unsigned depth; /* of our own frames on the stack */
-    bool freed;     /* by a callback: the outermost frame of ours does it */
+    unsigned depth; /* how many of our functions are on the stack */
+    bool freed;     /* freed in a callback: the outermost of our functions frees the memory */
 };
 
 static void set_state(tl_wsclient *ws, ws_state state)
@@ -65,7 +65,7 @@ static void enter(tl_wsclient *ws)
     ws->depth++;
 }
 
-/* True: still there. */
+/* True: `ws` still exists. */
 static bool leave(tl_wsclient *ws)
 {
     bool alive = !ws->freed;
@@ -130,7 +130,7 @@ static void flush_soon(tl_wsclient *ws)
         tl_loop_defer(ws->loop, &ws->flush, on_flush, ws);
 }
 
-/* Unpredictable to whoever chooses the payload, as RFC 6455 5.3 asks. */
+/* A masking key that the author of the payload cannot predict (RFC 6455 5.3). */
 static const uint8_t *next_mask(tl_wsclient *ws)
 {
     if (ws->masks_left == 0) {
@@ -140,7 +140,7 @@ static const uint8_t *next_mask(tl_wsclient *ws)
     return ws->masks[--ws->masks_left];
 }
 
-/* Any frame; the payload's room is handed out to be filled and then masked. */
+/* Begins a frame of any kind. The caller fills the room for the payload, which is masked later. */
 static tl_err begin_frame(tl_wsclient *ws, tl_ws_opcode opcode, size_t n, uint8_t **ret_room)
 {
     size_t header_n = tl_ws_header_size(n, true);
@@ -219,15 +219,15 @@ void tl_wsclient_close(tl_wsclient *ws, uint16_t code, const char *reason)
         tl_timer_set(&ws->timer, tl_loop_now(ws->loop) + TL_WSCLIENT_CLOSE_WITHIN);
         return;
     }
-    /* Not open yet, or no room for the frame: nothing to wait for, but never call back from here.
-     */
+    /* It is not open yet, or there is no room for the frame. There is nothing to wait for, but
+     * on_closed must not come from inside this call: the timer makes it. */
     set_state(ws, CLOSING);
     tl_timer_set(&ws->timer, tl_loop_now(ws->loop));
 }
 
 /* --- in --- */
 
-/* We close because the peer broke the protocol; its bytes are not looked at any more. */
+/* Closes because the peer broke the protocol; its further bytes are ignored. */
 static void fail(tl_wsclient *ws, uint16_t code)
 {
     char why[64];
@@ -247,7 +247,7 @@ static void peer_closed(tl_wsclient *ws, unsigned code, tl_slice reason)
     over(ws, TL_ERR_CLOSED, code, why);
 }
 
-/* Hands on what one event says. */
+/* Hands one event on to the owner. */
 static void on_event(tl_wsclient *ws, const tl_ws_event *ev)
 {
     tl_slice payload = tl_slice_of(ev->payload, ev->n);
@@ -257,7 +257,7 @@ static void on_event(tl_wsclient *ws, const tl_ws_event *ev)
             ws->events.on_message(ws->user, ev->opcode, ev->payload, ev->n);
         break;
     case TL_WS_EVENT_PING:
-        /* No room for a pong means the peer does not read: it will not miss it. */
+        /* If there is no room for a pong, the peer does not read, and will not miss the pong. */
         if (ws->state == OPEN && send_frame(ws, TL_WS_PONG, payload))
             break;
         break;
@@ -272,7 +272,7 @@ static void on_event(tl_wsclient *ws, const tl_ws_event *ev)
     }
 }
 
-/* Every whole frame in `in`. Returns how many bytes the frame at the front needs, 0 for any. */
+/* Takes every whole frame from `in`. Returns how many bytes the next frame needs; 0: not known. */
 static size_t take_frames(tl_wsclient *ws)
 {
     size_t used = 0, need = 0;
@@ -319,7 +319,7 @@ static void take_response(tl_wsclient *ws)
     ws->events.on_open(ws->user);
 }
 
-/* One read. TL_ERR_AGAIN: nothing there. */
+/* Reads once. TL_ERR_AGAIN: nothing is there. */
 static tl_err read_some(tl_wsclient *ws, size_t need)
 {
     size_t room_n = need > ws->in.len + READ_SIZE ? need - ws->in.len : READ_SIZE;

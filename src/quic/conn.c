@@ -32,8 +32,8 @@
 static void fill_settings(tl_quic *q, tl_time now, ngtcp2_settings *ret_settings)
 {
     ngtcp2_settings_default(ret_settings);
-    ret_settings->cc_algo = NGTCP2_CC_ALGO_BBR; /* CUBIC of 0.12 sends without bound after a
-                                                   migration */
+    ret_settings->cc_algo = NGTCP2_CC_ALGO_BBR; /* in 0.12, CUBIC's window grows beyond 90 MB after
+                                                   a migration */
     ret_settings->initial_ts = now;
     ret_settings->handshake_timeout = q->config.handshake_timeout;
     ret_settings->rand_ctx.native_handle = q->config.rand;
