@@ -1,5 +1,5 @@
-/* facts.h - what a node has counted and knows at one moment, as plain structs. Every field is a copy:
- * nothing in it points into the node. Writes no text; api/metrics does. */
+/* facts.h - what a node has counted and knows at one moment, as plain structs. Every field is a
+ * copy: nothing points into the node. Never writes text: api/metrics does that. */
 #ifndef TL_NODE_FACTS_H
 #define TL_NODE_FACTS_H
 
@@ -22,11 +22,11 @@ typedef struct {
 
     /* the relay */
     bool relay_connected;
-    tl_time relay_rtt; /* of the last ping; 0 unknown */
+    tl_time relay_rtt; /* of the last ping; 0 = unknown */
     uint64_t relay_registrations;
     tl_relay_link_counters relay;
 
-    /* the UDP port and what is behind it; all zero while there is none */
+    /* the UDP port, the NAT, datagrams; all zero while there is no UDP port */
     tl_nat_facts nat;
     tl_behaviour_counters stun;
     tl_network_counters datagrams;

@@ -29,7 +29,7 @@ static tl_slice line_value(const char *text, const char *key)
     return tl_slice_of(NULL, 0);
 }
 
-/* Printable ASCII alone: the name goes to other people's terminals. */
+/* Copies printable ASCII only: other people's terminals show the name. */
 static void copy_name(char *ret, size_t cap, tl_slice s)
 {
     size_t n = 0;
@@ -69,12 +69,14 @@ static void parse_cpu(const char *cpuinfo, tl_hardware *h)
     copy_name(h->chip_name, sizeof h->chip_name, name);
 }
 
-/* The most capable card describes the machine; one whose memory is unknown beats none. */
+/* The card with the most memory describes the machine. A card whose memory is unknown counts more
+ * than no card. */
 static void parse_gpu(const tl_sysinfo_gpu *gpu, tl_hardware *h)
 {
     bool nvidia = gpu->information[0] != 0;
     double vram = strtod(gpu->vram, NULL) / GIB;
-    /* Integrated AMD graphics carve a little out of RAM: that is no graphics card to a model. */
+    /* Integrated AMD graphics take a little RAM for themselves: a model cannot use that as a
+     * card. */
     bool amd = strncmp(gpu->vendor, "0x1002", 6) == 0 && vram >= 2;
     if (!nvidia && !amd)
         return;
@@ -87,7 +89,7 @@ static void parse_gpu(const tl_sysinfo_gpu *gpu, tl_hardware *h)
         copy_name(h->chip_name, sizeof h->chip_name, line_value(gpu->information, "Model"));
 }
 
-/* Who may be asked for how much: a backbone holds a large model, a desktop a useful one. */
+/* The tier: a backbone (1) can hold a large model, a desktop (2) a useful one. */
 static int tier_of(const tl_hardware *h)
 {
     if (h->gpu_vram_gb >= 16 || h->ram_gb >= 64)
@@ -115,7 +117,7 @@ double tl_hardware_model_gb(const tl_hardware *h)
 
 static json_t *hardware_json(const tl_hardware *h)
 {
-    /* 0 where Linux does not tell: the fields are required by others' decoders. */
+    /* Other programs' decoders require all fields: they are 0 where Linux does not tell. */
     json_t *o = json_pack("{s:s, s:s, s:f, s:i, s:f, s:i, s:s}", "chipFamily", h->chip_family,
                           "chipName", h->chip_name[0] ? h->chip_name : "unknown", "totalRAMGB",
                           h->ram_gb, "gpuCoreCount", 0, "memoryBandwidthGBs", 0.0, "tier", h->tier,

@@ -1,5 +1,5 @@
-/* hardware.h - what this machine can do for others, in the words of PROTOCOL section 2
- * `capabilities`. Pure: reads texts that io/sysinfo fetched, touches no file. */
+/* hardware.h - what this machine can do for others, as the `capabilities` of docs/protocol.md.
+ * Pure: reads texts that io/sysinfo has read, and never touches a file. */
 #ifndef TL_NODE_HARDWARE_H
 #define TL_NODE_HARDWARE_H
 
@@ -15,7 +15,7 @@ typedef struct {
     int tier;             /* 1 backbone, 2 desktop, 3 tablet, 4 leaf */
 } tl_hardware;
 
-/* Nothing is refused: what cannot be read is unknown. */
+/* Accepts any text. A value that cannot be read is unknown. */
 void tl_hardware_parse(const tl_sysinfo *info, tl_hardware *ret_hardware);
 
 /* The largest model, in GiB, that fits beside the rest of the system. */
@@ -23,9 +23,9 @@ double tl_hardware_model_gb(const tl_hardware *h);
 
 typedef struct {
     const tl_hardware *hardware;
-    const char *const *models; /* the ones served to others now */
+    const char *const *models; /* the models that others may ask now */
     size_t n_models;
-    bool available; /* takes questions of others */
+    bool available; /* this node takes questions from others */
     uint32_t requests_max;
 } tl_capabilities;
 

@@ -23,7 +23,8 @@ static tl_time expiry(const tl_node *n)
 static void run(void *user)
 {
     tl_node *n = user;
-    /* Answers lead to questions and back; what is left after a few rounds waits its turn. */
+    /* Each part's work may give another part work. After 8 rounds the rest waits for the next turn
+     * of the loop. */
     for (int i = 0; i < 8; i++) {
         n->again = false;
         tl_router_run(n->router);
@@ -155,7 +156,7 @@ const tl_node_id *tl_node_id_of(const tl_node *n)
     return &n->identity.id;
 }
 
-/* --- draining: DRAINING until nothing runs, LEAVING until the relay has our last words --- */
+/* --- draining: DRAINING until nothing runs, LEAVING until the relay has taken our goodbye --- */
 
 static void network_stopped(void *user)
 {
@@ -196,7 +197,7 @@ void tl_node_drain(tl_node *n, tl_time deadline, void (*on_done)(void *user), vo
     n->on_drained = on_done;
     n->drained_user = user;
     if (n->stage >= TL_NODE_DRAINING)
-        deadline = 0; /* asked again: at once */
+        deadline = 0; /* the second call: end at once */
     else
         n->stage = TL_NODE_DRAINING;
     n->drain_deadline = deadline;

@@ -1,5 +1,6 @@
-/* node.h - the daemon put together: identity, relay connection, peers, backend, router. Owns all of
- * them; the API and the command line talk to this header alone. One thread, one loop. */
+/* node.h - the whole node: makes and owns identity, relay connection, peers, backend and router.
+ * The API and the command line use only this header of the node. Never starts a thread: everything
+ * runs on the loop that it is given. */
 #ifndef TL_NODE_NODE_H
 #define TL_NODE_NODE_H
 
@@ -12,27 +13,29 @@
 
 typedef struct tl_node tl_node;
 
-/* Takes a copy of the settings; `identity` is copied. `port_file` is where the UDP port is kept
- * over restarts; NULL: nowhere. Nothing is contacted before tl_node_start. */
+/* Copies the settings and `identity`. `port_file` keeps the UDP port over restarts; NULL: it is not
+ * kept. Nothing is contacted before tl_node_start. */
 TL_CHECK tl_err tl_node_new(tl_loop *loop, const tl_settings *settings, const tl_identity *identity,
                             const char *port_file, tl_node **ret_node, tl_why *why);
 TL_CHECK tl_err tl_node_start(tl_node *n, tl_why *why);
-/* Stops taking new work (`unavailable`), lets what runs finish until `deadline`, says goodbye to
- * the relay and the peers, then calls on_done. Calling again ends it at once. */
+/* Takes no new work (`unavailable`). Lets running work finish until `deadline`, says goodbye to the
+ * relay and the peers, then calls on_done. A second call ends everything at once. */
 void tl_node_drain(tl_node *n, tl_time deadline, void (*on_done)(void *user), void *user);
 void tl_node_free(tl_node *n);
 
 const tl_node_id *tl_node_id_of(const tl_node *n);
 
 /* --- questions --- */
-/* Routes by ask->model: local backend, else a peer that serves it (ask->has_peer: that one).
- * `teale-auto` takes the best route; then, and for an alias, the model's name alone is replaced in
- * the body. The answer comes through `sink`, never from inside this call. TL_ERR_NOMEM only. */
+/* Routes by ask->model: to the local backend, else to a peer that serves the model. With
+ * ask->has_peer, to that peer only. `teale-auto` takes the best route. For `teale-auto` and for an
+ * alias, the model's name is replaced in the body, and nothing else. The answer comes through
+ * `sink`, never from inside this call. The only error is TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_node_ask(tl_node *n, const tl_ask *ask, const tl_exchange_sink *sink, void *user,
                             tl_exchange **ret_exchange);
-/* Connects to the peer if needed and measures round trips over the present path: on_result once per
- * answer (rtt > 0) or failure (rtt 0, `why`); `more` is false on the last: after `count` answers,
- * or with `until_direct` after the first that came by a direct path or the local network. */
+/* Connects to the peer if needed, and measures round trips over the present path. Calls on_result
+ * once for each answer (rtt > 0) or failure (rtt 0, `why`). `more` is false on the last call: after
+ * `count` answers, or with `until_direct` after the first answer that came by a direct path or the
+ * local network. */
 typedef struct tl_node_ping tl_node_ping;
 TL_CHECK tl_err tl_node_ping_start(tl_node *n, const tl_node_id *peer, unsigned count,
                                    bool until_direct,
@@ -44,34 +47,34 @@ void tl_node_ping_free(tl_node_ping *p);
 /* --- looking around --- */
 /* The caller's memory; the fields are private. */
 typedef struct tl_node_look {
-    tl_node *node; /* NULL: over */
+    tl_node *node; /* NULL: the look has ended */
     void (*on_done)(void *user);
     void *user;
     tl_timer timer;
     struct tl_node_look *next;
 } tl_node_look;
-/* Asks the relay who serves what, unless the last answer is a second old at most. on_done comes
- * once, within a second, never from inside this call; then tl_node_models and tl_node_peers tell.
- */
+/* Asks the relay which nodes serve which models, unless it was asked within the last second.
+ * on_done comes once, within a second, and never from inside this call. Then tl_node_models and
+ * tl_node_peers give the fresh lists. */
 void tl_node_look_start(tl_node *n, tl_node_look *l, void (*on_done)(void *user), void *user);
-/* on_done will not come. Harmless when it came. */
+/* Ends the look: on_done will not be called. No effect on a look that has ended. */
 void tl_node_unlook(tl_node_look *l);
 
 /* The caller's memory; the fields are private. */
 typedef struct tl_node_netlook {
-    tl_node *node; /* NULL: over */
+    tl_node *node; /* NULL: the look has ended */
     void (*on_done)(void *user);
     void *user;
     tl_timer timer;
     tl_network_look look;
 } tl_node_netlook;
-/* Asks every STUN server anew. on_done comes once, within seconds, never from inside this call;
- * then tl_node_netcheck and tl_node_doctor tell. */
+/* Asks every STUN server again. on_done comes once, within seconds, and never from inside this
+ * call. Then tl_node_netcheck and tl_node_doctor give the fresh results. */
 void tl_node_netlook_start(tl_node *n, tl_node_netlook *l, void (*on_done)(void *user), void *user);
-/* on_done will not come. Harmless when it came. */
+/* Ends the look: on_done will not be called. No effect on a look that has ended. */
 void tl_node_unnetlook(tl_node_netlook *l);
 
-/* --- what UX.md shows; new references, the caller's to json_decref; NULL: out of memory --- */
+/* --- reports: new references, which the caller gives to json_decref; NULL: out of memory --- */
 json_t *tl_node_status(const tl_node *n); /* `teale status --json` */
 json_t *tl_node_peers(const tl_node *n);  /* `teale peers --json` */
 json_t *tl_node_models(const tl_node *n); /* {"models":[{"id","local":bool,"peers":[node IDs]}]} */
@@ -87,7 +90,7 @@ typedef struct tl_node_listener {
     void *user;
     struct tl_node_listener *next;
 } tl_node_listener;
-/* The caller's memory until removed. */
+/* The listener is the caller's memory, and must stay until tl_node_unlisten. */
 void tl_node_listen(tl_node *n, tl_node_listener *l);
 void tl_node_unlisten(tl_node *n, tl_node_listener *l);
 

@@ -1,10 +1,10 @@
-/* Waiting for a fresh list of who serves what, and for a fresh look at the network. */
+/* Waits for a fresh list of nodes and models, and for a fresh round of STUN. */
 #include "node/state.h"
 
-#define LOOK_FRESH  TL_SEC       /* a list that old serves people and scripts */
+#define LOOK_FRESH  TL_SEC       /* a list of this age is fresh enough for people and scripts */
 #define LOOK_WITHIN (1 * TL_SEC) /* after that the list is given as it is */
 #define NETLOOK_WITHIN                                                                             \
-    (9 * TL_SEC) /* the network itself gives up sooner, unless its port is closed meanwhile */
+    (9 * TL_SEC) /* the network gives up sooner itself, unless its port is closed before that */
 
 static void finish(tl_node_look *l)
 {
@@ -45,7 +45,7 @@ void tl_node_unlook(tl_node_look *l)
 void tl_node_looks_done(tl_node *n)
 {
     n->discovering = false;
-    while (n->looks) /* a look that starts meanwhile finds the list fresh: a timer ends it */
+    while (n->looks) /* a look that starts in this loop finds the list fresh: a timer ends it */
         finish(n->looks);
 }
 

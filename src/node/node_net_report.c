@@ -35,7 +35,7 @@ static json_t *ip_json(const tl_addr *a)
     return json_string(text);
 }
 
-/* Why no UDP socket is wanted; NULL: one is. */
+/* Why no UDP socket is wanted; NULL: one is wanted. */
 static const char *why_off(const tl_node *n)
 {
     if (!n->settings.wan_enabled)
@@ -74,7 +74,7 @@ static const char *nat_state(const tl_net_view *v)
         return "off";
     if (v->nat.at && v->nat.udp_blocked)
         return "blocked";
-    /* A server that is silent keeps a round open for seconds after the others have told. */
+    /* One silent server keeps the round open for seconds after the others have answered. */
     return v->nat.public4.family || v->nat.public6.family ? "known" : "asking";
 }
 
@@ -101,7 +101,7 @@ json_t *tl_net_nat_json(const tl_net_view *v)
 
 /* --- netcheck --- */
 
-/* Appends, or loses the whole list: never one with holes. */
+/* Appends. If there is no memory it frees the list and returns NULL: a list never has gaps. */
 static json_t *append(json_t *list, json_t *value)
 {
     if (json_array_append_new(list, value)) {
@@ -258,7 +258,7 @@ static json_t *pairs_json(const tl_direct_report *r)
     return list;
 }
 
-/* Milliseconds from `from` to `to`; null when there is no such span. */
+/* Milliseconds from `from` to `to`; null when one of them is not set. */
 static json_t *span_json(tl_time from, tl_time to)
 {
     return from && to != TL_NEVER && to > from ? tl_net_ms_json(to - from) : json_null();

@@ -1,4 +1,4 @@
-/* The UDP port and the direct ways: who tells whom. */
+/* The UDP port and the direct ways: hands the events of each part to the others. */
 #include "node/state.h"
 
 #include "base/log.h"
@@ -53,7 +53,8 @@ static void direct_close(void *user, tl_sock sock)
         tl_network_close_socket(n->network, sock);
 }
 
-/* An offer tells a stranger our addresses: only who may ask us gets an answer, and whom we ask. */
+/* An answer to an offer tells our addresses. So only nodes that may ask us, and nodes that we deal
+ * with already, get one. */
 static bool direct_welcome(void *user, const tl_node_id *peer)
 {
     const tl_node *n = user;
@@ -99,7 +100,8 @@ void tl_node_signalled(tl_node *n, tl_signal_type type, const tl_node_id *from, 
     tl_node_wake(n);
 }
 
-/* A relay elsewhere that names an address of this machine means it harm. */
+/* Only a relay on this machine may name an address of this machine as its STUN server: any other
+ * relay would do so to attack the machine. */
 void tl_node_set_relay_stun(tl_node *n)
 {
     tl_wsurl url;
@@ -144,7 +146,7 @@ void tl_node_apply_network(tl_node *n)
     for (size_t i = 0; i < s->nat_stun_servers.n; i++)
         servers[i] = s->nat_stun_servers.item[i];
     bool wanted = s->wan_enabled && s->nat_direct;
-    tl_direct_set_enabled(n->direct, false); /* its sockets end with the network */
+    tl_direct_set_enabled(n->direct, false); /* the network closes the sockets it uses */
     tl_network_free(n->network);
     n->network = NULL;
     n->network_error[0] = 0;

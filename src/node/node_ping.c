@@ -4,9 +4,9 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-#define BETWEEN       (500 * TL_MS) /* pings */
-#define BETWEEN_EAGER (100 * TL_MS) /* while a direct path is waited for, */
-#define EAGER         20            /* so often; then at the pace of pings */
+#define BETWEEN       (500 * TL_MS) /* between two pings */
+#define BETWEEN_EAGER (100 * TL_MS) /* between the first pings that wait for a direct path */
+#define EAGER         20            /* how many are sent at that pace */
 #define ANSWER_WITHIN (5 * TL_SEC)  /* far above any round trip */
 
 struct tl_node_ping {
@@ -18,10 +18,10 @@ struct tl_node_ping {
     void *user;
     tl_peer_wish wish;
     tl_peer_pong pong;
-    tl_timer timer; /* of the answer, then of the next one */
+    tl_timer timer; /* for the answer, then for the next ping */
 };
 
-/* The last word to the user, who may free the ping in it. */
+/* The last call of on_result. The user may free the ping in it. */
 static void fail(tl_node_ping *p, const char *why)
 {
     tl_timer_stop(&p->timer);
@@ -30,7 +30,7 @@ static void fail(tl_node_ping *p, const char *why)
     p->on_result(p->user, 0, TL_VIA_RELAYED, false, why);
 }
 
-/* The way to the peer now, which is the way its answer came unless it changed on the wire. */
+/* The present way to the peer. The answer came by that way, unless the way changed after that. */
 static tl_via via_of(const tl_node_ping *p)
 {
     const tl_peer *peer = tl_peer_table_find(&p->node->table, &p->peer);

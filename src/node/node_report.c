@@ -1,4 +1,4 @@
-/* What a person or a script is told: status, peers, models, events (UX.md). */
+/* Reports for people and scripts: status, peers, models, events. */
 #include "node/facts.h"
 #include "node/node_net_report.h"
 
@@ -81,12 +81,11 @@ static json_t *models_of(const tl_peer *p)
     return models;
 }
 
-/* Of a node that the relay lists and nothing connects us with, path, via, rtt_ms and since are
- * null. */
+/* Without a connection to the node, path, via, rtt_ms and since are null. */
 static json_t *peer_json(const tl_node *n, const tl_peer *p)
 {
     tl_direct_report direct;
-    tl_nat_type nat = p->nat_type; /* as the relay lists it; what the peer told us is newer */
+    tl_nat_type nat = p->nat_type; /* the relay's word; the peer's own word is newer */
     if (tl_direct_report_of(n->direct, &p->id, &direct) && direct.peer_nat != TL_NAT_UNKNOWN)
         nat = direct.peer_nat;
     char hex[TL_NODE_ID_HEX + 1], since[32];
@@ -121,7 +120,7 @@ json_t *tl_node_peers(const tl_node *n)
 
 /* --- models --- */
 
-/* The entry for `id` in the array, made if need be; borrowed. */
+/* The entry for `id` in the array; makes it if there is none. Borrowed. */
 static json_t *model_entry(json_t *list, const char *id)
 {
     size_t i;
@@ -187,7 +186,7 @@ void tl_node_emit(tl_node *n, const char *name, json_t *data)
     char at[32];
     tl_node_write_time(at, tl_loop_unix());
     if (!data || json_object_set_new(data, "at", json_string(at))) {
-        json_decref(data); /* out of memory: an event less */
+        json_decref(data); /* out of memory: the event is lost */
         return;
     }
     for (tl_node_listener *l = n->listeners, *next; l; l = next) {
@@ -197,7 +196,7 @@ void tl_node_emit(tl_node *n, const char *name, json_t *data)
     json_decref(data);
 }
 
-/* `changed`: with the path that was told before. */
+/* `changed`: adds the path that was told before. */
 static json_t *peer_event(const tl_node *n, tl_peer *p, bool changed, const char *why)
 {
     char hex[TL_NODE_ID_HEX + 1];

@@ -1,4 +1,4 @@
-/* Settings put into force, at the start and while the node runs. */
+/* Puts settings into force, at the start and while the node runs. */
 #include "node/state.h"
 
 #include "base/log.h"
@@ -28,7 +28,8 @@ tl_err tl_node_apply_share(tl_node *n, tl_why *why)
         if (e)
             return e;
     }
-    /* What the old one was answering fails with `unavailable`, and may be asked elsewhere. */
+    /* Questions that the old backend was answering fail with `unavailable`; they may be asked of
+     * other nodes. */
     tl_backend *old = n->backend;
     n->backend = backend;
     tl_backend_free(old);
@@ -114,7 +115,8 @@ tl_err tl_node_setting_changed(tl_node *n, const tl_settings *settings, const ch
         tl_node_apply_limits(n);
         tl_node_tell_capabilities(n);
     } else {
-        /* The rest is read once: ports, the name, times of the API and of connections. */
+        /* Other settings are read only at the start: ports, the name, times of API and
+         * connections. */
         n->settings = before;
         return TL_ERR_AGAIN;
     }

@@ -1,4 +1,4 @@
-/* Who tells whom: the events of each part, handed to the others. */
+/* Hands the events of each part to the others. */
 #include "node/state.h"
 
 #include "base/log.h"
@@ -83,7 +83,7 @@ static void link_registered(void *user)
 {
     tl_node *n = user;
     tl_relay_client_registered(n->client);
-    tl_err e = tl_node_ask_everybody(n); /* so that the first question finds its provider known */
+    tl_err e = tl_node_ask_everybody(n); /* so that the providers are known before a question */
     if (e)
         tl_log(TL_LOG_DEBUG, "relay: cannot ask who is there: %s", tl_err_name(e));
     if (n->network)
@@ -108,8 +108,8 @@ static void link_peer(void *user, const tl_relay_peer *peer)
     p->listed = true;
     p->round = n->table.round;
     p->nat_type = peer->nat_type;
-    /* What the peer itself said over its own connection is newer and cannot be a relay's invention.
-     */
+    /* What the peer said over its own connection is newer, and the relay cannot have invented
+     * it. */
     if (!p->contact || !p->n_models)
         (void)tl_peer_describe(p, peer->name, peer->capabilities);
 }

@@ -1,7 +1,14 @@
-/* state.h - what the sources of node/node share: node.c (life and driving), node_wiring.c
- * (who tells whom), node_network.c (the network and direct ways), node_settings.c (settings put
- * into force), node_report.c (status, peers, models, events), facts.c, node_ping.c. Nobody
- * else's. */
+/* state.h - what the sources of node/ share. Never includes the API or the command line, and no
+ * other room includes it.
+ *
+ *   node.c           makes, drives and ends the node
+ *   node_wiring.c    hands the events of each part to the others
+ *   node_network.c   the UDP port and the direct ways
+ *   node_settings.c  puts settings into force
+ *   node_look.c      waits for a fresh look at peers and network
+ *   node_report.c    status, peers, models, events; node_net_report.c the network
+ *   node_ping.c      round trips to one peer
+ *   facts.c          what metrics show */
 #ifndef TL_NODE_STATE_H
 #define TL_NODE_STATE_H
 
@@ -16,9 +23,8 @@
 #include "node/node.h"
 #include "peer/peers.h"
 
-/* The relay is asked who is there, when somebody looks and the last answer is older than this. */
-#define TL_NODE_GOODBYE_WITHIN (1 * TL_SEC) /* for the relay to take our last words */
-#define TL_NODE_UNMAP_WITHIN   (1 * TL_SEC) /* and for the router, beyond that */
+#define TL_NODE_GOODBYE_WITHIN (1 * TL_SEC) /* the time for the relay to take our goodbye */
+#define TL_NODE_UNMAP_WITHIN   (1 * TL_SEC) /* after that, the time to end the port mapping */
 
 struct tl_node {
     tl_loop *loop;
@@ -39,7 +45,7 @@ struct tl_node {
     char network_error[512]; /* why there is no network */
     bool network_stopped;
     char port_file[1024];
-    tl_access access; /* who may ask us, whom we may ask: tl_node_apply_access keeps it true */
+    tl_access access; /* who may ask us, whom we may ask; set by tl_node_apply_access */
     tl_peers *peers;
     tl_asker *asker;
     tl_router *router;
@@ -48,11 +54,11 @@ struct tl_node {
 
     tl_defer work;
     tl_timer timer;
-    bool again; /* something came up while tl_node_run ran */
+    bool again; /* more work was noted while the node ran */
     tl_time started;
-    tl_time discovered_at; /* the last discovery of everybody; 0 = none */
-    bool discovering;      /* it has not been answered yet */
-    tl_node_look *looks;   /* waiting for it */
+    tl_time discovered_at; /* when all nodes were last asked for; 0 = never */
+    bool discovering;      /* that discovery is not answered yet */
+    tl_node_look *looks;   /* these wait for it */
     char wan_error[512];   /* why the relay client could not be started */
     tl_node_listener *listeners;
 
@@ -67,41 +73,42 @@ void tl_node_wake(tl_node *n);
 
 /* node_wiring.c */
 TL_CHECK tl_err tl_node_wire(tl_node *n);
-/* Capabilities anew, to relay and peers. */
+/* Sends the present capabilities to the relay and the peers. */
 void tl_node_tell_capabilities(tl_node *n);
 bool tl_node_is_shared(const tl_node *n, const char *model);
 TL_CHECK tl_err tl_node_ask_everybody(tl_node *n);
 
 /* node_network.c */
 TL_CHECK tl_err tl_node_wire_direct(tl_node *n);
-/* Opens the UDP port, or closes it, as the settings want. No socket is no reason not to start. */
+/* Opens or closes the UDP port, as the settings say. If it cannot be opened, the node runs without
+ * it. */
 void tl_node_apply_network(tl_node *n);
-/* From registerAck; a socket of the network must be there. */
+/* Takes the relay's STUN server from registerAck; n->network must exist. */
 void tl_node_set_relay_stun(tl_node *n);
-/* Does what follows from what direct tells. */
+/* Handles the events of direct. */
 void tl_node_run_direct(tl_node *n);
 void tl_node_signalled(tl_node *n, tl_signal_type type, const tl_node_id *from, tl_slice payload);
 
 /* node_look.c */
-/* A discovery of everybody has ended. */
+/* A discovery of all nodes has ended. */
 void tl_node_looks_done(tl_node *n);
 
 /* node_settings.c */
 TL_CHECK tl_err tl_node_apply_share(tl_node *n, tl_why *why);
-/* A relay that cannot be used is no reason not to start: status tells. */
+/* If the relay cannot be used, the node runs without it, and the status says why. */
 void tl_node_apply_relay(tl_node *n);
-/* After every change of the stage or of what is shared. */
+/* Call after every change of the stage or of what is shared. */
 void tl_node_apply_access(tl_node *n);
 void tl_node_apply_limits(tl_node *n);
 
 /* node_report.c */
 /* `wan` of the status; NULL: out of memory. */
 json_t *tl_node_wan_json(const tl_node *n);
-/* PeerJoined, PeerLeft, PathChanged: with the path now and the one told before. `why` NULL: the
- * rule that chose the path. */
+/* Emits PeerJoined, PeerLeft or PathChanged, with the present path and the path told before. `why`
+ * NULL: gives the rule that chose the path. */
 void tl_node_emit_peer(tl_node *n, const char *name, const tl_peer *peer, const char *why);
-/* NetworkChanged, with what is known of the NAT now. `moved`: interfaces, routes or the public
- * address changed; else more is known of the same network. */
+/* Emits NetworkChanged, with what is known of the NAT now. `moved`: interfaces, routes or the
+ * public address changed. Otherwise more is known of the same network. */
 void tl_node_emit_network(tl_node *n, bool moved);
 /* Takes the reference to `data`; adds the time. */
 void tl_node_emit(tl_node *n, const char *name, json_t *data);

@@ -28,7 +28,7 @@ static void add(findings *l, const char *id, tl_finding_state state, const char 
     va_end(ap);
 }
 
-/* Of the finding added last. */
+/* Sets the remedy of the finding that was added last. */
 static void remedy(findings *l, const char *fmt, ...) TL_PRINTF(2, 3);
 static void remedy(findings *l, const char *fmt, ...)
 {
@@ -54,7 +54,7 @@ uint16_t tl_doctor_relay_port(const char *url)
     return tl_hostport_parse(hostport, tls ? 443 : 80, ignored, &port) ? 0 : port;
 }
 
-/* By what the connection's own words say; the first that fits. */
+/* The remedy for a connection's error text: the first entry whose part is in the text. */
 static const char *relay_remedy(const char *error)
 {
     static const struct {
@@ -131,13 +131,14 @@ static void blocked(findings *l, const tl_doctor_facts *f)
             f->nat->asked, tcp);
     else
         add(l, "udp", TL_FINDING_PROBLEM,
-            "E_UDP_BLOCKED: 0 of %u STUN servers answered, nor does the relay", f->nat->asked);
+            "E_UDP_BLOCKED: 0 of %u STUN servers answered, and the relay does not answer either",
+            f->nat->asked);
     remedy(l, f->relay_connected
                   ? "Allow outgoing UDP, or go on relayed."
                   : "Check that this machine is online; allow outgoing UDP and TCP.");
 }
 
-/* "a, b": the servers that did not answer, as many as fit. */
+/* Writes "a, b": the servers that did not answer, as many as fit. */
 static void silent_servers(const tl_doctor_facts *f, char *ret, size_t size)
 {
     size_t used = 0;
@@ -187,7 +188,7 @@ static void examine_nat(findings *l, const tl_doctor_facts *f)
     const tl_nat_facts *nat = f->nat;
     char public[TL_ADDR_TEXT_MAX] = "no public address";
     if (!nat->answered)
-        return; /* said under "udp" */
+        return; /* the finding "udp" says so */
     if (nat->public4.family)
         tl_addr_write(public, &nat->public4);
     if (nat->mapping == TL_MAPPING_UNKNOWN) {
@@ -226,8 +227,8 @@ static const char *second_nat(const tl_doctor_facts *f, char ret_text[TL_ADDR_TE
     }
     for (size_t i = 0; i < f->n_interfaces && public->family; i++) {
         tl_addr a = f->interfaces[i].addr;
-        a.port = 1; /* an interface has none, and port 0 is nobody's address */
-        /* Tailscale's own network is in the same range and says nothing of the provider's. */
+        a.port = 1; /* an interface's address has no port, and port 0 is not a valid address */
+        /* Tailscale's own network is in the same range: it is no sign of a provider's NAT. */
         if (tl_addr_kind_of(&a) != TL_ADDR_SHARED ||
             strncmp(f->interfaces[i].name, "tailscale", 9) == 0)
             continue;
@@ -265,7 +266,7 @@ static void examine_mapping(findings *l, const tl_doctor_facts *f)
         remedy(l, "teale config set nat.port_mapping true");
     } else {
         add(l, "port_mapping", TL_FINDING_WARNING, "none: %.300s",
-            f->mapping_error ? f->mapping_error : "no answer yet of PCP, NAT-PMP or UPnP");
+            f->mapping_error ? f->mapping_error : "no answer yet from PCP, NAT-PMP or UPnP");
         remedy(l,
                "Only peers behind strict NATs need it: switch on PCP, NAT-PMP or UPnP in the "
                "router, or forward UDP port %u to this machine.",
@@ -316,23 +317,24 @@ static void examine_direct(findings *l, const tl_doctor_facts *f)
         if (f->peers_relayed)
             remedy(l, "For a relayed peer, see: teale why PEER");
     } else {
-        add(l, "direct", TL_FINDING_WARNING, "nat.direct is false: everything goes by the relay");
+        add(l, "direct", TL_FINDING_WARNING,
+            "nat.direct is false: everything goes through the relay");
         remedy(l, "teale config set nat.direct true");
     }
     if (f->black_holes) {
         add(l, "mtu", TL_FINDING_WARNING,
-            "large packets vanished %llu time%s on a path that had carried them; smaller ones are "
-            "sent there",
+            "large packets were lost %llu time%s on a path that had carried them; smaller packets "
+            "are sent there now",
             (unsigned long long)f->black_holes, f->black_holes == 1 ? "" : "s");
         remedy(l,
-               "Let ICMP \"packet too big\" pass in firewalls on the way, or lower the MTU of the "
-               "VPN or line that swallows them.");
+               "Let ICMP \"packet too big\" through the firewalls on the path, or lower the MTU of "
+               "the VPN or line that drops them.");
     }
     if (f->offers_late) {
         add(l, "clock", TL_FINDING_WARNING,
-            "%llu offer%s of peers refused as late: two clocks are over 30 s apart",
+            "%llu offer%s from peers refused as late: two clocks are over 30 s apart",
             (unsigned long long)f->offers_late, f->offers_late == 1 ? "" : "s");
-        remedy(l, "Set the clocks, here and there: timedatectl set-ntp true");
+        remedy(l, "Set the clocks on both machines: timedatectl set-ntp true");
     }
 }
 

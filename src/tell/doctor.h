@@ -1,5 +1,5 @@
-/* doctor.h - what stands in the way of this node: every obstacle, with the evidence for it and the
- * remedy. A pure function over plain facts; asks nobody and touches nothing. */
+/* doctor.h - finds every obstacle for this node, with the evidence and the remedy. A pure function
+ * of plain facts: never asks a server, and never touches a socket, a clock or a file. */
 #ifndef TL_TELL_DOCTOR_H
 #define TL_TELL_DOCTOR_H
 
@@ -7,8 +7,8 @@
 
 typedef enum {
     TL_FINDING_OK,
-    TL_FINDING_WARNING, /* works, but less well than it could */
-    TL_FINDING_PROBLEM, /* something that is wanted does not work */
+    TL_FINDING_WARNING, /* it works, but not as well as it could */
+    TL_FINDING_PROBLEM, /* something that the settings ask for does not work */
 } tl_finding_state;
 /* "ok", "warning", "problem". */
 const char *tl_finding_state_name(tl_finding_state s);
@@ -20,17 +20,17 @@ typedef struct {
     char remedy[280]; /* "" when there is nothing to do */
 } tl_finding;
 
-/* Everything borrowed for the call; text never NULL unless said so. */
+/* All pointers are borrowed for the call. No text is NULL, unless its comment allows it. */
 typedef struct {
     bool wan_enabled;
     const char *relay; /* the URL in use or tried */
     bool relay_connected;
-    tl_time relay_rtt;       /* 0 unknown */
+    tl_time relay_rtt;       /* 0 = unknown */
     const char *relay_error; /* "" = none */
 
-    const char *network_error;  /* why there is no UDP socket though one is wanted; else NULL */
-    uint16_t port, wanted_port; /* wanted 0: any */
-    const tl_nat_facts *nat;    /* NULL without a socket */
+    const char *network_error;  /* why there is no UDP socket although one is wanted; else NULL */
+    uint16_t port, wanted_port; /* wanted_port 0: any port */
+    const tl_nat_facts *nat;    /* NULL: there is no socket */
     const tl_stun_report *stun;
     size_t n_stun;
     const tl_interface *interfaces;
@@ -41,22 +41,22 @@ typedef struct {
     const char *mapping_error; /* NULL: none known */
 
     bool direct_on;
-    uint64_t offers_late; /* refused because two clocks differ */
-    uint64_t black_holes; /* large packets vanished on a path that had carried them */
+    uint64_t offers_late; /* offers refused because two clocks differ */
+    uint64_t black_holes; /* how often large packets were lost on a path that had carried them */
     size_t peers_direct, peers_lan, peers_relayed;
 
-    const char *share; /* as set; "" = nothing is shared */
+    const char *share; /* the setting; "" = nothing is shared */
     bool backend_up;
     const char *backend_url, *backend_error;
-    size_t models, models_shared; /* the server's, and those that others may ask */
+    size_t models, models_shared; /* the server's models; of these, the ones that others may ask */
 } tl_doctor_facts;
 
 #define TL_FINDINGS_MAX 16 /* one of each id */
-/* The obstacles in the order in which they are worth removing; what is in order comes along as OK.
- * Returns how many. */
+/* Writes the findings in the order in which obstacles are worth removing. Things that work come
+ * along as OK. Returns how many findings there are. */
 size_t tl_doctor_examine(const tl_doctor_facts *f, tl_finding ret_findings[TL_FINDINGS_MAX]);
 
-/* "443" of "wss://relay.example.org/ws": the TCP port that certainly works when UDP does not. */
+/* 443 of "wss://relay.example.org/ws": the TCP port of a relay's URL; 0: not a URL. */
 uint16_t tl_doctor_relay_port(const char *url);
 
 #endif

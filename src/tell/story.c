@@ -38,8 +38,8 @@ static tl_nat_type our_nat(const tl_story_facts *f)
 
 typedef struct {
     unsigned tried, sent, answered, asked_by_peer;
-    bool outer; /* the peer named an address beyond its own network */
-    bool near;  /* ... and it is our own public address: one NAT is in front of both */
+    bool outer; /* the peer named an address that is not of its local network */
+    bool near;  /* the peer named our own public address: both are behind one NAT */
     const tl_pair *valid;
 } tally;
 
@@ -146,7 +146,7 @@ static void tell_symmetric(const tl_story_facts *f, tl_story *s, bool ours, bool
     if (r->search_sent)
         because(s, "search_failed",
                 "%s NAT is symmetric and the other %s; the search for an open port (%u probes, %u "
-                "sockets) met none%s",
+                "sockets) found none%s",
                 ours ? "our" : "the peer's", other, r->search_sent, r->search_sockets, again);
     else
         because(s, "symmetric",
@@ -167,8 +167,8 @@ static void tell_failed(const tl_story_facts *f, tl_story *s)
     next_try(f, again);
     if (!r->n_pairs && r->refused) {
         because(s, "addresses_refused",
-                "every address the peer named (%u) is one that nobody may "
-                "name to us%s",
+                "the peer named only addresses (%u) to which this node never "
+                "sends%s",
                 r->refused, again);
         remedy(s, "See `teale netcheck` on the other side.");
     } else if (!t.outer && !t.asked_by_peer && tl_story_peer_nat(f) == TL_NAT_UNKNOWN) {
@@ -181,9 +181,9 @@ static void tell_failed(const tl_story_facts *f, tl_story *s)
         char ip[TL_ADDR_TEXT_MAX];
         tl_addr_write_ip(ip, &f->nat->public4);
         because(s, "same_nat",
-                "both are behind one NAT (%s), which sends nothing from inside back inside (no "
-                "hairpin), and the addresses within do not reach each other: %u checks, none came "
-                "back%s",
+                "both are behind one NAT (%s), which does not send packets from inside back to the "
+                "inside (no hairpin), and the local addresses do not reach each other: %u checks, "
+                "none came back%s",
                 ip, t.sent, again);
         remedy(s, "IPv6 on both, a port mapping, or letting the two networks reach each other "
                   "would make it direct (a guest Wi-Fi keeps its hosts apart).");
