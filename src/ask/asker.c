@@ -302,9 +302,8 @@ static void read_on(question *q)
         fail(q, TL_FAIL_PEER_FAILED, "the peer spoke nonsense");
     else if (fin)
         fail(q, TL_FAIL_PEER_FAILED, "the peer ended the answer in its middle");
-    else
-        set_deadline(q,
-                     q->state == ANSWERING ? q->asker->times.silence : q->asker->times.first_byte);
+    else if (q->state == ANSWERING)
+        set_deadline(q, q->asker->times.silence);
 }
 
 static question *of_owner(tl_stream_owner *o)
@@ -427,10 +426,10 @@ void tl_asker_run(tl_asker *a)
     /* A call of a sink may change the list: each search begins anew. */
     for (question *q; (q = next_resumed(a));) {
         q->resumed = false;
+        if (q->state != ANSWERING)
+            set_deadline(q, a->times.first_byte);
         if (q->stream)
             read_on(q);
-        else
-            set_deadline(q, a->times.first_byte);
     }
     a->any_resumed = false;
 }
