@@ -5,12 +5,15 @@ DESTDIR ?=
 MODEL   ?=
 FILE    ?=
 LINES   ?=
+SUITE   ?= trixie
+ROOT    ?= $(BUILD)/debian-$(SUITE)
+WHAT    ?= demo test
 MESON_ARGS ?=
 FUZZ_SECONDS ?= 30
 SANITIZED = --suite unit --suite sim --print-errorlogs --num-processes 2
 TEST = meson test -C $(BUILD) --print-errorlogs --num-processes 2
 
-.PHONY: all deps demo test check asan tsan fuzz sim e2e lab lab-full mutate bench fmt lint install clean help
+.PHONY: all deps demo test check asan tsan fuzz sim e2e lab lab-full test-debian13 mutate bench fmt lint install clean help
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -53,6 +56,10 @@ lab: all
 lab-full: all
 	@tests/lab/test_matrix.py $(BUILD) --tries 100
 	@LAB_FULL=1 tests/lab/test_outages.py $(BUILD)
+
+## make test-debian13 [SUITE=bookworm] [ROOT=folder] [WHAT="demo check"]  make demo and make test on a Debian of its own (root)
+test-debian13:
+	@tools/test-debian $(SUITE) $(ROOT) $(WHAT)
 
 ## make asan     unit tests and simulator under the address, leak and undefined-behaviour sanitizers
 asan:
