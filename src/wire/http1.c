@@ -1,11 +1,21 @@
 #include "wire/http1.h"
 
+static bool is_digit(uint8_t c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* A letter, a digit, or one of `others`. */
+static bool is_plain_or(uint8_t c, const char *others)
+{
+    uint8_t small = c | 0x20;
+    return (small >= 'a' && small <= 'z') || is_digit(c) || (c && strchr(others, c));
+}
+
 /* RFC 9110 5.6.2 */
 static bool is_token_byte(uint8_t c)
 {
-    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
-        return true;
-    return c && strchr("!#$%&'*+-.^_`|~", c);
+    return is_plain_or(c, "!#$%&'*+-.^_`|~");
 }
 
 /* RFC 9110 5.5: visible, space, tab, and bytes above ASCII. */
@@ -14,12 +24,9 @@ static bool is_value_byte(uint8_t c)
     return c == '\t' || (c >= 0x20 && c != 0x7F);
 }
 
-static int hex_digit(uint8_t c)
+static bool is_hex_digit(uint8_t c)
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
 }
 
 static uint8_t lower(uint8_t c)
@@ -98,7 +105,7 @@ static tl_err find_end(tl_slice bytes, size_t *scanned, size_t *ret_n)
         if (c == '\n') {
             if (i == 1)
                 return TL_ERR_PROTO; /* an empty line instead of a request line */
-            if (i >= 3 && bytes.p[i - 2] == '\n') {
+            if (bytes.p[i - 2] == '\n') {
                 *ret_n = i + 1;
                 return TL_OK;
             }
@@ -139,7 +146,7 @@ static bool content_length_parse(tl_slice text, uint64_t *ret)
     if (text.n == 0 || text.n > 18) /* 18 digits fit 64 bits */
         return false;
     for (size_t i = 0; i < text.n; i++) {
-        if (text.p[i] < '0' || text.p[i] > '9')
+        if (!is_digit(text.p[i]))
             return false;
         n = n * 10 + (uint64_t)(text.p[i] - '0');
     }
@@ -180,7 +187,7 @@ static int version_parse(tl_slice text, uint8_t *ret_minor)
     if (text.n != 8 || memcmp(text.p, "HTTP/", 5) != 0 || text.p[6] != '.')
         return 400;
     uint8_t major = text.p[5], minor = text.p[7];
-    if (major < '0' || major > '9' || minor < '0' || minor > '9')
+    if (!is_digit(major) || !is_digit(minor))
         return 400;
     if (major != '1' || minor > '1')
         return 505;
@@ -195,13 +202,9 @@ static bool target_is(tl_slice t)
         return false;
     for (size_t i = 0; i < t.n; i++) {
         uint8_t c = t.p[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (c == '%') {
-            if (t.n - i < 3 || hex_digit(t.p[i + 1]) < 0 || hex_digit(t.p[i + 2]) < 0)
-                return false;
-        } else if (!plain && (!c || !strchr("-._~!$&'()*+,;=:@/?", c))) {
+        if (c == '%' ? t.n - i < 3 || !is_hex_digit(t.p[i + 1]) || !is_hex_digit(t.p[i + 2])
+                     : !is_plain_or(c, "-._~!$&'()*+,;=:@/?"))
             return false;
-        }
     }
     return true;
 }
@@ -233,7 +236,7 @@ static int status_line_parse(tl_slice line, tl_http1_head *h)
     if (status)
         return status;
     for (size_t i = 9; i < 12; i++) {
-        if (line.p[i] < '0' || line.p[i] > '9')
+        if (!is_digit(line.p[i]))
             return 400;
         h->status = h->status * 10 + (line.p[i] - '0');
     }
@@ -243,12 +246,9 @@ static int status_line_parse(tl_slice line, tl_http1_head *h)
 /* RFC 9110 7.2, RFC 3986 3.2.2: what may stand in host and port. */
 static bool host_is(tl_slice s)
 {
-    for (size_t i = 0; i < s.n; i++) {
-        uint8_t c = s.p[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!plain && !strchr("-._~!$&'()*+;=:[]%", c))
+    for (size_t i = 0; i < s.n; i++)
+        if (!is_plain_or(s.p[i], "-._~!$&'()*+;=:[]%"))
             return false;
-    }
     return s.n > 0;
 }
 

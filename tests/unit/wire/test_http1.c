@@ -125,6 +125,7 @@ static const request requests[] = {
     {400, GET "Content-Length:\r\n\r\n"},
     {400, GET "Content-Length: 18446744073709551617\r\n\r\n"},
     {0, GET "Content-Length: 000000000000000005\r\n\r\n"},
+    {400, GET "Content-Length: 0000000000000000005\r\n\r\n"},
     {0, GET "Transfer-Encoding: chunked\r\n\r\n"},
     {0, GET "transfer-encoding: Chunked\r\n\r\n"},
     {400, GET "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n"},
@@ -139,9 +140,17 @@ static const request requests[] = {
     {400, "GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"},
     {417, GET "Expect: something\r\n\r\n"},
     {0, GET "Expect: 100-Continue\r\n\r\n"},
+    {417, GET "Expect: 100-Continue\r\nExpect: 100-Continue\r\n\r\n"},
     /* request line */
     {505, "GET / HTTP/2.0\r\nHost: a\r\n\r\n"},
     {505, "GET / HTTP/1.2\r\nHost: a\r\n\r\n"},
+    {505, "GET / HTTP/0.9\r\nHost: a\r\n\r\n"},
+    {505, "GET / HTTP/9.9\r\nHost: a\r\n\r\n"},
+    {400, "GET / HTTP/:.1\r\nHost: a\r\n\r\n"},
+    {400, "GET / HTTP/1.:\r\nHost: a\r\n\r\n"},
+    {400, "GET / HTTP/1./\r\nHost: a\r\n\r\n"},
+    {400, "GET / HTTP/1:1\r\nHost: a\r\n\r\n"},
+    {0, "G / HTTP/1.1\r\nHost: a\r\n\r\n"},
     {400, "GET / HTTP/1.1 \r\nHost: a\r\n\r\n"},
     {400, "GET / HTTP/1\r\nHost: a\r\n\r\n"},
     {400, "GET / http/1.1\r\nHost: a\r\n\r\n"},
@@ -158,6 +167,12 @@ static const request requests[] = {
     {400, "GET /a%2 HTTP/1.1\r\nHost: a\r\n\r\n"},
     {400, "GET /a%zz HTTP/1.1\r\nHost: a\r\n\r\n"},
     {0, "GET /a%2F HTTP/1.1\r\nHost: a\r\n\r\n"},
+    {0, "GET /%00%09%aa%ffb%AA%FF HTTP/1.1\r\nHost: a\r\n\r\n"},
+    {400, "GET /%0g HTTP/1.1\r\nHost: a\r\n\r\n"},
+    {400, "GET /%g0 HTTP/1.1\r\nHost: a\r\n\r\n"},
+    {400, "GET /%0` HTTP/1.1\r\nHost: a\r\n\r\n"},
+    {400, "GET /%0: HTTP/1.1\r\nHost: a\r\n\r\n"},
+    {400, "GET /%0/ HTTP/1.1\r\nHost: a\r\n\r\n"},
     {400, "GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n"},
     {400, "GET /\xc3\xa9 HTTP/1.1\r\nHost: a\r\n\r\n"},
     {400, "GET /a\"b HTTP/1.1\r\nHost: a\r\n\r\n"},
@@ -173,6 +188,118 @@ static void heads_that_two_parsers_could_read_differently_are_refused(void **sta
         int wanted = requests[i].status;
         if ((e == TL_OK) != (wanted == 0) || status != wanted)
             fail_msg("%s: error %d, status %d", requests[i].text, e, status);
+    }
+}
+
+/* One byte in each place where only some may stand, beside the lists of the RFCs. */
+static void each_byte_may_stand_where_its_grammar_says(void **state)
+{
+    (void)state;
+    static const char alnum[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    static const struct {
+        const char *format, *also;
+        int byte_at;
+    } places[] = {
+        {"xGET / HTTP/1.1\r\nHost: a\r\n\r\n", "!#$%&'*+-.^_`|~", 0}, /* RFC 9110 5.6.2 */
+        {"GxET / HTTP/1.1\r\nHost: a\r\n\r\n", "!#$%&'*+-.^_`|~", 1},
+        {"GET / HTTP/1.1\r\nHost: a\r\nxA: b\r\n\r\n", "!#$%&'*+-.^_`|~", 25},
+        {"GET /x HTTP/1.1\r\nHost: a\r\n\r\n", "-._~!$&'()*+,;=:@/?", 5},
+        {"GET / HTTP/1.1\r\nHost: xa\r\n\r\n", "-._~!$&'()*+;=:[]%\t ", 22}, /* trimmed */
+        {"GET / HTTP/1.1\r\nHost: bxa\r\n\r\n", "-._~!$&'()*+;=:[]%", 23},
+    };
+    for (size_t k = 0; k < sizeof places / sizeof *places; k++)
+        for (int c = 1; c < 256; c++) {
+            char text[64];
+            tl_http1_head h;
+            int status;
+            snprintf(text, sizeof text, "%s", places[k].format);
+            text[places[k].byte_at] = (char)c;
+            bool may = strchr(alnum, c) || strchr(places[k].also, c);
+            tl_err e = parse(text, strlen(text), &h, &status);
+            if ((e == TL_OK) != may && !(c == ':' && k == 2)) /* ":A: b" has no name */
+                fail_msg("place %zu, byte %02x: error %d", k, c, e);
+        }
+}
+
+static void what_is_refused_early_leaves_the_head_untouched(void **state)
+{
+    (void)state;
+    tl_http1_head h = {.head_n = 77};
+    int status;
+    assert_int_equal(parse("GET /\x01", 6, &h, &status), TL_ERR_PROTO);
+    assert_int_equal(h.head_n, 77);
+    assert_int_equal(parse("\r\n", 2, &h, &status), TL_ERR_PROTO); /* not "more, please" */
+    assert_int_equal(h.head_n, 77);
+    assert_int_equal(parse("G\r\n", 3, &h, &status), TL_ERR_SHORT);
+    assert_int_equal(h.head_n, 77);
+}
+
+static void names_are_equal_but_for_the_case_of_letters(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *a, *b;
+        bool equal;
+    } rows[] = {{"az", "AZ", true},    {"AZ", "az", true},    {"xbc", "abc", false},
+                {"axc", "abc", false}, {"abx", "abc", false}, {"ab", "abc", false},
+                {"@", "`", false},     {"[", "{", false},     {"`", "@", false},
+                {"", "", true}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_int_equal(tl_http1_equals_ignoring_case(tl_slice_str(rows[i].a), rows[i].b),
+                         rows[i].equal);
+}
+
+static void values_are_trimmed_at_their_ends_alone(void **state)
+{
+    (void)state;
+    static const char text[] = GET "A:\t b\tc\t \r\nB: \t\r\nC: d\t\r\n\r\n";
+    tl_http1_head h;
+    int status;
+    size_t count;
+    assert_int_equal(parse(text, sizeof text - 1, &h, &status), TL_OK);
+    assert_true(tl_slice_eq(tl_http1_header_find(&h, "a", NULL), TL_SLICE_LIT("b\tc")));
+    assert_true(tl_slice_eq(tl_http1_header_find(&h, "c", NULL), TL_SLICE_LIT("d")));
+    assert_int_equal(tl_http1_header_find(&h, "b", NULL).n, 0);
+    assert_int_equal(tl_http1_header_find(&h, "absent", &count).n, 0);
+    assert_int_equal(count, 0);
+}
+
+static void a_header_beyond_the_count_is_none(void **state)
+{
+    (void)state;
+    tl_http1_head h = {.header_count = 0};
+    size_t count;
+    h.headers[0] = (tl_http1_header){TL_SLICE_LIT("a"), TL_SLICE_LIT("b")};
+    assert_int_equal(tl_http1_header_find(&h, "a", &count).n, 0);
+    assert_int_equal(count, 0);
+    assert_false(tl_http1_header_lists(&h, "a", "b"));
+    h.header_count = 1;
+    assert_true(tl_http1_header_lists(&h, "a", "b"));
+}
+
+static void the_framing_of_a_body_is_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *header;
+        uint64_t length;
+        bool has_length, chunked;
+    } rows[] = {
+        {"", 0, false, false},
+        {"Content-Length: 0\r\n", 0, true, false},
+        {"Content-Length: 1234567890\r\n", 1234567890, true, false},
+        {"Content-Length: 999999999999999999\r\n", 999999999999999999, true, false},
+        {"Transfer-Encoding: chunked\r\n", 0, false, true},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[128];
+        tl_http1_head h;
+        int status;
+        int n = snprintf(text, sizeof text, GET "%s\r\n", rows[i].header);
+        assert_int_equal(parse(text, (size_t)n, &h, &status), TL_OK);
+        assert_int_equal(h.content_length, rows[i].length);
+        assert_int_equal(h.has_content_length, rows[i].has_length);
+        assert_int_equal(h.chunked, rows[i].chunked);
     }
 }
 
@@ -242,6 +369,15 @@ static void responses_are_read_too(void **state)
     } cases[] = {{"HTTP/1.1 101 Switching Protocols\r\nA: b\r\n\r\n", 101},
                  {"HTTP/1.1 404\r\n\r\n", 404},
                  {"HTTP/1.0 503 \r\n\r\n", 503},
+                 {"HTTP/1.1 100 Continue\r\n\r\n", 100},
+                 {"HTTP/1.1 599\r\n\r\n", 599},
+                 {"HTTP/1.1 099 x\r\n\r\n", 0},
+                 {"HTTP/1.1 20\r\n\r\n", 0},
+                 {"HTTP/1.1 2000\r\n\r\n", 0},
+                 {"HTTP/1.1 2x0\r\n\r\n", 0},
+                 {"HTTP/1.1 2/0\r\n\r\n", 0},
+                 {"HTTP/1.1 2:0\r\n\r\n", 0},
+                 {"HTTP/1.1x200 x\r\n\r\n", 0},
                  {"HTTP/1.1 99 x\r\n\r\n", 0},
                  {"HTTP/1.1 1010 x\r\n\r\n", 0},
                  {"HTTP/1.1  200 x\r\n\r\n", 0},
@@ -319,6 +455,12 @@ int main(void)
         cmocka_unit_test(a_head_cut_anywhere_waits_for_more),
         cmocka_unit_test(a_head_that_drips_in_is_looked_at_once),
         cmocka_unit_test(heads_that_two_parsers_could_read_differently_are_refused),
+        cmocka_unit_test(each_byte_may_stand_where_its_grammar_says),
+        cmocka_unit_test(what_is_refused_early_leaves_the_head_untouched),
+        cmocka_unit_test(names_are_equal_but_for_the_case_of_letters),
+        cmocka_unit_test(values_are_trimmed_at_their_ends_alone),
+        cmocka_unit_test(a_header_beyond_the_count_is_none),
+        cmocka_unit_test(the_framing_of_a_body_is_told),
         cmocka_unit_test(a_zero_byte_is_refused_at_once),
         cmocka_unit_test(size_and_number_of_headers_are_bounded),
         cmocka_unit_test(a_connection_is_kept_as_its_version_says),
