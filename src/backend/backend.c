@@ -12,17 +12,15 @@
 #include <unistd.h>
 #include <utlist.h>
 
-#define BASE_MAX     512
-#define KEY_MAX      1024         /* OpenAI's are under 200 characters */
-#define SEARCH_LIMIT (2 * TL_SEC) /* of a look while we try ports where anything may listen */
-#define BACKOFF_MIN  TL_SEC
-#define BACKOFF_MAX  (30 * TL_SEC)
-#define RECHECK_MIN  (250 * TL_MS) /* failing questions do not make us ask more often */
-#define IDLE_AFTER   TL_MIN        /* without a question: then looks are rarer, */
-#define IDLE_INTERVAL                                                                              \
-    (25 *                                                                                          \
-     TL_SEC) /* and at multiples of the connections' keepalive, so that an                    \
-                     idle node wakes once for both */
+#define BASE_MAX      512
+#define KEY_MAX       1024         /* OpenAI's keys are shorter than 200 characters */
+#define SEARCH_LIMIT  (2 * TL_SEC) /* of a look while we try ports, where any program may listen */
+#define BACKOFF_MIN   TL_SEC
+#define BACKOFF_MAX   (30 * TL_SEC)
+#define RECHECK_MIN   (250 * TL_MS) /* failing questions do not make us look more often */
+#define IDLE_AFTER    TL_MIN        /* after this time without a question, looks are rarer */
+/* A multiple of the connections' keepalive, so that an idle node wakes once for both. */
+#define IDLE_INTERVAL (25 * TL_SEC)
 
 struct tl_backend {
     tl_loop *loop;
@@ -33,22 +31,22 @@ struct tl_backend {
 
     /* NONE <--> UP (searching), TRYING --> UP <--> DOWN; only `become` assigns it. */
     tl_backend_state state;
-    char base[BASE_MAX]; /* "" = searching, and nothing found yet */
+    char base[BASE_MAX]; /* "" = none found yet */
     bool searching;      /* no URL was given */
-    size_t search_i;     /* the port to try next */
+    size_t search_i;     /* index of the port to try next */
     const char *kind;    /* NULL = not known */
     char error[BASE_MAX + 256];
     tl_backend_models models; /* empty unless UP */
     char key[KEY_MAX];
 
-    tl_timer timer; /* the next look */
+    tl_timer timer; /* for the next look */
     tl_backend_probe *probe;
-    char probing[BASE_MAX]; /* where it looks */
+    char probing[BASE_MAX]; /* the server at which the running look is directed */
     tl_time probe_at, backoff, active_at;
     tl_backend_exchange *running;
     size_t running_n;
-    bool look_owed;   /* one was due while questions ran: as soon as none does */
-    bool look_anyway; /* not even then: the server refused a connection */
+    bool look_owed;   /* a look was due while questions ran: it begins when none runs */
+    bool look_anyway; /* look even while questions run: the server refused a connection */
 };
 
 static void look(void *user);
@@ -64,7 +62,7 @@ tl_backend_config tl_backend_config_default(void)
                                                 8000 /* vLLM */, 1234 /* LM Studio */}};
 }
 
-/* --- what it is given --- */
+/* --- the configuration --- */
 
 /* "http://host:1/v1/" -> "http://host:1"; a missing scheme is http. */
 static tl_err read_url(const char *url, char ret_base[BASE_MAX], tl_why *why)
@@ -89,15 +87,17 @@ static tl_err read_url(const char *url, char ret_base[BASE_MAX], tl_why *why)
                : tl_why_set(why, TL_ERR_INVALID, "the model server's URL is too long");
 }
 
-/* The file's text without white space at its end. */
+/* Reads the key: the file's text without white space at its end. */
 static tl_err read_key(const char *path, char ret_key[KEY_MAX], tl_why *why)
 {
     char key[KEY_MAX + 1];
     struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* nor waits at a FIFO */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* O_NONBLOCK: open must not
+                                                                          wait if the file is a
+                                                                          FIFO */
     if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
         tl_err e = tl_why_set(why, TL_ERR_IO, "cannot read the model server's key file %s: %s",
-                              path, fd >= 0 ? "it is no regular file" : strerror(errno));
+                              path, fd >= 0 ? "it is not a regular file" : strerror(errno));
         if (fd >= 0)
             close(fd);
         return e;
@@ -115,7 +115,7 @@ static tl_err read_key(const char *path, char ret_key[KEY_MAX], tl_why *why)
         n--;
     if (n == 0 || n >= KEY_MAX)
         e = tl_why_set(why, TL_ERR_INVALID, "the model server's key file %s %s", path,
-                       n == 0 ? "is empty" : "holds more than a key");
+                       n == 0 ? "is empty" : "is too long to hold only a key");
     for (ssize_t i = 0; e == TL_OK && i < n; i++)
         if (key[i] <= 0x20 || key[i] >= 0x7f)
             e = tl_why_set(why, TL_ERR_INVALID,
@@ -131,7 +131,8 @@ static tl_err read_key(const char *path, char ret_key[KEY_MAX], tl_why *why)
 
 /* --- the state --- */
 
-/* Tells the user if something that they see changed. Takes the models. */
+/* Takes the new state and the models over. Tells the user if something that the user sees
+ * changed. */
 static void become(tl_backend *b, tl_backend_state state, tl_backend_models *models,
                    const char *kind, const char *error)
 {
@@ -147,7 +148,7 @@ static void become(tl_backend *b, tl_backend_state state, tl_backend_models *mod
         b->events.on_change(b->user);
 }
 
-/* While nobody asks, the looks are at common multiples of time, and rarer. */
+/* While nobody asks, looks are rarer, and at multiples of the interval. */
 static tl_time next_look_while_up(const tl_backend *b, tl_time now)
 {
     if (now - b->active_at < IDLE_AFTER || b->config.health_interval >= IDLE_INTERVAL)
@@ -175,7 +176,7 @@ static void found_not_up(tl_backend *b, tl_err e, const char *why)
 {
     tl_time now = tl_loop_now(b->loop);
     if (e == TL_ERR_TIMEOUT && b->state == TL_BACKEND_UP && b->running_n) {
-        /* Busy with what it was asked: some answer nothing else meanwhile. */
+        /* The server is busy with our questions: some servers answer nothing else in this time. */
         tl_timer_set(&b->timer, now + b->config.health_interval);
         return;
     }
@@ -194,7 +195,7 @@ static void found_not_up(tl_backend *b, tl_err e, const char *why)
     else
         snprintf(error, sizeof error,
                  "no model server found on this machine's usual ports: start one, or name its URL");
-    if (b->state == TL_BACKEND_UP || !b->error[0]) /* news, and not the tenth time */
+    if (b->state == TL_BACKEND_UP || !b->error[0]) /* log it only when it is news */
         tl_log(TL_LOG_WARN, "%s", error);
     tl_timer_set(&b->timer, now + b->backoff);
     b->backoff = tl_time_min(2 * b->backoff, BACKOFF_MAX);
@@ -214,15 +215,15 @@ static void on_probe_done(void *user, tl_err e, tl_backend_models *models, const
         found_not_up(b, e, why);
 }
 
-/* One look: at the server we know, or while searching at the next port. */
+/* Begins one look: at the server we know, or, while searching, at the next port. */
 static void look(void *user)
 {
     tl_backend *b = user;
     tl_why why = {0};
     if (b->probe)
         return;
-    /* Its answers are sign enough of life; and llama-cpp-python, for one, breaks off the answer it
-     * is giving when it is asked anything else. */
+    /* While questions run, their answers show that the server lives. And some servers
+     * (llama-cpp-python is one) break off a running answer when they are asked anything else. */
     b->look_owed = b->running_n > 0 && b->state == TL_BACKEND_UP && !b->look_anyway;
     if (b->look_owed)
         return;
@@ -234,7 +235,7 @@ static void look(void *user)
                  b->config.search_ports[b->search_i]);
     else
         snprintf(b->probing, sizeof b->probing, "%s", b->base);
-    /* Fixing the key file is enough: no restart. */
+    /* Read the key again: when the key file was mended, no restart is needed. */
     if (b->config.key_file[0] && b->state != TL_BACKEND_UP && !b->searching &&
         read_key(b->config.key_file, b->key, &why) != TL_OK)
         tl_log(TL_LOG_WARN, "%s", why.text);
@@ -332,7 +333,8 @@ tl_err tl_backend_new(tl_loop *loop, const tl_backend_config *config,
     if (e == TL_OK)
         e = tl_http_new(loop, &b->http);
     if (e == TL_OK && !b->searching) {
-        /* Does libcurl take the URL? Started and stopped: nothing is sent. */
+        /* Does libcurl accept the URL? To find out, a request is started and cancelled at once;
+         * nothing is sent. */
         tl_http_ask ask = tl_http_ask_default();
         tl_http_request *r;
         static const tl_http_events none;

@@ -1,5 +1,6 @@
-/* backend.h - the model server this machine shares (anything that speaks the OpenAI API): finds it,
- * watches its health, reads its models, and carries exchanges to it. Knows nothing of peers. */
+/* backend.h - the model server that this machine shares; it may be any server that speaks the
+ * OpenAI API. Finds it, watches its health, reads its models, and carries exchanges to it. Knows
+ * nothing of peers. */
 #ifndef TL_BACKEND_BACKEND_H
 #define TL_BACKEND_BACKEND_H
 
@@ -11,47 +12,51 @@ typedef struct tl_backend tl_backend;
 #define TL_BACKEND_SEARCH_MAX 8
 
 typedef struct {
-    char url[512];      /* base URL with or without /v1; "" = look for one on the default ports */
-    char key_file[512]; /* bearer key for the model server; "" = none */
-    tl_time first_byte; /* default 300 s */
-    tl_time silence;    /* between bytes; default 120 s */
-    tl_time health_interval; /* default 10 s while well (25 s, at multiples of it, after a minute
-                                without a question), backing off from 1 s to 30 s while not */
-    tl_time look_limit;      /* a look at its health gives up after; default 5 s */
-    uint32_t running_max;    /* exchanges at once; default 1024; above it TL_FAIL_QUEUE_FULL */
-    uint16_t search_ports[TL_BACKEND_SEARCH_MAX]; /* on 127.0.0.1, when url is ""; until a 0 */
+    char url[512];           /* base URL with or without /v1; "" = look for a server on the default
+                           ports */
+    char key_file[512];      /* file with the bearer key for the model server; "" = none */
+    tl_time first_byte;      /* default 300 s */
+    tl_time silence;         /* between two pieces of the answer; default 120 s */
+    tl_time health_interval; /* while the server is up: default 10 s, and 25 s after a minute
+                                without a question (at multiples of 25 s). While it is not up: from
+                                1 s, rising to 30 s */
+    tl_time look_limit;      /* how long a look at its health may take; default 5 s */
+    uint32_t running_max;    /* exchanges at once; default 1024; more fail with
+                                TL_FAIL_QUEUE_FULL */
+    uint16_t search_ports[TL_BACKEND_SEARCH_MAX]; /* tried on 127.0.0.1 when url is ""; a 0 ends
+                                                     them */
 } tl_backend_config;
 tl_backend_config tl_backend_config_default(void);
 
 typedef enum {
-    TL_BACKEND_NONE,   /* none configured, none found */
-    TL_BACKEND_TRYING, /* not answered yet */
+    TL_BACKEND_NONE,   /* no server is configured, and none was found */
+    TL_BACKEND_TRYING, /* the server has not answered yet */
     TL_BACKEND_UP,
-    TL_BACKEND_DOWN, /* answered before, does not now */
+    TL_BACKEND_DOWN, /* the server answered before, but does not now */
 } tl_backend_state;
 
 typedef struct {
-    /* The state, or the list of models, changed. */
+    /* The state or the list of models changed. */
     void (*on_change)(void *user);
 } tl_backend_events;
 
 TL_CHECK tl_err tl_backend_new(tl_loop *loop, const tl_backend_config *config,
                                const tl_backend_events *events, void *user,
                                tl_backend **ret_backend, tl_why *why);
-/* What still runs fails with TL_FAIL_UNAVAILABLE. Not from inside a sink's call. */
+/* Exchanges that still run fail with TL_FAIL_UNAVAILABLE. Not allowed inside a call of a sink. */
 void tl_backend_free(tl_backend *b);
 
 tl_backend_state tl_backend_state_of(const tl_backend *b);
-const char *tl_backend_url(const tl_backend *b);   /* "" while none */
+const char *tl_backend_url(const tl_backend *b);   /* "" while there is none */
 const char *tl_backend_kind(const tl_backend *b);  /* "Ollama", "llama-server", "vLLM", "LM Studio",
                                                       or "OpenAI-compatible" */
-const char *tl_backend_error(const tl_backend *b); /* why it is not up; "" when it is */
-size_t tl_backend_model_count(const tl_backend *b);          /* 0 unless it is up */
+const char *tl_backend_error(const tl_backend *b); /* why the server is not up; "" when it is */
+size_t tl_backend_model_count(const tl_backend *b);          /* 0 unless the server is up */
 const char *tl_backend_model(const tl_backend *b, size_t i); /* borrowed until the next on_change */
 
-/* Sends the question; the answer comes through `sink` (never from inside this call). Copies the
- * body. The request carries ask->body byte for byte. TL_ERR_NOMEM only: other failures come as
- * on_fail. */
+/* Sends the question. The answer comes through `sink`, never from inside this call. Copies the
+ * body, and sends ask->body byte for byte. Returns no other error than TL_ERR_NOMEM: other failures
+ * come as on_fail. */
 TL_CHECK tl_err tl_backend_ask(tl_backend *b, const tl_ask *ask, const tl_exchange_sink *sink,
                                void *user, tl_exchange **ret_exchange);
 size_t tl_backend_running(const tl_backend *b);

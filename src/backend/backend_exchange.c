@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#define ERROR_BODY_MAX     4096   /* of a failing server's words, to find its message in */
-#define ERROR_BODY_SILENCE TL_SEC /* its status is known: what is left is not worth waiting for */
+#define ERROR_BODY_MAX                                                                             \
+    4096                          /* bytes kept of a failing server's body, to find its message in
+                                     them */
+#define ERROR_BODY_SILENCE TL_SEC /* the status is known: the rest is not worth a longer wait */
 #define CONNECT_LIMIT      (10 * TL_SEC)
 
 struct tl_backend_exchange_inside {
@@ -20,9 +22,9 @@ struct tl_backend_exchange_inside {
     tl_defer refusal;
     tl_usage usage;
     int status;
-    bool counting;   /* the answer is text that may tell of tokens */
-    bool passing;    /* the head went to the sink; else `failure_body` is collected */
-    tl_fail failure; /* of a refusal */
+    bool counting;   /* the answer is text that may tell how many tokens were used */
+    bool passing;    /* the head went to the sink; else `failure_body` collects the body */
+    tl_fail failure; /* the reason of a refusal */
     const char *message;
     tl_buf failure_body;
 };
@@ -69,7 +71,8 @@ static void set_paused(tl_exchange *handle, bool on)
 
 /* --- the answer --- */
 
-/* Printable ASCII that fits, else `fallback`: it becomes a header of ours. */
+/* Copies a value that is printable ASCII and fits, else `fallback`. It becomes a header of our
+ * answer. */
 static void copy_field(char *ret, size_t cap, const char *value, const char *fallback)
 {
     size_t n = value ? strlen(value) : 0;
@@ -92,7 +95,7 @@ static void on_head(void *user, int status, const tl_http_head *http_head)
     in->status = status;
     in->passing = passes(status);
     if (!in->passing) {
-        /* A pause of the sink's is about its body, and this one is not for it. */
+        /* If the sink paused, that was for its own body; this body is not for the sink. */
         tl_http_set_paused(in->request, false);
         tl_http_set_silence(in->request, ERROR_BODY_SILENCE);
         return;
@@ -108,7 +111,8 @@ static void on_head(void *user, int status, const tl_http_head *http_head)
     in->sink.on_head(in->user, &head);
 }
 
-/* "status 500: model requires more system memory", as far as the server says. */
+/* Fails with words like "status 500: model requires more system memory", if the server says as
+ * much. */
 static void fail_by_status(tl_backend_exchange *x)
 {
     struct tl_backend_exchange_inside *in = x->inside;
@@ -137,7 +141,7 @@ static void on_body(void *user, tl_slice bytes)
     if (in->passing) {
         if (in->counting)
             tl_usage_observe(&in->usage, bytes);
-        in->sink.on_body(in->user, bytes); /* may cancel: nothing after it */
+        in->sink.on_body(in->user, bytes); /* may cancel the exchange: do nothing after it */
         return;
     }
     size_t room = ERROR_BODY_MAX - in->failure_body.len;
@@ -157,7 +161,7 @@ static void on_done(void *user, tl_err e, const char *why)
         fail_by_status(x);
         return;
     }
-    /* libcurl takes a 101 that nobody asked for as an answer; there was no head for the sink. */
+    /* libcurl takes a 101 that nobody asked for as a whole answer, but the sink had no head. */
     if (e == TL_OK && !in->passing)
         e = TL_ERR_PROTO;
     switch (e) {
@@ -170,7 +174,7 @@ static void on_done(void *user, tl_err e, const char *why)
         return;
     }
     case TL_ERR_UNREACHABLE:
-    case TL_ERR_AUTH: /* of its certificate */
+    case TL_ERR_AUTH: /* the server's certificate was refused */
         end_with(x, TL_FAIL_BACKEND_UNREACHABLE, "the model server cannot be reached");
         return;
     case TL_ERR_TIMEOUT:
@@ -218,7 +222,7 @@ static void refuse_later(tl_backend_exchange *x, tl_fail fail, const char *messa
     tl_loop_defer(x->inside->loop, &x->inside->refusal, refuse_now, x);
 }
 
-/* What a peer may reach: never the server's routes that load, pull or delete models. */
+/* The paths that a peer may reach: never those that load, pull or delete models. */
 static bool is_served(const char *path)
 {
     static const char *const served[] = {"/v1/chat/completions", "/v1/completions",

@@ -1,6 +1,6 @@
-/* backend_exchange.h - one question on its way to the model server and its answer on the way back:
- * what of the server's answers passes, and what becomes a failure (UX.md, HTTP API). Of backend.c.
- */
+/* backend_exchange.h - carries one question to the model server and its answer back. Decides which
+ * answers of the server pass, and which become a failure (docs/http-api.md "Errors"). Only
+ * backend.c uses it; knows nothing of peers. */
 #ifndef TL_BACKEND_BACKEND_EXCHANGE_H
 #define TL_BACKEND_BACKEND_EXCHANGE_H
 
@@ -10,9 +10,9 @@
 typedef struct tl_backend_exchange tl_backend_exchange;
 struct tl_backend_exchange {
     tl_exchange exchange;             /* first: the handle */
-    tl_backend_exchange *prev, *next; /* the owner's list */
-    /* It is over: ended or cancelled (`fail` NULL), or failed. Called before the sink's last call;
-     * unlink it, the rest is freed here. */
+    tl_backend_exchange *prev, *next; /* in the owner's list */
+    /* The exchange is over: it ended or was cancelled (`fail` NULL), or it failed. Called before
+     * the sink's last call. The owner unlinks the exchange; this module frees it. */
     void (*on_over)(void *owner, tl_backend_exchange *x, const tl_fail *fail);
     void *owner;
     struct tl_backend_exchange_inside *inside;
@@ -26,16 +26,17 @@ typedef struct {
     tl_time first_byte, silence;
 } tl_backend_route;
 
-/* Copies everything; no sink call from inside. What cannot be asked at all (a path that is not
- * served, a strange content type) is answered by on_fail. TL_ERR_NOMEM. */
+/* Copies everything; does not call the sink from inside. A question that cannot be asked (a path
+ * that is not served, a strange content type) ends with on_fail. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_backend_exchange_start(const tl_backend_route *route, const tl_ask *ask,
                                           const tl_exchange_sink *sink, void *user,
                                           tl_backend_exchange **ret_x);
-/* An exchange that only fails, in a moment. `message` is static. TL_ERR_NOMEM. */
+/* Makes an exchange that only fails, soon but not from inside this call. `message` is static.
+ * TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_backend_exchange_refuse(tl_loop *loop, tl_fail fail, const char *message,
                                            const tl_exchange_sink *sink, void *user,
                                            tl_backend_exchange **ret_x);
-/* Hangs up and tells the sink. */
+/* Ends the exchange, closes its connection, and tells the sink. */
 void tl_backend_exchange_fail(tl_backend_exchange *x, tl_fail fail, const char *message);
 
 #endif

@@ -45,7 +45,8 @@ static bool is_listed(const tl_backend_models *m, const char *id)
     return false;
 }
 
-/* As the servers answered when asked: Ollama 0.5, llama.cpp b4000, vLLM 0.6, LM Studio 0.3. */
+/* The kind of server. The table shows what these servers answer: Ollama 0.5, llama.cpp b4000, vLLM
+ * 0.6, LM Studio 0.3. */
 static const char *kind_of(const json_t *data, const char *server_header)
 {
     static const struct {
@@ -68,7 +69,7 @@ static const char *kind_of(const json_t *data, const char *server_header)
 tl_err tl_backend_models_parse(tl_slice json, const char *server_header,
                                tl_backend_models *ret_models, const char **ret_kind, tl_why *why)
 {
-    static const char not_a_list[] = "its answer to /v1/models is no list of models";
+    static const char not_a_list[] = "its answer to /v1/models is not a list of models";
     tl_backend_models m = {0};
     json_t *root = NULL;
     tl_err e = tl_json_parse(json, LIST_DEPTH_MAX, &root, NULL);
@@ -80,7 +81,8 @@ tl_err tl_backend_models_parse(tl_slice json, const char *server_header,
         goto out;
     }
     if (strcmp(tl_json_string(json_array_get(data, 0), "owned_by", ""), "teale") == 0) {
-        e = tl_why_set(why, TL_ERR_PROTO, "it is a Teale node: sharing one could ask in circles");
+        e = tl_why_set(why, TL_ERR_PROTO,
+                       "it is a Teale node: to share it could send questions round in a circle");
         goto out;
     }
     size_t n = json_array_size(data);

@@ -7,11 +7,12 @@
 
 #define BASE_MAX 512
 
-/* The list first; then, where it does not give the kind away, what only one kind answers. */
+/* The list comes first. If it does not show the kind, then paths follow that only one kind
+ * answers. */
 typedef struct {
     const char *path;
     const char *kind;
-    const char *field; /* that the JSON object must have */
+    const char *field; /* the JSON object must have this field */
 } step;
 
 static const step steps[] = {
@@ -124,7 +125,7 @@ static void on_done(void *user, tl_err e, const char *text)
     } else if (e == TL_OK && shows_kind(p)) {
         p->kind = steps[p->step].kind;
     }
-    /* A server that does not even know the question may take long over it: once is enough. */
+    /* A server that does not know the question may take long to say so: one timeout is enough. */
     if (p->kind || e == TL_ERR_TIMEOUT || ++p->step == STEPS || ask_step(p, NULL) != TL_OK)
         report(p, TL_OK, "");
 }

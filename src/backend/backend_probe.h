@@ -1,5 +1,5 @@
-/* backend_probe.h - one look at a model server: does it answer /v1/models, with which models, and
- * which program is it? Asks over HTTP, reports once, keeps nothing. */
+/* backend_probe.h - one look at a model server: does it answer /v1/models, which models does it
+ * have, and which program is it? Asks over HTTP, reports once, keeps nothing. */
 #ifndef TL_BACKEND_BACKEND_PROBE_H
 #define TL_BACKEND_BACKEND_PROBE_H
 
@@ -10,23 +10,24 @@ typedef struct tl_backend_probe tl_backend_probe;
 
 typedef struct {
     const char *base; /* "http://127.0.0.1:11434": no slash and no /v1 at the end */
-    const char *key;  /* bearer; "" = none */
-    const char *kind; /* known from before: then it is not asked for; NULL = find out */
-    tl_time limit;    /* of each request: connection, answer, silence */
+    const char *key;  /* bearer key; "" = none */
+    const char *kind; /* the kind, if it is known from before; NULL = find out */
+    tl_time limit;    /* for each request: connection, answer, silence */
 } tl_backend_probe_ask;
 
-/* TL_OK with models (taken by whoever wants them: set n to 0 and id to NULL) and kind. Else `why`
- * for a person; TL_ERR_AUTH: it wants a key, or another one; TL_ERR_PROTO: something else answers
- * there; and the errors of a request (io/httpclient.h). */
+/* TL_OK comes with the models and the kind. The callee may take the models over: it then sets n to
+ * 0 and id to NULL. Other errors come with `why` for a person. TL_ERR_AUTH: the server wants a key,
+ * or another key. TL_ERR_PROTO: something else answers there. The errors of a request
+ * (io/httpclient.h) come too. */
 typedef void (*tl_backend_probe_done)(void *user, tl_err e, tl_backend_models *models,
                                       const char *kind, const char *why);
 
-/* Copies what it is given. on_done comes once, never from inside, and the handle is invalid then.
- * TL_ERR_INVALID with `why`: the URL. TL_ERR_NOMEM. */
+/* Copies what it is given. on_done comes once, never from inside this call; the handle is invalid
+ * by then. TL_ERR_INVALID with `why`: the URL is wrong. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_backend_probe_start(tl_http *http, const tl_backend_probe_ask *ask,
                                        tl_backend_probe_done on_done, void *user,
                                        tl_backend_probe **ret_probe, tl_why *why);
-/* Ends it without a call. */
+/* Ends the look; on_done does not come. */
 void tl_backend_probe_cancel(tl_backend_probe *p);
 
 #endif

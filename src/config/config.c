@@ -63,7 +63,7 @@ tl_err tl_settings_get(const tl_settings *s, const char *key, tl_buf *out, tl_wh
         e = tl_buf_append_str(out, json_string_value(shown));
     } else {
         char *text =
-            json_dumps(shown, JSON_ENCODE_ANY); /* ", " between items, as people write them */
+            json_dumps(shown, JSON_ENCODE_ANY); /* puts ", " between items, as people write lists */
         e = text ? tl_buf_append_str(out, text) : TL_ERR_NOMEM;
         free(text);
     }

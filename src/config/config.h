@@ -1,5 +1,6 @@
-/* config.h - every setting: its name, type, range, default and meaning in one table, the file they
- * live in, and changing one without disturbing the rest. Touches only the files it is told of. */
+/* config.h - all settings: their names, types, ranges, defaults and meanings in one table. Reads
+ * the file that holds them, and changes one setting in it without touching the rest. Touches only
+ * the files whose paths it is given. */
 #ifndef TL_CONFIG_CONFIG_H
 #define TL_CONFIG_CONFIG_H
 
@@ -13,24 +14,24 @@ typedef struct {
     char item[TL_SETTING_LIST_MAX][256];
 } tl_string_list;
 
-/* The values in force. Field names are the keys, with `_` for the dot of a section. */
+/* The values in force. Field names are the keys, with `_` in place of a section's dot. */
 typedef struct {
-    /* seeds */
+    /* other programs of the Teale network know these by the same names */
     bool wan_enabled;                /* false */
     tl_string_list wan_relay_url;    /* "wss://relay.teale.com/ws"; string or array */
-    tl_string_list nat_stun_servers; /* the [nat] block, defaults as in the seed */
-    bool nat_direct;                 /* ours */
-    bool nat_port_mapping;           /* ours */
+    tl_string_list nat_stun_servers; /* three public servers */
+    bool nat_direct;                 /* not known to other programs */
+    bool nat_port_mapping;           /* not known to other programs */
     bool nat_relay_enabled;
     uint32_t nat_relay_max_sessions;
     uint32_t nat_relay_reciprocal_kbps;
     uint32_t nat_relay_bootstrap_kbps;
     uint32_t nat_relay_idle_timeout_secs;
-    /* ours */
-    bool wan_allow_insecure_relay; /* plain ws:// beyond loopback */
+    /* other programs do not know these */
+    bool wan_allow_insecure_relay; /* allow plain ws:// to other machines than this one */
     char wan_relay_ca_file[TL_SETTING_TEXT_MAX];
     char display_name[64];           /* "" = host name */
-    char share[TL_SETTING_TEXT_MAX]; /* base URL of the model server; "" = not sharing; "auto" =
+    char share[TL_SETTING_TEXT_MAX]; /* base URL of the model server; "" = share nothing; "auto" =
                                         look for one */
     tl_string_list share_models;     /* empty = all */
     char backend_key_file[TL_SETTING_TEXT_MAX];
@@ -45,27 +46,31 @@ typedef struct {
     uint32_t timeout_request_head_secs;   /* 10 */
     uint32_t timeout_body_idle_secs;      /* 30 */
     uint32_t timeout_stalled_client_secs; /* 60 */
-    uint32_t requests_max;                /* 1024 running at once for others */
+    uint32_t requests_max;                /* 1024 for other nodes at once */
     char log_level[8];                    /* error warn info debug */
 } tl_settings;
 
 tl_settings tl_settings_default(void);
 
-/* Reads `path` over the defaults. A missing file is an empty one. On any error nothing is changed
- * and `why` names file, line, key and "did you mean ...?". TL_ERR_INVALID, TL_ERR_PROTO, TL_ERR_IO.
- */
+/* Takes the defaults and sets in them what the file `path` says. A missing file counts as empty. On
+ * any error nothing is changed, and `why` names the file, line and key, with "did you mean ...?".
+ * TL_ERR_INVALID, TL_ERR_PROTO, TL_ERR_IO. */
 TL_CHECK tl_err tl_settings_load(const char *path, tl_settings *ret_settings, tl_why *why);
-/* One setting from its text on the command line (`true`, `5`, `text`, `["a","b"]`), checked. */
+/* Checks and sets one setting, from its text on the command line (`true`, `5`, `text`,
+ * `["a","b"]`). */
 TL_CHECK tl_err tl_settings_set(tl_settings *s, const char *key, const char *text, tl_why *why);
-/* As text: strings bare, arrays as JSON. Appends. TL_ERR_NOT_FOUND with a suggestion. */
+/* Appends a setting as text: strings without quotes, lists as JSON. TL_ERR_NOT_FOUND with a
+ * suggestion. */
 TL_CHECK tl_err tl_settings_get(const tl_settings *s, const char *key, tl_buf *out, tl_why *why);
-/* Every setting by its key as one JSON object; the caller's to json_decref. NULL: out of memory. */
+/* Every setting by its key, in one JSON object; the caller calls json_decref. NULL: out of
+ * memory. */
 json_t *tl_settings_json(const tl_settings *s);
-/* Rewrites one key in the file, comments and order kept, a new top-level key before the first
- * section; written beside, synced, renamed over, mode 0600. Checks as tl_settings_set does. */
+/* Rewrites one key in the file, and keeps comments and order. A new top-level key goes before the
+ * first section. The new file is written beside the old one with mode 0600, synced, and renamed
+ * over it. Checks the value as tl_settings_set does. */
 TL_CHECK tl_err tl_settings_save(const char *path, const char *key, const char *text, tl_why *why);
 
-/* For `config list`, the manual and completion: NULL at the end. */
+/* What `config list`, the manual and completion show. NULL at the end. */
 typedef struct {
     const char *key;  /* "nat.stun_servers" */
     const char *type; /* "boolean", "string", "integer", "strings" */

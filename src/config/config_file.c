@@ -1,4 +1,5 @@
-/* config_file.c - the file below config.h: reads it whole, replaces it whole or not at all. */
+/* config_file.c - the file of config.h: it is read whole, and replaced whole or not at all. Knows
+ * no syntax. */
 #include "config/config.h"
 
 #include "config/config_text.h"
@@ -36,8 +37,8 @@ static tl_err read_all(int fd, const char *path, tl_buf *ret_text, tl_why *why)
     }
 }
 
-/* The file's text; nothing when there is no file. Refuses what is no plain file: a pipe would hang.
- */
+/* Reads the file's text; empty if there is no file. Refuses what is not a plain file: a pipe would
+ * hang. */
 static tl_err read_file(const char *path, tl_buf *ret_text, tl_why *why)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -63,7 +64,7 @@ tl_err tl_settings_load(const char *path, tl_settings *ret_settings, tl_why *why
     if (!e)
         e = tl_config_text_read(tl_buf_slice(&text), path, &s, why);
     tl_buf_clear(&text);
-    /* The codes a caller tells apart: a wrong file, and a file that cannot be read. */
+    /* Callers tell only two cases apart: a wrong file, and a file that cannot be read. */
     if (e == TL_ERR_NOT_FOUND || e == TL_ERR_EXISTS || e == TL_ERR_TOO_LARGE)
         e = TL_ERR_INVALID;
     if (!e)
@@ -84,8 +85,8 @@ static tl_err write_all(int fd, tl_slice text)
     return TL_OK;
 }
 
-/* Beside it, synced, renamed over it, and the directory synced: after a crash or on a full disk
- * there is the old file or the new one. */
+/* Writes a file beside the old one, syncs it, renames it over the old one, and syncs the directory.
+ * So after a crash or on a full disk there is either the old file or the new one. */
 static tl_err replace_file(int dir, const char *name, const char *path, tl_slice text, tl_why *why)
 {
     char beside[NAME_MAX + 1];
@@ -132,8 +133,8 @@ static tl_err edit_file(int dir, const char *name, const char *path, const tl_se
     return e;
 }
 
-/* Splits `path`, through symbolic links, into its directory (opened and locked, so that of two
- * writers the second sees what the first wrote) and its name. */
+/* Follows symbolic links and splits `path` into its directory and its name. The directory is opened
+ * and locked, so that the second of two writers sees what the first wrote. */
 static tl_err open_place(const char *path, char ret_real[PATH_MAX], int *ret_dir,
                          const char **ret_name, tl_why *why)
 {

@@ -17,7 +17,7 @@ static bool is_hostport(const char *p, size_t n)
     return n && !tl_hostport_parse(tl_slice_of(p, n), 1, host, &port) && host[0];
 }
 
-/* The part behind one of two schemes; NULL if it has neither. */
+/* The part of `text` behind one of two schemes; NULL if it has neither. */
 static const char *behind_scheme(const char *text, const char *plain, const char *tls)
 {
     if (!strncmp(text, tls, strlen(tls)))
@@ -25,7 +25,7 @@ static const char *behind_scheme(const char *text, const char *plain, const char
     return strncmp(text, plain, strlen(plain)) ? NULL : text + strlen(plain);
 }
 
-/* HOST[:PORT][/PATH] in printable ASCII without user, query marker for fragments, or quotes. */
+/* Is it HOST[:PORT][/PATH] in printable ASCII, without a user, a fragment or quotes? */
 static bool is_place(const char *p)
 {
     if (!p || !is_hostport(p, strcspn(p, "/?")))
@@ -83,7 +83,8 @@ const char *tl_rule_listen(const char *text)
 {
     char host[TL_HOST_MAX];
     uint16_t port;
-    /* A port is required: two default ports give two answers where the text names none. */
+    /* A port is required. A text without one would take the default port, so two default ports give
+     * two answers. */
     uint16_t again;
     tl_slice s = tl_slice_str(text);
     bool ok = !tl_hostport_parse(s, 1, host, &port) && host[0] &&

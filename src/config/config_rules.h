@@ -1,8 +1,9 @@
-/* config_rules.h - what the text of a setting must look like: addresses, URLs, choices. Pure. */
+/* config_rules.h - what the text of a setting must look like: addresses, URLs, choices. Pure
+ * functions; they touch no file and no network. */
 #ifndef TL_CONFIG_CONFIG_RULES_H
 #define TL_CONFIG_CONFIG_RULES_H
 
-/* Each returns NULL when `text` is fine, else what it must be, to follow "must be". */
+/* Each returns NULL when `text` is right, else words that follow "must be". */
 const char *tl_rule_any(const char *text);
 const char *tl_rule_relay_url(const char *text);  /* ws:// or wss:// */
 const char *tl_rule_share(const char *text);      /* "", "auto", http:// or https:// */

@@ -34,7 +34,7 @@
             .rule = (must)                                                                         \
     }
 
-#define DAY_SECS 86400 /* no wait of ours is meant to outlast a day */
+#define DAY_SECS 86400 /* no wait needs to be longer than a day */
 
 static const tl_setting_def table[] = {
     BOOL(wan_enabled, "wan_enabled", "false", false,
@@ -156,7 +156,7 @@ static bool has_control_characters(const char *s)
     return false;
 }
 
-/* Copies the string when it fits and obeys the rule. */
+/* Copies the string if it fits and obeys the rule. */
 static tl_err take_text(const tl_setting_def *def, const json_t *value, char *ret, size_t size,
                         tl_why *why)
 {
@@ -239,7 +239,8 @@ tl_err tl_setting_value_of_text(const tl_setting_def *def, const char *text, jso
     tl_why json_why;
     tl_err e = tl_json_parse(tl_slice_str(text), 2, ret_value, &json_why);
     if (e == TL_ERR_PROTO) {
-        /* Not JSON at all: what the type wants says more than where the parser stopped. */
+        /* It is not JSON. To say what the type wants helps more than to say where the parser
+         * stopped. */
         tl_settings scratch;
         e = tl_setting_apply(&scratch, def, NULL, why);
         return e ? e : TL_ERR_INVALID;

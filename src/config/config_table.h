@@ -1,5 +1,5 @@
-/* config_table.h - what each setting is: where it lives in tl_settings, its type, range and rule.
- * Turns JSON values into fields and back. Never touches files or their syntax. */
+/* config_table.h - what each setting is: its place in tl_settings, its type, range and rule. Turns
+ * JSON values into fields and back. Never touches files or their syntax. */
 #ifndef TL_CONFIG_CONFIG_TABLE_H
 #define TL_CONFIG_CONFIG_TABLE_H
 
@@ -7,7 +7,7 @@
 
 typedef enum { TL_KIND_BOOL, TL_KIND_NUMBER, TL_KIND_TEXT, TL_KIND_LIST } tl_setting_kind;
 
-/* NULL: `text` is fine; else what it must be ("must be ..."). */
+/* NULL: `text` is right; else words that follow "must be". */
 typedef const char *(*tl_setting_rule)(const char *text);
 
 typedef struct {
@@ -15,12 +15,12 @@ typedef struct {
     tl_setting_kind kind;
     size_t offset;        /* of the field in tl_settings */
     size_t size;          /* of a text field, with its NUL */
-    uint32_t min, max;    /* of a number; of a list's length */
-    tl_setting_rule rule; /* for a text, or each item of a list */
-    bool bare_ok;         /* a list that may be written as one string */
+    uint32_t min, max;    /* range of a number, or of a list's length */
+    tl_setting_rule rule; /* for a text, or for each item of a list */
+    bool bare_ok;         /* this list may be written as one string */
 } tl_setting_def;
 
-#define TL_SETTINGS_MAX 64 /* rows of the table, for arrays beside it */
+#define TL_SETTINGS_MAX 64 /* at least the rows of the table; for arrays that run beside it */
 
 /* NULL at the end. */
 const tl_setting_def *tl_setting_def_at(size_t i);
@@ -29,14 +29,15 @@ TL_CHECK tl_err tl_setting_find(const char *key, const tl_setting_def **ret_def,
 /* The first setting of a section; NULL: there is no such section. */
 const tl_setting_def *tl_setting_section(const char *section);
 
-/* Checks `value` and stores it. TL_ERR_INVALID, with what it must be in `why`; `s` unchanged. */
+/* Checks `value` and stores it. TL_ERR_INVALID: `why` tells what it must be, and `s` is
+ * unchanged. */
 TL_CHECK tl_err tl_setting_apply(tl_settings *s, const tl_setting_def *def, const json_t *value,
                                  tl_why *why);
-/* The JSON value of what a person typed as one argument; not checked against the rules yet. The
- * caller's to json_decref. TL_ERR_INVALID, TL_ERR_NOMEM. */
+/* Turns what a person typed as one argument into a JSON value; does not check it against the rules.
+ * The caller calls json_decref. TL_ERR_INVALID, TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_setting_value_of_text(const tl_setting_def *def, const char *text,
                                          json_t **ret_value, tl_why *why);
-/* The field as JSON, the caller's to json_decref. TL_ERR_NOMEM. */
+/* The field as JSON; the caller calls json_decref. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_setting_value(const tl_settings *s, const tl_setting_def *def,
                                  json_t **ret_value);
 

@@ -2,20 +2,22 @@
 
 #include "base/log.h"
 
-/* One line, its places counted from the start of the text. */
+/* One line. Its positions count from the start of the text. */
 typedef struct {
     enum { BLANK, COMMENT, SECTION, ENTRY } kind;
-    size_t start, end, next;       /* content [start, end), the following line from `next` */
-    tl_slice name;                 /* of the section, or the key */
-    size_t value_start, value_end; /* of an entry: the JSON, without blanks or comment around it */
+    size_t start, end, next;       /* content is [start, end); the next line begins at `next` */
+    tl_slice name;                 /* the name of the section, or the key */
+    size_t value_start, value_end; /* of an entry: its JSON, without the blanks and the comment
+                                      around it */
     const char *fault;             /* NULL, or what is wrong with the line */
 } line;
 
 typedef struct {
-    char section[64];               /* "" before the first */
-    unsigned seen[TL_SETTINGS_MAX]; /* line of each setting; 0 = not yet */
+    char section[64];               /* "" before the first section */
+    unsigned seen[TL_SETTINGS_MAX]; /* the line of each setting; 0 = not seen yet */
     unsigned
-        section_seen[TL_SETTINGS_MAX]; /* of its section, kept at the section's first setting */
+        section_seen[TL_SETTINGS_MAX]; /* the line of each section, kept at the index of its first
+                                          setting */
     unsigned number;
 } reader;
 
@@ -45,7 +47,7 @@ static tl_slice take_name(tl_slice t, size_t *i, size_t end)
     return tl_slice_of(t.p + from, *i - from);
 }
 
-/* Where the value ends: before a `#` that is in no string, trailing blanks left out. */
+/* Where the value ends: before trailing blanks, and before a `#` outside of strings. */
 static size_t value_end(tl_slice t, size_t i, size_t end)
 {
     size_t last = i;
@@ -82,7 +84,7 @@ static const char *parse_entry(tl_slice t, line *l, size_t i)
     return l->value_start == l->value_end ? "the value is missing" : NULL;
 }
 
-/* The byte-order mark that some Windows editors put in front. */
+/* The size of the byte-order mark that some Windows editors put in front. */
 static size_t mark_size(tl_slice t)
 {
     return t.n >= 3 && !memcmp(t.p, "\xEF\xBB\xBF", 3) ? 3 : 0;
@@ -118,8 +120,8 @@ static line read_line(tl_slice t, size_t start)
     return l;
 }
 
-/* The whole name of an entry's setting; names longer than any setting's are cut, which fits none.
- */
+/* Writes the whole name of an entry's setting. A name longer than any setting's is cut; the cut
+ * name is no setting either. */
 static void full_key(const char *section, tl_slice name, char *ret, size_t size)
 {
     snprintf(ret, size, "%s%s%.*s", section, *section ? "." : "", (int)name.n,
@@ -211,13 +213,13 @@ tl_err tl_config_text_read(tl_slice text, const char *name, tl_settings *s, tl_w
     return TL_OK;
 }
 
-/* Where a key stands, or where it would go. */
+/* The position of a key, or the position where it would go. */
 typedef struct {
     bool found;
     line entry;          /* when found */
-    bool has_section;    /* the key's section (the top counts as one) is there */
-    size_t insert;       /* line start to insert at */
-    bool before_section; /* a section's header or its comment follows the insertion */
+    bool has_section;    /* the key's section is there (the top counts as one) */
+    size_t insert;       /* where to insert: the start of a line */
+    bool before_section; /* the header of a section, or a comment above it, follows the insertion */
 } place;
 
 static place find_place(tl_slice text, const tl_setting_def *def)
@@ -227,7 +229,7 @@ static place find_place(tl_slice text, const tl_setting_def *def)
     place p = {.has_section = !dot, .insert = mark_size(text)};
     bool inside = !dot, has_entry = false, ever_section = false;
     char section[64] = "", full[128];
-    size_t comments = p.insert; /* start of the block of comments right above the present line */
+    size_t comments = p.insert; /* start of the comments directly above this line */
     for (size_t at = 0; at < text.n;) {
         line l = read_line(text, at);
         if (l.kind == SECTION) {
@@ -262,7 +264,7 @@ static place find_place(tl_slice text, const tl_setting_def *def)
     return p;
 }
 
-/* "\r\n" in a text whose first line ends so. */
+/* "\r\n" if the first line of the text ends so, else "\n". */
 static const char *newline_of(tl_slice text)
 {
     const uint8_t *n = text.n ? memchr(text.p, '\n', text.n) : NULL;

@@ -9,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* DIR/NAME into `ret`; nothing is cut. */
+/* Writes DIR/NAME into `ret`; cuts nothing. */
 static tl_err join(char ret[TL_PATH_MAX], const char *dir, const char *name, tl_why *why)
 {
     int n = snprintf(ret, TL_PATH_MAX, "%s%s%s", dir, *name ? "/" : "", name);
@@ -18,7 +18,7 @@ static tl_err join(char ret[TL_PATH_MAX], const char *dir, const char *name, tl_
     return TL_OK;
 }
 
-/* An XDG directory; the standard says to ignore a value that is not absolute. */
+/* Finds an XDG directory. The standard says to ignore a value that is not absolute. */
 static tl_err xdg(char ret[TL_PATH_MAX], const char *variable, const char *below_home, tl_why *why)
 {
     const char *dir = getenv(variable);
@@ -108,7 +108,7 @@ tl_err tl_paths_find(const char *home, tl_paths *ret_paths, tl_why *why)
     return TL_OK;
 }
 
-/* mkdir -p with mode 0700 for what is made. */
+/* Makes `dir` and the directories above it, like mkdir -p. New ones get mode 0700. */
 static tl_err make_dirs(const char *dir, tl_why *why)
 {
     char path[TL_PATH_MAX];

@@ -1,6 +1,5 @@
-/* dirs.h - where a node keeps its files: `--home DIR` or TEALE_HOME puts all of them into one
- * directory, else the XDG directories (UX.md). Looks at the environment and makes directories;
- * opens no file. */
+/* dirs.h - where a node keeps its files: in one directory, given by `--home DIR` or TEALE_HOME, or
+ * else in the XDG directories. Looks at the environment and makes directories; opens no file. */
 #ifndef TL_CONFIG_DIRS_H
 #define TL_CONFIG_DIRS_H
 
@@ -11,23 +10,25 @@
 typedef struct {
     char home[TL_PATH_MAX];   /* "" when the XDG directories are used */
     char config[TL_PATH_MAX]; /* teale.toml */
-    char data[TL_PATH_MAX];   /* the directory of the next five */
+    char data[TL_PATH_MAX];   /* the directory of the next five files */
     char key[TL_PATH_MAX];    /* wan-identity.key */
     char api_key[TL_PATH_MAX];
-    char port[TL_PATH_MAX];   /* udp-port, kept over restarts */
+    char port[TL_PATH_MAX];   /* udp-port: the port, kept over restarts */
     char lock[TL_PATH_MAX];   /* held by the running daemon */
-    char log[TL_PATH_MAX];    /* of a daemon in the background */
-    char socket[TL_PATH_MAX]; /* teale.sock; short enough for a socket's address */
+    char log[TL_PATH_MAX];    /* the log of a daemon in the background */
+    char socket[TL_PATH_MAX]; /* teale.sock; short enough for the address of a socket */
 } tl_paths;
 
-/* `home` is the option's value or NULL. Makes relative names absolute. TL_ERR_INVALID: no HOME, or
- * a name too long (a socket's address holds 107 bytes). */
+/* `home` is the value of --home, or NULL. Makes relative names absolute. TL_ERR_INVALID: HOME is
+ * not set, or a name is too long (the address of a socket holds 107 bytes). */
 TL_CHECK tl_err tl_paths_find(const char *home, tl_paths *ret_paths, tl_why *why);
 
-/* Makes the directory of the configuration file, mode 0700, and those above it. TL_ERR_IO. */
+/* Makes the directory of the configuration file with mode 0700, and the directories above it.
+ * TL_ERR_IO. */
 TL_CHECK tl_err tl_paths_make_config(const tl_paths *p, tl_why *why);
-/* Makes the directories of data and socket likewise. Refuses a socket directory that others may
- * write to: whoever can replace the socket reads the questions. TL_ERR_IO, TL_ERR_FORBIDDEN. */
+/* Makes the directories of the data and of the socket in the same manner. Refuses a socket
+ * directory to which others may write, because a user who can replace the socket reads the
+ * questions. TL_ERR_IO, TL_ERR_FORBIDDEN. */
 TL_CHECK tl_err tl_paths_make_data(const tl_paths *p, tl_why *why);
 
 #endif

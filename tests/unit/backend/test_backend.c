@@ -151,7 +151,7 @@ static void what_is_no_model_server_is_told_why(void **state)
     } cases[] = {
         {LIST_ONE, NULL, NULL},
         {NULL, NULL, "it answers /v1/models with status 404"},
-        {"{\"status\":\"ok\"}", NULL, "no list of models"},
+        {"{\"status\":\"ok\"}", NULL, "not a list of models"},
         {LIST_ONE, "secret", "it wants a key"},
         {"{\"object\":\"list\",\"data\":[{\"id\":\"teale-auto\",\"owned_by\":\"teale\"}]}", NULL,
          "it is a Teale node"},
@@ -290,7 +290,7 @@ static void a_key_file_that_is_a_fifo_is_refused_and_not_waited_for(void **state
     tl_backend_config config = share_config("http://127.0.0.1:1");
     snprintf(config.key_file, sizeof config.key_file, "%s", key_path);
     assert_int_equal(tl_backend_new(loop, &config, NULL, NULL, &b, &why), TL_ERR_IO);
-    assert_non_null(strstr(why.text, "no regular file"));
+    assert_non_null(strstr(why.text, "not a regular file"));
     unlink(key_path);
     tl_loop_free(loop);
 }
