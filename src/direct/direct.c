@@ -112,7 +112,12 @@ static void on_valid(tl_session *s, uint16_t id)
             fail(s);
         return;
     }
-    tl_attempt_note(p, "valid:", &pair->remote);
+    way->waits = !tl_way_hears(way, pair);
+    tl_attempt_note(p, way->waits ? "valid, but another peer's:" : "valid:", &pair->remote);
+    if (way->waits) {
+        tl_ways_pace(p);
+        return;
+    }
     DL_FOREACH (p->ways, way) /* a way made for another address may lead to this pair, too */
         if (way->session == s && way->pair == id && !way->up) {
             way->up = true;
@@ -131,6 +136,16 @@ static void on_valid(tl_session *s, uint16_t id)
     tl_attempt_tell(p, TL_DIRECT_WAYS);
 }
 
+/* The addresses of a way that stands no more go to the pairs of other peers that answer there. */
+static void hand_over(tl_direct *d, const tl_way_entry *lost)
+{
+    tl_way_entry *way;
+    while ((way = tl_way_waiting(d, lost))) {
+        way->waits = false;
+        on_valid(way->session, way->pair);
+    }
+}
+
 static void on_lost(tl_session *s, uint16_t id)
 {
     tl_direct_peer *p = s->peer;
@@ -138,11 +153,15 @@ static void on_lost(tl_session *s, uint16_t id)
     const tl_pair *pair = tl_checks_pair(s->checks, id);
     tl_attempt_note(p, "lost:", pair ? &pair->remote : NULL);
     DL_FOREACH (p->ways, way)
-        if (way->session == s && way->pair == id && way->up) {
+        if (way->session == s && way->pair == id) {
+            way->waits = false;
+            if (!way->up)
+                continue;
             way->up = false;
             way->losses++;
             if (way->path == p->used)
                 tl_attempt_tell(p, TL_DIRECT_SILENT);
+            hand_over(p->direct, way);
         }
     p->direct->counters.lost++;
     tl_attempt_look(p);
@@ -352,9 +371,14 @@ void tl_direct_on_stun(tl_direct *d, tl_sock sock, const tl_addr *from, tl_slice
      * at once, although our own check of the address may still be under way: QUIC authenticates
      * them. */
     const tl_pair *pair = tl_checks_find(s->checks, sock, from);
-    if (pair && (pair->asked_by_peer || pair->state == TL_PAIR_VALID) &&
-        !tl_way_of_pair(s, pair->id) && !tl_way_get(s, pair))
-        tl_log(TL_LOG_DEBUG, "direct: no memory for a way to a peer");
+    if (pair && (pair->asked_by_peer || pair->state == TL_PAIR_VALID)) {
+        const tl_way_entry *way = tl_way_of_pair(s, pair->id);
+        if (way && way->waits)
+            on_valid(s, pair->id);
+        else if (!way && !tl_way_get(s, pair))
+            tl_log(TL_LOG_DEBUG,
+                   "direct: no way for a peer's address (another peer's, or no room)");
+    }
     tl_session_pump(s);
     settle(d);
 }

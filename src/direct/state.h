@@ -93,7 +93,8 @@ struct tl_way_entry {
     tl_direct_peer *peer;
     tl_session *session;
     uint16_t pair;
-    bool up; /* the pair answers: the way may be chosen */
+    bool up;    /* the pair answers: the way may be chosen */
+    bool waits; /* the pair answers, but its address belongs to another peer's way that stands */
     tl_time since;
     unsigned losses;
     tl_source *sources; /* datagrams from these belong to this way */
@@ -154,8 +155,13 @@ static inline void tl_direct_due(tl_direct *d, tl_time at)
 
 /* --- ways.c --- */
 /* The pair's way; makes it if there is none. Datagrams from the pair's address belong to that way
- * from now on. NULL: there is no memory, path id or room. */
+ * from now on, unless the address is another peer's: see may_take. NULL: there is no memory, path
+ * id or room, or the address is another peer's and the pair has not answered. */
 tl_way_entry *tl_way_get(tl_session *s, const tl_pair *pair);
+/* Do datagrams from the pair's address belong to the way, or to another way of the same peer? */
+bool tl_way_hears(const tl_way_entry *way, const tl_pair *pair);
+/* A way that waits for an address of `lost`, which is not up any more; NULL: none. */
+tl_way_entry *tl_way_waiting(const tl_direct *d, const tl_way_entry *lost);
 /* NULL: none. */
 tl_way_entry *tl_way_find(const tl_direct *d, tl_path_id path);
 tl_way_entry *tl_way_of_pair(const tl_session *s, uint16_t pair);

@@ -146,6 +146,28 @@ static tl_source *source_new(tl_direct *d, const tl_pair *pair, tl_way_entry *wa
     return source;
 }
 
+/* May datagrams from this address belong to `p` from now on? Whoever can forge the source of a
+ * datagram can send checks of its own from another peer's address. So an address that is another
+ * peer's goes over only to a pair that has answered us from there, and never from a way that
+ * stands: that way is asked now, and an address whose owner is silent is free soon. */
+static bool may_take(const tl_source *source, const tl_direct_peer *p, const tl_pair *pair)
+{
+    const tl_way_entry *owner = source->way;
+    if (owner->peer == p)
+        return true;
+    if (pair->state != TL_PAIR_VALID)
+        return false;
+    if (owner->up)
+        tl_checks_suspect(owner->session->checks, owner->pair, tl_direct_now(p->direct));
+    return !owner->up;
+}
+
+bool tl_way_hears(const tl_way_entry *way, const tl_pair *pair)
+{
+    const tl_way_entry *owner = tl_way_of_source(way->peer->direct, pair->sock, &pair->remote);
+    return owner && owner->peer == way->peer;
+}
+
 /* Another session of the same peer may have reached this address before. Then the address keeps its
  * path id, so that nothing changes for QUIC. */
 tl_way_entry *tl_way_get(tl_session *s, const tl_pair *pair)
@@ -153,9 +175,11 @@ tl_way_entry *tl_way_get(tl_session *s, const tl_pair *pair)
     tl_direct_peer *p = s->peer;
     tl_way_entry *way = tl_way_of_pair(s, pair->id);
     tl_source *source = source_find(p->direct, pair->sock, &pair->remote);
-    if (way && source)
+    if (way && source && source->way->peer == p)
         return way;
-    bool made = false;
+    bool made = false, take = !source || may_take(source, p, pair);
+    if (!take && pair->state != TL_PAIR_VALID)
+        return NULL;
     if (!way && source && source->way->peer == p)
         way = source->way;
     if (!way) {
@@ -171,11 +195,24 @@ tl_way_entry *tl_way_get(tl_session *s, const tl_pair *pair)
             way_free(way);
         return NULL;
     }
-    source_give(source, way);
+    if (take)
+        source_give(source, way);
     way->session = s;
     way->pair = pair->id;
-    assert(source->way == way && way->peer == s->peer);
+    assert(way->peer == s->peer);
     return way;
+}
+
+tl_way_entry *tl_way_waiting(const tl_direct *d, const tl_way_entry *lost)
+{
+    tl_way_entry *way, *next;
+    HASH_ITER (hh, d->ways, way, next) {
+        const tl_pair *pair = way->waits && way->peer != lost->peer ? tl_way_pair(way) : NULL;
+        if (pair && pair->state == TL_PAIR_VALID &&
+            tl_way_of_source(d, pair->sock, &pair->remote) == lost)
+            return way;
+    }
+    return NULL;
 }
 
 void tl_way_rebind(tl_way_entry *way, const tl_way_entry *to)
@@ -187,8 +224,8 @@ void tl_way_rebind(tl_way_entry *way, const tl_way_entry *to)
 
 /* --- pacing --- */
 
-/* The way in use is asked as often as its traffic needs. One more way is kept open. The others
- * rest. */
+/* The way in use is asked as often as its traffic needs. One more way is kept open, and those that
+ * wait for an address. The others rest. */
 void tl_ways_pace(tl_direct_peer *p)
 {
     tl_time now = tl_direct_now(p->direct);
@@ -199,7 +236,9 @@ void tl_ways_pace(tl_direct_peer *p)
         tl_pair_pace pace = TL_PACE_REST;
         if (used && way->session == used->session && way->pair == used->pair)
             pace = p->active ? TL_PACE_ACTIVE : TL_PACE_KEEP;
-        else if (way->up && !spare) {
+        else if (way->waits) {
+            pace = TL_PACE_KEEP;
+        } else if (way->up && !spare) {
             pace = TL_PACE_KEEP;
             spare = true;
         }

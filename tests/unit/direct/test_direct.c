@@ -416,6 +416,71 @@ static void a_pause_that_ends_while_disabled_is_over_when_enabled_again(void **s
     assert_int_equal(state_of(0), TL_DIRECT_STANDS);
 }
 
+/* The path that a datagram from there is put to, when its connection ID is at home on `known`. */
+static tl_path_id path_from(const tl_addr *from, tl_path_id known)
+{
+    return tl_direct_path_of(ends[0].direct, 1, from, known, false);
+}
+
+static tl_path_id path_to(int i)
+{
+    tl_direct_way ways[TL_DIRECT_WAYS_MAX];
+    return tl_direct_ways(ends[0].direct, &ends[i].identity.id, ways) ? ways[0].path : 0;
+}
+
+/* A peer with a session of its own sends checks whose source address is another peer's. */
+static void an_address_is_not_taken_from_a_peer_by_forged_checks(void **state)
+{
+    (void)state;
+    want();
+    run_for(TL_SEC);
+    tl_path_id honest = path_to(1);
+    assert_true(honest);
+    tl_direct_using(ends[0].direct, &ends[1].identity.id, honest, true);
+    ends[2].forges = ends[1].addr;
+    tl_direct_want(ends[2].direct, &ends[0].identity.id);
+    for (int i = 0; i < 200; i++) {
+        run_for(50 * TL_MS);
+        assert_int_equal(path_from(&ends[1].addr, honest), honest);
+        assert_int_equal(path_from(&ends[1].addr, 0), honest);
+    }
+    assert_int_equal(state_of(0), TL_DIRECT_STANDS);
+}
+
+/* The same before the honest peer has a way: the forger was there first. */
+static void an_address_that_a_forger_named_first_goes_to_the_peer_that_answers(void **state)
+{
+    (void)state;
+    ends[2].forges = ends[1].addr;
+    tl_direct_want(ends[2].direct, &ends[0].identity.id);
+    run_for(TL_SEC);
+    assert_true(path_from(&ends[1].addr, 0)); /* the forger's, in whose name a check came */
+    want();
+    run_for(2 * TL_SEC);
+    assert_int_equal(state_of(0), TL_DIRECT_STANDS);
+    assert_true(path_to(1));
+    assert_int_equal(path_from(&ends[1].addr, 0), path_to(1));
+}
+
+/* A NAT gives a mapping to another machine: who answers there has it, once its owner is silent. */
+static void an_address_whose_owner_is_gone_goes_to_the_peer_that_answers_there(void **state)
+{
+    (void)state;
+    want();
+    run_for(TL_SEC);
+    tl_path_id first = path_to(1);
+    assert_true(first);
+    tl_addr at = ends[1].addr, elsewhere = ends[2].addr;
+    ends[1].addr = elsewhere;
+    ends[2].addr = ends[2].candidate.addr = at;
+    tl_direct_want(ends[2].direct, &ends[0].identity.id);
+    run_for(100 * TL_MS);
+    assert_int_equal(path_from(&at, 0), first); /* its owner is asked, and has some time */
+    run_for(5 * TL_SEC);
+    assert_true(path_to(2));
+    assert_int_equal(path_from(&at, 0), path_to(2));
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -430,6 +495,9 @@ int main(void)
         TEST(an_attempt_that_fails_beside_a_way_leaves_it_standing),
         TEST(an_offer_that_could_not_be_answered_is_made_up_for),
         TEST(a_peer_that_is_not_needed_any_more_is_not_asked),
+        TEST(an_address_is_not_taken_from_a_peer_by_forged_checks),
+        TEST(an_address_that_a_forger_named_first_goes_to_the_peer_that_answers),
+        TEST(an_address_whose_owner_is_gone_goes_to_the_peer_that_answers_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
