@@ -41,178 +41,6 @@ void tl_direct_free(tl_direct *d)
     free(d);
 }
 
-/* --- what follows from the events of the checks --- */
-
-/* The peer names the address that is searched, and the peer may lie. So the searches that peers'
- * offers began are bounded for all peers together. Searches of our own offers are not bounded
- * here. */
-static bool may_search(const tl_session *s)
-{
-    const tl_direct_peer *p, *next;
-    size_t n = 0;
-    if (s->ours)
-        return true;
-    HASH_ITER (hh, s->peer->direct->peers, p, next) {
-        const tl_session *of[] = {p->now, p->old};
-        for (int i = 0; i < 2; i++)
-            n += of[i] && of[i]->state == TL_SESSION_SEARCHING && !of[i]->ours;
-    }
-    return n < TL_DIRECT_SEARCHES_MAX;
-}
-
-/* The session found no way that can be used. The attempt is over, unless another session has
- * one. */
-static void fail(tl_session *s)
-{
-    tl_direct_peer *p = s->peer;
-    tl_session_settle(s);
-    if (s != p->now || tl_ways_any(p))
-        return;
-    p->direct->counters.failed++;
-    tl_attempt_give_up(p, TL_DIRECT_FAILED);
-}
-
-/* The ordinary checks have had their time. */
-static void search(tl_session *s)
-{
-    tl_direct_peer *p = s->peer;
-    if (may_search(s)) {
-        tl_attempt_note(p, "the birthday search starts towards", &s->reflexive);
-        bool begun = tl_session_search(s);
-        if (s == p->now)
-            tl_attempt_is(p, TL_DIRECT_SEARCHING);
-        if (!begun)
-            fail(s);
-    } else if (tl_direct_now(p->direct) < s->began + TL_DIRECT_SEARCH_WAIT) {
-        tl_session_search_later(s);
-    } else {
-        fail(s);
-    }
-}
-
-/* The network changed since the last offer, and no way stands: what failed before may work now.
- * While the relay is away, the offer waits until it is back. */
-static void again_if_moved(tl_direct_peer *p)
-{
-    if (!p->moved || !p->wanted || tl_ways_any(p) || p->state == TL_DIRECT_OFFERED)
-        return;
-    p->pause = TL_DIRECT_AGAIN_FIRST;
-    tl_direct_offer(p);
-    p->moved = p->state == TL_DIRECT_NEVER;
-}
-
-static void on_valid(tl_session *s, uint16_t id)
-{
-    tl_direct_peer *p = s->peer;
-    tl_direct *d = p->direct;
-    const tl_pair *pair = tl_checks_pair(s->checks, id);
-    tl_way_entry *way = pair ? tl_way_get(s, pair) : NULL;
-    if (!way) {
-        if (tl_session_started(s))
-            fail(s);
-        return;
-    }
-    way->waits = !tl_way_hears(way, pair);
-    tl_attempt_note(p, way->waits ? "valid, but another peer's:" : "valid:", &pair->remote);
-    if (way->waits) {
-        tl_ways_pace(p);
-        return;
-    }
-    DL_FOREACH (p->ways, way) /* a way made for another address may lead to this pair, too */
-        if (way->session == s && way->pair == id && !way->up) {
-            way->up = true;
-            way->since = tl_direct_now(d);
-        }
-    if (!s->first_valid) {
-        s->first_valid = tl_direct_now(d);
-        d->counters.succeeded++;
-        tl_attempt_count(p, s, true);
-    }
-    if (tl_session_started(s))
-        tl_session_settle(s);
-    p->moved = false;
-    tl_attempt_look(p);
-    tl_ways_pace(p);
-    tl_attempt_tell(p, TL_DIRECT_WAYS);
-}
-
-/* The addresses of a way that stands no more go to the pairs of other peers that answer there. */
-static void hand_over(tl_direct *d, const tl_way_entry *lost)
-{
-    tl_way_entry *way;
-    while ((way = tl_way_waiting(d, lost))) {
-        way->waits = false;
-        on_valid(way->session, way->pair);
-    }
-}
-
-static void on_lost(tl_session *s, uint16_t id)
-{
-    tl_direct_peer *p = s->peer;
-    tl_way_entry *way;
-    const tl_pair *pair = tl_checks_pair(s->checks, id);
-    tl_attempt_note(p, "lost:", pair ? &pair->remote : NULL);
-    DL_FOREACH (p->ways, way)
-        if (way->session == s && way->pair == id) {
-            way->waits = false;
-            if (!way->up)
-                continue;
-            way->up = false;
-            way->losses++;
-            if (way->path == p->used)
-                tl_attempt_tell(p, TL_DIRECT_SILENT);
-            hand_over(p->direct, way);
-        }
-    p->direct->counters.lost++;
-    tl_attempt_look(p);
-    tl_ways_pace(p);
-    tl_attempt_tell(p, TL_DIRECT_WAYS);
-    again_if_moved(p); /* may free `s` */
-}
-
-static void on_done(tl_session *s)
-{
-    bool needed = s == s->peer->now && !tl_ways_any(s->peer);
-    if (needed && s->state == TL_SESSION_CHECKING && s->search_at != TL_NEVER)
-        search(s);
-    else if (s->state == TL_SESSION_SETTLED && s->peer->state == TL_DIRECT_FAILED)
-        return; /* the owner was told already */
-    else if (tl_session_started(s))
-        fail(s);
-}
-
-/* May free the session. */
-static void on_event(tl_session *s, const tl_checks_event *ev)
-{
-    const tl_pair *pair = ev->pair ? tl_checks_pair(s->checks, ev->pair) : NULL;
-    switch (ev->type) {
-    case TL_CHECKS_VALID: on_valid(s, ev->pair); break;
-    case TL_CHECKS_SILENT: tl_attempt_tell(s->peer, TL_DIRECT_SILENT); break;
-    case TL_CHECKS_LOST: on_lost(s, ev->pair); break;
-    case TL_CHECKS_DONE: on_done(s); break;
-    case TL_CHECKS_SOCKETS_DONE: tl_session_close_search(s, pair ? pair->sock : 0); break;
-    }
-}
-
-/* The last step of every call that drives a session. No caller uses a session after it, so that it
- * may free any. */
-static void settle(tl_direct *d)
-{
-    tl_session *s;
-    tl_checks_event ev;
-    while ((s = d->pending)) {
-        const tl_direct_peer *p = s->peer;
-        if (tl_checks_next_event(s->checks, &ev)) {
-            on_event(s, &ev);
-        } else {
-            DL_DELETE(d->pending, s);
-            s->pending = false;
-            tl_session_pump(s); /* handling the events may have left something to send */
-        }
-        tl_attempt_check(p);
-    }
-}
-
 /* --- what the owner wants --- */
 
 void tl_direct_want(tl_direct *d, const tl_node_id *peer)
@@ -279,7 +107,7 @@ static void tell_change(tl_direct_peer *p, bool moved)
     }
     if (moved && p->wanted) {
         p->moved = true;
-        again_if_moved(p);
+        tl_direct_again_if_moved(p);
     }
     tl_attempt_check(p);
 }
@@ -291,7 +119,7 @@ void tl_direct_on_change(tl_direct *d, bool moved)
         HASH_ITER (hh, d->peers, p, next)
             if (p->wanted == serving_us)
                 tell_change(p, moved);
-    settle(d);
+    tl_direct_settle(d);
 }
 
 void tl_direct_on_registered(tl_direct *d)
@@ -300,7 +128,7 @@ void tl_direct_on_registered(tl_direct *d)
     HASH_ITER (hh, d->peers, p, next) {
         if (p->now)
             tl_session_tell_candidates(p->now);
-        again_if_moved(p);
+        tl_direct_again_if_moved(p);
         if (p->wanted && p->state == TL_DIRECT_NEVER)
             tl_direct_want(d, &p->id);
         else if (p->wanted && p->state == TL_DIRECT_OFFERED) /* the answer may have been lost */
@@ -329,7 +157,7 @@ void tl_direct_on_signal(tl_direct *d, tl_signal_type type, const tl_node_id *fr
     if (!d->enabled)
         return;
     tl_direct_signalled(d, type, from, payload);
-    settle(d);
+    tl_direct_settle(d);
     const tl_direct_peer *p = tl_direct_peer_find(d, from);
     if (p)
         tl_attempt_check(p);
@@ -374,13 +202,13 @@ void tl_direct_on_stun(tl_direct *d, tl_sock sock, const tl_addr *from, tl_slice
     if (pair && (pair->asked_by_peer || pair->state == TL_PAIR_VALID)) {
         const tl_way_entry *way = tl_way_of_pair(s, pair->id);
         if (way && way->waits)
-            on_valid(s, pair->id);
+            tl_direct_on_valid(s, pair->id);
         else if (!way && !tl_way_get(s, pair))
             tl_log(TL_LOG_DEBUG,
                    "direct: no way for a peer's address (another peer's, or no room)");
     }
     tl_session_pump(s);
-    settle(d);
+    tl_direct_settle(d);
 }
 
 /* A connection ID that is at home on `at_home` comes from the address of `way`, another way to the
@@ -409,7 +237,7 @@ tl_path_id tl_direct_path_of(tl_direct *d, tl_sock sock, const tl_addr *from, tl
         if (at_home) {
             tl_checks_probe(at_home->session->checks, sock, from, tl_direct_now(d));
             tl_session_pump(at_home->session);
-            settle(d);
+            tl_direct_settle(d);
         }
         return 0;
     }
@@ -425,7 +253,7 @@ tl_path_id tl_direct_path_of(tl_direct *d, tl_sock sock, const tl_addr *from, tl
     } else if (pair && !tl_addr_eq(&pair->remote, from)) {
         tl_checks_suspect(at_home->session->checks, at_home->pair, tl_direct_now(d));
         tl_session_pump(at_home->session);
-        settle(d);
+        tl_direct_settle(d);
     }
     return known;
 }
@@ -476,7 +304,7 @@ static tl_time session_on_timer(tl_session *s, tl_time now)
         return TL_NEVER;
     }
     if (now >= s->search_at)
-        search(s);
+        tl_direct_search(s);
     return tl_session_on_timer(s, now);
 }
 
@@ -503,7 +331,7 @@ void tl_direct_on_timer(tl_direct *d)
         }
         tl_attempt_check(p);
     }
-    settle(d);
+    tl_direct_settle(d);
 }
 
 tl_time tl_direct_expiry(const tl_direct *d)

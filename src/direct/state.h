@@ -2,11 +2,12 @@
  * outside direct/ includes it. Each file uses only those above it:
  *
  *   ways.c     path ids and the addresses behind them
- *   session.c  one session and its checks; the events of the checks wait for direct.c
+ *   session.c  one session and its checks; the events of the checks wait for events.c
  *   attempt.c  what the attempts at one peer came to, and when the next one may be
  *   table.c    the peers
  *   signal.c   offers, answers, candidates
- *   direct.c   what follows from the events of the checks, time, and what the owner sees */
+ *   events.c   what follows from the events of the checks
+ *   direct.c   time, what comes in, and what the owner wants and sees */
 #ifndef TL_DIRECT_STATE_H
 #define TL_DIRECT_STATE_H
 
@@ -227,6 +228,19 @@ void tl_attempt_note(const tl_direct_peer *p, const char *what, const tl_addr *a
 void tl_attempt_tell(tl_direct_peer *p, tl_direct_event_type what);
 /* Asserts what must hold between two calls. */
 void tl_attempt_check(const tl_direct_peer *p);
+
+/* --- events.c --- */
+/* Acts on the events of every session that has some. The last step of every call that drives a
+ * session. No caller uses a session after it: it may free any. */
+void tl_direct_settle(tl_direct *d);
+/* The pair answers. Frees no session. */
+void tl_direct_on_valid(tl_session *s, uint16_t pair);
+/* The ordinary checks have had their time: begins the birthday search, or ends the attempt. */
+void tl_direct_search(tl_session *s);
+/* The network changed since the last offer, and no way stands: what failed before may work now.
+ * Makes an offer then; while the relay is away, the offer waits until it is back. May free a
+ * session. */
+void tl_direct_again_if_moved(tl_direct_peer *p);
 
 /* --- table.c --- */
 tl_direct_peer *tl_direct_peer_find(const tl_direct *d, const tl_node_id *id);
