@@ -12,7 +12,7 @@ static const struct {
     [TL_FAIL_UNAVAILABLE] = {503, "unavailable"},
     [TL_FAIL_INTERNAL] = {502, "peer_failed"},
     [TL_FAIL_TIMEOUT] = {504, "timeout"},
-    [TL_FAIL_CANCELLED] = {502, "peer_failed"}, /* by the other side: ours tells nobody */
+    [TL_FAIL_CANCELLED] = {502, "peer_failed"}, /* the other side cancelled it */
     [TL_FAIL_FORBIDDEN] = {403, "forbidden"},
     [TL_FAIL_PAYMENT_REQUIRED] = {402, "payment_required"},
     [TL_FAIL_NO_PROVIDER] = {503, "no_provider"},
@@ -32,7 +32,7 @@ const char *tl_api_fail_code(tl_fail fail)
     return fails[fail].code;
 }
 
-/* The names OpenAI's own API uses. */
+/* The error types of OpenAI's own API. */
 static const char *error_type(int status)
 {
     switch (status) {

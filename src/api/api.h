@@ -1,8 +1,9 @@
-/* api.h - the local HTTP API (UX.md "HTTP API"): an OpenAI-compatible face of one node, on TCP and
- * on the Unix socket that the command line uses. Decides nothing about peers: it asks node/node.h
- * alone.
+/* api.h - the local HTTP API (docs/http-api.md): an OpenAI-compatible face of one node, on TCP and
+ * on the Unix socket that the command line uses. Never decides anything about peers: it only calls
+ * node/node.h.
  *
- * On the Unix socket only, for the command line. Each answers one JSON object, but `ping`:
+ * These routes are for the command line, and exist on the Unix socket only. Each answers one JSON
+ * object, except `ping`:
  *
  *   GET  /control/status        what tl_node_status gives
  *   GET  /control/peers         what tl_node_peers gives
@@ -15,8 +16,7 @@
  *          ?count=N               results, 1..TL_API_PING_MAX; 4 without it
  *          ?until=direct          the first result that was not relayed is the last
  *   POST /control/setting       {"key"}, changed in the file -> {"key", "applied", "message"}
- *   POST /control/stop          202 {"stopping": true}; calls the hook `stop`
- */
+ *   POST /control/stop          202 {"stopping": true}; calls the hook `stop` */
 #ifndef TL_API_API_H
 #define TL_API_API_H
 
@@ -28,12 +28,13 @@ typedef struct tl_api tl_api;
 #define TL_API_PING_MAX   1000
 #define TL_API_KEY_MAX    64 /* bytes with NUL */
 
-/* What only the program around the node can do. Any of them may be NULL (then 501). */
+/* What only the program around the node can do. A hook may be NULL: then its route answers 501. */
 typedef struct {
-    /* Somebody asked the node to stop: drain, then leave. */
+    /* A client asked the node to stop: drain, then end. */
     void (*stop)(void *user);
-    /* The settings file changed at `key`: read it and apply. TL_OK: in force now. TL_ERR_AGAIN:
-     * after a restart, `why` says so. Anything else: refused, `why` says why, nothing changed. */
+    /* The settings file changed at `key`: read it and apply it. TL_OK: the setting is in force.
+     * TL_ERR_AGAIN: it will be after a restart, and `why` says so. Any other error: the setting is
+     * refused, `why` says why, and nothing has changed. */
     tl_err (*setting_changed)(void *user, const char *key, tl_why *why);
     /* The settings in force as one object, for /v1/app; a new reference, NULL: out of memory. */
     json_t *(*settings)(void *user);
@@ -44,26 +45,26 @@ typedef struct {
     size_t listen_n; /* 0: the Unix socket alone */
     tl_addr listen[TL_API_LISTEN_MAX];
     const char *unix_path;          /* NULL: none. Its directory must exist */
-    char key[TL_API_KEY_MAX];       /* the bearer key; beyond loopback nothing goes without it */
+    char key[TL_API_KEY_MAX];       /* the bearer key; beyond loopback every request needs it */
     tl_string_list allowed_hosts;   /* names beyond the loopback ones, without port */
     tl_string_list allowed_origins; /* "https://app.example", exactly as a browser sends it */
     tl_time head_timeout;           /* 10 s: a request's head */
     tl_time body_timeout;           /* 30 s: silence inside a body */
     tl_time idle_timeout;           /* 60 s: between requests */
-    tl_time stalled_timeout;        /* 60 s: a client that takes nothing of what is queued */
+    tl_time stalled_timeout;        /* 60 s: a client that does not read what is queued for it */
     tl_time heartbeat;              /* 25 s: comment lines on /v1/events */
     size_t connections_max;         /* 2048 */
     tl_api_hooks hooks;
 } tl_api_config;
-/* No addresses, no path, no key; times and limits as above. */
+/* No addresses, no path, no key. Times and limits are those in the comments above. */
 tl_api_config tl_api_config_default(void);
 
-/* Listens on everything the configuration names, or on nothing. Copies the configuration; borrows
- * `loop` and `node` until tl_api_free. TL_ERR_EXISTS: an address or the socket is in use;
+/* Listens on every address of the configuration; if one fails, on none. Copies the configuration;
+ * borrows `loop` and `node` until tl_api_free. TL_ERR_EXISTS: an address or the socket is in use;
  * TL_ERR_INVALID: beyond loopback without a key; TL_ERR_IO, TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_api_new(tl_loop *loop, tl_node *node, const tl_api_config *config,
                            tl_api **ret_api, tl_why *why);
-/* Cancels what still runs and cuts every connection. */
+/* Cancels every running question and cuts every connection. */
 void tl_api_free(tl_api *api);
 
 /* The port of the first TCP address; 0 when there is none. */
@@ -72,12 +73,12 @@ uint16_t tl_api_port(const tl_api *api);
  * shown as loopback. */
 const char *tl_api_base_url(const tl_api *api);
 
-/* New lists of hosts and origins, from the next request on. Copies. */
+/* Sets new lists of hosts and origins, in force from the next request on. Copies them. */
 void tl_api_set_allowed(tl_api *api, const tl_string_list *hosts, const tl_string_list *origins);
 
-/* Call after tl_node_drain is done (until then, new questions are answered with `unavailable`):
- * listens no more, ends event streams and idle connections, lets answers that are still being sent
- * go out until `deadline`, then calls on_done (never from inside this call). */
+/* Call this when tl_node_drain is done; until then, new questions are answered with `unavailable`.
+ * Stops listening, and ends event streams and idle connections. Answers that are being sent may
+ * finish until `deadline`. Then calls on_done, never from inside this call. */
 void tl_api_drain(tl_api *api, tl_time deadline, void (*on_done)(void *user), void *user);
 
 #endif

@@ -6,12 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A whole answer is held until its end, so that a model server that dies in the middle is an error
- * with a status and not half an answer; a longer one is streamed after all. */
+/* An answer that is not a stream is held until its end. Then a model server that dies in the middle
+ * gives an error with a status, and not half an answer. A longer answer is streamed all the
+ * same. */
 #define HOLD_MAX (1u << 20)
 
 /*   ASKED --the head--> HOLDING --too long to hold, or a stream--> STREAMING
- *   any of them --the answer's end, its failure, nonsense in it, the client is gone--> freed */
+ *   any state --the answer ends, fails or is malformed, or the client is gone--> freed */
 typedef enum {
     ASK_ASKED,     /* nothing came yet */
     ASK_HOLDING,   /* head and bytes are kept here */
@@ -21,17 +22,17 @@ typedef enum {
 struct tl_api_ask {
     tl_api *api;
     tl_httpd_req *r;
-    tl_exchange *exchange; /* NULL once it is over */
+    tl_exchange *exchange; /* NULL after its end */
     ask_state state;
     tl_time asked_at;
     bool streaming; /* the client asked for a stream */
-    bool sse;       /* and what comes is one */
+    bool sse;       /* the answer is a stream of events */
     bool paused;
-    unsigned line_ends; /* LFs at the very end of what was sent: 2 = between two events */
+    unsigned line_ends; /* LFs at the end of what was sent so far: 2 = between two events */
     char id[33];
     char model[TL_MODEL_MAX];
     tl_answer_head head; /* unless ASKED */
-    tl_buf held;         /* HOLDING: what came of the body */
+    tl_buf held;         /* HOLDING: the body so far */
 };
 
 static void set_state(tl_api_ask *a, ask_state to)
@@ -101,7 +102,7 @@ static void on_head(void *user, const tl_answer_head *head)
 {
     tl_api_ask *a = user;
     if (a->state != ASK_ASKED || !status_is_passed(head->status)) {
-        give_up(a, "the answer's head makes no sense");
+        give_up(a, "the answer's head is malformed");
         return;
     }
     a->head = *head;
@@ -183,7 +184,7 @@ static void on_end(void *user, const tl_answer_end *end)
     ask_free(a);
 }
 
-/* Inside a stream of events, an error is one more event; whoever reads on sees it. */
+/* Inside a stream of events, an error is one more event. */
 static void send_error_event(tl_api_ask *a, int status, const char *code, const char *message)
 {
     static const char *const separators[] = {"\n\n", "\n", ""};
@@ -198,8 +199,8 @@ static void send_error_event(tl_api_ask *a, int status, const char *code, const 
     tl_buf_clear(&text);
 }
 
-/* An answer that never began, or began as an event stream, can say what went wrong; any other
- * breaks off, so that nobody takes it for whole. */
+/* Reports a failure to the client. An answer that has not begun becomes an error, and an event
+ * stream gets an error event. Any other answer breaks off, so that no client takes it for whole. */
 static void fail(tl_api_ask *a, tl_fail f, const char *message)
 {
     int status = tl_api_fail_status(f);
@@ -263,19 +264,19 @@ static void copy_header(const tl_http1_head *head, const char *name, char *ret, 
     ret[value.n] = 0;
 }
 
-/* What the headers add to a question. False: refused, and answered. */
+/* Reads what the headers add to a question. False: the request is refused and answered already. */
 static bool headers_parse(tl_api *api, tl_httpd_req *r, tl_ask *ask)
 {
     const tl_http1_head *head = tl_httpd_head(r);
     size_t peers, ptns;
     tl_slice peer = tl_http1_header_find(head, "x-teale-ask-peer", &peers);
     (void)tl_http1_header_find(head, "x-teale-ptn", &ptns);
-    if (ptns) { /* never wider than what was asked for */
+    if (ptns) { /* the question must not go to more nodes than the client wanted */
         tl_api_error(api, r, 403, "forbidden", NULL, "this node is in no such private network");
         return false;
     }
     if (peers > 1 || (peers == 1 && tl_node_id_parse(peer, &ask->peer))) {
-        tl_api_error(api, r, 400, "invalid_node_id", NULL, "X-Teale-Ask-Peer is one node ID");
+        tl_api_error(api, r, 400, "invalid_node_id", NULL, "X-Teale-Ask-Peer must be one node ID");
         return false;
     }
     ask->has_peer = peers == 1;

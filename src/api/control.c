@@ -44,7 +44,7 @@ void tl_api_answer_netcheck(tl_api *api, tl_httpd_req *r)
     tl_api_json(api, r, 200, tl_node_netcheck(api->node));
 }
 
-/* What only the API knows of itself. */
+/* The doctor's check of the API, which only the API itself can make. */
 static json_t *own_check(const tl_api *api)
 {
     char evidence[256], text[TL_ADDR_TEXT_MAX];
@@ -52,15 +52,14 @@ static json_t *own_check(const tl_api *api)
         if (tl_addr_is_loopback(&api->config.listen[i]))
             continue;
         tl_addr_write(text, &api->config.listen[i]);
-        snprintf(
-            evidence, sizeof evidence,
-            "%s is reachable beyond this machine: with the key alone, and nothing is encrypted",
-            text);
+        snprintf(evidence, sizeof evidence,
+                 "%s is reachable beyond this machine: only with the key, and nothing is encrypted",
+                 text);
         return json_pack("{s:s, s:s, s:s, s:s}", "id", "api", "state", "warning", "evidence",
                          evidence, "remedy",
                          "Let it listen on 127.0.0.1 (api_listen), and reach it through a tunnel.");
     }
-    snprintf(evidence, sizeof evidence, "%s, for this machine alone",
+    snprintf(evidence, sizeof evidence, "%s, for this machine only",
              api->base_url[0] ? api->base_url : "the Unix socket");
     return json_pack("{s:s, s:s, s:s, s:s}", "id", "api", "state", "ok", "evidence", evidence,
                      "remedy", "");
@@ -76,7 +75,7 @@ void tl_api_answer_doctor(tl_api *api, tl_httpd_req *r)
     tl_api_json(api, r, 200, found);
 }
 
-/* The node ID behind `prefix`; else answers 400. */
+/* The node ID after `prefix` in the path. False: there is none, and 400 is answered. */
 static bool peer_of(tl_api *api, tl_httpd_req *r, const char *prefix, tl_node_id *ret_peer)
 {
     char hex[80];
@@ -164,7 +163,7 @@ static void on_result(void *user, tl_time rtt, tl_via via, bool more, const char
             e = tl_buf_append_str(&line, "}\n");
     }
     if (!e)
-        (void)tl_httpd_write(p->r, tl_buf_slice(&line)); /* TL_API_PING_MAX lines at most */
+        (void)tl_httpd_write(p->r, tl_buf_slice(&line)); /* at most TL_API_PING_MAX lines */
     tl_buf_clear(&line);
     if (e)
         tl_httpd_abort(p->r);

@@ -1,5 +1,5 @@
-/* dashboard.h - the files of the page at `/`, as bytes (src/api/dashboard/, embedded by the build).
- */
+/* dashboard.h - the files of the page at `/`, as constant bytes. The build embeds them from
+ * src/api/dashboard/; the node never reads them from disk. */
 #ifndef TL_API_DASHBOARD_H
 #define TL_API_DASHBOARD_H
 

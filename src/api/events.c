@@ -29,8 +29,8 @@ static void on_gone(void *user)
     unlink_and_free(user);
 }
 
-/* A client that does not take its events is sent away rather than shown a history with holes: it
- * connects again and reads the state anew. */
+/* A client that does not read its events is disconnected, so that it never misses one without
+ * knowing it. It connects again and reads the whole state. */
 static void send_all(tl_api *api, tl_slice text)
 {
     tl_api_stream *next;
@@ -57,7 +57,7 @@ static void on_event(void *user, const char *name, const json_t *data)
     if (!e)
         send_all(api, tl_buf_slice(&text));
     else
-        tl_api_events_end(api); /* out of memory: rather no stream than one with a hole */
+        tl_api_events_end(api); /* out of memory: no stream may miss an event */
     tl_buf_clear(&text);
 }
 

@@ -26,7 +26,7 @@ static void copy_text(char *ret, size_t cap, tl_slice s)
     ret[n] = 0;
 }
 
-/* Tells a browser that this allowed page may read the answer. */
+/* Tells the browser that this page, whose origin is allowed, may read the answer. */
 static void cors_headers(tl_httpd_req *r)
 {
     char origin[300];
@@ -37,8 +37,8 @@ static void cors_headers(tl_httpd_req *r)
     tl_httpd_header(r, "Vary", "Origin");
 }
 
-/* OPTIONS: a browser asks before it sends (an allowed page's question), or somebody asks for Allow.
- */
+/* Answers OPTIONS. A browser sends it before a page's request to another origin; any client may
+ * send it to read Allow. */
 static void answer_options(tl_api *api, tl_httpd_req *r, const tl_api_route *t, bool cors)
 {
     const tl_http1_head *head = tl_httpd_head(r);
@@ -59,7 +59,7 @@ static void answer_options(tl_api *api, tl_httpd_req *r, const tl_api_route *t, 
     tl_httpd_respond(r, 204, NULL, (tl_slice){NULL, 0});
 }
 
-/* Host and Origin. True: pass. */
+/* Checks Host and Origin. True: the request may pass. */
 static bool pass_guard(tl_api *api, tl_httpd_req *r, bool *ret_cors)
 {
     tl_guard guard = {
@@ -138,7 +138,7 @@ void tl_api_on_request(void *user, tl_httpd_req *r)
     const tl_api_route *t = tl_api_route_find(r);
     if (t->id != TL_ROUTE_DASHBOARD) {
         tl_httpd_header(r, "Cache-Control", "no-store");
-        /* a model's answer may be anything; no browser is to run it as a page of ours */
+        /* a model's answer may be anything; no browser must run it as a page of ours */
         tl_httpd_header(r, "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
     }
     t->on_request(api, r);

@@ -46,7 +46,8 @@ static bool host_is_ours(const tl_guard *g, tl_slice value)
 
 /* --- Origin --- */
 
-/* The page came from the very authority it talks to: from here, or from here through a proxy. */
+/* True if the page came from the same authority as the request goes to: from this API, directly or
+ * through a proxy. */
 static bool origin_is_own(tl_slice origin, tl_slice host)
 {
     static const char *const schemes[] = {"http://", "https://"};

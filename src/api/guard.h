@@ -1,10 +1,10 @@
-/* guard.h - who may talk to the local API: decides on Host, Origin, Sec-Fetch-Site and the bearer
- * key of a request's head. Pure decisions; answers nothing, and looks at no route.
+/* guard.h - who may talk to the local API: decides by Host, Origin, Sec-Fetch-Site and the bearer
+ * key of a request's head. Pure decisions: never answers a request, and knows no routes.
  *
- * A web page in the user's browser is hostile (SECURITY.md). It can make the browser send requests
- * here (CSRF), or point a name of its own at 127.0.0.1 and read the answers (DNS rebinding). A
- * browser always tells the truth in the three headers above; whoever is no browser can lie, and
- * gains nothing. */
+ * A web page in the user's browser counts as hostile (docs/security.md). It can make the browser
+ * send requests to the API (CSRF), or point a name of its own at 127.0.0.1 and read the answers
+ * (DNS rebinding). A browser always tells the truth in the three headers above. A program that is
+ * not a browser can lie in them, and gains nothing by it. */
 #ifndef TL_API_GUARD_H
 #define TL_API_GUARD_H
 
@@ -15,7 +15,7 @@
 
 typedef enum {
     TL_GUARD_PASS,      /* no Origin (not a browser's script), or our own */
-    TL_GUARD_PASS_CORS, /* another origin, that the settings allow: tell the browser so */
+    TL_GUARD_PASS_CORS, /* another origin, which the settings allow: tell the browser so */
     TL_GUARD_HOST,      /* 403 host_not_allowed */
     TL_GUARD_ORIGIN,    /* 403 origin_not_allowed */
 } tl_guard_verdict;

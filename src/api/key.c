@@ -51,7 +51,7 @@ static bool is_key(tl_slice s)
 
 static tl_err load(const char *path, char ret_key[TL_API_KEY_MAX], tl_why *why)
 {
-    /* O_NONBLOCK: a FIFO of that name must not hold us up */
+    /* O_NONBLOCK: opening a FIFO of that name must not block */
     int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT)
         return TL_ERR_NOT_FOUND;
@@ -87,7 +87,8 @@ static bool write_and_sync(int fd, const char *line)
     return fchmod(fd, 0600) == 0 && write(fd, line, n) == (ssize_t)n && fsync(fd) == 0;
 }
 
-/* Whole under a temporary name, then linked: never half a key, and never over another's. */
+/* Writes the whole key under a temporary name, then links it. So the file never holds half a key,
+ * and a key that another process has just made is never overwritten. */
 static tl_err create(const char *path, tl_why *why)
 {
     tl_rand rand = tl_rand_system();

@@ -1,5 +1,5 @@
-/* key.h - the bearer key of the local API: a file of its own beside the identity, made at the first
- * start. Never logs it. */
+/* key.h - the bearer key of the local API: keeps it in a file of its own beside the identity, made
+ * at the first start. Never logs the key. */
 #ifndef TL_API_KEY_H
 #define TL_API_KEY_H
 
@@ -7,10 +7,10 @@
 
 #define TL_API_KEY_FILE "api-key"
 
-/* Reads `path` (one line, "tl-" and base64url characters, up to TL_API_KEY_MAX - 1 in all), or
- * makes it: 32 random bytes, mode 0600, created exclusively, synced. A symbolic link, another owner
- * or a mode that lets others in is refused: TL_ERR_FORBIDDEN. TL_ERR_PROTO: not a key. TL_ERR_IO.
- */
+/* Reads `path`: one line, "tl-" and base64url characters, up to TL_API_KEY_MAX - 1 in all. If there
+ * is no such file, makes it: 32 random bytes, mode 0600, created exclusively, synced.
+ * TL_ERR_FORBIDDEN: a symbolic link, another owner, or a mode that lets other users in.
+ * TL_ERR_PROTO: the file holds no key. TL_ERR_IO. */
 TL_CHECK tl_err tl_api_key_load_or_create(const char *path, char ret_key[TL_API_KEY_MAX],
                                           tl_why *why);
 

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-/* One request that waits for the node to look around. */
+/* One request that waits for a fresh list of nodes and models. */
 typedef struct {
     tl_api *api;
     tl_httpd_req *r;
@@ -21,7 +21,7 @@ static void on_done(void *user)
 {
     waiting w = *(waiting *)user;
     free(user);
-    tl_httpd_watch(w.r, NULL, NULL); /* it is answered now, or watched by somebody else */
+    tl_httpd_watch(w.r, NULL, NULL); /* `answer` answers it now, or watches it itself */
     w.answer(w.api, w.r);
 }
 
@@ -58,7 +58,7 @@ void tl_api_on_control_models(tl_api *api, tl_httpd_req *r)
     after_look(api, r, tl_api_answer_control_models);
 }
 
-/* --- the same for a fresh look at the network --- */
+/* --- the same for a fresh round of STUN --- */
 
 typedef struct {
     tl_api *api;

@@ -1,5 +1,5 @@
-/* Every counter, of the node and of the API, as Prometheus text: base units, bounded labels, no node
- * IDs. */
+/* Every counter of the node and of the API as Prometheus text: base units, labels from a fixed set,
+ * no node IDs. */
 #include "api/state.h"
 
 #include "node/facts.h"
@@ -17,7 +17,7 @@ static void family(writer *w, const char *name, const char *type, const char *he
         w->e = tl_buf_printf(w->out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-/* `labels` as they stand between the braces; "" = none. */
+/* `labels` is the text between the braces; "" = no labels. */
 static void sample(writer *w, const char *name, const char *labels, double value)
 {
     if (!w->e)
@@ -48,14 +48,14 @@ static void write_relay(writer *w, const tl_node_facts *f)
     sample(w, "teale_relay_datagrams_total", "direction=\"out\"", (double)l->datagrams_out);
     single(w, "teale_relay_datagrams_dropped_total", "counter",
            "Datagrams without a session, or over the queue's bound.", (double)l->datagrams_dropped);
-    single(w, "teale_relay_malformed_total", "counter", "Messages of the relay that made no sense.",
+    single(w, "teale_relay_malformed_total", "counter", "Malformed messages from the relay.",
            (double)l->malformed);
     single(w, "teale_relay_ignored_total", "counter",
-           "Messages of the relay that concerned nothing of ours.", (double)l->ignored);
+           "Messages from the relay that this node had no use for.", (double)l->ignored);
     single(w, "teale_relay_errors_total", "counter", "Errors the relay reported.",
            (double)l->errors);
     single(w, "teale_relay_sessions_refused_total", "counter",
-           "Sessions that peers wanted and we did not.", (double)l->refused);
+           "Sessions that peers wanted and this node refused.", (double)l->refused);
     single(w, "teale_relay_peers_refused_total", "counter",
            "Listed peers whose keys did not belong together.", (double)l->peers_refused);
 }
@@ -80,7 +80,8 @@ static void write_quic(writer *w, const tl_quic_counters *q)
     single(w, "teale_quic_retries_total", "counter", "Retry packets sent under load.",
            (double)q->retries_sent);
     single(w, "teale_quic_black_holes_total", "counter",
-           "Times large packets vanished on a path that had carried them.", (double)q->black_holes);
+           "How often large packets were lost on a path that had carried them.",
+           (double)q->black_holes);
     single(w, "teale_quic_key_updates_total", "counter", "Key updates.", (double)q->key_updates);
 }
 
@@ -97,8 +98,8 @@ static void write_peers(writer *w, const tl_node_facts *f)
     sample(w, "teale_connections_total", "role=\"dialled\"", (double)p->dials);
     sample(w, "teale_connections_total", "role=\"accepted\"", (double)p->accepted);
     single(w, "teale_connection_failures_total", "counter",
-           "Dialled connections that did not come about.", (double)p->dial_failures);
-    single(w, "teale_path_outages_total", "counter", "Times a connection lost its path.",
+           "Dialled connections that were not established.", (double)p->dial_failures);
+    single(w, "teale_path_outages_total", "counter", "How often a connection lost its path.",
            (double)p->outages);
     family(w, "teale_path_moves_total", "counter",
            "Times a connection we dialled moved from the relay to a direct path, back, or between "
@@ -106,7 +107,7 @@ static void write_peers(writer *w, const tl_node_facts *f)
     sample(w, "teale_path_moves_total", "kind=\"upgrade\"", (double)p->upgrades);
     sample(w, "teale_path_moves_total", "kind=\"fallback\"", (double)p->fallbacks);
     sample(w, "teale_path_moves_total", "kind=\"switch\"", (double)p->switches);
-    single(w, "teale_path_recoveries_total", "counter", "Times it found another.",
+    single(w, "teale_path_recoveries_total", "counter", "How often it found another path.",
            (double)p->recovered);
 }
 
@@ -136,16 +137,16 @@ static void write_stun(writer *w, const tl_behaviour_counters *c)
            (double)c->requests);
     single(w, "tesseras_stun_failures_total", "counter", "STUN questions that nobody answered.",
            (double)c->failures);
-    single(w, "teale_stun_answers_total", "counter", "STUN answers that counted.",
+    single(w, "teale_stun_answers_total", "counter", "STUN answers that were accepted.",
            (double)c->answers);
     single(w, "teale_stun_strays_total", "counter",
-           "STUN answers that did not count: forged, late, from elsewhere.", (double)c->strays);
+           "STUN answers that were not accepted: forged, late, from elsewhere.", (double)c->strays);
 }
 
 static void write_datagrams(writer *w, const tl_network_counters *c)
 {
     single(w, "tesseras_network_change_total", "counter",
-           "Times interfaces, routes or the public address changed.", (double)c->changes);
+           "How often interfaces, routes or the public address changed.", (double)c->changes);
     family(w, "teale_udp_datagrams_total", "counter", "Datagrams of the node's UDP port.");
     sample(w, "teale_udp_datagrams_total", "direction=\"in\"", (double)c->datagrams_in);
     sample(w, "teale_udp_datagrams_total", "direction=\"out\"", (double)c->datagrams_out);
@@ -180,26 +181,28 @@ static void write_direct(writer *w, const tl_direct_counters *c, const tl_punch_
     write_punch_pairs(w, "tesseras_punch_attempts_total", "initiator_nat", "target_nat",
                       punches->attempts);
     family(w, "teale_punch_successes_total", "counter",
-           "Those of them that came to a direct path.");
+           "Attempts that found a direct path, by this node's NAT and the peer's.");
     write_punch_pairs(w, "teale_punch_successes_total", "initiator_nat", "target_nat",
                       punches->successes);
     single(w, "teale_direct_attempts_total", "counter", "Attempts at a direct path.",
            (double)c->attempts);
-    family(w, "teale_direct_attempts_ended_total", "counter", "How they ended.");
+    family(w, "teale_direct_attempts_ended_total", "counter", "How attempts ended.");
     sample(w, "teale_direct_attempts_ended_total", "result=\"succeeded\"", (double)c->succeeded);
     sample(w, "teale_direct_attempts_ended_total", "result=\"failed\"", (double)c->failed);
     single(w, "teale_direct_lost_total", "counter", "Direct paths that stood and fell silent.",
            (double)c->lost);
     single(w, "teale_direct_rebinds_total", "counter",
-           "Times a peer's address changed under a direct path.", (double)c->rebinds);
+           "How often a peer's address changed under a direct path.", (double)c->rebinds);
     single(w, "teale_direct_strays_total", "counter", "Checks that belonged to no session.",
            (double)c->strays);
     single(w, "teale_candidates_refused_total", "counter",
-           "Addresses of peers' that nobody may name.", (double)c->candidates_refused);
+           "Addresses that peers named and this node never sends to.",
+           (double)c->candidates_refused);
     family(w, "teale_offers_total", "counter", "Offers, answers and candidates of direct paths.");
     sample(w, "teale_offers_total", "direction=\"in\"", (double)c->offers_in);
     sample(w, "teale_offers_total", "direction=\"out\"", (double)c->offers_out);
-    family(w, "teale_offers_refused_total", "counter", "Those of peers that were refused.");
+    family(w, "teale_offers_refused_total", "counter",
+           "Offers, answers and candidates of peers that were refused.");
     for (int v = TL_OFFER_OK + 1; v < TL_OFFER_VERDICTS; v++) {
         char labels[96];
         snprintf(labels, sizeof labels, "reason=\"%s\"", tl_offer_verdict_name(v));
@@ -253,7 +256,7 @@ static void write_node(writer *w, const tl_node_facts *f)
     write_stun(w, &f->stun);
     write_datagrams(w, &f->datagrams);
     write_direct(w, &f->direct, &f->punches);
-    /* The seeds' names for what a node forwards for others; only teale-relay does. */
+    /* The public network's names for what a node forwards for others. Only teale-relay forwards. */
     single(w, "tesseras_relay_sessions_active", "gauge", "Sessions relayed for others now.", 0);
     single(w, "tesseras_relay_bytes_forwarded", "counter", "Bytes relayed for others.", 0);
     write_requests(w, f);
@@ -317,7 +320,7 @@ static void write_api(writer *w, const tl_api_counters *c, const tl_httpd_stats 
     single(w, "teale_api_answers_broken_off_total", "counter",
            "Answers that failed after they had begun.", (double)c->broken_off);
     single(w, "teale_api_clients_stalled_total", "counter",
-           "Clients cut for taking nothing of what was queued.", (double)s->stalled);
+           "Clients cut because they did not read their answer.", (double)s->stalled);
     single(w, "teale_api_received_bytes_total", "counter", "Bytes read from clients.",
            (double)s->bytes_in);
     single(w, "teale_api_sent_bytes_total", "counter", "Bytes sent to clients.",

@@ -42,7 +42,7 @@ bool tl_api_model_may_come(tl_api *api, const char *model)
     return known;
 }
 
-/* NULL: out of memory; never a list with holes. */
+/* NULL: out of memory. A list never has gaps. */
 static json_t *models_as_openai(const tl_api *api, const json_t *list)
 {
     json_t *data = json_array();
@@ -73,7 +73,7 @@ void tl_api_answer_model(tl_api *api, tl_httpd_req *r)
 {
     char id[TL_MODEL_MAX];
     if (tl_api_path_rest(r, "/v1/models/", id, sizeof id)) {
-        tl_api_error(api, r, 404, "model_not_found", "model", "that is no model's name");
+        tl_api_error(api, r, 404, "model_not_found", "model", "that is not the name of a model");
         return;
     }
     if (strcmp(id, AUTO_MODEL) == 0) {
@@ -89,7 +89,7 @@ void tl_api_answer_model(tl_api *api, tl_httpd_req *r)
             api, r, 200,
             model_object(api, id, json_object_get(m, "peers"), tl_json_bool(m, "local", false)));
     else
-        tl_api_error(api, r, 404, "model_not_found", "model", "nobody known serves '%s'", id);
+        tl_api_error(api, r, 404, "model_not_found", "model", "no known node serves '%s'", id);
     json_decref(list);
 }
 

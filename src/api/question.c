@@ -2,7 +2,7 @@
 
 #include "wire/jsonscan.h"
 
-/* True if the key, escapes undone, is `name`. One that cannot be undone is not. */
+/* True if the key, without its escapes, is `name`. False if an escape cannot be read. */
 static bool key_is(tl_slice key, const char *name)
 {
     char text[16];

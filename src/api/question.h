@@ -1,5 +1,5 @@
-/* question.h - the few fields of a request's body that decide where it goes. Reads, and never
- * changes or keeps, the body: it is passed on byte for byte. */
+/* question.h - reads the few fields of a request's body that decide where the request goes. Never
+ * changes or keeps the body, which is passed on byte for byte. */
 #ifndef TL_API_QUESTION_H
 #define TL_API_QUESTION_H
 
@@ -13,10 +13,10 @@ typedef struct {
     bool streaming;
 } tl_question;
 
-/* `body` must be one JSON object (RFC 8259, to the letter) with a `model`, at most one `model` and
- * one `stream`. Errors, each with `why` and *ret_param (static; NULL: none in particular):
- * TL_ERR_PROTO: not that JSON. TL_ERR_NOT_FOUND: no model. TL_ERR_INVALID: a field's value or a
- * second one. */
+/* `body` must be one strict JSON object (RFC 8259) with exactly one `model` and at most one
+ * `stream`. Every error sets `why` and *ret_param (static; NULL: no parameter is to blame).
+ * TL_ERR_PROTO: not such JSON. TL_ERR_NOT_FOUND: there is no `model`. TL_ERR_INVALID: a wrong
+ * value, or a field that occurs twice. */
 TL_CHECK tl_err tl_question_parse(tl_slice body, tl_question *ret_question, const char **ret_param,
                                   tl_why *why);
 

@@ -64,7 +64,7 @@ tl_err tl_api_path_rest(const tl_httpd_req *r, const char *prefix, char *ret, si
     size_t at = strlen(prefix), n = 0;
     while (at < path.n) {
         uint8_t c = path.p[at++];
-        if (c == '%') { /* http1 made sure of two hex digits */
+        if (c == '%') { /* http1 has checked that two hex digits follow */
             if (tl_hex_parse(tl_slice_of(path.p + at, 2), true, &c, 1))
                 return TL_ERR_PROTO;
             at += 2;

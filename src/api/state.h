@@ -1,4 +1,5 @@
-/* state.h - what the sources of the local API share. Not for other rooms.
+/* state.h - what the sources of the local API share. Never touches peers or settings: node/ and the
+ * hooks do. No other room includes it.
  *
  *   api.c        making, listening, draining
  *   gate.c       what every request passes: Host, Origin, key, route, method
@@ -16,19 +17,19 @@
 #include "api/api.h"
 #include "io/httpd.h"
 
-/* Which door a request came in by. */
+/* The kind of listening address that a request came to. */
 enum { TL_API_DOOR_LOOPBACK, TL_API_DOOR_OTHER, TL_API_DOOR_UNIX };
 
-#define TL_API_EVENT_STREAMS_MAX 256 /* dashboards and `teale watch`: a person has a few */
-#define TL_API_PINGS_MAX         16  /* running at once */
+#define TL_API_EVENT_STREAMS_MAX 256 /* dashboards and `teale watch`: a person opens a few */
+#define TL_API_PINGS_MAX         16  /* pings that run at once */
 
 typedef struct tl_api_ask tl_api_ask;
 typedef struct tl_api_stream tl_api_stream;
 typedef struct tl_api_ping tl_api_ping;
 
-/* Metrics keep routes apart by these, so that no label comes from a client. */
+/* The routes as labels of metrics. A client cannot choose a label. */
 typedef enum {
-    TL_ROUTE_NONE, /* no such route, or refused before it was looked for */
+    TL_ROUTE_NONE, /* there is no such route, or the request was refused before the look-up */
     TL_ROUTE_CHAT,
     TL_ROUTE_COMPLETIONS,
     TL_ROUTE_EMBEDDINGS,
@@ -43,11 +44,11 @@ typedef enum {
 } tl_api_route_id;
 
 typedef struct {
-    uint64_t answers[TL_ROUTE_COUNT][6]; /* by hundred of the status; [0] unused */
+    uint64_t answers[TL_ROUTE_COUNT][6]; /* by the first digit of the status; [0] is unused */
     uint64_t refused_host, refused_origin, refused_key;
     uint64_t broken_off;  /* answers that failed after they had begun */
     uint64_t cancelled;   /* questions whose client was gone */
-    uint64_t first_bytes; /* questions that got one, and how long they took in sum */
+    uint64_t first_bytes; /* questions whose answer began; below, their waiting time in sum */
     double first_byte_seconds;
     uint64_t asks_active, event_streams, pings;
 } tl_api_counters;
@@ -66,43 +67,43 @@ struct tl_api {
     tl_api_stream *streams;
     tl_node_listener listener;
     tl_timer heartbeat;
-    tl_timer deadline; /* of draining */
+    tl_timer deadline; /* for draining */
     bool draining, drained;
     void (*on_drained)(void *user);
     void *drained_user;
 };
 
 /* --- answer.c --- */
-/* Counts the answer's status under the request's route; every answer passes through here. */
+/* Counts the answer's status under the request's route. Called for every answer. */
 void tl_api_count(tl_api *api, const tl_httpd_req *r, int status);
-/* Takes the reference; NULL is out of memory (500). */
+/* Answers with `value` and takes the reference. NULL means out of memory and answers 500. */
 void tl_api_json(tl_api *api, tl_httpd_req *r, int status, json_t *value);
 /* OpenAI's {"error": {...}}; `param` may be NULL. */
 void tl_api_error(tl_api *api, tl_httpd_req *r, int status, const char *code, const char *param,
                   const char *fmt, ...) TL_PRINTF(6, 7);
-/* The same text, appended. */
+/* Appends the same text to `out`. */
 TL_CHECK tl_err tl_api_error_text(tl_buf *out, int status, const char *code, const char *param,
                                   const char *message);
-/* What a failed question is over HTTP (UX.md). */
+/* The HTTP status and code of a failed question (docs/http-api.md "Errors"). */
 int tl_api_fail_status(tl_fail fail);
 const char *tl_api_fail_code(tl_fail fail);
 
 /* --- routes.c --- */
-enum { TL_API_GET = 1, TL_API_POST = 2 }; /* HEAD goes where GET does */
+enum { TL_API_GET = 1, TL_API_POST = 2 }; /* HEAD is allowed wherever GET is */
 
 typedef struct {
     const char *path;
-    bool prefix; /* what follows `path` belongs to the handler */
-    bool open;   /* without key: says nothing of this node or its owner */
+    bool prefix; /* the handler reads the rest of the path */
+    bool open;   /* needs no key: the answer says nothing of this node or its owner */
     bool unix_only;
     int methods;
     tl_api_route_id id;
     void (*on_request)(tl_api *api, tl_httpd_req *r);
 } tl_api_route;
 
-/* NULL: there is nothing at this path, behind this door. */
+/* NULL: there is no route for this path at this kind of address. */
 const tl_api_route *tl_api_route_find(const tl_httpd_req *r);
-/* The path behind `prefix`, percent signs undone. TL_ERR_PROTO: not text; TL_ERR_TOO_LARGE. */
+/* The path after `prefix`, percent-decoded. TL_ERR_PROTO: not text. TL_ERR_TOO_LARGE. */
 TL_CHECK tl_err tl_api_path_rest(const tl_httpd_req *r, const char *prefix, char *ret, size_t cap);
 
 /* --- gate.c: the calls of tl_httpd_events; `user` is the API --- */
@@ -120,12 +121,12 @@ void tl_api_events_init(tl_api *api);
 void tl_api_events_end(tl_api *api);
 void tl_api_events_clear(tl_api *api);
 
-/* --- look.c: what tells who serves what, once the node has looked around --- */
+/* --- look.c: answers that need a fresh list of nodes and models --- */
 void tl_api_on_models(tl_api *api, tl_httpd_req *r);
 void tl_api_on_model(tl_api *api, tl_httpd_req *r);
 void tl_api_on_app(tl_api *api, tl_httpd_req *r);
 void tl_api_on_control_models(tl_api *api, tl_httpd_req *r);
-/* ... and at the network */
+/* answers that need a fresh round of STUN */
 void tl_api_on_netcheck(tl_api *api, tl_httpd_req *r);
 void tl_api_on_doctor(tl_api *api, tl_httpd_req *r);
 
@@ -135,7 +136,7 @@ void tl_api_answer_model(tl_api *api, tl_httpd_req *r);
 void tl_api_answer_app(tl_api *api, tl_httpd_req *r);
 void tl_api_on_health(tl_api *api, tl_httpd_req *r);
 void tl_api_on_dashboard(tl_api *api, tl_httpd_req *r);
-/* True when the node knows the model, or knows none at all. */
+/* True if the node knows the model, or knows no model at all. */
 bool tl_api_model_may_come(tl_api *api, const char *model);
 
 /* --- metrics.c --- */

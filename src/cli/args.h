@@ -1,6 +1,5 @@
 /* args.h - options and operands of a command, GNU style: `--name=value`, `--name value`, `-n
- * value`,
- * `-nvalue`, options anywhere before `--`. Reads argv alone; prints nothing. */
+ * value`, `-nvalue`, options anywhere before `--`. Reads only argv; never prints. */
 #ifndef TL_CLI_ARGS_H
 #define TL_CLI_ARGS_H
 
@@ -9,18 +8,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define TL_ARGS_MAX 256 /* options, and words of a prompt, of one command */
+#define TL_ARGS_MAX 256 /* options of one command; also the words of a prompt */
 
 typedef struct {
     const char *name;  /* without the dashes; NULL ends a table */
     char letter;       /* 0: only the long form */
-    const char *value; /* "URL": takes a value, shown so in help; NULL: a switch */
+    const char *value; /* "URL": the option takes a value, and help shows this; NULL: a switch */
     const char *help;  /* one line */
 } tl_option;
 
 typedef struct {
-    const tl_option *option[TL_ARGS_MAX]; /* as given, in order */
-    const char *value[TL_ARGS_MAX];       /* beside it; NULL for a switch */
+    const tl_option *option[TL_ARGS_MAX]; /* in the order of argv */
+    const char *value[TL_ARGS_MAX];       /* the value of the same option; NULL for a switch */
     size_t option_n;
     const char *operand[TL_ARGS_MAX];
     size_t operand_n;
@@ -34,8 +33,8 @@ TL_CHECK tl_err tl_args_parse(int argc, char *const *argv, const tl_option *cons
 bool tl_args_has(const tl_args *args, const char *name);
 /* The last value given; NULL when there is none. */
 const char *tl_args_value(const tl_args *args, const char *name);
-/* A whole number in [least, most] from an option; the fallback when it was not given.
- * TL_ERR_INVALID. */
+/* A whole number in [least, most] from an option; the fallback if the option was not given.
+ * TL_ERR_INVALID: not such a number. */
 TL_CHECK tl_err tl_args_number(const tl_args *args, const char *name, long fallback, long least,
                                long most, long *ret_number, tl_why *why);
 

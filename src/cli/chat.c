@@ -2,9 +2,9 @@
 
 #include "cli/daemon.h"
 
-#define SHOW_AFTER (400 * TL_MS) /* a person begins to wonder; a quick answer flickers nothing */
+#define SHOW_AFTER (400 * TL_MS) /* before that, a quick answer would make the line flicker */
 
-/* Something moves while nothing is there to read yet. */
+/* Shows that time passes while there is no answer to read yet. */
 static void on_tick(void *user, tl_time waited)
 {
     tl_chat *c = user;
@@ -41,7 +41,7 @@ static void on_event(void *user, const char *name, tl_slice data)
         return;
     }
     if (tl_json_parse(data, 64, &chunk, NULL))
-        return; /* not ours to judge: the model server's own event */
+        return; /* an event of the model server that we do not know */
     const json_t *error = json_object_get(chunk, "error");
     const json_t *choice = json_array_get(json_object_get(chunk, "choices"), 0);
     const char *text = tl_json_string(json_object_get(choice, "delta"), "content", NULL);

@@ -1,5 +1,5 @@
-/* chat.h - a conversation with a model: asks through the daemon, prints the answer as it comes, keeps both. Touches the
- * daemon's socket, stdout and stderr. */
+/* chat.h - a conversation with a model: asks through the daemon, prints the answer as it comes, and
+ * remembers both. Touches the daemon's socket, stdout and stderr; never writes a file. */
 #ifndef TL_CLI_CHAT_H
 #define TL_CLI_CHAT_H
 
@@ -12,20 +12,21 @@
 typedef struct {
     tl_cli *cli;
     char model[TL_MODEL_MAX];
-    char peer[TL_NODE_ID_HEX + 1]; /* "" = whoever serves the model */
-    tl_time timeout;               /* of one answer; TL_NEVER: none */
+    char peer[TL_NODE_ID_HEX + 1]; /* the only peer to ask; "" = any */
+    tl_time timeout;               /* for one answer; TL_NEVER: none */
     json_t *messages;              /* the conversation so far, as OpenAI's "messages" */
-    /* of the answer in progress */
+    /* the answer in progress */
     tl_sse sse;
     tl_buf answer;
-    bool waiting;  /* a live line says so */
+    bool waiting;  /* a live line says that we wait */
     bool finished; /* [DONE] came */
     int failed;    /* exit code of an error event */
     tl_err e;
 } tl_chat;
 
-/* Asks with `text` as the next message, and prints. `interruptible`: Ctrl-C stops the answer, not the program. A
- * question that got no answer is taken back out of the conversation. Returns an exit code; says itself what failed. */
+/* Asks with `text` as the next message, and prints the answer. `interruptible`: Ctrl-C stops the
+ * answer, not the program. A question without an answer is removed from the conversation. Prints
+ * what failed; returns an exit code. */
 int tl_chat_ask(tl_chat *c, tl_slice text, bool interruptible);
 /* A person at a terminal asks until Ctrl-D or /bye. Returns an exit code. */
 int tl_chat_converse(tl_chat *c);

@@ -1,4 +1,4 @@
-/* The conversation of a person at a terminal: lines typed or pasted, and a few commands. */
+/* A conversation at a terminal: a person types or pastes lines, and has a few commands. */
 #include "base/suggest.h"
 #include "cli/chat.h"
 #include "cli/daemon.h"
@@ -29,7 +29,7 @@ static next_step on_clear(tl_chat *c, const char *rest)
 {
     (void)rest;
     json_array_clear(c->messages);
-    tl_out_note("The model knows nothing of what was said before.");
+    tl_out_note("The model no longer knows what was said before.");
     return GO_ON;
 }
 
@@ -39,7 +39,7 @@ static next_step on_bye(tl_chat *c, const char *rest)
     return LEAVE;
 }
 
-/* Prints the models. True: `wanted` is one of them, or there is none to compare with. */
+/* Prints the models. True: `wanted` is one of them, or the list is empty or cannot be had. */
 static bool list_models(tl_chat *c, const char *wanted)
 {
     json_t *all, *model;
@@ -73,7 +73,7 @@ static next_step on_model(tl_chat *c, const char *rest)
         return GO_ON;
     }
     if (strcmp(rest, "teale-auto") != 0 && !list_models(c, rest))
-        tl_out_note("Nobody says now that they serve it; /model lists what is there.");
+        tl_out_note("No known node serves it now; /model lists the models.");
     memcpy(c->model, rest, n + 1);
     tl_out_note("Asking %s from now on.", c->model);
     return GO_ON;
@@ -107,7 +107,7 @@ static bool is_blank(tl_slice text)
     return true;
 }
 
-/* Cuts the blanks at the end: a name or a question does not end in one. */
+/* Removes the blanks at the end of a line. */
 static void trim(char *line)
 {
     size_t n = strlen(line);

@@ -93,7 +93,7 @@ static void print_help(FILE *f)
             "running, 4 peer or relay unreachable, 5 denied, 6 timed out.\n");
 }
 
-/* How many words of argv name the command: "config set" is two; 0 when there is no such command. */
+/* How many words of argv name the command `c`: two for "config set"; 0: argv names another. */
 static size_t match(const tl_command *c, int argc, char *const *argv)
 {
     char two[64];
@@ -119,7 +119,7 @@ static const tl_command *find(int argc, char *const *argv, size_t *ret_words)
     return found;
 }
 
-/* True when `name` is the first word of commands of two. Offers their second words. */
+/* True if `name` is the first word of two-word commands. Offers their second words. */
 static bool offer_below(const char *name, tl_suggest *s)
 {
     bool any = false;
@@ -140,7 +140,8 @@ static bool is_help(const char *word)
     return !strcmp(word, "--help") || !strcmp(word, "-h");
 }
 
-/* `teale config`: what there is below it; asked for on stdout, else as a usage error. */
+/* Shows the commands whose first word is `name`, such as `teale config`: on stdout if the user
+ * `asked` for help, else as a usage error. */
 static int show_below(const char *name, bool asked)
 {
     size_t n = strlen(name);
@@ -178,7 +179,7 @@ static int unknown_command(int argc, char *const *argv)
     tl_safe safe = tl_log_safe(tl_slice_str(given));
     if (!s.best)
         return tl_cli_usage(NULL, "unknown command \"%s\"", safe.text);
-    /* As many words as were wrong: "conifg" means "config", not "config get". */
+    /* Suggests as many words as were wrong: "config" for "conifg", not "config get". */
     int n = strchr(given, ' ') ? (int)strlen(s.best) : (int)strcspn(s.best, " ");
     return tl_cli_usage(NULL, "unknown command \"%s\"; did you mean \"%.*s\"?", safe.text, n,
                         s.best);
@@ -236,7 +237,7 @@ static int run_command(tl_cli *cli, const char *home, int argc, char *const *arg
     return c->run(cli, &args);
 }
 
-/* stdout may have been closed or its disk be full: then the answer did not arrive. */
+/* If stdout is closed or its disk is full, the answer was lost: that is a failure. */
 static int flushed(int code)
 {
     if (fflush(stdout) || ferror(stdout)) {
@@ -250,7 +251,7 @@ int tl_cli_main(int argc, char **argv)
 {
     static tl_cli cli;
     tl_out_init();
-    /* Options before the command: up to the first word, or behind the value of --home. */
+    /* The options before the command: up to the first word that is not the value of --home. */
     int n = 1;
     while (n < argc && argv[n][0] == '-' && argv[n][1])
         n += !strcmp(argv[n], "--home") ? 2 : 1;

@@ -1,5 +1,5 @@
-/* cmd_bugreport.c - `teale bugreport`: what a report of a fault needs, fit to be posted. No keys,
- * no prompts or answers (no log has them), addresses and node IDs cut short (cli/redact). */
+/* cmd_bugreport.c - `teale bugreport`: what a bug report needs, ready to be posted. Never prints
+ * keys, prompts or answers (no log has them); cli/redact cuts addresses and node IDs short. */
 #include "cli/commands.h"
 #include "cli/daemon.h"
 #include "cli/redact.h"
@@ -10,7 +10,7 @@
 #include <sys/utsname.h>
 
 #define ROUND_TIME (15 * TL_SEC)
-#define LOG_MAX    (32L << 10) /* the log's end: some 300 lines */
+#define LOG_MAX    (32L << 10) /* the last part of the log: about 300 lines */
 
 static tl_err head(tl_buf *out, const char *title)
 {
@@ -28,7 +28,7 @@ static tl_err add_system(tl_buf *out)
 
 static tl_err add_json(tl_buf *out, json_t *value)
 {
-    /* People put their own and their machines' names there. */
+    /* People put their own names and those of their machines there. */
     if (json_object_get(value, "display_name"))
         (void)json_object_del(value, "display_name");
     tl_err e = tl_json_write(out, value);
@@ -50,7 +50,7 @@ static tl_err add_settings(const tl_cli *cli, tl_buf *out)
     return e;
 }
 
-/* The daemon's own words, also when they are that there is no daemon. */
+/* Adds the daemon's answer, or a line that says that there is no daemon. */
 static tl_err add_answer(const tl_cli *cli, tl_buf *out, const char *title, const char *path)
 {
     tl_daemon_answer a;
@@ -79,7 +79,7 @@ static tl_err add_log(const tl_cli *cli, tl_buf *out)
     size_t n = 0;
     if (text && !fseek(f, cut ? size - LOG_MAX : 0, SEEK_SET))
         n = fread(text, 1, LOG_MAX, f);
-    const char *from = cut && n ? memchr(text, '\n', n) : NULL; /* whole lines */
+    const char *from = cut && n ? memchr(text, '\n', n) : NULL; /* begins with a whole line */
     size_t skipped = from ? (size_t)(from + 1 - text) : 0;
     e = text ? tl_buf_append(out, tl_slice_of(text + skipped, n - skipped)) : TL_ERR_NOMEM;
     free(text);

@@ -1,4 +1,4 @@
-/* cmd_chat.c - `teale chat`: one question, or a session of them; the answer is printed as it comes. */
+/* cmd_chat.c - `teale chat`: one question or a conversation; prints the answer as it comes. */
 #include "ask/exchange.h"
 #include "cli/chat.h"
 #include "cli/commands.h"
@@ -21,14 +21,15 @@ static int ask_once(tl_chat *c, tl_slice prompt)
     return tl_chat_ask(c, prompt, false);
 }
 
-/* What is piped in belongs to the question. A terminal, /dev/null or a socket that a script merely inherited does not. */
+/* True if standard input is a pipe or a file: then it belongs to the question. A terminal,
+ * /dev/null or a socket that a script inherited does not. */
 static bool input_is_given(void)
 {
     struct stat st;
     return !fstat(STDIN_FILENO, &st) && (S_ISFIFO(st.st_mode) || S_ISREG(st.st_mode));
 }
 
-/* Appends all of standard input. Returns an exit code; says itself what is wrong. */
+/* Appends all of standard input. Prints what failed; returns an exit code. */
 static int read_input(tl_buf *prompt)
 {
     struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
@@ -66,7 +67,7 @@ static tl_err join_words(tl_buf *prompt, const tl_args *args)
     return e;
 }
 
-/* The words of the command line, then, after an empty line, what is piped in. */
+/* Asks the words of the command line and, after an empty line, the text from standard input. */
 static int ask_words(tl_chat *c, const tl_args *args)
 {
     tl_buf prompt = {0};

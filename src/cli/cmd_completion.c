@@ -1,11 +1,11 @@
-/* cmd_completion.c - completion scripts, written from the table of commands and that of settings,
- * so that they know exactly what this program knows. */
+/* cmd_completion.c - completion scripts, made from the tables of commands and of settings, so that
+ * they offer exactly what this program knows. */
 #include "cli/commands.h"
 #include "config/config.h"
 
 #include <string.h>
 
-/* The words that may come first, and behind `first` when it is the start of two-word commands. */
+/* Prints the words that may come first. With `first`, prints the words that may follow it. */
 static void print_words(const char *first, const char *between)
 {
     size_t n = first ? strlen(first) : 0;
@@ -38,7 +38,7 @@ static void print_keys(const char *between)
         printf("%s%s", tl_setting_at(i)->key, between);
 }
 
-/* Those whose operand is completed, above. */
+/* True for the commands whose operands are completed above. */
 static bool has_own_words(const tl_command *c)
 {
     return !strcmp(c->name, "completion") || !strcmp(c->name, "config get") ||
@@ -93,7 +93,7 @@ static void print_bash(void)
            "complete -F _teale teale\n");
 }
 
-/* A single-quoted word of zsh or fish, with what needs it escaped. */
+/* Prints a part of a single-quoted word of zsh or fish. Escapes the characters of `escape`. */
 static void print_quoted(const char *text, const char *escape)
 {
     for (; *text; text++) {
@@ -183,6 +183,6 @@ int tl_cmd_completion(tl_cli *cli, const tl_args *args)
     else if (!strcmp(shell, "fish"))
         print_fish();
     else
-        return tl_cli_usage(cli, "completion is there for bash, zsh and fish");
+        return tl_cli_usage(cli, "completion exists for bash, zsh and fish");
     return TL_EXIT_OK;
 }

@@ -1,4 +1,4 @@
-/* cmd_config.c - `teale config`: works on the file, with the daemon up or down. */
+/* cmd_config.c - `teale config`: works on the settings file, whether the daemon runs or not. */
 #include "cli/commands.h"
 #include "cli/daemon.h"
 #include "config/config.h"

@@ -1,4 +1,4 @@
-/* cmd_net.c - the commands that tell of the network: netcheck, doctor, why. */
+/* cmd_net.c - the commands that show the network: netcheck, doctor, why. */
 #include "cli/commands.h"
 #include "cli/daemon.h"
 #include "cli/nattext.h"
@@ -9,7 +9,7 @@
 #define ROUND_TIME (15 * TL_SEC) /* a round of STUN takes 4 s when nobody answers */
 #define READ_TIME  (10 * TL_SEC)
 
-/* The daemon's answer; printed already when --json was given (then *ret is NULL). */
+/* Gets the daemon's answer. With --json, prints it and sets *ret to NULL. */
 static int fetch(tl_cli *cli, const tl_args *args, const char *path, tl_time within, json_t **ret)
 {
     tl_time timeout;
@@ -197,7 +197,7 @@ int tl_cmd_doctor(tl_cli *cli, const tl_args *args)
             printf("%u problem%s, %u warning%s\n", problems, problems == 1 ? "" : "s", warnings,
                    warnings == 1 ? "" : "s");
         else
-            printf("nothing stands in the way\n");
+            printf("no obstacle found\n");
     }
     json_decref(found);
     return problems ? TL_EXIT_FAILED : TL_EXIT_OK;

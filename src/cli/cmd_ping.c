@@ -7,8 +7,8 @@
 #include <string.h>
 #include <time.h>
 
-#define PING_MAX    1000          /* as the daemon's */
-#define DIRECT_TIME (30 * TL_SEC) /* a path that is to be found at all is found by then */
+#define PING_MAX    1000          /* the same bound as the daemon's */
+#define DIRECT_TIME (30 * TL_SEC) /* if a direct path can be found, it is found by then */
 
 typedef struct {
     bool json;
@@ -17,9 +17,9 @@ typedef struct {
     unsigned sent, answered;
     double least, most, sum;
     bool failed;                 /* an error came instead of an answer */
-    bool direct;                 /* an answer came by a direct path or the local network, */
-    tl_time begun, direct_after; /* so long after the beginning */
-    char first[16], last[16];    /* paths, of the first answer and of the last */
+    bool direct;                 /* an answer came by a direct path or the local network */
+    tl_time begun, direct_after; /* when the run began; how long after that `direct` became true */
+    char first[16], last[16];    /* the paths of the first and of the last answer */
     double first_rtt, last_rtt;
     tl_err e;
 } run;
@@ -116,7 +116,7 @@ static void print_sum(run *r, const char *node)
                r->first_rtt, r->last, r->last_rtt, (double)r->direct_after / (double)TL_SEC);
 }
 
-/* The exit code of what came back; says what was wrong. */
+/* Prints what failed, and returns the exit code. */
 static int judge(const tl_cli *cli, const run *r, const tl_daemon_answer *a, bool until_direct,
                  const char *node)
 {

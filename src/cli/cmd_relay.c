@@ -1,5 +1,5 @@
-/* cmd_relay.c - `teale relay ...` becomes teale-relay: the one beside this program, else the one on
- * PATH. */
+/* cmd_relay.c - `teale relay ...` runs teale-relay in its place: the one beside this program, else
+ * the one on PATH. */
 #include "cli/commands.h"
 
 #include <errno.h>

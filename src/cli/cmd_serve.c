@@ -18,9 +18,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define DRAIN_TIME      (30 * TL_SEC) /* UX.md */
+#define DRAIN_TIME      (30 * TL_SEC) /* teale(1): how long running questions may go on */
 #define SIGNALS         3
-#define DESCRIPTORS_MAX 65536 /* more than every bound of ours together asks for */
+#define DESCRIPTORS_MAX 65536 /* more than all our bounds together need */
 
 typedef struct {
     const tl_cli *cli;
@@ -35,10 +35,10 @@ typedef struct {
     tl_sdwatchdog watchdog;
     enum {
         RUNNING,
-        FINISHING, /* the node lets its work end */
-        CLOSING,   /* the API sends what is left */
+        FINISHING, /* the node finishes running questions */
+        CLOSING,   /* the API sends what is queued */
         ENDED,
-    } stage; /* RUNNING -> FINISHING -> CLOSING -> ENDED; set by set_stage alone */
+    } stage; /* RUNNING -> FINISHING -> CLOSING -> ENDED; only set_stage assigns it */
 } server;
 
 static void set_stage(server *s, int stage)
@@ -81,7 +81,7 @@ static void on_signal(void *user, int signo)
     if (s->stage == RUNNING) {
         stop(s);
     } else {
-        tl_log(TL_LOG_WARN, "told again: ending at once");
+        tl_log(TL_LOG_WARN, "second signal: ending at once");
         set_stage(s, ENDED);
     }
 }
@@ -94,7 +94,7 @@ static void apply_log_level(const tl_settings *s)
             tl_log_set_level((tl_log_level)i);
 }
 
-/* The file changed at `key`. */
+/* The setting `key` has changed in the file. */
 static tl_err on_setting_changed(void *user, const char *key, tl_why *why)
 {
     server *s = user;
@@ -132,7 +132,7 @@ static void forbid_core_dumps(void)
         tl_log(TL_LOG_WARN, "core dumps cannot be switched off: %s", strerror(errno));
 }
 
-/* A question in flight is two or three descriptors, and a login shell's limit is 1024 of them. */
+/* A question under way needs two or three descriptors, and the usual limit is 1024. */
 static void allow_descriptors(void)
 {
     struct rlimit rl;
@@ -160,7 +160,7 @@ static tl_err find_addresses(const char *text, tl_api_config *config, tl_why *wh
     for (const struct addrinfo *a = all; a && config->listen_n < TL_API_LISTEN_MAX; a = a->ai_next)
         config->listen[config->listen_n++] = tl_addr_from_sockaddr(a->ai_addr);
     freeaddrinfo(all);
-    /* Port 0 becomes one port; with several addresses each would get another. */
+    /* With port 0 and several addresses, each address would get a different port. */
     if (port == 0)
         config->listen_n = 1;
     return TL_OK;
@@ -237,7 +237,8 @@ static void close_all(server *s)
         close(s->lock);
 }
 
-/* Whoever waits for the line would wait for ever if it was lost. */
+/* Prints the ready line. An error if it cannot be written: the program that waits for the line
+ * would wait for ever. */
 static tl_err say_ready(const server *s, tl_why *why)
 {
     char id[TL_NODE_ID_HEX + 1];
@@ -246,7 +247,7 @@ static tl_err say_ready(const server *s, tl_why *why)
     if (fflush(stdout) || ferror(stdout)) {
         tl_err e = tl_why_set(why, TL_ERR_IO, "cannot write the ready line to standard output: %s",
                               strerror(errno));
-        clearerr(stdout); /* it is told */
+        clearerr(stdout); /* the error is reported by the caller */
         return e;
     }
     tl_log(TL_LOG_INFO, "teale %s ready, node %s, API %s", TL_VERSION, id, tl_api_base_url(s->api));

@@ -8,7 +8,7 @@
 
 #define READ_TIME (10 * TL_SEC) /* these answers come from memory */
 
-/* The daemon's answer; printed already when --json was given (then *ret is NULL). */
+/* Gets the daemon's answer. With --json, prints it and sets *ret to NULL. */
 static int fetch(tl_cli *cli, const tl_args *args, const char *path, json_t **ret)
 {
     tl_time timeout;
@@ -113,7 +113,7 @@ int tl_cmd_status(tl_cli *cli, const tl_args *args)
     return TL_EXIT_OK;
 }
 
-/* `--wan`: across the internet; `--cluster`: on the local network. */
+/* `--wan` wants peers across the internet, `--cluster` those on the local network. */
 static bool is_wanted(const tl_args *args, const json_t *peer)
 {
     bool lan = !strcmp(tl_json_string(peer, "path", ""), "lan");
@@ -246,7 +246,7 @@ int tl_cmd_models(tl_cli *cli, const tl_args *args)
     return code;
 }
 
-/* In single quotes where a shell would not take it as it is. */
+/* Puts the value in single quotes if a shell needs them. */
 static void print_export(const char *name, const char *value)
 {
     static const char plain[] =

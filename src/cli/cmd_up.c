@@ -1,4 +1,4 @@
-/* cmd_up.c - `teale up` and `teale down`: the daemon in the background, and its end. */
+/* cmd_up.c - `teale up` and `teale down`: start and stop the daemon in the background. */
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/daemon.h"
@@ -13,9 +13,9 @@
 
 #define STEPS        5
 #define ASK_TIME     (5 * TL_SEC)
-#define NAT_TIME     (1 * TL_SEC) /* longer is not worth waiting: the node works without knowing */
+#define NAT_TIME     (1 * TL_SEC) /* not worth a longer wait: the node works all the same */
 #define POLL_MS      100
-#define STOP_TIME_MS 45000 /* 30 s for what runs, and room to close */
+#define STOP_TIME_MS 45000 /* 30 s for running questions, and 15 s to close */
 
 static tl_time now(void)
 {
@@ -38,8 +38,8 @@ static int already_running(const tl_cli *cli, const tl_args *args)
     return TL_EXIT_OK;
 }
 
-/* Asks for the status until `is_settled` says so or `until` is past; the last one is returned, NULL
- * when the daemon does not answer any more. */
+/* Asks for the status until `is_settled` returns true or `until` is past. Returns the last status;
+ * NULL if the daemon does not answer any more. */
 static json_t *wait_status(const tl_cli *cli, tl_time until,
                            bool (*is_settled)(const json_t *status))
 {
@@ -100,8 +100,7 @@ static int show_backend(const tl_cli *cli, const tl_settings *s, tl_time until)
                          tl_json_string(backend, "kind", "model server"), url,
                          *models ? models : "no model loaded");
     else
-        tl_progress_done(2, STEPS, "backend",
-                         "no answer yet from %.200s; it is asked again and again",
+        tl_progress_done(2, STEPS, "backend", "no answer yet from %.200s; the node keeps asking",
                          *url ? url : s->share);
     json_decref(status);
     return TL_EXIT_OK;
@@ -217,7 +216,7 @@ int tl_cmd_up(tl_cli *cli, const tl_args *args)
     return code ? code : show_progress(cli, &s, &ready, is_new, (tl_time)secs * TL_SEC);
 }
 
-/* Requests that still run; 0 too when the daemon answers no more. */
+/* How many requests still run; 0 also if the daemon does not answer any more. */
 static int still_active(const tl_cli *cli)
 {
     tl_daemon_answer a;

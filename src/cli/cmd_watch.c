@@ -1,4 +1,4 @@
-/* cmd_watch.c - `teale watch`: what happens at the node, a line for each event as it comes. */
+/* cmd_watch.c - `teale watch`: prints a line for each event of the node, as it comes. */
 #include "cli/commands.h"
 #include "cli/daemon.h"
 #include "cli/nattext.h"
@@ -15,7 +15,7 @@ typedef struct {
     tl_err e;
 } watch;
 
-/* "12:03:04", of here, from "2026-01-01T11:03:04Z". */
+/* Prints "12:03:04", in local time, for "2026-01-01T11:03:04Z". */
 static void print_time(const char *at)
 {
     struct tm tm = {0}, local;
@@ -38,7 +38,7 @@ static void print_peer(const json_t *data)
     }
 }
 
-/* " lead text", cleaned; nothing when the field is absent or empty. */
+/* Prints " lead text", cleaned; nothing if the field is absent or empty. */
 static void print_field(const json_t *data, const char *key, const char *lead)
 {
     const char *text = tl_json_string(data, key, "");
@@ -110,7 +110,7 @@ static void on_body(void *user, tl_slice bytes)
         w->e = tl_sse_feed(&w->sse, bytes, on_event, w);
 }
 
-/* The paths as they are when the watch begins. */
+/* Prints the paths at the beginning of the watch. */
 static int print_present(const tl_cli *cli)
 {
     json_t *all, *peer;
@@ -149,7 +149,7 @@ int tl_cmd_watch(tl_cli *cli, const tl_args *args)
     if (a.interrupted) {
         code = TL_EXIT_OK;
     } else if (a.e == TL_ERR_TIMEOUT) {
-        code = TL_EXIT_TIMEOUT; /* asked for: nothing to explain */
+        code = TL_EXIT_TIMEOUT; /* the user asked for it: nothing to explain */
     } else if (w.e) {
         tl_out_error("the daemon's events are not understood: %s", tl_err_name(w.e));
         code = TL_EXIT_FAILED;

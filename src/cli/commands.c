@@ -2,7 +2,7 @@
 
 static const tl_option no_options[] = {{NULL, 0, NULL, NULL}};
 
-/* Of `up` and `serve`: what they override in the file while the process lives. */
+/* Options of `up` and `serve`: they override the file while that process runs. */
 #define RUN_OPTIONS                                                                                \
     {"share", 0, "URL", "share this model server with others; \"auto\" looks for one"},            \
         {"share-key-file", 0, "FILE", "file with the key that the model server wants"},            \
@@ -11,7 +11,7 @@ static const tl_option no_options[] = {{NULL, 0, NULL, NULL}};
         {"private", 0, NULL, "serve only members of your networks"},                               \
         {"api", 0, "HOST:PORT", "where the HTTP API listens (port 0: any)"},                       \
         {"udp", 0, "PORT", "UDP port for connections between nodes (0: any)"},                     \
-        {"relayed", 0, NULL, "never go direct: peers see the relay's address alone"},              \
+        {"relayed", 0, NULL, "never go direct: peers see only the relay's address"},               \
         {"insecure-relay", 0, NULL, "allow a plain ws:// relay that is not on this machine"},      \
     {                                                                                              \
         "log-level", 0, "LEVEL", "error, warn, info or debug"                                      \
@@ -32,7 +32,7 @@ static const tl_option serve_options[] = {
 
 #define TIMEOUT_OPTION                                                                             \
     {                                                                                              \
-        "timeout", 0, "SECS", "give up after so long (exit code 6)"                                \
+        "timeout", 0, "SECS", "give up after SECS seconds (exit code 6)"                           \
     }
 
 static const tl_option down_options[] = {TIMEOUT_OPTION, {NULL, 0, NULL, NULL}};
@@ -48,7 +48,7 @@ static const tl_option peers_options[] = {
 
 static const tl_option chat_options[] = {
     {"model", 'm', "MODEL", "the model to ask (teale-auto)"},
-    {"peer", 0, "ID", "ask this peer, no other"},
+    {"peer", 0, "ID", "ask this peer and no other"},
     TIMEOUT_OPTION,
     {NULL, 0, NULL, NULL},
 };
@@ -62,18 +62,18 @@ static const tl_option ping_options[] = {
 
 static const tl_command table[] = {
     {"up", "", 0, 0, "start the node in the background",
-     "Shows what it finds on the way. Sharing is explicit: without --share (or the setting "
-     "`share`)\n"
-     "this machine asks others and serves nobody. Options given here win over the file as long as\n"
-     "the node runs. Where a node runs already, nothing is changed.",
+     "Shows what it finds. Sharing is explicit: without --share (or the setting `share`) this\n"
+     "machine asks others and serves nobody. Options given here win over the file while the node\n"
+     "runs. If a node runs already, nothing is changed.",
      up_options, false, false, tl_cmd_up},
-    {"down", "", 0, 0, "stop the node, when what runs is finished",
-     "Running answers get 30 seconds to finish; new questions are refused meanwhile.", down_options,
-     false, false, tl_cmd_down},
+    {"down", "", 0, 0, "finish what runs, then stop the node",
+     "Running answers get 30 seconds to finish. New questions are refused.", down_options, false,
+     false, tl_cmd_down},
     {"serve", "", 0, 0, "run the node in the foreground",
      "For systemd and scripts: logs to stderr and prints one line on stdout when it is ready:\n"
      "  ready api=http://HOST:PORT/v1 node=<node ID>\n"
-     "SIGTERM or SIGINT finishes what runs (30 seconds), a second one ends at once.",
+     "SIGTERM or SIGINT lets running answers finish (30 seconds); a second one ends the node at\n"
+     "once.",
      serve_options, false, false, tl_cmd_serve},
     {"status", "", 0, 0, "how the node is connected and what it does", "", read_options, true,
      false, tl_cmd_status},
@@ -82,37 +82,34 @@ static const tl_command table[] = {
     {"models", "", 0, 0, "the models that can be asked, and where they are", "", read_options, true,
      false, tl_cmd_models},
     {"chat", "[PROMPT]", 0, TL_ARGS_MAX, "ask a model; the answer comes as it is made",
-     "Without PROMPT it is a conversation: lines are edited, /help lists its commands, Ctrl-C "
-     "stops\n"
-     "an answer, Ctrl-D leaves. What is piped in is the prompt, or follows PROMPT:\n"
-     "`teale chat summarise <report.txt`.",
+     "Without PROMPT it is a conversation: lines can be edited, /help lists its commands,\n"
+     "Ctrl-C stops an answer, Ctrl-D leaves. Text from a pipe or a file is the prompt, or\n"
+     "follows PROMPT: `teale chat summarise <report.txt`.",
      chat_options, false, false, tl_cmd_chat},
-    {"ping", "PEER", 1, 1, "measure the way to a peer, connecting to it if need be",
-     "PEER is a node ID, or enough of its beginning to tell it from the known others.",
+    {"ping", "PEER", 1, 1, "measure round trips to a peer; connects to it if needed",
+     "PEER is a node ID, or its first digits: at least 4, which fit only one known peer.",
      ping_options, true, false, tl_cmd_ping},
     {"why", "PEER", 1, 1, "why the path to a peer is what it is",
-     "Tells what was tried and what came back, which rule chose, and what would change it. It does "
-     "not\n"
-     "connect: `teale ping PEER` does.",
+     "Tells what was tried, what came back, which rule chose the path, and what would change it.\n"
+     "It does not connect to the peer: `teale ping PEER` does.",
      read_options, true, false, tl_cmd_why},
-    {"netcheck", "", 0, 0, "ask the STUN servers anew, and show what the network lets through", "",
+    {"netcheck", "", 0, 0, "ask the STUN servers again, and show what the network lets through", "",
      read_options, true, false, tl_cmd_netcheck},
     {"doctor", "", 0, 0, "every obstacle found, each with its evidence and remedy",
-     "Exits with 1 when there is a problem; warnings are no failure.", read_options, true, false,
+     "Exits with 1 if there is a problem. A warning is not a failure.", read_options, true, false,
      tl_cmd_doctor},
     {"watch", "", 0, 0, "show events and paths as they change, until Ctrl-C",
      "With --json, one object a line.", read_options, true, false, tl_cmd_watch},
-    {"bugreport", "", 0, 0, "what a report of a fault needs, fit to be posted",
-     "Settings, status, doctor, netcheck and the end of the log, without keys and names; addresses "
-     "and\n"
-     "node IDs are cut short. Read it before you post it.",
+    {"bugreport", "", 0, 0, "print what a bug report needs, without private parts",
+     "Settings, status, doctor, netcheck and the end of the log, without keys and names.\n"
+     "Addresses and node IDs are cut short. Read it before you post it.",
      no_options, false, false, tl_cmd_bugreport},
     {"config get", "KEY", 1, 1, "print one setting", "", no_options, true, false,
      tl_cmd_config_get},
     {"config set", "KEY VALUE", 2, 2, "change one setting in the file",
-     "Comments and order of the file are kept. Lists are written as JSON: '[\"a\", \"b\"]'. A "
-     "running\n"
-     "node applies the change at once, or it is said that it needs a restart.",
+     "Comments and order of the file are kept. Lists are written as JSON: '[\"a\", \"b\"]'.\n"
+     "A running node applies the change at once, or the command says that a restart is\n"
+     "needed.",
      no_options, false, false, tl_cmd_config_set},
     {"config list", "", 0, 0, "print every setting", "", no_options, true, false,
      tl_cmd_config_list},

@@ -1,4 +1,5 @@
-/* commands.h - what each command does; the table in commands.c says the rest. */
+/* commands.h - the function of each command. The table in commands.c holds names, options and
+ * help. */
 #ifndef TL_CLI_COMMANDS_H
 #define TL_CLI_COMMANDS_H
 

@@ -5,14 +5,14 @@
 
 #include <signal.h>
 
-#define JSON_MAX     (16u << 20)  /* kept of an answer: /control/peers of 10,000 peers is below */
+#define JSON_MAX     (16u << 20)  /* of an answer: /control/peers with 10,000 peers is smaller */
 #define CONNECT_TIME (5 * TL_SEC) /* a Unix socket answers at once, unless the daemon hangs */
 
 /* One request on a loop of its own. */
 typedef struct {
     tl_loop *loop;
     tl_http *http;
-    tl_http_request *request; /* NULL when over */
+    tl_http_request *request; /* NULL after its end */
     tl_timer deadline, tick;
     tl_time began;
     void (*on_tick)(void *user, tl_time waited);
@@ -158,9 +158,9 @@ typedef struct {
 } remedy;
 
 static const remedy remedies[] = {
-    {"model_not_found", TL_EXIT_FAILED, "`teale models` lists those that can be asked."},
+    {"model_not_found", TL_EXIT_FAILED, "`teale models` lists the models that can be asked."},
     {"no_provider", TL_EXIT_FAILED,
-     "Nobody reachable serves it now; `teale models` lists what is there."},
+     "No node in reach serves it now; `teale models` lists the models."},
     {"peer_failed", TL_EXIT_UNREACHABLE, "Try again, or see how it is connected: teale peers"},
     {"backend_unreachable", TL_EXIT_FAILED,
      "Start the model server, or correct `share`: teale status"},
@@ -286,7 +286,7 @@ void tl_daemon_setting_changed(const tl_cli *cli, const char *key)
     tl_daemon_run(cli, &ask, NULL, NULL, &a);
     bool understood = !a.e && !tl_json_parse(tl_buf_slice(&a.body), 16, &said, NULL);
     if (a.e == TL_ERR_UNREACHABLE)
-        ; /* no daemon: the file is all there is to change */
+        ; /* no daemon: the change of the file is enough */
     else if (!understood || a.status != 200)
         tl_out_note(
             "Saved. The running daemon did not take it up; restart it: teale down && teale up");

@@ -13,18 +13,19 @@
 #include <unistd.h>
 #include <wchar.h>
 
-/* A terminal that is told PASTE_ON puts these two sequences around pasted text (xterm, "Bracketed Paste Mode"). */
+/* PASTE_ON asks the terminal to mark the beginning and the end of pasted text (xterm, "Bracketed
+ * Paste Mode"). */
 #define PASTE_ON    "\033[?2004h"
 #define PASTE_OFF   "\033[?2004l"
 #define PASTE_END   L"\033[201~"
 #define PASTE_END_N 6
-#define CHUNK       1024 /* characters that are put into the line at once */
+#define CHUNK       1024 /* pasted characters that go into the line at a time */
 
 struct tl_lineedit {
     EditLine *el;
     History *history;
     char prompt[64];
-    int interrupts; /* signalfd of SIGINT, which is blocked while a line is read: none is missed */
+    int interrupts; /* signalfd: SIGINT is blocked while a line is read, so that none is missed */
     bool interrupted;
 };
 
@@ -47,7 +48,7 @@ static int get_character(EditLine *el, wchar_t *ret_c)
         struct signalfd_siginfo info;
         char byte;
         if (poll(in, 2, -1) < 0) {
-            if (errno == EINTR) /* libedit has dealt with it: a resize, a stop */
+            if (errno == EINTR) /* libedit has handled the signal: a resize, a stop */
                 continue;
             return -1;
         }
@@ -64,7 +65,7 @@ static int get_character(EditLine *el, wchar_t *ret_c)
             return (int)n;
         size_t used = mbrtowc(ret_c, &byte, 1, &state);
         if (used == (size_t)-1)
-            state = (mbstate_t){0}; /* a byte that belongs to no character is left out */
+            state = (mbstate_t){0}; /* leaves out a byte that belongs to no character */
         else if (used != (size_t)-2)
             return 1;
     }
@@ -83,7 +84,7 @@ static unsigned char on_line_break(EditLine *el, wint_t c)
                                                                               : CC_ERROR;
 }
 
-/* Puts the collected characters into the line, as far as there is room. */
+/* Puts the collected characters into the line, if there is room. */
 static void insert(EditLine *el, wchar_t *text, size_t *n)
 {
     text[*n] = 0;
@@ -92,8 +93,8 @@ static void insert(EditLine *el, wchar_t *text, size_t *n)
     *n = 0;
 }
 
-/* Everything up to PASTE_END is text, whatever the keys in it mean elsewhere. Line breaks at its end are left out, so
- * that the person decides when to send it. */
+/* Reads pasted text: everything up to PASTE_END, without obeying the keys in it. Line breaks at its
+ * end are left out, so that the person decides when to send it. */
 static unsigned char on_paste(EditLine *el, wint_t first)
 {
     wchar_t text[CHUNK + 1], c;
@@ -106,7 +107,7 @@ static unsigned char on_paste(EditLine *el, wint_t first)
                 break;
             continue;
         }
-        matched = c == PASTE_END[0] ? 1 : 0; /* a sequence of another kind: not text */
+        matched = c == PASTE_END[0] ? 1 : 0; /* another escape sequence is not text */
         if (matched)
             continue;
         if (c == '\r' || c == '\n') {
@@ -191,7 +192,7 @@ tl_lineedit_result tl_lineedit_read(tl_lineedit *l, tl_slice *ret_text)
     sigprocmask(SIG_BLOCK, &set, &before);
     l->interrupted = false;
     el_set(l->el, EL_PREP_TERM,
-           1); /* before the prompt is seen: no key may come in the other mode */
+           1); /* before the prompt is shown, so that no key comes in the former mode */
     fputs(PASTE_ON, stdout);
     fflush(stdout);
     const char *text = el_gets(l->el, &n);

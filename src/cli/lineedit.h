@@ -1,26 +1,27 @@
-/* lineedit.h - reads lines from a person at a terminal: editing, history, pasted text in one piece. Built on
- * libedit. Touches stdin and stdout alone, and keeps nothing on disk. */
+/* lineedit.h - reads lines from a person at a terminal: editing, history, pasted text in one piece.
+ * Built on libedit. Touches only stdin and stdout; never writes to disk. */
 #ifndef TL_CLI_LINEEDIT_H
 #define TL_CLI_LINEEDIT_H
 
 #include "base/slice.h"
 
-#define TL_LINEEDIT_HISTORY 500        /* lines that Up-arrow finds again */
-#define TL_LINEEDIT_MAX     (1u << 20) /* characters of one line; what is pasted beyond is left out */
+#define TL_LINEEDIT_HISTORY 500        /* lines that the Up key can bring back */
+#define TL_LINEEDIT_MAX     (1u << 20) /* characters of one line; more pasted text is left out */
 
 typedef struct tl_lineedit tl_lineedit;
 
 typedef enum {
     TL_LINEEDIT_TEXT, /* a line; it may be empty, and has line breaks where text was pasted */
-    TL_LINEEDIT_INTERRUPTED, /* Ctrl-C: what was typed is gone */
+    TL_LINEEDIT_INTERRUPTED, /* Ctrl-C: the line is dropped */
     TL_LINEEDIT_END,         /* Ctrl-D on an empty line, or the terminal is gone */
 } tl_lineedit_result;
 
 /* stdin and stdout must be terminals. Copies the prompt. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_lineedit_new(const char *prompt, tl_lineedit **ret_edit);
 void tl_lineedit_free(tl_lineedit *l);
-/* Waits for one line. The text is borrowed until the next call, without the newline that ended it. Text that
- * is no UTF-8 comes as an empty line. The terminal is as before when the call returns. */
+/* Waits for one line. The text, without the newline at its end, is borrowed until the next call.
+ * Text that is not UTF-8 comes as an empty line. When the call returns, the terminal is in its
+ * former mode. */
 tl_lineedit_result tl_lineedit_read(tl_lineedit *l, tl_slice *ret_text);
 
 #endif

@@ -27,7 +27,7 @@ tl_err tl_lock_take(const char *path, int *ret_fd, tl_why *why)
             *pid ? pid : "unknown", path);
     }
     int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
-    /* The number only helps people; on a full disk the lock holds without it. */
+    /* Only people need the number: on a full disk the lock holds without it. */
     if (ftruncate(fd, 0) == 0 && pwrite(fd, pid, (size_t)n, 0) != n)
         (void)!ftruncate(fd, 0);
     *ret_fd = fd;

@@ -1,5 +1,5 @@
-/* lock.h - one daemon to a data directory: a lock on a file that the kernel gives back when the
- * process ends, however it ends. */
+/* lock.h - allows one daemon for each data directory, by a lock on a file. Never leaves a stale
+ * lock: the kernel releases it when the process ends in any way. */
 #ifndef TL_CLI_LOCK_H
 #define TL_CLI_LOCK_H
 
@@ -7,10 +7,10 @@
 
 #include <stdbool.h>
 
-/* Takes the lock and writes the process's number into the file; close(*ret_fd) gives it back.
- * TL_ERR_EXISTS: another process has it, `why` says which. TL_ERR_IO. */
+/* Takes the lock and writes the process's number into the file. close(*ret_fd) releases the lock.
+ * TL_ERR_EXISTS: another process has the lock, and `why` says which. TL_ERR_IO. */
 TL_CHECK tl_err tl_lock_take(const char *path, int *ret_fd, tl_why *why);
-/* True while a process has it. */
+/* True while a process has the lock. */
 bool tl_lock_is_taken(const char *path);
 
 #endif

@@ -41,7 +41,7 @@ static void turn_over_when_full(void)
         return;
     snprintf(old, sizeof old, "%s.1", path_in_use);
     if (rename(path_in_use, old) || take_stderr(path_in_use, NULL))
-        (void)!ftruncate(STDERR_FILENO, 0); /* the bound holds, at the price of the old lines */
+        (void)!ftruncate(STDERR_FILENO, 0); /* keeps the bound, but loses the old lines */
 }
 
 static void sink(void *user, tl_log_level level, const char *line)

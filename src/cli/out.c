@@ -8,7 +8,7 @@
 static struct {
     bool out_live, err_live;
     bool colour;
-    bool line_open; /* a live line stands on stderr */
+    bool line_open; /* stderr shows a live line */
 } state;
 
 void tl_out_init(void)
@@ -72,7 +72,7 @@ void tl_out_json(const json_t *value)
     fputc('\n', stdout);
 }
 
-/* Bytes of the character at `p`: 0 when it is no UTF-8. */
+/* How many bytes the first character of `t` has; 0: it is not UTF-8. */
 static size_t character(tl_slice t)
 {
     for (size_t k = 1; k <= 4 && k <= t.n; k++)
@@ -81,7 +81,7 @@ static size_t character(tl_slice t)
     return 0;
 }
 
-/* C0, DEL and C1: what a terminal might obey. */
+/* C0, DEL and C1: characters that a terminal may obey. */
 static bool is_control(tl_slice c)
 {
     return c.p[0] < 0x20 || c.p[0] == 0x7F || (c.n == 2 && c.p[0] == 0xC2 && c.p[1] < 0xA0);
@@ -160,7 +160,7 @@ void tl_table_add(tl_table *t, const char *text)
     }
 }
 
-/* Columns on screen, a character each. */
+/* Columns on the screen: one for each character. */
 static size_t width(const char *text)
 {
     size_t n = 0;

@@ -1,5 +1,5 @@
-/* out.h - what a person sees: errors, aligned tables, progress, colour where it belongs. Text from
- * elsewhere is made harmless to a terminal. Writes to stdout and stderr alone. */
+/* out.h - output for a person: errors, aligned tables, progress, colour. Makes text from other
+ * nodes harmless to a terminal. Writes only to stdout and stderr; never reads input. */
 #ifndef TL_CLI_OUT_H
 #define TL_CLI_OUT_H
 
@@ -15,33 +15,34 @@ typedef enum {
     TL_COLOUR_BOLD
 } tl_colour;
 
-/* Looks at NO_COLOR, TERM and what stdout and stderr are. Before anything else of this module. */
+/* Looks at NO_COLOR, TERM and what stdout and stderr are. Call it before any other function
+ * here. */
 void tl_out_init(void);
 /* True when `f` is a terminal on which a live line and colour may be used. */
 bool tl_out_is_live(FILE *f);
-/* The escape sequence, or "" where colour does not belong; tl_out_end ends it. */
+/* The escape sequence for a colour, or "" where colour is not used. tl_out_end ends the colour. */
 const char *tl_out_colour(FILE *f, tl_colour c);
 const char *tl_out_end(FILE *f);
 
 /* "teale: ..." on stderr. */
 void tl_out_error(const char *fmt, ...) TL_PRINTF(1, 2);
-/* A plain line on stderr, for notes that are no answer. */
+/* A plain line on stderr, for notes that are not part of the answer. */
 void tl_out_note(const char *fmt, ...) TL_PRINTF(1, 2);
 /* One compact JSON object and a newline on stdout. */
 void tl_out_json(const json_t *value);
 
-/* Writes text that somebody else chose; without control characters when `f` is a terminal, but for
- * newline and tab when `multi_line`. */
+/* Writes text that comes from others. If `f` is a terminal, leaves out control characters; with
+ * `multi_line`, newline and tab stay. */
 void tl_out_text(FILE *f, tl_slice text, bool multi_line);
 /* Appends a copy without any control character; invalid UTF-8 becomes U+FFFD. */
 TL_CHECK tl_err tl_out_clean(tl_buf *out, const char *text);
 
-/* That copy, on stdout. */
+/* Writes such a copy to stdout. */
 void tl_out_plain(const char *text);
-/* `key: value`, unpadded, on stdout: what scripts look for. The value is cleaned. */
+/* Writes `key: value` to stdout, without padding: scripts look for it. The value is cleaned. */
 void tl_out_line(const char *key, const char *value);
 
-/* --- tables: cells are added row by row, then printed with columns as wide as they must be --- */
+/* --- tables: cells are added row by row, then printed in columns that are wide enough --- */
 #define TL_TABLE_COLUMNS_MAX 8
 typedef struct {
     const char *const *heads; /* borrowed; NULL at the end */
@@ -50,19 +51,20 @@ typedef struct {
 } tl_table;
 
 void tl_table_begin(tl_table *t, const char *const *heads);
-/* Copies, cleaned as by tl_out_clean. */
+/* Adds a copy, cleaned as by tl_out_clean. */
 void tl_table_add(tl_table *t, const char *text);
-/* Prints to stdout and frees. Out of memory anywhere ends in an error instead of half a table. */
+/* Prints the table to stdout and frees it. If memory ran out in any call, prints nothing and
+ * returns an error. */
 TL_CHECK tl_err tl_table_end(tl_table *t);
 
 /* --- progress on stderr --- */
 /* "[2/5] backend    text" as a finished line. */
 void tl_progress_done(unsigned step, unsigned steps, const char *name, const char *fmt, ...)
     TL_PRINTF(4, 5);
-/* The same, replaced by what comes next; only on a terminal, nothing elsewhere. */
+/* The same as a live line, which the next line replaces. Prints only on a terminal. */
 void tl_progress_live(unsigned step, unsigned steps, const char *name, const char *fmt, ...)
     TL_PRINTF(4, 5);
-/* A live line of its own, in place of the last; only on a terminal. */
+/* A live line with any text, in place of the last live line. Prints only on a terminal. */
 void tl_progress_note(const char *fmt, ...) TL_PRINTF(1, 2);
 /* Removes a live line. */
 void tl_progress_clear(void);

@@ -6,9 +6,9 @@
 
 typedef struct {
     const char *option, *key;
-    const char *fixed; /* what a switch sets; NULL: the option's value is the setting's */
-    bool list;         /* all that were given, as a list */
-    bool file;         /* made absolute: the daemon has another working directory */
+    const char *fixed; /* the value that a switch sets; NULL: the option has a value */
+    bool list;         /* all given values become one list */
+    bool file;         /* made absolute, because the daemon has another working directory */
 } override;
 
 static const override overrides[] = {
@@ -26,7 +26,7 @@ static const override overrides[] = {
 };
 #define OVERRIDES (sizeof overrides / sizeof *overrides)
 
-/* Every value given for the option, as the text of a JSON list. */
+/* Writes every value given for the option as a JSON list. */
 static tl_err list_text(const tl_args *args, const char *option, tl_buf *out)
 {
     tl_err e = tl_buf_append_str(out, "[");

@@ -1,15 +1,15 @@
-/* overrides.h - the settings of a running node: the file's, with the options of `up` and `serve`
- * over them. Touches nothing but the file it is told to read. */
+/* overrides.h - the settings of a running node: those of the file, overridden by the options of
+ * `up` and `serve`. Touches only the file it is told to read, and never writes. */
 #ifndef TL_CLI_OVERRIDES_H
 #define TL_CLI_OVERRIDES_H
 
 #include "cli/args.h"
 #include "config/config.h"
 
-/* TL_ERR_INVALID and others of tl_settings_load; `why` names the option or the line. */
+/* Errors: TL_ERR_INVALID, and those of tl_settings_load. `why` names the option or the line. */
 TL_CHECK tl_err tl_overrides_load(const char *config_path, const tl_args *args,
                                   tl_settings *ret_settings, tl_why *why);
-/* The option that wins over `key`; NULL: none was given. */
+/* The given option that overrides the setting `key`; NULL: there is none. */
 const char *tl_overrides_option(const tl_args *args, const char *key);
 /* True if any option that overrides a setting was given. */
 bool tl_overrides_any(const tl_args *args);

@@ -5,11 +5,11 @@
 #include <ctype.h>
 
 #define HEX_MIN                                                                                    \
-    32 /* digits: half a key; shorter ones are counters, sessions, first digits of IDs */
+    32 /* digits: half a key; shorter runs are counters, sessions, first digits of IDs */
 #define HEX_SHOW 8
 #define KEY_MIN  20 /* characters of an API key with its "tl-" */
 
-/* What an address, a name or a key is written with. */
+/* The characters of addresses, names and keys. */
 static bool is_word(uint8_t c)
 {
     return isalnum(c) || c == '.' || c == ':' || c == '-' || c == '_' || c == '%' || c == '+' ||
@@ -43,7 +43,7 @@ static bool is_address(tl_slice word, tl_addr *ret_addr)
     return !tl_addr_is_loopback(ret_addr);
 }
 
-/* Long runs of hex digits inside a word. */
+/* Appends a word, and cuts long runs of hex digits in it. */
 static tl_err append_word(tl_buf *out, tl_slice word)
 {
     tl_err e = TL_OK;
@@ -62,7 +62,7 @@ static tl_err redact_word(tl_buf *out, tl_slice word)
     tl_addr a;
     if (word.n >= KEY_MIN && memcmp(word.p, "tl-", 3) == 0)
         return tl_buf_append_str(out, "tl-...");
-    /* A sentence's end is no part of the address it ends with. */
+    /* A full stop or colon at the end is not part of the address. */
     size_t n = word.n;
     while (n && (word.p[n - 1] == '.' || word.p[n - 1] == ':') && !(n > 1 && word.p[n - 2] == ':'))
         n--;
@@ -71,7 +71,7 @@ static tl_err redact_word(tl_buf *out, tl_slice word)
     return e ? e : tl_buf_append(out, tail);
 }
 
-/* Bytes of "//user:password" before its '@'; 0 when there is none. */
+/* How many bytes "//user:password" has before its '@'; 0: there is no such text. */
 static size_t userinfo(tl_slice s)
 {
     if (s.n < 2 || s.p[0] != '/' || s.p[1] != '/')

@@ -1,5 +1,5 @@
-/* redact.h - text made fit to be shown to strangers: keys, addresses and whole node IDs taken out.
- * Works on text alone; touches no file. */
+/* redact.h - makes text ready to be shown to strangers: takes out keys, addresses and whole node
+ * IDs. Works on text in memory; never touches a file. */
 #ifndef TL_CLI_REDACT_H
 #define TL_CLI_REDACT_H
 

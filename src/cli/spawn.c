@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define READY_WAIT_MS                                                                              \
-    20000 /* a start takes well under a second; a full disk or swap may stretch it */
+    20000 /* a start takes well under a second; a full disk or swap may make it longer */
 #define ARGV_MAX (TL_ARGS_MAX + 8)
 
 extern char **environ;
@@ -65,7 +65,7 @@ static int start(char **argv, int out, int err, pid_t *ret_pid)
     posix_spawnattr_t attr;
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     self[n > 0 ? n : 0] = 0;
-    if (n <= 0 || access(self, X_OK)) /* replaced by a newer one since it was started */
+    if (n <= 0 || access(self, X_OK)) /* the file was replaced after this program started */
         snprintf(self, sizeof self, "/proc/self/exe");
     if (posix_spawn_file_actions_init(&files) || posix_spawnattr_init(&attr))
         return ENOMEM;
@@ -85,7 +85,7 @@ static int start(char **argv, int out, int err, pid_t *ret_pid)
     return rc;
 }
 
-/* One line from the daemon's stdout; false when it ended, or did not come in time. */
+/* Reads one line of the daemon's stdout. False: stdout ended, or no line came in time. */
 static bool read_line(int fd, char *line, size_t size)
 {
     size_t n = 0;
@@ -104,7 +104,7 @@ static bool read_line(int fd, char *line, size_t size)
     return false;
 }
 
-/* What the daemon wrote to its log since `from`: the reason it failed. */
+/* Shows what the daemon wrote to its log after `from`: the reason for its failure. */
 static void show_log(const char *path, off_t from)
 {
     char text[4096];

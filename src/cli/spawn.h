@@ -1,4 +1,5 @@
-/* spawn.h - starts `teale serve` in the background and waits until it is ready or has failed. */
+/* spawn.h - starts `teale serve` in the background and waits until it is ready or has failed. Never
+ * stops a process. */
 #ifndef TL_CLI_SPAWN_H
 #define TL_CLI_SPAWN_H
 
@@ -9,7 +10,7 @@ typedef struct {
     char node[65];
 } tl_spawn_ready;
 
-/* Hands the options of `up` on. Prints what the daemon said when it fails. An exit code. */
+/* Hands on the options of `up`. On failure, prints what the daemon said. Returns an exit code. */
 int tl_spawn_daemon(const tl_cli *cli, const tl_args *args, tl_spawn_ready *ret_ready);
 
 #endif

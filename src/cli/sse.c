@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-/* The value behind `name:` and one space; false if the line is another field. */
+/* The value after `name:` and one space. False: the line is another field. */
 static bool field(tl_slice line, const char *name, tl_slice *ret)
 {
     size_t n = strlen(name);

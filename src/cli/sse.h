@@ -1,5 +1,5 @@
-/* sse.h - server-sent events as a daemon streams them: cuts a stream of bytes into events. Touches
- * nothing but its own buffer. */
+/* sse.h - server-sent events: cuts a stream of bytes into events. Touches only its own buffer;
+ * never a socket. */
 #ifndef TL_CLI_SSE_H
 #define TL_CLI_SSE_H
 
@@ -13,8 +13,9 @@ typedef struct {
     char event[32]; /* name of the event being read */
 } tl_sse;
 
-/* Calls `on_event` for each event that `bytes` completes; name "" when it has none. Both borrowed
- * for the call. TL_ERR_TOO_LARGE: an event over the bound; TL_ERR_NOMEM. */
+/* Calls `on_event` for each event that `bytes` completes. `name` is "" for an event without a name.
+ * Name and data are borrowed for the call. TL_ERR_TOO_LARGE: an event over the bound;
+ * TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_sse_feed(tl_sse *s, tl_slice bytes,
                             void (*on_event)(void *user, const char *name, tl_slice data),
                             void *user);
