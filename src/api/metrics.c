@@ -79,6 +79,9 @@ static void write_quic(writer *w, const tl_quic_counters *q)
     sample(w, "teale_quic_handshakes_total", "result=\"failed\"", (double)q->handshakes_failed);
     single(w, "teale_quic_retries_total", "counter", "Retry packets sent under load.",
            (double)q->retries_sent);
+    family(w, "teale_quic_closed_total", "counter", "Connections closed: the peer cost too much.");
+    sample(w, "teale_quic_closed_total", "reason=\"holes\"", (double)q->closed_holes);
+    sample(w, "teale_quic_closed_total", "reason=\"memory\"", (double)q->closed_memory);
     single(w, "teale_quic_black_holes_total", "counter",
            "How often large packets were lost on a path that had carried them.",
            (double)q->black_holes);

@@ -251,6 +251,11 @@ static uint32_t peers_running(void *user)
     return (uint32_t)tl_server_running(((tl_node *)user)->server);
 }
 
+static bool peers_is_member(void *user, const tl_node_id *peer)
+{
+    return tl_access_is_member(&((tl_node *)user)->access, peer);
+}
+
 /* --- requests --- */
 
 static void emit_request(tl_node *n, const char *role, const tl_ask *ask, const tl_node_id *peer,
@@ -268,12 +273,16 @@ static void emit_request(tl_node *n, const char *role, const tl_ask *ask, const 
 
 static void route_done(void *user, const tl_ask *ask, const tl_answer_head *head, tl_fail fail)
 {
+    if (fail == TL_FAIL_COUNT)
+        tl_peers_prove(((tl_node *)user)->peers, &head->peer);
     emit_request(user, "asked", ask, &head->peer, fail);
 }
 
 static void served_done(void *user, const tl_ask *ask, tl_fail fail, const tl_answer_end *end)
 {
     (void)end;
+    if (fail == TL_FAIL_COUNT)
+        tl_peers_prove(((tl_node *)user)->peers, &ask->requester);
     emit_request(user, "served", ask, &ask->requester, fail);
 }
 
@@ -285,9 +294,9 @@ static tl_err wire_peers(tl_node *n)
         link_registered, link_refused, link_peer,     link_discovered, link_asked,
         link_ready,      link_ended,   link_datagram, link_signal,     link_signal_failed};
     static const tl_relay_client_events client_events = {client_state, client_writable};
-    static const tl_peers_events peers_events = {peers_stream, peers_joined,       peers_left,
-                                                 peers_path,   peers_relay_wanted, peers_may_send,
-                                                 peers_running};
+    static const tl_peers_events peers_events = {peers_stream,  peers_joined,       peers_left,
+                                                 peers_path,    peers_relay_wanted, peers_may_send,
+                                                 peers_running, peers_is_member};
     tl_err e = tl_relay_link_new(&n->identity, &n->rand, n->name, &link_events, n, &n->link);
     if (!e)
         e = tl_node_wire_direct(n);

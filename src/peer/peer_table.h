@@ -27,6 +27,7 @@ typedef struct {
     size_t n_models;
     char **models;
     uint32_t round;             /* the last discovery that listed the node */
+    bool proven;                /* a question between us was answered whole, either way */
     bool listed;                /* the relay lists the node as present */
     tl_time unusable_until;     /* until then other nodes come first: this one has just failed */
     unsigned asking;            /* questions of ours that the node is answering */

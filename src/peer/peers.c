@@ -6,6 +6,14 @@
 
 #include <stdlib.h>
 
+/* Members of our networks, and nodes with which a question went well. */
+static bool knows(void *user, const tl_node_id *id)
+{
+    const tl_peers *p = user;
+    const tl_peer *peer = tl_peer_table_find(p->config.table, id);
+    return (peer && peer->proven) || (p->events.is_member && p->events.is_member(p->user, id));
+}
+
 tl_err tl_peers_new(const tl_peers_config *config, const tl_peers_events *events, void *user,
                     tl_peers **ret_peers)
 {
@@ -26,8 +34,21 @@ tl_err tl_peers_new(const tl_peers_config *config, const tl_peers_events *events
         return e;
     }
     tl_quic_set_held(p->quic, tl_traffic_is_held, p);
+    tl_quic_set_known(p->quic, knows, p);
     *ret_peers = p;
     return TL_OK;
+}
+
+void tl_peers_prove(tl_peers *p, const tl_node_id *id)
+{
+    tl_peer *peer = tl_peer_table_find(p->config.table, id);
+    if (!peer || peer->proven)
+        return;
+    peer->proven = true;
+    tl_peer_conn *conn;
+    if (peer->contact)
+        DL_FOREACH (peer->contact->conns, conn)
+            tl_quic_conn_know(conn->quic);
 }
 
 const tl_peers_counters *tl_peers_counters_of(const tl_peers *p)

@@ -53,11 +53,16 @@ typedef struct {
     bool (*may_send)(void *user);
     /* Requests we serve now, for heartbeats. */
     uint32_t (*running)(void *user);
+    /* Is the node one of our own, or of a network of ours? NULL: no node is. */
+    bool (*is_member)(void *user, const tl_node_id *peer);
 } tl_peers_events;
 
 TL_CHECK tl_err tl_peers_new(const tl_peers_config *config, const tl_peers_events *events,
                              void *user, tl_peers **ret_peers);
 void tl_peers_free(tl_peers *p);
+/* A question between this node and `id` was answered whole. So the node is no stranger any more,
+ * and may have more streams and wider windows (tl_quic_set_known). */
+void tl_peers_prove(tl_peers *p, const tl_node_id *id);
 
 /* --- driving --- */
 /* Calls the events for what happened, and sends what is ready. */

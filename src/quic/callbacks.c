@@ -1,5 +1,6 @@
 #include "quic/callbacks.h"
 
+#include "quic/budget.h"
 #include "quic/conn.h"
 #include "quic/events.h"
 #include "quic/keys.h"
@@ -114,6 +115,12 @@ static tl_err server_answer(tl_quic_conn *c, tl_slice client_params)
     if (ngtcp2_conn_decode_and_set_remote_transport_params(c->ng, client_params.p, client_params.n))
         return TL_ERR_PROTO;
     c->peer = c->handshake->peer;
+    if (tl_budget_look_up(c)) {
+        ngtcp2_transport_params ours = *ngtcp2_conn_get_local_transport_params(c->ng);
+        tl_budget_fill(c, &ours);
+        if (ngtcp2_conn_set_local_transport_params(c->ng, &ours))
+            return TL_ERR_PROTO;
+    }
 
     uint8_t message[TL_HANDSHAKE_MESSAGE_MAX], params[TL_HANDSHAKE_PARAMS_MAX];
     size_t n, params_n;

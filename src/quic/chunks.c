@@ -9,8 +9,9 @@ struct tl_chunk {
     uint8_t data[];
 };
 
-static tl_chunk *chunk_new(tl_chunk_pool *pool, size_t want)
+static tl_chunk *chunk_new(const tl_chunks *q, size_t want)
 {
+    tl_chunk_pool *pool = q->pool;
     size_t cap = want < TL_CHUNK_MIN ? TL_CHUNK_MIN : want > TL_CHUNK_MAX ? TL_CHUNK_MAX : want;
     tl_chunk *c;
     if (cap == TL_CHUNK_MAX && pool && pool->free) {
@@ -20,13 +21,17 @@ static tl_chunk *chunk_new(tl_chunk_pool *pool, size_t want)
     } else {
         c = malloc(sizeof *c + cap);
     }
-    if (c)
-        *c = (tl_chunk){.cap = cap};
+    if (!c)
+        return NULL;
+    *c = (tl_chunk){.cap = cap};
+    tl_meter_add(q->meter, sizeof *c + cap);
     return c;
 }
 
-static void chunk_free(tl_chunk_pool *pool, tl_chunk *c)
+static void chunk_free(const tl_chunks *q, tl_chunk *c)
 {
+    tl_chunk_pool *pool = q->pool;
+    tl_meter_subtract(q->meter, sizeof *c + c->cap);
     if (c->cap < TL_CHUNK_MAX || !pool || pool->n == TL_CHUNK_POOL_MAX) {
         free(c);
         return;
@@ -46,24 +51,24 @@ void tl_chunk_pool_clear(tl_chunk_pool *pool)
     pool->n = 0;
 }
 
-static void chain_free(tl_chunk_pool *pool, tl_chunk *c)
+static void chain_free(const tl_chunks *q, tl_chunk *c)
 {
     while (c) {
         tl_chunk *next = c->next;
-        chunk_free(pool, c);
+        chunk_free(q, c);
         c = next;
     }
 }
 
 /* A chain with room for `n` bytes, or NULL. The more a queue holds already, the larger the chunks:
  * received data comes one packet at a time. */
-static tl_chunk *chain_new(tl_chunk_pool *pool, size_t n, size_t held)
+static tl_chunk *chain_new(const tl_chunks *q, size_t n)
 {
     tl_chunk *first = NULL, **tail = &first;
     while (n) {
-        tl_chunk *c = chunk_new(pool, n > held ? n : held);
+        tl_chunk *c = chunk_new(q, n > q->n ? n : q->n);
         if (!c) {
-            chain_free(pool, first);
+            chain_free(q, first);
             return NULL;
         }
         *tail = c;
@@ -89,7 +94,7 @@ tl_err tl_chunks_append(tl_chunks *q, tl_slice bytes)
     size_t room = q->last ? q->last->cap - q->last->end : 0;
     tl_chunk *more = NULL;
     if (room < bytes.n) {
-        more = chain_new(q->pool, bytes.n - room, q->n);
+        more = chain_new(q, bytes.n - room);
         if (!more)
             return TL_ERR_NOMEM;
     }
@@ -131,7 +136,7 @@ void tl_chunks_drop(tl_chunks *q, size_t n)
             q->cursor = NULL;
         if (!q->first)
             q->last = NULL;
-        chunk_free(q->pool, c);
+        chunk_free(q, c);
     }
     if (q->cursor && q->cursor_offset < q->cursor->begin)
         q->cursor_offset = q->cursor->begin;
@@ -192,6 +197,6 @@ void tl_chunks_advance(tl_chunks *q, size_t n)
 
 void tl_chunks_clear(tl_chunks *q)
 {
-    chain_free(q->pool, q->first);
-    *q = (tl_chunks){.pool = q->pool};
+    chain_free(q, q->first);
+    *q = (tl_chunks){.pool = q->pool, .meter = q->meter};
 }

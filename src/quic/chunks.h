@@ -5,6 +5,7 @@
 #define TL_QUIC_CHUNKS_H
 
 #include "base/slice.h"
+#include "quic/mem.h"
 
 #define TL_CHUNK_MIN 1024        /* enough for a stream of a few small messages */
 #define TL_CHUNK_MAX (64 * 1024) /* a bulk stream allocates once in 64 KiB */
@@ -21,10 +22,11 @@ typedef struct {
 } tl_chunk_pool;
 void tl_chunk_pool_clear(tl_chunk_pool *pool);
 
-/* To begin, set `pool` and zero the rest. `n` bytes are held; tl_chunks_advance has passed the
+/* To begin, set `pool` and `meter` and zero the rest. `n` bytes are held; tl_chunks_advance has passed the
  * first `sent` of them. */
 typedef struct {
     tl_chunk_pool *pool; /* borrows for life; NULL: none */
+    tl_meter *meter;     /* borrows for life: counts the chunks with their free room; NULL: none */
     tl_chunk *first, *last;
     tl_chunk *cursor;     /* the chunk of the byte at `sent`; NULL: the first chunk */
     size_t cursor_offset; /* of that byte in it */

@@ -1,10 +1,10 @@
 #include "quic/conn.h"
 
 #include "base/log.h"
+#include "quic/budget.h"
 #include "quic/callbacks.h"
 #include "quic/events.h"
 #include "quic/heap.h"
-#include "quic/mem.h"
 #include "quic/paths.h"
 #include "quic/quiet.h"
 #include "quic/size.h"
@@ -42,13 +42,13 @@ static void fill_settings(tl_quic *q, tl_time now, ngtcp2_settings *ret_settings
         ret_settings->max_tx_udp_payload_size = PACKET_WITHOUT_PMTUD;
 }
 
-static void fill_params(const tl_quic *q, ngtcp2_transport_params *ret_params)
+static void fill_params(const tl_quic_conn *c, ngtcp2_transport_params *ret_params)
 {
+    const tl_quic *q = c->quic;
     ngtcp2_transport_params_default(ret_params);
     ret_params->initial_max_stream_data_bidi_local = tl_window_first(&q->config);
     ret_params->initial_max_stream_data_bidi_remote = tl_window_first(&q->config);
-    ret_params->initial_max_data = q->config.conn_window;
-    ret_params->initial_max_streams_bidi = q->config.streams_max;
+    tl_budget_fill(c, ret_params);
     ret_params->max_idle_timeout = q->config.idle_timeout;
     ret_params->active_connection_id_limit = CONNECTION_IDS_MAX;
 }
@@ -96,7 +96,7 @@ static tl_quic_conn *conn_alloc(tl_quic *q, bool client, tl_path_id path, tl_tim
     c->wall = wall;
     c->heap_i = TL_HEAP_NONE;
     c->expiry = TL_NEVER;
-    tl_window_conn_init(c);
+    tl_budget_conn_init(c);
     DL_APPEND(q->conns, c);
     q->conns_n++;
     if (!client)
@@ -111,13 +111,14 @@ tl_err tl_qconn_new_client(tl_quic *q, const tl_node_id *peer, tl_path_id path, 
     if (!c)
         return TL_ERR_NOMEM;
     c->peer = *peer;
+    (void)tl_budget_look_up(c);
     ngtcp2_cid dcid = random_cid(q->config.rand, CLIENT_DCID_SIZE);
     ngtcp2_cid scid = random_cid(q->config.rand, TL_QUIC_CID_SIZE);
     ngtcp2_settings settings;
     ngtcp2_transport_params params;
     ngtcp2_path_storage ps;
     fill_settings(q, now, &settings);
-    fill_params(q, &params);
+    fill_params(c, &params);
     tl_quic_path_set(&ps, true, path, 0);
 
     tl_err e = tl_handshake_init_client(c->handshake, q->config.identity, peer, q->config.suites);
@@ -125,7 +126,7 @@ tl_err tl_qconn_new_client(tl_quic *q, const tl_node_id *peer, tl_path_id path, 
         e = tl_quic_table_add(c, cid_slice(&scid));
     ngtcp2_conn *ng; /* if libngtcp2 fails, it leaves a useless pointer here */
     if (!e && ngtcp2_conn_client_new(&ng, &dcid, &scid, &ps.path, NGTCP2_PROTO_VER_V1,
-                                     &q->callbacks, &settings, &params, tl_quic_mem(), c))
+                                     &q->callbacks, &settings, &params, &c->mem, c))
         e = TL_ERR_NOMEM;
     if (e) {
         tl_qconn_free(c);
@@ -149,7 +150,7 @@ tl_err tl_qconn_new_server(tl_quic *q, const tl_qconn_accept *a, tl_time now, tl
     ngtcp2_transport_params params;
     ngtcp2_path_storage ps;
     fill_settings(q, now, &settings);
-    fill_params(q, &params);
+    fill_params(c, &params);
     tl_quic_path_set(&ps, false, a->path, 0);
     tl_ngtcp2_set_original_dcid(&params, a->original_dcid ? a->original_dcid : &a->hd->dcid);
     if (a->original_dcid) {
@@ -168,7 +169,7 @@ tl_err tl_qconn_new_server(tl_quic *q, const tl_qconn_accept *a, tl_time now, tl
         e = tl_quic_table_add(c, cid_slice(&a->hd->dcid));
     ngtcp2_conn *ng;
     if (!e && ngtcp2_conn_server_new(&ng, &a->hd->scid, &scid, &ps.path, NGTCP2_PROTO_VER_V1,
-                                     &q->callbacks, &settings, &params, tl_quic_mem(), c))
+                                     &q->callbacks, &settings, &params, &c->mem, c))
         e = TL_ERR_NOMEM;
     if (e) {
         tl_qconn_free(c);
@@ -325,6 +326,16 @@ void tl_qconn_close(tl_quic_conn *c, uint64_t code, const char *reason, tl_time 
                                        n < CLOSE_REASON_MAX ? n : CLOSE_REASON_MAX);
     send_close(c, &err, now);
     tl_qconn_end(c, TL_OK, code, reason);
+}
+
+void tl_qconn_refuse(tl_quic_conn *c, const char *why, tl_time now)
+{
+    ngtcp2_ccerr err = {0};
+    ngtcp2_ccerr_set_transport_error(&err, NGTCP2_INTERNAL_ERROR, (const uint8_t *)why,
+                                     strlen(why));
+    if (c->state == TL_QUIC_OPEN) /* a peer that has not proven itself gets no answer */
+        send_close(c, &err, now);
+    tl_qconn_end(c, TL_ERR_BUSY, 0, why);
 }
 
 /* The peer's CONNECTION_CLOSE came. Before the handshake is done, anybody between us and the peer

@@ -33,6 +33,9 @@ void tl_qconn_fail(tl_quic_conn *c, int liberr, tl_time now);
 void tl_qconn_end(tl_quic_conn *c, tl_err error, uint64_t code, const char *why);
 /* Sends CONNECTION_CLOSE (application code) and ends the connection orderly. */
 void tl_qconn_close(tl_quic_conn *c, uint64_t code, const char *reason, tl_time now);
+/* Ends the connection because its peer costs too much: CONNECTION_CLOSE with INTERNAL_ERROR and
+ * `why`, which is at most 64 bytes. */
+void tl_qconn_refuse(tl_quic_conn *c, const char *why, tl_time now);
 /* Frees the connection with whatever it still has. */
 void tl_qconn_free(tl_quic_conn *c);
 

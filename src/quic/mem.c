@@ -1,5 +1,6 @@
 #include "quic/mem.h"
 
+#include <assert.h>
 #include <sodium.h>
 #include <string.h>
 
@@ -9,24 +10,38 @@ typedef union {
     max_align_t align;
 } header;
 
+void tl_meter_add(tl_meter *m, size_t n)
+{
+    for (; m; m = m->whole)
+        m->n += n;
+}
+
+void tl_meter_subtract(tl_meter *m, size_t n)
+{
+    for (; m; m = m->whole) {
+        assert(m->n >= n);
+        m->n -= n;
+    }
+}
+
 static void *mem_malloc(size_t n, void *user_data)
 {
-    (void)user_data;
     if (n > SIZE_MAX - sizeof(header))
         return NULL;
     header *h = malloc(sizeof *h + n);
     if (!h)
         return NULL;
     h->n = n;
+    tl_meter_add(user_data, sizeof *h + n);
     return h + 1;
 }
 
 static void mem_free(void *p, void *user_data)
 {
-    (void)user_data;
     if (!p)
         return;
     header *h = (header *)p - 1;
+    tl_meter_subtract(user_data, sizeof *h + h->n);
     sodium_memzero(p, h->n);
     free(h);
 }
@@ -53,8 +68,7 @@ static void *mem_realloc(void *p, size_t n, void *user_data)
     return moved;
 }
 
-const ngtcp2_mem *tl_quic_mem(void)
+ngtcp2_mem tl_quic_mem(tl_meter *m)
 {
-    static const ngtcp2_mem mem = {NULL, mem_malloc, mem_free, mem_calloc, mem_realloc};
-    return &mem;
+    return (ngtcp2_mem){m, mem_malloc, mem_free, mem_calloc, mem_realloc};
 }

@@ -1,5 +1,6 @@
 #include "quic/quic.h"
 
+#include "quic/budget.h"
 #include "quic/callbacks.h"
 #include "quic/conn.h"
 #include "quic/events.h"
@@ -25,7 +26,6 @@
  * 5.4.2). No packet of ours is smaller, and libngtcp2 aborts on an empty datagram. */
 #define DATAGRAM_MIN (1 + TL_QUIC_CID_SIZE + 4 + 16)
 #define DATAGRAM_MAX 65535
-#define STREAMS_TOLD 16 /* a peer is told of new streams it may open when they are a 16th of all */
 
 tl_quic_config tl_quic_config_default(const tl_identity *identity, tl_rand *rand)
 {
@@ -43,6 +43,9 @@ tl_quic_config tl_quic_config_default(const tl_identity *identity, tl_rand *rand
         .conn_window = 16 * 1024 * 1024,
         .unread_max = 64 * 1024 * 1024,
         .streams_max = 4096,
+        .stranger_streams_max = 128,
+        .stranger_window = 2 * 1024 * 1024,
+        .memory_max = 256 * 1024 * 1024,
         .half_open_max = 1024,
         .conns_max = 4096,
         .key_update_packets = TL_KEY_UPDATE_PACKETS,
@@ -54,7 +57,7 @@ static bool config_is_sane(const tl_quic_config *c)
 {
     uint32_t known = 1u << TL_SUITE_AES_128_GCM | 1u << TL_SUITE_CHACHA20_POLY1305;
     return c->identity && c->rand && c->suites && !(c->suites & ~known) && c->conns_max &&
-           c->half_open_max && c->key_update_packets && c->handshake_timeout &&
+           c->half_open_max && c->memory_max && c->key_update_packets && c->handshake_timeout &&
            c->stream_window <= NGTCP2_MAX_VARINT && c->conn_window <= NGTCP2_MAX_VARINT;
 }
 
@@ -107,6 +110,17 @@ void tl_quic_free(tl_quic *q)
 const tl_quic_counters *tl_quic_counters_of(const tl_quic *q)
 {
     return &q->counters;
+}
+
+uint64_t tl_quic_held(const tl_quic *q)
+{
+    return q->memory.n;
+}
+
+void tl_quic_set_known(tl_quic *q, bool (*knows)(void *user, const tl_node_id *peer), void *user)
+{
+    q->knows = knows;
+    q->knows_user = user;
 }
 
 /* --- connections --- */
@@ -200,6 +214,11 @@ void tl_quic_conn_set_keepalive(tl_quic_conn *c, tl_time every)
         return;
     ngtcp2_conn_set_keep_alive_timeout(c->ng, every ? every : c->quic->config.keepalive);
     tl_qconn_ready(c); /* the writer asks for the expiry again */
+}
+
+void tl_quic_conn_know(tl_quic_conn *c)
+{
+    tl_budget_on_known(c);
 }
 
 void tl_quic_conn_set_user(tl_quic_conn *c, void *user)
@@ -336,10 +355,11 @@ void tl_quic_on_datagram(tl_quic *q, tl_path_id path, uint8_t *data, size_t n, t
             tl_quic_tomb_on_datagram(q, owner.tomb, path);
         else if (owner.misplaced)
             q->counters.dropped_auth++;
-        else
-            (void)tl_qconn_read(owner.conn, &owner.where, data, n, now, wall);
+        else if (tl_qconn_read(owner.conn, &owner.where, data, n, now, wall))
+            tl_budget_enforce(q, owner.conn, now);
     } else if (head.is_long) {
         accept_initial(q, path, data, n, now, wall);
+        tl_budget_enforce(q, NULL, now);
     } else {
         q->counters.dropped_unknown++;
     }
@@ -432,20 +452,6 @@ static void fill_event(const tl_quic_source *s, tl_quic_event_type type, tl_quic
     }
 }
 
-/* A stream that the peer opened is over on both sides, so the peer may open another. The peer is
- * told of many at once: telling each alone would cost a short question two datagrams more. */
-static void replenish(tl_quic_conn *c, const tl_quic_stream *s)
-{
-    if (!c->ng || ngtcp2_conn_is_local_stream(c->ng, s->id))
-        return;
-    c->streams_over++;
-    if (c->streams_over * STREAMS_TOLD < c->quic->config.streams_max)
-        return;
-    ngtcp2_conn_extend_max_streams_bidi(c->ng, c->streams_over);
-    c->streams_over = 0;
-    tl_qconn_ready(c);
-}
-
 bool tl_quic_next_event(tl_quic *q, tl_quic_event *ret_event)
 {
     bury_dead(q);
@@ -457,7 +463,8 @@ bool tl_quic_next_event(tl_quic *q, tl_quic_event *ret_event)
     switch (type) {
     case TL_QUIC_STREAM_READABLE: tl_qstream_settle(s->stream); break;
     case TL_QUIC_STREAM_CLOSED:
-        replenish(s->conn, s->stream);
+        if (s->conn->ng && !ngtcp2_conn_is_local_stream(s->conn->ng, s->stream->id))
+            tl_budget_on_stream_over(s->conn);
         q->dead_stream = s->stream;
         break;
     case TL_QUIC_CLOSED: q->dead_conn = s->conn; break;

@@ -20,16 +20,21 @@ typedef struct tl_quic_stream tl_quic_stream;
 typedef enum { TL_SUITE_AES_128_GCM = 1, TL_SUITE_CHACHA20_POLY1305 = 2 } tl_suite;
 
 typedef struct {
-    const tl_identity *identity; /* borrows for life */
-    tl_rand *rand;               /* borrows for life */
-    uint32_t suites;             /* bit mask of 1 << tl_suite; default: those fast on this CPU */
-    tl_time handshake_timeout;   /* default 10 s */
-    tl_time idle_timeout;        /* default 60 s */
-    tl_time keepalive;           /* default 25 s; 0 = none */
-    uint64_t stream_window;      /* received and unread bytes per stream; default 4 MiB */
-    uint64_t conn_window;        /* bytes under way to us per connection; default 16 MiB */
-    uint64_t unread_max;         /* received and unread bytes per connection; default 64 MiB */
-    uint32_t streams_max;        /* bidirectional streams a peer may hold open; default 4096 */
+    const tl_identity *identity;   /* borrows for life */
+    tl_rand *rand;                 /* borrows for life */
+    uint32_t suites;               /* bit mask of 1 << tl_suite; default: those fast on this CPU */
+    tl_time handshake_timeout;     /* default 10 s */
+    tl_time idle_timeout;          /* default 60 s */
+    tl_time keepalive;             /* default 25 s; 0 = none */
+    uint64_t stream_window;        /* received and unread bytes per stream; default 4 MiB */
+    uint64_t conn_window;          /* bytes under way to us per connection; default 16 MiB */
+    uint64_t unread_max;           /* received and unread bytes per connection; default 64 MiB */
+    uint32_t streams_max;          /* bidirectional streams a peer may hold open; default 4096 */
+    uint32_t stranger_streams_max; /* the same, while the peer is not known; default 128 */
+    uint64_t stranger_window;      /* conn_window while the peer is not known, and a quarter of
+                                      its unread_max; default 2 MiB */
+    uint64_t memory_max;           /* bytes held for peers in all, of what we send only libngtcp2's
+                                    notes; default 256 MiB */
     uint32_t half_open_max; /* unfinished server handshakes; above a quarter, Retry; default 1024 */
     uint32_t conns_max;     /* default 4096 */
     uint64_t key_update_packets; /* a new key after this many; default 2^22 (RFC 9001 6.6) */
@@ -44,12 +49,21 @@ typedef struct {
     uint64_t dropped_short, dropped_unknown, dropped_auth, dropped_replay, dropped_limit;
     uint64_t packets_opened; /* their seal was right: a peer made them; replayed ones count too */
     uint64_t handshakes_done, handshakes_failed, retries_sent, key_updates;
-    uint64_t black_holes; /* times that a path stopped carrying large packets */
+    uint64_t closed_holes;  /* connections closed: the peer sent too much out of order */
+    uint64_t closed_memory; /* connections closed: all together held more than memory_max */
+    uint64_t black_holes;   /* times that a path stopped carrying large packets */
 } tl_quic_counters;
 
 TL_CHECK tl_err tl_quic_new(const tl_quic_config *config, tl_quic **ret_quic);
 void tl_quic_free(tl_quic *q);
 const tl_quic_counters *tl_quic_counters_of(const tl_quic *q);
+/* Bytes held for peers, as memory_max counts them. */
+uint64_t tl_quic_held(const tl_quic *q);
+
+/* Who is known: nodes that were served well before, of one's networks, or one's own. A stranger is
+ * granted less. Asked when a handshake tells who the peer is. Must not call into this module. NULL:
+ * nobody is known. */
+void tl_quic_set_known(tl_quic *q, bool (*knows)(void *user, const tl_node_id *peer), void *user);
 
 /* --- connections --- */
 /* Dials `peer` over `path`. An answer from another node is refused. TL_ERR_BUSY: conns_max. */
@@ -76,6 +90,8 @@ uint64_t tl_quic_conn_heard_here(const tl_quic_conn *c);
 size_t tl_quic_conn_timeouts(const tl_quic_conn *c);
 /* A peer that is silent for `every` is asked for a sign of life; 0: as configured. */
 void tl_quic_conn_set_keepalive(tl_quic_conn *c, tl_time every);
+/* The peer is known from now on, for the life of the connection. */
+void tl_quic_conn_know(tl_quic_conn *c);
 void tl_quic_conn_set_user(tl_quic_conn *c, void *user);
 void *tl_quic_conn_user(const tl_quic_conn *c);
 

@@ -16,6 +16,7 @@
 
 #define ngtcp2_ccerr                       ngtcp2_connection_close_error
 #define ngtcp2_ccerr_set_application_error ngtcp2_connection_close_error_set_application_error
+#define ngtcp2_ccerr_set_transport_error   ngtcp2_connection_close_error_set_transport_error
 #define ngtcp2_ccerr_set_liberr            ngtcp2_connection_close_error_set_transport_error_liberr
 #define NGTCP2_CCERR_TYPE_APPLICATION      NGTCP2_CONNECTION_CLOSE_ERROR_CODE_TYPE_APPLICATION
 

@@ -12,6 +12,13 @@
 #define TL_QUIC_SEND_BUFFER_MAX (1024 * 1024) /* per stream (quic.h) */
 #define TL_QUIC_PACKET_MAX      1500          /* PMTU discovery stops at 1444 */
 
+/* What a peer is granted (budget.h). */
+typedef struct {
+    uint32_t streams;     /* that it may hold open */
+    uint64_t conn_window; /* bytes under way to us */
+    uint64_t unread_max;  /* bytes received and not read */
+} tl_budget_grant;
+
 /* What has events to tell: a stream, or a connection (then `stream` is NULL). */
 typedef struct tl_quic_source {
     struct tl_quic_source *prev, *next; /* in the queue of sources with events */
@@ -81,6 +88,11 @@ struct tl_quic_conn {
     bool client;
     tl_quic_conn_state state;
     ngtcp2_conn *ng;
+    tl_meter memory;     /* all that is held for the peer (budget.h) */
+    tl_meter lib_memory; /* the part of it that libngtcp2 holds */
+    ngtcp2_mem mem;      /* libngtcp2 keeps a pointer here */
+    bool known;          /* the layer above knows the peer */
+    tl_budget_grant granted;
     tl_path_id path;
     tl_node_id peer;
     tl_suite suite;
@@ -93,6 +105,7 @@ struct tl_quic_conn {
     tl_quic_stream *probe; /* where the search for stopped streams goes on */
     uint64_t credit;       /* bytes the peer may still send (window.h) */
     uint64_t unread;       /* received and not read, of all streams */
+    uint64_t sending;      /* in the send buffers of all streams */
     uint64_t grown;        /* by how much all windows together are larger than they began */
     tl_time now;           /* the time of the last call; never goes back (timed.h) */
     tl_unix wall;
@@ -151,6 +164,9 @@ struct tl_quic {
     tl_quic_cid_entry *recent; /* the entry found last */
     tl_quic_conn *conns;
     size_t conns_n, half_open_n;
+    tl_meter memory;                                   /* held for all peers */
+    bool (*knows)(void *user, const tl_node_id *peer); /* NULL: nobody is known */
+    void *knows_user;
     tl_quic_conn *ready;
     tl_quic_source *events;
     tl_quic_stream *dead_stream; /* its CLOSED was drained last: the next call frees it */

@@ -4,6 +4,7 @@
 #include "quic/events.h"
 #include "quic/window.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <utlist.h>
 
@@ -18,6 +19,8 @@ tl_err tl_qstream_new(tl_quic_conn *c, int64_t id, tl_quic_stream **ret_stream)
     tl_quic_source_init(&s->source, c, s);
     s->id = id;
     s->tx.pool = s->rx.pool = &c->quic->chunks;
+    s->rx.meter = &c->memory;
+    tl_meter_add(&c->memory, sizeof *s);
     tl_window_stream_init(s);
     DL_APPEND(c->streams, s);
     *ret_stream = s;
@@ -35,6 +38,15 @@ static void drop_received(tl_quic_stream *s)
     tl_chunks_clear(&s->rx);
 }
 
+/* The first `n` bytes of the send buffer are acknowledged, or will never be. */
+static void drop_sent(tl_quic_stream *s, size_t n)
+{
+    tl_quic_conn *c = s->source.conn;
+    assert(n <= s->tx.n && s->tx.n <= c->sending);
+    c->sending -= n;
+    tl_chunks_drop(&s->tx, n);
+}
+
 void tl_qstream_free(tl_quic_stream *s)
 {
     tl_quic_conn *c = s->source.conn;
@@ -45,7 +57,8 @@ void tl_qstream_free(tl_quic_stream *s)
     if (c->probe == s)
         c->probe = s->next;
     DL_DELETE(c->streams, s);
-    tl_chunks_clear(&s->tx);
+    drop_sent(s, s->tx.n);
+    tl_meter_subtract(&c->memory, sizeof *s);
     free(s);
 }
 
@@ -105,7 +118,7 @@ tl_err tl_qstream_on_data(tl_quic_stream *s, tl_slice data, bool fin)
 void tl_qstream_on_acked(tl_quic_stream *s, size_t n)
 {
     s->acked_at = s->source.conn->now;
-    tl_chunks_drop(&s->tx, n < s->tx.n ? n : s->tx.n);
+    drop_sent(s, n < s->tx.n ? n : s->tx.n);
     if (s->write_short && TL_QUIC_SEND_BUFFER_MAX - s->tx.n >= WRITABLE_ROOM) {
         s->write_short = false;
         tl_quic_note(&s->source, TL_QUIC_STREAM_WRITABLE);
@@ -139,7 +152,7 @@ void tl_qstream_on_finished(tl_quic_stream *s, const uint64_t *code)
 {
     s->finished = true;
     tl_qstream_unschedule(s);
-    tl_chunks_clear(&s->tx);
+    drop_sent(s, s->tx.n);
     s->write_short = false;
     tl_quic_unnote(&s->source, TL_QUIC_STREAM_WRITABLE);
     if (code)
@@ -151,7 +164,7 @@ void tl_qstream_on_conn_ended(tl_quic_stream *s)
 {
     s->finished = true;
     tl_qstream_unschedule(s);
-    tl_chunks_clear(&s->tx);
+    drop_sent(s, s->tx.n);
     tl_quic_unnote(&s->source, TL_QUIC_STREAM_WRITABLE);
     tl_quic_note(&s->source, TL_QUIC_STREAM_CLOSED);
 }
@@ -191,6 +204,7 @@ tl_err tl_quic_stream_write(tl_quic_stream *s, tl_slice data, bool fin, size_t *
         s->write_short = true;
     else
         s->fin_queued = fin;
+    s->source.conn->sending += n;
     tl_qstream_schedule(s);
     *ret_n = n;
     return TL_OK;

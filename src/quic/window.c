@@ -11,7 +11,7 @@ uint64_t tl_window_first(const tl_quic_config *config)
 
 void tl_window_conn_init(tl_quic_conn *c)
 {
-    c->credit = c->quic->config.conn_window;
+    c->credit = c->granted.conn_window;
     c->unread = c->grown = 0;
 }
 
@@ -34,14 +34,12 @@ void tl_window_stream_clear(tl_quic_stream *s)
     resize(s, tl_window_first(&s->source.conn->quic->config));
 }
 
-/* Gives credit up to conn_window, but keeps unread bytes and credit together within unread_max. */
-static void refill(tl_quic_conn *c)
+void tl_window_refill(tl_quic_conn *c)
 {
-    const tl_quic_config *config = &c->quic->config;
-    uint64_t bound =
-        config->unread_max > config->conn_window ? config->unread_max : config->conn_window;
+    const tl_budget_grant *g = &c->granted;
+    uint64_t bound = g->unread_max > g->conn_window ? g->unread_max : g->conn_window;
     uint64_t room = bound > c->unread ? bound - c->unread : 0;
-    uint64_t target = room < config->conn_window ? room : config->conn_window;
+    uint64_t target = room < g->conn_window ? room : g->conn_window;
     if (c->ng && target > c->credit) {
         ngtcp2_conn_extend_max_offset(c->ng, target - c->credit);
         c->credit = target;
@@ -53,7 +51,7 @@ void tl_window_on_received(tl_quic_stream *s, size_t n)
     tl_quic_conn *c = s->source.conn;
     c->credit -= n < c->credit ? n : c->credit; /* libngtcp2 lets no more than the credit in */
     c->unread += n;
-    refill(c);
+    tl_window_refill(c);
 }
 
 void tl_window_on_dropped(tl_quic_stream *s, size_t n)
@@ -61,7 +59,7 @@ void tl_window_on_dropped(tl_quic_stream *s, size_t n)
     tl_quic_conn *c = s->source.conn;
     assert(n <= c->unread);
     c->unread -= n;
-    refill(c);
+    tl_window_refill(c);
 }
 
 /* The next size of the window, after half of it was read since the round began. */
@@ -77,7 +75,7 @@ static uint64_t next_size(const tl_quic_stream *s)
     tl_ngtcp2_get_info(c->ng, &info);
     bool hungry = c->now - s->round_at < GROW_WITHIN_RTTS * info.smoothed_rtt;
     uint64_t larger = 2 * s->window < config->stream_window ? 2 * s->window : config->stream_window;
-    if (!hungry || c->grown + (larger - s->window) > config->unread_max / 2)
+    if (!hungry || c->grown + (larger - s->window) > c->granted.unread_max / 2)
         return s->window;
     return larger;
 }

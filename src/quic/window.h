@@ -3,7 +3,7 @@
  * libngtcp2 what to grant; holds no bytes.
  *
  * A connection's credit is given back when bytes arrive, while the unread bytes stay within
- * config.unread_max. A stream begins with a small window. The window doubles while the stream uses
+ * unread_max. A stream begins with a small window. The window doubles while the stream uses
  * it up within two round trips and the reader keeps up. It halves when the reader does not keep up.
  * All windows together may grow only into half of unread_max: the other half is for streams to
  * come. */
@@ -20,6 +20,8 @@
 uint64_t tl_window_first(const tl_quic_config *config);
 
 void tl_window_conn_init(tl_quic_conn *c);
+/* Gives credit up to conn_window, but keeps unread bytes and credit together within unread_max. */
+void tl_window_refill(tl_quic_conn *c);
 void tl_window_stream_init(tl_quic_stream *s);
 /* The stream is gone, and its unread bytes were dropped. */
 void tl_window_stream_clear(tl_quic_stream *s);

@@ -209,6 +209,12 @@ tl_quic_config quic_node_config(void)
     return tl_quic_config_default(NULL, NULL);
 }
 
+static bool knows(void *user, const tl_node_id *peer)
+{
+    (void)peer;
+    return !((const quic_node *)user)->strangers;
+}
+
 static tl_quic_config completed(quic_node *n, const tl_quic_config *config)
 {
     tl_quic_config c = config ? *config : quic_node_config();
@@ -226,6 +232,7 @@ quic_node *quic_node_new(sim *s, const tl_quic_config *config)
     tl_quic_config c = completed(n, config);
     if (tl_crypto_init() || tl_identity_new(&n->rand, &n->identity) || tl_quic_new(&c, &n->quic))
         abort();
+    tl_quic_set_known(n->quic, knows, n);
     n->host = sim_host_new(s, &ops, n);
     return n;
 }
@@ -240,6 +247,7 @@ void quic_node_restart(quic_node *n)
     tl_quic_config c = completed(n, NULL);
     if (tl_quic_new(&c, &n->quic))
         abort();
+    tl_quic_set_known(n->quic, knows, n);
 }
 
 void quic_node_free(quic_node *n)

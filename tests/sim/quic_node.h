@@ -40,6 +40,7 @@ typedef struct quic_node {
 
     /* how it behaves */
     bool hold_reading;      /* does not consume */
+    bool strangers;         /* nobody is known to it; else everybody is */
     bool mute;              /* accepts streams and does nothing with them */
     tl_time clock_unsteady; /* half the times it hands in are early, by less than this */
 } quic_node;

@@ -8,8 +8,7 @@
 
 #include <stdlib.h>
 
-#define ORIGINAL_DCID TL_SLICE_LIT("original")
-#define NUMBER_SIZE   4
+#define NUMBER_SIZE 4
 
 static void must(bool ok)
 {
@@ -161,6 +160,8 @@ static void note_frames(raw_peer *p, const uint8_t *f, size_t n)
         case 0x01: /* PING */
         case 0x1e: /* HANDSHAKE_DONE */ break;
         case 0x02: /* ACK */ skip_ack(f, n, &at); break;
+        case 0x10: /* MAX_DATA */
+        case 0x12: /* MAX_STREAMS */
         case 0x19: /* RETIRE_CONNECTION_ID */ (void)take(f, n, &at); break;
         case 0x1b: /* PATH_RESPONSE */ at += 8; break;
         case 0x18: note_cid(p, f, n, &at); break;
@@ -231,6 +232,11 @@ static size_t crypto_frame(uint8_t *ret, tl_slice data)
     return at + data.n;
 }
 
+static tl_slice original(const raw_peer *p)
+{
+    return tl_slice_of(p->original, sizeof p->original);
+}
+
 static void send_message_1(raw_peer *p)
 {
     ngtcp2_transport_params params;
@@ -250,13 +256,14 @@ static void send_message_1(raw_peer *p)
                                  (uint64_t)sim_wall(p->server->sim),
                                  tl_slice_of(encoded, (size_t)encoded_n), message, &n) == TL_OK);
     initial in = {.dcid_n = 8, .scid_n = 8};
-    memcpy(in.dcid, ORIGINAL_DCID.p, 8);
+    memcpy(in.dcid, p->original, 8);
     memcpy(in.scid, p->scid, 8);
     in.plain_n = crypto_frame(in.plain, tl_slice_of(message, n));
-    n = initial_seal(&in, ORIGINAL_DCID, true, datagram, sizeof datagram);
+    n = initial_seal(&in, original(p), true, datagram, sizeof datagram);
     deliver(p, p->path, datagram, n);
 }
 
+/* The answer to message 1 is among what the server has to send to all. */
 static void read_message_2(raw_peer *p)
 {
     static uint8_t buf[TL_QUIC_OUTPUT_MAX];
@@ -264,9 +271,10 @@ static void read_message_2(raw_peer *p)
     initial in;
     uint8_t *crypto;
     size_t n;
-    must(tl_quic_next_output(p->server->quic, buf, sim_now(p->server->sim), &out));
-    must(initial_open(buf, out.segment, ORIGINAL_DCID, false, &in) &&
-         initial_crypto(&in, &crypto, &n));
+    do
+        must(tl_quic_next_output(p->server->quic, buf, sim_now(p->server->sim), &out));
+    while (out.path != p->path || !initial_open(buf, out.segment, original(p), false, &in));
+    must(initial_crypto(&in, &crypto, &n));
     memcpy(p->dcid, in.scid, 8);
     must(tl_handshake_on_msg2(&p->handshake, tl_slice_of(crypto + 2, n - 2)) == TL_OK);
 }
@@ -298,6 +306,7 @@ void raw_peer_connect(raw_peer *p, quic_node *server, tl_path_id path)
     unsigned before = server->connected;
     must(tl_identity_new(sim_rand(server->sim), &p->identity) == TL_OK);
     tl_rand_bytes(sim_rand(server->sim), p->scid, sizeof p->scid);
+    tl_rand_bytes(sim_rand(server->sim), p->original, sizeof p->original);
     must(tl_handshake_init_client(&p->handshake, &p->identity, &server->identity.id, 6) == TL_OK);
     send_message_1(p);
     read_message_2(p);

@@ -18,6 +18,7 @@ typedef struct {
     tl_identity identity;
     tl_handshake handshake;
     uint8_t dcid[8], scid[8]; /* the server's in use, ours */
+    uint8_t original[8];      /* the server's ID in message 1 */
     uint64_t next_number;
     uint8_t server_cids[RAW_CIDS_MAX]
                        [8]; /* that NEW_CONNECTION_ID frames gave, by sequence number */

@@ -1,0 +1,107 @@
+#include "quic/budget.h"
+
+#include "quic/conn.h"
+#include "quic/window.h"
+
+#include <utlist.h>
+
+#define LIB_BASE     (1024 * 1024) /* an idle connection takes 65 KiB */
+#define LIB_WINDOWS  3             /* in pieces of 8 KiB: twice the bytes; and the holes */
+#define STREAMS_TOLD 16            /* a peer is told of new streams when they are a 16th of all */
+
+static uint64_t lesser(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static tl_budget_grant known_grant(const tl_quic_config *config)
+{
+    return (tl_budget_grant){config->streams_max, config->conn_window, config->unread_max};
+}
+
+static tl_budget_grant stranger_grant(const tl_quic_config *config)
+{
+    return (tl_budget_grant){
+        .streams = (uint32_t)lesser(config->streams_max, config->stranger_streams_max),
+        .conn_window = lesser(config->conn_window, config->stranger_window),
+        .unread_max = lesser(config->unread_max, TL_BUDGET_UNREAD * config->stranger_window),
+    };
+}
+
+void tl_budget_conn_init(tl_quic_conn *c)
+{
+    c->memory.whole = &c->quic->memory;
+    c->lib_memory.whole = &c->memory;
+    c->mem = tl_quic_mem(&c->lib_memory);
+    c->granted = stranger_grant(&c->quic->config);
+    tl_window_conn_init(c);
+}
+
+bool tl_budget_look_up(tl_quic_conn *c)
+{
+    const tl_quic *q = c->quic;
+    c->known = q->knows && q->knows(q->knows_user, &c->peer);
+    if (c->known)
+        c->granted = known_grant(&q->config);
+    tl_window_conn_init(c);
+    return c->known;
+}
+
+void tl_budget_fill(const tl_quic_conn *c, ngtcp2_transport_params *params)
+{
+    params->initial_max_data = c->granted.conn_window;
+    params->initial_max_streams_bidi = c->granted.streams;
+}
+
+void tl_budget_on_known(tl_quic_conn *c)
+{
+    if (c->known)
+        return;
+    c->known = true;
+    uint32_t streams = c->granted.streams;
+    c->granted = known_grant(&c->quic->config);
+    if (!c->ng)
+        return;
+    if (c->granted.streams > streams)
+        ngtcp2_conn_extend_max_streams_bidi(c->ng, c->granted.streams - streams);
+    tl_window_refill(c);
+    tl_qconn_ready(c);
+}
+
+/* The peer is told of many streams at once: telling each alone would cost a short question two
+ * datagrams more. */
+void tl_budget_on_stream_over(tl_quic_conn *c)
+{
+    c->streams_over++;
+    if (c->streams_over * STREAMS_TOLD < c->granted.streams)
+        return;
+    ngtcp2_conn_extend_max_streams_bidi(c->ng, c->streams_over);
+    c->streams_over = 0;
+    tl_qconn_ready(c);
+}
+
+static bool holds_too_much(const tl_quic_conn *c)
+{
+    return c->lib_memory.n > LIB_BASE + LIB_WINDOWS * c->granted.conn_window + c->sending;
+}
+
+static tl_quic_conn *largest(const tl_quic *q)
+{
+    tl_quic_conn *worst = NULL, *c;
+    DL_FOREACH (q->conns, c)
+        if (c->ng && (!worst || c->memory.n > worst->memory.n))
+            worst = c;
+    return worst;
+}
+
+void tl_budget_enforce(tl_quic *q, tl_quic_conn *c, tl_time now)
+{
+    if (c && c->ng && holds_too_much(c)) {
+        q->counters.closed_holes++;
+        tl_qconn_refuse(c, "too many holes in its streams", now);
+    }
+    while (q->memory.n > q->config.memory_max && (c = largest(q))) {
+        q->counters.closed_memory++;
+        tl_qconn_refuse(c, "out of memory for connections", now);
+    }
+}
