@@ -51,10 +51,10 @@ typedef struct {
 } ask;
 
 typedef enum {
-    TEST_NOT, /* not possible: no other address or port, or we have sent there */
-    TEST_RUNS,
+    TEST_NOT,    /* not possible: no other address or port, or we have sent there */
+    TEST_RUNS,   /* asked; the answer may still come */
     TEST_PASSED, /* the answer came through */
-    TEST_SILENT,
+    TEST_SILENT, /* asked, and no answer came */
 } test_state;
 
 typedef struct {

@@ -4,6 +4,7 @@
 #include "nat/mapper_state.h"
 #include "wire/natpmp.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -31,9 +32,23 @@ const char *tl_mapper_state_name(tl_mapper_state s)
     return names[s];
 }
 
+/* The picture above tl_mapper_state; to stay is also to be told of another reason. */
+static bool may_become(tl_mapper_state from, tl_mapper_state to)
+{
+    switch (to) {
+    case TL_MAPPER_IDLE: return from != TL_MAPPER_MAPPED;
+    case TL_MAPPER_SEARCHING: return from != TL_MAPPER_STOPPING;
+    case TL_MAPPER_MAPPED: return from != TL_MAPPER_IDLE && from != TL_MAPPER_STOPPING;
+    case TL_MAPPER_FAILED: return from != TL_MAPPER_MAPPED && from != TL_MAPPER_STOPPING;
+    case TL_MAPPER_STOPPING: return from != TL_MAPPER_IDLE && from != TL_MAPPER_STOPPING;
+    }
+    return false;
+}
+
 static void set_state(tl_mapper *m, tl_mapper_state state, const char *reason)
 {
     tl_mapper_report *r = &m->report;
+    assert(may_become(r->state, state));
     m->changed |= r->state != state || strcmp(r->reason, reason) != 0;
     r->state = state;
     snprintf(r->reason, sizeof r->reason, "%s", reason);
@@ -43,6 +58,7 @@ static void set_state(tl_mapper *m, tl_mapper_state state, const char *reason)
         r->lifetime_s = 0;
         r->second_nat = false;
     }
+    assert((state == TL_MAPPER_MAPPED) == (r->method != TL_MAPPER_BY_NONE));
 }
 
 bool tl_mapper_take_change(tl_mapper *m)

@@ -19,6 +19,16 @@
 #include "nat/igd.h"
 #include "wire/pcp.h"
 
+/* In mapper.c one function assigns it, and asserts what is drawn here:
+ *
+ *   IDLE ──start──► SEARCHING ──granted──► MAPPED ──stop──► STOPPING ──removed, or no answer──► IDLE
+ *                     ▲   │                   │
+ *                     │   │ none grants one   └──lost, or another network──► SEARCHING
+ *     another network │   ▼
+ *                    FAILED ──granted after all──► MAPPED
+ *
+ * Without a gateway IDLE leads to FAILED at once. Stopped, SEARCHING and FAILED lead to IDLE, or to
+ * STOPPING if a grant may be on its way. */
 typedef enum {
     TL_MAPPER_IDLE,      /* nothing is wanted */
     TL_MAPPER_SEARCHING, /* asking; no mapping yet */

@@ -82,8 +82,7 @@ static void enter(tl_relay *r, tl_relay_conn *c, tl_relay_node *n, bool joined)
         replace(r, n);
     n->conn = c;
     c->node = n;
-    c->state = TL_RELAY_CONN_MEMBER;
-    c->began = r->now;
+    tl_relay_set_state(r, c, TL_RELAY_CONN_MEMBER);
     c->reader.message_max = r->config.message_max;
     c->address->unregistered--;
     c->counted_registered = true;

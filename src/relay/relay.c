@@ -121,6 +121,28 @@ static size_t overflow_at(const tl_relay *r)
     return 2 * r->config.queue_max + r->config.message_max;
 }
 
+/* The picture above tl_relay_conn_state. */
+static bool may_become(tl_relay_conn_state from, tl_relay_conn_state to)
+{
+    switch (to) {
+    case TL_RELAY_CONN_ACCEPTED: return false; /* it begins so */
+    case TL_RELAY_CONN_GREETED: return from == TL_RELAY_CONN_ACCEPTED;
+    case TL_RELAY_CONN_MEMBER: return from == TL_RELAY_CONN_GREETED;
+    case TL_RELAY_CONN_CLOSING:
+        return from == TL_RELAY_CONN_GREETED || from == TL_RELAY_CONN_MEMBER;
+    case TL_RELAY_CONN_CUT: break;
+    }
+    return true;
+}
+
+void tl_relay_set_state(const tl_relay *r, tl_relay_conn *c, tl_relay_conn_state state)
+{
+    assert(may_become(c->state, state));
+    assert(state == TL_RELAY_CONN_CUT || (state == TL_RELAY_CONN_MEMBER) == (c->node != NULL));
+    c->state = state;
+    c->began = r->now;
+}
+
 static bool is_open(const tl_relay_conn *c)
 {
     return (c->state == TL_RELAY_CONN_GREETED || c->state == TL_RELAY_CONN_MEMBER) && !c->doomed;
@@ -204,8 +226,7 @@ static void begin_closing(tl_relay *r, tl_relay_conn *c, tl_slice close_payload)
     if (!is_open(c))
         return;
     tl_relay_leave(r, c);
-    c->state = TL_RELAY_CONN_CLOSING;
-    c->began = r->now;
+    tl_relay_set_state(r, c, TL_RELAY_CONN_CLOSING);
     send_close_frame(r, c, close_payload);
     tl_relay_set_conn_timer(r, c);
 }
@@ -225,7 +246,7 @@ static void cut(tl_relay *r, tl_relay_conn *c)
     c->doomed = false;
     push(r, TL_RELAY_CUT, c, tl_slice_of(NULL, 0), NULL);
     if (!c->doomed)
-        c->state = TL_RELAY_CONN_CUT;
+        tl_relay_set_state(r, c, TL_RELAY_CONN_CUT);
     /* else there was no memory even for that: try again soon */
     tl_relay_timer_set(&r->conn_timers, &c->timer, c->doomed ? r->now + CUT_AGAIN : TL_NEVER);
 }
@@ -319,7 +340,7 @@ tl_err tl_relay_accept(tl_relay *r, const tl_addr *remote, const tl_addr *local,
     c->remote = tl_addr_normal(*remote);
     c->local = *local;
     c->tls = tls;
-    c->state = TL_RELAY_CONN_ACCEPTED;
+    assert(c->state == TL_RELAY_CONN_ACCEPTED);
     c->began = c->heard = now;
     c->control = tl_ratelimit_make(r->config.control_per_sec, r->config.control_burst, now);
     c->discover = tl_ratelimit_make(r->config.discover_per_sec, r->config.discover_burst, now);
@@ -345,8 +366,8 @@ void tl_relay_on_upgraded(tl_relay *r, tl_relay_conn *c, tl_time now)
         return; /* it was cut in the meantime */
     tl_rand_bytes(r->rand, nonce, sizeof nonce);
     tl_hex_write(c->nonce, nonce, sizeof nonce);
-    c->state = TL_RELAY_CONN_GREETED;
-    c->began = c->heard = now;
+    tl_relay_set_state(r, c, TL_RELAY_CONN_GREETED);
+    c->heard = now;
     if (r->config.message_max > GREETED_MESSAGE_MAX)
         c->reader.message_max = GREETED_MESSAGE_MAX;
     if (tl_signal_write_challenge(&json, c->nonce)) {
@@ -377,7 +398,7 @@ void tl_relay_on_written(tl_relay *r, tl_relay_conn *c, size_t n, tl_time now)
 void tl_relay_on_gone(tl_relay *r, tl_relay_conn *c, tl_time now)
 {
     r->now = now;
-    c->state = TL_RELAY_CONN_CUT; /* nothing more is output for it */
+    tl_relay_set_state(r, c, TL_RELAY_CONN_CUT); /* nothing more is output for it */
     tl_relay_leave(r, c);
     tl_relay_outputs_forget(&r->outputs, c);
     tl_relay_timer_set(&r->conn_timers, &c->timer, TL_NEVER);

@@ -221,7 +221,7 @@ static void on_ready(tl_relay *r, tl_relay_conn *c, const tl_signal *s, uint8_t 
         tl_relay_refuse(r, c, TL_SIGNAL_FORBIDDEN, "not a session that waits for this node", s);
         return;
     }
-    session->state = TL_RELAY_OPEN;
+    tl_relay_session_open(session);
     answered(r, session);
     r->counters.sessions_active++;
     r->counters.sessions_opened++;

@@ -33,12 +33,18 @@ tl_err tl_relay_table_add(tl_relay_table *t, tl_slice id, tl_relay_node *opener,
         free(s);
         return TL_ERR_NOMEM;
     }
-    s->state = TL_RELAY_OPENING;
+    assert(s->state == TL_RELAY_OPENING); /* as all begin */
     join(s, 0, opener);
     join(s, 1, target);
     t->count++;
     *ret_session = s;
     return TL_OK;
+}
+
+void tl_relay_session_open(tl_relay_session *s)
+{
+    assert(s->state == TL_RELAY_OPENING);
+    s->state = TL_RELAY_OPEN;
 }
 
 void tl_relay_table_remove(tl_relay_table *t, tl_relay_session *s)

@@ -47,6 +47,8 @@ static inline bool tl_relay_session_is(const tl_relay_session *s, tl_slice id)
 /* The id must not be in the table. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_relay_table_add(tl_relay_table *t, tl_slice id, tl_relay_node *opener,
                                    tl_relay_node *target, tl_relay_session **ret_session);
+/* An OPENING one. */
+void tl_relay_session_open(tl_relay_session *s);
 /* Frees it; no side may be blocked. */
 void tl_relay_table_remove(tl_relay_table *t, tl_relay_session *s);
 

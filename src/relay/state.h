@@ -16,10 +16,16 @@
 #include "wire/signalwrite.h"
 #include "wire/ws.h"
 
-/* ACCEPTED --upgraded--> GREETED --register--> MEMBER
- *     \                     \                     \----close, expired, replaced----> CLOSING
- *      \                     \----close, refused, expired----> CLOSING --2 s--> CUT
- *       \----expired----> CUT                       any --stalled, overflow--> CUT          */
+/* tl_relay_set_state alone assigns it, and asserts what is drawn here:
+ *
+ *   ACCEPTED --upgraded--> GREETED --register--> MEMBER
+ *      |                      |                     |
+ *      | expired              | close, refused,     | close, expired,
+ *      |                      | expired             | replaced
+ *      v                      v                     |
+ *     CUT <------2 s------ CLOSING <----------------/
+ *
+ *   any state --stalled, overflow, the driver lost it--> CUT */
 typedef enum {
     TL_RELAY_CONN_ACCEPTED, /* TLS or HTTP is under way */
     TL_RELAY_CONN_GREETED,  /* has its challenge, has not registered */
@@ -71,6 +77,8 @@ struct tl_relay {
 double tl_relay_date(const tl_relay *r, tl_time at);
 
 /* --- relay.c --- */
+/* Its time in the state begins now. A MEMBER has its node, all others but CUT have none. */
+void tl_relay_set_state(const tl_relay *r, tl_relay_conn *c, tl_relay_conn_state state);
 /* Everything that goes out passes here, and nothing but that happens here: safe while walking a
  * list. Takes `shared`; the bytes lie inside it or inside the driver's buffer. A connection that is
  * closing or doomed gets nothing more. */
