@@ -1,0 +1,76 @@
+/* router_scene.h - a router whose peers, model server and relay the test plays: every provider that
+ * is asked is written down, and answers by the test's hand. In place of ask/asker.c and
+ * peer/peers.c. */
+#ifndef TESTS_UNIT_ASK_ROUTER_SCENE_H
+#define TESTS_UNIT_ASK_ROUTER_SCENE_H
+
+#include "ask/router.h"
+#include "fake_env.h"
+#include "listener.h"
+
+#define OWN      1 /* the first byte of the node's own ID; of a peer's: 2 and more */
+#define QUESTION "{\"model\":\"m\"}"
+
+/* A provider that has the question, at one time or another. */
+typedef struct {
+    tl_exchange exchange; /* first: the handle */
+    tl_exchange_sink sink;
+    void *user;
+    unsigned who;    /* OWN, or the peer */
+    tl_ask ask;      /* its body is gone: */
+    char body[2048]; /* as it was */
+    char model[TL_MODEL_MAX];
+    bool over, cancelled, paused;
+} provider;
+
+typedef struct {
+    bool connected;
+    tl_time rtt;
+} peer_fact;
+
+typedef struct {
+    fake_env env;
+    tl_access access;
+    tl_peer_table table;
+    tl_router *router;
+    peer_fact facts[256]; /* by the first byte of a peer's ID */
+    provider providers[32];
+    size_t n_providers;
+    tl_err ask_err; /* of the next provider */
+    /* the world */
+    const char *models[4]; /* of the model server */
+    const char *local_error, *relay_hopeless, *relay_error;
+    tl_err discover_err;
+    unsigned discovers;
+    char discovered[TL_MODEL_MAX]; /* the last one's model */
+    unsigned dones;
+    tl_fail done; /* the last one's result */
+    unsigned done_by;
+} router_scene;
+
+/* No model server; a relay that can be asked; peers all to be asked. */
+void router_scene_init(router_scene *s);
+void router_scene_clear(router_scene *s);
+
+tl_node_id router_scene_id(unsigned who);
+/* A connected peer that serves `model`, of tier 2, 20 ms away. */
+tl_peer *router_scene_peer(router_scene *s, unsigned who, const char *model);
+
+/* Asked and looked at. */
+void router_scene_ask(router_scene *s, listener *l, const char *model);
+void router_scene_ask_full(router_scene *s, listener *l, const tl_ask *ask);
+tl_ask router_scene_question(const char *model);
+tl_ask router_scene_question_to(const char *model, unsigned who);
+void router_scene_discovered(router_scene *s, const char *model);
+void router_scene_pass(router_scene *s, tl_time time);
+
+/* The provider asked last, which is `who` and has the question still. */
+provider *router_scene_at(router_scene *s, unsigned who);
+/* How many were asked until now. */
+#define assert_asked(s, n) assert_int_equal((s)->n_providers, n)
+void provider_head(provider *p);
+void provider_body(provider *p, const char *text);
+void provider_end(provider *p);
+void provider_fail(provider *p, tl_fail fail, const char *message);
+
+#endif

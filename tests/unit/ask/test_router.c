@@ -1,0 +1,456 @@
+/* The router where things go wrong: nobody known serves the model, the chosen one refuses or breaks
+ * off, the relay is not there, the node goes down. */
+#include "router_scene.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static unsigned asking(router_scene *s, unsigned who)
+{
+    tl_node_id id = router_scene_id(who);
+    return tl_peer_table_find(&s->table, &id)->asking;
+}
+
+/* Peers 2, 3, 4, ... that serve "m", asked in this order. */
+static void add_peers(router_scene *s, unsigned n)
+{
+    for (unsigned who = 2; who < 2 + n; who++) {
+        (void)router_scene_peer(s, who, "m");
+        s->facts[who].rtt = who * TL_MS;
+    }
+}
+
+/* --- an answer --- */
+
+static void an_answer_passes_and_is_counted(void **state)
+{
+    (void)state;
+    router_scene s;
+    listener l = {0};
+    router_scene_init(&s);
+    add_peers(&s, 1);
+    unsigned wakes = s.env.wakes;
+    router_scene_ask(&s, &l, "m");
+    assert_true(s.env.wakes > wakes);
+    provider *p = router_scene_at(&s, 2);
+    assert_string_equal(p->model, "m");
+    assert_string_equal(p->body, QUESTION);
+    assert_int_equal(tl_router_running(s.router), 1);
+    assert_int_equal(asking(&s, 2), 1);
+    assert_int_equal(tl_router_expiry(s.router), TL_NEVER);
+    provider_head(p);
+    provider_body(p, "hello ");
+    provider_body(p, "world");
+    assert_int_equal(s.dones, 0);
+    provider_end(p);
+    assert_int_equal(l.calls[ON_END], 1);
+    assert_int_equal(l.head.status, 200);
+    assert_int_equal(l.head.via, TL_VIA_DIRECT);
+    assert_int_equal(l.head.peer.key[0], 2);
+    assert_true(listener_body_is(&l, "hello world"));
+    assert_int_equal(l.end.tokens_out, 6);
+    assert_int_equal(s.dones, 1);
+    assert_int_equal(s.done, TL_FAIL_COUNT);
+    assert_int_equal(s.done_by, 2);
+    assert_int_equal(asking(&s, 2), 0);
+    assert_int_equal(tl_router_running(s.router), 0);
+    const tl_router_counters *c = tl_router_counters_of(s.router);
+    assert_int_equal(c->asked, 1);
+    assert_int_equal(c->answered, 1);
+    assert_int_equal(c->failed + c->retried + c->local, 0);
+    listener_clear(&l);
+    router_scene_clear(&s);
+}
+
+/* --- failover --- */
+
+static bool is_worth_another(tl_fail f)
+{
+    switch (f) {
+    case TL_FAIL_TIMEOUT:
+    case TL_FAIL_CANCELLED:
+    case TL_FAIL_INTERNAL:
+    case TL_FAIL_PAYMENT_REQUIRED: return false;
+    default: return true;
+    }
+}
+
+static void another_is_asked_where_it_may_do_better_and_only_before_the_answer_began(void **state)
+{
+    (void)state;
+    for (int f = 0; f < TL_FAIL_COUNT; f++)
+        for (int begun = 0; begun < 2; begun++) {
+            router_scene s;
+            listener l = {0};
+            router_scene_init(&s);
+            add_peers(&s, 2);
+            router_scene_ask(&s, &l, "m");
+            provider *p = router_scene_at(&s, 2);
+            if (begun)
+                provider_head(p);
+            provider_fail(p, (tl_fail)f, "so it is");
+            bool again = is_worth_another((tl_fail)f) && !begun;
+            assert_asked(&s, again ? 2 : 1);
+            assert_int_equal(l.calls[ON_FAIL], !again);
+            assert_int_equal(tl_router_counters_of(s.router)->retried, again);
+            assert_int_equal(tl_router_counters_of(s.router)->failed, !again);
+            if (again) {
+                /* One that broke off is asked once more: perhaps only its connection was dead. */
+                p = router_scene_at(&s, f == TL_FAIL_PEER_FAILED ? 2 : 3);
+                assert_int_equal(asking(&s, p->who), 1);
+                assert_int_equal(asking(&s, 5 - p->who), 0);
+                provider_head(p);
+                assert_int_equal(l.head.peer.key[0], p->who);
+                provider_end(p);
+                assert_int_equal(l.calls[ON_END], 1);
+            } else {
+                assert_int_equal(l.fail, f);
+                assert_string_equal(l.message, "so it is");
+                assert_int_equal(s.done, f);
+                assert_int_equal(asking(&s, 2), 0);
+            }
+            router_scene_clear(&s);
+        }
+}
+
+static void a_model_server_that_fails_is_followed_by_peers(void **state)
+{
+    (void)state;
+    router_scene s;
+    listener l = {0};
+    router_scene_init(&s);
+    s.models[0] = "m";
+    add_peers(&s, 1);
+    router_scene_ask(&s, &l, "m");
+    provider_fail(router_scene_at(&s, OWN), TL_FAIL_BACKEND_UNREACHABLE, "down");
+    provider_fail(router_scene_at(&s, 2), TL_FAIL_QUEUE_FULL, "busy");
+    assert_int_equal(s.discovers, 1); /* nobody is left */
+    assert_int_equal(l.calls[ON_FAIL], 0);
+    router_scene_discovered(&s, "m");
+    assert_int_equal(l.fail, TL_FAIL_QUEUE_FULL);
+    assert_string_equal(l.message, "busy");
+    assert_asked(&s, 2);
+    router_scene_clear(&s);
+}
+
+static void four_providers_are_asked_and_the_last_ones_reason_is_told(void **state)
+{
+    (void)state;
+    for (unsigned n = 3; n <= 5; n++) {
+        router_scene s;
+        listener l = {0};
+        router_scene_init(&s);
+        s.relay_hopeless = "off";
+        add_peers(&s, n);
+        router_scene_ask(&s, &l, "m");
+        for (unsigned who = 2; who < 2 + (n < 4 ? n : 4); who++) {
+            char text[16];
+            snprintf(text, sizeof text, who == 5 ? "" : "busy %u", who);
+            assert_int_equal(l.calls[ON_FAIL], 0);
+            provider_fail(router_scene_at(&s, who), TL_FAIL_QUEUE_FULL, text);
+        }
+        assert_asked(&s, n < 4 ? n : 4);
+        assert_int_equal(l.fail, TL_FAIL_QUEUE_FULL);
+        assert_string_equal(l.message, n < 4 ? "busy 4" : "queue_full"); /* without a word */
+        router_scene_clear(&s);
+    }
+}
+
+static void a_peer_that_broke_off_is_asked_again_once_and_soon(void **state)
+{
+    (void)state;
+    static const struct {
+        tl_time after;
+        unsigned then; /* who is asked next; 0: nobody */
+    } rows[] = {
+        {0, 2}, {5 * TL_SEC - 1, 2}, {5 * TL_SEC, 3}, {10 * TL_SEC - 1, 3}, {10 * TL_SEC, 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        router_scene s;
+        listener l = {0};
+        router_scene_init(&s);
+        add_peers(&s, 2);
+        router_scene_ask(&s, &l, "m");
+        router_scene_pass(&s, rows[i].after);
+        provider_fail(router_scene_at(&s, 2), TL_FAIL_PEER_FAILED, "broken");
+        assert_int_equal(l.calls[ON_FAIL], rows[i].then == 0);
+        if (rows[i].then)
+            (void)router_scene_at(&s, rows[i].then);
+        if (rows[i].then == 2) { /* twice is enough */
+            provider_fail(router_scene_at(&s, 2), TL_FAIL_PEER_FAILED, "broken");
+            (void)router_scene_at(&s, 3);
+        }
+        router_scene_clear(&s);
+    }
+}
+
+static void one_that_is_slow_to_refuse_is_followed_by_another(void **state)
+{
+    (void)state;
+    router_scene s;
+    listener l = {0};
+    router_scene_init(&s);
+    add_peers(&s, 2);
+    router_scene_ask(&s, &l, "m");
+    router_scene_pass(&s, TL_MIN);
+    provider_fail(router_scene_at(&s, 2), TL_FAIL_QUEUE_FULL, "busy");
+    router_scene_pass(&s, 3 * TL_SEC);
+    /* The second chance counts from when this one was asked, the ten seconds from the beginning. */
+    provider_fail(router_scene_at(&s, 3), TL_FAIL_PEER_FAILED, "broken");
+    assert_int_equal(l.fail, TL_FAIL_PEER_FAILED);
+    router_scene_clear(&s);
+}
+
+static void a_named_peer_has_no_stand_in(void **state)
+{
+    (void)state;
+    router_scene s;
+    listener l = {0}, m = {0};
+    router_scene_init(&s);
+    s.models[0] = "m";
+    add_peers(&s, 2);
+    tl_ask ask = router_scene_question_to("m", 3);
+    router_scene_ask_full(&s, &l, &ask);
+    provider_fail(router_scene_at(&s, 3), TL_FAIL_PEER_FAILED, "broken");
+    provider_fail(router_scene_at(&s, 3), TL_FAIL_QUEUE_FULL, "busy");
+    assert_int_equal(l.fail, TL_FAIL_QUEUE_FULL);
+    assert_asked(&s, 2);
+    ask = router_scene_question_to("m", OWN);
+    router_scene_ask_full(&s, &m, &ask);
+    provider_fail(router_scene_at(&s, OWN), TL_FAIL_QUEUE_FULL, "busy");
+    assert_int_equal(m.fail, TL_FAIL_QUEUE_FULL);
+    assert_int_equal(s.discovers, 0);
+    router_scene_clear(&s);
+}
+
+static void a_provider_that_cannot_even_be_asked_fails_the_question(void **state)
+{
+    (void)state;
+    for (int local = 0; local < 2; local++) {
+        router_scene s;
+        listener l = {0};
+        router_scene_init(&s);
+        s.models[0] = local ? "m" : NULL;
+        add_peers(&s, 1);
+        s.ask_err = TL_ERR_BUSY;
+        router_scene_ask(&s, &l, "m");
+        assert_int_equal(l.fail, TL_FAIL_UNAVAILABLE);
+        assert_int_equal(asking(&s, 2), 0);
+        assert_int_equal(tl_router_counters_of(s.router)->local, 0);
+        router_scene_clear(&s);
+    }
+}
+
+static void a_peer_that_failed_a_moment_ago_waits_for_the_relays_word(void **state)
+{
+    (void)state;
+    for (int hopeless = 0; hopeless < 2; hopeless++) {
+        router_scene s;
+        listener l = {0}, named = {0};
+        router_scene_init(&s);
+        s.relay_hopeless = hopeless ? "off" : NULL;
+        tl_peer *p = router_scene_peer(&s, 2, "m");
+        p->unusable_until = s.env.now + TL_SEC;
+        router_scene_ask(&s, &l, "m");
+        assert_int_equal(s.discovers, !hopeless);
+        assert_asked(&s, (size_t)hopeless);
+        if (!hopeless)
+            router_scene_discovered(&s, "m");
+        (void)router_scene_at(&s, 2); /* better than none */
+        tl_ask ask = router_scene_question_to("m", 2);
+        router_scene_ask_full(&s, &named, &ask);
+        assert_asked(&s, 2);
+        router_scene_clear(&s);
+    }
+}
+
+/* --- nobody known --- */
+
+static void the_relay_is_asked_who_serves_the_model(void **state)
+{
+    (void)state;
+    router_scene s;
+    listener l = {0}, best = {0};
+    router_scene_init(&s);
+    router_scene_ask(&s, &l, "m");
+    assert_int_equal(s.discovers, 1);
+    assert_string_equal(s.discovered, "m");
+    assert_int_equal(tl_router_expiry(s.router), s.env.now + TL_ROUTE_FIND_WITHIN);
+    router_scene_ask(&s, &best, TL_MODEL_AUTO);
+    assert_string_equal(s.discovered, ""); /* of everybody */
+    assert_int_equal(s.discovers, 2);
+    add_peers(&s, 1);
+    router_scene_discovered(&s, "n");
+    assert_asked(&s, 0); /* another's answer */
+    router_scene_discovered(&s, "m");
+    assert_asked(&s, 1);
+    assert_string_equal(router_scene_at(&s, 2)->ask.model, "m");
+    router_scene_discovered(&s, "");
+    assert_asked(&s, 2);
+    router_scene_pass(&s, TL_ROUTE_FIND_WITHIN);
+    assert_int_equal(l.calls[ON_FAIL] + best.calls[ON_FAIL], 0); /* it was for the search */
+    assert_int_equal(tl_router_expiry(s.router), TL_NEVER);
+    router_scene_clear(&s);
+}
+
+static void what_fails_tells_why_nobody_could_be_asked(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *model, *local, *hopeless;
+        bool asks_none;
+        tl_fail fail;
+        const char *words;
+    } rows[] = {
+        {"nobody has it", "m", "", NULL, false, TL_FAIL_MODEL_NOT_LOADED,
+         "nobody at the relay serves \"m\" now"},
+        {"nobody has any", TL_MODEL_AUTO, "", NULL, false, TL_FAIL_NO_PROVIDER,
+         "nobody at the relay serves \"teale-auto\" now"},
+        {"no model server, a relay", "m", "none found", NULL, false, TL_FAIL_MODEL_NOT_LOADED,
+         "nobody at the relay serves \"m\" now"},
+        {"no relay", "m", "", "off", false, TL_FAIL_NO_PROVIDER,
+         "nobody known serves \"m\", and no relay can be asked: off"},
+        {"neither", "m", "none found", "off", false, TL_FAIL_BACKEND_UNREACHABLE, "none found"},
+        {"in no network", "m", "", NULL, true, TL_FAIL_NO_PROVIDER,
+         "no member of your networks serves this model (setting: ask)"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        router_scene s;
+        listener l = {0};
+        router_scene_init(&s);
+        s.local_error = rows[i].local;
+        s.relay_hopeless = rows[i].hopeless;
+        s.access.ask_any = !rows[i].asks_none;
+        router_scene_ask(&s, &l, rows[i].model);
+        if (!rows[i].hopeless && !rows[i].asks_none)
+            router_scene_discovered(&s, strcmp(rows[i].model, "m") == 0 ? "m" : "");
+        if (l.calls[ON_FAIL] != 1 || l.fail != rows[i].fail)
+            fail_msg("%s: %s", rows[i].name, tl_fail_name(l.fail));
+        assert_string_equal(l.message, rows[i].words);
+        assert_int_equal(s.done, rows[i].fail);
+        router_scene_clear(&s);
+    }
+}
+
+static void a_relay_that_comes_late_is_asked_again_until_ten_seconds_are_over(void **state)
+{
+    (void)state;
+    router_scene s;
+    listener l = {0}, found = {0};
+    router_scene_init(&s);
+    s.discover_err = TL_ERR_CLOSED;
+    router_scene_ask(&s, &l, "m");
+    assert_true(listener_heard_nothing(&l));
+    tl_time deadline = s.env.now + TL_ROUTE_FIND_WITHIN;
+    assert_int_equal(tl_router_expiry(s.router), deadline);
+    router_scene_pass(&s, 4 * TL_SEC);
+    tl_router_on_relay(s.router);
+    tl_router_run(s.router);
+    assert_int_equal(s.discovers, 2);
+    router_scene_pass(&s, 6 * TL_SEC - 1);
+    assert_true(listener_heard_nothing(&l));
+    router_scene_ask(&s, &found, "m");
+    router_scene_pass(&s, 1);
+    assert_int_equal(l.fail, TL_FAIL_NO_PROVIDER);
+    assert_string_equal(l.message,
+                        "nobody known serves \"m\", and no relay can be asked: still connecting");
+    assert_int_equal(tl_router_expiry(s.router), deadline - 1 + TL_ROUTE_FIND_WITHIN);
+
+    s.discover_err = TL_OK; /* the other one sees it come */
+    tl_router_on_relay(s.router);
+    tl_router_run(s.router);
+    add_peers(&s, 1);
+    router_scene_discovered(&s, "m");
+    (void)router_scene_at(&s, 2);
+    router_scene_clear(&s);
+}
+
+static void a_relay_that_has_become_hopeless_ends_the_wait(void **state)
+{
+    (void)state;
+    router_scene s;
+    listener l = {0};
+    router_scene_init(&s);
+    s.discover_err = TL_ERR_CLOSED;
+    router_scene_ask(&s, &l, "m");
+    s.relay_hopeless = "refused us";
+    tl_router_on_relay(s.router);
+    assert_true(listener_heard_nothing(&l)); /* not from inside */
+    tl_router_run(s.router);
+    assert_int_equal(l.fail, TL_FAIL_NO_PROVIDER);
+    router_scene_clear(&s);
+}
+
+static void after_a_refusal_the_wait_for_others_is_short(void **state)
+{
+    (void)state;
+    for (int connected = 0; connected < 2; connected++) {
+        router_scene s;
+        listener l = {0};
+        router_scene_init(&s);
+        s.discover_err = connected ? TL_OK : TL_ERR_CLOSED;
+        add_peers(&s, 1);
+        router_scene_ask(&s, &l, "m");
+        router_scene_pass(&s, 4 * TL_SEC);
+        provider_fail(router_scene_at(&s, 2), TL_FAIL_QUEUE_FULL, "busy");
+        assert_int_equal(l.calls[ON_FAIL], !connected); /* without a relay: at once */
+        router_scene_pass(&s, 6 * TL_SEC - 1);          /* ten in all */
+        assert_int_equal(l.calls[ON_FAIL], !connected);
+        router_scene_pass(&s, 1);
+        assert_int_equal(l.fail, TL_FAIL_QUEUE_FULL);
+        assert_string_equal(l.message, "busy");
+        router_scene_clear(&s);
+    }
+}
+
+/* --- going down --- */
+
+static void a_node_that_goes_down_takes_no_question_and_ends_those_it_has(void **state)
+{
+    (void)state;
+    router_scene s;
+    listener running = {0}, late = {0}, retried = {0};
+    router_scene_init(&s);
+    add_peers(&s, 2);
+    router_scene_ask(&s, &running, "m");
+    router_scene_ask(&s, &retried, "m");
+    provider *second = router_scene_at(&s, 3); /* 2 is busy with the first */
+    tl_router_drain(s.router);
+    router_scene_ask(&s, &late, "m");
+    assert_int_equal(late.fail, TL_FAIL_UNAVAILABLE);
+    assert_string_equal(late.message, "this node is shutting down");
+    provider_fail(second, TL_FAIL_QUEUE_FULL, "busy");
+    assert_int_equal(retried.fail, TL_FAIL_UNAVAILABLE);
+    unsigned wakes = s.env.wakes;
+    provider_head(&s.providers[0]);
+    provider_end(&s.providers[0]);
+    assert_int_equal(running.calls[ON_END], 1);
+    assert_true(s.env.wakes > wakes); /* it was the last */
+    assert_int_equal(tl_router_running(s.router), 0);
+    router_scene_clear(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_answer_passes_and_is_counted),
+        cmocka_unit_test(another_is_asked_where_it_may_do_better_and_only_before_the_answer_began),
+        cmocka_unit_test(a_model_server_that_fails_is_followed_by_peers),
+        cmocka_unit_test(four_providers_are_asked_and_the_last_ones_reason_is_told),
+        cmocka_unit_test(a_peer_that_broke_off_is_asked_again_once_and_soon),
+        cmocka_unit_test(one_that_is_slow_to_refuse_is_followed_by_another),
+        cmocka_unit_test(a_named_peer_has_no_stand_in),
+        cmocka_unit_test(a_provider_that_cannot_even_be_asked_fails_the_question),
+        cmocka_unit_test(a_peer_that_failed_a_moment_ago_waits_for_the_relays_word),
+        cmocka_unit_test(the_relay_is_asked_who_serves_the_model),
+        cmocka_unit_test(what_fails_tells_why_nobody_could_be_asked),
+        cmocka_unit_test(a_relay_that_comes_late_is_asked_again_until_ten_seconds_are_over),
+        cmocka_unit_test(a_relay_that_has_become_hopeless_ends_the_wait),
+        cmocka_unit_test(after_a_refusal_the_wait_for_others_is_short),
+        cmocka_unit_test(a_node_that_goes_down_takes_no_question_and_ends_those_it_has),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
