@@ -91,7 +91,7 @@ bench: all
 fmt:
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
 
-## make lint     formatting, layers, sizes, names of symbols, clang-tidy, manual pages, shell scripts
+## make lint     formatting, layers, sizes, named files, names of symbols, clang-tidy, manual pages, shell scripts
 lint: all
 	@tools/lint $(BUILD)
 

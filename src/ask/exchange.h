@@ -8,7 +8,7 @@
 #include "path/via.h"
 #include "wire/codes.h"
 
-#define TL_BODY_MAX (16u << 20) /* a request's body (UX.md: 413 above) */
+#define TL_BODY_MAX (16u << 20) /* a request's body; a larger one is answered with 413 */
 
 typedef struct {
     char id[33]; /* 32 hex digits, unique; requestID on the wire, X-Teale-Request */
@@ -23,7 +23,7 @@ typedef struct {
     tl_node_id requester;
 } tl_ask;
 
-/* Why a question failed. The first eight are on the wire (PROTOCOL section 5) under these names;
+/* Why a question failed. The first eight are on the wire under these names (docs/protocol.md);
  * the others travel as `internal_error` or `unavailable` with the name in a field `detail`. */
 typedef enum {
     TL_FAIL_MODEL_NOT_LOADED,

@@ -10,10 +10,10 @@
 #include "base/env.h"
 #include "peer/peers.h"
 
-#define TL_MODEL_AUTO      "teale-auto" /* UX.md: picks the best route */
+#define TL_MODEL_AUTO      "teale-auto" /* takes the best route */
 #define TL_ROUTE_TRIES_MAX 4            /* providers asked for one question */
 #define TL_ROUTE_FIND_WITHIN                                                                       \
-    (10 * TL_SEC) /* to learn of a provider: PROTOCOL section 2, last but one */
+    (10 * TL_SEC) /* to learn of a provider; after that the question fails */
 
 typedef struct tl_router tl_router;
 

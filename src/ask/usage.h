@@ -1,6 +1,5 @@
-/* usage.h - counts tokens in an answer as it passes (PROTOCOL section 5: from the backend's
- * `usage`, else from counted content deltas). Sees every byte once, keeps none, alters none. No
- * heap. */
+/* usage.h - counts tokens in an answer as it passes: from the backend's `usage`, else by counting
+ * content deltas. Sees every byte once; never keeps or changes one. No heap. */
 #ifndef TL_ASK_USAGE_H
 #define TL_ASK_USAGE_H
 

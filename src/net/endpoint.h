@@ -13,7 +13,7 @@
 #include "nat/candidate.h"
 #include "wire/stun.h"
 
-#define TL_ENDPOINT_EXTRA_MAX 256 /* the birthday search's (PROTOCOL section 3) */
+#define TL_ENDPOINT_EXTRA_MAX 256 /* for the birthday search (docs/protocol.md) */
 
 typedef struct tl_endpoint tl_endpoint;
 

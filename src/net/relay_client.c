@@ -83,7 +83,7 @@ void tl_relay_client_rearm(tl_relay_client *c)
 
 /* --- a connection's end and the next beginning --- */
 
-/* Full jitter (PROTOCOL section 2): somewhere between now and the whole pause, which doubles. */
+/* Full jitter: a random time between now and the end of the pause. The pause doubles. */
 static tl_time next_pause(tl_relay_client *c)
 {
     if (c->at != 0)

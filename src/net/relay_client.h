@@ -8,7 +8,7 @@
 #include "peer/relay_link.h"
 
 #define TL_RELAY_URLS_MAX     16
-#define TL_RELAY_PING_EVERY   (25 * TL_SEC) /* PROTOCOL section 2 "Slow readers" */
+#define TL_RELAY_PING_EVERY   (25 * TL_SEC) /* the relay forgets a node after 300 s of silence */
 #define TL_RELAY_DOUBT_WITHIN (400 * TL_MS) /* and two of its round trips */
 #define TL_RELAY_PONG_WITHIN  (10 * TL_SEC) /* then the connection is taken for dead */
 #define TL_RELAY_BACKOFF_MIN  (1 * TL_SEC)

@@ -1,5 +1,5 @@
 /* admission.h - whether a register message proves that its sender holds the node's key, now and for
- * this relay (PROTOCOL section 2, "Registering"). Keeps no state. */
+ * this relay (docs/protocol.md "Registering"). Keeps no state. */
 #ifndef TL_RELAY_ADMISSION_H
 #define TL_RELAY_ADMISSION_H
 

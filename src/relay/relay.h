@@ -1,6 +1,7 @@
-/* relay.h - every decision of the relay (PROTOCOL section 2): who is registered, who may send what
- * to whom, in what time and measure. Sans-IO: bytes of WebSocket connections go in, frames to send
- * and connections to pause or close come out; never touches a socket, clock or thread.
+/* relay.h - every decision of the relay (docs/protocol.md "Relay signalling"): who is registered,
+ * who may send what to whom, in what time and measure. Sans-IO: bytes of WebSocket connections go
+ * in, frames to send and connections to pause or close come out; never touches a socket, clock or
+ * thread.
  *
  * How a driver uses it, for each loop (a tl_relay belongs to one; several loops would each have
  * one):

@@ -23,7 +23,7 @@ from scenery import Scenery, chat, parrot_stats, wait_for
 PROGRAMS = []
 MODEL, ENDLESS = "bytes:300000", "bytes:4000000000"
 PROMPT = "the cat sleeps under the third stair"
-# The 10 s of PROTOCOL section 2 "A question that the relay cannot or will not carry", and a busy machine's share.
+# A question that the relay cannot or will not carry fails within 10 s; the rest is for a busy machine.
 FAILS_WITHIN = 15
 ANSWERS_WITHIN = 60
 

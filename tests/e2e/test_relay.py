@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""test_relay.py TEALE-RELAY: the real program on loopback, spoken to in raw frames (PROTOCOL section 2)."""
+"""test_relay.py TEALE-RELAY: the real program on loopback, spoken to in raw frames (docs/protocol.md)."""
 import base64
 import json
 import os

@@ -133,7 +133,7 @@ SIZE = 20_000_000
 RATE = 8_000_000
 SLOW = 5_000_000  # where much is to happen under one answer
 SEARCH_PER_S = 200  # of all birthday searches together that peers began
-UNHEARD_MAX, ATTEMPT_MAX = 5, 85  # to an address:port, and of an attempt (PROTOCOL section 3)
+UNHEARD_MAX, ATTEMPT_MAX = 5, 85  # to an address:port, and of an attempt (docs/protocol.md "Direct paths")
 
 
 class Two:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """A 100 MB answer while its path is switched, moved, forgotten, cut and swallowed, with the real binaries: every
-byte arrives, and nobody waits longer than GOALS.md says. Prints the longest silence of each.
+byte arrives, and nobody waits longer than the goals of docs/performance.md. Prints the longest silence of each.
 
     test_outages.py BUILD [NAME] (LAB_FULL=1: two minutes of suspension instead of eight seconds)"""
 import os

@@ -71,7 +71,8 @@ static void a_signature_is_good_for_its_own_purpose_alone(void **state)
         assert_int_equal(tl_sign_verify(&id.id, (tl_sign_purpose)asked, body, &bare), TL_ERR_AUTH);
 }
 
-/* Spelled out once more, from PROTOCOL section 1, so that no purpose is renamed unnoticed. */
+/* Spelled out once more, from docs/protocol.md "Identity", so that no purpose is renamed
+ * unnoticed. */
 static void the_signed_bytes_are_prefix_purpose_nul_body(void **state)
 {
     (void)state;
