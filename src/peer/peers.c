@@ -76,6 +76,7 @@ static void on_connected(tl_peers *p, tl_quic_conn *quic)
         p->counters.accepted++;
     }
     tl_contact *c = conn->contact;
+    c->peer->unusable_until = 0;
     conn->connected = true;
     conn->connected_at = conn->idle_since = tl_peers_now(p);
     tl_watch_sign(&conn->watch, conn->connected_at);
@@ -226,9 +227,14 @@ void tl_peers_on_ended(tl_peers *p, tl_path_id id, const char *why)
         return;
     tl_contact *c = tl_contact_find(p, &path->peer);
     tl_peer_conn *conn = tl_conn_of_path(p, path);
+    bool warm = conn && conn->relayed == id && tl_conn_is_direct(conn);
     tl_path_drop(p, id, false);
     if (conn && conn->relayed == id)
         conn->relayed = 0;
+    if (warm && tl_relay_link_is_registered(p->config.link))
+        tl_control_probe(conn, tl_quic_conn_rtt(conn->quic) < TL_PROBE_ENDED_RTT
+                                   ? TL_PROBE_ENDED
+                                   : TL_PROBE_NEW_PATH);
     if (c && c->dial_path == id)
         tl_contact_dial_on_ended(c, why);
     else if (conn && conn->outage.asked == id)
