@@ -1,0 +1,385 @@
+/* Requests of peers: what reaches the backend, what goes back, and who is refused with which words.
+ * Each refusal stands beside the request that differs in one thing and is taken. */
+#include "server_scene.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+/* --- a request and its answer --- */
+
+static void a_request_reaches_the_backend_in_whatever_pieces_it_comes(void **state)
+{
+    (void)state;
+    for (size_t piece = 0; piece < 300; piece += piece < 30 ? 1 : 50) {
+        server_scene s;
+        server_scene_init(&s);
+        tl_quic_stream *stream = server_scene_open(&s);
+        stream->piece = piece;
+        fake_lay_text(stream, TL_FRAME_MESSAGE, REQUEST);
+        fake_lay_text(stream, TL_FRAME_BODY, "hello ");
+        fake_lay_text(stream, TL_FRAME_BODY, "world");
+        fake_arrives(stream);
+        assert_int_equal(s.n_jobs, 0); /* there may be more */
+        fake_ends(stream);
+        assert_int_equal(s.n_jobs, 1);
+        job *j = &s.jobs[0];
+        assert_true(tl_slice_eq(tl_buf_slice(&j->body), tl_slice_str("hello world")));
+        assert_string_equal(j->ask.id, "r1");
+        assert_string_equal(j->ask.model, "m");
+        assert_string_equal(j->ask.path, "/v1/chat/completions");
+        assert_string_equal(j->ask.content_type, "application/json");
+        assert_true(j->ask.streaming && j->ask.from_peer);
+        assert_int_equal(j->ask.requester.key[0], PEER);
+        assert_int_equal(stream->in.len, 0);
+        server_scene_clear(&s);
+    }
+}
+
+static void an_answer_goes_back_as_head_body_and_end(void **state)
+{
+    (void)state;
+    for (int told = 0; told < 2; told++) {
+        server_scene s;
+        job *j;
+        size_t at = 0;
+        tl_cluster_message m;
+        tl_frame_kind kind;
+        tl_slice bytes;
+        server_scene_init(&s);
+        tl_quic_stream *stream = server_scene_running(&s, &j);
+        job_head(j);
+        fake_next_message(stream, &at, TL_CLUSTER_RESPONSE, &m);
+        assert_string_equal(m.u.response.id, "r1");
+        assert_int_equal(m.u.response.status, 200);
+        assert_string_equal(m.u.response.content_type, "text/event-stream");
+        assert_string_equal(m.u.response.retry_after, "7");
+        job_body(j, TL_SLICE_LIT("data: {\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}"
+                                 "\n\n"));
+        assert_true(fake_next_said(stream, &at, &kind, &bytes));
+        assert_int_equal(kind, TL_FRAME_BODY);
+        assert_int_equal(bytes.n, 59);
+        assert_false(stream->out_fin);
+        assert_int_equal(s.dones, 0);
+        job_end(j, told ? (tl_answer_end){30, 40} : (tl_answer_end){0, 0});
+        fake_next_message(stream, &at, TL_CLUSTER_COMPLETE, &m);
+        assert_string_equal(m.u.complete.id, "r1");
+        assert_int_equal(m.u.complete.tokens_in, told ? 30 : 3); /* else as seen in the answer */
+        assert_int_equal(m.u.complete.tokens_out, told ? 40 : 4);
+        assert_true(stream->out_fin);
+        assert_int_equal(s.dones, 1);
+        assert_int_equal(s.done, TL_FAIL_COUNT);
+        assert_int_equal(s.done_end.tokens_out, told ? 40 : 4);
+        const tl_server_counters *c = tl_server_counters_of(s.server);
+        assert_int_equal(c->served, 1);
+        assert_int_equal(c->tokens_in, told ? 30 : 3);
+        assert_int_equal(c->tokens_out, told ? 40 : 4);
+        server_scene_over(stream);
+        assert_true(tl_server_is_idle(s.server));
+        assert_int_equal(c->failed + c->cancelled + c->refused + c->malformed, 0);
+        server_scene_clear(&s);
+    }
+}
+
+static void a_large_piece_of_an_answer_is_sent_in_frames(void **state)
+{
+    (void)state;
+    static uint8_t big[(2u << 20) + 5];
+    static const size_t rooms[] = {100000, SIZE_MAX};
+    for (size_t i = 0; i < sizeof big; i++)
+        big[i] = (uint8_t)(i * 2654435761u >> 13);
+    for (size_t i = 0; i < 2; i++) {
+        server_scene s;
+        job *j;
+        size_t at = 0, got = 0;
+        tl_cluster_message m;
+        tl_frame_kind kind;
+        tl_slice bytes;
+        server_scene_init(&s);
+        tl_quic_stream *stream = server_scene_running(&s, &j);
+        job_head(j);
+        stream->room = rooms[i];
+        job_body(j, tl_slice_of(big, sizeof big));
+        while (j->paused)
+            fake_makes_room(stream, rooms[i]);
+        stream->room = SIZE_MAX;
+        job_end(j, (tl_answer_end){0, 0});
+        fake_next_message(stream, &at, TL_CLUSTER_RESPONSE, &m);
+        while (got < sizeof big) {
+            assert_true(fake_next_said(stream, &at, &kind, &bytes));
+            assert_int_equal(kind, TL_FRAME_BODY);
+            assert_true(bytes.n <= TL_FRAME_MESSAGE_MAX);
+            assert_memory_equal(bytes.p, big + got, bytes.n);
+            got += bytes.n;
+        }
+        fake_next_message(stream, &at, TL_CLUSTER_COMPLETE, &m);
+        server_scene_over(stream);
+        server_scene_clear(&s);
+    }
+}
+
+static void a_slow_peer_pauses_the_backend_until_it_takes_more(void **state)
+{
+    (void)state;
+    server_scene s;
+    job *j;
+    server_scene_init(&s);
+    tl_quic_stream *stream = server_scene_running(&s, &j);
+    stream->room = 200;
+    job_head(j);
+    assert_false(j->paused);
+    job_body(j, TL_SLICE_LIT("0123456789"));
+    assert_false(j->paused);
+    stream->room = 6;
+    job_body(j, TL_SLICE_LIT("0123456789"));
+    assert_true(j->paused);
+    fake_makes_room(stream, 8);
+    assert_true(j->paused); /* not all is taken */
+    fake_makes_room(stream, 1);
+    assert_false(j->paused);
+    fake_makes_room(stream, 1);
+    assert_false(j->paused);
+    stream->room = 0;
+    job_body(j, TL_SLICE_LIT("0123456789"));
+    assert_true(j->paused);
+    job_end(j, (tl_answer_end){0, 0}); /* may come while paused */
+    assert_false(stream->out_fin);
+    fake_makes_room(stream, 20);
+    assert_false(stream->out_fin);
+    fake_makes_room(stream, 1000);
+    server_scene_over(stream);
+    server_scene_clear(&s);
+}
+
+static void a_failure_travels_under_one_of_the_eight_codes(void **state)
+{
+    (void)state;
+    static const struct {
+        tl_fail fail;
+        const char *code, *detail;
+    } rows[] = {
+        {TL_FAIL_MODEL_NOT_LOADED, "model_not_loaded", ""},
+        {TL_FAIL_QUEUE_FULL, "queue_full", ""},
+        {TL_FAIL_TIMEOUT, "timeout", ""},
+        {TL_FAIL_PAYMENT_REQUIRED, "payment_required", ""},
+        {TL_FAIL_NO_PROVIDER, "unavailable", "no_provider"},
+        {TL_FAIL_PEER_FAILED, "internal_error", "peer_failed"},
+        {TL_FAIL_BACKEND_UNREACHABLE, "unavailable", "backend_unreachable"},
+        {TL_FAIL_BACKEND_AUTH, "internal_error", "backend_auth"},
+        {TL_FAIL_BACKEND_ERROR, "internal_error", "backend_error"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        server_scene s;
+        job *j;
+        server_scene_init(&s);
+        tl_quic_stream *stream = server_scene_running(&s, &j);
+        job_fail(j, rows[i].fail, "so it is");
+        server_scene_check_error(stream, rows[i].code, rows[i].detail);
+        assert_int_equal(s.done, rows[i].fail);
+        assert_int_equal(tl_server_counters_of(s.server)->failed, 1);
+        server_scene_over(stream);
+        assert_int_equal(tl_server_counters_of(s.server)->cancelled, 0);
+        server_scene_clear(&s);
+    }
+}
+
+static void a_backend_without_memory_makes_the_node_unavailable(void **state)
+{
+    (void)state;
+    server_scene s;
+    server_scene_init(&s);
+    s.ask_err = TL_ERR_NOMEM;
+    tl_quic_stream *stream = server_scene_ask(&s, "{}", true);
+    server_scene_check_error(stream, "unavailable", "");
+    assert_int_equal(tl_server_counters_of(s.server)->failed, 1);
+    assert_int_equal(s.n_jobs, 0);
+    server_scene_over(stream);
+    server_scene_clear(&s);
+}
+
+/* --- refusals --- */
+
+static bool is_member(void *user, const tl_node_id *peer)
+{
+    (void)user;
+    return peer->key[0] == PEER;
+}
+
+static bool is_no_member(void *user, const tl_node_id *peer)
+{
+    return !is_member(user, peer);
+}
+
+static void who_may_not_ask_is_refused_with_the_reason(void **state)
+{
+    (void)state;
+    static const struct {
+        tl_access access;
+        const char *model, *code; /* NULL: taken */
+    } rows[] = {
+        {{.share_public = true, .sharing = true, .running = true}, "m", NULL},
+        {{.share_public = true, .sharing = true, .running = true}, "n", "model_not_loaded"},
+        {{.share_public = true, .sharing = false, .running = true}, "m", "model_not_loaded"},
+        {{.share_public = true, .sharing = true, .running = false}, "m", "unavailable"},
+        {{.sharing = true, .running = true, .is_member = is_member}, "m", NULL},
+        {{.sharing = true, .running = true, .is_member = is_no_member}, "m", "forbidden"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        server_scene s;
+        server_scene_init(&s);
+        s.access = rows[i].access;
+        tl_quic_stream *stream = server_scene_open(&s);
+        fake_lay_text(stream, TL_FRAME_MESSAGE,
+                      rows[i].model[0] == 'm' ? REQUEST : REQUEST_FOR("n"));
+        fake_lay_text(stream, TL_FRAME_BODY, "{}");
+        fake_ends(stream);
+        assert_int_equal(s.n_jobs, rows[i].code == NULL);
+        assert_int_equal(tl_server_counters_of(s.server)->refused, rows[i].code != NULL);
+        if (rows[i].code) {
+            server_scene_check_error(stream, rows[i].code, "");
+            server_scene_over(stream);
+        }
+        server_scene_clear(&s);
+    }
+}
+
+static void more_requests_than_allowed_at_once_are_refused(void **state)
+{
+    (void)state;
+    server_scene s;
+    job *j;
+    server_scene_init(&s);
+    tl_quic_stream *silent = server_scene_open(&s); /* says nothing: holds no place */
+    tl_quic_stream *first = server_scene_running(&s, &j);
+    tl_quic_stream *second = server_scene_ask(&s, "{", false); /* only being read: holds one */
+    tl_quic_stream *third = server_scene_ask(&s, "{}", true);
+    assert_int_equal(tl_server_running(s.server), RUNNING_MAX);
+    assert_int_equal(third->out.len, 0);
+    tl_quic_stream *fourth = server_scene_ask(&s, "{}", true);
+    server_scene_check_error(fourth, "queue_full", "");
+    assert_int_equal(tl_server_running(s.server), RUNNING_MAX); /* nor does a refused one */
+    job_end(j, (tl_answer_end){0, 0});
+    tl_quic_stream *fifth = server_scene_ask(&s, "{}", true);
+    server_scene_check_error(fifth, "queue_full", ""); /* the answer is on its way still */
+    server_scene_over(first);
+    assert_int_equal(tl_server_running(s.server), RUNNING_MAX - 1);
+    tl_quic_stream *sixth = server_scene_ask(&s, "{}", true);
+    assert_int_equal(sixth->out.len, 0);
+    assert_int_equal(s.n_jobs, 3);
+    fake_resets(second); /* each leaves its place */
+    fake_resets(third);
+    assert_int_equal(tl_server_running(s.server), 1);
+    fake_resets(sixth);
+    fake_resets(silent);
+    assert_int_equal(tl_server_running(s.server), 0);
+    assert_false(tl_server_is_idle(s.server)); /* two refused ones have not left */
+    server_scene_over(fourth);
+    server_scene_over(fifth);
+    assert_true(tl_server_is_idle(s.server));
+
+    tl_server_policy none = {0, BODY_IDLE};
+    tl_server_set_policy(s.server, &none);
+    server_scene_check_error(server_scene_ask(&s, "{}", true), "queue_full", "");
+    server_scene_clear(&s);
+}
+
+static void lay_body(tl_quic_stream *stream, size_t n)
+{
+    static const uint8_t zeros[1 << 20];
+    uint8_t head[TL_FRAME_HEAD];
+    for (size_t now; n; n -= now) {
+        now = n < sizeof zeros ? n : sizeof zeros;
+        tl_frame_head_write(head, TL_FRAME_BODY, now);
+        fake_lay(stream, tl_slice_of(head, sizeof head));
+        fake_lay(stream, tl_slice_of(zeros, now));
+        fake_arrives(stream);
+    }
+}
+
+static void a_body_may_be_sixteen_mebibytes_and_not_a_byte_more(void **state)
+{
+    (void)state;
+    server_scene s;
+    server_scene_init(&s);
+    for (size_t more = 0; more < 2; more++) {
+        tl_quic_stream *stream = server_scene_ask(&s, "x", false);
+        lay_body(stream, TL_BODY_MAX - 1 + more);
+        if (more)
+            server_scene_check_error(stream, "internal_error", "");
+        fake_ends(stream);
+        assert_int_equal(s.n_jobs, 1);
+    }
+    assert_int_equal(s.jobs[0].body.len, TL_BODY_MAX);
+    assert_int_equal(tl_server_counters_of(s.server)->refused, 1);
+    server_scene_over(s.streams[1]);
+    server_scene_clear(&s);
+}
+
+static void bodies_being_read_have_a_limit_in_sum(void **state)
+{
+    (void)state;
+    enum { N = TL_SERVER_BODIES_MAX / TL_BODY_MAX };
+    server_scene s;
+    tl_server_policy policy = {100, BODY_IDLE};
+    tl_quic_stream *streams[N];
+    server_scene_init(&s);
+    tl_server_set_policy(s.server, &policy);
+    for (size_t i = 0; i < N; i++) {
+        streams[i] = server_scene_ask(&s, "x", false);
+        lay_body(streams[i], TL_BODY_MAX - 1 - (i == 0));
+    }
+    tl_quic_stream *fits = server_scene_ask(&s, "x", false); /* to the last byte */
+    assert_int_equal(fits->out.len, 0);
+    tl_quic_stream *one_more = server_scene_ask(&s, "x", false);
+    server_scene_check_error(one_more, "queue_full", "");
+    fake_resets(streams[0]); /* its room is free again */
+    tl_quic_stream *then = server_scene_ask(&s, "x", false);
+    lay_body(then, TL_BODY_MAX - 2);
+    assert_int_equal(then->out.len, 0);
+    server_scene_check_error(server_scene_ask(&s, "x", false), "queue_full", "");
+    fake_ends(then); /* the backend has a copy: what was read is let go */
+    lay_body(fits, TL_BODY_MAX - 1);
+    assert_int_equal(fits->out.len, 0);
+    assert_int_equal(tl_server_counters_of(s.server)->refused, 2);
+    server_scene_clear(&s);
+}
+
+static void what_still_comes_of_a_refused_request_is_thrown_away(void **state)
+{
+    (void)state;
+    server_scene s;
+    server_scene_init(&s);
+    s.access.sharing = false;
+    tl_quic_stream *stream = server_scene_ask(&s, "{", false);
+    server_scene_check_error(stream, "model_not_loaded", "");
+    lay_body(stream, 3u << 20);
+    assert_int_equal(stream->in.len, 0);
+    fake_lay(stream, TL_SLICE_LIT("nonsense"));
+    fake_ends(stream);
+    assert_int_equal(tl_server_counters_of(s.server)->malformed, 0);
+    server_scene_check_error(stream, "model_not_loaded", ""); /* said once */
+    server_scene_over(stream);
+    assert_int_equal(tl_server_counters_of(s.server)->cancelled, 0);
+    server_scene_clear(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_request_reaches_the_backend_in_whatever_pieces_it_comes),
+        cmocka_unit_test(an_answer_goes_back_as_head_body_and_end),
+        cmocka_unit_test(a_large_piece_of_an_answer_is_sent_in_frames),
+        cmocka_unit_test(a_slow_peer_pauses_the_backend_until_it_takes_more),
+        cmocka_unit_test(a_failure_travels_under_one_of_the_eight_codes),
+        cmocka_unit_test(a_backend_without_memory_makes_the_node_unavailable),
+        cmocka_unit_test(who_may_not_ask_is_refused_with_the_reason),
+        cmocka_unit_test(more_requests_than_allowed_at_once_are_refused),
+        cmocka_unit_test(a_body_may_be_sixteen_mebibytes_and_not_a_byte_more),
+        cmocka_unit_test(bodies_being_read_have_a_limit_in_sum),
+        cmocka_unit_test(what_still_comes_of_a_refused_request_is_thrown_away),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
