@@ -7,6 +7,7 @@
 #include "cli/lock.h"
 #include "cli/logfile.h"
 #include "cli/overrides.h"
+#include "io/coredump.h"
 #include "io/keychain.h"
 #include "io/sdnotify.h"
 
@@ -14,7 +15,6 @@
 #include <netdb.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -122,14 +122,6 @@ static json_t *settings_now(void *user)
 {
     server *s = user;
     return tl_settings_json(&s->settings);
-}
-
-/* Memory of this process holds prompts, answers and keys: it is never written to a disk. */
-static void forbid_core_dumps(void)
-{
-    struct rlimit none = {0, 0};
-    if (prctl(PR_SET_DUMPABLE, 0) || setrlimit(RLIMIT_CORE, &none))
-        tl_log(TL_LOG_WARN, "core dumps cannot be switched off: %s", strerror(errno));
 }
 
 /* A question under way needs two or three descriptors, and the usual limit is 1024. */
@@ -269,7 +261,7 @@ int tl_cmd_serve(tl_cli *cli, const tl_args *args)
     if (log_file)
         e = tl_logfile_use(log_file, &why);
     apply_log_level(&s.settings);
-    forbid_core_dumps();
+    tl_coredump_forbid(); /* this memory holds questions, answers and keys */
     allow_descriptors();
     if (!e)
         e = open_all(&s, &why);

@@ -1,5 +1,6 @@
 /* teale-relay: lets Teale nodes find each other and carries what they cannot send directly. */
 #include "crypto/identity.h"
+#include "io/coredump.h"
 #include "io/sdnotify.h"
 #include "relayd/server.h"
 
@@ -100,6 +101,7 @@ int main(int argc, char **argv)
         puts("teale-relay " TL_VERSION);
     } else {
         signal(SIGPIPE, SIG_IGN);
+        tl_coredump_forbid(); /* this memory tells who talks to whom */
         tl_log_set_level(options.log_level);
         status = run(&options);
     }

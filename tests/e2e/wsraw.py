@@ -107,7 +107,7 @@ class WebSocket:
         self.sock.sendall(frame(payload, opcode, **kw))
 
     def send_message(self, kind, payload):
-        self.send(json.dumps({kind: payload}).encode())
+        self.send(json.dumps({kind: payload}, separators=(",", ":")).encode())
 
     def close_code(self):
         """Reads to the end; the code of the close frame."""
