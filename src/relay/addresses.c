@@ -1,6 +1,9 @@
 #include "relay/addresses.h"
 
 #include <stdlib.h>
+#include <utlist.h>
+
+#define SMALL_DEBT TL_SEC /* not worth to be remembered: a connection costs its owner more */
 
 static void make_key(const tl_addr *addr, uint8_t ret_key[9])
 {
@@ -10,8 +13,41 @@ static void make_key(const tl_addr *addr, uint8_t ret_key[9])
     memcpy(ret_key + 1, a.bytes, a.family == TL_ADDR_V4 ? 4 : 8);
 }
 
+static void forget(tl_relay_addresses *t, tl_relay_address *a)
+{
+    HASH_DELETE(hh, t->table, a);
+    free(a);
+}
+
+/* Looks at two, since at most one is added a call: the list cannot grow with entries that are paid
+ * off. */
+static void forget_paid(tl_relay_addresses *t, tl_time now)
+{
+    for (int i = 0; i < 2 && t->indebted; i++) {
+        tl_relay_address *a = t->indebted;
+        DL_DELETE(t->indebted, a);
+        if (a->busy_until <= now + SMALL_DEBT)
+            forget(t, a);
+        else
+            DL_APPEND(t->indebted, a);
+    }
+}
+
+static tl_relay_address *make(tl_relay_addresses *t, const uint8_t key[9])
+{
+    tl_relay_address *a = calloc(1, sizeof *a);
+    if (!a)
+        return NULL;
+    memcpy(a->key, key, sizeof a->key);
+    if (!TL_TABLE_ADD(hh, t->table, key, sizeof a->key, a)) {
+        free(a);
+        return NULL;
+    }
+    return a;
+}
+
 tl_err tl_relay_address_add(tl_relay_addresses *t, const tl_addr *addr, uint32_t conns_max,
-                            uint32_t unregistered_max, tl_relay_address **ret_address)
+                            uint32_t unregistered_max, tl_time now, tl_relay_address **ret_address)
 {
     uint8_t key[9];
     tl_relay_address *a;
@@ -19,28 +55,35 @@ tl_err tl_relay_address_add(tl_relay_addresses *t, const tl_addr *addr, uint32_t
     HASH_FIND(hh, t->table, key, sizeof key, a);
     if (a && (a->conns >= conns_max || a->unregistered >= unregistered_max))
         return TL_ERR_BUSY;
-    if (!a) {
-        a = calloc(1, sizeof *a);
-        if (!a)
-            return TL_ERR_NOMEM;
-        memcpy(a->key, key, sizeof key);
-        if (!TL_TABLE_ADD(hh, t->table, key, sizeof a->key, a)) {
-            free(a);
-            return TL_ERR_NOMEM;
-        }
-    }
+    if (a && a->conns == 0)
+        DL_DELETE(t->indebted, a);
+    forget_paid(t, now);
+    if (!a && !(a = make(t, key)))
+        return TL_ERR_NOMEM;
     a->conns++;
     a->unregistered++;
     *ret_address = a;
     return TL_OK;
 }
 
-void tl_relay_address_drop(tl_relay_addresses *t, tl_relay_address *a, bool was_registered)
+void tl_relay_address_drop(tl_relay_addresses *t, tl_relay_address *a, bool was_registered,
+                           tl_time now)
 {
     if (!was_registered)
         a->unregistered--;
-    if (--a->conns == 0) {
-        HASH_DELETE(hh, t->table, a);
-        free(a);
+    if (--a->conns != 0)
+        return;
+    if (a->busy_until <= now + SMALL_DEBT)
+        forget(t, a);
+    else
+        DL_APPEND(t->indebted, a);
+}
+
+void tl_relay_addresses_clear(tl_relay_addresses *t)
+{
+    while (t->indebted) {
+        tl_relay_address *a = t->indebted;
+        DL_DELETE(t->indebted, a);
+        forget(t, a);
     }
 }

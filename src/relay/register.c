@@ -3,6 +3,10 @@
 
 #define JOIN_LOG_MAX (256u << 10) /* bytes; more is told at once instead of at the next tick */
 
+#define PROOF_COST (100 * TL_US) /* of checking a signature */
+/* A node that has not read that much is told nothing more of what it asks: one page. */
+#define UNREAD_MAX TL_RELAY_PAGE_BYTES_MAX
+
 #define TICK_PER_NODE (10 * TL_US) /* about twice what one write to one socket costs */
 
 /* Longer with more nodes to tell, so that telling never takes more than half of the time. */
@@ -61,6 +65,7 @@ void tl_relay_leave(tl_relay *r, tl_relay_conn *c)
     c->recent = NULL;
     r->counters.nodes_registered--;
     tl_relay_registry_remove(&r->registry, n);
+    tl_relay_account(r, c);
 }
 
 /* The node has a newer socket: the old one ends, the node stays. */
@@ -70,6 +75,7 @@ static void replace(tl_relay *r, tl_relay_node *n)
     tl_relay_end_sessions(r, n);
     old->node = NULL;
     old->recent = NULL;
+    tl_relay_account(r, old);
     r->counters.replaced++;
     tl_relay_send_error(r, old, TL_SIGNAL_REPLACED, "this node registered on another connection",
                         tl_slice_of(NULL, 0));
@@ -101,7 +107,7 @@ static void send_ack(tl_relay *r, tl_relay_conn *c)
     tl_addr_write(observed, &c->remote);
     unsigned ttl = (unsigned)(r->config.ttl / TL_SEC);
     if (tl_signal_write_ack(&json, c->node->hex, tl_relay_date(r, r->now), ttl, r->config.udp,
-                            observed))
+                            observed, c->node->profile.models_kept))
         tl_relay_send_error(r, c, TL_SIGNAL_BUSY, "out of memory", tl_slice_of(NULL, 0));
     else
         tl_relay_send_text(r, c, tl_buf_slice(&json));
@@ -131,6 +137,7 @@ void tl_relay_on_register(tl_relay *r, tl_relay_conn *c, const tl_signal *s)
                             TL_SLICE_LIT("register"));
         return;
     }
+    tl_relay_address_worked(c->address, PROOF_COST, r->now);
     tl_err e = tl_relay_admit(&r->config, &c->local, c->tls, c->nonce, &registration, &id);
     if (e == TL_ERR_NOMEM) {
         tl_relay_send_error(r, c, TL_SIGNAL_BUSY, "out of memory", TL_SLICE_LIT("register"));
@@ -146,8 +153,10 @@ void tl_relay_on_register(tl_relay *r, tl_relay_conn *c, const tl_signal *s)
         return;
     }
     r->counters.registrations++;
+    r->counters.lists_cut += n->profile.models_kept >= 0;
     if (n != c->node)
         enter(r, c, n, joined);
+    tl_relay_account(r, c);
     send_ack(r, c);
     if (r->join_log.len > JOIN_LOG_MAX)
         tl_relay_tell_joins(r);
@@ -176,7 +185,18 @@ void tl_relay_on_discover(tl_relay *r, tl_relay_conn *c, const tl_signal *s)
         tl_relay_send_error(r, c, TL_SIGNAL_RATE_LIMITED, "too many discovers", about);
         return;
     }
-    tl_err e = tl_relay_registry_list(&r->registry, c->node, &d, last_seen, r, &json);
+    if (c->queued >= UNREAD_MAX) {
+        tl_relay_send_error(r, c, TL_SIGNAL_BUSY, "the answers before are not read yet", about);
+        return;
+    }
+    tl_relay_query query = {.filter = &d,
+                            .bytes_max = r->config.message_max < TL_RELAY_PAGE_BYTES_MAX
+                                             ? r->config.message_max
+                                             : TL_RELAY_PAGE_BYTES_MAX,
+                            .last_seen = last_seen,
+                            .user = r};
+    tl_err e = tl_relay_registry_list(&r->registry, c->node, &query, &json);
+    tl_relay_address_worked(c->address, (query.passed / 32 + json.len / 1024) * TL_US, r->now);
     if (e == TL_ERR_INVALID)
         tl_relay_send_error(r, c, TL_SIGNAL_INVALID_MESSAGE, "no such cursor", about);
     else if (e)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #define CURSOR_DIGITS 16
+#define END_MAX       64 /* of an answer: the list's end and the cursor */
 
 tl_relay_node *tl_relay_registry_find(const tl_relay_registry *g, const tl_node_id *id)
 {
@@ -22,126 +23,113 @@ tl_relay_node *tl_relay_registry_find_hex(const tl_relay_registry *g, tl_slice h
     return tl_relay_registry_find(g, &id);
 }
 
-static tl_err append_list(tl_buf *b, const json_t *list)
+static tl_relay_node *make_node(tl_relay_registry *g, const tl_node_id *id)
 {
-    const json_t *item;
-    size_t i;
-    tl_err e = TL_OK;
-    json_array_foreach (list, i, item) {
-        const char *s = json_string_value(item);
-        if (!e && s && *s) /* an empty name would end the list */
-            e = tl_buf_append(b, tl_slice_of(s, strlen(s) + 1));
+    tl_relay_node *n = calloc(1, sizeof *n);
+    if (!n)
+        return NULL;
+    n->id = *id;
+    if (!TL_TABLE_ADD(hh, g->table, id.key, sizeof n->id.key, n)) {
+        free(n);
+        return NULL;
     }
-    return e;
-}
-
-static tl_err make_text(const tl_signal_register *r, char **ret_text)
-{
-    static const char nul[1];
-    tl_buf b = {0};
-    const json_t *c = r->capabilities_object;
-    tl_err e = tl_buf_append(&b, tl_slice_of(r->display_name, strlen(r->display_name) + 1));
-    if (!e)
-        e = tl_buf_append(&b, r->capabilities);
-    if (!e)
-        e = tl_buf_append(&b, tl_slice_of(nul, 1));
-    if (!e)
-        e = append_list(&b, json_object_get(c, "loadedModels"));
-    if (!e)
-        e = append_list(&b, json_object_get(c, "swappableModels"));
-    if (!e)
-        e = tl_buf_append(&b, tl_slice_of(nul, 1));
-    if (!e)
-        e = append_list(&b, json_object_get(c, "ptnIDs"));
-    if (!e)
-        e = tl_buf_append(&b, tl_slice_of(nul, 1));
-    char *text =
-        e ? NULL : realloc(b.data, b.len); /* exactly what it needs, for as long as it stays */
-    if (!text) {
-        tl_buf_clear(&b);
-        return TL_ERR_NOMEM;
-    }
-    *ret_text = text;
-    return TL_OK;
-}
-
-static void describe(tl_relay_node *n, const tl_signal_register *r, char *text)
-{
-    const json_t *hardware = json_object_get(r->capabilities_object, "hardware");
-    double tier = tl_json_number(hardware, "tier", 0);
-    free(n->text);
-    n->text = text;
-    n->text_n = (uint32_t)r->capabilities.n;
-    n->quiet = r->quiet;
-    n->tier = (uint8_t)tier; /* 1 to 255, or 0 for none: read_register saw to it */
-    n->ram_gb = (float)tl_json_number(hardware, "totalRAMGB", 0);
-    snprintf(n->wg_hex, sizeof n->wg_hex, "%s", r->wg_public ? r->wg_public : "");
+    tl_node_id_write(n->hex, id);
+    n->sequence = ++g->next_sequence;
+    return n;
 }
 
 tl_err tl_relay_registry_put(tl_relay_registry *g, const tl_node_id *id,
                              const tl_signal_register *r, tl_relay_node **ret_node,
                              bool *ret_joined)
 {
-    char *text;
-    tl_err e = make_text(r, &text);
+    tl_relay_profile profile;
+    tl_relay_holdings *holdings;
+    tl_err e = tl_relay_profile_make(r, &profile);
     if (e)
         return e;
     tl_relay_node *n = tl_relay_registry_find(g, id);
-    *ret_joined = !n;
-    if (!n) {
-        n = calloc(1, sizeof *n);
-        if (n)
-            n->id = *id;
-        if (!n || !TL_TABLE_ADD(hh, g->table, id.key, sizeof n->id.key, n)) {
-            free(n);
-            free(text);
-            return TL_ERR_NOMEM;
-        }
-        tl_node_id_write(n->hex, id);
-        n->sequence = ++g->next_sequence;
+    bool joined = !n;
+    if (joined && !(n = make_node(g, id))) {
+        tl_relay_profile_clear(&profile);
+        return TL_ERR_NOMEM;
     }
-    describe(n, r, text);
+    e = tl_relay_index_add(&g->index, n, profile.keys, &g->next_sequence, &holdings);
+    if (e) {
+        tl_relay_profile_clear(&profile);
+        if (joined)
+            tl_relay_registry_remove(g, n);
+        return e;
+    }
+    tl_relay_index_remove(&g->index, n->holdings);
+    tl_relay_profile_clear(&n->profile);
+    n->holdings = holdings;
+    n->profile = profile;
+    n->quiet = r->quiet;
+    snprintf(n->wg_hex, sizeof n->wg_hex, "%s", r->wg_public ? r->wg_public : "");
     *ret_node = n;
+    *ret_joined = joined;
     return TL_OK;
 }
 
 void tl_relay_registry_remove(tl_relay_registry *g, tl_relay_node *n)
 {
     HASH_DELETE(hh, g->table, n);
-    free(n->text);
+    tl_relay_index_remove(&g->index, n->holdings);
+    tl_relay_profile_clear(&n->profile);
     free(n);
 }
 
-static bool list_has(const char *list, const char *wanted)
+/* --- listing --- */
+
+/* Goes through those nodes alone that have the model, or else are in the network. */
+typedef struct {
+    const tl_relay_node *node;       /* without either filter: the next one */
+    const tl_relay_holding *holding; /* with one: the next one */
+    const tl_relay_key *ptn;         /* to be looked for at each; NULL: not asked for */
+} walk;
+
+static walk walk_from(const tl_relay_registry *g, const tl_signal_discover *d)
 {
-    for (; *list; list += strlen(list) + 1)
-        if (strcmp(list, wanted) == 0)
-            return true;
-    return false;
+    walk w = {NULL};
+    const tl_relay_key *model = NULL;
+    if (d->model_id)
+        model = tl_relay_index_find(&g->index, TL_RELAY_KEY_MODEL, d->model_id);
+    if (d->ptn_id)
+        w.ptn = tl_relay_index_find(&g->index, TL_RELAY_KEY_PTN, d->ptn_id);
+    if ((d->model_id && !model) || (d->ptn_id && !w.ptn))
+        return w;
+    if (model)
+        w.holding = model->holders;
+    else if (w.ptn)
+        w.holding = w.ptn->holders;
+    else
+        w.node = g->table;
+    if (!model)
+        w.ptn = NULL;
+    return w;
 }
 
-static const char *list_end(const char *list)
+static const tl_relay_node *walk_next(walk *w, uint64_t *ret_sequence)
 {
-    while (*list)
-        list += strlen(list) + 1;
-    return list + 1;
+    const tl_relay_node *n = w->node;
+    if (w->holding) {
+        n = w->holding->node;
+        *ret_sequence = w->holding->sequence;
+        w->holding = w->holding->next;
+    } else if (n) {
+        *ret_sequence = n->sequence;
+        w->node = n->hh.next;
+    }
+    return n;
 }
 
-static const char *capabilities_of(const tl_relay_node *n)
+static bool fits(const tl_relay_node *n, const tl_signal_discover *d, const tl_relay_key *ptn)
 {
-    return n->text + strlen(n->text) + 1;
-}
-
-static bool fits(const tl_relay_node *n, const tl_signal_discover *d)
-{
-    const char *models = capabilities_of(n) + n->text_n + 1;
-    if (d->min_ram_gb > 0 && n->ram_gb < d->min_ram_gb)
+    if (d->min_ram_gb > 0 && n->profile.ram_gb < d->min_ram_gb)
         return false;
-    if (d->min_tier && (n->tier == 0 || n->tier > d->min_tier))
+    if (d->min_tier && (n->profile.tier == 0 || n->profile.tier > d->min_tier))
         return false;
-    if (d->model_id && !list_has(models, d->model_id))
-        return false;
-    return !d->ptn_id || list_has(list_end(models), d->ptn_id);
+    return !ptn || tl_relay_holdings_have(n->holdings, ptn);
 }
 
 /* The place in the list that a cursor stands for: after the node of that sequence. */
@@ -159,31 +147,44 @@ static tl_err cursor_parse(const char *cursor, uint64_t *ret_after)
     return TL_OK;
 }
 
-tl_err tl_relay_registry_list(const tl_relay_registry *g, const tl_relay_node *asker,
-                              const tl_signal_discover *d,
-                              double (*last_seen)(const void *user, const tl_relay_node *n),
-                              const void *user, tl_buf *out)
+static tl_err write_peer(const tl_relay_node *n, tl_relay_ptn_shape reader, double last_seen,
+                         bool first, tl_buf *out)
 {
-    size_t before = out->len, count = 0;
-    uint64_t after, last = 0;
+    const tl_relay_profile *p = &n->profile;
+    tl_signal_listed peer = {.node_id = n->hex,
+                             .wg_public = n->wg_hex[0] ? n->wg_hex : NULL,
+                             .display_name = p->display_name,
+                             .capabilities = {p->head, p->ptns[reader], p->tail},
+                             .last_seen = last_seen};
+    return tl_signal_write_peer(out, first, &peer);
+}
+
+tl_err tl_relay_registry_list(const tl_relay_registry *g, const tl_relay_node *asker,
+                              tl_relay_query *query, tl_buf *out)
+{
+    const tl_signal_discover *d = query->filter;
+    const tl_relay_node *n;
+    size_t before = out->len, count = 0, room = query->bytes_max - END_MAX;
+    uint64_t after, at, last = 0;
     char cursor[CURSOR_DIGITS + 1] = "";
+    query->passed = 0;
     tl_err e = cursor_parse(d->cursor, &after);
     if (!e)
         e = tl_signal_write_peers_begin(out);
-    for (const tl_relay_node *n = g->table; !e && n; n = n->hh.next) {
-        if (n->sequence <= after || n == asker || !fits(n, d))
+    for (walk w = walk_from(g, d); !e && (n = walk_next(&w, &at));) {
+        query->passed++;
+        if (at <= after || n == asker || !fits(n, d, w.ptn))
             continue;
-        if (count == d->limit || out->len - before > TL_RELAY_PAGE_BYTES_MAX) {
+        size_t end = out->len;
+        if (count < d->limit)
+            e = write_peer(n, asker->profile.reads, query->last_seen(query->user, n), count == 0,
+                           out);
+        if (count == d->limit || (count && out->len - before > room)) {
+            out->len = end;
             snprintf(cursor, sizeof cursor, "%016llx", (unsigned long long)last);
             break;
         }
-        tl_signal_listed peer = {.node_id = n->hex,
-                                 .wg_public = n->wg_hex[0] ? n->wg_hex : NULL,
-                                 .display_name = tl_relay_node_name(n),
-                                 .capabilities = tl_slice_of(capabilities_of(n), n->text_n),
-                                 .last_seen = last_seen(user, n)};
-        e = tl_signal_write_peer(out, count == 0, &peer);
-        last = n->sequence;
+        last = at;
         count++;
     }
     if (!e)

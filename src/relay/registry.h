@@ -1,16 +1,14 @@
-/* registry.h - the nodes that are registered: found by ID, listed for `discover`. Their
- * capabilities are kept as the bytes they came in, beside the few fields that a filter asks for.
- * Sends nothing. */
+/* registry.h - the nodes that are registered: found by ID, listed for `discover`. Sends nothing. */
 #ifndef TL_RELAY_REGISTRY_H
 #define TL_RELAY_REGISTRY_H
 
 #include "base/table.h"
 #include "crypto/identity.h"
-#include "relay/relay.h"
-#include "wire/signalread.h"
+#include "relay/index.h"
+#include "relay/profile.h"
 
-/* A page of discoverResponse ends early above this: with capabilities of 64 KiB each, 500 peers
- * would be 32 MiB. */
+/* A page of discoverResponse ends early before this, or before the longest message where that is
+ * shorter: with capabilities of 32 KiB each, 500 peers would be 16 MiB. */
 #define TL_RELAY_PAGE_BYTES_MAX (1u << 20)
 
 struct tl_relay_member;
@@ -20,8 +18,6 @@ struct tl_relay_node {
     char hex[TL_NODE_ID_HEX + 1];    /* the same as it stands in messages */
     char wg_hex[TL_NODE_ID_HEX + 1]; /* "" when it gave none */
     bool quiet;
-    uint8_t tier; /* 0: unknown */
-    float ram_gb;
     uint64_t sequence;                /* of its joining; the registry is in this order */
     tl_relay_conn *conn;              /* its socket, never NULL */
     struct tl_relay_member *sessions; /* sessions it is a member of */
@@ -29,21 +25,27 @@ struct tl_relay_node {
     uint32_t opening_count; /* sessions it opened that are not answered yet */
     uint32_t blocking;      /* how many senders are paused because it does not read */
     uint32_t told;          /* up to where in the running join log it knows */
-    uint32_t text_n;
-    char *text; /* one allocation: display name NUL, capabilities (text_n bytes) NUL, then models
-                   and networks, each with NUL, each list ended by an empty string */
+    tl_relay_profile profile;
+    tl_relay_holdings *holdings; /* its names in the index, never NULL */
     UT_hash_handle hh;
 };
 
 static inline const char *tl_relay_node_name(const tl_relay_node *n)
 {
-    return n->text;
+    return n->profile.display_name;
 }
 
 typedef struct {
     uint64_t next_sequence;
     tl_relay_node *table;
+    tl_relay_index index;
 } tl_relay_registry;
+
+/* Bytes of memory that the node takes. */
+static inline size_t tl_relay_node_memory(const tl_relay_node *n)
+{
+    return sizeof *n + n->profile.size + n->holdings->memory;
+}
 
 tl_relay_node *tl_relay_registry_find(const tl_relay_registry *g, const tl_node_id *id);
 /* NULL also for what is no node ID. */
@@ -56,12 +58,20 @@ TL_CHECK tl_err tl_relay_registry_put(tl_relay_registry *g, const tl_node_id *id
 /* Frees it. */
 void tl_relay_registry_remove(tl_relay_registry *g, tl_relay_node *n);
 
-/* Appends the discoverResponse for `asker`. `last_seen` gives a node's date. A node fits minRAMGB
- * with at least that, minTier with that tier or a lower number (1 is the most capable), modelID if
- * it has the model loaded or can swap to it, ptnID if it lists the network. TL_ERR_INVALID: the
- * cursor is none of ours. TL_ERR_NOMEM. */
-TL_CHECK tl_err tl_relay_registry_list(
-    const tl_relay_registry *g, const tl_relay_node *asker, const tl_signal_discover *d,
-    double (*last_seen)(const void *user, const tl_relay_node *n), const void *user, tl_buf *out);
+/* A question, and what answering it took. */
+typedef struct {
+    const tl_signal_discover *filter;
+    size_t bytes_max;
+    double (*last_seen)(const void *user, const tl_relay_node *n);
+    const void *user;
+    size_t passed; /* set by the answer: how many nodes were looked at */
+} tl_relay_query;
+
+/* Appends the discoverResponse for `asker`, at most bytes_max long. A node fits minRAMGB with at
+ * least that, minTier with that tier or a lower number (1 is the most capable), modelID if it has
+ * the model loaded or can swap to it, ptnID if it lists the network. TL_ERR_INVALID: the cursor is
+ * none of ours. TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_relay_registry_list(const tl_relay_registry *g, const tl_relay_node *asker,
+                                       tl_relay_query *query, tl_buf *out);
 
 #endif

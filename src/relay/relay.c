@@ -9,12 +9,13 @@
 #define GREETED_MESSAGE_MAX (4 * TL_SIGNAL_SMALL_MAX)
 #define CLOSE_WITHIN        (2 * TL_SEC) /* for our close frame to leave and the peer to end */
 #define CUT_AGAIN           (10 * TL_MS)
-#define ABOUT_MAX           64 /* a type name worth repeating in an error */
+#define LIGHT_MAX           4096 /* bytes of a message that is read however busy its address is */
 
 tl_relay_config tl_relay_config_default(void)
 {
     return (tl_relay_config){.message_max = 4u << 20,
                              .queue_max = 4u << 20,
+                             .memory_max = 256u << 20,
                              .conns_max = 65536,
                              .conns_per_address_max = 1000,
                              .unregistered_per_address_max = 100,
@@ -31,6 +32,9 @@ tl_relay_config tl_relay_config_default(void)
                              .open_within = 30 * TL_SEC,
                              .paused_max = 2 * TL_SEC,
                              .stalled_max = 5 * TL_SEC,
+                             .slow_within = 30 * TL_SEC,
+                             .slow_bytes = 240u << 10,
+                             .message_within = 30 * TL_SEC,
                              .presence_tick = 10 * TL_MS};
 }
 
@@ -59,6 +63,8 @@ tl_err tl_relay_new(const tl_relay_config *config, tl_rand *rand, tl_relay **ret
         return TL_ERR_NOMEM;
     r->config = *config;
     r->rand = rand;
+    r->counters.memory_max = config->memory_max;
+    tl_relay_memory_init(r);
     *ret_relay = r;
     return TL_OK;
 }
@@ -67,7 +73,9 @@ void tl_relay_free(tl_relay *r)
 {
     if (!r)
         return;
-    assert(!r->conns && !r->registry.table && !r->sessions.table && !r->addresses.table);
+    tl_relay_addresses_clear(&r->addresses);
+    assert(!r->conns && !r->registry.table && !r->registry.index.table && !r->sessions.table &&
+           !r->addresses.table && !r->memory);
     tl_relay_outputs_clear(&r->outputs);
     tl_relay_timers_clear(&r->conn_timers);
     tl_relay_timers_clear(&r->session_timers);
@@ -88,37 +96,6 @@ double tl_relay_date(const tl_relay *r, tl_time at)
 const tl_relay_counters *tl_relay_counters_of(const tl_relay *r)
 {
     return &r->counters;
-}
-
-/* --- output --- */
-
-static void doom(tl_relay *r, tl_relay_conn *c)
-{
-    c->doomed = true;
-    tl_relay_timer_set(&r->conn_timers, &c->timer, r->now);
-}
-
-static void push(tl_relay *r, tl_relay_output_kind kind, tl_relay_conn *c, tl_slice bytes,
-                 tl_relay_chunk *shared)
-{
-    tl_relay_output o = {
-        .kind = kind, .conn = c, .user = c->user, .bytes = bytes, .shared = shared};
-    if (tl_relay_outputs_push(&r->outputs, &o)) {
-        r->counters.cut_memory++;
-        doom(r, c);
-        return;
-    }
-    if (c->queued == 0)
-        c->progress = r->now;
-    c->queued += bytes.n;
-    r->counters.queue_bytes += bytes.n;
-}
-
-/* Beyond it a connection is not worth its memory: its senders were paused at half of it, so what is
- * left to come are errors, presence and answers that it asked for and does not read. */
-static size_t overflow_at(const tl_relay *r)
-{
-    return 2 * r->config.queue_max + r->config.message_max;
 }
 
 /* The picture above tl_relay_conn_state. */
@@ -143,71 +120,6 @@ void tl_relay_set_state(const tl_relay *r, tl_relay_conn *c, tl_relay_conn_state
     c->began = r->now;
 }
 
-static bool is_open(const tl_relay_conn *c)
-{
-    return (c->state == TL_RELAY_CONN_GREETED || c->state == TL_RELAY_CONN_MEMBER) && !c->doomed;
-}
-
-void tl_relay_emit(tl_relay *r, tl_relay_conn *c, tl_slice bytes, tl_relay_chunk *shared)
-{
-    if (!is_open(c)) {
-        tl_relay_chunk_unref(shared);
-        return;
-    }
-    push(r, TL_RELAY_SEND, c, bytes, shared);
-    if (c->queued > overflow_at(r) && !c->doomed) {
-        r->counters.cut_overflow++;
-        doom(r, c);
-    }
-}
-
-void tl_relay_send_text(tl_relay *r, tl_relay_conn *c, tl_slice json)
-{
-    uint8_t header[TL_WS_HEADER_MAX];
-    size_t n = tl_ws_header_write(header, TL_WS_TEXT, true, json.n, NULL);
-    tl_relay_chunk *chunk = tl_relay_chunk_new(tl_slice_of(header, n), json);
-    if (chunk) {
-        tl_relay_emit(r, c, tl_slice_of(chunk->bytes, chunk->n), chunk);
-    } else {
-        r->counters.cut_memory++;
-        doom(r, c);
-    }
-}
-
-static void send_error(tl_relay *r, tl_relay_conn *c, tl_signal_code code, const char *message,
-                       tl_slice about, tl_slice session)
-{
-    tl_buf json = {0};
-    if (about.n > ABOUT_MAX)
-        about.n = 0;
-    r->counters.errors[code]++;
-    if (tl_signal_write_error(&json, code, message, about, session)) {
-        r->counters.cut_memory++;
-        doom(r, c);
-    } else {
-        tl_relay_send_text(r, c, tl_buf_slice(&json));
-    }
-    tl_buf_clear(&json);
-}
-
-void tl_relay_send_error(tl_relay *r, tl_relay_conn *c, tl_signal_code code, const char *message,
-                         tl_slice about)
-{
-    send_error(r, c, code, message, about, tl_slice_of(NULL, 0));
-}
-
-void tl_relay_refuse(tl_relay *r, tl_relay_conn *c, tl_signal_code code, const char *message,
-                     const tl_signal *s)
-{
-    send_error(r, c, code, message, s->type_name, s->session);
-}
-
-void tl_relay_set_paused(tl_relay *r, tl_relay_conn *c, bool on)
-{
-    if (is_open(c))
-        push(r, on ? TL_RELAY_PAUSE : TL_RELAY_RESUME, c, tl_slice_of(NULL, 0), NULL);
-}
-
 /* --- a connection's end --- */
 
 static void send_close_frame(tl_relay *r, tl_relay_conn *c, tl_slice payload)
@@ -216,14 +128,14 @@ static void send_close_frame(tl_relay *r, tl_relay_conn *c, tl_slice payload)
     size_t n = tl_ws_header_write(header, TL_WS_CLOSE, true, payload.n, NULL);
     tl_relay_chunk *chunk = tl_relay_chunk_new(tl_slice_of(header, n), payload);
     if (chunk)
-        push(r, TL_RELAY_CLOSE, c, tl_slice_of(chunk->bytes, chunk->n), chunk);
+        tl_relay_push(r, TL_RELAY_CLOSE, c, tl_slice_of(chunk->bytes, chunk->n), chunk);
     else
-        doom(r, c);
+        tl_relay_doom(r, c);
 }
 
 static void begin_closing(tl_relay *r, tl_relay_conn *c, tl_slice close_payload)
 {
-    if (!is_open(c))
+    if (!tl_relay_is_open(c))
         return;
     tl_relay_leave(r, c);
     tl_relay_set_state(r, c, TL_RELAY_CONN_CLOSING);
@@ -244,7 +156,9 @@ static void cut(tl_relay *r, tl_relay_conn *c)
         return;
     tl_relay_leave(r, c);
     c->doomed = false;
-    push(r, TL_RELAY_CUT, c, tl_slice_of(NULL, 0), NULL);
+    c->written_off = true;
+    tl_relay_account(r, c);
+    tl_relay_push(r, TL_RELAY_CUT, c, tl_slice_of(NULL, 0), NULL);
     if (!c->doomed)
         tl_relay_set_state(r, c, TL_RELAY_CONN_CUT);
     /* else there was no memory even for that: try again soon */
@@ -265,7 +179,12 @@ static tl_time deadline_of(const tl_relay *r, const tl_relay_conn *c)
     }
     if (c->doomed)
         return c->timer.at < at ? c->timer.at : at;
-    return c->queued ? tl_time_min(at, c->progress + r->config.stalled_max) : at;
+    if (c->unfinished != TL_NEVER && tl_relay_is_open(c))
+        at = tl_time_min(at, c->unfinished + r->config.message_within);
+    if (c->queued)
+        at = tl_time_min(at, tl_time_min(c->progress + r->config.stalled_max,
+                                         c->window + r->config.slow_within));
+    return at;
 }
 
 void tl_relay_set_conn_timer(tl_relay *r, tl_relay_conn *c)
@@ -273,8 +192,21 @@ void tl_relay_set_conn_timer(tl_relay *r, tl_relay_conn *c)
     tl_relay_timer_set(&r->conn_timers, &c->timer, deadline_of(r, c));
 }
 
+/* False: the window is over, and too little of the queue went in it. */
+static bool reads_enough(tl_relay *r, tl_relay_conn *c)
+{
+    if (!c->queued || c->window + r->config.slow_within > r->now)
+        return true;
+    if (c->window_bytes < r->config.slow_bytes)
+        return false;
+    c->window = r->now;
+    c->window_bytes = 0;
+    return true;
+}
+
 static void on_conn_due(tl_relay *r, tl_relay_conn *c)
 {
+    bool slow = !reads_enough(r, c);
     if (deadline_of(r, c) > r->now) { /* was heard of since the timer was set */
         tl_relay_set_conn_timer(r, c);
     } else if (c->doomed) {
@@ -282,6 +214,13 @@ static void on_conn_due(tl_relay *r, tl_relay_conn *c)
     } else if (c->queued && c->progress + r->config.stalled_max <= r->now) {
         r->counters.cut_stalled++;
         cut(r, c);
+    } else if (slow) {
+        r->counters.cut_slow++;
+        cut(r, c);
+    } else if (tl_relay_is_open(c) && c->unfinished != TL_NEVER &&
+               c->unfinished + r->config.message_within <= r->now) {
+        r->counters.cut_unfinished++;
+        tl_relay_close(r, c, TL_WS_POLICY, "a message was not finished in time");
     } else if (c->state == TL_RELAY_CONN_GREETED) {
         r->counters.expired_register++;
         tl_relay_close(r, c, TL_WS_POLICY, "not registered in time");
@@ -333,7 +272,7 @@ tl_err tl_relay_accept(tl_relay *r, const tl_addr *remote, const tl_addr *local,
     if (!c)
         goto out;
     e = tl_relay_address_add(&r->addresses, remote, r->config.conns_per_address_max,
-                             r->config.unregistered_per_address_max, &c->address);
+                             r->config.unregistered_per_address_max, now, &c->address);
     if (e)
         goto out;
     c->user = user;
@@ -342,6 +281,7 @@ tl_err tl_relay_accept(tl_relay *r, const tl_addr *remote, const tl_addr *local,
     c->tls = tls;
     assert(c->state == TL_RELAY_CONN_ACCEPTED);
     c->began = c->heard = now;
+    c->unfinished = TL_NEVER;
     c->control = tl_ratelimit_make(r->config.control_per_sec, r->config.control_burst, now);
     c->discover = tl_ratelimit_make(r->config.discover_per_sec, r->config.discover_burst, now);
     tl_ws_reader_init(&c->reader, true, r->config.message_max);
@@ -349,6 +289,7 @@ tl_err tl_relay_accept(tl_relay *r, const tl_addr *remote, const tl_addr *local,
     r->counters.conns_open++;
     r->counters.conns_accepted++;
     tl_relay_set_conn_timer(r, c);
+    tl_relay_account_begin(r, c);
     *ret_conn = c;
     return TL_OK;
 out:
@@ -372,7 +313,7 @@ void tl_relay_on_upgraded(tl_relay *r, tl_relay_conn *c, tl_time now)
         c->reader.message_max = GREETED_MESSAGE_MAX;
     if (tl_signal_write_challenge(&json, c->nonce)) {
         r->counters.cut_memory++;
-        doom(r, c);
+        tl_relay_doom(r, c);
     } else {
         tl_relay_send_text(r, c, tl_buf_slice(&json));
         tl_relay_set_conn_timer(r, c);
@@ -384,15 +325,28 @@ void tl_relay_on_written(tl_relay *r, tl_relay_conn *c, size_t n, tl_time now)
 {
     r->now = now;
     assert(n <= c->queued);
+    if (n)
+        c->queue_cost -= c->queue_cost * n / c->queued;
     c->queued -= n;
+    c->window_bytes += n;
     r->counters.queue_bytes -= n;
+    tl_relay_account(r, c);
     if (n)
         c->progress = now;
-    if (c->queued && c->timer.at > c->progress + r->config.stalled_max)
+    if (c->queued && c->timer.at > deadline_of(r, c))
         tl_relay_set_conn_timer(r, c);
     /* a sixteenth below the cap, so that a steady reader is not paused at every frame */
     if (c->node && c->node->blocking && c->queued <= r->config.queue_max - r->config.queue_max / 16)
         tl_relay_unblock(r, c->node);
+}
+
+void tl_relay_on_held(tl_relay *r, tl_relay_conn *c, size_t n, tl_time now)
+{
+    r->now = now;
+    if (c->held == n)
+        return;
+    c->held = n;
+    tl_relay_account(r, c);
 }
 
 void tl_relay_on_gone(tl_relay *r, tl_relay_conn *c, tl_time now)
@@ -402,7 +356,8 @@ void tl_relay_on_gone(tl_relay *r, tl_relay_conn *c, tl_time now)
     tl_relay_leave(r, c);
     tl_relay_outputs_forget(&r->outputs, c);
     tl_relay_timer_set(&r->conn_timers, &c->timer, TL_NEVER);
-    tl_relay_address_drop(&r->addresses, c->address, c->counted_registered);
+    tl_relay_account_end(r, c);
+    tl_relay_address_drop(&r->addresses, c->address, c->counted_registered, now);
     tl_ws_reader_clear(&c->reader);
     DL_DELETE(r->conns, c);
     r->counters.conns_open--;
@@ -464,30 +419,50 @@ static void on_bad_text(tl_relay *r, tl_relay_conn *c, const tl_signal *s, tl_er
     }
 }
 
-/* Everything but data costs a token; false: there was none, and the sender was told. */
-static bool is_within_rate(tl_relay *r, tl_relay_conn *c, const tl_signal *s)
+/* The processor's time that reading JSON takes, about: a pass over its bytes, and two allocations
+ * for each value. */
+static tl_time cost_of(tl_slice text)
 {
-    if (tl_ratelimit_take(&c->control, 1, r->now))
-        return true;
-    tl_relay_send_error(r, c, TL_SIGNAL_RATE_LIMITED, "too many messages", s->type_name);
-    if (c->state == TL_RELAY_CONN_GREETED)
-        tl_relay_close(r, c, TL_WS_POLICY, "too many messages before registering");
-    return false;
+    size_t values = 1;
+    for (size_t i = 0; i < text.n; i++)
+        values += text.p[i] == ',';
+    return (text.n / 64 + values / 8 + 2) * TL_US;
+}
+
+/* Everything but data costs a token, and its address the time to read it; false: there was none
+ * left, and the sender was told. */
+static bool is_within_rate(tl_relay *r, tl_relay_conn *c, const tl_signal *s, tl_slice text)
+{
+    if (!tl_ratelimit_take(&c->control, 1, r->now)) {
+        tl_relay_send_error(r, c, TL_SIGNAL_RATE_LIMITED, "too many messages", s->type_name);
+        if (c->state == TL_RELAY_CONN_GREETED)
+            tl_relay_close(r, c, TL_WS_POLICY, "too many messages before registering");
+        return false;
+    }
+    bool is_costly =
+        text.n > LIGHT_MAX || s->type == TL_SIGNAL_REGISTER || s->type == TL_SIGNAL_DISCOVER;
+    if (is_costly && !tl_relay_address_may_work(c->address, r->now)) {
+        tl_relay_send_error(r, c, TL_SIGNAL_RATE_LIMITED, "too much work for one address",
+                            s->type_name);
+        return false;
+    }
+    tl_relay_address_worked(c->address, cost_of(text), r->now);
+    return true;
 }
 
 static void on_text(tl_relay *r, tl_relay_conn *c, const tl_ws_event *ev)
 {
     tl_signal s;
-    tl_err e = tl_signal_scan(tl_slice_of(ev->payload, ev->n), TL_SIGNAL_AT_RELAY, &s);
-    bool is_data = !e && s.type == TL_SIGNAL_RELAY_DATA && c->node;
+    tl_slice text = tl_slice_of(ev->payload, ev->n);
     r->counters.messages_in++;
-    if (!is_data && !is_within_rate(r, c, &s)) {
-        if (!e)
-            tl_signal_clear(&s);
+    tl_signal_peek(text, TL_SIGNAL_AT_RELAY, &s);
+    bool is_data = s.type == TL_SIGNAL_RELAY_DATA && c->node;
+    if (!is_data && !is_within_rate(r, c, &s, text))
         return;
-    }
+    tl_err e = tl_signal_scan(text, TL_SIGNAL_AT_RELAY, &s);
     if (e) {
-        on_bad_text(r, c, &s, e);
+        if (!is_data || is_within_rate(r, c, &s, text))
+            on_bad_text(r, c, &s, e);
         return;
     }
     if (s.type == TL_SIGNAL_REGISTER)
@@ -533,10 +508,23 @@ static void on_event(tl_relay *r, tl_relay_conn *c, const tl_ws_event *ev)
     case TL_WS_EVENT_MESSAGE:
         if (ev->opcode == TL_WS_TEXT)
             on_text(r, c, ev);
-        else if (is_within_rate(r, c, &(tl_signal){.type = TL_SIGNAL_UNKNOWN}))
+        else if (is_within_rate(r, c, &(tl_signal){.type = TL_SIGNAL_UNKNOWN},
+                                tl_slice_of(NULL, 0)))
             tl_relay_send_error(r, c, TL_SIGNAL_UNSUPPORTED_MESSAGE, "no binary messages here",
                                 tl_slice_of(NULL, 0));
         break;
+    }
+}
+
+/* `under_way`: the beginning of a message is there, and not its end. */
+static void watch_unfinished(tl_relay *r, tl_relay_conn *c, bool under_way)
+{
+    if (!under_way) {
+        c->unfinished = TL_NEVER;
+    } else if (c->unfinished == TL_NEVER) {
+        c->unfinished = r->now;
+        if (c->timer.at > deadline_of(r, c))
+            tl_relay_set_conn_timer(r, c);
     }
 }
 
@@ -545,7 +533,7 @@ void tl_relay_on_bytes(tl_relay *r, tl_relay_conn *c, uint8_t *bytes, size_t n, 
 {
     size_t used = 0, need = 2;
     r->now = now;
-    while (is_open(c) && used < n) {
+    while (tl_relay_is_open(c) && used < n) {
         tl_ws_event ev;
         tl_ws_reader_next(&c->reader, bytes + used, n - used, &ev);
         need = ev.need;
@@ -554,7 +542,12 @@ void tl_relay_on_bytes(tl_relay *r, tl_relay_conn *c, uint8_t *bytes, size_t n, 
         c->heard = now;
         on_event(r, c, &ev);
         used += ev.used;
+        if (!c->reader.opcode)
+            c->unfinished = TL_NEVER;
     }
-    *ret_used = is_open(c) ? used : n;
+    tl_ws_reader_done(&c->reader);
+    watch_unfinished(r, c, used < n || c->reader.opcode);
+    tl_relay_account(r, c);
+    *ret_used = tl_relay_is_open(c) ? used : n;
     *ret_need = need > 2 ? need : 2;
 }

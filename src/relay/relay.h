@@ -32,7 +32,8 @@ typedef struct {
     char udp[TL_HOST_MAX + 6]; /* announced in registerAck; "" = none */
 
     size_t message_max; /* bytes of one message; default 4 MiB */
-    size_t queue_max; /* bytes waiting for one node before its senders are paused; default 4 MiB */
+    size_t queue_max;  /* bytes waiting for one node before its senders are paused; default 4 MiB */
+    size_t memory_max; /* bytes that all connections together may take; default 256 MiB */
     uint32_t conns_max;                    /* default 65536 */
     uint32_t conns_per_address_max;        /* default 1000; an IPv6 /64 counts as one address */
     uint32_t unregistered_per_address_max; /* default 100 */
@@ -49,6 +50,9 @@ typedef struct {
     tl_time open_within;           /* relayOpen to relayReady; default 30 s */
     tl_time paused_max;            /* a paused session ends after this; default 2 s */
     tl_time stalled_max;           /* a queue without progress is cut after this; default 5 s */
+    tl_time slow_within;           /* of a queue that never gets empty, in every such time */
+    size_t slow_bytes;             /* so many bytes must go; default 240 KiB in 30 s */
+    tl_time message_within;        /* a message whose rest does not come; default 30 s */
     tl_time presence_tick; /* joins and leaves are told together; default 10 ms, and 10 us a node */
 } tl_relay_config;
 tl_relay_config tl_relay_config_default(void);
@@ -82,6 +86,9 @@ void tl_relay_on_bytes(tl_relay *r, tl_relay_conn *c, uint8_t *bytes, size_t n, 
                        size_t *ret_used, size_t *ret_need);
 /* The socket took `n` bytes of what was output for it; 0: it would block. */
 void tl_relay_on_written(tl_relay *r, tl_relay_conn *c, size_t n, tl_time now);
+/* The driver keeps `n` bytes of memory for the beginning of a frame whose rest has not come: to be
+ * told after each change, since they count in memory_max. */
+void tl_relay_on_held(tl_relay *r, tl_relay_conn *c, size_t n, tl_time now);
 /* The connection ended. Frees the handle; outputs already drained for it are the driver's to drop.
  */
 void tl_relay_on_gone(tl_relay *r, tl_relay_conn *c, tl_time now);
@@ -121,14 +128,19 @@ bool tl_relay_next_output(tl_relay *r, tl_relay_output *ret_output);
 /* --- what operators see --- */
 typedef struct {
     uint64_t conns_open, nodes_registered, sessions_active, sessions_opening; /* now */
-    uint64_t queue_bytes;                                                     /* now, of all */
+    uint64_t queue_bytes, memory_bytes;                                       /* now, of all */
+    uint64_t memory_max;                                                      /* as configured */
     uint64_t conns_accepted, conns_refused;
     uint64_t registrations, registrations_refused, replaced;
     uint64_t messages_in, messages_forwarded, bytes_forwarded; /* bytes of relayData payloads */
     uint64_t sessions_opened, sessions_busy, sessions_unanswered;
     uint64_t presence_events, presence_lost;
     uint64_t pauses, cut_stalled, cut_overflow, expired_upgrade, expired_register, expired_ttl;
-    uint64_t cut_memory;      /* connections given up because memory ran out */
+    uint64_t cut_memory;      /* connections given up because memory ran out, */
+    uint64_t cut_budget;      /* because of memory_max, or of their address's share, */
+    uint64_t cut_slow;        /* because they read hardly anything, */
+    uint64_t cut_unfinished;  /* because a message had no end */
+    uint64_t lists_cut;       /* registrations of which not all names were kept */
     uint64_t closed_protocol; /* illegal frames: 1002, 1003, 1007, 1009 */
     uint64_t errors[16];      /* error messages sent, by tl_signal_code */
 } tl_relay_counters;

@@ -83,7 +83,10 @@ static void end_session(tl_relay *r, tl_relay_session *s, const tl_relay_node *k
     else
         r->counters.sessions_active--;
     tl_relay_timer_set(&r->session_timers, &s->timer, TL_NEVER);
+    tl_relay_conn *members[2] = {s->side[0].node->conn, s->side[1].node->conn};
     tl_relay_table_remove(&r->sessions, s);
+    tl_relay_account(r, members[0]);
+    tl_relay_account(r, members[1]);
 }
 
 void tl_relay_end_sessions(tl_relay *r, tl_relay_node *n)
@@ -168,6 +171,8 @@ static tl_err open_session(tl_relay *r, tl_relay_node *from, tl_relay_node *to, 
         e = tl_relay_table_add(&r->sessions, id, from, to, &session);
     if (e)
         return e;
+    tl_relay_account(r, from->conn);
+    tl_relay_account(r, to->conn);
     from->opening_count++;
     r->counters.sessions_opening++;
     tl_relay_timer_set(&r->session_timers, &session->timer, r->now + limits->open_within);

@@ -1,7 +1,9 @@
 /* state.h - what the relay's parts share: its state, and the few ways in which a connection is
  * written to, closed and forgotten. Included by this room alone.
  *
- *   relay.c     connections: limits, frames, deadlines, queues, shutdown
+ *   relay.c     connections: limits, frames, deadlines, shutdown
+ *   emit.c      what goes out to one connection, and its queue
+ *   memory.c    what each connection and address holds, and who is given up for it
  *   register.c  who a connection is, joins and leaves, discover
  *   route.c     messages from node to node, sessions, slow readers
  *   report.c    what operators see                                                        */
@@ -40,12 +42,19 @@ struct tl_relay_conn {
     tl_relay_node *node;      /* of a MEMBER */
     tl_relay_session *recent; /* the session it last sent data in, to save the look-up; or NULL */
     size_t queued;            /* bytes output and not yet written */
+    size_t queue_cost;        /* the memory that they take, about */
+    size_t held;              /* bytes of an unfinished frame that the driver keeps */
+    size_t memory;            /* what it is charged, see memory.c */
+    tl_time unfinished;       /* when the message under way began; TL_NEVER: none is */
     tl_time began;            /* when it entered its state */
     tl_time heard;            /* when the last frame came */
     tl_time progress;         /* when the queue began to fill, or last shrank */
+    tl_time window;           /* since when `window_bytes` of the queue were written */
+    size_t window_bytes;
     tl_relay_conn_state state;
     uint32_t paused_by; /* sessions in which it waits for a reader */
     bool doomed; /* to be cut at the next timer: its queue overflowed, or memory ran out for it */
+    bool written_off; /* charged nothing more: it ends at once */
     bool tls;
     bool counted_registered; /* its address counts it as registered */
     tl_ws_reader reader;
@@ -53,7 +62,8 @@ struct tl_relay_conn {
     tl_relay_address *address;
     char nonce[TL_SIGNAL_NONCE_HEX + 1];
     tl_ratelimit control, discover;
-    tl_relay_conn *prev, *next; /* utlist, of all */
+    tl_relay_conn *prev, *next;             /* utlist, of all */
+    tl_relay_conn *prev_there, *next_there; /* utlist, of its address */
 };
 
 struct tl_relay {
@@ -62,6 +72,9 @@ struct tl_relay {
     tl_time now;        /* of the running call */
     double wall_offset; /* seconds since 2001 at monotonic 0 */
     bool closing;
+    bool shedding;       /* memory.c is at work */
+    size_t memory;       /* what all connections are charged */
+    size_t memory_share; /* the most that one address may be */
     tl_relay_conn *conns;
     tl_relay_addresses addresses;
     tl_relay_registry registry;
@@ -76,9 +89,14 @@ struct tl_relay {
 /* Seconds since 2001. */
 double tl_relay_date(const tl_relay *r, tl_time at);
 
-/* --- relay.c --- */
-/* Its time in the state begins now. A MEMBER has its node, all others but CUT have none. */
-void tl_relay_set_state(const tl_relay *r, tl_relay_conn *c, tl_relay_conn_state state);
+/* --- emit.c --- */
+/* Neither closing nor given up. */
+bool tl_relay_is_open(const tl_relay_conn *c);
+/* It is cut at the next timer, which is due now: safe while walking a list. */
+void tl_relay_doom(tl_relay *r, tl_relay_conn *c);
+/* Any output, also to a connection that is closing. Takes `shared`. */
+void tl_relay_push(tl_relay *r, tl_relay_output_kind kind, tl_relay_conn *c, tl_slice bytes,
+                   tl_relay_chunk *shared);
 /* Everything that goes out passes here, and nothing but that happens here: safe while walking a
  * list. Takes `shared`; the bytes lie inside it or inside the driver's buffer. A connection that is
  * closing or doomed gets nothing more. */
@@ -90,9 +108,24 @@ void tl_relay_send_error(tl_relay *r, tl_relay_conn *c, tl_signal_code code, con
 /* The same about a message between nodes: names its session. */
 void tl_relay_refuse(tl_relay *r, tl_relay_conn *c, tl_signal_code code, const char *message,
                      const tl_signal *s);
+void tl_relay_set_paused(tl_relay *r, tl_relay_conn *c, bool on);
+
+/* --- memory.c --- */
+/* Bytes of a chunk beside its content, and of the driver's record for it. */
+#define TL_RELAY_CHUNK_COST 128
+void tl_relay_memory_init(tl_relay *r);
+/* Behind whatever changes what the connection holds. Over the budget, or over the share of its
+ * address, connections are doomed: this one, or larger ones. */
+void tl_relay_account(tl_relay *r, tl_relay_conn *c);
+/* Once it has an address; before it loses it. */
+void tl_relay_account_begin(tl_relay *r, tl_relay_conn *c);
+void tl_relay_account_end(tl_relay *r, tl_relay_conn *c);
+
+/* --- relay.c --- */
+/* Its time in the state begins now. A MEMBER has its node, all others but CUT have none. */
+void tl_relay_set_state(const tl_relay *r, tl_relay_conn *c, tl_relay_conn_state state);
 /* Ends its membership, sends a close frame, reads no more. */
 void tl_relay_close(tl_relay *r, tl_relay_conn *c, uint16_t code, const char *reason);
-void tl_relay_set_paused(tl_relay *r, tl_relay_conn *c, bool on);
 void tl_relay_set_conn_timer(tl_relay *r, tl_relay_conn *c);
 
 /* --- register.c --- */

@@ -74,13 +74,23 @@ static tl_signal_type type_of(tl_slice name, tl_signal_side side)
     return TL_SIGNAL_UNKNOWN;
 }
 
+/* The most bytes that a message of this type may have. */
+static size_t size_max(tl_signal_type t)
+{
+    switch (t) {
+    case TL_SIGNAL_RELAY_DATA:
+    case TL_SIGNAL_DISCOVER_RESPONSE: return SIZE_MAX; /* as many as the connection takes */
+    case TL_SIGNAL_REGISTER: return TL_SIGNAL_REGISTER_MAX;
+    default: return TL_SIGNAL_SMALL_MAX;
+    }
+}
+
 /* Parses JSON whose grammar and depth were checked. Two things can still be wrong: a key twice, or
- * a number out of range. Takes at most TL_SIGNAL_SMALL_MAX bytes, except from our own relay
- * (`any_size`). */
-static tl_err load(tl_slice text, bool any_size, json_t **ret)
+ * a number out of range. */
+static tl_err load(tl_slice text, size_t max, json_t **ret)
 {
     json_error_t error;
-    if (text.n > TL_SIGNAL_SMALL_MAX && !any_size)
+    if (text.n > max)
         return TL_ERR_TOO_LARGE;
     *ret = json_loadb((const char *)text.p, text.n,
                       JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
@@ -101,7 +111,7 @@ static tl_err misshaped(tl_slice text)
     json_t *value = NULL;
     if (tl_jsonscan_check(text, TL_SIGNAL_DEPTH_MAX, &kind))
         return TL_ERR_PROTO;
-    tl_err e = load(text, false, &value);
+    tl_err e = load(text, TL_SIGNAL_SMALL_MAX, &value);
     json_decref(value);
     return e ? e : TL_ERR_INVALID;
 }
@@ -198,7 +208,7 @@ static tl_err walk_payload(tl_jsonscan *outer, bool may_wrap, routed *r, tl_slic
 static tl_err load_without_data(tl_slice payload, tl_slice data, json_t **ret)
 {
     if (!data.p || data.p[0] != '"')
-        return load(payload, false, ret);
+        return load(payload, TL_SIGNAL_SMALL_MAX, ret);
     tl_buf b = {0};
     size_t before = (size_t)(data.p - payload.p);
     tl_slice rest = tl_slice_of(data.p + data.n, payload.n - before - data.n);
@@ -211,7 +221,7 @@ static tl_err load_without_data(tl_slice payload, tl_slice data, json_t **ret)
     if (!e)
         e = tl_buf_append(&b, rest);
     if (!e)
-        e = load(tl_buf_slice(&b), true, ret);
+        e = load(tl_buf_slice(&b), SIZE_MAX, ret);
 out:
     tl_buf_clear(&b);
     return e;
@@ -350,28 +360,41 @@ static tl_err scan_other(tl_slice text, tl_jsonscan *outer, tl_signal *s)
     s->payload = value;
     if (kind != TL_JSON_OBJECT && s->type != TL_SIGNAL_UNKNOWN)
         return misshaped(text);
-    e = load(value, s->type == TL_SIGNAL_DISCOVER_RESPONSE, &s->object);
+    e = load(value, size_max(s->type), &s->object);
     if (e)
         return e;
     return s->type == TL_SIGNAL_UNKNOWN ? TL_OK : unwrap(s);
 }
 
+/* Reads the outer object up to its key's end. */
+static tl_err scan_type(tl_slice text, tl_signal_side side, tl_jsonscan *outer, tl_signal *s,
+                        bool *ret_done)
+{
+    tl_slice key;
+    *s = (tl_signal){.type = TL_SIGNAL_UNKNOWN};
+    tl_err e = tl_jsonscan_begin(outer, text, TL_SIGNAL_DEPTH_MAX);
+    if (!e)
+        e = tl_jsonscan_key(outer, &key, ret_done);
+    if (!e && !*ret_done) {
+        s->type_name = key;
+        s->type = type_of(key, side);
+    }
+    return e;
+}
+
+void tl_signal_peek(tl_slice text, tl_signal_side side, tl_signal *ret_signal)
+{
+    tl_jsonscan outer;
+    bool done;
+    (void)!scan_type(text, side, &outer, ret_signal, &done);
+}
+
 tl_err tl_signal_scan(tl_slice text, tl_signal_side side, tl_signal *ret_signal)
 {
     tl_jsonscan outer;
-    tl_slice key;
-    bool done;
-    *ret_signal = (tl_signal){.type = TL_SIGNAL_UNKNOWN};
-    tl_err e = tl_jsonscan_begin(&outer, text, TL_SIGNAL_DEPTH_MAX);
-    if (!e)
-        e = tl_jsonscan_key(&outer, &key, &done);
-    if (!e && !done) {
-        ret_signal->type_name = key;
-        ret_signal->type = type_of(key, side);
-    }
-    bool large =
-        ret_signal->type == TL_SIGNAL_RELAY_DATA || ret_signal->type == TL_SIGNAL_DISCOVER_RESPONSE;
-    if (text.n > TL_SIGNAL_SMALL_MAX && !large)
+    bool done = false;
+    tl_err e = scan_type(text, side, &outer, ret_signal, &done);
+    if (text.n > size_max(ret_signal->type))
         return TL_ERR_TOO_LARGE;
     if (e || done)
         return misshaped(text);

@@ -10,10 +10,13 @@
 
 #include "base/json.h"
 
-#define TL_SIGNAL_DEPTH_MAX   16          /* docs/protocol.md: the outer object is 1 */
-#define TL_SIGNAL_SMALL_MAX   (64u << 10) /* bytes of all but relayData and discoverResponse */
-#define TL_SIGNAL_SESSION_MAX 64          /* characters of a sessionID */
-#define TL_SIGNAL_TTL_SECONDS 300
+#define TL_SIGNAL_DEPTH_MAX    16          /* docs/protocol.md: the outer object is 1 */
+#define TL_SIGNAL_SMALL_MAX    (64u << 10) /* bytes of all but relayData, discoverResponse, register */
+/* Bytes of register, to the relay: a node with a long list of models is told which part of it was
+ * kept, not sent away. */
+#define TL_SIGNAL_REGISTER_MAX (256u << 10)
+#define TL_SIGNAL_SESSION_MAX  64 /* characters of a sessionID */
+#define TL_SIGNAL_TTL_SECONDS  300
 
 typedef enum {
     TL_SIGNAL_UNKNOWN, /* well-formed, of a type that this side does not receive */
@@ -80,12 +83,16 @@ typedef struct {
  * - TL_ERR_PROTO, invalid_json: not strict JSON, a key twice in any object, nested too deep.
  * - TL_ERR_INVALID, invalid_message: not one key, a field missing or of a wrong type, a number out
  *   of range, a session id that is none, other keys beside "_0".
- * - TL_ERR_TOO_LARGE, too_large: over TL_SIGNAL_SMALL_MAX, for the types it holds for.
+ * - TL_ERR_TOO_LARGE, too_large: over TL_SIGNAL_SMALL_MAX, for the types it holds for; register over
+ *   TL_SIGNAL_REGISTER_MAX.
  * - TL_ERR_NOMEM.
  *
  * ret_signal->type, type_name and (of types that are not routed) payload are set on failure too, as
  * far as they were recognised. */
 TL_CHECK tl_err tl_signal_scan(tl_slice text, tl_signal_side side, tl_signal *ret_signal);
+/* Sets `type` and `type_name` alone, as tl_signal_scan would, and looks at nothing behind them:
+ * whether the text is worth the whole scan is the caller's to decide. */
+void tl_signal_peek(tl_slice text, tl_signal_side side, tl_signal *ret_signal);
 void tl_signal_clear(tl_signal *s);
 
 /* 1 to 64 of [A-Za-z0-9-]. */

@@ -2,6 +2,8 @@
 
 #include "wire/jsonscan.h"
 
+#include <limits.h>
+
 bool tl_signal_is_hex64(const char *text)
 {
     uint8_t bytes[32];
@@ -81,20 +83,6 @@ tl_err tl_signal_read_challenge(const tl_signal *s, tl_signal_challenge *ret)
     return TL_OK;
 }
 
-static bool capabilities_are_right(const json_t *c)
-{
-    const json_t *h = json_object_get(c, "hardware"), *v;
-    double number;
-    int tier;
-    if (!json_is_object(c) || (h && !json_is_object(h)))
-        return false;
-    v = json_object_get(c, "isAvailable");
-    return optional_number(h, "totalRAMGB", &number) &&
-           optional_integer(h, "tier", 1, 255, &tier) && optional_strings(c, "loadedModels") &&
-           optional_strings(c, "swappableModels") && optional_strings(c, "ptnIDs") &&
-           (!v || json_is_boolean(v));
-}
-
 /* The text of `capabilities` inside the payload's. */
 static bool find_capabilities(tl_slice payload, tl_slice *ret)
 {
@@ -118,17 +106,16 @@ tl_err tl_signal_read_register(const tl_signal *s, tl_signal_register *ret)
     const char *public_key;
     tl_signal_register r = {.node_id = NULL};
     r.capabilities_object = json_object_get(o, "capabilities");
-    bool good = string(o, "nodeID", &r.node_id) && tl_signal_is_hex64(r.node_id) &&
-                string(o, "publicKey", &public_key) && strcmp(public_key, r.node_id) == 0 &&
-                optional_string(o, "wgPublicKey", &r.wg_public) &&
-                (!r.wg_public || tl_signal_is_hex64(r.wg_public)) &&
-                string(o, "displayName", &r.display_name) &&
-                strlen(r.display_name) <= TL_SIGNAL_NAME_MAX &&
-                capabilities_are_right(r.capabilities_object) &&
-                find_capabilities(s->payload, &r.capabilities) &&
-                optional_string(o, "signature", &r.signature) &&
-                optional_string(o, "challengeSignature", &r.challenge_signature) &&
-                optional_strings(o, "features");
+    bool good =
+        string(o, "nodeID", &r.node_id) && tl_signal_is_hex64(r.node_id) &&
+        string(o, "publicKey", &public_key) && strcmp(public_key, r.node_id) == 0 &&
+        optional_string(o, "wgPublicKey", &r.wg_public) &&
+        (!r.wg_public || tl_signal_is_hex64(r.wg_public)) &&
+        string(o, "displayName", &r.display_name) && strlen(r.display_name) <= TL_SIGNAL_NAME_MAX &&
+        json_is_object(r.capabilities_object) && find_capabilities(s->payload, &r.capabilities) &&
+        optional_string(o, "signature", &r.signature) &&
+        optional_string(o, "challengeSignature", &r.challenge_signature) &&
+        optional_strings(o, "features");
     if (!good)
         return TL_ERR_INVALID;
     r.quiet = lists(o, "features", "quiet");
@@ -161,11 +148,12 @@ tl_err tl_signal_read_discover(const tl_signal *s, tl_signal_discover *ret)
 tl_err tl_signal_read_ack(const tl_signal *s, tl_signal_ack *ret)
 {
     const json_t *o = s->object;
-    tl_signal_ack a = {.node_id = NULL};
+    tl_signal_ack a = {.node_id = NULL, .models_kept = -1};
     int ttl = TL_SIGNAL_TTL_SECONDS;
     bool good = string(o, "nodeID", &a.node_id) && tl_signal_is_hex64(a.node_id) &&
                 optional_number(o, "registeredAt", &a.registered_at) &&
                 optional_integer(o, "ttlSeconds", 1, 86400, &ttl) &&
+                optional_integer(o, "modelsKept", 0, INT_MAX, &a.models_kept) &&
                 optional_string(o, "udp", &a.udp) && optional_string(o, "observed", &a.observed);
     if (!good)
         return TL_ERR_INVALID;

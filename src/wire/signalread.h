@@ -21,7 +21,9 @@ typedef struct {
     const char *node_id;      /* 64 lower-case hex digits; not yet known to be a key */
     const char *wg_public;    /* 64 hex digits */
     const char *display_name; /* valid UTF-8, no NUL, at most TL_SIGNAL_NAME_MAX bytes */
-    tl_slice capabilities;    /* the object as the node wrote it */
+    /* The object as the node wrote it, and parsed. Nothing in it is checked: other programs write
+     * fields that we cannot read, and they are registered all the same. */
+    tl_slice capabilities;
     const json_t *capabilities_object;
     const char *signature;
     const char *challenge_signature;
@@ -44,6 +46,7 @@ typedef struct {
     double registered_at; /* seconds since 2001 */
     unsigned ttl_seconds;
     const char *udp, *observed;
+    int models_kept; /* the relay passes on that many of our names, and no more; -1: all */
 } tl_signal_ack;
 
 /* One of discoverResponse.peers, or the payload of peerJoined and peerLeft (then only the node ID

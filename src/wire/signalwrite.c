@@ -85,7 +85,8 @@ tl_err tl_signal_write_challenge(tl_buf *out, const char *nonce)
 }
 
 tl_err tl_signal_write_ack(tl_buf *out, const char *node_id, double registered_at,
-                           unsigned ttl_seconds, const char *udp, const char *observed)
+                           unsigned ttl_seconds, const char *udp, const char *observed,
+                           int models_kept)
 {
     writer w = begin(out);
     put_type(&w, TL_SIGNAL_REGISTER_ACK);
@@ -96,6 +97,8 @@ tl_err tl_signal_write_ack(tl_buf *out, const char *node_id, double registered_a
         put_field(&w, ",", "udp", udp);
     if (*observed)
         put_field(&w, ",", "observed", observed);
+    if (models_kept >= 0)
+        put_number(&w, ",\"modelsKept\":", models_kept);
     put(&w, "}}");
     return finish(&w);
 }
@@ -148,7 +151,8 @@ tl_err tl_signal_write_peer(tl_buf *out, bool first, const tl_signal_listed *pee
     put_field(&w, ",", "wgPublicKey", peer->wg_public);
     put_field(&w, ",", "displayName", peer->display_name);
     put(&w, ",\"capabilities\":");
-    put_slice(&w, peer->capabilities);
+    for (int i = 0; i < 3; i++)
+        put_slice(&w, peer->capabilities[i]);
     put_date(&w, ",\"lastSeen\":", peer->last_seen);
     put(&w, ",\"natType\":\"unknown\",\"endpoints\":[]}");
     return finish(&w);

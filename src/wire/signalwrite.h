@@ -8,9 +8,11 @@
 /* --- relay to node --- */
 /* `nonce` is 64 hex digits. */
 TL_CHECK tl_err tl_signal_write_challenge(tl_buf *out, const char *nonce);
-/* `registered_at`: seconds since 2001. `udp` and `observed` are left out when "". */
+/* `registered_at`: seconds since 2001. `udp` and `observed` are left out when "", `models_kept` when
+ * negative. */
 TL_CHECK tl_err tl_signal_write_ack(tl_buf *out, const char *node_id, double registered_at,
-                                    unsigned ttl_seconds, const char *udp, const char *observed);
+                                    unsigned ttl_seconds, const char *udp, const char *observed,
+                                    int models_kept);
 /* type: TL_SIGNAL_PEER_JOINED or TL_SIGNAL_PEER_LEFT. */
 TL_CHECK tl_err tl_signal_write_presence(tl_buf *out, tl_signal_type type, const char *node_id,
                                          const char *display_name);
@@ -22,7 +24,7 @@ typedef struct {
     const char *node_id;
     const char *wg_public; /* NULL: null */
     const char *display_name;
-    tl_slice capabilities; /* JSON text */
+    tl_slice capabilities[3]; /* JSON text, in up to three pieces */
     double last_seen;
 } tl_signal_listed;
 /* discoverResponse: begin, any number of peers, end with the cursor for more (NULL: none). */

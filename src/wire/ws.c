@@ -231,6 +231,12 @@ void tl_ws_reader_clear(tl_ws_reader *r)
     r->delivered = false;
 }
 
+void tl_ws_reader_done(tl_ws_reader *r)
+{
+    if (r->delivered)
+        tl_ws_reader_clear(r);
+}
+
 static void fail(tl_ws_event *ev, uint16_t code)
 {
     ev->kind = TL_WS_EVENT_FAIL;
@@ -289,8 +295,7 @@ void tl_ws_reader_next(tl_ws_reader *r, uint8_t *bytes, size_t n, tl_ws_event *r
 {
     tl_ws_event ev = {.kind = TL_WS_EVENT_MORE, .need = 2};
     tl_ws_frame f = {.fin = false};
-    if (r->delivered)
-        tl_ws_reader_clear(r);
+    tl_ws_reader_done(r);
     size_t room = r->message_max > r->parts.len ? r->message_max - r->parts.len : 0;
     tl_err e = tl_ws_frame_parse(tl_slice_of(bytes, n), r->from_client, room, &f, &ev.close_code);
     if (e == TL_ERR_SHORT) {

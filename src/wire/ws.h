@@ -115,6 +115,9 @@ typedef struct {
 
 void tl_ws_reader_init(tl_ws_reader *r, bool from_client, size_t message_max);
 void tl_ws_reader_clear(tl_ws_reader *r);
+/* The last event is done with: frees the message, if it came in fragments, before the next call
+ * would. */
+void tl_ws_reader_done(tl_ws_reader *r);
 /* Takes at most one frame from the front of `bytes` (which it unmasks in place). Out of memory is a
  * FAIL with 1013. */
 void tl_ws_reader_next(tl_ws_reader *r, uint8_t *bytes, size_t n, tl_ws_event *ret_event);

@@ -29,13 +29,25 @@ def _add(p, q):
     return e * f % P, g * h % P, f * g % P, e * h % P
 
 
-def _times(n, p):
+def _table():
+    """Row i: 0 to 255 times 256**i times the base point."""
+    rows, step = [], BASE
+    for _ in range(32):
+        row = [(0, 1, 1, 0)]
+        for _ in range(255):
+            row.append(_add(row[-1], step))
+        rows.append(row)
+        step = _add(row[-1], step)
+    return rows
+
+
+_TABLE = _table()
+
+
+def _times_base(n):
     q = (0, 1, 1, 0)
-    while n:
-        if n & 1:
-            q = _add(q, p)
-        p = _add(p, p)
-        n >>= 1
+    for i, byte in enumerate(n.to_bytes(32, "little")):
+        q = _add(q, _TABLE[i][byte])
     return q
 
 
@@ -56,12 +68,12 @@ class Key:
         h = hashlib.sha512(seed).digest()
         self._scalar = int.from_bytes(h[:32], "little") & ~7 & (1 << 254) - 1 | 1 << 254
         self._prefix = h[32:]
-        self.public = _encode(_times(self._scalar, BASE))
+        self.public = _encode(_times_base(self._scalar))
         y = int.from_bytes(self.public, "little") & (1 << 255) - 1
         self.noise_public = ((1 + y) * pow(1 - y, P - 2, P) % P).to_bytes(32, "little")  # on Curve25519
 
     def sign(self, message):
         r = _hash(self._prefix + message) % L
-        point = _encode(_times(r, BASE))
+        point = _encode(_times_base(r))
         k = _hash(point + self.public + message) % L
         return point + ((r + k * self._scalar) % L).to_bytes(32, "little")

@@ -132,22 +132,80 @@ static void a_queue_without_progress_is_cut_after_five_seconds(void **state)
     scene_clear(&s);
 }
 
+/* `b` reads `n` bytes every four seconds, twenty times or until it is cut. */
+static void read_slowly(scene *s, size_t n)
+{
+    s->b->reads = false;
+    for (int i = 0; i < 15; i++)
+        peer_send_session(s->a, "relayData", s->b, "ab", s->data);
+    for (int i = 0; i < 20 && !s->b->cut; i++) {
+        world_run(&s->w, 4 * TL_SEC);
+        if (s->b->cut)
+            break;
+        tl_buf_consume(&s->b->waiting, n);
+        tl_relay_on_written(s->w.relay, s->b->conn, n, s->w.now);
+        if (s->b->waiting.len < 600000) /* its queue never gets empty */
+            peer_send_session(s->a, "relayData", s->b, "ab", s->data);
+    }
+}
+
 static void a_slow_reader_that_makes_progress_is_kept(void **state)
 {
     (void)state;
     scene s;
     scene_init(&s);
-    s.b->reads = false;
-    for (int i = 0; i < 10; i++)
-        peer_send_session(s.a, "relayData", s.b, "ab", s.data);
-    for (int i = 0; i < 20; i++) {
-        world_run(&s.w, 4 * TL_SEC);
-        assert_false(s.b->cut);
-        tl_buf_consume(&s.b->waiting, 1000); /* it took a thousand bytes */
-        tl_relay_on_written(s.w.relay, s.b->conn, 1000, s.w.now);
-    }
+    read_slowly(&s, 40000); /* 10 KB a second */
+    assert_false(s.b->cut);
     world_run(&s.w, 5 * TL_SEC);
     assert_true(s.b->cut);
+    assert_int_equal(tl_relay_counters_of(s.w.relay)->cut_stalled, 1);
+    scene_clear(&s);
+}
+
+static void a_reader_that_reads_hardly_anything_is_cut_after_thirty_seconds(void **state)
+{
+    (void)state;
+    scene s;
+    scene_init(&s);
+    tl_time begin = s.w.now;
+    read_slowly(&s, 1000);
+    assert_true(s.b->cut);
+    assert_int_equal(s.w.now - begin, 32 * TL_SEC); /* in steps of four */
+    assert_int_equal(tl_relay_counters_of(s.w.relay)->cut_slow, 1);
+    scene_clear(&s);
+}
+
+static void an_unfinished_message_ends_the_connection_after_thirty_seconds(void **state)
+{
+    (void)state;
+    scene s;
+    scene_init(&s);
+    peer_send_frame(s.a, TL_WS_TEXT, false, s.data, DATA);
+    for (int i = 0; i < 29; i++) {
+        world_run(&s.w, TL_SEC);
+        peer_send_frame(s.a, TL_WS_CONTINUATION, false, s.data, 1000);
+        peer_send_frame(s.a, TL_WS_PING, true, "", 0); /* is no end of the message */
+    }
+    assert_false(s.a->cut || s.a->closed);
+    world_run(&s.w, TL_SEC);
+    peer_drop_all(s.a);
+    assert_int_equal(s.a->closed, TL_WS_POLICY);
+    assert_int_equal(tl_relay_counters_of(s.w.relay)->cut_unfinished, 1);
+    scene_clear(&s);
+}
+
+static void messages_that_end_may_come_in_pieces_for_ever(void **state)
+{
+    (void)state;
+    scene s;
+    scene_init(&s);
+    for (int i = 0; i < 100; i++) {
+        peer_send_frame(s.a, TL_WS_TEXT, false, "{\"relay", 7);
+        world_run(&s.w, TL_SEC);
+        peer_send_frame(s.a, TL_WS_CONTINUATION, true, "X\":{}}", 6);
+        peer_expect_error(s.a, TL_SIGNAL_UNSUPPORTED_MESSAGE);
+    }
+    assert_false(s.a->cut);
     scene_clear(&s);
 }
 
@@ -262,6 +320,9 @@ int main(void)
         cmocka_unit_test(after_two_seconds_of_pause_the_session_ends_for_both),
         cmocka_unit_test(a_queue_without_progress_is_cut_after_five_seconds),
         cmocka_unit_test(a_slow_reader_that_makes_progress_is_kept),
+        cmocka_unit_test(a_reader_that_reads_hardly_anything_is_cut_after_thirty_seconds),
+        cmocka_unit_test(an_unfinished_message_ends_the_connection_after_thirty_seconds),
+        cmocka_unit_test(messages_that_end_may_come_in_pieces_for_ever),
         cmocka_unit_test(a_sender_that_waits_for_two_readers_resumes_with_the_last),
         cmocka_unit_test(what_was_in_flight_past_twice_the_cap_ends_the_session_loudly),
         cmocka_unit_test(other_messages_to_a_full_queue_are_refused),
