@@ -716,7 +716,10 @@ class Tls(unittest.TestCase):
         self.make_cert("first")
         with self.relay() as relay, socket.create_connection(relay.address, timeout=5) as s:
             s.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
-            self.assertNotIn(b"200", s.recv(1000))
+            try:
+                self.assertNotIn(b"200", s.recv(1000))
+            except ConnectionResetError:
+                pass  # refused as well: it closed with the request unread
 
     def test_sighup_takes_the_new_certificate_and_keeps_the_old_when_it_is_bad(self):
         self.make_cert("first")

@@ -149,19 +149,24 @@ def two_hosts_that_want_one_port_both_get_one(lab):
 
 
 def a_short_lifetime_is_renewed_in_time(lab):
-    stranger, home, gateway = one_home(lab, upnp=False, settings=("min_lifetime=2", "max_lifetime=4"))
+    home = lab.home("home", "symmetric", "random")
+    asked = []  # miniupnpd 2.3.9 grants two minutes at least, so this gateway is made up
+
+    def grant(request):
+        asked.append((time.monotonic(), request[24:36]))
+        return [pcp_answer(request, lifetime=4)]
+
+    liar = Liar(home.router, lambda q: grant(q) if q[0] == 2 else [])
     mapped = Mapped(lab, home)
     report = mapped.wait(state="mapped")
     assert report["lifetime"] == 4, report
     time.sleep(9)
     report = mapped.now()
     assert report["state"] == "mapped" and report["renewals"] >= 3 and report["restarts"] == 0, report
-    assert reaches(stranger, report["external"])
-    mapped.process.stop(signal.SIGKILL)  # and nobody renews any more
-    end = time.monotonic() + 10
-    while gateway.mappings() and time.monotonic() < end:
-        time.sleep(0.2)
-    assert gateway.mappings() == {}
+    assert len({nonce for _, nonce in asked}) == 1, asked  # else it would be another mapping
+    gaps = [after - before for (before, _), (after, _) in zip(asked, asked[1:])]
+    assert max(gaps) < 4, gaps
+    liar.close()
 
 
 def a_restarted_daemon_is_noticed_by_its_announcement(lab):
