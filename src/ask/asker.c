@@ -377,10 +377,8 @@ static void set_paused(tl_exchange *x, bool on)
         q->resumed = q->asker->any_resumed = true;
         tl_env_wake(&q->asker->env);
     }
-    if (on) {
-        q->resumed = false;
+    if (on)
         q->deadline = TL_NEVER; /* it is we who are slow */
-    }
     q->paused = on;
 }
 

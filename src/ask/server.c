@@ -38,7 +38,6 @@ typedef struct request {
     tl_usage usage;
     tl_buf pending; /* what the stream did not take yet */
     bool paused;    /* the backend, until the stream takes more */
-    bool fin_sent;
     struct request *prev, *next;
 } request;
 
@@ -183,9 +182,8 @@ static void flush(request *r)
         set_deadline(r);
     }
     if (r->state == ENDING || r->state == REFUSED) {
-        size_t n;
-        if (!r->fin_sent && !tl_quic_stream_write(r->stream, tl_slice_of(NULL, 0), true, &n))
-            r->fin_sent = true;
+        size_t n; /* said again, it does nothing */
+        (void)!tl_quic_stream_write(r->stream, tl_slice_of(NULL, 0), true, &n);
     } else if (r->paused) {
         r->paused = false;
         set_deadline(r);

@@ -26,7 +26,7 @@ void fake_stream_free(tl_quic_stream *s)
 tl_err tl_quic_stream_write(tl_quic_stream *s, tl_slice data, bool fin, size_t *ret_n)
 {
     assert_false(s->reset);
-    if (s->write_err)
+    if (s->write_err && s->out.len >= s->err_from)
         return s->write_err;
     if (s->out_fin)
         return TL_ERR_CLOSED;

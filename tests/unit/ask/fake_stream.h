@@ -15,8 +15,9 @@ struct tl_quic_stream {
     tl_buf out;       /* taken */
     size_t room;      /* bytes that are still taken */
     bool out_fin;     /* our end is behind them */
-    tl_err write_err; /* of every write */
-    bool reset;       /* by us */
+    tl_err write_err; /* of every write, once `err_from` bytes are taken */
+    size_t err_from;
+    bool reset; /* by us */
     uint64_t code;
 };
 

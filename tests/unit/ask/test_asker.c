@@ -83,8 +83,8 @@ static void a_peer_that_stops_reading_is_still_listened_to(void **state)
 {
     (void)state;
     asker_scene s;
-    listener l = {0}, other = {0};
-    tl_quic_stream *stream = fake_stream_new(), *broken = fake_stream_new();
+    listener l = {0};
+    tl_quic_stream *stream = fake_stream_new();
     asker_scene_init(&s);
     asker_scene_ask(&s, &l);
     stream->write_err = TL_ERR_CLOSED;
@@ -93,16 +93,39 @@ static void a_peer_that_stops_reading_is_still_listened_to(void **state)
     fake_lay_text(stream, TL_FRAME_MESSAGE, ERROR("r1", "queue_full", ""));
     fake_arrives(stream);
     assert_int_equal(l.fail, TL_FAIL_QUEUE_FULL);
-
-    asker_scene_ask(&s, &other);
-    broken->write_err = TL_ERR_NOMEM;
-    asker_scene_grant(&s, broken);
-    assert_int_equal(other.fail, TL_FAIL_PEER_FAILED);
-    assert_string_equal(other.message, "the request could not be sent");
-    assert_true(broken->reset);
     asker_scene_clear(&s);
     fake_stream_free(stream);
-    fake_stream_free(broken);
+}
+
+static void a_request_that_cannot_be_sent_whole_fails(void **state)
+{
+    (void)state;
+    asker_scene s;
+    listener whole = {0};
+    asker_scene_init(&s);
+    tl_quic_stream *stream = asker_scene_asked(&s, &whole);
+    size_t n = stream->out.len;
+    assert_true(stream->out_fin);
+    listener_cancel(&whole);
+    fake_stream_free(stream);
+    for (size_t at = 0; at <= n + 1; at++) {
+        listener l = {0};
+        stream = fake_stream_new();
+        stream->write_err = TL_ERR_NOMEM;
+        stream->err_from = at;
+        asker_scene_ask(&s, &l);
+        asker_scene_grant(&s, stream);
+        assert_int_equal(l.calls[ON_FAIL], at <= n);
+        assert_int_equal(stream->reset, at <= n);
+        if (at <= n) {
+            assert_int_equal(l.fail, TL_FAIL_PEER_FAILED);
+            assert_string_equal(l.message, "the request could not be sent");
+        } else {
+            listener_cancel(&l);
+        }
+        fake_stream_free(stream);
+    }
+    asker_scene_clear(&s);
 }
 
 /* --- the answer --- */
@@ -406,6 +429,7 @@ int main(void)
         cmocka_unit_test(a_request_goes_out_as_its_message_the_body_in_frames_and_the_end),
         cmocka_unit_test(no_more_is_asked_for_than_the_peers_can_take),
         cmocka_unit_test(a_peer_that_stops_reading_is_still_listened_to),
+        cmocka_unit_test(a_request_that_cannot_be_sent_whole_fails),
         cmocka_unit_test(an_answer_is_the_same_in_whatever_pieces_it_comes),
         cmocka_unit_test(a_stream_that_goes_on_after_its_answer_is_reset),
         cmocka_unit_test(an_error_has_the_name_that_the_peer_gave_it),

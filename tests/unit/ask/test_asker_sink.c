@@ -71,6 +71,11 @@ static void a_pause_said_twice_counts_once(void **state)
     tl_asker_run(s.asker);
     assert_int_equal(l.calls[ON_BODY], 1);
     assert_int_equal(tl_asker_expiry(s.asker), s.env.now + SILENCE);
+    asker_scene_pass(&s, SILENCE - 1);
+    listener_pause(&l, false); /* is no sign of the peer's */
+    tl_asker_run(s.asker);
+    asker_scene_pass(&s, 1);
+    assert_int_equal(l.fail, TL_FAIL_TIMEOUT);
     listener_clear(&l);
     asker_scene_clear(&s);
     fake_stream_free(stream);
@@ -97,7 +102,11 @@ static void while_paused_a_question_may_fail_but_not_for_its_own_slowness(void *
     listener_pause(&l, true);
     listener_pause(&l, false); /* the limit begins anew */
     tl_asker_run(s.asker);
-    asker_scene_pass(&s, FIRST_BYTE);
+    asker_scene_pass(&s, FIRST_BYTE - 1);
+    assert_true(listener_heard_nothing(&l));
+    listener_pause(&l, false); /* said twice: it does not */
+    tl_asker_run(s.asker);
+    asker_scene_pass(&s, 1);
     assert_int_equal(l.fail, TL_FAIL_TIMEOUT);
     asker_scene_clear(&s);
     fake_stream_free(stream);
