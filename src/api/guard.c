@@ -11,13 +11,20 @@ static bool equals(tl_slice a, const char *b)
 
 /* --- Host --- */
 
-static bool listens_at(const tl_guard *g, const tl_addr *ip)
+static bool means_all(const tl_addr *a)
 {
     static const uint8_t any[16];
+    return memcmp(a->bytes, any, sizeof any) == 0;
+}
+
+/* An address as Host is the one that the request was sent to: no name was looked up that could lead
+ * elsewhere. The address that means "all" is none: a browser turns it into this machine. */
+static bool listens_at(const tl_guard *g, const tl_addr *ip)
+{
     tl_addr named = tl_addr_normal(*ip);
-    for (size_t i = 0; i < g->listen_n; i++) {
+    for (size_t i = 0; i < g->listen_n && !means_all(&named); i++) {
         tl_addr own = tl_addr_normal(g->listen[i]);
-        if (memcmp(own.bytes, any, sizeof any) != 0 && tl_addr_same_ip(&own, &named))
+        if (means_all(&own) || tl_addr_same_ip(&own, &named))
             return true;
     }
     return false;

@@ -23,9 +23,9 @@ typedef enum {
 typedef struct {
     const tl_string_list *allowed_hosts; /* names or addresses, with or without port */
     const tl_string_list *allowed_origins;
-    const tl_addr
-        *listen;     /* an address of ours that was named in the settings is a host of ours; */
-    size_t listen_n; /* addresses that mean "all" name nobody */
+    const tl_addr *listen; /* where the API listens: these addresses are hosts of ours; all
+                              addresses are, if one of them means "all" */
+    size_t listen_n;
 } tl_guard;
 
 /* Host is checked first. */

@@ -2,6 +2,10 @@
 
 #include "wire/jsonscan.h"
 
+#include <jansson.h>
+
+#define EXPLAINED_MAX (1u << 20) /* of a longer body that is wrong, the place is not looked for */
+
 /* True if the key, without its escapes, is `name`. False if an escape cannot be read. */
 static bool key_is(tl_slice key, const char *name)
 {
@@ -30,6 +34,27 @@ static tl_err on_stream(const tl_json_member *m, tl_question *q, tl_why *why)
     return TL_OK;
 }
 
+/* Why the body, which was refused, is not taken. Only for the message: another parser looks. */
+static tl_err explain(tl_slice body, tl_why *why)
+{
+    json_error_t wrong;
+    if (body.n == 0)
+        return tl_why_set(why, TL_ERR_PROTO, "the request has no body; it must be a JSON object");
+    if (body.n > EXPLAINED_MAX)
+        return tl_why_set(why, TL_ERR_PROTO, "the body is not one valid JSON object");
+    json_t *read = json_loadb((const char *)body.p, body.n, JSON_REJECT_DUPLICATES, &wrong);
+    bool is_object = json_is_object(read), is_json = read != NULL;
+    json_decref(read);
+    if (is_object)
+        return tl_why_set(why, TL_ERR_PROTO, "the body is nested deeper than %d levels",
+                          TL_QUESTION_DEPTH);
+    if (is_json)
+        return tl_why_set(why, TL_ERR_PROTO, "the body is not a JSON object");
+    return tl_why_set(why, TL_ERR_PROTO,
+                      "the body is not one valid JSON object: line %d, column %d", wrong.line,
+                      wrong.column);
+}
+
 tl_err tl_question_parse(tl_slice body, tl_question *ret_question, const char **ret_param,
                          tl_why *why)
 {
@@ -37,7 +62,7 @@ tl_err tl_question_parse(tl_slice body, tl_question *ret_question, const char **
     bool has_model = false, has_stream = false, done = false;
     tl_jsonscan scan;
     *ret_param = NULL;
-    tl_err e = tl_jsonscan_begin(&scan, body, TL_QUESTION_DEPTH);
+    tl_err e = tl_jsonscan_begin_body(&scan, body, TL_QUESTION_DEPTH);
     while (!e) {
         tl_json_member m;
         e = tl_jsonscan_next(&scan, &m, &done);
@@ -57,7 +82,7 @@ tl_err tl_question_parse(tl_slice body, tl_question *ret_question, const char **
         *ret_param = NULL;
     }
     if (e)
-        return tl_why_set(why, TL_ERR_PROTO, "the body is not one valid JSON object");
+        return explain(body, why);
     if (!has_model) {
         *ret_param = "model";
         return tl_why_set(why, TL_ERR_NOT_FOUND,

@@ -17,7 +17,7 @@ static tl_err find_model(tl_slice body, tl_slice *ret_value)
     tl_json_member m;
     bool done = false;
     tl_slice found = {NULL, 0};
-    tl_err e = tl_jsonscan_begin(&s, body, 0);
+    tl_err e = tl_jsonscan_begin_body(&s, body, 0);
     while (!e && !(e = tl_jsonscan_next(&s, &m, &done)) && !done) {
         if (!is_model_key(m.key))
             continue;

@@ -97,11 +97,16 @@ const char *tl_rule_host(const char *text)
     return is_hostport(text, strlen(text)) ? NULL : "HOST or HOST:PORT";
 }
 
+/* What browsers, browser extensions and desktop apps send as Origin: a scheme (RFC 3986 3.1) and a
+ * host. */
 const char *tl_rule_origin(const char *text)
 {
-    const char *p = behind_scheme(text, "http://", "https://");
-    return is_place(p) && !p[strcspn(p, "/?")] ? NULL
-                                               : "an origin such as \"https://app.example.org\"";
+    size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789+-.");
+    const char *p = text + n;
+    bool scheme = *text >= 'a' && *text <= 'z' && strncmp(p, "://", 3) == 0;
+    return scheme && is_place(p + 3) && !p[3 + strcspn(p + 3, "/?")]
+               ? NULL
+               : "an origin such as \"https://app.example.org\" or \"app://name\"";
 }
 
 const char *tl_rule_model(const char *text)

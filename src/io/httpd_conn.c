@@ -201,14 +201,15 @@ static void on_whole_head(tl_httpd_req *r)
     r->is_head_method = tl_slice_eq(r->head->method, TL_SLICE_LIT("HEAD"));
     bool close_after = !r->head->keep_alive || r->head->minor == 0 || h->draining;
     bool has_body = r->head->chunked || r->head->content_length > 0;
-    if (r->head->content_length > h->config.body_max) {
-        refuse_malformed(r, 413, "the request's body is too large");
-        return;
-    }
     state_set(r, TL_HTTPD_BUSY);
     r->close_after = close_after || has_body; /* a refusal leaves the body unread */
     if (!h->events->on_head(h->user, r))
         return;
+    /* After on_head, which sets the headers that let a page read the refusal. */
+    if (r->head->content_length > h->config.body_max) {
+        refuse_malformed(r, 413, "the request's body is too large");
+        return;
+    }
     r->close_after = close_after;
     if (!has_body) {
         deliver(r);

@@ -209,6 +209,34 @@ static bool target_is(tl_slice t)
     return true;
 }
 
+/* RFC 9110 7.2, RFC 3986 3.2.2: what may stand in host and port. */
+static bool host_is(tl_slice s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!is_plain_or(s.p[i], "-._~!$&'()*+;=:[]%"))
+            return false;
+    return s.n > 0;
+}
+
+/* RFC 9112 3.2.2: a target in absolute form names the host, and Host counts for nothing then. Cuts
+ * such a target down to its path. False: there is no host where one must be. */
+static bool absolute_form_cut(tl_http1_head *h)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+    tl_slice t = h->target;
+    for (size_t i = 0; i < 2; i++) {
+        size_t n = strlen(schemes[i]), end = n;
+        if (t.n < n || !tl_http1_equals_ignoring_case(tl_slice_of(t.p, n), schemes[i]))
+            continue;
+        while (end < t.n && t.p[end] != '/')
+            end++;
+        h->host = tl_slice_of(t.p + n, end - n);
+        h->target = end < t.n ? tl_slice_of(t.p + end, t.n - end) : TL_SLICE_LIT("/");
+        return host_is(h->host);
+    }
+    return true;
+}
+
 static int request_line_parse(tl_slice line, tl_http1_head *h)
 {
     size_t n = 0;
@@ -225,7 +253,7 @@ static int request_line_parse(tl_slice line, tl_http1_head *h)
     int status = version_parse(tl_slice_of(space + 1, line.n - h->target.n - 1), &h->minor);
     if (status)
         return status;
-    return target_is(h->target) ? 0 : 400;
+    return absolute_form_cut(h) && target_is(h->target) ? 0 : 400;
 }
 
 static int status_line_parse(tl_slice line, tl_http1_head *h)
@@ -243,15 +271,6 @@ static int status_line_parse(tl_slice line, tl_http1_head *h)
     return h->status >= 100 && h->status < 600 ? 0 : 400;
 }
 
-/* RFC 9110 7.2, RFC 3986 3.2.2: what may stand in host and port. */
-static bool host_is(tl_slice s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if (!is_plain_or(s.p[i], "-._~!$&'()*+;=:[]%"))
-            return false;
-    return s.n > 0;
-}
-
 static int headers_parse(tl_slice rest, tl_http1_head *h)
 {
     while (rest.n > 2) {
@@ -267,9 +286,11 @@ static int headers_parse(tl_slice rest, tl_http1_head *h)
 static int host_find(tl_http1_head *h)
 {
     size_t hosts;
-    h->host = tl_http1_header_find(h, "host", &hosts);
-    if (hosts > 1 || (hosts == 0 && h->minor == 1) || (hosts == 1 && !host_is(h->host)))
+    tl_slice host = tl_http1_header_find(h, "host", &hosts);
+    if (hosts > 1 || (hosts == 0 && h->minor == 1) || (hosts == 1 && !host_is(host)))
         return 400;
+    if (!h->host.n) /* the target is in origin form */
+        h->host = host;
     return 0;
 }
 

@@ -3,8 +3,8 @@
  * routes.
  *
  * Refused: a bare LF or CR, folded lines, white space before a colon, more than one Host or
- * Content-Length, Content-Length beside Transfer-Encoding, any coding but `chunked`, targets not in
- * origin form, control bytes anywhere. */
+ * Content-Length, Content-Length beside Transfer-Encoding, any coding but `chunked`, targets
+ * neither in origin form nor in absolute form, control bytes anywhere. */
 #ifndef TL_WIRE_HTTP1_H
 #define TL_WIRE_HTTP1_H
 
@@ -17,14 +17,14 @@ typedef struct {
     tl_slice name, value; /* the value without white space around it */
 } tl_http1_header;
 
-/* Every slice borrows from the bytes parsed. */
+/* Every slice borrows from the bytes parsed, or from a constant. */
 typedef struct {
     size_t head_n;           /* bytes of the head with its empty line; the body begins there */
     uint8_t minor;           /* HTTP/1.0 or 1.1 */
     tl_slice method, target; /* of a request; the target begins with '/' */
     int status;              /* of a response */
-    tl_slice host;           /* of a request: "" only in HTTP/1.0 */
-    bool chunked;            /* the body is chunked; then has_content_length is false */
+    tl_slice host; /* of a request, from Host or an absolute target: "" only in HTTP/1.0 */
+    bool chunked;  /* the body is chunked; then has_content_length is false */
     bool has_content_length;
     uint64_t content_length;
     bool expect_continue; /* waits for 100 before it sends the body */

@@ -106,9 +106,9 @@ static cursor skip_plain(cursor p, cursor end)
     return p;
 }
 
-/* p is at the opening quote; returns what follows the closing one, NULL if the string is
- * illegal. */
-static cursor skip_string(cursor p, cursor end)
+/* p is at the opening quote; returns what follows the closing one, NULL if the string is illegal.
+ * `halves`: one half of a surrogate pair alone is let pass. */
+static cursor skip_string(cursor p, cursor end, bool halves)
 {
     p++;
     for (;;) {
@@ -120,6 +120,8 @@ static cursor skip_string(cursor p, cursor end)
         if (*p == '\\') {
             uint32_t c;
             size_t n = read_escape(p, end, &c);
+            if (!n && halves && end - p >= 6 && p[1] == 'u' && read_hex4(p + 2, end) >= 0)
+                n = 6;
             if (!n)
                 return NULL;
             p += n;
@@ -179,10 +181,10 @@ static bool kind_of(uint8_t c, tl_json_kind *ret_kind)
     }
 }
 
-static cursor skip_scalar(cursor p, cursor end, tl_json_kind kind)
+static cursor skip_scalar(cursor p, cursor end, bool halves, tl_json_kind kind)
 {
     switch (kind) {
-    case TL_JSON_STRING: return skip_string(p, end);
+    case TL_JSON_STRING: return skip_string(p, end, halves);
     case TL_JSON_TRUE: return skip_word(p, end, "true");
     case TL_JSON_FALSE: return skip_word(p, end, "false");
     case TL_JSON_NULL: return skip_word(p, end, "null");
@@ -191,9 +193,9 @@ static cursor skip_scalar(cursor p, cursor end, tl_json_kind kind)
 }
 
 /* A key, its colon and the white space about it; p is at the key's first byte. */
-static cursor skip_key(cursor p, cursor end)
+static cursor skip_key(cursor p, cursor end, bool halves)
 {
-    if (p == end || *p != '"' || !(p = skip_string(p, end)))
+    if (p == end || *p != '"' || !(p = skip_string(p, end, halves)))
         return NULL;
     p = skip_space(p, end);
     return p < end && *p == ':' ? skip_space(p + 1, end) : NULL;
@@ -202,6 +204,7 @@ static cursor skip_key(cursor p, cursor end)
 /* Which containers are open, one bit a level: 1 = object. */
 typedef struct {
     unsigned depth, max;
+    bool halves;
     uint64_t bits[TL_JSONSCAN_DEPTH / 64];
 } nest;
 
@@ -225,7 +228,7 @@ static cursor open_container(nest *s, cursor p, cursor end, bool *ret_closed)
     uint64_t bit = UINT64_C(1) << (s->depth % 64);
     s->bits[s->depth / 64] = (s->bits[s->depth / 64] & ~bit) | (object ? bit : 0);
     s->depth++;
-    return object ? skip_key(p, end) : p;
+    return object ? skip_key(p, end, s->halves) : p;
 }
 
 /* Behind a value: leaves every container that ends here. Returns the next value's first byte, or
@@ -239,7 +242,7 @@ static cursor after_value(nest *s, cursor p, cursor end)
             return NULL;
         if (*p == ',') {
             p = skip_space(p + 1, end);
-            return object ? skip_key(p, end) : p;
+            return object ? skip_key(p, end, s->halves) : p;
         }
         if (*p != (object ? '}' : ']'))
             return NULL;
@@ -251,9 +254,10 @@ static cursor after_value(nest *s, cursor p, cursor end)
 
 /* p is at a bracket; `levels` containers may be nested. Separate from skip_value, because its 512
  * bytes of stack cost more than most values do. */
-static __attribute__((noinline)) cursor skip_container(cursor p, cursor end, unsigned levels)
+static __attribute__((noinline)) cursor skip_container(cursor p, cursor end, bool halves,
+                                                       unsigned levels)
 {
-    nest s = {.max = levels};
+    nest s = {.max = levels, .halves = halves};
     do {
         tl_json_kind kind;
         bool closed = true;
@@ -262,7 +266,7 @@ static __attribute__((noinline)) cursor skip_container(cursor p, cursor end, uns
         if (kind == TL_JSON_OBJECT || kind == TL_JSON_ARRAY)
             p = open_container(&s, p, end, &closed);
         else
-            p = skip_scalar(p, end, kind);
+            p = skip_scalar(p, end, halves, kind);
         if (p && closed)
             p = after_value(&s, p, end);
         if (!p)
@@ -271,13 +275,13 @@ static __attribute__((noinline)) cursor skip_container(cursor p, cursor end, uns
     return p;
 }
 
-static cursor skip_value(cursor p, cursor end, unsigned levels, tl_json_kind *ret_kind)
+static cursor skip_value(cursor p, cursor end, bool halves, unsigned levels, tl_json_kind *ret_kind)
 {
     if (p == end || !kind_of(*p, ret_kind))
         return NULL;
     if (*ret_kind == TL_JSON_OBJECT || *ret_kind == TL_JSON_ARRAY)
-        return skip_container(p, end, levels);
-    return skip_scalar(p, end, *ret_kind);
+        return skip_container(p, end, halves, levels);
+    return skip_scalar(p, end, halves, *ret_kind);
 }
 
 static unsigned levels_of(unsigned max_depth)
@@ -294,6 +298,17 @@ tl_err tl_jsonscan_begin(tl_jsonscan *s, tl_slice text, unsigned max_depth)
         return TL_ERR_PROTO;
     *s = (tl_jsonscan){.p = p + 1, .end = end, .max_depth = levels_of(max_depth), .first = true};
     return TL_OK;
+}
+
+tl_err tl_jsonscan_begin_body(tl_jsonscan *s, tl_slice text, unsigned max_depth)
+{
+    static const uint8_t mark[] = {0xEF, 0xBB, 0xBF};
+    if (text.n >= sizeof mark && memcmp(text.p, mark, sizeof mark) == 0)
+        text = tl_slice_of(text.p + sizeof mark, text.n - sizeof mark);
+    tl_err e = tl_jsonscan_begin(s, text, max_depth);
+    if (!e)
+        s->halves = true;
+    return e;
 }
 
 tl_err tl_jsonscan_key(tl_jsonscan *s, tl_slice *ret_key, bool *ret_done)
@@ -315,7 +330,7 @@ tl_err tl_jsonscan_key(tl_jsonscan *s, tl_slice *ret_key, bool *ret_done)
     if (p == s->end || *p != '"')
         return TL_ERR_PROTO;
     cursor key = p + 1;
-    if (!(p = skip_string(p, s->end)))
+    if (!(p = skip_string(p, s->end, s->halves)))
         return TL_ERR_PROTO;
     *ret_key = tl_slice_of(key, (size_t)(p - 1 - key));
     p = skip_space(p, s->end);
@@ -330,7 +345,7 @@ tl_err tl_jsonscan_key(tl_jsonscan *s, tl_slice *ret_key, bool *ret_done)
 tl_err tl_jsonscan_value(tl_jsonscan *s, tl_slice *ret_value, tl_json_kind *ret_kind)
 {
     tl_json_kind kind;
-    cursor p = skip_value(s->p, s->end, s->max_depth - 1, &kind);
+    cursor p = skip_value(s->p, s->end, s->halves, s->max_depth - 1, &kind);
     if (!p)
         return TL_ERR_PROTO;
     *ret_value = tl_slice_of(s->p, (size_t)(p - s->p));
@@ -351,6 +366,7 @@ tl_err tl_jsonscan_enter(tl_jsonscan *s, tl_jsonscan *ret_inner)
     *ret_inner = (tl_jsonscan){.p = s->p + 1,
                                .end = s->end,
                                .max_depth = s->max_depth - 1,
+                               .halves = s->halves,
                                .first = true,
                                .entered = true};
     return TL_OK;
@@ -384,7 +400,7 @@ tl_err tl_jsonscan_check(tl_slice text, unsigned max_depth, tl_json_kind *ret_ki
     if (text.n == 0)
         return TL_ERR_PROTO;
     cursor end = text.p + text.n;
-    cursor p = skip_value(skip_space(text.p, end), end, levels_of(max_depth), &kind);
+    cursor p = skip_value(skip_space(text.p, end), end, false, levels_of(max_depth), &kind);
     if (!p || skip_space(p, end) != end)
         return TL_ERR_PROTO;
     *ret_kind = kind;

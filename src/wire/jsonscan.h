@@ -28,6 +28,7 @@ typedef struct {
     const uint8_t *p, *end;
     unsigned max_depth;
     bool first;
+    bool halves;  /* see tl_jsonscan_begin_body */
     bool entered; /* by tl_jsonscan_enter: what follows the closing brace is the outer object's */
 } tl_jsonscan;
 
@@ -35,6 +36,9 @@ typedef struct {
  * up to TL_JSONSCAN_DEPTH, since the scanner keeps one bit a level. */
 #define TL_JSONSCAN_DEPTH 4096
 TL_CHECK tl_err tl_jsonscan_begin(tl_jsonscan *s, tl_slice text, unsigned max_depth);
+/* The same for a body that is handed on untouched. It may hold what real clients send and model
+ * servers take: a byte order mark in front, and one half of a surrogate pair alone. */
+TL_CHECK tl_err tl_jsonscan_begin_body(tl_jsonscan *s, tl_slice text, unsigned max_depth);
 /* The next member; *ret_done at the closing brace, after which only white space may follow. Every
  * byte passed is checked (grammar, UTF-8 in strings, escapes, lone surrogates). TL_ERR_PROTO. */
 TL_CHECK tl_err tl_jsonscan_next(tl_jsonscan *s, tl_json_member *ret_member, bool *ret_done);

@@ -341,6 +341,36 @@ static void a_whole_answer_that_breaks_off_is_an_error_and_not_half_an_answer(vo
 
 /* --- bodies that are no question --- */
 
+static void a_wrong_body_is_told_where_it_is_wrong(void **state)
+{
+    (void)state;
+    char deep[2000] = "{\"model\":\"m\",\"a\":";
+    memset(deep + strlen(deep), '[', 300);
+    strcat(deep, "1");
+    memset(deep + strlen(deep), ']', 300);
+    strcat(deep, "}");
+    const struct {
+        const char *body, *message;
+    } rows[] = {
+        {"", "the request has no body; it must be a JSON object"},
+        {"[1]", "the body is not a JSON object"},
+        {"{\"model\":\"m\",\n\"a\":01}", "the body is not one valid JSON object: line 2, column "},
+        {deep, "the body is nested deeper than 256 levels"},
+    };
+    harness h;
+    harness_init(&h, NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        client c;
+        char *text = post(CHAT, "", rows[i].body);
+        exchange(&h, &c, text);
+        assert_int_equal(client_status(&c), 400);
+        assert_true(client_has(&c, rows[i].message));
+        free(text);
+        client_close(&c);
+    }
+    harness_clear(&h);
+}
+
 static void what_is_no_question_is_400_and_its_twin_passes(void **state)
 {
     (void)state;
@@ -475,6 +505,7 @@ int main(void)
         cmocka_unit_test(a_failure_inside_a_stream_is_an_error_event_then_the_close),
         cmocka_unit_test(a_failure_inside_another_body_leaves_it_visibly_unfinished),
         cmocka_unit_test(a_whole_answer_that_breaks_off_is_an_error_and_not_half_an_answer),
+        cmocka_unit_test(a_wrong_body_is_told_where_it_is_wrong),
         cmocka_unit_test(what_is_no_question_is_400_and_its_twin_passes),
         cmocka_unit_test(nesting_is_bounded),
         cmocka_unit_test(headers_choose_the_peer_and_never_widen_a_private_question),

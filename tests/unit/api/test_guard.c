@@ -129,8 +129,12 @@ static void two_readings_of_a_line_never_reach_a_model(void **state)
          400},
         {"POST /v1/chat/completions HTTP/2.0\r\n" HOST LENGTH "\r\n" BODY,
          POST_CHAT HOST LENGTH "\r\n" BODY, 505},
-        {"POST http://localhost/v1/chat/completions HTTP/1.1\r\n" HOST LENGTH "\r\n" BODY,
-         POST_CHAT HOST LENGTH "\r\n" BODY, 400},
+        {"POST http://localhost@a/v1/chat/completions HTTP/1.1\r\n" HOST LENGTH "\r\n" BODY,
+         "POST http://localhost/v1/chat/completions HTTP/1.1\r\n" HOST LENGTH "\r\n" BODY, 400},
+        {"POST http://evil.example/v1/chat/completions HTTP/1.1\r\n" HOST LENGTH "\r\n" BODY,
+         "POST http://localhost/v1/chat/completions HTTP/1.1\r\nHost: evil.example\r\n" LENGTH
+         "\r\n" BODY,
+         403},
         {POST_CHAT LENGTH "\r\n" BODY, POST_CHAT HOST LENGTH "\r\n" BODY, 400},
         {POST_CHAT HOST HOST LENGTH "\r\n" BODY, POST_CHAT HOST LENGTH "\r\n" BODY, 400},
         {POST_CHAT HOST LENGTH "Expect: 200-ok\r\n\r\n" BODY,
@@ -338,6 +342,28 @@ static void a_preflight_is_answered_for_allowed_pages_alone(void **state)
 
 /* --- the key --- */
 
+static void a_page_that_is_allowed_can_read_why_its_body_is_refused(void **state)
+{
+    (void)state;
+    harness h;
+    client c;
+    tl_api_config config = harness_config();
+    config.allowed_origins.n = 1;
+    snprintf(config.allowed_origins.item[0], 256, "https://app.example");
+    harness_init(&h, &config);
+    for (int allowed = 0; allowed <= 1; allowed++) {
+        exchange(&h, &c,
+                 allowed ? "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+                           "Origin: https://app.example\r\nContent-Length: 30000000\r\n\r\n"
+                         : "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+                           "Origin: https://evil.example\r\nContent-Length: 30000000\r\n\r\n");
+        assert_int_equal(client_status(&c), allowed ? 413 : 403);
+        assert_int_equal(client_has(&c, "\r\nAccess-Control-Allow-Origin: "), allowed);
+        client_close(&c);
+    }
+    harness_clear(&h);
+}
+
 static void beyond_loopback_the_key_is_needed(void **state)
 {
     (void)state;
@@ -435,6 +461,7 @@ int main(void)
         cmocka_unit_test(only_our_own_pages_and_allowed_ones_are_served),
         cmocka_unit_test(lists_changed_while_running_hold_from_the_next_request_on),
         cmocka_unit_test(a_preflight_is_answered_for_allowed_pages_alone),
+        cmocka_unit_test(a_page_that_is_allowed_can_read_why_its_body_is_refused),
         cmocka_unit_test(beyond_loopback_the_key_is_needed),
         cmocka_unit_test(on_loopback_any_key_or_none_will_do),
         cmocka_unit_test(beyond_loopback_without_a_key_nothing_listens),

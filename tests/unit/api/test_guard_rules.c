@@ -78,16 +78,19 @@ static void an_address_we_listen_at_is_a_host_of_ours(void **state)
 }
 
 /* Nobody is reached at it; and a browser takes 0.0.0.0 for this machine. */
-static void the_address_that_means_all_is_no_host(void **state)
+static void the_address_that_means_all_is_no_host_and_makes_every_address_one(void **state)
 {
     (void)state;
+    listen_at("198.51.100.1");
+    assert_int_equal(verdict("192.0.2.7", NULL), TL_GUARD_HOST);
     listen_at("0.0.0.0");
-    listen_at("::");
     assert_int_equal(verdict("0.0.0.0:11435", NULL), TL_GUARD_HOST);
     assert_int_equal(verdict("[::]:11435", NULL), TL_GUARD_HOST);
-    assert_int_equal(verdict("192.0.2.7", NULL), TL_GUARD_HOST);
-    listen_at("192.0.2.7"); /* its twin, beside them */
+    assert_int_equal(verdict("[::ffff:0.0.0.0]:11435", NULL), TL_GUARD_HOST);
     assert_int_equal(verdict("192.0.2.7", NULL), TL_GUARD_PASS);
+    assert_int_equal(verdict("192.0.2.7.example", NULL), TL_GUARD_HOST);
+    assert_int_equal(verdict("box.example", NULL), TL_GUARD_HOST); /* may be made to lead here */
+    assert_int_equal(verdict("192.0.2.7", "http://evil.example"), TL_GUARD_ORIGIN);
 }
 
 static void each_host_of_the_settings_is_allowed_and_none_beyond_the_list(void **state)
@@ -193,7 +196,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(loopback_is_a_host_of_ours_and_no_other_address_is),
         T(an_address_we_listen_at_is_a_host_of_ours),
-        T(the_address_that_means_all_is_no_host),
+        T(the_address_that_means_all_is_no_host_and_makes_every_address_one),
         T(each_host_of_the_settings_is_allowed_and_none_beyond_the_list),
         T(our_own_page_may_ask_by_either_scheme),
         T(the_longest_host_is_compared_whole),

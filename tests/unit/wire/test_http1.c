@@ -46,6 +46,27 @@ static void a_request_is_read_with_all_its_parts(void **state)
     assert_int_equal(count, 0);
 }
 
+static void an_absolute_target_names_the_host_and_host_counts_for_nothing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *host, *target;
+    } rows[] = {
+        {"GET http://a:1/b?c HTTP/1.1\r\nHost: evil\r\n\r\n", "a:1", "/b?c"},
+        {"GET HTTPS://[::1]/ HTTP/1.1\r\nHost: a\r\n\r\n", "[::1]", "/"},
+        {"GET http://a HTTP/1.1\r\nHost: a:80\r\n\r\n", "a", "/"},
+        {"GET /http://a HTTP/1.1\r\nHost: b\r\n\r\n", "b", "/http://a"},
+        {"GET http://a/b HTTP/1.0\r\n\r\n", "a", "/b"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        tl_http1_head h;
+        int status;
+        assert_int_equal(parse(rows[i].text, strlen(rows[i].text), &h, &status), TL_OK);
+        assert_true(tl_slice_eq(h.host, tl_slice_str(rows[i].host)));
+        assert_true(tl_slice_eq(h.target, tl_slice_str(rows[i].target)));
+    }
+}
+
 static const char whole[] =
     "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\n\r\n";
 
@@ -162,7 +183,17 @@ static const request requests[] = {
     {400, "G(T / HTTP/1.1\r\nHost: a\r\n\r\n"},
     {400, "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"},
     {0, "OPTIONS /* HTTP/1.1\r\nHost: a\r\n\r\n"},
-    {400, "GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n"},
+    /* absolute form */
+    {0, "GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n"},
+    {400, "GET http:/a/ HTTP/1.1\r\nHost: a\r\n\r\n"},
+    {400, "GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n"},
+    {400, "GET http:/// HTTP/1.1\r\nHost: a\r\n\r\n"},
+    {400, "GET http:// HTTP/1.1\r\nHost: a\r\n\r\n"},
+    {400, "GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n"},
+    {400, "GET http://a?b HTTP/1.1\r\nHost: a\r\n\r\n"},
+    {400, "GET http://a/ HTTP/1.1\r\n\r\n"},
+    {400, "GET http://a/ HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n"},
+    {400, "GET http://a/# HTTP/1.1\r\nHost: a\r\n\r\n"},
     {400, "CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n"},
     {400, "GET /a%2 HTTP/1.1\r\nHost: a\r\n\r\n"},
     {400, "GET /a%zz HTTP/1.1\r\nHost: a\r\n\r\n"},
@@ -452,6 +483,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_is_read_with_all_its_parts),
+        cmocka_unit_test(an_absolute_target_names_the_host_and_host_counts_for_nothing),
         cmocka_unit_test(a_head_cut_anywhere_waits_for_more),
         cmocka_unit_test(a_head_that_drips_in_is_looked_at_once),
         cmocka_unit_test(heads_that_two_parsers_could_read_differently_are_refused),
