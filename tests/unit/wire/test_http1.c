@@ -202,6 +202,7 @@ static const request requests[] = {
     {400, "GET /%0g HTTP/1.1\r\nHost: a\r\n\r\n"},
     {400, "GET /%g0 HTTP/1.1\r\nHost: a\r\n\r\n"},
     {400, "GET /%0` HTTP/1.1\r\nHost: a\r\n\r\n"},
+    {400, "GET /%0@ HTTP/1.1\r\nHost: a\r\n\r\n"},
     {400, "GET /%0: HTTP/1.1\r\nHost: a\r\n\r\n"},
     {400, "GET /%0/ HTTP/1.1\r\nHost: a\r\n\r\n"},
     {400, "GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n"},
