@@ -120,6 +120,7 @@ static void dial_again(tl_relay_client *c, const char *why)
 {
     tl_time now = tl_loop_now(c->loop);
     tl_time held = c->registered_at ? now - c->registered_at : 0;
+    const char *url = c->url_text[c->at]; /* the one that failed; c->at becomes the next */
     c->registered_at = 0;
     if (held >= TL_RELAY_AWAY_MAX)
         c->replaced = 0;
@@ -130,13 +131,12 @@ static void dial_again(tl_relay_client *c, const char *why)
         c->at = (c->at + 1) % c->n_urls;
     }
     tl_time pause = c->away ? next_absence(c) : next_pause(c);
-    tl_log(TL_LOG_DEBUG, "relay: %s: %s; next try in %u ms", c->url_text[c->at], why,
-           (unsigned)(pause / TL_MS));
+    tl_log(TL_LOG_DEBUG, "relay: %s: %s; next try in %u ms", url, why, (unsigned)(pause / TL_MS));
     tl_timer_set(&c->redial, now + pause);
     char text[512];
     snprintf(text, sizeof text, "%s", why);
     if (c->state == TL_RELAY_CONNECTED)
-        tl_log(TL_LOG_WARN, "relay: lost %s: %s", c->url_text[c->at], why);
+        tl_log(TL_LOG_WARN, "relay: lost %s: %s", url, why);
     drop_connection(c);
     set_state(c, c->away ? TL_RELAY_OFF : TL_RELAY_CONNECTING, text);
 }
