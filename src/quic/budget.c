@@ -16,7 +16,8 @@ static uint64_t lesser(uint64_t a, uint64_t b)
 
 static tl_budget_grant known_grant(const tl_quic_config *config)
 {
-    return (tl_budget_grant){config->streams_max, config->conn_window, config->unread_max};
+    return (tl_budget_grant){config->streams_max, config->conn_window, config->unread_max,
+                             config->send_max};
 }
 
 static tl_budget_grant stranger_grant(const tl_quic_config *config)
@@ -24,6 +25,7 @@ static tl_budget_grant stranger_grant(const tl_quic_config *config)
     return (tl_budget_grant){
         .streams = (uint32_t)lesser(config->streams_max, config->stranger_streams_max),
         .conn_window = lesser(config->conn_window, config->stranger_window),
+        .send_max = lesser(config->send_max, TL_BUDGET_SEND * config->stranger_window),
         .unread_max = lesser(config->unread_max, TL_BUDGET_UNREAD * config->stranger_window),
     };
 }

@@ -18,6 +18,7 @@
 
 #include "quic/state.h"
 
+#define TL_BUDGET_SEND   2 /* windows that are kept for a stranger in send buffers */
 #define TL_BUDGET_UNREAD 4 /* windows that a stranger may leave unread, as known peers may */
 
 /* A new connection: its peer is a stranger. */

@@ -46,7 +46,7 @@ static tl_err install_level(tl_quic_conn *c, bool application)
                         server);
     tl_aead_alg alg = (tl_aead_alg)c->suite;
     tl_err e = (application ? tl_keys_install_application : tl_keys_install_handshake)(
-        c->ng, alg, c->client ? server : client, c->client ? client : server, &c->quic->counters);
+        c->ng, alg, c->client ? server : client, c->client ? client : server, &c->keys_owner);
     sodium_memzero(client, sizeof client);
     sodium_memzero(server, sizeof server);
     return e;
@@ -63,7 +63,7 @@ static void choose_suite(tl_quic_conn *c)
 static tl_err client_start(tl_quic_conn *c)
 {
     const ngtcp2_cid *dcid = ngtcp2_conn_get_dcid(c->ng);
-    tl_err e = tl_keys_install_initial(c->ng, dcid, true, &c->quic->counters);
+    tl_err e = tl_keys_install_initial(c->ng, dcid, true, &c->keys_owner);
     if (e)
         return e;
     ngtcp2_crypto_aead retry_aead;
@@ -98,14 +98,14 @@ static int on_client_initial(ngtcp2_conn *ng, void *user_data)
 static int on_recv_client_initial(ngtcp2_conn *ng, const ngtcp2_cid *dcid, void *user_data)
 {
     tl_quic_conn *c = user_data;
-    tl_err e = tl_keys_install_initial(ng, dcid, false, &c->quic->counters);
+    tl_err e = tl_keys_install_initial(ng, dcid, false, &c->keys_owner);
     return e ? fail(c, e) : 0;
 }
 
 static int on_retry(ngtcp2_conn *ng, const ngtcp2_pkt_hd *hd, void *user_data)
 {
     tl_quic_conn *c = user_data;
-    tl_err e = tl_keys_install_initial(ng, &hd->scid, true, &c->quic->counters);
+    tl_err e = tl_keys_install_initial(ng, &hd->scid, true, &c->keys_owner);
     return e ? fail(c, e) : 0;
 }
 
@@ -359,7 +359,7 @@ static int on_update_key(ngtcp2_conn *ng, uint8_t *rx_secret, uint8_t *tx_secret
     (void)ng, (void)secret_n;
     tl_quic_conn *c = user_data;
     tl_err e = tl_keys_next((tl_aead_alg)c->suite, current_rx, current_tx, rx_secret, tx_secret,
-                            rx_ctx, rx_iv, tx_ctx, tx_iv, &c->quic->counters);
+                            rx_ctx, rx_iv, tx_ctx, tx_iv, &c->keys_owner);
     if (e)
         return fail(c, e);
     /* The first call only prepares. Each later one follows an update. */

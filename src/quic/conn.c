@@ -90,6 +90,7 @@ static tl_quic_conn *conn_alloc(tl_quic *q, bool client, tl_path_id path, tl_tim
     }
     tl_quic_source_init(&c->source, c, NULL);
     c->quic = q;
+    c->keys_owner = (tl_keys_owner){&q->counters, tl_qstream_admits, c};
     c->client = client;
     c->path = path;
     c->now = now;

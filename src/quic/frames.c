@@ -81,18 +81,27 @@ static bool skip_ack(tl_slice *s, bool ecn)
     return !ecn || skip_varints(s, 3);
 }
 
-static bool skip_stream(tl_slice *s, uint8_t type)
+static bool take_stream(tl_slice *s, uint8_t type, tl_frames_streams *list)
 {
-    if (!skip_varints(s, type & STREAM_HAS_OFFSET ? 2 : 1))
+    uint64_t id, begin = 0, n = 0;
+    if (!take_varint(s, &id) || (type & STREAM_HAS_OFFSET && !take_varint(s, &begin)))
         return false;
-    return type & STREAM_HAS_LENGTH ? skip_data(s) : skip(s, s->n);
+    if (!(type & STREAM_HAS_LENGTH))
+        n = s->n;
+    else if (!take_varint(s, &n))
+        return false;
+    if (!skip(s, n))
+        return false;
+    if (n && list->n < TL_FRAMES_STREAMS_MAX)
+        list->v[list->n++] = (tl_frames_stream){id, begin, begin + n};
+    return true;
 }
 
 /* Skips what follows the type byte. False: truncated, or the type is unknown. */
-static bool skip_body(tl_slice *s, uint8_t type)
+static bool skip_body(tl_slice *s, uint8_t type, tl_frames_streams *list)
 {
     if (type >= FRAME_STREAM && type <= FRAME_STREAM_LAST)
-        return skip_stream(s, type);
+        return take_stream(s, type, list);
     switch (type) {
     case FRAME_PADDING:
     case FRAME_PING:
@@ -120,8 +129,9 @@ static bool skip_body(tl_slice *s, uint8_t type)
     }
 }
 
-bool tl_frames_are_bearable(tl_slice s)
+bool tl_frames_are_bearable(tl_slice s, tl_frames_streams *ret_streams)
 {
+    ret_streams->n = 0;
     while (s.n) {
         uint8_t type = s.p[0];
         skip(&s, 1);
@@ -134,7 +144,7 @@ bool tl_frames_are_bearable(tl_slice s)
             if (s.n == 0 || !skip(&s, (uint64_t)1 + s.p[0] + 16)) /* the length of the ID, the ID,
                                                                      its reset token */
                 return true;
-        } else if (!skip_body(&s, type)) {
+        } else if (!skip_body(&s, type, ret_streams)) {
             return true;
         }
     }

@@ -15,7 +15,7 @@ _Static_assert(sizeof RETRY_KEY - 1 == 16, "an AES-128 key");
 /* What a ngtcp2_crypto_aead_ctx points to. */
 typedef struct {
     tl_aead *aead;
-    tl_quic_counters *counters;
+    const tl_keys_owner *owner;
     bool application; /* the packets may hold any frame */
 } packet_key;
 
@@ -23,7 +23,7 @@ typedef struct {
 typedef struct {
     tl_aead_alg alg;
     bool application;
-    tl_quic_counters *counters;
+    const tl_keys_owner *owner;
 } level;
 
 /* One direction at one level, not yet given to ngtcp2. */
@@ -54,7 +54,7 @@ static tl_err packet_key_new(const level *l, tl_aead_direction direction, const 
         free(k);
         return e;
     }
-    k->counters = l->counters;
+    k->owner = l->owner;
     k->application = l->application;
     ret_ctx->native_handle = k;
     return TL_OK;
@@ -124,7 +124,7 @@ static tl_err both_make(const level *l, const uint8_t rx_secret[32], const uint8
 }
 
 tl_err tl_keys_install_initial(ngtcp2_conn *conn, const ngtcp2_cid *dcid, bool client,
-                               tl_quic_counters *counters)
+                               const tl_keys_owner *owner)
 {
     uint8_t prk[TL_HKDF_SIZE], to_server[32], to_client[32];
     tl_hkdf_extract(INITIAL_SALT, tl_slice_of(dcid->data, dcid->datalen), prk);
@@ -132,7 +132,7 @@ tl_err tl_keys_install_initial(ngtcp2_conn *conn, const ngtcp2_cid *dcid, bool c
     tl_hkdf_expand_label(prk, LABEL_PREFIX, "server in", to_client, sizeof to_client);
 
     direction_keys rx, tx;
-    level l = {.alg = TL_AEAD_AES_128_GCM, .counters = counters};
+    level l = {.alg = TL_AEAD_AES_128_GCM, .owner = owner};
     tl_err e =
         both_make(&l, client ? to_client : to_server, client ? to_server : to_client, &rx, &tx);
     if (e)
@@ -149,10 +149,10 @@ tl_err tl_keys_install_initial(ngtcp2_conn *conn, const ngtcp2_cid *dcid, bool c
 }
 
 tl_err tl_keys_install_handshake(ngtcp2_conn *conn, tl_aead_alg alg, const uint8_t rx_secret[32],
-                                 const uint8_t tx_secret[32], tl_quic_counters *counters)
+                                 const uint8_t tx_secret[32], const tl_keys_owner *owner)
 {
     direction_keys rx, tx;
-    level l = {.alg = alg, .counters = counters};
+    level l = {.alg = alg, .owner = owner};
     tl_err e = both_make(&l, rx_secret, tx_secret, &rx, &tx);
     if (e)
         return e;
@@ -169,10 +169,10 @@ tl_err tl_keys_install_handshake(ngtcp2_conn *conn, tl_aead_alg alg, const uint8
 }
 
 tl_err tl_keys_install_application(ngtcp2_conn *conn, tl_aead_alg alg, const uint8_t rx_secret[32],
-                                   const uint8_t tx_secret[32], tl_quic_counters *counters)
+                                   const uint8_t tx_secret[32], const tl_keys_owner *owner)
 {
     direction_keys rx, tx;
-    level l = {.alg = alg, .application = true, .counters = counters};
+    level l = {.alg = alg, .application = true, .owner = owner};
     tl_err e = both_make(&l, rx_secret, tx_secret, &rx, &tx);
     if (e)
         return e;
@@ -191,11 +191,11 @@ tl_err tl_keys_install_application(ngtcp2_conn *conn, tl_aead_alg alg, const uin
 tl_err tl_keys_next(tl_aead_alg alg, const uint8_t rx[32], const uint8_t tx[32], uint8_t ret_rx[32],
                     uint8_t ret_tx[32], ngtcp2_crypto_aead_ctx *ret_rx_ctx, uint8_t *ret_rx_iv,
                     ngtcp2_crypto_aead_ctx *ret_tx_ctx, uint8_t *ret_tx_iv,
-                    tl_quic_counters *counters)
+                    const tl_keys_owner *owner)
 {
     tl_hkdf_expand_label(rx, LABEL_PREFIX, "quic ku", ret_rx, 32);
     tl_hkdf_expand_label(tx, LABEL_PREFIX, "quic ku", ret_tx, 32);
-    level l = {.alg = alg, .application = true, .counters = counters};
+    level l = {.alg = alg, .application = true, .owner = owner};
     ngtcp2_crypto_aead_ctx rx_ctx;
     tl_err e = make_packet_key(&l, TL_AEAD_OPEN, ret_rx, &rx_ctx, ret_rx_iv);
     if (e)
@@ -232,6 +232,20 @@ int tl_keys_encrypt(uint8_t *dest, const ngtcp2_crypto_aead *aead,
     return 0;
 }
 
+/* Frames that the library must not read are counted as forged, since no node of ours sends them. */
+static bool is_admitted(const tl_keys_owner *owner, tl_slice frames)
+{
+    tl_frames_streams streams;
+    if (!tl_frames_are_bearable(frames, &streams)) {
+        owner->counters->dropped_auth++;
+        return false;
+    }
+    if (owner->admits(owner->user, &streams))
+        return true;
+    owner->counters->dropped_limit++;
+    return false;
+}
+
 int tl_keys_decrypt(uint8_t *dest, const ngtcp2_crypto_aead *aead,
                     const ngtcp2_crypto_aead_ctx *aead_ctx, const uint8_t *ciphertext,
                     size_t ciphertextlen, const uint8_t *nonce, size_t noncelen, const uint8_t *aad,
@@ -239,17 +253,17 @@ int tl_keys_decrypt(uint8_t *dest, const ngtcp2_crypto_aead *aead,
 {
     (void)aead;
     packet_key *k = aead_ctx->native_handle;
-    bool ok = noncelen == TL_AEAD_NONCE_SIZE &&
-              tl_aead_open(k->aead, nonce, tl_slice_of(aad, aadlen),
-                           tl_slice_of(ciphertext, ciphertextlen), dest) == TL_OK;
-    if (ok && k->application)
-        ok = tl_frames_are_bearable(tl_slice_of(dest, ciphertextlen - TL_AEAD_TAG_SIZE));
-    if (ok) {
-        k->counters->packets_opened++;
-        return 0;
+    if (noncelen != TL_AEAD_NONCE_SIZE ||
+        tl_aead_open(k->aead, nonce, tl_slice_of(aad, aadlen),
+                     tl_slice_of(ciphertext, ciphertextlen), dest)) {
+        k->owner->counters->dropped_auth++;
+        return NGTCP2_ERR_DECRYPT; /* any other code makes ngtcp2 end the connection */
     }
-    k->counters->dropped_auth++;
-    return NGTCP2_ERR_DECRYPT; /* any other code makes ngtcp2 end the connection */
+    if (k->application &&
+        !is_admitted(k->owner, tl_slice_of(dest, ciphertextlen - TL_AEAD_TAG_SIZE)))
+        return NGTCP2_ERR_DECRYPT;
+    k->owner->counters->packets_opened++;
+    return 0;
 }
 
 int tl_keys_hp_mask(uint8_t *dest, const ngtcp2_crypto_cipher *hp,

@@ -4,6 +4,7 @@
 #define TL_QUIC_KEYS_H
 
 #include "crypto/aead.h"
+#include "quic/frames.h"
 #include "quic/quic.h"
 #include "quic/quic_compat.h"
 
@@ -11,27 +12,35 @@
  * with either suite. This also bounds what one stolen key opens. */
 #define TL_KEY_UPDATE_PACKETS (UINT64_C(1) << 22)
 
+/* Whose keys they are. */
+typedef struct {
+    tl_quic_counters *counters; /* of packets that open and of those that do not */
+    /* May the library have this packet of application data? False: it is lost. */
+    bool (*admits)(void *user, const tl_frames_streams *streams);
+    void *user;
+} tl_keys_owner;
+
 /* The suite of a connection in ngtcp2's terms. A new key follows after `key_update_packets`
  * packets. */
 ngtcp2_crypto_ctx tl_keys_crypto_ctx(tl_aead_alg alg, uint64_t key_update_packets);
 
-/* --- Installing keys. A failed call takes nothing over. `counters` counts packets that open and
- * those that do not, and must outlive the connection. TL_ERR_NOMEM. --- */
+/* --- Installing keys. A failed call takes nothing over. `owner` must
+ * outlive the connection. TL_ERR_NOMEM. --- */
 /* Both directions of Initial. `dcid` is the client's first connection ID, or the one from a
  * Retry. */
 TL_CHECK tl_err tl_keys_install_initial(ngtcp2_conn *conn, const ngtcp2_cid *dcid, bool client,
-                                        tl_quic_counters *counters);
+                                        const tl_keys_owner *owner);
 TL_CHECK tl_err tl_keys_install_handshake(ngtcp2_conn *conn, tl_aead_alg alg, const uint8_t rx[32],
-                                          const uint8_t tx[32], tl_quic_counters *counters);
+                                          const uint8_t tx[32], const tl_keys_owner *owner);
 TL_CHECK tl_err tl_keys_install_application(ngtcp2_conn *conn, tl_aead_alg alg,
                                             const uint8_t rx[32], const uint8_t tx[32],
-                                            tl_quic_counters *counters);
+                                            const tl_keys_owner *owner);
 /* What ngtcp2's update_key asks for: the next secrets, packet keys and IVs. */
 TL_CHECK tl_err tl_keys_next(tl_aead_alg alg, const uint8_t rx[32], const uint8_t tx[32],
                              uint8_t ret_rx[32], uint8_t ret_tx[32],
                              ngtcp2_crypto_aead_ctx *ret_rx_ctx, uint8_t *ret_rx_iv,
                              ngtcp2_crypto_aead_ctx *ret_tx_ctx, uint8_t *ret_tx_iv,
-                             tl_quic_counters *counters);
+                             const tl_keys_owner *owner);
 
 /* The key of Retry's integrity tag. It is public, as in RFC 9001 5.8, but another than the one
  * there. */

@@ -26,13 +26,15 @@ typedef struct {
     tl_time handshake_timeout;     /* default 10 s */
     tl_time idle_timeout;          /* default 60 s */
     tl_time keepalive;             /* default 25 s; 0 = none */
-    uint64_t stream_window;        /* received and unread bytes per stream; default 4 MiB */
+    uint64_t stream_window;        /* received and unread bytes per stream; default 16 MiB */
     uint64_t conn_window;          /* bytes under way to us per connection; default 16 MiB */
     uint64_t unread_max;           /* received and unread bytes per connection; default 64 MiB */
     uint32_t streams_max;          /* bidirectional streams a peer may hold open; default 4096 */
     uint32_t stranger_streams_max; /* the same, while the peer is not known; default 128 */
     uint64_t stranger_window;      /* conn_window while the peer is not known, and a quarter of
                                       its unread_max; default 2 MiB */
+    uint64_t send_max;             /* bytes in send buffers per connection; default 32 MiB */
+    uint64_t send_memory_max;      /* the same in all; default 128 MiB, half of it for strangers */
     uint64_t memory_max;           /* bytes held for peers in all, of what we send only libngtcp2's
                                     notes; default 256 MiB */
     uint32_t half_open_max; /* unfinished server handshakes; above a quarter, Retry; default 1024 */
@@ -99,7 +101,7 @@ void *tl_quic_conn_user(const tl_quic_conn *c);
 /* TL_ERR_AGAIN: the peer allows no more streams now; TL_QUIC_STREAMS_AVAILABLE follows when it
  * does. */
 TL_CHECK tl_err tl_quic_stream_open(tl_quic_conn *c, tl_quic_stream **ret_stream);
-/* Copies what fits into the stream's send buffer (1 MiB). `fin` counts only when all of `data` was
+/* Copies what fits into the send buffer, whose size follows what the path takes (room.h). `fin` counts only when all of `data` was
  * taken. *ret_n < data.n: TL_QUIC_STREAM_WRITABLE follows when there is room. TL_ERR_CLOSED: the
  * peer stopped reading, or fin was given. */
 TL_CHECK tl_err tl_quic_stream_write(tl_quic_stream *s, tl_slice data, bool fin, size_t *ret_n);

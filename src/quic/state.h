@@ -2,21 +2,24 @@
 #ifndef TL_QUIC_STATE_H
 #define TL_QUIC_STATE_H
 
+#include "base/table.h"
 #include "quic/chunks.h"
 #include "quic/handshake.h"
+#include "quic/holes.h"
+#include "quic/keys.h"
 #include "quic/quic.h"
 #include "quic/quic_compat.h"
 #include "quic/replay.h"
 #include "quic/retry.h"
 
-#define TL_QUIC_SEND_BUFFER_MAX (1024 * 1024) /* per stream (quic.h) */
-#define TL_QUIC_PACKET_MAX      1500          /* PMTU discovery stops at 1444 */
+#define TL_QUIC_PACKET_MAX 1500 /* PMTU discovery stops at 1444 */
 
 /* What a peer is granted (budget.h). */
 typedef struct {
     uint32_t streams;     /* that it may hold open */
     uint64_t conn_window; /* bytes under way to us */
     uint64_t unread_max;  /* bytes received and not read */
+    uint64_t send_max;    /* bytes that we keep for it in send buffers */
 } tl_budget_grant;
 
 /* What has events to tell: a stream, or a connection (then `stream` is NULL). */
@@ -31,6 +34,8 @@ typedef struct tl_quic_source {
 struct tl_quic_stream {
     tl_quic_source source;
     int64_t id;
+    UT_hash_handle hh; /* by id */
+    tl_holes holes;    /* what came out of order */
     void *user;
     tl_quic_stream *prev, *next;           /* in the connection's list */
     tl_quic_stream *send_prev, *send_next; /* in the list of streams with something to send */
@@ -101,6 +106,8 @@ struct tl_quic_conn {
     tl_handshake_inbox *inbox; /* two: Initial, Handshake; NULL likewise */
     tl_quic_cid_entry *cids;   /* our IDs, by which datagrams find the connection */
     tl_quic_stream *streams;
+    tl_quic_stream *by_id; /* a table of the same */
+    tl_keys_owner keys_owner;
     tl_quic_stream *sendable;
     tl_quic_stream *probe; /* where the search for stopped streams goes on */
     uint64_t credit;       /* bytes the peer may still send (window.h) */
@@ -164,6 +171,7 @@ struct tl_quic {
     tl_quic_cid_entry *recent; /* the entry found last */
     tl_quic_conn *conns;
     size_t conns_n, half_open_n;
+    uint64_t sending;                                  /* in the send buffers of all connections */
     tl_meter memory;                                   /* held for all peers */
     bool (*knows)(void *user, const tl_node_id *peer); /* NULL: nobody is known */
     void *knows_user;

@@ -2,22 +2,24 @@
 
 #include "quic/conn.h"
 #include "quic/events.h"
+#include "quic/room.h"
 #include "quic/window.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <utlist.h>
-
-/* With this much room, waking the writer is worth its cost. */
-#define WRITABLE_ROOM (TL_QUIC_SEND_BUFFER_MAX / 4)
 
 tl_err tl_qstream_new(tl_quic_conn *c, int64_t id, tl_quic_stream **ret_stream)
 {
     tl_quic_stream *s = calloc(1, sizeof *s);
     if (!s)
         return TL_ERR_NOMEM;
-    tl_quic_source_init(&s->source, c, s);
     s->id = id;
+    if (!TL_TABLE_ADD(hh, c->by_id, id, sizeof s->id, s)) {
+        free(s);
+        return TL_ERR_NOMEM;
+    }
+    tl_quic_source_init(&s->source, c, s);
+    s->holes.meter = &c->memory;
     s->tx.pool = s->rx.pool = &c->quic->chunks;
     s->rx.meter = &c->memory;
     tl_meter_add(&c->memory, sizeof *s);
@@ -41,9 +43,7 @@ static void drop_received(tl_quic_stream *s)
 /* The first `n` bytes of the send buffer are acknowledged, or will never be. */
 static void drop_sent(tl_quic_stream *s, size_t n)
 {
-    tl_quic_conn *c = s->source.conn;
-    assert(n <= s->tx.n && s->tx.n <= c->sending);
-    c->sending -= n;
+    tl_room_give_back(s, n);
     tl_chunks_drop(&s->tx, n);
 }
 
@@ -57,6 +57,8 @@ void tl_qstream_free(tl_quic_stream *s)
     if (c->probe == s)
         c->probe = s->next;
     DL_DELETE(c->streams, s);
+    HASH_DEL(c->by_id, s);
+    tl_holes_clear(&s->holes);
     drop_sent(s, s->tx.n);
     tl_meter_subtract(&c->memory, sizeof *s);
     free(s);
@@ -115,11 +117,27 @@ tl_err tl_qstream_on_data(tl_quic_stream *s, tl_slice data, bool fin)
     return TL_OK;
 }
 
+bool tl_qstream_admits(void *conn, const tl_frames_streams *frames)
+{
+    tl_quic_conn *c = conn;
+    tl_quic_stream *s[TL_FRAMES_STREAMS_MAX];
+    for (size_t i = 0; i < frames->n; i++) {
+        int64_t id = (int64_t)frames->v[i].id;
+        HASH_FIND(hh, c->by_id, &id, sizeof id, s[i]);
+        if (s[i] && !tl_holes_may_come(&s[i]->holes, frames->v[i].begin, frames->v[i].end))
+            return false;
+    }
+    for (size_t i = 0; i < frames->n; i++)
+        if (s[i] && tl_holes_add(&s[i]->holes, frames->v[i].begin, frames->v[i].end))
+            return false;
+    return true;
+}
+
 void tl_qstream_on_acked(tl_quic_stream *s, size_t n)
 {
     s->acked_at = s->source.conn->now;
     drop_sent(s, n < s->tx.n ? n : s->tx.n);
-    if (s->write_short && TL_QUIC_SEND_BUFFER_MAX - s->tx.n >= WRITABLE_ROOM) {
+    if (s->write_short && tl_room_is_worth(s)) {
         s->write_short = false;
         tl_quic_note(&s->source, TL_QUIC_STREAM_WRITABLE);
     }
@@ -179,23 +197,22 @@ tl_err tl_quic_stream_open(tl_quic_conn *c, tl_quic_stream **ret_stream)
         c->want_streams = true;
         return TL_ERR_AGAIN;
     }
-    tl_quic_stream *s;
-    tl_err e = tl_qstream_new(c, -1, &s);
-    if (e)
-        return e;
-    if (ngtcp2_conn_open_bidi_stream(c->ng, &s->id, s)) {
-        tl_qstream_free(s);
+    int64_t id;
+    if (ngtcp2_conn_open_bidi_stream(c->ng, &id, NULL))
         return TL_ERR_NOMEM;
-    }
-    *ret_stream = s;
-    return TL_OK;
+    tl_err e = tl_qstream_new(c, id, ret_stream);
+    if (!e && ngtcp2_conn_set_stream_user_data(c->ng, id, *ret_stream))
+        e = TL_ERR_PROTO;
+    if (e)
+        c->failure = e; /* libngtcp2 has the stream, and nobody would read it */
+    return e;
 }
 
 tl_err tl_quic_stream_write(tl_quic_stream *s, tl_slice data, bool fin, size_t *ret_n)
 {
     if (s->fin_queued || s->reset_here || s->reset_there || s->finished)
         return TL_ERR_CLOSED;
-    size_t room = TL_QUIC_SEND_BUFFER_MAX - s->tx.n;
+    size_t room = tl_room_of(s);
     size_t n = data.n < room ? data.n : room;
     tl_err e = tl_chunks_append(&s->tx, tl_slice_of(data.p, n));
     if (e)
@@ -204,7 +221,7 @@ tl_err tl_quic_stream_write(tl_quic_stream *s, tl_slice data, bool fin, size_t *
         s->write_short = true;
     else
         s->fin_queued = fin;
-    s->source.conn->sending += n;
+    tl_room_take(s, n);
     tl_qstream_schedule(s);
     *ret_n = n;
     return TL_OK;

@@ -12,6 +12,8 @@ void tl_qstream_free(tl_quic_stream *s);
 
 /* --- from callbacks --- */
 TL_CHECK tl_err tl_qstream_on_data(tl_quic_stream *s, tl_slice data, bool fin);
+/* May the library have a packet with these frames (tl_keys_owner)? */
+bool tl_qstream_admits(void *conn, const tl_frames_streams *frames);
 void tl_qstream_on_acked(tl_quic_stream *s, size_t n);
 /* The peer reset the stream: our direction ends as well. */
 void tl_qstream_on_reset(tl_quic_stream *s, uint64_t code);

@@ -55,13 +55,15 @@ static const tl_slice unbearable = LIT("\x18\x05\x05\x04"
                                        "idid"
                                        "sixteen bytes...");
 
+static tl_frames_streams streams;
+
 static bool judge(tl_slice a, tl_slice b)
 {
     uint8_t *both = malloc(a.n + b.n ? a.n + b.n : 1); /* exact, for the address sanitizer */
     memcpy(both, a.p, a.n);
     if (b.n)
         memcpy(both + a.n, b.p, b.n);
-    bool ok = tl_frames_are_bearable(tl_slice_of(both, a.n + b.n));
+    bool ok = tl_frames_are_bearable(tl_slice_of(both, a.n + b.n), &streams);
     free(both);
     return ok;
 }
@@ -72,7 +74,7 @@ static void every_frame_is_bearable_but_an_id_that_retires_others(void **state)
     for (size_t i = 0; i < KINDS; i++)
         for (size_t k = 0; k < KINDS; k++)
             assert_true(judge(kinds[i], kinds[k]));
-    assert_false(tl_frames_are_bearable(unbearable));
+    assert_false(tl_frames_are_bearable(unbearable, &streams));
 }
 
 static void it_is_found_behind_any_other_frame(void **state)
@@ -102,12 +104,46 @@ static void cut_packets_are_left_to_the_library(void **state)
         judge(TL_SLICE_LIT("\x02\x01\x01\xff\xff\xff\xff\xff\xff\xff\xff\x01"), unbearable));
 }
 
+static void expect_stream(size_t i, uint64_t id, uint64_t begin, uint64_t end)
+{
+    assert_true(i < streams.n);
+    assert_int_equal(streams.v[i].id, id);
+    assert_int_equal(streams.v[i].begin, begin);
+    assert_int_equal(streams.v[i].end, end);
+}
+
+static void the_bytes_of_streams_are_listed(void **state)
+{
+    (void)state;
+    assert_true(judge(TL_SLICE_LIT("\x01\x0f\x04\x40\x64\x02"
+                                   "ab\x0a\x08\x03"
+                                   "abc"),
+                      TL_SLICE_LIT("\x0e\x0c\x05\0\x10\x01\x0c\x10\x07"
+                                   "to the end")));
+    assert_int_equal(streams.n, 3); /* one has no bytes */
+    expect_stream(0, 4, 100, 102);
+    expect_stream(1, 8, 0, 3);
+    expect_stream(2, 16, 7, 17);
+}
+
+static void frames_beyond_the_list_are_not_listed(void **state)
+{
+    (void)state;
+    uint8_t many[4 * (TL_FRAMES_STREAMS_MAX + 5)];
+    for (size_t i = 0; i < sizeof many; i += 4)
+        memcpy(many + i, "\x0a\x04\x01x", 4);
+    assert_true(tl_frames_are_bearable(tl_slice_of(many, sizeof many), &streams));
+    assert_int_equal(streams.n, TL_FRAMES_STREAMS_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_frame_is_bearable_but_an_id_that_retires_others),
         cmocka_unit_test(it_is_found_behind_any_other_frame),
         cmocka_unit_test(inside_of_data_it_is_data),
+        cmocka_unit_test(the_bytes_of_streams_are_listed),
+        cmocka_unit_test(frames_beyond_the_list_are_not_listed),
         cmocka_unit_test(cut_packets_are_left_to_the_library),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
