@@ -39,9 +39,11 @@ typedef struct question {
     size_t body_left; /* of that frame, not yet taken by the stream */
     bool fin_sent;
     tl_frame_reader reader;
-    bool paused;  /* the sink wants no body */
-    bool resumed; /* tl_asker_run reads on */
-    bool reading; /* inside read_on: calls of the sink are made from there */
+    bool paused;   /* the sink wants no body */
+    bool resumed;  /* tl_asker_run reads on */
+    bool reading;  /* inside read_on: calls of the sink are made from there */
+    bool has_body; /* a byte of it came */
+    tl_time asked_at;
     tl_time deadline;
     struct question *prev, *next;
 } question;
@@ -134,7 +136,7 @@ static void fail(question *q, tl_fail f, const char *message)
 static tl_err write_request(question *q)
 {
     tl_cluster_message m = {.type = TL_CLUSTER_REQUEST,
-                            .u.request = {.streaming = q->ask.streaming}};
+                            .u.request = {.streaming = q->ask.streaming, .progress = true}};
     tl_buf text = {0};
     memcpy(m.u.request.id, q->ask.id, sizeof q->ask.id);
     memcpy(m.u.request.model, q->model, sizeof q->model);
@@ -203,6 +205,21 @@ static void on_response(question *q, const tl_cluster_response *r)
     q->sink.on_head(q->user, &head);
 }
 
+/* A peer that only ever says that it works, and one that only ever sends a head, has an end, too. */
+static bool may_wait_on(const question *q)
+{
+    return q->has_body || tl_env_now(&q->asker->env) - q->asked_at < TL_ASKER_PROGRESS_MAX;
+}
+
+/* The peer's own limits bound what it works at, so ours begins anew. */
+static void on_progress(question *q)
+{
+    if (q->state == ASKING && may_wait_on(q))
+        set_deadline(q, q->asker->times.first_byte);
+    if (!q->has_body && q->sink.on_progress)
+        q->sink.on_progress(q->user);
+}
+
 static void on_complete(question *q, const tl_cluster_complete *c)
 {
     tl_answer_end end = {c->tokens_in, c->tokens_out};
@@ -221,6 +238,7 @@ static void on_error(question *q, const tl_cluster_error *r)
 static const char *message_id(const tl_cluster_message *m)
 {
     switch (m->type) {
+    case TL_CLUSTER_PROGRESS: return m->u.progress.id;
     case TL_CLUSTER_RESPONSE: return m->u.response.id;
     case TL_CLUSTER_COMPLETE: return m->u.complete.id;
     case TL_CLUSTER_ERROR: return m->u.error.id;
@@ -237,6 +255,8 @@ static tl_err on_message(question *q, tl_slice text)
     bool ours = strcmp(message_id(&m), q->ask.id) == 0;
     if (ours && m.type == TL_CLUSTER_RESPONSE && q->state == ASKING)
         on_response(q, &m.u.response);
+    else if (ours && m.type == TL_CLUSTER_PROGRESS)
+        on_progress(q);
     else if (ours && m.type == TL_CLUSTER_COMPLETE && q->state == ANSWERING)
         on_complete(q, &m.u.complete);
     else if (ours && m.type == TL_CLUSTER_ERROR)
@@ -261,10 +281,12 @@ static size_t take(question *q, tl_slice in, tl_err *ret_e)
     while (!e && wants_more(q) && !(e = tl_frame_next(&q->reader, &rest, &piece))) {
         if (piece.kind == TL_FRAME_MESSAGE)
             e = on_message(q, piece.bytes);
-        else if (q->state == ANSWERING)
-            q->sink.on_body(q->user, piece.bytes);
-        else
+        else if (q->state != ANSWERING)
             e = TL_ERR_PROTO;
+        else {
+            q->has_body = true;
+            q->sink.on_body(q->user, piece.bytes);
+        }
     }
     *ret_e = e == TL_ERR_SHORT ? TL_OK : e;
     return in.n - rest.n;
@@ -302,7 +324,7 @@ static void read_on(question *q)
         fail(q, TL_FAIL_PEER_FAILED, "the peer spoke nonsense");
     else if (fin)
         fail(q, TL_FAIL_PEER_FAILED, "the peer ended the answer in its middle");
-    else if (q->state == ANSWERING)
+    else if (q->state == ANSWERING && may_wait_on(q))
         set_deadline(q, q->asker->times.silence);
 }
 
@@ -392,6 +414,7 @@ tl_err tl_asker_ask(tl_asker *a, const tl_ask *ask, const char *model, const tl_
     q->asker = a;
     q->sink = *sink;
     q->user = user;
+    q->asked_at = tl_env_now(&a->env);
     q->ask = *ask;
     snprintf(q->model, sizeof q->model, "%s", model);
     q->wish = (tl_peer_wish){.peer = ask->peer, .on_stream = on_stream, .on_failed = on_no_stream};

@@ -7,11 +7,16 @@
 #include "base/env.h"
 #include "peer/peers.h"
 
+/* A peer that says that it works is waited for longer than times.first_byte, but not for longer
+ * than this: its own limits end a question much earlier. */
+#define TL_ASKER_PROGRESS_MAX (60 * TL_MIN)
+
 typedef struct tl_asker tl_asker;
 
 typedef struct {
-    tl_time first_byte; /* from the request to its answer's head: 300 s */
-    tl_time silence;    /* between bytes of the answer: 120 s */
+    tl_time
+        first_byte; /* from the request, or the peer's last word that it works, to the head: 300 s */
+    tl_time silence; /* between bytes of the answer: 120 s */
 } tl_asker_times;
 
 TL_CHECK tl_err tl_asker_new(const tl_env *env, tl_peers *peers, const tl_asker_times *times,

@@ -68,7 +68,9 @@ typedef struct {
  *    handle is invalid. It is so already inside on_end and on_fail. The sink may free its `user` from
  *    then on, also before the call returns in which it cancelled.
  *  - What a call is handed is borrowed until it returns, or cancels this exchange.
- *  - While an exchange is paused no on_body comes; the other three may.
+ *  - While an exchange is paused no on_body comes; the others may.
+ *  - on_progress may be NULL. It comes any number of times before the first on_body, and says that
+ *    whoever has the question works at it. Inside it the sink may do what it may inside on_head.
  *  - From inside a call the sink does not free the implementer (tl_asker_free, tl_router_free,
  *    tl_backend_free). When these are called, a backend's exchanges fail; an asker's and a router's
  *    end without a call. */
@@ -77,6 +79,7 @@ typedef struct {
     void (*on_body)(void *user, tl_slice bytes);
     void (*on_end)(void *user, const tl_answer_end *end);
     void (*on_fail)(void *user, tl_fail fail, const char *message);
+    void (*on_progress)(void *user);
 } tl_exchange_sink;
 
 /* The handle. Whoever implements exchanges embeds it as first member. */

@@ -34,6 +34,8 @@ typedef struct request {
     tl_buf body;
     tl_time opened_at;
     tl_time deadline; /* as set_deadline says */
+    bool wants_progress;
+    tl_time progress_at; /* TL_NEVER: not RUNNING, not wanted, or the first byte has come */
     tl_exchange *exchange;
     tl_usage usage;
     tl_buf pending; /* what the stream did not take yet */
@@ -104,6 +106,7 @@ static void set_state(request *r, request_state to)
                                     [REFUSED] = 1u << HEAD | 1u << BODY};
     assert(from[to] & 1u << r->state);
     assert(!r->exchange);
+    r->progress_at = TL_NEVER;
     r->server->running += holds_place(to);
     r->server->running -= holds_place(r->state);
     r->state = to;
@@ -260,6 +263,7 @@ static void on_body(void *user, tl_slice bytes)
     request *r = user;
     assert(r->state == RUNNING && !r->paused);
     tl_usage_observe(&r->usage, bytes);
+    r->progress_at = TL_NEVER;
     while (bytes.n) {
         tl_slice now =
             tl_slice_of(bytes.p, bytes.n < TL_FRAME_MESSAGE_MAX ? bytes.n : TL_FRAME_MESSAGE_MAX);
@@ -351,6 +355,7 @@ static bool on_request_head(request *r, const tl_cluster_request *q)
     memcpy(a->model, q->model, sizeof a->model);
     memcpy(a->path, q->path, sizeof a->path);
     memcpy(a->content_type, q->content_type, sizeof a->content_type);
+    r->wants_progress = q->progress;
     if (!admit(r))
         return false;
     set_state(r, BODY);
@@ -374,6 +379,22 @@ static bool on_request_body(request *r, tl_slice bytes)
     return true;
 }
 
+/* The backend has the question and no byte of the body came yet. While the peer does not read, it
+ * is told nothing. */
+static void tell_progress(request *r)
+{
+    tl_server *s = r->server;
+    tl_cluster_message m = {.type = TL_CLUSTER_PROGRESS};
+    assert(r->state == RUNNING);
+    r->progress_at = tl_env_now(&s->env) + TL_SERVER_PROGRESS_EVERY;
+    s->due = tl_time_min(s->due, r->progress_at);
+    if (r->pending.len)
+        return;
+    memcpy(m.u.progress.id, r->id, sizeof r->id);
+    if (put_message(r, &m))
+        give_up(r, TL_CODE_CANCELLED);
+}
+
 static void run_request(request *r)
 {
     tl_server *s = r->server;
@@ -386,6 +407,8 @@ static void run_request(request *r)
     if (e) {
         s->counters.failed++;
         send_error(r, ENDING, TL_FAIL_UNAVAILABLE, "this node is out of memory");
+    } else if (r->wants_progress) {
+        tell_progress(r);
     }
 }
 
@@ -493,20 +516,22 @@ void tl_server_on_stream(tl_server *s, const tl_node_id *peer, tl_quic_stream *s
     r->stream = stream;
     r->peer = *peer;
     r->opened_at = tl_env_now(&s->env);
+    r->progress_at = TL_NEVER;
     set_deadline(r);
     DL_APPEND(s->requests, r);
     tl_quic_stream_set_user(stream, r);
 }
 
-/* Also finds out when the next one will be. */
+/* A request with a deadline or a progress message that is due. Also finds out when the next one
+ * will be. */
 static request *next_overdue(tl_server *s, tl_time now)
 {
     request *r;
     s->due = TL_NEVER;
     DL_FOREACH (s->requests, r) {
-        if (now >= r->deadline)
+        if (now >= r->deadline || now >= r->progress_at)
             return r;
-        s->due = tl_time_min(s->due, r->deadline);
+        s->due = tl_time_min(s->due, tl_time_min(r->deadline, r->progress_at));
     }
     return NULL;
 }
@@ -518,6 +543,10 @@ void tl_server_on_timer(tl_server *s)
         return;
     for (request *r; (r = next_overdue(s, now));) {
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
+        if (now < r->deadline) {
+            tell_progress(r);
+            continue;
+        }
         bool reading = r->state == HEAD || r->state == BODY;
         if (reading)
             s->counters.malformed++;

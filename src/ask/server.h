@@ -19,6 +19,10 @@
  * (timeout_stalled_client_secs), so it is the peer itself that does not read. */
 #define TL_SERVER_STALL_MAX   (5 * TL_MIN)
 
+/* How often an asker that wants it is told that the backend works at its question. Askers turn to
+ * another node after a little more than this (ask/router.h). */
+#define TL_SERVER_PROGRESS_EVERY (2 * TL_SEC)
+
 typedef struct tl_server tl_server;
 
 /* Whatever answers; as tl_backend_ask. */

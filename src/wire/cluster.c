@@ -9,6 +9,7 @@ static const char *const type_names[TL_CLUSTER_OTHER] = {
     [TL_CLUSTER_HEARTBEAT_ACK] = "heartbeatAck",
     [TL_CLUSTER_GOODBYE] = "goodbye",
     [TL_CLUSTER_REQUEST] = "inferenceRequest",
+    [TL_CLUSTER_PROGRESS] = "inferenceProgress",
     [TL_CLUSTER_RESPONSE] = "inferenceResponse",
     [TL_CLUSTER_COMPLETE] = "inferenceComplete",
     [TL_CLUSTER_ERROR] = "inferenceError",
@@ -152,6 +153,8 @@ static tl_err parse_request(const json_t *o, tl_cluster_request *r)
         e = get_text(o, "model", r->model, sizeof r->model);
     if (!e)
         e = get_bool(o, "streaming", &r->streaming);
+    if (!e && json_object_get(o, "progress"))
+        e = get_bool(o, "progress", &r->progress);
     if (!e)
         e = get_header(o, "path", r->path, sizeof r->path);
     if (!e && r->path[0] != '/')
@@ -213,6 +216,7 @@ static tl_err parse_payload(const json_t *o, tl_cluster_message *m)
     case TL_CLUSTER_HEARTBEAT_ACK: return parse_heartbeat(o, &m->u.heartbeat);
     case TL_CLUSTER_GOODBYE: return get_words(o, "reason", m->u.goodbye, sizeof m->u.goodbye);
     case TL_CLUSTER_REQUEST: return parse_request(o, &m->u.request);
+    case TL_CLUSTER_PROGRESS: return get_id(o, m->u.progress.id);
     case TL_CLUSTER_RESPONSE: return parse_response(o, &m->u.response);
     case TL_CLUSTER_COMPLETE: return parse_complete(o, &m->u.complete);
     case TL_CLUSTER_ERROR: return parse_error(o, &m->u.error);
@@ -261,6 +265,8 @@ static json_t *write_request(const tl_cluster_request *r)
     json_t *o =
         json_pack("{s:s, s:s, s:b, s:s, s:s}", "requestID", r->id, "model", r->model, "streaming",
                   r->streaming, "path", r->path, "contentType", r->content_type);
+    if (o && r->progress && json_object_set_new(o, "progress", json_true()))
+        goto failed;
     if (o && r->ptn_id[0] && json_object_set_new(o, "ptnID", json_string(r->ptn_id)))
         goto failed;
     return o;
@@ -319,6 +325,7 @@ static json_t *write_payload(const tl_cluster_message *m)
                          (json_int_t)h->running, "available", h->available);
     case TL_CLUSTER_GOODBYE: return json_pack("{s:o}", "reason", words(m->u.goodbye));
     case TL_CLUSTER_REQUEST: return write_request(&m->u.request);
+    case TL_CLUSTER_PROGRESS: return json_pack("{s:s}", "requestID", m->u.progress.id);
     case TL_CLUSTER_RESPONSE: return write_response(&m->u.response);
     case TL_CLUSTER_COMPLETE:
         /* Receipts belong to the market, which is not here yet: null. */

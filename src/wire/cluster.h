@@ -6,8 +6,9 @@
  *   heartbeat, -Ack      {sequence, running, available}       running: requests served now
  *   goodbye              {reason}
  * On a stream for each request:
- *   inferenceRequest     {requestID, model, streaming, path, contentType, ptnID?,
+ *   inferenceRequest     {requestID, model, streaming, path, contentType, progress?, ptnID?,
  *                         maxPricePerKToken?}
+ *   inferenceProgress    {requestID}       only where the request said "progress": true
  *   inferenceResponse    {requestID, status, contentType, retryAfter?}
  *   inferenceComplete    {requestID, tokens_in, tokens_out, receipt}
  *   inferenceError       {requestID, errorMessage, code, detail?}
@@ -31,6 +32,7 @@ typedef enum {
     TL_CLUSTER_HEARTBEAT_ACK,
     TL_CLUSTER_GOODBYE,
     TL_CLUSTER_REQUEST,
+    TL_CLUSTER_PROGRESS,
     TL_CLUSTER_RESPONSE,
     TL_CLUSTER_COMPLETE,
     TL_CLUSTER_ERROR,
@@ -53,10 +55,15 @@ typedef struct {
     char id[TL_CLUSTER_ID_MAX];
     char model[TL_CLUSTER_NAME_MAX];
     bool streaming;
+    bool progress; /* inferenceProgress is understood, and wanted until the first body byte */
     char path[TL_CLUSTER_PATH_MAX];
     char content_type[TL_CLUSTER_TYPE_MAX];
     char ptn_id[65]; /* 64 hex digits; "" = none */
 } tl_cluster_request;
+
+typedef struct {
+    char id[TL_CLUSTER_ID_MAX];
+} tl_cluster_progress;
 
 typedef struct {
     char id[TL_CLUSTER_ID_MAX];
@@ -84,6 +91,7 @@ typedef struct {
         tl_cluster_heartbeat heartbeat; /* and heartbeatAck */
         char goodbye[TL_CLUSTER_REASON_MAX];
         tl_cluster_request request;
+        tl_cluster_progress progress;
         tl_cluster_response response;
         tl_cluster_complete complete;
         tl_cluster_error error;

@@ -15,6 +15,7 @@
 #define RESPONSE(id)                                                                               \
     "{\"inferenceResponse\":{\"requestID\":\"" id "\",\"status\":200,\"contentType\":\"text/"      \
     "plain\"}}"
+#define PROGRESS(id) "{\"inferenceProgress\":{\"requestID\":\"" id "\"}}"
 #define COMPLETE(id)                                                                               \
     "{\"inferenceComplete\":{\"requestID\":\"" id "\",\"tokens_in\":3,\"tokens_out\":4}}"
 #define ERROR(id, code, detail)                                                                    \

@@ -62,7 +62,15 @@ static void on_fail(void *user, tl_fail fail, const char *message)
     do_inside(l, ON_FAIL);
 }
 
-const tl_exchange_sink listener_sink = {on_head, on_body, on_end, on_fail};
+static void on_progress(void *user)
+{
+    listener *l = user;
+    begin(l, ON_PROGRESS);
+    assert_int_equal(l->calls[ON_BODY], 0);
+    do_inside(l, ON_PROGRESS);
+}
+
+const tl_exchange_sink listener_sink = {on_head, on_body, on_end, on_fail, on_progress};
 
 void listener_cancel(listener *l)
 {

@@ -5,7 +5,7 @@
 
 #include "ask/exchange.h"
 
-typedef enum { ON_HEAD, ON_BODY, ON_END, ON_FAIL, ON_COUNT } listener_call;
+typedef enum { ON_HEAD, ON_BODY, ON_END, ON_FAIL, ON_PROGRESS, ON_COUNT } listener_call;
 
 typedef struct listener listener;
 struct listener {

@@ -16,6 +16,9 @@
     "\",\"streaming\":true,\"path\":\"/v1/chat/completions\",\"contentType\":\"application/"       \
     "json\"}}"
 #define REQUEST REQUEST_FOR("m")
+#define REQUEST_PROGRESS                                                                           \
+    "{\"inferenceRequest\":{\"requestID\":\"r1\",\"model\":\"m\",\"streaming\":true,\"path\":"     \
+    "\"/v1/chat/completions\",\"contentType\":\"application/json\",\"progress\":true}}"
 
 /* A question that the backend has, at one time or another. */
 typedef struct {

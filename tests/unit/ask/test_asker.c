@@ -21,7 +21,7 @@ static void check_request(tl_quic_stream *s, tl_slice body)
     assert_string_equal(m.u.request.model, "m");
     assert_string_equal(m.u.request.path, "/v1/chat/completions");
     assert_string_equal(m.u.request.content_type, "application/json");
-    assert_true(m.u.request.streaming);
+    assert_true(m.u.request.streaming && m.u.request.progress);
     while (fake_next_said(s, &at, &kind, &bytes)) {
         assert_int_equal(kind, TL_FRAME_BODY);
         assert_in_range(bytes.n, 1, 256 << 10);
@@ -250,6 +250,11 @@ typedef struct {
 static const story stories[] = {
     {"whole", {MSG(RESPONSE("r1")), BODY("x"), MSG(COMPLETE("r1"))}, true},
     {"no body", {MSG(RESPONSE("r1")), MSG(COMPLETE("r1"))}, true},
+    {"progress", {MSG(PROGRESS("r1")), MSG(RESPONSE("r1")), MSG(COMPLETE("r1"))}, true},
+    {"progress in the body",
+     {MSG(RESPONSE("r1")), BODY("x"), MSG(PROGRESS("r1")), MSG(COMPLETE("r1"))},
+     true},
+    {"another's progress", {MSG(PROGRESS("r2")), MSG(RESPONSE("r1")), MSG(COMPLETE("r1"))}, false},
     {"body first", {BODY("x"), MSG(RESPONSE("r1")), MSG(COMPLETE("r1"))}, false},
     {"no head", {MSG(COMPLETE("r1"))}, false},
     {"two heads", {MSG(RESPONSE("r1")), MSG(RESPONSE("r1")), MSG(COMPLETE("r1"))}, false},
@@ -406,6 +411,64 @@ static void an_answer_may_be_silent_for_the_second_limit(void **state)
     fake_stream_free(stream);
 }
 
+static void says(tl_quic_stream *stream, const char *text)
+{
+    fake_lay_text(stream, TL_FRAME_MESSAGE, text);
+    fake_arrives(stream);
+}
+
+static void a_peer_that_says_that_it_works_is_waited_for(void **state)
+{
+    (void)state;
+    for (int with_head = 0; with_head < 2; with_head++) {
+        asker_scene s;
+        listener l = {0};
+        asker_scene_init(&s);
+        tl_quic_stream *stream =
+            with_head ? asker_scene_answering(&s, &l) : asker_scene_asked(&s, &l);
+        tl_time limit = with_head ? SILENCE : FIRST_BYTE;
+        for (unsigned i = 1; i <= 5; i++) {
+            asker_scene_pass(&s, limit - 1);
+            says(stream, PROGRESS("r1"));
+            assert_int_equal(l.calls[ON_PROGRESS], i);
+        }
+        asker_scene_pass(&s, limit - 1);
+        assert_int_equal(l.calls[ON_FAIL], 0);
+        asker_scene_pass(&s, 1); /* no word since */
+        assert_int_equal(l.fail, TL_FAIL_TIMEOUT);
+        asker_scene_clear(&s);
+        fake_stream_free(stream);
+    }
+}
+
+static void a_peer_that_works_for_an_hour_without_a_byte_is_left(void **state)
+{
+    (void)state;
+    for (int with_body = 0; with_body < 2; with_body++) {
+        asker_scene s;
+        listener l = {0};
+        asker_scene_init(&s);
+        tl_quic_stream *stream = asker_scene_answering(&s, &l);
+        if (with_body)
+            fake_lay_text(stream, TL_FRAME_BODY, "x");
+        tl_time end = s.env.now + TL_ASKER_PROGRESS_MAX + SILENCE;
+        while (s.env.now < end && l.exchange) {
+            asker_scene_pass(&s, SILENCE / 2);
+            if (l.exchange)
+                says(stream, PROGRESS("r1"));
+        }
+        assert_int_equal(l.calls[ON_FAIL], !with_body);
+        assert_true(s.env.now >= end - SILENCE);
+        if (with_body) { /* of a body that has begun it says nothing */
+            assert_int_equal(l.calls[ON_PROGRESS], 0);
+            listener_cancel(&l);
+        }
+        listener_clear(&l);
+        asker_scene_clear(&s);
+        fake_stream_free(stream);
+    }
+}
+
 static void other_limits_hold_for_what_is_asked_next(void **state)
 {
     (void)state;
@@ -438,6 +501,8 @@ int main(void)
         cmocka_unit_test(a_peer_that_cannot_be_reached_fails_the_question),
         cmocka_unit_test(a_head_is_awaited_for_the_first_limit_from_the_stream_on),
         cmocka_unit_test(an_answer_may_be_silent_for_the_second_limit),
+        cmocka_unit_test(a_peer_that_says_that_it_works_is_waited_for),
+        cmocka_unit_test(a_peer_that_works_for_an_hour_without_a_byte_is_left),
         cmocka_unit_test(other_limits_hold_for_what_is_asked_next),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -246,6 +246,11 @@ static void do_mischief(listener *l)
 /* The question comes to the call. */
 static void provoke(asker_scene *s, tl_quic_stream *stream, listener_call call, int how)
 {
+    if (call == ON_PROGRESS) {
+        fake_lay_text(stream, TL_FRAME_MESSAGE, PROGRESS("r1"));
+        fake_arrives(stream);
+        return;
+    }
     if (call != ON_FAIL) {
         fake_lay_text(stream, TL_FRAME_MESSAGE, RESPONSE("r1"));
         if (call == ON_BODY)
@@ -286,7 +291,7 @@ static void a_sink_may_cancel_others_and_ask_anew_inside_every_call(void **state
             assert_non_null(fresh.exchange);
             assert_non_null(s.peers.wishes);
             asker_scene_clear(&s);
-            if (call == ON_HEAD || call == ON_BODY) {
+            if (call != ON_END && call != ON_FAIL) {
                 listener_clear(l);
                 free(l);
             }

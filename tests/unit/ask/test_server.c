@@ -9,6 +9,91 @@
 
 #include <cmocka.h>
 
+/* --- the word that it works --- */
+
+/* How many of them were said since `at`, and nothing else. */
+static unsigned words_since(tl_quic_stream *stream, size_t *at)
+{
+    unsigned n = 0;
+    for (; *at < stream->out.len; n++) {
+        tl_cluster_message m;
+        fake_next_message(stream, at, TL_CLUSTER_PROGRESS, &m);
+        assert_string_equal(m.u.progress.id, "r1");
+    }
+    return n;
+}
+
+static void a_peer_that_wants_it_is_told_every_two_seconds_that_the_backend_works(void **state)
+{
+    (void)state;
+    for (int wanted = 0; wanted < 2; wanted++) {
+        server_scene s;
+        size_t at = 0;
+        server_scene_init(&s);
+        tl_quic_stream *stream = server_scene_open(&s);
+        fake_lay_text(stream, TL_FRAME_MESSAGE, wanted ? REQUEST_PROGRESS : REQUEST);
+        fake_arrives(stream);
+        assert_int_equal(stream->out.len, 0); /* the backend has nothing yet */
+        fake_ends(stream);
+        job *j = &s.jobs[0];
+        assert_int_equal(words_since(stream, &at), wanted);
+        server_scene_pass(&s, TL_SERVER_PROGRESS_EVERY - 1);
+        assert_int_equal(words_since(stream, &at), 0);
+        server_scene_pass(&s, 1);
+        assert_int_equal(words_since(stream, &at), wanted);
+        job_head(j);
+        tl_cluster_message m;
+        fake_next_message(stream, &at, TL_CLUSTER_RESPONSE, &m);
+        server_scene_pass(&s, TL_SERVER_PROGRESS_EVERY);
+        assert_int_equal(words_since(stream, &at), wanted); /* a head is no byte yet */
+        job_body(j, TL_SLICE_LIT("x"));
+        at = stream->out.len;
+        server_scene_pass(&s, BODY_IDLE);
+        assert_int_equal(words_since(stream, &at), 0);
+        assert_int_equal(tl_server_expiry(s.server), TL_NEVER);
+        server_scene_clear(&s);
+    }
+}
+
+static void nothing_of_it_piles_up_for_a_peer_that_does_not_read(void **state)
+{
+    (void)state;
+    server_scene s;
+    server_scene_init(&s);
+    tl_quic_stream *stream = server_scene_open(&s);
+    stream->room = 10;
+    fake_lay_text(stream, TL_FRAME_MESSAGE, REQUEST_PROGRESS);
+    fake_ends(stream);
+    for (int i = 0; i < 5; i++)
+        server_scene_pass(&s, TL_SERVER_PROGRESS_EVERY);
+    fake_makes_room(stream, 10000);
+    size_t at = 0;
+    assert_int_equal(words_since(stream, &at), 1);
+    server_scene_pass(&s, TL_SERVER_PROGRESS_EVERY);
+    assert_int_equal(words_since(stream, &at), 1);
+    server_scene_clear(&s);
+}
+
+static void a_question_that_is_over_or_has_failed_is_not_worked_at(void **state)
+{
+    (void)state;
+    for (int failed = 0; failed < 2; failed++) {
+        server_scene s;
+        server_scene_init(&s);
+        tl_quic_stream *stream = server_scene_open(&s);
+        fake_lay_text(stream, TL_FRAME_MESSAGE, REQUEST_PROGRESS);
+        fake_ends(stream);
+        if (failed)
+            job_fail(&s.jobs[0], TL_FAIL_TIMEOUT, "slow");
+        else
+            job_head(&s.jobs[0]), job_end(&s.jobs[0], (tl_answer_end){0, 0});
+        size_t said = stream->out.len;
+        server_scene_pass(&s, 2 * TL_SERVER_PROGRESS_EVERY);
+        assert_int_equal(stream->out.len, said);
+        server_scene_clear(&s);
+    }
+}
+
 /* --- a request and its answer --- */
 
 static void a_request_reaches_the_backend_in_whatever_pieces_it_comes(void **state)
@@ -371,6 +456,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_reaches_the_backend_in_whatever_pieces_it_comes),
         cmocka_unit_test(an_answer_goes_back_as_head_body_and_end),
+        cmocka_unit_test(a_peer_that_wants_it_is_told_every_two_seconds_that_the_backend_works),
+        cmocka_unit_test(nothing_of_it_piles_up_for_a_peer_that_does_not_read),
+        cmocka_unit_test(a_question_that_is_over_or_has_failed_is_not_worked_at),
         cmocka_unit_test(a_large_piece_of_an_answer_is_sent_in_frames),
         cmocka_unit_test(a_slow_peer_pauses_the_backend_until_it_takes_more),
         cmocka_unit_test(a_failure_travels_under_one_of_the_eight_codes),

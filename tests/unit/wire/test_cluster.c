@@ -16,7 +16,8 @@ static const char *const samples[] = {
     "{\"heartbeatAck\":{\"sequence\":9007199254740993,\"running\":0,\"available\":false}}",
     "{\"goodbye\":{\"reason\":\"shutting down\"}}",
     "{\"inferenceRequest\":{\"requestID\":\"0a-Z\",\"model\":\"qwen3:8b\",\"streaming\":true,"
-    "\"path\":\"/v1/chat/completions\",\"contentType\":\"application/json\"}}",
+    "\"path\":\"/v1/chat/completions\",\"contentType\":\"application/json\",\"progress\":true}}",
+    "{\"inferenceProgress\":{\"requestID\":\"r\"}}",
     "{\"inferenceResponse\":{\"requestID\":\"r\",\"status\":429,\"contentType\":\"text/plain\","
     "\"retryAfter\":\"3\"}}",
     "{\"inferenceComplete\":{\"requestID\":\"r\",\"tokens_in\":12,\"tokens_out\":34,\"receipt\":"
@@ -95,6 +96,9 @@ static void fields_out_of_their_bounds_are_refused_and_their_twins_pass(void **s
     assert_int_equal(parse(REQUEST("r1", "/v1/x", "a/b", ",\"ptnID\":\"12\"")), TL_ERR_PROTO);
     assert_int_equal(parse(REQUEST("r1", "/v1/x", "a/b", ",\"ptnID\":null")), TL_OK);
     assert_int_equal(parse(REQUEST("r1", "/v1/x", "a/b", ",\"later\":[1]")), TL_OK);
+    assert_int_equal(parse(REQUEST("r1", "/v1/x", "a/b", ",\"progress\":false")), TL_OK);
+    assert_int_equal(parse(REQUEST("r1", "/v1/x", "a/b", ",\"progress\":1")), TL_ERR_PROTO);
+    assert_int_equal(parse("{\"inferenceProgress\":{\"requestID\":\"\"}}"), TL_ERR_PROTO);
 }
 
 static void numbers_are_whole_and_within_range(void **state)
