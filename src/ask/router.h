@@ -50,7 +50,7 @@ void tl_router_drain(tl_router *r);
 TL_CHECK tl_err tl_router_ask(tl_router *r, const tl_ask *ask, const tl_exchange_sink *sink,
                               void *user, tl_exchange **ret_exchange);
 void tl_router_on_discovered(tl_router *r, const char *model, bool ok);
-/* The relay is connected, or has become hopeless. */
+/* The relay is connected, or has become hopeless; or this node serves other models than before. */
 void tl_router_on_relay(tl_router *r);
 /* Begins what was asked since. */
 void tl_router_run(tl_router *r);

@@ -34,9 +34,10 @@ struct tl_http_request {
     tl_resolve *resolve;
     tl_http_target target;
     bool in_multi, cancelled;
-    bool paused;  /* the caller wants no body now */
-    bool held;    /* libcurl holds a piece of the body back: it must be told to go on */
-    bool too_big; /* a callback broke off because the head is too large */
+    bool asked_again; /* over a new connection */
+    bool paused;      /* the caller wants no body now */
+    bool held;        /* libcurl holds a piece of the body back: it must be told to go on */
+    bool too_big;     /* a callback broke off because the head is too large */
     size_t head_n;
     char error[CURL_ERROR_SIZE];
     tl_http_request *prev, *next; /* in the client's list */
@@ -358,6 +359,24 @@ static void make_due(tl_http_request *r)
     tl_loop_defer(r->h->loop, &r->h->settle_later, settle, r->h);
 }
 
+/* The server closed the kept connection at the moment we used it: nobody saw the request. libcurl
+ * asks again by itself when it reads the close, but not when it meets it in writing. */
+static bool ask_again(tl_http_request *r, CURLcode code)
+{
+    long connects = 1;
+    if (code != CURLE_SEND_ERROR || r->head_n || r->asked_again ||
+        curl_easy_getinfo(r->easy, CURLINFO_NUM_CONNECTS, &connects) != CURLE_OK || connects ||
+        curl_easy_setopt(r->easy, CURLOPT_FRESH_CONNECT, 1L) != CURLE_OK)
+        return false;
+    r->asked_again = true;
+    curl_multi_remove_handle(r->h->multi, r->easy);
+    r->in_multi = false;
+    r->error[0] = 0;
+    tl_timer_set(&r->timer, after(tl_loop_now(r->h->loop), r->connect));
+    add_to_multi(r);
+    return true;
+}
+
 static void reap(tl_http *h)
 {
     int left;
@@ -369,7 +388,7 @@ static void reap(tl_http *h)
         curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&r);
         if (r->cancelled)
             destroy(r);
-        else
+        else if (!ask_again(r, code))
             finish_by_curl(r, code);
     }
 }
@@ -434,7 +453,7 @@ static bool set_options(tl_http_request *r, const tl_http_ask *ask)
            curl_easy_setopt(c, CURLOPT_USERAGENT, "teale/" TL_VERSION) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_HTTPHEADER, r->fields) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L) == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_HTTP_CONTENT_DECODING, 0L) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_ACCEPT_ENCODING, "identity") == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_ERRORBUFFER, r->error) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_PREREQFUNCTION, on_connected) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_PREREQDATA, r) == CURLE_OK &&

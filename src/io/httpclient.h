@@ -1,7 +1,8 @@
 /* httpclient.h - makes HTTP/1.1 requests with libcurl on our loop: to the model server, and from
  * the command line to the daemon's Unix socket. Hands bytes on at the moment they arrive, and
- * buffers no body. Never follows a redirect, never speaks other protocols than http and https,
- * never uses a proxy for loopback. */
+ * buffers no body. Asks for bodies without a coding, and undoes one (gzip, say) that comes anyway.
+ * Never follows a redirect, never speaks other protocols than http and https, never uses a proxy
+ * for loopback. */
 #ifndef TL_IO_HTTPCLIENT_H
 #define TL_IO_HTTPCLIENT_H
 

@@ -9,6 +9,7 @@ static void backend_changed(void *user)
 {
     tl_node *n = user;
     tl_node_tell_capabilities(n);
+    tl_router_on_relay(n->router); /* a question may wait for what the model server has now */
     tl_node_wake(n);
 }
 

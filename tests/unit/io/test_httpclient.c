@@ -292,7 +292,7 @@ static void a_request_says_what_was_asked_for_and_nothing_else(void **state)
     run(&k);
     snprintf(want, sizeof want,
              "POST /v1/chat?x=1 HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nUser-Agent: teale/%s\r\nAccept: "
-             "*/*\r\n"
+             "*/*\r\nAccept-Encoding: identity\r\n"
              "Authorization: Bearer k\r\nX-Empty:\r\nContent-Length: 4\r\n\r\n",
              s.port, TL_VERSION);
     assert_string_equal(body_text(&g), want);
@@ -418,6 +418,50 @@ static void a_connection_serves_one_request_after_another(void **state)
     scripted_stop(&s);
 }
 
+typedef struct {
+    size_t n;
+    char bytes[256];
+} packed;
+
+static void say_packed(scripted *s, parrot_conn *c)
+{
+    const packed *p = s->arg;
+    if (scripted_request(s, c))
+        (void)parrot_send(c, p->bytes, p->n);
+}
+
+static void a_body_in_a_coding_that_nobody_asked_for_is_read(void **state)
+{
+    (void)state;
+    static const uint8_t gzip[] = {0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02,
+                                   0x03, 0xcb, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x86,
+                                   0xa6, 0x10, 0x36, 0x05, 0x00, 0x00, 0x00};
+    static packed p;
+    int n = snprintf(p.bytes, sizeof p.bytes,
+                     "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n",
+                     sizeof gzip);
+    for (int whole = 1; whole >= 0; whole--) {
+        client k;
+        scripted s;
+        got g = {0};
+        tl_http_ask ask = tl_http_ask_default();
+        memcpy(p.bytes + n, gzip, sizeof gzip);
+        p.bytes[n + 12] ^= whole ? 0 : 0x55; /* its twin: what cannot be read is no answer */
+        p.n = (size_t)n + sizeof gzip;
+        scripted_start(&s, 0, say_packed, &p);
+        client_init(&k);
+        ask.url = s.url;
+        start(&k, &g, &ask);
+        run(&k);
+        assert_int_equal(g.err == TL_OK, whole);
+        if (whole)
+            assert_string_equal(body_text(&g), "hello");
+        tl_buf_clear(&g.body);
+        client_clear(&k);
+        scripted_stop(&s);
+    }
+}
+
 static void a_connection_closed_while_idle_costs_no_request(void **state)
 {
     (void)state;
@@ -509,6 +553,7 @@ int main(void)
         cmocka_unit_test(bad_urls_and_fields_are_refused_at_once),
         cmocka_unit_test(sixteen_mebibytes_arrive_as_they_are_and_at_once),
         cmocka_unit_test(a_connection_serves_one_request_after_another),
+        cmocka_unit_test(a_body_in_a_coding_that_nobody_asked_for_is_read),
         cmocka_unit_test(a_connection_closed_while_idle_costs_no_request),
         cmocka_unit_test(a_unix_socket_is_asked_like_a_host),
     };
