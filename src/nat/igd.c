@@ -2,6 +2,7 @@
 
 #include "nat/candidate.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #define PORT_FIRST 1024 /* below are the well-known ports, which routers keep for themselves */
@@ -16,11 +17,34 @@ void tl_igd_clear(tl_igd *g)
     tl_buf_clear(&g->body);
 }
 
+/* The picture above tl_igd_step. */
+static bool may_become(tl_igd_step from, tl_igd_step to)
+{
+    switch (to) {
+    case TL_IGD_REST: break;
+    case TL_IGD_DESCRIBE:
+    case TL_IGD_REMOVE: return from == TL_IGD_REST;
+    case TL_IGD_ADDRESS: return from <= TL_IGD_ADDRESS;
+    case TL_IGD_LOOK: return from >= TL_IGD_ADDRESS && from <= TL_IGD_ADD;
+    case TL_IGD_ADD: return from == TL_IGD_LOOK || from == TL_IGD_ADD;
+    }
+    return true;
+}
+
+/* A conversation that goes on has a deadline and no outcome yet. */
+static void set_step(tl_igd *g, tl_igd_step step, tl_igd_outcome outcome, tl_time deadline)
+{
+    assert(may_become(g->step, step));
+    assert((step == TL_IGD_REST) == (deadline == TL_NEVER));
+    assert(step == TL_IGD_REST || outcome == TL_IGD_NOTHING);
+    g->step = step;
+    g->outcome = outcome;
+    g->deadline = deadline;
+}
+
 static void rest(tl_igd *g, tl_igd_outcome outcome)
 {
-    g->step = TL_IGD_REST;
-    g->outcome = outcome;
-    g->deadline = TL_NEVER;
+    set_step(g, TL_IGD_REST, outcome, TL_NEVER);
 }
 
 void tl_igd_abandon(tl_igd *g)
@@ -61,9 +85,7 @@ bool tl_igd_is_located(const tl_igd *g)
 
 static void begin_step(tl_igd *g, tl_igd_step step, tl_time now)
 {
-    g->step = step;
-    g->outcome = TL_IGD_NOTHING;
-    g->deadline = now + TL_IGD_STEP_NS;
+    set_step(g, step, TL_IGD_NOTHING, now + TL_IGD_STEP_NS);
     g->id += g->id == UINT32_MAX ? 2 : 1;
 }
 

@@ -14,6 +14,16 @@
 #include "base/time.h"
 #include "wire/upnp.h"
 
+/* The step of a conversation. In igd.c one function assigns it, and asserts what is drawn here:
+ *
+ *   REST ──map──► DESCRIBE ──► ADDRESS ──► LOOK ──► ADD ──granted──► REST
+ *   REST ──map, the gateway is known──► ADDRESS
+ *   ADDRESS ──its next service──► ADDRESS
+ *   LOOK, ADD ──another host has the port──► LOOK
+ *   ADD ──it wants other terms──► ADD
+ *   REST ──remove──► REMOVE ──► REST
+ *
+ * Every step leads to REST when it is refused, lied to, not answered in time, or abandoned. */
 typedef enum {
     TL_IGD_REST,     /* nothing is asked; `outcome` tells how the last conversation ended */
     TL_IGD_DESCRIBE, /* fetching the description */

@@ -64,7 +64,8 @@ static void after_a_steady_minute_the_first_relay_is_tried_after_the_shortest_pa
         }
         assert_string_equal(net.authority, "127.0.0.1:8002");
         welcome();
-        hold(steady ? TL_RELAY_STEADY_AFTER : TL_RELAY_STEADY_AFTER - TL_SEC);
+        tl_time held = 30 * TL_MS; /* since the welcome began */
+        hold(TL_RELAY_STEADY_AFTER - held - !steady);
         closed("lost");
         assert_string_equal(tl_relay_client_error(client), "lost");
         tl_time pause = next_dial();
@@ -96,6 +97,21 @@ static void the_log_names_the_relay_that_was_lost(void **state)
     closed("reset");
     tl_log_set_sink(NULL, NULL);
     assert_non_null(strstr(warned, "lost ws://127.0.0.1:8002/ws: reset"));
+}
+
+static void only_what_is_new_is_told(void **state)
+{
+    (void)state;
+    start(1);
+    assert_int_equal(states, 1);
+    closed("refused");
+    assert_int_equal(states, 2); /* another error */
+    next_dial();
+    closed("refused");
+    assert_int_equal(states, 2);
+    next_dial();
+    closed("reset");
+    assert_int_equal(states, 3);
 }
 
 static void without_memory_for_a_connection_it_is_tried_again(void **state)
@@ -165,6 +181,12 @@ static void a_relay_that_forgets_sooner_hears_from_us_sooner(void **state)
     assert_int_equal(net.pings, 1);
     run_for(1);
     assert_int_equal(net.pings, 2);
+    ack(60); /* its half is more than what we do anyway */
+    pong();
+    run_for(TL_RELAY_PING_EVERY - 1);
+    assert_int_equal(net.pings, 2);
+    run_for(1);
+    assert_int_equal(net.pings, 3);
 }
 
 static void a_relay_silent_for_ten_seconds_is_dialled_anew(void **state)
@@ -262,10 +284,31 @@ static void who_is_replaced_stays_away_longer_each_time(void **state)
         assert_true(pause >= whole / 2 && pause < whole);
         assert_int_equal(tl_relay_client_state(client), TL_RELAY_CONNECTING);
     }
+    closed("refused"); /* that is a failure as any other */
+    assert_int_equal(tl_relay_client_state(client), TL_RELAY_CONNECTING);
+    assert_true(next_dial() < 2 * TL_RELAY_BACKOFF_MIN);
     welcome();
-    hold(TL_RELAY_AWAY_MAX); /* that was a good one */
+    hold(TL_RELAY_AWAY_MAX - 30 * TL_MS); /* that was a good one */
     replaced();
     assert_true(next_dial() < TL_RELAY_AWAY_MIN);
+}
+
+static void the_absence_is_anywhere_between_its_half_and_its_whole(void **state)
+{
+    (void)state;
+    tl_time least = TL_NEVER, most = 0;
+    for (uint64_t seed = 1; seed <= 100; seed++) {
+        end();
+        begin(seed);
+        start(1);
+        welcome();
+        replaced();
+        tl_time pause = next_dial();
+        least = tl_time_min(least, pause);
+        most = tl_time_max(most, pause);
+    }
+    assert_in_range(least, TL_RELAY_AWAY_MIN / 2, TL_RELAY_AWAY_MIN * 55 / 100);
+    assert_in_range(most, TL_RELAY_AWAY_MIN * 95 / 100, TL_RELAY_AWAY_MIN);
 }
 
 static void who_is_replaced_may_be_started_again(void **state)
@@ -323,6 +366,7 @@ int main(void)
         T(several_relays_are_tried_in_order_and_then_there_is_a_pause),
         T(after_a_steady_minute_the_first_relay_is_tried_after_the_shortest_pause),
         T(the_log_names_the_relay_that_was_lost),
+        T(only_what_is_new_is_told),
         T(without_memory_for_a_connection_it_is_tried_again),
         T(hurry_dials_before_the_pause_is_over_but_not_twice_in_a_second),
         T(the_round_trip_is_measured_at_once_and_every_25_seconds),
@@ -332,6 +376,7 @@ int main(void)
         T(a_doubted_relay_must_answer_soon_or_is_dialled_at_once),
         T(a_doubted_connection_that_ends_is_dialled_at_once),
         T(who_is_replaced_stays_away_longer_each_time),
+        T(the_absence_is_anywhere_between_its_half_and_its_whole),
         T(who_is_replaced_may_be_started_again),
         T(a_stopped_client_closes_in_order_and_dials_no_more),
         T(fullness_is_the_connections),
