@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#define SMALL_DEBT TL_SEC /* not worth to be remembered: a connection costs its owner more */
+#define SMALL_DEBT TL_SEC /* a debt too small to remember: a new connection costs its owner more */
 
 static void make_key(const tl_addr *addr, uint8_t ret_key[9])
 {
@@ -19,8 +19,8 @@ static void forget(tl_relay_addresses *t, tl_relay_address *a)
     free(a);
 }
 
-/* Looks at two, since at most one is added a call: the list cannot grow with entries that are paid
- * off. */
+/* Frees entries that are paid off. It looks at two in each call, and a call adds at most one. So
+ * paid entries cannot make the list grow. */
 static void forget_paid(tl_relay_addresses *t, tl_time now)
 {
     for (int i = 0; i < 2 && t->indebted; i++) {

@@ -7,7 +7,8 @@
 
 #define AUTHORITY_MAX (TL_HOST_MAX + 6)
 
-/* Whether it signs nonce ":" authority ":" nodeID. TL_ERR_AUTH: no. TL_ERR_NOMEM. */
+/* Checks that the signature is of nonce ":" authority ":" nodeID. TL_ERR_AUTH: it is not.
+ * TL_ERR_NOMEM. */
 static tl_err proves(const tl_node_id *id, const tl_signature *signature, const char *nonce,
                      const char *authority, const char *node_id)
 {
@@ -17,8 +18,9 @@ static tl_err proves(const tl_node_id *id, const tl_signature *signature, const 
     return tl_sign_verify(id, TL_SIGN_REGISTER, tl_slice_of(body, (size_t)n), signature);
 }
 
-/* With no name configured: the address the socket was accepted on, and `localhost` for loopback;
- * the port left out where it is the scheme's. */
+/* Checks the proof when no name is configured. Then the authority is the address on which the
+ * socket was accepted, or `localhost` for loopback, without the port if it is the scheme's
+ * default. */
 static tl_err proves_for_address(const tl_node_id *id, const tl_signature *signature,
                                  const char *nonce, const tl_addr *local, bool tls,
                                  const char *node_id)

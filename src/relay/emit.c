@@ -1,6 +1,6 @@
 #include "relay/state.h"
 
-#define ABOUT_MAX 64 /* a type name worth repeating in an error */
+#define ABOUT_MAX 64 /* length of a type name that an error repeats */
 
 void tl_relay_doom(tl_relay *r, tl_relay_conn *c)
 {
@@ -30,8 +30,8 @@ void tl_relay_push(tl_relay *r, tl_relay_output_kind kind, tl_relay_conn *c, tl_
     tl_relay_account(r, c);
 }
 
-/* Beyond it a connection is not worth its memory: its senders were paused at half of it, so what is
- * left to come are errors, presence and answers that it asked for and does not read. */
+/* A connection whose queue grows beyond this is cut. Its senders were paused at half of this. So
+ * what still comes are errors, presence, and answers that the node asked for and does not read. */
 static size_t overflow_at(const tl_relay *r)
 {
     return 2 * r->config.queue_max + r->config.message_max;
@@ -99,7 +99,7 @@ void tl_relay_refuse(tl_relay *r, tl_relay_conn *c, tl_signal_code code, const c
 void tl_relay_set_paused(tl_relay *r, tl_relay_conn *c, bool on)
 {
     if (!on && c->unfinished != TL_NEVER)
-        c->unfinished = r->now; /* it was us who did not read the rest */
+        c->unfinished = r->now; /* the rest did not come because we did not read */
     if (tl_relay_is_open(c))
         tl_relay_push(r, on ? TL_RELAY_PAUSE : TL_RELAY_RESUME, c, tl_slice_of(NULL, 0), NULL);
 }

@@ -49,7 +49,7 @@ tl_err tl_relay_index_add(tl_relay_index *x, tl_relay_node *node, const char *ke
         tl_relay_holding *h = &set->item[i];
         tl_relay_key *k = find(x, keys);
         if (k && k->holders->prev->sequence > before)
-            continue; /* it names it twice */
+            continue; /* the node gave this name twice */
         if (!k && !(k = make(x, keys))) {
             tl_relay_index_remove(x, set);
             return TL_ERR_NOMEM;

@@ -2,14 +2,14 @@
 
 #include <utlist.h>
 
-/* What is counted for things that are not counted exactly: a little more than glibc and OpenSSL
+/* Estimates for memory that is not counted exactly. They are a little more than glibc and OpenSSL
  * were seen to take. */
-#define CONN_COST    (4u << 10)  /* our structures and the driver's */
+#define CONN_COST    (4u << 10)  /* our structs and the driver's */
 #define TLS_COST     (40u << 10) /* OpenSSL's, with both buffers */
 #define QUEUE_COST   (4u << 10)  /* the driver's queue takes memory in such blocks */
-#define SESSION_COST 256         /* half of one: each member pays its half */
-/* An address takes at most a quarter of the budget, and never more than this: the full queues of 32
- * nodes, where an office behind one address seldom has one. */
+#define SESSION_COST 256         /* half of a session: each of its two members pays for half */
+/* An address may take at most a quarter of the budget, and never more than this. It is enough for
+ * the full queues of 32 nodes; an office behind one address seldom has one full queue. */
 #define SHARE_MAX    (128u << 20)
 
 static size_t memory_of(const tl_relay_conn *c)
@@ -42,7 +42,7 @@ static tl_relay_address *greediest(const tl_relay *r)
     return most;
 }
 
-/* Gives up the largest connection of the address. False: it has none left. */
+/* Dooms the largest connection of the address. False: the address has none left. */
 static bool give_up_one(tl_relay *r, const tl_relay_address *a)
 {
     tl_relay_conn *c = a ? largest_of(a) : NULL;
@@ -53,7 +53,8 @@ static bool give_up_one(tl_relay *r, const tl_relay_address *a)
     return true;
 }
 
-/* A little below the bound, so that the next byte does not make us search again. */
+/* How far memory is freed: to a little below the bound, so that the next byte does not make us
+ * search again. */
 static size_t enough(size_t max)
 {
     return max - max / 16;
@@ -62,7 +63,7 @@ static size_t enough(size_t max)
 static void shed(tl_relay *r, const tl_relay_address *a)
 {
     if (r->shedding)
-        return; /* called by tl_relay_doom below */
+        return; /* this call came from tl_relay_doom below */
     r->shedding = true;
     if (a->memory > r->memory_share)
         while (a->memory > enough(r->memory_share) && give_up_one(r, a)) {

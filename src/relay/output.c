@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#define KEEP_MAX 1024 /* records kept allocated between calls: a read of many small messages */
+#define KEEP_MAX 1024 /* records kept allocated between calls: for reads of many small messages */
 
 tl_relay_chunk *tl_relay_chunk_new(tl_slice a, tl_slice b)
 {

@@ -9,11 +9,11 @@ static const char *const list_names[LISTS] = {"loadedModels", "swappableModels",
 
 typedef struct {
     const tl_signal_register *r;
-    const json_t *list[LISTS];          /* NULL: absent, or no list */
-    size_t kept[LISTS];                 /* how many items of it are passed on */
+    const json_t *list[LISTS];          /* NULL: absent, or not a list */
+    size_t kept[LISTS];                 /* how many items of each list are passed on */
     tl_buf text;                        /* the capabilities */
-    size_t ptns_at, ptns_n;             /* the value of ptnIDs in it; n 0: there is none */
-    tl_buf shaped[TL_RELAY_PTN_SHAPES]; /* the same for other readers; empty: as it stands */
+    size_t ptns_at, ptns_n;             /* where `text` has the value of ptnIDs; n 0: it has none */
+    tl_buf shaped[TL_RELAY_PTN_SHAPES]; /* the same value for other readers; empty: as in `text` */
     tl_buf keys;
 } maker;
 
@@ -29,7 +29,7 @@ static int list_of(tl_slice key)
     return l;
 }
 
-/* A name that can be asked for; NULL: this item is none. */
+/* The name in this item for which others can ask; NULL: there is none. */
 static const char *name_of(int list, const json_t *item)
 {
     if (list == PTNS && json_is_object(item))
@@ -41,7 +41,7 @@ static const char *name_of(int list, const json_t *item)
 
 /* --- the text --- */
 
-/* Whether all of it may stay as it is. */
+/* True: nothing must be cut. */
 static bool is_small(const maker *m)
 {
     bool small = m->r->capabilities.n <= TL_RELAY_PROFILE_MAX;
@@ -69,7 +69,7 @@ static tl_err copy_whole(maker *m)
     return e;
 }
 
-/* Writes as many items of the list as `room` takes; *ret_kept of them. */
+/* Writes as many items of the list as `room` takes; *ret_kept tells how many. */
 static tl_err write_list(const json_t *list, size_t room, tl_buf *out, size_t *ret_kept)
 {
     size_t kept = 0, fits = 1;
@@ -95,7 +95,7 @@ static size_t cost_of(const tl_json_member *at, size_t value_n)
     return at->key.n + value_n + sizeof("\"\":,") - 1;
 }
 
-/* What is left for the lists when all else that fits is written. */
+/* The room that is left for the lists when everything else that fits is written. */
 static size_t room_for_lists(const maker *m)
 {
     size_t used = 2;
@@ -124,7 +124,8 @@ static tl_err put_member(maker *m, const tl_json_member *at, tl_slice value)
     return e ? e : tl_buf_append(&m->text, value);
 }
 
-/* Member by member, the lists shortened; a member for which there is no room is left out. */
+/* Copies member by member and shortens the lists. A member for which there is no room is left
+ * out. */
 static tl_err copy_cut(maker *m)
 {
     tl_buf cut[LISTS] = {{0}};
@@ -180,10 +181,11 @@ static tl_err put_ptn(tl_buf *out, const char *id, const json_t *item, tl_relay_
         e = tl_buf_append_str(out, "{\"ptnID\":");
     if (!e)
         e = tl_json_append_string(out, tl_slice_str(id));
-    return e ? e : tl_buf_append_str(out, ",\"ptnName\":\"\"}"); /* strings name none */
+    return e ? e : tl_buf_append_str(out, ",\"ptnName\":\"\"}"); /* the shape with strings has no
+                                                                    ptnName */
 }
 
-/* Where an item has the other shape, the whole list is written anew. */
+/* If an item has the other shape, writes the whole list anew. */
 static tl_err shape_ptns(maker *m, tl_relay_ptn_shape shape)
 {
     tl_buf *out = &m->shaped[shape];
@@ -243,7 +245,7 @@ static tl_slice move(tl_buf *from, char **to)
     return s;
 }
 
-/* One allocation for what stays. */
+/* Puts what stays into one allocation. */
 static tl_err pack(maker *m, tl_relay_profile *p)
 {
     size_t name_n = strlen(m->r->display_name) + 1;

@@ -1,22 +1,22 @@
 #include "relay/admission.h"
 #include "relay/state.h"
 
-#define JOIN_LOG_MAX (256u << 10) /* bytes; more is told at once instead of at the next tick */
+#define JOIN_LOG_MAX (256u << 10) /* bytes; a full log is sent at once, not at the next tick */
 
-#define PROOF_COST (100 * TL_US) /* of checking a signature */
-/* A node that has not read that much is told nothing more of what it asks: one page. */
+#define PROOF_COST (100 * TL_US) /* the time to check a signature */
+/* A node with this many unread bytes (one page) gets no further answers to its questions. */
 #define UNREAD_MAX TL_RELAY_PAGE_BYTES_MAX
 
-#define TICK_PER_NODE (10 * TL_US) /* about twice what one write to one socket costs */
+#define TICK_PER_NODE (10 * TL_US) /* about twice the time of one write to one socket */
 
-/* Longer with more nodes to tell, so that telling never takes more than half of the time. */
+/* The tick is longer with more nodes to tell, so that telling takes at most half of the time. */
 static tl_time tick_of(const tl_relay *r)
 {
     return r->config.presence_tick + r->counters.nodes_registered * TICK_PER_NODE;
 }
 
-/* Appends the frame of a join or leave to the log, which goes out at the next tick. Without memory
- * the event is lost to the others, and counted; discover tells them. */
+/* Appends the frame of a join or leave to the log, which is sent at the next tick. Without memory
+ * the event is not told, but counted. Nodes still learn of it by discover. */
 static void log_presence(tl_relay *r, tl_signal_type type, const tl_relay_node *n)
 {
     tl_buf json = {0};
@@ -68,7 +68,7 @@ void tl_relay_leave(tl_relay *r, tl_relay_conn *c)
     tl_relay_account(r, c);
 }
 
-/* The node has a newer socket: the old one ends, the node stays. */
+/* The node has a newer socket: ends the old socket; the node stays registered. */
 static void replace(tl_relay *r, tl_relay_node *n)
 {
     tl_relay_conn *old = n->conn;
@@ -96,7 +96,8 @@ static void enter(tl_relay *r, tl_relay_conn *c, tl_relay_node *n, bool joined)
     if (joined) {
         r->counters.nodes_registered++;
         log_presence(r, TL_SIGNAL_PEER_JOINED, n);
-        n->told = (uint32_t)r->join_log.len; /* not of itself, nor of those before it */
+        n->told = (uint32_t)r->join_log.len; /* it is told neither of its own join nor of earlier
+                                                events */
     }
 }
 
@@ -133,7 +134,7 @@ void tl_relay_on_register(tl_relay *r, tl_relay_conn *c, const tl_signal *s)
         return;
     }
     if (c->node && strcmp(registration.node_id, c->node->hex) != 0) {
-        tl_relay_send_error(r, c, TL_SIGNAL_FORBIDDEN, "this connection is another node",
+        tl_relay_send_error(r, c, TL_SIGNAL_FORBIDDEN, "this connection belongs to another node",
                             TL_SLICE_LIT("register"));
         return;
     }
@@ -145,7 +146,7 @@ void tl_relay_on_register(tl_relay *r, tl_relay_conn *c, const tl_signal *s)
     }
     if (e) {
         refuse(r, c, e == TL_ERR_PROTO ? TL_SIGNAL_INVALID_REGISTER : TL_SIGNAL_UNAUTHORIZED,
-               e == TL_ERR_PROTO ? "nodeID is no key" : "no proof of this key for this relay");
+               e == TL_ERR_PROTO ? "nodeID is not a key" : "no proof of this key for this relay");
         return;
     }
     if (tl_relay_registry_put(&r->registry, &id, &registration, &n, &joined)) {
@@ -178,7 +179,8 @@ void tl_relay_on_discover(tl_relay *r, tl_relay_conn *c, const tl_signal *s)
         return;
     }
     if (strcmp(d.requesting_node_id, c->node->hex) != 0) {
-        tl_relay_send_error(r, c, TL_SIGNAL_FORBIDDEN, "requestingNodeID is another node", about);
+        tl_relay_send_error(r, c, TL_SIGNAL_FORBIDDEN, "requestingNodeID names another node",
+                            about);
         return;
     }
     if (!tl_ratelimit_take(&c->discover, 1, r->now)) {
@@ -186,7 +188,7 @@ void tl_relay_on_discover(tl_relay *r, tl_relay_conn *c, const tl_signal *s)
         return;
     }
     if (c->queued >= UNREAD_MAX) {
-        tl_relay_send_error(r, c, TL_SIGNAL_BUSY, "the answers before are not read yet", about);
+        tl_relay_send_error(r, c, TL_SIGNAL_BUSY, "earlier answers are not read yet", about);
         return;
     }
     tl_relay_query query = {.filter = &d,

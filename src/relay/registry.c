@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #define CURSOR_DIGITS 16
-#define END_MAX       64 /* of an answer: the list's end and the cursor */
+#define END_MAX       64 /* room in an answer for the list's end and the cursor */
 
 tl_relay_node *tl_relay_registry_find(const tl_relay_registry *g, const tl_node_id *id)
 {
@@ -17,7 +17,8 @@ tl_relay_node *tl_relay_registry_find(const tl_relay_registry *g, const tl_node_
 
 tl_relay_node *tl_relay_registry_find_hex(const tl_relay_registry *g, tl_slice hex)
 {
-    tl_node_id id; /* a key of the table was checked when it registered; this one need not be */
+    tl_node_id id; /* not checked to be a valid key: nodes in the table were checked when they
+                      registered */
     if (tl_hex_parse(hex, false, id.key, sizeof id.key))
         return NULL;
     return tl_relay_registry_find(g, &id);
@@ -81,11 +82,13 @@ void tl_relay_registry_remove(tl_relay_registry *g, tl_relay_node *n)
 
 /* --- listing --- */
 
-/* Goes through those nodes alone that have the model, or else are in the network. */
+/* Goes only through the nodes that have the model. If no model is asked for, only through those in
+ * the network. */
 typedef struct {
-    const tl_relay_node *node;       /* without either filter: the next one */
-    const tl_relay_holding *holding; /* with one: the next one */
-    const tl_relay_key *ptn;         /* to be looked for at each; NULL: not asked for */
+    const tl_relay_node *node;       /* without both filters: the next node */
+    const tl_relay_holding *holding; /* with one of them: the next entry */
+    const tl_relay_key *ptn;         /* a network that each node must have too; NULL: not asked
+                                        for */
 } walk;
 
 static walk walk_from(const tl_relay_registry *g, const tl_signal_discover *d)
@@ -132,7 +135,7 @@ static bool fits(const tl_relay_node *n, const tl_signal_discover *d, const tl_r
     return !ptn || tl_relay_holdings_have(n->holdings, ptn);
 }
 
-/* The place in the list that a cursor stands for: after the node of that sequence. */
+/* Reads a cursor. It stands for a place in the list: after the node with this sequence. */
 static tl_err cursor_parse(const char *cursor, uint64_t *ret_after)
 {
     uint8_t bytes[CURSOR_DIGITS / 2];

@@ -1,4 +1,5 @@
-/* registry.h - the nodes that are registered: found by ID, listed for `discover`. Sends nothing. */
+/* registry.h - the registered nodes: finds them by ID, and lists them for `discover`. Sends
+ * nothing. */
 #ifndef TL_RELAY_REGISTRY_H
 #define TL_RELAY_REGISTRY_H
 
@@ -7,26 +8,26 @@
 #include "relay/index.h"
 #include "relay/profile.h"
 
-/* A page of discoverResponse ends early before this, or before the longest message where that is
- * shorter: with capabilities of 32 KiB each, 500 peers would be 16 MiB. */
+/* A page of discoverResponse ends early, before it would be longer than this or than the longest
+ * message. With capabilities of 32 KiB each, 500 peers would be 16 MiB. */
 #define TL_RELAY_PAGE_BYTES_MAX (1u << 20)
 
 struct tl_relay_member;
 
 struct tl_relay_node {
     tl_node_id id;
-    char hex[TL_NODE_ID_HEX + 1];    /* the same as it stands in messages */
-    char wg_hex[TL_NODE_ID_HEX + 1]; /* "" when it gave none */
+    char hex[TL_NODE_ID_HEX + 1];    /* the ID as it stands in messages */
+    char wg_hex[TL_NODE_ID_HEX + 1]; /* "" when the node gave none */
     bool quiet;
-    uint64_t sequence;                /* of its joining; the registry is in this order */
-    tl_relay_conn *conn;              /* its socket, never NULL */
-    struct tl_relay_member *sessions; /* sessions it is a member of */
+    uint64_t sequence;                /* grows with each join; the registry is in this order */
+    tl_relay_conn *conn;              /* the node's socket, never NULL */
+    struct tl_relay_member *sessions; /* sessions of which it is a member */
     uint32_t session_count;
-    uint32_t opening_count; /* sessions it opened that are not answered yet */
-    uint32_t blocking;      /* how many senders are paused because it does not read */
-    uint32_t told;          /* up to where in the running join log it knows */
+    uint32_t opening_count; /* sessions that it opened and that are not answered yet */
+    uint32_t blocking;      /* how many senders are paused because this node does not read */
+    uint32_t told;          /* how many bytes of the present join log it need not be sent */
     tl_relay_profile profile;
-    tl_relay_holdings *holdings; /* its names in the index, never NULL */
+    tl_relay_holdings *holdings; /* the node's names in the index, never NULL */
     UT_hash_handle hh;
 };
 
@@ -48,29 +49,29 @@ static inline size_t tl_relay_node_memory(const tl_relay_node *n)
 }
 
 tl_relay_node *tl_relay_registry_find(const tl_relay_registry *g, const tl_node_id *id);
-/* NULL also for what is no node ID. */
+/* NULL also if `hex` is not a node ID. */
 tl_relay_node *tl_relay_registry_find_hex(const tl_relay_registry *g, tl_slice hex);
-/* Adds a node, or gives the one of that ID what it registers now; `conn` is left to the caller.
- * Copies. *ret_joined: it was not there before. TL_ERR_NOMEM: nothing changed. */
+/* Adds a node, or gives the node of that ID what it registers now. The caller sets `conn`. Copies.
+ * *ret_joined: the node was not there before. TL_ERR_NOMEM: nothing changed. */
 TL_CHECK tl_err tl_relay_registry_put(tl_relay_registry *g, const tl_node_id *id,
                                       const tl_signal_register *r, tl_relay_node **ret_node,
                                       bool *ret_joined);
-/* Frees it. */
+/* Takes the node out and frees it. */
 void tl_relay_registry_remove(tl_relay_registry *g, tl_relay_node *n);
 
-/* A question, and what answering it took. */
+/* A question, and the work of its answer. */
 typedef struct {
     const tl_signal_discover *filter;
     size_t bytes_max;
     double (*last_seen)(const void *user, const tl_relay_node *n);
     const void *user;
-    size_t passed; /* set by the answer: how many nodes were looked at */
+    size_t passed; /* the answer sets it: how many nodes were looked at */
 } tl_relay_query;
 
-/* Appends the discoverResponse for `asker`, at most bytes_max long. A node fits minRAMGB with at
- * least that, minTier with that tier or a lower number (1 is the most capable), modelID if it has
- * the model loaded or can swap to it, ptnID if it lists the network. TL_ERR_INVALID: the cursor is
- * none of ours. TL_ERR_NOMEM. */
+/* Appends the discoverResponse for `asker`, at most bytes_max long. A node passes the filters as
+ * follows. minRAMGB: it has at least this much. minTier: its tier is this number or lower (1 is the
+ * most capable). modelID: it has the model loaded or can swap to it. ptnID: it lists the network.
+ * TL_ERR_INVALID: the cursor is not one that we gave. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_relay_registry_list(const tl_relay_registry *g, const tl_relay_node *asker,
                                        tl_relay_query *query, tl_buf *out);
 

@@ -5,11 +5,12 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-/* What a socket that has not registered may send in one message: enough to be told `too_large`. */
+/* How much a socket that has not registered may send in one message. It is more than a register
+ * message may have, so that the sender of a longer one can be told `too_large`. */
 #define GREETED_MESSAGE_MAX (4 * TL_SIGNAL_SMALL_MAX)
-#define CLOSE_WITHIN        (2 * TL_SEC) /* for our close frame to leave and the peer to end */
+#define CLOSE_WITHIN        (2 * TL_SEC) /* for our close frame to be sent and for the peer to end */
 #define CUT_AGAIN           (10 * TL_MS)
-#define LIGHT_MAX           4096 /* bytes of a message that is read however busy its address is */
+#define LIGHT_MAX           4096 /* a message this short is read even if its address is too busy */
 
 tl_relay_config tl_relay_config_default(void)
 {
@@ -98,11 +99,11 @@ const tl_relay_counters *tl_relay_counters_of(const tl_relay *r)
     return &r->counters;
 }
 
-/* The picture above tl_relay_conn_state. */
+/* As the picture above tl_relay_conn_state shows. */
 static bool may_become(tl_relay_conn_state from, tl_relay_conn_state to)
 {
     switch (to) {
-    case TL_RELAY_CONN_ACCEPTED: return false; /* it begins so */
+    case TL_RELAY_CONN_ACCEPTED: return false; /* connections begin with it */
     case TL_RELAY_CONN_GREETED: return from == TL_RELAY_CONN_ACCEPTED;
     case TL_RELAY_CONN_MEMBER: return from == TL_RELAY_CONN_GREETED;
     case TL_RELAY_CONN_CLOSING:
@@ -161,7 +162,7 @@ static void cut(tl_relay *r, tl_relay_conn *c)
     tl_relay_push(r, TL_RELAY_CUT, c, tl_slice_of(NULL, 0), NULL);
     if (!c->doomed)
         tl_relay_set_state(r, c, TL_RELAY_CONN_CUT);
-    /* else there was no memory even for that: try again soon */
+    /* if it is doomed, there was no memory even for that: try again soon */
     tl_relay_timer_set(&r->conn_timers, &c->timer, c->doomed ? r->now + CUT_AGAIN : TL_NEVER);
 }
 
@@ -192,7 +193,7 @@ void tl_relay_set_conn_timer(tl_relay *r, tl_relay_conn *c)
     tl_relay_timer_set(&r->conn_timers, &c->timer, deadline_of(r, c));
 }
 
-/* False: the window is over, and too little of the queue went in it. */
+/* False: the window is over, and too little of the queue was written in it. */
 static bool reads_enough(tl_relay *r, tl_relay_conn *c)
 {
     if (!c->queued || c->window + r->config.slow_within > r->now)
@@ -207,7 +208,7 @@ static bool reads_enough(tl_relay *r, tl_relay_conn *c)
 static void on_conn_due(tl_relay *r, tl_relay_conn *c)
 {
     bool slow = !reads_enough(r, c);
-    if (deadline_of(r, c) > r->now) { /* was heard of since the timer was set */
+    if (deadline_of(r, c) > r->now) { /* a frame came since the timer was set */
         tl_relay_set_conn_timer(r, c);
     } else if (c->doomed) {
         cut(r, c);
@@ -226,7 +227,7 @@ static void on_conn_due(tl_relay *r, tl_relay_conn *c)
         tl_relay_close(r, c, TL_WS_POLICY, "not registered in time");
     } else if (c->state == TL_RELAY_CONN_MEMBER) {
         r->counters.expired_ttl++;
-        tl_relay_close(r, c, TL_WS_GOING_AWAY, "nothing heard for too long");
+        tl_relay_close(r, c, TL_WS_GOING_AWAY, "nothing was heard from this node for too long");
     } else {
         r->counters.expired_upgrade += c->state == TL_RELAY_CONN_ACCEPTED;
         cut(r, c);
@@ -264,7 +265,8 @@ tl_err tl_relay_accept(tl_relay *r, const tl_addr *remote, const tl_addr *local,
     tl_relay_conn *c = NULL;
     if (r->closing || r->counters.conns_open >= r->config.conns_max)
         goto out;
-    e = tl_relay_timers_reserve(&r->conn_timers, r->counters.conns_open + 2); /* and the tick */
+    e = tl_relay_timers_reserve(&r->conn_timers, r->counters.conns_open + 2); /* one more for the
+                                                                                 tick */
     if (e)
         goto out;
     e = TL_ERR_NOMEM;
@@ -304,7 +306,7 @@ void tl_relay_on_upgraded(tl_relay *r, tl_relay_conn *c, tl_time now)
     tl_buf json = {0};
     r->now = now;
     if (c->state != TL_RELAY_CONN_ACCEPTED)
-        return; /* it was cut in the meantime */
+        return; /* the connection was cut in the meantime */
     tl_rand_bytes(r->rand, nonce, sizeof nonce);
     tl_hex_write(c->nonce, nonce, sizeof nonce);
     tl_relay_set_state(r, c, TL_RELAY_CONN_GREETED);
@@ -335,7 +337,8 @@ void tl_relay_on_written(tl_relay *r, tl_relay_conn *c, size_t n, tl_time now)
         c->progress = now;
     if (c->queued && c->timer.at > deadline_of(r, c))
         tl_relay_set_conn_timer(r, c);
-    /* a sixteenth below the cap, so that a steady reader is not paused at every frame */
+    /* Only a sixteenth below queue_max, so that a steady reader does not pause its senders at every
+     * frame. */
     if (c->node && c->node->blocking && c->queued <= r->config.queue_max - r->config.queue_max / 16)
         tl_relay_unblock(r, c->node);
 }
@@ -352,7 +355,7 @@ void tl_relay_on_held(tl_relay *r, tl_relay_conn *c, size_t n, tl_time now)
 void tl_relay_on_gone(tl_relay *r, tl_relay_conn *c, tl_time now)
 {
     r->now = now;
-    tl_relay_set_state(r, c, TL_RELAY_CONN_CUT); /* nothing more is output for it */
+    tl_relay_set_state(r, c, TL_RELAY_CONN_CUT); /* from now on nothing is output for it */
     tl_relay_leave(r, c);
     tl_relay_outputs_forget(&r->outputs, c);
     tl_relay_timer_set(&r->conn_timers, &c->timer, TL_NEVER);
@@ -391,7 +394,7 @@ static tl_signal_code code_of(const tl_signal *s, tl_err e)
     case TL_ERR_PROTO: return TL_SIGNAL_INVALID_JSON;
     case TL_ERR_TOO_LARGE: return TL_SIGNAL_TOO_LARGE;
     case TL_ERR_INVALID:
-        /* a payload was there, and was no registration */
+        /* there was a payload, but it was not a registration */
         return s->type == TL_SIGNAL_REGISTER && s->payload.n ? TL_SIGNAL_INVALID_REGISTER
                                                              : TL_SIGNAL_INVALID_MESSAGE;
     default: return TL_SIGNAL_BUSY;
@@ -419,8 +422,8 @@ static void on_bad_text(tl_relay *r, tl_relay_conn *c, const tl_signal *s, tl_er
     }
 }
 
-/* The processor's time that reading JSON takes, about: a pass over its bytes, and two allocations
- * for each value. */
+/* About the processor time of reading JSON: one pass over its bytes, and two allocations for each
+ * value. */
 static tl_time cost_of(tl_slice text)
 {
     size_t values = 1;
@@ -429,8 +432,8 @@ static tl_time cost_of(tl_slice text)
     return (text.n / 64 + values / 8 + 2) * TL_US;
 }
 
-/* Everything but data costs a token, and its address the time to read it; false: there was none
- * left, and the sender was told. */
+/* Every message but relayData costs its sender a token, and costs its address the time to read it.
+ * False: too little was left, and the sender was told. */
 static bool is_within_rate(tl_relay *r, tl_relay_conn *c, const tl_signal *s, tl_slice text)
 {
     if (!tl_ratelimit_take(&c->control, 1, r->now)) {
@@ -510,13 +513,13 @@ static void on_event(tl_relay *r, tl_relay_conn *c, const tl_ws_event *ev)
             on_text(r, c, ev);
         else if (is_within_rate(r, c, &(tl_signal){.type = TL_SIGNAL_UNKNOWN},
                                 tl_slice_of(NULL, 0)))
-            tl_relay_send_error(r, c, TL_SIGNAL_UNSUPPORTED_MESSAGE, "no binary messages here",
-                                tl_slice_of(NULL, 0));
+            tl_relay_send_error(r, c, TL_SIGNAL_UNSUPPORTED_MESSAGE,
+                                "this relay takes no binary messages", tl_slice_of(NULL, 0));
         break;
     }
 }
 
-/* `under_way`: the beginning of a message is there, and not its end. */
+/* `under_way`: the beginning of a message has come, but not its end. */
 static void watch_unfinished(tl_relay *r, tl_relay_conn *c, bool under_way)
 {
     if (!under_way) {

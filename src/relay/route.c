@@ -66,7 +66,7 @@ static void answered(tl_relay *r, tl_relay_session *s)
     r->counters.sessions_opening--;
 }
 
-/* Ends it and tells those of its members that do not know: both but `knows` (NULL: both). */
+/* Ends the session and tells its members, but not the member `knows` (NULL: tells both). */
 static void end_session(tl_relay *r, tl_relay_session *s, const tl_relay_node *knows,
                         bool other_knows)
 {
@@ -95,7 +95,7 @@ void tl_relay_end_sessions(tl_relay *r, tl_relay_node *n)
         end_session(r, n->sessions->session, n, false);
 }
 
-/* Its reader took too long. */
+/* Ends a session because its reader took too long. */
 static void end_busy(tl_relay *r, tl_relay_member *sender)
 {
     r->counters.sessions_busy++;
@@ -117,12 +117,12 @@ void tl_relay_on_session_timer(tl_relay *r, tl_relay_session *s)
 
 /* --- messages --- */
 
-/* Sends the text on as it is. TL_ERR_NOMEM. */
+/* Sends the text on unchanged. TL_ERR_NOMEM. */
 static tl_err forward(tl_relay *r, tl_relay_node *to, uint8_t *payload, size_t n, bool in_place)
 {
     uint8_t header[TL_WS_HEADER_MAX];
     size_t header_n = tl_ws_header_write(header, TL_WS_TEXT, true, n, NULL);
-    if (in_place) { /* the masked header in front was longer */
+    if (in_place) { /* the new header fits, because the masked header in front was longer */
         uint8_t *start = payload - header_n;
         memcpy(start, header, header_n);
         tl_relay_emit(r, to->conn, tl_slice_of(start, header_n + n), NULL);
@@ -142,14 +142,14 @@ static bool is_hex_of(tl_slice text, const tl_relay_node *n)
     return text.n == TL_NODE_ID_HEX && memcmp(text.p, n->hex, TL_NODE_ID_HEX) == 0;
 }
 
-/* The node a message is for; NULL: the sender was told why not. */
+/* The node for which a message is. NULL: the sender was told why it cannot be sent. */
 static tl_relay_node *find_target(tl_relay *r, tl_relay_conn *c, const tl_signal *s)
 {
     tl_relay_node *to = tl_relay_registry_find_hex(&r->registry, s->to);
     if (!to)
         tl_relay_refuse(r, c, TL_SIGNAL_PEER_NOT_FOUND, "no such node is connected", s);
     else if (to == c->node)
-        tl_relay_refuse(r, c, TL_SIGNAL_FORBIDDEN, "this is the sender itself", s);
+        tl_relay_refuse(r, c, TL_SIGNAL_FORBIDDEN, "the target is the sender itself", s);
     else if (to->conn->queued >= r->config.queue_max)
         tl_relay_refuse(r, c, TL_SIGNAL_BUSY, "the other node does not read", s);
     else
@@ -197,7 +197,8 @@ static void on_open(tl_relay *r, tl_relay_conn *c, const tl_signal *s, uint8_t *
         end_session(r, tl_relay_table_find(&r->sessions, s->session), to, false);
 }
 
-/* The sender's side of the session named; NULL: the sender was told why not. */
+/* The sender's side of the session that the message names. NULL: the sender was told why there is
+ * none. */
 static tl_relay_member *find_member(tl_relay *r, tl_relay_conn *c, const tl_signal *s)
 {
     tl_relay_session *session = c->recent;
@@ -246,7 +247,7 @@ static void on_data(tl_relay *r, tl_relay_conn *c, const tl_signal *s, uint8_t *
         return;
     }
     tl_relay_node *to = tl_relay_member_other(m)->node;
-    /* from twice the cap not even what many senders had in flight is kept */
+    /* At twice queue_max a session ends: not even data that many senders had under way is kept. */
     if (to->conn->queued >= 2 * r->config.queue_max || forward(r, to, payload, n, in_place)) {
         end_busy(r, m);
         return;
@@ -271,7 +272,7 @@ void tl_relay_route(tl_relay *r, tl_relay_conn *c, const tl_signal *s, uint8_t *
                     bool in_place)
 {
     if (!is_hex_of(s->from, c->node)) {
-        tl_relay_refuse(r, c, TL_SIGNAL_FORBIDDEN, "fromNodeID is another node", s);
+        tl_relay_refuse(r, c, TL_SIGNAL_FORBIDDEN, "fromNodeID names another node", s);
         return;
     }
     switch (s->type) {

@@ -33,7 +33,7 @@ tl_err tl_relay_table_add(tl_relay_table *t, tl_slice id, tl_relay_node *opener,
         free(s);
         return TL_ERR_NOMEM;
     }
-    assert(s->state == TL_RELAY_OPENING); /* as all begin */
+    assert(s->state == TL_RELAY_OPENING); /* every session begins so */
     join(s, 0, opener);
     join(s, 1, target);
     t->count++;

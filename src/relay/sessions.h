@@ -1,8 +1,8 @@
-/* sessions.h - the table of relay sessions: who may send data to whom, and which sender waits for a
- * reader. Sends nothing, and decides nothing about time.
+/* sessions.h - the table of relay sessions: which nodes may send data to each other, and which
+ * sender waits for a reader. Sends nothing, and decides nothing about time.
  *
  *   relayOpen -> OPENING --relayReady--> OPEN --relayClose, socket gone, busy--> freed
- *                    \----30 s, relayClose, socket gone----> freed                        */
+ *                    \----30 s, relayClose, socket gone----> freed */
 #ifndef TL_RELAY_SESSIONS_H
 #define TL_RELAY_SESSIONS_H
 
@@ -10,8 +10,8 @@
 #include "relay/timers.h"
 
 typedef enum {
-    TL_RELAY_OPENING, /* relayOpen was passed on, relayReady has not come */
-    TL_RELAY_OPEN,    /* data may flow both ways */
+    TL_RELAY_OPENING, /* relayOpen was passed on; relayReady has not come yet */
+    TL_RELAY_OPEN,    /* data may flow in both directions */
 } tl_relay_session_state;
 
 typedef struct tl_relay_session tl_relay_session;
@@ -20,7 +20,7 @@ typedef struct tl_relay_session tl_relay_session;
 typedef struct tl_relay_member {
     tl_relay_session *session;
     tl_relay_node *node;
-    bool blocked; /* its socket is not read, because the other side's queue is full */
+    bool blocked; /* this side's socket is not read, because the other side's queue is full */
     tl_time blocked_at;
     struct tl_relay_member *prev, *next; /* utlist */
 } tl_relay_member;
@@ -30,7 +30,7 @@ struct tl_relay_session {
     uint8_t id_n;
     tl_relay_session_state state;
     tl_relay_timer timer;
-    tl_relay_member side[2]; /* 0 opened it */
+    tl_relay_member side[2]; /* side 0 opened the session */
     UT_hash_handle hh;
 };
 
@@ -47,12 +47,12 @@ static inline bool tl_relay_session_is(const tl_relay_session *s, tl_slice id)
 /* The id must not be in the table. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_relay_table_add(tl_relay_table *t, tl_slice id, tl_relay_node *opener,
                                    tl_relay_node *target, tl_relay_session **ret_session);
-/* An OPENING one. */
+/* relayReady came: an OPENING session becomes OPEN. */
 void tl_relay_session_open(tl_relay_session *s);
-/* Frees it; no side may be blocked. */
+/* Takes the session out and frees it; no side may be blocked. */
 void tl_relay_table_remove(tl_relay_table *t, tl_relay_session *s);
 
-/* The node's own side, NULL if it is no member. */
+/* The side of node `n`; NULL if it is not a member. */
 tl_relay_member *tl_relay_session_side(tl_relay_session *s, const tl_relay_node *n);
 static inline tl_relay_member *tl_relay_member_other(tl_relay_member *m)
 {

@@ -5,14 +5,14 @@
 
 #include <stdlib.h>
 
-#define HEADERS_V4     28u /* IP and UDP */
+#define HEADERS_V4     28u /* bytes of the IP and UDP headers */
 #define HEADERS_V6     48u
-#define FINGERPRINT    8u /* bytes of the attribute */
+#define FINGERPRINT    8u /* bytes of this attribute */
 #define CHANGE_REQUEST 0x0003
 
-/* What one address, or one IPv6 /64, may yet be sent. */
+/* How much one address, or one IPv6 /64, may still be sent. */
 typedef struct {
-    tl_addr_family family; /* NONE: free */
+    tl_addr_family family; /* NONE: this entry is free */
     uint64_t net;
     tl_ratelimit limit;
 } customer;
@@ -55,11 +55,12 @@ static reach reach_of_v4(const uint8_t *b)
     return b[0] == 169 && b[1] == 254 ? REACH_LINK : REACH_OTHER;
 }
 
-/* Where an address can be reached from; NONE: it is nobody's. A subnet's broadcast address cannot
- * be told from here; the kernel sends nothing to one. */
+/* From where an address can be reached; NONE: no machine may have it. A subnet's broadcast address
+ * cannot be recognised here, but the kernel sends nothing to one. */
 static reach reach_of(const tl_addr *addr)
 {
-    static const uint8_t zero[12]; /* ::/96: unspecified, loopback, and IPv4 of long ago */
+    static const uint8_t zero[12]; /* ::/96: unspecified, loopback, and the old IPv4-compatible
+                                      addresses */
     tl_addr a = tl_addr_normal(*addr);
     if (a.family == TL_ADDR_V4)
         return reach_of_v4(a.bytes);
@@ -76,10 +77,11 @@ static bool may_answer(const tl_addr *from, const tl_addr *asked)
     return from->port != 0 && r != REACH_NONE && reach_of(asked) == r;
 }
 
-/* The least recently used of its set makes room. A flood of forged addresses thus forgets others
- * sooner, who may then be sent a new burst; on average that takes as many forged addresses as the
- * table holds. The other choice, to refuse whom there is no room for, would let the flood deny the
- * service to everyone. */
+/* Finds the entry of an address. If its set is full, the least recently used entry is replaced. So
+ * a flood of forged addresses makes the server forget other addresses sooner, and these may then be
+ * sent a new burst. On average this takes as many forged addresses as the table holds. The other
+ * choice, to refuse an address for which there is no room, would let the flood deny the service to
+ * everyone. */
 static customer *find_customer(tl_stunserver *s, const tl_addr *from, tl_time now)
 {
     uint8_t key[9] = {(uint8_t)from->family};
@@ -104,7 +106,7 @@ static customer *find_customer(tl_stunserver *s, const tl_addr *from, tl_time no
 
 /* --- the answer --- */
 
-/* Bytes that an answer may have. */
+/* How many bytes an answer may have. */
 static size_t budget_for(tl_slice request, const tl_addr *from)
 {
     size_t headers = from->family == TL_ADDR_V4 ? HEADERS_V4 : HEADERS_V6;
@@ -116,7 +118,7 @@ static void write_success(const tl_stun_site *site, size_t at, const tl_addr *fr
                           tl_stun_answer *ret)
 {
     tl_stun_writer *w = &ret->message;
-    size_t one = from->family == TL_ADDR_V4 ? 12 : 24; /* bytes of an address attribute */
+    size_t one = from->family == TL_ADDR_V4 ? 12 : 24; /* bytes of one address attribute */
     const tl_addr *origin = site->n == 1 ? asked : &site->addr[ret->socket];
     if (request->fingerprint)
         budget -= FINGERPRINT;
@@ -124,7 +126,8 @@ static void write_success(const tl_stun_site *site, size_t at, const tl_addr *fr
     tl_stun_put_xor_mapped(w, from);
     if (site->n == 4 && w->n + one <= budget)
         tl_stun_put_other(w, &site->addr[at ^ (TL_STUN_OTHER_ADDRESS | TL_STUN_OTHER_PORT)]);
-    /* Too long together only for the shortest request over IPv6, 20 bytes without attributes. */
+    /* Both together are too long only for the shortest request over IPv6: 20 bytes, without
+     * attributes. */
     if (w->n + one <= budget)
         tl_stun_put_origin(w, origin);
 }
@@ -137,7 +140,7 @@ static void write_unknown(const tl_stun *request, const uint16_t *types, size_t 
     tl_stun_put_unknown(w, types, n);
 }
 
-/* The attributes that this server does not understand. */
+/* Lists the attributes that this server does not understand. */
 static size_t list_unknown(const tl_stun_site *site, const tl_stun *request,
                            uint16_t ret_types[TL_STUN_UNKNOWN_MAX])
 {

@@ -24,7 +24,7 @@ void tl_relay_timers_clear(tl_relay_timers *h)
     *h = (tl_relay_timers){0};
 }
 
-/* Places run from 1, so that heap[0] stays unused and i/2 is the parent. */
+/* Indices begin at 1: heap[0] stays unused, and i/2 is the parent of i. */
 static void put(tl_relay_timers *h, size_t i, tl_relay_heap_item item)
 {
     h->heap[i] = item;
@@ -69,7 +69,7 @@ void tl_relay_timer_set(tl_relay_timers *h, tl_relay_timer *t, tl_time at)
         return;
     }
     if (!t->place) {
-        assert(h->n + 1 < h->cap); /* tl_relay_timers_reserve saw to it */
+        assert(h->n + 1 < h->cap); /* tl_relay_timers_reserve made the room */
         h->n++;
         settle(h, h->n, t);
         return;
