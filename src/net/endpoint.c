@@ -8,26 +8,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BUFFER       (4u << 20)  /* of the port's sockets: a burst of 4 MiB waits for a busy loop */
-#define BUFFER_EXTRA (16u << 10) /* of the search's sockets, which say a few hundred bytes each */
-#define PORT_TRIES   16          /* any port, until one is free in both families */
-#define BATCHES_MAX  2           /* receive calls in a turn, 1 MiB each: others want a turn, too */
-#define QUIC_MIN     21          /* RFC 9000 section 10.3: nothing shorter can be a packet */
-#define STUN_MIN     20          /* the header */
-#define CONTROL_MIN  2           /* marker and type */
+#define BUFFER       (4u << 20)  /* of each socket of the port: 4 MiB wait for a busy loop */
+#define BUFFER_EXTRA (16u << 10) /* of each socket of the search: it carries some hundred bytes */
+#define PORT_TRIES   16          /* tries of any port, until one is free in both families */
+#define BATCHES_MAX  2  /* receive calls in one turn, 1 MiB each; then others have theirs */
+#define QUIC_MIN     21 /* RFC 9000 section 10.3: no packet is shorter */
+#define STUN_MIN     20 /* the header */
+#define CONTROL_MIN  2  /* marker and type */
 #define CONTROL      0x0C
 #define TOKEN_MIN    0x40
-#define REBUILD_PACE (1 * TL_SEC) /* between two attempts to have a socket that works */
+#define REBUILD_PACE (1 * TL_SEC) /* between two attempts to open a socket that works */
 
-#define FAMILIES 2 /* slot 0: IPv4; slot 1: IPv6; then the search's */
+#define FAMILIES 2 /* slot 0: IPv4; slot 1: IPv6; the others are the search's */
 #define SLOTS    (FAMILIES + TL_ENDPOINT_EXTRA_MAX)
 #define SLOT_BITS                                                                                  \
-    9 /* of a tl_sock; the others count, so that an old one never means a new socket */
+    9 /* the slot in a tl_sock; the other bits count, so that an old tl_sock never names a new
+         socket */
 _Static_assert(SLOTS < 1 << SLOT_BITS, "a tl_sock names its slot");
 
 typedef struct {
     tl_endpoint *endpoint;
-    tl_sock sock; /* 0: none; then `udp` may wait to be closed */
+    tl_sock sock; /* 0: there is none; `udp` may still wait to be closed */
     tl_udp *udp;
     tl_poll *poll;
     tl_addr_family family;
@@ -39,12 +40,12 @@ struct tl_endpoint {
     void *user;
     const char *port_file;
     uint16_t port;
-    bool configured; /* the port is the user's choice */
+    bool configured; /* the user chose the port */
     tl_defer sweep_soon;
     tl_timer rebuild_due;
     tl_time rebuilt_at[FAMILIES];
     bool rebuild[FAMILIES];
-    bool told_family[FAMILIES]; /* why there is no such socket is logged once */
+    bool told_family[FAMILIES]; /* it was logged why there is no such socket */
     uint32_t generation;
     tl_endpoint_counters counters;
     slot slots[SLOTS];
@@ -90,8 +91,8 @@ static void take_other(slot *s, const tl_addr *from, tl_slice datagram)
         c->dropped_unknown++;
 }
 
-/* A train is nearly always of one kind and handed on whole; but its sender may be anybody, and what
- * is mixed into it must not pass as what it is not. */
+/* Hands a train on. Nearly always it is of one kind and goes on whole. But anybody may have sent
+ * it, and a datagram of another kind inside it must not pass as the wrong kind. */
 static void take_train(slot *s, const tl_udp_train *t)
 {
     tl_endpoint *e = s->endpoint;
@@ -133,7 +134,8 @@ static void sweep(void *user)
         }
 }
 
-/* Its trains may be in somebody's hands right now: closed when this turn's input is handled. */
+/* Takes a socket out of use. Its trains may still be in use now, so it is closed after the input of
+ * this turn has been handled. */
 static void retire(slot *s)
 {
     s->sock = 0;
@@ -181,7 +183,8 @@ static void on_ready(void *user, int events)
     }
 }
 
-/* All share one receive buffer: none is read while another's trains are in somebody's hands. */
+/* Any open socket. All share one receive buffer: no socket is read while the trains of another are
+ * in use. */
 static const tl_udp *any_udp(const tl_endpoint *e)
 {
     for (size_t i = 0; i < SLOTS; i++)
@@ -190,7 +193,7 @@ static const tl_udp *any_udp(const tl_endpoint *e)
     return NULL;
 }
 
-/* Opens into an empty slot. TL_ERR_EXISTS, TL_ERR_IO (with `why`), TL_ERR_NOMEM. */
+/* Opens a socket into an empty slot. TL_ERR_EXISTS, TL_ERR_IO (with `why`), TL_ERR_NOMEM. */
 static tl_err slot_open(tl_endpoint *e, size_t i, uint16_t port, tl_why *why)
 {
     slot *s = &e->slots[i];
@@ -223,7 +226,7 @@ static void told_none(tl_endpoint *e, size_t family, const tl_why *why)
     e->told_family[family] = true;
 }
 
-/* Both families on one port; one alone where the machine has no other. 0 as port: any. */
+/* Opens both families on one port, or one family if the machine has no other. `port` 0: any. */
 static tl_err open_both(tl_endpoint *e, uint16_t port, tl_why *why)
 {
     tl_why why4 = {""}, why6 = {""};
@@ -280,7 +283,7 @@ static tl_err open_port(tl_endpoint *e, uint16_t configured, tl_why *why)
     if (err != TL_OK) {
         err = open_any(e, why);
         if (!err && kept)
-            tl_log(TL_LOG_WARN, "UDP port %u of last time cannot be had; now it is %u", kept,
+            tl_log(TL_LOG_WARN, "UDP port %u of last time is not available; now it is %u", kept,
                    e->port);
     }
     if (!err)
@@ -296,7 +299,8 @@ static void rebuild_one(tl_endpoint *e, size_t family)
     e->rebuilt_at[family] = tl_loop_now(e->loop);
     tl_err err = slot_open(e, family, e->port, &why);
     if (err == TL_ERR_EXISTS && !e->configured && !e->slots[!family].sock) {
-        err = slot_open(e, family, 0, &why); /* somebody was faster, and nothing holds us to it */
+        err = slot_open(e, family, 0, &why); /* another program took the port, and we may use any
+                                                other */
         if (!err) {
             e->port = tl_udp_local(e->slots[family].udp).port;
             keep_port(e);
@@ -330,7 +334,7 @@ void tl_endpoint_refresh(tl_endpoint *e)
         if (!e->slots[i].sock && !e->slots[i].udp && !e->rebuild[i]) {
             tl_why why = {""};
             if (slot_open(e, i, e->port, &why))
-                continue; /* still not: the next change of the network asks again */
+                continue; /* it still fails: the next change of the network tries again */
             e->told_family[i] = false;
             e->counters.rebuilt++;
             e->events.on_rebuilt(e->user);
@@ -377,7 +381,7 @@ void tl_endpoint_free(tl_endpoint *e)
 
 /* --- sending --- */
 
-/* Is it the socket that is wrong, or only this datagram's address? */
+/* Is the socket broken, or is only the address of this datagram wrong? */
 static bool is_broken(int error)
 {
     return error == EBADF || error == ENOTSOCK || error == ECONNABORTED || error == EPIPE ||

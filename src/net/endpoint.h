@@ -1,11 +1,12 @@
 /* endpoint.h - the node's UDP sockets: one port for both families, kept over restarts, and further
- * sockets for the birthday search. Tells datagrams apart by their first byte; answers none, and
- * knows no peer.
+ * sockets for the birthday search. Tells kinds of datagrams apart by their first byte. Answers
+ * none, and knows no peer.
  *
  *   0x00..0x03 with the magic cookie: STUN     0x0C: control (nobody listens: counted)
  *   0x40..0xFF: QUIC, or a relayed packet's token     all else, and the too short: dropped, counted
  *
- * A socket that the kernel declares broken is rebuilt on the same port under a new tl_sock. */
+ * A socket that the kernel declares broken is replaced by a new one on the same port, with a new
+ * tl_sock. */
 #ifndef TL_NET_ENDPOINT_H
 #define TL_NET_ENDPOINT_H
 
@@ -18,31 +19,33 @@
 typedef struct tl_endpoint tl_endpoint;
 
 typedef struct {
-    uint16_t port;         /* 0: the one of last time, else any */
-    const char *port_file; /* where it is kept over restarts, borrowed for life; NULL: nowhere */
+    uint16_t port;         /* 0: the port of last time, or else any */
+    const char *port_file; /* the file that keeps the port over restarts, borrowed for life; NULL:
+                              none */
 } tl_endpoint_config;
 
-/* Called from the loop. May call anything here but tl_endpoint_free. */
+/* These are called from the loop. They may call anything here but tl_endpoint_free. */
 typedef struct {
     void (*on_stun)(void *user, tl_sock sock, const tl_addr *from, tl_slice datagram,
                     const tl_stun *stun);
-    /* Datagrams of one sender, back to back, `segment` bytes each but the last; free to be changed
-     * during the call. */
+    /* Datagrams of one sender, back to back. Each is `segment` bytes long; only the last may be
+     * shorter. They may be changed during the call. */
     void (*on_train)(void *user, tl_sock sock, const tl_addr *from, uint8_t *data, size_t n,
                      size_t segment);
-    void (*on_rebuilt)(void *user); /* a socket of the port came, went or was replaced */
+    void (*on_rebuilt)(void *user); /* a socket of the port was opened, closed or replaced */
 } tl_endpoint_events;
 
 typedef struct {
     uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;
-    uint64_t dropped_short;     /* empty, or too short for what their first byte says */
-    uint64_t dropped_malformed; /* the cookie of STUN and then not STUN */
+    uint64_t dropped_short;     /* empty, or too short for the kind that their first byte shows */
+    uint64_t dropped_malformed; /* they have STUN's cookie but are not STUN */
     uint64_t dropped_control, dropped_unknown;
     uint64_t send_errors, too_large, rebuilt;
 } tl_endpoint_counters;
 
-/* TL_ERR_EXISTS: the configured port is another program's. TL_ERR_IO: no socket of either family.
- * TL_ERR_NOMEM. A port file that cannot be read or written is logged, and is no error. */
+/* TL_ERR_EXISTS: another program uses the configured port. TL_ERR_IO: there is no socket of either
+ * family. TL_ERR_NOMEM. If the port file cannot be read or written, this is logged and is not an
+ * error. */
 TL_CHECK tl_err tl_endpoint_new(tl_loop *loop, const tl_endpoint_config *config,
                                 const tl_endpoint_events *events, void *user,
                                 tl_endpoint **ret_endpoint, tl_why *why);
@@ -51,17 +54,17 @@ void tl_endpoint_free(tl_endpoint *e);
 /* The network changed: a family that had no socket may have one now. */
 void tl_endpoint_refresh(tl_endpoint *e);
 
-/* As tl_udp_send. TL_ERR_NOT_FOUND: no such socket (any more). TL_ERR_UNREACHABLE also: `to` is not
- * of the socket's family, or has port 0. */
+/* Like tl_udp_send. TL_ERR_NOT_FOUND: there is no such socket (any more). TL_ERR_UNREACHABLE also
+ * if `to` is not of the socket's family or has port 0. */
 TL_CHECK tl_err tl_endpoint_send(tl_endpoint *e, tl_sock sock, const tl_addr *to,
                                  const uint8_t *data, size_t n, size_t segment);
 
-/* IPv4, each on a port of its own. Returns how many there are, at most `n`. */
+/* Opens up to `n` IPv4 sockets, each on a port of its own. Returns how many were opened. */
 size_t tl_endpoint_open(tl_endpoint *e, tl_sock *ret_socks, size_t n);
-/* Of a socket from tl_endpoint_open; another is left alone. */
+/* Closes a socket from tl_endpoint_open; leaves any other alone. */
 void tl_endpoint_close(tl_endpoint *e, tl_sock sock);
 
-tl_sock tl_endpoint_sock4(const tl_endpoint *e); /* 0: none */
+tl_sock tl_endpoint_sock4(const tl_endpoint *e); /* 0: there is none */
 tl_sock tl_endpoint_sock6(const tl_endpoint *e);
 uint16_t tl_endpoint_port(const tl_endpoint *e);
 const tl_endpoint_counters *tl_endpoint_counters_of(const tl_endpoint *e);

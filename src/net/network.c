@@ -4,11 +4,11 @@
 
 #include <stdlib.h>
 
-#define TELL_AFTER (20 * TL_MS) /* answers of several servers come close together: told once */
+#define TELL_AFTER (20 * TL_MS) /* the answers of several servers come close together: told once */
 
 /* --- telling --- */
 
-/* What a peer would be told of us. */
+/* What we would tell a peer about us. */
 static tl_told told_of(const tl_network *w)
 {
     tl_told t = {.sock4 = tl_network_sock4(w),

@@ -1,4 +1,4 @@
-/* network_state.h - what the sources of net/network share. Not for other modules. */
+/* network_state.h - what the sources of net/network share. No other module may include it. */
 #ifndef TL_NET_NETWORK_STATE_H
 #define TL_NET_NETWORK_STATE_H
 
@@ -7,7 +7,7 @@
 #include "net/endpoint.h"
 #include "net/network.h"
 
-/* What a peer would be told of us, as of the last on_change. */
+/* What we would tell a peer about us, as it was at the last on_change. */
 typedef struct {
     tl_sock sock4, sock6;
     tl_nat_type type;
@@ -15,15 +15,15 @@ typedef struct {
     tl_candidate candidates[TL_CANDIDATES_MAX];
 } tl_told;
 
-#define NAMES_MAX (TL_STUN_SERVERS_MAX + 1) /* and the relay's */
+#define NAMES_MAX (TL_STUN_SERVERS_MAX + 1) /* one more for the relay's */
 
 typedef struct {
     tl_network *network;
     char text[TL_HOST_MAX + 6]; /* HOST:PORT as given */
     char host[TL_HOST_MAX];
-    uint16_t port; /* 0: no server here */
+    uint16_t port; /* 0: this entry is empty */
     tl_resolve *resolve;
-    bool failed; /* said once */
+    bool failed; /* it was logged once */
     size_t n;
     tl_addr addrs[2]; /* one of each family */
 } tl_stun_name;
@@ -39,7 +39,7 @@ struct tl_network {
     bool moved;
     tl_told told;
     uint64_t changes;
-    tl_portmap *portmap; /* NULL: not wanted */
+    tl_portmap *portmap; /* NULL: port mapping is switched off */
     void (*on_stopped)(void *user);
     void *stopped_user;
     tl_defer stopped;
@@ -47,35 +47,39 @@ struct tl_network {
     /* network_stun.c */
     tl_behaviour *behaviour;
     tl_timer behaviour_due;
-    tl_time due_at;       /* when that was to fire: much later means that we slept */
-    tl_addr seen4, seen6; /* the last public addresses that were known */
+    tl_time due_at;       /* when this timer was to fire; if it fires much later, the machine
+                             slept */
+    tl_addr seen4, seen6; /* the public addresses known last */
     tl_timer round_due;
-    bool round_wanted; /* when all names are resolved, whatever came of it */
+    bool round_wanted; /* a round begins when every look-up is over, with or without an address */
     tl_timer names_due;
-    tl_time names_wait; /* until the next try, while some name has no address */
-    bool names_changed; /* since the last round */
+    tl_time names_wait; /* time until the next try, while some name has no address */
+    bool names_changed; /* an address changed since the last round */
     size_t n_names;
-    tl_stun_name names[NAMES_MAX]; /* the first is the relay's, or empty (port 0) */
+    tl_stun_name names[NAMES_MAX]; /* the first entry is the relay's, or empty (port 0) */
     bool relay_is_local;
     tl_time suspected_at;
-    tl_network_look *looks, *looks_now; /* that wait for a round's end; that are being told of it */
+    tl_network_look *looks, *looks_now; /* looks that wait for the end of the round; looks that are
+                                           being told of it */
     tl_defer looks_done;
     tl_timer looks_due;
     tl_time looks_until;
 
-    tl_network_counters counters; /* gathered when asked for */
+    tl_network_counters counters; /* gathered when they are asked for */
 };
 
-/* Something of ours changed: on_change follows soon, if it is anything a peer would be told. */
+/* Something of ours changed. on_change follows soon, if it is something that we would tell a
+ * peer. */
 void tl_network_tell(tl_network *w, bool moved);
 
 /* --- network_stun.c --- */
 
 TL_CHECK tl_err tl_network_stun_start(tl_network *w, const tl_network_config *config);
 void tl_network_stun_end(tl_network *w);
-/* The network or the sockets changed: names and behaviour are asked anew. */
+/* The network or the sockets changed: looks names up anew, and asks for the NAT's behaviour
+ * anew. */
 void tl_network_stun_anew(tl_network *w);
-/* False: no server's answer, somebody else's to judge. */
+/* False: it is not a server's answer; another module must look at it. */
 bool tl_network_stun_take(tl_network *w, tl_sock sock, const tl_addr *from, tl_slice datagram,
                           const tl_stun *stun);
 

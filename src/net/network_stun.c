@@ -1,15 +1,16 @@
-/* The STUN servers' names, and behaviour's questions and answers over the endpoint. */
+/* network_stun.c - looks up the names of the STUN servers, and carries behaviour's questions and answers over the
+ * endpoint. */
 #include "net/network_state.h"
 
 #include "base/log.h"
 
 #include <stdio.h>
 
-#define NAMES_AGAIN   (10 * TL_MIN) /* an address behind a name may change */
-#define NAMES_RETRY   (30 * TL_SEC) /* while some name has no address; doubling up to the above */
-#define NAMES_SETTLE  (250 * TL_MS) /* after the first address, others have as long to join in */
-#define OVERDUE       (5 * TL_SEC)  /* a timer that comes as late: the machine, or we, slept */
-#define LOOK_MAX      (8 * TL_SEC)  /* a look is over by then, whatever is still open */
+#define NAMES_AGAIN   (10 * TL_MIN) /* look names up again: their addresses may change */
+#define NAMES_RETRY   (30 * TL_SEC) /* while some name has no address; doubles up to NAMES_AGAIN */
+#define NAMES_SETTLE  (250 * TL_MS) /* after the first address, time for the others to come */
+#define OVERDUE       (5 * TL_SEC)  /* if a timer is this late, the machine or the process slept */
+#define LOOK_MAX      (8 * TL_SEC)  /* a look is over after this, even if answers are missing */
 #define SUSPECT_APART (1 * TL_SEC)
 
 /* --- the round --- */
@@ -68,14 +69,15 @@ static void on_behaviour_due(void *user)
     bool slept = now > w->due_at + OVERDUE;
     tl_behaviour_on_timer(w->behaviour, now);
     if (slept) {
-        tl_log(TL_LOG_INFO, "slept for %llu s; looking whether we are where we were",
+        tl_log(TL_LOG_INFO, "slept for %llu s; looking whether the network is the same",
                (unsigned long long)((now - w->due_at) / TL_SEC));
         tl_behaviour_look(w->behaviour, now);
     }
     after(w);
 }
 
-/* The public address, when there is one, is where others send to. */
+/* Others send to the public address. Keeps a known one in `seen`. True: it is another than
+ * before. */
 static bool moved_to(tl_addr *seen, const tl_addr *now)
 {
     bool moved =
@@ -97,7 +99,8 @@ static void on_facts(void *user)
         tl_loop_defer(w->loop, &w->looks_done, finish_looks, w);
 }
 
-/* Sockets and addresses as they are now, servers as far as their names are known; then a round. */
+/* Gives behaviour the present sockets and addresses, and those servers whose names are known. Then
+ * begins a round. */
 static void begin_round(void *user)
 {
     tl_network *w = user;
@@ -107,7 +110,7 @@ static void begin_round(void *user)
     const tl_interface *own = tl_netmon_interfaces(w->netmon, &n_own);
     tl_sock sock4 = tl_endpoint_sock4(w->endpoint), sock6 = tl_endpoint_sock6(w->endpoint);
     uint16_t port = tl_endpoint_port(w->endpoint);
-    /* first addresses of every name before second ones of any */
+    /* the first address of every name comes before the second address of any */
     for (size_t k = 0; k < 2; k++)
         for (size_t i = 0; i < w->n_names && n < TL_STUN_SERVERS_MAX; i++)
             if (k < w->names[i].n &&
@@ -140,7 +143,7 @@ static void plan_names(tl_network *w)
     tl_timer_set(&w->names_due, tl_loop_now(w->loop) + wait);
 }
 
-/* The first address of each family, as the system orders them. */
+/* Takes the first address of each family, in the system's order. */
 static bool take_addresses(tl_stun_name *name, const tl_addr *addrs, size_t n)
 {
     tl_addr was[2] = {name->addrs[0], name->addrs[1]};
@@ -161,7 +164,7 @@ static void on_resolved(void *user, const tl_addr *addrs, size_t n, const char *
     if (n == 0 && !name->failed)
         tl_log(TL_LOG_WARN, "STUN server %s: %s", name->text, why);
     name->failed = n == 0;
-    /* known addresses outlive a name server that is away */
+    /* known addresses are kept while no name server answers */
     bool changed = n > 0 && take_addresses(name, addrs, n);
     w->names_changed |= changed;
     if (!is_resolving(w)) {
@@ -180,7 +183,7 @@ static void resolve_name(tl_network *w, tl_stun_name *name)
     if (name->resolve || !name->port)
         return;
     if (tl_resolve_start(w->loop, name->host, name->port, on_resolved, name, &name->resolve))
-        name->resolve = NULL; /* no memory: the next time comes */
+        name->resolve = NULL; /* no memory: it is tried again later */
 }
 
 static void resolve_all(tl_network *w)
@@ -209,7 +212,8 @@ static bool set_name(tl_network *w, tl_stun_name *name, const char *text)
     return false;
 }
 
-/* The relay's has the first place: it is the nearest to what we do, and knows RFC 5780. */
+/* The relay's server has the first place: it is close to the relay that we use, and knows RFC
+ * 5780. */
 void tl_network_set_relay_stun(tl_network *w, const char *hostport, bool local)
 {
     tl_stun_name *name = &w->names[0];
@@ -249,7 +253,7 @@ tl_err tl_network_stun_start(tl_network *w, const tl_network_config *config)
     return TL_OK;
 }
 
-/* Whoever waits is told by nobody any more, and must not ask us to forget it. */
+/* Ends looks that wait. They are not told, and need not be taken out by tl_network_unlook. */
 static void orphan(tl_network_look *list)
 {
     for (; list; list = list->next)

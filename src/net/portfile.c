@@ -10,9 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PORT_MIN 1024 /* lower ones need privileges that we may not have next time */
+#define PORT_MIN 1024 /* lower ports need privileges that we may not have next time */
 
-/* O_NONBLOCK: a FIFO put there must not stop the node. */
+/* Reads a small file. O_NONBLOCK: if it is a FIFO, it must not stop the node. */
 static size_t read_small(const char *path, char *ret, size_t cap)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -43,7 +43,7 @@ uint16_t tl_portfile_read(const char *path)
 
 static tl_err write_beside(const char *beside, const char *text, size_t n)
 {
-    unlink(beside); /* of a run that died in the middle */
+    unlink(beside); /* left by a run that ended in the middle */
     int fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return TL_ERR_IO;

@@ -1,6 +1,6 @@
-/* portfile.h - the file that keeps the node's UDP port over restarts, so that a rule in a firewall
- * or a forwarding in a router goes on being right. Holds one number; what else is in it is ignored.
- */
+/* portfile.h - the file that keeps the node's UDP port over restarts, so that a firewall's rule or
+ * a router's forwarding stays right. The file holds one number; the rest of it is ignored. Opens no
+ * socket. */
 #ifndef TL_NET_PORTFILE_H
 #define TL_NET_PORTFILE_H
 
@@ -8,9 +8,10 @@
 
 #include <stdint.h>
 
-/* 0: there is none, or nothing that could be a port of ours (1024 to 65535). */
+/* 0: there is no file, or it does not hold a port that we may use (1024 to 65535). */
 uint16_t tl_portfile_read(const char *path);
-/* Written beside and renamed over; left alone when it says so already. TL_ERR_IO with `why`. */
+/* Writes a new file beside the old one and renames it over the old one. Does nothing if the file
+ * holds this port already. TL_ERR_IO with `why`. */
 TL_CHECK tl_err tl_portfile_write(const char *path, uint16_t port, tl_why *why);
 
 #endif

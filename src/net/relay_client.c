@@ -15,19 +15,20 @@ struct tl_relay_client {
     size_t n_urls;
     tl_wsurl urls[TL_RELAY_URLS_MAX];
     char url_text[TL_RELAY_URLS_MAX][256];
-    size_t at; /* the URL in use */
+    size_t at; /* index of the URL in use */
     tl_tls *tls;
 
     tl_relay_state state;
     char error[512];
-    bool doubted;      /* the ping under way must be answered soon */
-    bool refused;      /* the relay said why it is about to end this connection */
-    bool away;         /* another took our place: we stay off for a while, whatever is asked */
-    unsigned replaced; /* times in a row, for the pause */
+    bool doubted;      /* the ping under way must be answered within TL_RELAY_DOUBT_WITHIN */
+    bool refused;      /* the relay said why it will end this connection */
+    bool away;         /* another process took our place: we stay off for a while, even if asked to
+                          dial */
+    unsigned replaced; /* how many times in a row, for the pause */
     tl_wsclient *ws;
-    unsigned failures;               /* rounds over all URLs without a steady connection */
-    tl_timer redial, ping, deadline; /* deadline: the link's */
-    tl_time dialled_at, registered_at, ping_sent, rtt; /* ping_sent 0: none awaited */
+    unsigned failures;               /* rounds through all URLs without a steady connection */
+    tl_timer redial, ping, deadline; /* deadline is the link's */
+    tl_time dialled_at, registered_at, ping_sent, rtt; /* ping_sent 0: no pong is awaited */
     uint64_t connects;
 };
 
@@ -83,11 +84,11 @@ void tl_relay_client_rearm(tl_relay_client *c)
 
 /* --- a connection's end and the next beginning --- */
 
-/* Full jitter: a random time between now and the end of the pause. The pause doubles. */
+/* A random time between now and the end of the pause. The pause doubles each time. */
 static tl_time next_pause(tl_relay_client *c)
 {
     if (c->at != 0)
-        return 0; /* another relay may be well: try it at once */
+        return 0; /* another relay may work: try it at once */
     unsigned shift = c->failures < 6 ? c->failures : 6;
     tl_time whole = TL_RELAY_BACKOFF_MIN << shift;
     if (whole > TL_RELAY_BACKOFF_MAX)
@@ -165,7 +166,7 @@ static void on_open(void *user)
 static void on_message(void *user, tl_ws_opcode opcode, uint8_t *bytes, size_t n)
 {
     tl_relay_client *c = user;
-    /* Binary messages belong to the token path, which this node does not ask for. */
+    /* Binary messages belong to a mode of relays for which this node does not ask. */
     if (opcode == TL_WS_TEXT)
         tl_relay_link_on_text(c->link, bytes, n, tl_loop_now(c->loop));
     tl_relay_client_rearm(c);
@@ -183,7 +184,7 @@ static void on_pong(void *user, tl_slice payload)
     unsigned ttl = tl_relay_link_ttl(c->link);
     tl_time every = TL_RELAY_PING_EVERY;
     if (ttl && ttl * TL_SEC / 2 < every)
-        every = ttl * TL_SEC / 2; /* a relay that forgets sooner hears from us sooner */
+        every = ttl * TL_SEC / 2; /* if the relay forgets nodes sooner, ping it sooner */
     tl_timer_set(&c->ping, tl_loop_now(c->loop) + every);
 }
 
@@ -199,14 +200,14 @@ static void on_closed(void *user, tl_err e, unsigned code, const char *why)
     (void)e;
     (void)code;
     char text[512];
-    if (c->refused) /* its words say more than the close that follows them */
+    if (c->refused) /* the relay's message says more than the close that follows it */
         snprintf(text, sizeof text, "%s", c->error);
     else
         snprintf(text, sizeof text, "%s", why);
     if (c->wanted) {
         bool at_once = c->doubted && !c->away;
         dial_again(c, text);
-        if (at_once) /* it was of the network that is gone: the relay did not send us away */
+        if (at_once) /* the connection was of a network that is gone: the relay did not refuse us */
             tl_timer_set(&c->redial, tl_loop_now(c->loop));
     } else {
         drop_connection(c);
@@ -233,7 +234,7 @@ static void on_redial(void *user)
         dial_again(c, "out of memory");
 }
 
-/* Also measures the round trip, hence the first right after registration. */
+/* Also measures the round trip; therefore the first ping comes right after the registration. */
 static void on_ping(void *user)
 {
     tl_relay_client *c = user;
@@ -370,8 +371,8 @@ void tl_relay_client_stop(tl_relay_client *c, const char *reason)
 void tl_relay_client_hurry(tl_relay_client *c)
 {
     tl_time now = tl_loop_now(c->loop), earliest = c->dialled_at + TL_RELAY_BACKOFF_MIN;
-    /* Many may want it at once, and again and again: no relay is dialled twice in a second for
-     * that. */
+    /* Many parts may want this at once, again and again, so a relay is dialled at most once in a
+     * second. */
     if (c->wanted && !c->ws && !c->away && c->redial.at > earliest)
         tl_timer_set(&c->redial, earliest > now ? earliest : now);
 }

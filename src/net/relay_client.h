@@ -1,6 +1,6 @@
-/* relay_client.h - keeps one node connected to a relay: which URL, when to dial, when to give up on
- * a silent one. What is said over the connection is peer/relay_link's. Touches sockets through
- * io/wsclient. */
+/* relay_client.h - keeps one node connected to a relay: decides which URL to dial and when, and
+ * when to give up a silent relay. Never reads the messages: peer/relay_link does. Touches sockets
+ * only through io/wsclient. */
 #ifndef TL_NET_RELAY_CLIENT_H
 #define TL_NET_RELAY_CLIENT_H
 
@@ -9,23 +9,22 @@
 
 #define TL_RELAY_URLS_MAX     16
 #define TL_RELAY_PING_EVERY   (25 * TL_SEC) /* the relay forgets a node after 300 s of silence */
-#define TL_RELAY_DOUBT_WITHIN (400 * TL_MS) /* and two of its round trips */
-#define TL_RELAY_PONG_WITHIN  (10 * TL_SEC) /* then the connection is taken for dead */
+#define TL_RELAY_DOUBT_WITHIN (400 * TL_MS) /* and two round trips to the relay */
+#define TL_RELAY_PONG_WITHIN  (10 * TL_SEC) /* then the connection counts as dead */
 #define TL_RELAY_BACKOFF_MIN  (1 * TL_SEC)
 #define TL_RELAY_BACKOFF_MAX  (60 * TL_SEC)
-/* A connection that held this long was a good one: the next failure starts from the shortest pause.
- */
+/* A connection that lasted this long was a good one: after its end, pauses begin with the shortest
+ * again. */
 #define TL_RELAY_STEADY_AFTER (60 * TL_SEC)
-/* After the relay said that another process registered with our key: to come back at once would
- * throw the other out, and it us, for ever; never to come back would let one false word of a relay
- * take us off it for good. Doubling, and from the shortest again once a connection held the
- * longest.
- */
+/* The pause after the relay said that another process registered with our key. If we came back at
+ * once, we would throw the other process out, and it would throw us out, without end. If we never
+ * came back, one false message of a relay would keep us off for ever. The pause doubles; it begins
+ * with the shortest again after a connection lasted the longest pause. */
 #define TL_RELAY_AWAY_MIN     (30 * TL_SEC)
 #define TL_RELAY_AWAY_MAX     (60 * TL_MIN)
 
 typedef enum {
-    TL_RELAY_OFF,        /* not wanted, or another took our place: `error` tells */
+    TL_RELAY_OFF,        /* not wanted, or another process took our place: `error` tells */
     TL_RELAY_CONNECTING, /* dialling, or waiting to dial again */
     TL_RELAY_CONNECTED,  /* registered */
 } tl_relay_state;
@@ -33,36 +32,36 @@ typedef enum {
 typedef struct {
     size_t n_urls;
     char urls[TL_RELAY_URLS_MAX][256]; /* tried in order */
-    bool allow_insecure;               /* plain ws:// beyond loopback */
-    char ca_file[512];                 /* a private CA besides the system's; "" = none */
+    bool allow_insecure;               /* allow plain ws:// to other machines than this one */
+    char ca_file[512];                 /* a private CA to trust besides the system's; "" = none */
 } tl_relay_client_config;
 
 typedef struct tl_relay_client tl_relay_client;
 
 typedef struct {
-    void (*on_state)(void *user);    /* tl_relay_client_state changed, or its error did */
+    void (*on_state)(void *user);    /* the state or the error changed */
     void (*on_writable)(void *user); /* datagrams may be sent again */
 } tl_relay_client_events;
 
-/* Borrows `link` and `rand` for life; the link's on_refused must be passed on
- * (tl_relay_client_refused). */
+/* Borrows `link` and `rand` for its life. The caller must pass the link's on_refused on to
+ * tl_relay_client_refused. */
 TL_CHECK tl_err tl_relay_client_new(tl_loop *loop, tl_rand *rand, tl_relay_link *link,
                                     const tl_relay_client_events *events, void *user,
                                     tl_relay_client **ret_client);
 void tl_relay_client_free(tl_relay_client *c);
 
-/* Begins to connect, again and again until tl_relay_client_stop. A running one starts anew.
- * TL_ERR_INVALID with the reason: a URL is none, or a plain ws:// that is not allowed; TL_ERR_IO:
- * the CA file. */
+/* Begins to connect, and connects again after each end, until tl_relay_client_stop. If it runs
+ * already, it starts anew. TL_ERR_INVALID with the reason: a URL is wrong, or a plain ws:// that is
+ * not allowed. TL_ERR_IO: the CA file cannot be read. */
 TL_CHECK tl_err tl_relay_client_start(tl_relay_client *c, const tl_relay_client_config *config,
                                       tl_why *why);
-/* Closes in order. */
+/* Closes the connection orderly. */
 void tl_relay_client_stop(tl_relay_client *c, const char *reason);
-/* Dials now instead of after the pause. */
+/* Dials now, not after the pause. */
 void tl_relay_client_hurry(tl_relay_client *c);
 
-/* The way to the relay may be gone, silently (another network, another public address): it must
- * answer within TL_RELAY_DOUBT_WITHIN, or is dialled anew, at once. */
+/* The connection may be dead without a sign (another network, another public address). If the relay
+ * does not answer within TL_RELAY_DOUBT_WITHIN, it is dialled anew at once. */
 void tl_relay_client_doubt(tl_relay_client *c);
 
 /* To be called from the link's events. */
@@ -72,12 +71,13 @@ void tl_relay_client_refused(tl_relay_client *c, const char *code, const char *m
 void tl_relay_client_rearm(tl_relay_client *c);
 
 tl_relay_state tl_relay_client_state(const tl_relay_client *c);
-const char *tl_relay_client_url(const tl_relay_client *c); /* the one in use or tried; "" = none */
-const char *
-tl_relay_client_error(const tl_relay_client *c);       /* why it is not connected; "" = it is */
-tl_time tl_relay_client_rtt(const tl_relay_client *c); /* 0: not measured */
+const char *tl_relay_client_url(const tl_relay_client *c);   /* the URL in use or being tried; "" =
+                                                              none */
+const char *tl_relay_client_error(const tl_relay_client *c); /* why it is not connected; "" = it is
+                                                          connected */
+tl_time tl_relay_client_rtt(const tl_relay_client *c);       /* 0: not measured */
 bool tl_relay_client_is_closed(
-    const tl_relay_client *c); /* on_state is called when it becomes so */
+    const tl_relay_client *c); /* on_state tells when this becomes true */
 bool tl_relay_client_is_full(const tl_relay_client *c);
 uint64_t tl_relay_client_connects(const tl_relay_client *c); /* successful registrations so far */
 

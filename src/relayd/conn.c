@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define READ_ROUNDS_MAX 4 /* of one connection, before the others get their turn */
+#define READ_ROUNDS_MAX 4 /* reads of one connection before the others get their turn */
 
 void tl_relayd_conn_mark(tl_relayd_conn *c)
 {
@@ -46,7 +46,7 @@ void tl_relayd_conn_end(tl_relayd_conn *c)
 
 /* --- what comes in --- */
 
-/* Queues an HTTP response; false when there is no memory for it. */
+/* Queues an HTTP response. False: there is no memory for it. */
 static bool answer(tl_relayd_conn *c, const tl_http1_head *head, int refusal)
 {
     tl_relayd_hub *hub = c->hub;
@@ -70,7 +70,7 @@ static bool answer(tl_relayd_conn *c, const tl_http1_head *head, int refusal)
     return true;
 }
 
-/* Returns how many of the bytes are done with. */
+/* Reads an HTTP head. Returns how many of the bytes were used. */
 static size_t take_head(tl_relayd_conn *c, const uint8_t *bytes, size_t n)
 {
     tl_http1_head head;
@@ -100,14 +100,14 @@ static size_t take(tl_relayd_conn *c, uint8_t *bytes, size_t n)
     return used;
 }
 
-/* After each change of `in`. */
+/* To call after each change of `in`. */
 static void count_held(tl_relayd_conn *c)
 {
     c->hub->held += c->in.cap - c->held;
     c->held = c->in.cap;
 }
 
-/* Keeps what `take` left for when its rest comes. */
+/* Keeps the bytes that `take` left until the rest of their head or frame comes. */
 static tl_err keep(tl_relayd_conn *c, const uint8_t *rest, size_t n)
 {
     tl_err e = n ? tl_buf_append(&c->in, tl_slice_of(rest, n)) : TL_OK;
@@ -127,7 +127,7 @@ static bool may_hold(tl_relayd_hub *hub, size_t more)
     return false;
 }
 
-/* Reads into the hub's buffer, behind what was kept. */
+/* Reads into the hub's buffer, behind the bytes that were kept. */
 static tl_err read_shared(tl_relayd_conn *c, bool *ret_more)
 {
     tl_relayd_hub *hub = c->hub;
@@ -146,8 +146,8 @@ static tl_err read_shared(tl_relayd_conn *c, bool *ret_more)
     return e;
 }
 
-/* A frame longer than the hub's buffer gets one of its own, which grows as the bytes come:
- * announcing much costs us nothing. */
+/* A frame longer than the hub's buffer gets a buffer of its own. That buffer grows only as the
+ * bytes come, so it costs us nothing when a peer announces a long frame. */
 static tl_err read_own(tl_relayd_conn *c, bool *ret_more)
 {
     tl_relayd_hub *hub = c->hub;
@@ -180,7 +180,7 @@ static void on_ended(tl_relayd_conn *c)
 {
     c->read_ended = true;
     if (c->phase != TL_RELAYD_ENDING || !c->blocked)
-        tl_relayd_conn_doom(c); /* otherwise what is queued goes out first */
+        tl_relayd_conn_doom(c); /* otherwise the queue is sent first */
     tl_relayd_hub_pump(c->hub);
 }
 
@@ -242,8 +242,8 @@ tl_relayd_conn *tl_relayd_conn_new(tl_relayd_hub *hub, int fd, const tl_addr *re
     tl_time now = tl_loop_now(hub->loop);
     tl_addr local = local_address(fd);
     tl_relayd_conn *c = calloc(1, sizeof *c);
-    /* The machine is asked before anything is spent on the connection, and counts whom it refuses.
-     */
+    /* Asks the machine before anything is spent on the connection. The machine counts the
+     * connections that it refuses. */
     if (!c || tl_relay_accept(hub->relay, remote, &local, tls != NULL, c, now, &c->relay)) {
         close(fd);
         free(c);

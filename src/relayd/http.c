@@ -23,7 +23,7 @@ static const char *phrase(int status)
     }
 }
 
-/* `extra`: further header lines, each with its CRLF. */
+/* Appends a response. `extra` holds further header lines, each with its CRLF. */
 static tl_err respond(tl_buf *out, int status, const char *extra, const char *type, tl_slice body)
 {
     tl_err e = tl_buf_printf(out,
@@ -45,7 +45,7 @@ static tl_err refuse(tl_buf *out, int status, const char *extra, const char *tex
 
 tl_err tl_relayd_http_refuse(int status, tl_buf *out)
 {
-    return refuse(out, status, "", "This is no request that the relay understands.\n");
+    return refuse(out, status, "", "The relay does not understand this request.\n");
 }
 
 /* --- the upgrade --- */
@@ -66,7 +66,8 @@ static tl_err upgrade(const tl_http1_head *head, tl_buf *out, bool *ret_upgraded
 
 /* --- what operators see --- */
 
-/* Compares digests, so that neither content nor length of the token shows in the time taken. */
+/* Compares digests, so that the time taken shows neither the content nor the length of the
+ * token. */
 static bool is_token(tl_slice given, const char *token)
 {
     uint8_t a[crypto_generichash_BYTES], b[crypto_generichash_BYTES];
@@ -126,7 +127,7 @@ tl_err tl_relayd_http_answer(const tl_http1_head *head, const tl_relay *relay,
     *ret_upgraded = false;
     tl_slice path = head->target;
     const uint8_t *query =
-        memchr(path.p, '?', path.n); /* clients send /ws?node=...; it says nothing */
+        memchr(path.p, '?', path.n); /* clients send /ws?node=...; the query is ignored */
     if (query)
         path.n = (size_t)(query - path.p);
     bool is_ws = tl_slice_eq(path, TL_SLICE_LIT("/ws"));

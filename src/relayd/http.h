@@ -1,5 +1,5 @@
-/* http.h - what the relay answers to one HTTP request: the upgrade at /ws, /health, /metrics and
- * /peers; no request here has a body. Decides and writes; never touches a socket. */
+/* http.h - the relay's answer to one HTTP request: the upgrade at /ws, /health, /metrics and
+ * /peers. No request here has a body. Decides and writes; never touches a socket. */
 #ifndef TL_RELAYD_HTTP_H
 #define TL_RELAYD_HTTP_H
 
@@ -7,15 +7,15 @@
 #include "relay/stunserver.h"
 #include "wire/http1.h"
 
-/* Appends the whole response to `head`, for which `token` ("" = none configured) opens /peers.
- * `stun` may be NULL.
- * *ret_upgraded: it is a 101, WebSocket frames follow; otherwise the connection ends behind it.
- * TL_ERR_NOMEM. */
+/* Appends the whole response to the request `head`. A request with `token` may see /peers ("" = no
+ * token is configured). `stun` may be NULL. *ret_upgraded: the response is a 101, and WebSocket
+ * frames follow; otherwise the connection ends after the response. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_relayd_http_answer(const tl_http1_head *head, const tl_relay *relay,
                                       const tl_stunserver *stun, const char *token, tl_time now,
                                       tl_buf *out, bool *ret_upgraded);
 
-/* Appends a response to what tl_http1_request_parse refused with `status`. TL_ERR_NOMEM. */
+/* Appends the response to a request that tl_http1_request_parse refused with `status`.
+ * TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_relayd_http_refuse(int status, tl_buf *out);
 
 #endif

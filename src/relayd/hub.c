@@ -20,7 +20,7 @@ static void add_piece(tl_relayd_hub *hub, tl_relayd_conn *c, const tl_relay_outp
     if (c->is_doomed || (hub->piece_count == hub->piece_cap && !grow(hub))) {
         if (out->shared)
             tl_relay_chunk_unref(out->shared);
-        tl_relayd_conn_doom(c); /* a gap in its bytes would be worse than an end */
+        tl_relayd_conn_doom(c); /* a gap in the bytes would be worse than the end */
         return;
     }
     hub->pieces[hub->piece_count++] = (tl_relayd_piece){.bytes = out->bytes, .shared = out->shared};
@@ -46,7 +46,7 @@ static void drop_pieces(tl_relayd_conn *c)
 
 /* --- flushing one destination --- */
 
-/* The first `n` bytes of the pieces are written. */
+/* The first `n` bytes of the pieces were written: takes them out. */
 static void advance(tl_relayd_conn *c, size_t n)
 {
     while (c->piece_first) {
@@ -64,7 +64,7 @@ static void advance(tl_relayd_conn *c, size_t n)
     c->piece_last = 0;
 }
 
-/* Moves what is left of the pieces into the queue. False: out of memory, and dropped. */
+/* Moves the rest of the pieces into the queue. False: memory ran out, and they are dropped. */
 static bool spill(tl_relayd_conn *c)
 {
     tl_err e = TL_OK;
@@ -82,7 +82,8 @@ static bool spill(tl_relayd_conn *c)
     return !e;
 }
 
-/* The queue's front, and behind the whole of it the round's pieces; *ret_bytes in all. */
+/* Gathers the front of the queue, and, if this is the whole queue, the pieces of this round behind
+ * it; *ret_bytes is their sum. */
 static int gather(tl_relayd_conn *c, size_t *ret_bytes)
 {
     struct iovec *iov = c->hub->iov;
@@ -101,7 +102,8 @@ static int gather(tl_relayd_conn *c, size_t *ret_bytes)
     return n;
 }
 
-/* The machine counts what it gave; HTTP in front of it is ours. */
+/* Tells the machine how many of its bytes were written; the HTTP bytes in front of them are
+ * ours. */
 static void tell_written(tl_relayd_conn *c, size_t n)
 {
     size_t own = n < c->own ? n : c->own;
@@ -166,10 +168,11 @@ static void obey(tl_relayd_hub *hub, const tl_relay_output *out)
     case TL_RELAY_SEND: add_piece(hub, c, out); break;
     case TL_RELAY_CLOSE:
         add_piece(hub, c, out);
-        if (c->phase == TL_RELAYD_HEAD) /* a frame means nothing to it */
+        if (c->phase == TL_RELAYD_HEAD) /* the peer would not understand a frame yet */
             tl_relayd_conn_doom(c);
         c->phase = TL_RELAYD_ENDING;
-        tl_stream_want_read(c->stream, true); /* it may have been paused; now only its end counts */
+        tl_stream_want_read(c->stream, true); /* it may have been paused; now we only wait for its
+                                                 end */
         break;
     case TL_RELAY_CUT: tl_relayd_conn_doom(c); break;
     case TL_RELAY_PAUSE: tl_stream_want_read(c->stream, false); break;

@@ -1,4 +1,5 @@
-/* teale-relay: lets Teale nodes find each other and carries what they cannot send directly. */
+/* main.c - teale-relay, the program: lets Teale nodes find each other and carries what they cannot
+ * send directly. Never touches the sockets: server.c does. */
 #include "crypto/identity.h"
 #include "io/coredump.h"
 #include "io/sdnotify.h"
@@ -19,11 +20,12 @@ static void on_terminate(void *user, int signo)
 {
     (void)user;
     if (ending) {
-        tl_loop_stop(loop); /* asked twice: at once */
+        tl_loop_stop(loop); /* asked a second time: end at once */
         return;
     }
     ending = true;
-    tl_log(TL_LOG_INFO, "%s: taking leave of the nodes", signo == SIGINT ? "SIGINT" : "SIGTERM");
+    tl_log(TL_LOG_INFO, "%s: closing the connections of the nodes",
+           signo == SIGINT ? "SIGINT" : "SIGTERM");
     (void)!tl_sdnotify("STOPPING=1");
     tl_relayd_server_shutdown(server);
 }
@@ -49,7 +51,7 @@ static tl_err say_ready(tl_why *why)
         e = tl_why_set(why, TL_ERR_IO, "cannot write the ready line to standard output");
     tl_buf_clear(&line);
     if (!e && tl_sdnotify("READY=1") == TL_ERR_IO)
-        tl_log(TL_LOG_WARN, "the service manager does not hear that we are ready");
+        tl_log(TL_LOG_WARN, "cannot tell the service manager that this relay is ready");
     return e;
 }
 
@@ -101,7 +103,7 @@ int main(int argc, char **argv)
         puts("teale-relay " TL_VERSION);
     } else {
         signal(SIGPIPE, SIG_IGN);
-        tl_coredump_forbid(); /* this memory tells who talks to whom */
+        tl_coredump_forbid(); /* this memory shows which node talks to which */
         tl_log_set_level(options.log_level);
         status = run(&options);
     }

@@ -11,7 +11,8 @@
 
 #define DEFAULT_PORT 8080
 
-/* Each is an option of the command line, with dashes, and a key of the file, with underscores. */
+/* Each setting is an option of the command line, with dashes, and a key of the file, with
+ * underscores. */
 typedef enum {
     SET_LISTEN = 256,
     SET_UDP,
@@ -23,7 +24,7 @@ typedef enum {
     SET_ADMIN_TOKEN_FILE,
     SET_MAX_MESSAGE,
     SET_LOG_LEVEL,
-    OPT_CONFIG, /* the command line's alone, from here on */
+    OPT_CONFIG, /* from here on only on the command line */
     OPT_HELP,
     OPT_VERSION,
 } setting;
@@ -49,7 +50,7 @@ const char *tl_relayd_help(void)
 {
     return "Usage: teale-relay [OPTION]...\n"
            "Lets Teale nodes find each other and carries what they cannot send directly.\n"
-           "It cannot read it: nodes encrypt end to end.\n"
+           "It cannot read what it carries: nodes encrypt end to end.\n"
            "\n"
            "  --listen [ws://|wss://]HOST:PORT\n"
            "                          where to listen; may be repeated; port 0 is any free one\n"
@@ -81,7 +82,7 @@ const char *tl_relayd_help(void)
 typedef struct {
     tl_relayd_options *o;
     const char *config;
-    bool given[OPT_CONFIG - SET_LISTEN]; /* on the command line: the file's are passed over */
+    bool given[OPT_CONFIG - SET_LISTEN]; /* given on the command line, so the file's is ignored */
 } parsing;
 
 /* --- values --- */
@@ -100,7 +101,7 @@ static tl_err set_listen(tl_relayd_options *o, const char *text, tl_why *why)
             why, TL_ERR_INVALID,
             "listen: %s is not [ws://|wss://]HOST:PORT, as in 127.0.0.1:8080 or [::1]:0",
             tl_log_safe(tl_slice_str(text)).text);
-    /* Which of the two a bare one is, is decided when all is known: see finish. */
+    /* A bare address may be ws or wss. `finish` decides this, when all options are known. */
     at->tls = !ws;
     if (!ws && !wss)
         o->bare |= 1u << o->listen_count;
@@ -108,7 +109,7 @@ static tl_err set_listen(tl_relayd_options *o, const char *text, tl_why *why)
     return TL_OK;
 }
 
-/* One more of its family, which `a` is: what two of them must be. */
+/* Checks whether `a` may be the second address of its family. */
 static tl_err check_second_udp(const tl_relayd_options *o, const tl_addr *a, tl_why *why)
 {
     size_t same = 0;
@@ -155,7 +156,7 @@ static tl_err set_udp(tl_relayd_options *o, const char *text, tl_why *why)
     a = tl_addr_normal(a);
     a.port = port;
     if (a.bytes[0] == 0xFF || (a.family == TL_ADDR_V4 && a.bytes[0] >= 224))
-        return tl_why_set(why, TL_ERR_INVALID, "udp: %s is no address of a machine",
+        return tl_why_set(why, TL_ERR_INVALID, "udp: %s is not the address of one machine",
                           tl_log_safe(tl_slice_str(text)).text);
     tl_err e = check_second_udp(o, &a, why);
     if (!e)
@@ -228,7 +229,7 @@ static tl_err set_log_level(tl_relayd_options *o, const char *text, tl_why *why)
                       tl_log_safe(tl_slice_str(text)).text);
 }
 
-/* `text` is "" for a switch that is on. */
+/* Applies one setting. `text` is "" for a switch that is on. */
 static tl_err apply(tl_relayd_options *o, setting what, const char *text, tl_why *why)
 {
     switch (what) {
@@ -313,7 +314,7 @@ static tl_err on_setting(void *user, const char *key, const json_t *value, tl_wh
 
 static tl_err parse_arguments(int argc, char **argv, parsing *p, tl_why *why)
 {
-    optind = 0; /* begin anew, also when called twice */
+    optind = 0; /* makes getopt begin anew, also in a second call */
     opterr = 0;
     int c;
     while ((c = getopt_long(argc, argv, "+:h", long_options, NULL)) != -1) {
@@ -342,7 +343,7 @@ static tl_err parse_arguments(int argc, char **argv, parsing *p, tl_why *why)
     return TL_OK;
 }
 
-/* What only the whole can tell. */
+/* Checks what can be told only when all options are known. */
 static tl_err finish(tl_relayd_options *o, tl_why *why)
 {
     if (!o->tls_cert != !o->tls_key)
@@ -422,7 +423,7 @@ tl_err tl_relayd_token_read(const char *file, char ret_token[TL_RELAYD_TOKEN_MAX
     if (!good)
         return tl_why_set(
             why, TL_ERR_INVALID,
-            "the first line of %s is no token: 1 to %d printable characters, no spaces "
+            "the first line of %s is not a token: 1 to %d printable characters, no spaces "
             "(make one with `openssl rand -hex 32`)",
             file, TL_RELAYD_TOKEN_MAX - 1);
     memcpy(ret_token, line, n + 1);

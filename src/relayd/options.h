@@ -1,5 +1,5 @@
 /* options.h - what an operator may set: the command line of teale-relay and its configuration file.
- * Reads that file and the token's; never touches a socket. */
+ * Reads that file and the token file; never touches a socket. */
 #ifndef TL_RELAYD_OPTIONS_H
 #define TL_RELAYD_OPTIONS_H
 
@@ -7,10 +7,10 @@
 #include "base/log.h"
 #include "relay/relay.h"
 
-#define TL_RELAYD_LISTEN_MAX  16          /* addresses of one machine, and to spare */
+#define TL_RELAYD_LISTEN_MAX  16          /* more addresses than one machine has */
 #define TL_RELAYD_UDP_MAX     4           /* two of each address family */
-#define TL_RELAYD_MESSAGE_MIN (64u << 10) /* control messages are that long (PROTOCOL 2) */
-#define TL_RELAYD_MESSAGE_MAX (64u << 20) /* a frame is held whole until it is complete */
+#define TL_RELAYD_MESSAGE_MIN (64u << 10) /* the longest control message (docs/protocol.md) */
+#define TL_RELAYD_MESSAGE_MAX (64u << 20) /* frames are held in memory until they are complete */
 #define TL_RELAYD_TOKEN_MAX   256
 
 typedef enum {
@@ -21,8 +21,8 @@ typedef enum {
 
 typedef struct {
     bool tls;
-    char host[TL_HOST_MAX]; /* a name or an IP literal */
-    uint16_t port;          /* 0: any */
+    char host[TL_HOST_MAX]; /* a name or an IP address */
+    uint16_t port;          /* 0: any free one */
 } tl_relayd_endpoint;
 
 typedef struct {
@@ -30,18 +30,20 @@ typedef struct {
     size_t listen_count;
     uint32_t bare; /* bit i: listen[i] was given without ws:// or wss:// */
     tl_relayd_endpoint listen[TL_RELAYD_LISTEN_MAX];
-    size_t udp_count; /* at most two of a family, different, and not wildcards where they are two */
+    size_t udp_count; /* at most two of a family; two must differ, and none of them may be a
+                         wildcard */
     tl_addr udp[TL_RELAYD_UDP_MAX];
-    char udp_announce[TL_HOST_MAX + 6]; /* host[:port] that nodes are told; "": udp[0], or with a
-                                           wildcard the first name */
-    char *tls_cert, *tls_key;           /* both or neither */
+    char udp_announce[TL_HOST_MAX + 6]; /* host[:port] that nodes are told; "" = udp[0], or the
+                                           first name if udp[0] is a wildcard */
+    char *tls_cert, *tls_key;           /* both are set, or neither */
     char *admin_token_file;             /* NULL: no /peers */
     tl_relay_config relay;              /* names, legacy_clients, message_max */
     tl_log_level log_level;
 } tl_relayd_options;
 
-/* The command line wins over the file that --config names; lists of one replace those of the other.
- * TL_ERR_INVALID: `why` says what is wrong and what would be right; nothing is kept. */
+/* A setting of the command line wins over the same setting of the file that --config names; its
+ * lists replace the file's lists. TL_ERR_INVALID: `why` says what is wrong and what would be right,
+ * and nothing is kept. */
 TL_CHECK tl_err tl_relayd_options_parse(int argc, char **argv, tl_relayd_options *ret_options,
                                         tl_why *why);
 void tl_relayd_options_clear(tl_relayd_options *o);
@@ -49,9 +51,9 @@ void tl_relayd_options_clear(tl_relayd_options *o);
 /* The text of --help. */
 const char *tl_relayd_help(void);
 
-/* The operator's token: the file's first line, without its newline. TL_ERR_IO: not readable;
- * TL_ERR_INVALID: empty, longer than TL_RELAYD_TOKEN_MAX - 1, or not printable ASCII without
- * spaces. */
+/* Reads the operator's token: the first line of the file, without its newline. TL_ERR_IO: the file
+ * is not readable. TL_ERR_INVALID: the token is empty, longer than TL_RELAYD_TOKEN_MAX - 1, or not
+ * printable ASCII without spaces. */
 TL_CHECK tl_err tl_relayd_token_read(const char *file, char ret_token[TL_RELAYD_TOKEN_MAX],
                                      tl_why *why);
 

@@ -2,13 +2,13 @@
 
 #include <stdlib.h>
 
-#define BLOCK_SIZE 4096 /* copies of small frames share one; larger ones get their own size */
+#define BLOCK_SIZE 4096 /* small frames share a block; a larger one gets a block of its size */
 
 struct tl_outblock {
     tl_outblock *next;
     tl_relay_chunk *chunk; /* holds the bytes; NULL: they are in `data` */
     const uint8_t *bytes;
-    size_t head, n, cap; /* bytes[head .. head+n) wait; `data` has room for cap in all */
+    size_t head, n, cap; /* bytes[head .. head+n) wait; `data` has room for `cap` bytes in all */
     uint8_t data[];
 };
 

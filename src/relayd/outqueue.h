@@ -1,5 +1,5 @@
-/* outqueue.h - what one connection could not take at once: copies of bytes, and references to
- * chunks that many connections wait for. Touches no socket; its bound is the relay machine's
+/* outqueue.h - the bytes that one connection could not take at once: copies, and references to
+ * chunks for which many connections wait. Touches no socket; the relay machine bounds it
  * (queue_max). */
 #ifndef TL_RELAYD_OUTQUEUE_H
 #define TL_RELAYD_OUTQUEUE_H
@@ -10,19 +10,20 @@
 
 typedef struct tl_outblock tl_outblock;
 
-/* Zero-initialise to begin. An empty queue holds no memory. */
+/* Begins zero-initialised. An empty queue holds no memory. */
 typedef struct {
     tl_outblock *first, *last;
     size_t bytes;
 } tl_outqueue;
 
-/* Copies. TL_ERR_NOMEM. */
+/* Appends a copy of `bytes`. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_outqueue_add(tl_outqueue *q, tl_slice bytes);
-/* Takes the reference, also when it fails. `bytes` lies in the chunk. TL_ERR_NOMEM. */
+/* Appends `bytes`, which lie in the chunk. Takes over the reference, even when the call fails.
+ * TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_outqueue_add_shared(tl_outqueue *q, tl_slice bytes, tl_relay_chunk *chunk);
-/* The front, at most `cap` pieces; returns how many. */
+/* Fills `ret_iov` with the front of the queue, at most `cap` pieces; returns how many. */
 int tl_outqueue_peek(const tl_outqueue *q, struct iovec *ret_iov, int cap);
-/* Drops `n` (at most `bytes`) from the front. */
+/* Drops `n` bytes (at most `bytes`) from the front. */
 void tl_outqueue_consume(tl_outqueue *q, size_t n);
 void tl_outqueue_clear(tl_outqueue *q);
 

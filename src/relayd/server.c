@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-#define BACKLOG      1024 /* a whole town of nodes reconnects at once after a restart */
+#define BACKLOG      1024 /* many nodes reconnect at once after a restart */
 #define SOCKETS_MAX  (4 * TL_RELAYD_LISTEN_MAX)
-#define RESERVED_FDS 64 /* for listeners, the loop, files read again */
+#define RESERVED_FDS 64 /* for listeners, the loop, and files that are read again */
 
 typedef struct {
     tl_relayd_server *server;
@@ -65,16 +65,17 @@ static tl_err listen_at(tl_relayd_server *s, const tl_addr *addr, bool tls, tl_w
     if (!tls && !tl_addr_is_loopback(addr)) {
         char text[TL_ADDR_TEXT_MAX];
         tl_addr_write(text, addr);
-        tl_log(TL_LOG_WARN,
-               "ws://%s is not encrypted: who asks whom, and when, is visible on the way; give "
-               "--tls-cert and --tls-key, or put a TLS proxy in front",
-               text);
+        tl_log(
+            TL_LOG_WARN,
+            "ws://%s is not encrypted: the network can see which node asks which, and when; give "
+            "--tls-cert and --tls-key, or put a TLS proxy in front",
+            text);
     }
     return TL_OK;
 }
 
-/* A name may have several addresses (localhost has two): all are listened on, and one that this
- * machine lacks (IPv6 switched off) is passed over where another works. */
+/* Listens on every address of a name (localhost has two). An address that this machine lacks (IPv6
+ * is switched off) is skipped if another works. */
 static tl_err listen_endpoint(tl_relayd_server *s, const tl_relayd_endpoint *at, tl_why *why)
 {
     tl_addr literal;
@@ -99,7 +100,8 @@ static tl_err listen_endpoint(tl_relayd_server *s, const tl_relayd_endpoint *at,
     return last != TL_ERR_IO || s->socket_count == before ? last : TL_OK;
 }
 
-/* A connection is a descriptor: the relay refuses with a reason before the kernel does without. */
+/* Each connection needs a descriptor. With this limit the relay refuses with a reason, before the
+ * kernel refuses without one. */
 static void fit_descriptors(tl_relay_config *config)
 {
     struct rlimit rl;
@@ -140,8 +142,8 @@ static tl_err copy_files(tl_relayd_server *s, const tl_relayd_options *o)
     return TL_OK;
 }
 
-/* What registerAck tells nodes to ask (PROTOCOL 2). A wildcard is no address to ask: the options
- * see to it that there is a name then. */
+/* Sets the STUN server that registerAck tells to nodes (docs/protocol.md "Relay signalling"). Nodes
+ * cannot ask a wildcard; the options make sure that there is a name then. */
 static void announce(const tl_relayd_options *o, tl_addr at, tl_relay_config *config)
 {
     char host[TL_HOST_MAX] = "";
@@ -199,7 +201,7 @@ static tl_err start(tl_relayd_server *s, const tl_relayd_options *o, tl_why *why
 static void on_farewell_over(void *user)
 {
     tl_relayd_server *s = user;
-    tl_log(TL_LOG_INFO, "%zu connections did not take their leave in time", s->hub.conn_count);
+    tl_log(TL_LOG_INFO, "%zu connections did not close in time", s->hub.conn_count);
     tl_loop_stop(s->loop);
 }
 

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define LINE_MAX_CHARS 4096  /* a list of names fits many times over */
-#define LINES_MAX      10000 /* far beyond any; a device may have no end */
+#define LINE_MAX_CHARS 4096  /* many times as long as a list of names */
+#define LINES_MAX      10000 /* far more than any file has; a device file may have no end */
 
 static char *skip_blanks(char *p)
 {
@@ -20,7 +20,7 @@ static bool is_key_character(char c)
     return islower((unsigned char)c) || isdigit((unsigned char)c) || c == '_';
 }
 
-/* `line` is changed. */
+/* Reads one line; changes `line`. */
 static tl_err read_line(char *line, tl_err (*set)(void *, const char *, const json_t *, tl_why *),
                         void *user, tl_why *why)
 {

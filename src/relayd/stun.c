@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 #define FAMILIES      2
-#define ROUNDS_MAX    4  /* batches of one socket before the connections get their turn */
-#define PORT_TRIES    16 /* a port that the kernel chose may be taken on the other address */
+#define ROUNDS_MAX    4  /* batches of one socket before the WebSocket connections get their turn */
+#define PORT_TRIES    16 /* a port the kernel chose may be in use on the other address */
 #define SOCKETS_OF(s) ((s)->site.n)
 
 typedef struct relayd_site relayd_site;
@@ -20,14 +20,14 @@ typedef struct {
 
 struct relayd_site {
     tl_relayd_stun *stun;
-    tl_stun_site site; /* n is 0: no such family */
+    tl_stun_site site; /* n 0: there is no address of this family */
     relayd_udp sockets[4];
 };
 
 struct tl_relayd_stun {
     tl_loop *loop;
     tl_stunserver *server;
-    relayd_site sites[FAMILIES]; /* the family that was named first is the first */
+    relayd_site sites[FAMILIES]; /* the family that was named first comes first */
 };
 
 /* --- traffic --- */
@@ -60,7 +60,7 @@ static void on_ready(void *user, int events)
         for (size_t i = 0; i < n; i++)
             handle(u, &datagrams[i]);
         if (n < TL_UDPSERVER_BATCH)
-            break; /* the socket is empty, or will say again that it is not */
+            break; /* the socket is empty, or the loop will call again */
     }
     if (e == TL_ERR_IO) {
         char text[TL_ADDR_TEXT_MAX];
@@ -92,7 +92,7 @@ static tl_err open_socket(relayd_site *site, size_t index, tl_addr local, tl_why
     return TL_OK;
 }
 
-/* The same port on both addresses: sockets `index` and `index` + TL_STUN_OTHER_ADDRESS. */
+/* Opens the same port on both addresses, as sockets `index` and `index` + TL_STUN_OTHER_ADDRESS. */
 static tl_err open_pair(relayd_site *site, size_t index, const tl_addr addr[2], uint16_t port,
                         tl_why *why)
 {
