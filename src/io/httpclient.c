@@ -10,8 +10,8 @@
 #define READ_SIZE            (32L << 10) /* libcurl's buffer of each running request */
 
 /*   QUEUED --> (RESOLVING) --> CONNECTING --sent--> WAITING --head--> BODY
- * Every state ends in `finish` (on_done, freed) or `destroy` (cancelled, freed). libcurl must not be
- * called from inside its callbacks, so `settle` does afterwards what they ask for. */
+ * Every state ends in `finish` (on_done, freed) or `destroy` (cancelled, freed). libcurl must not
+ * be called from inside its callbacks, so `settle` does afterwards what they ask for. */
 typedef enum {
     QUEUED,     /* libcurl does not know of the request yet */
     RESOLVING,  /* the loop looks the name up, because a cancelled libcurl would wait for its

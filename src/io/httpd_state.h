@@ -92,7 +92,7 @@ struct tl_httpd {
 /* Bytes read ahead while a request runs. Few are needed: clients do not pipeline behind a POST (RFC
  * 9112 9.3.2). */
 #define TL_HTTPD_PIPELINE_MAX (64u << 10)
-#define TL_HTTPD_LINGER_NS    (2 * TL_SEC) /* time enough for a client on the same machine to read */
+#define TL_HTTPD_LINGER_NS    (2 * TL_SEC) /* a client on the same machine reads within this */
 
 /* httpd.c */
 /* Takes the connection out of the list, and frees its memory when this turn of the loop ends. */

@@ -1,7 +1,7 @@
 /* behaviour_judge.h - what the answers of several STUN servers say together, though one of them may
  * lie. Pure functions; remembers nothing.
  *
- * * Every address asked has one voice. An address of ours is what most voices say. One voice
+ * Every address asked has one voice. An address of ours is what most voices say. One voice
  * against two or more is outvoted; of two voices that differ, neither is. The NAT's mapping is
  * independent of the endpoint when more than half of the server IPs, and at least two, saw the same
  * address and port. */

@@ -2,7 +2,7 @@
  * which port next and when, and to which question an answer belongs. Knows no STUN and no pairs;
  * sends nothing.
  *
- * * Behind the symmetric NAT (OPEN), 256 sockets each send to the one address that the other side
+ * Behind the symmetric NAT (OPEN), 256 sockets each send to the one address that the other side
  * has. So they open 256 mappings, at ports that nobody knows. The other side (GUESS) asks random
  * ports of the symmetric NAT's address from its one socket. Any question that hits one of the 256
  * passes both NATs: 1024 guesses among 64512 ports hit with 1 - (1 - 256/64512)^1024 = 98%. */

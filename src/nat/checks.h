@@ -6,7 +6,7 @@
  *
  * Our sockets are bound to any address, so a pair is one of our sockets and one remote address. A
  * check is a Binding request with USERNAME (first 16 hex digits of the session), PRIORITY,
- * * MESSAGE-INTEGRITY-SHA256 and FINGERPRINT; its answer carries XOR-MAPPED-ADDRESS and the same
+ * MESSAGE-INTEGRITY-SHA256 and FINGERPRINT; its answer carries XOR-MAPPED-ADDRESS and the same
  * last two. Each direction has its own key, so a reflected check is a forgery. A pair is valid when
  * a check of ours was answered from the very address asked. A check from an address that we do not
  * know makes a peer-reflexive pair, which is asked at once. */

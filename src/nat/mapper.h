@@ -6,7 +6,7 @@
  *       all asked in |     +----- lost -----+  | granted
  *       vain         +------------> FAILED ----+
  *
- * * PCP is asked first. From the second try on, NAT-PMP is asked beside it: both live on port 5351,
+ * PCP is asked first. From the second try on, NAT-PMP is asked beside it: both live on port 5351,
  * and a gateway that knows only NAT-PMP answers PCP with its own version (RFC 6887 appendix A).
  * Meanwhile UPnP devices are searched for, but the gateway is asked for a mapping by UPnP only when
  * the two others failed. */

@@ -1,5 +1,5 @@
-/* network_stun.c - looks up the names of the STUN servers, and carries behaviour's questions and answers over the
- * endpoint. */
+/* network_stun.c - looks up the names of the STUN servers, and carries behaviour's questions and
+ * answers over the endpoint. */
 #include "net/network_state.h"
 
 #include "base/log.h"

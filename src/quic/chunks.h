@@ -22,8 +22,8 @@ typedef struct {
 } tl_chunk_pool;
 void tl_chunk_pool_clear(tl_chunk_pool *pool);
 
-/* To begin, set `pool` and `meter` and zero the rest. `n` bytes are held; tl_chunks_advance has passed the
- * first `sent` of them. */
+/* To begin, set `pool` and `meter` and zero the rest. `n` bytes are held; tl_chunks_advance passed
+ * the first `sent` of them. */
 typedef struct {
     tl_chunk_pool *pool; /* borrows for life; NULL: none */
     tl_meter *meter;     /* borrows for life: counts the chunks with their free room; NULL: none */

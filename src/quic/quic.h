@@ -101,9 +101,9 @@ void *tl_quic_conn_user(const tl_quic_conn *c);
 /* TL_ERR_AGAIN: the peer allows no more streams now; TL_QUIC_STREAMS_AVAILABLE follows when it
  * does. */
 TL_CHECK tl_err tl_quic_stream_open(tl_quic_conn *c, tl_quic_stream **ret_stream);
-/* Copies what fits into the send buffer, whose size follows what the path takes (room.h). `fin` counts only when all of `data` was
- * taken. *ret_n < data.n: TL_QUIC_STREAM_WRITABLE follows when there is room. TL_ERR_CLOSED: the
- * peer stopped reading, or fin was given. */
+/* Copies what fits into the send buffer, whose size follows what the path takes (room.h); `fin`
+ * counts only when all of `data` was taken. *ret_n < data.n: TL_QUIC_STREAM_WRITABLE follows when
+ * there is room. TL_ERR_CLOSED: the peer stopped reading, or fin was given. */
 TL_CHECK tl_err tl_quic_stream_write(tl_quic_stream *s, tl_slice data, bool fin, size_t *ret_n);
 /* The next unread bytes that lie together in memory; more may follow after they are consumed.
  * *ret_fin: they are the last. Borrowed until the next call for this stream. */

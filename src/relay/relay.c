@@ -8,7 +8,7 @@
 /* How much a socket that has not registered may send in one message. It is more than a register
  * message may have, so that the sender of a longer one can be told `too_large`. */
 #define GREETED_MESSAGE_MAX (4 * TL_SIGNAL_SMALL_MAX)
-#define CLOSE_WITHIN        (2 * TL_SEC) /* for our close frame to be sent and for the peer to end */
+#define CLOSE_WITHIN        (2 * TL_SEC) /* to send our close frame and for the peer to end */
 #define CUT_AGAIN           (10 * TL_MS)
 #define LIGHT_MAX           4096 /* a message this short is read even if its address is too busy */
 
