@@ -51,6 +51,7 @@ static void on_done(void *user, const tl_ask *ask, tl_fail fail, const tl_answer
 {
     server_scene *s = user;
     assert_string_equal(ask->id, "r1");
+    assert_int_equal(ask->body.n, 0); /* it is gone */
     s->dones++;
     s->done = fail;
     s->done_end = *end;
@@ -164,6 +165,7 @@ void server_scene_check_error(tl_quic_stream *stream, const char *code, const ch
     assert_int_equal(at, stream->out.len);
     assert_true(stream->out_fin);
     assert_false(stream->reset);
+    assert_int_equal(stream->in.len, 0); /* what came behind the refused is consumed */
 }
 
 void server_scene_check_reset(const tl_quic_stream *stream, uint64_t code)
