@@ -168,6 +168,8 @@ static void on_end(void *user, const tl_answer_end *end)
     assert_int_equal(t->heads, 1);
     t->ends++;
     t->end = *end;
+    if (t->in_end)
+        t->in_end(t);
     one_less(t->k);
 }
 
@@ -177,6 +179,8 @@ static void on_fail(void *user, tl_fail fail, const char *message)
     t->fails++;
     t->fail = fail;
     snprintf(t->message, sizeof t->message, "%s", message);
+    if (t->in_end)
+        t->in_end(t);
     one_less(t->k);
 }
 

@@ -41,6 +41,8 @@ typedef struct told {
     bool drop_body;
     void (*in_head)(struct told *t);
     void (*in_body)(struct told *t);
+    void (*in_end)(struct told *t); /* and in a failure */
+    void *user;                     /* of these */
 } told;
 
 #define LIST_ONE                                                                                   \
