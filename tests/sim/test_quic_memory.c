@@ -110,7 +110,8 @@ static uint64_t transfer_over_a_bad_link(bool stranger, int streams, uint64_t ea
     for (int i = 0; i < streams; i++)
         assert_non_null(quic_node_send(w.a, quic_node_conn(w.a), each));
     uint64_t most = 0;
-    tl_time end = sim_now(w.s) + 600 * TL_SEC;
+    /* BBR of libngtcp2 1.11 needs 1000 s where that of 0.12 needs 14 (ADR 11). */
+    tl_time end = sim_now(w.s) + 1500 * TL_SEC;
     while (!quic_node_all_done(w.a) && sim_now(w.s) < end) {
         sim_run_for(w.s, TL_MS);
         most = larger(most, tl_quic_held(w.b->quic));
@@ -265,7 +266,8 @@ static void a_peer_that_becomes_known_sends_as_fast_as_one_known_before(void **s
         took[before] = sim_now(w.s) - start;
         world_free(&w);
     }
-    assert_in_range(took[0], took[1] * 9 / 10, took[1] * 11 / 10);
+    /* 1.05 times as long on libngtcp2 0.12, 1.23 on 1.11; twice and more if it stayed a stranger */
+    assert_in_range(took[0], took[1] * 3 / 4, took[1] * 4 / 3);
 }
 
 int main(void)
