@@ -230,6 +230,7 @@ static void a_peer_stands_once_on_the_list_whatever_there_is_to_tell(void **stat
     assert_true(!other.tell_ways && other.tell_silent);
     for (int n = 0; n < 2; n++) {
         tl_attempt_tell(&peer, TL_DIRECT_WAYS);
+        assert_ptr_equal(peer.next, &other);
         tl_attempt_tell(&peer, TL_DIRECT_SILENT);
         tl_attempt_tell(&other, TL_DIRECT_SILENT);
         tl_attempt_tell(&other, TL_DIRECT_WAYS);
