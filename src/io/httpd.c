@@ -119,16 +119,17 @@ void tl_httpd_conn_unlink(tl_httpd_req *r)
     h->dead = r;
     tl_loop_defer(h->loop, &h->bury, bury, h);
     h->stats.connections--;
+    h->taken[r->tcp]--;
     drain_check(h);
 }
 
 /* Closes the oldest of the connections that ask nothing or have not finished asking. So a client
  * that fills the table with silent connections loses these first. */
-static bool make_room(tl_httpd *h)
+static bool make_room(tl_httpd *h, bool tcp)
 {
     tl_httpd_req *oldest = NULL;
     for (tl_httpd_req *r = h->first; r; r = r->next)
-        if ((r->state == TL_HTTPD_IDLE || r->state == TL_HTTPD_HEAD) &&
+        if (r->tcp == tcp && (r->state == TL_HTTPD_IDLE || r->state == TL_HTTPD_HEAD) &&
             (!oldest || r->since < oldest->since))
             oldest = r;
     if (oldest)
@@ -158,7 +159,7 @@ static void on_accept(void *user, int fd, const tl_addr *remote)
     tl_httpd *h = door->h;
     (void)remote;
     h->stats.accepted++;
-    if (h->stats.connections >= h->config.connections_max && !make_room(h)) {
+    if (h->taken[door->tcp] >= h->config.connections_max && !make_room(h, door->tcp)) {
         h->stats.overloaded++;
         (void)!write(fd, busy, sizeof busy - 1);
         close(fd);

@@ -19,11 +19,14 @@ typedef struct tl_httpd_req tl_httpd_req;
 #define TL_HTTPD_SEND_MAX      (1u << 20) /* queued for one client; above it the handler pauses */
 
 typedef struct {
-    tl_time head;           /* 10 s, from a head's first byte to its last */
-    tl_time body;           /* 30 s of silence inside a body */
-    tl_time idle;           /* 60 s between requests */
-    tl_time stalled;        /* 60 s in which the client takes no queued byte */
-    size_t body_max;        /* 16 MiB; above it 413, before any of the body is read */
+    tl_time head;    /* 10 s, from a head's first byte to its last */
+    tl_time body;    /* 30 s of silence inside a body */
+    tl_time idle;    /* 60 s between requests */
+    tl_time stalled; /* 60 s in which the client takes no queued byte */
+    size_t body_max; /* 16 MiB; above it 413, before any of the body is read */
+    /* The Unix socket is its owner's door: whoever fills the TCP doors must not shut it. So each of
+     * the two kinds of door has connections_max places of its own, and one body more than bodies_max
+     * fits if it comes by the Unix socket. */
     size_t bodies_max;      /* 512 MiB for all connections together; above it 503 */
     size_t connections_max; /* 2048; above it the oldest that asks nothing is closed, else 503 */
 } tl_httpd_config;

@@ -255,7 +255,8 @@ static bool on_head_bytes(tl_httpd_req *r)
 static bool body_add(tl_httpd_req *r, tl_slice data)
 {
     tl_httpd *h = r->h;
-    if (h->bodies_n + data.n > h->config.bodies_max) {
+    size_t bodies_max = h->config.bodies_max + (r->tcp ? 0 : h->config.body_max);
+    if (h->bodies_n + data.n > bodies_max) {
         h->stats.overloaded++;
         tl_httpd_conn_refuse(r, 503, "too many large requests at once");
         return false;
@@ -415,6 +416,7 @@ tl_err tl_httpd_conn_new(tl_httpd_door *door, int fd)
     }
     r->h = h;
     r->tag = door->tag;
+    r->tcp = door->tcp;
     r->reading = true;
     tl_timer_init(&r->timer, h->loop, on_due, r);
     tl_err e = tl_stream_accepted(h->loop, fd, NULL, &events, r, &r->stream);
@@ -427,6 +429,7 @@ tl_err tl_httpd_conn_new(tl_httpd_door *door, int fd)
         r->next->prev = r;
     h->first = r;
     h->stats.connections++;
+    h->taken[r->tcp]++;
     state_set(r, TL_HTTPD_IDLE);
     return TL_OK;
 }

@@ -40,6 +40,7 @@ struct tl_httpd_req {
     tl_httpd_state state;
     tl_time since; /* in IDLE: when IDLE began; with bytes queued: when bytes last went out */
     int tag;
+    bool tcp;     /* came by TCP; else by the Unix socket */
     bool dead;    /* closed; stays in `h->dead` until the turn ends, because callers may still
                      look */
     bool broken;  /* the stream failed or memory ran out: `defer` tells the handler */
@@ -77,6 +78,7 @@ struct tl_httpd {
     tl_httpd_req *first; /* list of all connections */
     tl_httpd_req *dead;  /* list of those that `bury` frees when the turn ends */
     tl_defer bury;
+    size_t taken[2]; /* connections by the Unix sockets, and by TCP */
     size_t bodies_n; /* bytes in the bodies of all connections */
     tl_httpd_stats stats;
     bool draining, freed;

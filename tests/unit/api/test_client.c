@@ -426,6 +426,40 @@ static void above_the_limit_the_longest_idle_makes_room_and_the_busy_stay(void *
     harness_clear(&h);
 }
 
+static void slow_bodies_at_the_tcp_door_leave_the_unix_socket_to_its_owner(void **state)
+{
+    (void)state;
+    static const char slow[] = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+                               "Content-Length: 100\r\n\r\n{";
+    static const char health[] = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    harness h;
+    client stranger[2], refused, owner[2];
+    tl_api_config config = harness_config();
+    config.connections_max = 2;
+    harness_init(&h, &config);
+    for (int i = 0; i < 2; i++) {
+        client_open(&h, &stranger[i]);
+        client_send(&stranger[i], slow);
+    }
+    harness_run_for(&h, 20 * TL_MS);
+    client_open(&h, &refused);
+    WAIT_UNTIL(&h, refused.ended);
+    assert_int_equal(client_status(&refused), 503);
+    for (int i = 0; i < 2; i++) {
+        client_open_unix(&h, &owner[i]);
+        client_send(&owner[i], health);
+        WAIT_UNTIL(&h, client_answered(&owner[i]));
+        assert_int_equal(client_status(&owner[i]), 200);
+    }
+    for (int i = 0; i < 2; i++) {
+        assert_false(stranger[i].ended);
+        client_close(&stranger[i]);
+        client_close(&owner[i]);
+    }
+    client_close(&refused);
+    harness_clear(&h);
+}
+
 static bool drained;
 static void on_drained(void *user)
 {
@@ -504,6 +538,7 @@ int main(void)
         cmocka_unit_test(pipelined_requests_are_answered_in_order),
         cmocka_unit_test(a_thousand_streams_run_at_once),
         cmocka_unit_test(above_the_limit_the_longest_idle_makes_room_and_the_busy_stay),
+        cmocka_unit_test(slow_bodies_at_the_tcp_door_leave_the_unix_socket_to_its_owner),
         cmocka_unit_test(draining_lets_answers_end_and_takes_nobody_new),
         cmocka_unit_test(draining_ends_at_its_deadline),
     };
