@@ -60,13 +60,13 @@ typedef struct {
 /* What becomes of a question, told by calls: on_head, on_body any number of times, then on_end or
  * on_fail; on_fail may come at any point. The contract, for every implementer and every sink:
  *
- *  - No call comes from inside the function that asks, tl_exchange_cancel or tl_exchange_set_paused.
- *    So two calls of one exchange never nest.
+ *  - No call comes from inside the function that asks, tl_exchange_cancel or
+ *    tl_exchange_set_paused. So two calls of one exchange never nest.
  *  - From inside any call the sink may pause and resume this exchange, pause, resume and cancel
  *    others, and ask new questions. From inside on_head and on_body it may cancel this one, too.
  *  - After on_end, on_fail and tl_exchange_cancel the exchange is over: no call follows, and the
- *    handle is invalid. It is so already inside on_end and on_fail. The sink may free its `user` from
- *    then on, also before the call returns in which it cancelled.
+ *    handle is invalid. It is so already inside on_end and on_fail. The sink may free its `user`
+ *    from then on, also before the call returns in which it cancelled.
  *  - What a call is handed is borrowed until it returns, or cancels this exchange.
  *  - While an exchange is paused no on_body comes; the others may.
  *  - on_progress may be NULL. It comes any number of times before the first on_body, and says that

@@ -112,8 +112,9 @@ static void set_state(request *r, request_state to)
     r->state = to;
 }
 
-/* Reading: policy.body_idle from now, and TL_SERVER_READ_WITHIN from the beginning. Refused: body_idle
- * from the refusal. Else TL_SERVER_STALL_MAX, while we wait for the peer and not for the backend. */
+/* Reading: policy.body_idle from now, and TL_SERVER_READ_WITHIN from the beginning. Refused:
+ * body_idle from the refusal. Else TL_SERVER_STALL_MAX, while we wait for the peer and not for the
+ * backend. */
 static void set_deadline(request *r)
 {
     tl_server *s = r->server;

@@ -1,5 +1,5 @@
-/* asker_scene.h - an asker among peers that the test plays: in place of peer/peers.c it collects the
- * asker's wishes for streams and grants them by hand. */
+/* asker_scene.h - an asker among peers that the test plays: in place of peer/peers.c it collects
+ * the asker's wishes for streams and grants them by hand. */
 #ifndef TESTS_UNIT_ASK_ASKER_SCENE_H
 #define TESTS_UNIT_ASK_ASKER_SCENE_H
 

@@ -1,5 +1,5 @@
-/* What a sink may do to an asker's exchanges, from outside and from inside each call: the contract of
- * ask/exchange.h. */
+/* What a sink may do to an asker's exchanges, from outside and from inside each call: the contract
+ * of ask/exchange.h. */
 #include "asker_scene.h"
 
 #include <setjmp.h>
@@ -176,18 +176,20 @@ static void cancel_and_free(listener *l)
     free(l);
 }
 
-static void a_sink_may_cancel_and_vanish_inside_head_and_body(void **state)
+static void a_sink_may_cancel_and_vanish_inside_progress_head_and_body(void **state)
 {
     (void)state;
-    for (int call = ON_HEAD; call <= ON_BODY; call++)
+    static const listener_call calls[] = {ON_PROGRESS, ON_HEAD, ON_BODY};
+    for (size_t i = 0; i < 3; i++)
         for (size_t piece = 0; piece < 5; piece++) {
             asker_scene s;
             listener *l = calloc(1, sizeof *l);
             assert_non_null(l);
-            l->inside[call] = cancel_and_free;
+            l->inside[calls[i]] = cancel_and_free;
             asker_scene_init(&s);
             tl_quic_stream *stream = asker_scene_asked(&s, l);
             stream->piece = piece;
+            fake_lay_text(stream, TL_FRAME_MESSAGE, PROGRESS("r1"));
             fake_lay_text(stream, TL_FRAME_MESSAGE, RESPONSE("r1"));
             fake_lay_text(stream, TL_FRAME_BODY, "more than one piece");
             fake_lay_text(stream, TL_FRAME_MESSAGE, COMPLETE("r1"));
@@ -308,7 +310,7 @@ int main(void)
         cmocka_unit_test(while_paused_a_question_may_fail_but_not_for_its_own_slowness),
         cmocka_unit_test(cancelling_resets_the_stream_and_no_call_follows),
         cmocka_unit_test(freeing_the_asker_ends_its_questions_without_a_call),
-        cmocka_unit_test(a_sink_may_cancel_and_vanish_inside_head_and_body),
+        cmocka_unit_test(a_sink_may_cancel_and_vanish_inside_progress_head_and_body),
         cmocka_unit_test(a_sink_may_cancel_while_a_resumed_answer_goes_on),
         cmocka_unit_test(a_sink_may_cancel_others_and_ask_anew_inside_every_call),
     };

@@ -1,5 +1,5 @@
-/* What a sink may do to a router's exchanges, from outside and from inside each call: the contract of
- * ask/exchange.h. */
+/* What a sink may do to a router's exchanges, from outside and from inside each call: the contract
+ * of ask/exchange.h. */
 #include "router_scene.h"
 
 #include <setjmp.h>

@@ -1,5 +1,5 @@
-/* Peers that break off, dawdle, never end or speak nonsense: what it costs them, and that nothing of
- * theirs stays. */
+/* Peers that break off, dawdle, never end or speak nonsense: what it costs them, and that nothing
+ * of theirs stays. */
 #include "server_scene.h"
 
 #include <setjmp.h>
