@@ -10,10 +10,10 @@ _teale_relay() {
         --log-level)
             mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur")
             return ;;
-        --listen | --udp | --udp-announce | --name | --max-message)
+        --listen | --udp | --udp-announce | --name | --max-message | --max-memory)
             return ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W '--listen --udp --udp-announce --name --tls-cert --tls-key --legacy-clients
-        --admin-token-file --max-message --log-level --config --help --version' -- "$cur")
+        --admin-token-file --max-message --max-memory --log-level --config --help --version' -- "$cur")
 }
 complete -F _teale_relay teale-relay

@@ -3,7 +3,9 @@
 #include <glob.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Reads the first cap - 1 bytes of a file. NULs become spaces, so that the text is one string. */
 static void read_text(const char *path, char *ret, size_t cap)
@@ -64,4 +66,33 @@ void tl_sysinfo_read(const char *root, tl_sysinfo *ret_info)
     read_under(root, "/proc/cpuinfo", ret_info->cpuinfo, sizeof ret_info->cpuinfo);
     each_gpu(root, "/proc/driver/nvidia/gpus/*", ret_info, fill_nvidia);
     each_gpu(root, "/sys/class/drm/card[0-9]", ret_info, fill_drm);
+}
+
+/* `group` is the control group's path, "" for the topmost. */
+static uint64_t group_limit(const char *root, const char *group)
+{
+    char path[PATH_MAX], text[32];
+    if ((size_t)snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.max", group) >= sizeof path)
+        return UINT64_MAX;
+    read_under(root, path, text, sizeof text);
+    return text[0] >= '0' && text[0] <= '9' ? strtoull(text, NULL, 10) : UINT64_MAX;
+}
+
+void tl_sysinfo_read_memory(const char *root, tl_sysinfo_memory *ret_memory)
+{
+    char group[1024];
+    read_under(root, "/proc/self/cgroup", group, sizeof group);
+    char *own = strstr(group, "0::/"); /* version 2 has this one line */
+    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    tl_sysinfo_memory m = {.machine = pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : 0,
+                           .group = group_limit(root, "")};
+    if (own) {
+        own += 3;
+        own[strcspn(own, "\n")] = 0;
+        for (char *slash; (slash = strrchr(own, '/')); *slash = 0) {
+            uint64_t limit = group_limit(root, own);
+            m.group = limit < m.group ? limit : m.group;
+        }
+    }
+    *ret_memory = m;
 }

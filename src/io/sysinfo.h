@@ -4,6 +4,7 @@
 #define TL_IO_SYSINFO_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define TL_SYSINFO_MEMINFO_MAX 4096
 #define TL_SYSINFO_CPUINFO_MAX 16384 /* enough: all processors are like the first */
@@ -26,5 +27,14 @@ typedef struct {
 /* `root` "" is this machine; a test gives a directory that looks like one. A text that cannot be
  * read stays empty, so the call cannot fail. */
 void tl_sysinfo_read(const char *root, tl_sysinfo *ret_info);
+
+/* Bytes of memory that this process can have. */
+typedef struct {
+    uint64_t machine;
+    uint64_t group; /* the least limit of its control groups, which a container and a service with
+                       MemoryMax= have; UINT64_MAX: none */
+} tl_sysinfo_memory;
+/* `root` is where the control groups are looked for. */
+void tl_sysinfo_read_memory(const char *root, tl_sysinfo_memory *ret_memory);
 
 #endif

@@ -8,8 +8,9 @@
 #define TLS_COST     (40u << 10) /* OpenSSL's, with both buffers */
 #define QUEUE_COST   (4u << 10)  /* the driver's queue takes memory in such blocks */
 #define SESSION_COST 256         /* half of a session: each of its two members pays for half */
-/* An address may take at most a quarter of the budget, and never more than this. It is enough for
- * the full queues of 32 nodes; an office behind one address seldom has one full queue. */
+/* An address may take at most a quarter of the budget, and never more than this, or than four
+ * of the longest messages. It is enough for the full queues of 32 nodes; an office behind one
+ * address seldom has one full queue. */
 #define SHARE_MAX    (128u << 20)
 
 static size_t memory_of(const tl_relay_conn *c)
@@ -100,6 +101,10 @@ void tl_relay_account_end(tl_relay *r, tl_relay_conn *c)
 
 void tl_relay_memory_init(tl_relay *r)
 {
-    size_t quarter = r->config.memory_max / 4;
-    r->memory_share = quarter < SHARE_MAX ? quarter : SHARE_MAX;
+    size_t quarter = r->config.memory_max / 4, most = 4 * r->config.message_max;
+    if (most < SHARE_MAX)
+        most = SHARE_MAX;
+    r->memory_share = quarter < most ? quarter : most;
+    r->counters.memory_max = r->config.memory_max;
+    r->counters.memory_share = r->memory_share;
 }

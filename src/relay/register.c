@@ -198,7 +198,7 @@ void tl_relay_on_discover(tl_relay *r, tl_relay_conn *c, const tl_signal *s)
                             .last_seen = last_seen,
                             .user = r};
     tl_err e = tl_relay_registry_list(&r->registry, c->node, &query, &json);
-    tl_relay_address_worked(c->address, (query.passed / 32 + json.len / 1024) * TL_US, r->now);
+    tl_relay_address_worked(c->address, (query.passed / 32 + json.len / 350) * TL_US, r->now);
     if (e == TL_ERR_INVALID)
         tl_relay_send_error(r, c, TL_SIGNAL_INVALID_MESSAGE, "no such cursor", about);
     else if (e)

@@ -64,7 +64,6 @@ tl_err tl_relay_new(const tl_relay_config *config, tl_rand *rand, tl_relay **ret
         return TL_ERR_NOMEM;
     r->config = *config;
     r->rand = rand;
-    r->counters.memory_max = config->memory_max;
     tl_relay_memory_init(r);
     *ret_relay = r;
     return TL_OK;

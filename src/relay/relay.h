@@ -139,7 +139,7 @@ bool tl_relay_next_output(tl_relay *r, tl_relay_output *ret_output);
 typedef struct {
     uint64_t conns_open, nodes_registered, sessions_active, sessions_opening; /* now */
     uint64_t queue_bytes, memory_bytes;                                       /* now, in all */
-    uint64_t memory_max;                                                      /* as configured */
+    uint64_t memory_max, memory_share; /* as configured; the part that one address may have */
     uint64_t conns_accepted, conns_refused;
     uint64_t registrations, registrations_refused, replaced;
     uint64_t messages_in, messages_forwarded, bytes_forwarded; /* bytes of relayData payloads */

@@ -31,7 +31,6 @@ void tl_relayd_conn_end(tl_relayd_conn *c)
     tl_stream_free(c->stream);
     tl_outqueue_clear(&c->queue);
     tl_buf_clear(&c->in);
-    hub->held -= c->held;
     if (c->prev)
         c->prev->next = c->next;
     else
@@ -103,8 +102,7 @@ static size_t take(tl_relayd_conn *c, uint8_t *bytes, size_t n)
 /* To call after each change of `in`. */
 static void count_held(tl_relayd_conn *c)
 {
-    c->hub->held += c->in.cap - c->held;
-    c->held = c->in.cap;
+    tl_relay_on_held(c->hub->relay, c->relay, c->in.cap, tl_loop_now(c->hub->loop));
 }
 
 /* Keeps the bytes that `take` left until the rest of their head or frame comes. */
@@ -113,18 +111,6 @@ static tl_err keep(tl_relayd_conn *c, const uint8_t *rest, size_t n)
     tl_err e = n ? tl_buf_append(&c->in, tl_slice_of(rest, n)) : TL_OK;
     count_held(c);
     return e;
-}
-
-static bool may_hold(tl_relayd_hub *hub, size_t more)
-{
-    if (hub->held + more <= TL_RELAYD_HELD_MAX)
-        return true;
-    if (!hub->held_told || tl_loop_now(hub->loop) >= hub->held_told + TL_MIN) {
-        hub->held_told = tl_loop_now(hub->loop);
-        tl_log(TL_LOG_WARN, "half-sent messages fill %u MiB: connections that send more are ended",
-               TL_RELAYD_HELD_MAX >> 20);
-    }
-    return false;
 }
 
 /* Reads into the hub's buffer, behind the bytes that were kept. */
@@ -154,13 +140,13 @@ static tl_err read_own(tl_relayd_conn *c, bool *ret_more)
     size_t want = c->need - c->in.len, n;
     if (want > TL_RELAYD_READ_SIZE)
         want = TL_RELAYD_READ_SIZE;
-    if (!may_hold(hub, want))
-        return TL_ERR_BUSY;
     uint8_t *room;
     tl_err e = tl_buf_reserve(&c->in, want, &room);
-    count_held(c);
     if (!e)
         e = tl_stream_read(c->stream, room, want, &n);
+    count_held(c);
+    if (e == TL_ERR_AGAIN)
+        tl_relayd_hub_pump(hub); /* the buffer grew: somebody may have to go */
     if (e)
         return e;
     *ret_more = n == want;

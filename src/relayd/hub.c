@@ -180,6 +180,25 @@ static void obey(tl_relayd_hub *hub, const tl_relay_output *out)
     }
 }
 
+/* Once a minute at most. */
+static void tell_given_up(tl_relayd_hub *hub)
+{
+    const tl_relay_counters *counters = tl_relay_counters_of(hub->relay);
+    tl_time now = tl_loop_now(hub->loop);
+    if (counters->cut_budget == hub->given_up ||
+        (hub->given_up_told && now < hub->given_up_told + TL_MIN))
+        return;
+    tl_log(
+        TL_LOG_WARN,
+        "connections took more memory than they may: %llu were ended (all may have %llu MiB, one "
+        "address %llu; see --max-memory)",
+        (unsigned long long)(counters->cut_budget - hub->given_up),
+        (unsigned long long)(counters->memory_max >> 20),
+        (unsigned long long)(counters->memory_share >> 20));
+    hub->given_up = counters->cut_budget;
+    hub->given_up_told = now;
+}
+
 void tl_relayd_hub_pump(tl_relayd_hub *hub)
 {
     for (;;) {
@@ -203,6 +222,7 @@ void tl_relayd_hub_pump(tl_relayd_hub *hub)
                 hub->on_last_conn(hub->user);
         }
     }
+    tell_given_up(hub);
     tl_timer_set(&hub->timer, tl_relay_expiry(hub->relay));
 }
 

@@ -12,10 +12,6 @@
 /* The most bytes of one read, and the longest frame that is read without a buffer of its own. It
  * fits the second-level cache, and gathers hundreds of small messages into one write. */
 #define TL_RELAYD_READ_SIZE (256u << 10)
-/* The most bytes that all connections together may hold of frames that have not come whole. A
- * connection that would exceed it is ended. 64 nodes may be half-way through the largest message at
- * once. */
-#define TL_RELAYD_HELD_MAX  (256u << 20)
 #define TL_RELAYD_IOV_MAX   1024 /* the kernel's limit */
 
 typedef struct tl_relayd_hub tl_relayd_hub;
@@ -41,8 +37,8 @@ struct tl_relayd_hub {
     tl_relayd_conn *reading; /* the connection whose bytes are in `buffer`; NULL when it has
                                 ended */
     size_t conn_count;
-    size_t held;                      /* bytes of memory in `in` of all connections */
-    tl_time held_told;                /* when the log last said that they are too many */
+    uint64_t given_up;                /* connections ended for memory, as the log last told */
+    tl_time given_up_told;            /* when it told that */
     void (*on_last_conn)(void *user); /* called when the last connection has ended; may be NULL */
     void *user;
     struct iovec iov[TL_RELAYD_IOV_MAX];
@@ -67,7 +63,6 @@ struct tl_relayd_conn {
     tl_relayd_conn *next_dirty, *next_doomed;
     tl_outqueue queue;
     tl_buf in;      /* the beginning of a head or frame; its rest has not come yet */
-    size_t held;    /* its part of the hub's `held` */
     size_t need;    /* FRAMES: how long the frame in `in` is, as far as known */
     size_t scanned; /* HEAD: how many bytes of the head were looked at */
     size_t own;     /* bytes at the front of the queue that are HTTP and not the machine's */

@@ -23,6 +23,7 @@ typedef enum {
     SET_LEGACY_CLIENTS,
     SET_ADMIN_TOKEN_FILE,
     SET_MAX_MESSAGE,
+    SET_MAX_MEMORY,
     SET_LOG_LEVEL,
     OPT_CONFIG, /* from here on only on the command line */
     OPT_HELP,
@@ -39,6 +40,7 @@ static const struct option long_options[] = {
     {"legacy-clients", no_argument, NULL, SET_LEGACY_CLIENTS},
     {"admin-token-file", required_argument, NULL, SET_ADMIN_TOKEN_FILE},
     {"max-message", required_argument, NULL, SET_MAX_MESSAGE},
+    {"max-memory", required_argument, NULL, SET_MAX_MEMORY},
     {"log-level", required_argument, NULL, SET_LOG_LEVEL},
     {"config", required_argument, NULL, OPT_CONFIG},
     {"help", no_argument, NULL, OPT_HELP},
@@ -68,6 +70,8 @@ const char *tl_relayd_help(void)
            "  --legacy-clients        admit nodes that do not answer the challenge\n"
            "  --admin-token-file FILE the token that GET /peers asks for (without: no /peers)\n"
            "  --max-message BYTES     longest message, 65536 to 67108864 (4194304)\n"
+           "  --max-memory BYTES      what all connections together may take, from 64M (a quarter\n"
+           "                          of the machine's memory); K, M and G may follow the number\n"
            "  --log-level LEVEL       error, warn, info or debug (info)\n"
            "  --config FILE           the same settings as lines `key = value`: see "
            "teale-relay(8)\n"
@@ -202,17 +206,21 @@ static tl_err set_file(char **field, const char *text)
     return TL_OK;
 }
 
-static tl_err set_max_message(tl_relayd_options *o, const char *text, tl_why *why)
+/* A number of bytes: 4194304, 4096K, 4M. */
+static tl_err set_bytes(const char *name, const char *text, unsigned long long min,
+                        unsigned long long max, size_t *ret_n, tl_why *why)
 {
+    static const char units[] = "KMG";
     char *end;
     errno = 0;
     unsigned long long n = strtoull(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end || errno || n < TL_RELAYD_MESSAGE_MIN ||
-        n > TL_RELAYD_MESSAGE_MAX)
-        return tl_why_set(
-            why, TL_ERR_INVALID, "max-message: %s is not a number of bytes from %u to %u",
-            tl_log_safe(tl_slice_str(text)).text, TL_RELAYD_MESSAGE_MIN, TL_RELAYD_MESSAGE_MAX);
-    o->relay.message_max = (size_t)n;
+    const char *unit = *end ? strchr(units, *end) : NULL;
+    bool good = *text >= '0' && *text <= '9' && !errno && (!*end || (unit && !end[1]));
+    unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+    if (!good || n > max >> shift || n << shift < min)
+        return tl_why_set(why, TL_ERR_INVALID, "%s: %s is not a number of bytes from %llu to %llu",
+                          name, tl_log_safe(tl_slice_str(text)).text, min, max);
+    *ret_n = (size_t)(n << shift);
     return TL_OK;
 }
 
@@ -241,7 +249,12 @@ static tl_err apply(tl_relayd_options *o, setting what, const char *text, tl_why
     case SET_TLS_KEY: return set_file(&o->tls_key, text);
     case SET_LEGACY_CLIENTS: o->relay.legacy_clients = true; return TL_OK;
     case SET_ADMIN_TOKEN_FILE: return set_file(&o->admin_token_file, text);
-    case SET_MAX_MESSAGE: return set_max_message(o, text, why);
+    case SET_MAX_MESSAGE:
+        return set_bytes("max-message", text, TL_RELAYD_MESSAGE_MIN, TL_RELAYD_MESSAGE_MAX,
+                         &o->relay.message_max, why);
+    case SET_MAX_MEMORY:
+        return set_bytes("max-memory", text, TL_RELAYD_MEMORY_MIN, TL_RELAYD_MEMORY_MAX,
+                         &o->relay.memory_max, why);
     case SET_LOG_LEVEL: return set_log_level(o, text, why);
     default: return TL_ERR_INVALID;
     }
@@ -283,13 +296,14 @@ static tl_err apply_json(parsing *p, const struct option *l, const json_t *value
             return tl_why_set(why, TL_ERR_INVALID, "%s: neither true nor false", l->name);
         return json_is_true(value) ? apply(p->o, l->val, "", why) : TL_OK;
     }
-    if (json_is_integer(value) && l->val == SET_MAX_MESSAGE) {
+    bool is_size = l->val == SET_MAX_MESSAGE || l->val == SET_MAX_MEMORY;
+    if (json_is_integer(value) && is_size) {
         snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value));
         return apply(p->o, l->val, number, why);
     }
-    if (!json_is_string(value) || l->val == SET_MAX_MESSAGE)
+    if (!json_is_string(value))
         return tl_why_set(why, TL_ERR_INVALID, "%s: not a %s", l->name,
-                          l->val == SET_MAX_MESSAGE ? "whole number" : "string in double quotes");
+                          is_size ? "whole number" : "string in double quotes");
     return apply(p->o, l->val, json_string_value(value), why);
 }
 
@@ -379,6 +393,7 @@ tl_err tl_relayd_options_parse(int argc, char **argv, tl_relayd_options *ret_opt
     if (!o)
         return tl_why_set(why, TL_ERR_NOMEM, "out of memory");
     *o = (tl_relayd_options){.relay = tl_relay_config_default(), .log_level = TL_LOG_INFO};
+    o->relay.memory_max = 0; /* not said: the server asks the machine */
     parsing p = {.o = o};
     tl_err e = parse_arguments(argc, argv, &p, why);
     if (!e && o->action == TL_RELAYD_RUN) {

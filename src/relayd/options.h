@@ -11,6 +11,8 @@
 #define TL_RELAYD_UDP_MAX     4           /* two of each address family */
 #define TL_RELAYD_MESSAGE_MIN (64u << 10) /* the longest control message (docs/protocol.md) */
 #define TL_RELAYD_MESSAGE_MAX (64u << 20) /* frames are held in memory until they are complete */
+#define TL_RELAYD_MEMORY_MIN  (64u << 20) /* with less, one address could not fill one queue */
+#define TL_RELAYD_MEMORY_MAX  (1ull << 40)
 #define TL_RELAYD_TOKEN_MAX   256
 
 typedef enum {
@@ -37,7 +39,8 @@ typedef struct {
                                            first name if udp[0] is a wildcard */
     char *tls_cert, *tls_key;           /* both are set, or neither */
     char *admin_token_file;             /* NULL: no /peers */
-    tl_relay_config relay;              /* names, legacy_clients, message_max */
+    tl_relay_config relay;              /* names, legacy_clients, message_max; memory_max, 0: of the
+                                           machine's what is due */
     tl_log_level log_level;
 } tl_relayd_options;
 

@@ -1,5 +1,6 @@
 #include "relayd/server.h"
 
+#include "io/sysinfo.h"
 #include "relayd/hub.h"
 #include "relayd/stun.h"
 
@@ -118,6 +119,22 @@ static void fit_descriptors(tl_relay_config *config)
     config->conns_max = (uint32_t)room;
 }
 
+/* A quarter of the machine's memory, but at most half of what the service may have at all: what the
+ * kernel keeps for sockets counts there, too. */
+static void fit_memory(tl_relay_config *config)
+{
+    tl_sysinfo_memory memory;
+    if (config->memory_max)
+        return;
+    tl_sysinfo_read_memory("", &memory);
+    uint64_t most = memory.machine / 4;
+    if (most > memory.group / 2)
+        most = memory.group / 2;
+    if (most > TL_RELAYD_MEMORY_MAX)
+        most = TL_RELAYD_MEMORY_MAX;
+    config->memory_max = most > TL_RELAYD_MEMORY_MIN ? (size_t)most : TL_RELAYD_MEMORY_MIN;
+}
+
 static void advise(const tl_relayd_options *o)
 {
     bool beyond = false;
@@ -180,6 +197,7 @@ static tl_err start(tl_relayd_server *s, const tl_relayd_options *o, tl_why *why
     if (e)
         return tl_why_set(why, e, "out of memory");
     fit_descriptors(&config);
+    fit_memory(&config);
     e = start_udp(s, o, &config, why);
     if (e)
         return e;

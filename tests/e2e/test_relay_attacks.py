@@ -3,11 +3,13 @@
 import resource
 import subprocess
 import sys
+import time
 import unittest
 
 import relayproc
 from relayproc import Relay
 from registrants import Cost, Crowd, Honest
+from wsraw import CONTINUATION, TEXT
 
 
 def core_limit(pid):
@@ -15,7 +17,51 @@ def core_limit(pid):
         return next(l for l in f if l.startswith("Max core file size")).split()[4:6]
 
 
+MIB = 1 << 20
+
+
 class Memory(unittest.TestCase):
+    """Of 64 MiB one address may take 16; without a bound these took 832 and 379."""
+
+    def test_those_that_ask_and_hardly_read_cost_their_addresss_share(self):
+        with Relay("--max-memory", "64M") as relay, Honest(relay) as honest:
+            shown = Crowd(relay, 40, models=[f"{i:0100}" for i in range(256)])
+            crowd = Crowd(relay, 150, rcvbuf=4096)
+            with Cost(relay, honest) as cost:
+                for _ in range(10):
+                    for n in crowd:
+                        n.try_message("discover", {"requestingNodeID": n.id, "limit": 500})
+                time.sleep(1)
+            cost.check(self, cpu=4, peak=48)
+            self.assertGreater(len(honest.discover(limit=500)), 30)  # a page of 1 MiB
+            self.assertEqual(shown.alive(), 40)
+
+    def test_messages_without_an_end_cost_their_addresss_share(self):
+        with Relay("--max-memory", "64M") as relay, Honest(relay) as honest:
+            crowd = Crowd(relay, 100)
+            with Cost(relay, honest) as cost:
+                for n in crowd:
+                    for i in range(39):
+                        n.try_send(b"x" * 100000, TEXT if i == 0 else CONTINUATION, fin=False)
+            cost.check(self, cpu=2, peak=48)
+            self.assertLessEqual(crowd.alive(), 5)
+            relay.wait_log("connections took more memory than they may")
+
+    def test_so_do_frames_that_are_announced_and_do_not_come(self):
+        with Relay("--max-memory", "64M") as relay, Honest(relay) as honest:
+            crowd = Crowd(relay, 100)
+            with Cost(relay, honest) as cost:
+                for n in crowd:
+                    n.try_send(b"x" * 3900000, length=4 * MIB)
+            cost.check(self, peak=48)
+            self.assertLessEqual(crowd.alive(), 5)
+
+    def test_few_messages_of_the_largest_size_pass_beside_them(self):
+        with Relay("--max-memory", "64M") as relay, Honest(relay) as honest:
+            data = "A" * (4 * MIB - 400)
+            honest.a.to(honest.b, "relayData", "honest", data=data)
+            self.assertEqual(honest.b.expect("relayData")["data"], data)
+
     @unittest.skipIf(resource.getrlimit(resource.RLIMIT_CORE)[1] == 0, "core files are off for everybody here")
     def test_the_relay_leaves_no_core_file_where_others_would(self):
         with Relay() as relay, subprocess.Popen(["sleep", "60"]) as other:

@@ -7,7 +7,7 @@ import socket
 import ssl
 import struct
 
-TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 
 
 def frame(payload=b"", opcode=TEXT, fin=True, rsv=0, mask=b"\x11\x22\x33\x44", length=None, wide=0):
@@ -26,6 +26,10 @@ def frame(payload=b"", opcode=TEXT, fin=True, rsv=0, mask=b"\x11\x22\x33\x44", l
         return head + payload
     repeated = int.from_bytes((mask * (len(payload) // 4 + 1))[:len(payload)], "big")
     return head + mask + (int.from_bytes(payload, "big") ^ repeated).to_bytes(len(payload), "big")
+
+
+def as_text(kind, payload):
+    return json.dumps({kind: payload}, separators=(",", ":")).encode()
 
 
 class Ended(Exception):
@@ -107,7 +111,7 @@ class WebSocket:
         self.sock.sendall(frame(payload, opcode, **kw))
 
     def send_message(self, kind, payload):
-        self.send(json.dumps({kind: payload}, separators=(",", ":")).encode())
+        self.send(as_text(kind, payload))
 
     def close_code(self):
         """Reads to the end; the code of the close frame."""

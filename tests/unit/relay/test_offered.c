@@ -260,7 +260,10 @@ static void an_address_that_makes_much_work_is_refused_and_others_are_not(void *
     peer *flood = join_with(&w, "{}"), *b;
     w.remote.bytes[3] ^= 1;
     b = join_with(&w, "{}");
-    char *junk = names(8000, 4, "");
+    char junk[60002] = "[";
+    for (size_t i = 1; i < sizeof junk - 1; i++)
+        junk[i] = i % 2 ? '0' : ',';
+    junk[sizeof junk - 2] = ']';
     size_t answered = 0;
     for (;; answered++) {
         peer_send(flood, "{\"discover\":{\"requestingNodeID\":\"%s\",\"x\":%s}}", flood->node,
@@ -269,7 +272,7 @@ static void an_address_that_makes_much_work_is_refused_and_others_are_not(void *
             break;
         assert_true(answered < 10000);
     }
-    assert_true(answered > 500); /* two seconds' worth */
+    assert_true(answered > 300); /* two seconds' worth */
     assert_int_equal(discover(b, ""), 1);
     peer_send_session(flood, "relayOpen", b, "s", NULL); /* what costs little goes on */
     peer_expect(b, TL_SIGNAL_RELAY_OPEN);
@@ -281,7 +284,6 @@ static void an_address_that_makes_much_work_is_refused_and_others_are_not(void *
     world_run(&w, TL_SEC);
     peer_register_as(again, NULL, NULL, "{}", NULL);
     peer_expect(again, TL_SIGNAL_REGISTER_ACK);
-    free(junk);
     world_clear(&w);
 }
 

@@ -96,6 +96,13 @@ static void each_mistake_is_refused_and_its_twin_is_not(void **state)
         {"--max-message 67108865", "67108864", "--max-message 67108864"},
         {"--max-message -1", "bytes", "--max-message 70000"},
         {"--max-message 99999999999999999999999", "bytes", "--max-message 70000"},
+        {"--max-message 128K1", "bytes", "--max-message 128K"},
+        {"--max-message 65M", "67108864", "--max-message 64M"},
+        {"--max-memory 63M", "67108864", "--max-memory 64M"},
+        {"--max-memory 2000G", "bytes", "--max-memory 1000G"},
+        {"--max-memory M", "bytes", "--max-memory 67108864"},
+        {"--max-memory 1T", "bytes", "--max-memory 1G"},
+        {"--max-memory 18446744073709551615K", "bytes", "--max-memory 1G"},
         {"--listen 1.2.3.4:65536", "HOST:PORT", "--listen 1.2.3.4:65535"},
         {"--listen ::1:80", "HOST:PORT", "--listen [::1]:80"},
         {"--listen", "needs a value", "--listen 1.2.3.4:0"},
@@ -175,11 +182,13 @@ static void the_file_sets_what_the_command_line_left_open(void **state)
 {
     (void)state;
     file("# comment\n\nlisten = [\"1.1.1.1:1\", \"ws://[::1]:2\"] # both\n  max_message=70000\r\n"
+         "max_memory = \"96M\"\n"
          "log_level = \"debug\"\nlegacy_clients = false\nname = \"a\"");
     assert_int_equal(parse("--config @"), TL_OK);
     assert_int_equal(options.listen_count, 2);
     assert_string_equal(options.listen[1].host, "::1");
     assert_int_equal(options.relay.message_max, 70000);
+    assert_int_equal(options.relay.memory_max, 96 << 20);
     assert_int_equal(options.log_level, TL_LOG_DEBUG);
     assert_int_equal(options.relay.name_count, 1);
     assert_int_equal(parse("--listen 2.2.2.2:2 --config @ --name b --name c --log-level warn"),
@@ -204,6 +213,7 @@ static void a_mistake_in_the_file_is_told_with_its_line(void **state)
         "legacy_clients = \"true\"",
         "max_message = 7e4",
         "max_message = true",
+        "max_memory = \"63M\"",
         "name = 5",
         "listen = [5]",
         "listen = \"a:1",
