@@ -1,11 +1,17 @@
 #include "base/base64.h"
+#include "base/log.h"
 #include "crypto/sign.h"
+#include "peer/peer_table.h"
 #include "peer/relay_link_state.h"
 #include "wire/signalread.h"
 #include "wire/signalwrite.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+/* Nodes take no more names of one peer, and some relays no message over 64 KiB. */
+#define MODELS_MAX       TL_PEER_MODELS_MAX
+#define MODELS_BYTES_MAX (48u << 10)
 
 static void set_state(tl_relay_link *l, tl_relay_link_state state, tl_time deadline)
 {
@@ -122,15 +128,36 @@ static tl_err sign_registration(tl_relay_link *l, char bare_hex[], char proof_he
     return e;
 }
 
+/* Our capabilities, with as many models as a registration takes: a node with more must not be sent
+ * away for it. To be given back with json_decref; NULL: out of memory. */
+static json_t *registered_capabilities(tl_relay_link *l)
+{
+    const json_t *all = json_object_get(l->capabilities, "loadedModels"), *model;
+    size_t bytes = 0, i;
+    json_t *c = l->capabilities ? json_copy(l->capabilities) : json_object();
+    json_t *models = json_array();
+    json_array_foreach (all, i, model) {
+        bytes += json_string_length(model) + 8;
+        if (i == MODELS_MAX || bytes > MODELS_BYTES_MAX ||
+            json_array_append(models, (json_t *)(uintptr_t)model))
+            break;
+    }
+    l->models_sent = json_array_size(models);
+    if (l->models_sent < json_array_size(all))
+        (void)json_object_set(c, "loadedModels", models);
+    json_decref(models);
+    return c;
+}
+
 static tl_err send_register(tl_relay_link *l)
 {
     char bare[2 * TL_SIGNATURE_SIZE + 1], proof[2 * TL_SIGNATURE_SIZE + 1], wg[65];
     tl_buf capabilities = {0}, out = {0};
     tl_err e = sign_registration(l, bare, proof);
-    if (!e && l->capabilities)
-        e = tl_json_write(&capabilities, l->capabilities);
-    else if (!e)
-        e = tl_buf_append_str(&capabilities, "{}");
+    json_t *registered = registered_capabilities(l);
+    if (!e)
+        e = registered ? tl_json_write(&capabilities, registered) : TL_ERR_NOMEM;
+    json_decref(registered);
     tl_hex_write(wg, l->identity->noise_public, 32);
     tl_signal_registration r = {.node_id = l->hex,
                                 .wg_public = wg,
@@ -363,6 +390,22 @@ static void keep_addresses(tl_relay_link *l, const tl_signal_ack *ack)
     snprintf(l->observed, sizeof l->observed, "%s", seen_ok ? seen : "");
 }
 
+/* Once for each number, since each change of the capabilities is registered anew. */
+static void tell_cut(tl_relay_link *l, const tl_signal_ack *ack)
+{
+    size_t all = json_array_size(json_object_get(l->capabilities, "loadedModels"));
+    size_t shown = l->models_sent;
+    if (ack->models_kept >= 0 && (size_t)ack->models_kept < shown)
+        shown = (size_t)ack->models_kept;
+    size_t cut_to = shown < all ? shown + 1 : 0;
+    if (cut_to && cut_to != l->cut_told)
+        tl_log(
+            TL_LOG_WARN,
+            "relay: other nodes see the first %zu of our %zu models; share fewer to choose which",
+            shown, all);
+    l->cut_told = cut_to;
+}
+
 static void on_register_ack(tl_relay_link *l, const tl_signal *m)
 {
     tl_signal_ack ack;
@@ -373,6 +416,7 @@ static void on_register_ack(tl_relay_link *l, const tl_signal *m)
     }
     l->ttl = ack.ttl_seconds;
     keep_addresses(l, &ack);
+    tell_cut(l, &ack);
     bool first = l->state == TL_LINK_REGISTERING;
     set_state(l, TL_LINK_REGISTERED, TL_NEVER);
     if (first)

@@ -21,6 +21,8 @@ struct tl_relay_link {
     char hex[TL_NODE_ID_HEX + 1];
     char display_name[64];
     json_t *capabilities;
+    size_t models_sent; /* at the last registration */
+    size_t cut_told;    /* the user knows that others see one less; 0: that they see all */
     tl_relay_link_events events;
     void *user;
     tl_relay_link_counters counters;

@@ -58,7 +58,8 @@ class Crowd:
         for _ in range(n):
             self.nodes.append(Stranger(relay, source=self.source, **kw))
             if register:
-                self.acks.append(self.nodes[-1].register(capabilities=offered, signature=...))
+                self.acks.append(self.nodes[-1].register(capabilities=offered, signature=...,
+                                                         wgPublicKey=self.nodes[-1].key.noise_public.hex()))
 
     def __iter__(self):
         return iter(self.nodes)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """test_relay_attacks.py TEALE-RELAY: strangers with a valid registration against the real program (registrants.py)."""
+import json
 import resource
 import subprocess
 import sys
@@ -83,6 +84,19 @@ class Discover(unittest.TestCase):
             cost.check(self, cpu=2)
             self.assertEqual(crowd.alive(), 300)
             self.assertEqual(len(honest.discover(modelID="a")), 100)
+
+    def test_four_hundred_long_lists_are_shown_in_pages_of_a_mebibyte(self):
+        with Relay() as relay, Honest(relay) as honest:
+            Crowd(relay, 400, models=[f"{i:0233}" for i in range(250)])  # 60 KB each
+            seen, cursor = set(), {}
+            while cursor is not None:
+                honest.a.send_message("discover", {"requestingNodeID": honest.a.id, "limit": 500, **cursor})
+                _, text = honest.a.frame()
+                self.assertLessEqual(len(text), MIB)
+                page = json.loads(text)["discoverResponse"]
+                seen.update(p["nodeID"] for p in page["peers"])
+                cursor = {"cursor": page["cursor"]} if "cursor" in page else None
+            self.assertEqual(len(seen), 401)
 
 
 if __name__ == "__main__":
