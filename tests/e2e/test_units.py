@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """test_units.py INIT-DIRECTORY: what systemd says of the services' sandboxes (docs/adr/0012)."""
+import os
 import pathlib
 import shutil
 import subprocess
@@ -12,13 +13,14 @@ INIT = pathlib.Path(sys.argv.pop(1))
 
 @unittest.skipUnless(shutil.which("systemd-analyze"), "systemd-analyze is not here")
 class Sandbox(unittest.TestCase):
-    def judged(self, text, threshold):
+    def judged(self, text, threshold, *manager):
         """Whether systemd finds the unit's exposure at most `threshold`, in tenths."""
         with tempfile.TemporaryDirectory() as d:
-            unit = pathlib.Path(d, "teale-relay.service")
+            unit = pathlib.Path(d, "judged.service")
             unit.write_text(text.replace("@bindir@", "/usr/bin"), encoding="utf-8")
-            done = subprocess.run(["systemd-analyze", "security", "--no-pager", "--offline=true",
-                                   f"--threshold={threshold}", str(unit)], capture_output=True, text=True, check=False)
+            done = subprocess.run(["systemd-analyze", *manager, "security", "--no-pager", "--offline=true",
+                                   f"--threshold={threshold}", str(unit)], capture_output=True, text=True, check=False,
+                                  env={**os.environ, "XDG_RUNTIME_DIR": d, "HOME": d})
             self.assertIn("Overall exposure level", done.stdout, done.stderr)
             return done.returncode == 0
 
@@ -27,6 +29,12 @@ class Sandbox(unittest.TestCase):
         self.assertTrue(self.judged(text, 15))
         without = "\n".join(l for l in text.splitlines() if not l.startswith(("SystemCallFilter", "PrivateMounts")))
         self.assertFalse(self.judged(without, 15))
+
+    def test_the_node_is_exposed_by_two_at_most(self):
+        text = (INIT / "teale.service.in").read_text(encoding="utf-8")
+        self.assertTrue(self.judged(text, 20, "--user"))
+        without = "\n".join(l for l in text.splitlines() if not l.startswith(("CapabilityBoundingSet", "PrivateUsers")))
+        self.assertFalse(self.judged(without, 20, "--user"))
 
     def test_the_relays_memory_has_a_bound_that_the_kernel_keeps(self):
         text = (INIT / "teale-relay.service.in").read_text(encoding="utf-8")
