@@ -1,4 +1,3 @@
-#include "base/log.h"
 #include "peer/relay_link.h"
 
 #include "base/base64.h"
@@ -273,60 +272,6 @@ static void changed_capabilities_are_registered_anew_and_the_same_are_not(void *
     assert_non_null(memmem(tl_buf_begin(&said), said.len, "[\"m\"]", 5));
     hear_ack();
     assert_int_equal(told.registered, 1); /* said once */
-}
-
-static char logged[200];
-static unsigned logged_n;
-
-static void keep_line(void *user, tl_log_level level, const char *line)
-{
-    (void)user, (void)level;
-    snprintf(logged, sizeof logged, "%s", line);
-    logged_n++;
-}
-
-static void set_models(int n, int length)
-{
-    json_t *models = json_array();
-    for (int i = 0; i < n; i++)
-        json_array_append_new(models, json_sprintf("%0*d", length, i));
-    tl_relay_link_set_capabilities(link_, json_pack("{s:o}", "loadedModels", models));
-}
-
-static size_t models_said(void)
-{
-    json_t *root, *c = json_object_get(said_payload("register", &root), "capabilities");
-    size_t n = json_array_size(json_object_get(c, "loadedModels"));
-    json_decref(root);
-    return n;
-}
-
-static void hear_ack_that_keeps(int n)
-{
-    hear("{\"registerAck\":{\"nodeID\":\"%s\",\"registeredAt\":1.5,\"modelsKept\":%d}}", own_hex,
-         n);
-}
-
-static void of_a_long_list_of_models_some_are_registered_and_the_user_is_told(void **state)
-{
-    (void)state;
-    tl_log_set_sink(keep_line, NULL);
-    logged_n = 0;
-    set_models(256, 10);
-    assert_int_equal(models_said(), 256);
-    hear_ack();
-    assert_int_equal(logged_n, 0);
-    set_models(1000, 10);
-    assert_int_equal(models_said(), 256);
-    hear_ack();
-    assert_non_null(strstr(logged, "first 256 of our 1000"));
-    hear_ack_that_keeps(100); /* the relay kept fewer still */
-    assert_non_null(strstr(logged, "first 100 of our 1000"));
-    hear_ack_that_keeps(100);
-    assert_int_equal(logged_n, 2); /* said once */
-    set_models(250, 250);
-    assert_true(models_said() < 250 && said.len < 60000);
-    tl_log_set_sink(NULL, NULL);
 }
 
 /* --- discovery --- */
@@ -637,7 +582,6 @@ int main(void)
         TEST(an_ack_for_somebody_else_is_not_ours, setup),
         TEST(refusals_are_told_by_their_code, setup),
         TEST(changed_capabilities_are_registered_anew_and_the_same_are_not, setup_registered),
-        TEST(of_a_long_list_of_models_some_are_registered_and_the_user_is_told, setup_registered),
         TEST(a_discovery_reads_every_page, setup_registered),
         TEST(a_peer_whose_keys_differ_is_not_there, setup_registered),
         TEST(questions_wait_their_turn_and_one_unanswered_fails_alone, setup_registered),

@@ -1,0 +1,158 @@
+/* How many of our models a registration names, and what the user hears of the rest. */
+#include "peer/relay_link.h"
+
+#include "base/log.h"
+#include "crypto/sign.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#define NONCE "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
+static tl_rand rng;
+static tl_identity own;
+static char own_hex[65];
+static tl_relay_link *link_;
+static tl_buf said; /* the last message */
+static size_t begun;
+static char logged[200];
+static unsigned logged_n;
+
+static tl_err wire_begin(void *wire, size_t n, uint8_t **ret_room)
+{
+    (void)wire;
+    tl_buf_clear(&said);
+    begun = n;
+    return tl_buf_reserve(&said, n, ret_room);
+}
+
+static void wire_commit(void *wire)
+{
+    (void)wire;
+    tl_buf_added(&said, begun);
+}
+
+static void on_registered(void *user)
+{
+    (void)user;
+}
+
+static void keep_line(void *user, tl_log_level level, const char *line)
+{
+    (void)user, (void)level;
+    snprintf(logged, sizeof logged, "%s", line);
+    logged_n++;
+}
+
+static void hear(const char *text)
+{
+    char copy[400];
+    int n = snprintf(copy, sizeof copy, "%s", text);
+    tl_relay_link_on_text(link_, (uint8_t *)copy, (size_t)n, TL_SEC);
+}
+
+/* `kept` negative: the relay kept all. */
+static void hear_ack(int kept)
+{
+    char text[300], more[40] = "";
+    if (kept >= 0)
+        snprintf(more, sizeof more, ",\"modelsKept\":%d", kept);
+    snprintf(text, sizeof text, "{\"registerAck\":{\"nodeID\":\"%s\",\"registeredAt\":1.5%s}}",
+             own_hex, more);
+    hear(text);
+}
+
+static void set_models(int n, int length)
+{
+    json_t *models = json_array();
+    for (int i = 0; i < n; i++)
+        json_array_append_new(models, json_sprintf("%0*d", length, i));
+    tl_relay_link_set_capabilities(link_, json_pack("{s:o}", "loadedModels", models));
+}
+
+static size_t models_said(void)
+{
+    json_t *root;
+    assert_int_equal(tl_json_parse(tl_buf_slice(&said), 16, &root, NULL), TL_OK);
+    const json_t *c = json_object_get(json_object_get(root, "register"), "capabilities");
+    size_t n = json_array_size(json_object_get(c, "loadedModels"));
+    json_decref(root);
+    return n;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    static const tl_relay_link_events events = {.on_registered = on_registered};
+    static const tl_relay_wire wire = {wire_begin, wire_commit};
+    rng = tl_rand_seeded(1);
+    logged_n = 0;
+    assert_int_equal(tl_crypto_init(), TL_OK);
+    assert_int_equal(tl_identity_new(&rng, &own), TL_OK);
+    tl_node_id_write(own_hex, &own.id);
+    assert_int_equal(tl_relay_link_new(&own, &rng, "me", &events, NULL, &link_), TL_OK);
+    tl_relay_link_on_open(link_, "relay.example", &wire, NULL, TL_SEC);
+    hear("{\"challenge\":{\"nonce\":\"" NONCE "\",\"features\":[]}}");
+    hear_ack(-1);
+    tl_log_set_sink(keep_line, NULL);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    tl_log_set_sink(NULL, NULL);
+    tl_relay_link_free(link_);
+    tl_buf_clear(&said);
+    return 0;
+}
+
+static void of_a_long_list_256_are_registered_and_the_user_is_told(void **state)
+{
+    (void)state;
+    set_models(256, 10);
+    assert_int_equal(models_said(), 256);
+    hear_ack(-1);
+    assert_int_equal(logged_n, 0);
+    set_models(1000, 10);
+    assert_int_equal(models_said(), 256);
+    hear_ack(-1);
+    assert_non_null(strstr(logged, "first 256 of our 1000"));
+}
+
+static void a_message_that_is_too_long_for_some_relays_is_never_sent(void **state)
+{
+    (void)state;
+    set_models(250, 250);
+    assert_true(models_said() > 150 && models_said() < 250);
+    assert_true(said.len < 60000);
+}
+
+static void what_the_relay_cut_is_told_once(void **state)
+{
+    (void)state;
+    set_models(200, 10);
+    hear_ack(100);
+    assert_non_null(strstr(logged, "first 100 of our 200"));
+    hear_ack(100);
+    assert_int_equal(logged_n, 1);
+    hear_ack(0);
+    assert_non_null(strstr(logged, "first 0 of our 200"));
+    hear_ack(-1);
+    assert_int_equal(logged_n, 2);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(of_a_long_list_256_are_registered_and_the_user_is_told),
+        TEST(a_message_that_is_too_long_for_some_relays_is_never_sent),
+        TEST(what_the_relay_cut_is_told_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
