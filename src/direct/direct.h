@@ -118,8 +118,8 @@ void tl_direct_on_signal_failed(tl_direct *d, const char *session);
 /* A STUN message that was not a server's answer. */
 void tl_direct_on_stun(tl_direct *d, tl_sock sock, const tl_addr *from, tl_slice datagram,
                        const tl_stun *stun);
-/* The path id that a datagram from this address belongs to; 0: the address is nobody's that we
- * know. `known` and `client` are what tl_quic_path_of says of the datagram.
+/* The path id that a datagram from this address belongs to; 0: we do not know this
+ * address. `known` and `client` are what tl_quic_path_of says of the datagram.
  *
  * At a server, a connection ID is at home on one way. When it comes from another address of the
  * same peer, a NAT has changed its mapping: that way leads to the new address from now on. When it

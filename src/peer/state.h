@@ -241,7 +241,7 @@ tl_time tl_paths_on_timer(tl_peers *p, tl_time now);
 tl_peer_conn *tl_conn_of_path(const tl_peers *p, const tl_path *path);
 /* The path that carries the connection; NULL: that path is freed already. */
 tl_path *tl_conn_path(const tl_peer_conn *conn);
-/* Is the connection's path a direct way, be it one that is gone? */
+/* Is the connection's path a direct way? True also for one that is gone. */
 bool tl_conn_is_direct(const tl_peer_conn *conn);
 tl_via tl_conn_via(const tl_peer_conn *conn);
 

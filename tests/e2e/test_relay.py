@@ -621,7 +621,7 @@ class CommandLine(unittest.TestCase):
     def test_files_that_cannot_be_used_are_named(self):
         self.fails(1, ["none.pem", "cannot read"], "--listen", "127.0.0.1:0", "--tls-cert", "none.pem", "--tls-key", "k")
         empty = self.file("empty", "\n")
-        self.fails(1, ["no token"], "--listen", "127.0.0.1:0", "--admin-token-file", empty)
+        self.fails(1, ["is not a token"], "--listen", "127.0.0.1:0", "--admin-token-file", empty)
         self.fails(2, ["cannot read the configuration"], "--config", os.path.join(self.dir.name, "none"))
         self.fails(2, ["/dev/zero:10001"], "--config", "/dev/zero")
         self.fails(1, ["/dev/zero", "plain file"], "--listen", "127.0.0.1:0", "--tls-cert", "/dev/zero", "--tls-key",
