@@ -18,13 +18,13 @@
 
 #include "quic/state.h"
 
-#define TL_BUDGET_SEND   2 /* windows that are kept for a stranger in send buffers */
-#define TL_BUDGET_UNREAD 4 /* windows that a stranger may leave unread, as known peers may */
+#define TL_BUDGET_SEND   2 /* send buffers of a stranger: at most this many of its windows */
+#define TL_BUDGET_UNREAD 4 /* windows that a stranger may leave unread; known peers too */
 
 /* A new connection: its peer is a stranger. */
 void tl_budget_conn_init(tl_quic_conn *c);
-/* The handshake has told who the peer is, and our transport parameters are not sent yet. True: the
- * peer is known. */
+/* The handshake has told which node the peer is, and our transport parameters are not sent yet.
+ * True: the peer is known. */
 bool tl_budget_look_up(tl_quic_conn *c);
 /* Writes what the peer is granted. */
 void tl_budget_fill(const tl_quic_conn *c, ngtcp2_transport_params *params);

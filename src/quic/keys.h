@@ -12,7 +12,7 @@
  * with either suite. This also bounds what one stolen key opens. */
 #define TL_KEY_UPDATE_PACKETS (UINT64_C(1) << 22)
 
-/* Whose keys they are. */
+/* The connection to which keys belong. */
 typedef struct {
     tl_quic_counters *counters; /* of packets that open and of those that do not */
     /* May the library have this packet of application data? False: it is lost. */

@@ -59,12 +59,12 @@ typedef struct {
 TL_CHECK tl_err tl_quic_new(const tl_quic_config *config, tl_quic **ret_quic);
 void tl_quic_free(tl_quic *q);
 const tl_quic_counters *tl_quic_counters_of(const tl_quic *q);
-/* Bytes held for peers, as memory_max counts them. */
+/* How many bytes are held for peers, as memory_max counts them. */
 uint64_t tl_quic_held(const tl_quic *q);
 
-/* Who is known: nodes that were served well before, of one's networks, or one's own. A stranger is
- * granted less. Asked when a handshake tells who the peer is. Must not call into this module. NULL:
- * nobody is known. */
+/* `knows` says which peers are known: nodes that were served well before, nodes of our networks,
+ * and our own nodes. A stranger is granted less. It is asked when a handshake tells which node the
+ * peer is, and must not call into this module. NULL: no peer is known. */
 void tl_quic_set_known(tl_quic *q, bool (*knows)(void *user, const tl_node_id *peer), void *user);
 
 /* --- connections --- */

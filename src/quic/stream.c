@@ -40,7 +40,7 @@ static void drop_received(tl_quic_stream *s)
     tl_chunks_clear(&s->rx);
 }
 
-/* The first `n` bytes of the send buffer are acknowledged, or will never be. */
+/* Drops the first `n` bytes of the send buffer: they are acknowledged, or will never be. */
 static void drop_sent(tl_quic_stream *s, size_t n)
 {
     tl_room_give_back(s, n);

@@ -503,7 +503,7 @@ def a_peer_that_dies_on_a_direct_path_is_missed_in_time_and_comes_back(lab, prog
     with udp_socket(two.gpu_host.ns, "0.0.0.0", fresh):
         two.gpu.start()
         assert port_of(two.gpu.node) not in (0, fresh)
-        assert f"UDP port {fresh} of last time cannot be had" in two.gpu.log(), two.gpu.log()
+        assert f"UDP port {fresh} of last time is not available" in two.gpu.log(), two.gpu.log()
         if FULL:
             two.friend.node.wait("answered", lambda: two.friend.ask(two.gpu, timeout=5)[2], 30)
 
