@@ -443,7 +443,7 @@ static size_t largest_of(world *w)
     return largest;
 }
 
-/* No ICMP, nothing but silence for what is too long. */
+/* No ICMP comes; a datagram that is too long is dropped in silence. */
 static void a_path_that_comes_to_carry_less_stalls_for_a_moment_only(void **state)
 {
     (void)state;

@@ -215,7 +215,7 @@ static void a_dead_server_is_unreachable(void **state)
     share_ask(&k, &t, "{}");
     share_run(&k);
     assert_int_equal(t.fail, TL_FAIL_BACKEND_UNREACHABLE);
-    assert_null(strstr(t.message, "127.0.0.1")); /* where it is concerns no peer */
+    assert_null(strstr(t.message, "127.0.0.1")); /* its address is no concern of a peer */
     share_await(&k, TL_BACKEND_DOWN);            /* the failure was reason to look at once */
     share_clear(&k);
 }

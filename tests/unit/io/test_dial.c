@@ -78,8 +78,7 @@ static int listening(const char *ip, uint16_t *port, int backlog)
     return fd;
 }
 
-/* A listener whose queue is full lets connections hang, as a firewall does that swallows packets.
- */
+/* A listener with a full queue lets connections hang, like a firewall that drops packets. */
 #define FILL 4
 static void fill_queue(const char *ip, uint16_t port, int ret_fds[FILL])
 {

@@ -172,7 +172,7 @@ static void a_name_that_does_not_exist_is_unreachable(void **state)
     client_clear(&k);
 }
 
-/* This machine's own name, where it means 127.0.0.1: the loop looks it up for libcurl. */
+/* Uses this machine's own name, if it means 127.0.0.1: the loop looks it up for libcurl. */
 static void a_name_is_looked_up(void **state)
 {
     (void)state;
@@ -389,7 +389,7 @@ static void sixteen_mebibytes_arrive_as_they_are_and_at_once(void **state)
         start(&k, &g, &ask);
         run(&k);
         assert_int_equal(g.status, 200);
-        /* libcurl waits a whole second where it asks with Expect: 100-continue first */
+        /* libcurl would wait a whole second if it first asked with Expect: 100-continue */
         assert_true(tl_loop_clock(k.loop) - begun < 900 * TL_MS);
         tl_buf_clear(&g.body);
     }
@@ -529,7 +529,7 @@ static void a_unix_socket_is_asked_like_a_host(void **state)
     unlink(sun.sun_path);
     rmdir(dir);
 
-    start(&k, &none, &ask); /* nobody there: the name in the URL is not tried instead */
+    start(&k, &none, &ask); /* nobody answers there, and the name in the URL is not tried instead */
     run(&k);
     assert_int_equal(none.err, TL_ERR_UNREACHABLE);
     tl_buf_clear(&g.body);

@@ -80,7 +80,7 @@ static void cancel_is_allowed_anywhere_and_hangs_up_at_once(void **state)
     assert_int_equal(in_head.bodies + in_head.dones + in_body.dones, 0);
     assert_int_equal(in_body.bodies, 1);
 
-    /* one that runs, out of another's callbacks: from inside libcurl, and from on_done */
+    /* one that runs, from the callbacks of another: from inside libcurl, and from on_done */
     got running = {0}, killer = {.in_body = cancel_other, .other = &running};
     start_url(&k, &running, s.url);
     run_for(&k, 20 * TL_MS);

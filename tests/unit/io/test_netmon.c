@@ -232,7 +232,7 @@ static void more_addresses_than_there_is_room_for_are_cut(void **state)
     wait_told(&s, 1);
     (void)tl_netmon_interfaces(s.netmon, &n);
     assert_int_equal(n, TL_INTERFACES_MAX);
-    assert_non_null(find(&s, "203.0.113.60")); /* the way out is never what is cut */
+    assert_non_null(find(&s, "203.0.113.60")); /* the address we send from is never cut off */
     teardown(&s);
 }
 

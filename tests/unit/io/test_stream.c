@@ -372,7 +372,7 @@ static void stop(void *user)
     tl_loop_stop(loop);
 }
 
-/* Nobody of ours sends urgent data; a stranger who does must not make us spin. */
+/* No node of ours sends urgent data. A stranger that sends it must not make us spin. */
 static void urgent_data_while_reading_is_off_costs_no_processor_time(void **state)
 {
     (void)state;

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-/* --- certificates made on the spot; what is wrong with each is the test's choice --- */
+/* --- certificates made here; the test chooses what is wrong with each --- */
 
 typedef struct {
     const char *name;     /* DIR/NAME.pem and DIR/NAME.key are written */

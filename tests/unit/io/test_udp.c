@@ -309,7 +309,7 @@ static void each_way_of_refusing_udp_segment_is_understood(void **state)
         assert_int_equal(tl_udp_send(p.from, &p.to_addr, p.data, 2 * SEGMENT, SEGMENT), TL_ERR_IO);
         assert_int_equal(calls, 2); /* once with it, once a single datagram */
         refuse_after(-1, 0);
-        send_whole(&p, sizeof p.data); /* nothing but that one datagram told it is not the kernel */
+        send_whole(&p, sizeof p.data); /* only that one datagram shows that it is not the kernel */
         expect(p.to, &p.from_addr, COUNT, sizeof p.data);
         assert_int_equal(calls, 1);
         pair_clear(&p);
@@ -391,7 +391,8 @@ static void a_datagram_no_interface_carries_is_too_large(void **state)
     pair_clear(&p);
 }
 
-/* In a child: a network of its own whose loopback carries 1500 bytes. Exit code 77: may not. */
+/* Runs in a child, in a network of its own whose loopback carries 1500 bytes. Exit code 77: not
+ * permitted. */
 static int small_interface(void)
 {
     struct ifreq ifr = {.ifr_name = "lo"};

@@ -50,7 +50,7 @@ tl_timer *next_timer(void);
 /* Another relay for the settings. */
 void name(const char *url);
 tl_err try_start(tl_why *ret_why);
-/* Begins with so many relays on this machine, and dials the first. */
+/* Begins with `n` relays on this machine, and dials the first. */
 void start(unsigned n);
 /* What the relay does. */
 void opened(void);

@@ -190,7 +190,7 @@ static void a_suite_that_was_not_offered_is_refused_by_the_client(void **state)
     }
 }
 
-/* A message 1 with any payload, from one who holds a key and makes his own rules. */
+/* A message 1 with any payload, from a peer that holds a key but breaks the rules. */
 static tl_err serve_payload(fixture *f, tl_slice payload)
 {
     uint8_t message[1200];

@@ -1,5 +1,5 @@
-/* harness.h - a relay with connections that exist only here: frames in, frames out, a clock that
- * the test turns. Every connection has a receive window that the test can close. */
+/* harness.h - a relay with connections that exist only in this test: frames in, frames out, a clock
+ * that the test turns. Every connection has a receive window that the test can close. */
 #ifndef TL_TESTS_RELAY_HARNESS_H
 #define TL_TESTS_RELAY_HARNESS_H
 

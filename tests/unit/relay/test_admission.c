@@ -41,7 +41,7 @@ static void sign_for(const char *authority)
     tl_signature_write(proof, &signature);
 }
 
-/* Admits with this proof; looks whether the result is touched only where it should be. */
+/* Admits with this proof, and checks that the result is touched only on success. */
 static tl_err admit_as(const char *node_id, const char *signature, const char *bare, bool tls)
 {
     tl_signal_register r = {
