@@ -84,7 +84,8 @@ void tl_control_beat(tl_peer_conn *conn, tl_peer_pong *g)
 
 void tl_control_probe(tl_peer_conn *conn, tl_time within)
 {
-    if (!conn->control || !tl_watch_doubt(&conn->watch, within, tl_peers_now(conn->peers)))
+    if (!conn->control || !tl_watch_doubt(&conn->watch, within, tl_quic_conn_heard(conn->quic),
+                                          tl_peers_now(conn->peers)))
         return;
     tl_peers_due(conn->peers, tl_watch_expiry(&conn->watch));
     tl_control_beat(conn, NULL);

@@ -119,6 +119,10 @@ void tl_outage_on_ready(tl_peer_conn *conn)
     if (!tl_conn_is_lost(conn) && tl_conn_is_direct(conn)) {
         rest(conn);
         conn->relayed = path;
+        if (tl_watch_doubts(&conn->watch))
+            tl_control_probe(conn, tl_quic_conn_rtt(conn->quic) <= TL_PROBE_BACK_RTT
+                                       ? TL_PROBE_BACK
+                                       : TL_PROBE_NEW_PATH);
         return;
     }
     if (tl_quic_conn_migrate(conn->quic, path, tl_peers_now(p))) {

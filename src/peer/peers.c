@@ -232,9 +232,7 @@ void tl_peers_on_ended(tl_peers *p, tl_path_id id, const char *why)
     if (conn && conn->relayed == id)
         conn->relayed = 0;
     if (warm && tl_relay_link_is_registered(p->config.link))
-        tl_control_probe(conn, tl_quic_conn_rtt(conn->quic) < TL_PROBE_ENDED_RTT
-                                   ? TL_PROBE_ENDED
-                                   : TL_PROBE_NEW_PATH);
+        tl_control_probe(conn, TL_PROBE_ENDED);
     if (c && c->dial_path == id)
         tl_contact_dial_on_ended(c, why);
     else if (conn && conn->outage.asked == id)

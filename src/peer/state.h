@@ -40,13 +40,16 @@
 #define TL_CONTROL_PENDING_MAX (2 * TL_FRAME_MESSAGE_MAX) /* more unread: the peer is stuck */
 
 /* How long the peer has for a sign of life: after the connection found a new path (the peer may be
- * a new process that does not know the connection), after the peer was silent for long, and after
- * the relay ended the session that was kept warm: the peer's process may have died. The last is
- * short, so that a peer that starts again is asked soon; with a long round trip it is the first. */
-#define TL_PROBE_NEW_PATH  (2 * TL_SEC)
-#define TL_PROBE_STALE     (10 * TL_SEC)
-#define TL_PROBE_ENDED     (1 * TL_SEC)
-#define TL_PROBE_ENDED_RTT (100 * TL_MS) /* the longest round trip that is short */
+ * a new process that does not know the connection), and after the peer was silent for long. */
+#define TL_PROBE_NEW_PATH (2 * TL_SEC)
+#define TL_PROBE_STALE    (10 * TL_SEC)
+/* The same after the relay ended the session that was kept warm: the peer's process may have died,
+ * or a NAT has forgotten the relay and the direct path alike. Once the peer is at the relay again,
+ * it has little time, so that a process that started again is asked soon. With a long round trip it
+ * has what a new path has. */
+#define TL_PROBE_ENDED    (2 * TL_SEC)
+#define TL_PROBE_BACK     (600 * TL_MS)
+#define TL_PROBE_BACK_RTT (100 * TL_MS) /* up to this round trip, with one packet lost */
 
 typedef struct tl_peer_conn tl_peer_conn;
 typedef struct tl_contact tl_contact;

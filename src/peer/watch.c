@@ -32,11 +32,12 @@ bool tl_watch_doubts(const tl_watch *w)
     return w->doubt_at != TL_NEVER || w->state == TL_WATCH_SILENT;
 }
 
-bool tl_watch_doubt(tl_watch *w, tl_time within, tl_time now)
+bool tl_watch_doubt(tl_watch *w, tl_time within, uint64_t heard, tl_time now)
 {
     if (w->state == TL_WATCH_SILENT || now + within >= w->doubt_at)
         return false;
     w->doubt_at = now + within;
+    w->doubt_heard = heard;
     return true;
 }
 
@@ -62,6 +63,8 @@ static void look(tl_watch *w, uint64_t heard, bool busy, bool excused, tl_time n
 
 tl_watch_state tl_watch_on_timer(tl_watch *w, uint64_t heard, bool busy, bool excused, tl_time now)
 {
+    if (now >= w->doubt_at && heard != w->doubt_heard)
+        tl_watch_sign(w, now);
     if (now >= w->doubt_at)
         set_state(w, TL_WATCH_SILENT, TL_NEVER);
     else if (now >= w->look_at)

@@ -40,11 +40,12 @@ typedef enum {
 
 typedef struct {
     tl_watch_state state;
-    tl_time look_at;  /* TL_NEVER unless LOOKING */
-    uint64_t heard;   /* packets until the last look */
-    unsigned quiet;   /* looks without a packet, one after the other */
-    tl_time doubt_at; /* DOUBTED: no sign of life until then means SILENT; TL_NEVER: TRUSTED */
-    tl_time sign_at;  /* the last sign of life */
+    tl_time look_at;      /* TL_NEVER unless LOOKING */
+    uint64_t heard;       /* packets until the last look */
+    unsigned quiet;       /* looks without a packet, one after the other */
+    tl_time doubt_at;     /* DOUBTED: no sign of life until then means SILENT; TL_NEVER: TRUSTED */
+    uint64_t doubt_heard; /* DOUBTED: packets until the peer was last asked */
+    tl_time sign_at;      /* the last sign of life */
 } tl_watch;
 
 /* The peer has just been heard. */
@@ -54,9 +55,10 @@ tl_watch tl_watch_new(tl_time now);
 bool tl_watch_begin(tl_watch *w, uint64_t heard, tl_time now);
 /* Is there a doubt whether the peer lives? */
 bool tl_watch_doubts(const tl_watch *w);
-/* The peer is asked for a sign of life, which must come within that time. False: the peer has been
+/* The peer is asked for a sign of life, which must come within that time. A packet more than the
+ * `heard` until now is one, too: no other process can make it. False: the peer has been
  * asked already, and has less time. */
-bool tl_watch_doubt(tl_watch *w, tl_time within, tl_time now);
+bool tl_watch_doubt(tl_watch *w, tl_time within, uint64_t heard, tl_time now);
 /* The peer said something on a stream. */
 void tl_watch_sign(tl_watch *w, tl_time now);
 /* Takes a look, if one is due. `busy`: questions are under way. `excused`: the connection has no

@@ -86,25 +86,25 @@ static void a_doubt_without_a_sign_of_life_is_silence_when_its_time_is_over(void
 {
     (void)state;
     tl_watch w = tl_watch_new(T0);
-    assert_true(tl_watch_doubt(&w, 2 * TL_SEC, T0));
+    assert_true(tl_watch_doubt(&w, 2 * TL_SEC, 0, T0));
     assert_true(tl_watch_doubts(&w));
     assert_int_equal(tl_watch_expiry(&w), T0 + 2 * TL_SEC);
     assert_int_equal(tl_watch_on_timer(&w, 0, false, false, T0 + 2 * TL_SEC - 1), TL_WATCH_RESTING);
-    assert_int_equal(tl_watch_on_timer(&w, 9, false, false, T0 + 2 * TL_SEC), TL_WATCH_SILENT);
+    assert_int_equal(tl_watch_on_timer(&w, 0, false, false, T0 + 2 * TL_SEC), TL_WATCH_SILENT);
     assert_true(tl_watch_doubts(&w));
     assert_int_equal(tl_watch_expiry(&w), TL_NEVER);
-    assert_false(tl_watch_doubt(&w, 1, T0 + 3 * TL_SEC)); /* too late to ask */
+    assert_false(tl_watch_doubt(&w, 1, 0, T0 + 3 * TL_SEC)); /* too late to ask */
 }
 
 static void to_ask_again_may_shorten_the_time_and_never_lengthens_it(void **state)
 {
     (void)state;
     tl_watch w = tl_watch_new(T0);
-    assert_true(tl_watch_doubt(&w, 10 * TL_SEC, T0));
-    assert_false(tl_watch_doubt(&w, 10 * TL_SEC, T0 + 1));
-    assert_false(tl_watch_doubt(&w, 10 * TL_SEC, T0));
+    assert_true(tl_watch_doubt(&w, 10 * TL_SEC, 0, T0));
+    assert_false(tl_watch_doubt(&w, 10 * TL_SEC, 0, T0 + 1));
+    assert_false(tl_watch_doubt(&w, 10 * TL_SEC, 0, T0));
     assert_int_equal(tl_watch_expiry(&w), T0 + 10 * TL_SEC);
-    assert_true(tl_watch_doubt(&w, 2 * TL_SEC, T0 + 1));
+    assert_true(tl_watch_doubt(&w, 2 * TL_SEC, 0, T0 + 1));
     assert_int_equal(tl_watch_expiry(&w), T0 + 2 * TL_SEC + 1);
 }
 
@@ -112,12 +112,25 @@ static void a_sign_of_life_ends_the_doubt(void **state)
 {
     (void)state;
     tl_watch w = tl_watch_new(T0);
-    (void)tl_watch_doubt(&w, 2 * TL_SEC, T0);
+    (void)tl_watch_doubt(&w, 2 * TL_SEC, 0, T0);
     tl_watch_sign(&w, T0 + TL_SEC);
     assert_int_equal(w.sign_at, T0 + TL_SEC);
     assert_false(tl_watch_doubts(&w));
     assert_int_equal(tl_watch_on_timer(&w, 0, false, false, T0 + TL_MIN), TL_WATCH_RESTING);
-    assert_true(tl_watch_doubt(&w, 2 * TL_SEC, T0 + TL_MIN));
+    assert_true(tl_watch_doubt(&w, 2 * TL_SEC, 0, T0 + TL_MIN));
+}
+
+static void a_packet_after_the_question_is_a_sign_and_one_before_it_is_none(void **state)
+{
+    (void)state;
+    tl_watch w = tl_watch_new(T0);
+    (void)tl_watch_doubt(&w, 2 * TL_SEC, 5, T0);
+    assert_int_equal(tl_watch_on_timer(&w, 6, false, false, T0 + 2 * TL_SEC), TL_WATCH_RESTING);
+    assert_false(tl_watch_doubts(&w));
+    assert_int_equal(w.sign_at, T0 + 2 * TL_SEC);
+    (void)tl_watch_doubt(&w, 2 * TL_SEC, 6, T0 + TL_MIN);
+    (void)tl_watch_doubt(&w, TL_SEC, 7, T0 + TL_MIN); /* asked again: what came between is none */
+    assert_int_equal(tl_watch_on_timer(&w, 7, false, false, T0 + TL_MIN + TL_SEC), TL_WATCH_SILENT);
 }
 
 static void both_machines_run_at_once_and_the_earlier_decides(void **state)
@@ -125,14 +138,14 @@ static void both_machines_run_at_once_and_the_earlier_decides(void **state)
     (void)state;
     tl_watch w = tl_watch_new(T0);
     (void)tl_watch_begin(&w, 7, T0);
-    (void)tl_watch_doubt(&w, E / 2, T0);
+    (void)tl_watch_doubt(&w, E / 2, 8, T0);
     assert_int_equal(tl_watch_expiry(&w), T0 + E / 2);
     assert_int_equal(tl_watch_on_timer(&w, 8, true, false, T0 + E / 2), TL_WATCH_SILENT);
     assert_int_equal(tl_watch_expiry(&w), TL_NEVER);
 
     w = tl_watch_new(T0);
     (void)tl_watch_begin(&w, 7, T0);
-    (void)tl_watch_doubt(&w, TL_MIN, T0);
+    (void)tl_watch_doubt(&w, TL_MIN, 7, T0);
     for (unsigned n = 1; n <= TL_WATCH_QUIET; n++)
         (void)tl_watch_on_timer(&w, 7, true, false, T0 + n * E);
     assert_int_equal(w.state, TL_WATCH_SILENT);
@@ -150,6 +163,7 @@ int main(void)
         cmocka_unit_test(a_doubt_without_a_sign_of_life_is_silence_when_its_time_is_over),
         cmocka_unit_test(to_ask_again_may_shorten_the_time_and_never_lengthens_it),
         cmocka_unit_test(a_sign_of_life_ends_the_doubt),
+        cmocka_unit_test(a_packet_after_the_question_is_a_sign_and_one_before_it_is_none),
         cmocka_unit_test(both_machines_run_at_once_and_the_earlier_decides),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
