@@ -229,6 +229,9 @@ static void write_requests(writer *w, const tl_node_facts *f)
     sample(w, "teale_requests_total", "role=\"served\",result=\"malformed\"", (double)s->malformed);
     single(w, "teale_requests_retried_total", "counter", "Questions tried at another provider.",
            (double)r->retried);
+    single(w, "teale_requests_overtaken_total", "counter",
+           "Questions also asked of a second provider since the first was silent.",
+           (double)r->overtaken);
     single(w, "teale_requests_local_total", "counter", "Questions given to the local model server.",
            (double)r->local);
     family(w, "teale_requests_active", "gauge", "Questions under way.");

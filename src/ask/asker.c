@@ -73,6 +73,11 @@ void tl_asker_set_times(tl_asker *a, const tl_asker_times *times)
     a->times = *times;
 }
 
+tl_time tl_asker_first_byte(const tl_asker *a)
+{
+    return a->times.first_byte;
+}
+
 static void set_state(question *q, question_state to)
 {
     static const unsigned from[] = {[ASKING] = 1u << WISHING,

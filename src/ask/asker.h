@@ -23,6 +23,8 @@ TL_CHECK tl_err tl_asker_new(const tl_env *env, tl_peers *peers, const tl_asker_
                              tl_asker **ret_asker);
 /* Questions under way are given up without a word. Before tl_peers_free. */
 void tl_asker_free(tl_asker *a);
+/* times.first_byte as it is now. */
+tl_time tl_asker_first_byte(const tl_asker *a);
 void tl_asker_set_times(tl_asker *a, const tl_asker_times *times);
 
 /* ask->peer is asked, with `model` as the model's name. ask->body is borrowed until the exchange

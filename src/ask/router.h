@@ -1,6 +1,14 @@
 /* router.h - decides who answers a question: the local model server if it has the model, else a
- * peer that lists it, asking the relay for one where none is known; another if the first fails
- * before its answer began. Carries no bytes itself but the question's body. Sans-IO. */
+ * peer that lists it, asking the relay for one where none is known. Until the first byte of an
+ * answer has come, nothing is lost: another provider is asked when one fails, and beside one that
+ * is silent. Keeps what it was like to ask each node. Sans-IO.
+ *
+ * Who is asked first, of the peers that serve a named model (of equals, the one known first):
+ *   1. those that have not failed a moment ago, then those whose penalty ends first (ask/merit.h);
+ *   2. those with fewer questions, where a stranger counts as if it had two more;
+ *   3. those of our networks, and those that served whole answers;
+ *   4. those that are connected;  5. the nearer ones;  6. the better machines.
+ * For TL_MODEL_AUTO: 1, 3, 4, 6, 2, 5. */
 #ifndef TL_ASK_ROUTER_H
 #define TL_ASK_ROUTER_H
 
@@ -10,8 +18,9 @@
 #include "base/env.h"
 #include "peer/peers.h"
 
-#define TL_MODEL_AUTO      "teale-auto" /* takes the best route */
-#define TL_ROUTE_TRIES_MAX 4            /* providers asked for one question */
+#define TL_MODEL_AUTO          "teale-auto" /* takes the best route */
+#define TL_ROUTE_TRIES_MAX     8            /* providers asked for one question */
+#define TL_ROUTE_TRIES_AT_ONCE 2 /* of them at one time: a question costs no more than twice */
 #define TL_ROUTE_FIND_WITHIN                                                                       \
     (10 * TL_SEC) /* to learn of a provider; after that the question fails */
 
@@ -35,7 +44,8 @@ typedef struct {
 } tl_router_world;
 
 typedef struct {
-    uint64_t asked, answered, failed, retried, local;
+    /* retried: after one failed. overtaken: beside one that was silent. */
+    uint64_t asked, answered, failed, retried, overtaken, local;
 } tl_router_counters;
 
 /* `access` is borrowed for life. */

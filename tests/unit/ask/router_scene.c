@@ -49,6 +49,11 @@ provider *router_scene_at(router_scene *s, unsigned who)
     return p;
 }
 
+void provider_progress(provider *p)
+{
+    p->sink.on_progress(p->user);
+}
+
 void provider_head(provider *p)
 {
     tl_answer_head head = {.status = 200, .via = TL_VIA_DIRECT, .peer = p->ask.peer};
@@ -90,6 +95,12 @@ tl_err tl_asker_ask(tl_asker *a, const tl_ask *ask, const char *model, const tl_
 {
     assert_true(ask->has_peer);
     return add_provider(of_asker(a), ask->peer.key[0], ask, model, sink, user, ret_exchange);
+}
+
+tl_time tl_asker_first_byte(const tl_asker *a)
+{
+    (void)a;
+    return 300 * TL_SEC;
 }
 
 bool tl_peers_facts(const tl_peers *peers, const tl_peer *peer, tl_peer_facts *ret_facts)
@@ -242,6 +253,36 @@ void router_scene_ask(router_scene *s, listener *l, const char *model)
 {
     tl_ask ask = router_scene_question(model);
     router_scene_ask_full(s, l, &ask);
+}
+
+static provider *asked_before(router_scene *s, listener *l, unsigned who)
+{
+    tl_ask ask = router_scene_question_to("m", who);
+    router_scene_ask_full(s, l, &ask);
+    return router_scene_at(s, who);
+}
+
+void router_scene_served(router_scene *s, unsigned who)
+{
+    listener l = {0};
+    provider *p = asked_before(s, &l, who);
+    provider_head(p);
+    provider_end(p);
+    assert_int_equal(l.calls[ON_END], 1);
+    s->n_providers--;
+}
+
+void router_scene_failed(router_scene *s, unsigned who, tl_fail fail)
+{
+    listener l = {0};
+    provider *p = asked_before(s, &l, who);
+    provider_fail(p, fail, "no");
+    if (fail == TL_FAIL_PEER_FAILED) { /* it has a second chance */
+        provider_fail(router_scene_at(s, who), fail, "no");
+        s->n_providers--;
+    }
+    assert_int_equal(l.calls[ON_FAIL], 1);
+    s->n_providers--;
 }
 
 void router_scene_discovered(router_scene *s, const char *model)

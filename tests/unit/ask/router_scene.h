@@ -64,10 +64,15 @@ tl_ask router_scene_question_to(const char *model, unsigned who);
 void router_scene_discovered(router_scene *s, const char *model);
 void router_scene_pass(router_scene *s, tl_time time);
 
+/* What `who` was like before: a named question of its own, answered or failed. */
+void router_scene_served(router_scene *s, unsigned who);
+void router_scene_failed(router_scene *s, unsigned who, tl_fail fail);
+
 /* The provider asked last, which is `who` and has the question still. */
 provider *router_scene_at(router_scene *s, unsigned who);
 /* How many were asked until now. */
 #define assert_asked(s, n) assert_int_equal((s)->n_providers, n)
+void provider_progress(provider *p);
 void provider_head(provider *p);
 void provider_body(provider *p, const char *text);
 void provider_end(provider *p);

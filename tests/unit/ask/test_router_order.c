@@ -13,7 +13,8 @@
 
 /* All that the order looks at. */
 typedef struct {
-    bool failing;
+    bool failing, blamed; /* by its connection; by what it answered */
+    bool served;
     unsigned asking;
     uint64_t running;
     bool connected;
@@ -32,6 +33,10 @@ static unsigned winner(const candidate *two, const candidate *three, unsigned fi
         unsigned who = i ? 5 - first : first;
         const candidate *c = who == 2 ? two : three;
         tl_peer *p = router_scene_peer(&s, who, "m");
+        if (c->served)
+            router_scene_served(&s, who);
+        if (c->blamed)
+            router_scene_failed(&s, who, TL_FAIL_INTERNAL);
         p->unusable_until = c->failing ? s.env.now + 1 : s.env.now;
         p->asking = c->asking;
         p->running = c->running;
@@ -39,6 +44,8 @@ static unsigned winner(const candidate *two, const candidate *three, unsigned fi
         s.facts[who] = (peer_fact){c->connected, c->rtt};
     }
     router_scene_ask(&s, &l, model);
+    if (!s.n_providers) /* all have failed: the relay is asked for a better one */
+        router_scene_discovered(&s, strcmp(model, TL_MODEL_AUTO) == 0 ? "" : model);
     assert_asked(&s, 1);
     unsigned who = s.providers[0].who;
     router_scene_clear(&s);
@@ -57,17 +64,19 @@ static void check_wins(const char *what, const candidate *better, const candidat
     }
 }
 
-static const candidate plain = {false, 3, 3, true, 20 * TL_MS, 2};
+static const candidate plain = {false, false, true, 3, 3, true, 20 * TL_MS, 2};
 
-enum { FAILING, ASKING, RUNNING, CONNECTED, RTT, TIER, KEYS };
+enum { FAILING, BLAMED, ASKING, RUNNING, STRANGER, CONNECTED, RTT, TIER, KEYS };
 
-static const char *const key_names[KEYS] = {"failing",   "asking",     "running",
-                                            "connected", "round trip", "tier"};
+static const char *const key_names[KEYS] = {"failing",  "blamed",    "asking",     "running",
+                                            "stranger", "connected", "round trip", "tier"};
 
 static void make_worse(candidate *c, int key)
 {
     switch (key) {
     case FAILING: c->failing = true; break;
+    case BLAMED: c->blamed = true; break;
+    case STRANGER: c->served = false; break;
     case ASKING: c->asking++; break;
     case RUNNING: c->running++; break;
     case CONNECTED:
@@ -93,7 +102,8 @@ static void check_order(const int *keys, size_t n, const char *model)
         make_worse(&worse, keys[i]);
         for (size_t j = i + 1; j < n; j++) {
             bool both_of_load = keys[i] == ASKING && keys[j] == RUNNING;
-            if (!both_of_load)
+            bool counts_as_load = keys[j] == STRANGER && (keys[i] == ASKING || keys[i] == RUNNING);
+            if (!both_of_load && !counts_as_load)
                 make_worse(&better, keys[j]);
         }
         check_wins(key_names[keys[i]], &better, &worse, model);
@@ -101,22 +111,22 @@ static void check_order(const int *keys, size_t n, const char *model)
 }
 
 static void
-a_named_model_is_asked_of_the_sound_then_idle_then_connected_then_near_then_strong(void **state)
+a_named_model_is_asked_of_the_sound_then_idle_then_proven_then_connected_then_near(void **state)
 {
     (void)state;
-    static const int keys[] = {FAILING, ASKING, CONNECTED, RTT, TIER};
-    static const int by_heartbeat[] = {FAILING, RUNNING, CONNECTED, RTT, TIER};
-    check_order(keys, 5, "m");
-    check_order(by_heartbeat, 5, "m");
+    static const int keys[] = {FAILING, ASKING, STRANGER, CONNECTED, RTT, TIER};
+    static const int by_heartbeat[] = {BLAMED, RUNNING, STRANGER, CONNECTED, RTT, TIER};
+    check_order(keys, 6, "m");
+    check_order(by_heartbeat, 6, "m");
 }
 
-static void the_best_route_is_sound_then_connected_then_strong_then_idle_then_near(void **state)
+static void the_best_route_is_sound_then_proven_then_connected_then_strong_then_idle(void **state)
 {
     (void)state;
-    static const int keys[] = {FAILING, CONNECTED, TIER, ASKING, RTT};
-    static const int by_heartbeat[] = {FAILING, CONNECTED, TIER, RUNNING, RTT};
-    check_order(keys, 5, TL_MODEL_AUTO);
-    check_order(by_heartbeat, 5, TL_MODEL_AUTO);
+    static const int keys[] = {FAILING, STRANGER, CONNECTED, TIER, ASKING, RTT};
+    static const int by_heartbeat[] = {BLAMED, STRANGER, CONNECTED, TIER, RUNNING, RTT};
+    check_order(keys, 6, TL_MODEL_AUTO);
+    check_order(by_heartbeat, 6, TL_MODEL_AUTO);
 }
 
 static void a_peers_load_is_the_greater_of_what_we_ask_and_what_it_tells(void **state)
@@ -128,11 +138,32 @@ static void a_peers_load_is_the_greater_of_what_we_ask_and_what_it_tells(void **
     five.asking = 0;
     five.running = 5; /* less in sum would be 4 + 0 against 0 + 5, more by itself */
     check_wins("asking 4, running 5", &four, &five, "m");
-    four = (candidate){false, 0, 4, true, 20 * TL_MS, 2};
-    five = (candidate){false, 5, 0, true, 20 * TL_MS, 2};
+    four.running = 4;
+    five.asking = 5;
+    five.running = 0;
     check_wins("running 4, asking 5", &four, &five, "m");
-    four = (candidate){false, 4, 4, true, 20 * TL_MS, 2}; /* not the sum */
+    four.asking = 4; /* not the sum */
     check_wins("4 and 4, asking 5", &four, &five, "m");
+}
+
+static void a_stranger_counts_as_if_it_had_two_more_questions(void **state)
+{
+    (void)state;
+    candidate served = plain, stranger = plain;
+    stranger.served = false;
+    served.asking = plain.asking + 2;
+    check_wins("two more", &served, &stranger, "m");
+    served.asking++;
+    check_wins("three more", &stranger, &served, "m");
+}
+
+static void of_two_that_failed_the_one_whose_penalty_ends_first_is_asked(void **state)
+{
+    (void)state;
+    candidate soon = plain, late = plain;
+    soon.failing = late.blamed = true; /* 1 ns and 5 s */
+    check_wins("failing and blamed", &soon, &late, "m");
+    check_wins("failing and blamed", &soon, &late, TL_MODEL_AUTO);
 }
 
 static void of_equals_the_one_known_first_is_asked(void **state)
@@ -165,6 +196,22 @@ static bool is_member(void *user, const tl_node_id *peer)
 {
     (void)user;
     return peer->key[0] == 2;
+}
+
+static void members_come_before_strangers(void **state)
+{
+    (void)state;
+    for (int networked = 0; networked < 2; networked++) {
+        router_scene s;
+        listener l = {0};
+        router_scene_init(&s);
+        s.access.is_member = networked ? is_member : NULL;
+        (void)router_scene_peer(&s, 3, "m"); /* known first */
+        (void)router_scene_peer(&s, 2, "m");
+        router_scene_ask(&s, &l, "m");
+        (void)router_scene_at(&s, networked ? 2 : 3);
+        router_scene_clear(&s);
+    }
 }
 
 static void make_unfit(router_scene *s, tl_peer *p, int how)
@@ -239,6 +286,7 @@ static void the_model_server_comes_before_every_peer(void **state)
         assert_int_equal(p->ask.has_peer, rows[i].who != OWN);
         assert_int_equal(tl_router_counters_of(s.router)->local, rows[i].who == OWN);
         provider_head(p);
+        provider_end(p);
         assert_int_equal(l.head.peer.key[0], rows[i].who);
         assert_int_equal(l.head.via, rows[i].who == OWN ? TL_VIA_LOCAL : TL_VIA_DIRECT);
         router_scene_clear(&s);
@@ -323,9 +371,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(
-            a_named_model_is_asked_of_the_sound_then_idle_then_connected_then_near_then_strong),
-        cmocka_unit_test(the_best_route_is_sound_then_connected_then_strong_then_idle_then_near),
+            a_named_model_is_asked_of_the_sound_then_idle_then_proven_then_connected_then_near),
+        cmocka_unit_test(the_best_route_is_sound_then_proven_then_connected_then_strong_then_idle),
         cmocka_unit_test(a_peers_load_is_the_greater_of_what_we_ask_and_what_it_tells),
+        cmocka_unit_test(a_stranger_counts_as_if_it_had_two_more_questions),
+        cmocka_unit_test(of_two_that_failed_the_one_whose_penalty_ends_first_is_asked),
+        cmocka_unit_test(members_come_before_strangers),
         cmocka_unit_test(of_equals_the_one_known_first_is_asked),
         cmocka_unit_test(the_best_of_many_is_found_wherever_it_stands),
         cmocka_unit_test(who_takes_no_questions_has_another_model_or_is_no_member_is_passed_over),

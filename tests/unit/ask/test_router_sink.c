@@ -113,8 +113,7 @@ static void a_sink_may_cancel_and_vanish_inside_head_and_body(void **state)
             router_scene_ask(&s, l, "m");
             provider *p = router_scene_at(&s, local ? OWN : 2);
             provider_head(p);
-            if (call == ON_BODY)
-                provider_body(p, "x");
+            provider_body(p, "x"); /* the head is told with it */
             assert_true(p->cancelled);
             assert_int_equal(asking(&s), 0);
             assert_int_equal(tl_router_running(s.router), 0);
@@ -158,13 +157,13 @@ static void come_to(router_scene *s, listener_call call, int way)
     }
     provider *p = &s->providers[0];
     if (call == ON_FAIL) {
-        provider_fail(p, TL_FAIL_TIMEOUT, "slow");
+        provider_fail(p, TL_FAIL_PAYMENT_REQUIRED, "pay");
         return;
     }
     provider_head(p);
-    if (call == ON_BODY)
+    if (call != ON_END)
         provider_body(p, "x");
-    if (call == ON_END)
+    else
         provider_end(p);
 }
 
@@ -199,6 +198,147 @@ static void a_sink_may_cancel_others_and_ask_anew_inside_every_call(void **state
         }
 }
 
+/* --- a pause inside the head: the first bytes are in the same call --- */
+
+static void pause_inside(listener *l)
+{
+    listener_pause(l, true);
+}
+
+static void cancel_inside(listener *l)
+{
+    listener_cancel(l);
+}
+
+static provider *with_held_bytes(router_scene *s, listener *l)
+{
+    *l = (listener){.inside[ON_HEAD] = pause_inside};
+    router_scene_init(s);
+    (void)router_scene_peer(s, 2, "m");
+    router_scene_ask(s, l, "m");
+    provider *p = router_scene_at(s, 2);
+    provider_head(p);
+    provider_body(p, "held ");
+    assert_true(p->paused);
+    assert_int_equal(l->calls[ON_HEAD], 1);
+    assert_int_equal(l->calls[ON_BODY], 0);
+    return p;
+}
+
+static void bytes_held_by_a_pause_come_first_and_not_from_inside(void **state)
+{
+    (void)state;
+    router_scene s;
+    listener l;
+    provider *p = with_held_bytes(&s, &l);
+    tl_router_run(s.router);
+    assert_int_equal(l.calls[ON_BODY], 0);
+    listener_pause(&l, false);
+    assert_true(p->paused); /* until they are through */
+    listener_pause(&l, true);
+    tl_router_run(s.router); /* it has changed its mind */
+    assert_int_equal(l.calls[ON_BODY], 0);
+    listener_pause(&l, false);
+    tl_router_run(s.router);
+    assert_true(listener_body_is(&l, "held "));
+    assert_false(p->paused);
+    provider_body(p, "and more");
+    provider_end(p);
+    assert_true(listener_body_is(&l, "held and more"));
+    assert_int_equal(l.calls[ON_END], 1);
+    listener_clear(&l);
+    router_scene_clear(&s);
+}
+
+static void an_end_waits_behind_the_held_bytes_and_a_failure_does_not(void **state)
+{
+    (void)state;
+    for (int fails = 0; fails < 2; fails++) {
+        router_scene s;
+        listener l;
+        provider *p = with_held_bytes(&s, &l);
+        if (fails) {
+            provider_fail(p, TL_FAIL_PEER_FAILED, "broken");
+            assert_int_equal(l.calls[ON_FAIL], 1);
+            assert_int_equal(l.calls[ON_BODY], 0);
+        } else {
+            provider_end(p);
+            assert_int_equal(l.calls[ON_END], 0);
+            assert_int_equal(s.dones, 0);
+            router_scene_pass(&s, TL_MIN);
+            listener_pause(&l, false);
+            tl_router_run(s.router);
+            assert_int_equal(l.calls[ON_END], 1);
+            assert_int_equal(l.end.tokens_out, 6);
+            assert_true(listener_body_is(&l, "held "));
+        }
+        assert_int_equal(s.dones, 1);
+        assert_int_equal(tl_router_running(s.router), 0);
+        listener_clear(&l);
+        router_scene_clear(&s);
+    }
+}
+
+static void a_sink_may_pause_again_or_cancel_at_the_held_bytes(void **state)
+{
+    (void)state;
+    for (int ended = 0; ended < 2; ended++)
+        for (int cancels = 0; cancels < 2; cancels++) {
+            router_scene s;
+            listener l;
+            provider *p = with_held_bytes(&s, &l);
+            if (ended)
+                provider_end(p);
+            l.inside[ON_BODY] = cancels ? cancel_inside : pause_inside;
+            listener_pause(&l, false);
+            tl_router_run(s.router);
+            assert_int_equal(l.calls[ON_BODY], 1);
+            assert_int_equal(l.calls[ON_END], ended && !cancels);
+            assert_int_equal(p->cancelled, !ended && cancels);
+            if (!ended && !cancels)
+                assert_true(p->paused);
+            listener_clear(&l);
+            router_scene_clear(&s);
+        }
+}
+
+static void what_is_held_goes_with_the_question(void **state)
+{
+    (void)state;
+    for (int ended = 0; ended < 2; ended++) {
+        router_scene s;
+        listener l;
+        provider *p = with_held_bytes(&s, &l);
+        if (ended)
+            provider_end(p);
+        listener_pause(&l, false); /* a call is due */
+        listener_cancel(&l);
+        tl_router_run(s.router);
+        assert_int_equal(l.calls[ON_BODY], 0);
+        router_scene_clear(&s);
+    }
+}
+
+static void a_pause_reaches_both_that_have_the_question(void **state)
+{
+    (void)state;
+    router_scene s;
+    listener l = {0};
+    router_scene_init(&s);
+    (void)router_scene_peer(&s, 2, "m");
+    (void)router_scene_peer(&s, 3, "m");
+    router_scene_ask(&s, &l, "m");
+    router_scene_pass(&s, 2500 * TL_MS);
+    assert_asked(&s, 2);
+    listener_pause(&l, true);
+    assert_true(s.providers[0].paused && s.providers[1].paused);
+    listener_pause(&l, false);
+    assert_false(s.providers[0].paused || s.providers[1].paused);
+    listener_cancel(&l);
+    assert_true(s.providers[0].cancelled && s.providers[1].cancelled);
+    router_scene_clear(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +347,11 @@ int main(void)
         cmocka_unit_test(freeing_the_router_ends_its_questions_without_a_call),
         cmocka_unit_test(a_sink_may_cancel_and_vanish_inside_head_and_body),
         cmocka_unit_test(a_sink_may_cancel_others_and_ask_anew_inside_every_call),
+        cmocka_unit_test(bytes_held_by_a_pause_come_first_and_not_from_inside),
+        cmocka_unit_test(an_end_waits_behind_the_held_bytes_and_a_failure_does_not),
+        cmocka_unit_test(a_sink_may_pause_again_or_cancel_at_the_held_bytes),
+        cmocka_unit_test(what_is_held_goes_with_the_question),
+        cmocka_unit_test(a_pause_reaches_both_that_have_the_question),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,127 @@
+/* router_state.h - what the files of the router share: a question's route, its attempts, and the
+ * calls between them. router.c owns the routes and searches, router_try.c asks providers and hears
+ * them, router_choice.c says which one is next. */
+#ifndef TL_ASK_ROUTER_STATE_H
+#define TL_ASK_ROUTER_STATE_H
+
+#include "ask/merit.h"
+#include "ask/router.h"
+
+/*  NEW --a provider is known--> TRYING --the first byte--> ANSWERING --its end--> freed
+ *  NEW, TRYING --none is known--> FINDING --the relay answered, came or went--> NEW
+ *  FINDING --it took too long, and one is known that has failed--> TRYING
+ *  TRYING --all that were asked failed--> TRYING (another one)
+ *  TRYING --an end without a byte--> freed
+ *  ANSWERING --its end, while the sink is paused--> ENDING --resumed--> freed
+ *  any of them --failed or cancelled--> freed
+ *
+ * One or two attempts are under way in TRYING, the winner alone in ANSWERING, none in the others. */
+typedef enum {
+    TL_ROUTE_NEW,       /* the next tl_router_run looks for a provider */
+    TL_ROUTE_FINDING,   /* the relay is asked who serves the model */
+    TL_ROUTE_TRYING,    /* providers have the question; the sink knows of nothing yet */
+    TL_ROUTE_ANSWERING, /* bytes go to the sink: no other provider can take over */
+    TL_ROUTE_ENDING,    /* the provider is done; the sink, paused, has not all of it */
+} tl_route_state;
+
+/* The last sign of life of a provider. */
+typedef enum {
+    TL_SIGN_NONE,
+    TL_SIGN_WORKS, /* it says so */
+    TL_SIGN_HEAD,  /* the answer's head is here: held back until the first byte or the end */
+} tl_sign;
+
+/* One provider that has the question. */
+typedef struct {
+    struct tl_route *route;
+    tl_exchange *exchange; /* NULL: this place is free */
+    tl_node_id id;
+    bool local; /* the model server of this machine */
+    tl_sign sign;
+    tl_answer_head head; /* TL_SIGN_HEAD */
+    tl_time begun;
+    tl_time heard; /* the last sign of life; before the first: when it was asked */
+    tl_buf body;   /* the question with the model's name replaced; empty when it was not */
+} tl_attempt;
+
+typedef struct tl_route {
+    tl_exchange exchange; /* first: the handle */
+    tl_router *router;
+    tl_exchange_sink sink;
+    void *user;
+    tl_route_state state;
+    tl_ask ask;     /* its body is `body` */
+    tl_buf body;    /* as asked */
+    bool searched;  /* the relay has answered for this question */
+    bool searching; /* TRYING: the relay was asked for somebody beside those who have it */
+    bool waited;    /* FINDING took too long */
+    size_t n_tried;
+    tl_node_id tried[TL_ROUTE_TRIES_MAX];
+    tl_attempt attempts[TL_ROUTE_TRIES_AT_ONCE];
+    tl_attempt *winner;  /* ANSWERING */
+    tl_answer_head head; /* ANSWERING, ENDING */
+    tl_buf held;         /* the first bytes, while the sink is paused; then they go first */
+    tl_answer_end end;   /* ENDING */
+    bool paused;
+    bool resumed;       /* with `held`: tl_router_run goes on */
+    bool *gone;         /* set when the route is freed inside a call of the sink */
+    bool second_chance; /* the one that a question has was used: a provider was asked again */
+    tl_time asked_at;
+    tl_time heard_at; /* the last sign of life of any provider; before the first: asked_at */
+    /* FINDING: when it has taken too long. TRYING: when it is looked at whether another provider
+     * shall be asked. TL_NEVER in the others. */
+    tl_time deadline;
+    tl_fail fail; /* of the last provider that failed */
+    char why[256];
+    struct tl_route *prev, *next;
+} tl_route;
+
+struct tl_router {
+    tl_node_id own;
+    tl_env env;
+    const tl_access *access;
+    tl_peer_table *table;
+    tl_peers *peers;
+    tl_asker *asker;
+    tl_router_world world;
+    void *user;
+    bool draining;
+    tl_merits merits;
+    tl_route *routes;
+    size_t running;
+    bool any_new; /* or resumed */
+    tl_time due;  /* may be too early */
+    tl_router_counters counters;
+};
+
+/* --- router.c --- */
+void tl_route_set_state(tl_route *x, tl_route_state to);
+void tl_route_set_deadline(tl_route *x, tl_time at);
+/* The two ends of a route; each makes the sink's last call. */
+void tl_route_fail(tl_route *x, tl_fail f, const char *why);
+void tl_route_finish(tl_route *x, const tl_answer_end *end);
+/* Nobody has the question: asks a provider, searches for one, or fails. */
+void tl_route_go_on(tl_route *x);
+
+/* --- router_choice.c --- */
+typedef struct {
+    tl_node_id id;
+    char model[TL_MODEL_MAX]; /* the name under which it serves what is asked for */
+    bool local;
+    bool failing; /* it has failed a moment ago */
+} tl_provider;
+/* The best provider that was not asked yet. False: none is known. */
+bool tl_route_choose(const tl_route *x, tl_provider *ret_provider);
+bool tl_route_is_auto(const tl_route *x);
+
+/* --- router_try.c --- */
+size_t tl_route_under_way(const tl_route *x);
+void tl_route_try(tl_route *x, const tl_provider *c);
+/* TRYING: asks another provider when those under way have been silent for too long. */
+void tl_route_look(tl_route *x);
+/* Hands on what waited for the sink to resume. */
+void tl_route_resume(tl_route *x);
+/* Ends all attempts without a word. */
+void tl_route_cancel_attempts(tl_route *x);
+
+#endif

@@ -1,0 +1,414 @@
+/* Asking providers: one, and beside it another when it is silent; the first byte decides. */
+#include "ask/modelname.h"
+#include "ask/router_state.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+/* For so long a provider may be silent until another one is asked beside it. To one that is not
+ * connected yet a session and a handshake take a few round trips. One that works says so every
+ * TL_SERVER_PROGRESS_EVERY; a lost packet does not count as silence. */
+#define PATIENCE_DIALLING    (1 * TL_SEC)
+#define PATIENCE_ASKED       (2500 * TL_MS)
+#define PATIENCE_WORKING     (2 * TL_SERVER_PROGRESS_EVERY + 1 * TL_SEC)
+/* After this silence it makes room for another one, if two are under way: one that is connected and
+ * said nothing, and one that has said that it works or sent a head. One that is not even connected
+ * makes room at once. */
+#define STALE_MUTE           (5 * TL_SEC)
+#define STALE_WORKING        (10 * TL_SEC)
+/* Where nobody gives any sign of life, no other is asked after this: a question that nobody answers
+ * ends in time. */
+#define BESIDE_WITHIN        (6 * TL_SEC)
+/* How often it is looked whether another provider has come to be known. */
+#define LOOK_EVERY           (5 * TL_SEC)
+/* A peer that fails later than this after it was asked is not asked again: 10 s are promised in
+ * all. */
+#define SECOND_CHANCE_WITHIN (5 * TL_SEC)
+
+static tl_time now_of(const tl_route *x)
+{
+    return tl_env_now(&x->router->env);
+}
+
+static tl_time later(tl_time t, tl_time by)
+{
+    return by > TL_NEVER - t ? TL_NEVER : t + by;
+}
+
+/* --- attempts --- */
+
+/* The provider no longer works for this route. */
+static tl_exchange *let_go(tl_attempt *a)
+{
+    tl_router *r = a->route->router;
+    tl_exchange *exchange = a->exchange;
+    tl_peer *p = a->local ? NULL : tl_peer_table_find(r->table, &a->id);
+    if (p && p->asking)
+        p->asking--;
+    a->exchange = NULL;
+    if (a->route->winner == a)
+        a->route->winner = NULL;
+    return exchange;
+}
+
+static void give_up(tl_attempt *a)
+{
+    tl_exchange_cancel(let_go(a));
+    tl_buf_clear(&a->body);
+}
+
+/* Its exchange is over by itself. */
+static void retire(tl_attempt *a)
+{
+    (void)let_go(a);
+    tl_buf_clear(&a->body);
+}
+
+void tl_route_cancel_attempts(tl_route *x)
+{
+    for (size_t i = 0; i < TL_ROUTE_TRIES_AT_ONCE; i++)
+        if (x->attempts[i].exchange)
+            give_up(&x->attempts[i]);
+}
+
+size_t tl_route_under_way(const tl_route *x)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < TL_ROUTE_TRIES_AT_ONCE; i++)
+        n += x->attempts[i].exchange != NULL;
+    return n;
+}
+
+static bool is_connected(const tl_attempt *a)
+{
+    tl_peer_facts facts;
+    const tl_peer *p = tl_peer_table_find(a->route->router->table, &a->id);
+    return p && tl_peers_facts(a->route->router->peers, p, &facts);
+}
+
+static void blame(const tl_attempt *a, tl_blame what)
+{
+    if (!a->local)
+        tl_merits_blame(&a->route->router->merits, &a->id, what, now_of(a->route));
+}
+
+/* From when on the provider counts as silent. Of one that works: at the limit for the first byte,
+ * whatever it says; it may still come, but another one is asked, too. The model server of this
+ * machine is never overtaken, nor is a peer that was named. */
+static tl_time quiet_from(const tl_attempt *a)
+{
+    if (a->local || a->route->ask.has_peer)
+        return TL_NEVER;
+    tl_time patience = PATIENCE_ASKED;
+    if (a->sign == TL_SIGN_WORKS)
+        patience = PATIENCE_WORKING;
+    else if (a->sign == TL_SIGN_NONE && !is_connected(a))
+        patience = PATIENCE_DIALLING;
+    return tl_time_min(a->heard + patience,
+                       later(a->begun, tl_asker_first_byte(a->route->router->asker)));
+}
+
+/* From when on it makes room. */
+static tl_time stale_from(const tl_attempt *a)
+{
+    tl_time stale = a->sign != TL_SIGN_NONE ? STALE_WORKING : is_connected(a) ? STALE_MUTE : 0;
+    return tl_time_max(quiet_from(a), a->heard + stale);
+}
+
+/* --- the provider's answer --- */
+
+static void heard(tl_attempt *a)
+{
+    a->heard = a->route->heard_at = now_of(a->route);
+}
+
+static void on_progress(void *user)
+{
+    tl_attempt *a = user;
+    /* A head and then nothing but words is how a bad provider would hold a question. */
+    if (a->sign == TL_SIGN_HEAD && !tl_merits_served(&a->route->router->merits, &a->id))
+        return;
+    if (a->sign == TL_SIGN_NONE)
+        a->sign = TL_SIGN_WORKS;
+    heard(a);
+}
+
+static void on_head(void *user, const tl_answer_head *head)
+{
+    tl_attempt *a = user;
+    assert(a->route->state == TL_ROUTE_TRYING && a->sign != TL_SIGN_HEAD);
+    a->sign = TL_SIGN_HEAD;
+    a->head = *head;
+    if (a->local) {
+        a->head.peer = a->id;
+        a->head.via = TL_VIA_LOCAL;
+    }
+    heard(a);
+}
+
+/* The answer is this one's. The others are left; those that were silent when it came have let the
+ * question down. False: the sink has cancelled. */
+static bool win(tl_route *x, tl_attempt *a)
+{
+    tl_time now = now_of(x);
+    assert(a->sign == TL_SIGN_HEAD);
+    for (size_t i = 0; i < TL_ROUTE_TRIES_AT_ONCE; i++) {
+        tl_attempt *other = &x->attempts[i];
+        if (other == a || !other->exchange)
+            continue;
+        if (now >= quiet_from(other))
+            blame(other, TL_BLAME_SILENT);
+        give_up(other);
+    }
+    x->head = a->head;
+    x->winner = a->exchange ? a : NULL;
+    tl_route_set_deadline(x, TL_NEVER);
+    tl_route_set_state(x, TL_ROUTE_ANSWERING);
+    bool gone = false;
+    x->gone = &gone;
+    x->sink.on_head(x->user, &a->head);
+    if (!gone)
+        x->gone = NULL;
+    return !gone;
+}
+
+static void on_body(void *user, tl_slice bytes)
+{
+    tl_attempt *a = user;
+    tl_route *x = a->route;
+    assert(!x->paused && !x->held.len);
+    if (x->state == TL_ROUTE_TRYING && !win(x, a))
+        return;
+    assert(x->winner == a);
+    if (!x->paused)
+        x->sink.on_body(x->user, bytes);
+    else if (tl_buf_append(&x->held, bytes)) /* the sink paused inside on_head */
+        tl_route_fail(x, TL_FAIL_INTERNAL, "out of memory");
+}
+
+static void on_end(void *user, const tl_answer_end *end)
+{
+    tl_attempt *a = user;
+    tl_route *x = a->route;
+    retire(a);
+    if (!a->local && a->head.status < 300)
+        tl_merits_praise(&x->router->merits, &a->id);
+    if (x->state == TL_ROUTE_TRYING && !win(x, a))
+        return;
+    if (!x->held.len) {
+        tl_route_finish(x, end);
+        return;
+    }
+    x->end = *end;
+    tl_route_set_state(x, TL_ROUTE_ENDING);
+}
+
+void tl_route_resume(tl_route *x)
+{
+    tl_buf held = x->held;
+    bool gone = false;
+    assert(x->resumed && !x->paused && held.len);
+    x->resumed = false;
+    x->held = (tl_buf){0};
+    x->gone = &gone;
+    x->sink.on_body(x->user, tl_buf_slice(&held));
+    tl_buf_clear(&held);
+    if (gone)
+        return;
+    x->gone = NULL;
+    if (x->state == TL_ROUTE_ENDING)
+        tl_route_finish(x, &x->end);
+    else if (!x->paused)
+        tl_exchange_set_paused(x->winner->exchange, false);
+}
+
+/* --- its failure --- */
+
+static tl_blame blame_for(tl_fail f)
+{
+    switch (f) {
+    case TL_FAIL_PEER_FAILED: return TL_BLAME_LOST;
+    case TL_FAIL_TIMEOUT: return TL_BLAME_SILENT;
+    case TL_FAIL_QUEUE_FULL:
+    case TL_FAIL_UNAVAILABLE:
+    case TL_FAIL_MODEL_NOT_LOADED:
+    case TL_FAIL_NO_PROVIDER:
+    case TL_FAIL_FORBIDDEN: return TL_BLAME_REFUSED;
+    default: return TL_BLAME_FAULT;
+    }
+}
+
+/* Was it perhaps only a connection that had died unnoticed? Then the same peer is asked once more,
+ * over a new one. */
+static bool take_second_chance(tl_route *x, const tl_attempt *a, tl_fail f)
+{
+    if (f != TL_FAIL_PEER_FAILED || x->second_chance ||
+        now_of(x) - a->begun >= SECOND_CHANCE_WITHIN)
+        return false;
+    x->second_chance = true;
+    for (size_t i = 0; i < x->n_tried; i++)
+        if (tl_node_id_eq(&x->tried[i], &a->id)) {
+            x->tried[i] = x->tried[--x->n_tried];
+            break;
+        }
+    return true;
+}
+
+static void on_fail(void *user, tl_fail f, const char *message)
+{
+    tl_attempt *a = user;
+    tl_route *x = a->route;
+    retire(a);
+    if (x->state == TL_ROUTE_ANSWERING) {
+        blame(a, blame_for(f));
+        tl_route_fail(x, f, message);
+        return;
+    }
+    if (!take_second_chance(x, a, f))
+        blame(a, blame_for(f));
+    x->fail = f;
+    snprintf(x->why, sizeof x->why, "%s", message[0] ? message : tl_fail_name(f));
+    bool silent = f == TL_FAIL_PEER_FAILED || f == TL_FAIL_TIMEOUT;
+    bool late = silent && now_of(x) - x->heard_at >= TL_ROUTE_FIND_WITHIN;
+    if (!silent)
+        x->heard_at = now_of(x);
+    if (tl_route_under_way(x)) {
+        if (f != TL_FAIL_PAYMENT_REQUIRED)
+            tl_route_look(x);
+    } else if (late || f == TL_FAIL_PAYMENT_REQUIRED) {
+        tl_route_fail(x, f, x->why);
+    } else {
+        x->router->counters.retried++;
+        tl_route_go_on(x);
+    }
+}
+
+static const tl_exchange_sink attempt_sink = {on_head, on_body, on_end, on_fail, on_progress};
+
+/* --- asking --- */
+
+static tl_attempt *free_place(tl_route *x)
+{
+    for (size_t i = 0; i < TL_ROUTE_TRIES_AT_ONCE; i++)
+        if (!x->attempts[i].exchange)
+            return &x->attempts[i];
+    return NULL;
+}
+
+static tl_err ask_provider(tl_attempt *a, const tl_provider *c)
+{
+    tl_route *x = a->route;
+    tl_router *r = x->router;
+    tl_ask ask = x->ask;
+    if (strcmp(c->model, ask.model) != 0) {
+        tl_err e = tl_model_replace(ask.body, c->model, &a->body);
+        if (e)
+            return e;
+        ask.body = tl_buf_slice(&a->body);
+    }
+    ask.has_peer = !c->local;
+    ask.peer = c->id;
+    if (!c->local)
+        return tl_asker_ask(r->asker, &ask, c->model, &attempt_sink, a, &a->exchange);
+    memcpy(ask.model, c->model, sizeof ask.model);
+    return r->world.local_ask(r->user, &ask, &attempt_sink, a, &a->exchange);
+}
+
+void tl_route_try(tl_route *x, const tl_provider *c)
+{
+    tl_router *r = x->router;
+    tl_attempt *a = free_place(x);
+    assert(a && x->n_tried < TL_ROUTE_TRIES_MAX);
+    x->tried[x->n_tried++] = c->id;
+    *a = (tl_attempt){.route = x, .id = c->id, .local = c->local, .begun = now_of(x)};
+    a->heard = a->begun;
+    tl_err e = ask_provider(a, c);
+    if (e) {
+        tl_buf_clear(&a->body);
+        if (tl_route_under_way(x)) /* the one that has the question may still answer */
+            tl_route_set_deadline(x, a->begun + LOOK_EVERY);
+        else if (e == TL_ERR_PROTO)
+            tl_route_fail(x, TL_FAIL_INTERNAL,
+                          "the request's body has no single \"model\" to fill in");
+        else
+            tl_route_fail(x, TL_FAIL_UNAVAILABLE, "out of memory, or too many connections");
+        return;
+    }
+    if (c->local)
+        r->counters.local++;
+    else
+        tl_peer_table_find(r->table, &c->id)->asking++;
+    tl_route_set_state(x, TL_ROUTE_TRYING);
+    if (x->paused)
+        tl_exchange_set_paused(a->exchange, true);
+    tl_route_look(x);
+}
+
+/* --- another one beside it --- */
+
+/* When all that are under way are silent, and one of them makes room: now or later. */
+static tl_time another_from(tl_route *x, tl_attempt **ret_room)
+{
+    tl_time at = 0, room_at = TL_NEVER;
+    tl_attempt *room = NULL;
+    for (size_t i = 0; i < TL_ROUTE_TRIES_AT_ONCE; i++) {
+        tl_attempt *a = &x->attempts[i];
+        if (!a->exchange)
+            continue;
+        at = tl_time_max(at, quiet_from(a));
+        if (!room || stale_from(a) < room_at) {
+            room = a;
+            room_at = stale_from(a);
+        }
+    }
+    bool full = tl_route_under_way(x) == TL_ROUTE_TRIES_AT_ONCE;
+    *ret_room = full ? room : NULL;
+    return full ? tl_time_max(at, room_at) : at;
+}
+
+/* Nobody else is known: perhaps the relay knows somebody. */
+static void search_beside(tl_route *x)
+{
+    tl_router *r = x->router;
+    if (x->searched || x->searching || !tl_access_asks_others(r->access) ||
+        r->world.relay_hopeless(r->user))
+        return;
+    x->searching = !r->world.discover(r->user, tl_route_is_auto(x) ? "" : x->ask.model);
+}
+
+static bool has_sign(const tl_route *x)
+{
+    for (size_t i = 0; i < TL_ROUTE_TRIES_AT_ONCE; i++)
+        if (x->attempts[i].exchange && x->attempts[i].sign != TL_SIGN_NONE)
+            return true;
+    return false;
+}
+
+void tl_route_look(tl_route *x)
+{
+    tl_router *r = x->router;
+    tl_time now = now_of(x);
+    tl_attempt *room;
+    tl_provider c;
+    assert(x->state == TL_ROUTE_TRYING);
+    tl_time at = x->paused ? TL_NEVER : another_from(x, &room);
+    if (now < at) {
+        tl_route_set_deadline(x, at);
+        return;
+    }
+    if (r->draining || (!has_sign(x) && now - x->heard_at >= BESIDE_WITHIN)) {
+        tl_route_set_deadline(x, TL_NEVER);
+        return;
+    }
+    if (!tl_route_choose(x, &c)) {
+        search_beside(x);
+        tl_route_set_deadline(x, now + LOOK_EVERY);
+        return;
+    }
+    if (room) {
+        blame(room, TL_BLAME_SILENT);
+        give_up(room);
+    }
+    r->counters.overtaken++;
+    tl_route_try(x, &c);
+}
