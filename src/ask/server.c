@@ -1,8 +1,8 @@
 #include "ask/server.h"
 
+#include "ask/guests.h"
+#include "ask/outbox.h"
 #include "ask/usage.h"
-#include "wire/cluster.h"
-#include "wire/streamframe.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -38,8 +38,11 @@ typedef struct request {
     tl_time progress_at; /* TL_NEVER: not RUNNING, not wanted, or the first byte has come */
     tl_exchange *exchange;
     tl_usage usage;
-    tl_buf pending; /* what the stream did not take yet */
-    bool paused;    /* the backend, until the stream takes more */
+    tl_guest *guest; /* of who asks, from its admission on */
+    bool whole;      /* answered */
+    tl_outbox out;
+    size_t taken; /* of what waited in it since the deadline was set */
+    bool paused;  /* the backend, until the stream takes more */
     struct request *prev, *next;
 } request;
 
@@ -50,7 +53,9 @@ struct tl_server {
     tl_server_backend backend;
     void *backend_user;
     request *requests;
+    tl_guests guests;
     size_t running; /* those of them that hold a place */
+    size_t pending; /* bytes of all of them */
     size_t bodies;  /* bytes of bodies being read */
     tl_time due;    /* may be too early */
     tl_server_counters counters;
@@ -67,6 +72,7 @@ tl_err tl_server_new(const tl_env *env, const tl_access *access, const tl_server
                      .policy = *policy,
                      .backend = *backend,
                      .backend_user = backend_user,
+                     .guests = tl_guests_new(tl_env_now(env)),
                      .due = TL_NEVER};
     *ret_server = s;
     return TL_OK;
@@ -98,6 +104,13 @@ static bool holds_place(request_state state)
     return state == BODY || state == RUNNING || state == ENDING;
 }
 
+static void leave(request *r)
+{
+    if (r->guest)
+        tl_guests_leave(&r->server->guests, r->guest, r->whole);
+    r->guest = NULL;
+}
+
 static void set_state(request *r, request_state to)
 {
     static const unsigned from[] = {[BODY] = 1u << HEAD,
@@ -110,24 +123,27 @@ static void set_state(request *r, request_state to)
     r->server->running += holds_place(to);
     r->server->running -= holds_place(r->state);
     r->state = to;
+    if (!holds_place(to))
+        leave(r);
 }
 
-/* Reading: policy.body_idle from now, and TL_SERVER_READ_WITHIN from the beginning. Refused:
- * body_idle from the refusal. Else TL_SERVER_STALL_MAX, while we wait for the peer and not for the
- * backend. */
+/* Until the request is there: an absolute time from the beginning; while its body is read, also
+ * policy.body_idle from now. Refused: TL_SERVER_REFUSED_WITHIN from now, and this is called once. Else
+ * TL_SERVER_STALL_MAX from now, while we wait for the peer and not for the backend. */
 static void set_deadline(request *r)
 {
     tl_server *s = r->server;
     tl_time now = tl_env_now(&s->env);
     switch (r->state) {
-    case HEAD:
+    case HEAD: r->deadline = r->opened_at + TL_SERVER_HEAD_WITHIN; break;
     case BODY:
         r->deadline = tl_time_min(now + s->policy.body_idle, r->opened_at + TL_SERVER_READ_WITHIN);
         break;
-    case REFUSED: r->deadline = now + s->policy.body_idle; break;
+    case REFUSED: r->deadline = now + TL_SERVER_REFUSED_WITHIN; break;
     case RUNNING: r->deadline = r->paused ? now + TL_SERVER_STALL_MAX : TL_NEVER; break;
     case ENDING: r->deadline = now + TL_SERVER_STALL_MAX; break;
     }
+    r->taken = 0;
     s->due = tl_time_min(s->due, r->deadline);
 }
 
@@ -147,7 +163,8 @@ static void free_request(request *r)
         tl_quic_stream_set_user(r->stream, NULL);
     drop_body(r);
     tl_frame_reader_clear(&r->reader);
-    tl_buf_clear(&r->pending);
+    tl_outbox_clear(&r->out);
+    leave(r);
     r->server->running -= holds_place(r->state);
     DL_DELETE(r->server->requests, r);
     free(r);
@@ -162,63 +179,36 @@ static void give_up(request *r, uint64_t code)
 
 /* --- out --- */
 
-/* *ret_n bytes are dealt with: taken, or the peer reads no more and its reset is on the way. */
-static tl_err write_some(request *r, tl_slice bytes, size_t *ret_n)
+/* The backend was held back, and half of what is kept at most is left: it goes on. */
+static void go_on_if_there_is_room(request *r)
 {
-    tl_err e = tl_quic_stream_write(r->stream, bytes, false, ret_n);
-    if (e == TL_ERR_CLOSED)
-        *ret_n = bytes.n;
-    return e == TL_ERR_CLOSED ? TL_OK : e;
+    if (r->state != RUNNING || !r->paused || r->out.pending.len > TL_SERVER_PENDING_MAX / 2)
+        return;
+    r->paused = false;
+    set_deadline(r);
+    tl_exchange_set_paused(r->exchange, false);
 }
 
 /* Sends what waits, then the end when it is due; gives up when memory is out. */
 static void flush(request *r)
 {
-    while (r->pending.len) {
-        size_t n = 0;
-        if (write_some(r, tl_buf_slice(&r->pending), &n)) {
-            give_up(r, TL_CODE_CANCELLED);
-            return;
-        }
-        if (n == 0)
-            return;
-        tl_buf_consume(&r->pending, n);
-        set_deadline(r);
+    size_t n;
+    if (tl_outbox_flush(&r->out, &n)) {
+        give_up(r, TL_CODE_CANCELLED);
+        return;
     }
-    if (r->state == ENDING || r->state == REFUSED) {
-        size_t n; /* said again, it does nothing */
+    r->taken += n;
+    if (r->state == ENDING && r->taken >= TL_SERVER_TAKES)
+        set_deadline(r);
+    go_on_if_there_is_room(r);
+    if (!r->out.pending.len && (r->state == ENDING || r->state == REFUSED)) /* again: no harm */
         (void)!tl_quic_stream_write(r->stream, tl_slice_of(NULL, 0), true, &n);
-    } else if (r->paused) {
-        r->paused = false;
-        set_deadline(r);
-        tl_exchange_set_paused(r->exchange, false);
-    }
-}
-
-static tl_err put(request *r, tl_slice bytes)
-{
-    size_t n = 0;
-    tl_err e = r->pending.len ? TL_OK : write_some(r, bytes, &n);
-    return e ? e : tl_buf_append(&r->pending, tl_slice_of(bytes.p + n, bytes.n - n));
-}
-
-static tl_err put_frame(request *r, tl_frame_kind kind, tl_slice bytes)
-{
-    uint8_t head[TL_FRAME_HEAD];
-    tl_frame_head_write(head, kind, bytes.n);
-    tl_err e = put(r, tl_slice_of(head, sizeof head));
-    return e ? e : put(r, bytes);
 }
 
 static tl_err put_message(request *r, const tl_cluster_message *m)
 {
-    tl_buf text = {0};
-    tl_err e = tl_cluster_write(&text, m);
-    if (!e)
-        e = put_frame(r, TL_FRAME_MESSAGE, tl_buf_slice(&text));
-    tl_buf_clear(&text);
     tl_env_wake(&r->server->env);
-    return e;
+    return tl_outbox_put_message(&r->out, m);
 }
 
 /* On the wire there are eight codes; the others travel in `detail` (ask/exchange.h). */
@@ -268,13 +258,15 @@ static void on_body(void *user, tl_slice bytes)
     while (bytes.n) {
         tl_slice now =
             tl_slice_of(bytes.p, bytes.n < TL_FRAME_MESSAGE_MAX ? bytes.n : TL_FRAME_MESSAGE_MAX);
-        if (put_frame(r, TL_FRAME_BODY, now)) {
+        if (tl_outbox_put_frame(&r->out, TL_FRAME_BODY, now)) {
             give_up(r, TL_CODE_CANCELLED);
             return;
         }
         bytes = tl_slice_of(bytes.p + now.n, bytes.n - now.n);
     }
-    if (r->pending.len) {
+    bool much = r->out.pending.len > TL_SERVER_PENDING_MAX ||
+                (r->out.pending.len && r->server->pending > TL_SERVER_PENDING_SUM);
+    if (much) {
         r->paused = true;
         set_deadline(r);
         tl_exchange_set_paused(r->exchange, true);
@@ -292,6 +284,7 @@ static void on_end(void *user, const tl_answer_end *end)
                        .tokens_out = end->tokens_out ? end->tokens_out : seen.tokens_out}};
     memcpy(m.u.complete.id, r->id, sizeof r->id);
     r->exchange = NULL;
+    r->whole = true;
     r->server->counters.served++;
     r->server->counters.tokens_in += m.u.complete.tokens_in;
     r->server->counters.tokens_out += m.u.complete.tokens_out;
@@ -328,7 +321,8 @@ static bool admit(request *r)
                                     [TL_ACCESS_NO_MEMBER] = TL_FAIL_FORBIDDEN};
     tl_access_verdict verdict = tl_access_for_peer(s->access, &r->peer);
     tl_fail fail;
-    const char *why;
+    const char *why = NULL;
+    bool member = tl_access_is_member(s->access, &r->peer);
     if (verdict) {
         fail = fails[verdict];
         why = tl_access_words(verdict);
@@ -339,7 +333,11 @@ static bool admit(request *r)
         fail = TL_FAIL_QUEUE_FULL;
         why = "this node answers as many requests as it takes";
     } else {
-        return true;
+        r->guest = tl_guests_enter(&s->guests, &r->peer, member, s->policy.running_max,
+                                   tl_env_now(&s->env), &why);
+        if (r->guest)
+            return true;
+        fail = TL_FAIL_QUEUE_FULL;
     }
     s->counters.refused++;
     send_error(r, REFUSED, fail, why);
@@ -389,7 +387,7 @@ static void tell_progress(request *r)
     assert(r->state == RUNNING);
     r->progress_at = tl_env_now(&s->env) + TL_SERVER_PROGRESS_EVERY;
     s->due = tl_time_min(s->due, r->progress_at);
-    if (r->pending.len)
+    if (r->out.pending.len)
         return;
     memcpy(m.u.progress.id, r->id, sizeof r->id);
     if (put_message(r, &m))
@@ -515,6 +513,7 @@ void tl_server_on_stream(tl_server *s, const tl_node_id *peer, tl_quic_stream *s
     r->owner = (tl_stream_owner){on_readable, on_writable, on_reset, on_closed};
     r->server = s;
     r->stream = stream;
+    r->out = (tl_outbox){.stream = stream, .sum = &s->pending};
     r->peer = *peer;
     r->opened_at = tl_env_now(&s->env);
     r->progress_at = TL_NEVER;
@@ -569,5 +568,6 @@ void tl_server_free(tl_server *s)
     while (s->requests)
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
         give_up(s->requests, TL_CODE_CANCELLED);
+    tl_guests_clear(&s->guests);
     free(s);
 }

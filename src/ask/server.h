@@ -10,14 +10,23 @@
 #include "peer/peers.h"
 
 /* Bodies of requests still being read, in all: peers could otherwise fill our memory. */
-#define TL_SERVER_BODIES_MAX  (256u << 20)
+#define TL_SERVER_BODIES_MAX     (256u << 20)
 /* An inferenceRequest that comes in pieces: its fields fill a few KiB at most. */
-#define TL_SERVER_REQUEST_MAX (64u << 10)
+#define TL_SERVER_REQUEST_MAX    (16u << 10)
 /* A whole request: 16 MiB at 28 KiB/s, less than the slowest relay gives. */
-#define TL_SERVER_READ_WITHIN (10 * TL_MIN)
-/* An answer of which the peer takes nothing. A client that stalls is left after one minute
- * (timeout_stalled_client_secs), so it is the peer itself that does not read. */
-#define TL_SERVER_STALL_MAX   (5 * TL_MIN)
+#define TL_SERVER_READ_WITHIN    (10 * TL_MIN)
+/* From a stream's beginning to its inferenceRequest, which is the first thing on it. */
+#define TL_SERVER_HEAD_WITHIN    (15 * TL_SEC)
+/* From a refusal until the peer has taken it and ended its stream. */
+#define TL_SERVER_REFUSED_WITHIN (10 * TL_SEC)
+/* Of an answer that the peer does not read so much is kept, like the local API does for a client, and
+ * so much of all answers. Then the model server is held back, and for no longer than this: a peer
+ * that does not read must not pin it. */
+#define TL_SERVER_PENDING_MAX    (1u << 20)
+#define TL_SERVER_PENDING_SUM    (128u << 20)
+#define TL_SERVER_STALL_MAX      TL_MIN
+/* When the model server is done, the peer has TL_SERVER_STALL_MAX for each piece of this size. */
+#define TL_SERVER_TAKES          (64u << 10)
 
 /* How often an asker that wants it is told that the backend works at its question. Askers turn to
  * another node after a little more than this (ask/router.h). */
@@ -31,7 +40,7 @@ typedef tl_err (*tl_ask_fn)(void *user, const tl_ask *ask, const tl_exchange_sin
 
 typedef struct {
     uint32_t running_max; /* requests admitted at once, being read or answered */
-    tl_time body_idle;    /* between pieces of a request; to end one that was refused */
+    tl_time body_idle;    /* between pieces of a request's body */
 } tl_server_policy;
 
 typedef struct {

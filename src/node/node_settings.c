@@ -25,6 +25,9 @@ tl_err tl_node_apply_share(tl_node *n, tl_why *why)
         snprintf(config.key_file, sizeof config.key_file, "%s", s->backend_key_file);
         config.first_byte = s->timeout_first_byte_secs * TL_SEC;
         config.silence = s->timeout_silence_secs * TL_SEC;
+        /* Who asks is bounded before: peers by requests_max, this machine by its connections. So
+         * peers never take the place of this machine's own questions. */
+        config.running_max = UINT32_MAX;
         tl_err e = tl_backend_new(n->loop, &config, &events, n, &backend, why);
         if (e)
             return e;

@@ -38,7 +38,7 @@ static tl_err ask_backend(void *user, const tl_ask *ask, const tl_exchange_sink 
     s->ask_err = TL_OK;
     if (e)
         return e;
-    assert_in_range(s->n_jobs, 0, 15);
+    assert_in_range(s->n_jobs, 0, 159);
     job *j = &s->jobs[s->n_jobs++];
     *j = (job){{cancel, set_paused}, .sink = *sink, .user = sink_user, .ask = *ask};
     assert_int_equal(tl_buf_append(&j->body, ask->body), TL_OK);
@@ -69,6 +69,15 @@ void job_body(job *j, tl_slice bytes)
     j->sink.on_body(j->user, bytes);
 }
 
+void job_body_until_paused(job *j)
+{
+    static const uint8_t bytes[64 << 10];
+    size_t n = 0;
+    for (; !j->paused; n += sizeof bytes)
+        job_body(j, tl_slice_of(bytes, sizeof bytes));
+    assert_in_range(n, TL_SERVER_PENDING_MAX, TL_SERVER_PENDING_MAX + sizeof bytes);
+}
+
 void job_end(job *j, tl_answer_end end)
 {
     j->over = true;
@@ -88,6 +97,7 @@ void server_scene_init(server_scene *s)
     static const tl_server_backend backend = {serves, ask_backend, on_done};
     tl_server_policy policy = {RUNNING_MAX, BODY_IDLE};
     *s = (server_scene){.env = {.now = 1000 * TL_SEC},
+                        .peer = PEER,
                         .access = {.share_public = true, .sharing = true, .running = true}};
     tl_env env = fake_env_of(&s->env);
     assert_int_equal(tl_server_new(&env, &s->access, &policy, &backend, s, &s->server), TL_OK);
@@ -95,9 +105,8 @@ void server_scene_init(server_scene *s)
     assert_true(tl_server_is_idle(s->server));
 }
 
-void server_scene_clear(server_scene *s)
+void server_scene_forget(server_scene *s)
 {
-    tl_server_free(s->server);
     for (size_t i = 0; i < s->n_jobs; i++) {
         assert_true(s->jobs[i].over);
         tl_buf_clear(&s->jobs[i].body);
@@ -106,12 +115,19 @@ void server_scene_clear(server_scene *s)
         assert_null(s->streams[i]->user);
         fake_stream_free(s->streams[i]);
     }
+    s->n_jobs = s->n_streams = 0;
+}
+
+void server_scene_clear(server_scene *s)
+{
+    tl_server_free(s->server);
+    server_scene_forget(s);
 }
 
 tl_quic_stream *server_scene_open(server_scene *s)
 {
-    static const tl_node_id peer = {{PEER}};
-    assert_in_range(s->n_streams, 0, 63);
+    tl_node_id peer = {{s->peer}};
+    assert_in_range(s->n_streams, 0, 159);
     tl_quic_stream *stream = s->streams[s->n_streams++] = fake_stream_new();
     tl_server_on_stream(s->server, &peer, stream);
     assert_non_null(stream->user);

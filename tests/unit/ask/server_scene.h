@@ -32,15 +32,16 @@ typedef struct {
 
 typedef struct {
     fake_env env;
+    uint8_t peer; /* the first byte of the ID of who asks next; PEER */
     tl_access access;
     tl_server *server;
-    job jobs[16];
+    job jobs[160];
     size_t n_jobs;
     tl_err ask_err; /* of the next question */
     unsigned dones;
     tl_fail done; /* the last one's result */
     tl_answer_end done_end;
-    tl_quic_stream *streams[64];
+    tl_quic_stream *streams[160];
     size_t n_streams;
 } server_scene;
 
@@ -55,6 +56,8 @@ tl_quic_stream *server_scene_open(server_scene *s);
 tl_quic_stream *server_scene_ask(server_scene *s, const char *body, bool whole);
 /* A stream whose question the backend has. */
 tl_quic_stream *server_scene_running(server_scene *s, job **ret_job);
+/* All jobs and streams are over: they make room for others. */
+void server_scene_forget(server_scene *s);
 void server_scene_pass(server_scene *s, tl_time time);
 
 /* Both sides have ended their stream: it closes. */
@@ -66,6 +69,8 @@ void server_scene_check_reset(const tl_quic_stream *stream, uint64_t code);
 
 void job_head(job *j);
 void job_body(job *j, tl_slice bytes);
+/* So many bytes that the backend is held back. Nothing of them fits into the stream. */
+void job_body_until_paused(job *j);
 void job_end(job *j, tl_answer_end end);
 void job_fail(job *j, tl_fail fail, const char *message);
 

@@ -215,28 +215,51 @@ static void a_slow_peer_pauses_the_backend_until_it_takes_more(void **state)
     tl_quic_stream *stream = server_scene_running(&s, &j);
     stream->room = 200;
     job_head(j);
-    assert_false(j->paused);
-    job_body(j, TL_SLICE_LIT("0123456789"));
-    assert_false(j->paused);
     stream->room = 6;
     job_body(j, TL_SLICE_LIT("0123456789"));
+    assert_false(j->paused); /* a little is kept */
+    fake_makes_room(stream, 9);
+    stream->room = 0;
+    job_body_until_paused(j);
+    size_t half = 16 * (TL_FRAME_HEAD + (64 << 10)) - TL_SERVER_PENDING_MAX / 2;
+    fake_makes_room(stream, half - 1);
     assert_true(j->paused);
-    fake_makes_room(stream, 8);
-    assert_true(j->paused); /* not all is taken */
     fake_makes_room(stream, 1);
     assert_false(j->paused);
-    fake_makes_room(stream, 1);
+    fake_makes_room(stream, 2 * TL_SERVER_PENDING_MAX);
     assert_false(j->paused);
     stream->room = 0;
-    job_body(j, TL_SLICE_LIT("0123456789"));
-    assert_true(j->paused);
+    job_body_until_paused(j);
     job_end(j, (tl_answer_end){0, 0}); /* may come while paused */
     assert_false(stream->out_fin);
     fake_makes_room(stream, 20);
     assert_false(stream->out_fin);
-    fake_makes_room(stream, 1000);
+    fake_makes_room(stream, 2 * TL_SERVER_PENDING_MAX);
     server_scene_over(stream);
     server_scene_clear(&s);
+}
+
+static void what_all_answers_keep_has_a_limit_in_sum(void **state)
+{
+    (void)state;
+    enum { N = TL_SERVER_PENDING_SUM / TL_SERVER_PENDING_MAX };
+    static const uint8_t bytes[TL_SERVER_PENDING_MAX - 1024]; /* and a head */
+    for (unsigned n = N - 1; n <= N + 1; n++) {
+        server_scene s;
+        tl_server_policy policy = {2 * N, BODY_IDLE};
+        job *j;
+        server_scene_init(&s);
+        tl_server_set_policy(s.server, &policy);
+        for (unsigned i = 0; i < n; i++) {
+            s.peer = (uint8_t)(10 + i / 8); /* each has its share */
+            tl_quic_stream *stream = server_scene_running(&s, &j);
+            stream->room = 0;
+            job_head(j);
+            job_body(j, tl_slice_of(bytes, sizeof bytes));
+            assert_int_equal(j->paused, i >= N);
+        }
+        server_scene_clear(&s);
+    }
 }
 
 static void a_failure_travels_under_one_of_the_eight_codes(void **state)
@@ -286,6 +309,85 @@ static void a_backend_without_memory_makes_the_node_unavailable(void **state)
 }
 
 /* --- refusals --- */
+
+static void who_asks_beyond_its_share_is_refused_and_others_are_not(void **state)
+{
+    (void)state;
+    server_scene s;
+    tl_server_policy policy = {16, BODY_IDLE};
+    server_scene_init(&s);
+    tl_server_set_policy(s.server, &policy);
+    tl_quic_stream *first = server_scene_ask(&s, "x", false);
+    for (int i = 1; i < 4; i++)
+        assert_int_equal(server_scene_ask(&s, "x", false)->out.len, 0);
+    server_scene_check_error(server_scene_ask(&s, "x", false), "queue_full", "");
+    s.peer = PEER + 1;
+    assert_int_equal(server_scene_ask(&s, "x", false)->out.len, 0);
+    s.peer = PEER;
+    fake_resets(first); /* its place is free again */
+    assert_int_equal(server_scene_ask(&s, "x", false)->out.len, 0);
+    server_scene_check_error(server_scene_ask(&s, "x", false), "queue_full", "");
+
+    s.peer = PEER + 2; /* one that was served has half of the places */
+    job *j;
+    tl_quic_stream *whole = server_scene_running(&s, &j);
+    job_head(j);
+    job_end(j, (tl_answer_end){0, 0});
+    server_scene_over(whole);
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(server_scene_ask(&s, "x", false)->out.len, 0);
+    server_scene_check_error(server_scene_ask(&s, "x", false), "queue_full", "");
+    server_scene_clear(&s);
+}
+
+static void instant_resets_do_not_reach_the_backend_for_long(void **state)
+{
+    (void)state;
+    for (int resets = 0; resets < 2; resets++) {
+        server_scene s;
+        server_scene_init(&s);
+        unsigned reached = 0;
+        for (int i = 0; i < 750; i++) { /* in a second */
+            tl_quic_stream *stream = server_scene_ask(&s, "{}", true);
+            job *j = s.n_jobs ? &s.jobs[s.n_jobs - 1] : NULL;
+            reached += s.n_jobs;
+            if (s.n_jobs && !resets) {
+                job_head(j);
+                job_end(j, (tl_answer_end){0, 0});
+                server_scene_over(stream);
+            } else {
+                fake_resets(stream);
+            }
+            server_scene_forget(&s);
+            server_scene_pass(&s, TL_SEC / 750);
+        }
+        if (resets)
+            assert_int_equal(reached, 128 + 7);
+        else
+            assert_int_equal(reached, 750); /* the twin lets them be answered */
+        server_scene_clear(&s);
+    }
+}
+
+static void refused_requests_hold_no_place(void **state)
+{
+    (void)state;
+    server_scene s;
+    server_scene_init(&s);
+    for (int i = 0; i < 40; i++) { /* without an end: they stand until their deadline */
+        tl_quic_stream *stream = server_scene_open(&s);
+        fake_lay_text(stream, TL_FRAME_MESSAGE, REQUEST_FOR("none"));
+        fake_arrives(stream);
+        assert_false(stream->reset);
+    }
+    assert_int_equal(tl_server_running(s.server), 0);
+    job *j;
+    (void)server_scene_running(&s, &j); /* of the same peer, too */
+    server_scene_pass(&s, TL_SERVER_REFUSED_WITHIN);
+    for (int i = 0; i < 40; i++)
+        server_scene_check_reset(s.streams[i], TL_CODE_CANCELLED);
+    server_scene_clear(&s);
+}
 
 static bool is_member(void *user, const tl_node_id *peer)
 {
@@ -411,7 +513,7 @@ static void bodies_being_read_have_a_limit_in_sum(void **state)
     (void)state;
     enum { N = TL_SERVER_BODIES_MAX / TL_BODY_MAX };
     server_scene s;
-    tl_server_policy policy = {100, BODY_IDLE};
+    tl_server_policy policy = {1024, BODY_IDLE};
     tl_quic_stream *streams[N];
     server_scene_init(&s);
     tl_server_set_policy(s.server, &policy);
@@ -468,6 +570,10 @@ int main(void)
         cmocka_unit_test(a_question_that_is_over_or_has_failed_is_not_worked_at),
         cmocka_unit_test(a_large_piece_of_an_answer_is_sent_in_frames),
         cmocka_unit_test(a_slow_peer_pauses_the_backend_until_it_takes_more),
+        cmocka_unit_test(what_all_answers_keep_has_a_limit_in_sum),
+        cmocka_unit_test(who_asks_beyond_its_share_is_refused_and_others_are_not),
+        cmocka_unit_test(instant_resets_do_not_reach_the_backend_for_long),
+        cmocka_unit_test(refused_requests_hold_no_place),
         cmocka_unit_test(a_failure_travels_under_one_of_the_eight_codes),
         cmocka_unit_test(a_backend_without_memory_makes_the_node_unavailable),
         cmocka_unit_test(who_may_not_ask_is_refused_with_the_reason),

@@ -122,8 +122,7 @@ static void a_peer_that_gives_up_frees_everything_and_the_backend_hears_of_it(vo
                 job_head(j);
             if (when == PAUSED) {
                 stream->room = 0;
-                job_body(j, TL_SLICE_LIT("x"));
-                assert_true(j->paused);
+                job_body_until_paused(j);
             }
             if (when == ENDING)
                 job_end(j, (tl_answer_end){0, 0});
@@ -162,8 +161,7 @@ static void a_peer_that_stops_reading_does_not_hold_the_backend_up(void **state)
     stream = server_scene_running(&s, &j);
     stream->room = 0;
     job_head(j);
-    job_body(j, TL_SLICE_LIT("x"));
-    assert_true(j->paused);
+    job_body_until_paused(j);
     stream->write_err = TL_ERR_CLOSED;
     fake_makes_room(stream, 0);
     assert_false(j->paused); /* what waited is dropped */
@@ -218,7 +216,9 @@ static void a_silent_stream_is_given_up(void **state)
         server_scene s;
         server_scene_init(&s);
         tl_quic_stream *stream = server_scene_open(&s);
-        server_scene_pass(&s, BODY_IDLE - 1);
+        server_scene_pass(&s, TL_SERVER_HEAD_WITHIN - 1);
+        fake_lay(stream, TL_SLICE_LIT("")); /* nothing */
+        fake_arrives(stream);
         if (said >= 1) {
             fake_lay_text(stream, TL_FRAME_MESSAGE, REQUEST);
             fake_arrives(stream);
@@ -270,11 +270,11 @@ static void a_refused_request_that_never_ends_is_given_up(void **state)
     server_scene_init(&s);
     s.access.sharing = false;
     tl_quic_stream *stream = server_scene_ask(&s, "x", false);
-    for (tl_time t = 0; t < BODY_IDLE; t += 10 * TL_SEC) {
+    for (tl_time t = 0; t < TL_SERVER_REFUSED_WITHIN; t += 2 * TL_SEC) {
         assert_false(stream->reset);
         fake_lay_text(stream, TL_FRAME_BODY, "x");
         fake_arrives(stream);
-        server_scene_pass(&s, 10 * TL_SEC);
+        server_scene_pass(&s, 2 * TL_SEC);
     }
     server_scene_check_reset(stream, TL_CODE_CANCELLED);
     assert_int_equal(counters(&s)->refused, 1);
@@ -282,55 +282,65 @@ static void a_refused_request_that_never_ends_is_given_up(void **state)
     server_scene_clear(&s);
 }
 
-static void a_peer_that_takes_nothing_of_its_answer_is_left(void **state)
+static void a_peer_that_does_not_read_pins_the_backend_for_a_minute(void **state)
 {
     (void)state;
-    for (int ended = 0; ended < 2; ended++) {
+    for (int reads = 0; reads < 2; reads++) {
         server_scene s;
         job *j;
         server_scene_init(&s);
         tl_quic_stream *stream = server_scene_running(&s, &j);
-        server_scene_pass(&s, TL_MIN);
+        server_scene_pass(&s, 10 * TL_MIN);
         assert_int_equal(tl_server_expiry(s.server), TL_NEVER); /* we wait for the backend */
         job_head(j);
-        stream->room = 1;
-        job_body(j, TL_SLICE_LIT("0123456789"));
+        stream->room = 0;
+        job_body_until_paused(j);
+        fake_makes_room(stream, TL_SERVER_PENDING_MAX / 2); /* not yet enough, and it ... */
+        server_scene_pass(&s, TL_SERVER_STALL_MAX - 1);
+        fake_makes_room(stream, 10); /* ... dribbles */
         assert_true(j->paused);
-        server_scene_pass(&s, TL_SERVER_STALL_MAX - 1);
-        fake_makes_room(stream, 2); /* it takes a little */
-        server_scene_pass(&s, TL_SERVER_STALL_MAX - 1);
-        fake_makes_room(stream, 0); /* and not a byte */
-        if (ended)
-            job_end(j, (tl_answer_end){0, 0}); /* the limit begins anew */
-        server_scene_pass(&s, ended ? TL_SERVER_STALL_MAX - 1 : 0);
-        assert_false(stream->reset);
+        if (reads)
+            fake_makes_room(stream, TL_SERVER_PENDING_MAX);
+        assert_int_equal(j->paused, !reads);
         server_scene_pass(&s, 1);
-        server_scene_check_reset(stream, TL_CODE_CANCELLED);
-        assert_int_equal(j->cancelled, !ended);
-        assert_int_equal(counters(&s)->cancelled, !ended);
-        assert_int_equal(counters(&s)->malformed, 0);
+        assert_int_equal(j->cancelled, !reads);
+        assert_int_equal(counters(&s)->cancelled, !reads);
+        if (!reads)
+            server_scene_check_reset(stream, TL_CODE_CANCELLED);
+        server_scene_pass(&s, 10 * TL_MIN); /* we wait for the backend again */
+        assert_int_equal(stream->reset, !reads);
         server_scene_clear(&s);
     }
 }
 
-static void one_that_goes_on_in_time_is_not_left(void **state)
+static void
+an_answer_that_is_there_is_left_when_the_peer_takes_less_than_64_kib_a_minute(void **state)
 {
     (void)state;
-    server_scene s;
-    job *j;
-    server_scene_init(&s);
-    tl_quic_stream *stream = server_scene_running(&s, &j);
-    job_head(j);
-    stream->room = 1;
-    job_body(j, TL_SLICE_LIT("0123456789"));
-    server_scene_pass(&s, TL_SERVER_STALL_MAX - 1);
-    fake_makes_room(stream, 1000);
-    assert_false(j->paused);
-    server_scene_pass(&s, 10 * TL_SERVER_STALL_MAX); /* we wait for the backend again */
-    assert_false(stream->reset);
-    job_end(j, (tl_answer_end){0, 0});
-    server_scene_over(stream);
-    server_scene_clear(&s);
+    for (size_t less = 0; less < 2; less++) {
+        server_scene s;
+        job *j;
+        server_scene_init(&s);
+        tl_quic_stream *stream = server_scene_running(&s, &j);
+        job_head(j);
+        stream->room = 0;
+        job_body_until_paused(j);
+        server_scene_pass(&s, TL_SERVER_STALL_MAX - 1);
+        job_end(j, (tl_answer_end){0, 0}); /* the limit begins anew */
+        for (int i = 0; i < 5; i++) {
+            server_scene_pass(&s, TL_SERVER_STALL_MAX - 1);
+            assert_int_equal(stream->reset, less && i > 0);
+            if (!stream->reset)
+                fake_makes_room(stream, TL_SERVER_TAKES - less);
+        }
+        assert_int_equal(stream->reset, less);
+        assert_int_equal(counters(&s)->cancelled, 0); /* it was served */
+        if (!less) {
+            fake_makes_room(stream, 2 * TL_SERVER_PENDING_MAX);
+            server_scene_over(stream);
+        }
+        server_scene_clear(&s);
+    }
 }
 
 static void of_many_only_the_overdue_are_left(void **state)
@@ -343,7 +353,7 @@ static void of_many_only_the_overdue_are_left(void **state)
         streams[i] = server_scene_open(&s);
         server_scene_pass(&s, i == 2 ? 10 * TL_SEC : 0);
     }
-    server_scene_pass(&s, BODY_IDLE - 10 * TL_SEC);
+    server_scene_pass(&s, TL_SERVER_HEAD_WITHIN - 10 * TL_SEC);
     for (int i = 0; i < 6; i++)
         assert_int_equal(streams[i]->reset, i < 3);
     assert_int_equal(tl_server_expiry(s.server), s.env.now + 10 * TL_SEC);
@@ -378,8 +388,9 @@ int main(void)
         cmocka_unit_test(a_silent_stream_is_given_up),
         cmocka_unit_test(a_body_that_never_ends_is_given_up_however_steadily_it_comes),
         cmocka_unit_test(a_refused_request_that_never_ends_is_given_up),
-        cmocka_unit_test(a_peer_that_takes_nothing_of_its_answer_is_left),
-        cmocka_unit_test(one_that_goes_on_in_time_is_not_left),
+        cmocka_unit_test(a_peer_that_does_not_read_pins_the_backend_for_a_minute),
+        cmocka_unit_test(
+            an_answer_that_is_there_is_left_when_the_peer_takes_less_than_64_kib_a_minute),
         cmocka_unit_test(of_many_only_the_overdue_are_left),
         cmocka_unit_test(freeing_the_server_cancels_what_runs),
     };

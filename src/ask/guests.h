@@ -1,0 +1,47 @@
+/* guests.h - how much of this node each peer that asks it may take: requests at once, and new ones a
+ * second. A node of our networks, or one that was served a whole answer, may have more than a
+ * stranger. Pure memory and arithmetic: knows no request and no connection.
+ *
+ * With M = the requests that the node takes at once:
+ *   - a stranger has at most max(M/8, min(M, 4)), all strangers together at most M - M/4;
+ *   - another peer has at most max(M/2, min(M, 4));
+ *   - in any time t a stranger is let in at most TL_GUEST_BURST + t * TL_GUEST_RATE times, and all
+ *     strangers together 4 times as often. A whole answer does not count. */
+#ifndef TL_ASK_GUESTS_H
+#define TL_ASK_GUESTS_H
+
+#include "base/ratelimit.h"
+#include "base/table.h"
+#include "crypto/identity.h"
+
+#define TL_GUESTS_MAX  4096 /* peers remembered, 200 bytes each */
+#define TL_GUEST_RATE  8    /* a second; no person asks as often, and few programs */
+#define TL_GUEST_BURST 128 /* as many as a stranger may have streams (quic/quic.h): a batch waits */
+#define TL_GUEST_SUM   4   /* all strangers together: so many times as often */
+#define TL_GUEST_KNOWN 32  /* another peer: so many times as often */
+
+typedef struct {
+    tl_node_id id;
+    bool served;   /* a whole answer */
+    bool stranger; /* as counted in tl_guests.strangers_running */
+    unsigned running;
+    tl_ratelimit rate;
+    UT_hash_handle hh;
+} tl_guest;
+
+typedef struct {
+    tl_guest *peers; /* the one that came longest ago first */
+    unsigned strangers_running;
+    tl_ratelimit strangers; /* all of them */
+} tl_guests;
+
+tl_guests tl_guests_new(tl_time now);
+void tl_guests_clear(tl_guests *g);
+/* One more request of the peer. NULL: refused, and *ret_why says why; it is a literal. Else a handle
+ * until tl_guests_leave. `member`: of a network of ours. */
+tl_guest *tl_guests_enter(tl_guests *g, const tl_node_id *id, bool member, unsigned at_once,
+                          tl_time now, const char **ret_why);
+/* The request is over. `whole`: it was answered whole. */
+void tl_guests_leave(tl_guests *g, tl_guest *guest, bool whole);
+
+#endif

@@ -1,0 +1,169 @@
+#include "ask/guests.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#define NOW (1000 * TL_SEC)
+
+static tl_node_id id_of(unsigned n)
+{
+    return (tl_node_id){.key = {(uint8_t)n, (uint8_t)(n >> 8)}};
+}
+
+/* Enters until refused, at one time, within `most`; returns how often. */
+static unsigned fill(tl_guests *g, unsigned who, bool member, unsigned at_once, unsigned most,
+                     tl_guest **ret_guest)
+{
+    tl_node_id id = id_of(who);
+    const char *why;
+    unsigned n = 0;
+    for (tl_guest *guest; n < most && (guest = tl_guests_enter(g, &id, member, at_once, NOW, &why));
+         n++)
+        *ret_guest = guest;
+    return n;
+}
+
+static void serve(tl_guests *g, unsigned who)
+{
+    tl_node_id id = id_of(who);
+    const char *why;
+    tl_guest *guest = tl_guests_enter(g, &id, false, 1024, NOW, &why);
+    assert_non_null(guest);
+    tl_guests_leave(g, guest, true);
+}
+
+static void a_stranger_has_a_small_share_and_one_that_was_served_a_large_one(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned at_once, stranger, known;
+    } rows[] = {{1, 1, 1}, {3, 3, 3}, {8, 4, 4}, {64, 8, 32}, {256, 32, 128}, {1024, 128, 512}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        tl_guests g = tl_guests_new(NOW);
+        tl_guest *guest = NULL;
+        serve(&g, 2);
+        assert_int_equal(fill(&g, 1, false, rows[i].at_once, 2000, &guest), rows[i].stranger);
+        assert_int_equal(fill(&g, 2, false, rows[i].at_once, 2000, &guest), rows[i].known);
+        assert_int_equal(fill(&g, 3, true, rows[i].at_once, 2000, &guest), rows[i].known);
+        tl_guests_clear(&g);
+    }
+}
+
+static void strangers_together_leave_a_quarter_to_those_we_know(void **state)
+{
+    (void)state;
+    tl_guests g = tl_guests_new(NOW);
+    tl_guest *guest = NULL;
+    unsigned n = 0;
+    for (unsigned who = 1; who <= 20; who++) /* of 64 */
+        n += fill(&g, who, false, 64, 100, &guest);
+    assert_int_equal(n, 48);
+    assert_int_equal(fill(&g, 100, true, 64, 100, &guest), 32);
+    tl_guests_leave(&g, guest, false);
+    assert_int_equal(fill(&g, 100, true, 64, 100, &guest), 1);
+    assert_int_equal(fill(&g, 101, false, 64, 100, &guest), 0);
+    tl_guests_clear(&g);
+}
+
+static void who_asks_too_often_is_refused_whether_it_waits_for_answers_or_not(void **state)
+{
+    (void)state;
+    for (int whole = 0; whole < 2; whole++) {
+        tl_guests g = tl_guests_new(NOW);
+        tl_node_id id = id_of(1);
+        const char *why = NULL;
+        unsigned in = 0;
+        for (unsigned i = 0; i < 7500; i++) { /* 750 a second, ten seconds long */
+            tl_guest *guest = tl_guests_enter(&g, &id, false, 1024, NOW + i * TL_SEC / 750, &why);
+            if (guest)
+                tl_guests_leave(&g, guest, whole);
+            in += guest != NULL;
+        }
+        if (whole) /* served whole answers: that is work, and not an attack */
+            assert_int_equal(in, 7500);
+        else
+            assert_int_equal(in, TL_GUEST_BURST + (7499 * TL_GUEST_RATE) / 750);
+        assert_true(whole || why);
+        tl_guests_clear(&g);
+    }
+}
+
+static void strangers_have_a_rate_together_and_those_we_know_are_free_of_it(void **state)
+{
+    (void)state;
+    tl_guests g = tl_guests_new(NOW);
+    tl_guest *guest;
+    const char *why;
+    serve(&g, 5000);
+    unsigned in = 0;
+    for (unsigned who = 0; who < 1000; who++) { /* each with a key of its own */
+        tl_node_id id = id_of(who);
+        if ((guest = tl_guests_enter(&g, &id, false, 1024, NOW, &why))) {
+            tl_guests_leave(&g, guest, false);
+            in++;
+        }
+    }
+    assert_int_equal(in, TL_GUEST_SUM * TL_GUEST_BURST);
+    tl_node_id known = id_of(5000);
+    assert_non_null(tl_guests_enter(&g, &known, false, 1024, NOW, &why));
+    tl_guests_clear(&g);
+}
+
+static void of_too_many_strangers_without_requests_go_first(void **state)
+{
+    (void)state;
+    tl_guests g = tl_guests_new(NOW);
+    tl_guest *guest, *busy;
+    const char *why;
+    serve(&g, 1);
+    tl_node_id two = id_of(2), one = id_of(1);
+    busy = tl_guests_enter(&g, &two, false, 1024, NOW, &why);
+    for (unsigned who = 3; who < TL_GUESTS_MAX + 10; who++) {
+        tl_node_id id = id_of(who);
+        guest = tl_guests_enter(&g, &id, false, 1024, NOW + who * TL_SEC, &why);
+        assert_non_null(guest);
+        tl_guests_leave(&g, guest, false);
+        assert_true(HASH_COUNT(g.peers) <= TL_GUESTS_MAX);
+    }
+    HASH_FIND(hh, g.peers, &two, sizeof two, guest);
+    assert_ptr_equal(guest, busy);
+    HASH_FIND(hh, g.peers, &one, sizeof one, guest);
+    assert_true(guest && guest->served);
+    tl_guests_leave(&g, busy, false);
+    tl_guests_clear(&g);
+}
+
+static void one_that_becomes_known_while_it_asks_is_counted_as_it_came(void **state)
+{
+    (void)state;
+    tl_guests g = tl_guests_new(NOW);
+    tl_node_id id = id_of(1);
+    const char *why;
+    tl_guest *a = tl_guests_enter(&g, &id, false, 64, NOW, &why);
+    tl_guest *b = tl_guests_enter(&g, &id, false, 64, NOW, &why);
+    assert_int_equal(g.strangers_running, 2);
+    tl_guests_leave(&g, a, true);
+    tl_guest *c = tl_guests_enter(&g, &id, false, 64, NOW, &why);
+    tl_guests_leave(&g, b, false);
+    tl_guests_leave(&g, c, false);
+    assert_int_equal(g.strangers_running, 0);
+    (void)tl_guests_enter(&g, &id, false, 64, NOW, &why);
+    assert_int_equal(g.strangers_running, 0);
+    tl_guests_clear(&g);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_stranger_has_a_small_share_and_one_that_was_served_a_large_one),
+        cmocka_unit_test(strangers_together_leave_a_quarter_to_those_we_know),
+        cmocka_unit_test(who_asks_too_often_is_refused_whether_it_waits_for_answers_or_not),
+        cmocka_unit_test(strangers_have_a_rate_together_and_those_we_know_are_free_of_it),
+        cmocka_unit_test(of_too_many_strangers_without_requests_go_first),
+        cmocka_unit_test(one_that_becomes_known_while_it_asks_is_counted_as_it_came),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
