@@ -210,6 +210,7 @@ static void fail(tl_api_ask *a, tl_fail f, const char *message)
         code = "model_not_found";
     }
     if (a->state != ASK_STREAMING) {
+        a->head.retry_after[0] = 0; /* of an answer that did not come about */
         route_headers(a);
         tl_api_error(a->api, a->r, status, code, status == 404 ? "model" : NULL, "%s", message);
     } else {

@@ -163,6 +163,8 @@ static void every_failure_before_the_answer_has_its_status_and_code(void **state
         assert_non_null(strstr(client_body(&c), code));
         assert_non_null(strstr(client_body(&c), "{\"error\":{\"message\":\"because\",\"type\":\""));
         assert_true(client_has(&c, "X-Teale-Request: "));
+        bool later = rows[i].status == 429 || rows[i].status == 503;
+        assert_int_equal(client_has(&c, "\r\nRetry-After: 2\r\n"), later);
         client_close(&c);
     }
     harness_clear(&h);
