@@ -469,6 +469,32 @@ static void a_peer_that_works_for_an_hour_without_a_byte_is_left(void **state)
     }
 }
 
+static void after_an_hour_a_peers_word_that_it_works_moves_no_limit(void **state)
+{
+    (void)state;
+    for (int too_late = 0; too_late < 2; too_late++) {
+        asker_scene s;
+        listener l = {0};
+        asker_scene_init(&s);
+        tl_time end = s.env.now + TL_ASKER_PROGRESS_MAX;
+        tl_quic_stream *stream = asker_scene_asked(&s, &l);
+        while (s.env.now + 200 * TL_SEC < end) {
+            says(stream, PROGRESS("r1"));
+            asker_scene_pass(&s, 200 * TL_SEC);
+        }
+        says(stream, PROGRESS("r1"));
+        tl_time limit = s.env.now + FIRST_BYTE;
+        asker_scene_pass(&s, end - s.env.now - 1 + (tl_time)too_late);
+        says(stream, PROGRESS("r1"));
+        asker_scene_pass(&s, (too_late ? limit : end - 1 + FIRST_BYTE) - s.env.now - 1);
+        assert_int_equal(l.calls[ON_FAIL], 0);
+        asker_scene_pass(&s, 1);
+        assert_int_equal(l.fail, TL_FAIL_TIMEOUT);
+        asker_scene_clear(&s);
+        fake_stream_free(stream);
+    }
+}
+
 static void other_limits_hold_for_what_is_asked_next(void **state)
 {
     (void)state;
@@ -503,6 +529,7 @@ int main(void)
         cmocka_unit_test(an_answer_may_be_silent_for_the_second_limit),
         cmocka_unit_test(a_peer_that_says_that_it_works_is_waited_for),
         cmocka_unit_test(a_peer_that_works_for_an_hour_without_a_byte_is_left),
+        cmocka_unit_test(after_an_hour_a_peers_word_that_it_works_moves_no_limit),
         cmocka_unit_test(other_limits_hold_for_what_is_asked_next),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
