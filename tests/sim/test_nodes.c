@@ -449,6 +449,33 @@ static void a_model_that_thinks_for_minutes_is_waited_for(void **state)
     scene_free(&s);
 }
 
+/* Two providers: the first to be asked thinks for a minute, or dies without a word. */
+static void one_that_thinks_is_not_overtaken_and_one_that_died_is_within_three_seconds(void **state)
+{
+    (void)state;
+    for (int dies = 0; dies < 2; dies++) {
+        scene s = scene_new(19, 3);
+        question_record q = {0}, first = {0};
+        whole_node_serve(s.nodes[1], "m");
+        whole_node_ask(s.nodes[0], &first, "m", "{\"model\":\"m\"}");
+        assert_answered(s.sim, &first, 10 * TL_SEC); /* the better known one from now on */
+        question_clear(&first);
+        whole_node_serve(s.nodes[2], "m");
+        s.nodes[1]->thinks = TL_MIN;
+        sim_run_for(s.sim, 2 * TL_SEC);
+        if (dies)
+            s.nodes[1]->hold = true; /* nothing of it leaves any more */
+        whole_node_ask(s.nodes[0], &q, "m", "{\"model\":\"m\"}");
+        assert_answered(s.sim, &q, 90 * TL_SEC);
+        assert_true(tl_node_id_eq(&q.head.peer, &s.nodes[dies ? 2 : 1]->identity.id));
+        tl_time took = q.first_byte_at - q.asked_at;
+        assert_true(dies ? took < 3 * TL_SEC : took >= TL_MIN);
+        assert_int_equal(s.nodes[2]->answered, dies);
+        question_clear(&q);
+        scene_free(&s);
+    }
+}
+
 static void clients_that_do_not_read_and_fill_the_connection_do_not_end_it(void **state)
 {
     (void)state;
@@ -547,6 +574,8 @@ int main(void)
         cmocka_unit_test(a_relay_that_stops_carrying_without_a_word_ends_an_answer_at_both_ends),
         cmocka_unit_test(a_stranger_holds_few_sessions_and_keeps_nobody_out),
         cmocka_unit_test(a_model_that_thinks_for_minutes_is_waited_for),
+        cmocka_unit_test(
+            one_that_thinks_is_not_overtaken_and_one_that_died_is_within_three_seconds),
         cmocka_unit_test(clients_that_do_not_read_and_fill_the_connection_do_not_end_it),
         cmocka_unit_test(capabilities_that_change_are_known_over_the_connection_at_once),
         cmocka_unit_test(a_second_process_with_the_same_key_is_told_of_to_the_first),

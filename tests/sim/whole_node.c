@@ -132,7 +132,7 @@ static tl_err model_ask(void *user, const tl_ask *ask, const tl_exchange_sink *s
     j->user = sink_user;
     j->ask = *ask;
     j->left = n->pieces;
-    j->next = sim_now(n->sim);
+    j->next = sim_now(n->sim) + n->thinks;
     must_ok(tl_buf_append(&j->body, ask->body));
     DL_APPEND2(n->jobs, j, prev, next_job);
     *ret_exchange = &j->exchange;

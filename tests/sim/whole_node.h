@@ -70,6 +70,7 @@ typedef struct whole_node {
     uint64_t pieces;   /* of an answer; default 1 */
     size_t piece_size; /* of whole_node_pattern; 0: a piece is the request's body */
     tl_time piece_every;
+    tl_time thinks;    /* before the head */
     tl_fail fail_with; /* TL_FAIL_COUNT: answers */
     model_job *jobs;
     unsigned cancelled, answered;
