@@ -39,7 +39,7 @@ static bool is_legal(tl_pair_state from, tl_pair_state to)
     switch (to) {
     case TL_PAIR_WAITING: return from == TL_PAIR_PROBING || from == TL_PAIR_FAILED;
     case TL_PAIR_PROBING: return from == TL_PAIR_WAITING || from == TL_PAIR_FAILED;
-    case TL_PAIR_VALID: return from != TL_PAIR_VALID;
+    case TL_PAIR_VALID:
     case TL_PAIR_FAILED: return from != TL_PAIR_VALID;
     case TL_PAIR_LOST: return from == TL_PAIR_VALID;
     }
