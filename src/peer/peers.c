@@ -14,6 +14,17 @@ static bool knows(void *user, const tl_node_id *id)
     return (peer && peer->proven) || (p->events.is_member && p->events.is_member(p->user, id));
 }
 
+/* All ways of one peer are one group. Whoever holds many keys still has one session for each peer
+ * that the relay names. */
+static uint64_t group_of(void *user, tl_path_id id)
+{
+    uint64_t group = id;
+    const tl_path *path = tl_path_find(user, id);
+    if (path)
+        memcpy(&group, path->peer.key, sizeof group);
+    return group;
+}
+
 tl_err tl_peers_new(const tl_peers_config *config, const tl_peers_events *events, void *user,
                     tl_peers **ret_peers)
 {
@@ -35,6 +46,7 @@ tl_err tl_peers_new(const tl_peers_config *config, const tl_peers_events *events
     }
     tl_quic_set_held(p->quic, tl_traffic_is_held, p);
     tl_quic_set_known(p->quic, knows, p);
+    tl_quic_set_groups(p->quic, group_of, p);
     *ret_peers = p;
     return TL_OK;
 }

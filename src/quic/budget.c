@@ -1,6 +1,7 @@
 #include "quic/budget.h"
 
 #include "quic/conn.h"
+#include "quic/door.h"
 #include "quic/window.h"
 
 #include <utlist.h>
@@ -59,6 +60,7 @@ void tl_budget_on_known(tl_quic_conn *c)
 {
     if (c->known)
         return;
+    tl_door_on_known(c);
     c->known = true;
     uint32_t streams = c->granted.streams;
     c->granted = known_grant(&c->quic->config);

@@ -2,6 +2,7 @@
 
 #include "quic/budget.h"
 #include "quic/conn.h"
+#include "quic/door.h"
 #include "quic/events.h"
 #include "quic/keys.h"
 #include "quic/stream.h"
@@ -249,10 +250,10 @@ static int on_handshake_completed(ngtcp2_conn *ng, void *user_data)
     (void)ng;
     tl_quic_conn *c = user_data;
     c->state = TL_QUIC_OPEN;
-    if (!c->client)
-        c->quic->half_open_n--;
     c->quic->counters.handshakes_done++;
     tl_qconn_end_handshake(c);
+    if (!c->client && !tl_door_pass(c))
+        return fail(c, TL_ERR_BUSY);
     tl_quic_note(&c->source, TL_QUIC_CONNECTED);
     return 0;
 }

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "quic/budget.h"
 #include "quic/callbacks.h"
+#include "quic/door.h"
 #include "quic/events.h"
 #include "quic/heap.h"
 #include "quic/paths.h"
@@ -100,8 +101,6 @@ static tl_quic_conn *conn_alloc(tl_quic *q, bool client, tl_path_id path, tl_tim
     tl_budget_conn_init(c);
     DL_APPEND(q->conns, c);
     q->conns_n++;
-    if (!client)
-        q->half_open_n++;
     return c;
 }
 
@@ -261,6 +260,7 @@ bool tl_qconn_on_timer(tl_quic_conn *c, tl_time now)
 
 static void release_lib(tl_quic_conn *c)
 {
+    tl_door_leave(c);
     tl_qconn_not_ready(c);
     tl_quic_heap_set(c, TL_NEVER);
     ngtcp2_conn_del(c->ng);
@@ -274,8 +274,6 @@ void tl_qconn_free(tl_quic_conn *c)
     tl_quic *q = c->quic;
     while (c->streams)
         tl_qstream_free(c->streams);
-    if (!c->client && c->state == TL_QUIC_HANDSHAKING)
-        q->half_open_n--;
     release_lib(c);
     tl_quic_source_remove(&c->source);
     DL_DELETE(q->conns, c);

@@ -3,6 +3,7 @@
 #include "quic/budget.h"
 #include "quic/callbacks.h"
 #include "quic/conn.h"
+#include "quic/door.h"
 #include "quic/events.h"
 #include "quic/heap.h"
 #include "quic/keys.h"
@@ -100,6 +101,7 @@ void tl_quic_free(tl_quic *q)
         return;
     while (q->conns)
         tl_qconn_free(q->conns);
+    tl_door_clear(q);
     tl_quic_tombs_clear(q);
     tl_replay_clear(&q->replay);
     tl_chunk_pool_clear(&q->chunks);
@@ -123,6 +125,12 @@ void tl_quic_set_known(tl_quic *q, bool (*knows)(void *user, const tl_node_id *p
 {
     q->knows = knows;
     q->knows_user = user;
+}
+
+void tl_quic_set_groups(tl_quic *q, uint64_t (*group_of)(void *user, tl_path_id path), void *user)
+{
+    q->group_of = group_of;
+    q->group_user = user;
 }
 
 /* --- connections --- */
@@ -258,7 +266,7 @@ static void send_retry(tl_quic *q, tl_path_id path, const ngtcp2_pkt_hd *hd, tl_
 static bool admit(tl_quic *q, tl_path_id path, const ngtcp2_pkt_hd *hd, tl_time now,
                   ngtcp2_cid *ret_odcid)
 {
-    if (q->conns_n >= q->config.conns_max || q->half_open_n >= q->config.half_open_max) {
+    if (q->conns_n >= q->config.conns_max || !tl_door_may_knock(q, path, now)) {
         q->counters.dropped_limit++;
         return false;
     }
@@ -327,8 +335,10 @@ static void accept_initial(tl_quic *q, tl_path_id path, uint8_t *data, size_t n,
     tl_quic_where where = {.path = path};
     if (tl_qconn_read(c, &where, data, n, now, wall)) {
         c->refusal = NULL;
-        if (c->handshake && c->handshake->state == TL_HANDSHAKE_KEYED)
+        bool genuine = c->handshake && c->handshake->state == TL_HANDSHAKE_KEYED;
+        if (genuine && tl_door_enter(c, now))
             return;
+        why = genuine ? TL_ERR_BUSY : why;
         tl_qconn_free(c);
     }
     q->counters.handshakes_failed = failed_before; /* a refused handshake never began */

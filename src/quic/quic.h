@@ -67,6 +67,10 @@ uint64_t tl_quic_held(const tl_quic *q);
  * peer is, and must not call into this module. NULL: no peer is known. */
 void tl_quic_set_known(tl_quic *q, bool (*knows)(void *user, const tl_node_id *peer), void *user);
 
+/* Which paths share the places for connections from outside (door.h): those of one peer, as the
+ * relay or a check names it. Must not call into this module. NULL: each path is a group. */
+void tl_quic_set_groups(tl_quic *q, uint64_t (*group_of)(void *user, tl_path_id path), void *user);
+
 /* --- connections --- */
 /* Dials `peer` over `path`. An answer from another node is refused. TL_ERR_BUSY: conns_max. */
 TL_CHECK tl_err tl_quic_dial(tl_quic *q, const tl_node_id *peer, tl_path_id path, tl_time now,
@@ -158,7 +162,8 @@ typedef enum {
     TL_QUIC_STREAMS_AVAILABLE, /* tl_quic_stream_open may work again */
     TL_QUIC_PATH_CHANGED,      /* server: the client moved; tl_quic_conn_path tells */
     TL_QUIC_CLOSED, /* the connection is over (`error`, `code`, `why`); the handle ends here. Each
-                       of its streams gets TL_QUIC_STREAM_CLOSED before */
+                       of its streams gets TL_QUIC_STREAM_CLOSED before. At a server it comes
+                       without TL_QUIC_CONNECTED when there was no place for the peer (door.h) */
 } tl_quic_event_type;
 
 typedef struct {

@@ -2,6 +2,7 @@
 #ifndef TL_QUIC_STATE_H
 #define TL_QUIC_STATE_H
 
+#include "base/ratelimit.h"
 #include "base/table.h"
 #include "quic/chunks.h"
 #include "quic/handshake.h"
@@ -69,6 +70,15 @@ typedef enum {
 
 typedef struct tl_quic_cid_entry tl_quic_cid_entry;
 
+/* The place that a server gives a connection (door.h draws the transitions). */
+typedef enum {
+    TL_DOOR_OUTSIDE, /* a client's; or its first message is being looked at, or it is over */
+    TL_DOOR_WAITING, /* its handshake is not done */
+    TL_DOOR_INSIDE,  /* its handshake is done */
+} tl_door_place;
+
+typedef struct tl_door_group tl_door_group;
+
 /* One use of a path: by one of our connection IDs (paths.h). */
 typedef struct {
     tl_path_id path;
@@ -105,6 +115,9 @@ struct tl_quic_conn {
     tl_handshake *handshake;   /* NULL once the handshake is done */
     tl_handshake_inbox *inbox; /* two: Initial, Handshake; NULL likewise */
     tl_quic_cid_entry *cids;   /* our IDs, by which datagrams find the connection */
+    tl_door_place place;
+    tl_door_group *group;                /* OUTSIDE: NULL */
+    tl_quic_conn *door_prev, *door_next; /* WAITING: in the node's list */
     tl_quic_stream *streams;
     tl_quic_stream *by_id; /* a table of the same */
     tl_keys_owner keys_owner;
@@ -170,7 +183,12 @@ struct tl_quic {
     tl_quic_cid_entry *table;  /* uthash by connection ID */
     tl_quic_cid_entry *recent; /* the entry found last */
     tl_quic_conn *conns;
-    size_t conns_n, half_open_n;
+    size_t conns_n, half_open_n, strangers_n;
+    tl_quic_conn *waiting; /* at the door, oldest first */
+    tl_door_group *groups; /* a table by key (door.h) */
+    tl_time tidied_at;
+    uint64_t (*group_of)(void *user, tl_path_id path); /* NULL: each path is a group */
+    void *group_user;
     uint64_t sending;                                  /* in the send buffers of all connections */
     tl_meter memory;                                   /* held for all peers */
     bool (*knows)(void *user, const tl_node_id *peer); /* NULL: nobody is known */

@@ -126,7 +126,12 @@ size_t initial_seal(const initial *in, tl_slice key_dcid, bool from_client, uint
     ret[at++] = (uint8_t)in->scid_n;
     memcpy(ret + at, in->scid, in->scid_n);
     at += in->scid_n;
-    ret[at++] = 0; /* no token */
+    if (in->token.n >= 64) /* a varint of two bytes */
+        ret[at++] = 0x40;
+    ret[at++] = (uint8_t)in->token.n;
+    if (in->token.n)
+        memcpy(ret + at, in->token.p, in->token.n);
+    at += in->token.n;
     size_t plain_n = 1200 - at - 2 - 4 - TL_AEAD_TAG_SIZE;
     if (plain_n < in->plain_n)
         plain_n = in->plain_n;

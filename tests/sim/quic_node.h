@@ -6,7 +6,7 @@
 #include "quic/quic.h"
 #include "sim.h"
 
-#define QUIC_NODE_CONNS_MAX  16
+#define QUIC_NODE_CONNS_MAX  32
 #define QUIC_NODE_REASON_MAX 96
 
 /* One stream that this node opened or accepted. */

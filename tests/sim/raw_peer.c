@@ -177,12 +177,25 @@ static void read_answer(raw_peer *p, uint8_t *data, size_t n)
     note_frames(p, frames, open_short(p, data, n, frames));
 }
 
-/* What the server has to say at once. */
+/* The next that the server has to say to this peer at once; what is for others goes its way. */
+static bool next_answer(const raw_peer *p, uint8_t *buf, tl_quic_output *ret_out)
+{
+    while (tl_quic_next_output(p->server->quic, buf, sim_now(p->server->sim), ret_out)) {
+        tl_path_id i = ret_out->path - p->path;
+        if (i < RAW_PATHS_MAX && (p->links >> i & 1 || i == 0))
+            return true;
+        for (size_t at = 0; at < ret_out->n; at += ret_out->segment)
+            sim_send(p->server->host, ret_out->path, buf + at,
+                     ret_out->n - at < ret_out->segment ? ret_out->n - at : ret_out->segment);
+    }
+    return false;
+}
+
 static void read_answers(raw_peer *p)
 {
     static uint8_t buf[TL_QUIC_OUTPUT_MAX];
     tl_quic_output out;
-    while (tl_quic_next_output(p->server->quic, buf, sim_now(p->server->sim), &out))
+    while (next_answer(p, buf, &out))
         for (size_t at = 0; at < out.n; at += out.segment)
             read_answer(p, buf + at, out.n - at < out.segment ? out.n - at : out.segment);
 }
@@ -237,12 +250,11 @@ static tl_slice original(const raw_peer *p)
     return tl_slice_of(p->original, sizeof p->original);
 }
 
-static void send_message_1(raw_peer *p)
+static void make_message_1(raw_peer *p)
 {
     ngtcp2_transport_params params;
     ngtcp2_cid scid;
-    uint8_t encoded[512], message[TL_HANDSHAKE_MESSAGE_MAX], datagram[1500];
-    size_t n;
+    uint8_t encoded[512];
     ngtcp2_transport_params_default(&params);
     ngtcp2_cid_init(&scid, p->scid, sizeof p->scid);
     tl_ngtcp2_set_initial_scid(&params, &scid);
@@ -252,15 +264,61 @@ static void send_message_1(raw_peer *p)
     params.active_connection_id_limit = 8;
     ngtcp2_ssize encoded_n = tl_ngtcp2_encode_params(encoded, sizeof encoded, true, &params);
     must(encoded_n > 0);
-    must(tl_handshake_write_msg1(&p->handshake, sim_rand(p->server->sim),
-                                 (uint64_t)sim_wall(p->server->sim),
-                                 tl_slice_of(encoded, (size_t)encoded_n), message, &n) == TL_OK);
-    initial in = {.dcid_n = 8, .scid_n = 8};
+    must(tl_handshake_write_msg1(
+             &p->handshake, sim_rand(p->server->sim), (uint64_t)sim_wall(p->server->sim),
+             tl_slice_of(encoded, (size_t)encoded_n), p->message, &p->message_n) == TL_OK);
+}
+
+static void begin(raw_peer *p)
+{
+    tl_rand *rand = sim_rand(p->server->sim);
+    must(tl_identity_new(rand, &p->identity) == TL_OK);
+    tl_rand_bytes(rand, p->scid, sizeof p->scid);
+    tl_rand_bytes(rand, p->original, sizeof p->original);
+    must(tl_handshake_init_client(&p->handshake, &p->identity, &p->server->identity.id, 6) ==
+         TL_OK);
+    make_message_1(p);
+}
+
+static void send_message_1(raw_peer *p, tl_slice token)
+{
+    uint8_t datagram[1500];
+    initial in = {.dcid_n = 8, .scid_n = 8, .token = token};
     memcpy(in.dcid, p->original, 8);
     memcpy(in.scid, p->scid, 8);
-    in.plain_n = crypto_frame(in.plain, tl_slice_of(message, n));
-    n = initial_seal(&in, original(p), true, datagram, sizeof datagram);
+    in.plain_n = crypto_frame(in.plain, tl_slice_of(p->message, p->message_n));
+    size_t n = initial_seal(&in, original(p), true, datagram, sizeof datagram);
     deliver(p, p->path, datagram, n);
+}
+
+/* A Retry: 0xF0, version, our ID, the ID to use now, the token, 16 bytes of tag. */
+static bool is_retry(raw_peer *p, const uint8_t *d, size_t n, tl_slice *ret_token)
+{
+    if (n < 23 + 16 || (d[0] & 0xF0) != 0xF0 || d[5] != 8 || memcmp(d + 6, p->scid, 8) != 0 ||
+        d[14] != 8)
+        return false;
+    memcpy(p->original, d + 15, 8);
+    *ret_token = tl_slice_of(d + 23, n - 23 - 16);
+    return true;
+}
+
+void raw_peer_knock(quic_node *server, tl_path_id path)
+{
+    static uint8_t buf[TL_QUIC_OUTPUT_MAX];
+    raw_peer p = {.server = server, .path = path};
+    tl_quic_output out;
+    tl_slice token;
+    begin(&p);
+    send_message_1(&p, (tl_slice){NULL, 0});
+    while (next_answer(&p, buf, &out))
+        if (is_retry(&p, buf, out.n, &token)) {
+            uint8_t copy[INITIAL_TOKEN_MAX];
+            must(token.n <= sizeof copy);
+            memcpy(copy, token.p, token.n);
+            send_message_1(&p, tl_slice_of(copy, token.n));
+        }
+    tl_handshake_clear(&p.handshake);
+    sim_wake(server->host);
 }
 
 /* The answer to message 1 is among what the server has to send to all. */
@@ -272,8 +330,8 @@ static void read_message_2(raw_peer *p)
     uint8_t *crypto;
     size_t n;
     do
-        must(tl_quic_next_output(p->server->quic, buf, sim_now(p->server->sim), &out));
-    while (out.path != p->path || !initial_open(buf, out.segment, original(p), false, &in));
+        must(next_answer(p, buf, &out));
+    while (!initial_open(buf, out.segment, original(p), false, &in));
     must(initial_crypto(&in, &crypto, &n));
     memcpy(p->dcid, in.scid, 8);
     must(tl_handshake_on_msg2(&p->handshake, tl_slice_of(crypto + 2, n - 2)) == TL_OK);
@@ -304,11 +362,8 @@ void raw_peer_connect(raw_peer *p, quic_node *server, tl_path_id path)
     p->host = sim_host_new(server->sim, &ops, p);
     listen_at(p, path);
     unsigned before = server->connected;
-    must(tl_identity_new(sim_rand(server->sim), &p->identity) == TL_OK);
-    tl_rand_bytes(sim_rand(server->sim), p->scid, sizeof p->scid);
-    tl_rand_bytes(sim_rand(server->sim), p->original, sizeof p->original);
-    must(tl_handshake_init_client(&p->handshake, &p->identity, &server->identity.id, 6) == TL_OK);
-    send_message_1(p);
+    begin(p);
+    send_message_1(p, (tl_slice){NULL, 0});
     read_message_2(p);
     send_finished(p);
     read_answers(p);

@@ -17,8 +17,10 @@ typedef struct {
     uint64_t links; /* a bit for each path that has one */
     tl_identity identity;
     tl_handshake handshake;
-    uint8_t dcid[8], scid[8]; /* the server's in use, ours */
-    uint8_t original[8];      /* the server's ID in message 1 */
+    uint8_t dcid[8], scid[8];                  /* the server's in use, ours */
+    uint8_t original[8];                       /* the server's ID in message 1 */
+    uint8_t message[TL_HANDSHAKE_MESSAGE_MAX]; /* message 1 */
+    size_t message_n;
     uint64_t next_number;
     uint8_t server_cids[RAW_CIDS_MAX]
                        [8]; /* that NEW_CONNECTION_ID frames gave, by sequence number */
@@ -30,6 +32,9 @@ typedef struct {
 /* Handshakes with `server` by its path `path`. The simulator borrows `p` until it is freed. Aborts
  * when the server does not like an honest client. */
 void raw_peer_connect(raw_peer *p, quic_node *server, tl_path_id path);
+/* A first message of a fresh identity, and no more: it leaves a handshake unfinished. Answers a
+ * Retry. */
+void raw_peer_knock(quic_node *server, tl_path_id path);
 /* One packet with these frames, by `path`, to the server's connection ID `dcid` (NULL: the first).
  * What the server answers is read for its connection IDs and challenges and otherwise ignored. */
 void raw_peer_send(raw_peer *p, tl_path_id path, const uint8_t *dcid, tl_slice frames);
