@@ -6,9 +6,10 @@
 
 #include <utlist.h>
 
-#define LIB_BASE     (1024 * 1024) /* an idle connection takes 65 KiB */
-#define LIB_WINDOWS  3             /* in pieces of 8 KiB: twice the bytes; and the holes */
-#define STREAMS_TOLD 16            /* a peer is told of new streams when they are a 16th of all */
+#define LIB_BASE        (1024 * 1024) /* an idle connection takes 65 KiB */
+#define LIB_WINDOWS     3             /* in pieces of 8 KiB: twice the bytes; and the holes */
+#define STREAMS_PER_SEC 32            /* of a stranger: one good answer, and it is none any more */
+#define STREAMS_TOLD    16 /* a peer is told of new streams when they are a 16th of all */
 
 static uint64_t lesser(uint64_t a, uint64_t b)
 {
@@ -37,6 +38,7 @@ void tl_budget_conn_init(tl_quic_conn *c)
     c->lib_memory.whole = &c->memory;
     c->mem = tl_quic_mem(&c->lib_memory);
     c->granted = stranger_grant(&c->quic->config);
+    c->streams_rate = tl_ratelimit_make(STREAMS_PER_SEC, c->granted.streams, c->now);
     tl_window_conn_init(c);
 }
 
@@ -68,20 +70,41 @@ void tl_budget_on_known(tl_quic_conn *c)
         return;
     if (c->granted.streams > streams)
         ngtcp2_conn_extend_max_streams_bidi(c->ng, c->granted.streams - streams);
+    tl_budget_on_timer(c); /* what was withheld */
     tl_window_refill(c);
     tl_qconn_ready(c);
 }
 
-/* The peer is told of many streams at once: telling each alone would cost a short question two
+/* How many the peer is told of at once: telling each alone would cost a short question two
  * datagrams more. */
+static uint32_t told_at_once(const tl_quic_conn *c)
+{
+    return (c->granted.streams + STREAMS_TOLD - 1) / STREAMS_TOLD;
+}
+
+void tl_budget_on_timer(tl_quic_conn *c)
+{
+    uint32_t n = c->known ? c->streams_over : told_at_once(c);
+    if (!c->ng || c->streams_over < told_at_once(c))
+        return;
+    if (!c->known && !tl_ratelimit_take(&c->streams_rate, n, c->now))
+        return;
+    ngtcp2_conn_extend_max_streams_bidi(c->ng, n);
+    c->streams_over -= n;
+    tl_qconn_ready(c);
+}
+
 void tl_budget_on_stream_over(tl_quic_conn *c)
 {
     c->streams_over++;
-    if (c->streams_over * STREAMS_TOLD < c->granted.streams)
-        return;
-    ngtcp2_conn_extend_max_streams_bidi(c->ng, c->streams_over);
-    c->streams_over = 0;
-    tl_qconn_ready(c);
+    tl_budget_on_timer(c);
+}
+
+tl_time tl_budget_expiry(tl_quic_conn *c)
+{
+    if (c->known || c->streams_over < told_at_once(c))
+        return TL_NEVER;
+    return tl_ratelimit_when(&c->streams_rate, told_at_once(c), c->now);
 }
 
 static bool holds_too_much(const tl_quic_conn *c)

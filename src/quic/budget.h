@@ -30,8 +30,14 @@ bool tl_budget_look_up(tl_quic_conn *c);
 void tl_budget_fill(const tl_quic_conn *c, ngtcp2_transport_params *params);
 /* The peer is known from now on: it is granted the rest. */
 void tl_budget_on_known(tl_quic_conn *c);
-/* A stream that the peer opened is over on both sides, so the peer may open another. */
+/* A stream that the peer opened is over on both sides, so the peer may open another: a known peer
+ * at once.
+ *
+ *   streams that a stranger opens by one connection <= 2 x granted.streams + 32 x seconds */
 void tl_budget_on_stream_over(tl_quic_conn *c);
+/* When it is to be called again for streams that are withheld; TL_NEVER: none are. */
+tl_time tl_budget_expiry(tl_quic_conn *c);
+void tl_budget_on_timer(tl_quic_conn *c);
 
 /* `c` read a datagram (NULL: it ended by that). Closes `c` if it holds too much. While all
  * connections together hold too much, closes the one that holds most, which is no honest one while

@@ -205,7 +205,7 @@ void tl_qconn_update_expiry(tl_quic_conn *c)
     tl_time expiry = ngtcp2_conn_get_expiry(c->ng);
     if (expiry <= c->now)
         expiry = c->now + UNMOVED_EXPIRY;
-    tl_quic_heap_set(c, expiry);
+    tl_quic_heap_set(c, tl_time_min(expiry, tl_budget_expiry(c)));
 }
 
 /* --- input --- */
@@ -252,6 +252,7 @@ bool tl_qconn_on_timer(tl_quic_conn *c, tl_time now)
         return false;
     }
     tl_size_on_timer(c, now);
+    tl_budget_on_timer(c);
     tl_qconn_ready(c);
     return true;
 }

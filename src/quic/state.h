@@ -134,20 +134,21 @@ struct tl_quic_conn {
     uint64_t heard_here; /* those of them that came by the present path since the last move */
     tl_time expired_at;  /* when libngtcp2's timers were last told the time */
     size_t heap_i;
-    size_t burst;            /* bytes sent at `now` that pacing does not know of yet (timed.h) */
-    uint64_t under_way;      /* bytes sent and not acknowledged (quiet.h) */
-    tl_time quiet_since;     /* since when none of them was acknowledged */
-    tl_time small_until;     /* until then packets stay small: larger ones vanish on this path
+    size_t burst;              /* bytes sent at `now` that pacing does not know of yet (timed.h) */
+    uint64_t under_way;        /* bytes sent and not acknowledged (quiet.h) */
+    tl_time quiet_since;       /* since when none of them was acknowledged */
+    tl_time small_until;       /* until then packets stay small: larger ones vanish on this path
                                 (size.h) */
-    uint16_t moves;          /* server: how many connection IDs were put to use on a path, ever */
-    uint8_t moves_unsettled; /* the same, since all that was sent was last acknowledged */
-    uint32_t streams_over;   /* streams of the peer that are over, and for which it was not yet
+    uint16_t moves;            /* server: how many connection IDs were put to use on a path, ever */
+    uint8_t moves_unsettled;   /* the same, since all that was sent was last acknowledged */
+    uint32_t streams_over;     /* streams of the peer that are over, and for which it was not yet
                                 allowed new ones */
-    bool want_streams;       /* an open failed because of the peer's limit */
-    bool first_keys_made;    /* ngtcp2 has prepared the next keys for the first time */
-    tl_err failure;          /* why a callback failed */
-    tl_err *refusal;         /* where to write why the first packet was refused, or NULL */
-    tl_err error;            /* of the CLOSED event */
+    tl_ratelimit streams_rate; /* of a stranger: streams that it may be allowed */
+    bool want_streams;         /* an open failed because of the peer's limit */
+    bool first_keys_made;      /* ngtcp2 has prepared the next keys for the first time */
+    tl_err failure;            /* why a callback failed */
+    tl_err *refusal;           /* where to write why the first packet was refused, or NULL */
+    tl_err error;              /* of the CLOSED event */
     uint64_t code;
     char why[sizeof((tl_quic_event *)0)->why];
 };

