@@ -53,6 +53,7 @@ static tl_guest *get(tl_guests *g, const tl_node_id *id, tl_time now)
         return NULL;
     guest->id = *id;
     guest->rate = tl_ratelimit_make(TL_GUEST_RATE, TL_GUEST_BURST, now);
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left the table */
     if (TL_TABLE_ADD(hh, g->peers, id, sizeof guest->id, guest))
         return guest;
     free(guest);

@@ -388,7 +388,7 @@ void tl_route_look(tl_route *x)
 {
     tl_router *r = x->router;
     tl_time now = now_of(x);
-    tl_attempt *room;
+    tl_attempt *room = NULL;
     tl_provider c;
     assert(x->state == TL_ROUTE_TRYING);
     tl_time at = x->paused ? TL_NEVER : another_from(x, &room);
