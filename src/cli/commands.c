@@ -121,7 +121,7 @@ static const tl_command table[] = {
      "All arguments go to teale-relay as they are; see teale-relay(8).", no_options, false, true,
      tl_cmd_relay},
     {"completion", "SHELL", 1, 1, "print the completion script for bash, zsh or fish",
-     "For this session: eval \"$(teale completion bash)\"", no_options, false, false,
+     "For this shell: eval \"$(teale completion bash)\"", no_options, false, false,
      tl_cmd_completion},
 };
 

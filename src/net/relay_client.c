@@ -279,8 +279,8 @@ void tl_relay_client_refused(tl_relay_client *c, const char *code, const char *m
     c->away = strcmp(code, "replaced") == 0;
     if (c->away) {
         snprintf(why, sizeof why,
-                 "another process registered with this node's key at %s; this one stays off the "
-                 "relay for now, longer each time",
+                 "another process registered with this node's key at %s; this one keeps off the "
+                 "relay, longer each time",
                  c->url_text[c->at]);
         tl_log(TL_LOG_ERROR, "relay: %s", why);
     } else {

@@ -115,8 +115,8 @@ tl_peer_conn *tl_contact_add_conn(tl_contact *c, tl_quic_conn *quic, bool client
 void tl_contact_remove_conn(tl_peer_conn *conn)
 {
     tl_peers *p = conn->peers;
-    if (conn->todo)
-        DL_DELETE2(p->todo, conn, todo_prev, todo_next);
+    if (conn->tasks)
+        DL_DELETE2(p->tasks, conn, task_prev, task_next);
     DL_DELETE(conn->contact->conns, conn);
     tl_quic_conn_set_user(conn->quic, NULL);
     free(conn);
@@ -132,12 +132,12 @@ void tl_conn_close(tl_peer_conn *conn, uint64_t code, const char *why)
     tl_peers_wake(conn->peers);
 }
 
-void tl_conn_note(tl_peer_conn *conn, tl_todo what)
+void tl_conn_note(tl_peer_conn *conn, tl_conn_task what)
 {
     tl_peers *p = conn->peers;
-    if (!conn->todo)
-        DL_APPEND2(p->todo, conn, todo_prev, todo_next);
-    conn->todo |= what;
+    if (!conn->tasks)
+        DL_APPEND2(p->tasks, conn, task_prev, task_next);
+    conn->tasks |= what;
     tl_peers_wake(p);
 }
 
@@ -181,10 +181,10 @@ void tl_contact_serve_wishes(tl_contact *c)
         }
         if (s) {
             conn->streams++;
-            tl_conn_note(conn, TL_TODO_USE);
+            tl_conn_note(conn, TL_TASK_USE);
         }
         if (tl_peers_now(c->peers) - conn->watch.sign_at >= TL_PEERS_STALE_AFTER)
-            tl_conn_note(conn, TL_TODO_ASK_LIFE);
+            tl_conn_note(conn, TL_TASK_ASK_LIFE);
         w->on_stream(w, s);
     }
 }

@@ -134,7 +134,7 @@ void tl_outage_on_ready(tl_peer_conn *conn)
     conn->relayed = path;
     tl_outage_over(conn);
     tl_control_probe(conn, TL_PROBE_NEW_PATH);
-    tl_conn_note(conn, TL_TODO_USE);
+    tl_conn_note(conn, TL_TASK_USE);
 }
 
 void tl_outage_on_ended(tl_peer_conn *conn)

@@ -101,7 +101,7 @@ static void on_connected(tl_peers *p, tl_quic_conn *quic)
         }
     }
     tl_ways_use(conn);
-    tl_conn_note(conn, TL_TODO_CHOOSE | TL_TODO_STRANDED);
+    tl_conn_note(conn, TL_TASK_CHOOSE | TL_TASK_STRANDED);
     tl_contact_dial_connected(c, conn);
     tl_contact_mark_retiring(c);
     if (!c->joined) {
@@ -140,7 +140,7 @@ static void on_stream_opened(tl_peers *p, const tl_quic_event *ev)
         return;
     }
     conn->streams++;
-    tl_conn_note(conn, TL_TODO_USE);
+    tl_conn_note(conn, TL_TASK_USE);
     p->events.on_stream(p->user, &conn->contact->peer->id, ev->stream);
 }
 
@@ -151,7 +151,7 @@ static void on_stream_closed(tl_peers *p, const tl_quic_event *ev)
     if (conn && ev->stream != conn->control && conn->streams) {
         if (--conn->streams == 0) {
             conn->idle_since = tl_peers_now(p);
-            tl_conn_note(conn, TL_TODO_USE);
+            tl_conn_note(conn, TL_TASK_USE);
             if (conn->retiring) {
                 conn->retire_at = tl_peers_now(p) + TL_RETIRE_AFTER;
                 tl_peers_due(p, conn->retire_at);
@@ -168,7 +168,7 @@ static void on_path_changed(tl_quic_conn *quic)
     if (!conn)
         return;
     tl_outage_over(conn);
-    tl_conn_note(conn, TL_TODO_USE);
+    tl_conn_note(conn, TL_TASK_USE);
 }
 
 static void on_event(tl_peers *p, const tl_quic_event *ev)
@@ -250,7 +250,7 @@ void tl_peers_on_ended(tl_peers *p, tl_path_id id, const char *why)
     else if (conn && conn->outage.asked == id)
         tl_outage_on_ended(conn);
     else if (conn && conn->connected)
-        tl_conn_note(conn, TL_TODO_CHOOSE | TL_TODO_STRANDED | TL_TODO_SESSION);
+        tl_conn_note(conn, TL_TASK_CHOOSE | TL_TASK_STRANDED | TL_TASK_SESSION);
     tl_peers_wake(p);
 }
 
@@ -261,7 +261,7 @@ void tl_peers_on_ways(tl_peers *p, const tl_node_id *id)
     if (!c)
         return;
     DL_FOREACH (c->conns, conn)
-        tl_conn_note(conn, TL_TODO_CHOOSE);
+        tl_conn_note(conn, TL_TASK_CHOOSE);
 }
 
 void tl_peers_on_moved(tl_peers *p)
@@ -296,20 +296,20 @@ static void watch(tl_peer_conn *conn)
 
 static void do_what_is_noted(tl_peers *p)
 {
-    while (p->todo) {
-        tl_peer_conn *conn = p->todo;
-        unsigned todo = conn->todo;
-        conn->todo = 0;
-        DL_DELETE2(p->todo, conn, todo_prev, todo_next);
-        if (todo & TL_TODO_CHOOSE)
+    while (p->tasks) {
+        tl_peer_conn *conn = p->tasks;
+        unsigned tasks = conn->tasks;
+        conn->tasks = 0;
+        DL_DELETE2(p->tasks, conn, task_prev, task_next);
+        if (tasks & TL_TASK_CHOOSE)
             tl_ways_choose(conn, tl_peers_now(p));
-        if (todo & TL_TODO_STRANDED)
+        if (tasks & TL_TASK_STRANDED)
             tl_outage_begin_if_stranded(conn);
-        if (todo & TL_TODO_SESSION)
+        if (tasks & TL_TASK_SESSION)
             tl_outage_want_session(conn);
-        if (todo & TL_TODO_ASK_LIFE)
+        if (tasks & TL_TASK_ASK_LIFE)
             tl_control_probe(conn, TL_PROBE_STALE);
-        if (todo & TL_TODO_USE) {
+        if (tasks & TL_TASK_USE) {
             watch(conn);
             tl_ways_use(conn);
         }

@@ -116,12 +116,12 @@ typedef struct {
 
 /* What a connection has to do at the next tl_peers_run. */
 typedef enum {
-    TL_TODO_CHOOSE = 1,   /* the ways to its peer have changed: choose one */
-    TL_TODO_STRANDED = 2, /* its path may lead nowhere any more */
-    TL_TODO_SESSION = 4,  /* it may have no session at the relay */
-    TL_TODO_USE = 8,      /* its path may have changed, or questions began or ended */
-    TL_TODO_ASK_LIFE = 16 /* a question wants the peer, who has been silent for long */
-} tl_todo;
+    TL_TASK_CHOOSE = 1,   /* the ways to its peer have changed: choose one */
+    TL_TASK_STRANDED = 2, /* its path may lead nowhere any more */
+    TL_TASK_SESSION = 4,  /* it may have no session at the relay */
+    TL_TASK_USE = 8,      /* its path may have changed, or questions began or ended */
+    TL_TASK_ASK_LIFE = 16 /* a question wants the peer, who has been silent for long */
+} tl_conn_task;
 
 /* One QUIC connection. */
 struct tl_peer_conn {
@@ -133,8 +133,8 @@ struct tl_peer_conn {
     tl_time connected_at, idle_since, retire_at;
     size_t streams;                      /* of requests, both directions */
     const char *closing;                 /* why we closed it; NULL: we did not close it */
-    unsigned todo;                       /* bits of tl_todo */
-    tl_peer_conn *todo_prev, *todo_next; /* the list of connections with something to do */
+    unsigned tasks;                      /* bits of tl_conn_task */
+    tl_peer_conn *task_prev, *task_next; /* the list of connections with something to do */
     /* the control stream */
     tl_quic_stream *control;
     tl_frame_reader reader;
@@ -197,7 +197,7 @@ struct tl_peers {
     tl_path_id next_path;
     bool sweep; /* a path may not be needed any more */
     tl_contact *contacts;
-    tl_peer_conn *todo;
+    tl_peer_conn *tasks;
     bool goodbye, in_run;
     bool look;   /* a contact may have something to do, or may not be needed any more */
     tl_time due; /* when tl_peers_on_timer has something to do besides QUIC's; may be too early */
@@ -267,7 +267,7 @@ void tl_contact_remove_conn(tl_peer_conn *conn);
 /* `why` is a literal. The owners of the connection's streams are told it. */
 void tl_conn_close(tl_peer_conn *conn, uint64_t code, const char *why);
 /* Notes that the connection has something to do. */
-void tl_conn_note(tl_peer_conn *conn, tl_todo what);
+void tl_conn_note(tl_peer_conn *conn, tl_conn_task what);
 bool tl_conn_is_lost(const tl_peer_conn *conn);
 void tl_contact_serve_wishes(tl_contact *c);
 /* Fails every wish. Wishes that are made during the call stay. */

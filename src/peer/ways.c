@@ -99,7 +99,7 @@ static void move(tl_peer_conn *conn, tl_path_id to, tl_time now)
     tl_proof_end(&conn->proof);
     count_move(p, was_direct, tl_conn_is_direct(conn));
     tl_outage_over(conn);
-    tl_conn_note(conn, TL_TODO_USE | TL_TODO_SESSION);
+    tl_conn_note(conn, TL_TASK_USE | TL_TASK_SESSION);
 }
 
 void tl_ways_choose(tl_peer_conn *conn, tl_time now)
