@@ -115,6 +115,9 @@ void tl_guests_leave(tl_guests *g, tl_guest *guest, bool whole)
         return;
     guest->served = true;
     give_back(&guest->rate);
-    if (guest->stranger)
-        give_back(&g->strangers);
+    if (!guest->stranger)
+        return;
+    give_back(&g->strangers);
+    g->strangers_running -= guest->running; /* it is known now */
+    guest->stranger = false;
 }

@@ -301,8 +301,9 @@ void tl_router_on_timer(tl_router *r)
         if (x->state == TL_ROUTE_TRYING) {
             tl_route_look(x);
         } else {
-            assert(x->state == TL_ROUTE_FINDING);
-            x->waited = true; /* whoever is known is asked, if only one that has failed */
+            /* FINDING, or NEW if the relay's word came in the same turn of the loop. Whoever is
+             * known is asked, if only one that has failed. */
+            x->waited = true;
             tl_route_go_on(x);
         }
 }

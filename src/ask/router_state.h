@@ -69,7 +69,7 @@ typedef struct tl_route {
     tl_time asked_at;
     tl_time heard_at; /* the last sign of life of any provider; before the first: asked_at */
     /* FINDING: when it has taken too long. TRYING: when it is looked at whether another provider
-     * shall be asked. TL_NEVER in the others. */
+     * shall be asked. NEW: that of FINDING before it. TL_NEVER in the others. */
     tl_time deadline;
     tl_fail fail; /* of the last provider that failed */
     char why[256];

@@ -239,10 +239,10 @@ static tl_blame blame_for(tl_fail f)
 }
 
 /* Was it perhaps only a connection that had died unnoticed? Then the same peer is asked once more,
- * over a new one. */
+ * over a new one, unless another provider has the question. */
 static bool take_second_chance(tl_route *x, const tl_attempt *a, tl_fail f)
 {
-    if (f != TL_FAIL_PEER_FAILED || x->second_chance ||
+    if (f != TL_FAIL_PEER_FAILED || x->second_chance || tl_route_under_way(x) ||
         now_of(x) - a->begun >= SECOND_CHANCE_WITHIN)
         return false;
     x->second_chance = true;

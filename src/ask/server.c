@@ -179,10 +179,17 @@ static void give_up(request *r, uint64_t code)
 
 /* --- out --- */
 
+/* All answers together keep too much, and this one a part of it. */
+static bool is_over_the_sum(const request *r)
+{
+    return r->out.pending.len && r->server->pending > TL_SERVER_PENDING_SUM;
+}
+
 /* The backend was held back, and half of what is kept at most is left: it goes on. */
 static void go_on_if_there_is_room(request *r)
 {
-    if (r->state != RUNNING || !r->paused || r->out.pending.len > TL_SERVER_PENDING_MAX / 2)
+    if (r->state != RUNNING || !r->paused || r->out.pending.len > TL_SERVER_PENDING_MAX / 2 ||
+        is_over_the_sum(r))
         return;
     r->paused = false;
     set_deadline(r);
@@ -264,9 +271,7 @@ static void on_body(void *user, tl_slice bytes)
         }
         bytes = tl_slice_of(bytes.p + now.n, bytes.n - now.n);
     }
-    bool much = r->out.pending.len > TL_SERVER_PENDING_MAX ||
-                (r->out.pending.len && r->server->pending > TL_SERVER_PENDING_SUM);
-    if (much) {
+    if (r->out.pending.len > TL_SERVER_PENDING_MAX || is_over_the_sum(r)) {
         r->paused = true;
         set_deadline(r);
         tl_exchange_set_paused(r->exchange, true);

@@ -104,9 +104,19 @@ static void hand_over(tl_direct *d, const tl_way_entry *lost)
     }
 }
 
+static bool any_waits(const tl_session *s)
+{
+    const tl_way_entry *way;
+    DL_FOREACH (s->peer->ways, way)
+        if (way->session == s && way->waits)
+            return true;
+    return false;
+}
+
 static void on_lost(tl_session *s, uint16_t id)
 {
     tl_direct_peer *p = s->peer;
+    bool waited = any_waits(s);
     tl_way_entry *way;
     const tl_pair *pair = tl_checks_pair(s->checks, id);
     tl_attempt_note(p, "lost:", pair ? &pair->remote : NULL);
@@ -122,6 +132,9 @@ static void on_lost(tl_session *s, uint16_t id)
             hand_over(p->direct, way);
         }
     p->direct->counters.lost++;
+    /* The checks say no DONE of an attempt in which a pair answered. */
+    if (waited && !any_waits(s) && s->state != TL_SESSION_SETTLED)
+        fail(s);
     tl_attempt_look(p);
     tl_ways_pace(p);
     tl_attempt_tell(p, TL_DIRECT_WAYS);

@@ -157,9 +157,11 @@ static bool may_take(const tl_source *source, const tl_direct_peer *p, const tl_
         return true;
     if (pair->state != TL_PAIR_VALID)
         return false;
-    if (owner->up)
-        tl_checks_suspect(owner->session->checks, owner->pair, tl_direct_now(p->direct));
-    return !owner->up;
+    if (!owner->up)
+        return true;
+    tl_checks_suspect(owner->session->checks, owner->pair, tl_direct_now(p->direct));
+    tl_direct_due(p->direct, tl_checks_expiry(owner->session->checks));
+    return false;
 }
 
 bool tl_way_hears(const tl_way_entry *way, const tl_pair *pair)

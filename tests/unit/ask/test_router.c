@@ -325,6 +325,29 @@ static void a_peer_that_failed_a_moment_ago_waits_for_the_relays_word(void **sta
 
 /* --- nobody known --- */
 
+/* A process that stood still, or a turn of the loop that took long: the word and the deadline come
+ * together, and tl_router_run not between them. */
+static void the_relays_word_and_the_deadline_may_come_in_one_turn(void **state)
+{
+    (void)state;
+    for (int known = 0; known < 2; known++) {
+        router_scene s;
+        listener l = {0};
+        router_scene_init(&s);
+        router_scene_ask(&s, &l, "m");
+        s.env.now += TL_ROUTE_FIND_WITHIN;
+        if (known)
+            add_peers(&s, 1);
+        tl_router_on_discovered(s.router, "m", true);
+        tl_router_on_timer(s.router);
+        tl_router_run(s.router);
+        assert_asked(&s, known ? 1 : 0);
+        assert_int_equal(l.calls[ON_FAIL], !known);
+        assert_true(tl_router_expiry(s.router) > s.env.now);
+        router_scene_clear(&s);
+    }
+}
+
 static void the_relay_is_asked_who_serves_the_model(void **state)
 {
     (void)state;
@@ -502,6 +525,7 @@ int main(void)
         cmocka_unit_test(a_named_peer_has_no_stand_in),
         cmocka_unit_test(a_provider_that_cannot_even_be_asked_fails_the_question),
         cmocka_unit_test(a_peer_that_failed_a_moment_ago_waits_for_the_relays_word),
+        cmocka_unit_test(the_relays_word_and_the_deadline_may_come_in_one_turn),
         cmocka_unit_test(the_relay_is_asked_who_serves_the_model),
         cmocka_unit_test(what_fails_tells_why_nobody_could_be_asked),
         cmocka_unit_test(a_relay_that_comes_late_is_asked_again_until_ten_seconds_are_over),
