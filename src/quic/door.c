@@ -80,6 +80,7 @@ static void count(tl_quic_conn *c, size_t by)
     if (c->place == TL_DOOR_WAITING) {
         c->group->waiting_n += by;
         q->half_open_n += by;
+        q->strangers_waiting_n += c->known ? 0 : by;
     }
     if (counts_as_stranger(c)) {
         c->group->strangers_n += by;
@@ -141,11 +142,37 @@ static bool make_room(const tl_quic_conn *newcomer, const tl_door_group *g)
     return true;
 }
 
+static size_t strangers_max(const tl_quic *q)
+{
+    return (q->config.conns_max * STRANGERS_OF_FOUR + 3) / 4;
+}
+
 static bool strangers_are_full(const tl_quic_conn *c)
 {
     const tl_quic *q = c->quic;
-    return c->group->strangers_n >= STRANGERS_SHARE ||
-           q->strangers_n >= (q->config.conns_max * STRANGERS_OF_FOUR + 3) / 4;
+    return c->group->strangers_n >= STRANGERS_SHARE || q->strangers_n >= strangers_max(q);
+}
+
+/* One more at the door would fill places that are for known peers and our own connections. A known
+ * peer takes one of them. False: so many strangers are inside that no stranger has room. */
+static bool keep_places_free(const tl_quic_conn *newcomer)
+{
+    tl_quic_conn *c;
+    const tl_quic *q = newcomer->quic;
+    if (q->strangers_n + q->strangers_waiting_n < strangers_max(q))
+        return true;
+    if (!q->strangers_waiting_n)
+        return newcomer->known;
+    const tl_door_group *worst = largest(q);
+    if (oldest_of(q, worst)->known)
+        DL_FOREACH2(q->waiting, c, door_next)
+        {
+            if (!c->known) {
+                worst = c->group;
+                break;
+            }
+        }
+    return make_room(newcomer, worst);
 }
 
 bool tl_door_enter(tl_quic_conn *c, tl_time now)
@@ -158,6 +185,8 @@ bool tl_door_enter(tl_quic_conn *c, tl_time now)
     if (g->waiting_n >= WAITING_SHARE && !make_room(c, g))
         return false;
     if (q->half_open_n >= q->config.half_open_max && !make_room(c, largest(q)))
+        return false;
+    if (!keep_places_free(c))
         return false;
     set_place(c, TL_DOOR_WAITING);
     return true;
@@ -173,6 +202,8 @@ bool tl_door_pass(tl_quic_conn *c)
 
 void tl_door_on_known(tl_quic_conn *c)
 {
+    if (c->place == TL_DOOR_WAITING)
+        c->quic->strangers_waiting_n--;
     if (c->place != TL_DOOR_INSIDE)
         return;
     c->group->strangers_n--;

@@ -7,7 +7,8 @@
  *
  *   first messages of a group looked at <= 16 + 8 x seconds
  *   unfinished handshakes of a group    <= 8,  of all <= half_open_max
- *   strangers' connections of a group   <= 16, of all <= 3/4 of conns_max
+ *   strangers' connections of a group   <= 16
+ *   strangers' connections of all, with their unfinished handshakes <= 3/4 of conns_max
  *
  * A newcomer is let in and the oldest unfinished handshake makes room, of its own group if that is
  * at its share, else of the largest group: an honest handshake is done in a round trip, a flood's

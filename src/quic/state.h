@@ -184,9 +184,10 @@ struct tl_quic {
     tl_quic_cid_entry *table;  /* uthash by connection ID */
     tl_quic_cid_entry *recent; /* the entry found last */
     tl_quic_conn *conns;
-    size_t conns_n, half_open_n, strangers_n;
-    tl_quic_conn *waiting; /* at the door, oldest first */
-    tl_door_group *groups; /* a table by key (door.h) */
+    size_t conns_n, half_open_n;
+    size_t strangers_n, strangers_waiting_n; /* inside, and at the door */
+    tl_quic_conn *waiting;                   /* at the door, oldest first */
+    tl_door_group *groups;                   /* a table by key (door.h) */
     tl_time tidied_at;
     uint64_t (*group_of)(void *user, tl_path_id path); /* NULL: each path is a group */
     void *group_user;

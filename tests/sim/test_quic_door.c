@@ -167,6 +167,37 @@ static void a_known_peer_gets_in_when_strangers_hold_all_their_places(void **sta
     world_free(&w);
 }
 
+/* Strangers have all their places, and others begin handshakes again and again: the rest of the
+ * places is for those we know, and for our own connections. */
+static void a_known_peer_gets_in_when_strangers_press_at_the_door_as_well(void **state)
+{
+    (void)state;
+    tl_quic_config c = quic_node_config();
+    c.conns_max = 16;
+    c.half_open_max = 4;
+    world w = world_new(NULL, &c);
+    w.b->strangers = true;
+    static raw_peer p[12];
+    for (tl_path_id i = 0; i < 12; i++)
+        raw_peer_connect(&p[i], w.b, RAW_PATH + 100 * i);
+    for (int i = 0; i < 30; i++) {
+        for (tl_path_id k = 0; k < 4; k++)
+            raw_peer_knock(w.b, RAW_PATH + 5000 + 100 * k);
+        sim_run_for(w.s, 100 * TL_MS);
+    }
+    w.b->strangers = false;
+    assert_non_null(quic_node_dial(w.a, w.b, PATH_A));
+    for (int i = 0; i < 30 && w.b->conns_n < 13; i++) {
+        w.b->strangers = true;
+        for (tl_path_id k = 0; k < 4; k++)
+            raw_peer_knock(w.b, RAW_PATH + 5000 + 100 * k);
+        w.b->strangers = false;
+        sim_run_for(w.s, 100 * TL_MS);
+    }
+    assert_int_equal(w.b->conns_n, 13);
+    world_free(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -176,6 +207,7 @@ int main(void)
         cmocka_unit_test(paths_of_one_group_share_its_places),
         cmocka_unit_test(strangers_hold_sixteen_connections_by_one_session_and_the_next_is_told),
         cmocka_unit_test(a_known_peer_gets_in_when_strangers_hold_all_their_places),
+        cmocka_unit_test(a_known_peer_gets_in_when_strangers_press_at_the_door_as_well),
     };
     if (getenv("TEST")) /* a pattern, to run one */
         cmocka_set_test_filter(getenv("TEST"));
