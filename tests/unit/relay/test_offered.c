@@ -249,6 +249,45 @@ static void pages_keep_to_the_longest_message_where_that_is_short(void **state)
     world_clear(&w);
 }
 
+/* How many questions for model and network an address may ask at once, among 200 nodes that have
+ * that model and `n` others. */
+static size_t asked_until_refused(size_t n)
+{
+    tl_relay_config config = tl_relay_config_default();
+    config.discover_burst = config.control_burst = 1000000;
+    size_t answered = 0;
+    world w;
+    world_init(&w, &config);
+    char *list = names(n, 6, "");
+    for (int i = 0; i < 200; i++)
+        join_with(&w, list);
+    free(list);
+    join_with(&w, "{\"ptnIDs\":[\"p\"]}");
+    w.remote.bytes[3] ^= 1;
+    peer *flood = join_with(&w, "{}");
+    char junk[8001]; /* most of the work is the relay's reading, unless names are looked at */
+    memset(junk, ' ', sizeof junk - 1);
+    junk[sizeof junk - 1] = 0;
+    for (;; answered++) {
+        peer_send(flood,
+                  "{\"discover\":{\"requestingNodeID\":\"%s\",%s\"filter\":"
+                  "{\"modelID\":\"000000\",\"ptnID\":\"p\"}}}",
+                  flood->node, junk);
+        if (peer_take(flood)->type == TL_SIGNAL_ERROR)
+            break;
+        assert_true(answered < 1000000);
+    }
+    world_clear(&w);
+    return answered;
+}
+
+static void the_names_that_are_looked_at_are_work(void **state)
+{
+    (void)state;
+    size_t few = asked_until_refused(1), many = asked_until_refused(256);
+    assert_true(many < few / 2);
+}
+
 static void an_address_that_makes_much_work_is_refused_and_others_are_not(void **state)
 {
     (void)state;
@@ -298,6 +337,7 @@ int main(void)
         cmocka_unit_test(a_node_that_registers_anew_is_found_by_its_new_names_alone),
         cmocka_unit_test(the_nodes_of_a_model_come_in_pages_each_once),
         cmocka_unit_test(pages_keep_to_the_longest_message_where_that_is_short),
+        cmocka_unit_test(the_names_that_are_looked_at_are_work),
         cmocka_unit_test(an_address_that_makes_much_work_is_refused_and_others_are_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
