@@ -121,13 +121,27 @@ static tl_quic_conn *largest(const tl_quic *q)
     return worst;
 }
 
+/* What connections that have ended hold until their owner is told. */
+static size_t leaving(const tl_quic *q)
+{
+    size_t n = 0;
+    const tl_quic_conn *c;
+    if (q->memory.n <= q->config.memory_max)
+        return 0;
+    DL_FOREACH (q->conns, c)
+        n += c->ng ? 0 : c->memory.n;
+    return n;
+}
+
 void tl_budget_enforce(tl_quic *q, tl_quic_conn *c, tl_time now)
 {
     if (c && c->ng && holds_too_much(c)) {
         q->counters.closed_holes++;
         tl_qconn_refuse(c, "too many holes in its streams", now);
     }
-    while (q->memory.n > q->config.memory_max && (c = largest(q))) {
+    while (q->memory.n - leaving(q) > q->config.memory_max) {
+        if (!(c = tl_door_heaviest(q)) && !(c = largest(q)))
+            return;
         q->counters.closed_memory++;
         tl_qconn_refuse(c, "out of memory for connections", now);
     }

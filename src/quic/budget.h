@@ -40,8 +40,8 @@ tl_time tl_budget_expiry(tl_quic_conn *c);
 void tl_budget_on_timer(tl_quic_conn *c);
 
 /* `c` read a datagram (NULL: it ended by that). Closes `c` if it holds too much. While all
- * connections together hold too much, closes the one that holds most, which is no honest one while
- * there is another kind. */
+ * connections together hold too much, closes strangers' connections, those of the group that holds
+ * most first (tl_door_heaviest), and peers' that we know only when there is no stranger. */
 void tl_budget_enforce(tl_quic *q, tl_quic_conn *c, tl_time now);
 
 #endif

@@ -18,6 +18,7 @@ struct tl_door_group {
     uint64_t key;
     tl_ratelimit knocks;
     size_t waiting_n, strangers_n, members_n;
+    size_t held;       /* bytes of its strangers; only for tl_door_heaviest */
     UT_hash_handle hh; /* by key */
 };
 
@@ -208,6 +209,26 @@ void tl_door_on_known(tl_quic_conn *c)
         return;
     c->group->strangers_n--;
     c->quic->strangers_n--;
+}
+
+tl_quic_conn *tl_door_heaviest(tl_quic *q)
+{
+    tl_door_group *g, *worst = NULL;
+    tl_quic_conn *c, *heaviest = NULL;
+    for (g = q->groups; g; g = g->hh.next)
+        g->held = 0;
+    DL_FOREACH (q->conns, c) {
+        if (!c->ng || c->known || c->place == TL_DOOR_OUTSIDE)
+            continue;
+        c->group->held += c->memory.n;
+        if (!worst || c->group->held > worst->held)
+            worst = c->group;
+    }
+    DL_FOREACH (q->conns, c)
+        if (c->ng && !c->known && c->place != TL_DOOR_OUTSIDE && c->group == worst &&
+            (!heaviest || c->memory.n > heaviest->memory.n))
+            heaviest = c;
+    return heaviest;
 }
 
 void tl_door_leave(tl_quic_conn *c)

@@ -26,6 +26,9 @@ bool tl_door_enter(tl_quic_conn *c, tl_time now);
 bool tl_door_pass(tl_quic_conn *c);
 /* The peer of `c` is no stranger any more. */
 void tl_door_on_known(tl_quic_conn *c);
+/* The connection to close when memory is short: the one that holds most, of the group whose
+ * strangers hold most together. NULL: there is no stranger. */
+tl_quic_conn *tl_door_heaviest(tl_quic *q);
 /* The connection is over. */
 void tl_door_leave(tl_quic_conn *c);
 /* When `q` is freed. */

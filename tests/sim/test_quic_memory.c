@@ -192,6 +192,36 @@ static void all_connections_hold_no_more_than_the_budget_and_the_honest_stay(voi
     world_free(&w);
 }
 
+/* Each stranger holds less than the peer that we know and that has much under way. */
+static void many_small_strangers_close_no_peer_that_we_know(void **state)
+{
+    (void)state;
+    enum { PEERS = 40 };
+    tl_quic_config c = quic_node_config();
+    c.memory_max = 3 * 1024 * 1024;
+    world w = world_new(NULL, &c);
+    w.b->strangers = true;
+    world_connect(&w);
+    tl_quic_conn_know(w.b->conns[0]);
+    w.b->hold_reading = true;
+    quic_node_send(w.a, quic_node_conn(w.a), 1000000);
+    sim_run_for(w.s, TL_SEC);
+    static puncher p[PEERS];
+    for (tl_path_id i = 0; i < PEERS; i++) {
+        p[i] = (puncher){0};
+        raw_peer_connect(&p[i].peer, w.b, RAW_PATH + 100 * i);
+        for (int round = 0; round < 3; round++)
+            punch(&p[i], RAW_PATH + 100 * i);
+        sim_run_for(w.s, TL_US);
+        assert_true(tl_quic_held(w.b->quic) <= c.memory_max);
+    }
+    assert_in_range(counters(w.b)->closed_memory, 1, PEERS);
+    assert_int_equal(counters(w.b)->closed_holes, 0);
+    sim_run_for(w.s, TL_SEC);
+    assert_int_equal(w.a->closed, 0);
+    world_free(&w);
+}
+
 static void bytes_that_the_layer_above_does_not_read_count_too(void **state)
 {
     (void)state;
@@ -318,6 +348,7 @@ int main(void)
         cmocka_unit_test(an_honest_transfer_over_a_bad_link_is_never_closed),
         cmocka_unit_test(a_window_full_of_losses_is_mended),
         cmocka_unit_test(all_connections_hold_no_more_than_the_budget_and_the_honest_stay),
+        cmocka_unit_test(many_small_strangers_close_no_peer_that_we_know),
         cmocka_unit_test(bytes_that_the_layer_above_does_not_read_count_too),
         cmocka_unit_test(a_stranger_holds_128_streams_and_a_known_peer_4096),
         cmocka_unit_test(a_stranger_opens_streams_at_a_rate),
