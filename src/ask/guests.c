@@ -101,11 +101,6 @@ tl_guest *tl_guests_enter(tl_guests *g, const tl_node_id *id, bool member, unsig
     return guest;
 }
 
-static void give_back(tl_ratelimit *r)
-{
-    r->tokens += r->tokens < r->burst;
-}
-
 void tl_guests_leave(tl_guests *g, tl_guest *guest, bool whole)
 {
     assert(guest->running && (!guest->stranger || g->strangers_running));
@@ -114,10 +109,10 @@ void tl_guests_leave(tl_guests *g, tl_guest *guest, bool whole)
     if (!whole)
         return;
     guest->served = true;
-    give_back(&guest->rate);
+    tl_ratelimit_give_back(&guest->rate);
     if (!guest->stranger)
         return;
-    give_back(&g->strangers);
+    tl_ratelimit_give_back(&g->strangers);
     g->strangers_running -= guest->running; /* it is known now */
     guest->stranger = false;
 }

@@ -18,6 +18,11 @@ typedef struct {
 tl_ratelimit tl_ratelimit_make(uint64_t per_sec, uint64_t burst, tl_time now);
 /* Takes `n` tokens if they are there; takes none and returns false otherwise. */
 bool tl_ratelimit_take(tl_ratelimit *r, uint64_t n, tl_time now);
+/* A token that was taken comes back. */
+static inline void tl_ratelimit_give_back(tl_ratelimit *r)
+{
+    r->tokens += r->tokens < r->burst;
+}
 /* When `n` (at most burst) tokens will be there: `now` if they are there already, TL_NEVER if that
  * time is past the end of time. */
 tl_time tl_ratelimit_when(tl_ratelimit *r, uint64_t n, tl_time now);

@@ -2,6 +2,10 @@
 
 #include <utlist.h>
 
+/* relayOpens that wait for one node's answer: of one other node, and of all. Nodes open one or two. */
+#define ASKED_OF_ONE_MAX 16
+#define ASKED_MAX        256
+
 /* --- sessions --- */
 
 static void set_session_timer(tl_relay *r, tl_relay_session *s)
@@ -63,6 +67,7 @@ static void tell_close(tl_relay *r, tl_relay_member *m)
 static void answered(tl_relay *r, tl_relay_session *s)
 {
     s->side[0].node->opening_count--;
+    s->side[1].node->asked_count--;
     r->counters.sessions_opening--;
 }
 
@@ -157,10 +162,41 @@ static tl_relay_node *find_target(tl_relay *r, tl_relay_conn *c, const tl_signal
     return NULL;
 }
 
+/* Does one node ask another again and again without waiting for answers? Who asks few is not
+ * looked at. */
+static bool asks_too_much(tl_relay *r, const tl_relay_node *from, const tl_relay_node *to)
+{
+    size_t n = 0;
+    const tl_relay_member *m;
+    if (from->opening_count < ASKED_OF_ONE_MAX)
+        return false;
+    DL_FOREACH (from->sessions, m)
+        n += m == &m->session->side[0] && m->session->state == TL_RELAY_OPENING &&
+             m->session->side[1].node == to;
+    tl_relay_address_worked(from->conn->address, from->session_count / 32 * TL_US, r->now);
+    return n >= ASKED_OF_ONE_MAX;
+}
+
+/* The opening that has waited longest for this node's answer ends: an honest one is answered in a
+ * round trip, those of a flood wait. */
+static void end_oldest_asked(tl_relay *r, const tl_relay_node *to)
+{
+    for (tl_relay_member *m = to->sessions->prev;; m = m->prev)
+        if (m == &m->session->side[1] && m->session->state == TL_RELAY_OPENING) {
+            r->counters.sessions_unanswered++;
+            end_session(r, m->session, NULL, false);
+            return;
+        }
+}
+
 static tl_err open_session(tl_relay *r, tl_relay_node *from, tl_relay_node *to, tl_slice id)
 {
     tl_relay_session *session;
     const tl_relay_config *limits = &r->config;
+    if (asks_too_much(r, from, to))
+        return TL_ERR_BUSY;
+    if (to->asked_count >= ASKED_MAX)
+        end_oldest_asked(r, to);
     if (r->sessions.count >= limits->sessions_max ||
         from->session_count >= limits->sessions_per_node_max ||
         to->session_count >= limits->sessions_per_node_max ||
@@ -174,6 +210,7 @@ static tl_err open_session(tl_relay *r, tl_relay_node *from, tl_relay_node *to, 
     tl_relay_account(r, from->conn);
     tl_relay_account(r, to->conn);
     from->opening_count++;
+    to->asked_count++;
     r->counters.sessions_opening++;
     tl_relay_timer_set(&r->session_timers, &session->timer, r->now + limits->open_within);
     return TL_OK;
@@ -229,6 +266,7 @@ static void on_ready(tl_relay *r, tl_relay_conn *c, const tl_signal *s, uint8_t 
     }
     tl_relay_session_open(session);
     answered(r, session);
+    tl_ratelimit_give_back(&c->control); /* others' questions must not use up a node's rate */
     r->counters.sessions_active++;
     r->counters.sessions_opened++;
     set_session_timer(r, session);
@@ -264,6 +302,8 @@ static void on_close(tl_relay *r, tl_relay_conn *c, const tl_signal *s, uint8_t 
     tl_relay_member *m = find_member(r, c, s);
     if (!m)
         return;
+    if (m == &m->session->side[1] && m->session->state == TL_RELAY_OPENING)
+        tl_ratelimit_give_back(&c->control); /* as in on_ready */
     bool told = !forward(r, tl_relay_member_other(m)->node, payload, n, in_place);
     end_session(r, m->session, c->node, told);
 }

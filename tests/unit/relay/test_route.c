@@ -439,9 +439,74 @@ static void shutting_down_tells_everyone(void **state)
     world_clear(&t.w);
 }
 
+/* Many strangers ask one node for sessions that it does not answer. */
+static void a_flood_of_openings_keeps_nobody_from_a_node(void **state)
+{
+    (void)state;
+    enum { STRANGERS = 40, EACH = 16 };
+    world w;
+    char name[32];
+    world_init(&w, NULL);
+    peer *victim = peer_join(&w, 1, ",\"features\":[\"quiet\"]");
+    for (int i = 0; i < STRANGERS; i++) {
+        peer *p = peer_join(&w, (uint8_t)(10 + i), ",\"features\":[\"quiet\"]");
+        for (int k = 0; k <= EACH; k++) {
+            snprintf(name, sizeof name, "f-%d-%d", i, k);
+            peer_send_session(p, "relayOpen", victim, name, NULL);
+        }
+        bool busy = false;
+        for (const tl_signal *s; (s = peer_take(p));)
+            busy |= s->type == TL_SIGNAL_ERROR;
+        assert_true(busy); /* the one beyond its share */
+        peer_drop_all(victim);
+    }
+    peer *honest = peer_join(&w, 200, ",\"features\":[\"quiet\"]");
+    peer_send_session(honest, "relayOpen", victim, "honest", NULL);
+    bool asked = false;
+    for (const tl_signal *s; (s = peer_take(victim));)
+        asked |= s->type == TL_SIGNAL_RELAY_OPEN;
+    assert_true(asked);
+    peer_send_session(victim, "relayReady", honest, "honest", NULL);
+    peer_expect(honest, TL_SIGNAL_RELAY_READY);
+    world_clear(&w);
+}
+
+static void answers_to_openings_use_up_no_rate(void **state)
+{
+    (void)state;
+    tl_relay_config config = tl_relay_config_default();
+    config.control_burst = 10;
+    config.control_per_sec = 1;
+    char name[32];
+    world w;
+    world_init(&w, &config);
+    peer *b = peer_join(&w, 1, NULL), *a = NULL;
+    for (int i = 0; i < 30; i++) {
+        if (i % 5 == 0)
+            a = peer_join(&w, (uint8_t)(10 + i), NULL);
+        peer_drop_all(b);
+        snprintf(name, sizeof name, "s%d", i);
+        peer_send_session(a, "relayOpen", b, name, NULL);
+        peer_drop_all(b);
+        peer_drop_all(a);
+        peer_send_session(b, i % 2 ? "relayClose" : "relayReady", a, name, NULL);
+        peer_expect(a, i % 2 ? TL_SIGNAL_RELAY_CLOSE : TL_SIGNAL_RELAY_READY);
+    }
+    peer_send_session(b, "relayClose", a, "s28", NULL); /* of an open one: it does */
+    for (int i = 0; i < 10; i++)
+        peer_send_session(b, "relayClose", a, "none", NULL);
+    bool limited = false;
+    for (const tl_signal *s; (s = peer_take(b));)
+        limited |= s->type == TL_SIGNAL_ERROR;
+    assert_true(limited);
+    world_clear(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_flood_of_openings_keeps_nobody_from_a_node),
+        cmocka_unit_test(answers_to_openings_use_up_no_rate),
         cmocka_unit_test(offers_answers_and_candidates_reach_their_node_byte_for_byte),
         cmocka_unit_test(nobody_speaks_in_anothers_name),
         cmocka_unit_test(a_session_carries_data_both_ways_once_it_is_answered),
