@@ -49,7 +49,7 @@ typedef struct {
     tl_string_list allowed_hosts;   /* names beyond the loopback ones, without port */
     tl_string_list allowed_origins; /* "https://app.example", exactly as a browser sends it */
     tl_time head_timeout;           /* 10 s: a request's head */
-    tl_time body_timeout;           /* 30 s: silence inside a body */
+    tl_time body_timeout;           /* 30 s in which less than 16 KiB of a body came */
     tl_time idle_timeout;           /* 60 s: between requests */
     tl_time stalled_timeout;        /* 60 s: a client that does not read what is queued for it */
     tl_time heartbeat;              /* 25 s: comment lines on /v1/events */

@@ -6,6 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define SLOW_BODY (2 * TL_SEC) /* since its last 16 KiB: then it may make room for others */
+
 tl_httpd_config tl_httpd_config_default(void)
 {
     return (tl_httpd_config){
@@ -123,14 +125,20 @@ void tl_httpd_conn_unlink(tl_httpd_req *r)
     drain_check(h);
 }
 
-/* Closes the oldest of the connections that ask nothing or have not finished asking. So a client
- * that fills the table with silent connections loses these first. */
+static bool may_make_room(const tl_httpd_req *r)
+{
+    if (r->state == TL_HTTPD_BODY)
+        return r->since + SLOW_BODY <= tl_loop_now(r->h->loop);
+    return r->state == TL_HTTPD_IDLE || r->state == TL_HTTPD_HEAD;
+}
+
+/* Closes the oldest of the connections that ask nothing or have not finished asking, and whose
+ * bodies come slowly. So a client that fills the table with silent connections loses these first. */
 static bool make_room(tl_httpd *h, bool tcp)
 {
     tl_httpd_req *oldest = NULL;
     for (tl_httpd_req *r = h->first; r; r = r->next)
-        if (r->tcp == tcp && (r->state == TL_HTTPD_IDLE || r->state == TL_HTTPD_HEAD) &&
-            (!oldest || r->since < oldest->since))
+        if (r->tcp == tcp && may_make_room(r) && (!oldest || r->since < oldest->since))
             oldest = r;
     if (oldest)
         tl_httpd_conn_gone(oldest);

@@ -20,7 +20,7 @@ typedef struct tl_httpd_req tl_httpd_req;
 
 typedef struct {
     tl_time head;    /* 10 s, from a head's first byte to its last */
-    tl_time body;    /* 30 s of silence inside a body */
+    tl_time body;    /* 30 s in which less than 16 KiB of a body came, and not its end */
     tl_time idle;    /* 60 s between requests */
     tl_time stalled; /* 60 s in which the client takes no queued byte */
     size_t body_max; /* 16 MiB; above it 413, before any of the body is read */

@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* The least that must come of a body within its time limit, unless it ends before: by single bytes
+ * nobody holds a place. */
+#define BODY_STEP (16u << 10)
 #define READS_MAX 4 /* reads per turn of the loop, so that one upload does not starve the others */
 
 static void process(tl_httpd_req *r);
@@ -18,6 +21,7 @@ static void request_clear(tl_httpd_req *r)
     r->head = NULL;
     r->scanned = 0;
     r->note = 0;
+    r->body_came = 0;
     r->chunks = (tl_chunked){0};
     r->watch = NULL;
     r->is_head_method = r->begun = r->ended = r->chunked = r->no_body = r->over = false;
@@ -355,8 +359,10 @@ static void on_bytes(tl_httpd_req *r, tl_slice bytes)
     r->h->stats.bytes_in += bytes.n;
     if (r->state == TL_HTTPD_LINGER)
         return;
-    if (r->state == TL_HTTPD_BODY)
+    if (r->state == TL_HTTPD_BODY && (r->body_came += bytes.n) >= BODY_STEP) {
+        r->body_came = 0;
         state_set(r, TL_HTTPD_BODY); /* the body's time limit begins anew */
+    }
     if (tl_buf_append(&r->in, bytes))
         tl_httpd_break(r);
     else

@@ -59,6 +59,7 @@ struct tl_httpd_req {
     int note; /* the handler's number */
     tl_buf body;
     size_t body_counted; /* its part of the server's bodies_n */
+    size_t body_came;    /* bytes of it since its time limit began anew */
 
     /* its answer */
     const tl_httpd_watch_events *watch;

@@ -460,6 +460,35 @@ static void slow_bodies_at_the_tcp_door_leave_the_unix_socket_to_its_owner(void 
     harness_clear(&h);
 }
 
+static void a_body_that_drips_does_not_keep_its_place(void **state)
+{
+    (void)state;
+    harness h;
+    client slow, fast;
+    tl_api_config config = harness_config();
+    config.body_timeout = 150 * TL_MS;
+    harness_init(&h, &config);
+    client_open(&h, &slow);
+    client_send(&slow, "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+                       "Content-Length: 1000000\r\n\r\n");
+    client_open(&h, &fast);
+    client_send(&fast, "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+                       "Content-Length: 1000000\r\n\r\n");
+    char piece[20001];
+    memset(piece, 'x', sizeof piece - 1);
+    piece[sizeof piece - 1] = 0;
+    for (int i = 0; i < 20 && !client_answered(&slow); i++) {
+        client_send(&slow, "x");
+        client_send(&fast, piece);
+        harness_run_for(&h, 20 * TL_MS);
+    }
+    assert_int_equal(client_status(&slow), 408);
+    assert_false(client_answered(&fast));
+    client_close(&slow);
+    client_close(&fast);
+    harness_clear(&h);
+}
+
 static bool drained;
 static void on_drained(void *user)
 {
@@ -539,6 +568,7 @@ int main(void)
         cmocka_unit_test(a_thousand_streams_run_at_once),
         cmocka_unit_test(above_the_limit_the_longest_idle_makes_room_and_the_busy_stay),
         cmocka_unit_test(slow_bodies_at_the_tcp_door_leave_the_unix_socket_to_its_owner),
+        cmocka_unit_test(a_body_that_drips_does_not_keep_its_place),
         cmocka_unit_test(draining_lets_answers_end_and_takes_nobody_new),
         cmocka_unit_test(draining_ends_at_its_deadline),
     };
