@@ -357,6 +357,11 @@ static void a_wrong_body_is_told_where_it_is_wrong(void **state)
         {"", "the request has no body; it must be a JSON object"},
         {"[1]", "the body is not a JSON object"},
         {"{\"model\":\"m\",\n\"a\":01}", "the body is not one valid JSON object: line 2, column "},
+        {"\xEF\xBB\xBF{\"model\":\"m\",\n\n\"a\":}", "JSON object: line 3, column "},
+        {"{\"b\":{\"c\":1,\"c\":2},\n\"a\":}", "JSON object: line 2, column "},
+        {"{\"b\":\"\\u0000\",\n\"a\":}", "JSON object: line 2, column "},
+        {"{\"b\":\"\\ud800\",\n\"a\":}", "JSON object\""},
+        {"{\"b\":1e999,\n\"a\":}", "JSON object\""},
         {deep, "the body is nested deeper than 256 levels"},
     };
     harness h;
