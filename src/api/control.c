@@ -10,7 +10,7 @@ void tl_api_on_status(tl_api *api, tl_httpd_req *r)
     tl_api_json(api, r, 200, tl_node_status(api->node));
 }
 
-void tl_api_on_peers(tl_api *api, tl_httpd_req *r)
+void tl_api_answer_peers(tl_api *api, tl_httpd_req *r)
 {
     tl_api_json(api, r, 200, tl_node_peers(api->node));
 }
@@ -86,7 +86,7 @@ static bool peer_of(tl_api *api, tl_httpd_req *r, const char *prefix, tl_node_id
     return false;
 }
 
-void tl_api_on_why(tl_api *api, tl_httpd_req *r)
+void tl_api_answer_why(tl_api *api, tl_httpd_req *r)
 {
     tl_node_id peer;
     if (peer_of(api, r, "/control/why/", &peer))

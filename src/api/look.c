@@ -53,6 +53,16 @@ void tl_api_on_app(tl_api *api, tl_httpd_req *r)
     after_look(api, r, tl_api_answer_app);
 }
 
+void tl_api_on_peers(tl_api *api, tl_httpd_req *r)
+{
+    after_look(api, r, tl_api_answer_peers);
+}
+
+void tl_api_on_why(tl_api *api, tl_httpd_req *r)
+{
+    after_look(api, r, tl_api_answer_why);
+}
+
 void tl_api_on_control_models(tl_api *api, tl_httpd_req *r)
 {
     after_look(api, r, tl_api_answer_control_models);

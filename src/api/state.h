@@ -126,6 +126,8 @@ void tl_api_on_models(tl_api *api, tl_httpd_req *r);
 void tl_api_on_model(tl_api *api, tl_httpd_req *r);
 void tl_api_on_app(tl_api *api, tl_httpd_req *r);
 void tl_api_on_control_models(tl_api *api, tl_httpd_req *r);
+void tl_api_on_peers(tl_api *api, tl_httpd_req *r);
+void tl_api_on_why(tl_api *api, tl_httpd_req *r);
 /* answers that need a fresh round of STUN */
 void tl_api_on_netcheck(tl_api *api, tl_httpd_req *r);
 void tl_api_on_doctor(tl_api *api, tl_httpd_req *r);
@@ -144,11 +146,11 @@ void tl_api_on_metrics(tl_api *api, tl_httpd_req *r);
 
 /* --- control.c --- */
 void tl_api_on_status(tl_api *api, tl_httpd_req *r);
-void tl_api_on_peers(tl_api *api, tl_httpd_req *r);
 void tl_api_answer_control_models(tl_api *api, tl_httpd_req *r);
+void tl_api_answer_peers(tl_api *api, tl_httpd_req *r);
+void tl_api_answer_why(tl_api *api, tl_httpd_req *r);
 void tl_api_answer_netcheck(tl_api *api, tl_httpd_req *r);
 void tl_api_answer_doctor(tl_api *api, tl_httpd_req *r);
-void tl_api_on_why(tl_api *api, tl_httpd_req *r);
 void tl_api_on_env(tl_api *api, tl_httpd_req *r);
 void tl_api_on_ping(tl_api *api, tl_httpd_req *r);
 void tl_api_on_setting(tl_api *api, tl_httpd_req *r);

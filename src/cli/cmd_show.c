@@ -182,6 +182,18 @@ static void add_peer(tl_table *t, const json_t *peer, bool whole)
     add_models(t, json_object_get(peer, "models"));
 }
 
+/* `hidden`: the peers that --wan or --cluster left out. */
+static void tell_none(const tl_args *args, size_t hidden)
+{
+    bool wan = tl_args_has(args, "wan"), cluster = tl_args_has(args, "cluster");
+    if (!hidden)
+        tl_out_note("no peers%s", cluster && !wan ? " on the local network" : "");
+    else
+        tl_out_note("no peers %s; %zu %s: teale peers --%s",
+                    wan ? "beyond the local network" : "on the local network", hidden,
+                    wan ? "on it" : "beyond it", wan ? "cluster" : "wan");
+}
+
 int tl_cmd_peers(tl_cli *cli, const tl_args *args)
 {
     static const char *const heads[] = {"NODE",  "NAME", "PATH",   "RTT",
@@ -195,13 +207,15 @@ int tl_cmd_peers(tl_cli *cli, const tl_args *args)
     if (code)
         return code;
     json_t *kept = wanted_peers(args, all);
+    size_t hidden = json_array_size(json_object_get(all, "peers")) -
+                    json_array_size(json_object_get(kept, "peers"));
     json_decref(all);
     if (!kept)
         return TL_EXIT_FAILED;
     if (cli->json) {
         tl_out_json(kept);
     } else if (!json_array_size(json_object_get(kept, "peers"))) {
-        tl_out_note("no peers%s", tl_args_has(args, "cluster") ? " on the local network" : "");
+        tell_none(args, hidden);
     } else {
         tl_table t;
         tl_table_begin(&t, heads);

@@ -53,7 +53,8 @@ typedef struct tl_node_look {
     tl_timer timer;
     struct tl_node_look *next;
 } tl_node_look;
-/* Asks the relay which nodes serve which models, unless it was asked within the last second.
+/* Asks the relay which nodes serve which models, unless it was asked within the last second and
+ * told of no node that joined since.
  * on_done comes once, within a second, and never from inside this call. Then tl_node_models and
  * tl_node_peers give the fresh lists. */
 void tl_node_look_start(tl_node *n, tl_node_look *l, void (*on_done)(void *user), void *user);

@@ -103,15 +103,24 @@ static json_t *peer_json(const tl_node *n, const tl_peer *p)
                      tl_nat_type_name(nat), "available", p->available);
 }
 
+/* Is the node connected, or does the relay list it? A connection whose path was lost says nothing:
+ * the node may be gone. `listed`: the relay's word counts. */
+static bool is_present(const tl_node *n, const tl_peer *p, bool listed)
+{
+    tl_peer_facts facts;
+    return (p->listed && listed) || (tl_peers_facts(n->peers, p, &facts) && !facts.lost);
+}
+
 json_t *tl_node_peers(const tl_node *n)
 {
     json_t *list = json_array();
     tl_peer *p, *next;
     tl_peer_facts facts;
+    bool registered = tl_relay_link_is_registered(n->link);
     for (int connected = 1; list && connected >= 0; connected--)
         HASH_ITER (hh, n->table.peers, p, next)
             if (tl_peers_facts(n->peers, p, &facts) == (connected == 1) &&
-                json_array_append_new(list, peer_json(n, p))) {
+                is_present(n, p, registered) && json_array_append_new(list, peer_json(n, p))) {
                 json_decref(list);
                 return NULL;
             }
@@ -155,7 +164,7 @@ json_t *tl_node_models(const tl_node *n)
     }
     tl_peer *p, *next;
     HASH_ITER (hh, n->table.peers, p, next)
-        if (ok && p->available && !tl_access_to_peer(&n->access, &p->id))
+        if (ok && p->available && is_present(n, p, true) && !tl_access_to_peer(&n->access, &p->id))
             ok = add_peer_models(list, p);
     if (!ok) {
         json_decref(list);

@@ -154,11 +154,26 @@ static void link_signal_failed(void *user, const char *session)
     tl_direct_on_signal_failed(((tl_node *)user)->direct, session);
 }
 
+/* The relay's word alone makes no entry: who joined is listed, with its models and its proven key,
+ * by the discovery that the next look begins. */
+static void link_presence(void *user, const tl_node_id *peer, bool joined)
+{
+    tl_node *n = user;
+    if (joined)
+        n->list_is_old = true;
+    else
+        tl_peer_table_left(&n->table, peer);
+}
+
 tl_err tl_node_ask_everybody(tl_node *n)
 {
+    bool running = n->discovering; /* then the relay is not asked twice */
     tl_err e = tl_relay_link_discover(n->link, "", tl_loop_now(n->loop));
     if (e)
         return e;
+    if (running)
+        return TL_OK;
+    n->list_is_old = false;
     n->discovered_at = tl_loop_now(n->loop);
     n->discovering = true;
     tl_relay_client_rearm(n->client);
@@ -291,8 +306,8 @@ static void served_done(void *user, const tl_ask *ask, tl_fail fail, const tl_an
 static tl_err wire_peers(tl_node *n)
 {
     static const tl_relay_link_events link_events = {
-        link_registered, link_refused, link_peer,     link_discovered, link_asked,
-        link_ready,      link_ended,   link_datagram, link_signal,     link_signal_failed};
+        link_registered, link_refused,  link_peer,   link_discovered,    link_asked,   link_ready,
+        link_ended,      link_datagram, link_signal, link_signal_failed, link_presence};
     static const tl_relay_client_events client_events = {client_state, client_writable};
     static const tl_peers_events peers_events = {peers_stream,  peers_joined,       peers_left,
                                                  peers_path,    peers_relay_wanted, peers_may_send,

@@ -58,6 +58,7 @@ struct tl_node {
     tl_time started;
     tl_time discovered_at; /* when all nodes were last asked for; 0 = never */
     bool discovering;      /* that discovery is not answered yet */
+    bool list_is_old;      /* a node has joined since then */
     tl_node_look *looks;   /* these wait for it */
     char wan_error[512];   /* why the relay client could not be started */
     tl_node_listener *listeners;

@@ -160,12 +160,24 @@ void tl_peer_table_begin_round(tl_peer_table *t)
     t->round++;
 }
 
+static void unlist(tl_peer_table *t, tl_peer *p)
+{
+    p->listed = false;
+    if (!p->contact && !p->asking)
+        forget(t, p);
+}
+
 void tl_peer_table_end_round(tl_peer_table *t)
 {
     tl_peer *p, *next;
-    HASH_ITER (hh, t->peers, p, next) {
-        p->listed = p->round == t->round;
-        if (!p->listed && !p->contact && !p->asking)
-            forget(t, p);
-    }
+    HASH_ITER (hh, t->peers, p, next)
+        if (p->round != t->round)
+            unlist(t, p);
+}
+
+void tl_peer_table_left(tl_peer_table *t, const tl_node_id *id)
+{
+    tl_peer *p = tl_peer_table_find(t, id);
+    if (p)
+        unlist(t, p);
 }

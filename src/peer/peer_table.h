@@ -60,5 +60,8 @@ bool tl_peer_serves(const tl_peer *p, const char *model);
  * they are connected. Pointers to forgotten peers become invalid. */
 void tl_peer_table_begin_round(tl_peer_table *t);
 void tl_peer_table_end_round(tl_peer_table *t);
+/* The relay says that the node has left: it is not listed any more, and it is forgotten, unless it
+ * is connected. */
+void tl_peer_table_left(tl_peer_table *t, const tl_node_id *id);
 
 #endif

@@ -499,7 +499,8 @@ bool tl_peers_facts(const tl_peers *p, const tl_peer *peer, tl_peer_facts *ret_f
                                  .since = conn->path_since,
                                  .streams = conn->streams,
                                  .why = conn->chosen,
-                                 .connected_at = conn->connected_at};
+                                 .connected_at = conn->connected_at,
+                                 .lost = tl_conn_is_lost(conn)};
     tl_direct_way way;
     if (p->config.direct &&
         tl_direct_way_of(p->config.direct, tl_quic_conn_path(conn->quic), &way)) {

@@ -3,6 +3,16 @@
 
 #include <stdlib.h>
 
+static void on_presence(void *user, const tl_node_id *peer, bool joined)
+{
+    char hex[TL_NODE_ID_HEX + 1];
+    (void)user;
+    (void)joined;
+    tl_node_id_write(hex, peer);
+    if (strlen(hex) != TL_NODE_ID_HEX)
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 static tl_path_id next_path;
@@ -112,9 +122,9 @@ static const tl_identity *identity(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    static const tl_relay_link_events events = {nothing,   on_refused,      on_peer,  on_discovered,
-                                                on_asked,  on_ready,        on_ended, on_datagram,
-                                                on_signal, on_signal_failed};
+    static const tl_relay_link_events events = {
+        nothing,  on_refused,  on_peer,   on_discovered,    on_asked,   on_ready,
+        on_ended, on_datagram, on_signal, on_signal_failed, on_presence};
     static const tl_relay_wire wire = {wire_begin, wire_commit};
     tl_rand rand = tl_rand_seeded(1); /* session IDs, too, are the corpus's */
     tl_relay_link *l;

@@ -109,6 +109,28 @@ static void an_api_beyond_this_machine_is_a_warning_of_doctors(void **state)
     harness_clear(&h);
 }
 
+static void peers_and_why_are_told_after_a_look_around(void **state)
+{
+    (void)state;
+    static const char *const targets[] = {"/control/peers", "/control/why/" PEER,
+                                          "/control/models"};
+    for (size_t i = 0; i < 3; i++) {
+        harness h;
+        client c;
+        char request[200];
+        harness_init(&h, NULL);
+        snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", targets[i]);
+        get_unix(&h, &c, request);
+        assert_int_equal(client_status(&c), 200);
+        assert_int_equal(h.node.looks, 1);
+        client_close(&c);
+        get_unix(&h, &c, "GET /control/status HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert_int_equal(h.node.looks, 1); /* that comes from memory */
+        client_close(&c);
+        harness_clear(&h);
+    }
+}
+
 static void why_names_the_peer_by_its_whole_id(void **state)
 {
     (void)state;
@@ -183,6 +205,7 @@ int main(void)
         cmocka_unit_test(netcheck_and_doctor_answer_after_a_fresh_look_at_the_network),
         cmocka_unit_test(a_client_that_goes_during_the_look_at_the_network_ends_it),
         cmocka_unit_test(an_api_beyond_this_machine_is_a_warning_of_doctors),
+        cmocka_unit_test(peers_and_why_are_told_after_a_look_around),
         cmocka_unit_test(why_names_the_peer_by_its_whole_id),
         cmocka_unit_test(a_ping_whose_client_left_ends),
         cmocka_unit_test(a_ping_to_nobody_or_without_measure_is_400),

@@ -86,11 +86,42 @@ static void who_is_not_listed_in_a_round_is_forgotten_unless_connected(void **st
         (void)tl_peer_table_get(&t, &ids[i]);
     tl_peer_table_find(&t, &ids[1])->contact = (struct tl_contact *)&t;
     tl_peer_table_begin_round(&t);
+    for (int i = 0; i < 3; i++)
+        tl_peer_table_find(&t, &ids[i])->listed = true;
     tl_peer_table_find(&t, &ids[0])->round = t.round;
     tl_peer_table_end_round(&t);
     assert_true(tl_peer_table_find(&t, &ids[0])->listed);
     assert_false(tl_peer_table_find(&t, &ids[1])->listed);
     assert_null(tl_peer_table_find(&t, &ids[2]));
+    tl_peer_table_clear(&t);
+}
+
+static void who_came_by_itself_during_a_round_is_not_listed_for_it(void **state)
+{
+    (void)state;
+    tl_peer_table t = {0};
+    tl_node_id id = id_of(1);
+    tl_peer_table_begin_round(&t);
+    tl_peer_table_get(&t, &id)->contact = (struct tl_contact *)&t;
+    tl_peer_table_end_round(&t);
+    assert_false(tl_peer_table_find(&t, &id)->listed);
+    tl_peer_table_clear(&t);
+}
+
+static void who_left_is_forgotten_unless_connected(void **state)
+{
+    (void)state;
+    tl_peer_table t = {0};
+    tl_node_id ids[3] = {id_of(1), id_of(2), id_of(3)};
+    for (int i = 0; i < 3; i++)
+        tl_peer_table_get(&t, &ids[i])->listed = true;
+    tl_peer_table_find(&t, &ids[1])->contact = (struct tl_contact *)&t;
+    tl_peer_table_left(&t, &ids[0]);
+    tl_peer_table_left(&t, &ids[0]); /* whom we do not know */
+    tl_peer_table_left(&t, &ids[1]);
+    assert_null(tl_peer_table_find(&t, &ids[0]));
+    assert_false(tl_peer_table_find(&t, &ids[1])->listed);
+    assert_true(tl_peer_table_find(&t, &ids[2])->listed);
     tl_peer_table_clear(&t);
 }
 
@@ -121,6 +152,8 @@ int main(void)
         cmocka_unit_test(nonsense_in_capabilities_is_left_out),
         cmocka_unit_test(a_long_name_is_cut_between_characters),
         cmocka_unit_test(who_is_not_listed_in_a_round_is_forgotten_unless_connected),
+        cmocka_unit_test(who_came_by_itself_during_a_round_is_not_listed_for_it),
+        cmocka_unit_test(who_left_is_forgotten_unless_connected),
         cmocka_unit_test(a_full_table_makes_room_but_not_at_a_connected_peers_cost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
