@@ -1,6 +1,7 @@
 #include "io/netmon.h"
 
 #include "base/log.h"
+#include "io/linkkind.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -92,9 +93,17 @@ static void prefer(snapshot *s, const tl_addr *a)
 
 static void put_address(snapshot *s, size_t k, const struct ifaddrs *i, const tl_addr *a)
 {
-    s->at[k] = (tl_interface){.addr = *a, .prefix = prefix_of(i->ifa_netmask)};
+    s->at[k] = (tl_interface){
+        .addr = *a, .prefix = prefix_of(i->ifa_netmask), .tunnel = i->ifa_flags & IFF_POINTOPOINT};
     snprintf(s->at[k].name, sizeof s->at[k].name, "%s", i->ifa_name);
     s->index[k] = if_nametoindex(i->ifa_name);
+}
+
+static void look_at_kinds(snapshot *s)
+{
+    tl_linkkind kinds = tl_linkkind_look();
+    for (size_t i = 0; i < s->n; i++)
+        s->at[i].tunnel |= tl_linkkind_is_tunnel(&kinds, s->index[i]);
 }
 
 static void look_at_addresses(snapshot *s)
@@ -168,6 +177,7 @@ static snapshot look(void)
 {
     snapshot s = {.n = 0};
     look_at_addresses(&s);
+    look_at_kinds(&s);
     s.routes = look_at_routes("/proc/net/route", hash_route4) +
                look_at_routes("/proc/net/ipv6_route", hash_route6);
     return s;
@@ -179,7 +189,8 @@ static bool same(const snapshot *a, const snapshot *b)
         return false;
     for (size_t i = 0; i < a->n; i++)
         if (!tl_addr_same_ip(&a->at[i].addr, &b->at[i].addr) ||
-            a->at[i].prefix != b->at[i].prefix || strcmp(a->at[i].name, b->at[i].name) != 0)
+            a->at[i].prefix != b->at[i].prefix || a->at[i].tunnel != b->at[i].tunnel ||
+            strcmp(a->at[i].name, b->at[i].name) != 0)
             return false;
     return true;
 }

@@ -197,10 +197,16 @@ bool tl_candidate_allowed(const tl_addr *a, const tl_interface *own, size_t n_ow
 bool tl_addr_on_link(const tl_addr *a, const tl_interface *own, size_t n_own)
 {
     tl_addr n = tl_addr_normal(*a);
-    for (size_t i = 0; i < n_own; i++)
-        if (on_subnet(&n, &own[i]))
-            return true;
-    return false;
+    uint8_t longest = 0;
+    bool tunnel = true;
+    for (size_t i = 0; i < n_own; i++) {
+        if (!on_subnet(&n, &own[i]) || own[i].prefix < longest)
+            continue;
+        /* of two that are as long, the tunnel's: such an address may be anywhere */
+        tunnel = own[i].tunnel || (tunnel && own[i].prefix == longest);
+        longest = own[i].prefix;
+    }
+    return !tunnel;
 }
 
 /* --- ours --- */

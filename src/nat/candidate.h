@@ -51,6 +51,7 @@ typedef struct {
     tl_addr addr;
     uint8_t prefix; /* bits */
     char name[16];  /* of the interface */
+    bool tunnel;    /* the interface is point-to-point or a tunnel: no local network */
 } tl_interface;
 #define TL_INTERFACES_MAX 32
 
@@ -58,7 +59,8 @@ typedef struct {
  * subnets, and our own addresses (with our own port) are refused. */
 bool tl_candidate_allowed(const tl_addr *a, const tl_interface *own, size_t n_own,
                           uint16_t own_port);
-/* Is it on one of our subnets? Then a way to it is of the local network. */
+/* Is it on one of our subnets? Then a way to it is of the local network. As for the kernel's routes,
+ * the longest prefix decides. If that one is a tunnel's, the answer is no. */
 bool tl_addr_on_link(const tl_addr *a, const tl_interface *own, size_t n_own);
 
 /* What we tell a peer: best first, each address once. `mapped` and `reflexive` may be of the family

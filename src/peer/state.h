@@ -15,6 +15,7 @@
 #ifndef TL_PEER_STATE_H
 #define TL_PEER_STATE_H
 
+#include "path/choice.h"
 #include "peer/peers.h"
 #include "peer/proof.h"
 #include "peer/watch.h"
@@ -151,9 +152,9 @@ struct tl_peer_conn {
     tl_path_id relayed;
     tl_time relayed_rtt, relayed_since;
     /* the choice among the ways */
-    tl_path_id path;     /* the path that direct and the owner were last told of */
-    tl_time path_since;  /* since when that path is in use */
-    tl_time switched_at; /* when the last choice moved the connection; 0 = never */
+    tl_path_id path;    /* the path that direct and the owner were last told of */
+    tl_time path_since; /* since when that path is in use */
+    tl_choice_state choice;
     tl_time choose_at;
     const char *chosen; /* the rule that chose the way */
     bool was_active;

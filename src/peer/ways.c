@@ -2,8 +2,6 @@
  * what follows from the choice. */
 #include "peer/state.h"
 
-#include "path/choice.h"
-
 #define AGAIN_AFTER (20 * TL_MS) /* no connection ID was left: the peer sends one in a round trip */
 #define PROOF_AFTER (2 * TL_SEC) /* so long a new way is proven even without questions */
 
@@ -87,15 +85,15 @@ static void count_move(tl_peers *p, bool was_direct, bool is_direct)
         p->counters.switches++;
 }
 
-static void move(tl_peer_conn *conn, tl_path_id to, tl_time now)
+static void move(tl_peer_conn *conn, const tl_choice *choice, tl_time now)
 {
     tl_peers *p = conn->peers;
     bool was_direct = tl_conn_is_direct(conn);
-    if (tl_quic_conn_migrate(conn->quic, to, now)) {
+    if (tl_quic_conn_migrate(conn->quic, choice->id, now)) {
         conn->choose_at = now + AGAIN_AFTER;
         return;
     }
-    conn->switched_at = now;
+    tl_choice_made(&conn->choice, choice, now);
     tl_proof_end(&conn->proof);
     count_move(p, was_direct, tl_conn_is_direct(conn));
     tl_outage_over(conn);
@@ -111,13 +109,14 @@ void tl_ways_choose(tl_peer_conn *conn, tl_time now)
         return;
     size_t n = list_ways(conn, ways);
     tl_path_id present = tl_quic_conn_path(conn->quic);
-    tl_choice_state state = {present, conn->switched_at, 2 * tl_quic_conn_rtt(conn->quic)};
-    tl_choice choice = tl_choose(ways, n, &state, now);
+    conn->choice.present = present;
+    conn->choice.pto = 2 * tl_quic_conn_rtt(conn->quic);
+    tl_choice choice = tl_choose(ways, n, &conn->choice, now);
     conn->choose_at = choice.again_at;
     if (choice.id) {
         conn->chosen = choice.why;
         if (choice.id != present)
-            move(conn, choice.id, now);
+            move(conn, &choice, now);
     } else if (tl_conn_is_direct(conn)) { /* it had a direct way, which is gone */
         tl_outage_begin(conn);
     }
@@ -137,7 +136,7 @@ static void look_for_proof(tl_peer_conn *conn, tl_time now)
     const tl_direct *direct = conn->peers->config.direct;
     if (!tl_proof_is_due(&conn->proof, now))
         return;
-    bool wanted = conn->streams || now < conn->switched_at + PROOF_AFTER;
+    bool wanted = conn->streams || now < conn->choice.switched_at + PROOF_AFTER;
     if (conn->closing || !wanted || !tl_conn_is_direct(conn) ||
         !tl_direct_way_of(direct, tl_quic_conn_path(conn->quic), &way)) {
         tl_quic_conn_set_keepalive(conn->quic, conn->streams ? TL_WATCH_EVERY : 0);

@@ -128,6 +128,48 @@ static void addresses_are_listed_with_interface_and_prefix(void **state)
     teardown(&s);
 }
 
+static void tunnels_are_told_from_networks(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *make, *name, *address;
+        bool tunnel;
+    } v[] = {
+        {"link add v2 type dummy", "v2", "203.0.113.1", false},
+        {"link add v2 type bridge", "v2", "203.0.113.1", false},
+        {"link add v2 link v0 type vlan id 7", "v2", "203.0.113.1", false},
+        {"tuntap add v2 mode tun", "v2", "203.0.113.1", true},
+        {"tuntap add v2 mode tap", "v2", "203.0.113.1", true}, /* it looks like Ethernet */
+        {"link add v2 type vxlan id 5 dstport 4789 remote 192.0.2.1", "v2", "203.0.113.1", true},
+    };
+    unsigned seen = 0;
+    scene s;
+    setup(&s);
+    for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
+        char command[256];
+        snprintf(command, sizeof command,
+                 "ip %s 2>/dev/null && ip address add %s/24 dev v2 && ip link set v2 up", v[i].make,
+                 v[i].address);
+        if (system(command))
+            continue; /* this kernel has no such interfaces */
+        wait_told(&s, 1);
+        let_settle(&s);
+        const tl_interface *at = find(&s, v[i].address);
+        assert_non_null(at);
+        assert_string_equal(at->name, v[i].name);
+        if (at->tunnel != v[i].tunnel)
+            fail_msg("%s", v[i].make);
+        assert_false(find(&s, "192.0.2.10")->tunnel);
+        ip("link del v2");
+        wait_told(&s, 1);
+        let_settle(&s);
+        seen |= 1u << v[i].tunnel;
+    }
+    if (seen != 3)
+        print_message("this kernel makes only one kind of the two\n");
+    teardown(&s);
+}
+
 static void an_address_that_comes_or_goes_is_told_once_and_soon(void **state)
 {
     (void)state;
@@ -260,6 +302,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_are_listed_with_interface_and_prefix),
+        cmocka_unit_test(tunnels_are_told_from_networks),
         cmocka_unit_test(an_address_that_comes_or_goes_is_told_once_and_soon),
         cmocka_unit_test(a_burst_of_changes_is_told_together),
         cmocka_unit_test(another_default_route_is_told_and_other_routes_are_not),

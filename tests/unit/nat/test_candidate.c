@@ -237,6 +237,31 @@ static void on_link_means_within_the_prefix_of_an_interface(void **state)
     assert_false(tl_addr_on_link(&a, NULL, 0));
 }
 
+static void what_a_tunnel_reaches_is_not_on_link(void **state)
+{
+    (void)state;
+    tl_interface own[] = {interface("192.168.1.10", 24), interface("10.7.0.1", 24),
+                          interface("192.168.1.129", 28), interface("10.7.0.9", 24)};
+    own[1].tunnel = own[2].tunnel = true;
+    static const struct {
+        const char *text;
+        size_t n_own;
+        bool on;
+    } v[] = {
+        {"192.168.1.7", 3, true},   {"10.7.0.2", 3, false},      /* the tunnel's subnet */
+        {"192.168.1.130", 1, true}, {"192.168.1.130", 3, false}, /* its longer prefix */
+        {"192.168.1.200", 3, true}, {"10.7.0.2", 4, false},      /* it may be at either */
+    };
+    for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
+        tl_addr a = ip(v[i].text, 7);
+        if (tl_addr_on_link(&a, own, v[i].n_own) != v[i].on)
+            fail_msg("%s of %zu", v[i].text, v[i].n_own);
+    }
+    own[1].tunnel = false; /* the same subnet twice, and none a tunnel */
+    tl_addr a = ip("10.7.0.2", 7);
+    assert_true(tl_addr_on_link(&a, own, 4));
+}
+
 static void types_go_there_and_back_and_nothing_else_is_one(void **state)
 {
     (void)state;
@@ -369,6 +394,7 @@ int main(void)
         cmocka_unit_test(the_broadcast_address_of_a_subnet_of_ours_is_not_allowed),
         cmocka_unit_test(our_own_address_is_allowed_with_another_port_only),
         cmocka_unit_test(on_link_means_within_the_prefix_of_an_interface),
+        cmocka_unit_test(what_a_tunnel_reaches_is_not_on_link),
         cmocka_unit_test(types_go_there_and_back_and_nothing_else_is_one),
         cmocka_unit_test(every_kind_has_a_name_of_its_own),
         cmocka_unit_test(priorities_order_kinds_then_families_then_indices),
