@@ -5,6 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* The time without a connection. It begins with the first failure, and ends with a registration. */
+typedef struct {
+    tl_time since; /* 0: there is none */
+    unsigned tries;
+    unsigned told[TL_RELAY_URLS_MAX];   /* lines in the log about each relay */
+    char cause[TL_RELAY_URLS_MAX][256]; /* why each relay could not be used, last; "" = not tried */
+} outage;
+
 struct tl_relay_client {
     tl_loop *loop;
     tl_rand *rand;
@@ -15,11 +23,13 @@ struct tl_relay_client {
     size_t n_urls;
     tl_wsurl urls[TL_RELAY_URLS_MAX];
     char url_text[TL_RELAY_URLS_MAX][256];
-    size_t at; /* index of the URL in use */
+    size_t at;     /* index of the URL in use */
+    size_t failed; /* index of the URL that `error` is about */
     tl_tls *tls;
 
     tl_relay_state state;
     char error[512];
+    outage outage;
     bool doubted;      /* the ping under way must be answered within TL_RELAY_DOUBT_WITHIN */
     bool refused;      /* the relay said why it will end this connection */
     bool away;         /* another process took our place: we stay off for a while, even if asked to
@@ -49,7 +59,17 @@ tl_relay_state tl_relay_client_state(const tl_relay_client *c)
 
 const char *tl_relay_client_url(const tl_relay_client *c)
 {
-    return c->n_urls ? c->url_text[c->at] : "";
+    if (!c->n_urls)
+        return "";
+    return c->url_text[c->state != TL_RELAY_CONNECTED && c->error[0] ? c->failed : c->at];
+}
+
+const char *tl_relay_client_cause(const tl_relay_client *c, size_t i, const char **ret_url)
+{
+    if (i >= c->n_urls)
+        return NULL;
+    *ret_url = c->url_text[i];
+    return c->outage.cause[i];
 }
 
 const char *tl_relay_client_error(const tl_relay_client *c)
@@ -117,11 +137,35 @@ static void drop_connection(tl_relay_client *c)
     tl_relay_client_rearm(c);
 }
 
+/* Once for each cause of each relay, and at most TL_RELAY_TOLD_MAX times: a relay that is away for a
+ * night is tried a thousand times. */
+static void tell_failure(tl_relay_client *c, const char *why)
+{
+    outage *o = &c->outage;
+    char cause[sizeof o->cause[0]];
+    if (!o->since)
+        o->since = tl_loop_now(c->loop);
+    o->tries++;
+    snprintf(cause, sizeof cause, "%s", why);
+    if (c->away) /* tl_relay_client_refused has told it */
+        return;
+    if (c->state == TL_RELAY_CONNECTED) {
+        tl_log(TL_LOG_WARN, "relay: lost %s: %s", c->url_text[c->at], why);
+    } else if (strcmp(o->cause[c->at], cause) != 0 && o->told[c->at] < TL_RELAY_TOLD_MAX) {
+        o->told[c->at]++;
+        tl_log(TL_LOG_WARN, "relay: cannot use %s: %s; it is tried again, and told when it works",
+               c->url_text[c->at], why);
+    }
+    memcpy(o->cause[c->at], cause, sizeof cause);
+}
+
 static void dial_again(tl_relay_client *c, const char *why)
 {
     tl_time now = tl_loop_now(c->loop);
     tl_time held = c->registered_at ? now - c->registered_at : 0;
     const char *url = c->url_text[c->at]; /* the one that failed; c->at becomes the next */
+    tell_failure(c, why);
+    c->failed = c->at;
     c->registered_at = 0;
     if (held >= TL_RELAY_AWAY_MAX)
         c->replaced = 0;
@@ -136,8 +180,6 @@ static void dial_again(tl_relay_client *c, const char *why)
     tl_timer_set(&c->redial, now + pause);
     char text[512];
     snprintf(text, sizeof text, "%s", why);
-    if (c->state == TL_RELAY_CONNECTED)
-        tl_log(TL_LOG_WARN, "relay: lost %s: %s", url, why);
     drop_connection(c);
     set_state(c, c->away ? TL_RELAY_OFF : TL_RELAY_CONNECTING, text);
 }
@@ -267,7 +309,13 @@ void tl_relay_client_registered(tl_relay_client *c)
 {
     c->connects++;
     c->registered_at = tl_loop_now(c->loop);
-    tl_log(TL_LOG_INFO, "relay: connected to %s", c->url_text[c->at]);
+    if (c->outage.since)
+        tl_log(TL_LOG_INFO, "relay: connected to %s, after %.1f s and %u failure%s",
+               c->url_text[c->at], (double)(c->registered_at - c->outage.since) / (double)TL_SEC,
+               c->outage.tries, c->outage.tries == 1 ? "" : "s");
+    else
+        tl_log(TL_LOG_INFO, "relay: connected to %s", c->url_text[c->at]);
+    c->outage = (outage){.since = 0};
     tl_timer_set(&c->ping, tl_loop_now(c->loop));
     set_state(c, TL_RELAY_CONNECTED, "");
 }
@@ -285,8 +333,8 @@ void tl_relay_client_refused(tl_relay_client *c, const char *code, const char *m
         tl_log(TL_LOG_ERROR, "relay: %s", why);
     } else {
         snprintf(why, sizeof why, "refused us (%s): %s", safe_code.text, safe.text);
-        tl_log(TL_LOG_WARN, "relay: %s %s", c->url_text[c->at], why);
     }
+    c->failed = c->at;
     c->refused = true;
     if (c->ws)
         tl_wsclient_close(c->ws, TL_WS_NORMAL, c->away ? "replaced" : "refused");
@@ -351,6 +399,7 @@ tl_err tl_relay_client_start(tl_relay_client *c, const tl_relay_client_config *c
     memcpy(c->url_text, config->urls, sizeof c->url_text);
     c->at = 0;
     c->failures = 0;
+    c->outage = (outage){.since = 0};
     c->away = false;
     c->wanted = true;
     tl_timer_set(&c->redial, tl_loop_now(c->loop));

@@ -11,6 +11,7 @@
 #define TL_RELAY_PING_EVERY   (25 * TL_SEC) /* the relay forgets a node after 300 s of silence */
 #define TL_RELAY_DOUBT_WITHIN (400 * TL_MS) /* and two round trips to the relay */
 #define TL_RELAY_PONG_WITHIN  (10 * TL_SEC) /* then the connection counts as dead */
+#define TL_RELAY_TOLD_MAX     4             /* lines in the log about one relay in one outage */
 #define TL_RELAY_BACKOFF_MIN  (1 * TL_SEC)
 #define TL_RELAY_BACKOFF_MAX  (60 * TL_SEC)
 /* A connection that lasted this long was a good one: after its end, pauses begin with the shortest
@@ -71,11 +72,15 @@ void tl_relay_client_refused(tl_relay_client *c, const char *code, const char *m
 void tl_relay_client_rearm(tl_relay_client *c);
 
 tl_relay_state tl_relay_client_state(const tl_relay_client *c);
-const char *tl_relay_client_url(const tl_relay_client *c);   /* the URL in use or being tried; "" =
-                                                              none */
+/* The URL in use. While there is no connection: the one that tl_relay_client_error is about, else
+ * the one that is being tried. "": none. */
+const char *tl_relay_client_url(const tl_relay_client *c);
 const char *tl_relay_client_error(const tl_relay_client *c); /* why it is not connected; "" = it is
                                                           connected */
-tl_time tl_relay_client_rtt(const tl_relay_client *c);       /* 0: not measured */
+/* Why the i-th relay could not be used, since there is no connection; "": it was not tried, or there
+ * is one. NULL: there is no i-th. */
+const char *tl_relay_client_cause(const tl_relay_client *c, size_t i, const char **ret_url);
+tl_time tl_relay_client_rtt(const tl_relay_client *c); /* 0: not measured */
 bool tl_relay_client_is_closed(
     const tl_relay_client *c); /* on_state tells when this becomes true */
 bool tl_relay_client_is_full(const tl_relay_client *c);
