@@ -237,7 +237,8 @@ bool tl_qconn_read(tl_quic_conn *c, const tl_quic_where *where, const uint8_t *d
         tl_qconn_fail(c, rv, now);
         return false;
     }
-    tl_quiet_on_read(c);
+    if (tl_quiet_on_read(c))
+        tl_size_on_ack(c);
     notice_path(c);
     tl_qconn_ready(c);
     return true;

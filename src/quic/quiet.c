@@ -16,12 +16,13 @@ void tl_quiet_on_sent(tl_quic_conn *c)
     c->under_way = under_way(c);
 }
 
-void tl_quiet_on_read(tl_quic_conn *c)
+bool tl_quiet_on_read(tl_quic_conn *c)
 {
     uint64_t was = c->under_way;
     c->under_way = under_way(c);
     if (c->under_way < was)
         c->quiet_since = c->now;
+    return c->under_way < was;
 }
 
 void tl_quiet_on_path(tl_quic_conn *c)

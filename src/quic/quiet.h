@@ -10,8 +10,8 @@
 
 /* Packets were written: time counts from the first packet that is not acknowledged. */
 void tl_quiet_on_sent(tl_quic_conn *c);
-/* A datagram was read: it may have acknowledged something. */
-void tl_quiet_on_read(tl_quic_conn *c);
+/* A datagram was read. True: it acknowledged something. */
+bool tl_quiet_on_read(tl_quic_conn *c);
 /* The connection is on another path: counting begins anew. */
 void tl_quiet_on_path(tl_quic_conn *c);
 /* The count at c->now. */

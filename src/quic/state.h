@@ -139,6 +139,8 @@ struct tl_quic_conn {
     tl_time quiet_since;       /* since when none of them was acknowledged */
     tl_time small_until;       /* until then packets stay small: larger ones vanish on this path
                                 (size.h) */
+    tl_time small_since;       /* when they became small, until the first answer after it; else 0 */
+    bool hole_suspected;       /* large packets vanished once */
     uint16_t moves;            /* server: how many connection IDs were put to use on a path, ever */
     uint8_t moves_unsettled;   /* the same, since all that was sent was last acknowledged */
     uint32_t streams_over;     /* streams of the peer that are over, and for which it was not yet
