@@ -87,6 +87,7 @@ tl_err tl_api_new(tl_loop *loop, tl_node *node, const tl_api_config *config, tl_
     httpd.idle = config->idle_timeout;
     httpd.stalled = config->stalled_timeout;
     httpd.connections_max = config->connections_max;
+    httpd.body_max = TL_BODY_MAX;
     tl_api *api = calloc(1, sizeof *api);
     if (!api)
         return tl_why_set(why, TL_ERR_NOMEM, "out of memory");

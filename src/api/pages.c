@@ -1,6 +1,7 @@
 #include "api/state.h"
 
 #include "api/dashboard.h"
+#include "ask/modelname.h"
 
 #include <stdio.h>
 
@@ -19,16 +20,20 @@ static json_t *model_object(const tl_api *api, const char *id, const json_t *pee
     return m;
 }
 
-/* The node's own list: {"models": [{"id", "local", "peers"}]}. */
+/* The node's own list: {"models": [{"id", "local", "peers"}]}. NULL: nothing in it fits. */
 static const json_t *find_model(const json_t *list, const char *id)
 {
     size_t i;
-    const json_t *m;
+    const json_t *m, *best = NULL;
+    tl_model_fit best_fit = TL_MODEL_OTHER;
     json_array_foreach (json_object_get(list, "models"), i, m) {
-        if (strcmp(tl_json_string(m, "id", ""), id) == 0)
-            return m;
+        tl_model_fit fit = tl_model_fits(id, tl_json_string(m, "id", ""));
+        if (fit < best_fit) {
+            best = m;
+            best_fit = fit;
+        }
     }
-    return NULL;
+    return best;
 }
 
 bool tl_api_model_may_come(tl_api *api, const char *model)
@@ -85,9 +90,9 @@ void tl_api_answer_model(tl_api *api, tl_httpd_req *r)
     if (!list)
         tl_api_json(api, r, 500, NULL);
     else if (m)
-        tl_api_json(
-            api, r, 200,
-            model_object(api, id, json_object_get(m, "peers"), tl_json_bool(m, "local", false)));
+        tl_api_json(api, r, 200,
+                    model_object(api, tl_json_string(m, "id", id), json_object_get(m, "peers"),
+                                 tl_json_bool(m, "local", false)));
     else
         tl_api_error(api, r, 404, "model_not_found", "model", "no known node serves '%s'", id);
     json_decref(list);

@@ -60,9 +60,19 @@ static tl_guest *get(tl_guests *g, const tl_node_id *id, tl_time now)
     return NULL;
 }
 
-static unsigned share(unsigned at_once, bool stranger)
+static size_t share(size_t all, bool stranger)
 {
-    unsigned part = at_once / (stranger ? 8 : 2), least_part = at_once < 4 ? at_once : 4;
+    return all / (stranger ? 8 : 2);
+}
+
+static size_t strangers_share(size_t all)
+{
+    return all - all / 4;
+}
+
+static unsigned at_once_share(unsigned at_once, bool stranger)
+{
+    unsigned part = (unsigned)share(at_once, stranger), least_part = at_once < 4 ? at_once : 4;
     return part > least_part ? part : least_part;
 }
 
@@ -74,6 +84,28 @@ static void set_rate(tl_guest *guest, bool stranger, tl_time now)
         guest->rate = tl_ratelimit_make(times * TL_GUEST_RATE, times * TL_GUEST_BURST, now);
 }
 
+/* NULL: there is room. Else which limit it is. What is the peer's own is looked at first: then no peer
+ * takes from the strangers' common share what its own would not let it use. */
+static const char *why_no_room(const tl_guests *g, const tl_guest *guest, bool stranger,
+                               unsigned at_once)
+{
+    if (guest->running >= at_once_share(at_once, stranger))
+        return "this node answers as many requests of this peer as it takes";
+    if (stranger && g->strangers_running >= strangers_share(at_once))
+        return "this node answers as many requests of peers that it does not know as it takes";
+    return NULL;
+}
+
+static const char *why_too_often(tl_guests *g, tl_guest *guest, bool stranger, tl_time now)
+{
+    if (!tl_ratelimit_take(&guest->rate, 1, now))
+        return "this peer asks more often than this node allows";
+    if (!stranger || tl_ratelimit_take(&g->strangers, 1, now))
+        return NULL;
+    tl_ratelimit_give_back(&guest->rate); /* it is the others who ask too often */
+    return "peers that this node does not know ask it more often than it allows, all together";
+}
+
 tl_guest *tl_guests_enter(tl_guests *g, const tl_node_id *id, bool member, unsigned at_once,
                           tl_time now, const char **ret_why)
 {
@@ -83,15 +115,13 @@ tl_guest *tl_guests_enter(tl_guests *g, const tl_node_id *id, bool member, unsig
         return NULL;
     }
     bool stranger = !member && !guest->served;
-    if (guest->running >= share(at_once, stranger) ||
-        (stranger && g->strangers_running >= at_once - at_once / 4)) {
-        *ret_why = "this node answers as many requests of this peer as it takes";
-        return NULL;
+    const char *why = why_no_room(g, guest, stranger, at_once);
+    if (!why) {
+        set_rate(guest, stranger, now);
+        why = why_too_often(g, guest, stranger, now);
     }
-    set_rate(guest, stranger, now);
-    if (!tl_ratelimit_take(&guest->rate, 1, now) ||
-        (stranger && !tl_ratelimit_take(&g->strangers, 1, now))) {
-        *ret_why = "this peer asks more often than this node allows";
+    if (why) {
+        *ret_why = why;
         return NULL;
     }
     if (!guest->running)
@@ -101,10 +131,33 @@ tl_guest *tl_guests_enter(tl_guests *g, const tl_node_id *id, bool member, unsig
     return guest;
 }
 
+bool tl_guests_take(tl_guests *g, tl_guest *guest, size_t n, size_t max, const char **ret_why)
+{
+    assert(guest->running);
+    if (guest->bytes + n > share(max, guest->stranger))
+        *ret_why = "this node has no memory for more requests of this peer now";
+    else if (guest->stranger && g->strangers_bytes + n > strangers_share(max))
+        *ret_why = "this node has no memory for more requests of peers that it does not know now";
+    else {
+        guest->bytes += n;
+        g->strangers_bytes += guest->stranger ? n : 0;
+        return true;
+    }
+    return false;
+}
+
+void tl_guests_return(tl_guests *g, tl_guest *guest, size_t n)
+{
+    assert(guest->bytes >= n && (!guest->stranger || g->strangers_bytes >= n));
+    guest->bytes -= n;
+    g->strangers_bytes -= guest->stranger ? n : 0;
+}
+
 void tl_guests_leave(tl_guests *g, tl_guest *guest, bool whole)
 {
     assert(guest->running && (!guest->stranger || g->strangers_running));
     guest->running--;
+    assert(guest->running || !guest->bytes);
     g->strangers_running -= guest->stranger;
     if (!whole)
         return;
@@ -114,5 +167,6 @@ void tl_guests_leave(tl_guests *g, tl_guest *guest, bool whole)
         return;
     tl_ratelimit_give_back(&g->strangers);
     g->strangers_running -= guest->running; /* it is known now */
+    g->strangers_bytes -= guest->bytes;
     guest->stranger = false;
 }

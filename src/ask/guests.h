@@ -1,10 +1,11 @@
-/* guests.h - how much of this node each peer that asks it may take: requests at once, and new ones a
- * second. A node of our networks, or one that was served a whole answer, may have more than a
+/* guests.h - how much of this node each peer that asks it may take: requests at once, new ones a
+ * second, and memory for their bodies. A node of our networks, or one that was served a whole answer, may have more than a
  * stranger. Pure memory and arithmetic: knows no request and no connection.
  *
- * With M = the requests that the node takes at once:
- *   - a stranger has at most max(M/8, min(M, 4)), all strangers together at most M - M/4;
- *   - another peer has at most max(M/2, min(M, 4));
+ * With M = the requests that the node takes at once, or the bytes that it keeps of their bodies:
+ *   - a stranger has at most M/8, all strangers together at most M - M/4;
+ *   - another peer has at most M/2;
+ *   - but of requests each peer may have min(M, 4);
  *   - in any time t a stranger is let in at most TL_GUEST_BURST + t * TL_GUEST_RATE times, and all
  *     strangers together 4 times as often. A whole answer does not count. */
 #ifndef TL_ASK_GUESTS_H
@@ -25,6 +26,7 @@ typedef struct {
     bool served;   /* a whole answer */
     bool stranger; /* as counted in tl_guests.strangers_running */
     unsigned running;
+    size_t bytes; /* of bodies */
     tl_ratelimit rate;
     UT_hash_handle hh;
 } tl_guest;
@@ -32,6 +34,7 @@ typedef struct {
 typedef struct {
     tl_guest *peers; /* the one that came longest ago first */
     unsigned strangers_running;
+    size_t strangers_bytes;
     tl_ratelimit strangers; /* all of them */
 } tl_guests;
 
@@ -41,6 +44,10 @@ void tl_guests_clear(tl_guests *g);
  * until tl_guests_leave. `member`: of a network of ours. */
 tl_guest *tl_guests_enter(tl_guests *g, const tl_node_id *id, bool member, unsigned at_once,
                           tl_time now, const char **ret_why);
+/* `n` more bytes of the guest's bodies are kept, of `max` in all. False: they are not, and *ret_why
+ * says why. Returned before tl_guests_leave. */
+bool tl_guests_take(tl_guests *g, tl_guest *guest, size_t n, size_t max, const char **ret_why);
+void tl_guests_return(tl_guests *g, tl_guest *guest, size_t n);
 /* The request is over. `whole`: it was answered whole. */
 void tl_guests_leave(tl_guests *g, tl_guest *guest, bool whole);
 

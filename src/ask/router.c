@@ -1,3 +1,4 @@
+#include "ask/modelname.h"
 #include "ask/router_state.h"
 
 #include <assert.h>
@@ -126,17 +127,29 @@ static void no_provider(tl_route *x)
     }
 }
 
+bool tl_route_search_name(const tl_route *x, char ret_name[TL_MODEL_MAX])
+{
+    if (tl_route_is_auto(x)) {
+        ret_name[0] = 0;
+        return x->searched == 0;
+    }
+    snprintf(ret_name, TL_MODEL_MAX, "%s", x->ask.model);
+    return x->searched == 0 ||
+           (x->searched == 1 && tl_model_latest(x->ask.model, ret_name, TL_MODEL_MAX));
+}
+
 /* Has the relay asked who serves the model, now or as soon as it is connected. `second_best`: somebody
  * is known already who has failed a moment ago. False: the relay is not asked. */
 static bool search(tl_route *x, bool second_best)
 {
     tl_router *r = x->router;
-    if (x->searched || x->waited || !tl_access_asks_others(r->access) ||
-        r->world.relay_hopeless(r->user))
+    char name[TL_MODEL_MAX];
+    if (x->waited || !tl_access_asks_others(r->access) || r->world.relay_hopeless(r->user) ||
+        !tl_route_search_name(x, name))
         return false;
     /* Not connected: tl_router_on_relay tries again. But a question for which somebody is known, or
      * was asked in vain, does not wait for that. */
-    if (r->world.discover(r->user, tl_route_is_auto(x) ? "" : x->ask.model)) {
+    if (r->world.discover(r->user, name)) {
         if (second_best || x->why[0])
             return false;
         tl_env_wake(&r->env);
@@ -177,10 +190,11 @@ static void look_again(tl_route *x)
 void tl_router_on_discovered(tl_router *r, const char *model, bool ok)
 {
     tl_route *x;
+    char name[TL_MODEL_MAX];
     (void)ok; /* who is known by now is all there is */
     DL_FOREACH (r->routes, x)
-        if (strcmp(model, tl_route_is_auto(x) ? "" : x->ask.model) == 0) {
-            x->searched = x->searched || x->searching || x->state == TL_ROUTE_FINDING;
+        if (tl_route_search_name(x, name) && strcmp(model, name) == 0) {
+            x->searched += x->searching || x->state == TL_ROUTE_FINDING;
             if (x->state == TL_ROUTE_FINDING)
                 look_again(x);
             else if (x->searching && x->state == TL_ROUTE_TRYING)

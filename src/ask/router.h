@@ -5,10 +5,11 @@
  *
  * Who is asked first, of the peers that serve a named model (of equals, the one known first):
  *   1. those that have not failed a moment ago, then those whose penalty ends first (ask/merit.h);
- *   2. those with fewer questions, where a stranger counts as if it had two more;
- *   3. those of our networks, and those that served whole answers;
- *   4. those that are connected;  5. the nearer ones;  6. the better machines.
- * For TL_MODEL_AUTO: 1, 3, 4, 6, 2, 5. */
+ *   2. those that list the name itself, then those that list it with ":latest" (ask/modelname.h);
+ *   3. those with fewer questions, where a stranger counts as if it had two more;
+ *   4. those of our networks, and those that served whole answers;
+ *   5. those that are connected;  6. the nearer ones;  7. the better machines.
+ * For TL_MODEL_AUTO: 1, 4, 5, 7, 3, 6. */
 #ifndef TL_ASK_ROUTER_H
 #define TL_ASK_ROUTER_H
 

@@ -1,4 +1,5 @@
 /* Which provider is asked next. */
+#include "ask/modelname.h"
 #include "ask/router_state.h"
 
 #include <stdio.h>
@@ -20,17 +21,28 @@ static bool was_tried(const tl_route *x, const tl_node_id *id)
     return false;
 }
 
-/* The name under which `p` serves what is asked for; NULL if it does not. */
-static const char *model_of_peer(const tl_route *x, const tl_peer *p)
+/* The name under which `p` serves what is asked for, and how well it fits; NULL if it does not. */
+static const char *model_of_peer(const tl_route *x, const tl_peer *p, tl_model_fit *ret_fit)
 {
-    if (tl_route_is_auto(x))
+    const char *best = NULL;
+    *ret_fit = TL_MODEL_OTHER;
+    if (tl_route_is_auto(x)) {
+        *ret_fit = TL_MODEL_SAME;
         return p->n_models ? p->models[0] : NULL;
-    return tl_peer_serves(p, x->ask.model) ? x->ask.model : NULL;
+    }
+    for (size_t i = 0; i < p->n_models && *ret_fit != TL_MODEL_SAME; i++) {
+        tl_model_fit fit = tl_model_fits(x->ask.model, p->models[i]);
+        if (fit < *ret_fit) {
+            best = p->models[i];
+            *ret_fit = fit;
+        }
+    }
+    return best;
 }
 
 /* Compared in this order, smaller is better. */
 typedef struct {
-    uint64_t key[6];
+    uint64_t key[7];
 } merit;
 
 /* Until when the node stands behind those that have not failed; 0: it does not. */
@@ -40,7 +52,7 @@ static tl_time behind_until(const tl_router *r, const tl_peer *p)
     return tl_env_now(&r->env) < until ? until : 0;
 }
 
-static merit merit_of(const tl_route *x, const tl_peer *p)
+static merit merit_of(const tl_route *x, const tl_peer *p, tl_model_fit fit)
 {
     tl_router *r = x->router;
     tl_peer_facts facts = {0};
@@ -51,9 +63,9 @@ static merit merit_of(const tl_route *x, const tl_peer *p)
     uint64_t load = p->asking > p->running ? p->asking : p->running;
     uint64_t tier = (uint64_t)p->tier;
     if (tl_route_is_auto(x)) /* the best route: connected, then the better machine */
-        return (merit){{behind, stranger, !connected, tier, load, facts.rtt}};
+        return (merit){{behind, fit, stranger, !connected, tier, load, facts.rtt}};
     load += stranger ? STRANGER_LOAD : 0;
-    return (merit){{behind, load, stranger, !connected, facts.rtt, tier}};
+    return (merit){{behind, fit, load, stranger, !connected, facts.rtt, tier}};
 }
 
 static bool is_better(const merit *a, const merit *b)
@@ -70,10 +82,11 @@ static const tl_peer *best_peer(const tl_route *x)
     tl_peer *p, *next;
     merit best_merit = {{0}};
     HASH_ITER (hh, x->router->table->peers, p, next) {
-        if (!p->available || !model_of_peer(x, p) || was_tried(x, &p->id) ||
-            tl_access_to_peer(x->router->access, &p->id))
+        tl_model_fit fit;
+        if (!p->available || was_tried(x, &p->id) || tl_access_to_peer(x->router->access, &p->id) ||
+            !model_of_peer(x, p, &fit))
             continue;
-        merit m = merit_of(x, p);
+        merit m = merit_of(x, p, fit);
         if (!best || is_better(&m, &best_merit)) {
             best = p;
             best_merit = m;
@@ -87,14 +100,19 @@ static const char *local_model(const tl_route *x)
 {
     tl_router *r = x->router;
     size_t n = r->world.local_count(r->user);
+    const char *best = NULL;
+    tl_model_fit fit, best_fit = TL_MODEL_OTHER;
     if (was_tried(x, &r->own))
         return NULL;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && best_fit != TL_MODEL_SAME; i++) {
         const char *model = r->world.local_model(r->user, i);
-        if (tl_route_is_auto(x) || strcmp(model, x->ask.model) == 0)
-            return model;
+        fit = tl_route_is_auto(x) ? TL_MODEL_SAME : tl_model_fits(x->ask.model, model);
+        if (fit < best_fit) {
+            best = model;
+            best_fit = fit;
+        }
     }
-    return NULL;
+    return best;
 }
 
 /* Who was named is asked, whatever is known of it, and nobody in its place. */
@@ -123,7 +141,10 @@ bool tl_route_choose(const tl_route *x, tl_provider *ret_provider)
     const tl_peer *p = x->ask.has_peer ? named_peer(x) : best_peer(x);
     if (!p)
         return false;
-    model = x->ask.has_peer && !tl_route_is_auto(x) ? x->ask.model : model_of_peer(x, p);
+    tl_model_fit fit;
+    model = model_of_peer(x, p, &fit);
+    if (!model && x->ask.has_peer && !tl_route_is_auto(x))
+        model = x->ask.model;
     if (!model)
         return false;
     *ret_provider = (tl_provider){.id = p->id, .failing = !x->ask.has_peer && behind_until(r, p)};

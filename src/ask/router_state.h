@@ -50,11 +50,11 @@ typedef struct tl_route {
     tl_exchange_sink sink;
     void *user;
     tl_route_state state;
-    tl_ask ask;     /* its body is `body` */
-    tl_buf body;    /* as asked */
-    bool searched;  /* the relay has answered for this question */
-    bool searching; /* TRYING: the relay was asked for somebody beside those who have it */
-    bool waited;    /* FINDING took too long */
+    tl_ask ask;        /* its body is `body` */
+    tl_buf body;       /* as asked */
+    unsigned searched; /* for so many of its names the relay has answered (tl_route_search_name) */
+    bool searching;    /* TRYING: the relay was asked for somebody beside those who have it */
+    bool waited;       /* FINDING took too long */
     size_t n_tried;
     tl_node_id tried[TL_ROUTE_TRIES_MAX];
     tl_attempt attempts[TL_ROUTE_TRIES_AT_ONCE];
@@ -100,6 +100,8 @@ void tl_route_set_deadline(tl_route *x, tl_time at);
 /* The two ends of a route; each makes the sink's last call. */
 void tl_route_fail(tl_route *x, tl_fail f, const char *why);
 void tl_route_finish(tl_route *x, const tl_answer_end *end);
+/* The name for which the relay is asked next, "" for any. False: it has answered for all. */
+bool tl_route_search_name(const tl_route *x, char ret_name[TL_MODEL_MAX]);
 /* Nobody has the question: asks a provider, searches for one, or fails. */
 void tl_route_go_on(tl_route *x);
 

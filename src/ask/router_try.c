@@ -301,7 +301,7 @@ static tl_err ask_provider(tl_attempt *a, const tl_provider *c)
     tl_router *r = x->router;
     tl_ask ask = x->ask;
     if (strcmp(c->model, ask.model) != 0) {
-        tl_err e = tl_model_replace(ask.body, c->model, &a->body);
+        tl_err e = tl_model_replace(ask.content_type, ask.body, c->model, &a->body);
         if (e)
             return e;
         ask.body = tl_buf_slice(&a->body);
@@ -370,10 +370,11 @@ static tl_time another_from(tl_route *x, tl_attempt **ret_room)
 static void search_beside(tl_route *x)
 {
     tl_router *r = x->router;
-    if (x->searched || x->searching || !tl_access_asks_others(r->access) ||
-        r->world.relay_hopeless(r->user))
+    char name[TL_MODEL_MAX];
+    if (x->searching || !tl_access_asks_others(r->access) || r->world.relay_hopeless(r->user) ||
+        !tl_route_search_name(x, name))
         return;
-    x->searching = !r->world.discover(r->user, tl_route_is_auto(x) ? "" : x->ask.model);
+    x->searching = !r->world.discover(r->user, name);
 }
 
 static bool has_sign(const tl_route *x)

@@ -1,6 +1,7 @@
 #include "ask/server.h"
 
 #include "ask/guests.h"
+#include "ask/modelname.h"
 #include "ask/outbox.h"
 #include "ask/usage.h"
 
@@ -32,6 +33,7 @@ typedef struct request {
     tl_ask ask;
     tl_frame_reader reader;
     tl_buf body;
+    size_t charged; /* for the body, until the backend is done with it */
     tl_time opened_at;
     tl_time deadline; /* as set_deadline says */
     bool wants_progress;
@@ -56,7 +58,7 @@ struct tl_server {
     tl_guests guests;
     size_t running; /* those of them that hold a place */
     size_t pending; /* bytes of all of them */
-    size_t bodies;  /* bytes of bodies being read */
+    size_t bodies;  /* bytes charged for bodies */
     tl_time due;    /* may be too early */
     tl_server_counters counters;
 };
@@ -104,8 +106,31 @@ static bool holds_place(request_state state)
     return state == BODY || state == RUNNING || state == ENDING;
 }
 
+/* NULL: charged. Else why not. */
+static const char *charge(request *r, size_t n)
+{
+    tl_server *s = r->server;
+    const char *why = "this node has no memory for the request now";
+    if (s->bodies + n > TL_SERVER_BODIES_MAX ||
+        !tl_guests_take(&s->guests, r->guest, n, TL_SERVER_BODIES_MAX, &why))
+        return why;
+    s->bodies += n;
+    r->charged += n;
+    return NULL;
+}
+
+static void drop_body(request *r)
+{
+    tl_buf_clear(&r->body);
+    r->server->bodies -= r->charged;
+    if (r->guest)
+        tl_guests_return(&r->server->guests, r->guest, r->charged);
+    r->charged = 0;
+}
+
 static void leave(request *r)
 {
+    drop_body(r);
     if (r->guest)
         tl_guests_leave(&r->server->guests, r->guest, r->whole);
     r->guest = NULL;
@@ -147,12 +172,6 @@ static void set_deadline(request *r)
     s->due = tl_time_min(s->due, r->deadline);
 }
 
-static void drop_body(request *r)
-{
-    r->server->bodies -= r->body.len;
-    tl_buf_clear(&r->body);
-}
-
 /* The stream is over or given up by the caller. */
 static void free_request(request *r)
 {
@@ -161,7 +180,6 @@ static void free_request(request *r)
         tl_exchange_cancel(r->exchange);
     if (r->stream)
         tl_quic_stream_set_user(r->stream, NULL);
-    drop_body(r);
     tl_frame_reader_clear(&r->reader);
     tl_outbox_clear(&r->out);
     leave(r);
@@ -289,6 +307,7 @@ static void on_end(void *user, const tl_answer_end *end)
                        .tokens_out = end->tokens_out ? end->tokens_out : seen.tokens_out}};
     memcpy(m.u.complete.id, r->id, sizeof r->id);
     r->exchange = NULL;
+    drop_body(r);
     r->whole = true;
     r->server->counters.served++;
     r->server->counters.tokens_in += m.u.complete.tokens_in;
@@ -326,12 +345,12 @@ static bool admit(request *r)
                                     [TL_ACCESS_NO_MEMBER] = TL_FAIL_FORBIDDEN};
     tl_access_verdict verdict = tl_access_for_peer(s->access, &r->peer);
     tl_fail fail;
-    const char *why = NULL;
+    const char *why = NULL, *model = NULL;
     bool member = tl_access_is_member(s->access, &r->peer);
     if (verdict) {
         fail = fails[verdict];
         why = tl_access_words(verdict);
-    } else if (!s->backend.serves(s->backend_user, r->ask.model)) {
+    } else if (!(model = s->backend.serves(s->backend_user, r->ask.model))) {
         fail = TL_FAIL_MODEL_NOT_LOADED;
         why = "this node does not serve the model";
     } else if (s->running >= s->policy.running_max) {
@@ -340,8 +359,10 @@ static bool admit(request *r)
     } else {
         r->guest = tl_guests_enter(&s->guests, &r->peer, member, s->policy.running_max,
                                    tl_env_now(&s->env), &why);
-        if (r->guest)
+        if (r->guest) {
+            snprintf(r->ask.model, sizeof r->ask.model, "%s", model);
             return true;
+        }
         fail = TL_FAIL_QUEUE_FULL;
     }
     s->counters.refused++;
@@ -366,21 +387,26 @@ static bool on_request_head(request *r, const tl_cluster_request *q)
     return true;
 }
 
+/* False: refused, with the reason sent. */
 static bool on_request_body(request *r, tl_slice bytes)
 {
-    tl_server *s = r->server;
+    tl_fail fail = TL_FAIL_QUEUE_FULL;
+    char text[64];
+    const char *why;
     if (r->body.len + bytes.n > TL_BODY_MAX) {
-        s->counters.refused++;
-        send_error(r, REFUSED, TL_FAIL_INTERNAL, "the request's body is over 16 MiB");
-        return false;
+        fail = TL_FAIL_INTERNAL;
+        snprintf(text, sizeof text, "the request's body is over %u MiB", TL_BODY_MAX >> 20);
+        why = text;
+    } else {
+        why = charge(r, bytes.n);
     }
-    if (s->bodies + bytes.n > TL_SERVER_BODIES_MAX || tl_buf_append(&r->body, bytes)) {
-        s->counters.refused++;
-        send_error(r, REFUSED, TL_FAIL_QUEUE_FULL, "this node has no memory for the request now");
-        return false;
-    }
-    s->bodies += bytes.n;
-    return true;
+    if (!why && tl_buf_append(&r->body, bytes))
+        why = "this node has no memory for the request now";
+    if (!why)
+        return true;
+    r->server->counters.refused++;
+    send_error(r, REFUSED, fail, why);
+    return false;
 }
 
 /* The backend has the question and no byte of the body came yet. While the peer does not read, it
@@ -399,15 +425,40 @@ static void tell_progress(request *r)
         give_up(r, TL_CODE_CANCELLED);
 }
 
+/* The question goes to the model that was admitted, whatever name stands in the body: the asker
+ * decides neither which names we have, nor which of them we share. */
+static tl_err fill_in_model(request *r)
+{
+    bool same;
+    tl_buf other = {0};
+    tl_slice body = tl_buf_slice(&r->body);
+    tl_err e = tl_model_compare(r->ask.content_type, body, r->ask.model, &same);
+    if (e || same)
+        return e;
+    if ((e = tl_model_replace(r->ask.content_type, body, r->ask.model, &other)))
+        return e;
+    tl_buf_clear(&r->body); /* the charge stays: a name is no matter */
+    r->body = other;
+    return TL_OK;
+}
+
 static void run_request(request *r)
 {
     tl_server *s = r->server;
+    tl_err e = fill_in_model(r);
+    if (e) {
+        s->counters.refused++;
+        send_error(r, REFUSED, e == TL_ERR_NOMEM ? TL_FAIL_UNAVAILABLE : TL_FAIL_INTERNAL,
+                   e == TL_ERR_NOMEM ? "this node is out of memory"
+                                     : "the request's body has no single \"model\"");
+        return;
+    }
     set_state(r, RUNNING);
     set_deadline(r);
     r->ask.body = tl_buf_slice(&r->body);
-    tl_err e = s->backend.ask(s->backend_user, &r->ask, &sink, r, &r->exchange);
+    e = s->backend.ask(s->backend_user, &r->ask, &sink, r, &r->exchange);
     r->ask.body = tl_slice_of(NULL, 0);
-    drop_body(r);
+    tl_buf_clear(&r->body); /* the backend has a copy: the charge stays */
     if (e) {
         s->counters.failed++;
         send_error(r, ENDING, TL_FAIL_UNAVAILABLE, "this node is out of memory");

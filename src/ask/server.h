@@ -9,11 +9,12 @@
 #include "base/env.h"
 #include "peer/peers.h"
 
-/* Bodies of requests still being read, in all: peers could otherwise fill our memory. */
+/* Bodies of requests that are read or answered, in all: peers could otherwise fill our memory. Each
+ * peer has a share of it (ask/guests.h), and a stranger's holds one body. */
 #define TL_SERVER_BODIES_MAX     (256u << 20)
 /* An inferenceRequest that comes in pieces: its fields fill a few KiB at most. */
 #define TL_SERVER_REQUEST_MAX    (16u << 10)
-/* A whole request: 16 MiB at 28 KiB/s, less than the slowest relay gives. */
+/* A whole request: 26 MiB at 45 KiB/s, less than the slowest relay gives. */
 #define TL_SERVER_READ_WITHIN    (10 * TL_MIN)
 /* From a stream's beginning to its inferenceRequest, which is the first thing on it. */
 #define TL_SERVER_HEAD_WITHIN    (15 * TL_SEC)
@@ -44,8 +45,9 @@ typedef struct {
 } tl_server_policy;
 
 typedef struct {
-    /* Is the model served to others now? */
-    bool (*serves)(void *user, const char *model);
+    /* The name under which the model server has the model, if it is served to others now; borrowed
+     * until the call's end. NULL: it is not. */
+    const char *(*serves)(void *user, const char *model);
     tl_ask_fn ask;
     /* The backend is done with a request: `fail` TL_FAIL_COUNT = answered. Not told of one that
      * the peer gave up. */

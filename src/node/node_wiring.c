@@ -1,6 +1,7 @@
 /* Hands the events of each part to the others. */
 #include "node/state.h"
 
+#include "ask/modelname.h"
 #include "base/log.h"
 
 #include <stdio.h>
@@ -42,19 +43,26 @@ bool tl_node_is_shared(const tl_node *n, const char *model)
 {
     const tl_string_list *only = &n->settings.share_models;
     for (size_t i = 0; i < only->n; i++)
-        if (strcmp(only->item[i], model) == 0)
+        if (tl_model_fits(only->item[i], model) != TL_MODEL_OTHER)
             return true;
     return only->n == 0;
 }
 
-static bool serves(void *user, const char *model)
+static const char *serves(void *user, const char *model)
 {
     const tl_node *n = user;
+    const char *best = NULL;
+    tl_model_fit best_fit = TL_MODEL_OTHER;
     size_t count = local_count(user);
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(tl_backend_model(n->backend, i), model) == 0)
-            return tl_node_is_shared(n, model);
-    return false;
+    for (size_t i = 0; i < count; i++) {
+        const char *listed = tl_backend_model(n->backend, i);
+        tl_model_fit fit = tl_model_fits(model, listed);
+        if (fit < best_fit && tl_node_is_shared(n, listed)) {
+            best = listed;
+            best_fit = fit;
+        }
+    }
+    return best;
 }
 
 void tl_node_tell_capabilities(tl_node *n)

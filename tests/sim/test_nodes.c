@@ -74,7 +74,7 @@ static void a_question_finds_its_provider_and_the_answer_comes_back(void **state
      * for. */
     assert_true(q.first_byte_at - q.asked_at <= 7 * 2 * DELAY + 5 * TL_MS);
     question_clear(&q);
-    whole_node_ask(s.nodes[0], &q, "m", "{}");
+    whole_node_ask(s.nodes[0], &q, "m", "{\"model\":\"m\"}");
     assert_answered(s.sim, &q, 5 * TL_SEC);
     assert_true(q.first_byte_at - q.asked_at <= 2 * 2 * DELAY + 5 * TL_MS);
     assert_int_equal(s.nodes[0]->joined, 1);

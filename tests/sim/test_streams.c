@@ -137,7 +137,7 @@ static void raw_clear(raw_stream *r)
 
 #define HEAD                                                                                       \
     "{\"inferenceRequest\":{\"requestID\":\"r\",\"model\":\"m\",\"streaming\":true,\"path\":\"/"   \
-    "v1/x\","                                                                                      \
+    "v1/completions\","                                                                            \
     "\"contentType\":\"a/b\"}}"
 
 static void frame(tl_buf *out, tl_frame_kind kind, const char *text)
@@ -151,12 +151,12 @@ static void a_request_in_order_is_answered(void **state)
     scene s = scene_new(1);
     tl_buf wire = {0};
     frame(&wire, TL_FRAME_MESSAGE, HEAD);
-    frame(&wire, TL_FRAME_BODY, "he");
-    frame(&wire, TL_FRAME_BODY, "llo");
+    frame(&wire, TL_FRAME_BODY, "{\"mo");
+    frame(&wire, TL_FRAME_BODY, "del\":\"m\",\"hello\":1}");
     raw_stream r = {.bytes = tl_buf_slice(&wire), .fin = true};
     raw_ask(&s, &r);
     sim_run_for(s.sim, 2 * TL_SEC);
-    assert_non_null(memmem(tl_buf_begin(&r.answer), r.answer.len, "hello", 5));
+    assert_non_null(memmem(tl_buf_begin(&r.answer), r.answer.len, "\"hello\":1}", 10));
     assert_non_null(memmem(tl_buf_begin(&r.answer), r.answer.len, "inferenceComplete", 17));
     assert_false(r.reset);
     assert_int_equal(tl_server_running(s.provider->server), 0);
@@ -222,7 +222,7 @@ static void a_body_that_stops_coming_is_given_up(void **state)
     scene_free(&s);
 }
 
-static void a_body_over_16_mib_is_refused_and_the_rest_of_it_thrown_away(void **state)
+static void a_body_over_26_mib_is_refused_and_the_rest_of_it_thrown_away(void **state)
 {
     (void)state;
     scene s = scene_new(4);
@@ -236,12 +236,12 @@ static void a_body_over_16_mib_is_refused_and_the_rest_of_it_thrown_away(void **
     raw_ask(&s, &q);
     sim_run_for(s.sim, 1 * TL_SEC);
     q.bytes = tl_buf_slice(&piece);
-    q.repeat = 20;
+    q.repeat = 30;
     q.fin = true;
     raw_write(&q);
     sim_wake(s.asker->host);
-    sim_run_for(s.sim, 20 * TL_SEC);
-    assert_non_null(memmem(tl_buf_begin(&q.answer), q.answer.len, "16 MiB", 6));
+    sim_run_for(s.sim, 30 * TL_SEC);
+    assert_non_null(memmem(tl_buf_begin(&q.answer), q.answer.len, "26 MiB", 6));
     assert_int_equal(q.repeat, 0); /* all of it was taken */
     assert_false(q.reset);
     assert_int_equal(tl_server_running(s.provider->server), 0);
@@ -369,7 +369,7 @@ int main(void)
         cmocka_unit_test(a_request_in_order_is_answered),
         cmocka_unit_test(requests_that_break_the_protocol_are_reset_and_counted),
         cmocka_unit_test(a_body_that_stops_coming_is_given_up),
-        cmocka_unit_test(a_body_over_16_mib_is_refused_and_the_rest_of_it_thrown_away),
+        cmocka_unit_test(a_body_over_26_mib_is_refused_and_the_rest_of_it_thrown_away),
         cmocka_unit_test(answers_that_break_the_protocol_fail_the_question_alone),
         cmocka_unit_test(a_provider_that_says_nothing_is_given_up_after_the_time_allowed),
         cmocka_unit_test(a_provider_that_falls_silent_is_given_up_sooner),

@@ -216,13 +216,13 @@ static const char *not_hopeless(void *user)
     return NULL;
 }
 
-static bool serves(void *user, const char *model)
+static const char *serves(void *user, const char *model)
 {
     const whole_node *n = user;
     for (size_t i = 0; i < n->n_models; i++)
         if (strcmp(n->models[i], model) == 0)
-            return true;
-    return false;
+            return n->models[i];
+    return NULL;
 }
 
 /* --- the link's events --- */

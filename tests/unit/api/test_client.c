@@ -227,7 +227,7 @@ static void an_idle_connection_is_closed_in_silence(void **state)
 
 /* --- bodies --- */
 
-static void a_body_of_16_MiB_passes_and_one_byte_more_is_413_at_once(void **state)
+static void a_body_of_26_MiB_passes_and_one_byte_more_is_413_at_once(void **state)
 {
     (void)state;
     harness h;
@@ -241,7 +241,7 @@ static void a_body_of_16_MiB_passes_and_one_byte_more_is_413_at_once(void **stat
     memcpy(body + sizeof before - 1 + fill, after, sizeof after - 1);
     client_open(&h, &c);
     client_send(&c,
-                "POST " CHAT " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 16777216\r\n\r\n");
+                "POST " CHAT " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 27262976\r\n\r\n");
     client_send_bytes(&c, tl_slice_of(body, TL_BODY_MAX));
     WAIT_UNTIL(&h, h.node.ask_n == 1);
     assert_true(tl_slice_eq(h.node.asks[0]->ask.body, tl_slice_of(body, TL_BODY_MAX)));
@@ -249,7 +249,7 @@ static void a_body_of_16_MiB_passes_and_one_byte_more_is_413_at_once(void **stat
     client_close(&c);
 
     exchange(&h, &c,
-             "POST " CHAT " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 16777217\r\n\r\n");
+             "POST " CHAT " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 27262977\r\n\r\n");
     assert_int_equal(client_status(&c), 413); /* nothing of the body was sent */
     assert_true(client_has(&c, "Connection: close\r\n"));
     client_close(&c);
@@ -265,8 +265,8 @@ static void a_client_that_sends_too_much_all_the_same_reads_its_413(void **state
     harness_init(&h, NULL);
     client_open(&h, &c);
     client_send(&c,
-                "POST " CHAT " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20971520\r\n\r\n");
-    for (int i = 0; i < 20; i++)
+                "POST " CHAT " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 31457280\r\n\r\n");
+    for (int i = 0; i < 30; i++)
         client_send_bytes(&c, tl_slice_of(megabyte, sizeof megabyte));
     WAIT_UNTIL(&h, client_answered(&c));
     assert_int_equal(client_status(&c), 413);
@@ -300,7 +300,7 @@ static void a_chunk_that_announces_too_much_is_413_at_once(void **state)
     harness_init(&h, NULL);
     exchange(&h, &c,
              "POST " CHAT " HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
-             "1000001\r\nx");
+             "1a00001\r\nx");
     assert_int_equal(client_status(&c), 413);
     client_close(&c);
     harness_clear(&h);
@@ -559,7 +559,7 @@ int main(void)
         cmocka_unit_test(a_head_dripping_in_time_is_answered),
         cmocka_unit_test(a_body_that_stops_coming_is_408),
         cmocka_unit_test(an_idle_connection_is_closed_in_silence),
-        cmocka_unit_test(a_body_of_16_MiB_passes_and_one_byte_more_is_413_at_once),
+        cmocka_unit_test(a_body_of_26_MiB_passes_and_one_byte_more_is_413_at_once),
         cmocka_unit_test(a_client_that_sends_too_much_all_the_same_reads_its_413),
         cmocka_unit_test(a_chunked_body_is_put_together),
         cmocka_unit_test(a_chunk_that_announces_too_much_is_413_at_once),

@@ -287,8 +287,15 @@ void router_scene_failed(router_scene *s, unsigned who, tl_fail fail)
 
 void router_scene_discovered(router_scene *s, const char *model)
 {
+    char latest[TL_MODEL_MAX + 8];
+    snprintf(latest, sizeof latest, "%s:latest", model);
+    s->discovered[0] = 0;
     tl_router_on_discovered(s->router, model, true);
     tl_router_run(s->router);
+    if (strcmp(s->discovered, latest) == 0) {
+        tl_router_on_discovered(s->router, latest, true);
+        tl_router_run(s->router);
+    }
 }
 
 void router_scene_pass(router_scene *s, tl_time time)

@@ -61,6 +61,7 @@ void router_scene_ask(router_scene *s, listener *l, const char *model);
 void router_scene_ask_full(router_scene *s, listener *l, const tl_ask *ask);
 tl_ask router_scene_question(const char *model);
 tl_ask router_scene_question_to(const char *model, unsigned who);
+/* The relay has told all who serve it, by its two names if it was asked for both. */
 void router_scene_discovered(router_scene *s, const char *model);
 void router_scene_pass(router_scene *s, tl_time time);
 

@@ -9,10 +9,12 @@
 
 /* --- the backend --- */
 
-static bool serves(void *user, const char *model)
+static const char *serves(void *user, const char *model)
 {
     (void)user;
-    return strcmp(model, "m") == 0;
+    if (strcmp(model, "l") == 0)
+        return "l:latest";
+    return strcmp(model, "m") == 0 ? "m" : NULL;
 }
 
 static void cancel(tl_exchange *x)
@@ -148,7 +150,7 @@ tl_quic_stream *server_scene_ask(server_scene *s, const char *body, bool whole)
 
 tl_quic_stream *server_scene_running(server_scene *s, job **ret_job)
 {
-    tl_quic_stream *stream = server_scene_ask(s, "{}", true);
+    tl_quic_stream *stream = server_scene_ask(s, QUESTION, true);
     assert_int_equal(stream->out.len, 0);
     *ret_job = &s->jobs[s->n_jobs - 1];
     assert_false((*ret_job)->over);

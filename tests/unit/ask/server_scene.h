@@ -15,7 +15,8 @@
     "{\"inferenceRequest\":{\"requestID\":\"r1\",\"model\":\"" model                               \
     "\",\"streaming\":true,\"path\":\"/v1/chat/completions\",\"contentType\":\"application/"       \
     "json\"}}"
-#define REQUEST REQUEST_FOR("m")
+#define REQUEST  REQUEST_FOR("m")
+#define QUESTION "{\"model\":\"m\"}"
 #define REQUEST_PROGRESS                                                                           \
     "{\"inferenceRequest\":{\"requestID\":\"r1\",\"model\":\"m\",\"streaming\":true,\"path\":"     \
     "\"/v1/chat/completions\",\"contentType\":\"application/json\",\"progress\":true}}"

@@ -112,6 +112,77 @@ static void strangers_have_a_rate_together_and_those_we_know_are_free_of_it(void
     tl_guests_clear(&g);
 }
 
+/* What is full is told, and nobody is told of another limit than the one that he met. */
+static void who_is_refused_hears_which_limit_it_was(void **state)
+{
+    (void)state;
+    tl_guests g = tl_guests_new(NOW);
+    tl_guest *guest = NULL;
+    const char *why = NULL;
+    tl_node_id one = id_of(1), other = id_of(2), late = id_of(100);
+    assert_int_equal(fill(&g, 1, false, 64, 100, &guest), 8);
+    assert_null(tl_guests_enter(&g, &one, false, 64, NOW, &why));
+    assert_string_equal(why, "this node answers as many requests of this peer as it takes");
+    for (unsigned who = 3; who < 8; who++)
+        assert_int_equal(fill(&g, who, false, 64, 100, &guest), 8);
+    assert_null(tl_guests_enter(&g, &other, false, 64, NOW, &why));
+    assert_string_equal(
+        why, "this node answers as many requests of peers that it does not know as it takes");
+    tl_guests_clear(&g);
+
+    g = tl_guests_new(NOW);
+    for (unsigned i = 0; i < TL_GUEST_BURST; i++) {
+        assert_non_null(guest = tl_guests_enter(&g, &one, false, 1024, NOW, &why));
+        tl_guests_leave(&g, guest, false);
+    }
+    uint64_t left = g.strangers.tokens;
+    assert_null(tl_guests_enter(&g, &one, false, 1024, NOW, &why));
+    assert_string_equal(why, "this peer asks more often than this node allows");
+    assert_int_equal(g.strangers.tokens, left); /* it takes nothing from the others */
+    g.strangers.tokens = 0;
+    assert_null(tl_guests_enter(&g, &late, false, 1024, NOW, &why));
+    assert_string_equal(
+        why, "peers that this node does not know ask it more often than it allows, all together");
+    HASH_FIND(hh, g.peers, &late, sizeof late, guest);
+    assert_int_equal(guest->rate.tokens, TL_GUEST_BURST); /* nor do they take from its own */
+    tl_guests_clear(&g);
+}
+
+static void bodies_have_shares_as_requests_have(void **state)
+{
+    (void)state;
+    tl_guests g = tl_guests_new(NOW);
+    tl_node_id id = id_of(1), known = id_of(9);
+    const char *why = NULL;
+    tl_guest *strangers[8];
+    for (unsigned i = 0; i < 6; i++) {
+        id = id_of(i);
+        strangers[i] = tl_guests_enter(&g, &id, false, 64, NOW, &why);
+        assert_true(tl_guests_take(&g, strangers[i], 100, 800, &why));
+        assert_false(tl_guests_take(&g, strangers[i], 1, 800, &why));
+        assert_string_equal(why, "this node has no memory for more requests of this peer now");
+    }
+    id = id_of(6);
+    tl_guest *seventh = tl_guests_enter(&g, &id, false, 64, NOW, &why);
+    assert_false(tl_guests_take(&g, seventh, 1, 800, &why));
+    assert_string_equal(
+        why, "this node has no memory for more requests of peers that it does not know now");
+    tl_guest *member = tl_guests_enter(&g, &known, true, 64, NOW, &why);
+    assert_true(tl_guests_take(&g, member, 400, 800, &why));
+    assert_false(tl_guests_take(&g, member, 1, 800, &why));
+    tl_guests_return(&g, strangers[0], 1);
+    assert_true(tl_guests_take(&g, seventh, 1, 800, &why));
+    tl_guests_return(&g, strangers[1], 100);
+    tl_guests_leave(&g, strangers[1], true);
+    tl_guest *second = tl_guests_enter(&g, &strangers[2]->id, false, 64, NOW, &why);
+    tl_guests_leave(&g, second, true); /* it is known now, with what it has */
+    assert_int_equal(g.strangers_bytes, 99 + 1 + 3 * 100);
+    assert_true(tl_guests_take(&g, strangers[2], 300, 800, &why));
+    tl_guests_return(&g, strangers[2], 400);
+    assert_int_equal(g.strangers_bytes, 99 + 1 + 3 * 100);
+    tl_guests_clear(&g);
+}
+
 static void of_too_many_strangers_without_requests_go_first(void **state)
 {
     (void)state;
@@ -164,6 +235,8 @@ int main(void)
         cmocka_unit_test(strangers_together_leave_a_quarter_to_those_we_know),
         cmocka_unit_test(who_asks_too_often_is_refused_whether_it_waits_for_answers_or_not),
         cmocka_unit_test(strangers_have_a_rate_together_and_those_we_know_are_free_of_it),
+        cmocka_unit_test(who_is_refused_hears_which_limit_it_was),
+        cmocka_unit_test(bodies_have_shares_as_requests_have),
         cmocka_unit_test(of_too_many_strangers_without_requests_go_first),
         cmocka_unit_test(one_that_becomes_known_while_it_asks_is_no_stranger_from_then_on),
     };

@@ -63,10 +63,10 @@ static void the_asker_tells_that_memory_is_out(void **state)
 
 /* --- the server --- */
 
-static bool serves(void *user, const char *model)
+static const char *serves(void *user, const char *model)
 {
-    (void)user, (void)model;
-    return true;
+    (void)user;
+    return model;
 }
 
 static tl_err refuse(void *user, const tl_ask *ask, const tl_exchange_sink *sink, void *sink_user,
@@ -89,9 +89,9 @@ static tl_err serve_a_peer(void *user)
     static const tl_server_policy policy = {1, TL_SEC};
     static const tl_node_id peer = {{2}};
     static const char request[] =
-        "\0\0\0\x75\0{\"inferenceRequest\":{\"requestID\":\"r1\",\"model\":\"m\","
-        "\"streaming\":true,\"path\":\"/v1/x\",\"contentType\":\"application/json\"}}"
-        "\0\0\0\3\1{}";
+        "\0\0\0\x77\0{\"inferenceRequest\":{\"requestID\":\"r1\",\"model\":\"m\","
+        "\"streaming\":true,\"path\":\"/rerank\",\"contentType\":\"application/json\"}}"
+        "\0\0\0\x0e\1{\"model\":\"m\"}";
     tl_quic_stream *stream = user;
     fake_env time = {0};
     tl_env env = fake_env_of(&time);

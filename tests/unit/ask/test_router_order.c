@@ -367,6 +367,38 @@ static void a_named_peer_that_may_not_be_asked_is_not(void **state)
     }
 }
 
+/* "m:latest" is what Ollama lists for what it takes as "m", too. */
+static void a_name_without_a_tag_finds_the_latest_of_it(void **state)
+{
+    (void)state;
+    router_scene s;
+    listener l = {0}, next = {0}, own = {0};
+    router_scene_init(&s);
+    (void)router_scene_peer(&s, 2, "m:latest");
+    (void)router_scene_peer(&s, 3, "m:1b");
+    router_scene_ask(&s, &l, "m");
+    provider *p = router_scene_at(&s, 2);
+    assert_string_equal(p->model, "m:latest");
+    assert_string_equal(p->body, "{\"model\":\"m:latest\"}");
+    provider_fail(p, TL_FAIL_QUEUE_FULL, "full");
+    assert_asked(&s, 1); /* "m:1b" is another model */
+
+    (void)router_scene_peer(&s, 4, "m"); /* the name itself comes first, whoever is nearer */
+    s.facts[4].connected = false;
+    router_scene_served(&s, 2);
+    router_scene_ask(&s, &next, "m");
+    assert_string_equal(router_scene_at(&s, 4)->body, QUESTION);
+
+    s.models[0] = "m:latest";
+    s.models[1] = "m";
+    router_scene_ask(&s, &own, "m");
+    assert_string_equal(router_scene_at(&s, OWN)->ask.model, "m");
+    s.models[1] = NULL;
+    router_scene_ask(&s, &own, "m");
+    assert_string_equal(router_scene_at(&s, OWN)->ask.model, "m:latest");
+    router_scene_clear(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -385,6 +417,7 @@ int main(void)
         cmocka_unit_test(a_question_for_the_best_route_needs_one_model_to_fill_in),
         cmocka_unit_test(a_named_peer_is_asked_whatever_is_known_of_it),
         cmocka_unit_test(a_named_peer_that_may_not_be_asked_is_not),
+        cmocka_unit_test(a_name_without_a_tag_finds_the_latest_of_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

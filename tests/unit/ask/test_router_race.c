@@ -188,8 +188,13 @@ static void where_nobody_else_is_known_the_relay_is_asked_once(void **state)
     assert_string_equal(s.discovered, "m");
     router_scene_discovered(&s, "m"); /* in vain */
     provider_progress(router_scene_at(&s, 2));
+    router_scene_pass(&s, 5 * TL_SEC);
+    assert_int_equal(s.discovers, 2);
+    assert_string_equal(s.discovered, "m:latest");
+    router_scene_discovered(&s, "m:latest"); /* in vain, too */
+    provider_progress(router_scene_at(&s, 2));
     router_scene_pass(&s, 10 * TL_SEC);
-    assert_int_equal(s.discovers, 1);
+    assert_int_equal(s.discovers, 2);
     (void)router_scene_peer(&s, 3, "m"); /* comes to be known some other way */
     router_scene_pass(&s, 5 * TL_SEC);
     (void)router_scene_at(&s, 3);

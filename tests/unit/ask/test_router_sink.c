@@ -147,8 +147,7 @@ enum { BY_PROVIDER, BY_LOOKING, BY_TIME, WAYS };
 static void come_to(router_scene *s, listener_call call, int way)
 {
     if (call == ON_FAIL && way == BY_LOOKING) {
-        tl_router_on_discovered(s->router, "m", true);
-        tl_router_run(s->router);
+        router_scene_discovered(s, "m");
         return;
     }
     if (call == ON_FAIL && way == BY_TIME) {

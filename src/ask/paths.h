@@ -1,0 +1,35 @@
+/* paths.h - the one list of what may be asked of a model server: by programs on this machine, and by
+ * other nodes. Everything else (what loads, pulls or deletes models, say) is not passed on. */
+#ifndef TL_ASK_PATHS_H
+#define TL_ASK_PATHS_H
+
+#include "base/slice.h"
+
+/* How a question's body names the model. */
+typedef enum {
+    TL_PATH_JSON = 1,
+    TL_PATH_FORM = 2, /* multipart/form-data */
+    TL_PATH_BOTH = TL_PATH_JSON | TL_PATH_FORM,
+} tl_path_body;
+
+/* Paths of one group are one label in metrics. */
+typedef enum {
+    TL_PATHS_CHAT,
+    TL_PATHS_COMPLETIONS,
+    TL_PATHS_EMBEDDINGS,
+    TL_PATHS_RESPONSES,
+    TL_PATHS_AUDIO,
+    TL_PATHS_IMAGES,
+    TL_PATHS_RERANK,
+} tl_path_group;
+
+typedef struct {
+    const char *path;
+    tl_path_group group;
+    tl_path_body body;
+} tl_path;
+
+/* NULL: the path may not be asked. All are asked with POST. */
+const tl_path *tl_path_find(tl_slice path);
+
+#endif
