@@ -7,10 +7,10 @@
 
 /* How a question's body names the model. */
 typedef enum {
-    TL_PATH_JSON = 1,
-    TL_PATH_FORM = 2, /* multipart/form-data */
-    TL_PATH_BOTH = TL_PATH_JSON | TL_PATH_FORM,
-} tl_path_body;
+    TL_ASK_PATH_JSON = 1,
+    TL_ASK_PATH_FORM = 2, /* multipart/form-data */
+    TL_ASK_PATH_BOTH = TL_ASK_PATH_JSON | TL_ASK_PATH_FORM,
+} tl_ask_path_body;
 
 /* Paths of one group are one label in metrics. */
 typedef enum {
@@ -21,15 +21,15 @@ typedef enum {
     TL_PATHS_AUDIO,
     TL_PATHS_IMAGES,
     TL_PATHS_RERANK,
-} tl_path_group;
+} tl_ask_path_group;
 
 typedef struct {
     const char *path;
-    tl_path_group group;
-    tl_path_body body;
-} tl_path;
+    tl_ask_path_group group;
+    tl_ask_path_body body;
+} tl_ask_path;
 
 /* NULL: the path may not be asked. All are asked with POST. */
-const tl_path *tl_path_find(tl_slice path);
+const tl_ask_path *tl_ask_path_find(tl_slice path);
 
 #endif

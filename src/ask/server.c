@@ -1,67 +1,12 @@
-#include "ask/server.h"
+#include "ask/server_state.h"
 
-#include "ask/guests.h"
 #include "ask/modelname.h"
-#include "ask/outbox.h"
-#include "ask/usage.h"
+#include "ask/paths.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <utlist.h>
-
-/*  HEAD --inferenceRequest--> BODY --the request's end--> RUNNING --answered or failed--> ENDING
- *  HEAD, BODY --refused--> REFUSED
- *  any of them --the stream is over, or given up--> freed
- *
- * The backend's calls come in RUNNING alone. */
-typedef enum {
-    HEAD,    /* inferenceRequest is awaited */
-    BODY,    /* admitted; the client's bytes come in */
-    RUNNING, /* the backend has it */
-    ENDING,  /* the last message is written, or waits in `pending` */
-    REFUSED, /* the same, and what still comes of the request is thrown away */
-} request_state;
-
-typedef struct request {
-    tl_stream_owner owner; /* first: the stream's user points here */
-    tl_server *server;
-    tl_quic_stream *stream;
-    request_state state;
-    tl_node_id peer;
-    char id[TL_CLUSTER_ID_MAX];
-    tl_ask ask;
-    tl_frame_reader reader;
-    tl_buf body;
-    size_t charged; /* for the body, until the backend is done with it */
-    tl_time opened_at;
-    tl_time deadline; /* as set_deadline says */
-    bool wants_progress;
-    tl_time progress_at; /* TL_NEVER: not RUNNING, not wanted, or the first byte has come */
-    tl_exchange *exchange;
-    tl_usage usage;
-    tl_guest *guest; /* of who asks, from its admission on */
-    bool whole;      /* answered */
-    tl_outbox out;
-    size_t taken; /* of what waited in it since the deadline was set */
-    bool paused;  /* the backend, until the stream takes more */
-    struct request *prev, *next;
-} request;
-
-struct tl_server {
-    tl_env env;
-    const tl_access *access;
-    tl_server_policy policy;
-    tl_server_backend backend;
-    void *backend_user;
-    request *requests;
-    tl_guests guests;
-    size_t running; /* those of them that hold a place */
-    size_t pending; /* bytes of all of them */
-    size_t bodies;  /* bytes charged for bodies */
-    tl_time due;    /* may be too early */
-    tl_server_counters counters;
-};
 
 tl_err tl_server_new(const tl_env *env, const tl_access *access, const tl_server_policy *policy,
                      const tl_server_backend *backend, void *backend_user, tl_server **ret_server)
@@ -101,13 +46,13 @@ const tl_server_counters *tl_server_counters_of(const tl_server *s)
 }
 
 /* Of policy.running_max: from admission until the stream is over. */
-static bool holds_place(request_state state)
+static bool holds_place(tl_request_state state)
 {
-    return state == BODY || state == RUNNING || state == ENDING;
+    return state == TL_REQUEST_BODY || state == TL_REQUEST_RUNNING || state == TL_REQUEST_ENDING;
 }
 
 /* NULL: charged. Else why not. */
-static const char *charge(request *r, size_t n)
+static const char *charge(tl_request *r, size_t n)
 {
     tl_server *s = r->server;
     const char *why = "this node has no memory for the request now";
@@ -119,7 +64,7 @@ static const char *charge(request *r, size_t n)
     return NULL;
 }
 
-static void drop_body(request *r)
+void tl_request_drop_body(tl_request *r)
 {
     tl_buf_clear(&r->body);
     r->server->bodies -= r->charged;
@@ -128,20 +73,21 @@ static void drop_body(request *r)
     r->charged = 0;
 }
 
-static void leave(request *r)
+static void leave(tl_request *r)
 {
-    drop_body(r);
+    tl_request_drop_body(r);
     if (r->guest)
         tl_guests_leave(&r->server->guests, r->guest, r->whole);
     r->guest = NULL;
 }
 
-static void set_state(request *r, request_state to)
+void tl_request_set_state(tl_request *r, tl_request_state to)
 {
-    static const unsigned from[] = {[BODY] = 1u << HEAD,
-                                    [RUNNING] = 1u << BODY,
-                                    [ENDING] = 1u << RUNNING,
-                                    [REFUSED] = 1u << HEAD | 1u << BODY};
+    static const unsigned from[] = {[TL_REQUEST_BODY] = 1u << TL_REQUEST_HEAD,
+                                    [TL_REQUEST_RUNNING] = 1u << TL_REQUEST_BODY,
+                                    [TL_REQUEST_ENDING] = 1u << TL_REQUEST_RUNNING,
+                                    [TL_REQUEST_REFUSED] =
+                                        1u << TL_REQUEST_HEAD | 1u << TL_REQUEST_BODY};
     assert(from[to] & 1u << r->state);
     assert(!r->exchange);
     r->progress_at = TL_NEVER;
@@ -155,27 +101,27 @@ static void set_state(request *r, request_state to)
 /* Until the request is there: an absolute time from the beginning; while its body is read, also
  * policy.body_idle from now. Refused: TL_SERVER_REFUSED_WITHIN from now, and this is called once. Else
  * TL_SERVER_STALL_MAX from now, while we wait for the peer and not for the backend. */
-static void set_deadline(request *r)
+void tl_request_set_deadline(tl_request *r)
 {
     tl_server *s = r->server;
     tl_time now = tl_env_now(&s->env);
     switch (r->state) {
-    case HEAD: r->deadline = r->opened_at + TL_SERVER_HEAD_WITHIN; break;
-    case BODY:
+    case TL_REQUEST_HEAD: r->deadline = r->opened_at + TL_SERVER_HEAD_WITHIN; break;
+    case TL_REQUEST_BODY:
         r->deadline = tl_time_min(now + s->policy.body_idle, r->opened_at + TL_SERVER_READ_WITHIN);
         break;
-    case REFUSED: r->deadline = now + TL_SERVER_REFUSED_WITHIN; break;
-    case RUNNING: r->deadline = r->paused ? now + TL_SERVER_STALL_MAX : TL_NEVER; break;
-    case ENDING: r->deadline = now + TL_SERVER_STALL_MAX; break;
+    case TL_REQUEST_REFUSED: r->deadline = now + TL_SERVER_REFUSED_WITHIN; break;
+    case TL_REQUEST_RUNNING: r->deadline = r->paused ? now + TL_SERVER_STALL_MAX : TL_NEVER; break;
+    case TL_REQUEST_ENDING: r->deadline = now + TL_SERVER_STALL_MAX; break;
     }
     r->taken = 0;
     s->due = tl_time_min(s->due, r->deadline);
 }
 
 /* The stream is over or given up by the caller. */
-static void free_request(request *r)
+static void free_request(tl_request *r)
 {
-    assert(!r->exchange || r->state == RUNNING);
+    assert(!r->exchange || r->state == TL_REQUEST_RUNNING);
     if (r->exchange)
         tl_exchange_cancel(r->exchange);
     if (r->stream)
@@ -188,156 +134,16 @@ static void free_request(request *r)
     free(r);
 }
 
-/* The peer broke the protocol, or memory is out: nothing more can be said on this stream. */
-static void give_up(request *r, uint64_t code)
+void tl_request_give_up(tl_request *r, uint64_t code)
 {
     tl_quic_stream_reset(r->stream, code);
     free_request(r);
 }
 
-/* --- out --- */
-
-/* All answers together keep too much, and this one a part of it. */
-static bool is_over_the_sum(const request *r)
-{
-    return r->out.pending.len && r->server->pending > TL_SERVER_PENDING_SUM;
-}
-
-/* The backend was held back, and half of what is kept at most is left: it goes on. */
-static void go_on_if_there_is_room(request *r)
-{
-    if (r->state != RUNNING || !r->paused || r->out.pending.len > TL_SERVER_PENDING_MAX / 2 ||
-        is_over_the_sum(r))
-        return;
-    r->paused = false;
-    set_deadline(r);
-    tl_exchange_set_paused(r->exchange, false);
-}
-
-/* Sends what waits, then the end when it is due; gives up when memory is out. */
-static void flush(request *r)
-{
-    size_t n;
-    if (tl_outbox_flush(&r->out, &n)) {
-        give_up(r, TL_CODE_CANCELLED);
-        return;
-    }
-    r->taken += n;
-    if (r->state == ENDING && r->taken >= TL_SERVER_TAKES)
-        set_deadline(r);
-    go_on_if_there_is_room(r);
-    if (!r->out.pending.len && (r->state == ENDING || r->state == REFUSED)) /* again: no harm */
-        (void)!tl_quic_stream_write(r->stream, tl_slice_of(NULL, 0), true, &n);
-}
-
-static tl_err put_message(request *r, const tl_cluster_message *m)
-{
-    tl_env_wake(&r->server->env);
-    return tl_outbox_put_message(&r->out, m);
-}
-
-/* On the wire there are eight codes; the others travel in `detail` (ask/exchange.h). */
-static void send_error(request *r, request_state next, tl_fail fail, const char *message)
-{
-    tl_cluster_message m = {.type = TL_CLUSTER_ERROR};
-    tl_fail code = fail;
-    if (fail > TL_FAIL_PAYMENT_REQUIRED) {
-        code = fail == TL_FAIL_BACKEND_UNREACHABLE || fail == TL_FAIL_NO_PROVIDER
-                   ? TL_FAIL_UNAVAILABLE
-                   : TL_FAIL_INTERNAL;
-        snprintf(m.u.error.detail, sizeof m.u.error.detail, "%s", tl_fail_name(fail));
-    }
-    memcpy(m.u.error.id, r->id, sizeof r->id);
-    snprintf(m.u.error.code, sizeof m.u.error.code, "%s", tl_fail_name(code));
-    snprintf(m.u.error.message, sizeof m.u.error.message, "%s", message);
-    set_state(r, next);
-    drop_body(r);
-    set_deadline(r);
-    if (put_message(r, &m))
-        give_up(r, TL_CODE_CANCELLED);
-    else
-        flush(r);
-}
-
-/* --- the backend's answer --- */
-
-static void on_head(void *user, const tl_answer_head *head)
-{
-    request *r = user;
-    assert(r->state == RUNNING);
-    tl_cluster_message m = {.type = TL_CLUSTER_RESPONSE, .u.response = {.status = head->status}};
-    memcpy(m.u.response.id, r->id, sizeof r->id);
-    snprintf(m.u.response.content_type, sizeof m.u.response.content_type, "%s", head->content_type);
-    snprintf(m.u.response.retry_after, sizeof m.u.response.retry_after, "%s", head->retry_after);
-    tl_usage_init(&r->usage, head->content_type);
-    if (put_message(r, &m))
-        give_up(r, TL_CODE_CANCELLED);
-}
-
-static void on_body(void *user, tl_slice bytes)
-{
-    request *r = user;
-    assert(r->state == RUNNING && !r->paused);
-    tl_usage_observe(&r->usage, bytes);
-    r->progress_at = TL_NEVER;
-    while (bytes.n) {
-        tl_slice now =
-            tl_slice_of(bytes.p, bytes.n < TL_FRAME_MESSAGE_MAX ? bytes.n : TL_FRAME_MESSAGE_MAX);
-        if (tl_outbox_put_frame(&r->out, TL_FRAME_BODY, now)) {
-            give_up(r, TL_CODE_CANCELLED);
-            return;
-        }
-        bytes = tl_slice_of(bytes.p + now.n, bytes.n - now.n);
-    }
-    if (r->out.pending.len > TL_SERVER_PENDING_MAX || is_over_the_sum(r)) {
-        r->paused = true;
-        set_deadline(r);
-        tl_exchange_set_paused(r->exchange, true);
-    }
-    tl_env_wake(&r->server->env);
-}
-
-static void on_end(void *user, const tl_answer_end *end)
-{
-    request *r = user;
-    tl_answer_end seen = tl_usage_end(&r->usage);
-    tl_cluster_message m = {
-        .type = TL_CLUSTER_COMPLETE,
-        .u.complete = {.tokens_in = end->tokens_in ? end->tokens_in : seen.tokens_in,
-                       .tokens_out = end->tokens_out ? end->tokens_out : seen.tokens_out}};
-    memcpy(m.u.complete.id, r->id, sizeof r->id);
-    r->exchange = NULL;
-    drop_body(r);
-    r->whole = true;
-    r->server->counters.served++;
-    r->server->counters.tokens_in += m.u.complete.tokens_in;
-    r->server->counters.tokens_out += m.u.complete.tokens_out;
-    set_state(r, ENDING);
-    set_deadline(r);
-    tl_answer_end told = {m.u.complete.tokens_in, m.u.complete.tokens_out};
-    r->server->backend.on_done(r->server->backend_user, &r->ask, TL_FAIL_COUNT, &told);
-    if (put_message(r, &m))
-        give_up(r, TL_CODE_CANCELLED);
-    else
-        flush(r);
-}
-
-static void on_fail(void *user, tl_fail fail, const char *message)
-{
-    request *r = user;
-    r->exchange = NULL;
-    tl_answer_end seen = tl_usage_end(&r->usage);
-    r->server->counters.failed++;
-    r->server->backend.on_done(r->server->backend_user, &r->ask, fail, &seen);
-    send_error(r, ENDING, fail, message);
-}
-
-static const tl_exchange_sink sink = {on_head, on_body, on_end, on_fail};
-
 /* --- the request --- */
 
 /* False: refused, with the reason sent. */
-static bool admit(request *r)
+static bool admit(tl_request *r)
 {
     tl_server *s = r->server;
     static const tl_fail fails[] = {[TL_ACCESS_NOT_SHARED] = TL_FAIL_MODEL_NOT_LOADED,
@@ -350,6 +156,9 @@ static bool admit(request *r)
     if (verdict) {
         fail = fails[verdict];
         why = tl_access_words(verdict);
+    } else if (!tl_ask_path_find(tl_slice_str(r->ask.path))) {
+        fail = TL_FAIL_FORBIDDEN;
+        why = "this path of the model server is not shared";
     } else if (!(model = s->backend.serves(s->backend_user, r->ask.model))) {
         fail = TL_FAIL_MODEL_NOT_LOADED;
         why = "this node does not serve the model";
@@ -366,12 +175,12 @@ static bool admit(request *r)
         fail = TL_FAIL_QUEUE_FULL;
     }
     s->counters.refused++;
-    send_error(r, REFUSED, fail, why);
+    tl_request_send_error(r, TL_REQUEST_REFUSED, fail, why);
     return false;
 }
 
 /* False: the request is over. */
-static bool on_request_head(request *r, const tl_cluster_request *q)
+static bool on_request_head(tl_request *r, const tl_cluster_request *q)
 {
     memcpy(r->id, q->id, sizeof r->id);
     tl_ask *a = &r->ask;
@@ -383,12 +192,12 @@ static bool on_request_head(request *r, const tl_cluster_request *q)
     r->wants_progress = q->progress;
     if (!admit(r))
         return false;
-    set_state(r, BODY);
+    tl_request_set_state(r, TL_REQUEST_BODY);
     return true;
 }
 
 /* False: refused, with the reason sent. */
-static bool on_request_body(request *r, tl_slice bytes)
+static bool on_request_body(tl_request *r, tl_slice bytes)
 {
     tl_fail fail = TL_FAIL_QUEUE_FULL;
     char text[64];
@@ -405,29 +214,13 @@ static bool on_request_body(request *r, tl_slice bytes)
     if (!why)
         return true;
     r->server->counters.refused++;
-    send_error(r, REFUSED, fail, why);
+    tl_request_send_error(r, TL_REQUEST_REFUSED, fail, why);
     return false;
-}
-
-/* The backend has the question and no byte of the body came yet. While the peer does not read, it
- * is told nothing. */
-static void tell_progress(request *r)
-{
-    tl_server *s = r->server;
-    tl_cluster_message m = {.type = TL_CLUSTER_PROGRESS};
-    assert(r->state == RUNNING);
-    r->progress_at = tl_env_now(&s->env) + TL_SERVER_PROGRESS_EVERY;
-    s->due = tl_time_min(s->due, r->progress_at);
-    if (r->out.pending.len)
-        return;
-    memcpy(m.u.progress.id, r->id, sizeof r->id);
-    if (put_message(r, &m))
-        give_up(r, TL_CODE_CANCELLED);
 }
 
 /* The question goes to the model that was admitted, whatever name stands in the body: the asker
  * decides neither which names we have, nor which of them we share. */
-static tl_err fill_in_model(request *r)
+static tl_err fill_in_model(tl_request *r)
 {
     bool same;
     tl_buf other = {0};
@@ -442,35 +235,37 @@ static tl_err fill_in_model(request *r)
     return TL_OK;
 }
 
-static void run_request(request *r)
+static void run_request(tl_request *r)
 {
     tl_server *s = r->server;
     tl_err e = fill_in_model(r);
     if (e) {
         s->counters.refused++;
-        send_error(r, REFUSED, e == TL_ERR_NOMEM ? TL_FAIL_UNAVAILABLE : TL_FAIL_INTERNAL,
-                   e == TL_ERR_NOMEM ? "this node is out of memory"
-                                     : "the request's body has no single \"model\"");
+        tl_request_send_error(r, TL_REQUEST_REFUSED,
+                              e == TL_ERR_NOMEM ? TL_FAIL_UNAVAILABLE : TL_FAIL_INTERNAL,
+                              e == TL_ERR_NOMEM ? "this node is out of memory"
+                                                : "the request's body has no single \"model\"");
         return;
     }
-    set_state(r, RUNNING);
-    set_deadline(r);
+    tl_request_set_state(r, TL_REQUEST_RUNNING);
+    tl_request_set_deadline(r);
     r->ask.body = tl_buf_slice(&r->body);
-    e = s->backend.ask(s->backend_user, &r->ask, &sink, r, &r->exchange);
+    e = s->backend.ask(s->backend_user, &r->ask, &tl_request_sink, r, &r->exchange);
     r->ask.body = tl_slice_of(NULL, 0);
     tl_buf_clear(&r->body); /* the backend has a copy: the charge stays */
     if (e) {
         s->counters.failed++;
-        send_error(r, ENDING, TL_FAIL_UNAVAILABLE, "this node is out of memory");
+        tl_request_send_error(r, TL_REQUEST_ENDING, TL_FAIL_UNAVAILABLE,
+                              "this node is out of memory");
     } else if (r->wants_progress) {
-        tell_progress(r);
+        tl_request_tell_progress(r);
     }
 }
 
-static tl_err take_piece(request *r, const tl_frame_piece *piece)
+static tl_err take_piece(tl_request *r, const tl_frame_piece *piece)
 {
     if (piece->kind == TL_FRAME_BODY) {
-        if (r->state != BODY)
+        if (r->state != TL_REQUEST_BODY)
             return TL_ERR_PROTO;
         return on_request_body(r, piece->bytes) ? TL_OK : TL_ERR_CLOSED;
     }
@@ -478,21 +273,21 @@ static tl_err take_piece(request *r, const tl_frame_piece *piece)
     tl_err e = tl_cluster_parse(piece->bytes, &m);
     if (e)
         return e;
-    bool right = m.type == TL_CLUSTER_REQUEST && r->state == HEAD;
+    bool right = m.type == TL_CLUSTER_REQUEST && r->state == TL_REQUEST_HEAD;
     bool go_on = right && on_request_head(r, &m.u.request);
     tl_cluster_message_clear(&m);
     return go_on ? TL_OK : right ? TL_ERR_CLOSED : TL_ERR_PROTO;
 }
 
 /* Everything in `in`. TL_ERR_CLOSED: the request is refused (and perhaps freed). */
-static tl_err take_all(request *r, tl_slice in)
+static tl_err take_all(tl_request *r, tl_slice in)
 {
     tl_frame_piece piece;
     tl_err e;
     while (!(e = tl_frame_next(&r->reader, &in, &piece)))
         if ((e = take_piece(r, &piece)))
             return e;
-    if (e == TL_ERR_SHORT && r->state == HEAD &&
+    if (e == TL_ERR_SHORT && r->state == TL_REQUEST_HEAD &&
         r->reader.message.len + r->reader.left > TL_SERVER_REQUEST_MAX)
         return TL_ERR_TOO_LARGE;
     return e == TL_ERR_SHORT ? TL_OK : e;
@@ -500,60 +295,61 @@ static tl_err take_all(request *r, tl_slice in)
 
 static void on_readable(tl_stream_owner *o)
 {
-    request *r = (request *)o;
+    tl_request *r = (tl_request *)o;
     tl_server *s = r->server;
     tl_quic_stream *stream = r->stream;
     bool fin = false;
     tl_slice in;
     while ((in = tl_quic_stream_peek(stream, &fin)).n) {
-        tl_err e = r->state == REFUSED ? TL_OK : take_all(r, in);
+        tl_err e = r->state == TL_REQUEST_REFUSED ? TL_OK : take_all(r, in);
         if (e == TL_ERR_CLOSED) {
             /* Refused: this stays the stream's owner, unless memory ran out. */
             if (tl_quic_stream_user(stream) != o)
                 return;
         } else if (e) {
             s->counters.malformed++;
-            give_up(r, TL_CODE_PROTOCOL);
+            tl_request_give_up(r, TL_CODE_PROTOCOL);
             return;
         }
         tl_quic_stream_consume(stream, in.n);
     }
     tl_env_wake(&s->env);
-    if (r->state != HEAD && r->state != BODY)
+    if (r->state != TL_REQUEST_HEAD && r->state != TL_REQUEST_BODY)
         return;
-    set_deadline(r);
+    tl_request_set_deadline(r);
     if (!fin)
         return;
-    if (r->state == BODY && tl_frame_is_between(&r->reader)) {
+    if (r->state == TL_REQUEST_BODY && tl_frame_is_between(&r->reader)) {
         run_request(r);
     } else {
         s->counters.malformed++;
-        give_up(r, TL_CODE_PROTOCOL);
+        tl_request_give_up(r, TL_CODE_PROTOCOL);
     }
 }
 
 static void on_writable(tl_stream_owner *o)
 {
-    flush((request *)o);
+    tl_request_flush((tl_request *)o);
 }
 
 /* The peer gave the request up, unless it was served, failed or refused already. */
-static void count_cancelled(const request *r)
+static void count_cancelled(const tl_request *r)
 {
-    r->server->counters.cancelled += r->state != ENDING && r->state != REFUSED;
+    r->server->counters.cancelled +=
+        r->state != TL_REQUEST_ENDING && r->state != TL_REQUEST_REFUSED;
 }
 
 static void on_reset(tl_stream_owner *o)
 {
-    request *r = (request *)o;
+    tl_request *r = (tl_request *)o;
     count_cancelled(r);
-    give_up(r, TL_CODE_CANCELLED);
+    tl_request_give_up(r, TL_CODE_CANCELLED);
 }
 
 static void on_closed(tl_stream_owner *o, const char *why)
 {
     (void)why;
-    request *r = (request *)o;
+    tl_request *r = (tl_request *)o;
     count_cancelled(r);
     r->stream = NULL;
     free_request(r);
@@ -561,7 +357,7 @@ static void on_closed(tl_stream_owner *o, const char *why)
 
 void tl_server_on_stream(tl_server *s, const tl_node_id *peer, tl_quic_stream *stream)
 {
-    request *r = calloc(1, sizeof *r);
+    tl_request *r = calloc(1, sizeof *r);
     if (!r) {
         tl_quic_stream_reset(stream, TL_CODE_CANCELLED);
         return;
@@ -573,16 +369,16 @@ void tl_server_on_stream(tl_server *s, const tl_node_id *peer, tl_quic_stream *s
     r->peer = *peer;
     r->opened_at = tl_env_now(&s->env);
     r->progress_at = TL_NEVER;
-    set_deadline(r);
+    tl_request_set_deadline(r);
     DL_APPEND(s->requests, r);
     tl_quic_stream_set_user(stream, r);
 }
 
 /* A request with a deadline or a progress message that is due. Also finds out when the next one
  * will be. */
-static request *next_overdue(tl_server *s, tl_time now)
+static tl_request *next_overdue(tl_server *s, tl_time now)
 {
-    request *r;
+    tl_request *r;
     s->due = TL_NEVER;
     DL_FOREACH (s->requests, r) {
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
@@ -598,18 +394,18 @@ void tl_server_on_timer(tl_server *s)
     tl_time now = tl_env_now(&s->env);
     if (now < s->due)
         return;
-    for (request *r; (r = next_overdue(s, now));) {
+    for (tl_request *r; (r = next_overdue(s, now));) {
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
         if (now < r->deadline) {
-            tell_progress(r);
+            tl_request_tell_progress(r);
             continue;
         }
-        bool reading = r->state == HEAD || r->state == BODY;
+        bool reading = r->state == TL_REQUEST_HEAD || r->state == TL_REQUEST_BODY;
         if (reading)
             s->counters.malformed++;
         else
             count_cancelled(r);
-        give_up(r, reading ? TL_CODE_PROTOCOL : TL_CODE_CANCELLED);
+        tl_request_give_up(r, reading ? TL_CODE_PROTOCOL : TL_CODE_CANCELLED);
     }
 }
 
@@ -624,7 +420,7 @@ void tl_server_free(tl_server *s)
         return;
     while (s->requests)
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
-        give_up(s->requests, TL_CODE_CANCELLED);
+        tl_request_give_up(s->requests, TL_CODE_CANCELLED);
     tl_guests_clear(&s->guests);
     free(s);
 }

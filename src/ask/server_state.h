@@ -1,0 +1,82 @@
+/* server_state.h - what the files of the server share: one request, and the calls between them. server.c
+ * reads requests, admits them and ends them, server_answer.c tells them what they are told. */
+#ifndef TL_ASK_SERVER_STATE_H
+#define TL_ASK_SERVER_STATE_H
+
+#include "ask/guests.h"
+#include "ask/outbox.h"
+#include "ask/server.h"
+#include "ask/usage.h"
+
+/*  HEAD --inferenceRequest--> BODY --the request's end--> RUNNING --answered or failed--> ENDING
+ *  HEAD, BODY --refused--> REFUSED
+ *  any of them --the stream is over, or given up--> freed
+ *
+ * The backend's calls come in RUNNING alone. */
+typedef enum {
+    TL_REQUEST_HEAD,    /* inferenceRequest is awaited */
+    TL_REQUEST_BODY,    /* admitted; the client's bytes come in */
+    TL_REQUEST_RUNNING, /* the backend has it */
+    TL_REQUEST_ENDING,  /* the last message is written, or waits in `pending` */
+    TL_REQUEST_REFUSED, /* the same, and what still comes of the request is thrown away */
+} tl_request_state;
+
+typedef struct tl_request {
+    tl_stream_owner owner; /* first: the stream's user points here */
+    tl_server *server;
+    tl_quic_stream *stream;
+    tl_request_state state;
+    tl_node_id peer;
+    char id[TL_CLUSTER_ID_MAX];
+    tl_ask ask;
+    tl_frame_reader reader;
+    tl_buf body;
+    size_t charged; /* for the body, until the backend is done with it */
+    tl_time opened_at;
+    tl_time deadline; /* as tl_request_set_deadline says */
+    bool wants_progress;
+    tl_time progress_at; /* TL_NEVER: not running, not wanted, or the first byte has come */
+    tl_exchange *exchange;
+    tl_usage usage;
+    tl_guest *guest; /* of who asks, from its admission on */
+    bool whole;      /* answered */
+    tl_outbox out;
+    size_t taken; /* of what waited in it since the deadline was set */
+    bool paused;  /* the backend, until the stream takes more */
+    struct tl_request *prev, *next;
+} tl_request;
+
+struct tl_server {
+    tl_env env;
+    const tl_access *access;
+    tl_server_policy policy;
+    tl_server_backend backend;
+    void *backend_user;
+    tl_request *requests;
+    tl_guests guests;
+    size_t running; /* those of them that hold a place */
+    size_t pending; /* bytes of all of them */
+    size_t bodies;  /* bytes charged for bodies */
+    tl_time due;    /* may be too early */
+    tl_server_counters counters;
+};
+
+/* --- server.c --- */
+void tl_request_set_state(tl_request *r, tl_request_state to);
+/* Sets it by the state, from now on. */
+void tl_request_set_deadline(tl_request *r);
+/* Lets the body go, and what is charged for it. */
+void tl_request_drop_body(tl_request *r);
+/* The peer broke the protocol, or memory is out: nothing more can be said on this stream. Frees. */
+void tl_request_give_up(tl_request *r, uint64_t code);
+
+/* --- server_answer.c: each may give the request up, and then it is freed --- */
+extern const tl_exchange_sink tl_request_sink; /* of the backend; `user` is the request */
+/* Sends what waits, then the end when it is due. */
+void tl_request_flush(tl_request *r);
+void tl_request_send_error(tl_request *r, tl_request_state next, tl_fail fail, const char *message);
+/* The backend has the question and no byte of the body came yet: the peer is told so, unless it does
+ * not read. */
+void tl_request_tell_progress(tl_request *r);
+
+#endif
