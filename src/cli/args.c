@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define BEHIND_DASHES " (what begins with - and is no option goes behind --)"
+
 static const tl_option *find_long(const tl_option *const *tables, const char *name, size_t n)
 {
     for (; *tables; tables++)
@@ -37,7 +39,7 @@ static tl_err unknown(const tl_option *const *tables, const char *given, size_t 
     if (s.best)
         return tl_why_set(why, TL_ERR_INVALID, "unknown option --%s; did you mean --%s?", safe.text,
                           s.best);
-    return tl_why_set(why, TL_ERR_INVALID, "unknown option --%s", safe.text);
+    return tl_why_set(why, TL_ERR_INVALID, "unknown option --%s" BEHIND_DASHES, safe.text);
 }
 
 static tl_err add(tl_args *a, const tl_option *o, const char *value, tl_why *why)
@@ -77,7 +79,7 @@ static tl_err take_short(int argc, char *const *argv, int *i, const tl_option *c
         const tl_option *o = find_letter(tables, *p);
         if (!o) {
             tl_safe safe = tl_log_safe(tl_slice_of(p, 1));
-            return tl_why_set(why, TL_ERR_INVALID, "unknown option -%s", safe.text);
+            return tl_why_set(why, TL_ERR_INVALID, "unknown option -%s" BEHIND_DASHES, safe.text);
         }
         tl_err e;
         if (!o->value) {
@@ -96,6 +98,12 @@ static tl_err take_short(int argc, char *const *argv, int *i, const tl_option *c
     return TL_OK;
 }
 
+/* -1 is a number, where no option is a digit. */
+static bool is_number(const char *word, const tl_option *const *tables)
+{
+    return word[0] == '-' && word[1] >= '0' && word[1] <= '9' && !find_letter(tables, word[1]);
+}
+
 tl_err tl_args_parse(int argc, char *const *argv, const tl_option *const *tables, tl_args *ret_args,
                      tl_why *why)
 {
@@ -107,7 +115,7 @@ tl_err tl_args_parse(int argc, char *const *argv, const tl_option *const *tables
             options_end = true;
         else if (!options_end && !strncmp(argv[i], "--", 2))
             e = take_long(argc, argv, &i, tables, &a, why);
-        else if (!options_end && argv[i][0] == '-' && argv[i][1])
+        else if (!options_end && argv[i][0] == '-' && argv[i][1] && !is_number(argv[i], tables))
             e = take_short(argc, argv, &i, tables, &a, why);
         else if (a.operand_n == TL_ARGS_MAX)
             e = tl_why_set(why, TL_ERR_INVALID, "more than %d words: put them in quotes",

@@ -1,5 +1,5 @@
 /* args.h - options and operands of a command, GNU style: `--name=value`, `--name value`, `-n
- * value`, `-nvalue`, options anywhere before `--`. Reads only argv; never prints. */
+ * value`, `-nvalue`, options anywhere before `--`; `-1` is an operand. Reads only argv; never prints. */
 #ifndef TL_CLI_ARGS_H
 #define TL_CLI_ARGS_H
 

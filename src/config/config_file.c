@@ -31,9 +31,9 @@ static tl_err read_all(int fd, const char *path, tl_buf *ret_text, tl_why *why)
         if (n == 0)
             return TL_OK;
         tl_buf_added(ret_text, (size_t)n);
-        if (ret_text->len > TL_CONFIG_TEXT_MAX)
+        if (ret_text->len > TL_TOML_TEXT_MAX)
             return tl_why_set(why, TL_ERR_TOO_LARGE, "%s: larger than %u bytes", path,
-                              TL_CONFIG_TEXT_MAX);
+                              TL_TOML_TEXT_MAX);
     }
 }
 

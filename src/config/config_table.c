@@ -3,6 +3,9 @@
 #include "base/log.h"
 #include "base/suggest.h"
 #include "config/config_rules.h"
+#include "config/config_text.h"
+
+#include <strings.h>
 
 #define LIST_TEXT_MAX sizeof(((tl_string_list *)0)->item[0])
 
@@ -162,7 +165,7 @@ static tl_err take_text(const tl_setting_def *def, const json_t *value, char *re
 {
     const char *text = json_string_value(value);
     if (!text)
-        return tl_why_set(why, TL_ERR_INVALID, "must be text in double quotes");
+        return tl_why_set(why, TL_ERR_INVALID, "must be text in quotes");
     size_t n = json_string_length(value);
     if (n >= size)
         return tl_why_set(why, TL_ERR_INVALID, "must be at most %zu bytes", size - 1);
@@ -193,7 +196,7 @@ static tl_err take_list(const tl_setting_def *def, const json_t *value, tl_strin
     bool bare = def->bare_ok && json_is_string(value);
     if (!bare && !json_is_array(value))
         return tl_why_set(why, TL_ERR_INVALID, "must be a list such as [\"a\", \"b\"]%s",
-                          def->bare_ok ? ", or one text in double quotes" : "");
+                          def->bare_ok ? ", or one text in quotes" : "");
     size_t n = bare ? 1 : json_array_size(value);
     if (n < def->min || n > def->max)
         return tl_why_set(why, TL_ERR_INVALID, "must have from %u to %u items", def->min, def->max);
@@ -225,27 +228,52 @@ tl_err tl_setting_apply(tl_settings *s, const tl_setting_def *def, const json_t 
     return TL_ERR_INVALID;
 }
 
+/* What people write for true and false; the one that is meant, else NULL. */
+static const char *boolean_meant(const char *text)
+{
+    static const char *const yes[] = {"true", "yes", "on", "1", "y", "enable", "enabled", NULL};
+    static const char *const no[] = {"false", "no", "off", "0", "n", "disable", "disabled", NULL};
+    for (size_t i = 0; yes[i]; i++)
+        if (!strcasecmp(text, yes[i]))
+            return "true";
+    for (size_t i = 0; no[i]; i++)
+        if (!strcasecmp(text, no[i]))
+            return "false";
+    return NULL;
+}
+
+/* It is no value at all. To say what the setting wants helps more than to say where a parser
+ * stopped. */
+static tl_err no_value(const tl_setting_def *def, const char *text, tl_why *why)
+{
+    tl_settings scratch;
+    tl_why must = {""};
+    const char *meant = def->kind == TL_KIND_BOOL ? boolean_meant(text) : NULL;
+    if (!tl_setting_apply(&scratch, def, NULL, &must))
+        return TL_ERR_INVALID;
+    if (meant)
+        return tl_why_set(why, TL_ERR_INVALID, "%s; for %s write %s", must.text, text, meant);
+    return tl_why_set(why, TL_ERR_INVALID, "%s", must.text);
+}
+
 tl_err tl_setting_value_of_text(const tl_setting_def *def, const char *text, json_t **ret_value,
                                 tl_why *why)
 {
     bool textual = def->kind == TL_KIND_TEXT || (def->kind == TL_KIND_LIST && def->bare_ok);
-    bool as_json = !textual || *text == '"' || (def->kind == TL_KIND_LIST && *text == '[');
-    if (!as_json) {
-        if (!tl_utf8_is(tl_slice_str(text)))
-            return tl_why_set(why, TL_ERR_INVALID, "must be valid UTF-8");
+    bool quoted = *text == '"' || (def->kind == TL_KIND_LIST && *text == '[');
+    if (!tl_utf8_is(tl_slice_str(text)))
+        return tl_why_set(why, TL_ERR_INVALID, "must be valid UTF-8");
+    const char *meant = def->kind == TL_KIND_BOOL ? boolean_meant(text) : NULL;
+    if (meant && strcmp(text, meant) != 0)
+        return no_value(def, text, why);
+    tl_err e = TL_ERR_PROTO;
+    if (!textual || quoted || *text == '\'')
+        e = tl_config_value_read(tl_slice_str(text), ret_value);
+    if (e == TL_ERR_PROTO && textual && !quoted) {
         *ret_value = json_string(text);
         return *ret_value ? TL_OK : TL_ERR_NOMEM;
     }
-    tl_why json_why;
-    tl_err e = tl_json_parse(tl_slice_str(text), 2, ret_value, &json_why);
-    if (e == TL_ERR_PROTO) {
-        /* It is not JSON. To say what the type wants helps more than to say where the parser
-         * stopped. */
-        tl_settings scratch;
-        e = tl_setting_apply(&scratch, def, NULL, why);
-        return e ? e : TL_ERR_INVALID;
-    }
-    return e;
+    return e && e != TL_ERR_NOMEM ? no_value(def, text, why) : e;
 }
 
 tl_err tl_setting_value(const tl_settings *s, const tl_setting_def *def, json_t **ret_value)

@@ -33,7 +33,8 @@ const tl_setting_def *tl_setting_section(const char *section);
  * unchanged. */
 TL_CHECK tl_err tl_setting_apply(tl_settings *s, const tl_setting_def *def, const json_t *value,
                                  tl_why *why);
-/* Turns what a person typed as one argument into a JSON value; does not check it against the rules.
+/* Turns what a person typed as one argument into a JSON value: text as it is or in quotes, else as
+ * TOML or JSON write it. Does not check it against the rules.
  * The caller calls json_decref. TL_ERR_INVALID, TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_setting_value_of_text(const tl_setting_def *def, const char *text,
                                          json_t **ret_value, tl_why *why);

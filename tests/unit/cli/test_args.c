@@ -69,6 +69,16 @@ static void letters_join(void **state)
     assert_string_equal(tl_args_value(&args, "count"), "5");
 }
 
+static void a_negative_number_is_a_word(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("key", "-1", "-l", NULL), TL_OK);
+    assert_int_equal(args.operand_n, 2);
+    assert_string_equal(args.operand[1], "-1");
+    assert_true(tl_args_has(&args, "long"));
+    assert_int_equal(parse("key", "-l1", NULL), TL_ERR_INVALID);
+}
+
 static void a_wrong_option_is_named_with_the_one_meant(void **state)
 {
     (void)state;
@@ -76,7 +86,9 @@ static void a_wrong_option_is_named_with_the_one_meant(void **state)
     assert_string_equal(why.text, "unknown option --modle; did you mean --model?");
     assert_int_equal(parse("--mod", "x", NULL), TL_ERR_INVALID);
     assert_int_equal(parse("-z", NULL), TL_ERR_INVALID);
-    assert_string_equal(why.text, "unknown option -z");
+    assert_string_equal(why.text,
+                        "unknown option -z (what begins with - and is no option goes behind --)");
+    assert_int_equal(parse("--", "-z", NULL), TL_OK);
     assert_int_equal(parse("--long=1", NULL), TL_ERR_INVALID);
     assert_string_equal(why.text, "option --long takes no value");
     assert_int_equal(parse("--long", NULL), TL_OK);
@@ -128,6 +140,7 @@ int main(void)
         cmocka_unit_test(values_come_in_every_gnu_form),
         cmocka_unit_test(options_may_stand_anywhere_before_two_dashes),
         cmocka_unit_test(letters_join),
+        cmocka_unit_test(a_negative_number_is_a_word),
         cmocka_unit_test(a_wrong_option_is_named_with_the_one_meant),
         cmocka_unit_test(too_many_words_are_refused),
         cmocka_unit_test(numbers_are_whole_and_in_range),

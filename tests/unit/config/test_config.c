@@ -73,8 +73,20 @@ typedef struct {
 } refusal;
 
 static const refusal refusals[] = {
-    {"wan_enabled", "yes", "true", "must be true or false"},
-    {"wan_enabled", "1", "false", "must be true or false"},
+    {"wan_enabled", "yes", "true", "must be true or false; for yes write true"},
+    {"wan_enabled", "Off", "false", "must be true or false; for Off write false"},
+    {"wan_enabled", "TRUE", "true", "must be true or false; for TRUE write true"},
+    {"wan_enabled", "1", "false", "must be true or false; for 1 write true"},
+    {"wan_enabled", "\"true\"", "true", "must be true or false"},
+    {"wan_enabled", "", "true", "must be true or false"},
+    {"nat.relay_max_sessions", "-1", "1", "must be a whole number from 1 to 100000"},
+    {"nat.relay_max_sessions", "-9223372036854775809", "0x10", "from 1 to 100000"},
+    {"udp_port", "1\nask = 2", "1_000", "from 0 to 65535"},
+    {"udp_port", "2026-11-29", "+7", "from 0 to 65535"},
+    {"udp_port", "{a = 1}", "7 # x", "from 0 to 65535"},
+    {"share_models", "['a', 'b'", "['a', 'b',]", "must be a list"},
+    {"share_models", "'a'", "[ 'a' ]", "must be a list"},
+    {"display_name", "\"a", "'tis", "must be text"},
     {"udp_port", "65536", "65535", "from 0 to 65535"},
     {"udp_port", "-1", "0", "from 0 to 65535"},
     {"udp_port", "1.0", "1", "from 0 to 65535"},
