@@ -10,10 +10,11 @@ ROOT    ?= $(BUILD)/debian-$(SUITE)
 WHAT    ?= demo test
 MESON_ARGS ?=
 FUZZ_SECONDS ?= 30
+SEEDS   ?= 1000
 SANITIZED = --suite unit --suite sim --print-errorlogs --num-processes 2
 TEST = meson test -C $(BUILD) --print-errorlogs --num-processes 2
 
-.PHONY: all deps demo test check asan tsan fuzz sim e2e lab lab-full test-debian13 mutate bench fmt lint install clean help
+.PHONY: all deps demo test check asan tsan fuzz sim sim-full e2e lab lab-full test-debian13 mutate bench fmt lint install clean help
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -43,6 +44,10 @@ check: all
 ## make sim      the seeded simulator alone (SIM_SEED=n replays one seed)
 sim: all
 	@tools/run-tests $(BUILD) sim
+
+## make sim-full [SEEDS=1000]  every scene of the simulator with so many new seeds; prints every seed that fails
+sim-full: all
+	@tools/sim-seeds $(BUILD) $(SEEDS)
 
 ## make e2e      the real binaries on loopback
 e2e: all

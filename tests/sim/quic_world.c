@@ -5,7 +5,7 @@
 
 world world_new(const tl_quic_config *config_a, const tl_quic_config *config_b)
 {
-    world w = {.s = sim_new(1)};
+    world w = {.s = sim_new(sim_seed(1))};
     sim_faults f = {.delay = DELAY};
     w.a = quic_node_new(w.s, config_a);
     w.b = quic_node_new(w.s, config_b);

@@ -2,8 +2,17 @@
 
 #include "base/table.h"
 
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
 #include <utlist.h>
 
 #define DATAGRAM_MAX  2048
@@ -11,6 +20,8 @@
 #define RECORD_KEEP   8
 #define SPINS_MAX     64 /* a host's machines may each be due at once, one after the other */
 #define WALL_AT_START INT64_C(1750000000)
+#define APART_SECONDS_MAX                                                                          \
+    900 /* of real time, for one seed; a sanitizer on a busy machine has enough */
 #define TIME_AT_START (1000 * TL_SEC) /* as a monotonic clock is some time after boot */
 
 typedef struct flight {
@@ -420,29 +431,127 @@ bool sim_run_while(sim *s, bool (*done)(void *user), void *user, tl_time limit)
 
 /* --- seeds --- */
 
+/* What the environment asks for. */
+static struct {
+    bool read, given, apart;
+    uint64_t seed, count; /* count 0: not given */
+    const char *scene;
+} wish;
+static unsigned failures;
+
+static void read_wish(void)
+{
+    if (wish.read)
+        return;
+    const char *seed = getenv("SIM_SEED"), *count = getenv("SIM_COUNT");
+    wish.read = true;
+    wish.given = seed != NULL;
+    wish.seed = seed ? strtoull(seed, NULL, 0) : 0;
+    wish.count = count ? strtoull(count, NULL, 0) : 0;
+    wish.apart = getenv("SIM_APART") != NULL;
+    wish.scene = getenv("SIM_SCENE");
+}
+
+uint64_t sim_seed(uint64_t k)
+{
+    return k + (current_seed << 16);
+}
+
+/* One seed in a process of its own. What it printed is shown when it failed. */
+static void run_apart(void (*run)(uint64_t seed))
+{
+    FILE *out = must(tmpfile());
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid < 0)
+        abort();
+    if (pid == 0) {
+        dup2(fileno(out), STDOUT_FILENO);
+        dup2(fileno(out), STDERR_FILENO);
+        alarm(APART_SECONDS_MAX);
+        failures = 0;
+        run(current_seed);
+        exit(failures != 0);
+    }
+    int status = 0;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (status) {
+        int c;
+        failures++;
+        rewind(out);
+        while ((c = getc(out)) != EOF)
+            putc(c, stderr);
+        if (WIFSIGNALED(status))
+            fprintf(stderr, "FAILED: %s\n  %s\n", current_name, strsignal(WTERMSIG(status)));
+        fprintf(stderr, "  again: SIM_SEED=%llu SIM_SCENE=\"%s\"\n",
+                (unsigned long long)current_seed, current_name);
+    }
+    fclose(out);
+}
+
 void sim_each_seed(const char *name, uint64_t first, uint64_t count, void (*run)(uint64_t seed))
 {
-    const char *only = getenv("SIM_SEED"), *many = getenv("SIM_COUNT");
+    read_wish();
+    if (wish.scene && strcmp(name, wish.scene) != 0)
+        return;
+    unsigned before = failures;
     current_name = name;
-    if (many)
-        count = strtoull(many, NULL, 0);
-    if (only) {
-        first = strtoull(only, NULL, 0);
+    if (wish.given) {
+        first = wish.seed;
         count = 1;
     }
+    if (wish.count)
+        count = wish.count;
     for (uint64_t i = 0; i < count; i++) {
         current_seed = first + i;
-        run(current_seed);
+        if (wish.apart)
+            run_apart(run);
+        else
+            run(current_seed);
     }
-    printf("ok: %s, seeds %llu to %llu\n", name, (unsigned long long)first,
-           (unsigned long long)(first + count - 1));
+    if (failures == before)
+        printf("ok: %s, seeds %llu to %llu\n", name, (unsigned long long)first,
+               (unsigned long long)(first + count - 1));
+    if (wish.apart)
+        printf("ran: %llu\n", (unsigned long long)count);
+    fflush(stdout);
+    current_seed = 0;
+}
+
+static const struct CMUnitTest *one_test;
+
+static void run_one_test(uint64_t seed)
+{
+    (void)seed;
+    failures += (unsigned)_cmocka_run_group_tests(one_test->name, one_test, 1, NULL, NULL);
+}
+
+void sim_each_test_of(const struct CMUnitTest *tests, size_t n)
+{
+    read_wish();
+    if (!wish.given && !wish.scene) { /* each once, as it was written */
+        failures += (unsigned)_cmocka_run_group_tests("tests", tests, n, NULL, NULL);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        one_test = &tests[i];
+        sim_each_seed(tests[i].name, 0, 1, run_one_test);
+    }
+}
+
+int sim_result(void)
+{
+    return failures != 0;
 }
 
 void sim_expect_at(bool ok, const char *what, const char *file, int line)
 {
     if (ok)
         return;
-    fprintf(stderr, "FAILED: %s\n  expected: %s\n  at %s:%d\n  replay: SIM_SEED=%llu\n",
-            current_name, what, file, line, (unsigned long long)current_seed);
+    fprintf(stderr, "FAILED: %s\n  expected: %s\n  at %s:%d\n", current_name, what, file, line);
+    if (!wish.apart)
+        fprintf(stderr, "  again: SIM_SEED=%llu SIM_SCENE=\"%s\"\n",
+                (unsigned long long)current_seed, current_name);
     exit(1);
 }

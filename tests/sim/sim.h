@@ -76,11 +76,29 @@ void sim_run_for(sim *s, tl_time span);
 /* Until `done(user)` or `limit` from now; true when done. */
 bool sim_run_while(sim *s, bool (*done)(void *user), void *user, tl_time limit);
 
-/* --- seeds --- */
-/* Calls `run(seed)` for `count` seeds (SIM_COUNT, when that is set) from `first`, or for SIM_SEED
- * alone. `run` uses sim_expect; the first failing seed is printed with how to replay it, and the
- * process exits with 1. */
+/* --- seeds ---
+ *
+ * A test program is a list of scenes. Each has a name and runs with some seeds; the environment
+ * may ask for others:
+ *     SIM_SEED=n   this seed alone, of every scene
+ *     SIM_COUNT=n  so many, from SIM_SEED or else from the scene's own first
+ *     SIM_APART=1  each in a process of its own; all run, and each that failed is printed with how
+ *                  to run it again
+ *     SIM_SCENE=s  the scene of this name alone
+ * Without SIM_APART the program ends at the first that fails. */
+
+/* A scene for any seed: `run(seed)` for `count` seeds from `first`, unless the environment asks for
+ * others. It uses sim_expect. */
 void sim_each_seed(const char *name, uint64_t first, uint64_t count, void (*run)(uint64_t seed));
+/* Scenes that are cmocka tests, once each: their worlds begin with sim_seed. */
+struct CMUnitTest;
+void sim_each_test_of(const struct CMUnitTest *tests, size_t n);
+#define sim_each_test(tests) sim_each_test_of(tests, sizeof(tests) / sizeof *(tests))
+/* The seed of a cmocka test's `k`-th world: k itself, or another for each seed that the environment
+ * asks for. */
+uint64_t sim_seed(uint64_t k);
+/* What main returns: 0 when no scene failed. */
+int sim_result(void);
 #define sim_expect(cond) sim_expect_at((cond), #cond, __FILE__, __LINE__)
 void sim_expect_at(bool ok, const char *what, const char *file, int line);
 

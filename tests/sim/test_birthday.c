@@ -131,5 +131,5 @@ int main(void)
         sim_expect(found * 10 >= tried * 9);
     sim_each_seed("a search in vain", 1, 5, a_search_in_vain_ends_and_keeps_to_its_budget);
     sim_each_seed("another way opens", 1, 20, another_way_that_opens_ends_the_search);
-    return 0;
+    return sim_result();
 }

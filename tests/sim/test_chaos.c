@@ -173,5 +173,5 @@ int main(void)
     if (tl_crypto_init())
         return 1;
     sim_each_seed("whole nodes in chaos", 1, 12, run);
-    return 0;
+    return sim_result();
 }

@@ -282,5 +282,5 @@ int main(void)
     sim_each_seed("one carrier", 1, 20, one_carrier_opens_if_it_hairpins);
     sim_each_seed("firewalls of IPv6", 1, 20, firewalls_of_ipv6_open);
     sim_each_seed("a public host", 1, 36, a_public_host_is_reached_from_behind_any_nat);
-    return 0;
+    return sim_result();
 }

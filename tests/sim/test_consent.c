@@ -268,5 +268,5 @@ int main(void)
     sim_each_seed("restart", 1, 50, a_restart_asks_everything_again);
     sim_each_seed("restart without a socket", 1, 10, a_restart_without_the_socket_loses_its_pairs);
     sim_each_seed("a lost path", 1, 20, a_lost_path_is_asked_now_and_then);
-    return 0;
+    return sim_result();
 }

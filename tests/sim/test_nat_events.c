@@ -263,5 +263,5 @@ int main(void)
               an_answer_without_a_pause_survives_many_switches);
     sim_each_seed("whatever happens the answer is whole", 1, 60,
                   whatever_happens_the_answer_is_whole);
-    return 0;
+    return sim_result();
 }

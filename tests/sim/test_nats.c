@@ -220,5 +220,5 @@ int main(void)
     sim_each_seed("a pair of NATs on a bad core", 0, 81, a_pair_of_nats_on_a_bad_core);
     printf("birthday searches: %u of %u found a way\n", found, searches);
     sim_expect(searches < 20 || found * 10 >= searches * 8);
-    return 0;
+    return sim_result();
 }

@@ -21,7 +21,7 @@ typedef struct {
 
 static scene scene_new(uint64_t seed, size_t n)
 {
-    scene s = {.sim = sim_new(seed), .n = n};
+    scene s = {.sim = sim_new(sim_seed(seed)), .n = n};
     s.relay = relay_host_new(s.sim);
     for (size_t i = 0; i < n; i++) {
         s.nodes[i] = whole_node_new(s.sim, s.relay, DELAY);
@@ -581,5 +581,6 @@ int main(void)
         cmocka_unit_test(a_second_process_with_the_same_key_is_told_of_to_the_first),
         cmocka_unit_test(idle_connected_nodes_wake_for_their_heartbeats_alone),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    sim_each_test(tests);
+    return sim_result();
 }

@@ -567,7 +567,6 @@ int main(void)
         cmocka_unit_test(an_outage_is_not_taken_for_a_path_that_carries_less),
         cmocka_unit_test(a_trickle_does_not_hide_that_large_packets_vanish),
     };
-    if (getenv("TEST")) /* a pattern, to run one */
-        cmocka_set_test_filter(getenv("TEST"));
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    sim_each_test(tests);
+    return sim_result();
 }

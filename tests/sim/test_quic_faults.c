@@ -56,8 +56,6 @@ static void streams_survive_a_bad_link(uint64_t seed)
 
 int main(void)
 {
-    const char *count = getenv("SIM_COUNT");
-    sim_each_seed("streams survive a bad link", 1, count ? strtoull(count, NULL, 0) : 2000,
-                  streams_survive_a_bad_link);
-    return 0;
+    sim_each_seed("streams survive a bad link", 1, 2000, streams_survive_a_bad_link);
+    return sim_result();
 }

@@ -548,12 +548,8 @@ int main(void)
         cmocka_unit_test(under_a_flood_state_is_bounded_and_an_honest_client_gets_in),
         cmocka_unit_test(a_token_is_good_only_on_its_path_and_for_a_while),
     };
-    if (getenv("TEST")) /* a pattern, to run one */
-        cmocka_set_test_filter(getenv("TEST"));
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    const char *count = getenv("SIM_COUNT");
-    sim_each_seed("a hostile relay delays and never deceives", 1,
-                  count ? strtoull(count, NULL, 0) : 1000,
+    sim_each_test(tests);
+    sim_each_seed("a hostile relay delays and never deceives", 1, 1000,
                   a_hostile_relay_delays_and_never_deceives);
-    return failed;
+    return sim_result();
 }

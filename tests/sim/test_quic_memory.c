@@ -133,12 +133,13 @@ static void an_honest_transfer_over_a_bad_link_is_never_closed(void **state)
     /* 7 MiB of libngtcp2's, 8 unread, 4 in send buffers: a stranger's bounds (budget.h). Most of it
      * was libngtcp2's 0.62 of its bound on 0.12, and what waits to be read on 1.11. */
     assert_true(transfer_over_a_bad_link(true, 128, 400000) < 19 * 1024 * 1024);
-    (void)transfer_over_a_bad_link(false, 1000, 60000);
-    (void)transfer_over_a_bad_link(false, 8, 5000000);
+    (void)transfer_over_a_bad_link(false, 1000, 20000);
+    (void)transfer_over_a_bad_link(false, 8, 2000000);
 }
 
 /* Three packets of ten are lost from a window of megabytes: a hole each. libngtcp2 would end the
- * connection at 1000 (1.x: 5000) in one stream. */
+ * connection at 1000 (1.x: 5000) in one stream. How full the window is changes while the rate is
+ * looked for, so the line is bad three times. */
 static void a_window_full_of_losses_is_mended(void **state)
 {
     (void)state;
@@ -148,13 +149,15 @@ static void a_window_full_of_losses_is_mended(void **state)
     world_connect(&w);
     quic_job *j = quic_node_send(w.a, quic_node_conn(w.a), 40000000);
     tl_time end = sim_now(w.s) + 60 * TL_SEC;
-    while (j->received < 10000000 && sim_now(w.s) < end) /* the rate is found */
-        sim_run_for(w.s, TL_MS);
-    f.loss = 0.3;
-    sim_link_set_faults(w.link, &f);
-    sim_run_for(w.s, 200 * TL_MS); /* two round trips */
-    f.loss = 0;
-    sim_link_set_faults(w.link, &f);
+    for (uint64_t from = 4000000; from <= 10000000; from += 3000000) {
+        while (j->received < from && sim_now(w.s) < end)
+            sim_run_for(w.s, TL_MS);
+        f.loss = 0.3;
+        sim_link_set_faults(w.link, &f);
+        sim_run_for(w.s, 200 * TL_MS); /* two round trips */
+        f.loss = 0;
+        sim_link_set_faults(w.link, &f);
+    }
     assert_true(sim_run_while(w.s, quic_node_all_done, w.a, 60 * TL_SEC));
     assert_true(counters(w.b)->dropped_limit > 0); /* more holes than the library bears */
     assert_int_equal(w.a->closed + w.b->closed, 0);
@@ -355,7 +358,6 @@ int main(void)
         cmocka_unit_test(a_peer_known_before_it_comes_is_granted_all_at_once),
         cmocka_unit_test(a_peer_that_becomes_known_sends_as_fast_as_one_known_before),
     };
-    if (getenv("TEST")) /* a pattern, to run one */
-        cmocka_set_test_filter(getenv("TEST"));
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    sim_each_test(tests);
+    return sim_result();
 }

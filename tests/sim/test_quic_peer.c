@@ -162,12 +162,8 @@ int main(void)
         cmocka_unit_test(retired_ids_announced_again_and_again_abort_nothing),
         cmocka_unit_test(moving_on_and_on_without_acknowledging_aborts_nothing),
     };
-    if (getenv("TEST")) /* a pattern, to run one */
-        cmocka_set_test_filter(getenv("TEST"));
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    const char *count = getenv("SIM_COUNT");
-    sim_each_seed("whatever a peer sends, the others are served", 1,
-                  count ? strtoull(count, NULL, 0) : 1000,
+    sim_each_test(tests);
+    sim_each_seed("whatever a peer sends, the others are served", 1, 1000,
                   whatever_a_peer_sends_the_others_are_served);
-    return failed;
+    return sim_result();
 }

@@ -21,7 +21,7 @@ typedef struct {
 
 static scene scene_new(uint64_t seed)
 {
-    scene s = {.sim = sim_new(seed)};
+    scene s = {.sim = sim_new(sim_seed(seed))};
     s.relay = relay_host_new(s.sim);
     s.asker = whole_node_new(s.sim, s.relay, 5 * TL_MS);
     s.provider = whole_node_new(s.sim, s.relay, 5 * TL_MS);
@@ -375,5 +375,6 @@ int main(void)
         cmocka_unit_test(a_provider_that_falls_silent_is_given_up_sooner),
         cmocka_unit_test(many_requests_at_once_are_answered_each_with_its_own),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    sim_each_test(tests);
+    return sim_result();
 }
