@@ -38,6 +38,15 @@ void tl_relay_address_drop(tl_relay_addresses *t, tl_relay_address *a, bool was_
 /* Frees the entries that are kept without connections. */
 void tl_relay_addresses_clear(tl_relay_addresses *t);
 
+/* Tells addresses apart. */
+static inline uint64_t tl_relay_address_number(const tl_relay_address *a)
+{
+    uint64_t n = 0;
+    for (size_t i = 1; i < (a->key[0] == TL_ADDR_V4 ? 5u : sizeof a->key); i++)
+        n = n << 8 | a->key[i];
+    return n; /* no IPv6 address begins with 32 zeros and an IPv4 address */
+}
+
 /* False: the address took more than its share lately. */
 static inline bool tl_relay_address_may_work(const tl_relay_address *a, tl_time now)
 {

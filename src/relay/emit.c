@@ -19,7 +19,7 @@ void tl_relay_push(tl_relay *r, tl_relay_output_kind kind, tl_relay_conn *c, tl_
         tl_relay_doom(r, c);
         return;
     }
-    if (c->queued == 0) {
+    if (c->queued == 0 && !c->congested) {
         c->queue_cost = 0;
         c->progress = c->window = r->now;
         c->window_bytes = 0;
@@ -28,13 +28,6 @@ void tl_relay_push(tl_relay *r, tl_relay_output_kind kind, tl_relay_conn *c, tl_
     c->queue_cost += (shared && shared->refs > 1 ? 0 : bytes.n) + TL_RELAY_CHUNK_COST;
     r->counters.queue_bytes += bytes.n;
     tl_relay_account(r, c);
-}
-
-/* A connection whose queue grows beyond this is cut. Its senders were paused at half of this. So
- * what still comes are errors, presence, and answers that the node asked for and does not read. */
-static size_t overflow_at(const tl_relay *r)
-{
-    return 2 * r->config.queue_max + r->config.message_max;
 }
 
 bool tl_relay_is_open(const tl_relay_conn *c)
@@ -49,7 +42,9 @@ void tl_relay_emit(tl_relay *r, tl_relay_conn *c, tl_slice bytes, tl_relay_chunk
         return;
     }
     tl_relay_push(r, TL_RELAY_SEND, c, bytes, shared);
-    if (c->queued > overflow_at(r) && !c->doomed) {
+    /* What other nodes send waits elsewhere (queue.c). These are pongs, errors, presence, and answers
+     * that the node asked for and does not read. */
+    if (c->queued > tl_relay_waiting_max(r) && !c->doomed) {
         r->counters.cut_overflow++;
         tl_relay_doom(r, c);
     }

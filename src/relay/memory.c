@@ -19,7 +19,7 @@ static size_t memory_of(const tl_relay_conn *c)
         return 0;
     size_t n = CONN_COST + (c->tls ? TLS_COST : 0) + c->held + c->reader.parts.cap;
     if (c->queued)
-        n += QUEUE_COST + c->queue_cost;
+        n += QUEUE_COST + c->queue_cost + c->lines.memory;
     if (c->node)
         n += tl_relay_node_memory(c->node) + c->node->session_count * SESSION_COST;
     return n;

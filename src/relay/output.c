@@ -11,6 +11,7 @@ tl_relay_chunk *tl_relay_chunk_new(tl_slice a, tl_slice b)
         return NULL;
     chunk->refs = 1;
     chunk->n = a.n + b.n;
+    chunk->next = NULL;
     if (a.n)
         memcpy(chunk->bytes, a.p, a.n);
     if (b.n)

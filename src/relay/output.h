@@ -8,6 +8,7 @@
 struct tl_relay_chunk {
     uint32_t refs;
     size_t n;
+    tl_relay_chunk *next; /* while it waits in a line (lines.h) */
     uint8_t bytes[];
 };
 

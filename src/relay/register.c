@@ -60,6 +60,7 @@ void tl_relay_leave(tl_relay *r, tl_relay_conn *c)
     if (!n)
         return;
     tl_relay_end_sessions(r, n);
+    tl_relay_drop_lines(r, c);
     log_presence(r, TL_SIGNAL_PEER_LEFT, n);
     c->node = NULL;
     c->recent = NULL;
@@ -73,6 +74,7 @@ static void replace(tl_relay *r, tl_relay_node *n)
 {
     tl_relay_conn *old = n->conn;
     tl_relay_end_sessions(r, n);
+    tl_relay_drop_lines(r, old);
     old->node = NULL;
     old->recent = NULL;
     tl_relay_account(r, old);

@@ -25,7 +25,6 @@ struct tl_relay_node {
     uint32_t session_count;
     uint32_t opening_count; /* sessions that it opened and that are not answered yet */
     uint32_t asked_count;   /* sessions that wait for its answer */
-    uint32_t blocking;      /* how many senders are paused because this node does not read */
     uint32_t told;          /* how many bytes of the present join log it need not be sent */
     tl_relay_profile profile;
     tl_relay_holdings *holdings; /* the node's names in the index, never NULL */

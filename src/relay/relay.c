@@ -77,6 +77,7 @@ void tl_relay_free(tl_relay *r)
     assert(!r->conns && !r->registry.table && !r->registry.index.table && !r->sessions.table &&
            !r->addresses.table && !r->memory);
     tl_relay_outputs_clear(&r->outputs);
+    tl_relay_spending_clear(&r->spending);
     tl_relay_timers_clear(&r->conn_timers);
     tl_relay_timers_clear(&r->session_timers);
     tl_buf_clear(&r->join_log);
@@ -276,6 +277,7 @@ tl_err tl_relay_accept(tl_relay *r, const tl_addr *remote, const tl_addr *local,
                              r->config.unregistered_per_address_max, now, &c->address);
     if (e)
         goto out;
+    c->number = ++r->last_number;
     c->user = user;
     c->remote = tl_addr_normal(*remote);
     c->local = *local;
@@ -331,15 +333,13 @@ void tl_relay_on_written(tl_relay *r, tl_relay_conn *c, size_t n, tl_time now)
     c->queued -= n;
     c->window_bytes += n;
     r->counters.queue_bytes -= n;
+    c->congested = tl_relay_waiting(c) > 0;
+    tl_relay_refill(r, c);
     tl_relay_account(r, c);
     if (n)
         c->progress = now;
     if (c->queued && c->timer.at > deadline_of(r, c))
         tl_relay_set_conn_timer(r, c);
-    /* Only a sixteenth below queue_max, so that a steady reader does not pause its senders at every
-     * frame. */
-    if (c->node && c->node->blocking && c->queued <= r->config.queue_max - r->config.queue_max / 16)
-        tl_relay_unblock(r, c->node);
 }
 
 void tl_relay_on_held(tl_relay *r, tl_relay_conn *c, size_t n, tl_time now)

@@ -23,7 +23,10 @@
 #include "base/rand.h"
 #include "base/time.h"
 
-#define TL_RELAY_NAMES_MAX 8 /* each name costs one signature check in a failed registration */
+/* Bytes of a message between nodes that is not relayData. Our longest offer has 3 KiB; an SDP would
+ * have 8. */
+#define TL_RELAY_SIGNAL_MAX (16u << 10)
+#define TL_RELAY_NAMES_MAX  8 /* each name costs one signature check in a failed registration */
 
 typedef struct {
     size_t name_count; /* 0: nodes may sign only the socket's own IP address, or localhost */
@@ -32,7 +35,8 @@ typedef struct {
     char udp[TL_HOST_MAX + 6]; /* the STUN server that registerAck announces; "" = none */
 
     size_t message_max; /* bytes of one message; default 4 MiB */
-    size_t queue_max;   /* bytes waiting for a node before its senders are paused; default 4 MiB */
+    size_t queue_max;   /* bytes that may wait for a node. A sender is paused when a quarter of it
+                           waits of him alone; default 4 MiB */
     size_t memory_max;  /* bytes that all connections together may take; default 256 MiB */
     uint32_t conns_max; /* default 65536 */
     uint32_t conns_per_address_max;        /* default 1000; an IPv6 /64 counts as one address */

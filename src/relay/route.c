@@ -3,8 +3,15 @@
 #include <utlist.h>
 
 /* relayOpens that wait for one node's answer: of one other node, and of all. Nodes open one or two. */
-#define ASKED_OF_ONE_MAX 16
-#define ASKED_MAX        256
+#define ASKED_OF_ONE_MAX  16
+#define ASKED_MAX         256
+/* Bytes of signalling from one node to another: an attempt at a direct path takes 4 KiB, a relayOpen
+ * 300 bytes. All strangers of one address together may send four times as much to one node. */
+#define SIGNALS_PER_SEC   (16u << 10)
+#define SIGNALS_BURST     (64u << 10)
+#define STRANGERS_FACTOR  4
+#define STRANGER_LINE_MAX (64u << 10) /* bytes that may wait of one address's strangers */
+#define CLOSE_MAX         1024        /* bytes of a relayClose; one needs 250 */
 
 /* --- sessions --- */
 
@@ -12,17 +19,17 @@ static void set_session_timer(tl_relay *r, tl_relay_session *s)
 {
     tl_time at = TL_NEVER;
     for (int i = 0; i < 2; i++)
-        if (s->side[i].blocked)
+        if (s->side[i].blocked_in)
             at = tl_time_min(at, s->side[i].blocked_at + r->config.paused_max);
     tl_relay_timer_set(&r->session_timers, &s->timer, at);
 }
 
-static void block(tl_relay *r, tl_relay_member *sender)
+static void block(tl_relay *r, tl_relay_member *sender, tl_relay_line *line)
 {
     tl_relay_conn *c = sender->node->conn;
-    sender->blocked = true;
+    sender->blocked_in = line;
     sender->blocked_at = r->now;
-    tl_relay_member_other(sender)->node->blocking++;
+    DL_APPEND2(line->blocked, sender, prev_blocked, next_blocked);
     if (c->paused_by++ == 0) {
         r->counters.pauses++;
         tl_relay_set_paused(r, c, true);
@@ -33,34 +40,43 @@ static void block(tl_relay *r, tl_relay_member *sender)
 static void unblock(tl_relay *r, tl_relay_member *sender)
 {
     tl_relay_conn *c = sender->node->conn;
-    if (!sender->blocked)
+    if (!sender->blocked_in)
         return;
-    sender->blocked = false;
-    tl_relay_member_other(sender)->node->blocking--;
+    DL_DELETE2(sender->blocked_in->blocked, sender, prev_blocked, next_blocked);
+    sender->blocked_in = NULL;
     if (--c->paused_by == 0)
         tl_relay_set_paused(r, c, false);
     set_session_timer(r, sender->session);
 }
 
-void tl_relay_unblock(tl_relay *r, tl_relay_node *n)
+void tl_relay_unblock_line(tl_relay *r, tl_relay_line *line)
 {
-    tl_relay_member *m;
-    DL_FOREACH (n->sessions, m) {
-        if (!n->blocking)
-            break;
-        unblock(r, tl_relay_member_other(m));
-    }
+    while (line->blocked)
+        unblock(r, line->blocked);
 }
 
+/* In which line the member's messages wait at the other one. */
+static tl_relay_whose line_of(const tl_relay_member *m)
+{
+    const tl_relay_session *s = m->session;
+    bool asks = s->state == TL_RELAY_OPENING && m == &s->side[0];
+    return asks ? tl_relay_stranger_line_of(m->node->conn) : tl_relay_line_of(m->node->conn);
+}
+
+/* Comes behind what the other member sent. */
 static void tell_close(tl_relay *r, tl_relay_member *m)
 {
     tl_buf json = {0};
-    if (tl_signal_write_session(&json, TL_SIGNAL_RELAY_CLOSE, tl_relay_member_other(m)->node->hex,
-                                m->node->hex, m->session->id))
+    tl_relay_line *line;
+    tl_relay_member *other = tl_relay_member_other(m);
+    tl_err e = tl_signal_write_session(&json, TL_SIGNAL_RELAY_CLOSE, other->node->hex, m->node->hex,
+                                       m->session->id);
+    if (!e)
+        e = tl_relay_pass(r, m->node->conn, line_of(other), tl_buf_begin(&json), json.len, false,
+                          &line);
+    if (e)
         tl_relay_send_error(r, m->node->conn, TL_SIGNAL_BUSY, "out of memory",
                             TL_SLICE_LIT("relayClose"));
-    else
-        tl_relay_send_text(r, m->node->conn, tl_buf_slice(&json));
     tl_buf_clear(&json);
 }
 
@@ -116,30 +132,26 @@ void tl_relay_on_session_timer(tl_relay *r, tl_relay_session *s)
         end_session(r, s, NULL, false);
         return;
     }
-    bool first = s->side[0].blocked && s->side[0].blocked_at + r->config.paused_max <= r->now;
+    bool first = s->side[0].blocked_in && s->side[0].blocked_at + r->config.paused_max <= r->now;
     end_busy(r, &s->side[first ? 0 : 1]);
 }
 
 /* --- messages --- */
 
+/* A text as it came, and where it lies. */
+typedef struct {
+    uint8_t *payload;
+    size_t n;
+    bool in_place;
+} routed;
+
 /* Sends the text on unchanged. TL_ERR_NOMEM. */
-static tl_err forward(tl_relay *r, tl_relay_node *to, uint8_t *payload, size_t n, bool in_place)
+static tl_err forward(tl_relay *r, tl_relay_node *to, tl_relay_whose whose, const routed *t,
+                      tl_relay_line **ret_line)
 {
-    uint8_t header[TL_WS_HEADER_MAX];
-    size_t header_n = tl_ws_header_write(header, TL_WS_TEXT, true, n, NULL);
-    if (in_place) { /* the new header fits, because the masked header in front was longer */
-        uint8_t *start = payload - header_n;
-        memcpy(start, header, header_n);
-        tl_relay_emit(r, to->conn, tl_slice_of(start, header_n + n), NULL);
-    } else {
-        tl_relay_chunk *chunk =
-            tl_relay_chunk_new(tl_slice_of(header, header_n), tl_slice_of(payload, n));
-        if (!chunk)
-            return TL_ERR_NOMEM;
-        tl_relay_emit(r, to->conn, tl_slice_of(chunk->bytes, chunk->n), chunk);
-    }
-    r->counters.messages_forwarded++;
-    return TL_OK;
+    tl_err e = tl_relay_pass(r, to->conn, whose, t->payload, t->n, t->in_place, ret_line);
+    r->counters.messages_forwarded += !e;
+    return e;
 }
 
 static bool is_hex_of(tl_slice text, const tl_relay_node *n)
@@ -155,12 +167,77 @@ static tl_relay_node *find_target(tl_relay *r, tl_relay_conn *c, const tl_signal
         tl_relay_refuse(r, c, TL_SIGNAL_PEER_NOT_FOUND, "no such node is connected", s);
     else if (to == c->node)
         tl_relay_refuse(r, c, TL_SIGNAL_FORBIDDEN, "the target is the sender itself", s);
-    else if (to->conn->queued >= r->config.queue_max)
-        tl_relay_refuse(r, c, TL_SIGNAL_BUSY, "the other node does not read", s);
     else
         return to;
     return NULL;
 }
+
+/* --- signalling: offers, answers, candidates, and questions for sessions --- */
+
+/* Has the other agreed to a session with this node? */
+static bool is_accepted(tl_relay *r, const tl_relay_node *from, const tl_relay_node *to)
+{
+    const tl_relay_node *few = from->session_count < to->session_count ? from : to;
+    tl_relay_member *m;
+    tl_relay_address_worked(from->conn->address, few->session_count / 32 * TL_US, r->now);
+    DL_FOREACH (few->sessions, m)
+        if (m->session->state == TL_RELAY_OPEN &&
+            tl_relay_member_other(m)->node == (few == from ? to : from))
+            return true;
+    return false;
+}
+
+/* Do as many bytes of signalling as this go to that node too often? */
+static bool signals_too_much(tl_relay *r, const tl_relay_conn *c, const tl_relay_node *to, size_t n,
+                             bool is_stranger)
+{
+    tl_relay_spender one = {.to = to->conn->number, .from = c->number};
+    tl_relay_spender all = {
+        .to = to->conn->number, .from = tl_relay_address_number(c->address), .of_address = 1};
+    return !tl_relay_spending_take(&r->spending, &one, n, SIGNALS_PER_SEC, SIGNALS_BURST, r->now) ||
+           (is_stranger &&
+            !tl_relay_spending_take(&r->spending, &all, n, STRANGERS_FACTOR * SIGNALS_PER_SEC,
+                                    STRANGERS_FACTOR * SIGNALS_BURST, r->now));
+}
+
+/* Is there room for `n` bytes in a line of signalling at `to`? A stranger of whose address nothing
+ * waits finds room also when others have filled the room of strangers. */
+static bool has_room(const tl_relay *r, const tl_relay_conn *to, tl_relay_whose whose, size_t n)
+{
+    const tl_relay_line *line = tl_relay_lines_find(&to->lines, whose.group, whose.sender);
+    if (!line)
+        return tl_relay_waiting(to) + n <= tl_relay_waiting_max(r);
+    if (whose.group != TL_RELAY_STRANGERS)
+        return line->bytes < tl_relay_line_max(r);
+    return line->bytes + n <= STRANGER_LINE_MAX &&
+           line->group->bytes + n <= r->config.queue_max / 2;
+}
+
+/* Where a message of signalling is to wait. False: it may not be sent, and the sender was told. */
+static bool may_signal(tl_relay *r, tl_relay_conn *c, const tl_signal *s, const tl_relay_node *to,
+                       size_t n, tl_relay_whose *ret_whose)
+{
+    bool is_stranger = s->type == TL_SIGNAL_RELAY_OPEN || !is_accepted(r, c->node, to);
+    tl_relay_whose whose = is_stranger ? tl_relay_stranger_line_of(c) : tl_relay_line_of(c);
+    if (signals_too_much(r, c, to, n, is_stranger))
+        tl_relay_refuse(r, c, TL_SIGNAL_RATE_LIMITED, "too many bytes for one node", s);
+    else if (!has_room(r, to->conn, whose, n))
+        tl_relay_refuse(r, c, TL_SIGNAL_BUSY, "the other node does not read", s);
+    else
+        return *ret_whose = whose, true;
+    return false;
+}
+
+static void on_offer(tl_relay *r, tl_relay_conn *c, const tl_signal *s, const routed *t)
+{
+    tl_relay_whose whose;
+    tl_relay_line *line;
+    tl_relay_node *to = find_target(r, c, s);
+    if (to && may_signal(r, c, s, to, t->n, &whose) && forward(r, to, whose, t, &line))
+        tl_relay_refuse(r, c, TL_SIGNAL_BUSY, "out of memory", s);
+}
+
+/* --- sessions that begin --- */
 
 /* Does one node ask another again and again without waiting for answers? Who asks few is not
  * looked at. */
@@ -216,9 +293,10 @@ static tl_err open_session(tl_relay *r, tl_relay_node *from, tl_relay_node *to, 
     return TL_OK;
 }
 
-static void on_open(tl_relay *r, tl_relay_conn *c, const tl_signal *s, uint8_t *payload, size_t n,
-                    bool in_place)
+static void on_open(tl_relay *r, tl_relay_conn *c, const tl_signal *s, const routed *t)
 {
+    tl_relay_whose whose;
+    tl_relay_line *line;
     tl_relay_node *to = find_target(r, c, s);
     if (!to)
         return;
@@ -226,11 +304,13 @@ static void on_open(tl_relay *r, tl_relay_conn *c, const tl_signal *s, uint8_t *
         tl_relay_refuse(r, c, TL_SIGNAL_FORBIDDEN, "this sessionID is in use", s);
         return;
     }
+    if (!may_signal(r, c, s, to, t->n, &whose))
+        return;
     if (open_session(r, c->node, to, s->session)) {
         tl_relay_refuse(r, c, TL_SIGNAL_BUSY, "too many sessions", s);
         return;
     }
-    if (forward(r, to, payload, n, in_place))
+    if (forward(r, to, whose, t, &line))
         end_session(r, tl_relay_table_find(&r->sessions, s->session), to, false);
 }
 
@@ -253,9 +333,9 @@ static tl_relay_member *find_member(tl_relay *r, tl_relay_conn *c, const tl_sign
     return m;
 }
 
-static void on_ready(tl_relay *r, tl_relay_conn *c, const tl_signal *s, uint8_t *payload, size_t n,
-                     bool in_place)
+static void on_ready(tl_relay *r, tl_relay_conn *c, const tl_signal *s, const routed *t)
 {
+    tl_relay_line *line;
     tl_relay_member *m = find_member(r, c, s);
     if (!m)
         return;
@@ -270,13 +350,42 @@ static void on_ready(tl_relay *r, tl_relay_conn *c, const tl_signal *s, uint8_t 
     r->counters.sessions_active++;
     r->counters.sessions_opened++;
     set_session_timer(r, session);
-    if (forward(r, session->side[0].node, payload, n, in_place))
+    if (forward(r, session->side[0].node, tl_relay_first, t, &line))
         end_session(r, session, NULL, false);
 }
 
-static void on_data(tl_relay *r, tl_relay_conn *c, const tl_signal *s, uint8_t *payload, size_t n,
-                    bool in_place)
+/* --- data --- */
+
+/* Ends the sessions of a line's sender with `to`, and drops what waits in the line. */
+static void end_line(tl_relay *r, tl_relay_node *to, tl_relay_line *line)
 {
+    tl_relay_member *m, *next;
+    uint64_t sender = line->sender;
+    tl_relay_unblock_line(r, line);
+    tl_relay_drop_line(r, to->conn, line);
+    DL_FOREACH_SAFE (to->sessions, m, next)
+        if (m->session->state == TL_RELAY_OPEN &&
+            tl_relay_member_other(m)->node->conn->number == sender)
+            end_busy(r, tl_relay_member_other(m));
+}
+
+/* So much waits for `to` that something must go: the longest line, if it is not the sender's own.
+ * False: it is. */
+static bool make_room(tl_relay *r, tl_relay_conn *c, tl_relay_node *to, size_t n)
+{
+    tl_relay_address_worked(c->address, to->session_count / 32 * TL_US, r->now);
+    while (tl_relay_waiting(to->conn) + n > tl_relay_waiting_max(r)) {
+        tl_relay_line *longest = tl_relay_lines_longest(&to->conn->lines);
+        if (!longest || longest->sender == c->number)
+            return false;
+        end_line(r, to, longest);
+    }
+    return true;
+}
+
+static void on_data(tl_relay *r, tl_relay_conn *c, const tl_signal *s, const routed *t)
+{
+    tl_relay_line *line;
     tl_relay_member *m = find_member(r, c, s);
     if (!m)
         return;
@@ -285,26 +394,31 @@ static void on_data(tl_relay *r, tl_relay_conn *c, const tl_signal *s, uint8_t *
         return;
     }
     tl_relay_node *to = tl_relay_member_other(m)->node;
-    /* At twice queue_max a session ends: not even data that many senders had under way is kept. */
-    if (to->conn->queued >= 2 * r->config.queue_max || forward(r, to, payload, n, in_place)) {
+    bool is_full =
+        to->conn->congested && tl_relay_waiting(to->conn) + t->n > tl_relay_waiting_max(r);
+    if ((is_full && !make_room(r, c, to, t->n)) || forward(r, to, tl_relay_line_of(c), t, &line)) {
         end_busy(r, m);
         return;
     }
     c->recent = m->session;
     r->counters.bytes_forwarded += s->data.n / 4 * 3;
-    if (to->conn->queued >= r->config.queue_max && !m->blocked)
-        block(r, m);
+    if (line && line->bytes >= tl_relay_line_max(r) && !m->blocked_in)
+        block(r, m, line);
 }
 
-static void on_close(tl_relay *r, tl_relay_conn *c, const tl_signal *s, uint8_t *payload, size_t n,
-                     bool in_place)
+/* --- sessions that end --- */
+
+static void on_close(tl_relay *r, tl_relay_conn *c, const tl_signal *s, const routed *t)
 {
+    tl_relay_line *line;
     tl_relay_member *m = find_member(r, c, s);
     if (!m)
         return;
     if (m == &m->session->side[1] && m->session->state == TL_RELAY_OPENING)
         tl_ratelimit_give_back(&c->control); /* as in on_ready */
-    bool told = !forward(r, tl_relay_member_other(m)->node, payload, n, in_place);
+    /* No rate and no full line stops a relayClose, so a long one is not passed on as it is. */
+    bool told =
+        t->n <= CLOSE_MAX && !forward(r, tl_relay_member_other(m)->node, line_of(m), t, &line);
     end_session(r, m->session, c->node, told);
 }
 
@@ -315,15 +429,16 @@ void tl_relay_route(tl_relay *r, tl_relay_conn *c, const tl_signal *s, uint8_t *
         tl_relay_refuse(r, c, TL_SIGNAL_FORBIDDEN, "fromNodeID names another node", s);
         return;
     }
-    switch (s->type) {
-    case TL_SIGNAL_RELAY_DATA: on_data(r, c, s, payload, n, in_place); break;
-    case TL_SIGNAL_RELAY_OPEN: on_open(r, c, s, payload, n, in_place); break;
-    case TL_SIGNAL_RELAY_READY: on_ready(r, c, s, payload, n, in_place); break;
-    case TL_SIGNAL_RELAY_CLOSE: on_close(r, c, s, payload, n, in_place); break;
-    default: {
-        tl_relay_node *to = find_target(r, c, s);
-        if (to && forward(r, to, payload, n, in_place))
-            tl_relay_refuse(r, c, TL_SIGNAL_BUSY, "out of memory", s);
+    if (s->type != TL_SIGNAL_RELAY_DATA && n > TL_RELAY_SIGNAL_MAX) {
+        tl_relay_refuse(r, c, TL_SIGNAL_TOO_LARGE, "longer than a message between nodes may be", s);
+        return;
     }
+    routed t = {payload, n, in_place};
+    switch (s->type) {
+    case TL_SIGNAL_RELAY_DATA: on_data(r, c, s, &t); break;
+    case TL_SIGNAL_RELAY_OPEN: on_open(r, c, s, &t); break;
+    case TL_SIGNAL_RELAY_READY: on_ready(r, c, s, &t); break;
+    case TL_SIGNAL_RELAY_CLOSE: on_close(r, c, s, &t); break;
+    default: on_offer(r, c, s, &t);
     }
 }

@@ -51,7 +51,7 @@ void tl_relay_table_remove(tl_relay_table *t, tl_relay_session *s)
 {
     for (int i = 0; i < 2; i++) {
         tl_relay_member *m = &s->side[i];
-        assert(!m->blocked);
+        assert(!m->blocked_in);
         DL_DELETE(m->node->sessions, m);
         m->node->session_count--;
     }

@@ -6,6 +6,7 @@
 #ifndef TL_RELAY_SESSIONS_H
 #define TL_RELAY_SESSIONS_H
 
+#include "relay/lines.h"
 #include "relay/registry.h"
 #include "relay/timers.h"
 
@@ -20,9 +21,11 @@ typedef struct tl_relay_session tl_relay_session;
 typedef struct tl_relay_member {
     tl_relay_session *session;
     tl_relay_node *node;
-    bool blocked; /* this side's socket is not read, because the other side's queue is full */
+    tl_relay_line *blocked_in; /* this side's socket is not read, because its line at the other
+                                  side is full; NULL: it is not blocked */
     tl_time blocked_at;
-    struct tl_relay_member *prev, *next; /* utlist */
+    struct tl_relay_member *prev, *next;                 /* utlist of the node's */
+    struct tl_relay_member *prev_blocked, *next_blocked; /* utlist of the line's */
 } tl_relay_member;
 
 struct tl_relay_session {

@@ -2,7 +2,8 @@
  * connection, close it and forget it. No other room includes it.
  *
  *   relay.c     connections: limits, frames, deadlines, shutdown
- *   emit.c      what goes out to one connection, and its queue
+ *   emit.c      what goes out to one connection
+ *   queue.c     what waits for a connection that does not keep up
  *   memory.c    what each connection and address holds, and which connections are doomed for it
  *   register.c  which node a connection is, joins and leaves, discover
  *   route.c     messages from node to node, sessions, slow readers
@@ -15,6 +16,7 @@
 #include "relay/output.h"
 #include "relay/registry.h"
 #include "relay/sessions.h"
+#include "relay/spending.h"
 #include "wire/signalwrite.h"
 #include "wire/ws.h"
 
@@ -37,18 +39,21 @@ typedef enum {
 } tl_relay_conn_state;
 
 struct tl_relay_conn {
+    uint64_t number;      /* no other connection had it or will have it */
     tl_relay_timer timer; /* fires at or before the real deadline (deadline_of in relay.c) */
     void *user;
     tl_relay_node *node;      /* of a MEMBER */
     tl_relay_session *recent; /* the session in which it last sent data, to save the look-up; or
                                  NULL */
     size_t queued;            /* bytes that were output and are not yet written */
+    tl_relay_lines lines;     /* what waits behind them, by sender; only of a MEMBER */
     size_t queue_cost;        /* about the memory that they take */
     size_t held;              /* bytes of an unfinished frame that the driver keeps */
     size_t memory;            /* bytes that count for it (memory.c) */
     tl_time unfinished;       /* when the message under way began; TL_NEVER: none is */
     tl_time began;            /* when it entered its present state */
     tl_time heard;            /* when the last frame came */
+    bool congested;           /* its socket took less than it was given, and more waits */
     tl_time progress;         /* when the queue began to fill, or last shrank */
     tl_time window;           /* since then `window_bytes` of the queue were written */
     size_t window_bytes;
@@ -80,6 +85,8 @@ struct tl_relay {
     tl_relay_addresses addresses;
     tl_relay_registry registry;
     tl_relay_table sessions;
+    tl_relay_spending spending;
+    uint64_t last_number; /* of a connection */
     tl_relay_timers conn_timers, session_timers;
     tl_relay_timer tick; /* sends the join log */
     tl_relay_outputs outputs;
@@ -111,6 +118,43 @@ void tl_relay_send_error(tl_relay *r, tl_relay_conn *c, tl_signal_code code, con
 void tl_relay_refuse(tl_relay *r, tl_relay_conn *c, tl_signal_code code, const char *message,
                      const tl_signal *s);
 void tl_relay_set_paused(tl_relay *r, tl_relay_conn *c, bool on);
+
+/* --- queue.c --- */
+/* Whose line at a connection: see lines.h. */
+typedef struct {
+    uint64_t group, sender;
+} tl_relay_whose;
+/* Waits in no line: what a node asked for goes first. */
+static const tl_relay_whose tl_relay_first = {0, 0};
+/* What a node sends to others that agreed to a session with it, and what it sends to others. */
+tl_relay_whose tl_relay_line_of(const tl_relay_conn *from);
+tl_relay_whose tl_relay_stranger_line_of(const tl_relay_conn *from);
+/* Sends a text frame with the payload, or lets it wait in that line if `to` does not keep up. Then
+ * *ret_line is the line; else it is NULL. `in_place`: the payload lies behind its masked header in
+ * the driver's buffer, and may be sent from there. TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_relay_pass(tl_relay *r, tl_relay_conn *to, tl_relay_whose whose,
+                              uint8_t *payload, size_t n, bool in_place, tl_relay_line **ret_line);
+/* The socket of `c` took something: outputs more of what waits. */
+void tl_relay_refill(tl_relay *r, tl_relay_conn *c);
+/* Drops what waits for it; nobody may be blocked there. */
+void tl_relay_drop_lines(tl_relay *r, tl_relay_conn *c);
+/* The same for one line. */
+void tl_relay_drop_line(tl_relay *r, tl_relay_conn *c, tl_relay_line *line);
+/* All that was taken for it and is not yet written. */
+static inline size_t tl_relay_waiting(const tl_relay_conn *c)
+{
+    return c->queued + c->lines.bytes;
+}
+/* The most that may wait of one sender. Beyond it he is paused, or told `busy`. */
+static inline size_t tl_relay_line_max(const tl_relay *r)
+{
+    return r->config.queue_max / 4;
+}
+/* The most that may wait for one connection: a full queue and one message. */
+static inline size_t tl_relay_waiting_max(const tl_relay *r)
+{
+    return r->config.queue_max + r->config.message_max;
+}
 
 /* --- memory.c --- */
 /* Bytes that a chunk takes beside its content, with the driver's record for it. */
@@ -145,8 +189,8 @@ void tl_relay_tell_joins(tl_relay *r);
 void tl_relay_route(tl_relay *r, tl_relay_conn *c, const tl_signal *s, uint8_t *payload, size_t n,
                     bool in_place);
 void tl_relay_end_sessions(tl_relay *r, tl_relay_node *n);
-/* The node's queue has room again: its senders may go on. */
-void tl_relay_unblock(tl_relay *r, tl_relay_node *n);
+/* The line has room again: its sender may go on. */
+void tl_relay_unblock_line(tl_relay *r, tl_relay_line *line);
 void tl_relay_on_session_timer(tl_relay *r, tl_relay_session *s);
 
 #endif

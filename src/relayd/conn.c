@@ -1,10 +1,15 @@
 #include "relayd/http.h"
 #include "relayd/hub.h"
 
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #define READ_ROUNDS_MAX 4 /* reads of one connection before the others get their turn */
+/* Bytes that the kernel holds and has not sent. They have their order, and the relay can choose no
+ * more what goes first (relay/lines.h). What is under way does not count, so this is enough for any
+ * speed. */
+#define UNSENT_MAX      (128 << 10)
 
 void tl_relayd_conn_mark(tl_relayd_conn *c)
 {
@@ -223,6 +228,12 @@ static tl_addr local_address(int fd)
     return tl_addr_normal(tl_addr_from_sockaddr((struct sockaddr *)&ss));
 }
 
+static void set_unsent_max(int fd)
+{
+    int n = UNSENT_MAX;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &n, sizeof n);
+}
+
 tl_relayd_conn *tl_relayd_conn_new(tl_relayd_hub *hub, int fd, const tl_addr *remote, tl_tls *tls)
 {
     tl_time now = tl_loop_now(hub->loop);
@@ -236,6 +247,7 @@ tl_relayd_conn *tl_relayd_conn_new(tl_relayd_hub *hub, int fd, const tl_addr *re
         return NULL;
     }
     c->hub = hub;
+    set_unsent_max(fd);
     if (tl_stream_accepted(hub->loop, fd, tls, &events, c, &c->stream)) {
         tl_relay_on_gone(hub->relay, c->relay, now);
         free(c);

@@ -90,6 +90,7 @@ static void pump(world *w)
 void world_run(world *w, tl_time span)
 {
     tl_time end = w->now + span, at;
+    pump(w);
     while ((at = tl_relay_expiry(w->relay)) <= end) {
         if (at > w->now)
             w->now = at;
