@@ -203,7 +203,7 @@ void tl_direct_on_stun(tl_direct *d, tl_sock sock, const tl_addr *from, tl_slice
         const tl_way_entry *way = tl_way_of_pair(s, pair->id);
         if (way && way->waits)
             tl_direct_on_valid(s, pair->id);
-        else if (!way && !tl_way_get(s, pair))
+        else if ((!way || !tl_way_hears(way, pair)) && !tl_way_get(s, pair))
             tl_log(TL_LOG_DEBUG,
                    "direct: no way for a peer's address (another peer's, or no room)");
     }

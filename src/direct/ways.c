@@ -24,6 +24,10 @@ static tl_source *source_find(const tl_direct *d, tl_sock sock, const tl_addr *f
     tl_source_key k = key_of(sock, from);
     tl_source *source;
     HASH_FIND(hh, d->sources, &k, sizeof k, source);
+    if (source || sock == tl_sock_base(sock))
+        return source;
+    k.sock = tl_sock_base(sock); /* of a pair for which the kernel chooses our address */
+    HASH_FIND(hh, d->sources, &k, sizeof k, source);
     return source;
 }
 

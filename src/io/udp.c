@@ -10,8 +10,11 @@
 #define SEGMENTS_MAX 64    /* Linux UDP_MAX_SEGMENTS */
 #define SEND_MAX     65000 /* one sendmsg with its headers carries less than 64 KiB */
 
+/* Room for the size of segments, and for the packet information of either family (IPv6's is the
+ * longer one). */
 typedef struct {
-    _Alignas(struct cmsghdr) char bytes[CMSG_SPACE(sizeof(int))];
+    _Alignas(struct cmsghdr) char bytes[CMSG_SPACE(sizeof(int)) +
+                                        CMSG_SPACE(sizeof(struct in6_pktinfo))];
 } control_buffer;
 
 /* What recvmmsg receives into, filled in once. */
@@ -48,7 +51,11 @@ static tl_err set_options(int fd, const tl_addr *local, size_t buffer_bytes)
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
     (void)setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on,
                      sizeof on); /* kernels before 5.0 give single datagrams */
-    if (local->family == TL_ADDR_V6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on))
+    bool v6 = local->family == TL_ADDR_V6;
+    if (v6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on))
+        return TL_ERR_IO;
+    if (v6 ? setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on)
+           : setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on))
         return TL_ERR_IO;
     return set_pmtu_mode(fd, local) ? TL_ERR_IO : TL_OK;
 }
@@ -151,17 +158,44 @@ tl_addr tl_udp_local(const tl_udp *u)
 
 /* --- receiving --- */
 
-static size_t segment_of(struct msghdr *msg, size_t n)
+static void read_v4(const struct cmsghdr *c, tl_addr *ret_to)
 {
+    struct in_pktinfo info;
+    memcpy(&info, CMSG_DATA(c), sizeof info);
+    if (info.ipi_addr.s_addr != info.ipi_spec_dst.s_addr)
+        return; /* broadcast or multicast */
+    ret_to->family = TL_ADDR_V4;
+    memcpy(ret_to->bytes, &info.ipi_addr, 4);
+}
+
+static void read_v6(const struct cmsghdr *c, tl_addr *ret_to)
+{
+    struct in6_pktinfo info;
+    memcpy(&info, CMSG_DATA(c), sizeof info);
+    if (IN6_IS_ADDR_MULTICAST(&info.ipi6_addr))
+        return;
+    ret_to->family = TL_ADDR_V6;
+    ret_to->scope = IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr) ? info.ipi6_ifindex : 0;
+    memcpy(ret_to->bytes, &info.ipi6_addr, 16);
+}
+
+/* What the kernel tells beside the bytes. */
+static void read_control(const tl_udp *u, struct msghdr *msg, tl_udp_train *train)
+{
+    train->to = (tl_addr){.family = TL_ADDR_NONE, .port = u->local.port};
+    train->segment = train->n;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
-        if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
+        if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+            read_v4(c, &train->to);
+        } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+            read_v6(c, &train->to);
+        } else if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
             int size;
             memcpy(&size, CMSG_DATA(c), sizeof size);
-            if (size > 0 && (size_t)size < n)
-                return (size_t)size;
+            if (size > 0 && (size_t)size < train->n)
+                train->segment = (size_t)size;
         }
     }
-    return n;
 }
 
 static bool is_icmp_echo(int error)
@@ -184,12 +218,13 @@ tl_err tl_udp_receive(tl_udp *u, tl_udp_train ret_trains[TL_UDP_TRAINS_MAX], siz
     while (n < 0 && (errno == EINTR || is_icmp_echo(errno)));
     if (n <= 0)
         return n == 0 || errno == EAGAIN || errno == EWOULDBLOCK ? TL_ERR_AGAIN : TL_ERR_IO;
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         ret_trains[i] =
             (tl_udp_train){.from = tl_addr_from_sockaddr((const struct sockaddr *)&b->from[i]),
                            .data = b->bytes[i],
-                           .n = b->msgs[i].msg_len,
-                           .segment = segment_of(&b->msgs[i].msg_hdr, b->msgs[i].msg_len)};
+                           .n = b->msgs[i].msg_len};
+        read_control(u, &b->msgs[i].msg_hdr, &ret_trains[i]);
+    }
     *ret_n = (size_t)n;
     return TL_OK;
 }
@@ -211,11 +246,38 @@ static tl_err error_of(int error)
     }
 }
 
-/* Where a train goes. */
+/* Where a train goes, and from where. */
 typedef struct {
     struct sockaddr_storage ss;
     socklen_t n;
+    const tl_addr *local; /* NULL: the kernel chooses */
 } destination;
+
+/* Adds one item to the control messages of `msg`, which has room for it. */
+static void put_control(struct msghdr *msg, control_buffer *room, int level, int type,
+                        const void *data, size_t n)
+{
+    struct cmsghdr c = {.cmsg_len = CMSG_LEN(n), .cmsg_level = level, .cmsg_type = type};
+    char *at = room->bytes + msg->msg_controllen;
+    msg->msg_control = room->bytes;
+    msg->msg_controllen += CMSG_SPACE(n);
+    assert(msg->msg_controllen <= sizeof room->bytes);
+    memcpy(at, &c, sizeof c);
+    memcpy(at + CMSG_LEN(0), data, n);
+}
+
+static void put_local(struct msghdr *msg, control_buffer *room, const tl_addr *local)
+{
+    if (local->family == TL_ADDR_V6) {
+        struct in6_pktinfo v6 = {.ipi6_ifindex = local->scope};
+        memcpy(&v6.ipi6_addr, local->bytes, 16);
+        put_control(msg, room, IPPROTO_IPV6, IPV6_PKTINFO, &v6, sizeof v6);
+    } else {
+        struct in_pktinfo v4 = {0};
+        memcpy(&v4.ipi_spec_dst, local->bytes, 4);
+        put_control(msg, room, IPPROTO_IP, IP_PKTINFO, &v4, sizeof v4);
+    }
+}
 
 /* Sends with one sendmsg, and with UDP_SEGMENT if there is more than one segment. Returns errno; 0:
  * sent. */
@@ -225,16 +287,12 @@ static int send_once(const tl_udp *u, destination *to, const uint8_t *data, size
     struct iovec iov = {(uint8_t *)(uintptr_t)data, n};
     struct msghdr msg = {
         .msg_name = &to->ss, .msg_namelen = to->n, .msg_iov = &iov, .msg_iovlen = 1};
-    control_buffer control;
+    control_buffer control = {{0}};
+    if (to->local)
+        put_local(&msg, &control, to->local);
     if (n > segment) {
-        msg.msg_control = control.bytes;
-        msg.msg_controllen = CMSG_SPACE(sizeof(uint16_t));
-        struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-        c->cmsg_level = IPPROTO_UDP;
-        c->cmsg_type = UDP_SEGMENT;
-        c->cmsg_len = CMSG_LEN(sizeof(uint16_t));
         uint16_t size = (uint16_t)segment;
-        memcpy(CMSG_DATA(c), &size, sizeof size);
+        put_control(&msg, &control, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof size);
     }
     ssize_t sent;
     do
@@ -250,12 +308,16 @@ static int send_singly(const tl_udp *u, destination *to, const uint8_t *data, si
 {
     struct mmsghdr msgs[SEGMENTS_MAX];
     struct iovec iov[SEGMENTS_MAX];
+    control_buffer control = {{0}};
+    struct msghdr common = {.msg_name = &to->ss, .msg_namelen = to->n, .msg_iovlen = 1};
+    if (to->local)
+        put_local(&common, &control, to->local);
     unsigned count = 0;
     for (size_t at = 0; at < n && count < SEGMENTS_MAX; at += segment, count++) {
         iov[count] =
             (struct iovec){(uint8_t *)(uintptr_t)data + at, n - at < segment ? n - at : segment};
-        msgs[count].msg_hdr = (struct msghdr){
-            .msg_name = &to->ss, .msg_namelen = to->n, .msg_iov = &iov[count], .msg_iovlen = 1};
+        msgs[count].msg_hdr = common;
+        msgs[count].msg_hdr.msg_iov = &iov[count];
     }
     int sent;
     do
@@ -308,16 +370,29 @@ static int send_next(tl_udp *u, destination *to, const uint8_t *data, size_t n, 
     return error;
 }
 
-tl_err tl_udp_send_some(tl_udp *u, const tl_addr *to, const uint8_t *data, size_t n, size_t segment,
-                        size_t *ret_n)
+/* What the kernel says when the machine does not have the address to send from: IPv4 that there is no
+ * route. */
+static bool may_be_gone(int error)
 {
-    destination d;
+    return error == EINVAL || error == EADDRNOTAVAIL || error == ENETUNREACH ||
+           error == EHOSTUNREACH;
+}
+
+/* Sends as tl_udp_send_some does. */
+static tl_err send_all(tl_udp *u, const tl_addr *local, const tl_addr *to, const uint8_t *data,
+                       size_t n, size_t segment, size_t *ret_n)
+{
+    destination d = {.local = local && local->family == to->family ? local : NULL};
     d.n = tl_addr_to_sockaddr(to, &d.ss);
     assert(segment || n == 0);
     size_t at = 0;
     while (at < n) {
         size_t k = 0;
         int error = send_next(u, &d, data + at, n - at, segment, &k);
+        if (d.local && may_be_gone(error)) {
+            d.local = NULL;
+            continue;
+        }
         tl_err e = error ? error_of(error) : TL_OK;
         if (e == TL_ERR_AGAIN && at)
             break;
@@ -329,8 +404,20 @@ tl_err tl_udp_send_some(tl_udp *u, const tl_addr *to, const uint8_t *data, size_
     return TL_OK;
 }
 
-tl_err tl_udp_send(tl_udp *u, const tl_addr *to, const uint8_t *data, size_t n, size_t segment)
+tl_err tl_udp_send_some(tl_udp *u, const tl_addr *to, const uint8_t *data, size_t n, size_t segment,
+                        size_t *ret_n)
+{
+    return send_all(u, NULL, to, data, n, segment, ret_n);
+}
+
+tl_err tl_udp_send_from(tl_udp *u, const tl_addr *local, const tl_addr *to, const uint8_t *data,
+                        size_t n, size_t segment)
 {
     size_t gone;
-    return tl_udp_send_some(u, to, data, n, segment, &gone);
+    return send_all(u, local, to, data, n, segment, &gone);
+}
+
+tl_err tl_udp_send(tl_udp *u, const tl_addr *to, const uint8_t *data, size_t n, size_t segment)
+{
+    return tl_udp_send_from(u, NULL, to, data, n, segment);
 }

@@ -27,6 +27,8 @@ tl_addr tl_udp_local(const tl_udp *u); /* with the real port */
  * shorter. */
 typedef struct {
     tl_addr from;
+    tl_addr to;    /* the address of this machine that they were sent to, with its interface if it
+                      is link-local; family NONE: a broadcast or multicast address */
     uint8_t *data; /* in the socket's buffer: valid until the next tl_udp_receive, and may be
                       changed */
     size_t n;
@@ -48,6 +50,10 @@ TL_CHECK tl_err tl_udp_receive(tl_udp *u, tl_udp_train ret_trains[TL_UDP_TRAINS_
  * TL_ERR_IO. */
 TL_CHECK tl_err tl_udp_send(tl_udp *u, const tl_addr *to, const uint8_t *data, size_t n,
                             size_t segment);
+/* Like tl_udp_send, from this machine's address `local` (its port is not used; NULL or family NONE:
+ * the kernel chooses). If the machine does not have that address any more, the kernel chooses. */
+TL_CHECK tl_err tl_udp_send_from(tl_udp *u, const tl_addr *local, const tl_addr *to,
+                                 const uint8_t *data, size_t n, size_t segment);
 /* Like tl_udp_send, but does not lose the rest. With TL_OK, *ret_n bytes were sent, in whole
  * datagrams. If *ret_n is less than `n`, the socket is full, and the caller may offer the rest when
  * it is writable. */

@@ -6,8 +6,16 @@
 
 #include "base/addr.h"
 
-/* One of the endpoint's sockets, as its owner numbers them; 0: none. */
+/* One of the endpoint's sockets, as its owner numbers them; 0: none. Sockets are bound to any
+ * address, so the upper bits say which of this machine's addresses is meant: the one that a datagram
+ * came to, and the one to send from. No such bits: any address, and the kernel chooses. */
 typedef uint32_t tl_sock;
+#define TL_SOCK_LOCAL_SHIFT 26
+#define TL_SOCK_LOCALS_MAX  63 /* twice the addresses of interfaces that we keep */
+static inline tl_sock tl_sock_base(tl_sock s)
+{
+    return s & ((UINT32_C(1) << TL_SOCK_LOCAL_SHIFT) - 1);
+}
 
 typedef enum {
     TL_CANDIDATE_HOST,

@@ -246,7 +246,8 @@ void tl_checks_restart(tl_checks *c, tl_sock sock4, tl_sock sock6, tl_time now)
     begin(c, now);
     for (size_t i = 0; i < c->n; i++) {
         tl_sock sock = c->pairs[i].sock;
-        bool of_search = sock && sock != old4 && sock != old6;
+        tl_sock base = tl_sock_base(sock);
+        bool of_search = base && base != old4 && base != old6;
         tl_check_renew(c, i, of_search ? sock : sock_for(c, &c->pairs[i].remote), now);
     }
 }
@@ -259,10 +260,12 @@ void tl_check_search_end(tl_checks *c, uint16_t pair)
         return;
     size_t n_socks = tl_birthday_sockets(c->search);
     size_t found = tl_check_pair_by_id(c, pair);
-    if (found == CHECK_NO_PAIR || !tl_birthday_is_sock(c->search, c->pairs[found].sock))
+    if (found == CHECK_NO_PAIR ||
+        !tl_birthday_is_sock(c->search, tl_sock_base(c->pairs[found].sock)))
         pair = 0;
     for (size_t i = c->n; i-- > 0;) /* forgets pairs whose sockets are closed now */
-        if (c->pairs[i].id != pair && tl_birthday_is_sock(c->search, c->pairs[i].sock))
+        if (c->pairs[i].id != pair &&
+            tl_birthday_is_sock(c->search, tl_sock_base(c->pairs[i].sock)))
             tl_check_forget(c, i);
     tl_birthday_free(c->search);
     c->search = NULL;

@@ -4,7 +4,9 @@
  * tl_checks_next_output and come in through tl_checks_on_stun. Never decides which pair carries
  * traffic.
  *
- * Our sockets are bound to any address, so a pair is one of our sockets and one remote address. A
+ * Our sockets are bound to any address. So a pair begins as one of our sockets and one remote
+ * address, and the kernel chooses where we send from. The first authentic message of the peer settles
+ * which address of ours it is, until the pair is lost. What comes to another one is another pair. A
  * check is a Binding request with USERNAME (first 16 hex digits of the session), PRIORITY,
  * MESSAGE-INTEGRITY-SHA256 and FINGERPRINT; its answer carries XOR-MAPPED-ADDRESS and the same
  * last two. Each direction has its own key, so a reflected check is a forgery. A pair is valid when

@@ -4,10 +4,29 @@
 
 size_t tl_check_pair_find(const tl_checks *c, tl_sock sock, const tl_addr *remote)
 {
-    for (size_t i = 0; i < c->n; i++)
-        if (c->pairs[i].sock == sock && tl_addr_eq(&c->pairs[i].remote, remote))
+    tl_sock base = tl_sock_base(sock);
+    size_t open = CHECK_NO_PAIR; /* of any address of ours, or any pair if the caller names none */
+    for (size_t i = 0; i < c->n; i++) {
+        tl_sock own = c->pairs[i].sock;
+        if (tl_sock_base(own) != base || !tl_addr_eq(&c->pairs[i].remote, remote))
+            continue;
+        if (own == sock)
             return i;
-    return CHECK_NO_PAIR;
+        if (open == CHECK_NO_PAIR && (own == base || sock == base))
+            open = i;
+    }
+    return open;
+}
+
+void tl_check_pair_settle(tl_checks *c, size_t i, tl_sock sock)
+{
+    const tl_pair *p = &c->pairs[i];
+    assert(tl_sock_base(p->sock) == tl_sock_base(sock));
+    for (size_t k = 0; k < c->n; k++)
+        if (k != i && c->pairs[k].sock == sock && tl_addr_eq(&c->pairs[k].remote, &p->remote))
+            return;
+    if (sock != tl_sock_base(sock))
+        c->pairs[i].sock = sock;
 }
 
 size_t tl_check_pair_by_id(const tl_checks *c, uint16_t id)
@@ -66,6 +85,7 @@ static void set_state(tl_checks *c, size_t i, tl_pair_state state, tl_time now)
         tl_check_event(c, TL_CHECKS_VALID, p->id);
         break;
     case TL_PAIR_LOST:
+        p->sock = tl_sock_base(p->sock); /* from now on the kernel chooses the address again */
         x->lost_at = now;
         x->next_at = now + CHECK_LOST_SOON;
         x->tries = TL_CHECKS_UNHEARD_MAX;

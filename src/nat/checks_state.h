@@ -105,7 +105,11 @@ struct tl_checks {
 
 /* --- checks_pairs.c --- */
 #define CHECK_NO_PAIR SIZE_MAX
+/* The pair of that socket, address of ours and remote. If there is none: the pair that has no
+ * address of ours yet; and if `sock` names none, a pair of any. */
 size_t tl_check_pair_find(const tl_checks *c, tl_sock sock, const tl_addr *remote);
+/* The pair works from the address of ours that `sock` names: keeps to it, unless another pair does. */
+void tl_check_pair_settle(tl_checks *c, size_t i, tl_sock sock);
 size_t tl_check_pair_by_id(const tl_checks *c, uint16_t id);
 /* Makes room by forgetting a learned pair that failed or was lost. CHECK_NO_PAIR: there is none. */
 size_t tl_check_pair_add(tl_checks *c, tl_sock sock, const tl_addr *remote, tl_candidate_kind kind,

@@ -86,22 +86,25 @@ static bool is_second_hit(const tl_checks *c, tl_sock sock, tl_time now)
     if (!c->hit || now >= c->hit_at + CHECK_HIT || !tl_birthday_is_sock(c->search, sock))
         return false;
     size_t i = tl_check_pair_by_id(c, c->hit);
-    return i != CHECK_NO_PAIR && c->pairs[i].sock != sock;
+    return i != CHECK_NO_PAIR && tl_sock_base(c->pairs[i].sock) != sock;
 }
 
 static size_t pair_of_request(tl_checks *c, tl_sock sock, const tl_addr *from, tl_time now)
 {
-    bool found = c->search && tl_birthday_is_place(c->search, sock, from);
-    if (found && is_second_hit(c, sock, now))
+    tl_sock base = tl_sock_base(sock);
+    bool found = c->search && tl_birthday_is_place(c->search, base, from);
+    if (found && is_second_hit(c, base, now))
         return CHECK_NO_PAIR;
     size_t i = tl_check_pair_find(c, sock, from);
     if (i == CHECK_NO_PAIR)
         i = tl_check_pair_add(c, sock, from, TL_CANDIDATE_PEER_REFLEXIVE, now);
     else
-        found = found && tl_birthday_is_sock(c->search, sock);
+        found = found && tl_birthday_is_sock(c->search, base);
+    if (i != CHECK_NO_PAIR)
+        tl_check_pair_settle(c, i, sock);
     if (i != CHECK_NO_PAIR && found) {
         c->pairs[i].birthday = true;
-        if (tl_birthday_is_sock(c->search, sock) && c->hit != c->pairs[i].id) {
+        if (tl_birthday_is_sock(c->search, base) && c->hit != c->pairs[i].id) {
             c->hit = c->pairs[i].id;
             c->hit_at = now;
         }
@@ -111,6 +114,7 @@ static size_t pair_of_request(tl_checks *c, tl_sock sock, const tl_addr *from, t
 
 bool tl_check_is_our_sock(const tl_checks *c, tl_sock sock, const tl_addr *from)
 {
+    sock = tl_sock_base(sock);
     if (!sock)
         return false;
     if (sock == c->sock4 || sock == c->sock6)
@@ -118,7 +122,7 @@ bool tl_check_is_our_sock(const tl_checks *c, tl_sock sock, const tl_addr *from)
     if (c->search && tl_birthday_is_sock(c->search, sock))
         return true;
     for (size_t i = 0; i < c->n; i++) /* a socket with which a search found the peer */
-        if (c->pairs[i].sock == sock)
+        if (tl_sock_base(c->pairs[i].sock) == sock)
             return true;
     return false;
 }
@@ -158,30 +162,43 @@ static void on_request(tl_checks *c, tl_sock sock, const tl_addr *from, tl_slice
     c->answers[at].id = stun->id;
 }
 
-/* The question that it answers, if it comes from the address asked. A pair's: ret_txn. The
- * search's: *ret_txn is NULL, and ret_at tells when it was asked. */
+static check_txn *find_txn(tl_checks *c, size_t i, uint64_t id)
+{
+    for (size_t t = 0; t < CHECK_TXNS; t++)
+        if (c->sides[i].txns[t].id == id)
+            return &c->sides[i].txns[t];
+    return NULL;
+}
+
+/* The question that it answers, if it comes from the address asked. A pair's: ret_pair and ret_txn.
+ * The search's: *ret_txn is NULL, and ret_at tells when it was asked. Which of our addresses a
+ * question left from shows only in where its answer comes to. */
 static bool find_question(tl_checks *c, tl_sock sock, const tl_addr *from, uint64_t id,
-                          check_txn **ret_txn, tl_time *ret_at)
+                          size_t *ret_pair, check_txn **ret_txn, tl_time *ret_at)
 {
     *ret_txn = NULL;
-    size_t i = tl_check_pair_find(c, sock, from);
-    for (size_t t = 0; i != CHECK_NO_PAIR && t < CHECK_TXNS; t++)
-        if (c->sides[i].txns[t].id == id) {
-            *ret_txn = &c->sides[i].txns[t];
-            *ret_at = (*ret_txn)->at;
-            return true;
-        }
-    return c->search && tl_birthday_asked(c->search, id, sock, from, ret_at);
+    for (size_t i = 0; i < c->n; i++) {
+        bool asked = tl_sock_base(c->pairs[i].sock) == tl_sock_base(sock) &&
+                     tl_addr_eq(&c->pairs[i].remote, from);
+        if (!asked || !(*ret_txn = find_txn(c, i, id)))
+            continue;
+        *ret_pair = i;
+        *ret_at = (*ret_txn)->at;
+        return true;
+    }
+    *ret_pair = tl_check_pair_find(c, sock, from);
+    return c->search && tl_birthday_asked(c->search, id, tl_sock_base(sock), from, ret_at);
 }
 
 static void on_answer(tl_checks *c, tl_sock sock, const tl_addr *from, tl_slice datagram,
                       const tl_stun *stun, tl_time now)
 {
     check_txn *txn;
+    size_t i = CHECK_NO_PAIR;
     tl_time at = 0;
     uint64_t id = id_of(stun);
     if (tl_checks_tag_of(stun) != c->tag || !id || !stun->fingerprint || stun->n_unknown ||
-        stun->mapped.family == TL_ADDR_NONE || !find_question(c, sock, from, id, &txn, &at)) {
+        stun->mapped.family == TL_ADDR_NONE || !find_question(c, sock, from, id, &i, &txn, &at)) {
         c->counters.strays++;
         return;
     }
@@ -189,13 +206,13 @@ static void on_answer(tl_checks *c, tl_sock sock, const tl_addr *from, tl_slice 
         c->counters.forged++;
         return;
     }
-    size_t i = tl_check_pair_find(c, sock, from);
     if (i == CHECK_NO_PAIR)
         i = tl_check_pair_add(c, sock, from, TL_CANDIDATE_PEER_REFLEXIVE, now);
     if (i == CHECK_NO_PAIR) {
         c->counters.over_budget++;
         return;
     }
+    tl_check_pair_settle(c, i, sock);
     if (txn)
         txn->id = 0; /* it counts once */
     else

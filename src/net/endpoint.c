@@ -24,7 +24,17 @@
 #define SLOT_BITS                                                                                  \
     9 /* the slot in a tl_sock; the other bits count, so that an old tl_sock never names a new
          socket */
+#define GENERATIONS ((UINT32_C(1) << (TL_SOCK_LOCAL_SHIFT - SLOT_BITS)) - 1)
 _Static_assert(SLOTS < 1 << SLOT_BITS, "a tl_sock names its slot");
+
+/* An address of this machine that was not used for this long may be forgotten when there are more
+ * than TL_SOCK_LOCALS_MAX: a way in use is asked far more often. IPv6 takes a new one each day. */
+#define LOCAL_UNUSED (60 * TL_MIN)
+
+typedef struct {
+    tl_addr addr; /* without a port */
+    tl_time used_at;
+} local_address;
 
 typedef struct {
     tl_endpoint *endpoint;
@@ -48,13 +58,61 @@ struct tl_endpoint {
     bool told_family[FAMILIES]; /* it was logged why there is no such socket */
     uint32_t generation;
     tl_endpoint_counters counters;
+    size_t n_locals;
+    local_address locals[TL_SOCK_LOCALS_MAX];
     slot slots[SLOTS];
 };
 
 static slot *slot_of(tl_endpoint *e, tl_sock sock)
 {
     size_t i = sock & ((1u << SLOT_BITS) - 1);
-    return sock && i < SLOTS && e->slots[i].sock == sock ? &e->slots[i] : NULL;
+    return sock && i < SLOTS && e->slots[i].sock == tl_sock_base(sock) ? &e->slots[i] : NULL;
+}
+
+/* --- the addresses of this machine --- */
+
+/* The place of a new address; NULL: all are in use. */
+static local_address *local_room(tl_endpoint *e, tl_time now)
+{
+    local_address *oldest = &e->locals[0];
+    if (e->n_locals < TL_SOCK_LOCALS_MAX)
+        return &e->locals[e->n_locals++];
+    for (size_t i = 1; i < e->n_locals; i++)
+        if (e->locals[i].used_at < oldest->used_at)
+            oldest = &e->locals[i];
+    return now >= oldest->used_at + LOCAL_UNUSED ? oldest : NULL;
+}
+
+/* The socket, with the address that a datagram came to. */
+static tl_sock sock_at(slot *s, const tl_addr *to)
+{
+    tl_endpoint *e = s->endpoint;
+    tl_time now = tl_loop_now(e->loop);
+    local_address *l = NULL;
+    if (s - e->slots >= FAMILIES || to->family != s->family)
+        return s->sock;
+    for (size_t i = 0; i < e->n_locals && !l; i++)
+        if (tl_addr_same_ip(&e->locals[i].addr, to) && e->locals[i].addr.scope == to->scope)
+            l = &e->locals[i];
+    if (!l) {
+        l = local_room(e, now);
+        if (!l)
+            return s->sock;
+        l->addr = *to;
+        l->addr.port = 0;
+    }
+    l->used_at = now;
+    return s->sock | (tl_sock)(l - e->locals + 1) << TL_SOCK_LOCAL_SHIFT;
+}
+
+/* The address to send from; NULL: the kernel chooses. */
+static const tl_addr *local_of(tl_endpoint *e, tl_sock sock)
+{
+    size_t i = sock >> TL_SOCK_LOCAL_SHIFT;
+    if (i == 0 || i > e->n_locals)
+        return NULL;
+    e->locals[i - 1].used_at = tl_loop_now(e->loop);
+    return &e->locals[i - 1].addr;
 }
 
 /* --- telling datagrams apart --- */
@@ -64,7 +122,7 @@ static bool is_quic(uint8_t first, size_t n)
     return first >= TOKEN_MIN && n >= QUIC_MIN;
 }
 
-static void take_stun(slot *s, const tl_addr *from, tl_slice datagram)
+static void take_stun(slot *s, tl_sock sock, const tl_addr *from, tl_slice datagram)
 {
     tl_endpoint *e = s->endpoint;
     tl_stun stun;
@@ -73,10 +131,10 @@ static void take_stun(slot *s, const tl_addr *from, tl_slice datagram)
     else if (tl_stun_read(datagram, &stun))
         e->counters.dropped_malformed++;
     else
-        e->events.on_stun(e->user, s->sock, from, datagram, &stun);
+        e->events.on_stun(e->user, sock, from, datagram, &stun);
 }
 
-static void take_other(slot *s, const tl_addr *from, tl_slice datagram)
+static void take_other(slot *s, tl_sock sock, const tl_addr *from, tl_slice datagram)
 {
     tl_endpoint_counters *c = &s->endpoint->counters;
     uint8_t first = datagram.n ? datagram.p[0] : 0;
@@ -84,7 +142,7 @@ static void take_other(slot *s, const tl_addr *from, tl_slice datagram)
     if (datagram.n < least)
         c->dropped_short++;
     else if (first <= 3)
-        take_stun(s, from, datagram);
+        take_stun(s, sock, from, datagram);
     else if (first == CONTROL)
         c->dropped_control++;
     else
@@ -96,14 +154,14 @@ static void take_other(slot *s, const tl_addr *from, tl_slice datagram)
 static void take_train(slot *s, const tl_udp_train *t)
 {
     tl_endpoint *e = s->endpoint;
-    tl_sock sock = s->sock;
+    tl_sock base = s->sock, sock = sock_at(s, &t->to);
     tl_addr from = tl_addr_normal(t->from);
     size_t step = t->segment ? t->segment : 1;
     e->counters.bytes_in += t->n;
     e->counters.datagrams_in += t->n ? (t->n + step - 1) / step : 1;
     if (t->n == 0)
-        take_other(s, &from, tl_slice_of(t->data, 0));
-    for (size_t at = 0; at < t->n && s->sock == sock;) {
+        take_other(s, sock, &from, tl_slice_of(t->data, 0));
+    for (size_t at = 0; at < t->n && s->sock == base;) {
         size_t end = at, n = step;
         while (end < t->n && is_quic(t->data[end], t->n - end < step ? t->n - end : step))
             end += step;
@@ -115,7 +173,7 @@ static void take_train(slot *s, const tl_udp_train *t)
         }
         if (n > t->n - at)
             n = t->n - at;
-        take_other(s, &from, tl_slice_of(t->data + at, n));
+        take_other(s, sock, &from, tl_slice_of(t->data + at, n));
         at += n;
     }
 }
@@ -213,7 +271,8 @@ static tl_err slot_open(tl_endpoint *e, size_t i, uint16_t port, tl_why *why)
     tl_poll_set(s->poll, TL_POLL_READ);
     s->endpoint = e;
     s->family = any.family;
-    s->sock = (tl_sock)(++e->generation << SLOT_BITS | i);
+    e->generation = e->generation % GENERATIONS + 1;
+    s->sock = (tl_sock)(e->generation << SLOT_BITS | i);
     return TL_OK;
 }
 
@@ -398,7 +457,7 @@ tl_err tl_endpoint_send(tl_endpoint *e, tl_sock sock, const tl_addr *to, const u
         return TL_OK;
     tl_err err = TL_ERR_UNREACHABLE;
     if (to->family == s->family && to->port)
-        err = tl_udp_send(s->udp, to, data, n, segment);
+        err = tl_udp_send_from(s->udp, local_of(e, sock), to, data, n, segment);
     if (!err) {
         e->counters.datagrams_out += (n + segment - 1) / segment;
         e->counters.bytes_out += n;

@@ -5,6 +5,10 @@
  *   0x00..0x03 with the magic cookie: STUN     0x0C: control (nobody listens: counted)
  *   0x40..0xFF: QUIC, or a relayed packet's token     all else, and the too short: dropped, counted
  *
+ * What came to one of this machine's addresses is told with a tl_sock that names this address too
+ * (nat/candidate.h), and what is sent with this tl_sock leaves from there. The sockets of the search
+ * do not tell addresses apart.
+ *
  * A socket that the kernel declares broken is replaced by a new one on the same port, with a new
  * tl_sock. */
 #ifndef TL_NET_ENDPOINT_H
@@ -64,7 +68,8 @@ size_t tl_endpoint_open(tl_endpoint *e, tl_sock *ret_socks, size_t n);
 /* Closes a socket from tl_endpoint_open; leaves any other alone. */
 void tl_endpoint_close(tl_endpoint *e, tl_sock sock);
 
-tl_sock tl_endpoint_sock4(const tl_endpoint *e); /* 0: there is none */
+/* They name no address of this machine. 0: there is none. */
+tl_sock tl_endpoint_sock4(const tl_endpoint *e);
 tl_sock tl_endpoint_sock6(const tl_endpoint *e);
 uint16_t tl_endpoint_port(const tl_endpoint *e);
 const tl_endpoint_counters *tl_endpoint_counters_of(const tl_endpoint *e);

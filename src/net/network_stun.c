@@ -285,7 +285,8 @@ void tl_network_stun_anew(tl_network *w)
 bool tl_network_stun_take(tl_network *w, tl_sock sock, const tl_addr *from, tl_slice datagram,
                           const tl_stun *stun)
 {
-    if (!tl_behaviour_on_stun(w->behaviour, sock, from, datagram, stun, tl_loop_now(w->loop)))
+    if (!tl_behaviour_on_stun(w->behaviour, tl_sock_base(sock), from, datagram, stun,
+                              tl_loop_now(w->loop)))
         return false;
     after(w);
     return true;

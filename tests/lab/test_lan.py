@@ -88,6 +88,18 @@ def the_same_private_addresses_never_reach_the_wrong_host(lab, programs):
     assert entry["remote"] == f"192.168.1.3:{port}", entry
 
 
+def a_host_with_two_addresses_answers_from_the_one_that_was_asked(lab, programs):
+    rendezvous = Rendezvous(lab, programs)
+    gpu, home = lab.host("gpu"), lab.home("asker", "portRestricted")
+    second = gpu.address.rsplit(".", 1)[0] + ".9"
+    lab.ip(gpu.ns, f"address add {second}/24 dev wan")
+    home.router.drop_between(gpu.address)  # the one that the kernel would send from
+    one, two = _meet(lab, programs, rendezvous, [home, gpu])
+    assert_path(one, two, "direct")
+    assert one.peer_entry(two)["remote"].startswith(second + ":"), one.peer_entry(two)
+    assert_path(two, one, "direct")
+
+
 class Echo(threading.Thread):
     """Sends every datagram back to where it came from."""
 

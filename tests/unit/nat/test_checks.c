@@ -116,6 +116,71 @@ static void a_check_is_answered_and_asked_back_at_once(void **state)
     scene_clear(&s);
 }
 
+#define AT(local) (SOCK4 | UINT32_C(local) << TL_SOCK_LOCAL_SHIFT)
+
+/* b has two addresses. a asks the second; b asks a from the one that its kernel chooses, the first. */
+static void a_check_is_answered_and_asked_back_from_the_address_it_came_to(void **state)
+{
+    (void)state;
+    scene s;
+    scene_init(&s);
+    add(&s, s.b, TL_CANDIDATE_HOST, &s.at_a);
+    tl_checks_start(s.b, s.now);
+    tl_checks_output own = take(&s, s.b); /* leaves from AT(1) */
+    assert_int_equal(own.sock, SOCK4);
+    tl_checks_output check = a_check(&s);
+    s.now += TL_SEC / 5;
+    give(&s, s.b, AT(2), &s.at_a, &check);
+    tl_checks_output answer = take(&s, s.b), back = take(&s, s.b);
+    assert_false(is_request(&answer));
+    assert_true(is_request(&back));
+    assert_int_equal(answer.sock, AT(2));
+    assert_int_equal(back.sock, AT(2));
+
+    /* a hears b's first check from an address that it does not know, and asks it */
+    tl_addr first = addr("203.0.113.77", s.at_b.port);
+    give(&s, s.a, SOCK4, &first, &own);
+    tl_checks_output yes = take(&s, s.a), too = take(&s, s.a);
+    if (is_request(&yes)) {
+        tl_checks_output swap = yes;
+        yes = too;
+        too = swap;
+    }
+    assert_true(tl_addr_eq(&yes.to, &first) && tl_addr_eq(&too.to, &first));
+    give(&s, s.b, AT(1), &s.at_a, &too);
+    answer = take(&s, s.b);
+    assert_int_equal(answer.sock, AT(1));
+    const tl_pair *p1 = tl_checks_find(s.b, AT(1), &s.at_a);
+    const tl_pair *p2 = tl_checks_find(s.b, AT(2), &s.at_a);
+    assert_non_null(p1);
+    assert_non_null(p2);
+    assert_int_not_equal(p1->id, p2->id);
+    scene_clear(&s);
+}
+
+static void an_answer_at_another_of_our_addresses_settles_which_it_is(void **state)
+{
+    (void)state;
+    scene s;
+    scene_init(&s);
+    tl_checks_output check = a_check(&s);
+    assert_int_equal(check.sock, SOCK4);
+    give(&s, s.b, SOCK4, &s.at_a, &check);
+    tl_checks_output answer = take(&s, s.b);
+    give(&s, s.a, AT(3), &s.at_b, &answer);
+    const tl_pair *p = tl_checks_find(s.a, AT(3), &s.at_b);
+    assert_non_null(p);
+    assert_int_equal(p->state, TL_PAIR_VALID);
+    assert_int_equal(p->sock, AT(3));
+    s.now += TL_SEC;
+    tl_checks_on_timer(s.a, s.now);
+    assert_int_equal(take(&s, s.a).sock, AT(3));
+    /* the network moved: the kernel chooses again */
+    tl_checks_restart(s.a, SOCK4, SOCK6, s.now);
+    assert_int_equal(tl_checks_find(s.a, AT(3), &s.at_b)->sock, SOCK4);
+    scene_clear(&s);
+}
+
 static void a_silent_address_is_asked_five_times_in_one_and_a_half_seconds(void **state)
 {
     (void)state;
@@ -399,6 +464,8 @@ int main(void)
         cmocka_unit_test(the_username_is_the_begin_of_the_session),
         cmocka_unit_test(a_check_carries_what_the_description_says),
         cmocka_unit_test(a_check_is_answered_and_asked_back_at_once),
+        cmocka_unit_test(a_check_is_answered_and_asked_back_from_the_address_it_came_to),
+        cmocka_unit_test(an_answer_at_another_of_our_addresses_settles_which_it_is),
         cmocka_unit_test(a_silent_address_is_asked_five_times_in_one_and_a_half_seconds),
         cmocka_unit_test(new_probes_go_by_priority_and_five_milliseconds_apart),
         cmocka_unit_test(a_candidate_without_a_socket_fails_at_once),

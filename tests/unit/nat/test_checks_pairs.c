@@ -29,6 +29,37 @@ static void a_pair_is_found_while_it_is_in_the_table(void **state)
     assert_int_equal(tl_check_pair_by_id(c, 2), CHECK_NO_PAIR);
 }
 
+#define AT(local) (SOCK | UINT32_C(local) << TL_SOCK_LOCAL_SHIFT)
+
+static void a_pair_settles_for_one_of_our_addresses_until_it_is_lost(void **state)
+{
+    (void)state;
+    tl_addr one = at_port(1);
+    size_t open = add_valid(TL_CANDIDATE_HOST, 1, 10 * TL_MS);
+    assert_int_equal(tl_check_pair_find(c, AT(1), &one), open);
+    assert_int_equal(tl_check_pair_find(c, AT(2), &one), open);
+    tl_check_pair_settle(c, open, SOCK); /* that names none */
+    assert_int_equal(c->pairs[open].sock, SOCK);
+    tl_check_pair_settle(c, open, AT(2));
+    assert_int_equal(c->pairs[open].sock, AT(2));
+    assert_int_equal(tl_check_pair_find(c, AT(2), &one), open);
+    assert_int_equal(tl_check_pair_find(c, SOCK, &one), open); /* whichever it is */
+    assert_int_equal(tl_check_pair_find(c, AT(1), &one), CHECK_NO_PAIR);
+    assert_int_equal(tl_check_pair_find(c, AT(2) + 1, &one), CHECK_NO_PAIR);
+
+    size_t other = tl_check_pair_add(c, SOCK, &one, TL_CANDIDATE_PEER_REFLEXIVE, T0);
+    tl_check_pair_settle(c, other, AT(2)); /* another pair has it */
+    assert_int_equal(c->pairs[other].sock, SOCK);
+    tl_check_pair_settle(c, other, AT(1));
+    assert_int_equal(tl_check_pair_find(c, AT(1), &one), other);
+    assert_int_equal(tl_check_pair_find(c, AT(2), &one), open);
+    assert_int_equal(tl_check_pair_find(c, AT(3), &one), CHECK_NO_PAIR);
+
+    lose(open, T0 + 10 * TL_SEC);
+    assert_int_equal(c->pairs[open].sock, SOCK);
+    assert_int_equal(tl_check_pair_find(c, AT(2), &one), open);
+}
+
 static void any_valid_pair_counts_and_a_forgotten_one_does_not(void **state)
 {
     (void)state;
@@ -421,6 +452,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, pairs_setup, pairs_teardown)
     const struct CMUnitTest tests[] = {
         T(a_pair_is_found_while_it_is_in_the_table),
+        T(a_pair_settles_for_one_of_our_addresses_until_it_is_lost),
         T(any_valid_pair_counts_and_a_forgotten_one_does_not),
         T(forgetting_a_pair_moves_the_others_and_nothing_else),
         T(a_new_pair_waits_and_has_its_priority_and_budget),
