@@ -58,9 +58,19 @@ static tl_err listen_all(tl_api *api, tl_why *why)
         if (i == 0)
             base_url_set(api, &real);
     }
-    if (api->unix_path)
-        return tl_httpd_listen_unix(api->httpd, api->unix_path, TL_API_DOOR_UNIX, why);
-    return TL_OK;
+    tl_err e = TL_OK;
+    tl_why second = {""};
+    for (size_t i = 0; i < TL_API_UNIX_MAX && !e; i++)
+        if (api->config.unix_path[i])
+            e = tl_httpd_listen_unix(api->httpd, api->config.unix_path[i], TL_API_DOOR_UNIX,
+                                     i ? &second : why);
+    if (e && second.text[0]) {
+        /* The commands of this session find the first. */
+        tl_log(TL_LOG_WARN, "api: %s; commands of other sessions will not find this node",
+               second.text);
+        e = TL_OK;
+    }
+    return e;
 }
 
 static void on_deadline(void *user)
@@ -99,10 +109,9 @@ tl_err tl_api_new(tl_loop *loop, tl_node *node, const tl_api_config *config, tl_
     tl_timer_init(&api->deadline, loop, on_deadline, api);
     tl_api_events_init(api);
     tl_err e = tl_httpd_new(loop, &httpd, &events, api, &api->httpd);
-    if (!e && config->unix_path && !(api->unix_path = strdup(config->unix_path)))
-        e = tl_why_set(why, TL_ERR_NOMEM, "out of memory");
     if (!e)
         e = listen_all(api, why);
+    memset(api->config.unix_path, 0, sizeof api->config.unix_path); /* they were borrowed */
     if (e) {
         tl_api_free(api);
         return e;
@@ -119,7 +128,6 @@ void tl_api_free(tl_api *api)
     tl_timer_stop(&api->deadline);
     tl_httpd_free(api->httpd);
     tl_api_events_clear(api);
-    free(api->unix_path);
     free(api);
 }
 

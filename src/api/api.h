@@ -24,6 +24,7 @@
 
 typedef struct tl_api tl_api;
 
+#define TL_API_UNIX_MAX   2 /* of the session, and beside the data */
 #define TL_API_LISTEN_MAX 4 /* IPv4 and IPv6 of loopback and of one more interface */
 #define TL_API_PING_MAX   1000
 #define TL_API_KEY_MAX    64 /* bytes with NUL */
@@ -44,7 +45,7 @@ typedef struct {
 typedef struct {
     size_t listen_n; /* 0: the Unix socket alone */
     tl_addr listen[TL_API_LISTEN_MAX];
-    const char *unix_path;          /* NULL: none. Its directory must exist */
+    const char *unix_path[TL_API_UNIX_MAX]; /* NULL: none. Their directories must exist */
     char key[TL_API_KEY_MAX];       /* the bearer key; beyond loopback every request needs it */
     tl_string_list allowed_hosts;   /* names beyond the loopback ones, without port */
     tl_string_list allowed_origins; /* "https://app.example", exactly as a browser sends it */

@@ -57,7 +57,6 @@ struct tl_api {
     tl_loop *loop;
     tl_node *node;
     tl_api_config config;
-    char *unix_path;
     tl_httpd *httpd;
     uint16_t port;
     char base_url[96];

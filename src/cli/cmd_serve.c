@@ -167,7 +167,9 @@ static tl_err open_api(server *s, tl_why *why)
         e = tl_api_key_load_or_create(s->cli->paths.api_key, config.key, why);
     if (e)
         return e;
-    config.unix_path = s->cli->paths.socket;
+    config.unix_path[0] = s->cli->paths.socket;
+    if (*s->cli->paths.socket_beside)
+        config.unix_path[1] = s->cli->paths.socket_beside;
     config.allowed_hosts = from->api_allowed_hosts;
     config.allowed_origins = from->api_allowed_origins;
     config.head_timeout = from->timeout_request_head_secs * TL_SEC;

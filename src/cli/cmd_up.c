@@ -5,6 +5,7 @@
 #include "cli/lock.h"
 #include "cli/nattext.h"
 #include "cli/overrides.h"
+#include "cli/reach.h"
 #include "cli/spawn.h"
 
 #include <poll.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #define STEPS        5
+#define START_TIME   (3 * TL_SEC) /* a node that starts answers well before */
 #define ASK_TIME     (5 * TL_SEC)
 #define NAT_TIME     (1 * TL_SEC) /* not worth a longer wait: the node works all the same */
 #define POLL_MS      100
@@ -193,6 +195,18 @@ static int show_progress(const tl_cli *cli, const tl_settings *s, const tl_spawn
     return code;
 }
 
+/* Another process has the lock: it is being started, or it ends. */
+static bool wait_up(const tl_cli *cli)
+{
+    tl_time until = now() + START_TIME;
+    while (now() < until && tl_lock_is_taken(cli->paths.lock)) {
+        if (tl_daemon_is_up(cli))
+            return true;
+        poll(NULL, 0, POLL_MS);
+    }
+    return !tl_lock_is_taken(cli->paths.lock);
+}
+
 int tl_cmd_up(tl_cli *cli, const tl_args *args)
 {
     tl_settings s;
@@ -204,6 +218,12 @@ int tl_cmd_up(tl_cli *cli, const tl_args *args)
     if (tl_args_number(args, "timeout", 10, 1, 86400, &secs, &why))
         return tl_cli_usage(cli, "%s", why.text);
     if (tl_daemon_is_up(cli))
+        return already_running(cli, args);
+    if (tl_reach_is_barred(&cli->paths))
+        return tl_reach_explain(&cli->paths);
+    if (tl_lock_is_taken(cli->paths.lock) && !wait_up(cli))
+        return tl_reach_explain(&cli->paths);
+    if (tl_lock_is_taken(cli->paths.lock))
         return already_running(cli, args);
     if (tl_overrides_load(cli->paths.config, args, &s, &why))
         return tl_cli_usage(cli, "%s", why.text);

@@ -1,5 +1,6 @@
 #include "cli/daemon.h"
 
+#include "cli/reach.h"
 #include "crypto/identity.h"
 #include "io/httpclient.h"
 
@@ -95,7 +96,7 @@ static tl_err start(call *c, const tl_cli *cli, const tl_daemon_ask *ask, tl_sli
     tl_http_ask http = tl_http_ask_default();
     http.method = ask->method;
     http.url = url;
-    http.unix_path = cli->paths.socket;
+    http.unix_path = tl_reach_socket(&cli->paths);
     http.body = body;
     http.connect = CONNECT_TIME;
     http.first_byte = TL_NEVER;
@@ -206,11 +207,8 @@ static int explain_status(const tl_daemon_answer *a)
 
 int tl_daemon_explain(const tl_cli *cli, const tl_daemon_answer *a)
 {
-    if (a->e == TL_ERR_UNREACHABLE) {
-        tl_out_error("no daemon is running (nothing answers at %s)", cli->paths.socket);
-        tl_out_note("Start it: teale up");
-        return TL_EXIT_NOT_RUNNING;
-    }
+    if (a->e == TL_ERR_UNREACHABLE)
+        return tl_reach_explain(&cli->paths);
     if (a->e == TL_ERR_TIMEOUT) {
         tl_out_error("the daemon gave no answer in time");
         return TL_EXIT_TIMEOUT;

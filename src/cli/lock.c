@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -34,12 +35,29 @@ tl_err tl_lock_take(const char *path, int *ret_fd, tl_why *why)
     return TL_OK;
 }
 
-bool tl_lock_is_taken(const char *path)
+/* Fills in the process's number if a process has the lock. */
+static bool look(const char *path, long *ret_pid)
 {
+    char pid[32];
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return false;
     bool taken = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    ssize_t n = taken ? read(fd, pid, sizeof pid - 1) : 0;
+    pid[n > 0 ? n : 0] = 0;
     close(fd);
+    *ret_pid = strtol(pid, NULL, 10);
     return taken;
+}
+
+bool tl_lock_is_taken(const char *path)
+{
+    long pid;
+    return look(path, &pid);
+}
+
+long tl_lock_holder(const char *path)
+{
+    long pid;
+    return look(path, &pid) && pid > 0 ? pid : 0;
 }

@@ -2,12 +2,15 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#define SOCKET_NAME_MAX (sizeof((struct sockaddr_un *)NULL)->sun_path - 1)
 
 /* Writes DIR/NAME into `ret`; cuts nothing. */
 static tl_err join(char ret[TL_PATH_MAX], const char *dir, const char *name, tl_why *why)
@@ -64,6 +67,14 @@ static tl_err find_in_home(const char *home, tl_paths *p, tl_why *why)
     return e ? e : join(p->socket, p->home, "teale.sock", why);
 }
 
+/* XDG_RUNTIME_DIR must belong to the user. After `su` it is another user's; in a container it may
+ * not be there. */
+static bool is_own_dir(const char *dir)
+{
+    struct stat st;
+    return *dir == '/' && !stat(dir, &st) && S_ISDIR(st.st_mode) && st.st_uid == geteuid();
+}
+
 static tl_err find_in_xdg(tl_paths *p, tl_why *why)
 {
     char config[TL_PATH_MAX], run[TL_PATH_MAX];
@@ -75,10 +86,16 @@ static tl_err find_in_xdg(tl_paths *p, tl_why *why)
     if (e)
         return e;
     const char *runtime = getenv("XDG_RUNTIME_DIR");
-    if (!runtime || *runtime != '/')
+    if (!runtime || !is_own_dir(runtime))
         return join(p->socket, p->data, "teale.sock", why);
     e = join(run, runtime, "teale", why);
-    return e ? e : join(p->socket, run, "teale.sock", why);
+    if (!e)
+        e = join(p->socket, run, "teale.sock", why);
+    if (!e)
+        e = join(p->socket_beside, p->data, "teale.sock", why);
+    if (!e && strlen(p->socket_beside) > SOCKET_NAME_MAX)
+        *p->socket_beside = 0;
+    return e;
 }
 
 tl_err tl_paths_find(const char *home, tl_paths *ret_paths, tl_why *why)
@@ -99,11 +116,10 @@ tl_err tl_paths_find(const char *home, tl_paths *ret_paths, tl_why *why)
         e = join(p.log, p.data, "teale.log", why);
     if (e)
         return e;
-    size_t most = sizeof((struct sockaddr_un *)NULL)->sun_path - 1;
-    if (strlen(p.socket) > most)
+    if (strlen(p.socket) > SOCKET_NAME_MAX)
         return tl_why_set(why, TL_ERR_INVALID,
                           "%s is %zu bytes long, a socket's name holds %zu: use a shorter --home",
-                          p.socket, strlen(p.socket), most);
+                          p.socket, strlen(p.socket), SOCKET_NAME_MAX);
     *ret_paths = p;
     return TL_OK;
 }
@@ -125,7 +141,9 @@ static tl_err make_dirs(const char *dir, tl_why *why)
         path[i] = was;
     }
     struct stat st;
-    if (stat(dir, &st) || !S_ISDIR(st.st_mode))
+    if (stat(dir, &st))
+        return tl_why_set(why, TL_ERR_IO, "cannot use the directory %s: %s", dir, strerror(errno));
+    if (!S_ISDIR(st.st_mode))
         return tl_why_set(why, TL_ERR_IO, "%s is not a directory", dir);
     return TL_OK;
 }
@@ -144,15 +162,14 @@ tl_err tl_paths_make_config(const tl_paths *p, tl_why *why)
     return make_parent(p->config, why);
 }
 
-tl_err tl_paths_make_data(const tl_paths *p, tl_why *why)
+/* Makes the directory of a socket, and sees that no other user can put a socket there. */
+static tl_err make_socket_dir(const char *socket, tl_why *why)
 {
-    tl_err e = make_dirs(p->data, why);
-    if (!e)
-        e = make_parent(p->socket, why);
+    char dir[TL_PATH_MAX];
+    tl_err e = make_parent(socket, why);
     if (e)
         return e;
-    char dir[TL_PATH_MAX];
-    snprintf(dir, sizeof dir, "%s", p->socket);
+    snprintf(dir, sizeof dir, "%s", socket);
     *strrchr(dir, '/') = 0;
     struct stat st;
     if (stat(dir, &st))
@@ -164,4 +181,12 @@ tl_err tl_paths_make_data(const tl_paths *p, tl_why *why)
             "use another --home",
             dir);
     return TL_OK;
+}
+
+tl_err tl_paths_make_data(const tl_paths *p, tl_why *why)
+{
+    tl_err e = make_dirs(p->data, why);
+    if (!e)
+        e = make_socket_dir(p->socket, why);
+    return e || !*p->socket_beside ? e : make_socket_dir(p->socket_beside, why);
 }

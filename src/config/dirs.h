@@ -17,6 +17,10 @@ typedef struct {
     char lock[TL_PATH_MAX];   /* held by the running daemon */
     char log[TL_PATH_MAX];    /* the log of a daemon in the background */
     char socket[TL_PATH_MAX]; /* teale.sock; short enough for the address of a socket */
+    /* A second teale.sock beside the data, when the first is in XDG_RUNTIME_DIR: there a command
+     * finds the node that has another XDG_RUNTIME_DIR or none (cron, su, a session that ended). ""
+     * when there is only one, or this one would be too long. */
+    char socket_beside[TL_PATH_MAX];
 } tl_paths;
 
 /* `home` is the value of --home, or NULL. Makes relative names absolute. TL_ERR_INVALID: HOME is
@@ -26,7 +30,7 @@ TL_CHECK tl_err tl_paths_find(const char *home, tl_paths *ret_paths, tl_why *why
 /* Makes the directory of the configuration file with mode 0700, and the directories above it.
  * TL_ERR_IO. */
 TL_CHECK tl_err tl_paths_make_config(const tl_paths *p, tl_why *why);
-/* Makes the directories of the data and of the socket in the same manner. Refuses a socket
+/* Makes the directories of the data and of the sockets in the same manner. Refuses a socket
  * directory to which others may write, because a user who can replace the socket reads the
  * questions. TL_ERR_IO, TL_ERR_FORBIDDEN. */
 TL_CHECK tl_err tl_paths_make_data(const tl_paths *p, tl_why *why);

@@ -291,6 +291,74 @@ class WithoutDaemon(Case):
         os.unlink(self.path("teale.sock"))
 
 
+class Sessions(Case):
+    """One user, several sessions: with another XDG_RUNTIME_DIR, with none, or with one that is gone."""
+
+    def setUp(self):
+        super().setUp()
+        self.runtime = tempfile.mkdtemp(dir=self.home)
+        self.bare = {k: v for k, v in self.env().items() if k != "XDG_RUNTIME_DIR"}
+        self.login = {**self.bare, "XDG_RUNTIME_DIR": self.runtime}
+
+    def node(self, env):
+        p = subprocess.Popen([TEALE, "serve", "--relayed", "--api", "127.0.0.1:0"], stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True, env=env)
+        self.processes.append(p)
+        self.ready(p)
+        return p
+
+    def test_a_node_is_found_from_any_session_of_its_user(self):
+        for one, other in ((self.bare, self.login), (self.login, self.bare),
+                           (self.login, {**self.bare, "XDG_RUNTIME_DIR": "/nowhere"})):
+            with self.subTest(one=one.get("XDG_RUNTIME_DIR"), other=other.get("XDG_RUNTIME_DIR")):
+                p = self.node(one)
+                self.ok("status", home=False, env=other)
+                self.assertIn("already running", self.ok("up", home=False, env=other).stderr)
+                self.ok("down", home=False, env=other)
+                self.assertEqual(p.wait(30), 0)
+                self.assertIn("teale up", self.fails(3, "status", home=False, env=one).stderr)
+
+    def test_a_node_outlives_the_directory_of_its_session(self):
+        p = self.node(self.login)
+        shutil.rmtree(self.runtime)  # as at logout
+        self.ok("status", home=False, env=self.login)
+        self.ok("down", home=False, env=self.bare)
+        self.assertEqual(p.wait(30), 0)
+
+    def test_a_node_whose_sockets_were_removed_is_told_by_its_process(self):
+        p = self.node(self.login)
+        os.unlink(os.path.join(self.runtime, "teale/teale.sock"))
+        os.unlink(self.path(".local/share/teale/teale.sock"))
+        for command in ("status", "down", "up"):
+            r = self.fails(1, command, home=False, env=self.login)
+            self.assertIn(f"process {p.pid}", r.stderr)
+            self.assertIn(f"kill {p.pid}", r.stderr)
+            self.assertNotIn("no daemon", r.stderr)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs another user")
+    def test_a_node_of_another_user_is_named_as_such(self):
+        home = tempfile.mkdtemp(dir="/tmp")
+        self.addCleanup(shutil.rmtree, home)
+        program = shutil.copy(TEALE, "/tmp/teale-of-all" + str(os.getpid()))
+        self.addCleanup(os.unlink, program)
+        os.chmod(program, 0o755)
+
+        def as_nobody(*args):
+            return subprocess.run([program, *args], capture_output=True, text=True, timeout=30, user=65534, group=65534,
+                                  extra_groups=[], env={"HOME": "/nonexistent", "PATH": "/usr/bin"}, cwd="/")
+        p = subprocess.Popen([TEALE, "serve", "--home", home, "--relayed", "--api", "127.0.0.1:0"],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.bare)
+        self.processes.append(p)
+        self.ready(p)
+        for command in ("status", "up", "down"):
+            r = as_nobody(command, "--home", home)
+            self.assertEqual(r.returncode, 5, r.stderr)
+            self.assertIn("belongs to another user (root)", r.stderr)
+        self.ok("status", "--home", home, home=False)
+        r = as_nobody("status", "--home", "/nonexistent")
+        self.assertEqual(r.returncode, 3, r.stderr)
+
+
 class Daemon(Case):
     def test_serve_prints_one_ready_line_and_sigterm_ends_it_cleanly(self):
         p = self.serve()

@@ -53,8 +53,8 @@ void harness_init(harness *h, const tl_api_config *config)
     snprintf(h->dir, sizeof h->dir, "/tmp/teale-api-XXXXXX");
     assert_non_null(mkdtemp(h->dir));
     snprintf(h->unix_path, sizeof h->unix_path, "%s/s", h->dir);
-    if (!c.unix_path)
-        c.unix_path = h->unix_path;
+    if (!c.unix_path[0])
+        c.unix_path[0] = h->unix_path;
     if (tl_api_new(h->loop, &h->node, &c, &h->api, &why))
         fail_msg("%s", why.text);
 }

@@ -458,7 +458,7 @@ static void a_port_in_use_is_an_error_that_names_it(void **state)
     assert_int_equal(tl_api_new(h.loop, &h.node, &config, &api, &why), TL_ERR_EXISTS);
     assert_non_null(strstr(why.text, "127.0.0.1:"));
     config.listen_n = 0;
-    config.unix_path = h.unix_path;
+    config.unix_path[0] = h.unix_path;
     assert_int_equal(tl_api_new(h.loop, &h.node, &config, &api, &why), TL_ERR_EXISTS);
     harness_clear(&h);
 }
