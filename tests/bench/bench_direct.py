@@ -1,5 +1,7 @@
 """What `make bench` measures of a direct path: one stream and a round trip between two namespaces, one
-core a side, beside wireguard-go and nebula on the same link in the same run."""
+core a side, beside other programs on the same link in the same run: wireguard-go and nebula, and TCP with TLS by
+OpenSSL. BENCH_WIREGUARD_GO=FILE takes a newer wireguard-go than Debian's; BENCH_BESIDE_QUIC=FILE measures quinn and
+iroh, too (the program that tests/bench/beside/Cargo.toml builds)."""
 import json
 import os
 import pathlib
@@ -10,6 +12,9 @@ import time
 ROUNDS = 3
 SECONDS = "2"
 PLAIN, WIREGUARD, NEBULA = "plain TCP", "wireguard-go", "nebula"
+WIREGUARD_GO = os.environ.get("BENCH_WIREGUARD_GO", "wireguard-go")
+BESIDE_QUIC = os.environ.get("BENCH_BESIDE_QUIC")
+SUITES = ("aes", "chacha")
 # Until the other machine refuses a connection: then it is reached.
 REACH = """
 import socket, sys, time
@@ -48,7 +53,7 @@ def start_wireguard(lab, a, b):
         public = lab.run(None, ["sh", "-c", f"wg pubkey <{path}"]).stdout.strip()
         keys[s] = path, public
     for s, other in ((a, b), (b, a)):
-        s.process[WIREGUARD] = lab.start(s.host, s.pinned("wireguard-go", "-f", device[s]), env={"WG_PROCESS_FOREGROUND": "1"})
+        s.process[WIREGUARD] = lab.start(s.host, s.pinned(WIREGUARD_GO, "-f", device[s]), env={"WG_PROCESS_FOREGROUND": "1"})
         wait_for_device(lab, s, device[s])
         lab.run(s.host, ["wg", "set", device[s], "listen-port", "51820", "private-key", str(keys[s][0]), "peer", keys[other][1],
                          "allowed-ips", "10.91.0.0/24", "endpoint", f"{other.host.address}:51820"])
@@ -103,6 +108,40 @@ def iperf(lab, a, b, way):
     return received / end["sum_received"]["seconds"], received / max(u + t for u, t in zip(used, tunnel))
 
 
+def encrypted(lab, a, b, program, suite):
+    """The same of a program that serves or sends one encrypted stream, and reports it as JSON."""
+    server = lab.start(b.host, b.pinned(*program, "serve", b.host.address, "4499", suite))
+    time.sleep(0.5)
+    client = lab.run(a.host, a.pinned(*program, "send", b.host.address, "4499", suite, SECONDS), check=False)
+    if client.returncode:  # seen of iroh, on busy cores
+        print(f"  a run of {program[-1]} is left out: {client.stderr.splitlines()[:4]}")
+        server.popen.kill()
+        server.wait(10)
+        return None
+    got = json.loads(server.wait_line('{"side":"server"'))
+    server.wait(10)
+    received = got["bytes"] / 1e6
+    return received / got["seconds"], received / max(got["cpu"], json.loads(client.stdout)["cpu"])
+
+
+def others(build):
+    """name -> argv of the programs that encrypt one stream as ours does."""
+    programs = {"TCP with TLS": [os.path.join(build, "tests/bench/bench_tls")]}
+    if BESIDE_QUIC:
+        programs.update({name: [os.path.abspath(BESIDE_QUIC), name] for name in ("quinn", "iroh")})
+    return programs
+
+
+def versions(lab):
+    """What is beside ours, by its own word."""
+    asked = {WIREGUARD: [WIREGUARD_GO, "--version"], NEBULA: ["nebula", "-version"], "OpenSSL": ["openssl", "version"]}
+    found = {name: lab.run(None, argv).stdout.split("\n")[0] for name, argv in asked.items()}
+    if BESIDE_QUIC:
+        cargo = pathlib.Path(__file__).parent.joinpath("beside/Cargo.toml").read_text()
+        found.update({name: re.search(rf'^{name} = .*?"=([0-9.]+)"', cargo, re.M)[1] for name in ("quinn", "iroh")})
+    return "; ".join(f"{name}: {text}" for name, text in found.items())
+
+
 def ours(lab, build, a, b, suite):
     program = os.path.join(build, "tests/bench/bench_quic")
     out = lab.run(None, [program, suite, SECONDS, f"{a.host.ns}/{a.host.address}", f"{b.host.ns}/{b.host.address}"]).stdout
@@ -125,25 +164,32 @@ def measure(lab, build, row):
     start_nebula(lab, a, b)
     for way in (WIREGUARD, NEBULA):  # the handshakes
         lab.run(a.host, ["python3", "-c", REACH, b.address[way]])
-    speed = {name: [] for name in ("aes", "chacha", PLAIN, WIREGUARD, NEBULA)}
+    beside = others(build)
+    speed = {}
     trip = {name: [] for name in ("udp", "quic", WIREGUARD, NEBULA)}
     for _ in range(ROUNDS):
-        for suite in ("aes", "chacha"):
-            speed[suite].append(ours(lab, build, a, b, suite))
+        for suite in SUITES:
+            speed.setdefault(("Teale", suite), []).append(ours(lab, build, a, b, suite))
+            for name, program in beside.items():
+                run = encrypted(lab, a, b, program, suite)
+                speed.setdefault((name, suite), []).extend([run] if run else [])
         for way in (PLAIN, WIREGUARD, NEBULA):
-            speed[way].append(iperf(lab, a, b, way))
+            speed.setdefault((way, ""), []).append(iperf(lab, a, b, way))
         udp, quic = round_trip(lab, build, a, b, PLAIN)
         trip["udp"].append(udp)
         trip["quic"].append(quic)
         for way in (WIREGUARD, NEBULA):
             trip[way].append(round_trip(lab, build, a, b, way)[0])
-    wall, core = ({name: statistics.median(v[i] for v in values) for name, values in speed.items()} for i in (0, 1))
-    for mid, what in ((wall, "one stream between two machines, 1500-byte link"), (core, "the same per second of processor time")):
-        beside = ", ".join(f"{way} {mid[way]:.0f} MB/s" for way in (WIREGUARD, NEBULA, PLAIN))
-        for suite in ("aes", "chacha"):
-            row(f"{what}, {suite}", f"{mid[suite]:.0f} MB/s: {mid[suite] / mid[WIREGUARD]:.1f} × wireguard-go, "
-                f"{mid[suite] / mid[NEBULA]:.1f} × nebula", "≥ 6 ×, ≥ 5 ×" if suite == "aes" else "",
-                f"{beside}; medians of {ROUNDS} in turn")
+    print("  beside: " + versions(lab))
+    for (name, suite), values in speed.items():
+        if not values:
+            continue
+        wall, core = (statistics.median(v[i] for v in values) for i in (0, 1))
+        mine = [speed["Teale", s] for s in ([suite] if suite else SUITES)]
+        ratio = ", ".join(f"{statistics.median(v[1] for v in m) / core:.1f} ×" for m in mine)
+        row(f"one stream, 1500-byte link: {name}{', ' + suite if suite else ''}",
+            f"{wall:.0f} MB/s; {core:.0f} MB per second of processor time of the side that needed more", "",
+            "" if name == "Teale" else f"Teale for the same processor time: {ratio}; medians of {len(values)} in turn")
     mid = {name: statistics.median(values) for name, values in trip.items()}
     row("a round trip on an idle path, over plain UDP's", f"{mid['quic'] - mid['udp']:+.0f} µs", "≤ 60 µs",
         f"wireguard-go {mid[WIREGUARD] - mid['udp']:+.0f} µs, nebula {mid[NEBULA] - mid['udp']:+.0f} µs; plain UDP "
