@@ -1,6 +1,9 @@
 #include "api/state.h"
 
+#include "api/passed.h"
 #include "api/question.h"
+#include "ask/paths.h"
+#include "wire/multipart.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -66,13 +69,9 @@ static void route_headers(tl_api_ask *a)
     tl_node_id_write(peer, &a->head.peer);
     tl_httpd_header(a->r, "X-Teale-Peer", peer);
     tl_httpd_header(a->r, "X-Teale-Path", tl_via_name(a->head.via));
-    if (a->head.retry_after[0])
-        tl_httpd_header(a->r, "Retry-After", a->head.retry_after);
-}
-
-static const char *content_type(const tl_api_ask *a)
-{
-    return a->head.content_type[0] ? a->head.content_type : "application/octet-stream";
+    const char *retry_after = tl_passed_retry_after(a->head.retry_after);
+    if (*retry_after)
+        tl_httpd_header(a->r, "Retry-After", retry_after);
 }
 
 static void fail(tl_api_ask *a, tl_fail f, const char *message);
@@ -95,7 +94,7 @@ static void begin(tl_api_ask *a)
     set_state(a, ASK_STREAMING);
     route_headers(a);
     tl_api_count(a->api, a->r, a->head.status);
-    tl_httpd_begin(a->r, a->head.status, content_type(a));
+    tl_httpd_begin(a->r, a->head.status, tl_passed_type(a->head.content_type));
 }
 
 static void on_head(void *user, const tl_answer_head *head)
@@ -106,12 +105,9 @@ static void on_head(void *user, const tl_answer_head *head)
         return;
     }
     a->head = *head;
-    tl_slice type = tl_slice_str(head->content_type);
-    static const char sse[] = "text/event-stream";
-    a->sse = type.n >= sizeof sse - 1 &&
-             tl_http1_equals_ignoring_case(tl_slice_of(type.p, sizeof sse - 1), sse);
+    a->sse = tl_passed_is_events(head->content_type);
     set_state(a, ASK_HOLDING);
-    if (a->sse || (a->streaming && head->status == 200))
+    if (a->sse || tl_passed_is_sound(head->content_type) || (a->streaming && head->status == 200))
         begin(a);
 }
 
@@ -176,7 +172,8 @@ static void on_end(void *user, const tl_answer_end *end)
     } else if (a->state == ASK_HOLDING) {
         route_headers(a);
         tl_api_count(a->api, a->r, a->head.status);
-        tl_httpd_respond(a->r, a->head.status, content_type(a), tl_buf_slice(&a->held));
+        tl_httpd_respond(a->r, a->head.status, tl_passed_type(a->head.content_type),
+                         tl_buf_slice(&a->held));
     } else {
         fail(a, TL_FAIL_PEER_FAILED, "the answer ended before it began");
         return;
@@ -255,14 +252,26 @@ static void on_drained(void *user)
 
 /* --- the question --- */
 
-static void copy_header(const tl_http1_head *head, const char *name, char *ret, size_t cap,
-                        const char *fallback)
+/* The Content-Type, which decides how the body is read. False: refused. */
+static bool type_parse(tl_api *api, tl_httpd_req *r, tl_ask *ask)
 {
-    tl_slice value = tl_http1_header_find(head, name, NULL);
-    if (value.n == 0 || value.n >= cap)
-        value = tl_slice_str(fallback);
-    memcpy(ret, value.p, value.n);
-    ret[value.n] = 0;
+    tl_slice type = tl_http1_header_find(tl_httpd_head(r), "content-type", NULL);
+    const tl_ask_path *path = tl_ask_path_find(tl_httpd_path(r));
+    if (type.n >= sizeof ask->content_type) {
+        tl_api_error(api, r, 415, "unsupported_media_type", NULL,
+                     "the Content-Type is longer than %zu bytes", sizeof ask->content_type - 1);
+        return false;
+    }
+    if (type.n == 0)
+        type = TL_SLICE_LIT("application/json");
+    memcpy(ask->content_type, type.p, type.n);
+    ask->content_type[type.n] = 0;
+    bool form = tl_multipart_is(ask->content_type);
+    if (path->body & (form ? TL_ASK_PATH_FORM : TL_ASK_PATH_JSON))
+        return true;
+    tl_api_error(api, r, 415, "unsupported_media_type", NULL, "%s takes %s", path->path,
+                 form ? "JSON" : "multipart/form-data");
+    return false;
 }
 
 /* Reads what the headers add to a question. False: the request is refused and answered already. */
@@ -281,9 +290,7 @@ static bool headers_parse(tl_api *api, tl_httpd_req *r, tl_ask *ask)
         return false;
     }
     ask->has_peer = peers == 1;
-    copy_header(head, "content-type", ask->content_type, sizeof ask->content_type,
-                "application/json");
-    return true;
+    return type_parse(api, r, ask);
 }
 
 static bool body_parse(tl_api *api, tl_httpd_req *r, tl_ask *ask)
@@ -291,9 +298,10 @@ static bool body_parse(tl_api *api, tl_httpd_req *r, tl_ask *ask)
     tl_question q;
     tl_why why;
     const char *param;
-    tl_err e = tl_question_parse(tl_httpd_body(r), &q, &param, &why);
+    tl_err e = tl_question_parse(ask->content_type, tl_httpd_body(r), &q, &param, &why);
     if (e) {
-        const char *code = e == TL_ERR_PROTO       ? "invalid_json"
+        bool form = tl_multipart_is(ask->content_type);
+        const char *code = e == TL_ERR_PROTO       ? form ? "invalid_form" : "invalid_json"
                            : e == TL_ERR_NOT_FOUND ? "missing_required_parameter"
                                                    : "invalid_value";
         tl_api_error(api, r, 400, code, param, "%s", why.text);

@@ -107,6 +107,12 @@ bool tl_api_on_head(void *user, tl_httpd_req *r)
     bool cors = false;
     tl_httpd_set_note(r, t ? t->id : TL_ROUTE_NONE);
     tl_httpd_header(r, "X-Content-Type-Options", "nosniff");
+    if (!t || t->id != TL_ROUTE_DASHBOARD) {
+        tl_httpd_header(r, "Cache-Control", "no-store");
+        /* a model's answer may be anything; no browser must run it as a page of ours */
+        tl_httpd_header(r, "Content-Security-Policy",
+                        "default-src 'none'; sandbox; frame-ancestors 'none'");
+    }
     if (tl_httpd_tag(r) != TL_API_DOOR_UNIX && !pass_guard(api, r, &cors))
         return false;
     if (cors)
@@ -117,15 +123,15 @@ bool tl_api_on_head(void *user, tl_httpd_req *r)
     }
     if (!pass_key(api, r, t))
         return false;
+    char path[128];
+    copy_text(path, sizeof path, tl_httpd_path(r));
     if (!t) {
-        char path[128];
-        copy_text(path, sizeof path, tl_httpd_path(r));
         tl_api_error(api, r, 404, "not_found", NULL, "there is nothing at %s", path);
         return false;
     }
     if (!method_fits(r, t->methods)) {
         tl_httpd_header(r, "Allow", allow_text(t->methods));
-        tl_api_error(api, r, 405, "method_not_allowed", NULL, "%s takes %s", t->path,
+        tl_api_error(api, r, 405, "method_not_allowed", NULL, "%s takes %s", path,
                      allow_text(t->methods));
         return false;
     }
@@ -136,11 +142,6 @@ void tl_api_on_request(void *user, tl_httpd_req *r)
 {
     tl_api *api = user;
     const tl_api_route *t = tl_api_route_find(r);
-    if (t->id != TL_ROUTE_DASHBOARD) {
-        tl_httpd_header(r, "Cache-Control", "no-store");
-        /* a model's answer may be anything; no browser must run it as a page of ours */
-        tl_httpd_header(r, "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
-    }
     t->on_request(api, r);
 }
 

@@ -1,6 +1,7 @@
 #include "api/question.h"
 
 #include "wire/jsonscan.h"
+#include "wire/multipart.h"
 
 #include <jansson.h>
 
@@ -68,13 +69,12 @@ static tl_err explain(tl_slice body, tl_why *why)
                       wrong.column);
 }
 
-tl_err tl_question_parse(tl_slice body, tl_question *ret_question, const char **ret_param,
-                         tl_why *why)
+static tl_err parse_json(tl_slice body, tl_question *ret_question, bool *ret_has_model,
+                         const char **ret_param, tl_why *why)
 {
     tl_question q = {0};
     bool has_model = false, has_stream = false, done = false;
     tl_jsonscan scan;
-    *ret_param = NULL;
     tl_err e = tl_jsonscan_begin_body(&scan, body, TL_QUESTION_DEPTH);
     while (!e) {
         tl_json_member m;
@@ -96,6 +96,85 @@ tl_err tl_question_parse(tl_slice body, tl_question *ret_question, const char **
     }
     if (e)
         return explain(body, why);
+    *ret_has_model = has_model;
+    *ret_question = q;
+    return TL_OK;
+}
+
+/* --- a form --- */
+
+static tl_err on_form_model(tl_slice value, tl_question *q, tl_why *why)
+{
+    if (value.n >= sizeof q->model)
+        return tl_why_set(why, TL_ERR_INVALID, "'model' is longer than %d bytes", TL_MODEL_MAX - 1);
+    if (value.n == 0)
+        return tl_why_set(why, TL_ERR_INVALID, "'model' is empty");
+    for (size_t i = 0; i < value.n; i++)
+        if (value.p[i] < 0x20 || value.p[i] == 0x7f)
+            return tl_why_set(why, TL_ERR_INVALID, "'model' must be one line of text");
+    if (!tl_utf8_is(value))
+        return tl_why_set(why, TL_ERR_INVALID, "'model' is not UTF-8");
+    memcpy(q->model, value.p, value.n);
+    q->model[value.n] = 0;
+    return TL_OK;
+}
+
+static tl_err on_form_field(const tl_multipart_part *part, bool is_model, tl_question *q,
+                            tl_why *why)
+{
+    if (part->is_file)
+        return tl_why_set(why, TL_ERR_INVALID, "'%s' must be a value, not a file",
+                          is_model ? "model" : "stream");
+    if (is_model)
+        return on_form_model(part->value, q, why);
+    /* The model server reads it in its own way; it must only not be held back when it streams. */
+    q->streaming = part->value.n && !tl_slice_eq(part->value, TL_SLICE_LIT("false"));
+    return TL_OK;
+}
+
+static tl_err parse_form(const char *content_type, tl_slice body, tl_question *ret_question,
+                         bool *ret_has_model, const char **ret_param, tl_why *why)
+{
+    tl_question q = {0};
+    bool has_stream = false, has_model = false, done = false;
+    tl_multipart form;
+    tl_err e = tl_multipart_begin(&form, content_type, body);
+    while (!e) {
+        tl_multipart_part part;
+        e = tl_multipart_next(&form, &part, &done);
+        if (e || done)
+            break;
+        bool is_model = tl_slice_eq(part.name, TL_SLICE_LIT("model"));
+        if (!is_model && !tl_slice_eq(part.name, TL_SLICE_LIT("stream")))
+            continue;
+        *ret_param = is_model ? "model" : "stream";
+        bool *seen = is_model ? &has_model : &has_stream;
+        if (*seen)
+            return tl_why_set(why, TL_ERR_INVALID, "'%s' is given twice", *ret_param);
+        *seen = true;
+        tl_err field = on_form_field(&part, is_model, &q, why);
+        if (field)
+            return field;
+        *ret_param = NULL;
+    }
+    if (e)
+        return tl_why_set(why, TL_ERR_PROTO, "the body is not well-formed multipart/form-data");
+    *ret_has_model = has_model;
+    *ret_question = q;
+    return TL_OK;
+}
+
+tl_err tl_question_parse(const char *content_type, tl_slice body, tl_question *ret_question,
+                         const char **ret_param, tl_why *why)
+{
+    tl_question q = {0};
+    bool has_model = false;
+    *ret_param = NULL;
+    tl_err e = tl_multipart_is(content_type)
+                   ? parse_form(content_type, body, &q, &has_model, ret_param, why)
+                   : parse_json(body, &q, &has_model, ret_param, why);
+    if (e)
+        return e;
     if (!has_model) {
         *ret_param = "model";
         return tl_why_set(why, TL_ERR_NOT_FOUND,

@@ -1,12 +1,8 @@
 #include "api/state.h"
 
+#include "ask/paths.h"
+
 static const tl_api_route routes[] = {
-    {"/v1/chat/completions", .methods = TL_API_POST, .id = TL_ROUTE_CHAT,
-     .on_request = tl_api_on_ask},
-    {"/v1/completions", .methods = TL_API_POST, .id = TL_ROUTE_COMPLETIONS,
-     .on_request = tl_api_on_ask},
-    {"/v1/embeddings", .methods = TL_API_POST, .id = TL_ROUTE_EMBEDDINGS,
-     .on_request = tl_api_on_ask},
     {"/v1/models", .methods = TL_API_GET, .id = TL_ROUTE_MODELS, .on_request = tl_api_on_models},
     {"/v1/models/", .prefix = true, .methods = TL_API_GET, .id = TL_ROUTE_MODELS,
      .on_request = tl_api_on_model},
@@ -43,9 +39,27 @@ static const tl_api_route routes[] = {
      .on_request = tl_api_on_stop},
 };
 
+/* What is passed on to a model server (ask/paths.h). */
+#define ASKED(route)                                                                               \
+    {                                                                                              \
+        .methods = TL_API_POST, .id = (route), .on_request = tl_api_on_ask                         \
+    }
+static const tl_api_route asked[] = {
+    [TL_ASK_PATHS_CHAT] = ASKED(TL_ROUTE_CHAT),
+    [TL_ASK_PATHS_COMPLETIONS] = ASKED(TL_ROUTE_COMPLETIONS),
+    [TL_ASK_PATHS_EMBEDDINGS] = ASKED(TL_ROUTE_EMBEDDINGS),
+    [TL_ASK_PATHS_RESPONSES] = ASKED(TL_ROUTE_RESPONSES),
+    [TL_ASK_PATHS_AUDIO] = ASKED(TL_ROUTE_AUDIO),
+    [TL_ASK_PATHS_IMAGES] = ASKED(TL_ROUTE_IMAGES),
+    [TL_ASK_PATHS_RERANK] = ASKED(TL_ROUTE_RERANK),
+};
+
 const tl_api_route *tl_api_route_find(const tl_httpd_req *r)
 {
     tl_slice path = tl_httpd_path(r);
+    const tl_ask_path *passed = tl_ask_path_find(path);
+    if (passed)
+        return &asked[passed->group];
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
         const tl_api_route *t = &routes[i];
         size_t n = strlen(t->path);

@@ -33,6 +33,10 @@ typedef enum {
     TL_ROUTE_CHAT,
     TL_ROUTE_COMPLETIONS,
     TL_ROUTE_EMBEDDINGS,
+    TL_ROUTE_RESPONSES,
+    TL_ROUTE_AUDIO,
+    TL_ROUTE_IMAGES,
+    TL_ROUTE_RERANK,
     TL_ROUTE_MODELS,
     TL_ROUTE_APP,
     TL_ROUTE_EVENTS,
@@ -91,9 +95,9 @@ const char *tl_api_fail_code(tl_fail fail);
 enum { TL_API_GET = 1, TL_API_POST = 2 }; /* HEAD is allowed wherever GET is */
 
 typedef struct {
-    const char *path;
-    bool prefix; /* the handler reads the rest of the path */
-    bool open;   /* needs no key: the answer says nothing of this node or its owner */
+    const char *path; /* NULL: a path of ask/paths.h */
+    bool prefix;      /* the handler reads the rest of the path */
+    bool open;        /* needs no key: the answer says nothing of this node or its owner */
     bool unix_only;
     int methods;
     tl_api_route_id id;

@@ -71,6 +71,8 @@ tl_err tl_model_replace(const char *content_type, tl_slice body, const char *nam
     tl_err e = find_model(content_type, body, &form, &old);
     if (e)
         return e;
+    if (form && strpbrk(name, "\r\n")) /* a name that a peer lists must not end its part */
+        return TL_ERR_PROTO;
     size_t before = out->len, head_n = (size_t)(old.p - body.p), tail_at = head_n + old.n;
     e = tl_buf_append(out, tl_slice_of(body.p, head_n));
     if (!e)

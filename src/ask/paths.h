@@ -14,13 +14,13 @@ typedef enum {
 
 /* Paths of one group are one label in metrics. */
 typedef enum {
-    TL_PATHS_CHAT,
-    TL_PATHS_COMPLETIONS,
-    TL_PATHS_EMBEDDINGS,
-    TL_PATHS_RESPONSES,
-    TL_PATHS_AUDIO,
-    TL_PATHS_IMAGES,
-    TL_PATHS_RERANK,
+    TL_ASK_PATHS_CHAT,
+    TL_ASK_PATHS_COMPLETIONS,
+    TL_ASK_PATHS_EMBEDDINGS,
+    TL_ASK_PATHS_RESPONSES,
+    TL_ASK_PATHS_AUDIO,
+    TL_ASK_PATHS_IMAGES,
+    TL_ASK_PATHS_RERANK,
 } tl_ask_path_group;
 
 typedef struct {

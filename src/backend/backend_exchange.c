@@ -1,5 +1,6 @@
 #include "backend/backend_exchange.h"
 
+#include "ask/paths.h"
 #include "ask/usage.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -222,17 +223,6 @@ static void refuse_later(tl_backend_exchange *x, tl_fail fail, const char *messa
     tl_loop_defer(x->inside->loop, &x->inside->refusal, refuse_now, x);
 }
 
-/* The paths that a peer may reach: never those that load, pull or delete models. */
-static bool is_served(const char *path)
-{
-    static const char *const served[] = {"/v1/chat/completions", "/v1/completions",
-                                         "/v1/embeddings", "/v1/responses"};
-    for (size_t i = 0; i < sizeof served / sizeof served[0]; i++)
-        if (strcmp(served[i], path) == 0)
-            return true;
-    return false;
-}
-
 static tl_err send_question(tl_backend_exchange *x, const tl_backend_route *route,
                             const tl_ask *ask)
 {
@@ -276,7 +266,7 @@ tl_err tl_backend_exchange_start(const tl_backend_route *route, const tl_ask *as
     if (!x)
         return TL_ERR_NOMEM;
     tl_err e = TL_OK;
-    if (is_served(ask->path))
+    if (tl_ask_path_find(tl_slice_str(ask->path)))
         e = send_question(x, route, ask);
     else
         refuse_later(x, TL_FAIL_FORBIDDEN, "this path of the model server is not shared");

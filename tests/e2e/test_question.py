@@ -66,11 +66,11 @@ class AnswersComeThrough(Base):
         _, _, answer = self.asker.post(asked)
         self.assertIn(hashlib.sha256(body).hexdigest().encode(), answer)
 
-    def test_a_body_of_16_mib_passes_and_one_byte_more_is_refused(self):
+    def test_a_body_of_26_mib_passes_and_one_byte_more_is_refused(self):
         self.scene(models=("echo-body",))
         head, tail = b'{"model":"echo-body","messages":[],"x":"', b'"}'
         for more, expected in ((0, 200), (1, 413)):
-            body = head + b"x" * (16 * 2**20 - len(head) - len(tail) + more) + tail
+            body = head + b"x" * (26 * 2**20 - len(head) - len(tail) + more) + tail
             status, _, answer = self.asker.post(body)
             self.assertEqual(status, expected)
             self.assertEqual(hashlib.sha256(body).hexdigest().encode() in answer, more == 0)

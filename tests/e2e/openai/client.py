@@ -1,4 +1,5 @@
-"""client.py BASE_URL API_KEY PARROT_URL: the official PyPI client against a node that shares the parrot.
+"""client.py BASE_URL API_KEY PARROT_URL SECOND_URL: the official PyPI client against a node that shares the parrot,
+and a second one that shares modelserver.py.
 Every check is of what a program sees; nothing of the client is changed or configured but its address, its
 key and its retries."""
 import json
@@ -10,7 +11,7 @@ import urllib.request
 
 import openai
 
-BASE_URL, API_KEY, PARROT_URL = sys.argv[1:4]
+BASE_URL, API_KEY, PARROT_URL, SECOND_URL = sys.argv[1:5]
 WORDS = "one two three four five six seven eight nine ten"
 TOOLS = [{"type": "function", "function": {
     "name": "say", "description": "Says it",
@@ -117,6 +118,39 @@ class OfficialClient(unittest.TestCase):
         for t in threads:
             t.join()
         self.assertEqual(wrong, [])
+
+
+class MoreThanChat(unittest.TestCase):
+    """Of the answers of modelserver.py only the hash of what reached it matters."""
+
+    def setUp(self):
+        self.client = openai.OpenAI(base_url=SECOND_URL, api_key=API_KEY, max_retries=0)
+
+    def tearDown(self):
+        self.client.close()
+
+    def test_speech_is_read_whole_and_piece_by_piece(self):
+        sound = bytes(range(256)) * 64
+        asked = dict(model="m", voice="alloy", input="hi")
+        self.assertEqual(self.client.audio.speech.create(**asked).content, sound)
+        with self.client.audio.speech.with_streaming_response.create(**asked) as answer:
+            self.assertEqual(answer.headers["content-type"], "audio/mpeg")
+            self.assertEqual(b"".join(answer.iter_bytes()), sound)
+
+    def test_a_sound_of_25_mb_is_transcribed(self):
+        said = self.client.audio.transcriptions.create(model="m", file=("a.wav", b"RIFF" * 6_250_000))
+        self.assertRegex(said.text, "^[0-9a-f]{64}$")
+        self.assertRegex(self.client.audio.translations.create(model="m", file=("a.wav", b"RIFF")).text, "^[0-9a-f]{64}$")
+
+    def test_pictures_are_made_and_edited(self):
+        self.assertTrue(self.client.images.generate(model="m", prompt="x").data[0].b64_json)
+        png = ("a.png", b"\x89PNG\r\n\x1a\n", "image/png")
+        self.assertTrue(self.client.images.edit(model="m", image=png, prompt="x").data[0].b64_json)
+
+    def test_responses_are_whole_and_streamed(self):
+        self.assertRegex(self.client.responses.create(model="m", input="x").output_text, "^[0-9a-f]{64}$")
+        kinds = [e.type for e in self.client.responses.create(model="m", input="x", stream=True)]
+        self.assertEqual(kinds, ["response.output_text.delta", "response.completed"])
 
 
 if __name__ == "__main__":

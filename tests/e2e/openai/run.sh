@@ -79,6 +79,20 @@ until curl -s "$base_url/models" | grep -q '"parrot"'; do
     sleep 0.05
 done
 
+# A second node, for what the parrot does not speak: sound, pictures, answers.
+"$work/venv/bin/python" "$here/../modelserver.py" m >"$home/model.out" 2>"$home/model.err" &
+pids="$pids $!"
+model_url=$(wait_line "$home/model.out" "ready " | cut -d' ' -f2)
+"$teale" --home "$home/second" serve --api 127.0.0.1:0 --share "$model_url" >"$home/second.out" 2>"$home/second.err" &
+pids="$pids $!"
+second_url=$(wait_line "$home/second.out" "ready " | sed 's/.*api=\([^ ]*\).*/\1/')
+tries=0
+until curl -s "$second_url/models" | grep -q '"m"'; do
+    tries=$((tries + 1))
+    [ $tries -lt 200 ] || { echo "the model server's models never came"; cat "$home/second.err"; exit 1; }
+    sleep 0.05
+done
+
 failed=0
 ran=0
 for client in openai-4 openai-6; do
@@ -95,7 +109,7 @@ if [ $ran = 0 ]; then
     echo "not ok - no npm client works on this Node.js"
     failed=1
 fi
-venv/bin/python "$here/client.py" "$base_url" "$key" "$parrot_url" || failed=1
+venv/bin/python "$here/client.py" "$base_url" "$key" "$parrot_url" "$second_url" || failed=1
 
 # With the model server dead, the clients see 503, and later retries would find it again.
 kill "$parrot_pid"

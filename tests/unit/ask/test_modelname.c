@@ -88,6 +88,7 @@ static void a_form_with_two_names_or_none_or_a_file_for_one_is_refused(void **st
     }
     assert_int_equal(out.len, 0);
     tl_slice fits = TL_SLICE_LIT(PART("model", "a") "--xYz--");
+    assert_int_equal(tl_model_replace(FORM, fits, "a\r\n--xYz", &out), TL_ERR_PROTO);
     assert_int_equal(tl_model_compare(FORM, fits, "a", &same), TL_OK);
     assert_true(same);
 }
