@@ -46,7 +46,7 @@ static void print_servers(const json_t *servers)
         snprintf(rtt, sizeof rtt, "%.1f ms", tl_json_number(server, "rtt_ms", 0));
         tl_table_add(&t, tl_json_string(server, "server", ""));
         tl_table_add(&t, tl_json_string(server, "address", "-"));
-        tl_table_add(&t, answered ? rtt : "no answer");
+        tl_table_add(&t, answered ? rtt : tl_json_string(server, "error", "no answer"));
         tl_table_add(&t, tl_json_string(server, "mapped", "-"));
     }
     if (tl_table_end(&t))
@@ -103,11 +103,21 @@ static const char *known(const json_t *object, const char *key)
     return tl_json_string(object, key, "not known");
 }
 
+/* Gets an answer that comes after a round of STUN; a person sees that something is done. */
+static int fetch_round(tl_cli *cli, const tl_args *args, const char *path, json_t **ret)
+{
+    if (!cli->json)
+        tl_progress_note("asking every STUN server, for 8 s at most ...");
+    int code = fetch(cli, args, path, ROUND_TIME, ret);
+    tl_progress_clear();
+    return code;
+}
+
 int tl_cmd_netcheck(tl_cli *cli, const tl_args *args)
 {
     json_t *c;
     char text[200];
-    int code = fetch(cli, args, "/control/netcheck", ROUND_TIME, &c);
+    int code = fetch_round(cli, args, "/control/netcheck", &c);
     if (code || cli->json) {
         json_decref(c);
         return code;
@@ -186,7 +196,7 @@ static void print_checks(const json_t *checks)
 int tl_cmd_doctor(tl_cli *cli, const tl_args *args)
 {
     json_t *found;
-    int code = fetch(cli, args, "/control/doctor", ROUND_TIME, &found);
+    int code = fetch_round(cli, args, "/control/doctor", &found);
     if (code)
         return code;
     const json_t *checks = json_object_get(found, "checks");

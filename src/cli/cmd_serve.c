@@ -118,6 +118,11 @@ static tl_err on_setting_changed(void *user, const char *key, tl_why *why)
     return TL_OK;
 }
 
+static const char *option_of(void *user, const char *key)
+{
+    return tl_overrides_option(((server *)user)->args, key);
+}
+
 static json_t *settings_now(void *user)
 {
     server *s = user;
@@ -208,8 +213,10 @@ static tl_err open_all(server *s, tl_why *why)
         e = watch_signals(s, why);
     if (!e)
         e = tl_node_new(s->loop, &s->settings, &s->identity, p->port, &s->node, why);
-    if (!e)
+    if (!e) {
+        tl_node_set_option_of(s->node, option_of, s);
         e = open_api(s, why);
+    }
     return e ? e : tl_node_start(s->node, why);
 }
 

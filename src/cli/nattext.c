@@ -29,6 +29,12 @@ static bool is_open(const json_t *nat)
     return strcmp(tl_json_string(nat, "mapping", ""), "none") == 0;
 }
 
+static void unanswered(const json_t *nat, char *text)
+{
+    append(text, "0 of %d STUN servers answered, and no relay is connected",
+           (int)tl_json_number(nat, "stun_asked", 0));
+}
+
 static void blocked(const json_t *nat, char *text)
 {
     append(text, "E_UDP_BLOCKED: 0 of %d STUN servers answered; relayed only",
@@ -46,6 +52,11 @@ void tl_nattext_step(const json_t *nat, char ret_text[TL_NATTEXT_MAX])
     if (is_state(nat, "blocked")) {
         blocked(nat, ret_text);
         append(ret_text, ". Allow outgoing UDP, or go on relayed. See: teale doctor");
+        return;
+    }
+    if (is_state(nat, "unanswered")) {
+        unanswered(nat, ret_text);
+        append(ret_text, ". See: teale doctor");
         return;
     }
     if (is_state(nat, "asking"))
@@ -75,6 +86,11 @@ void tl_nattext_status(const json_t *nat, char ret_text[TL_NATTEXT_MAX])
     if (is_state(nat, "blocked")) {
         append(ret_text, ", ");
         blocked(nat, ret_text);
+        return;
+    }
+    if (is_state(nat, "unanswered")) {
+        append(ret_text, ", ");
+        unanswered(nat, ret_text);
         return;
     }
     if (is_state(nat, "asking")) {

@@ -58,6 +58,13 @@ const tl_interface *tl_network_interfaces(const tl_network *w, size_t *ret_n);
 size_t tl_network_candidates(const tl_network *w, tl_candidate ret[TL_CANDIDATES_MAX]);
 const tl_nat_facts *tl_network_facts(const tl_network *w);
 size_t tl_network_stun_reports(const tl_network *w, tl_stun_report ret[TL_STUN_SERVERS_MAX]);
+/* The servers that cannot be asked, because their names have no address. */
+typedef struct {
+    const char *name; /* as the settings name it; borrowed, as `why` is, until the loop runs on */
+    const char *why;  /* why it has no address; NULL: the look-up is under way */
+} tl_stun_unnamed;
+#define TL_STUN_UNNAMED_MAX (TL_STUN_SERVERS_MAX + 1)
+size_t tl_network_stun_unnamed(const tl_network *w, tl_stun_unnamed ret[TL_STUN_UNNAMED_MAX]);
 const tl_behaviour_counters *tl_network_stun_counters(const tl_network *w);
 tl_time tl_network_keepalive(const tl_network *w);
 /* The protocol of the port mapping: "PCP", "NAT-PMP", "UPnP", or NULL. Its address. And why there

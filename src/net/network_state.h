@@ -23,7 +23,8 @@ typedef struct {
     char host[TL_HOST_MAX];
     uint16_t port; /* 0: this entry is empty */
     tl_resolve *resolve;
-    bool failed; /* it was logged once */
+    bool failed;   /* it was logged once */
+    char why[160]; /* the last look-up failed for this; "" = it did not, or there was none */
     size_t n;
     tl_addr addrs[2]; /* one of each family */
 } tl_stun_name;

@@ -164,6 +164,7 @@ static void on_resolved(void *user, const tl_addr *addrs, size_t n, const char *
     if (n == 0 && !name->failed)
         tl_log(TL_LOG_WARN, "STUN server %s: %s", name->text, why);
     name->failed = n == 0;
+    snprintf(name->why, sizeof name->why, "%s", n ? "" : why);
     /* known addresses are kept while no name server answers */
     bool changed = n > 0 && take_addresses(name, addrs, n);
     w->names_changed |= changed;
@@ -351,6 +352,17 @@ const tl_nat_facts *tl_network_facts(const tl_network *w)
 size_t tl_network_stun_reports(const tl_network *w, tl_stun_report ret[TL_STUN_SERVERS_MAX])
 {
     return tl_behaviour_reports(w->behaviour, ret);
+}
+
+size_t tl_network_stun_unnamed(const tl_network *w, tl_stun_unnamed ret[TL_STUN_UNNAMED_MAX])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < w->n_names; i++) {
+        const tl_stun_name *name = &w->names[i];
+        if (name->port && name->n == 0)
+            ret[n++] = (tl_stun_unnamed){name->text, name->why[0] ? name->why : NULL};
+    }
+    return n;
 }
 
 const tl_behaviour_counters *tl_network_stun_counters(const tl_network *w)

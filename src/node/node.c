@@ -116,6 +116,13 @@ tl_err tl_node_new(tl_loop *loop, const tl_settings *settings, const tl_identity
     return TL_OK;
 }
 
+void tl_node_set_option_of(tl_node *n, const char *(*option_of)(void *user, const char *key),
+                           void *user)
+{
+    n->option_of = option_of;
+    n->option_user = user;
+}
+
 tl_err tl_node_start(tl_node *n, tl_why *why)
 {
     tl_err e = tl_node_apply_share(n, why);

@@ -17,6 +17,10 @@ typedef struct tl_node tl_node;
  * kept. Nothing is contacted before tl_node_start. */
 TL_CHECK tl_err tl_node_new(tl_loop *loop, const tl_settings *settings, const tl_identity *identity,
                             const char *port_file, tl_node **ret_node, tl_why *why);
+/* Tells which option of the command line fixes a setting while the node runs ("relayed"; NULL: none).
+ * The doctor does not advise to change such a setting in the file. */
+void tl_node_set_option_of(tl_node *n, const char *(*option_of)(void *user, const char *key),
+                           void *user);
 TL_CHECK tl_err tl_node_start(tl_node *n, tl_why *why);
 /* Takes no new work (`unavailable`). Lets running work finish until `deadline`, says goodbye to the
  * relay and the peers, then calls on_done. A second call ends everything at once. */

@@ -50,11 +50,13 @@ void tl_net_view_of(const tl_node *n, tl_net_view *ret_view)
                      .error = n->network_error[0] ? n->network_error : NULL,
                      .wanted_port = (uint16_t)n->settings.udp_port,
                      .mapping_on = n->settings.nat_port_mapping,
-                     .direct_on = n->settings.nat_direct};
+                     .direct_on = n->settings.nat_direct,
+                     .relay_connected = tl_relay_client_state(n->client) == TL_RELAY_CONNECTED};
     if (w) {
         v.port = tl_network_port(w);
         v.nat = *tl_network_facts(w);
         v.n_stun = tl_network_stun_reports(w, v.stun);
+        v.n_unnamed = tl_network_stun_unnamed(w, v.unnamed);
         v.interfaces = tl_network_interfaces(w, &v.n_interfaces);
         v.n_candidates = tl_network_candidates(w, v.candidates);
         v.mapped_by = tl_network_mapped_by(w);
@@ -73,7 +75,7 @@ static const char *nat_state(const tl_net_view *v)
     if (!v->port)
         return "off";
     if (v->nat.at && v->nat.udp_blocked)
-        return "blocked";
+        return v->relay_connected ? "blocked" : "unanswered"; /* or this machine is offline */
     /* One silent server keeps the round open for seconds after the others have answered. */
     return v->nat.public4.family || v->nat.public6.family ? "known" : "asking";
 }
@@ -123,6 +125,12 @@ static json_t *stun_json(const tl_net_view *v)
                                    "mapped", tl_net_addr_json(&r->mapped), "sent", (int)r->sent,
                                    "rfc5780", r->behaviour));
     }
+    for (size_t i = 0; list && i < v->n_unnamed; i++)
+        list = append(
+            list, json_pack("{s:s, s:n, s:b, s:n, s:n, s:i, s:b, s:s}", "server",
+                            v->unnamed[i].name, "address", "answered", 0, "rtt_ms", "mapped",
+                            "sent", 0, "rfc5780", 0, "error",
+                            v->unnamed[i].why ? v->unnamed[i].why : "its name is being looked up"));
     return list;
 }
 
@@ -192,9 +200,47 @@ static json_t *findings_json(const tl_finding *findings, size_t n)
     return list;
 }
 
+static bool is_fixed(const tl_node *n, const char *key)
+{
+    return n->option_of && n->option_of(n->option_user, key);
+}
+
+/* Pointers into `v` and `n`. */
+typedef struct {
+    tl_doctor_relay relays[TL_RELAY_URLS_MAX];
+    tl_doctor_name unnamed[TL_STUN_UNNAMED_MAX];
+} doctor_lists;
+
+static void list_relays(const tl_node *n, doctor_lists *lists, tl_doctor_facts *f)
+{
+    const char *url, *cause;
+    while (f->n_relays < TL_RELAY_URLS_MAX &&
+           (cause = tl_relay_client_cause(n->client, f->n_relays, &url)))
+        lists->relays[f->n_relays++] = (tl_doctor_relay){url, cause};
+    f->relays = lists->relays;
+}
+
+static void list_names(const tl_net_view *v, doctor_lists *lists, tl_doctor_facts *f)
+{
+    for (size_t i = 0; i < v->n_unnamed; i++)
+        lists->unnamed[i] = (tl_doctor_name){v->unnamed[i].name, v->unnamed[i].why};
+    f->unnamed = lists->unnamed;
+    f->n_unnamed = v->n_unnamed;
+}
+
+/* Seconds that our clock is ahead of the relay's. False: the relay's is not known. */
+static bool compare_clocks(const tl_node *n, double *ret_ahead)
+{
+    if (n->relay_ahead > 0)
+        *ret_ahead =
+            (double)tl_loop_unix() - n->relay_ahead - (double)tl_loop_now(n->loop) / (double)TL_SEC;
+    return n->relay_ahead > 0;
+}
+
 json_t *tl_node_doctor(const tl_node *n)
 {
     tl_finding findings[TL_FINDINGS_MAX];
+    doctor_lists lists;
     tl_net_view v;
     tl_net_view_of(n, &v);
     tl_node_facts known;
@@ -203,6 +249,11 @@ json_t *tl_node_doctor(const tl_node *n)
     if (!url[0] && n->settings.wan_relay_url.n)
         url = n->settings.wan_relay_url.item[0];
     tl_doctor_facts f = {
+        .by_option = {.relay = is_fixed(n, "wan_relay_url"),
+                      .udp = is_fixed(n, "udp_port"),
+                      .relayed = is_fixed(n, "nat.direct"),
+                      .share = is_fixed(n, "share"),
+                      .model = is_fixed(n, "share_models")},
         .wan_enabled = n->settings.wan_enabled,
         .relay = url,
         .relay_connected = known.relay_connected,
@@ -232,6 +283,9 @@ json_t *tl_node_doctor(const tl_node *n)
         .backend_error = n->backend ? tl_backend_error(n->backend) : "",
     };
     count_models(n, &f);
+    list_relays(n, &lists, &f);
+    list_names(&v, &lists, &f);
+    f.clock_known = compare_clocks(n, &f.clock_ahead);
     return json_pack("{s:o}", "checks", findings_json(findings, tl_doctor_examine(&f, findings)));
 }
 
@@ -313,6 +367,7 @@ json_t *tl_node_why(const tl_node *n, const tl_node_id *peer)
         .wan_enabled = n->settings.wan_enabled,
         .relay_connected = tl_relay_client_state(n->client) == TL_RELAY_CONNECTED,
         .listed = p && p->listed,
+        .relayed_by_option = is_fixed(n, "nat.direct"),
         .direct_on = v.direct_on,
         .nat = v.port ? &v.nat : NULL,
         .mapped_by = v.mapped_by,
@@ -321,5 +376,6 @@ json_t *tl_node_why(const tl_node *n, const tl_node_id *peer)
         .report = n->direct && tl_direct_report_of(n->direct, peer, &report) ? &report : NULL,
         .now = tl_loop_now(n->loop),
     };
+    f.clock_known = compare_clocks(n, &f.clock_ahead);
     return why_json(n, peer, &v, &f);
 }

@@ -16,6 +16,9 @@ typedef struct {
     tl_nat_facts nat;
     tl_stun_report stun[TL_STUN_SERVERS_MAX];
     size_t n_stun;
+    tl_stun_unnamed unnamed[TL_STUN_UNNAMED_MAX];
+    size_t n_unnamed;
+    bool relay_connected;
     const tl_interface *interfaces;
     size_t n_interfaces;
     tl_candidate candidates[TL_CANDIDATES_MAX];

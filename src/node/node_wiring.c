@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define RELAY_TIME_MIN 1735689600.0 /* 2025-01-01 */
+
 /* --- the model server --- */
 
 static bool is_up(const tl_node *n)
@@ -87,9 +89,26 @@ void tl_node_tell_capabilities(tl_node *n)
 
 /* --- the relay --- */
 
+/* A relay that tells no time, or one from before this program existed, tells nothing. */
+static void keep_time(tl_node *n)
+{
+    double date = tl_relay_link_date(n->link) + TL_UNIX_TO_SIGNAL_DATE;
+    bool told = date > RELAY_TIME_MIN;
+    double behind = date - (double)tl_loop_unix();
+    bool off = told && (behind > TL_OFFER_SKEW_SECONDS || behind < -TL_OFFER_SKEW_SECONDS);
+    n->relay_ahead = told ? date - (double)tl_loop_now(n->loop) / (double)TL_SEC : 0;
+    if (off && !n->clock_told)
+        tl_log(TL_LOG_WARN,
+               "this machine's clock is %.0f s %s the relay's: peers refuse our offers of direct "
+               "paths; set the clock (timedatectl set-ntp true)",
+               behind < 0 ? -behind : behind, behind < 0 ? "ahead of" : "behind");
+    n->clock_told = off;
+}
+
 static void link_registered(void *user)
 {
     tl_node *n = user;
+    keep_time(n);
     tl_relay_client_registered(n->client);
     tl_err e = tl_node_ask_everybody(n); /* so that the providers are known before a question */
     if (e)

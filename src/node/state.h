@@ -62,6 +62,10 @@ struct tl_node {
     tl_node_look *looks;   /* these wait for it */
     char wan_error[512];   /* why the relay client could not be started */
     tl_node_listener *listeners;
+    const char *(*option_of)(void *user, const char *key); /* NULL: no setting is fixed */
+    void *option_user;
+    bool clock_told;    /* the log says that our clock and the relay's differ */
+    double relay_ahead; /* of our monotonic clock, in seconds since 1970; 0 = not known */
 
     enum { TL_NODE_NEW, TL_NODE_RUNNING, TL_NODE_DRAINING, TL_NODE_LEAVING, TL_NODE_GONE } stage;
     tl_time drain_deadline;

@@ -73,6 +73,11 @@ const char *tl_relay_link_udp(const tl_relay_link *l)
     return l->udp;
 }
 
+double tl_relay_link_date(const tl_relay_link *l)
+{
+    return l->date;
+}
+
 const char *tl_relay_link_observed(const tl_relay_link *l)
 {
     return l->observed;
@@ -414,6 +419,7 @@ static void on_register_ack(tl_relay_link *l, const tl_signal *m)
         return;
     }
     l->ttl = ack.ttl_seconds;
+    l->date = ack.registered_at;
     keep_addresses(l, &ack);
     tell_cut(l, &ack);
     bool first = l->state == TL_LINK_REGISTERING;
@@ -523,6 +529,7 @@ void tl_relay_link_on_closed(tl_relay_link *l)
     set_state(l, TL_LINK_OFFLINE, TL_NEVER);
     l->ttl = 0;
     l->udp[0] = l->observed[0] = 0;
+    l->date = 0;
     tl_link_session *s;
     while ((s = tl_link_sessions_any(&l->sessions)))
         end_session(l, s, "the connection to the relay was lost");

@@ -99,6 +99,9 @@ unsigned tl_relay_link_ttl(const tl_relay_link *l);
 const char *tl_relay_link_udp(const tl_relay_link *l);
 const char *tl_relay_link_observed(const tl_relay_link *l);
 
+/* From registerAck: the relay's clock at that moment, in seconds since 2001; 0: it did not tell. */
+double tl_relay_link_date(const tl_relay_link *l);
+
 /* `model` "" asks for all nodes. A question that is under way already is not asked twice.
  * TL_ERR_CLOSED: not registered. TL_ERR_BUSY: TL_RELAY_QUERIES_MAX. */
 TL_CHECK tl_err tl_relay_link_discover(tl_relay_link *l, const char *model, tl_time now);

@@ -34,6 +34,7 @@ struct tl_relay_link {
     char nonce[65]; /* the challenge's; "" = the relay sent no challenge */
     unsigned ttl;
     char udp[TL_HOST_MAX + 6], observed[TL_ADDR_TEXT_MAX]; /* of the last registerAck; "" = none */
+    double date;                                           /* of the last registerAck; 0 = none */
     tl_time deadline; /* when the state ends; TL_NEVER in TL_LINK_REGISTERED and TL_LINK_OFFLINE */
 
     tl_link_sessions sessions;

@@ -1,8 +1,12 @@
 #include "tell/doctor.h"
 
+#include "nat/offer.h"
+
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
+
+#define CLOCK_APART TL_OFFER_SKEW_SECONDS
 
 const char *tl_finding_state_name(tl_finding_state s)
 {
@@ -39,6 +43,17 @@ static void remedy(findings *l, const char *fmt, ...)
     va_end(ap);
 }
 
+/* In the remedy that was added last, replaces the name of a setting by the option that fixes it. */
+static void by_option(findings *l, bool fixed, const char *setting, const char *option)
+{
+    char text[sizeof l->finding->remedy];
+    char *to = l->finding[l->n - 1].remedy, *at = strstr(to, setting);
+    if (!fixed || !at)
+        return;
+    snprintf(text, sizeof text, "%.*s%s%s", (int)(at - to), to, option, at + strlen(setting));
+    memcpy(to, text, sizeof text);
+}
+
 /* --- the relay --- */
 
 uint16_t tl_doctor_relay_port(const char *url)
@@ -72,9 +87,11 @@ static const char *relay_remedy(const char *error)
                           "way."},
         {"another process", "Stop the other node that runs with this key, or give it a home of its "
                             "own (--home)."},
+        {"refused us (unauthorized",
+         "The relay knows itself by another name: use one of its --name in wan_relay_url."},
         {"refused us",
-         "The relay refuses this node: use one of the relay's --name in wan_relay_url, "
-         "and check this machine's clock."},
+         "The relay refuses this node for the reason that it gives; ask its operator. "
+         "The node goes on trying."},
         {"within 10 s", "Check that this machine is online and that no firewall drops TCP to the "
                         "relay."},
         {"unreachable", "Check that this machine is online."},
@@ -83,6 +100,30 @@ static const char *relay_remedy(const char *error)
         if (strstr(error, known[i].part))
             return known[i].remedy;
     return "Check wan_relay_url; the node goes on trying.";
+}
+
+static const char *cause_of(const char *error)
+{
+    return error[0] ? error : "not connected yet";
+}
+
+/* No relay is connected. The remedy is for the one that failed last. */
+static void tell_relays(findings *l, const tl_doctor_facts *f)
+{
+    const char *remedied = relay_remedy(f->relay_error);
+    if (f->n_relays < 2) {
+        add(l, "relay", TL_FINDING_PROBLEM, "%.120s: %.220s", f->relay, cause_of(f->relay_error));
+        remedy(l, "%s", remedied);
+        return;
+    }
+    add(l, "relay", TL_FINDING_PROBLEM, "none of %zu relays", f->n_relays);
+    char *text = l->finding[l->n - 1].evidence;
+    for (size_t i = 0; i < f->n_relays; i++) {
+        size_t used = strlen(text), room = sizeof l->finding->evidence - used;
+        snprintf(text + used, room, "%s%.80s: %.160s", i ? "; " : ": ", f->relays[i].url,
+                 cause_of(f->relays[i].cause));
+    }
+    remedy(l, "For %.80s: %.190s", f->relay, remedied);
 }
 
 static void examine_relay(findings *l, const tl_doctor_facts *f)
@@ -94,9 +135,8 @@ static void examine_relay(findings *l, const tl_doctor_facts *f)
     }
     add(l, "wan", TL_FINDING_OK, "wan_enabled is true");
     if (!f->relay_connected) {
-        add(l, "relay", TL_FINDING_PROBLEM, "%.120s: %.220s", f->relay,
-            f->relay_error[0] ? f->relay_error : "not connected yet");
-        remedy(l, "%s", relay_remedy(f->relay_error));
+        tell_relays(l, f);
+        by_option(l, f->by_option.relay, "wan_relay_url", "--relay");
     } else if (f->relay_rtt) {
         add(l, "relay", TL_FINDING_OK, "%.200s connected, %.1f ms", f->relay,
             (double)f->relay_rtt / (double)TL_MS);
@@ -111,31 +151,36 @@ static void examine_port(findings *l, const tl_doctor_facts *f)
 {
     if (f->network_error) {
         add(l, "udp_port", TL_FINDING_PROBLEM, "no UDP port: %.300s", f->network_error);
-        remedy(l, "Free the port, or let the node take any: teale config set udp_port 0; then "
-                  "teale down && teale up");
+        if (f->by_option.udp)
+            remedy(l, "Free the port, or start the node without --udp: it takes any then.");
+        else
+            remedy(l, "Free the port, or let the node take any: teale config set udp_port 0; then "
+                      "teale down && teale up");
     } else if (f->wanted_port && f->port != f->wanted_port) {
         add(l, "udp_port", TL_FINDING_PROBLEM, "UDP port %u is in use; port %u is taken instead",
             f->wanted_port, f->port);
         remedy(l, "See who has it (ss -ulpn), or choose another: teale config set udp_port N");
+        by_option(l, f->by_option.udp, "teale config set udp_port N", "--udp N");
     } else {
         add(l, "udp_port", TL_FINDING_OK, "UDP port %u", f->port);
     }
 }
 
-static void blocked(findings *l, const tl_doctor_facts *f)
+/* Only a relay that works over TCP shows that UDP alone is blocked. */
+static void unanswered(findings *l, const tl_doctor_facts *f)
 {
-    uint16_t tcp = tl_doctor_relay_port(f->relay);
-    if (f->relay_connected)
+    if (f->relay_connected) {
         add(l, "udp", TL_FINDING_PROBLEM,
             "E_UDP_BLOCKED: 0 of %u STUN servers answered; the relay works over TCP %u",
-            f->nat->asked, tcp);
-    else
-        add(l, "udp", TL_FINDING_PROBLEM,
-            "E_UDP_BLOCKED: 0 of %u STUN servers answered, and the relay does not answer either",
-            f->nat->asked);
-    remedy(l, f->relay_connected
-                  ? "Allow outgoing UDP, or go on relayed."
-                  : "Check that this machine is online; allow outgoing UDP and TCP.");
+            f->nat->asked, tl_doctor_relay_port(f->relay));
+        remedy(l, "Allow outgoing UDP, or go on relayed.");
+        return;
+    }
+    add(l, "udp", TL_FINDING_WARNING,
+        "0 of %u STUN servers answered, and no relay is connected: this machine may be offline, or "
+        "UDP may be blocked",
+        f->nat->asked);
+    remedy(l, "Mend the connection to the relay first; then ask again.");
 }
 
 /* Writes "a, b": the servers that did not answer, as many as fit. */
@@ -149,21 +194,55 @@ static void silent_servers(const tl_doctor_facts *f, char *ret, size_t size)
                                      f->stun[i].server.name);
 }
 
+/* Appends "; not looked up: a (why)" for the first name without an address. */
+static void append_unnamed(findings *l, const tl_doctor_facts *f)
+{
+    char *text = l->finding[l->n - 1].evidence;
+    for (size_t i = 0; i < f->n_unnamed; i++)
+        if (f->unnamed[i].why) {
+            size_t used = strlen(text);
+            snprintf(text + used, sizeof l->finding->evidence - used, "; %.80s: %.120s",
+                     f->unnamed[i].name, f->unnamed[i].why);
+            return;
+        }
+}
+
+/* There is nobody to ask. */
+static void examine_names(findings *l, const tl_doctor_facts *f)
+{
+    size_t failed = 0;
+    for (size_t i = 0; i < f->n_unnamed; i++)
+        failed += f->unnamed[i].why != NULL;
+    if (!f->n_unnamed) {
+        add(l, "udp", TL_FINDING_WARNING,
+            "no STUN server is named: neither the public address nor the NAT can be found");
+        remedy(l, "teale config set nat.stun_servers '[\"stun.cloudflare.com:3478\"]'");
+    } else if (failed) {
+        add(l, "udp", TL_FINDING_WARNING,
+            "the name of no STUN server can be looked up, so none was asked");
+        append_unnamed(l, f);
+        remedy(l, "Check this machine's DNS, and the names in nat.stun_servers.");
+    } else {
+        add(l, "udp", TL_FINDING_WARNING,
+            "the names of the STUN servers are still being looked up");
+        remedy(l, "Ask again in a few seconds.");
+    }
+}
+
 static void examine_udp(findings *l, const tl_doctor_facts *f)
 {
     const tl_nat_facts *nat = f->nat;
     char silent[200];
     silent_servers(f, silent, sizeof silent);
     if (!f->n_stun) {
-        add(l, "udp", TL_FINDING_WARNING,
-            "no STUN server is known: neither the public address nor the NAT can be found");
-        remedy(l, "teale config set nat.stun_servers '[\"stun.cloudflare.com:3478\"]', and check "
-                  "this machine's DNS");
-    } else if (!nat->at || (!nat->udp_blocked && !nat->answered)) {
+        examine_names(l, f);
+        return;
+    }
+    if (!nat->at || (!nat->udp_blocked && !nat->answered)) {
         add(l, "udp", TL_FINDING_WARNING, "the STUN servers are still being asked");
         remedy(l, "Ask again in a few seconds.");
     } else if (nat->udp_blocked) {
-        blocked(l, f);
+        unanswered(l, f);
     } else if (nat->answered == 1 && nat->mapping == TL_MAPPING_UNKNOWN) {
         add(l, "udp", TL_FINDING_WARNING,
             "1 of %u STUN servers answered, and two are needed to tell the NAT's type%s%s",
@@ -173,6 +252,7 @@ static void examine_udp(findings *l, const tl_doctor_facts *f)
         add(l, "udp", TL_FINDING_OK, "%u of %u STUN servers answered%s%s", nat->answered,
             nat->asked, silent[0] ? "; silent: " : "", silent);
     }
+    append_unnamed(l, f);
 }
 
 /* --- the NAT --- */
@@ -316,6 +396,10 @@ static void examine_direct(findings *l, const tl_doctor_facts *f)
             f->peers_direct, f->peers_lan, f->peers_relayed);
         if (f->peers_relayed)
             remedy(l, "For a relayed peer, see: teale why PEER");
+    } else if (f->by_option.relayed) {
+        add(l, "direct", TL_FINDING_WARNING, "--relayed: everything goes through the relay");
+        remedy(l, "Nothing, if that is what you want. Else start the node without --relayed: "
+                  "teale down && teale up");
     } else {
         add(l, "direct", TL_FINDING_WARNING,
             "nat.direct is false: everything goes through the relay");
@@ -330,15 +414,59 @@ static void examine_direct(findings *l, const tl_doctor_facts *f)
                "Let ICMP \"packet too big\" through the firewalls on the path, or lower the MTU of "
                "the VPN or line that drops them.");
     }
-    if (f->offers_late) {
+}
+
+/* A peer with another time refuses our offers, or we refuse its offers. The relay's time tells whose
+ * clock is the odd one. If it does not, nothing is said about which. */
+static void examine_clock(findings *l, const tl_doctor_facts *f)
+{
+    double ahead = f->clock_ahead < 0 ? -f->clock_ahead : f->clock_ahead;
+    unsigned long long late = f->offers_late;
+    const char *s = late == 1 ? "" : "s";
+    if (f->clock_known && ahead > CLOCK_APART) {
         add(l, "clock", TL_FINDING_WARNING,
-            "%llu offer%s from peers refused as late: two clocks are over 30 s apart",
-            (unsigned long long)f->offers_late, f->offers_late == 1 ? "" : "s");
+            "this machine's clock is %.0f s %s the relay's; peers refuse offers that are over %d s "
+            "off",
+            ahead, f->clock_ahead < 0 ? "behind" : "ahead of", CLOCK_APART);
+        remedy(l, "Set this machine's clock: timedatectl set-ntp true. If it is right, the relay's "
+                  "is wrong.");
+    } else if (late && f->clock_known) {
+        add(l, "clock", TL_FINDING_WARNING,
+            "%llu offer%s from peers refused as late: their clocks are over %d s off; this "
+            "machine's agrees with the relay's",
+            late, s, CLOCK_APART);
+        remedy(l, "On the machines of those peers: timedatectl set-ntp true");
+    } else if (late) {
+        add(l, "clock", TL_FINDING_WARNING,
+            "%llu offer%s from peers refused as late: two clocks are over %d s apart", late, s,
+            CLOCK_APART);
         remedy(l, "Set the clocks on both machines: timedatectl set-ntp true");
     }
 }
 
 /* --- models --- */
+
+/* The remedy for a model server's error text: the first entry whose part is in the text. */
+static const char *backend_remedy(const char *error)
+{
+    static const struct {
+        const char *part, *remedy;
+    } known[] = {
+        {"wants a key", "Write its key into a file of mode 0600, and: teale config set "
+                        "backend_key_file FILE"},
+        {"refuses the key", "It runs, and refuses the key: put the right one into the file that "
+                            "backend_key_file names."},
+        {"key file", "Mend the file that backend_key_file names."},
+        {"with status", "Something answers there, but not as a model server: correct `share`."},
+        {"cannot look up", "Check the name in `share`, and this machine's DNS."},
+        {"certificate", "The server runs: name it by a name that its certificate is for, and let "
+                        "this machine trust its authority (SSL_CERT_FILE)."},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strstr(error, known[i].part))
+            return known[i].remedy;
+    return "Start the model server, or correct `share`.";
+}
 
 static void examine_backend(findings *l, const tl_doctor_facts *f)
 {
@@ -350,7 +478,8 @@ static void examine_backend(findings *l, const tl_doctor_facts *f)
     if (!f->backend_up) {
         add(l, "backend", TL_FINDING_PROBLEM, "%.120s: %.220s", url,
             f->backend_error[0] ? f->backend_error : "no answer yet");
-        remedy(l, "Start the model server, or correct `share`.");
+        remedy(l, "%s", backend_remedy(f->backend_error));
+        by_option(l, f->by_option.share, "`share`", "--share");
         return;
     }
     add(l, "backend", TL_FINDING_OK, "%.200s answers", url);
@@ -360,7 +489,10 @@ static void examine_backend(findings *l, const tl_doctor_facts *f)
         add(l, "models", TL_FINDING_PROBLEM,
             "the server has %zu model%s, and share_models names none of them", f->models,
             f->models == 1 ? "" : "s");
-        remedy(l, "Correct share_models, or share all: teale config set share_models '[]'");
+        if (f->by_option.model)
+            remedy(l, "Correct --model, or start the node without it to share all.");
+        else
+            remedy(l, "Correct share_models, or share all: teale config set share_models '[]'");
     } else {
         add(l, "models", TL_FINDING_PROBLEM, "the model server has no model");
         remedy(l, "Load one there, as with: ollama pull qwen3:8b");
@@ -381,6 +513,7 @@ size_t tl_doctor_examine(const tl_doctor_facts *f, tl_finding ret_findings[TL_FI
         examine_ipv6(&l, f);
     }
     examine_direct(&l, f);
+    examine_clock(&l, f);
     examine_backend(&l, f);
     return l.n;
 }

@@ -20,19 +20,45 @@ typedef struct {
     char remedy[280]; /* "" when there is nothing to do */
 } tl_finding;
 
+typedef struct {
+    const char *url;
+    const char *cause; /* why it could not be used; "" = not tried yet */
+} tl_doctor_relay;
+#define TL_DOCTOR_RELAYS_MAX 16
+
+/* A STUN server without an address. */
+typedef struct {
+    const char *name;
+    const char *why; /* why its name has no address; NULL: the look-up is under way */
+} tl_doctor_name;
+
+/* Settings that an option of the command line fixes. To change them in the file would do nothing
+ * while the node runs. */
+typedef struct {
+    bool relay, udp, relayed, share, model;
+} tl_doctor_options;
+
 /* All pointers are borrowed for the call. No text is NULL, unless its comment allows it. */
 typedef struct {
+    tl_doctor_options by_option;
     bool wan_enabled;
-    const char *relay; /* the URL in use or tried */
+    const char *relay; /* the URL in use, or the one that relay_error is about */
     bool relay_connected;
-    tl_time relay_rtt;       /* 0 = unknown */
-    const char *relay_error; /* "" = none */
+    tl_time relay_rtt;             /* 0 = unknown */
+    const char *relay_error;       /* "" = none */
+    const tl_doctor_relay *relays; /* all that the settings name */
+    size_t n_relays;
+    bool clock_known;   /* the relay has told its time, and clock_ahead is set */
+    double clock_ahead; /* seconds that our clock is ahead of the relay's; negative: behind */
 
     const char *network_error;  /* why there is no UDP socket although one is wanted; else NULL */
     uint16_t port, wanted_port; /* wanted_port 0: any port */
     const tl_nat_facts *nat;    /* NULL: there is no socket */
     const tl_stun_report *stun;
     size_t n_stun;
+    const tl_doctor_name *unnamed; /* servers that cannot be asked, because their names have no
+                                      address */
+    size_t n_unnamed;
     const tl_interface *interfaces;
     size_t n_interfaces;
     bool port_mapping_on;

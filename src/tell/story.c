@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#define CLOCK_APART TL_OFFER_SKEW_SECONDS
+
 static void because(tl_story *s, const char *reason, const char *fmt, ...) TL_PRINTF(3, 4);
 static void because(tl_story *s, const char *reason, const char *fmt, ...)
 {
@@ -237,6 +239,11 @@ static void tell_standing(const tl_story_facts *f, tl_story *s, const tl_pair *v
     remedy(s, "Ask again in a few seconds.");
 }
 
+static bool clock_is_off(const tl_story_facts *f)
+{
+    return f->clock_known && (f->clock_ahead > CLOCK_APART || f->clock_ahead < -CLOCK_APART);
+}
+
 static void tell_relayed(const tl_story_facts *f, tl_story *s)
 {
     const tl_direct_report *r = f->report;
@@ -245,8 +252,10 @@ static void tell_relayed(const tl_story_facts *f, tl_story *s)
     if (r)
         next_try(f, again);
     if (!f->direct_on || (f->nat && r && r->state == TL_DIRECT_OFF)) {
-        because(s, "switched_off", "direct paths are switched off here: nat.direct is false");
-        remedy(s, "teale config set nat.direct true");
+        because(s, "switched_off", "direct paths are switched off here: %s",
+                f->relayed_by_option ? "--relayed" : "nat.direct is false");
+        remedy(s, f->relayed_by_option ? "Start the node without --relayed: teale down && teale up"
+                                       : "teale config set nat.direct true");
     } else if (!f->nat) {
         because(s, "no_socket", "this node has no UDP socket: %s",
                 f->network_error ? f->network_error : "not known why");
@@ -261,6 +270,13 @@ static void tell_relayed(const tl_story_facts *f, tl_story *s)
     } else if (!r || r->state == TL_DIRECT_NEVER) {
         because(s, "not_tried", "no direct path was tried yet");
         remedy(s, "Wait for it: teale ping PEER --until-direct");
+    } else if (r->state == TL_DIRECT_UNANSWERED && clock_is_off(f)) {
+        because(s, "offers_unanswered",
+                "the peer answers no offer (%u so far): this machine's clock is %.0f s %s the "
+                "relay's, and offers that are over %d s off are refused%s",
+                r->attempts, f->clock_ahead < 0 ? -f->clock_ahead : f->clock_ahead,
+                f->clock_ahead < 0 ? "behind" : "ahead of", CLOCK_APART, again);
+        remedy(s, "Set this machine's clock: timedatectl set-ntp true");
     } else if (r->state == TL_DIRECT_UNANSWERED) {
         because(s, "offers_unanswered",
                 "the peer answers no offer (%u so far): it has direct paths switched off, speaks "

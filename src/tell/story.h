@@ -17,6 +17,9 @@ typedef struct {
     bool wan_enabled, relay_connected;
     bool listed; /* the relay names the peer as present */
 
+    bool relayed_by_option;         /* --relayed set nat.direct to false */
+    bool clock_known;               /* the relay has told its time, and clock_ahead is set */
+    double clock_ahead;             /* seconds that our clock is ahead of the relay's */
     bool direct_on;                 /* nat.direct */
     const tl_nat_facts *nat;        /* NULL: no UDP socket */
     const char *mapped_by;          /* our port mapping; NULL: none */

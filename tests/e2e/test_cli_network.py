@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """test_cli_network.py TEALE TEALE-RELAY PARROT: what a user is told of the network and of paths, by two
 nodes that go direct. Runs in a network namespace of its own (so nothing leaves it), or not at all."""
+import http.server
 import json
 import os
 import pathlib
@@ -11,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -53,8 +55,8 @@ class Case(unittest.TestCase):
             self.teale(name, "down")
         shutil.rmtree(self.dir)
 
-    def start(self, command):
-        p = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    def start(self, command, env=None):
+        p = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env)
         self.processes.append(p)
         return p
 
@@ -73,11 +75,11 @@ class Case(unittest.TestCase):
         self.assertEqual(len(r.stdout.splitlines()), 1)
         return json.loads(r.stdout)
 
-    def node(self, name, *args, stun=None, connected=True):
+    def node(self, name, *args, stun=None, connected=True, env=None):
         self.says(0, name, "config", "set", "display_name", name)
         self.says(0, name, "config", "set", "nat.stun_servers", json.dumps([self.stun] if stun is None else stun))
         p = self.start([TEALE, "serve", "--home", os.path.join(self.dir, name), "--api", "127.0.0.1:0", "--relay",
-                        self.relay, *args])
+                        self.relay, *args], env)
         p.node = re.search(r"node=(\S+)", p.stdout.readline())[1]
         if connected:
             self.wait(lambda: self.json(name, "status")["wan"]["state"] == "connected")
@@ -174,7 +176,7 @@ class Relayed(Case):
         self.assertEqual(self.json("friend", "status")["nat"]["state"], "off")
         checks = self.checks("friend", 0)
         self.assertEqual(checks["direct"]["state"], "warning")
-        self.assertIn("nat.direct true", checks["direct"]["remedy"])
+        self.assertIn("without --relayed", checks["direct"]["remedy"])
 
     def test_a_peer_that_goes_direct_with_nobody_tells_the_other_side_so(self):
         gpu = self.node("gpu", "--relayed")
@@ -238,7 +240,99 @@ class Doctor(Case):
         self.wait(lambda: self.json("friend", "status")["wan"]["state"] != "connected")
         relay = self.checks("friend", 1)["relay"]
         self.assertIn(self.relay, relay["evidence"])
-        self.assertTrue(relay["remedy"])
+        self.assertIn("nothing listens there", relay["evidence"])
+        self.assertIn("--relay", relay["remedy"])
+        udp = self.checks("friend", 1)["udp"]  # the relay was the only STUN server
+        self.assertEqual(udp["state"], "warning")
+        self.assertIn("0 of 1 STUN servers answered, and no relay is connected", udp["evidence"])
+        for command in ("status", "netcheck"):
+            self.assertNotIn("E_UDP_BLOCKED", self.says(0, "friend", command))
+
+    def test_a_refused_registration_is_told_with_the_relays_reason(self):
+        relay = self.start([RELAY, "--listen", "127.0.0.1:0", "--name", "relay.example.org"])
+        self.relay = re.search(r"ws=([^,\s]+)", relay.stdout.readline())[1]
+        self.node("friend", connected=False)
+        reason = "refused us (unauthorized): no proof of this key for this relay"
+        self.wait(lambda: reason in self.says(0, "friend", "status"))
+        found = self.checks("friend", 1)["relay"]
+        self.assertIn(reason, found["evidence"])
+        self.assertIn("--name", found["remedy"])
+
+    def test_each_of_two_relays_is_told_with_its_own_cause(self):
+        refuses = self.start([RELAY, "--listen", "127.0.0.1:0", "--name", "relay.example.org"])
+        first = re.search(r"ws=([^,\s]+)", refuses.stdout.readline())[1]
+        with socket.create_server(("127.0.0.1", 0)) as s:
+            second = "ws://127.0.0.1:%d/ws" % s.getsockname()[1]
+        self.relay = first
+        self.node("friend", "--relay", second, connected=False)
+        told = lambda: self.checks("friend", 1)["relay"]["evidence"]
+        self.wait(lambda: re.fullmatch(rf"none of 2 relays: {first}: refused us .*; {second}: cannot connect .*", told()))
+        wan = self.json("friend", "status")["wan"]
+        self.assertIn("refused us" if wan["relay"] == first else "nothing listens", wan["error"])
+
+    def test_a_name_that_no_dns_knows_is_not_a_server_that_is_silent(self):
+        self.node("friend", stun=["stun.invalid:3478"])
+        udp = self.checks("friend", 0)["udp"]
+        self.assertIn("stun.invalid:3478: cannot look up stun.invalid", udp["evidence"])
+        server = [s for s in self.json("friend", "netcheck")["stun"] if s["server"] == "stun.invalid:3478"][0]
+        self.assertIn("cannot look up", server["error"])
+        self.assertFalse(server["answered"])
+        self.assertIn("cannot look up stun.invalid", self.says(0, "friend", "netcheck"))
+
+    def test_the_side_whose_clock_is_wrong_is_told_so(self):
+        offset = self.dir + ".offset"
+        library = os.path.join(os.path.dirname(PARROT), "libwallclock.so")
+        env = dict(os.environ, LD_PRELOAD=library, WALLCLOCK_OFFSET=offset, ASAN_OPTIONS="verify_asan_link_order=0")
+        pathlib.Path(offset).write_text("-90\n")
+        self.addCleanup(os.remove, offset)
+        parrot = self.start([PARROT, "--listen", "127.0.0.1:0", "--model", "parrot"]).stdout.readline().split()[1]
+        gpu, friend = self.node("gpu", "--share", parrot), self.node("friend", env=env)
+        self.wait(lambda: self.json("gpu", "status")["backend"]["state"] == "up")
+        self.says(6, "friend", "ping", "--until-direct", "--timeout", "3", gpu.node)
+        wrong = r"this machine's clock is (89|9\d) s behind the relay's"
+        self.assertRegex(self.checks("friend", 0)["clock"]["evidence"], wrong)
+        self.wait(lambda: re.search(wrong, self.json("friend", "why", gpu.node)["because"]))
+        self.assertIn("their clocks are over 30 s off; this machine's agrees with the relay's",
+                      self.checks("gpu", 0)["clock"]["evidence"])
+
+    def test_a_model_server_that_wants_a_key_is_not_to_be_started(self):
+        class Wants(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(401)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *args):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Wants)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        self.node("friend", "--share", "http://127.0.0.1:%d" % server.server_address[1])
+        self.wait(lambda: "wants a key" in self.checks("friend", 1)["backend"]["evidence"])
+        self.assertIn("backend_key_file", self.checks("friend", 1)["backend"]["remedy"])
+
+    def test_a_person_sees_that_something_is_done_and_a_pipe_does_not(self):
+        silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(silent.close)
+        silent.bind((ADDRESS, 0))
+        self.node("friend", stun=["%s:%d" % silent.getsockname()])
+        command = [TEALE, "--home", os.path.join(self.dir, "friend"), "doctor"]
+        ours, theirs = os.openpty()
+        self.addCleanup(os.close, ours)
+        p = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs,
+                             env=dict(os.environ, TERM="xterm"))
+        os.close(theirs)
+        begun = time.monotonic()
+        seen = b""
+        while b"asking every STUN server" not in seen:
+            seen += os.read(ours, 1000)
+        self.assertLess(time.monotonic() - begun, 1)
+        self.assertIsNone(p.poll())
+        self.assertIn(b"relay", p.communicate(timeout=20)[0])
+        for more in ([], ["--json"]):
+            self.assertEqual(subprocess.run(command + more, capture_output=True, stdin=subprocess.DEVNULL).stderr, b"")
 
     def test_a_udp_port_that_is_taken_is_named(self):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
@@ -352,4 +446,4 @@ class Watch(Case):
 
 if __name__ == "__main__":
     make_network()
-    unittest.main(argv=[sys.argv[0], "-v"])
+    unittest.main(argv=[sys.argv[0], "-v", *sys.argv[4:]])

@@ -8,6 +8,9 @@
  * process. An ordinary user gets there by a user namespace. False: none is to be had here. */
 bool own_network(void);
 
+/* Puts `lo` of that namespace into use. */
+bool own_loopback(void);
+
 /* Leaves a cmocka test, and tells tools/run-tests why. */
 #define skip_because(why)                                                                          \
     do {                                                                                           \

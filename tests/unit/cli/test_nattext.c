@@ -68,6 +68,18 @@ static void blocked_udp_is_said_with_the_remedy(void **state)
     assert_non_null(strstr(text_of(status, blocked), "unknown, E_UDP_BLOCKED"));
 }
 
+static void servers_without_an_answer_are_no_blocked_udp_while_no_relay_shows_it(void **state)
+{
+    (void)state;
+    static const char silent[] =
+        "{\"state\":\"unanswered\",\"type\":\"unknown\",\"stun_asked\":4,\"ipv6\":null}";
+    assert_string_equal(
+        text_of(step, silent),
+        "0 of 4 STUN servers answered, and no relay is connected. See: teale doctor");
+    assert_string_equal(text_of(status, silent),
+                        "unknown, 0 of 4 STUN servers answered, and no relay is connected");
+}
+
 static void what_is_not_known_yet_is_not_invented(void **state)
 {
     (void)state;
@@ -91,6 +103,7 @@ static void only_the_first_round_is_worth_waiting_for(void **state)
                  {"{\"state\":\"known\",\"type\":\"unknown\"}", false},
                  {"{\"state\":\"known\",\"type\":\"symmetric\"}", true},
                  {"{\"state\":\"blocked\"}", true},
+                 {"{\"state\":\"unanswered\"}", true},
                  {"{\"state\":\"off\"}", true},
                  {"{}", true}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -118,6 +131,7 @@ int main(void)
         cmocka_unit_test(what_is_known_is_one_line),
         cmocka_unit_test(a_public_address_is_no_nat),
         cmocka_unit_test(blocked_udp_is_said_with_the_remedy),
+        cmocka_unit_test(servers_without_an_answer_are_no_blocked_udp_while_no_relay_shows_it),
         cmocka_unit_test(what_is_not_known_yet_is_not_invented),
         cmocka_unit_test(only_the_first_round_is_worth_waiting_for),
         cmocka_unit_test(the_longest_answer_is_cut_and_harmless),

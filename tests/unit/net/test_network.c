@@ -1,5 +1,6 @@
 #include "io/udp.h"
 #include "net/network.h"
+#include "ownnet.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -328,6 +329,23 @@ static void names_that_mean_nothing_stop_nobody(void **state)
     teardown(&s);
 }
 
+static void a_name_without_an_address_is_told_with_its_cause(void **state)
+{
+    (void)state;
+    scene s;
+    tl_stun_unnamed unnamed[TL_STUN_UNNAMED_MAX];
+    setup(&s, 1);
+    const char *names[] = {"stun.invalid:3478", s.servers[0].name};
+    start(&s, 2, names);
+    assert_int_equal(tl_network_stun_unnamed(s.network, unnamed), 2); /* both are looked up */
+    assert_null(unnamed[0].why);
+    look(&s);
+    assert_int_equal(tl_network_stun_unnamed(s.network, unnamed), 1);
+    assert_string_equal(unnamed[0].name, "stun.invalid:3478");
+    assert_non_null(strstr(unnamed[0].why, "stun.invalid"));
+    teardown(&s);
+}
+
 static void stopping_is_told_once(void **state)
 {
     (void)state;
@@ -354,7 +372,14 @@ int main(void)
         cmocka_unit_test(a_suspicion_finds_that_the_public_address_moved),
         cmocka_unit_test(the_relays_server_is_asked_as_soon_as_it_is_known),
         cmocka_unit_test(names_that_mean_nothing_stop_nobody),
+        cmocka_unit_test(a_name_without_an_address_is_told_with_its_cause),
         cmocka_unit_test(stopping_is_told_once),
     };
+    /* Interfaces that others make and take away meanwhile would count as changes of ours. */
+    bool own = own_network();
+    if (own && !own_loopback())
+        return 1;
+    if (!own)
+        print_message("no network of its own here: a change of this machine's would disturb\n");
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

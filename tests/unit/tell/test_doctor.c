@@ -148,6 +148,7 @@ static void a_relay_that_is_not_reached_has_the_remedy_of_its_error(void **state
         {"relay.example.org does not speak TLS on this port", "ws://"},
         {"it answered HTTP 404 where a WebSocket was expected", "/ws"},
         {"refused us (unauthorized): wrong authority", "--name"},
+        {"refused us (busy): out of memory", "operator"},
         {"another process registered with this node's key at wss://x", "--home"},
         {"ws://a/ws is not encrypted: use wss://, or set wan_allow_insecure_relay = true",
          "wan_allow_insecure_relay true"},
@@ -162,6 +163,59 @@ static void a_relay_that_is_not_reached_has_the_remedy_of_its_error(void **state
     }
 }
 
+static void every_relay_is_told_with_its_own_cause(void **state)
+{
+    (void)state;
+    tl_doctor_relay relays[] = {{"wss://a.example/ws", "refused us (unauthorized): no proof"},
+                                {"wss://b.example/ws", "cannot connect: Connection refused"}};
+    facts.relay_connected = false;
+    facts.relays = relays;
+    facts.n_relays = 2;
+    facts.relay = relays[1].url;
+    facts.relay_error = relays[1].cause;
+    alone("relay", TL_FINDING_PROBLEM,
+          "none of 2 relays: wss://a.example/ws: refused us (unauthorized): no proof; "
+          "wss://b.example/ws: cannot connect: Connection refused",
+          "For wss://b.example/ws: Start teale-relay");
+    facts.n_relays = 1;
+    facts.relay = relays[0].url;
+    facts.relay_error = relays[0].cause;
+    alone("relay", TL_FINDING_PROBLEM, "wss://a.example/ws: refused us", "The relay knows itself");
+}
+
+/* What an option fixes cannot be changed in the file. */
+static void a_remedy_names_the_option_where_one_wins_over_the_file(void **state)
+{
+    (void)state;
+    facts.direct_on = false;
+    alone("direct", TL_FINDING_WARNING, "nat.direct is false", "config set nat.direct true");
+    facts.by_option.relayed = true;
+    alone("direct", TL_FINDING_WARNING, "--relayed:", "without --relayed");
+    assert_null(strstr(find("direct")->remedy, "config set"));
+    healthy(NULL);
+    facts.relay_connected = false;
+    facts.relay_error = "cannot look up relay.example: no such name in the DNS";
+    alone("relay", TL_FINDING_PROBLEM, "no such name", "Check the name in wan_relay_url, ");
+    facts.by_option.relay = true;
+    alone("relay", TL_FINDING_PROBLEM, "no such name", "Check the name in --relay, and this");
+    healthy(NULL);
+    facts.wanted_port = 7;
+    alone("udp_port", TL_FINDING_PROBLEM, "UDP port 7 is in use", "config set udp_port N");
+    facts.by_option.udp = true;
+    alone("udp_port", TL_FINDING_PROBLEM, "UDP port 7 is in use", "--udp N");
+    assert_null(strstr(find("udp_port")->remedy, "config set"));
+    healthy(NULL);
+    facts.backend_up = false;
+    facts.backend_error = "Connection refused";
+    alone("backend", TL_FINDING_PROBLEM, "refused", "correct `share`");
+    facts.by_option.share = true;
+    alone("backend", TL_FINDING_PROBLEM, "refused", "correct --share");
+    healthy(NULL);
+    facts.models_shared = 0;
+    facts.by_option.model = true;
+    alone("models", TL_FINDING_PROBLEM, "names none", "Correct --model");
+}
+
 static void blocked_udp_is_named_with_the_relay_that_works_all_the_same(void **state)
 {
     (void)state;
@@ -174,9 +228,12 @@ static void blocked_udp_is_named_with_the_relay_that_works_all_the_same(void **s
     facts.relay = "ws://192.0.2.1:8080/ws";
     alone("udp", TL_FINDING_PROBLEM, "TCP 8080", "relayed");
     facts.relay_connected = false;
-    examine();
-    assert_non_null(strstr(find("udp")->evidence, "the relay does not answer either"));
-    assert_non_null(strstr(find("udp")->remedy, "online"));
+    facts.relay_error = "cannot connect to 192.0.2.1:8080: Connection refused";
+    examine(); /* nothing shows that it is UDP alone */
+    assert_int_equal(find("udp")->state, TL_FINDING_WARNING);
+    assert_null(strstr(find("udp")->evidence, "E_UDP_BLOCKED"));
+    assert_non_null(strstr(find("udp")->evidence, "0 of 4 STUN servers answered, and no relay"));
+    assert_non_null(strstr(find("udp")->remedy, "the relay first"));
 }
 
 static void without_stun_servers_or_with_one_the_nat_cannot_be_told(void **state)
@@ -191,12 +248,32 @@ static void without_stun_servers_or_with_one_the_nat_cannot_be_told(void **state
     assert_int_equal(find("nat")->state, TL_FINDING_WARNING);
     facts.n_stun = 0;
     nat = (tl_nat_facts){.at = 1};
-    alone("udp", TL_FINDING_WARNING, "no STUN server is known", "nat.stun_servers");
+    alone("udp", TL_FINDING_WARNING, "no STUN server is named", "config set nat.stun_servers");
     healthy(NULL);
     nat = (tl_nat_facts){.at = 1}; /* a round over nobody: their names are being looked up */
     alone("udp", TL_FINDING_WARNING, "still being asked", "few seconds");
     nat = (tl_nat_facts){.asked = 3};
     alone("udp", TL_FINDING_WARNING, "still being asked", "few seconds");
+}
+
+static void names_without_an_address_are_another_thing_than_servers_without_an_answer(void **state)
+{
+    (void)state;
+    tl_doctor_name names[] = {{"stun.a.example:3478", NULL}, {"stun.b.example:3478", NULL}};
+    facts.unnamed = names;
+    facts.n_unnamed = 2;
+    facts.n_stun = 0;
+    nat = (tl_nat_facts){.at = 1};
+    alone("udp", TL_FINDING_WARNING, "still being looked up", "few seconds");
+    names[1].why = "cannot look up stun.b.example: no name server answered";
+    alone("udp", TL_FINDING_WARNING,
+          "the name of no STUN server can be looked up, so none was asked; stun.b.example:3478: "
+          "cannot look up stun.b.example: no name server answered",
+          "this machine's DNS");
+    healthy(NULL);
+    facts.unnamed = names;
+    facts.n_unnamed = 2;
+    alone("udp", TL_FINDING_OK, "3 of 3 STUN servers answered; stun.b.example:3478: cannot", "");
 }
 
 static void one_server_is_enough_where_there_is_no_nat(void **state)
@@ -325,7 +402,26 @@ static void offers_refused_as_late_point_to_the_clock(void **state)
     facts.offers_late = 1;
     alone("clock", TL_FINDING_WARNING, "1 offer from peers refused", "set-ntp");
     facts.offers_late = 3;
-    alone("clock", TL_FINDING_WARNING, "3 offers", "set-ntp");
+    alone("clock", TL_FINDING_WARNING, "3 offers", "on both machines");
+}
+
+static void whose_clock_is_wrong_is_told_as_far_as_the_relays_tells_it(void **state)
+{
+    (void)state;
+    facts.clock_known = true;
+    facts.clock_ahead = 2.5;
+    examine();
+    assert_null(find("clock"));
+    facts.offers_late = 2; /* our clock agrees: it is the peer's */
+    alone("clock", TL_FINDING_WARNING, "their clocks are over 30 s off; this machine's agrees",
+          "machines of those peers");
+    facts.clock_ahead = 90;
+    alone("clock", TL_FINDING_WARNING, "this machine's clock is 90 s ahead of the relay's",
+          "Set this machine's clock");
+    facts.offers_late = 0; /* the other side refuses ours, and we do not see it */
+    facts.clock_ahead = -90;
+    alone("clock", TL_FINDING_WARNING, "this machine's clock is 90 s behind the relay's",
+          "Set this machine's clock");
 }
 
 static void packets_that_vanish_for_their_size_point_to_icmp(void **state)
@@ -347,6 +443,33 @@ static void a_model_server_that_is_down_or_empty_is_a_problem(void **state)
     alone("backend", TL_FINDING_PROBLEM, "http://127.0.0.1:11434: Connection refused", "share");
     facts.share = "";
     alone("backend", TL_FINDING_OK, "none is shared", "");
+}
+
+static void a_model_server_that_runs_is_not_to_be_started(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *error, *remedy;
+    } cases[] = {
+        {"http://127.0.0.1:1 does not answer as a model server: it wants a key",
+         "backend_key_file FILE"},
+        {"http://127.0.0.1:1 does not answer as a model server: it refuses the key",
+         "backend_key_file names"},
+        {"http://127.0.0.1:1 does not answer as a model server: it answers /v1/models with status "
+         "404",
+         "correct `share`"},
+        {"https://h does not answer as a model server: SSL certificate problem: self-signed",
+         "SSL_CERT_FILE"},
+    };
+    facts.backend_up = false;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        facts.backend_error = cases[i].error;
+        alone("backend", TL_FINDING_PROBLEM, cases[i].error, cases[i].remedy);
+        assert_null(strstr(find("backend")->remedy, "Start"));
+    }
+    facts.backend_error =
+        "http://127.0.0.1:1 does not answer as a model server: Connection refused";
+    alone("backend", TL_FINDING_PROBLEM, "refused", "Start the model server");
 }
 
 static void the_relays_port_comes_from_its_url(void **state)
@@ -384,6 +507,11 @@ int main(void)
         TEST(a_healthy_node_has_nothing_in_its_way),
         TEST(a_node_that_is_not_to_connect_is_told_so_and_nothing_else_of_the_network),
         TEST(a_relay_that_is_not_reached_has_the_remedy_of_its_error),
+        TEST(every_relay_is_told_with_its_own_cause),
+        TEST(a_remedy_names_the_option_where_one_wins_over_the_file),
+        TEST(names_without_an_address_are_another_thing_than_servers_without_an_answer),
+        TEST(whose_clock_is_wrong_is_told_as_far_as_the_relays_tells_it),
+        TEST(a_model_server_that_runs_is_not_to_be_started),
         TEST(blocked_udp_is_named_with_the_relay_that_works_all_the_same),
         TEST(without_stun_servers_or_with_one_the_nat_cannot_be_told),
         TEST(one_server_is_enough_where_there_is_no_nat),

@@ -121,6 +121,9 @@ static void direct_paths_switched_off_come_before_every_other_reason(void **stat
     facts.direct_on = false;
     facts.nat = NULL;
     tells("switched_off", "nat.direct is false", "nat.direct true");
+    facts.relayed_by_option = true;
+    tells("switched_off", "switched off here: --relayed", "without --relayed");
+    facts.relayed_by_option = false;
     facts.direct_on = true;
     tells("no_socket", "not known why", "teale doctor");
     facts.network_error = "cannot bind";
@@ -209,6 +212,13 @@ static void a_peer_that_answers_no_offer_is_named(void **state)
     report.n_pairs = 0;
     tells("offers_unanswered", "answers no offer (1 so far)", "nat.direct");
     assert_non_null(strstr(story.because, "tried again in 12 s"));
+    facts.clock_known = true;
+    facts.clock_ahead = 29;
+    tells("offers_unanswered", "its clock may be over 30 s apart", "nat.direct");
+    facts.clock_ahead = 90;
+    tells("offers_unanswered", "this machine's clock is 90 s ahead of the relay's", "Set this");
+    facts.clock_ahead = -90;
+    tells("offers_unanswered", "this machine's clock is 90 s behind the relay's", "Set this");
 }
 
 static void an_attempt_under_way_tells_how_far_it_is(void **state)
