@@ -80,7 +80,9 @@ static bool was_seen(tl_checks *c, uint64_t id)
     return false;
 }
 
-/* The search keeps to its first hit for a while, so that both sides settle on the same one. */
+/* The search keeps to its first hit for a while, so that both sides settle on the same one: who
+ * guesses may have had our answer there by now, and its answer to an opening of another socket,
+ * under way at the same time, must not end the search elsewhere. */
 static bool is_second_hit(const tl_checks *c, tl_sock sock, tl_time now)
 {
     if (!c->hit || now >= c->hit_at + CHECK_HIT || !tl_birthday_is_sock(c->search, sock))
@@ -204,6 +206,10 @@ static void on_answer(tl_checks *c, tl_sock sock, const tl_addr *from, tl_slice 
     }
     if (tl_stun_verify(datagram, stun, tl_slice_of(c->key_receive, TL_CHECK_KEY))) {
         c->counters.forged++;
+        return;
+    }
+    if (c->search && is_second_hit(c, sock, now)) {
+        c->counters.over_budget++;
         return;
     }
     if (i == CHECK_NO_PAIR)
