@@ -17,6 +17,10 @@ static void forget(tl_relay_addresses *t, tl_relay_address *a)
 {
     /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the entry is in the table */
     HASH_DELETE(hh, t->table, a);
+    if (--a->site->addresses == 0) {
+        HASH_DELETE(hh, t->sites, a->site);
+        free(a->site);
+    }
     free(a);
 }
 
@@ -34,35 +38,73 @@ static void forget_paid(tl_relay_addresses *t, tl_time now)
     }
 }
 
-static tl_relay_address *make(tl_relay_addresses *t, const uint8_t key[9])
+static void make_site_key(const uint8_t key[9], uint8_t ret_key[9])
 {
+    memcpy(ret_key, key, 9);
+    if (key[0] == TL_ADDR_V6)
+        memset(ret_key + 7, 0, 2);
+}
+
+static tl_relay_site *make_site(tl_relay_addresses *t, const uint8_t key[9])
+{
+    tl_relay_site *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    memcpy(s->key, key, sizeof s->key);
+    if (!TL_TABLE_ADD(hh, t->sites, key, sizeof s->key, s)) {
+        free(s);
+        return NULL;
+    }
+    return s;
+}
+
+/* `site` NULL: it is made too. */
+static tl_relay_address *make(tl_relay_addresses *t, const uint8_t key[9], tl_relay_site *site)
+{
+    uint8_t site_key[9];
     tl_relay_address *a = calloc(1, sizeof *a);
     if (!a)
         return NULL;
     memcpy(a->key, key, sizeof a->key);
-    if (!TL_TABLE_ADD(hh, t->table, key, sizeof a->key, a)) {
+    make_site_key(key, site_key);
+    a->site = site ? site : make_site(t, site_key);
+    if (a->site)
+        a->site->addresses++;
+    if (!a->site || !TL_TABLE_ADD(hh, t->table, key, sizeof a->key, a)) {
+        if (a->site && --a->site->addresses == 0) {
+            HASH_DELETE(hh, t->sites, a->site);
+            free(a->site);
+        }
         free(a);
         return NULL;
     }
     return a;
 }
 
-tl_err tl_relay_address_add(tl_relay_addresses *t, const tl_addr *addr, uint32_t conns_max,
-                            uint32_t unregistered_max, tl_time now, tl_relay_address **ret_address)
+tl_err tl_relay_address_add(tl_relay_addresses *t, const tl_addr *addr,
+                            const tl_relay_config *limits, tl_time now,
+                            tl_relay_address **ret_address)
 {
-    uint8_t key[9];
+    uint8_t key[9], site_key[9];
     tl_relay_address *a;
+    tl_relay_site *site;
+    forget_paid(t, now);
     make_key(addr, key);
+    make_site_key(key, site_key);
     HASH_FIND(hh, t->table, key, sizeof key, a);
-    if (a && (a->conns >= conns_max || a->unregistered >= unregistered_max))
+    HASH_FIND(hh, t->sites, site_key, sizeof site_key, site);
+    if (a && (a->conns >= limits->conns_per_address_max ||
+              a->unregistered >= limits->unregistered_per_address_max))
+        return TL_ERR_BUSY;
+    if (site && site->unregistered >= limits->unregistered_per_site_max)
         return TL_ERR_BUSY;
     if (a && a->conns == 0)
         DL_DELETE(t->indebted, a);
-    forget_paid(t, now);
-    if (!a && !(a = make(t, key)))
+    if (!a && !(a = make(t, key, site)))
         return TL_ERR_NOMEM;
     a->conns++;
     a->unregistered++;
+    a->site->unregistered++;
     *ret_address = a;
     return TL_OK;
 }
@@ -71,7 +113,7 @@ void tl_relay_address_drop(tl_relay_addresses *t, tl_relay_address *a, bool was_
                            tl_time now)
 {
     if (!was_registered)
-        a->unregistered--;
+        tl_relay_address_registered(a);
     if (--a->conns != 0)
         return;
     if (a->busy_until <= now + SMALL_DEBT)

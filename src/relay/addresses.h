@@ -1,5 +1,12 @@
 /* addresses.h - counts what each address takes of the relay: connections, memory, and processor
- * time. An IPv6 /64 counts as one address, because one customer gets a whole /64. Sends nothing. */
+ * time. An IPv6 /64 counts as one address, because one customer gets a whole /64. Sends nothing.
+ *
+ * A /64 is the least that one customer gets. Many providers give a /56, and some (and those of
+ * tunnels) a /48 to everyone who asks: 65536 such addresses. So a /48 is counted too, as a site. Its
+ * limit is wider than an address's, because a mobile network gives the /64s of one /48 to thousands
+ * of customers. It holds only for connections that have not registered: to register takes a moment,
+ * and who is registered pays for a signature and is seen by the operator. Of IPv4, the site is the
+ * address. */
 #ifndef TL_RELAY_ADDRESSES_H
 #define TL_RELAY_ADDRESSES_H
 
@@ -11,26 +18,42 @@
 #define TL_RELAY_WORK_SHARE 8
 #define TL_RELAY_WORK_BURST (2 * TL_SEC)
 
+typedef struct tl_relay_site {
+    uint8_t key[9]; /* as of an address, with the last 2 bytes of IPv6 zero */
+    uint32_t addresses, unregistered;
+    UT_hash_handle hh;
+} tl_relay_site;
+
 typedef struct tl_relay_address {
     uint8_t key[9]; /* the family, then 4 bytes of IPv4 or the first 8 of IPv6 */
     uint32_t conns, unregistered;
+    tl_relay_site *site;
     size_t memory;        /* of all its connections */
+    unsigned rank;        /* by memory; relay/memory.c keeps it */
     tl_time busy_until;   /* when its share will have paid for the work done for it */
     tl_relay_conn *first; /* list of its connections, kept by relay/memory.c */
     UT_hash_handle hh;
+    struct tl_relay_address *prev_there, *next_there; /* utlist of its rank */
     struct tl_relay_address *prev, *next; /* utlist of entries without connections that are still in
                                              debt */
 } tl_relay_address;
 
 typedef struct {
     tl_relay_address *table, *indebted;
+    tl_relay_site *sites;
 } tl_relay_addresses;
 
 /* Counts one more connection, which is not registered yet. TL_ERR_BUSY: one of the limits is
  * reached. TL_ERR_NOMEM. */
-TL_CHECK tl_err tl_relay_address_add(tl_relay_addresses *t, const tl_addr *addr, uint32_t conns_max,
-                                     uint32_t unregistered_max, tl_time now,
+TL_CHECK tl_err tl_relay_address_add(tl_relay_addresses *t, const tl_addr *addr,
+                                     const tl_relay_config *limits, tl_time now,
                                      tl_relay_address **ret_address);
+/* One of its connections is registered now. */
+static inline void tl_relay_address_registered(tl_relay_address *a)
+{
+    a->unregistered--;
+    a->site->unregistered--;
+}
 /* One connection of this address is gone. Frees the entry when it was the last. But an entry that
  * has work to pay for is kept, so that an address cannot lose its debt by coming back. */
 void tl_relay_address_drop(tl_relay_addresses *t, tl_relay_address *a, bool was_registered,

@@ -5,6 +5,7 @@
 void tl_relay_doom(tl_relay *r, tl_relay_conn *c)
 {
     c->doomed = c->written_off = true;
+    tl_relay_not_new(r, c);
     tl_relay_account(r, c);
     tl_relay_timer_set(&r->conn_timers, &c->timer, r->now);
 }

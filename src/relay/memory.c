@@ -25,28 +25,51 @@ static size_t memory_of(const tl_relay_conn *c)
     return n;
 }
 
-static tl_relay_conn *largest_of(const tl_relay_address *a)
+/* Of an address's connections the largest goes first, but before it all that are not registered:
+ * they have proved nothing, and lose nothing. */
+static tl_relay_conn *first_to_go(const tl_relay_address *a)
 {
-    tl_relay_conn *largest = NULL, *c;
+    tl_relay_conn *first = NULL, *c;
     DL_FOREACH2(a->first, c, next_there)
-    if (!c->written_off && (!largest || c->memory > largest->memory))
-        largest = c;
-    return largest;
+    if (!c->written_off && (!first || (c->is_new && !first->is_new) ||
+                            (c->is_new == first->is_new && c->memory > first->memory)))
+        first = c;
+    return first;
+}
+
+/* Addresses stand in lists by what they take, to an eighth of it, so that the greediest is found
+ * without a search. */
+static unsigned rank_of(size_t memory)
+{
+    if (memory < 4096)
+        return 0; /* in no list */
+    unsigned power = 63 - (unsigned)__builtin_clzll(memory);
+    return (power - 11) * 8 + (memory >> (power - 3) & 7);
+}
+
+static void set_rank(tl_relay *r, tl_relay_address *a)
+{
+    unsigned rank = rank_of(a->memory);
+    if (rank == a->rank)
+        return;
+    if (a->rank)
+        DL_DELETE2(r->ranks[a->rank], a, prev_there, next_there);
+    a->rank = rank;
+    if (rank)
+        DL_PREPEND2(r->ranks[rank], a, prev_there, next_there);
 }
 
 static tl_relay_address *greediest(const tl_relay *r)
 {
-    tl_relay_address *most = NULL, *a;
-    for (a = r->addresses.table; a; a = a->hh.next)
-        if (!most || a->memory > most->memory)
-            most = a;
-    return most;
+    for (unsigned i = TL_RELAY_RANKS - 1; i; i--)
+        if (r->ranks[i])
+            return r->ranks[i];
+    return NULL;
 }
 
-/* Dooms the largest connection of the address. False: the address has none left. */
-static bool give_up_one(tl_relay *r, const tl_relay_address *a)
+/* Dooms `c`. False: there is none left. */
+static bool give_up(tl_relay *r, tl_relay_conn *c)
 {
-    tl_relay_conn *c = a ? largest_of(a) : NULL;
     if (!c)
         return false;
     r->counters.cut_budget++;
@@ -61,17 +84,27 @@ static size_t enough(size_t max)
     return max - max / 16;
 }
 
+static void give_up_greediest(tl_relay *r)
+{
+    tl_relay_conn *c;
+    const tl_relay_address *a;
+    do {
+        c = r->oldest_new;
+        if (!c && (a = greediest(r)))
+            c = first_to_go(a);
+    } while (r->memory > enough(r->config.memory_max) && give_up(r, c));
+}
+
 static void shed(tl_relay *r, const tl_relay_address *a)
 {
     if (r->shedding)
         return; /* this call came from tl_relay_doom below */
     r->shedding = true;
     if (a->memory > r->memory_share)
-        while (a->memory > enough(r->memory_share) && give_up_one(r, a)) {
+        while (a->memory > enough(r->memory_share) && give_up(r, first_to_go(a))) {
         }
     if (r->memory > r->config.memory_max)
-        while (r->memory > enough(r->config.memory_max) && give_up_one(r, greediest(r))) {
-        }
+        give_up_greediest(r);
     r->shedding = false;
 }
 
@@ -80,6 +113,7 @@ void tl_relay_account(tl_relay *r, tl_relay_conn *c)
     size_t before = c->memory, now = memory_of(c);
     c->memory = now;
     c->address->memory += now - before;
+    set_rank(r, c->address);
     r->memory += now - before;
     r->counters.memory_bytes = r->memory;
     if (now > before && (r->memory > r->config.memory_max || c->address->memory > r->memory_share))

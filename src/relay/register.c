@@ -92,7 +92,8 @@ static void enter(tl_relay *r, tl_relay_conn *c, tl_relay_node *n, bool joined)
     c->node = n;
     tl_relay_set_state(r, c, TL_RELAY_CONN_MEMBER);
     c->reader.message_max = r->config.message_max;
-    c->address->unregistered--;
+    tl_relay_address_registered(c->address);
+    tl_relay_not_new(r, c);
     c->counted_registered = true;
     tl_relay_set_conn_timer(r, c);
     if (joined) {
@@ -117,9 +118,30 @@ static void send_ack(tl_relay *r, tl_relay_conn *c)
     tl_buf_clear(&json);
 }
 
+void tl_relay_count_refused(tl_relay *r, const tl_relay_conn *c, tl_relay_refusal reason)
+{
+    r->counters.registrations_refused[reason]++;
+    r->refused = (tl_relay_refused){.remote = c->remote, .reason = reason};
+}
+
+bool tl_relay_last_refused(const tl_relay *r, tl_relay_refused *ret_refused)
+{
+    if (r->refused.remote.family == TL_ADDR_NONE)
+        return false;
+    *ret_refused = r->refused;
+    return true;
+}
+
+static void have_no_memory(tl_relay *r, tl_relay_conn *c)
+{
+    tl_relay_count_refused(r, c, TL_RELAY_REFUSED_MEMORY);
+    tl_relay_send_error(r, c, TL_SIGNAL_BUSY, "out of memory", TL_SLICE_LIT("register"));
+}
+
 static void refuse(tl_relay *r, tl_relay_conn *c, tl_signal_code code, const char *message)
 {
-    r->counters.registrations_refused++;
+    tl_relay_count_refused(
+        r, c, code == TL_SIGNAL_UNAUTHORIZED ? TL_RELAY_REFUSED_PROOF : TL_RELAY_REFUSED_INVALID);
     tl_relay_send_error(r, c, code, message, TL_SLICE_LIT("register"));
     tl_relay_close(r, c, TL_WS_POLICY, message);
 }
@@ -136,6 +158,7 @@ void tl_relay_on_register(tl_relay *r, tl_relay_conn *c, const tl_signal *s)
         return;
     }
     if (c->node && strcmp(registration.node_id, c->node->hex) != 0) {
+        tl_relay_count_refused(r, c, TL_RELAY_REFUSED_IDENTITY);
         tl_relay_send_error(r, c, TL_SIGNAL_FORBIDDEN, "this connection belongs to another node",
                             TL_SLICE_LIT("register"));
         return;
@@ -143,7 +166,7 @@ void tl_relay_on_register(tl_relay *r, tl_relay_conn *c, const tl_signal *s)
     tl_relay_address_worked(c->address, PROOF_COST, r->now);
     tl_err e = tl_relay_admit(&r->config, &c->local, c->tls, c->nonce, &registration, &id);
     if (e == TL_ERR_NOMEM) {
-        tl_relay_send_error(r, c, TL_SIGNAL_BUSY, "out of memory", TL_SLICE_LIT("register"));
+        have_no_memory(r, c);
         return;
     }
     if (e) {
@@ -152,7 +175,7 @@ void tl_relay_on_register(tl_relay *r, tl_relay_conn *c, const tl_signal *s)
         return;
     }
     if (tl_relay_registry_put(&r->registry, &id, &registration, &n, &joined)) {
-        tl_relay_send_error(r, c, TL_SIGNAL_BUSY, "out of memory", TL_SLICE_LIT("register"));
+        have_no_memory(r, c);
         return;
     }
     r->counters.registrations++;

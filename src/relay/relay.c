@@ -20,6 +20,8 @@ tl_relay_config tl_relay_config_default(void)
                              .conns_max = 65536,
                              .conns_per_address_max = 1000,
                              .unregistered_per_address_max = 100,
+                             .unregistered_per_site_max = 400,
+                             .unregistered_max = 16384,
                              .sessions_max = 262144,
                              .sessions_per_node_max = 4096,
                              .opening_per_node_max = 256,
@@ -257,6 +259,27 @@ tl_time tl_relay_expiry(const tl_relay *r)
 
 /* --- connections --- */
 
+void tl_relay_not_new(tl_relay *r, tl_relay_conn *c)
+{
+    if (!c->is_new)
+        return;
+    c->is_new = false;
+    r->new_count--;
+    DL_DELETE2(r->oldest_new, c, prev_new, next_new);
+}
+
+/* An honest node registers at once, so the oldest of too many is most likely none. */
+static void begin_unregistered(tl_relay *r, tl_relay_conn *c)
+{
+    if (r->new_count >= r->config.unregistered_max && r->oldest_new) {
+        r->counters.cut_unregistered++;
+        tl_relay_doom(r, r->oldest_new);
+    }
+    c->is_new = true;
+    r->new_count++;
+    DL_APPEND2(r->oldest_new, c, prev_new, next_new);
+}
+
 tl_err tl_relay_accept(tl_relay *r, const tl_addr *remote, const tl_addr *local, bool tls,
                        void *user, tl_time now, tl_relay_conn **ret_conn)
 {
@@ -273,8 +296,7 @@ tl_err tl_relay_accept(tl_relay *r, const tl_addr *remote, const tl_addr *local,
     c = calloc(1, sizeof *c);
     if (!c)
         goto out;
-    e = tl_relay_address_add(&r->addresses, remote, r->config.conns_per_address_max,
-                             r->config.unregistered_per_address_max, now, &c->address);
+    e = tl_relay_address_add(&r->addresses, remote, &r->config, now, &c->address);
     if (e)
         goto out;
     c->number = ++r->last_number;
@@ -289,6 +311,7 @@ tl_err tl_relay_accept(tl_relay *r, const tl_addr *remote, const tl_addr *local,
     c->discover = tl_ratelimit_make(r->config.discover_per_sec, r->config.discover_burst, now);
     tl_ws_reader_init(&c->reader, true, r->config.message_max);
     DL_APPEND(r->conns, c);
+    begin_unregistered(r, c);
     r->counters.conns_open++;
     r->counters.conns_accepted++;
     tl_relay_set_conn_timer(r, c);
@@ -359,6 +382,7 @@ void tl_relay_on_gone(tl_relay *r, tl_relay_conn *c, tl_time now)
     tl_relay_outputs_forget(&r->outputs, c);
     tl_relay_timer_set(&r->conn_timers, &c->timer, TL_NEVER);
     tl_relay_account_end(r, c);
+    tl_relay_not_new(r, c);
     tl_relay_address_drop(&r->addresses, c->address, c->counted_registered, now);
     tl_ws_reader_clear(&c->reader);
     DL_DELETE(r->conns, c);
@@ -416,7 +440,7 @@ static void on_bad_text(tl_relay *r, tl_relay_conn *c, const tl_signal *s, tl_er
     tl_signal_code code = code_of(s, e);
     tl_relay_send_error(r, c, code, words_for(code), s->type_name);
     if (code == TL_SIGNAL_INVALID_REGISTER) {
-        r->counters.registrations_refused++;
+        tl_relay_count_refused(r, c, TL_RELAY_REFUSED_INVALID);
         tl_relay_close(r, c, TL_WS_POLICY, "invalid registration");
     }
 }
@@ -446,6 +470,8 @@ static bool is_within_rate(tl_relay *r, tl_relay_conn *c, const tl_signal *s, tl
     if (is_costly && !tl_relay_address_may_work(c->address, r->now)) {
         tl_relay_send_error(r, c, TL_SIGNAL_RATE_LIMITED, "too much work for one address",
                             s->type_name);
+        if (s->type == TL_SIGNAL_REGISTER)
+            tl_relay_count_refused(r, c, TL_RELAY_REFUSED_RATE);
         return false;
     }
     tl_relay_address_worked(c->address, cost_of(text), r->now);

@@ -41,25 +41,27 @@ typedef struct {
     uint32_t conns_max; /* default 65536 */
     uint32_t conns_per_address_max;        /* default 1000; an IPv6 /64 counts as one address */
     uint32_t unregistered_per_address_max; /* default 100 */
-    uint32_t sessions_max;                 /* default 262144 */
-    uint32_t sessions_per_node_max;        /* default 4096 */
-    uint32_t opening_per_node_max; /* relayOpens of one node that are unanswered at once; default
+    uint32_t unregistered_per_site_max;    /* of one IPv6 /48; default 400 */
+    uint32_t unregistered_max;      /* in all. Beyond it the oldest is ended; default 16384 */
+    uint32_t sessions_max;          /* default 262144 */
+    uint32_t sessions_per_node_max; /* default 4096 */
+    uint32_t opening_per_node_max;  /* relayOpens of one node that are unanswered at once; default
                                       256 */
-    uint32_t control_per_sec;      /* messages of a node other than relayData; default 200, */
-    uint32_t control_burst;        /* burst default 1000 */
-    uint32_t discover_per_sec;     /* default 20, */
-    uint32_t discover_burst;       /* burst default 200 */
-    tl_time upgrade_within;        /* default 10 s, including TLS */
-    tl_time register_within;       /* default 10 s after the upgrade */
-    tl_time ttl;                   /* default 300 s without any frame */
-    tl_time open_within;           /* from relayOpen to relayReady; default 30 s */
-    tl_time paused_max;            /* after this a paused session ends; default 2 s */
-    tl_time stalled_max;           /* after this a connection whose queue does not shrink is cut;
+    uint32_t control_per_sec;       /* messages of a node other than relayData; default 200, */
+    uint32_t control_burst;         /* burst default 1000 */
+    uint32_t discover_per_sec;      /* default 20, */
+    uint32_t discover_burst;        /* burst default 200 */
+    tl_time upgrade_within;         /* default 10 s, including TLS */
+    tl_time register_within;        /* default 10 s after the upgrade */
+    tl_time ttl;                    /* default 300 s without any frame */
+    tl_time open_within;            /* from relayOpen to relayReady; default 30 s */
+    tl_time paused_max;             /* after this a paused session ends; default 2 s */
+    tl_time stalled_max;            /* after this a connection whose queue does not shrink is cut;
                                       default 5 s */
-    tl_time slow_within;           /* in each such time, a queue that never gets empty must shed
+    tl_time slow_within;            /* in each such time, a queue that never gets empty must shed
                                       slow_bytes */
-    size_t slow_bytes;             /* default 240 KiB in 30 s */
-    tl_time message_within;        /* after this a message whose rest does not come ends the
+    size_t slow_bytes;              /* default 240 KiB in 30 s */
+    tl_time message_within;         /* after this a message whose rest does not come ends the
                                       connection; default 30 s */
     tl_time presence_tick; /* joins and leaves are told once a tick; default 10 ms, and 10 us for
                               each node */
@@ -140,25 +142,42 @@ typedef struct {
 bool tl_relay_next_output(tl_relay *r, tl_relay_output *ret_output);
 
 /* --- what operators see --- */
+typedef enum {
+    TL_RELAY_REFUSED_INVALID,  /* the message is no registration, or the key is none */
+    TL_RELAY_REFUSED_PROOF,    /* no proof of this key for this relay */
+    TL_RELAY_REFUSED_IDENTITY, /* the connection belongs to another node */
+    TL_RELAY_REFUSED_RATE,     /* its address took too much work */
+    TL_RELAY_REFUSED_MEMORY,
+    TL_RELAY_REFUSED_REASONS,
+} tl_relay_refusal;
+
 typedef struct {
     uint64_t conns_open, nodes_registered, sessions_active, sessions_opening; /* now */
     uint64_t queue_bytes, memory_bytes;                                       /* now, in all */
     uint64_t memory_max, memory_share; /* as configured; the part that one address may have */
     uint64_t conns_accepted, conns_refused;
-    uint64_t registrations, registrations_refused, replaced;
+    uint64_t registrations, replaced;
+    uint64_t registrations_refused[TL_RELAY_REFUSED_REASONS];
     uint64_t messages_in, messages_forwarded, bytes_forwarded; /* bytes of relayData payloads */
     uint64_t sessions_opened, sessions_busy, sessions_unanswered;
     uint64_t presence_events, presence_lost;
     uint64_t pauses, cut_stalled, cut_overflow, expired_upgrade, expired_register, expired_ttl;
-    uint64_t cut_memory;      /* connections cut because memory ran out, */
-    uint64_t cut_budget;      /* because of memory_max or their address's share, */
-    uint64_t cut_slow;        /* because they read too slowly, */
-    uint64_t cut_unfinished;  /* because a message was not finished */
-    uint64_t lists_cut;       /* registrations whose lists of names were cut */
-    uint64_t closed_protocol; /* connections closed for illegal frames: 1002, 1003, 1007, 1009 */
-    uint64_t errors[16];      /* error messages sent, by tl_signal_code */
+    uint64_t cut_memory;       /* connections cut because memory ran out, */
+    uint64_t cut_budget;       /* because of memory_max or their address's share, */
+    uint64_t cut_slow;         /* because they read too slowly, */
+    uint64_t cut_unfinished;   /* because a message was not finished */
+    uint64_t cut_unregistered; /* because too many others had not registered either */
+    uint64_t lists_cut;        /* registrations whose lists of names were cut */
+    uint64_t closed_protocol;  /* connections closed for illegal frames: 1002, 1003, 1007, 1009 */
+    uint64_t errors[16];       /* error messages sent, by tl_signal_code */
 } tl_relay_counters;
 const tl_relay_counters *tl_relay_counters_of(const tl_relay *r);
+/* The registration that was refused last. False: none was. */
+typedef struct {
+    tl_addr remote;
+    tl_relay_refusal reason;
+} tl_relay_refused;
+bool tl_relay_last_refused(const tl_relay *r, tl_relay_refused *ret_refused);
 /* True: the relay was told to shut down. */
 bool tl_relay_is_closing(const tl_relay *r);
 

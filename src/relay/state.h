@@ -61,6 +61,7 @@ struct tl_relay_conn {
     uint32_t paused_by; /* in how many sessions it waits for a reader */
     bool doomed;        /* the next timer cuts it: its queue overflowed, or memory ran out for it */
     bool written_off;   /* no memory counts for it any more: it ends at once */
+    bool is_new;        /* it stands in the list of those that are not registered */
     bool tls;
     bool counted_registered; /* its address counts it as registered */
     tl_ws_reader reader;
@@ -70,7 +71,10 @@ struct tl_relay_conn {
     tl_ratelimit control, discover;
     tl_relay_conn *prev, *next;             /* utlist of all connections */
     tl_relay_conn *prev_there, *next_there; /* utlist of its address */
+    tl_relay_conn *prev_new, *next_new;     /* utlist of those that are not registered */
 };
+
+#define TL_RELAY_RANKS 432 /* eight for each power of two from 4 KiB on */
 
 struct tl_relay {
     tl_relay_config config;
@@ -81,7 +85,9 @@ struct tl_relay {
     bool shedding;       /* memory.c is at work */
     size_t memory;       /* bytes that count for all connections */
     size_t memory_share; /* the most bytes that may count for one address */
-    tl_relay_conn *conns;
+    tl_relay_conn *conns, *oldest_new;
+    uint32_t new_count;
+    tl_relay_address *ranks[TL_RELAY_RANKS]; /* addresses by the memory they take (memory.c) */
     tl_relay_addresses addresses;
     tl_relay_registry registry;
     tl_relay_table sessions;
@@ -92,6 +98,7 @@ struct tl_relay {
     tl_relay_outputs outputs;
     tl_buf join_log; /* frames of joins and leaves since the last tick */
     tl_relay_counters counters;
+    tl_relay_refused refused; /* the last; family NONE: there was none */
 };
 
 /* Seconds since 2001. */
@@ -174,8 +181,12 @@ void tl_relay_set_state(const tl_relay *r, tl_relay_conn *c, tl_relay_conn_state
 /* Ends the node's registration, sends a close frame, and discards what still comes. */
 void tl_relay_close(tl_relay *r, tl_relay_conn *c, uint16_t code, const char *reason);
 void tl_relay_set_conn_timer(tl_relay *r, tl_relay_conn *c);
+/* It registered, or is as good as gone. */
+void tl_relay_not_new(tl_relay *r, tl_relay_conn *c);
 
 /* --- register.c --- */
+/* Counts a registration that was refused. */
+void tl_relay_count_refused(tl_relay *r, const tl_relay_conn *c, tl_relay_refusal reason);
 void tl_relay_on_register(tl_relay *r, tl_relay_conn *c, const tl_signal *s);
 void tl_relay_on_discover(tl_relay *r, tl_relay_conn *c, const tl_signal *s);
 /* The node leaves: its sessions end, and the other nodes are told. */

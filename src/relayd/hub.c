@@ -180,6 +180,35 @@ static void obey(tl_relayd_hub *hub, const tl_relay_output *out)
     }
 }
 
+/* Who runs a node sees its own log; who runs the relay must see here why nobody gets in. Once a
+ * minute at most. */
+static void tell_refused(tl_relayd_hub *hub)
+{
+    static const char *const why[TL_RELAY_REFUSED_REASONS] = {
+        [TL_RELAY_REFUSED_INVALID] = "it was no valid registration",
+        [TL_RELAY_REFUSED_PROOF] = "no proof of its key for this relay (nodes must dial a --name "
+                                   "of this relay, with the same port)",
+        [TL_RELAY_REFUSED_IDENTITY] = "its connection belongs to another node",
+        [TL_RELAY_REFUSED_RATE] = "too much work for one address",
+        [TL_RELAY_REFUSED_MEMORY] = "out of memory",
+    };
+    const tl_relay_counters *counters = tl_relay_counters_of(hub->relay);
+    tl_relay_refused last;
+    uint64_t sum = 0;
+    char remote[TL_ADDR_TEXT_MAX];
+    tl_time now = tl_loop_now(hub->loop);
+    for (int i = 0; i < TL_RELAY_REFUSED_REASONS; i++)
+        sum += counters->registrations_refused[i];
+    if (sum == hub->refused || (hub->refused_told && now < hub->refused_told + TL_MIN) ||
+        !tl_relay_last_refused(hub->relay, &last))
+        return;
+    tl_addr_write(remote, &last.remote);
+    tl_log(TL_LOG_WARN, "registrations were refused: %llu, the last from %s: %s",
+           (unsigned long long)(sum - hub->refused), remote, why[last.reason]);
+    hub->refused = sum;
+    hub->refused_told = now;
+}
+
 /* Once a minute at most. */
 static void tell_given_up(tl_relayd_hub *hub)
 {
@@ -223,6 +252,7 @@ void tl_relayd_hub_pump(tl_relayd_hub *hub)
         }
     }
     tell_given_up(hub);
+    tell_refused(hub);
     tl_timer_set(&hub->timer, tl_relay_expiry(hub->relay));
 }
 

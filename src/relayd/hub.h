@@ -37,8 +37,10 @@ struct tl_relayd_hub {
     tl_relayd_conn *reading; /* the connection whose bytes are in `buffer`; NULL when it has
                                 ended */
     size_t conn_count;
-    uint64_t given_up;                /* connections ended for memory, as the log last told */
-    tl_time given_up_told;            /* when it told that */
+    uint64_t given_up;     /* connections ended for memory, as the log last told */
+    tl_time given_up_told; /* when it told that */
+    uint64_t refused;      /* registrations, as the log last told */
+    tl_time refused_told;
     void (*on_last_conn)(void *user); /* called when the last connection has ended; may be NULL */
     void *user;
     struct iovec iov[TL_RELAYD_IOV_MAX];

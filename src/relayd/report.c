@@ -55,8 +55,6 @@ static tl_err write_relay(const tl_relay_counters *c, tl_buf *out)
         {"teale_relay_connections_refused_total", "counter", "Sockets over a limit.",
          c->conns_refused},
         {"teale_relay_registrations_total", "counter", "Registrations accepted.", c->registrations},
-        {"teale_relay_registrations_refused_total", "counter", "Registrations refused.",
-         c->registrations_refused},
         {"teale_relay_registrations_cut_total", "counter",
          "Registrations of which not all names were kept.", c->lists_cut},
         {"teale_relay_replaced_total", "counter", "Sockets replaced by a newer one.", c->replaced},
@@ -81,10 +79,17 @@ static tl_err write_relay(const tl_relay_counters *c, tl_buf *out)
     };
     const family ended[] = {{.name = "busy", .value = c->sessions_busy},
                             {.name = "unanswered", .value = c->sessions_unanswered}};
+    const uint64_t *refused = c->registrations_refused;
+    const family refusals[] = {{.name = "invalid", .value = refused[TL_RELAY_REFUSED_INVALID]},
+                               {.name = "proof", .value = refused[TL_RELAY_REFUSED_PROOF]},
+                               {.name = "identity", .value = refused[TL_RELAY_REFUSED_IDENTITY]},
+                               {.name = "rate", .value = refused[TL_RELAY_REFUSED_RATE]},
+                               {.name = "memory", .value = refused[TL_RELAY_REFUSED_MEMORY]}};
     const family cuts[] = {{.name = "stalled", .value = c->cut_stalled},
                            {.name = "overflow", .value = c->cut_overflow},
                            {.name = "slow", .value = c->cut_slow},
                            {.name = "unfinished", .value = c->cut_unfinished},
+                           {.name = "unregistered", .value = c->cut_unregistered},
                            {.name = "memory", .value = c->cut_memory},
                            {.name = "memory_max", .value = c->cut_budget},
                            {.name = "upgrade_timeout", .value = c->expired_upgrade},
@@ -99,6 +104,10 @@ static tl_err write_relay(const tl_relay_counters *c, tl_buf *out)
     if (!e)
         e = write_reasons(out, "teale_relay_connections_ended_total", "Sockets the relay ended.",
                           "reason", cuts, sizeof cuts / sizeof *cuts);
+    if (!e)
+        e = write_reasons(out, "teale_relay_registrations_refused_total",
+                          "Registrations the relay refused.", "reason", refusals,
+                          sizeof refusals / sizeof *refusals);
     if (!e)
         e = write_errors(c, out);
     return e;

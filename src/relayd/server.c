@@ -117,6 +117,8 @@ static void fit_descriptors(tl_relay_config *config)
     tl_log(TL_LOG_INFO, "room for %llu connections only: raise the limit of open files (ulimit -n)",
            (unsigned long long)room);
     config->conns_max = (uint32_t)room;
+    if (config->unregistered_max > config->conns_max / 4)
+        config->unregistered_max = config->conns_max / 4;
 }
 
 /* A quarter of the machine's memory, but at most half of what the service may have at all: what the

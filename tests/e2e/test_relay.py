@@ -124,6 +124,20 @@ class Registering(WithRelay):
         n.expect("registerAck")
 
 
+class Refusals(WithRelay):
+    def test_a_refused_registration_is_logged_with_its_cause_and_counted(self):
+        self.registered()
+        self.assertFalse([l for l in self.relay.log if "refused" in l])
+        for _ in range(3):
+            n = self.node(authority="relay.example")
+            n.send_message("register", n.registration())
+            n.expect_error("unauthorized")
+        self.relay.wait_log("registrations were refused: 1, the last from 127.0.0.1")
+        self.relay.wait_log("no proof of its key for this relay")
+        self.assertEqual(len([l for l in self.relay.log if "refused" in l]), 1)  # once a minute
+        self.assertIn('teale_relay_registrations_refused_total{reason="proof"} 3', self.relay.get("/metrics")[2])
+
+
 class LegacyClients(WithRelay):
     args = ("--legacy-clients",)
 

@@ -93,6 +93,44 @@ static void over_the_whole_the_greediest_address_pays(void **state)
     scene_clear(&s);
 }
 
+/* Of all the small connections, those that are not registered go, wherever they come from. */
+static void who_has_not_registered_goes_before_all_others(void **state)
+{
+    (void)state;
+    scene s;
+    scene_init(&s);
+    peer *p[4], *news[3];
+    for (uint8_t i = 0; i < 3; i++) {
+        s.w.remote.bytes[3] = (uint8_t)(200 + i);
+        news[i] = peer_connect(&s.w, 0);
+    }
+    for (uint8_t i = 0; i < 4; i++) {
+        p[i] = hold(&s, (uint8_t)(10 + i), 1);
+        tl_relay_on_held(s.w.relay, p[i]->conn, 14 * MIB + 200000, s.w.now);
+    }
+    world_run(&s.w, 0);
+    assert_false(news[0]->cut);
+    s.w.remote.bytes[3] = 10;
+    peer *registers = peer_connect(&s.w, 0);
+    peer_register_as(registers, NULL, NULL, NULL, NULL);
+    hold(&s, 30, 4);
+    assert_true(news[0]->cut && news[1]->cut && news[2]->cut && p[3]->cut);
+    assert_false(p[0]->cut || p[1]->cut || p[2]->cut || registers->cut);
+    scene_clear(&s);
+}
+
+static void at_its_own_address_too(void **state)
+{
+    (void)state;
+    scene s;
+    scene_init(&s);
+    peer *small = hold(&s, 3, 1), *large = hold(&s, 3, 3), *new = peer_connect(&s.w, 0);
+    tl_relay_on_held(s.w.relay, small->conn, 12 * MIB, s.w.now);
+    world_run(&s.w, 0);
+    assert_true(new->cut && small->cut && !large->cut);
+    scene_clear(&s);
+}
+
 static void what_the_driver_keeps_and_what_nobody_reads_count(void **state)
 {
     (void)state;
@@ -162,6 +200,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_address_over_its_share_loses_its_largest_connections),
         cmocka_unit_test(over_the_whole_the_greediest_address_pays),
+        cmocka_unit_test(who_has_not_registered_goes_before_all_others),
+        cmocka_unit_test(at_its_own_address_too),
         cmocka_unit_test(what_the_driver_keeps_and_what_nobody_reads_count),
         cmocka_unit_test(registered_names_count),
         cmocka_unit_test(what_all_are_told_counts_little),

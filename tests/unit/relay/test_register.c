@@ -390,6 +390,62 @@ static void connections_are_bounded_by_address_and_in_all(void **state)
     world_clear(&w);
 }
 
+static void connect_from(world *w, const char *address, bool welcome)
+{
+    tl_relay_conn *c;
+    assert_int_equal(tl_addr_parse(tl_slice_str(address), &w->remote), TL_OK);
+    if (welcome)
+        peer_connect(w, 0);
+    else
+        assert_int_equal(tl_relay_accept(w->relay, &w->remote, &w->local, false, NULL, w->now, &c),
+                         TL_ERR_BUSY);
+}
+
+static void unregistered_connections_of_one_site_are_bounded(void **state)
+{
+    (void)state;
+    tl_relay_config config = tl_relay_config_default();
+    config.unregistered_per_address_max = 2;
+    config.unregistered_per_site_max = 3;
+    world w;
+    world_init(&w, &config);
+    connect_from(&w, "[2001:db8:0:1::1]:1", true);
+    connect_from(&w, "[2001:db8:0:2::1]:1", true);
+    connect_from(&w, "[2001:db8:0:ffff::1]:1", true);
+    connect_from(&w, "[2001:db8:0:3::1]:1", false);
+    connect_from(&w, "[2001:db8:1:3::1]:1", true); /* another /48 */
+    connect_from(&w, "192.0.2.77:1", true);
+    connect_from(&w, "192.0.2.78:1", true); /* addresses of IPv4 are no site */
+    connect_from(&w, "192.0.2.79:1", true);
+    connect_from(&w, "192.0.2.80:1", true);
+    peer_register_as(w.peers[0], NULL, NULL, NULL, NULL); /* it counts no more */
+    connect_from(&w, "[2001:db8:0:3::1]:1", true);
+    connect_from(&w, "[2001:db8:0:3::1]:1", false);
+    peer_disconnect(w.peers[1]);
+    connect_from(&w, "[2001:db8:0:4::1]:1", true);
+    world_clear(&w);
+}
+
+static void beyond_the_bound_the_oldest_unregistered_connection_makes_room(void **state)
+{
+    (void)state;
+    tl_relay_config config = tl_relay_config_default();
+    config.unregistered_max = 3;
+    world w;
+    world_init(&w, &config);
+    peer *member = peer_join(&w, 1, NULL), *p[4];
+    for (int i = 0; i < 4; i++)
+        p[i] = peer_connect(&w, 0);
+    world_run(&w, 0);
+    assert_true(p[0]->cut && !p[1]->cut && !p[2]->cut && !p[3]->cut && !member->cut);
+    peer_register_as(p[1], NULL, NULL, NULL, NULL);
+    peer_connect(&w, 0);
+    world_run(&w, 0);
+    assert_true(!p[1]->cut && !p[2]->cut);
+    assert_int_equal(tl_relay_counters_of(w.relay)->cut_unregistered, 1);
+    world_clear(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -409,6 +465,8 @@ int main(void)
         cmocka_unit_test(whoever_does_not_finish_the_upgrade_is_cut),
         cmocka_unit_test(a_node_that_falls_silent_expires_and_any_frame_keeps_it),
         cmocka_unit_test(connections_are_bounded_by_address_and_in_all),
+        cmocka_unit_test(unregistered_connections_of_one_site_are_bounded),
+        cmocka_unit_test(beyond_the_bound_the_oldest_unregistered_connection_makes_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
