@@ -120,9 +120,11 @@ static const tl_command table[] = {
     {"relay", "[ARGUMENT]...", 0, TL_ARGS_MAX, "run a relay: the same as teale-relay",
      "All arguments go to teale-relay as they are; see teale-relay(8).", no_options, false, true,
      tl_cmd_relay},
-    {"completion", "SHELL", 1, 1, "print the completion script for bash, zsh or fish",
-     "For this shell: eval \"$(teale completion bash)\"", no_options, false, false,
-     tl_cmd_completion},
+    {"completion", "SHELL", 1, TL_ARGS_MAX, "print the completion script for bash, zsh or fish",
+     "For this shell: eval \"$(teale completion bash)\"\n"
+     "The scripts ask `teale completion words -- WORD...` what may come next: commands, options,\n"
+     "settings and their values, and from a running node peers and models.",
+     no_options, false, false, tl_cmd_completion},
 };
 
 const tl_command *tl_command_at(size_t i)

@@ -75,8 +75,9 @@ typedef struct {
     const char *key;  /* "nat.stun_servers" */
     const char *type; /* "boolean", "string", "integer", "strings" */
     const char *default_text;
-    const char *meaning; /* one sentence */
-    bool live;           /* takes effect without a restart */
+    const char *meaning;        /* one sentence */
+    bool live;                  /* takes effect without a restart */
+    const char *const *choices; /* all values it can have, NULL at the end; NULL: too many */
 } tl_setting_info;
 const tl_setting_info *tl_setting_at(size_t i);
 

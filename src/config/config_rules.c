@@ -2,6 +2,11 @@
 
 #include "base/addr.h"
 
+const char *const tl_choices_boolean[] = {"true", "false", NULL};
+const char *const tl_choices_share_with[] = {"public", "networks", NULL};
+const char *const tl_choices_ask[] = {"any", "networks", NULL};
+const char *const tl_choices_log_level[] = {"error", "warn", "info", "debug", NULL};
+
 static bool is_one_of(const char *text, const char *const *choices)
 {
     for (; *choices; choices++)
@@ -58,20 +63,18 @@ const char *tl_rule_share(const char *text)
 
 const char *tl_rule_share_with(const char *text)
 {
-    static const char *const choices[] = {"public", "networks", NULL};
-    return is_one_of(text, choices) ? NULL : "\"public\" or \"networks\"";
+    return is_one_of(text, tl_choices_share_with) ? NULL : "\"public\" or \"networks\"";
 }
 
 const char *tl_rule_ask(const char *text)
 {
-    static const char *const choices[] = {"any", "networks", NULL};
-    return is_one_of(text, choices) ? NULL : "\"any\" or \"networks\"";
+    return is_one_of(text, tl_choices_ask) ? NULL : "\"any\" or \"networks\"";
 }
 
 const char *tl_rule_log_level(const char *text)
 {
-    static const char *const choices[] = {"error", "warn", "info", "debug", NULL};
-    return is_one_of(text, choices) ? NULL : "\"error\", \"warn\", \"info\" or \"debug\"";
+    return is_one_of(text, tl_choices_log_level) ? NULL
+                                                 : "\"error\", \"warn\", \"info\" or \"debug\"";
 }
 
 const char *tl_rule_file(const char *text)

@@ -3,6 +3,12 @@
 #ifndef TL_CONFIG_CONFIG_RULES_H
 #define TL_CONFIG_CONFIG_RULES_H
 
+/* What the rules of the same name allow; NULL at the end. */
+extern const char *const tl_choices_boolean[];
+extern const char *const tl_choices_share_with[];
+extern const char *const tl_choices_ask[];
+extern const char *const tl_choices_log_level[];
+
 /* Each returns NULL when `text` is right, else words that follow "must be". */
 const char *tl_rule_any(const char *text);
 const char *tl_rule_relay_url(const char *text);  /* ws:// or wss:// */

@@ -9,30 +9,37 @@
 
 #define LIST_TEXT_MAX sizeof(((tl_string_list *)0)->item[0])
 
-#define HEAD(field, name, kind_name, fallback, is_live, words)                                     \
+#define HEAD(field, name, kind_name, fallback, is_live, words, possible)                           \
     .info = {.key = (name),                                                                        \
              .type = (kind_name),                                                                  \
              .default_text = (fallback),                                                           \
              .meaning = (words),                                                                   \
-             .live = (is_live)},                                                                   \
+             .live = (is_live),                                                                    \
+             .choices = (possible)},                                                               \
     .offset = offsetof(tl_settings, field)
 #define BOOL(field, name, fallback, live, words)                                                   \
     {                                                                                              \
-        HEAD(field, name, "boolean", fallback, live, words), .kind = TL_KIND_BOOL                  \
+        HEAD(field, name, "boolean", fallback, live, words, tl_choices_boolean),                   \
+            .kind = TL_KIND_BOOL                                                                   \
     }
 #define NUMBER(field, name, fallback, lowest, highest, live, words)                                \
     {                                                                                              \
-        HEAD(field, name, "integer", fallback, live, words), .kind = TL_KIND_NUMBER,               \
-                                                             .min = (lowest), .max = (highest)     \
+        HEAD(field, name, "integer", fallback, live, words, NULL),                                 \
+            .kind = TL_KIND_NUMBER, .min = (lowest), .max = (highest)                              \
     }
 #define TEXT(field, name, fallback, must, live, words)                                             \
     {                                                                                              \
-        HEAD(field, name, "string", fallback, live, words),                                        \
+        HEAD(field, name, "string", fallback, live, words, NULL),                                  \
+            .kind = TL_KIND_TEXT, .size = sizeof(((tl_settings *)0)->field), .rule = (must)        \
+    }
+#define CHOICE(field, name, fallback, must, live, words)                                           \
+    {                                                                                              \
+        HEAD(field, name, "string", fallback, live, words, tl_choices_##field),                    \
             .kind = TL_KIND_TEXT, .size = sizeof(((tl_settings *)0)->field), .rule = (must)        \
     }
 #define LIST(field, name, fallback, least, bare, must, live, words)                                \
     {                                                                                              \
-        HEAD(field, name, "strings", fallback, live, words),                                       \
+        HEAD(field, name, "strings", fallback, live, words, NULL),                                 \
             .kind = TL_KIND_LIST, .min = (least), .max = TL_SETTING_LIST_MAX, .bare_ok = (bare),   \
             .rule = (must)                                                                         \
     }
@@ -56,11 +63,12 @@ static const tl_setting_def table[] = {
          "The models to share; an empty list shares all that the server has."),
     TEXT(backend_key_file, "backend_key_file", "", tl_rule_file, false,
          "A file holding the key that the model server wants."),
-    TEXT(
+    CHOICE(
         share_with, "share_with", "public", tl_rule_share_with, false,
         "Who may ask this node: \"public\" is anyone on the relay, \"networks\" members of yours."),
-    TEXT(ask, "ask", "any", tl_rule_ask, false,
-         "Whom this node asks: \"any\" peer that serves the model, or \"networks\" members only."),
+    CHOICE(
+        ask, "ask", "any", tl_rule_ask, false,
+        "Whom this node asks: \"any\" peer that serves the model, or \"networks\" members only."),
     TEXT(api_listen, "api_listen", "127.0.0.1:11435", tl_rule_listen, false,
          "Where the HTTP API listens; beyond loopback every request needs the key."),
     LIST(api_allowed_hosts, "api_allowed_hosts", "[]", 0, false, tl_rule_host, true,
@@ -83,8 +91,9 @@ static const tl_setting_def table[] = {
            "Seconds a client of the API may stop reading its answer before it is cut off."),
     NUMBER(requests_max, "requests_max", "1024", 1, 100000, false,
            "Requests of other nodes running here at once; more are told that the queue is full."),
-    TEXT(log_level, "log_level", "info", tl_rule_log_level, true,
-         "What is logged: \"error\", \"warn\", \"info\" or \"debug\", each with those before it."),
+    CHOICE(
+        log_level, "log_level", "info", tl_rule_log_level, true,
+        "What is logged: \"error\", \"warn\", \"info\" or \"debug\", each with those before it."),
     LIST(nat_stun_servers, "nat.stun_servers",
          "[\"stun.l.google.com:19302\", \"stun1.l.google.com:19302\", "
          "\"stun.cloudflare.com:3478\"]",

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """test_cli.py TEALE [TEALE-RELAY]: the teale command as a user and a script meet it. Loopback only."""
+import http.server
 import json
 import os
 import pathlib
@@ -9,10 +10,12 @@ import select
 import shutil
 import signal
 import socket
+import socketserver
 import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -108,22 +111,23 @@ class Usage(Case):
         self.fails(2, "ping")
         self.fails(2, "chat", "--timeout", "soon", "hi")
 
+    def words(self, *typed, env=None):
+        lines = self.ok("completion", "words", "--", *typed, home=False, env=env).stdout.splitlines()
+        return [line.split("\t")[0] for line in lines]
+
     def test_every_command_and_option_is_in_the_manual_and_the_completion(self):
         manual = (SOURCE / "man/teale.1").read_text()
-        shells = {s: self.ok("completion", s).stdout for s in ("bash", "zsh", "fish")}
         helped = self.ok("help").stdout.split("Commands:\n")[1].split("\n\n")[0]
         names = [re.match(r"  ((?:config )?[a-z]+)", line)[1] for line in helped.splitlines()]
         self.assertGreater(len(names), 14)
         for name in names:
             self.assertIn(f"Cm {name}", manual)
-            for shell, text in shells.items():
-                for word in name.split():
-                    self.assertIn(word, text, shell)
-            page = self.ok("help", *name.split()).stdout
+            typed = name.split()
+            self.assertIn(typed[-1], self.words(*typed))
+            page = self.ok("help", *typed).stdout
             for option in re.findall(r"^ .*--([a-z-]+)", page, re.M):
                 self.assertIn(f"Fl Fl {option}", manual, f"{name} --{option}")
-                for shell, text in shells.items():
-                    self.assertRegex(text, rf"(--|-l ){option}\b", f"{name} {shell}")
+                self.assertIn(f"--{option}", self.words(*typed, "--"), name)
 
     @unittest.skipUnless(shutil.which("mandoc"), "needs mandoc")
     def test_the_manual_shows_every_setting_with_its_default_as_it_can_be_copied(self):
@@ -147,19 +151,118 @@ class Usage(Case):
             self.assertIn(f"{key.split('.')[-1]} = ", self.file())
         self.assertEqual(json.loads(self.ok("config", "list", "--json").stdout), defaults)
 
+    def test_the_completion_knows_commands_options_settings_and_values(self):
+        self.assertEqual(self.words("st"), ["status"])
+        self.assertIn("help", self.words(""))
+        self.assertEqual(self.words("help", "dow"), ["down"])
+        self.assertEqual(self.words("config", "s"), ["set"])
+        self.assertEqual(self.words("config", "set", "wan_en"), ["wan_enabled"])
+        self.assertEqual(self.words("config", "set", "wan_enabled", ""), ["true", "false"])
+        self.assertEqual(self.words("config", "set", "share_with", "n"), ["networks"])
+        self.assertEqual(self.words("config", "set", "backend_key_file", ""), [":files"])
+        self.assertEqual(self.words("config", "get", "ask", ""), [])
+        self.file('udp_port = 4711\ndisplay_name = "a b; $(id)"\n')
+        home = f"--home={self.home}"
+        self.assertEqual(self.words(home, "config", "set", "udp_port", ""), ["4711", "0"])
+        self.assertEqual(self.words("--home", self.home, "config", "set", "udp_port", "4"), ["4711"])
+        self.assertEqual(self.words(home, "config", "set", "display_name", ""), [])
+        self.assertEqual(self.words("--home", "/x", "peers", "--cl"), ["--cluster"])
+        self.assertEqual(self.words("--ho"), ["--home"])
+        self.assertEqual(self.words("--home", ""), [":dirs"])
+        self.assertEqual(self.words("up", "--log-level", "d"), ["debug"])
+        self.assertEqual(self.words("up", "--log-level=d"), ["--log-level=debug"])
+        self.assertEqual(self.words("serve", "--log-file", ""), [":files"])
+        self.assertEqual(self.words("completion", ""), ["bash", "zsh", "fish"])
+        self.assertIn("--share", self.words("up", ""))
+        for nothing in (["stauts", ""], ["relay", "--"], ["chat", "hi", ""], ["ping", "--", "--"], ["config", "x", ""]):
+            self.assertEqual(self.words(*nothing), [], nothing)
+
+    def test_the_completion_knows_peers_and_models_and_is_silent_without_a_node(self):
+        peers = {"peers": [{"node_id": "3f9a" + "0" * 60, "name": "cellar\t\x1b[31m"},
+                           {"node_id": "3f9b" + "0" * 60, "name": ""}, {"node_id": "3f9b" + "0" * 59 + "1"},
+                           {"node_id": "$(reboot)"}]}
+        models = {"models": [{"id": "qwen3:8b", "local": True}, {"id": "$(touch x)"}, {"id": "a b"}, {"id": "-x"}]}
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                body = json.dumps(peers if self.path == "/control/peers" else models).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args):
+                pass
+
+        class Server(socketserver.ThreadingUnixStreamServer):
+            def get_request(self):
+                return self.socket.accept()[0], ("unix", 0)
+        at = ("--home", self.home)
+        self.assertEqual(self.words(*at, "ping", ""), [])
+        self.assertEqual(self.words(*at, "chat", "-m", ""), ["teale-auto"])
+        server = Server(self.path("teale.sock"), Handler)
+        self.addCleanup(server.server_close)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.shutdown)
+        both = ["3f9b" + "0" * 60, "3f9b" + "0" * 59 + "1"]
+        self.assertEqual(self.words(*at, "ping", ""), ["3f9a00000000", *both])
+        self.assertEqual(self.words(*at, "why", "3f9a00000000"), ["3f9a" + "0" * 60])
+        self.assertEqual(self.words(*at, "chat", "--peer", "3f9a"), ["3f9a00000000"])
+        self.assertEqual(self.words(*at, "chat", "-m", ""), ["teale-auto", "qwen3:8b"])
+        self.assertEqual(self.words(*at, "chat", "--model=q"), ["--model=qwen3:8b"])
+        self.assertEqual(self.words(*at, "up", "--model", "x"), [])
+        self.assertNotIn("\x1b", self.ok(*"completion words -- ping ".split(" ")).stdout)
+        os.unlink(self.path("teale.sock"))
+
+    def test_a_node_that_hangs_does_not_hold_up_the_completion(self):
+        s = socket.socket(socket.AF_UNIX)
+        self.addCleanup(s.close)
+        s.bind(self.path("teale.sock"))
+        s.listen(8)
+        began = time.monotonic()
+        self.assertEqual(self.words("--home", self.home, "ping", ""), [])
+        self.assertLess(time.monotonic() - began, 3)
+        os.unlink(self.path("teale.sock"))
+
+    def in_bash(self, line):
+        """What bash puts in place of the last word, which it splits at `:` and `=`."""
+        script = self.ok("completion", "bash").stdout + (
+            'COMP_LINE=$1 COMP_POINT=${#1} COMP_WORDBREAKS=$\' \t\n"><=;|&(:\'\n_teale teale; printf "%s\\n" "${COMPREPLY[@]}"\n')
+        path = str(pathlib.Path(TEALE).resolve().parent) + ":" + os.environ["PATH"]
+        r = subprocess.run(["bash", "-eu", "-c", script, "bash", line], capture_output=True, text=True, check=True,
+                           env=self.env(PATH=path), cwd=self.home)
+        return r.stdout.splitlines()
+
     def test_the_bash_completion_completes(self):
-        def complete(line):
-            script = self.ok("completion", "bash").stdout + (
-                f'\nCOMP_WORDS=({line}); [[ "{line}" == *" " ]] && COMP_WORDS+=("")\n'
-                'COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _teale; echo "${COMPREPLY[@]}"\n')
-            r = subprocess.run(["bash", "-eu", "-c", script], capture_output=True, text=True, check=True)
-            return r.stdout.split()
-        self.assertEqual(complete("teale st"), ["status"])
-        self.assertEqual(complete("teale config s"), ["set"])
-        self.assertEqual(complete("teale config set wan_en"), ["wan_enabled"])
-        self.assertEqual(complete("teale --home /x peers --cl"), ["--cluster"])
-        self.assertEqual(complete("teale up --log-level d"), ["debug"])
-        self.assertIn("zsh", complete("teale completion "))
+        self.file('udp_port = 1\nshare = "http://127.0.0.1:11434"\nwan_relay_url = "wss://r.example:8443/ws"\n')
+        self.assertEqual(self.in_bash("teale st"), ["status"])
+        self.assertEqual(self.in_bash("teale config set wan_en"), ["wan_enabled"])
+        self.assertEqual(self.in_bash("teale up --log-level d"), ["debug"])
+        self.assertEqual(self.in_bash("teale up --log-level=d"), ["debug"])
+        self.assertIn("zsh", self.in_bash("teale completion "))
+        at = f"teale --home {self.home} config set "
+        self.assertEqual(self.in_bash(at + "share "), ["auto", "http://127.0.0.1:11434"])
+        self.assertEqual(self.in_bash(at + "share http:"), ["//127.0.0.1:11434"])
+        self.assertEqual(self.in_bash(at + "wan_relay_url wss://r.example:84"), ["8443/ws"])
+        self.assertEqual(self.in_bash("teale serve --log-file teale.t"), ["teale.toml"])
+        self.assertEqual(self.in_bash("teale serve --log-file=teale.t"), ["teale.toml"])
+
+    def complete_in(self, shell, script):
+        if not shutil.which(shell):
+            self.skipTest(f"no {shell}")
+        path = str(pathlib.Path(TEALE).resolve().parent) + ":" + os.environ["PATH"]
+        return subprocess.run([shell, "-c", self.ok("completion", shell).stdout + script], capture_output=True, text=True,
+                              check=True, timeout=60, env=self.env(PATH=path), cwd=self.home).stdout
+
+    def test_the_fish_completion_completes(self):
+        out = self.complete_in("fish", "complete -C 'teale config set share_with '; complete -C 'teale st'")
+        self.assertEqual(out.splitlines(), ["networks", "public", "status\thow the node is connected and what it does"])
+
+    def test_the_zsh_completion_completes(self):
+        script = ("\ncompadd() { print -l -- \"${@[5,-1]}\"; }\nwords=(teale config set share_with n) CURRENT=5 PREFIX=n\n"
+                  "_teale\nwords=(teale st) CURRENT=2 PREFIX=st\n_teale\n")
+        # compdef and the completion's own widgets exist only while a line is edited
+        self.assertEqual(self.complete_in("zsh", script).splitlines(), ["networks", "status"])
 
     def test_teale_relay_is_run_with_its_arguments_as_they_are(self):
         if not RELAY:

@@ -67,6 +67,21 @@ static void the_seeds_commands_set_what_they_say(void **state)
     assert_string_equal(shown(&s, "wan_relay_url"), "[\"ws://a/ws\", \"wss://b:444/ws\"]");
 }
 
+static void every_choice_is_allowed_and_nothing_else(void **state)
+{
+    (void)state;
+    size_t n = 0;
+    for (size_t i = 0; tl_setting_at(i); i++) {
+        const tl_setting_info *info = tl_setting_at(i);
+        tl_settings s = tl_settings_default();
+        for (size_t k = 0; info->choices && info->choices[k]; k++, n++)
+            assert_int_equal(tl_settings_set(&s, info->key, info->choices[k], NULL), TL_OK);
+        if (info->choices)
+            assert_int_equal(tl_settings_set(&s, info->key, "other", NULL), TL_ERR_INVALID);
+    }
+    assert_true(n > 10);
+}
+
 typedef struct {
     const char *key, *bad, *good;
     const char *says;
@@ -192,6 +207,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_default_is_the_one_its_table_tells),
         cmocka_unit_test(every_default_obeys_its_own_rule),
+        cmocka_unit_test(every_choice_is_allowed_and_nothing_else),
         cmocka_unit_test(the_seeds_commands_set_what_they_say),
         cmocka_unit_test(a_bad_value_is_refused_and_its_good_twin_taken),
         cmocka_unit_test(an_unknown_name_is_refused_with_the_one_meant),
