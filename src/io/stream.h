@@ -84,6 +84,10 @@ void tl_listener_free(tl_listener *l);
 /* For a server, from PEM files. Loading again (SIGHUP) makes a new context for new streams. */
 TL_CHECK tl_err tl_tls_server(const char *cert_file, const char *key_file, tl_tls **ret_tls,
                               tl_why *why);
+/* What every client holds against the certificate of this server, whomever it trusts. TL_ERR_AUTH: it
+ * has expired, is not valid yet, or is for another name than `host` (a name or an IP; NULL: it may
+ * be for any). */
+TL_CHECK tl_err tl_tls_examine(const tl_tls *tls, const char *host, tl_why *why);
 /* For a client: trusts the system's store (SSL_CERT_FILE works), and `ca_file` if it is not NULL.
  * Always verifies the chain and the name or IP that was dialled. */
 TL_CHECK tl_err tl_tls_client(const char *ca_file, tl_tls **ret_tls, tl_why *why);

@@ -303,6 +303,33 @@ static void explain_verification(const char *host, int error, X509 *cert, tl_why
     }
 }
 
+static bool is_for(X509 *cert, const char *host)
+{
+    tl_addr ip;
+    if (tl_addr_parse_ip(tl_slice_str(host), &ip) == TL_OK)
+        return X509_check_ip_asc(cert, host, 0) == 1;
+    return X509_check_host(cert, host, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) == 1;
+}
+
+tl_err tl_tls_examine(const tl_tls *tls, const char *host, tl_why *why)
+{
+    char detail[200];
+    X509 *cert = SSL_CTX_get0_certificate(tls->ctx);
+    tl_err e = TL_OK;
+    if (X509_cmp_current_time(X509_get0_notAfter(cert)) < 0) {
+        write_date(detail, sizeof detail, X509_get0_notAfter(cert));
+        e = tl_why_set(why, TL_ERR_AUTH, "it expired on %s", detail);
+    } else if (X509_cmp_current_time(X509_get0_notBefore(cert)) > 0) {
+        write_date(detail, sizeof detail, X509_get0_notBefore(cert));
+        e = tl_why_set(why, TL_ERR_AUTH, "it is not valid before %s", detail);
+    } else if (host && !is_for(cert, host)) {
+        write_names(detail, sizeof detail, cert);
+        e = tl_why_set(why, TL_ERR_AUTH, "it is for %s, not for %s", detail, host);
+    }
+    ERR_clear_error();
+    return e;
+}
+
 static int on_verify(int ok, X509_STORE_CTX *store)
 {
     if (!ok) {

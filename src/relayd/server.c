@@ -27,6 +27,8 @@ struct tl_relayd_server {
     tl_relayd_stun *stun; /* NULL: no --udp */
     tl_tls *tls;
     char *tls_cert, *tls_key, *admin_token_file;
+    size_t name_count;
+    char names[TL_RELAY_NAMES_MAX][TL_HOST_MAX + 6]; /* --name: what nodes dial */
     size_t socket_count;
     relayd_socket sockets[SOCKETS_MAX];
     tl_timer farewell;
@@ -192,9 +194,34 @@ static tl_err start_udp(tl_relayd_server *s, const tl_relayd_options *o, tl_rela
     return e;
 }
 
+/* Nodes would refuse the certificate. Here it is told where its owner looks; the relay starts all the
+ * same, because the certificate may be renewed while it runs. */
+static void judge_certificate(const tl_relayd_server *s)
+{
+    tl_why why;
+    char host[TL_HOST_MAX];
+    uint16_t port;
+    if (tl_tls_examine(s->tls, NULL, &why)) {
+        tl_log(TL_LOG_WARN,
+               "no node can connect with the certificate %s: %s; renew it (then SIGHUP), or set "
+               "this machine's clock",
+               s->tls_cert, why.text);
+        return;
+    }
+    for (size_t i = 0; i < s->name_count; i++)
+        if (!tl_hostport_parse(tl_slice_str(s->names[i]), 443, host, &port) &&
+            tl_tls_examine(s->tls, host, &why))
+            tl_log(TL_LOG_WARN,
+                   "nodes that dial %s refuse the certificate %s: %s; get one for that name, or "
+                   "correct --name",
+                   s->names[i], s->tls_cert, why.text);
+}
+
 static tl_err start(tl_relayd_server *s, const tl_relayd_options *o, tl_why *why)
 {
     tl_relay_config config = o->relay;
+    s->name_count = config.name_count;
+    memcpy(s->names, config.names, sizeof s->names);
     tl_err e = copy_files(s, o);
     if (e)
         return tl_why_set(why, e, "out of memory");
@@ -213,6 +240,8 @@ static tl_err start(tl_relayd_server *s, const tl_relayd_options *o, tl_why *why
         e = tl_relayd_token_read(s->admin_token_file, s->hub.token, why);
     if (!e && s->tls_cert)
         e = tl_tls_server(s->tls_cert, s->tls_key, &s->tls, why);
+    if (!e && s->tls_cert)
+        judge_certificate(s);
     for (size_t i = 0; !e && i < o->listen_count; i++)
         e = listen_endpoint(s, &o->listen[i], why);
     return e;
@@ -275,6 +304,7 @@ void tl_relayd_server_reload(tl_relayd_server *s)
             tl_tls_unref(s->tls);
             s->tls = tls;
             tl_log(TL_LOG_INFO, "reload: certificate %s read", s->tls_cert);
+            judge_certificate(s);
         }
     }
     if (s->admin_token_file) {

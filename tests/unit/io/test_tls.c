@@ -333,6 +333,35 @@ static bool client_failed(void)
     return client.error != TL_OK;
 }
 
+static void what_clients_would_hold_against_a_certificate_is_known_to_its_server(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *cert, *host, *why; /* why NULL: nothing */
+    } rows[] = {
+        {"good", NULL, NULL},
+        {"good", "localhost", NULL},
+        {"good", "127.0.0.1", NULL},
+        {"good", "relay.example", "it is for 127.0.0.1, localhost, not for relay.example"},
+        {"good", "127.0.0.2", "not for 127.0.0.2"},
+        {"other", "relay.example", NULL},
+        {"old", NULL, "it expired on 20"},
+        {"old", "localhost", "it expired on 20"},
+        {"early", NULL, "it is not valid before 20"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        tl_tls *tls;
+        tl_why why = {""};
+        assert_int_equal(
+            tl_tls_server(file(rows[i].cert, "pem"), file(rows[i].cert, "key"), &tls, &why), TL_OK);
+        assert_int_equal(tl_tls_examine(tls, rows[i].host, &why),
+                         rows[i].why ? TL_ERR_AUTH : TL_OK);
+        if (rows[i].why && !strstr(why.text, rows[i].why))
+            fail_msg("%s: %s", rows[i].cert, why.text);
+        tl_tls_unref(tls);
+    }
+}
+
 static void a_server_that_speaks_no_tls_is_told_as_such(void **state)
 {
     (void)state;
@@ -510,6 +539,7 @@ int main(void)
         T(a_self_signed_certificate_that_is_named_as_ca_is_accepted),
         T(an_expired_certificate_is_refused_with_the_date),
         T(a_certificate_of_tomorrow_is_refused_with_the_date),
+        T(what_clients_would_hold_against_a_certificate_is_known_to_its_server),
         T(a_server_that_speaks_no_tls_is_told_as_such),
         T(megabytes_arrive_in_order_and_end_orderly),
         T(a_reader_with_a_small_buffer_misses_nothing_that_tls_has_decrypted),
