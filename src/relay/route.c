@@ -1,5 +1,6 @@
 #include "relay/state.h"
 
+#include <stdio.h>
 #include <utlist.h>
 
 /* relayOpens that wait for one node's answer: of one other node, and of all. Nodes open one or two. */
@@ -159,12 +160,22 @@ static bool is_hex_of(tl_slice text, const tl_relay_node *n)
     return text.n == TL_NODE_ID_HEX && memcmp(text.p, n->hex, TL_NODE_ID_HEX) == 0;
 }
 
+/* The gateway of the public network reads the node ID out of these very words. */
+static void refuse_absent(tl_relay *r, tl_relay_conn *c, const tl_signal *s)
+{
+    char words[sizeof "Peer  is not connected" + TL_NODE_ID_HEX] = "no such node is connected";
+    if (s->to.n == TL_NODE_ID_HEX && tl_utf8_is(s->to))
+        snprintf(words, sizeof words, "Peer %.*s is not connected", (int)s->to.n,
+                 (const char *)s->to.p);
+    tl_relay_refuse(r, c, TL_SIGNAL_PEER_NOT_FOUND, words, s);
+}
+
 /* The node for which a message is. NULL: the sender was told why it cannot be sent. */
 static tl_relay_node *find_target(tl_relay *r, tl_relay_conn *c, const tl_signal *s)
 {
     tl_relay_node *to = tl_relay_registry_find_hex(&r->registry, s->to);
     if (!to)
-        tl_relay_refuse(r, c, TL_SIGNAL_PEER_NOT_FOUND, "no such node is connected", s);
+        refuse_absent(r, c, s);
     else if (to == c->node)
         tl_relay_refuse(r, c, TL_SIGNAL_FORBIDDEN, "the target is the sender itself", s);
     else

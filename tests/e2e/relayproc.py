@@ -132,7 +132,9 @@ class Node(wsraw.WebSocket):
         return payload
 
     def expect_error(self, code):
-        assert self.expect("error")["code"] == code
+        error = self.expect("error")
+        assert error["code"] == code, error
+        return error
 
     def to(self, other, kind, session, **more):
         self.send_message(kind, {"fromNodeID": self.id, "toNodeID": other.id, "sessionID": session, **more})

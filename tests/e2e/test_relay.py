@@ -264,8 +264,12 @@ class Sessions(WithRelay):
 
     def test_opening_to_nobody_is_an_error(self):
         a = self.registered()
-        a.send_message("relayOpen", {"fromNodeID": a.id, "toNodeID": new_key().public.hex(), "sessionID": "x"})
-        a.expect_error("peer_not_found")
+        absent = new_key().public.hex()
+        a.send_message("relayOpen", {"fromNodeID": a.id, "toNodeID": absent, "sessionID": "x"})
+        # The gateway of the public network reads the node ID out of these words.
+        self.assertEqual(a.expect_error("peer_not_found")["message"], f"Peer {absent} is not connected")
+        a.send_message("relayOpen", {"fromNodeID": a.id, "toNodeID": "nobody", "sessionID": "x"})
+        self.assertEqual(a.expect_error("peer_not_found")["message"], "no such node is connected")
 
     def test_every_size_arrives_whole_whether_in_one_piece_or_many(self):
         a, b = self.pair("sizes")
