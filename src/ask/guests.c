@@ -37,10 +37,10 @@ static tl_guest *least(const tl_guests *g)
 }
 
 /* Finds or adds. NULL: out of memory, or all of TL_GUESTS_MAX have requests here. */
-static tl_guest *get(tl_guests *g, const tl_node_id *id, tl_time now)
+static tl_guest *get(tl_guests *g, const tl_guest_key *who, tl_time now)
 {
     tl_guest *guest;
-    HASH_FIND(hh, g->peers, id, sizeof *id, guest);
+    HASH_FIND(hh, g->peers, who, sizeof *who, guest);
     if (guest)
         return guest;
     if (HASH_COUNT(g->peers) >= TL_GUESTS_MAX) {
@@ -51,10 +51,10 @@ static tl_guest *get(tl_guests *g, const tl_node_id *id, tl_time now)
     }
     if (!(guest = calloc(1, sizeof *guest)))
         return NULL;
-    guest->id = *id;
+    guest->who = *who;
     guest->rate = tl_ratelimit_make(TL_GUEST_RATE, TL_GUEST_BURST, now);
     /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left the table */
-    if (TL_TABLE_ADD(hh, g->peers, id, sizeof guest->id, guest))
+    if (TL_TABLE_ADD(hh, g->peers, who, sizeof guest->who, guest))
         return guest;
     free(guest);
     return NULL;
@@ -106,10 +106,10 @@ static const char *why_too_often(tl_guests *g, tl_guest *guest, bool stranger, t
     return "peers that this node does not know ask it more often than it allows, all together";
 }
 
-tl_guest *tl_guests_enter(tl_guests *g, const tl_node_id *id, bool member, unsigned at_once,
+tl_guest *tl_guests_enter(tl_guests *g, const tl_guest_key *who, bool member, unsigned at_once,
                           tl_time now, const char **ret_why)
 {
-    tl_guest *guest = get(g, id, now);
+    tl_guest *guest = get(g, who, now);
     if (!guest) {
         *ret_why = "this node has no memory for the request now";
         return NULL;

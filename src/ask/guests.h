@@ -21,8 +21,15 @@
 #define TL_GUEST_SUM   4   /* all strangers together: so many times as often */
 #define TL_GUEST_KNOWN 32  /* another peer: so many times as often */
 
+/* Who asks. In clear nothing proves that it is the node of this ID: it is somebody else. */
 typedef struct {
     tl_node_id id;
+    uint8_t in_clear; /* 0 or 1; no gap in the struct: it is the key of a table */
+} tl_guest_key;
+_Static_assert(sizeof(tl_guest_key) == sizeof(tl_node_id) + 1, "a key of a table has no gaps");
+
+typedef struct {
+    tl_guest_key who;
     bool served;   /* a whole answer */
     bool stranger; /* as counted in tl_guests.strangers_running */
     unsigned running;
@@ -42,7 +49,7 @@ tl_guests tl_guests_new(tl_time now);
 void tl_guests_clear(tl_guests *g);
 /* One more request of the peer. NULL: refused, and *ret_why says why; it is a literal. Else a handle
  * until tl_guests_leave. `member`: of a network of ours. */
-tl_guest *tl_guests_enter(tl_guests *g, const tl_node_id *id, bool member, unsigned at_once,
+tl_guest *tl_guests_enter(tl_guests *g, const tl_guest_key *who, bool member, unsigned at_once,
                           tl_time now, const char **ret_why);
 /* `n` more bytes of the guest's bodies are kept, of `max` in all. False: they are not, and *ret_why
  * says why. Returned before tl_guests_leave. */

@@ -1,7 +1,6 @@
 #include "ask/server_state.h"
 
 #include "ask/modelname.h"
-#include "ask/paths.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -15,12 +14,12 @@ tl_err tl_server_new(const tl_env *env, const tl_access *access, const tl_server
     if (!s)
         return TL_ERR_NOMEM;
     *s = (tl_server){.env = *env,
-                     .access = access,
+                     .places = tl_places_new(access, tl_env_now(env)),
                      .policy = *policy,
                      .backend = *backend,
                      .backend_user = backend_user,
-                     .guests = tl_guests_new(tl_env_now(env)),
                      .due = TL_NEVER};
+    tl_server_set_policy(s, policy);
     *ret_server = s;
     return TL_OK;
 }
@@ -28,11 +27,17 @@ tl_err tl_server_new(const tl_env *env, const tl_access *access, const tl_server
 void tl_server_set_policy(tl_server *s, const tl_server_policy *policy)
 {
     s->policy = *policy;
+    s->places.running_max = policy->running_max;
+}
+
+tl_places *tl_server_places(tl_server *s)
+{
+    return &s->places;
 }
 
 size_t tl_server_running(const tl_server *s)
 {
-    return s->running;
+    return s->places.running;
 }
 
 bool tl_server_is_idle(const tl_server *s)
@@ -51,25 +56,11 @@ static bool holds_place(tl_request_state state)
     return state == TL_REQUEST_BODY || state == TL_REQUEST_RUNNING || state == TL_REQUEST_ENDING;
 }
 
-/* NULL: charged. Else why not. */
-static const char *charge(tl_request *r, size_t n)
-{
-    tl_server *s = r->server;
-    const char *why = "this node has no memory for the request now";
-    if (s->bodies + n > TL_SERVER_BODIES_MAX ||
-        !tl_guests_take(&s->guests, r->guest, n, TL_SERVER_BODIES_MAX, &why))
-        return why;
-    s->bodies += n;
-    r->charged += n;
-    return NULL;
-}
-
 void tl_request_drop_body(tl_request *r)
 {
     tl_buf_clear(&r->body);
-    r->server->bodies -= r->charged;
     if (r->guest)
-        tl_guests_return(&r->server->guests, r->guest, r->charged);
+        tl_places_discharge(&r->server->places, r->guest, r->charged);
     r->charged = 0;
 }
 
@@ -77,7 +68,7 @@ static void leave(tl_request *r)
 {
     tl_request_drop_body(r);
     if (r->guest)
-        tl_guests_leave(&r->server->guests, r->guest, r->whole);
+        tl_places_leave(&r->server->places, r->guest, r->whole);
     r->guest = NULL;
 }
 
@@ -91,8 +82,6 @@ void tl_request_set_state(tl_request *r, tl_request_state to)
     assert(from[to] & 1u << r->state);
     assert(!r->exchange);
     r->progress_at = TL_NEVER;
-    r->server->running += holds_place(to);
-    r->server->running -= holds_place(r->state);
     r->state = to;
     if (!holds_place(to))
         leave(r);
@@ -129,7 +118,6 @@ static void free_request(tl_request *r)
     tl_frame_reader_clear(&r->reader);
     tl_outbox_clear(&r->out);
     leave(r);
-    r->server->running -= holds_place(r->state);
     DL_DELETE(r->server->requests, r);
     free(r);
 }
@@ -146,33 +134,12 @@ void tl_request_give_up(tl_request *r, uint64_t code)
 static bool admit(tl_request *r)
 {
     tl_server *s = r->server;
-    static const tl_fail fails[] = {[TL_ACCESS_NOT_SHARED] = TL_FAIL_MODEL_NOT_LOADED,
-                                    [TL_ACCESS_LEAVING] = TL_FAIL_UNAVAILABLE,
-                                    [TL_ACCESS_NO_MEMBER] = TL_FAIL_FORBIDDEN};
-    tl_access_verdict verdict = tl_access_for_peer(s->access, &r->peer);
-    tl_fail fail;
-    const char *why = NULL, *model = NULL;
-    bool member = tl_access_is_member(s->access, &r->peer);
-    if (verdict) {
-        fail = fails[verdict];
-        why = tl_access_words(verdict);
-    } else if (!tl_ask_path_find(tl_slice_str(r->ask.path))) {
-        fail = TL_FAIL_FORBIDDEN;
-        why = "this path of the model server is not shared";
-    } else if (!(model = s->backend.serves(s->backend_user, r->ask.model))) {
-        fail = TL_FAIL_MODEL_NOT_LOADED;
-        why = "this node does not serve the model";
-    } else if (s->running >= s->policy.running_max) {
-        fail = TL_FAIL_QUEUE_FULL;
-        why = "this node answers as many requests as it takes";
-    } else {
-        r->guest = tl_guests_enter(&s->guests, &r->peer, member, s->policy.running_max,
-                                   tl_env_now(&s->env), &why);
-        if (r->guest) {
-            snprintf(r->ask.model, sizeof r->ask.model, "%s", model);
-            return true;
-        }
-        fail = TL_FAIL_QUEUE_FULL;
+    const char *why = NULL, *model = s->backend.serves(s->backend_user, r->ask.model);
+    tl_question_of who = {.peer = &r->peer, .path = r->ask.path, .served = model};
+    tl_fail fail = tl_places_enter(&s->places, &who, tl_env_now(&s->env), &r->guest, &why);
+    if (fail == TL_FAIL_COUNT) {
+        snprintf(r->ask.model, sizeof r->ask.model, "%s", model);
+        return true;
     }
     s->counters.refused++;
     tl_request_send_error(r, TL_REQUEST_REFUSED, fail, why);
@@ -207,7 +174,8 @@ static bool on_request_body(tl_request *r, tl_slice bytes)
         snprintf(text, sizeof text, "the request's body is over %u MiB", TL_BODY_MAX >> 20);
         why = text;
     } else {
-        why = charge(r, bytes.n);
+        why = tl_places_charge(&r->server->places, r->guest, bytes.n);
+        r->charged += why ? 0 : bytes.n;
     }
     if (!why && tl_buf_append(&r->body, bytes))
         why = "this node has no memory for the request now";
@@ -365,7 +333,7 @@ void tl_server_on_stream(tl_server *s, const tl_node_id *peer, tl_quic_stream *s
     r->owner = (tl_stream_owner){on_readable, on_writable, on_reset, on_closed};
     r->server = s;
     r->stream = stream;
-    r->out = (tl_outbox){.stream = stream, .sum = &s->pending};
+    r->out = (tl_outbox){.stream = stream, .sum = &s->places.pending};
     r->peer = *peer;
     r->opened_at = tl_env_now(&s->env);
     r->progress_at = TL_NEVER;
@@ -421,6 +389,6 @@ void tl_server_free(tl_server *s)
     while (s->requests)
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
         tl_request_give_up(s->requests, TL_CODE_CANCELLED);
-    tl_guests_clear(&s->guests);
+    tl_places_clear(&s->places);
     free(s);
 }

@@ -6,12 +6,10 @@
 
 #include "ask/access.h"
 #include "ask/exchange.h"
+#include "ask/places.h"
 #include "base/env.h"
 #include "peer/peers.h"
 
-/* Bodies of requests that are read or answered, in all: peers could otherwise fill our memory. Each
- * peer has a share of it (ask/guests.h), and a stranger's holds one body. */
-#define TL_SERVER_BODIES_MAX     (256u << 20)
 /* An inferenceRequest that comes in pieces: its fields fill a few KiB at most. */
 #define TL_SERVER_REQUEST_MAX    (16u << 10)
 /* A whole request: 26 MiB at 45 KiB/s, less than the slowest relay gives. */
@@ -70,7 +68,9 @@ void tl_server_set_policy(tl_server *s, const tl_server_policy *policy);
 void tl_server_on_stream(tl_server *s, const tl_node_id *peer, tl_quic_stream *stream);
 void tl_server_on_timer(tl_server *s);
 tl_time tl_server_expiry(const tl_server *s);
-/* Requests admitted and not over. */
+/* The places for questions of others: the doors of other protocols share them. Borrowed for life. */
+tl_places *tl_server_places(tl_server *s);
+/* Requests admitted and not over, whatever door they came by. */
 size_t tl_server_running(const tl_server *s);
 /* No stream of a peer's is left, admitted or not. */
 bool tl_server_is_idle(const tl_server *s);

@@ -7,7 +7,7 @@
 /* All answers together keep too much, and this one a part of it. */
 static bool is_over_the_sum(const tl_request *r)
 {
-    return r->out.pending.len && r->server->pending > TL_SERVER_PENDING_SUM;
+    return r->out.pending.len && r->server->places.pending > TL_SERVER_PENDING_SUM;
 }
 
 /* The backend was held back, and half of what is kept at most is left: it goes on. */

@@ -3,7 +3,6 @@
 #ifndef TL_ASK_SERVER_STATE_H
 #define TL_ASK_SERVER_STATE_H
 
-#include "ask/guests.h"
 #include "ask/outbox.h"
 #include "ask/server.h"
 #include "ask/usage.h"
@@ -48,16 +47,12 @@ typedef struct tl_request {
 
 struct tl_server {
     tl_env env;
-    const tl_access *access;
+    tl_places places;
     tl_server_policy policy;
     tl_server_backend backend;
     void *backend_user;
     tl_request *requests;
-    tl_guests guests;
-    size_t running; /* those of them that hold a place */
-    size_t pending; /* bytes of all of them */
-    size_t bodies;  /* bytes charged for bodies */
-    tl_time due;    /* may be too early */
+    tl_time due; /* may be too early */
     tl_server_counters counters;
 };
 

@@ -8,16 +8,16 @@
 
 #define NOW (1000 * TL_SEC)
 
-static tl_node_id id_of(unsigned n)
+static tl_guest_key id_of(unsigned n)
 {
-    return (tl_node_id){.key = {(uint8_t)n, (uint8_t)(n >> 8)}};
+    return (tl_guest_key){.id = {{(uint8_t)n, (uint8_t)(n >> 8)}}};
 }
 
 /* Enters until refused, at one time, within `most`; returns how often. */
 static unsigned fill(tl_guests *g, unsigned who, bool member, unsigned at_once, unsigned most,
                      tl_guest **ret_guest)
 {
-    tl_node_id id = id_of(who);
+    tl_guest_key id = id_of(who);
     const char *why;
     unsigned n = 0;
     for (tl_guest *guest; n < most && (guest = tl_guests_enter(g, &id, member, at_once, NOW, &why));
@@ -28,7 +28,7 @@ static unsigned fill(tl_guests *g, unsigned who, bool member, unsigned at_once, 
 
 static void serve(tl_guests *g, unsigned who)
 {
-    tl_node_id id = id_of(who);
+    tl_guest_key id = id_of(who);
     const char *why;
     tl_guest *guest = tl_guests_enter(g, &id, false, 1024, NOW, &why);
     assert_non_null(guest);
@@ -52,6 +52,21 @@ static void a_stranger_has_a_small_share_and_one_that_was_served_a_large_one(voi
     }
 }
 
+/* A relay can say that anyone asks in clear. That must not use up the share of the node so named. */
+static void a_node_and_whoever_asks_in_clear_under_its_id_are_two(void **state)
+{
+    (void)state;
+    tl_guests g = tl_guests_new(NOW);
+    tl_guest_key proven = id_of(1), claimed = proven;
+    const char *why;
+    claimed.in_clear = 1;
+    for (int i = 0; i < 8; i++)
+        assert_non_null(tl_guests_enter(&g, &claimed, false, 64, NOW, &why));
+    assert_null(tl_guests_enter(&g, &claimed, false, 64, NOW, &why));
+    assert_non_null(tl_guests_enter(&g, &proven, false, 64, NOW, &why));
+    tl_guests_clear(&g);
+}
+
 static void strangers_together_leave_a_quarter_to_those_we_know(void **state)
 {
     (void)state;
@@ -73,7 +88,7 @@ static void who_asks_too_often_is_refused_whether_it_waits_for_answers_or_not(vo
     (void)state;
     for (int whole = 0; whole < 2; whole++) {
         tl_guests g = tl_guests_new(NOW);
-        tl_node_id id = id_of(1);
+        tl_guest_key id = id_of(1);
         const char *why = NULL;
         unsigned in = 0;
         for (unsigned i = 0; i < 7500; i++) { /* 750 a second, ten seconds long */
@@ -100,14 +115,14 @@ static void strangers_have_a_rate_together_and_those_we_know_are_free_of_it(void
     serve(&g, 5000);
     unsigned in = 0;
     for (unsigned who = 0; who < 1000; who++) { /* each with a key of its own */
-        tl_node_id id = id_of(who);
+        tl_guest_key id = id_of(who);
         if ((guest = tl_guests_enter(&g, &id, false, 1024, NOW, &why))) {
             tl_guests_leave(&g, guest, false);
             in++;
         }
     }
     assert_int_equal(in, TL_GUEST_SUM * TL_GUEST_BURST);
-    tl_node_id known = id_of(5000);
+    tl_guest_key known = id_of(5000);
     assert_non_null(tl_guests_enter(&g, &known, false, 1024, NOW, &why));
     tl_guests_clear(&g);
 }
@@ -119,7 +134,7 @@ static void who_is_refused_hears_which_limit_it_was(void **state)
     tl_guests g = tl_guests_new(NOW);
     tl_guest *guest = NULL;
     const char *why = NULL;
-    tl_node_id one = id_of(1), other = id_of(2), late = id_of(100);
+    tl_guest_key one = id_of(1), other = id_of(2), late = id_of(100);
     assert_int_equal(fill(&g, 1, false, 64, 100, &guest), 8);
     assert_null(tl_guests_enter(&g, &one, false, 64, NOW, &why));
     assert_string_equal(why, "this node answers as many requests of this peer as it takes");
@@ -152,7 +167,7 @@ static void bodies_have_shares_as_requests_have(void **state)
 {
     (void)state;
     tl_guests g = tl_guests_new(NOW);
-    tl_node_id id = id_of(1), known = id_of(9);
+    tl_guest_key id = id_of(1), known = id_of(9);
     const char *why = NULL;
     tl_guest *strangers[8];
     for (unsigned i = 0; i < 6; i++) {
@@ -174,7 +189,7 @@ static void bodies_have_shares_as_requests_have(void **state)
     assert_true(tl_guests_take(&g, seventh, 1, 800, &why));
     tl_guests_return(&g, strangers[1], 100);
     tl_guests_leave(&g, strangers[1], true);
-    tl_guest *second = tl_guests_enter(&g, &strangers[2]->id, false, 64, NOW, &why);
+    tl_guest *second = tl_guests_enter(&g, &strangers[2]->who, false, 64, NOW, &why);
     tl_guests_leave(&g, second, true); /* it is known now, with what it has */
     assert_int_equal(g.strangers_bytes, 99 + 1 + 3 * 100);
     assert_true(tl_guests_take(&g, strangers[2], 300, 800, &why));
@@ -190,10 +205,10 @@ static void of_too_many_strangers_without_requests_go_first(void **state)
     tl_guest *guest, *busy;
     const char *why;
     serve(&g, 1);
-    tl_node_id two = id_of(2), one = id_of(1);
+    tl_guest_key two = id_of(2), one = id_of(1);
     busy = tl_guests_enter(&g, &two, false, 1024, NOW, &why);
     for (unsigned who = 3; who < TL_GUESTS_MAX + 10; who++) {
-        tl_node_id id = id_of(who);
+        tl_guest_key id = id_of(who);
         guest = tl_guests_enter(&g, &id, false, 1024, NOW + who * TL_SEC, &why);
         assert_non_null(guest);
         tl_guests_leave(&g, guest, false);
@@ -211,7 +226,7 @@ static void one_that_becomes_known_while_it_asks_is_no_stranger_from_then_on(voi
 {
     (void)state;
     tl_guests g = tl_guests_new(NOW);
-    tl_node_id id = id_of(1);
+    tl_guest_key id = id_of(1);
     const char *why;
     tl_guest *a = tl_guests_enter(&g, &id, false, 64, NOW, &why);
     tl_guest *b = tl_guests_enter(&g, &id, false, 64, NOW, &why);
@@ -232,6 +247,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stranger_has_a_small_share_and_one_that_was_served_a_large_one),
+        cmocka_unit_test(a_node_and_whoever_asks_in_clear_under_its_id_are_two),
         cmocka_unit_test(strangers_together_leave_a_quarter_to_those_we_know),
         cmocka_unit_test(who_asks_too_often_is_refused_whether_it_waits_for_answers_or_not),
         cmocka_unit_test(strangers_have_a_rate_together_and_those_we_know_are_free_of_it),

@@ -61,7 +61,7 @@ static bool everybody(void *user, const tl_node_id *peer)
 static void bodies_have_a_limit_in_sum_until_they_are_answered(void **state)
 {
     (void)state;
-    enum { N = TL_SERVER_BODIES_MAX / TL_BODY_MAX, LEFT = TL_SERVER_BODIES_MAX % TL_BODY_MAX };
+    enum { N = TL_PLACES_BODIES_MAX / TL_BODY_MAX, LEFT = TL_PLACES_BODIES_MAX % TL_BODY_MAX };
     server_scene s;
     tl_server_policy policy = {1024, BODY_IDLE};
     tl_quic_stream *streams[N];
@@ -108,7 +108,7 @@ static void a_strangers_bodies_leave_room_for_others(void **state)
         assert_int_equal(first->out.len, 0);
         tl_quic_stream *second = server_scene_ask(&s, QUESTION, false);
         assert_int_equal(second->out.len, 0);
-        lay_body(second, TL_SERVER_BODIES_MAX / 8 - TL_BODY_MAX);
+        lay_body(second, TL_PLACES_BODIES_MAX / 8 - TL_BODY_MAX);
         server_scene_check_error(second, "queue_full", "");
     }
     tl_quic_stream *last = server_scene_ask(&s, QUESTION, false);
