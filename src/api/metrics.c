@@ -57,7 +57,9 @@ static void write_relay(writer *w, const tl_node_facts *f)
     single(w, "teale_relay_sessions_refused_total", "counter",
            "Sessions that peers wanted and this node refused.", (double)l->refused);
     single(w, "teale_relay_peers_refused_total", "counter",
-           "Listed peers whose keys did not belong together.", (double)l->peers_refused);
+           "Listed peers whose entry is malformed.", (double)l->peers_refused);
+    single(w, "teale_relay_peers_in_clear_total", "counter",
+           "Listed peers without the key that belongs to their ID.", (double)l->peers_in_clear);
 }
 
 static void write_quic(writer *w, const tl_quic_counters *q)

@@ -103,13 +103,28 @@ void tl_route_finish(tl_route *x, const tl_answer_end *end)
 
 /* --- finding --- */
 
+/* There are nodes that this node does not ask in clear. */
+static void tell_left_alone(tl_route *x, size_t n)
+{
+    char text[256];
+    snprintf(
+        text, sizeof text,
+        "\"%.100s\" is served by %zu node%s of the old protocol alone, in clear through the relay "
+        "(setting: legacy_plaintext)",
+        x->ask.model, n, n == 1 ? "" : "s");
+    tl_route_fail(x, TL_FAIL_NO_PROVIDER, text);
+}
+
 static void no_provider(tl_route *x)
 {
     tl_router *r = x->router;
     char text[256];
+    size_t left_alone = x->why[0] ? 0 : tl_route_left_alone(x);
     const char *local = r->world.local_error(r->user), *relay = r->world.relay_hopeless(r->user);
     if (x->why[0]) { /* somebody was asked: why it failed says more */
         tl_route_fail(x, x->fail, x->why);
+    } else if (left_alone && (x->searched || x->ask.has_peer)) {
+        tell_left_alone(x, left_alone);
     } else if (!tl_access_asks_others(r->access)) {
         tl_route_fail(x, TL_FAIL_NO_PROVIDER,
                       "no member of your networks serves this model (setting: ask)");
@@ -176,7 +191,7 @@ void tl_route_go_on(tl_route *x)
         bool last = x->n_tried == TL_ROUTE_TRIES_MAX || (x->n_tried && x->ask.has_peer);
         if (last || !search(x, false))
             no_provider(x);
-    } else if (!c.failing || !search(x, true)) {
+    } else if ((!c.failing && (!c.in_clear || x->ask.has_peer)) || !search(x, true)) {
         tl_route_try(x, &c);
     }
 }

@@ -9,7 +9,10 @@
  *   3. those with fewer questions, where a stranger counts as if it had two more;
  *   4. those of our networks, and those that served whole answers;
  *   5. those that are connected;  6. the nearer ones;  7. the better machines.
- * For TL_MODEL_AUTO: 1, 4, 5, 7, 3, 6. */
+ * For TL_MODEL_AUTO: 1, 4, 5, 7, 3, 6.
+ *
+ * A node of the old protocol, which is asked in clear, comes after all others: the relay is asked for a
+ * better one first, and those that have the question must have been silent for long. */
 #ifndef TL_ASK_ROUTER_H
 #define TL_ASK_ROUTER_H
 
@@ -42,6 +45,8 @@ typedef struct {
     const char *(*relay_error)(void *user);
     /* A question is over: `fail` TL_FAIL_COUNT = answered. */
     void (*on_done)(void *user, const tl_ask *ask, const tl_answer_head *head, tl_fail fail);
+    /* Asks a node that speaks the old protocol alone, in clear. NULL: none is ever asked. */
+    tl_ask_fn ask_old;
 } tl_router_world;
 
 typedef struct {

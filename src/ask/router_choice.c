@@ -42,7 +42,7 @@ static const char *model_of_peer(const tl_route *x, const tl_peer *p, tl_model_f
 
 /* Compared in this order, smaller is better. */
 typedef struct {
-    uint64_t key[7];
+    uint64_t key[8];
 } merit;
 
 /* Until when the node stands behind those that have not failed; 0: it does not. */
@@ -63,9 +63,9 @@ static merit merit_of(const tl_route *x, const tl_peer *p, tl_model_fit fit)
     uint64_t load = p->asking > p->running ? p->asking : p->running;
     uint64_t tier = (uint64_t)p->tier;
     if (tl_route_is_auto(x)) /* the best route: connected, then the better machine */
-        return (merit){{behind, fit, stranger, !connected, tier, load, facts.rtt}};
+        return (merit){{p->in_clear, behind, fit, stranger, !connected, tier, load, facts.rtt}};
     load += stranger ? STRANGER_LOAD : 0;
-    return (merit){{behind, fit, load, stranger, !connected, facts.rtt, tier}};
+    return (merit){{p->in_clear, behind, fit, load, stranger, !connected, facts.rtt, tier}};
 }
 
 static bool is_better(const merit *a, const merit *b)
@@ -76,6 +76,25 @@ static bool is_better(const merit *a, const merit *b)
     return false;
 }
 
+/* The old protocol carries chats alone. */
+static bool may_ask(const tl_route *x, const tl_peer *p)
+{
+    const tl_router *r = x->router;
+    if (!p->in_clear)
+        return !tl_access_to_peer(r->access, &p->id);
+    return r->world.ask_old && !tl_access_to_old(r->access, &p->id) &&
+           strcmp(x->ask.path, "/v1/chat/completions") == 0;
+}
+
+size_t tl_route_left_alone(const tl_route *x)
+{
+    tl_model_fit fit;
+    size_t n = 0;
+    for (const tl_peer *p = x->router->table->peers; p; p = p->hh.next)
+        n += p->in_clear && p->listed && model_of_peer(x, p, &fit) && !may_ask(x, p);
+    return n;
+}
+
 static const tl_peer *best_peer(const tl_route *x)
 {
     const tl_peer *best = NULL;
@@ -83,8 +102,7 @@ static const tl_peer *best_peer(const tl_route *x)
     merit best_merit = {{0}};
     HASH_ITER (hh, x->router->table->peers, p, next) {
         tl_model_fit fit;
-        if (!p->available || was_tried(x, &p->id) || tl_access_to_peer(x->router->access, &p->id) ||
-            !model_of_peer(x, p, &fit))
+        if (!p->available || was_tried(x, &p->id) || !may_ask(x, p) || !model_of_peer(x, p, &fit))
             continue;
         merit m = merit_of(x, p, fit);
         if (!best || is_better(&m, &best_merit)) {
@@ -119,9 +137,8 @@ static const char *local_model(const tl_route *x)
 static const tl_peer *named_peer(const tl_route *x)
 {
     tl_router *r = x->router;
-    if (x->n_tried || tl_access_to_peer(r->access, &x->ask.peer))
-        return NULL;
-    return tl_peer_table_get(r->table, &x->ask.peer);
+    const tl_peer *p = x->n_tried ? NULL : tl_peer_table_get(r->table, &x->ask.peer);
+    return p && may_ask(x, p) ? p : NULL;
 }
 
 bool tl_route_choose(const tl_route *x, tl_provider *ret_provider)
@@ -147,7 +164,8 @@ bool tl_route_choose(const tl_route *x, tl_provider *ret_provider)
         model = x->ask.model;
     if (!model)
         return false;
-    *ret_provider = (tl_provider){.id = p->id, .failing = !x->ask.has_peer && behind_until(r, p)};
+    *ret_provider = (tl_provider){
+        .id = p->id, .in_clear = p->in_clear, .failing = !x->ask.has_peer && behind_until(r, p)};
     snprintf(ret_provider->model, sizeof ret_provider->model, "%s", model);
     return true;
 }

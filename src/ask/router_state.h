@@ -36,7 +36,8 @@ typedef struct {
     struct tl_route *route;
     tl_exchange *exchange; /* NULL: this place is free */
     tl_node_id id;
-    bool local; /* the model server of this machine */
+    bool local;    /* the model server of this machine */
+    bool in_clear; /* a peer that is asked by the old protocol */
     tl_sign sign;
     tl_answer_head head; /* TL_SIGN_HEAD */
     tl_time begun;
@@ -110,11 +111,14 @@ typedef struct {
     tl_node_id id;
     char model[TL_MODEL_MAX]; /* the name under which it serves what is asked for */
     bool local;
-    bool failing; /* it has failed a moment ago */
+    bool in_clear; /* by the old protocol */
+    bool failing;  /* it has failed a moment ago */
 } tl_provider;
 /* The best provider that was not asked yet. False: none is known. */
 bool tl_route_choose(const tl_route *x, tl_provider *ret_provider);
 bool tl_route_is_auto(const tl_route *x);
+/* Known nodes of the old protocol that serve what is asked for, and that this node does not ask. */
+size_t tl_route_left_alone(const tl_route *x);
 
 /* --- router_try.c --- */
 size_t tl_route_under_way(const tl_route *x);

@@ -83,6 +83,8 @@ static bool is_connected(const tl_attempt *a)
 {
     tl_peer_facts facts;
     const tl_peer *p = tl_peer_table_find(a->route->router->table, &a->id);
+    if (a->in_clear)
+        return true; /* there is nothing to connect but a session */
     return p && tl_peers_facts(a->route->router->peers, p, &facts);
 }
 
@@ -308,6 +310,8 @@ static tl_err ask_provider(tl_attempt *a, const tl_provider *c)
     }
     ask.has_peer = !c->local;
     ask.peer = c->id;
+    if (c->in_clear)
+        return r->world.ask_old(r->user, &ask, &attempt_sink, a, &a->exchange);
     if (!c->local)
         return tl_asker_ask(r->asker, &ask, c->model, &attempt_sink, a, &a->exchange);
     memcpy(ask.model, c->model, sizeof ask.model);
@@ -320,7 +324,8 @@ void tl_route_try(tl_route *x, const tl_provider *c)
     tl_attempt *a = free_place(x);
     assert(a && x->n_tried < TL_ROUTE_TRIES_MAX);
     x->tried[x->n_tried++] = c->id;
-    *a = (tl_attempt){.route = x, .id = c->id, .local = c->local, .begun = now_of(x)};
+    *a = (tl_attempt){
+        .route = x, .id = c->id, .local = c->local, .in_clear = c->in_clear, .begun = now_of(x)};
     a->heard = a->begun;
     tl_err e = ask_provider(a, c);
     if (e) {
@@ -366,6 +371,16 @@ static tl_time another_from(tl_route *x, tl_attempt **ret_room)
     return full ? tl_time_max(at, room_at) : at;
 }
 
+/* In clear nobody is asked beside one over Noise, unless all of those would make room. */
+static tl_time in_clear_from(const tl_route *x)
+{
+    tl_time at = 0;
+    for (size_t i = 0; i < TL_ROUTE_TRIES_AT_ONCE; i++)
+        if (x->attempts[i].exchange && !x->attempts[i].in_clear)
+            at = tl_time_max(at, stale_from(&x->attempts[i]));
+    return at;
+}
+
 /* Nobody else is known: perhaps the relay knows somebody. */
 static void search_beside(tl_route *x)
 {
@@ -404,6 +419,11 @@ void tl_route_look(tl_route *x)
     if (!tl_route_choose(x, &c)) {
         search_beside(x);
         tl_route_set_deadline(x, now + LOOK_EVERY);
+        return;
+    }
+    if (c.in_clear && now < in_clear_from(x)) {
+        search_beside(x);
+        tl_route_set_deadline(x, tl_time_min(in_clear_from(x), now + LOOK_EVERY));
         return;
     }
     if (room) {

@@ -8,6 +8,11 @@
 
 #define READ_TIME (10 * TL_SEC) /* these answers come from memory */
 
+static int number(const json_t *object, const char *key)
+{
+    return (int)tl_json_number(object, key, 0);
+}
+
 /* Gets the daemon's answer. With --json, prints it and sets *ret to NULL. */
 static int fetch(tl_cli *cli, const tl_args *args, const char *path, json_t **ret)
 {
@@ -80,9 +85,13 @@ static void print_uptime(double secs)
     printf("%lu s\n", s % 60);
 }
 
-static int number(const json_t *object, const char *key)
+/* In the same words in tell/doctor.c. */
+static void note_old(const json_t *object)
 {
-    return (int)tl_json_number(object, key, 0);
+    int n = number(object, "old_protocol");
+    if (n)
+        tl_out_note("%d node%s here speak%s only the old protocol, in clear through the relay", n,
+                    n == 1 ? "" : "s", n == 1 ? "s" : "");
 }
 
 int tl_cmd_status(tl_cli *cli, const tl_args *args)
@@ -103,6 +112,7 @@ int tl_cmd_status(tl_cli *cli, const tl_args *args)
     printf("%speers:%s %d direct, %d relayed, %d lan\n", tl_out_colour(stdout, TL_COLOUR_DIM),
            tl_out_end(stdout), number(peers, "direct"), number(peers, "relayed"),
            number(peers, "lan"));
+    note_old(peers);
     print_backend(json_object_get(s, "backend"));
     printf("%srequests:%s %d active, %d served, %d asked, %d failed\n",
            tl_out_colour(stdout, TL_COLOUR_DIM), tl_out_end(stdout), number(requests, "active"),
@@ -128,7 +138,7 @@ static json_t *wanted_peers(const tl_args *args, const json_t *all)
     json_array_foreach (json_object_get(all, "peers"), i, peer)
         if (is_wanted(args, peer) && json_array_append(kept, peer))
             break;
-    return json_pack("{s:o}", "peers", kept);
+    return json_pack("{s:o, s:i}", "peers", kept, "old_protocol", number(all, "old_protocol"));
 }
 
 static void add_models(tl_table *t, const json_t *models)
@@ -223,6 +233,8 @@ int tl_cmd_peers(tl_cli *cli, const tl_args *args)
             add_peer(&t, peer, tl_args_has(args, "long"));
         code = tl_table_end(&t) ? TL_EXIT_FAILED : TL_EXIT_OK;
     }
+    if (!cli->json && !tl_args_has(args, "cluster"))
+        note_old(kept);
     json_decref(kept);
     return code;
 }

@@ -188,6 +188,9 @@ static int show_progress(const tl_cli *cli, const tl_settings *s, const tl_spawn
     tl_progress_done(5, STEPS, "ready", "API %s", ready->api);
     if (*s->share && !strcmp(s->share_with, "public") && s->wan_enabled)
         tl_out_note("serving anyone on this relay; --private serves only your networks");
+    if (s->legacy_plaintext && s->wan_enabled)
+        tl_out_note("legacy_plaintext is true: questions and answers exchanged with nodes of the "
+                    "old protocol pass in clear; the relay can read and change them");
     if (code)
         tl_out_note("The node runs and keeps trying to reach the relay. See: teale status");
     else

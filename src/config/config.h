@@ -35,9 +35,10 @@ typedef struct {
                                         look for one */
     tl_string_list share_models;     /* empty = all */
     char backend_key_file[TL_SETTING_TEXT_MAX];
-    char share_with[16]; /* "public" | "networks" */
-    char ask[16];        /* "any" | "networks" */
-    char api_listen[64]; /* "127.0.0.1:11435" */
+    char share_with[16];   /* "public" | "networks" */
+    char ask[16];          /* "any" | "networks" */
+    bool legacy_plaintext; /* speak the old protocol, readable for the relay */
+    char api_listen[64];   /* "127.0.0.1:11435" */
     tl_string_list api_allowed_hosts, api_allowed_origins;
     uint32_t udp_port;                    /* 0 = any */
     uint32_t timeout_connect_secs;        /* 10 */

@@ -69,6 +69,9 @@ static const tl_setting_def table[] = {
     CHOICE(
         ask, "ask", "any", tl_rule_ask, false,
         "Whom this node asks: \"any\" peer that serves the model, or \"networks\" members only."),
+    BOOL(legacy_plaintext, "legacy_plaintext", "false", false,
+         "Also ask and serve nodes of the old protocol, in clear: the relay can read and change "
+         "it."),
     TEXT(api_listen, "api_listen", "127.0.0.1:11435", tl_rule_listen, false,
          "Where the HTTP API listens; beyond loopback every request needs the key."),
     LIST(api_allowed_hosts, "api_allowed_hosts", "[]", 0, false, tl_rule_host, true,

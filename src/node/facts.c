@@ -27,11 +27,13 @@ void tl_node_facts_of(const tl_node *n, tl_node_facts *ret_facts)
         .quic = *tl_peers_quic_counters(n->peers),
         .peers = *tl_peers_counters_of(n->peers),
         .peers_known = tl_peer_table_count(&n->table),
+        .peers_in_clear = tl_peer_table_in_clear(&n->table),
         .paths = count_paths(n),
         .direct = *tl_direct_counters_of(n->direct),
         .punches = *tl_direct_punches(n->direct),
         .asked = *tl_router_counters_of(n->router),
         .served = *tl_server_counters_of(n->server),
+        .old = *tl_legacy_counters_of(n->legacy),
         .asked_running = tl_router_running(n->router),
         .served_running = tl_server_running(n->server),
     };

@@ -7,6 +7,7 @@
 #include "ask/server.h"
 #include "backend/backend.h"
 #include "direct/direct.h"
+#include "legacy/legacy.h"
 #include "net/network.h"
 #include "net/relay_client.h"
 #include "node/node.h"
@@ -34,7 +35,8 @@ typedef struct {
     /* peers */
     tl_quic_counters quic;
     tl_peers_counters peers;
-    size_t peers_known; /* connected or not */
+    size_t peers_known;    /* connected or not */
+    size_t peers_in_clear; /* of these, listed now, and of the old protocol alone */
     tl_path_counts paths;
     tl_direct_counters direct;
     tl_punch_counters punches;
@@ -42,6 +44,7 @@ typedef struct {
     /* questions */
     tl_router_counters asked;
     tl_server_counters served;
+    tl_legacy_counters old; /* by the old protocol */
     size_t asked_running, served_running;
     tl_backend_state backend;
     size_t backend_models, backend_running;

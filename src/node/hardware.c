@@ -115,7 +115,7 @@ double tl_hardware_model_gb(const tl_hardware *h)
     return tenths(most * 0.75); /* a quarter for context, the server and the system */
 }
 
-static json_t *hardware_json(const tl_hardware *h)
+json_t *tl_hardware_json(const tl_hardware *h)
 {
     /* Other programs' decoders require all fields: they are 0 where Linux does not tell. */
     json_t *o = json_pack("{s:s, s:s, s:f, s:i, s:f, s:i, s:s}", "chipFamily", h->chip_family,
@@ -136,7 +136,7 @@ static json_t *hardware_json(const tl_hardware *h)
 
 json_t *tl_capabilities_json(const tl_capabilities *c)
 {
-    json_t *hardware = hardware_json(c->hardware);
+    json_t *hardware = tl_hardware_json(c->hardware);
     json_t *models = json_array();
     if (!hardware || !models)
         goto failed;

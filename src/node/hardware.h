@@ -21,6 +21,9 @@ void tl_hardware_parse(const tl_sysinfo *info, tl_hardware *ret_hardware);
 /* The largest model, in GiB, that fits beside the rest of the system. */
 double tl_hardware_model_gb(const tl_hardware *h);
 
+/* `hardware` of the capabilities. NULL: out of memory. */
+json_t *tl_hardware_json(const tl_hardware *h);
+
 typedef struct {
     const tl_hardware *hardware;
     const char *const *models; /* the models that others may ask now */

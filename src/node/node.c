@@ -13,7 +13,7 @@ static void finish_drain(tl_node *n);
 static tl_time expiry(const tl_node *n)
 {
     tl_time at = tl_time_min(tl_peers_expiry(n->peers), tl_asker_expiry(n->asker));
-    at = tl_time_min(at, tl_direct_expiry(n->direct));
+    at = tl_time_min(at, tl_time_min(tl_direct_expiry(n->direct), tl_legacy_expiry(n->legacy)));
     at = tl_time_min(at, tl_time_min(tl_server_expiry(n->server), tl_router_expiry(n->router)));
     return n->stage >= TL_NODE_DRAINING && n->stage < TL_NODE_GONE
                ? tl_time_min(at, n->drain_deadline)
@@ -29,6 +29,7 @@ static void run(void *user)
         n->again = false;
         tl_router_run(n->router);
         tl_asker_run(n->asker);
+        tl_legacy_run(n->legacy);
         tl_node_run_direct(n);
         tl_peers_run(n->peers);
         if (!n->again)
@@ -51,6 +52,7 @@ static void on_timer(void *user)
     tl_direct_on_timer(n->direct);
     tl_peers_on_timer(n->peers);
     tl_asker_on_timer(n->asker);
+    tl_legacy_on_timer(n->legacy);
     tl_router_on_timer(n->router);
     tl_server_on_timer(n->server);
     tl_node_wake(n);
@@ -145,6 +147,7 @@ void tl_node_free(tl_node *n)
     tl_relay_client_free(n->client);
     tl_router_free(n->router);
     tl_asker_free(n->asker);
+    tl_legacy_free(n->legacy);
     tl_server_free(n->server);
     tl_backend_free(n->backend);
     tl_direct_free(n->direct); /* gives back path ids of peers */
@@ -176,6 +179,7 @@ static void leave(tl_node *n)
 {
     n->stage = TL_NODE_LEAVING;
     n->drain_deadline = tl_loop_now(n->loop) + TL_NODE_GOODBYE_WITHIN;
+    tl_legacy_stop(n->legacy);
     tl_peers_close_all(n->peers, "shutting down");
     tl_relay_client_stop(n->client, "shutting down");
     n->network_stopped = !n->network;
@@ -188,7 +192,8 @@ static void leave(tl_node *n)
 static void finish_drain(tl_node *n)
 {
     tl_time now = tl_loop_now(n->loop);
-    bool idle = tl_server_is_idle(n->server) && !tl_router_running(n->router);
+    bool idle = tl_server_is_idle(n->server) && tl_legacy_is_idle(n->legacy) &&
+                !tl_router_running(n->router);
     if (n->stage == TL_NODE_DRAINING && (idle || now >= n->drain_deadline))
         leave(n);
     if (n->stage == TL_NODE_LEAVING &&

@@ -14,6 +14,7 @@ struct tl_node_ping {
     tl_node_id peer;
     unsigned left, answered;
     bool until_direct;
+    bool old; /* the peer speaks the old protocol alone, which has no ping */
     void (*on_result)(void *user, tl_time rtt, tl_via via, bool more, const char *why);
     void *user;
     tl_peer_wish wish;
@@ -67,7 +68,9 @@ static void send_ping(tl_node_ping *p)
 static void on_timer(void *user)
 {
     tl_node_ping *p = user;
-    if (p->pong.conn)
+    if (p->old)
+        fail(p, "this node speaks only the old protocol, through the relay");
+    else if (p->pong.conn)
         fail(p, "the peer did not answer");
     else
         send_ping(p);
@@ -100,10 +103,16 @@ tl_err tl_node_ping_start(tl_node *n, const tl_node_id *peer, unsigned count, bo
                         .until_direct = until_direct,
                         .on_result = on_result,
                         .user = user};
+    const tl_peer *known = tl_peer_table_find(&n->table, peer);
+    p->old = known && known->in_clear;
     p->wish = (tl_peer_wish){
         .peer = *peer, .connection_only = true, .on_stream = on_connected, .on_failed = on_failed};
     tl_timer_init(&p->timer, n->loop, on_timer, p);
-    tl_err e = tl_peers_wish(n->peers, &p->wish);
+    tl_err e = TL_OK;
+    if (p->old)
+        tl_timer_set(&p->timer, tl_loop_now(n->loop));
+    else
+        e = tl_peers_wish(n->peers, &p->wish);
     if (e) {
         free(p);
         return e;

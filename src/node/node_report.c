@@ -50,8 +50,10 @@ static json_t *requests_status(const tl_node_facts *f)
 {
     return json_pack("{s:I, s:I, s:I, s:I}", "active",
                      (json_int_t)f->asked_running + (json_int_t)f->served_running, "served",
-                     (json_int_t)f->served.served, "asked", (json_int_t)f->asked.asked, "failed",
-                     (json_int_t)f->asked.failed + (json_int_t)f->served.failed);
+                     (json_int_t)f->served.served + (json_int_t)f->old.served, "asked",
+                     (json_int_t)f->asked.asked, "failed",
+                     (json_int_t)f->asked.failed + (json_int_t)f->served.failed +
+                         (json_int_t)f->old.serve_failed);
 }
 
 json_t *tl_node_status(const tl_node *n)
@@ -60,12 +62,13 @@ json_t *tl_node_status(const tl_node *n)
     tl_net_view v;
     tl_node_facts_of(n, &f);
     tl_net_view_of(n, &v);
-    return json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:{s:I, s:I, s:I}, s:o, s:o, s:[]}", "version",
-                     TL_VERSION, "node_id", n->hex, "display_name", n->name, "uptime_s",
+    return json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:{s:I, s:I, s:I, s:I}, s:o, s:o, s:[]}",
+                     "version", TL_VERSION, "node_id", n->hex, "display_name", n->name, "uptime_s",
                      (json_int_t)(f.uptime / TL_SEC), "wan", tl_node_wan_json(n), "nat",
                      tl_net_nat_json(&v), "peers", "direct", (json_int_t)f.paths.direct, "relayed",
-                     (json_int_t)f.paths.relayed, "lan", (json_int_t)f.paths.lan, "backend",
-                     backend_status(n), "requests", requests_status(&f), "ptns");
+                     (json_int_t)f.paths.relayed, "lan", (json_int_t)f.paths.lan, "old_protocol",
+                     (json_int_t)f.peers_in_clear, "backend", backend_status(n), "requests",
+                     requests_status(&f), "ptns");
 }
 
 /* --- peers --- */
@@ -95,9 +98,11 @@ static json_t *peer_json(const tl_node *n, const tl_peer *p)
     tl_node_id_write(hex, &p->id);
     tl_time ago = tl_loop_now(n->loop) - facts.since;
     tl_node_write_time(since, tl_loop_unix() - (tl_unix)(ago / TL_SEC));
+    bool old = p->in_clear && n->access.in_clear;
+    const char *path = connected ? tl_via_name(facts.via) : NULL;
     return json_pack("{s:s, s:s, s:s?, s:s?, s:o, s:o, s:s?, s:o, s:[], s:s, s:b}", "node_id", hex,
-                     "name", p->name, "path", connected ? tl_via_name(facts.via) : NULL, "via",
-                     relayed ? tl_relay_client_url(n->client) : NULL, "remote",
+                     "name", p->name, "path", old ? tl_via_name(TL_VIA_PLAINTEXT) : path, "via",
+                     relayed || old ? tl_relay_client_url(n->client) : NULL, "remote",
                      tl_net_addr_json(&facts.remote), "rtt_ms", tl_net_ms_json(facts.rtt), "since",
                      connected ? since : NULL, "models", models_of(p), "ptns", "nat_type",
                      tl_nat_type_name(nat), "available", p->available);
@@ -111,6 +116,12 @@ static bool is_present(const tl_node *n, const tl_peer *p, bool listed)
     return (p->listed && listed) || (tl_peers_facts(n->peers, p, &facts) && !facts.lost);
 }
 
+/* Nodes of the old protocol are counted only, unless this node speaks it. */
+static bool is_shown(const tl_node *n, const tl_peer *p)
+{
+    return !p->in_clear || n->access.in_clear;
+}
+
 json_t *tl_node_peers(const tl_node *n)
 {
     json_t *list = json_array();
@@ -119,12 +130,13 @@ json_t *tl_node_peers(const tl_node *n)
     bool registered = tl_relay_link_is_registered(n->link);
     for (int connected = 1; list && connected >= 0; connected--)
         HASH_ITER (hh, n->table.peers, p, next)
-            if (tl_peers_facts(n->peers, p, &facts) == (connected == 1) &&
+            if (is_shown(n, p) && tl_peers_facts(n->peers, p, &facts) == (connected == 1) &&
                 is_present(n, p, registered) && json_array_append_new(list, peer_json(n, p))) {
                 json_decref(list);
                 return NULL;
             }
-    return json_pack("{s:o}", "peers", list);
+    return json_pack("{s:o, s:I}", "peers", list, "old_protocol",
+                     (json_int_t)tl_peer_table_in_clear(&n->table));
 }
 
 /* --- models --- */
@@ -153,6 +165,12 @@ static bool add_peer_models(json_t *list, const tl_peer *p)
     return true;
 }
 
+static bool may_ask(const tl_node *n, const tl_peer *p)
+{
+    return p->in_clear ? !tl_access_to_old(&n->access, &p->id)
+                       : !tl_access_to_peer(&n->access, &p->id);
+}
+
 json_t *tl_node_models(const tl_node *n)
 {
     json_t *list = json_array();
@@ -164,7 +182,7 @@ json_t *tl_node_models(const tl_node *n)
     }
     tl_peer *p, *next;
     HASH_ITER (hh, n->table.peers, p, next)
-        if (ok && p->available && is_present(n, p, true) && !tl_access_to_peer(&n->access, &p->id))
+        if (ok && p->available && is_present(n, p, true) && may_ask(n, p))
             ok = add_peer_models(list, p);
     if (!ok) {
         json_decref(list);

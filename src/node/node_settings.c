@@ -68,6 +68,7 @@ void tl_node_apply_access(tl_node *n)
     n->access = (tl_access){.share_public = strcmp(n->settings.share_with, "public") == 0,
                             .ask_any = strcmp(n->settings.ask, "any") == 0,
                             .sharing = n->backend,
+                            .in_clear = n->settings.legacy_plaintext,
                             .running = n->stage == TL_NODE_RUNNING};
 }
 
@@ -78,7 +79,11 @@ void tl_node_apply_limits(tl_node *n)
                                .body_idle = s->timeout_body_idle_secs * TL_SEC};
     tl_asker_times times = {.first_byte = s->timeout_first_byte_secs * TL_SEC,
                             .silence = s->timeout_silence_secs * TL_SEC};
+    tl_legacy_times old_times = {.connect = s->timeout_connect_secs * TL_SEC,
+                                 .first_byte = times.first_byte,
+                                 .silence = times.silence};
     tl_server_set_policy(n->server, &policy);
+    tl_legacy_set_times(n->legacy, &old_times);
     tl_asker_set_times(n->asker, &times);
     tl_node_apply_access(n);
 }
@@ -96,10 +101,15 @@ tl_err tl_node_setting_changed(tl_node *n, const tl_settings *settings, const ch
     static const char *const relay[] = {"wan_enabled", "wan_relay_url", "wan_allow_insecure_relay",
                                         "wan_relay_ca_file", NULL};
     static const char *const share[] = {"share", "backend_key_file", NULL};
-    static const char *const limits[] = {"share_with",           "ask",
-                                         "requests_max",         "timeout_first_byte_secs",
-                                         "timeout_silence_secs", "timeout_body_idle_secs",
-                                         "share_models",         NULL};
+    static const char *const limits[] = {"share_with",
+                                         "ask",
+                                         "requests_max",
+                                         "timeout_first_byte_secs",
+                                         "timeout_silence_secs",
+                                         "timeout_body_idle_secs",
+                                         "share_models",
+                                         "legacy_plaintext",
+                                         NULL};
     static const char *const network[] = {"nat.direct", "nat.port_mapping", "nat.stun_servers",
                                           NULL};
     tl_settings before = n->settings;
@@ -117,6 +127,8 @@ tl_err tl_node_setting_changed(tl_node *n, const tl_settings *settings, const ch
         tl_node_apply_network(n);
     } else if (is_one_of(key, limits)) {
         tl_node_apply_limits(n);
+        if (!n->access.in_clear)
+            tl_legacy_stop(n->legacy);
         tl_node_tell_capabilities(n);
     } else {
         /* Other settings are read only at the start: ports, the name, times of API and

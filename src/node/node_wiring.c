@@ -132,6 +132,7 @@ static void link_peer(void *user, const tl_relay_peer *peer)
     tl_peer *p = tl_peer_table_get(&n->table, &peer->id);
     if (!p)
         return;
+    tl_peer_is_listed_as(&n->table, p, peer->in_clear);
     p->listed = true;
     p->round = n->table.round;
     p->nat_type = peer->nat_type;
@@ -158,17 +159,23 @@ static tl_path_id link_asked(void *user, const tl_node_id *from)
 
 static void link_ready(void *user, tl_path_id path)
 {
-    tl_peers_on_ready(((tl_node *)user)->peers, path);
+    tl_node *n = user;
+    tl_peers_on_ready(n->peers, path);
+    tl_legacy_on_ready(n->legacy, path);
 }
 
 static void link_ended(void *user, tl_path_id path, const char *why)
 {
-    tl_peers_on_ended(((tl_node *)user)->peers, path, why);
+    tl_node *n = user;
+    tl_peers_on_ended(n->peers, path, why);
+    tl_legacy_on_ended(n->legacy, path, why);
 }
 
 static void link_datagram(void *user, tl_path_id path, uint8_t *data, size_t len)
 {
-    tl_peers_on_datagram(((tl_node *)user)->peers, path, data, len);
+    tl_node *n = user;
+    if (!tl_node_old_datagram(n, path, tl_slice_of(data, len)))
+        tl_peers_on_datagram(n->peers, path, data, len);
 }
 
 static void link_signal(void *user, tl_signal_type type, const tl_node_id *from, tl_slice payload)
@@ -315,7 +322,7 @@ static void emit_request(tl_node *n, const char *role, const tl_ask *ask, const 
 
 static void route_done(void *user, const tl_ask *ask, const tl_answer_head *head, tl_fail fail)
 {
-    if (fail == TL_FAIL_COUNT)
+    if (fail == TL_FAIL_COUNT && head->via != TL_VIA_PLAINTEXT)
         tl_peers_prove(((tl_node *)user)->peers, &head->peer);
     emit_request(user, "asked", ask, &head->peer, fail);
 }
@@ -325,6 +332,13 @@ static void served_done(void *user, const tl_ask *ask, tl_fail fail, const tl_an
     (void)end;
     if (fail == TL_FAIL_COUNT)
         tl_peers_prove(((tl_node *)user)->peers, &ask->requester);
+    emit_request(user, "served", ask, &ask->requester, fail);
+}
+
+/* Nothing proves who asks in clear. */
+static void served_in_clear(void *user, const tl_ask *ask, tl_fail fail, const tl_answer_end *end)
+{
+    (void)end;
     emit_request(user, "served", ask, &ask->requester, fail);
 }
 
@@ -360,8 +374,10 @@ static tl_err wire_peers(tl_node *n)
 tl_err tl_node_wire(tl_node *n)
 {
     static const tl_server_backend server_backend = {serves, ask_backend, served_done};
-    static const tl_router_world world = {local_count, local_model,    ask_backend, local_error,
-                                          discover,    relay_hopeless, relay_error, route_done};
+    static const tl_server_backend in_clear = {serves, ask_backend, served_in_clear};
+    static const tl_router_world world = {local_count, local_model, ask_backend,
+                                          local_error, discover,    relay_hopeless,
+                                          relay_error, route_done,  tl_node_ask_old};
     tl_server_policy policy = {0};
     tl_asker_times times = {0};
     tl_err e = wire_peers(n);
@@ -369,6 +385,8 @@ tl_err tl_node_wire(tl_node *n)
         e = tl_asker_new(&n->env, n->peers, &times, &n->asker);
     if (!e)
         e = tl_server_new(&n->env, &n->access, &policy, &server_backend, n, &n->server);
+    if (!e)
+        e = tl_node_wire_legacy(n, &in_clear);
     if (!e)
         e = tl_router_new(&n->identity.id, &n->env, &n->access, &n->table, n->peers, n->asker,
                           &world, n, &n->router);

@@ -4,6 +4,7 @@
  *   node.c           makes, drives and ends the node
  *   node_wiring.c    hands the events of each part to the others
  *   node_network.c   the UDP port and the direct ways
+ *   node_legacy.c    the old protocol
  *   node_settings.c  puts settings into force
  *   node_look.c      waits for a fresh look at peers and network
  *   node_report.c    status, peers, models, events; node_net_report.c the network
@@ -17,6 +18,8 @@
 #include "ask/router.h"
 #include "ask/server.h"
 #include "direct/direct.h"
+#include "legacy/legacy.h"
+#include "legacy/message.h"
 #include "net/network.h"
 #include "net/relay_client.h"
 #include "node/hardware.h"
@@ -50,6 +53,7 @@ struct tl_node {
     tl_asker *asker;
     tl_router *router;
     tl_server *server;
+    tl_legacy *legacy;
     tl_backend *backend; /* NULL: nothing is shared */
 
     tl_defer work;
@@ -93,6 +97,15 @@ void tl_node_set_relay_stun(tl_node *n);
 /* Handles the events of direct. */
 void tl_node_run_direct(tl_node *n);
 void tl_node_signalled(tl_node *n, tl_signal_type type, const tl_node_id *from, tl_slice payload);
+
+/* node_legacy.c */
+TL_CHECK tl_err tl_node_wire_legacy(tl_node *n, const tl_server_backend *backend);
+/* True: `data`, which came over the session `path`, is a message of the old protocol and is dealt
+ * with. */
+bool tl_node_old_datagram(tl_node *n, tl_path_id path, tl_slice data);
+/* A tl_ask_fn. */
+TL_CHECK tl_err tl_node_ask_old(void *user, const tl_ask *ask, const tl_exchange_sink *sink,
+                                void *sink_user, tl_exchange **ret_exchange);
 
 /* node_look.c */
 /* A discovery of all nodes has ended. */

@@ -7,6 +7,7 @@ const char *tl_via_name(tl_via v)
     case TL_VIA_LAN: return "lan";
     case TL_VIA_DIRECT: return "direct";
     case TL_VIA_RELAYED: return "relayed";
+    case TL_VIA_PLAINTEXT: return "relayed-plaintext";
     }
     return "unknown";
 }

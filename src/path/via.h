@@ -9,9 +9,9 @@
 typedef uint32_t tl_path_id;
 
 /* How an answer came to this machine. */
-typedef enum { TL_VIA_LOCAL, TL_VIA_LAN, TL_VIA_DIRECT, TL_VIA_RELAYED } tl_via;
+typedef enum { TL_VIA_LOCAL, TL_VIA_LAN, TL_VIA_DIRECT, TL_VIA_RELAYED, TL_VIA_PLAINTEXT } tl_via;
 
-/* "local", "lan", "direct", "relayed": as in `X-Teale-Path` and in every report. */
+/* "local", "lan", "direct", "relayed", "relayed-plaintext": as in `X-Teale-Path` and in every report. */
 const char *tl_via_name(tl_via v);
 
 #endif

@@ -22,6 +22,12 @@ void tl_peer_table_clear(tl_peer_table *t)
     tl_peer *p, *next;
     HASH_ITER (hh, t->peers, p, next)
         forget(t, p);
+    tl_peer_keyed *k, *next_k;
+    for (size_t i = 0; i < 2; i++)
+        HASH_ITER (hh, t->keyed[i], k, next_k) {
+            HASH_DEL(t->keyed[i], k);
+            free(k);
+        }
 }
 
 tl_peer *tl_peer_table_find(const tl_peer_table *t, const tl_node_id *id)
@@ -153,6 +159,55 @@ bool tl_peer_serves(const tl_peer *p, const char *model)
         if (strcmp(p->models[i], model) == 0)
             return true;
     return false;
+}
+
+/* --- who speaks Noise --- */
+
+static bool is_keyed(const tl_peer_table *t, const tl_node_id *id)
+{
+    tl_peer_keyed *k = NULL;
+    for (size_t i = 0; i < 2 && !k; i++)
+        HASH_FIND(hh, t->keyed[i], id, sizeof *id, k);
+    return k;
+}
+
+static void remember_key(tl_peer_keyed **keyed, const tl_node_id *id)
+{
+    tl_peer_keyed *k;
+    HASH_FIND(hh, *keyed, id, sizeof *id, k);
+    if (k) /* it becomes the newest */
+        HASH_DEL(*keyed, k);
+    else if (HASH_COUNT(*keyed) < TL_PEER_KEYED_MAX)
+        k = malloc(sizeof *k);
+    else
+        HASH_DEL(*keyed, (k = *keyed));
+    if (!k)
+        return; /* out of memory: the relay's word will count for this node */
+    k->id = *id;
+    if (!TL_TABLE_ADD(hh, *keyed, id, sizeof k->id, k))
+        free(k);
+}
+
+void tl_peer_is_listed_as(tl_peer_table *t, tl_peer *p, bool in_clear)
+{
+    p->in_clear = in_clear && !is_keyed(t, &p->id);
+    if (!in_clear)
+        remember_key(&t->keyed[0], &p->id);
+}
+
+void tl_peer_has_key(tl_peer_table *t, tl_peer *p)
+{
+    p->in_clear = false;
+    remember_key(&t->keyed[1], &p->id);
+}
+
+size_t tl_peer_table_in_clear(const tl_peer_table *t)
+{
+    size_t n = 0;
+    const tl_peer *p;
+    for (p = t->peers; p; p = p->hh.next)
+        n += p->in_clear && p->listed;
+    return n;
 }
 
 void tl_peer_table_begin_round(tl_peer_table *t)

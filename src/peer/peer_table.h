@@ -29,6 +29,7 @@ typedef struct {
     uint32_t round;             /* the last discovery that listed the node */
     bool proven;                /* a question between us was answered whole, either way */
     bool listed;                /* the relay lists the node as present */
+    bool in_clear;              /* it speaks the old protocol alone (tl_peer_is_listed_as) */
     tl_time unusable_until;     /* until then other nodes come first: this one has just failed */
     unsigned asking;            /* questions of ours that the node is answering */
     uint64_t running;           /* questions the node answers in all, by its last heartbeat */
@@ -37,10 +38,21 @@ typedef struct {
     UT_hash_handle hh;
 } tl_peer;
 
+/* Nodes that are known to speak Noise. What the relay lists today must not make such a node look
+ * like one of the old protocol. The relay can invent listed ones, but not those with which a
+ * connection stood: so each kind has a bound of its own. About 100 bytes each. */
+#define TL_PEER_KEYED_MAX 8192
+
+typedef struct {
+    tl_node_id id;
+    UT_hash_handle hh;
+} tl_peer_keyed;
+
 /* Zero-initialise to begin. */
 typedef struct {
     tl_peer *peers;
     uint32_t round;
+    tl_peer_keyed *keyed[2]; /* listed with their key; a connection stood. The oldest first */
 } tl_peer_table;
 
 void tl_peer_table_clear(tl_peer_table *t);
@@ -55,6 +67,14 @@ size_t tl_peer_table_count(const tl_peer_table *t);
  * changed. */
 bool tl_peer_describe(tl_peer *p, const char *name, const json_t *capabilities);
 bool tl_peer_serves(const tl_peer *p, const char *model);
+
+/* The relay lists the node, `in_clear`: without the key that belongs to its ID. It then counts as one
+ * that speaks the old protocol alone, unless it is known to speak Noise. */
+void tl_peer_is_listed_as(tl_peer_table *t, tl_peer *p, bool in_clear);
+/* A connection to the node stands, secured by its key: it speaks Noise, whatever a relay says. */
+void tl_peer_has_key(tl_peer_table *t, tl_peer *p);
+/* Nodes that the relay lists as present and that speak the old protocol alone. */
+size_t tl_peer_table_in_clear(const tl_peer_table *t);
 
 /* A discovery of all nodes begins. When it ends, nodes that it did not list are forgotten, unless
  * they are connected. Pointers to forgotten peers become invalid. */

@@ -89,6 +89,7 @@ static void on_connected(tl_peers *p, tl_quic_conn *quic)
     }
     tl_contact *c = conn->contact;
     c->peer->unusable_until = 0;
+    tl_peer_has_key(p->config.table, c->peer);
     conn->connected = true;
     conn->connected_at = conn->idle_since = tl_peers_now(p);
     tl_watch_sign(&conn->watch, conn->connected_at);

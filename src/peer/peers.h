@@ -85,6 +85,17 @@ void tl_peers_on_moved(tl_peers *p);
 tl_path_id tl_peers_new_path(tl_peers *p, const tl_node_id *peer);
 /* The direct way is gone. Its id is not given again while a connection names it. */
 void tl_peers_free_path(tl_peers *p, tl_path_id path);
+/* Sessions at the relay that carry something else than QUIC, and belong to the caller then: what comes
+ * over them must not be given to tl_peers_on_datagram. tl_peers_on_ready and tl_peers_on_ended are told
+ * of them all the same.
+ * tl_peers_lend: true, when the session is one that a peer opened, and over which no connection ever
+ * came. tl_peers_lend_new: opens one; TL_ERR_CLOSED: the relay is not connected. TL_ERR_BUSY,
+ * TL_ERR_NOMEM. */
+bool tl_peers_lend(tl_peers *p, tl_path_id path, tl_node_id *ret_peer);
+TL_CHECK tl_err tl_peers_lend_new(tl_peers *p, const tl_node_id *peer, tl_path_id *ret_path);
+bool tl_peers_is_lent(const tl_peers *p, tl_path_id path);
+/* Closes it. */
+void tl_peers_end_lent(tl_peers *p, tl_path_id path);
 /* Datagrams from a UDP socket, back to back, `segment` bytes each but the last. */
 void tl_peers_on_train(tl_peers *p, tl_sock sock, const tl_addr *from, uint8_t *data, size_t n,
                        size_t segment);

@@ -29,9 +29,12 @@
 
 typedef struct tl_relay_link tl_relay_link;
 
-/* One node as the relay lists it. Its keys were found to belong together. Borrowed for the call. */
+/* One node as the relay lists it. Borrowed for the call. */
 typedef struct {
     tl_node_id id;
+    /* The relay lists no key for Noise, or one that does not belong to `id`: the node is one of those
+     * that speak the old protocol alone, in clear (or the relay wants us to think so). */
+    bool in_clear;
     const char *name;
     tl_nat_type nat_type; /* UNKNOWN also for a name that we do not know */
     const json_t *capabilities;
@@ -72,6 +75,7 @@ typedef struct {
     uint64_t messages_in, messages_out, datagrams_in, datagrams_out, datagrams_dropped;
     uint64_t signals_in; /* offers, answers and candidates handed on */
     uint64_t malformed, ignored, errors, peers_refused, refused; /* refused: sessions */
+    uint64_t peers_in_clear; /* listed without the key that belongs to their ID */
 } tl_relay_link_counters;
 
 /* Borrows `identity` and `rand` for life; copies the name. TL_ERR_NOMEM. */

@@ -51,8 +51,7 @@ tl_err tl_relay_link_discover(tl_relay_link *l, const char *model, tl_time now)
     return e;
 }
 
-/* An error: the entry is malformed, or its keys do not belong together, so somebody changed it. The
- * caller skips such a node. */
+/* An error: the entry is malformed. The caller skips such a node. */
 static tl_err read_peer(const tl_signal *s, size_t i, tl_relay_peer *ret)
 {
     tl_signal_peer p;
@@ -66,9 +65,10 @@ static tl_err read_peer(const tl_signal *s, size_t i, tl_relay_peer *ret)
     if (e)
         return e;
     tl_hex_write(image_hex, image, 32);
-    if (!p.wg_public || strcmp(p.wg_public, image_hex) != 0 ||
-        (p.public_key && strcmp(p.public_key, p.node_id) != 0))
+    if (p.public_key && strcmp(p.public_key, p.node_id) != 0)
         return TL_ERR_AUTH;
+    /* Old nodes have none, or the image of another key made from the same seed. */
+    ret->in_clear = !p.wg_public || strcmp(p.wg_public, image_hex) != 0;
     ret->name = p.display_name ? p.display_name : "";
     ret->nat_type = TL_NAT_UNKNOWN;
     if (p.nat_type)
@@ -86,9 +86,12 @@ void tl_relay_link_on_discover_response(tl_relay_link *l, const tl_signal *s, tl
     size_t n = tl_signal_peer_count(s);
     for (size_t i = 0; i < n && i < TL_RELAY_LIST_MAX; i++) {
         tl_relay_peer peer;
-        if (read_peer(s, i, &peer))
+        if (read_peer(s, i, &peer)) {
             l->counters.peers_refused++;
-        else if (!tl_node_id_eq(&peer.id, &l->identity->id))
+            continue;
+        }
+        l->counters.peers_in_clear += peer.in_clear;
+        if (!tl_node_id_eq(&peer.id, &l->identity->id))
             l->events.on_peer(l->user, &peer);
     }
     const char *cursor = tl_signal_next_cursor(s);

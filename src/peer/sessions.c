@@ -11,6 +11,11 @@ tl_path *tl_path_find(const tl_peers *p, tl_path_id id)
     return path;
 }
 
+static bool is_session(tl_path_kind kind)
+{
+    return kind == TL_PATH_SESSION || kind == TL_PATH_LENT;
+}
+
 /* An id is given out again only after 2^32 others, and never while a connection that stands names
  * it: the id's entry stays until then. Handshakes and closed connections may name an id without an
  * entry, but they are over in seconds. */
@@ -38,7 +43,7 @@ tl_path *tl_path_new(tl_peers *p, tl_path_kind kind, const tl_node_id *peer, boo
         free(path);
         return NULL;
     }
-    p->n_sessions += kind == TL_PATH_SESSION;
+    p->n_sessions += is_session(kind);
     return path;
 }
 
@@ -79,7 +84,7 @@ static void path_end(tl_peers *p, tl_path *path)
 {
     assert(path->state != TL_PATH_GONE);
     path->state = TL_PATH_GONE;
-    p->n_sessions -= path->kind == TL_PATH_SESSION;
+    p->n_sessions -= is_session(path->kind);
     p->sweep = true;
 }
 
@@ -88,19 +93,19 @@ void tl_path_drop(tl_peers *p, tl_path_id id, bool tell)
     tl_path *path = tl_path_find(p, id);
     if (!path || path->state == TL_PATH_GONE)
         return;
-    assert(path->kind == TL_PATH_SESSION);
+    assert(is_session(path->kind));
     if (tell)
         tl_relay_link_close(p->config.link, id);
     path_end(p, path);
 }
 
 /* Is the path needed? A session that a peer opened counts as needed until a connection came over
- * it: tl_paths_on_timer ends it otherwise. A direct way is needed until direct/ says that it is
- * gone. */
+ * it: tl_paths_on_timer ends it otherwise. A direct way and a session that is lent are needed until
+ * their owners say that they are gone. */
 static bool is_needed(const tl_peers *p, const tl_path *path)
 {
     const tl_contact *c = tl_contact_find(p, &path->peer);
-    if (path->kind == TL_PATH_DIRECT || (!path->ours && !path->used))
+    if (path->kind != TL_PATH_SESSION || (!path->ours && !path->used))
         return true;
     return tl_conn_of_path(p, path) || (c && c->dial_path == path->id);
 }
@@ -137,6 +142,49 @@ void tl_peers_free_path(tl_peers *p, tl_path_id id)
     tl_peers_wake(p);
 }
 
+/* --- sessions for others than QUIC --- */
+
+bool tl_peers_lend(tl_peers *p, tl_path_id id, tl_node_id *ret_peer)
+{
+    tl_path *path = tl_path_find(p, id);
+    if (!path || path->kind != TL_PATH_SESSION || path->state != TL_PATH_OPEN || path->ours ||
+        path->used || tl_conn_of_path(p, path))
+        return false;
+    path->kind = TL_PATH_LENT;
+    *ret_peer = path->peer;
+    return true;
+}
+
+tl_err tl_peers_lend_new(tl_peers *p, const tl_node_id *peer, tl_path_id *ret_path)
+{
+    if (!tl_relay_link_is_registered(p->config.link))
+        return TL_ERR_CLOSED;
+    if (p->goodbye || p->n_sessions >= TL_RELAY_SESSIONS_MAX)
+        return TL_ERR_BUSY;
+    const tl_path *path = tl_path_new(p, TL_PATH_LENT, peer, true);
+    if (!path)
+        return TL_ERR_NOMEM;
+    tl_err e = tl_relay_link_open(p->config.link, peer, path->id);
+    if (e)
+        tl_path_drop(p, path->id, false);
+    else
+        *ret_path = path->id;
+    return e;
+}
+
+bool tl_peers_is_lent(const tl_peers *p, tl_path_id id)
+{
+    const tl_path *path = tl_path_find(p, id);
+    return path && path->kind == TL_PATH_LENT && path->state != TL_PATH_GONE;
+}
+
+void tl_peers_end_lent(tl_peers *p, tl_path_id id)
+{
+    if (tl_peers_is_lent(p, id))
+        tl_path_drop(p, id, true);
+    tl_peers_wake(p);
+}
+
 /* --- sessions that peers open --- */
 
 /* False: this peer has TL_PATHS_OF_PEER_MAX sessions already. */
@@ -145,10 +193,10 @@ static bool make_room(tl_peers *p, const tl_node_id *from)
     size_t waiting = 0, of_peer = 0;
     tl_path *path, *next, *oldest = NULL;
     HASH_ITER (hh, p->paths, path, next) {
-        if (path->kind != TL_PATH_SESSION || path->state == TL_PATH_GONE)
+        if (!is_session(path->kind) || path->state == TL_PATH_GONE)
             continue;
         of_peer += tl_node_id_eq(&path->peer, from);
-        if (path->ours || path->used)
+        if (path->kind != TL_PATH_SESSION || path->ours || path->used)
             continue;
         waiting++;
         if (!oldest)

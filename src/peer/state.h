@@ -62,6 +62,7 @@ typedef struct tl_contact tl_contact;
 typedef enum {
     TL_PATH_SESSION, /* a session at the relay; the relay link uses the same id for it */
     TL_PATH_DIRECT,  /* a pair of addresses; direct/ uses the same id for it */
+    TL_PATH_LENT,    /* a session at the relay that is somebody else's: no QUIC passes over it */
 } tl_path_kind;
 
 /*  A session that we asked for: OPENING --relayReady--> OPEN.

@@ -37,7 +37,8 @@ bool tl_traffic_is_held(void *user, tl_path_id id)
         return false; /* datagrams for that path are lost, not kept */
     switch (path->kind) {
     case TL_PATH_SESSION: return !p->events.may_send(p->user);
-    case TL_PATH_DIRECT: return false;
+    case TL_PATH_DIRECT:
+    case TL_PATH_LENT: return false;
     }
     return false;
 }
@@ -64,6 +65,7 @@ static void send_train(tl_peers *p, const tl_quic_output *o)
         /* On an error it is lost, as on any network; the owner of the sockets counts it. */
         (void)!tl_direct_send(p->config.direct, o->path, p->out, o->n, o->segment);
         break;
+    case TL_PATH_LENT: p->counters.pathless++; break;
     }
 }
 

@@ -444,6 +444,28 @@ static void examine_clock(findings *l, const tl_doctor_facts *f)
     }
 }
 
+/* In the same words in cli/cmd_show.c. */
+static void examine_old(findings *l, const tl_doctor_facts *f)
+{
+    char nodes[96] = "no node here speaks only the old protocol now";
+    if (f->peers_in_clear)
+        snprintf(nodes, sizeof nodes,
+                 "%zu node%s here speak%s only the old protocol, in clear through the relay",
+                 f->peers_in_clear, f->peers_in_clear == 1 ? "" : "s",
+                 f->peers_in_clear == 1 ? "s" : "");
+    if (f->in_clear) {
+        add(l, "old_protocol", TL_FINDING_WARNING,
+            "legacy_plaintext is true: what passes between this node and nodes of the old protocol "
+            "can be read and changed by the relay; %s",
+            nodes);
+        remedy(l, "teale config set legacy_plaintext false");
+    } else if (f->peers_in_clear) {
+        add(l, "old_protocol", TL_FINDING_OK, "%s", nodes);
+        remedy(l, "They are left alone. `teale config set legacy_plaintext true` speaks with them; "
+                  "the relay can then read it.");
+    }
+}
+
 /* --- models --- */
 
 /* The remedy for a model server's error text: the first entry whose part is in the text. */
@@ -514,6 +536,7 @@ size_t tl_doctor_examine(const tl_doctor_facts *f, tl_finding ret_findings[TL_FI
     }
     examine_direct(&l, f);
     examine_clock(&l, f);
+    examine_old(&l, f);
     examine_backend(&l, f);
     return l.n;
 }

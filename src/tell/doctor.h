@@ -70,6 +70,8 @@ typedef struct {
     uint64_t offers_late; /* offers refused because two clocks differ */
     uint64_t black_holes; /* how often large packets were lost on a path that had carried them */
     size_t peers_direct, peers_lan, peers_relayed;
+    size_t peers_in_clear; /* listed nodes that speak the old protocol alone */
+    bool in_clear;         /* legacy_plaintext */
 
     const char *share; /* the setting; "" = nothing is shared */
     bool backend_up;
@@ -77,7 +79,7 @@ typedef struct {
     size_t models, models_shared; /* the server's models; of these, the ones that others may ask */
 } tl_doctor_facts;
 
-#define TL_FINDINGS_MAX 16 /* one of each id */
+#define TL_FINDINGS_MAX 18 /* one of each id */
 /* Writes the findings in the order in which obstacles are worth removing. Things that work come
  * along as OK. Returns how many findings there are. */
 size_t tl_doctor_examine(const tl_doctor_facts *f, tl_finding ret_findings[TL_FINDINGS_MAX]);

@@ -82,6 +82,22 @@ static const char *next_try(const tl_story_facts *f, char ret[48])
 
 /* --- not connected --- */
 
+static void tell_old(const tl_story_facts *f, tl_story *s)
+{
+    if (f->speaks_old) {
+        because(s, "old_protocol",
+                "relayed-plaintext: this node speaks only the old protocol, in clear, and the "
+                "relay can read and change what passes");
+        remedy(s, "An encrypted path needs a newer program on that node.");
+    } else {
+        because(s, "old_protocol",
+                "not connected: this node speaks only the old protocol, in clear through the "
+                "relay, and legacy_plaintext is false");
+        remedy(s, "Install a newer program on that node. `teale config set legacy_plaintext true` "
+                  "asks it all the same; the relay can then read the questions and answers.");
+    }
+}
+
 static void tell_unconnected(const tl_story_facts *f, tl_story *s)
 {
     if (!f->wan_enabled) {
@@ -95,6 +111,8 @@ static void tell_unconnected(const tl_story_facts *f, tl_story *s)
     } else if (!f->listed) {
         because(s, "not_present", "not connected: the relay does not list this peer as present");
         remedy(s, "Start the node there, at the same relay; then: teale ping PEER");
+    } else if (f->old) {
+        tell_old(f, s);
     } else {
         because(s, "not_connected",
                 "not connected: nothing has been asked of this peer yet, or "

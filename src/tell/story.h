@@ -16,6 +16,8 @@ typedef struct {
 
     bool wan_enabled, relay_connected;
     bool listed; /* the relay names the peer as present */
+    /* The peer speaks the old protocol alone, in clear; and this node speaks it, too. */
+    bool old, speaks_old;
 
     bool relayed_by_option;         /* --relayed set nat.direct to false */
     bool clock_known;               /* the relay has told its time, and clock_ahead is set */

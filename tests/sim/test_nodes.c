@@ -372,7 +372,7 @@ static void a_relay_that_swaps_a_peers_key_can_only_hide_it(void **state)
     s.relay->tamper_user = mine;
     whole_node_ask(s.nodes[0], &q, "m", "{\"model\":\"m\"}");
     assert_failed(s.sim, &q, TL_FAIL_MODEL_NOT_LOADED, 5 * TL_SEC);
-    assert_int_equal(tl_relay_link_counters_of(s.nodes[0]->link)->peers_refused, 1);
+    assert_int_equal(tl_relay_link_counters_of(s.nodes[0]->link)->peers_in_clear, 1);
     s.relay->tamper = NULL;
     question_clear(&q);
     whole_node_ask(s.nodes[0], &q, "m", "{\"model\":\"m\"}");

@@ -251,6 +251,8 @@ static void link_refused(void *user, const char *code, const char *message)
 
 static void link_peer(void *user, const tl_relay_peer *peer)
 {
+    if (peer->in_clear)
+        return;
     whole_node *n = user;
     tl_peer *p = must(tl_peer_table_get(&n->table, &peer->id));
     (void)tl_peer_describe(p, peer->name, peer->capabilities);

@@ -135,6 +135,17 @@ static tl_err local_ask(void *user, const tl_ask *ask, const tl_exchange_sink *s
     return add_provider(user, OWN, ask, ask->model, sink, sink_user, ret_exchange);
 }
 
+static tl_err ask_old(void *user, const tl_ask *ask, const tl_exchange_sink *sink, void *sink_user,
+                      tl_exchange **ret_exchange)
+{
+    router_scene *s = user;
+    assert_true(ask->has_peer);
+    tl_err e = add_provider(s, ask->peer.key[0], ask, ask->model, sink, sink_user, ret_exchange);
+    if (!e)
+        s->providers[s->n_providers - 1].in_clear = true;
+    return e;
+}
+
 static const char *local_error(void *user)
 {
     return ((router_scene *)user)->local_error;
@@ -176,8 +187,9 @@ tl_node_id router_scene_id(unsigned who)
 
 void router_scene_init(router_scene *s)
 {
-    static const tl_router_world world = {local_count, local_model,    local_ask,   local_error,
-                                          discover,    relay_hopeless, relay_error, on_done};
+    static const tl_router_world world = {local_count, local_model, local_ask,
+                                          local_error, discover,    relay_hopeless,
+                                          relay_error, on_done,     ask_old};
     tl_node_id own = router_scene_id(OWN);
     *s = (router_scene){.env = {.now = 1000 * TL_SEC},
                         .access = {.ask_any = true, .running = true},

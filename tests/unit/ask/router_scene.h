@@ -21,6 +21,7 @@ typedef struct {
     char body[2048]; /* as it was */
     char model[TL_MODEL_MAX];
     bool over, cancelled, paused;
+    bool in_clear; /* asked by the old protocol */
 } provider;
 
 typedef struct {

@@ -47,7 +47,7 @@ static void each_condition_alone_closes_the_node(void **state)
     a = all_open;
     a.running = false;
     assert_int_equal(tl_access_for_peer(&a, &stranger), TL_ACCESS_LEAVING);
-    for (int v = TL_ACCESS_NOT_SHARED; v <= TL_ACCESS_NO_MEMBER; v++)
+    for (int v = TL_ACCESS_NOT_SHARED; v <= TL_ACCESS_ENCRYPTED; v++)
         assert_true(strlen(tl_access_words((tl_access_verdict)v)) > 10);
 }
 
@@ -92,6 +92,22 @@ static void without_a_network_nobody_is_a_member(void **state)
     assert_false(tl_access_is_member(&a, &stranger));
 }
 
+static void
+the_old_protocol_is_spoken_only_where_the_setting_says_so_and_with_no_member(void **state)
+{
+    (void)state;
+    tl_access a = with_network(all_open);
+    assert_int_equal(tl_access_for_old(&a), TL_ACCESS_ENCRYPTED);
+    assert_int_equal(tl_access_to_old(&a, &stranger), TL_ACCESS_ENCRYPTED);
+    a.in_clear = true;
+    assert_int_equal(tl_access_for_old(&a), TL_ACCESS_OK);
+    assert_int_equal(tl_access_to_old(&a, &stranger), TL_ACCESS_OK);
+    assert_int_equal(tl_access_to_old(&a, &member), TL_ACCESS_ENCRYPTED);
+    a.share_public = a.ask_any = false;
+    assert_int_equal(tl_access_for_old(&a), TL_ACCESS_NO_MEMBER);
+    assert_int_equal(tl_access_to_old(&a, &stranger), TL_ACCESS_NO_MEMBER);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -99,6 +115,8 @@ int main(void)
         cmocka_unit_test(each_condition_alone_closes_the_node),
         cmocka_unit_test(a_member_asks_a_private_node_and_a_stranger_does_not),
         cmocka_unit_test(whom_we_ask_follows_the_setting_and_the_networks),
+        cmocka_unit_test(
+            the_old_protocol_is_spoken_only_where_the_setting_says_so_and_with_no_member),
         cmocka_unit_test(without_a_network_nobody_is_a_member),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

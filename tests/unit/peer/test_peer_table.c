@@ -145,6 +145,54 @@ static void a_full_table_makes_room_but_not_at_a_connected_peers_cost(void **sta
     tl_peer_table_clear(&t);
 }
 
+/* A relay that leaves out the key of a node must not make us speak to it in clear. */
+static void a_node_that_was_seen_with_its_key_stays_one_that_speaks_noise(void **state)
+{
+    (void)state;
+    tl_peer_table t = {0};
+    tl_node_id a = id_of(1), b = id_of(2), c = id_of(3);
+    tl_peer *listed = tl_peer_table_get(&t, &a), *old = tl_peer_table_get(&t, &b);
+    tl_peer *connected = tl_peer_table_get(&t, &c);
+    tl_peer_is_listed_as(&t, listed, false);
+    tl_peer_is_listed_as(&t, old, true);
+    tl_peer_is_listed_as(&t, connected, true);
+    tl_peer_has_key(&t, connected);
+    tl_peer_is_listed_as(&t, listed, true);
+    tl_peer_is_listed_as(&t, connected, true);
+    assert_false(listed->in_clear || connected->in_clear);
+    assert_true(old->in_clear);
+    /* It is not forgotten with the node, nor for all that a relay can list. */
+    tl_peer_table_begin_round(&t);
+    tl_peer_table_end_round(&t);
+    assert_null(tl_peer_table_find(&t, &c));
+    for (unsigned i = 10; i < 10 + TL_PEER_KEYED_MAX + 1; i++) {
+        tl_node_id id = id_of(i);
+        tl_peer_is_listed_as(&t, tl_peer_table_get(&t, &id), false);
+    }
+    connected = tl_peer_table_get(&t, &c);
+    tl_peer_is_listed_as(&t, connected, true);
+    assert_false(connected->in_clear);
+    /* What was only ever listed is forgotten then: the memory is bounded. */
+    listed = tl_peer_table_get(&t, &a);
+    tl_peer_is_listed_as(&t, listed, true);
+    assert_true(listed->in_clear);
+    tl_peer_table_clear(&t);
+}
+
+static void nodes_of_the_old_protocol_are_counted_while_they_are_listed(void **state)
+{
+    (void)state;
+    tl_peer_table t = {0};
+    for (unsigned i = 0; i < 5; i++) {
+        tl_node_id id = id_of(i);
+        tl_peer *p = tl_peer_table_get(&t, &id);
+        tl_peer_is_listed_as(&t, p, i < 3);
+        p->listed = i != 0;
+    }
+    assert_int_equal(tl_peer_table_in_clear(&t), 2);
+    tl_peer_table_clear(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -154,6 +202,8 @@ int main(void)
         cmocka_unit_test(who_is_not_listed_in_a_round_is_forgotten_unless_connected),
         cmocka_unit_test(who_came_by_itself_during_a_round_is_not_listed_for_it),
         cmocka_unit_test(who_left_is_forgotten_unless_connected),
+        cmocka_unit_test(a_node_that_was_seen_with_its_key_stays_one_that_speaks_noise),
+        cmocka_unit_test(nodes_of_the_old_protocol_are_counted_while_they_are_listed),
         cmocka_unit_test(a_full_table_makes_room_but_not_at_a_connected_peers_cost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -307,18 +307,6 @@ static void a_discovery_reads_every_page(void **state)
     assert_int_equal(told.peers, 2);
 }
 
-static void a_peer_whose_keys_differ_is_not_there(void **state)
-{
-    (void)state;
-    char wg[65];
-    tl_hex_write(wg, own.noise_public, 32);
-    assert_int_equal(tl_relay_link_discover(link_, "", 0), TL_OK);
-    hear_peers(wg, "");
-    assert_int_equal(told.peers, 0);
-    assert_int_equal(tl_relay_link_counters_of(link_)->peers_refused, 1);
-    assert_true(told.discovered_ok);
-}
-
 static void questions_wait_their_turn_and_one_unanswered_fails_alone(void **state)
 {
     (void)state;
@@ -582,7 +570,6 @@ int main(void)
         TEST(refusals_are_told_by_their_code, setup),
         TEST(changed_capabilities_are_registered_anew_and_the_same_are_not, setup_registered),
         TEST(a_discovery_reads_every_page, setup_registered),
-        TEST(a_peer_whose_keys_differ_is_not_there, setup_registered),
         TEST(questions_wait_their_turn_and_one_unanswered_fails_alone, setup_registered),
         TEST(data_flows_once_the_peer_is_ready, setup_registered),
         TEST(a_peers_session_is_answered_if_it_is_wanted, setup_registered),

@@ -1,4 +1,5 @@
-/* How many of our models a registration names, and what the user hears of the rest. */
+/* How many of our models a registration names, and what the user hears of the rest; and who of those
+ * that a relay lists speaks Noise. */
 #include "peer/relay_link.h"
 
 #include "base/log.h"
@@ -39,6 +40,24 @@ static void wire_commit(void *wire)
 static void on_registered(void *user)
 {
     (void)user;
+}
+
+static struct {
+    unsigned peers, discovered;
+    bool in_clear; /* the last one */
+} listed;
+
+static void on_peer(void *user, const tl_relay_peer *peer)
+{
+    (void)user;
+    listed.peers++;
+    listed.in_clear = peer->in_clear;
+}
+
+static void on_discovered(void *user, const char *model, bool ok)
+{
+    (void)user, (void)model;
+    listed.discovered += ok;
 }
 
 static void keep_line(void *user, tl_log_level level, const char *line)
@@ -87,7 +106,8 @@ static size_t models_said(void)
 static int setup(void **state)
 {
     (void)state;
-    static const tl_relay_link_events events = {.on_registered = on_registered};
+    static const tl_relay_link_events events = {
+        .on_registered = on_registered, .on_peer = on_peer, .on_discovered = on_discovered};
     static const tl_relay_wire wire = {wire_begin, wire_commit};
     rng = tl_rand_seeded(1);
     logged_n = 0;
@@ -146,6 +166,46 @@ static void what_the_relay_cut_is_told_once(void **state)
     assert_int_equal(logged_n, 2);
 }
 
+/* One peer, listed with these fields beside its ID. */
+static void hear_listed(const tl_identity *peer, const char *fields)
+{
+    char text[400], hex[65];
+    tl_node_id_write(hex, &peer->id);
+    snprintf(text, sizeof text,
+             "{\"discoverResponse\":{\"peers\":[{\"nodeID\":\"%s\",%s\"capabilities\":{}}]}}", hex,
+             fields);
+    listed.peers = 0;
+    assert_int_equal(tl_relay_link_discover(link_, "", TL_SEC), TL_OK);
+    hear(text);
+}
+
+static void a_peer_without_the_key_of_its_id_is_one_of_the_old_protocol(void **state)
+{
+    (void)state;
+    tl_identity other;
+    char wg[65], fields[100];
+    assert_int_equal(tl_identity_new(&rng, &other), TL_OK);
+    tl_hex_write(wg, other.noise_public, 32);
+    snprintf(fields, sizeof fields, "\"wgPublicKey\":\"%s\",", wg);
+    hear_listed(&other, fields);
+    assert_true(listed.peers == 1 && !listed.in_clear);
+    /* None; and one of another seed, or made of the seed in another way. */
+    hear_listed(&other, "");
+    assert_true(listed.peers == 1 && listed.in_clear);
+    tl_hex_write(wg, own.noise_public, 32);
+    snprintf(fields, sizeof fields, "\"wgPublicKey\":\"%s\",", wg);
+    hear_listed(&other, fields);
+    assert_true(listed.peers == 1 && listed.in_clear);
+    assert_int_equal(tl_relay_link_counters_of(link_)->peers_in_clear, 2);
+    assert_int_equal(tl_relay_link_counters_of(link_)->peers_refused, 0);
+    /* The public key of somebody else is nonsense, whatever is spoken. */
+    snprintf(fields, sizeof fields, "\"publicKey\":\"%s\",", own_hex);
+    hear_listed(&other, fields);
+    assert_int_equal(listed.peers, 0);
+    assert_int_equal(tl_relay_link_counters_of(link_)->peers_refused, 1);
+    assert_int_equal(listed.discovered, 4);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -153,6 +213,7 @@ int main(void)
         TEST(of_a_long_list_256_are_registered_and_the_user_is_told),
         TEST(a_message_that_is_too_long_for_some_relays_is_never_sent),
         TEST(what_the_relay_cut_is_told_once),
+        TEST(a_peer_without_the_key_of_its_id_is_one_of_the_old_protocol),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

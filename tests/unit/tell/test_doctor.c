@@ -501,6 +501,22 @@ static void the_longest_texts_fit(void **state)
 
 #define TEST(name) cmocka_unit_test_setup(name, healthy)
 
+static void nodes_of_the_old_protocol_are_told_and_speaking_it_is_a_warning(void **state)
+{
+    (void)state;
+    examine();
+    assert_null(find("old_protocol"));
+    facts.peers_in_clear = 3;
+    examine();
+    assert_int_equal(find("old_protocol")->state, TL_FINDING_OK);
+    assert_string_equal(find("old_protocol")->evidence,
+                        "3 nodes here speak only the old protocol, in clear through the relay");
+    facts.in_clear = true;
+    alone("old_protocol", TL_FINDING_WARNING, "3 nodes here", "legacy_plaintext false");
+    facts.peers_in_clear = 0;
+    alone("old_protocol", TL_FINDING_WARNING, "no node here", "legacy_plaintext false");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -527,6 +543,7 @@ int main(void)
         TEST(relayed_peers_are_counted_and_lead_on),
         TEST(offers_refused_as_late_point_to_the_clock),
         TEST(packets_that_vanish_for_their_size_point_to_icmp),
+        TEST(nodes_of_the_old_protocol_are_told_and_speaking_it_is_a_warning),
         TEST(a_model_server_that_is_down_or_empty_is_a_problem),
         TEST(the_relays_port_comes_from_its_url),
         TEST(the_longest_texts_fit),

@@ -105,6 +105,10 @@ static void a_peer_without_a_connection_tells_what_it_takes(void **state)
     (void)state;
     facts.connected = false;
     tells("not_connected", "nothing has been asked", "teale ping");
+    facts.old = true;
+    tells("old_protocol", "legacy_plaintext is false", "legacy_plaintext true");
+    facts.speaks_old = true;
+    tells("old_protocol", "relayed-plaintext", "newer program");
     facts.listed = false;
     tells("not_present", "does not list", "Start the node there");
     facts.relay_connected = false;
