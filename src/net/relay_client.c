@@ -36,8 +36,8 @@ struct tl_relay_client {
                           dial */
     unsigned replaced; /* how many times in a row, for the pause */
     tl_wsclient *ws;
-    unsigned failures;               /* rounds through all URLs without a steady connection */
-    tl_timer redial, ping, deadline; /* deadline is the link's */
+    unsigned failures; /* rounds through all URLs, less what connections that worked forgave */
+    tl_timer redial, ping, deadline;                   /* deadline is the link's */
     tl_time dialled_at, registered_at, ping_sent, rtt; /* ping_sent 0: no pong is awaited */
     uint64_t connects;
 };
@@ -113,7 +113,7 @@ static tl_time next_pause(tl_relay_client *c)
     tl_time whole = TL_RELAY_BACKOFF_MIN << shift;
     if (whole > TL_RELAY_BACKOFF_MAX)
         whole = TL_RELAY_BACKOFF_MAX;
-    c->failures++;
+    c->failures += c->failures < 6; /* more would take longer to forgive, and change nothing */
     return tl_rand_below(c->rand, whole);
 }
 
@@ -169,12 +169,9 @@ static void dial_again(tl_relay_client *c, const char *why)
     c->registered_at = 0;
     if (held >= TL_RELAY_AWAY_MAX)
         c->replaced = 0;
-    if (held >= TL_RELAY_STEADY_AFTER) {
-        c->failures = 0;
-        c->at = 0;
-    } else {
-        c->at = (c->at + 1) % c->n_urls;
-    }
+    tl_time forgiven = held / TL_RELAY_FORGIVE_EACH;
+    c->failures -= forgiven < c->failures ? (unsigned)forgiven : c->failures;
+    c->at = held >= TL_RELAY_STEADY_AFTER ? 0 : (c->at + 1) % c->n_urls;
     tl_time pause = c->away ? next_absence(c) : next_pause(c);
     tl_log(TL_LOG_DEBUG, "relay: %s: %s; next try in %u ms", url, why, (unsigned)(pause / TL_MS));
     tl_timer_set(&c->redial, now + pause);

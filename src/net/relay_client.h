@@ -14,8 +14,11 @@
 #define TL_RELAY_TOLD_MAX     4             /* lines in the log about one relay in one outage */
 #define TL_RELAY_BACKOFF_MIN  (1 * TL_SEC)
 #define TL_RELAY_BACKOFF_MAX  (60 * TL_SEC)
-/* A connection that lasted this long was a good one: after its end, pauses begin with the shortest
- * again. */
+/* Pauses between two dials double. A connection that worked makes good for failures before it: each
+ * second after the registration takes back one doubling. So a relay that was killed several times
+ * within a minute is dialled soon after each return, and one that drops us at once ever later. */
+#define TL_RELAY_FORGIVE_EACH (1 * TL_SEC)
+/* After a connection that lasted this long, the first relay of the list is tried first again. */
 #define TL_RELAY_STEADY_AFTER (60 * TL_SEC)
 /* The pause after the relay said that another process registered with our key. If we came back at
  * once, we would throw the other process out, and it would throw us out, without end. If we never

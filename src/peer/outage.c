@@ -1,5 +1,6 @@
 /* What happens when a connection loses its path: the client asks for another session at the relay,
- * and the server waits for the client.
+ * and the server waits for the client. Both want the relay back soon: the server, while it has
+ * questions under way.
  *
  * Guarantee: a connection whose path is gone is on another path, or closed, TL_PEERS_OUTAGE_MAX
  * later at most. */
@@ -51,7 +52,8 @@ static void try_reopen(tl_peer_conn *conn)
     if (conn->outage.reopen == TL_REOPEN_ASKED)
         return;
     rest(conn);
-    if (!conn->client || conn->relayed || conn->closing)
+    bool wants = conn->client || (tl_conn_is_lost(conn) && conn->streams);
+    if (!wants || conn->relayed || conn->closing)
         return;
     if (!tl_relay_link_is_registered(p->config.link)) {
         if (tl_conn_is_lost(conn))
@@ -59,6 +61,8 @@ static void try_reopen(tl_peer_conn *conn)
         again(conn);
         return;
     }
+    if (!conn->client)
+        return;
     const tl_path *path = tl_path_new(p, TL_PATH_SESSION, &conn->contact->peer->id, true);
     if (path && !tl_relay_link_open(p->config.link, &path->peer, path->id)) {
         set_reopen(conn, TL_REOPEN_ASKED, TL_NEVER, path->id);

@@ -51,29 +51,62 @@ static void several_relays_are_tried_in_order_and_then_there_is_a_pause(void **s
     assert_true(pauses > TL_SEC);
 }
 
-static void after_a_steady_minute_the_first_relay_is_tried_after_the_shortest_pause(void **state)
+/* What bounds the next pause after the relay was away for long, and then for `held` not. */
+static tl_time longest_pause_after(tl_time held, unsigned times)
+{
+    tl_time most = 0;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        end();
+        begin(seed);
+        start(1);
+        for (unsigned n = 0; n < 9; n++) {
+            closed("refused");
+            next_dial();
+        }
+        tl_time pause = 0;
+        for (unsigned i = 0; i < times; i++) {
+            welcome(); /* takes 30 ms */
+            hold(held - 30 * TL_MS);
+            closed("lost");
+            pause = next_dial();
+        }
+        most = tl_time_max(most, pause);
+    }
+    return most;
+}
+
+static void each_second_that_a_connection_worked_takes_back_a_doubling(void **state)
+{
+    (void)state;
+    /* after nine failures the pauses are at their longest: 60 s, as after six */
+    assert_in_range(longest_pause_after(900 * TL_MS, 1), 32 * TL_SEC, 60 * TL_SEC);
+    assert_in_range(longest_pause_after(2100 * TL_MS, 1), 8 * TL_SEC, 16 * TL_SEC);
+    assert_in_range(longest_pause_after(6100 * TL_MS, 1), 0, TL_RELAY_BACKOFF_MIN - 1);
+    /* killed eight times within a minute: it is there again within a second each time */
+    assert_in_range(longest_pause_after(6100 * TL_MS, 8), 0, TL_RELAY_BACKOFF_MIN - 1);
+    /* one that drops us after half a second is never dialled soon */
+    assert_in_range(longest_pause_after(500 * TL_MS, 8), 32 * TL_SEC, 60 * TL_SEC);
+}
+
+static void after_a_steady_minute_the_first_relay_is_tried_first(void **state)
 {
     (void)state;
     for (int steady = 0; steady < 2; steady++) {
         end();
         begin(7);
         start(2);
-        for (unsigned n = 0; n < 9; n++) { /* long pauses by now; the second is being tried */
+        for (unsigned n = 0; n < 8; n++) { /* the first is being tried */
             closed("refused");
             next_dial();
         }
-        assert_string_equal(net.authority, "127.0.0.1:8002");
+        assert_string_equal(net.authority, "127.0.0.1:8001");
         welcome();
         tl_time held = 30 * TL_MS; /* since the welcome began */
         hold(TL_RELAY_STEADY_AFTER - held - !steady);
         closed("lost");
         assert_string_equal(tl_relay_client_error(client), "lost");
-        tl_time pause = next_dial();
-        assert_string_equal(net.authority, "127.0.0.1:8001");
-        if (steady)
-            assert_true(pause < TL_RELAY_BACKOFF_MIN);
-        else
-            assert_true(pause > TL_RELAY_BACKOFF_MIN);
+        assert_true(next_dial() < TL_RELAY_BACKOFF_MIN);
+        assert_string_equal(net.authority, steady ? "127.0.0.1:8001" : "127.0.0.1:8002");
     }
 }
 
@@ -364,7 +397,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(the_pause_doubles_up_to_a_minute_and_is_anywhere_within),
         T(several_relays_are_tried_in_order_and_then_there_is_a_pause),
-        T(after_a_steady_minute_the_first_relay_is_tried_after_the_shortest_pause),
+        T(each_second_that_a_connection_worked_takes_back_a_doubling),
+        T(after_a_steady_minute_the_first_relay_is_tried_first),
         T(the_log_names_the_relay_that_was_lost),
         T(only_what_is_new_is_told),
         T(without_memory_for_a_connection_it_is_tried_again),

@@ -1,0 +1,186 @@
+/* Whole nodes under the virtual clock, with no way but the relay, and what happens to answers when the
+ * relay is away, or mute. */
+#include "whole_node.h"
+
+#include "peer/watch.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define DELAY (20 * TL_MS) /* one way to the relay: a round trip of 40 ms */
+
+typedef struct {
+    sim *sim;
+    relay_host *relay;
+    size_t n;
+    whole_node *nodes[6];
+} scene;
+
+static scene scene_new(uint64_t seed, size_t n)
+{
+    scene s = {.sim = sim_new(sim_seed(seed)), .n = n};
+    s.relay = relay_host_new(s.sim);
+    for (size_t i = 0; i < n; i++) {
+        s.nodes[i] = whole_node_new(s.sim, s.relay, DELAY);
+        whole_node_connect(s.nodes[i]);
+    }
+    sim_run_for(s.sim, 1 * TL_SEC);
+    for (size_t i = 0; i < n; i++)
+        assert_true(tl_relay_link_is_registered(s.nodes[i]->link));
+    return s;
+}
+
+static void scene_free(scene *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        whole_node_free(s->nodes[i]);
+    relay_host_free(s->relay);
+    sim_free(s->sim);
+}
+
+static void assert_answered(sim *s, question_record *q, tl_time limit)
+{
+    assert_true(sim_run_while(s, question_is_over, q, limit));
+    if (q->failed)
+        print_error("failed: %s: %s\n", tl_fail_name(q->fail), q->why);
+    assert_true(q->ended);
+}
+
+static void assert_failed(sim *s, question_record *q, tl_fail fail, tl_time limit)
+{
+    assert_true(sim_run_while(s, question_is_over, q, limit));
+    assert_true(q->failed);
+    assert_string_equal(tl_fail_name(q->fail), tl_fail_name(fail));
+    assert_true(q->why[0]);
+}
+
+static void an_answer_goes_on_when_the_relay_comes_back(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 30; seed < 36; seed++) {
+        scene s = scene_new(seed, 2);
+        question_record q = {0};
+        s.nodes[1]->pieces = 400;
+        s.nodes[1]->piece_every = 25 * TL_MS;
+        whole_node_serve(s.nodes[1], "m");
+        whole_node_ask(s.nodes[0], &q, "m", "{\"model\":\"m\"}");
+        sim_run_for(s.sim, 2 * TL_SEC);
+        assert_true(q.bytes > 0);
+        /* The relay restarts; or only one of the two loses its connection for a while. */
+        bool both = seed % 3 == 0, asker = seed % 3 == 1;
+        if (both)
+            relay_host_restart(s.relay);
+        if (both || asker)
+            whole_node_disconnect(s.nodes[0]);
+        if (both || !asker)
+            whole_node_disconnect(s.nodes[1]);
+        sim_run_for(s.sim, 3 * TL_SEC);
+        uint64_t before = q.bytes;
+        for (size_t i = 0; i < 2; i++)
+            if (!s.nodes[i]->connected)
+                whole_node_connect(s.nodes[i]);
+        sim_run_for(s.sim, 3 * TL_SEC);
+        assert_true(q.bytes > before);
+        assert_answered(s.sim, &q, 60 * TL_SEC);
+        assert_int_equal(q.bytes, 400 * 13);
+        assert_int_equal(s.nodes[0]->joined, 1);
+        question_clear(&q);
+        scene_free(&s);
+    }
+}
+
+static void without_a_relay_a_question_under_way_fails_within_10_s(void **state)
+{
+    (void)state;
+    scene s = scene_new(6, 2);
+    question_record q = {0}, later = {0};
+    s.nodes[1]->pieces = 100000;
+    s.nodes[1]->piece_every = 25 * TL_MS;
+    whole_node_serve(s.nodes[1], "m");
+    whole_node_ask(s.nodes[0], &q, "m", "{\"model\":\"m\"}");
+    sim_run_for(s.sim, 2 * TL_SEC);
+    whole_node_disconnect(s.nodes[0]);
+    assert_failed(s.sim, &q, TL_FAIL_PEER_FAILED, 11 * TL_SEC);
+    assert_non_null(strstr(q.why, "relay"));
+    whole_node_ask(s.nodes[0], &later, "m", "{\"model\":\"m\"}");
+    assert_true(sim_run_while(s.sim, question_is_over, &later, 11 * TL_SEC));
+    assert_true(later.failed);
+    sim_run_for(s.sim, 70 * TL_SEC);
+    assert_int_equal(whole_node_jobs(s.nodes[1]), 0); /* the provider gave up too */
+    question_clear(&q);
+    question_clear(&later);
+    scene_free(&s);
+}
+
+/* Every frame, the relay's pings too. */
+static void swallow(void *user, uint8_t *text, size_t *n, size_t cap)
+{
+    (void)user, (void)text, (void)cap;
+    *n = 0;
+}
+
+static void a_relay_that_stops_carrying_without_a_word_ends_an_answer_at_both_ends(void **state)
+{
+    (void)state;
+    scene s = scene_new(16, 2);
+    question_record q = {0};
+    s.nodes[1]->pieces = 1000000;
+    s.nodes[1]->piece_every = 10 * TL_MS;
+    whole_node_serve(s.nodes[1], "m");
+    whole_node_ask(s.nodes[0], &q, "m", "{\"model\":\"m\"}");
+    sim_run_for(s.sim, 2 * TL_SEC);
+    assert_true(q.bytes > 0);
+    s.relay->tamper = swallow;
+    sim_run_for(s.sim, 9 * TL_SEC);
+    assert_false(question_is_over(&q)); /* it may yet come back */
+    assert_failed(s.sim, &q, TL_FAIL_PEER_FAILED, 4 * TL_SEC);
+    sim_run_for(s.sim, 4 * TL_SEC);
+    assert_int_equal(whole_node_jobs(s.nodes[1]), 0);
+    s.relay->tamper = NULL;
+    s.nodes[1]->pieces = 1;
+    question_clear(&q);
+    whole_node_ask(s.nodes[0], &q, "m", "{\"model\":\"m\"}");
+    assert_answered(s.sim, &q, 5 * TL_SEC);
+    question_clear(&q);
+    scene_free(&s);
+}
+
+/* Its silence costs the time that it lasts and one more look, not the back-off of QUIC's timers. */
+static void an_answer_outlives_a_relay_that_is_mute_for_eight_seconds(void **state)
+{
+    (void)state;
+    static const tl_time mute[] = {1 * TL_SEC, 3 * TL_SEC, 5 * TL_SEC, 8 * TL_SEC, 8 * TL_SEC};
+    for (uint64_t i = 0; i < 10; i++) {
+        scene s = scene_new(160 + i, 2);
+        question_record q = {0};
+        s.nodes[1]->pieces = 2000;
+        s.nodes[1]->piece_every = 10 * TL_MS;
+        whole_node_serve(s.nodes[1], "m");
+        whole_node_ask(s.nodes[0], &q, "m", "{\"model\":\"m\"}");
+        sim_run_for(s.sim, 2 * TL_SEC + i * 100 * TL_MS);
+        s.relay->tamper = swallow;
+        sim_run_for(s.sim, mute[i % 5]);
+        s.relay->tamper = NULL;
+        assert_answered(s.sim, &q, 60 * TL_SEC);
+        assert_int_equal(q.bytes, 2000 * 13);
+        assert_int_equal(s.nodes[0]->joined, 1); /* the same connection */
+        assert_true(q.longest_gap < mute[i % 5] + TL_WATCH_EVERY + 100 * TL_MS);
+        question_clear(&q);
+        scene_free(&s);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_answer_goes_on_when_the_relay_comes_back),
+        cmocka_unit_test(without_a_relay_a_question_under_way_fails_within_10_s),
+        cmocka_unit_test(a_relay_that_stops_carrying_without_a_word_ends_an_answer_at_both_ends),
+        cmocka_unit_test(an_answer_outlives_a_relay_that_is_mute_for_eight_seconds),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
