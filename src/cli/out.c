@@ -1,5 +1,7 @@
 #include "cli/out.h"
 
+#include "base/plain.h"
+
 #include <assert.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -37,6 +39,62 @@ const char *tl_out_end(FILE *f)
     return state.colour && tl_out_is_live(f) ? "\x1b[0m" : "";
 }
 
+/* --- text of others --- */
+
+/* Appends what may be shown. `multi_line`: newline and tab, too. */
+static tl_err clean(tl_buf *out, tl_slice t, bool multi_line)
+{
+    tl_err e = TL_OK;
+    size_t n;
+    for (; !e && t.n; t = tl_slice_of(t.p + n, t.n - n)) {
+        tl_plain plain = tl_plain_next(t, &n);
+        bool layout = multi_line && (*t.p == '\n' || *t.p == '\t');
+        if (plain == TL_PLAIN_BROKEN)
+            e = tl_buf_append_str(out, "\xEF\xBF\xBD");
+        else if (layout || plain == TL_PLAIN_SHOWN)
+            e = tl_buf_append(out, tl_slice_of(t.p, n));
+    }
+    return e;
+}
+
+static void write_clean(FILE *f, tl_slice text, bool multi_line)
+{
+    tl_buf shown = {0};
+    if (!clean(&shown, text, multi_line))
+        fwrite(tl_buf_slice(&shown).p, 1, shown.len, f);
+    tl_buf_clear(&shown);
+}
+
+void tl_out_text(FILE *f, tl_slice text, bool multi_line)
+{
+    if (isatty(fileno(f)))
+        write_clean(f, text, multi_line);
+    else
+        fwrite(text.p, 1, text.n, f);
+}
+
+tl_err tl_out_clean(tl_buf *out, const char *text)
+{
+    return clean(out, tl_slice_str(text), false);
+}
+
+void tl_out_plain(const char *text)
+{
+    write_clean(stdout, tl_slice_str(text), false);
+}
+
+/* Any message may repeat words of others. */
+static void say(bool multi_line, const char *fmt, va_list ap)
+{
+    char *text;
+    if (vasprintf(&text, fmt, ap) < 0)
+        return;
+    write_clean(stderr, tl_slice_str(text), multi_line);
+    free(text);
+}
+
+/* --- lines --- */
+
 void tl_progress_clear(void)
 {
     if (state.line_open)
@@ -50,7 +108,7 @@ void tl_out_error(const char *fmt, ...)
     tl_progress_clear();
     fprintf(stderr, "%steale:%s ", tl_out_colour(stderr, TL_COLOUR_BAD), tl_out_end(stderr));
     va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
+    say(true, fmt, ap);
     va_end(ap);
     fputc('\n', stderr);
 }
@@ -60,73 +118,38 @@ void tl_out_note(const char *fmt, ...)
     va_list ap;
     tl_progress_clear();
     va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
+    say(true, fmt, ap);
     va_end(ap);
     fputc('\n', stderr);
+}
+
+/* Escapes what may not be shown: it stands only in strings, so the value stays the same. */
+static void write_escaped(const char *json)
+{
+    tl_slice t = tl_slice_str(json), c;
+    size_t n;
+    for (; t.n; t = tl_slice_of(t.p + n, t.n - n)) {
+        bool hidden = tl_plain_next(t, &n) == TL_PLAIN_HIDDEN;
+        json_t *one = hidden ? json_stringn((const char *)t.p, n) : NULL;
+        char *text = one ? json_dumps(one, JSON_ENCODE_ANY | JSON_ENSURE_ASCII) : NULL;
+        c = text ? tl_slice_of(text + 1, strlen(text) - 2) : tl_slice_of(t.p, n);
+        if (text && c.n == 1)
+            printf("\\u%04X", c.p[0]); /* DEL, which is ASCII */
+        else if (text || !hidden)
+            fwrite(c.p, 1, c.n, stdout);
+        free(text);
+        json_decref(one);
+    }
 }
 
 /* 15 digits: 0.266 stays 0.266. */
 void tl_out_json(const json_t *value)
 {
-    json_dumpf(value, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15));
+    char *text = json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(15));
+    if (text)
+        write_escaped(text);
     fputc('\n', stdout);
-}
-
-/* How many bytes the first character of `t` has; 0: it is not UTF-8. */
-static size_t character(tl_slice t)
-{
-    for (size_t k = 1; k <= 4 && k <= t.n; k++)
-        if (tl_utf8_is(tl_slice_of(t.p, k)))
-            return k;
-    return 0;
-}
-
-/* C0, DEL and C1: characters that a terminal may obey. */
-static bool is_control(tl_slice c)
-{
-    return c.p[0] < 0x20 || c.p[0] == 0x7F || (c.n == 2 && c.p[0] == 0xC2 && c.p[1] < 0xA0);
-}
-
-void tl_out_text(FILE *f, tl_slice text, bool multi_line)
-{
-    if (!isatty(fileno(f))) {
-        fwrite(text.p, 1, text.n, f);
-        return;
-    }
-    while (text.n) {
-        size_t k = character(text);
-        tl_slice c = tl_slice_of(text.p, k ? k : 1);
-        bool layout = multi_line && (*c.p == '\n' || *c.p == '\t');
-        if (!k)
-            fputs("\xEF\xBF\xBD", f);
-        else if (layout || !is_control(c))
-            fwrite(c.p, 1, c.n, f);
-        text = tl_slice_of(text.p + c.n, text.n - c.n);
-    }
-}
-
-tl_err tl_out_clean(tl_buf *out, const char *text)
-{
-    tl_slice t = tl_slice_str(text);
-    tl_err e = TL_OK;
-    while (!e && t.n) {
-        size_t k = character(t);
-        tl_slice c = tl_slice_of(t.p, k ? k : 1);
-        if (!k)
-            e = tl_buf_append_str(out, "\xEF\xBF\xBD");
-        else if (!is_control(c))
-            e = tl_buf_append(out, c);
-        t = tl_slice_of(t.p + c.n, t.n - c.n);
-    }
-    return e;
-}
-
-void tl_out_plain(const char *text)
-{
-    tl_buf clean = {0};
-    if (!tl_out_clean(&clean, text))
-        fwrite(tl_buf_slice(&clean).p, 1, clean.len, stdout);
-    tl_buf_clear(&clean);
+    free(text);
 }
 
 void tl_out_line(const char *key, const char *value)
@@ -211,7 +234,7 @@ static void progress_line(unsigned step, unsigned steps, const char *name, const
     tl_progress_clear();
     fprintf(stderr, "%s[%u/%u]%s %-10s ", tl_out_colour(stderr, TL_COLOUR_DIM), step, steps,
             tl_out_end(stderr), name);
-    vfprintf(stderr, fmt, ap);
+    say(false, fmt, ap);
 }
 
 void tl_progress_done(unsigned step, unsigned steps, const char *name, const char *fmt, ...)
@@ -242,7 +265,7 @@ void tl_progress_note(const char *fmt, ...)
     va_list ap;
     fprintf(stderr, "\r\x1b[K%s", tl_out_colour(stderr, TL_COLOUR_DIM));
     va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
+    say(false, fmt, ap);
     va_end(ap);
     fputs(tl_out_end(stderr), stderr);
     fflush(stderr);

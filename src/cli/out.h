@@ -28,13 +28,13 @@ const char *tl_out_end(FILE *f);
 void tl_out_error(const char *fmt, ...) TL_PRINTF(1, 2);
 /* A plain line on stderr, for notes that are not part of the answer. */
 void tl_out_note(const char *fmt, ...) TL_PRINTF(1, 2);
-/* One compact JSON object and a newline on stdout. */
+/* One compact JSON object and a newline on stdout. What base/plain hides is escaped. */
 void tl_out_json(const json_t *value);
 
-/* Writes text that comes from others. If `f` is a terminal, leaves out control characters; with
+/* Writes text that comes from others. If `f` is a terminal, leaves out what base/plain hides; with
  * `multi_line`, newline and tab stay. */
 void tl_out_text(FILE *f, tl_slice text, bool multi_line);
-/* Appends a copy without any control character; invalid UTF-8 becomes U+FFFD. */
+/* Appends a copy without what base/plain hides; invalid UTF-8 becomes U+FFFD. */
 TL_CHECK tl_err tl_out_clean(tl_buf *out, const char *text);
 
 /* Writes such a copy to stdout. */

@@ -1,5 +1,7 @@
 #include "peer/peer_table.h"
 
+#include "base/plain.h"
+
 #include <stdlib.h>
 
 static void free_models(char **models, size_t n)
@@ -78,28 +80,31 @@ tl_peer *tl_peer_table_get(tl_peer_table *t, const tl_node_id *id)
 
 /* --- what a node says of itself --- */
 
-/* Removes control characters: they would move a terminal's cursor. The parser lets no invalid UTF-8
- * through. */
+/* Keeps what may be shown. The parser lets no invalid UTF-8 through. */
 static bool set_name(tl_peer *p, const char *name)
 {
     char clean[TL_PEER_NAME_MAX];
-    size_t n = 0;
-    for (size_t i = 0; name[i] && n + 1 < sizeof clean; i++)
-        if ((uint8_t)name[i] >= 0x20 && name[i] != 0x7f)
-            clean[n++] = name[i];
+    size_t n = 0, k;
+    for (tl_slice t = tl_slice_str(name); t.n; t = tl_slice_of(t.p + k, t.n - k)) {
+        bool shown = tl_plain_next(t, &k) == TL_PLAIN_SHOWN;
+        if (shown && n + k >= sizeof clean)
+            break;
+        if (shown)
+            memcpy(clean + n, t.p, k);
+        n += shown ? k : 0;
+    }
     clean[n] = 0;
-    while (n && !tl_utf8_is(tl_slice_of(clean, n))) /* cut in mid-character */
-        clean[--n] = 0;
     if (strcmp(clean, p->name) == 0)
         return false;
     memcpy(p->name, clean, n + 1);
     return true;
 }
 
+/* A name with characters that nobody sees is none: it would be taken for another. */
 static bool model_is(const json_t *v)
 {
     size_t n = json_is_string(v) ? json_string_length(v) : 0;
-    return n > 0 && n < TL_MODEL_MAX && strlen(json_string_value(v)) == n;
+    return n > 0 && n < TL_MODEL_MAX && tl_plain_is(tl_slice_of(json_string_value(v), n));
 }
 
 static bool same_models(const tl_peer *p, char **models, size_t n)

@@ -77,6 +77,25 @@ static void a_long_name_is_cut_between_characters(void **state)
     tl_peer_table_clear(&t);
 }
 
+static void what_nobody_may_see_is_in_no_name(void **state)
+{
+    (void)state;
+    tl_peer_table t = {0};
+    tl_node_id id = id_of(1);
+    tl_peer *p = tl_peer_table_get(&t, &id);
+    describe(
+        p,
+        "a\x1b[31m\xE2\x80\xAE"
+        "b\xC2\x9B\n\x7F\xE2\x81\xA6"
+        "caf\xC3\xA9",
+        "{\"loadedModels\":[\"good\",\"exe.gpj\xE2\x80\xAE\",\"a\\u001b[1m\",\"caf\xC3\xA9\"]}");
+    assert_string_equal(p->name, "a[31mbcaf\xC3\xA9");
+    assert_int_equal(p->n_models, 2);
+    assert_string_equal(p->models[0], "good");
+    assert_string_equal(p->models[1], "caf\xC3\xA9");
+    tl_peer_table_clear(&t);
+}
+
 static void who_is_not_listed_in_a_round_is_forgotten_unless_connected(void **state)
 {
     (void)state;
@@ -199,6 +218,7 @@ int main(void)
         cmocka_unit_test(a_peer_is_what_it_says_of_itself),
         cmocka_unit_test(nonsense_in_capabilities_is_left_out),
         cmocka_unit_test(a_long_name_is_cut_between_characters),
+        cmocka_unit_test(what_nobody_may_see_is_in_no_name),
         cmocka_unit_test(who_is_not_listed_in_a_round_is_forgotten_unless_connected),
         cmocka_unit_test(who_came_by_itself_during_a_round_is_not_listed_for_it),
         cmocka_unit_test(who_left_is_forgotten_unless_connected),
