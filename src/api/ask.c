@@ -9,12 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* An answer that is not a stream is held until its end. Then a model server that dies in the middle
- * gives an error with a status, and not half an answer. A longer answer is streamed all the
- * same. */
-#define HOLD_MAX (1u << 20)
-
-/*   ASKED --the head--> HOLDING --too long to hold, or a stream--> STREAMING
+/* An answer that is not live is held until its end. Then a model server that dies in the middle gives
+ * an error with a status, and not half an answer. A longer one is streamed all the same.
+ *
+ *   ASKED --the head--> HOLDING --too long to hold, or a stream--> STREAMING
  *   any state --the answer ends, fails or is malformed, or the client is gone--> freed */
 typedef enum {
     ASK_ASKED,     /* nothing came yet */
@@ -53,12 +51,6 @@ static void ask_free(tl_api_ask *a)
 }
 
 /* --- the answer's head --- */
-
-static bool status_is_passed(int status)
-{
-    return (status >= 200 && status < 300) || status == 400 || status == 404 || status == 413 ||
-           status == 422 || status == 429;
-}
 
 static void route_headers(tl_api_ask *a)
 {
@@ -100,14 +92,14 @@ static void begin(tl_api_ask *a)
 static void on_head(void *user, const tl_answer_head *head)
 {
     tl_api_ask *a = user;
-    if (a->state != ASK_ASKED || !status_is_passed(head->status)) {
+    if (a->state != ASK_ASKED || !tl_answer_status_passes(head->status)) {
         give_up(a, "the answer's head is malformed");
         return;
     }
     a->head = *head;
-    a->sse = tl_passed_is_events(head->content_type);
+    a->sse = tl_answer_is_events(head->content_type);
     set_state(a, ASK_HOLDING);
-    if (a->sse || tl_passed_is_sound(head->content_type) || (a->streaming && head->status == 200))
+    if (tl_answer_is_live(a->streaming, head))
         begin(a);
 }
 
@@ -149,7 +141,7 @@ static void on_body(void *user, tl_slice bytes)
         give_up(a, "the answer has no head");
         return;
     }
-    if (a->state == ASK_HOLDING && a->held.len + bytes.n > HOLD_MAX) {
+    if (a->state == ASK_HOLDING && a->held.len + bytes.n > TL_ANSWER_HELD_MAX) {
         begin(a);
         pass_on(a, tl_buf_slice(&a->held));
         tl_buf_clear(&a->held);

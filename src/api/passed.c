@@ -17,16 +17,6 @@ static bool begins(const char *type, const char *kind)
     return strncasecmp(type, kind, strlen(kind)) == 0;
 }
 
-bool tl_passed_is_events(const char *type)
-{
-    return is_type(type, "text/event-stream");
-}
-
-bool tl_passed_is_sound(const char *type)
-{
-    return begins(type, "audio/");
-}
-
 static bool is_listed(const char *type)
 {
     static const char *const types[] = {"application/json",

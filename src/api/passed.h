@@ -11,9 +11,6 @@
 /* The type, if it is JSON, events, plain text, subtitles, sound, a picture or bytes, else
  * application/octet-stream: never one that a browser would run or show as a page. */
 const char *tl_passed_type(const char *type);
-/* Sounds and events go on as they come. */
-bool tl_passed_is_events(const char *type);
-bool tl_passed_is_sound(const char *type);
 /* Whole seconds, at most a day; else "". */
 const char *tl_passed_retry_after(const char *value);
 

@@ -258,7 +258,8 @@ static tl_err on_message(question *q, tl_slice text)
     if (e)
         return e;
     bool ours = strcmp(message_id(&m), q->ask.id) == 0;
-    if (ours && m.type == TL_CLUSTER_RESPONSE && q->state == ASKING)
+    if (ours && m.type == TL_CLUSTER_RESPONSE && q->state == ASKING &&
+        tl_answer_status_passes(m.u.response.status))
         on_response(q, &m.u.response);
     else if (ours && m.type == TL_CLUSTER_PROGRESS)
         on_progress(q);

@@ -1,5 +1,7 @@
 #include "ask/exchange.h"
 
+#include <strings.h>
+
 static const char *const fail_names[TL_FAIL_COUNT] = {
     [TL_FAIL_MODEL_NOT_LOADED] = "model_not_loaded",
     [TL_FAIL_QUEUE_FULL] = "queue_full",
@@ -29,4 +31,23 @@ tl_err tl_fail_parse(tl_slice name, tl_fail *ret_fail)
             return TL_OK;
         }
     return TL_ERR_NOT_FOUND;
+}
+
+bool tl_answer_status_passes(int status)
+{
+    return (status >= 200 && status < 300) || status == 400 || status == 404 || status == 413 ||
+           status == 422 || status == 429;
+}
+
+bool tl_answer_is_events(const char *content_type)
+{
+    static const char events[] = "text/event-stream";
+    size_t n = sizeof events - 1;
+    return strncasecmp(content_type, events, n) == 0 && strchr("; \t", content_type[n]);
+}
+
+bool tl_answer_is_live(bool streaming, const tl_answer_head *head)
+{
+    return (streaming && head->status == 200) || tl_answer_is_events(head->content_type) ||
+           strncasecmp(head->content_type, "audio/", 6) == 0;
 }

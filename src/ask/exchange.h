@@ -48,7 +48,7 @@ const char *tl_fail_name(tl_fail f);
 TL_CHECK tl_err tl_fail_parse(tl_slice name, tl_fail *ret_fail);
 
 typedef struct {
-    int status; /* HTTP: 2xx, 400, 404, 413, 422 or 429; everything else is a tl_fail */
+    int status; /* HTTP, one that passes; everything else is a tl_fail */
     char content_type[128];
     char retry_after[32]; /* "" = none */
     tl_node_id peer;      /* who answers; one's own id for local */
@@ -58,6 +58,16 @@ typedef struct {
 typedef struct {
     uint64_t tokens_in, tokens_out; /* 0 when unknown */
 } tl_answer_end;
+
+/* 2xx, 400, 404, 413, 422, 429: what the model server itself says of the question. Any other status
+ * is a failure of whoever answers. */
+bool tl_answer_status_passes(int status);
+bool tl_answer_is_events(const char *content_type);
+/* The answer is worth having before its end: events, sound, or what was asked for as a stream. Any
+ * other is held until it is whole, as far as it is held at all (TL_ANSWER_HELD_MAX): a provider that
+ * dies in its middle has then spoilt nothing. */
+bool tl_answer_is_live(bool streaming, const tl_answer_head *head);
+#define TL_ANSWER_HELD_MAX (1u << 20)
 
 /* What becomes of a question, told by calls: on_head, on_body any number of times, then on_end or
  * on_fail; on_fail may come at any point. The contract, for every implementer and every sink:

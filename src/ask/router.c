@@ -50,7 +50,7 @@ void tl_route_set_state(tl_route *x, tl_route_state to)
         [TL_ROUTE_NEW] = 1u << TL_ROUTE_FINDING,
         [TL_ROUTE_FINDING] = 1u << TL_ROUTE_NEW | 1u << TL_ROUTE_TRYING,
         [TL_ROUTE_TRYING] = 1u << TL_ROUTE_NEW | 1u << TL_ROUTE_FINDING | 1u << TL_ROUTE_TRYING,
-        [TL_ROUTE_ANSWERING] = 1u << TL_ROUTE_TRYING,
+        [TL_ROUTE_ANSWERING] = 1u << TL_ROUTE_NEW | 1u << TL_ROUTE_FINDING | 1u << TL_ROUTE_TRYING,
         [TL_ROUTE_ENDING] = 1u << TL_ROUTE_ANSWERING};
     assert(from[to] & 1u << x->state);
     assert(to == TL_ROUTE_TRYING ? tl_route_under_way(x) > 0
@@ -69,6 +69,7 @@ static void free_route(tl_route *x)
     tl_route_cancel_attempts(x);
     tl_buf_clear(&x->body);
     tl_buf_clear(&x->held);
+    tl_buf_clear(&x->refusal);
     x->router->running--;
     DL_DELETE(x->router->routes, x);
     if (x->gone)
@@ -95,10 +96,31 @@ void tl_route_finish(tl_route *x, const tl_answer_end *end)
     tl_exchange_sink sink = x->sink;
     void *user = x->user;
     tl_answer_end told = *end;
-    x->router->counters.answered++;
-    x->router->world.on_done(x->router->user, &x->ask, &x->head, TL_FAIL_COUNT);
+    x->router->counters.answered += !x->refused;
+    x->router->counters.failed += x->refused;
+    x->router->world.on_done(x->router->user, &x->ask, &x->head,
+                             x->refused ? x->fail : TL_FAIL_COUNT);
     free_route(x);
     sink.on_end(user, &told);
+}
+
+void tl_route_give_in(tl_route *x)
+{
+    tl_answer_end end = {0, 0};
+    if (!x->has_refusal) {
+        tl_route_fail(x, x->fail, x->why);
+        return;
+    }
+    tl_buf rest = x->refusal;
+    x->refusal = (tl_buf){0};
+    x->refused = true;
+    x->head = x->refusal_head;
+    tl_route_set_deadline(x, TL_NEVER);
+    tl_route_set_state(x, TL_ROUTE_ANSWERING);
+    if (tl_route_tell_head(x))
+        tl_route_tell_rest(x, &rest, &end);
+    else
+        tl_buf_clear(&rest);
 }
 
 /* --- finding --- */
@@ -122,7 +144,7 @@ static void no_provider(tl_route *x)
     size_t left_alone = x->why[0] ? 0 : tl_route_left_alone(x);
     const char *local = r->world.local_error(r->user), *relay = r->world.relay_hopeless(r->user);
     if (x->why[0]) { /* somebody was asked: why it failed says more */
-        tl_route_fail(x, x->fail, x->why);
+        tl_route_give_in(x);
     } else if (left_alone && (x->searched || x->ask.has_peer)) {
         tell_left_alone(x, left_alone);
     } else if (!tl_access_asks_others(r->access)) {

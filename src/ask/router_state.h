@@ -7,15 +7,17 @@
 #include "ask/merit.h"
 #include "ask/router.h"
 
-/*  NEW --a provider is known--> TRYING --the first byte--> ANSWERING --its end--> freed
+/*  NEW --a provider is known--> TRYING --the answer--> ANSWERING --its end--> freed
  *  NEW, TRYING --none is known--> FINDING --the relay answered, came or went--> NEW
  *  FINDING --it took too long, and one is known that has failed--> TRYING
  *  TRYING --all that were asked failed--> TRYING (another one)
- *  TRYING --an end without a byte--> freed
+ *  NEW, FINDING, TRYING --none is left, but one has refused--> ANSWERING (its refusal)
  *  ANSWERING --its end, while the sink is paused--> ENDING --resumed--> freed
  *  any of them --failed or cancelled--> freed
  *
- * One or two attempts are under way in TRYING, the winner alone in ANSWERING, none in the others. */
+ * One or two attempts are under way in TRYING, the winner alone in ANSWERING, none in the others. An
+ * answer that is live goes on with its first byte, any other when it is whole: until then another
+ * provider can take over. */
 typedef enum {
     TL_ROUTE_NEW,       /* the next tl_router_run looks for a provider */
     TL_ROUTE_FINDING,   /* the relay is asked who serves the model */
@@ -43,6 +45,7 @@ typedef struct {
     tl_time begun;
     tl_time heard; /* the last sign of life; before the first: when it was asked */
     tl_buf body;   /* the question with the model's name replaced; empty when it was not */
+    tl_buf held;   /* of an answer that is not live, or a refusal: what has come of it */
 } tl_attempt;
 
 typedef struct tl_route {
@@ -74,6 +77,10 @@ typedef struct tl_route {
     tl_time deadline;
     tl_fail fail; /* of the last provider that failed */
     char why[256];
+    /* The last failure was a refusal of its model server: this is shown, and not `why`. */
+    bool has_refusal, refused; /* there is one; it is what the sink was told */
+    tl_answer_head refusal_head;
+    tl_buf refusal;
     struct tl_route *prev, *next;
 } tl_route;
 
@@ -101,6 +108,8 @@ void tl_route_set_deadline(tl_route *x, tl_time at);
 /* The two ends of a route; each makes the sink's last call. */
 void tl_route_fail(tl_route *x, tl_fail f, const char *why);
 void tl_route_finish(tl_route *x, const tl_answer_end *end);
+/* Fails with what the last provider said: its refusal or its failure. */
+void tl_route_give_in(tl_route *x);
 /* The name for which the relay is asked next, "" for any. False: it has answered for all. */
 bool tl_route_search_name(const tl_route *x, char ret_name[TL_MODEL_MAX]);
 /* Nobody has the question: asks a provider, searches for one, or fails. */
@@ -125,6 +134,10 @@ size_t tl_route_under_way(const tl_route *x);
 void tl_route_try(tl_route *x, const tl_provider *c);
 /* TRYING: asks another provider when those under way have been silent for too long. */
 void tl_route_look(tl_route *x);
+/* Hands the head on. False: the sink has cancelled. */
+bool tl_route_tell_head(tl_route *x);
+/* Hands on the answer's last bytes, which it takes, and its end; both wait while the sink is paused. */
+void tl_route_tell_rest(tl_route *x, tl_buf *rest, const tl_answer_end *end);
 /* Hands on what waited for the sink to resume. */
 void tl_route_resume(tl_route *x);
 /* Ends all attempts without a word. */

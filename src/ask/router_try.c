@@ -1,5 +1,6 @@
 /* Asking providers: one, and beside it another when it is silent; the first byte decides. */
 #include "ask/modelname.h"
+#include "ask/refusal.h"
 #include "ask/router_state.h"
 
 #include <assert.h>
@@ -48,6 +49,7 @@ static tl_exchange *let_go(tl_attempt *a)
     a->exchange = NULL;
     if (a->route->winner == a)
         a->route->winner = NULL;
+    tl_buf_clear(&a->held);
     return exchange;
 }
 
@@ -166,12 +168,61 @@ static bool win(tl_route *x, tl_attempt *a)
     x->winner = a->exchange ? a : NULL;
     tl_route_set_deadline(x, TL_NEVER);
     tl_route_set_state(x, TL_ROUTE_ANSWERING);
+    return tl_route_tell_head(x);
+}
+
+bool tl_route_tell_head(tl_route *x)
+{
     bool gone = false;
     x->gone = &gone;
-    x->sink.on_head(x->user, &a->head);
+    x->sink.on_head(x->user, &x->head);
     if (!gone)
         x->gone = NULL;
     return !gone;
+}
+
+void tl_route_tell_rest(tl_route *x, tl_buf *rest, const tl_answer_end *end)
+{
+    bool gone = false;
+    x->end = *end;
+    if (x->paused) { /* before the head, or inside it */
+        assert(!x->held.len);
+        x->held = *rest;
+        *rest = (tl_buf){0};
+    } else if (rest->len) {
+        x->gone = &gone;
+        x->sink.on_body(x->user, tl_buf_slice(rest));
+        if (!gone)
+            x->gone = NULL;
+    }
+    tl_buf_clear(rest);
+    if (gone)
+        return;
+    if (x->held.len)
+        tl_route_set_state(x, TL_ROUTE_ENDING);
+    else
+        tl_route_finish(x, end);
+}
+
+/* Another provider may have the model, or room for the question. */
+static bool is_refusal(const tl_attempt *a)
+{
+    return a->head.status == 404 || a->head.status == 429;
+}
+
+static bool is_held(const tl_attempt *a)
+{
+    const tl_route *x = a->route;
+    return x->state == TL_ROUTE_TRYING &&
+           (is_refusal(a) || !tl_answer_is_live(x->ask.streaming, &a->head));
+}
+
+static void pass_on(tl_route *x, tl_slice bytes)
+{
+    if (!x->paused)
+        x->sink.on_body(x->user, bytes);
+    else if (tl_buf_append(&x->held, bytes)) /* the sink paused inside on_head */
+        tl_route_fail(x, TL_FAIL_INTERNAL, "out of memory");
 }
 
 static void on_body(void *user, tl_slice bytes)
@@ -179,30 +230,87 @@ static void on_body(void *user, tl_slice bytes)
     tl_attempt *a = user;
     tl_route *x = a->route;
     assert(!x->paused && !x->held.len);
+    if (is_held(a)) {
+        heard(a);
+        if (tl_buf_append(&a->held, bytes)) {
+            tl_route_fail(x, TL_FAIL_INTERNAL, "out of memory");
+            return;
+        }
+        if (a->held.len <= TL_ANSWER_HELD_MAX)
+            return;
+        tl_buf all = a->held; /* too much to hold: it goes on, whatever may come behind it */
+        a->held = (tl_buf){0};
+        if (win(x, a))
+            pass_on(x, tl_buf_slice(&all));
+        tl_buf_clear(&all);
+        return;
+    }
     if (x->state == TL_ROUTE_TRYING && !win(x, a))
         return;
     assert(x->winner == a);
-    if (!x->paused)
-        x->sink.on_body(x->user, bytes);
-    else if (tl_buf_append(&x->held, bytes)) /* the sink paused inside on_head */
-        tl_route_fail(x, TL_FAIL_INTERNAL, "out of memory");
+    pass_on(x, bytes);
+}
+
+static void failed(tl_attempt *a, tl_fail f, const char *why);
+
+/* "the model server of peer "anna" (0123456789abcdef)"; of this machine: "the model server". */
+static void whose(const tl_attempt *a, char *ret, size_t cap)
+{
+    char id[TL_NODE_ID_HEX + 1];
+    const tl_peer *p = tl_peer_table_find(a->route->router->table, &a->id);
+    if (a->local) {
+        snprintf(ret, cap, "the model server");
+        return;
+    }
+    tl_node_id_write(id, &a->id);
+    if (p && p->name[0])
+        snprintf(ret, cap, "the model server of peer \"%s\" (%.16s)", p->name, id);
+    else
+        snprintf(ret, cap, "the model server of peer %.16s", id);
+}
+
+/* The whole refusal is here: it is shown if nobody else answers. */
+static void on_refusal(tl_attempt *a, tl_buf *body)
+{
+    tl_route *x = a->route;
+    char server[192], why[256];
+    whose(a, server, sizeof server);
+    snprintf(why, sizeof why, "%s answers with status %d", server, a->head.status);
+    tl_buf_clear(&x->refusal);
+    x->refusal_head = a->head;
+    if (a->local) {
+        x->refusal = *body;
+        *body = (tl_buf){0};
+        x->has_refusal = true;
+    } else {
+        x->has_refusal = !tl_refusal_write(tl_buf_slice(body), a->head.status, server, &x->refusal);
+        snprintf(x->refusal_head.content_type, sizeof x->refusal_head.content_type,
+                 "application/json");
+    }
+    tl_buf_clear(body);
+    failed(a, a->head.status == 404 ? TL_FAIL_MODEL_NOT_LOADED : TL_FAIL_QUEUE_FULL, why);
 }
 
 static void on_end(void *user, const tl_answer_end *end)
 {
     tl_attempt *a = user;
     tl_route *x = a->route;
+    tl_buf held = a->held;
+    a->held = (tl_buf){0};
     retire(a);
+    if (x->state == TL_ROUTE_TRYING && is_refusal(a)) {
+        on_refusal(a, &held);
+        return;
+    }
     if (!a->local && a->head.status < 300)
         tl_merits_praise(&x->router->merits, &a->id);
     if (x->state == TL_ROUTE_TRYING && !win(x, a))
-        return;
-    if (!x->held.len) {
-        tl_route_finish(x, end);
-        return;
-    }
-    x->end = *end;
-    tl_route_set_state(x, TL_ROUTE_ENDING);
+        tl_buf_clear(&held);
+    else if (x->held.len) { /* bytes that the sink has not taken yet: nothing was held */
+        x->end = *end;
+        tl_route_set_state(x, TL_ROUTE_ENDING);
+    } else
+        tl_route_tell_rest(x, &held, end);
 }
 
 void tl_route_resume(tl_route *x)
@@ -256,20 +364,14 @@ static bool take_second_chance(tl_route *x, const tl_attempt *a, tl_fail f)
     return true;
 }
 
-static void on_fail(void *user, tl_fail f, const char *message)
+/* The attempt is over, and another provider may be asked. */
+static void failed(tl_attempt *a, tl_fail f, const char *why)
 {
-    tl_attempt *a = user;
     tl_route *x = a->route;
-    retire(a);
-    if (x->state == TL_ROUTE_ANSWERING) {
-        blame(a, blame_for(f));
-        tl_route_fail(x, f, message);
-        return;
-    }
     if (!take_second_chance(x, a, f))
         blame(a, blame_for(f));
     x->fail = f;
-    snprintf(x->why, sizeof x->why, "%s", message[0] ? message : tl_fail_name(f));
+    snprintf(x->why, sizeof x->why, "%s", why);
     bool silent = f == TL_FAIL_PEER_FAILED || f == TL_FAIL_TIMEOUT;
     bool late = silent && now_of(x) - x->heard_at >= TL_ROUTE_FIND_WITHIN;
     if (!silent)
@@ -278,11 +380,42 @@ static void on_fail(void *user, tl_fail f, const char *message)
         if (f != TL_FAIL_PAYMENT_REQUIRED)
             tl_route_look(x);
     } else if (late || f == TL_FAIL_PAYMENT_REQUIRED) {
-        tl_route_fail(x, f, x->why);
+        tl_route_give_in(x);
     } else {
         x->router->counters.retried++;
         tl_route_go_on(x);
     }
+}
+
+/* A friend's trouble must not read like one of this machine. */
+static void say_whose(const tl_attempt *a, const char *message, char *ret, size_t cap)
+{
+    static const char its_server[] = "the model server";
+    size_t n = sizeof its_server - 1;
+    char server[192];
+    whose(a, server, sizeof server);
+    if (a->local)
+        snprintf(ret, cap, "%s", message);
+    else if (strncmp(message, its_server, n) == 0)
+        snprintf(ret, cap, "%s%s", server, message + n);
+    else
+        snprintf(ret, cap, "%s: %s", strstr(server, "peer "), message);
+}
+
+static void on_fail(void *user, tl_fail f, const char *message)
+{
+    tl_attempt *a = user;
+    tl_route *x = a->route;
+    char why[256];
+    retire(a);
+    say_whose(a, message[0] ? message : tl_fail_name(f), why, sizeof why);
+    if (x->state == TL_ROUTE_ANSWERING) {
+        blame(a, blame_for(f));
+        tl_route_fail(x, f, why);
+        return;
+    }
+    x->has_refusal = false;
+    failed(a, f, why);
 }
 
 static const tl_exchange_sink attempt_sink = {on_head, on_body, on_end, on_fail, on_progress};

@@ -83,18 +83,12 @@ static void copy_field(char *ret, size_t cap, const char *value, const char *fal
     snprintf(ret, cap, "%s", ok ? value : fallback);
 }
 
-static bool passes(int status)
-{
-    return (status >= 200 && status < 300) || status == 400 || status == 404 || status == 413 ||
-           status == 422 || status == 429;
-}
-
 static void on_head(void *user, int status, const tl_http_head *http_head)
 {
     tl_backend_exchange *x = user;
     struct tl_backend_exchange_inside *in = x->inside;
     in->status = status;
-    in->passing = passes(status);
+    in->passing = tl_answer_status_passes(status);
     if (!in->passing) {
         /* If the sink paused, that was for its own body; this body is not for the sink. */
         tl_http_set_paused(in->request, false);
@@ -124,7 +118,8 @@ static void fail_by_status(tl_backend_exchange *x)
         text = tl_json_string(json_object_get(root, "error"), "message",
                               tl_json_string(root, "error", tl_json_string(root, "message", "")));
     if (in->status == 401 || in->status == 403)
-        snprintf(message, sizeof message, "the model server refuses our key (status %d)",
+        snprintf(message, sizeof message,
+                 "the model server refuses its key (status %d; setting: backend_key_file)",
                  in->status);
     else
         snprintf(message, sizeof message, "the model server failed with status %d%s%s", in->status,

@@ -131,6 +131,19 @@ class Paths(unittest.TestCase):
         self.model.answer = lambda h, body: h.whole(b"404 page not found", 404, "text/plain")
         status, headers, answer = self.post(self.provider, "/v1/audio/speech", b'{"model":"m"}')
         self.assertEqual((status, answer), (404, b"404 page not found"))
+        status, headers, answer = self.post(self.asker, "/v1/audio/speech", b'{"model":"m"}')
+        self.assertEqual((status, headers["X-Teale-Peer"]), (404, self.provider.id))
+        self.assertRegex(json.loads(answer)["error"]["message"],
+                         "^the model server of peer .*%s.* answers with status 404" % self.provider.id[:16])
+
+    def test_a_peers_failure_is_told_as_its_own(self):
+        self.model.answer = lambda h, body: h.whole({"error": {"message": "wrong key"}}, 401)
+        status, _, answer = self.post(self.asker, "/v1/rerank", b'{"model":"m"}')
+        error = json.loads(answer)["error"]
+        self.assertEqual((status, error["code"]), (502, "backend_auth"))
+        self.assertRegex(error["message"], "^the model server of peer .*%s.* refuses its key" % self.provider.id[:16])
+        status, _, answer = self.post(self.provider, "/v1/rerank", b'{"model":"m"}')
+        self.assertRegex(json.loads(answer)["error"]["message"], "^the model server refuses its key")
 
     def test_a_wrong_body_is_refused_and_its_twin_passes(self):
         kind, good = form(("model", "m"), ("file", "a.wav", b"x"))

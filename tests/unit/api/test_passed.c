@@ -64,15 +64,6 @@ static void types_that_no_browser_runs_pass_and_others_are_bytes(void **state)
     assert_string_equal(tl_passed_type(longest), BYTES);
 }
 
-static void events_and_sounds_are_known_by_their_type(void **state)
-{
-    (void)state;
-    assert_true(tl_passed_is_events("Text/Event-Stream; charset=utf-8"));
-    assert_false(tl_passed_is_events("text/event-streams"));
-    assert_true(tl_passed_is_sound("audio/L16;rate=24000"));
-    assert_false(tl_passed_is_sound("application/json"));
-}
-
 static void a_wait_is_whole_seconds_of_at_most_a_day(void **state)
 {
     (void)state;
@@ -95,7 +86,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(types_that_no_browser_runs_pass_and_others_are_bytes),
-        cmocka_unit_test(events_and_sounds_are_known_by_their_type),
         cmocka_unit_test(a_wait_is_whole_seconds_of_at_most_a_day),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,9 +12,10 @@
 #define SILENCE    (120 * TL_SEC)
 #define QUESTION   "{\"model\":\"m\"}"
 
-#define RESPONSE(id)                                                                               \
-    "{\"inferenceResponse\":{\"requestID\":\"" id "\",\"status\":200,\"contentType\":\"text/"      \
-    "plain\"}}"
+#define RESPONSE_OF(id, status)                                                                    \
+    "{\"inferenceResponse\":{\"requestID\":\"" id "\",\"status\":" status                          \
+    ",\"contentType\":\"text/plain\"}}"
+#define RESPONSE(id) RESPONSE_OF(id, "200")
 #define PROGRESS(id) "{\"inferenceProgress\":{\"requestID\":\"" id "\"}}"
 #define COMPLETE(id)                                                                               \
     "{\"inferenceComplete\":{\"requestID\":\"" id "\",\"tokens_in\":3,\"tokens_out\":4}}"

@@ -56,7 +56,14 @@ void provider_progress(provider *p)
 
 void provider_head(provider *p)
 {
-    tl_answer_head head = {.status = 200, .via = TL_VIA_DIRECT, .peer = p->ask.peer};
+    provider_head_of(p, 200, "");
+}
+
+void provider_head_of(provider *p, int status, const char *type)
+{
+    tl_answer_head head = {
+        .status = status, .retry_after = "7", .via = TL_VIA_DIRECT, .peer = p->ask.peer};
+    snprintf(head.content_type, sizeof head.content_type, "%s", type);
     if (p->who == OWN)
         head.peer = (tl_node_id){{0}};
     p->sink.on_head(p->user, &head);
@@ -240,6 +247,7 @@ tl_ask router_scene_question(const char *model)
     tl_ask ask = {.id = "00112233445566778899aabbccddeeff",
                   .path = "/v1/chat/completions",
                   .content_type = "application/json",
+                  .streaming = true,
                   .body = TL_SLICE_LIT(QUESTION)};
     snprintf(ask.model, sizeof ask.model, "%s", model);
     return ask;

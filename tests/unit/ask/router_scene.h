@@ -76,6 +76,8 @@ provider *router_scene_at(router_scene *s, unsigned who);
 #define assert_asked(s, n) assert_int_equal((s)->n_providers, n)
 void provider_progress(provider *p);
 void provider_head(provider *p);
+/* With this status and type, and "7" to wait. */
+void provider_head_of(provider *p, int status, const char *type);
 void provider_body(provider *p, const char *text);
 void provider_end(provider *p);
 void provider_fail(provider *p, tl_fail fail, const char *message);

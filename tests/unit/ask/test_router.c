@@ -143,7 +143,7 @@ static void another_is_asked_until_the_first_byte_has_come(void **state)
                 assert_int_equal(l.calls[ON_END], 1);
             } else {
                 assert_int_equal(l.fail, f);
-                assert_string_equal(l.message, "so it is");
+                assert_string_equal(l.message, "peer 0200000000000000: so it is");
                 assert_int_equal(s.done, f);
                 assert_int_equal(asking(&s, 2), 0);
             }
@@ -167,7 +167,7 @@ static void a_model_server_that_fails_is_followed_by_peers(void **state)
     assert_int_equal(l.calls[ON_FAIL], 0);
     router_scene_discovered(&s, "m");
     assert_int_equal(l.fail, TL_FAIL_QUEUE_FULL);
-    assert_string_equal(l.message, "busy");
+    assert_string_equal(l.message, "peer 0200000000000000: busy");
     assert_asked(&s, 2);
     router_scene_clear(&s);
 }
@@ -190,7 +190,8 @@ static void eight_providers_are_asked_and_the_last_ones_reason_is_told(void **st
         }
         assert_asked(&s, n < 8 ? n : 8);
         assert_int_equal(l.fail, TL_FAIL_QUEUE_FULL);
-        assert_string_equal(l.message, n < 8 ? "8" : "queue_full"); /* without a word */
+        assert_string_equal(l.message, n < 8 ? "peer 0800000000000000: 8"
+                                             : "peer 0900000000000000: queue_full"); /* no word */
         router_scene_clear(&s);
     }
 }
@@ -480,7 +481,7 @@ static void after_a_refusal_the_wait_for_others_is_short(void **state)
         assert_int_equal(l.calls[ON_FAIL], !connected);
         router_scene_pass(&s, 1);
         assert_int_equal(l.fail, TL_FAIL_QUEUE_FULL);
-        assert_string_equal(l.message, "b");
+        assert_string_equal(l.message, "peer 0200000000000000: b");
         router_scene_clear(&s);
     }
 }

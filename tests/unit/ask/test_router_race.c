@@ -350,7 +350,8 @@ static void a_failure_is_told_when_nobody_else_has_the_question(void **state)
         assert_true(listener_heard_nothing(&l));
         provider_fail(&s.providers[1 - first], TL_FAIL_INTERNAL, "two");
         assert_int_equal(l.calls[ON_FAIL], 1);
-        assert_string_equal(l.message, "two");
+        assert_string_equal(l.message, first == 0 ? "peer 0300000000000000: two"
+                                                  : "peer 0200000000000000: two");
         finish(&s, &l);
     }
 }
