@@ -208,7 +208,7 @@ static void on_answer(tl_checks *c, tl_sock sock, const tl_addr *from, tl_slice 
         c->counters.forged++;
         return;
     }
-    if (c->search && is_second_hit(c, sock, now)) {
+    if (c->search && is_second_hit(c, tl_sock_base(sock), now)) {
         c->counters.over_budget++;
         return;
     }

@@ -52,7 +52,7 @@ static void begin(scene *s, words *ret_first, words *ret_second)
     *ret_second = b_hears(s, SECOND);
 }
 
-static unsigned valid_at(const tl_checks *c)
+static tl_sock valid_at(const tl_checks *c)
 {
     size_t n;
     const tl_pair *p = tl_checks_pairs(c, &n);
@@ -63,24 +63,31 @@ static unsigned valid_at(const tl_checks *c)
 }
 
 /* The answer under way to the other socket would end the search there, and close the one over which
- * the peer has just been answered. */
-static void a_socket_that_the_peer_reached_is_not_left_for_an_answer_to_another(void **state)
+ * the peer has just been answered. `local`: the bits of the address of ours that it came to. */
+static void reach_second_and_answer_first(tl_sock local)
 {
-    (void)state;
     scene s;
     words first, second;
     begin(&s, &first, &second);
-    give(&s, s.a, SECOND, &s.at_b, &second.check);
+    give(&s, s.a, SECOND | local, &s.at_b, &second.check);
     tl_checks_output answer = take(&s, s.a), check = take(&s, s.a);
-    assert_true(!is_request(&answer) && is_request(&check) && check.sock == SECOND);
-    give(&s, s.a, FIRST, &s.at_b, &first.answer);
+    assert_true(!is_request(&answer) && is_request(&check));
+    assert_int_equal(tl_sock_base(check.sock), SECOND);
+    give(&s, s.a, FIRST | local, &s.at_b, &first.answer);
     assert_int_equal(valid_at(s.a), 0);
     tl_addr place = place_of(&s, SECOND);
     give(&s, s.b, SOCK4, &place, &check);
     tl_checks_output last = take(&s, s.b);
-    give(&s, s.a, SECOND, &s.at_b, &last);
-    assert_int_equal(valid_at(s.a), SECOND);
+    give(&s, s.a, SECOND | local, &s.at_b, &last);
+    assert_int_equal(tl_sock_base(valid_at(s.a)), SECOND);
     scene_clear(&s);
+}
+
+static void a_socket_that_the_peer_reached_is_not_left_for_an_answer_to_another(void **state)
+{
+    (void)state;
+    reach_second_and_answer_first(0);
+    reach_second_and_answer_first(3 << TL_SOCK_LOCAL_SHIFT);
 }
 
 static void an_answer_is_taken_where_nothing_was_reached_before(void **state)
