@@ -386,6 +386,11 @@ static void look_for_life(tl_peer_conn *conn, tl_time now)
     if (!doubted && !looked)
         return;
     bool busy = conn->streams && !conn->closing;
+    /* Answers are worth the time that an outage has (TL_PEERS_OUTAGE_MAX, and the looks). */
+    if (doubted && busy && !tl_ways_stands(conn)) {
+        tl_watch_excuse(&conn->watch);
+        doubted = false;
+    }
     switch (tl_watch_on_timer(&conn->watch, tl_quic_conn_heard(conn->quic), busy,
                               tl_conn_is_lost(conn), now)) {
     case TL_WATCH_RESTING: tl_quic_conn_set_keepalive(conn->quic, 0); break;

@@ -311,6 +311,9 @@ void tl_outage_on_ended(tl_peer_conn *conn);
 tl_time tl_outage_on_timer(tl_peer_conn *conn, tl_time now);
 
 /* ways.c */
+/* Does the connection's path lead to the peer, as far as we know? Its direct way may be lost before
+ * another path is there, or before the client has moved. */
+bool tl_ways_stands(const tl_peer_conn *conn);
 /* Moves the connection to the best way there is. */
 void tl_ways_choose(tl_peer_conn *conn, tl_time now);
 tl_time tl_ways_on_timer(tl_peer_conn *conn, tl_time now);

@@ -47,6 +47,12 @@ void tl_watch_sign(tl_watch *w, tl_time now)
     w->doubt_at = TL_NEVER;
 }
 
+void tl_watch_excuse(tl_watch *w)
+{
+    if (w->state != TL_WATCH_SILENT)
+        w->doubt_at = TL_NEVER;
+}
+
 static void look(tl_watch *w, uint64_t heard, bool busy, bool excused, tl_time now)
 {
     if (!busy) {

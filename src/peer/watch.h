@@ -12,7 +12,7 @@
  *
  * The second waits for a sign of life that the peer was asked for, after a doubt:
  *
- *   TRUSTED --doubt--> DOUBTED --a sign of life--> TRUSTED
+ *   TRUSTED --doubt--> DOUBTED --a sign of life, or an excuse--> TRUSTED
  *                         \--its time is over--> SILENT
  *
  * The owner closes a connection whose peer is SILENT.
@@ -21,7 +21,8 @@
  *   - While questions are under way, a peer that falls silent is found SILENT at most
  *     (TL_WATCH_QUIET + 1) * E after its last packet.
  *   - A peer that is asked for a sign of life and gives none is SILENT `within` after the first
- *     time it was asked. Asking again may shorten that time, and never lengthens it. */
+ *     time it was asked. Asking again may shorten that time, and never lengthens it; an excuse
+ *     ends it. */
 #ifndef TL_PEER_WATCH_H
 #define TL_PEER_WATCH_H
 
@@ -61,6 +62,9 @@ bool tl_watch_doubts(const tl_watch *w);
 bool tl_watch_doubt(tl_watch *w, tl_time within, uint64_t heard, tl_time now);
 /* The peer said something on a stream. */
 void tl_watch_sign(tl_watch *w, tl_time now);
+/* The connection has no path, so no sign of life can come: ends the doubt. The owner asks anew when
+ * there is a path. */
+void tl_watch_excuse(tl_watch *w);
 /* Takes a look, if one is due. `busy`: questions are under way. `excused`: the connection has no
  * path, so silence says nothing of the peer. Looks are counted, not time: a process that was
  * stopped for long reads what came before it decides. */

@@ -48,6 +48,18 @@ void tl_ways_use(tl_peer_conn *conn)
         p->events.on_path(p->user, conn->contact->peer);
 }
 
+bool tl_ways_stands(const tl_peer_conn *conn)
+{
+    tl_direct_way direct[TL_DIRECT_WAYS_MAX];
+    if (tl_conn_is_lost(conn) || !tl_conn_is_direct(conn))
+        return !tl_conn_is_lost(conn);
+    size_t n = tl_direct_ways(conn->peers->config.direct, &conn->contact->peer->id, direct);
+    for (size_t i = 0; i < n; i++)
+        if (direct[i].path == tl_quic_conn_path(conn->quic))
+            return true;
+    return false;
+}
+
 static size_t list_ways(tl_peer_conn *conn, tl_way *ret_ways)
 {
     tl_peers *p = conn->peers;

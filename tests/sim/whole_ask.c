@@ -1,5 +1,7 @@
 #include "whole_node.h"
 
+#include "base/log.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -56,6 +58,7 @@ static void record_fail(void *user, tl_fail fail, const char *message)
     q->fail = fail;
     q->over_at = sim_now(node_of_record->sim);
     snprintf(q->why, sizeof q->why, "%s", message);
+    tl_log(TL_LOG_DEBUG, "sim: the question failed: %s: %s", tl_fail_name(fail), message);
 }
 
 static void ask(whole_node *n, question_record *q, tl_ask *a, const char *model, const char *body)

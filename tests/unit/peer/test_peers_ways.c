@@ -167,6 +167,56 @@ static void the_relay_back_in_time_saves_a_connection_without_a_way(void **state
     expect_carried(&w);
 }
 
+/* UDP dies, and just then the relay says that the peer's session ended. */
+static void both_ways_go(void)
+{
+    udp_cut = true;
+    relay_down(&nodes[0]);
+    tl_peers_on_ended(nodes[1].peers, conn_of(1)->relayed, "the peer left");
+    assert_int_equal(conn_of(1)->watch.doubt_at, now + TL_PROBE_ENDED);
+}
+
+static void an_answer_outlives_seconds_in_which_neither_way_is_there(void **state)
+{
+    (void)state;
+    wisher w = {0};
+    connect_direct(&w);
+    both_ways_go();
+    run_for(6 * TL_SEC);
+    assert_true(tl_conn_is_lost(conn_of(0)));
+    assert_int_equal(conn_of(1)->watch.doubt_at, TL_NEVER); /* it cannot be asked */
+    relay_up(&nodes[0]);
+    run_for(2 * TL_SEC);
+    assert_int_equal(via_of(0), TL_VIA_RELAYED);
+    expect_carried(&w);
+    run_for(TL_MIN);
+    expect_carried(&w);
+}
+
+/* It goes sooner than that where no answer would be lost: who comes back is asked anew. */
+static void a_connection_without_questions_is_not_kept_for_that(void **state)
+{
+    (void)state;
+    wisher w = {0};
+    connect_direct(&w);
+    finish(&w);
+    run_for(TL_SEC);
+    both_ways_go();
+    run_for(TL_PROBE_ENDED + TL_SEC);
+    assert_null(contact_of(1));
+}
+
+static void a_peer_that_is_gone_for_good_costs_an_answer_a_bounded_time(void **state)
+{
+    (void)state;
+    wisher w = {0};
+    connect_direct(&w);
+    both_ways_go();
+    run_for((TL_WATCH_QUIET + 2) * TL_WATCH_EVERY);
+    assert_null(contact_of(1));
+    assert_int_equal(w.closed, 1);
+}
+
 static void a_node_that_moved_asks_its_peers_for_a_sign_of_life(void **state)
 {
     (void)state;
@@ -210,6 +260,9 @@ int main(void)
         T(a_direct_connection_outlives_the_relay_and_gets_a_session_when_it_is_back),
         T(without_any_way_a_connection_ends_in_ten_seconds),
         T(the_relay_back_in_time_saves_a_connection_without_a_way),
+        T(an_answer_outlives_seconds_in_which_neither_way_is_there),
+        T(a_connection_without_questions_is_not_kept_for_that),
+        T(a_peer_that_is_gone_for_good_costs_an_answer_a_bounded_time),
         T(a_node_that_moved_asks_its_peers_for_a_sign_of_life),
         T(the_last_connection_takes_its_direct_ways_with_it),
     };

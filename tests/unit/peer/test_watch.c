@@ -108,6 +108,22 @@ static void to_ask_again_may_shorten_the_time_and_never_lengthens_it(void **stat
     assert_int_equal(tl_watch_expiry(&w), T0 + 2 * TL_SEC + 1);
 }
 
+static void an_excuse_ends_the_doubt_and_the_next_has_its_own_time(void **state)
+{
+    (void)state;
+    tl_watch w = tl_watch_new(T0);
+    assert_true(tl_watch_doubt(&w, 2 * TL_SEC, 5, T0));
+    tl_watch_excuse(&w);
+    assert_false(tl_watch_doubts(&w));
+    assert_int_equal(tl_watch_on_timer(&w, 5, true, false, T0 + TL_MIN), TL_WATCH_RESTING);
+    assert_true(tl_watch_doubt(&w, 2 * TL_SEC, 5, T0 + TL_MIN));
+    assert_int_equal(tl_watch_expiry(&w), T0 + TL_MIN + 2 * TL_SEC);
+    assert_int_equal(tl_watch_on_timer(&w, 5, true, false, T0 + TL_MIN + 2 * TL_SEC),
+                     TL_WATCH_SILENT);
+    tl_watch_excuse(&w); /* too late */
+    assert_true(tl_watch_doubts(&w));
+}
+
 static void a_sign_of_life_ends_the_doubt(void **state)
 {
     (void)state;
@@ -162,6 +178,7 @@ int main(void)
         cmocka_unit_test(silence_with_another_reason_does_not_count),
         cmocka_unit_test(a_doubt_without_a_sign_of_life_is_silence_when_its_time_is_over),
         cmocka_unit_test(to_ask_again_may_shorten_the_time_and_never_lengthens_it),
+        cmocka_unit_test(an_excuse_ends_the_doubt_and_the_next_has_its_own_time),
         cmocka_unit_test(a_sign_of_life_ends_the_doubt),
         cmocka_unit_test(a_packet_after_the_question_is_a_sign_and_one_before_it_is_none),
         cmocka_unit_test(both_machines_run_at_once_and_the_earlier_decides),
