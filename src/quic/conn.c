@@ -29,6 +29,7 @@
  * nothing while the congestion window is full. If libngtcp2 was told of a time and still asks for
  * that time, the next call waits this long. */
 #define UNMOVED_EXPIRY TL_MS
+#define BARRED_EXPIRY  (100 * TL_MS) /* only its time limits are left to wait for */
 
 static void fill_settings(tl_quic *q, tl_time now, ngtcp2_settings *ret_settings)
 {
@@ -204,8 +205,15 @@ void tl_qconn_update_expiry(tl_quic_conn *c)
 {
     tl_time expiry = ngtcp2_conn_get_expiry(c->ng);
     if (expiry <= c->now)
-        expiry = c->now + UNMOVED_EXPIRY;
+        expiry = c->now + (c->barred ? BARRED_EXPIRY : UNMOVED_EXPIRY);
     tl_quic_heap_set(c, tl_time_min(expiry, tl_budget_expiry(c)));
+}
+
+void tl_qconn_bar(tl_quic_conn *c)
+{
+    c->barred = true;
+    tl_qconn_not_ready(c);
+    tl_qconn_update_expiry(c);
 }
 
 /* --- input --- */
@@ -237,6 +245,7 @@ bool tl_qconn_read(tl_quic_conn *c, const tl_quic_where *where, const uint8_t *d
         tl_qconn_fail(c, rv, now);
         return false;
     }
+    c->barred = false;
     if (tl_quiet_on_read(c))
         tl_size_on_ack(c);
     notice_path(c);

@@ -48,5 +48,9 @@ void tl_qconn_not_ready(tl_quic_conn *c);
 /* Notes when libngtcp2 wants to be called again, after it was told of c->now and wrote what it
  * could. */
 void tl_qconn_update_expiry(tl_quic_conn *c);
+/* A server's last look at the path of its client was lost, which happens on a bad line; libngtcp2
+ * 0.12 writes nothing more on it. The client sees that the path carries nothing and leaves it. So
+ * the connection stays, and what comes from elsewhere opens it again; its time limits hold. */
+void tl_qconn_bar(tl_quic_conn *c);
 
 #endif

@@ -146,6 +146,8 @@ struct tl_quic_conn {
     uint32_t streams_over;     /* streams of the peer that are over, and for which it was not yet
                                 allowed new ones */
     tl_ratelimit streams_rate; /* of a stranger: streams that it may be allowed */
+    bool barred;               /* server: libngtcp2 holds the path for useless, and nothing is sent
+                                until a packet came; maybe its client has moved */
     bool want_streams;         /* an open failed because of the peer's limit */
     bool first_keys_made;      /* ngtcp2 has prepared the next keys for the first time */
     tl_err failure;            /* why a callback failed */

@@ -206,7 +206,9 @@ bool tl_writer_fill(tl_quic_conn *c, uint8_t *buf, tl_time now, tl_quic_output *
             break;
     }
     tl_quiet_on_sent(c);
-    if (rv == 0)
+    if (rv == NGTCP2_ERR_NO_VIABLE_PATH)
+        tl_qconn_bar(c);
+    else if (rv == 0)
         rest(c);
     else if (rv < 0)
         tl_qconn_fail(c, (int)rv, now);

@@ -1,7 +1,5 @@
 #include "whole_node.h"
 
-#include "base/log.h"
-
 #include "node/hardware.h"
 
 #include <stdio.h>
@@ -553,7 +551,6 @@ whole_node *whole_node_new(sim *s, relay_host *r, tl_time delay)
 void whole_node_connect(whole_node *n)
 {
     relay_host_connect(n->uplink);
-    tl_log(TL_LOG_DEBUG, "sim: %p connects to the relay", (void *)n);
     tl_ws_reader_init(&n->reader, false, 4 << 20);
     n->connected = true;
     tl_relay_link_on_open(n->link, RELAY_HOST_NAME, &wire, n, sim_now(n->sim));
@@ -565,7 +562,6 @@ void whole_node_disconnect(whole_node *n)
     if (!n->connected)
         return;
     n->connected = false;
-    tl_log(TL_LOG_DEBUG, "sim: %p loses the relay", (void *)n);
     relay_host_disconnect(n->uplink);
     tl_relay_link_on_closed(n->link);
     tl_ws_reader_clear(&n->reader);
