@@ -217,6 +217,20 @@ static void write_direct(writer *w, const tl_direct_counters *c, const tl_punch_
     sample(w, "teale_offers_refused_total", "reason=\"rate\"", (double)c->rate_limited);
 }
 
+/* Those that this node asked are among the questions of all kinds, too. */
+static void write_old(writer *w, const tl_legacy_counters *c)
+{
+    static const char name[] = "teale_old_protocol_requests_total";
+    family(w, name, "counter", "Questions in clear, by the old protocol, by role and result.");
+    sample(w, name, "role=\"asked\",result=\"ok\"", (double)c->answered);
+    sample(w, name, "role=\"asked\",result=\"failed\"", (double)c->failed);
+    sample(w, name, "role=\"served\",result=\"ok\"", (double)c->served);
+    sample(w, name, "role=\"served\",result=\"failed\"", (double)c->serve_failed);
+    sample(w, name, "role=\"served\",result=\"cancelled\"", (double)c->cancelled);
+    sample(w, name, "role=\"served\",result=\"refused\"", (double)c->refused);
+    sample(w, name, "role=\"served\",result=\"declined\"", (double)c->declined);
+}
+
 static void write_requests(writer *w, const tl_node_facts *f)
 {
     const tl_router_counters *r = &f->asked;
@@ -236,6 +250,7 @@ static void write_requests(writer *w, const tl_node_facts *f)
            (double)r->overtaken);
     single(w, "teale_requests_local_total", "counter", "Questions given to the local model server.",
            (double)r->local);
+    write_old(w, &f->old);
     family(w, "teale_requests_active", "gauge", "Questions under way.");
     sample(w, "teale_requests_active", "role=\"asked\"", (double)f->asked_running);
     sample(w, "teale_requests_active", "role=\"served\"", (double)f->served_running);

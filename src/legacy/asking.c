@@ -6,6 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+static void leave_session(tl_old_question *q)
+{
+    if (!q->session)
+        return;
+    q->session->used_at = tl_legacy_now(q->legacy);
+    q->session->questions--;
+    q->session = NULL;
+}
+
 static void set_state(tl_old_question *q, tl_old_question_state to)
 {
     static const unsigned before_end =
@@ -18,9 +27,7 @@ static void set_state(tl_old_question *q, tl_old_question_state to)
     assert(from[to] & 1u << q->state);
     q->state = to;
     if (to >= TL_OLD_ENDING) { /* the peer has nothing to say to it any more */
-        if (q->session)
-            q->session->used_at = tl_legacy_now(q->legacy);
-        q->session = NULL;
+        leave_session(q);
         q->deadline = TL_NEVER;
     }
     if (to == TL_OLD_OVER)
@@ -50,15 +57,6 @@ static void fail_soon(tl_old_question *q, tl_fail f, const char *why)
 
 /* --- on a session --- */
 
-bool tl_old_questions_on(const tl_old_session *s)
-{
-    const tl_old_question *q;
-    DL_FOREACH (s->legacy->questions, q)
-        if (q->session == s)
-            return true;
-    return false;
-}
-
 static void asked(tl_old_question *q)
 {
     tl_old_session *s = q->session;
@@ -83,7 +81,7 @@ void tl_old_questions_ended(tl_old_session *s, const char *why)
     tl_old_question *q;
     DL_FOREACH (s->legacy->questions, q)
         if (q->session == s) {
-            q->session = NULL;
+            leave_session(q);
             fail_soon(q, TL_FAIL_PEER_FAILED, why);
         }
 }
@@ -258,17 +256,17 @@ static tl_err get_session(tl_old_question *q)
 {
     tl_legacy *l = q->legacy;
     tl_path_id path;
-    q->session = tl_old_session_with(l, &q->peer);
-    if (q->session)
-        return TL_OK;
-    tl_err e = l->world.open(l->user, &q->peer, &path);
+    tl_old_session *s = tl_old_session_with(l, &q->peer);
+    tl_err e = s ? TL_OK : l->world.open(l->user, &q->peer, &path);
     if (e)
         return e;
-    q->session = tl_old_session_add(l, path, &q->peer, true);
-    if (q->session)
-        return TL_OK;
-    l->world.close(l->user, path);
-    return TL_ERR_BUSY;
+    if (!s && !(s = tl_old_session_add(l, path, &q->peer, true))) {
+        l->world.close(l->user, path);
+        return TL_ERR_BUSY;
+    }
+    q->session = s;
+    s->questions++;
+    return TL_OK;
 }
 
 /* What cannot even be sent fails soon. */

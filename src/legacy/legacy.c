@@ -203,7 +203,7 @@ bool tl_legacy_is_idle(const tl_legacy *l)
 {
     const tl_old_session *s;
     for (s = l->sessions; s; s = s->hh.next)
-        if (s->state == TL_OLD_OPEN && (s->out.len || tl_old_jobs_on(s)))
+        if (s->state == TL_OLD_OPEN && (s->out.len || s->jobs))
             return false;
     return true;
 }

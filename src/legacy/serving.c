@@ -23,8 +23,10 @@ static void give_place_back(tl_old_job *j, bool whole)
 static void over(tl_old_job *j, bool whole)
 {
     tl_exchange *x = j->exchange;
-    if (j->session)
+    if (j->session) {
         j->session->used_at = tl_legacy_now(j->legacy);
+        j->session->jobs--;
+    }
     j->exchange = NULL;
     j->session = NULL;
     give_place_back(j, whole);
@@ -117,7 +119,7 @@ static void hold_back_if_full(tl_old_job *j)
 {
     if (!tl_old_session_is_full(j->session))
         return;
-    j->paused = true;
+    j->paused = j->session->holds_back = true;
     tl_legacy_due(j->legacy, j->session->moved_at + TL_SERVER_STALL_MAX);
     tl_exchange_set_paused(j->exchange, true);
 }
@@ -251,19 +253,11 @@ void tl_old_job_begin(tl_old_session *s, const tl_legacy_message *m)
         return;
     }
     DL_APPEND(l->jobs, j);
+    s->jobs++;
     ask_backend(j, m->body);
 }
 
 /* --- on a session --- */
-
-bool tl_old_jobs_on(const tl_old_session *s)
-{
-    const tl_old_job *j;
-    DL_FOREACH (s->legacy->jobs, j)
-        if (j->session == s)
-            return true;
-    return false;
-}
 
 void tl_old_jobs_ended(tl_old_session *s)
 {
@@ -280,6 +274,7 @@ void tl_old_jobs_go_on(tl_old_session *s)
     tl_old_job *j;
     if (tl_old_session_is_full(s))
         return;
+    s->holds_back = false;
     DL_FOREACH (s->legacy->jobs, j)
         if (j->session == s && j->paused) {
             j->paused = false;

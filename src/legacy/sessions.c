@@ -19,7 +19,7 @@ tl_old_session *tl_old_session_find(const tl_legacy *l, tl_path_id path)
 
 static bool has_work(const tl_old_session *s)
 {
-    return tl_old_questions_on(s) || tl_old_jobs_on(s);
+    return s->questions || s->jobs;
 }
 
 /* False: every session has a question on it. */
@@ -111,6 +111,7 @@ void tl_old_sessions_reap(tl_legacy *l)
     tl_old_session *s, *next;
     HASH_ITER (hh, l->sessions, s, next)
         if (s->state == TL_OLD_ENDED) {
+            assert(!has_work(s));
             HASH_DEL(l->sessions, s);
             free(s);
         }
@@ -161,7 +162,7 @@ void tl_old_session_flush(tl_old_session *s)
         l->config.places->pending -= HEAD + n;
         s->moved_at = tl_legacy_now(l);
     }
-    if (s->state == TL_OLD_OPEN && s->out.len <= TL_SERVER_PENDING_MAX / 2)
+    if (s->holds_back && s->state == TL_OLD_OPEN && s->out.len <= TL_SERVER_PENDING_MAX / 2)
         tl_old_jobs_go_on(s);
     if (s->out.len)
         tl_legacy_due(l, s->moved_at + TL_SERVER_STALL_MAX);
@@ -183,7 +184,7 @@ static void say_heartbeat(tl_old_session *s)
 /* A sign of life is asked for while a question of ours waits, and the peer says nothing. */
 static tl_time beat(tl_old_session *s, tl_time now)
 {
-    if (!tl_old_questions_on(s))
+    if (!s->questions)
         s->beat_at = TL_NEVER;
     if (now < s->beat_at)
         return s->beat_at;

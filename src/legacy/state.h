@@ -34,12 +34,14 @@ typedef struct tl_old_session {
     tl_path_id path;
     tl_node_id peer;
     tl_old_session_state state;
-    bool ours;        /* we opened it */
-    tl_buf out;       /* messages that wait: u32 length, text */
-    tl_time moved_at; /* when `out` last grew from nothing, or a message left it */
-    tl_time heard_at; /* the peer's last message */
-    tl_time used_at;  /* when the last question on it ended */
-    tl_time beat_at;  /* when the next heartbeat is due, while a question of ours waits */
+    bool ours;              /* we opened it */
+    size_t questions, jobs; /* that are on it */
+    bool holds_back;        /* a job's backend waits for it */
+    tl_buf out;             /* messages that wait: u32 length, text */
+    tl_time moved_at;       /* when `out` last grew from nothing, or a message left it */
+    tl_time heard_at;       /* the peer's last message */
+    tl_time used_at;        /* when the last question on it ended */
+    tl_time beat_at;        /* when the next heartbeat is due, while a question of ours waits */
     tl_ratelimit greetings;
     UT_hash_handle hh;
 } tl_old_session;
@@ -154,7 +156,6 @@ TL_CHECK tl_err tl_old_self_of(tl_legacy *l, tl_old_self *ret);
 void tl_old_self_clear(tl_old_self *s);
 
 /* --- asking.c --- */
-bool tl_old_questions_on(const tl_old_session *s);
 void tl_old_questions_ready(tl_old_session *s);
 void tl_old_questions_ended(tl_old_session *s, const char *why);
 /* The peer gave a sign of life. */
@@ -165,7 +166,6 @@ tl_time tl_old_questions_on_timer(tl_legacy *l, tl_time now);
 void tl_old_questions_free(tl_legacy *l);
 
 /* --- serving.c --- */
-bool tl_old_jobs_on(const tl_old_session *s);
 void tl_old_jobs_ended(tl_old_session *s);
 /* The session has room again: goes on with what was held back. */
 void tl_old_jobs_go_on(tl_old_session *s);
