@@ -13,6 +13,11 @@ static void make_key(const tl_addr *addr, uint8_t ret_key[9])
     memcpy(ret_key + 1, a.bytes, a.family == TL_ADDR_V4 ? 4 : 8);
 }
 
+static bool is_paid(const tl_relay_address *a, tl_time now)
+{
+    return a->busy_until <= now + SMALL_DEBT && a->told_until <= now;
+}
+
 static void forget(tl_relay_addresses *t, tl_relay_address *a)
 {
     /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the entry is in the table */
@@ -31,7 +36,7 @@ static void forget_paid(tl_relay_addresses *t, tl_time now)
     for (int i = 0; i < 2 && t->indebted; i++) {
         tl_relay_address *a = t->indebted;
         DL_DELETE(t->indebted, a);
-        if (a->busy_until <= now + SMALL_DEBT)
+        if (is_paid(a, now))
             forget(t, a);
         else
             DL_APPEND(t->indebted, a);
@@ -116,7 +121,7 @@ void tl_relay_address_drop(tl_relay_addresses *t, tl_relay_address *a, bool was_
         tl_relay_address_registered(a);
     if (--a->conns != 0)
         return;
-    if (a->busy_until <= now + SMALL_DEBT)
+    if (is_paid(a, now))
         forget(t, a);
     else
         DL_APPEND(t->indebted, a);

@@ -17,6 +17,9 @@
  * one office need about 2 s to register again after a restart. */
 #define TL_RELAY_WORK_SHARE 8
 #define TL_RELAY_WORK_BURST (2 * TL_SEC)
+/* All nodes are told of one join of an address in this time, and of 200 at once. */
+#define TL_RELAY_TOLD_EVERY (500 * TL_MS)
+#define TL_RELAY_TOLD_BURST (100 * TL_SEC)
 
 typedef struct tl_relay_site {
     uint8_t key[9]; /* as of an address, with the last 2 bytes of IPv6 zero */
@@ -30,7 +33,8 @@ typedef struct tl_relay_address {
     tl_relay_site *site;
     size_t memory;        /* of all its connections */
     unsigned rank;        /* by memory; relay/memory.c keeps it */
-    tl_time busy_until;   /* when its share will have paid for the work done for it */
+    tl_time busy_until;   /* when its share will have paid for the work done for it, */
+    tl_time told_until;   /* and for the joins that were told */
     tl_relay_conn *first; /* list of its connections, kept by relay/memory.c */
     UT_hash_handle hh;
     struct tl_relay_address *prev_there, *next_there; /* utlist of its rank */
@@ -74,6 +78,14 @@ static inline uint64_t tl_relay_address_number(const tl_relay_address *a)
 static inline bool tl_relay_address_may_work(const tl_relay_address *a, tl_time now)
 {
     return a->busy_until <= now + TL_RELAY_WORK_BURST * TL_RELAY_WORK_SHARE;
+}
+static inline bool tl_relay_address_may_tell(const tl_relay_address *a, tl_time now)
+{
+    return a->told_until <= now + TL_RELAY_TOLD_BURST;
+}
+static inline void tl_relay_address_told(tl_relay_address *a, tl_time now)
+{
+    a->told_until = (a->told_until > now ? a->told_until : now) + TL_RELAY_TOLD_EVERY;
 }
 /* `spent` is about the processor time that a message took. */
 static inline void tl_relay_address_worked(tl_relay_address *a, tl_time spent, tl_time now)

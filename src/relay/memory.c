@@ -25,16 +25,13 @@ static size_t memory_of(const tl_relay_conn *c)
     return n;
 }
 
-/* Of an address's connections the largest goes first, but before it all that are not registered:
- * they have proved nothing, and lose nothing. */
-static tl_relay_conn *first_to_go(const tl_relay_address *a)
+static tl_relay_conn *largest_of(const tl_relay_address *a)
 {
-    tl_relay_conn *first = NULL, *c;
+    tl_relay_conn *largest = NULL, *c;
     DL_FOREACH2(a->first, c, next_there)
-    if (!c->written_off && (!first || (c->is_new && !first->is_new) ||
-                            (c->is_new == first->is_new && c->memory > first->memory)))
-        first = c;
-    return first;
+    if (!c->written_off && (!largest || c->memory > largest->memory))
+        largest = c;
+    return largest;
 }
 
 /* Addresses stand in lists by what they take, to an eighth of it, so that the greediest is found
@@ -84,14 +81,20 @@ static size_t enough(size_t max)
     return max - max / 16;
 }
 
-static void give_up_greediest(tl_relay *r)
+/* When memory is short, connections that are not registered go first, until they have no more than
+ * this part of it: so a flood of them costs the registered nothing, and newcomers still find
+ * room. */
+static bool are_new_too_many(const tl_relay *r)
+{
+    return r->new_memory > r->config.memory_max / 8;
+}
+
+static void give_up_some(tl_relay *r)
 {
     tl_relay_conn *c;
-    const tl_relay_address *a;
     do {
-        c = r->oldest_new;
-        if (!c && (a = greediest(r)))
-            c = first_to_go(a);
+        const tl_relay_address *a = greediest(r);
+        c = are_new_too_many(r) ? r->oldest_new : a ? largest_of(a) : NULL;
     } while (r->memory > enough(r->config.memory_max) && give_up(r, c));
 }
 
@@ -101,10 +104,10 @@ static void shed(tl_relay *r, const tl_relay_address *a)
         return; /* this call came from tl_relay_doom below */
     r->shedding = true;
     if (a->memory > r->memory_share)
-        while (a->memory > enough(r->memory_share) && give_up(r, first_to_go(a))) {
+        while (a->memory > enough(r->memory_share) && give_up(r, largest_of(a))) {
         }
     if (r->memory > r->config.memory_max)
-        give_up_greediest(r);
+        give_up_some(r);
     r->shedding = false;
 }
 
@@ -115,6 +118,8 @@ void tl_relay_account(tl_relay *r, tl_relay_conn *c)
     c->address->memory += now - before;
     set_rank(r, c->address);
     r->memory += now - before;
+    if (c->is_new)
+        r->new_memory += now - before;
     r->counters.memory_bytes = r->memory;
     if (now > before && (r->memory > r->config.memory_max || c->address->memory > r->memory_share))
         shed(r, c->address);

@@ -1,58 +1,9 @@
 #include "relay/admission.h"
 #include "relay/state.h"
 
-#define JOIN_LOG_MAX (256u << 10) /* bytes; a full log is sent at once, not at the next tick */
-
 #define PROOF_COST (100 * TL_US) /* the time to check a signature */
 /* A node with this many unread bytes (one page) gets no further answers to its questions. */
 #define UNREAD_MAX TL_RELAY_PAGE_BYTES_MAX
-
-#define TICK_PER_NODE (10 * TL_US) /* about twice the time of one write to one socket */
-
-/* The tick is longer with more nodes to tell, so that telling takes at most half of the time. */
-static tl_time tick_of(const tl_relay *r)
-{
-    return r->config.presence_tick + r->counters.nodes_registered * TICK_PER_NODE;
-}
-
-/* Appends the frame of a join or leave to the log, which is sent at the next tick. Without memory
- * the event is not told, but counted. Nodes still learn of it by discover. */
-static void log_presence(tl_relay *r, tl_signal_type type, const tl_relay_node *n)
-{
-    tl_buf json = {0};
-    if (r->closing)
-        return;
-    if (tl_signal_write_presence(&json, type, n->hex, tl_relay_node_name(n)) ||
-        tl_ws_append(&r->join_log, TL_WS_TEXT, tl_buf_slice(&json), NULL)) {
-        r->counters.presence_lost++;
-    } else {
-        r->counters.presence_events++;
-        if (!r->tick.place)
-            tl_relay_timer_set(&r->conn_timers, &r->tick, r->now + tick_of(r));
-    }
-    tl_buf_clear(&json);
-}
-
-void tl_relay_tell_joins(tl_relay *r)
-{
-    tl_relay_node *n;
-    if (!r->join_log.len)
-        return;
-    tl_relay_chunk *chunk = tl_relay_chunk_new(tl_buf_slice(&r->join_log), tl_slice_of(NULL, 0));
-    if (!chunk) {
-        tl_relay_timer_set(&r->conn_timers, &r->tick, r->now + tick_of(r));
-        return;
-    }
-    tl_buf_clear(&r->join_log);
-    tl_relay_timer_set(&r->conn_timers, &r->tick, TL_NEVER);
-    for (n = r->registry.table; n; n = n->hh.next) {
-        if (!n->quiet && n->told < chunk->n)
-            tl_relay_emit(r, n->conn, tl_slice_of(chunk->bytes + n->told, chunk->n - n->told),
-                          tl_relay_chunk_ref(chunk));
-        n->told = 0;
-    }
-    tl_relay_chunk_unref(chunk);
-}
 
 void tl_relay_leave(tl_relay *r, tl_relay_conn *c)
 {
@@ -61,7 +12,7 @@ void tl_relay_leave(tl_relay *r, tl_relay_conn *c)
         return;
     tl_relay_end_sessions(r, n);
     tl_relay_drop_lines(r, c);
-    log_presence(r, TL_SIGNAL_PEER_LEFT, n);
+    tl_relay_left(r, n);
     c->node = NULL;
     c->recent = NULL;
     r->counters.nodes_registered--;
@@ -98,9 +49,7 @@ static void enter(tl_relay *r, tl_relay_conn *c, tl_relay_node *n, bool joined)
     tl_relay_set_conn_timer(r, c);
     if (joined) {
         r->counters.nodes_registered++;
-        log_presence(r, TL_SIGNAL_PEER_JOINED, n);
-        n->told = (uint32_t)r->join_log.len; /* it is told neither of its own join nor of earlier
-                                                events */
+        tl_relay_joined(r, n);
     }
 }
 
@@ -184,8 +133,6 @@ void tl_relay_on_register(tl_relay *r, tl_relay_conn *c, const tl_signal *s)
         enter(r, c, n, joined);
     tl_relay_account(r, c);
     send_ack(r, c);
-    if (r->join_log.len > JOIN_LOG_MAX)
-        tl_relay_tell_joins(r);
 }
 
 static double last_seen(const void *user, const tl_relay_node *n)

@@ -23,9 +23,12 @@ struct tl_relay_node {
     tl_relay_conn *conn;              /* the node's socket, never NULL */
     struct tl_relay_member *sessions; /* sessions of which it is a member */
     uint32_t session_count;
-    uint32_t opening_count; /* sessions that it opened and that are not answered yet */
-    uint32_t asked_count;   /* sessions that wait for its answer */
-    uint32_t told;          /* how many bytes of the present join log it need not be sent */
+    uint32_t opening_count;           /* sessions that it opened and that are not answered yet */
+    uint32_t asked_count;             /* sessions that wait for its answer */
+    bool is_news;                     /* its join waits to be told */
+    bool is_announced;                /* its join was told, so its leave must be */
+    uint32_t leaves_from, joins_from; /* what is before it in the next round it knows */
+    struct tl_relay_node *prev_news, *next_news;
     tl_relay_profile profile;
     tl_relay_holdings *holdings; /* the node's names in the index, never NULL */
     UT_hash_handle hh;

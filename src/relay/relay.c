@@ -82,7 +82,7 @@ void tl_relay_free(tl_relay *r)
     tl_relay_spending_clear(&r->spending);
     tl_relay_timers_clear(&r->conn_timers);
     tl_relay_timers_clear(&r->session_timers);
-    tl_buf_clear(&r->join_log);
+    tl_buf_clear(&r->leaves);
     free(r);
 }
 
@@ -245,7 +245,7 @@ void tl_relay_on_timer(tl_relay *r, tl_time now)
             r, (tl_relay_session *)((char *)t - offsetof(tl_relay_session, timer)));
     while ((t = tl_relay_timers_due(&r->conn_timers, now))) {
         if (t == &r->tick)
-            tl_relay_tell_joins(r);
+            tl_relay_tell_presence(r);
         else
             on_conn_due(r, (tl_relay_conn *)((char *)t - offsetof(tl_relay_conn, timer)));
     }
@@ -265,6 +265,7 @@ void tl_relay_not_new(tl_relay *r, tl_relay_conn *c)
         return;
     c->is_new = false;
     r->new_count--;
+    r->new_memory -= c->memory;
     DL_DELETE2(r->oldest_new, c, prev_new, next_new);
 }
 

@@ -5,7 +5,8 @@
  *   emit.c      what goes out to one connection
  *   queue.c     what waits for a connection that does not keep up
  *   memory.c    what each connection and address holds, and which connections are doomed for it
- *   register.c  which node a connection is, joins and leaves, discover
+ *   register.c  which node a connection is, discover
+ *   presence.c  tells all nodes who joined and left
  *   route.c     messages from node to node, sessions, slow readers
  *   report.c    what operators see */
 #ifndef TL_RELAY_STATE_H
@@ -87,6 +88,7 @@ struct tl_relay {
     size_t memory_share; /* the most bytes that may count for one address */
     tl_relay_conn *conns, *oldest_new;
     uint32_t new_count;
+    size_t new_memory;                       /* of those that are not registered */
     tl_relay_address *ranks[TL_RELAY_RANKS]; /* addresses by the memory they take (memory.c) */
     tl_relay_addresses addresses;
     tl_relay_registry registry;
@@ -94,9 +96,11 @@ struct tl_relay {
     tl_relay_spending spending;
     uint64_t last_number; /* of a connection */
     tl_relay_timers conn_timers, session_timers;
-    tl_relay_timer tick; /* sends the join log */
+    tl_relay_timer tick; /* tells of joins and leaves */
     tl_relay_outputs outputs;
-    tl_buf join_log; /* frames of joins and leaves since the last tick */
+    tl_buf leaves;          /* frames of leaves that are not told yet */
+    tl_relay_node *news;    /* utlist of the nodes whose joins are not told yet */
+    tl_time presence_after; /* what was told last takes so long */
     tl_relay_counters counters;
     tl_relay_refused refused; /* the last; family NONE: there was none */
 };
@@ -191,8 +195,13 @@ void tl_relay_on_register(tl_relay *r, tl_relay_conn *c, const tl_signal *s);
 void tl_relay_on_discover(tl_relay *r, tl_relay_conn *c, const tl_signal *s);
 /* The node leaves: its sessions end, and the other nodes are told. */
 void tl_relay_leave(tl_relay *r, tl_relay_conn *c);
-/* Sends the join log to all nodes that have not seen it. */
-void tl_relay_tell_joins(tl_relay *r);
+
+/* --- presence.c --- */
+/* All others are to be told, at a later tick. */
+void tl_relay_joined(tl_relay *r, tl_relay_node *n);
+void tl_relay_left(tl_relay *r, tl_relay_node *n);
+/* The tick. */
+void tl_relay_tell_presence(tl_relay *r);
 
 /* --- route.c --- */
 /* `payload` is the text of the message. `in_place`: the text lies behind its masked header in the

@@ -68,6 +68,8 @@ static tl_err write_relay(const tl_relay_counters *c, tl_buf *out)
          c->sessions_opened},
         {"teale_relay_presence_events_total", "counter", "Joins and leaves announced.",
          c->presence_events},
+        {"teale_relay_presence_withdrawn_total", "counter",
+         "Joins not announced because the node had left again.", c->presence_withdrawn},
         {"teale_relay_presence_lost_total", "counter",
          "Joins and leaves not announced for want of memory.", c->presence_lost},
         {"teale_relay_pauses_total", "counter", "Senders paused for a slow reader.", c->pauses},

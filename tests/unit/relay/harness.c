@@ -115,6 +115,11 @@ static void peer_free(peer *p)
     free(p);
 }
 
+void world_drop_last(world *w)
+{
+    peer_free(w->peers[--w->n]);
+}
+
 void world_clear(world *w)
 {
     while (w->n)

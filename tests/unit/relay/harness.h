@@ -51,6 +51,8 @@ struct world {
  * says. */
 void world_init(world *w, const tl_relay_config *config);
 void world_clear(world *w);
+/* Forgets the peer that connected last. */
+void world_drop_last(world *w);
 /* Moves the clock on, with every timer on the way. */
 void world_run(world *w, tl_time span);
 

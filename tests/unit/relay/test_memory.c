@@ -93,41 +93,48 @@ static void over_the_whole_the_greediest_address_pays(void **state)
     scene_clear(&s);
 }
 
-/* Of all the small connections, those that are not registered go, wherever they come from. */
-static void who_has_not_registered_goes_before_all_others(void **state)
+/* Four addresses with 14 MiB each, and one after the other three that are not registered, of whom
+ * two hold `held` bytes. */
+static void crowd(scene *s, size_t held, peer *ret_news[3])
+{
+    for (uint8_t i = 0; i < 4; i++) {
+        peer *p = hold(s, (uint8_t)(10 + i), 1);
+        tl_relay_on_held(s->w.relay, p->conn, 12 * MIB, s->w.now);
+    }
+    for (uint8_t i = 0; i < 3; i++) {
+        s->w.remote.bytes[3] = (uint8_t)(200 + i);
+        ret_news[i] = peer_connect(&s->w, 0);
+        tl_relay_on_held(s->w.relay, ret_news[i]->conn, i < 2 ? held : 0, s->w.now);
+    }
+    world_run(&s->w, 0);
+    assert_int_equal(counters(s)->cut_budget, 0);
+    hold(s, 30, 4);
+    hold(s, 31, 2);
+}
+
+static void when_memory_is_short_those_that_are_not_registered_go_first(void **state)
 {
     (void)state;
     scene s;
+    peer *news[3];
     scene_init(&s);
-    peer *p[4], *news[3];
-    for (uint8_t i = 0; i < 3; i++) {
-        s.w.remote.bytes[3] = (uint8_t)(200 + i);
-        news[i] = peer_connect(&s.w, 0);
-    }
-    for (uint8_t i = 0; i < 4; i++) {
-        p[i] = hold(&s, (uint8_t)(10 + i), 1);
-        tl_relay_on_held(s.w.relay, p[i]->conn, 14 * MIB + 200000, s.w.now);
-    }
-    world_run(&s.w, 0);
-    assert_false(news[0]->cut);
-    s.w.remote.bytes[3] = 10;
-    peer *registers = peer_connect(&s.w, 0);
-    peer_register_as(registers, NULL, NULL, NULL, NULL);
-    hold(&s, 30, 4);
-    assert_true(news[0]->cut && news[1]->cut && news[2]->cut && p[3]->cut);
-    assert_false(p[0]->cut || p[1]->cut || p[2]->cut || registers->cut);
+    crowd(&s, 5 * MIB, news);
+    assert_int_equal(counters(&s)->cut_budget, 2);
+    assert_true(news[0]->cut); /* they had more than an eighth */
+    assert_false(news[2]->cut);
     scene_clear(&s);
 }
 
-static void at_its_own_address_too(void **state)
+static void but_not_when_they_take_little(void **state)
 {
     (void)state;
     scene s;
+    peer *news[3];
     scene_init(&s);
-    peer *small = hold(&s, 3, 1), *large = hold(&s, 3, 3), *new = peer_connect(&s.w, 0);
-    tl_relay_on_held(s.w.relay, small->conn, 12 * MIB, s.w.now);
-    world_run(&s.w, 0);
-    assert_true(new->cut && small->cut && !large->cut);
+    crowd(&s, 3 * MIB + MIB / 2, news);
+    assert_int_equal(counters(&s)->cut_budget, 1);
+    for (int i = 0; i < 3; i++)
+        assert_false(news[i]->cut);
     scene_clear(&s);
 }
 
@@ -200,8 +207,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_address_over_its_share_loses_its_largest_connections),
         cmocka_unit_test(over_the_whole_the_greediest_address_pays),
-        cmocka_unit_test(who_has_not_registered_goes_before_all_others),
-        cmocka_unit_test(at_its_own_address_too),
+        cmocka_unit_test(when_memory_is_short_those_that_are_not_registered_go_first),
+        cmocka_unit_test(but_not_when_they_take_little),
         cmocka_unit_test(what_the_driver_keeps_and_what_nobody_reads_count),
         cmocka_unit_test(registered_names_count),
         cmocka_unit_test(what_all_are_told_counts_little),

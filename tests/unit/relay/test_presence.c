@@ -84,6 +84,131 @@ static void presence_waits_no_longer_than_a_tick(void **state)
     world_clear(&w);
 }
 
+/* --- those who come and go --- */
+
+static size_t count_of(peer *p, tl_signal_type type)
+{
+    size_t n = 0;
+    for (const tl_signal *s; (s = peer_take(p));)
+        n += s->type == type;
+    return n;
+}
+
+/* `together` nodes, of that address and the next ones, join, stay for `stay`, and leave; again and
+ * again for `span`. */
+static void churn(world *w, uint8_t at, int together, tl_time stay, tl_time span)
+{
+    size_t n = w->n;
+    for (tl_time end = w->now + span; w->now < end;) {
+        for (int i = 0; i < together; i++) {
+            w->remote.bytes[3] = (uint8_t)(at + i);
+            peer_join(w, 0, ",\"features\":[\"quiet\"]");
+        }
+        world_run(w, stay);
+        while (w->n > n) {
+            peer_disconnect(w->peers[w->n - 1]);
+            world_drop_last(w);
+        }
+    }
+}
+
+static void who_leaves_before_its_join_is_told_is_not_told_of(void **state)
+{
+    (void)state;
+    world w;
+    world_init(&w, NULL);
+    peer *a = peer_join(&w, 1, NULL);
+    world_run(&w, TL_SEC);
+    churn(&w, 9, 1, TL_MS, 100 * TL_MS);
+    world_run(&w, TL_SEC);
+    size_t told = count_of(a, TL_SIGNAL_PEER_JOINED);
+    assert_true(told <= 10); /* one at each tick is there */
+    assert_int_equal(tl_relay_counters_of(w.relay)->presence_withdrawn, 100 - told);
+    peer *b = peer_join(&w, 2, NULL); /* one that stays is */
+    world_run(&w, TL_SEC);
+    expect_presence(a, TL_SIGNAL_PEER_JOINED, b);
+    peer_disconnect(b);
+    world_run(&w, TL_SEC);
+    expect_presence(a, TL_SIGNAL_PEER_LEFT, b);
+    world_clear(&w);
+}
+
+static void joins_of_one_address_have_a_rate_and_others_do_not_wait_for_it(void **state)
+{
+    (void)state;
+    world w;
+    world_init(&w, NULL);
+    peer *a = peer_join(&w, 1, NULL);
+    churn(&w, 9, 1, 50 * TL_MS, 60 * TL_SEC);
+    size_t told = count_of(a, TL_SIGNAL_PEER_JOINED);
+    assert_true(told > 200 && told <= 200 + 2 * 60 + 1); /* of 1200 */
+    churn(&w, 9, 1, 50 * TL_MS, 10 * TL_SEC);
+    assert_true(count_of(a, TL_SIGNAL_PEER_JOINED) <= 21);
+    w.remote.bytes[3] = 10;
+    world_run(&w, TL_SEC);
+    peer_drop_all(a);
+    peer *b = peer_join(&w, 2, NULL);
+    world_run(&w, 50 * TL_MS);
+    expect_presence(a, TL_SIGNAL_PEER_JOINED, b);
+    w.remote.bytes[3] = 9; /* at the busy address a node that stays is told of, too */
+    peer *c = peer_join(&w, 3, NULL);
+    world_run(&w, 2 * TL_SEC);
+    expect_presence(a, TL_SIGNAL_PEER_JOINED, c);
+    world_clear(&w);
+}
+
+/* A thousand nodes that want to know, and joins from 200 addresses. */
+static void what_all_are_told_has_a_rate_in_bytes(void **state)
+{
+    (void)state;
+    tl_relay_config config = tl_relay_config_default();
+    config.conns_per_address_max = 2000;
+    world w;
+    size_t bytes = 0;
+    world_init(&w, &config);
+    for (int i = 0; i < 1000; i++) {
+        w.remote.bytes[3] = (uint8_t)i;
+        peer_join(&w, 0, NULL);
+    }
+    world_run(&w, 100 * TL_SEC);
+    for (size_t i = 0; i < w.n; i++)
+        peer_drop_all(w.peers[i]);
+    for (uint8_t i = 0; i < 200; i++)
+        churn(&w, i, 4, 50 * TL_MS, 50 * TL_MS);
+    for (size_t i = 0; i < w.n; i++)
+        bytes += w.peers[i]->received.len;
+    /* 113 bytes for each of 1600 events and 1000 nodes are 180 MB in these 10 s */
+    assert_true(bytes > 5 * (8u << 20) && bytes < 10 * (8u << 20) + (2u << 20));
+    world_clear(&w);
+}
+
+static void more_than_a_round_is_told_in_the_next_ones(void **state)
+{
+    (void)state;
+    tl_relay_config config = tl_relay_config_default();
+    config.conns_per_address_max = 2000;
+    world w;
+    world_init(&w, &config);
+    peer *a = peer_join(&w, 1, NULL), *p[900];
+    for (int i = 0; i < 900; i++) {
+        w.remote.bytes[3] = (uint8_t)(1 + i / 150);
+        p[i] = peer_join(&w, 0, ",\"features\":[\"quiet\"]");
+    }
+    world_run(&w, 10 * TL_MS);
+    assert_int_equal(count_of(a, TL_SIGNAL_PEER_JOINED), 0);
+    world_run(&w, 10 * TL_MS);
+    size_t first = count_of(a, TL_SIGNAL_PEER_JOINED);
+    assert_true(first > 300 && first < 600);
+    world_run(&w, 10 * TL_SEC);
+    assert_int_equal(first + count_of(a, TL_SIGNAL_PEER_JOINED), 900);
+    for (int i = 0; i < 900; i++)
+        peer_disconnect(p[i]);
+    world_run(&w, 10 * TL_SEC);
+    assert_int_equal(count_of(a, TL_SIGNAL_PEER_LEFT), 900);
+    assert_int_equal(tl_relay_counters_of(w.relay)->presence_lost, 0);
+    world_clear(&w);
+}
+
 /* --- discover --- */
 
 static void discover(peer *p, const char *rest)
@@ -290,6 +415,10 @@ int main(void)
         cmocka_unit_test(a_node_learns_only_what_happens_after_it_joined),
         cmocka_unit_test(one_tick_is_one_output_for_each_node),
         cmocka_unit_test(presence_waits_no_longer_than_a_tick),
+        cmocka_unit_test(who_leaves_before_its_join_is_told_is_not_told_of),
+        cmocka_unit_test(joins_of_one_address_have_a_rate_and_others_do_not_wait_for_it),
+        cmocka_unit_test(what_all_are_told_has_a_rate_in_bytes),
+        cmocka_unit_test(more_than_a_round_is_told_in_the_next_ones),
         cmocka_unit_test(a_thousand_nodes_are_listed_in_pages_each_once),
         cmocka_unit_test(pages_end_early_where_capabilities_are_large),
         cmocka_unit_test(filters_choose_by_model_memory_tier_and_network),

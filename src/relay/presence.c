@@ -1,0 +1,161 @@
+#include "relay/state.h"
+
+#include <utlist.h>
+
+/* One join is told to all: of 150 bytes in a room of 10 000 nodes that is 1.5 MB. So all of it has
+ * a rate, of bytes and of events, and each address has one. What comes faster waits, and a node
+ * that leaves while its join waits is not told of at all. Nodes that want to know who is there now
+ * ask by discover. */
+#define ROUND_MAX      (64u << 10)  /* bytes that one node is told at once */
+#define LEAVES_MAX     (1u << 20)   /* bytes of leaves that wait; more are lost, and counted */
+#define BYTES_PER_SEC  (8u << 20)   /* to all nodes together */
+#define PAUSE_AN_EVENT (5 * TL_MS)  /* so a node is told 200 events a second at most: 30 KB */
+#define TICK_PER_NODE  (10 * TL_US) /* about twice the time of one write to one socket */
+
+/* The tick is longer with more nodes to tell, so that telling takes at most half of the time. */
+static void set_tick(tl_relay *r, tl_time at_least)
+{
+    tl_time at = r->now + r->config.presence_tick + r->counters.nodes_registered * TICK_PER_NODE;
+    if (at < at_least)
+        at = at_least;
+    tl_relay_timer_set(&r->conn_timers, &r->tick, at);
+}
+
+static void wake(tl_relay *r)
+{
+    if (!r->tick.place)
+        set_tick(r, r->presence_after);
+}
+
+static tl_err append(tl_signal_type type, const tl_relay_node *n, tl_buf *out)
+{
+    tl_buf json = {0};
+    tl_err e = tl_signal_write_presence(&json, type, n->hex, tl_relay_node_name(n));
+    if (!e)
+        e = tl_ws_append(out, TL_WS_TEXT, tl_buf_slice(&json), NULL);
+    tl_buf_clear(&json);
+    return e;
+}
+
+void tl_relay_joined(tl_relay *r, tl_relay_node *n)
+{
+    n->is_news = true;
+    n->leaves_from = (uint32_t)r->leaves.len;
+    DL_APPEND2(r->news, n, prev_news, next_news);
+    wake(r);
+}
+
+void tl_relay_left(tl_relay *r, tl_relay_node *n)
+{
+    if (n->is_news) {
+        DL_DELETE2(r->news, n, prev_news, next_news);
+        r->counters.presence_withdrawn++;
+    }
+    if (!n->is_announced || r->closing)
+        return;
+    if (r->leaves.len > LEAVES_MAX || append(TL_SIGNAL_PEER_LEFT, n, &r->leaves))
+        r->counters.presence_lost++;
+    else
+        r->counters.presence_events++;
+    wake(r);
+}
+
+/* --- a tick --- */
+
+/* Length of the frames at the front that fit into a round; *ret_events tells how many. */
+static size_t leaves_of_round(const tl_relay *r, size_t *ret_events)
+{
+    tl_slice all = tl_buf_slice(&r->leaves);
+    size_t n = 0, events = 0;
+    while (n < all.n) {
+        tl_ws_frame f;
+        uint16_t code;
+        tl_err e = tl_ws_frame_parse(tl_slice_of(all.p + n, all.n - n), false, all.n, &f, &code);
+        if (e || n + f.header_n + f.n > ROUND_MAX)
+            break;
+        n += f.header_n + (size_t)f.n;
+        events++;
+    }
+    *ret_events = events;
+    return n;
+}
+
+/* Writes the joins that may be told now. Those for which there was no memory are lost. */
+static size_t write_joins(tl_relay *r, size_t room, tl_buf *out)
+{
+    size_t events = 0;
+    tl_relay_node *n, *next, *last = r->news ? r->news->prev_news : NULL;
+    for (n = r->news; n && out->len < room; n = next) {
+        next = n == last ? NULL : n->next_news;
+        DL_DELETE2(r->news, n, prev_news, next_news);
+        if (!tl_relay_address_may_tell(n->conn->address, r->now)) {
+            DL_APPEND2(r->news, n, prev_news, next_news); /* its turn comes again */
+            continue;
+        }
+        n->is_news = false;
+        if (append(TL_SIGNAL_PEER_JOINED, n, out)) {
+            r->counters.presence_lost++;
+            continue;
+        }
+        tl_relay_address_told(n->conn->address, r->now);
+        n->is_announced = true;
+        n->joins_from = (uint32_t)out->len; /* neither its own join nor those before it */
+        r->counters.presence_events++;
+        events++;
+    }
+    return events;
+}
+
+static size_t emit_part(tl_relay *r, tl_relay_node *n, tl_relay_chunk *chunk, size_t from,
+                        size_t to)
+{
+    if (from >= to)
+        return 0;
+    tl_relay_emit(r, n->conn, tl_slice_of(chunk->bytes + from, to - from),
+                  tl_relay_chunk_ref(chunk));
+    return to - from;
+}
+
+/* Sends to each node what it does not know: of the chunk's leaves, then its joins. Returns how many
+ * bytes that were. */
+static size_t emit_news(tl_relay *r, tl_relay_chunk *chunk, size_t leaves)
+{
+    size_t sent = 0;
+    for (tl_relay_node *n = r->registry.table; n; n = n->hh.next) {
+        size_t from = n->leaves_from < leaves ? n->leaves_from : leaves;
+        if (n->quiet) {
+        } else if (!n->joins_from) {
+            sent += emit_part(r, n, chunk, from, chunk->n);
+        } else {
+            sent += emit_part(r, n, chunk, from, leaves);
+            sent += emit_part(r, n, chunk, leaves + n->joins_from, chunk->n);
+        }
+        n->leaves_from -= (uint32_t)from;
+        n->joins_from = 0;
+    }
+    return sent;
+}
+
+void tl_relay_tell_presence(tl_relay *r)
+{
+    tl_buf joins = {0};
+    size_t left_events, leaves = leaves_of_round(r, &left_events);
+    size_t events = left_events + write_joins(r, ROUND_MAX - leaves, &joins);
+    tl_relay_chunk *chunk = tl_relay_chunk_new(
+        (tl_slice){r->leaves.len ? tl_buf_begin(&r->leaves) : NULL, leaves}, tl_buf_slice(&joins));
+    r->presence_after = r->now + events * PAUSE_AN_EVENT;
+    if (chunk) {
+        size_t sent = emit_news(r, chunk, leaves);
+        tl_relay_chunk_unref(chunk);
+        r->presence_after = tl_time_max(r->presence_after, r->now + sent * TL_SEC / BYTES_PER_SEC);
+    } else {
+        r->counters.presence_lost += events;
+    }
+    tl_buf_consume(&r->leaves, leaves);
+    if (!r->leaves.len)
+        tl_buf_clear(&r->leaves);
+    tl_buf_clear(&joins);
+    tl_relay_timer_set(&r->conn_timers, &r->tick, TL_NEVER);
+    if (r->leaves.len || r->news)
+        set_tick(r, events ? r->presence_after : r->now + TL_RELAY_TOLD_EVERY);
+}
