@@ -23,7 +23,12 @@ json_t *tl_net_addr_json(const tl_addr *a)
 
 const char *tl_net_rule(const tl_peer_facts *facts)
 {
-    return facts->why ? facts->why : "the peer dialled this connection, and chooses its path";
+    if (facts->why)
+        return facts->why;
+    if (!facts->dialled)
+        return "the peer dialled this connection, and chooses its path";
+    return facts->via == TL_VIA_RELAYED ? "a connection begins through the relay"
+                                        : "the connection was made on this path";
 }
 
 static json_t *ip_json(const tl_addr *a)

@@ -307,16 +307,18 @@ static bool peers_is_member(void *user, const tl_node_id *peer)
 
 /* --- requests --- */
 
+/* `peer` zero: nobody answered. */
 static void emit_request(tl_node *n, const char *role, const tl_ask *ask, const tl_node_id *peer,
                          tl_fail fail)
 {
+    static const tl_node_id nobody;
     char hex[TL_NODE_ID_HEX + 1];
     if (!n->listeners)
         return;
     tl_node_id_write(hex, peer);
     tl_node_emit(n, "Request",
-                 json_pack("{s:s, s:s, s:s, s:s, s:s}", "request", ask->id, "role", role, "model",
-                           ask->model, "peer", hex, "result",
+                 json_pack("{s:s, s:s, s:s, s:s?, s:s}", "request", ask->id, "role", role, "model",
+                           ask->model, "peer", tl_node_id_eq(peer, &nobody) ? NULL : hex, "result",
                            fail == TL_FAIL_COUNT ? "ok" : tl_fail_name(fail)));
 }
 

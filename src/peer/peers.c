@@ -506,6 +506,7 @@ bool tl_peers_facts(const tl_peers *p, const tl_peer *peer, tl_peer_facts *ret_f
                                  .streams = conn->streams,
                                  .why = conn->chosen,
                                  .connected_at = conn->connected_at,
+                                 .dialled = conn->client,
                                  .lost = tl_conn_is_lost(conn)};
     tl_direct_way way;
     if (p->config.direct &&

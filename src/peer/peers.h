@@ -160,7 +160,8 @@ typedef struct {
     tl_addr remote;  /* the far end of a direct path; else of the family NONE */
     const char *why; /* the rule that chose the path; a literal */
     tl_time connected_at;
-    bool lost; /* nothing gets through by this path any more, and another is being looked for */
+    bool dialled; /* by us; else by the peer, who chooses the path */
+    bool lost;    /* nothing gets through by this path any more, and another is being looked for */
 } tl_peer_facts;
 /* False: not connected. */
 bool tl_peers_facts(const tl_peers *p, const tl_peer *peer, tl_peer_facts *ret_facts);

@@ -131,7 +131,8 @@ class Direct(Case):
         self.assertRegex(peer["since"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
         self.assertEqual(self.json("friend", "peers", "--wan")["peers"], [])
         self.assertEqual(self.json("friend", "peers", "--cluster")["peers"][0]["node_id"], gpu.node)
-        self.assertEqual(self.json("friend", "status")["peers"], {"direct": 0, "relayed": 0, "lan": 1})
+        counts = self.json("friend", "status")["peers"]
+        self.assertEqual((counts["direct"], counts["relayed"], counts["lan"]), (0, 0, 1))
         self.assertIn("lan", self.says(0, "friend", "ping", "-c", "1", gpu.node))
 
         events = {}
@@ -145,7 +146,28 @@ class Direct(Case):
         self.assertTrue(changed["why"])
         self.assertIn("rtt_ms", changed)
         self.assertIn("at", changed)
-        self.assertIn("PeerJoined", events)
+        joined = events["PeerJoined"]  # this side dialled, and QUIC began through the relay
+        self.assertEqual((joined["path"], joined["why"]), ("relayed", "a connection begins through the relay"))
+
+    def test_the_side_that_was_dialled_says_so(self):
+        gpu, friend = self.pair()
+        watch = self.start([TEALE, "--home", os.path.join(self.dir, "gpu"), "watch", "--json"])
+        time.sleep(0.3)
+        self.says(0, "friend", "ping", "-c", "1", gpu.node)
+        while (event := json.loads(watch.stdout.readline()))["event"] != "PeerJoined":
+            pass
+        self.assertEqual(event["why"], "the peer dialled this connection, and chooses its path")
+
+    def test_a_request_that_nobody_answered_has_no_peer(self):
+        gpu, friend = self.pair()
+        self.wait(lambda: self.json("friend", "models")["models"])
+        watch = self.start([TEALE, "--home", os.path.join(self.dir, "friend"), "watch", "--json"])
+        time.sleep(0.3)
+        for model, peer, result in (("nothing", None, "model_not_loaded"), ("parrot", gpu.node, "ok")):
+            self.teale("friend", "chat", "-m", model, "hello")
+            while (event := json.loads(watch.stdout.readline()))["event"] != "Request":
+                pass
+            self.assertEqual((event["model"], event["peer"], event["result"]), (model, peer, result))
 
     def test_a_question_is_enough_for_a_direct_path(self):
         gpu, friend = self.pair()
