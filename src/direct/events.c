@@ -104,6 +104,30 @@ static void hand_over(tl_direct *d, const tl_way_entry *lost)
     }
 }
 
+static tl_way_entry *freed(const tl_direct *d)
+{
+    tl_way_entry *way, *next;
+    HASH_ITER (hh, d->ways, way, next)
+        if (way->freed)
+            return way;
+    return NULL;
+}
+
+/* The same for those that waited for a way that was freed. */
+static void hand_over_freed(tl_direct *d)
+{
+    tl_way_entry *way;
+    if (!d->any_freed)
+        return;
+    d->any_freed = false;
+    while ((way = freed(d))) {
+        const tl_pair *pair = tl_way_pair(way);
+        way->freed = false;
+        if (pair && pair->state == TL_PAIR_VALID)
+            tl_direct_on_valid(way->session, way->pair);
+    }
+}
+
 static bool any_waits(const tl_session *s)
 {
     const tl_way_entry *way;
@@ -169,6 +193,7 @@ void tl_direct_settle(tl_direct *d)
 {
     tl_session *s;
     tl_checks_event ev;
+    hand_over_freed(d);
     while ((s = d->pending)) {
         const tl_direct_peer *p = s->peer;
         if (tl_checks_next_event(s->checks, &ev)) {
@@ -179,5 +204,6 @@ void tl_direct_settle(tl_direct *d)
             tl_session_pump(s); /* handling the events may have left something to send */
         }
         tl_attempt_check(p);
+        hand_over_freed(d); /* a session and its ways may have been freed */
     }
 }

@@ -96,6 +96,7 @@ struct tl_way_entry {
     uint16_t pair;
     bool up;    /* the pair answers: the way may be chosen */
     bool waits; /* the pair answers, but its address belongs to another peer's way that stands */
+    bool freed; /* that way is gone, and events.c has not acted on this yet */
     tl_time since;
     unsigned losses;
     tl_source *sources; /* datagrams from these belong to this way */
@@ -140,6 +141,7 @@ struct tl_direct {
     tl_source *sources;
     tl_nonces nonces;
     tl_ratelimit offers, candidates, unheard;
+    bool any_freed; /* a way has `freed` */
     tl_time due;
     tl_direct_counters counters;
     tl_punch_counters punches;

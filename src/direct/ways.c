@@ -67,6 +67,20 @@ bool tl_ways_any(const tl_direct_peer *p)
     return false;
 }
 
+tl_way_entry *tl_way_waiting(const tl_direct *d, const tl_way_entry *lost)
+{
+    tl_way_entry *way, *next;
+    if (!lost->sources)
+        return NULL;
+    HASH_ITER (hh, d->ways, way, next) {
+        const tl_pair *pair = way->waits && way->peer != lost->peer ? tl_way_pair(way) : NULL;
+        if (pair && pair->state == TL_PAIR_VALID &&
+            tl_way_of_source(d, pair->sock, &pair->remote) == lost)
+            return way;
+    }
+    return NULL;
+}
+
 /* --- making and freeing --- */
 
 static void source_give(tl_source *source, tl_way_entry *way)
@@ -79,10 +93,25 @@ static void source_give(tl_source *source, tl_way_entry *way)
     DL_APPEND(way->sources, source);
 }
 
+/* The addresses of `way` will be nobody's. The ways of other peers that wait for one are called at
+ * the next tl_direct_settle: nothing here may act on them. */
+static void free_for_others(const tl_way_entry *way)
+{
+    tl_direct *d = way->peer->direct;
+    tl_way_entry *waiting;
+    while ((waiting = tl_way_waiting(d, way))) {
+        waiting->waits = false;
+        waiting->freed = d->any_freed = true;
+        tl_direct_due(d, tl_direct_now(d));
+        tl_env_wake(&d->env);
+    }
+}
+
 static void way_free(tl_way_entry *way)
 {
     tl_direct *d = way->peer->direct;
     tl_source *source, *next;
+    free_for_others(way);
     DL_FOREACH_SAFE (way->sources, source, next) {
         /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): every source is in the table */
         HASH_DEL(d->sources, source);
@@ -207,18 +236,6 @@ tl_way_entry *tl_way_get(tl_session *s, const tl_pair *pair)
     way->pair = pair->id;
     assert(way->peer == s->peer);
     return way;
-}
-
-tl_way_entry *tl_way_waiting(const tl_direct *d, const tl_way_entry *lost)
-{
-    tl_way_entry *way, *next;
-    HASH_ITER (hh, d->ways, way, next) {
-        const tl_pair *pair = way->waits && way->peer != lost->peer ? tl_way_pair(way) : NULL;
-        if (pair && pair->state == TL_PAIR_VALID &&
-            tl_way_of_source(d, pair->sock, &pair->remote) == lost)
-            return way;
-    }
-    return NULL;
 }
 
 void tl_way_rebind(tl_way_entry *way, const tl_way_entry *to)

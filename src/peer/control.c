@@ -111,6 +111,28 @@ static void on_pong(tl_peer_conn *conn, uint64_t sequence)
         }
 }
 
+static void set_rates(tl_peer_conn *conn, bool known)
+{
+    uint64_t times = known ? TL_CONTROL_KNOWN : 1;
+    tl_time now = tl_peers_now(conn->peers);
+    conn->control_known = known;
+    conn->control_messages =
+        tl_ratelimit_make(times * TL_CONTROL_RATE, times * TL_CONTROL_BURST, now);
+    conn->control_bytes =
+        tl_ratelimit_make(times * TL_CONTROL_BYTES_RATE, times * TL_CONTROL_BYTES_BURST, now);
+}
+
+/* False: the peer says too much, and the connection is closed. */
+static bool may_say(tl_peer_conn *conn, tl_ratelimit *rate, size_t n)
+{
+    if (!conn->control_known && tl_peers_knows(conn->peers, &conn->contact->peer->id))
+        set_rates(conn, true);
+    if (tl_ratelimit_take(rate, n, tl_peers_now(conn->peers)))
+        return true;
+    broken(conn, "too much is said on the control stream");
+    return false;
+}
+
 static void on_message(tl_peer_conn *conn, const tl_cluster_message *m)
 {
     tl_peer *peer = conn->contact->peer;
@@ -148,8 +170,12 @@ static void on_readable(tl_stream_owner *o)
         tl_slice rest = in;
         tl_frame_piece piece;
         tl_err e;
+        if (!may_say(conn, &conn->control_bytes, in.n))
+            return;
         while (!(e = tl_frame_next(&conn->reader, &rest, &piece))) {
             tl_cluster_message m;
+            if (!may_say(conn, &conn->control_messages, 1))
+                return;
             if (piece.kind != TL_FRAME_MESSAGE || tl_cluster_parse(piece.bytes, &m)) {
                 e = TL_ERR_PROTO;
                 break;
@@ -188,6 +214,7 @@ static void own(tl_peer_conn *conn, tl_quic_stream *s)
 {
     conn->control_owner = (tl_stream_owner){on_readable, on_writable, on_reset, on_closed};
     conn->control = s;
+    set_rates(conn, tl_peers_knows(conn->peers, &conn->contact->peer->id));
     tl_quic_stream_set_user(s, &conn->control_owner);
 }
 

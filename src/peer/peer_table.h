@@ -26,11 +26,13 @@ typedef struct {
     bool available;              /* the node says that it takes questions */
     size_t n_models;
     char **models;
-    uint32_t round;             /* the last discovery that listed the node */
-    bool proven;                /* a question between us was answered whole, either way */
-    bool listed;                /* the relay lists the node as present */
-    bool in_clear;              /* it speaks the old protocol alone (tl_peer_is_listed_as) */
-    tl_time unusable_until;     /* until then other nodes come first: this one has just failed */
+    uint32_t round; /* the last discovery that listed the node */
+    bool proven;    /* a question between us was answered whole, either way */
+    bool listed;    /* the relay lists the node as present */
+    bool in_clear;  /* it speaks the old protocol alone (tl_peer_is_listed_as) */
+    /* Until then other nodes come first: no connection to this one could be made. 0: since then one
+     * was. (What its answers were like is another thing: ask/merit.) */
+    tl_time unusable_until;
     unsigned asking;            /* questions of ours that the node is answering */
     uint64_t running;           /* questions the node answers in all, by its last heartbeat */
     tl_via told_via;            /* the kind of way that listeners were last told of */

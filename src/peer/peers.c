@@ -6,12 +6,15 @@
 
 #include <stdlib.h>
 
-/* Members of our networks, and nodes with which a question went well. */
-static bool knows(void *user, const tl_node_id *id)
+bool tl_peers_knows(const tl_peers *p, const tl_node_id *id)
 {
-    const tl_peers *p = user;
     const tl_peer *peer = tl_peer_table_find(p->config.table, id);
     return (peer && peer->proven) || (p->events.is_member && p->events.is_member(p->user, id));
+}
+
+static bool knows(void *user, const tl_node_id *id)
+{
+    return tl_peers_knows(user, id);
 }
 
 /* All ways of one peer are one group. Whoever holds many keys still has one session for each peer
@@ -370,8 +373,8 @@ static void close_cold(tl_peers *p)
     tl_contact *c;
     DL_FOREACH (p->contacts, c)
         DL_FOREACH (c->conns, conn)
-            if (conn->connected && conn->client && !conn->retiring && !conn->streams &&
-                !c->wishes) {
+            if (conn->connected && conn->client && !conn->closing && !conn->retiring &&
+                !conn->streams && !c->wishes) {
                 idle++;
                 if (!coldest || conn->idle_since < coldest->idle_since)
                     coldest = conn;

@@ -187,25 +187,43 @@ void tl_peers_end_lent(tl_peers *p, tl_path_id id)
 
 /* --- sessions that peers open --- */
 
-/* False: this peer has TL_PATHS_OF_PEER_MAX sessions already. */
-static bool make_room(tl_peers *p, const tl_node_id *from)
+static bool waits(const tl_path *path)
+{
+    return path->kind == TL_PATH_SESSION && path->state != TL_PATH_GONE && !path->ours &&
+           !path->used;
+}
+
+/* Does `a` make room before `b`? NULL: there is none. */
+static bool goes_before(const tl_path *a, const tl_path *b)
+{
+    if (!b || a->known != b->known)
+        return !b || b->known;
+    return a->nth > b->nth; /* `b` is the older one */
+}
+
+/* False: there is no room for this session, which has no place in the table yet. */
+static bool make_room(tl_peers *p, tl_path *newcomer)
 {
     size_t waiting = 0, of_peer = 0;
-    tl_path *path, *next, *oldest = NULL;
+    tl_path *path, *next, *first = NULL;
     HASH_ITER (hh, p->paths, path, next) {
         if (!is_session(path->kind) || path->state == TL_PATH_GONE)
             continue;
-        of_peer += tl_node_id_eq(&path->peer, from);
-        if (path->kind != TL_PATH_SESSION || path->ours || path->used)
-            continue;
-        waiting++;
-        if (!oldest)
-            oldest = path;
+        bool theirs = tl_node_id_eq(&path->peer, &newcomer->peer);
+        of_peer += theirs;
+        waiting += waits(path);
+        newcomer->nth += theirs && waits(path);
     }
     if (of_peer >= TL_PATHS_OF_PEER_MAX)
         return false;
-    if (waiting >= TL_PATHS_WAITING_MAX)
-        tl_path_drop(p, oldest->id, true);
+    if (waiting < TL_PATHS_WAITING_MAX)
+        return true;
+    HASH_ITER (hh, p->paths, path, next)
+        if (waits(path) && goes_before(path, first))
+            first = path;
+    if (goes_before(newcomer, first))
+        return false;
+    tl_path_drop(p, first->id, true);
     return true;
 }
 
@@ -227,11 +245,14 @@ static void keep_warm(tl_peers *p, tl_path *path)
 
 tl_path_id tl_peers_on_asked(tl_peers *p, const tl_node_id *from)
 {
-    if (p->goodbye || !make_room(p, from) || p->n_sessions >= TL_RELAY_SESSIONS_MAX)
+    tl_path newcomer = {.peer = *from, .known = tl_peers_knows(p, from)};
+    if (p->goodbye || !make_room(p, &newcomer) || p->n_sessions >= TL_RELAY_SESSIONS_MAX)
         return 0;
     tl_path *path = tl_path_new(p, TL_PATH_SESSION, from, false);
     if (!path)
         return 0;
+    path->known = newcomer.known;
+    path->nth = newcomer.nth;
     keep_warm(p, path);
     tl_peers_due(p, path->made + TL_PATH_UNUSED_MAX);
     tl_peers_wake(p);

@@ -15,6 +15,7 @@
 #ifndef TL_PEER_STATE_H
 #define TL_PEER_STATE_H
 
+#include "base/ratelimit.h"
 #include "path/choice.h"
 #include "peer/peers.h"
 #include "peer/proof.h"
@@ -28,8 +29,9 @@
 /* A session that a peer opened is closed after this time, if no connection came over it. */
 #define TL_PATH_UNUSED_MAX     (30 * TL_SEC)
 /* Bounds on what strangers cost us. Beyond the first, further sessions of one peer are declined at
- * once. Beyond the second, the oldest session over which no connection came makes room for a new
- * one, whichever peer opened it. */
+ * once. The second bounds the sessions over which no connection came. When there are so many, one
+ * makes room: a stranger's before that of a peer that we know; among these one of the peer that had
+ * most; among these the oldest. A session that would be the next to make room is declined. */
 #define TL_PATHS_OF_PEER_MAX   16
 #define TL_PATHS_WAITING_MAX   512
 /* The pauses between attempts to get a session; a pause doubles. While the path is lost, questions
@@ -39,6 +41,17 @@
 #define TL_REOPEN_WARM_MAX     (30 * TL_SEC)
 #define TL_RETIRE_AFTER        (1 * TL_SEC) /* the other side's last stream may be on its way */
 #define TL_CONTROL_PENDING_MAX (2 * TL_FRAME_MESSAGE_MAX) /* more unread: the peer is stuck */
+
+/* What a peer may say on its control stream. Each message costs a parse, a hello an answer as long
+ * as our capabilities. A connection that says more is closed. An honest node says hello when its
+ * models change, and a heartbeat each 25 s or for each ping.
+ *
+ *   messages <= burst + rate x seconds, and the same of bytes; ten times as much of a known peer */
+#define TL_CONTROL_RATE        20
+#define TL_CONTROL_BURST       100
+#define TL_CONTROL_BYTES_RATE  (64 * 1024)
+#define TL_CONTROL_BYTES_BURST (2 * TL_FRAME_MESSAGE_MAX) /* a hello of the largest size, twice */
+#define TL_CONTROL_KNOWN       10
 
 /* How long the peer has for a sign of life: after the connection found a new path (the peer may be
  * a new process that does not know the connection), and after the peer was silent for long. */
@@ -83,6 +96,8 @@ typedef struct {
     tl_node_id peer; /* of a session: the relay says so. QUIC proves it. */
     bool ours;       /* a session that we opened */
     bool used;       /* the peer opened it, and a connection came over it or keeps it warm */
+    bool known;      /* the peer opened it, and we knew the peer then */
+    unsigned nth;    /* how many sessions the peer had that waited when it opened this one */
     tl_time made;
     UT_hash_handle hh;
 } tl_path;
@@ -142,6 +157,8 @@ struct tl_peer_conn {
     tl_frame_reader reader;
     tl_buf pending;
     bool hello_seen;
+    bool control_known; /* the two are those of a peer that we know */
+    tl_ratelimit control_messages, control_bytes;
     uint64_t sequence;
     tl_time heartbeat_at;
     tl_peer_pong *pongs;
@@ -221,6 +238,8 @@ static inline void tl_peers_wake(tl_peers *p)
 {
     tl_env_wake(&p->config.env);
 }
+/* peers.c: is it a member of our networks, or a node with which a question went well? */
+bool tl_peers_knows(const tl_peers *p, const tl_node_id *id);
 /* Something is to be done at `at`. */
 static inline void tl_peers_due(tl_peers *p, tl_time at)
 {

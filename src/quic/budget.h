@@ -30,8 +30,8 @@ bool tl_budget_look_up(tl_quic_conn *c);
 void tl_budget_fill(const tl_quic_conn *c, ngtcp2_transport_params *params);
 /* The peer is known from now on: it is granted the rest. */
 void tl_budget_on_known(tl_quic_conn *c);
-/* A stream that the peer opened is over on both sides, so the peer may open another: a known peer
- * at once.
+/* A stream that the peer opened is over on both sides, so the peer may open another. The peer is told
+ * of new streams when they are a 16th of all that it may have. A stranger waits for its rate besides.
  *
  *   streams that a stranger opens by one connection <= 2 x granted.streams + 32 x seconds */
 void tl_budget_on_stream_over(tl_quic_conn *c);

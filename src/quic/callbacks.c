@@ -264,7 +264,7 @@ static int on_stream_open(ngtcp2_conn *ng, int64_t id, void *user_data)
 {
     tl_quic_conn *c = user_data;
     tl_quic_stream *s;
-    tl_err e = tl_qstream_new(c, id, &s);
+    tl_err e = tl_qstream_accept(c, id, &s);
     if (e)
         return fail(c, e);
     if (ngtcp2_conn_set_stream_user_data(ng, id, s))

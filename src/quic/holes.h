@@ -3,7 +3,9 @@
  * window full of losses has more than that. So this module keeps the same ranges, and says which
  * packet must not reach the library: it then is a lost packet, and is sent again. Keeps no bytes.
  *
- *   ranges of a stream <= TL_HOLES_MAX + the STREAM frames of one packet */
+ *   ranges of a stream <= TL_HOLES_MAX + the STREAM frames of one packet
+ *
+ * The caller notes every packet, also the one that opens the stream. */
 #ifndef TL_QUIC_HOLES_H
 #define TL_QUIC_HOLES_H
 

@@ -121,6 +121,8 @@ struct tl_quic_conn {
     tl_quic_stream *streams;
     tl_quic_stream *by_id; /* a table of the same */
     tl_keys_owner keys_owner;
+    tl_frames_streams
+        opening; /* what the packet that is being read brings of streams to be opened */
     tl_quic_stream *sendable;
     tl_quic_stream *probe; /* where the search for stopped streams goes on */
     uint64_t credit;       /* bytes the peer may still send (window.h) */

@@ -121,9 +121,12 @@ bool tl_qstream_admits(void *conn, const tl_frames_streams *frames)
 {
     tl_quic_conn *c = conn;
     tl_quic_stream *s[TL_FRAMES_STREAMS_MAX];
+    c->opening.n = 0;
     for (size_t i = 0; i < frames->n; i++) {
         int64_t id = (int64_t)frames->v[i].id;
         HASH_FIND(hh, c->by_id, &id, sizeof id, s[i]);
+        if (!s[i])
+            c->opening.v[c->opening.n++] = frames->v[i];
         if (s[i] && !tl_holes_may_come(&s[i]->holes, frames->v[i].begin, frames->v[i].end))
             return false;
     }
@@ -131,6 +134,23 @@ bool tl_qstream_admits(void *conn, const tl_frames_streams *frames)
         if (s[i] && tl_holes_add(&s[i]->holes, frames->v[i].begin, frames->v[i].end))
             return false;
     return true;
+}
+
+tl_err tl_qstream_accept(tl_quic_conn *c, int64_t id, tl_quic_stream **ret_stream)
+{
+    tl_quic_stream *s;
+    tl_err e = tl_qstream_new(c, id, &s);
+    for (size_t i = 0; !e && i < c->opening.n; i++) {
+        const tl_frames_stream *f = &c->opening.v[i];
+        if (f->id != (uint64_t)id)
+            continue;
+        e = tl_holes_add(&s->holes, f->begin, f->end);
+        if (e)
+            tl_qstream_free(s);
+    }
+    if (!e)
+        *ret_stream = s;
+    return e;
 }
 
 void tl_qstream_on_acked(tl_quic_stream *s, size_t n)

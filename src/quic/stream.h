@@ -11,6 +11,8 @@ TL_CHECK tl_err tl_qstream_new(tl_quic_conn *c, int64_t id, tl_quic_stream **ret
 void tl_qstream_free(tl_quic_stream *s);
 
 /* --- from callbacks --- */
+/* The peer opened the stream. Notes what the packet that did so brings of it. */
+TL_CHECK tl_err tl_qstream_accept(tl_quic_conn *c, int64_t id, tl_quic_stream **ret_stream);
 TL_CHECK tl_err tl_qstream_on_data(tl_quic_stream *s, tl_slice data, bool fin);
 /* May the library have a packet with these frames (tl_keys_owner)? */
 bool tl_qstream_admits(void *conn, const tl_frames_streams *frames);

@@ -16,7 +16,7 @@ typedef struct {
     sim *sim;
     relay_host *relay;
     size_t n;
-    whole_node *nodes[6];
+    whole_node *nodes[12];
 } scene;
 
 static scene scene_new(uint64_t seed, size_t n)
@@ -342,6 +342,46 @@ static void a_stranger_holds_few_sessions_and_keeps_nobody_out(void **state)
     scene_free(&s);
 }
 
+static bool connected(const whole_node *n, const whole_node *to)
+{
+    tl_peer_facts facts;
+    const tl_peer *peer = tl_peer_table_find(&n->table, &to->identity.id);
+    return peer && tl_peers_facts(n->peers, peer, &facts);
+}
+
+/* An asker keeps connections for its next question: as many as TL_PEERS_WARM_MAX that are idle. */
+static void of_idle_connections_the_last_used_are_kept_warm(void **state)
+{
+    (void)state;
+    enum { PROVIDERS = TL_PEERS_WARM_MAX + 3 };
+    scene s = scene_new(23, PROVIDERS + 1);
+    question_record q = {0}, busy = {0};
+    for (size_t i = 1; i <= PROVIDERS; i++)
+        whole_node_serve(s.nodes[i], "m");
+    s.nodes[1]->pieces = 100000; /* the first answers all the time */
+    s.nodes[1]->piece_every = 100 * TL_MS;
+    whole_node_ask_peer(s.nodes[0], &busy, s.nodes[1], "m");
+    for (size_t i = 2; i <= PROVIDERS; i++) {
+        whole_node_ask_peer(s.nodes[0], &q, s.nodes[i], "m");
+        assert_answered(s.sim, &q, 10 * TL_SEC);
+        question_clear(&q);
+        q = (question_record){0};
+        sim_run_for(s.sim, 100 * TL_MS);
+    }
+    for (size_t i = 1; i <= PROVIDERS; i++)
+        assert_true(connected(s.nodes[0], s.nodes[i])); /* the look comes with a heartbeat */
+    sim_run_for(s.sim, 2 * TL_PEERS_HEARTBEAT);
+    assert_true(connected(s.nodes[0], s.nodes[1])); /* it is in use */
+    size_t cold = PROVIDERS - 1 - TL_PEERS_WARM_MAX;
+    for (size_t i = 2; i <= PROVIDERS; i++)
+        assert_int_equal(connected(s.nodes[0], s.nodes[i]), i >= 2 + cold);
+    sim_run_for(s.sim, 300 * TL_SEC); /* and those stay */
+    for (size_t i = 2 + cold; i <= PROVIDERS; i++)
+        assert_true(connected(s.nodes[0], s.nodes[i]));
+    question_clear(&busy);
+    scene_free(&s);
+}
+
 static void a_model_that_thinks_for_minutes_is_waited_for(void **state)
 {
     (void)state;
@@ -479,6 +519,7 @@ int main(void)
         cmocka_unit_test(a_provider_refuses_by_its_policy),
         cmocka_unit_test(a_relay_that_swaps_a_peers_key_can_only_hide_it),
         cmocka_unit_test(a_stranger_holds_few_sessions_and_keeps_nobody_out),
+        cmocka_unit_test(of_idle_connections_the_last_used_are_kept_warm),
         cmocka_unit_test(a_model_that_thinks_for_minutes_is_waited_for),
         cmocka_unit_test(
             one_that_thinks_is_not_overtaken_and_one_that_died_is_within_three_seconds),

@@ -481,6 +481,29 @@ static void an_address_whose_owner_is_gone_goes_to_the_peer_that_answers_there(v
     assert_int_equal(path_from(&at, 0), path_to(2));
 }
 
+/* The same when its owner is let go of: nothing comes from there that would tell. */
+static void
+an_address_whose_owner_is_dropped_goes_at_once_to_the_peer_that_answers_there(void **state)
+{
+    (void)state;
+    want();
+    run_for(TL_SEC);
+    tl_path_id first = path_to(1);
+    assert_true(first);
+    tl_addr at = ends[1].addr, elsewhere = ends[2].addr;
+    ends[1].addr = elsewhere;
+    ends[2].addr = ends[2].candidate.addr = at;
+    tl_direct_want(ends[2].direct, &ends[0].identity.id);
+    run_for(100 * TL_MS);
+    assert_int_equal(path_from(&at, 0), first);
+    assert_int_equal(path_to(2), 0); /* it answers there, and waits */
+    wire_cut = true;
+    tl_direct_drop(ends[0].direct, &ends[1].identity.id);
+    run_for(2 * STEP);
+    assert_true(path_to(2));
+    assert_int_equal(path_from(&at, 0), path_to(2));
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -498,6 +521,7 @@ int main(void)
         TEST(an_address_is_not_taken_from_a_peer_by_forged_checks),
         TEST(an_address_that_a_forger_named_first_goes_to_the_peer_that_answers),
         TEST(an_address_whose_owner_is_gone_goes_to_the_peer_that_answers_there),
+        TEST(an_address_whose_owner_is_dropped_goes_at_once_to_the_peer_that_answers_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

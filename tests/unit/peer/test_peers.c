@@ -471,42 +471,6 @@ static tl_node_id stranger(unsigned n)
     return id;
 }
 
-static void a_stranger_opens_sixteen_sessions_and_unused_ones_end_after_thirty_seconds(void **state)
-{
-    (void)state;
-    tl_node_id s = stranger(1), other = stranger(2);
-    for (int n = 0; n < TL_PATHS_OF_PEER_MAX; n++)
-        assert_int_not_equal(tl_peers_on_asked(nodes[0].peers, &s), 0);
-    assert_int_equal(tl_peers_on_asked(nodes[0].peers, &s), 0);
-    assert_int_not_equal(tl_peers_on_asked(nodes[0].peers, &other), 0);
-    run_for(TL_PATH_UNUSED_MAX - TL_SEC);
-    assert_int_equal(sessions_of(0), TL_PATHS_OF_PEER_MAX + 1);
-    run_for(2 * TL_SEC);
-    assert_int_equal(sessions_of(0), 0);
-    assert_null(nodes[0].peers->paths);
-    assert_int_not_equal(tl_peers_on_asked(nodes[0].peers, &s), 0);
-}
-
-static void of_all_strangers_the_oldest_waiting_session_makes_room(void **state)
-{
-    (void)state;
-    wisher w = {0};
-    connect_from(&w, 1); /* one in use, older than all: it stays */
-    tl_path_id used = conn_of(0)->path, first = 0;
-    for (unsigned n = 0; n < TL_PATHS_WAITING_MAX + 10; n++) {
-        tl_node_id s = stranger(n);
-        tl_path_id id = tl_peers_on_asked(nodes[0].peers, &s);
-        assert_int_not_equal(id, 0);
-        first = first ? first : id;
-    }
-    run_for(10 * TL_MS);
-    assert_int_equal(sessions_of(0), TL_PATHS_WAITING_MAX + 1);
-    assert_null(tl_path_find(nodes[0].peers, first));
-    assert_null(tl_path_find(nodes[0].peers, first + 9));
-    assert_non_null(tl_path_find(nodes[0].peers, first + 10));
-    assert_int_equal(tl_path_find(nodes[0].peers, used)->state, TL_PATH_OPEN);
-}
-
 static void path_ids_are_never_zero_nor_in_use(void **state)
 {
     (void)state;
@@ -588,8 +552,6 @@ int main(void)
         T(a_stale_connection_is_asked_for_life_when_it_is_wanted),
         T(a_lost_session_is_replaced_by_another_and_streams_go_on),
         T(a_path_that_is_not_found_again_ends_the_connection_after_ten_seconds),
-        T(a_stranger_opens_sixteen_sessions_and_unused_ones_end_after_thirty_seconds),
-        T(of_all_strangers_the_oldest_waiting_session_makes_room),
         T(path_ids_are_never_zero_nor_in_use),
         T(nothing_leaves_through_a_relay_that_is_full),
         T(facts_tell_of_a_connection_that_stands),
