@@ -112,6 +112,13 @@ static void stop_loop(void *user)
     tl_loop_stop(user);
 }
 
+void run_till(client *k, const int *count, int n)
+{
+    tl_time late = tl_loop_clock(k->loop) + 30 * TL_SEC;
+    while (*count < n && tl_loop_clock(k->loop) < late)
+        run_for(k, TL_MS);
+}
+
 void run_for(client *k, tl_time t)
 {
     tl_timer timer;

@@ -39,6 +39,8 @@ void start_url(client *k, got *g, const char *url);
 void run(client *k);
 /* Whatever happens meanwhile. */
 void run_for(client *k, tl_time t);
+/* Until the count is `n`, however slow the machine is; at most 30 s. */
+void run_till(client *k, const int *count, int n);
 void cancel(got *g);
 /* The body as a string. */
 const char *body_text(got *g);
