@@ -194,10 +194,13 @@ static void fail(tl_api_ask *a, tl_fail f, const char *message)
 {
     int status = tl_api_fail_status(f);
     const char *code = tl_api_fail_code(f);
-    if (f == TL_FAIL_NO_PROVIDER && !tl_api_model_may_come(a->api, a->model)) {
+    char hint[TL_API_HINT_MAX] = "", text[1024];
+    if (f == TL_FAIL_NO_PROVIDER && !tl_api_model_may_come(a->api, a->model, hint)) {
         status = 404;
         code = "model_not_found";
     }
+    if (*hint && (size_t)snprintf(text, sizeof text, "%s%s", message, hint) < sizeof text)
+        message = text;
     if (a->state != ASK_STREAMING) {
         a->head.retry_after[0] = 0; /* of an answer that did not come about */
         route_headers(a);
@@ -278,7 +281,9 @@ static bool headers_parse(tl_api *api, tl_httpd_req *r, tl_ask *ask)
         return false;
     }
     if (peers > 1 || (peers == 1 && tl_node_id_parse(peer, &ask->peer))) {
-        tl_api_error(api, r, 400, "invalid_node_id", NULL, "X-Teale-Ask-Peer must be one node ID");
+        tl_api_error(api, r, 400, "invalid_node_id", NULL,
+                     "X-Teale-Ask-Peer must be one node ID, 64 hex digits that are a key; a digit "
+                     "is missing or mistyped");
         return false;
     }
     ask->has_peer = peers == 1;
@@ -294,6 +299,7 @@ static bool body_parse(tl_api *api, tl_httpd_req *r, tl_ask *ask)
     if (e) {
         bool form = tl_multipart_is(ask->content_type);
         const char *code = e == TL_ERR_PROTO       ? form ? "invalid_form" : "invalid_json"
+                           : e == TL_ERR_TOO_LARGE ? "too_deep"
                            : e == TL_ERR_NOT_FOUND ? "missing_required_parameter"
                                                    : "invalid_value";
         tl_api_error(api, r, 400, code, param, "%s", why.text);

@@ -82,7 +82,8 @@ static bool peer_of(tl_api *api, tl_httpd_req *r, const char *prefix, tl_node_id
     if (!tl_api_path_rest(r, prefix, hex, sizeof hex) &&
         !tl_node_id_parse(tl_slice_str(hex), ret_peer))
         return true;
-    tl_api_error(api, r, 400, "invalid_node_id", NULL, "a node ID is 64 hex digits of a key");
+    tl_api_error(api, r, 400, "invalid_node_id", NULL,
+                 "a node ID is 64 hex digits that are a key; a digit is missing or mistyped");
     return false;
 }
 

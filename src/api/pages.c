@@ -36,13 +36,23 @@ static const json_t *find_model(const json_t *list, const char *id)
     return best;
 }
 
-bool tl_api_model_may_come(tl_api *api, const char *model)
+static void write_hint(const json_t *list, const char *model, char ret_hint[TL_API_HINT_MAX])
+{
+    const char *meant = tl_model_meant(list, model);
+    *ret_hint = 0;
+    if (meant)
+        snprintf(ret_hint, TL_API_HINT_MAX, "; did you mean '%s'?", meant);
+}
+
+bool tl_api_model_may_come(tl_api *api, const char *model, char ret_hint[TL_API_HINT_MAX])
 {
     if (strcmp(model, AUTO_MODEL) == 0)
         return true;
     json_t *list = tl_node_models(api->node);
     bool none = json_array_size(json_object_get(list, "models")) == 0;
     bool known = none || find_model(list, model);
+    if (!known)
+        write_hint(list, model, ret_hint);
     json_decref(list);
     return known;
 }
@@ -76,7 +86,7 @@ void tl_api_answer_models(tl_api *api, tl_httpd_req *r)
 
 void tl_api_answer_model(tl_api *api, tl_httpd_req *r)
 {
-    char id[TL_MODEL_MAX];
+    char id[TL_MODEL_MAX], hint[TL_API_HINT_MAX];
     if (tl_api_path_rest(r, "/v1/models/", id, sizeof id)) {
         tl_api_error(api, r, 404, "model_not_found", "model", "that is not the name of a model");
         return;
@@ -93,8 +103,11 @@ void tl_api_answer_model(tl_api *api, tl_httpd_req *r)
         tl_api_json(api, r, 200,
                     model_object(api, tl_json_string(m, "id", id), json_object_get(m, "peers"),
                                  tl_json_bool(m, "local", false)));
-    else
-        tl_api_error(api, r, 404, "model_not_found", "model", "no known node serves '%s'", id);
+    else {
+        write_hint(list, id, hint);
+        tl_api_error(api, r, 404, "model_not_found", "model", "no known node serves '%s'%s", id,
+                     hint);
+    }
     json_decref(list);
 }
 

@@ -55,11 +55,8 @@ static tl_err explain(tl_slice body, tl_why *why)
     if (body.n > EXPLAINED_MAX)
         return tl_why_set(why, TL_ERR_PROTO, "the body is not one valid JSON object");
     json_t *read = json_loadb((const char *)body.p, body.n, JSON_ALLOW_NUL, &wrong);
-    bool is_object = json_is_object(read), is_json = read != NULL;
+    bool is_json = read && !json_is_object(read);
     json_decref(read);
-    if (is_object)
-        return tl_why_set(why, TL_ERR_PROTO, "the body is nested deeper than %d levels",
-                          TL_QUESTION_DEPTH);
     if (is_json)
         return tl_why_set(why, TL_ERR_PROTO, "the body is not a JSON object");
     if (!knows_the_place(&wrong))
@@ -94,6 +91,9 @@ static tl_err parse_json(tl_slice body, tl_question *ret_question, bool *ret_has
             return field;
         *ret_param = NULL;
     }
+    if (e && scan.too_deep)
+        return tl_why_set(why, TL_ERR_TOO_LARGE, "the body is nested deeper than %d levels",
+                          TL_QUESTION_DEPTH);
     if (e)
         return explain(body, why);
     *ret_has_model = has_model;

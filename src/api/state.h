@@ -57,6 +57,8 @@ typedef struct {
     uint64_t asks_active, event_streams, pings;
 } tl_api_counters;
 
+#define TL_API_HINT_MAX (TL_MODEL_MAX + 24) /* a model's name and the words around it */
+
 struct tl_api {
     tl_loop *loop;
     tl_node *node;
@@ -141,8 +143,9 @@ void tl_api_answer_model(tl_api *api, tl_httpd_req *r);
 void tl_api_answer_app(tl_api *api, tl_httpd_req *r);
 void tl_api_on_health(tl_api *api, tl_httpd_req *r);
 void tl_api_on_dashboard(tl_api *api, tl_httpd_req *r);
-/* True if the node knows the model, or knows no model at all. */
-bool tl_api_model_may_come(tl_api *api, const char *model);
+/* True if the node knows the model, or knows no model at all. Else *ret_hint is "; did you mean
+ * 'x'?", or "". */
+bool tl_api_model_may_come(tl_api *api, const char *model, char ret_hint[TL_API_HINT_MAX]);
 
 /* --- metrics.c --- */
 void tl_api_on_metrics(tl_api *api, tl_httpd_req *r);

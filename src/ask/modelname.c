@@ -1,5 +1,7 @@
 #include "ask/modelname.h"
 
+#include "base/suggest.h"
+
 #include "base/json.h"
 #include "wire/jsonscan.h"
 #include "wire/multipart.h"
@@ -116,4 +118,22 @@ tl_model_fit tl_model_fits(const char *asked, const char *listed)
         return TL_MODEL_SAME;
     return tl_model_latest(asked, name, sizeof name) && strcmp(name, listed) == 0 ? TL_MODEL_LATEST
                                                                                   : TL_MODEL_OTHER;
+}
+
+const char *tl_model_meant(const json_t *list, const char *asked)
+{
+    tl_suggest s = tl_suggest_begin(asked);
+    size_t i;
+    const json_t *m;
+    json_array_foreach (json_object_get(list, "models"), i, m) {
+        const char *id = tl_json_string(m, "id", "");
+        char bare[TL_SUGGEST_WORD_MAX + 1];
+        size_t n = strcspn(id, ":");
+        tl_suggest_offer(&s, id);
+        if (id[n] && n < sizeof bare) { /* "qwen3" for "qwen3:8b" */
+            snprintf(bare, sizeof bare, "%.*s", (int)n, id);
+            tl_suggest_offer_as(&s, bare, id);
+        }
+    }
+    return s.best;
 }

@@ -4,7 +4,7 @@
 #ifndef TL_ASK_MODELNAME_H
 #define TL_ASK_MODELNAME_H
 
-#include "base/slice.h"
+#include "base/json.h"
 
 /* Appends `body`, of this Content-Type, with the value of its one top-level "model" replaced by
  * `name`; every other byte stays as it is. TL_ERR_PROTO: not a JSON object, or form, with exactly
@@ -22,6 +22,9 @@ typedef enum {
     TL_MODEL_OTHER,
 } tl_model_fit;
 tl_model_fit tl_model_fits(const char *asked, const char *listed);
+/* The listed name that is nearest to one that nobody serves, from {"models": [{"id"}]}; borrowed
+ * from the list. NULL: none is near. */
+const char *tl_model_meant(const json_t *list, const char *asked);
 /* The second name under which `asked` may be listed. False: there is none. */
 bool tl_model_latest(const char *asked, char *ret_name, size_t cap);
 

@@ -1,4 +1,6 @@
 /* A conversation at a terminal: a person types or pastes lines, and has a few commands. */
+#include "ask/modelname.h"
+#include "base/log.h"
 #include "base/suggest.h"
 #include "cli/chat.h"
 #include "cli/daemon.h"
@@ -39,7 +41,8 @@ static next_step on_bye(tl_chat *c, const char *rest)
     return LEAVE;
 }
 
-/* Prints the models. True: `wanted` is one of them, or the list is empty or cannot be had. */
+/* Prints the models, or with `wanted` the name that was probably meant. True: `wanted` is one of
+ * them, or the list is empty or cannot be had. */
 static bool list_models(tl_chat *c, const char *wanted)
 {
     json_t *all, *model;
@@ -55,6 +58,11 @@ static bool list_models(tl_chat *c, const char *wanted)
             tl_out_plain(id);
             putchar('\n');
         }
+    }
+    const char *meant = wanted && !found ? tl_model_meant(all, wanted) : NULL;
+    if (meant) {
+        tl_safe safe = tl_log_safe(tl_slice_str(meant));
+        tl_out_note("Did you mean %s?", safe.text);
     }
     json_decref(all);
     return found;

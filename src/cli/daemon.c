@@ -241,6 +241,9 @@ int tl_daemon_find_peer(const tl_cli *cli, const char *typed, char ret_node[65])
     json_t *all, *peer;
     if (strspn(typed, "0123456789abcdef") != n || n < 4 || n > TL_NODE_ID_HEX)
         return tl_cli_usage(cli, "a peer is named by 4 to 64 lower-case hex digits of its node ID");
+    tl_node_id key;
+    if (n == TL_NODE_ID_HEX && (tl_crypto_init() || tl_node_id_parse(tl_slice_str(typed), &key)))
+        return tl_cli_usage(cli, "%s is no node's key: a digit is mistyped", typed);
     if (n == TL_NODE_ID_HEX) {
         memcpy(ret_node, typed, n + 1);
         return TL_EXIT_OK;

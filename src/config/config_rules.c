@@ -2,6 +2,8 @@
 
 #include "base/addr.h"
 
+#include <stdio.h>
+
 const char *const tl_choices_boolean[] = {"true", "false", NULL};
 const char *const tl_choices_share_with[] = {"public", "networks", NULL};
 const char *const tl_choices_ask[] = {"any", "networks", NULL};
@@ -115,4 +117,25 @@ const char *tl_rule_origin(const char *text)
 const char *tl_rule_model(const char *text)
 {
     return *text ? NULL : "a model's name";
+}
+
+bool tl_rule_meant(const char *(*rule)(const char *text), const char *text, char *ret, size_t size)
+{
+    const char *at = strstr(text, "://"), *rest = at ? at + 3 : text, *scheme, *path = "";
+    bool tls = !strncmp(text, "https:", 6) || !strncmp(text, "wss:", 4);
+    bool plain = !strncmp(text, "http:", 5) || !strncmp(text, "ws:", 3);
+    if (rule == tl_rule_relay_url) {
+        bool here = !strncmp(rest, "localhost", 9) || !strncmp(rest, "127.", 4) ||
+                    !strncmp(rest, "[::1]", 5);
+        scheme = plain || (here && !tls) ? "ws" : "wss";
+        path = strpbrk(rest, "/?") ? "" : "/ws";
+    } else if (rule == tl_rule_share || rule == tl_rule_origin) {
+        scheme = tls ? "https" : "http";
+    } else {
+        return false;
+    }
+    if (*scheme == 'h' && rule == tl_rule_origin && at)
+        return false; /* it has a scheme: something else is wrong */
+    int n = snprintf(ret, size, "%s://%s%s", scheme, rest, path);
+    return n > 0 && (size_t)n < size && !rule(ret);
 }

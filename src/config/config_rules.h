@@ -3,6 +3,9 @@
 #ifndef TL_CONFIG_CONFIG_RULES_H
 #define TL_CONFIG_CONFIG_RULES_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 /* What the rules of the same name allow; NULL at the end. */
 extern const char *const tl_choices_boolean[];
 extern const char *const tl_choices_share_with[];
@@ -21,5 +24,9 @@ const char *tl_rule_listen(const char *text);     /* HOST:PORT */
 const char *tl_rule_host(const char *text);       /* HOST or HOST:PORT */
 const char *tl_rule_origin(const char *text);     /* http://HOST[:PORT] */
 const char *tl_rule_model(const char *text);      /* not empty */
+
+/* What was meant by a text against its rule, where only the scheme (or a relay's path) is missing or
+ * wrong: "http://localhost:11434" for "localhost:11434". False: something else is wrong. */
+bool tl_rule_meant(const char *(*rule)(const char *text), const char *text, char *ret, size_t size);
 
 #endif

@@ -184,6 +184,9 @@ static tl_err take_text(const tl_setting_def *def, const json_t *value, char *re
     if (strlen(text) != n || has_control_characters(text))
         return tl_why_set(why, TL_ERR_INVALID, "must not contain control characters");
     const char *must = def->rule(text);
+    char meant[TL_SETTING_TEXT_MAX];
+    if (must && tl_rule_meant(def->rule, text, meant, sizeof meant))
+        return tl_why_set(why, TL_ERR_INVALID, "must be %s; did you mean \"%.250s\"?", must, meant);
     if (must)
         return tl_why_set(why, TL_ERR_INVALID, "must be %s", must);
     memcpy(ret, text, n + 1);

@@ -428,7 +428,7 @@ static tl_signal_code code_of(const tl_signal *s, tl_err e)
 static const char *words_for(tl_signal_code code)
 {
     switch (code) {
-    case TL_SIGNAL_INVALID_JSON: return "not strict JSON";
+    case TL_SIGNAL_INVALID_JSON: return "not strict JSON, or nested too deep";
     case TL_SIGNAL_TOO_LARGE: return "larger than this type of message may be";
     case TL_SIGNAL_INVALID_REGISTER: return "not a registration";
     case TL_SIGNAL_BUSY: return "out of memory";

@@ -204,7 +204,7 @@ static cursor skip_key(cursor p, cursor end, bool halves)
 /* Which containers are open, one bit a level: 1 = object. */
 typedef struct {
     unsigned depth, max;
-    bool halves;
+    bool halves, too_deep;
     uint64_t bits[TL_JSONSCAN_DEPTH / 64];
 } nest;
 
@@ -219,8 +219,10 @@ static bool is_in_object(const nest *s)
 static cursor open_container(nest *s, cursor p, cursor end, bool *ret_closed)
 {
     bool object = *p == '{';
-    if (s->depth == s->max)
+    if (s->depth == s->max) {
+        s->too_deep = true;
         return NULL;
+    }
     p = skip_space(p + 1, end);
     *ret_closed = p < end && *p == (object ? '}' : ']');
     if (*ret_closed)
@@ -255,7 +257,7 @@ static cursor after_value(nest *s, cursor p, cursor end)
 /* p is at a bracket; `levels` containers may be nested. Separate from skip_value, because its 512
  * bytes of stack cost more than most values do. */
 static __attribute__((noinline)) cursor skip_container(cursor p, cursor end, bool halves,
-                                                       unsigned levels)
+                                                       unsigned levels, bool *ret_too_deep)
 {
     nest s = {.max = levels, .halves = halves};
     do {
@@ -269,18 +271,21 @@ static __attribute__((noinline)) cursor skip_container(cursor p, cursor end, boo
             p = skip_scalar(p, end, halves, kind);
         if (p && closed)
             p = after_value(&s, p, end);
-        if (!p)
+        if (!p) {
+            *ret_too_deep = s.too_deep;
             return NULL;
+        }
     } while (s.depth);
     return p;
 }
 
-static cursor skip_value(cursor p, cursor end, bool halves, unsigned levels, tl_json_kind *ret_kind)
+static cursor skip_value(cursor p, cursor end, bool halves, unsigned levels, tl_json_kind *ret_kind,
+                         bool *ret_too_deep)
 {
     if (p == end || !kind_of(*p, ret_kind))
         return NULL;
     if (*ret_kind == TL_JSON_OBJECT || *ret_kind == TL_JSON_ARRAY)
-        return skip_container(p, end, halves, levels);
+        return skip_container(p, end, halves, levels, ret_too_deep);
     return skip_scalar(p, end, halves, *ret_kind);
 }
 
@@ -345,7 +350,7 @@ tl_err tl_jsonscan_key(tl_jsonscan *s, tl_slice *ret_key, bool *ret_done)
 tl_err tl_jsonscan_value(tl_jsonscan *s, tl_slice *ret_value, tl_json_kind *ret_kind)
 {
     tl_json_kind kind;
-    cursor p = skip_value(s->p, s->end, s->halves, s->max_depth - 1, &kind);
+    cursor p = skip_value(s->p, s->end, s->halves, s->max_depth - 1, &kind, &s->too_deep);
     if (!p)
         return TL_ERR_PROTO;
     *ret_value = tl_slice_of(s->p, (size_t)(p - s->p));
@@ -385,8 +390,10 @@ tl_err tl_jsonscan_next(tl_jsonscan *s, tl_json_member *ret_member, bool *ret_do
     tl_err e = tl_jsonscan_key(&at, &m.key, &done);
     if (!e && !done)
         e = tl_jsonscan_value(&at, &m.value, &m.kind);
-    if (e)
+    if (e) {
+        s->too_deep = at.too_deep;
         return e;
+    }
     if (!done)
         *ret_member = m;
     *ret_done = done;
@@ -397,10 +404,12 @@ tl_err tl_jsonscan_next(tl_jsonscan *s, tl_json_member *ret_member, bool *ret_do
 tl_err tl_jsonscan_check(tl_slice text, unsigned max_depth, tl_json_kind *ret_kind)
 {
     tl_json_kind kind;
+    bool too_deep;
     if (text.n == 0)
         return TL_ERR_PROTO;
     cursor end = text.p + text.n;
-    cursor p = skip_value(skip_space(text.p, end), end, false, levels_of(max_depth), &kind);
+    cursor p =
+        skip_value(skip_space(text.p, end), end, false, levels_of(max_depth), &kind, &too_deep);
     if (!p || skip_space(p, end) != end)
         return TL_ERR_PROTO;
     *ret_kind = kind;

@@ -28,8 +28,9 @@ typedef struct {
     const uint8_t *p, *end;
     unsigned max_depth;
     bool first;
-    bool halves;  /* see tl_jsonscan_begin_body */
-    bool entered; /* by tl_jsonscan_enter: what follows the closing brace is the outer object's */
+    bool halves;   /* see tl_jsonscan_begin_body */
+    bool entered;  /* by tl_jsonscan_enter: what follows the closing brace is the outer object's */
+    bool too_deep; /* why a value was refused: all is well up to the bracket that is one too many */
 } tl_jsonscan;
 
 /* `text` must begin (after white space) with '{'. `max_depth` counts that object as 1. 0: any depth

@@ -24,6 +24,7 @@ from enter import enter  # noqa: E402
 
 TEALE = os.path.abspath(sys.argv[1])
 RELAY = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 else None
+KEY = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"  # of RFC 8032, 7.1
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -373,9 +374,15 @@ class Config(Case):
 class WithoutDaemon(Case):
     def test_commands_that_need_the_daemon_exit_3_and_say_how_to_start_it(self):
         for args in (["status"], ["status", "--json"], ["peers", "--wan"], ["models"], ["env"],
-                     ["chat", "hi"], ["down"], ["ping", "ab" * 32], ["ping", "abcd"], ["why", "ab" * 32], ["netcheck"],
+                     ["chat", "hi"], ["down"], ["ping", KEY], ["ping", "abcd"], ["why", KEY], ["netcheck"],
                      ["doctor"], ["watch"], ["watch", "--json"]):
             self.assertIn("teale up", self.fails(3, *args).stderr)
+
+    def test_digits_that_are_no_key_are_told_as_a_slip(self):
+        for args in (["ping"], ["why"], ["chat", "hi", "--peer"]):
+            wrong = KEY[:-1] + ("0" if args != ["why"] else "4")
+            self.assertIn("a digit is mistyped", self.fails(2, *args, wrong).stderr)
+            self.fails(3, *args, KEY)
 
     def test_a_socket_nobody_listens_on_counts_as_no_daemon(self):
         s = socket.socket(socket.AF_UNIX)
@@ -480,7 +487,7 @@ class Daemon(Case):
     def test_every_read_command_gives_one_json_object(self):
         self.ready(self.serve())
         for args in (["status"], ["peers"], ["peers", "--wan"], ["peers", "--cluster"], ["models"], ["env"],
-                     ["netcheck"], ["why", "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"], ["config", "list"], ["config", "path"], ["config", "get", "ask"]):
+                     ["netcheck"], ["why", KEY], ["config", "list"], ["config", "path"], ["config", "get", "ask"]):
             lines = self.ok(*args, "--json").stdout.splitlines()
             self.assertEqual(len(lines), 1, args)
             self.assertIsInstance(json.loads(lines[0]), dict)

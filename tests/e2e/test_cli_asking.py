@@ -18,7 +18,7 @@ import time
 import unittest
 
 TEALE = os.path.abspath(sys.argv[1])
-NODE = "3f9a" + "0" * 60
+NODE = "3f9a" + "0" * 58 + "19"  # a key: other digits are refused
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -273,7 +273,8 @@ class Asking(unittest.TestCase):
             else:
                 self.echo(h, body)
         text, code = self.session(script, [
-            ("> ", "/help\n"), ("/clear", ""), ("> ", "/model\n"), ("  m1", ""), ("> ", "/model m1\n"),
+            ("> ", "/help\n"), ("/clear", ""), ("> ", "/model\n"), ("  m1", ""), ("> ", "/model m2\n"),
+            ("Did you mean m1?", ""), ("> ", "/model m1\n"),
             ("Asking m1", ""), ("> ", "one\n"), ("answer 1", ""), ("> ", "/clear\n"), ("> ", "//two\n"),
             ("answer 1 [/two]", ""), ("> ", "/nonsense\n"), ("no such command", ""), ("> ", "/bye\n")])
         self.assertEqual((code, self.asked()), (0, ["one", "/two"]), text)

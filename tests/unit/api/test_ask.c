@@ -175,14 +175,18 @@ static void a_model_nobody_knows_is_404_and_a_known_one_without_provider_503(voi
     (void)state;
     harness h;
     harness_init(&h, NULL);
-    h.node.models = "{\"models\":[{\"id\":\"m1\",\"local\":false,\"peers\":[]}]}";
+    h.node.models = "{\"models\":[{\"id\":\"m1\",\"local\":false,\"peers\":[]},"
+                    "{\"id\":\"qwen3:8b\",\"local\":false,\"peers\":[]}]}";
     static const struct {
         const char *body;
         int status;
+        const char *says;
     } rows[] = {
-        {HELLO, 503},
-        {"{\"model\":\"m2\"}", 404},
-        {"{\"model\":\"teale-auto\"}", 503},
+        {HELLO, 503, "\"nobody\""},
+        {"{\"model\":\"m2\"}", 404, "\"nobody; did you mean 'm1'?\""},
+        {"{\"model\":\"other\"}", 404, "\"nobody\""},
+        {"{\"model\":\"qwen3\"}", 404, "\"nobody; did you mean 'qwen3:8b'?\""},
+        {"{\"model\":\"teale-auto\"}", 503, "\"nobody\""},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         client c;
@@ -190,6 +194,7 @@ static void a_model_nobody_knows_is_404_and_a_known_one_without_provider_503(voi
         fake_fail(a, TL_FAIL_NO_PROVIDER, "nobody");
         WAIT_UNTIL(&h, client_answered(&c));
         assert_int_equal(client_status(&c), rows[i].status);
+        assert_true(client_has(&c, rows[i].says));
         client_close(&c);
     }
     harness_clear(&h);
@@ -429,9 +434,12 @@ static void nesting_is_bounded(void **state)
     harness h;
     client c;
     harness_init(&h, NULL);
-    for (int over = 0; over <= 1; over++) {
+    static const int by[] = {0, 1, 2000, 5000}; /* the last two are beyond our parsers' own ends */
+    for (size_t k = 0; k < sizeof by / sizeof *by; k++) {
+        int over = by[k];
         tl_buf body = {0};
-        assert_int_equal(tl_buf_append_str(&body, "{\"model\":\"m\",\"a\":"), TL_OK);
+        assert_int_equal(tl_buf_append_str(&body, "{\"model\":\"m\",\"h\":\"\\ud800\",\"a\":"),
+                         TL_OK);
         for (int i = 0; i < 255 + over; i++)
             assert_int_equal(tl_buf_append_str(&body, "["), TL_OK);
         for (int i = 0; i < 255 + over; i++)
@@ -442,6 +450,8 @@ static void nesting_is_bounded(void **state)
         client_send(&c, text);
         WAIT_UNTIL(&h, over ? client_answered(&c) : h.node.ask_n == 1);
         assert_int_equal(client_status(&c), over ? 400 : 0);
+        assert_int_equal(client_has(&c, "\"code\":\"too_deep\""), over > 0);
+        assert_int_equal(client_has(&c, "nested deeper than 256 levels"), over > 0);
         free(text);
         tl_buf_clear(&body);
         client_close(&c);

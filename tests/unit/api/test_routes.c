@@ -118,6 +118,8 @@ static void a_model_is_found_by_its_escaped_name(void **state)
         else
             assert_string_equal(tl_json_string(json_object_get(m, "error"), "code", ""),
                                 "model_not_found");
+        bool near = !strcmp(rows[i].target, "/v1/models/qwen3");
+        assert_int_equal(client_has(&c, "; did you mean 'qwen3:8b'?"), near);
         json_decref(m);
         client_close(&c);
     }
