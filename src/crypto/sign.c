@@ -20,6 +20,7 @@ static const char *purpose_name(tl_sign_purpose purpose)
     case TL_SIGN_REVOCATION: return "revocation";
     case TL_SIGN_RECEIPT: return "receipt";
     case TL_SIGN_NAT_HINT: return "nat-hint";
+    case TL_SIGN_PRICE: return "price";
     }
     assert(!"a purpose of the list");
     return "";

@@ -20,6 +20,7 @@ typedef enum {
     TL_SIGN_REVOCATION,
     TL_SIGN_RECEIPT,
     TL_SIGN_NAT_HINT,
+    TL_SIGN_PRICE,
 } tl_sign_purpose;
 
 #define TL_SIGNATURE_SIZE 64

@@ -1,0 +1,230 @@
+#include "ptn/network.h"
+
+#include "base/table.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+typedef struct {
+    tl_node_id node;
+    tl_unix at;
+    UT_hash_handle hh;
+} revoked;
+
+struct tl_network {
+    tl_node_id id;
+    revoked *revoked;
+    int64_t sequence;
+    json_t *list; /* of `sequence` */
+    tl_ptn_price price;
+    json_t *price_object;
+};
+
+tl_err tl_network_new(const tl_node_id *id, tl_network **ret_network)
+{
+    tl_network *n = calloc(1, sizeof *n);
+    if (!n)
+        return TL_ERR_NOMEM;
+    n->id = *id;
+    *ret_network = n;
+    return TL_OK;
+}
+
+void tl_network_free(tl_network *n)
+{
+    if (!n)
+        return;
+    revoked *r, *next;
+    HASH_ITER (hh, n->revoked, r, next) {
+        HASH_DEL(n->revoked, r);
+        free(r);
+    }
+    json_decref(n->list);
+    json_decref(n->price_object);
+    free(n);
+}
+
+const tl_node_id *tl_network_id(const tl_network *n)
+{
+    return &n->id;
+}
+
+/* --- who is revoked --- */
+
+static revoked *find(const tl_network *n, const tl_node_id *node)
+{
+    revoked *r;
+    HASH_FIND(hh, n->revoked, node, sizeof *node, r);
+    return r;
+}
+
+bool tl_network_is_revoked(const tl_network *n, const tl_node_id *node)
+{
+    return find(n, node) != NULL;
+}
+
+int64_t tl_network_sequence(const tl_network *n)
+{
+    return n->sequence;
+}
+
+const json_t *tl_network_list(const tl_network *n)
+{
+    return n->list;
+}
+
+static size_t count_new(const tl_network *n, const tl_revocations *list)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < list->n; i++)
+        count += !find(n, &list->entries[i].node);
+    return count;
+}
+
+/* All or nothing. */
+static tl_err add_all(tl_network *n, const tl_revocations *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        if (find(n, &list->entries[i].node))
+            continue;
+        revoked *r = calloc(1, sizeof *r);
+        if (r) {
+            r->node = list->entries[i].node;
+            r->at = list->entries[i].at;
+            if (!TL_TABLE_ADD(hh, n->revoked, node, sizeof r->node, r)) {
+                free(r);
+                r = NULL;
+            }
+        }
+        if (!r)
+            return TL_ERR_NOMEM; /* a node more or less that is rightly revoked does no harm */
+    }
+    return TL_OK;
+}
+
+/* May its issuer say so now? */
+static tl_ptn_verdict issuer_at(const tl_network *n, const tl_node_id *issuer, bool delegated,
+                                tl_unix issuer_expires_at, tl_unix issued_at, tl_unix now)
+{
+    if (issued_at - TL_PTN_AHEAD_MAX > now)
+        return TL_PTN_EARLY;
+    if (!delegated)
+        return TL_PTN_OK;
+    if (tl_network_is_revoked(n, issuer))
+        return TL_PTN_REVOKED;
+    /* a list outlives its issuer's certificate: it grows only, and somebody else may hold it */
+    return issued_at > issuer_expires_at ? TL_PTN_EXPIRED : TL_PTN_OK;
+}
+
+static tl_ptn_verdict take_list(tl_network *n, const json_t *value, const tl_revocations *list,
+                                tl_unix now, bool *ret_stale)
+{
+    if (!tl_node_id_eq(&list->network, &n->id))
+        return TL_PTN_FOREIGN;
+    tl_ptn_verdict v =
+        issuer_at(n, &list->issuer, list->delegated, list->issuer_expires_at, list->issued_at, now);
+    if (v)
+        return v;
+    size_t added = count_new(n, list);
+    *ret_stale = list->sequence < n->sequence || list->n - added < HASH_COUNT(n->revoked);
+    if (HASH_COUNT(n->revoked) + added > TL_REVOCATIONS_MAX)
+        return TL_PTN_NO_MEMORY;
+    if (!added && list->sequence <= n->sequence)
+        return TL_PTN_OLD;
+    json_t *kept = list->sequence > n->sequence ? json_deep_copy(value) : NULL;
+    if ((list->sequence > n->sequence && !kept) || add_all(n, list)) {
+        json_decref(kept);
+        return TL_PTN_NO_MEMORY;
+    }
+    if (kept) {
+        json_decref(n->list);
+        n->list = kept;
+        n->sequence = list->sequence;
+    }
+    return TL_PTN_OK;
+}
+
+tl_ptn_verdict tl_network_take_revocations(tl_network *n, const json_t *list, tl_unix now,
+                                           bool *ret_stale)
+{
+    tl_revocations read = {0};
+    *ret_stale = false;
+    tl_ptn_verdict v = tl_revocations_read(list, &read);
+    if (!v)
+        v = take_list(n, list, &read, now, ret_stale);
+    tl_revocations_clear(&read);
+    return v;
+}
+
+tl_err tl_network_next_list(const tl_network *n, const tl_node_id *node, tl_unix now,
+                            tl_revocations *ret)
+{
+    size_t count = HASH_COUNT(n->revoked);
+    if (node && find(n, node))
+        return TL_ERR_EXISTS;
+    if (count + (node != NULL) > TL_REVOCATIONS_MAX)
+        return TL_ERR_BUSY;
+    tl_revocation *entries = calloc(count + 1, sizeof *entries);
+    if (!entries)
+        return TL_ERR_NOMEM;
+    size_t i = 0;
+    for (const revoked *r = n->revoked; r; r = r->hh.next)
+        entries[i++] = (tl_revocation){r->node, r->at};
+    if (node)
+        entries[i++] = (tl_revocation){*node, now};
+    *ret = (tl_revocations){.network = n->id,
+                            .sequence = n->sequence + 1,
+                            .issued_at = now,
+                            .n = i,
+                            .entries = entries};
+    return TL_OK;
+}
+
+/* --- what it costs --- */
+
+tl_ptn_verdict tl_network_take_price(tl_network *n, const json_t *price, tl_unix now)
+{
+    tl_ptn_price p;
+    tl_ptn_verdict v = tl_ptn_price_read(price, &p);
+    if (!v && !tl_node_id_eq(&p.network, &n->id))
+        v = TL_PTN_FOREIGN;
+    if (!v)
+        v = issuer_at(n, &p.issuer, p.delegated, p.issuer_expires_at, p.issued_at, now);
+    if (v)
+        return v;
+    if (p.version < n->price.version ||
+        (p.version == n->price.version && p.micro_per_ktoken >= n->price.micro_per_ktoken))
+        return TL_PTN_OLD;
+    json_t *kept = json_deep_copy(price);
+    if (!kept)
+        return TL_PTN_NO_MEMORY;
+    json_decref(n->price_object);
+    n->price_object = kept;
+    n->price = p;
+    return TL_PTN_OK;
+}
+
+int64_t tl_network_price(const tl_network *n, int64_t *ret_version)
+{
+    if (ret_version)
+        *ret_version = n->price.version;
+    return n->price.micro_per_ktoken;
+}
+
+const json_t *tl_network_price_object(const tl_network *n)
+{
+    return n->price_object;
+}
+
+/* --- the judgement --- */
+
+tl_ptn_verdict tl_network_judge(const tl_network *n, const tl_cert *cert, const tl_node_id *node,
+                                tl_unix now)
+{
+    if (!tl_node_id_eq(&cert->network, &n->id) || !tl_node_id_eq(&cert->node, node))
+        return TL_PTN_FOREIGN;
+    if (tl_network_is_revoked(n, node) ||
+        (cert->delegated && tl_network_is_revoked(n, &cert->issuer)))
+        return TL_PTN_REVOKED;
+    return tl_cert_at(cert, now);
+}
