@@ -46,7 +46,7 @@ typedef enum {
 const char *tl_ptn_verdict_words(tl_ptn_verdict v);
 
 /* A certificate whose form and signatures are right. It holds for `node` alone, in time, and while
- * neither `node` nor, where it is delegated, `issuer` is revoked: `tl_network_judge`. */
+ * neither `node` nor, where it is delegated, `issuer` is revoked: `tl_ptn_judge`. */
 typedef struct tl_cert {
     tl_node_id network, node, issuer;
     tl_role role;

@@ -1,5 +1,5 @@
 /* revocations.h - the signed list of a network's revoked nodes: makes and checks one list. What a
- * node makes of many lists is network.h's. */
+ * node makes of many lists is ptn.h's. */
 #ifndef TL_PTN_REVOCATIONS_H
 #define TL_PTN_REVOCATIONS_H
 

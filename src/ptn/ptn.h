@@ -1,50 +1,49 @@
-/* network.h - what this node knows of one private network: who is revoked, what it costs, how new
+/* ptn.h - what this node knows of one private network: who is revoked, what it costs, how new
  * that is; and the one judgement of a certificate. Pure: the caller has clock, store and
  * connections. */
-#ifndef TL_PTN_NETWORK_H
-#define TL_PTN_NETWORK_H
+#ifndef TL_PTN_PTN_H
+#define TL_PTN_PTN_H
 
 #include "ptn/cert.h"
 #include "ptn/price.h"
 #include "ptn/revocations.h"
 
-typedef struct tl_network tl_network;
+typedef struct tl_ptn tl_ptn;
 
 /* TL_ERR_NOMEM. */
-TL_CHECK tl_err tl_network_new(const tl_node_id *id, tl_network **ret_network);
-void tl_network_free(tl_network *n);
-const tl_node_id *tl_network_id(const tl_network *n);
+TL_CHECK tl_err tl_ptn_new(const tl_node_id *id, tl_ptn **ret_ptn);
+void tl_ptn_free(tl_ptn *n);
+const tl_node_id *tl_ptn_id(const tl_ptn *n);
 
 /* A list from a member, an admin or the store. Nodes that were revoked stay revoked: a list only
  * adds. OK: it adds a node, or its sequence is the highest so far; it is to be stored before it is
  * told of, and then handed on. OLD: nothing new, and `*ret_stale` tells whether its holder lacks
  * what we have. Other verdicts: nothing changes; REVOKED: signed by an admin that is revoked.
  * EXPIRED and EARLY are the issuer's. Of two lists with one sequence both count. */
-tl_ptn_verdict tl_network_take_revocations(tl_network *n, const json_t *list, tl_unix now,
-                                           bool *ret_stale);
-bool tl_network_is_revoked(const tl_network *n, const tl_node_id *node);
+tl_ptn_verdict tl_ptn_take_revocations(tl_ptn *n, const json_t *list, tl_unix now, bool *ret_stale);
+bool tl_ptn_is_revoked(const tl_ptn *n, const tl_node_id *node);
 /* The highest sequence so far; 0: no list yet. */
-int64_t tl_network_sequence(const tl_network *n);
+int64_t tl_ptn_sequence(const tl_ptn *n);
 /* All that are revoked, as the next list must hold them: the highest sequence + 1, and `node`, too
  * (NULL: nobody else). The caller clears *ret. TL_ERR_EXISTS: `node` is revoked already.
  * TL_ERR_BUSY: TL_REVOCATIONS_MAX are. */
-TL_CHECK tl_err tl_network_next_list(const tl_network *n, const tl_node_id *node, tl_unix now,
-                                     tl_revocations *ret);
+TL_CHECK tl_err tl_ptn_next_list(const tl_ptn *n, const tl_node_id *node, tl_unix now,
+                                 tl_revocations *ret);
 /* The signed list with the highest sequence, borrowed; NULL: none yet. Where two have it, the one
  * that this node took first. */
-const json_t *tl_network_list(const tl_network *n);
+const json_t *tl_ptn_list(const tl_ptn *n);
 
-/* As tl_network_take_revocations: OLD where the version is not above the one that is known. Of two
+/* As tl_ptn_take_revocations: OLD where the version is not above the one that is known. Of two
  * prices with one version the lower counts everywhere, so that all members agree. */
-tl_ptn_verdict tl_network_take_price(tl_network *n, const json_t *price, tl_unix now);
+tl_ptn_verdict tl_ptn_take_price(tl_ptn *n, const json_t *price, tl_unix now);
 /* Micro-credits for 1000 tokens; 0 until one is set. */
-int64_t tl_network_price(const tl_network *n, int64_t *ret_version);
-const json_t *tl_network_price_object(const tl_network *n);
+int64_t tl_ptn_price_of(const tl_ptn *n, int64_t *ret_version);
+const json_t *tl_ptn_price_object(const tl_ptn *n);
 
 /* May the holder of `node`'s key act by this certificate, in this network, now? OK, FOREIGN (of
  * another network, or another node's), EARLY, EXPIRED, REVOKED. A look-up or two, no signature:
  * a connection keeps the certificate that it read once. */
-tl_ptn_verdict tl_network_judge(const tl_network *n, const tl_cert *cert, const tl_node_id *node,
-                                tl_unix now);
+tl_ptn_verdict tl_ptn_judge(const tl_ptn *n, const tl_cert *cert, const tl_node_id *node,
+                            tl_unix now);
 
 #endif

@@ -1,17 +1,17 @@
-#include "ptn/network.h"
+#include "ptn/ptn.h"
 #include "scene.h"
 
-static tl_network *network_new(void)
+static tl_ptn *network_new(void)
 {
-    tl_network *n;
-    assert_int_equal(tl_network_new(&authority.id, &n), TL_OK);
+    tl_ptn *n;
+    assert_int_equal(tl_ptn_new(&authority.id, &n), TL_OK);
     return n;
 }
 
-static tl_ptn_verdict take(tl_network *n, json_t *list, bool *ret_stale)
+static tl_ptn_verdict take(tl_ptn *n, json_t *list, bool *ret_stale)
 {
     bool stale;
-    tl_ptn_verdict v = tl_network_take_revocations(n, list, NOW, ret_stale ? ret_stale : &stale);
+    tl_ptn_verdict v = tl_ptn_take_revocations(n, list, NOW, ret_stale ? ret_stale : &stale);
     json_decref(list);
     return v;
 }
@@ -27,63 +27,63 @@ static tl_cert cert_of(json_t *value)
 static void a_member_is_one_until_it_is_revoked(void **state)
 {
     (void)state;
-    tl_network *n = network_new();
+    tl_ptn *n = network_new();
     tl_cert cert = cert_of(by_authority(&member, TL_ROLE_PROVIDER));
-    assert_int_equal(tl_network_judge(n, &cert, &member.id, NOW), TL_PTN_OK);
+    assert_int_equal(tl_ptn_judge(n, &cert, &member.id, NOW), TL_PTN_OK);
     assert_int_equal(take(n, list_of(1, &authority, 1, (const tl_identity *[]){&outsider}), NULL),
                      TL_PTN_OK);
-    assert_int_equal(tl_network_judge(n, &cert, &member.id, NOW), TL_PTN_OK);
+    assert_int_equal(tl_ptn_judge(n, &cert, &member.id, NOW), TL_PTN_OK);
     assert_int_equal(
         take(n, list_of(2, &authority, 2, (const tl_identity *[]){&outsider, &member}), NULL),
         TL_PTN_OK);
-    assert_int_equal(tl_network_judge(n, &cert, &member.id, NOW), TL_PTN_REVOKED);
+    assert_int_equal(tl_ptn_judge(n, &cert, &member.id, NOW), TL_PTN_REVOKED);
     /* a new certificate does not help */
     tl_cert again = cert_of(by_admin(&member, TL_ROLE_PROVIDER));
-    assert_int_equal(tl_network_judge(n, &again, &member.id, NOW), TL_PTN_REVOKED);
-    tl_network_free(n);
+    assert_int_equal(tl_ptn_judge(n, &again, &member.id, NOW), TL_PTN_REVOKED);
+    tl_ptn_free(n);
 }
 
 static void a_certificate_holds_for_its_node_and_network_alone(void **state)
 {
     (void)state;
-    tl_network *n = network_new(), *other;
-    assert_int_equal(tl_network_new(&other_authority.id, &other), TL_OK);
+    tl_ptn *n = network_new(), *other;
+    assert_int_equal(tl_ptn_new(&other_authority.id, &other), TL_OK);
     tl_cert cert = cert_of(by_authority(&member, TL_ROLE_PROVIDER));
-    assert_int_equal(tl_network_judge(n, &cert, &outsider.id, NOW), TL_PTN_FOREIGN);
-    assert_int_equal(tl_network_judge(other, &cert, &member.id, NOW), TL_PTN_FOREIGN);
-    assert_int_equal(tl_network_judge(n, &cert, &member.id, NOW), TL_PTN_OK);
-    tl_network_free(n);
-    tl_network_free(other);
+    assert_int_equal(tl_ptn_judge(n, &cert, &outsider.id, NOW), TL_PTN_FOREIGN);
+    assert_int_equal(tl_ptn_judge(other, &cert, &member.id, NOW), TL_PTN_FOREIGN);
+    assert_int_equal(tl_ptn_judge(n, &cert, &member.id, NOW), TL_PTN_OK);
+    tl_ptn_free(n);
+    tl_ptn_free(other);
 }
 
 /* A revoked admin could set back its clock, and sign what it likes. */
 static void what_a_revoked_admin_signed_holds_no_more(void **state)
 {
     (void)state;
-    tl_network *n = network_new();
+    tl_ptn *n = network_new();
     tl_cert delegated = cert_of(by_admin(&member, TL_ROLE_CONSUMER));
     tl_cert own = cert_of(by_authority(&outsider, TL_ROLE_CONSUMER));
-    assert_int_equal(tl_network_judge(n, &delegated, &member.id, NOW), TL_PTN_OK);
+    assert_int_equal(tl_ptn_judge(n, &delegated, &member.id, NOW), TL_PTN_OK);
     assert_int_equal(take(n, list_of(1, &authority, 1, (const tl_identity *[]){&admin}), NULL),
                      TL_PTN_OK);
-    assert_int_equal(tl_network_judge(n, &delegated, &member.id, NOW), TL_PTN_REVOKED);
-    assert_int_equal(tl_network_judge(n, &own, &outsider.id, NOW), TL_PTN_OK);
+    assert_int_equal(tl_ptn_judge(n, &delegated, &member.id, NOW), TL_PTN_REVOKED);
+    assert_int_equal(tl_ptn_judge(n, &own, &outsider.id, NOW), TL_PTN_OK);
     assert_int_equal(take(n, list_of(9, &admin, 1, (const tl_identity *[]){&outsider}), NULL),
                      TL_PTN_REVOKED);
-    assert_false(tl_network_is_revoked(n, &outsider.id));
-    tl_network_free(n);
+    assert_false(tl_ptn_is_revoked(n, &outsider.id));
+    tl_ptn_free(n);
 }
 
 static void a_list_only_adds(void **state)
 {
     (void)state;
-    tl_network *n = network_new();
+    tl_ptn *n = network_new();
     bool stale;
     assert_int_equal(
         take(n, list_of(5, &authority, 2, (const tl_identity *[]){&member, &outsider}), &stale),
         TL_PTN_OK);
     assert_false(stale);
-    assert_int_equal(tl_network_sequence(n), 5);
+    assert_int_equal(tl_ptn_sequence(n), 5);
     /* older, and the same again */
     assert_int_equal(take(n, list_of(4, &authority, 1, (const tl_identity *[]){&member}), &stale),
                      TL_PTN_OLD);
@@ -96,57 +96,57 @@ static void a_list_only_adds(void **state)
     assert_int_equal(take(n, list_of(6, &authority, 1, (const tl_identity *[]){&outsider}), &stale),
                      TL_PTN_OK);
     assert_true(stale);
-    assert_true(tl_network_is_revoked(n, &member.id));
-    assert_int_equal(tl_network_sequence(n), 6);
-    tl_network_free(n);
+    assert_true(tl_ptn_is_revoked(n, &member.id));
+    assert_int_equal(tl_ptn_sequence(n), 6);
+    tl_ptn_free(n);
 }
 
 static void two_admins_that_revoke_at_once_both_count(void **state)
 {
     (void)state;
-    tl_network *n = network_new();
+    tl_ptn *n = network_new();
     bool stale;
     assert_int_equal(take(n, list_of(1, &authority, 1, (const tl_identity *[]){&member}), &stale),
                      TL_PTN_OK);
     assert_int_equal(take(n, list_of(1, &admin, 1, (const tl_identity *[]){&outsider}), &stale),
                      TL_PTN_OK);
     assert_true(stale); /* each lacks the other's */
-    assert_true(tl_network_is_revoked(n, &member.id));
-    assert_true(tl_network_is_revoked(n, &outsider.id));
+    assert_true(tl_ptn_is_revoked(n, &member.id));
+    assert_true(tl_ptn_is_revoked(n, &outsider.id));
     tl_revocations next = {0};
-    assert_int_equal(tl_network_next_list(n, NULL, NOW, &next), TL_OK);
+    assert_int_equal(tl_ptn_next_list(n, NULL, NOW, &next), TL_OK);
     assert_int_equal(next.sequence, 2);
     assert_int_equal(next.n, 2);
     tl_revocations_clear(&next);
-    tl_network_free(n);
+    tl_ptn_free(n);
 }
 
 static void the_next_list_holds_all_and_one_more(void **state)
 {
     (void)state;
-    tl_network *n = network_new();
+    tl_ptn *n = network_new();
     tl_revocations next = {0};
     json_t *list;
-    assert_null(tl_network_list(n));
-    assert_int_equal(tl_network_next_list(n, &member.id, NOW, &next), TL_OK);
+    assert_null(tl_ptn_list(n));
+    assert_int_equal(tl_ptn_next_list(n, &member.id, NOW, &next), TL_OK);
     assert_int_equal(next.sequence, 1);
     next.issuer = root.id;
     assert_int_equal(tl_revocations_make(&next, &authority, NULL, &list), TL_OK);
     tl_revocations_clear(&next);
     assert_int_equal(take(n, list, NULL), TL_PTN_OK);
-    assert_non_null(tl_network_list(n));
-    assert_int_equal(tl_network_next_list(n, &member.id, NOW, &next), TL_ERR_EXISTS);
-    assert_int_equal(tl_network_next_list(n, &outsider.id, NOW, &next), TL_OK);
+    assert_non_null(tl_ptn_list(n));
+    assert_int_equal(tl_ptn_next_list(n, &member.id, NOW, &next), TL_ERR_EXISTS);
+    assert_int_equal(tl_ptn_next_list(n, &outsider.id, NOW, &next), TL_OK);
     assert_int_equal(next.n, 2);
     assert_non_null(tl_revocations_find(&next, &member.id));
     tl_revocations_clear(&next);
-    tl_network_free(n);
+    tl_ptn_free(n);
 }
 
 static void a_list_of_another_network_or_from_the_future_changes_nothing(void **state)
 {
     (void)state;
-    tl_network *n = network_new();
+    tl_ptn *n = network_new();
     tl_revocation one = {member.id, NOW};
     tl_revocations list = {.network = other_authority.id,
                            .issuer = root.id,
@@ -161,15 +161,14 @@ static void a_list_of_another_network_or_from_the_future_changes_nothing(void **
     list.issued_at = NOW + TL_PTN_AHEAD_MAX + 1;
     assert_int_equal(tl_revocations_make(&list, &authority, NULL, &value), TL_OK);
     assert_int_equal(take(n, value, NULL), TL_PTN_EARLY);
-    assert_false(tl_network_is_revoked(n, &member.id));
+    assert_false(tl_ptn_is_revoked(n, &member.id));
     list.issued_at = NOW + TL_PTN_AHEAD_MAX;
     assert_int_equal(tl_revocations_make(&list, &authority, NULL, &value), TL_OK);
     assert_int_equal(take(n, value, NULL), TL_PTN_OK);
-    tl_network_free(n);
+    tl_ptn_free(n);
 }
 
-static tl_ptn_verdict take_price(tl_network *n, int64_t version, int64_t micro,
-                                 const tl_identity *key)
+static tl_ptn_verdict take_price(tl_ptn *n, int64_t version, int64_t micro, const tl_identity *key)
 {
     tl_ptn_price p = {.network = authority.id,
                       .issuer = key == &authority ? root.id : key->id,
@@ -178,7 +177,7 @@ static tl_ptn_verdict take_price(tl_network *n, int64_t version, int64_t micro,
                       .micro_per_ktoken = micro};
     json_t *value, *chain = admin_certificate();
     assert_int_equal(tl_ptn_price_make(&p, key, chain, &value), TL_OK);
-    tl_ptn_verdict v = tl_network_take_price(n, value, NOW);
+    tl_ptn_verdict v = tl_ptn_take_price(n, value, NOW);
     json_decref(value);
     json_decref(chain);
     return v;
@@ -187,21 +186,21 @@ static tl_ptn_verdict take_price(tl_network *n, int64_t version, int64_t micro,
 static void the_newest_price_counts_and_of_two_the_lower(void **state)
 {
     (void)state;
-    tl_network *n = network_new();
+    tl_ptn *n = network_new();
     int64_t version;
-    assert_int_equal(tl_network_price(n, &version), 0);
+    assert_int_equal(tl_ptn_price_of(n, &version), 0);
     assert_int_equal(version, 0);
     assert_int_equal(take_price(n, 1, 500, &authority), TL_PTN_OK);
     assert_int_equal(take_price(n, 3, 700, &admin), TL_PTN_OK);
     assert_int_equal(take_price(n, 2, 1, &authority), TL_PTN_OLD);
     assert_int_equal(take_price(n, 3, 800, &authority), TL_PTN_OLD);
     assert_int_equal(take_price(n, 3, 600, &authority), TL_PTN_OK);
-    assert_int_equal(tl_network_price(n, &version), 600);
+    assert_int_equal(tl_ptn_price_of(n, &version), 600);
     assert_int_equal(version, 3);
     assert_int_equal(take(n, list_of(1, &authority, 1, (const tl_identity *[]){&admin}), NULL),
                      TL_PTN_OK);
     assert_int_equal(take_price(n, 4, 1, &admin), TL_PTN_REVOKED);
-    tl_network_free(n);
+    tl_ptn_free(n);
 }
 
 int main(void)

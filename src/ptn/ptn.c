@@ -1,4 +1,4 @@
-#include "ptn/network.h"
+#include "ptn/ptn.h"
 
 #include "base/table.h"
 
@@ -11,7 +11,7 @@ typedef struct {
     UT_hash_handle hh;
 } revoked;
 
-struct tl_network {
+struct tl_ptn {
     tl_node_id id;
     revoked *revoked;
     int64_t sequence;
@@ -20,17 +20,17 @@ struct tl_network {
     json_t *price_object;
 };
 
-tl_err tl_network_new(const tl_node_id *id, tl_network **ret_network)
+tl_err tl_ptn_new(const tl_node_id *id, tl_ptn **ret_ptn)
 {
-    tl_network *n = calloc(1, sizeof *n);
+    tl_ptn *n = calloc(1, sizeof *n);
     if (!n)
         return TL_ERR_NOMEM;
     n->id = *id;
-    *ret_network = n;
+    *ret_ptn = n;
     return TL_OK;
 }
 
-void tl_network_free(tl_network *n)
+void tl_ptn_free(tl_ptn *n)
 {
     if (!n)
         return;
@@ -44,36 +44,36 @@ void tl_network_free(tl_network *n)
     free(n);
 }
 
-const tl_node_id *tl_network_id(const tl_network *n)
+const tl_node_id *tl_ptn_id(const tl_ptn *n)
 {
     return &n->id;
 }
 
 /* --- who is revoked --- */
 
-static revoked *find(const tl_network *n, const tl_node_id *node)
+static revoked *find(const tl_ptn *n, const tl_node_id *node)
 {
     revoked *r;
     HASH_FIND(hh, n->revoked, node, sizeof *node, r);
     return r;
 }
 
-bool tl_network_is_revoked(const tl_network *n, const tl_node_id *node)
+bool tl_ptn_is_revoked(const tl_ptn *n, const tl_node_id *node)
 {
     return find(n, node) != NULL;
 }
 
-int64_t tl_network_sequence(const tl_network *n)
+int64_t tl_ptn_sequence(const tl_ptn *n)
 {
     return n->sequence;
 }
 
-const json_t *tl_network_list(const tl_network *n)
+const json_t *tl_ptn_list(const tl_ptn *n)
 {
     return n->list;
 }
 
-static size_t count_new(const tl_network *n, const tl_revocations *list)
+static size_t count_new(const tl_ptn *n, const tl_revocations *list)
 {
     size_t count = 0;
     for (size_t i = 0; i < list->n; i++)
@@ -82,7 +82,7 @@ static size_t count_new(const tl_network *n, const tl_revocations *list)
 }
 
 /* All or nothing. */
-static tl_err add_all(tl_network *n, const tl_revocations *list)
+static tl_err add_all(tl_ptn *n, const tl_revocations *list)
 {
     for (size_t i = 0; i < list->n; i++) {
         if (find(n, &list->entries[i].node))
@@ -103,20 +103,20 @@ static tl_err add_all(tl_network *n, const tl_revocations *list)
 }
 
 /* May its issuer say so now? */
-static tl_ptn_verdict issuer_at(const tl_network *n, const tl_node_id *issuer, bool delegated,
+static tl_ptn_verdict issuer_at(const tl_ptn *n, const tl_node_id *issuer, bool delegated,
                                 tl_unix issuer_expires_at, tl_unix issued_at, tl_unix now)
 {
     if (issued_at - TL_PTN_AHEAD_MAX > now)
         return TL_PTN_EARLY;
     if (!delegated)
         return TL_PTN_OK;
-    if (tl_network_is_revoked(n, issuer))
+    if (tl_ptn_is_revoked(n, issuer))
         return TL_PTN_REVOKED;
     /* a list outlives its issuer's certificate: it grows only, and somebody else may hold it */
     return issued_at > issuer_expires_at ? TL_PTN_EXPIRED : TL_PTN_OK;
 }
 
-static tl_ptn_verdict take_list(tl_network *n, const json_t *value, const tl_revocations *list,
+static tl_ptn_verdict take_list(tl_ptn *n, const json_t *value, const tl_revocations *list,
                                 tl_unix now, bool *ret_stale)
 {
     if (!tl_node_id_eq(&list->network, &n->id))
@@ -144,8 +144,7 @@ static tl_ptn_verdict take_list(tl_network *n, const json_t *value, const tl_rev
     return TL_PTN_OK;
 }
 
-tl_ptn_verdict tl_network_take_revocations(tl_network *n, const json_t *list, tl_unix now,
-                                           bool *ret_stale)
+tl_ptn_verdict tl_ptn_take_revocations(tl_ptn *n, const json_t *list, tl_unix now, bool *ret_stale)
 {
     tl_revocations read = {0};
     *ret_stale = false;
@@ -156,8 +155,7 @@ tl_ptn_verdict tl_network_take_revocations(tl_network *n, const json_t *list, tl
     return v;
 }
 
-tl_err tl_network_next_list(const tl_network *n, const tl_node_id *node, tl_unix now,
-                            tl_revocations *ret)
+tl_err tl_ptn_next_list(const tl_ptn *n, const tl_node_id *node, tl_unix now, tl_revocations *ret)
 {
     size_t count = HASH_COUNT(n->revoked);
     if (node && find(n, node))
@@ -182,7 +180,7 @@ tl_err tl_network_next_list(const tl_network *n, const tl_node_id *node, tl_unix
 
 /* --- what it costs --- */
 
-tl_ptn_verdict tl_network_take_price(tl_network *n, const json_t *price, tl_unix now)
+tl_ptn_verdict tl_ptn_take_price(tl_ptn *n, const json_t *price, tl_unix now)
 {
     tl_ptn_price p;
     tl_ptn_verdict v = tl_ptn_price_read(price, &p);
@@ -204,27 +202,26 @@ tl_ptn_verdict tl_network_take_price(tl_network *n, const json_t *price, tl_unix
     return TL_PTN_OK;
 }
 
-int64_t tl_network_price(const tl_network *n, int64_t *ret_version)
+int64_t tl_ptn_price_of(const tl_ptn *n, int64_t *ret_version)
 {
     if (ret_version)
         *ret_version = n->price.version;
     return n->price.micro_per_ktoken;
 }
 
-const json_t *tl_network_price_object(const tl_network *n)
+const json_t *tl_ptn_price_object(const tl_ptn *n)
 {
     return n->price_object;
 }
 
 /* --- the judgement --- */
 
-tl_ptn_verdict tl_network_judge(const tl_network *n, const tl_cert *cert, const tl_node_id *node,
-                                tl_unix now)
+tl_ptn_verdict tl_ptn_judge(const tl_ptn *n, const tl_cert *cert, const tl_node_id *node,
+                            tl_unix now)
 {
     if (!tl_node_id_eq(&cert->network, &n->id) || !tl_node_id_eq(&cert->node, node))
         return TL_PTN_FOREIGN;
-    if (tl_network_is_revoked(n, node) ||
-        (cert->delegated && tl_network_is_revoked(n, &cert->issuer)))
+    if (tl_ptn_is_revoked(n, node) || (cert->delegated && tl_ptn_is_revoked(n, &cert->issuer)))
         return TL_PTN_REVOKED;
     return tl_cert_at(cert, now);
 }
