@@ -335,7 +335,8 @@ static void a_stranger_holds_few_sessions_and_keeps_nobody_out(void **state)
         sim_run_for(s.sim, 5 * TL_MS); /* as fast as a relay lets it */
     }
     assert_true(tl_relay_counters_of(s.relay->relay)->sessions_active <= 16);
-    assert_true(tl_relay_link_counters_of(s.nodes[1]->link)->refused > 4000);
+    /* The node's own refusals: the relay turns back what is more than a stranger's share. */
+    assert_true(tl_relay_link_counters_of(s.nodes[1]->link)->refused > 1000);
     whole_node_ask(s.nodes[0], &q, "m", "{\"model\":\"m\"}");
     assert_answered(s.sim, &q, 5 * TL_SEC);
     question_clear(&q);
