@@ -72,16 +72,16 @@ asan:
 	@ninja -C build-asan
 	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 tools/run-tests build-asan unit sim
 
-## make tsan     the same under the thread sanitizer (two seeds of each simulation: those have one thread)
+## make tsan     unit tests under the thread sanitizer (simulations have one thread)
 tsan:
 	@[ -d build-tsan ] || meson setup build-tsan -Db_sanitize=thread -Db_lundef=false >/dev/null
 	@ninja -C build-tsan
-	@SIM_COUNT=2 tools/run-tests build-tsan unit sim
+	@tools/run-tests build-tsan unit
 
 ## make fuzz     every fuzz target for FUZZ_SECONDS (30) seconds
 fuzz:
 	@[ -d build-fuzz ] || CC=clang meson setup build-fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
-	@ninja -C build-fuzz
+	@ninja -C build-fuzz fuzz-programs
 	@tools/fuzz build-fuzz $(FUZZ_SECONDS)
 
 ## make mutate FILE=src/ROOM/NAME.c [LINES=10-40,57]  which changes of an operator do the room's unit tests not notice?

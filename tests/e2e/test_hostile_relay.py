@@ -407,6 +407,8 @@ class ItTalksNonsense(Behind):
         self.answers()
         self.recovers()
 
+
+class ItBreaksFrames(Behind):
     def test_after_each_illegal_frame_the_node_comes_back_and_the_answer_is_right(self):
         for name, raw in ways.ILLEGAL_FRAMES.items():
             with self.subTest(name):
@@ -416,6 +418,8 @@ class ItTalksNonsense(Behind):
                 self.assertTrue(self.hostile.way.done)
                 self.recovers(within=40)
 
+
+class ItRefuses(Behind):
     def test_errors_of_every_code_end_a_question_clearly_and_no_node(self):
         for code in ("forbidden", "busy", "rate_limited", "not_registered", "peer_not_found", "nonsense"):
             for kind in ("relayOpen", "discover"):
