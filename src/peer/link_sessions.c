@@ -77,6 +77,15 @@ tl_link_session *tl_link_sessions_only_opening(const tl_link_sessions *t)
     return only;
 }
 
+tl_link_session *tl_link_sessions_with(const tl_link_sessions *t, tl_slice peer_hex)
+{
+    tl_link_session *s, *next;
+    HASH_ITER (by_path, t->by_path, s, next)
+        if (tl_slice_eq(peer_hex, tl_slice_str(s->peer_hex)))
+            return s;
+    return NULL;
+}
+
 size_t tl_link_sessions_count(const tl_link_sessions *t)
 {
     return HASH_CNT(by_path, t->by_path);

@@ -38,6 +38,8 @@ void tl_link_sessions_remove(tl_link_sessions *t, tl_link_session *s);
 tl_link_session *tl_link_sessions_any(const tl_link_sessions *t);
 /* The only session that waits for its relayReady; NULL when none waits, or more than one. */
 tl_link_session *tl_link_sessions_only_opening(const tl_link_sessions *t);
+/* Any one session with this peer; NULL: none. */
+tl_link_session *tl_link_sessions_with(const tl_link_sessions *t, tl_slice peer_hex);
 size_t tl_link_sessions_count(const tl_link_sessions *t);
 
 #endif

@@ -441,6 +441,20 @@ static void on_session_error(tl_relay_link *l, const tl_signal_error *err)
                                                           : tl_signal_code_name(err->code));
 }
 
+/* The public network's relay names neither the message nor the session, but the peer. */
+static void on_absent(tl_relay_link *l, const char *message)
+{
+    static const char before[] = "Peer ", after[] = " is not connected";
+    size_t n = sizeof before - 1;
+    if (strncmp(message, before, n) != 0 ||
+        strlen(message) != n + TL_NODE_ID_HEX + sizeof after - 1 ||
+        strcmp(message + n + TL_NODE_ID_HEX, after) != 0)
+        return;
+    tl_link_session *s;
+    while ((s = tl_link_sessions_with(&l->sessions, tl_slice_of(message + n, TL_NODE_ID_HEX))))
+        end_session(l, s, "the peer is not at the relay");
+}
+
 static void on_error(tl_relay_link *l, const tl_signal *m, tl_time now)
 {
     tl_signal_error err;
@@ -455,6 +469,8 @@ static void on_error(tl_relay_link *l, const tl_signal *m, tl_time now)
         tl_relay_link_end_query(l, false, now);
     else if (strncmp(about, "relay", 5) == 0)
         on_session_error(l, &err);
+    else if (!about[0] && err.code == TL_SIGNAL_PEER_NOT_FOUND)
+        on_absent(l, err.message ? err.message : "");
     else if (l->state == TL_LINK_REGISTERED && is_about_signal(about) && err.session)
         l->events.on_signal_failed(l->user, err.session);
     else if (l->state < TL_LINK_REGISTERED || strcmp(about, "register") == 0 ||

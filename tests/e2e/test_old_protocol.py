@@ -225,6 +225,18 @@ class Asking(OldProtocol):
         self.assertIn("old protocol", self.teale(node, "ping", peer.id, code=4))
 
 
+class Up(OldProtocol):
+    def test_up_says_what_the_setting_means_and_says_nothing_without_it(self):
+        for value, said in (("true", True), ("false", False)):
+            home = self.scene.new_home()
+            self.scene.config(home, **{SPEAKS: value})
+            up = subprocess.run([PROGRAMS[0], "--home", home, "up", "--relay", self.relay.url, "--api", "127.0.0.1:0"],
+                                capture_output=True, text=True, timeout=60)
+            subprocess.run([PROGRAMS[0], "--home", home, "down"], capture_output=True, timeout=60)
+            self.assertEqual(up.returncode, 0, up.stderr)
+            self.assertEqual("pass in clear; the relay can read and change them" in up.stderr, said, up.stderr)
+
+
 class KeyedOldProvider(OldProvider):
     """Registers with the key that belongs to its ID, and speaks the old protocol all the same."""
 

@@ -54,6 +54,14 @@ static void on_peer(void *user, const tl_relay_peer *peer)
     listed.in_clear = peer->in_clear;
 }
 
+static unsigned ended;
+
+static void on_ended(void *user, tl_path_id path, const char *why)
+{
+    (void)user, (void)path, (void)why;
+    ended++;
+}
+
 static void on_discovered(void *user, const char *model, bool ok)
 {
     (void)user, (void)model;
@@ -106,8 +114,10 @@ static size_t models_said(void)
 static int setup(void **state)
 {
     (void)state;
-    static const tl_relay_link_events events = {
-        .on_registered = on_registered, .on_peer = on_peer, .on_discovered = on_discovered};
+    static const tl_relay_link_events events = {.on_registered = on_registered,
+                                                .on_peer = on_peer,
+                                                .on_discovered = on_discovered,
+                                                .on_ended = on_ended};
     static const tl_relay_wire wire = {wire_begin, wire_commit};
     rng = tl_rand_seeded(1);
     logged_n = 0;
@@ -206,6 +216,28 @@ static void a_peer_without_the_key_of_its_id_is_one_of_the_old_protocol(void **s
     assert_int_equal(listed.discovered, 4);
 }
 
+/* As the public network's relay says it: without the message's type, and without the session. */
+static void an_absent_peer_is_known_by_the_public_relays_words(void **state)
+{
+    (void)state;
+    tl_identity other, third;
+    char hex[65], text[200];
+    assert_int_equal(tl_identity_new(&rng, &other), TL_OK);
+    assert_int_equal(tl_identity_new(&rng, &third), TL_OK);
+    tl_node_id_write(hex, &other.id);
+    assert_int_equal(tl_relay_link_open(link_, &other.id, 1), TL_OK);
+    assert_int_equal(tl_relay_link_open(link_, &other.id, 2), TL_OK);
+    assert_int_equal(tl_relay_link_open(link_, &third.id, 3), TL_OK);
+    hear("{\"error\":{\"code\":\"peer_not_found\",\"message\":\"Peer x is not connected\"}}");
+    hear("{\"error\":{\"code\":\"peer_not_found\",\"message\":\"no such node\"}}");
+    assert_int_equal(ended, 0);
+    snprintf(text, sizeof text,
+             "{\"error\":{\"code\":\"peer_not_found\",\"message\":\"Peer %s is not connected\"}}",
+             hex);
+    hear(text);
+    assert_int_equal(ended, 2); /* and not the third's */
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -214,6 +246,7 @@ int main(void)
         TEST(a_message_that_is_too_long_for_some_relays_is_never_sent),
         TEST(what_the_relay_cut_is_told_once),
         TEST(a_peer_without_the_key_of_its_id_is_one_of_the_old_protocol),
+        TEST(an_absent_peer_is_known_by_the_public_relays_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
