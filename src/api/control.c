@@ -5,9 +5,37 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* The first address that other machines reach; NULL: there is none. */
+static const tl_addr *beyond_loopback(const tl_api *api)
+{
+    for (size_t i = 0; i < api->config.listen_n; i++)
+        if (!tl_addr_is_loopback(&api->config.listen[i]))
+            return &api->config.listen[i];
+    return NULL;
+}
+
+/* Where this API listens, which the node itself does not know. */
+static json_t *own_status(const tl_api *api)
+{
+    char text[TL_ADDR_TEXT_MAX] = "";
+    const tl_addr *open = beyond_loopback(api);
+    if (open) {
+        tl_addr shown = *open;
+        shown.port = shown.port ? shown.port : api->port;
+        tl_addr_write(text, &shown);
+    }
+    return json_pack("{s:s?, s:s?}", "url", api->base_url[0] ? api->base_url : NULL, "others_at",
+                     text[0] ? text : NULL);
+}
+
 void tl_api_on_status(tl_api *api, tl_httpd_req *r)
 {
-    tl_api_json(api, r, 200, tl_node_status(api->node));
+    json_t *status = tl_node_status(api->node);
+    if (status && json_object_set_new(status, "api", own_status(api))) {
+        json_decref(status);
+        status = NULL;
+    }
+    tl_api_json(api, r, 200, status);
 }
 
 void tl_api_answer_peers(tl_api *api, tl_httpd_req *r)
@@ -48,10 +76,9 @@ void tl_api_answer_netcheck(tl_api *api, tl_httpd_req *r)
 static json_t *own_check(const tl_api *api)
 {
     char evidence[256], text[TL_ADDR_TEXT_MAX];
-    for (size_t i = 0; i < api->config.listen_n; i++) {
-        if (tl_addr_is_loopback(&api->config.listen[i]))
-            continue;
-        tl_addr_write(text, &api->config.listen[i]);
+    const tl_addr *open = beyond_loopback(api);
+    if (open) {
+        tl_addr_write(text, open);
         snprintf(evidence, sizeof evidence,
                  "%s is reachable beyond this machine: only with the key, and nothing is encrypted",
                  text);

@@ -25,7 +25,7 @@ static tl_err check_file(int fd, const char *path, tl_why *why)
 {
     struct stat st;
     if (fstat(fd, &st) != 0)
-        return tl_why_set(why, TL_ERR_IO, "cannot read %s: %s", path, strerror(errno));
+        return tl_why_file(why, "read", path, errno);
     if (!S_ISREG(st.st_mode))
         return tl_why_set(why, TL_ERR_FORBIDDEN, "%s is not a regular file: move it away", path);
     if (st.st_uid != geteuid())
@@ -58,7 +58,7 @@ static tl_err load(const char *path, char ret_key[TL_API_KEY_MAX], tl_why *why)
     if (fd < 0 && errno == ELOOP)
         return tl_why_set(why, TL_ERR_FORBIDDEN, "%s is a symbolic link: put a file there", path);
     if (fd < 0)
-        return tl_why_set(why, TL_ERR_IO, "cannot read %s: %s", path, strerror(errno));
+        return tl_why_file(why, "read", path, errno);
     uint8_t bytes[TL_API_KEY_MAX + 1];
     tl_err e = check_file(fd, path, why);
     if (e)
@@ -99,14 +99,14 @@ static tl_err create(const char *path, tl_why *why)
         return tl_why_set(why, TL_ERR_IO, "the path of the key file is too long");
     int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
-        return tl_why_set(why, TL_ERR_IO, "cannot make %s: %s", path, strerror(errno));
+        return tl_why_file(why, "make", path, errno);
     tl_rand_bytes(&rand, secret, sizeof secret);
     sodium_bin2base64(text, sizeof text, secret, sizeof secret,
                       sodium_base64_VARIANT_URLSAFE_NO_PADDING);
     snprintf(line, sizeof line, "tl-%s\n", text);
     tl_err e = TL_OK;
     if (!write_and_sync(fd, line) || (link(temp, path) != 0 && errno != EEXIST))
-        e = tl_why_set(why, TL_ERR_IO, "cannot make %s: %s", path, strerror(errno));
+        e = tl_why_file(why, "make", path, errno);
     close(fd);
     unlink(temp);
     sodium_memzero(secret, sizeof secret);

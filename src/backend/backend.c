@@ -4,6 +4,7 @@
 #include "backend/backend_probe.h"
 #include "base/log.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -29,12 +30,15 @@ struct tl_backend {
     tl_backend_events events;
     void *user;
 
-    /* NONE <--> UP (searching), TRYING --> UP <--> DOWN; only `become` assigns it. */
+    /* NONE <--> UP (searching); TRYING --> UP or REFUSED; UP, REFUSED and DOWN lead to each other.
+     * Only `become` assigns it. */
     tl_backend_state state;
-    char base[BASE_MAX]; /* "" = none found yet */
-    bool searching;      /* no URL was given */
-    size_t search_i;     /* index of the port to try next */
-    const char *kind;    /* NULL = not known */
+    tl_backend_trouble trouble;
+    char base[BASE_MAX];   /* "" = none found yet */
+    bool searching;        /* no URL was given */
+    size_t search_i;       /* index of the port to try next */
+    char locked[BASE_MAX]; /* of this round: the first server that wants a key; "" = none */
+    const char *kind;      /* NULL = not known */
     char error[BASE_MAX + 256];
     tl_backend_models models; /* empty unless UP */
     char key[KEY_MAX];
@@ -133,15 +137,18 @@ static tl_err read_key(const char *path, char ret_key[KEY_MAX], tl_why *why)
 
 /* Takes the new state and the models over. Tells the user if something that the user sees
  * changed. */
-static void become(tl_backend *b, tl_backend_state state, tl_backend_models *models,
-                   const char *kind, const char *error)
+static void become(tl_backend *b, tl_backend_state state, tl_backend_trouble trouble,
+                   tl_backend_models *models, const char *kind, const char *error)
 {
-    bool changed =
-        state != b->state || !tl_backend_models_eq(models, &b->models) || kind != b->kind;
+    bool changed = state != b->state || trouble != b->trouble ||
+                   !tl_backend_models_eq(models, &b->models) || kind != b->kind;
+    assert((state == TL_BACKEND_UP) == (trouble == TL_BACKEND_NO_TROUBLE));
+    assert(state == TL_BACKEND_UP || models->n == 0);
     tl_backend_models_clear(&b->models);
     b->models = *models;
     *models = (tl_backend_models){0};
     b->state = state;
+    b->trouble = trouble;
     b->kind = kind;
     snprintf(b->error, sizeof b->error, "%s", error);
     if (changed && b->events.on_change)
@@ -164,12 +171,70 @@ static void found_up(tl_backend *b, tl_backend_models *models, const char *kind)
     b->backoff = BACKOFF_MIN;
     b->search_i = 0;
     tl_timer_set(&b->timer, next_look_while_up(b, tl_loop_now(b->loop)));
-    become(b, TL_BACKEND_UP, models, kind, "");
+    become(b, TL_BACKEND_UP, TL_BACKEND_NO_TROUBLE, models, kind, "");
 }
 
 static bool has_port(const tl_backend *b, size_t i)
 {
     return i < TL_BACKEND_SEARCH_MAX && b->config.search_ports[i];
+}
+
+/* What an unsuccessful look means. */
+static tl_backend_trouble trouble_of(const tl_backend *b, tl_err e)
+{
+    if (b->searching)
+        return b->locked[0] && !b->base[0] ? TL_BACKEND_FOUND_LOCKED : TL_BACKEND_NONE_FOUND;
+    switch (e) {
+    case TL_ERR_FORBIDDEN: return b->key[0] ? TL_BACKEND_KEY_REFUSED : TL_BACKEND_WANTS_KEY;
+    case TL_ERR_PROTO:
+    case TL_ERR_TOO_LARGE: return TL_BACKEND_NOT_ONE;
+    default: return TL_BACKEND_SILENT;
+    }
+}
+
+static void write_ports(const tl_backend *b, char *ret, size_t size)
+{
+    size_t n = (size_t)snprintf(ret, size, "no model server found on this machine's usual ports (");
+    for (size_t i = 0; has_port(b, i); i++)
+        n += (size_t)snprintf(ret + n, size - n, "%s%u", i ? ", " : "", b->config.search_ports[i]);
+    snprintf(ret + n, size - n, ")");
+}
+
+/* Writes what a person should know. */
+static void write_error(const tl_backend *b, tl_backend_trouble trouble, const char *why, char *ret,
+                        size_t size)
+{
+    switch (trouble) {
+    case TL_BACKEND_WANTS_KEY:
+        snprintf(ret, size, "the model server at %s wants a key", b->base);
+        break;
+    case TL_BACKEND_KEY_REFUSED:
+        snprintf(ret, size, "the model server at %s refuses the key that it is given", b->base);
+        break;
+    case TL_BACKEND_NONE_FOUND:
+    case TL_BACKEND_FOUND_LOCKED:
+        if (b->base[0])
+            snprintf(ret, size, "the model server at %s is gone, and no other was found", b->base);
+        else if (b->locked[0])
+            snprintf(ret, size,
+                     "no model server found on this machine's usual ports but one that wants a "
+                     "key, at %s",
+                     b->locked);
+        else
+            write_ports(b, ret, size);
+        break;
+    default:
+        snprintf(ret, size, "%s does not answer as a model server: ", b->base);
+        tl_log_safe_write(tl_slice_str(why), ret + strlen(ret), size - strlen(ret));
+    }
+}
+
+/* The state after an unsuccessful look. */
+static tl_backend_state state_after(const tl_backend *b, tl_backend_trouble trouble)
+{
+    if (trouble == TL_BACKEND_WANTS_KEY || trouble == TL_BACKEND_KEY_REFUSED)
+        return TL_BACKEND_REFUSED;
+    return b->state == TL_BACKEND_UP || b->state == TL_BACKEND_REFUSED ? TL_BACKEND_DOWN : b->state;
 }
 
 static void found_not_up(tl_backend *b, tl_err e, const char *why)
@@ -180,28 +245,22 @@ static void found_not_up(tl_backend *b, tl_err e, const char *why)
         tl_timer_set(&b->timer, now + b->config.health_interval);
         return;
     }
+    if (b->searching && e == TL_ERR_FORBIDDEN && !b->locked[0])
+        snprintf(b->locked, sizeof b->locked, "%s", b->probing);
     if (b->searching && b->state != TL_BACKEND_UP && has_port(b, ++b->search_i)) {
         look(b);
         return;
     }
-    b->search_i = 0;
+    tl_backend_trouble trouble = trouble_of(b, e);
     char error[sizeof b->error];
-    if (!b->searching)
-        snprintf(error, sizeof error, "%s does not answer as a model server: %s", b->base,
-                 tl_log_safe(tl_slice_str(why)).text);
-    else if (b->base[0])
-        snprintf(error, sizeof error, "the model server at %s is gone, and no other was found",
-                 b->base);
-    else
-        snprintf(error, sizeof error,
-                 "no model server found on this machine's usual ports: start one, or name its URL");
-    if (b->state == TL_BACKEND_UP || !b->error[0]) /* log it only when it is news */
+    write_error(b, trouble, why, error, sizeof error);
+    if (trouble != b->trouble) /* log it only when it is news */
         tl_log(TL_LOG_WARN, "%s", error);
+    b->search_i = 0;
     tl_timer_set(&b->timer, now + b->backoff);
     b->backoff = tl_time_min(2 * b->backoff, BACKOFF_MAX);
     tl_backend_models none = {0};
-    tl_backend_state state = b->state == TL_BACKEND_UP ? TL_BACKEND_DOWN : b->state;
-    become(b, state, &none, b->kind, error);
+    become(b, state_after(b, trouble), trouble, &none, b->kind, error);
 }
 
 static void on_probe_done(void *user, tl_err e, tl_backend_models *models, const char *kind,
@@ -230,6 +289,8 @@ static void look(void *user)
     b->look_anyway = false;
     b->probe_at = tl_loop_now(b->loop);
     bool search = b->searching && b->state != TL_BACKEND_UP;
+    if (search && b->search_i == 0)
+        b->locked[0] = 0;
     if (search)
         snprintf(b->probing, sizeof b->probing, "http://127.0.0.1:%u",
                  b->config.search_ports[b->search_i]);
@@ -373,9 +434,19 @@ tl_backend_state tl_backend_state_of(const tl_backend *b)
     return b->state;
 }
 
+tl_backend_trouble tl_backend_trouble_of(const tl_backend *b)
+{
+    return b->trouble;
+}
+
 const char *tl_backend_url(const tl_backend *b)
 {
     return b->base;
+}
+
+const char *tl_backend_locked(const tl_backend *b)
+{
+    return b->locked;
 }
 
 const char *tl_backend_kind(const tl_backend *b)

@@ -32,8 +32,20 @@ typedef enum {
     TL_BACKEND_NONE,   /* no server is configured, and none was found */
     TL_BACKEND_TRYING, /* the server has not answered yet */
     TL_BACKEND_UP,
-    TL_BACKEND_DOWN, /* the server answered before, but does not now */
+    TL_BACKEND_DOWN,    /* the server answered before, but does not now */
+    TL_BACKEND_REFUSED, /* the server answers, but wants a key, or another key */
 } tl_backend_state;
+
+/* Why the server is not up. */
+typedef enum {
+    TL_BACKEND_NO_TROUBLE,   /* it is up, or no look has ended yet */
+    TL_BACKEND_SILENT,       /* no connection, no answer in time, or it says "not now" (429, 5xx) */
+    TL_BACKEND_WANTS_KEY,    /* and no key is configured */
+    TL_BACKEND_KEY_REFUSED,  /* it wants another key */
+    TL_BACKEND_NOT_ONE,      /* what answers there is no model server that can be shared */
+    TL_BACKEND_NONE_FOUND,   /* no URL was given, and no usual port has a server */
+    TL_BACKEND_FOUND_LOCKED, /* as before; but one usual port has a server that wants a key */
+} tl_backend_trouble;
 
 typedef struct {
     /* The state or the list of models changed. */
@@ -47,7 +59,9 @@ TL_CHECK tl_err tl_backend_new(tl_loop *loop, const tl_backend_config *config,
 void tl_backend_free(tl_backend *b);
 
 tl_backend_state tl_backend_state_of(const tl_backend *b);
-const char *tl_backend_url(const tl_backend *b);   /* "" while there is none */
+tl_backend_trouble tl_backend_trouble_of(const tl_backend *b);
+const char *tl_backend_url(const tl_backend *b);    /* "" while there is none */
+const char *tl_backend_locked(const tl_backend *b); /* the server of TL_BACKEND_FOUND_LOCKED */
 const char *tl_backend_kind(const tl_backend *b);  /* "Ollama", "llama-server", "vLLM", "LM Studio",
                                                       or "OpenAI-compatible" */
 const char *tl_backend_error(const tl_backend *b); /* why the server is not up; "" when it is */

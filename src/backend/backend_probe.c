@@ -78,13 +78,20 @@ static void on_body(void *user, tl_slice bytes)
     }
 }
 
+/* A server that is loading a model, or is overloaded, may answer soon. */
+static bool is_not_now(int status)
+{
+    return status == 429 || status >= 500;
+}
+
 static tl_err judge_list(tl_backend_probe *p, tl_why *why)
 {
     if (p->status == 401 || p->status == 403)
-        return tl_why_set(why, TL_ERR_AUTH,
+        return tl_why_set(why, TL_ERR_FORBIDDEN,
                           p->authorization ? "it refuses the key" : "it wants a key");
     if (p->status != 200)
-        return tl_why_set(why, TL_ERR_PROTO, "it answers /v1/models with status %d", p->status);
+        return tl_why_set(why, is_not_now(p->status) ? TL_ERR_BUSY : TL_ERR_PROTO,
+                          "it answers /v1/models with status %d", p->status);
     if (p->body_too_large)
         return tl_why_set(why, TL_ERR_TOO_LARGE, "its list of models is over %u bytes",
                           TL_BACKEND_LIST_MAX);

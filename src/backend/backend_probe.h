@@ -16,9 +16,9 @@ typedef struct {
 } tl_backend_probe_ask;
 
 /* TL_OK comes with the models and the kind. The callee may take the models over: it then sets n to
- * 0 and id to NULL. Other errors come with `why` for a person. TL_ERR_AUTH: the server wants a key,
- * or another key. TL_ERR_PROTO: something else answers there. The errors of a request
- * (io/httpclient.h) come too. */
+ * 0 and id to NULL. Other errors come with `why` for a person. TL_ERR_FORBIDDEN: the server wants a
+ * key, or another key. TL_ERR_PROTO, TL_ERR_TOO_LARGE: something else answers there. TL_ERR_BUSY:
+ * it says "not now". The errors of a request (io/httpclient.h) come too. */
 typedef void (*tl_backend_probe_done)(void *user, tl_err e, tl_backend_models *models,
                                       const char *kind, const char *why);
 

@@ -1,7 +1,9 @@
 #include "base/err.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 const char *tl_err_name(tl_err e)
 {
@@ -39,4 +41,26 @@ tl_err tl_why_set(tl_why *why, tl_err e, const char *fmt, ...)
         *why = made;
     }
     return e;
+}
+
+static const char *file_remedy(int error)
+{
+    switch (error) {
+    case ENOSPC:
+    case EDQUOT: return ". Free some space on that disk";
+    case EROFS:
+        return ". That file system is mounted read-only: mount it writable, or keep the files "
+               "elsewhere (--home DIR)";
+    case EACCES:
+    case EPERM:
+        return ". This user may not do so: correct the owner and the mode of the file or its "
+               "directory, or keep the files elsewhere (--home DIR)";
+    default: return "";
+    }
+}
+
+tl_err tl_why_file(tl_why *why, const char *what, const char *path, int error)
+{
+    return tl_why_set(why, TL_ERR_IO, "cannot %.40s %.250s: %s%s", what, path, strerror(error),
+                      file_remedy(error));
 }

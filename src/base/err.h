@@ -44,4 +44,9 @@ typedef struct {
  * with `return tl_why_set(...)`. Too long a text is cut. why->text may be an argument. */
 tl_err tl_why_set(tl_why *why, tl_err e, const char *fmt, ...) TL_PRINTF(3, 4);
 
+/* Says that `what` ("write", "make the directory") failed at a file: its path, the cause, and what
+ * to do where the disk is full, read-only or closed to this user. `error` is errno's value. Returns
+ * TL_ERR_IO. */
+tl_err tl_why_file(tl_why *why, const char *what, const char *path, int error);
+
 #endif

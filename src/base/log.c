@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -44,25 +45,31 @@ void tl_log(tl_log_level level, const char *fmt, ...)
         fprintf(stderr, "teale: %s: %s\n", name[level], line);
 }
 
-tl_safe tl_log_safe(tl_slice s)
+void tl_log_safe_write(tl_slice s, char *ret, size_t size)
 {
-    tl_safe out;
-    size_t o = 0, cut = 0; /* `cut`: the last place where "..." still fits */
+    assert(size >= 4);
+    size_t o = 0, cut = 0, most = size - 1; /* `cut`: the last place where "..." still fits */
     for (size_t i = 0; i < s.n; i++) {
         uint8_t c = s.p[i];
         bool plain = c >= 0x20 && c < 0x7F && c != '\\';
-        if (o + (plain ? 1 : 4) > TL_LOG_SAFE_MAX) {
-            memcpy(out.text + cut, "...", 3);
+        if (o + (plain ? 1 : 4) > most) {
+            memcpy(ret + cut, "...", 3);
             o = cut + 3;
             break;
         }
         if (plain)
-            out.text[o++] = (char)c;
+            ret[o++] = (char)c;
         else
-            o += (size_t)snprintf(out.text + o, 5, "\\x%02x", c);
-        if (o <= TL_LOG_SAFE_MAX - 3)
+            o += (size_t)snprintf(ret + o, 5, "\\x%02x", c);
+        if (o <= most - 3)
             cut = o;
     }
-    out.text[o] = 0;
+    ret[o] = 0;
+}
+
+tl_safe tl_log_safe(tl_slice s)
+{
+    tl_safe out;
+    tl_log_safe_write(s, out.text, TL_LOG_SAFE_MAX + 1);
     return out;
 }

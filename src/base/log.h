@@ -22,5 +22,7 @@ typedef struct {
 } tl_safe;
 /* Printable ASCII as it is, all else as \xNN; use as tl_log_safe(s).text. */
 tl_safe tl_log_safe(tl_slice s);
+/* The same for longer text: writes at most `size` bytes with the NUL; `size` is 4 at least. */
+void tl_log_safe_write(tl_slice s, char *ret, size_t size);
 
 #endif

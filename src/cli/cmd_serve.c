@@ -12,6 +12,7 @@
 #include "io/sdnotify.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -264,11 +265,16 @@ int tl_cmd_serve(tl_cli *cli, const tl_args *args)
     tl_why why;
     s = (server){.cli = cli, .args = args, .lock = -1};
     tl_err e = tl_overrides_load(cli->paths.config, args, &s.settings, &why);
+    if (!e)
+        e = tl_overrides_check(args, &s.settings, &why);
     if (e)
         return tl_cli_usage(cli, "%s", why.text);
     const char *log_file = tl_args_value(args, "log-file");
-    if (log_file)
+    int told = -1; /* standard error as it was: `up` reads there why the node did not start */
+    if (log_file) {
+        told = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
         e = tl_logfile_use(log_file, &why);
+    }
     apply_log_level(&s.settings);
     tl_coredump_forbid(); /* this memory holds questions, answers and keys */
     allow_descriptors();
@@ -276,6 +282,11 @@ int tl_cmd_serve(tl_cli *cli, const tl_args *args)
         e = open_all(&s, &why);
     if (!e)
         e = say_ready(&s, &why);
+    if (told >= 0) {
+        if (e)
+            dprintf(told, "%s\n", why.text);
+        close(told);
+    }
     if (!e) {
         tl_sdwatchdog_start(&s.watchdog, s.loop);
         tl_loop_run(s.loop);

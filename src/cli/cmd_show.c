@@ -72,6 +72,53 @@ static void print_backend(const json_t *backend)
     putchar('\n');
 }
 
+/* What others may ask, or why they cannot. */
+static void print_sharing(const json_t *sharing)
+{
+    const char *state = tl_json_string(sharing, "state", "off");
+    bool good = !strcmp(state, "on"), off = !strcmp(state, "off");
+    const json_t *model;
+    size_t i;
+    printf("%ssharing:%s %s", tl_out_colour(stdout, TL_COLOUR_DIM), tl_out_end(stdout),
+           tl_out_colour(stdout, off    ? TL_COLOUR_NONE
+                                 : good ? TL_COLOUR_GOOD
+                                        : TL_COLOUR_BAD));
+    if (good)
+        printf("with %s", strcmp(tl_json_string(sharing, "with", ""), "public") != 0
+                              ? "your networks"
+                              : "anyone on the relay");
+    else if (!strcmp(state, "nobody"))
+        fputs("with nobody else", stdout);
+    else
+        fputs(state, stdout);
+    fputs(tl_out_end(stdout), stdout);
+    json_array_foreach (json_object_get(sharing, "models"), i, model) {
+        fputs(i ? ", " : ": ", stdout);
+        tl_out_plain(json_is_string(model) ? json_string_value(model) : "");
+    }
+    json_array_foreach (json_object_get(sharing, "missing"), i, model) {
+        fputs(i ? ", " : "; not served there: ", stdout);
+        tl_out_plain(json_is_string(model) ? json_string_value(model) : "");
+    }
+    putchar('\n');
+    if (*tl_json_string(sharing, "cause", "")) {
+        fputs("  ", stdout);
+        tl_out_plain(tl_json_string(sharing, "cause", ""));
+        fputs(". ", stdout);
+        tl_out_plain(tl_json_string(sharing, "remedy", ""));
+        putchar('\n');
+    }
+}
+
+static void print_api(const tl_cli *cli, const json_t *api)
+{
+    const char *others = tl_json_string(api, "others_at", NULL);
+    tl_out_line("api", tl_json_string(api, "url", "on the socket alone"));
+    if (others)
+        printf("  open to other machines at %s, with the key in %s (teale env prints it)\n", others,
+               cli->paths.api_key);
+}
+
 static void print_uptime(double secs)
 {
     unsigned long s = secs > 0 ? (unsigned long)secs : 0;
@@ -114,10 +161,14 @@ int tl_cmd_status(tl_cli *cli, const tl_args *args)
            number(peers, "lan"));
     note_old(peers);
     print_backend(json_object_get(s, "backend"));
+    print_sharing(json_object_get(s, "sharing"));
+    print_api(cli, json_object_get(s, "api"));
     printf("%srequests:%s %d active, %d served, %d asked, %d failed\n",
            tl_out_colour(stdout, TL_COLOUR_DIM), tl_out_end(stdout), number(requests, "active"),
            number(requests, "served"), number(requests, "asked"), number(requests, "failed"));
     print_uptime(tl_json_number(s, "uptime_s", 0));
+    if (tl_json_bool(s, "stopping", false))
+        tl_out_line("stopping", "finishing what runs, then the node ends");
     tl_out_line("version", tl_json_string(s, "version", ""));
     json_decref(s);
     return TL_EXIT_OK;

@@ -64,8 +64,10 @@ static const tl_command table[] = {
     {"up", "", 0, 0, "start the node in the background",
      "Shows what it finds. Sharing is explicit: without --share (or the setting `share`) this\n"
      "machine asks others and serves nobody. Options given here win over the file while the node\n"
-     "runs. If a node runs already, nothing is changed.",
-     up_options, false, false, tl_cmd_up},
+     "runs. If a node runs already, nothing is changed; if it is stopping, its end is waited for.\n"
+     "Exits with 1 if nothing can be shared although it should be, and with 4 or 6 if the relay\n"
+     "is not reached; the node runs on. With --json it prints the status at the end.",
+     up_options, true, false, tl_cmd_up},
     {"down", "", 0, 0, "finish what runs, then stop the node",
      "Running answers get 30 seconds to finish. New questions are refused.", down_options, false,
      false, tl_cmd_down},

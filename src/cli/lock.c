@@ -13,13 +13,13 @@ tl_err tl_lock_take(const char *path, int *ret_fd, tl_why *why)
     char pid[32] = "";
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
-        return tl_why_set(why, TL_ERR_IO, "cannot open the lock %s: %s", path, strerror(errno));
+        return tl_why_file(why, "open the lock", path, errno);
     if (flock(fd, LOCK_EX | LOCK_NB)) {
         int reason = errno;
         ssize_t n = read(fd, pid, sizeof pid - 1);
         close(fd);
         if (reason != EWOULDBLOCK)
-            return tl_why_set(why, TL_ERR_IO, "cannot lock %s: %s", path, strerror(reason));
+            return tl_why_file(why, "lock", path, reason);
         pid[n > 0 ? strspn(pid, "0123456789") : 0] = 0;
         return tl_why_set(
             why, TL_ERR_EXISTS,
@@ -35,29 +35,38 @@ tl_err tl_lock_take(const char *path, int *ret_fd, tl_why *why)
     return TL_OK;
 }
 
-/* Fills in the process's number if a process has the lock. */
-static bool look(const char *path, long *ret_pid)
+/* The process's number in the file, and whether a process has the lock. */
+static long look(const char *path, bool *ret_taken)
 {
     char pid[32];
+    *ret_taken = false;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
-        return false;
-    bool taken = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-    ssize_t n = taken ? read(fd, pid, sizeof pid - 1) : 0;
-    pid[n > 0 ? n : 0] = 0;
+        return 0;
+    *ret_taken = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    ssize_t n = read(fd, pid, sizeof pid - 1);
     close(fd);
-    *ret_pid = strtol(pid, NULL, 10);
-    return taken;
+    pid[n > 0 ? n : 0] = 0;
+    long number = strtol(pid, NULL, 10);
+    return number > 1 ? number : 0;
 }
 
 bool tl_lock_is_taken(const char *path)
 {
-    long pid;
-    return look(path, &pid);
+    bool taken;
+    (void)look(path, &taken);
+    return taken;
 }
 
 long tl_lock_holder(const char *path)
 {
-    long pid;
-    return look(path, &pid) && pid > 0 ? pid : 0;
+    bool taken;
+    long pid = look(path, &taken);
+    return taken ? pid : 0;
+}
+
+long tl_lock_last_holder(const char *path)
+{
+    bool taken;
+    return look(path, &taken);
 }

@@ -14,5 +14,7 @@ TL_CHECK tl_err tl_lock_take(const char *path, int *ret_fd, tl_why *why);
 bool tl_lock_is_taken(const char *path);
 /* The number of the process that has the lock; 0: none has it, or it wrote no number. */
 long tl_lock_holder(const char *path);
+/* The same, though that process may have given the lock back or ended. */
+long tl_lock_last_holder(const char *path);
 
 #endif

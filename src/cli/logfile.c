@@ -16,7 +16,7 @@ tl_err tl_logfile_open(const char *path, int *ret_fd, tl_why *why)
 {
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
     if (fd < 0)
-        return tl_why_set(why, TL_ERR_IO, "cannot open the log %s: %s", path, strerror(errno));
+        return tl_why_file(why, "open the log", path, errno);
     *ret_fd = fd;
     return TL_OK;
 }
@@ -28,7 +28,7 @@ static tl_err take_stderr(const char *path, tl_why *why)
     if (e)
         return e;
     if (dup2(fd, STDERR_FILENO) < 0)
-        e = tl_why_set(why, TL_ERR_IO, "cannot write to the log %s: %s", path, strerror(errno));
+        e = tl_why_file(why, "write to the log", path, errno);
     close(fd);
     return e;
 }

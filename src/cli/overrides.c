@@ -1,5 +1,7 @@
 #include "cli/overrides.h"
 
+#include "wire/wsurl.h"
+
 #include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -97,4 +99,24 @@ bool tl_overrides_any(const tl_args *args)
         if (tl_args_has(args, overrides[i].option))
             return true;
     return false;
+}
+
+tl_err tl_overrides_check(const tl_args *args, const tl_settings *settings, tl_why *why)
+{
+    if (!tl_args_has(args, "relay"))
+        return TL_OK;
+    for (size_t i = 0; i < settings->wan_relay_url.n; i++) {
+        tl_wsurl url;
+        tl_why must;
+        if (tl_wsurl_parse(settings->wan_relay_url.item[i], &url, &must))
+            return tl_why_set(why, TL_ERR_INVALID, "--relay: %s", must.text);
+        if (!url.tls && !url.loopback && !settings->wan_allow_insecure_relay)
+            return tl_why_set(
+                why, TL_ERR_INVALID,
+                "--relay: %.200s is not encrypted, so anyone on the way could see who "
+                "talks to whom. Use wss://, or, in a network that you trust, add "
+                "--insecure-relay",
+                settings->wan_relay_url.item[i]);
+    }
+    return TL_OK;
 }

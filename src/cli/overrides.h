@@ -14,4 +14,8 @@ const char *tl_overrides_option(const tl_args *args, const char *key);
 /* True if any option that overrides a setting was given. */
 bool tl_overrides_any(const tl_args *args);
 
+/* Refuses options that cannot work: --relay with a plain ws:// URL of another machine.
+ * TL_ERR_INVALID, with the remedy in `why`. */
+TL_CHECK tl_err tl_overrides_check(const tl_args *args, const tl_settings *settings, tl_why *why);
+
 #endif

@@ -73,8 +73,7 @@ int tl_reach_explain(const tl_paths *p)
     long pid = tl_lock_holder(p->lock);
     if (pid) {
         tl_out_error("a node runs here (process %ld), but does not answer at %s", pid, p->socket);
-        tl_out_note("If it does not in a moment, end it and start it again: kill %ld; teale up",
-                    pid);
+        tl_out_note("It may be starting or ending. If that lasts: teale down, then teale up.");
         return TL_EXIT_FAILED;
     }
     tl_out_error("no daemon is running (nothing answers at %s%s%s)", p->socket,

@@ -1,5 +1,6 @@
 #include "cli/spawn.h"
 
+#include "cli/lock.h"
 #include "cli/logfile.h"
 
 #include <errno.h>
@@ -14,7 +15,16 @@
 
 #define READY_WAIT_MS                                                                              \
     20000 /* a start takes well under a second; a full disk or swap may make it longer */
-#define ARGV_MAX (TL_ARGS_MAX + 8)
+#define REASON_WAIT_MS 1000 /* a daemon that ends has written its reason before */
+#define ARGV_MAX       (TL_ARGS_MAX + 8)
+
+/* One start of a daemon. */
+typedef struct {
+    int out[2], err[2]; /* pipes: its standard output, and its standard error until it logs */
+    pid_t pid;
+    off_t log_size; /* before the start */
+    long owner;     /* of the lock, before the start */
+} start_of;
 
 extern char **environ;
 
@@ -32,8 +42,9 @@ static char **build_argv(const tl_cli *cli, const tl_args *args)
         goto fail;
     for (size_t i = 0; i < args->option_n; i++) {
         const char *name = args->option[i]->name, *value = args->value[i];
-        static const char *const own[] = {"home", "foreground", "timeout"};
-        if (!strcmp(name, own[0]) || !strcmp(name, own[1]) || !strcmp(name, own[2]))
+        static const char *const own[] = {"home", "foreground", "timeout", "json"};
+        if (!strcmp(name, own[0]) || !strcmp(name, own[1]) || !strcmp(name, own[2]) ||
+            !strcmp(name, own[3]))
             continue;
         bool relative = !strcmp(name, "share-key-file") && *value && *value != '/';
         int rc = value ? asprintf(&argv[n++], "--%s=%s%s%s", name, relative ? here : "",
@@ -104,7 +115,7 @@ static bool read_line(int fd, char *line, size_t size)
     return false;
 }
 
-/* Shows what the daemon wrote to its log after `from`: the reason for its failure. */
+/* Shows what the daemon wrote to its log after `from`: it ended without giving a reason. */
 static void show_log(const char *path, off_t from)
 {
     char text[4096];
@@ -112,12 +123,30 @@ static void show_log(const char *path, off_t from)
     ssize_t n = fd < 0 ? -1 : pread(fd, text, sizeof text - 1, from);
     if (fd >= 0)
         close(fd);
-    tl_out_error("the node did not start%s", n > 0 ? ":" : "");
     if (n > 0)
         tl_out_text(stderr, tl_slice_of(text, (size_t)n), true);
 }
 
-static int explain_failure(const tl_cli *cli, pid_t pid, off_t from)
+/* What the daemon said on its first standard error: why it did not start. */
+static size_t read_reason(int fd, char *text, size_t size)
+{
+    size_t n = 0;
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    while (n + 1 < size && poll(&p, 1, REASON_WAIT_MS) > 0) {
+        ssize_t k = read(fd, text + n, size - 1 - n);
+        if (k < 0 && errno == EINTR)
+            continue;
+        if (k <= 0)
+            break;
+        n += (size_t)k;
+    }
+    text[n] = 0;
+    while (n && text[n - 1] == '\n')
+        text[--n] = 0;
+    return n;
+}
+
+static int wait_end(pid_t pid, bool *ret_ended)
 {
     int status = 0;
     pid_t ended = waitpid(pid, &status, WNOHANG);
@@ -125,55 +154,96 @@ static int explain_failure(const tl_cli *cli, pid_t pid, off_t from)
         poll(NULL, 0, 50);
         ended = waitpid(pid, &status, WNOHANG);
     }
-    show_log(cli->paths.log, from);
-    if (ended == 0) {
-        tl_out_note("It still runs as process %ld without being ready; its log is %s", (long)pid,
-                    cli->paths.log);
-        return TL_EXIT_TIMEOUT;
-    }
+    *ret_ended = ended != 0;
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : TL_EXIT_FAILED;
     return code ? code : TL_EXIT_FAILED;
 }
 
-int tl_spawn_daemon(const tl_cli *cli, const tl_args *args, tl_spawn_ready *ret_ready)
+static int explain_failure(const tl_cli *cli, const start_of *s, tl_spawn_ready *ret_ready)
 {
-    int out[2] = {-1, -1}, log = -1, code = TL_EXIT_FAILED;
-    char line[512];
-    struct stat st = {.st_size = 0};
+    char reason[2048];
+    bool ended;
+    size_t n = read_reason(s->err[0], reason, sizeof reason);
+    int code = wait_end(s->pid, &ended);
+    if (!ended) {
+        tl_out_error("the node is not ready after %d s; it still runs as process %ld",
+                     READY_WAIT_MS / 1000, (long)s->pid);
+        tl_out_note("Its log: %s. To end it: teale down", cli->paths.log);
+        return TL_EXIT_TIMEOUT;
+    }
+    long owner = tl_lock_last_holder(cli->paths.lock);
+    ret_ready->taken = owner != s->pid && (tl_lock_is_taken(cli->paths.lock) || owner != s->owner);
+    if (ret_ready->taken)
+        return TL_EXIT_FAILED;
+    tl_out_error("the node did not start%s", n ? ":" : "; its log says:");
+    if (n) {
+        tl_out_text(stderr, tl_slice_of(reason, n), true);
+        fputc('\n', stderr);
+    } else {
+        show_log(cli->paths.log, s->log_size);
+    }
+    return code;
+}
+
+static void close_pipes(start_of *s)
+{
+    for (int i = 0; i < 2; i++) {
+        if (s->out[i] >= 0)
+            close(s->out[i]);
+        if (s->err[i] >= 0)
+            close(s->err[i]);
+        s->out[i] = s->err[i] = -1;
+    }
+}
+
+/* Opens the log, too, only to see that the daemon will be able to. */
+static bool prepare(const tl_cli *cli, start_of *s)
+{
     tl_why why;
-    pid_t pid;
-    char **argv = build_argv(cli, args);
-    if (!argv || pipe2(out, O_CLOEXEC)) {
+    struct stat st = {.st_size = 0};
+    int log = -1;
+    if (pipe2(s->out, O_CLOEXEC) || pipe2(s->err, O_CLOEXEC)) {
         tl_out_error("cannot start the node: %s", strerror(errno));
-        goto out;
+        return false;
     }
     if (tl_logfile_open(cli->paths.log, &log, &why)) {
         tl_out_error("%s", why.text);
-        goto out;
+        return false;
     }
     (void)!fstat(log, &st);
-    int rc = start(argv, out[1], log, &pid);
+    close(log);
+    s->log_size = st.st_size;
+    s->owner = tl_lock_last_holder(cli->paths.lock);
+    return true;
+}
+
+int tl_spawn_daemon(const tl_cli *cli, const tl_args *args, tl_spawn_ready *ret_ready)
+{
+    start_of s = {.out = {-1, -1}, .err = {-1, -1}};
+    char line[512];
+    int code = TL_EXIT_FAILED;
+    char **argv = build_argv(cli, args);
+    *ret_ready = (tl_spawn_ready){.taken = false};
+    if (!argv)
+        tl_out_error("cannot start the node: out of memory, or no current directory");
+    if (!argv || !prepare(cli, &s))
+        goto out;
+    int rc = start(argv, s.out[1], s.err[1], &s.pid);
     if (rc) {
         tl_out_error("cannot start the node: %s", strerror(rc));
         goto out;
     }
-    close(out[1]);
-    out[1] = -1;
-    tl_spawn_ready ready;
-    if (!read_line(out[0], line, sizeof line))
-        code = explain_failure(cli, pid, st.st_size);
-    else if (sscanf(line, "ready api=%127s node=%64s", ready.api, ready.node) != 2)
+    close(s.out[1]);
+    close(s.err[1]);
+    s.out[1] = s.err[1] = -1;
+    if (!read_line(s.out[0], line, sizeof line))
+        code = explain_failure(cli, &s, ret_ready);
+    else if (sscanf(line, "ready api=%127s node=%64s", ret_ready->api, ret_ready->node) != 2)
         tl_out_error("the node said \"%s\" instead of being ready", line);
     else
         code = TL_EXIT_OK;
-    if (!code)
-        *ret_ready = ready;
 out:
-    for (int i = 0; i < 2; i++)
-        if (out[i] >= 0)
-            close(out[i]);
-    if (log >= 0)
-        close(log);
+    close_pipes(&s);
     if (argv)
         free_argv(argv);
     return code;

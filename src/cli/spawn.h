@@ -8,9 +8,11 @@
 typedef struct {
     char api[128]; /* "http://127.0.0.1:11435/v1" */
     char node[65];
+    bool taken; /* the start failed because another process had the lock; nothing was printed */
 } tl_spawn_ready;
 
-/* Hands on the options of `up`. On failure, prints what the daemon said. Returns an exit code. */
+/* Hands on the options of `up`. On failure, prints why the daemon did not start. Returns an exit
+ * code. */
 int tl_spawn_daemon(const tl_cli *cli, const tl_args *args, tl_spawn_ready *ret_ready);
 
 #endif

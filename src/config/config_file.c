@@ -14,7 +14,7 @@
 
 static tl_err failed(const char *what, const char *path, tl_why *why)
 {
-    return tl_why_set(why, TL_ERR_IO, "cannot %s %s: %s", what, path, strerror(errno));
+    return tl_why_file(why, what, path, errno);
 }
 
 static tl_err read_all(int fd, const char *path, tl_buf *ret_text, tl_why *why)

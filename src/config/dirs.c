@@ -136,8 +136,7 @@ static tl_err make_dirs(const char *dir, tl_why *why)
         char was = path[i];
         path[i] = 0;
         if (mkdir(path, 0700) && errno != EEXIST)
-            return tl_why_set(why, TL_ERR_IO, "cannot make the directory %s: %s", path,
-                              strerror(errno));
+            return tl_why_file(why, "make the directory", path, errno);
         path[i] = was;
     }
     struct stat st;
@@ -173,7 +172,7 @@ static tl_err make_socket_dir(const char *socket, tl_why *why)
     *strrchr(dir, '/') = 0;
     struct stat st;
     if (stat(dir, &st))
-        return tl_why_set(why, TL_ERR_IO, "cannot look at %s: %s", dir, strerror(errno));
+        return tl_why_file(why, "look at", dir, errno);
     if ((st.st_uid != geteuid() && st.st_uid != 0) || (st.st_mode & 022))
         return tl_why_set(
             why, TL_ERR_FORBIDDEN,

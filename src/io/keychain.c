@@ -54,7 +54,7 @@ static tl_err open_key(const char *path, int *ret_fd, tl_why *why)
         return tl_why_set(
             why, TL_ERR_FORBIDDEN,
             "%s is not a regular file: move it away, or name another place for the key", path);
-    default: return tl_why_set(why, TL_ERR_IO, "cannot read %s: %s", path, strerror(errno));
+    default: return tl_why_file(why, "read", path, errno);
     }
 }
 
@@ -82,7 +82,7 @@ tl_err tl_keychain_load(const char *path, tl_identity *ret_identity, tl_why *why
     if (e)
         return e;
     if (fstat(fd, &st) != 0) {
-        e = tl_why_set(why, TL_ERR_IO, "cannot read %s: %s", path, strerror(errno));
+        e = tl_why_file(why, "read", path, errno);
         goto out;
     }
     e = check_file(path, &st, why);
@@ -132,8 +132,7 @@ static tl_err make_directory(char *path, tl_why *why)
             continue;
         *p = 0;
         if (!have_directory(path))
-            return tl_why_set(why, TL_ERR_IO, "cannot make the directory %s: %s", path,
-                              strerror(errno));
+            return tl_why_file(why, "make the directory", path, errno);
         *p = here;
         if (!here)
             return TL_OK;
@@ -158,8 +157,7 @@ static tl_err open_place(const char *path, tl_rand *rand, place *ret, tl_why *wh
         return e;
     ret->dir = open(ret->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (ret->dir < 0)
-        return tl_why_set(why, TL_ERR_IO, "cannot open the directory %s: %s", ret->parent,
-                          strerror(errno));
+        return tl_why_file(why, "open the directory", ret->parent, errno);
     return TL_OK;
 }
 
@@ -182,8 +180,7 @@ static tl_err write_temp(const place *at, const uint8_t seed[SEED_SIZE], tl_why 
 {
     int fd = openat(at->dir, at->temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
-        return tl_why_set(why, TL_ERR_IO, "cannot write a key into %s: %s", at->parent,
-                          strerror(errno));
+        return tl_why_file(why, "write a key into", at->parent, errno);
     bool ok = fchmod(fd, 0600) == 0 && write_all(fd, seed, SEED_SIZE) && fsync(fd) == 0;
     int error = errno;
     if (close(fd) != 0 && ok) {
@@ -193,8 +190,7 @@ static tl_err write_temp(const place *at, const uint8_t seed[SEED_SIZE], tl_why 
     if (ok)
         return TL_OK;
     unlinkat(at->dir, at->temp, 0);
-    return tl_why_set(why, TL_ERR_IO, "cannot write a key into %s: %s", at->parent,
-                      strerror(error));
+    return tl_why_file(why, "write a key into", at->parent, error);
 }
 
 /* Gives the temporary file its final name. TL_ERR_EXISTS: the name is taken. In any case the
@@ -211,8 +207,7 @@ static tl_err publish(const place *at, tl_why *why)
     if (error == EEXIST)
         return TL_ERR_EXISTS;
     if (error)
-        return tl_why_set(why, TL_ERR_IO, "cannot write %s/%s: %s", at->parent, at->name,
-                          strerror(error));
+        return tl_why_file(why, "write a key into", at->parent, error);
     return TL_OK;
 }
 
@@ -237,7 +232,7 @@ static tl_err create(const char *path, tl_rand *rand, tl_identity *ret_identity,
     /* the file's name must be on the disk before anybody hears of this identity, whichever process
      * made the file */
     if (fsync(at.dir) != 0) {
-        e = tl_why_set(why, TL_ERR_IO, "cannot write to %s: %s", at.parent, strerror(errno));
+        e = tl_why_file(why, "write to", at.parent, errno);
         goto out;
     }
     e = TL_OK;

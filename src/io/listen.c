@@ -155,16 +155,14 @@ static tl_err bind_unix(int fd, const struct sockaddr_un *sun, tl_why *why)
     if (bind(fd, (const struct sockaddr *)sun, sizeof *sun) == 0)
         return TL_OK;
     if (errno != EADDRINUSE)
-        return tl_why_set(why, TL_ERR_IO, "cannot make the socket %s: %s", sun->sun_path,
-                          strerror(errno));
+        return tl_why_file(why, "make the socket", sun->sun_path, errno);
     if (lstat(sun->sun_path, &st) == 0 && !S_ISSOCK(st.st_mode))
         return tl_why_set(why, TL_ERR_EXISTS, "%s exists and is not a socket; it was left alone",
                           sun->sun_path);
     if (!is_stale(sun))
         return tl_why_set(why, TL_ERR_EXISTS, "another process answers at %s", sun->sun_path);
     if (unlink(sun->sun_path) < 0 || bind(fd, (const struct sockaddr *)sun, sizeof *sun) < 0)
-        return tl_why_set(why, TL_ERR_IO, "cannot replace the socket %s: %s", sun->sun_path,
-                          strerror(errno));
+        return tl_why_file(why, "replace the socket", sun->sun_path, errno);
     return TL_OK;
 }
 

@@ -1,6 +1,8 @@
 /* Reports for people and scripts: status, peers, models, events. */
+#include "ask/modelname.h"
 #include "node/facts.h"
 #include "node/node_net_report.h"
+#include "node/sharing.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -31,7 +33,8 @@ static json_t *backend_status(const tl_node *n)
     static const char *const states[] = {[TL_BACKEND_NONE] = "none",
                                          [TL_BACKEND_TRYING] = "trying",
                                          [TL_BACKEND_UP] = "up",
-                                         [TL_BACKEND_DOWN] = "down"};
+                                         [TL_BACKEND_DOWN] = "down",
+                                         [TL_BACKEND_REFUSED] = "refused"};
     const tl_backend *b = n->backend;
     json_t *models = json_array();
     for (size_t i = 0; b && models && i < tl_backend_model_count(b); i++)
@@ -44,6 +47,74 @@ static json_t *backend_status(const tl_node *n)
                      states[b ? tl_backend_state_of(b) : TL_BACKEND_NONE], "kind",
                      b && tl_backend_url(b)[0] ? tl_backend_kind(b) : NULL, "error",
                      error[0] ? error : NULL, "models", models);
+}
+
+static bool serves(const tl_backend *b, const char *model)
+{
+    for (size_t i = 0; i < tl_backend_model_count(b); i++)
+        if (tl_model_fits(model, tl_backend_model(b, i)) != TL_MODEL_OTHER)
+            return true;
+    return false;
+}
+
+void tl_node_judge_sharing(const tl_node *n, tl_sharing *ret_sharing)
+{
+    const tl_backend *b = n->backend;
+    const tl_string_list *only = &n->settings.share_models;
+    tl_sharing_facts f = {.share = b ? n->settings.share : "",
+                          .key_file = n->settings.backend_key_file,
+                          .url = "",
+                          .locked = "",
+                          .error = "",
+                          .a_model = "",
+                          .missing = "",
+                          .wan_enabled = n->settings.wan_enabled,
+                          .members_only = !n->access.share_public,
+                          .in_network = n->access.is_member};
+    if (b) {
+        f.backend = tl_backend_state_of(b);
+        f.trouble = tl_backend_trouble_of(b);
+        f.url = tl_backend_url(b);
+        f.locked = tl_backend_locked(b);
+        f.error = tl_backend_error(b);
+        f.models = tl_backend_model_count(b);
+        f.a_model = tl_backend_model(b, 0);
+        for (size_t i = 0; i < f.models; i++)
+            f.models_shared += tl_node_is_shared(n, tl_backend_model(b, i));
+        for (size_t i = 0; i < only->n && !f.missing[0]; i++)
+            f.missing = serves(b, only->item[i]) ? "" : only->item[i];
+    }
+    tl_sharing_judge(&f, ret_sharing);
+}
+
+/* Appends. If there is no memory it frees the list and returns NULL. */
+static json_t *append_name(json_t *list, const char *name)
+{
+    if (!list || !json_array_append_new(list, json_string(name)))
+        return list;
+    json_decref(list);
+    return NULL;
+}
+
+/* What others may ask, and the models of share_models that the server does not have. */
+static json_t *sharing_status(const tl_node *n)
+{
+    tl_sharing s;
+    const tl_backend *b = n->backend;
+    const tl_string_list *only = &n->settings.share_models;
+    json_t *models = json_array(), *missing = json_array();
+    bool up = b && tl_backend_state_of(b) == TL_BACKEND_UP;
+    for (size_t i = 0; up && i < tl_backend_model_count(b); i++)
+        if (tl_node_is_shared(n, tl_backend_model(b, i)))
+            models = append_name(models, tl_backend_model(b, i));
+    for (size_t i = 0; up && i < only->n; i++)
+        if (!serves(b, only->item[i]))
+            missing = append_name(missing, only->item[i]);
+    tl_node_judge_sharing(n, &s);
+    return json_pack("{s:s, s:s?, s:s, s:o, s:o, s:s?, s:s?}", "state",
+                     tl_sharing_state_name(s.state), "reason", s.reason[0] ? s.reason : NULL,
+                     "with", n->settings.share_with, "models", models, "missing", missing, "cause",
+                     s.cause[0] ? s.cause : NULL, "remedy", s.remedy[0] ? s.remedy : NULL);
 }
 
 static json_t *requests_status(const tl_node_facts *f)
@@ -62,13 +133,14 @@ json_t *tl_node_status(const tl_node *n)
     tl_net_view v;
     tl_node_facts_of(n, &f);
     tl_net_view_of(n, &v);
-    return json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:{s:I, s:I, s:I, s:I}, s:o, s:o, s:[]}",
-                     "version", TL_VERSION, "node_id", n->hex, "display_name", n->name, "uptime_s",
-                     (json_int_t)(f.uptime / TL_SEC), "wan", tl_node_wan_json(n), "nat",
-                     tl_net_nat_json(&v), "peers", "direct", (json_int_t)f.paths.direct, "relayed",
-                     (json_int_t)f.paths.relayed, "lan", (json_int_t)f.paths.lan, "old_protocol",
-                     (json_int_t)f.peers_in_clear, "backend", backend_status(n), "requests",
-                     requests_status(&f), "ptns");
+    return json_pack(
+        "{s:s, s:s, s:s, s:I, s:o, s:o, s:{s:I, s:I, s:I, s:I}, s:o, s:o, s:o, s:b, s:[]}",
+        "version", TL_VERSION, "node_id", n->hex, "display_name", n->name, "uptime_s",
+        (json_int_t)(f.uptime / TL_SEC), "wan", tl_node_wan_json(n), "nat", tl_net_nat_json(&v),
+        "peers", "direct", (json_int_t)f.paths.direct, "relayed", (json_int_t)f.paths.relayed,
+        "lan", (json_int_t)f.paths.lan, "old_protocol", (json_int_t)f.peers_in_clear, "backend",
+        backend_status(n), "sharing", sharing_status(n), "requests", requests_status(&f),
+        "stopping", n->stage > TL_NODE_RUNNING, "ptns");
 }
 
 /* --- peers --- */

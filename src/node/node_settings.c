@@ -5,9 +5,24 @@
 
 #include <stdio.h>
 
+/* Logs why others cannot ask the models of a server that is up. The backend itself logs why it is
+ * not up. */
+static void tell_sharing(tl_node *n)
+{
+    tl_sharing s;
+    tl_node_judge_sharing(n, &s);
+    bool up = n->backend && tl_backend_state_of(n->backend) == TL_BACKEND_UP;
+    if (up && s.cause[0] && strcmp(s.cause, n->sharing_told) != 0)
+        tl_log(TL_LOG_WARN, "%s: %s. %s",
+               s.state == TL_SHARING_NOTHING ? "nothing is shared" : "nobody else is served",
+               s.cause, s.remedy);
+    snprintf(n->sharing_told, sizeof n->sharing_told, "%s", up ? s.cause : "");
+}
+
 static void backend_changed(void *user)
 {
     tl_node *n = user;
+    tell_sharing(n);
     tl_node_tell_capabilities(n);
     tl_router_on_relay(n->router); /* a question may wait for what the model server has now */
     tl_node_wake(n);

@@ -9,6 +9,7 @@
  *   node_look.c      waits for a fresh look at peers and network
  *   node_report.c    status, peers, models, events; node_net_report.c the network
  *   node_ping.c      round trips to one peer
+ *   sharing.c        what is shared with whom, or why it is not; pure
  *   facts.c          what metrics show */
 #ifndef TL_NODE_STATE_H
 #define TL_NODE_STATE_H
@@ -24,6 +25,7 @@
 #include "net/relay_client.h"
 #include "node/hardware.h"
 #include "node/node.h"
+#include "node/sharing.h"
 #include "peer/peers.h"
 
 #define TL_NODE_GOODBYE_WITHIN (1 * TL_SEC) /* the time for the relay to take our goodbye */
@@ -54,7 +56,8 @@ struct tl_node {
     tl_router *router;
     tl_server *server;
     tl_legacy *legacy;
-    tl_backend *backend; /* NULL: nothing is shared */
+    tl_backend *backend;                                  /* NULL: nothing is shared */
+    char sharing_told[sizeof((tl_sharing *)NULL)->cause]; /* the cause that was last logged */
 
     tl_defer work;
     tl_timer timer;
@@ -120,6 +123,7 @@ void tl_node_apply_access(tl_node *n);
 void tl_node_apply_limits(tl_node *n);
 
 /* node_report.c */
+void tl_node_judge_sharing(const tl_node *n, tl_sharing *ret_sharing);
 /* `wan` of the status; NULL: out of memory. */
 json_t *tl_node_wan_json(const tl_node *n);
 /* Emits PeerJoined, PeerLeft or PathChanged, with the present path and the path told before. `why`

@@ -439,11 +439,13 @@ class Sessions(Case):
         p = self.node(self.login)
         os.unlink(os.path.join(self.runtime, "teale/teale.sock"))
         os.unlink(self.path(".local/share/teale/teale.sock"))
-        for command in ("status", "down", "up"):
+        for command in ("status", "up"):
             r = self.fails(1, command, home=False, env=self.login)
             self.assertIn(f"process {p.pid}", r.stderr)
-            self.assertIn(f"kill {p.pid}", r.stderr)
+            self.assertIn("teale down", r.stderr)
             self.assertNotIn("no daemon", r.stderr)
+        self.assertIn(f"told process {p.pid}", self.ok("down", home=False, env=self.login).stderr)
+        self.assertEqual(p.wait(30), 0)
 
     @unittest.skipUnless(os.geteuid() == 0, "needs another user")
     def test_a_node_of_another_user_is_named_as_such(self):
@@ -588,7 +590,7 @@ class Background(Case):
     def test_up_and_down(self):
         r = self.ok("up", "--api", "127.0.0.1:0")
         for step in ("[1/5] identity", "(new, kept in", "[2/5] backend", "[3/5] relay", "[4/5] network",
-                     "[5/5] ready", "Next: teale chat"):
+                     "[5/5] ready", "No model can be asked yet"):
             self.assertIn(step, r.stderr)
         self.assertNotIn("\x1b", r.stderr)
         node = json.loads(self.ok("status", "--json").stdout)["node_id"]
@@ -617,11 +619,6 @@ class Background(Case):
         r = self.fails(4, "up", "--api", "127.0.0.1:0", "--relay", "wss://no-such-host.invalid/ws")
         self.assertIn("no-such-host.invalid", r.stderr)
 
-    def test_a_plain_relay_elsewhere_is_refused_unless_allowed(self):
-        r = self.run_teale("up", "--api", "127.0.0.1:0", "--relay", "ws://192.0.2.1/ws", "--timeout", "3")
-        self.assertNotEqual(r.returncode, 0)
-        self.assertIn("insecure", r.stderr)
-
     def test_a_relay_that_answers_is_shown(self):
         if not RELAY:
             self.skipTest("no teale-relay given")
@@ -632,16 +629,6 @@ class Background(Case):
         r = self.ok("up", "--api", "127.0.0.1:0", "--relay", url)
         self.assertRegex(r.stderr, re.escape(url) + " connected")
         self.assertEqual(self.ok("status").stdout.splitlines()[0], "wan: connected")
-
-    def test_sharing_with_anyone_is_said_in_plain_words(self):
-        with socket.create_server(("127.0.0.1", 0)) as s:
-            port = s.getsockname()[1]
-        common = ["up", "--api", "127.0.0.1:0", "--timeout", "1", "--relay", f"ws://127.0.0.1:{port}",
-                  "--share", f"http://127.0.0.1:{port}"]
-        said = "serving anyone on this relay; --private serves only your networks"
-        self.assertIn(said, self.run_teale(*common).stderr)
-        self.ok("down")
-        self.assertNotIn(said, self.run_teale(*common, "--private").stderr)
 
 
 class Terminal(Case):

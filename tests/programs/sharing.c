@@ -30,7 +30,8 @@ static bool answer_one(scripted *s, model_server *m, parrot_conn *c, const parro
         return parrot_answer_error(c, 401, "", "no_key");
     if (strcmp(r->path, "/v1/models") == 0) {
         m->looks++;
-        return m->list ? parrot_answer(c, 200, "", "application/json", m->list)
+        return m->list ? parrot_answer(c, m->list_status ? m->list_status : 200, "",
+                                       "application/json", m->list)
                        : parrot_answer_error(c, 404, "", "not_found");
     }
     if (m->extra_path && strcmp(r->path, m->extra_path) == 0)

@@ -9,6 +9,7 @@
 /* What the scripted server answers; may be changed while it runs, between the client's requests. */
 typedef struct {
     const char *list;               /* the JSON of /v1/models; NULL: 404 */
+    int list_status;                /* of that answer; 0: 200 */
     const char *key;                /* asked for; NULL: none */
     const char *extra_path, *extra; /* one more route and its JSON */
     const char *answer;             /* the bytes that answer a question */

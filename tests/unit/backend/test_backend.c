@@ -143,39 +143,6 @@ static void a_server_that_dies_is_down_and_up_again_when_it_is_back(void **state
     scripted_stop(&s);
 }
 
-static void what_is_no_model_server_is_told_why(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *list, *key, *why;
-    } cases[] = {
-        {LIST_ONE, NULL, NULL},
-        {NULL, NULL, "it answers /v1/models with status 404"},
-        {"{\"status\":\"ok\"}", NULL, "not a list of models"},
-        {LIST_ONE, "secret", "it wants a key"},
-        {"{\"object\":\"list\",\"data\":[{\"id\":\"teale-auto\",\"owned_by\":\"teale\"}]}", NULL,
-         "it is a Teale node"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        share k;
-        scripted s;
-        model_server m = {.list = cases[i].list, .key = cases[i].key};
-        scripted_start(&s, 0, serve_models, &m);
-        tl_backend_config config = share_config(s.url);
-        share_init(&k, &config);
-        for (int turn = 0; turn < 2000 && !tl_backend_error(k.backend)[0] &&
-                           tl_backend_state_of(k.backend) != TL_BACKEND_UP;
-             turn++)
-            share_run_for(&k, TL_MS);
-        assert_int_equal(tl_backend_state_of(k.backend),
-                         cases[i].why ? TL_BACKEND_TRYING : TL_BACKEND_UP);
-        if (cases[i].why && !strstr(tl_backend_error(k.backend), cases[i].why))
-            fail_msg("%s", tl_backend_error(k.backend));
-        share_clear(&k);
-        scripted_stop(&s);
-    }
-}
-
 /* --- the key --- */
 
 static char dir[] = "/tmp/teale-test-XXXXXX", key_path[64];
@@ -213,8 +180,9 @@ static void the_key_file_is_the_bearer_without_its_newline(void **state)
     share_ask(&k, &refused, "{}");
     share_run(&k);
     assert_int_equal(refused.fail, TL_FAIL_BACKEND_AUTH);
-    share_await(&k, TL_BACKEND_DOWN);
-    assert_non_null(strstr(tl_backend_error(k.backend), "it refuses the key"));
+    share_await(&k, TL_BACKEND_REFUSED);
+    assert_int_equal(tl_backend_trouble_of(k.backend), TL_BACKEND_KEY_REFUSED);
+    assert_non_null(strstr(tl_backend_error(k.backend), "refuses the key"));
     assert_null(strstr(tl_backend_error(k.backend), "sk-123"));
     write_key("sk-456", 6, 0600);
     share_await(&k, TL_BACKEND_UP);
@@ -372,6 +340,7 @@ static void with_nothing_found_questions_fail_and_the_search_goes_on(void **stat
     share_run_for(&k, 20 * TL_MS);
     assert_int_equal(tl_backend_state_of(k.backend), TL_BACKEND_NONE);
     assert_non_null(strstr(tl_backend_error(k.backend), "no model server found"));
+    assert_int_equal(tl_backend_trouble_of(k.backend), TL_BACKEND_NONE_FOUND);
     scripted_start(&s, s.port, serve_models, &m);
     share_await(&k, TL_BACKEND_UP);
     share_clear(&k);
@@ -554,7 +523,6 @@ int main(void)
         cmocka_unit_test(urls_that_cannot_be_are_refused),
         cmocka_unit_test(models_that_change_are_noticed),
         cmocka_unit_test(a_server_that_dies_is_down_and_up_again_when_it_is_back),
-        cmocka_unit_test(what_is_no_model_server_is_told_why),
         cmocka_unit_test(the_key_file_is_the_bearer_without_its_newline),
         cmocka_unit_test(key_files_are_judged_before_they_are_used),
         cmocka_unit_test(a_key_file_that_is_a_fifo_is_refused_and_not_waited_for),

@@ -93,6 +93,24 @@ static void text_up_to_the_limit_is_whole_and_longer_is_cut_with_dots(void **sta
         }
 }
 
+static void longer_text_has_the_room_that_it_is_given(void **state)
+{
+    (void)state;
+    char text[300], out[304], small[4];
+    memset(text, 'a', sizeof text);
+    for (size_t n = 0; n <= sizeof text; n++) {
+        tl_log_safe_write(tl_slice_of(text, n), out, 201);
+        assert_int_equal(strlen(out), n < 200 ? n : 200);
+        assert_int_equal(strstr(out, "...") != NULL, n > 200);
+    }
+    tl_log_safe_write(TL_SLICE_LIT("\x1b"), out, sizeof out);
+    assert_string_equal(out, "\\x1b");
+    tl_log_safe_write(TL_SLICE_LIT("abcd"), small, sizeof small);
+    assert_string_equal(small, "...");
+    tl_log_safe_write(TL_SLICE_LIT("abc"), small, sizeof small);
+    assert_string_equal(small, "abc");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -101,6 +119,7 @@ int main(void)
         cmocka_unit_test_setup(nothing_can_begin_a_line_of_its_own_or_move_the_cursor, set_up),
         cmocka_unit_test_setup(untrusted_text_is_shown_byte_by_byte, set_up),
         cmocka_unit_test_setup(text_up_to_the_limit_is_whole_and_longer_is_cut_with_dots, set_up),
+        cmocka_unit_test_setup(longer_text_has_the_room_that_it_is_given, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

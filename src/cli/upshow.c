@@ -1,0 +1,272 @@
+#include "cli/upshow.h"
+
+#include "cli/daemon.h"
+#include "cli/nattext.h"
+
+#include <poll.h>
+#include <time.h>
+
+#define STEPS    5
+#define ASK_TIME (5 * TL_SEC)
+#define NAT_TIME (1 * TL_SEC) /* not worth a longer wait: the node works all the same */
+#define POLL_MS  100
+
+static tl_time now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (tl_time)t.tv_sec * TL_SEC + (tl_time)t.tv_nsec;
+}
+
+static bool is(const json_t *object, const char *key, const char *value)
+{
+    return !strcmp(tl_json_string(object, key, ""), value);
+}
+
+/* Text from the daemon, harmless to a terminal and never cut. The caller frees it with
+ * tl_buf_clear; "" when there is no memory. */
+static const char *plain(tl_buf *b, const char *text)
+{
+    tl_buf_clear(b);
+    if (tl_out_clean(b, text) || tl_buf_append(b, tl_slice_of("", 1)))
+        return "";
+    return (const char *)tl_buf_begin(b);
+}
+
+/* Asks for the status until `is_settled` returns true or `until` is past. Returns the last status;
+ * NULL if the daemon does not answer any more. */
+static json_t *wait_status(const tl_cli *cli, tl_time until,
+                           bool (*is_settled)(const json_t *status))
+{
+    for (;;) {
+        json_t *status;
+        if (tl_daemon_get(cli, "/control/status", ASK_TIME, &status))
+            return NULL;
+        if (is_settled(status) || now() >= until)
+            return status;
+        json_decref(status);
+        poll(NULL, 0, POLL_MS);
+    }
+}
+
+/* --- the five steps --- */
+
+static void show_identity(const json_t *status, const char *new_key)
+{
+    const char *node = tl_json_string(status, "node_id", "?");
+    size_t n = strlen(node);
+    const char *end = node + (n > 2 ? n - 2 : 0);
+    if (new_key)
+        tl_progress_done(1, STEPS, "identity", "%.4s...%s (new, kept in %s)", node, end, new_key);
+    else
+        tl_progress_done(1, STEPS, "identity", "%.4s...%s", node, end);
+}
+
+/* A model server that is silent, or was not found yet, may be starting. */
+static bool is_backend_settled(const json_t *status)
+{
+    const json_t *sharing = json_object_get(status, "sharing");
+    return !is(sharing, "state", "starting") && !is(sharing, "reason", "silent") &&
+           !is(sharing, "reason", "none_found");
+}
+
+static void show_server(const json_t *backend)
+{
+    tl_buf line = {0};
+    const json_t *models = json_object_get(backend, "models"), *model;
+    size_t i;
+    tl_err e = tl_out_clean(&line, tl_json_string(backend, "kind", "model server"));
+    if (!e)
+        e = tl_buf_append_str(&line, " at ");
+    if (!e)
+        e = tl_out_clean(&line, tl_json_string(backend, "url", ""));
+    json_array_foreach (models, i, model) {
+        if (!e)
+            e = tl_buf_append_str(&line, i ? ", " : ": ");
+        if (!e)
+            e = tl_out_clean(&line, json_is_string(model) ? json_string_value(model) : "");
+    }
+    if (!e && !json_array_size(models))
+        e = tl_buf_append_str(&line, ": no model");
+    tl_slice s = tl_buf_slice(&line);
+    tl_progress_done(2, STEPS, "backend", "%.*s", e ? 0 : (int)s.n, (const char *)s.p);
+    tl_buf_clear(&line);
+}
+
+static void show_backend(const json_t *status)
+{
+    tl_buf text = {0};
+    const json_t *backend = json_object_get(status, "backend");
+    const json_t *sharing = json_object_get(status, "sharing");
+    if (is(sharing, "state", "off"))
+        tl_progress_done(2, STEPS, "backend", "none shared (--share URL shares a model server)");
+    else if (is(backend, "state", "up"))
+        show_server(backend);
+    else
+        tl_progress_done(2, STEPS, "backend", "%s",
+                         plain(&text, tl_json_string(backend, "error", "no answer yet")));
+    tl_buf_clear(&text);
+}
+
+static bool is_relay_settled(const json_t *status)
+{
+    const json_t *wan = json_object_get(status, "wan");
+    return !tl_json_bool(wan, "enabled", false) || is(wan, "state", "connected") ||
+           *tl_json_string(wan, "error", "");
+}
+
+/* Returns an exit code. */
+static int show_relay(const json_t *status)
+{
+    const json_t *wan = json_object_get(status, "wan");
+    tl_buf relay = {0}, error = {0};
+    double rtt = tl_json_number(wan, "relay_rtt_ms", 0);
+    int code = TL_EXIT_OK;
+    const char *url = plain(&relay, tl_json_string(wan, "relay", ""));
+    const char *why = tl_json_string(wan, "error", NULL);
+    if (!tl_json_bool(wan, "enabled", false)) {
+        tl_progress_done(3, STEPS, "relay",
+                         "off (--relay URL, or: teale config set wan_enabled true)");
+    } else if (is(wan, "state", "connected") && rtt > 0) {
+        tl_progress_done(3, STEPS, "relay", "%s connected, %.1f ms", url, rtt);
+    } else if (is(wan, "state", "connected")) {
+        tl_progress_done(3, STEPS, "relay", "%s connected", url);
+    } else {
+        tl_progress_done(3, STEPS, "relay", "%s not connected: %s", url,
+                         why ? plain(&error, why) : "no answer yet");
+        code = why ? TL_EXIT_UNREACHABLE : TL_EXIT_TIMEOUT;
+    }
+    tl_buf_clear(&relay);
+    tl_buf_clear(&error);
+    return code;
+}
+
+static bool is_nat_settled(const json_t *status)
+{
+    return !tl_json_bool(json_object_get(status, "wan"), "enabled", false) ||
+           tl_nattext_is_settled(json_object_get(status, "nat"));
+}
+
+static void show_network(const json_t *status)
+{
+    char text[TL_NATTEXT_MAX];
+    if (!tl_json_bool(json_object_get(status, "wan"), "enabled", false)) {
+        tl_progress_done(4, STEPS, "network", "this machine only");
+        return;
+    }
+    tl_nattext_step(json_object_get(status, "nat"), text);
+    tl_progress_done(4, STEPS, "network", "%s", text);
+}
+
+/* --- what it means --- */
+
+/* Says what is shared with whom, or why it is not. */
+static int conclude_sharing(const json_t *status)
+{
+    const json_t *sharing = json_object_get(status, "sharing"), *model;
+    bool wan = tl_json_bool(json_object_get(status, "wan"), "enabled", false);
+    tl_buf cause = {0}, remedy = {0}, name = {0};
+    size_t i;
+    int code = TL_EXIT_OK;
+    const char *what = plain(&cause, tl_json_string(sharing, "cause", ""));
+    const char *todo = plain(&remedy, tl_json_string(sharing, "remedy", ""));
+    if (is(sharing, "state", "nothing")) {
+        tl_out_note("nothing is shared: %s. %s", what, todo);
+        code = TL_EXIT_FAILED;
+    } else if (is(sharing, "state", "starting")) {
+        tl_out_note("nothing is shared: the model server has not answered yet. See: teale status");
+        code = TL_EXIT_FAILED;
+    } else if (is(sharing, "state", "nobody")) {
+        tl_out_note("nobody else is served: %s. %s", what, todo);
+    } else if (is(sharing, "state", "on") && is(sharing, "with", "public") && wan) {
+        tl_out_note("serving anyone on this relay; --private serves only your networks");
+    }
+    if (!code)
+        json_array_foreach (json_object_get(sharing, "missing"), i, model)
+            tl_out_note("not shared: the model server does not serve \"%s\"",
+                        plain(&name, json_is_string(model) ? json_string_value(model) : ""));
+    tl_buf_clear(&cause);
+    tl_buf_clear(&remedy);
+    tl_buf_clear(&name);
+    return code;
+}
+
+static void conclude_api(const tl_cli *cli, const json_t *status)
+{
+    const char *at = tl_json_string(json_object_get(status, "api"), "others_at", NULL);
+    if (at)
+        tl_out_note("The API is open to other machines at %s, with the key in %s\n"
+                    "(teale env prints it; clients send \"Authorization: Bearer KEY\"). Nothing "
+                    "is encrypted there: prefer a tunnel.",
+                    at, cli->paths.api_key);
+}
+
+/* True when there is a model that can be asked. */
+static bool can_ask(const tl_cli *cli)
+{
+    json_t *all;
+    if (tl_daemon_get(cli, "/control/models", ASK_TIME, &all))
+        return false;
+    bool any = json_array_size(json_object_get(all, "models")) > 0;
+    json_decref(all);
+    return any;
+}
+
+/* Says what to do next. */
+static void conclude_asking(const tl_cli *cli, const json_t *status)
+{
+    const json_t *wan = json_object_get(status, "wan");
+    if (can_ask(cli))
+        tl_out_note("Next: teale chat \"Why is the sky blue?\"");
+    else if (!tl_json_bool(wan, "enabled", false))
+        tl_out_note(
+            "No model can be asked yet: name a relay on which others share one (teale down, "
+            "then teale up --relay URL),\nor a model server here (--share URL).");
+    else if (!is(wan, "state", "connected"))
+        tl_out_note("No model can be asked before the relay is reached.");
+    else
+        tl_out_note("No model can be asked yet: nobody on this relay shares one with this node. On "
+                    "a machine with a\nmodel server: teale up --relay URL --share auto. Then here: "
+                    "teale models");
+}
+
+int tl_upshow(const tl_cli *cli, const char *new_key, bool in_clear, tl_time timeout)
+{
+    tl_time until = now() + timeout;
+    json_t *status = wait_status(cli, 0, is_backend_settled);
+    if (!status)
+        return TL_EXIT_FAILED;
+    show_identity(status, new_key);
+    json_decref(status);
+    tl_progress_live(2, STEPS, "backend", "asking the model server ...");
+    status = wait_status(cli, until, is_backend_settled);
+    if (!status)
+        return TL_EXIT_FAILED;
+    show_backend(status);
+    json_decref(status);
+    tl_progress_live(3, STEPS, "relay", "connecting ...");
+    status = wait_status(cli, until, is_relay_settled);
+    if (!status)
+        return TL_EXIT_FAILED;
+    int relay = show_relay(status);
+    json_decref(status);
+    tl_progress_live(4, STEPS, "network", "asking the STUN servers ...");
+    status = wait_status(cli, now() + NAT_TIME, is_nat_settled);
+    if (!status)
+        return TL_EXIT_FAILED;
+    show_network(status);
+    tl_progress_done(5, STEPS, "ready", "API %s",
+                     tl_json_string(json_object_get(status, "api"), "url", "on the socket alone"));
+    int sharing = conclude_sharing(status);
+    if (in_clear && tl_json_bool(json_object_get(status, "wan"), "enabled", false))
+        tl_out_note("legacy_plaintext is true: questions and answers exchanged with nodes of the "
+                    "old protocol pass in clear; the relay can read and change them");
+    conclude_api(cli, status);
+    if (relay)
+        tl_out_note("The node runs and keeps trying to reach the relay. See: teale status");
+    conclude_asking(cli, status);
+    if (cli->json)
+        tl_out_json(status);
+    json_decref(status);
+    return relay ? relay : sharing;
+}
