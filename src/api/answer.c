@@ -73,7 +73,7 @@ tl_err tl_api_error_text(tl_buf *out, int status, const char *code, const char *
 void tl_api_error(tl_api *api, tl_httpd_req *r, int status, const char *code, const char *param,
                   const char *fmt, ...)
 {
-    char message[512];
+    char message[768];
     va_list args;
     va_start(args, fmt);
     vsnprintf(message, sizeof message, fmt, args);

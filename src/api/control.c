@@ -233,6 +233,10 @@ void tl_api_on_ping(tl_api *api, tl_httpd_req *r)
     bool until_direct;
     if (!peer_of(api, r, "/control/ping/", &peer))
         return;
+    if (tl_node_id_eq(&peer, tl_node_id_of(api->node))) {
+        tl_api_error(api, r, 400, "own_node", NULL, "that is this node itself");
+        return;
+    }
     if (!measure_parse(tl_httpd_query(r), &count, &until_direct)) {
         tl_api_error(api, r, 400, "invalid_count", "count", "count is 1 to %d", TL_API_PING_MAX);
         return;

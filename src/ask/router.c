@@ -83,7 +83,7 @@ void tl_route_fail(tl_route *x, tl_fail f, const char *why)
 {
     tl_exchange_sink sink = x->sink;
     void *user = x->user;
-    char text[256];
+    char text[768];
     snprintf(text, sizeof text, "%s", why);
     x->router->counters.failed++;
     x->router->world.on_done(x->router->user, &x->ask, &x->head, f);
@@ -140,7 +140,7 @@ static void tell_left_alone(tl_route *x, size_t n)
 static void no_provider(tl_route *x)
 {
     tl_router *r = x->router;
-    char text[256];
+    char text[768], peer[TL_NODE_ID_HEX + 1]; /* room for the relay's whole error */
     size_t left_alone = x->why[0] ? 0 : tl_route_left_alone(x);
     const char *local = r->world.local_error(r->user), *relay = r->world.relay_hopeless(r->user);
     if (x->why[0]) { /* somebody was asked: why it failed says more */
@@ -154,8 +154,14 @@ static void no_provider(tl_route *x)
         tl_route_fail(x, TL_FAIL_BACKEND_UNREACHABLE, local);
     } else if (relay || !x->searched) {
         snprintf(text, sizeof text,
-                 "nobody known serves \"%.100s\", and no relay can be asked: %.100s", x->ask.model,
+                 "nobody known serves \"%.100s\", and no relay can be asked: %.500s", x->ask.model,
                  relay ? relay : r->world.relay_error(r->user));
+        tl_route_fail(x, TL_FAIL_NO_PROVIDER, text);
+    } else if (x->ask.has_peer) {
+        tl_node_id_write(peer, &x->ask.peer);
+        snprintf(text, sizeof text,
+                 "the peer %.16s is not at the relay, or does not serve \"%.150s\"", peer,
+                 x->ask.model);
         tl_route_fail(x, TL_FAIL_NO_PROVIDER, text);
     } else {
         snprintf(text, sizeof text, "nobody at the relay serves \"%.150s\" now", x->ask.model);

@@ -49,7 +49,7 @@ static void on_event(void *user, const char *name, tl_slice data)
         if (c->answer.len)
             putchar('\n');
         fflush(stdout);
-        c->failed = tl_daemon_explain_error(error);
+        c->failed = tl_daemon_explain_error(c->cli, error);
     } else if (text) {
         on_text(c, text);
     }
@@ -63,6 +63,30 @@ static void on_body(void *user, tl_slice bytes)
         c->e = tl_sse_feed(&c->sse, bytes, on_event, c);
 }
 
+static int explain_late(const tl_chat *c)
+{
+    tl_out_error(c->answer.len ? "the answer is not complete after %lld s (--timeout)"
+                               : "no answer within %lld s (--timeout)",
+                 (long long)(c->timeout / TL_SEC));
+    return TL_EXIT_TIMEOUT;
+}
+
+/* The only peer that may be asked has no answer. */
+static bool is_peer_away(const tl_chat *c, const tl_daemon_answer *a)
+{
+    json_t *body = NULL;
+    if (!*c->peer || a->e || a->status != 503 ||
+        tl_json_parse(tl_buf_slice(&a->body), 16, &body, NULL))
+        return false;
+    const char *code = tl_json_string(json_object_get(body, "error"), "code", "");
+    bool away = !strcmp(code, "no_provider");
+    if (away)
+        tl_out_error("%s",
+                     tl_json_string(json_object_get(body, "error"), "message", "no such peer"));
+    json_decref(body);
+    return away;
+}
+
 static int judge(tl_chat *c, const tl_daemon_answer *a)
 {
     stop_waiting(c);
@@ -74,6 +98,12 @@ static int judge(tl_chat *c, const tl_daemon_answer *a)
         return TL_EXIT_OK;
     if (c->failed)
         return c->failed;
+    if (a->e == TL_ERR_TIMEOUT && c->timeout != TL_NEVER)
+        return explain_late(c);
+    if (is_peer_away(c, a)) {
+        tl_out_note("See: teale peers, teale ping %.16s", c->peer);
+        return TL_EXIT_UNREACHABLE;
+    }
     int code = tl_daemon_explain(c->cli, a);
     if (code)
         return code;

@@ -1,9 +1,11 @@
 #include "cli/daemon.h"
 
+#include "cli/lock.h"
 #include "cli/reach.h"
 #include "crypto/identity.h"
 #include "io/httpclient.h"
 
+#include <poll.h>
 #include <signal.h>
 
 #define JSON_MAX     (16u << 20)  /* of an answer: /control/peers with 10,000 peers is smaller */
@@ -160,19 +162,45 @@ typedef struct {
 
 static const remedy remedies[] = {
     {"model_not_found", TL_EXIT_FAILED, "`teale models` lists the models that can be asked."},
-    {"no_provider", TL_EXIT_FAILED,
-     "No node in reach serves it now; `teale models` lists the models."},
     {"peer_failed", TL_EXIT_UNREACHABLE, "Try again, or see how it is connected: teale peers"},
     {"backend_unreachable", TL_EXIT_FAILED,
      "Start the model server, or correct `share`: teale status"},
     {"backend_auth", TL_EXIT_DENIED, "The model server wants another key: see backend_key_file."},
     {"queue_full", TL_EXIT_FAILED, "Try again later."},
+    {"own_node", TL_EXIT_USAGE, "Name another node: teale peers lists them."},
+    {"invalid_node_id", TL_EXIT_USAGE,
+     "A digit is mistyped, then: teale peers --long lists the known IDs."},
     {"forbidden", TL_EXIT_DENIED, "The peer serves only members of its networks."},
     {"payment_required", TL_EXIT_DENIED, "The peer asks for payment."},
     {"timeout", TL_EXIT_TIMEOUT, "Try again, or raise the timeouts: teale config list"},
 };
 
-int tl_daemon_explain_error(const json_t *error)
+/* Says why there is no provider, and what to do: the relay is off, away, or has none. */
+static int explain_no_provider(const tl_cli *cli)
+{
+    tl_daemon_answer a;
+    tl_daemon_ask ask = {.method = "GET", .path = "/control/status", .timeout = CONNECT_TIME};
+    json_t *status = NULL;
+    int code = TL_EXIT_FAILED;
+    tl_daemon_run(cli, &ask, NULL, NULL, &a);
+    if (!a.e && a.status == 200 && tl_json_parse(tl_buf_slice(&a.body), 16, &status, NULL))
+        status = NULL;
+    tl_daemon_answer_clear(&a);
+    const json_t *wan = json_object_get(status, "wan");
+    if (wan && !tl_json_bool(wan, "enabled", false)) {
+        tl_out_note("No relay is used: teale down, then teale up --relay URL. Or share a model "
+                    "server of this machine: --share URL");
+    } else if (wan && strcmp(tl_json_string(wan, "state", ""), "connected") != 0) {
+        tl_out_note("The relay is not reached; the node keeps trying. See: teale doctor");
+        code = TL_EXIT_UNREACHABLE;
+    } else {
+        tl_out_note("No node in reach serves it now; `teale models` lists the models.");
+    }
+    json_decref(status);
+    return code;
+}
+
+int tl_daemon_explain_error(const tl_cli *cli, const json_t *error)
 {
     tl_buf message = {0};
     const char *code = tl_json_string(error, "code", "");
@@ -181,6 +209,8 @@ int tl_daemon_explain_error(const json_t *error)
         return TL_EXIT_FAILED;
     tl_out_error("%s", (const char *)tl_buf_begin(&message));
     tl_buf_clear(&message);
+    if (!strcmp(code, "no_provider"))
+        return explain_no_provider(cli);
     for (size_t i = 0; i < sizeof remedies / sizeof *remedies; i++)
         if (!strcmp(code, remedies[i].code)) {
             tl_out_note("%s", remedies[i].remedy);
@@ -189,12 +219,12 @@ int tl_daemon_explain_error(const json_t *error)
     return TL_EXIT_FAILED;
 }
 
-static int explain_status(const tl_daemon_answer *a)
+static int explain_status(const tl_cli *cli, const tl_daemon_answer *a)
 {
     json_t *body = NULL;
     int code;
     if (!tl_json_parse(tl_buf_slice(&a->body), 16, &body, NULL) && json_object_get(body, "error")) {
-        code = tl_daemon_explain_error(json_object_get(body, "error"));
+        code = tl_daemon_explain_error(cli, json_object_get(body, "error"));
     } else {
         tl_out_error("the daemon answered with status %d", a->status);
         code = TL_EXIT_FAILED;
@@ -205,6 +235,14 @@ static int explain_status(const tl_daemon_answer *a)
     return a->status == 504 ? TL_EXIT_TIMEOUT : code;
 }
 
+/* True if no process is the node any more. One that was killed keeps its lock for a moment. */
+static bool has_ended(const tl_cli *cli)
+{
+    for (int i = 0; i < 10 && tl_lock_is_taken(cli->paths.lock); i++)
+        poll(NULL, 0, 50);
+    return !tl_lock_is_taken(cli->paths.lock);
+}
+
 int tl_daemon_explain(const tl_cli *cli, const tl_daemon_answer *a)
 {
     if (a->e == TL_ERR_UNREACHABLE)
@@ -213,11 +251,16 @@ int tl_daemon_explain(const tl_cli *cli, const tl_daemon_answer *a)
         tl_out_error("the daemon gave no answer in time");
         return TL_EXIT_TIMEOUT;
     }
+    if (a->e && a->status && has_ended(cli)) {
+        tl_out_error("the node ended before its answer was complete");
+        tl_out_note("Start it again: teale up. Its log: %s", cli->paths.log);
+        return TL_EXIT_NOT_RUNNING;
+    }
     if (a->e) {
         tl_out_error("asking the daemon failed: %s", a->why.text);
         return TL_EXIT_FAILED;
     }
-    return a->status >= 200 && a->status < 300 ? TL_EXIT_OK : explain_status(a);
+    return a->status >= 200 && a->status < 300 ? TL_EXIT_OK : explain_status(cli, a);
 }
 
 int tl_daemon_get(const tl_cli *cli, const char *path, tl_time timeout, json_t **ret)
@@ -233,6 +276,24 @@ int tl_daemon_get(const tl_cli *cli, const char *path, tl_time timeout, json_t *
     }
     tl_daemon_answer_clear(&a);
     return code;
+}
+
+/* True if this node's own ID begins so; copies it. */
+static bool is_own(const tl_cli *cli, const char *typed, char ret_node[65])
+{
+    tl_daemon_answer a;
+    tl_daemon_ask ask = {.method = "GET", .path = "/control/status", .timeout = CONNECT_TIME};
+    json_t *status = NULL;
+    tl_daemon_run(cli, &ask, NULL, NULL, &a);
+    if (!a.e && tl_json_parse(tl_buf_slice(&a.body), 16, &status, NULL))
+        status = NULL;
+    tl_daemon_answer_clear(&a);
+    const char *own = tl_json_string(status, "node_id", "");
+    bool fits = strlen(own) == TL_NODE_ID_HEX && !strncmp(own, typed, strlen(typed));
+    if (fits)
+        memcpy(ret_node, own, TL_NODE_ID_HEX + 1);
+    json_decref(status);
+    return fits;
 }
 
 int tl_daemon_find_peer(const tl_cli *cli, const char *typed, char ret_node[65])
@@ -259,23 +320,16 @@ int tl_daemon_find_peer(const tl_cli *cli, const char *typed, char ret_node[65])
         }
     }
     json_decref(all);
-    if (fits == 1)
+    if (fits == 1 || (!fits && is_own(cli, typed, ret_node)))
         return TL_EXIT_OK;
-    tl_out_error(fits ? "%zu peers' IDs begin so: give more digits"
-                      : "%zu known peers' IDs begin so: see "
-                        "teale peers, or give all 64 digits",
-                 fits);
+    if (fits) {
+        tl_out_error("%zu peers have IDs that begin with %s: give more digits", fits, typed);
+        tl_out_note("teale peers lists them.");
+    } else {
+        tl_out_error("no known peer has an ID that begins with %s", typed);
+        tl_out_note("teale peers lists the known ones; another node needs all 64 digits.");
+    }
     return TL_EXIT_FAILED;
-}
-
-bool tl_daemon_is_up(const tl_cli *cli)
-{
-    tl_daemon_answer a;
-    tl_daemon_ask ask = {.method = "GET", .path = "/control/status", .timeout = CONNECT_TIME};
-    tl_daemon_run(cli, &ask, NULL, NULL, &a);
-    bool up = a.e == TL_OK;
-    tl_daemon_answer_clear(&a);
-    return up;
 }
 
 void tl_daemon_setting_changed(const tl_cli *cli, const char *key)

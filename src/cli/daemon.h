@@ -38,16 +38,14 @@ void tl_daemon_answer_clear(tl_daemon_answer *a);
  * TL_EXIT_OK. */
 int tl_daemon_explain(const tl_cli *cli, const tl_daemon_answer *a);
 /* Prints what an error object {"message", "code"} of the API means; returns the exit code. */
-int tl_daemon_explain_error(const json_t *error);
+int tl_daemon_explain_error(const tl_cli *cli, const json_t *error);
 
 /* GET. Returns the answer as JSON, which the caller gives to json_decref. Prints what failed;
  * returns an exit code. */
 int tl_daemon_get(const tl_cli *cli, const char *path, tl_time timeout, json_t **ret);
 /* The whole node ID for a typed one, which may be its first digits: at least 4, which fit only one
- * known peer. Prints what is wrong; returns an exit code. */
+ * known peer, or this node itself. Prints what is wrong; returns an exit code. */
 int tl_daemon_find_peer(const tl_cli *cli, const char *typed, char ret_node[65]);
-/* True when a daemon answers on the socket. */
-bool tl_daemon_is_up(const tl_cli *cli);
 /* Tells a running daemon, if there is one, that a setting has changed. Prints what the daemon
  * did. */
 void tl_daemon_setting_changed(const tl_cli *cli, const char *key);

@@ -122,7 +122,8 @@ class Asking(unittest.TestCase):
         def two_alike(h, body):
             h.begin(200, "application/json")
             h.send(json.dumps({"peers": [{"node_id": NODE}, {"node_id": "3f9a" + "1" * 60}]}))
-        self.assertIn("2 peers", self.expect(1, "ping", "3f9a", script=two_alike).stderr)
+        r = self.expect(1, "ping", "3f9a", script=two_alike)
+        self.assertIn("2 peers have IDs that begin with 3f9a", r.stderr)
 
     def test_errors_have_their_exit_code_and_a_remedy(self):
         for status, code, exit_code in ((404, "model_not_found", 1), (503, "no_provider", 1),
@@ -197,7 +198,7 @@ class Asking(unittest.TestCase):
         self.assertNotIn("box", self.expect(0, "peers", "--wan").stdout)
         self.assertNotIn("gpu", self.expect(0, "peers", "--cluster").stdout)
         self.assertIn("7" * 64, self.expect(0, "peers", "--long").stdout)
-        self.assertEqual(json.loads(self.expect(0, "peers", "--wan", "--json").stdout), {"peers": peers[:1]})
+        self.assertEqual(json.loads(self.expect(0, "peers", "--wan", "--json").stdout)["peers"], peers[:1])
 
     def test_models_say_where_they_are(self):
         def script(h, body):
@@ -208,13 +209,26 @@ class Asking(unittest.TestCase):
         out = [line.split(None, 1) for line in self.expect(0, "models", script=script).stdout.splitlines()]
         self.assertEqual(out[1:], [["a", "here"], ["b", "here, 2 peers"], ["c", "1 peer"]])
 
-    def session(self, script, dialogue):
+    def test_the_remedy_without_a_provider_follows_the_relay(self):
+        for wan, exit_code, said in (({"enabled": True, "state": "connected"}, 1, "teale models"),
+                                     ({"enabled": True, "state": "offline"}, 4, "teale doctor"),
+                                     ({"enabled": False, "state": "offline"}, 1, "--relay URL")):
+            def script(h, body):
+                if h.path == "/control/status":
+                    h.begin(200, "application/json")
+                    h.send(json.dumps({"wan": wan}))
+                else:
+                    h.error(503, "no_provider", "nobody serves it")
+            self.assertIn(said, self.expect(exit_code, "chat", "hi", script=script).stderr)
+
+    def session(self, script, dialogue, command=None):
         """An interactive session on a terminal: waits for each text, then types or signals."""
         self.server.script = script
+        command = command or [TEALE, "--home", self.home, "chat"]
         pid, fd = pty.fork()
         if pid == 0:
             try:
-                os.execve(TEALE, [TEALE, "--home", self.home, "chat"],
+                os.execvpe(command[0], command,
                           {**os.environ, "HOME": self.home, "TERM": "xterm", "NO_COLOR": "1", "LC_ALL": "C.UTF-8"})
             finally:
                 os._exit(127)
@@ -227,6 +241,12 @@ class Asking(unittest.TestCase):
                     text += os.read(fd, 4096).decode()
             read_to = text.index(wait_for, read_to) + len(wait_for)
             os.write(fd, action.encode())
+        if command[0] != TEALE:  # a shell goes on after the session
+            try:
+                while piece := os.read(fd, 4096):
+                    text += piece.decode()
+            except OSError:
+                pass
         _, status = os.waitpid(pid, 0)
         os.close(fd)
         return text, os.waitstatus_to_exitcode(status)
@@ -258,6 +278,44 @@ class Asking(unittest.TestCase):
             ("\x1b[?2004h", "see:\x1b[200~first line\r\rrm -rf café\n\x1b[201~"),
             ("café", "\n"), ("answer 1", ""), ("> ", "\x04")])
         self.assertEqual((code, self.asked()), (0, ["see:first line\n\nrm -rf café"]), text)
+
+    def test_pasted_empty_lines_neither_end_the_session_nor_ask(self):
+        text, code = self.session(self.echo, [
+            ("\x1b[?2004h", "\x1b[200~\n\n\x1b[201~"), ("", "\n"), ("> ", "\x1b[200~   \x1b[201~\n"),
+            ("> ", "real\n"), ("answer 1 [real]", ""), ("> ", "\x04")])
+        self.assertEqual((code, self.asked()), (0, ["real"]), text)
+
+    def test_a_paste_that_the_terminal_does_not_mark_is_one_question_a_line_and_goes_on_after_an_empty_one(self):
+        text, code = self.session(self.echo, [
+            ("> ", "one\n\ntwo\n\n\nthree\n"), ("answer 5 [three]", ""), ("> ", "\x04")])
+        self.assertEqual((code, self.asked()), (0, ["one", "two", "three"]), text)
+
+    def test_the_rest_of_a_paste_never_reaches_the_shell(self):
+        shell = f"{TEALE} --home {self.home} chat; echo left $?; timeout --foreground 1 cat | sed s/^/LEAKED/"
+        for first in ("/bye", "gone"):
+            if first == "gone":  # the node is not there: the session ends by itself
+                os.unlink(os.path.join(self.home, "teale.sock"))
+            text, _ = self.session(self.echo, [("> ", f"{first}\nrm -rf café\n"), ("left ", "")], ["sh", "-c", shell])
+            self.assertIn("left ", text)
+            self.assertNotIn("LEAKED", text)
+        leaky = "sleep 0.5; timeout --foreground 1 cat | sed s/^/LEAKED/"  # the twin: this shell does show what it reads
+        text, _ = self.session(self.echo, [("", "x\n")], ["sh", "-c", leaky])
+        self.assertIn("LEAKEDx", text)
+
+    def test_what_a_model_says_cannot_drive_the_terminal(self):
+        evil = "a\x1b]52;c;ZXZpbA==\x07b\u202ec\u2066d\x9be\x08f\rg\u200fé\n\tend"
+
+        def script(h, body):
+            h.begin()
+            h.token(evil)
+            h.send("data: [DONE]\n\n")
+        text, code = self.session(script, [("> ", "one\n"), ("end", ""), ("> ", "\x04")])
+        self.assertEqual(code, 0)
+        shown = text[text.index("]52"):text.index("end")]
+        for bad in "\x1b\x07\u202e\u2066\x9b\x08":
+            self.assertNotIn(bad, shown)
+        self.assertIn("é\r\n\t", shown)
+        self.assertEqual(self.expect(0, "chat", "one", script=script).stdout, evil.replace("\r", "\n") + "\n")  # a pipe: as it is
 
     def test_a_line_can_be_edited_found_again_and_left(self):
         text, code = self.session(self.echo, [

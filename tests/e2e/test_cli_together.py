@@ -93,6 +93,59 @@ class Together(unittest.TestCase):
         gone = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c"
         self.assertEqual(self.teale("asker", "ping", "-c", "1", gone).returncode, 4)
 
+    def test_peers_that_cannot_be_asked_have_their_exit_codes_and_remedies(self):
+        provider, asker = self.two_nodes()
+        gone = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c"
+
+        def fails(code, *words):
+            r = self.teale("asker", *words[1:])
+            self.assertEqual((r.returncode, r.stdout), (code, ""), f"{words}: {r.stderr}")
+            self.assertIn(words[0], r.stderr)
+            self.assertGreater(len(r.stderr.splitlines()), 1, "no remedy")
+        none = "0123" if not (provider.node + asker.node).startswith("0123") else "4567"
+        fails(2, "that is this node itself", "ping", asker.node)
+        fails(2, "that is this node itself", "ping", asker.node[:8])
+        fails(2, "mistyped", "ping", "f" * 64)
+        fails(1, f"begins with {none}", "ping", none)
+        fails(1, f"begins with {none}", "chat", "--peer", none, "x")
+        fails(2, "mistyped", "chat", "--peer", "f" * 64, "x")
+        fails(4, f"the peer {gone[:16]} is not at the relay", "chat", "--peer", gone, "x")
+        fails(4, "is not at the relay, or does not serve", "chat", "--peer", asker.node, "x")
+        r = self.teale("asker", "chat", "--peer", provider.node, "x")
+        self.assertEqual((r.returncode, r.stdout), (0, "x\n"), r.stderr)
+        self.assertEqual(self.teale("provider", "chat", "--peer", provider.node, "x").stdout, "x\n")
+
+    def test_chat_without_its_relay_is_unreachable_and_the_cause_is_whole(self):
+        host = ".".join(["y" * 60] * 3) + ".invalid"
+        home = os.path.join(self.dir, "alone")
+        p = self.start([TEALE, "serve", "--home", home, "--api", "127.0.0.1:0", "--relay", f"wss://{host}/ws"])
+        p.stdout.readline()
+        r = self.teale("alone", "chat", "x")
+        self.assertEqual((r.returncode, r.stdout), (4, ""), r.stderr)
+        self.assertIn(host, r.stderr)
+        self.assertRegex(r.stderr, f"{host}: \\S+")
+        self.assertIn("teale doctor", r.stderr)
+        p.terminate()
+        p.communicate(timeout=20)
+        p = self.start([TEALE, "serve", "--home", home, "--api", "127.0.0.1:0"])
+        p.stdout.readline()
+        r = self.teale("alone", "chat", "x")
+        self.assertEqual(r.returncode, 1, r.stderr)
+        self.assertIn("--relay URL", r.stderr)
+
+    def test_a_node_that_dies_in_the_middle_of_its_answer_is_told_as_such(self):
+        self.two_nodes("--token-ms", "300")
+        chat = self.slow_chat("one two three four five six seven eight nine ten")
+        asker = self.processes[-2]
+        self.wait(lambda: self.status("asker")["requests"]["active"] == 1)
+        time.sleep(0.7)
+        asker.kill()
+        out, err = chat.communicate(timeout=20)
+        self.assertEqual(chat.returncode, 3, err)
+        self.assertTrue(out.startswith("one"), out)
+        self.assertIn("ended before its answer was complete", err)
+        self.assertIn("teale up", err)
+
     def test_down_lets_what_runs_finish_and_refuses_what_is_new(self):
         provider, _ = self.two_nodes("--token-ms", "150")
         words = " ".join(f"w{i}" for i in range(16))
@@ -128,8 +181,9 @@ class Together(unittest.TestCase):
 
     def test_chat_reaches_its_timeout(self):
         self.two_nodes("--token-ms", "1000")
-        r = self.teale("asker", "chat", "-m", "parrot", "--timeout", "1", "one two three four five")
+        r = self.teale("asker", "chat", "-m", "parrot", "--timeout", "2", "one two three four five")
         self.assertEqual(r.returncode, 6, r.stderr)
+        self.assertIn("the answer is not complete after 2 s (--timeout)", r.stderr)
 
     def test_a_relay_that_goes_away_and_comes_back_is_found_again(self):
         self.two_nodes()
