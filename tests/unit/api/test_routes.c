@@ -356,7 +356,9 @@ static void the_unix_socket_serves_control_and_asks_for_no_host(void **state)
     static const struct {
         const char *path, *has;
     } rows[] = {
-        {"/control/status", "{\"version\":\"fake\"}"},
+        {"/control/status", "{\"version\":\"fake\","},
+        {"/control/status", "\"api\":{\"url\":\"http://127.0.0.1:"},
+        {"/control/status", "\"others_at\":null}"},
         {"/control/peers", "{\"peers\":[]}"},
         {"/control/models", "{\"models\":[]}"},
         {"/control/env", "\"api_key\":\"" KEY "\""},
