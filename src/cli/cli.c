@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/suggest.h"
+#include "io/coredump.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -234,6 +235,7 @@ static int run_command(tl_cli *cli, const char *home, int argc, char *const *arg
     const char *own_home = tl_args_value(&args, "home");
     if (tl_paths_find(own_home ? own_home : home, &cli->paths, &why))
         return tl_cli_usage(cli, "%s", why.text);
+    tl_coredump_forbid(); /* every command may hold questions, answers or keys */
     return c->run(cli, &args);
 }
 

@@ -7,7 +7,6 @@
 #include "cli/lock.h"
 #include "cli/logfile.h"
 #include "cli/overrides.h"
-#include "io/coredump.h"
 #include "io/keychain.h"
 #include "io/sdnotify.h"
 
@@ -276,7 +275,6 @@ int tl_cmd_serve(tl_cli *cli, const tl_args *args)
         e = tl_logfile_use(log_file, &why);
     }
     apply_log_level(&s.settings);
-    tl_coredump_forbid(); /* this memory holds questions, answers and keys */
     allow_descriptors();
     if (!e)
         e = open_all(&s, &why);

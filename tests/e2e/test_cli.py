@@ -6,6 +6,7 @@ import os
 import pathlib
 import pty
 import re
+import resource
 import select
 import shutil
 import signal
@@ -548,6 +549,21 @@ class Daemon(Case):
             self.assertRegex(f.read(), r"Max core file size +0 +0 ")
         with open(f"/proc/{p.pid}/cmdline", "rb") as f, open(self.path("api-key"), "rb") as k:
             self.assertNotIn(k.read().strip(), f.read())
+
+    @unittest.skipIf(resource.getrlimit(resource.RLIMIT_CORE)[1] == 0, "core files are off for everybody here")
+    def test_a_chat_and_a_watch_leave_no_core_file_either(self):
+        self.ready(self.serve())
+        for command in (["chat"], ["watch"]):
+            with self.subTest(command=command), subprocess.Popen(
+                    [TEALE, "--home", self.home, *command], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL) as p:
+                limit = lambda: next(l for l in pathlib.Path(f"/proc/{p.pid}/limits").read_text(encoding="ascii").splitlines()
+                                     if l.startswith("Max core file size")).split()[4:6]
+                deadline = time.monotonic() + 5
+                while limit() != ["0", "0"]:
+                    self.assertLess(time.monotonic(), deadline)
+                    time.sleep(0.02)
+                p.kill()
 
     def test_settings_change_while_it_runs(self):
         self.ready(self.serve("--log-level", "warn"))

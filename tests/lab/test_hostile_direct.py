@@ -465,7 +465,7 @@ def a_wall_clock_that_jumps_breaks_no_answer_and_is_told(lab, programs):
     assert two.friend.ask(two.gpu)[1:] == ("relayed", True), tell(two.peers)
     assert "clock" in two.friend.why(two.gpu), two.friend.why(two.gpu)
     found = [c["evidence"] for c in two.gpu.node.json("doctor")["checks"] if c["id"] == "clock"]
-    assert found and "this machine's clock is 3600 s behind the relay's" in found[0], found
+    assert found and re.match(r"this machine's clock is (3599|360\d) s behind the relay's", found[0]), found
     set_clock("+0")
     two.restart(two.friend)
     two.go_direct()
