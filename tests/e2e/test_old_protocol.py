@@ -10,6 +10,7 @@ import time
 import unittest
 
 from oldpeers import OldAsker, OldProvider
+from relayproc import CAPABILITIES
 from scenery import Scenery, chat, parrot_stats, wait_for, words_of
 
 PROGRAMS = [os.path.abspath(p) for p in sys.argv[1:4]]
@@ -213,6 +214,21 @@ class Asking(OldProtocol):
         self.assertGreater(keyed.foreign, 0)  # QUIC was tried
         self.ask(node, "theirs", "one")  # the twin
 
+    def test_a_node_that_was_seen_with_its_key_is_not_asked_in_clear_when_the_relay_lists_none(self):
+        changing = self.old(KeyedOldProvider, "rust", ["theirs"])
+        node, late = self.node(timeout_connect_secs="1"), None
+        self.assertIn(changing.id[:16], self.teale(node, "peers"))
+        changing.keyed = False
+        changing.send_message("register", changing.registration(
+            capabilities={**CAPABILITIES, "loadedModels": ["theirs"]}))
+        late = self.node()  # never saw the key
+        wait_for(lambda: "1 node here speaks only" in self.teale(late, "peers"))
+        self.assertNotIn("old protocol", self.teale(node, "peers"))
+        status, _, body = node.post(chat("theirs", "one"), timeout=30)
+        self.assertNotEqual(status, 200, body)
+        self.assertEqual(changing.requests, [])
+        self.ask(late, "theirs", "one")  # the twin
+
     def test_peers_and_why_name_it(self):
         peer = self.old(OldProvider, "rust", ["theirs"])
         node = self.node()
@@ -240,8 +256,11 @@ class Up(OldProtocol):
 class KeyedOldProvider(OldProvider):
     """Registers with the key that belongs to its ID, and speaks the old protocol all the same."""
 
+    keyed = True
+
     def registration(self, **changes):
-        return super().registration(**{**changes, "wgPublicKey": self.key.noise_public.hex()})
+        key = self.key.noise_public.hex() if self.keyed else ...
+        return super().registration(**{**changes, "wgPublicKey": key})
 
 
 class Serving(OldProtocol):

@@ -208,6 +208,38 @@ static void one_that_is_known_by_now_may_say_more_at_once(void **state)
     assert_non_null(conn_of(0));
 }
 
+/* Sessions that the old protocol has (legacy/). */
+static void
+a_session_is_lent_only_while_no_connection_is_on_it_and_then_it_is_its_owners(void **state)
+{
+    (void)state;
+    wisher w = {0};
+    tl_node_id s = stranger(1), peer;
+    tl_path_id lent, ours;
+    connect_from(&w, 1);
+    assert_false(tl_peers_lend(nodes[0].peers, conn_of(0)->path, &peer)); /* QUIC is on it */
+    assert_false(tl_peers_lend(nodes[1].peers, conn_of(1)->path, &peer)); /* and is ours */
+    lent = tl_peers_on_asked(nodes[0].peers, &s);
+    assert_true(tl_peers_lend(nodes[0].peers, lent, &peer));
+    assert_true(tl_node_id_eq(&peer, &s) && tl_peers_is_lent(nodes[0].peers, lent));
+    assert_false(tl_peers_lend(nodes[0].peers, lent, &peer)); /* once */
+    run_for(2 * TL_PATH_UNUSED_MAX);
+    assert_true(tl_peers_is_lent(nodes[0].peers, lent)); /* where another one would have ended */
+    /* It counts as one of its peer's. */
+    for (int n = 1; n < TL_PATHS_OF_PEER_MAX; n++)
+        assert_int_not_equal(tl_peers_on_asked(nodes[0].peers, &s), 0);
+    assert_int_equal(tl_peers_on_asked(nodes[0].peers, &s), 0);
+    tl_peers_end_lent(nodes[0].peers, lent);
+    assert_false(tl_peers_is_lent(nodes[0].peers, lent));
+    assert_int_not_equal(tl_peers_on_asked(nodes[0].peers, &s), 0);
+    assert_int_equal(tl_peers_lend_new(nodes[0].peers, &nodes[1].identity.id, &ours), TL_OK);
+    assert_true(tl_peers_is_lent(nodes[0].peers, ours));
+    relay_down(&nodes[0]);
+    assert_false(tl_peers_is_lent(nodes[0].peers, ours));
+    assert_int_equal(tl_peers_lend_new(nodes[0].peers, &nodes[1].identity.id, &ours),
+                     TL_ERR_CLOSED);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, scene_setup, scene_teardown)
@@ -217,6 +249,7 @@ int main(void)
         T(who_waits_with_many_sessions_makes_room_first),
         T(strangers_keep_no_session_of_a_known_peer_waiting_outside),
         T(where_all_are_known_a_stranger_is_declined),
+        T(a_session_is_lent_only_while_no_connection_is_on_it_and_then_it_is_its_owners),
         T(a_flood_of_messages_ends_the_connection),
         T(a_known_peer_may_say_ten_times_as_much),
         T(a_flood_of_bytes_ends_the_connection),
