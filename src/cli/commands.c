@@ -109,7 +109,7 @@ static const tl_command table[] = {
     {"config get", "KEY", 1, 1, "print one setting", "", no_options, true, false,
      tl_cmd_config_get},
     {"config set", "KEY VALUE", 2, 2, "change one setting in the file",
-     "Comments and order of the file are kept. Lists are written as JSON: '[\"a\", \"b\"]'.\n"
+     "Comments and order of the file are kept. Lists are written as there: '[\"a\", \"b\"]'.\n"
      "A running node applies the change at once, or the command says that a restart is\n"
      "needed.",
      no_options, false, false, tl_cmd_config_set},

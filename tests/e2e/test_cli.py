@@ -448,6 +448,11 @@ class Sessions(Case):
         self.assertIn(f"told process {p.pid}", self.ok("down", home=False, env=self.login).stderr)
         self.assertEqual(p.wait(30), 0)
 
+    @unittest.skipUnless(os.geteuid() == 0, "needs root")
+    def test_roots_node_is_not_taken_for_that_of_the_user_who_called_sudo(self):
+        self.assertIn("without sudo it is alice's", self.fails(3, "status", env=self.env(SUDO_USER="alice")).stderr)
+        self.assertNotIn("sudo", self.fails(3, "status", env=self.env(SUDO_USER="root")).stderr)
+
     @unittest.skipUnless(os.geteuid() == 0, "needs another user")
     def test_a_node_of_another_user_is_named_as_such(self):
         home = tempfile.mkdtemp(dir="/tmp")
