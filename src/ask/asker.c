@@ -1,5 +1,6 @@
 #include "ask/asker.h"
 
+#include "ask/server.h"
 #include "wire/cluster.h"
 #include "wire/streamframe.h"
 
@@ -9,7 +10,14 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#define BODY_FRAME (256u << 10) /* the request's body goes out in frames of this */
+#define BODY_FRAME       (256u << 10) /* the request's body goes out in frames of this */
+/* Frames of an answer, beside those that are worth their handling (wire/streamframe.h). A model server
+ * may write byte by byte: no faster than this, and at once what its node keeps for us at most. */
+#define FRAMES_PER_SEC   1000
+#define FRAMES_AT_ONCE   (TL_SERVER_PENDING_MAX / (TL_FRAME_HEAD + 1))
+/* A node says every TL_SERVER_PROGRESS_EVERY that it works. Words that waited come together. */
+#define PROGRESS_PER_SEC 1
+#define PROGRESS_AT_ONCE 16
 
 /*  WISHING --a stream--> ASKING --the answer's head--> ANSWERING
  *  ANSWERING --inferenceComplete--> OVER
@@ -43,6 +51,7 @@ typedef struct question {
     bool resumed;  /* tl_asker_run reads on */
     bool reading;  /* inside read_on: calls of the sink are made from there */
     bool has_body; /* a byte of it came */
+    uint64_t progresses;
     tl_time asked_at;
     tl_time deadline;
     struct question *prev, *next;
@@ -210,15 +219,21 @@ static void on_response(question *q, const tl_cluster_response *r)
     q->sink.on_head(q->user, &head);
 }
 
+static tl_time age(const question *q)
+{
+    return tl_env_now(&q->asker->env) - q->asked_at;
+}
+
 /* A peer that only ever says that it works, and one that only ever sends a head, has an end, too. */
 static bool may_wait_on(const question *q)
 {
-    return q->has_body || tl_env_now(&q->asker->env) - q->asked_at < TL_ASKER_PROGRESS_MAX;
+    return q->has_body || age(q) < TL_ASKER_PROGRESS_MAX;
 }
 
 /* The peer's own limits bound what it works at, so ours begins anew. */
 static void on_progress(question *q)
 {
+    q->progresses++;
     if (q->state == ASKING && may_wait_on(q))
         set_deadline(q, q->asker->times.first_byte);
     if (!q->has_body && q->sink.on_progress)
@@ -249,6 +264,13 @@ static const char *message_id(const tl_cluster_message *m)
     case TL_CLUSTER_ERROR: return m->u.error.id;
     default: return "";
     }
+}
+
+/* Nothing of it is wrong but that it never ends: to us that is the same. */
+static bool is_flood(const question *q)
+{
+    return q->progresses > PROGRESS_AT_ONCE + PROGRESS_PER_SEC * (age(q) / TL_SEC) ||
+           tl_frame_is_flood(&q->reader, FRAMES_AT_ONCE, FRAMES_PER_SEC, age(q));
 }
 
 static tl_err on_message(question *q, tl_slice text)
@@ -293,7 +315,11 @@ static size_t take(question *q, tl_slice in, tl_err *ret_e)
             q->has_body = true;
             q->sink.on_body(q->user, piece.bytes);
         }
+        if (!e && q->state != OVER && is_flood(q))
+            e = TL_ERR_PROTO;
     }
+    if (e == TL_ERR_SHORT && is_flood(q)) /* of empty frames, which are no pieces */
+        e = TL_ERR_PROTO;
     *ret_e = e == TL_ERR_SHORT ? TL_OK : e;
     return in.n - rest.n;
 }

@@ -255,6 +255,10 @@ static tl_err take_all(tl_request *r, tl_slice in)
     while (!(e = tl_frame_next(&r->reader, &in, &piece)))
         if ((e = take_piece(r, &piece)))
             return e;
+        else if (tl_frame_is_flood(&r->reader, TL_SERVER_FRAMES, 0, 0))
+            return TL_ERR_PROTO;
+    if (tl_frame_is_flood(&r->reader, TL_SERVER_FRAMES, 0, 0))
+        return TL_ERR_PROTO; /* of empty frames, which are no pieces */
     if (e == TL_ERR_SHORT && r->state == TL_REQUEST_HEAD &&
         r->reader.message.len + r->reader.left > TL_SERVER_REQUEST_MAX)
         return TL_ERR_TOO_LARGE;

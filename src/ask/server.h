@@ -12,6 +12,9 @@
 
 /* An inferenceRequest that comes in pieces: its fields fill a few KiB at most. */
 #define TL_SERVER_REQUEST_MAX    (16u << 10)
+/* Frames of a request, beside those that are worth their handling (wire/streamframe.h): askers fill
+ * frames of 256 KiB. */
+#define TL_SERVER_FRAMES         1024
 /* A whole request: 26 MiB at 45 KiB/s, less than the slowest relay gives. */
 #define TL_SERVER_READ_WITHIN    (10 * TL_MIN)
 /* From a stream's beginning to its inferenceRequest, which is the first thing on it. */

@@ -3,9 +3,9 @@
 #ifndef TL_ASK_SERVER_STATE_H
 #define TL_ASK_SERVER_STATE_H
 
-#include "ask/outbox.h"
 #include "ask/server.h"
 #include "ask/usage.h"
+#include "peer/outbox.h"
 
 /*  HEAD --inferenceRequest--> BODY --the request's end--> RUNNING --answered or failed--> ENDING
  *  HEAD, BODY --refused--> REFUSED

@@ -13,27 +13,22 @@ static void broken(tl_peer_conn *conn, const char *why)
 
 static void flush(tl_peer_conn *conn)
 {
-    while (conn->control && conn->pending.len) {
-        size_t n = 0;
-        if (tl_quic_stream_write(conn->control, tl_buf_slice(&conn->pending), false, &n) || n == 0)
-            break;
-        tl_buf_consume(&conn->pending, n);
-    }
-    if (conn->pending.len == 0)
-        tl_buf_clear(&conn->pending);
-    else if (conn->pending.len > TL_CONTROL_PENDING_MAX)
+    size_t n;
+    if (tl_outbox_flush(&conn->out, &n))
+        broken(conn, "out of memory");
+    else if (conn->out.pending.len > TL_CONTROL_PENDING_MAX)
         broken(conn, "the control stream is not read");
 }
 
+/* Before the control stream stands, nothing: its first message tells all that is true then. */
 static void say(tl_peer_conn *conn, const tl_cluster_message *m)
 {
-    tl_buf text = {0};
-    if (tl_cluster_write(&text, m) ||
-        tl_frame_append(&conn->pending, TL_FRAME_MESSAGE, tl_buf_slice(&text)))
+    if (!conn->control)
+        return;
+    if (tl_outbox_put_message(&conn->out, m))
         broken(conn, "out of memory");
     else
         flush(conn);
-    tl_buf_clear(&text);
 }
 
 static void send_hello(tl_peer_conn *conn, tl_cluster_type type)
@@ -196,7 +191,7 @@ static void on_readable(tl_stream_owner *o)
 
 static void on_writable(tl_stream_owner *o)
 {
-    flush((tl_peer_conn *)o);
+    flush((tl_peer_conn *)o); /* of a stream that stands */
 }
 
 static void on_reset(tl_stream_owner *o)
@@ -213,7 +208,7 @@ static void on_closed(tl_stream_owner *o, const char *why)
 static void own(tl_peer_conn *conn, tl_quic_stream *s)
 {
     conn->control_owner = (tl_stream_owner){on_readable, on_writable, on_reset, on_closed};
-    conn->control = s;
+    conn->control = conn->out.stream = s;
     set_rates(conn, tl_peers_knows(conn->peers, &conn->contact->peer->id));
     tl_quic_stream_set_user(s, &conn->control_owner);
 }
@@ -245,5 +240,5 @@ void tl_control_clear(tl_peer_conn *conn)
         tl_quic_stream_set_user(conn->control, NULL);
     conn->control = NULL;
     tl_frame_reader_clear(&conn->reader);
-    tl_buf_clear(&conn->pending);
+    tl_outbox_clear(&conn->out);
 }

@@ -17,6 +17,7 @@
 
 #include "base/ratelimit.h"
 #include "path/choice.h"
+#include "peer/outbox.h"
 #include "peer/peers.h"
 #include "peer/proof.h"
 #include "peer/watch.h"
@@ -155,7 +156,7 @@ struct tl_peer_conn {
     /* the control stream */
     tl_quic_stream *control;
     tl_frame_reader reader;
-    tl_buf pending;
+    tl_outbox out;
     bool hello_seen;
     bool control_known; /* the two are those of a peer that we know */
     tl_ratelimit control_messages, control_bytes;

@@ -26,6 +26,7 @@ static tl_err read_head(tl_frame_reader *r, tl_slice *in)
     if (length > TL_FRAME_MAX || (h[4] == TL_FRAME_MESSAGE && length - 1 > TL_FRAME_MESSAGE_MAX))
         return broken(r, TL_ERR_TOO_LARGE);
     r->left = length - 1;
+    r->frames++;
     return TL_OK;
 }
 
@@ -35,6 +36,7 @@ static tl_slice take(tl_frame_reader *r, tl_slice *in)
     tl_slice got = tl_slice_of(in->p, n);
     *in = tl_slice_of(in->p + n, in->n - n);
     r->left -= (uint32_t)n;
+    r->bytes += n;
     if (r->left == 0)
         r->head_n = 0;
     return got;
@@ -82,6 +84,12 @@ tl_err tl_frame_next(tl_frame_reader *r, tl_slice *in, tl_frame_piece *ret_piece
         *ret_piece = (tl_frame_piece){TL_FRAME_BODY, take(r, in)};
         return TL_OK;
     }
+}
+
+bool tl_frame_is_flood(const tl_frame_reader *r, uint64_t burst, uint64_t per_sec, tl_time age)
+{
+    uint64_t fair = burst + r->bytes / TL_FRAME_FAIR + age / TL_SEC * per_sec;
+    return r->frames > fair;
 }
 
 bool tl_frame_is_between(const tl_frame_reader *r)

@@ -296,6 +296,58 @@ static void nonsense_of_a_peer_fails_the_question_and_resets_the_stream(void **s
     }
 }
 
+/* What is well formed, but never ends or says nothing, fails as nonsense does. `n` frames of it come
+ * each second, for a minute. */
+static void a_flood_of_frames_is_nonsense_and_a_slow_writer_is_not(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *head, *text; /* NULL: no head; a frame of the body */
+        unsigned at_once, n;
+        bool flood;
+    } rows[] = {
+        {"progress as promised", NULL, PROGRESS("r1"), 0, 1, false},
+        {"progress that waited", NULL, PROGRESS("r1"), 16, 0, false},
+        {"progress without end", NULL, PROGRESS("r1"), 0, 3, true},
+        {"progress in one go", NULL, PROGRESS("r1"), 17, 0, true},
+        {"a byte at a time", RESPONSE("r1"), "x", 0, 1000, false},
+        {"what a node keeps", RESPONSE("r1"), "x", 174000, 0, false},
+        {"bytes in one go", RESPONSE("r1"), "x", 180000, 0, true},
+        {"bytes without end", RESPONSE("r1"), "x", 0, 10000, true},
+        {"nothing in one go", RESPONSE("r1"), "", 180000, 0, true},
+        {"nothing before the head", NULL, "", 180000, 0, true},
+        {"full frames", RESPONSE("r1"),
+         "0123456789012345678901234567890123456789012345678901234567890123", 0, 10000, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        asker_scene s;
+        listener l = {0};
+        asker_scene_init(&s);
+        tl_quic_stream *stream = asker_scene_asked(&s, &l);
+        if (rows[i].head)
+            fake_lay_text(stream, TL_FRAME_MESSAGE, rows[i].head);
+        tl_frame_kind kind = rows[i].text[0] == '{' ? TL_FRAME_MESSAGE : TL_FRAME_BODY;
+        for (unsigned n = 0; n < rows[i].at_once; n++)
+            fake_lay_text(stream, kind, rows[i].text);
+        fake_arrives(stream);
+        for (unsigned second = 0; second < 60 && !l.calls[ON_FAIL]; second++) {
+            asker_scene_pass(&s, TL_SEC);
+            for (unsigned n = 0; n < rows[i].n; n++)
+                fake_lay_text(stream, kind, rows[i].text);
+            fake_arrives(stream);
+        }
+        if (l.calls[ON_FAIL] != rows[i].flood)
+            fail_msg("%s", rows[i].name);
+        if (rows[i].flood) {
+            assert_int_equal(l.fail, TL_FAIL_PEER_FAILED);
+            assert_true(stream->reset);
+        }
+        listener_clear(&l);
+        asker_scene_clear(&s);
+        fake_stream_free(stream);
+    }
+}
+
 /* --- the peer is lost --- */
 
 static void lose(tl_quic_stream *stream, int how)
@@ -526,6 +578,7 @@ int main(void)
         cmocka_unit_test(a_stream_that_goes_on_after_its_answer_is_reset),
         cmocka_unit_test(an_error_has_the_name_that_the_peer_gave_it),
         cmocka_unit_test(nonsense_of_a_peer_fails_the_question_and_resets_the_stream),
+        cmocka_unit_test(a_flood_of_frames_is_nonsense_and_a_slow_writer_is_not),
         cmocka_unit_test(a_peer_lost_midway_fails_the_question_with_what_is_known),
         cmocka_unit_test(a_peer_that_cannot_be_reached_fails_the_question),
         cmocka_unit_test(a_head_is_awaited_for_the_first_limit_from_the_stream_on),

@@ -208,6 +208,32 @@ static void an_answer_with_a_hole_is_never_sent(void **state)
 
 /* --- time --- */
 
+/* A request that is made of nothing, or of single bytes, and comes in one go. */
+static void a_flood_of_frames_costs_its_stream(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes; /* of each frame */
+        unsigned n;
+        bool taken;
+    } rows[] = {{"", 1000, true}, {"", 1100, false}, {" ", 1000, true}, {" ", 1100, false}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        server_scene s;
+        server_scene_init(&s);
+        tl_quic_stream *stream = server_scene_open(&s);
+        fake_lay_text(stream, TL_FRAME_MESSAGE, REQUEST);
+        fake_lay_text(stream, TL_FRAME_BODY, QUESTION);
+        for (unsigned n = 0; n < rows[i].n; n++)
+            fake_lay_text(stream, TL_FRAME_BODY, rows[i].bytes);
+        fake_ends(stream);
+        assert_int_equal(s.n_jobs, rows[i].taken);
+        assert_int_equal(counters(&s)->malformed, !rows[i].taken);
+        if (!rows[i].taken)
+            server_scene_check_reset(stream, TL_CODE_PROTOCOL);
+        server_scene_clear(&s);
+    }
+}
+
 static void a_silent_stream_is_given_up(void **state)
 {
     (void)state;
@@ -384,6 +410,7 @@ int main(void)
         cmocka_unit_test(a_peer_that_gives_up_frees_everything_and_the_backend_hears_of_it),
         cmocka_unit_test(a_peer_that_stops_reading_does_not_hold_the_backend_up),
         cmocka_unit_test(an_answer_with_a_hole_is_never_sent),
+        cmocka_unit_test(a_flood_of_frames_costs_its_stream),
         cmocka_unit_test(a_silent_stream_is_given_up),
         cmocka_unit_test(a_body_that_never_ends_is_given_up_however_steadily_it_comes),
         cmocka_unit_test(a_refused_request_that_never_ends_is_given_up),

@@ -336,7 +336,7 @@ static void a_control_stream_that_is_not_read_costs_bounded_memory(void **state)
         json_t *j = json_pack("{s:s,s:i}", "x", big, "n", n);
         assert_non_null(j);
         tl_peers_set_capabilities(nodes[0].peers, j);
-        most = conn->pending.len > most ? conn->pending.len : most;
+        most = conn->out.pending.len > most ? conn->out.pending.len : most;
     }
     assert_string_equal(conn->closing, "the control stream is not read");
     assert_true(most <= TL_CONTROL_PENDING_MAX + sizeof big + 1000);

@@ -132,6 +132,42 @@ static void what_is_written_reads_back(void **state)
     tl_buf_clear(&out);
 }
 
+static void more_frames_than_their_bytes_and_their_time_are_worth_are_a_flood(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t n, frames; /* each of n bytes */
+        uint64_t burst, per_sec;
+        tl_time age;
+        bool flood;
+    } rows[] = {
+        {0, 10, 10, 0, TL_MIN, false},    {0, 11, 10, 0, TL_MIN, true}, /* empty ones */
+        {1, 10, 10, 0, 0, false},         {1, 11, 10, 0, 0, true},
+        {1, 130, 10, 2, TL_MIN, false},   {1, 135, 10, 2, TL_MIN, true},
+        {1, 12, 10, 2, TL_SEC - 1, true}, {1, 12, 10, 2, TL_SEC, false},
+        {64, 10000, 0, 0, 0, false},      {63, 10000, 0, 0, 0, true},
+        {63, 10000, 200, 0, 0, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        static const char bytes[64];
+        tl_frame_reader r = {0};
+        tl_buf wire = {0};
+        tl_frame_piece piece;
+        for (size_t f = 0; f < rows[i].frames; f++)
+            assert_int_equal(tl_frame_append(&wire, TL_FRAME_BODY, tl_slice_of(bytes, rows[i].n)),
+                             TL_OK);
+        tl_slice in = tl_buf_slice(&wire);
+        while (tl_frame_next(&r, &in, &piece) == TL_OK)
+            ;
+        assert_int_equal(r.frames, rows[i].frames);
+        assert_int_equal(r.bytes, rows[i].frames * rows[i].n);
+        assert_int_equal(tl_frame_is_flood(&r, rows[i].burst, rows[i].per_sec, rows[i].age),
+                         rows[i].flood);
+        tl_frame_reader_clear(&r);
+        tl_buf_clear(&wire);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +177,7 @@ int main(void)
         cmocka_unit_test(lengths_and_kinds_out_of_bounds_are_refused_from_the_head_alone),
         cmocka_unit_test(after_an_error_nothing_more_is_read),
         cmocka_unit_test(what_is_written_reads_back),
+        cmocka_unit_test(more_frames_than_their_bytes_and_their_time_are_worth_are_a_flood),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,15 +1,15 @@
 /* outbox.h - what one side of a stream between peers writes: frames, and the bytes of them that the
  * stream did not take yet. Reads nothing, and knows no request. */
-#ifndef TL_ASK_OUTBOX_H
-#define TL_ASK_OUTBOX_H
+#ifndef TL_PEER_OUTBOX_H
+#define TL_PEER_OUTBOX_H
 
-#include "peer/peers.h"
+#include "quic/quic.h"
 #include "wire/cluster.h"
 #include "wire/streamframe.h"
 
 typedef struct {
     tl_quic_stream *stream; /* borrowed */
-    size_t *sum;            /* bytes that wait in all outboxes that share it; borrowed */
+    size_t *sum; /* bytes that wait in all outboxes that share it; borrowed; may be NULL */
     tl_buf pending;
 } tl_outbox;
 

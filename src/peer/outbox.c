@@ -1,4 +1,4 @@
-#include "ask/outbox.h"
+#include "peer/outbox.h"
 
 static tl_err write_some(tl_outbox *o, tl_slice bytes, size_t *ret_n)
 {
@@ -14,7 +14,7 @@ static tl_err put(tl_outbox *o, tl_slice bytes)
     tl_err e = o->pending.len ? TL_OK : write_some(o, bytes, &n);
     if (!e)
         e = tl_buf_append(&o->pending, tl_slice_of(bytes.p + n, bytes.n - n));
-    if (!e)
+    if (!e && o->sum)
         *o->sum += bytes.n - n;
     return e;
 }
@@ -48,7 +48,8 @@ tl_err tl_outbox_flush(tl_outbox *o, size_t *ret_n)
         if (n == 0)
             break;
         tl_buf_consume(&o->pending, n);
-        *o->sum -= n;
+        if (o->sum)
+            *o->sum -= n;
         all += n;
     }
     *ret_n = all;
