@@ -1,5 +1,7 @@
 #include "api/state.h"
 
+#include "base/log.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -31,10 +33,6 @@ const char *tl_api_fail_code(tl_fail fail)
 {
     return fails[fail].code;
 }
-
-/* Seconds. A refusal of a peer counts against it for so long (ask/merit.h), and a node that was lost
- * is found again within it. */
-#define RETRY_AFTER "2"
 
 /* The error types of OpenAI's own API. */
 static const char *error_type(int status)
@@ -81,8 +79,10 @@ void tl_api_error(tl_api *api, tl_httpd_req *r, int status, const char *code, co
     tl_buf body = {0};
     tl_err e = tl_api_error_text(&body, status, code, param, message);
     tl_api_count(api, r, status);
+    tl_log(status >= 500 ? TL_LOG_INFO : TL_LOG_DEBUG, "api: request %s: %d %s: %s",
+           tl_httpd_name(r), status, code, tl_log_safe(tl_slice_str(message)).text);
     if (status == 429 || status == 503)
-        tl_httpd_header(r, "Retry-After", RETRY_AFTER);
+        tl_httpd_header(r, "Retry-After", TL_API_RETRY_AFTER);
     tl_httpd_respond(r, status, "application/json", e ? TL_SLICE_LIT("{}") : tl_buf_slice(&body));
     tl_buf_clear(&body);
 }

@@ -3,6 +3,7 @@
 #include "api/passed.h"
 #include "api/question.h"
 #include "ask/paths.h"
+#include "base/log.h"
 #include "wire/multipart.h"
 
 #include <assert.h>
@@ -62,6 +63,8 @@ static void route_headers(tl_api_ask *a)
     tl_httpd_header(a->r, "X-Teale-Peer", peer);
     tl_httpd_header(a->r, "X-Teale-Path", tl_via_name(a->head.via));
     const char *retry_after = tl_passed_retry_after(a->head.retry_after);
+    if (a->head.status == 429 && !*retry_after)
+        retry_after = TL_API_RETRY_AFTER;
     if (*retry_after)
         tl_httpd_header(a->r, "Retry-After", retry_after);
 }
@@ -202,11 +205,14 @@ static void fail(tl_api_ask *a, tl_fail f, const char *message)
     if (*hint && (size_t)snprintf(text, sizeof text, "%s%s", message, hint) < sizeof text)
         message = text;
     if (a->state != ASK_STREAMING) {
-        a->head.retry_after[0] = 0; /* of an answer that did not come about */
+        a->head.status = 0; /* of an answer that did not come about */
+        a->head.retry_after[0] = 0;
         route_headers(a);
         tl_api_error(a->api, a->r, status, code, status == 404 ? "model" : NULL, "%s", message);
     } else {
         a->api->counters.broken_off++;
+        tl_log(TL_LOG_INFO, "api: request %s broke off: %s: %s", tl_httpd_name(a->r), code,
+               tl_log_safe(tl_slice_str(message)).text);
         if (a->sse)
             send_error_event(a, status, code, message);
         tl_httpd_close_after(a->r);
@@ -335,6 +341,8 @@ void tl_api_on_ask(tl_api *api, tl_httpd_req *r)
     memcpy(a->id, ask.id, sizeof a->id);
     memcpy(a->model, ask.model, sizeof a->model);
     a->asked_at = tl_loop_now(api->loop);
+    tl_log(TL_LOG_DEBUG, "api: request %s is question %s, %s, for model %s", tl_httpd_name(r),
+           a->id, ask.path, tl_log_safe(tl_slice_str(a->model)).text);
     api->counters.asks_active++;
     tl_httpd_drop_body(r);
     tl_httpd_watch(r, &watch, a);

@@ -1,6 +1,7 @@
 #include "api/state.h"
 
 #include "api/guard.h"
+#include "base/log.h"
 
 static bool method_is(const tl_httpd_req *r, const char *method)
 {
@@ -33,7 +34,7 @@ static void cors_headers(tl_httpd_req *r)
     copy_text(origin, sizeof origin, tl_http1_header_find(tl_httpd_head(r), "origin", NULL));
     tl_httpd_header(r, "Access-Control-Allow-Origin", origin);
     tl_httpd_header(r, "Access-Control-Expose-Headers",
-                    "X-Teale-Peer, X-Teale-Path, X-Teale-Request, Retry-After");
+                    "X-Teale-Peer, X-Teale-Path, X-Teale-Request, X-Request-Id, Retry-After");
     tl_httpd_header(r, "Vary", "Origin");
 }
 
@@ -100,12 +101,43 @@ static bool pass_key(tl_api *api, tl_httpd_req *r, const tl_api_route *t)
     return false;
 }
 
+/* May it stand in our answer, and in a log? UUIDs, and the names that proxies make, may. */
+static bool is_request_id(tl_slice id)
+{
+    for (size_t i = 0; i < id.n; i++) {
+        uint8_t c = id.p[i];
+        bool ok = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+                  (c && strchr("-_.:/+=", c));
+        if (!ok)
+            return false;
+    }
+    return id.n > 0 && id.n < TL_HTTPD_NAME_MAX;
+}
+
+/* X-Request-Id: the client's own, or a new one. */
+static void name_request(tl_api *api, tl_httpd_req *r, tl_slice own)
+{
+    char name[TL_HTTPD_NAME_MAX];
+    uint8_t random[16];
+    if (is_request_id(own)) {
+        copy_text(name, sizeof name, own);
+    } else {
+        tl_rand_bytes(&api->rand, random, sizeof random);
+        tl_hex_write(name, random, sizeof random);
+    }
+    tl_httpd_set_name(r, name);
+    tl_httpd_header(r, "X-Request-Id", name);
+}
+
 bool tl_api_on_head(void *user, tl_httpd_req *r)
 {
     tl_api *api = user;
     const tl_api_route *t = tl_api_route_find(r);
     bool cors = false;
     tl_httpd_set_note(r, t ? t->id : TL_ROUTE_NONE);
+    size_t ids;
+    tl_slice id = tl_http1_header_find(tl_httpd_head(r), "x-request-id", &ids);
+    name_request(api, r, ids == 1 ? id : tl_slice_of(NULL, 0));
     tl_httpd_header(r, "X-Content-Type-Options", "nosniff");
     if (!t || t->id != TL_ROUTE_DASHBOARD) {
         tl_httpd_header(r, "Cache-Control", "no-store");
@@ -145,7 +177,7 @@ void tl_api_on_request(void *user, tl_httpd_req *r)
     t->on_request(api, r);
 }
 
-void tl_api_on_refusal(void *user, int status, const char *message, tl_buf *out)
+void tl_api_on_refusal(void *user, tl_httpd_req *r, int status, const char *message, tl_buf *out)
 {
     tl_api *api = user;
     static const char *const codes[] = {[0] = "invalid_request",
@@ -154,6 +186,11 @@ void tl_api_on_refusal(void *user, int status, const char *message, tl_buf *out)
                                         [3] = "overloaded"};
     int i = status == 408 ? 1 : status == 413 || status == 431 ? 2 : status == 503 ? 3 : 0;
     api->counters.answers[TL_ROUTE_NONE][status / 100]++;
+    if (!tl_httpd_name(r)[0]) /* it has no head, or a wrong one */
+        name_request(api, r, tl_slice_of(NULL, 0));
+    if (status == 503)
+        tl_httpd_header(r, "Retry-After", TL_API_RETRY_AFTER);
+    tl_log(TL_LOG_DEBUG, "api: request %s: %d %s: %s", tl_httpd_name(r), status, codes[i], message);
     if (tl_api_error_text(out, status, codes[i], NULL, message))
         tl_buf_clear(out);
 }

@@ -79,6 +79,9 @@ struct tl_api {
 };
 
 /* --- answer.c --- */
+/* Seconds, for a 429 or 503 that names no other wait. A refusal of a peer counts against it for so long
+ * (ask/merit.h), and a node that was lost is found again within it. */
+#define TL_API_RETRY_AFTER "2"
 /* Counts the answer's status under the request's route. Called for every answer. */
 void tl_api_count(tl_api *api, const tl_httpd_req *r, int status);
 /* Answers with `value` and takes the reference. NULL means out of memory and answers 500. */
@@ -114,7 +117,7 @@ TL_CHECK tl_err tl_api_path_rest(const tl_httpd_req *r, const char *prefix, char
 /* --- gate.c: the calls of tl_httpd_events; `user` is the API --- */
 bool tl_api_on_head(void *user, tl_httpd_req *r);
 void tl_api_on_request(void *user, tl_httpd_req *r);
-void tl_api_on_refusal(void *user, int status, const char *message, tl_buf *out);
+void tl_api_on_refusal(void *user, tl_httpd_req *r, int status, const char *message, tl_buf *out);
 
 /* --- ask.c --- */
 void tl_api_on_ask(tl_api *api, tl_httpd_req *r);

@@ -240,8 +240,9 @@ static tl_backend_state state_after(const tl_backend *b, tl_backend_trouble trou
 static void found_not_up(tl_backend *b, tl_err e, const char *why)
 {
     tl_time now = tl_loop_now(b->loop);
-    if (e == TL_ERR_TIMEOUT && b->state == TL_BACKEND_UP && b->running_n) {
-        /* The server is busy with our questions: some servers answer nothing else in this time. */
+    bool gone = e == TL_ERR_UNREACHABLE || e == TL_ERR_AUTH;
+    if (!gone && b->state == TL_BACKEND_UP && b->running_n) {
+        /* The server is busy with our questions: some answer nothing else in this time, or refuse. */
         tl_timer_set(&b->timer, now + b->config.health_interval);
         return;
     }
@@ -274,6 +275,13 @@ static void on_probe_done(void *user, tl_err e, tl_backend_models *models, const
         found_not_up(b, e, why);
 }
 
+/* This server breaks off a running answer when it is asked anything else. So it is looked at between
+ * questions alone; its models never change while it runs. */
+static bool breaks_off_when_asked(const tl_backend *b)
+{
+    return b->kind && strcmp(b->kind, TL_BACKEND_ONE_AT_A_TIME) == 0;
+}
+
 /* Begins one look: at the server we know, or, while searching, at the next port. */
 static void look(void *user)
 {
@@ -281,9 +289,8 @@ static void look(void *user)
     tl_why why = {0};
     if (b->probe)
         return;
-    /* While questions run, their answers show that the server lives. And some servers
-     * (llama-cpp-python is one) break off a running answer when they are asked anything else. */
-    b->look_owed = b->running_n > 0 && b->state == TL_BACKEND_UP && !b->look_anyway;
+    b->look_owed = b->running_n > 0 && b->state == TL_BACKEND_UP && !b->look_anyway &&
+                   breaks_off_when_asked(b);
     if (b->look_owed)
         return;
     b->look_anyway = false;

@@ -12,16 +12,17 @@ typedef struct tl_backend tl_backend;
 #define TL_BACKEND_SEARCH_MAX 8
 
 typedef struct {
-    char url[512];           /* base URL with or without /v1; "" = look for a server on the default
+    char url[512];      /* base URL with or without /v1; "" = look for a server on the default
                            ports */
-    char key_file[512];      /* file with the bearer key for the model server; "" = none */
-    tl_time first_byte;      /* default 300 s */
-    tl_time silence;         /* between two pieces of the answer; default 120 s */
-    tl_time health_interval; /* while the server is up: default 10 s, and 25 s after a minute
-                                without a question (at multiples of 25 s). While it is not up: from
+    char key_file[512]; /* file with the bearer key for the model server; "" = none */
+    tl_time first_byte; /* default 300 s */
+    tl_time silence;    /* between two pieces of the answer; default 120 s */
+    tl_time
+        health_interval;  /* while the server is up, also while it answers: default 10 s, and 25 s
+                                after a minute without a question (at multiples of 25 s). While it is not up: from
                                 1 s, rising to 30 s */
-    tl_time look_limit;      /* how long a look at its health may take; default 5 s */
-    uint32_t running_max;    /* exchanges at once; default 1024; more fail with
+    tl_time look_limit;   /* how long a look at its health may take; default 5 s */
+    uint32_t running_max; /* exchanges at once; default 1024; more fail with
                                 TL_FAIL_QUEUE_FULL */
     uint16_t search_ports[TL_BACKEND_SEARCH_MAX]; /* tried on 127.0.0.1 when url is ""; a 0 ends
                                                      them */
@@ -63,7 +64,7 @@ tl_backend_trouble tl_backend_trouble_of(const tl_backend *b);
 const char *tl_backend_url(const tl_backend *b);    /* "" while there is none */
 const char *tl_backend_locked(const tl_backend *b); /* the server of TL_BACKEND_FOUND_LOCKED */
 const char *tl_backend_kind(const tl_backend *b);  /* "Ollama", "llama-server", "vLLM", "LM Studio",
-                                                      or "OpenAI-compatible" */
+                                                      "llama-cpp-python" or "OpenAI-compatible" */
 const char *tl_backend_error(const tl_backend *b); /* why the server is not up; "" when it is */
 size_t tl_backend_model_count(const tl_backend *b);          /* 0 unless the server is up */
 const char *tl_backend_model(const tl_backend *b, size_t i); /* borrowed until the next on_change */

@@ -46,7 +46,7 @@ static bool is_listed(const tl_backend_models *m, const char *id)
 }
 
 /* The kind of server. The table shows what these servers answer: Ollama 0.5, llama.cpp b4000, vLLM
- * 0.6, LM Studio 0.3. */
+ * 0.6, LM Studio 0.3, llama-cpp-python 0.3. */
 static const char *kind_of(const json_t *data, const char *server_header)
 {
     static const struct {
@@ -60,6 +60,8 @@ static const char *kind_of(const json_t *data, const char *server_header)
     if (server_header && strncasecmp(server_header, "llama.cpp", 9) == 0)
         return "llama-server";
     const char *owner = tl_json_string(json_array_get(data, 0), "owned_by", "");
+    if (server_header && strcasecmp(server_header, "uvicorn") == 0 && strcmp(owner, "me") == 0)
+        return TL_BACKEND_ONE_AT_A_TIME;
     for (size_t i = 0; i < sizeof owners / sizeof owners[0]; i++)
         if (strcmp(owners[i].owned_by, owner) == 0)
             return owners[i].kind;

@@ -10,6 +10,9 @@
                                        hundred */
 #define TL_BACKEND_LIST_MAX (1u << 20) /* bytes of one list: about 1 KiB for each name */
 
+/* The kind that breaks off an answer when it is asked for anything beside it. */
+#define TL_BACKEND_ONE_AT_A_TIME "llama-cpp-python"
+
 typedef struct {
     size_t n;
     char **id;

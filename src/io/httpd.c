@@ -245,6 +245,16 @@ int tl_httpd_note(const tl_httpd_req *r)
     return r->note;
 }
 
+void tl_httpd_set_name(tl_httpd_req *r, const char *name)
+{
+    snprintf(r->name, sizeof r->name, "%s", name);
+}
+
+const char *tl_httpd_name(const tl_httpd_req *r)
+{
+    return r->name;
+}
+
 const tl_http1_head *tl_httpd_head(const tl_httpd_req *r)
 {
     return r->head;

@@ -41,8 +41,8 @@ typedef struct {
     /* The request is complete: the handler answers it, now or later. */
     void (*on_request)(void *user, tl_httpd_req *r);
     /* The server itself refuses: the handler fills `out` with a body of `refusal_type`. It may stay
-     * empty. */
-    void (*on_refusal)(void *user, int status, const char *message, tl_buf *out);
+     * empty. It may add headers, and read what it keeps with the request; there may be no head. */
+    void (*on_refusal)(void *user, tl_httpd_req *r, int status, const char *message, tl_buf *out);
     const char *refusal_type;
 } tl_httpd_events;
 
@@ -78,6 +78,10 @@ int tl_httpd_tag(const tl_httpd_req *r);
 /* A number that the handler keeps with the request; 0 before it is set. */
 void tl_httpd_set_note(tl_httpd_req *r, int note);
 int tl_httpd_note(const tl_httpd_req *r);
+/* A name that the handler keeps with the request, cut to its room; "" before it is set. */
+#define TL_HTTPD_NAME_MAX 129
+void tl_httpd_set_name(tl_httpd_req *r, const char *name);
+const char *tl_httpd_name(const tl_httpd_req *r);
 /* Slices are valid while the request is. */
 const tl_http1_head *tl_httpd_head(const tl_httpd_req *r);
 tl_slice tl_httpd_path(const tl_httpd_req *r);  /* the target up to '?', as it was sent */

@@ -21,6 +21,7 @@ static void request_clear(tl_httpd_req *r)
     r->head = NULL;
     r->scanned = 0;
     r->note = 0;
+    r->name[0] = 0;
     r->body_came = 0;
     r->chunks = (tl_chunked){0};
     r->watch = NULL;
@@ -124,7 +125,7 @@ void tl_httpd_conn_refuse(tl_httpd_req *r, int status, const char *message)
     tl_buf body = {0};
     r->close_after = true;
     state_set(r, TL_HTTPD_BUSY);
-    r->h->events->on_refusal(r->h->user, status, message, &body);
+    r->h->events->on_refusal(r->h->user, r, status, message, &body);
     tl_httpd_respond(r, status, r->h->events->refusal_type, tl_buf_slice(&body));
     tl_buf_clear(&body);
 }

@@ -56,7 +56,8 @@ struct tl_httpd_req {
     tl_buf head_bytes; /* the bytes from which `head` borrows */
     tl_http1_head *head;
     tl_chunked chunks;
-    int note; /* the handler's number */
+    int note;                     /* the handler's number */
+    char name[TL_HTTPD_NAME_MAX]; /* and name */
     tl_buf body;
     size_t body_counted; /* its part of the server's bodies_n */
     size_t body_came;    /* bytes of it since its time limit began anew */

@@ -63,8 +63,9 @@ static void on_request(void *user, tl_httpd_req *r)
     }
 }
 
-static void on_refusal(void *user, int status, const char *message, tl_buf *out)
+static void on_refusal(void *user, tl_httpd_req *r, int status, const char *message, tl_buf *out)
 {
+    (void)r;
     (void)user;
     must(status >= 400 && status < 600);
     if (tl_buf_append_str(out, message))

@@ -260,6 +260,28 @@ static void another_provider_answers_when_the_first_fails_before_it_began(void *
     scene_free(&s);
 }
 
+/* The asker waits a minute for a sign of life. The provider's model server may think as long as it
+ * likes, since the provider says every two seconds that it does. */
+static void a_provider_that_thinks_for_five_minutes_is_waited_for(void **state)
+{
+    (void)state;
+    scene s = scene_new(21, 2);
+    question_record q = {0};
+    static const tl_asker_times times = {TL_MIN, 30 * TL_SEC};
+    tl_asker_set_times(s.nodes[0]->asker, &times);
+    whole_node_serve(s.nodes[1], "m");
+    s.nodes[1]->thinks = 5 * TL_MIN;
+    sim_run_for(s.sim, 1 * TL_SEC);
+    whole_node_ask(s.nodes[0], &q, "m", "{\"model\":\"m\"}");
+    sim_run_for(s.sim, 5 * TL_MIN);
+    assert_false(question_is_over(&q));
+    assert_answered(s.sim, &q, 5 * TL_SEC);
+    assert_true(q.first_byte_at - q.asked_at >= 5 * TL_MIN);
+    assert_int_equal(tl_router_counters_of(s.nodes[0]->router)->retried, 0);
+    question_clear(&q);
+    scene_free(&s);
+}
+
 /* The same question under one policy after the other; the twin passes. */
 static void a_provider_refuses_by_its_policy(void **state)
 {
@@ -517,6 +539,7 @@ int main(void)
         cmocka_unit_test(answers_that_nobody_reads_pin_the_model_server_for_a_minute),
         cmocka_unit_test(a_peer_that_died_without_a_word_is_given_up_and_found_again),
         cmocka_unit_test(another_provider_answers_when_the_first_fails_before_it_began),
+        cmocka_unit_test(a_provider_that_thinks_for_five_minutes_is_waited_for),
         cmocka_unit_test(a_provider_refuses_by_its_policy),
         cmocka_unit_test(a_relay_that_swaps_a_peers_key_can_only_hide_it),
         cmocka_unit_test(a_stranger_holds_few_sessions_and_keeps_nobody_out),

@@ -255,6 +255,80 @@ static void metrics_name_every_family_once_and_count(void **state)
     harness_clear(&h);
 }
 
+/* The value of X-Request-Id, of which there is exactly one. */
+static void request_id(client *c, char ret[160])
+{
+    static const char name[] = "\r\nX-Request-Id: ";
+    assert_int_equal(tl_buf_append(&c->in, tl_slice_of("", 1)), TL_OK);
+    const char *at = strstr((const char *)tl_buf_begin(&c->in), name);
+    assert_non_null(at);
+    assert_null(strstr(at + 1, name));
+    snprintf(ret, 160, "%.*s", (int)strcspn(at + sizeof name - 1, "\r"), at + sizeof name - 1);
+}
+
+static void every_answer_has_a_request_id_and_a_sane_one_is_kept(void **state)
+{
+    (void)state;
+#define GET_WITH(line) "GET /health HTTP/1.1\r\nHost: localhost\r\n" line "\r\n"
+    static const struct {
+        const char *request;
+        int status;
+        const char *kept; /* NULL: a new one */
+    } rows[] = {
+        {GET_WITH(""), 200, NULL},
+        {GET_WITH("X-Request-Id: 7f9c-Root=1:a/b+c_d.e\r\n"), 200, "7f9c-Root=1:a/b+c_d.e"},
+        {GET_WITH("x-request-id: a b\r\n"), 200, NULL},
+        {GET_WITH("X-Request-Id: <b>\r\n"), 200, NULL},
+        {GET_WITH("X-Request-Id: \r\n"), 200, NULL},
+        {GET_WITH("X-Request-Id: a\r\nX-Request-Id: b\r\n"), 200, NULL},
+        {"GET /none HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: r1\r\n\r\n", 404, "r1"},
+        {"PUT /health HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: r1\r\n\r\n", 405, "r1"},
+        {"GET /health HTTP/1.1\r\nHost: evil.example\r\nX-Request-Id: r1\r\n\r\n", 403, "r1"},
+        {"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: r1\r\n"
+         "Content-Length: 99999999\r\n\r\n",
+         413, "r1"},
+        {"nonsense\r\n\r\n", 400, NULL},
+    };
+    harness h;
+    char before[160] = "";
+    harness_init(&h, NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        client c;
+        char id[160];
+        exchange(&h, &c, rows[i].request);
+        assert_int_equal(client_status(&c), rows[i].status);
+        request_id(&c, id);
+        if (rows[i].kept) {
+            assert_string_equal(id, rows[i].kept);
+        } else {
+            assert_int_equal(strlen(id), 32);
+            assert_int_equal(strspn(id, "0123456789abcdef"), 32);
+            assert_string_not_equal(id, before);
+            memcpy(before, id, sizeof before);
+        }
+        client_close(&c);
+    }
+    harness_clear(&h);
+}
+
+static void a_request_id_has_at_most_128_bytes(void **state)
+{
+    (void)state;
+    harness h;
+    harness_init(&h, NULL);
+    for (size_t n = 128; n <= 129; n++) {
+        client c;
+        char own[130] = "", id[160], request[300];
+        memset(own, 'r', n);
+        snprintf(request, sizeof request, GET_WITH("X-Request-Id: %s\r\n"), own);
+        exchange(&h, &c, request);
+        request_id(&c, id);
+        assert_int_equal(strcmp(id, own) == 0, n == 128);
+        client_close(&c);
+    }
+    harness_clear(&h);
+}
+
 static void the_dashboard_is_served_under_a_strict_policy(void **state)
 {
     (void)state;
@@ -479,6 +553,8 @@ int main(void)
         cmocka_unit_test(what_is_nowhere_is_404),
         cmocka_unit_test(health_app_and_metrics_answer),
         cmocka_unit_test(metrics_name_every_family_once_and_count),
+        cmocka_unit_test(every_answer_has_a_request_id_and_a_sane_one_is_kept),
+        cmocka_unit_test(a_request_id_has_at_most_128_bytes),
         cmocka_unit_test(the_dashboard_is_served_under_a_strict_policy),
         cmocka_unit_test(events_reach_every_listener_as_they_happen),
         cmocka_unit_test(an_idle_event_stream_has_a_heartbeat),

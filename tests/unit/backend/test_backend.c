@@ -347,109 +347,6 @@ static void with_nothing_found_questions_fail_and_the_search_goes_on(void **stat
     scripted_stop(&s);
 }
 
-/* --- looks beside questions --- */
-
-static void nothing_else_is_asked_while_a_question_runs(void **state)
-{
-    (void)state;
-    share k;
-    scripted s;
-    model_server m = {.list = LIST_ONE,
-                      .answer = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello",
-                      .hold = true};
-    scripted_start(&s, 0, serve_models, &m);
-    tl_backend_config config = share_config(s.url);
-    share_init(&k, &config);
-    share_await(&k, TL_BACKEND_UP);
-    told first = {0}, second = {0};
-    share_ask(&k, &first, "{}");
-    share_ask(&k, &second, "{}");
-    share_run_for(&k, 40 * TL_MS);
-    int looks = m.looks;
-    share_run_for(&k, 10 * config.health_interval);
-    share_cancel(&first);
-    share_run_for(&k, 2 * config.health_interval);
-    assert_int_equal(m.looks, looks);
-    share_cancel(&second); /* now the look that was owed is taken */
-    for (int i = 0; i < 2000 && m.looks == looks; i++)
-        share_run_for(&k, TL_MS);
-    assert_true(m.looks > looks);
-    tl_buf_clear(&first.body);
-    tl_buf_clear(&second.body);
-    share_clear(&k);
-    scripted_stop(&s);
-}
-
-static void a_refused_connection_is_looked_into_whatever_else_runs(void **state)
-{
-    (void)state;
-    share k;
-    scripted s;
-    model_server m = {.list = LIST_ONE,
-                      .answer = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello",
-                      .hold = true};
-    scripted_start(&s, 0, serve_models, &m);
-    tl_backend_config config = share_config(s.url);
-    config.silence = TL_MIN;
-    share_init(&k, &config);
-    share_await(&k, TL_BACKEND_UP);
-    told running = {0}, refused = {0};
-    share_ask(&k, &running, "{}");
-    share_run_for(&k, 40 * TL_MS);
-    assert_int_equal(running.bodies, 1);
-    scripted_deafen(&s);
-    share_ask(&k, &refused, "{}");
-    share_await(&k, TL_BACKEND_DOWN);
-    assert_int_equal(refused.fail, TL_FAIL_BACKEND_UNREACHABLE);
-    assert_int_equal(running.fails, 0);
-    share_cancel(&running);
-    tl_buf_clear(&running.body);
-    share_clear(&k);
-    scripted_stop(&s);
-}
-
-/* The first look is answered; then looks wait for ever, and questions are answered in part. */
-static void answer_one_look(scripted *s, parrot_conn *c)
-{
-    parrot_request r;
-    while (parrot_read(c, &r) == PARROT_REQUEST) {
-        bool is_question = strcmp(r.method, "POST") == 0;
-        tl_buf_clear(&r.body);
-        if (is_question)
-            parrot_send_text(c, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello");
-        else if (s->requests++ < 1 && parrot_answer(c, 200, "", "application/json", s->arg))
-            continue;
-        scripted_await_gone(s, c);
-        return;
-    }
-}
-
-static void a_server_too_busy_to_be_looked_at_is_not_down(void **state)
-{
-    (void)state;
-    share k;
-    scripted s;
-    scripted_start(&s, 0, answer_one_look, LIST_ONE_VLLM);
-    tl_backend_config config = share_config(s.url);
-    config.look_limit = 50 * TL_MS;
-    share_init(&k, &config);
-    share_await(&k, TL_BACKEND_UP);
-    while (s.requests < 2)
-        share_run_for(&k, TL_MS); /* the second look has begun */
-    told t = {0};
-    share_ask(&k, &t, "{}");
-    for (int i = 0; i < 2000 && s.gone == 0; i++)
-        share_run_for(&k, TL_MS);
-    share_run_for(&k, 5 * TL_MS);
-    assert_int_equal(s.gone, 1); /* it has given up */
-    assert_int_equal(tl_backend_state_of(k.backend), TL_BACKEND_UP);
-    share_cancel(&t); /* now the same silence means that it is down */
-    share_await(&k, TL_BACKEND_DOWN);
-    tl_buf_clear(&t.body);
-    share_clear(&k);
-    scripted_stop(&s);
-}
-
 /* --- with a process --- */
 
 static void a_parrot_is_shared(void **state)
@@ -529,9 +426,6 @@ int main(void)
         cmocka_unit_test(the_kind_is_found_by_what_only_it_answers),
         cmocka_unit_test(without_a_url_the_first_port_with_a_model_list_is_taken),
         cmocka_unit_test(with_nothing_found_questions_fail_and_the_search_goes_on),
-        cmocka_unit_test(nothing_else_is_asked_while_a_question_runs),
-        cmocka_unit_test(a_refused_connection_is_looked_into_whatever_else_runs),
-        cmocka_unit_test(a_server_too_busy_to_be_looked_at_is_not_down),
         cmocka_unit_test(a_parrot_is_shared),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

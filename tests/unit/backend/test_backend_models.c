@@ -43,7 +43,7 @@ static const struct {
      "],"
      "\"object\":\"list\"}",
      "llama-3.2-1b"},
-    {NULL, "uvicorn",
+    {"llama-cpp-python", "uvicorn",
      "{\"object\":\"list\",\"data\":[{\"id\":\"gemma3-270m\",\"object\":\"model\",\"owned_by\":"
      "\"me\","
      "\"permissions\":[]}]}",
