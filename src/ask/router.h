@@ -25,6 +25,9 @@
 #define TL_MODEL_AUTO          "teale-auto" /* takes the best route */
 #define TL_ROUTE_TRIES_MAX     8            /* providers asked for one question */
 #define TL_ROUTE_TRIES_AT_ONCE 2 /* of them at one time: a question costs no more than twice */
+/* Of all answers that are not live so much is held until they are whole; a further one goes on as it
+ * comes. */
+#define TL_ROUTE_HELD_SUM      (16u << 20)
 #define TL_ROUTE_FIND_WITHIN                                                                       \
     (10 * TL_SEC) /* to learn of a provider; after that the question fails */
 

@@ -97,6 +97,7 @@ struct tl_router {
     tl_merits merits;
     tl_route *routes;
     size_t running;
+    size_t held;  /* bytes in `held` of all attempts */
     bool any_new; /* or resumed */
     tl_time due;  /* may be too early */
     tl_router_counters counters;

@@ -38,6 +38,14 @@ static tl_time later(tl_time t, tl_time by)
 
 /* --- attempts --- */
 
+static tl_buf take_held(tl_attempt *a)
+{
+    tl_buf held = a->held;
+    a->route->router->held -= held.len;
+    a->held = (tl_buf){0};
+    return held;
+}
+
 /* The provider no longer works for this route. */
 static tl_exchange *let_go(tl_attempt *a)
 {
@@ -49,7 +57,8 @@ static tl_exchange *let_go(tl_attempt *a)
     a->exchange = NULL;
     if (a->route->winner == a)
         a->route->winner = NULL;
-    tl_buf_clear(&a->held);
+    tl_buf held = take_held(a);
+    tl_buf_clear(&held);
     return exchange;
 }
 
@@ -236,10 +245,10 @@ static void on_body(void *user, tl_slice bytes)
             tl_route_fail(x, TL_FAIL_INTERNAL, "out of memory");
             return;
         }
-        if (a->held.len <= TL_ANSWER_HELD_MAX)
+        x->router->held += bytes.n;
+        if (a->held.len <= TL_ANSWER_HELD_MAX && x->router->held <= TL_ROUTE_HELD_SUM)
             return;
-        tl_buf all = a->held; /* too much to hold: it goes on, whatever may come behind it */
-        a->held = (tl_buf){0};
+        tl_buf all = take_held(a); /* too much to hold: it goes on, whatever may come behind it */
         if (win(x, a))
             pass_on(x, tl_buf_slice(&all));
         tl_buf_clear(&all);
@@ -295,8 +304,7 @@ static void on_end(void *user, const tl_answer_end *end)
 {
     tl_attempt *a = user;
     tl_route *x = a->route;
-    tl_buf held = a->held;
-    a->held = (tl_buf){0};
+    tl_buf held = take_held(a);
     retire(a);
     if (x->state == TL_ROUTE_TRYING && is_refusal(a)) {
         on_refusal(a, &held);

@@ -417,6 +417,7 @@ static void above_the_limit_the_longest_idle_makes_room_and_the_busy_stay(void *
     client_open(&h, &refused);
     WAIT_UNTIL(&h, refused.ended);
     assert_int_equal(client_status(&refused), 503);
+    assert_true(client_has(&refused, "\r\nRetry-After: "));
     assert_false(a->over);
     assert_false(b->over);
     client_close(&busy);
@@ -445,6 +446,7 @@ static void slow_bodies_at_the_tcp_door_leave_the_unix_socket_to_its_owner(void 
     client_open(&h, &refused);
     WAIT_UNTIL(&h, refused.ended);
     assert_int_equal(client_status(&refused), 503);
+    assert_true(client_has(&refused, "\r\nRetry-After: "));
     for (int i = 0; i < 2; i++) {
         client_open_unix(&h, &owner[i]);
         client_send(&owner[i], health);

@@ -199,6 +199,38 @@ static void what_is_too_long_to_hold_goes_on(void **state)
     finish(&s, &l);
 }
 
+static void all_that_is_held_has_a_limit_in_sum(void **state)
+{
+    (void)state;
+    static char piece[TL_ANSWER_HELD_MAX + 1];
+    enum { N = TL_ROUTE_HELD_SUM / TL_ANSWER_HELD_MAX };
+    memset(piece, 'x', sizeof piece - 1);
+    router_scene s;
+    listener l[N + 1] = {0};
+    tl_ask ask = router_scene_question("m");
+    ask.streaming = false;
+    router_scene_init(&s);
+    (void)router_scene_peer(&s, 2, "m");
+    for (int i = 0; i <= N; i++) {
+        router_scene_ask_full(&s, &l[i], &ask);
+        provider_head_of(router_scene_at(&s, 2), 200, "application/json");
+        provider_body(router_scene_at(&s, 2), i < N ? piece : "y");
+        assert_int_equal(l[i].calls[ON_BODY], i == N); /* it goes on as it comes */
+    }
+    provider_end(&s.providers[0]);
+    assert_int_equal(l[0].body.len, TL_ANSWER_HELD_MAX);
+    listener_cancel(&l[1]);
+    listener later = {0}; /* there is room again */
+    router_scene_ask_full(&s, &later, &ask);
+    provider_head_of(router_scene_at(&s, 2), 200, "application/json");
+    provider_body(router_scene_at(&s, 2), "z");
+    assert_true(listener_heard_nothing(&later));
+    router_scene_clear(&s);
+    for (int i = 0; i <= N; i++)
+        listener_clear(&l[i]);
+    listener_clear(&later);
+}
+
 static void pause_it(listener *l)
 {
     listener_pause(l, true);
@@ -289,6 +321,7 @@ int main(void)
         cmocka_unit_test(of_a_refusal_and_a_failure_the_later_is_shown),
         cmocka_unit_test(an_answer_that_is_not_live_may_break_off_unseen),
         cmocka_unit_test(what_is_too_long_to_hold_goes_on),
+        cmocka_unit_test(all_that_is_held_has_a_limit_in_sum),
         cmocka_unit_test(a_paused_sink_gets_what_was_held_when_it_resumes),
         cmocka_unit_test(a_sink_may_cancel_while_it_is_told_what_was_held),
         cmocka_unit_test(a_refusal_is_told_in_the_words_of_its_server),
