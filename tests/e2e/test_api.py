@@ -205,7 +205,7 @@ class LocalApi(unittest.TestCase):
 
     # --- what must arrive ---
 
-    def test_the_body_arrives_byte_for_byte_up_to_16_MiB(self):
+    def test_the_body_arrives_byte_for_byte_up_to_26_MiB(self):
         for size in (0, 1000, (26 << 20) - 64):
             body = b' {"model" : "echo-body",\t"x":1.0e+2,"y":"\\u00e9\xc3\xa9","z":"' + b"z" * size + b'"}\n'
             status, _, said = self.ask(b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
