@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#define SMALL_DEBT TL_SEC /* a debt too small to remember: a new connection costs its owner more */
-
 static void make_key(const tl_addr *addr, uint8_t ret_key[9])
 {
     tl_addr a = tl_addr_normal(*addr);
@@ -15,7 +13,7 @@ static void make_key(const tl_addr *addr, uint8_t ret_key[9])
 
 static bool is_paid(const tl_relay_address *a, tl_time now)
 {
-    return a->busy_until <= now + SMALL_DEBT && a->told_until <= now;
+    return a->busy_until <= now && a->told_until <= now;
 }
 
 static void forget(tl_relay_addresses *t, tl_relay_address *a)
@@ -100,6 +98,8 @@ tl_err tl_relay_address_add(tl_relay_addresses *t, const tl_addr *addr,
     HASH_FIND(hh, t->sites, site_key, sizeof site_key, site);
     if (a && (a->conns >= limits->conns_per_address_max ||
               a->unregistered >= limits->unregistered_per_address_max))
+        return TL_ERR_BUSY;
+    if (a && !tl_relay_address_may_connect(a, now))
         return TL_ERR_BUSY;
     if (site && site->unregistered >= limits->unregistered_per_site_max)
         return TL_ERR_BUSY;

@@ -48,7 +48,7 @@ typedef struct {
 } tl_relay_addresses;
 
 /* Counts one more connection, which is not registered yet. TL_ERR_BUSY: one of the limits is
- * reached. TL_ERR_NOMEM. */
+ * reached, or the address took more than its share of work. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_relay_address_add(tl_relay_addresses *t, const tl_addr *addr,
                                      const tl_relay_config *limits, tl_time now,
                                      tl_relay_address **ret_address);
@@ -78,6 +78,12 @@ static inline uint64_t tl_relay_address_number(const tl_relay_address *a)
 static inline bool tl_relay_address_may_work(const tl_relay_address *a, tl_time now)
 {
     return a->busy_until <= now + TL_RELAY_WORK_BURST * TL_RELAY_WORK_SHARE;
+}
+/* A little later than its messages its connections are refused, so that one neighbour's messages do
+ * not keep others from connecting. */
+static inline bool tl_relay_address_may_connect(const tl_relay_address *a, tl_time now)
+{
+    return a->busy_until <= now + TL_RELAY_WORK_BURST * TL_RELAY_WORK_SHARE * 5 / 4;
 }
 static inline bool tl_relay_address_may_tell(const tl_relay_address *a, tl_time now)
 {

@@ -10,6 +10,10 @@
 #define GREETED_MESSAGE_MAX (4 * TL_SIGNAL_SMALL_MAX)
 #define CLOSE_WITHIN        (2 * TL_SEC) /* to send our close frame and for the peer to end */
 #define CUT_AGAIN           (10 * TL_MS)
+/* About the processor time of a TLS handshake with an RSA key, and of a connection with one HTTP
+ * request. A flood of them is the cheapest way to keep the relay busy. */
+#define TLS_WORK            (500 * TL_US)
+#define CONN_WORK           (50 * TL_US)
 #define LIGHT_MAX           4096 /* a message this short is read even if its address is too busy */
 
 tl_relay_config tl_relay_config_default(void)
@@ -300,6 +304,7 @@ tl_err tl_relay_accept(tl_relay *r, const tl_addr *remote, const tl_addr *local,
     e = tl_relay_address_add(&r->addresses, remote, &r->config, now, &c->address);
     if (e)
         goto out;
+    tl_relay_address_worked(c->address, tls ? TLS_WORK : CONN_WORK, now);
     c->number = ++r->last_number;
     c->user = user;
     c->remote = tl_addr_normal(*remote);

@@ -129,6 +129,81 @@ class Honest:
         return self.a.expect("discoverResponse")["peers"]
 
 
+class Reader(threading.Thread):
+    """Reads for a node, `speed` bytes a second at most, as behind a slow line; counts what comes by type, and tells
+    when each message came whose session is `session`."""
+
+    def __init__(self, node, speed, session):
+        super().__init__(daemon=True)
+        self.node, self.speed, self.session = node, speed, session
+        self.bytes, self.kinds, self.times = {}, {}, []
+        self._over = threading.Event()
+        self.start()
+
+    def run(self):
+        piece = max(self.speed // 50, 1000)
+        node, began, got = self.node, time.monotonic(), 0
+        fill = node._fill
+
+        def slowly():
+            nonlocal got
+            wait = began + got / self.speed - time.monotonic()
+            if wait > 0:
+                time.sleep(wait)
+            if self._over.is_set():
+                raise Ended(None)
+            more = node.sock.recv(piece)
+            if not more:
+                raise Ended(None)
+            node.pending += more
+            got += len(more)
+
+        node._fill = slowly
+        try:
+            while not self._over.is_set():
+                opcode, text = node.frame()
+                if opcode != TEXT:
+                    continue
+                kind = text[2:text.index(b'"', 2)].decode()
+                self.kinds[kind] = self.kinds.get(kind, 0) + 1
+                self.bytes[kind] = self.bytes.get(kind, 0) + len(text)
+                if self.session.encode() in text[:400]:
+                    self.times.append(time.monotonic())
+        except (OSError, Ended):
+            pass
+        node._fill = fill
+
+    def stop(self):
+        self._over.set()
+        self.join(5)
+
+
+class Flood(threading.Thread):
+    """Calls `once(i)` again and again, as fast as the relay takes it, until stop()."""
+
+    def __init__(self, once):
+        super().__init__(daemon=True)
+        self.once, self.count, self._over = once, 0, threading.Event()
+        self.start()
+
+    def run(self):
+        try:
+            while not self._over.is_set():
+                self.once(self.count)
+                self.count += 1
+        except (OSError, Ended, AssertionError):
+            pass
+
+    def stop(self):
+        self._over.set()
+        self.join(10)
+
+
+def report(what, figure):
+    """A line for the table of docs/security.md."""
+    print(f"{what}: {figure}", file=sys.stderr)
+
+
 class Cost:
     """What the relay spent while the block ran: `cpu` seconds, `peak` bytes of memory beyond what it began with;
     `slowest` seconds that an honest datagram or GET /health took, all the while."""

@@ -426,6 +426,37 @@ static void unregistered_connections_of_one_site_are_bounded(void **state)
     world_clear(&w);
 }
 
+/* It connects and goes away again, as often as it can in a second. Returns how often it could. */
+static size_t knock(world *w, bool tls)
+{
+    tl_relay_conn *c;
+    size_t n = 0;
+    for (int i = 0; i < 1000; i++, w->now += TL_MS)
+        for (int k = 0; k < 100; k++)
+            if (!tl_relay_accept(w->relay, &w->remote, &w->local, tls, NULL, w->now, &c)) {
+                tl_relay_on_gone(w->relay, c, w->now);
+                n++;
+            }
+    return n;
+}
+
+static void who_only_knocks_gets_an_eighth_of_the_processor(void **state)
+{
+    (void)state;
+    for (int tls = 0; tls < 2; tls++) {
+        world w;
+        world_init(&w, NULL);
+        size_t a_second = tls ? 250 : 2500, burst = 20 * a_second;
+        size_t first = knock(&w, tls);
+        assert_true(first >= burst && first <= burst + a_second + 1);
+        size_t second = knock(&w, tls);
+        assert_true(second >= a_second - 1 && second <= a_second + 1);
+        w.remote.bytes[3]++;
+        assert_true(knock(&w, tls) >= burst); /* others do not pay for it */
+        world_clear(&w);
+    }
+}
+
 static void beyond_the_bound_the_oldest_unregistered_connection_makes_room(void **state)
 {
     (void)state;
@@ -466,6 +497,7 @@ int main(void)
         cmocka_unit_test(a_node_that_falls_silent_expires_and_any_frame_keeps_it),
         cmocka_unit_test(connections_are_bounded_by_address_and_in_all),
         cmocka_unit_test(unregistered_connections_of_one_site_are_bounded),
+        cmocka_unit_test(who_only_knocks_gets_an_eighth_of_the_processor),
         cmocka_unit_test(beyond_the_bound_the_oldest_unregistered_connection_makes_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
