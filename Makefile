@@ -66,11 +66,11 @@ lab-full: all
 test-debian13:
 	@tools/test-debian $(SUITE) $(ROOT) $(WHAT)
 
-## make asan     unit tests and simulator under the address, leak and undefined-behaviour sanitizers
+## make asan     unit tests, simulator and attacks under the address, leak and undefined-behaviour sanitizers
 asan:
 	@[ -d build-asan ] || meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
 	@ninja -C build-asan
-	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 tools/run-tests build-asan unit sim
+	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 tools/run-tests build-asan unit sim attacks
 
 ## make tsan     unit tests under the thread sanitizer (simulations have one thread)
 tsan:

@@ -234,8 +234,15 @@ void tl_relayd_hub_pump(tl_relayd_hub *hub)
         tl_relay_output out;
         while (tl_relay_next_output(hub->relay, &out))
             obey(hub, &out);
-        if (!hub->dirty && !hub->doomed)
-            break;
+        if (!hub->dirty && !hub->doomed) {
+            /* Connections that the machine has just given up end now, with what they hold, and not
+             * after all others that can be read: those could fill the memory again. */
+            tl_time now = tl_loop_now(hub->loop);
+            if (tl_relay_expiry(hub->relay) > now)
+                break;
+            tl_relay_on_timer(hub->relay, now);
+            continue;
+        }
         tl_relayd_conn *dirty = hub->dirty, *c;
         hub->dirty = NULL;
         while ((c = dirty)) {

@@ -2,15 +2,16 @@
 """test_relay_attacks.py TEALE-RELAY: strangers with a valid registration against the real program (registrants.py)."""
 import json
 import resource
+import socket
 import subprocess
 import sys
 import time
 import unittest
 
 import relayproc
-from relayproc import Relay
-from registrants import Cost, Crowd, Honest, is_sanitized
-from wsraw import CONTINUATION, TEXT
+from relayproc import Node, Relay, session
+from registrants import Cost, Crowd, Flood, Honest, Reader, Stranger, is_sanitized, report, stranger_address
+from wsraw import CONTINUATION, TEXT, as_text, frame
 
 
 def core_limit(pid):
@@ -97,6 +98,175 @@ class Discover(unittest.TestCase):
                 seen.update(p["nodeID"] for p in page["peers"])
                 cursor = {"cursor": page["cursor"]} if "cursor" in page else None
             self.assertEqual(len(seen), 401)
+
+
+class Downlink(unittest.TestCase):
+    """A node with a line of 1 MB/s, an honest peer, and strangers who want all of the line."""
+    speed = 1_000_000
+
+    def slowest_beside(self, attack):
+        """`attack(relay, victim)` begins floods; how long the honest messages of three seconds took, and how many
+        bytes a second came to the victim of each type."""
+        with Relay() as relay:
+            victim, honest = Node(relay, source=stranger_address(), rcvbuf=65536, timeout=20), Node(relay, timeout=20)
+            victim.register(), honest.register()
+            session(honest, victim, "honest")
+            floods = attack(relay, victim)
+            reader = Reader(victim, self.speed, '"honest"')
+            time.sleep(2)  # the queue fills
+            sent, slowest = [], 0
+            before, began = dict(reader.bytes), time.monotonic()
+            for _ in range(30):
+                sent.append(time.monotonic())
+                honest.to(victim, "relayData", "honest", data="AA==")
+                time.sleep(0.1)
+            end = time.monotonic() + 10
+            while len(reader.times) < len(sent) and time.monotonic() < end:
+                time.sleep(0.02)
+            span = time.monotonic() - began
+            rates = {k: (n - before.get(k, 0)) / span for k, n in reader.bytes.items()}
+            for n in relay.nodes:
+                n.sock.shutdown(socket.SHUT_RDWR)  # ends floods that wait to send
+            for f in floods:
+                f.stop()
+            reader.stop()
+            self.assertEqual(len(reader.times), len(sent))
+            for begin, came in zip(sent, reader.times):
+                slowest = max(slowest, came - begin)
+            return slowest, rates
+
+    @staticmethod
+    def accepted(relay, victim, n, size):
+        """Strangers with whom the victim agreed to a session each, from one address."""
+        crowd = Crowd(relay, n, timeout=20)
+        for i, p in enumerate(crowd):
+            session(p, victim, f"flood{i}")
+        data = "A" * size
+        texts = [frame(as_text("relayData", {"fromNodeID": p.id, "toNodeID": victim.id, "sessionID": f"flood{i}",
+                                             "data": data})) for i, p in enumerate(crowd)]
+        return [Flood(lambda _, p=p, t=t: p.sock.sendall(t)) for p, t in zip(crowd, texts)]
+
+    def test_one_with_a_session_makes_nobody_wait(self):
+        slowest, _ = self.slowest_beside(lambda relay, victim: self.accepted(relay, victim, 1, 60000))
+        report("downlink of 1 MB/s, one stranger with a session: the slowest honest message", f"{slowest:.2f} s")
+        self.assertLess(slowest, 3)
+
+    def test_nor_do_ten_of_one_address(self):
+        slowest, _ = self.slowest_beside(lambda relay, victim: self.accepted(relay, victim, 10, 60000))
+        report("the same, ten strangers of one address", f"{slowest:.2f} s")
+        self.assertLess(slowest, 3)
+
+    def test_candidates_of_strangers_have_a_rate(self):
+        def attack(relay, victim):
+            def candidate(p, size):
+                return frame(as_text("iceCandidate", {"fromNodeID": p.id, "toNodeID": victim.id, "sessionID": "x",
+                                                      "candidate": {"x": "A" * size}}))
+
+            def once(p, texts):
+                for t in texts:
+                    p.sock.sendall(t)
+                time.sleep(0.01)  # 200 messages a second are allowed
+            crowd = Crowd(relay, 10, timeout=20)
+            return [Flood(lambda _, p=p, t=(candidate(p, 15000), candidate(p, 59000)): once(p, t)) for p in crowd]
+        slowest, rates = self.slowest_beside(attack)
+        rate = rates.get("iceCandidate", 0)
+        report("candidates of ten strangers of one address, bytes a second that reach the victim", f"{rate:.0f}")
+        report("the slowest honest message beside them", f"{slowest:.2f} s")
+        self.assertLess(rate, 100_000)
+        self.assertLess(slowest, 3)
+
+
+class Presence(unittest.TestCase):
+    def test_coming_and_going_is_no_amplifier(self):
+        with Relay() as relay, Honest(relay) as honest:
+            watchers = Crowd(relay, 50, source="127.0.0.1", register=False)
+            for w in watchers:
+                w.register(features=[])
+            time.sleep(1)
+            readers = [Reader(w, 10_000_000, "none") for w in watchers]
+            source, sent = stranger_address(), 0
+
+            def once(_):
+                nonlocal sent
+                p = Stranger(relay, source=source)
+                p.send_message("register", p.registration())
+                p.expect("registerAck")
+                time.sleep(0.03)
+                p.close()
+                relay.nodes.remove(p)
+                sent += 1
+            with Cost(relay, honest) as cost:
+                floods = [Flood(once) for _ in range(16)]
+                time.sleep(5)
+                for f in floods:
+                    f.stop()
+            cost.check(self)
+            told = max(sum(r.kinds.get(k, 0) for k in ("peerJoined", "peerLeft")) for r in readers)
+            bytes_out = sum(sum(r.bytes.get(k, 0) for k in ("peerJoined", "peerLeft")) for r in readers)
+            for r in readers:
+                r.stop()
+            report(f"one address registers and leaves {sent} times in 5 s: events told to each of 50 watchers",
+                   f"{told}, {bytes_out / max(sent, 1):.0f} bytes out for each registration")
+            # the burst and the rate of one address, and the watchers themselves
+            self.assertLess(told, 2 * (200 + 2 * 20) + 60)
+            late = Node(relay, source=stranger_address())
+            late.register()
+            seen = Reader(watchers.nodes[0], 10_000_000, late.id)
+            time.sleep(3)
+            seen.stop()
+            self.assertEqual(len(seen.times), 1)
+
+
+class Doors(unittest.TestCase):
+    def test_sockets_that_say_nothing_keep_no_honest_node_out(self):
+        with Relay() as relay, Honest(relay) as honest:
+            with Cost(relay, honest) as cost:
+                silent = []
+                for _ in range(20):
+                    source = stranger_address()
+                    for _ in range(100):
+                        silent.append(socket.create_connection(relay.address, source_address=(source, 0)))
+                begin = time.monotonic()
+                Node(relay, source=stranger_address()).register()
+                took = time.monotonic() - begin
+            for s in silent:
+                s.close()
+            report("2000 silent sockets of 20 addresses: an honest registration takes", f"{took * 1000:.0f} ms")
+            cost.check(self, cpu=2)
+            self.assertLess(took, 2)
+
+    def test_requests_of_one_address_have_a_share_of_the_processor(self):
+        with Relay() as relay, Honest(relay) as honest:
+            source = stranger_address()
+
+            def once(_):
+                with socket.create_connection(relay.address, 5, (source, 0)) as s:
+                    s.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+                    while s.recv(65536):
+                        pass
+            with Cost(relay, honest) as cost:
+                floods = [Flood(once) for _ in range(8)]
+                time.sleep(3)
+                for f in floods:
+                    f.stop()
+            report("/metrics, asked by one address for 3 s", f"{sum(f.count for f in floods)} answers, {cost}")
+            cost.check(self)
+
+    def test_data_for_sessions_of_others_costs_only_its_sender(self):
+        with Relay() as relay, Honest(relay) as honest:
+            crowd = Crowd(relay, 4, timeout=20)
+            texts = [frame(as_text("relayData", {"fromNodeID": p.id, "toNodeID": honest.a.id, "sessionID": "honest",
+                                                 "data": "AA=="})) * 100 for p in crowd]
+            with Cost(relay, honest) as cost:
+                floods = [Flood(lambda _, p=p, t=t: p.sock.sendall(t)) for p, t in zip(crowd, texts)]
+                time.sleep(3)
+                for p in crowd:
+                    p.close()
+                for f in floods:
+                    f.stop()
+            report("relayData for a session of others, errors never read", f"{100 * sum(f.count for f in floods)} "
+                   f"messages, {cost}")
+            cost.check(self, peak=80)
 
 
 if __name__ == "__main__":
