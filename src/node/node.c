@@ -20,6 +20,12 @@ static tl_time expiry(const tl_node *n)
                : at;
 }
 
+static void note(tl_node_sign *s, uint64_t count, tl_time now)
+{
+    if (count != s->count)
+        *s = (tl_node_sign){count, now};
+}
+
 static void run(void *user)
 {
     tl_node *n = user;
@@ -35,6 +41,9 @@ static void run(void *user)
         if (!n->again)
             break;
     }
+    tl_time now = tl_loop_now(n->loop);
+    note(&n->late, tl_direct_counters_of(n->direct)->offers_refused[TL_OFFER_LATE], now);
+    note(&n->holes, tl_peers_quic_counters(n->peers)->black_holes, now);
     tl_relay_client_rearm(n->client);
     finish_drain(n);
     tl_timer_set(&n->timer, expiry(n));

@@ -31,6 +31,12 @@
 #define TL_NODE_GOODBYE_WITHIN (1 * TL_SEC) /* the time for the relay to take our goodbye */
 #define TL_NODE_UNMAP_WITHIN   (1 * TL_SEC) /* after that, the time to end the port mapping */
 
+/* How often something was seen, and when last. */
+typedef struct {
+    uint64_t count;
+    tl_time at;
+} tl_node_sign;
+
 struct tl_node {
     tl_loop *loop;
     tl_settings settings;
@@ -71,8 +77,9 @@ struct tl_node {
     tl_node_listener *listeners;
     const char *(*option_of)(void *user, const char *key); /* NULL: no setting is fixed */
     void *option_user;
-    bool clock_told;    /* the log says that our clock and the relay's differ */
-    double relay_ahead; /* of our monotonic clock, in seconds since 1970; 0 = not known */
+    tl_node_sign late, holes; /* offers refused as late; large packets that vanished */
+    bool clock_told;          /* the log says that our clock and the relay's differ */
+    double relay_ahead;       /* of our monotonic clock, in seconds since 1970; 0 = not known */
 
     enum { TL_NODE_NEW, TL_NODE_RUNNING, TL_NODE_DRAINING, TL_NODE_LEAVING, TL_NODE_GONE } stage;
     tl_time drain_deadline;

@@ -405,7 +405,7 @@ static void examine_direct(findings *l, const tl_doctor_facts *f)
             "nat.direct is false: everything goes through the relay");
         remedy(l, "teale config set nat.direct true");
     }
-    if (f->black_holes) {
+    if (f->black_holes && f->hole_ago < TL_DOCTOR_FRESH) {
         add(l, "mtu", TL_FINDING_WARNING,
             "large packets were lost %llu time%s on a path that had carried them; smaller packets "
             "are sent there now",
@@ -421,7 +421,7 @@ static void examine_direct(findings *l, const tl_doctor_facts *f)
 static void examine_clock(findings *l, const tl_doctor_facts *f)
 {
     double ahead = f->clock_ahead < 0 ? -f->clock_ahead : f->clock_ahead;
-    unsigned long long late = f->offers_late;
+    unsigned long long late = f->late_ago < TL_DOCTOR_FRESH ? f->offers_late : 0;
     const char *s = late == 1 ? "" : "s";
     if (f->clock_known && ahead > CLOCK_APART) {
         add(l, "clock", TL_FINDING_WARNING,

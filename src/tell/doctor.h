@@ -24,6 +24,9 @@ typedef struct {
     const char *url;
     const char *cause; /* why it could not be used; "" = not tried yet */
 } tl_doctor_relay;
+/* What happens again and again does so within this time: large packets are tried every 10 minutes
+ * (quic/size), offers more often. */
+#define TL_DOCTOR_FRESH      (30 * TL_MIN)
 #define TL_DOCTOR_RELAYS_MAX 16
 
 /* A STUN server without an address. */
@@ -69,6 +72,7 @@ typedef struct {
     bool direct_on;
     uint64_t offers_late; /* offers refused because two clocks differ */
     uint64_t black_holes; /* how often large packets were lost on a path that had carried them */
+    tl_time late_ago, hole_ago; /* since the last of each. After TL_DOCTOR_FRESH it is not told */
     size_t peers_direct, peers_lan, peers_relayed;
     size_t peers_in_clear; /* listed nodes that speak the old protocol alone */
     bool in_clear;         /* legacy_plaintext */

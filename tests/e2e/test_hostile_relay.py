@@ -173,7 +173,7 @@ class ItLiesAboutWhoIsWho(Behind):
         self.server = self.restart(self.server, "--share", self.parrot.url, way=way)
         wait_for(lambda: self.server.status()["backend"]["state"] == "up")
         self.stranger(way)
-        self.fails("serves")
+        self.fails("serves", "of the old protocol alone, in clear")
         self.hostile.link_of(self.server).cut()  # it registers again, through an honest relay
         self.recovers()
 
@@ -183,7 +183,7 @@ class ItLiesAboutWhoIsWho(Behind):
                              ("publicKey", other), ("nodeID", other), ("nodeID", "00" * 32), ("nodeID", None)):
             with self.subTest(field=field, value=value):
                 self.stranger(ways.ChangesPeers(lambda p, f=field, v=value: {**p, f: v}))
-                self.fails("serves")
+                self.fails("serves", "of the old protocol alone, in clear")
         self.recovers()
 
     def test_whoever_it_leads_to_in_place_of_the_node_asked_for_gets_no_question(self):

@@ -403,6 +403,9 @@ static void offers_refused_as_late_point_to_the_clock(void **state)
     alone("clock", TL_FINDING_WARNING, "1 offer from peers refused", "set-ntp");
     facts.offers_late = 3;
     alone("clock", TL_FINDING_WARNING, "3 offers", "on both machines");
+    facts.late_ago = TL_DOCTOR_FRESH; /* the clocks were set */
+    examine();
+    assert_null(find("clock"));
 }
 
 static void whose_clock_is_wrong_is_told_as_far_as_the_relays_tells_it(void **state)
@@ -429,6 +432,11 @@ static void packets_that_vanish_for_their_size_point_to_icmp(void **state)
     (void)state;
     facts.black_holes = 1;
     alone("mtu", TL_FINDING_WARNING, "were lost 1 time on", "ICMP");
+    facts.hole_ago = TL_DOCTOR_FRESH - 1;
+    alone("mtu", TL_FINDING_WARNING, "were lost 1 time on", "ICMP");
+    facts.hole_ago = TL_DOCTOR_FRESH; /* it happened once, and no more */
+    examine();
+    assert_null(find("mtu"));
 }
 
 static void a_model_server_that_is_down_or_empty_is_a_problem(void **state)
