@@ -156,10 +156,25 @@ static int show_below(const char *name, bool asked)
     return asked ? TL_EXIT_OK : TL_EXIT_USAGE;
 }
 
+/* What other programs call it. NULL: no such word is known. */
+static const char *meant_by(const char *word)
+{
+    static const char *const words[][2] = {
+        {"start", "teale up"}, {"stop", "teale down"}, {"restart", "teale down && teale up"},
+        {"ask", "teale chat"}, {"run", "teale chat"},  {"list", "teale models"}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (!strcmp(words[i][0], word))
+            return words[i][1];
+    return NULL;
+}
+
 static int unknown_command(int argc, char *const *argv)
 {
     char given[128];
     tl_suggest s;
+    if (meant_by(argv[0]))
+        return tl_cli_usage(NULL, "unknown command \"%s\"; did you mean `%s`?", argv[0],
+                            meant_by(argv[0]));
     if (offer_below(argv[0], NULL)) {
         if (argc < 2 || argv[1][0] == '-')
             return show_below(argv[0], argc >= 2 && is_help(argv[1]));

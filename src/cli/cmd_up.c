@@ -113,6 +113,11 @@ static int check(tl_cli *cli, const tl_args *args, tl_settings *ret_settings)
     if (tl_overrides_load(cli->paths.config, args, ret_settings, &why) ||
         tl_overrides_check(args, ret_settings, &why))
         return tl_cli_usage(cli, "%s", why.text);
+    static const char *const of_sharing[] = {"model", "private", "share-key-file"};
+    for (size_t i = 0; !*ret_settings->share && i < 3; i++)
+        if (tl_args_has(args, of_sharing[i]))
+            tl_out_note("--%s changes nothing: no model server is shared (--share URL)",
+                        of_sharing[i]);
     return TL_EXIT_OK;
 }
 

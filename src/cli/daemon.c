@@ -187,10 +187,12 @@ static int explain_no_provider(const tl_cli *cli)
         status = NULL;
     tl_daemon_answer_clear(&a);
     const json_t *wan = json_object_get(status, "wan");
-    if (wan && !tl_json_bool(wan, "enabled", false)) {
+    bool here = json_array_size(json_object_get(json_object_get(status, "backend"), "models")) > 0;
+    if (wan && !here && !tl_json_bool(wan, "enabled", false)) {
         tl_out_note("No relay is used: teale down, then teale up --relay URL. Or share a model "
                     "server of this machine: --share URL");
-    } else if (wan && strcmp(tl_json_string(wan, "state", ""), "connected") != 0) {
+    } else if (tl_json_bool(wan, "enabled", false) &&
+               strcmp(tl_json_string(wan, "state", ""), "connected") != 0) {
         tl_out_note("The relay is not reached; the node keeps trying. See: teale doctor");
         code = TL_EXIT_UNREACHABLE;
     } else {

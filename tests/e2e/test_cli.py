@@ -104,6 +104,8 @@ class Usage(Case):
         for wrong, meant in (("stauts", "status"), ("conifg", "config"), ("peer", "peers")):
             self.assertIn(f'did you mean "{meant}"', self.fails(2, wrong).stderr)
         self.assertIn('did you mean "config set"', self.fails(2, "config", "sett").stderr)
+        for word, meant in (("start", "teale up"), ("stop", "teale down"), ("restart", "teale down && teale up")):
+            self.assertIn(f"did you mean `{meant}`?", self.fails(2, word).stderr)
         for later in ("ptn", "wallet", "join"):
             self.fails(2, later)
 
@@ -586,7 +588,7 @@ class Daemon(Case):
 
     def test_an_unknown_model_and_an_unknown_peer_fail(self):
         self.ready(self.serve())
-        self.assertIn("teale models", self.fails(1, "chat", "-m", "no-such-model", "hi").stderr)
+        self.assertIn("--relay URL", self.fails(1, "chat", "-m", "no-such-model", "hi").stderr)
         self.fails(1, "ping", "abcd")
         self.fails(2, "ping", "xyz")
         self.fails(2, "chat", "--peer", "xyz", "hi")

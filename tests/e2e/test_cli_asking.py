@@ -212,11 +212,12 @@ class Asking(unittest.TestCase):
     def test_the_remedy_without_a_provider_follows_the_relay(self):
         for wan, exit_code, said in (({"enabled": True, "state": "connected"}, 1, "teale models"),
                                      ({"enabled": True, "state": "offline"}, 4, "teale doctor"),
-                                     ({"enabled": False, "state": "offline"}, 1, "--relay URL")):
+                                     ({"enabled": False, "state": "offline"}, 1, "--relay URL"),
+                                     ({"enabled": False, "models": ["m"]}, 1, "teale models")):
             def script(h, body):
                 if h.path == "/control/status":
                     h.begin(200, "application/json")
-                    h.send(json.dumps({"wan": wan}))
+                    h.send(json.dumps({"wan": wan, "backend": {"models": wan.get("models", [])}}))
                 else:
                     h.error(503, "no_provider", "nobody serves it")
             self.assertIn(said, self.expect(exit_code, "chat", "hi", script=script).stderr)

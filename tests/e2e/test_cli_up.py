@@ -164,6 +164,11 @@ class Sharing(Up):
         again = json.loads(self.ok("up", "--json").stdout)
         self.assertEqual(again["node_id"], json.loads(r.stdout)["node_id"])
 
+    def test_options_of_sharing_without_a_server_to_share_are_said_to_change_nothing(self):
+        self.assertIn("--model changes nothing", self.up(0, "--model", "x").stderr)
+        self.ok("down")
+        self.assertNotIn("changes nothing", self.up(0, "--model", "parrot", "--share", self.parrot()).stderr)
+
     def test_a_long_remedy_is_shown_whole(self):
         host = ".".join(["x" * 60] * 3) + ".invalid"
         r = self.up(4, "--relay", f"wss://{host}/ws", "--timeout", "3")
