@@ -150,7 +150,7 @@ static void no_provider(tl_route *x)
     } else if (!tl_access_asks_others(r->access)) {
         tl_route_fail(x, TL_FAIL_NO_PROVIDER,
                       "no member of your networks serves this model (setting: ask)");
-    } else if (local[0] && relay) {
+    } else if (local[0] && relay && !x->ask.has_peer) {
         tl_route_fail(x, TL_FAIL_BACKEND_UNREACHABLE, local);
     } else if (relay || !x->searched) {
         snprintf(text, sizeof text,

@@ -107,6 +107,13 @@ class Sharing(Up):
         status = self.status()
         self.assertEqual((status["backend"]["state"], status["sharing"]["reason"]), ("refused", "wants_key"))
         self.assertIn(f"backend: refused {url}", self.ok("status").stdout)
+        r = self.fails(1, "chat", "x")
+        self.assertIn("wants a key", r.stderr)
+        self.assertIn("teale status", r.stderr)
+        self.assertNotIn("Start the model server", r.stderr)
+        gone = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c"
+        r = self.fails(4, "chat", "--peer", gone, "x")  # not this machine's server is to blame
+        self.assertNotIn("wants a key", r.stderr)
         self.ok("down")
         with open(self.path("key"), "w", encoding="ascii") as f:
             f.write("wrong\n")
