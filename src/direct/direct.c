@@ -363,6 +363,7 @@ static tl_direct_way describe(const tl_direct *d, const tl_way_entry *way, const
                            .lan =
                                tl_addr_on_link(&pair->remote, self->interfaces, self->n_interfaces),
                            .rtt = pair->rtt,
+                           .least = pair->least,
                            .since = way->since,
                            .losses = way->losses,
                            .remote = pair->remote};

@@ -134,6 +134,7 @@ typedef struct {
     tl_path_id path;
     bool lan;
     tl_time rtt, since;
+    tl_time least; /* the shortest round trip since then: what the way takes without a load */
     unsigned losses;
     tl_addr remote;
 } tl_direct_way;

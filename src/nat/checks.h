@@ -71,6 +71,7 @@ typedef struct {
     tl_pair_pace pace;
     tl_addr seen_as; /* our address as the peer saw it; family NONE before an answer */
     tl_time rtt;     /* smoothed; 0 before an answer */
+    tl_time least;   /* the shortest round trip since it is valid; 0 before an answer */
     tl_time heard;   /* the last authenticated packet, check or answer; 0 = never */
     tl_time valid_since;
     unsigned sent, answered, asked_by_peer;

@@ -86,6 +86,7 @@ static void set_state(tl_checks *c, size_t i, tl_pair_state state, tl_time now)
         break;
     case TL_PAIR_LOST:
         p->sock = tl_sock_base(p->sock); /* from now on the kernel chooses the address again */
+        p->least = 0;                    /* when it comes back, it may lead another way */
         x->lost_at = now;
         x->next_at = now + CHECK_LOST_SOON;
         x->tries = TL_CHECKS_UNHEARD_MAX;
@@ -359,6 +360,7 @@ void tl_check_on_asked(tl_checks *c, size_t i, tl_time now)
 static void measure(tl_pair *p, check_side *x, tl_time rtt)
 {
     rtt = rtt ? rtt : 1; /* 0 says that nothing was measured */
+    p->least = p->least ? tl_time_min(p->least, rtt) : rtt;
     if (!p->rtt) {
         p->rtt = rtt;
         x->rttvar = rtt / 2;

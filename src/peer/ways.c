@@ -4,6 +4,7 @@
 
 #define AGAIN_AFTER (20 * TL_MS) /* no connection ID was left: the peer sends one in a round trip */
 #define PROOF_AFTER (2 * TL_SEC) /* so long a new way is proven even without questions */
+#define LOOK_AFTER  (2 * TL_SEC) /* by then a new way was measured three times */
 
 /* Begins to prove the direct way. Only the client does: only it can leave a way. */
 static void prove(tl_peer_conn *conn)
@@ -79,12 +80,23 @@ static size_t list_ways(tl_peer_conn *conn, tl_way *ret_ways)
         ret_ways[n++] = (tl_way){.id = direct[i].path,
                                  .kind = direct[i].lan ? TL_WAY_LAN : TL_WAY_DIRECT,
                                  .usable = true,
-                                 .rtt = direct[i].rtt,
+                                 .rtt = direct[i].least,
                                  .usable_since = direct[i].since,
                                  .losses = direct[i].losses};
     for (size_t i = 0; i < n && n > 1; i++)
         ret_ways[i].usable = ret_ways[i].id != present || conn->proof.state != TL_PROOF_BARREN;
     return n;
+}
+
+/* The first round trip of a way often says more of two busy machines than of the way. When to look
+ * again at ways that are new; TL_NEVER: there is none, or nothing to choose from. */
+static tl_time when_measured(const tl_way *ways, size_t n, tl_time now)
+{
+    tl_time at = TL_NEVER;
+    for (size_t i = 0; i < n && n > 1; i++)
+        if (ways[i].kind != TL_WAY_RELAYED && now < ways[i].usable_since + LOOK_AFTER)
+            at = tl_time_min(at, ways[i].usable_since + LOOK_AFTER);
+    return at;
 }
 
 static void count_move(tl_peers *p, bool was_direct, bool is_direct)
@@ -124,7 +136,7 @@ void tl_ways_choose(tl_peer_conn *conn, tl_time now)
     conn->choice.present = present;
     conn->choice.pto = 2 * tl_quic_conn_rtt(conn->quic);
     tl_choice choice = tl_choose(ways, n, &conn->choice, now);
-    conn->choose_at = choice.again_at;
+    conn->choose_at = tl_time_min(choice.again_at, when_measured(ways, n, now));
     if (choice.id) {
         conn->chosen = choice.why;
         if (choice.id != present)

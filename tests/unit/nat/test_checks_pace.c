@@ -260,6 +260,19 @@ static void round_trips_are_smoothed(void **state)
     answer(i, T0, T0 + 100); /* off by as much, the other way */
     assert_int_equal(side(i)->rttvar, 575);
     assert_int_equal(c->pairs[i].rtt, 800);
+
+    /* the shortest is kept, while the pair is valid */
+    assert_int_equal(c->pairs[i].least, 1);
+    c->pairs[i].least = 0;
+    answer(i, T0, T0 + 900);
+    answer(i, T0, T0 + 700);
+    answer(i, T0, T0 + 5000);
+    assert_int_equal(c->pairs[i].least, 700);
+    assert_int_not_equal(c->pairs[i].rtt, 700);
+    lose(i, T0 + 10 * TL_SEC);
+    assert_int_equal(c->pairs[i].least, 0);
+    answer(i, T0 + 10 * TL_SEC, T0 + 10 * TL_SEC + 900);
+    assert_int_equal(c->pairs[i].least, 900);
 }
 
 static void after_an_answer_later_questions_are_still_open_under_traffic(void **state)

@@ -446,6 +446,34 @@ static void a_lost_session_is_replaced_by_another_and_streams_go_on(void **state
     assert_int_equal(sessions_of(1), 1); /* the old one is not kept */
 }
 
+/* The client asks for the session, but both must be at the relay for it. */
+static void with_a_question_under_way_both_sides_want_the_relay_back(void **state)
+{
+    (void)state;
+    for (int busy = 0; busy < 2; busy++) {
+        wisher w = {0};
+        connect_from(&w, 0);
+        say(&w);
+        run_for(TL_SEC);
+        if (!busy)
+            finish(&w);
+        run_for(TL_SEC);
+        unsigned client = nodes[0].wanted, server = nodes[1].wanted;
+        relay_down(&nodes[0]);
+        relay_down(&nodes[1]);
+        run_for(3 * TL_SEC);
+        assert_true(nodes[0].wanted > client + 1);
+        if (busy)
+            assert_true(nodes[1].wanted > server + 1);
+        else
+            assert_int_equal(nodes[1].wanted, server);
+        relay_up(&nodes[0]);
+        relay_up(&nodes[1]);
+        run_for(2 * TL_SEC);
+        assert_non_null(conn_of(1)); /* it goes on */
+    }
+}
+
 static void a_path_that_is_not_found_again_ends_the_connection_after_ten_seconds(void **state)
 {
     (void)state;
@@ -551,6 +579,7 @@ int main(void)
         T(an_idle_connection_may_be_silent),
         T(a_stale_connection_is_asked_for_life_when_it_is_wanted),
         T(a_lost_session_is_replaced_by_another_and_streams_go_on),
+        T(with_a_question_under_way_both_sides_want_the_relay_back),
         T(a_path_that_is_not_found_again_ends_the_connection_after_ten_seconds),
         T(path_ids_are_never_zero_nor_in_use),
         T(nothing_leaves_through_a_relay_that_is_full),
