@@ -5,11 +5,9 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
-#include <utlist.h>
 
 /* --- handshake --- */
 

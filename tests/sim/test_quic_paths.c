@@ -1,14 +1,11 @@
 /* A connection moves from path to path, and paths carry more or less than it thought. */
-#include "quic/quic_compat.h"
 #include "quic_world.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
-#include <utlist.h>
 
 static void the_client_moves_to_another_path_without_losing_a_byte(void **state)
 {
