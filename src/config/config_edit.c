@@ -263,6 +263,7 @@ static void put_line(editor *d, size_t at, const char *name, const json_t *value
 static size_t last_end(const tl_toml *table)
 {
     size_t end = 0;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a document that was read has a root */
     for (const tl_toml *m = table->first; m; m = m->next) {
         bool group = m->type == TL_TOML_TABLE || m->type == TL_TOML_ARRAY;
         size_t its = m->end;

@@ -23,8 +23,10 @@ static tl_err cut(tl_toml_reader *r, size_t n, void **ret)
     if (!b || b->size - b->used < n) {
         size_t size = n > BLOCK_MIN ? n : BLOCK_MIN;
         b = calloc(1, sizeof *b + size);
-        if (!b)
-            return tl_why_set(r->why, TL_ERR_NOMEM, "%s: out of memory", r->name);
+        if (!b) {
+            tl_why_set(r->why, TL_ERR_NOMEM, "%s: out of memory", r->name);
+            return TL_ERR_NOMEM;
+        }
         b->size = size;
         b->next = r->doc.blocks;
         r->doc.blocks = b;
@@ -58,9 +60,10 @@ tl_err tl_toml_copy(tl_toml_reader *r, tl_slice bytes, tl_slice *ret_copy)
 tl_err tl_toml_node(tl_toml_reader *r, tl_toml_type type, size_t at, tl_toml **ret_node)
 {
     void *p;
-    if (r->doc.nodes == TL_TOML_NODES_MAX)
-        return tl_toml_fail(r, at, TL_ERR_TOO_LARGE, "more than %d names and values",
-                            TL_TOML_NODES_MAX);
+    if (r->doc.nodes == TL_TOML_NODES_MAX) {
+        tl_toml_fail(r, at, TL_ERR_TOO_LARGE, "more than %d names and values", TL_TOML_NODES_MAX);
+        return TL_ERR_TOO_LARGE;
+    }
     tl_err e = cut(r, sizeof **ret_node, &p);
     if (e)
         return e;

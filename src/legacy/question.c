@@ -51,11 +51,16 @@ static tl_err write_members(tl_buf *out, tl_slice body, bool *ret_streams)
     return e;
 }
 
+static bool is_space(uint8_t c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 tl_err tl_legacy_question_write(tl_buf *out, tl_slice body)
 {
     size_t before = out->len;
     bool streams = false;
-    while (body.n && memchr(" \t\r\n", body.p[0], 4))
+    while (body.n && is_space(body.p[0]))
         body = tl_slice_of(body.p + 1, body.n - 1);
     tl_err e = write_members(out, body, &streams);
     if (!e && !streams) { /* an object without a member has no messages: any node refuses it */

@@ -21,6 +21,7 @@ static void forget(tl_relay_addresses *t, tl_relay_address *a)
     /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the entry is in the table */
     HASH_DELETE(hh, t->table, a);
     if (--a->site->addresses == 0) {
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the site is in the table */
         HASH_DELETE(hh, t->sites, a->site);
         free(a->site);
     }

@@ -186,8 +186,8 @@ static void tell_refused(tl_relayd_hub *hub)
 {
     static const char *const why[TL_RELAY_REFUSED_REASONS] = {
         [TL_RELAY_REFUSED_INVALID] = "it was no valid registration",
-        [TL_RELAY_REFUSED_PROOF] = "no proof of its key for this relay (nodes must dial a --name "
-                                   "of this relay, with the same port)",
+        [TL_RELAY_REFUSED_PROOF] =
+            "no proof of its key for this relay (nodes must dial one of its names: --name)",
         [TL_RELAY_REFUSED_IDENTITY] = "its connection belongs to another node",
         [TL_RELAY_REFUSED_RATE] = "too much work for one address",
         [TL_RELAY_REFUSED_MEMORY] = "out of memory",
