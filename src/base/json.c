@@ -25,11 +25,16 @@ __attribute__((constructor)) static void watch_allocations(void)
     json_set_alloc_funcs(watched_malloc, inner_free);
 }
 
-/* How deep the brackets outside strings nest: enough to refuse a text that is too deep, before
- * parsing. */
-static unsigned nesting(tl_slice text)
+typedef struct {
+    unsigned depth; /* how deep the brackets outside strings nest */
+    size_t values;  /* at most */
+} measures;
+
+/* Enough to refuse a text that is too deep or has too many values, before parsing. */
+static measures measure(tl_slice text)
 {
-    unsigned depth = 0, deepest = 0;
+    measures m = {0, 1};
+    unsigned depth = 0;
     bool in_string = false;
     for (size_t i = 0; i < text.n; i++) {
         uint8_t c = text.p[i];
@@ -41,23 +46,40 @@ static unsigned nesting(tl_slice text)
         } else if (c == '"') {
             in_string = true;
         } else if (c == '{' || c == '[') {
-            if (++depth > deepest)
-                deepest = depth;
+            m.values++;
+            if (++depth > m.depth)
+                m.depth = depth;
+        } else if (c == ',') {
+            m.values++;
         } else if ((c == '}' || c == ']') && depth) {
             depth--;
         }
     }
-    return deepest;
+    return m;
+}
+
+size_t tl_json_count(tl_slice text)
+{
+    return measure(text).values;
 }
 
 tl_err tl_json_parse(tl_slice text, unsigned max_depth, json_t **ret, tl_why *why)
+{
+    return tl_json_parse_bounded(text, max_depth, SIZE_MAX, ret, why);
+}
+
+tl_err tl_json_parse_bounded(tl_slice text, unsigned max_depth, size_t max_values, json_t **ret,
+                             tl_why *why)
 {
     if (text.n == 0)
         return tl_why_set(why, TL_ERR_PROTO, "no JSON: the text is empty");
     if (memchr(text.p, 0, text.n)) /* jansson 2.14 swallows a NUL after a number or a word */
         return tl_why_set(why, TL_ERR_PROTO, "a zero byte is no JSON");
-    if (nesting(text) > max_depth)
+    measures m = measure(text);
+    if (m.depth > max_depth)
         return tl_why_set(why, TL_ERR_PROTO, "JSON nested deeper than %u", max_depth);
+    if (m.values > max_values)
+        return tl_why_set(why, TL_ERR_PROTO, "JSON of more than %zu values", max_values);
     json_error_t error;
     ran_out = false;
     json_t *value = json_loadb((const char *)text.p, text.n,

@@ -12,6 +12,14 @@
  * *ret (json_decref). TL_ERR_PROTO with the position in `why`, TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_json_parse(tl_slice text, unsigned max_depth, json_t **ret, tl_why *why);
 
+/* The same for what a stranger wrote: a text of more than `max_values` values is TL_ERR_PROTO, and
+ * no tree is made of it. A value takes up to 100 bytes of memory, where "0," is two of text. */
+#define TL_JSON_VALUES_MAX (64u << 10) /* far more than any message has */
+TL_CHECK tl_err tl_json_parse_bounded(tl_slice text, unsigned max_depth, size_t max_values,
+                                      json_t **ret, tl_why *why);
+/* The text has no more values than this: its brackets and commas are counted, outside strings. */
+size_t tl_json_count(tl_slice text);
+
 /* Compact, keys in their order of insertion, reals as the shortest text that reads back the same;
  * appended to `out`. TL_ERR_NOMEM, `out` as before. */
 TL_CHECK tl_err tl_json_write(tl_buf *out, const json_t *value);

@@ -13,6 +13,7 @@ tl_err tl_legacy_new(const tl_legacy_config *config, const tl_legacy_times *time
         return TL_ERR_NOMEM;
     *l = (tl_legacy){
         .config = *config, .times = *times, .world = *world, .user = user, .due = TL_NEVER};
+    tl_old_allow_init(l);
     *ret_legacy = l;
     return TL_OK;
 }
@@ -53,11 +54,8 @@ void tl_legacy_free(tl_legacy *l)
 
 bool tl_legacy_is_message(tl_slice text)
 {
-    tl_legacy_message m;
-    if (!tl_legacy_may_be(text) || tl_legacy_parse(text, &m))
-        return false;
-    tl_legacy_message_clear(&m);
-    return true;
+    tl_legacy_front front;
+    return !tl_legacy_peek(text, &front);
 }
 
 void tl_legacy_accept(tl_legacy *l, tl_path_id path, const tl_node_id *peer)
@@ -105,15 +103,20 @@ static void tell_declined(tl_legacy *l, const tl_node_id *peer)
            hex);
 }
 
-/* The setting is off. */
-static void decline(tl_old_session *s, const tl_legacy_message *m)
+/* The setting is off: no more is read than who asks what. Beyond the rate, nobody is told. */
+static void decline(tl_old_session *s, tl_slice text)
 {
     tl_legacy *l = s->legacy;
+    tl_legacy_front front;
     tl_buf message = {0};
     l->counters.declined++;
+    if (tl_legacy_peek(text, &front) || !tl_old_may_be_told(l, &s->peer)) {
+        tl_old_session_end(s, true, "");
+        return;
+    }
     tell_declined(l, &s->peer);
-    if (m->type == TL_LEGACY_REQUEST) {
-        tl_err e = tl_legacy_write_error(&message, m->id, "unavailable",
+    if (front.type == TL_LEGACY_REQUEST && front.id[0]) {
+        tl_err e = tl_legacy_write_error(&message, front.id, "unavailable",
                                          tl_access_words(TL_ACCESS_ENCRYPTED));
         tl_old_session_say(s, &message, e);
         tl_old_session_flush(s);
@@ -154,15 +157,23 @@ void tl_legacy_on_text(tl_legacy *l, tl_path_id path, tl_slice text)
 {
     tl_old_session *s = tl_old_session_find(l, path);
     tl_legacy_message m;
-    if (!s || s->state != TL_OLD_OPEN || tl_legacy_parse(text, &m)) {
+    if (!s || s->state != TL_OLD_OPEN) {
         l->counters.ignored++;
         return;
     }
+    if (tl_access_for_old(l->config.access) == TL_ACCESS_ENCRYPTED) {
+        decline(s, text);
+        return;
+    }
+    bool admitted = tl_old_may_say(s, text.n);
+    if (!admitted || tl_legacy_parse(text, &m)) {
+        l->counters.ignored++;
+        if (!admitted && s->questions) /* a piece of an answer is missing */
+            tl_old_session_end(s, true, "the peer sent more than this node reads at once");
+        return;
+    }
     s->heard_at = tl_legacy_now(l);
-    if (tl_access_for_old(l->config.access) == TL_ACCESS_ENCRYPTED)
-        decline(s, &m);
-    else
-        on_message(s, &m);
+    on_message(s, &m);
     tl_legacy_message_clear(&m);
 }
 

@@ -16,21 +16,38 @@
 
 /* Sessions in all, 300 bytes each and what waits in them. The one that is idle for longest makes room;
  * of one peer the node takes no more than TL_PATHS_OF_PEER_MAX (peer/state.h). */
-#define TL_LEGACY_SESSIONS_MAX  256
+#define TL_LEGACY_SESSIONS_MAX     256
 /* A session without a question: ours is closed then; that of a peer after silence (Macs send a
  * heartbeat every 15 s). */
-#define TL_LEGACY_IDLE          (30 * TL_SEC)
-#define TL_LEGACY_SILENT        (90 * TL_SEC)
+#define TL_LEGACY_IDLE             (30 * TL_SEC)
+#define TL_LEGACY_SILENT           (90 * TL_SEC)
 /* How often a peer that has our question and says nothing is asked for a sign of life. */
-#define TL_LEGACY_BEAT_AFTER    (2 * TL_SEC)
+#define TL_LEGACY_BEAT_AFTER       (2 * TL_SEC)
 /* Of an answer that a client of this machine does not read so much is kept: the old protocol cannot
  * hold a provider back. Then the question fails. */
-#define TL_LEGACY_HELD_MAX      (4u << 20)
+#define TL_LEGACY_HELD_MAX         (4u << 20)
 /* hello and heartbeat of a peer are answered so often: a second, and at once. */
-#define TL_LEGACY_GREETINGS     1
-#define TL_LEGACY_GREETINGS_MAX 5
+#define TL_LEGACY_GREETINGS        1
+#define TL_LEGACY_GREETINGS_MAX    5
+/* Bytes that are read a second, and at once: of one stranger (at once: one message of the greatest
+ * length), of all, and over a session on which a question of ours is. A message costs so many more.
+ * Reading takes up to 0.15 s a MB: strangers cost this node a seventh of its time at most. */
+#define TL_LEGACY_BYTES            (256u << 10)
+#define TL_LEGACY_BYTES_MAX        (4u << 20)
+#define TL_LEGACY_SUM_BYTES        (1u << 20)
+#define TL_LEGACY_SUM_BYTES_MAX    (8u << 20)
+#define TL_LEGACY_ANSWERS          (2u << 20)
+#define TL_LEGACY_ANSWERS_MAX      (8u << 20)
+#define TL_LEGACY_MESSAGE_COST     256
+/* Who is declined is told so often: a second, and at once; one peer, and all. */
+#define TL_LEGACY_DECLINES         1
+#define TL_LEGACY_DECLINES_MAX     5
+#define TL_LEGACY_SUM_DECLINES     16
+#define TL_LEGACY_SUM_DECLINES_MAX 64
+/* Strangers whose shares are remembered; who comes with more names has the sum's bound alone. */
+#define TL_LEGACY_ALLOWANCES       64
 /* Nodes whose declined questions are told in the log; of more, only that there are more. */
-#define TL_LEGACY_TOLD_MAX      16
+#define TL_LEGACY_TOLD_MAX         16
 
 typedef struct tl_legacy tl_legacy;
 
@@ -83,7 +100,7 @@ void tl_legacy_stop(tl_legacy *l);
 TL_CHECK tl_err tl_legacy_ask(tl_legacy *l, const tl_ask *ask, const tl_exchange_sink *sink,
                               void *user, tl_exchange **ret_exchange);
 
-/* Is it a message of the old protocol? */
+/* Does it begin as a message of the old protocol does? Costs the same for a text of any length. */
 bool tl_legacy_is_message(tl_slice text);
 /* A session that `peer` opened, and over which it speaks the old protocol, is ours from now on. */
 void tl_legacy_accept(tl_legacy *l, tl_path_id path, const tl_node_id *peer);

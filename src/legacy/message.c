@@ -1,6 +1,7 @@
 #include "legacy/message.h"
 
 #include "wire/cluster.h"
+#include "wire/jsonscan.h"
 
 #include <strings.h>
 
@@ -16,6 +17,14 @@ static const char *const type_names[TL_LEGACY_OTHER] = {
     [TL_LEGACY_COMPLETE] = "inferenceComplete",
     [TL_LEGACY_ERROR] = "inferenceError",
 };
+
+static tl_legacy_type type_of(const char *name)
+{
+    for (int t = 0; t < TL_LEGACY_OTHER; t++)
+        if (strcmp(name, type_names[t]) == 0)
+            return (tl_legacy_type)t;
+    return TL_LEGACY_OTHER;
+}
 
 void tl_legacy_uuid_write(char ret[TL_LEGACY_UUID], const uint8_t bytes[16])
 {
@@ -98,7 +107,7 @@ static tl_err take_payload(const json_t *o, tl_legacy_message *m)
 tl_err tl_legacy_parse(tl_slice text, tl_legacy_message *ret_message)
 {
     json_t *root = NULL;
-    tl_err e = tl_json_parse(text, TL_LEGACY_DEPTH, &root, NULL);
+    tl_err e = tl_json_parse_bounded(text, TL_LEGACY_DEPTH, TL_JSON_VALUES_MAX, &root, NULL);
     if (e)
         return e;
     tl_legacy_message m = {.type = TL_LEGACY_OTHER};
@@ -111,15 +120,66 @@ tl_err tl_legacy_parse(tl_slice text, tl_legacy_message *ret_message)
     inner = json_object_get(payload, "_0");
     if (json_is_object(inner))
         payload = inner;
-    for (int t = 0; t < TL_LEGACY_OTHER; t++)
-        if (strcmp(json_object_iter_key(only), type_names[t]) == 0)
-            m.type = (tl_legacy_type)t;
+    m.type = type_of(json_object_iter_key(only));
     if (take_payload(payload, &m)) {
         tl_legacy_message_clear(&m);
         m.type = TL_LEGACY_OTHER;
     }
     json_decref(root);
     *ret_message = m;
+    return TL_OK;
+}
+
+/* --- reading the front alone --- */
+
+static void peek_id(tl_jsonscan *payload, char ret[TL_LEGACY_ID_MAX])
+{
+    tl_jsonscan inner, *s = payload;
+    tl_slice key, value;
+    tl_json_kind kind;
+    bool done = false;
+    size_t n;
+    while (!tl_jsonscan_key(s, &key, &done) && !done) {
+        bool wraps = s == payload && tl_slice_eq(key, TL_SLICE_LIT("_0"));
+        if (wraps && !tl_jsonscan_peek(s, &kind) && kind == TL_JSON_OBJECT) {
+            if (tl_jsonscan_enter(s, &inner))
+                return;
+            s = &inner;
+            continue;
+        }
+        if (tl_jsonscan_value(s, &value, &kind))
+            return;
+        if (kind == TL_JSON_STRING && tl_slice_eq(key, TL_SLICE_LIT("requestID"))) {
+            if (tl_jsonscan_string(value, ret, TL_LEGACY_ID_MAX, &n) || !tl_cluster_id_is(ret))
+                ret[0] = 0;
+            return;
+        }
+    }
+}
+
+tl_err tl_legacy_peek(tl_slice text, tl_legacy_front *ret_front)
+{
+    tl_legacy_front front = {.type = TL_LEGACY_OTHER};
+    tl_jsonscan s, payload;
+    tl_slice key;
+    char name[32];
+    size_t n;
+    bool done = false;
+    if (!tl_legacy_may_be(text))
+        return TL_ERR_PROTO;
+    if (text.n > TL_LEGACY_FRONT)
+        text.n = TL_LEGACY_FRONT;
+    tl_err e = tl_jsonscan_begin(&s, text, 0);
+    if (!e)
+        e = tl_jsonscan_key(&s, &key, &done);
+    if (!e)
+        e = done ? TL_ERR_PROTO : tl_jsonscan_enter(&s, &payload);
+    if (e)
+        return e;
+    if (!tl_jsonscan_string(key, name, sizeof name, &n))
+        front.type = type_of(name);
+    peek_id(&payload, front.id);
+    *ret_front = front;
     return TL_OK;
 }
 

@@ -55,7 +55,17 @@ static inline bool tl_legacy_may_be(tl_slice text)
     return text.n >= 6 && text.p[0] == '{' && text.p[text.n - 1] == '}';
 }
 
-/* TL_ERR_PROTO: not JSON, or not an object with one key whose value is an object. TL_ERR_NOMEM. */
+/* What a text is by its first TL_LEGACY_FRONT bytes, read in place: enough to decline it, whatever
+ * follows. `id` is "" where it does not stand there. TL_ERR_PROTO: no message begins so. */
+#define TL_LEGACY_FRONT 1024
+typedef struct {
+    tl_legacy_type type;
+    char id[TL_LEGACY_ID_MAX];
+} tl_legacy_front;
+TL_CHECK tl_err tl_legacy_peek(tl_slice text, tl_legacy_front *ret_front);
+
+/* TL_ERR_PROTO: not JSON, more than TL_JSON_VALUES_MAX values, or not an object with one key whose
+ * value is an object. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_legacy_parse(tl_slice text, tl_legacy_message *ret_message);
 void tl_legacy_message_clear(tl_legacy_message *m);
 

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #define PIECE (64u << 10) /* so much of a model server's answer is turned into chunks at once */
 
@@ -189,6 +190,19 @@ static void take_model(tl_legacy *l, const json_t *request, char ret[TL_MODEL_MA
     json_decref(models);
 }
 
+/* Some model servers read "Model" as "model", and take the last: what was admitted must be all that
+ * they can read. */
+static bool has_double(json_t *request)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach (request, key, value)
+        if ((strcasecmp(key, "model") == 0 && strcmp(key, "model") != 0) ||
+            (strcasecmp(key, "stream") == 0 && strcmp(key, "stream") != 0))
+            return true;
+    return false;
+}
+
 /* 32 hex digits of a UUID; of another ID, as many of its characters. */
 static void take_id(const char *id, char ret[33])
 {
@@ -230,6 +244,12 @@ static void ask_backend(tl_old_job *j, json_t *request)
 void tl_old_job_begin(tl_old_session *s, const tl_legacy_message *m)
 {
     tl_legacy *l = s->legacy;
+    if (has_double(m->body)) {
+        l->counters.refused++;
+        say_error(s, m->id, TL_FAIL_UNAVAILABLE,
+                  "\"model\" and \"stream\" are written in small letters alone");
+        return;
+    }
     tl_old_job *j = calloc(1, sizeof *j);
     if (!j)
         return;

@@ -53,17 +53,18 @@ tl_old_session *tl_old_session_add(tl_legacy *l, tl_path_id path, const tl_node_
     tl_old_session *s = calloc(1, sizeof *s);
     if (!s)
         return NULL;
-    *s = (tl_old_session){.legacy = l,
-                          .path = path,
-                          .peer = *peer,
-                          .state = ours ? TL_OLD_OPENING : TL_OLD_OPEN,
-                          .ours = ours,
-                          .moved_at = now,
-                          .heard_at = now,
-                          .used_at = now,
-                          .beat_at = TL_NEVER,
-                          .greetings =
-                              tl_ratelimit_make(TL_LEGACY_GREETINGS, TL_LEGACY_GREETINGS_MAX, now)};
+    *s = (tl_old_session){
+        .legacy = l,
+        .path = path,
+        .peer = *peer,
+        .state = ours ? TL_OLD_OPENING : TL_OLD_OPEN,
+        .ours = ours,
+        .moved_at = now,
+        .heard_at = now,
+        .used_at = now,
+        .beat_at = TL_NEVER,
+        .greetings = tl_ratelimit_make(TL_LEGACY_GREETINGS, TL_LEGACY_GREETINGS_MAX, now),
+        .answers = tl_ratelimit_make(TL_LEGACY_ANSWERS, TL_LEGACY_ANSWERS_MAX, now)};
     if (!TL_TABLE_ADD(hh, l->sessions, path, sizeof s->path, s)) {
         free(s);
         return NULL;

@@ -4,6 +4,7 @@
  *   sessions.c  sessions at the relay: the table, and what waits to be sent
  *   asking.c    our questions
  *   serving.c   questions of others
+ *   allow.c     how much peers may send
  *
  * Nothing is freed inside a call: what is over is marked so, and tl_legacy_run frees it. So calls of
  * sinks may end anything. */
@@ -43,6 +44,7 @@ typedef struct tl_old_session {
     tl_time used_at;        /* when the last question on it ended */
     tl_time beat_at;        /* when the next heartbeat is due, while a question of ours waits */
     tl_ratelimit greetings;
+    tl_ratelimit answers; /* bytes that are read while a question of ours is on it */
     UT_hash_handle hh;
 } tl_old_session;
 
@@ -95,6 +97,13 @@ typedef struct tl_old_job {
     struct tl_old_job *prev, *next;
 } tl_old_job;
 
+/* How much a peer may send. */
+typedef struct {
+    tl_node_id peer;
+    tl_time used_at;
+    tl_ratelimit bytes, declines;
+} tl_old_allowance;
+
 struct tl_legacy {
     tl_legacy_config config;
     tl_legacy_times times;
@@ -108,6 +117,9 @@ struct tl_legacy {
     size_t n_told;
     tl_node_id told[TL_LEGACY_TOLD_MAX];
     bool told_more;
+    tl_old_allowance allowances[TL_LEGACY_ALLOWANCES]; /* of the peers that were heard last */
+    size_t n_allowances;
+    tl_ratelimit bytes, declines; /* of all strangers together */
     tl_legacy_counters counters;
 };
 
@@ -154,6 +166,13 @@ typedef struct {
 } tl_old_self;
 TL_CHECK tl_err tl_old_self_of(tl_legacy *l, tl_old_self *ret);
 void tl_old_self_clear(tl_old_self *s);
+
+/* --- allow.c --- */
+void tl_old_allow_init(tl_legacy *l);
+/* Takes a message of `n` bytes from what the peer may send. False: it is dropped unread. */
+bool tl_old_may_say(tl_old_session *s, size_t n);
+/* Is the peer told once more that it is declined? */
+bool tl_old_may_be_told(tl_legacy *l, const tl_node_id *peer);
 
 /* --- asking.c --- */
 void tl_old_questions_ready(tl_old_session *s);

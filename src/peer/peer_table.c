@@ -177,34 +177,41 @@ static bool is_keyed(const tl_peer_table *t, const tl_node_id *id)
     return k;
 }
 
-static void remember_key(tl_peer_keyed **keyed, const tl_node_id *id)
+/* False: another was forgotten for it, or memory is out. */
+static bool remember_key(tl_peer_keyed **keyed, const tl_node_id *id)
 {
+    bool forgot = false;
     tl_peer_keyed *k;
     HASH_FIND(hh, *keyed, id, sizeof *id, k);
     if (k) /* it becomes the newest */
         HASH_DEL(*keyed, k);
     else if (HASH_COUNT(*keyed) < TL_PEER_KEYED_MAX)
         k = malloc(sizeof *k);
-    else
+    else {
         HASH_DEL(*keyed, (k = *keyed));
+        forgot = true;
+    }
     if (!k)
-        return; /* out of memory: the relay's word will count for this node */
+        return false;
     k->id = *id;
-    if (!TL_TABLE_ADD(hh, *keyed, id, sizeof k->id, k))
+    if (!TL_TABLE_ADD(hh, *keyed, id, sizeof k->id, k)) {
         free(k);
+        return false;
+    }
+    return !forgot;
 }
 
 void tl_peer_is_listed_as(tl_peer_table *t, tl_peer *p, bool in_clear)
 {
-    p->in_clear = in_clear && !is_keyed(t, &p->id);
+    p->in_clear = in_clear && !is_keyed(t, &p->id) && (p->in_clear || !t->forgot_keys);
     if (!in_clear)
-        remember_key(&t->keyed[0], &p->id);
+        t->forgot_keys |= !remember_key(&t->keyed[0], &p->id);
 }
 
 void tl_peer_has_key(tl_peer_table *t, tl_peer *p)
 {
     p->in_clear = false;
-    remember_key(&t->keyed[1], &p->id);
+    t->forgot_keys |= !remember_key(&t->keyed[1], &p->id);
 }
 
 size_t tl_peer_table_in_clear(const tl_peer_table *t)

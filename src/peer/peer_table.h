@@ -42,7 +42,8 @@ typedef struct {
 
 /* Nodes that are known to speak Noise. What the relay lists today must not make such a node look
  * like one of the old protocol. The relay can invent listed ones, but not those with which a
- * connection stood: so each kind has a bound of its own. About 100 bytes each. */
+ * connection stood: so each kind has a bound of its own. About 100 bytes each. Once one was forgotten, no node that is
+ * new to the table counts as one of the old protocol: it may be the one. */
 #define TL_PEER_KEYED_MAX 8192
 
 typedef struct {
@@ -55,6 +56,7 @@ typedef struct {
     tl_peer *peers;
     uint32_t round;
     tl_peer_keyed *keyed[2]; /* listed with their key; a connection stood. The oldest first */
+    bool forgot_keys;        /* one of those was forgotten, or there was no memory for it */
 } tl_peer_table;
 
 void tl_peer_table_clear(tl_peer_table *t);
@@ -71,7 +73,8 @@ bool tl_peer_describe(tl_peer *p, const char *name, const json_t *capabilities);
 bool tl_peer_serves(const tl_peer *p, const char *model);
 
 /* The relay lists the node, `in_clear`: without the key that belongs to its ID. It then counts as one
- * that speaks the old protocol alone, unless it is known to speak Noise. */
+ * that speaks the old protocol alone, unless it is known to speak Noise, or may be a node of which
+ * that was forgotten. */
 void tl_peer_is_listed_as(tl_peer_table *t, tl_peer *p, bool in_clear);
 /* A connection to the node stands, secured by its key: it speaks Noise, whatever a relay says. */
 void tl_peer_has_key(tl_peer_table *t, tl_peer *p);

@@ -228,7 +228,7 @@ static tl_err parse_payload(const json_t *o, tl_cluster_message *m)
 tl_err tl_cluster_parse(tl_slice text, tl_cluster_message *ret_message)
 {
     json_t *root = NULL;
-    tl_err e = tl_json_parse(text, TL_CLUSTER_DEPTH, &root, NULL);
+    tl_err e = tl_json_parse_bounded(text, TL_CLUSTER_DEPTH, TL_JSON_VALUES_MAX, &root, NULL);
     if (e)
         return e;
     tl_cluster_message m = {.type = TL_CLUSTER_OTHER};

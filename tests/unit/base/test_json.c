@@ -252,9 +252,35 @@ static void any_bytes_become_a_valid_string(void **state)
         }
 }
 
+static void a_text_of_too_many_values_makes_no_tree(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t values;
+    } rows[] = {{"1", 1},
+                {"[1,2,3]", 4},
+                {"{\"a\":1,\"b\":[{}]}", 5},
+                {"[[],{}]", 4},
+                {"[\",,[[{{\\\",\"]", 2}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        tl_slice text = tl_slice_str(rows[i].text);
+        json_t *v = NULL;
+        tl_why why = {0};
+        assert_in_range(tl_json_count(text), rows[i].values, rows[i].values + 2);
+        size_t n = tl_json_count(text);
+        assert_int_equal(tl_json_parse_bounded(text, 8, n - 1, &v, &why), TL_ERR_PROTO);
+        assert_null(v);
+        assert_non_null(strstr(why.text, "values"));
+        assert_int_equal(tl_json_parse_bounded(text, 8, n, &v, NULL), TL_OK);
+        json_decref(v);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_text_of_too_many_values_makes_no_tree),
         cmocka_unit_test(documents_of_every_kind_are_read),
         cmocka_unit_test(what_rfc_8259_forbids_is_refused),
         cmocka_unit_test(duplicate_keys_are_refused_however_they_are_written),

@@ -252,6 +252,88 @@ static void where_the_setting_is_off_everything_is_declined_and_told_once_a_peer
     assert_int_equal(s.n_jobs, 0);
 }
 
+/* A text of 2.9 MB costs no more than its front: what follows it is not even JSON here. */
+static void what_is_declined_is_read_by_its_front_alone_and_told_at_a_rate(void **state)
+{
+    (void)state;
+    static const char front[] =
+        "{\"inferenceRequest\":{\"_0\":{\"requestID\":\"" ID_A "\",\"request\":{\"a\":[";
+    size_t n = 2900000;
+    char *text = malloc(n + 1);
+    assert_non_null(text);
+    memset(text, ']', n);
+    memcpy(text, front, sizeof front - 1);
+    text[n - 1] = '}';
+    text[n] = 0;
+    s.access.in_clear = false;
+    for (unsigned i = 0; i < TL_LEGACY_DECLINES_MAX + 3; i++) {
+        assert_true(tl_legacy_is_message(tl_slice_str(text)));
+        tl_path_id path = legacy_accept(&s, 2);
+        legacy_hear(&s, path, text);
+        assert_true(legacy_is_closed(&s, path));
+    }
+    assert_int_equal(s.n_said, TL_LEGACY_DECLINES_MAX);
+    assert_int_equal(tl_legacy_counters_of(s.legacy)->declined, TL_LEGACY_DECLINES_MAX + 3);
+    legacy_hear(&s, legacy_accept(&s, 3), text); /* another peer */
+    assert_int_equal(s.n_said, TL_LEGACY_DECLINES_MAX + 1);
+    legacy_pass(&s, TL_SEC);
+    legacy_hear(&s, legacy_accept(&s, 2), text); /* and this one, later */
+    assert_int_equal(s.n_said, TL_LEGACY_DECLINES_MAX + 2);
+    for (unsigned i = 0; i < 200; i++)
+        legacy_hear(&s, legacy_accept(&s, 100 + i), text);
+    assert_in_range(s.n_said, TL_LEGACY_SUM_DECLINES_MAX, TL_LEGACY_SUM_DECLINES_MAX + 16);
+    free(text);
+}
+
+static void a_stranger_is_read_up_to_its_share_and_all_up_to_a_sum(void **state)
+{
+    (void)state;
+    char *text = malloc(1u << 20);
+    assert_non_null(text);
+    int n = sprintf(text, "{\"heartbeat\":{\"_0\":{\"x\":\"");
+    memset(text + n, 'x', 1000000);
+    strcpy(text + n + 1000000, "\"}}}");
+    tl_path_id path = legacy_accept(&s, 2);
+    for (int i = 0; i < 4; i++)
+        legacy_hear(&s, path, text);
+    assert_int_equal(legacy_said(&s, TL_LEGACY_HEARTBEAT_ACK), 4);
+    legacy_hear(&s, path, text);
+    legacy_hear(&s, legacy_accept(&s, 2), text); /* by another session, too */
+    assert_int_equal(legacy_said(&s, TL_LEGACY_HEARTBEAT_ACK), 4);
+    assert_int_equal(tl_legacy_counters_of(s.legacy)->ignored, 2);
+    for (unsigned i = 0; i < 10; i++)
+        legacy_hear(&s, legacy_accept(&s, 10 + i), text);
+    assert_int_equal(legacy_said(&s, TL_LEGACY_HEARTBEAT_ACK), 8);
+    legacy_pass(&s, 4 * TL_SEC);
+    legacy_hear(&s, path, text);
+    assert_int_equal(legacy_said(&s, TL_LEGACY_HEARTBEAT_ACK), 9);
+    free(text);
+}
+
+static void a_key_that_differs_from_model_by_its_case_alone_reaches_no_model_server(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *members;
+        unsigned jobs;
+    } rows[] = {{"\"model\":\"m\",\"Model\":\"private\"", 0},
+                {"\"MODEL\":\"private\"", 0},
+                {"\"model\":\"m\",\"m\\u004fdel\":\"private\"", 0},
+                {"\"model\":\"m\",\"Stream\":false", 0},
+                {"\"model\":\"m\",\"stream\":false,\"models\":[],\"x\":{\"Model\":1}", 1}};
+    tl_path_id path = legacy_accept(&s, 2);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[300];
+        snprintf(text, sizeof text,
+                 "{\"inferenceRequest\":{\"_0\":{\"requestID\":\"" ID_A
+                 "\",\"streaming\":true,\"request\":{%s}}}}",
+                 rows[i].members);
+        legacy_hear(&s, path, text);
+        assert_int_equal(s.n_jobs, rows[i].jobs);
+        assert_int_equal(legacy_said(&s, TL_LEGACY_ERROR), rows[i].jobs ? i : i + 1);
+    }
+}
+
 static void members_only_is_an_error_and_says_so(void **state)
 {
     (void)state;
@@ -293,6 +375,9 @@ int main(void)
         TEST(the_idlest_session_makes_room_and_one_with_a_question_does_not),
         TEST(sessions_that_nobody_needs_end),
         TEST(where_the_setting_is_off_everything_is_declined_and_told_once_a_peer),
+        TEST(what_is_declined_is_read_by_its_front_alone_and_told_at_a_rate),
+        TEST(a_stranger_is_read_up_to_its_share_and_all_up_to_a_sum),
+        TEST(a_key_that_differs_from_model_by_its_case_alone_reaches_no_model_server),
         TEST(members_only_is_an_error_and_says_so),
         TEST(stopping_ends_every_session),
     };

@@ -191,10 +191,37 @@ static void a_node_that_was_seen_with_its_key_stays_one_that_speaks_noise(void *
     connected = tl_peer_table_get(&t, &c);
     tl_peer_is_listed_as(&t, connected, true);
     assert_false(connected->in_clear);
-    /* What was only ever listed is forgotten then: the memory is bounded. */
-    listed = tl_peer_table_get(&t, &a);
-    tl_peer_is_listed_as(&t, listed, true);
-    assert_true(listed->in_clear);
+    tl_peer_table_clear(&t);
+}
+
+/* A relay invents so many nodes that the key of one is forgotten, and then hides it. */
+static void once_a_key_was_forgotten_no_new_node_speaks_in_clear(void **state)
+{
+    (void)state;
+    tl_peer_table t = {0};
+    tl_node_id victim = id_of(1), old = id_of(2), newer = id_of(3), newest = id_of(4);
+    tl_peer_is_listed_as(&t, tl_peer_table_get(&t, &victim), false);
+    tl_peer_is_listed_as(&t, tl_peer_table_get(&t, &old), true);
+    tl_peer_table_left(&t, &victim);
+    for (unsigned i = 10; i < 10 + TL_PEER_KEYED_MAX - 1; i++) {
+        tl_node_id id = id_of(i);
+        tl_peer_is_listed_as(&t, tl_peer_table_get(&t, &id), false);
+        tl_peer_table_left(&t, &id);
+    }
+    tl_peer *p = tl_peer_table_get(&t, &newer); /* all are remembered: it may be old */
+    tl_peer_is_listed_as(&t, p, true);
+    assert_true(p->in_clear);
+    tl_node_id last = id_of(9);
+    tl_peer_is_listed_as(&t, tl_peer_table_get(&t, &last), false); /* one too many */
+    p = tl_peer_table_get(&t, &victim);
+    tl_peer_is_listed_as(&t, p, true);
+    assert_false(p->in_clear);
+    p = tl_peer_table_get(&t, &newest);
+    tl_peer_is_listed_as(&t, p, true);
+    assert_false(p->in_clear);
+    p = tl_peer_table_find(&t, &old); /* that it is old was known before */
+    tl_peer_is_listed_as(&t, p, true);
+    assert_true(p->in_clear);
     tl_peer_table_clear(&t);
 }
 
@@ -223,6 +250,7 @@ int main(void)
         cmocka_unit_test(who_came_by_itself_during_a_round_is_not_listed_for_it),
         cmocka_unit_test(who_left_is_forgotten_unless_connected),
         cmocka_unit_test(a_node_that_was_seen_with_its_key_stays_one_that_speaks_noise),
+        cmocka_unit_test(once_a_key_was_forgotten_no_new_node_speaks_in_clear),
         cmocka_unit_test(nodes_of_the_old_protocol_are_counted_while_they_are_listed),
         cmocka_unit_test(a_full_table_makes_room_but_not_at_a_connected_peers_cost),
     };
