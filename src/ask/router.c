@@ -153,9 +153,14 @@ static void no_provider(tl_route *x)
     } else if (local[0] && relay && !x->ask.has_peer) {
         tl_route_fail(x, TL_FAIL_BACKEND_UNREACHABLE, local);
     } else if (relay || !x->searched) {
-        snprintf(text, sizeof text,
-                 "nobody known serves \"%.100s\", and no relay can be asked: %.500s", x->ask.model,
-                 relay ? relay : r->world.relay_error(r->user));
+        const char *cause = relay ? relay : r->world.relay_error(r->user);
+        if (tl_route_is_auto(x))
+            snprintf(text, sizeof text,
+                     "nobody known shares a model, and no relay can be asked: %.500s", cause);
+        else
+            snprintf(text, sizeof text,
+                     "nobody known serves \"%.100s\", and no relay can be asked: %.500s",
+                     x->ask.model, cause);
         tl_route_fail(x, TL_FAIL_NO_PROVIDER, text);
     } else if (x->ask.has_peer) {
         tl_node_id_write(peer, &x->ask.peer);
@@ -163,10 +168,13 @@ static void no_provider(tl_route *x)
                  "the peer %.16s is not at the relay, or does not serve \"%.150s\"", peer,
                  x->ask.model);
         tl_route_fail(x, TL_FAIL_NO_PROVIDER, text);
+    } else if (tl_route_is_auto(x)) {
+        snprintf(text, sizeof text, "nobody in reach shares a model now%s%.500s",
+                 local[0] ? ", and here: " : "", local);
+        tl_route_fail(x, TL_FAIL_NO_PROVIDER, text);
     } else {
         snprintf(text, sizeof text, "nobody at the relay serves \"%.150s\" now", x->ask.model);
-        tl_route_fail(x, tl_route_is_auto(x) ? TL_FAIL_NO_PROVIDER : TL_FAIL_MODEL_NOT_LOADED,
-                      text);
+        tl_route_fail(x, TL_FAIL_MODEL_NOT_LOADED, text);
     }
 }
 

@@ -43,20 +43,45 @@ int tl_cmd_config_get(tl_cli *cli, const tl_args *args)
     return code;
 }
 
+/* Says what the new value means, where that is easily missed. */
+static void tell_meaning(const tl_cli *cli, const char *key, const tl_settings *s)
+{
+    if (!strcmp(key, "legacy_plaintext") && s->legacy_plaintext)
+        tl_out_note("legacy_plaintext is true: questions and answers exchanged with nodes of the "
+                    "old protocol pass in clear; the relay can read and change them");
+    if (!strcmp(key, "share_models") && s->share_models.n)
+        tl_daemon_tell_missing(cli);
+}
+
 int tl_cmd_config_set(tl_cli *cli, const tl_args *args)
 {
     const char *key = args->operand[0];
     tl_settings s = tl_settings_default();
+    tl_settings before;
     tl_why why;
+    tl_buf old = {0};
     tl_err e = tl_settings_set(&s, key, args->operand[1], &why);
     if (!e)
         e = tl_paths_make_config(&cli->paths, &why);
     if (!e)
+        e = tl_settings_load(cli->paths.config, &before, &why);
+    if (!e)
+        e = tl_settings_get(&before, key, &old, &why);
+    if (!e && tl_buf_append(&old, tl_slice_of("", 1)))
+        e = tl_why_set(&why, TL_ERR_NOMEM, "out of memory");
+    if (!e)
         e = tl_settings_save(cli->paths.config, key, args->operand[1], &why);
+    bool taken = !e && tl_daemon_setting_changed(cli, key);
+    if (!e && !taken)
+        e = tl_settings_save(cli->paths.config, key, (const char *)tl_buf_begin(&old), &why);
+    tl_buf_clear(&old);
     if (e)
         return fail(e, &why);
-    tl_daemon_setting_changed(cli, key);
-    return TL_EXIT_OK;
+    if (taken)
+        tell_meaning(cli, key, &s);
+    else
+        tl_out_note("Not saved: %s is as it was.", key);
+    return taken ? TL_EXIT_OK : TL_EXIT_FAILED;
 }
 
 int tl_cmd_config_list(tl_cli *cli, const tl_args *args)

@@ -109,10 +109,10 @@ static tl_err on_setting_changed(void *user, const char *key, tl_why *why)
         apply_log_level(&changed);
     } else if (!strcmp(key, "api_allowed_hosts") || !strcmp(key, "api_allowed_origins")) {
         tl_api_set_allowed(s->api, &changed.api_allowed_hosts, &changed.api_allowed_origins);
-    } else if ((e = tl_node_setting_changed(s->node, &changed, key))) {
+    } else if ((e = tl_node_setting_changed(s->node, &changed, key, why))) {
         if (e == TL_ERR_AGAIN)
             return tl_why_set(why, e, "It takes effect after a restart: teale down && teale up");
-        return tl_why_set(why, e, "%s", tl_err_name(e));
+        return why->text[0] ? e : tl_why_set(why, e, "%s", tl_err_name(e));
     }
     s->settings = changed;
     return TL_OK;

@@ -313,8 +313,10 @@ int tl_cmd_models(tl_cli *cli, const tl_args *args)
         tl_table_add(&t, where);
     }
     if (!json_array_size(json_object_get(all, "models"))) {
-        tl_out_note(
-            "no models: share a model server (teale up --share URL), or connect to a relay");
+        json_t *status = NULL;
+        if (!tl_daemon_get(cli, "/control/status", READ_TIME, &status))
+            tl_daemon_tell_no_model(status);
+        json_decref(status);
         json_decref(t.cells);
     } else if (tl_table_end(&t)) {
         code = TL_EXIT_FAILED;

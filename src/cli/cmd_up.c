@@ -92,9 +92,10 @@ static int already_running(const tl_cli *cli, const tl_args *args, const json_t 
     if (tl_overrides_any(args))
         tl_out_note("The options given are not applied to it. To run with them: teale down, then "
                     "teale up again.");
+    int code = tl_upshow_running(status);
     if (cli->json)
         tl_out_json(status);
-    return TL_EXIT_OK;
+    return code;
 }
 
 /* Another `teale up` was quicker. */

@@ -174,17 +174,69 @@ static const remedy remedies[] = {
     {"timeout", TL_EXIT_TIMEOUT, "Try again, or raise the timeouts: teale config list"},
 };
 
-/* Says why there is no provider, and what to do: the relay is off, away, or has none. */
-static int explain_no_provider(const tl_cli *cli)
+/* Text from the daemon, harmless to a terminal and never cut. The caller frees it with
+ * tl_buf_clear; "" when there is no memory. */
+static const char *plain(tl_buf *b, const char *text)
+{
+    if (tl_out_clean(b, text) || tl_buf_append(b, tl_slice_of("", 1)))
+        return "";
+    return (const char *)tl_buf_begin(b);
+}
+
+/* Says so if this machine's own model server should be shared and is not. */
+static void tell_own_server(const json_t *status)
+{
+    const json_t *sharing = json_object_get(status, "sharing");
+    tl_buf cause = {0}, todo = {0};
+    if (!strcmp(tl_json_string(sharing, "state", ""), "nothing"))
+        tl_out_note("Nothing is shared here: %s. %s",
+                    plain(&cause, tl_json_string(sharing, "cause", "")),
+                    plain(&todo, tl_json_string(sharing, "remedy", "")));
+    tl_buf_clear(&cause);
+    tl_buf_clear(&todo);
+}
+
+void tl_daemon_tell_no_model(const json_t *status)
+{
+    const json_t *wan = json_object_get(status, "wan");
+    tl_buf url = {0}, error = {0};
+    if (!tl_json_bool(wan, "enabled", false))
+        tl_out_note("No model can be asked: no relay is used. Name one on which others share a "
+                    "model (teale down, then teale up --relay URL), or share a model server of "
+                    "this machine (--share URL).");
+    else if (strcmp(tl_json_string(wan, "state", ""), "connected") != 0)
+        tl_out_note("No model can be asked: the relay %s is not reached: %s. The node keeps "
+                    "trying. See: teale doctor",
+                    plain(&url, tl_json_string(wan, "relay", "")),
+                    plain(&error, tl_json_string(wan, "error", "no answer yet")));
+    else if (!tl_json_bool(status, "asks_others", true))
+        tl_out_note("No model can be asked: ask is \"networks\", and this node is in no private "
+                    "network. To ask anyone on the relay: teale config set ask any");
+    else
+        tl_out_note("No model can be asked: nobody on this relay shares one with this node now.");
+    tell_own_server(status);
+    tl_buf_clear(&url);
+    tl_buf_clear(&error);
+}
+
+/* The status of a running daemon; NULL: none came. Prints nothing. */
+static json_t *ask_status(const tl_cli *cli)
 {
     tl_daemon_answer a;
     tl_daemon_ask ask = {.method = "GET", .path = "/control/status", .timeout = CONNECT_TIME};
     json_t *status = NULL;
-    int code = TL_EXIT_FAILED;
     tl_daemon_run(cli, &ask, NULL, NULL, &a);
     if (!a.e && a.status == 200 && tl_json_parse(tl_buf_slice(&a.body), 16, &status, NULL))
         status = NULL;
     tl_daemon_answer_clear(&a);
+    return status;
+}
+
+/* Says why there is no provider, and what to do: the relay is off, away, or has none. */
+static int explain_no_provider(const tl_cli *cli)
+{
+    json_t *status = ask_status(cli);
+    int code = TL_EXIT_FAILED;
     const json_t *wan = json_object_get(status, "wan");
     bool here = json_array_size(json_object_get(json_object_get(status, "backend"), "models")) > 0;
     if (wan && !here && !tl_json_bool(wan, "enabled", false)) {
@@ -197,6 +249,7 @@ static int explain_no_provider(const tl_cli *cli)
     } else {
         tl_out_note("No node in reach serves it now; `teale models` lists the models.");
     }
+    tell_own_server(status);
     json_decref(status);
     return code;
 }
@@ -279,16 +332,25 @@ int tl_daemon_get(const tl_cli *cli, const char *path, tl_time timeout, json_t *
     return code;
 }
 
+void tl_daemon_tell_missing(const tl_cli *cli)
+{
+    json_t *status = ask_status(cli), *model;
+    const json_t *sharing = json_object_get(status, "sharing");
+    size_t i;
+    json_array_foreach (json_object_get(sharing, "missing"), i, model) {
+        tl_buf name = {0};
+        tl_out_note("not shared: the model server does not serve \"%s\"",
+                    plain(&name, json_is_string(model) ? json_string_value(model) : ""));
+        tl_buf_clear(&name);
+    }
+    tell_own_server(status);
+    json_decref(status);
+}
+
 /* True if this node's own ID begins so; copies it. */
 static bool is_own(const tl_cli *cli, const char *typed, char ret_node[65])
 {
-    tl_daemon_answer a;
-    tl_daemon_ask ask = {.method = "GET", .path = "/control/status", .timeout = CONNECT_TIME};
-    json_t *status = NULL;
-    tl_daemon_run(cli, &ask, NULL, NULL, &a);
-    if (!a.e && tl_json_parse(tl_buf_slice(&a.body), 16, &status, NULL))
-        status = NULL;
-    tl_daemon_answer_clear(&a);
+    json_t *status = ask_status(cli);
     const char *own = tl_json_string(status, "node_id", "");
     bool fits = strlen(own) == TL_NODE_ID_HEX && !strncmp(own, typed, strlen(typed));
     if (fits)
@@ -333,7 +395,7 @@ int tl_daemon_find_peer(const tl_cli *cli, const char *typed, char ret_node[65])
     return TL_EXIT_FAILED;
 }
 
-void tl_daemon_setting_changed(const tl_cli *cli, const char *key)
+bool tl_daemon_setting_changed(const tl_cli *cli, const char *key)
 {
     json_t *body = json_pack("{s:s}", "key", key), *said = NULL;
     tl_daemon_ask ask = {
@@ -341,18 +403,26 @@ void tl_daemon_setting_changed(const tl_cli *cli, const char *key)
     tl_daemon_answer a;
     tl_daemon_run(cli, &ask, NULL, NULL, &a);
     bool understood = !a.e && !tl_json_parse(tl_buf_slice(&a.body), 16, &said, NULL);
+    const json_t *error = json_object_get(said, "error");
+    bool refused = understood && !strcmp(tl_json_string(error, "code", ""), "invalid_setting");
+    tl_buf cause = {0};
     if (a.e == TL_ERR_UNREACHABLE)
         ; /* no daemon: the change of the file is enough */
+    else if (refused)
+        tl_out_error("the running daemon cannot take it: %s",
+                     plain(&cause, tl_json_string(error, "message", "it did not say why")));
     else if (!understood || a.status != 200)
-        tl_out_note(
-            "Saved. The running daemon did not take it up; restart it: teale down && teale up");
+        tl_out_note("Saved. The running daemon did not say that it took it up; see its log: %s",
+                    cli->paths.log);
     else if (!tl_json_bool(said, "applied", false))
         tl_out_note("Saved. %s",
                     tl_json_string(said, "message",
                                    "It takes effect after a restart: teale down && teale up"));
+    tl_buf_clear(&cause);
     json_decref(said);
     json_decref(body);
     tl_daemon_answer_clear(&a);
+    return !refused;
 }
 
 bool tl_daemon_timeout(const tl_cli *cli, const tl_args *args, tl_time fallback, tl_time *ret)

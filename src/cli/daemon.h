@@ -47,8 +47,12 @@ int tl_daemon_get(const tl_cli *cli, const char *path, tl_time timeout, json_t *
  * known peer, or this node itself. Prints what is wrong; returns an exit code. */
 int tl_daemon_find_peer(const tl_cli *cli, const char *typed, char ret_node[65]);
 /* Tells a running daemon, if there is one, that a setting has changed. Prints what the daemon
- * did. */
-void tl_daemon_setting_changed(const tl_cli *cli, const char *key);
+ * did. False: the daemon refuses the value, which must be put back; the cause is printed. */
+bool tl_daemon_setting_changed(const tl_cli *cli, const char *key);
+/* Prints why no model can be asked, as the answer of /control/status shows it. */
+void tl_daemon_tell_no_model(const json_t *status);
+/* Prints which models of share_models the model server of a running daemon does not serve. */
+void tl_daemon_tell_missing(const tl_cli *cli);
 /* --timeout in seconds, or the fallback. False: it was wrong, and this function has printed why. */
 bool tl_daemon_timeout(const tl_cli *cli, const tl_args *args, tl_time fallback, tl_time *ret);
 

@@ -224,10 +224,31 @@ static void conclude_asking(const tl_cli *cli, const json_t *status)
             "then teale up --relay URL),\nor a model server here (--share URL).");
     else if (!is(wan, "state", "connected"))
         tl_out_note("No model can be asked before the relay is reached.");
+    else if (!tl_json_bool(status, "asks_others", true))
+        tl_out_note("No model can be asked: ask is \"networks\", and this node is in no private "
+                    "network.\nTo ask anyone on the relay: teale config set ask any");
     else
         tl_out_note("No model can be asked yet: nobody on this relay shares one with this node. On "
                     "a machine with a\nmodel server: teale up --relay URL --share auto. Then here: "
                     "teale models");
+}
+
+int tl_upshow_running(const json_t *status)
+{
+    const json_t *wan = json_object_get(status, "wan");
+    const char *why = tl_json_string(wan, "error", NULL);
+    tl_buf relay = {0}, error = {0};
+    int code = TL_EXIT_OK;
+    if (tl_json_bool(wan, "enabled", false) && !is(wan, "state", "connected")) {
+        tl_out_note("the relay %s is not connected: %s",
+                    plain(&relay, tl_json_string(wan, "relay", "")),
+                    why ? plain(&error, why) : "no answer yet");
+        code = why ? TL_EXIT_UNREACHABLE : TL_EXIT_TIMEOUT;
+    }
+    tl_buf_clear(&relay);
+    tl_buf_clear(&error);
+    int sharing = conclude_sharing(status);
+    return code ? code : sharing;
 }
 
 int tl_upshow(const tl_cli *cli, const char *new_key, bool in_clear, tl_time timeout)

@@ -10,5 +10,8 @@
  * may speak the old protocol (legacy_plaintext). Waits for the model server and the relay, `timeout`
  * at most. Returns an exit code. */
 int tl_upshow(const tl_cli *cli, const char *new_key, bool in_clear, tl_time timeout);
+/* Shows, of a node that runs already, what `status` says is not as it should be: the relay, what is
+ * shared. Returns the exit code that tl_upshow would. */
+int tl_upshow_running(const json_t *status);
 
 #endif

@@ -86,8 +86,10 @@ json_t *tl_node_models(const tl_node *n); /* {"models":[{"id","local":bool,"peer
 json_t *tl_node_netcheck(const tl_node *n); /* `teale netcheck --json` */
 json_t *tl_node_doctor(const tl_node *n);   /* {"checks":[{"id","state","evidence","remedy"}]} */
 json_t *tl_node_why(const tl_node *n, const tl_node_id *peer); /* `teale why PEER --json` */
-/* Applies one changed setting live: TL_OK, or TL_ERR_AGAIN when it needs a restart. */
-TL_CHECK tl_err tl_node_setting_changed(tl_node *n, const tl_settings *settings, const char *key);
+/* Applies one changed setting live: TL_OK, or TL_ERR_AGAIN when it needs a restart. After any other
+ * error `why` says the cause, and what was in force stays. */
+TL_CHECK tl_err tl_node_setting_changed(tl_node *n, const tl_settings *settings, const char *key,
+                                        tl_why *why);
 
 /* --- events (/v1/events): `name` and one JSON object, borrowed for the call --- */
 typedef struct tl_node_listener {

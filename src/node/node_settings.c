@@ -111,7 +111,8 @@ static bool is_one_of(const char *key, const char *const *keys)
     return false;
 }
 
-tl_err tl_node_setting_changed(tl_node *n, const tl_settings *settings, const char *key)
+tl_err tl_node_setting_changed(tl_node *n, const tl_settings *settings, const char *key,
+                               tl_why *why)
 {
     static const char *const relay[] = {"wan_enabled", "wan_relay_url", "wan_allow_insecure_relay",
                                         "wan_relay_ca_file", NULL};
@@ -133,7 +134,7 @@ tl_err tl_node_setting_changed(tl_node *n, const tl_settings *settings, const ch
         tl_node_apply_relay(n);
         tl_node_apply_network(n);
     } else if (is_one_of(key, share)) {
-        tl_err e = tl_node_apply_share(n, NULL);
+        tl_err e = tl_node_apply_share(n, why);
         if (e) {
             n->settings = before;
             return e;

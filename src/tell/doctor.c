@@ -521,6 +521,27 @@ static void examine_backend(findings *l, const tl_doctor_facts *f)
     }
 }
 
+/* Settings that mean members of networks, where this node is in none. */
+static void examine_members(findings *l, const tl_doctor_facts *f)
+{
+    if (f->in_network)
+        return;
+    if (f->share[0] && f->share_members) {
+        add(l, "share_with", TL_FINDING_WARNING,
+            "only members of this node's private networks may ask, and it is in none: nobody else "
+            "is served");
+        remedy(l, "%s",
+               f->by_option.private
+                   ? "Start the node without --private to serve anyone on the relay."
+                   : "To serve anyone on the relay: teale config set share_with public");
+    }
+    if (f->ask_members) {
+        add(l, "ask", TL_FINDING_WARNING,
+            "ask is \"networks\", and this node is in no private network: it asks no other node");
+        remedy(l, "To ask anyone on the relay: teale config set ask any");
+    }
+}
+
 size_t tl_doctor_examine(const tl_doctor_facts *f, tl_finding ret_findings[TL_FINDINGS_MAX])
 {
     findings l = {ret_findings, 0};
@@ -538,5 +559,6 @@ size_t tl_doctor_examine(const tl_doctor_facts *f, tl_finding ret_findings[TL_FI
     examine_clock(&l, f);
     examine_old(&l, f);
     examine_backend(&l, f);
+    examine_members(&l, f);
     return l.n;
 }

@@ -38,7 +38,7 @@ typedef struct {
 /* Settings that an option of the command line fixes. To change them in the file would do nothing
  * while the node runs. */
 typedef struct {
-    bool relay, udp, relayed, share, model;
+    bool relay, udp, relayed, share, model, private;
 } tl_doctor_options;
 
 /* All pointers are borrowed for the call. No text is NULL, unless its comment allows it. */
@@ -81,9 +81,11 @@ typedef struct {
     bool backend_up;
     const char *backend_url, *backend_error;
     size_t models, models_shared; /* the server's models; of these, the ones that others may ask */
+    bool in_network;              /* this node is in a private network */
+    bool share_members, ask_members; /* share_with, ask: "networks" */
 } tl_doctor_facts;
 
-#define TL_FINDINGS_MAX 18 /* one of each id */
+#define TL_FINDINGS_MAX 20 /* one of each id */
 /* Writes the findings in the order in which obstacles are worth removing. Things that work come
  * along as OK. Returns how many findings there are. */
 size_t tl_doctor_examine(const tl_doctor_facts *f, tl_finding ret_findings[TL_FINDINGS_MAX]);

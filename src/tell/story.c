@@ -285,6 +285,9 @@ static void tell_relayed(const tl_story_facts *f, tl_story *s)
                 "E_UDP_BLOCKED: 0 of %u STUN servers answered: UDP is blocked on our side",
                 f->nat->asked);
         remedy(s, "Allow outgoing UDP, or go on relayed. See: teale doctor");
+    } else if (r && r->state == TL_DIRECT_NEVER && again[0]) {
+        because(s, "backed_off", "held back after an earlier attempt%s", again);
+        remedy(s, "Wait for it: teale ping PEER --until-direct");
     } else if (!r || r->state == TL_DIRECT_NEVER) {
         because(s, "not_tried", "no direct path was tried yet");
         remedy(s, "Wait for it: teale ping PEER --until-direct");

@@ -168,8 +168,65 @@ class Sharing(Up):
     def test_up_with_json_prints_the_status(self):
         r = self.up(1, "--json", "--share", self.parrot(), "--model", "nope")
         self.assertEqual(json.loads(r.stdout)["sharing"]["reason"], "model_missing")
-        again = json.loads(self.ok("up", "--json").stdout)
-        self.assertEqual(again["node_id"], json.loads(r.stdout)["node_id"])
+        second = self.up(1, "--json")  # it runs already, and what is wrong is said again
+        self.assertEqual(json.loads(second.stdout)["node_id"], json.loads(r.stdout)["node_id"])
+        self.assertIn('nothing is shared: the model server', second.stderr)
+
+    def test_up_of_a_node_that_runs_tells_what_is_wrong_with_it(self):
+        with socket.create_server(("127.0.0.1", 0)) as s:
+            port = s.getsockname()[1]
+        lost = f"ws://127.0.0.1:{port}/ws"
+        self.up(4, "--relay", lost)
+        r = self.fails(4, "up")
+        self.assertIn("already running", r.stderr)
+        self.assertIn(f"the relay {lost} is not connected", r.stderr)
+        r = self.ok("models")
+        self.assertIn(f"the relay {lost} is not reached", r.stderr)
+        self.assertIn("no relay can be asked", self.fails(4, "chat", "hi").stderr)
+        self.ok("down")
+        self.up(0, "--relay", self.relay())
+        self.assertNotIn("relay", self.ok("up").stderr)
+        self.assertIn("nobody on this relay shares", self.ok("models").stderr)
+        r = self.fails(1, "chat", "hi")
+        self.assertIn("nobody in reach shares a model", r.stderr)
+        self.assertNotIn("teale-auto", r.stderr)
+
+    def test_models_and_chat_tell_that_the_own_server_is_down(self):
+        with socket.create_server(("127.0.0.1", 0)) as s:
+            url = "http://127.0.0.1:%d" % s.getsockname()[1]
+        self.up(1, "--share", url, "--timeout", "1", "--relay", self.relay())
+        self.assertIn(f"Nothing is shared here: the model server at {url}", self.ok("models").stderr)
+        r = self.fails(1, "chat", "hi")
+        self.assertRegex(r.stderr, f"nobody in reach shares a model now, and here: .*{url}")
+
+    def test_asking_members_only_in_no_network_names_the_setting(self):
+        self.ok("config", "set", "ask", "networks")
+        self.assertIn("teale config set ask any", self.up(0, "--relay", self.relay()).stderr)
+        self.assertIn("teale config set ask any", self.ok("models").stderr)
+        self.assertIn("it asks no other node", self.run_teale("doctor").stdout)
+        self.ok("config", "set", "ask", "any")
+        self.assertNotIn("config set ask", self.ok("models").stderr)
+        self.assertNotIn("it asks no other node", self.run_teale("doctor").stdout)
+
+    def test_a_value_that_the_running_daemon_cannot_take_is_not_saved(self):
+        with open(self.path("key"), "w", encoding="ascii") as f:
+            f.write("sesame\n")
+        self.ok("config", "set", "backend_key_file", self.path("key"))
+        url = self.parrot()
+        self.ok("config", "set", "share", url)
+        self.up(0)
+        r = self.fails(1, "config", "set", "backend_key_file", self.path("nowhere"))
+        self.assertIn(f"{self.path('nowhere')}: No such file", r.stderr)
+        self.assertIn("Not saved", r.stderr)
+        self.assertNotIn("teale down", r.stderr)
+        self.assertEqual(self.ok("config", "get", "backend_key_file").stdout.strip(), self.path("key"))
+        self.wait(lambda: self.status()["backend"]["state"] == "up")
+        self.assertEqual(self.ok("config", "set", "backend_key_file", "").stderr, "")  # the accepted twin
+        self.wait(lambda: self.status()["backend"]["state"] == "up")
+        self.assertIn('does not serve "nope"', self.ok("config", "set", "share_models", '["nope"]').stderr)
+        self.assertEqual(self.ok("config", "set", "share_models", '["parrot"]').stderr, "")
+        self.assertIn("pass in clear", self.ok("config", "set", "legacy_plaintext", "true").stderr)
+        self.assertEqual(self.ok("config", "set", "legacy_plaintext", "false").stderr, "")
 
     def test_options_of_sharing_without_a_server_to_share_are_said_to_change_nothing(self):
         self.assertIn("--model changes nothing", self.up(0, "--model", "x").stderr)

@@ -92,7 +92,7 @@ static void the_status_has_the_fields_that_scripts_rely_on(void **state)
 static tl_err set(const char *key, const char *text)
 {
     assert_int_equal(tl_settings_set(&settings, key, text, NULL), TL_OK);
-    return tl_node_setting_changed(node, &settings, key);
+    return tl_node_setting_changed(node, &settings, key, NULL);
 }
 
 static void settings_take_effect_live_or_ask_for_a_restart(void **state)

@@ -525,6 +525,25 @@ static void nodes_of_the_old_protocol_are_told_and_speaking_it_is_a_warning(void
     alone("old_protocol", TL_FINDING_WARNING, "no node here", "legacy_plaintext false");
 }
 
+static void members_only_in_no_network_is_a_warning_for_sharing_and_for_asking(void **state)
+{
+    (void)state;
+    facts.share_members = true;
+    alone("share_with", TL_FINDING_WARNING, "nobody else is served", "share_with public");
+    facts.by_option.private = true;
+    alone("share_with", TL_FINDING_WARNING, "it is in none", "without --private");
+    facts.share = ""; /* nothing is kept from anybody */
+    examine();
+    assert_null(find("share_with"));
+    facts.ask_members = true;
+    alone("ask", TL_FINDING_WARNING, "no other node", "teale config set ask any");
+    facts.share = "http://127.0.0.1:11434";
+    facts.in_network = true;
+    examine();
+    assert_null(find("share_with"));
+    assert_null(find("ask"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -552,6 +571,7 @@ int main(void)
         TEST(offers_refused_as_late_point_to_the_clock),
         TEST(packets_that_vanish_for_their_size_point_to_icmp),
         TEST(nodes_of_the_old_protocol_are_told_and_speaking_it_is_a_warning),
+        TEST(members_only_in_no_network_is_a_warning_for_sharing_and_for_asking),
         TEST(a_model_server_that_is_down_or_empty_is_a_problem),
         TEST(the_relays_port_comes_from_its_url),
         TEST(the_longest_texts_fit),

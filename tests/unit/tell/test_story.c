@@ -248,6 +248,8 @@ static void what_was_lost_or_never_tried_is_told_apart(void **state)
     assert_null(strstr(story.because, "again in"));
     report.state = TL_DIRECT_NEVER;
     tells("not_tried", "no direct path was tried", "--until-direct");
+    report.again_at = facts.now + 12 * TL_SEC; /* the peer has left and come back since then */
+    tells("backed_off", "held back after an earlier attempt; tried again in 12 s", "ping");
     facts.report = NULL;
     tells("not_tried", "no direct path was tried", "--until-direct");
 }
