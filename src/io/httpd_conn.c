@@ -1,5 +1,6 @@
 #include "io/httpd_state.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -136,6 +137,16 @@ static void refuse_malformed(tl_httpd_req *r, int status, const char *message)
     tl_httpd_conn_refuse(r, status, message);
 }
 
+static void refuse_body(tl_httpd_req *r)
+{
+    char text[96];
+    size_t most = r->h->config.body_max;
+    bool whole = most >= (1 << 20) && most % (1 << 20) == 0;
+    snprintf(text, sizeof text, "the request's body is too large: at most %zu %s are taken",
+             whole ? most >> 20 : most, whole ? "MiB" : "bytes");
+    refuse_malformed(r, 413, text);
+}
+
 /* Does what a callback must not do itself: ends a broken connection, sends a head that no write has
  * followed yet, goes on with a pipelined request. */
 static void on_defer(void *user)
@@ -212,7 +223,7 @@ static void on_whole_head(tl_httpd_req *r)
         return;
     /* After on_head, which sets the headers that let a page read the refusal. */
     if (r->head->content_length > h->config.body_max) {
-        refuse_malformed(r, 413, "the request's body is too large");
+        refuse_body(r);
         return;
     }
     r->close_after = close_after;
@@ -298,7 +309,7 @@ static bool on_chunked_bytes(tl_httpd_req *r)
     }
     uint64_t announced = r->chunks.state == TL_CHUNKED_DATA ? r->chunks.left : 0;
     if (r->body.len + data.n + announced > r->h->config.body_max) {
-        refuse_malformed(r, 413, "the request's body is too large");
+        refuse_body(r);
         return true;
     }
     if (!body_add(r, data))

@@ -251,6 +251,7 @@ static void a_body_of_26_MiB_passes_and_one_byte_more_is_413_at_once(void **stat
     exchange(&h, &c,
              "POST " CHAT " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 27262977\r\n\r\n");
     assert_int_equal(client_status(&c), 413); /* nothing of the body was sent */
+    assert_true(client_has(&c, "at most 26 MiB are taken"));
     assert_true(client_has(&c, "Connection: close\r\n"));
     client_close(&c);
     harness_clear(&h);
