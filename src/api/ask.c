@@ -2,7 +2,7 @@
 
 #include "api/passed.h"
 #include "api/question.h"
-#include "ask/paths.h"
+#include "ask/bodytype.h"
 #include "base/log.h"
 #include "wire/multipart.h"
 
@@ -267,11 +267,11 @@ static bool type_parse(tl_api *api, tl_httpd_req *r, tl_ask *ask)
         type = TL_SLICE_LIT("application/json");
     memcpy(ask->content_type, type.p, type.n);
     ask->content_type[type.n] = 0;
-    bool form = tl_multipart_is(ask->content_type);
-    if (path->body & (form ? TL_ASK_PATH_FORM : TL_ASK_PATH_JSON))
+    if (tl_body_type_fits(path, ask->content_type))
         return true;
-    tl_api_error(api, r, 415, "unsupported_media_type", NULL, "%s takes %s", path->path,
-                 form ? "JSON" : "multipart/form-data");
+    tl_api_error(api, r, 415, "unsupported_media_type", NULL,
+                 "%s takes a body of the Content-Type %s; the request's is another", path->path,
+                 tl_body_type_words(path));
     return false;
 }
 

@@ -1,5 +1,6 @@
 #include "api/question.h"
 
+#include "wire/fieldname.h"
 #include "wire/jsonscan.h"
 #include "wire/multipart.h"
 
@@ -7,12 +8,25 @@
 
 #define EXPLAINED_MAX (1u << 20) /* of a longer body that is wrong, the place is not looked for */
 
-/* True if the key, without its escapes, is `name`. False if an escape cannot be read. */
-static bool key_is(tl_slice key, const char *name)
+typedef struct {
+    bool model, stream;
+} fields_seen;
+
+static tl_err note_field(tl_field model, tl_field stream, fields_seen *seen, const char **ret_param,
+                         tl_why *why)
 {
-    char text[16];
-    size_t n;
-    return tl_jsonscan_string(key, text, sizeof text, &n) == TL_OK && strcmp(text, name) == 0;
+    const char *name = model ? "model" : "stream";
+    bool *before = model ? &seen->model : &seen->stream;
+    *ret_param = name;
+    if (model == TL_FIELD_ALIKE || stream == TL_FIELD_ALIKE)
+        return tl_why_set(why, TL_ERR_INVALID,
+                          "a name in the body is written like '%s', but not exactly so; some model "
+                          "servers would take it for '%s'",
+                          name, name);
+    if (*before)
+        return tl_why_set(why, TL_ERR_INVALID, "'%s' is given twice", name);
+    *before = true;
+    return TL_OK;
 }
 
 static tl_err on_model(const tl_json_member *m, tl_question *q, tl_why *why)
@@ -70,7 +84,8 @@ static tl_err parse_json(tl_slice body, tl_question *ret_question, bool *ret_has
                          const char **ret_param, tl_why *why)
 {
     tl_question q = {0};
-    bool has_model = false, has_stream = false, done = false;
+    fields_seen seen = {0};
+    bool done = false;
     tl_jsonscan scan;
     tl_err e = tl_jsonscan_begin_body(&scan, body, TL_QUESTION_DEPTH);
     while (!e) {
@@ -78,15 +93,12 @@ static tl_err parse_json(tl_slice body, tl_question *ret_question, bool *ret_has
         e = tl_jsonscan_next(&scan, &m, &done);
         if (e || done)
             break;
-        bool is_model = key_is(m.key, "model"), is_stream = !is_model && key_is(m.key, "stream");
-        if (!is_model && !is_stream)
+        tl_field model = tl_field_is_key(m.key, "model"), stream = tl_field_is_key(m.key, "stream");
+        if (!model && !stream)
             continue;
-        *ret_param = is_model ? "model" : "stream";
-        bool *seen = is_model ? &has_model : &has_stream;
-        if (*seen)
-            return tl_why_set(why, TL_ERR_INVALID, "'%s' is given twice", *ret_param);
-        *seen = true;
-        tl_err field = is_model ? on_model(&m, &q, why) : on_stream(&m, &q, why);
+        tl_err field = note_field(model, stream, &seen, ret_param, why);
+        if (!field)
+            field = model ? on_model(&m, &q, why) : on_stream(&m, &q, why);
         if (field)
             return field;
         *ret_param = NULL;
@@ -96,7 +108,7 @@ static tl_err parse_json(tl_slice body, tl_question *ret_question, bool *ret_has
                           TL_QUESTION_DEPTH);
     if (e)
         return explain(body, why);
-    *ret_has_model = has_model;
+    *ret_has_model = seen.model;
     *ret_question = q;
     return TL_OK;
 }
@@ -136,7 +148,8 @@ static tl_err parse_form(const char *content_type, tl_slice body, tl_question *r
                          bool *ret_has_model, const char **ret_param, tl_why *why)
 {
     tl_question q = {0};
-    bool has_stream = false, has_model = false, done = false;
+    fields_seen seen = {0};
+    bool done = false;
     tl_multipart form;
     tl_err e = tl_multipart_begin(&form, content_type, body);
     while (!e) {
@@ -144,22 +157,19 @@ static tl_err parse_form(const char *content_type, tl_slice body, tl_question *r
         e = tl_multipart_next(&form, &part, &done);
         if (e || done)
             break;
-        bool is_model = tl_slice_eq(part.name, TL_SLICE_LIT("model"));
-        if (!is_model && !tl_slice_eq(part.name, TL_SLICE_LIT("stream")))
+        tl_field model = tl_field_is(part.name, "model"), stream = tl_field_is(part.name, "stream");
+        if (!model && !stream)
             continue;
-        *ret_param = is_model ? "model" : "stream";
-        bool *seen = is_model ? &has_model : &has_stream;
-        if (*seen)
-            return tl_why_set(why, TL_ERR_INVALID, "'%s' is given twice", *ret_param);
-        *seen = true;
-        tl_err field = on_form_field(&part, is_model, &q, why);
+        tl_err field = note_field(model, stream, &seen, ret_param, why);
+        if (!field)
+            field = on_form_field(&part, model, &q, why);
         if (field)
             return field;
         *ret_param = NULL;
     }
     if (e)
         return tl_why_set(why, TL_ERR_PROTO, "the body is not well-formed multipart/form-data");
-    *ret_has_model = has_model;
+    *ret_has_model = seen.model;
     *ret_question = q;
     return TL_OK;
 }

@@ -70,6 +70,13 @@ static size_t strangers_share(size_t all)
     return all - all / 4;
 }
 
+/* The last eighth of the three quarters goes to those that have nothing here: a few peers, each of
+ * them served once, would else take all that the others wait for. */
+static size_t outsiders_share(size_t all, bool has_none)
+{
+    return strangers_share(all) - (has_none ? 0 : all / 8);
+}
+
 static unsigned at_once_share(unsigned at_once, bool stranger)
 {
     unsigned part = (unsigned)share(at_once, stranger), least_part = at_once < 4 ? at_once : 4;
@@ -86,13 +93,16 @@ static void set_rate(tl_guest *guest, bool stranger, tl_time now)
 
 /* NULL: there is room. Else which limit it is. What is the peer's own is looked at first: then no peer
  * takes from the strangers' common share what its own would not let it use. */
-static const char *why_no_room(const tl_guests *g, const tl_guest *guest, bool stranger,
+static const char *why_no_room(const tl_guests *g, const tl_guest *guest, bool member,
                                unsigned at_once)
 {
+    bool stranger = !member && !guest->served;
     if (guest->running >= at_once_share(at_once, stranger))
         return "this node answers as many requests of this peer as it takes";
     if (stranger && g->strangers_running >= strangers_share(at_once))
         return "this node answers as many requests of peers that it does not know as it takes";
+    if (!member && g->outsiders_running >= outsiders_share(at_once, guest->running == 0))
+        return "this node answers as many requests of peers outside its networks as it takes";
     return NULL;
 }
 
@@ -115,7 +125,7 @@ tl_guest *tl_guests_enter(tl_guests *g, const tl_guest_key *who, bool member, un
         return NULL;
     }
     bool stranger = !member && !guest->served;
-    const char *why = why_no_room(g, guest, stranger, at_once);
+    const char *why = why_no_room(g, guest, member, at_once);
     if (!why) {
         set_rate(guest, stranger, now);
         why = why_too_often(g, guest, stranger, now);
@@ -124,9 +134,12 @@ tl_guest *tl_guests_enter(tl_guests *g, const tl_guest_key *who, bool member, un
         *ret_why = why;
         return NULL;
     }
-    if (!guest->running)
+    if (!guest->running) {
         guest->stranger = stranger;
+        guest->outsider = !member;
+    }
     guest->running++;
+    g->outsiders_running += guest->outsider;
     g->strangers_running += guest->stranger;
     return guest;
 }
@@ -158,14 +171,19 @@ void tl_guests_leave(tl_guests *g, tl_guest *guest, bool whole)
     assert(guest->running && (!guest->stranger || g->strangers_running));
     guest->running--;
     assert(guest->running || !guest->bytes);
+    assert(!guest->outsider || g->outsiders_running);
+    g->outsiders_running -= guest->outsider;
     g->strangers_running -= guest->stranger;
     if (!whole)
         return;
-    guest->served = true;
     tl_ratelimit_give_back(&guest->rate);
+    if (guest->stranger)
+        tl_ratelimit_give_back(&g->strangers);
+    if (guest->who.in_clear)
+        return; /* who was served is not proven */
+    guest->served = true;
     if (!guest->stranger)
         return;
-    tl_ratelimit_give_back(&g->strangers);
     g->strangers_running -= guest->running; /* it is known now */
     g->strangers_bytes -= guest->bytes;
     guest->stranger = false;

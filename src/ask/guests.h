@@ -5,6 +5,8 @@
  * With M = the requests that the node takes at once, or the bytes that it keeps of their bodies:
  *   - a stranger has at most M/8, all strangers together at most M - M/4;
  *   - another peer has at most M/2;
+ *   - of requests all peers outside our networks, served or not, have at most M - M/4, and the last
+ *     M/8 of these are for peers that have none here;
  *   - but of requests each peer may have min(M, 4);
  *   - in any time t a stranger is let in at most TL_GUEST_BURST + t * TL_GUEST_RATE times, and all
  *     strangers together 4 times as often. A whole answer does not count. */
@@ -30,8 +32,9 @@ _Static_assert(sizeof(tl_guest_key) == sizeof(tl_node_id) + 1, "a key of a table
 
 typedef struct {
     tl_guest_key who;
-    bool served;   /* a whole answer */
+    bool served;   /* a whole answer, and not in clear */
     bool stranger; /* as counted in tl_guests.strangers_running */
+    bool outsider; /* of no network of ours; as counted in tl_guests.outsiders_running */
     unsigned running;
     size_t bytes; /* of bodies */
     tl_ratelimit rate;
@@ -40,7 +43,7 @@ typedef struct {
 
 typedef struct {
     tl_guest *peers; /* the one that came longest ago first */
-    unsigned strangers_running;
+    unsigned strangers_running, outsiders_running;
     size_t strangers_bytes;
     tl_ratelimit strangers; /* all of them */
 } tl_guests;

@@ -3,20 +3,13 @@
 #include "base/suggest.h"
 
 #include "base/json.h"
+#include "wire/fieldname.h"
 #include "wire/jsonscan.h"
 #include "wire/multipart.h"
 
 #include <stdio.h>
 
 static const char latest[] = ":latest";
-
-/* Keys may be written with escapes; what counts is the text they stand for. */
-static bool is_model_key(tl_slice key)
-{
-    char text[8];
-    size_t n;
-    return !tl_jsonscan_string(key, text, sizeof text, &n) && strcmp(text, "model") == 0;
-}
 
 static tl_err find_in_json(tl_slice body, tl_slice *ret_value)
 {
@@ -26,9 +19,10 @@ static tl_err find_in_json(tl_slice body, tl_slice *ret_value)
     tl_slice found = {NULL, 0};
     tl_err e = tl_jsonscan_begin_body(&s, body, 0);
     while (!e && !(e = tl_jsonscan_next(&s, &m, &done)) && !done) {
-        if (!is_model_key(m.key))
+        tl_field field = tl_field_is_key(m.key, "model");
+        if (field == TL_FIELD_OTHER)
             continue;
-        if (found.p || m.kind != TL_JSON_STRING)
+        if (field == TL_FIELD_ALIKE || found.p || m.kind != TL_JSON_STRING)
             return TL_ERR_PROTO;
         found = m.value;
     }
@@ -46,9 +40,10 @@ static tl_err find_in_form(const char *content_type, tl_slice body, tl_slice *re
     tl_slice found = {NULL, 0};
     tl_err e = tl_multipart_begin(&form, content_type, body);
     while (!e && !(e = tl_multipart_next(&form, &part, &done)) && !done) {
-        if (!tl_slice_eq(part.name, TL_SLICE_LIT("model")))
+        tl_field field = tl_field_is(part.name, "model");
+        if (field == TL_FIELD_OTHER)
             continue;
-        if (found.p || part.is_file)
+        if (field == TL_FIELD_ALIKE || found.p || part.is_file)
             return TL_ERR_PROTO;
         found = part.value;
     }

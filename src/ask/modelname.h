@@ -8,7 +8,7 @@
 
 /* Appends `body`, of this Content-Type, with the value of its one top-level "model" replaced by
  * `name`; every other byte stays as it is. TL_ERR_PROTO: not a JSON object, or form, with exactly
- * one "model", which is a string, or no file. TL_ERR_NOMEM. */
+ * one "model" and no name alike (wire/fieldname.h), which is a string, or no file. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_model_replace(const char *content_type, tl_slice body, const char *name,
                                  tl_buf *out);
 /* Is `name` the value of that one "model"? TL_ERR_PROTO as above. */

@@ -1,5 +1,6 @@
 #include "ask/server_state.h"
 
+#include "ask/bodytype.h"
 #include "ask/modelname.h"
 
 #include <assert.h>
@@ -187,13 +188,19 @@ static bool on_request_body(tl_request *r, tl_slice bytes)
 }
 
 /* The question goes to the model that was admitted, whatever name stands in the body: the asker
- * decides neither which names we have, nor which of them we share. */
+ * decides neither which names we have, nor which of them we share. The Content-Type is written anew:
+ * the model server must read the body as we do. */
 static tl_err fill_in_model(tl_request *r)
 {
     bool same;
     tl_buf other = {0};
     tl_slice body = tl_buf_slice(&r->body);
-    tl_err e = tl_model_compare(r->ask.content_type, body, r->ask.model, &same);
+    char type[sizeof r->ask.content_type] = {0};
+    tl_err e = tl_body_type_write(r->ask.content_type, type, sizeof type);
+    if (e)
+        return e;
+    memcpy(r->ask.content_type, type, sizeof type);
+    e = tl_model_compare(r->ask.content_type, body, r->ask.model, &same);
     if (e || same)
         return e;
     if ((e = tl_model_replace(r->ask.content_type, body, r->ask.model, &other)))
@@ -206,13 +213,17 @@ static tl_err fill_in_model(tl_request *r)
 static void run_request(tl_request *r)
 {
     tl_server *s = r->server;
-    tl_err e = fill_in_model(r);
+    const tl_ask_path *path = tl_ask_path_find(tl_slice_str(r->ask.path)); /* it was admitted */
+    bool fits = tl_body_type_fits(path, r->ask.content_type);
+    tl_err e = fits ? fill_in_model(r) : TL_ERR_INVALID;
     if (e) {
         s->counters.refused++;
         tl_request_send_error(r, TL_REQUEST_REFUSED,
                               e == TL_ERR_NOMEM ? TL_FAIL_UNAVAILABLE : TL_FAIL_INTERNAL,
                               e == TL_ERR_NOMEM ? "this node is out of memory"
-                                                : "the request's body has no single \"model\"");
+                              : !fits ? "the request's Content-Type is none that its path takes"
+                                      : "the request's body must have one \"model\", and no name "
+                                        "that some server takes for it");
         return;
     }
     tl_request_set_state(r, TL_REQUEST_RUNNING);

@@ -1,5 +1,6 @@
 #include "wire/multipart.h"
 
+#include <stdio.h>
 #include <strings.h>
 
 static bool begins_with(tl_slice s, const char *text)
@@ -46,6 +47,12 @@ static tl_err next_quoted(tl_slice *rest, tl_slice *ret_value)
     *ret_value = tl_slice_of(rest->p + 1, i - 1);
     *rest = behind(*rest, i + 1);
     return TL_OK;
+}
+
+/* `name*`, `name*0`, `name*0*` (RFC 2231): some readers take them for `name`, and others do not. */
+static bool is_extended(tl_slice name)
+{
+    return memchr(name.p, '*', name.n) != NULL;
 }
 
 /* TL_ERR_NOT_FOUND: there is no further one. */
@@ -108,6 +115,8 @@ static tl_err find_boundary(const char *content_type, tl_slice *ret_boundary)
         return TL_ERR_PROTO;
     tl_slice rest = tl_slice_str(content_type + sizeof form - 1);
     while (!(e = next_parameter(&rest, &name, &value))) {
+        if (is_extended(name))
+            return TL_ERR_PROTO;
         if (!is_word(name, "boundary"))
             continue;
         if (found.p || !is_boundary(value))
@@ -117,6 +126,23 @@ static tl_err find_boundary(const char *content_type, tl_slice *ret_boundary)
     if (e != TL_ERR_NOT_FOUND || !found.p)
         return TL_ERR_PROTO;
     *ret_boundary = found;
+    return TL_OK;
+}
+
+tl_err tl_multipart_type(const char *content_type, char *ret_type, size_t cap)
+{
+    tl_slice b;
+    tl_err e = find_boundary(content_type, &b);
+    if (e)
+        return e;
+    const char *quote = "";
+    for (size_t i = 0; i < b.n; i++)
+        if (!is_token(b.p[i]))
+            quote = "\"";
+    if (sizeof form - 1 + sizeof "; boundary=" - 1 + b.n + 2 * strlen(quote) >= cap)
+        return TL_ERR_TOO_LARGE;
+    snprintf(ret_type, cap, "%s; boundary=%s%.*s%s", form, quote, (int)b.n, (const char *)b.p,
+             quote);
     return TL_OK;
 }
 
@@ -156,8 +182,8 @@ static tl_err read_disposition(tl_slice value, tl_multipart_part *ret_part)
             part.name = text;
         } else if (is_word(name, "filename") || is_word(name, "filename*")) {
             part.is_file = true;
-        } else if (is_word(name, "name*")) {
-            return TL_ERR_PROTO; /* RFC 7578 4.2 */
+        } else if (is_extended(name)) {
+            return TL_ERR_PROTO;
         }
     }
     if (e != TL_ERR_NOT_FOUND || !part.name.p)

@@ -32,6 +32,9 @@ typedef struct {
 /* Is this the Content-Type of a form with parts? Says nothing of its parameters. */
 bool tl_multipart_is(const char *content_type);
 
+/* The type with its boundary and nothing else, in one spelling. TL_ERR_PROTO: it has not exactly one.
+ * TL_ERR_TOO_LARGE. */
+TL_CHECK tl_err tl_multipart_type(const char *content_type, char *ret_type, size_t cap);
 /* The slices borrow from `body`. TL_ERR_PROTO: the type has not exactly one boundary, or the body
  * does not begin with it. */
 TL_CHECK tl_err tl_multipart_begin(tl_multipart *m, const char *content_type, tl_slice body);

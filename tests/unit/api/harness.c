@@ -242,3 +242,15 @@ char *post(const char *path, const char *headers, const char *body)
         abort();
     return text;
 }
+
+fake_ask *asked(harness *h, client *c, const char *path, const char *headers, const char *body)
+{
+    char *text = post(path, headers, body);
+    size_t before = h->node.ask_n;
+    client_open(h, c);
+    client_send(c, text);
+    free(text);
+    WAIT_UNTIL(h, h->node.ask_n > before || client_answered(c));
+    assert_int_equal(h->node.ask_n, before + 1);
+    return h->node.asks[before];
+}

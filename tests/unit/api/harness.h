@@ -77,5 +77,7 @@ int client_status(const client *c);
 const char *client_body(client *c);
 /* A POST of `body` to `path`, with `headers` lines, each ended by CRLF. */
 char *post(const char *path, const char *headers, const char *body);
+/* Sends a question by a client that it opens, and waits until the node has it. */
+fake_ask *asked(harness *h, client *c, const char *path, const char *headers, const char *body);
 
 #endif

@@ -42,13 +42,15 @@ static void a_stranger_has_a_small_share_and_one_that_was_served_a_large_one(voi
         unsigned at_once, stranger, known;
     } rows[] = {{1, 1, 1}, {3, 3, 3}, {8, 4, 4}, {64, 8, 32}, {256, 32, 128}, {1024, 128, 512}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        tl_guests g = tl_guests_new(NOW);
-        tl_guest *guest = NULL;
-        serve(&g, 2);
-        assert_int_equal(fill(&g, 1, false, rows[i].at_once, 2000, &guest), rows[i].stranger);
-        assert_int_equal(fill(&g, 2, false, rows[i].at_once, 2000, &guest), rows[i].known);
-        assert_int_equal(fill(&g, 3, true, rows[i].at_once, 2000, &guest), rows[i].known);
-        tl_guests_clear(&g);
+        const unsigned expected[] = {rows[i].stranger, rows[i].known, rows[i].known};
+        for (unsigned who = 1; who <= 3; who++) { /* a stranger, one that was served, a member */
+            tl_guests g = tl_guests_new(NOW);
+            tl_guest *guest = NULL;
+            serve(&g, 2);
+            assert_int_equal(fill(&g, who, who == 3, rows[i].at_once, 2000, &guest),
+                             expected[who - 1]);
+            tl_guests_clear(&g);
+        }
     }
 }
 
@@ -127,6 +129,50 @@ static void strangers_have_a_rate_together_and_those_we_know_are_free_of_it(void
     tl_guests_clear(&g);
 }
 
+/* Of 16: two that were served would take 8 each. */
+static void the_last_places_go_to_peers_that_have_none(void **state)
+{
+    (void)state;
+    tl_guests g = tl_guests_new(NOW);
+    tl_guest *guest = NULL;
+    serve(&g, 1), serve(&g, 2);
+    assert_int_equal(fill(&g, 1, false, 16, 100, &guest), 8);
+    assert_int_equal(fill(&g, 2, false, 16, 100, &guest), 2);
+    assert_int_equal(fill(&g, 3, false, 16, 100, &guest), 1);
+    assert_int_equal(fill(&g, 4, false, 16, 100, &guest), 1);
+    assert_int_equal(fill(&g, 5, false, 16, 100, &guest), 0);
+    assert_int_equal(fill(&g, 6, true, 16, 100, &guest), 8); /* its own share: 4 are left there */
+    tl_guests_leave(&g, guest, false);
+    assert_int_equal(g.outsiders_running, 12);
+    HASH_FIND(hh, g.peers, (&(tl_guest_key){{{3}}, 0}), sizeof(tl_guest_key), guest);
+    tl_guests_leave(&g, guest, true);
+    assert_int_equal(g.outsiders_running, 11);
+    assert_int_equal(fill(&g, 1, false, 16, 100, &guest), 0);
+    assert_int_equal(fill(&g, 5, false, 16, 100, &guest), 1);
+    tl_guests_clear(&g);
+}
+
+/* Nothing proves that who asks next in clear is who was served. */
+static void who_asks_in_clear_stays_a_stranger_when_it_was_served(void **state)
+{
+    (void)state;
+    for (uint8_t in_clear = 0; in_clear < 2; in_clear++) {
+        tl_guests g = tl_guests_new(NOW);
+        tl_guest_key id = id_of(1);
+        id.in_clear = in_clear;
+        const char *why;
+        unsigned n = 0;
+        tl_guest *guest = tl_guests_enter(&g, &id, false, 64, NOW, &why);
+        tl_guests_leave(&g, guest, true);
+        assert_int_equal(guest->rate.tokens, TL_GUEST_BURST);
+        while (tl_guests_enter(&g, &id, false, 64, NOW, &why))
+            n++;
+        assert_int_equal(n, in_clear ? 8 : 32);
+        assert_int_equal(g.strangers_running, in_clear ? 8 : 0);
+        tl_guests_clear(&g);
+    }
+}
+
 /* What is full is told, and nobody is told of another limit than the one that he met. */
 static void who_is_refused_hears_which_limit_it_was(void **state)
 {
@@ -138,8 +184,15 @@ static void who_is_refused_hears_which_limit_it_was(void **state)
     assert_int_equal(fill(&g, 1, false, 64, 100, &guest), 8);
     assert_null(tl_guests_enter(&g, &one, false, 64, NOW, &why));
     assert_string_equal(why, "this node answers as many requests of this peer as it takes");
-    for (unsigned who = 3; who < 8; who++)
+    for (unsigned who = 3; who < 7; who++)
         assert_int_equal(fill(&g, who, false, 64, 100, &guest), 8);
+    tl_guest_key third = id_of(8);
+    assert_non_null(tl_guests_enter(&g, &third, false, 64, NOW, &why));
+    assert_null(tl_guests_enter(&g, &third, false, 64, NOW, &why)); /* it has one */
+    assert_string_equal(
+        why, "this node answers as many requests of peers outside its networks as it takes");
+    for (unsigned who = 9; who < 16; who++)
+        assert_int_equal(fill(&g, who, false, 64, 100, &guest), 1);
     assert_null(tl_guests_enter(&g, &other, false, 64, NOW, &why));
     assert_string_equal(
         why, "this node answers as many requests of peers that it does not know as it takes");
@@ -251,6 +304,8 @@ int main(void)
         cmocka_unit_test(strangers_together_leave_a_quarter_to_those_we_know),
         cmocka_unit_test(who_asks_too_often_is_refused_whether_it_waits_for_answers_or_not),
         cmocka_unit_test(strangers_have_a_rate_together_and_those_we_know_are_free_of_it),
+        cmocka_unit_test(the_last_places_go_to_peers_that_have_none),
+        cmocka_unit_test(who_asks_in_clear_stays_a_stranger_when_it_was_served),
         cmocka_unit_test(who_is_refused_hears_which_limit_it_was),
         cmocka_unit_test(bodies_have_shares_as_requests_have),
         cmocka_unit_test(of_too_many_strangers_without_requests_go_first),

@@ -43,6 +43,13 @@ static void a_body_without_exactly_one_name_is_refused(void **state)
     is_refused("{\"model\":\"x\",\"model\":\"y\"}");
     is_refused("{\"model\":\"x\",\"mo\\u0064el\":\"y\"}");
     is_refused("{\"model\":\"x\"");
+    is_refused("{\"model\":\"x\",\"Model\":\"y\"}"); /* Go takes the last one */
+    is_refused("{\"MODEL\":\"y\",\"model\":\"x\"}");
+    is_refused("{\"model\":\"x\",\"m\\u004fdel\":\"y\"}");
+    is_refused("{\"model\":\"x\",\"model\\u0000\":\"y\"}");
+    is_refused("{\"Model\":\"x\"}");
+    becomes("{\"Models\":1,\"model\":\"x\",\"a\":{\"Model\":1}}", "m",
+            "{\"Models\":1,\"model\":\"m\",\"a\":{\"Model\":1}}");
     is_refused("[\"model\"]");
     is_refused("");
 }
@@ -77,6 +84,8 @@ static void a_form_with_two_names_or_none_or_a_file_for_one_is_refused(void **st
         UPLOAD "--xYz--\r\n",
         PART("model", "a") PART("model", "a") "--xYz--",
         "--xYz\r\nContent-Disposition: form-data; name=model; filename=m\r\n\r\na\r\n--xYz--",
+        PART("model", "a") PART("Model", "b") "--xYz--",
+        PART("MODEL", "a") "--xYz--",
         PART("model", "a"),
         "{\"model\":\"a\"}",
     };

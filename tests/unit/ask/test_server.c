@@ -1,5 +1,6 @@
 /* Requests of peers: what reaches the backend, what goes back, and who is refused with which words.
  * Each refusal stands beside the request that differs in one thing and is taken. */
+#include "ask/paths.h"
 #include "server_scene.h"
 
 #include <setjmp.h>
@@ -340,12 +341,14 @@ static void who_asks_beyond_its_share_is_refused_and_others_are_not(void **state
     server_scene_check_error(server_scene_ask(&s, "x", false), "queue_full", "");
 
     s.peer = PEER + 2; /* one that was served has half of the places */
+    policy.running_max = 64;
+    tl_server_set_policy(s.server, &policy);
     job *j;
     tl_quic_stream *whole = server_scene_running(&s, &j);
     job_head(j);
     job_end(j, (tl_answer_end){0, 0});
     server_scene_over(whole);
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < 32; i++)
         assert_int_equal(server_scene_ask(&s, "x", false)->out.len, 0);
     server_scene_check_error(server_scene_ask(&s, "x", false), "queue_full", "");
     server_scene_clear(&s);
@@ -444,6 +447,14 @@ static void who_may_not_ask_is_refused_with_the_reason(void **state)
     }
 }
 
+#define FORM "--x\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n--x--\r\n"
+
+static bool takes_form(const char *path)
+{
+    const tl_ask_path *p = tl_ask_path_find(tl_slice_str(path));
+    return p && p->body == TL_ASK_PATH_FORM;
+}
+
 static void only_listed_paths_reach_the_backend(void **state)
 {
     (void)state;
@@ -479,10 +490,11 @@ static void only_listed_paths_reach_the_backend(void **state)
         tl_quic_stream *stream = server_scene_open(&s);
         snprintf(request, sizeof request,
                  "{\"inferenceRequest\":{\"requestID\":\"r1\",\"model\":\"m\",\"streaming\":true,"
-                 "\"path\":\"%s\",\"contentType\":\"application/json\"}}",
-                 rows[i].path);
+                 "\"path\":\"%s\",\"contentType\":\"%s\"}}",
+                 rows[i].path,
+                 takes_form(rows[i].path) ? "multipart/form-data; boundary=x" : "application/json");
         fake_lay_text(stream, TL_FRAME_MESSAGE, request);
-        fake_lay_text(stream, TL_FRAME_BODY, QUESTION);
+        fake_lay_text(stream, TL_FRAME_BODY, takes_form(rows[i].path) ? FORM : QUESTION);
         fake_ends(stream);
         assert_int_equal(s.n_jobs, rows[i].taken);
         if (!rows[i].taken) {

@@ -137,6 +137,8 @@ static void the_admitted_model_is_asked_whatever_the_body_says(void **state)
         {"l", "{\"model\":\"l\"}", "{\"model\":\"l:latest\"}"},
         {"l", "{\"model\":\"l:latest\"}", "{\"model\":\"l:latest\"}"},
         {"m", "{\"model\":\"m\",\"model\":\"secret\"}", NULL},
+        {"m", "{\"model\":\"m\",\"Model\":\"secret\"}", NULL},
+        {"m", "{\"Model\":\"m\"}", NULL},
         {"m", "{}", NULL},
         {"m", "", NULL},
     };
@@ -157,6 +159,48 @@ static void the_admitted_model_is_asked_whatever_the_body_says(void **state)
             server_scene_over(stream);
         }
         assert_int_equal(tl_server_running(s.server), rows[i].expected != NULL);
+        server_scene_clear(&s);
+    }
+}
+
+#define IMAGE(type)                                                                                \
+    "{\"inferenceRequest\":{\"requestID\":\"r1\",\"model\":\"m\",\"streaming\":true,\"path\":"     \
+    "\"/v1/images/edits\",\"contentType\":\"" type "\"}}"
+#define FORM "--x\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n--x--\r\n"
+
+/* A server that reads a form where we read JSON would find another model in it. */
+static void the_model_server_reads_a_body_as_we_do(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *request, *body, *type; /* NULL: refused */
+    } rows[] = {
+        {IMAGE("Application/JSON ; charset=latin1"), QUESTION, "application/json"},
+        {IMAGE(""), QUESTION, "application/json"},
+        {IMAGE("multipart/form-data; y=z; Boundary=x"), FORM, "multipart/form-data; boundary=x"},
+        {IMAGE("multipart/form-data; boundary=x; boundary*=y"), FORM, NULL},
+        {IMAGE("application/x-www-form-urlencoded"), QUESTION, NULL},
+        {IMAGE("text/plain"), QUESTION, NULL},
+        {IMAGE("application/json, multipart/form-data"), QUESTION, NULL},
+        {"{\"inferenceRequest\":{\"requestID\":\"r1\",\"model\":\"m\",\"streaming\":true,\"path\":"
+         "\"/v1/chat/completions\",\"contentType\":\"multipart/form-data; boundary=x\"}}",
+         FORM, NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        server_scene s;
+        server_scene_init(&s);
+        tl_quic_stream *stream = server_scene_open(&s);
+        fake_lay_text(stream, TL_FRAME_MESSAGE, rows[i].request);
+        fake_lay_text(stream, TL_FRAME_BODY, rows[i].body);
+        fake_ends(stream);
+        assert_int_equal(s.n_jobs, rows[i].type != NULL);
+        if (rows[i].type) {
+            assert_string_equal(s.jobs[0].ask.content_type, rows[i].type);
+            assert_true(tl_slice_eq(tl_buf_slice(&s.jobs[0].body), tl_slice_str(rows[i].body)));
+        } else {
+            server_scene_check_error(stream, "internal_error", "");
+            server_scene_over(stream);
+        }
         server_scene_clear(&s);
     }
 }
@@ -187,6 +231,7 @@ int main(void)
         cmocka_unit_test(bodies_have_a_limit_in_sum_until_they_are_answered),
         cmocka_unit_test(a_strangers_bodies_leave_room_for_others),
         cmocka_unit_test(the_admitted_model_is_asked_whatever_the_body_says),
+        cmocka_unit_test(the_model_server_reads_a_body_as_we_do),
         cmocka_unit_test(what_still_comes_of_a_refused_request_is_thrown_away),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

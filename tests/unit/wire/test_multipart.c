@@ -91,6 +91,10 @@ static void the_boundary_is_found_in_the_type(void **state)
         {"multipart/form-data; boundary=\"x\\", -1},
         {"multipart/form-data; boundary=x; boundary=x", -1},
         {"multipart/form-data; boundary=x; nonsense", -1},
+        {"multipart/form-data; boundary=x; boundar=y", 1},
+        {"multipart/form-data; boundary=x; boundary*=utf-8''y", -1}, /* RFC 2231 */
+        {"multipart/form-data; boundary=x; boundary*0=y", -1},
+        {"multipart/form-data; Boundary*0*=y; boundary=x", -1},
         {"multipart/form-data; boundary=y", -1},
         {"multipart/form-dataa; boundary=x", -1},
         {"multipart/mixed; boundary=x", -1},
@@ -99,6 +103,34 @@ static void the_boundary_is_found_in_the_type(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         assert_int_equal(count(rows[i].type, tl_slice_str(body)), rows[i].parts);
+}
+
+static void a_type_is_written_with_its_boundary_alone(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *type, *written; /* NULL: refused */
+    } rows[] = {
+        {"Multipart/Form-Data;x=y ;BOUNDARY=\"--x\"; z=1", "multipart/form-data; boundary=--x"},
+        {"multipart/form-data; boundary=\"a:b\"", "multipart/form-data; boundary=\"a:b\""},
+        {"multipart/form-data; boundary=x; x=\"\\\";boundary=y\"",
+         "multipart/form-data; boundary=x"},
+        {"multipart/form-data; boundary=x; boundary*=y", NULL},
+        {"multipart/form-data", NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char type[64] = "untouched";
+        tl_err e = tl_multipart_type(rows[i].type, type, sizeof type);
+        assert_int_equal(e, rows[i].written ? TL_OK : TL_ERR_PROTO);
+        assert_string_equal(type, rows[i].written ? rows[i].written : "untouched");
+    }
+    char tight[sizeof "multipart/form-data; boundary=x"];
+    assert_int_equal(tl_multipart_type("multipart/form-data; boundary=x", tight, sizeof tight),
+                     TL_OK);
+    assert_int_equal(tl_multipart_type("multipart/form-data; boundary=xy", tight, sizeof tight),
+                     TL_ERR_TOO_LARGE);
+    assert_int_equal(tl_multipart_type("multipart/form-data; boundary=:", tight, sizeof tight),
+                     TL_ERR_TOO_LARGE);
 }
 
 static void a_boundary_is_at_most_seventy_bytes(void **state)
@@ -132,6 +164,10 @@ static void what_two_readers_could_read_in_two_ways_is_refused(void **state)
           "name=\"b\"\r\n\r\n1\r\n" D "--\r\n",
         D "\r\nContent-Disposition: form-data; name=\"a\"; name=\"b\"\r\n\r\n1\r\n" D "--\r\n",
         D "\r\nContent-Disposition: form-data; name*=UTF-8''b; name=\"a\"\r\n\r\n1\r\n" D "--\r\n",
+        D "\r\nContent-Disposition: form-data; name=\"a\"; name*0=\"b\"\r\n\r\n1\r\n" D "--\r\n",
+        D "\r\nContent-Disposition: form-data; name=\"a\"; NAME*0*=\"b\"\r\n\r\n1\r\n" D "--\r\n",
+        D "\r\nContent-Disposition: form-data; name=\"a\"; filename*0=\"b\"\r\n\r\n1\r\n" D
+          "--\r\n",
         D "\r\nContent-Disposition: form-data; name=\"a\\b\"\r\n\r\n1\r\n" D "--\r\n",
         D "\r\nContent-Disposition: form-data; name=\"\xff\"\r\n\r\n1\r\n" D "--\r\n",
         D "\r\nContent-Disposition: form-data\r\n\r\n1\r\n" D "--\r\n",
@@ -165,6 +201,7 @@ int main(void)
         cmocka_unit_test(a_form_is_read_part_by_part),
         cmocka_unit_test(a_form_that_is_cut_anywhere_is_none),
         cmocka_unit_test(the_boundary_is_found_in_the_type),
+        cmocka_unit_test(a_type_is_written_with_its_boundary_alone),
         cmocka_unit_test(a_boundary_is_at_most_seventy_bytes),
         cmocka_unit_test(what_two_readers_could_read_in_two_ways_is_refused),
         cmocka_unit_test(headers_of_a_part_have_a_bound),
