@@ -74,10 +74,12 @@ static inline uint64_t tl_relay_address_number(const tl_relay_address *a)
     return n; /* no IPv6 address begins with 32 zeros and an IPv4 address */
 }
 
-/* False: the address took more than its share lately. */
-static inline bool tl_relay_address_may_work(const tl_relay_address *a, tl_time now)
+/* How long until the address may cause costly work again. 0: it took no more than its share
+ * lately. */
+static inline tl_time tl_relay_address_debt(const tl_relay_address *a, tl_time now)
 {
-    return a->busy_until <= now + TL_RELAY_WORK_BURST * TL_RELAY_WORK_SHARE;
+    tl_time may = now + TL_RELAY_WORK_BURST * TL_RELAY_WORK_SHARE;
+    return a->busy_until > may ? a->busy_until - may : 0;
 }
 /* A little later than its messages its connections are refused, so that one neighbour's messages do
  * not keep others from connecting. */

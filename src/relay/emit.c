@@ -89,6 +89,7 @@ void tl_relay_send_error(tl_relay *r, tl_relay_conn *c, tl_signal_code code, con
 void tl_relay_refuse(tl_relay *r, tl_relay_conn *c, tl_signal_code code, const char *message,
                      const tl_signal *s)
 {
+    tl_relay_charge_refusal(r, c, 0);
     send_error(r, c, code, message, s->type_name, s->session);
 }
 

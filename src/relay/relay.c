@@ -14,7 +14,6 @@
  * request. A flood of them is the cheapest way to keep the relay busy. */
 #define TLS_WORK            (500 * TL_US)
 #define CONN_WORK           (50 * TL_US)
-#define LIGHT_MAX           4096 /* a message this short is read even if its address is too busy */
 
 tl_relay_config tl_relay_config_default(void)
 {
@@ -186,6 +185,8 @@ static tl_time deadline_of(const tl_relay *r, const tl_relay_conn *c)
     }
     if (c->doomed)
         return c->timer.at < at ? c->timer.at : at;
+    if (tl_relay_is_open(c))
+        at = tl_time_min(at, c->rests_until);
     if (c->unfinished != TL_NEVER && tl_relay_is_open(c))
         at = tl_time_min(at, c->unfinished + r->config.message_within);
     if (c->queued)
@@ -218,6 +219,8 @@ static void on_conn_due(tl_relay *r, tl_relay_conn *c)
         tl_relay_set_conn_timer(r, c);
     } else if (c->doomed) {
         cut(r, c);
+    } else if (tl_relay_is_open(c) && c->rests_until <= r->now) {
+        tl_relay_end_rest(r, c);
     } else if (c->queued && c->progress + r->config.stalled_max <= r->now) {
         r->counters.cut_stalled++;
         cut(r, c);
@@ -315,6 +318,8 @@ tl_err tl_relay_accept(tl_relay *r, const tl_addr *remote, const tl_addr *local,
     c->unfinished = TL_NEVER;
     c->control = tl_ratelimit_make(r->config.control_per_sec, r->config.control_burst, now);
     c->discover = tl_ratelimit_make(r->config.discover_per_sec, r->config.discover_burst, now);
+    c->worthless = tl_ratelimit_make(r->config.control_per_sec, r->config.control_burst, now);
+    c->rests_until = TL_NEVER;
     tl_ws_reader_init(&c->reader, true, r->config.message_max);
     DL_APPEND(r->conns, c);
     begin_unregistered(r, c);
@@ -451,39 +456,6 @@ static void on_bad_text(tl_relay *r, tl_relay_conn *c, const tl_signal *s, tl_er
     }
 }
 
-/* About the processor time of reading JSON: one pass over its bytes, and two allocations for each
- * value. */
-static tl_time cost_of(tl_slice text)
-{
-    size_t values = 1;
-    for (size_t i = 0; i < text.n; i++)
-        values += text.p[i] == ',';
-    return (text.n / 64 + values / 8 + 2) * TL_US;
-}
-
-/* Every message but relayData costs its sender a token, and costs its address the time to read it.
- * False: too little was left, and the sender was told. */
-static bool is_within_rate(tl_relay *r, tl_relay_conn *c, const tl_signal *s, tl_slice text)
-{
-    if (!tl_ratelimit_take(&c->control, 1, r->now)) {
-        tl_relay_send_error(r, c, TL_SIGNAL_RATE_LIMITED, "too many messages", s->type_name);
-        if (c->state == TL_RELAY_CONN_GREETED)
-            tl_relay_close(r, c, TL_WS_POLICY, "too many messages before registering");
-        return false;
-    }
-    bool is_costly =
-        text.n > LIGHT_MAX || s->type == TL_SIGNAL_REGISTER || s->type == TL_SIGNAL_DISCOVER;
-    if (is_costly && !tl_relay_address_may_work(c->address, r->now)) {
-        tl_relay_send_error(r, c, TL_SIGNAL_RATE_LIMITED, "too much work for one address",
-                            s->type_name);
-        if (s->type == TL_SIGNAL_REGISTER)
-            tl_relay_count_refused(r, c, TL_RELAY_REFUSED_RATE);
-        return false;
-    }
-    tl_relay_address_worked(c->address, cost_of(text), r->now);
-    return true;
-}
-
 static void on_text(tl_relay *r, tl_relay_conn *c, const tl_ws_event *ev)
 {
     tl_signal s;
@@ -491,11 +463,11 @@ static void on_text(tl_relay *r, tl_relay_conn *c, const tl_ws_event *ev)
     r->counters.messages_in++;
     tl_signal_peek(text, TL_SIGNAL_AT_RELAY, &s);
     bool is_data = s.type == TL_SIGNAL_RELAY_DATA && c->node;
-    if (!is_data && !is_within_rate(r, c, &s, text))
+    if (!is_data && !tl_relay_is_within_rate(r, c, &s, text))
         return;
     tl_err e = tl_signal_scan(text, TL_SIGNAL_AT_RELAY, &s);
     if (e) {
-        if (!is_data || is_within_rate(r, c, &s, text))
+        if (!is_data || tl_relay_is_within_rate(r, c, &s, text))
             on_bad_text(r, c, &s, e);
         return;
     }
@@ -513,11 +485,14 @@ static void on_text(tl_relay *r, tl_relay_conn *c, const tl_ws_event *ev)
     tl_signal_clear(&s);
 }
 
-static void on_ping(tl_relay *r, tl_relay_conn *c, const tl_ws_event *ev)
+/* Of several pings only the newest needs an answer (RFC 6455 5.5.3). */
+static void answer_ping(tl_relay *r, tl_relay_conn *c, const tl_ws_event *ping)
 {
-    uint8_t *start = ev->payload - tl_ws_header_size(ev->n, false);
-    tl_ws_header_write(start, TL_WS_PONG, true, ev->n, NULL);
-    tl_relay_emit(r, c, tl_slice_of(start, (size_t)(ev->payload - start) + ev->n), NULL);
+    if (!ping->payload)
+        return;
+    uint8_t *start = ping->payload - tl_ws_header_size(ping->n, false);
+    tl_ws_header_write(start, TL_WS_PONG, true, ping->n, NULL);
+    tl_relay_emit(r, c, tl_slice_of(start, (size_t)(ping->payload - start) + ping->n), NULL);
 }
 
 static void on_peer_close(tl_relay *r, tl_relay_conn *c, uint16_t code)
@@ -530,10 +505,10 @@ static void on_peer_close(tl_relay *r, tl_relay_conn *c, uint16_t code)
 static void on_event(tl_relay *r, tl_relay_conn *c, const tl_ws_event *ev)
 {
     switch (ev->kind) {
-    case TL_WS_EVENT_MORE:
+    case TL_WS_EVENT_MORE: break;
     case TL_WS_EVENT_PART:
-    case TL_WS_EVENT_PONG: break;
-    case TL_WS_EVENT_PING: on_ping(r, c, ev); break;
+    case TL_WS_EVENT_PONG:
+    case TL_WS_EVENT_PING: tl_relay_charge_frame(r, c); break;
     case TL_WS_EVENT_CLOSE: on_peer_close(r, c, ev->close_code); break;
     case TL_WS_EVENT_FAIL:
         r->counters.closed_protocol++;
@@ -542,8 +517,8 @@ static void on_event(tl_relay *r, tl_relay_conn *c, const tl_ws_event *ev)
     case TL_WS_EVENT_MESSAGE:
         if (ev->opcode == TL_WS_TEXT)
             on_text(r, c, ev);
-        else if (is_within_rate(r, c, &(tl_signal){.type = TL_SIGNAL_UNKNOWN},
-                                tl_slice_of(NULL, 0)))
+        else if (tl_relay_is_within_rate(r, c, &(tl_signal){.type = TL_SIGNAL_UNKNOWN},
+                                         tl_slice_of(NULL, 0)))
             tl_relay_send_error(r, c, TL_SIGNAL_UNSUPPORTED_MESSAGE,
                                 "this relay takes no binary messages", tl_slice_of(NULL, 0));
         break;
@@ -566,6 +541,7 @@ void tl_relay_on_bytes(tl_relay *r, tl_relay_conn *c, uint8_t *bytes, size_t n, 
                        size_t *ret_used, size_t *ret_need)
 {
     size_t used = 0, need = 2;
+    tl_ws_event ping = {0}; /* the newest that is not answered */
     r->now = now;
     while (tl_relay_is_open(c) && used < n) {
         tl_ws_event ev;
@@ -574,12 +550,21 @@ void tl_relay_on_bytes(tl_relay *r, tl_relay_conn *c, uint8_t *bytes, size_t n, 
         if (ev.kind == TL_WS_EVENT_MORE)
             break;
         c->heard = now;
+        r->counters.frames_in++;
+        if (ev.kind == TL_WS_EVENT_PING) {
+            ping = ev;
+        } else if (ev.kind == TL_WS_EVENT_CLOSE || ev.kind == TL_WS_EVENT_FAIL) {
+            answer_ping(r, c, &ping);
+            ping.payload = NULL;
+        }
         on_event(r, c, &ev);
         used += ev.used;
         if (!c->reader.opcode)
             c->unfinished = TL_NEVER;
     }
+    answer_ping(r, c, &ping);
     tl_ws_reader_done(&c->reader);
+    tl_relay_rest_if_indebted(r, c);
     watch_unfinished(r, c, used < n || c->reader.opcode);
     tl_relay_account(r, c);
     *ret_used = tl_relay_is_open(c) ? used : n;

@@ -158,10 +158,12 @@ typedef struct {
     uint64_t conns_accepted, conns_refused;
     uint64_t registrations, replaced;
     uint64_t registrations_refused[TL_RELAY_REFUSED_REASONS];
-    uint64_t messages_in, messages_forwarded, bytes_forwarded; /* bytes of relayData payloads */
+    uint64_t frames_in, messages_in, messages_forwarded,
+        bytes_forwarded; /* bytes of relayData payloads */
     uint64_t sessions_opened, sessions_busy, sessions_unanswered;
     uint64_t presence_events, presence_lost;
     uint64_t presence_withdrawn; /* joins that were not told, because the node had left again */
+    uint64_t rests; /* pauses of connections whose address took more than its share of work */
     uint64_t pauses, cut_stalled, cut_overflow, expired_upgrade, expired_register, expired_ttl;
     uint64_t cut_memory;       /* connections cut because memory ran out, */
     uint64_t cut_budget;       /* because of memory_max or their address's share, */

@@ -2,6 +2,7 @@
  * connection, close it and forget it. No other room includes it.
  *
  *   relay.c     connections: limits, frames, deadlines, shutdown
+ *   charge.c    what frames cost their address, and who rests for it
  *   emit.c      what goes out to one connection
  *   queue.c     what waits for a connection that does not keep up
  *   memory.c    what each connection and address holds, and which connections are doomed for it
@@ -59,10 +60,13 @@ struct tl_relay_conn {
     tl_time window;           /* since then `window_bytes` of the queue were written */
     size_t window_bytes;
     tl_relay_conn_state state;
-    uint32_t paused_by; /* in how many sessions it waits for a reader */
-    bool doomed;        /* the next timer cuts it: its queue overflowed, or memory ran out for it */
-    bool written_off;   /* no memory counts for it any more: it ends at once */
-    bool is_new;        /* it stands in the list of those that are not registered */
+    uint32_t paused_by;   /* in how many sessions it waits for a reader, and 1 more if it rests */
+    tl_time rests_until;  /* not read until then, because its address is in debt; TL_NEVER: it is
+                            read */
+    tl_time limited_told; /* when it was told last that it sends too many messages; 0: never */
+    bool doomed;      /* the next timer cuts it: its queue overflowed, or memory ran out for it */
+    bool written_off; /* no memory counts for it any more: it ends at once */
+    bool is_new;      /* it stands in the list of those that are not registered */
     bool tls;
     bool counted_registered; /* its address counts it as registered */
     tl_ws_reader reader;
@@ -70,7 +74,9 @@ struct tl_relay_conn {
     tl_relay_address *address;
     char nonce[TL_SIGNAL_NONCE_HEX + 1];
     tl_ratelimit control, discover;
-    tl_relay_conn *prev, *next;             /* utlist of all connections */
+    tl_ratelimit worthless;     /* frames without a message, and messages that were refused */
+    bool eager;                 /* it sent too many of those since its last rest */
+    tl_relay_conn *prev, *next; /* utlist of all connections */
     tl_relay_conn *prev_there, *next_there; /* utlist of its address */
     tl_relay_conn *prev_new, *next_new;     /* utlist of those that are not registered */
 };
@@ -129,6 +135,20 @@ void tl_relay_send_error(tl_relay *r, tl_relay_conn *c, tl_signal_code code, con
 void tl_relay_refuse(tl_relay *r, tl_relay_conn *c, tl_signal_code code, const char *message,
                      const tl_signal *s);
 void tl_relay_set_paused(tl_relay *r, tl_relay_conn *c, bool on);
+
+/* --- charge.c --- */
+/* A frame that carries no whole message came. */
+void tl_relay_charge_frame(tl_relay *r, tl_relay_conn *c);
+/* A message of `n` bytes was refused. */
+void tl_relay_charge_refusal(tl_relay *r, tl_relay_conn *c, size_t n);
+/* To call after what was read is handled: pauses who sent too much of both if its address is in
+ * debt. */
+void tl_relay_rest_if_indebted(tl_relay *r, tl_relay_conn *c);
+void tl_relay_end_rest(tl_relay *r, tl_relay_conn *c);
+/* Every message but relayData costs its sender a token, and costs its address the time to read it.
+ * False: too little was left. The sender is told, but not more than once a second that it has no
+ * token. */
+bool tl_relay_is_within_rate(tl_relay *r, tl_relay_conn *c, const tl_signal *s, tl_slice text);
 
 /* --- queue.c --- */
 /* Whose line at a connection: see lines.h. */

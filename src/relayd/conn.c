@@ -6,6 +6,11 @@
 #include <unistd.h>
 
 #define READ_ROUNDS_MAX 4 /* reads of one connection before the others get their turn */
+/* Frames of one connection before the others get their turn. A read takes about so many: how long the
+ * frames will be is guessed by those of the read before it. The least holds some 700 of the shortest
+ * frames, and a connection begins with it. */
+#define TURN_FRAMES     1000
+#define READ_MIN        (4u << 10)
 /* Bytes that the kernel holds and has not sent. They have their order, and the relay can choose no
  * more what goes first (relay/lines.h). What is under way does not count, so this is enough for any
  * speed. */
@@ -118,20 +123,40 @@ static tl_err keep(tl_relayd_conn *c, const uint8_t *rest, size_t n)
     return e;
 }
 
+static uint64_t frames_so_far(const tl_relayd_conn *c)
+{
+    return tl_relay_counters_of(c->hub->relay)->frames_in;
+}
+
+/* `n` bytes held so many frames. What it may read grows only twofold at a time, so long frames gain
+ * no room for a flood of short ones. */
+static void size_next_read(tl_relayd_conn *c, size_t n, uint64_t frames)
+{
+    uint64_t fit = frames ? (uint64_t)n * TURN_FRAMES / frames : TL_RELAYD_READ_SIZE;
+    if (fit > 2 * c->read_max)
+        fit = 2 * c->read_max;
+    if (fit > TL_RELAYD_READ_SIZE)
+        fit = TL_RELAYD_READ_SIZE;
+    c->read_max = fit < READ_MIN ? READ_MIN : (size_t)fit;
+}
+
 /* Reads into the hub's buffer, behind the bytes that were kept. */
 static tl_err read_shared(tl_relayd_conn *c, bool *ret_more)
 {
     tl_relayd_hub *hub = c->hub;
     size_t kept = c->in.len, n;
-    tl_err e = tl_stream_read(c->stream, hub->buffer + kept, TL_RELAYD_READ_SIZE - kept, &n);
+    size_t room = TL_RELAYD_READ_SIZE - kept, want = room < c->read_max ? room : c->read_max;
+    tl_err e = tl_stream_read(c->stream, hub->buffer + kept, want, &n);
     if (e)
         return e;
-    *ret_more = kept + n == TL_RELAYD_READ_SIZE;
+    *ret_more = n == want;
     if (kept)
         memcpy(hub->buffer, tl_buf_begin(&c->in), kept);
     tl_buf_clear(&c->in);
     n += kept;
+    uint64_t frames = frames_so_far(c);
     size_t used = take(c, hub->buffer, n);
+    size_next_read(c, n, frames_so_far(c) - frames);
     e = keep(c, hub->buffer + used, n - used);
     tl_relayd_hub_pump(hub);
     return e;
@@ -181,7 +206,10 @@ static void on_readable(void *user)
     tl_relayd_hub *hub = c->hub;
     hub->reading = c;
     bool more = true;
+    uint64_t end = frames_so_far(c) + TURN_FRAMES;
     for (int round = 0; more && round < READ_ROUNDS_MAX && hub->reading == c; round++) {
+        if (frames_so_far(c) >= end)
+            break;
         bool own = c->need > TL_RELAYD_READ_SIZE;
         tl_err e = own ? read_own(c, &more) : read_shared(c, &more);
         if (e && e != TL_ERR_AGAIN && hub->reading == c)
@@ -247,6 +275,7 @@ tl_relayd_conn *tl_relayd_conn_new(tl_relayd_hub *hub, int fd, const tl_addr *re
         return NULL;
     }
     c->hub = hub;
+    c->read_max = READ_MIN;
     set_unsent_max(fd);
     if (tl_stream_accepted(hub->loop, fd, tls, &events, c, &c->stream)) {
         tl_relay_on_gone(hub->relay, c->relay, now);

@@ -64,10 +64,11 @@ struct tl_relayd_conn {
     tl_relayd_conn *prev, *next;
     tl_relayd_conn *next_dirty, *next_doomed;
     tl_outqueue queue;
-    tl_buf in;      /* the beginning of a head or frame; its rest has not come yet */
-    size_t need;    /* FRAMES: how long the frame in `in` is, as far as known */
-    size_t scanned; /* HEAD: how many bytes of the head were looked at */
-    size_t own;     /* bytes at the front of the queue that are HTTP and not the machine's */
+    tl_buf in;       /* the beginning of a head or frame; its rest has not come yet */
+    size_t read_max; /* bytes of the next read: about a turn's frames, by those of the last one */
+    size_t need;     /* FRAMES: how long the frame in `in` is, as far as known */
+    size_t scanned;  /* HEAD: how many bytes of the head were looked at */
+    size_t own;      /* bytes at the front of the queue that are HTTP and not the machine's */
     uint32_t piece_first, piece_last; /* index + 1; 0: none */
     tl_relayd_phase phase;
     bool is_ws; /* in ENDING: it came from FRAMES, not from HEAD */

@@ -11,7 +11,7 @@ import unittest
 import relayproc
 from relayproc import Node, Relay, session
 from registrants import Cost, Crowd, Flood, Honest, Reader, Stranger, is_sanitized, report, stranger_address
-from wsraw import CONTINUATION, TEXT, as_text, frame
+from wsraw import CONTINUATION, PING, PONG, TEXT, as_text, frame
 
 
 def core_limit(pid):
@@ -267,6 +267,59 @@ class Doors(unittest.TestCase):
             report("relayData for a session of others, errors never read", f"{100 * sum(f.count for f in floods)} "
                    f"messages, {cost}")
             cost.check(self, peak=80)
+
+
+class TinyFrames(unittest.TestCase):
+    """300 registered nodes of one address send the shortest frames there are, as fast as they can. They used to be
+    free of charge, and the relay took up to 174 000 of one connection before it looked at the next."""
+
+    def slowest_beside(self, what, tiny, first=b""):
+        with Relay() as relay, Honest(relay) as honest:
+            crowd = Crowd(relay, 50 if is_sanitized() else 300)
+            for n in crowd:
+                n.sock.sendall(first)
+                n.sock.setblocking(False)
+            blob, sent = tiny * (65536 // len(tiny)), 0
+            at = {n: 0 for n in crowd}
+            with Cost(relay, honest) as cost:
+                end = time.monotonic() + 3
+                while time.monotonic() < end:
+                    for n in crowd:
+                        try:
+                            k = n.sock.send(blob[at[n]:])
+                            sent, at[n] = sent + k, (at[n] + k) % len(blob)
+                        except OSError:
+                            pass
+            report(f"{what} of 300 nodes for 3 s", f"{sent // len(tiny)} sent, {cost}")
+            cost.check(self, cpu=2, slowest=15 if is_sanitized() else 5)
+
+    def test_empty_pings_keep_nobody_waiting(self):
+        self.slowest_beside("empty pings", frame(b"", PING))
+
+    def test_nor_do_pongs(self):
+        self.slowest_beside("pongs", frame(b"", PONG))
+
+    def test_nor_do_empty_fragments(self):
+        self.slowest_beside("empty fragments", frame(b"", CONTINUATION, fin=False), frame(b"", TEXT, fin=False))
+
+    def test_nor_do_messages_beyond_the_rate(self):
+        self.slowest_beside("messages beyond the rate", frame(b"{}"))
+
+    def test_a_neighbour_at_the_address_of_the_flood_is_served_too(self):
+        with Relay() as relay:
+            source = stranger_address()
+            with Honest(relay, source=source) as neighbour:
+                crowd = Crowd(relay, 20, source=source)
+                pings = frame(b"", PING) * 10000
+                floods = [Flood(lambda _, p=p: p.sock.sendall(pings)) for p in crowd]
+                with Cost(relay, neighbour) as cost:
+                    time.sleep(2)
+                for n in crowd:
+                    n.sock.shutdown(socket.SHUT_RDWR)
+                for f in floods:
+                    f.stop()
+                self.assertIsNone(cost.error)
+                self.assertLess(cost.slowest, 15 if is_sanitized() else 5)
 
 
 if __name__ == "__main__":
