@@ -13,7 +13,6 @@ void tl_legacy_answer_clear(tl_legacy_answer *a)
         tl_buf_clear(&c->content);
         tl_buf_clear(&c->reasoning);
     }
-    json_decref(a->usage);
     *a = (tl_legacy_answer){0};
 }
 
@@ -94,19 +93,64 @@ static tl_err add_choice(tl_legacy_answer *a, const json_t *choice, size_t place
     return e;
 }
 
+static bool is_text(const json_t *v)
+{
+    return json_is_string(v) && json_string_length(v) > 0;
+}
+
+static bool delta_says(json_t *delta)
+{
+    const char *key;
+    json_t *v;
+    size_t i;
+    json_object_foreach (delta, key, v)
+        if (is_text(v) && strcmp(key, "role") != 0)
+            return true;
+    json_array_foreach (json_object_get(delta, "tool_calls"), i, v) {
+        const json_t *function = json_object_get(v, "function");
+        if (is_text(json_object_get(function, "name")) ||
+            is_text(json_object_get(function, "arguments")))
+            return true;
+    }
+    return false;
+}
+
+bool tl_legacy_chunk_says(const json_t *chunk)
+{
+    size_t i;
+    json_t *choice;
+    json_array_foreach (json_object_get(chunk, "choices"), i, choice)
+        if (delta_says(json_object_get(choice, "delta")))
+            return true;
+    return false;
+}
+
+static uint64_t count_of(const json_t *usage, const char *key)
+{
+    double d = tl_json_number(usage, key, 0);
+    return d >= 1 && d <= UINT32_MAX ? (uint64_t)d : 0;
+}
+
+static void take_usage(tl_legacy_answer *a, const json_t *usage)
+{
+    if (!json_is_object(usage))
+        return;
+    a->has_usage = true;
+    a->usage_in = count_of(usage, "prompt_tokens");
+    a->usage_out = count_of(usage, "completion_tokens");
+    a->usage_sum = count_of(usage, "total_tokens");
+}
+
 tl_err tl_legacy_answer_add(tl_legacy_answer *a, const json_t *chunk)
 {
     size_t i, before = a->bytes;
-    json_t *choice, *usage = json_object_get(chunk, "usage");
+    json_t *choice;
     take_name(chunk, "id", a->id, sizeof a->id);
     take_name(chunk, "model", a->model, sizeof a->model);
     double created = tl_json_number(chunk, "created", 0);
     if (!a->created && created >= 1 && created < 1e11)
         a->created = (tl_unix)created;
-    if (json_is_object(usage)) {
-        json_decref(a->usage);
-        a->usage = json_incref(usage);
-    }
+    take_usage(a, json_object_get(chunk, "usage"));
     json_array_foreach (json_object_get(chunk, "choices"), i, choice) {
         tl_err e = add_choice(a, choice, i);
         if (e)
@@ -175,16 +219,11 @@ static void put_choice(writer *w, const tl_legacy_choice *c, size_t index)
 
 static void put_usage(writer *w, const tl_legacy_answer *a, uint64_t in, uint64_t out)
 {
-    if (a->usage) {
-        put(w, ",\"usage\":");
-        if (!w->e)
-            w->e = tl_json_write(w->out, a->usage);
-        return;
-    }
-    out = out ? out : a->deltas;
+    in = a->has_usage ? a->usage_in : in;
+    out = a->has_usage ? a->usage_out : out ? out : a->deltas;
     put_number(w, ",\"usage\":{\"prompt_tokens\":", in);
     put_number(w, ",\"completion_tokens\":", out);
-    put_number(w, ",\"total_tokens\":", in + out);
+    put_number(w, ",\"total_tokens\":", a->usage_sum ? a->usage_sum : in + out);
     put(w, "}");
 }
 

@@ -27,17 +27,20 @@ typedef struct {
 typedef struct {
     char id[128], model[256];
     tl_unix created;
-    json_t *usage;
+    bool has_usage; /* a chunk told these three: */
+    uint64_t usage_in, usage_out, usage_sum;
     uint64_t deltas; /* chunks that brought text */
     size_t bytes;
     tl_legacy_choice choices[TL_LEGACY_CHOICES_MAX];
 } tl_legacy_answer;
 
 void tl_legacy_answer_clear(tl_legacy_answer *a);
+/* Does the chunk bring anything to read: words, or a piece of a tool's call? */
+bool tl_legacy_chunk_says(const json_t *chunk);
 /* Fields that it does not know, or of another type, pass unread. TL_ERR_TOO_LARGE, TL_ERR_NOMEM: the
  * answer is good for nothing any more. */
 TL_CHECK tl_err tl_legacy_answer_add(tl_legacy_answer *a, const json_t *chunk);
-/* Appends the chat.completion. The chunks' own usage wins over `tokens_in` and `tokens_out`, which
+/* Appends the chat.completion. The three numbers of the chunks' own usage win over `tokens_in` and `tokens_out`, which
  * are 0 when nobody told. */
 TL_CHECK tl_err tl_legacy_answer_write(tl_legacy_answer *a, uint64_t tokens_in, uint64_t tokens_out,
                                        tl_unix now, tl_buf *out);

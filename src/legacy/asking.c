@@ -6,6 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Chunks without a word that are taken: a second, and at once. A model whose thoughts are hidden
+ * sends one for each token. */
+#define EMPTIES_PER_SEC 1000
+#define EMPTIES_AT_ONCE 4096
+
 static void leave_session(tl_old_question *q)
 {
     if (!q->session)
@@ -61,6 +66,7 @@ static void asked(tl_old_question *q)
 {
     tl_old_session *s = q->session;
     set_state(q, TL_OLD_ASKED);
+    q->asked_at = tl_legacy_now(q->legacy);
     set_deadline(q, q->legacy->times.first_byte);
     if (s->beat_at == TL_NEVER)
         s->beat_at = tl_legacy_now(q->legacy) + TL_LEGACY_BEAT_AFTER;
@@ -110,6 +116,23 @@ static bool give_head(tl_old_question *q)
     return q->state != TL_OLD_OVER;
 }
 
+/* Of all answers. */
+static size_t held_sum(const tl_legacy *l)
+{
+    size_t sum = 0;
+    const tl_old_question *q;
+    DL_FOREACH (l->questions, q)
+        sum += q->held.len + q->answer.bytes;
+    return sum;
+}
+
+static void fail_of_peer(tl_old_question *q, const char *why)
+{
+    tl_old_session *s = q->session;
+    fail(q, TL_FAIL_PEER_FAILED, why);
+    tl_old_session_release(s);
+}
+
 /* False: the question is over. */
 static bool give_body(tl_old_question *q, tl_slice bytes)
 {
@@ -118,7 +141,8 @@ static bool give_body(tl_old_question *q, tl_slice bytes)
         q->sink.on_body(q->user, bytes);
         return q->state != TL_OLD_OVER;
     }
-    if (q->held.len + bytes.n <= TL_LEGACY_HELD_MAX && !tl_buf_append(&q->held, bytes))
+    if (q->held.len + bytes.n <= TL_LEGACY_HELD_MAX &&
+        held_sum(q->legacy) + bytes.n <= TL_LEGACY_HELD_SUM && !tl_buf_append(&q->held, bytes))
         return true;
     tl_old_session *s = q->session;
     fail(q, TL_FAIL_INTERNAL, "the answer came faster than it was read, and was too long to keep");
@@ -127,21 +151,31 @@ static bool give_body(tl_old_question *q, tl_slice bytes)
     return false;
 }
 
+static tl_time age(const tl_old_question *q)
+{
+    return tl_legacy_now(q->legacy) - q->asked_at;
+}
+
 static void on_chunk(tl_old_question *q, const json_t *chunk)
 {
     tl_buf event = {0};
-    if (q->state == TL_OLD_ASKED)
+    bool first = q->state == TL_OLD_ASKED, says = tl_legacy_chunk_says(chunk);
+    if (first)
         set_state(q, TL_OLD_ANSWERING);
-    set_deadline(q, q->legacy->times.silence);
+    q->empties += !says;
+    if (q->empties > EMPTIES_AT_ONCE + EMPTIES_PER_SEC * (age(q) / TL_SEC)) {
+        fail_of_peer(q, "the peer sends chunks without a word, and no end");
+        return;
+    }
+    if (first || says) /* what says nothing keeps nobody waiting longer */
+        set_deadline(q, q->legacy->times.silence);
     if (!q->streaming) {
-        tl_old_session *s = q->session;
-        if (!tl_legacy_answer_add(&q->answer, chunk)) {
-            if (q->sink.on_progress)
-                q->sink.on_progress(q->user);
-            return;
-        }
-        fail(q, TL_FAIL_PEER_FAILED, "the peer's answer is too long");
-        tl_old_session_release(s);
+        if (tl_legacy_answer_add(&q->answer, chunk))
+            fail_of_peer(q, "the peer's answer is too long");
+        else if (held_sum(q->legacy) > TL_LEGACY_HELD_SUM)
+            fail_of_peer(q, "the answers that are under way are too long to keep");
+        else if ((first || says) && q->sink.on_progress)
+            q->sink.on_progress(q->user);
         return;
     }
     tl_err e = tl_buf_append_str(&event, "data: ");

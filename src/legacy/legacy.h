@@ -26,6 +26,8 @@
 /* Of an answer that a client of this machine does not read so much is kept: the old protocol cannot
  * hold a provider back. Then the question fails. */
 #define TL_LEGACY_HELD_MAX         (4u << 20)
+/* The same of all answers together, and of those that are put together. */
+#define TL_LEGACY_HELD_SUM         (32u << 20)
 /* hello and heartbeat of a peer are answered so often: a second, and at once. */
 #define TL_LEGACY_GREETINGS        1
 #define TL_LEGACY_GREETINGS_MAX    5

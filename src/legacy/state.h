@@ -76,6 +76,8 @@ typedef struct tl_old_question {
     tl_legacy_answer answer; /* not streaming */
     tl_usage usage;          /* streaming */
     tl_answer_end end;       /* ENDING */
+    tl_time asked_at;
+    uint64_t empties; /* chunks without a word */
     tl_time deadline;
     tl_fail fail;    /* with `why`: how tl_legacy_run ends it */
     const char *why; /* a literal, or NULL */

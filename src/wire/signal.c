@@ -78,11 +78,18 @@ static tl_signal_type type_of(tl_slice name, tl_signal_side side)
 static size_t size_max(tl_signal_type t)
 {
     switch (t) {
-    case TL_SIGNAL_RELAY_DATA:
-    case TL_SIGNAL_DISCOVER_RESPONSE: return SIZE_MAX; /* as many as the connection takes */
+    case TL_SIGNAL_DISCOVER_RESPONSE: return TL_SIGNAL_PAGE_MAX;
+    case TL_SIGNAL_RELAY_DATA: return SIZE_MAX; /* as many as the connection takes */
     case TL_SIGNAL_REGISTER: return TL_SIGNAL_REGISTER_MAX;
     default: return TL_SIGNAL_SMALL_MAX;
     }
+}
+
+/* A page that no relay writes is refused before a tree is made of it. */
+static bool is_huge(tl_signal_type t, tl_slice value)
+{
+    return t == TL_SIGNAL_DISCOVER_RESPONSE &&
+           (value.n > TL_SIGNAL_PAGE_MAX || tl_json_count(value) > TL_SIGNAL_PAGE_VALUES);
 }
 
 /* Parses JSON whose grammar and depth were checked. Two things can still be wrong: a key twice, or
@@ -360,6 +367,8 @@ static tl_err scan_other(tl_slice text, tl_jsonscan *outer, tl_signal *s)
     s->payload = value;
     if (kind != TL_JSON_OBJECT && s->type != TL_SIGNAL_UNKNOWN)
         return misshaped(text);
+    if (is_huge(s->type, value))
+        return TL_ERR_TOO_LARGE;
     e = load(value, size_max(s->type), &s->object);
     if (e)
         return e;

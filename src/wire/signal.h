@@ -15,6 +15,10 @@
 /* Bytes of register, to the relay: a node with a long list of models is told which part of it was
  * kept, not sent away. */
 #define TL_SIGNAL_REGISTER_MAX (256u << 10)
+/* Of discoverResponse, at a node: a relay ends a page before 1 MiB (relay/registry.h). So many values
+ * are 128 for each kilobyte: a list of the shortest names. */
+#define TL_SIGNAL_PAGE_MAX     ((1u << 20) + (64u << 10))
+#define TL_SIGNAL_PAGE_VALUES  (128u << 10)
 #define TL_SIGNAL_SESSION_MAX  64 /* characters of a sessionID */
 #define TL_SIGNAL_TTL_SECONDS  300
 
@@ -83,7 +87,7 @@ typedef struct {
  * - TL_ERR_PROTO, invalid_json: not strict JSON, a key twice in any object, nested too deep.
  * - TL_ERR_INVALID, invalid_message: not one key, a field missing or of a wrong type, a number out
  *   of range, a session id that is none, other keys beside "_0".
- * - TL_ERR_TOO_LARGE, too_large: over TL_SIGNAL_SMALL_MAX, for the types it holds for; register over
+ * - TL_ERR_TOO_LARGE, too_large: a page over TL_SIGNAL_PAGE_MAX or TL_SIGNAL_PAGE_VALUES; over TL_SIGNAL_SMALL_MAX, for the types it holds for; register over
  *   TL_SIGNAL_REGISTER_MAX.
  * - TL_ERR_NOMEM.
  *

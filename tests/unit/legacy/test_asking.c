@@ -245,6 +245,72 @@ static void each_wait_has_its_end(void **state)
     assert_true(legacy_is_closed(&s, 3));
 }
 
+static void only_words_keep_a_question_waiting_longer(void **state)
+{
+    (void)state;
+    asked(true);
+    legacy_hear(&s, 1, CHUNK(ID_A, ""));
+    legacy_pass(&s, 100 * TL_SEC);
+    legacy_hear(&s, 1, CHUNK(ID_A, "one")); /* words do */
+    for (int i = 0; i < 11; i++) {
+        legacy_pass(&s, 10 * TL_SEC);
+        legacy_hear(&s, 1, CHUNK(ID_A, ""));
+    }
+    assert_int_equal(a.calls[ON_FAIL], 0);
+    legacy_pass(&s, 10 * TL_SEC);
+    assert_int_equal(a.fail, TL_FAIL_TIMEOUT);
+    assert_true(legacy_is_closed(&s, 1));
+}
+
+static void chunks_without_a_word_are_taken_up_to_a_bound(void **state)
+{
+    (void)state;
+    asked(false);
+    for (int i = 0; i < 4096; i++)
+        legacy_hear(&s, 1, CHUNK(ID_A, ""));
+    legacy_hear(&s, 1, CHUNK(ID_A, "word")); /* is none of them */
+    assert_int_equal(a.calls[ON_FAIL], 0);
+    legacy_hear(&s, 1, CHUNK(ID_A, ""));
+    assert_int_equal(a.fail, TL_FAIL_PEER_FAILED);
+    assert_true(legacy_is_closed(&s, 1));
+}
+
+static void what_is_held_of_all_answers_has_a_bound(void **state)
+{
+    (void)state;
+    enum { N = 9, PIECE = 1000000 };
+    static listener l[N];
+    char *text = malloc(PIECE + 300);
+    assert_non_null(text);
+    for (unsigned i = 0; i < N; i++) {
+        l[i] = (listener){0};
+        legacy_ask(&s, &l[i], 2 + i, (char)('0' + i), false, QUESTION);
+        tl_legacy_on_ready(s.legacy, i + 1);
+    }
+    unsigned failed = 0;
+    for (unsigned i = 0; i < 4 * N; i++) {
+        int n = sprintf(text,
+                        "{\"inferenceChunk\":{\"requestID\":\"%u0112233-4455-6677-8899-aabbccddeeff"
+                        "\",\"chunk\":{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"",
+                        i % N);
+        memset(text + n, 'x', PIECE);
+        strcpy(text + n + PIECE, "\"}}]}}}");
+        legacy_hear(&s, i % N + 1, text);
+        failed += i < 33 && l[i % N].calls[ON_FAIL];
+    }
+    assert_int_equal(failed, 0); /* 33 MB are within 32 MiB */
+    for (unsigned i = 0; i < N; i++) {
+        failed += l[i].calls[ON_FAIL];
+        if (l[i].calls[ON_FAIL])
+            assert_int_equal(l[i].fail, TL_FAIL_PEER_FAILED);
+        else
+            listener_cancel(&l[i]);
+        listener_clear(&l[i]);
+    }
+    assert_int_equal(failed, 1); /* its place is room for the others */
+    free(text);
+}
+
 static void a_silent_peer_is_asked_for_a_sign_of_life_and_it_is_told(void **state)
 {
     (void)state;
@@ -329,6 +395,9 @@ int main(void)
         TEST(a_session_that_ends_fails_its_questions),
         TEST(errors_are_known_by_their_code_and_a_mac_sends_none),
         TEST(each_wait_has_its_end),
+        TEST(only_words_keep_a_question_waiting_longer),
+        TEST(chunks_without_a_word_are_taken_up_to_a_bound),
+        TEST(what_is_held_of_all_answers_has_a_bound),
         TEST(a_silent_peer_is_asked_for_a_sign_of_life_and_it_is_told),
         TEST(what_comes_while_the_sink_is_paused_is_kept_up_to_a_bound),
         TEST(a_sink_may_cancel_inside_any_call),

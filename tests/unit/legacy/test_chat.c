@@ -122,6 +122,42 @@ static void tool_calls_and_several_choices_are_put_together(void **state)
         "\"total_tokens\":3}}");
 }
 
+static void of_a_usage_three_numbers_are_kept(void **state)
+{
+    (void)state;
+    tl_legacy_answer a = {0};
+    add(&a, "{\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2,\"total_tokens\":4,"
+            "\"a\":[{},{},{}]}}");
+    json_t *o = written(&a, 9, 9);
+    check_json(json_incref(json_object_get(o, "usage")),
+               "{\"prompt_tokens\":1,\"completion_tokens\":2,\"total_tokens\":4}");
+    json_decref(o);
+}
+
+static void a_chunk_says_something_or_nothing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *chunk;
+        bool says;
+    } rows[] = {
+        {"{\"choices\":[{\"delta\":{\"content\":\"x\"}}]}", true},
+        {"{\"choices\":[{\"delta\":{\"reasoning\":\"x\"}}]}", true},
+        {"{\"choices\":[{},{\"delta\":{\"tool_calls\":[{\"function\":{\"arguments\":\"1\"}}]"
+         "}}]}",
+         true},
+        {"{\"choices\":[{\"delta\":{\"content\":\"\",\"role\":\"assistant\"}}]}", false},
+        {"{\"choices\":[{\"delta\":{\"tool_calls\":[{},7,{\"function\":{}}]}}]}", false},
+        {"{\"choices\":[],\"usage\":{\"x\":\"y\"}}", false},
+        {"{}", false}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        json_t *o;
+        assert_int_equal(tl_json_parse(tl_slice_str(rows[i].chunk), 16, &o, NULL), TL_OK);
+        assert_int_equal(tl_legacy_chunk_says(o), rows[i].says);
+        json_decref(o);
+    }
+}
+
 static void odd_chunks_add_nothing(void **state)
 {
     (void)state;
@@ -268,6 +304,8 @@ int main(void)
         cmocka_unit_test(a_question_that_old_nodes_would_drop_is_refused),
         cmocka_unit_test(chunks_become_one_completion),
         cmocka_unit_test(tool_calls_and_several_choices_are_put_together),
+        cmocka_unit_test(of_a_usage_three_numbers_are_kept),
+        cmocka_unit_test(a_chunk_says_something_or_nothing),
         cmocka_unit_test(odd_chunks_add_nothing),
         cmocka_unit_test(an_answer_has_a_bound),
         cmocka_unit_test(events_are_cut_into_chunks_whatever_pieces_they_come_in),

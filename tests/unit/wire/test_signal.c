@@ -239,6 +239,38 @@ static void only_data_may_be_large(void **state)
     assert_int_equal(scan_sized("relayData", "data", 1 << 20), TL_OK);
 }
 
+/* A page of `n` bytes whose tree has that many objects. */
+static tl_err scan_page(size_t n, size_t objects)
+{
+    tl_buf b = {0};
+    tl_signal s;
+    assert_int_equal(tl_buf_append_str(&b, "{\"discoverResponse\":{\"peers\":[],\"x\":[{}"), TL_OK);
+    for (size_t i = 1; i < objects; i++)
+        assert_int_equal(tl_buf_append_str(&b, ",{}"), TL_OK);
+    assert_int_equal(tl_buf_append_str(&b, "],\"y\":\""), TL_OK);
+    uint8_t *room;
+    size_t fill = b.len < n ? n - b.len : 0;
+    assert_int_equal(tl_buf_reserve(&b, fill + 1, &room), TL_OK);
+    memset(room, 'x', fill);
+    tl_buf_added(&b, fill);
+    assert_int_equal(tl_buf_append_str(&b, "\"}}"), TL_OK);
+    tl_err e = scan_n(tl_buf_begin(&b), b.len, TL_SIGNAL_AT_NODE, &s);
+    if (!e)
+        tl_signal_clear(&s);
+    tl_buf_clear(&b);
+    return e;
+}
+
+static void a_page_has_a_bound_of_bytes_and_of_values(void **state)
+{
+    (void)state;
+    assert_int_equal(scan_page(1 << 20, 1), TL_OK);
+    assert_int_equal(scan_page(TL_SIGNAL_PAGE_MAX + 100, 1), TL_ERR_TOO_LARGE);
+    assert_int_equal(scan_page(0, TL_SIGNAL_PAGE_VALUES / 2 - 10),
+                     TL_OK); /* a bracket and a comma */
+    assert_int_equal(scan_page(0, TL_SIGNAL_PAGE_VALUES / 2 + 10), TL_ERR_TOO_LARGE);
+}
+
 static void large_data_with_odd_neighbours_is_judged_by_the_neighbours(void **state)
 {
     (void)state;
@@ -549,6 +581,7 @@ int main(void)
         cmocka_unit_test(many_unknown_fields_pass_and_their_duplicates_do_not),
         cmocka_unit_test(a_message_cut_anywhere_is_no_json),
         cmocka_unit_test(only_data_may_be_large),
+        cmocka_unit_test(a_page_has_a_bound_of_bytes_and_of_values),
         cmocka_unit_test(large_data_with_odd_neighbours_is_judged_by_the_neighbours),
         cmocka_unit_test(each_side_knows_the_messages_it_receives),
         cmocka_unit_test(a_registration_is_read_with_its_capabilities_as_they_stand),
