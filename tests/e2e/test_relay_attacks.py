@@ -291,7 +291,7 @@ class TinyFrames(unittest.TestCase):
                         except OSError:
                             pass
             report(f"{what} of 300 nodes for 3 s", f"{sent // len(tiny)} sent, {cost}")
-            cost.check(self, cpu=2, slowest=15 if is_sanitized() else 5)
+            cost.check(self, cpu=2, slowest=15)
 
     def test_empty_pings_keep_nobody_waiting(self):
         self.slowest_beside("empty pings", frame(b"", PING))
@@ -319,7 +319,7 @@ class TinyFrames(unittest.TestCase):
                 for f in floods:
                     f.stop()
                 self.assertIsNone(cost.error)
-                self.assertLess(cost.slowest, 15 if is_sanitized() else 5)
+                self.assertLess(cost.slowest, 15)
 
 
 if __name__ == "__main__":
