@@ -138,7 +138,7 @@ static void raw_clear(raw_stream *r)
 #define HEAD                                                                                       \
     "{\"inferenceRequest\":{\"requestID\":\"r\",\"model\":\"m\",\"streaming\":true,\"path\":\"/"   \
     "v1/completions\","                                                                            \
-    "\"contentType\":\"a/b\"}}"
+    "\"contentType\":\"application/json\"}}"
 
 static void frame(tl_buf *out, tl_frame_kind kind, const char *text)
 {
@@ -258,7 +258,7 @@ static void answers_that_break_the_protocol_fail_the_question_alone(void **state
     (void)state;
     static const char response[] =
         "{\"inferenceResponse\":{\"requestID\":\"0123456789abcdef0123456789abcdef\","
-        "\"status\":200,\"contentType\":\"a/b\"}}";
+        "\"status\":200,\"contentType\":\"application/json\"}}";
     static const struct {
         const char *what;
         const char *message; /* NULL: none */
