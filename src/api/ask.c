@@ -263,7 +263,12 @@ static bool type_parse(tl_api *api, tl_httpd_req *r, tl_ask *ask)
                      "the Content-Type is longer than %zu bytes", sizeof ask->content_type - 1);
         return false;
     }
-    if (type.n == 0)
+    /* curl -d names a form where it is told nothing; what is no JSON then is refused as such */
+    static const char curl[] = "application/x-www-form-urlencoded";
+    bool says_nothing =
+        type.n == 0 || (type.n == sizeof curl - 1 && path->body & TL_ASK_PATH_JSON &&
+                        memcmp(type.p, curl, type.n) == 0);
+    if (says_nothing)
         type = TL_SLICE_LIT("application/json");
     memcpy(ask->content_type, type.p, type.n);
     ask->content_type[type.n] = 0;

@@ -178,7 +178,8 @@ static void a_body_of_a_third_type_is_refused_and_json_in_any_spelling_is_taken(
     } rows[] = {
         {"", true},
         {"Content-Type: Application/JSON; charset=utf-8\r\n", true},
-        {"Content-Type: application/x-www-form-urlencoded\r\n", false},
+        {"Content-Type: application/x-www-form-urlencoded\r\n", true}, /* curl -d */
+        {"Content-Type: application/x-www-form-urlencoded; charset=utf-8\r\n", false},
         {"Content-Type: text/plain\r\n", false},
     };
     harness h;
