@@ -187,13 +187,13 @@ static const char *plain(tl_buf *b, const char *text)
 static void tell_own_server(const json_t *status)
 {
     const json_t *sharing = json_object_get(status, "sharing");
-    tl_buf cause = {0}, todo = {0};
+    tl_buf cause = {0}, advice = {0};
     if (!strcmp(tl_json_string(sharing, "state", ""), "nothing"))
         tl_out_note("Nothing is shared here: %s. %s",
                     plain(&cause, tl_json_string(sharing, "cause", "")),
-                    plain(&todo, tl_json_string(sharing, "remedy", "")));
+                    plain(&advice, tl_json_string(sharing, "remedy", "")));
     tl_buf_clear(&cause);
-    tl_buf_clear(&todo);
+    tl_buf_clear(&advice);
 }
 
 void tl_daemon_tell_no_model(const json_t *status)

@@ -169,15 +169,15 @@ static int conclude_sharing(const json_t *status)
     size_t i;
     int code = TL_EXIT_OK;
     const char *what = plain(&cause, tl_json_string(sharing, "cause", ""));
-    const char *todo = plain(&remedy, tl_json_string(sharing, "remedy", ""));
+    const char *advice = plain(&remedy, tl_json_string(sharing, "remedy", ""));
     if (is(sharing, "state", "nothing")) {
-        tl_out_note("nothing is shared: %s. %s", what, todo);
+        tl_out_note("nothing is shared: %s. %s", what, advice);
         code = TL_EXIT_FAILED;
     } else if (is(sharing, "state", "starting")) {
         tl_out_note("nothing is shared: the model server has not answered yet. See: teale status");
         code = TL_EXIT_FAILED;
     } else if (is(sharing, "state", "nobody")) {
-        tl_out_note("nobody else is served: %s. %s", what, todo);
+        tl_out_note("nobody else is served: %s. %s", what, advice);
     } else if (is(sharing, "state", "on") && is(sharing, "with", "public") && wan) {
         tl_out_note("serving anyone on this relay; --private serves only your networks");
     }

@@ -18,7 +18,7 @@ from enter import enter  # noqa: E402
 from scenery import Scenery, chat, wait_for  # noqa: E402
 
 TEALE, RELAY, PARROT = map(os.path.abspath, sys.argv[1:4])
-DEAD, SLOW = "10.99.0.53", "127.0.0.53"  # nobody is at the first; a stub of the test's at the second
+DEAD, SLOW = "10.99.0.53", "127.0.0.53"  # nobody is at the first; the test answers at the second
 DELAY = 3
 
 
@@ -43,7 +43,7 @@ def use_name_server(address):
         f.write(f"nameserver {address}\n")
 
 
-class Stub(threading.Thread):
+class NameServer(threading.Thread):
     """Answers each question for an IPv4 address with 127.0.0.1, DELAY seconds late, each in its own time."""
 
     def __init__(self):
@@ -108,9 +108,9 @@ class Dead(Case):
 class Slow(Case):
     def test_names_that_come_late_are_used_and_hold_up_nobody(self):
         use_name_server(SLOW)
-        stub = Stub()
-        stub.start()
-        self.addCleanup(stub.sock.close)
+        server = NameServer()
+        server.start()
+        self.addCleanup(server.sock.close)
         with socket.create_server(("127.0.0.1", 0)) as s:
             port = s.getsockname()[1]
         relay = self.scenery.relay("--name", f"relay.slow.test:{port}", port=port)
@@ -119,7 +119,7 @@ class Slow(Case):
         self.ask_fast(node, 3)
         self.assertLess(time.monotonic() - begun, DELAY + 2)
         wait_for(lambda: node.status()["wan"]["state"] == "connected", 30)
-        self.assertIn("relay", stub.asked)
+        self.assertIn("relay", server.asked)
 
     def allowing(self):
         """A home that allows a relay in the clear: its name is not known to be this machine's."""

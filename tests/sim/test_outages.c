@@ -1,6 +1,6 @@
 /* Whole nodes under the virtual clock, with no way but the relay, and what happens to answers when the
  * relay is away, or mute. */
-#include "whole_node.h"
+#include "relayed_scene.h"
 
 #include "peer/watch.h"
 
@@ -10,53 +10,6 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-
-#define DELAY (20 * TL_MS) /* one way to the relay: a round trip of 40 ms */
-
-typedef struct {
-    sim *sim;
-    relay_host *relay;
-    size_t n;
-    whole_node *nodes[6];
-} scene;
-
-static scene scene_new(uint64_t seed, size_t n)
-{
-    scene s = {.sim = sim_new(sim_seed(seed)), .n = n};
-    s.relay = relay_host_new(s.sim);
-    for (size_t i = 0; i < n; i++) {
-        s.nodes[i] = whole_node_new(s.sim, s.relay, DELAY);
-        whole_node_connect(s.nodes[i]);
-    }
-    sim_run_for(s.sim, 1 * TL_SEC);
-    for (size_t i = 0; i < n; i++)
-        assert_true(tl_relay_link_is_registered(s.nodes[i]->link));
-    return s;
-}
-
-static void scene_free(scene *s)
-{
-    for (size_t i = 0; i < s->n; i++)
-        whole_node_free(s->nodes[i]);
-    relay_host_free(s->relay);
-    sim_free(s->sim);
-}
-
-static void assert_answered(sim *s, question_record *q, tl_time limit)
-{
-    assert_true(sim_run_while(s, question_is_over, q, limit));
-    if (q->failed)
-        print_error("failed: %s: %s\n", tl_fail_name(q->fail), q->why);
-    assert_true(q->ended);
-}
-
-static void assert_failed(sim *s, question_record *q, tl_fail fail, tl_time limit)
-{
-    assert_true(sim_run_while(s, question_is_over, q, limit));
-    assert_true(q->failed);
-    assert_string_equal(tl_fail_name(q->fail), tl_fail_name(fail));
-    assert_true(q->why[0]);
-}
 
 static void an_answer_goes_on_when_the_relay_comes_back(void **state)
 {
