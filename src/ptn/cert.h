@@ -1,4 +1,4 @@
-/* cert.h - certificates of a private TealeNet (docs/protocol.md "Private TealeNets"): makes and
+/* cert.h - certificates of a private TealeNet (seed 002): makes and
  * checks them. Knows no clock and no store; nothing here reads a connection.
  *
  * A network is the Ed25519 key of its authority: the key's hex is the ptnID. The authority signs

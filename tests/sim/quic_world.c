@@ -23,7 +23,8 @@ void world_free(world *w)
 void world_connect(world *w)
 {
     unsigned before = w->b->connected;
-    tl_time end = sim_now(w->s) + TL_SEC;
+    /* where packets are lost, the handshake may need its second and third probe */
+    tl_time end = sim_now(w->s) + 10 * TL_SEC;
     bool going = quic_node_dial(w->a, w->b, PATH_A) != NULL;
     while (going && w->b->connected == before)
         going = sim_step(w->s) && sim_now(w->s) < end;
