@@ -76,13 +76,22 @@ void tl_api_error(tl_api *api, tl_httpd_req *r, int status, const char *code, co
     va_start(args, fmt);
     vsnprintf(message, sizeof message, fmt, args);
     va_end(args);
+    tl_api_error_after(api, r, status, code, param, 0, message);
+}
+
+void tl_api_error_after(tl_api *api, tl_httpd_req *r, int status, const char *code,
+                        const char *param, unsigned retry_after, const char *message)
+{
+    char seconds[16] = TL_API_RETRY_AFTER;
+    if (retry_after)
+        snprintf(seconds, sizeof seconds, "%u", retry_after);
     tl_buf body = {0};
     tl_err e = tl_api_error_text(&body, status, code, param, message);
     tl_api_count(api, r, status);
     tl_log(status >= 500 ? TL_LOG_INFO : TL_LOG_DEBUG, "api: request %s: %d %s: %s",
            tl_httpd_name(r), status, code, tl_log_safe(tl_slice_str(message)).text);
     if (status == 429 || status == 503)
-        tl_httpd_header(r, "Retry-After", TL_API_RETRY_AFTER);
+        tl_httpd_header(r, "Retry-After", seconds);
     tl_httpd_respond(r, status, "application/json", e ? TL_SLICE_LIT("{}") : tl_buf_slice(&body));
     tl_buf_clear(&body);
 }

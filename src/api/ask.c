@@ -69,7 +69,7 @@ static void route_headers(tl_api_ask *a)
         tl_httpd_header(a->r, "Retry-After", retry_after);
 }
 
-static void fail(tl_api_ask *a, tl_fail f, const char *message);
+static void fail(tl_api_ask *a, const tl_failure *failure);
 
 static void cancel(tl_api_ask *a)
 {
@@ -81,7 +81,7 @@ static void cancel(tl_api_ask *a)
 static void give_up(tl_api_ask *a, const char *nonsense)
 {
     cancel(a);
-    fail(a, TL_FAIL_PEER_FAILED, nonsense);
+    fail(a, &(tl_failure){.fail = TL_FAIL_PEER_FAILED, .message = nonsense});
 }
 
 static void begin(tl_api_ask *a)
@@ -170,7 +170,7 @@ static void on_end(void *user, const tl_answer_end *end)
         tl_httpd_respond(a->r, a->head.status, tl_passed_type(a->head.content_type),
                          tl_buf_slice(&a->held));
     } else {
-        fail(a, TL_FAIL_PEER_FAILED, "the answer ended before it began");
+        give_up(a, "the answer ended before it began");
         return;
     }
     ask_free(a);
@@ -193,10 +193,12 @@ static void send_error_event(tl_api_ask *a, int status, const char *code, const 
 
 /* Reports a failure to the client. An answer that has not begun becomes an error, and an event
  * stream gets an error event. Any other answer breaks off, so that no client takes it for whole. */
-static void fail(tl_api_ask *a, tl_fail f, const char *message)
+static void fail(tl_api_ask *a, const tl_failure *failure)
 {
+    tl_fail f = failure->fail;
     int status = tl_api_fail_status(f);
     const char *code = tl_api_fail_code(f);
+    const char *message = failure->message[0] ? failure->message : tl_fail_name(f);
     char hint[TL_API_HINT_MAX] = "", text[1024];
     if (f == TL_FAIL_NO_PROVIDER && !tl_api_model_may_come(a->api, a->model, hint)) {
         status = 404;
@@ -208,7 +210,8 @@ static void fail(tl_api_ask *a, tl_fail f, const char *message)
         a->head.status = 0; /* of an answer that did not come about */
         a->head.retry_after[0] = 0;
         route_headers(a);
-        tl_api_error(a->api, a->r, status, code, status == 404 ? "model" : NULL, "%s", message);
+        tl_api_error_after(a->api, a->r, status, code, status == 404 ? "model" : NULL,
+                           failure->retry_after, message);
     } else {
         a->api->counters.broken_off++;
         tl_log(TL_LOG_INFO, "api: request %s broke off: %s: %s", tl_httpd_name(a->r), code,
@@ -224,11 +227,11 @@ static void fail(tl_api_ask *a, tl_fail f, const char *message)
     ask_free(a);
 }
 
-static void on_fail(void *user, tl_fail f, const char *message)
+static void on_fail(void *user, const tl_failure *failure)
 {
     tl_api_ask *a = user;
     a->exchange = NULL;
-    fail(a, f, message && *message ? message : tl_fail_name(f));
+    fail(a, failure);
 }
 
 /* --- the client --- */

@@ -89,6 +89,9 @@ void tl_api_json(tl_api *api, tl_httpd_req *r, int status, json_t *value);
 /* OpenAI's {"error": {...}}; `param` may be NULL. */
 void tl_api_error(tl_api *api, tl_httpd_req *r, int status, const char *code, const char *param,
                   const char *fmt, ...) TL_PRINTF(6, 7);
+/* The same with the seconds of Retry-After, for a 429 or 503; 0: TL_API_RETRY_AFTER. */
+void tl_api_error_after(tl_api *api, tl_httpd_req *r, int status, const char *code,
+                        const char *param, unsigned retry_after, const char *message);
 /* Appends the same text to `out`. */
 TL_CHECK tl_err tl_api_error_text(tl_buf *out, int status, const char *code, const char *param,
                                   const char *message);

@@ -137,12 +137,17 @@ static void end(question *q)
         free_question(q);
 }
 
-static void fail(question *q, tl_fail f, const char *message)
+static void fail_as(question *q, const tl_failure *failure)
 {
     tl_exchange_sink sink = q->sink;
     void *user = q->user;
     end(q);
-    sink.on_fail(user, f, message);
+    sink.on_fail(user, failure);
+}
+
+static void fail(question *q, tl_fail f, const char *message)
+{
+    fail_as(q, &(tl_failure){.fail = f, .message = message});
 }
 
 /* --- the request --- */
@@ -237,7 +242,7 @@ static void on_progress(question *q)
     if (q->state == ASKING && may_wait_on(q))
         set_deadline(q, q->asker->times.first_byte);
     if (!q->has_body && q->sink.on_progress)
-        q->sink.on_progress(q->user);
+        q->sink.on_progress(q->user, &(tl_progress){0});
 }
 
 static void on_complete(question *q, const tl_cluster_complete *c)

@@ -59,6 +59,19 @@ typedef struct {
     uint64_t tokens_in, tokens_out; /* 0 when unknown */
 } tl_answer_end;
 
+/* What is told with a failure. */
+typedef struct {
+    tl_fail fail;
+    const char *message;  /* for a person; "" = none */
+    unsigned retry_after; /* QUEUE_FULL: seconds until a place is likely, 1 to 3600; 0: unknown */
+} tl_failure;
+
+/* How far a question is that has no answer yet. */
+typedef struct {
+    unsigned position; /* in the queue of whoever has the question, from 1; 0: it is worked at */
+    unsigned wait_seconds; /* for so long it is likely to wait; 0: unknown */
+} tl_progress;
+
 /* 2xx, 400, 404, 413, 422, 429: what the model server itself says of the question. Any other status
  * is a failure of whoever answers. */
 bool tl_answer_status_passes(int status);
@@ -82,7 +95,8 @@ bool tl_answer_is_live(bool streaming, const tl_answer_head *head);
  *  - What a call is handed is borrowed until it returns, or cancels this exchange.
  *  - While an exchange is paused no on_body comes; the others may.
  *  - on_progress may be NULL. It comes any number of times before the first on_body, and says that
- *    whoever has the question works at it. Inside it the sink may do what it may inside on_head.
+ *    whoever has the question works at it, or keeps it in a queue. Inside it the sink may do what it
+ *    may inside on_head.
  *  - From inside a call the sink does not free the implementer (tl_asker_free, tl_router_free,
  *    tl_backend_free). When these are called, a backend's exchanges fail; an asker's and a router's
  *    end without a call. */
@@ -90,8 +104,8 @@ typedef struct {
     void (*on_head)(void *user, const tl_answer_head *head);
     void (*on_body)(void *user, tl_slice bytes);
     void (*on_end)(void *user, const tl_answer_end *end);
-    void (*on_fail)(void *user, tl_fail fail, const char *message);
-    void (*on_progress)(void *user);
+    void (*on_fail)(void *user, const tl_failure *failure);
+    void (*on_progress)(void *user, const tl_progress *progress);
 } tl_exchange_sink;
 
 /* The handle. Whoever implements exchanges embeds it as first member. */

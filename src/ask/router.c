@@ -85,10 +85,12 @@ void tl_route_fail(tl_route *x, tl_fail f, const char *why)
     void *user = x->user;
     char text[768];
     snprintf(text, sizeof text, "%s", why);
+    tl_failure failure = {
+        .fail = f, .message = text, .retry_after = f == TL_FAIL_QUEUE_FULL ? x->retry_after : 0};
     x->router->counters.failed++;
     x->router->world.on_done(x->router->user, &x->ask, &x->head, f);
     free_route(x);
-    sink.on_fail(user, f, text);
+    sink.on_fail(user, &failure);
 }
 
 void tl_route_finish(tl_route *x, const tl_answer_end *end)

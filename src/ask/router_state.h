@@ -77,6 +77,7 @@ typedef struct tl_route {
     tl_time deadline;
     tl_fail fail; /* of the last provider that failed */
     char why[256];
+    unsigned retry_after; /* the least of those whose queues are full, in seconds; 0: unknown */
     /* The last failure was a refusal of its model server: this is shown, and not `why`. */
     bool has_refusal, refused; /* there is one; it is what the sink was told */
     tl_answer_head refusal_head;

@@ -135,9 +135,10 @@ static void heard(tl_attempt *a)
     a->heard = a->route->heard_at = now_of(a->route);
 }
 
-static void on_progress(void *user)
+static void on_progress(void *user, const tl_progress *progress)
 {
     tl_attempt *a = user;
+    (void)progress;
     /* A head and then nothing but words is how a bad provider would hold a question. */
     if (a->sign == TL_SIGN_HEAD && !tl_merits_served(&a->route->router->merits, &a->id))
         return;
@@ -260,7 +261,7 @@ static void on_body(void *user, tl_slice bytes)
     pass_on(x, bytes);
 }
 
-static void failed(tl_attempt *a, tl_fail f, const char *why);
+static void failed(tl_attempt *a, const tl_failure *failure);
 
 /* "the model server of peer "anna" (0123456789abcdef)"; of this machine: "the model server". */
 static void whose(const tl_attempt *a, char *ret, size_t cap)
@@ -297,7 +298,9 @@ static void on_refusal(tl_attempt *a, tl_buf *body)
                  "application/json");
     }
     tl_buf_clear(body);
-    failed(a, a->head.status == 404 ? TL_FAIL_MODEL_NOT_LOADED : TL_FAIL_QUEUE_FULL, why);
+    failed(a, &(tl_failure){.fail = a->head.status == 404 ? TL_FAIL_MODEL_NOT_LOADED
+                                                          : TL_FAIL_QUEUE_FULL,
+                            .message = why});
 }
 
 static void on_end(void *user, const tl_answer_end *end)
@@ -372,14 +375,22 @@ static bool take_second_chance(tl_route *x, const tl_attempt *a, tl_fail f)
     return true;
 }
 
+/* Of two numbers of seconds, where 0 is none. */
+static unsigned sooner(unsigned a, unsigned b)
+{
+    return !a || (b && b < a) ? b : a;
+}
+
 /* The attempt is over, and another provider may be asked. */
-static void failed(tl_attempt *a, tl_fail f, const char *why)
+static void failed(tl_attempt *a, const tl_failure *failure)
 {
     tl_route *x = a->route;
+    tl_fail f = failure->fail;
     if (!take_second_chance(x, a, f))
         blame(a, blame_for(f));
     x->fail = f;
-    snprintf(x->why, sizeof x->why, "%s", why);
+    x->retry_after = sooner(x->retry_after, failure->retry_after);
+    snprintf(x->why, sizeof x->why, "%s", failure->message);
     bool silent = f == TL_FAIL_PEER_FAILED || f == TL_FAIL_TIMEOUT;
     bool late = silent && now_of(x) - x->heard_at >= TL_ROUTE_FIND_WITHIN;
     if (!silent)
@@ -410,20 +421,22 @@ static void say_whose(const tl_attempt *a, const char *message, char *ret, size_
         snprintf(ret, cap, "%s: %s", strstr(server, "peer "), message);
 }
 
-static void on_fail(void *user, tl_fail f, const char *message)
+static void on_fail(void *user, const tl_failure *failure)
 {
     tl_attempt *a = user;
     tl_route *x = a->route;
+    tl_failure told = *failure;
     char why[256];
     retire(a);
-    say_whose(a, message[0] ? message : tl_fail_name(f), why, sizeof why);
+    say_whose(a, told.message[0] ? told.message : tl_fail_name(told.fail), why, sizeof why);
+    told.message = why;
     if (x->state == TL_ROUTE_ANSWERING) {
-        blame(a, blame_for(f));
-        tl_route_fail(x, f, why);
+        blame(a, blame_for(told.fail));
+        tl_route_fail(x, told.fail, why);
         return;
     }
     x->has_refusal = false;
-    failed(a, f, why);
+    failed(a, &told);
 }
 
 static const tl_exchange_sink attempt_sink = {on_head, on_body, on_end, on_fail, on_progress};

@@ -143,7 +143,7 @@ static bool admit(tl_request *r)
         return true;
     }
     s->counters.refused++;
-    tl_request_send_error(r, TL_REQUEST_REFUSED, fail, why);
+    tl_request_send_error(r, TL_REQUEST_REFUSED, &(tl_failure){fail, why, 0});
     return false;
 }
 
@@ -183,7 +183,7 @@ static bool on_request_body(tl_request *r, tl_slice bytes)
     if (!why)
         return true;
     r->server->counters.refused++;
-    tl_request_send_error(r, TL_REQUEST_REFUSED, fail, why);
+    tl_request_send_error(r, TL_REQUEST_REFUSED, &(tl_failure){fail, why, 0});
     return false;
 }
 
@@ -218,12 +218,12 @@ static void run_request(tl_request *r)
     tl_err e = fits ? fill_in_model(r) : TL_ERR_INVALID;
     if (e) {
         s->counters.refused++;
-        tl_request_send_error(r, TL_REQUEST_REFUSED,
-                              e == TL_ERR_NOMEM ? TL_FAIL_UNAVAILABLE : TL_FAIL_INTERNAL,
-                              e == TL_ERR_NOMEM ? "this node is out of memory"
-                              : !fits ? "the request's Content-Type is none that its path takes"
-                                      : "the request's body must have one \"model\", and no name "
-                                        "that some server takes for it");
+        tl_failure failure = {.fail = e == TL_ERR_NOMEM ? TL_FAIL_UNAVAILABLE : TL_FAIL_INTERNAL};
+        failure.message = e == TL_ERR_NOMEM ? "this node is out of memory"
+                          : !fits ? "the request's Content-Type is none that its path takes"
+                                  : "the request's body must have one \"model\", and no name that "
+                                    "some server takes for it";
+        tl_request_send_error(r, TL_REQUEST_REFUSED, &failure);
         return;
     }
     tl_request_set_state(r, TL_REQUEST_RUNNING);
@@ -234,8 +234,8 @@ static void run_request(tl_request *r)
     tl_buf_clear(&r->body); /* the backend has a copy: the charge stays */
     if (e) {
         s->counters.failed++;
-        tl_request_send_error(r, TL_REQUEST_ENDING, TL_FAIL_UNAVAILABLE,
-                              "this node is out of memory");
+        tl_failure failure = {.fail = TL_FAIL_UNAVAILABLE, .message = "this node is out of memory"};
+        tl_request_send_error(r, TL_REQUEST_ENDING, &failure);
     } else if (r->wants_progress) {
         tl_request_tell_progress(r);
     }

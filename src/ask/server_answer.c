@@ -44,10 +44,10 @@ static tl_err put_message(tl_request *r, const tl_cluster_message *m)
 }
 
 /* On the wire there are eight codes; the others travel in `detail` (ask/exchange.h). */
-void tl_request_send_error(tl_request *r, tl_request_state next, tl_fail fail, const char *message)
+void tl_request_send_error(tl_request *r, tl_request_state next, const tl_failure *failure)
 {
     tl_cluster_message m = {.type = TL_CLUSTER_ERROR};
-    tl_fail code = fail;
+    tl_fail fail = failure->fail, code = fail;
     if (fail > TL_FAIL_PAYMENT_REQUIRED) {
         code = fail == TL_FAIL_BACKEND_UNREACHABLE || fail == TL_FAIL_NO_PROVIDER
                    ? TL_FAIL_UNAVAILABLE
@@ -56,7 +56,7 @@ void tl_request_send_error(tl_request *r, tl_request_state next, tl_fail fail, c
     }
     memcpy(m.u.error.id, r->id, sizeof r->id);
     snprintf(m.u.error.code, sizeof m.u.error.code, "%s", tl_fail_name(code));
-    snprintf(m.u.error.message, sizeof m.u.error.message, "%s", message);
+    snprintf(m.u.error.message, sizeof m.u.error.message, "%s", failure->message);
     tl_request_set_state(r, next);
     tl_request_drop_body(r);
     tl_request_set_deadline(r);
@@ -129,14 +129,14 @@ static void on_end(void *user, const tl_answer_end *end)
         tl_request_flush(r);
 }
 
-static void on_fail(void *user, tl_fail fail, const char *message)
+static void on_fail(void *user, const tl_failure *failure)
 {
     tl_request *r = user;
     r->exchange = NULL;
     tl_answer_end seen = tl_usage_end(&r->usage);
     r->server->counters.failed++;
-    r->server->backend.on_done(r->server->backend_user, &r->ask, fail, &seen);
-    tl_request_send_error(r, TL_REQUEST_ENDING, fail, message);
+    r->server->backend.on_done(r->server->backend_user, &r->ask, failure->fail, &seen);
+    tl_request_send_error(r, TL_REQUEST_ENDING, failure);
 }
 
 const tl_exchange_sink tl_request_sink = {on_head, on_body, on_end, on_fail};

@@ -69,7 +69,7 @@ void tl_request_give_up(tl_request *r, uint64_t code);
 extern const tl_exchange_sink tl_request_sink; /* of the backend; `user` is the request */
 /* Sends what waits, then the end when it is due. */
 void tl_request_flush(tl_request *r);
-void tl_request_send_error(tl_request *r, tl_request_state next, tl_fail fail, const char *message);
+void tl_request_send_error(tl_request *r, tl_request_state next, const tl_failure *failure);
 /* The backend has the question and no byte of the body came yet: the peer is told so, unless it does
  * not read. */
 void tl_request_tell_progress(tl_request *r);

@@ -50,7 +50,7 @@ static void end_with(tl_backend_exchange *x, tl_fail fail, const char *message)
     tl_exchange_sink sink = x->inside->sink;
     void *user = x->inside->user;
     over(x, &fail);
-    sink.on_fail(user, fail, message);
+    sink.on_fail(user, &(tl_failure){.fail = fail, .message = message});
 }
 
 void tl_backend_exchange_fail(tl_backend_exchange *x, tl_fail fail, const char *message)

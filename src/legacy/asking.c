@@ -49,7 +49,7 @@ static void fail(tl_old_question *q, tl_fail f, const char *message)
 {
     q->legacy->counters.failed++;
     set_state(q, TL_OLD_OVER);
-    q->sink.on_fail(q->user, f, message);
+    q->sink.on_fail(q->user, &(tl_failure){.fail = f, .message = message});
 }
 
 /* For a cause that comes up inside a call that must not call the sink. */
@@ -97,7 +97,7 @@ void tl_old_questions_alive(tl_old_session *s)
     tl_old_question *q;
     DL_FOREACH (s->legacy->questions, q)
         if (q->session == s && !q->has_head && q->sink.on_progress)
-            q->sink.on_progress(q->user);
+            q->sink.on_progress(q->user, &(tl_progress){0});
 }
 
 /* --- the answer --- */
@@ -175,7 +175,7 @@ static void on_chunk(tl_old_question *q, const json_t *chunk)
         else if (held_sum(q->legacy) > TL_LEGACY_HELD_SUM)
             fail_of_peer(q, "the answers that are under way are too long to keep");
         else if ((first || says) && q->sink.on_progress)
-            q->sink.on_progress(q->user);
+            q->sink.on_progress(q->user, &(tl_progress){0});
         return;
     }
     tl_err e = tl_buf_append_str(&event, "data: ");

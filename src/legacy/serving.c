@@ -165,11 +165,11 @@ static void on_end(void *user, const tl_answer_end *end)
     done(j, TL_FAIL_COUNT, &told);
 }
 
-static void on_fail(void *user, tl_fail fail, const char *message)
+static void on_fail(void *user, const tl_failure *failure)
 {
     tl_old_job *j = user;
     j->exchange = NULL;
-    fail_job(j, fail, message);
+    fail_job(j, failure->fail, failure->message);
 }
 
 static const tl_exchange_sink sink = {on_head, on_body, on_end, on_fail, NULL};

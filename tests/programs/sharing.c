@@ -174,12 +174,12 @@ static void on_end(void *user, const tl_answer_end *end)
     one_less(t->k);
 }
 
-static void on_fail(void *user, tl_fail fail, const char *message)
+static void on_fail(void *user, const tl_failure *failure)
 {
     told *t = user;
     t->fails++;
-    t->fail = fail;
-    snprintf(t->message, sizeof t->message, "%s", message);
+    t->fail = failure->fail;
+    snprintf(t->message, sizeof t->message, "%s", failure->message);
     if (t->in_end)
         t->in_end(t);
     one_less(t->k);

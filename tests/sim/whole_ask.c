@@ -50,15 +50,16 @@ static void record_end(void *user, const tl_answer_end *end)
     q->over_at = sim_now(node_of_record->sim);
 }
 
-static void record_fail(void *user, tl_fail fail, const char *message)
+static void record_fail(void *user, const tl_failure *failure)
 {
     question_record *q = user;
     q->exchange = NULL;
     q->failed = true;
-    q->fail = fail;
+    q->fail = failure->fail;
     q->over_at = sim_now(node_of_record->sim);
-    snprintf(q->why, sizeof q->why, "%s", message);
-    tl_log(TL_LOG_DEBUG, "sim: the question failed: %s: %s", tl_fail_name(fail), message);
+    snprintf(q->why, sizeof q->why, "%s", failure->message);
+    tl_log(TL_LOG_DEBUG, "sim: the question failed: %s: %s", tl_fail_name(failure->fail),
+           failure->message);
 }
 
 static void ask(whole_node *n, question_record *q, tl_ask *a, const char *model, const char *body)

@@ -151,7 +151,7 @@ static void job_over(model_job *j, tl_fail fail)
     if (fail == TL_FAIL_COUNT)
         sink.on_end(user, &end);
     else
-        sink.on_fail(user, fail, "scripted");
+        sink.on_fail(user, &(tl_failure){.fail = fail, .message = "scripted"});
 }
 
 /* One step of one job that is due; false when none is. The sink may free any job. */

@@ -94,7 +94,7 @@ void fake_fail(fake_ask *a, tl_fail f, const char *message)
 {
     assert(!a->over);
     a->over = true;
-    a->sink.on_fail(a->user, f, message);
+    a->sink.on_fail(a->user, &(tl_failure){.fail = f, .message = message});
 }
 
 void fake_event(tl_node *n, const char *name, const char *json)

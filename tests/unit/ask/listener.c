@@ -53,18 +53,20 @@ static void on_end(void *user, const tl_answer_end *end)
     do_inside(l, ON_END);
 }
 
-static void on_fail(void *user, tl_fail fail, const char *message)
+static void on_fail(void *user, const tl_failure *failure)
 {
     listener *l = user;
     begin(l, ON_FAIL);
-    l->fail = fail;
-    snprintf(l->message, sizeof l->message, "%s", message);
+    l->fail = failure->fail;
+    l->retry_after = failure->retry_after;
+    snprintf(l->message, sizeof l->message, "%s", failure->message);
     do_inside(l, ON_FAIL);
 }
 
-static void on_progress(void *user)
+static void on_progress(void *user, const tl_progress *progress)
 {
     listener *l = user;
+    l->progress = *progress;
     begin(l, ON_PROGRESS);
     assert_int_equal(l->calls[ON_BODY], 0);
     do_inside(l, ON_PROGRESS);

@@ -14,7 +14,9 @@ struct listener {
     tl_answer_head head;
     tl_answer_end end;
     tl_fail fail;
+    unsigned retry_after;
     char message[512];
+    tl_progress progress; /* the last */
     tl_buf body;
     bool paused;
     /* Done inside the call, last: it may free the listener. */

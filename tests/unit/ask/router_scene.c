@@ -51,7 +51,7 @@ provider *router_scene_at(router_scene *s, unsigned who)
 
 void provider_progress(provider *p)
 {
-    p->sink.on_progress(p->user);
+    p->sink.on_progress(p->user, &(tl_progress){0});
 }
 
 void provider_head(provider *p)
@@ -86,7 +86,7 @@ void provider_fail(provider *p, tl_fail fail, const char *message)
     char text[300]; /* gone when the call returns */
     snprintf(text, sizeof text, "%s", message);
     p->over = true;
-    p->sink.on_fail(p->user, fail, text);
+    p->sink.on_fail(p->user, &(tl_failure){.fail = fail, .message = text});
     memset(text, 'x', sizeof text);
 }
 

@@ -89,7 +89,7 @@ void job_end(job *j, tl_answer_end end)
 void job_fail(job *j, tl_fail fail, const char *message)
 {
     j->over = true;
-    j->sink.on_fail(j->user, fail, message);
+    j->sink.on_fail(j->user, &(tl_failure){.fail = fail, .message = message});
 }
 
 /* --- the scene --- */

@@ -119,7 +119,7 @@ void legacy_job_end(legacy_job *j)
 void legacy_job_fail(legacy_job *j, tl_fail f, const char *words)
 {
     j->over = true;
-    j->sink.on_fail(j->user, f, words);
+    j->sink.on_fail(j->user, &(tl_failure){.fail = f, .message = words});
 }
 
 /* --- the scene --- */

@@ -153,11 +153,11 @@ static void on_end(void *user, const tl_answer_end *end)
     fail_msg("nobody could have answered");
 }
 
-static void on_fail(void *user, tl_fail f, const char *message)
+static void on_fail(void *user, const tl_failure *failure)
 {
     (void)user;
-    failed_with = f;
-    snprintf(failed_why, sizeof failed_why, "%s", message);
+    failed_with = failure->fail;
+    snprintf(failed_why, sizeof failed_why, "%s", failure->message);
     tl_loop_stop(loop);
 }
 
