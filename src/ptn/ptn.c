@@ -16,6 +16,7 @@ struct tl_ptn {
     revoked *revoked;
     int64_t sequence;
     json_t *list; /* of `sequence` */
+    tl_unix listed_at;
     tl_ptn_price price;
     json_t *price_object;
 };
@@ -67,6 +68,11 @@ bool tl_ptn_is_revoked(const tl_ptn *n, const tl_node_id *node)
 int64_t tl_ptn_sequence(const tl_ptn *n)
 {
     return n->sequence;
+}
+
+tl_unix tl_ptn_listed_at(const tl_ptn *n)
+{
+    return n->listed_at;
 }
 
 const json_t *tl_ptn_list(const tl_ptn *n)
@@ -141,6 +147,7 @@ static tl_ptn_verdict take_list(tl_ptn *n, const json_t *value, const tl_revocat
         json_decref(n->list);
         n->list = kept;
         n->sequence = list->sequence;
+        n->listed_at = list->issued_at;
     }
     return TL_PTN_OK;
 }

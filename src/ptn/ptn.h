@@ -24,6 +24,8 @@ tl_ptn_verdict tl_ptn_take_revocations(tl_ptn *n, const json_t *list, tl_unix no
 bool tl_ptn_is_revoked(const tl_ptn *n, const tl_node_id *node);
 /* The highest sequence so far; 0: no list yet. */
 int64_t tl_ptn_sequence(const tl_ptn *n);
+/* When it was issued; 0: no list yet. */
+tl_unix tl_ptn_listed_at(const tl_ptn *n);
 /* All that are revoked, as the next list must hold them: the highest sequence + 1, and `node`, too
  * (NULL: nobody else). The caller clears *ret. TL_ERR_EXISTS: `node` is revoked already.
  * TL_ERR_BUSY: TL_REVOCATIONS_MAX are. */
