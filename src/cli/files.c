@@ -1,0 +1,80 @@
+#include "cli/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PIECE 65536
+
+static tl_err read_all(int fd, const char *path, size_t max, tl_buf *out, tl_why *why)
+{
+    size_t before = out->len;
+    for (;;) {
+        uint8_t *room;
+        if (tl_buf_reserve(out, PIECE, &room))
+            return tl_why_set(why, TL_ERR_NOMEM, "out of memory");
+        ssize_t n = read(fd, room, PIECE);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return tl_why_file(why, "read", path, errno);
+        if (n == 0)
+            return TL_OK;
+        if (out->len - before + (size_t)n > max)
+            return tl_why_set(why, TL_ERR_TOO_LARGE, "%s is larger than %zu bytes", path, max);
+        tl_buf_added(out, (size_t)n);
+    }
+}
+
+tl_err tl_file_read(const char *path, size_t max, tl_buf *out, tl_why *why)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0 && errno == ENOENT)
+        return tl_why_set(why, TL_ERR_NOT_FOUND, "there is no file %s", path);
+    if (fd < 0)
+        return tl_why_file(why, "read", path, errno);
+    tl_err e = TL_OK;
+    if (fstat(fd, &st))
+        e = tl_why_file(why, "read", path, errno);
+    else if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode))
+        e = tl_why_set(why, TL_ERR_INVALID, "%s is not a file", path);
+    if (!e)
+        e = read_all(fd, path, max, out, why);
+    close(fd);
+    return e;
+}
+
+static bool write_all(int fd, tl_slice bytes)
+{
+    while (bytes.n) {
+        ssize_t n = write(fd, bytes.p, bytes.n);
+        if (n < 0 && errno != EINTR)
+            return false;
+        if (n > 0)
+            bytes = tl_slice_of(bytes.p + n, bytes.n - (size_t)n);
+    }
+    return fsync(fd) == 0 || errno == EINVAL; /* a file system that cannot sync */
+}
+
+tl_err tl_file_create(const char *path, tl_slice bytes, tl_why *why)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0 && errno == EEXIST)
+        return tl_why_set(why, TL_ERR_EXISTS,
+                          "%s exists already, and nothing is written over it: name a new file",
+                          path);
+    if (fd < 0)
+        return tl_why_file(why, "make", path, errno);
+    bool good = write_all(fd, bytes);
+    int error = errno;
+    if (close(fd) && good) {
+        good = false;
+        error = errno;
+    }
+    if (good)
+        return TL_OK;
+    unlink(path);
+    return tl_why_file(why, "write", path, error);
+}
