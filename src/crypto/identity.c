@@ -67,6 +67,11 @@ tl_err tl_node_id_parse(tl_slice hex, tl_node_id *ret_id)
     return e ? e : tl_node_id_from_bytes(key, ret_id);
 }
 
+tl_err tl_node_id_parse_form(tl_slice hex, tl_node_id *ret_id)
+{
+    return tl_hex_parse(hex, false, ret_id->key, sizeof ret_id->key);
+}
+
 tl_err tl_node_id_from_bytes(const uint8_t key[32], tl_node_id *ret_id)
 {
     if (!is_usable(key))

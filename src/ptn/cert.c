@@ -132,9 +132,9 @@ static bool read_payload(const json_t *payload, tl_cert *cert)
 {
     tl_fields f = tl_fields_of(payload);
     const char *role = "";
-    tl_field_id(&f, "ptnID", &cert->network);
-    tl_field_id(&f, "nodeID", &cert->node);
-    tl_field_id(&f, "issuerNodeID", &cert->issuer);
+    tl_field_signed_id(&f, "ptnID", &cert->network);
+    tl_field_signed_id(&f, "nodeID", &cert->node);
+    tl_field_signed_id(&f, "issuerNodeID", &cert->issuer);
     tl_field_text(&f, "role", 16, &role);
     take_time(&f, "issuedAt", &cert->issued_at);
     cert->expires_at = TL_PTN_NO_END;

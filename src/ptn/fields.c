@@ -32,6 +32,14 @@ void tl_field_id(tl_fields *f, const char *key, tl_node_id *ret)
         f->bad = true;
 }
 
+void tl_field_signed_id(tl_fields *f, const char *key, tl_node_id *ret)
+{
+    const json_t *v = take(f, key);
+    if (!json_is_string(v) ||
+        tl_node_id_parse_form(tl_slice_of(json_string_value(v), json_string_length(v)), ret))
+        f->bad = true;
+}
+
 void tl_field_count(tl_fields *f, const char *key, int64_t *ret)
 {
     const json_t *v = take(f, key);
@@ -147,8 +155,8 @@ tl_err tl_signer_sign(const tl_identity *key, int purpose, const json_t *body,
 
 void tl_signer_take(tl_fields *f, tl_signer *ret_signer)
 {
-    tl_field_id(f, "ptnID", &ret_signer->network);
-    tl_field_id(f, "issuerNodeID", &ret_signer->issuer);
+    tl_field_signed_id(f, "ptnID", &ret_signer->network);
+    tl_field_signed_id(f, "issuerNodeID", &ret_signer->issuer);
     tl_field_signature(f, &ret_signer->signature);
     if (tl_field_is_there(f, "chain"))
         tl_field_any(f, "chain", &ret_signer->chain);

@@ -92,7 +92,7 @@ static bool read_entries(const json_t *array, tl_revocations *list)
         return false;
     for (size_t i = 0; i < n; i++) {
         tl_fields f = tl_fields_of(json_array_get(array, i));
-        tl_field_id(&f, "nodeID", &list->entries[i].node);
+        tl_field_signed_id(&f, "nodeID", &list->entries[i].node);
         tl_field_count(&f, "revokedAt", &list->entries[i].at);
         if (!tl_fields_end(&f))
             return false;

@@ -19,6 +19,9 @@ tl_fields tl_fields_of(const json_t *value);
 bool tl_field_is_there(const tl_fields *f, const char *key);
 /* 64 lower-case hex digits of a usable key. */
 void tl_field_id(tl_fields *f, const char *key, tl_node_id *ret);
+/* The same without a look at the key (tl_node_id_parse_form): whoever signs the object answers for
+ * it, and a list may hold thousands. */
+void tl_field_signed_id(tl_fields *f, const char *key, tl_node_id *ret);
 /* 0 to 2^53 - 1, written as an integer. */
 void tl_field_count(tl_fields *f, const char *key, int64_t *ret);
 /* Borrowed; 1 to `max` bytes. */

@@ -1,0 +1,266 @@
+/* bench_ptn [SECONDS]: what private networks cost a node, on one core: certificates that are new and
+ * that are known, beside the bare signature check of libsodium in the same run, and decisions of the
+ * scheduler. Prints one `name: value unit` a line. */
+#include "base/json.h"
+#include "crypto/canonical.h"
+#include "crypto/sign.h"
+#include "market/sched.h"
+#include "ptn/ptn.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <sodium.h>
+
+#define WALL      INT64_C(1800000000)
+#define DIFFERENT 256 /* certificates in turn, so that none is fresh in a cache of the processor */
+
+static double seconds = 1;
+static tl_identity authority, admin;
+static tl_buf texts[2][DIFFERENT]; /* signed by the authority; by the admin */
+static tl_node_id nodes[DIFFERENT];
+
+static void must(bool so, const char *what)
+{
+    if (!so) {
+        fprintf(stderr, "bench_ptn: %s\n", what);
+        exit(1);
+    }
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* Seconds of processor time that one call takes. */
+static double time_of(void (*work)(size_t i))
+{
+    size_t n = 0, round = 16;
+    double begun = now(), took = 0;
+    for (size_t i = 0; i < DIFFERENT; i++) /* warm */
+        work(i);
+    for (begun = now(); took < seconds; took = now() - begun) {
+        for (size_t i = 0; i < round; i++)
+            work((n + i) % DIFFERENT);
+        n += round;
+    }
+    return took / (double)n;
+}
+
+/* --- certificates --- */
+
+static json_t *certificate(const tl_node_id *node, tl_role role, const tl_identity *issuer,
+                           const tl_identity *key, const json_t *chain)
+{
+    json_t *cert;
+    const tl_cert wish = {.network = authority.id,
+                          .node = *node,
+                          .issuer = issuer->id,
+                          .role = role,
+                          .issued_at = WALL,
+                          .expires_at = WALL + 3600};
+    must(!tl_cert_make(&wish, key, chain, &cert), "a certificate");
+    return cert;
+}
+
+static void make_certificates(void)
+{
+    tl_rand rand = tl_rand_seeded(7);
+    tl_identity node;
+    must(!tl_identity_new(&rand, &authority) && !tl_identity_new(&rand, &admin), "keys");
+    json_t *chain = certificate(&admin.id, TL_ROLE_ADMIN, &admin, &authority, NULL);
+    for (size_t i = 0; i < DIFFERENT; i++) {
+        must(!tl_identity_new(&rand, &node), "a key");
+        nodes[i] = node.id;
+        for (int by_admin = 0; by_admin < 2; by_admin++) {
+            json_t *cert = certificate(&node.id, TL_ROLE_CONSUMER, &admin,
+                                       by_admin ? &admin : &authority, by_admin ? chain : NULL);
+            must(!tl_json_write(&texts[by_admin][i], cert), "memory");
+            json_decref(cert);
+        }
+    }
+    json_decref(chain);
+}
+
+static tl_slice signed_bytes[DIFFERENT];
+static tl_signature signatures[DIFFERENT];
+
+/* The very bytes and signatures of the certificates. */
+static void make_bare(void)
+{
+    for (size_t i = 0; i < DIFFERENT; i++) {
+        json_t *cert;
+        tl_buf body = {0};
+        must(!tl_json_parse(tl_buf_slice(&texts[0][i]), 8, &cert, NULL), "JSON");
+        must(!tl_canonical_write(&body, json_object_get(cert, "payload")), "canonical form");
+        const char *hex = tl_json_string(cert, "signature", "");
+        must(!tl_signature_parse(tl_slice_str(hex), &signatures[i]), "a signature");
+        signed_bytes[i] = tl_buf_slice(&body); /* kept to the end */
+        json_decref(cert);
+    }
+}
+
+static void bare(size_t i)
+{
+    must(crypto_sign_verify_detached(signatures[i].bytes, signed_bytes[i].p, signed_bytes[i].n,
+                                     authority.id.key) == 0,
+         "a signature is wrong");
+}
+
+static tl_ptn *network;
+
+/* From the text that came over the control stream to the verdict. */
+static void fresh(tl_slice text, const tl_node_id *node)
+{
+    json_t *value;
+    tl_cert cert;
+    must(!tl_json_parse(text, 16, &value, NULL), "JSON");
+    must(tl_cert_read(value, &cert) == TL_PTN_OK &&
+             tl_ptn_judge(network, &cert, node, WALL) == TL_PTN_OK,
+         "a certificate is refused");
+    json_decref(value);
+}
+
+static void fresh_of_authority(size_t i)
+{
+    fresh(tl_buf_slice(&texts[0][i]), &nodes[i]);
+}
+
+static void fresh_of_admin(size_t i)
+{
+    fresh(tl_buf_slice(&texts[1][i]), &nodes[i]);
+}
+
+static tl_cert known[DIFFERENT];
+
+static void judged_again(size_t i)
+{
+    must(tl_ptn_judge(network, &known[i], &nodes[i], WALL) == TL_PTN_OK, "refused");
+}
+
+/* 4096 others are revoked: as many as a list may hold. */
+static void make_network(void)
+{
+    static tl_revocation entries[TL_REVOCATIONS_MAX];
+    tl_rand rand = tl_rand_seeded(8);
+    tl_revocations list = {.network = authority.id,
+                           .issuer = admin.id,
+                           .sequence = 1,
+                           .issued_at = WALL,
+                           .n = TL_REVOCATIONS_MAX,
+                           .entries = entries};
+    for (size_t i = 0; i < TL_REVOCATIONS_MAX; i++) {
+        tl_identity node;
+        must(!tl_identity_new(&rand, &node), "a key");
+        entries[i] = (tl_revocation){node.id, WALL};
+    }
+    json_t *value;
+    bool stale;
+    must(!tl_ptn_new(&authority.id, &network), "memory");
+    must(!tl_revocations_make(&list, &authority, NULL, &value), "a list");
+    must(tl_ptn_take_revocations(network, value, WALL, &stale) == TL_PTN_OK, "the list is refused");
+    json_decref(value);
+    for (size_t i = 0; i < DIFFERENT; i++) {
+        json_t *cert;
+        must(!tl_json_parse(tl_buf_slice(&texts[1][i]), 8, &cert, NULL), "JSON");
+        must(tl_cert_read(cert, &known[i]) == TL_PTN_OK, "a certificate is refused");
+        json_decref(cert);
+    }
+}
+
+static void bench_certificates(void)
+{
+    make_certificates();
+    make_bare();
+    make_network();
+    double one = time_of(bare), two = time_of(fresh_of_authority), three = time_of(fresh_of_admin);
+    printf("libsodium's check of one signature: %.2f us\n", one * 1e6);
+    printf("certificate of the authority, new: %.2f us\n", two * 1e6);
+    printf("certificate of an admin, new: %.2f us\n", three * 1e6);
+    printf("certificate, known: %.3f us\n", time_of(judged_again) * 1e6);
+}
+
+/* --- the scheduler --- */
+
+#define QUEUE 64 /* that wait, of each class: the default of share_queue_max */
+
+static tl_sched *sched;
+static tl_job_wish wishes[DIFFERENT];
+static tl_job *running[4];
+
+static void add(size_t i)
+{
+    tl_job *job;
+    must(!tl_sched_add(sched, &wishes[i % DIFFERENT], 0, &job), "the queue is full");
+}
+
+/* One question ends, the next is chosen, and one of its kind comes. */
+static void decide(size_t i)
+{
+    static tl_time t;
+    tl_job **slot = &running[i % 4];
+    size_t kind = (size_t)((const tl_job_wish *)tl_job_user(*slot) - wishes);
+    tl_sched_charge(*slot, 100, 50 + i % 100);
+    tl_sched_done(*slot, t += TL_MS);
+    *slot = tl_sched_next(sched, t);
+    must(*slot, "nobody was chosen");
+    add(kind);
+}
+
+/* Both classes wait, QUEUE of each; private questions are of so many networks and members. */
+static double decisions(unsigned networks, unsigned members)
+{
+    const tl_sched_config config = {.slots = 4, .queue_max = QUEUE + 4};
+    must(!tl_sched_new(&config, &sched), "memory");
+    for (size_t i = 0; i < DIFFERENT; i++) {
+        bool private = i % 2;
+        wishes[i] = (tl_job_wish){.class = private ? TL_SCHED_PRIVATE : TL_SCHED_PUBLIC,
+                                  .network = nodes[i / 2 % networks],
+                                  .member = nodes[i / 2 / networks % members],
+                                  .bid = (int64_t)(i * 7919 % 100),
+                                  .prompt = 100,
+                                  .generated_max = 1000,
+                                  .user = &wishes[i]};
+    }
+    for (size_t i = 0; i < 2 * QUEUE; i++)
+        add(i);
+    for (size_t i = 0; i < 4; i++) {
+        running[i] = tl_sched_next(sched, 0);
+        must(running[i], "nobody was chosen");
+        add((size_t)((const tl_job_wish *)tl_job_user(running[i]) - wishes));
+    }
+    double took = time_of(decide);
+    for (size_t i = 0; i < 4; i++)
+        tl_sched_done(running[i], 0);
+    tl_sched_set_slots(sched, 1);
+    for (tl_job *job; (job = tl_sched_next(sched, 0));)
+        tl_sched_done(job, 0);
+    tl_sched_free(sched);
+    return took;
+}
+
+static void bench_scheduler(void)
+{
+    static const unsigned shapes[][2] = {{1, 4}, {8, 8}, {64, 1}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        printf("decisions, %u networks of %u members: %.2f M/s\n", shapes[i][0], shapes[i][1],
+               1e-6 / decisions(shapes[i][0], shapes[i][1]));
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1)
+        seconds = atof(argv[1]);
+    if (argc > 2 || !(seconds > 0)) {
+        fprintf(stderr, "usage: bench_ptn [SECONDS]\n");
+        return 2;
+    }
+    must(!tl_crypto_init(), "libsodium");
+    bench_certificates();
+    bench_scheduler();
+    return 0;
+}
