@@ -22,6 +22,9 @@ static tl_err write_integer(tl_buf *out, json_int_t value)
     /* the largest integers round to 2^63, which is too large itself */
     if (real >= 9223372036854775808.0 || (json_int_t)real != value)
         return TL_ERR_INVALID;
+    /* up to here the shortest digits are all of them, as ECMAScript writes them below 10^21 */
+    if (value >= -(INT64_C(1) << 53) && value <= INT64_C(1) << 53)
+        return tl_buf_printf(out, "%lld", (long long)value);
     return write_real(out, real);
 }
 

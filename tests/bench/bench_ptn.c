@@ -14,6 +14,7 @@
 #include <sodium.h>
 
 #define WALL      INT64_C(1800000000)
+#define ROUNDS    31
 #define DIFFERENT 256 /* certificates in turn, so that none is fresh in a cache of the processor */
 
 static double seconds = 1;
@@ -36,19 +37,40 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* Seconds of processor time that one call takes. */
-static double time_of(void (*work)(size_t i))
+typedef struct {
+    const char *name;
+    void (*work)(size_t i);
+    double took[ROUNDS]; /* seconds of processor time of one call */
+} candidate;
+
+static int by_time(const void *a, const void *b)
 {
-    size_t n = 0, round = 16;
-    double begun = now(), took = 0;
-    for (size_t i = 0; i < DIFFERENT; i++) /* warm */
-        work(i);
-    for (begun = now(); took < seconds; took = now() - begun) {
-        for (size_t i = 0; i < round; i++)
-            work((n + i) % DIFFERENT);
-        n += round;
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* They take turns, so that what else the machine does slows all alike. The medians are left in the
+ * middle of `took`. */
+static void compare(candidate *c, size_t n)
+{
+    for (size_t round = 0; round < ROUNDS; round++) {
+        for (size_t k = 0; k < n; k++) {
+            size_t calls = 0;
+            double begun = now(), took = 0;
+            for (; took < seconds / ROUNDS; took = now() - begun) {
+                for (size_t i = 0; i < 16; i++)
+                    c[k].work(calls++ % DIFFERENT);
+            }
+            c[k].took[round] = took / (double)calls;
+        }
     }
-    return took / (double)n;
+    for (size_t k = 0; k < n; k++)
+        qsort(c[k].took, ROUNDS, sizeof *c[k].took, by_time);
+}
+
+static double median_of(const candidate *c)
+{
+    return c->took[ROUNDS / 2];
 }
 
 /* --- certificates --- */
@@ -177,11 +199,13 @@ static void bench_certificates(void)
     make_certificates();
     make_bare();
     make_network();
-    double one = time_of(bare), two = time_of(fresh_of_authority), three = time_of(fresh_of_admin);
-    printf("libsodium's check of one signature: %.2f us\n", one * 1e6);
-    printf("certificate of the authority, new: %.2f us\n", two * 1e6);
-    printf("certificate of an admin, new: %.2f us\n", three * 1e6);
-    printf("certificate, known: %.3f us\n", time_of(judged_again) * 1e6);
+    candidate all[] = {{.name = "libsodium's check of one signature", .work = bare},
+                       {.name = "certificate of the authority, new", .work = fresh_of_authority},
+                       {.name = "certificate of an admin, new", .work = fresh_of_admin},
+                       {.name = "certificate, known", .work = judged_again}};
+    compare(all, sizeof all / sizeof *all);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        printf("%s: %.3f us\n", all[i].name, median_of(&all[i]) * 1e6);
 }
 
 /* --- the scheduler --- */
@@ -233,14 +257,15 @@ static double decisions(unsigned networks, unsigned members)
         must(running[i], "nobody was chosen");
         add((size_t)((const tl_job_wish *)tl_job_user(running[i]) - wishes));
     }
-    double took = time_of(decide);
+    candidate one = {.work = decide};
+    compare(&one, 1);
     for (size_t i = 0; i < 4; i++)
         tl_sched_done(running[i], 0);
     tl_sched_set_slots(sched, 1);
     for (tl_job *job; (job = tl_sched_next(sched, 0));)
         tl_sched_done(job, 0);
     tl_sched_free(sched);
-    return took;
+    return median_of(&one);
 }
 
 static void bench_scheduler(void)

@@ -61,6 +61,34 @@ def _hash(data):
     return int.from_bytes(hashlib.sha512(data).digest(), "little")
 
 
+def _decode(raw):
+    """None: no point."""
+    y = int.from_bytes(raw, "little") & (1 << 255) - 1
+    x = _recover_x(y, raw[31] >> 7) if y < P else 0
+    if y >= P or (y * y - 1 - (D * y * y + 1) * x * x) % P:
+        return None
+    return x, y, 1, x * y % P
+
+
+def _times(n, p):
+    q = (0, 1, 1, 0)
+    for bit in bin(n)[2:]:
+        q = _add(q, q)
+        if bit == "1":
+            q = _add(q, p)
+    return q
+
+
+def verify(public, message, signature):
+    """Section 5.1.7, without the cofactor."""
+    a, s = _decode(public), int.from_bytes(signature[32:], "little")
+    if len(signature) != 64 or a is None or s >= L:
+        return False
+    k = _hash(signature[:32] + public + message) % L
+    minus_a = (P - a[0], a[1], 1, (P - a[3]) % P)
+    return _encode(_add(_times_base(s), _times(k, minus_a))) == signature[:32]
+
+
 class Key:
     """A key pair from a 32-byte seed."""
 
