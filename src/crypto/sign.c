@@ -21,6 +21,7 @@ static const char *purpose_name(tl_sign_purpose purpose)
     case TL_SIGN_RECEIPT: return "receipt";
     case TL_SIGN_NAT_HINT: return "nat-hint";
     case TL_SIGN_PRICE: return "price";
+    case TL_SIGN_SETTLEMENT: return "settlement";
     }
     assert(!"a purpose of the list");
     return "";

@@ -21,6 +21,7 @@ typedef enum {
     TL_SIGN_RECEIPT,
     TL_SIGN_NAT_HINT,
     TL_SIGN_PRICE,
+    TL_SIGN_SETTLEMENT,
 } tl_sign_purpose;
 
 #define TL_SIGNATURE_SIZE 64
