@@ -16,6 +16,8 @@
  *          ?count=N               results, 1..TL_API_PING_MAX; 4 without it
  *          ?until=direct          the first result that was not relayed is the last
  *   POST /control/setting       {"key"}, changed in the file -> {"key", "applied", "message"}
+ *   POST /control/do            {"verb", "args"} -> what tl_node_call gives, or
+ *                               {"error": {"code", "exit", "message"}}
  *   POST /control/stop          202 {"stopping": true}; calls the hook `stop` */
 #ifndef TL_API_API_H
 #define TL_API_API_H

@@ -35,6 +35,8 @@ static const tl_api_route routes[] = {
      .id = TL_ROUTE_CONTROL, .on_request = tl_api_on_ping},
     {"/control/setting", .unix_only = true, .methods = TL_API_POST, .id = TL_ROUTE_CONTROL,
      .on_request = tl_api_on_setting},
+    {"/control/do", .unix_only = true, .methods = TL_API_POST, .id = TL_ROUTE_CONTROL,
+     .on_request = tl_api_on_do},
     {"/control/stop", .unix_only = true, .methods = TL_API_POST, .id = TL_ROUTE_CONTROL,
      .on_request = tl_api_on_stop},
 };

@@ -10,6 +10,7 @@
  *   events.c     /v1/events
  *   look.c       requests that wait for the node to look around
  *   pages.c      models, health, app, dashboard
+ *   do.c         what the node is told to do
  *   control.c    what the command line asks on the Unix socket */
 #ifndef TL_API_STATE_H
 #define TL_API_STATE_H
@@ -152,6 +153,12 @@ void tl_api_on_dashboard(tl_api *api, tl_httpd_req *r);
 /* True if the node knows the model, or knows no model at all. Else *ret_hint is "; did you mean
  * 'x'?", or "". */
 bool tl_api_model_may_come(tl_api *api, const char *model, char ret_hint[TL_API_HINT_MAX]);
+
+/* --- do.c --- */
+/* Has the node do `verb`, and answers what came of it. `args` is borrowed. `control`: for the command
+ * line, which is told the exit code; else in OpenAI's shape. */
+void tl_api_do(tl_api *api, tl_httpd_req *r, const char *verb, const json_t *args, bool control);
+void tl_api_on_do(tl_api *api, tl_httpd_req *r);
 
 /* --- metrics.c --- */
 void tl_api_on_metrics(tl_api *api, tl_httpd_req *r);

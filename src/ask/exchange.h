@@ -4,6 +4,7 @@
 #ifndef TL_ASK_EXCHANGE_H
 #define TL_ASK_EXCHANGE_H
 
+#include "base/number.h"
 #include "crypto/identity.h"
 #include "path/via.h"
 #include "wire/codes.h"
@@ -23,6 +24,13 @@ typedef struct {
     tl_node_id peer;
     bool from_peer; /* came from another node (`requester`), not from this machine */
     tl_node_id requester;
+    /* The private network that the question belongs to. Asking: of `network` alone, where `scoped`.
+     * Serving: what the requester claims, until ask/access has judged it. */
+    bool scoped, has_network;
+    tl_node_id network;
+    /* Micro-credits for 1000 tokens: what the asker pays at most, and what was agreed on, of which
+     * version of the bid or of the network's price. */
+    tl_maybe max_price, price, price_version;
 } tl_ask;
 
 /* Why a question failed. The first eight are on the wire under these names (docs/protocol.md);
@@ -53,6 +61,9 @@ typedef struct {
     char retry_after[32]; /* "" = none */
     tl_node_id peer;      /* who answers; one's own id for local */
     tl_via via;
+    bool has_network; /* it was answered as a question of `network` */
+    tl_node_id network;
+    tl_maybe price; /* micro-credits for 1000 tokens */
 } tl_answer_head;
 
 typedef struct {

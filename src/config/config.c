@@ -25,6 +25,11 @@ tl_settings tl_settings_default(void)
         .timeout_body_idle_secs = 30,
         .timeout_stalled_client_secs = 60,
         .requests_max = 1024,
+        .share_queue_max = 64,
+        .share_queue_wait_secs = 300,
+        .price_max_micro = -1,
+        .credit_stranger_micro = 1000000,
+        .credit_member_micro = 100000000,
         .log_level = "info",
     };
 }

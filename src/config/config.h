@@ -48,7 +48,21 @@ typedef struct {
     uint32_t timeout_body_idle_secs;      /* 30 */
     uint32_t timeout_stalled_client_secs; /* 60 */
     uint32_t requests_max;                /* 1024 for other nodes at once */
-    char log_level[8];                    /* error warn info debug */
+    /* the scheduler before the model server */
+    uint32_t share_slots;           /* 0 = what the server tells, else 4 */
+    uint32_t share_queue_max;       /* 64 of each class */
+    uint32_t share_queue_wait_secs; /* 300 */
+    bool share_pause;               /* others are not served */
+    /* private networks */
+    bool ptn_hide;                         /* the relay is shown tags in place of networks */
+    uint32_t ptn_revocation_max_age_hours; /* 0 = off */
+    /* money: micro-credits, prices for 1000 tokens */
+    int64_t price_floor_micro, price_kwh_micro; /* 0, 0 */
+    uint32_t price_watts;                       /* 0 */
+    int64_t price_max_micro;                    /* -1 = any */
+    int64_t credit_stranger_micro;              /* 1 000 000 */
+    int64_t credit_member_micro;                /* 100 000 000 */
+    char log_level[8];                          /* error warn info debug */
 } tl_settings;
 
 tl_settings tl_settings_default(void);

@@ -1,6 +1,7 @@
 #include "config/config_table.h"
 
 #include "base/log.h"
+#include "base/number.h"
 #include "base/suggest.h"
 #include "config/config_rules.h"
 #include "config/config_text.h"
@@ -26,6 +27,11 @@
     {                                                                                              \
         HEAD(field, name, "integer", fallback, live, words, NULL),                                 \
             .kind = TL_KIND_NUMBER, .min = (lowest), .max = (highest)                              \
+    }
+#define MICRO(field, name, fallback, lowest, words)                                                \
+    {                                                                                              \
+        HEAD(field, name, "integer", fallback, false, words, NULL),                                \
+            .kind = TL_KIND_BIG, .min = (lowest), .max = TL_NUMBER_EXACT_MAX                       \
     }
 #define TEXT(field, name, fallback, must, live, words)                                             \
     {                                                                                              \
@@ -94,6 +100,15 @@ static const tl_setting_def table[] = {
            "Seconds a client of the API may stop reading its answer before it is cut off."),
     NUMBER(requests_max, "requests_max", "1024", 1, 100000, false,
            "Requests of other nodes running here at once; more are told that the queue is full."),
+    NUMBER(share_slots, "share_slots", "0", 0, 1024, false,
+           "Requests of others that the model server works at at once; 0 takes what the server "
+           "tells, else 4."),
+    NUMBER(share_queue_max, "share_queue_max", "64", 0, 4096, false,
+           "Requests of others that may wait for it, of private networks and of the public each."),
+    NUMBER(share_queue_wait_secs, "share_queue_wait_secs", "300", 1, DAY_SECS, false,
+           "Seconds a request may wait for it; after that it is told that the queue is full."),
+    BOOL(share_pause, "share_pause", "false", false,
+         "Serve nobody else for now (teale pause, teale resume)."),
     CHOICE(
         log_level, "log_level", "info", tl_rule_log_level, true,
         "What is logged: \"error\", \"warn\", \"info\" or \"debug\", each with those before it."),
@@ -117,6 +132,22 @@ static const tl_setting_def table[] = {
            "KB/s for any other peer."),
     NUMBER(nat_relay_idle_timeout_secs, "nat.relay_idle_timeout_secs", "60", 1, DAY_SECS, false,
            "Seconds after which an idle relayed session ends."),
+    BOOL(ptn_hide, "ptn.hide", "false", false,
+         "Show the relay tags that only members recognise, instead of your networks."),
+    NUMBER(ptn_revocation_max_age_hours, "ptn.revocation_max_age_hours", "0", 0, 8760, false,
+           "Refuse a network's members when its list of revoked nodes is older; 0 never does."),
+    MICRO(price_floor_micro, "price.floor_micro", "0", 0,
+          "The lowest price that this node asks of the public: micro-credits for 1000 tokens."),
+    MICRO(price_kwh_micro, "price.kwh_micro", "0", 0,
+          "What a kilowatt-hour costs, in micro-credits; with price.watts it raises the price."),
+    NUMBER(price_watts, "price.watts", "0", 0, 100000, false,
+           "What this machine draws while it answers, in watts."),
+    MICRO(price_max_micro, "price.max_micro", "-1", -1,
+          "The highest price that this node pays: micro-credits for 1000 tokens; -1 is any."),
+    MICRO(credit_stranger_micro, "credit.stranger_micro", "1000000", 0,
+          "How much a node of none of your networks may owe, in micro-credits."),
+    MICRO(credit_member_micro, "credit.member_micro", "100000000", 0,
+          "How much a member of your networks may owe, in micro-credits."),
 };
 
 _Static_assert(sizeof table / sizeof *table <= TL_SETTINGS_MAX,
@@ -193,14 +224,13 @@ static tl_err take_text(const tl_setting_def *def, const json_t *value, char *re
     return TL_OK;
 }
 
-static tl_err take_number(const tl_setting_def *def, const json_t *value, uint32_t *ret,
-                          tl_why *why)
+static tl_err take_number(const tl_setting_def *def, const json_t *value, int64_t *ret, tl_why *why)
 {
     json_int_t v = json_integer_value(value);
     if (!json_is_integer(value) || v < def->min || v > def->max)
-        return tl_why_set(why, TL_ERR_INVALID, "must be a whole number from %u to %u", def->min,
-                          def->max);
-    *ret = (uint32_t)v;
+        return tl_why_set(why, TL_ERR_INVALID, "must be a whole number from %lld to %lld",
+                          (long long)def->min, (long long)def->max);
+    *ret = v;
     return TL_OK;
 }
 
@@ -213,8 +243,9 @@ static tl_err take_list(const tl_setting_def *def, const json_t *value, tl_strin
         return tl_why_set(why, TL_ERR_INVALID, "must be a list such as [\"a\", \"b\"]%s",
                           def->bare_ok ? ", or one text in quotes" : "");
     size_t n = bare ? 1 : json_array_size(value);
-    if (n < def->min || n > def->max)
-        return tl_why_set(why, TL_ERR_INVALID, "must have from %u to %u items", def->min, def->max);
+    if ((int64_t)n < def->min || (int64_t)n > def->max)
+        return tl_why_set(why, TL_ERR_INVALID, "must have from %lld to %lld items",
+                          (long long)def->min, (long long)def->max);
     for (; list.n < n; list.n++) {
         const json_t *item = bare ? value : json_array_get(value, list.n);
         tl_why item_why;
@@ -230,13 +261,19 @@ static tl_err take_list(const tl_setting_def *def, const json_t *value, tl_strin
 tl_err tl_setting_apply(tl_settings *s, const tl_setting_def *def, const json_t *value, tl_why *why)
 {
     void *field = (char *)s + def->offset;
+    int64_t number;
+    tl_err e;
     switch (def->kind) {
     case TL_KIND_BOOL:
         if (!json_is_boolean(value))
             return tl_why_set(why, TL_ERR_INVALID, "must be true or false");
         *(bool *)field = json_is_true(value);
         return TL_OK;
-    case TL_KIND_NUMBER: return take_number(def, value, field, why);
+    case TL_KIND_NUMBER:
+        if (!(e = take_number(def, value, &number, why)))
+            *(uint32_t *)field = (uint32_t)number;
+        return e;
+    case TL_KIND_BIG: return take_number(def, value, field, why);
     case TL_KIND_TEXT: return take_text(def, value, field, def->size, why);
     case TL_KIND_LIST: return take_list(def, value, field, why);
     }
@@ -299,6 +336,8 @@ tl_err tl_setting_value(const tl_settings *s, const tl_setting_def *def, json_t 
         v = json_boolean(*(const bool *)field);
     else if (def->kind == TL_KIND_NUMBER)
         v = json_integer(*(const uint32_t *)field);
+    else if (def->kind == TL_KIND_BIG)
+        v = json_integer(*(const int64_t *)field);
     else if (def->kind == TL_KIND_TEXT)
         v = json_string(field);
     else {

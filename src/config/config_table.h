@@ -5,7 +5,13 @@
 
 #include "config/config.h"
 
-typedef enum { TL_KIND_BOOL, TL_KIND_NUMBER, TL_KIND_TEXT, TL_KIND_LIST } tl_setting_kind;
+typedef enum {
+    TL_KIND_BOOL,
+    TL_KIND_NUMBER,
+    TL_KIND_BIG,
+    TL_KIND_TEXT,
+    TL_KIND_LIST
+} tl_setting_kind;
 
 /* NULL: `text` is right; else words that follow "must be". */
 typedef const char *(*tl_setting_rule)(const char *text);
@@ -15,7 +21,7 @@ typedef struct {
     tl_setting_kind kind;
     size_t offset;        /* of the field in tl_settings */
     size_t size;          /* of a text field, with its NUL */
-    uint32_t min, max;    /* range of a number, or of a list's length */
+    int64_t min, max;     /* range of a number (BIG: an int64_t), or of a list's length */
     tl_setting_rule rule; /* for a text, or for each item of a list */
     bool bare_ok;         /* this list may be written as one string */
 } tl_setting_def;

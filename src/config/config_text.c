@@ -35,9 +35,8 @@ static tl_err wrong(const reader *r, const tl_setting_def *def, const tl_toml *n
                     const char *key, tl_err e, const tl_why *must)
 {
     static const tl_toml_type wanted[] = {
-        [TL_KIND_BOOL] = TL_TOML_BOOL,
-        [TL_KIND_NUMBER] = TL_TOML_INTEGER,
-        [TL_KIND_TEXT] = TL_TOML_STRING,
+        [TL_KIND_BOOL] = TL_TOML_BOOL,   [TL_KIND_NUMBER] = TL_TOML_INTEGER,
+        [TL_KIND_BIG] = TL_TOML_INTEGER, [TL_KIND_TEXT] = TL_TOML_STRING,
         [TL_KIND_LIST] = TL_TOML_ARRAY,
     };
     bool other = node->type != wanted[def->kind] && !(def->bare_ok && node->type == TL_TOML_STRING);

@@ -1,4 +1,5 @@
 #include "node/state.h"
+#include "node/verbs.h"
 
 #include "base/log.h"
 
@@ -33,6 +34,7 @@ static void run(void *user)
      * of the loop. */
     for (int i = 0; i < 8; i++) {
         n->again = false;
+        tl_calls_run(n);
         tl_router_run(n->router);
         tl_asker_run(n->asker);
         tl_legacy_run(n->legacy);
@@ -164,6 +166,7 @@ void tl_node_free(tl_node *n)
     tl_network_free(n->network);
     tl_relay_link_free(n->link);
     tl_peer_table_clear(&n->table);
+    tl_calls_clear(n);
     tl_timer_stop(&n->timer);
     tl_defer_cancel(n->loop, &n->work);
     tl_identity_clear(&n->identity);
@@ -187,6 +190,7 @@ static void network_stopped(void *user)
 static void leave(tl_node *n)
 {
     n->stage = TL_NODE_LEAVING;
+    tl_calls_end(n);
     n->drain_deadline = tl_loop_now(n->loop) + TL_NODE_GOODBYE_WITHIN;
     tl_legacy_stop(n->legacy);
     tl_peers_close_all(n->peers, "shutting down");

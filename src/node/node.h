@@ -48,6 +48,23 @@ TL_CHECK tl_err tl_node_ping_start(tl_node *n, const tl_node_id *peer, unsigned 
                                    void *user, tl_node_ping **ret_ping);
 void tl_node_ping_free(tl_node_ping *p);
 
+/* --- commands: what a person has the node do, by name ("ptn.create"; node/verbs.c has them all) --- */
+typedef struct tl_call tl_call;
+typedef struct {
+    const char *code; /* "E_NOT_ADMIN" */
+    int exit;         /* of the command line */
+    int status;       /* of HTTP */
+    const char *message;
+} tl_node_failure;
+/* Either `result`, borrowed, or `failure`; both are valid until the call returns. */
+typedef void (*tl_node_done)(void *user, json_t *result, const tl_node_failure *failure);
+/* `args` is an object, borrowed until this returns. on_done comes once, never from inside this call.
+ * TL_ERR_NOT_FOUND: no such verb. TL_ERR_BUSY: too many wait. TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_node_call(tl_node *n, const char *verb, const json_t *args, tl_node_done on_done,
+                             void *user, tl_call **ret_call);
+/* The caller is gone: on_done will not come. What was begun goes on. Not after on_done. */
+void tl_node_uncall(tl_call *call);
+
 /* --- looking around --- */
 /* The caller's memory; the fields are private. */
 typedef struct tl_node_look {

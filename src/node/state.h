@@ -9,6 +9,7 @@
  *   node_look.c      waits for a fresh look at peers and network
  *   node_report.c    status, peers, models, events; node_net_report.c the network
  *   node_ping.c      round trips to one peer
+ *   verbs.c          what a person has the node do, by name
  *   sharing.c        what is shared with whom, or why it is not; pure
  *   facts.c          what metrics show */
 #ifndef TL_NODE_STATE_H
@@ -75,6 +76,7 @@ struct tl_node {
     tl_node_look *looks;   /* these wait for it */
     char wan_error[512];   /* why the relay client could not be started */
     tl_node_listener *listeners;
+    tl_call *calls; /* in the order they came (node/verbs.h) */
     const char *(*option_of)(void *user, const char *key); /* NULL: no setting is fixed */
     void *option_user;
     tl_node_sign late, holes; /* offers refused as late; large packets that vanished */

@@ -61,8 +61,28 @@ static void send_heartbeat(tl_peer_conn *conn, tl_cluster_type type, uint64_t se
     tl_peers *p = conn->peers;
     tl_cluster_message m = {.type = type,
                             .u.heartbeat = {sequence, p->events.running(p->user),
-                                            tl_json_bool(p->capabilities, "isAvailable", false)}};
+                                            tl_json_bool(p->capabilities, "isAvailable", false),
+                                            p->events.bids ? p->events.bids(p->user) : NULL}};
     say(conn, &m);
+    tl_cluster_message_clear(&m);
+}
+
+tl_err tl_control_tell(tl_peer_conn *conn, const char *name, json_t *payload)
+{
+    if (!conn->control || !conn->hello_seen)
+        return TL_ERR_NOT_FOUND;
+    tl_cluster_message m = {.type = TL_CLUSTER_OTHER, .u.other.payload = payload};
+    snprintf(m.u.other.name, sizeof m.u.other.name, "%s", name);
+    tl_buf text = {0};
+    tl_err e = tl_cluster_write(&text, &m);
+    if (!e && text.len > TL_FRAME_MESSAGE_MAX)
+        e = TL_ERR_TOO_LARGE;
+    if (!e)
+        e = tl_outbox_put_frame(&conn->out, TL_FRAME_MESSAGE, tl_buf_slice(&text));
+    tl_buf_clear(&text);
+    if (!e)
+        flush(conn);
+    return e;
 }
 
 void tl_control_beat(tl_peer_conn *conn, tl_peer_pong *g)
@@ -128,20 +148,31 @@ static bool may_say(tl_peer_conn *conn, tl_ratelimit *rate, size_t n)
     return false;
 }
 
+static void on_hello(tl_peer_conn *conn, const tl_cluster_message *m)
+{
+    tl_peers *p = conn->peers;
+    tl_peer *peer = conn->contact->peer;
+    bool first = !conn->hello_seen;
+    (void)tl_peer_describe(peer, m->u.hello.display_name, m->u.hello.capabilities);
+    conn->hello_seen = true;
+    if (m->type == TL_CLUSTER_HELLO)
+        send_hello(conn, TL_CLUSTER_HELLO_ACK);
+    if (first && p->events.on_hello)
+        p->events.on_hello(p->user, peer);
+}
+
 static void on_message(tl_peer_conn *conn, const tl_cluster_message *m)
 {
+    tl_peers *p = conn->peers;
     tl_peer *peer = conn->contact->peer;
     switch (m->type) {
     case TL_CLUSTER_HELLO:
-    case TL_CLUSTER_HELLO_ACK:
-        (void)tl_peer_describe(peer, m->u.hello.display_name, m->u.hello.capabilities);
-        conn->hello_seen = true;
-        if (m->type == TL_CLUSTER_HELLO)
-            send_hello(conn, TL_CLUSTER_HELLO_ACK);
-        break;
+    case TL_CLUSTER_HELLO_ACK: on_hello(conn, m); break;
     case TL_CLUSTER_HEARTBEAT:
     case TL_CLUSTER_HEARTBEAT_ACK:
         peer->running = m->u.heartbeat.running;
+        if (p->events.on_heartbeat)
+            p->events.on_heartbeat(p->user, peer, m->u.heartbeat.bids);
         if (m->type == TL_CLUSTER_HEARTBEAT)
             send_heartbeat(conn, TL_CLUSTER_HEARTBEAT_ACK, m->u.heartbeat.sequence);
         else
@@ -151,7 +182,10 @@ static void on_message(tl_peer_conn *conn, const tl_cluster_message *m)
         conn->peers->counters.goodbyes_in++;
         peer->available = false; /* until it says otherwise */
         break;
-    case TL_CLUSTER_OTHER: break; /* a message of a later version */
+    case TL_CLUSTER_OTHER: /* of the rooms above, or of a later version */
+        if (p->events.on_told)
+            p->events.on_told(p->user, peer, m->u.other.name, m->u.other.payload);
+        break;
     default: broken(conn, "a request's message on the control stream"); break;
     }
 }

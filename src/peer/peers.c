@@ -468,6 +468,31 @@ void tl_peers_set_capabilities(tl_peers *p, json_t *capabilities)
     tl_peers_wake(p);
 }
 
+tl_err tl_peers_tell(tl_peers *p, const tl_node_id *peer, const char *name, json_t *payload)
+{
+    tl_contact *c = tl_contact_find(p, peer);
+    tl_peer_conn *conn = c ? tl_contact_best(c) : NULL;
+    if (conn && !conn->hello_seen) /* a second connection that has just begun */
+        DL_FOREACH (c->conns, conn)
+            if (conn->connected && conn->hello_seen)
+                break;
+    if (!conn)
+        return TL_ERR_NOT_FOUND;
+    tl_peers_wake(p);
+    return tl_control_tell(conn, name, payload);
+}
+
+void tl_peers_beat(tl_peers *p)
+{
+    tl_contact *c;
+    tl_peer_conn *conn;
+    DL_FOREACH (p->contacts, c)
+        DL_FOREACH (c->conns, conn)
+            if (conn->control)
+                tl_control_beat(conn, NULL);
+    tl_peers_wake(p);
+}
+
 void tl_peers_say_goodbye(tl_peers *p, const char *reason)
 {
     tl_contact *c;

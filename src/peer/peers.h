@@ -16,6 +16,7 @@
 #include "peer/peer_table.h"
 #include "peer/relay_link.h"
 #include "quic/quic.h"
+#include "wire/streamframe.h"
 
 #define TL_PEERS_WARM_MAX    8 /* idle connections that we dialled and keep for the next question */
 #define TL_PEERS_HEARTBEAT   (25 * TL_SEC)
@@ -55,6 +56,16 @@ typedef struct {
     uint32_t (*running)(void *user);
     /* Is the node one of our own, or of a network of ours? NULL: no node is. */
     bool (*is_member)(void *user, const tl_node_id *peer);
+    /* The four below may be NULL.
+     * on_hello: the peer's first hello on a connection has come, so the control stream stands in both
+     * directions: what is to be told to this peer goes now. on_told: a message of a type that
+     * wire/cluster does not know; `payload` is an object, borrowed. on_heartbeat: `bids` is an array,
+     * borrowed, or NULL. From inside these calls tl_peers_tell may be called. */
+    void (*on_hello)(void *user, const tl_peer *peer);
+    void (*on_told)(void *user, const tl_peer *peer, const char *name, const json_t *payload);
+    void (*on_heartbeat)(void *user, const tl_peer *peer, const json_t *bids);
+    /* What our heartbeats tell of prices: a new reference to an array, or NULL. */
+    json_t *(*bids)(void *user);
 } tl_peers_events;
 
 TL_CHECK tl_err tl_peers_new(const tl_peers_config *config, const tl_peers_events *events,
@@ -146,6 +157,13 @@ void tl_peers_unping(tl_peer_pong *g);
 /* --- what is told and asked --- */
 /* Takes the reference. Tells every connected peer. */
 void tl_peers_set_capabilities(tl_peers *p, json_t *capabilities);
+/* Writes `{name: payload}` on the control stream of the best connection to the peer. `payload` is
+ * borrowed. TL_ERR_NOT_FOUND: no connection stands, or its hello has not come yet. TL_ERR_TOO_LARGE: over
+ * TL_FRAME_MESSAGE_MAX. TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_peers_tell(tl_peers *p, const tl_node_id *peer, const char *name,
+                              json_t *payload);
+/* Sends every connected peer a heartbeat: the bids have changed. The caller bounds how often. */
+void tl_peers_beat(tl_peers *p);
 /* We take no new work: says goodbye to every peer. Streams under way go on. */
 void tl_peers_say_goodbye(tl_peers *p, const char *reason);
 /* Closes every connection. Sends what is queued before that, if the link takes it. */

@@ -347,6 +347,8 @@ void tl_control_accept(tl_peer_conn *conn, tl_quic_stream *s);
 void tl_control_clear(tl_peer_conn *conn);
 void tl_control_send_hello(tl_peer_conn *conn);
 void tl_control_send_goodbye(tl_peer_conn *conn, const char *reason);
+/* As tl_peers_tell. */
+TL_CHECK tl_err tl_control_tell(tl_peer_conn *conn, const char *name, json_t *payload);
 /* Sends a heartbeat now; `g` may be NULL. */
 void tl_control_beat(tl_peer_conn *conn, tl_peer_pong *g);
 /* Asks the peer for a sign of life. */

@@ -6,6 +6,7 @@
 #ifndef TL_PTN_CERT_H
 #define TL_PTN_CERT_H
 
+#include "base/number.h"
 #include "base/time.h"
 #include "crypto/identity.h"
 
@@ -13,7 +14,7 @@
 
 #define TL_PTN_NAME_MAX  64        /* bytes of a network's name */
 #define TL_PTN_NO_END    INT64_MAX /* of a time: never */
-#define TL_PTN_TIME_MAX  ((INT64_C(1) << 53) - 1)
+#define TL_PTN_TIME_MAX  TL_NUMBER_EXACT_MAX
 /* A clock may be this much behind the one that signed: laptops are an hour off after a change of
  * time zone. */
 #define TL_PTN_AHEAD_MAX 7200

@@ -1,6 +1,7 @@
 #include "wire/cluster.h"
 
 #include <math.h>
+#include <stdio.h>
 
 static const char *const type_names[TL_CLUSTER_OTHER] = {
     [TL_CLUSTER_HELLO] = "hello",
@@ -110,6 +111,29 @@ static tl_err get_count(const json_t *o, const char *key, uint64_t max, uint64_t
     return TL_OK;
 }
 
+/* Absent or null: not given. */
+static tl_err get_maybe(const json_t *o, const char *key, tl_maybe *ret)
+{
+    const json_t *v = json_object_get(o, key);
+    uint64_t value;
+    if (!v || json_is_null(v))
+        return TL_OK;
+    tl_err e = get_count(o, key, TL_NUMBER_EXACT_MAX, &value);
+    if (!e)
+        *ret = tl_maybe_of((int64_t)value);
+    return e;
+}
+
+/* 64 hex digits; "" when absent or null. */
+static tl_err get_network(const json_t *o, char ret[65])
+{
+    uint8_t key[32];
+    tl_err e = get_optional(o, "ptnID", ret, 65);
+    if (e || !ret[0])
+        return e;
+    return tl_hex_parse(tl_slice_str(ret), false, key, sizeof key);
+}
+
 static tl_err get_bool(const json_t *o, const char *key, bool *ret)
 {
     const json_t *v = json_object_get(o, key);
@@ -143,6 +167,11 @@ static tl_err parse_heartbeat(const json_t *o, tl_cluster_heartbeat *h)
     if (!e)
         e = get_bool(o, "available", &h->available);
     h->running = (uint32_t)running;
+    json_t *bids = json_object_get(o, "bids");
+    if (!e && bids && !json_is_null(bids) && !json_is_array(bids))
+        e = TL_ERR_PROTO;
+    if (!e && json_is_array(bids))
+        h->bids = json_incref(bids);
     return e;
 }
 
@@ -162,10 +191,11 @@ static tl_err parse_request(const json_t *o, tl_cluster_request *r)
     if (!e)
         e = get_header(o, "contentType", r->content_type, sizeof r->content_type);
     if (!e)
-        e = get_optional(o, "ptnID", r->ptn_id, sizeof r->ptn_id);
-    uint8_t key[32];
-    if (!e && r->ptn_id[0])
-        e = tl_hex_parse(tl_slice_str(r->ptn_id), false, key, sizeof key);
+        e = get_network(o, r->ptn_id);
+    if (!e)
+        e = get_maybe(o, "maxPricePerKToken", &r->max_price);
+    if (!e)
+        e = get_maybe(o, "priceVersion", &r->price_version);
     return e;
 }
 
@@ -181,6 +211,10 @@ static tl_err parse_response(const json_t *o, tl_cluster_response *r)
         e = get_header(o, "contentType", r->content_type, sizeof r->content_type);
     if (!e)
         e = get_header(o, "retryAfter", r->retry_after, sizeof r->retry_after);
+    if (!e)
+        e = get_network(o, r->ptn_id);
+    if (!e)
+        e = get_maybe(o, "pricePerKToken", &r->price);
     r->status = (int)status;
     return e;
 }
@@ -204,10 +238,21 @@ static tl_err parse_error(const json_t *o, tl_cluster_error *r)
         e = get_text(o, "code", r->code, sizeof r->code);
     if (!e)
         e = get_optional(o, "detail", r->detail, sizeof r->detail);
+    if (!e)
+        e = get_maybe(o, "pricePerKToken", &r->price);
+    if (!e)
+        e = get_maybe(o, "priceVersion", &r->price_version);
     return e;
 }
 
-static tl_err parse_payload(const json_t *o, tl_cluster_message *m)
+static tl_err parse_other(const char *name, json_t *payload, tl_cluster_other *other)
+{
+    snprintf(other->name, sizeof other->name, "%s", name);
+    other->payload = json_incref(payload);
+    return TL_OK;
+}
+
+static tl_err parse_payload(const char *name, json_t *o, tl_cluster_message *m)
 {
     switch (m->type) {
     case TL_CLUSTER_HELLO:
@@ -220,7 +265,7 @@ static tl_err parse_payload(const json_t *o, tl_cluster_message *m)
     case TL_CLUSTER_RESPONSE: return parse_response(o, &m->u.response);
     case TL_CLUSTER_COMPLETE: return parse_complete(o, &m->u.complete);
     case TL_CLUSTER_ERROR: return parse_error(o, &m->u.error);
-    case TL_CLUSTER_OTHER: return TL_OK;
+    case TL_CLUSTER_OTHER: return parse_other(name, o, &m->u.other);
     }
     return TL_ERR_PROTO;
 }
@@ -236,13 +281,13 @@ tl_err tl_cluster_parse(tl_slice text, tl_cluster_message *ret_message)
     void *only = json_object_iter(root);
     if (!only || json_object_size(root) != 1)
         goto out;
-    const json_t *payload = json_object_iter_value(only);
+    json_t *payload = json_object_iter_value(only);
     if (!json_is_object(payload))
         goto out;
     for (int t = 0; t < TL_CLUSTER_OTHER; t++)
         if (strcmp(json_object_iter_key(only), type_names[t]) == 0)
             m.type = (tl_cluster_type)t;
-    e = parse_payload(payload, &m);
+    e = parse_payload(json_object_iter_key(only), payload, &m);
     if (!e)
         *ret_message = m;
 out:
@@ -252,39 +297,66 @@ out:
 
 void tl_cluster_message_clear(tl_cluster_message *m)
 {
-    if (m->type == TL_CLUSTER_HELLO || m->type == TL_CLUSTER_HELLO_ACK) {
-        json_decref(m->u.hello.capabilities);
-        m->u.hello.capabilities = NULL;
-    }
+    json_t **held = NULL;
+    if (m->type == TL_CLUSTER_HELLO || m->type == TL_CLUSTER_HELLO_ACK)
+        held = &m->u.hello.capabilities;
+    else if (m->type == TL_CLUSTER_HEARTBEAT || m->type == TL_CLUSTER_HEARTBEAT_ACK)
+        held = &m->u.heartbeat.bids;
+    else if (m->type == TL_CLUSTER_OTHER)
+        held = &m->u.other.payload;
+    if (!held)
+        return;
+    json_decref(*held);
+    *held = NULL;
 }
 
 /* --- writing --- */
+
+/* Each adds one field that may be absent. False: out of memory. */
+static bool put_text(json_t *o, const char *key, const char *text)
+{
+    return !text[0] || !json_object_set_new(o, key, json_string(text));
+}
+
+static bool put_maybe(json_t *o, const char *key, tl_maybe m)
+{
+    return !m.given || !json_object_set_new(o, key, json_integer(m.value));
+}
+
+/* Takes the reference; NULL where a field is missing. */
+static json_t *whole(json_t *o, bool done)
+{
+    if (o && done)
+        return o;
+    json_decref(o);
+    return NULL;
+}
 
 static json_t *write_request(const tl_cluster_request *r)
 {
     json_t *o =
         json_pack("{s:s, s:s, s:b, s:s, s:s}", "requestID", r->id, "model", r->model, "streaming",
                   r->streaming, "path", r->path, "contentType", r->content_type);
-    if (o && r->progress && json_object_set_new(o, "progress", json_true()))
-        goto failed;
-    if (o && r->ptn_id[0] && json_object_set_new(o, "ptnID", json_string(r->ptn_id)))
-        goto failed;
-    return o;
-failed:
-    json_decref(o);
-    return NULL;
+    return whole(o, o && (!r->progress || !json_object_set_new(o, "progress", json_true())) &&
+                        put_text(o, "ptnID", r->ptn_id) &&
+                        put_maybe(o, "maxPricePerKToken", r->max_price) &&
+                        put_maybe(o, "priceVersion", r->price_version));
 }
 
 static json_t *write_response(const tl_cluster_response *r)
 {
     json_t *o = json_pack("{s:s, s:i, s:s}", "requestID", r->id, "status", r->status, "contentType",
                           r->content_type);
-    if (o && r->retry_after[0] && json_object_set_new(o, "retryAfter", json_string(r->retry_after)))
-        goto failed;
-    return o;
-failed:
-    json_decref(o);
-    return NULL;
+    return whole(o, o && put_text(o, "retryAfter", r->retry_after) &&
+                        put_text(o, "ptnID", r->ptn_id) &&
+                        put_maybe(o, "pricePerKToken", r->price));
+}
+
+static json_t *write_heartbeat(const tl_cluster_heartbeat *h)
+{
+    json_t *o = json_pack("{s:I, s:I, s:b}", "sequence", (json_int_t)h->sequence, "running",
+                          (json_int_t)h->running, "available", h->available);
+    return whole(o, o && (!h->bids || !json_object_set(o, "bids", h->bids)));
 }
 
 /* Words that are not UTF-8 (a model server's, or cut in mid-character) lose all but ASCII. */
@@ -303,37 +375,31 @@ static json_t *write_error(const tl_cluster_error *r)
 {
     json_t *o = json_pack("{s:s, s:o, s:s}", "requestID", r->id, "errorMessage", words(r->message),
                           "code", r->code);
-    if (o && r->detail[0] && json_object_set_new(o, "detail", json_string(r->detail)))
-        goto failed;
-    return o;
-failed:
-    json_decref(o);
-    return NULL;
+    return whole(o, o && put_text(o, "detail", r->detail) &&
+                        put_maybe(o, "pricePerKToken", r->price) &&
+                        put_maybe(o, "priceVersion", r->price_version));
 }
 
 static json_t *write_payload(const tl_cluster_message *m)
 {
-    const tl_cluster_heartbeat *h = &m->u.heartbeat;
     switch (m->type) {
     case TL_CLUSTER_HELLO:
     case TL_CLUSTER_HELLO_ACK:
         return json_pack("{s:s, s:s, s:O}", "agent", m->u.hello.agent, "displayName",
                          m->u.hello.display_name, "capabilities", m->u.hello.capabilities);
     case TL_CLUSTER_HEARTBEAT:
-    case TL_CLUSTER_HEARTBEAT_ACK:
-        return json_pack("{s:I, s:I, s:b}", "sequence", (json_int_t)h->sequence, "running",
-                         (json_int_t)h->running, "available", h->available);
+    case TL_CLUSTER_HEARTBEAT_ACK: return write_heartbeat(&m->u.heartbeat);
     case TL_CLUSTER_GOODBYE: return json_pack("{s:o}", "reason", words(m->u.goodbye));
     case TL_CLUSTER_REQUEST: return write_request(&m->u.request);
     case TL_CLUSTER_PROGRESS: return json_pack("{s:s}", "requestID", m->u.progress.id);
     case TL_CLUSTER_RESPONSE: return write_response(&m->u.response);
     case TL_CLUSTER_COMPLETE:
-        /* Receipts belong to the market, which is not here yet: null. */
+        /* The receipt follows on the control stream, when it is stored: null. */
         return json_pack("{s:s, s:I, s:I, s:n}", "requestID", m->u.complete.id, "tokens_in",
                          (json_int_t)m->u.complete.tokens_in, "tokens_out",
                          (json_int_t)m->u.complete.tokens_out, "receipt");
     case TL_CLUSTER_ERROR: return write_error(&m->u.error);
-    case TL_CLUSTER_OTHER: break;
+    case TL_CLUSTER_OTHER: return json_incref(m->u.other.payload);
     }
     return NULL;
 }
@@ -343,7 +409,8 @@ tl_err tl_cluster_write(tl_buf *out, const tl_cluster_message *m)
     json_t *payload = write_payload(m);
     if (!payload)
         return TL_ERR_NOMEM;
-    json_t *root = json_pack("{s:o}", type_names[m->type], payload);
+    bool other = m->type == TL_CLUSTER_OTHER;
+    json_t *root = json_pack("{s:o}", other ? m->u.other.name : type_names[m->type], payload);
     if (!root)
         return TL_ERR_NOMEM;
     tl_err e = tl_json_write(out, root);

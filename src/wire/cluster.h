@@ -3,26 +3,29 @@
  *
  * On the control stream, the first of a connection:
  *   hello, helloAck      {agent, displayName, capabilities}   a later hello replaces the first
- *   heartbeat, -Ack      {sequence, running, available}       running: requests served now
+ *   heartbeat, -Ack      {sequence, running, available, bids?}   running: requests served now
  *   goodbye              {reason}
  * On a stream for each request:
  *   inferenceRequest     {requestID, model, streaming, path, contentType, progress?, ptnID?,
- *                         maxPricePerKToken?}
+ *                         maxPricePerKToken?, priceVersion?}
  *   inferenceProgress    {requestID}       only where the request said "progress": true
- *   inferenceResponse    {requestID, status, contentType, retryAfter?}
+ *   inferenceResponse    {requestID, status, contentType, retryAfter?, ptnID?, pricePerKToken?}
  *   inferenceComplete    {requestID, tokens_in, tokens_out, receipt}
- *   inferenceError       {requestID, errorMessage, code, detail?}
- * Unknown fields pass unread; every other type is TL_CLUSTER_OTHER. */
+ *   inferenceError       {requestID, errorMessage, code, detail?, pricePerKToken?, priceVersion?}
+ * Prices are micro-credits for 1000 tokens. Unknown fields pass unread. A message of any other type is
+ * TL_CLUSTER_OTHER: its name and its payload belong to the rooms above. */
 #ifndef TL_WIRE_CLUSTER_H
 #define TL_WIRE_CLUSTER_H
 
 #include "base/json.h"
+#include "base/number.h"
 
 #define TL_CLUSTER_DEPTH      16  /* docs/protocol.md, first paragraph */
 #define TL_CLUSTER_ID_MAX     65  /* requestID: 1 to 64 of [A-Za-z0-9-], and NUL */
 #define TL_CLUSTER_NAME_MAX   256 /* a model's or a node's name, with its NUL */
 #define TL_CLUSTER_PATH_MAX   64  /* "/v1/chat/completions", with its NUL */
 #define TL_CLUSTER_TYPE_MAX   128 /* a content type, with its NUL */
+#define TL_CLUSTER_OTHER_MAX  32  /* the name of another type, with its NUL; a longer one is cut */
 #define TL_CLUSTER_REASON_MAX 256 /* words for a person, cut to this with their NUL */
 
 typedef enum {
@@ -36,7 +39,7 @@ typedef enum {
     TL_CLUSTER_RESPONSE,
     TL_CLUSTER_COMPLETE,
     TL_CLUSTER_ERROR,
-    TL_CLUSTER_OTHER, /* well formed, of a type this version does not know */
+    TL_CLUSTER_OTHER, /* well formed, of a type this codec does not know */
 } tl_cluster_type;
 
 typedef struct {
@@ -49,6 +52,7 @@ typedef struct {
     uint64_t sequence;
     uint32_t running;
     bool available;
+    json_t *bids; /* an array; NULL: absent */
 } tl_cluster_heartbeat;
 
 typedef struct {
@@ -58,7 +62,9 @@ typedef struct {
     bool progress; /* inferenceProgress is understood, and wanted until the first body byte */
     char path[TL_CLUSTER_PATH_MAX];
     char content_type[TL_CLUSTER_TYPE_MAX];
-    char ptn_id[65]; /* 64 hex digits; "" = none */
+    char ptn_id[65];        /* 64 hex digits; "" = none */
+    tl_maybe max_price;     /* the asker pays no more */
+    tl_maybe price_version; /* of the bid, or of the network's price, that the asker saw */
 } tl_cluster_request;
 
 typedef struct {
@@ -70,6 +76,8 @@ typedef struct {
     int status; /* 200 to 599 */
     char content_type[TL_CLUSTER_TYPE_MAX];
     char retry_after[32]; /* "" = none */
+    char ptn_id[65];      /* as in the request: what the question counts as */
+    tl_maybe price;
 } tl_cluster_response;
 
 typedef struct {
@@ -82,7 +90,13 @@ typedef struct {
     char message[TL_CLUSTER_REASON_MAX];
     char code[32];
     char detail[32]; /* the name of a failure for which the wire has no code; "" = none */
+    tl_maybe price, price_version; /* with payment_required: what it would cost now */
 } tl_cluster_error;
+
+typedef struct {
+    char name[TL_CLUSTER_OTHER_MAX];
+    json_t *payload; /* an object */
+} tl_cluster_other;
 
 typedef struct {
     tl_cluster_type type;
@@ -95,16 +109,17 @@ typedef struct {
         tl_cluster_response response;
         tl_cluster_complete complete;
         tl_cluster_error error;
+        tl_cluster_other other;
     } u;
 } tl_cluster_message;
 
-/* Copies; the capabilities become the message's own (tl_cluster_message_clear). Words for a person
+/* Copies; the JSON values become the message's own (tl_cluster_message_clear). Words for a person
  * that are too long are cut. Anything else that is out of its bounds, of another type or missing is
  * TL_ERR_PROTO. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_cluster_parse(tl_slice text, tl_cluster_message *ret_message);
 void tl_cluster_message_clear(tl_cluster_message *m);
 
-/* Appends the JSON text. TL_ERR_NOMEM, `out` as before. Not for TL_CLUSTER_OTHER. */
+/* Appends the JSON text. TL_ERR_NOMEM, `out` as before. */
 TL_CHECK tl_err tl_cluster_write(tl_buf *out, const tl_cluster_message *m);
 
 /* 1 to 64 of [A-Za-z0-9-]. */

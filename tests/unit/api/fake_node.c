@@ -1,6 +1,7 @@
 #include "fake_node.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static void on_cancel(tl_exchange *x)
@@ -59,6 +60,8 @@ void fake_node_clear(tl_node *n)
         free(n->asks[i]);
     }
     n->ask_n = 0;
+    json_decref(n->args);
+    n->args = NULL;
 }
 
 void fake_head(fake_ask *a, int status, const char *type)
@@ -244,4 +247,48 @@ void tl_node_unnetlook(tl_node_netlook *l)
     l->node->unnetlooked++;
     l->node = NULL;
     tl_loop_stop(l->timer.loop);
+}
+
+/* --- commands --- */
+
+struct tl_call {
+    tl_node *node;
+};
+static tl_call the_call;
+
+tl_err tl_node_call(tl_node *n, const char *verb, const json_t *args, tl_node_done on_done,
+                    void *user, tl_call **ret_call)
+{
+    if (strcmp(verb, "unknown") == 0)
+        return TL_ERR_NOT_FOUND;
+    if (strcmp(verb, "busy") == 0)
+        return TL_ERR_BUSY;
+    snprintf(n->verb, sizeof n->verb, "%s", verb);
+    json_decref(n->args);
+    n->args = json_deep_copy(args);
+    n->on_call = on_done;
+    n->call_user = user;
+    the_call.node = n;
+    *ret_call = &the_call;
+    tl_loop_stop(n->loop);
+    return TL_OK;
+}
+
+void tl_node_uncall(tl_call *call)
+{
+    assert(call->node->on_call);
+    call->node->on_call = NULL;
+    call->node->uncalled = true;
+    tl_loop_stop(call->node->loop);
+}
+
+void fake_call_answer(tl_node *n, const char *json, const char *code, int exit, int status)
+{
+    json_t *result = code ? NULL : json_loads(json, 0, NULL);
+    tl_node_failure f = {code, exit, status, json};
+    tl_node_done on_call = n->on_call;
+    assert(on_call && (code || result));
+    n->on_call = NULL;
+    on_call(n->call_user, result, code ? &f : NULL);
+    json_decref(result);
 }

@@ -32,6 +32,12 @@ struct tl_node {
     unsigned netlooks, unnetlooked;
     tl_time netlook_takes;
     tl_node_id why_asked; /* the peer of the last tl_node_why */
+    /* the one command: what was asked for last, and how it is answered, by fake_call_answer */
+    char verb[64];
+    json_t *args;
+    tl_node_done on_call;
+    void *call_user;
+    bool uncalled;
     /* the one ping */
     void (*on_ping)(void *user, tl_time rtt, tl_via via, bool more, const char *why);
     void *ping_user;
@@ -47,6 +53,8 @@ void fake_body(fake_ask *a, const char *text);
 void fake_body_bytes(fake_ask *a, tl_slice bytes);
 void fake_end(fake_ask *a);
 void fake_fail(fake_ask *a, tl_fail f, const char *message);
+/* Answers the command; `code` NULL: with `json`. */
+void fake_call_answer(tl_node *n, const char *json, const char *code, int exit, int status);
 void fake_event(tl_node *n, const char *name, const char *json);
 
 #endif

@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static void get_unix(harness *h, client *c, const char *request)
 {
@@ -197,6 +198,80 @@ static void a_ping_to_nobody_or_without_measure_is_400(void **state)
     harness_clear(&h);
 }
 
+#define DO(verb) post("/control/do", "", "{\"verb\":\"" verb "\",\"args\":{\"name\":\"lab\"}}")
+
+static void told(harness *h, client *c, char *request)
+{
+    client_open_unix(h, c);
+    client_send(c, request);
+    free(request);
+}
+
+static void a_command_is_answered_with_what_came_of_it(void **state)
+{
+    (void)state;
+    harness h;
+    client c;
+    harness_init(&h, NULL);
+    told(&h, &c, DO("ptn.create"));
+    WAIT_UNTIL(&h, h.node.on_call);
+    assert_string_equal(h.node.verb, "ptn.create");
+    assert_string_equal(tl_json_string(h.node.args, "name", ""), "lab");
+    fake_call_answer(&h.node, "{\"role\":\"admin\"}", NULL, 0, 0);
+    WAIT_UNTIL(&h, client_answered(&c));
+    assert_int_equal(client_status(&c), 200);
+    assert_string_equal(client_body(&c), "{\"role\":\"admin\"}\n");
+    client_close(&c);
+    told(&h, &c, DO("ptn.join"));
+    WAIT_UNTIL(&h, h.node.on_call);
+    fake_call_answer(&h.node, "somebody was faster", "E_INVITE_USED", 5, 409);
+    WAIT_UNTIL(&h, client_answered(&c));
+    assert_int_equal(client_status(&c), 409);
+    assert_string_equal(client_body(&c), "{\"error\":{\"code\":\"E_INVITE_USED\",\"exit\":5,"
+                                         "\"message\":\"somebody was faster\"}}\n");
+    client_close(&c);
+    harness_clear(&h);
+}
+
+static void a_command_whose_client_left_is_not_answered(void **state)
+{
+    (void)state;
+    harness h;
+    client c;
+    harness_init(&h, NULL);
+    told(&h, &c, DO("ptn.join"));
+    WAIT_UNTIL(&h, h.node.on_call);
+    client_close(&c);
+    WAIT_UNTIL(&h, h.node.uncalled);
+    harness_clear(&h);
+}
+
+static void a_command_that_is_none_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body;
+        int status;
+    } cases[] = {{"{\"verb\":\"unknown\",\"args\":{}}", 404},
+                 {"{\"verb\":\"busy\",\"args\":{}}", 429},
+                 {"{\"verb\":\"ptn.list\"}", 400},
+                 {"{\"verb\":\"ptn.list\",\"args\":[]}", 400},
+                 {"{\"verb\":1,\"args\":{}}", 400},
+                 {"{", 400},
+                 {"", 400}};
+    harness h;
+    harness_init(&h, NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        client c;
+        told(&h, &c, post("/control/do", "", cases[i].body));
+        WAIT_UNTIL(&h, client_answered(&c));
+        assert_int_equal(client_status(&c), cases[i].status);
+        client_close(&c);
+    }
+    assert_null(h.node.on_call);
+    harness_clear(&h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +284,9 @@ int main(void)
         cmocka_unit_test(why_names_the_peer_by_its_whole_id),
         cmocka_unit_test(a_ping_whose_client_left_ends),
         cmocka_unit_test(a_ping_to_nobody_or_without_measure_is_400),
+        cmocka_unit_test(a_command_is_answered_with_what_came_of_it),
+        cmocka_unit_test(a_command_whose_client_left_is_not_answered),
+        cmocka_unit_test(a_command_that_is_none_is_refused),
     };
     if (tl_crypto_init())
         return 1;

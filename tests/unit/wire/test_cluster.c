@@ -50,6 +50,30 @@ static void every_message_survives_a_round_trip_byte_for_byte(void **state)
     }
 }
 
+static void fields_that_may_be_absent_survive_a_round_trip(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "{\"heartbeat\":{\"sequence\":7,\"running\":2,\"available\":true,\"bids\":[{\"model\":"
+        "\"m\"}]}}",
+        "{\"inferenceRequest\":{\"requestID\":\"r\",\"model\":\"m\",\"streaming\":true,\"path\":"
+        "\"/v1/x\",\"contentType\":\"a/b\",\"maxPricePerKToken\":0,\"priceVersion\":3}}",
+        "{\"inferenceResponse\":{\"requestID\":\"r\",\"status\":200,\"contentType\":\"text/plain\","
+        "\"pricePerKToken\":9007199254740991}}",
+        "{\"inferenceError\":{\"requestID\":\"r\",\"errorMessage\":\"dearer\",\"code\":"
+        "\"payment_required\",\"pricePerKToken\":7,\"priceVersion\":4}}",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        tl_cluster_message m;
+        tl_buf out = {0};
+        assert_int_equal(tl_cluster_parse(tl_slice_str(texts[i]), &m), TL_OK);
+        assert_int_equal(tl_cluster_write(&out, &m), TL_OK);
+        assert_true(tl_slice_eq(tl_buf_slice(&out), tl_slice_str(texts[i])));
+        tl_cluster_message_clear(&m);
+        tl_buf_clear(&out);
+    }
+}
+
 static void a_message_cut_anywhere_is_refused(void **state)
 {
     (void)state;
@@ -66,6 +90,14 @@ static void an_unknown_type_is_told_apart_from_nonsense(void **state)
     tl_cluster_message m;
     assert_int_equal(tl_cluster_parse(TL_SLICE_LIT("{\"natHint\":{}}"), &m), TL_OK);
     assert_int_equal(m.type, TL_CLUSTER_OTHER);
+    tl_cluster_message_clear(&m);
+    assert_int_equal(tl_cluster_parse(TL_SLICE_LIT("{\"ptnHello\":{\"a\":[1]}}"), &m), TL_OK);
+    tl_buf out = {0};
+    assert_string_equal(m.u.other.name, "ptnHello");
+    assert_int_equal(tl_cluster_write(&out, &m), TL_OK);
+    assert_true(tl_slice_eq(tl_buf_slice(&out), TL_SLICE_LIT("{\"ptnHello\":{\"a\":[1]}}")));
+    tl_buf_clear(&out);
+    tl_cluster_message_clear(&m);
     assert_int_equal(parse("{\"natHint\":1}"), TL_ERR_PROTO);
     assert_int_equal(parse("{\"natHint\":{},\"goodbye\":{\"reason\":\"\"}}"), TL_ERR_PROTO);
     assert_int_equal(parse("{}"), TL_ERR_PROTO);
@@ -98,6 +130,17 @@ static void fields_out_of_their_bounds_are_refused_and_their_twins_pass(void **s
     assert_int_equal(parse(REQUEST("r1", "/v1/x", "a/b", ",\"later\":[1]")), TL_OK);
     assert_int_equal(parse(REQUEST("r1", "/v1/x", "a/b", ",\"progress\":false")), TL_OK);
     assert_int_equal(parse(REQUEST("r1", "/v1/x", "a/b", ",\"progress\":1")), TL_ERR_PROTO);
+    assert_int_equal(parse(REQUEST("r1", "/v1/x", "a/b", ",\"maxPricePerKToken\":0")), TL_OK);
+    assert_int_equal(parse(REQUEST("r1", "/v1/x", "a/b", ",\"maxPricePerKToken\":-1")),
+                     TL_ERR_PROTO);
+    assert_int_equal(parse(REQUEST("r1", "/v1/x", "a/b", ",\"maxPricePerKToken\":\"1\"")),
+                     TL_ERR_PROTO);
+    assert_int_equal(
+        parse(REQUEST("r1", "/v1/x", "a/b", ",\"maxPricePerKToken\":9007199254740992")),
+        TL_ERR_PROTO);
+    assert_int_equal(parse("{\"heartbeat\":{\"sequence\":1,\"running\":0,\"available\":true,"
+                           "\"bids\":{}}}"),
+                     TL_ERR_PROTO);
     assert_int_equal(parse("{\"inferenceProgress\":{\"requestID\":\"\"}}"), TL_ERR_PROTO);
 }
 
@@ -163,6 +206,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_message_survives_a_round_trip_byte_for_byte),
+        cmocka_unit_test(fields_that_may_be_absent_survive_a_round_trip),
         cmocka_unit_test(a_message_cut_anywhere_is_refused),
         cmocka_unit_test(an_unknown_type_is_told_apart_from_nonsense),
         cmocka_unit_test(fields_out_of_their_bounds_are_refused_and_their_twins_pass),

@@ -1,0 +1,31 @@
+/* verbs.h - what a person has the node do, by name: the handler's side of tl_node_call. The handlers
+ * themselves are in the files of their subject (node_members.c, ...); verbs.c names them all. */
+#ifndef TL_NODE_VERBS_H
+#define TL_NODE_VERBS_H
+
+#include "node/node.h"
+
+#define TL_CALLS_MAX                                                                               \
+    64 /* that are not answered yet: a person starts a few, 50 joins at once are a test */
+
+/* Handles one call. It answers by tl_call_ok or tl_call_fail, once, now or later, and must not use the
+ * call after that. The caller may be gone meanwhile: the handler need not know. When the node is freed,
+ * calls that were not answered are freed, too: their handlers' state must not answer any more. */
+typedef void (*tl_verb_fn)(tl_node *n, const json_t *args, tl_call *call);
+
+/* NULL: no such verb. */
+tl_verb_fn tl_verb_find(const char *name);
+
+/* Takes the reference; NULL: out of memory. */
+void tl_call_ok(tl_call *call, json_t *result);
+/* `code` is one of the table in verbs.c. The message is one sentence with cause and remedy. */
+void tl_call_fail(tl_call *call, const char *code, const char *fmt, ...) TL_PRINTF(3, 4);
+
+/* Hands the answers to their callers. */
+void tl_calls_run(tl_node *n);
+/* The node leaves: every call that waits fails. */
+void tl_calls_end(tl_node *n);
+/* Frees them all; nobody is told. */
+void tl_calls_clear(tl_node *n);
+
+#endif
