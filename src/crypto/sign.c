@@ -22,6 +22,7 @@ static const char *purpose_name(tl_sign_purpose purpose)
     case TL_SIGN_NAT_HINT: return "nat-hint";
     case TL_SIGN_PRICE: return "price";
     case TL_SIGN_SETTLEMENT: return "settlement";
+    case TL_SIGN_GROUP_KEY: return "group-key";
     }
     assert(!"a purpose of the list");
     return "";

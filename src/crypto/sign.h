@@ -22,6 +22,7 @@ typedef enum {
     TL_SIGN_NAT_HINT,
     TL_SIGN_PRICE,
     TL_SIGN_SETTLEMENT,
+    TL_SIGN_GROUP_KEY,
 } tl_sign_purpose;
 
 #define TL_SIGNATURE_SIZE 64

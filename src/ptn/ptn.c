@@ -3,6 +3,7 @@
 #include "base/table.h"
 
 #include <assert.h>
+#include <sodium.h>
 #include <stdlib.h>
 
 typedef struct {
@@ -15,10 +16,16 @@ struct tl_ptn {
     tl_node_id id;
     revoked *revoked;
     int64_t sequence;
-    json_t *list; /* of `sequence` */
+    json_t *lists[TL_PTN_LISTS_MAX]; /* the first: of `sequence` */
+    size_t n_lists;
     tl_unix listed_at;
+    tl_ptn_digest digest;
     tl_ptn_price price;
     json_t *price_object;
+    size_t n_keys;
+    tl_hide_key keys[TL_PTN_GROUPKEYS_MAX];
+    tl_ptn_groupkey newest; /* of keys[0] */
+    json_t *key_object;
 };
 
 tl_err tl_ptn_new(const tl_node_id *id, tl_ptn **ret_ptn)
@@ -41,8 +48,13 @@ void tl_ptn_free(tl_ptn *n)
         HASH_DEL(n->revoked, r);
         free(r);
     }
-    json_decref(n->list);
+    for (size_t i = 0; i < n->n_lists; i++)
+        json_decref(n->lists[i]);
     json_decref(n->price_object);
+    json_decref(n->key_object);
+    for (size_t i = 0; i < n->n_keys; i++)
+        tl_hide_clear(&n->keys[i]);
+    sodium_memzero(&n->newest, sizeof n->newest);
     free(n);
 }
 
@@ -77,7 +89,32 @@ tl_unix tl_ptn_listed_at(const tl_ptn *n)
 
 const json_t *tl_ptn_list(const tl_ptn *n)
 {
-    return n->list;
+    return n->n_lists ? n->lists[0] : NULL;
+}
+
+size_t tl_ptn_list_count(const tl_ptn *n)
+{
+    return n->n_lists;
+}
+
+const json_t *tl_ptn_list_at(const tl_ptn *n, size_t i)
+{
+    assert(i < n->n_lists);
+    return n->lists[i];
+}
+
+tl_ptn_digest tl_ptn_revoked_digest(const tl_ptn *n)
+{
+    return n->digest;
+}
+
+/* The digest does not depend on the order. */
+static void add_to_digest(tl_ptn *n, const tl_node_id *node)
+{
+    tl_ptn_digest one;
+    crypto_generichash(one.bytes, sizeof one.bytes, node->key, sizeof node->key, NULL, 0);
+    for (size_t i = 0; i < sizeof one.bytes; i++)
+        n->digest.bytes[i] ^= one.bytes[i];
 }
 
 static size_t count_new(const tl_ptn *n, const tl_revocations *list)
@@ -103,7 +140,9 @@ static tl_err add_all(tl_ptn *n, const tl_revocations *list)
                 r = NULL;
             }
         }
-        if (!r)
+        if (r)
+            add_to_digest(n, &r->node);
+        else
             return TL_ERR_NOMEM; /* a node more or less that is rightly revoked does no harm */
     }
     return TL_OK;
@@ -123,6 +162,30 @@ static tl_ptn_verdict issuer_at(const tl_ptn *n, const tl_node_id *issuer, bool 
     return issued_at > issuer_expires_at ? TL_PTN_EXPIRED : TL_PTN_OK;
 }
 
+/* Takes `kept`. A list that holds all needs no other beside it. Where there are too many, the oldest
+ * of the others goes: what it told stays known until this node starts again, and an admin signs the
+ * next list long before. */
+static void keep_list(tl_ptn *n, json_t *kept, const tl_revocations *list)
+{
+    bool newest = list->sequence > n->sequence;
+    if (newest) {
+        n->sequence = list->sequence;
+        n->listed_at = list->issued_at;
+    }
+    if (newest && list->n == HASH_COUNT(n->revoked)) {
+        while (n->n_lists)
+            json_decref(n->lists[--n->n_lists]);
+    } else if (n->n_lists == TL_PTN_LISTS_MAX) {
+        json_decref(n->lists[1]);
+        n->n_lists--;
+        memmove(&n->lists[1], &n->lists[2], (n->n_lists - 1) * sizeof(json_t *));
+    }
+    size_t at = newest ? 0 : n->n_lists;
+    memmove(&n->lists[at + 1], &n->lists[at], (n->n_lists - at) * sizeof(json_t *));
+    n->lists[at] = kept;
+    n->n_lists++;
+}
+
 static tl_ptn_verdict take_list(tl_ptn *n, const json_t *value, const tl_revocations *list,
                                 tl_unix now, bool *ret_stale)
 {
@@ -138,17 +201,12 @@ static tl_ptn_verdict take_list(tl_ptn *n, const json_t *value, const tl_revocat
         return TL_PTN_NO_MEMORY;
     if (!added && list->sequence <= n->sequence)
         return TL_PTN_OLD;
-    json_t *kept = list->sequence > n->sequence ? json_deep_copy(value) : NULL;
-    if ((list->sequence > n->sequence && !kept) || add_all(n, list)) {
+    json_t *kept = json_deep_copy(value);
+    if (!kept || add_all(n, list)) {
         json_decref(kept);
         return TL_PTN_NO_MEMORY;
     }
-    if (kept) {
-        json_decref(n->list);
-        n->list = kept;
-        n->sequence = list->sequence;
-        n->listed_at = list->issued_at;
-    }
+    keep_list(n, kept, list);
     return TL_PTN_OK;
 }
 
@@ -220,6 +278,50 @@ int64_t tl_ptn_price_of(const tl_ptn *n, int64_t *ret_version)
 const json_t *tl_ptn_price_object(const tl_ptn *n)
 {
     return n->price_object;
+}
+
+/* --- the group key --- */
+
+tl_ptn_verdict tl_ptn_take_groupkey(tl_ptn *n, const json_t *object, tl_unix now)
+{
+    tl_ptn_groupkey k;
+    tl_ptn_verdict v = tl_ptn_groupkey_read(object, &k);
+    if (!v && !tl_node_id_eq(&k.network, &n->id))
+        v = TL_PTN_FOREIGN;
+    if (!v)
+        v = issuer_at(n, &k.issuer, k.delegated, k.issuer_expires_at, k.issued_at, now);
+    if (!v && (k.version < n->newest.version ||
+               (k.version == n->newest.version && memcmp(k.key, n->newest.key, sizeof k.key) >= 0)))
+        v = TL_PTN_OLD;
+    json_t *kept = v ? NULL : json_deep_copy(object);
+    if (!v && !kept)
+        v = TL_PTN_NO_MEMORY;
+    if (!v) {
+        json_decref(n->key_object);
+        n->key_object = kept;
+        n->newest = k;
+        n->n_keys += n->n_keys < TL_PTN_GROUPKEYS_MAX;
+        memmove(&n->keys[1], &n->keys[0], (n->n_keys - 1) * sizeof n->keys[0]);
+        tl_hide_prepare(&n->keys[0], k.key);
+    }
+    sodium_memzero(&k, sizeof k);
+    return v;
+}
+
+int64_t tl_ptn_groupkey_version(const tl_ptn *n)
+{
+    return n->newest.version;
+}
+
+const json_t *tl_ptn_groupkey_object(const tl_ptn *n)
+{
+    return n->key_object;
+}
+
+size_t tl_ptn_hide_keys(const tl_ptn *n, const tl_hide_key **ret_keys)
+{
+    *ret_keys = n->keys;
+    return n->n_keys;
 }
 
 /* --- the judgement --- */

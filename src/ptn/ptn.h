@@ -5,6 +5,7 @@
 #define TL_PTN_PTN_H
 
 #include "ptn/cert.h"
+#include "ptn/groupkey.h"
 #include "ptn/price.h"
 #include "ptn/revocations.h"
 
@@ -34,6 +35,17 @@ TL_CHECK tl_err tl_ptn_next_list(const tl_ptn *n, const tl_node_id *node, tl_uni
 /* The signed list with the highest sequence, borrowed; NULL: none yet. Where two have it, the one
  * that this node took first. */
 const json_t *tl_ptn_list(const tl_ptn *n);
+/* The lists that together hold all who are revoked, borrowed: the one above first, and those that
+ * tell of others. Two admins that revoke at once make two. They are stored and handed on together;
+ * an admin replaces them by the next list, which holds all. */
+#define TL_PTN_LISTS_MAX 9
+size_t tl_ptn_list_count(const tl_ptn *n);
+const json_t *tl_ptn_list_at(const tl_ptn *n, size_t i);
+/* Equal at two nodes that know of the same revoked nodes; zeros: of none. */
+typedef struct {
+    uint8_t bytes[16];
+} tl_ptn_digest;
+tl_ptn_digest tl_ptn_revoked_digest(const tl_ptn *n);
 
 /* As tl_ptn_take_revocations: OLD where the version is not above the one that is known. Of two
  * prices with one version the lower counts everywhere, so that all members agree. */
@@ -41,6 +53,17 @@ tl_ptn_verdict tl_ptn_take_price(tl_ptn *n, const json_t *price, tl_unix now);
 /* Micro-credits for 1000 tokens; 0 until one is set. */
 int64_t tl_ptn_price_of(const tl_ptn *n, int64_t *ret_version);
 const json_t *tl_ptn_price_object(const tl_ptn *n);
+
+/* As tl_ptn_take_price: OLD where this key is known, or the newest is above it. Of two keys with
+ * one version the lower is the newest everywhere. */
+tl_ptn_verdict tl_ptn_take_groupkey(tl_ptn *n, const json_t *object, tl_unix now);
+/* The newest; 0 and NULL: none yet. */
+int64_t tl_ptn_groupkey_version(const tl_ptn *n);
+const json_t *tl_ptn_groupkey_object(const tl_ptn *n);
+/* The newest key and those that it replaced, newest first: a member that missed one still shows
+ * the tag of the one before. */
+#define TL_PTN_GROUPKEYS_MAX 3
+size_t tl_ptn_hide_keys(const tl_ptn *n, const tl_hide_key **ret_keys);
 
 /* May the holder of `node`'s key act by this certificate, in this network, now? OK, FOREIGN (of
  * another network, or another node's), EARLY, EXPIRED, REVOKED. A look-up or two, no signature:

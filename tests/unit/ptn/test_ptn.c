@@ -203,9 +203,125 @@ static void the_newest_price_counts_and_of_two_the_lower(void **state)
     tl_ptn_free(n);
 }
 
+static bool knows(const tl_ptn *a, const tl_ptn *b)
+{
+    tl_ptn_digest da = tl_ptn_revoked_digest(a), db = tl_ptn_revoked_digest(b);
+    return memcmp(&da, &db, sizeof da) == 0;
+}
+
+/* Each signs the same sequence, each revokes another node: nobody may forget either. */
+static void two_admins_that_revoke_at_once_are_both_heard(void **state)
+{
+    (void)state;
+    tl_ptn *n = network_new(), *restarted = network_new();
+    assert_int_equal(take(n, list_of(1, &authority, 1, (const tl_identity *[]){&outsider}), NULL),
+                     TL_PTN_OK);
+    assert_int_equal(tl_ptn_list_count(n), 1);
+    assert_false(knows(n, restarted));
+    assert_int_equal(take(n, list_of(1, &admin, 1, (const tl_identity *[]){&member}), NULL),
+                     TL_PTN_OK);
+    assert_int_equal(tl_ptn_list_count(n), 2);
+    for (size_t i = 0; i < tl_ptn_list_count(n); i++) /* what is stored tells all */
+        assert_int_equal(take(restarted, json_deep_copy(tl_ptn_list_at(n, i)), NULL), TL_PTN_OK);
+    assert_true(tl_ptn_is_revoked(restarted, &member.id));
+    assert_true(tl_ptn_is_revoked(restarted, &outsider.id));
+    assert_true(knows(n, restarted));
+    /* the next list of an admin holds all: it alone is kept */
+    assert_int_equal(
+        take(n, list_of(2, &admin, 2, (const tl_identity *[]){&member, &outsider}), NULL),
+        TL_PTN_OK);
+    assert_int_equal(tl_ptn_list_count(n), 1);
+    assert_true(knows(n, restarted));
+    tl_ptn_free(n);
+    tl_ptn_free(restarted);
+}
+
+static void a_newest_list_that_lacks_a_node_keeps_the_older_one_beside_it(void **state)
+{
+    (void)state;
+    tl_ptn *n = network_new();
+    assert_int_equal(take(n, list_of(5, &authority, 1, (const tl_identity *[]){&outsider}), NULL),
+                     TL_PTN_OK);
+    assert_int_equal(take(n, list_of(6, &admin, 1, (const tl_identity *[]){&member}), NULL),
+                     TL_PTN_OK);
+    assert_int_equal(tl_ptn_list_count(n), 2);
+    assert_int_equal(tl_ptn_sequence(n), 6);
+    assert_true(tl_ptn_is_revoked(n, &outsider.id));
+    tl_ptn_free(n);
+}
+
+static void more_lists_than_have_room_lose_no_node(void **state)
+{
+    (void)state;
+    tl_ptn *n = network_new();
+    tl_identity nodes[TL_PTN_LISTS_MAX + 3];
+    for (size_t i = 0; i < TL_PTN_LISTS_MAX + 3; i++) {
+        uint8_t seed[32];
+        memset(seed, (int)i + 100, sizeof seed);
+        assert_int_equal(tl_identity_from_seed(seed, &nodes[i]), TL_OK);
+        assert_int_equal(
+            take(n, list_of(1, &authority, 1, (const tl_identity *[]){&nodes[i]}), NULL),
+            TL_PTN_OK);
+        assert_true(tl_ptn_list_count(n) <= TL_PTN_LISTS_MAX);
+    }
+    for (size_t i = 0; i < TL_PTN_LISTS_MAX + 3; i++)
+        assert_true(tl_ptn_is_revoked(n, &nodes[i].id));
+    tl_ptn_free(n);
+}
+
+static json_t *group_key(int64_t version, uint8_t byte)
+{
+    json_t *object, *chain = admin_certificate();
+    tl_ptn_groupkey k = {
+        .network = authority.id, .issuer = admin.id, .version = version, .issued_at = NOW};
+    memset(k.key, byte, sizeof k.key);
+    assert_int_equal(tl_ptn_groupkey_make(&k, &admin, chain, &object), TL_OK);
+    json_decref(chain);
+    return object;
+}
+
+static bool accepts_key(const json_t *value)
+{
+    tl_ptn_groupkey k;
+    return tl_ptn_groupkey_read(value, &k) == TL_PTN_OK;
+}
+
+static tl_ptn_verdict take_key(tl_ptn *n, int64_t version, uint8_t byte)
+{
+    json_t *object = group_key(version, byte);
+    tl_ptn_verdict v = tl_ptn_take_groupkey(n, object, NOW);
+    json_decref(object);
+    return v;
+}
+
+static void group_keys_are_signed_and_of_two_with_one_version_all_take_the_same(void **state)
+{
+    (void)state;
+    json_t *object = group_key(1, 7);
+    no_change_is_accepted(object, accepts_key);
+    json_decref(object);
+    tl_ptn *n = network_new(), *other = network_new();
+    assert_int_equal(take_key(n, 1, 7), TL_PTN_OK);
+    assert_int_equal(take_key(n, 1, 8), TL_PTN_OLD);
+    assert_int_equal(take_key(other, 1, 8), TL_PTN_OK);
+    assert_int_equal(take_key(other, 1, 7), TL_PTN_OK);
+    assert_true(json_equal(tl_ptn_groupkey_object(n), tl_ptn_groupkey_object(other)));
+    assert_int_equal(take_key(n, 2, 9), TL_PTN_OK);
+    assert_int_equal(take_key(n, 1, 0), TL_PTN_OLD);
+    assert_int_equal(take(n, list_of(1, &authority, 1, (const tl_identity *[]){&admin}), NULL),
+                     TL_PTN_OK);
+    assert_int_equal(take_key(n, 3, 1), TL_PTN_REVOKED);
+    tl_ptn_free(n);
+    tl_ptn_free(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(two_admins_that_revoke_at_once_are_both_heard),
+        cmocka_unit_test(a_newest_list_that_lacks_a_node_keeps_the_older_one_beside_it),
+        cmocka_unit_test(more_lists_than_have_room_lose_no_node),
+        cmocka_unit_test(group_keys_are_signed_and_of_two_with_one_version_all_take_the_same),
         cmocka_unit_test(a_member_is_one_until_it_is_revoked),
         cmocka_unit_test(a_certificate_holds_for_its_node_and_network_alone),
         cmocka_unit_test(what_a_revoked_admin_signed_holds_no_more),
