@@ -20,12 +20,13 @@ tl_fail tl_places_enter(tl_places *p, const tl_question_of *q, tl_time now, tl_g
     static const tl_fail fails[] = {[TL_ACCESS_NOT_SHARED] = TL_FAIL_MODEL_NOT_LOADED,
                                     [TL_ACCESS_LEAVING] = TL_FAIL_UNAVAILABLE,
                                     [TL_ACCESS_NO_MEMBER] = TL_FAIL_FORBIDDEN,
-                                    [TL_ACCESS_ENCRYPTED] = TL_FAIL_UNAVAILABLE};
-    tl_access_verdict verdict =
-        q->in_clear ? tl_access_for_old(p->access) : tl_access_for_peer(p->access, q->peer);
+                                    [TL_ACCESS_ENCRYPTED] = TL_FAIL_UNAVAILABLE,
+                                    [TL_ACCESS_UNPROVEN] = TL_FAIL_FORBIDDEN};
+    tl_access_verdict verdict = q->in_clear ? tl_access_for_old(p->access)
+                                            : tl_access_for_peer(p->access, q->peer, q->network);
     if (verdict) {
         *ret_why = tl_access_words(verdict);
-        return fails[verdict];
+        return verdict < TL_ACCESS_NETWORK ? fails[verdict] : TL_FAIL_FORBIDDEN;
     }
     if (!tl_ask_path_find(tl_slice_str(q->path))) {
         *ret_why = "this path of the model server is not shared";

@@ -28,8 +28,9 @@ typedef struct {
     const tl_node_id *peer;
     bool in_clear; /* by the old protocol, where nothing proves who asks: it has a stranger's share,
                        * apart from what the node of this ID has over Noise */
-    const char *path; /* of the model server */
-    bool served;      /* the model is served to others now */
+    const char *path;          /* of the model server */
+    bool served;               /* the model is served to others now */
+    const tl_node_id *network; /* that the question claims to belong to; NULL: none */
 } tl_question_of;
 
 /* TL_FAIL_COUNT: the question has a place, until tl_places_leave. Else why it has none, and *ret_why

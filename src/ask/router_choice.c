@@ -81,7 +81,7 @@ static bool may_ask(const tl_route *x, const tl_peer *p)
 {
     const tl_router *r = x->router;
     if (!p->in_clear)
-        return !tl_access_to_peer(r->access, &p->id);
+        return tl_access_may_try(r->access, &p->id);
     return r->world.ask_old && !tl_access_to_old(r->access, &p->id) &&
            strcmp(x->ask.path, "/v1/chat/completions") == 0;
 }

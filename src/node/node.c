@@ -120,7 +120,9 @@ tl_err tl_node_new(tl_loop *loop, const tl_settings *settings, const tl_identity
     tl_hardware_parse(info, &n->hardware);
     free(info);
     tl_timer_init(&n->timer, loop, on_timer, n);
-    tl_err e = tl_node_wire(n);
+    tl_err e = tl_networks_new(&identity->id, &n->book);
+    if (!e)
+        e = tl_node_wire(n);
     if (e) {
         tl_node_free(n);
         return tl_why_set(why, e, "the node could not be set up: %s", tl_err_name(e));
@@ -167,6 +169,7 @@ void tl_node_free(tl_node *n)
     tl_relay_link_free(n->link);
     tl_peer_table_clear(&n->table);
     tl_calls_clear(n);
+    tl_networks_free(n->book);
     tl_timer_stop(&n->timer);
     tl_defer_cancel(n->loop, &n->work);
     tl_identity_clear(&n->identity);

@@ -288,7 +288,7 @@ json_t *tl_node_doctor(const tl_node *n)
         .peers_in_clear = known.peers_in_clear,
         .in_clear = n->access.in_clear,
         .share = n->settings.share,
-        .in_network = n->access.is_member,
+        .in_network = tl_access_in_network(&n->access),
         .share_members = !n->access.share_public,
         .ask_members = !n->access.ask_any,
         .backend_up = known.backend == TL_BACKEND_UP,

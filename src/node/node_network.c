@@ -58,7 +58,7 @@ static void direct_close(void *user, tl_sock sock)
 static bool direct_welcome(void *user, const tl_node_id *peer)
 {
     const tl_node *n = user;
-    return !tl_access_for_peer(&n->access, peer) || tl_peers_deals_with(n->peers, peer);
+    return tl_access_welcomes(&n->access, peer) || tl_peers_deals_with(n->peers, peer);
 }
 
 static tl_path_id direct_path(void *user, const tl_node_id *peer)

@@ -70,7 +70,7 @@ void tl_node_judge_sharing(const tl_node *n, tl_sharing *ret_sharing)
                           .missing = "",
                           .wan_enabled = n->settings.wan_enabled,
                           .members_only = !n->access.share_public,
-                          .in_network = n->access.is_member};
+                          .in_network = tl_access_in_network(&n->access)};
     if (b) {
         f.backend = tl_backend_state_of(b);
         f.trouble = tl_backend_trouble_of(b);
@@ -241,7 +241,7 @@ static bool add_peer_models(json_t *list, const tl_peer *p)
 static bool may_ask(const tl_node *n, const tl_peer *p)
 {
     return p->in_clear ? !tl_access_to_old(&n->access, &p->id)
-                       : !tl_access_to_peer(&n->access, &p->id);
+                       : tl_access_may_try(&n->access, &p->id);
 }
 
 json_t *tl_node_models(const tl_node *n)

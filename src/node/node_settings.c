@@ -84,7 +84,9 @@ void tl_node_apply_access(tl_node *n)
                             .ask_any = strcmp(n->settings.ask, "any") == 0,
                             .sharing = n->backend,
                             .in_clear = n->settings.legacy_plaintext,
-                            .running = n->stage == TL_NODE_RUNNING};
+                            .running = n->stage == TL_NODE_RUNNING,
+                            .book = n->book,
+                            .env = &n->env};
 }
 
 void tl_node_apply_limits(tl_node *n)

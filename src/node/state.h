@@ -57,7 +57,8 @@ struct tl_node {
     char network_error[512]; /* why there is no network */
     bool network_stopped;
     char port_file[1024];
-    tl_access access; /* who may ask us, whom we may ask; set by tl_node_apply_access */
+    tl_networks *book; /* our private networks, and who has shown to be a member */
+    tl_access access;  /* who may ask us, whom we may ask; set by tl_node_apply_access */
     tl_peers *peers;
     tl_asker *asker;
     tl_router *router;

@@ -202,8 +202,8 @@ void router_scene_init(router_scene *s)
                         .access = {.ask_any = true, .running = true},
                         .local_error = "",
                         .relay_error = "still connecting"};
-    tl_env env = fake_env_of(&s->env);
-    assert_int_equal(tl_router_new(&own, &env, &s->access, &s->table, (tl_peers *)(void *)s,
+    s->clock = fake_env_of(&s->env);
+    assert_int_equal(tl_router_new(&own, &s->clock, &s->access, &s->table, (tl_peers *)(void *)s,
                                    (tl_asker *)(void *)s, &world, s, &s->router),
                      TL_OK);
     assert_int_equal(tl_router_expiry(s->router), TL_NEVER);
@@ -215,6 +215,20 @@ void router_scene_clear(router_scene *s)
     for (size_t i = 0; i < s->n_providers; i++)
         assert_true(s->providers[i].over);
     tl_peer_table_clear(&s->table);
+    members_clear(&s->members);
+}
+
+void router_scene_join(router_scene *s, tl_role ours)
+{
+    members_init(&s->members, ours);
+    s->access.book = s->members.book;
+    s->access.env = &s->clock;
+}
+
+void router_scene_member(router_scene *s, unsigned who)
+{
+    tl_node_id id = router_scene_id(who);
+    members_add(&s->members, &id, TL_ROLE_PROVIDER, TL_PTN_NO_END);
 }
 
 static char *copy(const char *text)

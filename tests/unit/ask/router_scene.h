@@ -7,6 +7,7 @@
 #include "ask/router.h"
 #include "fake_env.h"
 #include "listener.h"
+#include "members.h"
 
 #define OWN      1 /* the first byte of the node's own ID; of a peer's: 2 and more */
 #define QUESTION "{\"model\":\"m\"}"
@@ -31,6 +32,8 @@ typedef struct {
 
 typedef struct {
     fake_env env;
+    tl_env clock;
+    members members; /* after router_scene_join */
     tl_access access;
     tl_peer_table table;
     tl_router *router;
@@ -52,6 +55,11 @@ typedef struct {
 /* No model server; a relay that can be asked; peers all to be asked. */
 void router_scene_init(router_scene *s);
 void router_scene_clear(router_scene *s);
+
+/* The node has this role in a network, s->members. */
+void router_scene_join(router_scene *s, tl_role ours);
+/* The peer has shown that it is a provider of that network. */
+void router_scene_member(router_scene *s, unsigned who);
 
 tl_node_id router_scene_id(unsigned who);
 /* A connected peer that serves `model`, of tier 2, 20 ms away. */

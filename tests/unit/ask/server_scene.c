@@ -101,10 +101,17 @@ void server_scene_init(server_scene *s)
     *s = (server_scene){.env = {.now = 1000 * TL_SEC},
                         .peer = PEER,
                         .access = {.share_public = true, .sharing = true, .running = true}};
-    tl_env env = fake_env_of(&s->env);
-    assert_int_equal(tl_server_new(&env, &s->access, &policy, &backend, s, &s->server), TL_OK);
+    s->clock = fake_env_of(&s->env);
+    assert_int_equal(tl_server_new(&s->clock, &s->access, &policy, &backend, s, &s->server), TL_OK);
     assert_int_equal(tl_server_expiry(s->server), TL_NEVER);
     assert_true(tl_server_is_idle(s->server));
+}
+
+void server_scene_join(server_scene *s, tl_role ours)
+{
+    members_init(&s->members, ours);
+    s->access.book = s->members.book;
+    s->access.env = &s->clock;
 }
 
 void server_scene_forget(server_scene *s)
@@ -124,6 +131,7 @@ void server_scene_clear(server_scene *s)
 {
     tl_server_free(s->server);
     server_scene_forget(s);
+    members_clear(&s->members);
 }
 
 tl_quic_stream *server_scene_open(server_scene *s)

@@ -6,6 +6,7 @@
 #include "ask/server.h"
 #include "fake_env.h"
 #include "fake_stream.h"
+#include "members.h"
 
 #define BODY_IDLE   (30 * TL_SEC)
 #define RUNNING_MAX 3
@@ -34,6 +35,8 @@ typedef struct {
 typedef struct {
     fake_env env;
     uint8_t peer; /* the first byte of the ID of who asks next; PEER */
+    tl_env clock;
+    members members; /* after server_scene_join */
     tl_access access;
     tl_server *server;
     job jobs[160];
@@ -51,6 +54,8 @@ void server_scene_init(server_scene *s);
 /* Frees the streams, too. */
 void server_scene_clear(server_scene *s);
 
+/* The node has this role in a network, s->members. */
+void server_scene_join(server_scene *s, tl_role ours);
 /* PEER opens a stream. */
 tl_quic_stream *server_scene_open(server_scene *s);
 /* The same, and says REQUEST and the body; `whole`: and its end. */

@@ -192,12 +192,6 @@ static void the_best_of_many_is_found_wherever_it_stands(void **state)
 
 /* --- who is passed over --- */
 
-static bool is_member(void *user, const tl_node_id *peer)
-{
-    (void)user;
-    return peer->key[0] == 2;
-}
-
 static void members_come_before_strangers(void **state)
 {
     (void)state;
@@ -205,7 +199,10 @@ static void members_come_before_strangers(void **state)
         router_scene s;
         listener l = {0};
         router_scene_init(&s);
-        s.access.is_member = networked ? is_member : NULL;
+        if (networked) {
+            router_scene_join(&s, TL_ROLE_CONSUMER);
+            router_scene_member(&s, 2);
+        }
         (void)router_scene_peer(&s, 3, "m"); /* known first */
         (void)router_scene_peer(&s, 2, "m");
         router_scene_ask(&s, &l, "m");
@@ -221,7 +218,8 @@ static void make_unfit(router_scene *s, tl_peer *p, int how)
     case 2: p->models[0][0] = 'n'; break;
     case 3:
         s->access.ask_any = false;
-        s->access.is_member = is_member;
+        router_scene_join(s, TL_ROLE_CONSUMER);
+        router_scene_member(s, 2);
         break;
     default: break;
     }
@@ -359,7 +357,8 @@ static void a_named_peer_that_may_not_be_asked_is_not(void **state)
         listener l = {0};
         router_scene_init(&s);
         s.access.ask_any = false;
-        s.access.is_member = is_member;
+        router_scene_join(&s, TL_ROLE_CONSUMER);
+        router_scene_member(&s, 2);
         tl_ask ask = router_scene_question_to("m", member ? 2 : 3);
         router_scene_ask_full(&s, &l, &ask);
         assert_asked(&s, (size_t)member);

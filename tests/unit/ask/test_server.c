@@ -403,17 +403,6 @@ static void refused_requests_hold_no_place(void **state)
     server_scene_clear(&s);
 }
 
-static bool is_member(void *user, const tl_node_id *peer)
-{
-    (void)user;
-    return peer->key[0] == PEER;
-}
-
-static bool is_no_member(void *user, const tl_node_id *peer)
-{
-    return !is_member(user, peer);
-}
-
 static void who_may_not_ask_is_refused_with_the_reason(void **state)
 {
     (void)state;
@@ -425,8 +414,7 @@ static void who_may_not_ask_is_refused_with_the_reason(void **state)
         {{.share_public = true, .sharing = true, .running = true}, "n", "model_not_loaded"},
         {{.share_public = true, .sharing = false, .running = true}, "m", "model_not_loaded"},
         {{.share_public = true, .sharing = true, .running = false}, "m", "unavailable"},
-        {{.sharing = true, .running = true, .is_member = is_member}, "m", NULL},
-        {{.sharing = true, .running = true, .is_member = is_no_member}, "m", "forbidden"},
+        {{.sharing = true, .running = true}, "m", "forbidden"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         server_scene s;

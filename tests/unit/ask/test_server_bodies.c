@@ -50,12 +50,6 @@ static void a_body_may_be_twenty_six_mebibytes_and_not_a_byte_more(void **state)
     server_scene_clear(&s);
 }
 
-static bool everybody(void *user, const tl_node_id *peer)
-{
-    (void)user, (void)peer;
-    return true;
-}
-
 #define WHOLE (TL_BODY_MAX - sizeof QUESTION + 1) /* behind QUESTION */
 
 static void bodies_have_a_limit_in_sum_until_they_are_answered(void **state)
@@ -66,7 +60,8 @@ static void bodies_have_a_limit_in_sum_until_they_are_answered(void **state)
     tl_server_policy policy = {1024, BODY_IDLE};
     tl_quic_stream *streams[N];
     server_scene_init(&s);
-    s.access.is_member = everybody;
+    server_scene_join(&s, TL_ROLE_PROVIDER);
+    members_add_all(&s.members, TL_ROLE_CONSUMER);
     tl_server_set_policy(s.server, &policy);
     for (size_t i = 0; i < N; i++, s.peer++) {
         streams[i] = server_scene_ask(&s, QUESTION, false);
@@ -118,7 +113,8 @@ static void a_strangers_bodies_leave_room_for_others(void **state)
     tl_quic_stream *too_many = server_scene_ask(&s, QUESTION, false);
     lay_body(too_many, 10u << 20);
     server_scene_check_error(too_many, "queue_full", "");
-    s.access.is_member = everybody; /* from now on */
+    server_scene_join(&s, TL_ROLE_PROVIDER); /* from now on */
+    members_add_all(&s.members, TL_ROLE_CONSUMER);
     s.peer++;
     tl_quic_stream *known = server_scene_ask(&s, QUESTION, false);
     lay_body(known, WHOLE);
