@@ -1,0 +1,103 @@
+#include "home.h"
+
+#include <sys/stat.h>
+
+static void a_new_store_is_made_whole_and_closed_to_others(void **state)
+{
+    const home *h = *state;
+    tl_store *s = open_at(h->db);
+    tl_store_state st;
+    struct stat f;
+    tl_store_state_of(s, &st);
+    assert_true(st.created);
+    assert_false(st.restored);
+    assert_int_equal(put_price(s, 1, 5), TL_OK);
+    const char *const names[] = {h->db, h->wal, h->mark};
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(stat(names[i], &f), 0);
+        assert_int_equal(f.st_mode & 07777, 0600);
+    }
+    tl_store_close(s);
+    assert_false(is_there(h->wal)); /* written back */
+
+    s = open_at(h->db);
+    tl_store_state_of(s, &st);
+    assert_false(st.created);
+    assert_int_equal(price_of(s, 1), 5);
+    tl_store_close(s);
+}
+
+static void jobs_run_in_order_and_each_is_told_once(void **state)
+{
+    const home *h = *state;
+    tl_store *s = open_at(h->db);
+    enum { N = 1000 };
+    price_job *p = calloc(N, sizeof *p);
+    int order = 0;
+    for (int i = 0; i < N; i++) {
+        p[i] = (price_job){.job = {.work = write_price, .done = note_done},
+                           .key = (uint8_t)(i % 250),
+                           .version = 1,
+                           .order = &order};
+        tl_store_submit(s, &p[i].job);
+    }
+    tl_store_close(s);
+    for (int i = 0; i < N; i++) {
+        assert_int_equal(p[i].came, i + 1);
+        assert_int_equal(p[i].told, i < 250 ? TL_OK : TL_ERR_EXISTS);
+    }
+    assert_int_equal(order, N);
+    free(p);
+}
+
+static void a_job_that_fails_leaves_nothing_and_hurts_no_other(void **state)
+{
+    const home *h = *state;
+    tl_store *s = open_at(h->db);
+    int order = 0;
+    price_job p[3];
+    for (int i = 0; i < 3; i++) {
+        p[i] = (price_job){.job = {.work = write_price, .done = note_done},
+                           .key = (uint8_t)i,
+                           .version = 1,
+                           .order = &order,
+                           .want = i == 1 ? TL_ERR_FORBIDDEN : TL_OK};
+        tl_store_submit(s, &p[i].job);
+    }
+    price_job wait = {.job.work = read_price};
+    assert_int_equal(tl_store_do(s, &wait.job), TL_OK);
+    tl_store_collect(s);
+    assert_int_equal(p[0].told, TL_OK);
+    assert_int_equal(p[1].told, TL_ERR_FORBIDDEN);
+    assert_int_equal(p[2].told, TL_OK);
+    assert_int_equal(price_of(s, 0), 1);
+    assert_int_equal(price_of(s, 1), -1);
+    assert_int_equal(price_of(s, 2), 1);
+    assert_int_equal(put_price(s, 3, 0), TL_ERR_INVALID); /* CHECK (version >= 1) */
+    assert_int_equal(put_price(s, 3, 1), TL_OK);
+    tl_store_close(s);
+}
+
+static void reading_commits_nothing(void **state)
+{
+    const home *h = *state;
+    tl_store *s = open_at(h->db);
+    assert_int_equal(put_price(s, 1, 1), TL_OK);
+    uint64_t commits = commits_of(s);
+    assert_int_equal(price_of(s, 1), 1);
+    assert_int_equal(commits_of(s), commits);
+    assert_int_equal(put_price(s, 2, 1), TL_OK);
+    assert_int_equal(commits_of(s), commits + 1);
+    tl_store_close(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN_HOME(a_new_store_is_made_whole_and_closed_to_others),
+        IN_HOME(jobs_run_in_order_and_each_is_told_once),
+        IN_HOME(a_job_that_fails_leaves_nothing_and_hurts_no_other),
+        IN_HOME(reading_commits_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
