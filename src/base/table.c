@@ -16,11 +16,16 @@ void tl_table_start(const uint8_t key[TL_TABLE_KEY_SIZE])
     started = true;
 }
 
-unsigned tl_table_hash(const void *bytes, size_t n)
+uint64_t tl_table_hash64(const void *bytes, size_t n)
 {
     uint8_t digest[crypto_shorthash_BYTES];
-    unsigned value;
+    uint64_t value;
     crypto_shorthash(digest, bytes, n, table_key);
     memcpy(&value, digest, sizeof value);
     return value;
+}
+
+unsigned tl_table_hash(const void *bytes, size_t n)
+{
+    return (unsigned)tl_table_hash64(bytes, n);
 }

@@ -23,6 +23,8 @@
 void tl_table_start(const uint8_t key[TL_TABLE_KEY_SIZE]);
 /* SipHash-2-4 under that key. */
 unsigned tl_table_hash(const void *bytes, size_t n);
+/* The same with all its bits. */
+uint64_t tl_table_hash64(const void *bytes, size_t n);
 
 /* Adds `element`, which the table does not hold yet. Its key is the `field_n` bytes from its member
  * `field` on. False: out of memory; the element is not in the table and remains the caller's. */
