@@ -72,11 +72,10 @@ asan:
 	@ninja -C build-asan
 	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 tools/run-tests build-asan unit sim attacks
 
-## make tsan     unit tests under the thread sanitizer (simulations have one thread)
+## make tsan     unit tests of the rooms that may have threads, under the thread sanitizer
 tsan:
 	@[ -d build-tsan ] || meson setup build-tsan -Db_sanitize=thread -Db_lundef=false >/dev/null
-	@ninja -C build-tsan
-	@tools/run-tests build-tsan unit
+	@tools/run-tests build-tsan threads
 
 ## make fuzz     every fuzz target for FUZZ_SECONDS (30) seconds
 fuzz:

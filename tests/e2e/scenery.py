@@ -86,6 +86,16 @@ class Node(Process):
     def status(self):
         return self.get_json("/v1/app")["status"]
 
+    def command(self, *args, code=0, timeout=30):
+        """What a person types at this node; it must end with this exit code."""
+        done = subprocess.run([self.popen.args[0], "--home", self.home, *args], capture_output=True, text=True,
+                              timeout=timeout, stdin=subprocess.DEVNULL)
+        assert done.returncode == code, f"{args}: exit {done.returncode}, not {code}\n{done.stdout}{done.stderr}"
+        return done
+
+    def json(self, *args, **more):
+        return json.loads(self.command(*args, "--json", **more).stdout)
+
     def post(self, body, headers=None, timeout=30):
         """(status, headers, bytes) of a whole chat completion."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()

@@ -20,14 +20,14 @@ class Rendezvous:
     """A public host with two addresses and `teale-relay` on it: WebSocket, and STUN at `udp` of them (with RFC
     5780 at two)."""
 
-    def __init__(self, lab, programs, udp=2, name="relay"):
+    def __init__(self, lab, programs, udp=2, name="relay", extra=()):
         self.host = lab.host(name)
         first = self.host.address
         second = first.rsplit(".", 1)[0] + ".9"
         lab.ip(self.host.ns, f"address add {second}/24 dev wan")
         self.addresses = (first, second)
-        extra = [word for a in self.addresses[:udp] for word in ("--udp", f"{a}:3478")]
-        self.relay = Relay(lab, programs, self.host, extra=extra)
+        stun = [word for a in self.addresses[:udp] for word in ("--udp", f"{a}:3478")]
+        self.relay = Relay(lab, programs, self.host, extra=[*stun, *extra])
         self.url = self.relay.url
 
 
