@@ -124,12 +124,22 @@ typedef struct tl_exchange tl_exchange;
 struct tl_exchange {
     void (*cancel)(tl_exchange *x);
     void (*set_paused)(tl_exchange *x, bool on);
+    tl_progress (*progress)(const tl_exchange *x); /* NULL: nothing is known */
 };
+
+/* Whatever answers. `ask` and its body are borrowed until this returns. */
+typedef tl_err (*tl_ask_fn)(void *user, const tl_ask *ask, const tl_exchange_sink *sink,
+                            void *sink_user, tl_exchange **ret_exchange);
 
 /* Ends the exchange; nobody is told. */
 static inline void tl_exchange_cancel(tl_exchange *x)
 {
     x->cancel(x);
+}
+/* How far the question is, as far as this side knows. */
+static inline tl_progress tl_exchange_progress(const tl_exchange *x)
+{
+    return x->progress ? x->progress(x) : (tl_progress){0};
 }
 /* Back-pressure: while on, no on_body comes. Said twice, it counts once. */
 static inline void tl_exchange_set_paused(tl_exchange *x, bool on)

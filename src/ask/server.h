@@ -36,10 +36,6 @@
 
 typedef struct tl_server tl_server;
 
-/* Whatever answers; as tl_backend_ask. */
-typedef tl_err (*tl_ask_fn)(void *user, const tl_ask *ask, const tl_exchange_sink *sink,
-                            void *sink_user, tl_exchange **ret_exchange);
-
 typedef struct {
     uint32_t running_max; /* requests admitted at once, being read or answered */
     tl_time body_idle;    /* between pieces of a request's body */

@@ -14,11 +14,13 @@ static bool text_is(const char text[24], size_t n, const char *name)
     return n == strlen(name) && memcmp(text, name, n) == 0;
 }
 
-/* Keys whose non-empty strings are what a model produced. */
+/* Keys whose non-empty strings are what a model produced: "text" in /v1/completions, "delta" in
+ * /v1/responses, the others in chats. */
 static bool is_content(const char key[24])
 {
     return strcmp(key, "content") == 0 || strcmp(key, "reasoning_content") == 0 ||
-           strcmp(key, "reasoning") == 0 || strcmp(key, "arguments") == 0;
+           strcmp(key, "reasoning") == 0 || strcmp(key, "arguments") == 0 ||
+           strcmp(key, "text") == 0 || strcmp(key, "delta") == 0;
 }
 
 /* One event of a stream is over: whatever its text was, the next begins anew. */
@@ -26,8 +28,8 @@ static void end_line(tl_usage *u)
 {
     if (u->has_delta)
         u->deltas++;
-    u->has_delta = u->in_string = u->escaped = u->in_usage = u->after_string = false;
-    u->depth = 0;
+    u->has_delta = u->in_string = u->escaped = u->in_response = u->after_string = false;
+    u->depth = u->usage_depth = 0;
     u->key[0] = 0;
     u->number = NULL;
 }
@@ -87,11 +89,12 @@ static void key_read(tl_usage *u)
         memcpy(u->key, u->text, u->text_n);
         u->key[u->text_n] = 0;
     }
-    if (!u->in_usage || u->depth != 2)
+    if (!u->usage_depth || u->depth != u->usage_depth)
         return;
-    if (text_is(u->text, u->text_n, "prompt_tokens"))
+    if (text_is(u->text, u->text_n, "prompt_tokens") || text_is(u->text, u->text_n, "input_tokens"))
         u->number = &u->tokens_in;
-    else if (text_is(u->text, u->text_n, "completion_tokens"))
+    else if (text_is(u->text, u->text_n, "completion_tokens") ||
+             text_is(u->text, u->text_n, "output_tokens"))
         u->number = &u->tokens_out;
     if (u->number) {
         *u->number = 0;
@@ -108,9 +111,12 @@ static void digit(tl_usage *u, unsigned d)
 
 static void open_bracket(tl_usage *u, bool object)
 {
-    if (object && u->depth == 1 && strcmp(u->key, "usage") == 0)
-        u->in_usage = true;
+    bool may = u->depth == 1 || (u->depth == 2 && u->in_response);
     u->depth++;
+    if (object && may && strcmp(u->key, "usage") == 0)
+        u->usage_depth = u->depth;
+    else if (object && u->depth == 2 && strcmp(u->key, "response") == 0)
+        u->in_response = true;
     u->key[0] = 0;
 }
 
@@ -118,8 +124,10 @@ static void close_bracket(tl_usage *u)
 {
     if (u->depth)
         u->depth--;
+    if (u->depth < u->usage_depth)
+        u->usage_depth = 0;
     if (u->depth < 2)
-        u->in_usage = false;
+        u->in_response = false;
 }
 
 static void plain_byte(tl_usage *u, uint8_t c)
@@ -153,6 +161,7 @@ static void plain_byte(tl_usage *u, uint8_t c)
 
 void tl_usage_observe(tl_usage *u, tl_slice bytes)
 {
+    u->bytes += bytes.n;
     if (u->blind)
         return;
     for (size_t i = 0; i < bytes.n; i++) {
@@ -172,9 +181,29 @@ void tl_usage_observe(tl_usage *u, tl_slice bytes)
     }
 }
 
+static uint64_t deltas_of(const tl_usage *u)
+{
+    return u->deltas + (u->has_delta ? 1 : 0);
+}
+
 tl_answer_end tl_usage_end(const tl_usage *u)
 {
     if (u->has_usage)
         return (tl_answer_end){u->tokens_in, u->tokens_out};
-    return (tl_answer_end){0, u->sse ? u->deltas + (u->has_delta ? 1 : 0) : 0};
+    return (tl_answer_end){0, u->sse ? deltas_of(u) : 0};
+}
+
+uint64_t tl_usage_prompt_of(uint64_t asked)
+{
+    return asked / 4 + (asked % 4 != 0);
+}
+
+tl_answer_end tl_usage_delivered(const tl_usage *u, uint64_t asked)
+{
+    tl_answer_end end = {tl_usage_prompt_of(asked), deltas_of(u)};
+    if (u->has_usage && u->tokens_in && u->tokens_in <= asked)
+        end.tokens_in = u->tokens_in;
+    if (u->has_usage && u->tokens_out <= u->bytes)
+        end.tokens_out = u->tokens_out;
+    return end;
 }

@@ -4,21 +4,23 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <utlist.h>
 
 /* v counts units times SCALE over the weight: 2^64 is enough for 10^12 units at weight 1. */
-#define SCALE          (UINT64_C(1) << 24)
-#define EXPECTED_FIRST 512 /* generated tokens, until answers have been seen */
-#define TOOK_FIRST     (10 * TL_SEC)
-#define SMOOTH         16 /* an average follows about so many answers */
+#define SCALE       (UINT64_C(1) << 24)
+#define TOOK_FIRST  (10 * TL_SEC)
+#define SMOOTH      64 /* an average follows about so many answers */
+#define SMOOTH_TIME 16
 
 /* A class, a network, or a member of one. */
 typedef struct flow {
-    struct flow *parent;   /* NULL: the root */
-    struct flow *children; /* networks of the private class, members of a network */
+    struct flow *parent;                /* NULL: the root */
+    struct flow *children;              /* networks of the private class, members of a network */
+    struct flow *waiters;               /* those of them that wait: a choice looks at no other */
+    struct flow *prev_wait, *next_wait; /* among the parent's waiters */
     tl_node_id id;
     uint32_t weight;
     uint64_t v;
-    uint64_t expected;         /* units that its running questions are still expected to get */
     uint64_t floor;            /* the least v of its children that waited at the last choice */
     unsigned waiting, running; /* questions, those of children included */
     tl_job *first, *last;      /* that wait, of a member or of the public */
@@ -32,7 +34,6 @@ struct tl_job {
     tl_job *prev, *next;
     tl_time since; /* it waits, or runs */
     uint64_t charged_prompt, charged_generated;
-    uint64_t expected; /* what of it is in the flows' `expected` */
     bool running;
 };
 
@@ -40,9 +41,11 @@ struct tl_sched {
     tl_sched_config config;
     flow root, classes[TL_SCHED_CLASSES];
     uint64_t served[TL_SCHED_CLASSES];
-    uint64_t generated_mean[TL_SCHED_CLASSES]; /* tokens of an answer */
-    tl_time took_mean;                         /* of a slot */
-    unsigned debtors;                          /* flows below the classes that do not wait */
+    unsigned seen;                   /* answers, up to SMOOTH */
+    double units_mean, squares_mean; /* of an answer's units, and of their squares */
+    uint64_t typical;                /* T of the header, from these */
+    tl_time took_mean;               /* of a slot */
+    unsigned debtors;                /* flows below the classes that do not wait */
     bool paused;
 };
 
@@ -55,18 +58,21 @@ tl_err tl_sched_new(const tl_sched_config *config, tl_sched **ret_sched)
         return TL_ERR_NOMEM;
     s->config = *config;
     s->took_mean = TOOK_FIRST;
+    s->typical = TL_SCHED_FIRST;
+    s->seen = 1;
+    s->units_mean = TL_SCHED_FIRST;
+    s->squares_mean = (double)TL_SCHED_FIRST * TL_SCHED_FIRST;
     for (int c = 0; c < TL_SCHED_CLASSES; c++) {
         s->classes[c].parent = &s->root;
         s->classes[c].weight = weights[c];
-        s->generated_mean[c] = EXPECTED_FIRST;
     }
     *ret_sched = s;
     return TL_OK;
 }
 
-void tl_sched_set_slots(tl_sched *s, unsigned slots)
+void tl_sched_set_config(tl_sched *s, const tl_sched_config *config)
 {
-    s->config.slots = slots;
+    s->config = *config;
 }
 
 void tl_sched_pause(tl_sched *s, bool paused)
@@ -86,9 +92,10 @@ static uint64_t scaled(const flow *f, uint64_t units)
     return units * (SCALE / f->weight);
 }
 
-static uint64_t key_of(const flow *f)
+/* What is compared when a slot is given away: the least gets it. */
+static uint64_t key_of(const tl_sched *s, const flow *f)
 {
-    return f->v + scaled(f, f->expected);
+    return f->v + scaled(f, f->running * s->typical);
 }
 
 static void forget(tl_sched *s, flow *f)
@@ -176,8 +183,14 @@ static void count(tl_sched *s, flow *f, int waiting, int running)
         /* a flow that begins to wait has no more credit than those that do already */
         if (!waited && f->waiting && f->parent && f->v < f->parent->floor)
             f->v = f->parent->floor;
-        if (was != is_active(f) && counts_as_debtor(s, f))
-            s->debtors = was ? s->debtors + 1 : s->debtors - 1;
+        if (counts_as_debtor(s, f)) {
+            if (was != is_active(f))
+                s->debtors = was ? s->debtors + 1 : s->debtors - 1;
+            if (!waited && f->waiting)
+                DL_APPEND2(f->parent->waiters, f, prev_wait, next_wait);
+            else if (waited && !f->waiting)
+                DL_DELETE2(f->parent->waiters, f, prev_wait, next_wait);
+        }
     }
 }
 
@@ -227,14 +240,14 @@ tl_err tl_sched_add(tl_sched *s, const tl_job_wish *wish, tl_time now, tl_job **
 /* --- the choice --- */
 
 /* The child with questions that wait and the least key; the floor follows the least v. */
-static flow *least(flow *parent)
+static flow *least(const tl_sched *s, flow *parent)
 {
     flow *best = NULL, *f;
     uint64_t floor = UINT64_MAX;
-    for (f = parent->children; f; f = f->hh.next) {
-        if (f->waiting && f->v < floor)
+    for (f = parent->waiters; f; f = f->next_wait) {
+        if (f->v < floor)
             floor = f->v;
-        if (f->waiting && (!best || key_of(f) < key_of(best)))
+        if (!best || key_of(s, f) < key_of(s, best))
             best = f;
     }
     if (floor != UINT64_MAX && floor > parent->floor)
@@ -250,33 +263,12 @@ static flow *least_class(tl_sched *s)
         flow *f = &s->classes[c];
         if (f->waiting && f->v < floor)
             floor = f->v;
-        if (f->waiting && (!best || key_of(f) < key_of(best)))
+        if (f->waiting && (!best || key_of(s, f) < key_of(s, best)))
             best = f;
     }
     if (floor != UINT64_MAX && floor > s->root.floor)
         s->root.floor = floor;
     return best;
-}
-
-/* What a question is still expected to get: as the last answers of its class, within its limit. */
-static uint64_t expected_of(const tl_job *job)
-{
-    const tl_job_wish *w = &job->wish;
-    uint64_t generated = job->sched->generated_mean[w->class];
-    if (generated > w->generated_max)
-        generated = w->generated_max;
-    uint64_t prompt_left = w->prompt > job->charged_prompt ? w->prompt - job->charged_prompt : 0;
-    uint64_t left = generated > job->charged_generated ? generated - job->charged_generated : 0;
-    return prompt_left * TL_SCHED_PROMPT + left * TL_SCHED_GENERATED;
-}
-
-static void expect(tl_job *job, uint64_t units)
-{
-    for (flow *f = job->flow; f->parent; f = f->parent) {
-        f->expected -= job->expected;
-        f->expected += units;
-    }
-    job->expected = units;
 }
 
 tl_job *tl_sched_next(tl_sched *s, tl_time now)
@@ -285,7 +277,7 @@ tl_job *tl_sched_next(tl_sched *s, tl_time now)
         return NULL;
     flow *f = least_class(s);
     while (f && f->children)
-        f = least(f);
+        f = least(s, f);
     if (!f)
         return NULL;
     tl_job *job = f->first;
@@ -295,8 +287,12 @@ tl_job *tl_sched_next(tl_sched *s, tl_time now)
     count(s, f, -1, 0);
     job->running = true;
     job->since = now;
-    expect(job, expected_of(job));
     return job;
+}
+
+static uint64_t units_of(const tl_job *job)
+{
+    return job->charged_prompt * TL_SCHED_PROMPT + job->charged_generated * TL_SCHED_GENERATED;
 }
 
 void tl_sched_charge(tl_job *job, uint64_t prompt, uint64_t generated)
@@ -307,23 +303,39 @@ void tl_sched_charge(tl_job *job, uint64_t prompt, uint64_t generated)
     job->sched->served[job->wish.class] += units;
     for (flow *f = job->flow; f->parent; f = f->parent)
         f->v += scaled(f, units);
-    if (job->running)
-        expect(job, expected_of(job));
 }
 
+void tl_sched_settle(tl_job *job, uint64_t prompt, uint64_t generated)
+{
+    uint64_t before = units_of(job);
+    job->charged_prompt = prompt;
+    job->charged_generated = generated;
+    uint64_t after = units_of(job);
+    job->sched->served[job->wish.class] += after - before; /* modulo 2^64, also where it is less */
+    for (flow *f = job->flow; f->parent; f = f->parent) {
+        assert(f->v >= scaled(f, before));
+        f->v += scaled(f, after) - scaled(f, before);
+    }
+}
+
+/* What got no service tells nothing of how long one takes. */
 static void learn(tl_sched *s, const tl_job *job, tl_time now)
 {
-    uint64_t *mean = &s->generated_mean[job->wish.class];
-    *mean = (*mean * (SMOOTH - 1) + job->charged_generated) / SMOOTH;
+    double units = (double)units_of(job);
+    if (units == 0)
+        return;
+    s->seen += s->seen < SMOOTH; /* the first ones count for more */
+    s->units_mean += (units - s->units_mean) / s->seen;
+    s->squares_mean += (units * units - s->squares_mean) / s->seen;
+    s->typical = (uint64_t)(s->squares_mean / s->units_mean);
     tl_time took = now > job->since ? now - job->since : 0;
-    s->took_mean = (s->took_mean * (SMOOTH - 1) + took) / SMOOTH;
+    s->took_mean = (s->took_mean * (SMOOTH_TIME - 1) + took) / SMOOTH_TIME;
 }
 
 void tl_sched_done(tl_job *job, tl_time now)
 {
     tl_sched *s = job->sched;
     if (job->running) {
-        expect(job, 0);
         learn(s, job, now);
         count(s, job->flow, 0, -1);
     } else {
@@ -380,11 +392,11 @@ static unsigned ahead_in_queue(const tl_job *job)
 
 /* Members and networks take turns: while `mine` questions of this flow come before, each of the
  * others has at most as many, and one more where it is owed one. */
-static unsigned ahead_of_turn(const flow *f, unsigned mine)
+static unsigned ahead_of_turn(const tl_sched *s, const flow *f, unsigned mine)
 {
     unsigned n = mine;
-    for (const flow *o = f->parent->children; o; o = o->hh.next) {
-        unsigned turns = mine + (key_of(o) < key_of(f));
+    for (const flow *o = f->parent->waiters; o; o = o->next_wait) {
+        unsigned turns = mine + (key_of(s, o) < key_of(s, f));
         if (o != f)
             n += o->waiting < turns ? o->waiting : turns;
     }
@@ -397,8 +409,8 @@ unsigned tl_job_place(const tl_job *job)
         return 0;
     unsigned ahead = ahead_in_queue(job);
     if (job->wish.class == TL_SCHED_PRIVATE) {
-        ahead = ahead_of_turn(job->flow, ahead);
-        ahead = ahead_of_turn(job->flow->parent, ahead);
+        ahead = ahead_of_turn(job->sched, job->flow, ahead);
+        ahead = ahead_of_turn(job->sched, job->flow->parent, ahead);
     }
     return ahead + 1;
 }

@@ -4,19 +4,23 @@
  *
  * Service is counted in units as it is delivered: a prompt token is 1, a generated one 2 (the cost of
  * the Virtual Token Counter: Sheng et al., OSDI 2024). A class, network or member is a *flow*; v is
- * its service over its weight. A slot goes to the flow with the least v plus what its running
- * questions are still expected to get (at most their own limit). A flow that was idle begins at the
- * least v of those that were not: idleness banks nothing, and a time alone is never paid back.
+ * its service over its weight. A slot goes to the flow with the least v + r T / w, where r is the
+ * number of its questions that run, and T what a running question typically gets in all: E[u^2] / E[u]
+ * of the units u of the last answers, since a long one is met more often than a short one. T is the same
+ * for all, so that who has slots already leaves the next one to others, whatever its answers are like. A
+ * flow that was idle begins at the least v of those that were not: idleness banks nothing, and a time
+ * alone is never paid back.
  *
- * The bound. n is the number of slots, J the most units of one question, w the weights. While two
+ * The bound. n is the number of slots, w the weights, J the most units of one question (with what was
+ * charged and taken back in the end), or TL_SCHED_FIRST where that is more. While two
  * flows of one parent both have questions waiting,
  *
  *     | S_a / w_a  -  S_b / w_b |  <=  n J / min(w_a, w_b)
  *
  * where S is their service since both began to wait, plus what their v differed by then. For: when a
- * last got a slot, v_a + (expected of a) <= v_b + (expected of b), so v_a <= v_b + k J / w_b, with k
- * running questions of b. Since then a can have got no more than its own at most n - k running
- * questions give, (n - k) J / w_a; and v_b only grew. tests/unit/market/test_sched.c tests it. */
+ * last got a slot, v_a <= v_b + k T / w_b, with k running questions of b, and T <= J. Since then a can
+ * have got no more than its own at most n - k running questions give, (n - k) J / w_a; and v_b only
+ * grew. tests/unit/market/test_sched.c tests it. */
 #ifndef TL_MARKET_SCHED_H
 #define TL_MARKET_SCHED_H
 
@@ -25,7 +29,8 @@
 
 #define TL_SCHED_PROMPT         1 /* units a token */
 #define TL_SCHED_GENERATED      2
-#define TL_SCHED_PRIVATE_WEIGHT 70 /* seed 002: "70% of scheduling weight" */
+#define TL_SCHED_FIRST          1024 /* units: T before any answer was seen */
+#define TL_SCHED_PRIVATE_WEIGHT 70   /* seed 002: "70% of scheduling weight" */
 #define TL_SCHED_PUBLIC_WEIGHT  30
 /* Members and networks that wait no more and were served beyond their share; the one that owes the
  * least is forgotten first. */
@@ -45,8 +50,8 @@ typedef struct {
 TL_CHECK tl_err tl_sched_new(const tl_sched_config *config, tl_sched **ret_sched);
 /* Every job must be done before. */
 void tl_sched_free(tl_sched *s);
-/* Takes effect with the next choice; what runs goes on. */
-void tl_sched_set_slots(tl_sched *s, unsigned slots);
+/* Takes effect with the next choice and the next question; what runs and what waits goes on. */
+void tl_sched_set_config(tl_sched *s, const tl_sched_config *config);
 /* A paused scheduler gives no slot; questions still wait. */
 void tl_sched_pause(tl_sched *s, bool paused);
 
@@ -55,9 +60,7 @@ typedef struct {
     tl_sched_class class;
     tl_node_id network; /* PRIVATE */
     tl_node_id member;
-    int64_t bid;            /* PUBLIC: micro-credits for 1000 tokens; the highest goes first */
-    uint64_t prompt;        /* tokens, as far as they are known before it runs */
-    uint64_t generated_max; /* tokens */
+    int64_t bid; /* PUBLIC: micro-credits for 1000 tokens; the highest goes first */
     void *user;
 } tl_job_wish;
 
@@ -67,6 +70,8 @@ TL_CHECK tl_err tl_sched_add(tl_sched *s, const tl_job_wish *wish, tl_time now, 
 tl_job *tl_sched_next(tl_sched *s, tl_time now);
 /* What was delivered since the last call. */
 void tl_sched_charge(tl_job *job, uint64_t prompt, uint64_t generated);
+/* What it got in all, as it is known in the end: corrects what was charged. Before tl_sched_done. */
+void tl_sched_settle(tl_job *job, uint64_t prompt, uint64_t generated);
 /* It ended, or was given up, running or not; frees it. */
 void tl_sched_done(tl_job *job, tl_time now);
 

@@ -246,8 +246,6 @@ static double decisions(unsigned networks, unsigned members)
                                   .network = nodes[i / 2 % networks],
                                   .member = nodes[i / 2 / networks % members],
                                   .bid = (int64_t)(i * 7919 % 100),
-                                  .prompt = 100,
-                                  .generated_max = 1000,
                                   .user = &wishes[i]};
     }
     for (size_t i = 0; i < 2 * QUEUE; i++)
@@ -261,7 +259,7 @@ static double decisions(unsigned networks, unsigned members)
     compare(&one, 1);
     for (size_t i = 0; i < 4; i++)
         tl_sched_done(running[i], 0);
-    tl_sched_set_slots(sched, 1);
+    tl_sched_set_config(sched, &(tl_sched_config){.slots = 1, .queue_max = QUEUE});
     for (tl_job *job; (job = tl_sched_next(sched, 0));)
         tl_sched_done(job, 0);
     tl_sched_free(sched);

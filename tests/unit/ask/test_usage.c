@@ -86,6 +86,56 @@ static void nonsense_counts_nothing_and_a_broken_event_spoils_only_itself(void *
            0);
 }
 
+static void the_other_paths_of_the_api_are_counted_too(void **state)
+{
+    (void)state;
+    counts(SSE,
+           "data: {\"choices\":[{\"text\":\"a\"}]}\n\ndata: {\"choices\":[{\"text\":\"b\"}]}\n\n",
+           0, 2);
+    counts(SSE,
+           "data: {\"type\":\"response.output_text.delta\",\"delta\":\"a\"}\n\n"
+           "data: {\"type\":\"response.output_text.delta\",\"delta\":\"b\"}\n\n",
+           0, 2);
+    counts(
+        SSE,
+        "data: {\"type\":\"response.output_text.delta\",\"delta\":\"a\"}\n\n"
+        "data: {\"type\":\"response.completed\",\"response\":{\"output\":[{\"usage\":{\"input_"
+        "tokens\":1}}],\"usage\":{\"input_tokens\":7,\"input_tokens_details\":{\"input_tokens\":9},"
+        "\"output_tokens\":8}}}\n\n",
+        7, 8);
+    counts("application/json", "{\"usage\":{\"input_tokens\":3,\"output_tokens\":4}}", 3, 4);
+    counts("application/json", "{\"x\":{\"usage\":{\"input_tokens\":3,\"output_tokens\":4}}}", 0,
+           0);
+}
+
+static tl_answer_end delivered(const char *text, uint64_t asked)
+{
+    tl_usage u;
+    tl_usage_init(&u, SSE);
+    tl_usage_observe(&u, tl_slice_str(text));
+    return tl_usage_delivered(&u, asked);
+}
+
+#define TWO                                                                                        \
+    "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n"                                    \
+    "data: {\"choices\":[{\"delta\":{\"content\":\"b\"}}]}\n\n"
+
+static void what_was_delivered_is_the_usage_unless_it_is_more_than_the_bytes_can_hold(void **state)
+{
+    (void)state;
+    tl_answer_end end = delivered(TWO, 401);
+    assert_int_equal(end.tokens_in, 101);
+    assert_int_equal(end.tokens_out, 2);
+    end =
+        delivered(TWO "data: {\"usage\":{\"prompt_tokens\":90,\"completion_tokens\":3}}\n\n", 401);
+    assert_int_equal(end.tokens_in, 90);
+    assert_int_equal(end.tokens_out, 3);
+    end = delivered(TWO "data: {\"usage\":{\"prompt_tokens\":402,\"completion_tokens\":99999}}\n\n",
+                    401);
+    assert_int_equal(end.tokens_in, 101);
+    assert_int_equal(end.tokens_out, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -94,6 +144,8 @@ int main(void)
         cmocka_unit_test(without_usage_events_with_content_are_counted),
         cmocka_unit_test(text_that_looks_like_usage_inside_an_answer_is_only_text),
         cmocka_unit_test(nonsense_counts_nothing_and_a_broken_event_spoils_only_itself),
+        cmocka_unit_test(the_other_paths_of_the_api_are_counted_too),
+        cmocka_unit_test(what_was_delivered_is_the_usage_unless_it_is_more_than_the_bytes_can_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,9 +58,7 @@ static tl_err ask(int client, uint64_t prompt, uint64_t generated, answer **ret)
     tl_job_wish wish = {.class = client < 0 ? TL_SCHED_PUBLIC : TL_SCHED_PRIVATE,
                         .network = node(client / 100),
                         .member = node(client),
-                        .bid = -client,
-                        .prompt = prompt,
-                        .generated_max = 4096};
+                        .bid = -client};
     for (size_t i = 0; i < JOBS_MAX; i++) {
         answer *a = &w.answers[i];
         if (a->job)
@@ -225,6 +223,8 @@ static void two_members_that_wait_differ_by_no_more_than_the_bound(void **state)
         unsigned slots = 1 + (unsigned)tl_rand_below(&rand, 6);
         uint64_t longest[2] = {10 + tl_rand_below(&rand, 400), 10 + tl_rand_below(&rand, 400)};
         uint64_t largest = 2 * (longest[0] > longest[1] ? longest[0] : longest[1]) + 50;
+        if (largest < TL_SCHED_FIRST)
+            largest = TL_SCHED_FIRST;
         int64_t bound = (int64_t)(slots * largest), begun[2] = {0}, served[2] = {0};
         bool both = false;
         world_new(slots, 64);
@@ -320,7 +320,7 @@ static void a_free_slot_is_given_to_whoever_waits(void **state)
     assert_null(start_one());
     assert_int_equal(tl_sched_running(w.s), 2);
     assert_int_equal(tl_sched_waiting(w.s, TL_SCHED_PUBLIC), 1);
-    tl_sched_set_slots(w.s, 3);
+    tl_sched_set_config(w.s, &(tl_sched_config){3, 8});
     assert_non_null(start_one());
     world_end();
 }
