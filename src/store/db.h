@@ -3,7 +3,7 @@
 #ifndef TL_STORE_DB_H
 #define TL_STORE_DB_H
 
-#include "base/slice.h"
+#include "crypto/identity.h"
 
 #include <sqlite3.h>
 
@@ -33,6 +33,10 @@ static inline tl_db_value tl_db_text(const char *text)
 static inline tl_db_value tl_db_bytes(const void *p, size_t n)
 {
     return p ? (tl_db_value){.kind = TL_DB_BYTES, .p = p, .n = n} : tl_db_null();
+}
+static inline tl_db_value tl_db_id(const tl_node_id *id)
+{
+    return tl_db_bytes(id->key, sizeof id->key);
 }
 /* The last two arguments of the calls below: TL_DB_WITH(tl_db_int(1), tl_db_text("a")). */
 #define TL_DB_WITH(...)                                                                            \

@@ -11,27 +11,30 @@ static const char networks[] =
 
     "CREATE TABLE networks ("
     "  network BLOB PRIMARY KEY CHECK (length(network) = 32),"
-    "  name TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 64),"
-    "  state TEXT NOT NULL CHECK (state IN ('joining', 'member', 'left', 'revoked')),"
-    "  since INTEGER NOT NULL,"                        /* when the state began */
-    "  certificate TEXT,"                              /* ours, as signed, with its chain */
-    "  invite TEXT,"                                   /* what we join by */
-    "  ca_seed BLOB CHECK (length(ca_seed) = 32),"     /* where the authority is here */
-    "  group_key BLOB CHECK (length(group_key) = 32)," /* for ptn.hide */
-    "  group_key_before BLOB CHECK (length(group_key_before) = 32),"
-    "  api_key TEXT CHECK (length(api_key) BETWEEN 1 AND 128),"
-    "  CHECK (state != 'joining' OR invite IS NOT NULL),"
-    "  CHECK (state != 'member' OR certificate IS NOT NULL)"
+    "  name TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 64)," /* as this node calls it */
+    "  certificate TEXT,"                          /* ours, as signed, with its chain */
+    "  ca_seed BLOB CHECK (length(ca_seed) = 32)," /* where the authority is here */
+    "  api_key TEXT UNIQUE CHECK (length(api_key) BETWEEN 1 AND 128),"
+    "  has_left INTEGER NOT NULL CHECK (has_left IN (0, 1)),"
+    "  at INTEGER NOT NULL," /* of the last change */
+    "  CHECK (has_left = 0 OR (certificate IS NULL AND ca_seed IS NULL AND api_key IS NULL))"
     ") STRICT, WITHOUT ROWID;"
-    "CREATE UNIQUE INDEX networks_api_key ON networks (api_key) WHERE api_key IS NOT NULL;"
+
+    /* What a network's admins signed for all members, each kind as a JSON array. It outlives the
+     * network's own row: who comes back must not forget who is revoked. */
+    "CREATE TABLE objects ("
+    "  network BLOB NOT NULL CHECK (length(network) = 32),"
+    "  kind TEXT NOT NULL CHECK (kind IN ('revocations', 'price', 'key')),"
+    "  objects TEXT NOT NULL,"
+    "  PRIMARY KEY (network, kind)"
+    ") STRICT, WITHOUT ROWID;"
 
     "CREATE TABLE members ("
     "  network BLOB NOT NULL REFERENCES networks ON DELETE CASCADE,"
     "  node BLOB NOT NULL CHECK (length(node) = 32),"
     "  certificate TEXT NOT NULL,"
-    "  name TEXT NOT NULL CHECK (length(name) <= 128),"
-    "  last_seen INTEGER NOT NULL," /* 0: never */
-    "  has_left INTEGER NOT NULL CHECK (has_left IN (0, 1)),"
+    "  name TEXT NOT NULL CHECK (length(name) <= 256)," /* '': not known */
+    "  last_seen INTEGER NOT NULL,"                     /* 0: never */
     "  PRIMARY KEY (network, node)"
     ") STRICT, WITHOUT ROWID;"
 
@@ -48,20 +51,12 @@ static const char networks[] =
     "  PRIMARY KEY (network, nonce)"
     ") STRICT, WITHOUT ROWID;"
 
-    /* What is revoked is the union of a network's lists, which survives the network's own row: who
-     * comes back must not forget it. */
-    "CREATE TABLE lists ("
-    "  id INTEGER PRIMARY KEY,"
-    "  network BLOB NOT NULL CHECK (length(network) = 32),"
-    "  sequence INTEGER NOT NULL CHECK (sequence >= 1),"
-    "  list TEXT NOT NULL,"
-    "  UNIQUE (network, list)"
-    ") STRICT;"
-
-    "CREATE TABLE prices ("
+    /* What this node tries to join. */
+    "CREATE TABLE joins ("
     "  network BLOB PRIMARY KEY CHECK (length(network) = 32),"
-    "  version INTEGER NOT NULL CHECK (version >= 1),"
-    "  price TEXT NOT NULL"
+    "  invite TEXT NOT NULL,"
+    "  name TEXT NOT NULL CHECK (length(name) <= 64)," /* as this node shall call it; '': as invited */
+    "  at INTEGER NOT NULL CHECK (at >= 0)"
     ") STRICT, WITHOUT ROWID;";
 
 const char *const tl_store_steps[] = {networks};

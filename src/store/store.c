@@ -150,7 +150,7 @@ static tl_store_job *run_transaction(tl_store *s, tl_store_job *jobs)
 
 static bool is_of_the_disk(tl_err e)
 {
-    return e == TL_ERR_IO || e == TL_ERR_NOMEM;
+    return e == TL_ERR_IO;
 }
 
 static void run_batch(tl_store *s, tl_store_job *jobs)

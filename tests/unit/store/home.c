@@ -107,41 +107,41 @@ static void network_key(uint8_t ret[32], uint8_t first)
     ret[0] = first;
 }
 
-tl_err write_price(tl_store_job *j, tl_db *db)
+tl_err write_row(tl_store_job *j, tl_db *db)
 {
-    price_job *p = (price_job *)j;
+    row_job *p = (row_job *)j;
     uint8_t key[32];
     network_key(key, p->key);
-    tl_err e = tl_db_run(db, "INSERT INTO prices VALUES (?, ?, 'a price')",
-                         TL_DB_WITH(tl_db_bytes(key, sizeof key), tl_db_int(p->version)));
+    tl_err e = tl_db_run(db, "INSERT INTO joins VALUES (?, 'invite', '', ?)",
+                         TL_DB_WITH(tl_db_bytes(key, sizeof key), tl_db_int(p->value)));
     return e ? e : p->want;
 }
 
-tl_err read_price(tl_store_job *j, tl_db *db)
+tl_err read_row(tl_store_job *j, tl_db *db)
 {
-    price_job *p = (price_job *)j;
+    row_job *p = (row_job *)j;
     uint8_t key[32];
     network_key(key, p->key);
-    return tl_db_number(db, "SELECT version FROM prices WHERE network = ?",
+    return tl_db_number(db, "SELECT at FROM joins WHERE network = ?",
                         TL_DB_WITH(tl_db_bytes(key, sizeof key)), -1, &p->found);
 }
 
 void note_done(tl_store_job *j, tl_err e)
 {
-    price_job *p = (price_job *)j;
+    row_job *p = (row_job *)j;
     p->told = e;
     p->came = ++*p->order;
 }
 
-tl_err put_price(tl_store *s, uint8_t key, int64_t version)
+tl_err put_row(tl_store *s, uint8_t key, int64_t value)
 {
-    price_job p = {.job.work = write_price, .key = key, .version = version};
+    row_job p = {.job.work = write_row, .key = key, .value = value};
     return tl_store_do(s, &p.job);
 }
 
-int64_t price_of(tl_store *s, uint8_t key)
+int64_t row_of(tl_store *s, uint8_t key)
 {
-    price_job p = {.job.work = read_price, .key = key};
+    row_job p = {.job.work = read_row, .key = key};
     assert_int_equal(tl_store_do(s, &p.job), TL_OK);
     return p.found;
 }
@@ -161,4 +161,17 @@ void alter(const char *path, const char *sql)
     if (sqlite3_exec(db, sql, NULL, NULL, &error))
         fail_msg("%s", error);
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+int64_t number_in(const char *path, const char *sql)
+{
+    sqlite3 *db;
+    sqlite3_stmt *row;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &row, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(row), SQLITE_ROW);
+    int64_t number = sqlite3_column_int64(row, 0);
+    sqlite3_finalize(row);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    return number;
 }

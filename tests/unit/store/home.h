@@ -1,5 +1,5 @@
-/* home.h - a directory for each test of the store, its files, and the simplest job: the price of a
- * network is one row. */
+/* home.h - a directory for each test of the store, its files, and the simplest job: one row of the
+ * table `joins`. */
 #ifndef TL_TEST_STORE_HOME_H
 #define TL_TEST_STORE_HOME_H
 
@@ -35,6 +35,8 @@ void write_file(const char *path, const content *c);
 void assert_unchanged(const char *path, const content *before);
 /* Changes the file as another program does. */
 void alter(const char *path, const char *sql);
+/* The answer to a query for one number, as another program gets it. */
+int64_t number_in(const char *path, const char *sql);
 
 /* Opens it, or the test fails. Who has the file is not waited for. */
 tl_store *open_at(const char *path);
@@ -44,21 +46,21 @@ tl_err refused_at(const char *path, tl_why *why);
 typedef struct {
     tl_store_job job;
     uint8_t key;
-    int64_t version;
+    int64_t value;
     tl_err want; /* what `work` returns after it has written */
     int64_t found;
     int *order; /* counts the calls of note_done */
     int came;   /* which of them was this job's; 0: not yet */
     tl_err told;
-} price_job;
+} row_job;
 
-tl_err write_price(tl_store_job *j, tl_db *db);
-tl_err read_price(tl_store_job *j, tl_db *db);
+tl_err write_row(tl_store_job *j, tl_db *db);
+tl_err read_row(tl_store_job *j, tl_db *db);
 void note_done(tl_store_job *j, tl_err e);
-/* Writes a price, and waits. */
-tl_err put_price(tl_store *s, uint8_t key, int64_t version);
+/* Writes a row, and waits. */
+tl_err put_row(tl_store *s, uint8_t key, int64_t value);
 /* -1: none. */
-int64_t price_of(tl_store *s, uint8_t key);
+int64_t row_of(tl_store *s, uint8_t key);
 uint64_t commits_of(tl_store *s);
 
 #endif

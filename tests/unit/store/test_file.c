@@ -7,13 +7,13 @@
 
 /* --- what is refused, and left as it is --- */
 
-/* A store with one price, as its process leaves it when it is killed: with its log. */
+/* A store with one row, as its process leaves it when it is killed: with its log. */
 static void leave_in_the_middle(const home *h, uint8_t key)
 {
     pid_t child = fork();
     if (child == 0) {
         tl_store *s = open_at(h->db);
-        _exit(put_price(s, key, 1) ? 1 : 0);
+        _exit(put_row(s, key, 1) ? 1 : 0);
     }
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
@@ -65,7 +65,7 @@ static void what_was_committed_is_there_after_a_kill(void **state)
     const home *h = *state;
     leave_in_the_middle(h, 3);
     tl_store *s = open_at(h->db);
-    assert_int_equal(price_of(s, 3), 1);
+    assert_int_equal(row_of(s, 3), 1);
     tl_store_close(s);
 }
 
@@ -82,7 +82,7 @@ static void a_damaged_page_is_found_and_the_file_is_left_as_it_is(void **state)
 {
     const home *h = *state;
     tl_store *s = open_at(h->db);
-    assert_int_equal(put_price(s, 1, 1), TL_OK);
+    assert_int_equal(put_row(s, 1, 1), TL_OK);
     tl_store_close(s);
     content good = read_file(h->db);
     for (size_t page = 1; page * 4096 < good.n; page++) { /* the head of each b-tree page */
@@ -92,7 +92,7 @@ static void a_damaged_page_is_found_and_the_file_is_left_as_it_is(void **state)
     }
     free(good.p);
     s = open_at(h->db); /* put back, it is good */
-    assert_int_equal(price_of(s, 1), 1);
+    assert_int_equal(row_of(s, 1), 1);
     tl_store_close(s);
 }
 
@@ -140,7 +140,7 @@ static void a_row_without_its_owner_is_corruption(void **state)
     const home *h = *state;
     tl_store_close(open_at(h->db));
     alter(h->db, "PRAGMA foreign_keys = OFF; INSERT INTO members VALUES (zeroblob(32), "
-                 "zeroblob(32), 'c', '', 0, 0)");
+                 "zeroblob(32), 'c', '', 0)");
     assert_refused(h, TL_ERR_PROTO, "E_STORE_CORRUPT");
     alter(h->db, "DELETE FROM members");
     tl_store_close(open_at(h->db));
@@ -166,7 +166,7 @@ static void a_second_process_is_refused_while_the_first_has_the_file(void **stat
             assert_int_equal(status, 0);
         }
     }
-    assert_int_equal(put_price(s, 1, 1), TL_OK); /* which took no harm */
+    assert_int_equal(put_row(s, 1, 1), TL_OK); /* which took no harm */
     tl_store_close(s);
     tl_store_close(open_at(h->db));
 }
@@ -226,11 +226,11 @@ static void an_older_copy_is_refused_and_the_newer_one_is_taken_back(void **stat
 {
     const home *h = *state;
     tl_store *s = open_at(h->db);
-    assert_int_equal(put_price(s, 1, 1), TL_OK);
+    assert_int_equal(put_row(s, 1, 1), TL_OK);
     tl_store_close(s);
     content older = read_file(h->db);
     s = open_at(h->db);
-    assert_int_equal(put_price(s, 2, 1), TL_OK);
+    assert_int_equal(put_row(s, 2, 1), TL_OK);
     tl_store_close(s);
     content newer = read_file(h->db);
 
@@ -238,7 +238,7 @@ static void an_older_copy_is_refused_and_the_newer_one_is_taken_back(void **stat
     assert_refused(h, TL_ERR_REPLAY, "E_STORE_SET_BACK");
     write_file(h->db, &newer);
     s = open_at(h->db);
-    assert_int_equal(price_of(s, 2), 1);
+    assert_int_equal(row_of(s, 2), 1);
     tl_store_close(s);
     free(older.p);
     free(newer.p);
@@ -251,7 +251,7 @@ static void a_file_that_is_missing_or_another_is_refused_by_its_mark(void **stat
     tl_why why;
     snprintf(away, sizeof away, "%s/away.db", h->dir);
     tl_store *s = open_at(h->db);
-    assert_int_equal(put_price(s, 1, 1), TL_OK);
+    assert_int_equal(put_row(s, 1, 1), TL_OK);
     tl_store_close(s);
     assert_int_equal(rename(h->db, away), 0);
     assert_int_equal(refused_at(h->db, &why), TL_ERR_REPLAY); /* it is not begun anew in silence */
@@ -262,7 +262,7 @@ static void a_file_that_is_missing_or_another_is_refused_by_its_mark(void **stat
     snprintf(other, sizeof other, "%s/other.db", h->dir);
     s = open_at(other);
     for (uint8_t i = 0; i < 9; i++)
-        assert_int_equal(put_price(s, i, 1), TL_OK);
+        assert_int_equal(put_row(s, i, 1), TL_OK);
     tl_store_close(s);
     assert_int_equal(rename(other, h->db), 0);
     assert_refused(h, TL_ERR_REPLAY, "E_STORE_SET_BACK");
@@ -292,7 +292,7 @@ static void a_log_without_its_file_is_not_played_into_a_new_one(void **state)
     assert_false(is_there(h->db));
     remove(h->wal);
     tl_store *s = open_at(h->db);
-    assert_int_equal(price_of(s, 1), -1);
+    assert_int_equal(row_of(s, 1), -1);
     tl_store_close(s);
 }
 
@@ -302,11 +302,11 @@ static void a_copy_without_its_mark_is_taken_and_never_mixed_with_the_lost_one(v
     const home *h = *state;
     tl_store_state st;
     tl_store *s = open_at(h->db);
-    assert_int_equal(put_price(s, 1, 1), TL_OK);
+    assert_int_equal(put_row(s, 1, 1), TL_OK);
     tl_store_close(s);
     content older = read_file(h->db);
     s = open_at(h->db);
-    assert_int_equal(put_price(s, 2, 1), TL_OK);
+    assert_int_equal(put_row(s, 2, 1), TL_OK);
     tl_store_close(s);
     content lost = read_file(h->db);
 
@@ -315,8 +315,8 @@ static void a_copy_without_its_mark_is_taken_and_never_mixed_with_the_lost_one(v
     s = open_at(h->db);
     tl_store_state_of(s, &st);
     assert_true(st.restored);
-    assert_int_equal(price_of(s, 1), 1);
-    assert_int_equal(price_of(s, 2), -1);
+    assert_int_equal(row_of(s, 1), 1);
+    assert_int_equal(row_of(s, 2), -1);
     tl_store_close(s);
     s = open_at(h->db);
     tl_store_state_of(s, &st);

@@ -11,7 +11,7 @@ static void a_new_store_is_made_whole_and_closed_to_others(void **state)
     tl_store_state_of(s, &st);
     assert_true(st.created);
     assert_false(st.restored);
-    assert_int_equal(put_price(s, 1, 5), TL_OK);
+    assert_int_equal(put_row(s, 1, 5), TL_OK);
     const char *const names[] = {h->db, h->wal, h->mark};
     for (int i = 0; i < 3; i++) {
         assert_int_equal(stat(names[i], &f), 0);
@@ -23,7 +23,7 @@ static void a_new_store_is_made_whole_and_closed_to_others(void **state)
     s = open_at(h->db);
     tl_store_state_of(s, &st);
     assert_false(st.created);
-    assert_int_equal(price_of(s, 1), 5);
+    assert_int_equal(row_of(s, 1), 5);
     tl_store_close(s);
 }
 
@@ -32,13 +32,13 @@ static void jobs_run_in_order_and_each_is_told_once(void **state)
     const home *h = *state;
     tl_store *s = open_at(h->db);
     enum { N = 1000 };
-    price_job *p = calloc(N, sizeof *p);
+    row_job *p = calloc(N, sizeof *p);
     int order = 0;
     for (int i = 0; i < N; i++) {
-        p[i] = (price_job){.job = {.work = write_price, .done = note_done},
-                           .key = (uint8_t)(i % 250),
-                           .version = 1,
-                           .order = &order};
+        p[i] = (row_job){.job = {.work = write_row, .done = note_done},
+                         .key = (uint8_t)(i % 250),
+                         .value = 1,
+                         .order = &order};
         tl_store_submit(s, &p[i].job);
     }
     tl_store_close(s);
@@ -55,26 +55,26 @@ static void a_job_that_fails_leaves_nothing_and_hurts_no_other(void **state)
     const home *h = *state;
     tl_store *s = open_at(h->db);
     int order = 0;
-    price_job p[3];
+    row_job p[3];
     for (int i = 0; i < 3; i++) {
-        p[i] = (price_job){.job = {.work = write_price, .done = note_done},
-                           .key = (uint8_t)i,
-                           .version = 1,
-                           .order = &order,
-                           .want = i == 1 ? TL_ERR_FORBIDDEN : TL_OK};
+        p[i] = (row_job){.job = {.work = write_row, .done = note_done},
+                         .key = (uint8_t)i,
+                         .value = 1,
+                         .order = &order,
+                         .want = i == 1 ? TL_ERR_FORBIDDEN : TL_OK};
         tl_store_submit(s, &p[i].job);
     }
-    price_job wait = {.job.work = read_price};
+    row_job wait = {.job.work = read_row};
     assert_int_equal(tl_store_do(s, &wait.job), TL_OK);
     tl_store_collect(s);
     assert_int_equal(p[0].told, TL_OK);
     assert_int_equal(p[1].told, TL_ERR_FORBIDDEN);
     assert_int_equal(p[2].told, TL_OK);
-    assert_int_equal(price_of(s, 0), 1);
-    assert_int_equal(price_of(s, 1), -1);
-    assert_int_equal(price_of(s, 2), 1);
-    assert_int_equal(put_price(s, 3, 0), TL_ERR_INVALID); /* CHECK (version >= 1) */
-    assert_int_equal(put_price(s, 3, 1), TL_OK);
+    assert_int_equal(row_of(s, 0), 1);
+    assert_int_equal(row_of(s, 1), -1);
+    assert_int_equal(row_of(s, 2), 1);
+    assert_int_equal(put_row(s, 3, -1), TL_ERR_INVALID); /* CHECK (at >= 0) */
+    assert_int_equal(put_row(s, 3, 1), TL_OK);
     tl_store_close(s);
 }
 
@@ -82,11 +82,11 @@ static void reading_commits_nothing(void **state)
 {
     const home *h = *state;
     tl_store *s = open_at(h->db);
-    assert_int_equal(put_price(s, 1, 1), TL_OK);
+    assert_int_equal(put_row(s, 1, 1), TL_OK);
     uint64_t commits = commits_of(s);
-    assert_int_equal(price_of(s, 1), 1);
+    assert_int_equal(row_of(s, 1), 1);
     assert_int_equal(commits_of(s), commits);
-    assert_int_equal(put_price(s, 2, 1), TL_OK);
+    assert_int_equal(put_row(s, 2, 1), TL_OK);
     assert_int_equal(commits_of(s), commits + 1);
     tl_store_close(s);
 }
