@@ -163,3 +163,14 @@ tl_err tl_args_number(const tl_args *args, const char *name, long fallback, long
     *ret_number = v;
     return TL_OK;
 }
+
+bool tl_args_whole(const char *text, int64_t least, int64_t most, int64_t *ret_number)
+{
+    size_t n = strlen(text);
+    errno = 0;
+    long long v = strtoll(text, NULL, 10);
+    if (!n || strspn(text, "0123456789") != n || errno || v < least || v > most)
+        return false;
+    *ret_number = v;
+    return true;
+}

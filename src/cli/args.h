@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define TL_ARGS_MAX 256 /* options of one command; also the words of a prompt */
 
@@ -37,5 +38,8 @@ const char *tl_args_value(const tl_args *args, const char *name);
  * TL_ERR_INVALID: not such a number. */
 TL_CHECK tl_err tl_args_number(const tl_args *args, const char *name, long fallback, long least,
                                long most, long *ret_number, tl_why *why);
+
+/* A whole number in [least, most], written in digits alone. */
+bool tl_args_whole(const char *text, int64_t least, int64_t most, int64_t *ret_number);
 
 #endif

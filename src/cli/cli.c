@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdarg.h>
 
+#define GROUP_MAX 6 /* commands with one first word that `teale help` shows one by one */
+
 const tl_option tl_options_common[] = {
     {"home", 0, "DIR", "keep every file in DIR (also: TEALE_HOME)"},
     {"help", 'h', NULL, "show this help"},
@@ -79,15 +81,51 @@ static void print_command_help(const tl_command *c)
     print_options(stdout, tl_options_common);
 }
 
+/* How many commands begin with the first word of this one. */
+static size_t group_size(const tl_command *c)
+{
+    size_t n = strcspn(c->name, " "), size = 0;
+    for (size_t i = 0; tl_command_at(i); i++)
+        size += !strncmp(tl_command_at(i)->name, c->name, n + 1);
+    return c->name[n] ? size : 1;
+}
+
+/* A large group has one line, with the second words of its commands. */
+static void print_group(FILE *f, const tl_command *c)
+{
+    size_t n = strcspn(c->name, " "), left = 0;
+    fprintf(f, "  %.*s COMMAND%*s", (int)n, c->name, (int)(19 - n), "");
+    for (size_t i = 0; tl_command_at(i); i++) {
+        const char *name = tl_command_at(i)->name;
+        if (strncmp(name, c->name, n + 1) != 0)
+            continue;
+        if (left > 60) {
+            fprintf(f, ",\n%29s", "");
+            left = 0;
+        }
+        left += (size_t)fprintf(f, "%s%s", left ? ", " : "", name + n + 1);
+    }
+    fprintf(f, "\n");
+}
+
 static void print_help(FILE *f)
 {
     fprintf(f, "Usage: teale [--home DIR] COMMAND [OPTION]...\n\n"
                "Private AI inference between your own machines.\n\nCommands:\n");
+    size_t skip = 0;
     for (size_t i = 0; tl_command_at(i); i++) {
         const tl_command *c = tl_command_at(i);
         char left[64];
-        snprintf(left, sizeof left, "%s %s", c->name, c->operands);
-        fprintf(f, "  %-26s %s\n", left, c->summary);
+        size_t size = group_size(c);
+        if (skip) {
+            skip--;
+        } else if (size > GROUP_MAX) {
+            print_group(f, c);
+            skip = size - 1;
+        } else {
+            snprintf(left, sizeof left, "%s %s", c->name, c->operands);
+            fprintf(f, "  %-26s %s\n", left, c->summary);
+        }
     }
     fprintf(f,
             "\n`teale help COMMAND` tells more. Exit codes: 0 ok, 1 failed, 2 usage, 3 daemon not\n"
@@ -150,8 +188,10 @@ static int show_below(const char *name, bool asked)
     fprintf(f, "Usage:\n");
     for (size_t i = 0; tl_command_at(i); i++) {
         const tl_command *c = tl_command_at(i);
+        char left[64];
+        snprintf(left, sizeof left, "%s %s", c->name, c->operands);
         if (!strncmp(c->name, name, n) && c->name[n] == ' ')
-            fprintf(f, "  teale %s %-14s %s\n", c->name, c->operands, c->summary);
+            fprintf(f, "  teale %-26s %s\n", left, c->summary);
     }
     return asked ? TL_EXIT_OK : TL_EXIT_USAGE;
 }

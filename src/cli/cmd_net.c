@@ -2,6 +2,8 @@
 #include "cli/commands.h"
 #include "cli/daemon.h"
 #include "cli/nattext.h"
+#include "cli/verb.h"
+#include "cli/words.h"
 #include "crypto/identity.h"
 
 #include <string.h>
@@ -256,7 +258,7 @@ static void print_nats(const json_t *w)
     tl_out_line("nat", text);
 }
 
-int tl_cmd_why(tl_cli *cli, const tl_args *args)
+static int why_peer(tl_cli *cli, const tl_args *args)
 {
     char node[TL_NODE_ID_HEX + 1], path[128], text[200];
     json_t *w;
@@ -281,4 +283,57 @@ int tl_cmd_why(tl_cli *cli, const tl_args *args)
     print_pairs(json_object_get(w, "pairs"));
     json_decref(w);
     return TL_EXIT_OK;
+}
+
+/* `why --model`: who would answer, in order, and why. */
+static int print_ranking(const json_t *ranking)
+{
+    static const char *const heads[] = {"", "NODE", "NAME", "PRICE", "BECAUSE", NULL};
+    const json_t *r;
+    tl_table t;
+    size_t i;
+    if (!json_array_size(ranking)) {
+        tl_out_note("no known node serves it");
+        return TL_EXIT_OK;
+    }
+    tl_table_begin(&t, heads);
+    json_array_foreach (ranking, i, r) {
+        char text[TL_WORDS_MAX];
+        snprintf(text, sizeof text, "%d", (int)tl_json_number(r, "rank", 0));
+        tl_table_add(&t, tl_json_bool(r, "may", false) ? text : "-");
+        tl_words_id(text, r, "node_id");
+        tl_table_add(&t, text);
+        tl_table_add(&t, tl_json_string(r, "name", ""));
+        tl_words_credits_of(text, r, "price_micro");
+        tl_table_add(&t, strcmp(text, "0") != 0 ? text : "free");
+        tl_table_add(&t, tl_json_string(r, "reason", ""));
+    }
+    return tl_table_end(&t) ? TL_EXIT_FAILED : TL_EXIT_OK;
+}
+
+static int why_model(const tl_cli *cli, const tl_args *args, const char *model)
+{
+    const char *net = tl_args_value(args, "ptn");
+    json_t *w, *wish = json_pack("{s:s}", "model", model);
+    if (net && json_object_set_new(wish, "net", json_string(net))) {
+        json_decref(wish);
+        return tl_cli_usage(cli, "--ptn names a network");
+    }
+    int code = tl_verb_do(cli, args, "why.model", wish, READ_TIME, &w);
+    if (w && cli->json)
+        tl_out_json(w);
+    else if (w)
+        code = print_ranking(json_object_get(w, "ranking"));
+    json_decref(w);
+    return code;
+}
+
+int tl_cmd_why(tl_cli *cli, const tl_args *args)
+{
+    const char *model = tl_args_value(args, "model");
+    if (!model == !args->operand_n)
+        return tl_cli_usage(cli, "why takes either a PEER or --model MODEL");
+    if (!model && tl_args_value(args, "ptn"))
+        return tl_cli_usage(cli, "--ptn goes with --model");
+    return model ? why_model(cli, args, model) : why_peer(cli, args);
 }

@@ -2,6 +2,8 @@
 #include "cli/commands.h"
 #include "cli/daemon.h"
 #include "cli/nattext.h"
+#include "cli/verb.h"
+#include "cli/words.h"
 
 #include <string.h>
 #include <time.h>
@@ -344,12 +346,35 @@ static void print_export(const char *name, const char *value)
     puts("'");
 }
 
+/* Puts the key of the network that --ptn names into the answer. */
+static int scope(const tl_cli *cli, const tl_args *args, json_t *env)
+{
+    const char *net = tl_args_value(args, "ptn");
+    json_t *key;
+    if (!net)
+        return TL_EXIT_OK;
+    int code = tl_verb_do(cli, args, "ptn.key", json_pack("{s:s}", "net", net), READ_TIME, &key);
+    if (!code && json_object_set(env, "api_key", json_object_get(key, "key")))
+        code = TL_EXIT_FAILED;
+    json_decref(key);
+    return code;
+}
+
 int tl_cmd_env(tl_cli *cli, const tl_args *args)
 {
     json_t *env;
-    int code = fetch(cli, args, "/control/env", &env);
-    if (!env)
+    tl_time timeout;
+    if (!tl_daemon_timeout(cli, args, READ_TIME, &timeout))
+        return TL_EXIT_USAGE;
+    int code = tl_daemon_get(cli, "/control/env", timeout, &env);
+    if (!code)
+        code = scope(cli, args, env);
+    if (code || cli->json) {
+        if (!code)
+            tl_out_json(env);
+        json_decref(env);
         return code;
+    }
     print_export("OPENAI_BASE_URL", tl_json_string(env, "base_url", ""));
     print_export("OPENAI_API_KEY", tl_json_string(env, "api_key", ""));
     json_decref(env);

@@ -20,7 +20,7 @@ static const tl_option no_options[] = {{NULL, 0, NULL, NULL}};
 static const tl_option up_options[] = {
     RUN_OPTIONS,
     {"foreground", 0, NULL, "stay in the foreground, as `teale serve` does"},
-    {"timeout", 0, "SECS", "how long to wait for relay and model server (10)"},
+    {"timeout", 0, "TIME", "how long to wait for relay and model server: seconds, or 2m (10)"},
     {NULL, 0, NULL, NULL},
 };
 
@@ -32,11 +32,24 @@ static const tl_option serve_options[] = {
 
 #define TIMEOUT_OPTION                                                                             \
     {                                                                                              \
-        "timeout", 0, "SECS", "give up after SECS seconds (exit code 6)"                           \
+        "timeout", 0, "TIME", "give up after so long: seconds, or 5m (exit code 6)"                \
     }
 
 static const tl_option down_options[] = {TIMEOUT_OPTION, {NULL, 0, NULL, NULL}};
 static const tl_option read_options[] = {TIMEOUT_OPTION, {NULL, 0, NULL, NULL}};
+
+static const tl_option why_options[] = {
+    {"model", 0, "MODEL", "who would answer this model's next question, and why"},
+    {"ptn", 0, "NET", "with --model: of this private network alone"},
+    TIMEOUT_OPTION,
+    {NULL, 0, NULL, NULL},
+};
+
+static const tl_option env_options[] = {
+    {"ptn", 0, "NET", "with the key of this private network, which scopes every request to it"},
+    TIMEOUT_OPTION,
+    {NULL, 0, NULL, NULL},
+};
 
 static const tl_option peers_options[] = {
     {"wan", 0, NULL, "only peers across the internet"},
@@ -60,7 +73,8 @@ static const tl_option ping_options[] = {
     {NULL, 0, NULL, NULL},
 };
 
-static const tl_command table[] = {
+/* In the order of `teale help`: these, then those of commands_networks.c, then the rest. */
+static const tl_command first[] = {
     {"up", "", 0, 0, "start the node in the background",
      "Shows what it finds. Sharing is explicit: without --share (or the setting `share`) this\n"
      "machine asks others and serves nobody. Options given here win over the file while the node\n"
@@ -88,13 +102,17 @@ static const tl_command table[] = {
      "Ctrl-C stops an answer, Ctrl-D leaves. Text from a pipe or a file is the prompt, or\n"
      "follows PROMPT: `teale chat summarise <report.txt`.",
      chat_options, false, false, tl_cmd_chat},
+};
+
+static const tl_command rest[] = {
     {"ping", "PEER", 1, 1, "measure round trips to a peer; connects to it if needed",
      "PEER is a node ID, or its first digits: at least 4, which fit only one known peer.",
      ping_options, true, false, tl_cmd_ping},
-    {"why", "PEER", 1, 1, "why the path to a peer is what it is",
+    {"why", "[PEER]", 0, 1, "why the path to a peer is what it is, or who would answer a model",
      "Tells what was tried, what came back, which rule chose the path, and what would change it.\n"
-     "It does not connect to the peer: `teale ping PEER` does.",
-     read_options, true, false, tl_cmd_why},
+     "It does not connect to the peer: `teale ping PEER` does. With --model it ranks the nodes\n"
+     "that serve the model, each with its reason.",
+     why_options, true, false, tl_cmd_why},
     {"netcheck", "", 0, 0, "ask the STUN servers again, and show what the network lets through", "",
      read_options, true, false, tl_cmd_netcheck},
     {"doctor", "", 0, 0, "every obstacle found, each with its evidence and remedy",
@@ -118,7 +136,7 @@ static const tl_command table[] = {
     {"config path", "", 0, 0, "print where the file is", "", no_options, true, false,
      tl_cmd_config_path},
     {"env", "", 0, 0, "print the exports that an OpenAI client needs",
-     "Use it so: eval \"$(teale env)\"", read_options, true, false, tl_cmd_env},
+     "Use it so: eval \"$(teale env)\"", env_options, true, false, tl_cmd_env},
     {"relay", "[ARGUMENT]...", 0, TL_ARGS_MAX, "run a relay: the same as teale-relay",
      "All arguments go to teale-relay as they are; see teale-relay(8).", no_options, false, true,
      tl_cmd_relay},
@@ -131,5 +149,12 @@ static const tl_command table[] = {
 
 const tl_command *tl_command_at(size_t i)
 {
-    return i < sizeof table / sizeof *table ? &table[i] : NULL;
+    const size_t first_n = sizeof first / sizeof *first, rest_n = sizeof rest / sizeof *rest;
+    if (i < first_n)
+        return &first[i];
+    i -= first_n;
+    if (i < tl_commands_of_networks_n)
+        return &tl_commands_of_networks[i];
+    i -= tl_commands_of_networks_n;
+    return i < rest_n ? &rest[i] : NULL;
 }

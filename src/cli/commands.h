@@ -1,5 +1,5 @@
-/* commands.h - the function of each command. The table in commands.c holds names, options and
- * help. */
+/* commands.h - the function of each command. The tables in commands.c and commands_networks.c hold
+ * names, options and help. */
 #ifndef TL_CLI_COMMANDS_H
 #define TL_CLI_COMMANDS_H
 
@@ -25,5 +25,32 @@ int tl_cmd_config_list(tl_cli *cli, const tl_args *args);
 int tl_cmd_config_path(tl_cli *cli, const tl_args *args);
 int tl_cmd_relay(tl_cli *cli, const tl_args *args);
 int tl_cmd_completion(tl_cli *cli, const tl_args *args);
+
+int tl_cmd_ptn_list(tl_cli *cli, const tl_args *args);
+int tl_cmd_ptn_show(tl_cli *cli, const tl_args *args);
+int tl_cmd_ptn_create(tl_cli *cli, const tl_args *args);
+int tl_cmd_ptn_members(tl_cli *cli, const tl_args *args);
+int tl_cmd_ptn_revoke(tl_cli *cli, const tl_args *args);
+int tl_cmd_ptn_promote(tl_cli *cli, const tl_args *args);
+int tl_cmd_ptn_renew(tl_cli *cli, const tl_args *args);
+int tl_cmd_ptn_leave(tl_cli *cli, const tl_args *args);
+int tl_cmd_ptn_price(tl_cli *cli, const tl_args *args);
+int tl_cmd_ptn_key(tl_cli *cli, const tl_args *args);
+int tl_cmd_ptn_hide(tl_cli *cli, const tl_args *args);
+int tl_cmd_ptn_export(tl_cli *cli, const tl_args *args);
+int tl_cmd_ptn_import(tl_cli *cli, const tl_args *args);
+int tl_cmd_ptn_invite(tl_cli *cli, const tl_args *args);
+int tl_cmd_ptn_invites(tl_cli *cli, const tl_args *args);
+int tl_cmd_join(tl_cli *cli, const tl_args *args);
+int tl_cmd_wallet(tl_cli *cli, const tl_args *args);
+int tl_cmd_wallet_history(tl_cli *cli, const tl_args *args);
+int tl_cmd_wallet_audit(tl_cli *cli, const tl_args *args);
+int tl_cmd_wallet_settle(tl_cli *cli, const tl_args *args);
+int tl_cmd_pause(tl_cli *cli, const tl_args *args);
+int tl_cmd_resume(tl_cli *cli, const tl_args *args);
+
+/* commands_networks.c: private networks, wallet, pause. */
+extern const tl_command tl_commands_of_networks[];
+extern const size_t tl_commands_of_networks_n;
 
 #endif

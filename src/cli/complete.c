@@ -61,16 +61,32 @@ static void offer_all(asked *a, const char *const *words)
 /* --- what the running node knows --- */
 
 /* NULL: it does not run, or did not answer in time. */
-static json_t *ask(const asked *a, const char *path)
+static json_t *request(const asked *a, const tl_daemon_ask *wish)
 {
     tl_daemon_answer answer;
     json_t *all = NULL;
-    tl_daemon_run(&a->cli, &(tl_daemon_ask){.method = "GET", .path = path, .timeout = ASK_TIME},
-                  NULL, NULL, &answer);
+    tl_daemon_run(&a->cli, wish, NULL, NULL, &answer);
     bool ok = !answer.e && answer.status == 200;
     if (ok && tl_json_parse(tl_buf_slice(&answer.body), 16, &all, NULL))
         all = NULL;
     tl_daemon_answer_clear(&answer);
+    return all;
+}
+
+static json_t *ask(const asked *a, const char *path)
+{
+    return request(a, &(tl_daemon_ask){.method = "GET", .path = path, .timeout = ASK_TIME});
+}
+
+/* The same for a verb that only reads. Takes the reference to `args`. */
+static json_t *tell(const asked *a, const char *verb, json_t *args)
+{
+    json_t *body = json_pack("{s:s, s:o}", "verb", verb, "args", args), *all = NULL;
+    if (body)
+        all = request(
+            a, &(tl_daemon_ask){
+                   .method = "POST", .path = "/control/do", .body = body, .timeout = ASK_TIME});
+    json_decref(body);
     return all;
 }
 
@@ -83,10 +99,10 @@ static bool is_only_one(const json_t *peers, const char *id, size_t digits)
     return same == 1;
 }
 
-static void offer_peers(asked *a)
+/* The nodes of a list, whose items have `node_id` and `name`. */
+static void offer_nodes(asked *a, const json_t *peers)
 {
-    json_t *all = ask(a, "/control/peers");
-    const json_t *peers = json_object_get(all, "peers"), *peer;
+    const json_t *peer;
     size_t i;
     json_array_foreach (peers, i, peer) {
         char word[65];
@@ -97,6 +113,46 @@ static void offer_peers(asked *a)
         bool whole = strlen(a->typed) >= ID_SHOWN || !is_only_one(peers, id, ID_SHOWN);
         snprintf(word, sizeof word, "%.*s", whole ? 64 : ID_SHOWN, id);
         offer(a, word, tl_json_string(peer, "name", ""));
+    }
+}
+
+static void offer_peers(asked *a)
+{
+    json_t *all = ask(a, "/control/peers");
+    offer_nodes(a, json_object_get(all, "peers"));
+    json_decref(all);
+}
+
+static void offer_members(asked *a, const char *net)
+{
+    json_t *all = tell(a, "ptn.members", json_pack("{s:s}", "net", net));
+    offer_nodes(a, json_object_get(all, "members"));
+    json_decref(all);
+}
+
+static void offer_networks(asked *a)
+{
+    json_t *all = tell(a, "ptn.list", json_object());
+    const json_t *ptn;
+    size_t i;
+    json_array_foreach (json_object_get(all, "ptns"), i, ptn) {
+        const char *name = tl_json_string(ptn, "name", "");
+        if (is_plain(name))
+            offer(a, name, tl_json_string(ptn, "role", tl_json_string(ptn, "state", "")));
+    }
+    json_decref(all);
+}
+
+/* Of the network, those that can still be withdrawn. */
+static void offer_invites(asked *a, const char *net)
+{
+    json_t *all = tell(a, "ptn.invites", json_pack("{s:s}", "net", net));
+    const json_t *invite;
+    size_t i;
+    json_array_foreach (json_object_get(all, "invites"), i, invite) {
+        const char *nonce = tl_json_string(invite, "nonce", "");
+        if (is_plain(nonce) && !strcmp(tl_json_string(invite, "state", ""), "open"))
+            offer(a, nonce, tl_json_string(invite, "role", ""));
     }
     json_decref(all);
 }
@@ -161,6 +217,11 @@ static void offer_values(asked *a, const char *key)
     tl_buf_clear(&now);
 }
 
+static const char *group_meaning(const char *word)
+{
+    return !strcmp(word, "ptn") ? "private networks" : "read and change settings";
+}
+
 /* The first words of all commands, each once; with `group` the words that may follow it. */
 static void offer_commands(asked *a, const char *group)
 {
@@ -175,7 +236,7 @@ static void offer_commands(asked *a, const char *group)
         size_t k = strcspn(from, " ");
         snprintf(word, sizeof word, "%.*s", (int)k, from);
         if (k != last_n || strncmp(last, word, k) != 0)
-            offer(a, word, from[k] ? "read and change settings" : c->summary);
+            offer(a, word, from[k] ? group_meaning(word) : c->summary);
         last = from;
         last_n = k;
     }
@@ -193,29 +254,62 @@ static void offer_options(asked *a, const tl_command *c)
         }
 }
 
-/* The value of an option. */
-static void offer_option_values(asked *a, const tl_option *o)
+/* The value of an option; `net` is the network that was typed before, or NULL. */
+static void offer_option_values(asked *a, const tl_option *o, const char *net)
 {
     static const char *const automatic[] = {"auto", NULL};
+    static const char *const roles[] = {"consumer", "provider", "admin", NULL};
+    static const char *const files[] = {"share-key-file", "log-file", "png", "image",
+                                        "passphrase-file"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        if (!strcmp(o->name, files[i]))
+            puts(":files");
     if (!strcmp(o->name, "home"))
         puts(":dirs");
-    else if (!strcmp(o->name, "share-key-file") || !strcmp(o->name, "log-file"))
-        puts(":files");
+    else if (!strcmp(o->name, "role"))
+        offer_all(a, roles);
+    else if (!strcmp(o->name, "ptn"))
+        offer_networks(a);
+    else if (!strcmp(o->name, "invite") && net)
+        offer_invites(a, net);
     else if (!strcmp(o->name, "log-level"))
         offer_all(a, setting("log_level")->choices);
     else if (!strcmp(o->name, "share"))
         offer_all(a, automatic);
     else if (!strcmp(o->name, "model"))
         offer_models(a);
-    else if (!strcmp(o->name, "peer"))
+    else if (!strcmp(o->name, "peer") || !strcmp(o->name, "for"))
         offer_peers(a);
+}
+
+/* `ptn` commands: a network, then a node of it. */
+static void offer_ptn_operands(asked *a, const before *b)
+{
+    static const char *const switches[] = {"on", "off", NULL};
+    const char *operands = b->c->operands;
+    if (!strcmp(operands, "[on|off]")) {
+        if (b->operand_n == 0)
+            offer_all(a, switches);
+    } else if (!strncmp(operands, "NET", 3) && b->operand_n == 0) {
+        offer_networks(a);
+    } else if (b->operand_n == 1 && strstr(operands, "NODE")) {
+        offer_members(a, b->operand[0]);
+    } else if (strstr(operands, "FILE") && b->operand_n + 1 == b->c->operand_max) {
+        puts(":files");
+    } else if (!*a->typed && !b->c->operand_max) {
+        offer_options(a, b->c);
+    }
 }
 
 static void offer_operands(asked *a, const before *b)
 {
     static const char *const shells[] = {"bash", "zsh", "fish", NULL};
     const char *name = b->c->name;
-    if (!strcmp(name, "ping") || !strcmp(name, "why")) {
+    if (b->operand_n == 0)
+        offer_commands(a, name); /* wallet history */
+    if (!strncmp(name, "ptn ", 4)) {
+        offer_ptn_operands(a, b);
+    } else if (!strcmp(name, "ping") || !strcmp(name, "why") || !strcmp(name, "wallet settle")) {
         if (b->operand_n == 0)
             offer_peers(a);
     } else if (!strncmp(name, "config ", 7) && b->c->operand_max) {
@@ -270,6 +364,19 @@ static void take_command(before *b, const char *word)
         b->unknown = true;
 }
 
+/* True if a longer command begins so, as "wallet history" with "wallet"; takes it. */
+static bool take_longer(before *b, const char *word)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%.30s %.30s", b->c->name, word);
+    for (size_t i = 0; tl_command_at(i); i++)
+        if (!strcmp(tl_command_at(i)->name, name)) {
+            b->c = tl_command_at(i);
+            return true;
+        }
+    return false;
+}
+
 static void take_option(before *b, const char *word)
 {
     bool joined;
@@ -298,7 +405,7 @@ static void take_word(before *b, const char *word)
     } else if (!b->c) {
         if (!b->help)
             take_command(b, word);
-    } else {
+    } else if (b->operand_n || b->ended || !take_longer(b, word)) {
         if (b->operand_n < 2)
             b->operand[b->operand_n] = word;
         b->operand_n++;
@@ -313,12 +420,12 @@ static void answer(asked *a, const before *b)
     if (b->unknown || (b->c && b->c->passes_on))
         return;
     if (b->wants) {
-        offer_option_values(a, b->wants);
+        offer_option_values(a, b->wants, b->operand_n ? b->operand[0] : NULL);
     } else if (o && joined && o->value && a->typed[1] == '-') {
         size_t n = strcspn(a->typed, "=") + 1;
         snprintf(a->lead, sizeof a->lead, "%.*s", (int)n, a->typed);
         a->typed += n;
-        offer_option_values(a, o);
+        offer_option_values(a, o, b->operand_n ? b->operand[0] : NULL);
     } else if (option) {
         offer_options(a, b->c);
     } else if (b->c) {

@@ -1,5 +1,6 @@
 #include "cli/daemon.h"
 
+#include "base/when.h"
 #include "cli/lock.h"
 #include "cli/reach.h"
 #include "crypto/identity.h"
@@ -9,6 +10,7 @@
 #include <signal.h>
 
 #define JSON_MAX     (16u << 20)  /* of an answer: /control/peers with 10,000 peers is smaller */
+#define TIMEOUT_MAX  86400        /* a day */
 #define CONNECT_TIME (5 * TL_SEC) /* a Unix socket answers at once, unless the daemon hangs */
 
 /* One request on a loop of its own. */
@@ -427,14 +429,18 @@ bool tl_daemon_setting_changed(const tl_cli *cli, const char *key)
 
 bool tl_daemon_timeout(const tl_cli *cli, const tl_args *args, tl_time fallback, tl_time *ret)
 {
-    long secs;
-    tl_why why;
-    if (!tl_args_value(args, "timeout")) {
+    const char *text = tl_args_value(args, "timeout");
+    int64_t secs;
+    if (!text) {
         *ret = fallback;
         return true;
     }
-    if (tl_args_number(args, "timeout", 0, 1, 86400, &secs, &why)) {
-        tl_cli_usage(cli, "%s", why.text);
+    if ((!tl_args_whole(text, 1, TIMEOUT_MAX, &secs) && tl_span_parse(tl_slice_str(text), &secs)) ||
+        secs > TIMEOUT_MAX) {
+        tl_cli_usage(cli,
+                     "--timeout must be a whole number of seconds from 1 to %d, or a time such "
+                     "as 30s or 5m",
+                     TIMEOUT_MAX);
         return false;
     }
     *ret = (tl_time)secs * TL_SEC;

@@ -53,7 +53,7 @@ bool tl_daemon_setting_changed(const tl_cli *cli, const char *key);
 void tl_daemon_tell_no_model(const json_t *status);
 /* Prints which models of share_models the model server of a running daemon does not serve. */
 void tl_daemon_tell_missing(const tl_cli *cli);
-/* --timeout in seconds, or the fallback. False: it was wrong, and this function has printed why. */
+/* --timeout (seconds, or "5m"), or the fallback. False: it was wrong, and this function has printed why. */
 bool tl_daemon_timeout(const tl_cli *cli, const tl_args *args, tl_time fallback, tl_time *ret);
 
 #endif

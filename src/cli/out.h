@@ -43,7 +43,7 @@ void tl_out_plain(const char *text);
 void tl_out_line(const char *key, const char *value);
 
 /* --- tables: cells are added row by row, then printed in columns that are wide enough --- */
-#define TL_TABLE_COLUMNS_MAX 8
+#define TL_TABLE_COLUMNS_MAX 10
 typedef struct {
     const char *const *heads; /* borrowed; NULL at the end */
     size_t columns;

@@ -1,0 +1,47 @@
+#include "cli/words.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#define MICRO 1000000
+
+void tl_words_credits(char ret_text[TL_WORDS_MAX], int64_t micro)
+{
+    uint64_t v = micro < 0 ? 0 - (uint64_t)micro : (uint64_t)micro;
+    char fraction[8];
+    snprintf(fraction, sizeof fraction, ".%06u", (unsigned)(v % MICRO));
+    size_t n = strlen(fraction);
+    while (n > 0 && (fraction[n - 1] == '0' || fraction[n - 1] == '.'))
+        fraction[--n] = 0;
+    snprintf(ret_text, TL_WORDS_MAX, "%s%llu%s", micro < 0 ? "-" : "",
+             (unsigned long long)(v / MICRO), fraction);
+}
+
+void tl_words_credits_of(char ret_text[TL_WORDS_MAX], const json_t *object, const char *key)
+{
+    const json_t *v = json_object_get(object, key);
+    if (json_is_integer(v))
+        tl_words_credits(ret_text, json_integer_value(v));
+    else
+        snprintf(ret_text, TL_WORDS_MAX, "-");
+}
+
+void tl_words_time(char ret_text[TL_WORDS_MAX], const json_t *object, const char *key,
+                   const char *none)
+{
+    const char *text = tl_json_string(object, key, NULL);
+    char span[TL_WHEN_TEXT_MAX];
+    tl_unix at, now = (tl_unix)time(NULL);
+    if (!text || tl_when_parse(tl_slice_str(text), &at)) {
+        snprintf(ret_text, TL_WORDS_MAX, "%.40s", text ? "?" : none);
+        return;
+    }
+    tl_span_write(span, at > now ? at - now : now - at);
+    snprintf(ret_text, TL_WORDS_MAX, at > now ? "in %s" : "%s ago", span);
+}
+
+void tl_words_id(char ret_text[TL_WORDS_MAX], const json_t *object, const char *key)
+{
+    const char *id = tl_json_string(object, key, "-");
+    snprintf(ret_text, TL_WORDS_MAX, "%.16s", id);
+}

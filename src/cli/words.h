@@ -1,0 +1,20 @@
+/* words.h - how a person is told of money, times and nodes. Pure, but for the clock. */
+#ifndef TL_CLI_WORDS_H
+#define TL_CLI_WORDS_H
+
+#include "base/json.h"
+#include "base/when.h"
+
+#define TL_WORDS_MAX 48
+
+/* Micro-credits as credits: "1.5", "-0.000001", "0". */
+void tl_words_credits(char ret_text[TL_WORDS_MAX], int64_t micro);
+/* The same for a field of an object; "-" where it is no integer. */
+void tl_words_credits_of(char ret_text[TL_WORDS_MAX], const json_t *object, const char *key);
+/* A field that is a time (RFC 3339), seen from now: "in 3 h", "2 d ago"; `none` where it is null. */
+void tl_words_time(char ret_text[TL_WORDS_MAX], const json_t *object, const char *key,
+                   const char *none);
+/* The first 16 digits of a node ID or ptnID, as tables show them; "-" where there is none. */
+void tl_words_id(char ret_text[TL_WORDS_MAX], const json_t *object, const char *key);
+
+#endif
