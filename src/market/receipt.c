@@ -105,11 +105,13 @@ static const json_t *take(fields *f, const char *key)
     return v;
 }
 
+/* By its form: the caller compares it with nodes that it knows, and a look at the key costs more
+ * than both signatures. */
 static void take_id(fields *f, const char *key, tl_node_id *ret)
 {
     const json_t *v = take(f, key);
     if (!json_is_string(v) ||
-        tl_node_id_parse(tl_slice_of(json_string_value(v), json_string_length(v)), ret))
+        tl_node_id_parse_form(tl_slice_of(json_string_value(v), json_string_length(v)), ret))
         f->bad = true;
 }
 

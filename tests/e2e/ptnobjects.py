@@ -74,6 +74,12 @@ def invite_of(text):
     return json.loads(base64.urlsafe_b64decode(raw + "=" * (-len(raw) % 4)))
 
 
+def by_both(what, body, sides):
+    """A receipt or a settlement: `sides` are names and nodes, as ("consumer", node)."""
+    named = {**body, **{side: node.id for side, node in sides}}
+    return {**named, **{side + "Signature": node.key.sign(purpose(what, named)).hex() for side, node in sides}}
+
+
 # --- checks of what our programs made: an assertion fails where it is not as the text says ---
 
 def _is_signed(signer, message, signature):

@@ -16,7 +16,7 @@ PTNCHECK = None
 NOW = 1_800_000_000
 HOUR = 3600
 NEVER = "expires=never"
-CORPUS = pathlib.Path(__file__).resolve().parent.parent / "fuzz/corpus/ptn"
+CORPUS = pathlib.Path(__file__).resolve().parent.parent / "fuzz/corpus"
 
 authority, other_authority = Node(b"\1" * 32), Node(b"\2" * 32)
 root, admin, member, outsider = (Node(bytes([n]) * 32) for n in range(3, 7))
@@ -219,19 +219,63 @@ class Invites(Objects):
         self.assertTrue(one("invite", text, at=NOW + HOUR).startswith("valid"))
 
 
+class Receipts(Objects):
+    body = {"requestID": "order-66.a_b", "ptnID": authority.id, "model": "qwen3:8b", "tokens_in": 12,
+            "tokens_out": 250, "amount": 131000, "at": NOW}
+    paid = {"settlementID": "s-1", "amount": 131000, "at": NOW}
+
+    def receipt(self, **changes):
+        return ptnobjects.by_both("receipt", {k: v for k, v in {**self.body, **changes}.items() if v is not ...},
+                                  (("consumer", member), ("provider", admin)))
+
+    def settlement(self, **changes):
+        return ptnobjects.by_both("settlement", {**self.paid, **changes}, (("creditor", admin), ("debtor", member)))
+
+    def test_receipts_and_settlements_verify_signed_by_both_or_one(self):
+        whole = self.receipt()
+        said = f"valid request=order-66.a_b model=qwen3:8b in=12 out=250 amount=131000 at={NOW} signed="
+        self.assertEqual(one("receipt", whole), said + "11")
+        self.assertEqual(one("receipt", self.receipt(ptnID=...)), said + "11")
+        self.assertEqual(one("receipt", {k: v for k, v in whole.items() if k != "consumerSignature"}), said + "01")
+        self.assertEqual(one("settlement", self.settlement()), f"valid amount=131000 at={NOW} signed=11")
+
+    def test_no_altered_receipt_or_settlement_is_believed(self):
+        # a signature less is one by the other side alone, which is told apart above
+        for kind, whole in (("receipt", self.receipt()), ("settlement", self.settlement())):
+            halves = [{k: v for k, v in whole.items() if k != side} for side in whole if side.endswith("Signature")]
+            self.refused(kind, [c for c in changes(whole) if c not in halves])
+
+    def test_amounts_that_are_none_are_refused(self):
+        for bad in (-1, 2**53, 1.0, 1e3, "1", None, True, -2**63):
+            with self.subTest(bad):
+                self.refused("receipt", [self.receipt(amount=bad), self.receipt(tokens_out=bad)])
+                self.refused("settlement", [self.settlement(amount=bad)])
+        raw = canonical(self.receipt())
+        for bad in (b"NaN", b"Infinity", b"1e3", b"131000.0", b"99999999999999999999"):
+            self.refused("receipt", [raw.replace(b"131000", bad)])
+        self.refused("settlement", [self.settlement(amount=0)])
+        self.refused("receipt", [ptnobjects.by_both("receipt", self.body, (("consumer", admin), ("provider", admin)))])
+        self.refused("receipt", [self.receipt(requestID="a b"), self.receipt(requestID="x" * 65)])
+
+
 class TheCorpus(unittest.TestCase):
     def test_the_fuzzers_begin_with_such_objects(self):
         chain = certificate(authority, admin, "admin", root, NOW)
+        fields = {"nonce": "ab" * 16}
+        receipts = Receipts()
         wanted = {
-            "certificate": canonical(certificate(authority, member, "provider", root, NOW, NOW + HOUR)),
-            "delegated": canonical(certificate(authority, member, "consumer", admin, NOW, chain=chain)),
-            "mac": canonical(certificate(authority, member, "provider", root, NOW + 0.25)),
-            "list": canonical(ptnobjects.revocations(
-                authority, admin, 3, NOW, [(member, NOW), (outsider, NOW)], chain)),
-            "price": canonical(ptnobjects.price(authority, root, 4, NOW, 250)),
-            "invite": invite_text(invite_fields(authority, admin, "consumer", NOW + HOUR, nonce="ab" * 16)).encode(),
-            "invite-fields": canonical(invite_fields(authority, admin, "consumer", NOW + HOUR, nonce="ab" * 16,
-                                                     nodeID=member.id, validSeconds=60))}
+            "ptn/certificate": certificate(authority, member, "provider", root, NOW, NOW + HOUR),
+            "ptn/delegated": certificate(authority, member, "consumer", admin, NOW, chain=chain),
+            "ptn/mac": certificate(authority, member, "provider", root, NOW + 0.25),
+            "ptn/list": ptnobjects.revocations(authority, admin, 3, NOW, [(member, NOW), (outsider, NOW)], chain),
+            "ptn/price": ptnobjects.price(authority, root, 4, NOW, 250),
+            "ptn/invite": invite_text(invite_fields(authority, admin, "consumer", NOW + HOUR, **fields)).encode(),
+            "ptn/invite-fields": invite_fields(authority, admin, "consumer", NOW + HOUR, **fields, nodeID=member.id,
+                                               validSeconds=60),
+            "receipt/receipt": receipts.receipt(),
+            "receipt/public-half": {k: v for k, v in receipts.receipt(ptnID=...).items() if k != "consumerSignature"},
+            "receipt/settlement": receipts.settlement()}
+        wanted = {name: v if isinstance(v, bytes) else canonical(v) for name, v in wanted.items()}
         if "--write-corpus" in sys.argv:
             for name, raw in wanted.items():
                 (CORPUS / name).write_bytes(raw)

@@ -1,7 +1,9 @@
 /* ptncheck: says of each line of its input, `KIND TIME TEXT`, what our programs think of that signed
- * object of a private network (kinds: certificate, list, price, invite) at that time: a line with
- * the verdict's words, or of a valid one with what was read. Asks no network and no store. */
+ * object of a private network at that time (kinds: certificate, list, price, invite; receipt and
+ * settlement, which have no time): a line with the verdict's words, or of a valid one with what was
+ * read. Asks no network and no store. */
 #include "base/json.h"
+#include "market/receipt.h"
 #include "ptn/invite.h"
 #include "ptn/ptn.h"
 
@@ -100,6 +102,32 @@ static tl_ptn_verdict say_invite(tl_slice text, tl_unix now)
     return v;
 }
 
+static tl_ptn_verdict say_receipt(const json_t *value)
+{
+    tl_receipt r;
+    if (tl_receipt_read(value, &r))
+        return TL_PTN_MALFORMED;
+    if (tl_receipt_verify(&r))
+        return TL_PTN_SIGNATURE;
+    printf("valid request=%s model=%s in=%" PRId64 " out=%" PRId64 " amount=%" PRId64 " at=%" PRId64
+           " signed=%d%d",
+           r.request, r.model, r.tokens_in, r.tokens_out, r.amount, r.at, r.by_consumer,
+           r.by_provider);
+    return TL_PTN_OK;
+}
+
+static tl_ptn_verdict say_settlement(const json_t *value)
+{
+    tl_settlement s;
+    if (tl_settlement_read(value, &s))
+        return TL_PTN_MALFORMED;
+    if (tl_settlement_verify(&s))
+        return TL_PTN_SIGNATURE;
+    printf("valid amount=%" PRId64 " at=%" PRId64 " signed=%d%d", s.amount, s.at, s.by_creditor,
+           s.by_debtor);
+    return TL_PTN_OK;
+}
+
 static tl_ptn_verdict say(const char *kind, tl_unix now, tl_slice text)
 {
     json_t *value;
@@ -114,6 +142,10 @@ static tl_ptn_verdict say(const char *kind, tl_unix now, tl_slice text)
         v = say_list(value, now);
     else if (strcmp(kind, "price") == 0)
         v = say_price(value, now);
+    else if (strcmp(kind, "receipt") == 0)
+        v = say_receipt(value);
+    else if (strcmp(kind, "settlement") == 0)
+        v = say_settlement(value);
     json_decref(value);
     return v;
 }
