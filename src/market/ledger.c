@@ -39,20 +39,6 @@ int64_t tl_ledger_answer_tokens(uint64_t max_tokens)
     return max_tokens ? clamp(max_tokens) : TL_LEDGER_ANSWER_TOKENS;
 }
 
-tl_tokens tl_ledger_tokens(const tl_ledger_seen *s)
-{
-    tl_tokens t;
-    bool believed = s->has_usage && s->usage_in <= s->body_bytes;
-    t.in = believed ? clamp(s->usage_in) : tl_ledger_prompt_tokens(s->body_bytes);
-    if (s->has_usage && s->usage_out <= s->answer_bytes)
-        t.out = clamp(s->usage_out);
-    else if (s->events)
-        t.out = clamp(s->deltas);
-    else
-        t.out = s->is_text ? tl_ledger_prompt_tokens(s->answer_bytes) : 0;
-    return t;
-}
-
 /* --- entries --- */
 
 const char *tl_ledger_kind_name(tl_ledger_kind k)

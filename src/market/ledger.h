@@ -34,22 +34,6 @@ typedef struct {
     int64_t in, out;
 } tl_tokens;
 
-/* What passed by. Both sides see the same bytes of a whole answer, and so count the same. */
-typedef struct {
-    uint64_t body_bytes;   /* of the request, as it went over the wire */
-    uint64_t answer_bytes; /* of the answer's body */
-    bool has_usage;        /* the model server told the two numbers that follow */
-    uint64_t usage_in, usage_out;
-    bool events;     /* the answer is a stream of events */
-    bool is_text;    /* or JSON; neither: sound */
-    uint64_t deltas; /* events with content */
-} tl_ledger_seen;
-
-/* The tokens that are charged: the usage, where it is not beyond the bytes streamed (a token has a
- * byte at least); else a quarter of the request's bytes, and a token for each delta. An answer in one
- * JSON text has no deltas: a quarter of its bytes. */
-tl_tokens tl_ledger_tokens(const tl_ledger_seen *seen);
-
 /* --- entries --- */
 
 typedef enum { TL_LEDGER_QUESTION, TL_LEDGER_SETTLEMENT } tl_ledger_kind;

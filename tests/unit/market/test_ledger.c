@@ -65,55 +65,6 @@ static void the_measure_of_a_prompt_is_a_quarter_of_its_bytes_rounded_up(void **
     assert_int_equal(tl_ledger_answer_tokens(UINT64_MAX), TL_MONEY_MAX);
 }
 
-static tl_ledger_seen usual(void)
-{
-    return (tl_ledger_seen){.body_bytes = 100,
-                            .answer_bytes = 400,
-                            .has_usage = true,
-                            .usage_in = 30,
-                            .usage_out = 20,
-                            .events = true,
-                            .is_text = true,
-                            .deltas = 18};
-}
-
-static void assert_tokens(const tl_ledger_seen *seen, int64_t in, int64_t out)
-{
-    tl_tokens t = tl_ledger_tokens(seen);
-    assert_int_equal(t.in, in);
-    assert_int_equal(t.out, out);
-}
-
-static void the_usage_counts_where_the_bytes_allow_it(void **state)
-{
-    (void)state;
-    tl_ledger_seen s = usual();
-    assert_tokens(&s, 30, 20);
-    s.usage_in = 100;
-    s.usage_out = 400;
-    assert_tokens(&s, 100, 400);
-    s.usage_out = 401; /* inflated: beyond the bytes streamed */
-    assert_tokens(&s, 100, 18);
-    s.usage_in = 101;
-    assert_tokens(&s, 25, 18);
-    s.usage_in = s.usage_out = UINT64_MAX;
-    assert_tokens(&s, 25, 18);
-    s.usage_in = s.usage_out = 0; /* deflated: its own loss */
-    assert_tokens(&s, 0, 0);
-}
-
-static void without_usage_deltas_and_the_measure_of_the_prompt_count(void **state)
-{
-    (void)state;
-    tl_ledger_seen s = usual();
-    s.has_usage = false;
-    assert_tokens(&s, 25, 18);
-    s.events = false; /* one JSON text */
-    assert_tokens(&s, 25, 100);
-    s.is_text = false; /* sound */
-    assert_tokens(&s, 25, 0);
-}
-
 /* --- claims --- */
 
 static const tl_node_id self = {{1}}, peer = {{2}}, stranger = {{3}}, net = {{4}};
@@ -324,8 +275,6 @@ int main(void)
         cmocka_unit_test(a_question_costs_its_tokens_by_the_price_rounded_up),
         cmocka_unit_test(what_is_negative_or_too_much_has_no_amount),
         cmocka_unit_test(the_measure_of_a_prompt_is_a_quarter_of_its_bytes_rounded_up),
-        cmocka_unit_test(the_usage_counts_where_the_bytes_allow_it),
-        cmocka_unit_test(without_usage_deltas_and_the_measure_of_the_prompt_count),
         cmocka_unit_test(a_claim_for_what_was_seen_is_signed),
         cmocka_unit_test(an_inflated_claim_is_not_signed),
         cmocka_unit_test(a_claim_of_another_question_peer_network_or_model_is_not_signed),

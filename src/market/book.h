@@ -1,0 +1,80 @@
+/* book.h - what the store is asked to do with the ledger: one operation, what it needs and what comes
+ * of it. A struct alone; whoever has the store carries it out (store/ledger.h). */
+#ifndef TL_MARKET_BOOK_H
+#define TL_MARKET_BOOK_H
+
+#include "market/ledger.h"
+
+/* Most entries that one operation reads; the next reads on. */
+#define TL_BOOK_READ_MAX   64
+/* Questions of a day that a provider knows without asking the store. What more come in a day are
+ * charged once all the same, by the store's key. 24 MiB. */
+#define TL_BOOK_RECENT_MAX (128u << 10)
+#define TL_BOOK_DAY        (24 * 3600) /* seconds */
+
+typedef enum {
+    /* A question starts: `entry`, HELD. TL_ERR_EXISTS: it is held or posted already. */
+    TL_BOOK_BEGIN,
+    /* The consumer saw its answer end, or fail: entry.cap is what a receipt may say from now on.
+     * Nothing: VOIDED. */
+    TL_BOOK_OVER,
+    /* No claim has come for the consumer's question: VOIDED, and signed all the same if one comes. */
+    TL_BOOK_LAPSE,
+    /* The provider has nothing to charge. */
+    TL_BOOK_VOID,
+    /* The provider charges entry.receipt, which is signed here with `identity`. Also where the hold
+     * never reached the disk. TL_ERR_EXISTS: this question is charged already. */
+    TL_BOOK_POST,
+    /* The consumer judges a provider's claim, entry.receipt, and where it is right signs and posts
+     * it. `claim` says what came of it; OK and AGAIN fill in the receipt with both signatures.
+     * `entry`: the question as its order tells it, where has_order; else only peer and request.
+     * TL_ERR_AUTH: the provider's signature is wrong. */
+    TL_BOOK_CLAIM,
+    /* The consumer has signed entry.receipt. TL_ERR_AUTH: it has not. TL_ERR_NOT_FOUND: this is not
+     * what was claimed. TL_ERR_EXISTS: that signature is here already. */
+    TL_BOOK_SIGN,
+    /* The consumer refuses to sign: entry.peer, entry.request, `why`. Asked for no more. */
+    TL_BOOK_REFUSED,
+    /* Claims that entry.peer has not signed, oldest first, after the number `after`: entries[n].
+     * The last number is `after` then. */
+    TL_BOOK_UNSIGNED,
+    /* entry.settlement, signed by one side: it replaces what was proposed before with this peer.
+     * TL_ERR_AUTH: that signature is wrong. TL_ERR_EXISTS: it is here already. */
+    TL_BOOK_PROPOSE,
+    /* entry.settlement, signed by both: TL_ERR_AUTH where one did not. `confirmed`: the peer has it,
+     * too. TL_ERR_EXISTS: it is posted already. */
+    TL_BOOK_SETTLE,
+    /* The peer has entry.request, a settlement. TL_ERR_NOT_FOUND. */
+    TL_BOOK_CONFIRMED,
+    /* Settlements that entry.peer may not have: entries[n]. */
+    TL_BOOK_UNCONFIRMED,
+    /* What entry.peer proposed: entry.settlement. TL_ERR_NOT_FOUND. */
+    TL_BOOK_PROPOSED,
+    /* A client gave its request the name entry.request, at entry.at. TL_ERR_EXISTS: it did so within
+     * a day. */
+    TL_BOOK_NAME,
+    /* The name is free again: nothing came of the request. */
+    TL_BOOK_UNNAME,
+} tl_book_what;
+
+typedef struct tl_book_op {
+    tl_book_what what;
+    tl_ledger_entry entry;
+    const tl_identity *identity; /* borrowed: POST and CLAIM sign with it */
+    bool has_order;
+    tl_claim claim;
+    char why[32];
+    bool confirmed;
+    int64_t after;
+    size_t n;
+    tl_ledger_entry *entries; /* the operation's own */
+    /* Called on the loop's thread after the commit. It frees the operation (tl_book_op_free). */
+    void (*done)(struct tl_book_op *op, tl_err e);
+    void *user;
+} tl_book_op;
+
+/* NULL: no memory. */
+tl_book_op *tl_book_op_new(tl_book_what what);
+void tl_book_op_free(tl_book_op *op);
+
+#endif

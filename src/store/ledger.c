@@ -1,0 +1,382 @@
+#include "store/ledger.h"
+
+#include "store/ledger_state.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static tl_db_value id_value(const tl_node_id *id)
+{
+    return tl_db_bytes(id->key, sizeof id->key);
+}
+
+static tl_db_value network_value(const tl_ledger_entry *e)
+{
+    return tl_db_bytes(e->network.key, e->has_network ? sizeof e->network.key : 0);
+}
+
+/* --- a row --- */
+
+static tl_err take_network(sqlite3_stmt *row, int column, tl_ledger_entry *e)
+{
+    e->has_network = sqlite3_column_bytes(row, column) > 0;
+    return e->has_network ? tl_db_take_bytes(row, column, e->network.key, sizeof e->network.key)
+                          : TL_OK;
+}
+
+/* The signed object that the columns tell. */
+static tl_err take_signed(sqlite3_stmt *row, const tl_node_id *self, tl_ledger_entry *e)
+{
+    tl_signature own, peers;
+    bool by_own = sqlite3_column_type(row, 18) != SQLITE_NULL;
+    bool by_peer = sqlite3_column_type(row, 19) != SQLITE_NULL;
+    bool served = e->role == TL_LEDGER_SERVED;
+    tl_err err = by_own ? tl_db_take_bytes(row, 18, own.bytes, sizeof own.bytes) : TL_OK;
+    if (!err && by_peer)
+        err = tl_db_take_bytes(row, 19, peers.bytes, sizeof peers.bytes);
+    if (err)
+        return err;
+    if (e->kind == TL_LEDGER_SETTLEMENT) {
+        tl_settlement *s = &e->settlement;
+        snprintf(s->id, sizeof s->id, "%s", e->request);
+        s->creditor = served ? *self : e->peer;
+        s->debtor = served ? e->peer : *self;
+        s->amount = e->amount;
+        s->at = sqlite3_column_int64(row, 17);
+        s->by_creditor = served ? by_own : by_peer;
+        s->by_debtor = served ? by_peer : by_own;
+        if (by_own)
+            *(served ? &s->creditor_signature : &s->debtor_signature) = own;
+        if (by_peer)
+            *(served ? &s->debtor_signature : &s->creditor_signature) = peers;
+        return TL_OK;
+    }
+    e->has_receipt = by_own;
+    tl_receipt *r = &e->receipt;
+    snprintf(r->request, sizeof r->request, "%s", e->request);
+    r->consumer = served ? e->peer : *self;
+    r->provider = served ? *self : e->peer;
+    r->has_network = e->has_network;
+    r->network = e->network;
+    snprintf(r->model, sizeof r->model, "%s", e->model);
+    r->tokens_in = e->tokens.in;
+    r->tokens_out = e->tokens.out;
+    r->amount = e->amount;
+    r->at = sqlite3_column_int64(row, 17);
+    r->by_consumer = served ? by_peer : by_own;
+    r->by_provider = served ? by_own : by_peer;
+    if (by_own)
+        *(served ? &r->provider_signature : &r->consumer_signature) = own;
+    if (by_peer)
+        *(served ? &r->consumer_signature : &r->provider_signature) = peers;
+    return TL_OK;
+}
+
+tl_err tl_ledger_take_entry(sqlite3_stmt *row, const tl_node_id *self, tl_ledger_entry *ret_entry)
+{
+    tl_ledger_entry e = {0};
+    char kind[16], role[16], state[16];
+    tl_err err = tl_db_take_text(row, 1, kind, sizeof kind);
+    if (!err)
+        err = tl_db_take_text(row, 2, role, sizeof role);
+    if (!err)
+        err = tl_db_take_text(row, 3, state, sizeof state);
+    if (!err)
+        err = tl_db_take_text(row, 4, e.request, sizeof e.request);
+    if (!err)
+        err = tl_db_take_bytes(row, 5, e.peer.key, sizeof e.peer.key);
+    if (!err)
+        err = take_network(row, 6, &e);
+    if (!err)
+        err = tl_db_take_text(row, 7, e.model, sizeof e.model);
+    if (!err)
+        err = tl_db_take_text(row, 13, e.order, sizeof e.order);
+    if (err)
+        return err;
+    e.kind = strcmp(kind, "question") == 0 ? TL_LEDGER_QUESTION : TL_LEDGER_SETTLEMENT;
+    e.role = strcmp(role, "asked") == 0 ? TL_LEDGER_ASKED : TL_LEDGER_SERVED;
+    e.state = strcmp(state, "held") == 0     ? TL_LEDGER_HELD
+              : strcmp(state, "posted") == 0 ? TL_LEDGER_POSTED
+                                             : TL_LEDGER_VOIDED;
+    e.at = sqlite3_column_int64(row, 8);
+    e.price = sqlite3_column_int64(row, 9);
+    e.held = sqlite3_column_int64(row, 10);
+    e.cap = (tl_tokens){sqlite3_column_int64(row, 11), sqlite3_column_int64(row, 12)};
+    e.tokens = (tl_tokens){sqlite3_column_int64(row, 14), sqlite3_column_int64(row, 15)};
+    e.amount = sqlite3_column_int64(row, 16);
+    err = take_signed(row, self, &e);
+    if (!err)
+        *ret_entry = e;
+    return err;
+}
+
+/* --- questions --- */
+
+static tl_err begin(tl_db *db, const tl_ledger_entry *e)
+{
+    return tl_db_run(
+        db,
+        "INSERT INTO transfers (kind, role, state, request, peer, network, model, at, price, held, "
+        "cap_in, cap_out, consumer_order) VALUES ('question', ?, 'held', ?, ?, ?, ?, ?, ?, ?, ?, "
+        "?, "
+        "?)",
+        TL_DB_WITH(tl_db_text(tl_ledger_role_name(e->role)), tl_db_text(e->request),
+                   id_value(&e->peer), network_value(e), tl_db_text(e->model), tl_db_int(e->at),
+                   tl_db_int(e->price), tl_db_int(e->held), tl_db_int(e->cap.in),
+                   tl_db_int(e->cap.out), tl_db_text(e->order)));
+}
+
+/* The question is over: nothing more can be claimed than what was seen. */
+static tl_err over(tl_db *db, const tl_ledger_entry *e)
+{
+    bool nothing = e->cap.in == 0 && e->cap.out == 0;
+    return tl_db_run(db,
+                     "UPDATE transfers SET cap_in = ?, cap_out = ?, state = ? WHERE peer = ? AND "
+                     "request = ? AND role = 'asked' AND kind = 'question' AND state = 'held'",
+                     TL_DB_WITH(tl_db_int(e->cap.in), tl_db_int(e->cap.out),
+                                tl_db_text(nothing ? "voided" : "held"), id_value(&e->peer),
+                                tl_db_text(e->request)));
+}
+
+/* Of a role: what is held is not any more. */
+static tl_err void_it(tl_db *db, const tl_ledger_entry *e, tl_ledger_role role)
+{
+    return tl_db_run(db,
+                     "UPDATE transfers SET state = 'voided' WHERE peer = ? AND request = ? AND "
+                     "role = ? AND kind = 'question' AND state = 'held'",
+                     TL_DB_WITH(id_value(&e->peer), tl_db_text(e->request),
+                                tl_db_text(tl_ledger_role_name(role))));
+}
+
+static tl_err insert_posted(tl_db *db, const tl_ledger_entry *e)
+{
+    const tl_receipt *r = &e->receipt;
+    bool served = e->role == TL_LEDGER_SERVED;
+    const tl_signature *own = served ? &r->provider_signature : &r->consumer_signature;
+    const tl_signature *peers = served ? &r->consumer_signature : &r->provider_signature;
+    return tl_db_run(
+        db,
+        "INSERT INTO transfers (kind, role, state, request, peer, network, model, at, price, held, "
+        "cap_in, cap_out, consumer_order, tokens_in, tokens_out, amount, signed_at, own_signature, "
+        "peer_signature) VALUES ('question', ?, 'posted', ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, "
+        "?, "
+        "?, ?)",
+        TL_DB_WITH(tl_db_text(tl_ledger_role_name(e->role)), tl_db_text(e->request),
+                   id_value(&e->peer), network_value(e), tl_db_text(e->model), tl_db_int(e->at),
+                   tl_db_int(e->price), tl_db_int(e->cap.in), tl_db_int(e->cap.out),
+                   tl_db_text(e->order), tl_db_int(r->tokens_in), tl_db_int(r->tokens_out),
+                   tl_db_int(r->amount), tl_db_int(r->at),
+                   tl_db_bytes(own->bytes, sizeof own->bytes),
+                   served ? tl_db_null() : tl_db_bytes(peers->bytes, sizeof peers->bytes)));
+}
+
+/* Of the row `id`. */
+static tl_err update_posted(tl_db *db, int64_t id, const tl_ledger_entry *e)
+{
+    const tl_receipt *r = &e->receipt;
+    bool served = e->role == TL_LEDGER_SERVED;
+    const tl_signature *own = served ? &r->provider_signature : &r->consumer_signature;
+    const tl_signature *peers = served ? &r->consumer_signature : &r->provider_signature;
+    return tl_db_change(
+        db,
+        "UPDATE transfers SET state = 'posted', tokens_in = ?, tokens_out = ?, amount = ?, "
+        "signed_at = ?, own_signature = ?, peer_signature = ? WHERE id = ?",
+        TL_DB_WITH(tl_db_int(r->tokens_in), tl_db_int(r->tokens_out), tl_db_int(r->amount),
+                   tl_db_int(r->at), tl_db_bytes(own->bytes, sizeof own->bytes),
+                   served ? tl_db_null() : tl_db_bytes(peers->bytes, sizeof peers->bytes),
+                   tl_db_int(id)));
+}
+
+/* The question's row: the one that is held or posted; else, of those voided, the one for which most
+ * may be claimed. */
+static tl_err find(tl_db *db, const tl_node_id *self, tl_ledger_role role, const tl_node_id *peer,
+                   const char *request, int64_t *ret_id, tl_ledger_entry *ret_entry)
+{
+    sqlite3_stmt *row;
+    tl_err e = tl_db_find(
+        db,
+        "SELECT" TL_LEDGER_COLUMNS "FROM transfers WHERE peer = ? AND request = ? "
+        "AND role = ? AND kind = 'question' "
+        "ORDER BY state = 'voided', cap_in + cap_out DESC, id DESC LIMIT 1",
+        TL_DB_WITH(id_value(peer), tl_db_text(request), tl_db_text(tl_ledger_role_name(role))),
+        &row);
+    if (e)
+        return e;
+    *ret_id = sqlite3_column_int64(row, 0);
+    e = tl_ledger_take_entry(row, self, ret_entry);
+    sqlite3_reset(row);
+    return e;
+}
+
+static tl_err post(tl_db *db, tl_book_op *op)
+{
+    tl_ledger_entry there;
+    int64_t id;
+    tl_err e = tl_receipt_sign(&op->entry.receipt, op->identity);
+    if (!e)
+        e = find(db, &op->identity->id, TL_LEDGER_SERVED, &op->entry.peer, op->entry.request, &id,
+                 &there);
+    if (e == TL_ERR_NOT_FOUND || (!e && there.state == TL_LEDGER_VOIDED))
+        return insert_posted(db, &op->entry);
+    if (!e && there.state == TL_LEDGER_POSTED)
+        return TL_ERR_EXISTS;
+    return e ? e : update_posted(db, id, &op->entry);
+}
+
+static tl_err claim(tl_db *db, tl_book_op *op)
+{
+    tl_ledger_entry entry;
+    int64_t id = 0;
+    tl_receipt *r = &op->entry.receipt;
+    op->claim = TL_CLAIM_UNKNOWN;
+    if (!r->by_provider)
+        return TL_ERR_AUTH;
+    tl_err e = tl_receipt_verify(r);
+    if (!e)
+        e = find(db, &op->identity->id, TL_LEDGER_ASKED, &r->provider, r->request, &id, &entry);
+    if (e == TL_ERR_NOT_FOUND && op->has_order) {
+        entry = op->entry;
+        entry.state = TL_LEDGER_VOIDED;
+        e = TL_OK;
+    } else if (e == TL_ERR_NOT_FOUND) {
+        return TL_OK;
+    }
+    if (e)
+        return e;
+    op->claim = tl_ledger_judge(&entry, r);
+    if (op->claim == TL_CLAIM_AGAIN)
+        *r = entry.receipt;
+    if (op->claim != TL_CLAIM_OK)
+        return TL_OK;
+    e = tl_receipt_sign(r, op->identity);
+    entry.receipt = *r;
+    if (!e)
+        e = id ? update_posted(db, id, &entry) : insert_posted(db, &entry);
+    return e;
+}
+
+static tl_err sign(tl_db *db, tl_book_op *op)
+{
+    tl_ledger_entry there;
+    int64_t id;
+    const tl_receipt *r = &op->entry.receipt;
+    if (!r->by_consumer)
+        return TL_ERR_AUTH;
+    tl_err e = find(db, &op->identity->id, TL_LEDGER_SERVED, &r->consumer, r->request, &id, &there);
+    if (e)
+        return e;
+    if (there.state != TL_LEDGER_POSTED || !tl_receipt_eq(&there.receipt, r))
+        return TL_ERR_NOT_FOUND;
+    if (there.receipt.by_consumer)
+        return TL_ERR_EXISTS;
+    if ((e = tl_receipt_verify(r)))
+        return e;
+    return tl_db_change(
+        db, "UPDATE transfers SET peer_signature = ?, refused = NULL WHERE id = ?",
+        TL_DB_WITH(tl_db_bytes(r->consumer_signature.bytes, TL_SIGNATURE_SIZE), tl_db_int(id)));
+}
+
+static tl_err refused(tl_db *db, const tl_book_op *op)
+{
+    return tl_db_change(
+        db,
+        "UPDATE transfers SET refused = ? WHERE peer = ? AND request = ? AND "
+        "role = 'served' AND kind = 'question' AND state = 'posted' AND "
+        "peer_signature IS NULL",
+        TL_DB_WITH(tl_db_text(op->why), id_value(&op->entry.peer), tl_db_text(op->entry.request)));
+}
+
+static tl_err read_unsigned(tl_db *db, tl_book_op *op)
+{
+    sqlite3_stmt *row;
+    op->entries = calloc(TL_BOOK_READ_MAX, sizeof *op->entries);
+    if (!op->entries)
+        return TL_ERR_NOMEM;
+    tl_err e = tl_db_find(db,
+                          "SELECT" TL_LEDGER_COLUMNS
+                          "FROM transfers WHERE peer = ? AND state = 'posted' AND "
+                          "peer_signature IS NULL AND refused IS NULL AND id > ? ORDER BY id "
+                          "LIMIT " TL_LEDGER_READ_TEXT,
+                          TL_DB_WITH(id_value(&op->entry.peer), tl_db_int(op->after)), &row);
+    while (!e) {
+        assert(op->n < TL_BOOK_READ_MAX);
+        if ((e = tl_ledger_take_entry(row, &op->identity->id, &op->entries[op->n])))
+            break;
+        op->after = sqlite3_column_int64(row, 0);
+        op->n++;
+        e = tl_db_next(db, row);
+    }
+    return e == TL_ERR_NOT_FOUND ? TL_OK : e;
+}
+
+/* --- names --- */
+
+static tl_err name(tl_db *db, const tl_ledger_entry *e)
+{
+    tl_err err = tl_db_run(db, "DELETE FROM named WHERE at <= ?",
+                           TL_DB_WITH(tl_db_int(e->at - TL_BOOK_DAY)));
+    return err ? err
+               : tl_db_run(db, "INSERT INTO named VALUES (?, ?)",
+                           TL_DB_WITH(tl_db_text(e->request), tl_db_int(e->at)));
+}
+
+static tl_err unname(tl_db *db, const tl_ledger_entry *e)
+{
+    return tl_db_run(db, "DELETE FROM named WHERE request = ?", TL_DB_WITH(tl_db_text(e->request)));
+}
+
+tl_err tl_ledger_run(tl_db *db, tl_book_op *op)
+{
+    switch (op->what) {
+    case TL_BOOK_BEGIN: return begin(db, &op->entry);
+    case TL_BOOK_OVER: return over(db, &op->entry);
+    case TL_BOOK_LAPSE: return void_it(db, &op->entry, TL_LEDGER_ASKED);
+    case TL_BOOK_VOID: return void_it(db, &op->entry, TL_LEDGER_SERVED);
+    case TL_BOOK_POST: return post(db, op);
+    case TL_BOOK_CLAIM: return claim(db, op);
+    case TL_BOOK_SIGN: return sign(db, op);
+    case TL_BOOK_REFUSED: return refused(db, op);
+    case TL_BOOK_UNSIGNED: return read_unsigned(db, op);
+    case TL_BOOK_PROPOSE: return tl_ledger_propose(db, op);
+    case TL_BOOK_SETTLE: return tl_ledger_settle(db, op);
+    case TL_BOOK_CONFIRMED: return tl_ledger_confirmed(db, op);
+    case TL_BOOK_UNCONFIRMED: return tl_ledger_unconfirmed(db, op);
+    case TL_BOOK_PROPOSED: return tl_ledger_proposed(db, op);
+    case TL_BOOK_NAME: return name(db, &op->entry);
+    case TL_BOOK_UNNAME: return unname(db, &op->entry);
+    }
+    assert(!"an operation of the list");
+    return TL_ERR_INVALID;
+}
+
+/* --- as a job --- */
+
+typedef struct {
+    tl_store_job job;
+    tl_book_op *op;
+} op_job;
+
+static tl_err op_work(tl_store_job *j, tl_db *db)
+{
+    return tl_ledger_run(db, ((op_job *)j)->op);
+}
+
+static void op_done(tl_store_job *j, tl_err e)
+{
+    tl_book_op *op = ((op_job *)j)->op;
+    free(j);
+    op->done(op, e);
+}
+
+tl_err tl_ledger_submit(tl_store *s, tl_book_op *op)
+{
+    op_job *j = calloc(1, sizeof *j);
+    if (!j)
+        return TL_ERR_NOMEM;
+    j->job.work = op_work;
+    j->job.done = op_done;
+    j->op = op;
+    tl_store_submit(s, &j->job);
+    return TL_OK;
+}

@@ -1,0 +1,210 @@
+/* Reports of the ledger: the wallet's sums, and its history. */
+#include "store/ledger_state.h"
+
+#include "base/when.h"
+
+#include <stdlib.h>
+
+#define PIECE "2000" /* rows of the history that one job reads: some milliseconds */
+
+static tl_err append(json_t *list, json_t *item)
+{
+    return json_array_append_new(list, item) ? TL_ERR_NOMEM : TL_OK; /* takes NULL for an error */
+}
+
+static json_t *id_json(const tl_node_id *id)
+{
+    char hex[TL_NODE_ID_HEX + 1];
+    tl_node_id_write(hex, id);
+    return json_string(hex);
+}
+
+/* --- the wallet --- */
+
+typedef struct {
+    tl_node_id peer;
+    int64_t earned, spent, settled, held, unsigned_n;
+} peer_sums;
+
+static json_t *peer_json(const peer_sums *p)
+{
+    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I}", "node_id", id_json(&p->peer),
+                     "balance_micro", (json_int_t)(p->earned - p->spent - p->settled),
+                     "earned_micro", (json_int_t)p->earned, "spent_micro", (json_int_t)p->spent,
+                     "held_micro", (json_int_t)p->held, "settled_micro", (json_int_t)p->settled,
+                     "unsigned", (json_int_t)p->unsigned_n);
+}
+
+static tl_err wallet_peers(tl_db *db, json_t *peers, peer_sums *total)
+{
+    sqlite3_stmt *row;
+    tl_err e = tl_db_find(
+        db,
+        "SELECT peer, sum(credits) FILTER (WHERE kind = 'earned'),"
+        " sum(debits) FILTER (WHERE kind = 'spent'),"
+        " sum(debits - credits) FILTER (WHERE kind = 'settled'),"
+        " coalesce((SELECT sum(held) FROM transfers t WHERE t.peer = a.peer AND t.state = 'held'),"
+        "  0),"
+        " (SELECT count(*) FROM transfers t WHERE t.peer = a.peer AND t.state = 'posted'"
+        "  AND t.peer_signature IS NULL)"
+        " FROM accounts a GROUP BY peer ORDER BY peer",
+        TL_DB_WITHOUT, &row);
+    for (; !e; e = tl_db_next(db, row)) {
+        peer_sums p = {.earned = sqlite3_column_int64(row, 1),
+                       .spent = sqlite3_column_int64(row, 2),
+                       .settled = sqlite3_column_int64(row, 3),
+                       .held = sqlite3_column_int64(row, 4),
+                       .unsigned_n = sqlite3_column_int64(row, 5)};
+        if ((e = tl_db_take_bytes(row, 0, p.peer.key, sizeof p.peer.key)))
+            return e;
+        total->earned += p.earned;
+        total->spent += p.spent;
+        total->settled += p.settled;
+        total->held += p.held;
+        if ((e = append(peers, peer_json(&p))))
+            return e;
+    }
+    return e == TL_ERR_NOT_FOUND ? TL_OK : e;
+}
+
+static tl_err wallet_networks(tl_db *db, json_t *networks)
+{
+    sqlite3_stmt *row;
+    tl_err e = tl_db_find(db,
+                          "SELECT network, sum(credits) FILTER (WHERE kind = 'earned'),"
+                          " sum(debits) FILTER (WHERE kind = 'spent') FROM accounts"
+                          " WHERE network != x'' GROUP BY network ORDER BY network",
+                          TL_DB_WITHOUT, &row);
+    for (; !e; e = tl_db_next(db, row)) {
+        tl_node_id network;
+        if ((e = tl_db_take_bytes(row, 0, network.key, sizeof network.key)))
+            return e;
+        e = append(networks, json_pack("{s:o, s:I, s:I}", "ptn_id", id_json(&network),
+                                       "earned_micro", (json_int_t)sqlite3_column_int64(row, 1),
+                                       "spent_micro", (json_int_t)sqlite3_column_int64(row, 2)));
+        if (e)
+            return e;
+    }
+    return e == TL_ERR_NOT_FOUND ? TL_OK : e;
+}
+
+tl_err tl_ledger_report_wallet(tl_db *db, tl_report *r)
+{
+    peer_sums total = {.earned = 0};
+    json_t *peers = json_array(), *networks = json_array();
+    tl_err e = peers && networks ? wallet_peers(db, peers, &total) : TL_ERR_NOMEM;
+    if (!e)
+        e = wallet_networks(db, networks);
+    if (e) {
+        json_decref(peers);
+        json_decref(networks);
+        return e;
+    }
+    r->result = json_pack("{s:I, s:I, s:I, s:I, s:o, s:o}", "balance_micro",
+                          (json_int_t)(total.earned - total.spent - total.settled), "earned_micro",
+                          (json_int_t)total.earned, "spent_micro", (json_int_t)total.spent,
+                          "held_micro", (json_int_t)total.held, "peers", peers, "ptns", networks);
+    return r->result ? TL_OK : TL_ERR_NOMEM;
+}
+
+/* --- the history --- */
+
+static json_t *number_or_null(bool is, int64_t n)
+{
+    return is ? json_integer(n) : json_null();
+}
+
+/* The signed object; null where nobody has signed. */
+static json_t *signed_json(const tl_ledger_entry *e)
+{
+    json_t *object = NULL;
+    tl_err err;
+    if (e->kind == TL_LEDGER_SETTLEMENT)
+        err = tl_settlement_write(&e->settlement, &object);
+    else if (e->has_receipt)
+        err = tl_receipt_write(&e->receipt, &object);
+    else
+        return json_null();
+    return err == TL_ERR_NOMEM ? NULL : err ? json_null() : object;
+}
+
+static json_t *entry_json(const tl_ledger_entry *e)
+{
+    char at[TL_WHEN_TEXT_MAX];
+    bool question = e->kind == TL_LEDGER_QUESTION, posted = e->state == TL_LEDGER_POSTED;
+    int64_t amount = posted || (!question && e->state == TL_LEDGER_HELD) ? e->amount
+                     : e->state == TL_LEDGER_HELD                        ? e->held
+                                                                         : 0;
+    tl_when_write(at, e->at);
+    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:s, s:o}", "at", at,
+                     "request", e->request, "kind", tl_ledger_kind_name(e->kind), "role",
+                     tl_ledger_role_name(e->role), "peer", id_json(&e->peer), "ptn_id",
+                     e->has_network ? id_json(&e->network) : json_null(), "model",
+                     question ? json_string(e->model) : json_null(), "tokens_in",
+                     number_or_null(question && posted, e->tokens.in), "tokens_out",
+                     number_or_null(question && posted, e->tokens.out), "price_micro",
+                     number_or_null(question, e->price), "amount_micro", (json_int_t)amount,
+                     "state", tl_ledger_state_name(e->state), "receipt", signed_json(e));
+}
+
+tl_err tl_ledger_report_history(tl_db *db, tl_report *r)
+{
+    sqlite3_stmt *row;
+    if (!r->result && !(r->result = json_pack("{s:[]}", "entries")))
+        return TL_ERR_NOMEM;
+    if (!r->last_id)
+        r->last_at = r->since - 1;
+    json_t *entries = json_object_get(r->result, "entries");
+    size_t before = json_array_size(entries);
+    tl_err e = tl_db_find(
+        db,
+        "SELECT" TL_LEDGER_COLUMNS "FROM transfers WHERE (at, id) > (?, ?) AND"
+        " (? IS NULL OR peer = ?) AND (? IS NULL OR network = ?) ORDER BY at, id LIMIT " PIECE,
+        TL_DB_WITH(tl_db_int(r->last_at), tl_db_int(r->last_id ? r->last_id : INT64_MAX),
+                   tl_db_bytes(r->has_peer ? r->peer.key : NULL, sizeof r->peer.key),
+                   tl_db_bytes(r->has_peer ? r->peer.key : NULL, sizeof r->peer.key),
+                   tl_db_bytes(r->has_network ? r->network.key : NULL, sizeof r->network.key),
+                   tl_db_bytes(r->has_network ? r->network.key : NULL, sizeof r->network.key)),
+        &row);
+    for (; !e; e = tl_db_next(db, row)) {
+        tl_ledger_entry entry;
+        if ((e = tl_ledger_take_entry(row, &r->self, &entry)) ||
+            (e = append(entries, entry_json(&entry))))
+            return e;
+        r->last_at = entry.at;
+        r->last_id = sqlite3_column_int64(row, 0);
+    }
+    r->more = json_array_size(entries) - before == (size_t)atoi(PIECE);
+    return e == TL_ERR_NOT_FOUND ? TL_OK : e;
+}
+
+/* --- as jobs --- */
+
+static tl_err work(tl_store_job *j, tl_db *db)
+{
+    tl_report *r = (tl_report *)j;
+    r->more = false;
+    switch (r->what) {
+    case TL_REPORT_WALLET: return tl_ledger_report_wallet(db, r);
+    case TL_REPORT_HISTORY: return tl_ledger_report_history(db, r);
+    case TL_REPORT_AUDIT: break;
+    }
+    return tl_ledger_report_audit(db, r);
+}
+
+static void done(tl_store_job *j, tl_err e)
+{
+    tl_report *r = (tl_report *)j;
+    if (!e && r->more)
+        tl_store_submit(r->store, &r->job);
+    else
+        r->done(r, e);
+}
+
+void tl_report_submit(tl_store *s, tl_report *r)
+{
+    r->job.work = work;
+    r->job.done = done;
+    r->store = s;
+    tl_store_submit(s, &r->job);
+}

@@ -1,0 +1,30 @@
+/* ledger_state.h - what the ledger's files share: a transfer's row. Only this room includes it. */
+#ifndef TL_STORE_LEDGER_STATE_H
+#define TL_STORE_LEDGER_STATE_H
+
+#include "store/ledger.h"
+
+/* The columns that tl_ledger_take_entry reads, in its order. */
+#define TL_LEDGER_COLUMNS                                                                          \
+    " id, kind, role, state, request, peer, network, model, at, price, held, cap_in, cap_out,"     \
+    " consumer_order, tokens_in, tokens_out, amount, signed_at, own_signature, peer_signature "
+
+/* `self`: this node. `has_receipt`, or the settlement's signatures, where they are there.
+ * TL_ERR_PROTO: a column is not what the schema allows. */
+TL_CHECK tl_err tl_ledger_take_entry(sqlite3_stmt *row, const tl_node_id *self,
+                                     tl_ledger_entry *ret_entry);
+
+#define TL_LEDGER_READ_TEXT "64" /* TL_BOOK_READ_MAX */
+
+/* Operations of settlements (ledger_settle.c). */
+TL_CHECK tl_err tl_ledger_propose(tl_db *db, tl_book_op *op);
+TL_CHECK tl_err tl_ledger_settle(tl_db *db, tl_book_op *op);
+TL_CHECK tl_err tl_ledger_confirmed(tl_db *db, tl_book_op *op);
+TL_CHECK tl_err tl_ledger_unconfirmed(tl_db *db, tl_book_op *op);
+TL_CHECK tl_err tl_ledger_proposed(tl_db *db, tl_book_op *op);
+
+TL_CHECK tl_err tl_ledger_report_wallet(tl_db *db, tl_report *r);
+TL_CHECK tl_err tl_ledger_report_history(tl_db *db, tl_report *r);
+TL_CHECK tl_err tl_ledger_report_audit(tl_db *db, tl_report *r);
+
+#endif
