@@ -212,7 +212,7 @@ static tl_err open_all(server *s, tl_why *why)
     if (!e)
         e = watch_signals(s, why);
     if (!e)
-        e = tl_node_new(s->loop, &s->settings, &s->identity, p->port, &s->node, why);
+        e = tl_node_new(s->loop, &s->settings, &s->identity, p->port, p->db, &s->node, why);
     if (!e) {
         tl_node_set_option_of(s->node, option_of, s);
         e = open_api(s, why);

@@ -10,9 +10,10 @@
 typedef struct {
     char home[TL_PATH_MAX];   /* "" when the XDG directories are used */
     char config[TL_PATH_MAX]; /* teale.toml */
-    char data[TL_PATH_MAX];   /* the directory of the next five files */
+    char data[TL_PATH_MAX];   /* the directory of the next six files */
     char key[TL_PATH_MAX];    /* wan-identity.key */
     char api_key[TL_PATH_MAX];
+    char db[TL_PATH_MAX];     /* teale.db; teale.db-wal and teale.db.mark beside it */
     char port[TL_PATH_MAX];   /* udp-port: the port, kept over restarts */
     char lock[TL_PATH_MAX];   /* held by the running daemon */
     char log[TL_PATH_MAX];    /* the log of a daemon in the background */

@@ -97,7 +97,7 @@ static void set_name(tl_node *n)
 }
 
 tl_err tl_node_new(tl_loop *loop, const tl_settings *settings, const tl_identity *identity,
-                   const char *port_file, tl_node **ret_node, tl_why *why)
+                   const char *port_file, const char *store, tl_node **ret_node, tl_why *why)
 {
     tl_node *n = calloc(1, sizeof *n);
     tl_sysinfo *info = malloc(sizeof *info);
@@ -120,7 +120,12 @@ tl_err tl_node_new(tl_loop *loop, const tl_settings *settings, const tl_identity
     tl_hardware_parse(info, &n->hardware);
     free(info);
     tl_timer_init(&n->timer, loop, on_timer, n);
-    tl_err e = tl_networks_new(&identity->id, &n->book);
+    tl_err e = store ? tl_node_open_store(n, store, why) : TL_OK;
+    if (e) {
+        tl_node_free(n);
+        return e;
+    }
+    e = tl_networks_new(&identity->id, &n->book);
     if (!e)
         e = tl_node_wire(n);
     if (e) {
@@ -157,6 +162,7 @@ void tl_node_free(tl_node *n)
     if (!n)
         return;
     n->stage = TL_NODE_GONE;
+    tl_node_stop_store(n); /* what waited is stored, and told while all parts are there */
     tl_relay_client_free(n->client);
     tl_router_free(n->router);
     tl_asker_free(n->asker);
@@ -170,6 +176,7 @@ void tl_node_free(tl_node *n)
     tl_peer_table_clear(&n->table);
     tl_calls_clear(n);
     tl_networks_free(n->book);
+    tl_node_free_store(n);
     tl_timer_stop(&n->timer);
     tl_defer_cancel(n->loop, &n->work);
     tl_identity_clear(&n->identity);
@@ -213,7 +220,7 @@ static void finish_drain(tl_node *n)
     if (n->stage == TL_NODE_DRAINING && (idle || now >= n->drain_deadline))
         leave(n);
     if (n->stage == TL_NODE_LEAVING &&
-        ((tl_relay_client_is_closed(n->client) && n->network_stopped) ||
+        ((tl_relay_client_is_closed(n->client) && n->network_stopped && tl_node_store_is_idle(n)) ||
          now >= n->drain_deadline)) {
         n->stage = TL_NODE_GONE;
         n->on_drained(n->drained_user);

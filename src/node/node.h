@@ -14,9 +14,11 @@
 typedef struct tl_node tl_node;
 
 /* Copies the settings and `identity`. `port_file` keeps the UDP port over restarts; NULL: it is not
- * kept. Nothing is contacted before tl_node_start. */
+ * kept. `store` is the path of the database (store/store.h); NULL: there is none, and with it no
+ * private networks and no ledger. Nothing is contacted before tl_node_start. */
 TL_CHECK tl_err tl_node_new(tl_loop *loop, const tl_settings *settings, const tl_identity *identity,
-                            const char *port_file, tl_node **ret_node, tl_why *why);
+                            const char *port_file, const char *store, tl_node **ret_node,
+                            tl_why *why);
 /* Tells which option of the command line fixes a setting while the node runs ("relayed"; NULL: none).
  * The doctor does not advise to change such a setting in the file. */
 void tl_node_set_option_of(tl_node *n, const char *(*option_of)(void *user, const char *key),

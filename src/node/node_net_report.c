@@ -295,6 +295,8 @@ json_t *tl_node_doctor(const tl_node *n)
         .backend_url = n->backend ? tl_backend_url(n->backend) : "",
         .backend_error = n->backend ? tl_backend_error(n->backend) : "",
     };
+    tl_store_state store;
+    tl_node_store_facts(n, &store, &f);
     count_models(n, &f);
     list_relays(n, &lists, &f);
     list_names(&v, &lists, &f);

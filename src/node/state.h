@@ -4,6 +4,7 @@
  *   node.c           makes, drives and ends the node
  *   node_wiring.c    hands the events of each part to the others
  *   node_network.c   the UDP port and the direct ways
+ *   node_store.c     the database, and how its thread wakes the loop
  *   node_legacy.c    the old protocol
  *   node_settings.c  puts settings into force
  *   node_look.c      waits for a fresh look at peers and network
@@ -20,6 +21,7 @@
 #include "ask/router.h"
 #include "ask/server.h"
 #include "direct/direct.h"
+#include "io/waker.h"
 #include "legacy/legacy.h"
 #include "legacy/message.h"
 #include "net/network.h"
@@ -28,6 +30,8 @@
 #include "node/node.h"
 #include "node/sharing.h"
 #include "peer/peers.h"
+#include "store/store.h"
+#include "tell/doctor.h"
 
 #define TL_NODE_GOODBYE_WITHIN (1 * TL_SEC) /* the time for the relay to take our goodbye */
 #define TL_NODE_UNMAP_WITHIN   (1 * TL_SEC) /* after that, the time to end the port mapping */
@@ -57,6 +61,8 @@ struct tl_node {
     char network_error[512]; /* why there is no network */
     bool network_stopped;
     char port_file[1024];
+    tl_store *store; /* NULL: none. Jobs may be submitted in every stage of the node's life */
+    tl_waker *store_waker;
     tl_networks *book; /* our private networks, and who has shown to be a member */
     tl_access access;  /* who may ask us, whom we may ask; set by tl_node_apply_access */
     tl_peers *peers;
@@ -110,6 +116,16 @@ void tl_node_set_relay_stun(tl_node *n);
 /* Handles the events of direct. */
 void tl_node_run_direct(tl_node *n);
 void tl_node_signalled(tl_node *n, tl_signal_type type, const tl_node_id *from, tl_slice payload);
+
+/* node_store.c */
+/* Sets n->store. The errors of tl_store_open, whose words say the remedy. */
+TL_CHECK tl_err tl_node_open_store(tl_node *n, const char *path, tl_why *why);
+bool tl_node_store_is_idle(const tl_node *n);
+/* All that was submitted is done; n->store stays, and refuses. */
+void tl_node_stop_store(tl_node *n);
+void tl_node_free_store(tl_node *n);
+/* What the doctor says of the store. `f` borrows from `ret_state`. */
+void tl_node_store_facts(const tl_node *n, tl_store_state *ret_state, tl_doctor_facts *f);
 
 /* node_legacy.c */
 TL_CHECK tl_err tl_node_wire_legacy(tl_node *n, const tl_server_backend *backend);

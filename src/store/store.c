@@ -34,6 +34,7 @@ struct tl_store {
     tl_err open_error;
     tl_why open_why;
     tl_store_state state;
+    bool stopped;      /* the owner's: the thread has ended */
     bool failing_told; /* the owner's: the log says so */
 
     /* the store's thread's own, without the lock */
@@ -331,7 +332,9 @@ void tl_store_submit(tl_store *s, tl_store_job *j)
     enqueue(s, j);
     bool wake = first && j->ended;
     pthread_mutex_unlock(&s->lock);
-    if (wake && s->config.wake)
+    if (wake && s->stopped)
+        tl_store_collect(s);
+    else if (wake && s->config.wake)
         s->config.wake(s->config.user);
 }
 
@@ -390,9 +393,9 @@ void tl_store_state_of(tl_store *s, tl_store_state *ret)
     pthread_mutex_unlock(&s->lock);
 }
 
-void tl_store_close(tl_store *s)
+void tl_store_stop(tl_store *s)
 {
-    if (!s)
+    if (s->stopped)
         return;
     pthread_mutex_lock(&s->lock);
     s->closing = true;
@@ -401,5 +404,13 @@ void tl_store_close(tl_store *s)
     pthread_join(s->thread, NULL);
     while (s->ended.n) /* a `done` may submit jobs, which end at once */
         tl_store_collect(s);
+    s->stopped = true;
+}
+
+void tl_store_close(tl_store *s)
+{
+    if (!s)
+        return;
+    tl_store_stop(s);
     free_store(s);
 }

@@ -21,7 +21,7 @@ typedef struct tl_store_job {
     /* Called on the store's thread, inside a transaction. It touches the job's own memory and `db`
      * only. An error takes back what this job wrote. */
     tl_err (*work)(struct tl_store_job *j, tl_db *db);
-    /* Called by tl_store_collect, or by tl_store_close, on the owner's thread. TL_OK: what the job
+    /* Called by tl_store_collect, or by tl_store_stop, on the owner's thread. TL_OK: what the job
      * wrote is on the disk. Else nothing of it is, and `why` may have words. It may free the job,
      * and submit others. */
     void (*done)(struct tl_store_job *j, tl_err e);
@@ -51,16 +51,19 @@ tl_store_config tl_store_config_default(void);
 TL_CHECK tl_err tl_store_open(const char *path, const tl_store_config *config, tl_store **ret_store,
                               tl_why *why);
 /* Never waits. Jobs run in the order in which they were submitted. At most TL_STORE_QUEUE_MAX wait;
- * further ones end with TL_ERR_BUSY, and while the store closes with TL_ERR_CLOSED. */
+ * further ones end with TL_ERR_BUSY, and while the store stops with TL_ERR_CLOSED. */
 #define TL_STORE_QUEUE_MAX 8192 /* seconds of work; beyond it the disk does not keep up */
 void tl_store_submit(tl_store *s, tl_store_job *j);
-/* Calls `done` of every job that has ended. Must not be called from inside a `done`. */
+/* Calls `done` of every job that has ended. Not from inside a `done`. */
 void tl_store_collect(tl_store *s);
 /* Runs one job, and waits for it: at start, and in tests. `done` may be NULL; it is not called. */
 TL_CHECK tl_err tl_store_do(tl_store *s, tl_store_job *j);
 /* True when no job waits, runs, or has a `done` to come. */
 bool tl_store_is_idle(const tl_store *s);
-/* Finishes what is queued, calls every `done`, and closes the file. NULL is allowed. */
+/* Finishes what is queued, calls every `done`, and closes the file. A job that is submitted after
+ * this ends with TL_ERR_CLOSED inside tl_store_submit. */
+void tl_store_stop(tl_store *s);
+/* Stops it where it was not stopped, and frees it. NULL is allowed. */
 void tl_store_close(tl_store *s);
 
 /* What the file and its use are like; for doctor and metrics. */

@@ -542,6 +542,26 @@ static void examine_members(findings *l, const tl_doctor_facts *f)
     }
 }
 
+/* --- what the node must not forget --- */
+
+static void examine_store(findings *l, const tl_doctor_facts *f)
+{
+    if (f->store_error) {
+        add(l, "store", TL_FINDING_PROBLEM, "%.150s: %.200s", f->store, f->store_error);
+        remedy(l,
+               "Free space on that disk, or mend it. Until then no invite is redeemed and nothing "
+               "is charged; the node goes on when it can write again.");
+    } else if (f->store_restored) {
+        add(l, "store", TL_FINDING_WARNING,
+            "%.150s was put back from an older copy: its open invites were withdrawn", f->store);
+        remedy(l,
+               "Make new invites. What was earned or spent after the copy was made is not in it: "
+               "compare the wallet with those of your peers.");
+    } else if (f->store) {
+        add(l, "store", TL_FINDING_OK, "%.300s", f->store);
+    }
+}
+
 size_t tl_doctor_examine(const tl_doctor_facts *f, tl_finding ret_findings[TL_FINDINGS_MAX])
 {
     findings l = {ret_findings, 0};
@@ -560,5 +580,6 @@ size_t tl_doctor_examine(const tl_doctor_facts *f, tl_finding ret_findings[TL_FI
     examine_old(&l, f);
     examine_backend(&l, f);
     examine_members(&l, f);
+    examine_store(&l, f);
     return l.n;
 }

@@ -81,11 +81,14 @@ typedef struct {
     bool backend_up;
     const char *backend_url, *backend_error;
     size_t models, models_shared; /* the server's models; of these, the ones that others may ask */
+    const char *store;            /* the database's path; NULL: this node has none */
+    bool store_restored;          /* it was taken as an older copy when the node started */
+    const char *store_error;      /* why the last thing could not be stored; NULL: it could */
     bool in_network;              /* this node is in a private network */
     bool share_members, ask_members; /* share_with, ask: "networks" */
 } tl_doctor_facts;
 
-#define TL_FINDINGS_MAX 20 /* one of each id */
+#define TL_FINDINGS_MAX 24 /* one of each id */
 /* Writes the findings in the order in which obstacles are worth removing. Things that work come
  * along as OK. Returns how many findings there are. */
 size_t tl_doctor_examine(const tl_doctor_facts *f, tl_finding ret_findings[TL_FINDINGS_MAX]);

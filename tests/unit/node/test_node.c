@@ -40,7 +40,7 @@ static int setup(void **state)
     assert_int_equal(tl_identity_from_seed(seed, &identity), TL_OK);
     assert_int_equal(tl_loop_new(&loop), TL_OK);
     tl_timer_init(&guard, loop, timed_out, NULL);
-    assert_int_equal(tl_node_new(loop, &settings, &identity, NULL, &node, &why), TL_OK);
+    assert_int_equal(tl_node_new(loop, &settings, &identity, NULL, NULL, &node, &why), TL_OK);
     assert_int_equal(tl_node_start(node, &why), TL_OK);
     return 0;
 }
