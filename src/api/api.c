@@ -15,6 +15,7 @@ tl_api_config tl_api_config_default(void)
         .body_timeout = httpd.body,
         .idle_timeout = httpd.idle,
         .stalled_timeout = httpd.stalled,
+        .join_wait = 30 * TL_SEC,
         .heartbeat = 25 * TL_SEC,
         .connections_max = httpd.connections_max,
     };

@@ -56,7 +56,8 @@ typedef struct {
     tl_time idle_timeout;           /* 60 s: between requests */
     tl_time stalled_timeout;        /* 60 s: a client that does not read what is queued for it */
     tl_time heartbeat;              /* 25 s: comment lines on /v1/events */
-    size_t connections_max;         /* 2048 */
+    tl_time join_wait;      /* 30 s: a page that joins a network; then 504, and the node goes on */
+    size_t connections_max; /* 2048 */
     tl_api_hooks hooks;
 } tl_api_config;
 /* No addresses, no path, no key. Times and limits are those in the comments above. */

@@ -3,6 +3,8 @@
 #include "api/guard.h"
 #include "base/log.h"
 
+#include <stdio.h>
+
 static bool method_is(const tl_httpd_req *r, const char *method)
 {
     return tl_slice_eq(tl_httpd_head(r)->method, tl_slice_str(method));
@@ -12,12 +14,19 @@ static bool method_fits(const tl_httpd_req *r, int methods)
 {
     if (methods & TL_API_GET && (method_is(r, "GET") || method_is(r, "HEAD")))
         return true;
-    return methods & TL_API_POST && method_is(r, "POST");
+    return (methods & TL_API_POST && method_is(r, "POST")) ||
+           (methods & TL_API_PUT && method_is(r, "PUT")) ||
+           (methods & TL_API_DELETE && method_is(r, "DELETE"));
 }
 
-static const char *allow_text(int methods)
+#define ALLOW_MAX 64
+
+static const char *allow_text(int methods, char ret[ALLOW_MAX])
 {
-    return methods & TL_API_GET ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
+    snprintf(ret, ALLOW_MAX, "%s%s%s%sOPTIONS", methods & TL_API_GET ? "GET, HEAD, " : "",
+             methods & TL_API_POST ? "POST, " : "", methods & TL_API_PUT ? "PUT, " : "",
+             methods & TL_API_DELETE ? "DELETE, " : "");
+    return ret;
 }
 
 static void copy_text(char *ret, size_t cap, tl_slice s)
@@ -43,7 +52,8 @@ static void cors_headers(tl_httpd_req *r)
 static void answer_options(tl_api *api, tl_httpd_req *r, const tl_api_route *t, bool cors)
 {
     const tl_http1_head *head = tl_httpd_head(r);
-    const char *allow = t ? allow_text(t->methods) : "GET, HEAD, POST, OPTIONS";
+    char text[ALLOW_MAX];
+    const char *allow = allow_text(t ? t->methods : TL_API_GET | TL_API_POST, text);
     tl_httpd_header(r, "Allow", allow);
     if (cors) {
         char wanted[1024];
@@ -162,9 +172,9 @@ bool tl_api_on_head(void *user, tl_httpd_req *r)
         return false;
     }
     if (!method_fits(r, t->methods)) {
-        tl_httpd_header(r, "Allow", allow_text(t->methods));
-        tl_api_error(api, r, 405, "method_not_allowed", NULL, "%s takes %s", path,
-                     allow_text(t->methods));
+        char allow[ALLOW_MAX];
+        tl_httpd_header(r, "Allow", allow_text(t->methods, allow));
+        tl_api_error(api, r, 405, "method_not_allowed", NULL, "%s takes %s", path, allow);
         return false;
     }
     return true;

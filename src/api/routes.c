@@ -7,6 +7,24 @@ static const tl_api_route routes[] = {
     {"/v1/models/", .prefix = true, .methods = TL_API_GET, .id = TL_ROUTE_MODELS,
      .on_request = tl_api_on_model},
     {"/v1/app", .methods = TL_API_GET, .id = TL_ROUTE_APP, .on_request = tl_api_on_app},
+#define APP(where, how, handler)                                                                   \
+    {                                                                                              \
+        (where), .methods = (how), .id = TL_ROUTE_APP, .on_request = (handler)                     \
+    }
+    APP("/v1/app/ptn", TL_API_GET | TL_API_POST, tl_api_on_ptns),
+    APP("/v1/app/ptn/join", TL_API_POST, tl_api_on_ptn_join),
+    APP("/v1/app/ptn/*", TL_API_GET | TL_API_DELETE, tl_api_on_ptn),
+    APP("/v1/app/ptn/*/members", TL_API_GET, tl_api_on_ptn_members),
+    APP("/v1/app/ptn/*/invites", TL_API_GET | TL_API_POST, tl_api_on_ptn_invites),
+    APP("/v1/app/ptn/*/invites/*", TL_API_DELETE, tl_api_on_ptn_invite),
+    APP("/v1/app/ptn/*/revocations", TL_API_POST, tl_api_on_ptn_revocations),
+    APP("/v1/app/ptn/*/renewals", TL_API_POST, tl_api_on_ptn_renewals),
+    APP("/v1/app/ptn/*/admins", TL_API_POST, tl_api_on_ptn_admins),
+    APP("/v1/app/ptn/*/price", TL_API_GET | TL_API_PUT, tl_api_on_ptn_price),
+    APP("/v1/app/wallet", TL_API_GET, tl_api_on_wallet),
+    APP("/v1/app/wallet/history", TL_API_GET, tl_api_on_wallet_history),
+    APP("/v1/app/wallet/audit", TL_API_GET, tl_api_on_wallet_audit),
+    APP("/v1/app/wallet/settlements", TL_API_POST, tl_api_on_settlements),
     {"/v1/events", .methods = TL_API_GET, .id = TL_ROUTE_EVENTS, .on_request = tl_api_on_events},
     {"/health", .open = true, .methods = TL_API_GET, .id = TL_ROUTE_HEALTH,
      .on_request = tl_api_on_health},
@@ -56,6 +74,24 @@ static const tl_api_route asked[] = {
     [TL_ASK_PATHS_RERANK] = ASKED(TL_ROUTE_RERANK),
 };
 
+/* Bytes up to the next slash. */
+static size_t segment(tl_slice path)
+{
+    const uint8_t *slash = path.n ? memchr(path.p, '/', path.n) : NULL;
+    return slash ? (size_t)(slash - path.p) : path.n;
+}
+
+static bool fits(const tl_api_route *t, tl_slice path)
+{
+    for (const char *p = t->path; *p; p++) {
+        size_t taken = *p == '*' ? segment(path) : 1;
+        if (!taken || taken > path.n || (*p != '*' && path.p[0] != *p))
+            return false;
+        path = tl_slice_of(path.p + taken, path.n - taken);
+    }
+    return t->prefix ? path.n > 0 : path.n == 0;
+}
+
 const tl_api_route *tl_api_route_find(const tl_httpd_req *r)
 {
     tl_slice path = tl_httpd_path(r);
@@ -64,24 +100,22 @@ const tl_api_route *tl_api_route_find(const tl_httpd_req *r)
         return &asked[passed->group];
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
         const tl_api_route *t = &routes[i];
-        size_t n = strlen(t->path);
-        bool fits = t->prefix ? path.n > n : path.n == n;
         if (t->unix_only && tl_httpd_tag(r) != TL_API_DOOR_UNIX)
             continue;
-        if (fits && memcmp(path.p, t->path, n) == 0)
+        if (fits(t, path))
             return t;
     }
     return NULL;
 }
 
-tl_err tl_api_path_rest(const tl_httpd_req *r, const char *prefix, char *ret, size_t cap)
+/* Text without its percent signs: at most `cap` - 1 bytes. */
+static tl_err decode(tl_slice from, char *ret, size_t cap)
 {
-    tl_slice path = tl_httpd_path(r);
-    size_t at = strlen(prefix), n = 0;
-    while (at < path.n) {
-        uint8_t c = path.p[at++];
+    size_t at = 0, n = 0;
+    while (at < from.n) {
+        uint8_t c = from.p[at++];
         if (c == '%') { /* http1 has checked that two hex digits follow */
-            if (tl_hex_parse(tl_slice_of(path.p + at, 2), true, &c, 1))
+            if (at + 2 > from.n || tl_hex_parse(tl_slice_of(from.p + at, 2), true, &c, 1))
                 return TL_ERR_PROTO;
             at += 2;
         }
@@ -93,4 +127,39 @@ tl_err tl_api_path_rest(const tl_httpd_req *r, const char *prefix, char *ret, si
     }
     ret[n] = 0;
     return tl_utf8_is(tl_slice_of(ret, n)) ? TL_OK : TL_ERR_PROTO;
+}
+
+tl_err tl_api_path_rest(const tl_httpd_req *r, const char *prefix, char *ret, size_t cap)
+{
+    tl_slice path = tl_httpd_path(r);
+    size_t n = strlen(prefix);
+    return decode(tl_slice_of(path.p + n, path.n - n), ret, cap);
+}
+
+tl_err tl_api_path_star(const tl_httpd_req *r, size_t n, char *ret, size_t cap)
+{
+    const tl_api_route *t = tl_api_route_find(r);
+    tl_slice path = tl_httpd_path(r);
+    for (const char *p = t->path; *p; p++) {
+        size_t taken = *p == '*' ? segment(path) : 1;
+        if (*p == '*' && n-- == 0)
+            return decode(tl_slice_of(path.p, taken), ret, cap);
+        path = tl_slice_of(path.p + taken, path.n - taken);
+    }
+    return TL_ERR_NOT_FOUND;
+}
+
+tl_err tl_api_query_field(const tl_httpd_req *r, const char *name, char *ret, size_t cap)
+{
+    tl_slice q = tl_httpd_query(r);
+    size_t n = strlen(name);
+    while (q.n) {
+        const uint8_t *end = memchr(q.p, '&', q.n);
+        size_t length = end ? (size_t)(end - q.p) : q.n;
+        if (length > n && q.p[n] == '=' && memcmp(q.p, name, n) == 0)
+            return decode(tl_slice_of(q.p + n + 1, length - n - 1), ret, cap);
+        length += end != NULL;
+        q = tl_slice_of(q.p + length, q.n - length);
+    }
+    return TL_ERR_NOT_FOUND;
 }

@@ -11,6 +11,7 @@
  *   look.c       requests that wait for the node to look around
  *   pages.c      models, health, app, dashboard
  *   do.c         what the node is told to do
+ *   app_ptn.c, app_wallet.c   private networks and the wallet, for pages and programs
  *   control.c    what the command line asks on the Unix socket */
 #ifndef TL_API_STATE_H
 #define TL_API_STATE_H
@@ -101,10 +102,11 @@ int tl_api_fail_status(tl_fail fail);
 const char *tl_api_fail_code(tl_fail fail);
 
 /* --- routes.c --- */
-enum { TL_API_GET = 1, TL_API_POST = 2 }; /* HEAD is allowed wherever GET is */
+/* HEAD is allowed wherever GET is. */
+enum { TL_API_GET = 1, TL_API_POST = 2, TL_API_PUT = 4, TL_API_DELETE = 8 };
 
 typedef struct {
-    const char *path; /* NULL: a path of ask/paths.h */
+    const char *path; /* NULL: a path of ask/paths.h; "*" stands for one segment */
     bool prefix;      /* the handler reads the rest of the path */
     bool open;        /* needs no key: the answer says nothing of this node or its owner */
     bool unix_only;
@@ -117,6 +119,11 @@ typedef struct {
 const tl_api_route *tl_api_route_find(const tl_httpd_req *r);
 /* The path after `prefix`, percent-decoded. TL_ERR_PROTO: not text. TL_ERR_TOO_LARGE. */
 TL_CHECK tl_err tl_api_path_rest(const tl_httpd_req *r, const char *prefix, char *ret, size_t cap);
+/* The segment of the path that stands where the route's path has its `n`th "*" (from 0). Errors as
+ * above. */
+TL_CHECK tl_err tl_api_path_star(const tl_httpd_req *r, size_t n, char *ret, size_t cap);
+/* A field of the query, percent-decoded. TL_ERR_NOT_FOUND; else as above. */
+TL_CHECK tl_err tl_api_query_field(const tl_httpd_req *r, const char *name, char *ret, size_t cap);
 
 /* --- gate.c: the calls of tl_httpd_events; `user` is the API --- */
 bool tl_api_on_head(void *user, tl_httpd_req *r);
@@ -158,7 +165,28 @@ bool tl_api_model_may_come(tl_api *api, const char *model, char ret_hint[TL_API_
 /* Has the node do `verb`, and answers what came of it. `args` is borrowed. `control`: for the command
  * line, which is told the exit code; else in OpenAI's shape. */
 void tl_api_do(tl_api *api, tl_httpd_req *r, const char *verb, const json_t *args, bool control);
+/* The same for pages, which hear after `within` that the answer will come later: 504. What was begun
+ * goes on. */
+void tl_api_do_within(tl_api *api, tl_httpd_req *r, const char *verb, const json_t *args,
+                      tl_time within);
 void tl_api_on_do(tl_api *api, tl_httpd_req *r);
+
+/* --- app_ptn.c --- */
+void tl_api_on_ptns(tl_api *api, tl_httpd_req *r);
+void tl_api_on_ptn(tl_api *api, tl_httpd_req *r);
+void tl_api_on_ptn_join(tl_api *api, tl_httpd_req *r);
+void tl_api_on_ptn_members(tl_api *api, tl_httpd_req *r);
+void tl_api_on_ptn_invites(tl_api *api, tl_httpd_req *r);
+void tl_api_on_ptn_invite(tl_api *api, tl_httpd_req *r);
+void tl_api_on_ptn_revocations(tl_api *api, tl_httpd_req *r);
+void tl_api_on_ptn_renewals(tl_api *api, tl_httpd_req *r);
+void tl_api_on_ptn_admins(tl_api *api, tl_httpd_req *r);
+void tl_api_on_ptn_price(tl_api *api, tl_httpd_req *r);
+/* --- app_wallet.c --- */
+void tl_api_on_wallet(tl_api *api, tl_httpd_req *r);
+void tl_api_on_wallet_history(tl_api *api, tl_httpd_req *r);
+void tl_api_on_wallet_audit(tl_api *api, tl_httpd_req *r);
+void tl_api_on_settlements(tl_api *api, tl_httpd_req *r);
 
 /* --- metrics.c --- */
 void tl_api_on_metrics(tl_api *api, tl_httpd_req *r);
