@@ -1,0 +1,275 @@
+#include "credit/credit_state.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+tl_err tl_credit_new(const tl_env *env, tl_rand *rand, const tl_identity *identity,
+                     const tl_credit_world *world, void *user, tl_credit **ret_credit)
+{
+    tl_credit *c = calloc(1, sizeof *c);
+    if (!c)
+        return TL_ERR_NOMEM;
+    *c = (tl_credit){.env = *env,
+                     .rand = rand,
+                     .identity = identity,
+                     .world = *world,
+                     .user = user,
+                     .due = TL_NEVER};
+    tl_order_key_of(identity, &c->order_key);
+    *ret_credit = c;
+    return TL_OK;
+}
+
+static void drop_account(tl_credit *c, tl_account *a)
+{
+    HASH_DELETE(hh, c->accounts, a);
+    DL_DELETE(c->accounts_by_use, a);
+    free(a);
+}
+
+void tl_credit_free(tl_credit *c)
+{
+    if (!c)
+        return;
+    tl_credit_clear_settling(c);
+    tl_credit_clear_asked(c);
+    tl_credit_clear_served(c);
+    tl_credit_clear_names(c);
+    while (c->accounts)
+        drop_account(c, c->accounts);
+    free(c);
+}
+
+void tl_credit_set_limits(tl_credit *c, const tl_credit_limits *limits)
+{
+    c->limits = *limits;
+}
+
+int64_t tl_credit_limit_of(const tl_credit *c, const tl_node_id *peer)
+{
+    return c->world.is_member(c->user, peer) ? c->limits.member : c->limits.stranger;
+}
+
+const tl_credit_counters *tl_credit_counters_of(const tl_credit *c)
+{
+    return &c->counters;
+}
+
+void tl_request_key_set(tl_request_key *key, const tl_node_id *peer, const char *request)
+{
+    memset(key, 0, sizeof *key); /* all its bytes are compared */
+    key->peer = *peer;
+    snprintf(key->request, sizeof key->request, "%s", request);
+}
+
+/* --- accounts --- */
+
+tl_account *tl_account_find(const tl_credit *c, const tl_node_id *peer)
+{
+    tl_account *a;
+    HASH_FIND(hh, c->accounts, peer, sizeof *peer, a);
+    return a;
+}
+
+/* With the peer nothing is open, and neither side owes anything. */
+static bool is_spare(const tl_account *a)
+{
+    return a->open == 0 && a->unsigned_n == 0 && a->sums.held == 0 &&
+           tl_ledger_balance(&a->sums) == 0;
+}
+
+static bool make_room(tl_credit *c)
+{
+    tl_account *a;
+    if (HASH_COUNT(c->accounts) < TL_CREDIT_PEERS_MAX)
+        return true;
+    DL_FOREACH (c->accounts_by_use, a) {
+        if (!is_spare(a))
+            continue;
+        drop_account(c, a);
+        return true;
+    }
+    return false;
+}
+
+tl_account *tl_account_get(tl_credit *c, const tl_node_id *peer)
+{
+    tl_account *a = tl_account_find(c, peer);
+    if (a) {
+        DL_DELETE(c->accounts_by_use, a);
+    } else {
+        a = make_room(c) ? calloc(1, sizeof *a) : NULL;
+        if (!a)
+            return NULL;
+        a->credit = c;
+        a->id = *peer;
+        if (!TL_TABLE_ADD(hh, c->accounts, id, sizeof a->id, a)) {
+            free(a);
+            return NULL;
+        }
+    }
+    a->used_at = tl_env_now(&c->env);
+    DL_APPEND(c->accounts_by_use, a);
+    return a;
+}
+
+tl_ledger_sums tl_credit_sums_of(const tl_credit *c, const tl_node_id *peer)
+{
+    const tl_account *a = tl_account_find(c, peer);
+    return a ? a->sums : (tl_ledger_sums){0};
+}
+
+void tl_credit_on_loaded_peer(tl_credit *c, const tl_node_id *peer, const tl_ledger_sums *sums,
+                              unsigned unsigned_n)
+{
+    tl_account *a = tl_account_get(c, peer);
+    if (!a)
+        return;
+    a->sums = *sums;
+    a->unsigned_n = unsigned_n;
+    a->signed_at = tl_env_now(&c->env);
+}
+
+/* --- the store --- */
+
+bool tl_credit_submit(tl_credit *c, tl_book_op *op, void (*done)(tl_book_op *op, tl_err e),
+                      void *user)
+{
+    if (!op)
+        return false;
+    op->identity = c->identity;
+    op->done = done;
+    op->user = user;
+    if (!c->world.submit(c->user, op))
+        return true;
+    tl_book_op_free(op);
+    return false;
+}
+
+void tl_credit_note_disk(tl_credit *c, tl_err e)
+{
+    if (e == TL_OK)
+        c->disk_fails = false;
+    else if (e == TL_ERR_IO)
+        c->disk_fails = true;
+}
+
+/* --- time --- */
+
+void tl_credit_due(tl_credit *c, tl_time at)
+{
+    c->due = tl_time_min(c->due, at);
+}
+
+tl_time tl_credit_expiry(const tl_credit *c)
+{
+    return c->due;
+}
+
+void tl_credit_on_timer(tl_credit *c)
+{
+    tl_time now = tl_env_now(&c->env);
+    if (now < c->due)
+        return;
+    c->due = TL_NEVER; /* each of these says when it wants to be called again */
+    tl_credit_retry(c, now);
+    tl_credit_end_waiting(c, now);
+    tl_credit_end_settling(c, now);
+}
+
+void tl_credit_run(tl_credit *c)
+{
+    tl_credit_run_settling(c);
+}
+
+/* --- messages --- */
+
+tl_err tl_credit_tell(tl_credit *c, const tl_node_id *peer, const char *name, json_t *payload)
+{
+    if (!payload)
+        return TL_ERR_NOMEM;
+    tl_err e = c->world.tell(c->user, peer, name, payload);
+    json_decref(payload);
+    return e;
+}
+
+void tl_credit_on_hello(tl_credit *c, const tl_node_id *peer)
+{
+    tl_account *a = tl_account_find(c, peer);
+    if (!a)
+        return;
+    if (!a->graced && a->unsigned_n) {
+        a->graced = true;
+        a->signed_at = tl_env_now(&c->env);
+    }
+    a->resending = false; /* what was told over the connection before may be lost */
+    a->resent_after = 0;
+    tl_credit_resend(c, a);
+    tl_credit_resend_settlements(c, a);
+}
+
+/* A text of the payload; "" where there is none that fits. */
+static const char *text_of(const json_t *payload, const char *key, size_t size)
+{
+    const char *text = tl_json_string(payload, key, "");
+    return strlen(text) < size ? text : "";
+}
+
+static void on_receipt(tl_credit *c, tl_account *a, const json_t *payload)
+{
+    tl_receipt r;
+    const char *order = text_of(payload, "order", TL_ORDER_MAX);
+    tl_err e = tl_receipt_read(json_object_get(payload, "receipt"), &r);
+    bool claims = !e && tl_node_id_eq(&r.provider, &a->id) &&
+                  tl_node_id_eq(&r.consumer, &c->identity->id) && r.by_provider;
+    bool signs = !e && tl_node_id_eq(&r.consumer, &a->id) &&
+                 tl_node_id_eq(&r.provider, &c->identity->id) && r.by_consumer;
+    if (claims)
+        tl_credit_on_claim(c, a, &r, order);
+    else if (signs)
+        tl_credit_on_signature(c, a, &r);
+    else
+        c->counters.malformed++;
+}
+
+static void on_refusal(tl_credit *c, tl_account *a, const json_t *payload)
+{
+    const char *request = text_of(payload, "requestID", TL_REQUEST_ID_MAX);
+    const char *reason = text_of(payload, "reason", 32);
+    if (tl_request_id_is(request) && tl_utf8_is(tl_slice_str(reason)))
+        tl_credit_on_refusal(c, a, request, reason);
+    else
+        c->counters.malformed++;
+}
+
+static void on_settle(tl_credit *c, tl_account *a, const json_t *payload)
+{
+    tl_settlement s;
+    if (tl_settlement_read(json_object_get(payload, "settlement"), &s))
+        c->counters.malformed++;
+    else
+        tl_credit_on_settlement(c, a, &s);
+}
+
+void tl_credit_on_told(tl_credit *c, const tl_node_id *peer, const char *name,
+                       const json_t *payload)
+{
+    tl_account *a = tl_account_get(c, peer);
+    if (!a || a->at_once >= TL_CREDIT_AT_ONCE)
+        return;
+    const char *id = text_of(payload, "settlementID", TL_REQUEST_ID_MAX);
+    if (strcmp(name, "receipt") == 0)
+        on_receipt(c, a, payload);
+    else if (strcmp(name, "receiptRefused") == 0)
+        on_refusal(c, a, payload);
+    else if (strcmp(name, "settle") == 0)
+        on_settle(c, a, payload);
+    else if (strcmp(name, "settleDone") == 0 && tl_request_id_is(id))
+        tl_credit_on_settle_done(c, a, id);
+    else if (strcmp(name, "settleRefused") == 0 && tl_request_id_is(id))
+        tl_credit_on_settle_refused(c, a, id);
+    else
+        c->counters.malformed++;
+}

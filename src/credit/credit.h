@@ -1,0 +1,179 @@
+/* credit.h - what this node and its peers come to owe each other: holds, charges, receipts that both
+ * sign, settlements, and who is trusted for how much. Sans-IO: the store is a function that carries
+ * out operations of market/book.h, peers are told by another one. Never asks or answers a question
+ * itself, and never makes an answer wait for the disk.
+ *
+ * A question that this node answers (the provider):
+ *   tl_credit_serve    holds what it may cost; refuses where that is more than the peer may owe
+ *   tl_credit_delivered   the answer outgrows the hold: holds more, as long as there is credit
+ *   tl_credit_charge   posts what was delivered; after the commit `receipt` goes to the consumer
+ *   tl_credit_waive    nothing was delivered: the hold is voided
+ * A question that this node asks (the consumer):
+ *   tl_credit_ask      writes down what may be claimed at most
+ *   tl_credit_over     what was seen of the answer: no claim beyond it is signed
+ *
+ * Control messages (docs/protocol.md "Receipts and credit"):
+ *   receipt         provider -> consumer, signed by the provider; back, signed by both
+ *   receiptRefused  consumer -> provider: this claim is not signed, and why
+ *   settle          a settlement, signed by one or by both
+ *   settleDone      the settlement is on the disk here, too
+ *   settleRefused   it is not signed, and why
+ * What is not answered is said again after the next hello. */
+#ifndef TL_CREDIT_CREDIT_H
+#define TL_CREDIT_CREDIT_H
+
+#include "base/env.h"
+#include "base/rand.h"
+#include "market/book.h"
+#include "market/order.h"
+
+#include <jansson.h>
+
+/* Peers whose sums are kept. One that owes nothing makes room for a new one. */
+#define TL_CREDIT_PEERS_MAX      (64u << 10)
+/* Claims that a peer has left unsigned: beyond this number it gets no work any more, once it had
+ * this long to sign the oldest; beyond the second number not at all. A peer that never signs may
+ * deny what it owes, so the loss stays small. */
+#define TL_CREDIT_UNSIGNED_MAX   64
+#define TL_CREDIT_SIGN_WITHIN    (10 * TL_SEC)
+#define TL_CREDIT_UNSIGNED_EVER  1024
+/* Messages of one peer that the store works at; it says the others again after its next hello. */
+#define TL_CREDIT_AT_ONCE        128
+/* A question whose answer is over is not held any longer for a claim that does not come. The claim is
+ * signed all the same when it comes. */
+#define TL_CREDIT_CLAIM_WITHIN   (10 * TL_MIN)
+#define TL_CREDIT_WAITING_MAX    4096 /* questions that wait so; the oldest makes room */
+/* The disk was full: so often it is tried to post what was delivered; so many charges at most. */
+#define TL_CREDIT_RETRY_EVERY    (5 * TL_SEC)
+#define TL_CREDIT_RETRIES_MAX    4096
+#define TL_CREDIT_SETTLE_WITHIN  (10 * TL_SEC) /* the peer's node answers by itself */
+#define TL_CREDIT_SETTLING_MAX   16            /* by hand, at one time */
+#define TL_CREDIT_PROPOSED_EVERY (10 * TL_SEC) /* a peer proposes so often at most */
+#define TL_CREDIT_GROW           256 /* tokens: an answer that outgrows its hold holds so many more */
+
+typedef struct tl_credit tl_credit;
+typedef struct tl_credit_served tl_credit_served;
+typedef struct tl_credit_asked tl_credit_asked;
+
+typedef struct {
+    int64_t stranger, member; /* micro-credits that a peer may owe */
+} tl_credit_limits;
+
+typedef struct {
+    /* Carries the operation out; op->done comes later, never from inside this call. Operations are
+     * carried out in order. An error: it will not come, and the operation stays the caller's. */
+    tl_err (*submit)(void *user, tl_book_op *op);
+    /* As tl_peers_tell. `payload` is borrowed. */
+    tl_err (*tell)(void *user, const tl_node_id *peer, const char *name, json_t *payload);
+    /* Is the peer a member of a network of ours? */
+    bool (*is_member)(void *user, const tl_node_id *peer);
+} tl_credit_world;
+
+typedef struct {
+    uint64_t charged, waived, refused, duplicates; /* questions of others */
+    uint64_t signed_in, signed_out;                /* receipts: by peers, by us */
+    uint64_t not_signed;                           /* claims of others that we refused */
+    uint64_t malformed; /* messages that are none, forged ones with them */
+    uint64_t lost;      /* charges that the disk never took */
+} tl_credit_counters;
+
+/* `identity` is borrowed for life. TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_credit_new(const tl_env *env, tl_rand *rand, const tl_identity *identity,
+                              const tl_credit_world *world, void *user, tl_credit **ret_credit);
+/* Every operation must be done before: the store is closed first. What is open is forgotten, and
+ * voided at the next start. */
+void tl_credit_free(tl_credit *c);
+void tl_credit_set_limits(tl_credit *c, const tl_credit_limits *limits);
+int64_t tl_credit_limit_of(const tl_credit *c, const tl_node_id *peer);
+const tl_credit_counters *tl_credit_counters_of(const tl_credit *c);
+
+/* What the store knows, at the start (store/ledger.h). */
+void tl_credit_on_loaded_peer(tl_credit *c, const tl_node_id *peer, const tl_ledger_sums *sums,
+                              unsigned unsigned_n);
+void tl_credit_on_loaded_served(tl_credit *c, const tl_node_id *peer, const char *request,
+                                tl_unix at);
+void tl_credit_on_loaded_name(tl_credit *c, const char *request, tl_unix at);
+
+/* --- questions --- */
+
+typedef struct {
+    const char *request; /* borrowed, like `model` and `order` */
+    tl_node_id peer;
+    bool has_network;
+    tl_node_id network;
+    const char *model;
+    int64_t price;       /* micro-credits for 1000 tokens */
+    uint64_t body_bytes; /* of the request, as it goes over the wire */
+    uint64_t max_tokens; /* 0: it names no limit */
+    const char *order;   /* that came with it; "" none */
+} tl_credit_question;
+
+/* TL_ERR_FORBIDDEN: the peer may not owe that, or has left too much unsigned. TL_ERR_EXISTS: it has
+ * asked this before, and that is charged or under way. TL_ERR_BUSY, TL_ERR_IO: no more can be held
+ * now, or the disk takes nothing. `why` has words for the peer. TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_credit_serve(tl_credit *c, const tl_credit_question *q,
+                                tl_credit_served **ret_served, tl_why *why);
+/* So much was delivered so far. False: there is no credit for more, and the answer must end. Also
+ * where it turned out that the question is charged already: then it is not charged again. */
+bool tl_credit_delivered(tl_credit_served *s, tl_tokens tokens);
+/* Each ends the handle. */
+void tl_credit_charge(tl_credit_served *s, tl_tokens tokens);
+void tl_credit_waive(tl_credit_served *s);
+
+/* How a question of ours ended. */
+typedef enum {
+    TL_CREDIT_ANSWERED, /* with inferenceComplete, or where the provider's credit for us ended */
+    TL_CREDIT_FAILED,   /* nothing is owed */
+    TL_CREDIT_GIVEN_UP, /* by us, while it was answered */
+    TL_CREDIT_LOST,     /* the connection broke: what was delivered, only the provider knows */
+} tl_credit_end;
+
+/* The question goes to q->peer now. `ret_order` goes with it. TL_ERR_BUSY, TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_credit_ask(tl_credit *c, const tl_credit_question *q,
+                              char ret_order[TL_ORDER_MAX], tl_credit_asked **ret_asked);
+/* Ends the handle. `seen`: what of the answer came here. */
+void tl_credit_over(tl_credit_asked *a, tl_credit_end end, tl_tokens seen);
+
+/* --- names that clients give to their requests --- */
+
+typedef struct tl_credit_naming tl_credit_naming;
+/* TL_ERR_EXISTS: this name was given within a day. Else on_named follows after the commit (TL_OK), or
+ * says why not; not from inside this call. Without it the request must not be worked at. TL_ERR_BUSY,
+ * TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_credit_name(tl_credit *c, const char *request,
+                               void (*on_named)(void *user, tl_err e), void *user,
+                               tl_credit_naming **ret_naming);
+/* on_named is not called any more; before it was. The name stays given. */
+void tl_credit_name_forget(tl_credit_naming *n);
+/* Nothing came of the request: the name may be given again. */
+void tl_credit_unname(tl_credit *c, const char *request);
+
+/* --- peers --- */
+
+void tl_credit_on_hello(tl_credit *c, const tl_node_id *peer);
+/* `name` begins with "receipt" or "settle". */
+void tl_credit_on_told(tl_credit *c, const tl_node_id *peer, const char *name,
+                       const json_t *payload);
+void tl_credit_on_timer(tl_credit *c);
+tl_time tl_credit_expiry(const tl_credit *c);
+
+typedef enum {
+    TL_SETTLE_SETTLED,
+    TL_SETTLE_PROPOSED,
+    TL_SETTLE_TOO_MUCH, /* more than is owed, here or by the peer's books */
+    TL_SETTLE_AWAY,     /* the peer's node is not connected, or did not answer */
+    TL_SETTLE_BUSY,
+    TL_SETTLE_STORE, /* the disk did not take it */
+} tl_settle_result;
+/* This node's person says that the debt was paid, or (a debtor's) proposes it. Never from inside this
+ * call: on_settled, with the balance after it. */
+void tl_credit_settle(tl_credit *c, const tl_node_id *peer, int64_t amount,
+                      void (*on_settled)(void *user, tl_settle_result r, int64_t balance),
+                      void *user);
+/* Starts what may not happen from inside calls. */
+void tl_credit_run(tl_credit *c);
+
+/* The sums with a peer; zeros where nothing passed. */
+tl_ledger_sums tl_credit_sums_of(const tl_credit *c, const tl_node_id *peer);
+
+#endif

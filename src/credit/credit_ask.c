@@ -1,0 +1,282 @@
+/* What this node asks: what may be claimed for it, and the claims that are signed. */
+#include "credit/credit_state.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+static void entry_done(tl_book_op *op, tl_err e)
+{
+    tl_credit *c = op->user;
+    tl_credit_note_disk(c, e);
+    tl_book_op_free(op);
+}
+
+static int64_t clamp(uint64_t n)
+{
+    return n > TL_MONEY_MAX ? TL_MONEY_MAX : (int64_t)n;
+}
+
+/* --- asking --- */
+
+/* A token is a byte at least, so an honest provider counts no more prompt tokens than the request has
+ * bytes. */
+static tl_ledger_entry entry_of(const tl_credit *c, const tl_credit_question *q)
+{
+    tl_ledger_entry e = {.role = TL_LEDGER_ASKED,
+                         .peer = q->peer,
+                         .has_network = q->has_network,
+                         .network = q->network,
+                         .at = c->env.wall(c->env.user),
+                         .price = q->price,
+                         .cap = {clamp(q->body_bytes),
+                                 q->max_tokens ? clamp(q->max_tokens) : TL_LEDGER_UNSEEN_TOKENS}};
+    snprintf(e.request, sizeof e.request, "%s", q->request);
+    snprintf(e.model, sizeof e.model, "%s", q->model);
+    if (tl_ledger_amount(tl_ledger_prompt_tokens(q->body_bytes),
+                         tl_ledger_answer_tokens(q->max_tokens), q->price, &e.held))
+        e.held = TL_MONEY_MAX;
+    return e;
+}
+
+static void write_order(const tl_credit *c, const tl_ledger_entry *e, char ret[TL_ORDER_MAX])
+{
+    tl_order o = {.request = e->request,
+                  .provider = e->peer,
+                  .has_network = e->has_network,
+                  .network = e->network,
+                  .model = e->model,
+                  .price = e->price,
+                  .cap_in = e->cap.in,
+                  .cap_out = e->cap.out,
+                  .at = e->at};
+    tl_order_write(&o, &c->order_key, ret);
+}
+
+tl_err tl_credit_ask(tl_credit *c, const tl_credit_question *q, char ret_order[TL_ORDER_MAX],
+                     tl_credit_asked **ret_asked)
+{
+    tl_request_key key;
+    tl_credit_asked *a;
+    tl_request_key_set(&key, &q->peer, q->request);
+    HASH_FIND(hh, c->asking, &key, sizeof key, a);
+    if (a)
+        return TL_ERR_BUSY; /* of one request, one question to a peer at a time */
+    tl_account *account = tl_account_get(c, &q->peer);
+    if (!account)
+        return TL_ERR_BUSY;
+    if (!(a = calloc(1, sizeof *a)))
+        return TL_ERR_NOMEM;
+    a->key = key;
+    a->credit = c;
+    a->account = account;
+    a->entry = entry_of(c, q);
+    if (!TL_TABLE_ADD(hh, c->asking, key, sizeof a->key, a)) {
+        free(a);
+        return TL_ERR_NOMEM;
+    }
+    account->open++;
+    write_order(c, &a->entry, ret_order);
+    tl_book_op *op = tl_book_op_new(TL_BOOK_BEGIN);
+    if (op)
+        op->entry = a->entry;
+    (void)!tl_credit_submit(c, op, entry_done, c); /* else the order alone tells of it */
+    *ret_asked = a;
+    return TL_OK;
+}
+
+/* --- waiting for the claim --- */
+
+static void drop_waiting(tl_credit *c, tl_waiting *w)
+{
+    HASH_DELETE(hh, c->waiting, w);
+    DL_DELETE(c->waiting_by_age, w);
+    free(w);
+}
+
+static void submit_of(tl_credit *c, tl_book_what what, const tl_request_key *key, tl_tokens cap)
+{
+    tl_book_op *op = tl_book_op_new(what);
+    if (op) {
+        op->entry.peer = key->peer;
+        memcpy(op->entry.request, key->request, sizeof op->entry.request);
+        op->entry.cap = cap;
+    }
+    (void)!tl_credit_submit(c, op, entry_done, c); /* the next start voids what stays held */
+}
+
+static void lapse(tl_credit *c, tl_waiting *w)
+{
+    submit_of(c, TL_BOOK_LAPSE, &w->key, (tl_tokens){0, 0});
+    drop_waiting(c, w);
+}
+
+static void wait_for_claim(tl_credit *c, const tl_request_key *key)
+{
+    tl_waiting *w;
+    HASH_FIND(hh, c->waiting, key, sizeof *key, w);
+    if (w)
+        drop_waiting(c, w);
+    if (HASH_COUNT(c->waiting) >= TL_CREDIT_WAITING_MAX)
+        lapse(c, c->waiting_by_age);
+    if (!(w = calloc(1, sizeof *w)))
+        return;
+    w->key = *key;
+    w->until = tl_env_now(&c->env) + TL_CREDIT_CLAIM_WITHIN;
+    if (!TL_TABLE_ADD(hh, c->waiting, key, sizeof w->key, w)) {
+        free(w);
+        return;
+    }
+    DL_APPEND(c->waiting_by_age, w);
+    tl_credit_due(c, w->until);
+}
+
+void tl_credit_end_waiting(tl_credit *c, tl_time now)
+{
+    while (c->waiting_by_age && now >= c->waiting_by_age->until)
+        lapse(c, c->waiting_by_age);
+    if (c->waiting_by_age)
+        tl_credit_due(c, c->waiting_by_age->until);
+}
+
+/* What a claim may say, after what was seen. */
+static tl_tokens cap_of(const tl_credit_asked *a, tl_credit_end end, tl_tokens seen)
+{
+    tl_tokens cap = a->entry.cap;
+    switch (end) {
+    case TL_CREDIT_ANSWERED: return seen;
+    case TL_CREDIT_FAILED: return (tl_tokens){0, 0};
+    case TL_CREDIT_GIVEN_UP:
+        if (seen.out < cap.out - TL_LEDGER_IN_FLIGHT)
+            cap.out = seen.out + TL_LEDGER_IN_FLIGHT;
+        return cap;
+    case TL_CREDIT_LOST: return cap;
+    }
+    assert(!"an end of the list");
+    return cap;
+}
+
+static void submit_claim(tl_credit *c, tl_account *a, const tl_receipt *r, const char *order);
+
+void tl_credit_over(tl_credit_asked *a, tl_credit_end end, tl_tokens seen)
+{
+    tl_credit *c = a->credit;
+    tl_tokens cap = cap_of(a, end, seen);
+    submit_of(c, TL_BOOK_OVER, &a->key, cap);
+    HASH_DELETE(hh, c->asking, a);
+    if (cap.in || cap.out)
+        wait_for_claim(c, &a->key);
+    if (a->has_claim)
+        submit_claim(c, a->account, &a->claim, a->claim_order);
+    a->account->open--;
+    free(a);
+}
+
+/* --- claims --- */
+
+static void answer_claim(tl_credit *c, const tl_account *a, const tl_book_op *op)
+{
+    const tl_receipt *r = &op->entry.receipt;
+    json_t *receipt;
+    if (op->claim != TL_CLAIM_OK && op->claim != TL_CLAIM_AGAIN) {
+        c->counters.not_signed++;
+        (void)!tl_credit_tell(
+            c, &a->id, "receiptRefused",
+            json_pack("{s:s, s:s}", "requestID", r->request, "reason", tl_claim_name(op->claim)));
+    } else if (!tl_receipt_write(r, &receipt)) {
+        (void)!tl_credit_tell(c, &a->id, "receipt", json_pack("{s:o}", "receipt", receipt));
+    }
+}
+
+static void claim_done(tl_book_op *op, tl_err e)
+{
+    tl_account *a = op->user;
+    tl_credit *c = a->credit;
+    tl_request_key key;
+    tl_waiting *w;
+    a->at_once--;
+    a->open--;
+    tl_credit_note_disk(c, e);
+    if (e == TL_ERR_AUTH)
+        c->counters.malformed++;
+    if (e == TL_ERR_EXISTS || e == TL_ERR_INVALID) { /* the schema refused it */
+        op->claim = TL_CLAIM_OTHER;
+        e = TL_OK;
+    }
+    if (!e && op->claim == TL_CLAIM_OK) {
+        c->counters.signed_out++;
+        (void)!tl_ledger_count(&a->sums, TL_LEDGER_QUESTION, TL_LEDGER_ASKED,
+                               op->entry.receipt.amount);
+        tl_request_key_set(&key, &a->id, op->entry.receipt.request);
+        HASH_FIND(hh, c->waiting, &key, sizeof key, w);
+        if (w)
+            drop_waiting(c, w);
+    }
+    if (!e)
+        answer_claim(c, a, op); /* any other error: it comes again after the next hello */
+    tl_book_op_free(op);
+}
+
+/* The question, as the order tells it. */
+static bool read_order(const tl_credit *c, const tl_receipt *r, const char *text,
+                       tl_ledger_entry *ret)
+{
+    tl_order o = {.request = r->request,
+                  .provider = r->provider,
+                  .has_network = r->has_network,
+                  .network = r->network,
+                  .model = r->model};
+    if (!text[0] || tl_order_read(text, &c->order_key, &o))
+        return false;
+    *ret = (tl_ledger_entry){.role = TL_LEDGER_ASKED,
+                             .peer = r->provider,
+                             .has_network = r->has_network,
+                             .network = r->network,
+                             .at = o.at,
+                             .price = o.price,
+                             .cap = {o.cap_in, o.cap_out}};
+    memcpy(ret->request, r->request, sizeof ret->request);
+    memcpy(ret->model, r->model, sizeof ret->model);
+    return true;
+}
+
+static void submit_claim(tl_credit *c, tl_account *a, const tl_receipt *r, const char *order)
+{
+    tl_book_op *op = tl_book_op_new(TL_BOOK_CLAIM);
+    if (op) {
+        op->has_order = read_order(c, r, order, &op->entry);
+        op->entry.receipt = *r;
+        op->entry.receipt.by_consumer = false; /* ours comes from here alone */
+    }
+    if (!tl_credit_submit(c, op, claim_done, a))
+        return;
+    a->at_once++;
+    a->open++;
+}
+
+void tl_credit_on_claim(tl_credit *c, tl_account *a, const tl_receipt *r, const char *order)
+{
+    tl_request_key key;
+    tl_credit_asked *q;
+    tl_request_key_set(&key, &a->id, r->request);
+    HASH_FIND(hh, c->asking, &key, sizeof key, q);
+    if (!q) {
+        submit_claim(c, a, r, order);
+    } else if (!q->has_claim) { /* the answer's last bytes are still on the way to us */
+        q->has_claim = true;
+        q->claim = *r;
+        snprintf(q->claim_order, sizeof q->claim_order, "%s", order);
+    }
+}
+
+void tl_credit_clear_asked(tl_credit *c)
+{
+    tl_credit_asked *a;
+    while ((a = c->asking)) {
+        HASH_DELETE(hh, c->asking, a);
+        free(a);
+    }
+    while (c->waiting)
+        drop_waiting(c, c->waiting);
+}

@@ -1,0 +1,171 @@
+/* credit_state.h - what the files of this room share: a peer's account and the calls between them.
+ * credit.c owns peers, time and messages, credit_serve.c what we answer, credit_ask.c what we ask,
+ * credit_settle.c settlements, credit_names.c names. */
+#ifndef TL_CREDIT_CREDIT_STATE_H
+#define TL_CREDIT_CREDIT_STATE_H
+
+#include "base/json.h"
+#include "base/table.h"
+#include "credit/credit.h"
+
+/* One peer with which something passed, or passes now. */
+typedef struct tl_account {
+    tl_node_id id; /* the key */
+    tl_ledger_sums sums;
+    unsigned unsigned_n;  /* claims of ours that it has not signed */
+    tl_time signed_at;    /* when it last signed; or when the oldest that it has not signed began */
+    bool graced;          /* since it last signed, a hello gave it time once */
+    size_t at_once;       /* messages of it that the store works at */
+    bool resending;       /* claims are read, or told and not answered yet */
+    size_t resent;        /* told, and not answered yet */
+    int64_t resent_after; /* the number up to which they were read */
+    tl_time proposed_at;  /* when it last proposed a settlement; 0: never */
+    size_t open;          /* handles and operations that name it: it stays */
+    tl_time used_at;
+    tl_credit *credit;
+    UT_hash_handle hh;
+    struct tl_account *prev, *next; /* by used_at, the oldest first */
+} tl_account;
+
+/* The key of what is known by peer and request. */
+typedef struct {
+    tl_node_id peer;
+    char request[TL_REQUEST_ID_MAX];
+} tl_request_key;
+
+struct tl_credit_served {
+    tl_request_key key; /* of `serving`, or of `served` */
+    tl_credit *credit;
+    tl_account *account;
+    tl_ledger_entry entry;
+    int64_t held;     /* now; entry.held is what the store has */
+    bool is_known;    /* the store has a charge for this already: it is not charged again */
+    bool over;        /* the handle is gone */
+    size_t pending;   /* operations that name it */
+    tl_time retry_at; /* in `retries`; 0: not there */
+    tl_receipt claim;
+    UT_hash_handle hh;
+    tl_credit_served *prev, *next; /* retries */
+};
+
+/* A question of the last day that is charged. */
+typedef struct tl_recent {
+    tl_request_key key;
+    tl_unix at;
+    UT_hash_handle hh;
+    struct tl_recent *prev, *next; /* the oldest first */
+} tl_recent;
+
+struct tl_credit_asked {
+    tl_request_key key; /* of `asking` */
+    tl_credit *credit;
+    tl_account *account;
+    tl_ledger_entry entry;
+    bool has_claim; /* it came before the answer's end was read */
+    tl_receipt claim;
+    char claim_order[TL_ORDER_MAX];
+    UT_hash_handle hh;
+};
+
+/* Its answer is over, and no claim has come. */
+typedef struct tl_waiting {
+    tl_request_key key; /* of `waiting` */
+    tl_time until;
+    UT_hash_handle hh;
+    struct tl_waiting *prev, *next; /* the oldest first */
+} tl_waiting;
+
+typedef struct tl_name {
+    char request[TL_REQUEST_ID_MAX]; /* the key, filled with NULs */
+    tl_unix at;
+    UT_hash_handle hh;
+    struct tl_name *prev, *next; /* the oldest first */
+} tl_name;
+
+/*  NEW --tl_credit_run--> LOOKING (creditor) --no proposal fits--> TOLD --signed by both--> WRITING
+ *  LOOKING --the peer has proposed the same--> WRITING
+ *  NEW --(debtor)--> WRITING
+ *  any of them --its end is told--> freed */
+typedef enum {
+    TL_SETTLING_NEW,
+    TL_SETTLING_LOOKING, /* has the peer proposed it? */
+    TL_SETTLING_TOLD,    /* the peer's signature is awaited */
+    TL_SETTLING_WRITING, /* the store posts it, or writes the proposal */
+} tl_settling_state;
+
+typedef struct tl_settling {
+    tl_credit *credit;
+    tl_account *account;
+    tl_settling_state state;
+    tl_settlement settlement;
+    bool proposes; /* we are the debtor */
+    tl_time deadline;
+    void (*on_settled)(void *user, tl_settle_result r, int64_t balance);
+    void *user;
+    struct tl_settling *prev, *next;
+} tl_settling;
+
+struct tl_credit {
+    tl_env env;
+    tl_rand *rand;
+    const tl_identity *identity;
+    tl_order_key order_key;
+    tl_credit_world world;
+    void *user;
+    tl_credit_limits limits;
+    tl_account *accounts, *accounts_by_use;
+    tl_credit_served *serving; /* under way, or not posted yet */
+    tl_credit_served *retries;
+    size_t retries_n;
+    tl_recent *recent, *recent_by_age;
+    tl_credit_asked *asking;
+    tl_waiting *waiting, *waiting_by_age;
+    tl_name *names, *names_by_age;
+    tl_settling *settling;
+    size_t settling_n;
+    bool disk_fails; /* the last operation that writes failed for the disk's fault */
+    tl_time due;     /* may be too early */
+    tl_credit_counters counters;
+};
+
+/* --- credit.c --- */
+void tl_request_key_set(tl_request_key *key, const tl_node_id *peer, const char *request);
+/* NULL: no memory, or all TL_CREDIT_PEERS_MAX are in use. */
+tl_account *tl_account_get(tl_credit *c, const tl_node_id *peer);
+tl_account *tl_account_find(const tl_credit *c, const tl_node_id *peer);
+/* Of a new operation that belongs to the account: submits it. False: it is freed, and will not be. */
+bool tl_credit_submit(tl_credit *c, tl_book_op *op, void (*done)(tl_book_op *op, tl_err e),
+                      void *user);
+/* Notes whether the disk takes what is written. */
+void tl_credit_note_disk(tl_credit *c, tl_err e);
+void tl_credit_due(tl_credit *c, tl_time at);
+/* Takes the reference to `payload`; NULL: out of memory. What is not told now is told after the next
+ * hello. */
+tl_err tl_credit_tell(tl_credit *c, const tl_node_id *peer, const char *name, json_t *payload);
+
+/* --- credit_serve.c --- */
+void tl_credit_tell_claim(tl_credit *c, const tl_ledger_entry *e);
+void tl_credit_resend(tl_credit *c, tl_account *a);
+void tl_credit_on_signature(tl_credit *c, tl_account *a, const tl_receipt *r);
+void tl_credit_on_refusal(tl_credit *c, tl_account *a, const char *request, const char *why);
+void tl_credit_retry(tl_credit *c, tl_time now);
+void tl_credit_clear_served(tl_credit *c);
+
+/* --- credit_ask.c --- */
+void tl_credit_on_claim(tl_credit *c, tl_account *a, const tl_receipt *r, const char *order);
+void tl_credit_end_waiting(tl_credit *c, tl_time now);
+void tl_credit_clear_asked(tl_credit *c);
+
+/* --- credit_settle.c --- */
+void tl_credit_on_settlement(tl_credit *c, tl_account *a, const tl_settlement *s);
+void tl_credit_on_settle_done(tl_credit *c, tl_account *a, const char *id);
+void tl_credit_on_settle_refused(tl_credit *c, tl_account *a, const char *id);
+void tl_credit_resend_settlements(tl_credit *c, tl_account *a);
+void tl_credit_end_settling(tl_credit *c, tl_time now);
+void tl_credit_run_settling(tl_credit *c);
+void tl_credit_clear_settling(tl_credit *c);
+
+/* --- credit_names.c --- */
+void tl_credit_clear_names(tl_credit *c);
+
+#endif

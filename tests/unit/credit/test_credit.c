@@ -1,0 +1,527 @@
+#include "pair.h"
+
+/* --- holds --- */
+
+static void a_charge_is_signed_by_both(void **state)
+{
+    pair *p = *state;
+    assert_true(trade(p, "q", 10, 20));
+    assert_even(p, 30);
+    assert_int_equal(unsigned_at(&p->b), 0);
+    assert_int_equal(tl_credit_counters_of(p->a.credit)->signed_out, 1);
+    assert_int_equal(tl_credit_counters_of(p->b.credit)->signed_in, 1);
+}
+
+static tl_err serve(pair *p, const char *request, int64_t price, uint64_t max_tokens,
+                    tl_credit_served **ret)
+{
+    tl_credit_question q = question_to(&p->b, request, price);
+    tl_why why;
+    q.max_tokens = max_tokens;
+    return tl_credit_serve(p->b.credit, &q, ret, &why);
+}
+
+static void a_question_beyond_the_credit_is_refused_before_any_work(void **state)
+{
+    pair *p = *state;
+    tl_credit_served *s, *t;
+    /* 10 tokens of prompt and 999990 of the answer make a stranger's credit of 1000000 */
+    assert_int_equal(serve(p, "q1", 1000, 999991, &s), TL_ERR_FORBIDDEN);
+    assert_int_equal(serve(p, "q2", 1000, 999990, &s), TL_OK);
+    assert_int_equal(serve(p, "q3", 1000, 1, &t), TL_ERR_FORBIDDEN);
+    tl_credit_waive(s);
+    assert_int_equal(serve(p, "q3", 1000, 1, &t), TL_OK);
+    tl_credit_waive(t);
+    p->b.is_member = true;
+    assert_int_equal(serve(p, "q1", 1000, 999991, &s), TL_OK);
+    tl_credit_waive(s);
+    assert_int_equal(serve(p, "q4", TL_MONEY_MAX, TL_MONEY_MAX, &s), TL_ERR_FORBIDDEN);
+    settle_down(p);
+    assert_even(p, 0);
+}
+
+static void a_free_question_needs_no_credit_and_has_a_receipt(void **state)
+{
+    pair *p = *state;
+    tl_credit_limits none = {0, 0};
+    tl_credit_question q = question_to(&p->a, "q", 0);
+    char order[TL_ORDER_MAX];
+    tl_credit_asked *asked;
+    tl_credit_served *served;
+    tl_why why;
+    tl_credit_set_limits(p->b.credit, &none);
+    assert_int_equal(tl_credit_ask(p->a.credit, &q, order, &asked), TL_OK);
+    q.peer = p->a.self.id;
+    assert_int_equal(tl_credit_serve(p->b.credit, &q, &served, &why), TL_OK);
+    assert_true(tl_credit_delivered(served, (tl_tokens){1000000, 1000000}));
+    tl_credit_charge(served, (tl_tokens){10, 20});
+    tl_credit_over(asked, TL_CREDIT_ANSWERED, (tl_tokens){10, 20});
+    settle_down(p);
+    json_t *h = report(&p->a, TL_REPORT_HISTORY);
+    const json_t *e = json_array_get(json_object_get(h, "entries"), 0);
+    assert_int_equal(json_integer_value(json_object_get(e, "amount_micro")), 0);
+    assert_true(json_is_object(json_object_get(e, "receipt")));
+    assert_string_equal(tl_json_string(e, "state", ""), "posted");
+    json_decref(h);
+    assert_even(p, 0);
+}
+
+static void an_answer_that_outgrows_its_hold_ends_where_credit_ends(void **state)
+{
+    pair *p = *state;
+    tl_credit_limits few = {1000, 1000};
+    tl_credit_served *s;
+    tl_credit_set_limits(p->b.credit, &few);
+    assert_int_equal(serve(p, "q", 1000, 100, &s), TL_OK); /* holds 110 */
+    assert_true(tl_credit_delivered(s, (tl_tokens){10, 100}));
+    assert_true(tl_credit_delivered(s, (tl_tokens){10, 101}));
+    assert_true(tl_credit_delivered(s, (tl_tokens){10, 990}));
+    assert_false(tl_credit_delivered(s, (tl_tokens){10, 991}));
+    tl_credit_charge(s, (tl_tokens){10, 990});
+    settle_down(p);
+    assert_int_equal(balance(&p->b), 1000);
+    assert_int_equal(serve(p, "p", 1000, 1, &s), TL_ERR_FORBIDDEN);
+}
+
+static void the_same_request_again_is_neither_worked_nor_charged(void **state)
+{
+    pair *p = *state;
+    tl_credit_served *s, *t;
+    assert_int_equal(serve(p, "q", 1000, 10, &s), TL_OK);
+    assert_int_equal(serve(p, "q", 1000, 10, &t), TL_ERR_EXISTS); /* while it runs */
+    tl_credit_charge(s, (tl_tokens){1, 1});
+    assert_int_equal(serve(p, "q", 1000, 10, &t), TL_ERR_EXISTS); /* before the commit */
+    settle_down(p);
+    assert_int_equal(serve(p, "q", 1000, 10, &t), TL_ERR_EXISTS);
+    restart(&p->b);
+    assert_int_equal(serve(p, "q", 1000, 10, &t), TL_ERR_EXISTS);
+    /* after a day the store alone knows it: the answer ends, and is not charged */
+    pass_time(p, TL_BOOK_DAY * TL_SEC);
+    assert_int_equal(serve(p, "q", 1000, 10, &t), TL_OK);
+    settle_down(p);
+    assert_false(tl_credit_delivered(t, (tl_tokens){0, 0}));
+    tl_credit_charge(t, (tl_tokens){5, 5});
+    settle_down(p);
+    assert_int_equal(balance(&p->b), 2);
+    assert_int_equal(tl_credit_sums_of(p->b.credit, &p->a.self.id).held, 0);
+}
+
+static void what_failed_may_be_asked_again(void **state)
+{
+    pair *p = *state;
+    tl_credit_served *s;
+    assert_int_equal(serve(p, "q", 1000, 10, &s), TL_OK);
+    tl_credit_waive(s);
+    assert_int_equal(serve(p, "q", 1000, 10, &s), TL_OK); /* also before the void is on the disk */
+    tl_credit_waive(s);
+    settle_down(p);
+    assert_true(trade(p, "q", 1, 1));
+    assert_even(p, 2);
+}
+
+/* --- claims --- */
+
+static void a_claim_that_comes_before_the_end_of_the_answer_waits_for_it(void **state)
+{
+    pair *p = *state;
+    tl_credit_question q = question_to(&p->a, "q", 1000);
+    char order[TL_ORDER_MAX];
+    tl_credit_asked *asked;
+    tl_credit_served *served;
+    tl_why why;
+    assert_int_equal(tl_credit_ask(p->a.credit, &q, order, &asked), TL_OK);
+    q.peer = p->a.self.id;
+    assert_int_equal(tl_credit_serve(p->b.credit, &q, &served, &why), TL_OK);
+    tl_credit_charge(served, (tl_tokens){10, 20});
+    settle_down(p);
+    assert_int_equal(unsigned_at(&p->b), 1);
+    assert_int_equal(balance(&p->a), 0);
+    tl_credit_over(asked, TL_CREDIT_ANSWERED, (tl_tokens){10, 20});
+    settle_down(p);
+    assert_int_equal(unsigned_at(&p->b), 0);
+    assert_even(p, 30);
+}
+
+/* Asks, and ends so; then `b` claims so much. True: it was signed. */
+static bool claimed(pair *p, const char *request, tl_credit_end end, tl_tokens seen,
+                    tl_tokens charged)
+{
+    tl_credit_question q = question_to(&p->a, request, 1000);
+    char order[TL_ORDER_MAX];
+    tl_credit_asked *asked;
+    tl_credit_served *served;
+    tl_why why;
+    unsigned before = unsigned_at(&p->b);
+    assert_int_equal(tl_credit_ask(p->a.credit, &q, order, &asked), TL_OK);
+    tl_credit_over(asked, end, seen);
+    q.peer = p->a.self.id;
+    q.order = order;
+    assert_int_equal(tl_credit_serve(p->b.credit, &q, &served, &why), TL_OK);
+    tl_credit_charge(served, charged);
+    settle_down(p);
+    return unsigned_at(&p->b) == before;
+}
+
+static void no_more_is_signed_than_was_seen(void **state)
+{
+    pair *p = *state;
+    assert_true(claimed(p, "q1", TL_CREDIT_ANSWERED, (tl_tokens){10, 20}, (tl_tokens){10, 20}));
+    assert_true(claimed(p, "q2", TL_CREDIT_ANSWERED, (tl_tokens){10, 20}, (tl_tokens){10, 19}));
+    assert_false(claimed(p, "q3", TL_CREDIT_ANSWERED, (tl_tokens){10, 20}, (tl_tokens){10, 21}));
+    assert_false(claimed(p, "q4", TL_CREDIT_ANSWERED, (tl_tokens){10, 20}, (tl_tokens){11, 20}));
+    assert_int_equal(tl_credit_counters_of(p->a.credit)->not_signed, 2);
+    assert_int_equal(balance(&p->a), -59);
+}
+
+static void of_an_answer_that_was_cut_short_what_may_have_been_delivered_is_signed(void **state)
+{
+    pair *p = *state;
+    assert_false(claimed(p, "q1", TL_CREDIT_FAILED, (tl_tokens){0, 0}, (tl_tokens){1, 0}));
+    assert_true(claimed(p, "q2", TL_CREDIT_LOST, (tl_tokens){0, 0}, (tl_tokens){10, 100}));
+    assert_false(claimed(p, "q3", TL_CREDIT_LOST, (tl_tokens){0, 0}, (tl_tokens){10, 101}));
+    assert_false(claimed(p, "q4", TL_CREDIT_LOST, (tl_tokens){0, 0}, (tl_tokens){41, 0}));
+    tl_credit_question q = question_to(&p->a, "q5", 1000);
+    char order[TL_ORDER_MAX];
+    tl_credit_asked *asked;
+    q.max_tokens = 1000;
+    assert_int_equal(tl_credit_ask(p->a.credit, &q, order, &asked), TL_OK);
+    tl_credit_over(asked, TL_CREDIT_GIVEN_UP, (tl_tokens){10, 3});
+    tl_credit_served *served;
+    tl_why why;
+    q.peer = p->a.self.id;
+    assert_int_equal(tl_credit_serve(p->b.credit, &q, &served, &why), TL_OK);
+    tl_credit_charge(served, (tl_tokens){10, 3 + TL_LEDGER_IN_FLIGHT});
+    settle_down(p);
+    assert_int_equal(balance(&p->a), -(110 + 13 + TL_LEDGER_IN_FLIGHT));
+}
+
+static void claims_and_signatures_that_come_again_change_nothing(void **state)
+{
+    pair *p = *state;
+    assert_true(trade(p, "q", 10, 20));
+    json_t *h = report(&p->b, TL_REPORT_HISTORY);
+    json_t *receipt = json_object_get(json_array_get(json_object_get(h, "entries"), 0), "receipt");
+    json_t *payload = json_pack("{s:O}", "receipt", receipt);
+    for (int i = 0; i < 3; i++) {
+        say(&p->a, "receipt", payload);
+        say(&p->b, "receipt", payload);
+        settle_down(p);
+    }
+    json_decref(payload);
+    json_decref(h);
+    assert_even(p, 30);
+    assert_int_equal(tl_credit_counters_of(p->b.credit)->signed_in, 1);
+}
+
+static tl_receipt last_receipt(party *p)
+{
+    tl_receipt r;
+    json_t *h = report(p, TL_REPORT_HISTORY), *list = json_object_get(h, "entries");
+    const json_t *last = json_array_get(list, json_array_size(list) - 1);
+    assert_int_equal(tl_receipt_read(json_object_get(last, "receipt"), &r), TL_OK);
+    json_decref(h);
+    return r;
+}
+
+static void say_receipt(party *from, const tl_receipt *r)
+{
+    json_t *o, *payload;
+    assert_int_equal(tl_receipt_write(r, &o), TL_OK);
+    payload = json_pack("{s:o}", "receipt", o);
+    say(from, "receipt", payload);
+    json_decref(payload);
+    settle_down(from->pair);
+}
+
+static void a_signature_under_another_amount_or_of_another_node_does_not_count(void **state)
+{
+    pair *p = *state;
+    tl_identity thief;
+    uint8_t seed[32] = {9};
+    assert_int_equal(tl_identity_from_seed(seed, &thief), TL_OK);
+    p->a.is_silent = true;
+    assert_true(trade(p, "q", 10, 20));
+    tl_receipt right = last_receipt(&p->b), r = right;
+    r.amount = 1;
+    assert_int_equal(tl_receipt_sign(&r, &p->a.self), TL_OK);
+    say_receipt(&p->a, &r);
+    assert_int_equal(unsigned_at(&p->b), 1);
+    r = right; /* of another pair of nodes */
+    r.consumer = thief.id;
+    assert_int_equal(tl_receipt_sign(&r, &thief), TL_OK);
+    say_receipt(&p->a, &r);
+    assert_int_equal(unsigned_at(&p->b), 1);
+    r = right; /* a signature that is none */
+    r.by_consumer = true;
+    say_receipt(&p->a, &r);
+    assert_int_equal(unsigned_at(&p->b), 1);
+    assert_int_equal(tl_credit_counters_of(p->b.credit)->malformed, 3);
+    r = right;
+    assert_int_equal(tl_receipt_sign(&r, &p->a.self), TL_OK);
+    say_receipt(&p->a, &r);
+    assert_even(p, 30);
+    assert_int_equal(unsigned_at(&p->b), 0);
+}
+
+static void messages_that_are_none_are_counted_and_harm_nothing(void **state)
+{
+    pair *p = *state;
+    static const char *const names[] = {"receipt",    "receiptRefused", "settle",
+                                        "settleDone", "settleRefused",  "receiptOther"};
+    static const char *const texts[] = {"{}",
+                                        "{\"receipt\":null}",
+                                        "{\"receipt\":{\"amount\":-1}}",
+                                        "{\"settlement\":[]}",
+                                        "{\"requestID\":\"\",\"reason\":3}",
+                                        "{\"settlementID\":\"a b\"}"};
+    unsigned n = 0;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        for (size_t k = 0; k < sizeof texts / sizeof *texts; k++, n++) {
+            json_t *o = json_loads(texts[k], 0, NULL);
+            say(&p->a, names[i], o);
+            json_decref(o);
+        }
+    settle_down(p);
+    assert_int_equal(tl_credit_counters_of(p->b.credit)->malformed, n);
+    assert_true(trade(p, "q", 1, 1));
+    assert_even(p, 2);
+}
+
+/* --- a partner that never signs --- */
+
+static void a_partner_that_never_signs_gets_no_more_work(void **state)
+{
+    pair *p = *state;
+    char request[16];
+    unsigned n = 0;
+    p->a.is_silent = true;
+    p->b.is_member = true;
+    for (; n < TL_CREDIT_UNSIGNED_MAX; n++) {
+        snprintf(request, sizeof request, "q%u", n);
+        assert_true(trade(p, request, 1, 1));
+    }
+    assert_true(trade(p, "busy", 1, 1)); /* it may be slow */
+    pass_time(p, TL_CREDIT_SIGN_WITHIN + 1);
+    assert_false(trade(p, "late", 1, 1));
+    /* a new connection gives it time to sign, once */
+    connect_pair(p);
+    assert_true(trade(p, "again", 1, 1));
+    pass_time(p, TL_CREDIT_SIGN_WITHIN + 1);
+    connect_pair(p);
+    assert_false(trade(p, "too late", 1, 1));
+    p->a.is_silent = false; /* it mends its ways */
+    connect_pair(p);
+    assert_int_equal(unsigned_at(&p->b), 0);
+    assert_true(trade(p, "good", 1, 1));
+    assert_even(p, 2 * (TL_CREDIT_UNSIGNED_MAX + 3));
+}
+
+/* --- crashes --- */
+
+static void what_was_not_signed_is_signed_after_the_next_hello(void **state)
+{
+    pair *p = *state;
+    char request[16];
+    p->b.is_member = true;
+    p->cut = true;
+    for (int i = 0; i < 2 * TL_BOOK_READ_MAX + 20; i++) {
+        snprintf(request, sizeof request, "q%d", i);
+        assert_true(trade(p, request, 1, 1));
+    }
+    assert_int_equal(unsigned_at(&p->b), 2 * TL_BOOK_READ_MAX + 20);
+    restart(&p->a);
+    restart(&p->b);
+    connect_pair(p);
+    assert_int_equal(unsigned_at(&p->b), 0);
+    assert_even(p, 2 * (2 * TL_BOOK_READ_MAX + 20));
+}
+
+static void a_consumer_that_died_before_its_disk_had_the_question_pays_by_its_order(void **state)
+{
+    pair *p = *state;
+    p->a.disk_fails = true; /* nothing of it reaches the disk */
+    assert_true(trade(p, "q", 10, 20));
+    assert_int_equal(unsigned_at(&p->b), 1);
+    p->a.disk_fails = false;
+    restart(&p->a);
+    connect_pair(p);
+    assert_int_equal(unsigned_at(&p->b), 0);
+    assert_even(p, 30);
+}
+
+static void a_provider_that_dies_before_the_commit_charges_nothing(void **state)
+{
+    pair *p = *state;
+    tl_credit_question q = question_to(&p->a, "q", 1000);
+    char order[TL_ORDER_MAX];
+    tl_credit_asked *asked;
+    tl_credit_served *served;
+    tl_why why;
+    assert_int_equal(tl_credit_ask(p->a.credit, &q, order, &asked), TL_OK);
+    q.peer = p->a.self.id;
+    assert_int_equal(tl_credit_serve(p->b.credit, &q, &served, &why), TL_OK);
+    settle_down(p);
+    restart(&p->b);
+    tl_credit_over(asked, TL_CREDIT_LOST, (tl_tokens){3, 3});
+    connect_pair(p);
+    assert_even(p, 0);
+    json_t *w = report(&p->b, TL_REPORT_WALLET);
+    assert_int_equal(json_integer_value(json_object_get(w, "held_micro")), 0);
+    json_decref(w);
+    /* the consumer holds it until it is sure that no claim comes */
+    w = report(&p->a, TL_REPORT_WALLET);
+    assert_int_equal(json_integer_value(json_object_get(w, "held_micro")), 110);
+    json_decref(w);
+    pass_time(p, TL_CREDIT_CLAIM_WITHIN);
+    w = report(&p->a, TL_REPORT_WALLET);
+    assert_int_equal(json_integer_value(json_object_get(w, "held_micro")), 0);
+    json_decref(w);
+    assert_even(p, 0);
+}
+
+static void a_claim_that_comes_late_is_signed_all_the_same(void **state)
+{
+    pair *p = *state;
+    p->cut = true;
+    assert_true(trade(p, "q", 10, 20));
+    pass_time(p, TL_CREDIT_CLAIM_WITHIN);
+    restart(&p->a);
+    connect_pair(p);
+    assert_even(p, 30);
+}
+
+static void a_full_disk_loses_no_charge_and_stops_paid_work(void **state)
+{
+    pair *p = *state;
+    tl_credit_served *s;
+    p->b.disk_fails = true;
+    assert_true(trade(p, "q", 10, 20));
+    assert_int_equal(balance(&p->b), 0);
+    assert_int_equal(serve(p, "p", 1000, 1, &s), TL_ERR_IO);
+    assert_int_equal(serve(p, "free", 0, 1, &s), TL_OK);
+    tl_credit_waive(s);
+    pass_time(p, TL_CREDIT_RETRY_EVERY);
+    assert_int_equal(balance(&p->b), 0);
+    p->b.disk_fails = false; /* there is room again */
+    pass_time(p, TL_CREDIT_RETRY_EVERY);
+    assert_even(p, 30);
+    assert_int_equal(serve(p, "p", 1000, 1, &s), TL_OK);
+    tl_credit_waive(s);
+}
+
+/* Whatever is cut and killed at whatever moment, the two agree in the end, and nothing that was
+ * claimed is lost or counted twice. */
+static void two_that_are_cut_and_killed_at_random_agree_in_the_end(void **state)
+{
+    pair *p = *state;
+    tl_rand rand = tl_rand_seeded(11);
+    int64_t owed = 0;
+    p->b.is_member = true;
+    p->a.is_member = true;
+    for (int i = 0; i < 400; i++) {
+        char request[16], order[TL_ORDER_MAX];
+        tl_credit_asked *asked;
+        tl_credit_served *served = NULL;
+        tl_why why;
+        snprintf(request, sizeof request, "q%d", i);
+        tl_credit_question q = question_to(&p->a, request, 1000);
+        assert_int_equal(tl_credit_ask(p->a.credit, &q, order, &asked), TL_OK);
+        q.peer = p->a.self.id;
+        q.order = order;
+        if (tl_credit_serve(p->b.credit, &q, &served, &why))
+            fail_msg("%s", why.text);
+        uint64_t what = tl_rand_below(&rand, 8);
+        p->a.disk_fails = what == 0;
+        if (what == 1) { /* the provider dies, and nobody is charged */
+            tl_credit_over(asked, TL_CREDIT_LOST, (tl_tokens){1, 1});
+            restart(&p->b);
+        } else {
+            tl_credit_charge(served, (tl_tokens){2, (int64_t)(i % 50)});
+            owed += 2 + i % 50;
+            if (what == 2 || what == 0) { /* the consumer dies */
+                settle_down(p);
+                p->a.disk_fails = false;
+                restart(&p->a);
+            } else {
+                tl_credit_over(asked, TL_CREDIT_ANSWERED, (tl_tokens){2, i % 50});
+            }
+            if (what == 3) /* the provider dies, when its commit was asked for */
+                restart(&p->b);
+            if (what == 4)
+                p->cut = true;
+            if (what == 5)
+                settle_down(p);
+        }
+        if (p->cut && tl_rand_below(&rand, 3) == 0)
+            connect_pair(p);
+    }
+    connect_pair(p);
+    assert_int_equal(unsigned_at(&p->b), 0);
+    assert_even(p, owed);
+}
+
+/* --- names --- */
+
+static void note_named(void *user, tl_err e)
+{
+    *(tl_err *)user = e;
+}
+
+static tl_err name(pair *p, const char *request)
+{
+    tl_credit_naming *naming;
+    tl_err came = TL_ERR_AGAIN;
+    tl_err e = tl_credit_name(p->a.credit, request, note_named, &came, &naming);
+    if (e)
+        return e;
+    assert_int_equal(came, TL_ERR_AGAIN); /* not before the commit */
+    settle_down(p);
+    return came;
+}
+
+static void a_name_is_given_once_a_day_also_over_restarts(void **state)
+{
+    pair *p = *state;
+    assert_int_equal(name(p, "mine"), TL_OK);
+    assert_int_equal(name(p, "mine"), TL_ERR_EXISTS);
+    assert_int_equal(name(p, "yours"), TL_OK);
+    restart(&p->a);
+    assert_int_equal(name(p, "mine"), TL_ERR_EXISTS);
+    tl_credit_unname(p->a.credit, "mine"); /* nothing came of it */
+    assert_int_equal(name(p, "mine"), TL_OK);
+    pass_time(p, (TL_BOOK_DAY - 1) * TL_SEC);
+    assert_int_equal(name(p, "mine"), TL_ERR_EXISTS);
+    pass_time(p, TL_SEC);
+    assert_int_equal(name(p, "mine"), TL_OK);
+    p->a.disk_fails = true;
+    assert_int_equal(name(p, "other"), TL_ERR_IO);
+    p->a.disk_fails = false;
+    assert_int_equal(name(p, "other"), TL_OK);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_PAIR(a_charge_is_signed_by_both),
+        WITH_PAIR(a_question_beyond_the_credit_is_refused_before_any_work),
+        WITH_PAIR(a_free_question_needs_no_credit_and_has_a_receipt),
+        WITH_PAIR(an_answer_that_outgrows_its_hold_ends_where_credit_ends),
+        WITH_PAIR(the_same_request_again_is_neither_worked_nor_charged),
+        WITH_PAIR(what_failed_may_be_asked_again),
+        WITH_PAIR(a_claim_that_comes_before_the_end_of_the_answer_waits_for_it),
+        WITH_PAIR(no_more_is_signed_than_was_seen),
+        WITH_PAIR(of_an_answer_that_was_cut_short_what_may_have_been_delivered_is_signed),
+        WITH_PAIR(claims_and_signatures_that_come_again_change_nothing),
+        WITH_PAIR(a_signature_under_another_amount_or_of_another_node_does_not_count),
+        WITH_PAIR(messages_that_are_none_are_counted_and_harm_nothing),
+        WITH_PAIR(a_partner_that_never_signs_gets_no_more_work),
+        WITH_PAIR(what_was_not_signed_is_signed_after_the_next_hello),
+        WITH_PAIR(a_consumer_that_died_before_its_disk_had_the_question_pays_by_its_order),
+        WITH_PAIR(a_provider_that_dies_before_the_commit_charges_nothing),
+        WITH_PAIR(a_claim_that_comes_late_is_signed_all_the_same),
+        WITH_PAIR(a_full_disk_loses_no_charge_and_stops_paid_work),
+        WITH_PAIR(two_that_are_cut_and_killed_at_random_agree_in_the_end),
+        WITH_PAIR(a_name_is_given_once_a_day_also_over_restarts),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
