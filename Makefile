@@ -11,10 +11,11 @@ WHAT    ?= demo test
 MESON_ARGS ?=
 FUZZ_SECONDS ?= 30
 SEEDS   ?= 1000
+KILLS   ?= 1000
 SANITIZED = --suite unit --suite sim --print-errorlogs --num-processes 2
 TEST = meson test -C $(BUILD) --print-errorlogs --num-processes 2
 
-.PHONY: all deps demo test check asan tsan fuzz sim sim-full e2e lab lab-full test-debian13 mutate bench fmt lint install clean help
+.PHONY: all deps demo test check asan tsan fuzz sim sim-full e2e lab lab-full kills test-debian13 mutate bench fmt lint install clean help
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -61,6 +62,10 @@ lab: all
 lab-full: all
 	@tests/lab/test_matrix.py $(BUILD) --tries 100
 	@LAB_FULL=1 tests/lab/test_outages.py $(BUILD)
+
+## make kills [KILLS=1000]  kills the store with kill -9 so often, and looks for what was acknowledged
+kills: all
+	@TEALE_KILLS=$(KILLS) $(BUILD)/tests/unit/store/test_store_kill
 
 ## make test-debian13 [SUITE=bookworm] [ROOT=folder] [WHAT="demo check"]  make demo and make test on a Debian of its own (root)
 test-debian13:
