@@ -161,6 +161,9 @@ static tl_err write_request(question *q)
     memcpy(m.u.request.model, q->model, sizeof q->model);
     memcpy(m.u.request.path, q->ask.path, sizeof q->ask.path);
     memcpy(m.u.request.content_type, q->ask.content_type, sizeof q->ask.content_type);
+    m.u.request.max_price = q->ask.max_price;
+    m.u.request.price = q->ask.price;
+    m.u.request.price_version = q->ask.price_version;
     tl_err e = tl_cluster_write(&text, &m);
     if (!e)
         e = tl_frame_append(&q->head, TL_FRAME_MESSAGE, tl_buf_slice(&text));
@@ -214,10 +217,25 @@ static void go_on_writing(question *q)
 
 /* --- the answer --- */
 
+/* Nobody is charged more than was agreed on, nor for another network. */
+static bool is_as_agreed(const question *q, const tl_cluster_response *r)
+{
+    tl_node_id network;
+    if (r->price.given && r->price.value > q->ask.price.value)
+        return false;
+    return !r->ptn_id[0] ||
+           (q->ask.has_network && !tl_node_id_parse_form(tl_slice_str(r->ptn_id), &network) &&
+            tl_node_id_eq(&network, &q->ask.network));
+}
+
 static void on_response(question *q, const tl_cluster_response *r)
 {
-    tl_answer_head head = {
-        .status = r->status, .peer = q->ask.peer, .via = tl_peers_via(q->asker->peers, q->stream)};
+    tl_answer_head head = {.status = r->status,
+                           .peer = q->ask.peer,
+                           .via = tl_peers_via(q->asker->peers, q->stream),
+                           .has_network = q->ask.has_network,
+                           .network = q->ask.network,
+                           .price = tl_maybe_of(r->price.value)};
     memcpy(head.content_type, r->content_type, sizeof head.content_type);
     memcpy(head.retry_after, r->retry_after, sizeof head.retry_after);
     set_state(q, ANSWERING);
@@ -247,7 +265,7 @@ static void on_progress(question *q)
 
 static void on_complete(question *q, const tl_cluster_complete *c)
 {
-    tl_answer_end end = {c->tokens_in, c->tokens_out};
+    tl_answer_end end = {c->tokens_in, c->tokens_out, 0};
     set_state(q, OVER); /* the stream ends by itself: read_on looks */
     q->sink.on_end(q->user, &end);
 }
@@ -257,7 +275,10 @@ static void on_error(question *q, const tl_cluster_error *r)
     tl_fail f;
     if (tl_fail_parse(tl_slice_str(r->detail), &f) && tl_fail_parse(tl_slice_str(r->code), &f))
         f = TL_FAIL_INTERNAL;
-    fail(q, f, r->message);
+    fail_as(q, &(tl_failure){.fail = f,
+                             .message = r->message,
+                             .price = r->price,
+                             .price_version = r->price_version});
 }
 
 static const char *message_id(const tl_cluster_message *m)
@@ -286,9 +307,12 @@ static tl_err on_message(question *q, tl_slice text)
         return e;
     bool ours = strcmp(message_id(&m), q->ask.id) == 0;
     if (ours && m.type == TL_CLUSTER_RESPONSE && q->state == ASKING &&
-        tl_answer_status_passes(m.u.response.status))
-        on_response(q, &m.u.response);
-    else if (ours && m.type == TL_CLUSTER_PROGRESS)
+        tl_answer_status_passes(m.u.response.status)) {
+        if (is_as_agreed(q, &m.u.response))
+            on_response(q, &m.u.response);
+        else
+            fail(q, TL_FAIL_PEER_FAILED, "the peer asks more than it bid, or for another network");
+    } else if (ours && m.type == TL_CLUSTER_PROGRESS)
         on_progress(q);
     else if (ours && m.type == TL_CLUSTER_COMPLETE && q->state == ANSWERING)
         on_complete(q, &m.u.complete);

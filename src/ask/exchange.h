@@ -5,6 +5,7 @@
 #define TL_ASK_EXCHANGE_H
 
 #include "base/number.h"
+#include "base/time.h"
 #include "crypto/identity.h"
 #include "path/via.h"
 #include "wire/codes.h"
@@ -68,6 +69,7 @@ typedef struct {
 
 typedef struct {
     uint64_t tokens_in, tokens_out; /* 0 when unknown */
+    tl_time streamed; /* from the first byte to the end, while nobody held it up; 0: unknown */
 } tl_answer_end;
 
 /* What is told with a failure. */
@@ -75,6 +77,7 @@ typedef struct {
     tl_fail fail;
     const char *message;  /* for a person; "" = none */
     unsigned retry_after; /* QUEUE_FULL: seconds until a place is likely, 1 to 3600; 0: unknown */
+    tl_maybe price, price_version; /* PAYMENT_REQUIRED: what the question would cost now */
 } tl_failure;
 
 /* How far a question is that has no answer yet. */

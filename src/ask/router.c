@@ -34,6 +34,16 @@ void tl_router_drain(tl_router *r)
     r->draining = true;
 }
 
+void tl_router_set_price_max(tl_router *r, tl_maybe most)
+{
+    r->price_max = most;
+}
+
+tl_paces *tl_router_paces(tl_router *r)
+{
+    return &r->paces;
+}
+
 size_t tl_router_running(const tl_router *r)
 {
     return r->running;
@@ -108,7 +118,7 @@ void tl_route_finish(tl_route *x, const tl_answer_end *end)
 
 void tl_route_give_in(tl_route *x)
 {
-    tl_answer_end end = {0, 0};
+    tl_answer_end end = {0};
     if (!x->has_refusal) {
         tl_route_fail(x, x->fail, x->why);
         return;
@@ -388,5 +398,6 @@ void tl_router_free(tl_router *r)
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
         free_route(r->routes);
     tl_merits_clear(&r->merits);
+    tl_paces_clear(&r->paces);
     free(r);
 }

@@ -18,6 +18,7 @@
 
 #include "ask/access.h"
 #include "ask/asker.h"
+#include "ask/pace.h"
 #include "ask/server.h"
 #include "base/env.h"
 #include "peer/peers.h"
@@ -64,6 +65,11 @@ TL_CHECK tl_err tl_router_new(const tl_node_id *own, const tl_env *env, const tl
 void tl_router_free(tl_router *r);
 /* From now on questions fail with `unavailable`. */
 void tl_router_drain(tl_router *r);
+
+/* Micro-credits for 1000 tokens that a question pays at most, where it does not say itself. */
+void tl_router_set_price_max(tl_router *r, tl_maybe most);
+/* How fast nodes were, also this one. Borrowed for life. */
+tl_paces *tl_router_paces(tl_router *r);
 
 /* As tl_node_ask. */
 TL_CHECK tl_err tl_router_ask(tl_router *r, const tl_ask *ask, const tl_exchange_sink *sink,

@@ -96,6 +96,8 @@ struct tl_router {
     void *user;
     bool draining;
     tl_merits merits;
+    tl_paces paces;
+    tl_maybe price_max;
     tl_route *routes;
     size_t running;
     size_t held;  /* bytes in `held` of all attempts */

@@ -140,7 +140,7 @@ static bool admit(tl_request *r)
     tl_fail fail = tl_places_enter(&s->places, &who, tl_env_now(&s->env), &r->guest, &why);
     if (fail == TL_FAIL_COUNT) {
         snprintf(r->ask.model, sizeof r->ask.model, "%s", model);
-        return true;
+        return tl_request_agree(r);
     }
     s->counters.refused++;
     tl_request_send_error(r, TL_REQUEST_REFUSED, &(tl_failure){fail, why, 0});
@@ -157,6 +157,9 @@ static bool on_request_head(tl_request *r, const tl_cluster_request *q)
     memcpy(a->model, q->model, sizeof a->model);
     memcpy(a->path, q->path, sizeof a->path);
     memcpy(a->content_type, q->content_type, sizeof a->content_type);
+    a->max_price = q->max_price;
+    a->price = q->price;
+    a->price_version = q->price_version;
     r->wants_progress = q->progress;
     if (!admit(r))
         return false;

@@ -49,6 +49,9 @@ typedef struct {
     /* The backend is done with a request: `fail` TL_FAIL_COUNT = answered. Not told of one that
      * the peer gave up. */
     void (*on_done)(void *user, const tl_ask *ask, tl_fail fail, const tl_answer_end *end);
+    /* What the question costs now: micro-credits for 1000 tokens, and the version of that price.
+     * NULL: nothing, ever. */
+    int64_t (*price)(void *user, const tl_ask *ask, int64_t *ret_version);
 } tl_server_backend;
 
 typedef struct {

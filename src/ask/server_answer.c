@@ -55,6 +55,8 @@ void tl_request_send_error(tl_request *r, tl_request_state next, const tl_failur
         snprintf(m.u.error.detail, sizeof m.u.error.detail, "%s", tl_fail_name(fail));
     }
     memcpy(m.u.error.id, r->id, sizeof r->id);
+    m.u.error.price = failure->price;
+    m.u.error.price_version = failure->price_version;
     snprintf(m.u.error.code, sizeof m.u.error.code, "%s", tl_fail_name(code));
     snprintf(m.u.error.message, sizeof m.u.error.message, "%s", failure->message);
     tl_request_set_state(r, next);
@@ -74,6 +76,9 @@ static void on_head(void *user, const tl_answer_head *head)
     assert(r->state == TL_REQUEST_RUNNING);
     tl_cluster_message m = {.type = TL_CLUSTER_RESPONSE, .u.response = {.status = head->status}};
     memcpy(m.u.response.id, r->id, sizeof r->id);
+    m.u.response.price = r->ask.price;
+    if (r->ask.has_network)
+        tl_node_id_write(m.u.response.ptn_id, &r->ask.network);
     snprintf(m.u.response.content_type, sizeof m.u.response.content_type, "%s", head->content_type);
     snprintf(m.u.response.retry_after, sizeof m.u.response.retry_after, "%s", head->retry_after);
     tl_usage_init(&r->usage, head->content_type);
@@ -87,6 +92,7 @@ static void on_body(void *user, tl_slice bytes)
     assert(r->state == TL_REQUEST_RUNNING && !r->paused);
     tl_usage_observe(&r->usage, bytes);
     r->progress_at = TL_NEVER;
+    r->body_at = r->body_at ? r->body_at : tl_env_now(&r->server->env);
     while (bytes.n) {
         tl_slice now =
             tl_slice_of(bytes.p, bytes.n < TL_FRAME_MESSAGE_MAX ? bytes.n : TL_FRAME_MESSAGE_MAX);
@@ -97,7 +103,7 @@ static void on_body(void *user, tl_slice bytes)
         bytes = tl_slice_of(bytes.p + now.n, bytes.n - now.n);
     }
     if (r->out.pending.len > TL_SERVER_PENDING_MAX || is_over_the_sum(r)) {
-        r->paused = true;
+        r->paused = r->held_up = true;
         tl_request_set_deadline(r);
         tl_exchange_set_paused(r->exchange, true);
     }
@@ -121,7 +127,9 @@ static void on_end(void *user, const tl_answer_end *end)
     r->server->counters.tokens_out += m.u.complete.tokens_out;
     tl_request_set_state(r, TL_REQUEST_ENDING);
     tl_request_set_deadline(r);
-    tl_answer_end told = {m.u.complete.tokens_in, m.u.complete.tokens_out};
+    tl_answer_end told = {m.u.complete.tokens_in, m.u.complete.tokens_out, 0};
+    if (r->ask.streaming && r->body_at && !r->held_up)
+        told.streamed = tl_env_now(&r->server->env) - r->body_at;
     r->server->backend.on_done(r->server->backend_user, &r->ask, TL_FAIL_COUNT, &told);
     if (put_message(r, &m))
         tl_request_give_up(r, TL_CODE_CANCELLED);

@@ -1,5 +1,6 @@
 /* server_state.h - what the files of the server share: one request, and the calls between them. server.c
- * reads requests, admits them and ends them, server_answer.c tells them what they are told. */
+ * reads requests, admits them and ends them, server_price.c agrees on a price, server_answer.c tells
+ * them what they are told. */
 #ifndef TL_ASK_SERVER_STATE_H
 #define TL_ASK_SERVER_STATE_H
 
@@ -37,6 +38,8 @@ typedef struct tl_request {
     tl_time progress_at; /* TL_NEVER: not running, not wanted, or the first byte has come */
     tl_exchange *exchange;
     tl_usage usage;
+    tl_time body_at; /* the first byte of the answer; 0: none yet */
+    bool held_up;    /* the peer read slower than the backend wrote, at some time */
     tl_guest *guest; /* of who asks, from its admission on */
     bool whole;      /* answered */
     tl_outbox out;
@@ -64,6 +67,10 @@ void tl_request_set_deadline(tl_request *r);
 void tl_request_drop_body(tl_request *r);
 /* The peer broke the protocol, or memory is out: nothing more can be said on this stream. Frees. */
 void tl_request_give_up(tl_request *r, uint64_t code);
+
+/* --- server_price.c --- */
+/* Work may begin, and `ask` tells the price and its version. False: refused, with the price sent. */
+bool tl_request_agree(tl_request *r);
 
 /* --- server_answer.c: each may give the request up, and then it is freed --- */
 extern const tl_exchange_sink tl_request_sink; /* of the backend; `user` is the request */

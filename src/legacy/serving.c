@@ -241,6 +241,14 @@ static void ask_backend(tl_old_job *j, json_t *request)
         fail_job(j, refused ? TL_FAIL_QUEUE_FULL : TL_FAIL_UNAVAILABLE, refused ? refused : why);
 }
 
+/* Nothing proves who asks, so nobody would pay. */
+static bool has_price(const tl_old_job *j)
+{
+    const tl_server_backend *b = &j->legacy->world.backend;
+    int64_t version;
+    return j->ask.model[0] && b->price && b->price(j->legacy->user, &j->ask, &version) > 0;
+}
+
 void tl_old_job_begin(tl_old_session *s, const tl_legacy_message *m)
 {
     tl_legacy *l = s->legacy;
@@ -262,6 +270,13 @@ void tl_old_job_begin(tl_old_session *s, const tl_legacy_message *m)
                       .requester = s->peer};
     take_id(m->id, j->ask.id);
     take_model(l, m->body, j->ask.model);
+    if (has_price(j)) {
+        l->counters.refused++;
+        free(j);
+        say_error(s, m->id, TL_FAIL_PAYMENT_REQUIRED,
+                  "this node asks a price, on which nobody can agree by the old protocol");
+        return;
+    }
     const char *why;
     tl_question_of who = {
         .peer = &s->peer, .in_clear = true, .path = j->ask.path, .served = j->ask.model[0] != 0};

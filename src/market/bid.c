@@ -33,6 +33,13 @@ int64_t tl_bid_price(const tl_bid_facts *f)
     return bounded(divided_up((wide)(uint64_t)idle * (slots + f->running), slots));
 }
 
+tl_price_verdict tl_price_agree(int64_t now, tl_maybe seen, tl_maybe maximum)
+{
+    if (maximum.given && now > maximum.value)
+        return TL_PRICE_ABOVE;
+    return now > (seen.given ? seen.value : 0) ? TL_PRICE_RISEN : TL_PRICE_AGREED;
+}
+
 /* --- the bids of one node --- */
 
 void tl_bids_clear(tl_bids *b)

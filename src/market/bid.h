@@ -30,6 +30,15 @@ typedef struct {
 int64_t tl_bid_cost(const tl_bid_facts *f);
 int64_t tl_bid_price(const tl_bid_facts *f);
 
+/* Before any work: the price now, and what the asker has said. */
+typedef enum {
+    TL_PRICE_AGREED, /* work begins, at the price now, which is no higher than what was seen */
+    TL_PRICE_RISEN,  /* it is above what the asker has seen: the asker is told, and decides */
+    TL_PRICE_ABOVE,  /* it is above the asker's maximum */
+} tl_price_verdict;
+/* An asker that has seen no price agrees to 0. */
+tl_price_verdict tl_price_agree(int64_t now, tl_maybe seen, tl_maybe maximum);
+
 /* One standing bid. */
 typedef struct {
     char *model;

@@ -144,9 +144,10 @@ json_t *tl_capabilities_json(const tl_capabilities *c)
         if (tl_utf8_is(tl_slice_str(c->models[i])) &&
             json_array_append_new(models, json_string(c->models[i])))
             goto failed;
-    return json_pack("{s:o, s:o, s:f, s:b, s:[], s:I}", "hardware", hardware, "loadedModels",
+    return json_pack("{s:o, s:o, s:f, s:b, s:[], s:I, s:O*}", "hardware", hardware, "loadedModels",
                      models, "maxModelSizeGB", tl_hardware_model_gb(c->hardware), "isAvailable",
-                     c->available, "ptnIDs", "maxConcurrentRequests", (json_int_t)c->requests_max);
+                     c->available, "ptnIDs", "maxConcurrentRequests", (json_int_t)c->requests_max,
+                     "bids", c->bids);
 failed:
     json_decref(hardware);
     json_decref(models);

@@ -30,6 +30,7 @@ typedef struct {
     size_t n_models;
     bool available; /* this node takes questions from others */
     uint32_t requests_max;
+    const json_t *bids; /* for the public, while nothing runs (market/bid.h); NULL: all is free */
 } tl_capabilities;
 
 /* The JSON object; NULL: out of memory. Names that are not UTF-8 are left out. */

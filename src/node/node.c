@@ -16,6 +16,7 @@ static tl_time expiry(const tl_node *n)
     tl_time at = tl_time_min(tl_peers_expiry(n->peers), tl_asker_expiry(n->asker));
     at = tl_time_min(at, tl_time_min(tl_direct_expiry(n->direct), tl_legacy_expiry(n->legacy)));
     at = tl_time_min(at, tl_time_min(tl_server_expiry(n->server), tl_router_expiry(n->router)));
+    at = tl_time_min(at, tl_node_bids_expiry(n));
     return n->stage >= TL_NODE_DRAINING && n->stage < TL_NODE_GONE
                ? tl_time_min(at, n->drain_deadline)
                : at;
@@ -39,6 +40,7 @@ static void run(void *user)
         tl_asker_run(n->asker);
         tl_legacy_run(n->legacy);
         tl_node_run_direct(n);
+        tl_node_beat_bids(n);
         tl_peers_run(n->peers);
         if (!n->again)
             break;
@@ -175,6 +177,7 @@ void tl_node_free(tl_node *n)
     tl_relay_link_free(n->link);
     tl_peer_table_clear(&n->table);
     tl_calls_clear(n);
+    tl_node_bids_clear(n);
     tl_networks_free(n->book);
     tl_node_free_store(n);
     tl_timer_stop(&n->timer);

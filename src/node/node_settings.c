@@ -105,6 +105,13 @@ void tl_node_apply_limits(tl_node *n)
     tl_node_apply_access(n);
 }
 
+void tl_node_apply_prices(tl_node *n)
+{
+    int64_t most = n->settings.price_max_micro;
+    tl_router_set_price_max(n->router, (tl_maybe){most >= 0, most >= 0 ? most : 0});
+    tl_node_bids_are_stale(n);
+}
+
 static bool is_one_of(const char *key, const char *const *keys)
 {
     for (; *keys; keys++)
@@ -128,6 +135,8 @@ tl_err tl_node_setting_changed(tl_node *n, const tl_settings *settings, const ch
                                          "share_models",
                                          "legacy_plaintext",
                                          NULL};
+    static const char *const prices[] = {"price.floor_micro", "price.kwh_micro", "price.watts",
+                                         "price.max_micro", NULL};
     static const char *const network[] = {"nat.direct", "nat.port_mapping", "nat.stun_servers",
                                           NULL};
     tl_settings before = n->settings;
@@ -143,6 +152,8 @@ tl_err tl_node_setting_changed(tl_node *n, const tl_settings *settings, const ch
         }
     } else if (is_one_of(key, network)) {
         tl_node_apply_network(n);
+    } else if (is_one_of(key, prices)) {
+        tl_node_apply_prices(n);
     } else if (is_one_of(key, limits)) {
         tl_node_apply_limits(n);
         if (!n->access.in_clear)

@@ -76,11 +76,16 @@ void tl_node_tell_capabilities(tl_node *n)
     for (size_t i = 0; i < count; i++)
         if (tl_node_is_shared(n, tl_backend_model(n->backend, i)))
             models[n_models++] = tl_backend_model(n->backend, i);
-    tl_capabilities c = {&n->hardware, models, n_models,
+    json_t *bids = tl_node_idle_bids(n);
+    tl_capabilities c = {&n->hardware,
+                         models,
+                         n_models,
                          n_models && !tl_access_for_strangers(&n->access),
-                         n->settings.requests_max};
+                         n->settings.requests_max,
+                         bids};
     json_t *for_relay = tl_capabilities_json(&c), *for_peers = tl_capabilities_json(&c);
     free(models);
+    json_decref(bids);
     if (for_relay)
         tl_relay_link_set_capabilities(n->link, for_relay);
     if (for_peers)
@@ -331,9 +336,14 @@ static void route_done(void *user, const tl_ask *ask, const tl_answer_head *head
 
 static void served_done(void *user, const tl_ask *ask, tl_fail fail, const tl_answer_end *end)
 {
-    (void)end;
+    tl_node *n = user;
     if (fail == TL_FAIL_COUNT)
-        tl_peers_prove(((tl_node *)user)->peers, &ask->requester);
+        tl_peers_prove(n->peers, &ask->requester);
+    if (fail == TL_FAIL_COUNT && end->streamed) {
+        tl_paces_note(tl_router_paces(n->router), &n->identity.id, ask->model, end->tokens_out,
+                      end->streamed);
+        tl_node_bids_are_stale(n);
+    }
     emit_request(user, "served", ask, &ask->requester, fail);
 }
 
@@ -352,9 +362,10 @@ static tl_err wire_peers(tl_node *n)
         link_registered, link_refused,  link_peer,   link_discovered,    link_asked,   link_ready,
         link_ended,      link_datagram, link_signal, link_signal_failed, link_presence};
     static const tl_relay_client_events client_events = {client_state, client_writable};
-    static const tl_peers_events peers_events = {peers_stream,  peers_joined,       peers_left,
-                                                 peers_path,    peers_relay_wanted, peers_may_send,
-                                                 peers_running, peers_is_member};
+    static const tl_peers_events peers_events = {
+        peers_stream,  peers_joined,       peers_left,
+        peers_path,    peers_relay_wanted, peers_may_send,
+        peers_running, peers_is_member,    .bids = tl_node_bids_json};
     tl_err e = tl_relay_link_new(&n->identity, &n->rand, n->name, &link_events, n, &n->link);
     if (!e)
         e = tl_node_wire_direct(n);
@@ -375,8 +386,9 @@ static tl_err wire_peers(tl_node *n)
 
 tl_err tl_node_wire(tl_node *n)
 {
-    static const tl_server_backend server_backend = {serves, ask_backend, served_done};
-    static const tl_server_backend in_clear = {serves, ask_backend, served_in_clear};
+    static const tl_server_backend server_backend = {serves, ask_backend, served_done,
+                                                     tl_node_price};
+    static const tl_server_backend in_clear = {serves, ask_backend, served_in_clear, tl_node_price};
     static const tl_router_world world = {local_count, local_model, ask_backend,
                                           local_error, discover,    relay_hopeless,
                                           relay_error, route_done,  tl_node_ask_old};
@@ -392,7 +404,9 @@ tl_err tl_node_wire(tl_node *n)
     if (!e)
         e = tl_router_new(&n->identity.id, &n->env, &n->access, &n->table, n->peers, n->asker,
                           &world, n, &n->router);
-    if (!e)
+    if (!e) {
         tl_node_apply_limits(n);
+        tl_node_apply_prices(n);
+    }
     return e;
 }

@@ -10,6 +10,7 @@
  *   node_look.c      waits for a fresh look at peers and network
  *   node_report.c    status, peers, models, events; node_net_report.c the network
  *   node_ping.c      round trips to one peer
+ *   node_bids.c      what this node asks for its work
  *   verbs.c          what a person has the node do, by name
  *   sharing.c        what is shared with whom, or why it is not; pure
  *   facts.c          what metrics show */
@@ -41,6 +42,18 @@ typedef struct {
     uint64_t count;
     tl_time at;
 } tl_node_sign;
+
+/* The standing bids of this node (node_bids.c). */
+typedef struct {
+    tl_bids now, idle;            /* as they are; and while nothing runs, for the relay's list */
+    uint64_t speeds[TL_BIDS_MAX]; /* of the models of `now`: what their cost was made of */
+    int64_t version;              /* the last one that was given; 0: none yet */
+    uint32_t slots, running, queued;
+    bool stale;   /* speeds, models or settings are others than `now` was made of */
+    bool changed; /* since the last heartbeat of all */
+    bool telling; /* inside tl_node_tell_capabilities */
+    tl_time beaten_at;
+} tl_node_bids;
 
 struct tl_node {
     tl_loop *loop;
@@ -83,6 +96,7 @@ struct tl_node {
     tl_node_look *looks;   /* these wait for it */
     char wan_error[512];   /* why the relay client could not be started */
     tl_node_listener *listeners;
+    tl_node_bids bids;
     tl_call *calls; /* in the order they came (node/verbs.h) */
     const char *(*option_of)(void *user, const char *key); /* NULL: no setting is fixed */
     void *option_user;
@@ -136,6 +150,22 @@ bool tl_node_old_datagram(tl_node *n, tl_path_id path, tl_slice data);
 TL_CHECK tl_err tl_node_ask_old(void *user, const tl_ask *ask, const tl_exchange_sink *sink,
                                 void *sink_user, tl_exchange **ret_exchange);
 
+/* node_bids.c */
+/* Makes the bids anew where what they are made of has changed. */
+void tl_node_refresh_bids(tl_node *n);
+/* Speeds, models or settings have changed. */
+void tl_node_bids_are_stale(tl_node *n);
+/* Tells every connected peer when they have changed, at most once a second. */
+void tl_node_beat_bids(tl_node *n);
+tl_time tl_node_bids_expiry(const tl_node *n);
+/* For heartbeats: a new reference, or NULL. */
+json_t *tl_node_bids_json(void *user);
+/* For capabilities: the same while nothing runs. NULL: all is free, or there is no public. */
+json_t *tl_node_idle_bids(tl_node *n);
+/* As tl_server_backend.price. */
+int64_t tl_node_price(void *user, const tl_ask *ask, int64_t *ret_version);
+void tl_node_bids_clear(tl_node *n);
+
 /* node_look.c */
 /* A discovery of all nodes has ended. */
 void tl_node_looks_done(tl_node *n);
@@ -147,6 +177,7 @@ void tl_node_apply_relay(tl_node *n);
 /* Call after every change of the stage or of what is shared. */
 void tl_node_apply_access(tl_node *n);
 void tl_node_apply_limits(tl_node *n);
+void tl_node_apply_prices(tl_node *n);
 
 /* node_report.c */
 void tl_node_judge_sharing(const tl_node *n, tl_sharing *ret_sharing);

@@ -148,6 +148,13 @@ static bool may_say(tl_peer_conn *conn, tl_ratelimit *rate, size_t n)
     return false;
 }
 
+static bool tells_bids(tl_peers *p)
+{
+    json_t *bids = p->events.bids ? p->events.bids(p->user) : NULL;
+    json_decref(bids);
+    return bids;
+}
+
 static void on_hello(tl_peer_conn *conn, const tl_cluster_message *m)
 {
     tl_peers *p = conn->peers;
@@ -159,6 +166,8 @@ static void on_hello(tl_peer_conn *conn, const tl_cluster_message *m)
         send_hello(conn, TL_CLUSTER_HELLO_ACK);
     if (first && p->events.on_hello)
         p->events.on_hello(p->user, peer);
+    if (first && tells_bids(p)) /* before the first question, where it can */
+        tl_control_beat(conn, NULL);
 }
 
 static void on_message(tl_peer_conn *conn, const tl_cluster_message *m)
@@ -171,8 +180,8 @@ static void on_message(tl_peer_conn *conn, const tl_cluster_message *m)
     case TL_CLUSTER_HEARTBEAT:
     case TL_CLUSTER_HEARTBEAT_ACK:
         peer->running = m->u.heartbeat.running;
-        if (p->events.on_heartbeat)
-            p->events.on_heartbeat(p->user, peer, m->u.heartbeat.bids);
+        if (m->u.heartbeat.bids)
+            (void)!tl_bids_read(m->u.heartbeat.bids, &peer->bids);
         if (m->type == TL_CLUSTER_HEARTBEAT)
             send_heartbeat(conn, TL_CLUSTER_HEARTBEAT_ACK, m->u.heartbeat.sequence);
         else

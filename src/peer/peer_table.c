@@ -16,6 +16,7 @@ static void forget(tl_peer_table *t, tl_peer *p)
     /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
     HASH_DEL(t->peers, p);
     free_models(p->models, p->n_models);
+    tl_bids_clear(&p->bids);
     free(p);
 }
 
@@ -150,6 +151,7 @@ bool tl_peer_describe(tl_peer *p, const char *name, const json_t *capabilities)
     if (!json_is_object(capabilities))
         return changed;
     changed |= set_models(p, json_object_get(capabilities, "loadedModels"));
+    (void)!tl_bids_read(json_object_get(capabilities, "bids"), &p->bids); /* none: none are known */
     double tier = tl_json_number(json_object_get(capabilities, "hardware"), "tier", p->tier);
     if (tier >= 1 && tier <= 4)
         p->tier = (int)tier;

@@ -8,6 +8,7 @@
 #include "base/table.h"
 #include "base/time.h"
 #include "crypto/identity.h"
+#include "market/bid.h"
 #include "nat/type.h"
 #include "path/via.h"
 #include "wire/codes.h"
@@ -33,9 +34,10 @@ typedef struct {
     /* Until then other nodes come first: no connection to this one could be made. 0: since then one
      * was. (What its answers were like is another thing: ask/merit.) */
     tl_time unusable_until;
-    unsigned asking;            /* questions of ours that the node is answering */
-    uint64_t running;           /* questions the node answers in all, by its last heartbeat */
-    tl_via told_via;            /* the kind of way that listeners were last told of */
+    unsigned asking;  /* questions of ours that the node is answering */
+    uint64_t running; /* questions the node answers in all, by its last heartbeat */
+    tl_bids bids;     /* its standing bids, as it told them last, or as the relay lists them */
+    tl_via told_via;  /* the kind of way that listeners were last told of */
     struct tl_contact *contact; /* NULL: there is no connection, and none is being made */
     UT_hash_handle hh;
 } tl_peer;

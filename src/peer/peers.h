@@ -56,14 +56,13 @@ typedef struct {
     uint32_t (*running)(void *user);
     /* Is the node one of our own, or of a network of ours? NULL: no node is. */
     bool (*is_member)(void *user, const tl_node_id *peer);
-    /* The four below may be NULL.
+    /* The three below may be NULL.
      * on_hello: the peer's first hello on a connection has come, so the control stream stands in both
      * directions: what is to be told to this peer goes now. on_told: a message of a type that
-     * wire/cluster does not know; `payload` is an object, borrowed. on_heartbeat: `bids` is an array,
-     * borrowed, or NULL. From inside these calls tl_peers_tell may be called. */
+     * wire/cluster does not know; `payload` is an object, borrowed. From inside these calls
+     * tl_peers_tell may be called. */
     void (*on_hello)(void *user, const tl_peer *peer);
     void (*on_told)(void *user, const tl_peer *peer, const char *name, const json_t *payload);
-    void (*on_heartbeat)(void *user, const tl_peer *peer, const json_t *bids);
     /* What our heartbeats tell of prices: a new reference to an array, or NULL. */
     json_t *(*bids)(void *user);
 } tl_peers_events;

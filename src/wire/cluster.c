@@ -195,6 +195,8 @@ static tl_err parse_request(const json_t *o, tl_cluster_request *r)
     if (!e)
         e = get_maybe(o, "maxPricePerKToken", &r->max_price);
     if (!e)
+        e = get_maybe(o, "pricePerKToken", &r->price);
+    if (!e)
         e = get_maybe(o, "priceVersion", &r->price_version);
     return e;
 }
@@ -340,6 +342,7 @@ static json_t *write_request(const tl_cluster_request *r)
     return whole(o, o && (!r->progress || !json_object_set_new(o, "progress", json_true())) &&
                         put_text(o, "ptnID", r->ptn_id) &&
                         put_maybe(o, "maxPricePerKToken", r->max_price) &&
+                        put_maybe(o, "pricePerKToken", r->price) &&
                         put_maybe(o, "priceVersion", r->price_version));
 }
 

@@ -7,7 +7,7 @@
  *   goodbye              {reason}
  * On a stream for each request:
  *   inferenceRequest     {requestID, model, streaming, path, contentType, progress?, ptnID?,
- *                         maxPricePerKToken?, priceVersion?}
+ *                         maxPricePerKToken?, pricePerKToken?, priceVersion?}
  *   inferenceProgress    {requestID}       only where the request said "progress": true
  *   inferenceResponse    {requestID, status, contentType, retryAfter?, ptnID?, pricePerKToken?}
  *   inferenceComplete    {requestID, tokens_in, tokens_out, receipt}
@@ -64,7 +64,8 @@ typedef struct {
     char content_type[TL_CLUSTER_TYPE_MAX];
     char ptn_id[65];        /* 64 hex digits; "" = none */
     tl_maybe max_price;     /* the asker pays no more */
-    tl_maybe price_version; /* of the bid, or of the network's price, that the asker saw */
+    tl_maybe price;         /* the bid, or the network's price, that the asker saw */
+    tl_maybe price_version; /* of that */
 } tl_cluster_request;
 
 typedef struct {

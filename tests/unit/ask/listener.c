@@ -59,6 +59,8 @@ static void on_fail(void *user, const tl_failure *failure)
     begin(l, ON_FAIL);
     l->fail = failure->fail;
     l->retry_after = failure->retry_after;
+    l->price = failure->price;
+    l->price_version = failure->price_version;
     snprintf(l->message, sizeof l->message, "%s", failure->message);
     do_inside(l, ON_FAIL);
 }

@@ -15,6 +15,7 @@ struct listener {
     tl_answer_end end;
     tl_fail fail;
     unsigned retry_after;
+    tl_maybe price, price_version; /* of the failure */
     char message[512];
     tl_progress progress; /* the last */
     tl_buf body;

@@ -92,11 +92,19 @@ void job_fail(job *j, tl_fail fail, const char *message)
     j->sink.on_fail(j->user, &(tl_failure){.fail = fail, .message = message});
 }
 
+static int64_t price_of(void *user, const tl_ask *ask, int64_t *ret_version)
+{
+    const server_scene *s = user;
+    assert_true(ask->model[0]);
+    *ret_version = s->version;
+    return s->price;
+}
+
 /* --- the scene --- */
 
 void server_scene_init(server_scene *s)
 {
-    static const tl_server_backend backend = {serves, ask_backend, on_done};
+    static const tl_server_backend backend = {serves, ask_backend, on_done, price_of};
     tl_server_policy policy = {RUNNING_MAX, BODY_IDLE};
     *s = (server_scene){.env = {.now = 1000 * TL_SEC},
                         .peer = PEER,
@@ -153,6 +161,20 @@ tl_quic_stream *server_scene_ask(server_scene *s, const char *body, bool whole)
         fake_ends(stream);
     else
         fake_arrives(stream);
+    return stream;
+}
+
+tl_quic_stream *server_scene_ask_with(server_scene *s, const char *fields)
+{
+    char text[512];
+    tl_quic_stream *stream = server_scene_open(s);
+    snprintf(text, sizeof text,
+             "{\"inferenceRequest\":{\"requestID\":\"r1\",\"model\":\"m\",\"streaming\":true,"
+             "\"path\":\"/v1/chat/completions\",\"contentType\":\"application/json\"%s}}",
+             fields);
+    fake_lay_text(stream, TL_FRAME_MESSAGE, text);
+    fake_lay_text(stream, TL_FRAME_BODY, QUESTION);
+    fake_ends(stream);
     return stream;
 }
 

@@ -41,7 +41,8 @@ typedef struct {
     tl_server *server;
     job jobs[160];
     size_t n_jobs;
-    tl_err ask_err; /* of the next question */
+    tl_err ask_err;         /* of the next question */
+    int64_t price, version; /* of a question now */
     unsigned dones;
     tl_fail done; /* the last one's result */
     tl_answer_end done_end;
@@ -68,6 +69,8 @@ void server_scene_pass(server_scene *s, tl_time time);
 
 /* Both sides have ended their stream: it closes. */
 void server_scene_over(tl_quic_stream *stream);
+/* PEER asks with these fields in its request beside the plain ones, from "," on. */
+tl_quic_stream *server_scene_ask_with(server_scene *s, const char *fields);
 /* The request was answered with this error, and this is all. */
 void server_scene_check_error(tl_quic_stream *stream, const char *code, const char *detail);
 /* Given up with this code, with nobody left to hear of it. */

@@ -73,6 +73,13 @@ static void set_paused(tl_exchange *x, bool on)
     j->paused = on;
 }
 
+static int64_t price(void *user, const tl_ask *ask, int64_t *ret_version)
+{
+    (void)ask;
+    *ret_version = 1;
+    return ((legacy_scene *)user)->price;
+}
+
 static tl_err ask_backend(void *user, const tl_ask *ask, const tl_exchange_sink *sink,
                           void *sink_user, tl_exchange **ret_exchange)
 {
@@ -131,8 +138,9 @@ tl_node_id legacy_peer(unsigned who)
 
 void legacy_scene_init(legacy_scene *s)
 {
-    static const tl_legacy_world world = {
-        open_session, close_session, send_text, models, hardware, {serves, ask_backend, on_done}};
+    static const tl_legacy_world world = {open_session, close_session,
+                                          send_text,    models,
+                                          hardware,     {serves, ask_backend, on_done, price}};
     static const tl_legacy_times times = {10 * TL_SEC, 300 * TL_SEC, 120 * TL_SEC};
     memset(s, 0, sizeof *s);
     s->env.now = 1000 * TL_SEC;

@@ -31,7 +31,8 @@ typedef struct {
     tl_legacy *legacy;
     tl_path_id next_path;
     tl_err open_err, ask_err;
-    bool full; /* the relay takes nothing */
+    int64_t price; /* of a question */
+    bool full;     /* the relay takes nothing */
     said_message said[600];
     size_t n_said;
     tl_path_id closed[600];

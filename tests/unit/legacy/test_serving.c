@@ -89,6 +89,22 @@ static void failures_have_the_codes_that_old_programs_know(void **state)
     assert_string_equal(legacy_last(&s)->message.code, "unavailable");
 }
 
+static void who_cannot_agree_on_a_price_is_served_what_is_free(void **state)
+{
+    (void)state;
+    tl_path_id path = legacy_accept(&s, 2);
+    s.price = 1;
+    legacy_hear_request(&s, path, ID_A);
+    assert_int_equal(s.n_jobs, 0);
+    assert_string_equal(legacy_last(&s)->message.code, "unavailable");
+    assert_string_equal(legacy_last(&s)->message.words,
+                        "this node asks a price, on which nobody can agree by the old protocol");
+    assert_int_equal(s.places.running, 0);
+    s.price = 0;
+    legacy_hear_request(&s, path, ID_A);
+    assert_int_equal(s.n_jobs, 1);
+}
+
 static void nonsense_of_the_model_server_ends_the_question(void **state)
 {
     (void)state;
@@ -367,6 +383,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_question_has_a_place_and_its_answer_is_chunks),
         TEST(failures_have_the_codes_that_old_programs_know),
+        TEST(who_cannot_agree_on_a_price_is_served_what_is_free),
         TEST(nonsense_of_the_model_server_ends_the_question),
         TEST(who_closes_the_session_cancels_all_that_is_on_it),
         TEST(a_peer_has_a_strangers_share_and_leaves_the_others_theirs),

@@ -80,6 +80,30 @@ static void no_price_passes_what_json_can_say(void **state)
     assert_int_equal(tl_bid_cost(&f), TL_PRICE_MAX * 5 / 18 + 1);
 }
 
+static void work_begins_at_a_price_that_was_seen_and_is_no_more_than_the_maximum(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t now;
+        tl_maybe seen, maximum;
+        tl_price_verdict verdict;
+    } rows[] = {
+        {100, {true, 100}, {false, 0}, TL_PRICE_AGREED},
+        {101, {true, 100}, {false, 0}, TL_PRICE_RISEN},
+        {99, {true, 100}, {false, 0}, TL_PRICE_AGREED}, /* it has fallen */
+        {0, {false, 0}, {false, 0}, TL_PRICE_AGREED},
+        {1, {false, 0}, {false, 0}, TL_PRICE_RISEN},
+        {100, {true, 100}, {true, 100}, TL_PRICE_AGREED},
+        {100, {true, 100}, {true, 99}, TL_PRICE_ABOVE},
+        {1, {true, 1}, {true, 0}, TL_PRICE_ABOVE}, /* 0: free only */
+        {0, {true, 0}, {true, 0}, TL_PRICE_AGREED},
+        {101, {true, 100}, {true, 100}, TL_PRICE_ABOVE}, /* to ask again would not help */
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (tl_price_agree(rows[i].now, rows[i].seen, rows[i].maximum) != rows[i].verdict)
+            fail_msg("row %zu", i);
+}
+
 /* --- the bids of a node --- */
 
 static json_t *json(const char *text)
@@ -227,6 +251,7 @@ int main(void)
         cmocka_unit_test(the_bid_is_the_floor_or_the_cost_whichever_is_more),
         cmocka_unit_test(load_raises_the_bid_up_to_twice_when_all_slots_are_taken),
         cmocka_unit_test(no_price_passes_what_json_can_say),
+        cmocka_unit_test(work_begins_at_a_price_that_was_seen_and_is_no_more_than_the_maximum),
         cmocka_unit_test(bids_come_back_as_they_were_told),
         cmocka_unit_test(what_is_no_bid_is_passed_over),
         cmocka_unit_test(slots_that_cannot_be_are_not_known),

@@ -44,6 +44,22 @@ static void a_peer_is_what_it_says_of_itself(void **state)
     tl_peer_table_clear(&t);
 }
 
+static void bids_are_those_that_were_described_last(void **state)
+{
+    (void)state;
+    tl_peer_table t = {0};
+    tl_node_id id = id_of(1);
+    tl_peer *p = tl_peer_table_get(&t, &id);
+    describe(p, NULL,
+             "{\"loadedModels\":[\"m\"],\"bids\":[{\"model\":\"m\",\"microPerKToken\":40,"
+             "\"version\":3}]}");
+    assert_int_equal(tl_bids_find(&p->bids, "m")->price, 40);
+    assert_null(tl_bids_find(&p->bids, "n"));
+    describe(p, NULL, "{\"loadedModels\":[\"m\"]}"); /* it has become free, or tells no price */
+    assert_null(tl_bids_find(&p->bids, "m"));
+    tl_peer_table_clear(&t);
+}
+
 static void nonsense_in_capabilities_is_left_out(void **state)
 {
     (void)state;
@@ -243,6 +259,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_peer_is_what_it_says_of_itself),
+        cmocka_unit_test(bids_are_those_that_were_described_last),
         cmocka_unit_test(nonsense_in_capabilities_is_left_out),
         cmocka_unit_test(a_long_name_is_cut_between_characters),
         cmocka_unit_test(what_nobody_may_see_is_in_no_name),

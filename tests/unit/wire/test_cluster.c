@@ -57,7 +57,8 @@ static void fields_that_may_be_absent_survive_a_round_trip(void **state)
         "{\"heartbeat\":{\"sequence\":7,\"running\":2,\"available\":true,\"bids\":[{\"model\":"
         "\"m\"}]}}",
         "{\"inferenceRequest\":{\"requestID\":\"r\",\"model\":\"m\",\"streaming\":true,\"path\":"
-        "\"/v1/x\",\"contentType\":\"a/b\",\"maxPricePerKToken\":0,\"priceVersion\":3}}",
+        "\"/v1/x\",\"contentType\":\"a/b\",\"maxPricePerKToken\":0,"
+        "\"pricePerKToken\":5,\"priceVersion\":3}}",
         "{\"inferenceResponse\":{\"requestID\":\"r\",\"status\":200,\"contentType\":\"text/plain\","
         "\"pricePerKToken\":9007199254740991}}",
         "{\"inferenceError\":{\"requestID\":\"r\",\"errorMessage\":\"dearer\",\"code\":"
