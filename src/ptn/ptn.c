@@ -77,6 +77,12 @@ bool tl_ptn_is_revoked(const tl_ptn *n, const tl_node_id *node)
     return find(n, node) != NULL;
 }
 
+tl_unix tl_ptn_revoked_at(const tl_ptn *n, const tl_node_id *node)
+{
+    const revoked *r = find(n, node);
+    return r ? r->at : 0;
+}
+
 int64_t tl_ptn_sequence(const tl_ptn *n)
 {
     return n->sequence;

@@ -23,6 +23,8 @@ const tl_node_id *tl_ptn_id(const tl_ptn *n);
  * EXPIRED and EARLY are the issuer's. Of two lists with one sequence both count. */
 tl_ptn_verdict tl_ptn_take_revocations(tl_ptn *n, const json_t *list, tl_unix now, bool *ret_stale);
 bool tl_ptn_is_revoked(const tl_ptn *n, const tl_node_id *node);
+/* Since when; 0: it is not revoked. */
+tl_unix tl_ptn_revoked_at(const tl_ptn *n, const tl_node_id *node);
 /* The highest sequence so far; 0: no list yet. */
 int64_t tl_ptn_sequence(const tl_ptn *n);
 /* When it was issued; 0: no list yet. */
