@@ -263,25 +263,27 @@ class TheCorpus(unittest.TestCase):
         chain = certificate(authority, admin, "admin", root, NOW)
         fields = {"nonce": "ab" * 16}
         receipts = Receipts()
-        wanted = {
-            "ptn/certificate": certificate(authority, member, "provider", root, NOW, NOW + HOUR),
-            "ptn/delegated": certificate(authority, member, "consumer", admin, NOW, chain=chain),
-            "ptn/mac": certificate(authority, member, "provider", root, NOW + 0.25),
-            "ptn/list": ptnobjects.revocations(authority, admin, 3, NOW, [(member, NOW), (outsider, NOW)], chain),
-            "ptn/price": ptnobjects.price(authority, root, 4, NOW, 250),
-            "ptn/invite": invite_text(invite_fields(authority, admin, "consumer", NOW + HOUR, **fields)).encode(),
-            "ptn/invite-fields": invite_fields(authority, admin, "consumer", NOW + HOUR, **fields, nodeID=member.id,
-                                               validSeconds=60),
-            "receipt/receipt": receipts.receipt(),
-            "receipt/public-half": {k: v for k, v in receipts.receipt(ptnID=...).items() if k != "consumerSignature"},
-            "receipt/settlement": receipts.settlement()}
-        wanted = {name: v if isinstance(v, bytes) else canonical(v) for name, v in wanted.items()}
+        ptn = {
+            "certificate": certificate(authority, member, "provider", root, NOW, NOW + HOUR),
+            "delegated": certificate(authority, member, "consumer", admin, NOW, chain=chain),
+            "mac": certificate(authority, member, "provider", root, NOW + 0.25),
+            "list": ptnobjects.revocations(authority, admin, 3, NOW, [(member, NOW), (outsider, NOW)], chain),
+            "price": ptnobjects.price(authority, root, 4, NOW, 250),
+            "invite": invite_text(invite_fields(authority, admin, "consumer", NOW + HOUR, **fields)).encode(),
+            "invite-fields": invite_fields(authority, admin, "consumer", NOW + HOUR, **fields, nodeID=member.id,
+                                           validSeconds=60)}
+        receipt = {
+            "receipt": receipts.receipt(),
+            "public-half": {k: v for k, v in receipts.receipt(ptnID=...).items() if k != "consumerSignature"},
+            "settlement": receipts.settlement()}
+        wanted = {CORPUS / room / name: v if isinstance(v, bytes) else canonical(v)
+                  for room, objects in (("ptn", ptn), ("receipt", receipt)) for name, v in objects.items()}
         if "--write-corpus" in sys.argv:
             for name, raw in wanted.items():
-                (CORPUS / name).write_bytes(raw)
+                name.write_bytes(raw)
         for name, raw in wanted.items():
             with self.subTest(name):
-                self.assertEqual((CORPUS / name).read_bytes(), raw)
+                self.assertEqual(name.read_bytes(), raw)
 
 
 if __name__ == "__main__":
