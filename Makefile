@@ -71,11 +71,11 @@ kills: all
 test-debian13:
 	@tools/test-debian $(SUITE) $(ROOT) $(WHAT)
 
-## make asan     unit tests, simulator and attacks under the address, leak and undefined-behaviour sanitizers
+## make asan     unit tests, a third of the simulator's seeds, and attacks, under the address, leak and undefined-behaviour sanitizers
 asan:
 	@[ -d build-asan ] || meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
 	@ninja -C build-asan
-	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 tools/run-tests build-asan unit sim attacks
+	@SIM_PART=$${SIM_PART:-3} UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 tools/run-tests build-asan unit sim attacks
 
 ## make tsan     unit tests of the rooms that may have threads, under the thread sanitizer
 tsan:

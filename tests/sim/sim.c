@@ -434,7 +434,7 @@ bool sim_run_while(sim *s, bool (*done)(void *user), void *user, tl_time limit)
 /* What the environment asks for. */
 static struct {
     bool read, given, apart;
-    uint64_t seed, count; /* count 0: not given */
+    uint64_t seed, count, part; /* 0: not given */
     const char *scene;
 } wish;
 static unsigned failures;
@@ -443,11 +443,12 @@ static void read_wish(void)
 {
     if (wish.read)
         return;
-    const char *seed = getenv("SIM_SEED"), *count = getenv("SIM_COUNT");
+    const char *seed = getenv("SIM_SEED"), *count = getenv("SIM_COUNT"), *part = getenv("SIM_PART");
     wish.read = true;
     wish.given = seed != NULL;
     wish.seed = seed ? strtoull(seed, NULL, 0) : 0;
     wish.count = count ? strtoull(count, NULL, 0) : 0;
+    wish.part = part ? strtoull(part, NULL, 0) : 0;
     wish.apart = getenv("SIM_APART") != NULL;
     wish.scene = getenv("SIM_SCENE");
 }
@@ -500,7 +501,8 @@ void sim_each_seed(const char *name, uint64_t first, uint64_t count, void (*run)
     if (wish.given) {
         first = wish.seed;
         count = 1;
-    }
+    } else if (wish.part)
+        count = (count + wish.part - 1) / wish.part;
     if (wish.count)
         count = wish.count;
     for (uint64_t i = 0; i < count; i++) {

@@ -82,6 +82,7 @@ bool sim_run_while(sim *s, bool (*done)(void *user), void *user, tl_time limit);
  * may ask for others:
  *     SIM_SEED=n   this seed alone, of every scene
  *     SIM_COUNT=n  so many, from SIM_SEED or else from the scene's own first
+ *     SIM_PART=n   an n-th of a scene's own, at least one
  *     SIM_APART=1  each in a process of its own; all run, and each that failed is printed with how
  *                  to run it again
  *     SIM_SCENE=s  the scene of this name alone
