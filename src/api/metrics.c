@@ -266,6 +266,42 @@ static void write_requests(writer *w, const tl_node_facts *f)
            (double)f->backend_running);
 }
 
+/* The queue before the model server, by class. */
+static void write_slots(writer *w, const tl_slots_facts *f)
+{
+    static const char *const labels[TL_SCHED_CLASSES] = {
+        [TL_SCHED_PRIVATE] = "class=\"private\"", [TL_SCHED_PUBLIC] = "class=\"public\""};
+    char more[64];
+    family(w, "teale_served_tokens_total", "counter",
+           "Tokens of answers to others, by class and kind, as they are charged.");
+    for (int c = 0; c < TL_SCHED_CLASSES; c++) {
+        snprintf(more, sizeof more, "%s,kind=\"prompt\"", labels[c]);
+        sample(w, "teale_served_tokens_total", more, (double)f->prompt[c]);
+        snprintf(more, sizeof more, "%s,kind=\"generated\"", labels[c]);
+        sample(w, "teale_served_tokens_total", more, (double)f->generated[c]);
+    }
+    family(w, "teale_queue_length", "gauge", "Questions of others that wait for a slot.");
+    for (int c = 0; c < TL_SCHED_CLASSES; c++)
+        sample(w, "teale_queue_length", labels[c], f->queued[c]);
+    family(w, "teale_queue_wait_seconds", "gauge",
+           "How long a question that came now would wait, as far as it can be told.");
+    for (int c = 0; c < TL_SCHED_CLASSES; c++)
+        sample(w, "teale_queue_wait_seconds", labels[c], f->wait_seconds[c]);
+    family(w, "teale_queue_waited_seconds_total", "counter",
+           "Time in the queue of the questions that got a slot, in sum.");
+    for (int c = 0; c < TL_SCHED_CLASSES; c++)
+        sample(w, "teale_queue_waited_seconds_total", labels[c],
+               (double)f->waited[c] / (double)TL_SEC);
+    family(w, "teale_queue_left_total", "counter", "Questions that got a slot.");
+    for (int c = 0; c < TL_SCHED_CLASSES; c++)
+        sample(w, "teale_queue_left_total", labels[c], (double)f->began[c]);
+    family(w, "teale_queue_refused_total", "counter", "Questions that got none.");
+    sample(w, "teale_queue_refused_total", "reason=\"full\"", (double)f->turned_away);
+    sample(w, "teale_queue_refused_total", "reason=\"late\"", (double)f->late);
+    single(w, "teale_share_slots", "gauge", "Slots of the model server for others.", f->slots);
+    single(w, "teale_share_running", "gauge", "Of these, in use.", f->running);
+}
+
 static void write_node(writer *w, const tl_node_facts *f)
 {
     family(w, "teale_build_info", "gauge", "Always 1; the version is the label.");
@@ -283,6 +319,8 @@ static void write_node(writer *w, const tl_node_facts *f)
     single(w, "tesseras_relay_sessions_active", "gauge", "Sessions relayed for others now.", 0);
     single(w, "tesseras_relay_bytes_forwarded", "counter", "Bytes relayed for others.", 0);
     write_requests(w, f);
+    write_slots(w, &f->slots);
+    single(w, "teale_share_paused", "gauge", "1 while the owner serves nobody else.", f->paused);
 }
 
 /* --- the API's own --- */

@@ -52,6 +52,7 @@ typedef struct question {
     bool reading;  /* inside read_on: calls of the sink are made from there */
     bool has_body; /* a byte of it came */
     uint64_t progresses;
+    tl_progress progress; /* the last */
     tl_time asked_at;
     tl_time deadline;
     struct question *prev, *next;
@@ -254,13 +255,15 @@ static bool may_wait_on(const question *q)
 }
 
 /* The peer's own limits bound what it works at, so ours begins anew. */
-static void on_progress(question *q)
+static void on_progress(question *q, const tl_cluster_progress *p)
 {
+    unsigned wait = p->wait_seconds < TL_WAIT_SECONDS_MAX ? p->wait_seconds : TL_WAIT_SECONDS_MAX;
+    q->progress = (tl_progress){p->queue_position, wait};
     q->progresses++;
     if (q->state == ASKING && may_wait_on(q))
         set_deadline(q, q->asker->times.first_byte);
     if (!q->has_body && q->sink.on_progress)
-        q->sink.on_progress(q->user, &(tl_progress){0});
+        q->sink.on_progress(q->user, &q->progress);
 }
 
 static void on_complete(question *q, const tl_cluster_complete *c)
@@ -275,8 +278,10 @@ static void on_error(question *q, const tl_cluster_error *r)
     tl_fail f;
     if (tl_fail_parse(tl_slice_str(r->detail), &f) && tl_fail_parse(tl_slice_str(r->code), &f))
         f = TL_FAIL_INTERNAL;
+    unsigned after = r->retry_after < TL_WAIT_SECONDS_MAX ? r->retry_after : TL_WAIT_SECONDS_MAX;
     fail_as(q, &(tl_failure){.fail = f,
                              .message = r->message,
+                             .retry_after = f == TL_FAIL_QUEUE_FULL ? after : 0,
                              .price = r->price,
                              .price_version = r->price_version});
 }
@@ -313,7 +318,7 @@ static tl_err on_message(question *q, tl_slice text)
         else
             fail(q, TL_FAIL_PEER_FAILED, "the peer asks more than it bid, or for another network");
     } else if (ours && m.type == TL_CLUSTER_PROGRESS)
-        on_progress(q);
+        on_progress(q, &m.u.progress);
     else if (ours && m.type == TL_CLUSTER_COMPLETE && q->state == ANSWERING)
         on_complete(q, &m.u.complete);
     else if (ours && m.type == TL_CLUSTER_ERROR)

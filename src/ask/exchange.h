@@ -72,6 +72,8 @@ typedef struct {
     tl_time streamed; /* from the first byte to the end, while nobody held it up; 0: unknown */
 } tl_answer_end;
 
+#define TL_WAIT_SECONDS_MAX 3600 /* a longer wait is told as this */
+
 /* What is told with a failure. */
 typedef struct {
     tl_fail fail;

@@ -28,6 +28,10 @@ tl_fail tl_places_enter(tl_places *p, const tl_question_of *q, tl_time now, tl_g
         *ret_why = tl_access_words(verdict);
         return verdict < TL_ACCESS_NETWORK ? fails[verdict] : TL_FAIL_FORBIDDEN;
     }
+    if (p->closed) {
+        *ret_why = p->closed;
+        return TL_FAIL_UNAVAILABLE;
+    }
     if (!tl_ask_path_find(tl_slice_str(q->path))) {
         *ret_why = "this path of the model server is not shared";
         return TL_FAIL_FORBIDDEN;

@@ -14,6 +14,7 @@
 
 typedef struct {
     const tl_access *access; /* borrowed for life */
+    const char *closed;      /* why nobody is let in now, a literal; NULL: they are */
     uint32_t running_max;    /* places: questions admitted at once, being read or answered */
     size_t running;          /* those that are taken */
     size_t pending;          /* bytes of answers that wait for their askers to take them */

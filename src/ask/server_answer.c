@@ -46,7 +46,7 @@ static tl_err put_message(tl_request *r, const tl_cluster_message *m)
 /* On the wire there are eight codes; the others travel in `detail` (ask/exchange.h). */
 void tl_request_send_error(tl_request *r, tl_request_state next, const tl_failure *failure)
 {
-    tl_cluster_message m = {.type = TL_CLUSTER_ERROR};
+    tl_cluster_message m = {.type = TL_CLUSTER_ERROR, .u.error.retry_after = failure->retry_after};
     tl_fail fail = failure->fail, code = fail;
     if (fail > TL_FAIL_PAYMENT_REQUIRED) {
         code = fail == TL_FAIL_BACKEND_UNREACHABLE || fail == TL_FAIL_NO_PROVIDER
@@ -158,6 +158,9 @@ void tl_request_tell_progress(tl_request *r)
     s->due = tl_time_min(s->due, r->progress_at);
     if (r->out.pending.len)
         return;
+    tl_progress progress = tl_exchange_progress(r->exchange);
+    m.u.progress.queue_position = progress.position;
+    m.u.progress.wait_seconds = progress.wait_seconds;
     memcpy(m.u.progress.id, r->id, sizeof r->id);
     if (put_message(r, &m))
         tl_request_give_up(r, TL_CODE_CANCELLED);

@@ -25,7 +25,7 @@ typedef struct tl_slots tl_slots;
 
 typedef struct {
     unsigned slots; /* questions of others that the model server has at once, 1 to TL_SLOTS_MAX */
-    unsigned queue_max; /* 1 to TL_SLOTS_QUEUE_MAX, of each class */
+    unsigned queue_max; /* 0 to TL_SLOTS_QUEUE_MAX, of each class */
     tl_time wait_max;   /* a question that waited so long fails with QUEUE_FULL */
 } tl_slots_config;
 

@@ -2,6 +2,7 @@
 
 #include "backend/backend_exchange.h"
 #include "backend/backend_probe.h"
+#include "backend/backend_slots.h"
 #include "base/log.h"
 
 #include <assert.h>
@@ -22,6 +23,7 @@
 #define IDLE_AFTER    TL_MIN        /* after this time without a question, looks are rarer */
 /* A multiple of the connections' keepalive, so that an idle node wakes once for both. */
 #define IDLE_INTERVAL (25 * TL_SEC)
+#define SLOTS_EVERY   (60 * TL_SEC) /* while it is up, it is asked for its slots no more often */
 
 struct tl_backend {
     tl_loop *loop;
@@ -45,6 +47,9 @@ struct tl_backend {
 
     tl_timer timer; /* for the next look */
     tl_backend_probe *probe;
+    tl_backend_slots_look *slots_look;
+    tl_time slots_at;       /* the last look at them; 0 = none since the server was found */
+    unsigned slots;         /* 0 = it does not tell */
     char probing[BASE_MAX]; /* the server at which the running look is directed */
     tl_time probe_at, backoff, active_at;
     tl_backend_exchange *running;
@@ -163,8 +168,38 @@ static tl_time next_look_while_up(const tl_backend *b, tl_time now)
     return (now / IDLE_INTERVAL + 1) * IDLE_INTERVAL;
 }
 
+static void on_slots(void *user, unsigned slots)
+{
+    tl_backend *b = user;
+    b->slots_look = NULL;
+    if (slots == b->slots)
+        return;
+    if (slots)
+        tl_log(TL_LOG_INFO, "model server: it answers %u questions at once", slots);
+    b->slots = slots;
+    if (b->events.on_change)
+        b->events.on_change(b->user);
+}
+
+/* The server is up: how many questions does it answer at once? */
+static void look_at_slots(tl_backend *b)
+{
+    tl_time now = tl_loop_now(b->loop);
+    bool askable = b->kind && tl_backend_slots_askable(b->kind);
+    if (!askable)
+        b->slots = 0;
+    if (!askable || b->slots_look || (b->slots_at && now - b->slots_at < SLOTS_EVERY))
+        return;
+    b->slots_at = now;
+    if (tl_backend_slots_start(b->http, b->base, b->key, b->kind, b->config.look_limit, on_slots, b,
+                               &b->slots_look))
+        b->slots_look = NULL;
+}
+
 static void found_up(tl_backend *b, tl_backend_models *models, const char *kind)
 {
+    if (b->state != TL_BACKEND_UP)
+        b->slots_at = 0; /* it may have been started anew, with other settings */
     if (b->state != TL_BACKEND_UP || strcmp(b->base, b->probing) != 0)
         tl_log(TL_LOG_INFO, "model server: %s at %s, %zu models", kind, b->probing, models->n);
     snprintf(b->base, sizeof b->base, "%s", b->probing);
@@ -172,6 +207,7 @@ static void found_up(tl_backend *b, tl_backend_models *models, const char *kind)
     b->search_i = 0;
     tl_timer_set(&b->timer, next_look_while_up(b, tl_loop_now(b->loop)));
     become(b, TL_BACKEND_UP, TL_BACKEND_NO_TROUBLE, models, kind, "");
+    look_at_slots(b);
 }
 
 static bool has_port(const tl_backend *b, size_t i)
@@ -429,6 +465,8 @@ void tl_backend_free(tl_backend *b)
         tl_backend_exchange_fail(b->running, TL_FAIL_UNAVAILABLE, "this node stops sharing");
     if (b->probe)
         tl_backend_probe_cancel(b->probe);
+    if (b->slots_look)
+        tl_backend_slots_cancel(b->slots_look);
     tl_http_free(b->http);
     tl_timer_stop(&b->timer);
     tl_backend_models_clear(&b->models);
@@ -479,4 +517,9 @@ const char *tl_backend_model(const tl_backend *b, size_t i)
 size_t tl_backend_running(const tl_backend *b)
 {
     return b->running_n;
+}
+
+unsigned tl_backend_slots(const tl_backend *b)
+{
+    return b->slots;
 }

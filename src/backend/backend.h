@@ -49,7 +49,7 @@ typedef enum {
 } tl_backend_trouble;
 
 typedef struct {
-    /* The state or the list of models changed. */
+    /* The state, the list of models or the number of slots changed. */
     void (*on_change)(void *user);
 } tl_backend_events;
 
@@ -75,5 +75,7 @@ const char *tl_backend_model(const tl_backend *b, size_t i); /* borrowed until t
 TL_CHECK tl_err tl_backend_ask(tl_backend *b, const tl_ask *ask, const tl_exchange_sink *sink,
                                void *user, tl_exchange **ret_exchange);
 size_t tl_backend_running(const tl_backend *b);
+/* How many questions the server answers at once, as it tells; 0: it does not. */
+unsigned tl_backend_slots(const tl_backend *b);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "ask/router.h"
 #include "ask/server.h"
+#include "ask/slots.h"
 #include "backend/backend.h"
 #include "direct/direct.h"
 #include "legacy/legacy.h"
@@ -48,6 +49,8 @@ typedef struct {
     size_t asked_running, served_running;
     tl_backend_state backend;
     size_t backend_models, backend_running;
+    tl_slots_facts slots;
+    bool paused;
 } tl_node_facts;
 
 void tl_node_facts_of(const tl_node *n, tl_node_facts *ret_facts);

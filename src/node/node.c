@@ -17,6 +17,7 @@ static tl_time expiry(const tl_node *n)
     at = tl_time_min(at, tl_time_min(tl_direct_expiry(n->direct), tl_legacy_expiry(n->legacy)));
     at = tl_time_min(at, tl_time_min(tl_server_expiry(n->server), tl_router_expiry(n->router)));
     at = tl_time_min(at, tl_node_bids_expiry(n));
+    at = tl_time_min(at, tl_node_slots_expiry(n));
     return n->stage >= TL_NODE_DRAINING && n->stage < TL_NODE_GONE
                ? tl_time_min(at, n->drain_deadline)
                : at;
@@ -38,6 +39,7 @@ static void run(void *user)
         tl_calls_run(n);
         tl_router_run(n->router);
         tl_asker_run(n->asker);
+        tl_slots_run(n->slots);
         tl_legacy_run(n->legacy);
         tl_node_run_direct(n);
         tl_node_beat_bids(n);
@@ -68,6 +70,7 @@ static void on_timer(void *user)
     tl_legacy_on_timer(n->legacy);
     tl_router_on_timer(n->router);
     tl_server_on_timer(n->server);
+    tl_node_slots_on_timer(n);
     tl_node_wake(n);
 }
 
@@ -147,6 +150,7 @@ void tl_node_set_option_of(tl_node *n, const char *(*option_of)(void *user, cons
 
 tl_err tl_node_start(tl_node *n, tl_why *why)
 {
+    tl_node_read_pause(n);
     tl_err e = tl_node_apply_share(n, why);
     if (e)
         return e;
@@ -170,6 +174,7 @@ void tl_node_free(tl_node *n)
     tl_asker_free(n->asker);
     tl_legacy_free(n->legacy);
     tl_server_free(n->server);
+    tl_slots_free(n->slots);
     tl_backend_free(n->backend);
     tl_direct_free(n->direct); /* gives back path ids of peers */
     tl_peers_free(n->peers);
@@ -241,6 +246,7 @@ void tl_node_drain(tl_node *n, tl_time deadline, void (*on_done)(void *user), vo
     n->drain_deadline = deadline;
     tl_node_apply_access(n);
     tl_router_drain(n->router);
+    tl_node_apply_slots(n, false);
     tl_node_tell_capabilities(n);
     tl_peers_say_goodbye(n->peers, "shutting down");
     tl_node_wake(n);

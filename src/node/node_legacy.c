@@ -46,7 +46,7 @@ static json_t *models(void *user)
     const tl_node *n = user;
     size_t bytes = 0, count = n->backend ? tl_backend_model_count(n->backend) : 0;
     json_t *list = json_array();
-    if (tl_access_for_old(&n->access))
+    if (tl_access_for_old(&n->access) || tl_node_is_paused(n))
         count = 0;
     for (size_t i = 0; list && i < count && json_array_size(list) < MODELS_MAX; i++) {
         const char *model = tl_backend_model(n->backend, i);

@@ -23,6 +23,7 @@ static void backend_changed(void *user)
 {
     tl_node *n = user;
     tell_sharing(n);
+    tl_node_apply_slots(n, false); /* it may tell of other slots */
     tl_node_tell_capabilities(n);
     tl_router_on_relay(n->router); /* a question may wait for what the model server has now */
     tl_node_wake(n);
@@ -53,6 +54,7 @@ tl_err tl_node_apply_share(tl_node *n, tl_why *why)
     n->backend = backend;
     tl_backend_free(old);
     tl_node_apply_access(n);
+    tl_node_apply_slots(n, false);
     tl_node_tell_capabilities(n);
     return TL_OK;
 }
@@ -103,6 +105,7 @@ void tl_node_apply_limits(tl_node *n)
     tl_legacy_set_times(n->legacy, &old_times);
     tl_asker_set_times(n->asker, &times);
     tl_node_apply_access(n);
+    tl_node_apply_slots(n, false);
 }
 
 void tl_node_apply_prices(tl_node *n)
@@ -134,6 +137,10 @@ tl_err tl_node_setting_changed(tl_node *n, const tl_settings *settings, const ch
                                          "timeout_body_idle_secs",
                                          "share_models",
                                          "legacy_plaintext",
+                                         "share_slots",
+                                         "share_queue_max",
+                                         "share_queue_wait_secs",
+                                         "share_pause",
                                          NULL};
     static const char *const prices[] = {"price.floor_micro", "price.kwh_micro", "price.watts",
                                          "price.max_micro", NULL};

@@ -50,12 +50,11 @@ bool tl_node_is_shared(const tl_node *n, const char *model)
     return only->n == 0;
 }
 
-static const char *serves(void *user, const char *model)
+const char *tl_node_serves(const tl_node *n, const char *model)
 {
-    const tl_node *n = user;
     const char *best = NULL;
     tl_model_fit best_fit = TL_MODEL_OTHER;
-    size_t count = local_count(user);
+    size_t count = is_up(n) ? tl_backend_model_count(n->backend) : 0;
     for (size_t i = 0; i < count; i++) {
         const char *listed = tl_backend_model(n->backend, i);
         tl_model_fit fit = tl_model_fits(model, listed);
@@ -65,6 +64,11 @@ static const char *serves(void *user, const char *model)
         }
     }
     return best;
+}
+
+static const char *serves(void *user, const char *model)
+{
+    return tl_node_serves(user, model);
 }
 
 void tl_node_tell_capabilities(tl_node *n)
@@ -80,7 +84,7 @@ void tl_node_tell_capabilities(tl_node *n)
     tl_capabilities c = {&n->hardware,
                          models,
                          n_models,
-                         n_models && !tl_access_for_strangers(&n->access),
+                         n_models && !tl_access_for_strangers(&n->access) && !tl_node_is_paused(n),
                          n->settings.requests_max,
                          bids};
     json_t *for_relay = tl_capabilities_json(&c), *for_peers = tl_capabilities_json(&c);
@@ -386,9 +390,10 @@ static tl_err wire_peers(tl_node *n)
 
 tl_err tl_node_wire(tl_node *n)
 {
-    static const tl_server_backend server_backend = {serves, ask_backend, served_done,
+    static const tl_server_backend server_backend = {serves, tl_node_ask_for_others, served_done,
                                                      tl_node_price};
-    static const tl_server_backend in_clear = {serves, ask_backend, served_in_clear, tl_node_price};
+    static const tl_server_backend in_clear = {serves, tl_node_ask_for_others, served_in_clear,
+                                               tl_node_price};
     static const tl_router_world world = {local_count, local_model, ask_backend,
                                           local_error, discover,    relay_hopeless,
                                           relay_error, route_done,  tl_node_ask_old};
@@ -399,6 +404,8 @@ tl_err tl_node_wire(tl_node *n)
         e = tl_asker_new(&n->env, n->peers, &times, &n->asker);
     if (!e)
         e = tl_server_new(&n->env, &n->access, &policy, &server_backend, n, &n->server);
+    if (!e)
+        e = tl_node_wire_slots(n);
     if (!e)
         e = tl_node_wire_legacy(n, &in_clear);
     if (!e)

@@ -7,6 +7,7 @@
  *   node_store.c     the database, and how its thread wakes the loop
  *   node_legacy.c    the old protocol
  *   node_settings.c  puts settings into force
+ *   node_slots.c     the queue before the model server, and the pause of its owner
  *   node_look.c      waits for a fresh look at peers and network
  *   node_report.c    status, peers, models, events; node_net_report.c the network
  *   node_ping.c      round trips to one peer
@@ -21,6 +22,7 @@
 #include "ask/asker.h"
 #include "ask/router.h"
 #include "ask/server.h"
+#include "ask/slots.h"
 #include "direct/direct.h"
 #include "io/waker.h"
 #include "legacy/legacy.h"
@@ -82,6 +84,12 @@ struct tl_node {
     tl_asker *asker;
     tl_router *router;
     tl_server *server;
+    tl_slots *slots; /* between the server and the backend; the owner's questions pass by it */
+    struct {
+        bool on;
+        tl_unix until; /* TL_PAUSE_NO_END */
+        tl_time ends;  /* the same moment; TL_NEVER */
+    } pause;           /* by the owner's word; the setting share_pause comes on top */
     tl_legacy *legacy;
     tl_backend *backend;                                  /* NULL: nothing is shared */
     char sharing_told[sizeof((tl_sharing *)NULL)->cause]; /* the cause that was last logged */
@@ -118,6 +126,8 @@ TL_CHECK tl_err tl_node_wire(tl_node *n);
 /* Sends the present capabilities to the relay and the peers. */
 void tl_node_tell_capabilities(tl_node *n);
 bool tl_node_is_shared(const tl_node *n, const char *model);
+/* The name under which the model server has the model, if it is served to others now; else NULL. */
+const char *tl_node_serves(const tl_node *n, const char *model);
 TL_CHECK tl_err tl_node_ask_everybody(tl_node *n);
 
 /* node_network.c */
@@ -165,6 +175,23 @@ json_t *tl_node_idle_bids(tl_node *n);
 /* As tl_server_backend.price. */
 int64_t tl_node_price(void *user, const tl_ask *ask, int64_t *ret_version);
 void tl_node_bids_clear(tl_node *n);
+
+/* node_slots.c */
+TL_CHECK tl_err tl_node_wire_slots(tl_node *n);
+/* A tl_ask_fn: the model server, for questions of others. */
+TL_CHECK tl_err tl_node_ask_for_others(void *user, const tl_ask *ask, const tl_exchange_sink *sink,
+                                       void *sink_user, tl_exchange **ret_exchange);
+/* Puts the settings, the pause and the stage into force. `now`: where others are not served, what runs
+ * for them ends, too. */
+void tl_node_apply_slots(tl_node *n, bool now);
+bool tl_node_is_paused(const tl_node *n);
+/* The pause of an earlier run, if it has not ended. Before tl_node_start. */
+void tl_node_read_pause(tl_node *n);
+void tl_node_slots_on_timer(tl_node *n);
+tl_time tl_node_slots_expiry(const tl_node *n);
+json_t *tl_node_share_json(const tl_node *n); /* `share` of the status; NULL: out of memory */
+void tl_node_do_pause(tl_node *n, const json_t *args, tl_call *call);
+void tl_node_do_resume(tl_node *n, const json_t *args, tl_call *call);
 
 /* node_look.c */
 /* A discovery of all nodes has ended. */

@@ -13,6 +13,8 @@ static const struct {
     const char *name;
     tl_verb_fn handle;
 } verbs[] = {
+    {"pause", tl_node_do_pause},
+    {"resume", tl_node_do_resume},
     {NULL, NULL},
 };
 
@@ -27,6 +29,7 @@ static const struct {
     {"E_NOT_FOUND", 1, 404},
     {"E_EXISTS", 1, 409},
     {"E_TOO_MUCH", 1, 400},
+    {"E_SETTING", 1, 409},
     {"E_NOT_ADMIN", 5, 403},
     {"E_NOT_CA", 5, 403},
     {"E_DENIED", 5, 403},

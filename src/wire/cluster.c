@@ -124,6 +124,17 @@ static tl_err get_maybe(const json_t *o, const char *key, tl_maybe *ret)
     return e;
 }
 
+/* The same up to `max`; 0 when absent or null. */
+static tl_err get_small(const json_t *o, const char *key, uint32_t max, uint32_t *ret)
+{
+    const json_t *v = json_object_get(o, key);
+    uint64_t value = 0;
+    tl_err e = v && !json_is_null(v) ? get_count(o, key, max, &value) : TL_OK;
+    if (!e)
+        *ret = (uint32_t)value;
+    return e;
+}
+
 /* 64 hex digits; "" when absent or null. */
 static tl_err get_network(const json_t *o, char ret[65])
 {
@@ -231,6 +242,16 @@ static tl_err parse_complete(const json_t *o, tl_cluster_complete *c)
     return e;
 }
 
+static tl_err parse_progress(const json_t *o, tl_cluster_progress *r)
+{
+    tl_err e = get_id(o, r->id);
+    if (!e)
+        e = get_small(o, "queuePosition", UINT32_MAX, &r->queue_position);
+    if (!e)
+        e = get_small(o, "waitSeconds", TL_CLUSTER_WAIT_MAX, &r->wait_seconds);
+    return e;
+}
+
 static tl_err parse_error(const json_t *o, tl_cluster_error *r)
 {
     tl_err e = get_id(o, r->id);
@@ -244,6 +265,8 @@ static tl_err parse_error(const json_t *o, tl_cluster_error *r)
         e = get_maybe(o, "pricePerKToken", &r->price);
     if (!e)
         e = get_maybe(o, "priceVersion", &r->price_version);
+    if (!e)
+        e = get_small(o, "retryAfter", TL_CLUSTER_WAIT_MAX, &r->retry_after);
     return e;
 }
 
@@ -263,7 +286,7 @@ static tl_err parse_payload(const char *name, json_t *o, tl_cluster_message *m)
     case TL_CLUSTER_HEARTBEAT_ACK: return parse_heartbeat(o, &m->u.heartbeat);
     case TL_CLUSTER_GOODBYE: return get_words(o, "reason", m->u.goodbye, sizeof m->u.goodbye);
     case TL_CLUSTER_REQUEST: return parse_request(o, &m->u.request);
-    case TL_CLUSTER_PROGRESS: return get_id(o, m->u.progress.id);
+    case TL_CLUSTER_PROGRESS: return parse_progress(o, &m->u.progress);
     case TL_CLUSTER_RESPONSE: return parse_response(o, &m->u.response);
     case TL_CLUSTER_COMPLETE: return parse_complete(o, &m->u.complete);
     case TL_CLUSTER_ERROR: return parse_error(o, &m->u.error);
@@ -325,6 +348,11 @@ static bool put_maybe(json_t *o, const char *key, tl_maybe m)
     return !m.given || !json_object_set_new(o, key, json_integer(m.value));
 }
 
+static bool put_small(json_t *o, const char *key, uint32_t n)
+{
+    return !n || !json_object_set_new(o, key, json_integer(n));
+}
+
 /* Takes the reference; NULL where a field is missing. */
 static json_t *whole(json_t *o, bool done)
 {
@@ -380,7 +408,15 @@ static json_t *write_error(const tl_cluster_error *r)
                           "code", r->code);
     return whole(o, o && put_text(o, "detail", r->detail) &&
                         put_maybe(o, "pricePerKToken", r->price) &&
-                        put_maybe(o, "priceVersion", r->price_version));
+                        put_maybe(o, "priceVersion", r->price_version) &&
+                        put_small(o, "retryAfter", r->retry_after));
+}
+
+static json_t *write_progress(const tl_cluster_progress *r)
+{
+    json_t *o = json_pack("{s:s}", "requestID", r->id);
+    return whole(o, o && put_small(o, "queuePosition", r->queue_position) &&
+                        put_small(o, "waitSeconds", r->wait_seconds));
 }
 
 static json_t *write_payload(const tl_cluster_message *m)
@@ -394,7 +430,7 @@ static json_t *write_payload(const tl_cluster_message *m)
     case TL_CLUSTER_HEARTBEAT_ACK: return write_heartbeat(&m->u.heartbeat);
     case TL_CLUSTER_GOODBYE: return json_pack("{s:o}", "reason", words(m->u.goodbye));
     case TL_CLUSTER_REQUEST: return write_request(&m->u.request);
-    case TL_CLUSTER_PROGRESS: return json_pack("{s:s}", "requestID", m->u.progress.id);
+    case TL_CLUSTER_PROGRESS: return write_progress(&m->u.progress);
     case TL_CLUSTER_RESPONSE: return write_response(&m->u.response);
     case TL_CLUSTER_COMPLETE:
         /* The receipt follows on the control stream, when it is stored: null. */

@@ -8,10 +8,12 @@
  * On a stream for each request:
  *   inferenceRequest     {requestID, model, streaming, path, contentType, progress?, ptnID?,
  *                         maxPricePerKToken?, pricePerKToken?, priceVersion?}
- *   inferenceProgress    {requestID}       only where the request said "progress": true
+ *   inferenceProgress    {requestID, queuePosition?, waitSeconds?}
+ *                                          only where the request said "progress": true
  *   inferenceResponse    {requestID, status, contentType, retryAfter?, ptnID?, pricePerKToken?}
  *   inferenceComplete    {requestID, tokens_in, tokens_out, receipt}
- *   inferenceError       {requestID, errorMessage, code, detail?, pricePerKToken?, priceVersion?}
+ *   inferenceError       {requestID, errorMessage, code, detail?, pricePerKToken?, priceVersion?,
+ *                         retryAfter?}
  * Prices are micro-credits for 1000 tokens. Unknown fields pass unread. A message of any other type is
  * TL_CLUSTER_OTHER: its name and its payload belong to the rooms above. */
 #ifndef TL_WIRE_CLUSTER_H
@@ -26,7 +28,8 @@
 #define TL_CLUSTER_PATH_MAX   64  /* "/v1/chat/completions", with its NUL */
 #define TL_CLUSTER_TYPE_MAX   128 /* a content type, with its NUL */
 #define TL_CLUSTER_OTHER_MAX  32  /* the name of another type, with its NUL; a longer one is cut */
-#define TL_CLUSTER_REASON_MAX 256 /* words for a person, cut to this with their NUL */
+#define TL_CLUSTER_WAIT_MAX   86400 /* seconds of a wait that is told; no queue is that slow */
+#define TL_CLUSTER_REASON_MAX 256   /* words for a person, cut to this with their NUL */
 
 typedef enum {
     TL_CLUSTER_HELLO,
@@ -70,6 +73,9 @@ typedef struct {
 
 typedef struct {
     char id[TL_CLUSTER_ID_MAX];
+    uint32_t
+        queue_position; /* the question waits, and this is its place, from 1; 0: it is worked at */
+    uint32_t wait_seconds; /* for about so long; 0: unknown */
 } tl_cluster_progress;
 
 typedef struct {
@@ -92,6 +98,7 @@ typedef struct {
     char code[32];
     char detail[32]; /* the name of a failure for which the wire has no code; "" = none */
     tl_maybe price, price_version; /* with payment_required: what it would cost now */
+    uint32_t retry_after;          /* with queue_full: seconds; 0: unknown */
 } tl_cluster_error;
 
 typedef struct {

@@ -32,6 +32,11 @@ static void set_paused(tl_exchange *x, bool on)
     j->paused = on;
 }
 
+static tl_progress progress(const tl_exchange *x)
+{
+    return ((const job *)x)->progress;
+}
+
 static tl_err ask_backend(void *user, const tl_ask *ask, const tl_exchange_sink *sink,
                           void *sink_user, tl_exchange **ret_exchange)
 {
@@ -42,7 +47,7 @@ static tl_err ask_backend(void *user, const tl_ask *ask, const tl_exchange_sink 
         return e;
     assert_in_range(s->n_jobs, 0, 159);
     job *j = &s->jobs[s->n_jobs++];
-    *j = (job){{cancel, set_paused}, .sink = *sink, .user = sink_user, .ask = *ask};
+    *j = (job){{cancel, set_paused, progress}, .sink = *sink, .user = sink_user, .ask = *ask};
     assert_int_equal(tl_buf_append(&j->body, ask->body), TL_OK);
     j->ask.body = tl_slice_of(NULL, 0);
     *ret_exchange = &j->exchange;

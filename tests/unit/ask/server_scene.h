@@ -30,6 +30,7 @@ typedef struct {
     tl_ask ask; /* its body is gone: */
     tl_buf body;
     bool over, cancelled, paused;
+    tl_progress progress;
 } job;
 
 typedef struct {

@@ -302,9 +302,36 @@ static void a_sink_may_cancel_others_and_ask_anew_inside_every_call(void **state
         }
 }
 
+static void says(tl_quic_stream *stream, const char *text)
+{
+    fake_lay_text(stream, TL_FRAME_MESSAGE, text);
+    fake_arrives(stream);
+}
+
+static void a_place_in_a_peers_queue_and_the_seconds_to_wait_are_handed_on(void **state)
+{
+    (void)state;
+    asker_scene s;
+    listener l = {0};
+    asker_scene_init(&s);
+    tl_quic_stream *stream = asker_scene_asked(&s, &l);
+    says(stream,
+         "{\"inferenceProgress\":{\"requestID\":\"r1\",\"queuePosition\":3,\"waitSeconds\":7000}}");
+    assert_int_equal(l.progress.position, 3);
+    assert_int_equal(l.progress.wait_seconds, TL_WAIT_SECONDS_MAX);
+    says(stream, PROGRESS("r1"));
+    assert_int_equal(l.progress.position, 0);
+    says(stream, ERROR("r1", "queue_full", ",\"retryAfter\":70000"));
+    assert_int_equal(l.fail, TL_FAIL_QUEUE_FULL);
+    assert_int_equal(l.retry_after, TL_WAIT_SECONDS_MAX);
+    asker_scene_clear(&s);
+    fake_stream_free(stream);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_place_in_a_peers_queue_and_the_seconds_to_wait_are_handed_on),
         cmocka_unit_test(a_pause_holds_the_body_back_and_loses_nothing),
         cmocka_unit_test(a_pause_said_twice_counts_once),
         cmocka_unit_test(while_paused_a_question_may_fail_but_not_for_its_own_slowness),

@@ -24,6 +24,37 @@ static unsigned words_since(tl_quic_stream *stream, size_t *at)
     return n;
 }
 
+static void a_question_that_waits_tells_its_place_and_a_full_queue_when_to_ask_again(void **state)
+{
+    (void)state;
+    server_scene s;
+    tl_cluster_message m;
+    size_t at = 0;
+    server_scene_init(&s);
+    tl_quic_stream *stream = server_scene_open(&s);
+    fake_lay_text(stream, TL_FRAME_MESSAGE, REQUEST_PROGRESS);
+    fake_lay_text(stream, TL_FRAME_BODY, QUESTION);
+    fake_arrives(stream);
+    fake_ends(stream);
+    assert_int_equal(words_since(stream, &at), 1);
+    s.jobs[0].progress = (tl_progress){3, 40};
+    server_scene_pass(&s, TL_SERVER_PROGRESS_EVERY);
+    fake_next_message(stream, &at, TL_CLUSTER_PROGRESS, &m);
+    assert_int_equal(m.u.progress.queue_position, 3);
+    assert_int_equal(m.u.progress.wait_seconds, 40);
+    s.jobs[0].progress = (tl_progress){0};
+    server_scene_pass(&s, TL_SERVER_PROGRESS_EVERY);
+    fake_next_message(stream, &at, TL_CLUSTER_PROGRESS, &m);
+    assert_int_equal(m.u.progress.queue_position, 0);
+    s.jobs[0].over = true;
+    s.jobs[0].sink.on_fail(s.jobs[0].user, &(tl_failure){TL_FAIL_QUEUE_FULL, "full", 77});
+    fake_next_message(stream, &at, TL_CLUSTER_ERROR, &m);
+    assert_string_equal(m.u.error.code, "queue_full");
+    assert_int_equal(m.u.error.retry_after, 77);
+    server_scene_over(stream);
+    server_scene_clear(&s);
+}
+
 static void a_peer_that_wants_it_is_told_every_two_seconds_that_the_backend_works(void **state)
 {
     (void)state;
@@ -538,6 +569,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_reaches_the_backend_in_whatever_pieces_it_comes),
         cmocka_unit_test(an_answer_goes_back_as_head_body_and_end),
+        cmocka_unit_test(a_question_that_waits_tells_its_place_and_a_full_queue_when_to_ask_again),
         cmocka_unit_test(a_peer_that_wants_it_is_told_every_two_seconds_that_the_backend_works),
         cmocka_unit_test(nothing_of_it_piles_up_for_a_peer_that_does_not_read),
         cmocka_unit_test(a_question_that_is_over_or_has_failed_is_not_worked_at),

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -63,6 +64,10 @@ static void fields_that_may_be_absent_survive_a_round_trip(void **state)
         "\"pricePerKToken\":9007199254740991}}",
         "{\"inferenceError\":{\"requestID\":\"r\",\"errorMessage\":\"dearer\",\"code\":"
         "\"payment_required\",\"pricePerKToken\":7,\"priceVersion\":4}}",
+        "{\"inferenceError\":{\"requestID\":\"r\",\"errorMessage\":\"full\",\"code\":\"queue_"
+        "full\","
+        "\"retryAfter\":3600}}",
+        "{\"inferenceProgress\":{\"requestID\":\"r\",\"queuePosition\":3,\"waitSeconds\":86400}}",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         tl_cluster_message m;
@@ -143,6 +148,18 @@ static void fields_out_of_their_bounds_are_refused_and_their_twins_pass(void **s
                            "\"bids\":{}}}"),
                      TL_ERR_PROTO);
     assert_int_equal(parse("{\"inferenceProgress\":{\"requestID\":\"\"}}"), TL_ERR_PROTO);
+    static const char *const places[] = {"\"queuePosition\":-1", "\"queuePosition\":4294967296",
+                                         "\"queuePosition\":\"1\"", "\"waitSeconds\":86401",
+                                         "\"waitSeconds\":1.5"};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        char text[128];
+        snprintf(text, sizeof text, "{\"inferenceProgress\":{\"requestID\":\"r\",%s}}", places[i]);
+        assert_int_equal(parse(text), TL_ERR_PROTO);
+    }
+    assert_int_equal(
+        parse("{\"inferenceError\":{\"requestID\":\"r\",\"errorMessage\":\"\",\"code\":"
+              "\"queue_full\",\"retryAfter\":-1}}"),
+        TL_ERR_PROTO);
 }
 
 static void numbers_are_whole_and_within_range(void **state)
