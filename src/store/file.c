@@ -1,6 +1,7 @@
 #include "store/file.h"
 
 #include "store/migrations.h"
+#include "store/wal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -224,6 +225,43 @@ static tl_err check_content(sqlite3 *db, const char *path, tl_why *why)
     return e;
 }
 
+/* Opens the file as it is without its log, for one look. */
+static int open_bare(const char *path, sqlite3 **ret)
+{
+    char uri[3 * PATH_MAX + 32];
+    size_t n = (size_t)snprintf(uri, sizeof uri, "file:");
+    for (const char *p = path; *p; p++)
+        n += (size_t)snprintf(uri + n, sizeof uri - n, strchr("%?#", *p) ? "%%%02X" : "%c",
+                              (unsigned char)*p);
+    snprintf(uri + n, sizeof uri - n, "?immutable=1");
+    return sqlite3_open_v2(uri, ret, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX,
+                           NULL);
+}
+
+/* Is the log of this very file? Where the file alone cannot be read, SQLite died while it wrote the
+ * log back: only then is there nothing to compare. */
+static tl_err check_log(const char *path, tl_store_file *f, tl_why *why)
+{
+    name log = beside(path, "-wal");
+    tl_mark bare;
+    uint64_t in_log;
+    tl_err e = tl_wal_commits(log.text, &in_log);
+    if (e)
+        return e == TL_ERR_IO ? tl_why_file(why, "read", log.text, errno) : e;
+    if (!in_log || open_bare(path, &f->bare) || read_mark(f->bare, path, &bare, NULL))
+        return TL_OK;
+    if (!memcmp(bare.id, f->mark.id, TL_MARK_ID) &&
+        tl_wal_fits(bare.commits, in_log, f->mark.commits))
+        return TL_OK;
+    return tl_why_set(
+        why, TL_ERR_REPLAY,
+        "E_STORE_SET_BACK: %.150s is an older copy, and its -wal is of the newer file. "
+        "Both were left as they are. Put the newer file back. If it is lost: remove "
+        "the -wal and the .mark; then this copy is taken, and its open invites are "
+        "withdrawn",
+        path);
+}
+
 static tl_err check_mark(const char *path, tl_store_file *f, tl_why *why)
 {
     tl_mark mark;
@@ -409,9 +447,11 @@ static tl_err check_all(const tl_store_place *at, tl_store_file *f, long long *r
     if (!e)
         e = check_version(f->sqlite, at, ret_version, why);
     if (!e)
-        e = check_content(f->sqlite, at->path, why);
-    if (!e)
         e = read_mark(f->sqlite, at->path, &f->mark, why);
+    if (!e)
+        e = check_log(at->path, f, why);
+    if (!e)
+        e = check_content(f->sqlite, at->path, why);
     return e ? e : check_mark(at->path, f, why);
 }
 
@@ -449,6 +489,7 @@ tl_err tl_store_file_open(const tl_store_place *at, tl_store_file *ret_file, tl_
         e = put_into_use(at, &f, version, why);
     if (e) {
         sqlite3_close(f.sqlite);
+        sqlite3_close(f.bare);
         if (!had_wal && size_of(wal.text) == 0)
             (void)unlink(wal.text); /* SQLite made it to look into the file */
         return e;
@@ -460,6 +501,7 @@ tl_err tl_store_file_open(const tl_store_place *at, tl_store_file *ret_file, tl_
 void tl_store_file_close(tl_store_file *f)
 {
     (void)sqlite3_close(f->sqlite);
+    (void)sqlite3_close(f->bare);
     (void)fsync(f->mark_fd);
     close(f->mark_fd);
 }

@@ -15,6 +15,9 @@
 
 typedef struct {
     sqlite3 *sqlite;
+    /* The file without its log; NULL: there was no log. It stays open until `sqlite` is closed: to close a
+     * descriptor of the file would end this process's locks on it (POSIX). */
+    sqlite3 *bare;
     tl_mark mark; /* what the database says of itself */
     int mark_fd;
     bool created;

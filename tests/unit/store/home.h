@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 typedef struct {
-    char dir[64], db[96], wal[96], mark[96];
+    char dir[64], db[160], wal[192], mark[192];
 } home;
 
 /* For cmocka_unit_test_setup_teardown: *state is a home. */
