@@ -143,6 +143,44 @@ static void note_old(const json_t *object)
                     n == 1 ? "" : "s", n == 1 ? "s" : "");
 }
 
+/* A line for each private network: what this node is there, and what is wrong. */
+static void print_networks(const json_t *ptns)
+{
+    const json_t *ptn;
+    size_t i;
+    json_array_foreach (ptns, i, ptn) {
+        const char *state = tl_json_string(ptn, "state", "?");
+        bool valid = !strcmp(state, "valid");
+        int members = number(ptn, "members");
+        printf("%sptn:%s ", tl_out_colour(stdout, TL_COLOUR_DIM), tl_out_end(stdout));
+        tl_out_plain(tl_json_string(ptn, "name", ""));
+        if (tl_json_string(ptn, "role", NULL))
+            printf(", %s", tl_json_string(ptn, "role", ""));
+        if (valid)
+            printf(", %d member%s\n", members, members == 1 ? "" : "s");
+        else
+            printf(", %s%s%s: teale doctor\n", tl_out_colour(stdout, TL_COLOUR_BAD), state,
+                   tl_out_end(stdout));
+    }
+}
+
+/* What the scheduler before the model server does. Absent: nothing is shared. */
+static void print_share(const json_t *share)
+{
+    const json_t *queued = json_object_get(share, "queued");
+    char text[TL_WORDS_MAX];
+    if (!json_is_object(share))
+        return;
+    printf("%sshare:%s ", tl_out_colour(stdout, TL_COLOUR_DIM), tl_out_end(stdout));
+    if (tl_json_bool(share, "paused", false)) {
+        tl_words_time(text, share, "until", "with: teale resume");
+        printf("paused; it ends %s\n", text);
+        return;
+    }
+    printf("%d of %d slots in use, %d private and %d public waiting\n", number(share, "running"),
+           number(share, "slots"), number(queued, "private"), number(queued, "public"));
+}
+
 int tl_cmd_status(tl_cli *cli, const tl_args *args)
 {
     json_t *s;
@@ -164,6 +202,8 @@ int tl_cmd_status(tl_cli *cli, const tl_args *args)
     note_old(peers);
     print_backend(json_object_get(s, "backend"));
     print_sharing(json_object_get(s, "sharing"));
+    print_share(json_object_get(s, "share"));
+    print_networks(json_object_get(s, "ptns"));
     print_api(cli, json_object_get(s, "api"));
     printf("%srequests:%s %d active, %d served, %d asked, %d failed\n",
            tl_out_colour(stdout, TL_COLOUR_DIM), tl_out_end(stdout), number(requests, "active"),
@@ -212,24 +252,30 @@ static void add_models(tl_table *t, const json_t *models)
 /* How long ago: "5 s", "3 min", "2 h", "4 d". */
 static void add_since(tl_table *t, const char *since)
 {
-    struct tm tm = {0};
-    char text[40] = "-";
-    if (strptime(since, "%Y-%m-%dT%H:%M:%SZ", &tm)) {
-        long s = (long)difftime(time(NULL), timegm(&tm));
-        s = s > 0 ? s : 0;
-        if (s < 120)
-            snprintf(text, sizeof text, "%ld s", s);
-        else if (s < 7200)
-            snprintf(text, sizeof text, "%ld min", s / 60);
-        else if (s < 172800)
-            snprintf(text, sizeof text, "%ld h", s / 3600);
-        else
-            snprintf(text, sizeof text, "%ld d", s / 86400);
-    }
+    tl_unix at;
+    char text[TL_WHEN_TEXT_MAX] = "-";
+    if (!tl_when_parse(tl_slice_str(since), &at))
+        tl_span_write(text, (tl_unix)time(NULL) - at);
     tl_table_add(t, text);
 }
 
-static void add_peer(tl_table *t, const json_t *peer, bool whole)
+/* The names of the networks that this node shares with the peer; "-": none. */
+static void add_networks(tl_table *t, const json_t *peer, const json_t *ours)
+{
+    char text[160] = "";
+    const json_t *id, *ptn;
+    size_t i, k;
+    json_array_foreach (json_object_get(peer, "ptns"), i, id)
+        json_array_foreach (ours, k, ptn) {
+            size_t used = strlen(text);
+            if (json_equal(id, json_object_get(ptn, "ptn_id")))
+                snprintf(text + used, sizeof text - used, "%s%.64s", used ? ", " : "",
+                         tl_json_string(ptn, "name", ""));
+        }
+    tl_table_add(t, *text ? text : "-");
+}
+
+static void add_peer(tl_table *t, const json_t *peer, const json_t *ours, bool whole)
 {
     char text[80];
     const char *path = tl_json_string(peer, "path", "");
@@ -242,7 +288,26 @@ static void add_peer(tl_table *t, const json_t *peer, bool whole)
     tl_table_add(t, rtt > 0 ? text : "-");
     add_since(t, tl_json_string(peer, "since", ""));
     tl_table_add(t, tl_json_string(peer, "remote", tl_json_string(peer, "via", "-")));
+    add_networks(t, peer, ours);
     add_models(t, json_object_get(peer, "models"));
+}
+
+static int print_peers(const tl_cli *cli, const json_t *peers, bool whole)
+{
+    static const char *const heads[] = {"NODE", "NAME",     "PATH",   "RTT", "SINCE",
+                                        "VIA",  "NETWORKS", "MODELS", NULL};
+    json_t *status;
+    const json_t *peer;
+    tl_table t;
+    size_t i;
+    int code = tl_daemon_get(cli, "/control/status", READ_TIME, &status); /* has the names */
+    if (code)
+        return code;
+    tl_table_begin(&t, heads);
+    json_array_foreach (peers, i, peer)
+        add_peer(&t, peer, json_object_get(status, "ptns"), whole);
+    json_decref(status);
+    return tl_table_end(&t) ? TL_EXIT_FAILED : TL_EXIT_OK;
 }
 
 /* `hidden`: the peers that --wan or --cluster left out. */
@@ -259,11 +324,8 @@ static void tell_none(const tl_args *args, size_t hidden)
 
 int tl_cmd_peers(tl_cli *cli, const tl_args *args)
 {
-    static const char *const heads[] = {"NODE",  "NAME", "PATH",   "RTT",
-                                        "SINCE", "VIA",  "MODELS", NULL};
     tl_time timeout;
-    json_t *all, *peer;
-    size_t i;
+    json_t *all;
     if (!tl_daemon_timeout(cli, args, READ_TIME, &timeout))
         return TL_EXIT_USAGE;
     int code = tl_daemon_get(cli, "/control/peers", timeout, &all);
@@ -280,11 +342,7 @@ int tl_cmd_peers(tl_cli *cli, const tl_args *args)
     } else if (!json_array_size(json_object_get(kept, "peers"))) {
         tell_none(args, hidden);
     } else {
-        tl_table t;
-        tl_table_begin(&t, heads);
-        json_array_foreach (json_object_get(kept, "peers"), i, peer)
-            add_peer(&t, peer, tl_args_has(args, "long"));
-        code = tl_table_end(&t) ? TL_EXIT_FAILED : TL_EXIT_OK;
+        code = print_peers(cli, json_object_get(kept, "peers"), tl_args_has(args, "long"));
     }
     if (!cli->json && !tl_args_has(args, "cluster"))
         note_old(kept);
@@ -292,14 +350,36 @@ int tl_cmd_peers(tl_cli *cli, const tl_args *args)
     return code;
 }
 
+/* Who would answer next, and at what price. */
+static void add_best_offer(tl_table *t, const json_t *offers, const json_t *ours)
+{
+    const json_t *best = json_array_get(offers, 0), *ptn;
+    const char *net = tl_json_string(best, "ptn_id", ""), *name = best ? "public" : "-";
+    char text[TL_WORDS_MAX];
+    size_t i;
+    tl_words_id(text, best, "node_id");
+    tl_table_add(t, *tl_json_string(best, "name", "") ? tl_json_string(best, "name", "") : text);
+    json_array_foreach (ours, i, ptn)
+        if (*net && !strcmp(tl_json_string(ptn, "ptn_id", ""), net))
+            name = tl_json_string(ptn, "name", "");
+    tl_table_add(t, *net && !strcmp(name, "public") ? net : name);
+    tl_words_credits_of(text, best, "price_micro");
+    tl_table_add(t, strcmp(text, "0") != 0 ? text : "free");
+}
+
 int tl_cmd_models(tl_cli *cli, const tl_args *args)
 {
-    static const char *const heads[] = {"MODEL", "WHERE", NULL};
+    static const char *const heads[] = {"MODEL", "WHERE", "BEST", "NETWORK", "PRICE", NULL};
     json_t *all, *model;
     size_t i;
     int code = fetch(cli, args, "/control/models", &all);
     if (!all)
         return code;
+    json_t *status = NULL;
+    if ((code = tl_daemon_get(cli, "/control/status", READ_TIME, &status))) {
+        json_decref(all);
+        return code;
+    }
     tl_table t;
     tl_table_begin(&t, heads);
     json_array_foreach (json_object_get(all, "models"), i, model) {
@@ -313,16 +393,15 @@ int tl_cmd_models(tl_cli *cli, const tl_args *args)
             snprintf(where, sizeof where, "%s", local ? "here" : "-");
         tl_table_add(&t, tl_json_string(model, "id", ""));
         tl_table_add(&t, where);
+        add_best_offer(&t, json_object_get(model, "offers"), json_object_get(status, "ptns"));
     }
     if (!json_array_size(json_object_get(all, "models"))) {
-        json_t *status = NULL;
-        if (!tl_daemon_get(cli, "/control/status", READ_TIME, &status))
-            tl_daemon_tell_no_model(status);
-        json_decref(status);
+        tl_daemon_tell_no_model(status);
         json_decref(t.cells);
     } else if (tl_table_end(&t)) {
         code = TL_EXIT_FAILED;
     }
+    json_decref(status);
     json_decref(all);
     return code;
 }

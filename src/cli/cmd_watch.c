@@ -1,4 +1,5 @@
 /* cmd_watch.c - `teale watch`: prints a line for each event of the node, as it comes. */
+#include "base/when.h"
 #include "cli/commands.h"
 #include "cli/daemon.h"
 #include "cli/nattext.h"
@@ -18,10 +19,11 @@ typedef struct {
 /* Prints "12:03:04", in local time, for "2026-01-01T11:03:04Z". */
 static void print_time(const char *at)
 {
-    struct tm tm = {0}, local;
+    struct tm local;
+    tl_unix when;
     char text[32] = "--:--:--";
-    if (strptime(at, "%Y-%m-%dT%H:%M:%SZ", &tm)) {
-        time_t t = timegm(&tm);
+    if (!tl_when_parse(tl_slice_str(at), &when)) {
+        time_t t = (time_t)when;
         if (localtime_r(&t, &local))
             strftime(text, sizeof text, "%H:%M:%S", &local);
     }
@@ -75,6 +77,10 @@ static void print_event(const char *name, const json_t *data)
         print_field(data, "role", ": ");
         print_field(data, "model", " ");
         print_field(data, "result", ": ");
+    } else if (!strcmp(name, "Membership")) {
+        print_peer(data);
+        print_field(data, "what", ": ");
+        printf(" (network %.16s)", tl_json_string(data, "ptn_id", "?"));
     } else {
         print_peer(data);
         print_path(data);

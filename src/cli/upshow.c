@@ -160,6 +160,22 @@ static void show_network(const json_t *status)
 
 /* --- what it means --- */
 
+/* Names the networks whose members may ask. */
+static void tell_networks(const json_t *ptns)
+{
+    tl_buf names = {0};
+    const json_t *ptn;
+    size_t i;
+    json_array_foreach (ptns, i, ptn)
+        if (is(ptn, "state", "valid") && !is(ptn, "role", "consumer") &&
+            (tl_buf_append_str(&names, names.len ? ", " : "") ||
+             tl_out_clean(&names, tl_json_string(ptn, "name", ""))))
+            break;
+    tl_slice s = tl_buf_slice(&names);
+    tl_out_note("serving only members of your networks: %.*s", (int)s.n, (const char *)s.p);
+    tl_buf_clear(&names);
+}
+
 /* Says what is shared with whom, or why it is not. */
 static int conclude_sharing(const json_t *status)
 {
@@ -180,6 +196,8 @@ static int conclude_sharing(const json_t *status)
         tl_out_note("nobody else is served: %s. %s", what, advice);
     } else if (is(sharing, "state", "on") && is(sharing, "with", "public") && wan) {
         tl_out_note("serving anyone on this relay; --private serves only your networks");
+    } else if (is(sharing, "state", "on") && wan) {
+        tell_networks(json_object_get(status, "ptns"));
     }
     if (!code)
         json_array_foreach (json_object_get(sharing, "missing"), i, model)
@@ -212,11 +230,16 @@ static bool can_ask(const tl_cli *cli)
     return any;
 }
 
-/* Says what to do next. */
+/* Says what to do next. A machine that shares is open to anyone until it has a network of its own, so
+ * that comes first. */
 static void conclude_asking(const tl_cli *cli, const json_t *status)
 {
     const json_t *wan = json_object_get(status, "wan");
-    if (can_ask(cli))
+    const json_t *sharing = json_object_get(status, "sharing");
+    bool shares = is(sharing, "state", "on") || is(sharing, "reason", "no_network");
+    if (shares && !json_array_size(json_object_get(status, "ptns")))
+        tl_out_note("Next: teale ptn create family && teale ptn invite family");
+    else if (can_ask(cli))
         tl_out_note("Next: teale chat \"Why is the sky blue?\"");
     else if (!tl_json_bool(wan, "enabled", false))
         tl_out_note(

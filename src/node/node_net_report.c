@@ -214,6 +214,7 @@ static bool is_fixed(const tl_node *n, const char *key)
 typedef struct {
     tl_doctor_relay relays[TL_RELAY_URLS_MAX];
     tl_doctor_name unnamed[TL_STUN_UNNAMED_MAX];
+    tl_doctor_network networks[TL_NETWORKS_MAX];
 } doctor_lists;
 
 static void list_relays(const tl_node *n, doctor_lists *lists, tl_doctor_facts *f)
@@ -288,6 +289,10 @@ json_t *tl_node_doctor(const tl_node *n)
         .peers_in_clear = known.peers_in_clear,
         .in_clear = n->access.in_clear,
         .share = n->settings.share,
+        .own_id = n->hex,
+        .now = tl_loop_unix(),
+        .networks = lists.networks,
+        .n_networks = tl_node_doctor_networks(n, lists.networks),
         .in_network = tl_access_in_network(&n->access),
         .share_members = !n->access.share_public,
         .ask_members = !n->access.ask_any,

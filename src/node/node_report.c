@@ -70,7 +70,8 @@ void tl_node_judge_sharing(const tl_node *n, tl_sharing *ret_sharing)
                           .missing = "",
                           .wan_enabled = n->settings.wan_enabled,
                           .members_only = !n->access.share_public,
-                          .in_network = tl_access_in_network(&n->access)};
+                          .in_network = tl_access_in_network(&n->access),
+                          .serves = tl_node_serves_network(n)};
     if (b) {
         f.backend = tl_backend_state_of(b);
         f.trouble = tl_backend_trouble_of(b);
@@ -134,7 +135,7 @@ json_t *tl_node_status(const tl_node *n)
     tl_node_facts_of(n, &f);
     tl_net_view_of(n, &v);
     return json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:{s:I, s:I, s:I, s:I}, s:o, s:o, s:o, s:o, "
-                     "s:b, s:b, s:[]}",
+                     "s:b, s:b, s:o}",
                      "version", TL_VERSION, "node_id", n->hex, "display_name", n->name, "uptime_s",
                      (json_int_t)(f.uptime / TL_SEC), "wan", tl_node_wan_json(n), "nat",
                      tl_net_nat_json(&v), "peers", "direct", (json_int_t)f.paths.direct, "relayed",
@@ -142,7 +143,7 @@ json_t *tl_node_status(const tl_node *n)
                      (json_int_t)f.peers_in_clear, "backend", backend_status(n), "sharing",
                      sharing_status(n), "share", tl_node_share_json(n), "requests",
                      requests_status(&f), "asks_others", tl_access_asks_others(&n->access),
-                     "stopping", n->stage > TL_NODE_RUNNING, "ptns");
+                     "stopping", n->stage > TL_NODE_RUNNING, "ptns", tl_node_ptns_json(n));
 }
 
 /* --- peers --- */
@@ -174,12 +175,13 @@ static json_t *peer_json(const tl_node *n, const tl_peer *p)
     tl_node_write_time(since, tl_loop_unix() - (tl_unix)(ago / TL_SEC));
     bool old = p->in_clear && n->access.in_clear;
     const char *path = connected ? tl_via_name(facts.via) : NULL;
-    return json_pack("{s:s, s:s, s:s?, s:s?, s:o, s:o, s:s?, s:o, s:[], s:s, s:b}", "node_id", hex,
+    return json_pack("{s:s, s:s, s:s?, s:s?, s:o, s:o, s:s?, s:o, s:o, s:s, s:b}", "node_id", hex,
                      "name", p->name, "path", old ? tl_via_name(TL_VIA_PLAINTEXT) : path, "via",
                      relayed || old ? tl_relay_client_url(n->client) : NULL, "remote",
                      tl_net_addr_json(&facts.remote), "rtt_ms", tl_net_ms_json(facts.rtt), "since",
-                     connected ? since : NULL, "models", models_of(p), "ptns", "nat_type",
-                     tl_nat_type_name(nat), "available", p->available);
+                     connected ? since : NULL, "models", models_of(p), "ptns",
+                     tl_node_ptns_of(n, &p->id), "nat_type", tl_nat_type_name(nat), "available",
+                     p->available);
 }
 
 /* Is the node connected, or does the relay list it? A connection whose path was lost says nothing:

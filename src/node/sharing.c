@@ -100,8 +100,16 @@ static void judge_reach(const tl_sharing_facts *f, tl_sharing *s)
     if (f->members_only && !f->in_network) {
         because(s, TL_SHARING_NOBODY, "no_network",
                 "only members of this node's private networks may ask, and it is in none");
-        remedy(s, "Leave --private out (setting share_with = \"public\") to serve anyone on the "
-                  "relay.");
+        remedy(s,
+               "Make one: teale ptn create family && teale ptn invite family. Or leave --private "
+               "out (setting share_with = \"public\") to serve anyone on the relay.");
+    } else if (f->members_only && !f->serves) {
+        because(s, TL_SHARING_NOBODY, "consumer",
+                "only members of this node's private networks may ask, and there it is a consumer, "
+                "which serves nobody");
+        remedy(s,
+               "Ask an admin to make it a provider, by a new invite: teale ptn invite NET --role "
+               "provider");
     } else if (!f->wan_enabled) {
         because(s, TL_SHARING_NOBODY, "no_relay", "no relay is used, so only this machine can ask");
         remedy(s, "Name a relay that the other machines use, too: --relay URL (settings "

@@ -27,6 +27,7 @@ typedef struct {
     const char *missing;          /* a model of share_models that it does not serve; "" = none */
     bool wan_enabled;
     bool members_only, in_network; /* share_with = "networks"; this node is in one */
+    bool serves;                   /* in one of them its role serves */
 } tl_sharing_facts;
 
 typedef struct {

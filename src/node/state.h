@@ -10,6 +10,7 @@
  *   node_slots.c     the queue before the model server, and the pause of its owner
  *   node_look.c      waits for a fresh look at peers and network
  *   node_report.c    status, peers, models, events; node_net_report.c the network
+ *   node_ptn_report.c  private networks, in reports
  *   node_ping.c      round trips to one peer
  *   node_bids.c      what this node asks for its work
  *   verbs.c          what a person has the node do, by name
@@ -192,6 +193,18 @@ tl_time tl_node_slots_expiry(const tl_node *n);
 json_t *tl_node_share_json(const tl_node *n); /* `share` of the status; NULL: out of memory */
 void tl_node_do_pause(tl_node *n, const json_t *args, tl_call *call);
 void tl_node_do_resume(tl_node *n, const json_t *args, tl_call *call);
+
+/* node_ptn_report.c: new references; NULL: out of memory */
+/* One of our networks, as `teale ptn list` and status show it. */
+json_t *tl_node_ptn_json(const tl_node *n, const tl_membership *m);
+/* The array of all that this node has not left. */
+json_t *tl_node_ptns_json(const tl_node *n);
+/* The array of IDs of those networks in which both the peer and this node are members now. */
+json_t *tl_node_ptns_of(const tl_node *n, const tl_node_id *peer);
+/* Is this node a member of a network whose role serves? */
+bool tl_node_serves_network(const tl_node *n);
+/* For the doctor; returns how many. Borrows from the book. */
+size_t tl_node_doctor_networks(const tl_node *n, tl_doctor_network ret[TL_NETWORKS_MAX]);
 
 /* node_look.c */
 /* A discovery of all nodes has ended. */

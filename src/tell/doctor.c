@@ -1,4 +1,4 @@
-#include "tell/doctor.h"
+#include "tell/doctor_state.h"
 
 #include "nat/offer.h"
 
@@ -14,14 +14,7 @@ const char *tl_finding_state_name(tl_finding_state s)
     return names[s];
 }
 
-typedef struct {
-    tl_finding *finding;
-    size_t n;
-} findings;
-
-static void add(findings *l, const char *id, tl_finding_state state, const char *fmt, ...)
-    TL_PRINTF(4, 5);
-static void add(findings *l, const char *id, tl_finding_state state, const char *fmt, ...)
+void tl_finding_add(tl_findings *l, const char *id, tl_finding_state state, const char *fmt, ...)
 {
     assert(l->n < TL_FINDINGS_MAX);
     tl_finding *f = &l->finding[l->n++];
@@ -32,9 +25,7 @@ static void add(findings *l, const char *id, tl_finding_state state, const char 
     va_end(ap);
 }
 
-/* Sets the remedy of the finding that was added last. */
-static void remedy(findings *l, const char *fmt, ...) TL_PRINTF(2, 3);
-static void remedy(findings *l, const char *fmt, ...)
+void tl_finding_remedy(tl_findings *l, const char *fmt, ...)
 {
     tl_finding *f = &l->finding[l->n - 1];
     va_list ap;
@@ -44,7 +35,7 @@ static void remedy(findings *l, const char *fmt, ...)
 }
 
 /* In the remedy that was added last, replaces the name of a setting by the option that fixes it. */
-static void by_option(findings *l, bool fixed, const char *setting, const char *option)
+static void by_option(tl_findings *l, bool fixed, const char *setting, const char *option)
 {
     char text[sizeof l->finding->remedy];
     char *to = l->finding[l->n - 1].remedy, *at = strstr(to, setting);
@@ -108,79 +99,85 @@ static const char *cause_of(const char *error)
 }
 
 /* No relay is connected. The remedy is for the one that failed last. */
-static void tell_relays(findings *l, const tl_doctor_facts *f)
+static void tell_relays(tl_findings *l, const tl_doctor_facts *f)
 {
     const char *remedied = relay_remedy(f->relay_error);
     if (f->n_relays < 2) {
-        add(l, "relay", TL_FINDING_PROBLEM, "%.120s: %.220s", f->relay, cause_of(f->relay_error));
-        remedy(l, "%s", remedied);
+        tl_finding_add(l, "relay", TL_FINDING_PROBLEM, "%.120s: %.220s", f->relay,
+                       cause_of(f->relay_error));
+        tl_finding_remedy(l, "%s", remedied);
         return;
     }
-    add(l, "relay", TL_FINDING_PROBLEM, "none of %zu relays", f->n_relays);
+    tl_finding_add(l, "relay", TL_FINDING_PROBLEM, "none of %zu relays", f->n_relays);
     char *text = l->finding[l->n - 1].evidence;
     for (size_t i = 0; i < f->n_relays; i++) {
         size_t used = strlen(text), room = sizeof l->finding->evidence - used;
         snprintf(text + used, room, "%s%.80s: %.160s", i ? "; " : ": ", f->relays[i].url,
                  cause_of(f->relays[i].cause));
     }
-    remedy(l, "For %.80s: %.190s", f->relay, remedied);
+    tl_finding_remedy(l, "For %.80s: %.190s", f->relay, remedied);
 }
 
-static void examine_relay(findings *l, const tl_doctor_facts *f)
+static void examine_relay(tl_findings *l, const tl_doctor_facts *f)
 {
     if (!f->wan_enabled) {
-        add(l, "wan", TL_FINDING_PROBLEM, "wan_enabled is false: no peer can be found or reached");
-        remedy(l, "teale config set wan_enabled true");
+        tl_finding_add(l, "wan", TL_FINDING_PROBLEM,
+                       "wan_enabled is false: no peer can be found or reached");
+        tl_finding_remedy(l, "teale config set wan_enabled true");
         return;
     }
-    add(l, "wan", TL_FINDING_OK, "wan_enabled is true");
+    tl_finding_add(l, "wan", TL_FINDING_OK, "wan_enabled is true");
     if (!f->relay_connected) {
         tell_relays(l, f);
         by_option(l, f->by_option.relay, "wan_relay_url", "--relay");
     } else if (f->relay_rtt) {
-        add(l, "relay", TL_FINDING_OK, "%.200s connected, %.1f ms", f->relay,
-            (double)f->relay_rtt / (double)TL_MS);
+        tl_finding_add(l, "relay", TL_FINDING_OK, "%.200s connected, %.1f ms", f->relay,
+                       (double)f->relay_rtt / (double)TL_MS);
     } else {
-        add(l, "relay", TL_FINDING_OK, "%.200s connected", f->relay);
+        tl_finding_add(l, "relay", TL_FINDING_OK, "%.200s connected", f->relay);
     }
 }
 
 /* --- UDP and STUN --- */
 
-static void examine_port(findings *l, const tl_doctor_facts *f)
+static void examine_port(tl_findings *l, const tl_doctor_facts *f)
 {
     if (f->network_error) {
-        add(l, "udp_port", TL_FINDING_PROBLEM, "no UDP port: %.300s", f->network_error);
+        tl_finding_add(l, "udp_port", TL_FINDING_PROBLEM, "no UDP port: %.300s", f->network_error);
         if (f->by_option.udp)
-            remedy(l, "Free the port, or start the node without --udp: it takes any then.");
+            tl_finding_remedy(l,
+                              "Free the port, or start the node without --udp: it takes any then.");
         else
-            remedy(l, "Free the port, or let the node take any: teale config set udp_port 0; then "
-                      "teale down && teale up");
+            tl_finding_remedy(
+                l, "Free the port, or let the node take any: teale config set udp_port 0; then "
+                   "teale down && teale up");
     } else if (f->wanted_port && f->port != f->wanted_port) {
-        add(l, "udp_port", TL_FINDING_PROBLEM, "UDP port %u is in use; port %u is taken instead",
-            f->wanted_port, f->port);
-        remedy(l, "See who has it (ss -ulpn), or choose another: teale config set udp_port N");
+        tl_finding_add(l, "udp_port", TL_FINDING_PROBLEM,
+                       "UDP port %u is in use; port %u is taken instead", f->wanted_port, f->port);
+        tl_finding_remedy(
+            l, "See who has it (ss -ulpn), or choose another: teale config set udp_port N");
         by_option(l, f->by_option.udp, "teale config set udp_port N", "--udp N");
     } else {
-        add(l, "udp_port", TL_FINDING_OK, "UDP port %u", f->port);
+        tl_finding_add(l, "udp_port", TL_FINDING_OK, "UDP port %u", f->port);
     }
 }
 
 /* Only a relay that works over TCP shows that UDP alone is blocked. */
-static void unanswered(findings *l, const tl_doctor_facts *f)
+static void unanswered(tl_findings *l, const tl_doctor_facts *f)
 {
     if (f->relay_connected) {
-        add(l, "udp", TL_FINDING_PROBLEM,
-            "E_UDP_BLOCKED: 0 of %u STUN servers answered; the relay works over TCP %u",
-            f->nat->asked, tl_doctor_relay_port(f->relay));
-        remedy(l, "Allow outgoing UDP, or go on relayed.");
+        tl_finding_add(l, "udp", TL_FINDING_PROBLEM,
+                       "E_UDP_BLOCKED: 0 of %u STUN servers answered; the relay works over TCP %u",
+                       f->nat->asked, tl_doctor_relay_port(f->relay));
+        tl_finding_remedy(l, "Allow outgoing UDP, or go on relayed.");
         return;
     }
-    add(l, "udp", TL_FINDING_WARNING,
+    tl_finding_add(
+        l, "udp", TL_FINDING_WARNING,
         "0 of %u STUN servers answered, and no relay is connected: this machine may be offline, or "
         "UDP may be blocked",
         f->nat->asked);
-    remedy(l, "Mend the connection to the relay first; then ask again.");
+    tl_finding_remedy(l, "Mend the connection to the relay first; then ask again.");
 }
 
 /* Writes "a, b": the servers that did not answer, as many as fit. */
@@ -195,7 +192,7 @@ static void silent_servers(const tl_doctor_facts *f, char *ret, size_t size)
 }
 
 /* Appends "; not looked up: a (why)" for the first name without an address. */
-static void append_unnamed(findings *l, const tl_doctor_facts *f)
+static void append_unnamed(tl_findings *l, const tl_doctor_facts *f)
 {
     char *text = l->finding[l->n - 1].evidence;
     for (size_t i = 0; i < f->n_unnamed; i++)
@@ -208,28 +205,29 @@ static void append_unnamed(findings *l, const tl_doctor_facts *f)
 }
 
 /* There is nobody to ask. */
-static void examine_names(findings *l, const tl_doctor_facts *f)
+static void examine_names(tl_findings *l, const tl_doctor_facts *f)
 {
     size_t failed = 0;
     for (size_t i = 0; i < f->n_unnamed; i++)
         failed += f->unnamed[i].why != NULL;
     if (!f->n_unnamed) {
-        add(l, "udp", TL_FINDING_WARNING,
+        tl_finding_add(
+            l, "udp", TL_FINDING_WARNING,
             "no STUN server is named: neither the public address nor the NAT can be found");
-        remedy(l, "teale config set nat.stun_servers '[\"stun.cloudflare.com:3478\"]'");
+        tl_finding_remedy(l, "teale config set nat.stun_servers '[\"stun.cloudflare.com:3478\"]'");
     } else if (failed) {
-        add(l, "udp", TL_FINDING_WARNING,
-            "the name of no STUN server can be looked up, so none was asked");
+        tl_finding_add(l, "udp", TL_FINDING_WARNING,
+                       "the name of no STUN server can be looked up, so none was asked");
         append_unnamed(l, f);
-        remedy(l, "Check this machine's DNS, and the names in nat.stun_servers.");
+        tl_finding_remedy(l, "Check this machine's DNS, and the names in nat.stun_servers.");
     } else {
-        add(l, "udp", TL_FINDING_WARNING,
-            "the names of the STUN servers are still being looked up");
-        remedy(l, "Ask again in a few seconds.");
+        tl_finding_add(l, "udp", TL_FINDING_WARNING,
+                       "the names of the STUN servers are still being looked up");
+        tl_finding_remedy(l, "Ask again in a few seconds.");
     }
 }
 
-static void examine_udp(findings *l, const tl_doctor_facts *f)
+static void examine_udp(tl_findings *l, const tl_doctor_facts *f)
 {
     const tl_nat_facts *nat = f->nat;
     char silent[200];
@@ -239,18 +237,19 @@ static void examine_udp(findings *l, const tl_doctor_facts *f)
         return;
     }
     if (!nat->at || (!nat->udp_blocked && !nat->answered)) {
-        add(l, "udp", TL_FINDING_WARNING, "the STUN servers are still being asked");
-        remedy(l, "Ask again in a few seconds.");
+        tl_finding_add(l, "udp", TL_FINDING_WARNING, "the STUN servers are still being asked");
+        tl_finding_remedy(l, "Ask again in a few seconds.");
     } else if (nat->udp_blocked) {
         unanswered(l, f);
     } else if (nat->answered == 1 && nat->mapping == TL_MAPPING_UNKNOWN) {
-        add(l, "udp", TL_FINDING_WARNING,
+        tl_finding_add(
+            l, "udp", TL_FINDING_WARNING,
             "1 of %u STUN servers answered, and two are needed to tell the NAT's type%s%s",
             nat->asked, silent[0] ? "; silent: " : "", silent);
-        remedy(l, "Name another server in nat.stun_servers.");
+        tl_finding_remedy(l, "Name another server in nat.stun_servers.");
     } else {
-        add(l, "udp", TL_FINDING_OK, "%u of %u STUN servers answered%s%s", nat->answered,
-            nat->asked, silent[0] ? "; silent: " : "", silent);
+        tl_finding_add(l, "udp", TL_FINDING_OK, "%u of %u STUN servers answered%s%s", nat->answered,
+                       nat->asked, silent[0] ? "; silent: " : "", silent);
     }
     append_unnamed(l, f);
 }
@@ -263,7 +262,7 @@ static bool is_symmetric(const tl_nat_facts *nat)
            nat->mapping == TL_MAPPING_ADDRESS_AND_PORT_DEPENDENT;
 }
 
-static void examine_nat(findings *l, const tl_doctor_facts *f)
+static void examine_nat(tl_findings *l, const tl_doctor_facts *f)
 {
     const tl_nat_facts *nat = f->nat;
     char public[TL_ADDR_TEXT_MAX] = "no public address";
@@ -272,24 +271,26 @@ static void examine_nat(findings *l, const tl_doctor_facts *f)
     if (nat->public4.family)
         tl_addr_write(public, &nat->public4);
     if (nat->mapping == TL_MAPPING_UNKNOWN) {
-        add(l, "nat", TL_FINDING_WARNING, "the NAT's type is not known; %s", public);
-        remedy(l, "Direct paths are tried all the same; see: teale netcheck");
+        tl_finding_add(l, "nat", TL_FINDING_WARNING, "the NAT's type is not known; %s", public);
+        tl_finding_remedy(l, "Direct paths are tried all the same; see: teale netcheck");
         return;
     }
     if (nat->mapping == TL_MAPPING_NONE) {
-        add(l, "nat", TL_FINDING_OK, "no NAT: %s is this machine's own address", public);
+        tl_finding_add(l, "nat", TL_FINDING_OK, "no NAT: %s is this machine's own address", public);
         return;
     }
-    add(l, "nat", is_symmetric(nat) && !f->mapped_by ? TL_FINDING_WARNING : TL_FINDING_OK,
+    tl_finding_add(
+        l, "nat", is_symmetric(nat) && !f->mapped_by ? TL_FINDING_WARNING : TL_FINDING_OK,
         "%s NAT (mapping %s, filtering %s), %s", tl_nat_type_name(tl_nat_type_of(nat)),
         tl_nat_mapping_name(nat->mapping), tl_nat_filtering_name(nat->filtering), public);
     if (is_symmetric(nat) && f->mapped_by)
-        remedy(l, "Nothing to do: the port mapping makes up for it.");
+        tl_finding_remedy(l, "Nothing to do: the port mapping makes up for it.");
     else if (is_symmetric(nat))
-        remedy(l,
-               "Peers behind such a NAT stay relayed. Switch on PCP, NAT-PMP or UPnP in the "
-               "router, or forward UDP port %u to this machine there.",
-               f->port);
+        tl_finding_remedy(
+            l,
+            "Peers behind such a NAT stay relayed. Switch on PCP, NAT-PMP or UPnP in the "
+            "router, or forward UDP port %u to this machine there.",
+            f->port);
 }
 
 /* The address that shows a second NAT beyond the router; NULL: no sign of one. */
@@ -318,7 +319,7 @@ static const char *second_nat(const tl_doctor_facts *f, char ret_text[TL_ADDR_TE
     return NULL;
 }
 
-static void examine_second_nat(findings *l, const tl_doctor_facts *f)
+static void examine_second_nat(tl_findings *l, const tl_doctor_facts *f)
 {
     char address[TL_ADDR_TEXT_MAX], public[TL_ADDR_TEXT_MAX] = "not known";
     const char *sign = second_nat(f, address);
@@ -326,42 +327,45 @@ static void examine_second_nat(findings *l, const tl_doctor_facts *f)
         return;
     if (f->nat->public4.family)
         tl_addr_write_ip(public, &f->nat->public4);
-    add(l, "second_nat", TL_FINDING_WARNING, "%s: %s, seen from outside as %s", sign, address,
-        public);
-    remedy(l, "A port mapping cannot reach through it. Use IPv6, or ask the provider for a public "
-              "IPv4 address; with two routers of your own, make one of them a bridge.");
+    tl_finding_add(l, "second_nat", TL_FINDING_WARNING, "%s: %s, seen from outside as %s", sign,
+                   address, public);
+    tl_finding_remedy(
+        l, "A port mapping cannot reach through it. Use IPv6, or ask the provider for a public "
+           "IPv4 address; with two routers of your own, make one of them a bridge.");
 }
 
-static void examine_mapping(findings *l, const tl_doctor_facts *f)
+static void examine_mapping(tl_findings *l, const tl_doctor_facts *f)
 {
     char mapped[TL_ADDR_TEXT_MAX];
     bool needless = f->nat->mapping == TL_MAPPING_NONE;
     if (f->mapped_by) {
         tl_addr_write(mapped, &f->mapped);
-        add(l, "port_mapping", TL_FINDING_OK, "%s: %s", f->mapped_by, mapped);
+        tl_finding_add(l, "port_mapping", TL_FINDING_OK, "%s: %s", f->mapped_by, mapped);
     } else if (needless) {
-        add(l, "port_mapping", TL_FINDING_OK, "not needed: there is no NAT");
+        tl_finding_add(l, "port_mapping", TL_FINDING_OK, "not needed: there is no NAT");
     } else if (!f->port_mapping_on) {
-        add(l, "port_mapping", TL_FINDING_WARNING, "nat.port_mapping is false");
-        remedy(l, "teale config set nat.port_mapping true");
+        tl_finding_add(l, "port_mapping", TL_FINDING_WARNING, "nat.port_mapping is false");
+        tl_finding_remedy(l, "teale config set nat.port_mapping true");
     } else {
-        add(l, "port_mapping", TL_FINDING_WARNING, "none: %.300s",
-            f->mapping_error ? f->mapping_error : "no answer yet from PCP, NAT-PMP or UPnP");
-        remedy(l,
-               "Only peers behind strict NATs need it: switch on PCP, NAT-PMP or UPnP in the "
-               "router, or forward UDP port %u to this machine.",
-               f->port);
+        tl_finding_add(l, "port_mapping", TL_FINDING_WARNING, "none: %.300s",
+                       f->mapping_error ? f->mapping_error
+                                        : "no answer yet from PCP, NAT-PMP or UPnP");
+        tl_finding_remedy(
+            l,
+            "Only peers behind strict NATs need it: switch on PCP, NAT-PMP or UPnP in the "
+            "router, or forward UDP port %u to this machine.",
+            f->port);
     }
 }
 
-static void examine_ipv6(findings *l, const tl_doctor_facts *f)
+static void examine_ipv6(tl_findings *l, const tl_doctor_facts *f)
 {
     char text[TL_ADDR_TEXT_MAX];
     bool asked = false;
     const tl_interface *global = NULL;
     if (f->nat->public6.family) {
         tl_addr_write_ip(text, &f->nat->public6);
-        add(l, "ipv6", TL_FINDING_OK, "%s", text);
+        tl_finding_add(l, "ipv6", TL_FINDING_OK, "%s", text);
         return;
     }
     for (size_t i = 0; i < f->n_stun; i++)
@@ -373,79 +377,87 @@ static void examine_ipv6(findings *l, const tl_doctor_facts *f)
             global = &f->interfaces[i];
     }
     if (!global) {
-        add(l, "ipv6", TL_FINDING_OK, "none here, and none is needed");
+        tl_finding_add(l, "ipv6", TL_FINDING_OK, "none here, and none is needed");
         return;
     }
     tl_addr_write_ip(text, &global->addr);
     if (asked && f->nat->at) {
-        add(l, "ipv6", TL_FINDING_WARNING, "%s has %s, but no STUN server answered over IPv6",
-            global->name, text);
-        remedy(l, "Allow outgoing UDP, and its answers, over IPv6 in the firewall and the router.");
+        tl_finding_add(l, "ipv6", TL_FINDING_WARNING,
+                       "%s has %s, but no STUN server answered over IPv6", global->name, text);
+        tl_finding_remedy(
+            l, "Allow outgoing UDP, and its answers, over IPv6 in the firewall and the router.");
     } else {
-        add(l, "ipv6", TL_FINDING_OK, "%s has %s; no STUN server was asked over IPv6", global->name,
-            text);
+        tl_finding_add(l, "ipv6", TL_FINDING_OK, "%s has %s; no STUN server was asked over IPv6",
+                       global->name, text);
     }
 }
 
 /* --- peers --- */
 
-static void examine_direct(findings *l, const tl_doctor_facts *f)
+static void examine_direct(tl_findings *l, const tl_doctor_facts *f)
 {
     if (f->direct_on) {
-        add(l, "direct", TL_FINDING_OK, "%zu direct, %zu on the local network, %zu relayed",
-            f->peers_direct, f->peers_lan, f->peers_relayed);
+        tl_finding_add(l, "direct", TL_FINDING_OK,
+                       "%zu direct, %zu on the local network, %zu relayed", f->peers_direct,
+                       f->peers_lan, f->peers_relayed);
         if (f->peers_relayed)
-            remedy(l, "For a relayed peer, see: teale why PEER");
+            tl_finding_remedy(l, "For a relayed peer, see: teale why PEER");
     } else if (f->by_option.relayed) {
-        add(l, "direct", TL_FINDING_WARNING, "--relayed: everything goes through the relay");
-        remedy(l, "Nothing, if that is what you want. Else start the node without --relayed: "
-                  "teale down && teale up");
+        tl_finding_add(l, "direct", TL_FINDING_WARNING,
+                       "--relayed: everything goes through the relay");
+        tl_finding_remedy(
+            l, "Nothing, if that is what you want. Else start the node without --relayed: "
+               "teale down && teale up");
     } else {
-        add(l, "direct", TL_FINDING_WARNING,
-            "nat.direct is false: everything goes through the relay");
-        remedy(l, "teale config set nat.direct true");
+        tl_finding_add(l, "direct", TL_FINDING_WARNING,
+                       "nat.direct is false: everything goes through the relay");
+        tl_finding_remedy(l, "teale config set nat.direct true");
     }
     if (f->black_holes && f->hole_ago < TL_DOCTOR_FRESH) {
-        add(l, "mtu", TL_FINDING_WARNING,
+        tl_finding_add(
+            l, "mtu", TL_FINDING_WARNING,
             "large packets were lost %llu time%s on a path that had carried them; smaller packets "
             "are sent there now",
             (unsigned long long)f->black_holes, f->black_holes == 1 ? "" : "s");
-        remedy(l,
-               "Let ICMP \"packet too big\" through the firewalls on the path, or lower the MTU of "
+        tl_finding_remedy(
+            l, "Let ICMP \"packet too big\" through the firewalls on the path, or lower the MTU of "
                "the VPN or line that drops them.");
     }
 }
 
 /* A peer with another time refuses our offers, or we refuse its offers. The relay's time tells whose
  * clock is the odd one. If it does not, nothing is said about which. */
-static void examine_clock(findings *l, const tl_doctor_facts *f)
+static void examine_clock(tl_findings *l, const tl_doctor_facts *f)
 {
     double ahead = f->clock_ahead < 0 ? -f->clock_ahead : f->clock_ahead;
     unsigned long long late = f->late_ago < TL_DOCTOR_FRESH ? f->offers_late : 0;
     const char *s = late == 1 ? "" : "s";
     if (f->clock_known && ahead > CLOCK_APART) {
-        add(l, "clock", TL_FINDING_WARNING,
+        tl_finding_add(
+            l, "clock", TL_FINDING_WARNING,
             "this machine's clock is %.0f s %s the relay's; peers refuse offers that are over %d s "
             "off",
             ahead, f->clock_ahead < 0 ? "behind" : "ahead of", CLOCK_APART);
-        remedy(l, "Set this machine's clock: timedatectl set-ntp true. If it is right, the relay's "
-                  "is wrong.");
+        tl_finding_remedy(
+            l, "Set this machine's clock: timedatectl set-ntp true. If it is right, the relay's "
+               "is wrong.");
     } else if (late && f->clock_known) {
-        add(l, "clock", TL_FINDING_WARNING,
+        tl_finding_add(
+            l, "clock", TL_FINDING_WARNING,
             "%llu offer%s from peers refused as late: their clocks are over %d s off; this "
             "machine's agrees with the relay's",
             late, s, CLOCK_APART);
-        remedy(l, "On the machines of those peers: timedatectl set-ntp true");
+        tl_finding_remedy(l, "On the machines of those peers: timedatectl set-ntp true");
     } else if (late) {
-        add(l, "clock", TL_FINDING_WARNING,
-            "%llu offer%s from peers refused as late: two clocks are over %d s apart", late, s,
-            CLOCK_APART);
-        remedy(l, "Set the clocks on both machines: timedatectl set-ntp true");
+        tl_finding_add(l, "clock", TL_FINDING_WARNING,
+                       "%llu offer%s from peers refused as late: two clocks are over %d s apart",
+                       late, s, CLOCK_APART);
+        tl_finding_remedy(l, "Set the clocks on both machines: timedatectl set-ntp true");
     }
 }
 
 /* In the same words in cli/cmd_show.c. */
-static void examine_old(findings *l, const tl_doctor_facts *f)
+static void examine_old(tl_findings *l, const tl_doctor_facts *f)
 {
     char nodes[96] = "no node here speaks only the old protocol now";
     if (f->peers_in_clear)
@@ -454,15 +466,17 @@ static void examine_old(findings *l, const tl_doctor_facts *f)
                  f->peers_in_clear, f->peers_in_clear == 1 ? "" : "s",
                  f->peers_in_clear == 1 ? "s" : "");
     if (f->in_clear) {
-        add(l, "old_protocol", TL_FINDING_WARNING,
+        tl_finding_add(
+            l, "old_protocol", TL_FINDING_WARNING,
             "legacy_plaintext is true: what passes between this node and nodes of the old protocol "
             "can be read and changed by the relay; %s",
             nodes);
-        remedy(l, "teale config set legacy_plaintext false");
+        tl_finding_remedy(l, "teale config set legacy_plaintext false");
     } else if (f->peers_in_clear) {
-        add(l, "old_protocol", TL_FINDING_OK, "%s", nodes);
-        remedy(l, "They are left alone. `teale config set legacy_plaintext true` speaks with them; "
-                  "the relay can then read it.");
+        tl_finding_add(l, "old_protocol", TL_FINDING_OK, "%s", nodes);
+        tl_finding_remedy(
+            l, "They are left alone. `teale config set legacy_plaintext true` speaks with them; "
+               "the relay can then read it.");
     }
 }
 
@@ -490,81 +504,63 @@ static const char *backend_remedy(const char *error)
     return "Start the model server, or correct `share`.";
 }
 
-static void examine_backend(findings *l, const tl_doctor_facts *f)
+static void examine_backend(tl_findings *l, const tl_doctor_facts *f)
 {
     if (!f->share[0]) {
-        add(l, "backend", TL_FINDING_OK, "none is shared");
+        tl_finding_add(l, "backend", TL_FINDING_OK, "none is shared");
         return;
     }
     const char *url = f->backend_url[0] ? f->backend_url : f->share;
     if (!f->backend_up) {
-        add(l, "backend", TL_FINDING_PROBLEM, "%.120s: %.220s", url,
-            f->backend_error[0] ? f->backend_error : "no answer yet");
-        remedy(l, "%s", backend_remedy(f->backend_error));
+        tl_finding_add(l, "backend", TL_FINDING_PROBLEM, "%.120s: %.220s", url,
+                       f->backend_error[0] ? f->backend_error : "no answer yet");
+        tl_finding_remedy(l, "%s", backend_remedy(f->backend_error));
         by_option(l, f->by_option.share, "`share`", "--share");
         return;
     }
-    add(l, "backend", TL_FINDING_OK, "%.200s answers", url);
+    tl_finding_add(l, "backend", TL_FINDING_OK, "%.200s answers", url);
     if (f->models_shared) {
-        add(l, "models", TL_FINDING_OK, "%zu of %zu shared", f->models_shared, f->models);
+        tl_finding_add(l, "models", TL_FINDING_OK, "%zu of %zu shared", f->models_shared,
+                       f->models);
     } else if (f->models) {
-        add(l, "models", TL_FINDING_PROBLEM,
-            "the server has %zu model%s, and share_models names none of them", f->models,
-            f->models == 1 ? "" : "s");
+        tl_finding_add(l, "models", TL_FINDING_PROBLEM,
+                       "the server has %zu model%s, and share_models names none of them", f->models,
+                       f->models == 1 ? "" : "s");
         if (f->by_option.model)
-            remedy(l, "Correct --model, or start the node without it to share all.");
+            tl_finding_remedy(l, "Correct --model, or start the node without it to share all.");
         else
-            remedy(l, "Correct share_models, or share all: teale config set share_models '[]'");
+            tl_finding_remedy(
+                l, "Correct share_models, or share all: teale config set share_models '[]'");
     } else {
-        add(l, "models", TL_FINDING_PROBLEM, "the model server has no model");
-        remedy(l, "Load one there, as with: ollama pull qwen3:8b");
-    }
-}
-
-/* Settings that mean members of networks, where this node is in none. */
-static void examine_members(findings *l, const tl_doctor_facts *f)
-{
-    if (f->in_network)
-        return;
-    if (f->share[0] && f->share_members) {
-        add(l, "share_with", TL_FINDING_WARNING,
-            "only members of this node's private networks may ask, and it is in none: nobody else "
-            "is served");
-        remedy(l, "%s",
-               f->by_option.private
-                   ? "Start the node without --private to serve anyone on the relay."
-                   : "To serve anyone on the relay: teale config set share_with public");
-    }
-    if (f->ask_members) {
-        add(l, "ask", TL_FINDING_WARNING,
-            "ask is \"networks\", and this node is in no private network: it asks no other node");
-        remedy(l, "To ask anyone on the relay: teale config set ask any");
+        tl_finding_add(l, "models", TL_FINDING_PROBLEM, "the model server has no model");
+        tl_finding_remedy(l, "Load one there, as with: ollama pull qwen3:8b");
     }
 }
 
 /* --- what the node must not forget --- */
 
-static void examine_store(findings *l, const tl_doctor_facts *f)
+static void examine_store(tl_findings *l, const tl_doctor_facts *f)
 {
     if (f->store_error) {
-        add(l, "store", TL_FINDING_PROBLEM, "%.150s: %.200s", f->store, f->store_error);
-        remedy(l,
-               "Free space on that disk, or mend it. Until then no invite is redeemed and nothing "
+        tl_finding_add(l, "store", TL_FINDING_PROBLEM, "%.150s: %.200s", f->store, f->store_error);
+        tl_finding_remedy(
+            l, "Free space on that disk, or mend it. Until then no invite is redeemed and nothing "
                "is charged; the node goes on when it can write again.");
     } else if (f->store_restored) {
-        add(l, "store", TL_FINDING_WARNING,
-            "%.150s was put back from an older copy: its open invites were withdrawn", f->store);
-        remedy(l,
-               "Make new invites. What was earned or spent after the copy was made is not in it: "
+        tl_finding_add(l, "store", TL_FINDING_WARNING,
+                       "%.150s was put back from an older copy: its open invites were withdrawn",
+                       f->store);
+        tl_finding_remedy(
+            l, "Make new invites. What was earned or spent after the copy was made is not in it: "
                "compare the wallet with those of your peers.");
     } else if (f->store) {
-        add(l, "store", TL_FINDING_OK, "%.300s", f->store);
+        tl_finding_add(l, "store", TL_FINDING_OK, "%.300s", f->store);
     }
 }
 
 size_t tl_doctor_examine(const tl_doctor_facts *f, tl_finding ret_findings[TL_FINDINGS_MAX])
 {
-    findings l = {ret_findings, 0};
+    tl_findings l = {ret_findings, 0};
     examine_relay(&l, f);
     if (f->nat || f->network_error)
         examine_port(&l, f);
@@ -579,7 +575,7 @@ size_t tl_doctor_examine(const tl_doctor_facts *f, tl_finding ret_findings[TL_FI
     examine_clock(&l, f);
     examine_old(&l, f);
     examine_backend(&l, f);
-    examine_members(&l, f);
+    tl_doctor_examine_networks(&l, f);
     examine_store(&l, f);
     return l.n;
 }

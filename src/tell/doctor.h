@@ -4,6 +4,7 @@
 #define TL_TELL_DOCTOR_H
 
 #include "nat/behaviour.h"
+#include "ptn/networks.h"
 
 typedef enum {
     TL_FINDING_OK,
@@ -34,6 +35,17 @@ typedef struct {
     const char *name;
     const char *why; /* why its name has no address; NULL: the look-up is under way */
 } tl_doctor_name;
+
+/* This node in one private network. */
+typedef struct {
+    const char *name;
+    tl_membership_state state;
+    tl_role role; /* these four: of this node's own certificate, where there is one */
+    tl_node_id issuer;
+    bool issued_here; /* this node signs its own certificates */
+    tl_unix issued_at, expires_at;
+    const char *waiting; /* why it is not joined yet; "" = not known */
+} tl_doctor_network;
 
 /* Settings that an option of the command line fixes. To change them in the file would do nothing
  * while the node runs. */
@@ -84,7 +96,11 @@ typedef struct {
     const char *store;            /* the database's path; NULL: this node has none */
     bool store_restored;          /* it was taken as an older copy when the node started */
     const char *store_error;      /* why the last thing could not be stored; NULL: it could */
-    bool in_network;              /* this node is in a private network */
+    const char *own_id;           /* this node's; "" = not told */
+    tl_unix now;
+    const tl_doctor_network *networks; /* those that this node has not left */
+    size_t n_networks;
+    bool in_network;                 /* this node is in a private network */
     bool share_members, ask_members; /* share_with, ask: "networks" */
 } tl_doctor_facts;
 

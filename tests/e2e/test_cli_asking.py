@@ -185,16 +185,18 @@ class Asking(unittest.TestCase):
         self.assertIn("unknown peer", self.expect(4, "ping", NODE, script=nobody).stderr)
 
     def test_peers_are_filtered_and_shortened(self):
-        peers = [{"node_id": NODE, "name": "gpu\x1b[31m", "path": "relayed", "rtt_ms": 31.24, "models": list("abcd")},
-                 {"node_id": "7" * 64, "name": "box", "path": "lan", "rtt_ms": 0.4, "models": []}]
+        peers = [{"node_id": NODE, "name": "gpu\x1b[31m", "path": "relayed", "rtt_ms": 31.24, "models": list("abcd"),
+                  "ptns": ["ab" * 32]},
+                 {"node_id": "7" * 64, "name": "box", "path": "lan", "rtt_ms": 0.4, "models": [], "ptns": []}]
 
         def script(h, body):
             h.begin(200, "application/json")
-            h.send(json.dumps({"peers": peers}))
+            h.send(json.dumps({"peers": peers, "ptns": [{"ptn_id": "cd" * 32, "name": "work"},
+                                                        {"ptn_id": "ab" * 32, "name": "family"}]}))
         lines = self.expect(0, "peers", script=script).stdout.splitlines()
         self.assertEqual(len(lines), 3)
         self.assertEqual(re.split(r"  +", lines[1]), [NODE[:16], "gpu[31m", "relayed", "31.2 ms", "-", "-",
-                                                      "a, b, c and 1 more"])
+                                                      "family", "a, b, c and 1 more"])
         self.assertNotIn("box", self.expect(0, "peers", "--wan").stdout)
         self.assertNotIn("gpu", self.expect(0, "peers", "--cluster").stdout)
         self.assertIn("7" * 64, self.expect(0, "peers", "--long").stdout)
@@ -203,11 +205,16 @@ class Asking(unittest.TestCase):
     def test_models_say_where_they_are(self):
         def script(h, body):
             h.begin(200, "application/json")
+            offer = {"node_id": NODE, "name": "gpu", "ptn_id": "ab" * 32, "price_micro": 1500}
             h.send(json.dumps({"models": [{"id": "a", "local": True, "peers": []},
-                                          {"id": "b", "local": True, "peers": ["x", "y"]},
-                                          {"id": "c", "local": False, "peers": ["x"]}]}))
-        out = [line.split(None, 1) for line in self.expect(0, "models", script=script).stdout.splitlines()]
-        self.assertEqual(out[1:], [["a", "here"], ["b", "here, 2 peers"], ["c", "1 peer"]])
+                                          {"id": "b", "local": True, "peers": ["x", "y"], "offers": [offer]},
+                                          {"id": "c", "local": False, "peers": ["x"],
+                                           "offers": [{**offer, "name": "", "ptn_id": None, "price_micro": 0}]}],
+                               "ptns": [{"ptn_id": "ab" * 32, "name": "family"}]}))
+        out = [re.split("  +", line) for line in self.expect(0, "models", script=script).stdout.splitlines()]
+        self.assertEqual(out, [["MODEL", "WHERE", "BEST", "NETWORK", "PRICE"], ["a", "here", "-", "-", "-"],
+                               ["b", "here, 2 peers", "gpu", "family", "0.0015"],
+                               ["c", "1 peer", NODE[:16], "public", "free"]])
 
     def test_the_remedy_without_a_provider_follows_the_relay(self):
         for wan, exit_code, said in (({"enabled": True, "state": "connected"}, 1, "teale models"),

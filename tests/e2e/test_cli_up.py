@@ -145,7 +145,8 @@ class Sharing(Up):
     def test_private_without_a_network_serves_nobody_and_says_so(self):
         common = ["--share", self.parrot(), "--relay", self.relay()]
         r = self.up(0, *common, "--private")
-        self.assertRegex(r.stderr, r"nobody else is served: only members .* it is in none\. Leave --private out")
+        self.assertRegex(r.stderr, r"nobody else is served: only members .* it is in none\. "
+                         "Make one: teale ptn create family && teale ptn invite family. Or leave --private out")
         self.assertEqual((self.status()["sharing"]["state"], self.status()["sharing"]["reason"]), ("nobody", "no_network"))
         self.assertIn("sharing: with nobody else", self.ok("status").stdout)
         self.ok("down")
@@ -376,8 +377,9 @@ class Disk(Up):
         with open(os.path.join(mount, "one-more"), "xb"):
             pass
         self.says(1, f"the log {mount}/teale.log: No space left", "Free some space", home=mount)
-        for i in range(10):
+        for i in range(files):
             os.unlink(os.path.join(mount, f"file{i}"))
+        subprocess.run(["mount", "-o", "remount,size=8m", mount], check=True)  # the database wants its room
         self.fails(0, "up", "--api", "127.0.0.1:0", "--home", mount)
         self.ok("down", "--home", mount)
 

@@ -111,7 +111,10 @@ static void models_that_nobody_else_can_ask_are_shared_with_nobody(void **state)
     tl_sharing_facts f = good();
     f.members_only = true;
     expect(&f, TL_SHARING_NOBODY, "no_network", "it is in none", "--private");
+    expect(&f, TL_SHARING_NOBODY, "no_network", "it is in none", "teale ptn create family");
     f.in_network = true;
+    expect(&f, TL_SHARING_NOBODY, "consumer", "serves nobody", "--role provider");
+    f.serves = true;
     assert_int_equal(judged(&f).state, TL_SHARING_ON);
     f.wan_enabled = false;
     expect(&f, TL_SHARING_NOBODY, "no_relay", "no relay", "--relay URL");

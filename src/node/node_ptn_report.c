@@ -1,0 +1,112 @@
+/* Private networks, as reports show them: what this node is in each, and whom it shares one with. */
+#include "base/when.h"
+#include "node/state.h"
+
+static json_t *time_json(tl_unix at)
+{
+    char text[TL_WHEN_TEXT_MAX];
+    if (at == TL_PTN_NO_END)
+        return json_null();
+    tl_when_write(text, at);
+    return json_string(text);
+}
+
+static json_t *id_json(const tl_node_id *id)
+{
+    char hex[TL_NODE_ID_HEX + 1];
+    tl_node_id_write(hex, id);
+    return json_string(hex);
+}
+
+/* Why the node has not joined yet; "": nothing has failed yet. */
+static const char *waiting(const tl_node *n, const tl_membership *m)
+{
+    (void)n;
+    (void)m;
+    return "";
+}
+
+json_t *tl_node_ptn_json(const tl_node *n, const tl_membership *m)
+{
+    int64_t version, price = tl_ptn_price_of(m->ptn, &version);
+    tl_membership_state state = tl_membership_state_of(n->book, m, tl_loop_unix());
+    bool member = m->certificate != NULL;
+    json_t *ptn = json_pack(
+        "{s:o, s:s, s:s?, s:s, s:o, s:o, s:o, s:I, s:b, s:I, s:I, s:I, s:b}", "ptn_id",
+        id_json(&m->id), "name", m->name, "role", member ? tl_role_name(m->cert.role) : NULL,
+        "state", tl_membership_state_name(state), "issued_at",
+        member ? time_json(m->cert.issued_at) : json_null(), "expires_at",
+        member ? time_json(m->cert.expires_at) : json_null(), "issuer",
+        member ? id_json(&m->cert.issuer) : json_null(), "members",
+        (json_int_t)m->n_members + member, "ca_key", m->has_ca, "price_micro", (json_int_t)price,
+        "price_version", (json_int_t)version, "revocation_sequence",
+        (json_int_t)tl_ptn_sequence(m->ptn), "hide", n->settings.ptn_hide);
+    const char *why = waiting(n, m);
+    if (ptn && state == TL_MEMBERSHIP_JOINING &&
+        json_object_set_new(ptn, "waiting", *why ? json_string(why) : json_null())) {
+        json_decref(ptn);
+        return NULL;
+    }
+    return ptn;
+}
+
+json_t *tl_node_ptns_json(const tl_node *n)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < tl_networks_count(n->book); i++) {
+        const tl_membership *m = tl_networks_at(n->book, i);
+        if (!m->left && json_array_append_new(list, tl_node_ptn_json(n, m))) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+json_t *tl_node_ptns_of(const tl_node *n, const tl_node_id *peer)
+{
+    json_t *list = json_array();
+    tl_unix now = tl_loop_unix();
+    for (size_t i = 0; list && i < tl_networks_count(n->book); i++) {
+        const tl_membership *m = tl_networks_at(n->book, i);
+        if (!m->left && !tl_networks_are_members(n->book, &m->id, peer, now) &&
+            json_array_append_new(list, id_json(&m->id))) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+bool tl_node_serves_network(const tl_node *n)
+{
+    tl_unix now = tl_loop_unix();
+    for (size_t i = 0; i < tl_networks_count(n->book); i++) {
+        const tl_membership *m = tl_networks_at(n->book, i);
+        if (!tl_networks_are_we(n->book, &m->id, now) && tl_role_may_serve(m->cert.role))
+            return true;
+    }
+    return false;
+}
+
+size_t tl_node_doctor_networks(const tl_node *n, tl_doctor_network ret[TL_NETWORKS_MAX])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < tl_networks_count(n->book); i++) {
+        const tl_membership *m = tl_networks_at(n->book, i);
+        if (m->left || count == TL_NETWORKS_MAX)
+            continue;
+        ret[count++] = (tl_doctor_network){
+            .name = m->name,
+            .state = tl_membership_state_of(n->book, m, tl_loop_unix()),
+            .role = m->cert.role,
+            .issuer = m->cert.issuer,
+            .issued_here = m->has_ca || (m->certificate && m->cert.role == TL_ROLE_ADMIN &&
+                                         tl_node_id_eq(&m->cert.issuer, &n->identity.id)),
+            .issued_at = m->cert.issued_at,
+            .expires_at = m->certificate ? m->cert.expires_at : TL_PTN_NO_END,
+            .waiting = waiting(n, m),
+        };
+    }
+    return count;
+}

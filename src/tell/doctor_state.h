@@ -1,0 +1,20 @@
+/* doctor_state.h - how the sources of the doctor write down what they find. Only they include it. */
+#ifndef TL_TELL_DOCTOR_STATE_H
+#define TL_TELL_DOCTOR_STATE_H
+
+#include "tell/doctor.h"
+
+typedef struct {
+    tl_finding *finding;
+    size_t n;
+} tl_findings;
+
+void tl_finding_add(tl_findings *l, const char *id, tl_finding_state state, const char *fmt, ...)
+    TL_PRINTF(4, 5);
+/* Sets the remedy of the finding that was added last. */
+void tl_finding_remedy(tl_findings *l, const char *fmt, ...) TL_PRINTF(2, 3);
+
+/* doctor_networks.c: private networks, and who may ask. */
+void tl_doctor_examine_networks(tl_findings *l, const tl_doctor_facts *f);
+
+#endif
