@@ -22,6 +22,7 @@ static const struct {
     [TL_FAIL_BACKEND_UNREACHABLE] = {503, "backend_unreachable"},
     [TL_FAIL_BACKEND_AUTH] = {502, "backend_auth"},
     [TL_FAIL_BACKEND_ERROR] = {502, "backend_error"},
+    [TL_FAIL_DUPLICATE] = {409, "duplicate_request"},
 };
 
 int tl_api_fail_status(tl_fail fail)

@@ -4,6 +4,7 @@
 #include "api/question.h"
 #include "ask/bodytype.h"
 #include "base/log.h"
+#include "wire/cluster.h"
 #include "wire/multipart.h"
 
 #include <assert.h>
@@ -31,7 +32,7 @@ struct tl_api_ask {
     bool sse;       /* the answer is a stream of events */
     bool paused;
     unsigned line_ends; /* LFs at the end of what was sent so far: 2 = between two events */
-    char id[33];
+    char id[sizeof((tl_ask *)NULL)->id];
     char model[TL_MODEL_MAX];
     tl_answer_head head; /* unless ASKED */
     tl_buf held;         /* HOLDING: the body so far */
@@ -283,6 +284,24 @@ static bool type_parse(tl_api *api, tl_httpd_req *r, tl_ask *ask)
     return false;
 }
 
+/* The name that the client gives to its request. False: refused. */
+static bool name_parse(tl_api *api, tl_httpd_req *r, tl_ask *ask)
+{
+    size_t names;
+    tl_slice name = tl_http1_header_find(tl_httpd_head(r), "x-teale-request", &names);
+    if (!names)
+        return true;
+    ask->named = names == 1 && name.n < sizeof ask->id;
+    if (ask->named)
+        memcpy(ask->id, name.p, name.n);
+    if (ask->named && strlen(ask->id) == name.n && tl_cluster_id_is(ask->id))
+        return true;
+    tl_api_error(api, r, 400, "invalid_value", NULL,
+                 "X-Teale-Request must be one ID of 1 to 64 letters, digits, points, hyphens and "
+                 "underscores");
+    return false;
+}
+
 /* Reads what the headers add to a question. False: the request is refused and answered already. */
 static bool headers_parse(tl_api *api, tl_httpd_req *r, tl_ask *ask)
 {
@@ -301,6 +320,8 @@ static bool headers_parse(tl_api *api, tl_httpd_req *r, tl_ask *ask)
         return false;
     }
     ask->has_peer = peers == 1;
+    if (!name_parse(api, r, ask))
+        return false;
     return type_parse(api, r, ask);
 }
 
@@ -325,6 +346,20 @@ static bool body_parse(tl_api *api, tl_httpd_req *r, tl_ask *ask)
     return true;
 }
 
+/* The node did not take the question. */
+static void ask_refused(tl_api *api, tl_httpd_req *r, tl_err e)
+{
+    if (e == TL_ERR_EXISTS)
+        tl_api_error(api, r, 409, "duplicate_request", NULL,
+                     "a request with this X-Teale-Request was made within a day; it is not worked "
+                     "at again");
+    else if (e == TL_ERR_BUSY)
+        tl_api_error(api, r, 503, "unavailable", NULL,
+                     "this node keeps no more names of requests: leave X-Teale-Request out");
+    else
+        tl_api_error(api, r, 500, "internal_error", NULL, "out of memory");
+}
+
 void tl_api_on_ask(tl_api *api, tl_httpd_req *r)
 {
     static const tl_exchange_sink sink = {on_head, on_body, on_end, on_fail};
@@ -334,16 +369,18 @@ void tl_api_on_ask(tl_api *api, tl_httpd_req *r)
         return;
     uint8_t random[16];
     tl_rand_bytes(&api->rand, random, sizeof random);
-    tl_hex_write(ask.id, random, sizeof random);
+    if (!ask.named)
+        tl_hex_write(ask.id, random, sizeof random);
     tl_slice path = tl_httpd_path(r);
     snprintf(ask.path, sizeof ask.path, "%.*s", (int)path.n, (const char *)path.p);
 
     tl_api_ask *a = calloc(1, sizeof *a);
     if (a)
         *a = (tl_api_ask){.api = api, .r = r, .streaming = ask.streaming};
-    if (!a || tl_node_ask(api->node, &ask, &sink, a, &a->exchange)) {
+    tl_err e = a ? tl_node_ask(api->node, &ask, &sink, a, &a->exchange) : TL_ERR_NOMEM;
+    if (e) {
         free(a);
-        tl_api_error(api, r, 500, "internal_error", NULL, "out of memory");
+        ask_refused(api, r, e);
         return;
     }
     memcpy(a->id, ask.id, sizeof a->id);

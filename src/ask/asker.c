@@ -1,6 +1,8 @@
 #include "ask/asker.h"
 
+#include "ask/limit.h"
 #include "ask/server.h"
+#include "ask/usage.h"
 #include "wire/cluster.h"
 #include "wire/streamframe.h"
 
@@ -51,6 +53,9 @@ typedef struct question {
     bool resumed;  /* tl_asker_run reads on */
     bool reading;  /* inside read_on: calls of the sink are made from there */
     bool has_body; /* a byte of it came */
+    void *bill;    /* from the request on; NULL: none, or ended */
+    bool charged;  /* the head is that of an answer which costs */
+    tl_usage usage;
     uint64_t progresses;
     tl_progress progress; /* the last */
     tl_time asked_at;
@@ -62,6 +67,7 @@ struct tl_asker {
     tl_env env;
     tl_peers *peers;
     tl_asker_times times;
+    const tl_pay *pay; /* NULL: nobody keeps accounts */
     question *questions;
     bool any_resumed;
     tl_time due; /* may be too early */
@@ -83,6 +89,11 @@ void tl_asker_set_times(tl_asker *a, const tl_asker_times *times)
     a->times = *times;
 }
 
+void tl_asker_set_pay(tl_asker *a, const tl_pay *pay)
+{
+    a->pay = pay;
+}
+
 tl_time tl_asker_first_byte(const tl_asker *a)
 {
     return a->times.first_byte;
@@ -96,6 +107,18 @@ static void set_state(question *q, question_state to)
     assert(from[to] & 1u << q->state);
     assert(to == OVER || q->stream);
     q->state = to;
+}
+
+static void close_bill(question *q, tl_pay_end how)
+{
+    tl_answer_end seen = {0};
+    void *bill = q->bill;
+    q->bill = NULL;
+    if (!bill)
+        return;
+    if (q->charged)
+        seen = tl_usage_delivered(&q->usage, q->ask.body.n);
+    q->asker->pay->over(bill, how, &seen);
 }
 
 static void free_question(question *q)
@@ -132,6 +155,7 @@ static void drop_stream(question *q)
 /* No call follows. */
 static void end(question *q)
 {
+    close_bill(q, TL_PAY_GIVEN_UP);
     set_state(q, OVER);
     drop_stream(q);
     if (!q->reading)
@@ -151,7 +175,25 @@ static void fail(question *q, tl_fail f, const char *message)
     fail_as(q, &(tl_failure){.fail = f, .message = message});
 }
 
+/* The connection broke, or the peer ended the answer in its middle. */
+static void lose(question *q, const char *message)
+{
+    close_bill(q, TL_PAY_LOST);
+    fail(q, TL_FAIL_PEER_FAILED, message);
+}
+
 /* --- the request --- */
+
+static void open_bill(question *q, char ret_order[TL_PAY_ORDER_MAX])
+{
+    const tl_pay *pay = q->asker->pay;
+    tl_pay_question asked = {.ask = &q->ask,
+                             .model = q->model,
+                             .body_bytes = q->ask.body.n,
+                             .max_tokens = tl_ask_limit(q->ask.content_type, q->ask.body),
+                             .order = ""};
+    q->bill = pay ? pay->ask(pay->user, &asked, ret_order) : NULL;
+}
 
 static tl_err write_request(question *q)
 {
@@ -165,6 +207,7 @@ static tl_err write_request(question *q)
     m.u.request.max_price = q->ask.max_price;
     m.u.request.price = q->ask.price;
     m.u.request.price_version = q->ask.price_version;
+    open_bill(q, m.u.request.order);
     tl_err e = tl_cluster_write(&text, &m);
     if (!e)
         e = tl_frame_append(&q->head, TL_FRAME_MESSAGE, tl_buf_slice(&text));
@@ -239,6 +282,8 @@ static void on_response(question *q, const tl_cluster_response *r)
                            .price = tl_maybe_of(r->price.value)};
     memcpy(head.content_type, r->content_type, sizeof head.content_type);
     memcpy(head.retry_after, r->retry_after, sizeof head.retry_after);
+    tl_usage_init(&q->usage, head.content_type);
+    q->charged = r->status >= 200 && r->status < 300;
     set_state(q, ANSWERING);
     q->sink.on_head(q->user, &head);
 }
@@ -269,6 +314,7 @@ static void on_progress(question *q, const tl_cluster_progress *p)
 static void on_complete(question *q, const tl_cluster_complete *c)
 {
     tl_answer_end end = {c->tokens_in, c->tokens_out, 0};
+    close_bill(q, q->charged ? TL_PAY_ANSWERED : TL_PAY_FAILED);
     set_state(q, OVER); /* the stream ends by itself: read_on looks */
     q->sink.on_end(q->user, &end);
 }
@@ -279,6 +325,7 @@ static void on_error(question *q, const tl_cluster_error *r)
     if (tl_fail_parse(tl_slice_str(r->detail), &f) && tl_fail_parse(tl_slice_str(r->code), &f))
         f = TL_FAIL_INTERNAL;
     unsigned after = r->retry_after < TL_WAIT_SECONDS_MAX ? r->retry_after : TL_WAIT_SECONDS_MAX;
+    close_bill(q, q->charged && f == TL_FAIL_PAYMENT_REQUIRED ? TL_PAY_ANSWERED : TL_PAY_FAILED);
     fail_as(q, &(tl_failure){.fail = f,
                              .message = r->message,
                              .retry_after = f == TL_FAIL_QUEUE_FULL ? after : 0,
@@ -347,6 +394,7 @@ static size_t take(question *q, tl_slice in, tl_err *ret_e)
             e = TL_ERR_PROTO;
         else {
             q->has_body = true;
+            tl_usage_observe(&q->usage, piece.bytes);
             q->sink.on_body(q->user, piece.bytes);
         }
         if (!e && q->state != OVER && is_flood(q))
@@ -389,7 +437,7 @@ static void read_on(question *q)
     else if (e)
         fail(q, TL_FAIL_PEER_FAILED, "the peer spoke nonsense");
     else if (fin)
-        fail(q, TL_FAIL_PEER_FAILED, "the peer ended the answer in its middle");
+        lose(q, "the peer ended the answer in its middle");
     else if (q->state == ANSWERING && may_wait_on(q))
         set_deadline(q, q->asker->times.silence);
 }
@@ -420,14 +468,14 @@ static void on_writable(tl_stream_owner *o)
 
 static void on_reset(tl_stream_owner *o)
 {
-    fail(of_owner(o), TL_FAIL_PEER_FAILED, "the peer gave the request up");
+    lose(of_owner(o), "the peer gave the request up");
 }
 
 static void on_closed(tl_stream_owner *o, const char *why)
 {
     question *q = of_owner(o);
     q->stream = NULL;
-    fail(q, TL_FAIL_PEER_FAILED, why);
+    lose(q, why);
 }
 
 static void on_stream(tl_peer_wish *w, tl_quic_stream *s)

@@ -4,6 +4,7 @@
 #define TL_ASK_ASKER_H
 
 #include "ask/exchange.h"
+#include "ask/pay.h"
 #include "base/env.h"
 #include "peer/peers.h"
 
@@ -26,6 +27,8 @@ void tl_asker_free(tl_asker *a);
 /* times.first_byte as it is now. */
 tl_time tl_asker_first_byte(const tl_asker *a);
 void tl_asker_set_times(tl_asker *a, const tl_asker_times *times);
+/* Borrowed for life; before the first question. */
+void tl_asker_set_pay(tl_asker *a, const tl_pay *pay);
 
 /* ask->peer is asked, with `model` as the model's name. ask->body is borrowed until the exchange
  * is over. TL_ERR_NOMEM, TL_ERR_BUSY. */

@@ -16,6 +16,7 @@ static const char *const fail_names[TL_FAIL_COUNT] = {
     [TL_FAIL_BACKEND_UNREACHABLE] = "backend_unreachable",
     [TL_FAIL_BACKEND_AUTH] = "backend_auth",
     [TL_FAIL_BACKEND_ERROR] = "backend_error",
+    [TL_FAIL_DUPLICATE] = "duplicate_request",
 };
 
 const char *tl_fail_name(tl_fail f)

@@ -15,12 +15,15 @@
 #define TL_BODY_MAX (26u << 20)
 
 typedef struct {
-    char id[33]; /* 32 hex digits, unique; requestID on the wire, X-Teale-Request */
+    /* 1 to 64 of [A-Za-z0-9._-], unique: 32 hex digits, or what the client says; requestID on the
+     * wire, X-Teale-Request */
+    char id[65];
     char model[TL_MODEL_MAX];
     bool streaming;
     char path[64]; /* "/v1/chat/completions" */
     char content_type[128];
     tl_slice body; /* the client's bytes; borrowed until the ask function returns */
+    bool named;    /* the client gave the id: the same one again is not worked at */
     bool has_peer; /* ask exactly this peer */
     tl_node_id peer;
     bool from_peer; /* came from another node (`requester`), not from this machine */
@@ -50,6 +53,7 @@ typedef enum {
     TL_FAIL_BACKEND_UNREACHABLE, /* the model server does not answer */
     TL_FAIL_BACKEND_AUTH,        /* it wants another key */
     TL_FAIL_BACKEND_ERROR,       /* it failed: 5xx, garbage, closed mid-answer */
+    TL_FAIL_DUPLICATE,           /* this very request was made before */
     TL_FAIL_COUNT
 } tl_fail;
 const char *tl_fail_name(tl_fail f);

@@ -367,6 +367,9 @@ static bool take_second_chance(tl_route *x, const tl_attempt *a, tl_fail f)
         now_of(x) - a->begun >= SECOND_CHANCE_WITHIN)
         return false;
     x->second_chance = true;
+    /* The peer may have charged what it delivered: the second question is another one. */
+    if (!x->ask.named && strlen(x->ask.id) + 3 <= sizeof x->ask.id)
+        memcpy(x->ask.id + strlen(x->ask.id), "-2", 3);
     for (size_t i = 0; i < x->n_tried; i++)
         if (tl_node_id_eq(&x->tried[i], &a->id)) {
             x->tried[i] = x->tried[--x->n_tried];
@@ -386,7 +389,8 @@ static void failed(tl_attempt *a, const tl_failure *failure)
 {
     tl_route *x = a->route;
     tl_fail f = failure->fail;
-    if (!take_second_chance(x, a, f))
+    bool told_twice = f == TL_FAIL_DUPLICATE && x->ask.named; /* by its own client */
+    if (!take_second_chance(x, a, f) && !told_twice)
         blame(a, blame_for(f));
     x->fail = f;
     x->retry_after = sooner(x->retry_after, failure->retry_after);
@@ -398,7 +402,7 @@ static void failed(tl_attempt *a, const tl_failure *failure)
     if (tl_route_under_way(x)) {
         if (f != TL_FAIL_PAYMENT_REQUIRED)
             tl_route_look(x);
-    } else if (late || f == TL_FAIL_PAYMENT_REQUIRED) {
+    } else if (late || f == TL_FAIL_PAYMENT_REQUIRED || told_twice) {
         tl_route_give_in(x);
     } else {
         x->router->counters.retried++;

@@ -114,6 +114,7 @@ static void free_request(tl_request *r)
     assert(!r->exchange || r->state == TL_REQUEST_RUNNING);
     if (r->exchange)
         tl_exchange_cancel(r->exchange);
+    tl_request_close_bill(r, true); /* cut short: what was delivered is owed */
     if (r->stream)
         tl_quic_stream_set_user(r->stream, NULL);
     tl_frame_reader_clear(&r->reader);
@@ -153,7 +154,7 @@ static bool on_request_head(tl_request *r, const tl_cluster_request *q)
     memcpy(r->id, q->id, sizeof r->id);
     tl_ask *a = &r->ask;
     *a = (tl_ask){.streaming = q->streaming, .from_peer = true, .requester = r->peer};
-    snprintf(a->id, sizeof a->id, "%.32s", q->id);
+    memcpy(a->id, q->id, sizeof a->id);
     memcpy(a->model, q->model, sizeof a->model);
     memcpy(a->path, q->path, sizeof a->path);
     memcpy(a->content_type, q->content_type, sizeof a->content_type);
@@ -161,6 +162,7 @@ static bool on_request_head(tl_request *r, const tl_cluster_request *q)
     a->price = q->price;
     a->price_version = q->price_version;
     r->wants_progress = q->progress;
+    tl_request_note_pay(r, q);
     if (!admit(r))
         return false;
     tl_request_set_state(r, TL_REQUEST_BODY);
@@ -218,6 +220,7 @@ static void run_request(tl_request *r)
     tl_server *s = r->server;
     const tl_ask_path *path = tl_ask_path_find(tl_slice_str(r->ask.path)); /* it was admitted */
     bool fits = tl_body_type_fits(path, r->ask.content_type);
+    r->pay.asked = r->body.len; /* as it came, whatever model is filled in */
     tl_err e = fits ? fill_in_model(r) : TL_ERR_INVALID;
     if (e) {
         s->counters.refused++;
@@ -229,6 +232,8 @@ static void run_request(tl_request *r)
         tl_request_send_error(r, TL_REQUEST_REFUSED, &failure);
         return;
     }
+    if (!tl_request_open_bill(r))
+        return;
     tl_request_set_state(r, TL_REQUEST_RUNNING);
     tl_request_set_deadline(r);
     r->ask.body = tl_buf_slice(&r->body);

@@ -6,6 +6,7 @@
 
 #include "ask/access.h"
 #include "ask/exchange.h"
+#include "ask/pay.h"
 #include "ask/places.h"
 #include "base/env.h"
 #include "peer/peers.h"
@@ -65,6 +66,8 @@ TL_CHECK tl_err tl_server_new(const tl_env *env, const tl_access *access,
 /* Streams and exchanges of requests under way are given up. Before tl_peers_free. */
 void tl_server_free(tl_server *s);
 void tl_server_set_policy(tl_server *s, const tl_server_policy *policy);
+/* Borrowed for life; before the first request. */
+void tl_server_set_pay(tl_server *s, const tl_pay *pay);
 
 /* Takes over a stream that `peer` opened. */
 void tl_server_on_stream(tl_server *s, const tl_node_id *peer, tl_quic_stream *stream);

@@ -82,6 +82,7 @@ static void on_head(void *user, const tl_answer_head *head)
     snprintf(m.u.response.content_type, sizeof m.u.response.content_type, "%s", head->content_type);
     snprintf(m.u.response.retry_after, sizeof m.u.response.retry_after, "%s", head->retry_after);
     tl_usage_init(&r->usage, head->content_type);
+    r->pay.charged = head->status >= 200 && head->status < 300;
     if (put_message(r, &m))
         tl_request_give_up(r, TL_CODE_CANCELLED);
 }
@@ -102,6 +103,8 @@ static void on_body(void *user, tl_slice bytes)
         }
         bytes = tl_slice_of(bytes.p + now.n, bytes.n - now.n);
     }
+    if (!tl_request_may_go_on(r))
+        return;
     if (r->out.pending.len > TL_SERVER_PENDING_MAX || is_over_the_sum(r)) {
         r->paused = r->held_up = true;
         tl_request_set_deadline(r);
@@ -131,6 +134,7 @@ static void on_end(void *user, const tl_answer_end *end)
     if (r->ask.streaming && r->body_at && !r->held_up)
         told.streamed = tl_env_now(&r->server->env) - r->body_at;
     r->server->backend.on_done(r->server->backend_user, &r->ask, TL_FAIL_COUNT, &told);
+    tl_request_close_bill(r, true);
     if (put_message(r, &m))
         tl_request_give_up(r, TL_CODE_CANCELLED);
     else
@@ -144,6 +148,7 @@ static void on_fail(void *user, const tl_failure *failure)
     tl_answer_end seen = tl_usage_end(&r->usage);
     r->server->counters.failed++;
     r->server->backend.on_done(r->server->backend_user, &r->ask, failure->fail, &seen);
+    tl_request_close_bill(r, false);
     tl_request_send_error(r, TL_REQUEST_ENDING, failure);
 }
 

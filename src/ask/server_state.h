@@ -40,6 +40,12 @@ typedef struct tl_request {
     tl_usage usage;
     tl_time body_at; /* the first byte of the answer; 0: none yet */
     bool held_up;    /* the peer read slower than the backend wrote, at some time */
+    struct {
+        char model[TL_MODEL_MAX], order[TL_PAY_ORDER_MAX]; /* as the peer wrote them */
+        uint64_t asked;                                    /* bytes of the request's body */
+        void *bill;                                        /* NULL: not opened, or ended */
+        bool charged; /* a head that is a success has gone out: what follows is delivered */
+    } pay;
     tl_guest *guest; /* of who asks, from its admission on */
     bool whole;      /* answered */
     tl_outbox out;
@@ -53,6 +59,7 @@ struct tl_server {
     tl_places places;
     tl_server_policy policy;
     tl_server_backend backend;
+    const tl_pay *pay; /* NULL: nobody keeps accounts */
     void *backend_user;
     tl_request *requests;
     tl_time due; /* may be too early */
@@ -71,6 +78,17 @@ void tl_request_give_up(tl_request *r, uint64_t code);
 /* --- server_price.c --- */
 /* Work may begin, and `ask` tells the price and its version. False: refused, with the price sent. */
 bool tl_request_agree(tl_request *r);
+
+/* --- server_pay.c --- */
+void tl_request_note_pay(tl_request *r, const tl_cluster_request *q);
+/* False: refused, with the reason sent. */
+bool tl_request_open_bill(tl_request *r);
+/* What of the answer counts as delivered. */
+tl_answer_end tl_request_delivered(const tl_request *r);
+/* False: the answer has ended with an error, and the request may be freed. */
+bool tl_request_may_go_on(tl_request *r);
+/* Charges what was delivered, or, without `charge`, nothing. */
+void tl_request_close_bill(tl_request *r, bool charge);
 
 /* --- server_answer.c: each may give the request up, and then it is freed --- */
 extern const tl_exchange_sink tl_request_sink; /* of the backend; `user` is the request */

@@ -116,6 +116,7 @@ TL_CHECK tl_err tl_credit_serve(tl_credit *c, const tl_credit_question *q,
 /* So much was delivered so far. False: there is no credit for more, and the answer must end. Also
  * where it turned out that the question is charged already: then it is not charged again. */
 bool tl_credit_delivered(tl_credit_served *s, tl_tokens tokens);
+bool tl_credit_is_known(const tl_credit_served *s);
 /* Each ends the handle. */
 void tl_credit_charge(tl_credit_served *s, tl_tokens tokens);
 void tl_credit_waive(tl_credit_served *s);
@@ -170,6 +171,8 @@ typedef enum {
 void tl_credit_settle(tl_credit *c, const tl_node_id *peer, int64_t amount,
                       void (*on_settled)(void *user, tl_settle_result r, int64_t balance),
                       void *user);
+/* No connection to the peer can be made: settlements that wait for its signature end. */
+void tl_credit_settle_away(tl_credit *c, const tl_node_id *peer);
 /* Starts what may not happen from inside calls. */
 void tl_credit_run(tl_credit *c);
 

@@ -204,6 +204,11 @@ bool tl_credit_delivered(tl_credit_served *s, tl_tokens tokens)
     return now <= s->held;
 }
 
+bool tl_credit_is_known(const tl_credit_served *s)
+{
+    return s->is_known;
+}
+
 /* --- charging --- */
 
 static void post(tl_credit_served *s);

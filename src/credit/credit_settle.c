@@ -154,20 +154,19 @@ static void write_own(tl_settling *x, bool confirmed)
         end(x, TL_SETTLE_STORE);
 }
 
-/* The creditor's: the peer is asked to sign. */
+/* The creditor's: the peer is asked to sign; where it is not connected yet, after its hello. */
 static void ask_peer(tl_settling *x)
 {
     tl_credit *c = x->credit;
-    json_t *o = NULL;
-    tl_err e = tl_settlement_sign(&x->settlement, c->identity);
-    if (!e)
-        e = tl_settlement_write(&x->settlement, &o);
-    if (!e)
-        e = tl_credit_tell(c, &x->account->id, "settle", json_pack("{s:o}", "settlement", o));
-    if (e) {
-        end(x, e == TL_ERR_NOMEM || e == TL_ERR_INVALID ? TL_SETTLE_STORE : TL_SETTLE_AWAY);
+    if (tl_settlement_sign(&x->settlement, c->identity)) {
+        end(x, TL_SETTLE_STORE);
         return;
     }
+    if (x->away) {
+        end(x, TL_SETTLE_AWAY);
+        return;
+    }
+    tell_settlement(c, &x->account->id, &x->settlement);
     set_state(x, TL_SETTLING_TOLD);
     x->deadline = tl_env_now(&c->env) + TL_CREDIT_SETTLE_WITHIN;
     tl_credit_due(c, x->deadline);
@@ -244,6 +243,18 @@ void tl_credit_end_settling(tl_credit *c, tl_time now)
             end(x, TL_SETTLE_AWAY);
         else
             tl_credit_due(c, x->deadline);
+    }
+}
+
+void tl_credit_settle_away(tl_credit *c, const tl_node_id *peer)
+{
+    tl_settling *x, *next;
+    DL_FOREACH_SAFE (c->settling, x, next) {
+        if (!x->account || !tl_node_id_eq(&x->account->id, peer))
+            continue;
+        x->away = true;
+        if (x->state == TL_SETTLING_TOLD)
+            end(x, TL_SETTLE_AWAY);
     }
 }
 
@@ -354,6 +365,10 @@ static void read_done(tl_book_op *op, tl_err e)
 
 void tl_credit_resend_settlements(tl_credit *c, tl_account *a)
 {
+    tl_settling *x;
+    DL_FOREACH (c->settling, x)
+        if (x->account == a && x->state == TL_SETTLING_TOLD)
+            tell_settlement(c, &a->id, &x->settlement);
     tl_book_op *op = tl_book_op_new(TL_BOOK_UNCONFIRMED);
     if (op)
         op->entry.peer = a->id;

@@ -99,6 +99,7 @@ typedef struct tl_settling {
     tl_settling_state state;
     tl_settlement settlement;
     bool proposes; /* we are the debtor */
+    bool away;     /* no connection can be made */
     tl_time deadline;
     void (*on_settled)(void *user, tl_settle_result r, int64_t balance);
     void *user;

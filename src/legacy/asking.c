@@ -1,4 +1,5 @@
 /* Our questions. */
+#include "crypto/blake2s.h"
 #include "legacy/question.h"
 #include "legacy/state.h"
 
@@ -348,8 +349,12 @@ tl_err tl_legacy_ask(tl_legacy *l, const tl_ask *ask, const tl_exchange_sink *si
     q->streaming = ask->streaming;
     q->deadline = TL_NEVER;
     if (tl_hex_parse(tl_slice_str(ask->id), true, id, sizeof id)) {
-        free(q);
-        return TL_ERR_INVALID;
+        tl_blake2s hash; /* a name that is no UUID stands for one */
+        uint8_t digest[TL_BLAKE2S_SIZE];
+        tl_blake2s_init(&hash);
+        tl_blake2s_update(&hash, tl_slice_str(ask->id));
+        tl_blake2s_final(&hash, digest);
+        memcpy(id, digest, sizeof id);
     }
     tl_legacy_uuid_write(q->id, id);
     l->counters.asked++;

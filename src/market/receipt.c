@@ -1,22 +1,13 @@
 #include "market/receipt.h"
 
 #include "crypto/canonical.h"
+#include "wire/cluster.h"
 
 #include <assert.h>
 
 bool tl_request_id_is(const char *id)
 {
-    size_t n = strlen(id);
-    if (n < 1 || n >= TL_REQUEST_ID_MAX)
-        return false;
-    for (size_t i = 0; i < n; i++) {
-        char c = id[i];
-        bool ok = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-                  c == '-' || c == '.' || c == '_';
-        if (!ok)
-            return false;
-    }
-    return true;
+    return tl_cluster_id_is(id);
 }
 
 /* --- what the two objects share --- */

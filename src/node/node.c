@@ -18,6 +18,8 @@ static tl_time expiry(const tl_node *n)
     at = tl_time_min(at, tl_time_min(tl_server_expiry(n->server), tl_router_expiry(n->router)));
     at = tl_time_min(at, tl_node_bids_expiry(n));
     at = tl_time_min(at, tl_node_slots_expiry(n));
+    if (n->credit)
+        at = tl_time_min(at, tl_credit_expiry(n->credit));
     return n->stage >= TL_NODE_DRAINING && n->stage < TL_NODE_GONE
                ? tl_time_min(at, n->drain_deadline)
                : at;
@@ -36,6 +38,8 @@ static void run(void *user)
      * of the loop. */
     for (int i = 0; i < 8; i++) {
         n->again = false;
+        if (n->credit)
+            tl_credit_run(n->credit);
         tl_calls_run(n);
         tl_router_run(n->router);
         tl_asker_run(n->asker);
@@ -71,6 +75,8 @@ static void on_timer(void *user)
     tl_router_on_timer(n->router);
     tl_server_on_timer(n->server);
     tl_node_slots_on_timer(n);
+    if (n->credit)
+        tl_credit_on_timer(n->credit);
     tl_node_wake(n);
 }
 
@@ -133,6 +139,8 @@ tl_err tl_node_new(tl_loop *loop, const tl_settings *settings, const tl_identity
     e = tl_networks_new(&identity->id, &n->book);
     if (!e)
         e = tl_node_wire(n);
+    if (!e)
+        e = tl_node_wire_credit(n);
     if (e) {
         tl_node_free(n);
         return tl_why_set(why, e, "the node could not be set up: %s", tl_err_name(e));
@@ -169,6 +177,7 @@ void tl_node_free(tl_node *n)
         return;
     n->stage = TL_NODE_GONE;
     tl_node_stop_store(n); /* what waited is stored, and told while all parts are there */
+    tl_node_stop_credit(n);
     tl_relay_client_free(n->client);
     tl_router_free(n->router);
     tl_asker_free(n->asker);
@@ -185,6 +194,7 @@ void tl_node_free(tl_node *n)
     tl_node_bids_clear(n);
     tl_networks_free(n->book);
     tl_node_free_store(n);
+    tl_node_free_credit(n);
     tl_timer_stop(&n->timer);
     tl_defer_cancel(n->loop, &n->work);
     tl_identity_clear(&n->identity);
@@ -257,5 +267,7 @@ void tl_node_drain(tl_node *n, tl_time deadline, void (*on_done)(void *user), vo
 tl_err tl_node_ask(tl_node *n, const tl_ask *ask, const tl_exchange_sink *sink, void *user,
                    tl_exchange **ret_exchange)
 {
+    if (ask->named && n->credit)
+        return tl_node_ask_named(n, ask, sink, user, ret_exchange);
     return tl_router_ask(n->router, ask, sink, user, ret_exchange);
 }

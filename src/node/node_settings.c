@@ -146,6 +146,7 @@ tl_err tl_node_setting_changed(tl_node *n, const tl_settings *settings, const ch
                                          "price.max_micro", NULL};
     static const char *const network[] = {"nat.direct", "nat.port_mapping", "nat.stun_servers",
                                           NULL};
+    static const char *const credit[] = {"credit.stranger_micro", "credit.member_micro", NULL};
     tl_settings before = n->settings;
     n->settings = *settings;
     if (is_one_of(key, relay)) {
@@ -166,6 +167,8 @@ tl_err tl_node_setting_changed(tl_node *n, const tl_settings *settings, const ch
         if (!n->access.in_clear)
             tl_legacy_stop(n->legacy);
         tl_node_tell_capabilities(n);
+    } else if (is_one_of(key, credit)) {
+        tl_node_apply_credit(n);
     } else {
         /* Other settings are read only at the start: ports, the name, times of API and
          * connections. */

@@ -293,6 +293,16 @@ static void peers_path(void *user, const tl_peer *p)
     tl_node_emit_peer(user, "PathChanged", p, NULL);
 }
 
+static void peers_hello(void *user, const tl_peer *p)
+{
+    tl_node_credit_hello(user, &p->id);
+}
+
+static void peers_told(void *user, const tl_peer *p, const char *name, const json_t *payload)
+{
+    (void)tl_node_credit_told(user, &p->id, name, payload); /* else a newer node's */
+}
+
 static const char *peers_relay_wanted(void *user)
 {
     tl_relay_client_hurry(((tl_node *)user)->client);
@@ -366,10 +376,17 @@ static tl_err wire_peers(tl_node *n)
         link_registered, link_refused,  link_peer,   link_discovered,    link_asked,   link_ready,
         link_ended,      link_datagram, link_signal, link_signal_failed, link_presence};
     static const tl_relay_client_events client_events = {client_state, client_writable};
-    static const tl_peers_events peers_events = {
-        peers_stream,  peers_joined,       peers_left,
-        peers_path,    peers_relay_wanted, peers_may_send,
-        peers_running, peers_is_member,    .bids = tl_node_bids_json};
+    static const tl_peers_events peers_events = {peers_stream,
+                                                 peers_joined,
+                                                 peers_left,
+                                                 peers_path,
+                                                 peers_relay_wanted,
+                                                 peers_may_send,
+                                                 peers_running,
+                                                 peers_is_member,
+                                                 peers_hello,
+                                                 peers_told,
+                                                 .bids = tl_node_bids_json};
     tl_err e = tl_relay_link_new(&n->identity, &n->rand, n->name, &link_events, n, &n->link);
     if (!e)
         e = tl_node_wire_direct(n);

@@ -4,6 +4,7 @@
  *   node.c           makes, drives and ends the node
  *   node_wiring.c    hands the events of each part to the others
  *   node_network.c   the UDP port and the direct ways
+ *   node_credit.c    accounts with peers; node_wallet.c the verbs of the wallet
  *   node_store.c     the database, and how its thread wakes the loop
  *   node_legacy.c    the old protocol
  *   node_settings.c  puts settings into force
@@ -21,9 +22,11 @@
 
 #include "ask/access.h"
 #include "ask/asker.h"
+#include "ask/named.h"
 #include "ask/router.h"
 #include "ask/server.h"
 #include "ask/slots.h"
+#include "credit/credit.h"
 #include "direct/direct.h"
 #include "io/waker.h"
 #include "legacy/legacy.h"
@@ -79,8 +82,12 @@ struct tl_node {
     char port_file[1024];
     tl_store *store; /* NULL: none. Jobs may be submitted in every stage of the node's life */
     tl_waker *store_waker;
-    tl_networks *book; /* our private networks, and who has shown to be a member */
-    tl_access access;  /* who may ask us, whom we may ask; set by tl_node_apply_access */
+    tl_credit *credit; /* NULL: there is no store, and nobody keeps accounts */
+    tl_pay pay;
+    tl_named_world named;
+    struct tl_settle_call *settling; /* node_wallet.c */
+    tl_networks *book;               /* our private networks, and who has shown to be a member */
+    tl_access access; /* who may ask us, whom we may ask; set by tl_node_apply_access */
     tl_peers *peers;
     tl_asker *asker;
     tl_router *router;
@@ -141,6 +148,22 @@ void tl_node_set_relay_stun(tl_node *n);
 /* Handles the events of direct. */
 void tl_node_run_direct(tl_node *n);
 void tl_node_signalled(tl_node *n, tl_signal_type type, const tl_node_id *from, tl_slice payload);
+
+/* node_credit.c */
+/* After server and asker. The errors of the store. */
+TL_CHECK tl_err tl_node_wire_credit(tl_node *n);
+/* After the store is closed. */
+void tl_node_free_credit(tl_node *n);
+/* node_wallet.c; before tl_peers_free. */
+void tl_node_stop_credit(tl_node *n);
+void tl_node_apply_credit(tl_node *n);
+void tl_node_credit_hello(tl_node *n, const tl_node_id *peer);
+/* True: the message was for credit. */
+bool tl_node_credit_told(tl_node *n, const tl_node_id *peer, const char *what,
+                         const json_t *payload);
+/* As tl_node_ask, of a question whose client named it. TL_ERR_EXISTS: it did so before. */
+TL_CHECK tl_err tl_node_ask_named(tl_node *n, const tl_ask *ask, const tl_exchange_sink *sink,
+                                  void *user, tl_exchange **ret_exchange);
 
 /* node_store.c */
 /* Sets n->store. The errors of tl_store_open, whose words say the remedy. */

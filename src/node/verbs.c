@@ -15,6 +15,10 @@ static const struct {
 } verbs[] = {
     {"pause", tl_node_do_pause},
     {"resume", tl_node_do_resume},
+    {"wallet.audit", tl_verb_wallet_audit},
+    {"wallet.history", tl_verb_wallet_history},
+    {"wallet.settle", tl_verb_wallet_settle},
+    {"wallet.show", tl_verb_wallet_show},
     {NULL, NULL},
 };
 

@@ -13,6 +13,12 @@
  * calls that were not answered are freed, too: their handlers' state must not answer any more. */
 typedef void (*tl_verb_fn)(tl_node *n, const json_t *args, tl_call *call);
 
+/* node_wallet.c */
+void tl_verb_wallet_show(tl_node *n, const json_t *args, tl_call *call);
+void tl_verb_wallet_history(tl_node *n, const json_t *args, tl_call *call);
+void tl_verb_wallet_audit(tl_node *n, const json_t *args, tl_call *call);
+void tl_verb_wallet_settle(tl_node *n, const json_t *args, tl_call *call);
+
 /* NULL: no such verb. */
 tl_verb_fn tl_verb_find(const char *name);
 

@@ -23,8 +23,8 @@ bool tl_cluster_id_is(const char *id)
         return false;
     for (size_t i = 0; i < n; i++) {
         char c = id[i];
-        bool ok =
-            (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+        bool ok = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+                  c == '-' || c == '.' || c == '_';
         if (!ok)
             return false;
     }
@@ -209,6 +209,8 @@ static tl_err parse_request(const json_t *o, tl_cluster_request *r)
         e = get_maybe(o, "pricePerKToken", &r->price);
     if (!e)
         e = get_maybe(o, "priceVersion", &r->price_version);
+    if (!e)
+        e = get_optional(o, "order", r->order, sizeof r->order);
     return e;
 }
 
@@ -367,11 +369,11 @@ static json_t *write_request(const tl_cluster_request *r)
     json_t *o =
         json_pack("{s:s, s:s, s:b, s:s, s:s}", "requestID", r->id, "model", r->model, "streaming",
                   r->streaming, "path", r->path, "contentType", r->content_type);
-    return whole(o, o && (!r->progress || !json_object_set_new(o, "progress", json_true())) &&
-                        put_text(o, "ptnID", r->ptn_id) &&
-                        put_maybe(o, "maxPricePerKToken", r->max_price) &&
-                        put_maybe(o, "pricePerKToken", r->price) &&
-                        put_maybe(o, "priceVersion", r->price_version));
+    return whole(
+        o, o && (!r->progress || !json_object_set_new(o, "progress", json_true())) &&
+               put_text(o, "ptnID", r->ptn_id) && put_maybe(o, "maxPricePerKToken", r->max_price) &&
+               put_maybe(o, "pricePerKToken", r->price) &&
+               put_maybe(o, "priceVersion", r->price_version) && put_text(o, "order", r->order));
 }
 
 static json_t *write_response(const tl_cluster_response *r)

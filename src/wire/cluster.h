@@ -7,7 +7,7 @@
  *   goodbye              {reason}
  * On a stream for each request:
  *   inferenceRequest     {requestID, model, streaming, path, contentType, progress?, ptnID?,
- *                         maxPricePerKToken?, pricePerKToken?, priceVersion?}
+ *                         maxPricePerKToken?, pricePerKToken?, priceVersion?, order?}
  *   inferenceProgress    {requestID, queuePosition?, waitSeconds?}
  *                                          only where the request said "progress": true
  *   inferenceResponse    {requestID, status, contentType, retryAfter?, ptnID?, pricePerKToken?}
@@ -23,7 +23,8 @@
 #include "base/number.h"
 
 #define TL_CLUSTER_DEPTH      16  /* docs/protocol.md, first paragraph */
-#define TL_CLUSTER_ID_MAX     65  /* requestID: 1 to 64 of [A-Za-z0-9-], and NUL */
+#define TL_CLUSTER_ID_MAX     65  /* requestID: 1 to 64 of [A-Za-z0-9._-], and NUL */
+#define TL_CLUSTER_ORDER_MAX  128 /* the asker's own mark, with its NUL */
 #define TL_CLUSTER_NAME_MAX   256 /* a model's or a node's name, with its NUL */
 #define TL_CLUSTER_PATH_MAX   64  /* "/v1/chat/completions", with its NUL */
 #define TL_CLUSTER_TYPE_MAX   128 /* a content type, with its NUL */
@@ -65,10 +66,11 @@ typedef struct {
     bool progress; /* inferenceProgress is understood, and wanted until the first body byte */
     char path[TL_CLUSTER_PATH_MAX];
     char content_type[TL_CLUSTER_TYPE_MAX];
-    char ptn_id[65];        /* 64 hex digits; "" = none */
-    tl_maybe max_price;     /* the asker pays no more */
-    tl_maybe price;         /* the bid, or the network's price, that the asker saw */
-    tl_maybe price_version; /* of that */
+    char ptn_id[65];                  /* 64 hex digits; "" = none */
+    tl_maybe max_price;               /* the asker pays no more */
+    tl_maybe price;                   /* the bid, or the network's price, that the asker saw */
+    tl_maybe price_version;           /* of that */
+    char order[TL_CLUSTER_ORDER_MAX]; /* comes back with the receipt; "" = none */
 } tl_cluster_request;
 
 typedef struct {
@@ -130,7 +132,7 @@ void tl_cluster_message_clear(tl_cluster_message *m);
 /* Appends the JSON text. TL_ERR_NOMEM, `out` as before. */
 TL_CHECK tl_err tl_cluster_write(tl_buf *out, const tl_cluster_message *m);
 
-/* 1 to 64 of [A-Za-z0-9-]. */
+/* 1 to 64 of [A-Za-z0-9._-]. */
 bool tl_cluster_id_is(const char *id);
 
 #endif

@@ -1,0 +1,42 @@
+/* pay.h - what is owed for a question is kept by somebody else: the calls by which server and asker
+ * tell what happens to it. A table of functions alone. */
+#ifndef TL_ASK_PAY_H
+#define TL_ASK_PAY_H
+
+#include "ask/exchange.h"
+
+#define TL_PAY_ORDER_MAX 128 /* of the text that goes with the question, with its NUL */
+
+/* How a question that this node asked of a peer ended. */
+typedef enum {
+    TL_PAY_ANSWERED, /* whole, or as far as the peer's credit for us went */
+    TL_PAY_FAILED,   /* nothing was delivered */
+    TL_PAY_GIVEN_UP, /* by us */
+    TL_PAY_LOST,     /* the connection broke */
+} tl_pay_end;
+
+typedef struct {
+    const tl_ask *ask;
+    const char *model;   /* as it goes over the wire */
+    uint64_t body_bytes; /* the same */
+    uint64_t max_tokens; /* 0: the question names no limit */
+    const char *order;   /* that came with it; "": none */
+} tl_pay_question;
+
+/* A bill is a handle; NULL where nobody keeps accounts. */
+typedef struct {
+    /* A peer's question: may work begin? TL_FAIL_COUNT: yes, and *ret_bill is to be ended by `charge`
+     * or `waive`. */
+    tl_fail (*serve)(void *user, const tl_pay_question *q, void **ret_bill, tl_why *why);
+    /* So much was delivered. TL_FAIL_COUNT: the answer may go on; else it must end so. */
+    tl_fail (*delivered)(void *bill, const tl_answer_end *so_far, tl_why *why);
+    void (*charge)(void *bill, const tl_answer_end *end);
+    void (*waive)(void *bill);
+    /* A question to q->ask->peer goes out. `ret_order` goes with it; "": none. */
+    void *(*ask)(void *user, const tl_pay_question *q, char ret_order[TL_PAY_ORDER_MAX]);
+    /* Ends the bill. `seen`: what came here of the answer. */
+    void (*over)(void *bill, tl_pay_end end, const tl_answer_end *seen);
+    void *user;
+} tl_pay;
+
+#endif
