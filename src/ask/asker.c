@@ -1,8 +1,7 @@
 #include "ask/asker.h"
 
-#include "ask/limit.h"
+#include "ask/bill.h"
 #include "ask/server.h"
-#include "ask/usage.h"
 #include "wire/cluster.h"
 #include "wire/streamframe.h"
 
@@ -53,9 +52,7 @@ typedef struct question {
     bool resumed;  /* tl_asker_run reads on */
     bool reading;  /* inside read_on: calls of the sink are made from there */
     bool has_body; /* a byte of it came */
-    void *bill;    /* from the request on; NULL: none, or ended */
-    bool charged;  /* the head is that of an answer which costs */
-    tl_usage usage;
+    tl_bill bill;  /* from the request on */
     uint64_t progresses;
     tl_progress progress; /* the last */
     tl_time asked_at;
@@ -109,18 +106,6 @@ static void set_state(question *q, question_state to)
     q->state = to;
 }
 
-static void close_bill(question *q, tl_pay_end how)
-{
-    tl_answer_end seen = {0};
-    void *bill = q->bill;
-    q->bill = NULL;
-    if (!bill)
-        return;
-    if (q->charged)
-        seen = tl_usage_delivered(&q->usage, q->ask.body.n);
-    q->asker->pay->over(bill, how, &seen);
-}
-
 static void free_question(question *q)
 {
     assert(q->state == OVER && !q->reading);
@@ -155,7 +140,7 @@ static void drop_stream(question *q)
 /* No call follows. */
 static void end(question *q)
 {
-    close_bill(q, TL_PAY_GIVEN_UP);
+    tl_bill_end(&q->bill, TL_PAY_GIVEN_UP);
     set_state(q, OVER);
     drop_stream(q);
     if (!q->reading)
@@ -178,22 +163,11 @@ static void fail(question *q, tl_fail f, const char *message)
 /* The connection broke, or the peer ended the answer in its middle. */
 static void lose(question *q, const char *message)
 {
-    close_bill(q, TL_PAY_LOST);
+    tl_bill_end(&q->bill, TL_PAY_LOST);
     fail(q, TL_FAIL_PEER_FAILED, message);
 }
 
 /* --- the request --- */
-
-static void open_bill(question *q, char ret_order[TL_PAY_ORDER_MAX])
-{
-    const tl_pay *pay = q->asker->pay;
-    tl_pay_question asked = {.ask = &q->ask,
-                             .model = q->model,
-                             .body_bytes = q->ask.body.n,
-                             .max_tokens = tl_ask_limit(q->ask.content_type, q->ask.body),
-                             .order = ""};
-    q->bill = pay ? pay->ask(pay->user, &asked, ret_order) : NULL;
-}
 
 static tl_err write_request(question *q)
 {
@@ -207,7 +181,7 @@ static tl_err write_request(question *q)
     m.u.request.max_price = q->ask.max_price;
     m.u.request.price = q->ask.price;
     m.u.request.price_version = q->ask.price_version;
-    open_bill(q, m.u.request.order);
+    tl_bill_open(&q->bill, q->asker->pay, &q->ask, q->model, m.u.request.order);
     tl_err e = tl_cluster_write(&text, &m);
     if (!e)
         e = tl_frame_append(&q->head, TL_FRAME_MESSAGE, tl_buf_slice(&text));
@@ -282,8 +256,7 @@ static void on_response(question *q, const tl_cluster_response *r)
                            .price = tl_maybe_of(r->price.value)};
     memcpy(head.content_type, r->content_type, sizeof head.content_type);
     memcpy(head.retry_after, r->retry_after, sizeof head.retry_after);
-    tl_usage_init(&q->usage, head.content_type);
-    q->charged = r->status >= 200 && r->status < 300;
+    tl_bill_head(&q->bill, r->status, head.content_type);
     set_state(q, ANSWERING);
     q->sink.on_head(q->user, &head);
 }
@@ -314,7 +287,7 @@ static void on_progress(question *q, const tl_cluster_progress *p)
 static void on_complete(question *q, const tl_cluster_complete *c)
 {
     tl_answer_end end = {c->tokens_in, c->tokens_out, 0};
-    close_bill(q, q->charged ? TL_PAY_ANSWERED : TL_PAY_FAILED);
+    tl_bill_end(&q->bill, TL_PAY_ANSWERED);
     set_state(q, OVER); /* the stream ends by itself: read_on looks */
     q->sink.on_end(q->user, &end);
 }
@@ -325,7 +298,7 @@ static void on_error(question *q, const tl_cluster_error *r)
     if (tl_fail_parse(tl_slice_str(r->detail), &f) && tl_fail_parse(tl_slice_str(r->code), &f))
         f = TL_FAIL_INTERNAL;
     unsigned after = r->retry_after < TL_WAIT_SECONDS_MAX ? r->retry_after : TL_WAIT_SECONDS_MAX;
-    close_bill(q, q->charged && f == TL_FAIL_PAYMENT_REQUIRED ? TL_PAY_ANSWERED : TL_PAY_FAILED);
+    tl_bill_fail(&q->bill, f);
     fail_as(q, &(tl_failure){.fail = f,
                              .message = r->message,
                              .retry_after = f == TL_FAIL_QUEUE_FULL ? after : 0,
@@ -394,7 +367,7 @@ static size_t take(question *q, tl_slice in, tl_err *ret_e)
             e = TL_ERR_PROTO;
         else {
             q->has_body = true;
-            tl_usage_observe(&q->usage, piece.bytes);
+            tl_bill_body(&q->bill, piece.bytes);
             q->sink.on_body(q->user, piece.bytes);
         }
         if (!e && q->state != OVER && is_flood(q))

@@ -367,9 +367,6 @@ static bool take_second_chance(tl_route *x, const tl_attempt *a, tl_fail f)
         now_of(x) - a->begun >= SECOND_CHANCE_WITHIN)
         return false;
     x->second_chance = true;
-    /* The peer may have charged what it delivered: the second question is another one. */
-    if (!x->ask.named && strlen(x->ask.id) + 3 <= sizeof x->ask.id)
-        memcpy(x->ask.id + strlen(x->ask.id), "-2", 3);
     for (size_t i = 0; i < x->n_tried; i++)
         if (tl_node_id_eq(&x->tried[i], &a->id)) {
             x->tried[i] = x->tried[--x->n_tried];
@@ -466,6 +463,9 @@ static tl_err ask_provider(tl_attempt *a, const tl_provider *c)
             return e;
         ask.body = tl_buf_slice(&a->body);
     }
+    /* The peer may have charged what it delivered: the second question is another one. */
+    if (x->second_chance && !ask.named && strlen(ask.id) + 3 <= sizeof ask.id)
+        memcpy(ask.id + strlen(ask.id), "-2", 3);
     ask.has_peer = !c->local;
     ask.peer = c->id;
     if (c->in_clear)

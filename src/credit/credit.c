@@ -24,6 +24,7 @@ tl_err tl_credit_new(const tl_env *env, tl_rand *rand, const tl_identity *identi
 
 static void drop_account(tl_credit *c, tl_account *a)
 {
+    tl_credit_say_nothing(a);
     HASH_DELETE(hh, c->accounts, a);
     DL_DELETE(c->accounts_by_use, a);
     free(a);
@@ -76,7 +77,7 @@ tl_account *tl_account_find(const tl_credit *c, const tl_node_id *peer)
 /* With the peer nothing is open, and neither side owes anything. */
 static bool is_spare(const tl_account *a)
 {
-    return a->open == 0 && a->unsigned_n == 0 && a->sums.held == 0 &&
+    return a->open == 0 && a->unsigned_n == 0 && a->sums.held == 0 && !a->waits_to_say &&
            tl_ledger_balance(&a->sums) == 0;
 }
 
@@ -174,6 +175,7 @@ void tl_credit_on_timer(tl_credit *c)
     if (now < c->due)
         return;
     c->due = TL_NEVER; /* each of these says when it wants to be called again */
+    tl_credit_say_on(c, now);
     tl_credit_retry(c, now);
     tl_credit_end_waiting(c, now);
     tl_credit_end_settling(c, now);
@@ -204,8 +206,8 @@ void tl_credit_on_hello(tl_credit *c, const tl_node_id *peer)
         a->graced = true;
         a->signed_at = tl_env_now(&c->env);
     }
-    a->resending = false; /* what was told over the connection before may be lost */
-    a->resent_after = 0;
+    tl_credit_say_nothing(a); /* what was told over the connection before may be lost, too */
+    a->resending = false;
     tl_credit_resend(c, a);
     tl_credit_resend_settlements(c, a);
 }
@@ -217,11 +219,11 @@ static const char *text_of(const json_t *payload, const char *key, size_t size)
     return strlen(text) < size ? text : "";
 }
 
-static void on_receipt(tl_credit *c, tl_account *a, const json_t *payload)
+static void on_receipt(tl_credit *c, tl_account *a, const json_t *one)
 {
     tl_receipt r;
-    const char *order = text_of(payload, "order", TL_ORDER_MAX);
-    tl_err e = tl_receipt_read(json_object_get(payload, "receipt"), &r);
+    const char *order = text_of(one, "order", TL_ORDER_MAX);
+    tl_err e = tl_receipt_read(json_object_get(one, "receipt"), &r);
     bool claims = !e && tl_node_id_eq(&r.provider, &a->id) &&
                   tl_node_id_eq(&r.consumer, &c->identity->id) && r.by_provider;
     bool signs = !e && tl_node_id_eq(&r.consumer, &a->id) &&
@@ -234,14 +236,24 @@ static void on_receipt(tl_credit *c, tl_account *a, const json_t *payload)
         c->counters.malformed++;
 }
 
-static void on_refusal(tl_credit *c, tl_account *a, const json_t *payload)
+static void on_refusal(tl_credit *c, tl_account *a, const json_t *one)
 {
-    const char *request = text_of(payload, "requestID", TL_REQUEST_ID_MAX);
-    const char *reason = text_of(payload, "reason", 32);
-    if (tl_request_id_is(request) && tl_utf8_is(tl_slice_str(reason)))
+    const char *request = text_of(one, "requestID", TL_REQUEST_ID_MAX);
+    const char *reason = text_of(one, "reason", 32);
+    if (tl_request_id_is(request))
         tl_credit_on_refusal(c, a, request, reason);
     else
         c->counters.malformed++;
+}
+
+/* Each of a list, as far as the store works at so many at once. */
+static void on_list(tl_credit *c, tl_account *a, const json_t *list,
+                    void (*on_one)(tl_credit *c, tl_account *a, const json_t *one))
+{
+    if (json_array_size(list) == 0)
+        c->counters.malformed++;
+    for (size_t i = 0; i < json_array_size(list) && a->at_once < TL_CREDIT_AT_ONCE; i++)
+        on_one(c, a, json_array_get(list, i));
 }
 
 static void on_settle(tl_credit *c, tl_account *a, const json_t *payload)
@@ -260,10 +272,10 @@ void tl_credit_on_told(tl_credit *c, const tl_node_id *peer, const char *name,
     if (!a || a->at_once >= TL_CREDIT_AT_ONCE)
         return;
     const char *id = text_of(payload, "settlementID", TL_REQUEST_ID_MAX);
-    if (strcmp(name, "receipt") == 0)
-        on_receipt(c, a, payload);
-    else if (strcmp(name, "receiptRefused") == 0)
-        on_refusal(c, a, payload);
+    if (strcmp(name, "receipts") == 0)
+        on_list(c, a, json_object_get(payload, "receipts"), on_receipt);
+    else if (strcmp(name, "receiptsRefused") == 0)
+        on_list(c, a, json_object_get(payload, "refused"), on_refusal);
     else if (strcmp(name, "settle") == 0)
         on_settle(c, a, payload);
     else if (strcmp(name, "settleDone") == 0 && tl_request_id_is(id))

@@ -13,12 +13,13 @@
  *   tl_credit_over     what was seen of the answer: no claim beyond it is signed
  *
  * Control messages (docs/protocol.md "Receipts and credit"):
- *   receipt         provider -> consumer, signed by the provider; back, signed by both
- *   receiptRefused  consumer -> provider: this claim is not signed, and why
+ *   receipts         provider -> consumer, signed by the provider; back, signed by both
+ *   receiptsRefused  consumer -> provider: these claims are not signed, and why
  *   settle          a settlement, signed by one or by both
  *   settleDone      the settlement is on the disk here, too
  *   settleRefused   it is not signed, and why
- * What is not answered is said again after the next hello. */
+ * What is not answered is said again after the next hello. To one peer receipts go at a pace that its
+ * control stream takes (peer/state.h), many in a message. */
 #ifndef TL_CREDIT_CREDIT_H
 #define TL_CREDIT_CREDIT_H
 
@@ -36,9 +37,20 @@
  * deny what it owes, so the loss stays small. */
 #define TL_CREDIT_UNSIGNED_MAX   64
 #define TL_CREDIT_SIGN_WITHIN    (10 * TL_SEC)
-#define TL_CREDIT_UNSIGNED_EVER  1024
-/* Messages of one peer that the store works at; it says the others again after its next hello. */
-#define TL_CREDIT_AT_ONCE        128
+#define TL_CREDIT_UNSIGNED_EVER  4096
+/* Receipts of one peer that the store works at; it says the others again after its next hello. */
+#define TL_CREDIT_AT_ONCE        256
+/* In one message; what more waits is read from the store again. */
+#define TL_CREDIT_SAY_MAX        64
+/* Between two messages with receipts to one peer, and bytes a second: of those that a control stream
+ * carries from a stranger and from a known peer (TL_CONTROL_RATE, TL_CONTROL_BYTES_RATE) half and
+ * three quarters, so that there is room for other words. */
+#define TL_CREDIT_SAY_EVERY      (100 * TL_MS)
+#define TL_CREDIT_SAY_RATE       (48u << 10)
+#define TL_CREDIT_SAY_KNOWN      (480u << 10)
+#define TL_CREDIT_SAY_BYTES      1024 /* of one receipt with its order, at most */
+/* A peer that has not answered claims for so long is told them again. */
+#define TL_CREDIT_SAY_AGAIN      (30 * TL_SEC)
 /* A question whose answer is over is not held any longer for a claim that does not come. The claim is
  * signed all the same when it comes. */
 #define TL_CREDIT_CLAIM_WITHIN   (10 * TL_MIN)

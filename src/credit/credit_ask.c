@@ -175,17 +175,16 @@ void tl_credit_over(tl_credit_asked *a, tl_credit_end end, tl_tokens seen)
 
 /* --- claims --- */
 
-static void answer_claim(tl_credit *c, const tl_account *a, const tl_book_op *op)
+static void answer_claim(tl_credit *c, tl_account *a, const tl_book_op *op)
 {
     const tl_receipt *r = &op->entry.receipt;
     json_t *receipt;
     if (op->claim != TL_CLAIM_OK && op->claim != TL_CLAIM_AGAIN) {
         c->counters.not_signed++;
-        (void)!tl_credit_tell(
-            c, &a->id, "receiptRefused",
-            json_pack("{s:s, s:s}", "requestID", r->request, "reason", tl_claim_name(op->claim)));
+        (void)!tl_credit_say_refusal(a, r->request, tl_claim_name(op->claim));
     } else if (!tl_receipt_write(r, &receipt)) {
-        (void)!tl_credit_tell(c, &a->id, "receipt", json_pack("{s:o}", "receipt", receipt));
+        a->known = true;
+        (void)!tl_credit_say_receipt(a, json_pack("{s:o}", "receipt", receipt));
     }
 }
 

@@ -212,6 +212,7 @@ bool tl_credit_is_known(const tl_credit_served *s)
 /* --- charging --- */
 
 static void post(tl_credit_served *s);
+static void say_new_claim(tl_account *a, const tl_ledger_entry *e);
 
 static void retry_later(tl_credit_served *s)
 {
@@ -237,7 +238,7 @@ static void on_posted(tl_credit_served *s, const tl_ledger_entry *e)
         c->counters.lost++; /* the store's own bound is the same: it would have refused */
     if (a->unsigned_n++ == 0)
         a->signed_at = tl_env_now(&c->env);
-    tl_credit_tell_claim(c, e);
+    say_new_claim(a, e);
 }
 
 static void post_done(tl_book_op *op, tl_err e)
@@ -354,27 +355,38 @@ void tl_credit_retry(tl_credit *c, tl_time now)
 
 /* --- signatures --- */
 
-void tl_credit_tell_claim(tl_credit *c, const tl_ledger_entry *e)
+/* False: out of memory, or too many wait to be told. */
+static bool say_claim(tl_account *a, const tl_ledger_entry *e)
 {
     json_t *receipt;
     if (tl_receipt_write(&e->receipt, &receipt))
-        return;
-    json_t *payload = json_pack("{s:o}", "receipt", receipt);
-    if (payload && e->order[0] && json_object_set_new(payload, "order", json_string(e->order))) {
-        json_decref(payload);
-        return;
+        return false;
+    json_t *one = json_pack("{s:o}", "receipt", receipt);
+    if (one && e->order[0] && json_object_set_new(one, "order", json_string(e->order))) {
+        json_decref(one);
+        return false;
     }
-    (void)!tl_credit_tell(c, &e->peer, "receipt", payload); /* else after the next hello */
+    return tl_credit_say_receipt(a, one);
 }
+
+static void say_new_claim(tl_account *a, const tl_ledger_entry *e)
+{
+    if (json_array_size(a->saying) >= TL_CREDIT_SAY_MAX || !say_claim(a, e))
+        a->behind = true; /* it is read from the store when there is room */
+    tl_time now = tl_env_now(&a->credit->env);
+    if (a->unsigned_n > 1 && now - a->signed_at >= TL_CREDIT_SAY_AGAIN &&
+        now - a->resent_at >= TL_CREDIT_SAY_AGAIN)
+        tl_credit_resend(a->credit, a); /* those before it stay without an answer */
+}
+
+static void read_unsigned(tl_credit *c, tl_account *a);
 
 static void answered(tl_credit *c, tl_account *a)
 {
     a->at_once--;
     a->open--;
-    if (!a->resending || a->resent == 0 || --a->resent > 0)
-        return;
-    a->resending = false;
-    tl_credit_resend(c, a);
+    if (a->resending && a->resent > 0 && --a->resent == 0)
+        read_unsigned(c, a);
 }
 
 static void sign_done(tl_book_op *op, tl_err e)
@@ -387,6 +399,7 @@ static void sign_done(tl_book_op *op, tl_err e)
         a->unsigned_n--;
         a->signed_at = tl_env_now(&c->env);
         a->graced = false;
+        a->known = true;
     } else if (e == TL_ERR_AUTH || e == TL_ERR_NOT_FOUND) {
         c->counters.malformed++;
     }
@@ -430,30 +443,39 @@ void tl_credit_on_refusal(tl_credit *c, tl_account *a, const char *request, cons
 static void unsigned_done(tl_book_op *op, tl_err e)
 {
     tl_account *a = op->user;
-    tl_credit *c = a->credit;
     a->open--;
-    a->resent = e ? 0 : op->n;
+    a->resent = 0;
+    a->resent_after = op->after;
+    for (size_t i = 0; !e && i < op->n; i++)
+        a->resent += say_claim(a, &op->entries[i]);
     a->resending = a->resent > 0;
-    a->resent_after = a->resending ? op->after : 0;
-    for (size_t i = 0; i < a->resent; i++)
-        tl_credit_tell_claim(c, &op->entries[i]);
     tl_book_op_free(op);
+    if (a->behind && !a->resending) {
+        a->behind = false;
+        tl_credit_resend(a->credit, a);
+    }
 }
 
-void tl_credit_resend(tl_credit *c, tl_account *a)
+static void read_unsigned(tl_credit *c, tl_account *a)
 {
-    if (a->resending || a->unsigned_n == 0)
-        return;
     tl_book_op *op = tl_book_op_new(TL_BOOK_UNSIGNED);
     if (op) {
         op->entry.peer = a->id;
         op->after = a->resent_after;
     }
-    if (!tl_credit_submit(c, op, unsigned_done, a))
-        return;
-    a->resending = true;
+    a->resending = tl_credit_submit(c, op, unsigned_done, a);
     a->resent = 0;
-    a->open++;
+    a->resent_at = tl_env_now(&c->env);
+    a->open += a->resending;
+}
+
+void tl_credit_resend(tl_credit *c, tl_account *a)
+{
+    bool fresh = tl_env_now(&c->env) - a->resent_at < TL_CREDIT_SAY_AGAIN;
+    if (a->unsigned_n == 0 || (a->resending && fresh))
+        return;
+    a->resent_after = 0;
+    read_unsigned(c, a);
 }
 
 void tl_credit_clear_served(tl_credit *c)

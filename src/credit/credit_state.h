@@ -1,5 +1,5 @@
 /* credit_state.h - what the files of this room share: a peer's account and the calls between them.
- * credit.c owns peers, time and messages, credit_serve.c what we answer, credit_ask.c what we ask,
+ * credit.c owns peers, time and messages, credit_say.c what waits to be told, credit_serve.c what we answer, credit_ask.c what we ask,
  * credit_settle.c settlements, credit_names.c names. */
 #ifndef TL_CREDIT_CREDIT_STATE_H
 #define TL_CREDIT_CREDIT_STATE_H
@@ -19,12 +19,20 @@ typedef struct tl_account {
     bool resending;       /* claims are read, or told and not answered yet */
     size_t resent;        /* told, and not answered yet */
     int64_t resent_after; /* the number up to which they were read */
+    tl_time resent_at;    /* when they were last read */
+    json_t *saying;       /* receipts that wait to be told; NULL: none */
+    json_t *refusing;     /* the same of refusals */
+    tl_time say_at;       /* not before */
+    bool waits_to_say;    /* in `talkers` */
+    bool behind;          /* claims were left out: they are read from the store */
+    bool known;           /* it has signed, or we have, so that it knows us */
     tl_time proposed_at;  /* when it last proposed a settlement; 0: never */
     size_t open;          /* handles and operations that name it: it stays */
     tl_time used_at;
     tl_credit *credit;
     UT_hash_handle hh;
     struct tl_account *prev, *next; /* by used_at, the oldest first */
+    struct tl_account *say_prev, *say_next;
 } tl_account;
 
 /* The key of what is known by peer and request. */
@@ -114,7 +122,7 @@ struct tl_credit {
     tl_credit_world world;
     void *user;
     tl_credit_limits limits;
-    tl_account *accounts, *accounts_by_use;
+    tl_account *accounts, *accounts_by_use, *talkers;
     tl_credit_served *serving; /* under way, or not posted yet */
     tl_credit_served *retries;
     size_t retries_n;
@@ -144,8 +152,15 @@ void tl_credit_due(tl_credit *c, tl_time at);
  * hello. */
 tl_err tl_credit_tell(tl_credit *c, const tl_node_id *peer, const char *name, json_t *payload);
 
+/* --- credit_say.c --- */
+/* Takes the reference to an element of `receipts`; NULL: out of memory. False: too many wait. */
+bool tl_credit_say_receipt(tl_account *a, json_t *one);
+bool tl_credit_say_refusal(tl_account *a, const char *request, const char *reason);
+/* What waits is forgotten: the connection is new. */
+void tl_credit_say_nothing(tl_account *a);
+void tl_credit_say_on(tl_credit *c, tl_time now);
+
 /* --- credit_serve.c --- */
-void tl_credit_tell_claim(tl_credit *c, const tl_ledger_entry *e);
 void tl_credit_resend(tl_credit *c, tl_account *a);
 void tl_credit_on_signature(tl_credit *c, tl_account *a, const tl_receipt *r);
 void tl_credit_on_refusal(tl_credit *c, tl_account *a, const char *request, const char *why);

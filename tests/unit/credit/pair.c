@@ -162,6 +162,23 @@ static void deliver(pair *p)
     free(m);
 }
 
+/* Something waits for its turn to be told: its time comes. */
+static bool pace(pair *p)
+{
+    tl_time at = tl_time_min(tl_credit_expiry(p->a.credit), tl_credit_expiry(p->b.credit));
+    if (at == TL_NEVER || at > p->now + 4 * TL_SEC)
+        return false;
+    p->now = tl_time_max(p->now, at);
+    tl_credit_on_timer(p->a.credit);
+    tl_credit_on_timer(p->b.credit);
+    return true;
+}
+
+static bool is_quiet(pair *p)
+{
+    return !p->messages && tl_store_is_idle(p->a.store) && tl_store_is_idle(p->b.store) && !pace(p);
+}
+
 void settle_down(pair *p)
 {
     do {
@@ -173,7 +190,7 @@ void settle_down(pair *p)
         tl_credit_run(p->b.credit);
         tl_store_collect(p->a.store);
         tl_store_collect(p->b.store);
-    } while (p->messages || !tl_store_is_idle(p->a.store) || !tl_store_is_idle(p->b.store));
+    } while (!is_quiet(p));
 }
 
 void connect_pair(pair *p)
