@@ -1,0 +1,69 @@
+#include "till.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void note(till *t, const tl_pay_question *q)
+{
+    snprintf(t->model, sizeof t->model, "%s", q->model);
+    snprintf(t->order, sizeof t->order, "%s", q->order);
+    t->body_bytes = q->body_bytes;
+    t->max_tokens = q->max_tokens;
+}
+
+static tl_fail serve(void *user, const tl_pay_question *q, void **ret_bill, tl_why *why)
+{
+    till *t = user;
+    note(t, q);
+    if (t->refuse != TL_FAIL_COUNT) {
+        (void)tl_why_set(why, TL_ERR_FORBIDDEN, "pay first");
+        return t->refuse;
+    }
+    t->opened++;
+    *ret_bill = t;
+    return TL_FAIL_COUNT;
+}
+
+static tl_fail delivered(void *bill, const tl_answer_end *so_far, tl_why *why)
+{
+    const till *t = bill;
+    if (!t->end_at || so_far->tokens_out < t->end_at)
+        return TL_FAIL_COUNT;
+    (void)tl_why_set(why, TL_ERR_FORBIDDEN, "no credit is left");
+    return TL_FAIL_PAYMENT_REQUIRED;
+}
+
+static void charge(void *bill, const tl_answer_end *end)
+{
+    till *t = bill;
+    t->charged++;
+    t->charge = *end;
+}
+
+static void waive(void *bill)
+{
+    ((till *)bill)->waived++;
+}
+
+static void *ask(void *user, const tl_pay_question *q, char ret_order[TL_PAY_ORDER_MAX])
+{
+    till *t = user;
+    note(t, q);
+    t->opened++;
+    snprintf(ret_order, TL_PAY_ORDER_MAX, "1.2.3.4.ab");
+    return t;
+}
+
+static void over(void *bill, tl_pay_end end, const tl_answer_end *seen)
+{
+    till *t = bill;
+    t->overs++;
+    t->over = end;
+    t->seen = *seen;
+}
+
+void till_init(till *t)
+{
+    *t = (till){.refuse = TL_FAIL_COUNT};
+    t->pay = (tl_pay){serve, delivered, charge, waive, ask, over, t};
+}

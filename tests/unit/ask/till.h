@@ -1,0 +1,21 @@
+/* till.h - whoever keeps the accounts, played by the test: writes down what server and asker tell. */
+#ifndef TESTS_UNIT_ASK_TILL_H
+#define TESTS_UNIT_ASK_TILL_H
+
+#include "ask/pay.h"
+
+typedef struct {
+    tl_pay pay;
+    tl_fail refuse;  /* of the next question; TL_FAIL_COUNT: none */
+    uint64_t end_at; /* generated tokens; 0: there is credit for all */
+    unsigned opened, charged, waived, overs;
+    char model[TL_MODEL_MAX], order[TL_PAY_ORDER_MAX];
+    uint64_t body_bytes, max_tokens;
+    tl_answer_end charge; /* the last one */
+    tl_pay_end over;
+    tl_answer_end seen;
+} till;
+
+void till_init(till *t);
+
+#endif
