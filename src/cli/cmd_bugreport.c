@@ -28,9 +28,13 @@ static tl_err add_system(tl_buf *out)
 
 static tl_err add_json(tl_buf *out, json_t *value)
 {
-    /* People put their own names and those of their machines there. */
+    /* People put their own names there, and those of their machines and private networks. */
+    size_t i;
+    json_t *network;
     if (json_object_get(value, "display_name"))
         (void)json_object_del(value, "display_name");
+    json_array_foreach (json_object_get(value, "ptns"), i, network)
+        (void)json_object_del(network, "name");
     tl_err e = tl_json_write(out, value);
     return e ? e : tl_buf_append_str(out, "\n");
 }
