@@ -54,7 +54,7 @@ void tl_api_on_ptn_invites(tl_api *api, tl_httpd_req *r)
     static const tl_app_field fields[] = {
         {"role", .form = TL_APP_TEXT, .most = 16},
         {"expires_s", .form = TL_APP_NUMBER, .least = 1, .most = TL_INVITE_LIFE_MAX},
-        {"valid_s", .form = TL_APP_NUMBER, .least = 1, .most = TL_NUMBER_EXACT_MAX},
+        {"valid_s", .form = TL_APP_NUMBER, .least = 0, .most = TL_NUMBER_EXACT_MAX},
         {"for", .form = TL_APP_NODE},
         {NULL}};
     tl_role role;
@@ -113,7 +113,7 @@ void tl_api_on_ptn_renewals(tl_api *api, tl_httpd_req *r)
 {
     static const tl_app_field fields[] = {
         {"node_id", .form = TL_APP_NODE},
-        {"valid_s", .form = TL_APP_NUMBER, .least = 1, .most = TL_NUMBER_EXACT_MAX},
+        {"valid_s", .form = TL_APP_NUMBER, .least = 0, .most = TL_NUMBER_EXACT_MAX},
         {NULL}};
     tl_app_do(api, r, "ptn.renew", tl_app_net_body(api, r, fields));
 }

@@ -164,12 +164,12 @@ static void print_networks(const json_t *ptns)
     }
 }
 
-/* What the scheduler before the model server does. Absent: nothing is shared. */
-static void print_share(const json_t *share)
+/* What the scheduler before the model server does, where something is shared. */
+static void print_share(const json_t *share, const char *sharing)
 {
     const json_t *queued = json_object_get(share, "queued");
     char text[TL_WORDS_MAX];
-    if (!json_is_object(share))
+    if (!json_is_object(share) || !strcmp(sharing, "off"))
         return;
     printf("%sshare:%s ", tl_out_colour(stdout, TL_COLOUR_DIM), tl_out_end(stdout));
     if (tl_json_bool(share, "paused", false)) {
@@ -202,7 +202,8 @@ int tl_cmd_status(tl_cli *cli, const tl_args *args)
     note_old(peers);
     print_backend(json_object_get(s, "backend"));
     print_sharing(json_object_get(s, "sharing"));
-    print_share(json_object_get(s, "share"));
+    print_share(json_object_get(s, "share"),
+                tl_json_string(json_object_get(s, "sharing"), "state", "off"));
     print_networks(json_object_get(s, "ptns"));
     print_api(cli, json_object_get(s, "api"));
     printf("%srequests:%s %d active, %d served, %d asked, %d failed\n",

@@ -217,7 +217,7 @@ class Networks(Case):
                 (("renew", "family"), ("ptn.renew", {"net": "family"})),
                 (("renew", "family", NODE, "--valid", "90d"),
                  ("ptn.renew", {"net": "family", "node_id": NODE, "valid_s": 90 * 86400})),
-                (("renew", "family", "--valid", "never"), ("ptn.renew", {"net": "family", "valid_s": None})),
+                (("renew", "family", "--valid", "never"), ("ptn.renew", {"net": "family", "valid_s": 0})),
                 (("leave", "family"), ("ptn.leave", {"net": "family"})),
                 (("leave", "family", "--delete"), ("ptn.leave", {"net": "family", "delete": True}))):
             self.teale("ptn", *args)
