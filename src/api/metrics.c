@@ -302,6 +302,18 @@ static void write_slots(writer *w, const tl_slots_facts *f)
     single(w, "teale_share_running", "gauge", "Of these, in use.", f->running);
 }
 
+/* By number: an ID in a label would tell whoever reads the metrics which networks these are. */
+static void write_networks(writer *w, const tl_node_facts *f)
+{
+    char label[40];
+    family(w, "teale_ptn_members", "gauge",
+           "Known members of each private network, this node among them.");
+    for (size_t i = 0; i < f->n_networks; i++) {
+        snprintf(label, sizeof label, "network=\"%zu\"", i + 1);
+        sample(w, "teale_ptn_members", label, (double)f->network_members[i]);
+    }
+}
+
 static void write_node(writer *w, const tl_node_facts *f)
 {
     family(w, "teale_build_info", "gauge", "Always 1; the version is the label.");
@@ -321,6 +333,7 @@ static void write_node(writer *w, const tl_node_facts *f)
     write_requests(w, f);
     write_slots(w, &f->slots);
     single(w, "teale_share_paused", "gauge", "1 while the owner serves nobody else.", f->paused);
+    write_networks(w, f);
 }
 
 /* --- the API's own --- */

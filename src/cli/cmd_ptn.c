@@ -277,8 +277,7 @@ int tl_cmd_ptn_renew(tl_cli *cli, const tl_args *args)
         code = find_member(cli, args, node);
     if (!code && args->operand_n > 1 && json_object_set_new(wish, "node_id", json_string(node)))
         code = TL_EXIT_FAILED;
-    if (!code && valid &&
-        json_object_set_new(wish, "valid_s", json_integer(secs)))
+    if (!code && valid && json_object_set_new(wish, "valid_s", json_integer(secs)))
         code = TL_EXIT_FAILED;
     if (code) {
         json_decref(wish);

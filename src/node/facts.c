@@ -49,5 +49,10 @@ void tl_node_facts_of(const tl_node *n, tl_node_facts *ret_facts)
         f.backend_models = tl_backend_model_count(n->backend);
         f.backend_running = tl_backend_running(n->backend);
     }
+    for (size_t i = 0; i < tl_networks_count(n->book); i++) {
+        const tl_membership *m = tl_networks_at(n->book, i);
+        if (!m->left && f.n_networks < TL_NETWORKS_MAX)
+            f.network_members[f.n_networks++] = m->n_members + (m->certificate != NULL);
+    }
     *ret_facts = f;
 }

@@ -51,6 +51,10 @@ typedef struct {
     size_t backend_models, backend_running;
     tl_slots_facts slots;
     bool paused;
+
+    /* private networks, in the order they were joined, without the left ones */
+    size_t n_networks;
+    size_t network_members[TL_NETWORKS_MAX]; /* that this node knows, itself among them */
 } tl_node_facts;
 
 void tl_node_facts_of(const tl_node *n, tl_node_facts *ret_facts);

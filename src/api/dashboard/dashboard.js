@@ -25,6 +25,7 @@ function showNode(s) {
     "Wide network": s.wan && s.wan.enabled ? s.wan.state : "off",
     Relay: s.wan && s.wan.relay,
     "Model server": s.backend && s.backend.url ? `${s.backend.url} (${s.backend.state})` : "none shared",
+    Others: s.share && s.share.paused ? "not served: paused by the owner" : "",
     Requests: s.requests && `${s.requests.active} active, ${s.requests.served} served, ${s.requests.asked} asked, ${s.requests.failed} failed`,
   };
   $("node").replaceChildren(...Object.entries(facts).filter(([, v]) => v).flatMap(([k, v]) => {
@@ -36,8 +37,15 @@ function showNode(s) {
   }));
 }
 
+function showNetworks(ptns) {
+  $("networks").replaceChildren(...ptns.map((p) =>
+    row([p.name, p.role || "", p.state, p.members, p.price_micro ? p.price_micro / 1e6 : "free"])));
+  $("networks-section").hidden = !ptns.length;
+}
+
 function show(app) {
   showNode(app.status);
+  showNetworks(app.status.ptns || []);
   $("models").replaceChildren(...(app.models || []).map((m) =>
     row([m.id, m.local ? "yes" : "", (m.peers || []).length || ""])));
   $("peers").replaceChildren(...(app.peers || []).map((p) =>

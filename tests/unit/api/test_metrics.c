@@ -68,6 +68,13 @@ static void every_fact_of_the_node_becomes_its_own_sample(void **state)
         "teale_backend_up 1",
         "teale_backend_models 19",
         "teale_backend_running 20",
+        "teale_served_tokens_total{class=\"private\",kind=\"prompt\"} 21",
+        "teale_served_tokens_total{class=\"public\",kind=\"generated\"} 22",
+        "teale_queue_length{class=\"private\"} 23",
+        "teale_queue_wait_seconds{class=\"public\"} 24",
+        "teale_share_paused 1",
+        "teale_ptn_members{network=\"1\"} 25",
+        "teale_ptn_members{network=\"2\"} 26",
     };
     harness h;
     client c;
@@ -92,6 +99,13 @@ static void every_fact_of_the_node_becomes_its_own_sample(void **state)
         .served_running = 18,
         .backend = TL_BACKEND_UP,
         .backend_models = 19,
+        .slots = {.prompt[TL_SCHED_PRIVATE] = 21,
+                  .generated[TL_SCHED_PUBLIC] = 22,
+                  .queued[TL_SCHED_PRIVATE] = 23,
+                  .wait_seconds[TL_SCHED_PUBLIC] = 24},
+        .paused = true,
+        .n_networks = 2,
+        .network_members = {25, 26},
         .backend_running = 20,
     };
     h.node.facts.punches.attempts[TL_NAT_FULL_CONE][TL_NAT_SYMMETRIC] = 13;
