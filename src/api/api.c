@@ -17,6 +17,9 @@ tl_api_config tl_api_config_default(void)
         .stalled_timeout = httpd.stalled,
         .join_wait = 30 * TL_SEC,
         .heartbeat = 25 * TL_SEC,
+        .queue_first = 2 * TL_SEC,
+        .queue_every = 5 * TL_SEC,
+        .queue_look = 1 * TL_SEC,
         .connections_max = httpd.connections_max,
     };
 }

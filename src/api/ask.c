@@ -31,6 +31,8 @@ struct tl_api_ask {
     bool streaming; /* the client asked for a stream */
     bool sse;       /* the answer is a stream of events */
     bool paused;
+    bool opened;        /* the client's head went out while the question waits in a queue */
+    tl_timer queued;    /* the client is told its place next */
     unsigned line_ends; /* LFs at the end of what was sent so far: 2 = between two events */
     char id[sizeof((tl_ask *)NULL)->id];
     char model[TL_MODEL_MAX];
@@ -48,6 +50,7 @@ static void ask_free(tl_api_ask *a)
 {
     assert(!a->exchange);
     a->api->counters.asks_active--;
+    tl_timer_stop(&a->queued);
     tl_buf_clear(&a->held);
     free(a);
 }
@@ -88,6 +91,8 @@ static void give_up(tl_api_ask *a, const char *nonsense)
 static void begin(tl_api_ask *a)
 {
     set_state(a, ASK_STREAMING);
+    if (a->opened)
+        return;
     route_headers(a);
     tl_api_count(a->api, a->r, a->head.status);
     tl_httpd_begin(a->r, a->head.status, tl_passed_type(a->head.content_type));
@@ -103,7 +108,9 @@ static void on_head(void *user, const tl_answer_head *head)
     a->head = *head;
     a->sse = tl_answer_is_events(head->content_type);
     set_state(a, ASK_HOLDING);
-    if (tl_answer_is_live(a->streaming, head))
+    tl_timer_stop(&a->queued);
+    bool fits = !a->opened || (a->sse && head->status == 200);
+    if (fits && tl_answer_is_live(a->streaming, head))
         begin(a);
 }
 
@@ -146,6 +153,10 @@ static void on_body(void *user, tl_slice bytes)
         return;
     }
     if (a->state == ASK_HOLDING && a->held.len + bytes.n > TL_ANSWER_HELD_MAX) {
+        if (a->opened) {
+            give_up(a, "the answer is no stream, and too long to hold");
+            return;
+        }
         begin(a);
         pass_on(a, tl_buf_slice(&a->held));
         tl_buf_clear(&a->held);
@@ -164,6 +175,9 @@ static void on_end(void *user, const tl_answer_end *end)
     (void)end; /* the node counts tokens */
     a->exchange = NULL;
     if (a->state == ASK_STREAMING) {
+        tl_httpd_end(a->r);
+    } else if (a->state == ASK_HOLDING && a->opened) {
+        tl_api_queue_answer(a->r, a->head.status, tl_buf_slice(&a->held));
         tl_httpd_end(a->r);
     } else if (a->state == ASK_HOLDING) {
         route_headers(a);
@@ -207,7 +221,7 @@ static void fail(tl_api_ask *a, const tl_failure *failure)
     }
     if (*hint && (size_t)snprintf(text, sizeof text, "%s%s", message, hint) < sizeof text)
         message = text;
-    if (a->state != ASK_STREAMING) {
+    if (a->state != ASK_STREAMING && !a->opened) {
         a->head.status = 0; /* of an answer that did not come about */
         a->head.retry_after[0] = 0;
         route_headers(a);
@@ -217,10 +231,11 @@ static void fail(tl_api_ask *a, const tl_failure *failure)
         a->api->counters.broken_off++;
         tl_log(TL_LOG_INFO, "api: request %s broke off: %s: %s", tl_httpd_name(a->r), code,
                tl_log_safe(tl_slice_str(message)).text);
-        if (a->sse)
+        bool events = a->sse || a->opened;
+        if (events)
             send_error_event(a, status, code, message);
         tl_httpd_close_after(a->r);
-        if (a->sse)
+        if (events)
             tl_httpd_end(a->r);
         else
             tl_httpd_abort(a->r);
@@ -253,6 +268,29 @@ static void on_drained(void *user)
     a->paused = false;
     if (a->exchange)
         tl_exchange_set_paused(a->exchange, false);
+}
+
+/* --- its place in a queue --- */
+
+/* Until the head of the answer is here. The first word comes in a stream of events that is opened for
+ * it: what follows, an error too, is an event then. */
+static void on_queued(void *user)
+{
+    tl_api_ask *a = user;
+    tl_time now = tl_loop_now(a->api->loop);
+    tl_progress p = tl_exchange_progress(a->exchange);
+    const tl_api_config *c = &a->api->config;
+    tl_timer_set(&a->queued, now + (p.position ? c->queue_every : c->queue_look));
+    if (!p.position)
+        return;
+    if (!a->opened) {
+        a->opened = true;
+        a->line_ends = 2;
+        tl_httpd_header(a->r, "X-Teale-Request", a->id);
+        tl_api_count(a->api, a->r, 200);
+        tl_httpd_begin(a->r, 200, "text/event-stream");
+    }
+    tl_api_queue_comment(a->r, &p);
 }
 
 /* --- the question --- */
@@ -386,6 +424,9 @@ void tl_api_on_ask(tl_api *api, tl_httpd_req *r)
     memcpy(a->id, ask.id, sizeof a->id);
     memcpy(a->model, ask.model, sizeof a->model);
     a->asked_at = tl_loop_now(api->loop);
+    tl_timer_init(&a->queued, api->loop, on_queued, a);
+    if (ask.streaming && tl_api_queue_streams(ask.path))
+        tl_timer_set(&a->queued, a->asked_at + api->config.queue_first);
     tl_log(TL_LOG_DEBUG, "api: request %s is question %s, %s, for model %s", tl_httpd_name(r),
            a->id, ask.path, tl_log_safe(tl_slice_str(a->model)).text);
     api->counters.asks_active++;

@@ -133,6 +133,14 @@ void tl_api_on_refusal(void *user, tl_httpd_req *r, int status, const char *mess
 /* --- ask.c --- */
 void tl_api_on_ask(tl_api *api, tl_httpd_req *r);
 
+/* --- queue.c: a client whose question waits in a provider's queue --- */
+/* Answers on this path may be streams of events. */
+bool tl_api_queue_streams(const char *path);
+/* ": queue position=3 wait_s=40", a comment of the stream. */
+void tl_api_queue_comment(tl_httpd_req *r, const tl_progress *p);
+/* An answer that is no stream, into the stream that was opened before it came: one event. */
+void tl_api_queue_answer(tl_httpd_req *r, int status, tl_slice body);
+
 /* --- events.c --- */
 void tl_api_on_events(tl_api *api, tl_httpd_req *r);
 void tl_api_events_init(tl_api *api);

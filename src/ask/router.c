@@ -309,7 +309,7 @@ tl_err tl_router_ask(tl_router *r, const tl_ask *ask, const tl_exchange_sink *si
     tl_route *x = calloc(1, sizeof *x);
     if (!x)
         return TL_ERR_NOMEM;
-    x->exchange = (tl_exchange){cancel, set_paused};
+    x->exchange = (tl_exchange){cancel, set_paused, tl_route_progress};
     x->router = r;
     x->sink = *sink;
     x->user = user;

@@ -11,6 +11,9 @@
  *   5. those that are connected;  6. the nearer ones;  7. the better machines.
  * For TL_MODEL_AUTO: 1, 4, 5, 7, 3, 6.
  *
+ * A question that waits in a provider's queue is not silent, but after 2.5 s another provider is asked
+ * beside it (ask/router_queue.c).
+ *
  * A node of the old protocol, which is asked in clear, comes after all others: the relay is asked for a
  * better one first, and those that have the question must have been silent for long. */
 #ifndef TL_ASK_ROUTER_H

@@ -43,9 +43,11 @@ typedef struct {
     tl_sign sign;
     tl_answer_head head; /* TL_SIGN_HEAD */
     tl_time begun;
-    tl_time heard; /* the last sign of life; before the first: when it was asked */
-    tl_buf body;   /* the question with the model's name replaced; empty when it was not */
-    tl_buf held;   /* of an answer that is not live, or a refusal: what has come of it */
+    tl_time works_from;   /* when it was asked, or was last in the provider's queue */
+    tl_progress progress; /* as the provider told it last */
+    tl_time heard;        /* the last sign of life; before the first: when it was asked */
+    tl_buf body;          /* the question with the model's name replaced; empty when it was not */
+    tl_buf held;          /* of an answer that is not live, or a refusal: what has come of it */
 } tl_attempt;
 
 typedef struct tl_route {
@@ -133,7 +135,17 @@ bool tl_route_is_auto(const tl_route *x);
 /* Known nodes of the old protocol that serve what is asked for, and that this node does not ask. */
 size_t tl_route_left_alone(const tl_route *x);
 
+/* --- router_queue.c --- */
+/* The provider has told how far the question is. */
+void tl_route_told(tl_attempt *a, const tl_progress *p);
+/* From when on another provider is asked beside it, where it counts as silent from `quiet_from` on. */
+tl_time tl_route_beside_from(const tl_attempt *a, tl_time quiet_from);
+/* Of the handle: the shortest wait of the queues in which the question stands. */
+tl_progress tl_route_progress(const tl_exchange *x);
+
 /* --- router_try.c --- */
+/* Ends its exchange without a word. */
+void tl_route_drop(tl_attempt *a);
 size_t tl_route_under_way(const tl_route *x);
 void tl_route_try(tl_route *x, const tl_provider *c);
 /* TRYING: asks another provider when those under way have been silent for too long. */

@@ -62,7 +62,7 @@ static tl_exchange *let_go(tl_attempt *a)
     return exchange;
 }
 
-static void give_up(tl_attempt *a)
+void tl_route_drop(tl_attempt *a)
 {
     tl_exchange_cancel(let_go(a));
     tl_buf_clear(&a->body);
@@ -79,7 +79,7 @@ void tl_route_cancel_attempts(tl_route *x)
 {
     for (size_t i = 0; i < TL_ROUTE_TRIES_AT_ONCE; i++)
         if (x->attempts[i].exchange)
-            give_up(&x->attempts[i]);
+            tl_route_drop(&x->attempts[i]);
 }
 
 size_t tl_route_under_way(const tl_route *x)
@@ -118,7 +118,7 @@ static tl_time quiet_from(const tl_attempt *a)
     else if (a->sign == TL_SIGN_NONE && !is_connected(a))
         patience = PATIENCE_DIALLING;
     return tl_time_min(a->heard + patience,
-                       later(a->begun, tl_asker_first_byte(a->route->router->asker)));
+                       later(a->works_from, tl_asker_first_byte(a->route->router->asker)));
 }
 
 /* From when on it makes room. */
@@ -138,7 +138,7 @@ static void heard(tl_attempt *a)
 static void on_progress(void *user, const tl_progress *progress)
 {
     tl_attempt *a = user;
-    (void)progress;
+    tl_route_told(a, progress);
     /* A head and then nothing but words is how a bad provider would hold a question. */
     if (a->sign == TL_SIGN_HEAD && !tl_merits_served(&a->route->router->merits, &a->id))
         return;
@@ -172,7 +172,7 @@ static bool win(tl_route *x, tl_attempt *a)
             continue;
         if (now >= quiet_from(other))
             blame(other, TL_BLAME_SILENT);
-        give_up(other);
+        tl_route_drop(other);
     }
     x->head = a->head;
     x->winner = a->exchange ? a : NULL;
@@ -484,7 +484,7 @@ void tl_route_try(tl_route *x, const tl_provider *c)
     x->tried[x->n_tried++] = c->id;
     *a = (tl_attempt){
         .route = x, .id = c->id, .local = c->local, .in_clear = c->in_clear, .begun = now_of(x)};
-    a->heard = a->begun;
+    a->heard = a->works_from = a->begun;
     tl_err e = ask_provider(a, c);
     if (e) {
         tl_buf_clear(&a->body);
@@ -518,7 +518,7 @@ static tl_time another_from(tl_route *x, tl_attempt **ret_room)
         tl_attempt *a = &x->attempts[i];
         if (!a->exchange)
             continue;
-        at = tl_time_max(at, quiet_from(a));
+        at = tl_time_max(at, tl_route_beside_from(a, quiet_from(a)));
         if (!room || stale_from(a) < room_at) {
             room = a;
             room_at = stale_from(a);
@@ -586,7 +586,7 @@ void tl_route_look(tl_route *x)
     }
     if (room) {
         blame(room, TL_BLAME_SILENT);
-        give_up(room);
+        tl_route_drop(room);
     }
     r->counters.overtaken++;
     tl_route_try(x, &c);

@@ -21,6 +21,11 @@ static void on_paused(tl_exchange *x, bool on)
     tl_loop_stop(a->loop);
 }
 
+static tl_progress progress(const tl_exchange *x)
+{
+    return ((const fake_ask *)(const void *)x)->progress;
+}
+
 tl_err tl_node_ask(tl_node *n, const tl_ask *ask, const tl_exchange_sink *sink, void *user,
                    tl_exchange **ret_exchange)
 {
@@ -34,6 +39,7 @@ tl_err tl_node_ask(tl_node *n, const tl_ask *ask, const tl_exchange_sink *sink, 
     }
     a->base.cancel = on_cancel;
     a->base.set_paused = on_paused;
+    a->base.progress = progress;
     a->sink = *sink;
     a->user = user;
     a->loop = n->loop;
@@ -97,7 +103,8 @@ void fake_fail(fake_ask *a, tl_fail f, const char *message)
 {
     assert(!a->over);
     a->over = true;
-    a->sink.on_fail(a->user, &(tl_failure){.fail = f, .message = message});
+    a->sink.on_fail(a->user,
+                    &(tl_failure){.fail = f, .message = message, .retry_after = a->retry_after});
 }
 
 void fake_event(tl_node *n, const char *name, const char *json)

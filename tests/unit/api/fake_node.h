@@ -15,6 +15,8 @@ typedef struct {
     tl_ask ask; /* ask.body points at `body` */
     uint8_t *body;
     bool over, cancelled, paused;
+    tl_progress progress;
+    unsigned retry_after; /* told with a failure */
     unsigned pauses;
 } fake_ask;
 

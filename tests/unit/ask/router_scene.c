@@ -54,6 +54,11 @@ void provider_progress(provider *p)
     p->sink.on_progress(p->user, &(tl_progress){0});
 }
 
+void provider_queued(provider *p, unsigned position, unsigned wait_seconds)
+{
+    p->sink.on_progress(p->user, &(tl_progress){position, wait_seconds});
+}
+
 void provider_head(provider *p)
 {
     provider_head_of(p, 200, "");

@@ -83,6 +83,7 @@ provider *router_scene_at(router_scene *s, unsigned who);
 /* How many were asked until now. */
 #define assert_asked(s, n) assert_int_equal((s)->n_providers, n)
 void provider_progress(provider *p);
+void provider_queued(provider *p, unsigned position, unsigned wait_seconds);
 void provider_head(provider *p);
 /* With this status and type, and "7" to wait. */
 void provider_head_of(provider *p, int status, const char *type);

@@ -1,0 +1,39 @@
+/* A client of a stream whose question waits in a provider's queue is told its place. */
+#include "api/state.h"
+
+#include "ask/paths.h"
+#include "base/json.h"
+
+bool tl_api_queue_streams(const char *path)
+{
+    const tl_ask_path *p = tl_ask_path_find(tl_slice_str(path));
+    return p && (p->group == TL_ASK_PATHS_CHAT || p->group == TL_ASK_PATHS_COMPLETIONS ||
+                 p->group == TL_ASK_PATHS_RESPONSES);
+}
+
+void tl_api_queue_comment(tl_httpd_req *r, const tl_progress *p)
+{
+    tl_buf text = {0};
+    if (!tl_buf_printf(&text, ": queue position=%u wait_s=%u\n\n", p->position, p->wait_seconds))
+        (void)tl_httpd_write(r, tl_buf_slice(&text));
+    tl_buf_clear(&text);
+}
+
+/* JSON of a server may have line ends, which would end the event. */
+void tl_api_queue_answer(tl_httpd_req *r, int status, tl_slice body)
+{
+    json_t *root = NULL;
+    tl_buf text = {0};
+    tl_err e = tl_buf_append_str(&text, status < 300 ? "data: " : "event: error\ndata: ");
+    if (!e && !tl_json_parse(body, 32, &root, NULL))
+        e = tl_json_write(&text, root);
+    else if (!e)
+        e = tl_api_error_text(&text, status, "backend_error", NULL,
+                              "the model server's answer is no JSON");
+    if (!e)
+        e = tl_buf_append_str(&text, "\n\n");
+    if (!e)
+        (void)tl_httpd_write(r, tl_buf_slice(&text));
+    json_decref(root);
+    tl_buf_clear(&text);
+}

@@ -1,0 +1,46 @@
+/* Providers that keep a question in a queue. */
+#include "ask/router_state.h"
+
+/* So long a question stands in one queue alone. Then another provider is asked beside it, if one is
+ * known: whoever has a free slot answers first. It keeps its place in the first queue, stands in no
+ * more than TL_ROUTE_TRIES_AT_ONCE, and leaves the others when one begins to work at it. */
+#define PATIENCE_QUEUED (2500 * TL_MS)
+
+void tl_route_told(tl_attempt *a, const tl_progress *p)
+{
+    tl_route *x = a->route;
+    a->progress = *p;
+    if (p->position) {
+        a->works_from = tl_env_now(&x->router->env);
+        return;
+    }
+    for (size_t i = 0; i < TL_ROUTE_TRIES_AT_ONCE; i++) {
+        tl_attempt *other = &x->attempts[i];
+        if (other != a && other->exchange && other->progress.position)
+            tl_route_drop(other);
+    }
+}
+
+tl_time tl_route_beside_from(const tl_attempt *a, tl_time quiet_from)
+{
+    bool alone = a->local || a->route->ask.has_peer;
+    return a->progress.position && !alone ? tl_time_min(quiet_from, a->begun + PATIENCE_QUEUED)
+                                          : quiet_from;
+}
+
+tl_progress tl_route_progress(const tl_exchange *exchange)
+{
+    const tl_route *x = (const tl_route *)exchange;
+    tl_progress best = {0};
+    for (size_t i = 0; i < TL_ROUTE_TRIES_AT_ONCE; i++) {
+        const tl_attempt *a = &x->attempts[i];
+        if (!a->exchange)
+            continue;
+        if (a->sign != TL_SIGN_NONE && !a->progress.position)
+            return (tl_progress){0}; /* somebody works at it */
+        if (a->progress.position &&
+            (!best.position || a->progress.wait_seconds < best.wait_seconds))
+            best = a->progress;
+    }
+    return best;
+}

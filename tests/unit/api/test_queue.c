@@ -1,0 +1,159 @@
+/* A client whose question waits in a provider's queue. */
+#include "harness.h"
+
+#include <stdio.h>
+
+#define CHAT   "/v1/chat/completions"
+#define STREAM "{\"model\":\"m1\",\"stream\":true}"
+#define PLACE  ": queue position=3 wait_s=40\n\n"
+
+static fake_ask *waiting(harness *h, client *c, const char *path, const char *body)
+{
+    tl_api_config config = harness_config();
+    config.queue_first = 20 * TL_MS;
+    config.queue_every = 40 * TL_MS;
+    config.queue_look = 10 * TL_MS;
+    harness_init(h, &config);
+    fake_ask *a = asked(h, c, path, "", body);
+    a->progress = (tl_progress){3, 40};
+    return a;
+}
+
+static size_t count(const client *c, const char *text)
+{
+    size_t n = 0, len = strlen(text);
+    tl_slice all = tl_buf_slice(&c->in);
+    for (size_t i = 0; i + len <= all.n; i++)
+        n += memcmp(all.p + i, text, len) == 0;
+    return n;
+}
+
+static void a_stream_that_waits_is_told_its_place_until_its_answer_comes(void **state)
+{
+    (void)state;
+    harness h;
+    client c;
+    fake_ask *a = waiting(&h, &c, CHAT, STREAM);
+    WAIT_UNTIL(&h, client_has(&c, PLACE));
+    assert_int_equal(client_status(&c), 200);
+    assert_true(client_has(&c, "\r\nContent-Type: text/event-stream\r\n"));
+    assert_true(client_has(&c, "\r\nX-Teale-Request: "));
+    WAIT_UNTIL(&h, count(&c, PLACE) == 3);
+    a->progress = (tl_progress){0}; /* its turn */
+    fake_head(a, 200, "text/event-stream");
+    fake_body(a, "data: 1\n\n");
+    fake_end(a);
+    WAIT_UNTIL(&h, client_has(&c, "data: 1\n\n\r\n0\r\n\r\n"));
+    assert_int_equal(count(&c, "HTTP/1.1 "), 1);
+    assert_int_equal(count(&c, PLACE), 3);
+    client_close(&c);
+    harness_clear(&h);
+}
+
+static void one_that_does_not_wait_is_told_nothing(void **state)
+{
+    (void)state;
+    harness h;
+    client c;
+    fake_ask *a = waiting(&h, &c, CHAT, STREAM);
+    a->progress = (tl_progress){0};
+    harness_run_for(&h, 100 * TL_MS);
+    assert_int_equal(c.in.len, 0);
+    fake_head(a, 400, "application/json"); /* so that a refusal has its own status */
+    fake_body(a, "{}");
+    fake_end(a);
+    WAIT_UNTIL(&h, client_answered(&c));
+    assert_int_equal(client_status(&c), 400);
+    client_close(&c);
+    harness_clear(&h);
+}
+
+static void only_who_wants_a_stream_of_events_is_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path, *body;
+    } rows[] = {{CHAT, "{\"model\":\"m1\"}"}, {"/v1/audio/speech", STREAM}};
+    for (size_t i = 0; i < 2; i++) {
+        harness h;
+        client c;
+        fake_ask *a = waiting(&h, &c, rows[i].path, rows[i].body);
+        harness_run_for(&h, 100 * TL_MS);
+        assert_int_equal(c.in.len, 0);
+        a->retry_after = 77;
+        fake_fail(a, TL_FAIL_QUEUE_FULL, "this node's queue is full");
+        WAIT_UNTIL(&h, client_answered(&c));
+        assert_int_equal(client_status(&c), 429);
+        assert_true(client_has(&c, "\r\nRetry-After: 77\r\n"));
+        assert_true(client_has(&c, "\"code\":\"queue_full\""));
+        client_close(&c);
+        harness_clear(&h);
+    }
+}
+
+static void what_fails_after_the_first_word_is_an_event(void **state)
+{
+    (void)state;
+    harness h;
+    client c;
+    fake_ask *a = waiting(&h, &c, CHAT, STREAM);
+    WAIT_UNTIL(&h, client_has(&c, PLACE));
+    fake_fail(a, TL_FAIL_QUEUE_FULL, "this node's queue is full");
+    WAIT_UNTIL(&h, client_has(&c, "\r\n0\r\n\r\n"));
+    assert_true(client_has(&c, "event: error\ndata: {\"error\":"));
+    assert_true(client_has(&c, "\"code\":\"queue_full\""));
+    assert_int_equal(count(&c, "HTTP/1.1 "), 1);
+    client_close(&c);
+    harness_clear(&h);
+}
+
+static void an_answer_that_is_no_stream_is_one_event(void **state)
+{
+    (void)state;
+    static const struct {
+        int status;
+        const char *body, *event;
+    } rows[] = {{400, "{\"error\":\n{\"code\":\"x\"}}",
+                 "event: error\ndata: {\"error\":{\"code\":\"x\"}}\n\n"},
+                {200, "{\"a\":\r\n1}", "\r\ndata: {\"a\":1}\n\n"},
+                {404, "not JSON\n", "event: error\ndata: {\"error\":"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        harness h;
+        client c;
+        fake_ask *a = waiting(&h, &c, CHAT, STREAM);
+        WAIT_UNTIL(&h, client_has(&c, PLACE));
+        fake_head(a, rows[i].status, "application/json");
+        fake_body(a, rows[i].body);
+        fake_end(a);
+        WAIT_UNTIL(&h, client_has(&c, "\r\n0\r\n\r\n"));
+        assert_true(client_has(&c, rows[i].event));
+        client_close(&c);
+        harness_clear(&h);
+    }
+}
+
+static void a_client_that_goes_while_it_waits_is_forgotten(void **state)
+{
+    (void)state;
+    harness h;
+    client c;
+    fake_ask *a = waiting(&h, &c, CHAT, STREAM);
+    WAIT_UNTIL(&h, client_has(&c, PLACE));
+    client_reset(&c);
+    WAIT_UNTIL(&h, a->cancelled);
+    client_close(&c);
+    harness_clear(&h);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_stream_that_waits_is_told_its_place_until_its_answer_comes),
+        cmocka_unit_test(one_that_does_not_wait_is_told_nothing),
+        cmocka_unit_test(only_who_wants_a_stream_of_events_is_told),
+        cmocka_unit_test(what_fails_after_the_first_word_is_an_event),
+        cmocka_unit_test(an_answer_that_is_no_stream_is_one_event),
+        cmocka_unit_test(a_client_that_goes_while_it_waits_is_forgotten),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
