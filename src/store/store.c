@@ -40,6 +40,8 @@ struct tl_store {
     /* the store's thread's own, without the lock */
     tl_db db;
     tl_store_file file;
+    bool wrote,
+        failed; /* of this batch: something is on the disk; something is not, by its fault */
 };
 
 tl_store_config tl_store_config_default(void)
@@ -115,6 +117,7 @@ static bool commit(tl_store *s, bool wrote)
         return false;
     }
     if (wrote) {
+        s->wrote = true;
         s->file.mark.commits++;
         /* Where it fails the mark is behind, which does no harm: what is older is still refused. */
         (void)!tl_mark_write(s->file.mark_fd, &s->file.mark);
@@ -149,17 +152,15 @@ static tl_store_job *run_transaction(tl_store *s, tl_store_job *jobs)
     return end;
 }
 
-static bool is_of_the_disk(tl_err e)
-{
-    return e == TL_ERR_IO;
-}
-
 static void run_batch(tl_store *s, tl_store_job *jobs)
 {
+    s->wrote = s->failed = false;
     for (tl_store_job *j = jobs; j; j = j->next)
         j->result = TL_OK;
     for (tl_store_job *left = jobs; left;)
         left = run_transaction(s, left);
+    for (tl_store_job *j = jobs; j; j = j->next)
+        s->failed = s->failed || j->result == TL_ERR_IO;
 }
 
 /* --- the store's thread --- */
@@ -180,11 +181,12 @@ static void end_batch(tl_store *s, tl_store_job *jobs)
 {
     s->running = 0;
     s->state.commits = s->file.mark.commits;
+    if (s->failed || s->wrote) /* reading tells nothing of the disk's room */
+        s->state.failing = s->failed;
     for (tl_store_job *j = jobs, *next; j; j = next) {
         next = j->next;
         s->state.jobs++;
-        s->state.failing = is_of_the_disk(j->result);
-        if (s->state.failing) {
+        if (j->result == TL_ERR_IO) {
             s->state.failures++;
             snprintf(s->state.cause, sizeof s->state.cause, "%.*s", (int)sizeof s->state.cause - 1,
                      j->why.text);

@@ -74,7 +74,7 @@ typedef struct {
     uint64_t commits;  /* of this file, ever */
     uint64_t jobs;     /* since the start */
     uint64_t failures; /* jobs that failed for the disk's fault, since the start */
-    bool failing;      /* the last commit failed */
+    bool failing;      /* what was last to be written is not on the disk */
     char cause[256];   /* why; "" where it did not */
 } tl_store_state;
 void tl_store_state_of(tl_store *s, tl_store_state *ret);

@@ -114,7 +114,9 @@ static void a_full_disk_stores_nothing_says_so_and_the_store_goes_on(void **stat
     row_job last = {.job.work = read_row};
     (void)!tl_store_do(s, &last.job); /* it may share their transaction, and then their fate */
     tl_store_collect(s);
-    assert_int_equal(row_of(s, 99), -1); /* reading goes on */
+    assert_int_equal(row_of(s, 99), -1); /* reading goes on, and does not hide it */
+    tl_store_state_of(s, &st);
+    assert_true(st.failing);
     for (unsigned i = 0; i < 20; i++) {
         assert_int_equal(many[i].came, 1);
         assert_int_equal(many[i].told, TL_ERR_IO);
