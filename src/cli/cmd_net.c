@@ -258,6 +258,23 @@ static void print_nats(const json_t *w)
     tl_out_line("nat", text);
 }
 
+/* What the peer is to this node in their common networks. */
+static void print_networks(const json_t *networks)
+{
+    const json_t *n;
+    size_t i;
+    json_array_foreach (networks, i, n) {
+        char text[600];
+        const char *asks = tl_json_string(n, "asks", NULL);
+        const char *answers = tl_json_string(n, "answers", NULL);
+        snprintf(text, sizeof text, "%.64s, %.16s; %s%.200s; %s%.200s",
+                 tl_json_string(n, "name", ""), tl_json_string(n, "role", ""),
+                 asks ? "may not ask this node: " : "may ask this node", asks ? asks : "",
+                 answers ? "may not answer it: " : "may answer it", answers ? answers : "");
+        tl_out_line("network", text);
+    }
+}
+
 static int why_peer(tl_cli *cli, const tl_args *args)
 {
     char node[TL_NODE_ID_HEX + 1], path[128], text[200];
@@ -279,6 +296,7 @@ static int why_peer(tl_cli *cli, const tl_args *args)
         tl_out_line("rule", tl_json_string(w, "rule", ""));
     if (*tl_json_string(w, "remedy", ""))
         tl_out_line("remedy", tl_json_string(w, "remedy", ""));
+    print_networks(json_object_get(w, "networks"));
     print_nats(w);
     print_pairs(json_object_get(w, "pairs"));
     json_decref(w);

@@ -399,5 +399,10 @@ json_t *tl_node_why(const tl_node *n, const tl_node_id *peer)
         .now = tl_loop_now(n->loop),
     };
     f.clock_known = compare_clocks(n, &f.clock_ahead);
-    return why_json(n, peer, &v, &f);
+    json_t *why = why_json(n, peer, &v, &f);
+    if (why && json_object_set_new(why, "networks", tl_node_why_networks(n, peer))) {
+        json_decref(why);
+        return NULL;
+    }
+    return why;
 }

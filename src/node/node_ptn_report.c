@@ -78,6 +78,34 @@ json_t *tl_node_ptns_of(const tl_node *n, const tl_node_id *peer)
     return list;
 }
 
+/* null where it is allowed. */
+static json_t *may_json(tl_may may)
+{
+    return may ? json_string(tl_may_words(may)) : json_null();
+}
+
+json_t *tl_node_why_networks(const tl_node *n, const tl_node_id *peer)
+{
+    json_t *list = json_array();
+    tl_unix now = tl_loop_unix();
+    for (size_t i = 0; list && i < tl_networks_count(n->book); i++) {
+        const tl_membership *m = tl_networks_at(n->book, i);
+        const tl_cert *cert = m->left ? NULL : tl_networks_cert_of(n->book, m, peer);
+        if (!cert)
+            continue;
+        json_t *one =
+            json_pack("{s:o, s:s, s:s, s:o, s:o}", "ptn_id", id_json(&m->id), "name", m->name,
+                      "role", tl_role_name(cert->role), "asks",
+                      may_json(tl_networks_may_ask(n->book, &m->id, peer, now)), "answers",
+                      may_json(tl_networks_may_serve(n->book, &m->id, peer, now)));
+        if (json_array_append_new(list, one)) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
 bool tl_node_serves_network(const tl_node *n)
 {
     tl_unix now = tl_loop_unix();

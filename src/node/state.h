@@ -224,6 +224,9 @@ json_t *tl_node_ptn_json(const tl_node *n, const tl_membership *m);
 json_t *tl_node_ptns_json(const tl_node *n);
 /* The array of IDs of those networks in which both the peer and this node are members now. */
 json_t *tl_node_ptns_of(const tl_node *n, const tl_node_id *peer);
+/* The array of our networks that the peer has shown a certificate of: {"ptn_id", "name", "role", "asks",
+ * "answers"}; the last two are null where the peer may ask us, or answer us, else they say why not. */
+json_t *tl_node_why_networks(const tl_node *n, const tl_node_id *peer);
 /* Is this node a member of a network whose role serves? */
 bool tl_node_serves_network(const tl_node *n);
 /* For the doctor; returns how many. Borrows from the book. */

@@ -8,6 +8,7 @@ import http.server
 import json
 import os
 import pty
+import re
 import select
 import shutil
 import signal
@@ -380,6 +381,19 @@ class Join(Case):
         self.verbs["ptn.invite"] = {"invite": "https://example.org/", "name": "family", "role": "consumer"}
         self.teale("ptn", "invite", "family", "--png", self.path("menu.png"))
         self.assertIn("E_INVITE_MALFORMED", self.nothing_sent("join", "--image", self.path("menu.png")).stderr)
+
+    def test_without_zbar_the_package_is_named_and_all_else_works(self):
+        found = subprocess.run(["ldconfig", "-p"], capture_output=True, text=True).stdout
+        library = re.search(r"libzbar\.so\.0 .*=> (\S+)", found)
+        hide = f"mount --bind /dev/null {library[1] if library else '/dev/full'} 2>/dev/null && exec \"$@\""
+        self.verbs["ptn.invite"] = {"invite": invite(), "name": "family", "role": "consumer"}
+        self.teale("ptn", "invite", "family", "--png", self.path("code.png"))
+        run = ["unshare", "-m", "sh", "-c", hide, "sh", TEALE, "--home", self.home]
+        if library and subprocess.run([*run, "--version"], capture_output=True).returncode:
+            self.skipTest("nothing can be mounted here")
+        r = subprocess.run([*(run if library else run[6:]), "join", "--image", self.path("code.png")], capture_output=True, text=True)
+        self.assertEqual(r.returncode, 1, r.stderr)
+        self.assertIn("apt install libzbar0", r.stderr)
 
     def wait_for_ever(self, handler, args):
         """The node tries on: no answer before the client is gone."""
