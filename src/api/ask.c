@@ -2,9 +2,10 @@
 
 #include "api/passed.h"
 #include "api/question.h"
+#include "api/scope.h"
 #include "ask/bodytype.h"
+#include "ask/modelname.h"
 #include "base/log.h"
-#include "wire/cluster.h"
 #include "wire/multipart.h"
 
 #include <assert.h>
@@ -36,6 +37,7 @@ struct tl_api_ask {
     unsigned line_ends; /* LFs at the end of what was sent so far: 2 = between two events */
     char id[sizeof((tl_ask *)NULL)->id];
     char model[TL_MODEL_MAX];
+    bool scoped;         /* to a private network: its members alone are asked */
     tl_answer_head head; /* unless ASKED */
     tl_buf held;         /* HOLDING: the body so far */
 };
@@ -62,10 +64,18 @@ static void route_headers(tl_api_ask *a)
     tl_httpd_header(a->r, "X-Teale-Request", a->id);
     if (a->state == ASK_ASKED)
         return;
-    char peer[TL_NODE_ID_HEX + 1];
+    char peer[TL_NODE_ID_HEX + 1]; /* and other values */
     tl_node_id_write(peer, &a->head.peer);
     tl_httpd_header(a->r, "X-Teale-Peer", peer);
     tl_httpd_header(a->r, "X-Teale-Path", tl_via_name(a->head.via));
+    if (a->head.has_network) {
+        tl_node_id_write(peer, &a->head.network);
+        tl_httpd_header(a->r, "X-Teale-PTN", peer);
+    }
+    if (a->head.price.given) {
+        snprintf(peer, sizeof peer, "%lld", (long long)a->head.price.value);
+        tl_httpd_header(a->r, "X-Teale-Price", peer);
+    }
     const char *retry_after = tl_passed_retry_after(a->head.retry_after);
     if (a->head.status == 429 && !*retry_after)
         retry_after = TL_API_RETRY_AFTER;
@@ -215,7 +225,8 @@ static void fail(tl_api_ask *a, const tl_failure *failure)
     const char *code = tl_api_fail_code(f);
     const char *message = failure->message[0] ? failure->message : tl_fail_name(f);
     char hint[TL_API_HINT_MAX] = "", text[1024];
-    if (f == TL_FAIL_NO_PROVIDER && !tl_api_model_may_come(a->api, a->model, hint)) {
+    /* Of a network's members the router has said which it is. */
+    if (f == TL_FAIL_NO_PROVIDER && !a->scoped && !tl_api_model_may_come(a->api, a->model, hint)) {
         status = 404;
         code = "model_not_found";
     }
@@ -322,33 +333,15 @@ static bool type_parse(tl_api *api, tl_httpd_req *r, tl_ask *ask)
     return false;
 }
 
-/* The name that the client gives to its request. False: refused. */
-static bool name_parse(tl_api *api, tl_httpd_req *r, tl_ask *ask)
-{
-    size_t names;
-    tl_slice name = tl_http1_header_find(tl_httpd_head(r), "x-teale-request", &names);
-    if (!names)
-        return true;
-    ask->named = names == 1 && name.n < sizeof ask->id;
-    if (ask->named)
-        memcpy(ask->id, name.p, name.n);
-    if (ask->named && strlen(ask->id) == name.n && tl_cluster_id_is(ask->id))
-        return true;
-    tl_api_error(api, r, 400, "invalid_value", NULL,
-                 "X-Teale-Request must be one ID of 1 to 64 letters, digits, points, hyphens and "
-                 "underscores");
-    return false;
-}
-
 /* Reads what the headers add to a question. False: the request is refused and answered already. */
 static bool headers_parse(tl_api *api, tl_httpd_req *r, tl_ask *ask)
 {
     const tl_http1_head *head = tl_httpd_head(r);
-    size_t peers, ptns;
+    size_t peers;
     tl_slice peer = tl_http1_header_find(head, "x-teale-ask-peer", &peers);
-    (void)tl_http1_header_find(head, "x-teale-ptn", &ptns);
-    if (ptns) { /* the question must not go to more nodes than the client wanted */
-        tl_api_error(api, r, 403, "forbidden", NULL, "this node is in no such private network");
+    tl_scope_refusal no;
+    if (!tl_scope_read_headers(head, ask, &no)) {
+        tl_api_error(api, r, no.status, no.code, no.param, "%s", no.message);
         return false;
     }
     if (peers > 1 || (peers == 1 && tl_node_id_parse(peer, &ask->peer))) {
@@ -358,8 +351,6 @@ static bool headers_parse(tl_api *api, tl_httpd_req *r, tl_ask *ask)
         return false;
     }
     ask->has_peer = peers == 1;
-    if (!name_parse(api, r, ask))
-        return false;
     return type_parse(api, r, ask);
 }
 
@@ -398,23 +389,55 @@ static void ask_refused(tl_api *api, tl_httpd_req *r, tl_err e)
         tl_api_error(api, r, 500, "internal_error", NULL, "out of memory");
 }
 
-void tl_api_on_ask(tl_api *api, tl_httpd_req *r)
+tl_scope_view tl_api_scope_view(const tl_api *api)
+{
+    return (tl_scope_view){tl_node_networks(api->node), tl_loop_unix(), api->config.key};
+}
+
+/* The private network. Where the model's name holds it, `renamed` becomes the body without it.
+ * False: refused. */
+static bool scope_find(tl_api *api, tl_httpd_req *r, tl_ask *ask, tl_buf *renamed)
+{
+    tl_scope_view view = tl_api_scope_view(api);
+    tl_scope_refusal no;
+    bool is_renamed;
+    if (!tl_scope_find(&view, tl_httpd_head(r), ask, &is_renamed, &no)) {
+        tl_api_error(api, r, no.status, no.code, no.param, "%s", no.message);
+        return false;
+    }
+    if (!is_renamed)
+        return true;
+    tl_err e = tl_model_replace(ask->content_type, ask->body, ask->model, renamed);
+    if (e == TL_ERR_PROTO)
+        tl_api_error(api, r, 400, "invalid_value", "model",
+                     "the body has no single 'model' from which the network can be taken");
+    else if (e)
+        tl_api_error(api, r, 500, "internal_error", NULL, "out of memory");
+    ask->body = tl_buf_slice(renamed);
+    return !e;
+}
+
+static void name_question(tl_api *api, tl_ask *ask)
+{
+    uint8_t random[16];
+    if (ask->named)
+        return; /* by the client */
+    tl_rand_bytes(&api->rand, random, sizeof random);
+    tl_hex_write(ask->id, random, sizeof random);
+}
+
+static void ask_node(tl_api *api, tl_httpd_req *r, const tl_ask *wanted)
 {
     static const tl_exchange_sink sink = {on_head, on_body, on_end, on_fail};
     static const tl_httpd_watch_events watch = {.on_gone = on_gone, .on_drained = on_drained};
-    tl_ask ask = {0};
-    if (!headers_parse(api, r, &ask) || !body_parse(api, r, &ask))
-        return;
-    uint8_t random[16];
-    tl_rand_bytes(&api->rand, random, sizeof random);
-    if (!ask.named)
-        tl_hex_write(ask.id, random, sizeof random);
+    tl_ask ask = *wanted;
+    name_question(api, &ask);
     tl_slice path = tl_httpd_path(r);
     snprintf(ask.path, sizeof ask.path, "%.*s", (int)path.n, (const char *)path.p);
 
     tl_api_ask *a = calloc(1, sizeof *a);
     if (a)
-        *a = (tl_api_ask){.api = api, .r = r, .streaming = ask.streaming};
+        *a = (tl_api_ask){.api = api, .r = r, .streaming = ask.streaming, .scoped = ask.scoped};
     tl_err e = a ? tl_node_ask(api->node, &ask, &sink, a, &a->exchange) : TL_ERR_NOMEM;
     if (e) {
         free(a);
@@ -432,4 +455,14 @@ void tl_api_on_ask(tl_api *api, tl_httpd_req *r)
     api->counters.asks_active++;
     tl_httpd_drop_body(r);
     tl_httpd_watch(r, &watch, a);
+}
+
+void tl_api_on_ask(tl_api *api, tl_httpd_req *r)
+{
+    tl_ask ask = {0};
+    tl_buf renamed = {0};
+    if (headers_parse(api, r, &ask) && body_parse(api, r, &ask) &&
+        scope_find(api, r, &ask, &renamed))
+        ask_node(api, r, &ask);
+    tl_buf_clear(&renamed);
 }

@@ -1,6 +1,7 @@
 #include "api/state.h"
 
 #include "api/guard.h"
+#include "api/scope.h"
 #include "base/log.h"
 
 #include <stdio.h>
@@ -43,7 +44,8 @@ static void cors_headers(tl_httpd_req *r)
     copy_text(origin, sizeof origin, tl_http1_header_find(tl_httpd_head(r), "origin", NULL));
     tl_httpd_header(r, "Access-Control-Allow-Origin", origin);
     tl_httpd_header(r, "Access-Control-Expose-Headers",
-                    "X-Teale-Peer, X-Teale-Path, X-Teale-Request, X-Request-Id, Retry-After");
+                    "X-Teale-Peer, X-Teale-Path, X-Teale-PTN, X-Teale-Price, X-Teale-Request, "
+                    "X-Request-Id, Retry-After");
     tl_httpd_header(r, "Vary", "Origin");
 }
 
@@ -99,10 +101,17 @@ static bool pass_guard(tl_api *api, tl_httpd_req *r, bool *ret_cors)
     return false;
 }
 
+/* A network's key opens what its members may do: ask, and see whom. */
+static bool opens(tl_api *api, tl_httpd_req *r, const tl_api_route *t)
+{
+    return t && t->id >= TL_ROUTE_CHAT && t->id <= TL_ROUTE_MODELS &&
+           tl_scope_has_network_key(tl_node_networks(api->node), tl_httpd_head(r));
+}
+
 static bool pass_key(tl_api *api, tl_httpd_req *r, const tl_api_route *t)
 {
     if (tl_httpd_tag(r) != TL_API_DOOR_OTHER || (t && t->open) ||
-        tl_guard_has_key(tl_httpd_head(r), api->config.key))
+        tl_guard_has_key(tl_httpd_head(r), api->config.key) || opens(api, r, t))
         return true;
     api->counters.refused_key++;
     tl_httpd_header(r, "WWW-Authenticate", "Bearer");

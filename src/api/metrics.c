@@ -243,6 +243,9 @@ static void write_requests(writer *w, const tl_node_facts *f)
     sample(w, "teale_requests_total", "role=\"served\",result=\"cancelled\"", (double)s->cancelled);
     sample(w, "teale_requests_total", "role=\"served\",result=\"refused\"", (double)s->refused);
     sample(w, "teale_requests_total", "role=\"served\",result=\"malformed\"", (double)s->malformed);
+    single(w, "teale_requests_false_claims_total", "counter",
+           "Requests refused since they named a network whose members their senders are not.",
+           (double)s->refused_claims);
     single(w, "teale_requests_retried_total", "counter", "Questions tried at another provider.",
            (double)r->retried);
     single(w, "teale_requests_overtaken_total", "counter",

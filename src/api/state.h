@@ -6,6 +6,7 @@
  *   routes.c     the table of routes
  *   metrics.c    every counter as Prometheus text
  *   answer.c     JSON and errors in OpenAI's shape
+ *   scope.c      for which private network a request is
  *   ask.c        questions to models, streamed and whole
  *   events.c     /v1/events
  *   look.c       requests that wait for the node to look around
@@ -17,6 +18,7 @@
 #define TL_API_STATE_H
 
 #include "api/api.h"
+#include "api/scope.h"
 #include "io/httpd.h"
 
 /* The kind of listening address that a request came to. */
@@ -131,6 +133,8 @@ void tl_api_on_request(void *user, tl_httpd_req *r);
 void tl_api_on_refusal(void *user, tl_httpd_req *r, int status, const char *message, tl_buf *out);
 
 /* --- ask.c --- */
+/* What decides now for which network a request is. */
+tl_scope_view tl_api_scope_view(const tl_api *api);
 void tl_api_on_ask(tl_api *api, tl_httpd_req *r);
 
 /* --- queue.c: a client whose question waits in a provider's queue --- */

@@ -59,15 +59,19 @@ static bool is_valid(const tl_access *a, const tl_membership *n)
     return !tl_networks_are_we(a->book, &n->id, wall(a));
 }
 
+bool tl_access_serves(const tl_access *a, const tl_node_id *network)
+{
+    const tl_membership *n = ours(a, network);
+    return n && is_valid(a, n) && tl_role_may_serve(n->cert.role);
+}
+
 bool tl_access_serves_others(const tl_access *a)
 {
     if (!tl_access_for_strangers(a))
         return true;
-    for (size_t i = 0; a->book && a->sharing && a->running && i < tl_networks_count(a->book); i++) {
-        const tl_membership *n = tl_networks_at(a->book, i);
-        if (is_valid(a, n) && tl_role_may_serve(n->cert.role))
+    for (size_t i = 0; a->book && a->sharing && a->running && i < tl_networks_count(a->book); i++)
+        if (tl_access_serves(a, &tl_networks_at(a->book, i)->id))
             return true;
-    }
     return false;
 }
 

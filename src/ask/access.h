@@ -41,6 +41,8 @@ tl_access_verdict tl_access_for_peer(const tl_access *a, const tl_node_id *peer,
 bool tl_access_welcomes(const tl_access *a, const tl_node_id *peer);
 /* May a node that nobody knows ask this node? */
 tl_access_verdict tl_access_for_strangers(const tl_access *a);
+/* Do we serve in this network: does our certificate hold, and is our role one that serves? */
+bool tl_access_serves(const tl_access *a, const tl_node_id *network);
 /* Do we serve the members of some network, or the public? */
 bool tl_access_serves_others(const tl_access *a);
 /* For a person at the other node; "" for TL_ACCESS_OK. */

@@ -177,6 +177,8 @@ static tl_err write_request(question *q)
     memcpy(m.u.request.id, q->ask.id, sizeof q->ask.id);
     memcpy(m.u.request.model, q->model, sizeof q->model);
     memcpy(m.u.request.path, q->ask.path, sizeof q->ask.path);
+    if (q->ask.has_network)
+        tl_node_id_write(m.u.request.ptn_id, &q->ask.network);
     memcpy(m.u.request.content_type, q->ask.content_type, sizeof q->ask.content_type);
     m.u.request.max_price = q->ask.max_price;
     m.u.request.price = q->ask.price;

@@ -9,6 +9,16 @@
 /* For so long the relay is asked for a better provider than one that has just failed. */
 #define FIND_BETTER_WITHIN (2500 * TL_MS)
 
+static void on_met(void *user)
+{
+    tl_router_on_relay(user); /* who waits looks again */
+}
+
+void tl_router_on_listed(tl_router *r)
+{
+    tl_meet_look(r->meet);
+}
+
 tl_err tl_router_new(const tl_node_id *own, const tl_env *env, const tl_access *access,
                      tl_peer_table *table, tl_peers *peers, tl_asker *asker,
                      const tl_router_world *world, void *user, tl_router **ret_router)
@@ -25,6 +35,11 @@ tl_err tl_router_new(const tl_node_id *own, const tl_env *env, const tl_access *
                      .world = *world,
                      .user = user,
                      .due = TL_NEVER};
+    tl_err e = tl_meet_new(env, access, table, peers, on_met, r, &r->meet);
+    if (e) {
+        free(r);
+        return e;
+    }
     *ret_router = r;
     return TL_OK;
 }
@@ -157,6 +172,8 @@ static void no_provider(tl_route *x)
     const char *local = r->world.local_error(r->user), *relay = r->world.relay_hopeless(r->user);
     if (x->why[0]) { /* somebody was asked: why it failed says more */
         tl_route_give_in(x);
+    } else if (x->ask.scoped) {
+        tl_route_no_member(x);
     } else if (left_alone && (x->searched || x->ask.has_peer)) {
         tell_left_alone(x, left_alone);
     } else if (!tl_access_asks_others(r->access)) {
@@ -180,6 +197,13 @@ static void no_provider(tl_route *x)
                  "the peer %.16s is not at the relay, or does not serve \"%.150s\"", peer,
                  x->ask.model);
         tl_route_fail(x, TL_FAIL_NO_PROVIDER, text);
+    } else if (!r->access->ask_any) {
+        snprintf(
+            text, sizeof text,
+            "no member of this node's networks serves \"%.150s\" now, and no other node is asked "
+            "(setting: ask)",
+            x->ask.model);
+        tl_route_fail(x, TL_FAIL_MODEL_NOT_LOADED, text);
     } else if (tl_route_is_auto(x)) {
         snprintf(text, sizeof text, "nobody in reach shares a model now%s%.500s",
                  local[0] ? ", and here: " : "", local);
@@ -233,11 +257,14 @@ void tl_route_go_on(tl_route *x)
         tl_route_fail(x, TL_FAIL_UNAVAILABLE, "this node is shutting down");
         return;
     }
+    if (tl_route_is_out(x))
+        return;
     if (x->state == TL_ROUTE_TRYING)
         x->deadline = TL_NEVER;
     if (!tl_route_choose(x, &c)) {
         bool last = x->n_tried == TL_ROUTE_TRIES_MAX || (x->n_tried && x->ask.has_peer);
-        if (last || !search(x, false))
+        bool waits = !last && search(x, false);
+        if (last || !(tl_route_wait_for_members(x) || waits))
             no_provider(x);
     } else if ((!c.failing && (!c.in_clear || x->ask.has_peer)) || !search(x, true)) {
         tl_route_try(x, &c);
@@ -371,6 +398,7 @@ static tl_route *next_overdue(tl_router *r, tl_time now)
 void tl_router_on_timer(tl_router *r)
 {
     tl_time now = tl_env_now(&r->env);
+    tl_meet_on_timer(r->meet);
     if (now < r->due)
         return;
     for (tl_route *x; (x = next_overdue(r, now));)
@@ -387,7 +415,7 @@ void tl_router_on_timer(tl_router *r)
 
 tl_time tl_router_expiry(const tl_router *r)
 {
-    return r->due;
+    return tl_time_min(r->due, tl_meet_expiry(r->meet));
 }
 
 void tl_router_free(tl_router *r)
@@ -399,5 +427,6 @@ void tl_router_free(tl_router *r)
         free_route(r->routes);
     tl_merits_clear(&r->merits);
     tl_paces_clear(&r->paces);
+    tl_meet_free(r->meet);
     free(r);
 }

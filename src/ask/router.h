@@ -11,6 +11,10 @@
  *   5. those that are connected;  6. the nearer ones;  7. the better machines.
  * For TL_MODEL_AUTO: 1, 4, 5, 7, 3, 6.
  *
+ * A question that is scoped to a private network goes to members alone that have shown a valid
+ * certificate (ask/access.h); those that only claim to be members are met first (ask/meet.h). Any
+ * other question goes to a member for that member's network, and to others in public.
+ *
  * A question that waits in a provider's queue is not silent, but after 2.5 s another provider is asked
  * beside it (ask/router_queue.c).
  *
@@ -80,6 +84,10 @@ TL_CHECK tl_err tl_router_ask(tl_router *r, const tl_ask *ask, const tl_exchange
 void tl_router_on_discovered(tl_router *r, const char *model, bool ok);
 /* The relay is connected, or has become hopeless; or this node serves other models than before. */
 void tl_router_on_relay(tl_router *r);
+/* A full list of the nodes at the relay has come: those that claim to be members are met. */
+void tl_router_on_listed(tl_router *r);
+/* The book of networks has changed: looks again, and ends what a certificate no longer allows. */
+void tl_router_on_book(tl_router *r);
 /* Begins what was asked since. */
 void tl_router_run(tl_router *r);
 void tl_router_on_timer(tl_router *r);

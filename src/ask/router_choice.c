@@ -13,7 +13,7 @@ bool tl_route_is_auto(const tl_route *x)
     return strcmp(x->ask.model, TL_MODEL_AUTO) == 0;
 }
 
-static bool was_tried(const tl_route *x, const tl_node_id *id)
+bool tl_route_was_tried(const tl_route *x, const tl_node_id *id)
 {
     for (size_t i = 0; i < x->n_tried; i++)
         if (tl_node_id_eq(&x->tried[i], id))
@@ -38,6 +38,12 @@ static const char *model_of_peer(const tl_route *x, const tl_peer *p, tl_model_f
         }
     }
     return best;
+}
+
+bool tl_route_serves(const tl_route *x, const tl_peer *p)
+{
+    tl_model_fit fit;
+    return model_of_peer(x, p, &fit);
 }
 
 /* Compared in this order, smaller is better. */
@@ -76,14 +82,10 @@ static bool is_better(const merit *a, const merit *b)
     return false;
 }
 
-/* The old protocol carries chats alone. */
 static bool may_ask(const tl_route *x, const tl_peer *p)
 {
-    const tl_router *r = x->router;
-    if (!p->in_clear)
-        return tl_access_may_try(r->access, &p->id);
-    return r->world.ask_old && !tl_access_to_old(r->access, &p->id) &&
-           strcmp(x->ask.path, "/v1/chat/completions") == 0;
+    tl_route_network n;
+    return tl_route_may_ask(x, p, &n);
 }
 
 size_t tl_route_left_alone(const tl_route *x)
@@ -102,7 +104,8 @@ static const tl_peer *best_peer(const tl_route *x)
     merit best_merit = {{0}};
     HASH_ITER (hh, x->router->table->peers, p, next) {
         tl_model_fit fit;
-        if (!p->available || was_tried(x, &p->id) || !may_ask(x, p) || !model_of_peer(x, p, &fit))
+        if (!p->available || tl_route_was_tried(x, &p->id) || !may_ask(x, p) ||
+            !model_of_peer(x, p, &fit))
             continue;
         merit m = merit_of(x, p, fit);
         if (!best || is_better(&m, &best_merit)) {
@@ -120,7 +123,8 @@ static const char *local_model(const tl_route *x)
     size_t n = r->world.local_count(r->user);
     const char *best = NULL;
     tl_model_fit fit, best_fit = TL_MODEL_OTHER;
-    if (was_tried(x, &r->own))
+    if (tl_route_was_tried(x, &r->own) ||
+        (x->ask.scoped && !tl_access_serves(r->access, &x->ask.network)))
         return NULL;
     for (size_t i = 0; i < n && best_fit != TL_MODEL_SAME; i++) {
         const char *model = r->world.local_model(r->user, i);
@@ -149,7 +153,8 @@ bool tl_route_choose(const tl_route *x, tl_provider *ret_provider)
     bool own_named = x->ask.has_peer && tl_node_id_eq(&x->ask.peer, &r->own);
     const char *model = x->ask.has_peer && !own_named ? NULL : local_model(x);
     if (model) {
-        *ret_provider = (tl_provider){.id = r->own, .local = true};
+        *ret_provider =
+            (tl_provider){.id = r->own, .local = true, .network = {x->ask.scoped, x->ask.network}};
         snprintf(ret_provider->model, sizeof ret_provider->model, "%s", model);
         return true;
     }
@@ -166,6 +171,8 @@ bool tl_route_choose(const tl_route *x, tl_provider *ret_provider)
         return false;
     *ret_provider = (tl_provider){
         .id = p->id, .in_clear = p->in_clear, .failing = !x->ask.has_peer && behind_until(r, p)};
+    if (!tl_route_may_ask(x, p, &ret_provider->network))
+        return false;
     snprintf(ret_provider->model, sizeof ret_provider->model, "%s", model);
     return true;
 }

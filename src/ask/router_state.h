@@ -1,14 +1,15 @@
 /* router_state.h - what the files of the router share: a question's route, its attempts, and the
  * calls between them. router.c owns the routes and searches, router_try.c asks providers and hears
- * them, router_choice.c says which one is next. */
+ * them, router_choice.c says which one is next, router_scope.c knows private networks. */
 #ifndef TL_ASK_ROUTER_STATE_H
 #define TL_ASK_ROUTER_STATE_H
 
+#include "ask/meet.h"
 #include "ask/merit.h"
 #include "ask/router.h"
 
 /*  NEW --a provider is known--> TRYING --the answer--> ANSWERING --its end--> freed
- *  NEW, TRYING --none is known--> FINDING --the relay answered, came or went--> NEW
+ *  NEW, TRYING --none is known--> FINDING --the relay answered, came or went, or a member was met--> NEW
  *  FINDING --it took too long, and one is known that has failed--> TRYING
  *  TRYING --all that were asked failed--> TRYING (another one)
  *  NEW, FINDING, TRYING --none is left, but one has refused--> ANSWERING (its refusal)
@@ -20,7 +21,7 @@
  * provider can take over. */
 typedef enum {
     TL_ROUTE_NEW,       /* the next tl_router_run looks for a provider */
-    TL_ROUTE_FINDING,   /* the relay is asked who serves the model */
+    TL_ROUTE_FINDING,   /* the relay is asked who serves the model, or members are met */
     TL_ROUTE_TRYING,    /* providers have the question; the sink knows of nothing yet */
     TL_ROUTE_ANSWERING, /* bytes go to the sink: no other provider can take over */
     TL_ROUTE_ENDING,    /* the provider is done; the sink, paused, has not all of it */
@@ -33,6 +34,12 @@ typedef enum {
     TL_SIGN_HEAD,  /* the answer's head is here: held back until the first byte or the end */
 } tl_sign;
 
+/* The private network for which a node is asked; not given: it is asked in public. */
+typedef struct {
+    bool given;
+    tl_node_id id;
+} tl_route_network;
+
 /* One provider that has the question. */
 typedef struct {
     struct tl_route *route;
@@ -40,6 +47,7 @@ typedef struct {
     tl_node_id id;
     bool local;    /* the model server of this machine */
     bool in_clear; /* a peer that is asked by the old protocol */
+    tl_route_network network;
     tl_sign sign;
     tl_answer_head head; /* TL_SIGN_HEAD */
     tl_time begun;
@@ -100,6 +108,7 @@ struct tl_router {
     tl_merits merits;
     tl_paces paces;
     tl_maybe price_max;
+    tl_meet *meet;
     tl_route *routes;
     size_t running;
     size_t held;  /* bytes in `held` of all attempts */
@@ -128,10 +137,14 @@ typedef struct {
     bool local;
     bool in_clear; /* by the old protocol */
     bool failing;  /* it has failed a moment ago */
+    tl_route_network network;
 } tl_provider;
 /* The best provider that was not asked yet. False: none is known. */
 bool tl_route_choose(const tl_route *x, tl_provider *ret_provider);
 bool tl_route_is_auto(const tl_route *x);
+/* Does the peer list what is asked for? */
+bool tl_route_serves(const tl_route *x, const tl_peer *p);
+bool tl_route_was_tried(const tl_route *x, const tl_node_id *id);
 /* Known nodes of the old protocol that serve what is asked for, and that this node does not ask. */
 size_t tl_route_left_alone(const tl_route *x);
 
@@ -142,6 +155,22 @@ void tl_route_told(tl_attempt *a, const tl_progress *p);
 tl_time tl_route_beside_from(const tl_attempt *a, tl_time quiet_from);
 /* Of the handle: the shortest wait of the queues in which the question stands. */
 tl_progress tl_route_progress(const tl_exchange *x);
+/* --- router_scope.c --- */
+/* May the peer be asked this question, and for which network? */
+bool tl_route_may_ask(const tl_route *x, const tl_peer *p, tl_route_network *ret_network);
+/* Nobody who may be asked is known. True: nodes that claim to be members are met, and the route is
+ * FINDING. */
+bool tl_route_wait_for_members(tl_route *x);
+/* A scoped question that nobody can answer: fails, and names the network. */
+void tl_route_no_member(tl_route *x);
+/* True: the question belongs to a network in which we are not, and has failed. */
+bool tl_route_is_out(tl_route *x);
+
+/* --- router_words.c --- */
+/* "the model server of peer "anna" (0123456789abcdef)"; of this machine: "the model server". */
+void tl_route_whose(const tl_attempt *a, char *ret, size_t cap);
+/* The message, with whose trouble it tells of. */
+void tl_route_say_whose(const tl_attempt *a, const char *message, char *ret, size_t cap);
 
 /* --- router_try.c --- */
 /* Ends its exchange without a word. */
@@ -156,6 +185,8 @@ bool tl_route_tell_head(tl_route *x);
 void tl_route_tell_rest(tl_route *x, tl_buf *rest, const tl_answer_end *end);
 /* Hands on what waited for the sink to resume. */
 void tl_route_resume(tl_route *x);
+/* Ends the attempt for a reason of our own. */
+void tl_route_end_attempt(tl_attempt *a, tl_fail f, const char *why);
 /* Ends all attempts without a word. */
 void tl_route_cancel_attempts(tl_route *x);
 

@@ -153,6 +153,8 @@ static void on_head(void *user, const tl_answer_head *head)
     assert(a->route->state == TL_ROUTE_TRYING && a->sign != TL_SIGN_HEAD);
     a->sign = TL_SIGN_HEAD;
     a->head = *head;
+    a->head.has_network = a->network.given;
+    a->head.network = a->network.id;
     if (a->local) {
         a->head.peer = a->id;
         a->head.via = TL_VIA_LOCAL;
@@ -263,28 +265,12 @@ static void on_body(void *user, tl_slice bytes)
 
 static void failed(tl_attempt *a, const tl_failure *failure);
 
-/* "the model server of peer "anna" (0123456789abcdef)"; of this machine: "the model server". */
-static void whose(const tl_attempt *a, char *ret, size_t cap)
-{
-    char id[TL_NODE_ID_HEX + 1];
-    const tl_peer *p = tl_peer_table_find(a->route->router->table, &a->id);
-    if (a->local) {
-        snprintf(ret, cap, "the model server");
-        return;
-    }
-    tl_node_id_write(id, &a->id);
-    if (p && p->name[0])
-        snprintf(ret, cap, "the model server of peer \"%s\" (%.16s)", p->name, id);
-    else
-        snprintf(ret, cap, "the model server of peer %.16s", id);
-}
-
 /* The whole refusal is here: it is shown if nobody else answers. */
 static void on_refusal(tl_attempt *a, tl_buf *body)
 {
     tl_route *x = a->route;
     char server[192], why[256];
-    whose(a, server, sizeof server);
+    tl_route_whose(a, server, sizeof server);
     snprintf(why, sizeof why, "%s answers with status %d", server, a->head.status);
     tl_buf_clear(&x->refusal);
     x->refusal_head = a->head;
@@ -360,10 +346,12 @@ static tl_blame blame_for(tl_fail f)
 }
 
 /* Was it perhaps only a connection that had died unnoticed? Then the same peer is asked once more,
- * over a new one, unless another provider has the question. */
+ * over a new one, unless another provider has the question. Or has the question overtaken our
+ * certificate, which goes by another stream? Then that has come by now. */
 static bool take_second_chance(tl_route *x, const tl_attempt *a, tl_fail f)
 {
-    if (f != TL_FAIL_PEER_FAILED || x->second_chance || tl_route_under_way(x) ||
+    bool perhaps = f == TL_FAIL_PEER_FAILED || (f == TL_FAIL_FORBIDDEN && a->network.given);
+    if (!perhaps || x->second_chance || tl_route_under_way(x) ||
         now_of(x) - a->begun >= SECOND_CHANCE_WITHIN)
         return false;
     x->second_chance = true;
@@ -407,21 +395,6 @@ static void failed(tl_attempt *a, const tl_failure *failure)
     }
 }
 
-/* A friend's trouble must not read like one of this machine. */
-static void say_whose(const tl_attempt *a, const char *message, char *ret, size_t cap)
-{
-    static const char its_server[] = "the model server";
-    size_t n = sizeof its_server - 1;
-    char server[192];
-    whose(a, server, sizeof server);
-    if (a->local)
-        snprintf(ret, cap, "%s", message);
-    else if (strncmp(message, its_server, n) == 0)
-        snprintf(ret, cap, "%s%s", server, message + n);
-    else
-        snprintf(ret, cap, "%s: %s", strstr(server, "peer "), message);
-}
-
 static void on_fail(void *user, const tl_failure *failure)
 {
     tl_attempt *a = user;
@@ -429,7 +402,8 @@ static void on_fail(void *user, const tl_failure *failure)
     tl_failure told = *failure;
     char why[256];
     retire(a);
-    say_whose(a, told.message[0] ? told.message : tl_fail_name(told.fail), why, sizeof why);
+    tl_route_say_whose(a, told.message[0] ? told.message : tl_fail_name(told.fail), why,
+                       sizeof why);
     told.message = why;
     if (x->state == TL_ROUTE_ANSWERING) {
         blame(a, blame_for(told.fail));
@@ -438,6 +412,21 @@ static void on_fail(void *user, const tl_failure *failure)
     }
     x->has_refusal = false;
     failed(a, &told);
+}
+
+void tl_route_end_attempt(tl_attempt *a, tl_fail f, const char *why)
+{
+    tl_route *x = a->route;
+    char text[256];
+    tl_route_say_whose(a, why, text, sizeof text);
+    tl_route_drop(a);
+    if (x->state == TL_ROUTE_ANSWERING) {
+        tl_route_fail(x, f, text);
+        return;
+    }
+    x->has_refusal = false;
+    x->second_chance = true; /* not this one again */
+    failed(a, &(tl_failure){.fail = f, .message = text});
 }
 
 static const tl_exchange_sink attempt_sink = {on_head, on_body, on_end, on_fail, on_progress};
@@ -468,6 +457,8 @@ static tl_err ask_provider(tl_attempt *a, const tl_provider *c)
         memcpy(ask.id + strlen(ask.id), "-2", 3);
     ask.has_peer = !c->local;
     ask.peer = c->id;
+    ask.has_network = c->network.given;
+    ask.network = c->network.id;
     if (c->in_clear)
         return r->world.ask_old(r->user, &ask, &attempt_sink, a, &a->exchange);
     if (!c->local)
@@ -482,8 +473,12 @@ void tl_route_try(tl_route *x, const tl_provider *c)
     tl_attempt *a = free_place(x);
     assert(a && x->n_tried < TL_ROUTE_TRIES_MAX);
     x->tried[x->n_tried++] = c->id;
-    *a = (tl_attempt){
-        .route = x, .id = c->id, .local = c->local, .in_clear = c->in_clear, .begun = now_of(x)};
+    *a = (tl_attempt){.route = x,
+                      .id = c->id,
+                      .local = c->local,
+                      .in_clear = c->in_clear,
+                      .network = c->network,
+                      .begun = now_of(x)};
     a->heard = a->works_from = a->begun;
     tl_err e = ask_provider(a, c);
     if (e) {

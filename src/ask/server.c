@@ -75,11 +75,13 @@ static void leave(tl_request *r)
 
 void tl_request_set_state(tl_request *r, tl_request_state to)
 {
-    static const unsigned from[] = {[TL_REQUEST_BODY] = 1u << TL_REQUEST_HEAD,
-                                    [TL_REQUEST_RUNNING] = 1u << TL_REQUEST_BODY,
-                                    [TL_REQUEST_ENDING] = 1u << TL_REQUEST_RUNNING,
-                                    [TL_REQUEST_REFUSED] =
-                                        1u << TL_REQUEST_HEAD | 1u << TL_REQUEST_BODY};
+    static const unsigned from[] = {
+        [TL_REQUEST_UNPROVEN] = 1u << TL_REQUEST_HEAD,
+        [TL_REQUEST_BODY] = 1u << TL_REQUEST_HEAD | 1u << TL_REQUEST_UNPROVEN,
+        [TL_REQUEST_RUNNING] = 1u << TL_REQUEST_BODY,
+        [TL_REQUEST_ENDING] = 1u << TL_REQUEST_RUNNING,
+        [TL_REQUEST_REFUSED] =
+            1u << TL_REQUEST_HEAD | 1u << TL_REQUEST_UNPROVEN | 1u << TL_REQUEST_BODY};
     assert(from[to] & 1u << r->state);
     assert(!r->exchange);
     r->progress_at = TL_NEVER;
@@ -97,6 +99,7 @@ void tl_request_set_deadline(tl_request *r)
     tl_time now = tl_env_now(&s->env);
     switch (r->state) {
     case TL_REQUEST_HEAD: r->deadline = r->opened_at + TL_SERVER_HEAD_WITHIN; break;
+    case TL_REQUEST_UNPROVEN: r->deadline = now + TL_SERVER_PROOF_WITHIN; break;
     case TL_REQUEST_BODY:
         r->deadline = tl_time_min(now + s->policy.body_idle, r->opened_at + TL_SERVER_READ_WITHIN);
         break;
@@ -130,6 +133,27 @@ void tl_request_give_up(tl_request *r, uint64_t code)
     free_request(r);
 }
 
+void tl_request_lapse(tl_request *r, const char *why)
+{
+    tl_server *s = r->server;
+    bool running = r->state == TL_REQUEST_RUNNING;
+    r->lapsed = true;
+    if (running) {
+        tl_answer_end seen = tl_usage_end(&r->usage);
+        tl_exchange_cancel(r->exchange);
+        r->exchange = NULL;
+        s->counters.failed++;
+        s->backend.on_done(s->backend_user, &r->ask, TL_FAIL_FORBIDDEN, &seen);
+        tl_request_close_bill(r, true); /* what was delivered is owed */
+    }
+    if (r->out.pending.len || r->state == TL_REQUEST_ENDING) { /* what is not read is not sent */
+        tl_request_give_up(r, TL_CODE_CANCELLED);
+        return;
+    }
+    tl_request_send_error(r, running ? TL_REQUEST_ENDING : TL_REQUEST_REFUSED,
+                          &(tl_failure){.fail = TL_FAIL_FORBIDDEN, .message = why});
+}
+
 /* --- the request --- */
 
 /* False: refused, with the reason sent. */
@@ -137,24 +161,37 @@ static bool admit(tl_request *r)
 {
     tl_server *s = r->server;
     const char *why = NULL, *model = s->backend.serves(s->backend_user, r->ask.model);
-    tl_question_of who = {.peer = &r->peer, .path = r->ask.path, .served = model};
+    tl_question_of who = {.peer = &r->peer,
+                          .path = r->ask.path,
+                          .served = model,
+                          .network = r->ask.has_network ? &r->ask.network : NULL};
     tl_fail fail = tl_places_enter(&s->places, &who, tl_env_now(&s->env), &r->guest, &why);
     if (fail == TL_FAIL_COUNT) {
         snprintf(r->ask.model, sizeof r->ask.model, "%s", model);
         return tl_request_agree(r);
     }
     s->counters.refused++;
+    s->counters.refused_claims += fail == TL_FAIL_FORBIDDEN && r->ask.has_network;
     tl_request_send_error(r, TL_REQUEST_REFUSED, &(tl_failure){fail, why, 0});
     return false;
 }
 
-/* False: the request is over. */
-static bool on_request_head(tl_request *r, const tl_cluster_request *q)
+/* Has the peer shown no certificate of the network that it names? It may be on its way. */
+static bool is_unproven(const tl_request *r)
+{
+    return r->ask.has_network && tl_access_for_peer(r->server->places.access, &r->peer,
+                                                    &r->ask.network) == TL_ACCESS_UNPROVEN;
+}
+
+/* TL_ERR_CLOSED: the request is over. TL_ERR_AGAIN: nothing more is read for now. */
+static tl_err on_request_head(tl_request *r, const tl_cluster_request *q)
 {
     memcpy(r->id, q->id, sizeof r->id);
     tl_ask *a = &r->ask;
     *a = (tl_ask){.streaming = q->streaming, .from_peer = true, .requester = r->peer};
     memcpy(a->id, q->id, sizeof a->id);
+    a->has_network = q->ptn_id[0] && !tl_hex_parse(tl_slice_str(q->ptn_id), false, a->network.key,
+                                                   sizeof a->network.key);
     memcpy(a->model, q->model, sizeof a->model);
     memcpy(a->path, q->path, sizeof a->path);
     memcpy(a->content_type, q->content_type, sizeof a->content_type);
@@ -163,10 +200,15 @@ static bool on_request_head(tl_request *r, const tl_cluster_request *q)
     a->price_version = q->price_version;
     r->wants_progress = q->progress;
     tl_request_note_pay(r, q);
+    if (is_unproven(r)) {
+        tl_request_set_state(r, TL_REQUEST_UNPROVEN);
+        tl_request_set_deadline(r);
+        return TL_ERR_AGAIN;
+    }
     if (!admit(r))
-        return false;
+        return TL_ERR_CLOSED;
     tl_request_set_state(r, TL_REQUEST_BODY);
-    return true;
+    return TL_OK;
 }
 
 /* False: refused, with the reason sent. */
@@ -261,17 +303,18 @@ static tl_err take_piece(tl_request *r, const tl_frame_piece *piece)
     if (e)
         return e;
     bool right = m.type == TL_CLUSTER_REQUEST && r->state == TL_REQUEST_HEAD;
-    bool go_on = right && on_request_head(r, &m.u.request);
+    e = right ? on_request_head(r, &m.u.request) : TL_ERR_PROTO;
     tl_cluster_message_clear(&m);
-    return go_on ? TL_OK : right ? TL_ERR_CLOSED : TL_ERR_PROTO;
+    return e;
 }
 
-/* Everything in `in`. TL_ERR_CLOSED: the request is refused (and perhaps freed). */
-static tl_err take_all(tl_request *r, tl_slice in)
+/* Everything in `in`. TL_ERR_CLOSED: the request is refused (and perhaps freed). TL_ERR_AGAIN: it is
+ * UNPROVEN, and `in` is what was not read. */
+static tl_err take_all(tl_request *r, tl_slice *in)
 {
     tl_frame_piece piece;
     tl_err e;
-    while (!(e = tl_frame_next(&r->reader, &in, &piece)))
+    while (!(e = tl_frame_next(&r->reader, in, &piece)))
         if ((e = take_piece(r, &piece)))
             return e;
         else if (tl_frame_is_flood(&r->reader, TL_SERVER_FRAMES, 0, 0))
@@ -291,8 +334,13 @@ static void on_readable(tl_stream_owner *o)
     tl_quic_stream *stream = r->stream;
     bool fin = false;
     tl_slice in;
-    while ((in = tl_quic_stream_peek(stream, &fin)).n) {
-        tl_err e = r->state == TL_REQUEST_REFUSED ? TL_OK : take_all(r, in);
+    while (r->state != TL_REQUEST_UNPROVEN && (in = tl_quic_stream_peek(stream, &fin)).n) {
+        tl_slice rest = in;
+        tl_err e = r->state == TL_REQUEST_REFUSED ? TL_OK : take_all(r, &rest);
+        if (e == TL_ERR_AGAIN) {
+            tl_quic_stream_consume(stream, in.n - rest.n);
+            break;
+        }
         if (e == TL_ERR_CLOSED) {
             /* Refused: this stays the stream's owner, unless memory ran out. */
             if (tl_quic_stream_user(stream) != o)
@@ -316,6 +364,18 @@ static void on_readable(tl_stream_owner *o)
         s->counters.malformed++;
         tl_request_give_up(r, TL_CODE_PROTOCOL);
     }
+}
+
+void tl_request_prove(tl_request *r)
+{
+    tl_quic_stream *stream = r->stream;
+    tl_stream_owner *o = &r->owner;
+    assert(r->state == TL_REQUEST_UNPROVEN);
+    if (admit(r))
+        tl_request_set_state(r, TL_REQUEST_BODY);
+    else if (tl_quic_stream_user(stream) != o)
+        return; /* it is freed */
+    on_readable(o);
 }
 
 static void on_writable(tl_stream_owner *o)
@@ -389,6 +449,10 @@ void tl_server_on_timer(tl_server *s)
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
         if (now < r->deadline) {
             tl_request_tell_progress(r);
+            continue;
+        }
+        if (r->state == TL_REQUEST_UNPROVEN) {
+            tl_request_prove(r);
             continue;
         }
         bool reading = r->state == TL_REQUEST_HEAD || r->state == TL_REQUEST_BODY;

@@ -20,6 +20,10 @@
 #define TL_SERVER_READ_WITHIN    (10 * TL_MIN)
 /* From a stream's beginning to its inferenceRequest, which is the first thing on it. */
 #define TL_SERVER_HEAD_WITHIN    (15 * TL_SEC)
+/* From a request for a private network, of whose certificate the peer has shown none, to its refusal. The
+ * certificate goes by another stream, and one lost packet lets the request overtake it. It is the same
+ * for every network, ours or not: the wait must not tell which. */
+#define TL_SERVER_PROOF_WITHIN   (2 * TL_SEC)
 /* From a refusal until the peer has taken it and ended its stream. */
 #define TL_SERVER_REFUSED_WITHIN (10 * TL_SEC)
 /* Of an answer that the peer does not read so much is kept, like the local API does for a client, and
@@ -57,6 +61,7 @@ typedef struct {
 
 typedef struct {
     uint64_t served, failed, cancelled, refused, malformed, tokens_in, tokens_out;
+    uint64_t refused_claims; /* of `refused`: named a network whose members may not ask us so */
 } tl_server_counters;
 
 /* `access` is borrowed for life. */
@@ -71,6 +76,8 @@ void tl_server_set_pay(tl_server *s, const tl_pay *pay);
 
 /* Takes over a stream that `peer` opened. */
 void tl_server_on_stream(tl_server *s, const tl_node_id *peer, tl_quic_stream *stream);
+/* The book of networks has changed: ends what a certificate no longer allows. */
+void tl_server_on_book(tl_server *s);
 void tl_server_on_timer(tl_server *s);
 tl_time tl_server_expiry(const tl_server *s);
 /* The places for questions of others: the doors of other protocols share them. Borrowed for life. */

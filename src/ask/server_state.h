@@ -9,16 +9,18 @@
 #include "peer/outbox.h"
 
 /*  HEAD --inferenceRequest--> BODY --the request's end--> RUNNING --answered or failed--> ENDING
- *  HEAD, BODY --refused--> REFUSED
+ *  HEAD --for a network, and the peer has shown no certificate--> UNPROVEN --it has come--> BODY
+ *  HEAD, UNPROVEN, BODY --refused--> REFUSED
  *  any of them --the stream is over, or given up--> freed
  *
  * The backend's calls come in RUNNING alone. */
 typedef enum {
-    TL_REQUEST_HEAD,    /* inferenceRequest is awaited */
-    TL_REQUEST_BODY,    /* admitted; the client's bytes come in */
-    TL_REQUEST_RUNNING, /* the backend has it */
-    TL_REQUEST_ENDING,  /* the last message is written, or waits in `pending` */
-    TL_REQUEST_REFUSED, /* the same, and what still comes of the request is thrown away */
+    TL_REQUEST_HEAD,     /* inferenceRequest is awaited */
+    TL_REQUEST_UNPROVEN, /* it is here; the peer's certificate is awaited, and nothing is read */
+    TL_REQUEST_BODY,     /* admitted; the client's bytes come in */
+    TL_REQUEST_RUNNING,  /* the backend has it */
+    TL_REQUEST_ENDING,   /* the last message is written, or waits in `pending` */
+    TL_REQUEST_REFUSED,  /* the same, and what still comes of the request is thrown away */
 } tl_request_state;
 
 typedef struct tl_request {
@@ -48,6 +50,7 @@ typedef struct tl_request {
     } pay;
     tl_guest *guest; /* of who asks, from its admission on */
     bool whole;      /* answered */
+    bool lapsed;     /* its certificate ended it */
     tl_outbox out;
     size_t taken; /* of what waited in it since the deadline was set */
     bool paused;  /* the backend, until the stream takes more */
@@ -74,6 +77,12 @@ void tl_request_set_deadline(tl_request *r);
 void tl_request_drop_body(tl_request *r);
 /* The peer broke the protocol, or memory is out: nothing more can be said on this stream. Frees. */
 void tl_request_give_up(tl_request *r, uint64_t code);
+
+/* UNPROVEN: the certificate has come, or is waited for no longer. Goes on reading, or refuses; the request
+ * may be freed. */
+void tl_request_prove(tl_request *r);
+/* The peer may not have this answer any more: ends it. The request may be freed. */
+void tl_request_lapse(tl_request *r, const char *why);
 
 /* --- server_price.c --- */
 /* Work may begin, and `ask` tells the price and its version. False: refused, with the price sent. */

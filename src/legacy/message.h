@@ -22,7 +22,7 @@
 /* As much as a relayData of 4 MiB carries in base64, with room for the rest of the message. */
 #define TL_LEGACY_MESSAGE_MAX ((3u << 20) - 1024)
 #define TL_LEGACY_DEPTH       64 /* a tool's schema nests deeper than any envelope */
-#define TL_LEGACY_ID_MAX      65 /* requestID: a UUID here; 1 to 64 of [A-Za-z0-9-], and NUL */
+#define TL_LEGACY_ID_MAX      65 /* requestID: a UUID here; 1 to 64 of [A-Za-z0-9._-], and NUL */
 #define TL_LEGACY_UUID        37 /* 8-4-4-4-12 hex digits, and NUL */
 #define TL_LEGACY_WORDS_MAX   256
 

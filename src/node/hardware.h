@@ -31,6 +31,8 @@ typedef struct {
     bool available; /* this node takes questions from others */
     uint32_t requests_max;
     const json_t *bids; /* for the public, while nothing runs (market/bid.h); NULL: all is free */
+    const json_t *ptns; /* the networks, or the tags in their place; NULL: none */
+    bool members_only;  /* it takes them from members of its networks alone */
 } tl_capabilities;
 
 /* The JSON object; NULL: out of memory. Names that are not UTF-8 are left out. */

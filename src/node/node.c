@@ -20,6 +20,7 @@ static tl_time expiry(const tl_node *n)
     at = tl_time_min(at, tl_node_slots_expiry(n));
     if (n->credit)
         at = tl_time_min(at, tl_credit_expiry(n->credit));
+    at = tl_time_min(at, tl_node_scope_expiry(n));
     return n->stage >= TL_NODE_DRAINING && n->stage < TL_NODE_GONE
                ? tl_time_min(at, n->drain_deadline)
                : at;
@@ -41,6 +42,7 @@ static void run(void *user)
         if (n->credit)
             tl_credit_run(n->credit);
         tl_calls_run(n);
+        tl_node_follow_book(n);
         tl_router_run(n->router);
         tl_asker_run(n->asker);
         tl_slots_run(n->slots);
@@ -124,6 +126,7 @@ tl_err tl_node_new(tl_loop *loop, const tl_settings *settings, const tl_identity
         snprintf(n->port_file, sizeof n->port_file, "%s", port_file);
     n->rand = tl_rand_system();
     n->env = (tl_env){env_now, env_wall, env_wake, n};
+    n->ptns_until = TL_PTN_NO_END;
     n->started = tl_loop_now(loop);
     tl_node_id_write(n->hex, &identity->id);
     set_name(n);
@@ -195,10 +198,16 @@ void tl_node_free(tl_node *n)
     tl_networks_free(n->book);
     tl_node_free_store(n);
     tl_node_free_credit(n);
+    json_decref(n->ptns_told);
     tl_timer_stop(&n->timer);
     tl_defer_cancel(n->loop, &n->work);
     tl_identity_clear(&n->identity);
     free(n);
+}
+
+const tl_networks *tl_node_networks(const tl_node *n)
+{
+    return n->book;
 }
 
 const tl_node_id *tl_node_id_of(const tl_node *n)

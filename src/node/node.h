@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "io/loop.h"
 #include "net/network.h"
+#include "ptn/networks.h"
 
 typedef struct tl_node tl_node;
 
@@ -66,6 +67,9 @@ TL_CHECK tl_err tl_node_call(tl_node *n, const char *verb, const json_t *args, t
                              void *user, tl_call **ret_call);
 /* The caller is gone: on_done will not come. What was begun goes on. Not after on_done. */
 void tl_node_uncall(tl_call *call);
+
+/* Our private networks; borrowed for the node's life. */
+const tl_networks *tl_node_networks(const tl_node *n);
 
 /* --- looking around --- */
 /* The caller's memory; the fields are private. */

@@ -225,17 +225,41 @@ static json_t *model_entry(json_t *list, const char *id)
     json_array_foreach (list, i, m)
         if (strcmp(tl_json_string(m, "id", ""), id) == 0)
             return m;
-    m = json_pack("{s:s, s:b, s:[]}", "id", id, "local", 0, "peers");
+    m = json_pack("{s:s, s:b, s:[], s:{}}", "id", id, "local", 0, "peers", "ptns");
     return m && !json_array_append_new(list, m) ? m : NULL;
 }
 
-static bool add_peer_models(json_t *list, const tl_peer *p)
+/* Adds the peer to those of the network that serve the model. */
+static bool add_to_network(json_t *model, const tl_node_id *network, const char *peer)
+{
+    char id[TL_NODE_ID_HEX + 1];
+    tl_node_id_write(id, network);
+    json_t *ptns = json_object_get(model, "ptns"), *peers = json_object_get(ptns, id);
+    if (!peers && (json_object_set_new(ptns, id, (peers = json_array()))))
+        return false;
+    return !json_array_append_new(peers, json_string(peer));
+}
+
+/* Of every network for which we may ask the peer. */
+static bool add_to_networks(const tl_node *n, json_t *model, const tl_peer *p, const char *peer)
+{
+    for (size_t i = 0; i < tl_networks_count(n->book); i++) {
+        const tl_node_id *network = &tl_networks_at(n->book, i)->id;
+        if (!p->in_clear && !tl_access_to_peer(&n->access, &p->id, network) &&
+            !add_to_network(model, network, peer))
+            return false;
+    }
+    return true;
+}
+
+static bool add_peer_models(const tl_node *n, json_t *list, const tl_peer *p)
 {
     char hex[TL_NODE_ID_HEX + 1];
     tl_node_id_write(hex, &p->id);
     for (size_t i = 0; i < p->n_models; i++) {
         json_t *m = model_entry(list, p->models[i]);
-        if (!m || json_array_append_new(json_object_get(m, "peers"), json_string(hex)))
+        if (!m || json_array_append_new(json_object_get(m, "peers"), json_string(hex)) ||
+            !add_to_networks(n, m, p, hex))
             return false;
     }
     return true;
@@ -243,8 +267,11 @@ static bool add_peer_models(json_t *list, const tl_peer *p)
 
 static bool may_ask(const tl_node *n, const tl_peer *p)
 {
-    return p->in_clear ? !tl_access_to_old(&n->access, &p->id)
-                       : tl_access_may_try(&n->access, &p->id);
+    tl_node_id network;
+    if (p->in_clear)
+        return !tl_access_to_old(&n->access, &p->id);
+    return tl_access_network_to(&n->access, &p->id, &network) ||
+           (!p->members_only && !tl_access_to_peer(&n->access, &p->id, NULL));
 }
 
 json_t *tl_node_models(const tl_node *n)
@@ -259,7 +286,7 @@ json_t *tl_node_models(const tl_node *n)
     tl_peer *p, *next;
     HASH_ITER (hh, n->table.peers, p, next)
         if (ok && p->available && is_present(n, p, true) && may_ask(n, p))
-            ok = add_peer_models(list, p);
+            ok = add_peer_models(n, list, p);
     if (!ok) {
         json_decref(list);
         return NULL;

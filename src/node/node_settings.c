@@ -89,6 +89,7 @@ void tl_node_apply_access(tl_node *n)
                             .running = n->stage == TL_NODE_RUNNING,
                             .book = n->book,
                             .env = &n->env};
+    tl_networks_set_max_age(n->book, (int64_t)n->settings.ptn_revocation_max_age_hours * 3600);
 }
 
 void tl_node_apply_limits(tl_node *n)
@@ -141,6 +142,8 @@ tl_err tl_node_setting_changed(tl_node *n, const tl_settings *settings, const ch
                                          "share_queue_max",
                                          "share_queue_wait_secs",
                                          "share_pause",
+                                         "ptn.hide",
+                                         "ptn.revocation_max_age_hours",
                                          NULL};
     static const char *const prices[] = {"price.floor_micro", "price.kwh_micro", "price.watts",
                                          "price.max_micro", NULL};

@@ -80,16 +80,21 @@ void tl_node_tell_capabilities(tl_node *n)
     for (size_t i = 0; i < count; i++)
         if (tl_node_is_shared(n, tl_backend_model(n->backend, i)))
             models[n_models++] = tl_backend_model(n->backend, i);
-    json_t *bids = tl_node_idle_bids(n);
-    tl_capabilities c = {&n->hardware,
-                         models,
-                         n_models,
-                         n_models && !tl_access_for_strangers(&n->access) && !tl_node_is_paused(n),
-                         n->settings.requests_max,
-                         bids};
+    json_t *bids = tl_node_idle_bids(n), *ptns = tl_node_ptns(n);
+    tl_capabilities c = {.hardware = &n->hardware,
+                         .models = models,
+                         .n_models = n_models,
+                         .available = n_models && tl_access_serves_others(&n->access) &&
+                                      !tl_node_is_paused(n),
+                         .requests_max = n->settings.requests_max,
+                         .bids = bids,
+                         .ptns = ptns,
+                         .members_only = n_models && tl_access_for_strangers(&n->access) &&
+                                         tl_access_serves_others(&n->access)};
     json_t *for_relay = tl_capabilities_json(&c), *for_peers = tl_capabilities_json(&c);
     free(models);
     json_decref(bids);
+    json_decref(ptns);
     if (for_relay)
         tl_relay_link_set_capabilities(n->link, for_relay);
     if (for_peers)
@@ -154,8 +159,11 @@ static void link_peer(void *user, const tl_relay_peer *peer)
 static void link_discovered(void *user, const char *model, bool ok)
 {
     tl_node *n = user;
-    if (!model[0] && ok)
+    if (!model[0] && ok) {
         tl_peer_table_end_round(&n->table);
+        tl_node_look_for_members(n);
+        tl_router_on_listed(n->router);
+    }
     tl_router_on_discovered(n->router, model, ok);
     if (!model[0])
         tl_node_looks_done(n);

@@ -7,6 +7,7 @@
  *   node_credit.c    accounts with peers; node_wallet.c the verbs of the wallet
  *   node_store.c     the database, and how its thread wakes the loop
  *   node_legacy.c    the old protocol
+ *   node_scope.c     what the book of networks changes
  *   node_settings.c  puts settings into force
  *   node_slots.c     the queue before the model server, and the pause of its owner
  *   node_look.c      waits for a fresh look at peers and network
@@ -87,6 +88,10 @@ struct tl_node {
     tl_named_world named;
     struct tl_settle_call *settling; /* node_wallet.c */
     tl_networks *book;               /* our private networks, and who has shown to be a member */
+    uint64_t book_seen;              /* the version of it that all parts know */
+    json_t *ptns_told;               /* the last ptnIDs of our capabilities */
+    tl_unix ptns_until;              /* they may be others then */
+    bool told_serving;
     tl_access access; /* who may ask us, whom we may ask; set by tl_node_apply_access */
     tl_peers *peers;
     tl_asker *asker;
@@ -137,6 +142,16 @@ bool tl_node_is_shared(const tl_node *n, const char *model);
 /* The name under which the model server has the model, if it is served to others now; else NULL. */
 const char *tl_node_serves(const tl_node *n, const char *model);
 TL_CHECK tl_err tl_node_ask_everybody(tl_node *n);
+
+/* node_scope.c */
+/* The ptnIDs of our capabilities, which are told now; NULL: out of memory. */
+json_t *tl_node_ptns(tl_node *n);
+/* In each turn: all parts learn what has changed in the book. */
+void tl_node_follow_book(tl_node *n);
+/* All nodes were listed: asks for the members of our networks, too, where the relay has more nodes than
+ * this one remembers. */
+void tl_node_look_for_members(tl_node *n);
+tl_time tl_node_scope_expiry(const tl_node *n);
 
 /* node_network.c */
 TL_CHECK tl_err tl_node_wire_direct(tl_node *n);

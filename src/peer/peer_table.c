@@ -17,6 +17,7 @@ static void forget(tl_peer_table *t, tl_peer *p)
     HASH_DEL(t->peers, p);
     free_models(p->models, p->n_models);
     tl_bids_clear(&p->bids);
+    free(p->ptns);
     free(p);
 }
 
@@ -145,6 +146,34 @@ static bool set_models(tl_peer *p, const json_t *list)
     return true;
 }
 
+/* A text, or an object with one, as some programs write it. */
+static bool ptn_read(const json_t *v, uint8_t ret[32])
+{
+    const char *hex = json_is_object(v) ? tl_json_string(v, "ptnID", "") : json_string_value(v);
+    return hex && !tl_hex_parse(tl_slice_str(hex), true, ret, 32);
+}
+
+static bool set_ptns(tl_peer *p, const json_t *list)
+{
+    size_t cap = json_array_size(list), n = 0, i;
+    const json_t *v;
+    if (cap > TL_PEER_PTNS_MAX)
+        cap = TL_PEER_PTNS_MAX;
+    uint8_t(*ptns)[32] = cap ? malloc(cap * sizeof *ptns) : NULL;
+    json_array_foreach (list, i, v)
+        if (ptns && n < cap && ptn_read(v, ptns[n]))
+            n++;
+    if (n == p->n_ptns && (!n || memcmp(ptns, p->ptns, n * sizeof *ptns) == 0)) {
+        free(ptns);
+        return false;
+    }
+    free(p->ptns);
+    p->ptns = ptns;
+    p->n_ptns = n;
+    p->claims.known = false;
+    return true;
+}
+
 bool tl_peer_describe(tl_peer *p, const char *name, const json_t *capabilities)
 {
     bool changed = name ? set_name(p, name) : false;
@@ -155,6 +184,10 @@ bool tl_peer_describe(tl_peer *p, const char *name, const json_t *capabilities)
     double tier = tl_json_number(json_object_get(capabilities, "hardware"), "tier", p->tier);
     if (tier >= 1 && tier <= 4)
         p->tier = (int)tier;
+    changed |= set_ptns(p, json_object_get(capabilities, "ptnIDs"));
+    bool members_only = tl_json_bool(capabilities, "membersOnly", false);
+    changed |= members_only != p->members_only;
+    p->members_only = members_only;
     bool available = tl_json_bool(capabilities, "isAvailable", true);
     changed |= available != p->available;
     p->available = available;

@@ -16,8 +16,17 @@
 #define TL_PEERS_MAX       4096 /* nodes remembered; in a larger network, discovery is by model */
 #define TL_PEER_MODELS_MAX 256  /* models of one node; more are ignored */
 #define TL_PEER_NAME_MAX   64
+#define TL_PEER_PTNS_MAX   64 /* networks that one node says it is in; more are ignored */
 
 struct tl_contact; /* the connections to a peer (peer/state.h) */
+
+/* Which of our networks a node claims, as peer/claims.h has found it: a bit for each. */
+typedef struct {
+    bool known;
+    uint64_t version;      /* of the book */
+    tl_unix until;         /* tags are others then */
+    uint64_t ours, tagged; /* tagged: of `ours`, those that only a member can claim so */
+} tl_peer_claims;
 
 typedef struct {
     tl_node_id id;
@@ -27,10 +36,14 @@ typedef struct {
     bool available;              /* the node says that it takes questions */
     size_t n_models;
     char **models;
-    uint32_t round; /* the last discovery that listed the node */
-    bool proven;    /* a question between us was answered whole, either way */
-    bool listed;    /* the relay lists the node as present */
-    bool in_clear;  /* it speaks the old protocol alone (tl_peer_is_listed_as) */
+    size_t n_ptns; /* what it shows as ptnIDs: networks, or tags (peer/claims.h). No proof */
+    uint8_t (*ptns)[32];
+    tl_peer_claims claims;
+    bool members_only; /* it takes questions of its networks alone */
+    uint32_t round;    /* the last discovery that listed the node */
+    bool proven;       /* a question between us was answered whole, either way */
+    bool listed;       /* the relay lists the node as present */
+    bool in_clear;     /* it speaks the old protocol alone (tl_peer_is_listed_as) */
     /* Until then other nodes come first: no connection to this one could be made. 0: since then one
      * was. (What its answers were like is another thing: ask/merit.) */
     tl_time unusable_until;

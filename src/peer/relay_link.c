@@ -551,9 +551,8 @@ void tl_relay_link_on_closed(tl_relay_link *l)
         end_session(l, s, "the connection to the relay was lost");
     l->query_deadline = TL_NEVER;
     while (l->n_queries) {
-        char model[TL_MODEL_MAX];
-        memcpy(model, l->queries[--l->n_queries], sizeof model);
-        l->events.on_discovered(l->user, model, false);
+        tl_relay_query ended = l->queries[--l->n_queries];
+        tl_relay_link_tell_discovered(l, &ended, false);
     }
 }
 

@@ -110,6 +110,11 @@ double tl_relay_link_date(const tl_relay_link *l);
  * TL_ERR_CLOSED: not registered. TL_ERR_BUSY: TL_RELAY_QUERIES_MAX. */
 TL_CHECK tl_err tl_relay_link_discover(tl_relay_link *l, const char *model, tl_time now);
 
+/* Asks for the nodes that list this network. They come by on_peer; the end is not told. The relay learns
+ * that this node asks. Errors as above. */
+TL_CHECK tl_err tl_relay_link_discover_network(tl_relay_link *l, const tl_node_id *network,
+                                               tl_time now);
+
 /* Asks `peer` for a session, for which `path` stands. on_ready or on_ended follows, but never
  * during this call. TL_ERR_CLOSED: not registered. TL_ERR_BUSY: TL_RELAY_SESSIONS_MAX, or the wire
  * is full. TL_ERR_NOMEM. */

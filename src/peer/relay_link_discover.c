@@ -8,39 +8,45 @@ static tl_err send_query(tl_relay_link *l, const char *cursor, tl_time now)
 {
     tl_buf out = {0};
     l->query_deadline = now + TL_RELAY_DISCOVER_WITHIN;
-    tl_err e = tl_signal_write_discover(&out, l->hex, l->queries[0][0] ? l->queries[0] : NULL, 0, 0,
-                                        NULL, TL_RELAY_PAGE, cursor);
+    const tl_relay_query *q = &l->queries[0];
+    tl_err e = tl_signal_write_discover(&out, l->hex, q->model[0] ? q->model : NULL, 0, 0,
+                                        q->ptn[0] ? q->ptn : NULL, TL_RELAY_PAGE, cursor);
     return tl_relay_link_send_buf(l, &out, e);
 }
 
 void tl_relay_link_end_query(tl_relay_link *l, bool ok, tl_time now)
 {
-    char model[TL_MODEL_MAX];
     while (l->n_queries) {
-        memcpy(model, l->queries[0], sizeof model);
+        tl_relay_query ended = l->queries[0];
         l->n_queries--;
-        memmove(l->queries[0], l->queries[1], l->n_queries * sizeof l->queries[0]);
+        memmove(&l->queries[0], &l->queries[1], l->n_queries * sizeof l->queries[0]);
         l->pages = 0;
         l->query_deadline = TL_NEVER;
         bool more = l->n_queries > 0;
         tl_err e = more ? send_query(l, NULL, now) : TL_OK;
-        l->events.on_discovered(l->user, model, ok);
+        tl_relay_link_tell_discovered(l, &ended, ok);
         if (!e)
             return;
         ok = false;
     }
 }
 
-tl_err tl_relay_link_discover(tl_relay_link *l, const char *model, tl_time now)
+void tl_relay_link_tell_discovered(tl_relay_link *l, const tl_relay_query *q, bool ok)
+{
+    if (!q->ptn[0])
+        l->events.on_discovered(l->user, q->model, ok);
+}
+
+static tl_err discover(tl_relay_link *l, const tl_relay_query *q, tl_time now)
 {
     if (l->state != TL_LINK_REGISTERED)
         return TL_ERR_CLOSED;
     for (size_t i = 0; i < l->n_queries; i++)
-        if (strcmp(l->queries[i], model) == 0)
+        if (strcmp(l->queries[i].model, q->model) == 0 && strcmp(l->queries[i].ptn, q->ptn) == 0)
             return TL_OK;
     if (l->n_queries == TL_RELAY_QUERIES_MAX)
         return TL_ERR_BUSY;
-    snprintf(l->queries[l->n_queries++], sizeof l->queries[0], "%s", model);
+    l->queries[l->n_queries++] = *q;
     if (l->n_queries > 1)
         return TL_OK;
     tl_err e = send_query(l, NULL, now);
@@ -49,6 +55,20 @@ tl_err tl_relay_link_discover(tl_relay_link *l, const char *model, tl_time now)
         l->query_deadline = TL_NEVER;
     }
     return e;
+}
+
+tl_err tl_relay_link_discover(tl_relay_link *l, const char *model, tl_time now)
+{
+    tl_relay_query q = {.ptn = ""};
+    snprintf(q.model, sizeof q.model, "%s", model);
+    return discover(l, &q, now);
+}
+
+tl_err tl_relay_link_discover_network(tl_relay_link *l, const tl_node_id *network, tl_time now)
+{
+    tl_relay_query q = {.model = ""};
+    tl_node_id_write(q.ptn, network);
+    return discover(l, &q, now);
 }
 
 /* An error: the entry is malformed. The caller skips such a node. */

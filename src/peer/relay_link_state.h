@@ -15,6 +15,12 @@ typedef enum {
     TL_LINK_REGISTERED,
 } tl_relay_link_state;
 
+/* A discovery: of all nodes, or of those with a model, or of those in a network. */
+typedef struct {
+    char model[TL_MODEL_MAX];     /* "": any */
+    char ptn[TL_NODE_ID_HEX + 1]; /* "": any; nobody waits for its end */
+} tl_relay_query;
+
 struct tl_relay_link {
     const tl_identity *identity;
     tl_rand *rand;
@@ -40,7 +46,7 @@ struct tl_relay_link {
     tl_link_sessions sessions;
     /* Discoveries: the first is under way. */
     size_t n_queries;
-    char queries[TL_RELAY_QUERIES_MAX][TL_MODEL_MAX];
+    tl_relay_query queries[TL_RELAY_QUERIES_MAX];
     unsigned pages;
     tl_time query_deadline;
 };
@@ -49,6 +55,7 @@ struct tl_relay_link {
 TL_CHECK tl_err tl_relay_link_send_buf(tl_relay_link *l, tl_buf *out, tl_err e);
 
 /* The discovery under way is over; the next one begins. */
+void tl_relay_link_tell_discovered(tl_relay_link *l, const tl_relay_query *q, bool ok);
 void tl_relay_link_end_query(tl_relay_link *l, bool ok, tl_time now);
 void tl_relay_link_on_discover_response(tl_relay_link *l, const tl_signal *s, tl_time now);
 

@@ -1,4 +1,4 @@
-#include "whole_node.h"
+#include "whole_networks.h"
 
 #include "base/log.h"
 
@@ -62,9 +62,10 @@ static void record_fail(void *user, const tl_failure *failure)
            failure->message);
 }
 
+static const tl_exchange_sink sink = {record_head, record_body, record_end, record_fail};
+
 static void ask(whole_node *n, question_record *q, tl_ask *a, const char *model, const char *body)
 {
-    static const tl_exchange_sink sink = {record_head, record_body, record_end, record_fail};
     uint8_t id[16];
     node_of_record = n;
     tl_rand_bytes(&n->rand, id, sizeof id);
@@ -89,6 +90,30 @@ void whole_node_ask_peer(whole_node *n, question_record *q, const whole_node *pe
 {
     tl_ask a = {.streaming = true, .has_peer = true, .peer = peer->identity.id};
     ask(n, q, &a, model, "{\"model\":\"x\"}");
+}
+
+void whole_node_ask_for(whole_node *n, question_record *q, const tl_node_id *network,
+                        const char *model)
+{
+    tl_ask a = {.streaming = true, .scoped = true, .has_network = true, .network = *network};
+    ask(n, q, &a, model, "{\"model\":\"x\"}");
+}
+
+void whole_node_claim(whole_node *n, question_record *q, const tl_node_id *network,
+                      const whole_node *peer, const char *model)
+{
+    tl_ask a = {.id = "a-liars",
+                .path = "/v1/chat/completions",
+                .content_type = "application/json",
+                .body = TL_SLICE_LIT("{\"model\":\"x\"}"),
+                .has_peer = true,
+                .peer = peer->identity.id,
+                .has_network = true,
+                .network = *network};
+    node_of_record = n;
+    q->asked_at = sim_now(n->sim);
+    must_ok(tl_asker_ask(n->asker, &a, model, &sink, q, &q->exchange));
+    sim_wake(n->host);
 }
 
 void question_clear(question_record *q)

@@ -1,6 +1,4 @@
-#include "whole_node.h"
-
-#include "node/hardware.h"
+#include "whole_networks.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -255,6 +253,7 @@ static void link_peer(void *user, const tl_relay_peer *peer)
         return;
     whole_node *n = user;
     tl_peer *p = must(tl_peer_table_get(&n->table, &peer->id));
+    p->listed = true;
     (void)tl_peer_describe(p, peer->name, peer->capabilities);
 }
 
@@ -431,12 +430,19 @@ static void build(whole_node *n)
     static const tl_relay_link_events link_events = {
         link_registered, link_refused, link_peer,     link_discovered, link_asked,
         link_ready,      link_ended,   link_datagram, link_signal,     link_signal_failed};
-    static const tl_peers_events peers_events = {peers_stream, peers_joined, peers_left, peers_path,
-                                                 relay_wanted, may_send,     running};
+    static const tl_peers_events peers_events = {peers_stream,
+                                                 peers_joined,
+                                                 peers_left,
+                                                 peers_path,
+                                                 relay_wanted,
+                                                 may_send,
+                                                 running,
+                                                 .on_hello = whole_networks_on_hello,
+                                                 .on_told = whole_networks_on_told};
     static const tl_server_backend backend = {serves, model_ask, served_done};
     static const tl_router_world world = {local_count, local_model,  model_ask, nothing,
                                           discover,    not_hopeless, nothing,   route_done};
-    tl_env env = {env_now, env_wall, env_wake, n};
+    tl_env env = n->env = (tl_env){env_now, env_wall, env_wake, n};
     tl_asker_times times = {300 * TL_SEC, 120 * TL_SEC};
     static const tl_direct_world direct_world = {direct_self, direct_signal,   direct_send,
                                                  direct_open, direct_close,    direct_welcome,
@@ -577,23 +583,11 @@ void whole_node_restart(whole_node *n)
     whole_node_connect(n);
 }
 
-void whole_node_tell(whole_node *n)
-{
-    static const tl_hardware hardware = {.chip_family = "unknown", .tier = 2};
-    tl_capabilities c = {&hardware, n->models, n->n_models, n->n_models > 0, 100};
-    tl_relay_link_set_capabilities(n->link, must(tl_capabilities_json(&c)));
-    tl_peers_set_capabilities(n->peers, must(tl_capabilities_json(&c)));
-}
-
-void whole_node_serve(whole_node *n, const char *model)
-{
-    n->models[n->n_models++] = model;
-    whole_node_tell(n);
-}
-
 void whole_node_free(whole_node *n)
 {
     tear_down(n);
     whole_net_clear(&n->net);
+    tl_networks_free(n->book);
+    json_decref(n->lies);
     free(n);
 }

@@ -57,6 +57,8 @@ void fake_node_init(tl_node *n, tl_loop *loop)
 {
     *n = (tl_node){.loop = loop, .models = "{\"models\":[]}"};
     memset(n->id.key, 0x3F, sizeof n->id.key);
+    if (tl_networks_new(&n->id, &n->book))
+        abort();
 }
 
 void fake_node_clear(tl_node *n)
@@ -68,6 +70,8 @@ void fake_node_clear(tl_node *n)
     n->ask_n = 0;
     json_decref(n->args);
     n->args = NULL;
+    tl_networks_free(n->book);
+    n->book = NULL;
 }
 
 void fake_head(fake_ask *a, int status, const char *type)
@@ -119,6 +123,11 @@ void fake_event(tl_node *n, const char *name, const char *json)
 }
 
 /* --- the rest of node.h --- */
+
+const tl_networks *tl_node_networks(const tl_node *n)
+{
+    return n->book;
+}
 
 const tl_node_id *tl_node_id_of(const tl_node *n)
 {

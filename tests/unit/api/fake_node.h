@@ -26,6 +26,7 @@ struct tl_node {
     fake_ask *asks[FAKE_ASKS_MAX];
     size_t ask_n;
     tl_node_listener *listeners;
+    tl_networks *book;             /* its own; empty at first */
     tl_node_facts facts;           /* for /metrics */
     const char *models;            /* JSON for tl_node_models */
     const char *models_after_look; /* and once a look around is over; NULL: the same */

@@ -124,6 +124,60 @@ bool tl_peers_facts(const tl_peers *peers, const tl_peer *peer, tl_peer_facts *r
     return f->connected;
 }
 
+tl_err tl_peers_wish(tl_peers *peers, tl_peer_wish *w)
+{
+    router_scene *s = (router_scene *)(void *)peers;
+    tl_err e = s->wish_err;
+    s->wish_err = TL_OK;
+    if (e)
+        return e;
+    assert_true(w->connection_only);
+    assert_in_range(s->n_wishes, 0, 31);
+    s->wishes[s->n_wishes++] = w;
+    return TL_OK;
+}
+
+static size_t place_of(const router_scene *s, unsigned who)
+{
+    size_t i = 0;
+    while (i < s->n_wishes && s->wishes[i]->peer.key[0] != who)
+        i++;
+    return i;
+}
+
+static tl_peer_wish *take_wish(router_scene *s, unsigned who)
+{
+    size_t i = place_of(s, who);
+    assert_true(i < s->n_wishes);
+    tl_peer_wish *w = s->wishes[i];
+    s->wishes[i] = s->wishes[--s->n_wishes];
+    return w;
+}
+
+void tl_peers_unwish(tl_peers *peers, tl_peer_wish *w)
+{
+    (void)take_wish((router_scene *)(void *)peers, w->peer.key[0]);
+}
+
+bool router_scene_meets(const router_scene *s, unsigned who)
+{
+    return place_of(s, who) < s->n_wishes;
+}
+
+void router_scene_connects(router_scene *s, unsigned who)
+{
+    tl_peer_wish *w = take_wish(s, who);
+    w->on_stream(w, NULL);
+    tl_router_run(s->router);
+}
+
+void router_scene_connects_not(router_scene *s, unsigned who)
+{
+    tl_peer_wish *w = take_wish(s, who);
+    w->on_failed(w, TL_ERR_TIMEOUT, "no answer");
+    tl_router_run(s->router);
+}
+
 /* --- the world --- */
 
 static size_t local_count(void *user)
@@ -234,6 +288,33 @@ void router_scene_member(router_scene *s, unsigned who)
 {
     tl_node_id id = router_scene_id(who);
     members_add(&s->members, &id, TL_ROLE_PROVIDER, TL_PTN_NO_END);
+}
+
+void router_scene_shows(router_scene *s, unsigned who, tl_role role)
+{
+    tl_node_id id = router_scene_id(who);
+    members_add(&s->members, &id, role, TL_PTN_NO_END);
+    tl_router_on_book(s->router);
+    tl_router_run(s->router);
+}
+
+void router_scene_claims(router_scene *s, tl_peer *p)
+{
+    char hex[TL_NODE_ID_HEX + 1];
+    tl_node_id_write(hex, &s->members.lab->id);
+    json_t *capabilities = json_pack("{s:[s]}", "ptnIDs", hex);
+    assert_true(tl_peer_describe(p, NULL, capabilities));
+    json_decref(capabilities);
+    p->listed = true;
+    p->available = true;
+}
+
+tl_ask router_scene_private(const router_scene *s, const char *model)
+{
+    tl_ask ask = router_scene_question(model);
+    ask.scoped = ask.has_network = true;
+    ask.network = s->members.lab->id;
+    return ask;
 }
 
 static char *copy(const char *text)

@@ -37,7 +37,10 @@ typedef struct {
     tl_access access;
     tl_peer_table table;
     tl_router *router;
-    peer_fact facts[256]; /* by the first byte of a peer's ID */
+    peer_fact facts[256];     /* by the first byte of a peer's ID */
+    tl_peer_wish *wishes[32]; /* for connections: who is met */
+    size_t n_wishes;
+    tl_err wish_err; /* of the next one */
     provider providers[32];
     size_t n_providers;
     tl_err ask_err; /* of the next provider */
@@ -60,6 +63,17 @@ void router_scene_clear(router_scene *s);
 void router_scene_join(router_scene *s, tl_role ours);
 /* The peer has shown that it is a provider of that network. */
 void router_scene_member(router_scene *s, unsigned who);
+
+/* The relay lists the peer with the network among its ptnIDs. */
+void router_scene_claims(router_scene *s, tl_peer *p);
+/* The peer to which a connection is wished for is connected, or is not. */
+void router_scene_connects(router_scene *s, unsigned who);
+void router_scene_connects_not(router_scene *s, unsigned who);
+bool router_scene_meets(const router_scene *s, unsigned who);
+/* It shows its certificate: that of a provider, or another. */
+void router_scene_shows(router_scene *s, unsigned who, tl_role role);
+/* A question for members alone. */
+tl_ask router_scene_private(const router_scene *s, const char *model);
 
 tl_node_id router_scene_id(unsigned who);
 /* A connected peer that serves `model`, of tier 2, 20 ms away. */

@@ -114,6 +114,21 @@ static void capabilities_carry_the_fields_of_the_protocol(void **state)
     json_decref(o);
 }
 
+static void capabilities_tell_the_networks_and_whether_only_their_members_may_ask(void **state)
+{
+    (void)state;
+    tl_hardware h = parse("MemTotal: 8388608 kB\n", intel, "", "", "");
+    json_t *ptns = json_pack("[s, s]", "aa", "bb");
+    for (int members_only = 0; members_only < 2; members_only++) {
+        tl_capabilities c = {.hardware = &h, .ptns = ptns, .members_only = members_only};
+        json_t *o = tl_capabilities_json(&c);
+        assert_true(json_equal(json_object_get(o, "ptnIDs"), ptns));
+        assert_int_equal(tl_json_bool(o, "membersOnly", false), members_only);
+        json_decref(o);
+    }
+    json_decref(ptns);
+}
+
 static void put(const char *dir, const char *name, const char *text)
 {
     char path[512];
@@ -163,6 +178,7 @@ int main(void)
         cmocka_unit_test(an_amd_card_counts_by_its_memory_and_integrated_graphics_do_not),
         cmocka_unit_test(what_cannot_be_read_is_unknown),
         cmocka_unit_test(capabilities_carry_the_fields_of_the_protocol),
+        cmocka_unit_test(capabilities_tell_the_networks_and_whether_only_their_members_may_ask),
         cmocka_unit_test(a_machine_is_read_from_its_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* How many of our models a registration names, and what the user hears of the rest; and who of those
- * that a relay lists speaks Noise. */
+ * that a relay lists speaks Noise; and the members of a network. */
 #include "peer/relay_link.h"
 
 #include "base/log.h"
@@ -216,6 +216,31 @@ static void a_peer_without_the_key_of_its_id_is_one_of_the_old_protocol(void **s
     assert_int_equal(listed.discovered, 4);
 }
 
+static bool asks_for(const char *filter)
+{
+    return memmem(tl_buf_begin(&said), said.len, filter, strlen(filter)) != NULL;
+}
+
+static void the_members_of_a_network_are_asked_for_by_its_id(void **state)
+{
+    (void)state;
+    char by_network[128];
+    memset(&listed, 0, sizeof listed);
+    snprintf(by_network, sizeof by_network, "\"filter\":{\"ptnID\":\"%s\"}", own_hex);
+    assert_int_equal(tl_relay_link_discover_network(link_, &own.id, TL_SEC), TL_OK);
+    assert_true(asks_for(by_network));
+    assert_int_equal(tl_relay_link_discover_network(link_, &own.id, TL_SEC), TL_OK); /* under way */
+    assert_int_equal(tl_relay_link_discover(link_, "m", TL_SEC), TL_OK);             /* next */
+    assert_true(asks_for(by_network));
+    hear("{\"discoverResponse\":{\"peers\":[]}}");
+    assert_int_equal(listed.discovered, 0); /* nobody waits for it */
+    assert_true(asks_for("\"filter\":{\"modelID\":\"m\"}"));
+    hear("{\"discoverResponse\":{\"peers\":[]}}");
+    assert_int_equal(listed.discovered, 1);
+    tl_relay_link_on_closed(link_);
+    assert_int_equal(tl_relay_link_discover_network(link_, &own.id, TL_SEC), TL_ERR_CLOSED);
+}
+
 /* As the public network's relay says it: without the message's type, and without the session. */
 static void an_absent_peer_is_known_by_the_public_relays_words(void **state)
 {
@@ -246,6 +271,7 @@ int main(void)
         TEST(a_message_that_is_too_long_for_some_relays_is_never_sent),
         TEST(what_the_relay_cut_is_told_once),
         TEST(a_peer_without_the_key_of_its_id_is_one_of_the_old_protocol),
+        TEST(the_members_of_a_network_are_asked_for_by_its_id),
         TEST(an_absent_peer_is_known_by_the_public_relays_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

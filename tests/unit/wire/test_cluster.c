@@ -125,6 +125,8 @@ static void fields_out_of_their_bounds_are_refused_and_their_twins_pass(void **s
     assert_int_equal(parse(REQUEST("r1", "/v1/x", "a/b", "")), TL_OK);
     assert_int_equal(parse(REQUEST("", "/v1/x", "a/b", "")), TL_ERR_PROTO);
     assert_int_equal(parse(REQUEST("r 1", "/v1/x", "a/b", "")), TL_ERR_PROTO);
+    assert_int_equal(parse(REQUEST("order-7_2.b", "/v1/x", "a/b", "")), TL_OK);
+    assert_int_equal(parse(REQUEST("order/7", "/v1/x", "a/b", "")), TL_ERR_PROTO);
     assert_int_equal(parse(REQUEST(HEX64, "/v1/x", "a/b", "")), TL_OK);
     assert_int_equal(parse(REQUEST(HEX64 "0", "/v1/x", "a/b", "")), TL_ERR_PROTO);
     assert_int_equal(parse(REQUEST("r1", "v1/x", "a/b", "")), TL_ERR_PROTO);

@@ -1,0 +1,34 @@
+/* How a provider is called in messages for people. */
+#include "ask/router_state.h"
+
+#include <stdio.h>
+
+void tl_route_whose(const tl_attempt *a, char *ret, size_t cap)
+{
+    char id[TL_NODE_ID_HEX + 1];
+    const tl_peer *p = tl_peer_table_find(a->route->router->table, &a->id);
+    if (a->local) {
+        snprintf(ret, cap, "the model server");
+        return;
+    }
+    tl_node_id_write(id, &a->id);
+    if (p && p->name[0])
+        snprintf(ret, cap, "the model server of peer \"%s\" (%.16s)", p->name, id);
+    else
+        snprintf(ret, cap, "the model server of peer %.16s", id);
+}
+
+/* A friend's trouble must not read like one of this machine. */
+void tl_route_say_whose(const tl_attempt *a, const char *message, char *ret, size_t cap)
+{
+    static const char its_server[] = "the model server";
+    size_t n = sizeof its_server - 1;
+    char server[192];
+    tl_route_whose(a, server, sizeof server);
+    if (a->local)
+        snprintf(ret, cap, "%s", message);
+    else if (strncmp(message, its_server, n) == 0)
+        snprintf(ret, cap, "%s%s", server, message + n);
+    else
+        snprintf(ret, cap, "%s: %s", strstr(server, "peer "), message);
+}

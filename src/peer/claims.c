@@ -1,0 +1,97 @@
+#include "peer/claims.h"
+
+_Static_assert(TL_NETWORKS_MAX <= 64, "a peer keeps a bit for each of our networks");
+
+static bool shows(const tl_peer *p, const uint8_t id[32])
+{
+    for (size_t i = 0; i < p->n_ptns; i++)
+        if (memcmp(p->ptns[i], id, 32) == 0)
+            return true;
+    return false;
+}
+
+static bool is_recognised(const tl_peer *p, const tl_membership *n, tl_unix now)
+{
+    const tl_hide_key *keys;
+    size_t count = tl_ptn_hide_keys(n->ptn, &keys);
+    for (size_t i = 0; i < count; i++)
+        if (tl_hide_recognises(&keys[i], &p->id, now, (const uint8_t(*)[TL_HIDE_TAG])p->ptns,
+                               p->n_ptns))
+            return true;
+    return false;
+}
+
+static void look(const tl_networks *book, tl_peer *p, tl_unix now)
+{
+    p->claims = (tl_peer_claims){
+        .known = true, .version = tl_networks_version(book), .until = tl_hide_until(now)};
+    for (size_t i = 0; p->n_ptns && i < tl_networks_count(book); i++) {
+        const tl_membership *n = tl_networks_at(book, i);
+        bool tagged = !n->left && is_recognised(p, n, now);
+        if (tagged || (!n->left && shows(p, n->id.key)))
+            p->claims.ours |= UINT64_C(1) << i;
+        if (tagged)
+            p->claims.tagged |= UINT64_C(1) << i;
+    }
+}
+
+/* NULL: nothing is claimed. */
+static const tl_peer_claims *claims_of(const tl_networks *book, tl_peer *p, tl_unix now)
+{
+    if (!book || !p->n_ptns)
+        return NULL;
+    if (!p->claims.known || p->claims.version != tl_networks_version(book) ||
+        now >= p->claims.until || now < p->claims.until - TL_HIDE_HOUR)
+        look(book, p, now);
+    return &p->claims;
+}
+
+static bool is_in(const tl_networks *book, uint64_t bits, const tl_node_id *network)
+{
+    for (size_t i = 0; network && i < tl_networks_count(book); i++)
+        if (tl_node_id_eq(&tl_networks_at(book, i)->id, network))
+            return bits >> i & 1;
+    return !network && bits;
+}
+
+bool tl_claims_has(const tl_networks *book, tl_peer *p, const tl_node_id *network, tl_unix now)
+{
+    const tl_peer_claims *c = claims_of(book, p, now);
+    return c && is_in(book, c->ours, network);
+}
+
+bool tl_claims_by_tag(const tl_networks *book, tl_peer *p, const tl_node_id *network, tl_unix now)
+{
+    const tl_peer_claims *c = claims_of(book, p, now);
+    return c && is_in(book, c->tagged, network);
+}
+
+json_t *tl_claims_own(const tl_networks *book, const tl_node_id *self, bool hide, tl_unix now,
+                      tl_unix *ret_until)
+{
+    json_t *list = json_array();
+    tl_unix until = hide ? tl_hide_until(now) : TL_PTN_NO_END;
+    for (size_t i = 0; list && i < tl_networks_count(book); i++) {
+        const tl_membership *n = tl_networks_at(book, i);
+        const tl_hide_key *keys;
+        uint8_t shown[32];
+        char hex[2 * sizeof shown + 1];
+        if (tl_networks_are_we(book, &n->id, now))
+            continue;
+        if (n->cert.expires_at < until)
+            until = n->cert.expires_at + 1;
+        if (hide && !tl_ptn_hide_keys(n->ptn, &keys))
+            continue;
+        if (hide)
+            tl_hide_tag(&keys[0], self, now, shown);
+        else
+            memcpy(shown, n->id.key, sizeof shown);
+        tl_hex_write(hex, shown, sizeof shown);
+        if (json_array_append_new(list, json_string(hex))) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    *ret_until = until;
+    return list;
+}
