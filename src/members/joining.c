@@ -188,19 +188,6 @@ static void take_objects(tl_members *m, tl_membership *n, const json_t *payload)
     tl_networks_changed(m->config.book);
 }
 
-/* What the network is called here: as its maker does, with the letters that a name may have. */
-static void name_of(const tl_invite *invite, const char *wish, char ret[TL_PTN_NAME_MAX + 1])
-{
-    snprintf(ret, TL_PTN_NAME_MAX + 1, "%s", *wish ? wish : invite->name);
-    if (tl_network_name_is(ret))
-        return;
-    for (char *c = ret; *c; c++) {
-        const char one[2] = {*c, 0};
-        if (!tl_network_name_is(one))
-            *c = '-';
-    }
-}
-
 /* The network and the node are those that we know: nothing in the answer changes them. */
 static tl_refusal judge(const tl_members *m, const tl_joining *j, const json_t *certificate)
 {
@@ -220,23 +207,16 @@ void tl_joining_on_joined(tl_members *m, const tl_node_id *peer, const json_t *p
     tl_joining *j = asked(m, peer, payload);
     if (!j)
         return;
-    tl_membership *n;
+    tl_membership *n = tl_networks_by_id(m->config.book, &j->invite.network);
     tl_refusal r = judge(m, j, certificate);
     if (!r) {
-        n = tl_networks_by_id(m->config.book, &j->invite.network);
-        char name[TL_PTN_NAME_MAX + 1];
-        name_of(&j->invite, j->wish, name);
-        tl_err e = n ? TL_OK : tl_networks_add(m->config.book, &j->invite.network, name, &n);
-        if (e)
-            r = TL_REFUSAL_BUSY;
-    }
-    if (!r)
+        assert(n); /* since the join began */
         take_objects(m, n, payload);
-    if (!r && tl_networks_set_certificate(m->config.book, n, certificate))
-        r = TL_REFUSAL_INTERNAL;
-    if (r == TL_REFUSAL_BUSY || r == TL_REFUSAL_INTERNAL) {
-        try_again(j, r == TL_REFUSAL_BUSY ? "this node is in too many networks; leave one"
-                                          : tl_refusal_words(r));
+        if (tl_networks_set_certificate(m->config.book, n, certificate))
+            r = TL_REFUSAL_INTERNAL;
+    }
+    if (r == TL_REFUSAL_INTERNAL) {
+        try_again(j, tl_refusal_words(r));
         return;
     }
     if (r) {
@@ -299,6 +279,31 @@ static void kept(tl_members_stored *s, tl_err e)
         j->state = TL_JOINING_DUE;
         connect(j);
     }
+}
+
+/* What the network is called here: as its maker does, with the letters that a name may have. */
+static void name_of(const tl_invite *invite, const char *wish, char ret[TL_PTN_NAME_MAX + 1])
+{
+    snprintf(ret, TL_PTN_NAME_MAX + 1, "%s", *wish ? wish : invite->name);
+    if (tl_network_name_is(ret))
+        return;
+    for (char *c = ret; *c; c++) {
+        const char one[2] = {*c, 0};
+        if (!tl_network_name_is(one))
+            *c = '-';
+    }
+}
+
+/* It is in the book from now on, without a certificate. */
+static tl_refusal enter(tl_members *m, const tl_invite *invite, const char *wish)
+{
+    tl_membership *n;
+    char name[TL_PTN_NAME_MAX + 1];
+    name_of(invite, wish, name);
+    tl_err e = tl_networks_add(m->config.book, &invite->network, name, &n);
+    if (!e && n->left)
+        tl_networks_rejoin(m->config.book, n);
+    return e == TL_ERR_BUSY ? TL_REFUSAL_BUSY : e ? TL_REFUSAL_INTERNAL : TL_REFUSAL_NONE;
 }
 
 static tl_joining *joining_new(tl_members *m, const tl_invite *invite, const char *text,
@@ -385,8 +390,11 @@ void tl_members_join(tl_members *m, tl_members_op *op, const char *invite, const
         j = NULL;
     }
     bool begins = !j;
-    if (begins && m->n_joins >= TL_MEMBERS_JOINS_MAX) {
-        tl_op_end(op, TL_REFUSAL_BUSY);
+    if (begins)
+        r = m->n_joins < TL_MEMBERS_JOINS_MAX ? enter(m, &read_invite, name) : TL_REFUSAL_BUSY;
+    if (r) {
+        tl_op_end_with(op, r,
+                       r == TL_REFUSAL_BUSY ? "this node is in too many networks; leave one" : "");
         return;
     }
     if (begins && !(j = joining_new(m, &read_invite, text, name))) {
@@ -418,7 +426,7 @@ tl_err tl_members_load_join(tl_members *m, const char *invite, const char *name)
 {
     tl_invite read_invite;
     if (m->n_joins >= TL_MEMBERS_JOINS_MAX || read(m, invite, &read_invite) ||
-        find(m, &read_invite.network))
+        find(m, &read_invite.network) || enter(m, &read_invite, name))
         return TL_ERR_INVALID;
     tl_joining *j = joining_new(m, &read_invite, invite, name);
     if (!j)
@@ -437,21 +445,4 @@ void tl_joining_free_all(tl_members *m)
 {
     while (m->joins)
         free_joining(m->joins);
-}
-
-size_t tl_members_joining_count(const tl_members *m)
-{
-    return m->n_joins;
-}
-
-const tl_invite *tl_members_joining_at(const tl_members *m, size_t i,
-                                       char ret_name[TL_PTN_NAME_MAX + 1])
-{
-    tl_joining *j;
-    DL_FOREACH (m->joins, j)
-        if (i-- == 0)
-            break;
-    assert(j);
-    name_of(&j->invite, j->wish, ret_name);
-    return &j->invite;
 }

@@ -253,6 +253,21 @@ void tl_members_withdraw(tl_members *m, tl_members_op *op, const tl_membership *
 
 /* --- members --- */
 
+/* A price that the revoked admin signed would be refused by who has not seen it yet. */
+static void sign_price_again(tl_members *m, tl_membership *n, const tl_node_id *revoked,
+                             tl_unix now)
+{
+    char hex[TL_NODE_ID_HEX + 1];
+    json_t *price;
+    tl_node_id_write(hex, revoked);
+    if (strcmp(tl_json_string(tl_ptn_price_object(n->ptn), "issuerNodeID", ""), hex) != 0 ||
+        tl_authority_price(m->config.book, n, m->config.identity, tl_ptn_price_of(n->ptn, NULL),
+                           now, &price))
+        return;
+    (void)tl_ptn_take_price(n->ptn, price, now);
+    json_decref(price);
+}
+
 void tl_members_revoke(tl_members *m, tl_members_op *op, tl_membership *n, const tl_node_id *node)
 {
     bool stale;
@@ -283,8 +298,13 @@ void tl_members_revoke(tl_members *m, tl_members_op *op, tl_membership *n, const
         (void)tl_ptn_take_groupkey(n->ptn, key, now);
         json_decref(key);
     }
+    if (!r)
+        sign_price_again(m, n, node, now);
     tl_networks_changed(m->config.book);
-    tl_hello_end_revoked(m, n);
+    bool met = tl_members_is_online(m, &n->id, node);
+    tl_hello_end_revoked(m, n); /* tells the event of who is connected */
+    if (!r && !met)
+        event(op, n, TL_MEMBERSHIP_WAS_REVOKED);
     tl_tended *t = tl_tended_get(m, &n->id);
     if (t) {
         t->spread = true;

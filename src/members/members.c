@@ -296,11 +296,12 @@ static void keep_seen(tl_members *m, const tl_neighbour *nb)
 void tl_members_on_left(tl_members *m, const tl_node_id *peer)
 {
     tl_neighbour *nb = tl_neighbour_find(m, peer);
-    if (!nb)
-        return;
-    keep_seen(m, nb);
-    tl_networks_set_connected(m->config.book, peer, false);
-    free_neighbour(m, nb);
+    dial_ended(m, peer); /* it may have ended before a hello came */
+    if (nb) {
+        keep_seen(m, nb);
+        tl_networks_set_connected(m->config.book, peer, false);
+        free_neighbour(m, nb);
+    }
     tl_joining_on_left(m, peer, "the connection to the inviter was lost");
 }
 
@@ -314,8 +315,11 @@ void tl_members_on_unreachable(tl_members *m, const tl_node_id *peer, const char
 void tl_members_on_present(tl_members *m)
 {
     tl_tended *t;
-    LL_FOREACH (m->tended, t)
+    LL_FOREACH (m->tended, t) {
         t->look_at = 0;
+        /* a revocation of a moment ago is told to those, too, who were not known to be there */
+        t->spread |= t->spread_since && tl_members_now(m) - t->spread_since < 10 * TL_SEC;
+    }
     tl_joining_on_present(m);
     tl_members_rearm(m, tl_members_now(m));
 }

@@ -38,6 +38,9 @@ typedef struct tl_members tl_members;
 typedef struct tl_members_stored tl_members_stored;
 struct tl_members_stored {
     void (*on_stored)(tl_members_stored *s, tl_err e);
+    /* for the world's use while it has the work */
+    tl_members_stored *next;
+    tl_err e;
 };
 
 /* An invite that is spent. After TL_OK `ret_certificate` is a new reference to the certificate that
@@ -176,16 +179,12 @@ void tl_members_new_api_key(tl_members *m, tl_members_op *op, tl_membership *n);
 void tl_members_import(tl_members *m, tl_members_op *op, const tl_identity *ca, const char *name,
                        const json_t *revocations, const json_t *price);
 
-/* --- joins that are under way --- */
+/* --- joins that are under way: their networks are in the book, without a certificate --- */
 /* One that the store kept, at start. TL_ERR_INVALID: it cannot be read, or there are too many. */
 TL_CHECK tl_err tl_members_load_join(tl_members *m, const char *invite, const char *name);
 /* Why the join of this network is not done yet; NULL: none is under way. "" where nothing has failed
  * yet. */
 const char *tl_members_waiting(const tl_members *m, const tl_node_id *network);
-/* Those under way; the invite is borrowed. */
-size_t tl_members_joining_count(const tl_members *m);
-const tl_invite *tl_members_joining_at(const tl_members *m, size_t i,
-                                       char ret_name[TL_PTN_NAME_MAX + 1]);
 /* Is the node connected, and has it shown a certificate of the network? */
 bool tl_members_is_online(const tl_members *m, const tl_node_id *network, const tl_node_id *node);
 

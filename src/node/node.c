@@ -21,6 +21,8 @@ static tl_time expiry(const tl_node *n)
     if (n->credit)
         at = tl_time_min(at, tl_credit_expiry(n->credit));
     at = tl_time_min(at, tl_node_scope_expiry(n));
+    if (n->members && n->stage == TL_NODE_RUNNING)
+        at = tl_time_min(at, tl_members_expiry(n->members));
     return n->stage >= TL_NODE_DRAINING && n->stage < TL_NODE_GONE
                ? tl_time_min(at, n->drain_deadline)
                : at;
@@ -42,6 +44,7 @@ static void run(void *user)
         if (n->credit)
             tl_credit_run(n->credit);
         tl_calls_run(n);
+        tl_node_run_members(n);
         tl_node_follow_book(n);
         tl_router_run(n->router);
         tl_asker_run(n->asker);
@@ -79,6 +82,8 @@ static void on_timer(void *user)
     tl_node_slots_on_timer(n);
     if (n->credit)
         tl_credit_on_timer(n->credit);
+    if (n->members && n->stage == TL_NODE_RUNNING)
+        tl_members_on_timer(n->members);
     tl_node_wake(n);
 }
 
@@ -148,6 +153,11 @@ tl_err tl_node_new(tl_loop *loop, const tl_settings *settings, const tl_identity
         tl_node_free(n);
         return tl_why_set(why, e, "the node could not be set up: %s", tl_err_name(e));
     }
+    e = tl_node_open_members(n, why);
+    if (e) {
+        tl_node_free(n);
+        return e;
+    }
     *ret_node = n;
     return TL_OK;
 }
@@ -188,6 +198,7 @@ void tl_node_free(tl_node *n)
     tl_server_free(n->server);
     tl_slots_free(n->slots);
     tl_backend_free(n->backend);
+    tl_node_close_members(n);
     tl_direct_free(n->direct); /* gives back path ids of peers */
     tl_peers_free(n->peers);
     tl_network_free(n->network);
@@ -227,6 +238,7 @@ static void network_stopped(void *user)
 static void leave(tl_node *n)
 {
     n->stage = TL_NODE_LEAVING;
+    tl_node_drop_ptn_calls(n);
     tl_calls_end(n);
     n->drain_deadline = tl_loop_now(n->loop) + TL_NODE_GOODBYE_WITHIN;
     tl_legacy_stop(n->legacy);

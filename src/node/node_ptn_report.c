@@ -21,9 +21,8 @@ static json_t *id_json(const tl_node_id *id)
 /* Why the node has not joined yet; "": nothing has failed yet. */
 static const char *waiting(const tl_node *n, const tl_membership *m)
 {
-    (void)n;
-    (void)m;
-    return "";
+    const char *why = n->members ? tl_members_waiting(n->members, &m->id) : NULL;
+    return why ? why : "";
 }
 
 json_t *tl_node_ptn_json(const tl_node *n, const tl_membership *m)

@@ -163,6 +163,8 @@ static void link_discovered(void *user, const char *model, bool ok)
         tl_peer_table_end_round(&n->table);
         tl_node_look_for_members(n);
         tl_router_on_listed(n->router);
+        if (n->members)
+            tl_members_on_present(n->members);
     }
     tl_router_on_discovered(n->router, model, ok);
     if (!model[0])
@@ -293,6 +295,9 @@ static void peers_joined(void *user, const tl_peer *p)
 
 static void peers_left(void *user, const tl_peer *p, const char *why)
 {
+    tl_node *n = user;
+    if (n->members)
+        tl_members_on_left(n->members, &p->id);
     tl_node_emit_peer(user, "PeerLeft", p, why);
 }
 
@@ -303,12 +308,19 @@ static void peers_path(void *user, const tl_peer *p)
 
 static void peers_hello(void *user, const tl_peer *p)
 {
-    tl_node_credit_hello(user, &p->id);
+    tl_node *n = user;
+    if (n->members)
+        tl_members_on_hello(n->members, &p->id);
+    tl_node_credit_hello(n, &p->id);
 }
 
 static void peers_told(void *user, const tl_peer *p, const char *name, const json_t *payload)
 {
-    (void)tl_node_credit_told(user, &p->id, name, payload); /* else a newer node's */
+    tl_node *n = user;
+    if (n->members && strncmp(name, "ptn", 3) == 0)
+        tl_members_on_told(n->members, &p->id, name, payload);
+    else
+        (void)tl_node_credit_told(user, &p->id, name, payload); /* else a newer node's */
 }
 
 static const char *peers_relay_wanted(void *user)

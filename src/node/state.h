@@ -15,6 +15,8 @@
  *   node_ptn_report.c  private networks, in reports
  *   node_ping.c      round trips to one peer
  *   node_bids.c      what this node asks for its work
+ *   node_members.c   private networks: what members/ needs; node_ptn.c, node_ptn_lists.c,
+ *                    node_ptn_keys.c their verbs
  *   verbs.c          what a person has the node do, by name
  *   sharing.c        what is shared with whom, or why it is not; pure
  *   facts.c          what metrics show */
@@ -32,6 +34,7 @@
 #include "io/waker.h"
 #include "legacy/legacy.h"
 #include "legacy/message.h"
+#include "members/members.h"
 #include "net/network.h"
 #include "net/relay_client.h"
 #include "node/hardware.h"
@@ -83,6 +86,8 @@ struct tl_node {
     char port_file[1024];
     tl_store *store; /* NULL: none. Jobs may be submitted in every stage of the node's life */
     tl_waker *store_waker;
+    tl_members *members; /* our part in private networks; NULL where there is no store */
+    struct tl_members_held *members_world;
     tl_credit *credit; /* NULL: there is no store, and nobody keeps accounts */
     tl_pay pay;
     tl_named_world named;
@@ -179,6 +184,13 @@ bool tl_node_credit_told(tl_node *n, const tl_node_id *peer, const char *what,
 /* As tl_node_ask, of a question whose client named it. TL_ERR_EXISTS: it did so before. */
 TL_CHECK tl_err tl_node_ask_named(tl_node *n, const tl_ask *ask, const tl_exchange_sink *sink,
                                   void *user, tl_exchange **ret_exchange);
+/* node_members.c: private networks. tl_node_open_members reads the book from the store, if there is
+ * one. tl_node_close_members comes after tl_node_stop_store, and before the peers are freed. */
+TL_CHECK tl_err tl_node_open_members(tl_node *n, tl_why *why);
+void tl_node_run_members(tl_node *n);
+void tl_node_close_members(tl_node *n);
+/* node_ptn.c: their callers are told otherwise, or not at all. */
+void tl_node_drop_ptn_calls(tl_node *n);
 
 /* node_store.c */
 /* Sets n->store. The errors of tl_store_open, whose words say the remedy. */

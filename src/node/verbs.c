@@ -14,6 +14,22 @@ static const struct {
     tl_verb_fn handle;
 } verbs[] = {
     {"pause", tl_node_do_pause},
+    {"ptn.create", tl_verb_ptn_create},
+    {"ptn.export_ca", tl_verb_ptn_export_ca},
+    {"ptn.import_ca", tl_verb_ptn_import_ca},
+    {"ptn.invite", tl_verb_ptn_invite},
+    {"ptn.invites", tl_verb_ptn_invites},
+    {"ptn.join", tl_verb_ptn_join},
+    {"ptn.key", tl_verb_ptn_key},
+    {"ptn.leave", tl_verb_ptn_leave},
+    {"ptn.list", tl_verb_ptn_list},
+    {"ptn.members", tl_verb_ptn_members},
+    {"ptn.price", tl_verb_ptn_price},
+    {"ptn.promote", tl_verb_ptn_promote},
+    {"ptn.renew", tl_verb_ptn_renew},
+    {"ptn.revoke", tl_verb_ptn_revoke},
+    {"ptn.show", tl_verb_ptn_show},
+    {"ptn.withdraw", tl_verb_ptn_withdraw},
     {"resume", tl_node_do_resume},
     {"wallet.audit", tl_verb_wallet_audit},
     {"wallet.history", tl_verb_wallet_history},
@@ -57,6 +73,8 @@ struct tl_call {
     tl_node *node;
     tl_node_done on_done; /* NULL: the caller is gone */
     void *user;
+    void (*on_drop)(void *user); /* NULL: not wanted, or told */
+    void *drop_user;
     bool answered;
     json_t *result; /* NULL: failed */
     size_t failure; /* of `failures` */
@@ -97,7 +115,17 @@ tl_err tl_node_call(tl_node *n, const char *verb, const json_t *args, tl_node_do
 
 void tl_node_uncall(tl_call *call)
 {
+    void (*on_drop)(void *user) = call->on_drop;
     call->on_done = NULL;
+    call->on_drop = NULL;
+    if (on_drop && !call->answered)
+        on_drop(call->drop_user);
+}
+
+void tl_call_on_drop(tl_call *call, void (*on_drop)(void *user), void *user)
+{
+    call->on_drop = on_drop;
+    call->drop_user = user;
 }
 
 static void answered(tl_call *call)

@@ -22,6 +22,9 @@ void tl_verb_wallet_settle(tl_node *n, const json_t *args, tl_call *call);
 /* NULL: no such verb. */
 tl_verb_fn tl_verb_find(const char *name);
 
+/* `on_drop` is called, once, when the caller is gone before the answer: then the handler may answer at
+ * once, to free the place. */
+void tl_call_on_drop(tl_call *call, void (*on_drop)(void *user), void *user);
 /* Takes the reference; NULL: out of memory. */
 void tl_call_ok(tl_call *call, json_t *result);
 /* `code` is one of the table in verbs.c. The message is one sentence with cause and remedy. */
@@ -33,5 +36,23 @@ void tl_calls_run(tl_node *n);
 void tl_calls_end(tl_node *n);
 /* Frees them all; nobody is told. */
 void tl_calls_clear(tl_node *n);
+
+/* node_ptn.c, node_ptn_lists.c, node_ptn_keys.c: private networks */
+void tl_verb_ptn_create(tl_node *n, const json_t *args, tl_call *call);
+void tl_verb_ptn_list(tl_node *n, const json_t *args, tl_call *call);
+void tl_verb_ptn_show(tl_node *n, const json_t *args, tl_call *call);
+void tl_verb_ptn_invite(tl_node *n, const json_t *args, tl_call *call);
+void tl_verb_ptn_invites(tl_node *n, const json_t *args, tl_call *call);
+void tl_verb_ptn_withdraw(tl_node *n, const json_t *args, tl_call *call);
+void tl_verb_ptn_join(tl_node *n, const json_t *args, tl_call *call);
+void tl_verb_ptn_members(tl_node *n, const json_t *args, tl_call *call);
+void tl_verb_ptn_revoke(tl_node *n, const json_t *args, tl_call *call);
+void tl_verb_ptn_promote(tl_node *n, const json_t *args, tl_call *call);
+void tl_verb_ptn_renew(tl_node *n, const json_t *args, tl_call *call);
+void tl_verb_ptn_leave(tl_node *n, const json_t *args, tl_call *call);
+void tl_verb_ptn_price(tl_node *n, const json_t *args, tl_call *call);
+void tl_verb_ptn_key(tl_node *n, const json_t *args, tl_call *call);
+void tl_verb_ptn_export_ca(tl_node *n, const json_t *args, tl_call *call);
+void tl_verb_ptn_import_ca(tl_node *n, const json_t *args, tl_call *call);
 
 #endif

@@ -324,6 +324,12 @@ tl_err tl_networks_add(tl_networks *b, const tl_node_id *id, const char *name,
     return TL_OK;
 }
 
+void tl_networks_rejoin(tl_networks *b, tl_membership *n)
+{
+    n->left = false;
+    b->version++;
+}
+
 tl_err tl_networks_rename(tl_networks *b, tl_membership *n, const char *name)
 {
     if (!tl_network_name_is(name))

@@ -86,6 +86,8 @@ bool tl_network_name_is(const char *name);
  * name. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_networks_add(tl_networks *b, const tl_node_id *id, const char *name,
                                 tl_membership **ret_network);
+/* A network that was left, and that this node joins again: it has no certificate yet. */
+void tl_networks_rejoin(tl_networks *b, tl_membership *n);
 TL_CHECK tl_err tl_networks_rename(tl_networks *b, tl_membership *n, const char *name);
 /* Our own certificate, copied: of this network and this node, its signature right (its times are
  * judged when it is used). Takes the place of the one before. FOREIGN, or as tl_cert_read. */

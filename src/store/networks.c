@@ -174,7 +174,8 @@ tl_err tl_store_write_member(tl_db *db, const tl_member_row *r)
              : tl_db_run(db,
                          "INSERT INTO members VALUES (?, ?, ?, ?, ?) "
                          "ON CONFLICT DO UPDATE SET certificate = excluded.certificate, "
-                         "name = excluded.name, last_seen = excluded.last_seen",
+                         "name = CASE excluded.name WHEN '' THEN name ELSE excluded.name END, "
+                         "last_seen = max(last_seen, excluded.last_seen)",
                          TL_DB_WITH(tl_db_id(&r->network), tl_db_id(&r->node),
                                     tl_db_text(r->certificate), tl_db_text(r->name),
                                     tl_db_int(r->last_seen)));
@@ -211,6 +212,28 @@ tl_err tl_store_drop_member(tl_store *s, const tl_node_id *network, const tl_nod
     if (r)
         r->node = *node;
     return submit(s, r, drop_member);
+}
+
+static tl_err see_member(tl_store_job *j, tl_db *db)
+{
+    const row_job *r = (row_job *)j;
+    return tl_db_run(
+        db,
+        "UPDATE members SET last_seen = max(last_seen, ?3), "
+        "name = CASE ?4 WHEN '' THEN name ELSE ?4 END WHERE network = ?1 AND node = ?2",
+        TL_DB_WITH(tl_db_id(&r->network), tl_db_id(&r->node), tl_db_int(r->at),
+                   tl_db_text(r->name)));
+}
+
+tl_err tl_store_see_member(tl_store *s, const tl_node_id *network, const tl_node_id *node,
+                           const char *name, tl_unix last_seen)
+{
+    row_job *r = new_row(network, NULL, name, NULL, NULL, NULL);
+    if (r) {
+        r->node = *node;
+        r->at = last_seen;
+    }
+    return submit(s, r, see_member);
 }
 
 /* --- joins --- */

@@ -67,12 +67,26 @@ typedef struct {
     tl_unix last_seen;       /* 0: never */
 } tl_member_row;
 
-/* Adds the row, or replaces all of it. TL_ERR_INVALID also where the network is not there. */
+/* Adds the row, or replaces it; a name that is not known and an earlier time change nothing.
+ * TL_ERR_INVALID also where the network is not there. */
 TL_CHECK tl_err tl_store_put_member(tl_store *s, const tl_member_row *row, tl_store_told on_done,
                                     void *user);
 /* TL_OK also where it is not there. */
 TL_CHECK tl_err tl_store_drop_member(tl_store *s, const tl_node_id *network, const tl_node_id *node,
                                      tl_store_told on_done, void *user);
+
+/* A member whose row is there was seen; nothing is told. */
+TL_CHECK tl_err tl_store_see_member(tl_store *s, const tl_node_id *network, const tl_node_id *node,
+                                    const char *name, tl_unix last_seen);
+/* All of one network, in the order of their IDs; `rows` is borrowed for the call. */
+typedef struct {
+    tl_node_id node;
+    char name[TL_STORE_NAME_MAX + 1];
+    tl_unix last_seen;
+} tl_member_seen;
+typedef void (*tl_store_members)(void *user, tl_err e, const tl_member_seen *rows, size_t n);
+TL_CHECK tl_err tl_store_list_members(tl_store *s, const tl_node_id *network,
+                                      tl_store_members on_done, void *user);
 
 /* --- what this node tries to join --- */
 

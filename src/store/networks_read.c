@@ -1,6 +1,8 @@
 /* networks_read.c - the rows of networks.h, read at start. */
 #include "store/networks_state.h"
 
+#include <stdlib.h>
+
 typedef struct {
     tl_store_job job;
     const tl_store_visitor *v;
@@ -109,4 +111,67 @@ tl_err tl_store_each(tl_store *s, const tl_store_visitor *visitor, tl_why *why)
     if (e)
         tl_why_set(why, e, "%s", j.job.why.text[0] ? j.job.why.text : tl_err_name(e));
     return e;
+}
+
+/* --- the members of one network --- */
+
+typedef struct {
+    tl_store_job job;
+    tl_store_members on_done;
+    void *user;
+    tl_node_id network;
+    size_t n;
+    tl_member_seen *rows;
+} members_job;
+
+static void told_members(tl_store_job *j, tl_err e)
+{
+    members_job *m = (members_job *)j;
+    m->on_done(m->user, e, m->rows, m->n);
+    free(m->rows);
+    free(m);
+}
+
+static tl_err read_members(members_job *m, tl_db *db, size_t count)
+{
+    sqlite3_stmt *row;
+    tl_err e =
+        tl_db_find(db, "SELECT node, name, last_seen FROM members WHERE network = ? ORDER BY node",
+                   TL_DB_WITH(tl_db_id(&m->network)), &row);
+    while (!e && m->n < count) {
+        tl_member_seen *r = &m->rows[m->n++];
+        r->last_seen = sqlite3_column_int64(row, 2);
+        e = take_id(row, 0, &r->node);
+        if (!e)
+            e = tl_db_take_text(row, 1, r->name, sizeof r->name);
+        if (!e)
+            e = tl_db_next(db, row);
+    }
+    return e == TL_ERR_NOT_FOUND ? TL_OK : e;
+}
+
+static tl_err list_members(tl_store_job *j, tl_db *db)
+{
+    members_job *m = (members_job *)j;
+    int64_t count;
+    tl_err e = tl_db_number(db, "SELECT count(*) FROM members WHERE network = ?",
+                            TL_DB_WITH(tl_db_id(&m->network)), 0, &count);
+    if (e)
+        return e;
+    m->rows = calloc((size_t)count + 1, sizeof *m->rows);
+    return m->rows ? read_members(m, db, (size_t)count) : TL_ERR_NOMEM;
+}
+
+tl_err tl_store_list_members(tl_store *s, const tl_node_id *network, tl_store_members on_done,
+                             void *user)
+{
+    members_job *m = calloc(1, sizeof *m);
+    if (!m)
+        return TL_ERR_NOMEM;
+    m->job = (tl_store_job){.work = list_members, .done = told_members};
+    m->network = *network;
+    m->on_done = on_done;
+    m->user = user;
+    tl_store_submit(s, &m->job);
+    return TL_OK;
 }

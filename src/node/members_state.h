@@ -1,0 +1,45 @@
+/* members_state.h - what the sources for private networks in node/ share: node_members.c (the world
+ * of members/) and node_ptn.c, node_ptn_lists.c, node_ptn_keys.c (the verbs). Nothing else includes
+ * it. */
+#ifndef TL_NODE_MEMBERS_STATE_H
+#define TL_NODE_MEMBERS_STATE_H
+
+#include "node/state.h"
+#include "node/verbs.h"
+
+struct tl_member_dial;
+struct tl_ptn_call;
+
+struct tl_members_held {
+    tl_members_stored *answers;   /* what could not be handed to the store */
+    struct tl_member_dial *dials; /* wishes for connections */
+    struct tl_ptn_call *calls;    /* verbs that are not answered yet */
+};
+
+/* One call of a verb, while members/ or the store works on it. */
+typedef struct tl_ptn_call {
+    tl_members_op op; /* first */
+    tl_node *node;
+    tl_call *call; /* NULL: answered, or the node leaves */
+    json_t *(*result)(struct tl_ptn_call *c);
+    tl_node_id network;
+    tl_invite invite;
+    tl_buf text;    /* of the invite */
+    tl_timer timer; /* ptn.join: how long the caller waits */
+    struct tl_ptn_call *prev, *next;
+} tl_ptn_call;
+
+/* NULL: out of memory; then the call has failed. `result` makes the answer of a call that went well. */
+tl_ptn_call *tl_ptn_call_new(tl_node *n, tl_call *call, json_t *(*result)(tl_ptn_call *c));
+void tl_ptn_call_free(tl_ptn_call *c);
+/* Answers with a refusal. `words` "": those of the refusal. */
+void tl_ptn_refuse(tl_call *call, tl_refusal r, const char *words);
+/* The network that `args` name. NULL: the call has failed. */
+tl_membership *tl_ptn_network(tl_node *n, const json_t *args, tl_call *call);
+/* 64 hex digits in `args`. False: the call has failed. */
+bool tl_ptn_node_arg(const json_t *args, const char *key, tl_call *call, tl_node_id *ret);
+json_t *tl_ptn_id_json(const tl_node_id *id);
+/* RFC 3339; null: never, or not known (0). */
+json_t *tl_ptn_time_json(tl_unix at);
+
+#endif

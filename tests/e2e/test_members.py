@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""test_members.py TEALE TEALE-RELAY PARROT: private networks between real nodes at one relay: joining, roles, restarts,
+revoking, renewing, leaving, and the key of the authority on another machine."""
+import json
+import os
+import subprocess
+import sys
+import time
+import unittest
+
+from scenery import Scenery, chat, wait_for
+
+PROGRAMS = [os.path.abspath(p) for p in sys.argv[1:4]]
+
+
+def ptn(node, name="lab"):
+    return next((p for p in node.json("ptn", "list")["ptns"] if p["name"] == name), None)
+
+
+def members(node):
+    return {m["node_id"]: m for m in node.json("ptn", "members", "lab")["members"]}
+
+
+def invite(node, *how):
+    return node.command("ptn", "invite", "lab", *how).stdout.strip()
+
+
+def refused(node, code, *args, exit=5):
+    done = node.command(*args, code=exit)
+    assert done.stderr.startswith(f"teale: {code}: "), done.stderr
+    return done
+
+
+class Members(unittest.TestCase):
+    def setUp(self):
+        self.s = self.enterContext(Scenery(*PROGRAMS))
+        self.relay = self.s.relay()
+
+    def network(self, *roles):
+        """An admin, and a node for each role."""
+        nodes = [self.s.node(self.relay) for _ in range(len(roles) + 1)]
+        self.made = nodes[0].json("ptn", "create", "lab")
+        for node, role in zip(nodes[1:], roles):
+            joined = node.json("join", invite(nodes[0], "--role", role))
+            self.assertEqual((joined["state"], joined["role"], joined["ptn_id"], joined["admin"]),
+                             ("joined", role, self.made["ptn_id"], nodes[0].id))
+        return nodes
+
+    def test_a_node_joins_by_invite_and_keeps_it_over_a_restart(self):
+        admin, member = self.network("consumer")
+        self.assertEqual(ptn(admin)["role"], "admin")
+        self.assertTrue(ptn(admin)["ca_key"])
+        self.assertEqual(ptn(member)["state"], "valid")
+        self.assertEqual(members(admin)[member.id]["role"], "consumer")
+        for node in (admin, member):
+            node.end()
+            self.s.running.remove(node)
+        admin, member = (self.s.node(self.relay, home=n.home) for n in (admin, member))
+        self.assertEqual(ptn(admin)["role"], "admin")
+        self.assertEqual(ptn(member)["role"], "consumer")
+        self.assertEqual(members(admin)[member.id]["role"], "consumer")
+
+    def test_invites_are_used_once_and_say_what_they_are(self):
+        admin, member = self.network("consumer")
+        stranger = self.s.node(self.relay)
+        code = invite(admin)
+        refused(stranger, "E_INVITE_MALFORMED", "join", code[:-20], exit=2)
+        altered = code[:40] + ("A" if code[40] != "A" else "B") + code[41:]
+        self.assertIn(stranger.command("join", altered, code=5 if "E_INVITE_ALTERED" in
+                                       subprocess.run([PROGRAMS[0], "--home", stranger.home, "join", altered],
+                                                      capture_output=True, text=True).stderr else 2).returncode, (2, 5))
+        self.assertEqual(member.json("join", code)["state"], "joined")
+        self.assertEqual(member.json("join", code)["state"], "joined")
+        refused(stranger, "E_INVITE_USED", "join", code)
+        refused(stranger, "E_INVITE_OTHER_NODE", "join", invite(admin, "--for", member.id))
+        withdrawn = admin.json("ptn", "invite", "lab")
+        admin.command("ptn", "revoke", "lab", "--invite", withdrawn["nonce"])
+        refused(stranger, "E_INVITE_WITHDRAWN", "join", withdrawn["invite"])
+        short = invite(admin, "--expires", "1s")
+        time.sleep(2.1)
+        refused(stranger, "E_INVITE_EXPIRED", "join", short)
+        refused(member, "E_NOT_ADMIN", "ptn", "invite", "lab")
+        states = {i["state"] for i in admin.json("ptn", "invites", "lab")["invites"]}
+        self.assertEqual(states, {"open", "used", "withdrawn", "expired"})
+
+    def test_a_join_waits_for_the_inviter_and_finishes_by_itself(self):
+        admin = self.s.node(self.relay)
+        admin.json("ptn", "create", "lab")
+        code = invite(admin)
+        admin.end()
+        self.s.running.remove(admin)
+        joiner = self.s.node(self.relay)
+        joiner.command("join", code, "--timeout", "2s", code=6)
+        self.assertEqual(ptn(joiner)["state"], "joining")
+        self.s.node(self.relay, home=admin.home)
+        wait_for(lambda: ptn(joiner)["state"] == "valid", 30)
+
+    def test_a_revoked_node_is_out_within_five_seconds_everywhere(self):
+        admin, provider, consumer = self.network("provider", "consumer")
+        wait_for(lambda: consumer.id in members(provider))
+        done = admin.json("ptn", "revoke", "lab", consumer.id)
+        self.assertEqual((done["sequence"], done["node_id"]), (1, consumer.id))
+        begun = time.monotonic()
+        wait_for(lambda: ptn(provider)["revocation_sequence"] == 1, 5)
+        wait_for(lambda: ptn(consumer)["state"] == "revoked", 5)
+        print("revoked everywhere after", round(time.monotonic() - begun, 3), "s", file=sys.stderr)
+        refused(consumer, "E_REVOKED", "join", invite(admin))
+        self.assertEqual(members(provider)[consumer.id]["state"], "revoked")
+        self.assertTrue(members(admin)[consumer.id]["revoked_at"])
+
+    def test_promoted_renewed_priced_left(self):
+        admin, second, member = self.network("provider", "consumer")
+        refused(second, "E_NOT_CA" if False else "E_NOT_ADMIN", "ptn", "promote-admin", "lab", member.id)
+        self.assertEqual(admin.json("ptn", "promote-admin", "lab", second.id)["role"], "admin")
+        wait_for(lambda: ptn(second)["role"] == "admin")
+        refused(second, "E_NOT_CA", "ptn", "promote-admin", "lab", member.id)
+        self.assertEqual(admin.json("ptn", "price", "lab", "1500")["version"], 1)
+        wait_for(lambda: ptn(member)["price_micro"] == 1500)
+        self.assertEqual(second.json("ptn", "price", "lab", "700")["version"], 2)
+        wait_for(lambda: ptn(admin)["price_micro"] == 700)
+        before = ptn(member)["issued_at"]
+        time.sleep(1.1)
+        self.assertGreater(member.json("ptn", "renew", "lab")["issued_at"], before)
+        self.assertTrue(member.json("ptn", "key", "lab")["key"].startswith("tl-"))
+        member.command("ptn", "leave", "lab")
+        self.assertIsNone(ptn(member))
+        wait_for(lambda: member.id not in members(admin))
+
+    def test_the_authority_moves_to_another_machine(self):
+        admin, member = self.network("consumer")
+        other = self.s.node(self.relay)
+        sealed, passphrase = (os.path.join(self.s.directory, name) for name in ("ca.key", "pass"))
+        with open(passphrase, "w", encoding="utf-8") as f:
+            f.write("correct horse\n")
+        refused(member, "E_NOT_CA", "ptn", "export-ca-key", "lab", sealed, "--passphrase-file", passphrase)
+        admin.command("ptn", "export-ca-key", "lab", sealed, "--passphrase-file", passphrase)
+        self.assertEqual(os.stat(sealed).st_mode & 0o777, 0o600)
+        other.command("ptn", "import-ca-key", sealed, "--passphrase-file", passphrase)
+        self.assertEqual((ptn(other)["role"], ptn(other)["ca_key"]), ("admin", True))
+        wait_for(lambda: other.id in members(member), 20)
+        self.assertEqual(other.json("ptn", "promote-admin", "lab", member.id)["role"], "admin")
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1], verbosity=2)
