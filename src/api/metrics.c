@@ -251,6 +251,12 @@ static void write_requests(writer *w, const tl_node_facts *f)
     single(w, "teale_requests_overtaken_total", "counter",
            "Questions also asked of a second provider since the first was silent.",
            (double)r->overtaken);
+    single(w, "teale_requests_repriced_total", "counter",
+           "Refusals by providers whose price was not the one that was known.",
+           (double)r->repriced);
+    single(w, "teale_requests_too_dear_total", "counter",
+           "Questions that failed since every provider cost more than the maximum.",
+           (double)r->too_dear);
     single(w, "teale_requests_local_total", "counter", "Questions given to the local model server.",
            (double)r->local);
     write_old(w, &f->old);

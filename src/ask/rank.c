@@ -146,6 +146,9 @@ static const char *may_not(const tl_rank_facts *f)
 {
     switch (f->may) {
     case TL_RANK_NO_MEMBER: return "not asked: it has shown no valid certificate of the network";
+    case TL_RANK_PRIVATE:
+        return "not asked: it or you keep to members, and it has shown no valid certificate of a "
+               "network of yours";
     case TL_RANK_CLEAR: return "not asked: it speaks the old protocol alone, in clear";
     case TL_RANK_CLOSED: return "not asked: it takes no questions now";
     case TL_RANK_TRIED: return "not asked again: it has had this question";

@@ -43,7 +43,8 @@
 
 typedef enum {
     TL_RANK_MAY,
-    TL_RANK_NO_MEMBER, /* of the network, or of any where only members are asked */
+    TL_RANK_NO_MEMBER, /* of the network that is asked */
+    TL_RANK_PRIVATE,   /* it serves, or we ask, members alone, and it is none */
     TL_RANK_CLEAR,     /* in clear, which this node or this question does not do */
     TL_RANK_CLOSED,    /* it takes no questions now */
     TL_RANK_TRIED,     /* it has had this question */
@@ -57,7 +58,8 @@ typedef struct {
     bool member;          /* it would be asked as a member of a network of ours */
     tl_model_fit fit;
     tl_maybe price; /* micro-credits for 1000 tokens; absent: not known */
-    uint32_t slots; /* 0: not known */
+    uint32_t slots; /* 0: not known, and the two below neither */
+    uint32_t slots_free, queued;
     uint64_t load;
     uint64_t unread;
     bool stranger;

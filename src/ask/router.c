@@ -168,10 +168,14 @@ static void no_provider(tl_route *x)
 {
     tl_router *r = x->router;
     char text[768], peer[TL_NODE_ID_HEX + 1]; /* room for the relay's whole error */
+    const tl_peer *dear;
+    int64_t price;
     size_t left_alone = x->why[0] ? 0 : tl_route_left_alone(x);
     const char *local = r->world.local_error(r->user), *relay = r->world.relay_hopeless(r->user);
     if (x->why[0]) { /* somebody was asked: why it failed says more */
         tl_route_give_in(x);
+    } else if ((dear = tl_route_too_dear(x, &price))) {
+        tl_route_fail_too_dear(x, dear, price);
     } else if (x->ask.scoped) {
         tl_route_no_member(x);
     } else if (left_alone && (x->searched || x->ask.has_peer)) {
@@ -253,6 +257,7 @@ static bool search(tl_route *x, bool second_best)
 void tl_route_go_on(tl_route *x)
 {
     tl_provider c;
+    int64_t price;
     if (x->router->draining) {
         tl_route_fail(x, TL_FAIL_UNAVAILABLE, "this node is shutting down");
         return;
@@ -263,7 +268,7 @@ void tl_route_go_on(tl_route *x)
         x->deadline = TL_NEVER;
     if (!tl_route_choose(x, &c)) {
         bool last = x->n_tried == TL_ROUTE_TRIES_MAX || (x->n_tried && x->ask.has_peer);
-        bool waits = !last && search(x, false);
+        bool waits = !last && search(x, tl_route_too_dear(x, &price));
         if (last || !(tl_route_wait_for_members(x) || waits))
             no_provider(x);
     } else if ((!c.failing && (!c.in_clear || x->ask.has_peer)) || !search(x, true)) {
@@ -324,6 +329,7 @@ static void set_paused(tl_exchange *exchange, bool on)
         if (x->attempts[i].exchange && !x->held.len) {
             tl_exchange_set_paused(x->attempts[i].exchange, on);
             x->attempts[i].heard = x->heard_at = tl_env_now(&x->router->env);
+            x->attempts[i].held_up |= on;
         }
     /* While the sink is the slow one, nobody is overtaken; then patience begins anew. */
     if (x->state == TL_ROUTE_TRYING)
@@ -341,6 +347,8 @@ tl_err tl_router_ask(tl_router *r, const tl_ask *ask, const tl_exchange_sink *si
     x->sink = *sink;
     x->user = user;
     x->ask = *ask;
+    if (!x->ask.max_price.given)
+        x->ask.max_price = r->price_max;
     x->asked_at = x->heard_at = tl_env_now(&r->env);
     x->deadline = TL_NEVER;
     if (tl_buf_append(&x->body, ask->body)) {
@@ -427,6 +435,8 @@ void tl_router_free(tl_router *r)
         free_route(r->routes);
     tl_merits_clear(&r->merits);
     tl_paces_clear(&r->paces);
+    tl_warmth_clear(&r->warmth);
+    free(r->candidates);
     tl_meet_free(r->meet);
     free(r);
 }

@@ -3,13 +3,7 @@
  * answer has come, nothing is lost: another provider is asked when one fails, and beside one that
  * is silent. Keeps what it was like to ask each node. Sans-IO.
  *
- * Who is asked first, of the peers that serve a named model (of equals, the one known first):
- *   1. those that have not failed a moment ago, then those whose penalty ends first (ask/merit.h);
- *   2. those that list the name itself, then those that list it with ":latest" (ask/modelname.h);
- *   3. those with fewer questions, where a stranger counts as if it had two more;
- *   4. those of our networks, and those that served whole answers;
- *   5. those that are connected;  6. the nearer ones;  7. the better machines.
- * For TL_MODEL_AUTO: 1, 4, 5, 7, 3, 6.
+ * Who is asked first, of the peers that serve a named model, is ask/rank.h's affair.
  *
  * A question that is scoped to a private network goes to members alone that have shown a valid
  * certificate (ask/access.h); those that only claim to be members are met first (ask/meet.h). Any
@@ -26,6 +20,7 @@
 #include "ask/access.h"
 #include "ask/asker.h"
 #include "ask/pace.h"
+#include "ask/rank.h"
 #include "ask/server.h"
 #include "base/env.h"
 #include "peer/peers.h"
@@ -61,8 +56,10 @@ typedef struct {
 } tl_router_world;
 
 typedef struct {
-    /* retried: after one failed. overtaken: beside one that was silent. */
-    uint64_t asked, answered, failed, retried, overtaken, local;
+    /* retried: after one failed. overtaken: beside one that was silent. repriced: refused for a price
+     * that was another one than the bid that was known. too_dear: failed since all cost more than the
+     * maximum. */
+    uint64_t asked, answered, failed, retried, overtaken, local, repriced, too_dear;
 } tl_router_counters;
 
 /* `access` is borrowed for life. */
@@ -92,6 +89,21 @@ void tl_router_on_book(tl_router *r);
 void tl_router_run(tl_router *r);
 void tl_router_on_timer(tl_router *r);
 tl_time tl_router_expiry(const tl_router *r);
+
+/* One that lists a model, in the order in which they would be asked. */
+typedef struct {
+    const tl_peer
+        *peer; /* borrowed until the table changes; NULL: this machine's own model server */
+    bool may;  /* it may be asked now */
+    tl_rank_facts facts; /* of a peer */
+    bool has_network;    /* it would be asked for `network` */
+    tl_node_id network;
+    char reason[TL_RANK_REASON_MAX];
+} tl_ranked;
+/* Who would be asked a question like this one, of which model, scope and maximum count; the best first.
+ * The caller frees the list. TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_router_rank(tl_router *r, const tl_ask *ask, tl_ranked **ret_list,
+                               size_t *ret_n);
 size_t tl_router_running(const tl_router *r);
 const tl_router_counters *tl_router_counters_of(const tl_router *r);
 

@@ -1,12 +1,14 @@
 /* router_state.h - what the files of the router share: a question's route, its attempts, and the
  * calls between them. router.c owns the routes and searches, router_try.c asks providers and hears
- * them, router_choice.c says which one is next, router_scope.c knows private networks. */
+ * them, router_choice.c says which one is next, router_learn.c notes what a question teaches, router_scope.c knows private networks. */
 #ifndef TL_ASK_ROUTER_STATE_H
 #define TL_ASK_ROUTER_STATE_H
 
 #include "ask/meet.h"
 #include "ask/merit.h"
+#include "ask/rank.h"
 #include "ask/router.h"
+#include "ask/warmth.h"
 
 /*  NEW --a provider is known--> TRYING --the answer--> ANSWERING --its end--> freed
  *  NEW, TRYING --none is known--> FINDING --the relay answered, came or went, or a member was met--> NEW
@@ -48,12 +50,15 @@ typedef struct {
     bool local;    /* the model server of this machine */
     bool in_clear; /* a peer that is asked by the old protocol */
     tl_route_network network;
+    char model[TL_MODEL_MAX]; /* the name under which it serves it */
     tl_sign sign;
     tl_answer_head head; /* TL_SIGN_HEAD */
     tl_time begun;
     tl_time works_from;   /* when it was asked, or was last in the provider's queue */
     tl_progress progress; /* as the provider told it last */
     tl_time heard;        /* the last sign of life; before the first: when it was asked */
+    tl_time body_at;      /* the answer's first byte; 0: none yet */
+    bool held_up;         /* the sink was slower than the answer, at some time */
     tl_buf body;          /* the question with the model's name replaced; empty when it was not */
     tl_buf held;          /* of an answer that is not live, or a refusal: what has come of it */
 } tl_attempt;
@@ -69,8 +74,15 @@ typedef struct tl_route {
     unsigned searched; /* for so many of its names the relay has answered (tl_route_search_name) */
     bool searching;    /* TRYING: the relay was asked for somebody beside those who have it */
     bool waited;       /* FINDING took too long */
-    size_t n_tried;
+    size_t n_tried, n_repriced;
     tl_node_id tried[TL_ROUTE_TRIES_MAX];
+    struct {
+        tl_node_id id;
+        unsigned times; /* that it was asked again at a new price */
+    } repriced[TL_ROUTE_TRIES_MAX];
+    bool talk_read; /* the two below are known */
+    tl_talk talk;
+    tl_warm_place warm;
     tl_attempt attempts[TL_ROUTE_TRIES_AT_ONCE];
     tl_attempt *winner;  /* ANSWERING */
     tl_answer_head head; /* ANSWERING, ENDING */
@@ -95,6 +107,15 @@ typedef struct tl_route {
     struct tl_route *prev, *next;
 } tl_route;
 
+/* What is known of one that lists the model. */
+typedef struct {
+    const tl_peer *peer;
+    const char *model; /* the name under which it serves it; the peer's */
+    tl_route_network network;
+    tl_maybe price_version;
+    tl_rank_facts facts;
+} tl_route_candidate;
+
 struct tl_router {
     tl_node_id own;
     tl_env env;
@@ -107,6 +128,8 @@ struct tl_router {
     bool draining;
     tl_merits merits;
     tl_paces paces;
+    tl_warmth warmth;
+    tl_route_candidate *candidates; /* TL_PEERS_MAX, of the question that is looked at; or NULL */
     tl_maybe price_max;
     tl_meet *meet;
     tl_route *routes;
@@ -138,15 +161,19 @@ typedef struct {
     bool in_clear; /* by the old protocol */
     bool failing;  /* it has failed a moment ago */
     tl_route_network network;
+    tl_maybe price, price_version; /* as it is known */
 } tl_provider;
 /* The best provider that was not asked yet. False: none is known. */
-bool tl_route_choose(const tl_route *x, tl_provider *ret_provider);
+bool tl_route_choose(tl_route *x, tl_provider *ret_provider);
 bool tl_route_is_auto(const tl_route *x);
 /* Does the peer list what is asked for? */
 bool tl_route_serves(const tl_route *x, const tl_peer *p);
 bool tl_route_was_tried(const tl_route *x, const tl_node_id *id);
 /* Known nodes of the old protocol that serve what is asked for, and that this node does not ask. */
 size_t tl_route_left_alone(const tl_route *x);
+
+/* Who would be asked if it were not too dear: the cheapest of them, and its price. NULL: nobody. */
+const tl_peer *tl_route_too_dear(const tl_route *x, int64_t *ret_price);
 
 /* --- router_queue.c --- */
 /* The provider has told how far the question is. */
@@ -155,6 +182,23 @@ void tl_route_told(tl_attempt *a, const tl_progress *p);
 tl_time tl_route_beside_from(const tl_attempt *a, tl_time quiet_from);
 /* Of the handle: the shortest wait of the queues in which the question stands. */
 tl_progress tl_route_progress(const tl_exchange *x);
+
+/* --- router_learn.c --- */
+/* The node may be asked again. */
+void tl_route_untry(tl_route *x, const tl_node_id *id);
+/* True: the attempt failed for its price alone, which is noted; the node is asked again where that may
+ * help. */
+bool tl_route_take_price(tl_route *x, const tl_attempt *a, const tl_failure *failure);
+void tl_route_fail_too_dear(tl_route *x, const tl_peer *p, int64_t price);
+/* The attempt was answered whole. */
+void tl_route_learn(const tl_attempt *a, const tl_answer_end *end);
+
+/* --- router_words.c --- */
+/* "the model server of peer "anna" (0123456789abcdef)"; of this machine: "the model server". */
+void tl_route_whose(const tl_attempt *a, char *ret, size_t cap);
+/* The message of a failure, with the name of the node that it is of. */
+void tl_route_say_whose(const tl_attempt *a, const char *message, char *ret, size_t cap);
+
 /* --- router_scope.c --- */
 /* May the peer be asked this question, and for which network? */
 bool tl_route_may_ask(const tl_route *x, const tl_peer *p, tl_route_network *ret_network);

@@ -158,6 +158,7 @@ static void on_head(void *user, const tl_answer_head *head)
     if (a->local) {
         a->head.peer = a->id;
         a->head.via = TL_VIA_LOCAL;
+        a->head.price = tl_maybe_of(0);
     }
     heard(a);
 }
@@ -242,6 +243,7 @@ static void on_body(void *user, tl_slice bytes)
     tl_attempt *a = user;
     tl_route *x = a->route;
     assert(!x->paused && !x->held.len);
+    a->body_at = a->body_at ? a->body_at : now_of(x);
     if (is_held(a)) {
         heard(a);
         if (tl_buf_append(&a->held, bytes)) {
@@ -301,6 +303,7 @@ static void on_end(void *user, const tl_answer_end *end)
     }
     if (!a->local && a->head.status < 300)
         tl_merits_praise(&x->router->merits, &a->id);
+    tl_route_learn(a, end);
     if (x->state == TL_ROUTE_TRYING && !win(x, a))
         tl_buf_clear(&held);
     else if (x->held.len) { /* bytes that the sink has not taken yet: nothing was held */
@@ -340,6 +343,7 @@ static tl_blame blame_for(tl_fail f)
     case TL_FAIL_UNAVAILABLE:
     case TL_FAIL_MODEL_NOT_LOADED:
     case TL_FAIL_NO_PROVIDER:
+    case TL_FAIL_PAYMENT_REQUIRED:
     case TL_FAIL_FORBIDDEN: return TL_BLAME_REFUSED;
     default: return TL_BLAME_FAULT;
     }
@@ -355,11 +359,7 @@ static bool take_second_chance(tl_route *x, const tl_attempt *a, tl_fail f)
         now_of(x) - a->begun >= SECOND_CHANCE_WITHIN)
         return false;
     x->second_chance = true;
-    for (size_t i = 0; i < x->n_tried; i++)
-        if (tl_node_id_eq(&x->tried[i], &a->id)) {
-            x->tried[i] = x->tried[--x->n_tried];
-            break;
-        }
+    tl_route_untry(x, &a->id);
     return true;
 }
 
@@ -375,7 +375,7 @@ static void failed(tl_attempt *a, const tl_failure *failure)
     tl_route *x = a->route;
     tl_fail f = failure->fail;
     bool told_twice = f == TL_FAIL_DUPLICATE && x->ask.named; /* by its own client */
-    if (!take_second_chance(x, a, f) && !told_twice)
+    if (!tl_route_take_price(x, a, failure) && !take_second_chance(x, a, f) && !told_twice)
         blame(a, blame_for(f));
     x->fail = f;
     x->retry_after = sooner(x->retry_after, failure->retry_after);
@@ -385,9 +385,8 @@ static void failed(tl_attempt *a, const tl_failure *failure)
     if (!silent)
         x->heard_at = now_of(x);
     if (tl_route_under_way(x)) {
-        if (f != TL_FAIL_PAYMENT_REQUIRED)
-            tl_route_look(x);
-    } else if (late || f == TL_FAIL_PAYMENT_REQUIRED || told_twice) {
+        tl_route_look(x);
+    } else if (late || told_twice) {
         tl_route_give_in(x);
     } else {
         x->router->counters.retried++;
@@ -459,6 +458,9 @@ static tl_err ask_provider(tl_attempt *a, const tl_provider *c)
     ask.peer = c->id;
     ask.has_network = c->network.given;
     ask.network = c->network.id;
+    ask.price =
+        tl_maybe_of(c->price.value); /* one that is not known: 0, until the provider says more */
+    ask.price_version = c->price_version;
     if (c->in_clear)
         return r->world.ask_old(r->user, &ask, &attempt_sink, a, &a->exchange);
     if (!c->local)
@@ -479,6 +481,7 @@ void tl_route_try(tl_route *x, const tl_provider *c)
                       .in_clear = c->in_clear,
                       .network = c->network,
                       .begun = now_of(x)};
+    memcpy(a->model, c->model, sizeof a->model);
     a->heard = a->works_from = a->begun;
     tl_err e = ask_provider(a, c);
     if (e) {

@@ -4,8 +4,11 @@
 
 #include <stdlib.h>
 
-/* A new heartbeat when the bids changed, but no more often: each goes to every connected peer. */
+/* A new heartbeat when the bids changed, but no more often, and so that those of all peers together
+ * have no more bytes a second than this. */
 #define BEAT_EVERY        (1 * TL_SEC)
+#define BEAT_BYTES        (128 * 1024)
+#define BID_BYTES         160 /* of a bid, with a name of some length */
 /* The speed that a bid is made of follows the measured one in steps of this part of it. Otherwise each
  * answer would change the price. */
 #define SPEED_STEP        8
@@ -15,9 +18,11 @@
 static void load_of(const tl_node *n, uint32_t *ret_slots, uint32_t *ret_running,
                     uint32_t *ret_queued)
 {
-    *ret_slots = n->settings.share_slots ? n->settings.share_slots : 4;
-    *ret_running = (uint32_t)tl_server_running(n->server);
-    *ret_queued = 0;
+    tl_slots_facts f;
+    tl_slots_facts_of(n->slots, &f);
+    *ret_slots = f.slots;
+    *ret_running = f.running;
+    *ret_queued = f.queued[TL_SCHED_PRIVATE] + f.queued[TL_SCHED_PUBLIC];
 }
 
 static tl_bid_facts facts_of(const tl_node *n, uint64_t speed)
@@ -158,17 +163,16 @@ void tl_node_beat_bids(tl_node *n)
     tl_node_refresh_bids(n);
     if (!b->changed || n->stage != TL_NODE_RUNNING)
         return;
-    if (b->beaten_at && now < b->beaten_at + BEAT_EVERY)
+    if (now < b->beat_from)
         return; /* tl_node_bids_expiry */
+    size_t told = tl_peers_beat(n->peers);
     b->changed = false;
-    b->beaten_at = now;
-    tl_peers_beat(n->peers);
+    b->beat_from = now + tl_time_max(BEAT_EVERY, told * b->now.n * BID_BYTES * TL_SEC / BEAT_BYTES);
 }
 
 tl_time tl_node_bids_expiry(const tl_node *n)
 {
-    return n->bids.changed && n->stage == TL_NODE_RUNNING ? n->bids.beaten_at + BEAT_EVERY
-                                                          : TL_NEVER;
+    return n->bids.changed && n->stage == TL_NODE_RUNNING ? n->bids.beat_from : TL_NEVER;
 }
 
 json_t *tl_node_bids_json(void *user)

@@ -287,7 +287,7 @@ json_t *tl_node_models(const tl_node *n)
     HASH_ITER (hh, n->table.peers, p, next)
         if (ok && p->available && is_present(n, p, true) && may_ask(n, p))
             ok = add_peer_models(n, list, p);
-    if (!ok) {
+    if (!ok || !tl_node_add_offers(n, list)) {
         json_decref(list);
         return NULL;
     }

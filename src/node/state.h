@@ -17,6 +17,7 @@
  *   node_bids.c      what this node asks for its work
  *   node_members.c   private networks: what members/ needs; node_ptn.c, node_ptn_lists.c,
  *                    node_ptn_keys.c their verbs
+ *   node_rank.c      who would be asked, at what price, and why
  *   verbs.c          what a person has the node do, by name
  *   sharing.c        what is shared with whom, or why it is not; pure
  *   facts.c          what metrics show */
@@ -59,10 +60,10 @@ typedef struct {
     uint64_t speeds[TL_BIDS_MAX]; /* of the models of `now`: what their cost was made of */
     int64_t version;              /* the last one that was given; 0: none yet */
     uint32_t slots, running, queued;
-    bool stale;   /* speeds, models or settings are others than `now` was made of */
-    bool changed; /* since the last heartbeat of all */
-    bool telling; /* inside tl_node_tell_capabilities */
-    tl_time beaten_at;
+    bool stale;        /* speeds, models or settings are others than `now` was made of */
+    bool changed;      /* since the last heartbeat of all */
+    bool telling;      /* inside tl_node_tell_capabilities */
+    tl_time beat_from; /* not before */
 } tl_node_bids;
 
 struct tl_node {
@@ -258,6 +259,12 @@ json_t *tl_node_why_networks(const tl_node *n, const tl_node_id *peer);
 bool tl_node_serves_network(const tl_node *n);
 /* For the doctor; returns how many. Borrows from the book. */
 size_t tl_node_doctor_networks(const tl_node *n, tl_doctor_network ret[TL_NETWORKS_MAX]);
+
+/* node_rank.c */
+/* Adds `offers` to each of {"id"}. False: out of memory. */
+bool tl_node_add_offers(const tl_node *n, json_t *models);
+/* The verb why.model. */
+void tl_node_why_model(tl_node *n, const json_t *args, tl_call *call);
 
 /* node_look.c */
 /* A discovery of all nodes has ended. */

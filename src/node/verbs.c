@@ -35,6 +35,7 @@ static const struct {
     {"wallet.history", tl_verb_wallet_history},
     {"wallet.settle", tl_verb_wallet_settle},
     {"wallet.show", tl_verb_wallet_show},
+    {"why.model", tl_node_why_model},
     {NULL, NULL},
 };
 

@@ -482,15 +482,19 @@ tl_err tl_peers_tell(tl_peers *p, const tl_node_id *peer, const char *name, json
     return tl_control_tell(conn, name, payload);
 }
 
-void tl_peers_beat(tl_peers *p)
+size_t tl_peers_beat(tl_peers *p)
 {
+    size_t told = 0;
     tl_contact *c;
     tl_peer_conn *conn;
     DL_FOREACH (p->contacts, c)
         DL_FOREACH (c->conns, conn)
-            if (conn->control)
+            if (conn->control) {
                 tl_control_beat(conn, NULL);
+                told++;
+            }
     tl_peers_wake(p);
+    return told;
 }
 
 void tl_peers_say_goodbye(tl_peers *p, const char *reason)

@@ -161,8 +161,9 @@ void tl_peers_set_capabilities(tl_peers *p, json_t *capabilities);
  * TL_FRAME_MESSAGE_MAX. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_peers_tell(tl_peers *p, const tl_node_id *peer, const char *name,
                               json_t *payload);
-/* Sends every connected peer a heartbeat: the bids have changed. The caller bounds how often. */
-void tl_peers_beat(tl_peers *p);
+/* Sends every connected peer a heartbeat: the bids have changed. The caller bounds how often. Returns how
+ * many were told. */
+size_t tl_peers_beat(tl_peers *p);
 /* We take no new work: says goodbye to every peer. Streams under way go on. */
 void tl_peers_say_goodbye(tl_peers *p, const char *reason);
 /* Closes every connection. Sends what is queued before that, if the link takes it. */

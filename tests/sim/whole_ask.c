@@ -85,6 +85,12 @@ void whole_node_ask(whole_node *n, question_record *q, const char *model, const 
     ask(n, q, &a, model, body);
 }
 
+void whole_node_ask_within(whole_node *n, question_record *q, const char *model, int64_t maximum)
+{
+    tl_ask a = {.streaming = true, .max_price = tl_maybe_of(maximum)};
+    ask(n, q, &a, model, "{\"model\":\"m\"}");
+}
+
 void whole_node_ask_peer(whole_node *n, question_record *q, const whole_node *peer,
                          const char *model)
 {
@@ -114,6 +120,30 @@ void whole_node_claim(whole_node *n, question_record *q, const tl_node_id *netwo
     q->asked_at = sim_now(n->sim);
     must_ok(tl_asker_ask(n->asker, &a, model, &sink, q, &q->exchange));
     sim_wake(n->host);
+}
+
+int64_t whole_node_price(void *user, const tl_ask *a, int64_t *ret_version)
+{
+    const whole_node *n = user;
+    (void)a;
+    *ret_version = n->price_version;
+    return n->price;
+}
+
+json_t *whole_node_bids(void *user)
+{
+    const whole_node *n = user;
+    tl_bids bids = {0};
+    for (size_t i = 0; n->price_version && i < n->n_models; i++) {
+        tl_bid *bid = tl_bids_get(&bids, n->models[i]);
+        if (!bid)
+            abort();
+        bid->price = n->price;
+        bid->version = n->price_version;
+    }
+    json_t *list = bids.n ? tl_bids_json(&bids) : NULL;
+    tl_bids_clear(&bids);
+    return list;
 }
 
 void question_clear(question_record *q)

@@ -437,9 +437,11 @@ static void build(whole_node *n)
                                                  relay_wanted,
                                                  may_send,
                                                  running,
-                                                 .on_hello = whole_networks_on_hello,
-                                                 .on_told = whole_networks_on_told};
-    static const tl_server_backend backend = {serves, model_ask, served_done};
+                                                 NULL,
+                                                 whole_networks_on_hello,
+                                                 whole_networks_on_told,
+                                                 whole_node_bids};
+    static const tl_server_backend backend = {serves, model_ask, served_done, whole_node_price};
     static const tl_router_world world = {local_count, local_model,  model_ask, nothing,
                                           discover,    not_hopeless, nothing,   route_done};
     tl_env env = n->env = (tl_env){env_now, env_wall, env_wake, n};

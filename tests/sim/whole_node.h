@@ -79,6 +79,9 @@ typedef struct whole_node {
     model_job *jobs;
     unsigned cancelled, answered;
     uint64_t produced; /* bytes */
+    /* What it asks for every model, and the version of that; version 0: nothing, and it tells no
+     * bids. */
+    int64_t price, price_version;
 
     /* A hostile provider: writes this on every stream instead of serving it. */
     tl_slice raw;
@@ -104,10 +107,16 @@ void whole_node_serve(whole_node *n, const char *model);
 void whole_node_tell(whole_node *n);
 size_t whole_node_jobs(const whole_node *n);
 
+/* As tl_server_backend.price and tl_peers_events.bids. */
+int64_t whole_node_price(void *user, const tl_ask *ask, int64_t *ret_version);
+json_t *whole_node_bids(void *user);
+
 /* The byte at that place of every answer with a piece size. */
 uint8_t whole_node_pattern(uint64_t at);
 /* Asks; `q` is the caller's, zeroed. */
 void whole_node_ask(whole_node *n, question_record *q, const char *model, const char *body);
+/* Pays no more than `maximum`. */
+void whole_node_ask_within(whole_node *n, question_record *q, const char *model, int64_t maximum);
 void whole_node_ask_peer(whole_node *n, question_record *q, const whole_node *peer,
                          const char *model);
 void question_clear(question_record *q);

@@ -79,11 +79,33 @@ void provider_body(provider *p, const char *text)
     p->sink.on_body(p->user, tl_slice_str(text));
 }
 
-void provider_end(provider *p)
+void provider_end_with(provider *p, uint64_t tokens)
 {
-    tl_answer_end end = {5, 6};
+    tl_answer_end end = {5, tokens, 0};
     p->over = true;
     p->sink.on_end(p->user, &end);
+}
+
+void provider_end(provider *p)
+{
+    provider_end_with(p, 6);
+}
+
+void provider_asks(provider *p, int64_t price)
+{
+    p->over = true;
+    p->sink.on_fail(p->user, &(tl_failure){.fail = TL_FAIL_PAYMENT_REQUIRED,
+                                           .message = "the price is another one now",
+                                           .price = tl_maybe_of(price),
+                                           .price_version = {true, 9}});
+}
+
+void router_scene_bids(tl_peer *p, int64_t price, int64_t version)
+{
+    tl_bid *bid = tl_bids_get(&p->bids, p->models[0]);
+    assert_non_null(bid);
+    bid->price = price;
+    bid->version = version;
 }
 
 void provider_fail(provider *p, tl_fail fail, const char *message)

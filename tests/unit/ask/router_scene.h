@@ -104,5 +104,11 @@ void provider_head_of(provider *p, int status, const char *type);
 void provider_body(provider *p, const char *text);
 void provider_end(provider *p);
 void provider_fail(provider *p, tl_fail fail, const char *message);
+/* It asks this price now, of version 9. */
+void provider_asks(provider *p, int64_t price);
+/* The answer is whole, and had so many tokens. */
+void provider_end_with(provider *p, uint64_t tokens);
+/* The peer bids this for its first model. */
+void router_scene_bids(tl_peer *p, int64_t price, int64_t version);
 
 #endif

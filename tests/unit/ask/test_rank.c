@@ -302,6 +302,9 @@ static void each_that_may_not_be_asked_is_last_and_says_why(void **state)
         const char *reason;
     } rows[] = {
         {TL_RANK_NO_MEMBER, 0, "not asked: it has shown no valid certificate of the network"},
+        {TL_RANK_PRIVATE, 0,
+         "not asked: it or you keep to members, and it has shown no valid certificate of a network "
+         "of yours"},
         {TL_RANK_CLEAR, 0, "not asked: it speaks the old protocol alone, in clear"},
         {TL_RANK_CLOSED, 0, "not asked: it takes no questions now"},
         {TL_RANK_TRIED, 0, "not asked again: it has had this question"},
@@ -315,15 +318,15 @@ static void each_that_may_not_be_asked_is_last_and_says_why(void **state)
         tl_rank_field field = tl_rank_begin(false, tl_maybe_of(100));
         both[0].may = rows[i].may;
         both[0].price = tl_maybe_of(rows[i].price);
-        both[1].price = tl_maybe_of(i == 5 ? 0 : 100);
+        both[1].price = tl_maybe_of(i == 6 ? 0 : 100);
         both[1].known = 1;
         tl_rank_see(&field, &both[0]);
         tl_rank_see(&field, &both[1]);
-        assert_int_equal(both[0].may != TL_RANK_MAY, i < 5);
+        assert_int_equal(both[0].may != TL_RANK_MAY, i < 6);
         assert_int_equal(tl_rank_sort(&field, both, 2, order), TL_OK);
         assert_int_equal(order[0], 1);
         tl_rank_reason(&field, &both[0], &both[1], NULL, reason);
-        if (i < 5)
+        if (i < 6)
             assert_string_equal(reason, rows[i].reason);
         else
             assert_string_equal(reason, "its price is higher: 100 against 0");
@@ -369,7 +372,7 @@ static uint64_t below(uint64_t n)
 
 static tl_rank_facts some(size_t known)
 {
-    return (tl_rank_facts){.may = below(4) ? TL_RANK_MAY : (tl_rank_may)below(5),
+    return (tl_rank_facts){.may = below(4) ? TL_RANK_MAY : (tl_rank_may)below(6),
                            .in_clear = !below(4),
                            .behind_until = below(3) ? 0 : below(3),
                            .member = below(2),

@@ -156,7 +156,9 @@ static void come_to(router_scene *s, listener_call call, int way)
     }
     provider *p = &s->providers[0];
     if (call == ON_FAIL) {
+        s->relay_hopeless = "off"; /* nobody else can be found */
         provider_fail(p, TL_FAIL_PAYMENT_REQUIRED, "pay");
+        s->relay_hopeless = NULL;
         return;
     }
     provider_head(p);
