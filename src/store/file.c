@@ -55,7 +55,7 @@ static bool sync_directory(const char *path)
 {
     name dir = directory_of(path);
     int fd = open(dir.text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool ok = fd >= 0 && !fsync(fd);
+    bool ok = fd >= 0 && (!fsync(fd) || errno == EINVAL); /* some file systems know no such thing */
     if (fd >= 0)
         close(fd);
     return ok;
@@ -387,6 +387,16 @@ static tl_err check_nothing_lost(const char *path, tl_why *why)
     return TL_OK;
 }
 
+/* Gives the file its name, which no file has. Some file systems (NFS) know no such rename: there the
+ * lock of PATH.new must do. */
+static bool publish(const char *made, const char *path)
+{
+    int rc = renameat2(AT_FDCWD, made, AT_FDCWD, path, RENAME_NOREPLACE);
+    if (rc && (errno == EINVAL || errno == ENOSYS) && size_of(path) < 0)
+        rc = rename(made, path);
+    return !rc && sync_directory(path);
+}
+
 /* The mark comes first, with no commits: where it is there, and PATH is not, nothing was lost. */
 static tl_err create(const tl_store_place *at, tl_why *why)
 {
@@ -404,8 +414,7 @@ static tl_err create(const tl_store_place *at, tl_why *why)
         e = tl_mark_open(mark_name.text, &mark, &mark_fd, why);
     if (!e)
         close(mark_fd);
-    if (!e && (renameat2(AT_FDCWD, made.text, AT_FDCWD, at->path, RENAME_NOREPLACE) ||
-               !sync_directory(at->path)))
+    if (!e && !publish(made.text, at->path))
         e = tl_why_file(why, "make", at->path, errno);
     if (e) {
         (void)unlink(made.text);
