@@ -1,5 +1,6 @@
 /* cmd_bugreport.c - `teale bugreport`: what a bug report needs, ready to be posted. Never prints
- * keys, prompts or answers (no log has them); cli/redact cuts addresses and node IDs short. */
+ * keys, prompts or answers (no log has them), and opens no file of the node but its log and settings;
+ * cli/redact cuts addresses and node IDs short, and renames the user's directories and networks. */
 #include "cli/commands.h"
 #include "cli/daemon.h"
 #include "cli/redact.h"
@@ -11,6 +12,7 @@
 
 #define ROUND_TIME (15 * TL_SEC)
 #define LOG_MAX    (32L << 10) /* the last part of the log: about 300 lines */
+#define OWN_MAX    66          /* the networks that a node is in, and two directories */
 
 static tl_err head(tl_buf *out, const char *title)
 {
@@ -26,20 +28,44 @@ static tl_err add_system(tl_buf *out)
     return e;
 }
 
-static tl_err add_json(tl_buf *out, json_t *value)
+/* The texts of this user's own that the report must not have. */
+typedef struct {
+    tl_redact_own own[OWN_MAX];
+    char name[OWN_MAX][64 + 1], instead[OWN_MAX][16];
+    size_t n, networks;
+} own_texts;
+
+static void add_own(own_texts *o, const char *text, const char *instead, bool anywhere)
 {
-    /* People put their own names there, and those of their machines and private networks. */
+    if (!text || !*text || (anywhere && !text[1]) || o->n == OWN_MAX) /* HOME may be "/" */
+        return;
+    o->own[o->n++] = (tl_redact_own){text, instead, anywhere};
+}
+
+static void add_network(own_texts *o, const char *name)
+{
+    size_t i = o->n;
+    if (i == OWN_MAX)
+        return;
+    snprintf(o->name[i], sizeof o->name[i], "%s", name);
+    snprintf(o->instead[i], sizeof o->instead[i], "network-%zu", ++o->networks);
+    add_own(o, o->name[i], o->instead[i], false);
+}
+
+/* People put their own names there, and those of their machines and private networks. */
+static tl_err add_json(tl_buf *out, json_t *value, own_texts *own)
+{
     size_t i;
     json_t *network;
     if (json_object_get(value, "display_name"))
         (void)json_object_del(value, "display_name");
     json_array_foreach (json_object_get(value, "ptns"), i, network)
-        (void)json_object_del(network, "name");
+        add_network(own, tl_json_string(network, "name", ""));
     tl_err e = tl_json_write(out, value);
     return e ? e : tl_buf_append_str(out, "\n");
 }
 
-static tl_err add_settings(const tl_cli *cli, tl_buf *out)
+static tl_err add_settings(const tl_cli *cli, tl_buf *out, own_texts *own)
 {
     tl_settings s;
     tl_why why;
@@ -49,13 +75,14 @@ static tl_err add_settings(const tl_cli *cli, tl_buf *out)
     if (tl_settings_load(cli->paths.config, &s, &why))
         return tl_buf_printf(out, "%s\n", why.text);
     json_t *all = tl_settings_json(&s);
-    e = all ? add_json(out, all) : TL_ERR_NOMEM;
+    e = all ? add_json(out, all, own) : TL_ERR_NOMEM;
     json_decref(all);
     return e;
 }
 
 /* Adds the daemon's answer, or a line that says that there is no daemon. */
-static tl_err add_answer(const tl_cli *cli, tl_buf *out, const char *title, const char *path)
+static tl_err add_answer(const tl_cli *cli, tl_buf *out, const char *title, const char *path,
+                         own_texts *own)
 {
     tl_daemon_answer a;
     json_t *value = NULL;
@@ -65,7 +92,7 @@ static tl_err add_answer(const tl_cli *cli, tl_buf *out, const char *title, cons
     if (!e && a.e)
         e = tl_buf_printf(out, "%s\n", a.e == TL_ERR_UNREACHABLE ? "no daemon" : tl_err_name(a.e));
     else if (!e && !tl_json_parse(tl_buf_slice(&a.body), 16, &value, NULL))
-        e = add_json(out, value);
+        e = add_json(out, value, own);
     json_decref(value);
     tl_daemon_answer_clear(&a);
     return e;
@@ -91,28 +118,38 @@ static tl_err add_log(const tl_cli *cli, tl_buf *out)
     return e;
 }
 
+static tl_err add_all(const tl_cli *cli, tl_buf *out, own_texts *own)
+{
+    tl_err e = add_system(out);
+    if (!e)
+        e = add_settings(cli, out, own);
+    if (!e)
+        e = add_answer(cli, out, "status", "/control/status", own);
+    if (!e)
+        e = add_answer(cli, out, "doctor", "/control/doctor", own);
+    if (!e)
+        e = add_answer(cli, out, "netcheck", "/control/netcheck", own);
+    return e ? e : add_log(cli, out);
+}
+
 int tl_cmd_bugreport(tl_cli *cli, const tl_args *args)
 {
     (void)args;
-    tl_buf plain = {0}, safe = {0};
-    tl_err e = add_system(&plain);
+    static own_texts own;
+    tl_buf plain = {0}, others = {0}, safe = {0};
+    add_own(&own, cli->paths.data, "(data)", true);
+    add_own(&own, getenv("HOME"), "~", true);
+    tl_err e = add_all(cli, &plain, &own);
     if (!e)
-        e = add_settings(cli, &plain);
+        e = tl_redact_texts(&others, tl_buf_slice(&plain), own.own, own.n);
     if (!e)
-        e = add_answer(cli, &plain, "status", "/control/status");
-    if (!e)
-        e = add_answer(cli, &plain, "doctor", "/control/doctor");
-    if (!e)
-        e = add_answer(cli, &plain, "netcheck", "/control/netcheck");
-    if (!e)
-        e = add_log(cli, &plain);
-    if (!e)
-        e = tl_redact(&safe, tl_buf_slice(&plain));
+        e = tl_redact(&safe, tl_buf_slice(&others));
     if (e)
         tl_out_error("the report could not be made: %s", tl_err_name(e));
     else
         tl_out_text(stdout, tl_buf_slice(&safe), true);
     tl_buf_clear(&plain);
+    tl_buf_clear(&others);
     tl_buf_clear(&safe);
     return e ? TL_EXIT_FAILED : TL_EXIT_OK;
 }

@@ -100,3 +100,34 @@ tl_err tl_redact(tl_buf *out, tl_slice text)
     }
     return e;
 }
+
+static bool is_of_name(uint8_t c)
+{
+    return isalnum(c) || c == '_' || c == '-' || c >= 0x80;
+}
+
+/* Does this text of the user's own stand at `at`? */
+static bool stands_at(const tl_redact_own *own, tl_slice text, size_t at)
+{
+    size_t n = strlen(own->text);
+    if (text.n - at < n || memcmp(text.p + at, own->text, n) != 0)
+        return false;
+    return own->anywhere || ((at == 0 || !is_of_name(text.p[at - 1])) &&
+                             (at + n == text.n || !is_of_name(text.p[at + n])));
+}
+
+tl_err tl_redact_texts(tl_buf *out, tl_slice text, const tl_redact_own *own, size_t n)
+{
+    tl_err e = TL_OK;
+    for (size_t at = 0; !e && at < text.n;) {
+        size_t i = 0;
+        while (i < n && !stands_at(&own[i], text, at))
+            i++;
+        if (i < n)
+            e = tl_buf_append_str(out, own[i].instead);
+        else
+            e = tl_buf_append(out, tl_slice_of(text.p + at, 1));
+        at += i < n ? strlen(own[i].text) : 1;
+    }
+    return e;
+}

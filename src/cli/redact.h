@@ -15,4 +15,15 @@
  * TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_redact(tl_buf *out, tl_slice text);
 
+/* A text of this user's own: a directory, a name. */
+typedef struct {
+    const char *text;    /* not "" */
+    const char *instead; /* what is shown for it */
+    bool anywhere; /* also in the middle of a word; else only where no letter, digit, '_' or '-'
+                            stands before it or behind it */
+} tl_redact_own;
+/* Appends `text` to `out` with each of `own` replaced; where two begin at one place, the first in the
+ * list. TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_redact_texts(tl_buf *out, tl_slice text, const tl_redact_own *own, size_t n);
+
 #endif

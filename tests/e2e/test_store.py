@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """test_store.py TEALE: the database of a node as its owner meets it: refused where it is damaged, newer or set
 back, with the cause and the remedy, and untouched; put right, the node starts."""
+import base64
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -65,6 +67,20 @@ class Store(unittest.TestCase):
         with self.running(**how):
             pass
 
+    def teale(self, *args):
+        r = subprocess.run([TEALE, "--home", self.home, *args], capture_output=True, text=True, timeout=60)
+        self.assertEqual(r.returncode, 0, r)
+        return r.stdout
+
+    def invites(self):
+        """Nonce and state of each."""
+        return {i["nonce"]: i["state"] for i in json.loads(self.teale("ptn", "invites", "lab", "--json"))["invites"]}
+
+    def doctor(self):
+        """It exits 1 as there is no relay here."""
+        return subprocess.run([TEALE, "--home", self.home, "doctor"], capture_output=True, text=True,
+                              timeout=60).stdout
+
     def refused(self, code, remedy):
         """`serve` and `up` both exit 1, say the cause and the remedy, and change nothing."""
         before = {name: self.read(name) for name in FILES}
@@ -104,18 +120,25 @@ class Store(unittest.TestCase):
         self.run_once()
 
     def test_an_older_copy_is_refused_until_its_owner_removes_the_mark(self):
-        self.run_once()
+        with self.running():
+            self.teale("ptn", "create", "lab")
+            invite = json.loads(self.teale("ptn", "invite", "lab", "--json"))["nonce"]
+            self.assertEqual(self.invites(), {invite: "open"})
         older = self.read("teale.db")
-        self.sql("UPDATE store SET commits = commits + 1")  # as a transaction of the node does
-        self.run_once()
+        with self.running():
+            self.teale("ptn", "price", "lab", "7")
         self.write("teale.db", older)
         self.refused("E_STORE_SET_BACK", f"remove {self.path('teale.db.mark')}")
         os.remove(self.path("teale.db.mark"))
         with self.running():
-            r = subprocess.run([TEALE, "--home", self.home, "doctor"], capture_output=True, text=True, timeout=60)
-            self.assertIn("put back from an older copy", r.stdout)
-            self.assertIn("Make new invites", r.stdout)
-        self.run_once()
+            told = self.doctor()
+            self.assertIn("put back from an older copy", told)
+            self.assertIn("Make new invites", told)
+            self.assertEqual(self.invites(), {invite: "withdrawn"})
+            another = json.loads(self.teale("ptn", "invite", "lab", "--json"))["nonce"]
+        with self.running():
+            self.assertEqual(self.invites(), {invite: "withdrawn", another: "open"})
+            self.assertNotIn("older copy", self.doctor())
 
     def test_a_lost_database_is_not_begun_anew_in_silence(self):
         self.run_once()
@@ -125,9 +148,15 @@ class Store(unittest.TestCase):
         self.run_once()
 
     def test_a_killed_node_starts_again_and_nobody_else_reads_its_files(self):
+        invites = {}
+        with self.running(end=signal.SIGKILL):
+            self.teale("ptn", "create", "lab")
         for _ in range(3):
-            self.run_once(end=signal.SIGKILL)
+            with self.running(end=signal.SIGKILL):
+                self.assertEqual(self.invites(), invites)
+                invites[json.loads(self.teale("ptn", "invite", "lab", "--json"))["nonce"]] = "open"
         with self.running():
+            self.assertEqual(self.invites(), invites)  # what was printed was on the disk
             for name in FILES:
                 with contextlib.suppress(FileNotFoundError):
                     self.assertEqual(os.stat(self.path(name)).st_mode & 0o7777, 0o600, name)
@@ -149,15 +178,16 @@ class Store(unittest.TestCase):
         p.wait(60)
 
     def test_a_report_for_strangers_has_nothing_of_the_database(self):
-        self.run_once()
-        network = "6e" * 32
-        self.sql(f"INSERT INTO networks (network, name, has_left, at) VALUES (x'{network}', 'grandmothers', 1, 1)")
         with self.running():
-            r = subprocess.run([TEALE, "--home", self.home, "bugreport"], capture_output=True, text=True, timeout=60)
-        self.assertEqual(r.returncode, 0, r)
-        self.assertIn('"id":"store"', r.stdout)
-        for secret in (network, "grandmothers", "SQLite format"):
-            self.assertNotIn(secret, r.stdout)
+            network = json.loads(self.teale("ptn", "create", "grandmothers", "--json"))["ptn_id"]
+            secrets = [network, "grandmothers", "SQLite format", self.teale("ptn", "key", "grandmothers").strip()]
+            invite = json.loads(self.teale("ptn", "invite", "grandmothers", "--json"))
+            report = self.teale("bugreport")
+        seed = self.sql("SELECT ca_seed FROM networks")[0][0]
+        secrets += [self.home, invite["invite"], invite["nonce"], seed.hex(), base64.b64encode(seed).decode()]
+        self.assertIn('"id":"store"', report)
+        for secret in secrets:
+            self.assertNotIn(secret, report)
 
 
 if __name__ == "__main__":

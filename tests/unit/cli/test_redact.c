@@ -56,12 +56,37 @@ static void keys_and_whole_ids_are_cut(void **state)
     becomes("\"http://a$b:c!d@h/\" x@y //no user", "\"http://(hidden)@h/\" x@y //no user");
 }
 
+static void own_texts_become(const char *text, const char *expected)
+{
+    static const tl_redact_own own[] = {{"/home/anna/.teale", "(data)", true},
+                                        {"/home/anna", "~", true},
+                                        {"lab", "network-1", false},
+                                        {"lab.2", "network-2", false}};
+    tl_buf out = {0};
+    assert_int_equal(tl_redact_texts(&out, tl_slice_str(text), own, 4), TL_OK);
+    assert_int_equal(tl_buf_append(&out, tl_slice_of("", 1)), TL_OK);
+    assert_string_equal((const char *)tl_buf_begin(&out), expected);
+    tl_buf_clear(&out);
+}
+
+static void what_is_the_users_own_gets_another_name(void **state)
+{
+    (void)state;
+    own_texts_become("/home/anna/.teale/teale.db, /home/anna/x, /home/ann",
+                     "(data)/teale.db, ~/x, /home/ann");
+    own_texts_become("network lab: \"lab\" lab", "network network-1: \"network-1\" network-1");
+    own_texts_become("m@lab. label slab lab-x lab_x xlab",
+                     "m@network-1. label slab lab-x lab_x xlab");
+    own_texts_become("", "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_lose_what_tells_them_apart),
         cmocka_unit_test(what_is_no_address_stays),
         cmocka_unit_test(keys_and_whole_ids_are_cut),
+        cmocka_unit_test(what_is_the_users_own_gets_another_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -199,6 +199,47 @@ static void rows_come_back_as_they_were_put_also_after_a_restart(void **state)
     tl_store_close(s);
 }
 
+static void on_members(void *user, tl_err e, const tl_member_seen *rows, size_t n)
+{
+    lines *l = user;
+    assert_int_equal(e, TL_OK);
+    for (size_t i = 0; i < n; i++)
+        add(l, "%d '%s' %d\n", rows[i].node.key[0], rows[i].name, (int)rows[i].last_seen);
+}
+
+static void assert_members(tl_store *s, const char *want)
+{
+    lines l = {.n = 0};
+    assert_int_equal(tl_store_list_members(s, AT(LAB), on_members, &l), TL_OK);
+    settle(s);
+    assert_string_equal(l.text, want);
+}
+
+static void members_are_listed_with_the_last_that_was_seen_of_them(void **state)
+{
+    const home *h = *state;
+    tl_store *s = open_at(h->db);
+    tl_member_row anna = {LAB, NODE(4), "first", "Anna", 100}, other = {LAB, NODE(3), "{}", "", 0};
+    put_lab(s);
+    assert_members(s, "");
+    assert_int_equal(tl_store_put_member(s, &anna, NULL, NULL), TL_OK);
+    assert_int_equal(tl_store_put_member(s, &other, NULL, NULL), TL_OK);
+    assert_members(s, "3 '' 0\n4 'Anna' 100\n");
+    anna.certificate =
+        "second"; /* a renewal tells no name, and comes from one that was seen before */
+    anna.name = "";
+    anna.last_seen = 50;
+    assert_int_equal(tl_store_put_member(s, &anna, NULL, NULL), TL_OK);
+    assert_int_equal(tl_store_see_member(s, AT(LAB), AT(NODE(3)), "Otto", 90), TL_OK);
+    assert_int_equal(tl_store_see_member(s, AT(LAB), AT(NODE(4)), "", 120), TL_OK);
+    assert_int_equal(tl_store_see_member(s, AT(LAB), AT(NODE(4)), "", 110), TL_OK);
+    assert_int_equal(tl_store_see_member(s, AT(LAB), AT(NODE(9)), "Stranger", 120), TL_OK);
+    assert_members(s, "3 'Otto' 90\n4 'Anna' 120\n");
+    assert_rows(s, "network 1 lab {\"ours\":1} seed=-1 key=- left=0 at=10\n"
+                   "member 1 3 {} 'Otto' 90\nmember 1 4 second 'Anna' 120\n");
+    tl_store_close(s);
+}
+
 static void a_dropped_network_takes_all_its_rows_along(void **state)
 {
     const home *h = *state;
@@ -516,6 +557,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_HOME(rows_come_back_as_they_were_put_also_after_a_restart),
+        IN_HOME(members_are_listed_with_the_last_that_was_seen_of_them),
         IN_HOME(a_dropped_network_takes_all_its_rows_along),
         IN_HOME(what_the_schema_forbids_is_invalid_and_its_twin_is_not),
         IN_HOME(a_visitor_that_fails_ends_the_reading),
