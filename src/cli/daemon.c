@@ -171,8 +171,11 @@ static const remedy remedies[] = {
     {"own_node", TL_EXIT_USAGE, "Name another node: teale peers lists them."},
     {"invalid_node_id", TL_EXIT_USAGE,
      "A digit is mistyped, then: teale peers --long lists the known IDs."},
-    {"forbidden", TL_EXIT_DENIED, "The peer serves only members of its networks."},
-    {"payment_required", TL_EXIT_DENIED, "The peer asks for payment."},
+    {"forbidden", TL_EXIT_DENIED,
+     "`teale ptn list` shows your private networks, `teale doctor` what is wrong with one."},
+    {"payment_required", TL_EXIT_DENIED,
+     "`teale models` shows prices, `teale wallet` what is owed; price.max_micro is the most that "
+     "this node pays."},
     {"timeout", TL_EXIT_TIMEOUT, "Try again, or raise the timeouts: teale config list"},
 };
 
@@ -213,7 +216,8 @@ void tl_daemon_tell_no_model(const json_t *status)
                     plain(&error, tl_json_string(wan, "error", "no answer yet")));
     else if (!tl_json_bool(status, "asks_others", true))
         tl_out_note("No model can be asked: ask is \"networks\", and this node is in no private "
-                    "network. To ask anyone on the relay: teale config set ask any");
+                    "network. Join one: teale join CODE. Or ask anyone on the relay: teale config set "
+                    "ask any");
     else
         tl_out_note("No model can be asked: nobody on this relay shares one with this node now.");
     tell_own_server(status);
