@@ -169,10 +169,11 @@ static void print_share(const json_t *share, const char *sharing)
 {
     const json_t *queued = json_object_get(share, "queued");
     char text[TL_WORDS_MAX];
-    if (!json_is_object(share) || !strcmp(sharing, "off"))
+    bool paused = tl_json_bool(share, "paused", false);
+    if (!json_is_object(share) || (!paused && !strcmp(sharing, "off")))
         return;
     printf("%sshare:%s ", tl_out_colour(stdout, TL_COLOUR_DIM), tl_out_end(stdout));
-    if (tl_json_bool(share, "paused", false)) {
+    if (paused) {
         tl_words_time(text, share, "until", "with: teale resume");
         printf("paused; it ends %s\n", text);
         return;

@@ -72,9 +72,9 @@ static int print_wallet(const json_t *w)
         snprintf(field, sizeof field, "%s_micro", keys[i]);
         tl_words_credits_of(credits, w, field);
         snprintf(line, sizeof line, "%s credits%s", credits,
-                 i                 ? ""
-                 : *credits == '-' ? " (this node owes)"
-                                   : " (owed to this node)");
+                 i || !strcmp(credits, "0") ? ""
+                 : *credits == '-'          ? " (this node owes)"
+                                            : " (owed to this node)");
         tl_out_line(keys[i], line);
     }
     if (json_array_size(peers))

@@ -215,9 +215,10 @@ void tl_daemon_tell_no_model(const json_t *status)
                     plain(&url, tl_json_string(wan, "relay", "")),
                     plain(&error, tl_json_string(wan, "error", "no answer yet")));
     else if (!tl_json_bool(status, "asks_others", true))
-        tl_out_note("No model can be asked: ask is \"networks\", and this node is in no private "
-                    "network. Join one: teale join CODE. Or ask anyone on the relay: teale config set "
-                    "ask any");
+        tl_out_note(
+            "No model can be asked: ask is \"networks\", and this node is in no private "
+            "network. Join one: teale join CODE. Or ask anyone on the relay: teale config set "
+            "ask any");
     else
         tl_out_note("No model can be asked: nobody on this relay shares one with this node now.");
     tell_own_server(status);

@@ -249,7 +249,8 @@ static void conclude_asking(const tl_cli *cli, const json_t *status)
         tl_out_note("No model can be asked before the relay is reached.");
     else if (!tl_json_bool(status, "asks_others", true))
         tl_out_note("No model can be asked: ask is \"networks\", and this node is in no private "
-                    "network.\nJoin one: teale join CODE. Or ask anyone on the relay: teale config set ask any");
+                    "network.\nJoin one: teale join CODE. Or ask anyone on the relay: teale config "
+                    "set ask any");
     else
         tl_out_note("No model can be asked yet: nobody on this relay shares one with this node. On "
                     "a machine with a\nmodel server: teale up --relay URL --share auto. Then here: "

@@ -521,6 +521,11 @@ class Money(Case):
         self.assertRegex(out, r"family +0 +2 +" + NET[:16])
         self.assertEqual(self.json("wallet"), self.verbs["wallet.show"])
 
+    def test_a_balance_of_nothing_is_owed_to_nobody(self):
+        self.verbs["wallet.show"] = {"balance_micro": 0, "earned_micro": 0, "spent_micro": 0, "held_micro": 0, "peers": [],
+                                     "ptns": []}
+        self.assertIn("balance: 0 credits\n", self.teale("wallet").stdout)
+
     def test_the_history_is_a_table_json_or_csv(self):
         self.assertIn("10 + 20", self.teale("wallet", "history").stdout)
         self.assertEqual(self.json("wallet", "history"), {"entries": [self.entry]})
@@ -580,6 +585,21 @@ class Money(Case):
         self.nothing_sent("why")
         self.nothing_sent("why", NODE, "--model", "m")
         self.nothing_sent("why", NODE, "--ptn", "family")
+
+
+class Status(Case):
+    def test_the_status_tells_of_networks_slots_and_the_pause(self):
+        share = {"paused": False, "until": None, "slots": 4, "running": 1, "queued": {"private": 2, "public": 0}}
+        page = {"sharing": {"state": "on", "with": "networks"}, "share": share,
+                "ptns": [ptn(), ptn(name="work", role="consumer", state="expired")]}
+        self.server.pages["/control/status"] = page
+        out = self.teale("status").stdout
+        self.assertIn("share: 1 of 4 slots in use, 2 private and 0 public waiting\n", out)
+        self.assertIn("ptn: family, admin, 3 members\nptn: work, consumer, expired: teale doctor\n", out)
+        page["sharing"] = {"state": "off"}
+        self.assertNotIn("share:", self.teale("status").stdout)
+        page["share"] = {**share, "paused": True}
+        self.assertIn("share: paused; it ends with: teale resume\n", self.teale("status").stdout)
 
 
 class Words(Case):
