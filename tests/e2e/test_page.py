@@ -106,6 +106,12 @@ class Page(unittest.TestCase):
             self.wait(lambda: server.id[:16] in self.browser.text_of("#peers"))
             self.assertIn("parrot", self.browser.text_of("#models"))
             self.assertIn("PeerJoined", self.browser.text_of("#events"))
+            self.assertFalse(self.browser.shown("#networks-section"))
+            subprocess.run([PROGRAMS[0], "--home", asker.home, "ptn", "create", "family"], check=True, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL)
+            self.browser.open(f"http://127.0.0.1:{asker.port}/")
+            self.wait(lambda: self.browser.shown("#networks-section"))
+            self.assertRegex(self.browser.text_of("#networks"), r"family\s+admin\s+valid\s+1\s+free")
 
     def test_beyond_loopback_it_asks_for_the_key_and_takes_it(self):
         with Scenery(*PROGRAMS) as scenery:
