@@ -57,6 +57,7 @@ static void admitted(tl_members *m, const admitting *a)
     (void)tl_networks_keep(m->config.book, &cert); /* OLD: it was renewed since */
     m->counters.joins_admitted++;
     answer(m, a, n);
+    tl_roll_tell(m, n, a->spend.ret_certificate);
     if (fresh)
         m->config.world->on_event(m->config.user, n, &a->spend.node, TL_MEMBERSHIP_JOINED);
 }
@@ -160,9 +161,12 @@ static void on_renewed(tl_members_stored *s, tl_err e)
     m->n_admitting--;
     if (n && e)
         refuse_renewal(m, &r->node, n, tl_refusal_of_store(e));
-    else if (n && tl_members_tell(m, &r->node, "ptnRenewed",
-                                  json_pack("{s:O}", "certificate", r->certificate)))
-        m->config.world->on_event(m->config.user, n, &r->node, TL_MEMBERSHIP_RENEWED);
+    else if (n) {
+        if (tl_members_tell(m, &r->node, "ptnRenewed",
+                            json_pack("{s:O}", "certificate", r->certificate)))
+            m->config.world->on_event(m->config.user, n, &r->node, TL_MEMBERSHIP_RENEWED);
+        tl_roll_tell(m, n, r->certificate);
+    }
     json_decref(r->certificate);
     free(r);
 }

@@ -18,17 +18,21 @@ static bool may_name(const tl_members *m, const tl_neighbour *nb, const tl_membe
            m->config.world->claims(m->config.user, &nb->id, n);
 }
 
-static json_t *entry_new(const tl_membership *n)
+static json_t *entry_new(const tl_members *m, const tl_membership *n)
 {
     int64_t price;
     char digest[33];
     tl_ptn_digest d = tl_ptn_revoked_digest(n->ptn);
     tl_hex_write(digest, d.bytes, sizeof d.bytes);
     tl_ptn_price_of(n->ptn, &price);
-    return json_pack("{s:o, s:O, s:I, s:s, s:I, s:I}", "ptnID", tl_members_id_json(&n->id),
+    char roll[33];
+    d = tl_networks_members_digest(n);
+    tl_hex_write(roll, d.bytes, sizeof d.bytes);
+    bool admin = !tl_authority_may(m->config.book, n, tl_members_wall(m));
+    return json_pack("{s:o, s:O, s:I, s:s, s:I, s:I, s:s*}", "ptnID", tl_members_id_json(&n->id),
                      "certificate", n->certificate, "sequence", (json_int_t)tl_ptn_sequence(n->ptn),
                      "revoked", digest, "priceVersion", (json_int_t)price, "keyVersion",
-                     (json_int_t)tl_ptn_groupkey_version(n->ptn));
+                     (json_int_t)tl_ptn_groupkey_version(n->ptn), "members", admin ? roll : NULL);
 }
 
 static void say(tl_members *m, tl_neighbour *nb, const tl_membership *only, tl_time not_since)
@@ -42,7 +46,7 @@ static void say(tl_members *m, tl_neighbour *nb, const tl_membership *only, tl_t
         tl_member_link *l = tl_link_get(nb, &n->id);
         if (!l || (l->said_at && l->said_at > not_since))
             continue;
-        if (!json_array_append_new(all, entry_new(n)))
+        if (!json_array_append_new(all, entry_new(m, n)))
             l->said_at = now ? now : 1;
     }
     if (json_array_size(all))
@@ -198,6 +202,18 @@ static bool take_certificate(tl_members *m, tl_neighbour *nb, tl_membership *n,
     }
 }
 
+/* Two admins that know of other members tell each other. */
+static void compare_rolls(tl_members *m, const tl_neighbour *nb, const tl_membership *n,
+                          const json_t *entry)
+{
+    tl_ptn_digest theirs, ours = tl_networks_members_digest(n);
+    const char *hex = tl_json_string(entry, "members", "");
+    if (!tl_hex_parse(tl_slice_str(hex), false, theirs.bytes, sizeof theirs.bytes) &&
+        !same(&ours, &theirs) && tl_members_is_admin(m, &nb->id, n) &&
+        !tl_authority_may(m->config.book, n, tl_members_wall(m)))
+        tl_roll_send(m, nb, n);
+}
+
 static void on_entry(tl_members *m, tl_neighbour *nb, const json_t *entry)
 {
     tl_membership *n = tl_members_network_of(m, entry);
@@ -226,6 +242,7 @@ static void on_entry(tl_members *m, tl_neighbour *nb, const json_t *entry)
         return;
     hand_on(m, nb, n, l);
     confirm(m, nb, n, l);
+    compare_rolls(m, nb, n, entry);
     tl_members_rearm(m, now); /* it may be the admin that is waited for */
 }
 

@@ -40,6 +40,7 @@ static void certified(tl_members_op *op, const tl_membership *n)
     else
         tl_members_tell(m, &op->node, "ptnRenewed",
                         json_pack("{s:O}", "certificate", op->certificate));
+    tl_roll_tell(m, n, op->certificate);
     event(op, n, op->event);
 }
 

@@ -269,6 +269,8 @@ void tl_members_on_hello(tl_members *m, const tl_node_id *peer)
         nb->id = *peer;
         nb->checks =
             tl_ratelimit_make(TL_MEMBERS_CHECKS_RATE, TL_MEMBERS_CHECKS_BURST, tl_members_now(m));
+        nb->roll =
+            tl_ratelimit_make(TL_MEMBERS_ROLL_RATE, TL_MEMBERS_ROLL_BURST, tl_members_now(m));
         if (!TL_TABLE_ADD(hh, m->neighbours, id, sizeof nb->id, nb)) {
             free(nb);
             nb = NULL;
@@ -356,7 +358,8 @@ void tl_members_on_told(tl_members *m, const tl_node_id *peer, const char *name,
                     {"ptnPrice", tl_hello_on_price},    {"ptnKey", tl_hello_on_key},
                     {"ptnJoin", tl_admit_on_join},      {"ptnJoined", on_joined},
                     {"ptnRefused", on_refused},         {"ptnRenew", tl_admit_on_renew},
-                    {"ptnRenewed", tl_tend_on_renewed}, {"ptnLeave", tl_admit_on_leave}};
+                    {"ptnRenewed", tl_tend_on_renewed}, {"ptnLeave", tl_admit_on_leave},
+                    {"ptnMembers", tl_roll_on_members}};
     tl_neighbour *nb = tl_neighbour_find(m, peer);
     for (size_t i = 0; nb && i < sizeof messages / sizeof *messages; i++) {
         if (strcmp(name, messages[i].name) == 0) {

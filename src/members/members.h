@@ -5,7 +5,7 @@
  *
  * Messages on the control stream, after the hello of both sides (docs/protocol.md "Private
  * networks"): ptnHello, ptnList, ptnPrice, ptnKey, ptnJoin, ptnJoined, ptnRefused, ptnRenew,
- * ptnRenewed, ptnLeave.
+ * ptnRenewed, ptnLeave, ptnMembers.
  *
  * A network is named to a peer only where the peer lists it itself, openly or by its tag, or has
  * shown a certificate of it. Nothing is acknowledged before the store has it. */
@@ -23,6 +23,9 @@
 #define TL_MEMBERS_CHECKS_RATE      2
 #define TL_MEMBERS_CHECKS_ALL_BURST 2000 /* 1000 nodes that join at once */
 #define TL_MEMBERS_CHECKS_ALL_RATE  500  /* about a tenth of a processor */
+/* Certificates of other members that an admin tells another admin: all of a network, once. */
+#define TL_MEMBERS_ROLL_BURST       4096
+#define TL_MEMBERS_ROLL_RATE        20
 #define TL_MEMBERS_ADMITTING_MAX    2048 /* joins that wait for the store */
 #define TL_MEMBERS_JOINS_MAX        32   /* invites that this node is trying to use */
 #define TL_MEMBERS_ANSWER_WITHIN    (10 * TL_SEC)
@@ -53,6 +56,14 @@ typedef struct tl_members_spend {
     uint8_t nonce[TL_INVITE_NONCE];
     json_t *certificate, *ret_certificate;
 } tl_members_spend;
+
+/* The certificates of all members that the store has. */
+typedef struct tl_members_listing tl_members_listing;
+struct tl_members_listing {
+    /* `certificates`: JSON texts, borrowed for the call. */
+    void (*on_listed)(tl_members_listing *l, tl_err e, const char *const *certificates, size_t n);
+    tl_node_id network;
+};
 
 typedef enum {
     TL_MEMBERSHIP_JOINED,
@@ -91,6 +102,7 @@ typedef struct {
     void (*save_seen)(void *user, const tl_node_id *network, const tl_node_id *node,
                       tl_unix last_seen);
     void (*drop_member)(void *user, const tl_node_id *network, const tl_node_id *node);
+    void (*list_members)(void *user, tl_members_listing *l);
     void (*save_join)(void *user, const tl_node_id *network, const char *invite, const char *name,
                       tl_unix at, tl_members_stored *s);
     void (*drop_join)(void *user, const tl_node_id *network);

@@ -5,6 +5,7 @@
  *   admit.c     what an admin answers: joins, renewals, members that leave
  *   joining.c   this node joins
  *   manage.c    what a person has this node do as an admin
+ *   roll.c      admins tell each other of the members that they know
  *   tend.c      what time brings: renewals, new lists, connections to members */
 #ifndef TL_MEMBERS_STATE_H
 #define TL_MEMBERS_STATE_H
@@ -37,6 +38,7 @@ typedef struct {
 typedef struct {
     tl_node_id id;
     tl_ratelimit checks;
+    tl_ratelimit roll; /* certificates of others, which it tells as an admin */
     size_t n_links;
     tl_member_link *links; /* up to TL_NETWORKS_MAX */
     UT_hash_handle hh;
@@ -187,6 +189,13 @@ bool tl_joining_on_refused(tl_members *m, const tl_node_id *peer, const json_t *
 void tl_joining_on_present(tl_members *m);
 tl_time tl_joining_on_timer(tl_members *m, tl_time now);
 void tl_joining_free_all(tl_members *m);
+
+/* roll.c */
+/* The neighbour, an admin as we are, knows of other members than we: it is told of all. */
+void tl_roll_send(tl_members *m, const tl_neighbour *nb, const tl_membership *n);
+/* A certificate was signed here: connected admins are told. */
+void tl_roll_tell(tl_members *m, const tl_membership *n, const json_t *certificate);
+void tl_roll_on_members(tl_members *m, tl_neighbour *nb, const json_t *payload);
 
 /* tend.c */
 void tl_tend_on_renewed(tl_members *m, tl_neighbour *nb, const json_t *payload);

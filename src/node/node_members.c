@@ -239,6 +239,23 @@ static void drop_member(void *user, const tl_node_id *network, const tl_node_id 
     submitted(n, NULL, tl_store_drop_member(n->store, network, node, stored, NULL));
 }
 
+static void listed(void *user, tl_err e, const tl_member_seen *rows, size_t n)
+{
+    tl_members_listing *l = user;
+    const char **certificates = calloc(n + 1, sizeof *certificates);
+    for (size_t i = 0; certificates && i < n; i++)
+        certificates[i] = rows[i].certificate;
+    l->on_listed(l, certificates ? e : TL_ERR_NOMEM, certificates, certificates ? n : 0);
+    free(certificates);
+}
+
+static void list_members(void *user, tl_members_listing *l)
+{
+    tl_node *n = user;
+    if (tl_store_list_members(n->store, &l->network, listed, l))
+        l->on_listed(l, TL_ERR_NOMEM, NULL, 0);
+}
+
 static void save_join(void *user, const tl_node_id *network, const char *invite, const char *name,
                       tl_unix at, tl_members_stored *s)
 {
@@ -297,6 +314,7 @@ static const tl_members_world world = {
     .save_member = save_member,
     .save_seen = save_seen,
     .drop_member = drop_member,
+    .list_members = list_members,
     .save_join = save_join,
     .drop_join = drop_join,
     .on_event = on_event,

@@ -78,9 +78,23 @@ static void peer_tidy(tl_networks *b, tl_peer_certs *p)
     free(p);
 }
 
+/* Adds the certificate, or takes it out: the digest does not depend on the order. */
+static void change_digest(tl_ptn_digest *d, const tl_cert *cert)
+{
+    uint8_t bytes[sizeof cert->node.key + 8];
+    tl_ptn_digest one;
+    memcpy(bytes, cert->node.key, sizeof cert->node.key);
+    for (size_t i = 0; i < 8; i++)
+        bytes[sizeof cert->node.key + i] = (uint8_t)((uint64_t)cert->issued_at >> (8 * i));
+    crypto_generichash(one.bytes, sizeof one.bytes, bytes, sizeof bytes, NULL, 0);
+    for (size_t i = 0; i < sizeof one.bytes; i++)
+        d->bytes[i] ^= one.bytes[i];
+}
+
 static void drop(tl_networks *b, tl_kept_cert *k)
 {
     tl_peer_certs *p = k->of;
+    change_digest(&k->network->others, &k->cert);
     LL_DELETE2(p->certs, k, next_of_peer);
     DL_DELETE(b->seen, k);
     k->network->n_members--;
@@ -133,9 +147,11 @@ static tl_ptn_verdict keep(tl_networks *b, tl_membership *n, const tl_cert *cert
         b->n_certs++;
     } else {
         DL_DELETE(b->seen, k);
+        change_digest(&n->others, &k->cert);
     }
     DL_APPEND(b->seen, k);
     k->cert = *cert;
+    change_digest(&n->others, cert);
     k->digest = *digest;
     b->version++;
     return TL_PTN_OK;
@@ -240,6 +256,14 @@ void tl_networks_each(const tl_networks *b, const tl_membership *n,
     DL_FOREACH (b->seen, k)
         if (k->network == n)
             visit(user, &k->cert);
+}
+
+tl_ptn_digest tl_networks_members_digest(const tl_membership *n)
+{
+    tl_ptn_digest d = n->others;
+    if (n->certificate)
+        change_digest(&d, &n->cert);
+    return d;
 }
 
 void tl_networks_forget(tl_networks *b, const tl_membership *n, const tl_node_id *peer)

@@ -30,6 +30,7 @@ typedef struct tl_membership {
     bool left;
     char api_key[TL_NETWORK_KEY_MAX + 1]; /* "": none */
     size_t n_members;                     /* others whose certificates are kept */
+    tl_ptn_digest others;                 /* of these certificates */
     tl_unix checked_at; /* when an admin last told us that our list is the newest; 0: never */
 } tl_membership;
 
@@ -138,6 +139,8 @@ const tl_cert *tl_networks_cert_of(const tl_networks *b, const tl_membership *n,
 /* Those of one network, the longest unseen first. `visit` must not change the book. */
 void tl_networks_each(const tl_networks *b, const tl_membership *n,
                       void (*visit)(void *user, const tl_cert *cert), void *user);
+/* Equal at two nodes that know of the same certificates of this network, their own among them. */
+tl_ptn_digest tl_networks_members_digest(const tl_membership *n);
 /* The peer left the network: forgets its certificate. */
 void tl_networks_forget(tl_networks *b, const tl_membership *n, const tl_node_id *peer);
 

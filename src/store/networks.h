@@ -83,6 +83,7 @@ typedef struct {
     tl_node_id node;
     char name[TL_STORE_NAME_MAX + 1];
     tl_unix last_seen;
+    char *certificate; /* JSON with its chain */
 } tl_member_seen;
 typedef void (*tl_store_members)(void *user, tl_err e, const tl_member_seen *rows, size_t n);
 TL_CHECK tl_err tl_store_list_members(tl_store *s, const tl_node_id *network,

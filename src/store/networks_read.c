@@ -128,6 +128,8 @@ static void told_members(tl_store_job *j, tl_err e)
 {
     members_job *m = (members_job *)j;
     m->on_done(m->user, e, m->rows, m->n);
+    for (size_t i = 0; i < m->n; i++)
+        free(m->rows[i].certificate);
     free(m->rows);
     free(m);
 }
@@ -135,15 +137,18 @@ static void told_members(tl_store_job *j, tl_err e)
 static tl_err read_members(members_job *m, tl_db *db, size_t count)
 {
     sqlite3_stmt *row;
-    tl_err e =
-        tl_db_find(db, "SELECT node, name, last_seen FROM members WHERE network = ? ORDER BY node",
-                   TL_DB_WITH(tl_db_id(&m->network)), &row);
+    tl_err e = tl_db_find(
+        db,
+        "SELECT node, name, last_seen, certificate FROM members WHERE network = ? ORDER BY node",
+        TL_DB_WITH(tl_db_id(&m->network)), &row);
     while (!e && m->n < count) {
         tl_member_seen *r = &m->rows[m->n++];
         r->last_seen = sqlite3_column_int64(row, 2);
         e = take_id(row, 0, &r->node);
         if (!e)
             e = tl_db_take_text(row, 1, r->name, sizeof r->name);
+        if (!e)
+            e = tl_db_copy_text(row, 3, &r->certificate);
         if (!e)
             e = tl_db_next(db, row);
     }

@@ -162,6 +162,16 @@ static void withdraw_invite(void *user, const tl_node_id *network, const uint8_t
     answer(user, s, e);
 }
 
+static void keep_in_roll(node *a, const tl_node_id *peer, const json_t *certificate)
+{
+    char hex[TL_NODE_ID_HEX + 1];
+    tl_node_id_write(hex, peer);
+    if (!a->saved_roll)
+        a->saved_roll = json_object();
+    if (!a->disk)
+        json_object_set_new(a->saved_roll, hex, json_deep_copy(certificate));
+}
+
 static void spend_invite(void *user, tl_members_spend *spend)
 {
     node *a = user;
@@ -177,6 +187,7 @@ static void spend_invite(void *user, tl_members_spend *spend)
         invites[i].state = USED;
         invites[i].by = spend->node;
         invites[i].certificate = json_deep_copy(spend->certificate);
+        keep_in_roll(a, &spend->node, spend->certificate);
     }
     if (!e)
         spend->ret_certificate = json_incref(invites[i].certificate);
@@ -187,9 +198,24 @@ static void save_member(void *user, const tl_node_id *network, const tl_node_id 
                         const json_t *certificate, tl_unix last_seen, tl_members_stored *s)
 {
     node *a = user;
-    (void)network, (void)peer, (void)certificate, (void)last_seen;
+    (void)network, (void)last_seen;
     a->saved_members += !a->disk;
+    keep_in_roll(a, peer, certificate);
     answer(a, s, a->disk);
+}
+
+/* It answers at once, which a store does not; that makes no difference here. */
+static void list_members(void *user, tl_members_listing *l)
+{
+    node *a = user;
+    const char *key, *texts[NODES_MAX];
+    json_t *one;
+    size_t n = 0;
+    json_object_foreach (a->saved_roll, key, one)
+        texts[n++] = json_dumps(one, JSON_COMPACT);
+    l->on_listed(l, a->disk, texts, n);
+    while (n)
+        free((void *)(uintptr_t)texts[--n]);
 }
 
 static void save_seen(void *user, const tl_node_id *network, const tl_node_id *peer, tl_unix at)
@@ -235,10 +261,10 @@ static void on_revoked(void *user, const tl_membership *n, const tl_node_id *pee
     a->last_revoked = *peer;
 }
 
-static const tl_members_world world = {tell,         world_connect, claims,      present,
-                                       save_network, save_objects,  save_invite, withdraw_invite,
-                                       spend_invite, save_member,   save_seen,   drop_member,
-                                       save_join,    drop_join,     on_event,    on_revoked};
+static const tl_members_world world = {
+    tell,         world_connect,   claims,       present,     save_network, save_objects,
+    save_invite,  withdraw_invite, spend_invite, save_member, save_seen,    drop_member,
+    list_members, save_join,       drop_join,    on_event,    on_revoked};
 
 static tl_time env_now(void *user)
 {
@@ -427,6 +453,7 @@ void scene_end(void)
         tl_members_free(nodes[i]->members);
         tl_networks_free(nodes[i]->book);
         json_decref(nodes[i]->saved_lists);
+        json_decref(nodes[i]->saved_roll);
         free(nodes[i]);
     }
     while (first)

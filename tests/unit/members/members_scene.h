@@ -34,6 +34,7 @@ struct node {
     size_t told; /* messages that it sent */
     char saved_invite[TL_INVITE_MAX + 1], saved_name[65];
     json_t *saved_lists; /* as the store has them: an array */
+    json_t *saved_roll;  /* certificates of members, by their IDs */
     size_t saved_networks, saved_members;
 };
 

@@ -165,6 +165,64 @@ static void nobody_is_promoted_who_was_never_met(void **state)
     scene_end();
 }
 
+/* --- the roll --- */
+
+static void admins_know_of_the_members_that_another_admitted(void **state)
+{
+    (void)state;
+    scene_begin(6);
+    all_join(TL_ROLE_CONSUMER);
+    assert_int_equal(promote(nodes[0], nodes[1]), TL_REFUSAL_NONE);
+    run_for(TL_SEC);
+    assert_int_equal(lab(nodes[1])->n_members, 5); /* all but itself, though it met but one */
+    /* who is admitted while the other is away is told at the next hello */
+    cut_all(nodes[0]);
+    nodes[0]->down = true;
+    ask op;
+    tl_members_leave(nodes[5]->members, begin(&op), lab(nodes[5]), false);
+    settle();
+    char *invite = invite_by(nodes[1], TL_ROLE_PROVIDER, 0);
+    assert_int_equal(join(nodes[5], invite), 0);
+    nodes[0]->down = false;
+    cut_all(nodes[5]);
+    nodes[5]->down = true;
+    connect_nodes(nodes[0], nodes[1]);
+    assert_int_equal(
+        tl_networks_cert_of(nodes[0]->book, lab(nodes[0]), &nodes[5]->identity.id)->role,
+        TL_ROLE_PROVIDER);
+    free(invite);
+    scene_end();
+}
+
+static size_t rolls;
+static bool counts_rolls(const node *from, const node *to, const char *name, json_t *payload)
+{
+    (void)from, (void)to, (void)payload;
+    rolls += strcmp(name, "ptnMembers") == 0;
+    return true;
+}
+
+static void the_roll_is_no_business_of_other_members_and_nobody_adds_to_it(void **state)
+{
+    (void)state;
+    scene_begin(3);
+    all_join(TL_ROLE_PROVIDER);
+    rolls = 0;
+    on_the_way = counts_rolls;
+    connect_nodes(nodes[1], nodes[2]);
+    run_for(700 * TL_SEC);
+    assert_int_equal(rolls, 0);
+    json_t *payload = json_pack("{s:[O]}", "certificates", lab(nodes[0])->certificate);
+    char hex[TL_NODE_ID_HEX + 1];
+    tl_node_id_write(hex, &lab(nodes[0])->id);
+    json_object_set_new(payload, "ptnID", json_string(hex));
+    tl_networks_forget(nodes[1]->book, lab(nodes[1]), &nodes[0]->identity.id);
+    tl_members_on_told(nodes[1]->members, &nodes[2]->identity.id, "ptnMembers", payload);
+    assert_null(tl_networks_cert_of(nodes[1]->book, lab(nodes[1]), &nodes[0]->identity.id));
+    json_decref(payload);
+    scene_end();
+}
+
 /* --- leaving --- */
 
 static void who_leaves_is_forgotten_and_may_come_back_by_invite(void **state)
@@ -345,6 +403,8 @@ static void an_admin_signs_a_list_anew_once_a_day(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(admins_know_of_the_members_that_another_admitted),
+        cmocka_unit_test(the_roll_is_no_business_of_other_members_and_nobody_adds_to_it),
         cmocka_unit_test(certificates_are_renewed_when_a_third_of_their_life_is_left),
         cmocka_unit_test(any_admin_renews_and_not_only_the_one_that_invited),
         cmocka_unit_test(without_an_admin_a_certificate_ends_to_the_second_and_a_person_renews_it),
