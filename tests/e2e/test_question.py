@@ -27,11 +27,13 @@ class Base(unittest.TestCase):
         failed = any(error for _, error in self._outcome.errors) if hasattr(self._outcome, "errors") else False
         self.scenery.__exit__(Exception if failed else None, None, None)
 
-    def scene(self, *parrot_args, models=("parrot",), server_args=(), asker_args=()):
+    def scene(self, *parrot_args, models=("parrot",), server_args=(), asker_args=(), **settings):
         args = [a for m in models for a in ("--model", m)]
         self.parrot = self.scenery.parrot(*args, *parrot_args)
         self.relay = self.scenery.relay()
-        self.server = self.scenery.node(self.relay, "--share", self.parrot.url, *server_args)
+        home = self.scenery.new_home()
+        self.scenery.config(home, **settings)
+        self.server = self.scenery.node(self.relay, "--share", self.parrot.url, *server_args, home=home)
         wait_for(lambda: self.server.status()["backend"]["state"] == "up")
         self.asker = self.scenery.node(self.relay, *asker_args)
 
@@ -108,7 +110,7 @@ class AnswersComeThrough(Base):
             self.assertEqual([words_of(e) for s, _, e in results], ["hi there"] * 16)
 
     def test_many_streams_share_one_connection(self):
-        self.scene("--token-ms", "50", "--tokens", "20")
+        self.scene("--token-ms", "50", "--tokens", "20", share_slots="200")
         self.assertEqual(self.asker.post(chat("parrot", "a"))[0], 200)  # a stranger may not ask so much at once
         results, errors = [], []
 
