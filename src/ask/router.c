@@ -201,6 +201,8 @@ static void no_provider(tl_route *x)
                  "the peer %.16s is not at the relay, or does not serve \"%.150s\"", peer,
                  x->ask.model);
         tl_route_fail(x, TL_FAIL_NO_PROVIDER, text);
+    } else if (tl_route_fail_resting(x)) {
+        return;
     } else if (!r->access->ask_any) {
         snprintf(
             text, sizeof text,

@@ -1,5 +1,7 @@
-/* Providers that keep a question in a queue. */
+/* Providers that keep a question in a queue, and those that take none now. */
 #include "ask/router_state.h"
+
+#include <stdio.h>
 
 /* So long a question stands in one queue alone. Then another provider is asked beside it, if one is
  * known: whoever has a free slot answers first. It keeps its place in the first queue, stands in no
@@ -43,4 +45,21 @@ tl_progress tl_route_progress(const tl_exchange *exchange)
             best = a->progress;
     }
     return best;
+}
+
+bool tl_route_fail_resting(tl_route *x)
+{
+    const tl_router *r = x->router;
+    char text[256];
+    size_t n = 0;
+    for (const tl_peer *p = r->table->peers; p; p = p->hh.next)
+        n += !p->available && !p->in_clear && tl_route_serves(x, p) &&
+             tl_access_may_try(r->access, &p->id);
+    if (!n)
+        return false;
+    snprintf(text, sizeof text,
+             "\"%.100s\" is served by %zu node%s, but %s no questions of others now", x->ask.model,
+             n, n == 1 ? "" : "s", n == 1 ? "it takes" : "they take");
+    tl_route_fail(x, TL_FAIL_UNAVAILABLE, text);
+    return true;
 }

@@ -180,6 +180,9 @@ const tl_peer *tl_route_too_dear(const tl_route *x, int64_t *ret_price);
 void tl_route_told(tl_attempt *a, const tl_progress *p);
 /* From when on another provider is asked beside it, where it counts as silent from `quiet_from` on. */
 tl_time tl_route_beside_from(const tl_attempt *a, tl_time quiet_from);
+/* Where nobody is left to ask, but nodes that may be asked serve the model and take no questions now (their
+ * owners have paused): fails so. False: there is none. */
+bool tl_route_fail_resting(tl_route *x);
 /* Of the handle: the shortest wait of the queues in which the question stands. */
 tl_progress tl_route_progress(const tl_exchange *x);
 

@@ -135,6 +135,23 @@ static void full_queues_are_told_with_the_least_time_to_wait(void **state)
     finish(&s, &l);
 }
 
+static void where_all_have_paused_the_question_is_told_so(void **state)
+{
+    (void)state;
+    for (int paused = 0; paused < 2; paused++) {
+        router_scene s;
+        listener l = {0};
+        router_scene_init(&s);
+        if (paused)
+            router_scene_peer(&s, 2, "m")->available = false;
+        router_scene_ask(&s, &l, "m");
+        router_scene_discovered(&s, "m");
+        assert_asked(&s, 0);
+        assert_int_equal(l.fail, paused ? TL_FAIL_UNAVAILABLE : TL_FAIL_MODEL_NOT_LOADED);
+        finish(&s, &l);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -143,6 +160,7 @@ int main(void)
         cmocka_unit_test(one_that_works_is_not_left_for_one_whose_queue_is_shorter),
         cmocka_unit_test(the_place_of_the_shorter_wait_is_told_until_somebody_works),
         cmocka_unit_test(full_queues_are_told_with_the_least_time_to_wait),
+        cmocka_unit_test(where_all_have_paused_the_question_is_told_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
