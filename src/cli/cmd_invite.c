@@ -202,6 +202,17 @@ int tl_cmd_ptn_invites(tl_cli *cli, const tl_args *args)
 
 /* --- join --- */
 
+/* A whole text from standard input, also typed: what is longer than an invite is cut, and then is none. */
+static tl_err read_input(tl_buf *out, tl_why *why)
+{
+    char text[TL_INVITE_MAX + 64];
+    size_t n = fread(text, 1, sizeof text, stdin);
+    if (ferror(stdin))
+        return tl_why_file(why, "read", "standard input", errno);
+    return tl_buf_append(out, tl_slice_of(text, n)) ? tl_why_set(why, TL_ERR_NOMEM, "out of memory")
+                                                    : TL_OK;
+}
+
 /* Appends the code: the operand, standard input for "-", or the picture's. */
 static int read_code(const tl_cli *cli, const tl_args *args, tl_buf *out)
 {
@@ -213,7 +224,7 @@ static int read_code(const tl_cli *cli, const tl_args *args, tl_buf *out)
     if (image)
         e = tl_qrimage_read(image, TL_INVITE_PREFIX, out, &why);
     else if (!strcmp(args->operand[0], "-"))
-        e = tl_file_read("/dev/stdin", TL_INVITE_MAX + 64, out, &why);
+        e = read_input(out, &why);
     else if (tl_buf_append_str(out, args->operand[0]))
         e = tl_why_set(&why, TL_ERR_NOMEM, "out of memory");
     if (!e)
@@ -337,10 +348,10 @@ static void show_path(const tl_cli *cli, const char *admin)
     const char *path_first = tl_json_string(first, "path", ""),
                *path_last = tl_json_string(last, "path", "");
     if (strcmp(path_first, path_last) != 0)
-        snprintf(before, sizeof before, "%.16s %.0f ms -> ", path_first,
+        snprintf(before, sizeof before, "%.16s %.1f ms -> ", path_first,
                  tl_json_number(first, "rtt_ms", 0));
     if (last)
-        tl_out_note("path to %.4s...%s: %s%s %.0f ms", admin, end, before, path_last,
+        tl_out_note("path to %.4s...%s: %s%s %.1f ms", admin, end, before, path_last,
                     tl_json_number(last, "rtt_ms", 0));
     json_decref(first);
     json_decref(last);

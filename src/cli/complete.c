@@ -1,5 +1,6 @@
 #include "cli/complete.h"
 
+#include "ask/exchange.h"
 #include "cli/daemon.h"
 #include "config/config.h"
 
@@ -157,9 +158,25 @@ static void offer_invites(asked *a, const char *net)
     json_decref(all);
 }
 
+/* "model@network" for each network in which a member serves it. */
+static void offer_in_networks(asked *a, const json_t *model, const json_t *ptns)
+{
+    const json_t *serving = json_object_get(model, "ptns"), *ptn;
+    size_t i;
+    json_array_foreach (ptns, i, ptn) {
+        char word[TL_MODEL_MAX + 80];
+        const char *name = tl_json_string(ptn, "name", "");
+        if (!json_object_get(serving, tl_json_string(ptn, "ptn_id", "")))
+            continue;
+        snprintf(word, sizeof word, "%s@%s", tl_json_string(model, "id", ""), name);
+        if (is_plain(word))
+            offer(a, word, "members of this network alone");
+    }
+}
+
 static void offer_models(asked *a)
 {
-    json_t *all = ask(a, "/control/models");
+    json_t *all = ask(a, "/control/models"), *nets = tell(a, "ptn.list", json_object());
     const json_t *model;
     size_t i;
     offer(a, "teale-auto", "any model");
@@ -167,7 +184,9 @@ static void offer_models(asked *a)
         const char *id = tl_json_string(model, "id", "");
         if (is_plain(id) && strcmp(id, "teale-auto") != 0)
             offer(a, id, tl_json_bool(model, "local", false) ? "here" : NULL);
+        offer_in_networks(a, model, json_object_get(nets, "ptns"));
     }
+    json_decref(nets);
     json_decref(all);
 }
 

@@ -619,6 +619,9 @@ class Words(Case):
         self.assertEqual(self.words("ptn", "revoke", "family", "--invite", ""), [NONCE])
         self.assertEqual(self.words("ptn", "invite", "family", "--role", ""), ["consumer", "provider", "admin"])
         self.assertEqual(self.words("ptn", "hide", "o"), ["on", "off"])
+        self.server.pages["/control/models"] = {"models": [{"id": "m", "local": False, "peers": [NODE], "ptns": {NET: [NODE]}}]}
+        self.verbs["ptn.list"] = {"ptns": [ptn(), ptn(name="work", ptn_id="cd" * 32)]}
+        self.assertEqual(self.words("chat", "-m", "m"), ["m", "m@family"])
         self.assertEqual(self.words("join", "--image", ""), [":files"])
         self.assertEqual(self.words("ptn", "export-ca-key", "family", ""), [":files"])
         self.assertEqual(self.words("wallet", "h"), ["history"])
