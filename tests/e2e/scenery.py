@@ -74,8 +74,12 @@ class Node(Process):
     def request(self, method, path, body=None, headers=None, timeout=30):
         """An open response: (connection, response)."""
         c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
-        c.request(method, path, body, headers or {})
-        return c, c.getresponse()
+        try:
+            c.request(method, path, body, headers or {})
+            return c, c.getresponse()
+        except BaseException:
+            c.close()
+            raise
 
     def get_json(self, path):
         c, r = self.request("GET", path)
@@ -101,9 +105,10 @@ class Node(Process):
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         c, r = self.request("POST", "/v1/chat/completions", raw,
                             {"Content-Type": "application/json", **(headers or {})}, timeout)
-        answer = r.status, dict(r.getheaders()), r.read()
-        c.close()
-        return answer
+        try:
+            return r.status, dict(r.getheaders()), r.read()
+        finally:
+            c.close()
 
 
 class Scenery:
