@@ -88,11 +88,16 @@ static void dial(void *user, const tl_node_id *peer)
     tl_node_wake(n);
 }
 
+/* Anybody who knows a ptnID can list it: a node that hides believes tags alone. A member that does not
+ * hide recognises our tag, and speaks first. */
 static bool claims(void *user, const tl_node_id *peer, const tl_membership *network)
 {
     tl_node *n = user;
     tl_peer *p = tl_peer_table_find(&n->table, peer);
-    return p && tl_claims_has(n->book, p, &network->id, tl_loop_unix());
+    if (!p)
+        return false;
+    return n->settings.ptn_hide ? tl_claims_by_tag(n->book, p, &network->id, tl_loop_unix())
+                                : tl_claims_has(n->book, p, &network->id, tl_loop_unix());
 }
 
 static size_t present(void *user, const tl_membership *network, tl_node_id *ret, size_t max)
