@@ -164,6 +164,11 @@ bool tl_access_is_member(const tl_access *a, const tl_node_id *peer)
     return a->book && tl_networks_is_member(a->book, peer, wall(a));
 }
 
+bool tl_access_keeps(const tl_access *a, const tl_node_id *peer)
+{
+    return a->ask_any || tl_access_is_member(a, peer) || tl_access_welcomes(a, peer);
+}
+
 bool tl_access_in_network(const tl_access *a)
 {
     for (size_t i = 0; a->book && i < tl_networks_count(a->book); i++)

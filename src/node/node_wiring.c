@@ -344,6 +344,11 @@ static bool peers_is_member(void *user, const tl_node_id *peer)
     return tl_access_is_member(&((tl_node *)user)->access, peer);
 }
 
+static bool peers_keeps(void *user, const tl_node_id *peer)
+{
+    return tl_access_keeps(&((tl_node *)user)->access, peer);
+}
+
 /* --- requests --- */
 
 /* `peer` zero: nobody answered. */
@@ -396,17 +401,10 @@ static tl_err wire_peers(tl_node *n)
         link_registered, link_refused,  link_peer,   link_discovered,    link_asked,   link_ready,
         link_ended,      link_datagram, link_signal, link_signal_failed, link_presence};
     static const tl_relay_client_events client_events = {client_state, client_writable};
-    static const tl_peers_events peers_events = {peers_stream,
-                                                 peers_joined,
-                                                 peers_left,
-                                                 peers_path,
-                                                 peers_relay_wanted,
-                                                 peers_may_send,
-                                                 peers_running,
-                                                 peers_is_member,
-                                                 peers_hello,
-                                                 peers_told,
-                                                 .bids = tl_node_bids_json};
+    static const tl_peers_events peers_events = {
+        peers_stream,       peers_joined,   peers_left,           peers_path,
+        peers_relay_wanted, peers_may_send, peers_running,        peers_is_member,
+        peers_hello,        peers_told,     .keeps = peers_keeps, .bids = tl_node_bids_json};
     tl_err e = tl_relay_link_new(&n->identity, &n->rand, n->name, &link_events, n, &n->link);
     if (!e)
         e = tl_node_wire_direct(n);

@@ -105,6 +105,7 @@ tl_peer_conn *tl_contact_add_conn(tl_contact *c, tl_quic_conn *quic, bool client
                            .proof = tl_proof_new(),
                            .outage = {.reopen_at = TL_NEVER},
                            .retire_at = TL_NEVER,
+                           .judge_at = TL_NEVER,
                            .heartbeat_at = TL_NEVER,
                            .choose_at = TL_NEVER};
     tl_quic_conn_set_user(quic, conn);

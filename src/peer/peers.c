@@ -96,6 +96,7 @@ static void on_connected(tl_peers *p, tl_quic_conn *quic)
     conn->connected = true;
     conn->connected_at = conn->idle_since = tl_peers_now(p);
     tl_watch_sign(&conn->watch, conn->connected_at);
+    tl_idle_begin(conn);
     if (conn->client) {
         conn->heartbeat_at = conn->connected_at + TL_PEERS_HEARTBEAT;
         tl_peers_due(p, conn->heartbeat_at);
@@ -364,25 +365,6 @@ void tl_peers_run(tl_peers *p)
     p->in_run = false;
 }
 
-/* Closes the connection that has been idle longest, if more than TL_PEERS_WARM_MAX of those that we
- * dialled are idle. */
-static void close_cold(tl_peers *p)
-{
-    size_t idle = 0;
-    tl_peer_conn *coldest = NULL, *conn;
-    tl_contact *c;
-    DL_FOREACH (p->contacts, c)
-        DL_FOREACH (c->conns, conn)
-            if (conn->connected && conn->client && !conn->closing && !conn->retiring &&
-                !conn->streams && !c->wishes) {
-                idle++;
-                if (!coldest || conn->idle_since < coldest->idle_since)
-                    coldest = conn;
-            }
-    if (idle > TL_PEERS_WARM_MAX)
-        tl_conn_close(coldest, TL_CODE_GOODBYE, "idle");
-}
-
 static void look_for_life(tl_peer_conn *conn, tl_time now)
 {
     bool doubted = now >= conn->watch.doubt_at, looked = now >= conn->watch.look_at;
@@ -412,15 +394,17 @@ static tl_time conn_on_timer(tl_peer_conn *conn, tl_time now)
     if (now >= conn->heartbeat_at) {
         conn->heartbeat_at = now + TL_PEERS_HEARTBEAT;
         tl_control_beat(conn, NULL);
-        close_cold(p);
+        tl_idle_close_cold(p);
     }
     if (now >= conn->retire_at) {
         conn->retire_at = TL_NEVER; /* is set again when the last stream closes */
         if (!conn->streams)
             tl_conn_close(conn, TL_CODE_DUPLICATE, "duplicate connection");
     }
+    if (now >= conn->judge_at)
+        tl_idle_judge(conn, now);
     look_for_life(conn, now);
-    tl_time due = tl_time_min(conn->heartbeat_at, conn->retire_at);
+    tl_time due = tl_time_min(tl_time_min(conn->heartbeat_at, conn->retire_at), conn->judge_at);
     due = tl_time_min(due, tl_watch_expiry(&conn->watch));
     due = tl_time_min(due, tl_ways_on_timer(conn, now));
     return tl_time_min(due, tl_outage_on_timer(conn, now));

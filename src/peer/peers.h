@@ -21,6 +21,9 @@
 #define TL_PEERS_WARM_MAX    8 /* idle connections that we dialled and keep for the next question */
 #define TL_PEERS_HEARTBEAT   (25 * TL_SEC)
 #define TL_PEERS_OUTAGE_MAX  (10 * TL_SEC) /* without a path; then questions under way fail */
+/* An idle connection to a peer that has nothing to do here (the event `keeps`) is closed after this: the
+ * certificate of a network, or the wish to join one, has come by then. */
+#define TL_PEERS_IDLE_MAX    (30 * TL_SEC)
 /* When a stream is wanted on a connection whose peer was silent for this long, the peer is asked
  * for a sign of life. */
 #define TL_PEERS_STALE_AFTER (5 * TL_SEC)
@@ -65,6 +68,9 @@ typedef struct {
     void (*on_told)(void *user, const tl_peer *peer, const char *name, const json_t *payload);
     /* What our heartbeats tell of prices: a new reference to an array, or NULL. */
     json_t *(*bids)(void *user);
+    /* Is an idle connection to the peer worth keeping: may one of the two ask the other, or are they of
+     * one network? NULL: every one is. */
+    bool (*keeps)(void *user, const tl_node_id *peer);
 } tl_peers_events;
 
 TL_CHECK tl_err tl_peers_new(const tl_peers_config *config, const tl_peers_events *events,

@@ -148,7 +148,7 @@ struct tl_peer_conn {
     tl_contact *contact;
     tl_quic_conn *quic;
     bool client, connected, retiring;
-    tl_time connected_at, idle_since, retire_at;
+    tl_time connected_at, idle_since, retire_at, judge_at;
     size_t streams;                      /* of requests, both directions */
     const char *closing;                 /* why we closed it; NULL: we did not close it */
     unsigned tasks;                      /* bits of tl_conn_task */
@@ -246,6 +246,15 @@ static inline void tl_peers_due(tl_peers *p, tl_time at)
 {
     p->due = tl_time_min(p->due, at);
 }
+
+/* idle.c */
+/* The connection is looked at in TL_PEERS_IDLE_MAX. */
+void tl_idle_begin(tl_peer_conn *conn);
+/* Closes it when it is idle and of no use. */
+void tl_idle_judge(tl_peer_conn *conn, tl_time now);
+/* Closes the connection that has been idle longest, if more than TL_PEERS_WARM_MAX of those that we
+ * dialled are idle. */
+void tl_idle_close_cold(tl_peers *p);
 
 /* sessions.c */
 tl_path *tl_path_find(const tl_peers *p, tl_path_id id);

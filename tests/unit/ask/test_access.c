@@ -182,6 +182,25 @@ static void whom_we_ask_follows_the_setting_the_networks_and_the_roles(void **st
     members_clear(&s.m);
 }
 
+static void a_connection_is_kept_where_one_of_both_may_ask_or_both_are_members(void **state)
+{
+    (void)state;
+    scene s;
+    scene_init(&s, TL_ROLE_CONSUMER); /* it serves nobody: a consumer there may do nothing here */
+    assert_true(tl_access_keeps(&s.access, &member));
+    assert_true(tl_access_keeps(&s.access, &consumer)); /* they tell each other who is revoked */
+    assert_false(tl_access_keeps(&s.access, &stranger));
+    s.access.ask_any = true;
+    assert_true(tl_access_keeps(&s.access, &stranger));
+    s.access.ask_any = false;
+    s.access.share_public = true;
+    assert_true(tl_access_keeps(&s.access, &stranger));
+    s.access.share_public = false;
+    members_revoke(&s.m, &member);
+    assert_false(tl_access_keeps(&s.access, &member));
+    members_clear(&s.m);
+}
+
 static void of_two_common_networks_the_cheaper_one_is_taken(void **state)
 {
     (void)state;
@@ -251,6 +270,7 @@ int main(void)
         cmocka_unit_test(an_outsider_hears_the_same_from_a_member_and_from_any_other_node),
         cmocka_unit_test(a_certificate_holds_to_its_last_second_and_until_it_is_revoked),
         cmocka_unit_test(whom_we_ask_follows_the_setting_the_networks_and_the_roles),
+        cmocka_unit_test(a_connection_is_kept_where_one_of_both_may_ask_or_both_are_members),
         cmocka_unit_test(of_two_common_networks_the_cheaper_one_is_taken),
         cmocka_unit_test(
             the_old_protocol_is_spoken_only_where_the_setting_says_so_and_with_no_member),

@@ -352,13 +352,20 @@ void run_for(tl_time span)
 
 /* --- beginning and ending --- */
 
+static bool keeps(void *user, const tl_node_id *peer)
+{
+    const node *n = user;
+    assert_true(tl_node_id_eq(peer, &other_of((node *)(uintptr_t)n)->identity.id));
+    return !n->useless;
+}
+
 static void node_begin(node *n, int i, bool direct)
 {
     static const tl_relay_link_events link_events = {
         link_registered, link_refused, link_peer,     link_discovered, link_asked,
         link_ready,      link_ended,   link_datagram, link_signal,     link_signal_failed};
     static const tl_peers_events events = {peers_stream, peers_joined, peers_left, peers_path,
-                                           relay_wanted, may_send,     running};
+                                           relay_wanted, may_send,     running,    .keeps = keeps};
     static const tl_direct_world world = {direct_self, direct_signal,   direct_send,
                                           direct_open, direct_close,    direct_welcome,
                                           direct_path, direct_path_gone};

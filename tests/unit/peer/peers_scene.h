@@ -23,6 +23,7 @@ typedef struct node {
     tl_candidate candidate;
     tl_direct_self self;
     bool up;              /* the relay has it */
+    bool useless;         /* nobody is worth an idle connection */
     const char *hopeless; /* what on_relay_wanted says */
     bool full;            /* may_send says no */
     unsigned joined, left, paths, wanted, streams;

@@ -240,6 +240,29 @@ a_session_is_lent_only_while_no_connection_is_on_it_and_then_it_is_its_owners(vo
                      TL_ERR_CLOSED);
 }
 
+static void an_idle_connection_of_no_use_ends_and_one_in_use_does_not(void **state)
+{
+    (void)state;
+    wisher w = {0}, idle = {0};
+    connect_from(&w, 1);
+    say(&w);
+    nodes[0].useless = true; /* the side that was dialled: it need not know the other */
+    run_for(3 * TL_PEERS_IDLE_MAX);
+    assert_int_equal(nodes[0].left, 0); /* a question is under way */
+    finish(&w);
+    run_for(TL_PEERS_IDLE_MAX - TL_SEC);
+    assert_int_equal(nodes[0].left, 0);
+    run_for(TL_PEERS_IDLE_MAX + 2 * TL_SEC);
+    assert_int_equal(nodes[0].left, 1);
+    assert_int_equal(nodes[1].left, 1);
+    nodes[0].useless = false;
+    connect_from(&idle, 1);
+    say(&idle);
+    finish(&idle);
+    run_for(10 * TL_PEERS_IDLE_MAX);
+    assert_int_equal(nodes[0].left, 1);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, scene_setup, scene_teardown)
@@ -254,6 +277,7 @@ int main(void)
         T(a_known_peer_may_say_ten_times_as_much),
         T(a_flood_of_bytes_ends_the_connection),
         T(one_that_is_known_by_now_may_say_more_at_once),
+        T(an_idle_connection_of_no_use_ends_and_one_in_use_does_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
