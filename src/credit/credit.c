@@ -129,6 +129,7 @@ void tl_credit_on_loaded_peer(tl_credit *c, const tl_node_id *peer, const tl_led
     if (!a)
         return;
     a->sums = *sums;
+    a->loaded = true;
     a->unsigned_n = unsigned_n;
     a->signed_at = tl_env_now(&c->env);
 }
@@ -210,6 +211,7 @@ void tl_credit_on_hello(tl_credit *c, const tl_node_id *peer)
     a->resending = false;
     tl_credit_resend(c, a);
     tl_credit_resend_settlements(c, a);
+    tl_credit_offer(c, a);
 }
 
 /* A text of the payload; "" where there is none that fits. */
@@ -230,8 +232,10 @@ static void on_receipt(tl_credit *c, tl_account *a, const json_t *one)
                  tl_node_id_eq(&r.provider, &c->identity->id) && r.by_consumer;
     if (claims)
         tl_credit_on_claim(c, a, &r, order);
-    else if (signs)
+    else if (signs && r.by_provider)
         tl_credit_on_signature(c, a, &r);
+    else if (signs)
+        tl_credit_on_offer(c, a, &r);
     else
         c->counters.malformed++;
 }

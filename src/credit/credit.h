@@ -13,7 +13,9 @@
  *   tl_credit_over     what was seen of the answer: no claim beyond it is signed
  *
  * Control messages (docs/protocol.md "Receipts and credit"):
- *   receipts         provider -> consumer, signed by the provider; back, signed by both
+ *   receipts         provider -> consumer, signed by the provider; back, signed by both. Or, after a
+ *                    hello, consumer -> provider, signed by the consumer: for a whole answer that the
+ *                    provider has not charged, since it died before its commit
  *   receiptsRefused  consumer -> provider: these claims are not signed, and why
  *   settle          a settlement, signed by one or by both
  *   settleDone      the settlement is on the disk here, too
@@ -49,6 +51,9 @@
 #define TL_CREDIT_SAY_RATE       (48u << 10)
 #define TL_CREDIT_SAY_KNOWN      (480u << 10)
 #define TL_CREDIT_SAY_BYTES      1024 /* of one receipt with its order, at most */
+/* Charges that a peer offers, and that this node may have lost in a crash: after a start, of a peer that
+ * was known before. */
+#define TL_CREDIT_ADOPT_MAX      64
 /* A peer that has not answered claims for so long is told them again. */
 #define TL_CREDIT_SAY_AGAIN      (30 * TL_SEC)
 /* A question whose answer is over is not held any longer for a claim that does not come. The claim is
@@ -86,6 +91,7 @@ typedef struct {
     uint64_t signed_in, signed_out;                /* receipts: by peers, by us */
     uint64_t not_signed;                           /* claims of others that we refused */
     uint64_t malformed; /* messages that are none, forged ones with them */
+    uint64_t adopted;   /* charges that a crash had lost */
     uint64_t lost;      /* charges that the disk never took */
 } tl_credit_counters;
 

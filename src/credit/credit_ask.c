@@ -95,20 +95,22 @@ static void drop_waiting(tl_credit *c, tl_waiting *w)
     free(w);
 }
 
-static void submit_of(tl_credit *c, tl_book_what what, const tl_request_key *key, tl_tokens cap)
+static void submit_of(tl_credit *c, tl_book_what what, const tl_request_key *key, tl_tokens cap,
+                      bool answered)
 {
     tl_book_op *op = tl_book_op_new(what);
     if (op) {
         op->entry.peer = key->peer;
         memcpy(op->entry.request, key->request, sizeof op->entry.request);
         op->entry.cap = cap;
+        op->answered = answered;
     }
     (void)!tl_credit_submit(c, op, entry_done, c); /* the next start voids what stays held */
 }
 
 static void lapse(tl_credit *c, tl_waiting *w)
 {
-    submit_of(c, TL_BOOK_LAPSE, &w->key, (tl_tokens){0, 0});
+    submit_of(c, TL_BOOK_LAPSE, &w->key, (tl_tokens){0, 0}, false);
     drop_waiting(c, w);
 }
 
@@ -163,7 +165,7 @@ void tl_credit_over(tl_credit_asked *a, tl_credit_end end, tl_tokens seen)
 {
     tl_credit *c = a->credit;
     tl_tokens cap = cap_of(a, end, seen);
-    submit_of(c, TL_BOOK_OVER, &a->key, cap);
+    submit_of(c, TL_BOOK_OVER, &a->key, cap, end == TL_CREDIT_ANSWERED);
     HASH_DELETE(hh, c->asking, a);
     if (cap.in || cap.out)
         wait_for_claim(c, &a->key);
@@ -267,6 +269,30 @@ void tl_credit_on_claim(tl_credit *c, tl_account *a, const tl_receipt *r, const 
         q->claim = *r;
         snprintf(q->claim_order, sizeof q->claim_order, "%s", order);
     }
+}
+
+/* --- what the provider has not charged --- */
+
+static void owed_done(tl_book_op *op, tl_err e)
+{
+    tl_account *a = op->user;
+    json_t *receipt;
+    a->open--;
+    for (size_t i = 0; !e && i < op->n; i++)
+        if (!tl_receipt_write(&op->entries[i].receipt, &receipt))
+            (void)!tl_credit_say_receipt(a, json_pack("{s:o}", "receipt", receipt));
+    tl_book_op_free(op);
+}
+
+void tl_credit_offer(tl_credit *c, tl_account *a)
+{
+    tl_book_op *op = tl_book_op_new(TL_BOOK_OWED);
+    if (op) {
+        op->entry.peer = a->id;
+        op->entry.at = c->env.wall(c->env.user);
+    }
+    if (tl_credit_submit(c, op, owed_done, a))
+        a->open++;
 }
 
 void tl_credit_clear_asked(tl_credit *c)

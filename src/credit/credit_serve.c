@@ -418,6 +418,47 @@ void tl_credit_on_signature(tl_credit *c, tl_account *a, const tl_receipt *r)
     a->open++;
 }
 
+static void adopt_done(tl_book_op *op, tl_err e)
+{
+    tl_account *a = op->user;
+    tl_credit *c = a->credit;
+    const tl_receipt *r = &op->entry.receipt;
+    tl_request_key key;
+    json_t *receipt;
+    a->at_once--;
+    a->open--;
+    if (e == TL_OK) {
+        c->counters.adopted++;
+        tl_request_key_set(&key, &a->id, r->request);
+        remember(c, &key, r->at);
+        (void)!tl_ledger_count(&a->sums, TL_LEDGER_QUESTION, TL_LEDGER_SERVED, r->amount);
+        if (!tl_receipt_write(r, &receipt))
+            (void)!tl_credit_say_receipt(a, json_pack("{s:o}", "receipt", receipt));
+    } else {
+        a->adopted--;
+        c->counters.malformed += e == TL_ERR_AUTH;
+    }
+    tl_book_op_free(op);
+}
+
+void tl_credit_on_offer(tl_credit *c, tl_account *a, const tl_receipt *r)
+{
+    tl_request_key key;
+    tl_credit_served *s;
+    tl_request_key_set(&key, &a->id, r->request);
+    HASH_FIND(hh, c->serving, &key, sizeof key, s);
+    if (s || !a->loaded || a->adopted >= TL_CREDIT_ADOPT_MAX)
+        return; /* it is on its way to the disk, or nothing that this node can have lost */
+    tl_book_op *op = tl_book_op_new(TL_BOOK_ADOPT);
+    if (op)
+        op->entry.receipt = *r;
+    if (!tl_credit_submit(c, op, adopt_done, a))
+        return;
+    a->adopted++;
+    a->at_once++;
+    a->open++;
+}
+
 static void refused_done(tl_book_op *op, tl_err e)
 {
     tl_account *a = op->user;

@@ -25,6 +25,8 @@ typedef struct tl_account {
     tl_time say_at;       /* not before */
     bool waits_to_say;    /* in `talkers` */
     bool behind;          /* claims were left out: they are read from the store */
+    bool loaded;          /* the store knew it at the start */
+    unsigned adopted;     /* charges that it offered since */
     bool known;           /* it has signed, or we have, so that it knows us */
     tl_time proposed_at;  /* when it last proposed a settlement; 0: never */
     size_t open;          /* handles and operations that name it: it stays */
@@ -167,7 +169,11 @@ void tl_credit_on_refusal(tl_credit *c, tl_account *a, const char *request, cons
 void tl_credit_retry(tl_credit *c, tl_time now);
 void tl_credit_clear_served(tl_credit *c);
 
+void tl_credit_on_offer(tl_credit *c, tl_account *a, const tl_receipt *r);
+
 /* --- credit_ask.c --- */
+/* Offers the peer what it has not charged. */
+void tl_credit_offer(tl_credit *c, tl_account *a);
 void tl_credit_on_claim(tl_credit *c, tl_account *a, const tl_receipt *r, const char *order);
 void tl_credit_end_waiting(tl_credit *c, tl_time now);
 void tl_credit_clear_asked(tl_credit *c);

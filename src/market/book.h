@@ -11,13 +11,20 @@
  * charged once all the same, by the store's key. 24 MiB. */
 #define TL_BOOK_RECENT_MAX (128u << 10)
 #define TL_BOOK_DAY        (24 * 3600) /* seconds */
+#define TL_BOOK_OWED_DAYS  30          /* a provider that is away for longer has its own books */
 
 typedef enum {
     /* A question starts: `entry`, HELD. TL_ERR_EXISTS: it is held or posted already. */
     TL_BOOK_BEGIN,
     /* The consumer saw its answer end, or fail: entry.cap is what a receipt may say from now on.
-     * Nothing: VOIDED. */
+     * Nothing: VOIDED. `answered`: it came whole, and the cap is what it costs. */
     TL_BOOK_OVER,
+    /* Whole answers of the last days that entry.peer has not charged: entries[n], whose receipts the
+     * consumer has signed here, as of entry.at. */
+    TL_BOOK_OWED,
+    /* The provider lost the charge in a crash, and the consumer offers it: entry.receipt, which it has
+     * signed. Signed and posted. TL_ERR_AUTH; TL_ERR_EXISTS: the question is charged already. */
+    TL_BOOK_ADOPT,
     /* No claim has come for the consumer's question: VOIDED, and signed all the same if one comes. */
     TL_BOOK_LAPSE,
     /* The provider has nothing to charge. */
@@ -61,7 +68,7 @@ typedef struct tl_book_op {
     tl_book_what what;
     tl_ledger_entry entry;
     const tl_identity *identity; /* borrowed: POST and CLAIM sign with it */
-    bool has_order;
+    bool has_order, answered;
     tl_claim claim;
     char why[32];
     bool confirmed;

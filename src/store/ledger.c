@@ -128,15 +128,16 @@ static tl_err begin(tl_db *db, const tl_ledger_entry *e)
 }
 
 /* The question is over: nothing more can be claimed than what was seen. */
-static tl_err over(tl_db *db, const tl_ledger_entry *e)
+static tl_err over(tl_db *db, const tl_ledger_entry *e, bool answered)
 {
     bool nothing = e->cap.in == 0 && e->cap.out == 0;
-    return tl_db_run(db,
-                     "UPDATE transfers SET cap_in = ?, cap_out = ?, state = ? WHERE peer = ? AND "
-                     "request = ? AND role = 'asked' AND kind = 'question' AND state = 'held'",
-                     TL_DB_WITH(tl_db_int(e->cap.in), tl_db_int(e->cap.out),
-                                tl_db_text(nothing ? "voided" : "held"), id_value(&e->peer),
-                                tl_db_text(e->request)));
+    return tl_db_run(
+        db,
+        "UPDATE transfers SET cap_in = ?, cap_out = ?, state = ?, answered = ? WHERE "
+        "peer = ? AND request = ? AND role = 'asked' AND kind = 'question' AND state = 'held'",
+        TL_DB_WITH(tl_db_int(e->cap.in), tl_db_int(e->cap.out),
+                   tl_db_text(nothing ? "voided" : "held"), tl_db_int(answered), id_value(&e->peer),
+                   tl_db_text(e->request)));
 }
 
 /* Of a role: what is held is not any more. */
@@ -168,7 +169,8 @@ static tl_err insert_posted(tl_db *db, const tl_ledger_entry *e)
                    tl_db_text(e->order), tl_db_int(r->tokens_in), tl_db_int(r->tokens_out),
                    tl_db_int(r->amount), tl_db_int(r->at),
                    tl_db_bytes(own->bytes, sizeof own->bytes),
-                   served ? tl_db_null() : tl_db_bytes(peers->bytes, sizeof peers->bytes)));
+                   served && !r->by_consumer ? tl_db_null()
+                                             : tl_db_bytes(peers->bytes, sizeof peers->bytes)));
 }
 
 /* Of the row `id`. */
@@ -310,6 +312,87 @@ static tl_err read_unsigned(tl_db *db, tl_book_op *op)
     return e == TL_ERR_NOT_FOUND ? TL_OK : e;
 }
 
+/* --- what a provider lost in a crash --- */
+
+/* The receipt that the provider would have made. */
+static tl_err sign_for(tl_ledger_entry *e, const tl_identity *identity, tl_unix at)
+{
+    tl_receipt *r = &e->receipt;
+    *r = (tl_receipt){.consumer = identity->id,
+                      .provider = e->peer,
+                      .has_network = e->has_network,
+                      .network = e->network,
+                      .tokens_in = e->cap.in,
+                      .tokens_out = e->cap.out,
+                      .at = at};
+    memcpy(r->request, e->request, sizeof r->request);
+    memcpy(r->model, e->model, sizeof r->model);
+    tl_err err = tl_ledger_amount(r->tokens_in, r->tokens_out, e->price, &r->amount);
+    return err ? err : tl_receipt_sign(r, identity);
+}
+
+static tl_err read_owed(tl_db *db, tl_book_op *op)
+{
+    sqlite3_stmt *row;
+    tl_unix now = op->entry.at;
+    op->entries = calloc(TL_BOOK_READ_MAX, sizeof *op->entries);
+    if (!op->entries)
+        return TL_ERR_NOMEM;
+    tl_err e = tl_db_find(
+        db,
+        "SELECT" TL_LEDGER_COLUMNS
+        "FROM transfers WHERE peer = ? AND role = 'asked' AND answered = 1 AND "
+        "state != 'posted' AND at > ? ORDER BY id LIMIT " TL_LEDGER_READ_TEXT,
+        TL_DB_WITH(id_value(&op->entry.peer), tl_db_int(now - TL_BOOK_OWED_DAYS * TL_BOOK_DAY)),
+        &row);
+    while (!e) {
+        tl_ledger_entry *entry = &op->entries[op->n];
+        if ((e = tl_ledger_take_entry(row, &op->identity->id, entry)) ||
+            (e = sign_for(entry, op->identity, now)))
+            break;
+        op->n++;
+        e = tl_db_next(db, row);
+    }
+    return e == TL_ERR_NOT_FOUND ? TL_OK : e;
+}
+
+/* A price that makes the amount of the tokens; of none there is none. */
+static int64_t price_of(const tl_receipt *r)
+{
+    int64_t tokens = r->tokens_in + r->tokens_out;
+    if (tokens == 0 || r->amount == 0)
+        return 0;
+    return r->amount / tokens * 1000 + r->amount % tokens * 1000 / tokens + 1;
+}
+
+static tl_err adopt(tl_db *db, tl_book_op *op)
+{
+    tl_ledger_entry there, *e = &op->entry;
+    tl_receipt told = e->receipt, *r = &told;
+    int64_t id, most;
+    tl_err err = r->by_consumer ? tl_receipt_verify(r) : TL_ERR_AUTH;
+    if (!err)
+        err = find(db, &op->identity->id, TL_LEDGER_SERVED, &r->consumer, r->request, &id, &there);
+    if (!err && there.state != TL_LEDGER_VOIDED)
+        return TL_ERR_EXISTS;
+    if (err && err != TL_ERR_NOT_FOUND)
+        return err;
+    int64_t price = err ? price_of(r) : there.price;
+    *e = (tl_ledger_entry){.role = TL_LEDGER_SERVED,
+                           .peer = r->consumer,
+                           .has_network = r->has_network,
+                           .network = r->network,
+                           .at = r->at,
+                           .price = price,
+                           .receipt = told};
+    memcpy(e->request, r->request, sizeof e->request);
+    memcpy(e->model, r->model, sizeof e->model);
+    if (tl_ledger_amount(r->tokens_in, r->tokens_out, e->price, &most) || most < r->amount)
+        return TL_ERR_INVALID; /* money for no tokens */
+    err = tl_receipt_sign(&e->receipt, op->identity);
+    return err ? err : insert_posted(db, e);
+}
+
 /* --- names --- */
 
 static tl_err name(tl_db *db, const tl_ledger_entry *e)
@@ -330,7 +413,9 @@ tl_err tl_ledger_run(tl_db *db, tl_book_op *op)
 {
     switch (op->what) {
     case TL_BOOK_BEGIN: return begin(db, &op->entry);
-    case TL_BOOK_OVER: return over(db, &op->entry);
+    case TL_BOOK_OVER: return over(db, &op->entry, op->answered);
+    case TL_BOOK_OWED: return read_owed(db, op);
+    case TL_BOOK_ADOPT: return adopt(db, op);
     case TL_BOOK_LAPSE: return void_it(db, &op->entry, TL_LEDGER_ASKED);
     case TL_BOOK_VOID: return void_it(db, &op->entry, TL_LEDGER_SERVED);
     case TL_BOOK_POST: return post(db, op);

@@ -139,6 +139,7 @@ static const char tl_store_ledger_step[] =
     "  peer_signature BLOB CHECK (length(peer_signature) = 64),"
     "  confirmed INTEGER NOT NULL DEFAULT 0 CHECK (confirmed IN (0, 1)),"
     "  refused TEXT,"                          /* served: why the consumer does not sign */
+    "  answered INTEGER NOT NULL DEFAULT 0 CHECK (answered IN (0, 1)),"  /* asked: whole */
     "  CHECK (state != 'posted' OR (amount IS NOT NULL AND signed_at IS NOT NULL"
     "    AND own_signature IS NOT NULL)),"
     "  CHECK (state != 'posted' OR kind != 'question'"
@@ -155,6 +156,8 @@ static const char tl_store_ledger_step[] =
     "CREATE INDEX transfers_held ON transfers (peer) WHERE state = 'held';"
     "CREATE INDEX transfers_unsigned ON transfers (peer)"
     "  WHERE state = 'posted' AND peer_signature IS NULL;"
+    "CREATE INDEX transfers_owed ON transfers (peer)"
+    "  WHERE role = 'asked' AND answered = 1 AND state != 'posted';"
     "CREATE INDEX transfers_unconfirmed ON transfers (peer)"
     "  WHERE kind = 'settlement' AND state != 'voided' AND confirmed = 0;"
 

@@ -396,6 +396,67 @@ static void a_provider_that_dies_before_the_commit_charges_nothing(void **state)
     assert_even(p, 0);
 }
 
+/* The answer was whole, and the provider died before its commit: its honest consumer pays. */
+static void a_charge_that_a_crash_lost_is_offered_by_the_consumer(void **state)
+{
+    pair *p = *state;
+    assert_true(trade(p, "before", 1, 1));
+    p->b.disk_fails = true;
+    assert_true(trade(p, "q", 10, 20));
+    assert_int_equal(balance(&p->b), 2);
+    p->b.disk_fails = false;
+    restart(&p->b);
+    connect_pair(p);
+    assert_even(p, 32);
+    assert_int_equal(tl_credit_counters_of(p->b.credit)->adopted, 1);
+    connect_pair(p); /* and once is enough */
+    assert_even(p, 32);
+    /* also where the consumer was killed, too, a moment later */
+    p->b.disk_fails = true;
+    assert_true(trade(p, "r", 10, 20));
+    p->b.disk_fails = false;
+    restart(&p->b);
+    restart(&p->a);
+    connect_pair(p);
+    assert_even(p, 62);
+}
+
+static void say_offer(pair *p, const char *request, int64_t tokens)
+{
+    tl_receipt r = {.consumer = p->a.self.id,
+                    .provider = p->b.self.id,
+                    .model = "llama",
+                    .tokens_in = tokens,
+                    .amount = 1,
+                    .at = WALL};
+    snprintf(r.request, sizeof r.request, "%s", request);
+    assert_int_equal(tl_receipt_sign(&r, &p->a.self), TL_OK);
+    say_receipt(&p->a, &r);
+}
+
+static void what_a_peer_offers_is_taken_from_one_that_was_known_and_so_often_alone(void **state)
+{
+    pair *p = *state;
+    char request[16];
+    say_offer(p, "stranger", 1); /* with whom nothing ever passed */
+    assert_int_equal(tl_credit_counters_of(p->b.credit)->adopted, 0);
+    assert_true(trade(p, "q", 1, 1));
+    restart(&p->b);
+    p->cut = false;
+    say_offer(p, "q", 1);       /* it is charged already */
+    say_offer(p, "nothing", 0); /* money for no tokens */
+    assert_int_equal(tl_credit_counters_of(p->b.credit)->adopted, 0);
+    for (int i = 0; i < TL_CREDIT_ADOPT_MAX + 5; i++) {
+        snprintf(request, sizeof request, "o%d", i);
+        say_offer(p, request, 3);
+    }
+    assert_int_equal(tl_credit_counters_of(p->b.credit)->adopted, TL_CREDIT_ADOPT_MAX);
+    assert_int_equal(balance(&p->b), 2 + TL_CREDIT_ADOPT_MAX);
+    json_t *audit = report(&p->b, TL_REPORT_AUDIT);
+    assert_true(json_is_true(json_object_get(audit, "ok")));
+    json_decref(audit);
+}
+
 static void a_claim_that_comes_late_is_signed_all_the_same(void **state)
 {
     pair *p = *state;
@@ -557,6 +618,8 @@ int main(void)
         WITH_PAIR(what_was_not_signed_is_signed_after_the_next_hello),
         WITH_PAIR(a_consumer_that_died_before_its_disk_had_the_question_pays_by_its_order),
         WITH_PAIR(a_provider_that_dies_before_the_commit_charges_nothing),
+        WITH_PAIR(a_charge_that_a_crash_lost_is_offered_by_the_consumer),
+        WITH_PAIR(what_a_peer_offers_is_taken_from_one_that_was_known_and_so_often_alone),
         WITH_PAIR(a_claim_that_comes_late_is_signed_all_the_same),
         WITH_PAIR(a_full_disk_loses_no_charge_and_stops_paid_work),
         WITH_PAIR(two_that_are_cut_and_killed_at_random_agree_in_the_end),

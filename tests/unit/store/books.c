@@ -73,6 +73,7 @@ tl_err over(const books *s, const char *request, int64_t in, int64_t out)
 {
     tl_book_op op = {.what = TL_BOOK_OVER, .entry = question_of(s, TL_LEDGER_ASKED, request)};
     op.entry.cap = (tl_tokens){in, out};
+    op.answered = in || out;
     return run_op(&s->consumer, &op);
 }
 
