@@ -63,9 +63,10 @@ lab-full: all
 	@tests/lab/test_matrix.py $(BUILD) --tries 100
 	@LAB_FULL=1 tests/lab/test_outages.py $(BUILD)
 
-## make kills [KILLS=1000]  kills the store with kill -9 so often, and looks for what was acknowledged
+## make kills [KILLS=1000]  kills the store, and two nodes that pay each other, with kill -9 so often; looks for what was acknowledged
 kills: all
 	@TEALE_KILLS=$(KILLS) $(BUILD)/tests/unit/store/test_store_kill
+	@tests/e2e/test_wallet_kills.py $(BUILD)/src/teale $(BUILD)/src/teale-relay $(BUILD)/tests/programs/parrot $(KILLS)
 
 ## make test-debian13 [SUITE=bookworm] [ROOT=folder] [WHAT="demo check"]  make demo and make test on a Debian of its own (root)
 test-debian13:

@@ -82,13 +82,14 @@ def main():
         wait_for(lambda: nodes["server"].status()["backend"]["state"] == "up")
         start("asker")
         load = Load(lambda: nodes["asker"])
-        begun = time.monotonic()
+        begun, both = time.monotonic(), 0
         for n in range(KILLS):
             time.sleep(dice.uniform(0.05, 0.6))
             sides = dice.choice((["asker"], ["server"], ["asker", "server"]))
             if n % 10 == 0:
                 for side in nodes:
                     note(seen[side], nodes[side])
+            both += len(sides) == 2
             for side in sides:
                 nodes[side].kill()
             for side in sides:
@@ -118,8 +119,12 @@ def main():
         assert posted["asker"] == posted["server"]
         total = sum(posted["server"].values())
         assert balance("server") == total > 0, (balance("server"), total)
+        # An answer that came whole in the milliseconds before both were killed is on no disk.
+        free = [name for name in load.answered if name not in posted["server"]]
+        assert len(free) <= both * ASKERS, (len(free), both)
         print(f"{KILLS} kills in {took:.0f} s; {load.asked} questions, {len(load.answered)} answered whole, "
-              f"{len(posted['server'])} charged on both sides, {total} micro-credits; audits clean")
+              f"{len(posted['server'])} charged on both sides, {total} micro-credits; {len(free)} "
+              f"whole answers were lost to both; audits clean")
 
 
 if __name__ == "__main__":
