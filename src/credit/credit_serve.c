@@ -427,17 +427,18 @@ static void adopt_done(tl_book_op *op, tl_err e)
     json_t *receipt;
     a->at_once--;
     a->open--;
-    if (e == TL_OK) {
+    bool is_new = e == TL_OK && op->claim != TL_CLAIM_AGAIN;
+    if (is_new) {
         c->counters.adopted++;
         tl_request_key_set(&key, &a->id, r->request);
         remember(c, &key, r->at);
         (void)!tl_ledger_count(&a->sums, TL_LEDGER_QUESTION, TL_LEDGER_SERVED, r->amount);
-        if (!tl_receipt_write(r, &receipt))
-            (void)!tl_credit_say_receipt(a, json_pack("{s:o}", "receipt", receipt));
     } else {
         a->adopted--;
         c->counters.malformed += e == TL_ERR_AUTH;
     }
+    if (!e && !tl_receipt_write(r, &receipt))
+        (void)!tl_credit_say_receipt(a, json_pack("{s:o}", "receipt", receipt));
     tl_book_op_free(op);
 }
 

@@ -23,7 +23,8 @@ typedef enum {
      * consumer has signed here, as of entry.at. */
     TL_BOOK_OWED,
     /* The provider lost the charge in a crash, and the consumer offers it: entry.receipt, which it has
-     * signed. Signed and posted. TL_ERR_AUTH; TL_ERR_EXISTS: the question is charged already. */
+     * signed. Signed and posted. `claim` AGAIN: that is so already, and the receipt is what both have
+     * signed. TL_ERR_AUTH; TL_ERR_EXISTS: the question is held, or charged and claimed. */
     TL_BOOK_ADOPT,
     /* No claim has come for the consumer's question: VOIDED, and signed all the same if one comes. */
     TL_BOOK_LAPSE,

@@ -373,6 +373,11 @@ static tl_err adopt(tl_db *db, tl_book_op *op)
     tl_err err = r->by_consumer ? tl_receipt_verify(r) : TL_ERR_AUTH;
     if (!err)
         err = find(db, &op->identity->id, TL_LEDGER_SERVED, &r->consumer, r->request, &id, &there);
+    if (!err && there.state == TL_LEDGER_POSTED && there.receipt.by_consumer) {
+        op->claim = TL_CLAIM_AGAIN; /* it did not hear of it */
+        e->receipt = there.receipt;
+        return TL_OK;
+    }
     if (!err && there.state != TL_LEDGER_VOIDED)
         return TL_ERR_EXISTS;
     if (err && err != TL_ERR_NOT_FOUND)

@@ -417,6 +417,11 @@ static void a_charge_that_a_crash_lost_is_offered_by_the_consumer(void **state)
     p->b.disk_fails = false;
     restart(&p->b);
     restart(&p->a);
+    p->b.is_silent = true; /* and what it answers is lost, too */
+    connect_pair(p);
+    assert_int_equal(balance(&p->b), 62);
+    assert_int_equal(balance(&p->a), -32);
+    p->b.is_silent = false;
     connect_pair(p);
     assert_even(p, 62);
 }
