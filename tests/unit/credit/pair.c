@@ -251,6 +251,40 @@ bool trade(pair *p, const char *request, int64_t in, int64_t out)
     return true;
 }
 
+void charge_at_once(pair *p, const char *request)
+{
+    tl_credit_question q = question_to(&p->a, request, 1000);
+    char order[TL_ORDER_MAX];
+    tl_credit_asked *asked;
+    tl_credit_served *s;
+    tl_why why;
+    assert_int_equal(tl_credit_ask(p->a.credit, &q, order, &asked), TL_OK);
+    q.peer = p->a.self.id;
+    q.order = order;
+    assert_int_equal(tl_credit_serve(p->b.credit, &q, &s, &why), TL_OK);
+    tl_credit_charge(s, (tl_tokens){1, 1});
+    tl_credit_over(asked, TL_CREDIT_ANSWERED, (tl_tokens){1, 1});
+}
+
+tl_err serve(pair *p, const char *request, int64_t price, uint64_t max_tokens,
+             tl_credit_served **ret)
+{
+    tl_credit_question q = question_to(&p->b, request, price);
+    tl_why why;
+    q.max_tokens = max_tokens;
+    return tl_credit_serve(p->b.credit, &q, ret, &why);
+}
+
+void say_receipt(party *from, const tl_receipt *r)
+{
+    json_t *o, *payload;
+    assert_int_equal(tl_receipt_write(r, &o), TL_OK);
+    payload = json_pack("{s:[{s:o}]}", "receipts", "receipt", o);
+    say(from, "receipts", payload);
+    json_decref(payload);
+    settle_down(from->pair);
+}
+
 /* --- what came of it --- */
 
 int64_t balance(const party *p)

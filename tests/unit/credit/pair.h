@@ -65,6 +65,14 @@ void say(party *from, const char *name, json_t *payload);
 /* A whole question at 1000 a token: `a` asks `b`, which delivers so many tokens. False: refused. */
 bool trade(pair *p, const char *request, int64_t in, int64_t out);
 
+/* As trade, of two tokens; the stores and the messages are still to do their part. */
+void charge_at_once(pair *p, const char *request);
+/* `a` asks `b`. */
+tl_err serve(pair *p, const char *request, int64_t price, uint64_t max_tokens,
+             tl_credit_served **ret);
+/* Says a receipt, as it is, and settles down. */
+void say_receipt(party *from, const tl_receipt *r);
+
 int64_t balance(const party *p);
 json_t *report(party *p, tl_report_what what);
 /* Both audits are clean, and each side's balance is minus the other's, and `owed` at b. */

@@ -1,0 +1,226 @@
+/* What is left of a charge when a node dies, a disk is full or a connection breaks. */
+#include "pair.h"
+
+static void what_was_not_signed_is_signed_after_the_next_hello(void **state)
+{
+    pair *p = *state;
+    char request[16];
+    p->b.is_member = true;
+    p->cut = true;
+    for (int i = 0; i < 2 * TL_BOOK_READ_MAX + 20; i++) {
+        snprintf(request, sizeof request, "q%d", i);
+        charge_at_once(p, request);
+    }
+    settle_down(p);
+    assert_int_equal(unsigned_at(&p->b), 2 * TL_BOOK_READ_MAX + 20);
+    restart(&p->a);
+    restart(&p->b);
+    connect_pair(p);
+    assert_int_equal(unsigned_at(&p->b), 0);
+    assert_even(p, 2 * (2 * TL_BOOK_READ_MAX + 20));
+}
+
+static void a_consumer_that_died_before_its_disk_had_the_question_pays_by_its_order(void **state)
+{
+    pair *p = *state;
+    p->a.disk_fails = true; /* nothing of it reaches the disk */
+    assert_true(trade(p, "q", 10, 20));
+    assert_int_equal(unsigned_at(&p->b), 1);
+    p->a.disk_fails = false;
+    restart(&p->a);
+    connect_pair(p);
+    assert_int_equal(unsigned_at(&p->b), 0);
+    assert_even(p, 30);
+}
+
+static void a_provider_that_dies_before_the_commit_charges_nothing(void **state)
+{
+    pair *p = *state;
+    tl_credit_question q = question_to(&p->a, "q", 1000);
+    char order[TL_ORDER_MAX];
+    tl_credit_asked *asked;
+    tl_credit_served *served;
+    tl_why why;
+    assert_int_equal(tl_credit_ask(p->a.credit, &q, order, &asked), TL_OK);
+    q.peer = p->a.self.id;
+    assert_int_equal(tl_credit_serve(p->b.credit, &q, &served, &why), TL_OK);
+    settle_down(p);
+    restart(&p->b);
+    tl_credit_over(asked, TL_CREDIT_LOST, (tl_tokens){3, 3});
+    connect_pair(p);
+    assert_even(p, 0);
+    json_t *w = report(&p->b, TL_REPORT_WALLET);
+    assert_int_equal(json_integer_value(json_object_get(w, "held_micro")), 0);
+    json_decref(w);
+    /* the consumer holds it until it is sure that no claim comes */
+    w = report(&p->a, TL_REPORT_WALLET);
+    assert_int_equal(json_integer_value(json_object_get(w, "held_micro")), 110);
+    json_decref(w);
+    pass_time(p, TL_CREDIT_CLAIM_WITHIN);
+    w = report(&p->a, TL_REPORT_WALLET);
+    assert_int_equal(json_integer_value(json_object_get(w, "held_micro")), 0);
+    json_decref(w);
+    assert_even(p, 0);
+}
+
+/* The answer was whole, and the provider died before its commit: its honest consumer pays. */
+static void a_charge_that_a_crash_lost_is_offered_by_the_consumer(void **state)
+{
+    pair *p = *state;
+    assert_true(trade(p, "before", 1, 1));
+    p->b.disk_fails = true;
+    assert_true(trade(p, "q", 10, 20));
+    assert_int_equal(balance(&p->b), 2);
+    p->b.disk_fails = false;
+    restart(&p->b);
+    connect_pair(p);
+    assert_even(p, 32);
+    assert_int_equal(tl_credit_counters_of(p->b.credit)->adopted, 1);
+    connect_pair(p); /* and once is enough */
+    assert_even(p, 32);
+    /* also where the consumer was killed, too, a moment later */
+    p->b.disk_fails = true;
+    assert_true(trade(p, "r", 10, 20));
+    p->b.disk_fails = false;
+    restart(&p->b);
+    restart(&p->a);
+    p->b.is_silent = true; /* and what it answers is lost, too */
+    connect_pair(p);
+    assert_int_equal(balance(&p->b), 62);
+    assert_int_equal(balance(&p->a), -32);
+    p->b.is_silent = false;
+    connect_pair(p);
+    assert_even(p, 62);
+}
+
+static void say_offer(pair *p, const char *request, int64_t tokens)
+{
+    tl_receipt r = {.consumer = p->a.self.id,
+                    .provider = p->b.self.id,
+                    .model = "llama",
+                    .tokens_in = tokens,
+                    .amount = 1,
+                    .at = WALL};
+    snprintf(r.request, sizeof r.request, "%s", request);
+    assert_int_equal(tl_receipt_sign(&r, &p->a.self), TL_OK);
+    say_receipt(&p->a, &r);
+}
+
+static void what_a_peer_offers_is_taken_from_one_that_was_known_and_so_often_alone(void **state)
+{
+    pair *p = *state;
+    char request[16];
+    say_offer(p, "stranger", 1); /* with whom nothing ever passed */
+    assert_int_equal(tl_credit_counters_of(p->b.credit)->adopted, 0);
+    assert_true(trade(p, "q", 1, 1));
+    restart(&p->b);
+    p->cut = false;
+    say_offer(p, "q", 1);       /* it is charged already */
+    say_offer(p, "nothing", 0); /* money for no tokens */
+    assert_int_equal(tl_credit_counters_of(p->b.credit)->adopted, 0);
+    for (int i = 0; i < TL_CREDIT_ADOPT_MAX + 5; i++) {
+        snprintf(request, sizeof request, "o%d", i);
+        say_offer(p, request, 3);
+    }
+    assert_int_equal(tl_credit_counters_of(p->b.credit)->adopted, TL_CREDIT_ADOPT_MAX);
+    assert_int_equal(balance(&p->b), 2 + TL_CREDIT_ADOPT_MAX);
+    json_t *audit = report(&p->b, TL_REPORT_AUDIT);
+    assert_true(json_is_true(json_object_get(audit, "ok")));
+    json_decref(audit);
+}
+
+static void a_claim_that_comes_late_is_signed_all_the_same(void **state)
+{
+    pair *p = *state;
+    p->cut = true;
+    assert_true(trade(p, "q", 10, 20));
+    pass_time(p, TL_CREDIT_CLAIM_WITHIN);
+    restart(&p->a);
+    connect_pair(p);
+    assert_even(p, 30);
+}
+
+static void a_full_disk_loses_no_charge_and_stops_paid_work(void **state)
+{
+    pair *p = *state;
+    tl_credit_served *s;
+    p->b.disk_fails = true;
+    assert_true(trade(p, "q", 10, 20));
+    assert_int_equal(balance(&p->b), 0);
+    assert_int_equal(serve(p, "p", 1000, 1, &s), TL_ERR_IO);
+    assert_int_equal(serve(p, "free", 0, 1, &s), TL_OK);
+    tl_credit_waive(s);
+    pass_time(p, TL_CREDIT_RETRY_EVERY);
+    assert_int_equal(balance(&p->b), 0);
+    p->b.disk_fails = false; /* there is room again */
+    pass_time(p, TL_CREDIT_RETRY_EVERY);
+    assert_even(p, 30);
+    assert_int_equal(serve(p, "p", 1000, 1, &s), TL_OK);
+    tl_credit_waive(s);
+}
+
+/* Whatever is cut and killed at whatever moment, the two agree in the end, and nothing that was
+ * claimed is lost or counted twice. */
+static void two_that_are_cut_and_killed_at_random_agree_in_the_end(void **state)
+{
+    pair *p = *state;
+    tl_rand rand = tl_rand_seeded(11);
+    int64_t owed = 0;
+    p->b.is_member = true;
+    p->a.is_member = true;
+    for (int i = 0; i < 400; i++) {
+        char request[16], order[TL_ORDER_MAX];
+        tl_credit_asked *asked;
+        tl_credit_served *served = NULL;
+        tl_why why;
+        snprintf(request, sizeof request, "q%d", i);
+        tl_credit_question q = question_to(&p->a, request, 1000);
+        assert_int_equal(tl_credit_ask(p->a.credit, &q, order, &asked), TL_OK);
+        q.peer = p->a.self.id;
+        q.order = order;
+        if (tl_credit_serve(p->b.credit, &q, &served, &why))
+            fail_msg("%s", why.text);
+        uint64_t what = tl_rand_below(&rand, 8);
+        p->a.disk_fails = what == 0;
+        if (what == 1) { /* the provider dies, and nobody is charged */
+            tl_credit_over(asked, TL_CREDIT_LOST, (tl_tokens){1, 1});
+            restart(&p->b);
+        } else {
+            tl_credit_charge(served, (tl_tokens){2, (int64_t)(i % 50)});
+            owed += 2 + i % 50;
+            if (what == 2 || what == 0) { /* the consumer dies */
+                settle_down(p);
+                p->a.disk_fails = false;
+                restart(&p->a);
+            } else {
+                tl_credit_over(asked, TL_CREDIT_ANSWERED, (tl_tokens){2, i % 50});
+            }
+            if (what == 3) /* the provider dies, when its commit was asked for */
+                restart(&p->b);
+            if (what == 4)
+                p->cut = true;
+            if (what == 5)
+                settle_down(p);
+        }
+        if (p->cut && tl_rand_below(&rand, 3) == 0)
+            connect_pair(p);
+    }
+    connect_pair(p);
+    assert_int_equal(unsigned_at(&p->b), 0);
+    assert_even(p, owed);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_PAIR(what_was_not_signed_is_signed_after_the_next_hello),
+        WITH_PAIR(a_consumer_that_died_before_its_disk_had_the_question_pays_by_its_order),
+        WITH_PAIR(a_provider_that_dies_before_the_commit_charges_nothing),
+        WITH_PAIR(a_charge_that_a_crash_lost_is_offered_by_the_consumer),
+        WITH_PAIR(what_a_peer_offers_is_taken_from_one_that_was_known_and_so_often_alone),
+        WITH_PAIR(a_claim_that_comes_late_is_signed_all_the_same),
+        WITH_PAIR(a_full_disk_loses_no_charge_and_stops_paid_work),
+        WITH_PAIR(two_that_are_cut_and_killed_at_random_agree_in_the_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
