@@ -10,6 +10,7 @@
 
 #define READ_TIME   (10 * TL_SEC)
 #define AUDIT_TIME  (10 * TL_MIN) /* every signature of a year is checked */
+#define PAGE        8000          /* entries of the history that one answer holds: 8 MB */
 #define SETTLE_TIME (30 * TL_SEC) /* the peer signs, over a connection that may have to be made */
 
 /* --- wallet --- */
@@ -208,6 +209,37 @@ static int add_filters(const tl_cli *cli, const tl_args *args, json_t *wish)
     return code;
 }
 
+/* All entries, some thousands at a time: an answer of the daemon has a bound. `wish` is taken. */
+static int read_history(tl_cli *cli, const tl_args *args, json_t *wish, json_t **ret)
+{
+    json_t *all = NULL;
+    int code = wish && !json_object_set_new(wish, "limit", json_integer(PAGE)) ? TL_EXIT_OK
+                                                                               : TL_EXIT_FAILED;
+    for (bool more = true; !code && more;) {
+        json_t *part = NULL;
+        code = tl_verb_do(cli, args, "wallet.history", json_deep_copy(wish), READ_TIME, &part);
+        const json_t *next = json_object_get(part, "next");
+        more = next != NULL;
+        if (!code && more && json_object_set_new(wish, "after", json_deep_copy(next)))
+            code = TL_EXIT_FAILED;
+        (void)json_object_del(part, "next");
+        if (!code && all &&
+            json_array_extend(json_object_get(all, "entries"), json_object_get(part, "entries")))
+            code = TL_EXIT_FAILED;
+        if (all)
+            json_decref(part);
+        else
+            all = part;
+    }
+    json_decref(wish);
+    if (code) {
+        json_decref(all);
+        all = NULL;
+    }
+    *ret = all;
+    return code;
+}
+
 int tl_cmd_wallet_history(tl_cli *cli, const tl_args *args)
 {
     json_t *wish, *all;
@@ -219,7 +251,7 @@ int tl_cmd_wallet_history(tl_cli *cli, const tl_args *args)
         json_decref(wish);
         return code;
     }
-    code = tl_verb_do(cli, args, "wallet.history", wish, READ_TIME, &all);
+    code = read_history(cli, args, wish, &all);
     if (all && cli->json)
         tl_out_json(all);
     else if (all && tl_args_has(args, "csv"))

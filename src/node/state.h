@@ -4,7 +4,7 @@
  *   node.c           makes, drives and ends the node
  *   node_wiring.c    hands the events of each part to the others
  *   node_network.c   the UDP port and the direct ways
- *   node_credit.c    accounts with peers; node_wallet.c the verbs of the wallet
+ *   node_credit.c    accounts with peers; till.c what they are told; node_wallet.c the wallet's verbs
  *   node_store.c     the database, and how its thread wakes the loop
  *   node_legacy.c    the old protocol
  *   node_scope.c     what the book of networks changes

@@ -25,7 +25,7 @@ TL_CHECK tl_err tl_ledger_load(tl_store *s, tl_unix now, const tl_ledger_loaded 
 
 typedef enum {
     TL_REPORT_WALLET,  /* {balance_micro, …, peers: [{node_id, …}], ptns: [{ptn_id, …}]} */
-    TL_REPORT_HISTORY, /* {entries: […]} */
+    TL_REPORT_HISTORY, /* {entries: […], next?: {at, id}}: there may be more after `next` */
     TL_REPORT_AUDIT,   /* {ok, transactions, receipts, unsigned, problems: […]} */
 } tl_report_what;
 
@@ -39,6 +39,10 @@ typedef struct tl_report {
     bool has_peer, has_network;
     tl_node_id peer, network;
     tl_unix since; /* 0: from the beginning */
+    /* HISTORY: so many entries at most, 0: all; after the entry that `next` of a result before this
+     * named, 0: from `since` on. */
+    size_t limit;
+    int64_t after_at, after_id;
     /* Called once, on the owner's thread. */
     void (*done)(struct tl_report *r, tl_err e);
     void *user;

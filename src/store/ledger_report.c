@@ -152,8 +152,10 @@ tl_err tl_ledger_report_history(tl_db *db, tl_report *r)
     sqlite3_stmt *row;
     if (!r->result && !(r->result = json_pack("{s:[]}", "entries")))
         return TL_ERR_NOMEM;
-    if (!r->last_id)
-        r->last_at = r->since - 1;
+    if (!r->last_id) {
+        r->last_id = r->after_id;
+        r->last_at = r->after_id ? r->after_at : r->since - 1;
+    }
     json_t *entries = json_object_get(r->result, "entries");
     size_t before = json_array_size(entries);
     tl_err e = tl_db_find(
@@ -174,8 +176,18 @@ tl_err tl_ledger_report_history(tl_db *db, tl_report *r)
         r->last_at = entry.at;
         r->last_id = sqlite3_column_int64(row, 0);
     }
-    r->more = json_array_size(entries) - before == (size_t)atoi(PIECE);
-    return e == TL_ERR_NOT_FOUND ? TL_OK : e;
+    if (e != TL_ERR_NOT_FOUND)
+        return e;
+    bool full = json_array_size(entries) - before == (size_t)atoi(PIECE);
+    bool enough = r->limit && json_array_size(entries) >= r->limit;
+    r->more = full && !enough;
+    if (!full || !enough)
+        return TL_OK;
+    return json_object_set_new(
+               r->result, "next",
+               json_pack("{s:I, s:I}", "at", (json_int_t)r->last_at, "id", (json_int_t)r->last_id))
+               ? TL_ERR_NOMEM
+               : TL_OK;
 }
 
 /* --- as jobs --- */

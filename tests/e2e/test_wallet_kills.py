@@ -25,7 +25,7 @@ class Load:
         self.answered = []  # IDs of answers that came whole
         self.asked = 0
         self.lock = threading.Lock()
-        self.threads = [threading.Thread(target=self._ask, args=(n,)) for n in range(ASKERS)]
+        self.threads = [threading.Thread(target=self._ask, args=(n,), daemon=True) for n in range(ASKERS)]
         for t in self.threads:
             t.start()
 

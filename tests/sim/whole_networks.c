@@ -67,6 +67,7 @@ void whole_networks_on_hello(void *user, const tl_peer *peer)
 {
     whole_node *n = user;
     tl_peer *p = tl_peer_table_find(&n->table, &peer->id);
+    whole_credit_on_hello(n, &peer->id);
     for (size_t i = 0; n->book && i < tl_networks_count(n->book); i++) {
         const tl_membership *m = tl_networks_at(n->book, i);
         if (!tl_claims_has(n->book, p, &m->id, n->env.wall(n)))
@@ -82,6 +83,7 @@ void whole_networks_on_told(void *user, const tl_peer *peer, const char *name,
 {
     whole_node *n = user;
     bool checked;
+    whole_credit_on_told(n, &peer->id, name, payload);
     if (!n->book || strcmp(name, "ptnHello") != 0)
         return;
     (void)tl_networks_take_certificate(n->book, &peer->id, json_object_get(payload, "certificate"),

@@ -4,7 +4,7 @@
 #ifndef TEALE_SIM_WHOLE_NETWORKS_H
 #define TEALE_SIM_WHOLE_NETWORKS_H
 
-#include "whole_node.h"
+#include "whole_credit.h"
 
 /* The node is in the network from now on, by this name; its capabilities say so. */
 void whole_node_join(whole_node *n, const tl_identity *authority, const char *name, tl_role role);

@@ -464,6 +464,7 @@ static void build(whole_node *n)
     must_ok(tl_server_new(&env, &n->access, &n->policy, &backend, n, &n->server));
     must_ok(tl_router_new(&n->identity.id, &env, &n->access, &n->table, n->peers, n->asker, &world,
                           n, &n->router));
+    whole_credit_start(n);
     whole_node_tell(n);
 }
 
@@ -472,6 +473,7 @@ static void tear_down(whole_node *n)
     tl_router_free(n->router);
     tl_asker_free(n->asker);
     tl_server_free(n->server);
+    whole_credit_stop(n);
     while (n->jobs)
         job_free(n->jobs);
     tl_direct_free(n->direct);
@@ -503,6 +505,7 @@ static void flush(void *user)
         tl_asker_run(n->asker);
         run_direct(n);
         tl_peers_run(n->peers);
+        n->awake = whole_credit_step(n) || n->awake;
     } while (n->awake);
     whole_net_flush(&n->net);
 }
@@ -517,6 +520,7 @@ static void on_timer(void *user)
     tl_asker_on_timer(n->asker);
     tl_router_on_timer(n->router);
     tl_server_on_timer(n->server);
+    whole_credit_on_timer(n);
 }
 
 static tl_time expiry(void *user)
@@ -524,7 +528,7 @@ static tl_time expiry(void *user)
     whole_node *n = user;
     tl_time at = tl_time_min(tl_peers_expiry(n->peers), tl_asker_expiry(n->asker));
     at = tl_time_min(at, tl_time_min(tl_server_expiry(n->server), tl_router_expiry(n->router)));
-    at = tl_time_min(at, jobs_expiry(n));
+    at = tl_time_min(at, tl_time_min(jobs_expiry(n), whole_credit_expiry(n)));
     at = tl_time_min(at, tl_time_min(tl_direct_expiry(n->direct), whole_net_expiry(&n->net)));
     return tl_time_min(at, tl_relay_link_expiry(n->link));
 }
@@ -588,6 +592,7 @@ void whole_node_restart(whole_node *n)
 void whole_node_free(whole_node *n)
 {
     tear_down(n);
+    whole_node_close_accounts(n);
     whole_net_clear(&n->net);
     tl_networks_free(n->book);
     json_decref(n->lies);

@@ -61,9 +61,10 @@ typedef struct whole_node {
     tl_router *router;
     tl_access access;
     tl_env env;
-    tl_networks *book; /* NULL: in no network (whole_networks.h) */
-    bool hide;         /* it shows tags in place of its networks */
-    json_t *lies;      /* what it shows instead; NULL: the truth */
+    struct whole_accounts *accounts; /* NULL: it keeps none (whole_credit.h) */
+    tl_networks *book;               /* NULL: in no network (whole_networks.h) */
+    bool hide;                       /* it shows tags in place of its networks */
+    json_t *lies;                    /* what it shows instead; NULL: the truth */
     tl_server_policy policy;
     bool awake;
     tl_unix clock_off; /* of the wall clock, seconds */
