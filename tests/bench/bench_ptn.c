@@ -1,6 +1,7 @@
 /* bench_ptn [SECONDS]: what private networks cost a node, on one core: certificates that are new and
  * that are known, beside the bare signature check of libsodium in the same run, and decisions of the
  * scheduler. Prints one `name: value unit` a line. */
+#include "ask/slots.h"
 #include "base/json.h"
 #include "crypto/canonical.h"
 #include "crypto/sign.h"
@@ -303,6 +304,116 @@ static void bench_scheduler(void)
                1e-6 / decisions(shapes[i][0], shapes[i][1]));
 }
 
+/* --- a question at an idle provider, through the queue and past it --- */
+
+static const char answer[] =
+    "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n"
+    "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":1}}\n\n";
+static tl_slots *slots;
+static tl_exchange_sink served_sink;
+static void *served_user;
+
+static tl_time bench_now(void *user)
+{
+    (void)user;
+    return TL_SEC;
+}
+
+static tl_unix bench_wall(void *user)
+{
+    (void)user;
+    return WALL;
+}
+
+static void bench_wake(void *user)
+{
+    (void)user;
+}
+
+/* A model server that does nothing: what is measured stands before it. */
+static tl_err serve(void *user, const tl_ask *ask, const tl_exchange_sink *sink, void *sink_user,
+                    tl_exchange **ret_exchange)
+{
+    static tl_exchange handle;
+    (void)user;
+    (void)ask;
+    served_sink = *sink;
+    served_user = sink_user;
+    *ret_exchange = &handle;
+    return TL_OK;
+}
+
+static void heard_head(void *user, const tl_answer_head *head)
+{
+    (void)user;
+    (void)head;
+}
+
+static void heard_body(void *user, tl_slice bytes)
+{
+    (void)user;
+    (void)bytes;
+}
+
+static void heard_end(void *user, const tl_answer_end *end)
+{
+    (void)end;
+    *(bool *)user = true;
+}
+
+static void heard_failure(void *user, const tl_failure *failure)
+{
+    (void)failure;
+    *(bool *)user = false;
+}
+
+static void one_question(size_t i, tl_ask_fn ask_fn, void *user)
+{
+    static const tl_exchange_sink sink = {heard_head, heard_body, heard_end, heard_failure, NULL};
+    static char body[2048];
+    tl_answer_head head = {.status = 200, .content_type = "text/event-stream"};
+    tl_answer_end end = {5, 1, 0};
+    tl_ask ask = {.model = "m",
+                  .path = "/v1/chat/completions",
+                  .content_type = "application/json",
+                  .streaming = true,
+                  .from_peer = true,
+                  .requester = nodes[i],
+                  .has_network = i % 2,
+                  .network = nodes[i % 8],
+                  .body = tl_slice_of(body, sizeof body)};
+    tl_exchange *x;
+    bool answered = false;
+    must(!ask_fn(user, &ask, &sink, &answered, &x), "memory");
+    served_sink.on_head(served_user, &head);
+    served_sink.on_body(served_user, tl_slice_of(answer, sizeof answer - 1));
+    served_sink.on_end(served_user, &end);
+    must(answered, "no answer");
+}
+
+static void through_the_queue(size_t i)
+{
+    one_question(i, tl_slots_ask, slots);
+    tl_slots_run(slots);
+}
+
+static void past_the_queue(size_t i)
+{
+    one_question(i, serve, NULL);
+}
+
+static void bench_slots(void)
+{
+    const tl_env env = {bench_now, bench_wall, bench_wake, NULL};
+    const tl_slots_config config = {4, 64, 300 * TL_SEC};
+    candidate both[] = {{.work = through_the_queue}, {.work = past_the_queue}};
+    must(!tl_slots_new(&env, &config, serve, NULL, &slots), "memory");
+    compare(both, 2);
+    printf("the queue adds to a question at an idle provider: %.2f us\n",
+           1e6 * (median_of(&both[0]) - median_of(&both[1])));
+    tl_slots_free(slots);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1)
@@ -314,6 +425,7 @@ int main(int argc, char **argv)
     must(!tl_crypto_init(), "libsodium");
     bench_certificates();
     bench_scheduler();
+    bench_slots();
     tl_networks_free(book);
     return 0;
 }
