@@ -43,18 +43,26 @@ def prices(node):
     return [(o["node_id"], o["price_micro"]) for o in offers(node)]
 
 
-def ask(node, model=MODEL, **headers):
-    """(status, who answered, error)"""
+def ask(node, model=MODEL, headers=None):
+    """(status, who answered, error, the price that was told)"""
     status, told, body = node.post(chat(model, "one two three", stream=False), headers)
     error = json.loads(body)["error"] if status != 200 else None
-    return status, told.get("X-Teale-Peer"), error
+    return status, told.get("X-Teale-Peer"), error, told.get("X-Teale-Price")
+
+
+def paid(node):
+    """[(who, price, state)] of what the node asked, once all is charged."""
+    entries = lambda: [e for e in node.json("wallet", "history")["entries"] if e["role"] == "asked"]
+    wait_for(lambda: all(e["state"] == "posted" for e in entries()))
+    for e in entries():
+        assert e["amount_micro"] == -(-(e["tokens_in"] + e["tokens_out"]) * e["price_micro"] // 1000) > 0, e
+    return [(e["peer"], e["price_micro"]) for e in entries()]
 
 
 class Prices(unittest.TestCase):
     def setUp(self):
-        self.scene = self.enterContext(Scenery(*PROGRAMS)) if hasattr(self, "enterContext") else Scenery(*PROGRAMS)
-        if not hasattr(self, "enterContext"):
-            self.addCleanup(lambda: self.scene.__exit__(None, None, None))
+        self.scene = Scenery(*PROGRAMS)
+        self.addCleanup(self.scene.__exit__, None, None, None)
         self.at = self.scene.relay()
 
     def shop(self, *args, **settings):
@@ -71,7 +79,8 @@ class Prices(unittest.TestCase):
         asker = self.scene.node(self.at)
         wait_for(lambda: prices(asker) == [(cheap.id, 100), (dear.id, 120)], 20)  # nobody is connected
         self.assertEqual([(o["path"], o["slots_free"], o["ptn_id"]) for o in offers(asker)], [(None, None, None)] * 2)
-        self.assertEqual(ask(asker)[:2], (200, cheap.id))
+        status, who, _, price = ask(asker)
+        self.assertEqual((status, who, price), (200, cheap.id, "100"))
         wait_for(lambda: offers(asker)[0]["slots_free"] == 4)
         self.assertEqual(offers(asker)[0]["path"], "relayed")
 
@@ -81,19 +90,26 @@ class Prices(unittest.TestCase):
         wait_for(lambda: prices(asker) == [(dear.id, 120), (cheap.id, 150)], 5)
         self.assertLess(time.monotonic() - begun, 5)
         self.assertEqual([parrot_stats(s.parrot)["served"] for s in (cheap, dear)], [1, 1])
+        self.assertEqual(paid(asker), [(cheap.id, 100), (dear.id, 120)])
+
+        dear.command("config", "set", "price.floor_micro", "130")  # still the cheaper one
+        status, who, _, price = ask(asker)
+        self.assertEqual((status, who, price), (200, dear.id, "130"))
+        self.assertEqual(paid(asker)[2:], [(dear.id, 130)])
+        wait_for(lambda: prices(asker)[0] == (dear.id, 130), 5)
 
         status, ranking = do(asker, "why.model", model=MODEL)
         self.assertEqual((status, ranking["model"], ranking["ptn_id"]), (200, MODEL, None))
         self.assertEqual([(r["node_id"], r["rank"], r["may"], r["price_micro"], r["reason"]) for r in ranking["ranking"]],
-                         [(dear.id, 1, True, 120, "its price is lower: 120 against 150"),
-                          (cheap.id, 2, True, 150, "its price is higher: 150 against 120")])
+                         [(dear.id, 1, True, 130, "its price is lower: 130 against 150"),
+                          (cheap.id, 2, True, 150, "its price is higher: 150 against 130")])
 
     def test_nobody_is_asked_beyond_the_maximum(self):
         shop = self.shop(price__floor_micro="100")
         asker = self.scene.node(self.at)
         wait_for(lambda: prices(asker) == [(shop.id, 100)], 20)
         asker.command("config", "set", "price.max_micro", "99")
-        status, _, error = ask(asker)
+        status, _, error, _ = ask(asker)
         self.assertEqual((status, error["code"]), (402, "payment_required"))
         self.assertIn("the lowest price is 100 micro-credits", error["message"])
         self.assertEqual(do(asker, "why.model", model=MODEL)[1]["ranking"][0]["reason"],
@@ -101,6 +117,8 @@ class Prices(unittest.TestCase):
         self.assertEqual(parrot_stats(shop.parrot)["served"], 0)
         asker.command("config", "set", "price.max_micro", "100")
         self.assertEqual(ask(asker)[:2], (200, shop.id))
+        for maximum, expected in (("99", 402), ("0", 402), ("100", 200)):  # a question's own word
+            self.assertEqual(ask(asker, headers={"X-Teale-Max-Price": maximum})[0], expected)
 
     def test_power_and_the_measured_speed_make_a_price(self):
         shop = self.shop("--token-ms", "4", price__kwh_micro="300000", price__watts="3600")
