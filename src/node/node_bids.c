@@ -12,6 +12,9 @@
 /* The speed that a bid is made of follows the measured one in steps of this part of it. Otherwise each
  * answer would change the price. */
 #define SPEED_STEP        8
+/* An asker agrees to the bid that it has seen. When the bid falls, those who are told of it a moment later
+ * still pay what both know: so the accounts of both sides tell one price. */
+#define PAST_LASTS        (10 * TL_SEC)
 /* The version of a price grows from the time of the start, so that it never comes twice. */
 #define VERSION_OF_SECOND 1000
 
@@ -65,6 +68,28 @@ static int64_t next_version(tl_node *n)
     return ++n->bids.version;
 }
 
+static void remember(tl_node *n, const tl_bid *bid)
+{
+    tl_node_bids *b = &n->bids;
+    b->past[b->past_next].model = tl_table_hash64(bid->model, strlen(bid->model));
+    b->past[b->past_next].price = bid->price;
+    b->past[b->past_next].version = bid->version;
+    b->past[b->past_next].until = tl_loop_now(n->loop) + PAST_LASTS;
+    b->past_next = (b->past_next + 1) % TL_NODE_BIDS_PAST;
+}
+
+/* The asker has seen this bid, which has fallen since. */
+static bool was_bid(const tl_node *n, const tl_ask *ask)
+{
+    uint64_t model = tl_table_hash64(ask->model, strlen(ask->model));
+    for (size_t i = 0; i < TL_NODE_BIDS_PAST; i++)
+        if (n->bids.past[i].model == model && n->bids.past[i].version == ask->price_version.value &&
+            n->bids.past[i].price == ask->price.value &&
+            tl_loop_now(n->loop) < n->bids.past[i].until)
+            return true;
+    return false;
+}
+
 /* True: a bid is another one than before. */
 static bool replace(tl_node *n, tl_bid *bid, const tl_bid *now, int64_t *version)
 {
@@ -73,6 +98,8 @@ static bool replace(tl_node *n, tl_bid *bid, const tl_bid *now, int64_t *version
                  bid->slots_free != now->slots_free || bid->queued != now->queued;
     if (dearer && !*version)
         *version = next_version(n);
+    if (bid->version && bid->price > now->price)
+        remember(n, bid);
     tl_bid made_of = *now;
     made_of.model = bid->model;
     made_of.version = dearer ? *version : bid->version;
@@ -193,6 +220,10 @@ int64_t tl_node_price(void *user, const tl_ask *ask, int64_t *ret_version)
     const tl_bid *bid = tl_bids_find(&n->bids.now, ask->model);
     uint64_t speed = tl_paces_speed(tl_router_paces(n->router), &n->identity.id, ask->model);
     tl_bid_facts f = facts_of(n, speed);
+    if (bid && ask->price.given && ask->price.value > bid->price && was_bid(n, ask)) {
+        *ret_version = ask->price_version.value;
+        return ask->price.value;
+    }
     *ret_version = bid ? bid->version : n->bids.version;
     return bid ? bid->price : tl_bid_price(&f); /* beyond TL_BIDS_MAX models: told to who asks */
 }

@@ -54,12 +54,21 @@ typedef struct {
     tl_time at;
 } tl_node_sign;
 
+#define TL_NODE_BIDS_PAST 64 /* in the few seconds that one counts, there are hardly more */
+
 /* The standing bids of this node (node_bids.c). */
 typedef struct {
     tl_bids now, idle;            /* as they are; and while nothing runs, for the relay's list */
     uint64_t speeds[TL_BIDS_MAX]; /* of the models of `now`: what their cost was made of */
     int64_t version;              /* the last one that was given; 0: none yet */
     uint32_t slots, running, queued;
+    /* Bids that were higher a moment ago: who asks for one of these pays it. */
+    struct {
+        uint64_t model; /* a hash of its name */
+        int64_t price, version;
+        tl_time until;
+    } past[TL_NODE_BIDS_PAST];
+    size_t past_next;
     bool stale;        /* speeds, models or settings are others than `now` was made of */
     bool changed;      /* since the last heartbeat of all */
     bool telling;      /* inside tl_node_tell_capabilities */

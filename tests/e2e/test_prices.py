@@ -129,6 +129,19 @@ class Prices(unittest.TestCase):
         wait_for(lambda: (offers(asker)[0]["price_micro"] or 0) > 0)
         self.assertEqual(ask(asker)[:2], (200, shop.id))
 
+    def test_a_bid_that_fell_a_moment_ago_is_paid_as_it_was_seen(self):
+        shop = self.shop("--token-ms", "20", price__floor_micro="100000")
+        asker = self.scene.node(self.at)
+        wait_for(lambda: prices(asker) == [(shop.id, 100000)], 20)
+        self.assertEqual(ask(asker)[0], 200)
+        told = []
+        while "125000" not in told and len(told) < 20:  # a heartbeat comes a second after the last at the earliest
+            told.append(asker.post(chat(MODEL, "w " * 28, stream=False))[1]["X-Teale-Price"])
+        self.assertIn("125000", told)
+        self.assertEqual([str(price) for _, price in paid(asker)][1:], told)
+        for node in (asker, shop):
+            node.command("wallet", "audit")
+
     def test_what_verbs_of_prices_refuse(self):
         asker = self.scene.node(self.at)
         for args, code in (({}, "E_INVALID"), ({"model": ""}, "E_INVALID"), ({"model": "m" * 300}, "E_INVALID"),
