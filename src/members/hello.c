@@ -204,14 +204,18 @@ static bool take_certificate(tl_members *m, tl_neighbour *nb, tl_membership *n,
 
 /* Two admins that know of other members tell each other. */
 static void compare_rolls(tl_members *m, const tl_neighbour *nb, const tl_membership *n,
-                          const json_t *entry)
+                          tl_member_link *l, const json_t *entry)
 {
+    tl_time now = tl_members_now(m);
+    bool of_late = l->rolled_at && now - l->rolled_at < TL_MEMBERS_ROLL_AGAIN;
     tl_ptn_digest theirs, ours = tl_networks_members_digest(n);
     const char *hex = tl_json_string(entry, "members", "");
     if (!tl_hex_parse(tl_slice_str(hex), false, theirs.bytes, sizeof theirs.bytes) &&
-        !same(&ours, &theirs) && tl_members_is_admin(m, &nb->id, n) &&
-        !tl_authority_may(m->config.book, n, tl_members_wall(m)))
+        !same(&ours, &theirs) && !of_late && tl_members_is_admin(m, &nb->id, n) &&
+        !tl_authority_may(m->config.book, n, tl_members_wall(m))) {
+        l->rolled_at = now ? now : 1;
         tl_roll_send(m, nb, n);
+    }
 }
 
 static void on_entry(tl_members *m, tl_neighbour *nb, const json_t *entry)
@@ -242,7 +246,7 @@ static void on_entry(tl_members *m, tl_neighbour *nb, const json_t *entry)
         return;
     hand_on(m, nb, n, l);
     confirm(m, nb, n, l);
-    compare_rolls(m, nb, n, entry);
+    compare_rolls(m, nb, n, l, entry);
     tl_members_rearm(m, now); /* it may be the admin that is waited for */
 }
 

@@ -414,6 +414,17 @@ void tl_members_join(tl_members *m, tl_members_op *op, const char *invite, const
     }
 }
 
+bool tl_joining_cancel(tl_members *m, const tl_node_id *network)
+{
+    tl_joining *j = find(m, network);
+    if (!j)
+        return true;
+    if (j->state == TL_JOINING_STORING || j->state == TL_JOINING_ADMITTED)
+        return false;
+    end(j, TL_REFUSAL_NOT_FOUND, "the network was left before it was joined");
+    return true;
+}
+
 void tl_members_unwait(tl_members *m, tl_members_op *op)
 {
     tl_joining *j = op->queued ? find(m, &op->network) : NULL;

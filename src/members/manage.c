@@ -189,6 +189,15 @@ void tl_members_leave(tl_members *m, tl_members_op *op, tl_membership *n, bool d
                        "first (teale ptn export-ca-key), then leave with --delete");
         return;
     }
+    bool joining = !n->certificate;
+    if (!tl_joining_cancel(m, &n->id)) {
+        tl_op_end_with(op, TL_REFUSAL_BUSY, "this node is just joining that network; try again");
+        return;
+    }
+    if (joining) { /* it is out of the book, and the store has no row of it */
+        tl_op_end(op, TL_REFUSAL_NONE);
+        return;
+    }
     tl_neighbour *nb, *next;
     HASH_ITER (hh, m->neighbours, nb, next) {
         tl_member_link *l = tl_link_find(nb, &n->id);

@@ -17,9 +17,10 @@
 
 #include <utlist.h>
 
-#define TL_MEMBERS_RESAY     (10 * TL_MIN) /* a hello again, so that an admin confirms our list */
-#define TL_MEMBERS_REPLY     (60 * TL_SEC) /* a hello is answered by one, at most this often */
-#define TL_MEMBERS_SPREADING 16 /* members that are dialled at once to be told of a list */
+#define TL_MEMBERS_RESAY      (10 * TL_MIN) /* a hello again, so that an admin confirms our list */
+#define TL_MEMBERS_REPLY      (60 * TL_SEC) /* a hello is answered by one, at most this often */
+#define TL_MEMBERS_ROLL_AGAIN (60 * TL_SEC) /* the roll goes to one admin at most this often */
+#define TL_MEMBERS_SPREADING  16 /* members that are dialled at once to be told of a list */
 
 /* What we and one neighbour have said of one network. */
 typedef struct {
@@ -32,6 +33,7 @@ typedef struct {
     tl_ptn_digest their_revoked, sent_revoked;
     int64_t sent_sequence, sent_price, sent_key;
     bool sent_lists;
+    tl_time rolled_at; /* the roll was sent; 0: not yet */
 } tl_member_link;
 
 /* A node with a connection on which both said hello. */
@@ -188,6 +190,9 @@ void tl_joining_on_joined(tl_members *m, const tl_node_id *peer, const json_t *p
 bool tl_joining_on_refused(tl_members *m, const tl_node_id *peer, const json_t *payload);
 void tl_joining_on_present(tl_members *m);
 tl_time tl_joining_on_timer(tl_members *m, tl_time now);
+/* The network is left, so it is not joined any more. False: that cannot be stopped now. A network of
+ * which there is no certificate leaves the book. */
+bool tl_joining_cancel(tl_members *m, const tl_node_id *network);
 void tl_joining_free_all(tl_members *m);
 
 /* roll.c */

@@ -247,6 +247,31 @@ static void who_leaves_is_forgotten_and_may_come_back_by_invite(void **state)
     scene_end();
 }
 
+static void a_network_is_left_before_it_was_joined(void **state)
+{
+    (void)state;
+    ask op, leaving;
+    scene_begin(2);
+    found_lab();
+    char *invite = invite_by(nodes[0], TL_ROLE_CONSUMER, 0);
+    nodes[0]->down = true;
+    tl_members_join(nodes[1]->members, begin(&op), invite, "");
+    run_for(5 * TL_SEC);
+    assert_int_equal(state_of(nodes[1]), TL_MEMBERSHIP_JOINING);
+    tl_members_leave(nodes[1]->members, begin(&leaving), lab(nodes[1]), false);
+    settle();
+    assert_true(op.done);
+    assert_int_equal(op.op.refusal, TL_REFUSAL_NOT_FOUND);
+    assert_int_equal(leaving.op.refusal, 0);
+    assert_string_equal(nodes[1]->saved_invite, "");
+    nodes[0]->down = false;
+    run_for(100 * TL_SEC);
+    assert_int_equal(tl_networks_count(nodes[1]->book), 0);
+    assert_int_equal(join(nodes[1], invite), 0); /* the invite is good still */
+    free(invite);
+    scene_end();
+}
+
 static void the_authority_is_not_left_by_mistake(void **state)
 {
     (void)state;
@@ -413,6 +438,7 @@ int main(void)
         cmocka_unit_test(a_member_that_was_away_gets_its_new_role_when_it_comes),
         cmocka_unit_test(nobody_is_promoted_who_was_never_met),
         cmocka_unit_test(who_leaves_is_forgotten_and_may_come_back_by_invite),
+        cmocka_unit_test(a_network_is_left_before_it_was_joined),
         cmocka_unit_test(the_authority_is_not_left_by_mistake),
         cmocka_unit_test(a_price_reaches_all_members_and_only_admins_set_it),
         cmocka_unit_test(an_api_key_is_random_and_of_one_form),
