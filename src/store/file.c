@@ -11,10 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Above this size the indexes are not compared with their tables at each start: a second for 64 MiB,
- * a minute for what a busy provider has after years. */
-#define FULL_CHECK_MAX (64 << 20)
-#define WAL_KEPT_MAX   (4 << 20) /* bytes of a log that stay on the disk after it was written back */
+#define WAL_KEPT_MAX (4 << 20) /* bytes of a log that stay on the disk after it was written back */
 
 #define SETUP                                                                                      \
     "PRAGMA locking_mode = EXCLUSIVE; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; "  \
@@ -208,13 +205,14 @@ static tl_err check_version(sqlite3 *db, const tl_store_place *at, long long *re
     return TL_OK;
 }
 
-static tl_err check_content(sqlite3 *db, const char *path, tl_why *why)
+static tl_err check_content(sqlite3 *db, const tl_store_place *at, tl_why *why)
 {
+    const char *path = at->path;
     long long number;
     char text[160];
     bool row = false;
     const char *sql =
-        size_of(path) > FULL_CHECK_MAX ? "PRAGMA quick_check(1)" : "PRAGMA integrity_check(1)";
+        size_of(path) > at->full_check_max ? "PRAGMA quick_check(1)" : "PRAGMA integrity_check(1)";
     tl_err e = ask(db, path, sql, &number, text, &row, why);
     if (!e && (!row || strcmp(text, "ok")))
         e = corrupt(path, row ? text : "it cannot be checked", why);
@@ -460,7 +458,7 @@ static tl_err check_all(const tl_store_place *at, tl_store_file *f, long long *r
     if (!e)
         e = check_log(at->path, f, why);
     if (!e)
-        e = check_content(f->sqlite, at->path, why);
+        e = check_content(f->sqlite, at, why);
     return e ? e : check_mark(at->path, f, why);
 }
 

@@ -29,6 +29,7 @@ typedef struct {
     const char *const *steps;
     size_t steps_n;
     int busy_ms;
+    long long full_check_max;
 } tl_store_place;
 
 /* The errors of tl_store_open. */

@@ -12,8 +12,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define BUSY_MS   5000 /* a backup program that reads the file at our start is waited for */
-#define BATCH_MAX 256  /* jobs of one transaction: so the first does not wait long for the last */
+#define BUSY_MS        5000 /* a backup program that reads the file at our start is waited for */
+/* Above it indexes are not compared with their tables at each start: that is a second for 64 MiB, and
+ * a minute for what a busy provider has after years. */
+#define FULL_CHECK_MAX (64 << 20)
+#define BATCH_MAX      256 /* jobs of one transaction: so the first does not wait long for the last */
 
 typedef struct {
     tl_store_job *first, **last;
@@ -46,8 +49,10 @@ struct tl_store {
 
 tl_store_config tl_store_config_default(void)
 {
-    return (tl_store_config){
-        .busy_ms = BUSY_MS, .steps = tl_store_steps, .steps_n = tl_store_steps_n};
+    return (tl_store_config){.busy_ms = BUSY_MS,
+                             .full_check_max = FULL_CHECK_MAX,
+                             .steps = tl_store_steps,
+                             .steps_n = tl_store_steps_n};
 }
 
 /* --- lines of jobs --- */
@@ -167,7 +172,11 @@ static void run_batch(tl_store *s, tl_store_job *jobs)
 
 static tl_err open_file(tl_store *s, tl_why *why)
 {
-    tl_store_place place = {s->path, s->config.steps, s->config.steps_n, s->config.busy_ms};
+    tl_store_place place = {.path = s->path,
+                            .steps = s->config.steps,
+                            .steps_n = s->config.steps_n,
+                            .busy_ms = s->config.busy_ms,
+                            .full_check_max = s->config.full_check_max};
     tl_err e = tl_store_file_open(&place, &s->file, why);
     if (!e) {
         s->db.sqlite = s->file.sqlite;

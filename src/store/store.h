@@ -38,7 +38,9 @@ typedef struct {
      * tl_store_collect soon. NULL: the owner calls it anyway. */
     void (*wake)(void *user);
     void *user;
-    int busy_ms;              /* how long to wait for another program that reads the file */
+    int busy_ms; /* how long to wait for another program that reads the file */
+    long long
+        full_check_max; /* bytes: the indexes of a larger file are not compared at the start */
     const char *const *steps; /* the migrations (migrations.h) */
     size_t steps_n;
 } tl_store_config;

@@ -96,6 +96,26 @@ static void a_damaged_page_is_found_and_the_file_is_left_as_it_is(void **state)
     tl_store_close(s);
 }
 
+/* Then its indexes are not compared with their tables, which would take minutes; all else is. */
+static void a_large_file_is_checked_too(void **state)
+{
+    const home *h = *state;
+    tl_store_config c = tl_store_config_default();
+    tl_store *s = open_at(h->db);
+    tl_why why;
+    assert_int_equal(put_row(s, 1, 1), TL_OK);
+    tl_store_close(s);
+    s = NULL;
+    c.full_check_max = 4096; /* so this file is a large one */
+    flip(h->db, 3 * 4096);
+    assert_int_equal(tl_store_open(h->db, &c, &s, &why), TL_ERR_PROTO);
+    REFUSED_WITH(why, "E_STORE_CORRUPT");
+    assert_null(s);
+    flip(h->db, 3 * 4096);
+    assert_int_equal(tl_store_open(h->db, &c, &s, &why), TL_OK);
+    tl_store_close(s);
+}
+
 static void what_is_no_database_is_refused(void **state)
 {
     const home *h = *state;
@@ -201,22 +221,28 @@ static void a_mark_is_read_as_it_was_written_and_nothing_else_is_one(void **stat
     assert_int_equal(tl_mark_read(h->mark, &read, NULL), TL_OK);
     assert_int_equal(read.commits, UINT64_MAX);
     assert_memory_equal(read.id, mark.id, TL_MARK_ID);
+    content big = read_file(h->mark);
+    mark.commits = 12345;
+    assert_int_equal(tl_mark_write(fd, &mark), TL_OK);
     content good = read_file(h->mark);
-    for (size_t i = 0; i < good.n; i++) { /* a letter is no digit, and no part of the head */
+    for (size_t i = 0; i < good.n; i++) { /* these are no digits, and no part of the head */
         content bad = {malloc(good.n), good.n, true};
-        memcpy(bad.p, good.p, good.n);
-        bad.p[i] = 'x';
-        write_file(h->mark, &bad);
-        assert_int_equal(tl_mark_read(h->mark, &read, NULL), TL_ERR_PROTO);
+        for (const char *c = "x/:"; *c; c++) {
+            memcpy(bad.p, good.p, good.n);
+            bad.p[i] = (uint8_t)*c;
+            write_file(h->mark, &bad);
+            assert_int_equal(tl_mark_read(h->mark, &read, NULL), TL_ERR_PROTO);
+        }
         bad.n = i;
         memcpy(bad.p, good.p, good.n);
         write_file(h->mark, &bad);
         assert_int_equal(tl_mark_read(h->mark, &read, NULL), TL_ERR_PROTO);
         free(bad.p);
     }
-    good.p[good.n - 2] = '6'; /* 2^64 */
-    write_file(h->mark, &good);
+    big.p[big.n - 2] = '6'; /* 2^64 */
+    write_file(h->mark, &big);
     assert_int_equal(tl_mark_read(h->mark, &read, NULL), TL_ERR_PROTO);
+    free(big.p);
     free(good.p);
     mark.commits = 7;
     assert_int_equal(tl_mark_write(fd, &mark), TL_OK);
@@ -336,6 +362,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_HOME(what_was_committed_is_there_after_a_kill),
         IN_HOME(a_damaged_page_is_found_and_the_file_is_left_as_it_is),
+        IN_HOME(a_large_file_is_checked_too),
         IN_HOME(what_is_no_database_is_refused),
         IN_HOME(a_database_of_another_program_is_refused),
         IN_HOME(a_newer_version_is_refused_and_the_newest_is_not),
