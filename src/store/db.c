@@ -70,7 +70,7 @@ static int bind_value(sqlite3_stmt *s, int at, const tl_db_value *v)
 static tl_err start(tl_db *db, const char *sql, const tl_db_value *values, size_t n,
                     sqlite3_stmt **ret)
 {
-    sqlite3_stmt *s;
+    sqlite3_stmt *s = NULL;
     tl_err e = prepare(db, sql, &s);
     if (e)
         return e;
@@ -97,7 +97,7 @@ tl_err tl_db_next(tl_db *db, sqlite3_stmt *row)
 tl_err tl_db_find(tl_db *db, const char *sql, const tl_db_value *values, size_t n,
                   sqlite3_stmt **ret_row)
 {
-    sqlite3_stmt *s;
+    sqlite3_stmt *s = NULL;
     tl_err e = start(db, sql, values, n, &s);
     if (!e)
         e = tl_db_next(db, s);
@@ -108,7 +108,7 @@ tl_err tl_db_find(tl_db *db, const char *sql, const tl_db_value *values, size_t 
 
 tl_err tl_db_run(tl_db *db, const char *sql, const tl_db_value *values, size_t n)
 {
-    sqlite3_stmt *row;
+    sqlite3_stmt *row = NULL;
     tl_err e = tl_db_find(db, sql, values, n, &row);
     if (!e)
         sqlite3_reset(row);
@@ -124,7 +124,7 @@ tl_err tl_db_change(tl_db *db, const char *sql, const tl_db_value *values, size_
 tl_err tl_db_number(tl_db *db, const char *sql, const tl_db_value *values, size_t n,
                     int64_t fallback, int64_t *ret)
 {
-    sqlite3_stmt *row;
+    sqlite3_stmt *row = NULL;
     int64_t number = fallback;
     tl_err e = tl_db_find(db, sql, values, n, &row);
     if (e && e != TL_ERR_NOT_FOUND)

@@ -141,7 +141,7 @@ static tl_err accept(sqlite3 *db, const char *path, tl_why *why)
 static tl_err ask(sqlite3 *db, const char *path, const char *sql, long long *ret_number,
                   char ret_text[160], bool *ret_row, tl_why *why)
 {
-    sqlite3_stmt *s;
+    sqlite3_stmt *s = NULL;
     int rc = sqlite3_prepare_v2(db, sql, -1, &s, NULL);
     if (rc)
         return failed(db, path, rc, why);
@@ -168,7 +168,7 @@ static tl_err ask_number(sqlite3 *db, const char *path, const char *sql, long lo
 
 static tl_err read_mark(sqlite3 *db, const char *path, tl_mark *ret, tl_why *why)
 {
-    sqlite3_stmt *s;
+    sqlite3_stmt *s = NULL;
     if (sqlite3_prepare_v2(db, "SELECT id, commits FROM store", -1, &s, NULL))
         return corrupt(path, sqlite3_errmsg(db), why);
     tl_err e = TL_OK;
@@ -214,7 +214,7 @@ static tl_err check_content(sqlite3 *db, const tl_store_place *at, tl_why *why)
     const char *sql =
         size_of(path) > at->full_check_max ? "PRAGMA quick_check(1)" : "PRAGMA integrity_check(1)";
     tl_err e = ask(db, path, sql, &number, text, &row, why);
-    if (!e && (!row || strcmp(text, "ok")))
+    if (!e && (!row || strcmp(text, "ok") != 0))
         e = corrupt(path, row ? text : "it cannot be checked", why);
     if (!e)
         e = ask(db, path, "PRAGMA foreign_key_check", &number, text, &row, why);
@@ -241,7 +241,7 @@ static int open_bare(const char *path, sqlite3 **ret)
 static tl_err check_log(const char *path, tl_store_file *f, tl_why *why)
 {
     name log = beside(path, "-wal");
-    tl_mark bare;
+    tl_mark bare = {.commits = 0};
     uint64_t in_log;
     tl_err e = tl_wal_commits(log.text, &in_log);
     if (e)
@@ -327,7 +327,7 @@ static void remove_beside(const char *path)
 static tl_err fill(const char *path, const tl_store_place *at, tl_mark *ret, tl_why *why)
 {
     tl_store_place new_place = *at;
-    sqlite3 *db;
+    sqlite3 *db = NULL;
     char sql[64];
     new_place.path = path;
     tl_err e = connect_to(path, at->busy_ms, &db, why);
@@ -400,7 +400,7 @@ static tl_err create(const tl_store_place *at, tl_why *why)
 {
     name made = beside(at->path, ".new"), mark_name = beside(at->path, ".mark");
     tl_mark mark = {.commits = 0};
-    int fd, mark_fd;
+    int fd = -1, mark_fd = -1;
     tl_err e = check_nothing_lost(at->path, why);
     if (!e)
         e = take_new(made.text, &fd, why);

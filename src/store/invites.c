@@ -77,9 +77,9 @@ tl_err tl_store_put_invite(tl_store *s, const tl_invite_row *row, tl_unix now,
 
 /* What is known of a nonce. TL_ERR_NOT_FOUND. */
 static tl_err find(tl_db *db, const tl_node_id *network, const uint8_t nonce[TL_INVITE_NONCE],
-                   tl_invite_state *ret_state, uint8_t ret_used_by[32])
+                   tl_invite_state *ret_state, tl_node_id *ret_used_by)
 {
-    sqlite3_stmt *row;
+    sqlite3_stmt *row = NULL;
     tl_err e = tl_db_find(db, "SELECT state, used_by FROM invites WHERE network = ? AND nonce = ?",
                           TL_DB_WITH(tl_db_id(network), tl_db_bytes(nonce, TL_INVITE_NONCE)), &row);
     if (e)
@@ -88,15 +88,17 @@ static tl_err find(tl_db *db, const tl_node_id *network, const uint8_t nonce[TL_
     for (int i = 0; i < TL_INVITE_STATES; i++)
         if (state && !strcmp(state, state_names[i]))
             *ret_state = (tl_invite_state)i;
-    return *ret_state == TL_INVITE_USED ? tl_db_take_bytes(row, 1, ret_used_by, 32) : TL_OK;
+    return *ret_state == TL_INVITE_USED
+               ? tl_db_take_bytes(row, 1, ret_used_by->key, sizeof ret_used_by->key)
+               : TL_OK;
 }
 
 static tl_err withdraw_invite(tl_store_job *j, tl_db *db)
 {
     const tl_invite_row *r = &((invite_job *)j)->row;
     tl_invite_state state = TL_INVITE_OPEN;
-    uint8_t used_by[32];
-    tl_err e = find(db, &r->network, r->nonce, &state, used_by);
+    tl_node_id used_by;
+    tl_err e = find(db, &r->network, r->nonce, &state, &used_by);
     if (e)
         return e;
     if (state == TL_INVITE_USED)
@@ -143,7 +145,7 @@ static void spent(tl_store_job *j, tl_err e)
 /* The node's certificate that is there, in place of the one that was handed in. */
 static tl_err take_certificate(spend_job *p, tl_db *db)
 {
-    sqlite3_stmt *row;
+    sqlite3_stmt *row = NULL;
     char *there = NULL;
     tl_err e =
         tl_db_find(db, "SELECT certificate FROM members WHERE network = ? AND node = ?",
@@ -162,13 +164,13 @@ static tl_err spend_invite(tl_store_job *j, tl_db *db)
     spend_job *p = (spend_job *)j;
     const tl_member_row *m = &p->member;
     tl_invite_state state = TL_INVITE_OPEN;
-    uint8_t used_by[32];
-    tl_err e = find(db, &m->network, p->nonce, &state, used_by);
+    tl_node_id used_by;
+    tl_err e = find(db, &m->network, p->nonce, &state, &used_by);
     if (e)
         return e;
     if (state == TL_INVITE_WITHDRAWN)
         return TL_ERR_FORBIDDEN;
-    if (state == TL_INVITE_USED && memcmp(used_by, m->node.key, sizeof used_by))
+    if (state == TL_INVITE_USED && !tl_node_id_eq(&used_by, &m->node))
         return TL_ERR_EXISTS;
     if (state == TL_INVITE_USED) { /* NOT_FOUND: it left meanwhile, and comes again */
         e = take_certificate(p, db);
@@ -230,7 +232,7 @@ static tl_err take_row(sqlite3_stmt *row, const tl_node_id *network, tl_invite_r
     r.bound = sqlite3_column_type(row, 4) != SQLITE_NULL;
     if (r.bound)
         e = tl_db_take_bytes(row, 4, r.bound_to.key, sizeof r.bound_to.key);
-    while (r.state < TL_INVITE_STATES && strcmp(state, state_names[r.state]))
+    while (r.state < TL_INVITE_STATES && strcmp(state, state_names[r.state]) != 0)
         r.state++;
     if (!e && r.state == TL_INVITE_USED)
         e = tl_db_take_bytes(row, 6, r.used_by.key, sizeof r.used_by.key);
@@ -243,7 +245,7 @@ static tl_err take_row(sqlite3_stmt *row, const tl_node_id *network, tl_invite_r
 static tl_err list_invites(tl_store_job *j, tl_db *db)
 {
     list_job *l = (list_job *)j;
-    sqlite3_stmt *row;
+    sqlite3_stmt *row = NULL;
     l->rows = calloc(TL_STORE_INVITES_MAX, sizeof *l->rows);
     if (!l->rows)
         return TL_ERR_NOMEM;

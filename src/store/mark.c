@@ -30,7 +30,7 @@ static void write_text(char ret[SIZE + 1], const tl_mark *mark)
 static tl_err read_text(tl_slice text, tl_mark *ret)
 {
     tl_mark mark = {.commits = 0};
-    if (text.n != SIZE || memcmp(text.p, HEAD, HEAD_SIZE) || text.p[SIZE - 1] != '\n' ||
+    if (text.n != SIZE || memcmp(text.p, HEAD, HEAD_SIZE) != 0 || text.p[SIZE - 1] != '\n' ||
         text.p[HEAD_SIZE + ID_HEX] != ' ' ||
         tl_hex_parse(tl_slice_of(text.p + HEAD_SIZE, ID_HEX), false, mark.id, TL_MARK_ID))
         return TL_ERR_PROTO;

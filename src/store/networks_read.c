@@ -45,7 +45,7 @@ static tl_err visit_objects(const tl_store_visitor *v, sqlite3_stmt *row)
     tl_err e = take_id(row, 0, &r.network);
     if (e || !kind || !r.objects)
         return TL_ERR_PROTO;
-    while (r.kind < TL_OBJECT_KINDS && strcmp(kind, tl_object_kind_name(r.kind)))
+    while (r.kind < TL_OBJECT_KINDS && strcmp(kind, tl_object_kind_name(r.kind)) != 0)
         r.kind++;
     return r.kind < TL_OBJECT_KINDS ? v->objects(v->user, &r) : TL_ERR_PROTO;
 }
@@ -72,7 +72,7 @@ static tl_err visit_join(const tl_store_visitor *v, sqlite3_stmt *row)
 static tl_err visit_all(const tl_store_visitor *v, tl_db *db, const char *sql,
                         tl_err (*visit)(const tl_store_visitor *, sqlite3_stmt *))
 {
-    sqlite3_stmt *row;
+    sqlite3_stmt *row = NULL;
     tl_err e = tl_db_find(db, sql, TL_DB_WITHOUT, &row);
     while (!e) {
         e = visit(v, row);
@@ -136,7 +136,7 @@ static void told_members(tl_store_job *j, tl_err e)
 
 static tl_err read_members(members_job *m, tl_db *db, size_t count)
 {
-    sqlite3_stmt *row;
+    sqlite3_stmt *row = NULL;
     tl_err e = tl_db_find(
         db,
         "SELECT node, name, last_seen, certificate FROM members WHERE network = ? ORDER BY node",

@@ -57,7 +57,7 @@ static uint64_t count(FILE *f, uint8_t *page)
     while (fread(frame, 1, sizeof frame, f) == sizeof frame && fread(page, 1, size, f) == size) {
         add(&c, frame, 8);
         add(&c, page, size);
-        if (memcmp(frame + 8, header + 16, 8) || !is(&c, frame + 16))
+        if (memcmp(frame + 8, header + 16, 8) != 0 || !is(&c, frame + 16))
             break;
         commits += be32(frame + 4) != 0;
     }
