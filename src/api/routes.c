@@ -85,7 +85,7 @@ static bool fits(const tl_api_route *t, tl_slice path)
 {
     for (const char *p = t->path; *p; p++) {
         size_t taken = *p == '*' ? segment(path) : 1;
-        if (!taken || taken > path.n || (*p != '*' && path.p[0] != *p))
+        if (!taken || taken > path.n || (*p != '*' && path.p[0] != (uint8_t)*p))
             return false;
         path = tl_slice_of(path.p + taken, path.n - taken);
     }

@@ -78,10 +78,10 @@ static char *read_sealed(const char *file)
     tl_why why;
     char *text = NULL;
     tl_err e = tl_file_read(file, TL_KEYFILE_MAX, &bytes, &why);
-    if (!e && !(text = malloc(tl_base64_size(bytes.len) + 1)))
-        e = tl_why_set(&why, TL_ERR_NOMEM, "out of memory");
-    if (e) {
-        tl_out_error("%s", why.text);
+    if (!e)
+        text = malloc(tl_base64_size(bytes.len) + 1);
+    if (!text) {
+        tl_out_error("%s", e ? why.text : "out of memory");
     } else {
         tl_base64_write((uint8_t *)text, tl_buf_slice(&bytes));
         text[tl_base64_size(bytes.len)] = 0;

@@ -30,7 +30,7 @@ static tl_err from_file(const char *file, char *ret, tl_why *why)
     tl_buf b = {0};
     tl_err e = tl_file_read(file, TL_PASSPHRASE_MAX + 2, &b, why);
     tl_slice s = tl_buf_slice(&b);
-    const uint8_t *end = s.n ? memchr(s.p, '\n', s.n) : NULL;
+    const uint8_t *end = s.p ? memchr(s.p, '\n', s.n) : NULL;
     size_t n = end ? (size_t)(end - s.p) : s.n;
     if (end && n && s.p[n - 1] == '\r')
         n--;
@@ -39,7 +39,7 @@ static tl_err from_file(const char *file, char *ret, tl_why *why)
                        TL_PASSPHRASE_MAX);
     if (!e)
         e = check((const char *)s.p, n, why);
-    if (!e) {
+    if (!e && s.p) {
         memcpy(ret, s.p, n);
         ret[n] = 0;
     }

@@ -5,11 +5,12 @@
 #include <dlfcn.h>
 #include <png.h>
 #include <setjmp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <zbar.h>
 
-#include <jpeglib.h> /* wants stdio.h before it */
+#include <jpeglib.h> /* wants FILE to be known */
 
 #define SCANS_MAX 64   /* of a progressive JPEG: a camera's has 10, each is a pass over all of it */
 #define SIDE_SEEN 4096 /* the longest side that is looked at: more shows the grain, not the code */
@@ -42,7 +43,7 @@ static tl_err decode_png(tl_slice file, tl_grey *ret, tl_why *why)
     tl_err e = check_size(png.width, png.height, why);
     uint8_t *pixels = NULL;
     png.format = PNG_FORMAT_GRAY;
-    if (!e && !(pixels = malloc((size_t)png.width * png.height)))
+    if (!e && !(pixels = calloc(png.width, png.height)))
         e = no_memory(why);
     if (!e && !png_image_finish_read(&png, &white, pixels, 0, NULL))
         e = tl_why_set(why, TL_ERR_PROTO, "the PNG picture is broken: %s", png.message);
@@ -108,7 +109,7 @@ static tl_err run_jpeg(struct jpeg_decompress_struct *d, jpeg_run *run, tl_slice
         return e;
     d->out_color_space = JCS_GRAYSCALE;
     jpeg_start_decompress(d);
-    g->pixels = malloc((size_t)d->output_width * d->output_height);
+    g->pixels = calloc(d->output_width, d->output_height);
     if (!g->pixels)
         return no_memory(why);
     g->width = d->output_width;
@@ -148,7 +149,7 @@ tl_err tl_qrimage_decode(tl_slice file, tl_grey *ret_picture, tl_why *why)
 
 /* --- zbar --- */
 
-/* The functions of zbar.h that are used, by the library's own types. */
+/* The functions of zbar that are used, by the library's own types. */
 typedef struct {
     __typeof__(zbar_image_scanner_create) *scanner_create;
     __typeof__(zbar_image_scanner_destroy) *scanner_destroy;
@@ -166,7 +167,26 @@ typedef struct {
     __typeof__(zbar_symbol_get_data_length) *length_of;
 } zbar;
 
-#define LOAD(field, name) ((*(void **)&z->field = dlsym(library, name)) != NULL)
+/* Each function goes where the struct has it. */
+static const struct {
+    const char *name;
+    size_t at;
+} symbols[] = {
+    {"zbar_image_scanner_create", offsetof(zbar, scanner_create)},
+    {"zbar_image_scanner_destroy", offsetof(zbar, scanner_destroy)},
+    {"zbar_image_scanner_set_config", offsetof(zbar, set_config)},
+    {"zbar_scan_image", offsetof(zbar, scan)},
+    {"zbar_image_create", offsetof(zbar, image_create)},
+    {"zbar_image_destroy", offsetof(zbar, image_destroy)},
+    {"zbar_image_set_format", offsetof(zbar, set_format)},
+    {"zbar_image_set_size", offsetof(zbar, set_size)},
+    {"zbar_image_set_data", offsetof(zbar, set_data)},
+    {"zbar_image_first_symbol", offsetof(zbar, first)},
+    {"zbar_symbol_next", offsetof(zbar, next)},
+    {"zbar_symbol_get_type", offsetof(zbar, type_of)},
+    {"zbar_symbol_get_data", offsetof(zbar, data_of)},
+    {"zbar_symbol_get_data_length", offsetof(zbar, length_of)},
+};
 
 static tl_err load(zbar *z, tl_why *why)
 {
@@ -175,18 +195,15 @@ static tl_err load(zbar *z, tl_why *why)
         return tl_why_set(why, TL_ERR_UNREACHABLE,
                           "pictures are read by the library zbar, which is not installed here: apt "
                           "install libzbar0");
-    bool all =
-        LOAD(scanner_create, "zbar_image_scanner_create") &&
-        LOAD(scanner_destroy, "zbar_image_scanner_destroy") &&
-        LOAD(set_config, "zbar_image_scanner_set_config") && LOAD(scan, "zbar_scan_image") &&
-        LOAD(image_create, "zbar_image_create") && LOAD(image_destroy, "zbar_image_destroy") &&
-        LOAD(set_format, "zbar_image_set_format") && LOAD(set_size, "zbar_image_set_size") &&
-        LOAD(set_data, "zbar_image_set_data") && LOAD(first, "zbar_image_first_symbol") &&
-        LOAD(next, "zbar_symbol_next") && LOAD(type_of, "zbar_symbol_get_type") &&
-        LOAD(data_of, "zbar_symbol_get_data") && LOAD(length_of, "zbar_symbol_get_data_length");
-    return all ? TL_OK
-               : tl_why_set(why, TL_ERR_UNREACHABLE,
-                            "the library zbar of this machine is too old: 0.23 is wanted");
+    for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) {
+        void *function = dlsym(library, symbols[i].name);
+        if (!function)
+            return tl_why_set(why, TL_ERR_UNREACHABLE,
+                              "the library zbar of this machine is too old: it has no %s",
+                              symbols[i].name);
+        memcpy((char *)z + symbols[i].at, &function, sizeof function);
+    }
+    return TL_OK;
 }
 
 /* The symbol that is wanted, or another QR code, or NULL. */
@@ -227,7 +244,7 @@ static bool shrink(const tl_grey *g, size_t by, tl_grey *ret)
     tl_grey small = {g->width / by, g->height / by, NULL};
     if (!small.width || !small.height)
         return false;
-    small.pixels = malloc(small.width * small.height);
+    small.pixels = calloc(small.width, small.height);
     if (!small.pixels)
         return false;
     for (size_t y = 0; y < small.height; y++)
@@ -253,6 +270,8 @@ static tl_err look_at_sizes(const zbar *z, zbar_image_scanner_t *scanner, const 
                             const char *prefix, tl_buf *out)
 {
     size_t by = (longest(picture) + SIDE_SEEN - 1) / SIDE_SEEN;
+    if (!by)
+        return TL_ERR_NOT_FOUND; /* nothing in the picture */
     tl_err e = by == 1 ? look(z, scanner, picture, prefix, out) : TL_ERR_NOT_FOUND;
     by += by == 1;
     for (; e == TL_ERR_NOT_FOUND && longest(picture) / by >= SIDE_LEFT; by += (by + 1) / 2) {
@@ -267,10 +286,11 @@ static tl_err look_at_sizes(const zbar *z, zbar_image_scanner_t *scanner, const 
 
 tl_err tl_qrimage_find(const tl_grey *picture, const char *prefix, tl_buf *out, tl_why *why)
 {
-    zbar z;
+    zbar z = {NULL};
     tl_err e = load(&z, why);
     if (e)
         return e;
+    /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): load() has set every function */
     zbar_image_scanner_t *scanner = z.scanner_create();
     if (!scanner)
         return no_memory(why);

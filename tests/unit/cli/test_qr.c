@@ -92,7 +92,7 @@ static tl_grey photograph(const shot *s)
             double light = 0;
             for (unsigned k = 0; k < 4; k++) /* a pixel sees more than a point */
                 light += seen(s, (double)x + 0.25 + k % 2 * 0.5 - (double)g.width / 2,
-                              (double)y + 0.25 + k / 2 * 0.5 - (double)g.height / 2);
+                              (double)y + 0.25 + (k >> 1) * 0.5 - (double)g.height / 2);
             double shade = 1 - s->darkness * (double)(x + y) / (double)(g.width + g.height);
             double value = (20 + light / 4 * 220) * shade;
             seed = seed * 1664525 + 1013904223;
@@ -203,6 +203,7 @@ static tl_grey screen_of(const tl_buf *drawing, uint8_t paper, uint8_t ink)
     tl_grey g = {side * DOT, rows * DOT, malloc(side * rows * DOT * DOT)};
     assert_non_null(g.pixels);
     const char *p = (const char *)tl_buf_slice(drawing).p;
+    assert_non_null(p);
     for (size_t row = 0; row < rows; row += 2, p += strcspn(p, "\n") + 1)
         for (size_t x = 0, at = 0; x < side; x++) {
             while (p[at] == '\x1b')
@@ -235,8 +236,8 @@ static void a_drawing_with_colour_is_black_on_white_on_every_terminal(void **sta
     (void)state;
     tl_buf drawing = {0};
     assert_int_equal(tl_qr_draw(&qr, true, &drawing), TL_OK);
-    assert_int_equal(strncmp((const char *)tl_buf_slice(&drawing).p, "\x1b[38;5;16;48;5;231m", 19),
-                     0);
+    assert_true(drawing.len > 19);
+    assert_memory_equal(tl_buf_begin(&drawing), "\x1b[38;5;16;48;5;231m", 19);
     tl_buf_clear(&drawing);
     expect_on_screen(true, 255, 0);
 }
@@ -246,7 +247,9 @@ static void a_drawing_without_colour_reads_on_dark_and_on_light_terminals(void *
     (void)state;
     tl_buf drawing = {0};
     assert_int_equal(tl_qr_draw(&qr, false, &drawing), TL_OK);
-    assert_null(memchr(tl_buf_slice(&drawing).p, '\x1b', drawing.len));
+    tl_slice drawn = tl_buf_slice(&drawing);
+    assert_non_null(drawn.p);
+    assert_null(memchr(drawn.p, '\x1b', drawn.n));
     tl_buf_clear(&drawing);
     expect_on_screen(false, 20, 230);
     expect_on_screen(false, 240, 10);
