@@ -88,6 +88,16 @@ def the_story_of_a_network_of_ones_own(lab, programs):
     w.friend.command("ping", w.gpu.id, "--until-direct", "--timeout", "20s", timeout=40)
     assert w.friend.command("chat", "-m", f"{MODEL}@{LAB}", "by hand").stdout == "by hand\n"
 
+    assert w.friend.command("chat", "members first").stdout == "members first\n"
+    key = w.friend.json("ptn", "key", LAB)["key"]
+    assert key in w.friend.command("env", "--ptn", LAB).stdout
+    out = w.friend.curl("/chat/completions", question(MODEL, "by key"), "-H", f"Authorization: Bearer {key}", "-D", "-").stdout
+    assert f"x-teale-ptn: {w.ptn}" in out.lower() and streamed_text(out)[:2] == ("by key", True), out
+    first = w.friend.json("why", "--model", MODEL, "--ptn", LAB)["ranking"][0]
+    assert (first["node_id"], first["may"], first["price_micro"]) == (w.gpu.id, True, PRICE), first
+    offers = [o for m in w.friend.json("models")["models"] if m["id"] == MODEL for o in m["offers"]]
+    assert [(o["node_id"], o["ptn_id"], o["price_micro"]) for o in offers] == [(w.gpu.id, w.ptn, PRICE)], offers
+
     # the outsider at the same relay can do nothing of it
     status, code, _ = _error(w.outsider, MODEL, f"X-Teale-Ask-Peer: {w.gpu.id}")
     assert (status, code) == (403, "forbidden"), (status, code)
