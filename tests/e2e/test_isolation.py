@@ -5,6 +5,7 @@ import os
 import sys
 import time
 import unittest
+import unittest.mock
 
 from relayproc import Node as Registrant
 from scenery import Scenery, chat, parrot_stats, wait_for, words_of
@@ -104,6 +105,25 @@ class Isolation(unittest.TestCase):
         self.assertTrue(all(len(ptns) == 1 and len(ptns[0]) == 64 for ptns in shown), shown)
         self.assertNotEqual(*shown)
         self.assertNotIn(self.ptn, json.dumps(seen))
+
+    def test_the_tag_changes_with_the_hour(self):
+        offset = os.path.join(self.s.directory, "offset")
+        half_past = 1800 - int(time.time()) % 3600
+        with open(offset, "w", encoding="utf-8") as f:
+            f.write(str(half_past))
+        clock = {"LD_PRELOAD": os.path.join(os.path.dirname(PROGRAMS[2]), "libwallclock.so"), "WALLCLOCK_OFFSET": offset,
+                 "ASAN_OPTIONS": "verify_asan_link_order=0"}
+        with unittest.mock.patch.dict(os.environ, clock):
+            self.lab(hide=True)
+        before = self.seen_by_a_stranger()[self.provider.id]
+        self.assertEqual(self.asked(self.consumer, "m@lab")[0], 200)
+        self.assertEqual(self.seen_by_a_stranger()[self.provider.id], before)
+        with open(offset, "w", encoding="utf-8") as f:
+            f.write(str(half_past + 3600))
+        self.assertEqual(self.asked(self.consumer, "m@lab")[0], 200)
+        wait_for(lambda: self.seen_by_a_stranger()[self.provider.id] != before)
+        self.assertEqual(len(self.seen_by_a_stranger()[self.provider.id]), 1)
+        self.assertEqual(self.asked(self.consumer, "m@lab")[0], 200)
 
     def test_without_hiding_the_relay_lists_the_network(self):
         self.lab()
