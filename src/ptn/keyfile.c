@@ -54,8 +54,9 @@ static bool cost_fits(tl_keyfile_cost c)
 static tl_err derive(tl_slice passphrase, tl_keyfile_cost cost, const uint8_t salt[SALT],
                      uint8_t ret_key[KEY], tl_why *why)
 {
-    if (crypto_pwhash(ret_key, KEY, (const char *)passphrase.p, passphrase.n, salt, cost.passes,
-                      (size_t)cost.kib * 1024, crypto_pwhash_ALG_ARGON2ID13) == 0)
+    const char *words = passphrase.n ? (const char *)passphrase.p : "";
+    if (crypto_pwhash(ret_key, KEY, words, passphrase.n, salt, cost.passes, (size_t)cost.kib * 1024,
+                      crypto_pwhash_ALG_ARGON2ID13) == 0)
         return TL_OK;
     return tl_why_set(why, TL_ERR_NOMEM,
                       "there is no memory to try the passphrase: it takes %u MiB", cost.kib >> 10);
