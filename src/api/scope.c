@@ -135,7 +135,7 @@ static bool by_header(const tl_scope_view *v, const tl_http1_head *head, tl_ask 
                       tl_scope_refusal *no)
 {
     size_t n;
-    tl_membership *m;
+    tl_membership *m = NULL;
     tl_slice text = tl_http1_header_find(head, "x-teale-ptn", &n);
     if (n > 1)
         return refuse(no, 400, "invalid_value", NULL, "X-Teale-PTN must name one network");
@@ -145,7 +145,7 @@ static bool by_header(const tl_scope_view *v, const tl_http1_head *head, tl_ask 
 /* The text behind the last "@", if it is a network's: an ID, or what names one of ours. */
 static bool by_model(const tl_scope_view *v, tl_ask *ask, bool *ret_renamed, tl_scope_refusal *no)
 {
-    tl_membership *found[2], *m;
+    tl_membership *found[2], *m = NULL;
     char *at = strrchr(ask->model, '@');
     *ret_renamed = false;
     if (!at)
