@@ -21,10 +21,24 @@ static bool is_recognised(const tl_peer *p, const tl_membership *n, tl_unix now)
     return false;
 }
 
-static void look(const tl_networks *book, tl_peer *p, tl_unix now)
+/* Of what is looked at here. The book's own version grows with each certificate that anybody shows. */
+static uint64_t version_of(const tl_networks *book)
 {
-    p->claims = (tl_peer_claims){
-        .known = true, .version = tl_networks_version(book), .until = tl_hide_until(now)};
+    uint64_t version = 0;
+    for (size_t i = 0; i < tl_networks_count(book); i++) {
+        const tl_membership *n = tl_networks_at(book, i);
+        const tl_hide_key *keys;
+        uint64_t id, tags = (uint64_t)tl_ptn_groupkey_version(n->ptn) << 8;
+        memcpy(&id, n->id.key, sizeof id);
+        tags |= (uint64_t)tl_ptn_hide_keys(n->ptn, &keys) << 1 | (n->left ? 1 : 0);
+        version = (version + (id ^ tags)) * UINT64_C(0x9E3779B97F4A7C15);
+    }
+    return version;
+}
+
+static void look(const tl_networks *book, tl_peer *p, uint64_t version, tl_unix now)
+{
+    p->claims = (tl_peer_claims){.known = true, .version = version, .until = tl_hide_until(now)};
     for (size_t i = 0; p->n_ptns && i < tl_networks_count(book); i++) {
         const tl_membership *n = tl_networks_at(book, i);
         bool tagged = !n->left && is_recognised(p, n, now);
@@ -40,9 +54,10 @@ static const tl_peer_claims *claims_of(const tl_networks *book, tl_peer *p, tl_u
 {
     if (!book || !p->n_ptns)
         return NULL;
-    if (!p->claims.known || p->claims.version != tl_networks_version(book) ||
-        now >= p->claims.until || now < p->claims.until - TL_HIDE_HOUR)
-        look(book, p, now);
+    uint64_t version = version_of(book);
+    if (!p->claims.known || p->claims.version != version || now >= p->claims.until ||
+        now < p->claims.until - TL_HIDE_HOUR)
+        look(book, p, version, now);
     return &p->claims;
 }
 

@@ -23,7 +23,7 @@ struct tl_contact; /* the connections to a peer (peer/state.h) */
 /* Which of our networks a node claims, as peer/claims.h has found it: a bit for each. */
 typedef struct {
     bool known;
-    uint64_t version;      /* of the book */
+    uint64_t version;      /* of our networks and their group keys */
     tl_unix until;         /* tags are others then */
     uint64_t ours, tagged; /* tagged: of `ours`, those that only a member can claim so */
 } tl_peer_claims;
