@@ -91,6 +91,55 @@ static void reading_commits_nothing(void **state)
     tl_store_close(s);
 }
 
+/* What SQLite says of this connection: a text for each question. */
+typedef struct {
+    tl_store_job job;
+    char said[8][16];
+    tl_err schema;
+} ask_job;
+
+static const char *const questions[][2] = {
+    {"PRAGMA synchronous", "2"},          {"PRAGMA journal_mode", "wal"},
+    {"PRAGMA foreign_keys", "1"},         {"PRAGMA trusted_schema", "0"},
+    {"PRAGMA locking_mode", "exclusive"}, {"PRAGMA busy_timeout", "4321"},
+    {"PRAGMA query_only", "0"},           {"PRAGMA cell_size_check", "1"},
+};
+
+static tl_err ask(tl_store_job *j, tl_db *db)
+{
+    ask_job *a = (ask_job *)j;
+    for (int i = 0; i < 8; i++) {
+        sqlite3_stmt *row;
+        tl_err e = tl_db_find(db, questions[i][0], TL_DB_WITHOUT, &row);
+        if (!e)
+            e = tl_db_take_text(row, 0, a->said[i], sizeof a->said[i]);
+        if (e)
+            return e;
+    }
+    /* Defensive: this is not heard, and so the next is refused. */
+    tl_err e = tl_db_run(db, "PRAGMA writable_schema = ON", TL_DB_WITHOUT);
+    a->schema = tl_db_run(db, "DELETE FROM sqlite_schema", TL_DB_WITHOUT);
+    return e;
+}
+
+static void the_connection_waits_for_the_disk_and_trusts_no_schema(void **state)
+{
+    const home *h = *state;
+    tl_store_config c = tl_store_config_default();
+    tl_store *s;
+    tl_why why;
+    ask_job a = {.job.work = ask};
+    assert_true(c.busy_ms >= 1000); /* a reader is waited for */
+    c.busy_ms = 4321;
+    assert_int_equal(tl_store_open(h->db, &c, &s, &why), TL_OK);
+    assert_int_equal(tl_store_do(s, &a.job), TL_OK);
+    for (int i = 0; i < 8; i++)
+        assert_string_equal(a.said[i], questions[i][1]);
+    assert_int_equal(a.schema, TL_ERR_IO);
+    tl_store_close(s);
+    tl_store_close(open_at(h->db));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -98,6 +147,7 @@ int main(void)
         IN_HOME(jobs_run_in_order_and_each_is_told_once),
         IN_HOME(a_job_that_fails_leaves_nothing_and_hurts_no_other),
         IN_HOME(reading_commits_nothing),
+        IN_HOME(the_connection_waits_for_the_disk_and_trusts_no_schema),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
