@@ -536,7 +536,9 @@ class Money(Case):
 
     def test_the_history_is_filtered_by_time_peer_and_network(self):
         self.teale("wallet", "history", "--since", "2026-01-31T18:00:00+01:00", "--peer", "3f9a", "--ptn", "family")
-        self.assertEqual(self.sent(), ("wallet.history", {"since": 1769878800, "peer": NODE, "net": "family"}))
+        verb, args = self.sent()
+        self.assertEqual((verb, {k: args[k] for k in args if k != "limit"}),
+                         ("wallet.history", {"since": 1769878800, "peer": NODE, "net": "family"}))
         self.teale("wallet", "history", "--since", "24h")
         self.assertLess(abs(self.sent()[1]["since"] - (time.time() - 86400)), 60)
         for wrong in ("yesterday", "24", "2026-01-31", "2026-02-30T00:00:00Z"):
