@@ -81,10 +81,12 @@ static bool is_spare(const tl_account *a)
            tl_ledger_balance(&a->sums) == 0;
 }
 
-static bool make_room(tl_credit *c)
+static bool make_room(tl_credit *c, const tl_node_id *peer)
 {
     tl_account *a;
-    if (HASH_COUNT(c->accounts) < TL_CREDIT_PEERS_MAX)
+    size_t n = HASH_COUNT(c->accounts);
+    if (n < TL_CREDIT_STRANGERS_MAX ||
+        (n < TL_CREDIT_PEERS_MAX && c->world.is_member(c->user, peer)))
         return true;
     DL_FOREACH (c->accounts_by_use, a) {
         if (!is_spare(a))
@@ -101,7 +103,7 @@ tl_account *tl_account_get(tl_credit *c, const tl_node_id *peer)
     if (a) {
         DL_DELETE(c->accounts_by_use, a);
     } else {
-        a = make_room(c) ? calloc(1, sizeof *a) : NULL;
+        a = make_room(c, peer) ? calloc(1, sizeof *a) : NULL;
         if (!a)
             return NULL;
         a->credit = c;
@@ -131,6 +133,7 @@ void tl_credit_on_loaded_peer(tl_credit *c, const tl_node_id *peer, const tl_led
     a->sums = *sums;
     a->loaded = true;
     a->unsigned_n = unsigned_n;
+    c->unsigned_sum += unsigned_n;
     a->signed_at = tl_env_now(&c->env);
 }
 

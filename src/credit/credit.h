@@ -68,6 +68,14 @@
 #define TL_CREDIT_PROPOSED_EVERY (10 * TL_SEC) /* a peer proposes so often at most */
 #define TL_CREDIT_GROW           256 /* tokens: an answer that outgrows its hold holds so many more */
 
+/* Claims that all peers together have left unsigned: beyond it strangers get no work. Those of nothing
+ * are forgotten after a day. */
+#define TL_CREDIT_UNSIGNED_SUM  20000
+/* Of TL_CREDIT_PEERS_MAX strangers may have so many: members find a place. */
+#define TL_CREDIT_STRANGERS_MAX (TL_CREDIT_PEERS_MAX / 4 * 3)
+/* So many questions of others between two operations that forget what is spare. */
+#define TL_CREDIT_PRUNE_EVERY   64
+
 typedef struct tl_credit tl_credit;
 typedef struct tl_credit_served tl_credit_served;
 typedef struct tl_credit_asked tl_credit_asked;

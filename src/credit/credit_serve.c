@@ -60,6 +60,9 @@ static bool is_known(const tl_credit *c, const tl_request_key *key)
 static tl_err judge_unsigned(const tl_credit *c, const tl_account *a, tl_why *why)
 {
     tl_time waited = tl_env_now(&c->env) - a->signed_at;
+    if (c->unsigned_sum >= TL_CREDIT_UNSIGNED_SUM && !c->world.is_member(c->user, &a->id))
+        return tl_why_set(why, TL_ERR_BUSY,
+                          "too many answers of this node to strangers are not signed for yet");
     if (a->unsigned_n < TL_CREDIT_UNSIGNED_MAX ||
         (a->unsigned_n < TL_CREDIT_UNSIGNED_EVER && waited <= TL_CREDIT_SIGN_WITHIN))
         return TL_OK;
@@ -88,6 +91,8 @@ static tl_err hold(tl_credit *c, tl_account *a, const tl_credit_question *q, int
     *ret_held = amount;
     return TL_OK;
 }
+
+static void prune(tl_credit *c, const tl_node_id *peer);
 
 static void free_served(tl_credit_served *s)
 {
@@ -184,7 +189,40 @@ tl_err tl_credit_serve(tl_credit *c, const tl_credit_question *q, tl_credit_serv
         return tl_why_set(why, TL_ERR_NOMEM, "this node is out of memory");
     }
     *ret_served = s;
+    prune(c, &q->peer);
     return TL_OK;
+}
+
+/* --- what is spare --- */
+
+static void prune_done(tl_book_op *op, tl_err e)
+{
+    tl_credit *c = op->user;
+    c->pruning = false;
+    for (size_t i = 0; !e && i < op->n; i++) {
+        tl_account *a = tl_account_find(c, &op->entries[i].peer);
+        if (a && a->unsigned_n) {
+            a->unsigned_n--;
+            c->unsigned_sum--;
+        }
+    }
+    if (!e && op->n == TL_BOOK_READ_MAX) /* there are more */
+        c->unpruned = TL_CREDIT_PRUNE_EVERY;
+    tl_book_op_free(op);
+}
+
+/* After a question of this peer. */
+static void prune(tl_credit *c, const tl_node_id *peer)
+{
+    if (++c->unpruned < TL_CREDIT_PRUNE_EVERY || c->pruning)
+        return;
+    tl_book_op *op = tl_book_op_new(TL_BOOK_PRUNE);
+    if (op) {
+        op->entry.peer = *peer;
+        op->entry.at = c->env.wall(c->env.user);
+    }
+    c->pruning = tl_credit_submit(c, op, prune_done, c);
+    c->unpruned = 0;
 }
 
 bool tl_credit_delivered(tl_credit_served *s, tl_tokens tokens)
@@ -236,6 +274,7 @@ static void on_posted(tl_credit_served *s, const tl_ledger_entry *e)
     c->counters.charged++;
     if (tl_ledger_count(&a->sums, TL_LEDGER_QUESTION, TL_LEDGER_SERVED, e->receipt.amount))
         c->counters.lost++; /* the store's own bound is the same: it would have refused */
+    c->unsigned_sum++;
     if (a->unsigned_n++ == 0)
         a->signed_at = tl_env_now(&c->env);
     say_new_claim(a, e);
@@ -397,6 +436,7 @@ static void sign_done(tl_book_op *op, tl_err e)
         c->counters.signed_in++;
         assert(a->unsigned_n);
         a->unsigned_n--;
+        c->unsigned_sum--;
         a->signed_at = tl_env_now(&c->env);
         a->graced = false;
         a->known = true;

@@ -134,6 +134,9 @@ struct tl_credit {
     tl_name *names, *names_by_age;
     tl_settling *settling;
     size_t settling_n;
+    size_t unsigned_sum; /* of all accounts */
+    unsigned unpruned;   /* questions of others since the last TL_BOOK_PRUNE */
+    bool pruning;
     bool disk_fails; /* the last operation that writes failed for the disk's fault */
     tl_time due;     /* may be too early */
     tl_credit_counters counters;

@@ -11,7 +11,10 @@
  * charged once all the same, by the store's key. 24 MiB. */
 #define TL_BOOK_RECENT_MAX (128u << 10)
 #define TL_BOOK_DAY        (24 * 3600) /* seconds */
-#define TL_BOOK_OWED_DAYS  30          /* a provider that is away for longer has its own books */
+/* Some megabytes of a stranger, and some tens of all. */
+#define TL_BOOK_SPARE_OF   1000
+#define TL_BOOK_SPARE_MAX  50000
+#define TL_BOOK_OWED_DAYS  30 /* a provider that is away for longer has its own books */
 
 typedef enum {
     /* A question starts: `entry`, HELD. TL_ERR_EXISTS: it is held or posted already. */
@@ -58,6 +61,10 @@ typedef enum {
     TL_BOOK_UNCONFIRMED,
     /* What entry.peer proposed: entry.settlement. TL_ERR_NOT_FOUND. */
     TL_BOOK_PROPOSED,
+    /* Forgets the oldest of what is spare: public entries of nothing, and voided ones. Of entry.peer
+     * TL_BOOK_SPARE_OF stay, of all TL_BOOK_SPARE_MAX; claims that nobody signed in a day go in any
+     * case, as of entry.at: entries[n] tells whose they were. Some at a time; no sum changes. */
+    TL_BOOK_PRUNE,
     /* A client gave its request the name entry.request, at entry.at. TL_ERR_EXISTS: it did so within
      * a day. */
     TL_BOOK_NAME,

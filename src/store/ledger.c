@@ -433,6 +433,7 @@ tl_err tl_ledger_run(tl_db *db, tl_book_op *op)
     case TL_BOOK_CONFIRMED: return tl_ledger_confirmed(db, op);
     case TL_BOOK_UNCONFIRMED: return tl_ledger_unconfirmed(db, op);
     case TL_BOOK_PROPOSED: return tl_ledger_proposed(db, op);
+    case TL_BOOK_PRUNE: return tl_ledger_prune(db, op);
     case TL_BOOK_NAME: return name(db, &op->entry);
     case TL_BOOK_UNNAME: return unname(db, &op->entry);
     }

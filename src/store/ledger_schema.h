@@ -3,7 +3,7 @@
  * Double entry. An entry names the account that it debits and the one that it credits, and one
  * amount: so debits equal credits in each, whoever writes it. Entries are written by the triggers of
  * `transfers` alone, as a transfer changes its state; an entry that does not fit its transfer is
- * refused. Nothing is ever changed or deleted but a state, along
+ * refused. Nothing is ever changed or deleted but what is spare (TL_LEDGER_SPARE), and a state, along
  *
  *     held -> posted, held -> voided, voided -> posted (asked: the receipt came late)
  *
@@ -15,6 +15,8 @@
  * `accounts` carries the sums; triggers keep them, the audit proves them. */
 #ifndef TL_STORE_LEDGER_SCHEMA_H
 #define TL_STORE_LEDGER_SCHEMA_H
+
+#include "store/ledger_state.h"
 
 #define TL_MONEY " BETWEEN 0 AND 9007199254740991"
 
@@ -156,6 +158,8 @@ static const char tl_store_ledger_step[] =
     "CREATE INDEX transfers_held ON transfers (peer) WHERE state = 'held';"
     "CREATE INDEX transfers_unsigned ON transfers (peer)"
     "  WHERE state = 'posted' AND peer_signature IS NULL;"
+    "CREATE INDEX transfers_spare ON transfers (id) WHERE " TL_LEDGER_SPARE ";"
+    "CREATE INDEX transfers_spare_of ON transfers (peer, id) WHERE " TL_LEDGER_SPARE ";"
     "CREATE INDEX transfers_owed ON transfers (peer)"
     "  WHERE role = 'asked' AND answered = 1 AND state != 'posted';"
     "CREATE INDEX transfers_unconfirmed ON transfers (peer)"
@@ -208,7 +212,9 @@ static const char tl_store_ledger_step[] =
     "  WHEN OLD.state = 'posted' AND OLD.peer_signature IS NOT NULL"
     "  BEGIN SELECT RAISE(ABORT, 'what was signed stays'); END;"
     "CREATE TRIGGER transfers_kept BEFORE DELETE ON transfers"
-    "  BEGIN SELECT RAISE(ABORT, 'a transfer is never deleted'); END;"
+    "  WHEN NOT (OLD.kind = 'question' AND OLD.network = x'' AND OLD.answered = 0"
+    "    AND (OLD.state = 'voided' OR (OLD.state = 'posted' AND OLD.amount = 0)))"
+    "  BEGIN SELECT RAISE(ABORT, 'a transfer is not deleted'); END;"
 
     "CREATE TRIGGER entries_fit BEFORE INSERT ON entries"
     "  WHEN NOT EXISTS (SELECT 1 FROM transfers t"
@@ -229,13 +235,20 @@ static const char tl_store_ledger_step[] =
     "CREATE TRIGGER entries_stay BEFORE UPDATE ON entries"
     "  BEGIN SELECT RAISE(ABORT, 'an entry stays'); END;"
     "CREATE TRIGGER entries_kept BEFORE DELETE ON entries"
-    "  BEGIN SELECT RAISE(ABORT, 'an entry is never deleted'); END;"
+    "  WHEN NOT EXISTS (SELECT 1 FROM transfers WHERE id = OLD.transfer AND " TL_LEDGER_SPARE ")"
+    "  BEGIN SELECT RAISE(ABORT, 'an entry is not deleted'); END;"
+    "CREATE TRIGGER entries_uncount AFTER DELETE ON entries BEGIN"
+    "  UPDATE accounts SET debits = debits - OLD.amount WHERE id = OLD.debit;"
+    "  UPDATE accounts SET credits = credits - OLD.amount WHERE id = OLD.credit;"
+    "END;"
     "CREATE TRIGGER accounts_grow BEFORE UPDATE ON accounts"
-    "  WHEN NEW.debits < OLD.debits OR NEW.credits < OLD.credits OR NEW.id != OLD.id"
+    "  WHEN ((NEW.debits < OLD.debits OR NEW.credits < OLD.credits)"
+    "      AND OLD.kind NOT IN ('held', 'holds')) OR NEW.id != OLD.id"
     "    OR NEW.kind != OLD.kind OR NEW.peer != OLD.peer OR NEW.network != OLD.network"
     "  BEGIN SELECT RAISE(ABORT, 'an account only grows'); END;"
-    "CREATE TRIGGER accounts_kept BEFORE DELETE ON accounts"
-    "  BEGIN SELECT RAISE(ABORT, 'an account is never deleted'); END;"
+    "CREATE TRIGGER accounts_kept BEFORE DELETE ON accounts WHEN OLD.debits != 0"
+    "    OR OLD.credits != 0 OR EXISTS (SELECT 1 FROM transfers WHERE peer = OLD.peer)"
+    "  BEGIN SELECT RAISE(ABORT, 'an account is not deleted'); END;"
 
     /* what one who reads the file by hand wants first */
     "CREATE VIEW balances AS SELECT hex(peer) AS peer, sum(debits - credits) AS balance_micro"

@@ -9,6 +9,12 @@
     " id, kind, role, state, request, peer, network, model, at, price, held, cap_in, cap_out,"     \
     " consumer_order, tokens_in, tokens_out, amount, signed_at, own_signature, peer_signature "
 
+/* What the public leaves behind at no price, and what came to nothing: it changes no sum, and strangers
+ * could fill the disk with it. The oldest of it is forgotten (TL_BOOK_PRUNE). */
+#define TL_LEDGER_SPARE                                                                            \
+    "kind = 'question' AND network = x'' AND answered = 0 AND "                                    \
+    "(state = 'voided' OR (state = 'posted' AND amount = 0))"
+
 /* `self`: this node. `has_receipt`, or the settlement's signatures, where they are there.
  * TL_ERR_PROTO: a column is not what the schema allows. */
 TL_CHECK tl_err tl_ledger_take_entry(sqlite3_stmt *row, const tl_node_id *self,
@@ -22,6 +28,9 @@ TL_CHECK tl_err tl_ledger_settle(tl_db *db, tl_book_op *op);
 TL_CHECK tl_err tl_ledger_confirmed(tl_db *db, tl_book_op *op);
 TL_CHECK tl_err tl_ledger_unconfirmed(tl_db *db, tl_book_op *op);
 TL_CHECK tl_err tl_ledger_proposed(tl_db *db, tl_book_op *op);
+
+/* ledger_prune.c */
+TL_CHECK tl_err tl_ledger_prune(tl_db *db, tl_book_op *op);
 
 TL_CHECK tl_err tl_ledger_report_wallet(tl_db *db, tl_report *r);
 TL_CHECK tl_err tl_ledger_report_history(tl_db *db, tl_report *r);

@@ -1,0 +1,141 @@
+/* What of the ledger is forgotten: so much that strangers cannot fill the disk, and nothing that counts. */
+#include "books.h"
+
+#include "base/json.h"
+
+static size_t rows_of(const book *b, const char *request_prefix)
+{
+    json_t *h = report(b, TL_REPORT_HISTORY), *e;
+    size_t n = 0, i;
+    json_array_foreach (json_object_get(h, "entries"), i, e)
+        n += strncmp(tl_json_string(e, "request", ""), request_prefix, strlen(request_prefix)) == 0;
+    json_decref(h);
+    return n;
+}
+
+/* Until there is nothing more to forget. Returns how many claims that nobody signed went. */
+static size_t prune(const books *s, tl_unix now)
+{
+    size_t lost = 0;
+    for (int i = 0; i < 40; i++) {
+        tl_book_op *op = tl_book_op_new(TL_BOOK_PRUNE);
+        op->entry.peer = s->consumer.self.id;
+        op->entry.at = now;
+        assert_int_equal(run_op(&s->provider, op), TL_OK);
+        lost += op->n;
+        tl_book_op_free(op);
+    }
+    return lost;
+}
+
+/* A free question: charged nothing, and signed. */
+static void give(const books *s, const char *request, bool is_signed)
+{
+    tl_book_op op = {.what = TL_BOOK_POST, .entry = question_of(s, TL_LEDGER_SERVED, request)};
+    tl_receipt *r = &op.entry.receipt;
+    op.entry.price = op.entry.held = 0;
+    *r = (tl_receipt){.consumer = s->consumer.self.id,
+                      .provider = s->provider.self.id,
+                      .model = "llama",
+                      .tokens_in = 1,
+                      .tokens_out = 1,
+                      .at = NOW};
+    snprintf(r->request, sizeof r->request, "%s", request);
+    assert_int_equal(run_op(&s->provider, &op), TL_OK);
+    if (!is_signed)
+        return;
+    assert_int_equal(tl_receipt_sign(r, &s->consumer.self), TL_OK);
+    assert_int_equal(sign(s, r), TL_OK);
+}
+
+static void assert_clean(const book *b)
+{
+    json_t *a = audit(b);
+    assert_string_equal(first_problem(a), "");
+    json_decref(a);
+}
+
+static void of_free_questions_the_newest_thousand_of_a_peer_stay(void **state)
+{
+    books *s = *state;
+    char request[16];
+    trade(s, "paid", 3, 20);
+    for (int i = 0; i < TL_BOOK_SPARE_OF + 300; i++) {
+        snprintf(request, sizeof request, "free%d", i);
+        give(s, request, true);
+    }
+    assert_int_equal(begin(s, TL_LEDGER_SERVED, "open"), TL_OK);
+    assert_int_equal(prune(s, NOW), 0);
+    assert_in_range(rows_of(&s->provider, "free"), TL_BOOK_SPARE_OF, TL_BOOK_SPARE_OF + 1);
+    assert_int_equal(rows_of(&s->provider, "free0"), 0);
+    snprintf(request, sizeof request, "free%d", TL_BOOK_SPARE_OF + 299);
+    assert_int_equal(rows_of(&s->provider, request), 1);
+    assert_int_equal(rows_of(&s->provider, "paid"), 1); /* money stays */
+    assert_int_equal(rows_of(&s->provider, "open"), 1);
+    assert_int_equal(balance_of(&s->provider), 23);
+    assert_clean(&s->provider);
+}
+
+static void what_came_to_nothing_is_forgotten_with_its_holds(void **state)
+{
+    books *s = *state;
+    char request[16];
+    for (int i = 0; i < TL_BOOK_SPARE_OF + 100; i++) {
+        snprintf(request, sizeof request, "void%d", i);
+        assert_int_equal(begin(s, TL_LEDGER_SERVED, request), TL_OK);
+        assert_int_equal(void_it(s, request), TL_OK);
+    }
+    assert_int_equal(prune(s, NOW), 0);
+    assert_in_range(rows_of(&s->provider, "void"), TL_BOOK_SPARE_OF, TL_BOOK_SPARE_OF + 1);
+    assert_clean(&s->provider);
+}
+
+static void a_free_claim_that_nobody_signed_goes_after_a_day_and_a_paid_one_never(void **state)
+{
+    books *s = *state;
+    tl_receipt r;
+    give(s, "free", false);
+    assert_int_equal(post(s, "paid", 1, 1, &r), TL_OK);
+    assert_int_equal(prune(s, NOW + TL_BOOK_DAY), 0);
+    assert_int_equal(rows_of(&s->provider, "free"), 1);
+    assert_int_equal(prune(s, NOW + TL_BOOK_DAY + 1), 1);
+    assert_int_equal(rows_of(&s->provider, "free"), 0);
+    assert_int_equal(rows_of(&s->provider, "paid"), 1);
+    assert_clean(&s->provider);
+}
+
+typedef struct {
+    tl_store_job job;
+    int64_t accounts;
+} count_job;
+
+static tl_err count(tl_store_job *j, tl_db *db)
+{
+    return tl_db_number(db, "SELECT count(*) FROM accounts", TL_DB_WITHOUT, 0,
+                        &((count_job *)j)->accounts);
+}
+
+static void of_a_peer_of_whom_nothing_is_left_no_account_stays(void **state)
+{
+    books *s = *state;
+    count_job j = {.job.work = count};
+    give(s, "free", false);
+    assert_int_equal(tl_store_do(s->provider.store, &j.job), TL_OK);
+    assert_true(j.accounts > 0);
+    assert_int_equal(prune(s, NOW + TL_BOOK_DAY + 1), 1);
+    assert_int_equal(tl_store_do(s->provider.store, &j.job), TL_OK);
+    assert_int_equal(j.accounts, 0);
+    trade(s, "again", 1, 1);
+    assert_clean(&s->provider);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_BOOKS(of_free_questions_the_newest_thousand_of_a_peer_stay),
+        WITH_BOOKS(what_came_to_nothing_is_forgotten_with_its_holds),
+        WITH_BOOKS(a_free_claim_that_nobody_signed_goes_after_a_day_and_a_paid_one_never),
+        WITH_BOOKS(of_a_peer_of_whom_nothing_is_left_no_account_stays),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
