@@ -69,7 +69,7 @@ def note(seen, node):
 def main():
     dice = random.Random(8)
     with Scenery(*PROGRAMS) as scenery:
-        parrot, relay = scenery.parrot("--model", "parrot"), scenery.relay()
+        parrot, relay = scenery.parrot("--model", "parrot", "--token-ms", "3"), scenery.relay()
         homes = {"asker": scenery.new_home(), "server": scenery.new_home()}
         scenery.config(homes["server"], **{"price.floor_micro": str(PRICE), "credit.stranger_micro": "100000000000"})
         nodes, seen = {}, {"asker": {}, "server": {}}
@@ -86,7 +86,7 @@ def main():
         for n in range(KILLS):
             time.sleep(dice.uniform(0.05, 0.6))
             sides = dice.choice((["asker"], ["server"], ["asker", "server"]))
-            if n % 10 == 0:
+            if n % 50 == 0:
                 for side in nodes:
                     note(seen[side], nodes[side])
             both += len(sides) == 2
