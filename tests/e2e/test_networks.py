@@ -154,7 +154,7 @@ class Joining(Base):
         s.admin.command("ptn", "create", LAB)
         code = s.invite()
         s.admin.end()
-        done = s.consumer.command("join", code, "--timeout", "2s", code=6)
+        done = s.consumer.command("join", code, "--timeout", "6s", code=6)
         self.assertIn(s.admin.id[:4], done.stderr)
         self.assertEqual(network(s.consumer)["state"], "joining")
         waiting = s.consumer.popen
