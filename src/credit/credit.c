@@ -74,19 +74,18 @@ tl_account *tl_account_find(const tl_credit *c, const tl_node_id *peer)
     return a;
 }
 
-/* With the peer nothing is open, and neither side owes anything. */
+/* With the peer nothing is open, and neither side owes anything. Claims of nothing may stay unsigned:
+ * where nothing was earned there are no others. */
 static bool is_spare(const tl_account *a)
 {
-    return a->open == 0 && a->unsigned_n == 0 && a->sums.held == 0 && !a->waits_to_say &&
-           tl_ledger_balance(&a->sums) == 0;
+    return a->open == 0 && a->sums.held == 0 && !a->waits_to_say &&
+           tl_ledger_balance(&a->sums) == 0 && (a->unsigned_n == 0 || a->sums.earned == 0);
 }
 
-static bool make_room(tl_credit *c, const tl_node_id *peer)
+static bool make_room(tl_credit *c, size_t max)
 {
     tl_account *a;
-    size_t n = HASH_COUNT(c->accounts);
-    if (n < TL_CREDIT_STRANGERS_MAX ||
-        (n < TL_CREDIT_PEERS_MAX && c->world.is_member(c->user, peer)))
+    if (HASH_COUNT(c->accounts) < max)
         return true;
     DL_FOREACH (c->accounts_by_use, a) {
         if (!is_spare(a))
@@ -97,13 +96,13 @@ static bool make_room(tl_credit *c, const tl_node_id *peer)
     return false;
 }
 
-tl_account *tl_account_get(tl_credit *c, const tl_node_id *peer)
+tl_account *tl_account_get(tl_credit *c, const tl_node_id *peer, size_t max)
 {
     tl_account *a = tl_account_find(c, peer);
     if (a) {
         DL_DELETE(c->accounts_by_use, a);
     } else {
-        a = make_room(c, peer) ? calloc(1, sizeof *a) : NULL;
+        a = make_room(c, max) ? calloc(1, sizeof *a) : NULL;
         if (!a)
             return NULL;
         a->credit = c;
@@ -127,13 +126,14 @@ tl_ledger_sums tl_credit_sums_of(const tl_credit *c, const tl_node_id *peer)
 void tl_credit_on_loaded_peer(tl_credit *c, const tl_node_id *peer, const tl_ledger_sums *sums,
                               unsigned unsigned_n)
 {
-    tl_account *a = tl_account_get(c, peer);
+    /* What is owed is known, however many owe: the disk has no more of them than were let in. */
+    bool counts = tl_ledger_balance(sums) != 0;
+    tl_account *a = tl_account_get(c, peer, counts ? SIZE_MAX : TL_CREDIT_PEERS_MAX);
     if (!a)
         return;
     a->sums = *sums;
     a->loaded = true;
     a->unsigned_n = unsigned_n;
-    c->unsigned_sum += unsigned_n;
     a->signed_at = tl_env_now(&c->env);
 }
 
@@ -275,7 +275,7 @@ static void on_settle(tl_credit *c, tl_account *a, const json_t *payload)
 void tl_credit_on_told(tl_credit *c, const tl_node_id *peer, const char *name,
                        const json_t *payload)
 {
-    tl_account *a = tl_account_get(c, peer);
+    tl_account *a = tl_account_get(c, peer, TL_CREDIT_PEERS_MAX);
     if (!a || a->at_once >= TL_CREDIT_AT_ONCE)
         return;
     const char *id = text_of(payload, "settlementID", TL_REQUEST_ID_MAX);

@@ -68,12 +68,11 @@
 #define TL_CREDIT_PROPOSED_EVERY (10 * TL_SEC) /* a peer proposes so often at most */
 #define TL_CREDIT_GROW           256 /* tokens: an answer that outgrows its hold holds so many more */
 
-/* Claims that all peers together have left unsigned: beyond it strangers get no work. Those of nothing
- * are forgotten after a day. */
-#define TL_CREDIT_UNSIGNED_SUM  20000
-/* Of TL_CREDIT_PEERS_MAX strangers may have so many: members find a place. */
-#define TL_CREDIT_STRANGERS_MAX (TL_CREDIT_PEERS_MAX / 4 * 3)
-/* So many questions of others between two operations that forget what is spare. */
+/* A stranger that is new gets no work where so many peers have an account that cannot be forgotten,
+ * for what is owed or under way. Identities cost nothing, and what each may owe stays on the disk. The
+ * places between this number and TL_CREDIT_PEERS_MAX are for members, and for whom this node asks. */
+#define TL_CREDIT_STRANGERS_MAX 20000
+/* So many questions of one peer, or of all, between two operations that forget what is spare. */
 #define TL_CREDIT_PRUNE_EVERY   64
 
 typedef struct tl_credit tl_credit;
@@ -136,7 +135,7 @@ typedef struct {
 
 /* TL_ERR_FORBIDDEN: the peer may not owe that, or has left too much unsigned. TL_ERR_EXISTS: it has
  * asked this before, and that is charged or under way. TL_ERR_BUSY, TL_ERR_IO: no more can be held
- * now, or the disk takes nothing. `why` has words for the peer. TL_ERR_NOMEM. */
+ * now, too many strangers have accounts, or the disk takes nothing. `why` has words for the peer. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_credit_serve(tl_credit *c, const tl_credit_question *q,
                                 tl_credit_served **ret_served, tl_why *why);
 /* So much was delivered so far. False: there is no credit for more, and the answer must end. Also

@@ -63,7 +63,7 @@ tl_err tl_credit_ask(tl_credit *c, const tl_credit_question *q, char ret_order[T
     HASH_FIND(hh, c->asking, &key, sizeof key, a);
     if (a)
         return TL_ERR_BUSY; /* of one request, one question to a peer at a time */
-    tl_account *account = tl_account_get(c, &q->peer);
+    tl_account *account = tl_account_get(c, &q->peer, TL_CREDIT_PEERS_MAX);
     if (!account)
         return TL_ERR_BUSY;
     if (!(a = calloc(1, sizeof *a)))
@@ -83,6 +83,7 @@ tl_err tl_credit_ask(tl_credit *c, const tl_credit_question *q, char ret_order[T
         op->entry = a->entry;
     (void)!tl_credit_submit(c, op, entry_done, c); /* else the order alone tells of it */
     *ret_asked = a;
+    tl_credit_prune(c, account);
     return TL_OK;
 }
 

@@ -60,9 +60,6 @@ static bool is_known(const tl_credit *c, const tl_request_key *key)
 static tl_err judge_unsigned(const tl_credit *c, const tl_account *a, tl_why *why)
 {
     tl_time waited = tl_env_now(&c->env) - a->signed_at;
-    if (c->unsigned_sum >= TL_CREDIT_UNSIGNED_SUM && !c->world.is_member(c->user, &a->id))
-        return tl_why_set(why, TL_ERR_BUSY,
-                          "too many answers of this node to strangers are not signed for yet");
     if (a->unsigned_n < TL_CREDIT_UNSIGNED_MAX ||
         (a->unsigned_n < TL_CREDIT_UNSIGNED_EVER && waited <= TL_CREDIT_SIGN_WITHIN))
         return TL_OK;
@@ -91,8 +88,6 @@ static tl_err hold(tl_credit *c, tl_account *a, const tl_credit_question *q, int
     *ret_held = amount;
     return TL_OK;
 }
-
-static void prune(tl_credit *c, const tl_node_id *peer);
 
 static void free_served(tl_credit_served *s)
 {
@@ -161,9 +156,15 @@ tl_err tl_credit_serve(tl_credit *c, const tl_credit_question *q, tl_credit_serv
                           "this node has a request with the ID %s from this asker already",
                           q->request);
     }
-    tl_account *a = tl_account_get(c, &q->peer);
-    if (!a)
-        return tl_why_set(why, TL_ERR_BUSY, "this node keeps no more accounts");
+    bool is_member = c->world.is_member(c->user, &q->peer);
+    tl_account *a =
+        tl_account_get(c, &q->peer, is_member ? TL_CREDIT_PEERS_MAX : TL_CREDIT_STRANGERS_MAX);
+    if (!a) {
+        c->counters.refused++;
+        return tl_why_set(why, TL_ERR_BUSY,
+                          "this node has accounts with as many strangers as it keeps: ask another "
+                          "node, or join a network of this one");
+    }
     if (c->disk_fails && q->price > 0)
         return tl_why_set(why, TL_ERR_IO, "this node's disk takes nothing: it cannot charge");
     tl_err e = judge_unsigned(c, a, why);
@@ -189,40 +190,8 @@ tl_err tl_credit_serve(tl_credit *c, const tl_credit_question *q, tl_credit_serv
         return tl_why_set(why, TL_ERR_NOMEM, "this node is out of memory");
     }
     *ret_served = s;
-    prune(c, &q->peer);
+    tl_credit_prune(c, a);
     return TL_OK;
-}
-
-/* --- what is spare --- */
-
-static void prune_done(tl_book_op *op, tl_err e)
-{
-    tl_credit *c = op->user;
-    c->pruning = false;
-    for (size_t i = 0; !e && i < op->n; i++) {
-        tl_account *a = tl_account_find(c, &op->entries[i].peer);
-        if (a && a->unsigned_n) {
-            a->unsigned_n--;
-            c->unsigned_sum--;
-        }
-    }
-    if (!e && op->n == TL_BOOK_READ_MAX) /* there are more */
-        c->unpruned = TL_CREDIT_PRUNE_EVERY;
-    tl_book_op_free(op);
-}
-
-/* After a question of this peer. */
-static void prune(tl_credit *c, const tl_node_id *peer)
-{
-    if (++c->unpruned < TL_CREDIT_PRUNE_EVERY || c->pruning)
-        return;
-    tl_book_op *op = tl_book_op_new(TL_BOOK_PRUNE);
-    if (op) {
-        op->entry.peer = *peer;
-        op->entry.at = c->env.wall(c->env.user);
-    }
-    c->pruning = tl_credit_submit(c, op, prune_done, c);
-    c->unpruned = 0;
 }
 
 bool tl_credit_delivered(tl_credit_served *s, tl_tokens tokens)
@@ -274,7 +243,6 @@ static void on_posted(tl_credit_served *s, const tl_ledger_entry *e)
     c->counters.charged++;
     if (tl_ledger_count(&a->sums, TL_LEDGER_QUESTION, TL_LEDGER_SERVED, e->receipt.amount))
         c->counters.lost++; /* the store's own bound is the same: it would have refused */
-    c->unsigned_sum++;
     if (a->unsigned_n++ == 0)
         a->signed_at = tl_env_now(&c->env);
     say_new_claim(a, e);
@@ -434,9 +402,8 @@ static void sign_done(tl_book_op *op, tl_err e)
     tl_credit *c = a->credit;
     if (e == TL_OK) {
         c->counters.signed_in++;
-        assert(a->unsigned_n);
-        a->unsigned_n--;
-        c->unsigned_sum--;
+        if (a->unsigned_n) /* an account that made room and came again knows of none */
+            a->unsigned_n--;
         a->signed_at = tl_env_now(&c->env);
         a->graced = false;
         a->known = true;

@@ -1,6 +1,7 @@
 /* credit_state.h - what the files of this room share: a peer's account and the calls between them.
  * credit.c owns peers, time and messages, credit_say.c what waits to be told, credit_serve.c what we answer, credit_ask.c what we ask,
- * credit_settle.c settlements, credit_names.c names. */
+ * credit_settle.c settlements, credit_names.c names, credit_prune.c what
+ * is forgotten. */
 #ifndef TL_CREDIT_CREDIT_STATE_H
 #define TL_CREDIT_CREDIT_STATE_H
 
@@ -27,6 +28,7 @@ typedef struct tl_account {
     bool behind;          /* claims were left out: they are read from the store */
     bool loaded;          /* the store knew it at the start */
     unsigned adopted;     /* charges that it offered since */
+    unsigned unpruned;    /* questions with it since a TL_BOOK_PRUNE was of it */
     bool known;           /* it has signed, or we have, so that it knows us */
     tl_time proposed_at;  /* when it last proposed a settlement; 0: never */
     size_t open;          /* handles and operations that name it: it stays */
@@ -134,8 +136,7 @@ struct tl_credit {
     tl_name *names, *names_by_age;
     tl_settling *settling;
     size_t settling_n;
-    size_t unsigned_sum; /* of all accounts */
-    unsigned unpruned;   /* questions of others since the last TL_BOOK_PRUNE */
+    unsigned unpruned; /* questions since the last TL_BOOK_PRUNE */
     bool pruning;
     bool disk_fails; /* the last operation that writes failed for the disk's fault */
     tl_time due;     /* may be too early */
@@ -144,8 +145,9 @@ struct tl_credit {
 
 /* --- credit.c --- */
 void tl_request_key_set(tl_request_key *key, const tl_node_id *peer, const char *request);
-/* NULL: no memory, or all TL_CREDIT_PEERS_MAX are in use. */
-tl_account *tl_account_get(tl_credit *c, const tl_node_id *peer);
+/* A new one where there are fewer than `max`, or in the place of one that is spare. NULL: no memory, or
+ * all are in use. */
+tl_account *tl_account_get(tl_credit *c, const tl_node_id *peer, size_t max);
 tl_account *tl_account_find(const tl_credit *c, const tl_node_id *peer);
 /* Of a new operation that belongs to the account: submits it. False: it is freed, and will not be. */
 bool tl_credit_submit(tl_credit *c, tl_book_op *op, void (*done)(tl_book_op *op, tl_err e),
@@ -173,6 +175,10 @@ void tl_credit_retry(tl_credit *c, tl_time now);
 void tl_credit_clear_served(tl_credit *c);
 
 void tl_credit_on_offer(tl_credit *c, tl_account *a, const tl_receipt *r);
+
+/* --- credit_prune.c --- */
+/* After a question between this account's peer and us. */
+void tl_credit_prune(tl_credit *c, tl_account *a);
 
 /* --- credit_ask.c --- */
 /* Offers the peer what it has not charged. */

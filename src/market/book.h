@@ -11,7 +11,8 @@
  * charged once all the same, by the store's key. 24 MiB. */
 #define TL_BOOK_RECENT_MAX (128u << 10)
 #define TL_BOOK_DAY        (24 * 3600) /* seconds */
-/* Some megabytes of a stranger, and some tens of all. */
+/* Entries that change no sum, of a peer and of all: at 1 to 2 KiB each some 2 MB, and 100 MB, however
+ * many strangers ask for nothing, and as often as they like. */
 #define TL_BOOK_SPARE_OF   1000
 #define TL_BOOK_SPARE_MAX  50000
 #define TL_BOOK_OWED_DAYS  30 /* a provider that is away for longer has its own books */
@@ -37,7 +38,8 @@ typedef enum {
      * never reached the disk. TL_ERR_EXISTS: this question is charged already. */
     TL_BOOK_POST,
     /* The consumer judges a provider's claim, entry.receipt, and where it is right signs and posts
-     * it. `claim` says what came of it; OK and AGAIN fill in the receipt with both signatures.
+     * it. `claim` says what came of it; OK and AGAIN fill in the receipt with both signatures. A public
+     * claim of nothing makes no entry where there is none: it may be forgotten. The same of ADOPT.
      * `entry`: the question as its order tells it, where has_order; else only peer and request.
      * TL_ERR_AUTH: the provider's signature is wrong. */
     TL_BOOK_CLAIM,
@@ -63,7 +65,8 @@ typedef enum {
     TL_BOOK_PROPOSED,
     /* Forgets the oldest of what is spare: public entries of nothing, and voided ones. Of entry.peer
      * TL_BOOK_SPARE_OF stay, of all TL_BOOK_SPARE_MAX; claims that nobody signed in a day go in any
-     * case, as of entry.at: entries[n] tells whose they were. Some at a time; no sum changes. */
+     * case, as of entry.at. entries[n]: the peers of claims that went unsigned, one for each. Some at
+     * a time, `more` where there may be others; no sum changes. */
     TL_BOOK_PRUNE,
     /* A client gave its request the name entry.request, at entry.at. TL_ERR_EXISTS: it did so within
      * a day. */
@@ -79,7 +82,7 @@ typedef struct tl_book_op {
     bool has_order, answered;
     tl_claim claim;
     char why[32];
-    bool confirmed;
+    bool confirmed, more;
     int64_t after;
     size_t n;
     tl_ledger_entry *entries; /* the operation's own */

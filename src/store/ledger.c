@@ -226,6 +226,13 @@ static tl_err post(tl_db *db, tl_book_op *op)
     return e ? e : update_posted(db, id, &op->entry);
 }
 
+/* A claim of nothing for a question that is not here any more: its entry may have been forgotten, and
+ * does not come again. What is signed all the same ends the other side's claim. */
+static bool is_nothing(const tl_receipt *r)
+{
+    return r->amount == 0 && !r->has_network;
+}
+
 static tl_err claim(tl_db *db, tl_book_op *op)
 {
     tl_ledger_entry entry;
@@ -253,8 +260,10 @@ static tl_err claim(tl_db *db, tl_book_op *op)
         return TL_OK;
     e = tl_receipt_sign(r, op->identity);
     entry.receipt = *r;
-    if (!e)
-        e = id ? update_posted(db, id, &entry) : insert_posted(db, &entry);
+    if (!e && id)
+        e = update_posted(db, id, &entry);
+    else if (!e && !is_nothing(r))
+        e = insert_posted(db, &entry);
     return e;
 }
 
@@ -382,7 +391,8 @@ static tl_err adopt(tl_db *db, tl_book_op *op)
         return TL_ERR_EXISTS;
     if (err && err != TL_ERR_NOT_FOUND)
         return err;
-    int64_t price = err ? price_of(r) : there.price;
+    bool is_gone = err == TL_ERR_NOT_FOUND;
+    int64_t price = is_gone ? price_of(r) : there.price;
     *e = (tl_ledger_entry){.role = TL_LEDGER_SERVED,
                            .peer = r->consumer,
                            .has_network = r->has_network,
@@ -395,7 +405,7 @@ static tl_err adopt(tl_db *db, tl_book_op *op)
     if (tl_ledger_amount(r->tokens_in, r->tokens_out, e->price, &most) || most < r->amount)
         return TL_ERR_INVALID; /* money for no tokens */
     err = tl_receipt_sign(&e->receipt, op->identity);
-    return err ? err : insert_posted(db, e);
+    return err || (is_gone && is_nothing(r)) ? err : insert_posted(db, e);
 }
 
 /* --- names --- */

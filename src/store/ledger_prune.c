@@ -2,28 +2,29 @@
  * fill the disk. */
 #include "store/ledger_state.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
-/* Of one operation: a few milliseconds. More than come to be between two of them. */
-#define CHUNK 256
+/* Of one operation, by each rule: a few milliseconds. More than come to be between two of them. */
+#define CHUNK 128
 
 typedef struct {
     int64_t id;
     tl_node_id peer;
+    bool is_unsigned; /* a claim of this node */
 } spare;
 
-/* Fills in at most `max`. */
+/* Fills in at most CHUNK. */
 static tl_err read(tl_db *db, const char *sql, const tl_db_value *values, size_t values_n,
-                   spare *ret, size_t max, size_t *ret_n)
+                   spare *ret, size_t *ret_n)
 {
     sqlite3_stmt *row;
     size_t n = 0;
     tl_err e = tl_db_find(db, sql, values, values_n, &row);
-    for (; !e && n < max; e = tl_db_next(db, row)) {
+    for (; !e && n < CHUNK; e = tl_db_next(db, row)) {
         ret[n].id = sqlite3_column_int64(row, 0);
         if ((e = tl_db_take_bytes(row, 1, ret[n].peer.key, sizeof ret[n].peer.key)))
             break;
+        ret[n].is_unsigned = sqlite3_column_int64(row, 2) != 0;
         n++;
     }
     if (!e)
@@ -47,50 +48,47 @@ static tl_err forget(tl_db *db, const spare *s)
     return e;
 }
 
-static tl_err forget_all(tl_db *db, const spare *s, size_t n)
+/* What `sql` finds, and tells in op->entries whose claims were among it. */
+static tl_err forget_these(tl_db *db, tl_book_op *op, const char *sql, const tl_db_value *values,
+                           size_t values_n)
 {
-    tl_err e = TL_OK;
-    for (size_t i = 0; !e && i < n; i++)
-        e = forget(db, &s[i]);
+    spare s[CHUNK];
+    size_t n = 0;
+    tl_err e = read(db, sql, values, values_n, s, &n);
+    for (size_t i = 0; !e && i < n; i++) {
+        if (!(e = forget(db, &s[i])) && s[i].is_unsigned)
+            op->entries[op->n++].peer = s[i].peer;
+    }
+    if (n == CHUNK)
+        op->more = true;
     return e;
 }
 
-#define SIGNED " AND (state = 'voided' OR peer_signature IS NOT NULL) "
+#define SPARE                                                                                      \
+    "SELECT id, peer, state = 'posted' AND peer_signature IS NULL FROM transfers "                 \
+    "WHERE " TL_LEDGER_SPARE
 
 tl_err tl_ledger_prune(tl_db *db, tl_book_op *op)
 {
     const tl_db_value peer = tl_db_bytes(op->entry.peer.key, sizeof op->entry.peer.key);
-    spare *s = calloc(CHUNK, sizeof *s);
-    size_t n = 0;
-    op->entries = calloc(TL_BOOK_READ_MAX, sizeof *op->entries);
-    tl_err e = s && op->entries ? TL_OK : TL_ERR_NOMEM;
+    op->entries = calloc(3 * CHUNK, sizeof *op->entries);
+    if (!op->entries)
+        return TL_ERR_NOMEM;
+    tl_err e = forget_these(
+        db, op,
+        SPARE
+        " AND peer = ? AND id <= (SELECT id FROM transfers WHERE peer = ? AND " TL_LEDGER_SPARE
+        " ORDER BY id DESC LIMIT 1 OFFSET ?) ORDER BY id LIMIT ?",
+        TL_DB_WITH(peer, peer, tl_db_int(TL_BOOK_SPARE_OF), tl_db_int(CHUNK)));
     if (!e)
-        e = read(db,
-                 "SELECT id, peer FROM transfers WHERE peer = ? AND " TL_LEDGER_SPARE SIGNED
-                 "AND id <= (SELECT id FROM transfers WHERE peer = ? AND " TL_LEDGER_SPARE
-                 " ORDER BY id DESC LIMIT 1 OFFSET ?) ORDER BY id LIMIT ?",
-                 TL_DB_WITH(peer, peer, tl_db_int(TL_BOOK_SPARE_OF), tl_db_int(CHUNK)), s, CHUNK,
-                 &n);
+        e = forget_these(db, op,
+                         SPARE " AND id <= (SELECT id FROM transfers WHERE " TL_LEDGER_SPARE
+                               " ORDER BY id DESC LIMIT 1 OFFSET ?) ORDER BY id LIMIT ?",
+                         TL_DB_WITH(tl_db_int(TL_BOOK_SPARE_MAX), tl_db_int(CHUNK)));
     if (!e)
-        e = forget_all(db, s, n);
-    if (!e)
-        e = read(db,
-                 "SELECT id, peer FROM transfers WHERE " TL_LEDGER_SPARE SIGNED
-                 "AND id <= (SELECT id FROM transfers WHERE " TL_LEDGER_SPARE
-                 " ORDER BY id DESC LIMIT 1 OFFSET ?) ORDER BY id LIMIT ?",
-                 TL_DB_WITH(tl_db_int(TL_BOOK_SPARE_MAX), tl_db_int(CHUNK)), s, CHUNK, &n);
-    if (!e)
-        e = forget_all(db, s, n);
-    if (!e)
-        e = read(db,
-                 "SELECT id, peer FROM transfers WHERE " TL_LEDGER_SPARE
-                 " AND state = 'posted' AND peer_signature IS NULL AND at < ? ORDER BY id LIMIT ?",
-                 TL_DB_WITH(tl_db_int(op->entry.at - TL_BOOK_DAY), tl_db_int(TL_BOOK_READ_MAX)), s,
-                 TL_BOOK_READ_MAX, &n);
-    if (!e)
-        e = forget_all(db, s, n);
-    for (size_t i = 0; !e && i < n; i++)
-        op->entries[op->n++].peer = s[i].peer;
-    free(s);
+        e = forget_these(
+            db, op,
+            SPARE " AND state = 'posted' AND peer_signature IS NULL AND at < ? ORDER BY id LIMIT ?",
+            TL_DB_WITH(tl_db_int(op->entry.at - TL_BOOK_DAY), tl_db_int(CHUNK)));
     return e;
 }

@@ -212,8 +212,7 @@ static const char tl_store_ledger_step[] =
     "  WHEN OLD.state = 'posted' AND OLD.peer_signature IS NOT NULL"
     "  BEGIN SELECT RAISE(ABORT, 'what was signed stays'); END;"
     "CREATE TRIGGER transfers_kept BEFORE DELETE ON transfers"
-    "  WHEN NOT (OLD.kind = 'question' AND OLD.network = x'' AND OLD.answered = 0"
-    "    AND (OLD.state = 'voided' OR (OLD.state = 'posted' AND OLD.amount = 0)))"
+    "  WHEN NOT (" TL_LEDGER_SPARE_OF("OLD.") ")"
     "  BEGIN SELECT RAISE(ABORT, 'a transfer is not deleted'); END;"
 
     "CREATE TRIGGER entries_fit BEFORE INSERT ON entries"

@@ -10,10 +10,12 @@
     " consumer_order, tokens_in, tokens_out, amount, signed_at, own_signature, peer_signature "
 
 /* What the public leaves behind at no price, and what came to nothing: it changes no sum, and strangers
- * could fill the disk with it. The oldest of it is forgotten (TL_BOOK_PRUNE). */
-#define TL_LEDGER_SPARE                                                                            \
-    "kind = 'question' AND network = x'' AND answered = 0 AND "                                    \
-    "(state = 'voided' OR (state = 'posted' AND amount = 0))"
+ * could fill the disk with it. The oldest of it is forgotten (TL_BOOK_PRUNE). `of`: "" or "OLD.". A
+ * whole answer at a price that its provider has not charged is no such thing. */
+#define TL_LEDGER_SPARE_OF(of)                                                                     \
+    of "kind = 'question' AND " of "network = x'' AND ((" of "state = 'posted' AND " of            \
+       "amount = 0) OR (" of "state = 'voided' AND (" of "answered = 0 OR " of "price = 0)))"
+#define TL_LEDGER_SPARE TL_LEDGER_SPARE_OF("")
 
 /* `self`: this node. `has_receipt`, or the settlement's signatures, where they are there.
  * TL_ERR_PROTO: a column is not what the schema allows. */

@@ -297,35 +297,6 @@ static void a_partner_that_never_signs_gets_no_more_work(void **state)
     assert_even(p, 2 * (TL_CREDIT_UNSIGNED_MAX + 3));
 }
 
-static void strangers_that_sign_nothing_leave_room_for_members(void **state)
-{
-    pair *p = *state;
-    tl_ledger_sums none = {0};
-    tl_node_id many = {{42}};
-    tl_credit_served *s;
-    tl_credit_on_loaded_peer(p->b.credit, &many, &none, TL_CREDIT_UNSIGNED_SUM);
-    assert_int_equal(serve(p, "q", 0, 1, &s), TL_ERR_BUSY);
-    p->b.is_member = true;
-    assert_int_equal(serve(p, "q", 0, 1, &s), TL_OK);
-    tl_credit_waive(s);
-}
-
-static void accounts_of_strangers_do_not_take_the_places_of_members(void **state)
-{
-    pair *p = *state;
-    tl_ledger_sums owing = {.earned = 1}; /* such an account stays */
-    tl_credit_served *s;
-    for (uint32_t i = 0; i < TL_CREDIT_STRANGERS_MAX; i++) {
-        tl_node_id id = {{99}};
-        memcpy(id.key + 4, &i, sizeof i);
-        tl_credit_on_loaded_peer(p->b.credit, &id, &owing, 0);
-    }
-    assert_int_equal(serve(p, "q", 0, 1, &s), TL_ERR_BUSY);
-    p->b.is_member = true;
-    assert_int_equal(serve(p, "q", 0, 1, &s), TL_OK);
-    tl_credit_waive(s);
-}
-
 /* --- the pace --- */
 
 /* A control stream closes on whoever says too much (peer/state.h). */
@@ -403,8 +374,6 @@ int main(void)
         WITH_PAIR(a_signature_under_another_amount_or_of_another_node_does_not_count),
         WITH_PAIR(messages_that_are_none_are_counted_and_harm_nothing),
         WITH_PAIR(a_partner_that_never_signs_gets_no_more_work),
-        WITH_PAIR(strangers_that_sign_nothing_leave_room_for_members),
-        WITH_PAIR(accounts_of_strangers_do_not_take_the_places_of_members),
         WITH_PAIR(many_receipts_go_in_few_messages_and_none_is_left_out),
         WITH_PAIR(a_name_is_given_once_a_day_also_over_restarts),
     };
