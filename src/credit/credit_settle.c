@@ -28,11 +28,12 @@ static void tell_id(tl_credit *c, const tl_node_id *peer, const char *name, cons
 
 static void set_state(tl_settling *x, tl_settling_state to)
 {
-    static const unsigned from[] = {[TL_SETTLING_LOOKING] = 1u << TL_SETTLING_NEW,
-                                    [TL_SETTLING_TOLD] = 1u << TL_SETTLING_LOOKING,
-                                    [TL_SETTLING_WRITING] = 1u << TL_SETTLING_NEW |
-                                                            1u << TL_SETTLING_LOOKING |
-                                                            1u << TL_SETTLING_TOLD};
+    static const unsigned from[] = {
+        [TL_SETTLING_LOOKING] = 1u << TL_SETTLING_NEW,
+        [TL_SETTLING_HOLDING] = 1u << TL_SETTLING_LOOKING,
+        [TL_SETTLING_TOLD] = 1u << TL_SETTLING_LOOKING | 1u << TL_SETTLING_HOLDING,
+        [TL_SETTLING_WRITING] =
+            1u << TL_SETTLING_NEW | 1u << TL_SETTLING_LOOKING | 1u << TL_SETTLING_TOLD};
     assert(from[to] & 1u << x->state);
     x->state = to;
 }
@@ -108,7 +109,9 @@ static void written(tl_credit *c, tl_account *a, const tl_book_op *op, tl_err e)
     if (!e && posted)
         (void)!tl_ledger_count(&a->sums, TL_LEDGER_SETTLEMENT,
                                is_creditor(c, s) ? TL_LEDGER_SERVED : TL_LEDGER_ASKED, s->amount);
-    if (!e || e == TL_ERR_EXISTS) {
+    if (e == TL_ERR_FORBIDDEN) {
+        tell_id(c, &a->id, "settleRefused", s->id);
+    } else if (!e || e == TL_ERR_EXISTS) {
         bool peer_knows = posted ? op->confirmed : is_creditor(c, s);
         if (peer_knows)
             tell_id(c, &a->id, "settleDone", s->id);
@@ -116,7 +119,8 @@ static void written(tl_credit *c, tl_account *a, const tl_book_op *op, tl_err e)
             tell_settlement(c, &a->id, s);
     }
     if (x && x->state == TL_SETTLING_WRITING)
-        end(x, e == TL_ERR_AUTH          ? TL_SETTLE_AWAY /* it did not sign */
+        end(x, e == TL_ERR_AUTH || e == TL_ERR_FORBIDDEN
+                   ? TL_SETTLE_AWAY /* it did not sign, or another one took its place */
                : e && e != TL_ERR_EXISTS ? TL_SETTLE_STORE
                : posted                  ? TL_SETTLE_SETTLED
                                          : TL_SETTLE_PROPOSED);
@@ -158,10 +162,6 @@ static void write_own(tl_settling *x, bool confirmed)
 static void ask_peer(tl_settling *x)
 {
     tl_credit *c = x->credit;
-    if (tl_settlement_sign(&x->settlement, c->identity)) {
-        end(x, TL_SETTLE_STORE);
-        return;
-    }
     if (x->away) {
         end(x, TL_SETTLE_AWAY);
         return;
@@ -170,6 +170,34 @@ static void ask_peer(tl_settling *x)
     set_state(x, TL_SETTLING_TOLD);
     x->deadline = tl_env_now(&c->env) + TL_CREDIT_SETTLE_WITHIN;
     tl_credit_due(c, x->deadline);
+}
+
+static void holding_done(tl_book_op *op, tl_err e)
+{
+    tl_account *a = op->user;
+    tl_settling *x = find(a->credit, &a->id, op->entry.settlement.id);
+    a->open--;
+    tl_credit_note_disk(a->credit, e);
+    if (x && x->state == TL_SETTLING_HOLDING && e)
+        end(x, TL_SETTLE_STORE);
+    else if (x && x->state == TL_SETTLING_HOLDING)
+        ask_peer(x);
+    tl_book_op_free(op);
+}
+
+/* What this node signs is a word that the peer can use at any time: so it is on the disk first, one
+ * with a peer. A later one takes its place. */
+static void hold(tl_settling *x)
+{
+    tl_book_op *op = NULL;
+    if (!tl_settlement_sign(&x->settlement, x->credit->identity) &&
+        (op = tl_book_op_new(TL_BOOK_PROPOSE)))
+        op->entry.settlement = x->settlement;
+    set_state(x, TL_SETTLING_HOLDING);
+    if (tl_credit_submit(x->credit, op, holding_done, x->account))
+        x->account->open++;
+    else
+        end(x, TL_SETTLE_STORE);
 }
 
 static void looked(tl_book_op *op, tl_err e)
@@ -182,12 +210,14 @@ static void looked(tl_book_op *op, tl_err e)
     if (x && x->state == TL_SETTLING_LOOKING) {
         if (!e && there->amount == x->settlement.amount) {
             x->settlement = *there;
-            if (tl_settlement_sign(&x->settlement, c->identity))
+            if (there->by_creditor) /* of an attempt before: the peer signs it once */
+                ask_peer(x);
+            else if (tl_settlement_sign(&x->settlement, c->identity))
                 end(x, TL_SETTLE_STORE);
             else
                 write_own(x, false);
         } else if (!e || e == TL_ERR_NOT_FOUND) {
-            ask_peer(x);
+            hold(x);
         } else {
             end(x, TL_SETTLE_STORE);
         }
@@ -209,9 +239,23 @@ static void look(tl_settling *x)
         end(x, TL_SETTLE_STORE);
 }
 
+/* With one peer one at a time: the next would take the place of the one under way. */
+static bool is_alone(const tl_settling *x)
+{
+    const tl_settling *other;
+    DL_FOREACH (x->credit->settling, other)
+        if (other->account == x->account && other->state != TL_SETTLING_NEW)
+            return false;
+    return true;
+}
+
 static void start(tl_settling *x)
 {
     tl_ledger_role role;
+    if (x->account && !is_alone(x)) {
+        end(x, TL_SETTLE_BUSY);
+        return;
+    }
     if (!x->account || tl_ledger_may_settle(&x->account->sums, x->settlement.amount, &role)) {
         end(x, TL_SETTLE_TOO_MUCH);
         return;
@@ -270,15 +314,11 @@ void tl_credit_clear_settling(tl_credit *c)
 
 /* --- by the peer --- */
 
-/* The creditor says that we have paid: we are the last who would deny it. */
+/* The creditor says that we have paid: we are the last who would deny it, if we owe that much by what
+ * the store has then. */
 static void sign_for(tl_credit *c, tl_account *a, const tl_settlement *s)
 {
-    tl_ledger_role role;
     tl_settlement both = *s;
-    if (tl_ledger_may_settle(&a->sums, s->amount, &role) || role != TL_LEDGER_ASKED) {
-        tell_id(c, &a->id, "settleRefused", s->id);
-        return;
-    }
     if (!tl_settlement_sign(&both, c->identity))
         (void)!write_down(c, a, &both, false);
 }
@@ -310,7 +350,7 @@ void tl_credit_on_settlement(tl_credit *c, tl_account *a, const tl_settlement *s
     } else if (s->by_creditor && s->by_debtor) {
         if (x && x->state == TL_SETTLING_TOLD && tl_settlement_eq(&x->settlement, s)) {
             x->settlement = *s;
-            write_own(x, true);
+            write_own(x, true); /* HELD in the store, like all that this node will take */
         } else {
             (void)!write_down(c, a, s, true);
         }
@@ -323,7 +363,7 @@ void tl_credit_on_settlement(tl_credit *c, tl_account *a, const tl_settlement *s
     }
 }
 
-static void confirmed(tl_book_op *op, tl_err e)
+static void answered(tl_book_op *op, tl_err e)
 {
     tl_account *a = op->user;
     (void)e;
@@ -332,26 +372,30 @@ static void confirmed(tl_book_op *op, tl_err e)
     tl_book_op_free(op);
 }
 
-void tl_credit_on_settle_done(tl_credit *c, tl_account *a, const char *id)
+static void note_answer(tl_credit *c, tl_account *a, const char *id, tl_book_what what)
 {
-    tl_book_op *op = tl_book_op_new(TL_BOOK_CONFIRMED);
+    tl_book_op *op = tl_book_op_new(what);
     if (op) {
         op->entry.peer = a->id;
         snprintf(op->entry.request, sizeof op->entry.request, "%s", id);
     }
-    if (!tl_credit_submit(c, op, confirmed, a))
+    if (!tl_credit_submit(c, op, answered, a))
         return;
     a->at_once++;
     a->open++;
 }
 
+void tl_credit_on_settle_done(tl_credit *c, tl_account *a, const char *id)
+{
+    note_answer(c, a, id, TL_BOOK_CONFIRMED);
+}
+
 void tl_credit_on_settle_refused(tl_credit *c, tl_account *a, const char *id)
 {
     tl_settling *x = find(c, &a->id, id);
+    note_answer(c, a, id, TL_BOOK_DECLINED);
     if (x && x->state == TL_SETTLING_TOLD)
         end(x, TL_SETTLE_TOO_MUCH);
-    else
-        tl_credit_on_settle_done(c, a, id); /* a proposal of ours: it is told no more */
 }
 
 static void read_done(tl_book_op *op, tl_err e)

@@ -94,13 +94,16 @@ typedef struct tl_name {
     struct tl_name *prev, *next; /* the oldest first */
 } tl_name;
 
-/*  NEW --tl_credit_run--> LOOKING (creditor) --no proposal fits--> TOLD --signed by both--> WRITING
+/*  NEW --tl_credit_run--> LOOKING (creditor) --none of this amount is there--> HOLDING
+ *  HOLDING --our signed one is on the disk--> TOLD --signed by both--> WRITING
+ *  LOOKING --we have signed the same before--> TOLD
  *  LOOKING --the peer has proposed the same--> WRITING
  *  NEW --(debtor)--> WRITING
  *  any of them --its end is told--> freed */
 typedef enum {
     TL_SETTLING_NEW,
-    TL_SETTLING_LOOKING, /* has the peer proposed it? */
+    TL_SETTLING_LOOKING, /* has the peer proposed it, or have we signed it before? */
+    TL_SETTLING_HOLDING, /* the store writes down what we have signed, before anybody is told */
     TL_SETTLING_TOLD,    /* the peer's signature is awaited */
     TL_SETTLING_WRITING, /* the store posts it, or writes the proposal */
 } tl_settling_state;

@@ -52,16 +52,22 @@ typedef enum {
      * The last number is `after` then. */
     TL_BOOK_UNSIGNED,
     /* entry.settlement, signed by one side: it replaces what was proposed before with this peer.
-     * TL_ERR_AUTH: that signature is wrong. TL_ERR_EXISTS: it is here already. */
+     * A creditor does so with its own before anybody is told of it. TL_ERR_AUTH: that signature is
+     * wrong. TL_ERR_EXISTS: it is here already. */
     TL_BOOK_PROPOSE,
     /* entry.settlement, signed by both: TL_ERR_AUTH where one did not. `confirmed`: the peer has it,
-     * too. TL_ERR_EXISTS: it is posted already. */
+     * too. TL_ERR_EXISTS: it is posted already. TL_ERR_FORBIDDEN: the creditor is this node, and has it
+     * not as HELD; or the debtor is, adds its signature now, and does not owe that much. */
     TL_BOOK_SETTLE,
     /* The peer has entry.request, a settlement. TL_ERR_NOT_FOUND. */
     TL_BOOK_CONFIRMED,
+    /* The peer does not sign, or does not take, entry.request, a settlement: it is told no more, and
+     * VOIDED where this node is its creditor. TL_ERR_NOT_FOUND. */
+    TL_BOOK_DECLINED,
     /* Settlements that entry.peer may not have: entries[n]. */
     TL_BOOK_UNCONFIRMED,
-    /* What entry.peer proposed: entry.settlement. TL_ERR_NOT_FOUND. */
+    /* Of this node as creditor what entry.peer proposed, or what this node signed and the peer has not:
+     * entry.settlement. TL_ERR_NOT_FOUND. */
     TL_BOOK_PROPOSED,
     /* Forgets the oldest of what is spare: public entries of nothing, and voided ones. Of entry.peer
      * TL_BOOK_SPARE_OF stay, of all TL_BOOK_SPARE_MAX; claims that nobody signed in a day go in any

@@ -221,7 +221,7 @@ static void settled(void *user, tl_settle_result r, int64_t balance)
         break;
     case TL_SETTLE_AWAY:
         tl_call_fail(s->call, "E_AWAY",
-                     "%.8s is not connected, or did not sign: nothing is recorded here. Try again "
+                     "%.8s is not connected, or did not sign: the balance is as it was. Try again "
                      "when it is online",
                      hex);
         break;

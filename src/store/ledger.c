@@ -441,6 +441,7 @@ tl_err tl_ledger_run(tl_db *db, tl_book_op *op)
     case TL_BOOK_PROPOSE: return tl_ledger_propose(db, op);
     case TL_BOOK_SETTLE: return tl_ledger_settle(db, op);
     case TL_BOOK_CONFIRMED: return tl_ledger_confirmed(db, op);
+    case TL_BOOK_DECLINED: return tl_ledger_declined(db, op);
     case TL_BOOK_UNCONFIRMED: return tl_ledger_unconfirmed(db, op);
     case TL_BOOK_PROPOSED: return tl_ledger_proposed(db, op);
     case TL_BOOK_PRUNE: return tl_ledger_prune(db, op);

@@ -25,6 +25,11 @@ static side side_of(const tl_settlement *s, const tl_node_id *self)
     return (side){"asked", &s->creditor, debtors, creditors};
 }
 
+static bool is_creditor(const side *w)
+{
+    return strcmp(w->role, "served") == 0;
+}
+
 /* A proposal that this peer and this node had, and that is another one. */
 static tl_err void_others(tl_db *db, const tl_settlement *s, const side *w)
 {
@@ -54,8 +59,8 @@ tl_err tl_ledger_propose(tl_db *db, tl_book_op *op)
     tl_err e = tl_settlement_verify(s);
     if (!e)
         e = void_others(db, s, &w);
-    /* What a peer proposed has nothing to tell it. */
-    return e ? e : insert(db, s, &w, "held", w.own.kind == TL_DB_NULL);
+    /* What a peer proposed has nothing to tell it; what the creditor has signed its person tells again. */
+    return e ? e : insert(db, s, &w, "held", w.own.kind == TL_DB_NULL || is_creditor(&w));
 }
 
 /* The settlement of this name with this peer. */
@@ -76,6 +81,21 @@ static tl_err find(tl_db *db, const tl_node_id *self, const tl_node_id *peer, co
     return e;
 }
 
+/* Of a settlement that is not here: a creditor has written down what it signed before anybody was told,
+ * so it is void; and a debtor that adds its signature must owe that much. */
+static tl_err may_post(tl_db *db, const tl_settlement *s, const side *w, bool confirmed)
+{
+    int64_t owed;
+    if (is_creditor(w))
+        return TL_ERR_FORBIDDEN;
+    if (confirmed)
+        return TL_OK;
+    tl_err e =
+        tl_db_number(db, "SELECT credits - debits FROM accounts WHERE kind = 'owed' AND peer = ?",
+                     TL_DB_WITH(tl_db_bytes(w->peer->key, sizeof w->peer->key)), 0, &owed);
+    return e ? e : owed < s->amount ? TL_ERR_FORBIDDEN : TL_OK;
+}
+
 tl_err tl_ledger_settle(tl_db *db, tl_book_op *op)
 {
     const tl_settlement *s = &op->entry.settlement;
@@ -92,6 +112,9 @@ tl_err tl_ledger_settle(tl_db *db, tl_book_op *op)
         return TL_ERR_EXISTS;
     if (e && e != TL_ERR_NOT_FOUND)
         return e;
+    tl_err may = e ? may_post(db, s, &w, op->confirmed) : TL_OK;
+    if (may)
+        return may;
     tl_err others = void_others(db, s, &w);
     if (others)
         return others;
@@ -108,6 +131,16 @@ tl_err tl_ledger_confirmed(tl_db *db, tl_book_op *op)
     return tl_db_change(db,
                         "UPDATE transfers SET confirmed = 1 WHERE peer = ? AND request = ? AND "
                         "kind = 'settlement' AND state != 'voided'",
+                        TL_DB_WITH(tl_db_bytes(op->entry.peer.key, sizeof op->entry.peer.key),
+                                   tl_db_text(op->entry.request)));
+}
+
+tl_err tl_ledger_declined(tl_db *db, tl_book_op *op)
+{
+    return tl_db_change(db,
+                        "UPDATE transfers SET confirmed = 1, state = CASE WHEN role = 'served' AND "
+                        "state = 'held' THEN 'voided' ELSE state END WHERE peer = ? AND "
+                        "request = ? AND kind = 'settlement' AND state != 'voided'",
                         TL_DB_WITH(tl_db_bytes(op->entry.peer.key, sizeof op->entry.peer.key),
                                    tl_db_text(op->entry.request)));
 }

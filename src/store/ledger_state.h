@@ -28,6 +28,7 @@ TL_CHECK tl_err tl_ledger_take_entry(sqlite3_stmt *row, const tl_node_id *self,
 TL_CHECK tl_err tl_ledger_propose(tl_db *db, tl_book_op *op);
 TL_CHECK tl_err tl_ledger_settle(tl_db *db, tl_book_op *op);
 TL_CHECK tl_err tl_ledger_confirmed(tl_db *db, tl_book_op *op);
+TL_CHECK tl_err tl_ledger_declined(tl_db *db, tl_book_op *op);
 TL_CHECK tl_err tl_ledger_unconfirmed(tl_db *db, tl_book_op *op);
 TL_CHECK tl_err tl_ledger_proposed(tl_db *db, tl_book_op *op);
 

@@ -1,5 +1,8 @@
 #include "pair.h"
 
+#include <stdlib.h>
+#include <utlist.h>
+
 typedef struct {
     int calls;
     tl_settle_result r;
@@ -81,18 +84,22 @@ static size_t entries_of(party *p)
     return n;
 }
 
-static void with_a_peer_that_is_away_nothing_is_recorded(void **state)
+static void with_a_peer_that_is_away_the_balance_stays_and_one_attempt_is_kept(void **state)
 {
     pair *p = *state;
     assert_true(trade(p, "q", 10, 20));
     p->cut = true;
     expect(&p->b, 12, TL_SETTLE_AWAY, 0);
-    assert_int_equal(entries_of(&p->b), 1);
+    assert_int_equal(entries_of(&p->b), 2);
     p->cut = false;
     p->b.is_silent = true; /* connected, and nothing comes */
     expect(&p->b, 12, TL_SETTLE_AWAY, 0);
-    assert_int_equal(entries_of(&p->b), 1);
+    assert_int_equal(entries_of(&p->b), 2);
     assert_even(p, 30);
+    p->b.is_silent = false;
+    expect(&p->b, 12, TL_SETTLE_SETTLED, 18);
+    assert_int_equal(entries_of(&p->b), 2);
+    assert_even(p, 18);
 }
 
 static void a_debtor_proposes_and_the_creditor_completes_it(void **state)
@@ -169,6 +176,94 @@ static void say_settlement(party *from, const tl_settlement *t)
     settle_down(from->pair);
 }
 
+/* The next one that is told is on nobody's wire any more. */
+static tl_settlement take_settlement(pair *p)
+{
+    tl_settlement s;
+    while (!p->messages) {
+        tl_credit_run(p->a.credit);
+        tl_credit_run(p->b.credit);
+        tl_store_collect(p->a.store);
+        tl_store_collect(p->b.store);
+    }
+    message *m = p->messages;
+    assert_string_equal(m->name, "settle");
+    assert_int_equal(tl_settlement_read(json_object_get(m->payload, "settlement"), &s), TL_OK);
+    DL_DELETE(p->messages, m);
+    json_decref(m->payload);
+    free(m);
+    return s;
+}
+
+/* A debtor that keeps its signature back posts what the creditor tried, once, however often that was. */
+static void a_settlement_that_was_tried_often_is_posted_once(void **state)
+{
+    pair *p = *state;
+    tl_settlement tried[3];
+    assert_true(trade(p, "q", 10, 20));
+    for (int i = 0; i < 3; i++) {
+        settled s = {0};
+        tl_credit_settle(p->b.credit, &p->a.self.id, 30, on_settled, &s);
+        tried[i] = take_settlement(p);
+        pass_time(p, TL_CREDIT_SETTLE_WITHIN);
+        assert_int_equal(s.r, TL_SETTLE_AWAY);
+        restart(&p->b);
+        p->cut = false;
+    }
+    for (int i = 0; i < 3; i++) {
+        assert_string_equal(tried[i].id, tried[0].id);
+        assert_int_equal(tl_settlement_sign(&tried[i], &p->a.self), TL_OK);
+        say_settlement(&p->a, &tried[i]);
+        assert_int_equal(balance(&p->b), 0);
+    }
+}
+
+static void a_settlement_that_another_replaced_or_that_was_declined_is_void(void **state)
+{
+    pair *p = *state;
+    settled s = {0};
+    assert_true(trade(p, "q", 10, 20));
+    tl_credit_settle(p->b.credit, &p->a.self.id, 30, on_settled, &s);
+    tl_settlement first = take_settlement(p), second;
+    pass_time(p, TL_CREDIT_SETTLE_WITHIN);
+    tl_credit_settle(p->b.credit, &p->a.self.id, 20, on_settled, &s);
+    second = take_settlement(p);
+    json_t *no = json_pack("{s:s}", "settlementID", second.id);
+    say(&p->a, "settleRefused", no);
+    json_decref(no);
+    settle_down(p);
+    assert_int_equal(s.r, TL_SETTLE_TOO_MUCH);
+    assert_int_equal(tl_settlement_sign(&first, &p->a.self), TL_OK);
+    assert_int_equal(tl_settlement_sign(&second, &p->a.self), TL_OK);
+    say_settlement(&p->a, &first);
+    say_settlement(&p->a, &second);
+    assert_even(p, 30);
+    tl_credit_settle(p->b.credit, &p->a.self.id, 20, on_settled, &s); /* the twin */
+    second = take_settlement(p);
+    assert_int_equal(tl_settlement_sign(&second, &p->a.self), TL_OK);
+    say_settlement(&p->a, &second);
+    assert_int_equal(balance(&p->b), 10);
+}
+
+static void of_settlements_that_come_at_once_a_debtor_signs_what_it_owes(void **state)
+{
+    pair *p = *state;
+    assert_true(trade(p, "q", 10, 20));
+    p->b.is_silent = true;
+    for (int i = 0; i < 3; i++) {
+        json_t *o, *payload;
+        tl_settlement t = {.creditor = p->b.self.id, .debtor = p->a.self.id, .amount = 15 + i};
+        snprintf(t.id, sizeof t.id, "s%d", i);
+        assert_int_equal(tl_settlement_sign(&t, &p->b.self), TL_OK);
+        assert_int_equal(tl_settlement_write(&t, &o), TL_OK);
+        payload = json_pack("{s:o}", "settlement", o);
+        say(&p->b, "settle", payload);
+        json_decref(payload);
+    }
+    settle_down(p);
+    assert_int_equal(balance(&p->a), -15); /* the first alone */
+}
+
 static void a_forged_settlement_changes_nothing(void **state)
 {
     pair *p = *state;
@@ -184,10 +279,12 @@ static void a_forged_settlement_changes_nothing(void **state)
     t.by_creditor = false;
     say_settlement(&p->a, &t);
     assert_even(p, 30);
-    tl_settlement u = {.id = "u", .creditor = p->b.self.id, .debtor = p->a.self.id, .amount = 5};
-    assert_int_equal(tl_settlement_sign(&u, &p->b.self), TL_OK); /* its accepted twin */
+    settled s = {0}; /* its accepted twin */
+    tl_credit_settle(p->b.credit, &p->a.self.id, 5, on_settled, &s);
+    tl_settlement u = take_settlement(p);
     say_settlement(&p->b, &u);
     assert_even(p, 25);
+    assert_int_equal(s.r, TL_SETTLE_SETTLED);
     say_settlement(&p->b, &u);
     assert_even(p, 25);
     u.amount = 25; /* the same name for another amount */
@@ -202,11 +299,14 @@ int main(void)
         WITH_PAIR(the_creditor_says_so_and_the_debtors_node_signs),
         WITH_PAIR(more_than_is_owed_is_not_settled),
         WITH_PAIR(a_debtor_does_not_sign_for_more_than_its_books_say),
-        WITH_PAIR(with_a_peer_that_is_away_nothing_is_recorded),
+        WITH_PAIR(with_a_peer_that_is_away_the_balance_stays_and_one_attempt_is_kept),
         WITH_PAIR(a_debtor_proposes_and_the_creditor_completes_it),
         WITH_PAIR(a_proposal_reaches_a_creditor_that_was_away),
         WITH_PAIR(another_amount_than_the_proposed_one_makes_the_proposal_void),
         WITH_PAIR(an_answer_that_is_lost_is_told_again),
+        WITH_PAIR(a_settlement_that_was_tried_often_is_posted_once),
+        WITH_PAIR(a_settlement_that_another_replaced_or_that_was_declined_is_void),
+        WITH_PAIR(of_settlements_that_come_at_once_a_debtor_signs_what_it_owes),
         WITH_PAIR(a_forged_settlement_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -310,9 +310,15 @@ static void a_settlement_that_both_signed_lowers_the_debt_once(void **state)
 {
     books *s = *state;
     trade(s, "q", 3, 20);
-    tl_settlement t = settlement_of(s, "s1", 20);
+    tl_settlement t = settlement_of(s, "s1", 20), u = settlement_of(s, "s0", 24);
     assert_int_equal(tl_settlement_sign(&t, &s->provider.self), TL_OK);
+    assert_int_equal(settle_op(&s->provider, TL_BOOK_PROPOSE, &t, false), TL_OK);
+    assert_int_equal(unconfirmed(&s->provider, &s->consumer.self.id), 0); /* its person tells it */
     assert_int_equal(tl_settlement_sign(&t, &s->consumer.self), TL_OK);
+    assert_int_equal(tl_settlement_sign(&u, &s->provider.self), TL_OK);
+    assert_int_equal(tl_settlement_sign(&u, &s->consumer.self), TL_OK);
+    assert_int_equal(settle_op(&s->consumer, TL_BOOK_SETTLE, &u, false), TL_ERR_FORBIDDEN);
+    assert_int_equal(settle_op(&s->provider, TL_BOOK_SETTLE, &u, true), TL_ERR_FORBIDDEN);
     assert_int_equal(settle_op(&s->consumer, TL_BOOK_SETTLE, &t, false), TL_OK);
     assert_int_equal(unconfirmed(&s->consumer, &s->provider.self.id), 1);
     assert_int_equal(settle_op(&s->provider, TL_BOOK_SETTLE, &t, true), TL_OK);
