@@ -74,6 +74,7 @@ typedef struct {
 typedef struct {
     uint64_t tokens_in, tokens_out; /* 0 when unknown */
     tl_time streamed; /* from the first byte to the end, while nobody held it up; 0: unknown */
+    bool refused;     /* served: the model server's answer was no 2xx */
 } tl_answer_end;
 
 #define TL_WAIT_SECONDS_MAX 3600 /* a longer wait is told as this */

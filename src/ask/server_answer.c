@@ -124,13 +124,15 @@ static void on_end(void *user, const tl_answer_end *end)
     memcpy(m.u.complete.id, r->id, sizeof r->id);
     r->exchange = NULL;
     tl_request_drop_body(r);
-    r->whole = true;
+    r->whole = r->pay.charged; /* what the model server refuses opens no door */
     r->server->counters.served++;
     r->server->counters.tokens_in += m.u.complete.tokens_in;
     r->server->counters.tokens_out += m.u.complete.tokens_out;
     tl_request_set_state(r, TL_REQUEST_ENDING);
     tl_request_set_deadline(r);
-    tl_answer_end told = {m.u.complete.tokens_in, m.u.complete.tokens_out, 0};
+    tl_answer_end told = {.tokens_in = m.u.complete.tokens_in,
+                          .tokens_out = m.u.complete.tokens_out,
+                          .refused = !r->whole};
     if (r->ask.streaming && r->body_at && !r->held_up)
         told.streamed = tl_env_now(&r->server->env) - r->body_at;
     r->server->backend.on_done(r->server->backend_user, &r->ask, TL_FAIL_COUNT, &told);

@@ -286,6 +286,11 @@ static tl_job_wish wish_of(question *q)
         .class = class_of(q), .network = a->network, .member = a->requester, .bid = bid, .user = q};
 }
 
+static unsigned seconds_behind(const tl_slots *s, tl_sched_class class)
+{
+    return tl_sched_wait_seconds(s->sched, class, tl_sched_waiting(s->sched, class) + 1);
+}
+
 /* Puts it into the queue, or says why it cannot wait there. */
 static tl_err join(question *q)
 {
@@ -296,12 +301,19 @@ static tl_err join(question *q)
         return TL_OK;
     }
     tl_err e = tl_sched_add(s->sched, &wish, q->since, &q->job);
+    tl_job *last = e == TL_ERR_BUSY ? tl_sched_yields(s->sched, &wish) : NULL;
+    if (last) {
+        s->facts.turned_away++;
+        fail_soon(tl_job_user(last), TL_FAIL_QUEUE_FULL,
+                  "this node's queue is full, and others have fewer questions in it",
+                  seconds_behind(s, wish.class));
+        e = tl_sched_add(s->sched, &wish, q->since, &q->job);
+    }
     if (e != TL_ERR_BUSY)
         return e;
-    unsigned behind = tl_sched_waiting(s->sched, wish.class) + 1;
     s->facts.turned_away++;
     q->failure = (tl_failure){TL_FAIL_QUEUE_FULL, "this node's queue is full",
-                              tl_sched_wait_seconds(s->sched, wish.class, behind)};
+                              seconds_behind(s, wish.class)};
     return TL_OK;
 }
 

@@ -37,9 +37,17 @@ struct tl_job {
     bool running;
 };
 
+/* A peer of the public with questions that wait. */
+typedef struct {
+    tl_node_id id;
+    unsigned waiting;
+    UT_hash_handle hh;
+} asker;
+
 struct tl_sched {
     tl_sched_config config;
     flow root, classes[TL_SCHED_CLASSES];
+    asker *askers;
     uint64_t served[TL_SCHED_CLASSES];
     unsigned seen;                   /* answers, up to SMOOTH */
     double units_mean, squares_mean; /* of an answer's units, and of their squares */
@@ -202,6 +210,33 @@ static bool comes_before(const tl_job *a, const tl_job *b)
     return a->wish.class == TL_SCHED_PUBLIC && a->wish.bid > b->wish.bid;
 }
 
+/* False: out of memory. */
+static bool count_asker(tl_sched *s, const tl_job_wish *w, bool more)
+{
+    asker *a;
+    if (w->class != TL_SCHED_PUBLIC)
+        return true;
+    HASH_FIND(hh, s->askers, &w->member, sizeof w->member, a);
+    if (!more) {
+        if (--a->waiting == 0) {
+            HASH_DEL(s->askers, a);
+            free(a);
+        }
+        return true;
+    }
+    if (!a) {
+        if (!(a = calloc(1, sizeof *a)))
+            return false;
+        a->id = w->member;
+        if (!TL_TABLE_ADD(hh, s->askers, id, sizeof a->id, a)) {
+            free(a);
+            return false;
+        }
+    }
+    a->waiting++;
+    return true;
+}
+
 static void enqueue(flow *f, tl_job *job)
 {
     tl_job *after = f->last;
@@ -226,7 +261,7 @@ tl_err tl_sched_add(tl_sched *s, const tl_job_wish *wish, tl_time now, tl_job **
         return TL_ERR_BUSY;
     tl_job *job = calloc(1, sizeof *job);
     flow *f = job ? flow_of(s, wish) : NULL;
-    if (!f) {
+    if (!f || !count_asker(s, wish, true)) {
         free(job);
         return TL_ERR_NOMEM;
     }
@@ -235,6 +270,65 @@ tl_err tl_sched_add(tl_sched *s, const tl_job_wish *wish, tl_time now, tl_job **
     count(s, f, 1, 0);
     *ret_job = job;
     return TL_OK;
+}
+
+/* The last one in the line, of `member` where it is given. */
+static tl_job *last_of(const flow *f, const tl_node_id *member)
+{
+    tl_job *job = f->last;
+    while (job && member && !tl_node_id_eq(&job->wish.member, member))
+        job = job->prev;
+    return job;
+}
+
+static flow *with_most(const flow *parent)
+{
+    flow *most = NULL;
+    for (flow *f = parent->waiters; f; f = f->next_wait)
+        if (!most || f->waiting > most->waiting)
+            most = f;
+    return most;
+}
+
+static unsigned waiting_of(const flow *parent, const tl_node_id *id)
+{
+    const flow *f;
+    if (!parent)
+        return 0;
+    HASH_FIND(hh, parent->children, id, sizeof *id, f);
+    return f ? f->waiting : 0;
+}
+
+static tl_job *public_yields(const tl_sched *s, const tl_job_wish *w)
+{
+    asker *own, *most = NULL, *a, *next;
+    HASH_FIND(hh, s->askers, &w->member, sizeof w->member, own);
+    HASH_ITER (hh, s->askers, a, next)
+        if (!most || a->waiting > most->waiting)
+            most = a;
+    if (!most || most->waiting < (own ? own->waiting : 0) + 2)
+        return NULL;
+    return last_of(&s->classes[TL_SCHED_PUBLIC], &most->id);
+}
+
+static tl_job *private_yields(const tl_sched *s, const tl_job_wish *w)
+{
+    const flow *class = &s->classes[TL_SCHED_PRIVATE], *own;
+    flow *network = with_most(class);
+    HASH_FIND(hh, class->children, &w->network, sizeof w->network, own);
+    if (!network)
+        return NULL;
+    if (network != own && network->waiting >= (own ? own->waiting : 0) + 2)
+        return last_of(with_most(network), NULL);
+    flow *member = own ? with_most(own) : NULL;
+    if (!member || member->waiting < waiting_of(own, &w->member) + 2)
+        return NULL;
+    return last_of(member, NULL);
+}
+
+tl_job *tl_sched_yields(const tl_sched *s, const tl_job_wish *wish)
+{
+    return wish->class == TL_SCHED_PUBLIC ? public_yields(s, wish) : private_yields(s, wish);
 }
 
 /* --- the choice --- */
@@ -283,6 +377,7 @@ tl_job *tl_sched_next(tl_sched *s, tl_time now)
     tl_job *job = f->first;
     assert(job && !job->running);
     dequeue(f, job);
+    (void)count_asker(s, &job->wish, false);
     count(s, f, 0, 1);
     count(s, f, -1, 0);
     job->running = true;
@@ -340,6 +435,7 @@ void tl_sched_done(tl_job *job, tl_time now)
         count(s, job->flow, 0, -1);
     } else {
         dequeue(job->flow, job);
+        (void)count_asker(s, &job->wish, false);
         count(s, job->flow, -1, 0);
     }
     free(job);

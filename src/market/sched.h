@@ -66,6 +66,11 @@ typedef struct {
 
 /* Waits. TL_ERR_BUSY: the class has queue_max waiting. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_sched_add(tl_sched *s, const tl_job_wish *wish, tl_time now, tl_job **ret_job);
+/* The queue of the wish's class is full: the question that makes room for it, which the caller then gives
+ * up; NULL: none. It is the last one of who has the most waiting, where that is at least two more than
+ * the wish's own: among networks, else among the members of one; of the public among its peers. So a
+ * queue that everybody wants is shared alike, and one that a single peer wants is all its own. */
+tl_job *tl_sched_yields(const tl_sched *s, const tl_job_wish *wish);
 /* The next question to run, which now has a slot; NULL: none waits, or no slot is free. */
 tl_job *tl_sched_next(tl_sched *s, tl_time now);
 /* What was delivered since the last call. */

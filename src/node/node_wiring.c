@@ -376,7 +376,7 @@ static void route_done(void *user, const tl_ask *ask, const tl_answer_head *head
 static void served_done(void *user, const tl_ask *ask, tl_fail fail, const tl_answer_end *end)
 {
     tl_node *n = user;
-    if (fail == TL_FAIL_COUNT)
+    if (fail == TL_FAIL_COUNT && !end->refused)
         tl_peers_prove(n->peers, &ask->requester);
     if (fail == TL_FAIL_COUNT && end->streamed) {
         tl_paces_note(tl_router_paces(n->router), &n->identity.id, ask->model, end->tokens_out,

@@ -103,6 +103,36 @@ static void a_whole_answer_is_charged_by_its_usage(void **state)
     assert_int_equal(x.till.charged, 1);
 }
 
+/* How many of `n` questions of one stranger, all at one instant, got to the model server. */
+static unsigned let_in(int status, unsigned n)
+{
+    server_scene s;
+    unsigned in = 0;
+    server_scene_init(&s);
+    for (unsigned i = 0; i < n; i++) {
+        tl_quic_stream *stream = server_scene_ask(&s, QUESTION, true);
+        if (s.n_jobs) {
+            job *j = &s.jobs[s.n_jobs - 1];
+            tl_answer_head head = {.status = status, .content_type = "application/json"};
+            in++;
+            j->sink.on_head(j->user, &head);
+            j->sink.on_body(j->user, TL_SLICE_LIT("{}"));
+            job_end(j, (tl_answer_end){0});
+        }
+        server_scene_over(stream);
+        server_scene_forget(&s);
+    }
+    server_scene_clear(&s);
+    return in;
+}
+
+static void what_the_model_server_refuses_opens_no_door_for_a_stranger(void **state)
+{
+    (void)state;
+    assert_in_range(let_in(400, 300), 1, TL_GUEST_BURST);
+    assert_int_equal(let_in(200, 300), 300);
+}
+
 static void without_usage_a_quarter_of_the_request_and_each_delta_is_charged(void **state)
 {
     (void)state;
@@ -189,6 +219,7 @@ int main(void)
         cmocka_unit_test(the_bill_is_opened_before_work_with_what_the_peer_wrote),
         cmocka_unit_test(who_may_not_owe_it_is_refused_before_any_work),
         cmocka_unit_test(a_whole_answer_is_charged_by_its_usage),
+        cmocka_unit_test(what_the_model_server_refuses_opens_no_door_for_a_stranger),
         cmocka_unit_test(without_usage_a_quarter_of_the_request_and_each_delta_is_charged),
         cmocka_unit_test(an_answer_that_the_peer_gives_up_is_charged_as_delivered),
         cmocka_unit_test(what_gave_no_answer_is_not_charged),

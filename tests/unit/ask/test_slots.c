@@ -172,6 +172,31 @@ static void a_full_queue_turns_away_with_the_seconds_until_a_place_is_likely(voi
     slots_scene_clear(&s);
 }
 
+static void who_has_most_in_a_full_queue_makes_room(void **state)
+{
+    (void)state;
+    slots_scene s;
+    listener l[3] = {{0}}, other = {0};
+    slots_question another = a_public;
+    another.member = a_public.member + 1;
+    slots_scene_init(&s, 1, 2, WAIT_MAX);
+    for (size_t i = 0; i < 3; i++) /* one runs, two wait */
+        slots_scene_ask(&s, &a_public, &l[i]);
+    slots_scene_ask(&s, &another, &other);
+    slots_scene_pass(&s, 0);
+    assert_int_equal(other.calls[ON_FAIL], 0);
+    assert_int_equal(l[1].calls[ON_FAIL], 0);
+    assert_int_equal(l[2].calls[ON_FAIL], 1);
+    assert_int_equal(l[2].fail, TL_FAIL_QUEUE_FULL);
+    assert_in_range(l[2].retry_after, 1, 3600);
+    listener_cancel(&l[0]);
+    listener_cancel(&l[1]);
+    listener_cancel(&other);
+    clear(l, 3);
+    clear(&other, 1);
+    slots_scene_clear(&s);
+}
+
 static void the_wait_is_computed_from_what_answers_took(void **state)
 {
     (void)state;
@@ -453,6 +478,7 @@ int main(void)
         cmocka_unit_test(a_cancelled_question_is_gone_at_once_waiting_or_running),
         cmocka_unit_test(a_sink_may_cancel_inside_head_and_body),
         cmocka_unit_test(a_full_queue_turns_away_with_the_seconds_until_a_place_is_likely),
+        cmocka_unit_test(who_has_most_in_a_full_queue_makes_room),
         cmocka_unit_test(the_wait_is_computed_from_what_answers_took),
         cmocka_unit_test(no_question_waits_beyond_its_bound),
         cmocka_unit_test(a_model_server_that_cannot_be_asked_fails_the_question_and_not_the_next),

@@ -362,6 +362,61 @@ static void a_full_queue_says_so_and_a_cancelled_question_leaves_at_once(void **
     world_end();
 }
 
+/* As ask/slots does: a full queue is shared with who has fewer questions in it. */
+static bool gets_a_place(int client)
+{
+    tl_err e = ask(client, 0, 9, NULL);
+    if (e != TL_ERR_BUSY)
+        return !e;
+    tl_job_wish wish = {.class = client < 0 ? TL_SCHED_PUBLIC : TL_SCHED_PRIVATE,
+                        .network = node(client / 100),
+                        .member = node(client)};
+    tl_job *last = tl_sched_yields(w.s, &wish);
+    if (!last)
+        return false;
+    ((answer *)tl_job_user(last))->job = NULL;
+    tl_sched_done(last, w.now);
+    assert_int_equal(ask(client, 0, 9, NULL), TL_OK);
+    return true;
+}
+
+static unsigned waiting(int client)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < JOBS_MAX; i++)
+        n += w.answers[i].job && w.answers[i].client == client;
+    return n;
+}
+
+static void a_full_queue_is_shared_alike_by_all_that_want_it(void **state)
+{
+    (void)state;
+    world_new(1, 12);
+    for (int i = 0; i < 12; i++)
+        assert_true(gets_a_place(-1)); /* alone, all of it is its own */
+    assert_false(gets_a_place(-1));
+    for (int i = 0; i < 12; i++)
+        (void)gets_a_place(-2);
+    (void)gets_a_place(-3);
+    assert_int_equal(waiting(-1) + waiting(-2), 11);
+    assert_in_range(waiting(-1), 5, 6);
+    assert_int_equal(waiting(-3), 1);
+    for (int i = 0; i < 12; i++)
+        (void)gets_a_place(-3);
+    assert_in_range(waiting(-3), 3, 5);
+    for (int i = 0; i < 12; i++)
+        assert_true(gets_a_place(100)); /* one member, the other class */
+    for (int i = 0; i < 12; i++) {
+        (void)gets_a_place(101); /* of the same network */
+        (void)gets_a_place(200); /* of another one */
+    }
+    assert_int_equal(waiting(200), 6);
+    assert_int_equal(waiting(100) + waiting(101), 6);
+    assert_in_range(waiting(100), 2, 4);
+    assert_false(gets_a_place(200));
+    world_end();
+}
+
 static void a_paused_machine_gives_no_slot(void **state)
 {
     (void)state;
@@ -417,6 +472,7 @@ int main(void)
         cmocka_unit_test(a_free_slot_is_given_to_whoever_waits),
         cmocka_unit_test(the_public_goes_by_bid_and_then_by_age),
         cmocka_unit_test(a_full_queue_says_so_and_a_cancelled_question_leaves_at_once),
+        cmocka_unit_test(a_full_queue_is_shared_alike_by_all_that_want_it),
         cmocka_unit_test(a_paused_machine_gives_no_slot),
         cmocka_unit_test(the_wait_is_told_from_what_the_last_answers_took),
         cmocka_unit_test(members_that_left_are_forgotten),
