@@ -151,6 +151,8 @@ static void fail_as(question *q, const tl_failure *failure)
 {
     tl_exchange_sink sink = q->sink;
     void *user = q->user;
+    /* its own act, or its silence: without a head nothing is owed */
+    tl_bill_end(&q->bill, q->bill.charged ? TL_PAY_GIVEN_UP : TL_PAY_FAILED);
     end(q);
     sink.on_fail(user, failure);
 }
@@ -158,13 +160,6 @@ static void fail_as(question *q, const tl_failure *failure)
 static void fail(question *q, tl_fail f, const char *message)
 {
     fail_as(q, &(tl_failure){.fail = f, .message = message});
-}
-
-/* The connection broke, or the peer ended the answer in its middle. */
-static void lose(question *q, const char *message)
-{
-    tl_bill_end(&q->bill, TL_PAY_LOST);
-    fail(q, TL_FAIL_PEER_FAILED, message);
 }
 
 /* --- the request --- */
@@ -412,7 +407,7 @@ static void read_on(question *q)
     else if (e)
         fail(q, TL_FAIL_PEER_FAILED, "the peer spoke nonsense");
     else if (fin)
-        lose(q, "the peer ended the answer in its middle");
+        fail(q, TL_FAIL_PEER_FAILED, "the peer ended the answer in its middle");
     else if (q->state == ANSWERING && may_wait_on(q))
         set_deadline(q, q->asker->times.silence);
 }
@@ -443,14 +438,16 @@ static void on_writable(tl_stream_owner *o)
 
 static void on_reset(tl_stream_owner *o)
 {
-    lose(of_owner(o), "the peer gave the request up");
+    fail(of_owner(o), TL_FAIL_PEER_FAILED, "the peer gave the request up");
 }
 
 static void on_closed(tl_stream_owner *o, const char *why)
 {
     question *q = of_owner(o);
     q->stream = NULL;
-    lose(q, why);
+    /* a head may have been on its way, and little behind it */
+    tl_bill_end(&q->bill, q->bill.charged ? TL_PAY_LOST : TL_PAY_GIVEN_UP);
+    fail(q, TL_FAIL_PEER_FAILED, why);
 }
 
 static void on_stream(tl_peer_wish *w, tl_quic_stream *s)

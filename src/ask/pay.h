@@ -11,8 +11,8 @@
 typedef enum {
     TL_PAY_ANSWERED, /* whole, or as far as the peer's credit for us went */
     TL_PAY_FAILED,   /* nothing was delivered */
-    TL_PAY_GIVEN_UP, /* by us */
-    TL_PAY_LOST,     /* the connection broke */
+    TL_PAY_GIVEN_UP, /* by us, or by the peer after its head */
+    TL_PAY_LOST,     /* the connection broke after the head */
 } tl_pay_end;
 
 typedef struct {

@@ -145,7 +145,7 @@ static void a_broken_connection_and_an_answer_given_up_are_told_apart(void **sta
     head(&x, HEAD_OF("200"));
     two_words(&x);
     fake_ends(x.stream);
-    assert_over(&x, TL_PAY_LOST, PROMPT, 2);
+    assert_over(&x, TL_PAY_GIVEN_UP, PROMPT, 2); /* all that it sent is here */
     begin(&x);
     head(&x, HEAD_OF("200"));
     two_words(&x);
@@ -157,6 +157,36 @@ static void a_broken_connection_and_an_answer_given_up_are_told_apart(void **sta
     assert_over(&x, TL_PAY_GIVEN_UP, PROMPT, 0);
 }
 
+static void a_peer_that_gives_up_before_its_head_is_owed_nothing(void **state)
+{
+    (void)state;
+    bought x;
+    for (int with_head = 0; with_head < 2; with_head++) {
+        tl_pay_end end = with_head ? TL_PAY_GIVEN_UP : TL_PAY_FAILED;
+        uint64_t in = with_head ? PROMPT : 0, out = with_head ? 2 : 0;
+        for (int how = 0; how < 3; how++) {
+            begin(&x);
+            if (with_head) {
+                head(&x, HEAD_OF("200"));
+                two_words(&x);
+            }
+            if (how == 0)
+                fake_resets(x.stream);
+            else if (how == 1)
+                fake_ends(x.stream);
+            else
+                head(&x, "{}"); /* nonsense */
+            assert_over(&x, end, in, out);
+        }
+    }
+    begin(&x); /* a broken connection: the head may have been on its way */
+    fake_closes(x.stream, "nothing passed for too long");
+    assert_over(&x, TL_PAY_GIVEN_UP, 0, 0);
+    begin(&x);
+    asker_scene_pass(&x.s, FIRST_BYTE);
+    assert_over(&x, TL_PAY_FAILED, 0, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,6 +196,7 @@ int main(void)
         cmocka_unit_test(a_refusal_of_the_model_server_costs_nothing),
         cmocka_unit_test(what_the_peer_says_has_failed_costs_nothing_but_where_our_credit_ended),
         cmocka_unit_test(a_broken_connection_and_an_answer_given_up_are_told_apart),
+        cmocka_unit_test(a_peer_that_gives_up_before_its_head_is_owed_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
