@@ -92,6 +92,7 @@ typedef struct tl_route {
     bool resumed;       /* with `held`: tl_router_run goes on */
     bool *gone;         /* set when the route is freed inside a call of the sink */
     bool second_chance; /* the one that a question has was used: a provider was asked again */
+    tl_node_id lost;    /* the peer whose connection broke while it had the question; 0: none */
     tl_time asked_at;
     tl_time heard_at; /* the last sign of life of any provider; before the first: asked_at */
     /* FINDING: when it has taken too long. TRYING: when it is looked at whether another provider

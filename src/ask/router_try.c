@@ -359,6 +359,8 @@ static bool take_second_chance(tl_route *x, const tl_attempt *a, tl_fail f)
         now_of(x) - a->begun >= SECOND_CHANCE_WITHIN)
         return false;
     x->second_chance = true;
+    if (f == TL_FAIL_PEER_FAILED)
+        x->lost = a->id;
     tl_route_untry(x, &a->id);
     return true;
 }
@@ -369,15 +371,22 @@ static unsigned sooner(unsigned a, unsigned b)
     return !a || (b && b < a) ? b : a;
 }
 
+/* A false "duplicate" must not keep the client's name for a day. */
+static tl_fail shown(tl_fail f)
+{
+    return f == TL_FAIL_DUPLICATE ? TL_FAIL_PEER_FAILED : f;
+}
+
 /* The attempt is over, and another provider may be asked. */
 static void failed(tl_attempt *a, const tl_failure *failure)
 {
     tl_route *x = a->route;
     tl_fail f = failure->fail;
-    bool told_twice = f == TL_FAIL_DUPLICATE && x->ask.named; /* by its own client */
-    if (!tl_route_take_price(x, a, failure) && !take_second_chance(x, a, f) && !told_twice)
-        blame(a, blame_for(f));
-    x->fail = f;
+    /* Its first attempt may have been worked at. Any other peer that says so never had the question. */
+    bool told_twice = f == TL_FAIL_DUPLICATE && x->ask.named && tl_node_id_eq(&x->lost, &a->id);
+    if (!tl_route_take_price(x, a, failure) && !take_second_chance(x, a, f))
+        blame(a, told_twice ? TL_BLAME_LOST : blame_for(f));
+    x->fail = told_twice ? f : shown(f);
     x->retry_after = sooner(x->retry_after, failure->retry_after);
     snprintf(x->why, sizeof x->why, "%s", failure->message);
     bool silent = f == TL_FAIL_PEER_FAILED || f == TL_FAIL_TIMEOUT;
@@ -406,7 +415,7 @@ static void on_fail(void *user, const tl_failure *failure)
     told.message = why;
     if (x->state == TL_ROUTE_ANSWERING) {
         blame(a, blame_for(told.fail));
-        tl_route_fail(x, told.fail, why);
+        tl_route_fail(x, shown(told.fail), why);
         return;
     }
     x->has_refusal = false;

@@ -312,6 +312,57 @@ static void a_refusal_is_told_in_the_words_of_its_server(void **state)
     }
 }
 
+static void a_false_duplicate_is_a_fault_and_the_next_provider_answers(void **state)
+{
+    (void)state;
+    for (unsigned peers = 1; peers <= 2; peers++) {
+        router_scene s;
+        listener l;
+        tl_ask ask = router_scene_question("m");
+        ask.named = true;
+        router_scene_init(&s);
+        s.relay_hopeless = "off";
+        for (unsigned who = 2; who < 2 + peers; who++)
+            (void)router_scene_peer(&s, who, "m");
+        l = (listener){0};
+        router_scene_ask_full(&s, &l, &ask);
+        provider_fail(router_scene_at(&s, 2), TL_FAIL_DUPLICATE, "known");
+        if (peers == 1) { /* nobody is left: no duplicate, so that the name is free again */
+            assert_int_equal(l.calls[ON_FAIL], 1);
+            assert_int_equal(l.fail, TL_FAIL_PEER_FAILED);
+        } else {
+            provider *p = router_scene_at(&s, 3);
+            provider_head(p);
+            provider_body(p, "yes");
+            provider_end(p);
+            assert_true(listener_body_is(&l, "yes"));
+            listener next = {0}; /* it is blamed */
+            router_scene_ask(&s, &next, "m");
+            (void)router_scene_at(&s, 3);
+            listener_clear(&next);
+        }
+        finish(&s, &l);
+    }
+}
+
+static void a_peer_whose_connection_broke_may_say_that_it_has_the_question(void **state)
+{
+    (void)state;
+    router_scene s;
+    listener l = {0};
+    tl_ask ask = router_scene_question("m");
+    ask.named = true;
+    router_scene_init(&s);
+    s.relay_hopeless = "off";
+    (void)router_scene_peer(&s, 2, "m");
+    router_scene_ask_full(&s, &l, &ask);
+    provider_fail(router_scene_at(&s, 2), TL_FAIL_PEER_FAILED, "broken");
+    provider_fail(router_scene_at(&s, 2), TL_FAIL_DUPLICATE, "known");
+    assert_int_equal(l.calls[ON_FAIL], 1);
+    assert_int_equal(l.fail, TL_FAIL_DUPLICATE);
+    finish(&s, &l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -325,6 +376,8 @@ int main(void)
         cmocka_unit_test(a_paused_sink_gets_what_was_held_when_it_resumes),
         cmocka_unit_test(a_sink_may_cancel_while_it_is_told_what_was_held),
         cmocka_unit_test(a_refusal_is_told_in_the_words_of_its_server),
+        cmocka_unit_test(a_false_duplicate_is_a_fault_and_the_next_provider_answers),
+        cmocka_unit_test(a_peer_whose_connection_broke_may_say_that_it_has_the_question),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
