@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+/* A maximum counts to so many times the price that stands; a price is at most TL_PRICE_MAX, 2^53. */
+#define BID_MAX 16
+
 /*  WAITING --a slot--> RUNNING --the answer's end, its failure--> freed
  *  WAITING --too long, closed, the model server cannot be asked--> FAILED
  *  RUNNING --closed--> FAILED --tl_slots_run tells the sink--> freed
@@ -281,7 +284,10 @@ static tl_progress progress(const tl_exchange *x)
 static tl_job_wish wish_of(question *q)
 {
     const tl_ask *a = &q->ask;
-    int64_t bid = a->max_price.given ? a->max_price.value : a->price.given ? a->price.value : 0;
+    int64_t price = a->price.given ? a->price.value : 0;
+    int64_t bid = a->max_price.given ? a->max_price.value : price;
+    if (bid / BID_MAX >= price) /* a maximum is a word: it costs nothing to say a higher one */
+        bid = price * BID_MAX;
     return (tl_job_wish){
         .class = class_of(q), .network = a->network, .member = a->requester, .bid = bid, .user = q};
 }

@@ -87,6 +87,7 @@ tl_err slots_scene_try(slots_scene *s, const slots_question *q, listener *l)
                   .network = node(q->network)};
     if (q->bid >= 0)
         ask.max_price = tl_maybe_of(q->bid);
+    ask.price = tl_maybe_of(q->price);
     snprintf(ask.id, sizeof ask.id, "%u-%u", q->prompt, q->generated);
     listener_quiet = true;
     tl_err e = tl_slots_ask(s->slots, &ask, &listener_sink, l, &l->exchange);

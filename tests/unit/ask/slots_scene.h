@@ -41,6 +41,7 @@ typedef struct {
     bool private;
     unsigned network, member; /* of no meaning for the model server */
     int64_t bid;              /* public; -1: no maximum is given */
+    int64_t price;            /* that was agreed on */
     unsigned prompt, generated;
     const char *body;
 } slots_question;

@@ -1,3 +1,4 @@
+#include "market/bid.h"
 #include "slots_scene.h"
 
 #include <setjmp.h>
@@ -458,6 +459,7 @@ static void the_public_goes_by_the_maximum_and_without_one_by_the_price_that_sta
     for (size_t i = 0; i < 3; i++) {
         slots_question q = a_public;
         q.bid = bids[i];
+        q.price = 1;
         slots_scene_ask(&s, &q, &l[i]);
     }
     assert_int_equal(tl_exchange_progress(l[2].exchange).position, 1);
@@ -467,6 +469,40 @@ static void the_public_goes_by_the_maximum_and_without_one_by_the_price_that_sta
         listener_cancel(&l[i]);
     listener_cancel(&running);
     slots_scene_clear(&s);
+}
+
+static void a_maximum_counts_to_sixteen_times_the_price_and_then_age(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t price, first, second;
+        bool jumps; /* the second goes before the first */
+    } rows[] = {
+        {0, 5, TL_PRICE_MAX, false},
+        {1, 16, TL_PRICE_MAX, false},
+        {100, 1600, TL_PRICE_MAX, false},
+        {100, 1599, TL_PRICE_MAX, true},
+        {100, -1, 101, true},
+        {100, 300, 299, false},
+        {TL_PRICE_MAX, -1, TL_PRICE_MAX, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        slots_scene s;
+        listener running = {0}, first = {0}, second = {0};
+        slots_question q = a_public;
+        slots_scene_init(&s, 1, 4, WAIT_MAX);
+        slots_scene_ask(&s, &a_public, &running);
+        q.price = rows[i].price;
+        q.bid = rows[i].first;
+        slots_scene_ask(&s, &q, &first);
+        q.bid = rows[i].second;
+        slots_scene_ask(&s, &q, &second);
+        assert_int_equal(tl_exchange_progress(second.exchange).position, rows[i].jumps ? 1 : 2);
+        listener_cancel(&first);
+        listener_cancel(&second);
+        listener_cancel(&running);
+        slots_scene_clear(&s);
+    }
 }
 
 int main(void)
@@ -491,6 +527,7 @@ int main(void)
         cmocka_unit_test(who_hangs_up_pays_for_the_prompt_and_who_got_nothing_pays_nothing),
         cmocka_unit_test(pictures_in_a_question_are_no_tokens),
         cmocka_unit_test(the_public_goes_by_the_maximum_and_without_one_by_the_price_that_stands),
+        cmocka_unit_test(a_maximum_counts_to_sixteen_times_the_price_and_then_age),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
