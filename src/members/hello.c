@@ -123,6 +123,14 @@ static bool hand_on(tl_members *m, tl_neighbour *nb, const tl_membership *n, tl_
     return told;
 }
 
+/* It, or the admin that signed for it, is revoked: it is to know that it is out. */
+static bool is_out(const tl_members *m, const tl_membership *n, const tl_node_id *peer)
+{
+    const tl_cert *cert = tl_networks_cert_of(m->config.book, n, peer);
+    return tl_ptn_is_revoked(n->ptn, peer) ||
+           (cert && cert->delegated && tl_ptn_is_revoked(n->ptn, &cert->issuer));
+}
+
 size_t tl_hello_push(tl_members *m, const tl_membership *n)
 {
     size_t told = 0;
@@ -133,8 +141,8 @@ size_t tl_hello_push(tl_members *m, const tl_membership *n)
             continue;
         if (tl_members_holds(m, &nb->id, n))
             told += hand_on(m, nb, n, l);
-        else if (tl_ptn_is_revoked(n->ptn, &nb->id))
-            told += send_lists(m, nb, n, l); /* it is to know that it is out */
+        else if (is_out(m, n, &nb->id))
+            told += send_lists(m, nb, n, l);
     }
     return told;
 }
@@ -235,8 +243,9 @@ static void on_entry(tl_members *m, tl_neighbour *nb, const json_t *entry)
     l->their_sequence = count_of(entry, "sequence");
     l->their_price = count_of(entry, "priceVersion");
     l->their_key = count_of(entry, "keyVersion");
-    if (tl_ptn_is_revoked(n->ptn, &nb->id)) {
+    if (is_out(m, n, &nb->id))
         send_lists(m, nb, n, l);
+    if (tl_ptn_is_revoked(n->ptn, &nb->id)) {
         tl_hello_end_revoked(m, n);
         return;
     }

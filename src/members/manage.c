@@ -144,9 +144,13 @@ void tl_members_import(tl_members *m, tl_members_op *op, const tl_identity *ca, 
     tl_unix now = tl_members_wall(m);
     tl_op_begin(m, op, IMPORT, &ca->id);
     op->node = m->config.identity->id;
+    /* an invite that is under way must not make this node less than an admin later */
+    if (!tl_joining_cancel(m, &ca->id)) {
+        tl_op_end_with(op, TL_REFUSAL_BUSY, "this node is just joining that network; try again");
+        return;
+    }
+    bool is_new = !tl_networks_by_id(b, &ca->id);
     tl_err e = tl_networks_add(b, &ca->id, name, &n);
-    if (!e)
-        e = tl_networks_set_ca(b, n, ca);
     if (e) {
         tl_op_end(op, e == TL_ERR_INVALID ? TL_REFUSAL_INVALID
                       : e == TL_ERR_BUSY  ? TL_REFUSAL_BUSY
@@ -158,6 +162,21 @@ void tl_members_import(tl_members *m, tl_members_op *op, const tl_identity *ca, 
         (void)tl_ptn_take_revocations(n->ptn, revocations, TL_PTN_TIME_MAX, &stale);
     if (price)
         (void)tl_ptn_take_price(n->ptn, price, TL_PTN_TIME_MAX);
+    if (tl_ptn_is_revoked(n->ptn, &op->node)) {
+        if (is_new)
+            tl_networks_remove(b, n);
+        tl_op_end_with(
+            op, TL_REFUSAL_REVOKED,
+            "this node was revoked in this network, for good, so it cannot be its admin; "
+            "import the CA key on another node, or give this one a new identity");
+        return;
+    }
+    if (n->left)
+        tl_networks_rejoin(b, n);
+    if (tl_networks_set_ca(b, n, ca)) {
+        tl_op_end(op, TL_REFUSAL_INTERNAL);
+        return;
+    }
     bool admin = n->certificate && n->cert.role == TL_ROLE_ADMIN && !n->cert.delegated &&
                  tl_membership_state_of(b, n, now) == TL_MEMBERSHIP_VALID;
     tl_refusal r = admin ? TL_REFUSAL_NONE
@@ -297,14 +316,25 @@ void tl_members_revoke(tl_members *m, tl_members_op *op, tl_membership *n, const
         json_decref(list);
     }
     if (r && r != TL_REFUSAL_EXISTS) { /* who is revoked already may be told of again */
-        tl_op_end(op, r);
+        tl_op_end_with(op, r,
+                       r == TL_REFUSAL_INVALID
+                           ? "the network's list of revoked nodes is full; make "
+                             "a new network, and invite its members there"
+                       : r == TL_REFUSAL_NOT_CA ? "the list of revoked nodes has room only for the "
+                                                  "network's CA key; revoke where that is"
+                                                : "");
         return;
     }
     op->number = tl_ptn_sequence(n->ptn);
     op->at = tl_ptn_revoked_at(n->ptn, node);
     /* a new group key, which the node does not get */
     if (!r &&
-        !tl_authority_groupkey(m->config.book, n, m->config.identity, m->config.rand, now, &key)) {
+        tl_authority_groupkey(m->config.book, n, m->config.identity, m->config.rand, now, &key)) {
+        tl_log(TL_LOG_WARN,
+               "network %s: the revoked node keeps the group key, and can tell members that hide "
+               "(ptn.hide): a revocation where the CA key is changes it",
+               n->name);
+    } else if (!r) {
         (void)tl_ptn_take_groupkey(n->ptn, key, now);
         json_decref(key);
     }
@@ -348,9 +378,9 @@ void tl_members_promote(tl_members *m, tl_members_op *op, tl_membership *n, cons
     op->node = *node;
     op->event = TL_MEMBERSHIP_PROMOTED;
     const tl_cert *cert = tl_networks_cert_of(m->config.book, n, node);
-    tl_refusal r = tl_authority_may(m->config.book, n, tl_members_wall(m));
-    if (!r && !n->has_ca)
-        r = TL_REFUSAL_NOT_CA;
+    tl_refusal r = n->left     ? TL_REFUSAL_NOT_FOUND
+                   : n->has_ca ? TL_REFUSAL_NONE
+                               : TL_REFUSAL_NOT_CA; /* whatever else this node is */
     if (r)
         tl_op_end(op, r);
     else if (!cert)
@@ -369,7 +399,19 @@ static void renew_own(tl_members *m, tl_members_op *op, tl_membership *n, int64_
         return;
     }
     switch (tl_networks_are_we(m->config.book, &n->id, tl_members_wall(m))) {
-    case TL_MAY_WE_REVOKED: tl_op_end(op, TL_REFUSAL_REVOKED); return;
+    case TL_MAY_WE_REVOKED:
+        if (tl_ptn_is_revoked(n->ptn, &op->node)) {
+            tl_op_end(op, TL_REFUSAL_REVOKED);
+            return;
+        }
+        if (!n->has_ca) {
+            tl_op_end_with(
+                op, TL_REFUSAL_DENIED,
+                "the admin that signed this node's certificate was revoked; another admin "
+                "signs a new one (there: teale ptn renew NET NODE)");
+            return;
+        }
+        break;
     case TL_MAY_WE_EXPIRED:
         if (!n->has_ca) {
             tl_op_end(op, TL_REFUSAL_DENIED);

@@ -90,6 +90,10 @@ static void take(tl_members *m, const tl_membership *n, const json_t *certificat
         m->counters.malformed++;
         return;
     }
+    if (tl_cert_at(&cert, tl_members_wall(m)) == TL_PTN_EARLY) {
+        m->counters.malformed++; /* kept, it would make the right one an old one */
+        return;
+    }
     if (!tl_networks_keep(m->config.book, &cert))
         m->config.world->save_member(m->config.user, &n->id, &cert.node, certificate, 0, NULL);
 }

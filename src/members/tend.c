@@ -56,6 +56,10 @@ tl_refusal tl_tend_take_own(tl_members *m, tl_membership *n, const json_t *certi
         return TL_REFUSAL_DENIED; /* a role that was taken does not come back */
     if (n->certificate && json_equal(n->certificate, certificate))
         return TL_REFUSAL_EXISTS;
+    /* only the authority makes admins, so only it unmakes them */
+    if (cert.delegated && n->certificate && n->cert.role == TL_ROLE_ADMIN &&
+        tl_membership_state_of(m->config.book, n, tl_members_wall(m)) == TL_MEMBERSHIP_VALID)
+        return TL_REFUSAL_DENIED;
     own_save *w = calloc(1, sizeof *w);
     if (!w)
         return TL_REFUSAL_INTERNAL;

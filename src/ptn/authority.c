@@ -285,7 +285,9 @@ tl_refusal tl_authority_revoke(const tl_networks *b, const tl_membership *n,
     tl_refusal r = tl_authority_may(b, n, now);
     if (r)
         return r;
-    tl_err e = tl_ptn_next_list(n->ptn, node, now, &list);
+    tl_err e = tl_ptn_next_list(n->ptn, node, !n->has_ca, now, &list);
+    if (e == TL_ERR_BUSY && !n->has_ca)
+        return TL_REFUSAL_NOT_CA;
     if (e)
         return refusal_of(e);
     list.issuer = self->id;
@@ -303,7 +305,8 @@ tl_refusal tl_authority_price(const tl_networks *b, const tl_membership *n, cons
     if (r)
         return r;
     tl_ptn_price_of(n->ptn, &price.version);
-    price.version++;
+    if (++price.version > TL_PTN_ADMIN_NUMBER_MAX && !n->has_ca)
+        return TL_REFUSAL_NOT_CA;
     return refusal_of(tl_ptn_price_make(&price, signing_key(n, self), n->certificate, ret_price));
 }
 
@@ -318,6 +321,8 @@ tl_refusal tl_authority_groupkey(const tl_networks *b, const tl_membership *n,
     tl_refusal r = tl_authority_may(b, n, now);
     if (r)
         return r;
+    if (key.version > TL_PTN_ADMIN_NUMBER_MAX && !n->has_ca)
+        return TL_REFUSAL_NOT_CA;
     tl_rand_bytes(rand, key.key, sizeof key.key);
     tl_err e = tl_ptn_groupkey_make(&key, signing_key(n, self), n->certificate, ret_object);
     sodium_memzero(&key, sizeof key);

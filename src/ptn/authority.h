@@ -76,7 +76,7 @@ tl_refusal tl_authority_certify(const tl_networks *b, const tl_membership *n,
 int64_t tl_authority_lifetime(const tl_cert *cert);
 
 /* The next list of revoked nodes, with `node` in it, too (NULL: nobody else). EXISTS: it is revoked
- * already. INVALID: there is no room for more, or the sequence has reached its end. */
+ * already. INVALID: there is no room for more. NOT_CA: there is, but for the authority's key alone. */
 tl_refusal tl_authority_revoke(const tl_networks *b, const tl_membership *n,
                                const tl_identity *self, const tl_node_id *node, tl_unix now,
                                json_t **ret_list);

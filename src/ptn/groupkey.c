@@ -35,6 +35,7 @@ tl_ptn_verdict tl_ptn_groupkey_read(const json_t *value, tl_ptn_groupkey *ret_ke
     tl_field_count(&f, "issuedAt", &key.issued_at);
     tl_field_text(&f, "key", 2 * sizeof key.key, &hex);
     if (!tl_fields_end(&f) || key.version < 1 ||
+        (signer.chain && key.version > TL_PTN_ADMIN_NUMBER_MAX) ||
         tl_hex_parse(tl_slice_str(hex), false, key.key, sizeof key.key))
         return TL_PTN_MALFORMED;
     tl_cert admin;

@@ -157,10 +157,12 @@ static tl_ptn_verdict keep(tl_networks *b, tl_membership *n, const tl_cert *cert
     return TL_PTN_OK;
 }
 
-/* An older certificate might give back a role that was taken. */
+/* An older certificate might give back a role that was taken. But nothing is older than what a
+ * revoked admin signed. */
 static bool is_older(const tl_kept_cert *k, const tl_cert *cert)
 {
-    return k && cert->issued_at < k->cert.issued_at;
+    return k && cert->issued_at < k->cert.issued_at &&
+           !(k->cert.delegated && tl_ptn_is_revoked(k->network->ptn, &k->cert.issuer));
 }
 
 /* Whose it says it is, before any signature is checked. */

@@ -32,7 +32,8 @@ tl_ptn_verdict tl_ptn_price_read(const json_t *value, tl_ptn_price *ret_price)
     tl_field_count(&f, "version", &price.version);
     tl_field_count(&f, "issuedAt", &price.issued_at);
     tl_field_count(&f, "microPerKToken", &price.micro_per_ktoken);
-    if (!tl_fields_end(&f) || price.version < 1)
+    if (!tl_fields_end(&f) || price.version < 1 ||
+        (signer.chain && price.version > TL_PTN_ADMIN_NUMBER_MAX))
         return TL_PTN_MALFORMED;
     tl_cert admin;
     tl_ptn_verdict v = tl_signer_check_object(&signer, TL_SIGN_PRICE, value, &admin);

@@ -203,7 +203,8 @@ static tl_ptn_verdict take_list(tl_ptn *n, const json_t *value, const tl_revocat
         return v;
     size_t added = count_new(n, list);
     *ret_stale = list->sequence < n->sequence || list->n - added < HASH_COUNT(n->revoked);
-    if (HASH_COUNT(n->revoked) + added > TL_REVOCATIONS_MAX)
+    size_t most = list->delegated ? TL_REVOCATIONS_ADMIN_MAX : TL_REVOCATIONS_MAX;
+    if (added && HASH_COUNT(n->revoked) + added > most)
         return TL_PTN_NO_MEMORY;
     if (!added && list->sequence <= n->sequence)
         return TL_PTN_OLD;
@@ -227,12 +228,15 @@ tl_ptn_verdict tl_ptn_take_revocations(tl_ptn *n, const json_t *list, tl_unix no
     return v;
 }
 
-tl_err tl_ptn_next_list(const tl_ptn *n, const tl_node_id *node, tl_unix now, tl_revocations *ret)
+tl_err tl_ptn_next_list(const tl_ptn *n, const tl_node_id *node, bool delegated, tl_unix now,
+                        tl_revocations *ret)
 {
+    int64_t last = delegated ? TL_PTN_ADMIN_NUMBER_MAX : TL_PTN_TIME_MAX;
+    size_t most = delegated ? TL_REVOCATIONS_ADMIN_MAX : TL_REVOCATIONS_MAX;
     size_t count = HASH_COUNT(n->revoked);
     if (node && find(n, node))
         return TL_ERR_EXISTS;
-    if (count + (node != NULL) > TL_REVOCATIONS_MAX)
+    if (node && count + 1 > most)
         return TL_ERR_BUSY;
     tl_revocation *entries = calloc(count + 1, sizeof *entries);
     if (!entries)
@@ -243,7 +247,7 @@ tl_err tl_ptn_next_list(const tl_ptn *n, const tl_node_id *node, tl_unix now, tl
     if (node)
         entries[i++] = (tl_revocation){*node, now};
     *ret = (tl_revocations){.network = n->id,
-                            .sequence = n->sequence + 1,
+                            .sequence = n->sequence < last ? n->sequence + 1 : last,
                             .issued_at = now,
                             .n = i,
                             .entries = entries};

@@ -30,10 +30,12 @@ int64_t tl_ptn_sequence(const tl_ptn *n);
 /* When it was issued; 0: no list yet. */
 tl_unix tl_ptn_listed_at(const tl_ptn *n);
 /* All that are revoked, as the next list must hold them: the highest sequence + 1, and `node`, too
- * (NULL: nobody else). The caller clears *ret. TL_ERR_EXISTS: `node` is revoked already.
- * TL_ERR_BUSY: TL_REVOCATIONS_MAX are. */
-TL_CHECK tl_err tl_ptn_next_list(const tl_ptn *n, const tl_node_id *node, tl_unix now,
-                                 tl_revocations *ret);
+ * (NULL: nobody else). `delegated`: an admin signs it with its own key. Where the sequence has
+ * reached its end it stays there: a list that adds a node counts whatever its sequence. The caller
+ * clears *ret. TL_ERR_EXISTS: `node` is revoked already. TL_ERR_BUSY: TL_REVOCATIONS_MAX are, or
+ * TL_REVOCATIONS_ADMIN_MAX where it is delegated. */
+TL_CHECK tl_err tl_ptn_next_list(const tl_ptn *n, const tl_node_id *node, bool delegated,
+                                 tl_unix now, tl_revocations *ret);
 /* The signed list with the highest sequence, borrowed; NULL: none yet. Where two have it, the one
  * that this node took first. */
 const json_t *tl_ptn_list(const tl_ptn *n);

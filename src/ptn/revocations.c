@@ -110,7 +110,8 @@ static tl_ptn_verdict read_list(const json_t *value, tl_revocations *list)
     tl_field_count(&f, "sequence", &list->sequence);
     tl_field_count(&f, "issuedAt", &list->issued_at);
     tl_field_any(&f, "entries", &entries);
-    if (!tl_fields_end(&f) || list->sequence < 1)
+    if (!tl_fields_end(&f) || list->sequence < 1 ||
+        (signer.chain && list->sequence > TL_PTN_ADMIN_NUMBER_MAX))
         return TL_PTN_MALFORMED;
     list->entries = calloc(json_array_size(entries) + 1, sizeof *list->entries);
     if (!list->entries)

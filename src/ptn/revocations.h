@@ -5,7 +5,10 @@
 
 #include "ptn/cert.h"
 
-#define TL_REVOCATIONS_MAX 4096 /* entries: 600 kB of JSON, below a control message's 1 MiB */
+#define TL_REVOCATIONS_MAX       4096 /* entries: 600 kB of JSON, below a control message's 1 MiB */
+/* As many may be revoked when an admin's own key adds a node; the rest is the authority's, so that an
+ * admin that fills the list can still be revoked. */
+#define TL_REVOCATIONS_ADMIN_MAX (TL_REVOCATIONS_MAX - 512)
 
 typedef struct {
     tl_node_id node;

@@ -133,7 +133,7 @@ class Commands(Case):
         self.create()
         member = self.member()
         for code, args in (("E_NOT_ADMIN", ("ptn", "invite", "lab")), ("E_NOT_ADMIN", ("ptn", "revoke", "lab", self.admin.id)),
-                           ("E_NOT_ADMIN", ("ptn", "price", "lab", "5"))):
+                           ("E_NOT_ADMIN", ("ptn", "price", "lab", "5")), ("E_NOT_CA", ("ptn", "promote-admin", "lab", self.admin.id))):
             self.refused(code, 5, member, *args)
         self.run_at(self.admin, "ptn", "promote-admin", "lab", member.id)
         self.seen(lambda: self.json_at(member, "ptn", "show", "lab")["role"] == "admin")
@@ -194,6 +194,26 @@ class Commands(Case):
         member = self.member()
         self.refused("E_NOT_CA", 5, member, "ptn", "export-ca-key", "lab", file + "2", "--passphrase-file", word)
         self.assertFalse(os.path.exists(file + "2"))
+
+    def test_the_ca_key_comes_back_to_where_it_was_left_but_not_to_a_revoked_node(self):
+        ptn_id = self.create()
+        member = self.member()
+        file, word = (os.path.join(self.admin.home, n) for n in ("ca", "word"))
+        with open(word, "w", encoding="utf-8") as f:
+            f.write("correct horse")
+        self.run_at(self.admin, "ptn", "revoke", "lab", member.id)
+        self.run_at(self.admin, "ptn", "export-ca-key", "lab", file, "--passphrase-file", word)
+        self.run_at(self.admin, "ptn", "leave", "lab", "--delete")
+        self.assertIsNone(self.state(self.admin))
+        self.run_at(self.admin, "ptn", "import-ca-key", file, "--passphrase-file", word)
+        mine = self.json_at(self.admin, "ptn", "show", "lab")
+        self.assertEqual((mine["ptn_id"], mine["role"], mine["state"], mine["ca_key"]), (ptn_id, "admin", "valid", True))
+        self.assertEqual(mine["revocation_sequence"], 1)
+        self.seen(lambda: self.state(member) == "revoked")
+        self.run_at(member, "ptn", "leave", "lab")
+        r = self.run_at(member, "ptn", "import-ca-key", file, "--passphrase-file", word, code=5)
+        self.assertRegex(r.stderr, r"\Ateale: E_REVOKED: .*on another node, or give this one a new identity\n\Z")
+        self.assertIsNone(self.state(member))
 
     def test_keys_scope_and_a_new_one_ends_the_old(self):
         self.create()

@@ -116,7 +116,7 @@ static void a_promoted_member_invites_and_revokes_but_makes_no_admin(void **stat
     (void)state;
     scene_begin(5);
     all_join(TL_ROLE_PROVIDER);
-    assert_int_equal(promote(nodes[1], nodes[2]), TL_REFUSAL_NOT_ADMIN);
+    assert_int_equal(promote(nodes[1], nodes[2]), TL_REFUSAL_NOT_CA);
     assert_int_equal(promote(nodes[0], nodes[1]), TL_REFUSAL_NONE);
     assert_int_equal(lab(nodes[1])->cert.role, TL_ROLE_ADMIN);
     assert_int_equal(nodes[1]->events[TL_MEMBERSHIP_PROMOTED], 1);

@@ -114,7 +114,7 @@ static void two_admins_that_revoke_at_once_both_count(void **state)
     assert_true(tl_ptn_is_revoked(n, &member.id));
     assert_true(tl_ptn_is_revoked(n, &outsider.id));
     tl_revocations next = {0};
-    assert_int_equal(tl_ptn_next_list(n, NULL, NOW, &next), TL_OK);
+    assert_int_equal(tl_ptn_next_list(n, NULL, false, NOW, &next), TL_OK);
     assert_int_equal(next.sequence, 2);
     assert_int_equal(next.n, 2);
     tl_revocations_clear(&next);
@@ -128,15 +128,15 @@ static void the_next_list_holds_all_and_one_more(void **state)
     tl_revocations next = {0};
     json_t *list;
     assert_null(tl_ptn_list(n));
-    assert_int_equal(tl_ptn_next_list(n, &member.id, NOW, &next), TL_OK);
+    assert_int_equal(tl_ptn_next_list(n, &member.id, false, NOW, &next), TL_OK);
     assert_int_equal(next.sequence, 1);
     next.issuer = root.id;
     assert_int_equal(tl_revocations_make(&next, &authority, NULL, &list), TL_OK);
     tl_revocations_clear(&next);
     assert_int_equal(take(n, list, NULL), TL_PTN_OK);
     assert_non_null(tl_ptn_list(n));
-    assert_int_equal(tl_ptn_next_list(n, &member.id, NOW, &next), TL_ERR_EXISTS);
-    assert_int_equal(tl_ptn_next_list(n, &outsider.id, NOW, &next), TL_OK);
+    assert_int_equal(tl_ptn_next_list(n, &member.id, false, NOW, &next), TL_ERR_EXISTS);
+    assert_int_equal(tl_ptn_next_list(n, &outsider.id, false, NOW, &next), TL_OK);
     assert_int_equal(next.n, 2);
     assert_non_null(tl_revocations_find(&next, &member.id));
     tl_revocations_clear(&next);
