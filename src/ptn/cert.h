@@ -12,16 +12,16 @@
 
 #include <jansson.h>
 
-#define TL_PTN_NAME_MAX  64        /* bytes of a network's name */
-#define TL_PTN_NO_END    INT64_MAX /* of a time: never */
-#define TL_PTN_TIME_MAX  TL_NUMBER_EXACT_MAX
+#define TL_PTN_NAME_MAX         64        /* bytes of a network's name */
+#define TL_PTN_NO_END           INT64_MAX /* of a time: never */
+#define TL_PTN_TIME_MAX         TL_NUMBER_EXACT_MAX
 /* Sequences and versions of what an admin signs with its own key end here, years of millions a day
  * away. What is above is the authority's: no admin can make a number that the authority cannot
  * exceed. */
 #define TL_PTN_ADMIN_NUMBER_MAX ((int64_t)1 << 40)
 /* A clock may be this much behind the one that signed: laptops are an hour off after a change of
  * time zone. */
-#define TL_PTN_AHEAD_MAX 7200
+#define TL_PTN_AHEAD_MAX        7200
 
 typedef enum { TL_ROLE_CONSUMER, TL_ROLE_PROVIDER, TL_ROLE_ADMIN, TL_ROLES } tl_role;
 /* The wire's name; static storage. */
