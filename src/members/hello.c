@@ -235,9 +235,14 @@ static void on_entry(tl_members *m, tl_neighbour *nb, const json_t *entry)
     if (!digest_of(entry, &theirs) ||
         !take_certificate(m, nb, n, json_object_get(entry, "certificate")))
         return;
+    bool holds = tl_members_holds(m, &nb->id, n);
+    if (!holds && !tl_networks_may_show(m->config.book, n, &nb->id))
+        return; /* an answer would tell it that we are a member */
     tl_member_link *l = tl_link_get(nb, &n->id);
     if (!l)
         return;
+    if (holds)
+        tl_networks_set_met(m->config.book, n, &nb->id);
     l->heard = true;
     l->their_revoked = theirs;
     l->their_sequence = count_of(entry, "sequence");

@@ -338,30 +338,16 @@ typedef struct {
     size_t unread;
 } loading;
 
-static int by_sequence(const void *a, const void *b)
-{
-    double x = tl_json_number(*(json_t *const *)a, "sequence", 0),
-           y = tl_json_number(*(json_t *const *)b, "sequence", 0);
-    return x < y ? -1 : x > y;
-}
-
-/* The oldest first: the admin that signed it may be revoked in a newer one. Our clock is not asked:
- * nobody comes back because it is wrong. */
 static void take_lists(tl_membership *m, const json_t *lists)
 {
-    json_t *sorted[TL_PTN_LISTS_MAX];
-    size_t n = json_array_size(lists);
-    bool stale;
-    if (n > TL_PTN_LISTS_MAX)
-        n = TL_PTN_LISTS_MAX;
-    for (size_t i = 0; i < n; i++)
-        sorted[i] = json_array_get(lists, i);
-    if (n)
-        qsort(sorted, n, sizeof *sorted, by_sequence);
-    for (size_t i = 0; i < n; i++)
-        if (tl_ptn_take_revocations(m->ptn, sorted[i], TL_PTN_TIME_MAX, &stale))
+    size_t i;
+    json_t *list;
+    json_array_foreach (lists, i, list) {
+        tl_ptn_verdict v = tl_ptn_load_revocations(m->ptn, list, tl_loop_unix());
+        if (v && v != TL_PTN_OLD) /* it tells what another one tells, too */
             tl_log(TL_LOG_ERROR, "network %s: a stored list of revoked nodes is not readable",
                    m->name);
+    }
 }
 
 /* Price and key first: who signed them may be revoked since, and they hold all the same. */
@@ -436,8 +422,9 @@ static tl_err load_member(void *user, const tl_member_row *row)
     }
     if (tl_cert_read(certificate, &cert) || !tl_node_id_eq(&cert.node, &row->node))
         l->unread++;
-    else
-        (void)tl_networks_keep(l->node->book, &cert); /* FOREIGN: of a network that was left */
+    else if (!tl_networks_keep(l->node->book, &cert) && row->last_seen) /* FOREIGN: it was left */
+        tl_networks_set_met(l->node->book, tl_networks_by_id(l->node->book, &cert.network),
+                            &cert.node);
     json_decref(certificate);
     return TL_OK;
 }

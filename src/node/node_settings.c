@@ -89,6 +89,7 @@ void tl_node_apply_access(tl_node *n)
                             .running = n->stage == TL_NODE_RUNNING,
                             .book = n->book,
                             .env = &n->env};
+    tl_networks_set_hide(n->book, n->settings.ptn_hide);
     tl_networks_set_max_age(n->book, (int64_t)n->settings.ptn_revocation_max_age_hours * 3600);
 }
 

@@ -41,6 +41,12 @@ void tl_networks_set_max_age(tl_networks *b, int64_t seconds)
     b->version++;
 }
 
+void tl_networks_set_hide(tl_networks *b, bool hide)
+{
+    b->hides = hide;
+    b->version++;
+}
+
 uint64_t tl_networks_version(const tl_networks *b)
 {
     return b->version;
@@ -230,6 +236,21 @@ tl_ptn_verdict tl_networks_keep(tl_networks *b, const tl_cert *cert)
     if (is_older(tl_kept_cert_find(b, n, &cert->node), cert))
         return TL_PTN_OLD;
     return keep(b, n, cert, &unchecked);
+}
+
+void tl_networks_set_met(tl_networks *b, const tl_membership *n, const tl_node_id *peer)
+{
+    tl_kept_cert *k = tl_kept_cert_find(b, n, peer);
+    if (k && !k->met) {
+        k->met = true;
+        b->version++;
+    }
+}
+
+bool tl_networks_may_show(const tl_networks *b, const tl_membership *n, const tl_node_id *peer)
+{
+    const tl_kept_cert *k = tl_kept_cert_find(b, n, peer);
+    return !b->hides || (k && k->met);
 }
 
 void tl_networks_set_connected(tl_networks *b, const tl_node_id *peer, bool connected)

@@ -75,6 +75,9 @@ void tl_networks_free(tl_networks *b);
  * list itself, an admin's word (`checked_at`), our own certificate, which came with the list of its
  * day. 0: never. */
 void tl_networks_set_max_age(tl_networks *b, int64_t seconds);
+/* This node hides its networks (ptn.hide): who is revoked, or whose certificate does not hold, is
+ * judged as a stranger (TL_MAY_UNKNOWN) unless tl_networks_set_met was told of it. */
+void tl_networks_set_hide(tl_networks *b, bool hide);
 /* Grows with each change that may change a judgement or what we tell of our networks. */
 uint64_t tl_networks_version(const tl_networks *b);
 
@@ -132,6 +135,10 @@ tl_ptn_verdict tl_networks_take_certificate(tl_networks *b, const tl_node_id *pe
  * NO_MEMORY as above; times are not judged. */
 tl_ptn_verdict tl_networks_keep(tl_networks *b, const tl_cert *cert);
 /* A connection to the peer stands: its certificates do not make room for others. */
+/* The node, whose certificate is known, has been told that we are a member, as its certificate held. */
+void tl_networks_set_met(tl_networks *b, const tl_membership *n, const tl_node_id *peer);
+/* May a node without a certificate that holds be told that we are a member? */
+bool tl_networks_may_show(const tl_networks *b, const tl_membership *n, const tl_node_id *peer);
 void tl_networks_set_connected(tl_networks *b, const tl_node_id *peer, bool connected);
 /* The certificate that is kept. NULL: none. */
 const tl_cert *tl_networks_cert_of(const tl_networks *b, const tl_membership *n,

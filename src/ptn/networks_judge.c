@@ -88,17 +88,17 @@ static tl_may peer_is(const tl_kept_cert *k, const tl_membership *n, tl_unix now
     }
 }
 
-/* A peer that is revoked is told so whether or not we have its certificate. */
+/* A peer that is revoked is told so whether or not we have its certificate. A node that hides tells
+ * nobody so who does not know already that it is a member. */
 static tl_may both_are(const tl_networks *b, const tl_membership *n, const tl_node_id *peer,
                        tl_unix now, const tl_kept_cert **ret_kept)
 {
     tl_may may = we_are(b, n, now);
     if (may)
         return may;
-    if (tl_ptn_is_revoked(n->ptn, peer))
-        return TL_MAY_REVOKED;
     *ret_kept = tl_kept_cert_find(b, n, peer);
-    return peer_is(*ret_kept, n, now);
+    may = tl_ptn_is_revoked(n->ptn, peer) ? TL_MAY_REVOKED : peer_is(*ret_kept, n, now);
+    return may && !tl_networks_may_show(b, n, peer) ? TL_MAY_UNKNOWN : may;
 }
 
 static bool is_stale(const tl_networks *b, const tl_membership *n, tl_unix now)

@@ -17,7 +17,8 @@ typedef struct tl_kept_cert {
     tl_cert cert;
     tl_peer_certs *of;
     tl_membership *network;
-    tl_cert_digest digest;             /* of the object that was checked; zeros: none was */
+    tl_cert_digest digest; /* of the object that was checked; zeros: none was */
+    bool met; /* the node showed one that held then, and so was told that we are a member */
     struct tl_kept_cert *next_of_peer; /* one for each network */
     struct tl_kept_cert *prev, *next;  /* the book's list: the longest unseen first */
 } tl_kept_cert;
@@ -33,6 +34,7 @@ struct tl_peer_certs {
 struct tl_networks {
     tl_node_id self;
     int64_t max_age;
+    bool hides;
     uint64_t version;
     size_t n;
     tl_membership *ours[TL_NETWORKS_MAX];

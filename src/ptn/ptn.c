@@ -171,12 +171,12 @@ static tl_ptn_verdict issuer_at(const tl_ptn *n, const tl_node_id *issuer, bool 
 /* Takes `kept`. A list that holds all needs no other beside it. Where there are too many, the oldest
  * of the others goes: what it told stays known until this node starts again, and an admin signs the
  * next list long before. */
-static void keep_list(tl_ptn *n, json_t *kept, const tl_revocations *list)
+static void keep_list(tl_ptn *n, json_t *kept, const tl_revocations *list, tl_unix now)
 {
     bool newest = list->sequence > n->sequence;
     if (newest) {
         n->sequence = list->sequence;
-        n->listed_at = list->issued_at;
+        n->listed_at = list->issued_at < now ? list->issued_at : now;
     }
     if (newest && list->n == HASH_COUNT(n->revoked)) {
         while (n->n_lists)
@@ -192,18 +192,11 @@ static void keep_list(tl_ptn *n, json_t *kept, const tl_revocations *list)
     n->n_lists++;
 }
 
-static tl_ptn_verdict take_list(tl_ptn *n, const json_t *value, const tl_revocations *list,
-                                tl_unix now, bool *ret_stale)
+static tl_ptn_verdict add_list(tl_ptn *n, const json_t *value, const tl_revocations *list,
+                               size_t most, tl_unix now, bool *ret_stale)
 {
-    if (!tl_node_id_eq(&list->network, &n->id))
-        return TL_PTN_FOREIGN;
-    tl_ptn_verdict v =
-        issuer_at(n, &list->issuer, list->delegated, list->issuer_expires_at, list->issued_at, now);
-    if (v)
-        return v;
     size_t added = count_new(n, list);
     *ret_stale = list->sequence < n->sequence || list->n - added < HASH_COUNT(n->revoked);
-    size_t most = list->delegated ? TL_REVOCATIONS_ADMIN_MAX : TL_REVOCATIONS_MAX;
     if (added && HASH_COUNT(n->revoked) + added > most)
         return TL_PTN_NO_MEMORY;
     if (!added && list->sequence <= n->sequence)
@@ -213,8 +206,18 @@ static tl_ptn_verdict take_list(tl_ptn *n, const json_t *value, const tl_revocat
         json_decref(kept);
         return TL_PTN_NO_MEMORY;
     }
-    keep_list(n, kept, list);
+    keep_list(n, kept, list, now);
     return TL_PTN_OK;
+}
+
+/* A list only takes rights away: it counts, too, where our clock is behind its issuer's. */
+static tl_ptn_verdict take_list(tl_ptn *n, const json_t *value, const tl_revocations *list,
+                                tl_unix now, bool *ret_stale)
+{
+    size_t most = list->delegated ? TL_REVOCATIONS_ADMIN_MAX : TL_REVOCATIONS_MAX;
+    tl_ptn_verdict v = issuer_at(n, &list->issuer, list->delegated, list->issuer_expires_at,
+                                 list->issued_at, TL_PTN_TIME_MAX);
+    return v ? v : add_list(n, value, list, most, now, ret_stale);
 }
 
 tl_ptn_verdict tl_ptn_take_revocations(tl_ptn *n, const json_t *list, tl_unix now, bool *ret_stale)
@@ -222,8 +225,23 @@ tl_ptn_verdict tl_ptn_take_revocations(tl_ptn *n, const json_t *list, tl_unix no
     tl_revocations read = {0};
     *ret_stale = false;
     tl_ptn_verdict v = tl_revocations_read(list, &read);
+    if (!v && !tl_node_id_eq(&read.network, &n->id))
+        v = TL_PTN_FOREIGN;
     if (!v)
         v = take_list(n, list, &read, now, ret_stale);
+    tl_revocations_clear(&read);
+    return v;
+}
+
+tl_ptn_verdict tl_ptn_load_revocations(tl_ptn *n, const json_t *list, tl_unix now)
+{
+    bool stale;
+    tl_revocations read = {0};
+    tl_ptn_verdict v = tl_revocations_read(list, &read);
+    if (!v && !tl_node_id_eq(&read.network, &n->id))
+        v = TL_PTN_FOREIGN;
+    if (!v)
+        v = add_list(n, list, &read, TL_REVOCATIONS_MAX, now, &stale);
     tl_revocations_clear(&read);
     return v;
 }

@@ -20,8 +20,13 @@ const tl_node_id *tl_ptn_id(const tl_ptn *n);
  * adds. OK: it adds a node, or its sequence is the highest so far; it is to be stored before it is
  * told of, and then handed on. OLD: nothing new, and `*ret_stale` tells whether its holder lacks
  * what we have. Other verdicts: nothing changes; REVOKED: signed by an admin that is revoked.
- * EXPIRED and EARLY are the issuer's. Of two lists with one sequence both count. */
+ * EXPIRED is the issuer's. Of two lists with one sequence both count. A list is never EARLY: it only
+ * takes rights away. */
 tl_ptn_verdict tl_ptn_take_revocations(tl_ptn *n, const json_t *list, tl_unix now, bool *ret_stale);
+/* A list that this node took once and stored. Only its signature is checked: its issuer was judged
+ * then, and may be revoked since, by this list's neighbours too. So their order makes no difference to
+ * who is revoked. */
+tl_ptn_verdict tl_ptn_load_revocations(tl_ptn *n, const json_t *list, tl_unix now);
 bool tl_ptn_is_revoked(const tl_ptn *n, const tl_node_id *node);
 /* Since when; 0: it is not revoked. */
 tl_unix tl_ptn_revoked_at(const tl_ptn *n, const tl_node_id *node);

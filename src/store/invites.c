@@ -172,10 +172,9 @@ static tl_err spend_invite(tl_store_job *j, tl_db *db)
         return TL_ERR_FORBIDDEN;
     if (state == TL_INVITE_USED && !tl_node_id_eq(&used_by, &m->node))
         return TL_ERR_EXISTS;
-    if (state == TL_INVITE_USED) { /* NOT_FOUND: it left meanwhile, and comes again */
+    if (state == TL_INVITE_USED) { /* NOT_FOUND: it left meanwhile; it needs a new invite */
         e = take_certificate(p, db);
-        if (e != TL_ERR_NOT_FOUND)
-            return e;
+        return e == TL_ERR_NOT_FOUND ? TL_ERR_EXISTS : e;
     }
     e = tl_db_change(db,
                      "UPDATE invites SET state = 'used', used_by = ? "

@@ -142,7 +142,7 @@ TL_CHECK tl_err tl_store_withdraw_invite(tl_store *s, const tl_node_id *network,
  * the one that is there; borrowed for the call, NULL where it fails.
  *
  * TL_ERR_NOT_FOUND: this node made no such invite, or forgot it. TL_ERR_EXISTS: another node used
- * it. TL_ERR_FORBIDDEN: it was withdrawn. */
+ * it, or this one, which is no member any more. TL_ERR_FORBIDDEN: it was withdrawn. */
 typedef void (*tl_store_spent)(void *user, tl_err e, const char *certificate, const char *why);
 TL_CHECK tl_err tl_store_spend_invite(tl_store *s, const uint8_t nonce[TL_INVITE_NONCE],
                                       const tl_member_row *member, tl_store_spent on_done,

@@ -401,7 +401,6 @@ void restart(node *a)
 {
     size_t i;
     json_t *list;
-    bool stale;
     tl_membership *old = tl_networks_count(a->book) ? tl_networks_at(a->book, 0) : NULL, *n;
     json_t *own = old ? json_incref(old->certificate) : NULL;
     tl_networks *before = a->book;
@@ -415,8 +414,7 @@ void restart(node *a)
         if (old->has_ca)
             assert_int_equal(tl_networks_set_ca(a->book, n, &old->ca), TL_OK);
         json_array_foreach (a->saved_lists, i, list)
-            assert_int_equal(tl_ptn_take_revocations(n->ptn, list, TL_PTN_TIME_MAX, &stale),
-                             TL_PTN_OK);
+            assert_int_equal(tl_ptn_load_revocations(n->ptn, list, env_wall(a)), TL_PTN_OK);
     }
     json_decref(own);
     tl_networks_free(before);

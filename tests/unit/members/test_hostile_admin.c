@@ -199,6 +199,110 @@ static void who_a_revoked_admin_admitted_learns_it_and_an_admin_takes_it_in_agai
     scene_end();
 }
 
+/* --- who dials a node that hides --- */
+
+static size_t n_told;
+
+static bool counts_told(const node *from, const node *to, const char *name, json_t *payload)
+{
+    (void)name, (void)payload;
+    n_told += from == nodes[2] && to == nodes[4];
+    return true;
+}
+
+/* How much node 2 answers to node 4, which has connected and shows a certificate. */
+static size_t answers_to(json_t *certificate)
+{
+    char hex[TL_NODE_ID_HEX + 1];
+    tl_node_id_write(hex, &lab(nodes[2])->id);
+    n_told = 0;
+    on_the_way = counts_told;
+    connect_nodes(nodes[2], nodes[4]);
+    hear(nodes[2], nodes[4], "ptnHello",
+         json_pack("{s:[{s:s, s:o, s:i, s:s, s:i, s:i}]}", "networks", "ptnID", hex, "certificate",
+                   certificate, "sequence", 0, "revoked", "00000000000000000000000000000000",
+                   "priceVersion", 0, "keyVersion", 0));
+    hear(nodes[2], nodes[4], "ptnRenew", json_pack("{s:s}", "ptnID", hex));
+    on_the_way = NULL;
+    return n_told;
+}
+
+static json_t *certificate_of_the_authority(const node *who, tl_unix from, tl_unix until)
+{
+    json_t *certificate;
+    const tl_membership *n = lab(nodes[0]);
+    tl_cert wish = {.network = n->id,
+                    .node = who->identity.id,
+                    .issuer = nodes[0]->identity.id,
+                    .role = TL_ROLE_CONSUMER,
+                    .issued_at = from,
+                    .expires_at = until};
+    assert_int_equal(tl_cert_make(&wish, &n->ca, NULL, &certificate), TL_OK);
+    return certificate;
+}
+
+static tl_may may_of(const node *server, const node *asker)
+{
+    return tl_networks_may_ask(server->book, &lab(server)->id, &asker->identity.id, wall());
+}
+
+static void begin_hidden(bool hide)
+{
+    begin_scene();
+    nodes[2]->hidden = true;
+    tl_networks_set_hide(nodes[2]->book, hide);
+}
+
+static void a_node_that_hides_answers_no_certificate_that_does_not_hold(void **state)
+{
+    (void)state;
+    for (int hide = 0; hide < 2; hide++) {
+        begin_hidden(hide); /* it has ended */
+        json_t *ended = certificate_of_the_authority(nodes[4], wall() - 400000, wall() - 300000);
+        assert_int_equal(answers_to(ended) == 0, hide);
+        assert_int_equal(may_of(nodes[2], nodes[4]), hide ? TL_MAY_UNKNOWN : TL_MAY_EXPIRED);
+        scene_end();
+        begin_hidden(hide); /* its node is revoked */
+        json_t *endless = certificate_of_the_authority(nodes[4], wall(), TL_PTN_NO_END);
+        (void)revoke(nodes[0], nodes[4], TL_REFUSAL_NONE);
+        assert_int_equal(answers_to(endless) == 0, hide);
+        assert_int_equal(may_of(nodes[2], nodes[4]), hide ? TL_MAY_UNKNOWN : TL_MAY_REVOKED);
+        scene_end();
+        begin_hidden(hide); /* its issuer is revoked */
+        json_t *minted = certificate_by_admin(nodes[4], TL_ROLE_CONSUMER, wall());
+        (void)revoke(nodes[0], nodes[1], TL_REFUSAL_NONE);
+        assert_int_equal(answers_to(minted) == 0, hide);
+        assert_int_equal(may_of(nodes[2], nodes[4]), hide ? TL_MAY_UNKNOWN : TL_MAY_REVOKED);
+        scene_end();
+    }
+    begin_hidden(true); /* one that holds is answered */
+    assert_true(answers_to(certificate_of_the_authority(nodes[4], wall(), TL_PTN_NO_END)) > 0);
+    assert_int_equal(may_of(nodes[2], nodes[4]), TL_MAY_OK);
+    scene_end();
+}
+
+/* That the hidden node is a member is nothing new for it. */
+static void who_met_a_node_that_hides_learns_from_it_that_it_is_revoked(void **state)
+{
+    (void)state;
+    begin_hidden(true);
+    char *invite = invite_by(nodes[0], TL_ROLE_PROVIDER, 0);
+    assert_int_equal(join(nodes[4], invite), 0);
+    free(invite);
+    nodes[2]->recognises = nodes[4]->recognises = true;
+    connect_nodes(nodes[2], nodes[4]);
+    assert_true(may_ask(nodes[2], nodes[4]));
+    cut_all(nodes[4]);
+    nodes[4]->down = true;
+    (void)revoke(nodes[0], nodes[4], TL_REFUSAL_NONE);
+    assert_int_equal(state_of(nodes[4]), TL_MEMBERSHIP_VALID);
+    nodes[4]->down = false;
+    connect_nodes(nodes[2], nodes[4]);
+    assert_int_equal(state_of(nodes[4]), TL_MEMBERSHIP_REVOKED);
+    assert_int_equal(may_of(nodes[2], nodes[4]), TL_MAY_REVOKED);
+    scene_end();
+}
+
 /* --- the authority's key comes back --- */
 
 static void the_ca_key_is_imported_where_the_network_was_left(void **state)
@@ -268,6 +372,8 @@ int main(void)
         cmocka_unit_test(an_admin_takes_no_other_admins_role_away),
         cmocka_unit_test(a_certificate_of_the_future_does_not_shut_its_node_out),
         cmocka_unit_test(who_a_revoked_admin_admitted_learns_it_and_an_admin_takes_it_in_again),
+        cmocka_unit_test(a_node_that_hides_answers_no_certificate_that_does_not_hold),
+        cmocka_unit_test(who_met_a_node_that_hides_learns_from_it_that_it_is_revoked),
         cmocka_unit_test(the_ca_key_is_imported_where_the_network_was_left),
         cmocka_unit_test(a_revoked_node_does_not_become_the_admin_by_the_ca_key),
         cmocka_unit_test(without_the_ca_key_nobody_promotes_whatever_its_role),

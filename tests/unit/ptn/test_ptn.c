@@ -143,7 +143,7 @@ static void the_next_list_holds_all_and_one_more(void **state)
     tl_ptn_free(n);
 }
 
-static void a_list_of_another_network_or_from_the_future_changes_nothing(void **state)
+static void a_list_of_another_network_changes_nothing(void **state)
 {
     (void)state;
     tl_ptn *n = network_new();
@@ -158,13 +158,72 @@ static void a_list_of_another_network_or_from_the_future_changes_nothing(void **
     assert_int_equal(tl_revocations_make(&list, &other_authority, NULL, &value), TL_OK);
     assert_int_equal(take(n, value, NULL), TL_PTN_FOREIGN);
     list.network = authority.id;
-    list.issued_at = NOW + TL_PTN_AHEAD_MAX + 1;
-    assert_int_equal(tl_revocations_make(&list, &authority, NULL, &value), TL_OK);
-    assert_int_equal(take(n, value, NULL), TL_PTN_EARLY);
     assert_false(tl_ptn_is_revoked(n, &member.id));
-    list.issued_at = NOW + TL_PTN_AHEAD_MAX;
+    list.network = authority.id;
     assert_int_equal(tl_revocations_make(&list, &authority, NULL, &value), TL_OK);
     assert_int_equal(take(n, value, NULL), TL_PTN_OK);
+    assert_true(tl_ptn_is_revoked(n, &member.id));
+    tl_ptn_free(n);
+}
+
+/* Our clock may be behind. But the list makes nothing newer than our clock says. */
+static void a_list_of_the_future_revokes(void **state)
+{
+    (void)state;
+    tl_ptn *n = network_new();
+    tl_revocation one = {member.id, NOW};
+    tl_revocations list = {.network = authority.id,
+                           .issuer = root.id,
+                           .sequence = 1,
+                           .issued_at = NOW + TL_PTN_AHEAD_MAX + 1,
+                           .n = 1,
+                           .entries = &one};
+    json_t *value;
+    assert_int_equal(tl_revocations_make(&list, &authority, NULL, &value), TL_OK);
+    assert_int_equal(take(n, value, NULL), TL_PTN_OK);
+    assert_true(tl_ptn_is_revoked(n, &member.id));
+    assert_int_equal(tl_ptn_listed_at(n), NOW);
+    list.sequence = 2;
+    list.issued_at = NOW - 5;
+    assert_int_equal(tl_revocations_make(&list, &authority, NULL, &value), TL_OK);
+    assert_int_equal(take(n, value, NULL), TL_PTN_OK);
+    assert_int_equal(tl_ptn_listed_at(n), NOW - 5);
+    tl_ptn_free(n);
+}
+
+/* The admin's list came first, then one of the authority with a lower sequence that revokes the
+ * admin. What was stored is loaded in any order. */
+static void a_restart_brings_nobody_back_whom_an_admin_revoked_that_is_revoked_since(void **state)
+{
+    (void)state;
+    json_t *by_the_admin = list_of(6, &admin, 1, (const tl_identity *[]){&member}),
+           *of_the_admin = list_of(5, &authority, 1, (const tl_identity *[]){&admin});
+    tl_ptn *n = network_new();
+    bool stale;
+    assert_int_equal(tl_ptn_take_revocations(n, by_the_admin, NOW, &stale), TL_PTN_OK);
+    assert_int_equal(tl_ptn_take_revocations(n, of_the_admin, NOW, &stale), TL_PTN_OK);
+    assert_int_equal(tl_ptn_list_count(n), 2);
+    for (int turned = 0; turned < 2; turned++) {
+        tl_ptn *again = network_new();
+        for (int i = 0; i < 2; i++)
+            assert_int_equal(
+                tl_ptn_load_revocations(again, tl_ptn_list_at(n, (size_t)(i ^ turned)), NOW),
+                TL_PTN_OK);
+        assert_true(tl_ptn_is_revoked(again, &member.id));
+        assert_true(tl_ptn_is_revoked(again, &admin.id));
+        assert_int_equal(tl_ptn_list_count(again), 2);
+        assert_int_equal(tl_ptn_sequence(again), 6);
+        tl_ptn_free(again);
+    }
+    /* what was not stored is judged by who is revoked now, and an altered list counts nowhere */
+    tl_ptn *other = network_new();
+    assert_int_equal(take(other, of_the_admin, NULL), TL_PTN_OK);
+    assert_int_equal(tl_ptn_take_revocations(other, by_the_admin, NOW, &stale), TL_PTN_REVOKED);
+    json_object_set_new(by_the_admin, "sequence", json_integer(7));
+    assert_int_equal(tl_ptn_load_revocations(other, by_the_admin, NOW), TL_PTN_SIGNATURE);
+    assert_false(tl_ptn_is_revoked(other, &member.id));
+    json_decref(by_the_admin);
+    tl_ptn_free(other);
     tl_ptn_free(n);
 }
 
@@ -328,7 +387,9 @@ int main(void)
         cmocka_unit_test(a_list_only_adds),
         cmocka_unit_test(two_admins_that_revoke_at_once_both_count),
         cmocka_unit_test(the_next_list_holds_all_and_one_more),
-        cmocka_unit_test(a_list_of_another_network_or_from_the_future_changes_nothing),
+        cmocka_unit_test(a_list_of_another_network_changes_nothing),
+        cmocka_unit_test(a_list_of_the_future_revokes),
+        cmocka_unit_test(a_restart_brings_nobody_back_whom_an_admin_revoked_that_is_revoked_since),
         cmocka_unit_test(the_newest_price_counts_and_of_two_the_lower),
     };
     return cmocka_run_group_tests(tests, scene_set_up, NULL);

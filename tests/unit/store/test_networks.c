@@ -329,7 +329,10 @@ static void an_invite_is_spent_once_and_its_node_may_come_again(void **state)
     assert_string_equal(a.certificate, "first");
     assert_int_equal(DO(s, a, tl_store_drop_member(s, AT(LAB), AT(NODE(3)), on_told, &a)), TL_OK);
     assert_int_equal(spend(s, 1, AT(NODE(4)), "other", &a), TL_ERR_EXISTS);
-    assert_int_equal(spend(s, 1, AT(NODE(3)), "third", &a), TL_OK); /* it had left */
+    /* who left, or was dropped as its certificate had ended, does not come back with what it used */
+    assert_int_equal(spend(s, 1, AT(NODE(3)), "third", &a), TL_ERR_EXISTS);
+    assert_int_equal(put_invite(s, 2), TL_OK);
+    assert_int_equal(spend(s, 2, AT(NODE(3)), "third", &a), TL_OK);
     assert_string_equal(a.certificate, "third");
     assert_rows(s, "network 1 lab {\"ours\":1} seed=-1 key=- left=0 at=10\n"
                    "member 1 3 third '' 600\n");
