@@ -21,7 +21,7 @@ static tl_access_verdict for_member(const tl_access *a, const tl_node_id *peer,
                                     const tl_node_id *network)
 {
     const tl_membership *n = ours(a, network);
-    if (!n || (!tl_networks_cert_of(a->book, n, peer) && !tl_ptn_is_revoked(n->ptn, peer)))
+    if (!n || tl_networks_is_stranger(a->book, n, peer, wall(a)))
         return TL_ACCESS_UNPROVEN;
     return of_network(tl_networks_may_ask(a->book, network, peer, wall(a)));
 }

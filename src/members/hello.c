@@ -235,13 +235,12 @@ static void on_entry(tl_members *m, tl_neighbour *nb, const json_t *entry)
     if (!digest_of(entry, &theirs) ||
         !take_certificate(m, nb, n, json_object_get(entry, "certificate")))
         return;
-    bool holds = tl_members_holds(m, &nb->id, n);
-    if (!holds && !tl_networks_may_show(m->config.book, n, &nb->id))
+    if (tl_networks_is_stranger(m->config.book, n, &nb->id, tl_members_wall(m)))
         return; /* an answer would tell it that we are a member */
     tl_member_link *l = tl_link_get(nb, &n->id);
     if (!l)
         return;
-    if (holds)
+    if (tl_members_holds(m, &nb->id, n))
         tl_networks_set_met(m->config.book, n, &nb->id);
     l->heard = true;
     l->their_revoked = theirs;

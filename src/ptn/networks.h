@@ -134,11 +134,13 @@ tl_ptn_verdict tl_networks_take_certificate(tl_networks *b, const tl_node_id *pe
 /* One whose signature was checked before: the store's, or one that this node made. OLD, FOREIGN,
  * NO_MEMORY as above; times are not judged. */
 tl_ptn_verdict tl_networks_keep(tl_networks *b, const tl_cert *cert);
-/* A connection to the peer stands: its certificates do not make room for others. */
 /* The node, whose certificate is known, has been told that we are a member, as its certificate held. */
 void tl_networks_set_met(tl_networks *b, const tl_membership *n, const tl_node_id *peer);
-/* May a node without a certificate that holds be told that we are a member? */
-bool tl_networks_may_show(const tl_networks *b, const tl_membership *n, const tl_node_id *peer);
+/* Is nothing of the node known, or, where we hide, nothing for which it may be told that we are a
+ * member? */
+bool tl_networks_is_stranger(const tl_networks *b, const tl_membership *n, const tl_node_id *peer,
+                             tl_unix now);
+/* A connection to the peer stands: its certificates do not make room for others. */
 void tl_networks_set_connected(tl_networks *b, const tl_node_id *peer, bool connected);
 /* The certificate that is kept. NULL: none. */
 const tl_cert *tl_networks_cert_of(const tl_networks *b, const tl_membership *n,

@@ -88,6 +88,16 @@ static tl_may peer_is(const tl_kept_cert *k, const tl_membership *n, tl_unix now
     }
 }
 
+bool tl_networks_is_stranger(const tl_networks *b, const tl_membership *n, const tl_node_id *peer,
+                             tl_unix now)
+{
+    const tl_kept_cert *k = tl_kept_cert_find(b, n, peer);
+    bool out = tl_ptn_is_revoked(n->ptn, peer);
+    if (!b->hides)
+        return !k && !out;
+    return !k || (!k->met && (out || peer_is(k, n, now)));
+}
+
 /* A peer that is revoked is told so whether or not we have its certificate. A node that hides tells
  * nobody so who does not know already that it is a member. */
 static tl_may both_are(const tl_networks *b, const tl_membership *n, const tl_node_id *peer,
@@ -97,8 +107,9 @@ static tl_may both_are(const tl_networks *b, const tl_membership *n, const tl_no
     if (may)
         return may;
     *ret_kept = tl_kept_cert_find(b, n, peer);
-    may = tl_ptn_is_revoked(n->ptn, peer) ? TL_MAY_REVOKED : peer_is(*ret_kept, n, now);
-    return may && !tl_networks_may_show(b, n, peer) ? TL_MAY_UNKNOWN : may;
+    if (tl_networks_is_stranger(b, n, peer, now))
+        return TL_MAY_UNKNOWN;
+    return tl_ptn_is_revoked(n->ptn, peer) ? TL_MAY_REVOKED : peer_is(*ret_kept, n, now);
 }
 
 static bool is_stale(const tl_networks *b, const tl_membership *n, tl_unix now)

@@ -129,6 +129,16 @@ static void an_outsider_hears_the_same_from_a_member_and_from_any_other_node(voi
     /* A member is told more. */
     assert_int_equal(tl_access_for_peer(&expired.access, &member, &authority.id),
                      verdict_of(TL_MAY_WE_ROLE));
+    /* One that was a member is no outsider, but for a node that hides and never met it. */
+    members_revoke(&in.m, &member);
+    assert_int_equal(tl_access_for_peer(&in.access, &member, &authority.id),
+                     verdict_of(TL_MAY_REVOKED));
+    tl_networks_set_hide(in.m.book, true);
+    assert_int_equal(tl_access_for_peer(&in.access, &member, &authority.id), TL_ACCESS_UNPROVEN);
+    assert_int_equal(tl_access_for_peer(&in.access, &consumer, &authority.id), TL_ACCESS_OK);
+    tl_networks_set_met(in.m.book, in.m.lab, &member);
+    assert_int_equal(tl_access_for_peer(&in.access, &member, &authority.id),
+                     verdict_of(TL_MAY_REVOKED));
     members_clear(&in.m);
     members_clear(&expired.m);
     members_clear(&out.m);
