@@ -5,6 +5,11 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+/* Seconds. An older name leaves memory where a new one has no place: the store knows it for the whole day,
+ * and refuses it as well. So no client takes all places for longer, and the store keeps at most as many
+ * names as come in a day at TL_BOOK_RECENT_MAX an hour: 3 million. */
+#define HELD 3600
+
 struct tl_credit_naming {
     tl_credit *credit;
     char request[TL_REQUEST_ID_MAX];
@@ -28,11 +33,13 @@ static tl_name *find_name(const tl_credit *c, const char *request)
     return n;
 }
 
-/* NULL: no memory, or as many names as are kept were given within a day. */
+/* NULL: no memory, or as many names as are kept were given within an hour. */
 static tl_name *add_name(tl_credit *c, const char *request, tl_unix at)
 {
     tl_name *n;
     while (c->names_by_age && c->names_by_age->at <= at - TL_BOOK_DAY)
+        drop_name(c, c->names_by_age);
+    if (HASH_COUNT(c->names) >= TL_BOOK_RECENT_MAX && c->names_by_age->at <= at - HELD)
         drop_name(c, c->names_by_age);
     if (HASH_COUNT(c->names) >= TL_BOOK_RECENT_MAX || !(n = calloc(1, sizeof *n)))
         return NULL;
@@ -114,12 +121,11 @@ static void unname_done(tl_book_op *op, tl_err e)
 void tl_credit_unname(tl_credit *c, const char *request)
 {
     tl_name *n = find_name(c, request);
-    if (!n)
-        return;
     tl_book_op *op = tl_book_op_new(TL_BOOK_UNNAME);
     if (op)
-        memcpy(op->entry.request, n->request, sizeof op->entry.request);
-    drop_name(c, n);
+        snprintf(op->entry.request, sizeof op->entry.request, "%s", request);
+    if (n)
+        drop_name(c, n);
     (void)!tl_credit_submit(c, op, unname_done, c); /* else it is free after a day */
 }
 

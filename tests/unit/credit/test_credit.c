@@ -358,6 +358,46 @@ static void a_name_is_given_once_a_day_also_over_restarts(void **state)
     assert_int_equal(name(p, "other"), TL_OK);
 }
 
+static void
+names_that_fill_the_table_keep_others_out_for_an_hour_and_are_known_for_a_day(void **state)
+{
+    pair *p = *state;
+    char request[16];
+    assert_int_equal(name(p, "mine"), TL_OK);
+    for (unsigned i = 1; i < TL_BOOK_RECENT_MAX; i++) {
+        snprintf(request, sizeof request, "n%u", i);
+        tl_credit_on_loaded_name(p->a.credit, request, p->wall);
+    }
+    assert_int_equal(name(p, "late"), TL_ERR_BUSY);
+    pass_time(p, 3600 * TL_SEC - TL_SEC);
+    assert_int_equal(name(p, "late"), TL_ERR_BUSY);
+    pass_time(p, TL_SEC);
+    assert_int_equal(name(p, "late"), TL_OK); /* in the place of "mine" */
+    assert_int_equal(name(p, "late"), TL_ERR_EXISTS);
+    assert_int_equal(name(p, "mine"), TL_ERR_EXISTS); /* says the store */
+    tl_credit_unname(p->a.credit, "mine");
+    assert_int_equal(name(p, "mine"), TL_OK);
+}
+
+static void a_signature_counts_also_where_its_account_knew_of_no_unsigned_receipt(void **state)
+{
+    pair *p = *state;
+    for (unsigned known = 1; known <= 2; known++) { /* of two */
+        char first[8], second[8];
+        snprintf(first, sizeof first, "a%u", known);
+        snprintf(second, sizeof second, "b%u", known);
+        p->a.is_silent = true;
+        assert_true(trade(p, first, 10, 20));
+        assert_true(trade(p, second, 10, 20));
+        assert_int_equal(unsigned_at(&p->b), 2);
+        tl_ledger_sums sums = tl_credit_sums_of(p->b.credit, &p->a.self.id);
+        tl_credit_on_loaded_peer(p->b.credit, &p->a.self.id, &sums, known);
+        p->a.is_silent = false;
+        connect_pair(p);
+        assert_int_equal(unsigned_at(&p->b), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -376,6 +416,8 @@ int main(void)
         WITH_PAIR(a_partner_that_never_signs_gets_no_more_work),
         WITH_PAIR(many_receipts_go_in_few_messages_and_none_is_left_out),
         WITH_PAIR(a_name_is_given_once_a_day_also_over_restarts),
+        WITH_PAIR(names_that_fill_the_table_keep_others_out_for_an_hour_and_are_known_for_a_day),
+        WITH_PAIR(a_signature_counts_also_where_its_account_knew_of_no_unsigned_receipt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
