@@ -67,7 +67,7 @@ static bool meet(tl_route *x)
     HASH_ITER (hh, r->table->peers, p, next)
         if (n < MEET_FOR_ONE && is_promising(x, p))
             n += tl_meet_begin(r->meet, &p->id);
-    return n > 0;
+    return n > 0 || r->table->looks.behind; /* it is not known yet what all claim */
 }
 
 bool tl_route_wait_for_members(tl_route *x)

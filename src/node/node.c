@@ -37,6 +37,7 @@ static void note(tl_node_sign *s, uint64_t count, tl_time now)
 static void run(void *user)
 {
     tl_node *n = user;
+    tl_node_go_on_with_claims(n);
     /* Each part's work may give another part work. After 8 rounds the rest waits for the next turn
      * of the loop. */
     for (int i = 0; i < 8; i++) {
@@ -61,7 +62,7 @@ static void run(void *user)
     note(&n->holes, tl_peers_quic_counters(n->peers)->black_holes, now);
     tl_relay_client_rearm(n->client);
     finish_drain(n);
-    tl_timer_set(&n->timer, expiry(n));
+    tl_timer_set(&n->timer, n->table.looks.behind ? now : expiry(n));
 }
 
 void tl_node_wake(tl_node *n)

@@ -42,6 +42,21 @@ void tl_node_follow_book(tl_node *n)
     tl_router_on_book(n->router);
 }
 
+void tl_node_on_listed(tl_node *n)
+{
+    tl_router_on_listed(n->router);
+    if (n->members)
+        tl_members_on_present(n->members);
+}
+
+void tl_node_go_on_with_claims(tl_node *n)
+{
+    if (!tl_claims_go_on(n->book, &n->table, wall(n)))
+        return;
+    tl_node_on_listed(n);
+    tl_router_on_relay(n->router);
+}
+
 void tl_node_look_for_members(tl_node *n)
 {
     if (n->settings.ptn_hide || tl_peer_table_count(&n->table) < TL_PEERS_MAX / 2)

@@ -162,9 +162,7 @@ static void link_discovered(void *user, const char *model, bool ok)
     if (!model[0] && ok) {
         tl_peer_table_end_round(&n->table);
         tl_node_look_for_members(n);
-        tl_router_on_listed(n->router);
-        if (n->members)
-            tl_members_on_present(n->members);
+        tl_node_on_listed(n);
     }
     tl_router_on_discovered(n->router, model, ok);
     if (!model[0])

@@ -163,6 +163,10 @@ TL_CHECK tl_err tl_node_ask_everybody(tl_node *n);
 json_t *tl_node_ptns(tl_node *n);
 /* In each turn: all parts learn what has changed in the book. */
 void tl_node_follow_book(tl_node *n);
+/* Nodes were listed, or it became known what they claim. */
+void tl_node_on_listed(tl_node *n);
+/* A turn of the loop begins: looks at what nodes claim that the last turn had no time for. */
+void tl_node_go_on_with_claims(tl_node *n);
 /* All nodes were listed: asks for the members of our networks, too, where the relay has more nodes than
  * this one remembers. */
 void tl_node_look_for_members(tl_node *n);

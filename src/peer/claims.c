@@ -22,23 +22,41 @@ static bool is_recognised(const tl_peer *p, const tl_membership *n, tl_unix now)
 }
 
 /* Of what is looked at here. The book's own version grows with each certificate that anybody shows. */
-static uint64_t version_of(const tl_networks *book)
+typedef struct {
+    uint64_t networks, version;
+    size_t cost; /* of one look, in HMACs and one */
+} book_view;
+
+static uint64_t mixed(uint64_t sum, uint64_t more)
 {
-    uint64_t version = 0;
+    return (sum + more) * UINT64_C(0x9E3779B97F4A7C15);
+}
+
+static book_view view_of(const tl_networks *book)
+{
+    book_view v = {.cost = 1};
     for (size_t i = 0; i < tl_networks_count(book); i++) {
         const tl_membership *n = tl_networks_at(book, i);
         const tl_hide_key *keys;
-        uint64_t id, tags = (uint64_t)tl_ptn_groupkey_version(n->ptn) << 8;
+        uint64_t id, count = tl_ptn_hide_keys(n->ptn, &keys);
         memcpy(&id, n->id.key, sizeof id);
-        tags |= (uint64_t)tl_ptn_hide_keys(n->ptn, &keys) << 1 | (n->left ? 1 : 0);
-        version = (version + (id ^ tags)) * UINT64_C(0x9E3779B97F4A7C15);
+        v.networks = mixed(v.networks, id ^ (n->left ? 1 : 0));
+        v.version = mixed(v.version, (uint64_t)tl_ptn_groupkey_version(n->ptn) << 8 | count);
+        v.cost += n->left ? 0 : count * TL_HIDE_HOURS;
     }
-    return version;
+    v.version = mixed(v.version, v.networks);
+    return v;
 }
 
-static void look(const tl_networks *book, tl_peer *p, uint64_t version, tl_unix now)
+static bool is_current(const tl_peer_claims *c, const book_view *v, tl_unix now)
 {
-    p->claims = (tl_peer_claims){.known = true, .version = version, .until = tl_hide_until(now)};
+    return c->known && c->version == v->version && now < c->until && now >= c->until - TL_HIDE_HOUR;
+}
+
+static void look(const tl_networks *book, tl_peer *p, const book_view *v, tl_unix now)
+{
+    p->claims = (tl_peer_claims){
+        .known = true, .networks = v->networks, .version = v->version, .until = tl_hide_until(now)};
     for (size_t i = 0; p->n_ptns && i < tl_networks_count(book); i++) {
         const tl_membership *n = tl_networks_at(book, i);
         bool tagged = !n->left && is_recognised(p, n, now);
@@ -49,16 +67,44 @@ static void look(const tl_networks *book, tl_peer *p, uint64_t version, tl_unix 
     }
 }
 
-/* NULL: nothing is claimed. */
+/* The first look of a turn is always made, so that every turn gets on. False: not in this turn. */
+static bool may_look(tl_peer_looks *l, const book_view *v)
+{
+    bool may = !l->spent || l->spent + v->cost <= TL_CLAIMS_PER_TURN;
+    l->spent += may ? v->cost : 0;
+    l->behind |= !may;
+    return may;
+}
+
+/* NULL: nothing is claimed, as far as is known. */
 static const tl_peer_claims *claims_of(const tl_networks *book, tl_peer *p, tl_unix now)
 {
     if (!book || !p->n_ptns)
         return NULL;
-    uint64_t version = version_of(book);
-    if (!p->claims.known || p->claims.version != version || now >= p->claims.until ||
-        now < p->claims.until - TL_HIDE_HOUR)
-        look(book, p, version, now);
-    return &p->claims;
+    book_view v = view_of(book);
+    if (is_current(&p->claims, &v, now))
+        return &p->claims;
+    if (may_look(p->looks, &v))
+        look(book, p, &v, now);
+    /* Another hour or key: what was found before counts until the next look. */
+    return p->claims.known && p->claims.networks == v.networks ? &p->claims : NULL;
+}
+
+bool tl_claims_go_on(const tl_networks *book, tl_peer_table *t, tl_unix now)
+{
+    bool was_behind = t->looks.behind;
+    t->looks = (tl_peer_looks){0};
+    if (!was_behind || !book)
+        return false;
+    book_view v = view_of(book);
+    for (tl_peer *p = t->peers; p; p = p->hh.next) {
+        if (!p->n_ptns || is_current(&p->claims, &v, now))
+            continue;
+        if (!may_look(&t->looks, &v))
+            return false;
+        look(book, p, &v, now);
+    }
+    return true;
 }
 
 static bool is_in(const tl_networks *book, uint64_t bits, const tl_node_id *network)

@@ -74,6 +74,7 @@ tl_peer *tl_peer_table_get(tl_peer_table *t, const tl_node_id *id)
     p->id = *id;
     p->tier = 4;
     p->round = t->round;
+    p->looks = &t->looks;
     if (!TL_TABLE_ADD(hh, t->peers, id, sizeof p->id, p)) {
         free(p);
         return NULL;

@@ -23,10 +23,17 @@ struct tl_contact; /* the connections to a peer (peer/state.h) */
 /* Which of our networks a node claims, as peer/claims.h has found it: a bit for each. */
 typedef struct {
     bool known;
+    uint64_t networks;     /* which ours were, in their order: a bit belongs to a place */
     uint64_t version;      /* of our networks and their group keys */
     tl_unix until;         /* tags are others then */
     uint64_t ours, tagged; /* tagged: of `ours`, those that only a member can claim so */
 } tl_peer_claims;
+
+/* How much of this turn of the loop went into claims (peer/claims.h). */
+typedef struct {
+    size_t spent;
+    bool behind; /* a node was not looked at for that */
+} tl_peer_looks;
 
 typedef struct {
     tl_node_id id;
@@ -39,11 +46,12 @@ typedef struct {
     size_t n_ptns; /* what it shows as ptnIDs: networks, or tags (peer/claims.h). No proof */
     uint8_t (*ptns)[32];
     tl_peer_claims claims;
-    bool members_only; /* it takes questions of its networks alone */
-    uint32_t round;    /* the last discovery that listed the node */
-    bool proven;       /* a question between us was answered whole, either way */
-    bool listed;       /* the relay lists the node as present */
-    bool in_clear;     /* it speaks the old protocol alone (tl_peer_is_listed_as) */
+    tl_peer_looks *looks; /* its table's */
+    bool members_only;    /* it takes questions of its networks alone */
+    uint32_t round;       /* the last discovery that listed the node */
+    bool proven;          /* a question between us was answered whole, either way */
+    bool listed;          /* the relay lists the node as present */
+    bool in_clear;        /* it speaks the old protocol alone (tl_peer_is_listed_as) */
     /* Until then other nodes come first: no connection to this one could be made. 0: since then one
      * was. (What its answers were like is another thing: ask/merit.) */
     tl_time unusable_until;
@@ -69,6 +77,7 @@ typedef struct {
 /* Zero-initialise to begin. */
 typedef struct {
     tl_peer *peers;
+    tl_peer_looks looks;
     uint32_t round;
     tl_peer_keyed *keyed[2]; /* listed with their key; a connection stood. The oldest first */
     bool forgot_keys;        /* one of those was forgotten, or there was no memory for it */

@@ -47,8 +47,8 @@ bool tl_hide_recognises(const tl_hide_key *key, const tl_node_id *node, tl_unix 
     for (uint64_t h = from; n && h <= hour + TL_HIDE_HOURS_BY; h++) {
         uint8_t tag[TL_HIDE_TAG];
         make(key, node, h, tag);
-        for (size_t i = 0; i < n; i++)
-            if (sodium_memcmp(tag, tags[i], sizeof tag) == 0)
+        for (size_t i = 0; i < n; i++) /* what is shown is public: an early end tells nothing */
+            if (memcmp(tag, tags[i], 8) == 0 && memcmp(tag, tags[i], sizeof tag) == 0)
                 return true;
     }
     return false;

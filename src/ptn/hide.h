@@ -20,6 +20,7 @@
 /* Clocks may differ by so many hours. Each hour more is one HMAC more for each node that is listed:
  * three cost about 2 us. */
 #define TL_HIDE_HOURS_BY 1
+#define TL_HIDE_HOURS    (2 * TL_HIDE_HOURS_BY + 1) /* HMACs of one key for one node */
 
 /* A group key, prepared: half of what a tag costs is done once. */
 typedef struct {

@@ -1,5 +1,7 @@
 #include "whole_networks.h"
 
+#include "peer/claims.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <utlist.h>
@@ -497,6 +499,8 @@ static void run_direct(whole_node *n)
 static void flush(void *user)
 {
     whole_node *n = user;
+    if (n->book && tl_claims_go_on(n->book, &n->table, env_wall(n)))
+        tl_router_on_listed(n->router);
     do {
         n->awake = false;
         while (job_step(n))

@@ -178,6 +178,100 @@ static void a_network_that_was_left_is_claimed_in_vain(void **state)
     scene_clear(&s);
 }
 
+enum { STRANGERS = 1000 };
+
+/* Each shows as many tags as it may, and none is of ours. */
+static void strangers_list(scene *s, size_t n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        tl_node_id id = {.key = {9, (uint8_t)i, (uint8_t)(i >> 8)}};
+        tl_peer *p = tl_peer_table_get(&s->table, &id);
+        json_t *tags = json_array();
+        for (unsigned k = 0; k < TL_PEER_PTNS_MAX; k++) {
+            char hex[65];
+            snprintf(hex, sizeof hex, "%032x%032x", i + 1, k + 1);
+            json_array_append_new(tags, json_string(hex));
+        }
+        json_t *capabilities = json_pack("{s:o}", "ptnIDs", tags);
+        assert_non_null(p);
+        assert_true(tl_peer_describe(p, NULL, capabilities));
+        json_decref(capabilities);
+    }
+}
+
+/* Asks of all strangers what they claim: it is nothing. */
+static void look_at_strangers(scene *s, tl_unix now)
+{
+    for (tl_peer *p = s->table.peers; p; p = p->hh.next)
+        if (p != s->peer)
+            assert_false(tl_claims_has(s->book, p, NULL, now));
+}
+
+static void made_up_tags_take_a_bounded_part_of_each_turn_and_all_are_looked_at(void **state)
+{
+    (void)state;
+    scene s;
+    scene_init(&s, TL_PTN_NO_END);
+    for (int i = 1; i <= 3; i++)
+        new_group_key(&s, i, (uint8_t)i);
+    size_t each = 1 + 3 * TL_HIDE_HOURS, per_turn = TL_CLAIMS_PER_TURN / each, turns = 1;
+    strangers_list(&s, STRANGERS);
+    lists(&s, json_pack("[o]", tag_by(3, &s.peer->id, NOW)));
+    look_at_strangers(&s, NOW);
+    assert_false(claims_at(&s, NOW)); /* not known yet */
+    assert_true(s.table.looks.behind);
+    assert_int_equal(s.table.looks.spent, per_turn * each);
+    for (; !tl_claims_go_on(s.book, &s.table, NOW); turns++)
+        assert_true(s.table.looks.behind && s.table.looks.spent <= TL_CLAIMS_PER_TURN);
+    assert_int_equal(turns, STRANGERS / per_turn);
+    assert_true(claims_at(&s, NOW));
+    size_t spent = s.table.looks.spent;
+    look_at_strangers(&s, NOW); /* what is known costs nothing */
+    assert_int_equal(s.table.looks.spent, spent);
+    assert_false(s.table.looks.behind);
+    scene_clear(&s);
+}
+
+static void few_nodes_are_looked_at_at_once(void **state)
+{
+    (void)state;
+    scene s;
+    scene_init(&s, TL_PTN_NO_END);
+    new_group_key(&s, 1, 7);
+    strangers_list(&s, 100);
+    lists(&s, json_pack("[o]", tag_by(7, &s.peer->id, NOW)));
+    look_at_strangers(&s, NOW);
+    assert_true(claims_at(&s, NOW));
+    assert_int_equal(s.table.looks.spent, 101 * (1 + TL_HIDE_HOURS));
+    assert_false(tl_claims_go_on(s.book, &s.table, NOW)); /* nothing was left out */
+    assert_int_equal(s.table.looks.spent, 0);
+    scene_clear(&s);
+}
+
+static void what_was_known_counts_until_there_is_time_to_look_again(void **state)
+{
+    (void)state;
+    scene s;
+    scene_init(&s, TL_PTN_NO_END);
+    new_group_key(&s, 1, 7);
+    strangers_list(&s, STRANGERS);
+    lists(&s, json_pack("[o]", tag_by(7, &s.peer->id, NOW)));
+    assert_true(claims_at(&s, NOW));
+    look_at_strangers(&s, NOW);
+    assert_true(claims_at(&s, NOW + 5 * TL_HIDE_HOUR)); /* another hour */
+    new_group_key(&s, 2, 8);
+    assert_true(claims_at(&s, NOW));
+    tl_membership *other;
+    assert_int_equal(tl_networks_add(s.book, &s.self.id, "other", &other), TL_OK);
+    assert_false(claims_at(&s, NOW)); /* what was known is of other networks */
+    while (!tl_claims_go_on(s.book, &s.table, NOW))
+        ;
+    assert_true(claims_at(&s, NOW));
+    lists(&s, json_pack("[o]", tag_by(9, &s.peer->id, NOW))); /* it says something else */
+    assert_false(claims_at(&s, NOW));
+    scene_clear(&s);
+}
+
 static void own(scene *s, bool hide, tl_unix now, const json_t *expected, tl_unix until)
 {
     tl_unix made_until;
@@ -219,6 +313,9 @@ int main(void)
         cmocka_unit_test(nonsense_in_the_list_hides_nothing_else_and_the_list_is_bounded),
         cmocka_unit_test(a_tag_is_recognised_by_its_group_key_in_its_hour),
         cmocka_unit_test(a_network_that_was_left_is_claimed_in_vain),
+        cmocka_unit_test(made_up_tags_take_a_bounded_part_of_each_turn_and_all_are_looked_at),
+        cmocka_unit_test(few_nodes_are_looked_at_at_once),
+        cmocka_unit_test(what_was_known_counts_until_there_is_time_to_look_again),
         cmocka_unit_test(this_node_lists_its_networks_or_its_tags),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
