@@ -147,3 +147,9 @@ void whole_node_hide(whole_node *n, const tl_identity *authority, uint8_t group)
     n->hide = true;
     whole_node_tell(n);
 }
+
+void whole_networks_go_on(whole_node *n)
+{
+    if (n->book && tl_claims_go_on(n->book, &n->table, n->env.wall(n->env.user)))
+        tl_router_on_listed(n->router);
+}

@@ -19,6 +19,8 @@ void whole_node_ask_for(whole_node *n, question_record *q, const tl_node_id *net
 void whole_node_claim(whole_node *n, question_record *q, const tl_node_id *network,
                       const whole_node *peer, const char *model);
 
+/* Looks on at what others list of our networks. */
+void whole_networks_go_on(whole_node *n);
 /* Of tl_peers_events. */
 void whole_networks_on_hello(void *user, const tl_peer *peer);
 void whole_networks_on_told(void *user, const tl_peer *peer, const char *name,

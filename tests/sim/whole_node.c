@@ -1,7 +1,5 @@
 #include "whole_networks.h"
 
-#include "peer/claims.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <utlist.h>
@@ -499,8 +497,7 @@ static void run_direct(whole_node *n)
 static void flush(void *user)
 {
     whole_node *n = user;
-    if (n->book && tl_claims_go_on(n->book, &n->table, env_wall(n)))
-        tl_router_on_listed(n->router);
+    whole_networks_go_on(n);
     do {
         n->awake = false;
         while (job_step(n))
