@@ -33,7 +33,8 @@ static const char *allow_text(int methods, char ret[ALLOW_MAX])
 static void copy_text(char *ret, size_t cap, tl_slice s)
 {
     size_t n = s.n < cap ? s.n : cap - 1;
-    memcpy(ret, s.p, n);
+    if (n) /* of nothing the pointer may be NULL */
+        memcpy(ret, s.p, n);
     ret[n] = 0;
 }
 
