@@ -506,8 +506,7 @@ static void flush(void *user)
         tl_asker_run(n->asker);
         run_direct(n);
         tl_peers_run(n->peers);
-        n->awake = whole_credit_step(n) || n->awake;
-    } while (n->awake);
+    } while (whole_credit_step(n) || n->awake);
     whole_net_flush(&n->net);
 }
 
