@@ -13,6 +13,12 @@ static bool is_limit(tl_slice key)
     return false;
 }
 
+/* How many answers the server makes for the one question. */
+static bool is_answers(tl_slice key)
+{
+    return tl_slice_eq(key, TL_SLICE_LIT("n")) || tl_slice_eq(key, TL_SLICE_LIT("best_of"));
+}
+
 /* 0: not a whole number from 1 to TL_ASK_LIMIT_MAX, written in digits alone. */
 static uint64_t number_of(tl_slice digits)
 {
@@ -30,13 +36,15 @@ uint64_t tl_ask_limit(const char *content_type, tl_slice body)
     tl_jsonscan s;
     tl_json_member m;
     bool done = false;
-    uint64_t most = 0;
+    uint64_t most = 0, answers = 1;
     if (tl_multipart_is(content_type) || tl_jsonscan_begin_body(&s, body, 0))
         return 0;
-    while (!tl_jsonscan_next(&s, &m, &done) && !done)
-        if (m.kind == TL_JSON_NUMBER && is_limit(m.key)) {
-            uint64_t n = number_of(m.value);
+    while (!tl_jsonscan_next(&s, &m, &done) && !done) {
+        uint64_t n = m.kind == TL_JSON_NUMBER ? number_of(m.value) : 0;
+        if (is_limit(m.key))
             most = n > most ? n : most;
-        }
-    return most;
+        else if (is_answers(m.key))
+            answers = n > answers ? n : answers;
+    }
+    return most > TL_ASK_LIMIT_MAX / answers ? TL_ASK_LIMIT_MAX : most * answers;
 }

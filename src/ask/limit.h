@@ -8,7 +8,8 @@
 #define TL_ASK_LIMIT_MAX 10000000
 
 /* The largest of the top-level numbers by which servers bound an answer: "max_tokens",
- * "max_completion_tokens", "max_output_tokens", "n_predict". 0: the body has none, or is no JSON. */
+ * "max_completion_tokens", "max_output_tokens", "n_predict"; times the larger of "n" and "best_of", the
+ * number of answers; at most TL_ASK_LIMIT_MAX. 0: the body has none, or is no JSON. */
 uint64_t tl_ask_limit(const char *content_type, tl_slice body);
 
 #endif

@@ -29,6 +29,7 @@ static void end_line(tl_usage *u)
     if (u->has_delta)
         u->deltas++;
     u->has_delta = u->in_string = u->escaped = u->in_response = u->after_string = false;
+    u->line_begun = u->passed_over = false;
     u->depth = u->usage_depth = 0;
     u->key[0] = 0;
     u->number = NULL;
@@ -74,8 +75,10 @@ static void string_byte(tl_usage *u, uint8_t c)
     } else if (c == '"') {
         u->in_string = false;
         u->after_string = true;
-        if (u->text_n && is_content(u->key))
+        if (u->text_n && is_content(u->key)) {
             u->has_delta = true;
+            u->said += u->text_n;
+        }
         return;
     }
     keep_text(u, &c, 1);
@@ -172,9 +175,17 @@ void tl_usage_observe(tl_usage *u, tl_slice bytes)
                 break;
         }
         uint8_t c = bytes.p[i];
-        if (u->sse && (c == '\n' || c == '\r'))
+        if (u->sse && (c == '\n' || c == '\r')) {
             end_line(u);
-        else if (u->in_string)
+            continue;
+        }
+        if (u->sse && !u->line_begun) {
+            u->line_begun = true;
+            u->passed_over = c == ':'; /* a comment: nobody sees it */
+        }
+        if (u->passed_over)
+            continue;
+        if (u->in_string)
             string_byte(u, c);
         else
             plain_byte(u, c);
@@ -203,7 +214,7 @@ tl_answer_end tl_usage_delivered(const tl_usage *u, uint64_t asked)
     tl_answer_end end = {tl_usage_prompt_of(asked), deltas_of(u)};
     if (u->has_usage && u->tokens_in && u->tokens_in <= asked)
         end.tokens_in = u->tokens_in;
-    if (u->has_usage && u->tokens_out <= u->bytes)
+    if (u->has_usage && u->tokens_out <= (u->sse ? u->said + TL_USAGE_UNSAID : u->bytes))
         end.tokens_out = u->tokens_out;
     return end;
 }

@@ -5,6 +5,9 @@
 
 #include "ask/exchange.h"
 
+/* Tokens that a model may generate and a stream does not show: the end of a turn, the frame of a call. */
+#define TL_USAGE_UNSAID 64
+
 typedef struct {
     bool blind; /* neither of the two kinds of text that tell tokens */
     bool sse;   /* lines of server-sent events: each `data:` line is a JSON text of its own */
@@ -17,7 +20,9 @@ typedef struct {
     unsigned depth;
     uint64_t *number; /* where the digits that follow belong, or NULL */
     uint64_t tokens_in, tokens_out, deltas;
-    uint64_t bytes; /* of the answer */
+    bool line_begun, passed_over; /* of a stream: the line, and it is none with data */
+    uint64_t bytes;               /* of the answer */
+    uint64_t said;                /* of them, in strings that a model produced */
 } tl_usage;
 
 void tl_usage_init(tl_usage *u, const char *content_type);
@@ -27,7 +32,8 @@ tl_answer_end tl_usage_end(const tl_usage *u);
 
 /* What counts as delivered so far of an answer to a question whose body has `asked` bytes. Without
  * `usage`: a token for each content delta, and for the prompt a quarter of `asked`, rounded up. The
- * same holds for a number that is larger than the bytes it is about: no token is shorter than a byte. */
+ * same holds for a number that is larger than the bytes it is about: no token is shorter than a byte. In
+ * a stream those are the bytes of what the model said, and TL_USAGE_UNSAID; not of the frame. */
 tl_answer_end tl_usage_delivered(const tl_usage *u, uint64_t asked);
 /* A quarter of the bytes, rounded up. */
 uint64_t tl_usage_prompt_of(uint64_t asked);

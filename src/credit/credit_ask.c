@@ -30,8 +30,7 @@ static tl_ledger_entry entry_of(const tl_credit *c, const tl_credit_question *q)
                          .network = q->network,
                          .at = c->env.wall(c->env.user),
                          .price = q->price,
-                         .cap = {clamp(q->body_bytes),
-                                 q->max_tokens ? clamp(q->max_tokens) : TL_LEDGER_UNSEEN_TOKENS}};
+                         .cap = {clamp(q->body_bytes), tl_ledger_cap_tokens(q->max_tokens)}};
     snprintf(e.request, sizeof e.request, "%s", q->request);
     snprintf(e.model, sizeof e.model, "%s", q->model);
     if (tl_ledger_amount(tl_ledger_prompt_tokens(q->body_bytes),
@@ -148,7 +147,9 @@ static tl_tokens cap_of(const tl_credit_asked *a, tl_credit_end end, tl_tokens s
 {
     tl_tokens cap = a->entry.cap;
     switch (end) {
-    case TL_CREDIT_ANSWERED: return seen;
+    case TL_CREDIT_ANSWERED: /* the provider alone says what its `usage` is */
+        return (tl_tokens){seen.in < cap.in ? seen.in : cap.in,
+                           seen.out < cap.out ? seen.out : cap.out};
     case TL_CREDIT_FAILED: return (tl_tokens){0, 0};
     case TL_CREDIT_GIVEN_UP:
         if (seen.out < cap.out - TL_LEDGER_IN_FLIGHT)

@@ -125,6 +125,7 @@ static tl_credit_served *new_served(tl_credit *c, tl_account *a, const tl_reques
     s->credit = c;
     s->account = a;
     s->held = held;
+    s->cap_out = tl_ledger_cap_tokens(q->max_tokens);
     s->entry = (tl_ledger_entry){.role = TL_LEDGER_SERVED,
                                  .peer = q->peer,
                                  .has_network = q->has_network,
@@ -194,8 +195,15 @@ tl_err tl_credit_serve(tl_credit *c, const tl_credit_question *q, tl_credit_serv
     return TL_OK;
 }
 
-bool tl_credit_delivered(tl_credit_served *s, tl_tokens tokens)
+/* A model server may tell of more than it was asked for. */
+static tl_tokens within_cap(const tl_credit_served *s, tl_tokens t)
 {
+    return (tl_tokens){t.in, t.out < s->cap_out ? t.out : s->cap_out};
+}
+
+bool tl_credit_delivered(tl_credit_served *s, tl_tokens told)
+{
+    tl_tokens tokens = within_cap(s, told);
     tl_ledger_sums *sums = &s->account->sums;
     int64_t now, more, limit;
     if (s->is_known || tl_ledger_amount(tokens.in, tokens.out, s->entry.price, &now))
@@ -286,8 +294,9 @@ static void post(tl_credit_served *s)
     retry_later(s);
 }
 
-void tl_credit_charge(tl_credit_served *s, tl_tokens tokens)
+void tl_credit_charge(tl_credit_served *s, tl_tokens told)
 {
+    tl_tokens tokens = within_cap(s, told);
     tl_credit *c = s->credit;
     int64_t amount;
     if (s->is_known || tl_ledger_amount(tokens.in, tokens.out, s->entry.price, &amount)) {

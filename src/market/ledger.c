@@ -34,6 +34,11 @@ int64_t tl_ledger_prompt_tokens(uint64_t body_bytes)
     return clamp(body_bytes / 4 + (body_bytes % 4 != 0));
 }
 
+int64_t tl_ledger_cap_tokens(uint64_t max_tokens)
+{
+    return max_tokens ? clamp(max_tokens) : TL_LEDGER_UNSEEN_TOKENS;
+}
+
 int64_t tl_ledger_answer_tokens(uint64_t max_tokens)
 {
     return max_tokens ? clamp(max_tokens) : TL_LEDGER_ANSWER_TOKENS;

@@ -14,8 +14,8 @@
 #include "market/receipt.h"
 
 #define TL_LEDGER_ANSWER_TOKENS 1024 /* held for an answer, where the question names no limit */
-/* A consumer that died before it saw an answer's end signs for at most so many generated tokens,
- * where the question names no limit: the longest answers of today's models. */
+/* No answer costs more generated tokens, where the question names no limit: the longest answers of
+ * today's models. */
 #define TL_LEDGER_UNSEEN_TOKENS 65536
 /* What may have been on the way when the consumer gave an answer up: the provider has delivered it,
  * and the consumer has not seen it. Half a second of a fast model over a slow path. */
@@ -29,6 +29,8 @@ TL_CHECK tl_err tl_ledger_amount(int64_t tokens_in, int64_t tokens_out, int64_t 
 int64_t tl_ledger_prompt_tokens(uint64_t body_bytes);
 /* The most that a question is expected to generate. `max_tokens` 0: it names no limit. */
 int64_t tl_ledger_answer_tokens(uint64_t max_tokens);
+/* The most that it pays for. */
+int64_t tl_ledger_cap_tokens(uint64_t max_tokens);
 
 typedef struct {
     int64_t in, out;

@@ -19,6 +19,16 @@ static void the_largest_number_that_bounds_the_answer_is_found(void **state)
     limits("{\"n_predict\":7}", 7);
 }
 
+static void a_question_that_wants_several_answers_allows_each_so_much(void **state)
+{
+    (void)state;
+    limits("{\"n\":4,\"max_tokens\":16}", 64);
+    limits("{\"max_tokens\":16,\"n\":2,\"best_of\":3}", 48);
+    limits("{\"max_tokens\":16,\"n\":0}", 16);
+    limits("{\"max_tokens\":10000000,\"n\":3}", 10000000);
+    limits("{\"n\":4}", 0);
+}
+
 static void what_is_no_bound_says_nothing(void **state)
 {
     (void)state;
@@ -47,6 +57,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_largest_number_that_bounds_the_answer_is_found),
+        cmocka_unit_test(a_question_that_wants_several_answers_allows_each_so_much),
         cmocka_unit_test(what_is_no_bound_says_nothing),
         cmocka_unit_test(a_body_that_breaks_off_has_the_bounds_before_its_end),
     };

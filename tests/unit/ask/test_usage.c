@@ -136,6 +136,25 @@ static void what_was_delivered_is_the_usage_unless_it_is_more_than_the_bytes_can
     assert_int_equal(end.tokens_out, 2);
 }
 
+static void the_frame_of_a_stream_and_its_comments_make_no_token(void **state)
+{
+    (void)state;
+    static char pad[4096];
+    memset(pad, ':', sizeof pad - 2);
+    pad[sizeof pad - 2] = '\n';
+    tl_usage u;
+    tl_usage_init(&u, SSE);
+    tl_usage_observe(&u, tl_slice_str(TWO));
+    tl_usage_observe(&u, tl_slice_str(pad));
+    tl_usage_observe(&u, tl_slice_str(": {\"delta\":{\"content\":\"nobody sees this\"}}\n"));
+    assert_int_equal(tl_usage_delivered(&u, 40).tokens_out, 2);
+    tl_usage v = u; /* its twin: what was said, with what a stream does not show */
+    tl_usage_observe(&v, tl_slice_str("data: {\"usage\":{\"completion_tokens\":66}}\n\n"));
+    assert_int_equal(tl_usage_delivered(&v, 40).tokens_out, 66);
+    tl_usage_observe(&u, tl_slice_str("data: {\"usage\":{\"completion_tokens\":67}}\n\n"));
+    assert_int_equal(tl_usage_delivered(&u, 40).tokens_out, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -146,6 +165,7 @@ int main(void)
         cmocka_unit_test(nonsense_counts_nothing_and_a_broken_event_spoils_only_itself),
         cmocka_unit_test(the_other_paths_of_the_api_are_counted_too),
         cmocka_unit_test(what_was_delivered_is_the_usage_unless_it_is_more_than_the_bytes_can_hold),
+        cmocka_unit_test(the_frame_of_a_stream_and_its_comments_make_no_token),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,17 +60,17 @@ static void a_free_question_needs_no_credit_and_has_a_receipt(void **state)
 static void an_answer_that_outgrows_its_hold_ends_where_credit_ends(void **state)
 {
     pair *p = *state;
-    tl_credit_limits few = {1000, 1000};
+    tl_credit_limits few = {2000, 2000};
     tl_credit_served *s;
     tl_credit_set_limits(p->b.credit, &few);
-    assert_int_equal(serve(p, "q", 1000, 100, &s), TL_OK); /* holds 110 */
-    assert_true(tl_credit_delivered(s, (tl_tokens){10, 100}));
-    assert_true(tl_credit_delivered(s, (tl_tokens){10, 101}));
-    assert_true(tl_credit_delivered(s, (tl_tokens){10, 990}));
-    assert_false(tl_credit_delivered(s, (tl_tokens){10, 991}));
-    tl_credit_charge(s, (tl_tokens){10, 990});
+    assert_int_equal(serve(p, "q", 1000, 0, &s), TL_OK); /* names no limit: holds 1034 */
+    assert_true(tl_credit_delivered(s, (tl_tokens){10, 1024}));
+    assert_true(tl_credit_delivered(s, (tl_tokens){10, 1025}));
+    assert_true(tl_credit_delivered(s, (tl_tokens){10, 1990}));
+    assert_false(tl_credit_delivered(s, (tl_tokens){10, 1991}));
+    tl_credit_charge(s, (tl_tokens){10, 1990});
     settle_down(p);
-    assert_int_equal(balance(&p->b), 1000);
+    assert_int_equal(balance(&p->b), 2000);
     assert_int_equal(serve(p, "p", 1000, 1, &s), TL_ERR_FORBIDDEN);
 }
 
@@ -164,12 +164,48 @@ static void no_more_is_signed_than_was_seen(void **state)
     assert_int_equal(balance(&p->a), -59);
 }
 
+/* A provider that says so itself, without this program. */
+static void assert_claimed_by_hand(pair *p, const char *request, int64_t out, unsigned refused)
+{
+    tl_receipt r = {.consumer = p->a.self.id,
+                    .provider = p->b.self.id,
+                    .tokens_in = 10,
+                    .tokens_out = out,
+                    .amount = 10 + out,
+                    .at = WALL,
+                    .model = "llama"};
+    snprintf(r.request, sizeof r.request, "%s", request);
+    assert_int_equal(tl_receipt_sign(&r, &p->b.self), TL_OK);
+    say_receipt(&p->b, &r);
+    assert_int_equal(tl_credit_counters_of(p->a.credit)->not_signed, refused);
+}
+
+static void no_answer_costs_more_tokens_than_the_question_allowed(void **state)
+{
+    pair *p = *state;
+    tl_credit_question q = question_to(&p->a, "q", 1000);
+    char order[TL_ORDER_MAX];
+    tl_credit_asked *asked;
+    assert_int_equal(tl_credit_ask(p->a.credit, &q, order, &asked), TL_OK);
+    tl_credit_over(asked, TL_CREDIT_ANSWERED, (tl_tokens){10, 5000000});
+    assert_claimed_by_hand(p, "q", 101, 1);
+    assert_int_equal(balance(&p->a), 0);
+    assert_claimed_by_hand(p, "q", 100, 1);
+    assert_int_equal(balance(&p->a), -110);
+    q.request = "lost";
+    assert_int_equal(tl_credit_ask(p->a.credit, &q, order, &asked), TL_OK);
+    tl_credit_over(asked, TL_CREDIT_LOST, (tl_tokens){0, 0});
+    assert_claimed_by_hand(p, "lost", 101, 2);
+    /* an honest one, whose model server says so: both agree */
+    assert_true(claimed(p, "r", TL_CREDIT_ANSWERED, (tl_tokens){10, 101}, (tl_tokens){10, 101}));
+    assert_int_equal(balance(&p->b), 110);
+}
+
 static void of_an_answer_that_was_cut_short_what_may_have_been_delivered_is_signed(void **state)
 {
     pair *p = *state;
     assert_false(claimed(p, "q1", TL_CREDIT_FAILED, (tl_tokens){0, 0}, (tl_tokens){1, 0}));
     assert_true(claimed(p, "q2", TL_CREDIT_LOST, (tl_tokens){0, 0}, (tl_tokens){10, 100}));
-    assert_false(claimed(p, "q3", TL_CREDIT_LOST, (tl_tokens){0, 0}, (tl_tokens){10, 101}));
     assert_false(claimed(p, "q4", TL_CREDIT_LOST, (tl_tokens){0, 0}, (tl_tokens){41, 0}));
     tl_credit_question q = question_to(&p->a, "q5", 1000);
     char order[TL_ORDER_MAX];
@@ -409,6 +445,7 @@ int main(void)
         WITH_PAIR(what_failed_may_be_asked_again),
         WITH_PAIR(a_claim_that_comes_before_the_end_of_the_answer_waits_for_it),
         WITH_PAIR(no_more_is_signed_than_was_seen),
+        WITH_PAIR(no_answer_costs_more_tokens_than_the_question_allowed),
         WITH_PAIR(of_an_answer_that_was_cut_short_what_may_have_been_delivered_is_signed),
         WITH_PAIR(claims_and_signatures_that_come_again_change_nothing),
         WITH_PAIR(a_signature_under_another_amount_or_of_another_node_does_not_count),
