@@ -110,19 +110,37 @@ static void drop(tl_networks *b, tl_kept_cert *k)
     peer_tidy(b, p);
 }
 
-/* The one that makes room: of `n`, or of any network where that is NULL. */
+/* It gives its node no right, and will not again. By the latest time that anybody came with. */
+static bool is_worthless(const tl_networks *b, const tl_membership *n, const tl_cert *cert)
+{
+    tl_ptn_verdict v = tl_ptn_judge(n->ptn, cert, &cert->node, b->now);
+    return v == TL_PTN_REVOKED || v == TL_PTN_EXPIRED;
+}
+
+/* The one that makes room: of `n`, or of any network where that is NULL. One that counts for nothing
+ * first, else the one that was not seen for the longest time. */
 static tl_kept_cert *least_needed(const tl_networks *b, const tl_membership *n)
 {
-    tl_kept_cert *k;
-    DL_FOREACH (b->seen, k)
-        if (!k->of->connected && (!n || k->network == n))
+    tl_kept_cert *k, *oldest = NULL;
+    DL_FOREACH (b->seen, k) {
+        if (k->of->connected || (n && k->network != n))
+            continue;
+        if (is_worthless(b, k->network, &k->cert))
             return k;
-    return NULL;
+        if (!oldest)
+            oldest = k;
+    }
+    return oldest;
+}
+
+static bool is_full(const tl_networks *b, const tl_membership *n)
+{
+    return n->n_members >= TL_NETWORK_MEMBERS_MAX || b->n_certs >= TL_NETWORKS_CERTS_MAX;
 }
 
 static bool make_room(tl_networks *b, const tl_membership *n)
 {
-    while (n->n_members >= TL_NETWORK_MEMBERS_MAX || b->n_certs >= TL_NETWORKS_CERTS_MAX) {
+    while (is_full(b, n)) {
         tl_kept_cert *k = least_needed(b, n->n_members >= TL_NETWORK_MEMBERS_MAX ? n : NULL);
         if (!k)
             return false;
@@ -203,6 +221,7 @@ tl_ptn_verdict tl_networks_take_certificate(tl_networks *b, const tl_node_id *pe
 {
     if (ret_checked)
         *ret_checked = false;
+    b->now = now;
     tl_membership *n = network_of(b, certificate);
     if (!n || !says(certificate, "nodeID", peer) || tl_node_id_eq(peer, &b->self))
         return TL_PTN_FOREIGN;
@@ -222,7 +241,8 @@ tl_ptn_verdict tl_networks_take_certificate(tl_networks *b, const tl_node_id *pe
     tl_ptn_verdict v = tl_cert_read(certificate, &cert);
     if (!v && is_older(k, &cert))
         v = TL_PTN_OLD;
-    if (!v)
+    /* A revoked admin can sign for thousands of nodes that it makes up: they push out nobody. */
+    if (!v && (k || !is_full(b, n) || !is_worthless(b, n, &cert)))
         v = keep(b, n, &cert, &digest);
     return v ? v : tl_ptn_judge(n->ptn, &cert, peer, now);
 }

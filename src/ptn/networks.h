@@ -125,7 +125,8 @@ tl_membership_state tl_membership_state_of(const tl_networks *b, const tl_member
 /* --- certificates of others --- */
 
 /* A certificate that `peer` showed over a connection that its key secured. The signature is checked
- * once, and the certificate is kept, also where it has expired. OLD: a newer one of the peer is
+ * once, and the certificate is kept, also where it has expired; but where there is no room, one that
+ * has ended or is revoked is not. OLD: a newer one of the peer is
  * known, which stays. FOREIGN: another node's, or of a network that is not ours. Otherwise what
  * tl_ptn_judge says of it. `*ret_checked` (may be NULL): a signature was checked, which costs time. */
 tl_ptn_verdict tl_networks_take_certificate(tl_networks *b, const tl_node_id *peer,

@@ -36,6 +36,7 @@ struct tl_networks {
     int64_t max_age;
     bool hides;
     uint64_t version;
+    tl_unix now; /* when the last certificate was shown */
     size_t n;
     tl_membership *ours[TL_NETWORKS_MAX];
     tl_peer_certs *peers;

@@ -371,6 +371,60 @@ static void the_longest_unseen_certificate_makes_room_unless_connected(void **st
     tl_networks_free(b);
 }
 
+/* The book is full of certificates that hold, of nodes 0 and on. */
+static tl_cert fill(tl_networks *b)
+{
+    tl_cert cert = wish_of(&outsider, TL_ROLE_CONSUMER, &root);
+    for (uint64_t i = 0; i < TL_NETWORK_MEMBERS_MAX; i++) {
+        memcpy(cert.node.key, &i, sizeof i);
+        assert_int_equal(tl_networks_keep(b, &cert), TL_PTN_OK);
+    }
+    memset(cert.node.key, 0, sizeof(uint64_t));
+    return cert;
+}
+
+static void a_certificate_that_counts_for_nothing_pushes_out_nobody(void **state)
+{
+    (void)state;
+    tl_networks *b = book_of(&member, by_authority(&member, TL_ROLE_ADMIN));
+    tl_membership *n = tl_networks_at(b, 0);
+    tl_cert first = fill(b);
+    revoke(b, 1, &admin);
+    assert_int_equal(show(b, &outsider, by_admin(&outsider, TL_ROLE_PROVIDER)), TL_PTN_REVOKED);
+    assert_int_equal(show(b, &outsider, made(&outsider, TL_ROLE_PROVIDER, NOW - 1000, NOW - 900)),
+                     TL_PTN_EXPIRED);
+    assert_null(tl_networks_cert_of(b, n, &outsider.id));
+    assert_non_null(tl_networks_cert_of(b, n, &first.node));
+    assert_int_equal(show(b, &outsider, by_authority(&outsider, TL_ROLE_PROVIDER)), TL_PTN_OK);
+    assert_non_null(tl_networks_cert_of(b, n, &outsider.id)); /* a member finds room */
+    assert_null(tl_networks_cert_of(b, n, &first.node));
+    /* who is known is known to have ended, also in a full book */
+    tl_unix later = NOW + 1000;
+    json_t *ended = made(&outsider, TL_ROLE_PROVIDER, NOW + 10, NOW + 20);
+    assert_int_equal(show_at(b, &outsider, ended, later, NULL), TL_PTN_EXPIRED);
+    assert_int_equal(may_serve(b, &outsider, later), TL_MAY_EXPIRED);
+    tl_networks_free(b);
+}
+
+static void what_counts_for_nothing_makes_room_before_a_member(void **state)
+{
+    (void)state;
+    tl_networks *b = book_of(&member, by_authority(&member, TL_ROLE_ADMIN));
+    tl_membership *n = tl_networks_at(b, 0);
+    tl_cert first = fill(b);
+    tl_networks_forget(b, n, &first.node);
+    tl_cert second = first;
+    second.node.key[0] = 1;
+    /* the youngest of all, and then its admin is revoked */
+    assert_int_equal(show(b, &outsider, by_admin(&outsider, TL_ROLE_PROVIDER)), TL_PTN_OK);
+    revoke(b, 1, &admin);
+    assert_int_equal(show(b, &root, by_authority(&root, TL_ROLE_ADMIN)), TL_PTN_OK);
+    assert_non_null(tl_networks_cert_of(b, n, &root.id));
+    assert_null(tl_networks_cert_of(b, n, &outsider.id));
+    assert_non_null(tl_networks_cert_of(b, n, &second.node));
+    tl_networks_free(b);
+}
+
 static void who_left_is_forgotten(void **state)
 {
     (void)state;
@@ -413,6 +467,8 @@ int main(void)
         cmocka_unit_test(our_own_certificate_and_key_must_be_ours),
         cmocka_unit_test(only_so_many_networks_are_ours_and_the_left_make_room),
         cmocka_unit_test(the_longest_unseen_certificate_makes_room_unless_connected),
+        cmocka_unit_test(a_certificate_that_counts_for_nothing_pushes_out_nobody),
+        cmocka_unit_test(what_counts_for_nothing_makes_room_before_a_member),
         cmocka_unit_test(who_left_is_forgotten),
         cmocka_unit_test(every_verdict_has_words),
     };
