@@ -8,7 +8,7 @@
 
 /*  QUEUED --there is room--> DIALLING --connected--> AWAITING --its certificate--> forgotten
  *  DIALLING --no connection--> OVER     AWAITING --it took too long--> OVER
- *  OVER --asked for, or listed, and it was long ago--> QUEUED */
+ *  OVER --asked for, or listed, and it was long ago--> QUEUED, behind the others */
 typedef enum {
     QUEUED,   /* it comes next */
     DIALLING, /* a connection is wished for */
@@ -20,8 +20,9 @@ typedef struct meeting {
     tl_peer_wish wish; /* first: its calls give this back */
     tl_meet *meet;
     meeting_state state;
-    bool asked; /* a question waits for it */
-    tl_time at; /* AWAITING: until when. OVER: since when */
+    bool asked;      /* a question waits for it */
+    unsigned failed; /* how often it was OVER */
+    tl_time at;      /* AWAITING: until when. OVER: since when */
     UT_hash_handle hh;
 } meeting;
 
@@ -32,9 +33,10 @@ struct tl_meet {
     tl_peers *peers;
     void (*on_over)(void *user);
     void *user;
-    meeting *all; /* the one that came longest ago first */
+    meeting *all; /* the one that was QUEUED longest ago first */
     size_t under_way;
-    tl_time due; /* may be too early */
+    size_t start; /* of the nodes of the table: with which the next look begins */
+    tl_time due;  /* may be too early */
 };
 
 tl_err tl_meet_new(const tl_env *env, const tl_access *access, tl_peer_table *table,
@@ -73,8 +75,10 @@ static void set_state(meeting *g, meeting_state to)
     g->at = tl_env_now(&m->env) + (to == AWAITING ? TL_MEET_SHOW_WITHIN : 0);
     if (to == AWAITING)
         m->due = tl_time_min(m->due, g->at);
-    if (to == OVER)
+    if (to == OVER) {
         g->asked = false;
+        g->failed++;
+    }
 }
 
 static void forget(meeting *g)
@@ -106,16 +110,21 @@ static meeting *find(const tl_meet *m, const tl_node_id *id)
     return g;
 }
 
-/* Forgets one that is over. */
+/* Forgets one that is over, or else one that was and waits again without a question. */
 static bool make_room(tl_meet *m)
 {
-    meeting *g, *next;
-    HASH_ITER (hh, m->all, g, next)
+    meeting *g, *next, *again = NULL;
+    HASH_ITER (hh, m->all, g, next) {
         if (g->state == OVER) {
             forget(g);
             return true;
         }
-    return false;
+        if (g->state == QUEUED && g->failed && !g->asked && !again)
+            again = g;
+    }
+    if (again)
+        forget(again);
+    return again;
 }
 
 static void on_connected(tl_peer_wish *w, tl_quic_stream *s);
@@ -139,17 +148,20 @@ static meeting *add(tl_meet *m, const tl_node_id *peer)
     return NULL;
 }
 
-/* The next one that waits: first those for which a question waits. */
+/* The next one that waits: first those for which a question waits, and of these, as of the others,
+ * those that never failed. Else strangers who show nothing would be met again and again before a
+ * member is met once. */
 static meeting *next_queued(const tl_meet *m)
 {
-    meeting *g, *next, *idle = NULL;
-    HASH_ITER (hh, m->all, g, next) {
-        if (g->state == QUEUED && g->asked)
-            return g;
-        if (g->state == QUEUED && !idle)
-            idle = g;
-    }
-    return m->under_way < TL_MEET_IDLE ? idle : NULL;
+    meeting *g, *next, *best[2][2] = {{NULL}}; /* [asked][new] */
+    HASH_ITER (hh, m->all, g, next)
+        if (g->state == QUEUED && !best[g->asked][!g->failed])
+            best[g->asked][!g->failed] = g;
+    for (int asked = 1; asked >= (m->under_way < TL_MEET_IDLE ? 0 : 1); asked--)
+        for (int is_new = 1; is_new >= 0; is_new--)
+            if (best[asked][is_new])
+                return best[asked][is_new];
+    return NULL;
 }
 
 static void begin_more(tl_meet *m)
@@ -165,19 +177,38 @@ static void begin_more(tl_meet *m)
     }
 }
 
-/* True: it is QUEUED or under way. */
-static bool want(tl_meet *m, const tl_node_id *peer, bool asked)
+/* It was OVER long enough ago. */
+static bool is_due(const meeting *g, bool asked)
+{
+    unsigned twice = g->failed - 1 < TL_MEET_DOUBLINGS ? g->failed - 1 : TL_MEET_DOUBLINGS;
+    tl_time pause = (asked ? TL_MEET_AGAIN_ASKED : TL_MEET_AGAIN) << twice;
+    return tl_env_now(&g->meet->env) - g->at >= pause;
+}
+
+/* Behind all others. False: out of memory, it is forgotten. */
+static bool queue_again(meeting *g)
+{
+    tl_meet *m = g->meet;
+    set_state(g, QUEUED);
+    HASH_DEL(m->all, g);
+    if (TL_TABLE_ADD(hh, m->all, wish.peer, sizeof g->wish.peer, g))
+        return true;
+    free(g);
+    return false;
+}
+
+/* TL_OK: it is QUEUED or under way. TL_ERR_FORBIDDEN: it failed of late. TL_ERR_BUSY: there is no room. */
+static tl_err want(tl_meet *m, const tl_node_id *peer, bool asked)
 {
     meeting *g = find(m, peer);
-    tl_time again = asked ? TL_MEET_AGAIN_ASKED : TL_MEET_AGAIN;
-    if (g && g->state == OVER && tl_env_now(&m->env) - g->at < again)
-        return false;
+    if (g && g->state == OVER && !is_due(g, asked))
+        return TL_ERR_FORBIDDEN;
     if (!g && !(g = add(m, peer)))
-        return false;
-    if (g->state == OVER)
-        set_state(g, QUEUED);
+        return TL_ERR_BUSY;
+    if (g->state == OVER && !queue_again(g))
+        return TL_ERR_BUSY;
     g->asked |= asked;
-    return true;
+    return TL_OK;
 }
 
 /* Has it shown a certificate of each network that it claims, whatever that is worth now? */
@@ -204,21 +235,32 @@ static bool is_done(const tl_meet *m, const tl_node_id *id)
 
 bool tl_meet_begin(tl_meet *m, const tl_node_id *peer)
 {
-    if (is_done(m, peer) || !want(m, peer, true))
+    if (is_done(m, peer) || want(m, peer, true))
         return false;
     begin_more(m);
     return true;
 }
 
+static bool is_worth_it(const tl_meet *m, tl_peer *p)
+{
+    return p->n_models && p->n_ptns && !p->in_clear && !is_met(m, p);
+}
+
+/* Each look begins where the last found no room, so that every node of the table has its turn. */
 void tl_meet_look(tl_meet *m)
 {
     const tl_networks *book = m->access->book;
-    tl_peer *p, *next;
-    if (!book || !tl_access_in_network(m->access))
+    size_t count = tl_peer_table_count(m->table), i = 0;
+    tl_peer *p = m->table->peers;
+    if (!book || !p || !tl_access_in_network(m->access))
         return;
-    HASH_ITER (hh, m->table->peers, p, next)
-        if (p->n_models && p->n_ptns && !p->in_clear && !is_met(m, p))
-            (void)want(m, &p->id, false);
+    m->start %= count;
+    for (; i < m->start; i++)
+        p = p->hh.next;
+    for (i = 0; i < count; i++, p = p->hh.next ? p->hh.next : m->table->peers)
+        if (is_worth_it(m, p) && want(m, &p->id, false) == TL_ERR_BUSY)
+            break;
+    m->start = (m->start + i) % count;
     begin_more(m);
 }
 

@@ -3,7 +3,8 @@
  * the certificate was verified, and that comes over a connection. Sans-IO; reads no certificate.
  *
  * A claim costs its maker nothing, and a relay can list thousands of nodes that claim our networks.
- * So few are met at once, and those that showed nothing are left alone for a while. */
+ * So few are met at once, those that were never met come first, and those that showed nothing are left
+ * alone for a while, each time for longer. */
 #ifndef TL_ASK_MEET_H
 #define TL_ASK_MEET_H
 
@@ -16,6 +17,7 @@
 #define TL_MEET_SHOW_WITHIN (3 * TL_SEC)  /* from the connection to the certificate */
 #define TL_MEET_AGAIN       (10 * TL_MIN) /* after it showed none, where no question waits */
 #define TL_MEET_AGAIN_ASKED (30 * TL_SEC) /* and where one does */
+#define TL_MEET_DOUBLINGS   3             /* of both, one for each time that it failed again */
 
 typedef struct tl_meet tl_meet;
 
