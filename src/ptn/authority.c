@@ -247,11 +247,11 @@ static tl_unix end_of(const tl_membership *n, int64_t lifetime, tl_unix now)
 static tl_unix issue_at(const tl_networks *b, const tl_membership *n, const tl_identity *self,
                         const tl_node_id *node, tl_unix now)
 {
-    const tl_cert *known = tl_networks_cert_of(b, n, node);
+    tl_unix known = tl_networks_issued_last(b, n, node);
     if (n->certificate && tl_node_id_eq(&self->id, node))
-        known = &n->cert;
-    bool behind = known && known->issued_at >= now && known->issued_at - now < TL_PTN_AHEAD_MAX;
-    return behind ? known->issued_at + 1 : now;
+        known = n->cert.issued_at;
+    bool behind = known && known >= now && known - now < TL_PTN_AHEAD_MAX;
+    return behind ? known + 1 : now;
 }
 
 tl_refusal tl_authority_certify(const tl_networks *b, const tl_membership *n,

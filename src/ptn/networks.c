@@ -100,7 +100,8 @@ static void change_digest(tl_ptn_digest *d, const tl_cert *cert)
 static void drop(tl_networks *b, tl_kept_cert *k)
 {
     tl_peer_certs *p = k->of;
-    change_digest(&k->network->others, &k->cert);
+    if (!k->left)
+        change_digest(&k->network->others, &k->cert);
     LL_DELETE2(p->certs, k, next_of_peer);
     DL_DELETE(b->seen, k);
     k->network->n_members--;
@@ -171,9 +172,11 @@ static tl_ptn_verdict keep(tl_networks *b, tl_membership *n, const tl_cert *cert
         b->n_certs++;
     } else {
         DL_DELETE(b->seen, k);
-        change_digest(&n->others, &k->cert);
+        if (!k->left)
+            change_digest(&n->others, &k->cert);
     }
     DL_APPEND(b->seen, k);
+    k->left = false;
     k->cert = *cert;
     change_digest(&n->others, cert);
     k->digest = *digest;
@@ -185,7 +188,7 @@ static tl_ptn_verdict keep(tl_networks *b, tl_membership *n, const tl_cert *cert
  * revoked admin signed. */
 static bool is_older(const tl_kept_cert *k, const tl_cert *cert)
 {
-    return k && cert->issued_at < k->cert.issued_at &&
+    return k && cert->issued_at < k->cert.issued_at + k->left &&
            !(k->cert.delegated && tl_ptn_is_revoked(k->network->ptn, &k->cert.issuer));
 }
 
@@ -230,7 +233,7 @@ tl_ptn_verdict tl_networks_take_certificate(tl_networks *b, const tl_node_id *pe
     if (e)
         return e == TL_ERR_NOMEM ? TL_PTN_NO_MEMORY : TL_PTN_MALFORMED;
     tl_kept_cert *k = tl_kept_cert_find(b, n, peer);
-    if (k && memcmp(&k->digest, &digest, sizeof digest) == 0) {
+    if (k && !k->left && memcmp(&k->digest, &digest, sizeof digest) == 0) {
         DL_DELETE(b->seen, k);
         DL_APPEND(b->seen, k);
         return tl_ptn_judge(n->ptn, &k->cert, peer, now);
@@ -283,7 +286,14 @@ const tl_cert *tl_networks_cert_of(const tl_networks *b, const tl_membership *n,
                                    const tl_node_id *peer)
 {
     const tl_kept_cert *k = tl_kept_cert_find(b, n, peer);
-    return k ? &k->cert : NULL;
+    return k && !k->left ? &k->cert : NULL;
+}
+
+tl_unix tl_networks_issued_last(const tl_networks *b, const tl_membership *n,
+                                const tl_node_id *peer)
+{
+    const tl_kept_cert *k = tl_kept_cert_find(b, n, peer);
+    return k ? k->cert.issued_at : 0;
 }
 
 void tl_networks_each(const tl_networks *b, const tl_membership *n,
@@ -291,7 +301,7 @@ void tl_networks_each(const tl_networks *b, const tl_membership *n,
 {
     const tl_kept_cert *k;
     DL_FOREACH (b->seen, k)
-        if (k->network == n)
+        if (k->network == n && !k->left)
             visit(user, &k->cert);
 }
 
@@ -306,8 +316,12 @@ tl_ptn_digest tl_networks_members_digest(const tl_membership *n)
 void tl_networks_forget(tl_networks *b, const tl_membership *n, const tl_node_id *peer)
 {
     tl_kept_cert *k = tl_kept_cert_find(b, n, peer);
-    if (k)
-        drop(b, k);
+    if (!k || k->left)
+        return;
+    change_digest(&k->network->others, &k->cert);
+    k->left = true;
+    k->met = false;
+    b->version++;
 }
 
 /* --- ours --- */

@@ -151,7 +151,11 @@ void tl_networks_each(const tl_networks *b, const tl_membership *n,
                       void (*visit)(void *user, const tl_cert *cert), void *user);
 /* Equal at two nodes that know of the same certificates of this network, their own among them. */
 tl_ptn_digest tl_networks_members_digest(const tl_membership *n);
-/* The peer left the network: forgets its certificate. */
+/* When the newest certificate of the peer that this book has seen was issued, also where the peer has
+ * left; 0: none. */
+tl_unix tl_networks_issued_last(const tl_networks *b, const tl_membership *n,
+                                const tl_node_id *peer);
+/* The peer left the network: its certificate is none any more, nor is any that was not issued later. */
 void tl_networks_forget(tl_networks *b, const tl_membership *n, const tl_node_id *peer);
 
 /* --- judgements: a look-up or two, no signature --- */

@@ -78,7 +78,7 @@ static tl_may we_are(const tl_networks *b, const tl_membership *n, tl_unix now)
 
 static tl_may peer_is(const tl_kept_cert *k, const tl_membership *n, tl_unix now)
 {
-    if (!k)
+    if (!k || k->left)
         return TL_MAY_UNKNOWN;
     switch (tl_ptn_judge(n->ptn, &k->cert, &k->cert.node, now)) {
     case TL_PTN_OK: return TL_MAY_OK;
@@ -94,8 +94,8 @@ bool tl_networks_is_stranger(const tl_networks *b, const tl_membership *n, const
     const tl_kept_cert *k = tl_kept_cert_find(b, n, peer);
     bool out = tl_ptn_is_revoked(n->ptn, peer);
     if (!b->hides)
-        return !k && !out;
-    return !k || (!k->met && (out || peer_is(k, n, now)));
+        return (!k || k->left) && !out;
+    return !k || k->left || (!k->met && (out || peer_is(k, n, now)));
 }
 
 /* A peer that is revoked is told so whether or not we have its certificate. A node that hides tells

@@ -18,7 +18,8 @@ typedef struct tl_kept_cert {
     tl_peer_certs *of;
     tl_membership *network;
     tl_cert_digest digest; /* of the object that was checked; zeros: none was */
-    bool met; /* the node showed one that held then, and so was told that we are a member */
+    bool left; /* the node has left: the certificate counts for nothing, and no older one does */
+    bool met;  /* the node showed one that held then, and so was told that we are a member */
     struct tl_kept_cert *next_of_peer; /* one for each network */
     struct tl_kept_cert *prev, *next;  /* the book's list: the longest unseen first */
 } tl_kept_cert;

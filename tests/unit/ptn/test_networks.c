@@ -425,6 +425,15 @@ static void what_counts_for_nothing_makes_room_before_a_member(void **state)
     tl_networks_free(b);
 }
 
+static json_t *issued(const tl_identity *node, int64_t later)
+{
+    json_t *value;
+    tl_cert wish = wish_of(node, TL_ROLE_PROVIDER, &root);
+    wish.issued_at = NOW + later;
+    assert_int_equal(tl_cert_make(&wish, &authority, NULL, &value), TL_OK);
+    return value;
+}
+
 static void who_left_is_forgotten(void **state)
 {
     (void)state;
@@ -433,9 +442,18 @@ static void who_left_is_forgotten(void **state)
     uint64_t before = tl_networks_version(b);
     assert_int_equal(show(b, &outsider, by_authority(&outsider, TL_ROLE_PROVIDER)), TL_PTN_OK);
     assert_true(tl_networks_version(b) > before);
+    tl_ptn_digest alone = tl_networks_members_digest(n), now;
     tl_networks_forget(b, n, &outsider.id);
     assert_int_equal(may_serve(b, &outsider, NOW), TL_MAY_UNKNOWN);
-    assert_int_equal(n->n_members, 0);
+    assert_null(tl_networks_cert_of(b, n, &outsider.id));
+    now = tl_networks_members_digest(n);
+    assert_memory_not_equal(&now, &alone, sizeof now);
+    /* nor does it come back with what it had, or with an older one: only with a later one */
+    assert_int_equal(show(b, &outsider, by_authority(&outsider, TL_ROLE_PROVIDER)), TL_PTN_OLD);
+    assert_int_equal(show(b, &outsider, issued(&outsider, -100)), TL_PTN_OLD);
+    assert_int_equal(may_serve(b, &outsider, NOW), TL_MAY_UNKNOWN);
+    assert_int_equal(show(b, &outsider, issued(&outsider, 1)), TL_PTN_OK);
+    assert_int_equal(may_serve(b, &outsider, NOW), TL_MAY_OK);
     tl_networks_free(b);
 }
 
