@@ -146,7 +146,7 @@ class Members(unittest.TestCase):
 
     def test_promoted_renewed_priced_left(self):
         admin, second, member = self.network("provider", "consumer")
-        refused(second, "E_NOT_ADMIN", "ptn", "promote-admin", "lab", member.id)
+        refused(second, "E_NOT_CA", "ptn", "promote-admin", "lab", member.id)
         self.assertEqual(admin.json("ptn", "promote-admin", "lab", second.id)["role"], "admin")
         wait_for(lambda: ptn(second)["role"] == "admin")
         refused(second, "E_NOT_CA", "ptn", "promote-admin", "lab", member.id)

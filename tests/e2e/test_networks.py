@@ -111,10 +111,10 @@ class Joining(Base):
         s = self.scene
         s.found()
         for node in (s.provider, s.consumer):
-            for command in (("invite", LAB), ("revoke", LAB, s.admin.id), ("price", LAB, "5"),
-                            ("promote-admin", LAB, s.consumer.id)):
+            for command in (("invite", LAB), ("revoke", LAB, s.admin.id), ("price", LAB, "5")):
                 with self.subTest(command):
                     self.refused("E_NOT_ADMIN", 5, node, "ptn", *command)
+            self.refused("E_NOT_CA", 5, node, "ptn", "promote-admin", LAB, s.consumer.id)
         # signed with their own keys all the same
         authority = ptnobjects.Node()
         for network_id, inviter in ((s.ptn, s.provider), (s.ptn, s.admin), (authority.id, s.admin)):
