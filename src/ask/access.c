@@ -83,8 +83,7 @@ const char *tl_access_words(tl_access_verdict v)
         [TL_MAY_WE_REVOKED] = "this node's own certificate of the network was revoked",
         [TL_MAY_WE_EARLY] = "this node's clock is behind its own certificate of the network",
         [TL_MAY_WE_ROLE] = "this node is a consumer of the network: it serves nobody there",
-        [TL_MAY_STALE] = "this node has seen no list of the network's revoked nodes that is new "
-                         "enough; an admin must be online",
+        [TL_MAY_STALE] = "this node's list of who was revoked is too old; an admin must be online",
         [TL_MAY_UNKNOWN] = "your node has shown no valid certificate of the network",
         [TL_MAY_EXPIRED] = "your node's certificate of the network has expired: teale ptn renew",
         [TL_MAY_REVOKED] = "your node, or the admin that signed for it, was revoked",

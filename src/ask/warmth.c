@@ -111,6 +111,7 @@ void tl_warmth_note(tl_warmth *w, const tl_talk *talk, const tl_node_id *node, t
     x->hash = talk->hash;
     x->node = *node;
     x->at = now;
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
     if (!TL_TABLE_ADD(hh, w->conversations, hash, sizeof x->hash, x))
         free(x);
 }

@@ -261,7 +261,7 @@ static tl_err take_list(const tl_setting_def *def, const json_t *value, tl_strin
 tl_err tl_setting_apply(tl_settings *s, const tl_setting_def *def, const json_t *value, tl_why *why)
 {
     void *field = (char *)s + def->offset;
-    int64_t number;
+    int64_t number = 0;
     tl_err e;
     switch (def->kind) {
     case TL_KIND_BOOL:

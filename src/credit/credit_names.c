@@ -39,7 +39,8 @@ static tl_name *add_name(tl_credit *c, const char *request, tl_unix at)
     tl_name *n;
     while (c->names_by_age && c->names_by_age->at <= at - TL_BOOK_DAY)
         drop_name(c, c->names_by_age);
-    if (HASH_COUNT(c->names) >= TL_BOOK_RECENT_MAX && c->names_by_age->at <= at - HELD)
+    if (HASH_COUNT(c->names) >= TL_BOOK_RECENT_MAX && c->names_by_age &&
+        c->names_by_age->at <= at - HELD)
         drop_name(c, c->names_by_age);
     if (HASH_COUNT(c->names) >= TL_BOOK_RECENT_MAX || !(n = calloc(1, sizeof *n)))
         return NULL;
@@ -132,5 +133,6 @@ void tl_credit_unname(tl_credit *c, const char *request)
 void tl_credit_clear_names(tl_credit *c)
 {
     while (c->names)
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
         drop_name(c, c->names);
 }

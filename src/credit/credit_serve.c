@@ -149,7 +149,7 @@ tl_err tl_credit_serve(tl_credit *c, const tl_credit_question *q, tl_credit_serv
                        tl_why *why)
 {
     tl_request_key key;
-    int64_t held;
+    int64_t held = 0;
     tl_request_key_set(&key, &q->peer, q->request);
     if (is_known(c, &key)) {
         c->counters.duplicates++;
@@ -544,9 +544,11 @@ void tl_credit_clear_served(tl_credit *c)
         DL_DELETE(c->retries, s);
     }
     while ((s = c->serving)) {
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
         HASH_DELETE(hh, c->serving, s);
         free(s);
     }
     while (c->recent)
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
         drop_recent(c, c->recent);
 }

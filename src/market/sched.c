@@ -218,6 +218,7 @@ static bool count_asker(tl_sched *s, const tl_job_wish *w, bool more)
         return true;
     HASH_FIND(hh, s->askers, &w->member, sizeof w->member, a);
     if (!more) {
+        assert(a);
         if (--a->waiting == 0) {
             HASH_DEL(s->askers, a);
             free(a);

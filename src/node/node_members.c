@@ -496,6 +496,7 @@ void tl_node_close_members(tl_node *n)
     tl_node_drop_ptn_calls(n);
     while (n->members_world && n->members_world->dials) {
         tl_member_dial *d = n->members_world->dials;
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
         if (!d->failed)
             tl_peers_unwish(n->peers, &d->wish);
         end_dial(d);
