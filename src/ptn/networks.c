@@ -366,6 +366,7 @@ static void drop_members(tl_networks *b, const tl_membership *n)
 static bool forget_left(tl_networks *b)
 {
     for (size_t i = 0; i < b->n; i++)
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): all below `n` are there */
         if (b->ours[i]->left) {
             tl_networks_remove(b, b->ours[i]);
             return true;

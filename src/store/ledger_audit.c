@@ -125,7 +125,7 @@ static tl_err check_piece(tl_db *db, tl_report *r)
         r->last_id = sqlite3_column_int64(row, 0);
         n++;
     }
-    r->more = n == atoi(PIECE);
+    r->more = n == (int)strtol(PIECE, NULL, 10);
     return e == TL_ERR_NOT_FOUND ? TL_OK : e;
 }
 

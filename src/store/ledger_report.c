@@ -178,7 +178,7 @@ tl_err tl_ledger_report_history(tl_db *db, tl_report *r)
     }
     if (e != TL_ERR_NOT_FOUND)
         return e;
-    bool full = json_array_size(entries) - before == (size_t)atoi(PIECE);
+    bool full = json_array_size(entries) - before == (size_t)(int)strtol(PIECE, NULL, 10);
     bool enough = r->limit && json_array_size(entries) >= r->limit;
     r->more = full && !enough;
     if (!full || !enough)
