@@ -69,7 +69,7 @@ static tl_err listen_all(tl_api *api, tl_why *why)
             e = tl_httpd_listen_unix(api->httpd, api->config.unix_path[i], TL_API_DOOR_UNIX,
                                      i ? &second : why);
     if (e && second.text[0]) {
-        /* The commands of this session find the first. */
+        /* Commands of the same login find the first. */
         tl_log(TL_LOG_WARN, "api: %s; commands of other sessions will not find this node",
                second.text);
         e = TL_OK;

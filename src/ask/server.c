@@ -183,7 +183,7 @@ static bool is_unproven(const tl_request *r)
                                                     &r->ask.network) == TL_ACCESS_UNPROVEN;
 }
 
-/* TL_ERR_CLOSED: the request is over. TL_ERR_AGAIN: nothing more is read for now. */
+/* TL_ERR_CLOSED: the request is over. TL_ERR_AGAIN: nothing more is read until the certificate has come. */
 static tl_err on_request_head(tl_request *r, const tl_cluster_request *q)
 {
     memcpy(r->id, q->id, sizeof r->id);

@@ -137,8 +137,8 @@ const tl_command tl_commands_of_networks[] = {
      "counts\n"
      "when the peer's node has signed; run by the other side, it is a proposal.",
      only_timeout, true, false, tl_cmd_wallet_settle},
-    {"pause", "", 0, 0, "serve nobody else for now; your own questions go on", "", pause_options,
-     true, false, tl_cmd_pause},
+    {"pause", "", 0, 0, "serve nobody else until resumed; your own questions go on", "",
+     pause_options, true, false, tl_cmd_pause},
     {"resume", "", 0, 0, "serve others again", "", only_timeout, true, false, tl_cmd_resume},
 };
 

@@ -5,8 +5,8 @@
 
 #include "cli/cli.h"
 
-/* The socket that answers: the one of this session, or the one beside the data, which a node of
- * another session has too. The first if none does. Borrows from `p`. */
+/* The socket that answers: the one of the present login, or the one beside the data, which a node of
+ * another login has too. The first if none does. Borrows from `p`. */
 const char *tl_reach_socket(const tl_paths *p);
 /* True if a node runs, or may run, that this user cannot ask: tl_reach_explain says more. */
 bool tl_reach_is_barred(const tl_paths *p);

@@ -108,7 +108,7 @@ static const tl_setting_def table[] = {
     NUMBER(share_queue_wait_secs, "share_queue_wait_secs", "300", 1, DAY_SECS, false,
            "Seconds a request may wait for it; after that it is told that the queue is full."),
     BOOL(share_pause, "share_pause", "false", false,
-         "Serve nobody else for now (teale pause, teale resume)."),
+         "Serve nobody else (teale pause, teale resume)."),
     CHOICE(
         log_level, "log_level", "info", tl_rule_log_level, true,
         "What is logged: \"error\", \"warn\", \"info\" or \"debug\", each with those before it."),

@@ -113,7 +113,7 @@ void tl_direct_on_change(tl_direct *d, bool moved);
  * proves it. */
 void tl_direct_on_signal(tl_direct *d, tl_signal_type type, const tl_node_id *from,
                          tl_slice payload);
-/* The relay could not pass on one of our messages of this session. */
+/* The relay could not pass on one of our messages of the session `session`. */
 void tl_direct_on_signal_failed(tl_direct *d, const char *session);
 /* A STUN message that was not a server's answer. */
 void tl_direct_on_stun(tl_direct *d, tl_sock sock, const tl_addr *from, tl_slice datagram,

@@ -256,7 +256,7 @@ void tl_direct_signalled(tl_direct *d, tl_signal_type type, const tl_node_id *fr
                          tl_slice payload);
 /* Tells the peer our present addresses and asks for the peer's. */
 void tl_direct_offer(tl_direct_peer *p);
-/* Sends the candidates that this session's peer has not been told yet. */
+/* Sends the candidates that the peer of `s` has not been told yet. */
 void tl_session_tell_candidates(tl_session *s);
 
 #endif

@@ -63,7 +63,7 @@ typedef enum {
 } tl_pair_pace;
 
 typedef struct {
-    uint16_t id; /* of this session, from 1; never used again */
+    uint16_t id; /* within its session, from 1; never used again */
     tl_sock sock;
     tl_addr remote;
     tl_candidate_kind kind; /* of the remote candidate */

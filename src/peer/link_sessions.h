@@ -14,7 +14,7 @@ typedef struct {
     tl_node_id peer;
     char peer_hex[TL_NODE_ID_HEX + 1];
     bool ready;  /* relayReady was sent or received: data may flow */
-    tl_buf head; /* the beginning of every relayData of this session, up to its base64 */
+    tl_buf head; /* the beginning of every relayData of the session, up to its base64 */
     UT_hash_handle by_id, by_path;
 } tl_link_session;
 

@@ -64,7 +64,7 @@ typedef struct {
     /* An offer, an answer or an iceCandidate. `from` is what the relay says. The payload is the
      * object's text, without "_0"; nothing in it is verified. Borrowed for the call. */
     void (*on_signal)(void *user, tl_signal_type type, const tl_node_id *from, tl_slice payload);
-    /* The relay did not deliver one of our offers, answers or candidates of this session. */
+    /* The relay did not deliver one of our offers, answers or candidates of `session`. */
     void (*on_signal_failed)(void *user, const char *session);
     /* The relay says that a node has registered or has gone (peerJoined, peerLeft). Nothing in it is
      * verified. NULL: not wanted. */

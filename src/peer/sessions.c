@@ -201,7 +201,7 @@ static bool goes_before(const tl_path *a, const tl_path *b)
     return a->nth > b->nth; /* `b` is the older one */
 }
 
-/* False: there is no room for this session, which has no place in the table yet. */
+/* False: there is no room for the newcomer, which has no place in the table yet. */
 static bool make_room(tl_peers *p, tl_path *newcomer)
 {
     size_t waiting = 0, of_peer = 0;

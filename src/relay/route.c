@@ -312,7 +312,7 @@ static void on_open(tl_relay *r, tl_relay_conn *c, const tl_signal *s, const rou
     if (!to)
         return;
     if (tl_relay_table_find(&r->sessions, s->session)) {
-        tl_relay_refuse(r, c, TL_SIGNAL_FORBIDDEN, "this sessionID is in use", s);
+        tl_relay_refuse(r, c, TL_SIGNAL_FORBIDDEN, "the sessionID is in use", s);
         return;
     }
     if (!may_signal(r, c, s, to, t->n, &whose))

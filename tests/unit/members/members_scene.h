@@ -26,7 +26,7 @@ struct node {
     bool hidden;       /* it lists no network */
     bool recognises;   /* it knows by a tag who is of its networks, hidden or not */
     tl_err disk;       /* what its store answers */
-    bool disk_holds;   /* its store answers nothing for now */
+    bool disk_holds;   /* its store does not answer until this is false */
     int64_t clock_off; /* seconds */
     /* what it was told */
     size_t events[8], revoked;
