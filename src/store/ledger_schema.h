@@ -27,83 +27,26 @@
     "(SELECT id FROM accounts WHERE kind = '" kind "' AND peer = NEW.peer "                        \
     "AND network = NEW.network)"
 
-/* Statements of a trigger's body. */
-#define TL_ENTER_HOLD                                                                              \
-    "INSERT INTO entries SELECT NEW.id, 'hold', " TL_ACCOUNT("held") ", " TL_ACCOUNT(              \
-        "holds") ", NEW.held WHERE NEW.role = 'served';"                                           \
-                 "INSERT INTO entries SELECT NEW.id, 'hold', " TL_ACCOUNT(                         \
-                     "holds") ", " TL_ACCOUNT("held") ", NEW.held WHERE NEW.role = 'asked';"
-#define TL_ENTER_RELEASE                                                                           \
-    "INSERT INTO entries SELECT NEW.id, 'release', credit, debit, amount FROM entries "            \
-    "WHERE transfer = NEW.id AND phase = 'hold';"
-#define TL_ENTER_POST                                                                                                                 \
-    "INSERT INTO entries SELECT NEW.id, 'post', " TL_ACCOUNT("owed") ", " TL_ACCOUNT_OF_NETWORK(                                      \
-        "earned") ", NEW.amount "                                                                                                     \
-                  "WHERE NEW.kind = 'question' AND NEW.role = 'served';"                                                              \
-                  "INSERT INTO entries SELECT NEW.id, 'post', " TL_ACCOUNT_OF_NETWORK(                                                \
-                      "spent") ", " TL_ACCOUNT("owed") ", NEW.amount WHERE NEW.kind = 'question' "                                    \
-                                                       "AND NEW.role = 'asked';"                                                      \
-                                                       "INSERT INTO entries SELECT NEW.id, "                                          \
-                                                       "'post', " TL_ACCOUNT(                                                         \
-                                                           "settled") ", " TL_ACCOUNT("owed") ", "                                    \
-                                                                                              "NE"                                    \
-                                                                                              "W."                                    \
-                                                                                              "am"                                    \
-                                                                                              "ou"                                    \
-                                                                                              "nt"                                    \
-                                                                                              " W"                                    \
-                                                                                              "HE"                                    \
-                                                                                              "RE"                                    \
-                                                                                              " N"                                    \
-                                                                                              "EW"                                    \
-                                                                                              ".k"                                    \
-                                                                                              "in"                                    \
-                                                                                              "d "                                    \
-                                                                                              "= "                                    \
-                                                                                              "'s"                                    \
-                                                                                              "et"                                    \
-                                                                                              "tl"                                    \
-                                                                                              "em"                                    \
-                                                                                              "en"                                    \
-                                                                                              "t'"                                    \
-                                                                                              " A"                                    \
-                                                                                              "ND"                                    \
-                                                                                              " N"                                    \
-                                                                                              "EW"                                    \
-                                                                                              ".r"                                    \
-                                                                                              "ol"                                    \
-                                                                                              "e "                                    \
-                                                                                              "= "                                    \
-                                                                                              "'s"                                    \
-                                                                                              "er"                                    \
-                                                                                              "ve"                                    \
-                                                                                              "d'"                                    \
-                                                                                              ";"                                     \
-                                                                                              "IN"                                    \
-                                                                                              "SE"                                    \
-                                                                                              "RT"                                    \
-                                                                                              " I"                                    \
-                                                                                              "NT"                                    \
-                                                                                              "O "                                    \
-                                                                                              "en"                                    \
-                                                                                              "tr"                                    \
-                                                                                              "ie"                                    \
-                                                                                              "s "                                    \
-                                                                                              "SE"                                    \
-                                                                                              "LE"                                    \
-                                                                                              "CT"                                    \
-                                                                                              " N"                                    \
-                                                                                              "EW"                                    \
-                                                                                              ".i"                                    \
-                                                                                              "d,"                                    \
-                                                                                              " '"                                    \
-                                                                                              "po"                                    \
-                                                                                              "st"                                    \
-                                                                                              "',"                                    \
-                                                                                              " " TL_ACCOUNT("owed") ", " TL_ACCOUNT( \
-                                                                                                  "settled") ", NEW.amount WHERE NEW.kind = 'settlement' AND NEW.role = 'asked';"
-
 /* clang-format off */
+/* Statements of a trigger's body. */
+#define TL_ENTER_HOLD \
+    "INSERT INTO entries SELECT NEW.id, 'hold', " TL_ACCOUNT("held") ", " TL_ACCOUNT("holds") ", NEW.held" \
+    " WHERE NEW.role = 'served';" \
+    "INSERT INTO entries SELECT NEW.id, 'hold', " TL_ACCOUNT("holds") ", " TL_ACCOUNT("held") ", NEW.held" \
+    " WHERE NEW.role = 'asked';"
+#define TL_ENTER_RELEASE \
+    "INSERT INTO entries SELECT NEW.id, 'release', credit, debit, amount FROM entries" \
+    " WHERE transfer = NEW.id AND phase = 'hold';"
+#define TL_ENTER_POST \
+    "INSERT INTO entries SELECT NEW.id, 'post', " TL_ACCOUNT("owed") ", " TL_ACCOUNT_OF_NETWORK("earned") \
+    ", NEW.amount WHERE NEW.kind = 'question' AND NEW.role = 'served';" \
+    "INSERT INTO entries SELECT NEW.id, 'post', " TL_ACCOUNT_OF_NETWORK("spent") ", " TL_ACCOUNT("owed") \
+    ", NEW.amount WHERE NEW.kind = 'question' AND NEW.role = 'asked';" \
+    "INSERT INTO entries SELECT NEW.id, 'post', " TL_ACCOUNT("settled") ", " TL_ACCOUNT("owed") \
+    ", NEW.amount WHERE NEW.kind = 'settlement' AND NEW.role = 'served';" \
+    "INSERT INTO entries SELECT NEW.id, 'post', " TL_ACCOUNT("owed") ", " TL_ACCOUNT("settled") \
+    ", NEW.amount WHERE NEW.kind = 'settlement' AND NEW.role = 'asked';"
+
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Woverlength-strings" /* ISO C promises 4095 bytes alone; gcc has no limit */
 static const char tl_store_ledger_step[] =
