@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#define OFFER_AHEAD 7200 /* seconds that the clock of who offers a charge may be ahead */
+
 /* --- what was charged within a day --- */
 
 static void drop_recent(tl_credit *c, tl_recent *r)
@@ -443,6 +445,7 @@ static void adopt_done(tl_book_op *op, tl_err e)
     json_t *receipt;
     a->at_once--;
     a->open--;
+    tl_ledger_release(&a->sums, op->held);
     bool is_new = e == TL_OK && op->claim != TL_CLAIM_AGAIN;
     if (is_new) {
         c->counters.adopted++;
@@ -458,6 +461,16 @@ static void adopt_done(tl_book_op *op, tl_err e)
     tl_book_op_free(op);
 }
 
+/* A receipt that its consumer wrote alone tells of a question that this node can have answered: no more
+ * than it lets this peer owe, which the caller holds; lately; and for a network only where the peer is
+ * a member. */
+static bool may_have_been_served(const tl_credit *c, const tl_account *a, const tl_receipt *r)
+{
+    tl_unix now = c->env.wall(c->env.user);
+    return r->at <= now + OFFER_AHEAD && r->at > now - TL_BOOK_OWED_DAYS * TL_BOOK_DAY &&
+           (!r->has_network || c->world.is_member(c->user, &a->id));
+}
+
 void tl_credit_on_offer(tl_credit *c, tl_account *a, const tl_receipt *r)
 {
     tl_request_key key;
@@ -466,11 +479,20 @@ void tl_credit_on_offer(tl_credit *c, tl_account *a, const tl_receipt *r)
     HASH_FIND(hh, c->serving, &key, sizeof key, s);
     if (s || !a->loaded || a->adopted >= TL_CREDIT_ADOPT_MAX)
         return; /* it is on its way to the disk, or nothing that this node can have lost */
-    tl_book_op *op = tl_book_op_new(TL_BOOK_ADOPT);
-    if (op)
-        op->entry.receipt = *r;
-    if (!tl_credit_submit(c, op, adopt_done, a))
+    if (!may_have_been_served(c, a, r) ||
+        tl_ledger_hold(&a->sums, r->amount, tl_credit_limit_of(c, &a->id))) {
+        c->counters.malformed++;
         return;
+    }
+    tl_book_op *op = tl_book_op_new(TL_BOOK_ADOPT);
+    if (op) {
+        op->entry.receipt = *r;
+        op->held = r->amount;
+    }
+    if (!tl_credit_submit(c, op, adopt_done, a)) {
+        tl_ledger_release(&a->sums, r->amount);
+        return;
+    }
     a->adopted++;
     a->at_once++;
     a->open++;

@@ -90,6 +90,7 @@ typedef struct tl_book_op {
     char why[32];
     bool confirmed, more;
     int64_t after;
+    int64_t held; /* ADOPT: what the caller holds for it meanwhile */
     size_t n;
     tl_ledger_entry *entries; /* the operation's own */
     /* Called on the loop's thread after the commit. It frees the operation (tl_book_op_free). */

@@ -46,6 +46,24 @@ static tl_err check_sums(tl_db *db, tl_report *r)
         " WHEN 'held' THEN coalesce(h, 0) = 1 AND l = 0 AND p = 0 AND ha = t.held"
         " WHEN 'voided' THEN coalesce(h, 0) = 1 AND l = 1 AND p = 0 AND ha = t.held AND la = ha"
         " ELSE coalesce(p, 0) = 1 AND h = l AND ha = la AND pa = t.amount END LIMIT 16");
+    /* Every entry names the accounts of its transfer's peer that its phase moves, in that direction. */
+    if (!e)
+        e = wrong_rows(
+            db, r,
+            "SELECT 'request ' || t.request || ' with ' || substr(lower(hex(t.peer)), 1, 8) || "
+            "': an entry (' || e.phase || ') names a wrong account'"
+            " FROM entries e JOIN transfers t ON t.id = e.transfer"
+            " LEFT JOIN accounts d ON d.id = e.debit LEFT JOIN accounts c ON c.id = e.credit"
+            " WHERE d.peer IS NOT t.peer OR c.peer IS NOT t.peer"
+            " OR d.network IS NOT iif(d.kind IN ('earned', 'spent'), t.network, x'')"
+            " OR c.network IS NOT iif(c.kind IN ('earned', 'spent'), t.network, x'')"
+            " OR d.kind || ' <- ' || c.kind IS NOT CASE"
+            " WHEN e.phase = 'post' THEN CASE t.kind || ' ' || t.role"
+            "  WHEN 'question served' THEN 'owed <- earned'"
+            "  WHEN 'question asked' THEN 'spent <- owed'"
+            "  WHEN 'settlement served' THEN 'settled <- owed' ELSE 'owed <- settled' END"
+            " WHEN (e.phase = 'hold') = (t.role = 'served') THEN 'held <- holds'"
+            " ELSE 'holds <- held' END LIMIT 16");
     /* Every account carries the sum of its entries. */
     if (!e)
         e = wrong_rows(

@@ -35,6 +35,15 @@ static json_t *peer_json(const peer_sums *p)
                      "unsigned", (json_int_t)p->unsigned_n);
 }
 
+/* What is more than can be told exactly is told as the most that can. */
+static void add(int64_t *sum, int64_t n)
+{
+    int64_t s;
+    if (__builtin_add_overflow(*sum, n, &s) || s > TL_MONEY_MAX)
+        s = n < 0 ? -TL_MONEY_MAX : TL_MONEY_MAX;
+    *sum = s < -TL_MONEY_MAX ? -TL_MONEY_MAX : s;
+}
+
 static tl_err wallet_peers(tl_db *db, json_t *peers, peer_sums *total)
 {
     sqlite3_stmt *row;
@@ -57,10 +66,10 @@ static tl_err wallet_peers(tl_db *db, json_t *peers, peer_sums *total)
                        .unsigned_n = sqlite3_column_int64(row, 5)};
         if ((e = tl_db_take_bytes(row, 0, p.peer.key, sizeof p.peer.key)))
             return e;
-        total->earned += p.earned;
-        total->spent += p.spent;
-        total->settled += p.settled;
-        total->held += p.held;
+        add(&total->earned, p.earned);
+        add(&total->spent, p.spent);
+        add(&total->settled, p.settled);
+        add(&total->held, p.held);
         if ((e = append(peers, peer_json(&p))))
             return e;
     }
@@ -70,11 +79,14 @@ static tl_err wallet_peers(tl_db *db, json_t *peers, peer_sums *total)
 static tl_err wallet_networks(tl_db *db, json_t *networks)
 {
     sqlite3_stmt *row;
-    tl_err e = tl_db_find(db,
-                          "SELECT network, sum(credits) FILTER (WHERE kind = 'earned'),"
-                          " sum(debits) FILTER (WHERE kind = 'spent') FROM accounts"
-                          " WHERE network != x'' GROUP BY network ORDER BY network",
-                          TL_DB_WITHOUT, &row);
+    tl_err e = tl_db_find(
+        db,
+        "SELECT network,"
+        " cast(min(total(credits) FILTER (WHERE kind = 'earned'), 9007199254740991) AS INTEGER),"
+        " cast(min(total(debits) FILTER (WHERE kind = 'spent'), 9007199254740991) AS INTEGER)"
+        " FROM accounts"
+        " WHERE network != x'' GROUP BY network ORDER BY network",
+        TL_DB_WITHOUT, &row);
     for (; !e; e = tl_db_next(db, row)) {
         tl_node_id network;
         if ((e = tl_db_take_bytes(row, 0, network.key, sizeof network.key)))

@@ -106,6 +106,41 @@ static void say_offer(pair *p, const char *request, int64_t tokens)
     say_receipt(&p->a, &r);
 }
 
+static void say_offer_of(pair *p, const char *request, int64_t amount, tl_unix at, bool network)
+{
+    tl_receipt r = {.consumer = p->a.self.id,
+                    .provider = p->b.self.id,
+                    .has_network = network,
+                    .network = p->a.self.id,
+                    .model = "llama",
+                    .tokens_in = 1000,
+                    .amount = amount,
+                    .at = at};
+    snprintf(r.request, sizeof r.request, "%s", request);
+    assert_int_equal(tl_receipt_sign(&r, &p->a.self), TL_OK);
+    say_receipt(&p->a, &r);
+}
+
+static void
+an_offer_beyond_the_credit_of_another_time_or_of_a_foreign_network_is_not_taken(void **state)
+{
+    pair *p = *state;
+    assert_true(trade(p, "q", 1, 1));
+    restart(&p->b);
+    p->cut = false;
+    say_offer_of(p, "much", 1000000, WALL, false); /* 2 are owed already, of a stranger's 1000000 */
+    say_offer_of(p, "early", 5, WALL + 7201, false);
+    say_offer_of(p, "late", 5, WALL - TL_BOOK_OWED_DAYS * TL_BOOK_DAY - 1, false);
+    say_offer_of(p, "foreign", 5, WALL, true);
+    assert_int_equal(tl_credit_counters_of(p->b.credit)->adopted, 0);
+    assert_int_equal(balance(&p->b), 2);
+    say_offer_of(p, "fits", 999998, WALL, false);
+    assert_int_equal(tl_credit_counters_of(p->b.credit)->adopted, 1);
+    assert_int_equal(balance(&p->b), 1000000);
+    say_offer_of(p, "more", 1, WALL, false);
+    assert_int_equal(balance(&p->b), 1000000);
+}
+
 static void what_a_peer_offers_is_taken_from_one_that_was_known_and_so_often_alone(void **state)
 {
     pair *p = *state;
@@ -217,6 +252,7 @@ int main(void)
         WITH_PAIR(a_consumer_that_died_before_its_disk_had_the_question_pays_by_its_order),
         WITH_PAIR(a_provider_that_dies_before_the_commit_charges_nothing),
         WITH_PAIR(a_charge_that_a_crash_lost_is_offered_by_the_consumer),
+        WITH_PAIR(an_offer_beyond_the_credit_of_another_time_or_of_a_foreign_network_is_not_taken),
         WITH_PAIR(what_a_peer_offers_is_taken_from_one_that_was_known_and_so_often_alone),
         WITH_PAIR(a_claim_that_comes_late_is_signed_all_the_same),
         WITH_PAIR(a_full_disk_loses_no_charge_and_stops_paid_work),

@@ -122,6 +122,24 @@ static void a_changed_amount_is_named(void **state)
     assert_found(*state, "UPDATE transfers SET amount = 3 WHERE request = 'q2'", "request q2 with");
 }
 
+static void an_entry_turned_round_is_named_though_all_sums_are_made_anew(void **state)
+{
+    three_trades(*state);
+    assert_found(
+        *state,
+        "UPDATE entries SET debit = credit, credit = debit WHERE phase = 'post' AND amount > 0;"
+        "UPDATE accounts SET debits = (SELECT coalesce(sum(amount), 0) FROM entries WHERE debit = "
+        "id),"
+        " credits = (SELECT coalesce(sum(amount), 0) FROM entries WHERE credit = id)",
+        "names a wrong account");
+}
+
+static void an_entry_with_the_account_of_another_peer_is_named(void **state)
+{
+    three_trades(*state);
+    assert_found(*state, "UPDATE accounts SET peer = zeroblob(32)", "names a wrong account");
+}
+
 static void changed_tokens_are_named(void **state)
 {
     three_trades(*state);
@@ -216,6 +234,8 @@ int main(void)
         WITH_BOOKS(no_entry_is_written_but_by_a_transfer),
         WITH_BOOKS(amounts_that_are_no_money_do_not_enter),
         WITH_BOOKS(a_changed_amount_is_named),
+        WITH_BOOKS(an_entry_turned_round_is_named_though_all_sums_are_made_anew),
+        WITH_BOOKS(an_entry_with_the_account_of_another_peer_is_named),
         WITH_BOOKS(changed_tokens_are_named),
         WITH_BOOKS(a_changed_entry_is_named),
         WITH_BOOKS(a_lost_entry_is_named),
