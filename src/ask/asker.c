@@ -56,6 +56,7 @@ typedef struct question {
     uint64_t progresses;
     tl_progress progress; /* the last */
     tl_time asked_at;
+    tl_time heard_at; /* the answer's head, or the last bytes of its body, came; 0: none has */
     tl_time deadline;
     struct question *prev, *next;
 } question;
@@ -137,10 +138,16 @@ static void drop_stream(question *q)
     tl_env_wake(&q->asker->env);
 }
 
+static tl_time silent_for(const question *q)
+{
+    return q->heard_at ? tl_env_now(&q->asker->env) - q->heard_at : 0;
+}
+
 /* No call follows. */
 static void end(question *q)
 {
-    tl_bill_end(&q->bill, TL_PAY_GIVEN_UP);
+    /* who did not read on does not know what has come meanwhile */
+    tl_bill_end(&q->bill, q->paused ? TL_PAY_LOST : TL_PAY_GIVEN_UP, silent_for(q));
     set_state(q, OVER);
     drop_stream(q);
     if (!q->reading)
@@ -152,7 +159,7 @@ static void fail_as(question *q, const tl_failure *failure)
     tl_exchange_sink sink = q->sink;
     void *user = q->user;
     /* its own act, or its silence: without a head nothing is owed */
-    tl_bill_end(&q->bill, q->bill.charged ? TL_PAY_GIVEN_UP : TL_PAY_FAILED);
+    tl_bill_end(&q->bill, q->bill.charged ? TL_PAY_GIVEN_UP : TL_PAY_FAILED, 0);
     end(q);
     sink.on_fail(user, failure);
 }
@@ -254,6 +261,7 @@ static void on_response(question *q, const tl_cluster_response *r)
     memcpy(head.content_type, r->content_type, sizeof head.content_type);
     memcpy(head.retry_after, r->retry_after, sizeof head.retry_after);
     tl_bill_head(&q->bill, r->status, head.content_type);
+    q->heard_at = tl_env_now(&q->asker->env);
     set_state(q, ANSWERING);
     q->sink.on_head(q->user, &head);
 }
@@ -284,7 +292,7 @@ static void on_progress(question *q, const tl_cluster_progress *p)
 static void on_complete(question *q, const tl_cluster_complete *c)
 {
     tl_answer_end end = {c->tokens_in, c->tokens_out, 0};
-    tl_bill_end(&q->bill, TL_PAY_ANSWERED);
+    tl_bill_end(&q->bill, TL_PAY_ANSWERED, 0);
     set_state(q, OVER); /* the stream ends by itself: read_on looks */
     q->sink.on_end(q->user, &end);
 }
@@ -364,6 +372,7 @@ static size_t take(question *q, tl_slice in, tl_err *ret_e)
             e = TL_ERR_PROTO;
         else {
             q->has_body = true;
+            q->heard_at = tl_env_now(&q->asker->env);
             tl_bill_body(&q->bill, piece.bytes);
             q->sink.on_body(q->user, piece.bytes);
         }
@@ -445,8 +454,7 @@ static void on_closed(tl_stream_owner *o, const char *why)
 {
     question *q = of_owner(o);
     q->stream = NULL;
-    /* a head may have been on its way, and little behind it */
-    tl_bill_end(&q->bill, q->bill.charged ? TL_PAY_LOST : TL_PAY_GIVEN_UP);
+    tl_bill_end(&q->bill, TL_PAY_LOST, silent_for(q));
     fail(q, TL_FAIL_PEER_FAILED, why);
 }
 

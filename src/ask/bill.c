@@ -20,6 +20,7 @@ void tl_bill_head(tl_bill *b, int status, const char *content_type)
 {
     tl_usage_init(&b->usage, content_type);
     b->charged = status >= 200 && status < 300;
+    b->refused = !b->charged;
 }
 
 void tl_bill_body(tl_bill *b, tl_slice bytes)
@@ -28,7 +29,7 @@ void tl_bill_body(tl_bill *b, tl_slice bytes)
         tl_usage_observe(&b->usage, bytes);
 }
 
-void tl_bill_end(tl_bill *b, tl_pay_end how)
+void tl_bill_end(tl_bill *b, tl_pay_end how, tl_time silent)
 {
     tl_answer_end seen = {0};
     void *handle = b->handle;
@@ -37,12 +38,14 @@ void tl_bill_end(tl_bill *b, tl_pay_end how)
         return;
     if (b->charged)
         seen = tl_usage_delivered(&b->usage, b->asked);
-    else if (how == TL_PAY_ANSWERED)
+    else if (how == TL_PAY_ANSWERED || b->refused)
         how = TL_PAY_FAILED; /* it was no answer but the model server's refusal */
-    b->pay->over(handle, how, &seen);
+    else if (how == TL_PAY_GIVEN_UP || how == TL_PAY_LOST)
+        how = TL_PAY_UNSEEN;
+    b->pay->over(handle, how, &seen, silent);
 }
 
 void tl_bill_fail(tl_bill *b, tl_fail fail)
 {
-    tl_bill_end(b, fail == TL_FAIL_PAYMENT_REQUIRED ? TL_PAY_ANSWERED : TL_PAY_FAILED);
+    tl_bill_end(b, fail == TL_FAIL_PAYMENT_REQUIRED ? TL_PAY_ANSWERED : TL_PAY_FAILED, 0);
 }

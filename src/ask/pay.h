@@ -11,8 +11,9 @@
 typedef enum {
     TL_PAY_ANSWERED, /* whole, or as far as the peer's credit for us went */
     TL_PAY_FAILED,   /* nothing was delivered */
-    TL_PAY_GIVEN_UP, /* by us, or by the peer after its head */
-    TL_PAY_LOST,     /* the connection broke after the head */
+    TL_PAY_UNSEEN,   /* no head came, and it may have been on its way */
+    TL_PAY_GIVEN_UP, /* after the head: by us while we read it, or by the peer */
+    TL_PAY_LOST,     /* after the head: the connection broke, or we did not read on */
 } tl_pay_end;
 
 typedef struct {
@@ -34,8 +35,8 @@ typedef struct {
     void (*waive)(void *bill);
     /* A question to q->ask->peer goes out. `ret_order` goes with it; "": none. */
     void *(*ask)(void *user, const tl_pay_question *q, char ret_order[TL_PAY_ORDER_MAX]);
-    /* Ends the bill. `seen`: what came here of the answer. */
-    void (*over)(void *bill, tl_pay_end end, const tl_answer_end *seen);
+    /* Ends the bill. `seen`: what came here of the answer. LOST: for so long nothing had come. */
+    void (*over)(void *bill, tl_pay_end end, const tl_answer_end *seen, tl_time silent);
     void *user;
 } tl_pay;
 

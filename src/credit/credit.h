@@ -150,15 +150,16 @@ void tl_credit_waive(tl_credit_served *s);
 typedef enum {
     TL_CREDIT_ANSWERED, /* with inferenceComplete, or where the provider's credit for us ended */
     TL_CREDIT_FAILED,   /* nothing is owed */
-    TL_CREDIT_GIVEN_UP, /* by us, while it was answered */
-    TL_CREDIT_LOST,     /* the connection broke: what was delivered, only the provider knows */
+    TL_CREDIT_UNSEEN,   /* given up, or the connection broke, before a head came */
+    TL_CREDIT_GIVEN_UP, /* after the head, by us while we read it, or by the provider */
+    TL_CREDIT_LOST,     /* after the head: the connection broke, or we did not read on */
 } tl_credit_end;
 
 /* The question goes to q->peer now. `ret_order` goes with it. TL_ERR_BUSY, TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_credit_ask(tl_credit *c, const tl_credit_question *q,
                               char ret_order[TL_ORDER_MAX], tl_credit_asked **ret_asked);
-/* Ends the handle. `seen`: what of the answer came here. */
-void tl_credit_over(tl_credit_asked *a, tl_credit_end end, tl_tokens seen);
+/* Ends the handle. `seen`: what of the answer came here. LOST: for so long before the end nothing came. */
+void tl_credit_over(tl_credit_asked *a, tl_credit_end end, tl_tokens seen, tl_time silent);
 
 /* --- names that clients give to their requests --- */
 

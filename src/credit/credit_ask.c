@@ -13,24 +13,18 @@ static void entry_done(tl_book_op *op, tl_err e)
     tl_book_op_free(op);
 }
 
-static int64_t clamp(uint64_t n)
-{
-    return n > TL_MONEY_MAX ? TL_MONEY_MAX : (int64_t)n;
-}
-
 /* --- asking --- */
 
-/* A token is a byte at least, so an honest provider counts no more prompt tokens than the request has
- * bytes. */
 static tl_ledger_entry entry_of(const tl_credit *c, const tl_credit_question *q)
 {
-    tl_ledger_entry e = {.role = TL_LEDGER_ASKED,
-                         .peer = q->peer,
-                         .has_network = q->has_network,
-                         .network = q->network,
-                         .at = c->env.wall(c->env.user),
-                         .price = q->price,
-                         .cap = {clamp(q->body_bytes), tl_ledger_cap_tokens(q->max_tokens)}};
+    tl_ledger_entry e = {
+        .role = TL_LEDGER_ASKED,
+        .peer = q->peer,
+        .has_network = q->has_network,
+        .network = q->network,
+        .at = c->env.wall(c->env.user),
+        .price = q->price,
+        .cap = {tl_ledger_prompt_most(q->body_bytes), tl_ledger_cap_tokens(q->max_tokens)}};
     snprintf(e.request, sizeof e.request, "%s", q->request);
     snprintf(e.model, sizeof e.model, "%s", q->model);
     if (tl_ledger_amount(tl_ledger_prompt_tokens(q->body_bytes),
@@ -71,6 +65,7 @@ tl_err tl_credit_ask(tl_credit *c, const tl_credit_question *q, char ret_order[T
     a->credit = c;
     a->account = account;
     a->entry = entry_of(c, q);
+    a->prompt = tl_ledger_prompt_tokens(q->body_bytes);
     if (!TL_TABLE_ADD(hh, c->asking, key, sizeof a->key, a)) {
         free(a);
         return TL_ERR_NOMEM;
@@ -142,31 +137,35 @@ void tl_credit_end_waiting(tl_credit *c, tl_time now)
         tl_credit_due(c, c->waiting_by_age->until);
 }
 
-/* What a claim may say, after what was seen. */
-static tl_tokens cap_of(const tl_credit_asked *a, tl_credit_end end, tl_tokens seen)
+static int64_t least(int64_t a, int64_t b)
 {
-    tl_tokens cap = a->entry.cap;
+    return a < b ? a : b;
+}
+
+/* What a claim may say, after what was seen. Whoever the provider is, beyond that it is paid for what can
+ * have been on the way, and no more. */
+static tl_tokens cap_of(const tl_credit_asked *a, tl_credit_end end, tl_tokens seen, tl_time silent)
+{
+    tl_tokens most = a->entry.cap;
     switch (end) {
     case TL_CREDIT_ANSWERED: /* the provider alone says what its `usage` is */
-        return (tl_tokens){seen.in < cap.in ? seen.in : cap.in,
-                           seen.out < cap.out ? seen.out : cap.out};
+        return (tl_tokens){least(seen.in, most.in), least(seen.out, most.out)};
     case TL_CREDIT_FAILED: return (tl_tokens){0, 0};
-    case TL_CREDIT_GIVEN_UP:
-        if (seen.out < cap.out - TL_LEDGER_IN_FLIGHT)
-            cap.out = seen.out + TL_LEDGER_IN_FLIGHT;
-        return cap;
-    case TL_CREDIT_LOST: return cap;
+    case TL_CREDIT_UNSEEN: /* only the first words of an answer were on the way, and no `usage` */
+        return (tl_tokens){a->prompt, least(TL_LEDGER_IN_FLIGHT, most.out)};
+    case TL_CREDIT_GIVEN_UP: silent = 0; break;
+    case TL_CREDIT_LOST: break;
     }
-    assert(!"an end of the list");
-    return cap;
+    int64_t way = tl_ledger_on_way(silent / TL_SEC);
+    return (tl_tokens){most.in, seen.out < most.out - way ? seen.out + way : most.out};
 }
 
 static void submit_claim(tl_credit *c, tl_account *a, const tl_receipt *r, const char *order);
 
-void tl_credit_over(tl_credit_asked *a, tl_credit_end end, tl_tokens seen)
+void tl_credit_over(tl_credit_asked *a, tl_credit_end end, tl_tokens seen, tl_time silent)
 {
     tl_credit *c = a->credit;
-    tl_tokens cap = cap_of(a, end, seen);
+    tl_tokens cap = cap_of(a, end, seen, silent);
     submit_of(c, TL_BOOK_OVER, &a->key, cap, end == TL_CREDIT_ANSWERED);
     HASH_DELETE(hh, c->asking, a);
     if (cap.in || cap.out)

@@ -74,6 +74,7 @@ struct tl_credit_asked {
     tl_credit *credit;
     tl_account *account;
     tl_ledger_entry entry;
+    int64_t prompt; /* its measure, before anyone has counted it */
     bool has_claim; /* it came before the answer's end was read */
     tl_receipt claim;
     char claim_order[TL_ORDER_MAX];

@@ -34,6 +34,17 @@ int64_t tl_ledger_prompt_tokens(uint64_t body_bytes)
     return clamp(body_bytes / 4 + (body_bytes % 4 != 0));
 }
 
+int64_t tl_ledger_prompt_most(uint64_t body_bytes)
+{
+    return clamp(body_bytes / 2 + body_bytes % 2);
+}
+
+int64_t tl_ledger_on_way(uint64_t silent)
+{
+    uint64_t seconds = silent < TL_LEDGER_SILENCE_MAX ? silent : TL_LEDGER_SILENCE_MAX;
+    return TL_LEDGER_IN_FLIGHT + TL_LEDGER_PER_SECOND * (int64_t)seconds;
+}
+
 int64_t tl_ledger_cap_tokens(uint64_t max_tokens)
 {
     return max_tokens ? clamp(max_tokens) : TL_LEDGER_UNSEEN_TOKENS;

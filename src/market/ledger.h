@@ -20,6 +20,11 @@
 /* What may have been on the way when the consumer gave an answer up: the provider has delivered it,
  * and the consumer has not seen it. Half a second of a fast model over a slow path. */
 #define TL_LEDGER_IN_FLIGHT     256
+/* Where the connection broke, or the consumer read no further, the model wrote on until its node found
+ * out: a second of a model on a machine of one's own, and as many seconds as a connection stays silent
+ * at most (tl_quic_config.idle_timeout). */
+#define TL_LEDGER_PER_SECOND    256
+#define TL_LEDGER_SILENCE_MAX   60
 
 /* --- what a question costs --- */
 
@@ -27,10 +32,19 @@ TL_CHECK tl_err tl_ledger_amount(int64_t tokens_in, int64_t tokens_out, int64_t 
                                  int64_t *ret_amount);
 /* The measure of a prompt before anyone has counted it: a quarter of its bytes, rounded up. */
 int64_t tl_ledger_prompt_tokens(uint64_t body_bytes);
+/* The most that a prompt costs: half a token for each byte, rounded up. Text has a quarter, and numbers
+ * and rare scripts have more; a request's body is not text alone. */
+int64_t tl_ledger_prompt_most(uint64_t body_bytes);
 /* The most that a question is expected to generate. `max_tokens` 0: it names no limit. */
 int64_t tl_ledger_answer_tokens(uint64_t max_tokens);
 /* The most that it pays for. */
 int64_t tl_ledger_cap_tokens(uint64_t max_tokens);
+/* The most that was on the way where nothing came for `silent` seconds before the answer broke off:
+ *
+ *   IN_FLIGHT + PER_SECOND * min(silent, SILENCE_MAX)        at most 15,616 tokens
+ *
+ * Until the silence began, what the model wrote came within IN_FLIGHT. */
+int64_t tl_ledger_on_way(uint64_t silent);
 
 typedef struct {
     int64_t in, out;

@@ -71,13 +71,14 @@ static void *pay_ask(void *user, const tl_pay_question *asking, char ret_order[T
     return asked;
 }
 
-static void pay_over(void *bill, tl_pay_end end, const tl_answer_end *seen)
+static void pay_over(void *bill, tl_pay_end end, const tl_answer_end *seen, tl_time silent)
 {
     static const tl_credit_end ends[] = {[TL_PAY_ANSWERED] = TL_CREDIT_ANSWERED,
                                          [TL_PAY_FAILED] = TL_CREDIT_FAILED,
+                                         [TL_PAY_UNSEEN] = TL_CREDIT_UNSEEN,
                                          [TL_PAY_GIVEN_UP] = TL_CREDIT_GIVEN_UP,
                                          [TL_PAY_LOST] = TL_CREDIT_LOST};
-    tl_credit_over(bill, ends[end], tokens_of(seen));
+    tl_credit_over(bill, ends[end], tokens_of(seen), silent);
 }
 
 void tl_till_init(tl_pay *ret_pay, tl_credit *credit)

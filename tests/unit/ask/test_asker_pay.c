@@ -70,7 +70,7 @@ static void the_order_goes_out_with_the_question(void **state)
     assert_string_equal(x.till.model, "m");
     assert_int_equal(x.till.body_bytes, sizeof QUESTION - 1);
     listener_cancel(&x.l);
-    assert_over(&x, TL_PAY_GIVEN_UP, 0, 0);
+    assert_over(&x, TL_PAY_UNSEEN, 0, 0);
 }
 
 static void a_question_that_never_got_a_stream_has_no_bill(void **state)
@@ -139,7 +139,16 @@ static void a_broken_connection_and_an_answer_given_up_are_told_apart(void **sta
     begin(&x);
     head(&x, HEAD_OF("200"));
     two_words(&x);
+    asker_scene_pass(&x.s, SILENCE / 2);
     fake_closes(x.stream, "nothing passed for too long");
+    assert_int_equal(x.till.silent, SILENCE / 2);
+    assert_over(&x, TL_PAY_LOST, PROMPT, 2);
+    begin(&x);
+    head(&x, HEAD_OF("200"));
+    asker_scene_pass(&x.s, SILENCE / 4);
+    two_words(&x);
+    fake_closes(x.stream, "the peer closed the connection");
+    assert_int_equal(x.till.silent, 0); /* from the last word on */
     assert_over(&x, TL_PAY_LOST, PROMPT, 2);
     begin(&x);
     head(&x, HEAD_OF("200"));
@@ -151,6 +160,19 @@ static void a_broken_connection_and_an_answer_given_up_are_told_apart(void **sta
     two_words(&x);
     listener_cancel(&x.l);
     assert_over(&x, TL_PAY_GIVEN_UP, PROMPT, 2);
+    begin(&x);
+    head(&x, HEAD_OF("200"));
+    two_words(&x);
+    listener_pause(&x.l, true); /* what came meanwhile is not read */
+    asker_scene_pass(&x.s, 3 * TL_SEC);
+    listener_cancel(&x.l);
+    assert_int_equal(x.till.silent, 3 * TL_SEC);
+    assert_over(&x, TL_PAY_LOST, PROMPT, 2);
+    begin(&x);
+    head(&x, HEAD_OF("404"));
+    two_words(&x);
+    fake_closes(x.stream, "nothing passed for too long"); /* what was refused costs nothing */
+    assert_over(&x, TL_PAY_FAILED, 0, 0);
     begin(&x);
     head(&x, HEAD_OF("200"));
     asker_scene_pass(&x.s, SILENCE); /* silent for too long: we give it up */
@@ -181,7 +203,7 @@ static void a_peer_that_gives_up_before_its_head_is_owed_nothing(void **state)
     }
     begin(&x); /* a broken connection: the head may have been on its way */
     fake_closes(x.stream, "nothing passed for too long");
-    assert_over(&x, TL_PAY_GIVEN_UP, 0, 0);
+    assert_over(&x, TL_PAY_UNSEEN, 0, 0);
     begin(&x);
     asker_scene_pass(&x.s, FIRST_BYTE);
     assert_over(&x, TL_PAY_FAILED, 0, 0);

@@ -54,12 +54,13 @@ static void *ask(void *user, const tl_pay_question *q, char ret_order[TL_PAY_ORD
     return t;
 }
 
-static void over(void *bill, tl_pay_end end, const tl_answer_end *seen)
+static void over(void *bill, tl_pay_end end, const tl_answer_end *seen, tl_time silent)
 {
     till *t = bill;
     t->overs++;
     t->over = end;
     t->seen = *seen;
+    t->silent = silent;
 }
 
 void till_init(till *t)

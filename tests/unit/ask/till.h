@@ -14,6 +14,7 @@ typedef struct {
     tl_answer_end charge; /* the last one */
     tl_pay_end over;
     tl_answer_end seen;
+    tl_time silent;
 } till;
 
 void till_init(till *t);

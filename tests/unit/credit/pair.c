@@ -241,12 +241,12 @@ bool trade(pair *p, const char *request, int64_t in, int64_t out)
     q.peer = p->a.self.id;
     q.order = order;
     if (tl_credit_serve(p->b.credit, &q, &served, &why)) {
-        tl_credit_over(asked, TL_CREDIT_FAILED, (tl_tokens){0, 0});
+        tl_credit_over(asked, TL_CREDIT_FAILED, (tl_tokens){0, 0}, 0);
         settle_down(p);
         return false;
     }
     tl_credit_charge(served, (tl_tokens){in, out});
-    tl_credit_over(asked, TL_CREDIT_ANSWERED, (tl_tokens){in, out});
+    tl_credit_over(asked, TL_CREDIT_ANSWERED, (tl_tokens){in, out}, 0);
     settle_down(p);
     return true;
 }
@@ -263,7 +263,7 @@ void charge_at_once(pair *p, const char *request)
     q.order = order;
     assert_int_equal(tl_credit_serve(p->b.credit, &q, &s, &why), TL_OK);
     tl_credit_charge(s, (tl_tokens){1, 1});
-    tl_credit_over(asked, TL_CREDIT_ANSWERED, (tl_tokens){1, 1});
+    tl_credit_over(asked, TL_CREDIT_ANSWERED, (tl_tokens){1, 1}, 0);
 }
 
 tl_err serve(pair *p, const char *request, int64_t price, uint64_t max_tokens,

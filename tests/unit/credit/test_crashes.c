@@ -46,7 +46,7 @@ static void a_provider_that_dies_before_the_commit_charges_nothing(void **state)
     assert_int_equal(tl_credit_serve(p->b.credit, &q, &served, &why), TL_OK);
     settle_down(p);
     restart(&p->b);
-    tl_credit_over(asked, TL_CREDIT_LOST, (tl_tokens){3, 3});
+    tl_credit_over(asked, TL_CREDIT_LOST, (tl_tokens){3, 3}, 0);
     connect_pair(p);
     assert_even(p, 0);
     json_t *w = report(&p->b, TL_REPORT_WALLET);
@@ -218,7 +218,7 @@ static void two_that_are_cut_and_killed_at_random_agree_in_the_end(void **state)
         uint64_t what = tl_rand_below(&rand, 8);
         p->a.disk_fails = what == 0;
         if (what == 1) { /* the provider dies, and nobody is charged */
-            tl_credit_over(asked, TL_CREDIT_LOST, (tl_tokens){1, 1});
+            tl_credit_over(asked, TL_CREDIT_LOST, (tl_tokens){1, 1}, 0);
             restart(&p->b);
         } else {
             tl_credit_charge(served, (tl_tokens){2, (int64_t)(i % 50)});
@@ -228,7 +228,7 @@ static void two_that_are_cut_and_killed_at_random_agree_in_the_end(void **state)
                 p->a.disk_fails = false;
                 restart(&p->a);
             } else {
-                tl_credit_over(asked, TL_CREDIT_ANSWERED, (tl_tokens){2, i % 50});
+                tl_credit_over(asked, TL_CREDIT_ANSWERED, (tl_tokens){2, i % 50}, 0);
             }
             if (what == 3) /* the provider dies, when its commit was asked for */
                 restart(&p->b);

@@ -41,7 +41,7 @@ static void give(pair *p, const char *request)
     q.order = order;
     assert_int_equal(tl_credit_serve(p->b.credit, &q, &served, &why), TL_OK);
     tl_credit_charge(served, (tl_tokens){1, 1});
-    tl_credit_over(asked, TL_CREDIT_ANSWERED, (tl_tokens){1, 1});
+    tl_credit_over(asked, TL_CREDIT_ANSWERED, (tl_tokens){1, 1}, 0);
 }
 
 /* --- on the disk --- */
@@ -137,7 +137,7 @@ static void this_node_still_asks_whom_it_likes_when_strangers_have_all_their_pla
     fill(p, TL_CREDIT_STRANGERS_MAX, &owing, 0);
     assert_int_equal(serve(p, "q", 0, 1, &s), TL_ERR_BUSY);
     assert_int_equal(tl_credit_ask(p->b.credit, &q, order, &asked), TL_OK);
-    tl_credit_over(asked, TL_CREDIT_FAILED, (tl_tokens){0, 0});
+    tl_credit_over(asked, TL_CREDIT_FAILED, (tl_tokens){0, 0}, 0);
     settle_down(p);
 }
 
