@@ -22,6 +22,10 @@ typedef struct {
     uint64_t body_bytes; /* the same */
     uint64_t max_tokens; /* 0: the question names no limit */
     const char *order;   /* that came with it; "": none */
+    /* `serve`: the bill is in the books, or is in them already; see `begun`. Called once at most, on the
+     * loop's thread, while the bill is open; never from inside a call. */
+    void (*on_begun)(void *user);
+    void *user;
 } tl_pay_question;
 
 /* A bill is a handle; NULL where nobody keeps accounts. */
@@ -29,6 +33,9 @@ typedef struct {
     /* A peer's question: may work begin? TL_FAIL_COUNT: yes, and *ret_bill is to be ended by `charge`
      * or `waive`. */
     tl_fail (*serve)(void *user, const tl_pay_question *q, void **ret_bill, tl_why *why);
+    /* The books have told whether this question was charged before, or it costs nothing: its answer may
+     * be told. Else on_begun comes. */
+    bool (*begun)(const void *bill);
     /* So much was delivered. TL_FAIL_COUNT: the answer may go on; else it must end so. */
     tl_fail (*delivered)(void *bill, const tl_answer_end *so_far, tl_why *why);
     void (*charge)(void *bill, const tl_answer_end *end);

@@ -13,7 +13,7 @@ static bool is_over_the_sum(const tl_request *r)
 /* The backend was held back, and half of what is kept at most is left: it goes on. */
 static void go_on_if_there_is_room(tl_request *r)
 {
-    if (r->state != TL_REQUEST_RUNNING || !r->paused ||
+    if (r->state != TL_REQUEST_RUNNING || !r->paused || r->pay.awaits ||
         r->out.pending.len > TL_SERVER_PENDING_MAX / 2 || is_over_the_sum(r))
         return;
     r->paused = false;
@@ -70,9 +70,8 @@ void tl_request_send_error(tl_request *r, tl_request_state next, const tl_failur
 
 /* --- the backend's answer --- */
 
-static void on_head(void *user, const tl_answer_head *head)
+bool tl_request_tell_head(tl_request *r, const tl_answer_head *head)
 {
-    tl_request *r = user;
     assert(r->state == TL_REQUEST_RUNNING);
     tl_cluster_message m = {.type = TL_CLUSTER_RESPONSE, .u.response = {.status = head->status}};
     memcpy(m.u.response.id, r->id, sizeof r->id);
@@ -83,8 +82,19 @@ static void on_head(void *user, const tl_answer_head *head)
     snprintf(m.u.response.retry_after, sizeof m.u.response.retry_after, "%s", head->retry_after);
     tl_usage_init(&r->usage, head->content_type);
     r->pay.charged = head->status >= 200 && head->status < 300;
-    if (put_message(r, &m))
+    if (put_message(r, &m)) {
         tl_request_give_up(r, TL_CODE_CANCELLED);
+        return false;
+    }
+    go_on_if_there_is_room(r);
+    return true;
+}
+
+static void on_head(void *user, const tl_answer_head *head)
+{
+    tl_request *r = user;
+    if (!tl_request_await_bill(r, head))
+        (void)!tl_request_tell_head(r, head);
 }
 
 static void on_body(void *user, tl_slice bytes)
@@ -116,13 +126,18 @@ static void on_body(void *user, tl_slice bytes)
 static void on_end(void *user, const tl_answer_end *end)
 {
     tl_request *r = user;
+    r->exchange = NULL;
+    if (r->pay.awaits) { /* an answer without a word: nobody has anything of it */
+        r->pay.awaits = r->paused = false;
+        if (!tl_request_tell_head(r, &r->pay.head))
+            return;
+    }
     tl_answer_end seen = tl_usage_end(&r->usage);
     tl_cluster_message m = {
         .type = TL_CLUSTER_COMPLETE,
         .u.complete = {.tokens_in = end->tokens_in ? end->tokens_in : seen.tokens_in,
                        .tokens_out = end->tokens_out ? end->tokens_out : seen.tokens_out}};
     memcpy(m.u.complete.id, r->id, sizeof r->id);
-    r->exchange = NULL;
     tl_request_drop_body(r);
     r->whole = r->pay.charged; /* what the model server refuses opens no door */
     r->server->counters.served++;

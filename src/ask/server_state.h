@@ -47,6 +47,8 @@ typedef struct tl_request {
         uint64_t asked;                                    /* bytes of the request's body */
         void *bill;                                        /* NULL: not opened, or ended */
         bool charged; /* a head that is a success has gone out: what follows is delivered */
+        bool awaits;  /* `head` is here, and the bill is not in the books yet: nothing is told */
+        tl_answer_head head;
     } pay;
     tl_guest *guest; /* of who asks, from its admission on */
     bool whole;      /* answered */
@@ -92,6 +94,9 @@ bool tl_request_agree(tl_request *r);
 void tl_request_note_pay(tl_request *r, const tl_cluster_request *q);
 /* False: refused, with the reason sent. */
 bool tl_request_open_bill(tl_request *r);
+/* The backend's head has come: must it wait for the bill to be in the books? Then the backend is paused,
+ * and tl_request_tell_head follows; or the question turns out to be charged already, and is refused. */
+bool tl_request_await_bill(tl_request *r, const tl_answer_head *head);
 /* What of the answer counts as delivered. */
 tl_answer_end tl_request_delivered(const tl_request *r);
 /* False: the answer has ended with an error, and the request may be freed. */
@@ -101,6 +106,8 @@ void tl_request_close_bill(tl_request *r, bool charge);
 
 /* --- server_answer.c: each may give the request up, and then it is freed --- */
 extern const tl_exchange_sink tl_request_sink; /* of the backend; `user` is the request */
+/* The backend's head goes out, and its body may. False: the request was given up. */
+bool tl_request_tell_head(tl_request *r, const tl_answer_head *head);
 /* Sends what waits, then the end when it is due. */
 void tl_request_flush(tl_request *r);
 void tl_request_send_error(tl_request *r, tl_request_state next, const tl_failure *failure);

@@ -1,7 +1,7 @@
 /* credit.h - what this node and its peers come to owe each other: holds, charges, receipts that both
  * sign, settlements, and who is trusted for how much. Sans-IO: the store is a function that carries
  * out operations of market/book.h, peers are told by another one. Never asks or answers a question
- * itself, and never makes an answer wait for the disk.
+ * itself. An answer waits for no disk but the word that its question is new.
  *
  * A question that this node answers (the provider):
  *   tl_credit_serve    holds what it may cost; refuses where that is more than the peer may owe
@@ -131,6 +131,10 @@ typedef struct {
     uint64_t body_bytes; /* of the request, as it goes over the wire */
     uint64_t max_tokens; /* 0: it names no limit */
     const char *order;   /* that came with it; "" none */
+    /* Serving, may be NULL: the store has told of the question (tl_credit_begun). While the handle is
+     * there, once at most, never from inside a call. */
+    void (*on_begun)(void *user);
+    void *user;
 } tl_credit_question;
 
 /* TL_ERR_FORBIDDEN: the peer may not owe that, or has left too much unsigned. TL_ERR_EXISTS: it has
@@ -138,6 +142,9 @@ typedef struct {
  * now, too many strangers have accounts, or the disk takes nothing. `why` has words for the peer. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_credit_serve(tl_credit *c, const tl_credit_question *q,
                                 tl_credit_served **ret_served, tl_why *why);
+/* The question costs nothing, or the store has told whether it is charged already. Until then nothing of
+ * its answer should be told: an ID that is older than what is remembered would have it for nothing. */
+bool tl_credit_begun(const tl_credit_served *s);
 /* So much was delivered so far. False: there is no credit for more, and the answer must end. Also
  * where it turned out that the question is charged already: then it is not charged again. */
 bool tl_credit_delivered(tl_credit_served *s, tl_tokens tokens);

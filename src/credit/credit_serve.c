@@ -113,8 +113,15 @@ static void begin_done(tl_book_op *op, tl_err e)
     s->is_known = e == TL_ERR_EXISTS;
     s->pending--;
     tl_book_op_free(op);
-    if (s->over && !s->pending && !s->retry_at)
-        free_served(s);
+    if (s->over) {
+        if (!s->pending && !s->retry_at)
+            free_served(s);
+        return;
+    }
+    bool waits = !s->begun && s->on_begun;
+    s->begun = true;
+    if (waits)
+        s->on_begun(s->user);
 }
 
 static tl_credit_served *new_served(tl_credit *c, tl_account *a, const tl_request_key *key,
@@ -127,6 +134,9 @@ static tl_credit_served *new_served(tl_credit *c, tl_account *a, const tl_reques
     s->credit = c;
     s->account = a;
     s->held = held;
+    s->begun = q->price == 0;
+    s->on_begun = q->on_begun;
+    s->user = q->user;
     s->cap_out = tl_ledger_cap_tokens(q->max_tokens);
     s->entry = (tl_ledger_entry){.role = TL_LEDGER_SERVED,
                                  .peer = q->peer,
@@ -219,6 +229,11 @@ bool tl_credit_delivered(tl_credit_served *s, tl_tokens told)
     else if (!tl_ledger_hold(sums, now - s->held, limit))
         s->held = now;
     return now <= s->held;
+}
+
+bool tl_credit_begun(const tl_credit_served *s)
+{
+    return s->begun;
 }
 
 bool tl_credit_is_known(const tl_credit_served *s)

@@ -13,7 +13,9 @@ static tl_credit_question question_of(const tl_pay_question *q, const tl_node_id
                                 .price = ask->price.given ? ask->price.value : 0,
                                 .body_bytes = q->body_bytes,
                                 .max_tokens = q->max_tokens,
-                                .order = q->order};
+                                .order = q->order,
+                                .on_begun = q->on_begun,
+                                .user = q->user};
 }
 
 static tl_tokens tokens_of(const tl_answer_end *end)
@@ -35,6 +37,11 @@ static tl_fail pay_serve(void *user, const tl_pay_question *asked, void **ret_bi
     case TL_ERR_EXISTS: return TL_FAIL_DUPLICATE;
     default: return TL_FAIL_UNAVAILABLE;
     }
+}
+
+static bool pay_begun(const void *bill)
+{
+    return tl_credit_begun(bill);
 }
 
 static tl_fail pay_delivered(void *bill, const tl_answer_end *so_far, tl_why *why)
@@ -83,5 +90,6 @@ static void pay_over(void *bill, tl_pay_end end, const tl_answer_end *seen, tl_t
 
 void tl_till_init(tl_pay *ret_pay, tl_credit *credit)
 {
-    *ret_pay = (tl_pay){pay_serve, pay_delivered, pay_charge, pay_waive, pay_ask, pay_over, credit};
+    *ret_pay = (tl_pay){pay_serve, pay_begun, pay_delivered, pay_charge,
+                        pay_waive, pay_ask,   pay_over,      credit};
 }

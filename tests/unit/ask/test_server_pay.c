@@ -213,6 +213,82 @@ static void an_answer_ends_where_credit_ends(void **state)
     assert_int_equal(x.till.charged, 1);
 }
 
+static void the_answer_to_a_bill_that_is_not_in_the_books_yet_waits_for_them(void **state)
+{
+    (void)state;
+    sold x;
+    size_t at = 0;
+    tl_cluster_message m;
+    tl_frame_kind kind;
+    tl_slice bytes;
+    set_up(&x);
+    x.till.slow = true;
+    x.stream = server_scene_running(&x.s, &x.job);
+    job_head(x.job);
+    assert_true(x.job->paused); /* so no byte of the body comes */
+    assert_false(fake_next_said(x.stream, &at, &kind, &bytes));
+    till_begins(&x.till);
+    fake_next_message(x.stream, &at, TL_CLUSTER_RESPONSE, &m);
+    assert_false(x.job->paused);
+    job_body(x.job, TL_SLICE_LIT(DELTA DELTA));
+    job_end(x.job, (tl_answer_end){0});
+    assert_charged(&x, (sizeof QUESTION - 1 + 3) / 4, 2);
+    server_scene_clear(&x.s);
+    begin(&x); /* the books are quick: nothing waits */
+    assert_false(x.job->paused);
+    at = 0;
+    fake_next_message(x.stream, &at, TL_CLUSTER_RESPONSE, &m);
+    server_scene_clear(&x.s);
+}
+
+static void a_request_that_the_books_know_gets_no_byte_of_its_answer(void **state)
+{
+    (void)state;
+    sold x;
+    set_up(&x);
+    x.till.slow = true;
+    x.stream = server_scene_running(&x.s, &x.job);
+    job_head(x.job);
+    x.till.again = true;
+    till_begins(&x.till);
+    assert_true(x.job->cancelled);
+    server_scene_check_error(x.stream, "internal_error", "duplicate_request");
+    assert_int_equal(x.till.charged, 0);
+    assert_int_equal(x.till.waived, 1);
+    server_scene_clear(&x.s);
+}
+
+static void what_ends_while_its_bill_is_awaited_is_not_charged_and_told_once(void **state)
+{
+    (void)state;
+    for (int how = 0; how < 4; how++) {
+        sold x;
+        size_t at = 0;
+        tl_cluster_message m;
+        set_up(&x);
+        x.till.slow = true;
+        x.stream = server_scene_running(&x.s, &x.job);
+        job_head(x.job);
+        if (how == 0)
+            fake_resets(x.stream);
+        else if (how == 1)
+            job_fail(x.job, TL_FAIL_BACKEND_ERROR, "it broke");
+        else if (how == 2)
+            server_scene_pass(&x.s, TL_SERVER_STALL_MAX); /* the disk never tells */
+        else
+            job_end(x.job, (tl_answer_end){0}); /* no byte of a body */
+        assert_int_equal(x.till.waived, how < 3);
+        assert_int_equal(x.till.charged, how == 3);
+        if (how == 1)
+            server_scene_check_error(x.stream, "internal_error", "backend_error");
+        if (how == 3) {
+            fake_next_message(x.stream, &at, TL_CLUSTER_RESPONSE, &m);
+            fake_next_message(x.stream, &at, TL_CLUSTER_COMPLETE, &m);
+        }
+        server_scene_clear(&x.s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -224,6 +300,9 @@ int main(void)
         cmocka_unit_test(an_answer_that_the_peer_gives_up_is_charged_as_delivered),
         cmocka_unit_test(what_gave_no_answer_is_not_charged),
         cmocka_unit_test(an_answer_ends_where_credit_ends),
+        cmocka_unit_test(the_answer_to_a_bill_that_is_not_in_the_books_yet_waits_for_them),
+        cmocka_unit_test(a_request_that_the_books_know_gets_no_byte_of_its_answer),
+        cmocka_unit_test(what_ends_while_its_bill_is_awaited_is_not_charged_and_told_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

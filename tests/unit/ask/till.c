@@ -20,13 +20,30 @@ static tl_fail serve(void *user, const tl_pay_question *q, void **ret_bill, tl_w
         return t->refuse;
     }
     t->opened++;
+    t->on_begun = q->on_begun;
+    t->user = q->user;
     *ret_bill = t;
     return TL_FAIL_COUNT;
+}
+
+static bool begun(const void *bill)
+{
+    return !((const till *)bill)->slow;
+}
+
+void till_begins(till *t)
+{
+    t->slow = false;
+    t->on_begun(t->user);
 }
 
 static tl_fail delivered(void *bill, const tl_answer_end *so_far, tl_why *why)
 {
     const till *t = bill;
+    if (t->again) {
+        (void)tl_why_set(why, TL_ERR_EXISTS, "answered before");
+        return TL_FAIL_DUPLICATE;
+    }
     if (!t->end_at || so_far->tokens_out < t->end_at)
         return TL_FAIL_COUNT;
     (void)tl_why_set(why, TL_ERR_FORBIDDEN, "no credit is left");
@@ -66,5 +83,5 @@ static void over(void *bill, tl_pay_end end, const tl_answer_end *seen, tl_time 
 void till_init(till *t)
 {
     *t = (till){.refuse = TL_FAIL_COUNT};
-    t->pay = (tl_pay){serve, delivered, charge, waive, ask, over, t};
+    t->pay = (tl_pay){serve, begun, delivered, charge, waive, ask, over, t};
 }

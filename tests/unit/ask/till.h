@@ -6,7 +6,11 @@
 
 typedef struct {
     tl_pay pay;
-    tl_fail refuse;  /* of the next question; TL_FAIL_COUNT: none */
+    tl_fail refuse; /* of the next question; TL_FAIL_COUNT: none */
+    bool slow;      /* the books have not told yet whether the bill is new */
+    bool again;     /* it is not: `delivered` says so */
+    void (*on_begun)(void *user);
+    void *user;      /* of on_begun */
     uint64_t end_at; /* generated tokens; 0: there is credit for all */
     unsigned opened, charged, waived, overs;
     char model[TL_MODEL_MAX], order[TL_PAY_ORDER_MAX];
@@ -18,5 +22,7 @@ typedef struct {
 } till;
 
 void till_init(till *t);
+/* The books tell. */
+void till_begins(till *t);
 
 #endif

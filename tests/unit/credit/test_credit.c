@@ -97,6 +97,50 @@ static void the_same_request_again_is_neither_worked_nor_charged(void **state)
     assert_int_equal(tl_credit_sums_of(p->b.credit, &p->a.self.id).held, 0);
 }
 
+static void note_begun(void *user)
+{
+    ++*(int *)user;
+}
+
+static void only_the_store_tells_that_an_old_request_is_new(void **state)
+{
+    pair *p = *state;
+    tl_credit_question q = question_to(&p->b, "q", 1000);
+    tl_credit_served *s;
+    tl_why why;
+    int told = 0;
+    assert_true(trade(p, "q", 1, 1));
+    pass_time(p, TL_BOOK_DAY * TL_SEC);
+    q.peer = p->a.self.id;
+    q.on_begun = note_begun;
+    q.user = &told;
+    assert_int_equal(tl_credit_serve(p->b.credit, &q, &s, &why), TL_OK);
+    assert_false(tl_credit_begun(s)); /* so nothing of the answer goes out */
+    settle_down(p);
+    assert_true(tl_credit_begun(s));
+    assert_int_equal(told, 1);
+    assert_true(tl_credit_is_known(s));
+    tl_credit_waive(s);
+    q.request = "new";
+    assert_int_equal(tl_credit_serve(p->b.credit, &q, &s, &why), TL_OK);
+    settle_down(p);
+    assert_true(told == 2 && tl_credit_begun(s) && !tl_credit_is_known(s));
+    tl_credit_waive(s);
+    q.request = "over"; /* the handle is gone before the store tells */
+    assert_int_equal(tl_credit_serve(p->b.credit, &q, &s, &why), TL_OK);
+    tl_credit_waive(s);
+    settle_down(p);
+    assert_int_equal(told, 2);
+    q.request = "free"; /* nothing is given away that has a price */
+    q.price = 0;
+    assert_int_equal(tl_credit_serve(p->b.credit, &q, &s, &why), TL_OK);
+    assert_true(tl_credit_begun(s));
+    settle_down(p);
+    assert_int_equal(told, 2);
+    tl_credit_waive(s);
+    settle_down(p);
+}
+
 static void what_failed_may_be_asked_again(void **state)
 {
     pair *p = *state;
@@ -478,6 +522,7 @@ int main(void)
         WITH_PAIR(a_free_question_needs_no_credit_and_has_a_receipt),
         WITH_PAIR(an_answer_that_outgrows_its_hold_ends_where_credit_ends),
         WITH_PAIR(the_same_request_again_is_neither_worked_nor_charged),
+        WITH_PAIR(only_the_store_tells_that_an_old_request_is_new),
         WITH_PAIR(what_failed_may_be_asked_again),
         WITH_PAIR(a_claim_that_comes_before_the_end_of_the_answer_waits_for_it),
         WITH_PAIR(no_more_is_signed_than_was_seen),
