@@ -212,9 +212,8 @@ uint64_t tl_usage_prompt_of(uint64_t asked)
 tl_answer_end tl_usage_delivered(const tl_usage *u, uint64_t asked)
 {
     tl_answer_end end = {tl_usage_prompt_of(asked), deltas_of(u)};
-    uint64_t most = asked / 2 + asked % 2;
     if (u->has_usage && u->tokens_in && u->tokens_in <= asked)
-        end.tokens_in = u->tokens_in < most ? u->tokens_in : most;
+        end.tokens_in = u->tokens_in;
     if (u->has_usage && u->tokens_out <= (u->sse ? u->said + TL_USAGE_UNSAID : u->bytes))
         end.tokens_out = u->tokens_out;
     return end;

@@ -32,8 +32,7 @@ tl_answer_end tl_usage_end(const tl_usage *u);
 
 /* What counts as delivered so far of an answer to a question whose body has `asked` bytes. Without
  * `usage`: a token for each content delta, and for the prompt a quarter of `asked`, rounded up. The
- * same holds for a number that is larger than the bytes it is about: no token is shorter than a byte. A
- * prompt counts half a token for each byte at most, so that both sides know it before anything is told. In
+ * same holds for a number that is larger than the bytes it is about: no token is shorter than a byte. In
  * a stream those are the bytes of what the model said, and TL_USAGE_UNSAID; not of the frame. */
 tl_answer_end tl_usage_delivered(const tl_usage *u, uint64_t asked);
 /* A quarter of the bytes, rounded up. */

@@ -137,7 +137,7 @@ static tl_credit_served *new_served(tl_credit *c, tl_account *a, const tl_reques
     s->begun = q->price == 0;
     s->on_begun = q->on_begun;
     s->user = q->user;
-    s->cap_out = tl_ledger_cap_tokens(q->max_tokens);
+    s->cap = (tl_tokens){tl_ledger_prompt_most(q->body_bytes), tl_ledger_cap_tokens(q->max_tokens)};
     s->entry = (tl_ledger_entry){.role = TL_LEDGER_SERVED,
                                  .peer = q->peer,
                                  .has_network = q->has_network,
@@ -210,7 +210,8 @@ tl_err tl_credit_serve(tl_credit *c, const tl_credit_question *q, tl_credit_serv
 /* A model server may tell of more than it was asked for. */
 static tl_tokens within_cap(const tl_credit_served *s, tl_tokens t)
 {
-    return (tl_tokens){t.in, t.out < s->cap_out ? t.out : s->cap_out};
+    return (tl_tokens){t.in < s->cap.in ? t.in : s->cap.in,
+                       t.out < s->cap.out ? t.out : s->cap.out};
 }
 
 bool tl_credit_delivered(tl_credit_served *s, tl_tokens told)

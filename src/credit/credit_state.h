@@ -50,9 +50,9 @@ struct tl_credit_served {
     tl_credit *credit;
     tl_account *account;
     tl_ledger_entry entry;
-    int64_t cap_out; /* no more is charged, since the consumer signs no more */
-    int64_t held;    /* now; entry.held is what the store has */
-    bool begun;      /* the store has told of it, or it costs nothing */
+    tl_tokens cap; /* no more is charged, since the consumer signs no more */
+    int64_t held;  /* now; entry.held is what the store has */
+    bool begun;    /* the store has told of it, or it costs nothing */
     void (*on_begun)(void *user);
     void *user;       /* of on_begun */
     bool is_known;    /* the store has a charge for this already: it is not charged again */
