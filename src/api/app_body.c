@@ -35,6 +35,7 @@ static const char *wrong(const tl_app_field *f, const json_t *v)
                        !tl_node_id_parse(tl_slice_of(json_string_value(v), length), &id)
                    ? NULL
                    : "must be a node ID: 64 lower-case hex digits that are a key";
+    case TL_APP_BOOL: return json_is_boolean(v) ? NULL : "must be true or false";
     case TL_APP_NUMBER:
         return json_is_integer(v) && n >= f->least && n <= f->most
                    ? NULL

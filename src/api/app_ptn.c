@@ -101,7 +101,10 @@ static const tl_app_field a_node[] = {{"node_id", .form = TL_APP_NODE, .needed =
 
 void tl_api_on_ptn_revocations(tl_api *api, tl_httpd_req *r)
 {
-    tl_app_do(api, r, "ptn.revoke", tl_app_net_body(api, r, a_node));
+    static const tl_app_field fields[] = {{"node_id", .form = TL_APP_NODE, .needed = true},
+                                          {"keep_members", .form = TL_APP_BOOL},
+                                          {NULL}};
+    tl_app_do(api, r, "ptn.revoke", tl_app_net_body(api, r, fields));
 }
 
 void tl_api_on_ptn_admins(tl_api *api, tl_httpd_req *r)

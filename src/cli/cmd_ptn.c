@@ -8,7 +8,9 @@
 #include "config/config.h"
 #include "ptn/networks.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define READ_TIME  (10 * TL_SEC)
 #define ADMIN_TIME (30 * TL_SEC) /* an admin is asked over a connection that may have to be made */
@@ -54,6 +56,29 @@ static void add_ptn(tl_table *t, const json_t *ptn)
     tl_table_add(t, text);
 }
 
+static void tell_revoked(const json_t *ptn, const char *name)
+{
+    char admin[TL_WORDS_MAX];
+    bool ca = tl_json_bool(ptn, "ca_key", false);
+    tl_words_id(admin, ptn, "admin");
+    if (!tl_json_bool(ptn, "issuer_revoked", false) && ca)
+        tl_out_note("%s: an admin has revoked this node, which holds the CA key: teale ptn "
+                    "export-ca-key %s FILE, then teale ptn leave %s --delete",
+                    name, name, name);
+    else if (!tl_json_bool(ptn, "issuer_revoked", false))
+        tl_out_note("%s: an admin has revoked this node: teale ptn leave %s", name, name);
+    else if (ca)
+        tl_out_note(
+            "%s: the admin that signed this node's certificate was revoked: teale ptn renew "
+            "%s",
+            name, name);
+    else
+        tl_out_note(
+            "%s: the admin that signed this node's certificate was revoked; ask %s to renew "
+            "it (there: teale ptn renew %s NODE)",
+            name, tl_json_string(ptn, "admin", NULL) ? admin : "another admin", name);
+}
+
 /* Says of each network that is not whole what is missing. */
 static void tell_troubles(const json_t *ptns)
 {
@@ -70,7 +95,7 @@ static void tell_troubles(const json_t *ptns)
         else if (!strcmp(state, "expired"))
             tl_out_note("%s: the certificate has expired: teale ptn renew %s", name, name);
         else if (!strcmp(state, "revoked"))
-            tl_out_note("%s: an admin has revoked this node: teale ptn leave %s", name, name);
+            tell_revoked(ptn, name);
     }
 }
 
@@ -220,6 +245,71 @@ static int withdraw(tl_cli *cli, const tl_args *args, const char *nonce)
     return code;
 }
 
+static void print_fallen(const json_t *m, const char *state)
+{
+    if (!strcmp(tl_json_string(m, "state", ""), state))
+        tl_out_note("  %s %s %s", tl_json_string(m, "node_id", "?"), tl_json_string(m, "role", ""),
+                    tl_json_string(m, "name", ""));
+}
+
+static size_t count_state(const json_t *members, const char *state)
+{
+    const json_t *m;
+    size_t i, count = 0;
+    json_array_foreach (members, i, m)
+        count += !strcmp(tl_json_string(m, "state", ""), state);
+    return count;
+}
+
+/* What became of the members whom a revoked admin had admitted. */
+static void tell_fallen(const char *net, const json_t *members)
+{
+    const json_t *m;
+    size_t i, kept = count_state(members, "valid"), out = count_state(members, "revoked");
+    if (kept)
+        tl_out_note("%zu member%s that it admitted %s kept: this node signed for %s", kept,
+                    kept == 1 ? "" : "s", kept == 1 ? "is" : "are", kept == 1 ? "it" : "them");
+    json_array_foreach (members, i, m)
+        print_fallen(m, "valid");
+    if (out)
+        tl_out_note("%zu member%s that it admitted %s out, too. To take one in again: teale ptn "
+                    "renew %s NODE; all: repeat this command with --keep-members",
+                    out, out == 1 ? "" : "s", out == 1 ? "is" : "are", net);
+    json_array_foreach (members, i, m)
+        print_fallen(m, "revoked");
+}
+
+/* Where others go out with the node, a person at a terminal is asked first. Returns an exit code. */
+static int confirm_revocation(tl_cli *cli, const tl_args *args, const char *node)
+{
+    json_t *would;
+    char line[16] = "";
+    bool keep = tl_args_has(args, "keep-members");
+    if (cli->json || tl_args_has(args, "yes") || !isatty(STDIN_FILENO))
+        return TL_EXIT_OK;
+    int code = tl_verb_do(
+        cli, args, "ptn.revoke",
+        json_pack("{s:s, s:s, s:b}", "net", args->operand[0], "node_id", node, "dry_run", 1),
+        READ_TIME, &would);
+    const json_t *m, *members = json_object_get(would, "members");
+    size_t i;
+    if (!code && json_array_size(members)) {
+        tl_out_note(keep ? "%.16s admitted these members; this node signs for them in its place:"
+                         : "%.16s admitted these members, and they go out with it (to keep them: "
+                           "--keep-members):",
+                    node);
+        json_array_foreach (members, i, m)
+            print_fallen(m, "valid");
+        fputs("Revoke it? [y/N] ", stderr);
+        if (!fgets(line, sizeof line, stdin) || (line[0] != 'y' && line[0] != 'Y')) {
+            tl_out_note("nothing was revoked");
+            code = TL_EXIT_FAILED;
+        }
+    }
+    json_decref(would);
+    return code;
+}
+
 int tl_cmd_ptn_revoke(tl_cli *cli, const tl_args *args)
 {
     const char *nonce = tl_args_value(args, "invite");
@@ -234,15 +324,19 @@ int tl_cmd_ptn_revoke(tl_cli *cli, const tl_args *args)
     if (nonce)
         return withdraw(cli, args, nonce);
     int code = find_member(cli, args, node);
+    if (!code)
+        code = confirm_revocation(cli, args, node);
     if (code)
         return code;
     code = tl_verb_do(cli, args, "ptn.revoke",
-                      json_pack("{s:s, s:s}", "net", args->operand[0], "node_id", node), READ_TIME,
-                      &done);
+                      json_pack("{s:s, s:s, s:b}", "net", args->operand[0], "node_id", node,
+                                "keep_members", tl_args_has(args, "keep-members")),
+                      READ_TIME, &done);
     if (is_for_person(cli, done)) {
         int told = (int)tl_json_number(done, "told", 0);
         printf("revoked %.16s for good; %d member%s told, the others learn it when they connect\n",
                node, told, told == 1 ? "" : "s");
+        tell_fallen(args->operand[0], json_object_get(done, "members"));
     }
     json_decref(done);
     return code;

@@ -35,7 +35,13 @@ static const tl_option join_options[] = {
 static const tl_option members_options[] = {{"long", 'l', NULL, "whole node IDs"}, TIMEOUT, END};
 
 static const tl_option revoke_options[] = {
-    {"invite", 0, "NONCE", "withdraw this invite instead of a member"}, TIMEOUT, END};
+    {"invite", 0, "NONCE", "withdraw this invite instead of a member"},
+    {"keep-members", 0, NULL,
+     "NODE is an admin: keep the members that it admitted; this node signs for them"},
+    {"yes", 'y', NULL, "do not ask first, where members go out with the node"},
+    TIMEOUT,
+    END,
+};
 
 static const tl_option renew_options[] = {
     {"valid", 0, "TIME", "how long the new certificate is valid; else as long as the old one"},
@@ -96,8 +102,12 @@ const tl_command tl_commands_of_networks[] = {
     {"ptn invites", "NET", 1, 1, "the invites made here, and what became of them", NET_WORDS,
      only_timeout, true, false, tl_cmd_ptn_invites},
     {"ptn revoke", "NET [NODE]", 1, 2, "shut a member out for good, or withdraw an invite",
-     NET_WORDS "\nNODE is a node ID, or its first digits. A revoked node is out within seconds at\n"
-               "every member that is reachable, and a new invite does not let it in again.",
+     NET_WORDS
+     "\nNODE is a node ID, or its first digits. A revoked node is out within seconds at\n"
+     "every member that is reachable, and a new invite does not let it in again. Where it\n"
+     "is an admin, the members that it admitted go out, too: they are listed, and a person\n"
+     "at a terminal is asked first. Keep them with --keep-members, unless it may have\n"
+     "admitted nodes that nobody knows.",
      revoke_options, true, false, tl_cmd_ptn_revoke},
     {"ptn promote-admin", "NET NODE", 2, 2, "make a member an admin (where the CA key is)",
      NET_WORDS, only_timeout, true, false, tl_cmd_ptn_promote},

@@ -171,8 +171,7 @@ static void on_renewed(tl_members_stored *s, tl_err e)
     free(r);
 }
 
-/* As `cert` is: the same role, for the same time. */
-static tl_refusal sign_again(tl_members *m, tl_membership *n, const tl_cert *cert)
+tl_refusal tl_admit_sign_again(tl_members *m, tl_membership *n, const tl_cert *cert, tl_unix seen)
 {
     tl_cert fresh;
     json_t *certificate;
@@ -198,7 +197,7 @@ static tl_refusal sign_again(tl_members *m, tl_membership *n, const tl_cert *cer
                     .certificate = certificate};
     m->n_admitting++;
     (void)tl_networks_keep(m->config.book, &fresh);
-    m->config.world->save_member(m->config.user, &n->id, &node, certificate, now, &w->stored);
+    m->config.world->save_member(m->config.user, &n->id, &node, certificate, seen, &w->stored);
     return TL_REFUSAL_NONE;
 }
 
@@ -216,7 +215,7 @@ void tl_admit_on_renew(tl_members *m, tl_neighbour *nb, const json_t *payload)
     else if (!cert || !tl_members_holds(m, &nb->id, n))
         r = TL_REFUSAL_DENIED;
     else if (tl_members_may_check(m, nb, 2))
-        r = sign_again(m, n, cert);
+        r = tl_admit_sign_again(m, n, cert, tl_members_wall(m));
     if (r)
         refuse_renewal(m, &nb->id, n, r);
 }
@@ -226,7 +225,8 @@ void tl_admit_replace(tl_members *m, tl_neighbour *nb, tl_membership *n)
     const tl_cert *cert = tl_networks_cert_of(m->config.book, n, &nb->id);
     if (cert && tl_members_holds(m, &nb->id, n) &&
         !tl_authority_may(m->config.book, n, tl_members_wall(m)) && tl_members_may_check(m, nb, 2))
-        (void)sign_again(m, n, cert); /* NOT_CA: another admin does it */
+        (void)tl_admit_sign_again(m, n, cert,
+                                  tl_members_wall(m)); /* NOT_CA: another admin does it */
 }
 
 /* --- leaving --- */

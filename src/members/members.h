@@ -176,7 +176,10 @@ void tl_members_withdraw(tl_members *m, tl_members_op *op, const tl_membership *
 void tl_members_join(tl_members *m, tl_members_op *op, const char *invite, const char *name);
 /* The caller does not wait any more: on_done will not come. What was begun goes on. */
 void tl_members_unwait(tl_members *m, tl_members_op *op);
-void tl_members_revoke(tl_members *m, tl_members_op *op, tl_membership *n, const tl_node_id *node);
+/* Where `node` is an admin, members whom it admitted go out with it. With `keep_members` this node signs
+ * for them in its place, at once, for those that it knows: the same role, for the same time. */
+void tl_members_revoke(tl_members *m, tl_members_op *op, tl_membership *n, const tl_node_id *node,
+                       bool keep_members);
 void tl_members_promote(tl_members *m, tl_members_op *op, tl_membership *n, const tl_node_id *node);
 /* `node` may be this one: then an admin that is there is asked, where this node is none. `lifetime`:
  * seconds, 0: no end, -1: as before. */

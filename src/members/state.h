@@ -179,6 +179,9 @@ void tl_admit_on_renew(tl_members *m, tl_neighbour *nb, const json_t *payload);
 void tl_admit_on_leave(tl_members *m, tl_neighbour *nb, const json_t *payload);
 /* The neighbour shows an older certificate than the one that is known: signs it anew. */
 void tl_admit_replace(tl_members *m, tl_neighbour *nb, tl_membership *n);
+/* As `cert` is: the same role, for the same time. It is stored, and sent where its node is connected.
+ * `seen`: when that was; 0: not now. */
+tl_refusal tl_admit_sign_again(tl_members *m, tl_membership *n, const tl_cert *cert, tl_unix seen);
 /* The field that tells one request to join from another. */
 void tl_join_digest(const char *text, char ret_hex[33]);
 

@@ -37,6 +37,7 @@ void tl_ptn_call_free(tl_ptn_call *c)
     DL_DELETE(c->node->members_world->calls, c);
     tl_timer_stop(&c->timer);
     tl_buf_clear(&c->text);
+    json_decref(c->fallen);
     free(c);
 }
 
@@ -346,11 +347,57 @@ void tl_verb_ptn_join(tl_node *n, const json_t *args, tl_call *call)
 
 /* --- members --- */
 
+/* The members who go out with an admin. */
+typedef struct {
+    const tl_node *node;
+    const tl_membership *network;
+    const tl_node_id *issuer;
+    json_t *all; /* NULL: out of memory */
+} falling;
+
+static void add_fallen(void *user, const tl_cert *cert)
+{
+    falling *f = user;
+    const tl_peer *p = tl_peer_table_find(&f->node->table, &cert->node);
+    if (!tl_networks_rests_on(f->network, cert, f->issuer, tl_loop_unix()))
+        return;
+    json_t *one = json_pack("{s:o, s:s, s:s, s:s}", "node_id", tl_ptn_id_json(&cert->node), "name",
+                            p ? p->name : "", "role", tl_role_name(cert->role), "state", "valid");
+    if (!f->all || json_array_append_new(f->all, one)) {
+        json_decref(f->all);
+        f->all = NULL;
+    }
+}
+
+static json_t *fallen_of(const tl_node *n, const tl_membership *m, const tl_node_id *admin)
+{
+    falling f = {n, m, admin, json_array()};
+    tl_networks_each(n->book, m, add_fallen, &f);
+    return f.all;
+}
+
+/* Who was kept is valid, and everybody else of them is not. */
+static void judge_fallen(const tl_ptn_call *c, const tl_membership *m)
+{
+    size_t i;
+    json_t *one;
+    tl_node_id id;
+    json_array_foreach (c->fallen, i, one) {
+        bool holds = m &&
+                     !tl_node_id_parse(tl_slice_str(tl_json_string(one, "node_id", "")), &id) &&
+                     !tl_networks_are_members(c->node->book, &m->id, &id, tl_loop_unix());
+        if (json_object_set_new(one, "state", json_string(holds ? "valid" : "revoked")))
+            return;
+    }
+}
+
 static json_t *revoked(tl_ptn_call *c)
 {
-    return json_pack("{s:o, s:o, s:I, s:o, s:I}", "ptn_id", tl_ptn_id_json(&c->op.network),
+    judge_fallen(c, network_of(c));
+    return json_pack("{s:o, s:o, s:I, s:o, s:I, s:O}", "ptn_id", tl_ptn_id_json(&c->op.network),
                      "node_id", tl_ptn_id_json(&c->op.node), "sequence", (json_int_t)c->op.number,
-                     "revoked_at", tl_ptn_time_json(c->op.at), "told", (json_int_t)c->op.told);
+                     "revoked_at", tl_ptn_time_json(c->op.at), "told", (json_int_t)c->op.told,
+                     "members", c->fallen);
 }
 
 static json_t *promoted(tl_ptn_call *c)
@@ -373,9 +420,24 @@ void tl_verb_ptn_revoke(tl_node *n, const json_t *args, tl_call *call)
     tl_membership *m = tl_ptn_network(n, args, call);
     if (!m || !tl_ptn_node_arg(args, "node_id", call, &node))
         return;
+    json_t *fallen = fallen_of(n, m, &node);
+    if (tl_json_bool(args, "dry_run", false)) { /* who would go out, for a person to confirm */
+        tl_refusal r = tl_authority_may(n->book, m, tl_loop_unix());
+        if (r)
+            tl_ptn_refuse(call, r, "");
+        else
+            tl_call_ok(call, json_pack("{s:o, s:o, s:O}", "ptn_id", tl_ptn_id_json(&m->id),
+                                       "node_id", tl_ptn_id_json(&node), "members", fallen));
+        json_decref(fallen);
+        return;
+    }
     tl_ptn_call *c = tl_ptn_call_new(n, call, revoked);
-    if (c)
-        tl_members_revoke(n->members, &c->op, m, &node);
+    if (!c) {
+        json_decref(fallen);
+        return;
+    }
+    c->fallen = fallen;
+    tl_members_revoke(n->members, &c->op, m, &node, tl_json_bool(args, "keep_members", false));
 }
 
 void tl_verb_ptn_promote(tl_node *n, const json_t *args, tl_call *call)

@@ -25,6 +25,15 @@ static const char *waiting(const tl_node *n, const tl_membership *m)
     return why ? why : "";
 }
 
+/* Whom to ask for a new certificate, where this node itself is not revoked. */
+static int add_remedy(const tl_node *n, const tl_membership *m, json_t *ptn)
+{
+    bool lost = tl_membership_lost_issuer(n->book, m);
+    const tl_cert *admin = lost ? tl_networks_an_admin(n->book, m, tl_loop_unix()) : NULL;
+    return json_object_set_new(ptn, "issuer_revoked", json_boolean(lost)) ||
+           json_object_set_new(ptn, "admin", admin ? id_json(&admin->node) : json_null());
+}
+
 json_t *tl_node_ptn_json(const tl_node *n, const tl_membership *m)
 {
     int64_t version, price = tl_ptn_price_of(m->ptn, &version);
@@ -40,6 +49,10 @@ json_t *tl_node_ptn_json(const tl_node *n, const tl_membership *m)
         (json_int_t)m->n_members + member, "ca_key", m->has_ca, "price_micro", (json_int_t)price,
         "price_version", (json_int_t)version, "revocation_sequence",
         (json_int_t)tl_ptn_sequence(m->ptn), "hide", n->settings.ptn_hide);
+    if (ptn && state == TL_MEMBERSHIP_REVOKED && add_remedy(n, m, ptn)) {
+        json_decref(ptn);
+        return NULL;
+    }
     const char *why = waiting(n, m);
     if (ptn && state == TL_MEMBERSHIP_JOINING &&
         json_object_set_new(ptn, "waiting", *why ? json_string(why) : json_null())) {
@@ -123,8 +136,14 @@ size_t tl_node_doctor_networks(const tl_node *n, tl_doctor_network ret[TL_NETWOR
         const tl_membership *m = tl_networks_at(n->book, i);
         if (m->left || count == TL_NETWORKS_MAX)
             continue;
+        bool lost = tl_membership_lost_issuer(n->book, m);
+        const tl_cert *admin = lost ? tl_networks_an_admin(n->book, m, tl_loop_unix()) : NULL;
         ret[count++] = (tl_doctor_network){
             .name = m->name,
+            .lost_issuer = lost,
+            .has_admin = admin != NULL,
+            .admin = admin ? admin->node : (tl_node_id){{0}},
+            .has_ca = m->has_ca,
             .state = tl_membership_state_of(n->book, m, tl_loop_unix()),
             .role = m->cert.role,
             .issuer = m->cert.issuer,

@@ -10,10 +10,20 @@ static bool shows(const tl_peer *p, const uint8_t id[32])
     return false;
 }
 
-static bool is_recognised(const tl_peer *p, const tl_membership *n, tl_unix now)
+/* The group key changes when a member is revoked, who knows the older keys and can make tags with them
+ * for any node. A node that hides recognises the newest key alone. Members that missed a change it
+ * knows by their certificates. */
+static size_t keys_of(const tl_networks *book, const tl_membership *n, const tl_hide_key **ret_keys)
+{
+    size_t count = tl_ptn_hide_keys(n->ptn, ret_keys);
+    return count && tl_networks_hides(book) ? 1 : count;
+}
+
+static bool is_recognised(const tl_networks *book, const tl_peer *p, const tl_membership *n,
+                          tl_unix now)
 {
     const tl_hide_key *keys;
-    size_t count = tl_ptn_hide_keys(n->ptn, &keys);
+    size_t count = keys_of(book, n, &keys);
     for (size_t i = 0; i < count; i++)
         if (tl_hide_recognises(&keys[i], &p->id, now, (const uint8_t(*)[TL_HIDE_TAG])p->ptns,
                                p->n_ptns))
@@ -38,12 +48,13 @@ static book_view view_of(const tl_networks *book)
     for (size_t i = 0; i < tl_networks_count(book); i++) {
         const tl_membership *n = tl_networks_at(book, i);
         const tl_hide_key *keys;
-        uint64_t id, count = tl_ptn_hide_keys(n->ptn, &keys);
+        uint64_t id, count = keys_of(book, n, &keys);
         memcpy(&id, n->id.key, sizeof id);
         v.networks = mixed(v.networks, id ^ (n->left ? 1 : 0));
         v.version = mixed(v.version, (uint64_t)tl_ptn_groupkey_version(n->ptn) << 8 | count);
         v.cost += n->left ? 0 : count * TL_HIDE_HOURS;
     }
+    v.networks = mixed(v.networks, tl_networks_hides(book));
     v.version = mixed(v.version, v.networks);
     return v;
 }
@@ -59,8 +70,9 @@ static void look(const tl_networks *book, tl_peer *p, const book_view *v, tl_uni
         .known = true, .networks = v->networks, .version = v->version, .until = tl_hide_until(now)};
     for (size_t i = 0; p->n_ptns && i < tl_networks_count(book); i++) {
         const tl_membership *n = tl_networks_at(book, i);
-        bool tagged = !n->left && is_recognised(p, n, now);
-        if (tagged || (!n->left && shows(p, n->id.key)))
+        bool tagged = !n->left && is_recognised(book, p, n, now);
+        bool open = !n->left && !tl_networks_hides(book) && shows(p, n->id.key);
+        if (tagged || open)
             p->claims.ours |= UINT64_C(1) << i;
         if (tagged)
             p->claims.tagged |= UINT64_C(1) << i;

@@ -48,6 +48,11 @@ void tl_networks_set_hide(tl_networks *b, bool hide)
     b->version++;
 }
 
+bool tl_networks_hides(const tl_networks *b)
+{
+    return b->hides;
+}
+
 uint64_t tl_networks_version(const tl_networks *b)
 {
     return b->version;

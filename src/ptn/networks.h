@@ -78,6 +78,7 @@ void tl_networks_set_max_age(tl_networks *b, int64_t seconds);
 /* This node hides its networks (ptn.hide): who is revoked, or whose certificate does not hold, is
  * judged as a stranger (TL_MAY_UNKNOWN) unless tl_networks_set_met was told of it. */
 void tl_networks_set_hide(tl_networks *b, bool hide);
+bool tl_networks_hides(const tl_networks *b);
 /* Grows with each change that may change a judgement or what we tell of our networks. */
 uint64_t tl_networks_version(const tl_networks *b);
 
@@ -159,6 +160,16 @@ tl_unix tl_networks_issued_last(const tl_networks *b, const tl_membership *n,
 void tl_networks_forget(tl_networks *b, const tl_membership *n, const tl_node_id *peer);
 
 /* --- judgements: a look-up or two, no signature --- */
+
+/* Does the certificate end with its issuer: did `issuer`, an admin, sign it with its own key? True also
+ * where the issuer is revoked; false where the certificate would not hold without that. */
+bool tl_networks_rests_on(const tl_membership *n, const tl_cert *cert, const tl_node_id *issuer,
+                          tl_unix now);
+/* We are not revoked ourselves: the admin is that signed our certificate, so that another admin can
+ * sign a new one. */
+bool tl_membership_lost_issuer(const tl_networks *b, const tl_membership *n);
+/* The certificate of an admin whom one may ask, rather one that is connected. NULL: none is known. */
+const tl_cert *tl_networks_an_admin(const tl_networks *b, const tl_membership *n, tl_unix now);
 
 /* May the peer ask this node, for this network? Both certificates hold, and our role serves. */
 tl_may tl_networks_may_ask(const tl_networks *b, const tl_node_id *network, const tl_node_id *peer,

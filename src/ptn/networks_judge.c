@@ -2,6 +2,7 @@
 #include "ptn/networks_state.h"
 
 #include <assert.h>
+#include <utlist.h>
 
 const char *tl_membership_state_name(tl_membership_state s)
 {
@@ -25,7 +26,7 @@ const char *tl_may_words(tl_may may)
     case TL_MAY_NOT_OURS: return "this node is not a member";
     case TL_MAY_WE_EXPIRED:
         return "the certificate of this node has expired; an admin renews it (teale ptn renew)";
-    case TL_MAY_WE_REVOKED: return "this node was revoked";
+    case TL_MAY_WE_REVOKED: return "this node, or the admin that signed for it, was revoked";
     case TL_MAY_WE_EARLY:
         return "the certificate of this node begins in the future; set the clock of this machine";
     case TL_MAY_WE_ROLE: return "this node is a consumer and does not serve";
@@ -34,7 +35,7 @@ const char *tl_may_words(tl_may may)
                "online, or a larger ptn.revocation_max_age_hours";
     case TL_MAY_UNKNOWN: return "the other node has shown no certificate";
     case TL_MAY_EXPIRED: return "the certificate of the other node has expired";
-    case TL_MAY_REVOKED: return "the other node was revoked";
+    case TL_MAY_REVOKED: return "the other node, or the admin that signed for it, was revoked";
     case TL_MAY_EARLY:
         return "the certificate of the other node begins in the future; one of the two clocks is "
                "wrong";
@@ -61,6 +62,30 @@ tl_membership_state tl_membership_state_of(const tl_networks *b, const tl_member
     }
     assert(!"our own certificate is of this network and node");
     return TL_MEMBERSHIP_REVOKED;
+}
+
+bool tl_networks_rests_on(const tl_membership *n, const tl_cert *cert, const tl_node_id *issuer,
+                          tl_unix now)
+{
+    return cert->delegated && tl_node_id_eq(&cert->issuer, issuer) &&
+           !tl_ptn_is_revoked(n->ptn, &cert->node) && !tl_cert_at(cert, now);
+}
+
+bool tl_membership_lost_issuer(const tl_networks *b, const tl_membership *n)
+{
+    return n->certificate && n->cert.delegated && tl_ptn_is_revoked(n->ptn, &n->cert.issuer) &&
+           !tl_ptn_is_revoked(n->ptn, &b->self);
+}
+
+const tl_cert *tl_networks_an_admin(const tl_networks *b, const tl_membership *n, tl_unix now)
+{
+    const tl_kept_cert *k, *best = NULL;
+    DL_FOREACH (b->seen, k) /* the one that was seen last wins */
+        if (k->network == n && !k->left && tl_role_may_invite(k->cert.role) &&
+            !tl_ptn_judge(n->ptn, &k->cert, &k->cert.node, now) &&
+            (!best || k->of->connected >= best->of->connected))
+            best = k;
+    return best ? &best->cert : NULL;
 }
 
 static tl_may we_are(const tl_networks *b, const tl_membership *n, tl_unix now)

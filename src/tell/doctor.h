@@ -44,6 +44,10 @@ typedef struct {
     tl_node_id issuer;
     bool issued_here; /* this node signs its own certificates */
     tl_unix issued_at, expires_at;
+    bool has_ca;
+    bool lost_issuer; /* REVOKED, but the admin that signed for it alone is */
+    bool has_admin;   /* `admin` can sign a new certificate */
+    tl_node_id admin;
     const char *waiting; /* why it is not joined yet; "" = not known */
 } tl_doctor_network;
 

@@ -49,6 +49,20 @@ static void advise_renewal(tl_findings *l, const tl_doctor_facts *f, const tl_do
                           shorten(&n->issuer).text, n->name, f->own_id, n->name);
 }
 
+static void tell_lost_issuer(tl_findings *l, const tl_doctor_facts *f, const tl_doctor_network *n,
+                             const char *more)
+{
+    tl_finding_add(l, "networks", TL_FINDING_PROBLEM,
+                   "%s: the admin that signed this node's certificate, %s, was revoked%s", n->name,
+                   shorten(&n->issuer).text, more);
+    if (n->has_ca)
+        tl_finding_remedy(l, "This node holds the CA key: teale ptn renew %s", n->name);
+    else
+        tl_finding_remedy(l, "Ask an admin, %s, to renew it: teale ptn renew %s %.8s there",
+                          n->has_admin ? shorten(&n->admin).text : "whom this node has not met yet",
+                          n->name, f->own_id);
+}
+
 static void tell_worst(tl_findings *l, const tl_doctor_facts *f, const tl_doctor_network *n,
                        size_t others)
 {
@@ -70,9 +84,20 @@ static void tell_worst(tl_findings *l, const tl_doctor_facts *f, const tl_doctor
         tl_finding_remedy(l, "Set the clock: timedatectl set-ntp true");
         break;
     case TL_MEMBERSHIP_REVOKED:
+        if (n->lost_issuer) {
+            tell_lost_issuer(l, f, n, more);
+            break;
+        }
         tl_finding_add(l, "networks", TL_FINDING_WARNING, "%s: an admin has revoked this node%s",
                        n->name, more);
-        tl_finding_remedy(l, "It is for good. Leave the network: teale ptn leave %s", n->name);
+        if (n->has_ca)
+            tl_finding_remedy(l,
+                              "It is for good. This node holds the CA key: teale ptn export-ca-key "
+                              "%s FILE, import it on another node, and here teale ptn leave %s "
+                              "--delete",
+                              n->name, n->name);
+        else
+            tl_finding_remedy(l, "It is for good. Leave the network: teale ptn leave %s", n->name);
         break;
     case TL_MEMBERSHIP_JOINING:
         tl_finding_add(l, "networks", TL_FINDING_WARNING, "%s: joining%s%.160s%s", n->name,

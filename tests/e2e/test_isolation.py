@@ -106,6 +106,28 @@ class Isolation(unittest.TestCase):
         self.assertNotEqual(*shown)
         self.assertNotIn(self.ptn, json.dumps(seen))
 
+    def test_a_hidden_member_that_was_away_while_the_key_changed_is_a_member_still(self):
+        self.lab(hide=True)
+        code = self.provider.command("ptn", "invite", "lab").stdout.strip()
+        self.assertEqual(self.outsider.json("join", code)["state"], "joined")
+        self.consumer.end()
+        self.s.running.remove(self.consumer)
+        self.assertEqual(self.provider.json("ptn", "revoke", "lab", self.outsider.id)["sequence"], 1)
+        self.consumer = self.s.node(self.relay, home=self.consumer.home)
+        wait_for(lambda: self.asked(self.consumer, "m@lab")[0] == 200, 15)
+        self.assertEqual(self.asked(self.outsider, "m@lab")[0], 403)
+
+    def test_of_two_members_one_may_hide(self):
+        for hides in ("provider", "consumer"):
+            self.lab()
+            node = getattr(self, hides)
+            node.command("ptn", "hide", "on")
+            node.end()
+            self.s.running.remove(node)
+            args = ("--share", self.parrot.url) if hides == "provider" else ()
+            setattr(self, hides, self.s.node(self.relay, *args, home=node.home))
+            wait_for(lambda: self.asked(self.consumer, "m@lab")[0] == 200, 15)
+
     def test_the_tag_changes_with_the_hour(self):
         offset = os.path.join(self.s.directory, "offset")
         half_past = 1800 - int(time.time()) % 3600

@@ -144,6 +144,35 @@ class Members(unittest.TestCase):
         other.json("join", invite(second))
         wait_for(lambda: other.id in members(admin))
 
+    def test_a_revoked_admin_takes_its_members_with_it_unless_they_are_kept(self):
+        admin, second, third = self.network("admin", "admin")
+        ours = []
+        for signer in (second, third):
+            member = self.s.node(self.relay)
+            member.json("join", invite(signer, "--role", "provider"))
+            wait_for(lambda: member.id in members(admin))
+            wait_for(lambda: admin.id in members(member), 20)
+            ours.append(member)
+        out, kept = ours
+        done = admin.command("ptn", "revoke", "lab", second.id)
+        self.assertIn("1 member that it admitted is out, too. To take one in again: teale ptn renew lab NODE", done.stderr)
+        self.assertIn(out.id, done.stderr)
+        wait_for(lambda: ptn(out)["state"] == "revoked", 5)
+        self.assertTrue(ptn(out)["issuer_revoked"])
+        ask = ptn(out)["admin"]
+        self.assertIn(ask, (admin.id, third.id))
+        said = out.command("ptn", "list").stderr
+        self.assertRegex(said, f"the admin that signed this node's certificate was revoked; ask {ask[:4]}.* to renew")
+        found = {c["id"]: c for c in out.json("doctor", code=1)["checks"]}
+        self.assertRegex(found["networks"]["remedy"], f"Ask an admin, {ask[:4]}.*, to renew it")
+        self.assertFalse(ptn(second)["issuer_revoked"])
+        admin.command("ptn", "renew", "lab", out.id)
+        wait_for(lambda: ptn(out)["state"] == "valid", 10)
+        done = admin.json("ptn", "revoke", "lab", third.id, "--keep-members")
+        self.assertEqual([(m["node_id"], m["state"]) for m in done["members"]], [(kept.id, "valid")])
+        wait_for(lambda: ptn(kept)["revocation_sequence"] == 2, 5)
+        self.assertEqual((ptn(kept)["state"], ptn(kept)["issuer"]), ("valid", admin.id))
+
     def test_promoted_renewed_priced_left(self):
         admin, second, member = self.network("provider", "consumer")
         refused(second, "E_NOT_CA", "ptn", "promote-admin", "lab", member.id)

@@ -416,6 +416,12 @@ void restart(node *a)
         json_array_foreach (a->saved_lists, i, list)
             assert_int_equal(tl_ptn_load_revocations(n->ptn, list, env_wall(a)), TL_PTN_OK);
     }
+    const char *hex;
+    json_object_foreach (a->saved_roll, hex, list) {
+        tl_cert cert;
+        assert_int_equal(tl_cert_read(list, &cert), TL_PTN_OK);
+        (void)tl_networks_keep(a->book, &cert); /* FOREIGN: it has left the network */
+    }
     json_decref(own);
     tl_networks_free(before);
     start(a);
@@ -542,7 +548,7 @@ bool may_ask(const node *server, const node *asker)
 size_t revoke(node *a, const node *who, tl_refusal want)
 {
     ask op;
-    tl_members_revoke(a->members, begin(&op), lab(a), &who->identity.id);
+    tl_members_revoke(a->members, begin(&op), lab(a), &who->identity.id, false);
     settle();
     assert_true(op.done);
     assert_int_equal(op.op.refusal, want);

@@ -199,6 +199,44 @@ static void who_a_revoked_admin_admitted_learns_it_and_an_admin_takes_it_in_agai
     scene_end();
 }
 
+/* Node 1, an admin, has admitted node 4. */
+static void
+the_revoking_admin_keeps_the_members_of_the_revoked_one_where_it_is_asked_to(void **state)
+{
+    (void)state;
+    ask op;
+    for (int again = 0; again < 2; again++) {
+        begin_scene();
+        char *invite = invite_by(nodes[1], TL_ROLE_PROVIDER, 90000);
+        assert_int_equal(join(nodes[4], invite), 0);
+        free(invite);
+        connect_nodes(nodes[0], nodes[4]);
+        connect_nodes(nodes[2], nodes[4]);
+        cut(nodes[1], nodes[4]);
+        run_for(TL_SEC);
+        if (again) { /* without it first: repeating the command takes them in */
+            (void)revoke(nodes[0], nodes[1], TL_REFUSAL_NONE);
+            assert_int_equal(state_of(nodes[4]), TL_MEMBERSHIP_REVOKED);
+            assert_true(tl_membership_lost_issuer(nodes[4]->book, lab(nodes[4])));
+            const tl_cert *admin = tl_networks_an_admin(nodes[4]->book, lab(nodes[4]), wall());
+            assert_true(admin && tl_node_id_eq(&admin->node, &nodes[0]->identity.id));
+        }
+        tl_members_revoke(nodes[0]->members, begin(&op), lab(nodes[0]), &nodes[1]->identity.id,
+                          true);
+        settle();
+        assert_int_equal(op.op.refusal, TL_REFUSAL_NONE);
+        assert_int_equal(state_of(nodes[4]), TL_MEMBERSHIP_VALID);
+        assert_int_equal(state_of(nodes[1]), TL_MEMBERSHIP_REVOKED);
+        assert_int_equal(lab(nodes[4])->cert.role, TL_ROLE_PROVIDER);
+        assert_int_equal(tl_authority_lifetime(&lab(nodes[4])->cert), 90000);
+        assert_true(may_ask(nodes[2], nodes[4]) && may_serve(nodes[2], nodes[4]));
+        assert_false(may_ask(nodes[2], nodes[1]));
+        restart(nodes[0]);
+        assert_true(may_ask(nodes[0], nodes[4]));
+        scene_end();
+    }
+}
+
 /* --- who dials a node that hides --- */
 
 static size_t n_told;
@@ -373,6 +411,8 @@ int main(void)
         cmocka_unit_test(an_admin_takes_no_other_admins_role_away),
         cmocka_unit_test(a_certificate_of_the_future_does_not_shut_its_node_out),
         cmocka_unit_test(who_a_revoked_admin_admitted_learns_it_and_an_admin_takes_it_in_again),
+        cmocka_unit_test(
+            the_revoking_admin_keeps_the_members_of_the_revoked_one_where_it_is_asked_to),
         cmocka_unit_test(a_node_that_hides_answers_no_certificate_that_does_not_hold),
         cmocka_unit_test(who_met_a_node_that_hides_learns_from_it_that_it_is_revoked),
         cmocka_unit_test(the_ca_key_is_imported_where_the_network_was_left),

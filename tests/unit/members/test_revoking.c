@@ -118,7 +118,7 @@ static void an_old_list_is_refused_and_counted_and_its_holder_gets_the_new_one(v
     ask op;
     tl_node_id other = nodes[1]->identity.id;
     other.key[0] ^= 1;
-    tl_members_revoke(nodes[0]->members, begin(&op), lab(nodes[0]), &other);
+    tl_members_revoke(nodes[0]->members, begin(&op), lab(nodes[0]), &other, false);
     settle();
     assert_int_equal(tl_ptn_sequence(lab(nodes[2])->ptn), 2);
     uint64_t before = tl_members_counters_of(nodes[0]->members)->old_lists;
@@ -173,7 +173,7 @@ static void a_list_that_no_admin_signed_changes_nothing(void **state)
     scene_begin(4);
     all_join(TL_ROLE_PROVIDER);
     ask op;
-    tl_members_revoke(nodes[1]->members, begin(&op), lab(nodes[1]), &nodes[2]->identity.id);
+    tl_members_revoke(nodes[1]->members, begin(&op), lab(nodes[1]), &nodes[2]->identity.id, false);
     assert_int_equal(op.op.refusal, TL_REFUSAL_NOT_ADMIN);
     tl_revocation entry = {nodes[2]->identity.id, NOW};
     tl_revocations list = {.network = lab(nodes[0])->id,
@@ -208,7 +208,7 @@ static void a_revocation_that_is_not_stored_holds_and_is_stored_later(void **sta
     scene_begin(3);
     all_join(TL_ROLE_PROVIDER);
     nodes[0]->disk = TL_ERR_IO;
-    tl_members_revoke(nodes[0]->members, begin(&op), lab(nodes[0]), &nodes[1]->identity.id);
+    tl_members_revoke(nodes[0]->members, begin(&op), lab(nodes[0]), &nodes[1]->identity.id, false);
     settle();
     assert_int_equal(op.op.refusal, TL_REFUSAL_STORE);
     assert_true(is_out(nodes[0], nodes[1]));

@@ -414,7 +414,7 @@ static void an_admin_signs_a_list_anew_once_a_day(void **state)
     tl_node_id nobody = nodes[1]->identity.id;
     ask op;
     nobody.key[3] ^= 1;
-    tl_members_revoke(nodes[0]->members, begin(&op), lab(nodes[0]), &nobody);
+    tl_members_revoke(nodes[0]->members, begin(&op), lab(nodes[0]), &nobody, false);
     settle();
     tl_unix at = tl_ptn_listed_at(lab(nodes[0])->ptn);
     run_for(86000 * TL_SEC);

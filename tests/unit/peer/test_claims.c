@@ -166,6 +166,31 @@ static void a_tag_is_recognised_by_its_group_key_in_its_hour(void **state)
     scene_clear(&s);
 }
 
+/* Who was revoked knows the older keys and the ptnID: neither makes a node that hides connect or speak. */
+static void a_node_that_hides_recognises_the_newest_key_alone(void **state)
+{
+    (void)state;
+    for (int hide = 0; hide < 2; hide++) {
+        scene s;
+        scene_init(&s, TL_PTN_NO_END);
+        tl_networks_set_hide(s.book, hide);
+        new_group_key(&s, 1, 7);
+        lists(&s, json_pack("[o]", tag_by(7, &s.peer->id, NOW)));
+        assert_true(claims_at(&s, NOW));
+        new_group_key(&s, 2, 8); /* somebody was revoked */
+        assert_int_equal(claims_at(&s, NOW), !hide);
+        assert_int_equal(tl_claims_by_tag(s.book, s.peer, NULL, NOW), !hide);
+        lists(&s, json_pack("[o]", id_of(&s)));
+        assert_int_equal(claims_at(&s, NOW), !hide);
+        lists(&s, json_pack("[o]", tag_by(8, &s.peer->id, NOW)));
+        assert_true(claims_at(&s, NOW));
+        lists(&s, json_pack("[o]", tag_by(7, &s.peer->id, NOW)));
+        tl_networks_set_hide(s.book, !hide); /* the setting is followed at once */
+        assert_int_equal(claims_at(&s, NOW), hide);
+        scene_clear(&s);
+    }
+}
+
 static void a_network_that_was_left_is_claimed_in_vain(void **state)
 {
     (void)state;
@@ -312,6 +337,7 @@ int main(void)
         cmocka_unit_test(a_listed_network_is_claimed_in_both_forms),
         cmocka_unit_test(nonsense_in_the_list_hides_nothing_else_and_the_list_is_bounded),
         cmocka_unit_test(a_tag_is_recognised_by_its_group_key_in_its_hour),
+        cmocka_unit_test(a_node_that_hides_recognises_the_newest_key_alone),
         cmocka_unit_test(a_network_that_was_left_is_claimed_in_vain),
         cmocka_unit_test(made_up_tags_take_a_bounded_part_of_each_turn_and_all_are_looked_at),
         cmocka_unit_test(few_nodes_are_looked_at_at_once),

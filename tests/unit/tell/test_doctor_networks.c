@@ -96,6 +96,38 @@ static void a_revoked_node_is_told_to_leave(void **state)
     assert_non_null(strstr(f->remedy, "teale ptn leave lab"));
 }
 
+static void who_falls_with_a_revoked_admin_is_told_whom_to_ask(void **state)
+{
+    (void)state;
+    tl_doctor_network n = lab();
+    n.state = TL_MEMBERSHIP_REVOKED;
+    n.lost_issuer = true;
+    const tl_finding *f = of_one(&n);
+    assert_int_equal(f->state, TL_FINDING_PROBLEM);
+    assert_string_equal(
+        f->evidence, "lab: the admin that signed this node's certificate, d75a...1a, was revoked");
+    assert_string_equal(
+        f->remedy, "Ask an admin, whom this node has not met yet, to renew it: teale ptn renew lab "
+                   "5e1b0000 there");
+    n.has_admin = true;
+    n.admin = (tl_node_id){{0x3f, 0x9a}};
+    assert_string_equal(of_one(&n)->remedy,
+                        "Ask an admin, 3f9a...00, to renew it: teale ptn renew lab 5e1b0000 there");
+    n.has_ca = true;
+    assert_string_equal(of_one(&n)->remedy, "This node holds the CA key: teale ptn renew lab");
+}
+
+static void a_revoked_node_with_the_ca_key_is_told_to_export_it_before_it_leaves(void **state)
+{
+    (void)state;
+    tl_doctor_network n = lab();
+    n.state = TL_MEMBERSHIP_REVOKED;
+    n.has_ca = true;
+    const char *remedy = of_one(&n)->remedy;
+    assert_non_null(strstr(remedy, "teale ptn export-ca-key lab FILE"));
+    assert_non_null(strstr(remedy, "teale ptn leave lab --delete"));
+}
+
 static void a_join_says_why_it_waits(void **state)
 {
     (void)state;
@@ -182,6 +214,8 @@ int main(void)
         cmocka_unit_test(an_expired_certificate_names_the_admin_to_ask),
         cmocka_unit_test(a_certificate_that_should_be_renewed_by_now_is_a_warning),
         cmocka_unit_test(a_revoked_node_is_told_to_leave),
+        cmocka_unit_test(who_falls_with_a_revoked_admin_is_told_whom_to_ask),
+        cmocka_unit_test(a_revoked_node_with_the_ca_key_is_told_to_export_it_before_it_leaves),
         cmocka_unit_test(a_join_says_why_it_waits),
         cmocka_unit_test(of_many_networks_the_worst_is_told_and_the_others_counted),
         cmocka_unit_test(a_node_in_no_network_hears_nothing_of_networks),
