@@ -85,6 +85,8 @@ void tl_router_on_relay(tl_router *r);
 void tl_router_on_listed(tl_router *r);
 /* The book of networks has changed: looks again, and ends what a certificate no longer allows. */
 void tl_router_on_book(tl_router *r);
+/* Time has passed: ends what a certificate no longer allows. */
+void tl_router_end_lapsed(tl_router *r);
 /* Begins what was asked since. */
 void tl_router_run(tl_router *r);
 void tl_router_on_timer(tl_router *r);

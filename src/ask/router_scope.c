@@ -97,7 +97,7 @@ static tl_attempt *lapsed(const tl_router *r)
     return NULL;
 }
 
-void tl_router_on_book(tl_router *r)
+void tl_router_end_lapsed(tl_router *r)
 {
     for (tl_attempt *a; (a = lapsed(r));) {
         char text[256];
@@ -106,6 +106,11 @@ void tl_router_on_book(tl_router *r)
                  tl_may_words((tl_may)(v - TL_ACCESS_NETWORK)));
         tl_route_end_attempt(a, TL_FAIL_FORBIDDEN, text);
     }
+}
+
+void tl_router_on_book(tl_router *r)
+{
+    tl_router_end_lapsed(r);
     tl_meet_on_book(r->meet);
 }
 

@@ -76,7 +76,7 @@ void tl_server_set_pay(tl_server *s, const tl_pay *pay);
 
 /* Takes over a stream that `peer` opened. */
 void tl_server_on_stream(tl_server *s, const tl_node_id *peer, tl_quic_stream *stream);
-/* The book of networks has changed: ends what a certificate no longer allows. */
+/* The book of networks has changed, or time has passed: ends what a certificate no longer allows. */
 void tl_server_on_book(tl_server *s);
 void tl_server_on_timer(tl_server *s);
 tl_time tl_server_expiry(const tl_server *s);

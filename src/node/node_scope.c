@@ -30,16 +30,28 @@ static void tell_if_changed(tl_node *n)
         tl_node_tell_capabilities(n);
 }
 
+/* Are there questions that rest on a certificate? It may end while they wait or are answered. */
+static bool rest_on_certificates(const tl_node *n)
+{
+    return tl_networks_count(n->book) &&
+           (!tl_server_is_idle(n->server) || tl_router_running(n->router));
+}
+
+/* A certificate ends by the book, or by time alone: so what rests on one is looked at each second. */
 void tl_node_follow_book(tl_node *n)
 {
     bool changed = tl_networks_version(n->book) != n->book_seen;
     if (changed || wall(n) >= n->ptns_until)
         tell_if_changed(n);
-    if (!changed)
+    if (!changed && (wall(n) == n->book_looked_at || !rest_on_certificates(n)))
         return;
+    n->book_looked_at = wall(n);
     n->book_seen = tl_networks_version(n->book);
     tl_server_on_book(n->server);
-    tl_router_on_book(n->router);
+    if (changed)
+        tl_router_on_book(n->router);
+    else
+        tl_router_end_lapsed(n->router);
 }
 
 void tl_node_on_listed(tl_node *n)
@@ -72,9 +84,12 @@ void tl_node_look_for_members(tl_node *n)
 tl_time tl_node_scope_expiry(const tl_node *n)
 {
     tl_unix left = n->ptns_until - wall(n);
+    tl_time now = tl_loop_now(n->loop);
+    if (rest_on_certificates(n))
+        return now + TL_SEC;
     if (n->ptns_until == TL_PTN_NO_END)
         return TL_NEVER;
     /* The wall clock may be set meanwhile: it is looked at every hour. */
     left = left < 0 ? 0 : left > TL_HIDE_HOUR ? TL_HIDE_HOUR : left;
-    return tl_loop_now(n->loop) + (tl_time)left * TL_SEC;
+    return now + (tl_time)left * TL_SEC;
 }

@@ -104,6 +104,7 @@ struct tl_node {
     struct tl_settle_call *settling; /* node_wallet.c */
     tl_networks *book;               /* our private networks, and who has shown to be a member */
     uint64_t book_seen;              /* the version of it that all parts know */
+    tl_unix book_looked_at;          /* when questions were last held against it */
     json_t *ptns_told;               /* the last ptnIDs of our capabilities */
     tl_unix ptns_until;              /* they may be others then */
     bool told_serving;

@@ -137,6 +137,46 @@ class Members(unittest.TestCase):
         self.assertLess(ended[0] - begun, 5)
         self.assertEqual(consumer.post(chat("parrot", "x"), {"X-Teale-PTN": "lab"})[0], 403)
 
+    def test_an_answer_and_a_waiting_question_end_when_the_certificate_has_expired(self):
+        server = self.s.parrot("--token-ms", "50")
+        admin, provider, lasting = self.s.node(self.relay), self.s.node(self.relay, "--share", server.url), self.s.node(self.relay)
+        admin.json("ptn", "create", "lab")
+        provider.json("join", invite(admin, "--role", "provider"))
+        provider.command("config", "set", "share_slots", "2")
+        short = [self.s.node(self.relay) for _ in range(2)]
+        lasting.json("join", invite(admin))
+        for node in short:
+            node.json("join", invite(admin, "--valid", "9s"))
+        expires = [ptn(node)["expires_at"] for node in short]
+        for node in (lasting, *short):
+            wait_for(lambda: node.id in members(provider))
+            wait_for(lambda: provider.id in members(node))
+        admin.end()  # nobody renews
+        self.s.running.remove(admin)
+        answers = {}
+
+        def ask(node, n):
+            words = " ".join(f"word{i}" for i in range(n))
+            answers[node] = (*node.post(chat("parrot", words), {"X-Teale-PTN": "lab"}, timeout=60), time.time())
+
+        asking = [threading.Thread(target=ask, args=(lasting, 400)), threading.Thread(target=ask, args=(short[0], 400)),
+                  threading.Thread(target=ask, args=(short[1], 5))]
+        for thread in asking:
+            thread.start()
+            time.sleep(0.5)
+        for thread in asking:
+            thread.join(40)
+        self.assertIn("word399", words_of(answers[lasting][2]))  # its certificate has no end
+        status, _, events, ended = answers[short[0]]
+        self.assertEqual(status, 200)
+        self.assertTrue(b"expired" in events, events[-300:])
+        self.assertFalse(b"word399" in events)
+        end = time.mktime(time.strptime(expires[0], "%Y-%m-%dT%H:%M:%SZ")) - time.timezone
+        self.assertTrue(-1 < ended - end < 4, ended - end)
+        _, _, events, ended = answers[short[1]]  # it waited for one of the two slots
+        self.assertTrue(b"expired" in events and b"word" not in events, events[-300:])
+        self.assertTrue(-1 < ended - end < 6, ended - end)
+
     def test_admins_list_the_members_of_each_other(self):
         admin, second, member = self.network("admin", "consumer")
         wait_for(lambda: set(members(second)) == {admin.id, second.id, member.id})
