@@ -151,6 +151,7 @@ static const char *may_not(const tl_rank_facts *f)
                "network of yours";
     case TL_RANK_CLEAR: return "not asked: it speaks the old protocol alone, in clear";
     case TL_RANK_CLOSED: return "not asked: it takes no questions now";
+    case TL_RANK_PAUSED: return "not asked: its owner has paused it";
     case TL_RANK_TRIED: return "not asked again: it has had this question";
     default: return "";
     }

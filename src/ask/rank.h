@@ -47,6 +47,7 @@ typedef enum {
     TL_RANK_PRIVATE,   /* it serves, or we ask, members alone, and it is none */
     TL_RANK_CLEAR,     /* in clear, which this node or this question does not do */
     TL_RANK_CLOSED,    /* it takes no questions now */
+    TL_RANK_PAUSED,    /* for its owner has paused it */
     TL_RANK_TRIED,     /* it has had this question */
     TL_RANK_TOO_DEAR,  /* its price is above the maximum */
 } tl_rank_may;

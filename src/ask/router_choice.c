@@ -70,7 +70,7 @@ static tl_rank_may may_of(const tl_route *x, const tl_peer *p, tl_route_network 
     if (!tl_route_may_ask(x, p, ret_network))
         return p->in_clear ? TL_RANK_CLEAR : x->ask.scoped ? TL_RANK_NO_MEMBER : TL_RANK_PRIVATE;
     if (!p->available && !x->ask.has_peer)
-        return TL_RANK_CLOSED;
+        return p->paused ? TL_RANK_PAUSED : TL_RANK_CLOSED;
     return tl_route_was_tried(x, &p->id) ? TL_RANK_TRIED : TL_RANK_MAY;
 }
 

@@ -51,15 +51,21 @@ bool tl_route_fail_resting(tl_route *x)
 {
     const tl_router *r = x->router;
     char text[256];
-    size_t n = 0;
+    size_t n = 0, paused = 0, at;
     for (const tl_peer *p = r->table->peers; p; p = p->hh.next)
-        n += !p->available && !p->in_clear && tl_route_serves(x, p) &&
-             tl_access_may_try(r->access, &p->id);
+        if (!p->available && !p->in_clear && tl_route_serves(x, p) &&
+            tl_access_may_try(r->access, &p->id)) {
+            n++;
+            paused += p->paused;
+        }
     if (!n)
         return false;
-    snprintf(text, sizeof text,
-             "\"%.100s\" is served by %zu node%s, but %s no questions of others now", x->ask.model,
-             n, n == 1 ? "" : "s", n == 1 ? "it takes" : "they take");
+    at = (size_t)snprintf(text, sizeof text,
+                          "\"%.100s\" is served by %zu node%s, but %s no questions of others now",
+                          x->ask.model, n, n == 1 ? "" : "s", n == 1 ? "it takes" : "they take");
+    if (paused)
+        snprintf(text + at, sizeof text - at, ": %zu of %zu %s paused by the owner", paused, n,
+                 paused == 1 ? "is" : "are");
     tl_route_fail(x, TL_FAIL_UNAVAILABLE, text);
     return true;
 }

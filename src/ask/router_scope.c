@@ -118,22 +118,24 @@ void tl_router_on_book(tl_router *r)
 
 /* The best reason that stands between the question and a node that lists its model. NULL: no node
  * of the network lists it. */
-static const char *what_stands_between(const tl_route *x, size_t *ret_members)
+static const char *what_stands_between(const tl_route *x, size_t *ret_members, size_t *ret_paused)
 {
     const tl_router *r = x->router;
     const char *why = NULL;
     tl_peer *p, *next;
-    *ret_members = 0;
+    *ret_members = *ret_paused = 0;
     HASH_ITER (hh, r->table->peers, p, next) {
         if (p->in_clear || !tl_route_serves(x, p))
             continue;
         tl_access_verdict v = tl_access_to_peer(r->access, &p->id, &x->ask.network);
-        if (!v)
+        if (!v) {
             ++*ret_members;
-        else if (v != (tl_access_verdict)(TL_ACCESS_NETWORK + (int)TL_MAY_UNKNOWN))
+            *ret_paused += p->paused;
+        } else if (v != (tl_access_verdict)(TL_ACCESS_NETWORK + (int)TL_MAY_UNKNOWN)) {
             why = tl_may_words((tl_may)(v - TL_ACCESS_NETWORK));
-        else if (!why && tl_claims_has(r->access->book, p, &x->ask.network, wall(r)))
+        } else if (!why && tl_claims_has(r->access->book, p, &x->ask.network, wall(r))) {
             why = tl_may_words(TL_MAY_UNKNOWN);
+        }
     }
     return why;
 }
@@ -144,9 +146,9 @@ void tl_route_no_member(tl_route *x)
     char text[768], network[128], id[TL_NODE_ID_HEX + 1];
     const char *relay = r->world.relay_hopeless(r->user);
     const char *model = tl_route_is_auto(x) ? "a model" : x->ask.model;
-    size_t members;
+    size_t members, paused;
     tl_fail fail = TL_FAIL_NO_PROVIDER;
-    const char *why = what_stands_between(x, &members);
+    const char *why = what_stands_between(x, &members, &paused);
     tl_node_id_write(id, &x->ask.network);
     snprintf(network, sizeof network, "network %s (%.16s)",
              tl_access_name_of(r->access, &x->ask.network), id);
@@ -155,6 +157,12 @@ void tl_route_no_member(tl_route *x)
                  "%s: the peer that was named is no provider of it in reach, or does not serve "
                  "\"%.150s\"",
                  network, model);
+    else if (paused)
+        snprintf(
+            text, sizeof text,
+            "%s: no member that serves \"%.150s\" takes questions now: %zu of %zu %s paused by "
+            "the owner",
+            network, model, paused, members, paused == 1 ? "is" : "are");
     else if (members)
         snprintf(text, sizeof text, "%s: no member that serves \"%.150s\" takes questions now",
                  network, model);

@@ -369,6 +369,29 @@ static void add_best_offer(tl_table *t, const json_t *offers, const json_t *ours
     tl_table_add(t, strcmp(text, "0") != 0 ? text : "free");
 }
 
+/* Nodes whose models would be listed, but for a pause. Where there is no other model, the first
+ * line says so. */
+static void tell_paused(const json_t *paused, bool nothing_else)
+{
+    const json_t *peer, *model;
+    size_t i, k;
+    if (nothing_else)
+        tl_out_note("No model can be asked now: who shares one has paused it.");
+    json_array_foreach (paused, i, peer) {
+        tl_buf line = {0};
+        const char *name = tl_json_string(peer, "name", "");
+        tl_err e = tl_out_clean(&line, name[0] ? name : "peer");
+        json_array_foreach (json_object_get(peer, "models"), k, model) {
+            e = e ? e : tl_buf_append(&line, tl_slice_str(k ? ", " : ": "));
+            e = e ? e : tl_out_clean(&line, json_is_string(model) ? json_string_value(model) : "");
+        }
+        if (!e && !tl_buf_append(&line, tl_slice_of("", 1)))
+            tl_out_note("paused by its owner: %.16s %s", tl_json_string(peer, "node_id", ""),
+                        (const char *)tl_buf_begin(&line));
+        tl_buf_clear(&line);
+    }
+}
+
 int tl_cmd_models(tl_cli *cli, const tl_args *args)
 {
     static const char *const heads[] = {"MODEL", "WHERE", "BEST", "NETWORK", "PRICE", NULL};
@@ -397,12 +420,16 @@ int tl_cmd_models(tl_cli *cli, const tl_args *args)
         tl_table_add(&t, where);
         add_best_offer(&t, json_object_get(model, "offers"), json_object_get(status, "ptns"));
     }
-    if (!json_array_size(json_object_get(all, "models"))) {
-        tl_daemon_tell_no_model(status);
+    const json_t *paused = json_object_get(all, "paused");
+    bool none = !json_array_size(json_object_get(all, "models"));
+    if (none) {
+        if (!json_array_size(paused))
+            tl_daemon_tell_no_model(status);
         json_decref(t.cells);
     } else if (tl_table_end(&t)) {
         code = TL_EXIT_FAILED;
     }
+    tell_paused(paused, none && json_array_size(paused));
     json_decref(status);
     json_decref(all);
     return code;

@@ -254,7 +254,7 @@ static int explain_no_provider(const tl_cli *cli)
         tl_out_note("The relay is not reached; the node keeps trying. See: teale doctor");
         code = TL_EXIT_UNREACHABLE;
     } else {
-        tl_out_note("No node in reach serves it now; `teale models` lists the models.");
+        tl_out_note("`teale models` lists the models that can be asked, and who has paused.");
     }
     tell_own_server(status);
     json_decref(status);

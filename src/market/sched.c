@@ -12,6 +12,11 @@
 #define SMOOTH      64 /* an average follows about so many answers */
 #define SMOOTH_TIME 16
 
+/* Questions that wait, the next one first. */
+typedef struct {
+    tl_job *first, *last;
+} line;
+
 /* A class, a network, or a member of one. */
 typedef struct flow {
     struct flow *parent;                /* NULL: the root */
@@ -23,31 +28,38 @@ typedef struct flow {
     uint64_t v;
     uint64_t floor;            /* the least v of its children that waited at the last choice */
     unsigned waiting, running; /* questions, those of children included */
-    tl_job *first, *last;      /* that wait, of a member or of the public */
+    line line;                 /* of a member */
     UT_hash_handle hh;
 } flow;
+
+/* A peer of the public with questions that wait. */
+typedef struct asker {
+    tl_node_id id;
+    line line; /* the highest bid first, then the oldest */
+    unsigned waiting;
+    unsigned passed;           /* so many of its questions went before its oldest one */
+    struct asker *prev, *next; /* by turn */
+    UT_hash_handle hh;
+} asker;
 
 struct tl_job {
     tl_sched *sched;
     tl_job_wish wish;
-    flow *flow; /* a member, or the public class */
+    flow *flow;       /* a member, or the public class */
+    asker *asker;     /* of the public, while it waits */
+    uint64_t arrived; /* counts questions */
     tl_job *prev, *next;
     tl_time since; /* it waits, or runs */
     uint64_t charged_prompt, charged_generated;
     bool running;
 };
 
-/* A peer of the public with questions that wait. */
-typedef struct {
-    tl_node_id id;
-    unsigned waiting;
-    UT_hash_handle hh;
-} asker;
-
 struct tl_sched {
     tl_sched_config config;
     flow root, classes[TL_SCHED_CLASSES];
-    asker *askers;
+    asker *askers, *turns; /* the same ones, by key, and by whose turn comes first */
+    unsigned passed;       /* so many slots went past the first of `turns` */
+    uint64_t arrived;
     uint64_t served[TL_SCHED_CLASSES];
     unsigned seen;                   /* answers, up to SMOOTH */
     double units_mean, squares_mean; /* of an answer's units, and of their squares */
@@ -210,50 +222,57 @@ static bool comes_before(const tl_job *a, const tl_job *b)
     return a->wish.class == TL_SCHED_PUBLIC && a->wish.bid > b->wish.bid;
 }
 
-/* False: out of memory. */
-static bool count_asker(tl_sched *s, const tl_job_wish *w, bool more)
+static line *line_of(tl_job *job)
 {
-    asker *a;
-    if (w->class != TL_SCHED_PUBLIC)
-        return true;
-    HASH_FIND(hh, s->askers, &w->member, sizeof w->member, a);
-    if (!more) {
-        assert(a);
-        if (--a->waiting == 0) {
-            HASH_DEL(s->askers, a);
-            free(a);
-        }
-        return true;
-    }
-    if (!a) {
-        if (!(a = calloc(1, sizeof *a)))
-            return false;
-        a->id = w->member;
-        if (!TL_TABLE_ADD(hh, s->askers, id, sizeof a->id, a)) {
-            free(a);
-            return false;
-        }
-    }
-    a->waiting++;
-    return true;
+    return job->asker ? &job->asker->line : &job->flow->line;
 }
 
-static void enqueue(flow *f, tl_job *job)
+/* NULL: out of memory. */
+static asker *asker_get(tl_sched *s, const tl_node_id *id)
 {
-    tl_job *after = f->last;
+    asker *a;
+    HASH_FIND(hh, s->askers, id, sizeof *id, a);
+    if (a)
+        return a;
+    if (!(a = calloc(1, sizeof *a)))
+        return NULL;
+    a->id = *id;
+    if (!TL_TABLE_ADD(hh, s->askers, id, sizeof a->id, a)) {
+        free(a);
+        return NULL;
+    }
+    DL_APPEND(s->turns, a);
+    return a;
+}
+
+static void enqueue(tl_job *job)
+{
+    line *l = line_of(job);
+    tl_job *after = l->last;
     while (after && comes_before(job, after))
         after = after->prev;
     job->prev = after;
-    job->next = after ? after->next : f->first;
-    *(job->next ? &job->next->prev : &f->last) = job;
-    *(after ? &after->next : &f->first) = job;
+    job->next = after ? after->next : l->first;
+    *(job->next ? &job->next->prev : &l->last) = job;
+    *(after ? &after->next : &l->first) = job;
+    if (job->asker)
+        job->asker->waiting++;
 }
 
-static void dequeue(flow *f, tl_job *job)
+static void dequeue(tl_job *job)
 {
-    *(job->prev ? &job->prev->next : &f->first) = job->next;
-    *(job->next ? &job->next->prev : &f->last) = job->prev;
+    tl_sched *s = job->sched;
+    line *l = line_of(job);
+    asker *a = job->asker;
+    *(job->prev ? &job->prev->next : &l->first) = job->next;
+    *(job->next ? &job->next->prev : &l->last) = job->prev;
     job->prev = job->next = NULL;
+    job->asker = NULL;
+    if (a && --a->waiting == 0) {
+        DL_DELETE(s->turns, a);
+        HASH_DEL(s->askers, a);
+        free(a);
+    }
 }
 
 tl_err tl_sched_add(tl_sched *s, const tl_job_wish *wish, tl_time now, tl_job **ret_job)
@@ -262,24 +281,18 @@ tl_err tl_sched_add(tl_sched *s, const tl_job_wish *wish, tl_time now, tl_job **
         return TL_ERR_BUSY;
     tl_job *job = calloc(1, sizeof *job);
     flow *f = job ? flow_of(s, wish) : NULL;
-    if (!f || !count_asker(s, wish, true)) {
+    bool public = wish->class == TL_SCHED_PUBLIC;
+    asker *a = f && public ? asker_get(s, &wish->member) : NULL;
+    if (!f || (public && !a)) {
         free(job);
         return TL_ERR_NOMEM;
     }
-    *job = (tl_job){.sched = s, .wish = *wish, .flow = f, .since = now};
-    enqueue(f, job);
+    *job = (tl_job){
+        .sched = s, .wish = *wish, .flow = f, .asker = a, .arrived = s->arrived++, .since = now};
+    enqueue(job);
     count(s, f, 1, 0);
     *ret_job = job;
     return TL_OK;
-}
-
-/* The last one in the line, of `member` where it is given. */
-static tl_job *last_of(const flow *f, const tl_node_id *member)
-{
-    tl_job *job = f->last;
-    while (job && member && !tl_node_id_eq(&job->wish.member, member))
-        job = job->prev;
-    return job;
 }
 
 static flow *with_most(const flow *parent)
@@ -309,7 +322,7 @@ static tl_job *public_yields(const tl_sched *s, const tl_job_wish *w)
             most = a;
     if (!most || most->waiting < (own ? own->waiting : 0) + 2)
         return NULL;
-    return last_of(&s->classes[TL_SCHED_PUBLIC], &most->id);
+    return most->line.last;
 }
 
 static tl_job *private_yields(const tl_sched *s, const tl_job_wish *w)
@@ -320,11 +333,11 @@ static tl_job *private_yields(const tl_sched *s, const tl_job_wish *w)
     if (!network)
         return NULL;
     if (network != own && network->waiting >= (own ? own->waiting : 0) + 2)
-        return last_of(with_most(network), NULL);
+        return with_most(network)->line.last;
     flow *member = own ? with_most(own) : NULL;
     if (!member || member->waiting < waiting_of(own, &w->member) + 2)
         return NULL;
-    return last_of(member, NULL);
+    return member->line.last;
 }
 
 tl_job *tl_sched_yields(const tl_sched *s, const tl_job_wish *wish)
@@ -366,6 +379,33 @@ static flow *least_class(tl_sched *s)
     return best;
 }
 
+static tl_job *oldest_of(const asker *a)
+{
+    tl_job *oldest = a->line.first;
+    for (tl_job *j = oldest; j; j = j->next)
+        if (j->arrived < oldest->arrived)
+            oldest = j;
+    return oldest;
+}
+
+/* The highest bid; of those that bid alike, the first by turn. But who stands first by turn, and the
+ * oldest question of a peer, are passed by TL_SCHED_PASSED_MAX times and no more. */
+static tl_job *next_public(tl_sched *s)
+{
+    asker *best = s->turns, *a;
+    bool turn = s->passed == TL_SCHED_PASSED_MAX;
+    DL_FOREACH (s->turns, a)
+        if (!turn && a->line.first->wish.bid > best->line.first->wish.bid)
+            best = a;
+    s->passed = best == s->turns ? 0 : s->passed + 1;
+    tl_job *oldest = oldest_of(best);
+    tl_job *job = turn || best->passed == TL_SCHED_PASSED_MAX ? oldest : best->line.first;
+    best->passed = job == oldest ? 0 : best->passed + 1;
+    DL_DELETE(s->turns, best);
+    DL_APPEND(s->turns, best);
+    return job;
+}
+
 tl_job *tl_sched_next(tl_sched *s, tl_time now)
 {
     if (s->paused || s->root.running >= s->config.slots)
@@ -375,10 +415,9 @@ tl_job *tl_sched_next(tl_sched *s, tl_time now)
         f = least(s, f);
     if (!f)
         return NULL;
-    tl_job *job = f->first;
+    tl_job *job = f == &s->classes[TL_SCHED_PUBLIC] ? next_public(s) : f->line.first;
     assert(job && !job->running);
-    dequeue(f, job);
-    (void)count_asker(s, &job->wish, false);
+    dequeue(job);
     count(s, f, 0, 1);
     count(s, f, -1, 0);
     job->running = true;
@@ -435,8 +474,7 @@ void tl_sched_done(tl_job *job, tl_time now)
         learn(s, job, now);
         count(s, job->flow, 0, -1);
     } else {
-        dequeue(job->flow, job);
-        (void)count_asker(s, &job->wish, false);
+        dequeue(job);
         count(s, job->flow, -1, 0);
     }
     free(job);
@@ -500,11 +538,34 @@ static unsigned ahead_of_turn(const tl_sched *s, const flow *f, unsigned mine)
     return n;
 }
 
+static unsigned bidding(const asker *a, int64_t more_than)
+{
+    unsigned n = 0;
+    for (const tl_job *j = a->line.first; j && j->wish.bid > more_than; j = j->next)
+        n++;
+    return n;
+}
+
+/* All that bid more, and of those that bid alike one of each peer in turn. */
+static unsigned ahead_in_public(const tl_job *job)
+{
+    const asker *a;
+    unsigned ahead = 0, mine = ahead_in_queue(job) - bidding(job->asker, job->wish.bid);
+    unsigned turns = mine + 1; /* of those whose turn comes first */
+    DL_FOREACH (job->sched->turns, a) {
+        unsigned more = bidding(a, job->wish.bid), alike = bidding(a, job->wish.bid - 1) - more;
+        if (a == job->asker)
+            turns = alike = mine;
+        ahead += more + (alike < turns ? alike : turns);
+    }
+    return ahead;
+}
+
 unsigned tl_job_place(const tl_job *job)
 {
     if (job->running)
         return 0;
-    unsigned ahead = ahead_in_queue(job);
+    unsigned ahead = job->asker ? ahead_in_public(job) : ahead_in_queue(job);
     if (job->wish.class == TL_SCHED_PRIVATE) {
         ahead = ahead_of_turn(job->sched, job->flow, ahead);
         ahead = ahead_of_turn(job->sched, job->flow->parent, ahead);

@@ -20,7 +20,15 @@
  * where S is their service since both began to wait, plus what their v differed by then. For: when a
  * last got a slot, v_a <= v_b + k T / w_b, with k running questions of b, and T <= J. Since then a can
  * have got no more than its own at most n - k running questions give, (n - k) J / w_a; and v_b only
- * grew. tests/unit/market/test_sched.c tests it. */
+ * grew. tests/unit/market/test_sched.c tests it.
+ *
+ * The public. The highest bid goes first, and of those that bid alike each peer in turn with its oldest
+ * question. A maximum may cost nothing, so a turn passes no one for ever: a peer has its turn behind those
+ * that waited when it came, or was served. The one whose turn is first is passed by TL_SCHED_PASSED_MAX
+ * times in a row at most, and a peer's oldest question by so many of its own. So with
+ * K = TL_SCHED_PASSED_MAX + 1 the peer at turn i gets one of the next K i slots that the public gets, and
+ * the oldest question of each peer one of the next K^2 P, where P is the number of peers that wait at
+ * once, at most queue_max. */
 #ifndef TL_MARKET_SCHED_H
 #define TL_MARKET_SCHED_H
 
@@ -32,6 +40,8 @@
 #define TL_SCHED_FIRST          1024 /* units: T before any answer was seen */
 #define TL_SCHED_PRIVATE_WEIGHT 70   /* seed 002: "70% of scheduling weight" */
 #define TL_SCHED_PUBLIC_WEIGHT  30
+/* Seven of eight slots follow the bids alone, whatever is bid. */
+#define TL_SCHED_PASSED_MAX     7
 /* Members and networks that wait no more and were served beyond their share; the one that owes the
  * least is forgotten first. */
 #define TL_SCHED_DEBTORS_MAX    1024
@@ -60,7 +70,7 @@ typedef struct {
     tl_sched_class class;
     tl_node_id network; /* PRIVATE */
     tl_node_id member;
-    int64_t bid; /* PUBLIC: micro-credits for 1000 tokens; the highest goes first */
+    int64_t bid; /* PUBLIC: micro-credits for 1000 tokens, from 0; the highest goes first */
     void *user;
 } tl_job_wish;
 

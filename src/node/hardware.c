@@ -149,7 +149,8 @@ json_t *tl_capabilities_json(const tl_capabilities *c)
         "{s:o, s:o, s:f, s:b, s:o, s:I, s:O*}", "hardware", hardware, "loadedModels", models,
         "maxModelSizeGB", tl_hardware_model_gb(c->hardware), "isAvailable", c->available, "ptnIDs",
         ptns, "maxConcurrentRequests", (json_int_t)c->requests_max, "bids", c->bids);
-    if (o && c->members_only && json_object_set_new(o, "membersOnly", json_true())) {
+    if (o && ((c->members_only && json_object_set_new(o, "membersOnly", json_true())) ||
+              (c->paused && json_object_set_new(o, "paused", json_true())))) {
         json_decref(o);
         return NULL;
     }

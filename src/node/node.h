@@ -105,7 +105,8 @@ void tl_node_unnetlook(tl_node_netlook *l);
 /* --- reports: new references, which the caller gives to json_decref; NULL: out of memory --- */
 json_t *tl_node_status(const tl_node *n); /* `teale status --json` */
 json_t *tl_node_peers(const tl_node *n);  /* `teale peers --json` */
-json_t *tl_node_models(const tl_node *n); /* {"models":[{"id","local":bool,"peers":[node IDs]}]} */
+/* {"models":[{"id","local":bool,"peers":[node IDs]}],"paused":[{"node_id","name","models"}]} */
+json_t *tl_node_models(const tl_node *n);
 json_t *tl_node_netcheck(const tl_node *n); /* `teale netcheck --json` */
 json_t *tl_node_doctor(const tl_node *n);   /* {"checks":[{"id","state","evidence","remedy"}]} */
 json_t *tl_node_why(const tl_node *n, const tl_node_id *peer); /* `teale why PEER --json` */

@@ -175,13 +175,13 @@ static json_t *peer_json(const tl_node *n, const tl_peer *p)
     tl_node_write_time(since, tl_loop_unix() - (tl_unix)(ago / TL_SEC));
     bool old = p->in_clear && n->access.in_clear;
     const char *path = connected ? tl_via_name(facts.via) : NULL;
-    return json_pack("{s:s, s:s, s:s?, s:s?, s:o, s:o, s:s?, s:o, s:o, s:s, s:b}", "node_id", hex,
-                     "name", p->name, "path", old ? tl_via_name(TL_VIA_PLAINTEXT) : path, "via",
-                     relayed || old ? tl_relay_client_url(n->client) : NULL, "remote",
+    return json_pack("{s:s, s:s, s:s?, s:s?, s:o, s:o, s:s?, s:o, s:o, s:s, s:b, s:b}", "node_id",
+                     hex, "name", p->name, "path", old ? tl_via_name(TL_VIA_PLAINTEXT) : path,
+                     "via", relayed || old ? tl_relay_client_url(n->client) : NULL, "remote",
                      tl_net_addr_json(&facts.remote), "rtt_ms", tl_net_ms_json(facts.rtt), "since",
                      connected ? since : NULL, "models", models_of(p), "ptns",
                      tl_node_ptns_of(n, &p->id), "nat_type", tl_nat_type_name(nat), "available",
-                     p->available);
+                     p->available, "paused", p->paused);
 }
 
 /* Is the node connected, or does the relay list it? A connection whose path was lost says nothing:
@@ -274,6 +274,24 @@ static bool may_ask(const tl_node *n, const tl_peer *p)
            (!p->members_only && !tl_access_to_peer(&n->access, &p->id, NULL));
 }
 
+/* Those whose models would be listed, but for a pause. NULL: out of memory. */
+static json_t *paused_json(const tl_node *n)
+{
+    json_t *list = json_array();
+    char hex[TL_NODE_ID_HEX + 1];
+    for (tl_peer *p = n->table.peers; list && p; p = p->hh.next) {
+        if (!p->paused || !p->n_models || !is_present(n, p, true) || !may_ask(n, p))
+            continue;
+        tl_node_id_write(hex, &p->id);
+        if (json_array_append_new(list, json_pack("{s:s, s:s, s:o}", "node_id", hex, "name",
+                                                  p->name, "models", models_of(p)))) {
+            json_decref(list);
+            list = NULL;
+        }
+    }
+    return list;
+}
+
 json_t *tl_node_models(const tl_node *n)
 {
     json_t *list = json_array();
@@ -291,7 +309,7 @@ json_t *tl_node_models(const tl_node *n)
         json_decref(list);
         return NULL;
     }
-    return json_pack("{s:o}", "models", list);
+    return json_pack("{s:o, s:o}", "models", list, "paused", paused_json(n));
 }
 
 /* --- events --- */

@@ -11,7 +11,7 @@
 /* Of a model server that does not tell how many questions it answers at once. */
 #define SLOTS_DEFAULT 4
 
-static const char paused_words[] = "the owner of this machine does not serve others now";
+static const char paused_words[] = "it is paused: its owner serves nobody else now";
 
 /* --- asking the model server, when a question has its slot --- */
 

@@ -86,6 +86,7 @@ void tl_node_tell_capabilities(tl_node *n)
                          .n_models = n_models,
                          .available = n_models && tl_access_serves_others(&n->access) &&
                                       !tl_node_is_paused(n),
+                         .paused = n_models && tl_node_is_paused(n),
                          .requests_max = n->settings.requests_max,
                          .bids = bids,
                          .ptns = ptns,

@@ -190,6 +190,7 @@ static void on_message(tl_peer_conn *conn, const tl_cluster_message *m)
     case TL_CLUSTER_GOODBYE:
         conn->peers->counters.goodbyes_in++;
         peer->available = false; /* until it says otherwise */
+        peer->paused = false;
         break;
     case TL_CLUSTER_OTHER: /* of the rooms above, or of a later version */
         if (p->events.on_told)

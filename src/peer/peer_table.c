@@ -192,6 +192,9 @@ bool tl_peer_describe(tl_peer *p, const char *name, const json_t *capabilities)
     bool available = tl_json_bool(capabilities, "isAvailable", true);
     changed |= available != p->available;
     p->available = available;
+    bool paused = !available && tl_json_bool(capabilities, "paused", false);
+    changed |= paused != p->paused;
+    p->paused = paused;
     return changed;
 }
 

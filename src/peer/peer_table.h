@@ -41,6 +41,7 @@ typedef struct {
     tl_nat_type nat_type;        /* as the relay lists it */
     int tier;                    /* 1 to 4 */
     bool available;              /* the node says that it takes questions */
+    bool paused;                 /* it says that it takes none since its owner has paused it */
     size_t n_models;
     char **models;
     size_t n_ptns; /* what it shows as ptnIDs: networks, or tags (peer/claims.h). No proof */

@@ -228,7 +228,14 @@ class Busy(Base):
         c, r = open_stream(s.consumer)
         self.assertEqual(s.provider.json("pause"), {"paused": True, "until": None})
         self.assertTrue(r.read(10))  # what runs goes on
-        self.refused(ask(s.consumer, max_tokens=3), 503, "no_provider")
+        self.refused(ask(s.consumer, max_tokens=3), 503, "no_provider", "1 of 1 is paused by the owner")
+        self.assertEqual([p["node_id"] for p in s.consumer.json("models")["paused"]], [s.provider.id])
+        told = s.consumer.command("models").stderr
+        self.assertIn(f"paused by its owner: {s.provider.id[:16]}", told)
+        self.assertIn(MODEL, told)
+        why = s.consumer.json("why", "--model", MODEL)["ranking"]
+        self.assertEqual([w["reason"] for w in why if w["node_id"] == s.provider.id],
+                         ["not asked: its owner has paused it"])
         own = s.provider.post(chat(MODEL, "mine", max_tokens=2))
         self.assertEqual(own[0], 200)
         s.provider.json("pause", "--now")

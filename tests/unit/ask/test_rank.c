@@ -307,6 +307,7 @@ static void each_that_may_not_be_asked_is_last_and_says_why(void **state)
          "of yours"},
         {TL_RANK_CLEAR, 0, "not asked: it speaks the old protocol alone, in clear"},
         {TL_RANK_CLOSED, 0, "not asked: it takes no questions now"},
+        {TL_RANK_PAUSED, 0, "not asked: its owner has paused it"},
         {TL_RANK_TRIED, 0, "not asked again: it has had this question"},
         {TL_RANK_MAY, 101, "not asked: its price, 101, is above the maximum, 100"},
         {TL_RANK_MAY, 100, "its price is lower: 100 against 0"}, /* the accepted twin */
@@ -318,15 +319,15 @@ static void each_that_may_not_be_asked_is_last_and_says_why(void **state)
         tl_rank_field field = tl_rank_begin(false, tl_maybe_of(100));
         both[0].may = rows[i].may;
         both[0].price = tl_maybe_of(rows[i].price);
-        both[1].price = tl_maybe_of(i == 6 ? 0 : 100);
+        both[1].price = tl_maybe_of(i == 7 ? 0 : 100);
         both[1].known = 1;
         tl_rank_see(&field, &both[0]);
         tl_rank_see(&field, &both[1]);
-        assert_int_equal(both[0].may != TL_RANK_MAY, i < 6);
+        assert_int_equal(both[0].may != TL_RANK_MAY, i < 7);
         assert_int_equal(tl_rank_sort(&field, both, 2, order), TL_OK);
         assert_int_equal(order[0], 1);
         tl_rank_reason(&field, &both[0], &both[1], NULL, reason);
-        if (i < 6)
+        if (i < 7)
             assert_string_equal(reason, rows[i].reason);
         else
             assert_string_equal(reason, "its price is higher: 100 against 0");

@@ -191,7 +191,7 @@ static void a_question_does_not_wait_for_ever_for_one_that_dials(void **state)
 static void without_a_member_the_failure_names_the_network_and_the_reason(void **state)
 {
     (void)state;
-    enum { NOBODY, STRANGER, CONSUMER, BUSY, NO_RELAY, WAYS };
+    enum { NOBODY, STRANGER, CONSUMER, BUSY, PAUSED, NO_RELAY, WAYS };
     static const struct {
         tl_fail fail;
         const char *words;
@@ -200,6 +200,7 @@ static void without_a_member_the_failure_names_the_network_and_the_reason(void *
         [STRANGER] = {TL_FAIL_MODEL_NOT_LOADED, "no member in reach serves \"m\""},
         [CONSUMER] = {TL_FAIL_NO_PROVIDER, "is a consumer"},
         [BUSY] = {TL_FAIL_NO_PROVIDER, "no member that serves \"m\" takes questions"},
+        [PAUSED] = {TL_FAIL_NO_PROVIDER, "takes questions now: 1 of 1 is paused by the owner"},
         [NO_RELAY] = {TL_FAIL_NO_PROVIDER, "the cable is cut"},
     };
     for (int way = 0; way < WAYS; way++) {
@@ -210,9 +211,10 @@ static void without_a_member_the_failure_names_the_network_and_the_reason(void *
         tl_peer *p = way == NOBODY || way == NO_RELAY ? NULL : router_scene_peer(&s, 2, "m");
         if (way == CONSUMER)
             router_scene_shows(&s, 2, TL_ROLE_CONSUMER);
-        if (way == BUSY) {
+        if (way == BUSY || way == PAUSED) {
             router_scene_member(&s, 2);
             p->available = false;
+            p->paused = way == PAUSED;
         }
         s.relay_hopeless = way == NO_RELAY ? "the cable is cut" : NULL;
         tl_ask ask = router_scene_private(&s, "m");
@@ -223,6 +225,7 @@ static void without_a_member_the_failure_names_the_network_and_the_reason(void *
         assert_int_equal(l.fail, told[way].fail);
         assert_non_null(strstr(l.message, "network lab ("));
         assert_non_null(strstr(l.message, told[way].words));
+        assert_int_equal(strstr(l.message, "paused") != NULL, way == PAUSED);
         assert_asked(&s, 0);
         router_scene_clear(&s);
     }

@@ -138,16 +138,33 @@ static void full_queues_are_told_with_the_least_time_to_wait(void **state)
 static void where_all_have_paused_the_question_is_told_so(void **state)
 {
     (void)state;
-    for (int paused = 0; paused < 2; paused++) {
+    static const struct {
+        unsigned away, paused;
+        tl_fail fail;
+        const char *words;
+    } rows[] = {
+        {0, 0, TL_FAIL_MODEL_NOT_LOADED, "nobody at the relay serves \"m\" now"},
+        {1, 0, TL_FAIL_UNAVAILABLE, "served by 1 node, but it takes no questions of others now"},
+        {1, 1, TL_FAIL_UNAVAILABLE, "others now: 1 of 1 is paused by the owner"},
+        {3, 2, TL_FAIL_UNAVAILABLE,
+         "served by 3 nodes, but they take no questions of others now: "
+         "2 of 3 are paused by the owner"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         router_scene s;
         listener l = {0};
         router_scene_init(&s);
-        if (paused)
-            router_scene_peer(&s, 2, "m")->available = false;
+        for (unsigned k = 0; k < rows[i].away; k++) {
+            tl_peer *p = router_scene_peer(&s, 2 + k, "m");
+            p->available = false;
+            p->paused = k < rows[i].paused;
+        }
         router_scene_ask(&s, &l, "m");
         router_scene_discovered(&s, "m");
         assert_asked(&s, 0);
-        assert_int_equal(l.fail, paused ? TL_FAIL_UNAVAILABLE : TL_FAIL_MODEL_NOT_LOADED);
+        assert_int_equal(l.fail, rows[i].fail);
+        assert_non_null(strstr(l.message, rows[i].words));
+        assert_int_equal(strstr(l.message, "paused") != NULL, rows[i].paused != 0);
         finish(&s, &l);
     }
 }

@@ -114,6 +114,19 @@ static void capabilities_carry_the_fields_of_the_protocol(void **state)
     json_decref(o);
 }
 
+static void a_pause_is_told_and_none_is_not(void **state)
+{
+    (void)state;
+    tl_hardware h = parse("MemTotal: 8388608 kB\n", intel, "", "", "");
+    for (int paused = 0; paused < 2; paused++) {
+        tl_capabilities c = {.hardware = &h, .paused = paused};
+        json_t *o = tl_capabilities_json(&c);
+        assert_int_equal(json_object_get(o, "paused") != NULL, paused);
+        assert_int_equal(tl_json_bool(o, "paused", false), paused);
+        json_decref(o);
+    }
+}
+
 static void capabilities_tell_the_networks_and_whether_only_their_members_may_ask(void **state)
 {
     (void)state;
@@ -178,6 +191,7 @@ int main(void)
         cmocka_unit_test(an_amd_card_counts_by_its_memory_and_integrated_graphics_do_not),
         cmocka_unit_test(what_cannot_be_read_is_unknown),
         cmocka_unit_test(capabilities_carry_the_fields_of_the_protocol),
+        cmocka_unit_test(a_pause_is_told_and_none_is_not),
         cmocka_unit_test(capabilities_tell_the_networks_and_whether_only_their_members_may_ask),
         cmocka_unit_test(a_machine_is_read_from_its_files),
     };

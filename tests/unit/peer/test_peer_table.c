@@ -78,6 +78,21 @@ static void nonsense_in_capabilities_is_left_out(void **state)
     tl_peer_table_clear(&t);
 }
 
+static void a_pause_counts_only_where_no_questions_are_taken(void **state)
+{
+    (void)state;
+    tl_peer_table t = {0};
+    tl_node_id id = id_of(1);
+    tl_peer *p = tl_peer_table_get(&t, &id);
+    describe(p, NULL, "{\"isAvailable\":true,\"paused\":true}");
+    assert_false(p->paused);
+    describe(p, NULL, "{\"isAvailable\":false,\"paused\":true}");
+    assert_true(p->paused && !p->available);
+    describe(p, NULL, "{\"isAvailable\":false,\"paused\":1}");
+    assert_false(p->paused || p->available);
+    tl_peer_table_clear(&t);
+}
+
 static void a_long_name_is_cut_between_characters(void **state)
 {
     (void)state;
@@ -261,6 +276,7 @@ int main(void)
         cmocka_unit_test(a_peer_is_what_it_says_of_itself),
         cmocka_unit_test(bids_are_those_that_were_described_last),
         cmocka_unit_test(nonsense_in_capabilities_is_left_out),
+        cmocka_unit_test(a_pause_counts_only_where_no_questions_are_taken),
         cmocka_unit_test(a_long_name_is_cut_between_characters),
         cmocka_unit_test(what_nobody_may_see_is_in_no_name),
         cmocka_unit_test(who_is_not_listed_in_a_round_is_forgotten_unless_connected),
