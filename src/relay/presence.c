@@ -88,7 +88,8 @@ static size_t write_joins(tl_relay *r, size_t room, tl_buf *out)
     for (n = r->news; n && out->len < room; n = next) {
         next = n == last ? NULL : n->next_news;
         DL_DELETE2(r->news, n, prev_news, next_news);
-        if (!tl_relay_address_may_tell(n->conn->address, r->now)) {
+        tl_relay_address *address = n->conn ? n->conn->address : NULL;
+        if (address && !tl_relay_address_may_tell(address, r->now)) {
             DL_APPEND2(r->news, n, prev_news, next_news); /* its turn comes again */
             continue;
         }
@@ -97,7 +98,8 @@ static size_t write_joins(tl_relay *r, size_t room, tl_buf *out)
             r->counters.presence_lost++;
             continue;
         }
-        tl_relay_address_told(n->conn->address, r->now);
+        if (address) /* where it is, its relay kept to this rate */
+            tl_relay_address_told(address, r->now);
         n->is_announced = true;
         n->joins_from = (uint32_t)out->len; /* neither its own join nor those before it */
         r->counters.presence_events++;
@@ -123,7 +125,7 @@ static size_t emit_news(tl_relay *r, tl_relay_chunk *chunk, size_t leaves)
     size_t sent = 0;
     for (tl_relay_node *n = r->registry.table; n; n = n->hh.next) {
         size_t from = n->leaves_from < leaves ? n->leaves_from : leaves;
-        if (n->quiet) {
+        if (n->quiet || !n->conn) {
         } else if (!n->joins_from) {
             sent += emit_part(r, n, chunk, from, chunk->n);
         } else {

@@ -1,3 +1,4 @@
+#include "relay/fed_state.h"
 #include "relay/state.h"
 
 /* Bytes that are handed to the driver of a connection that does not keep up. What is handed over has
@@ -5,14 +6,16 @@
  * for: 26 ms at 10 Mbit/s. */
 #define WINDOW (32u << 10)
 
-tl_relay_whose tl_relay_line_of(const tl_relay_conn *from)
+tl_relay_whose tl_relay_line_of(const tl_relay_node *from)
 {
-    return (tl_relay_whose){tl_relay_address_number(from->address), from->number};
+    if (from->away)
+        return (tl_relay_whose){from->away->group, from->away->number};
+    return (tl_relay_whose){tl_relay_address_number(from->conn->address), from->conn->number};
 }
 
-tl_relay_whose tl_relay_stranger_line_of(const tl_relay_conn *from)
+tl_relay_whose tl_relay_stranger_line_of(const tl_relay_node *from)
 {
-    return (tl_relay_whose){TL_RELAY_STRANGERS, tl_relay_address_number(from->address)};
+    return (tl_relay_whose){TL_RELAY_STRANGERS, tl_relay_line_of(from).group};
 }
 
 static tl_err wait_in_line(tl_relay *r, tl_relay_conn *to, tl_relay_whose whose,

@@ -1,4 +1,5 @@
 #include "relay/admission.h"
+#include "relay/fed_state.h"
 #include "relay/state.h"
 
 #define PROOF_COST (100 * TL_US) /* the time to check a signature */
@@ -13,6 +14,7 @@ void tl_relay_leave(tl_relay *r, tl_relay_conn *c)
     tl_relay_end_sessions(r, n);
     tl_relay_drop_lines(r, c);
     tl_relay_left(r, n);
+    tl_fed_left(r, n);
     c->node = NULL;
     c->recent = NULL;
     r->counters.nodes_registered--;
@@ -20,8 +22,7 @@ void tl_relay_leave(tl_relay *r, tl_relay_conn *c)
     tl_relay_account(r, c);
 }
 
-/* The node has a newer socket: ends the old socket; the node stays registered. */
-static void replace(tl_relay *r, tl_relay_node *n)
+void tl_relay_replace(tl_relay *r, tl_relay_node *n)
 {
     tl_relay_conn *old = n->conn;
     tl_relay_end_sessions(r, n);
@@ -37,8 +38,11 @@ static void replace(tl_relay *r, tl_relay_node *n)
 
 static void enter(tl_relay *r, tl_relay_conn *c, tl_relay_node *n, bool joined)
 {
-    if (!joined)
-        replace(r, n);
+    bool came = joined || n->away;
+    if (n->away)
+        tl_fed_came(r, n);
+    else if (!joined)
+        tl_relay_replace(r, n);
     n->conn = c;
     c->node = n;
     tl_relay_set_state(r, c, TL_RELAY_CONN_MEMBER);
@@ -47,13 +51,12 @@ static void enter(tl_relay *r, tl_relay_conn *c, tl_relay_node *n, bool joined)
     tl_relay_not_new(r, c);
     c->counted_registered = true;
     tl_relay_set_conn_timer(r, c);
-    if (joined) {
-        r->counters.nodes_registered++;
+    r->counters.nodes_registered += came;
+    if (joined)
         tl_relay_joined(r, n);
-    }
 }
 
-static void send_ack(tl_relay *r, tl_relay_conn *c)
+void tl_relay_send_ack(tl_relay *r, tl_relay_conn *c)
 {
     tl_buf json = {0};
     char observed[TL_ADDR_TEXT_MAX];
@@ -129,15 +132,17 @@ void tl_relay_on_register(tl_relay *r, tl_relay_conn *c, const tl_signal *s)
     }
     r->counters.registrations++;
     r->counters.lists_cut += n->profile.models_kept >= 0;
-    if (n != c->node)
+    bool is_new = n != c->node;
+    if (is_new)
         enter(r, c, n, joined);
     tl_relay_account(r, c);
-    send_ack(r, c);
+    if (!tl_fed_registered(r, n, is_new))
+        tl_relay_send_ack(r, c);
 }
 
 static double last_seen(const void *user, const tl_relay_node *n)
 {
-    return tl_relay_date(user, n->conn->heard);
+    return tl_relay_date(user, n->conn ? n->conn->heard : n->away->peer->heard);
 }
 
 void tl_relay_on_discover(tl_relay *r, tl_relay_conn *c, const tl_signal *s)

@@ -2,6 +2,7 @@
 
 #include "wire/signalwrite.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -75,6 +76,7 @@ tl_err tl_relay_registry_put(tl_relay_registry *g, const tl_node_id *id,
 
 void tl_relay_registry_remove(tl_relay_registry *g, tl_relay_node *n)
 {
+    assert(!n->away && !n->claim);
     HASH_DELETE(hh, g->table, n);
     tl_relay_index_remove(&g->index, n->holdings);
     tl_relay_profile_clear(&n->profile);

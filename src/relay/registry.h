@@ -19,12 +19,15 @@ struct tl_relay_node {
     char hex[TL_NODE_ID_HEX + 1];    /* the ID as it stands in messages */
     char wg_hex[TL_NODE_ID_HEX + 1]; /* "" when the node gave none */
     bool quiet;
-    uint64_t sequence;                /* grows with each join; the registry is in this order */
-    tl_relay_conn *conn;              /* the node's socket, never NULL */
+    uint64_t sequence;        /* grows with each join; the registry is in this order */
+    tl_relay_conn *conn;      /* the node's socket; NULL: it is at another relay, */
+    struct tl_fed_seat *away; /* and that one is here. Else NULL */
+    uint64_t epoch; /* of its registration, as the relays agreed; grows with each (federation.h) */
     struct tl_relay_member *sessions; /* sessions of which it is a member */
     uint32_t session_count;
     uint32_t opening_count;           /* sessions that it opened and that are not answered yet */
     uint32_t asked_count;             /* sessions that wait for its answer */
+    struct tl_fed_claim *claim;       /* the epoch is not agreed yet; else NULL */
     bool is_news;                     /* its join waits to be told */
     bool is_announced;                /* its join was told, so its leave must be */
     uint32_t leaves_from, joins_from; /* what is before it in the next round it knows */

@@ -1,3 +1,4 @@
+#include "relay/fed_state.h"
 #include "relay/state.h"
 
 #include <assert.h>
@@ -79,6 +80,7 @@ void tl_relay_free(tl_relay *r)
     if (!r)
         return;
     tl_relay_addresses_clear(&r->addresses);
+    tl_fed_free(r);
     assert(!r->conns && !r->registry.table && !r->registry.index.table && !r->sessions.table &&
            !r->addresses.table && !r->memory);
     tl_relay_outputs_clear(&r->outputs);
@@ -253,6 +255,8 @@ void tl_relay_on_timer(tl_relay *r, tl_time now)
     while ((t = tl_relay_timers_due(&r->conn_timers, now))) {
         if (t == &r->tick)
             tl_relay_tell_presence(r);
+        else if (r->fed && t == &r->fed->timer)
+            tl_fed_on_timer(r);
         else
             on_conn_due(r, (tl_relay_conn *)((char *)t - offsetof(tl_relay_conn, timer)));
     }
@@ -296,8 +300,8 @@ tl_err tl_relay_accept(tl_relay *r, const tl_addr *remote, const tl_addr *local,
     tl_relay_conn *c = NULL;
     if (r->closing || r->counters.conns_open >= r->config.conns_max)
         goto out;
-    e = tl_relay_timers_reserve(&r->conn_timers, r->counters.conns_open + 2); /* one more for the
-                                                                                 tick */
+    e = tl_relay_timers_reserve(&r->conn_timers,
+                                r->counters.conns_open + 3); /* two more for the ticks */
     if (e)
         goto out;
     e = TL_ERR_NOMEM;
@@ -406,6 +410,7 @@ void tl_relay_shutdown(tl_relay *r, tl_time now)
 {
     r->now = now;
     r->closing = true;
+    tl_fed_end(r);
     tl_relay_conn *c, *next;
     DL_FOREACH_SAFE (r->conns, c, next) {
         if (c->state == TL_RELAY_CONN_ACCEPTED)
@@ -478,7 +483,7 @@ static void on_text(tl_relay *r, tl_relay_conn *c, const tl_ws_event *ev)
     else if (s.type == TL_SIGNAL_DISCOVER)
         tl_relay_on_discover(r, c, &s);
     else if (tl_signal_is_routed(s.type))
-        tl_relay_route(r, c, &s, ev->payload, ev->n, ev->in_place);
+        tl_relay_route(r, c->node, &s, ev->payload, ev->n, ev->in_place);
     else
         tl_relay_send_error(r, c, TL_SIGNAL_UNSUPPORTED_MESSAGE, "this relay has no such message",
                             s.type_name);

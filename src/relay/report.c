@@ -9,6 +9,8 @@ const tl_relay_node *tl_relay_node_after(const tl_relay *r, const tl_relay_node 
                                          tl_relay_node_report *ret_report)
 {
     const tl_relay_node *n = at ? at->hh.next : r->registry.table;
+    while (n && !n->conn)
+        n = n->hh.next;
     if (n)
         *ret_report = (tl_relay_node_report){.node_id = n->hex,
                                              .name = tl_relay_node_name(n),

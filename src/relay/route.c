@@ -1,3 +1,4 @@
+#include "relay/fed_state.h"
 #include "relay/state.h"
 
 #include <stdio.h>
@@ -16,37 +17,58 @@
 
 /* --- sessions --- */
 
+/* How long a sender may wait. The relay at which its data waits decides first, so the one that holds
+ * the sender waits longer. */
+static tl_time patience(const tl_relay *r, const tl_relay_member *m)
+{
+    return m->blocked_in ? r->config.paused_max : 2 * r->config.paused_max;
+}
+
 static void set_session_timer(tl_relay *r, tl_relay_session *s)
 {
     tl_time at = TL_NEVER;
     for (int i = 0; i < 2; i++)
-        if (s->side[i].blocked_in)
-            at = tl_time_min(at, s->side[i].blocked_at + r->config.paused_max);
+        if (s->side[i].blocked_in || s->side[i].held)
+            at = tl_time_min(at, s->side[i].blocked_at + patience(r, &s->side[i]));
     tl_relay_timer_set(&r->session_timers, &s->timer, at);
 }
 
-static void block(tl_relay *r, tl_relay_member *sender, tl_relay_line *line)
+static void pause_reading(tl_relay *r, tl_relay_conn *c)
 {
-    tl_relay_conn *c = sender->node->conn;
-    sender->blocked_in = line;
-    sender->blocked_at = r->now;
-    DL_APPEND2(line->blocked, sender, prev_blocked, next_blocked);
     if (c->paused_by++ == 0) {
         r->counters.pauses++;
         tl_relay_set_paused(r, c, true);
     }
+}
+
+static void resume_reading(tl_relay *r, tl_relay_conn *c)
+{
+    if (--c->paused_by == 0)
+        tl_relay_set_paused(r, c, false);
+}
+
+static void block(tl_relay *r, tl_relay_member *sender, tl_relay_line *line)
+{
+    sender->blocked_in = line;
+    sender->blocked_at = r->now;
+    DL_APPEND2(line->blocked, sender, prev_blocked, next_blocked);
+    if (sender->node->conn)
+        pause_reading(r, sender->node->conn);
+    else
+        tl_fed_hold(r, sender, true);
     set_session_timer(r, sender->session);
 }
 
 static void unblock(tl_relay *r, tl_relay_member *sender)
 {
-    tl_relay_conn *c = sender->node->conn;
     if (!sender->blocked_in)
         return;
     DL_DELETE2(sender->blocked_in->blocked, sender, prev_blocked, next_blocked);
     sender->blocked_in = NULL;
-    if (--c->paused_by == 0)
-        tl_relay_set_paused(r, c, false);
+    if (sender->node->conn)
+        resume_reading(r, sender->node->conn);
+    else
+        tl_fed_hold(r, sender, false);
     set_session_timer(r, sender->session);
 }
 
@@ -56,12 +78,55 @@ void tl_relay_unblock_line(tl_relay *r, tl_relay_line *line)
         unblock(r, line->blocked);
 }
 
+void tl_relay_set_held(tl_relay *r, tl_relay_member *sender, uint8_t held)
+{
+    bool was = sender->held != 0;
+    if (!sender->node->conn || sender->held == held)
+        return;
+    sender->held = held;
+    if (!was) {
+        sender->blocked_at = r->now;
+        pause_reading(r, sender->node->conn);
+    } else if (!held) {
+        resume_reading(r, sender->node->conn);
+    }
+    set_session_timer(r, sender->session);
+}
+
 /* In which line the member's messages wait at the other one. */
 static tl_relay_whose line_of(const tl_relay_member *m)
 {
     const tl_relay_session *s = m->session;
     bool asks = s->state == TL_RELAY_OPENING && m == &s->side[0];
-    return asks ? tl_relay_stranger_line_of(m->node->conn) : tl_relay_line_of(m->node->conn);
+    return asks ? tl_relay_stranger_line_of(m->node) : tl_relay_line_of(m->node);
+}
+
+/* A text as it came, and where it lies. */
+typedef struct {
+    tl_signal_type type;
+    tl_slice session;
+    uint8_t *payload;
+    size_t n;
+    bool in_place;
+} routed;
+
+/* To the node's socket, or to its relay. TL_ERR_NOMEM; TL_ERR_BUSY: its relay cannot be reached. */
+static tl_err deliver(tl_relay *r, const tl_relay_node *from, tl_relay_node *to,
+                      tl_relay_whose whose, const routed *t, tl_relay_line **ret_line)
+{
+    *ret_line = NULL;
+    if (!to->conn)
+        return tl_fed_forward(r, t->type, from, to, t->session, tl_slice_of(t->payload, t->n));
+    return tl_relay_pass(r, to->conn, whose, t->payload, t->n, t->in_place, ret_line);
+}
+
+static void refuse(tl_relay *r, tl_relay_node *from, tl_signal_code code, const char *words,
+                   const tl_signal *s)
+{
+    if (from->conn)
+        tl_relay_refuse(r, from->conn, code, words, s);
+    else
+        tl_fed_refuse(r, from, code, words, s->type, s->session);
 }
 
 /* Comes behind what the other member sent. */
@@ -72,10 +137,11 @@ static void tell_close(tl_relay *r, tl_relay_member *m)
     tl_relay_member *other = tl_relay_member_other(m);
     tl_err e = tl_signal_write_session(&json, TL_SIGNAL_RELAY_CLOSE, other->node->hex, m->node->hex,
                                        m->session->id);
+    routed t = {TL_SIGNAL_RELAY_CLOSE, tl_slice_of(m->session->id, m->session->id_n),
+                tl_buf_begin(&json), json.len, false};
     if (!e)
-        e = tl_relay_pass(r, m->node->conn, line_of(other), tl_buf_begin(&json), json.len, false,
-                          &line);
-    if (e)
+        e = deliver(r, other->node, m->node, line_of(other), &t, &line);
+    if (e && m->node->conn)
         tl_relay_send_error(r, m->node->conn, TL_SIGNAL_BUSY, "out of memory",
                             TL_SLICE_LIT("relayClose"));
     tl_buf_clear(&json);
@@ -95,7 +161,9 @@ static void end_session(tl_relay *r, tl_relay_session *s, const tl_relay_node *k
     for (int i = 0; i < 2; i++) {
         tl_relay_member *m = &s->side[i];
         unblock(r, m);
-        if (m->node->conn->recent == s)
+        tl_fed_unstall(r, m);
+        tl_relay_set_held(r, m, 0);
+        if (m->node->conn && m->node->conn->recent == s)
             m->node->conn->recent = NULL;
         if (m->node != knows && !other_knows)
             tell_close(r, m);
@@ -107,8 +175,9 @@ static void end_session(tl_relay *r, tl_relay_session *s, const tl_relay_node *k
     tl_relay_timer_set(&r->session_timers, &s->timer, TL_NEVER);
     tl_relay_conn *members[2] = {s->side[0].node->conn, s->side[1].node->conn};
     tl_relay_table_remove(&r->sessions, s);
-    tl_relay_account(r, members[0]);
-    tl_relay_account(r, members[1]);
+    for (int i = 0; i < 2; i++)
+        if (members[i])
+            tl_relay_account(r, members[i]);
 }
 
 void tl_relay_end_sessions(tl_relay *r, tl_relay_node *n)
@@ -121,9 +190,20 @@ void tl_relay_end_sessions(tl_relay *r, tl_relay_node *n)
 static void end_busy(tl_relay *r, tl_relay_member *sender)
 {
     r->counters.sessions_busy++;
-    tl_relay_send_error(r, sender->node->conn, TL_SIGNAL_BUSY, "the other node does not read",
-                        TL_SLICE_LIT("relayData"));
+    const char *words = "the other node does not read";
+    if (sender->node->conn)
+        tl_relay_send_error(r, sender->node->conn, TL_SIGNAL_BUSY, words,
+                            TL_SLICE_LIT("relayData"));
+    else
+        tl_fed_refuse(r, sender->node, TL_SIGNAL_BUSY, words, TL_SIGNAL_RELAY_DATA,
+                      tl_slice_of(sender->session->id, sender->session->id_n));
     end_session(r, sender->session, NULL, false);
+}
+
+void tl_relay_drop_session(tl_relay *r, tl_relay_session *s, const tl_relay_node *knows,
+                           bool other_knows)
+{
+    end_session(r, s, knows, other_knows);
 }
 
 void tl_relay_on_session_timer(tl_relay *r, tl_relay_session *s)
@@ -133,24 +213,18 @@ void tl_relay_on_session_timer(tl_relay *r, tl_relay_session *s)
         end_session(r, s, NULL, false);
         return;
     }
-    bool first = s->side[0].blocked_in && s->side[0].blocked_at + r->config.paused_max <= r->now;
+    const tl_relay_member *m = &s->side[0];
+    bool first = (m->blocked_in || m->held) && m->blocked_at + patience(r, m) <= r->now;
     end_busy(r, &s->side[first ? 0 : 1]);
 }
 
 /* --- messages --- */
 
-/* A text as it came, and where it lies. */
-typedef struct {
-    uint8_t *payload;
-    size_t n;
-    bool in_place;
-} routed;
-
-/* Sends the text on unchanged. TL_ERR_NOMEM. */
-static tl_err forward(tl_relay *r, tl_relay_node *to, tl_relay_whose whose, const routed *t,
-                      tl_relay_line **ret_line)
+/* Sends the text on unchanged. As `deliver`. */
+static tl_err forward(tl_relay *r, const tl_relay_node *from, tl_relay_node *to,
+                      tl_relay_whose whose, const routed *t, tl_relay_line **ret_line)
 {
-    tl_err e = tl_relay_pass(r, to->conn, whose, t->payload, t->n, t->in_place, ret_line);
+    tl_err e = deliver(r, from, to, whose, t, ret_line);
     r->counters.messages_forwarded += !e;
     return e;
 }
@@ -161,23 +235,40 @@ static bool is_hex_of(tl_slice text, const tl_relay_node *n)
 }
 
 /* The gateway of the public network reads the node ID out of these very words. */
-static void refuse_absent(tl_relay *r, tl_relay_conn *c, const tl_signal *s)
+static void refuse_absent(tl_relay *r, tl_relay_node *from, const tl_signal *s)
 {
     char words[sizeof "Peer  is not connected" + TL_NODE_ID_HEX] = "no such node is connected";
     if (s->to.n == TL_NODE_ID_HEX && tl_utf8_is(s->to))
         snprintf(words, sizeof words, "Peer %.*s is not connected", (int)s->to.n,
                  (const char *)s->to.p);
-    tl_relay_refuse(r, c, TL_SIGNAL_PEER_NOT_FOUND, words, s);
+    refuse(r, from, TL_SIGNAL_PEER_NOT_FOUND, words, s);
+}
+
+void tl_relay_refuse_gone(tl_relay *r, tl_relay_node *from, const tl_node_id *to,
+                          tl_signal_type about, tl_slice session)
+{
+    char hex[TL_NODE_ID_HEX + 1];
+    tl_node_id_write(hex, to);
+    tl_signal s = {.type = about,
+                   .type_name = tl_slice_str(tl_signal_type_name(about)),
+                   .to = tl_slice_str(hex),
+                   .session = session};
+    refuse_absent(r, from, &s);
+    tl_relay_session *opening = tl_relay_table_find(&r->sessions, session);
+    if (opening && about == TL_SIGNAL_RELAY_OPEN && tl_relay_session_side(opening, from))
+        end_session(r, opening, NULL, true);
 }
 
 /* The node for which a message is. NULL: the sender was told why it cannot be sent. */
-static tl_relay_node *find_target(tl_relay *r, tl_relay_conn *c, const tl_signal *s)
+static tl_relay_node *find_target(tl_relay *r, tl_relay_node *from, const tl_signal *s)
 {
     tl_relay_node *to = tl_relay_registry_find_hex(&r->registry, s->to);
-    if (!to)
-        refuse_absent(r, c, s);
-    else if (to == c->node)
-        tl_relay_refuse(r, c, TL_SIGNAL_FORBIDDEN, "the target is the sender itself", s);
+    if (!to || (!to->conn && !from->conn)) /* another relay's word never goes on to a third */
+        refuse_absent(r, from, s);
+    else if (to == from)
+        refuse(r, from, TL_SIGNAL_FORBIDDEN, "the target is the sender itself", s);
+    else if (!to->conn && !tl_fed_reaches(r, from, to))
+        refuse(r, from, TL_SIGNAL_BUSY, "the relay of that node cannot be reached now", s);
     else
         return to;
     return NULL;
@@ -185,12 +276,19 @@ static tl_relay_node *find_target(tl_relay *r, tl_relay_conn *c, const tl_signal
 
 /* --- signalling: offers, answers, candidates, and questions for sessions --- */
 
+/* The processor time is the sender's address's; a sender at another relay was charged there. */
+static void worked(tl_relay *r, const tl_relay_node *from, tl_time spent)
+{
+    if (from->conn)
+        tl_relay_address_worked(from->conn->address, spent, r->now);
+}
+
 /* Has the other agreed to a session with this node? */
 static bool is_accepted(tl_relay *r, const tl_relay_node *from, const tl_relay_node *to)
 {
     const tl_relay_node *few = from->session_count < to->session_count ? from : to;
     tl_relay_member *m;
-    tl_relay_address_worked(from->conn->address, few->session_count / 32 * TL_US, r->now);
+    worked(r, from, few->session_count / 32 * TL_US);
     DL_FOREACH (few->sessions, m)
         if (m->session->state == TL_RELAY_OPEN &&
             tl_relay_member_other(m)->node == (few == from ? to : from))
@@ -199,12 +297,12 @@ static bool is_accepted(tl_relay *r, const tl_relay_node *from, const tl_relay_n
 }
 
 /* Do as many bytes of signalling as this go to that node too often? */
-static bool signals_too_much(tl_relay *r, const tl_relay_conn *c, const tl_relay_node *to, size_t n,
-                             bool is_stranger)
+static bool signals_too_much(tl_relay *r, const tl_relay_node *from, const tl_relay_node *to,
+                             size_t n, bool is_stranger)
 {
-    tl_relay_spender one = {.to = to->conn->number, .from = c->number};
-    tl_relay_spender all = {
-        .to = to->conn->number, .from = tl_relay_address_number(c->address), .of_address = 1};
+    tl_relay_whose at = tl_relay_line_of(to), whose = tl_relay_line_of(from);
+    tl_relay_spender one = {.to = at.sender, .from = whose.sender};
+    tl_relay_spender all = {.to = at.sender, .from = whose.group, .of_address = 1};
     return !tl_relay_spending_take(&r->spending, &one, n, SIGNALS_PER_SEC, SIGNALS_BURST, r->now) ||
            (is_stranger &&
             !tl_relay_spending_take(&r->spending, &all, n, STRANGERS_FACTOR * SIGNALS_PER_SEC,
@@ -225,27 +323,27 @@ static bool has_room(const tl_relay *r, const tl_relay_conn *to, tl_relay_whose 
 }
 
 /* Where a message of signalling is to wait. False: it may not be sent, and the sender was told. */
-static bool may_signal(tl_relay *r, tl_relay_conn *c, const tl_signal *s, const tl_relay_node *to,
-                       size_t n, tl_relay_whose *ret_whose)
+static bool may_signal(tl_relay *r, tl_relay_node *from, const tl_signal *s,
+                       const tl_relay_node *to, size_t n, tl_relay_whose *ret_whose)
 {
-    bool is_stranger = s->type == TL_SIGNAL_RELAY_OPEN || !is_accepted(r, c->node, to);
-    tl_relay_whose whose = is_stranger ? tl_relay_stranger_line_of(c) : tl_relay_line_of(c);
-    if (signals_too_much(r, c, to, n, is_stranger))
-        tl_relay_refuse(r, c, TL_SIGNAL_RATE_LIMITED, "too many bytes for one node", s);
-    else if (!has_room(r, to->conn, whose, n))
-        tl_relay_refuse(r, c, TL_SIGNAL_BUSY, "the other node does not read", s);
+    bool is_stranger = s->type == TL_SIGNAL_RELAY_OPEN || !is_accepted(r, from, to);
+    tl_relay_whose whose = is_stranger ? tl_relay_stranger_line_of(from) : tl_relay_line_of(from);
+    if (signals_too_much(r, from, to, n, is_stranger))
+        refuse(r, from, TL_SIGNAL_RATE_LIMITED, "too many bytes for one node", s);
+    else if (to->conn ? !has_room(r, to->conn, whose, n) : tl_fed_is_congested(r, to))
+        refuse(r, from, TL_SIGNAL_BUSY, "the other node does not read", s);
     else
         return *ret_whose = whose, true;
     return false;
 }
 
-static void on_offer(tl_relay *r, tl_relay_conn *c, const tl_signal *s, const routed *t)
+static void on_offer(tl_relay *r, tl_relay_node *from, const tl_signal *s, const routed *t)
 {
     tl_relay_whose whose;
     tl_relay_line *line;
-    tl_relay_node *to = find_target(r, c, s);
-    if (to && may_signal(r, c, s, to, t->n, &whose) && forward(r, to, whose, t, &line))
-        tl_relay_refuse(r, c, TL_SIGNAL_BUSY, "out of memory", s);
+    tl_relay_node *to = find_target(r, from, s);
+    if (to && may_signal(r, from, s, to, t->n, &whose) && forward(r, from, to, whose, t, &line))
+        refuse(r, from, TL_SIGNAL_BUSY, "out of memory", s);
 }
 
 /* --- sessions that begin --- */
@@ -261,7 +359,7 @@ static bool asks_too_much(tl_relay *r, const tl_relay_node *from, const tl_relay
     DL_FOREACH (from->sessions, m)
         n += m == &m->session->side[0] && m->session->state == TL_RELAY_OPENING &&
              m->session->side[1].node == to;
-    tl_relay_address_worked(from->conn->address, from->session_count / 32 * TL_US, r->now);
+    worked(r, from, from->session_count / 32 * TL_US);
     return n >= ASKED_OF_ONE_MAX;
 }
 
@@ -295,8 +393,10 @@ static tl_err open_session(tl_relay *r, tl_relay_node *from, tl_relay_node *to, 
         e = tl_relay_table_add(&r->sessions, id, from, to, &session);
     if (e)
         return e;
-    tl_relay_account(r, from->conn);
-    tl_relay_account(r, to->conn);
+    if (from->conn)
+        tl_relay_account(r, from->conn);
+    if (to->conn)
+        tl_relay_account(r, to->conn);
     from->opening_count++;
     to->asked_count++;
     r->counters.sessions_opening++;
@@ -304,64 +404,70 @@ static tl_err open_session(tl_relay *r, tl_relay_node *from, tl_relay_node *to, 
     return TL_OK;
 }
 
-static void on_open(tl_relay *r, tl_relay_conn *c, const tl_signal *s, const routed *t)
+static void on_open(tl_relay *r, tl_relay_node *from, const tl_signal *s, const routed *t)
 {
     tl_relay_whose whose;
     tl_relay_line *line;
-    tl_relay_node *to = find_target(r, c, s);
+    tl_relay_node *to = find_target(r, from, s);
     if (!to)
         return;
     if (tl_relay_table_find(&r->sessions, s->session)) {
-        tl_relay_refuse(r, c, TL_SIGNAL_FORBIDDEN, "the sessionID is in use", s);
+        refuse(r, from, TL_SIGNAL_FORBIDDEN, "the sessionID is in use", s);
         return;
     }
-    if (!may_signal(r, c, s, to, t->n, &whose))
+    if (!may_signal(r, from, s, to, t->n, &whose))
         return;
-    if (open_session(r, c->node, to, s->session)) {
-        tl_relay_refuse(r, c, TL_SIGNAL_BUSY, "too many sessions", s);
+    if (open_session(r, from, to, s->session)) {
+        refuse(r, from, TL_SIGNAL_BUSY, "too many sessions", s);
         return;
     }
-    if (forward(r, to, whose, t, &line))
+    if (forward(r, from, to, whose, t, &line))
         end_session(r, tl_relay_table_find(&r->sessions, s->session), to, false);
 }
 
 /* The sender's side of the session that the message names. NULL: the sender was told why there is
  * none. */
-static tl_relay_member *find_member(tl_relay *r, tl_relay_conn *c, const tl_signal *s)
+static tl_relay_member *find_member(tl_relay *r, tl_relay_node *from, const tl_signal *s)
 {
-    tl_relay_session *session = c->recent;
+    tl_relay_session *session = from->conn ? from->conn->recent : NULL;
     if (!session || !tl_relay_session_is(session, s->session))
         session = tl_relay_table_find(&r->sessions, s->session);
     if (!session) {
-        tl_relay_refuse(r, c, TL_SIGNAL_SESSION_NOT_FOUND, "no such session", s);
+        refuse(r, from, TL_SIGNAL_SESSION_NOT_FOUND, "no such session", s);
         return NULL;
     }
-    tl_relay_member *m = tl_relay_session_side(session, c->node);
+    tl_relay_member *m = tl_relay_session_side(session, from);
     if (!m || !is_hex_of(s->to, tl_relay_member_other(m)->node)) {
-        tl_relay_refuse(r, c, TL_SIGNAL_FORBIDDEN, "a session of others", s);
+        refuse(r, from, TL_SIGNAL_FORBIDDEN, "a session of others", s);
         return NULL;
     }
     return m;
 }
 
-static void on_ready(tl_relay *r, tl_relay_conn *c, const tl_signal *s, const routed *t)
+static void give_back_token(tl_relay_node *from)
+{
+    if (from->conn)
+        tl_ratelimit_give_back(&from->conn->control);
+}
+
+static void on_ready(tl_relay *r, tl_relay_node *from, const tl_signal *s, const routed *t)
 {
     tl_relay_line *line;
-    tl_relay_member *m = find_member(r, c, s);
+    tl_relay_member *m = find_member(r, from, s);
     if (!m)
         return;
     tl_relay_session *session = m->session;
     if (m != &session->side[1] || session->state != TL_RELAY_OPENING) {
-        tl_relay_refuse(r, c, TL_SIGNAL_FORBIDDEN, "not a session that waits for this node", s);
+        refuse(r, from, TL_SIGNAL_FORBIDDEN, "not a session that waits for this node", s);
         return;
     }
     tl_relay_session_open(session);
     answered(r, session);
-    tl_ratelimit_give_back(&c->control); /* others' questions must not use up a node's rate */
+    give_back_token(from); /* others' questions must not use up a node's rate */
     r->counters.sessions_active++;
     r->counters.sessions_opened++;
     set_session_timer(r, session);
-    if (forward(r, session->side[0].node, tl_relay_first, t, &line))
+    if (forward(r, from, session->side[0].node, tl_relay_first, t, &line))
         end_session(r, session, NULL, false);
 }
 
@@ -376,42 +482,46 @@ static void end_line(tl_relay *r, tl_relay_node *to, tl_relay_line *line)
     tl_relay_drop_line(r, to->conn, line);
     DL_FOREACH_SAFE (to->sessions, m, next)
         if (m->session->state == TL_RELAY_OPEN &&
-            tl_relay_member_other(m)->node->conn->number == sender)
+            tl_relay_line_of(tl_relay_member_other(m)->node).sender == sender)
             end_busy(r, tl_relay_member_other(m));
 }
 
 /* So much waits for `to` that something must go: the longest line, if it is not the sender's own.
  * False: it is. */
-static bool make_room(tl_relay *r, tl_relay_conn *c, tl_relay_node *to, size_t n)
+static bool make_room(tl_relay *r, const tl_relay_node *from, tl_relay_node *to, size_t n)
 {
-    tl_relay_address_worked(c->address, to->session_count / 32 * TL_US, r->now);
+    worked(r, from, to->session_count / 32 * TL_US);
     while (tl_relay_waiting(to->conn) + n > tl_relay_waiting_max(r)) {
         tl_relay_line *longest = tl_relay_lines_longest(&to->conn->lines);
-        if (!longest || longest->sender == c->number)
+        if (!longest || longest->sender == tl_relay_line_of(from).sender)
             return false;
         end_line(r, to, longest);
     }
     return true;
 }
 
-static void on_data(tl_relay *r, tl_relay_conn *c, const tl_signal *s, const routed *t)
+static void on_data(tl_relay *r, tl_relay_node *from, const tl_signal *s, const routed *t)
 {
     tl_relay_line *line;
-    tl_relay_member *m = find_member(r, c, s);
+    tl_relay_member *m = find_member(r, from, s);
     if (!m)
         return;
     if (m->session->state != TL_RELAY_OPEN) {
-        tl_relay_refuse(r, c, TL_SIGNAL_SESSION_NOT_FOUND, "the session is not open yet", s);
+        refuse(r, from, TL_SIGNAL_SESSION_NOT_FOUND, "the session is not open yet", s);
         return;
     }
     tl_relay_node *to = tl_relay_member_other(m)->node;
-    bool is_full =
-        to->conn->congested && tl_relay_waiting(to->conn) + t->n > tl_relay_waiting_max(r);
-    if ((is_full && !make_room(r, c, to, t->n)) || forward(r, to, tl_relay_line_of(c), t, &line)) {
+    bool is_full = to->conn && to->conn->congested &&
+                   tl_relay_waiting(to->conn) + t->n > tl_relay_waiting_max(r);
+    if ((is_full && !make_room(r, from, to, t->n)) ||
+        forward(r, from, to, tl_relay_line_of(from), t, &line)) {
         end_busy(r, m);
         return;
     }
-    c->recent = m->session;
+    if (from->conn)
+        from->conn->recent = m->session;
+    if (!to->conn && tl_fed_is_congested(r, to))
+        tl_fed_stall(r, m);
     r->counters.bytes_forwarded += s->data.n / 4 * 3;
     if (line && line->bytes >= tl_relay_line_max(r) && !m->blocked_in)
         block(r, m, line);
@@ -419,37 +529,37 @@ static void on_data(tl_relay *r, tl_relay_conn *c, const tl_signal *s, const rou
 
 /* --- sessions that end --- */
 
-static void on_close(tl_relay *r, tl_relay_conn *c, const tl_signal *s, const routed *t)
+static void on_close(tl_relay *r, tl_relay_node *from, const tl_signal *s, const routed *t)
 {
     tl_relay_line *line;
-    tl_relay_member *m = find_member(r, c, s);
+    tl_relay_member *m = find_member(r, from, s);
     if (!m)
         return;
     if (m == &m->session->side[1] && m->session->state == TL_RELAY_OPENING)
-        tl_ratelimit_give_back(&c->control); /* as in on_ready */
+        give_back_token(from); /* as in on_ready */
     /* No rate and no full line stops a relayClose, so a long one is not passed on as it is. */
-    bool told =
-        t->n <= CLOSE_MAX && !forward(r, tl_relay_member_other(m)->node, line_of(m), t, &line);
-    end_session(r, m->session, c->node, told);
+    bool told = t->n <= CLOSE_MAX &&
+                !forward(r, from, tl_relay_member_other(m)->node, line_of(m), t, &line);
+    end_session(r, m->session, from, told);
 }
 
-void tl_relay_route(tl_relay *r, tl_relay_conn *c, const tl_signal *s, uint8_t *payload, size_t n,
-                    bool in_place)
+void tl_relay_route(tl_relay *r, tl_relay_node *from, const tl_signal *s, uint8_t *payload,
+                    size_t n, bool in_place)
 {
-    if (!is_hex_of(s->from, c->node)) {
-        tl_relay_refuse(r, c, TL_SIGNAL_FORBIDDEN, "fromNodeID names another node", s);
+    if (!is_hex_of(s->from, from)) {
+        refuse(r, from, TL_SIGNAL_FORBIDDEN, "fromNodeID names another node", s);
         return;
     }
     if (s->type != TL_SIGNAL_RELAY_DATA && n > TL_RELAY_SIGNAL_MAX) {
-        tl_relay_refuse(r, c, TL_SIGNAL_TOO_LARGE, "longer than a message between nodes may be", s);
+        refuse(r, from, TL_SIGNAL_TOO_LARGE, "longer than a message between nodes may be", s);
         return;
     }
-    routed t = {payload, n, in_place};
+    routed t = {s->type, s->session, payload, n, in_place};
     switch (s->type) {
-    case TL_SIGNAL_RELAY_DATA: on_data(r, c, s, &t); break;
-    case TL_SIGNAL_RELAY_OPEN: on_open(r, c, s, &t); break;
-    case TL_SIGNAL_RELAY_READY: on_ready(r, c, s, &t); break;
-    case TL_SIGNAL_RELAY_CLOSE: on_close(r, c, s, &t); break;
-    default: on_offer(r, c, s, &t);
+    case TL_SIGNAL_RELAY_DATA: on_data(r, from, s, &t); break;
+    case TL_SIGNAL_RELAY_OPEN: on_open(r, from, s, &t); break;
+    case TL_SIGNAL_RELAY_READY: on_ready(r, from, s, &t); break;
+    case TL_SIGNAL_RELAY_CLOSE: on_close(r, from, s, &t); break;
+    default: on_offer(r, from, s, &t);
     }
 }

@@ -23,7 +23,10 @@ typedef struct tl_relay_member {
     tl_relay_node *node;
     tl_relay_line *blocked_in; /* this side's socket is not read, because its line at the other
                                   side is full; NULL: it is not blocked */
-    tl_time blocked_at;
+    tl_time blocked_at;        /* or held since then */
+    uint8_t
+        held; /* this side's socket is not read, because its data waits between the relays, or at
+                     the other one: bits of tl_fed_held (fed_state.h) */
     struct tl_relay_member *prev, *next;                 /* utlist of the node's */
     struct tl_relay_member *prev_blocked, *next_blocked; /* utlist of the line's */
 } tl_relay_member;

@@ -9,6 +9,7 @@
  *   register.c  which node a connection is, discover
  *   presence.c  tells all nodes who joined and left
  *   route.c     messages from node to node, sessions, slow readers
+ *   federation.c, fedpresence.c, fedroute.c   the other relays of its cluster (fed_state.h)
  *   report.c    what operators see */
 #ifndef TL_RELAY_STATE_H
 #define TL_RELAY_STATE_H
@@ -107,6 +108,7 @@ struct tl_relay {
     tl_buf leaves;          /* frames of leaves that are not told yet */
     tl_relay_node *news;    /* utlist of the nodes whose joins are not told yet */
     tl_time presence_after; /* what was told last takes so long */
+    struct tl_fed *fed;     /* the other relays of its cluster; NULL: it stands alone */
     tl_relay_counters counters;
     tl_relay_refused refused; /* the last; family NONE: there was none */
 };
@@ -158,8 +160,8 @@ typedef struct {
 /* Waits in no line: what a node asked for goes first. */
 static const tl_relay_whose tl_relay_first = {0, 0};
 /* What a node sends to others that agreed to a session with it, and what it sends to others. */
-tl_relay_whose tl_relay_line_of(const tl_relay_conn *from);
-tl_relay_whose tl_relay_stranger_line_of(const tl_relay_conn *from);
+tl_relay_whose tl_relay_line_of(const tl_relay_node *from);
+tl_relay_whose tl_relay_stranger_line_of(const tl_relay_node *from);
 /* Sends a text frame with the payload, or lets it wait in that line if `to` does not keep up. Then
  * *ret_line is the line; else it is NULL. `in_place`: the payload lies behind its masked header in
  * the driver's buffer, and may be sent from there. TL_ERR_NOMEM. */
@@ -213,6 +215,9 @@ void tl_relay_not_new(tl_relay *r, tl_relay_conn *c);
 void tl_relay_count_refused(tl_relay *r, const tl_relay_conn *c, tl_relay_refusal reason);
 void tl_relay_on_register(tl_relay *r, tl_relay_conn *c, const tl_signal *s);
 void tl_relay_on_discover(tl_relay *r, tl_relay_conn *c, const tl_signal *s);
+void tl_relay_send_ack(tl_relay *r, tl_relay_conn *c);
+/* The socket is no node's any more: it is told that the node is on another one, and closed. */
+void tl_relay_replace(tl_relay *r, tl_relay_node *n);
 /* The node leaves: its sessions end, and the other nodes are told. */
 void tl_relay_leave(tl_relay *r, tl_relay_conn *c);
 
@@ -225,9 +230,17 @@ void tl_relay_tell_presence(tl_relay *r);
 
 /* --- route.c --- */
 /* `payload` is the text of the message. `in_place`: the text lies behind its masked header in the
- * driver's buffer, and may be sent on from there. */
-void tl_relay_route(tl_relay *r, tl_relay_conn *c, const tl_signal *s, uint8_t *payload, size_t n,
-                    bool in_place);
+ * driver's buffer, and may be sent on from there. `from` may be at another relay. */
+void tl_relay_route(tl_relay *r, tl_relay_node *from, const tl_signal *s, uint8_t *payload,
+                    size_t n, bool in_place);
+/* What `from` sent reached nobody: its target is gone. A session that it was opening ends. */
+void tl_relay_refuse_gone(tl_relay *r, tl_relay_node *from, const tl_node_id *to,
+                          tl_signal_type about, tl_slice session);
+/* Ends it, and tells its members but `knows`; none if `other_knows`. */
+void tl_relay_drop_session(tl_relay *r, tl_relay_session *s, const tl_relay_node *knows,
+                           bool other_knows);
+/* Whether the sender's socket waits for another relay; 0: for none. */
+void tl_relay_set_held(tl_relay *r, tl_relay_member *sender, uint8_t held);
 void tl_relay_end_sessions(tl_relay *r, tl_relay_node *n);
 /* The line has room again: its sender may go on. */
 void tl_relay_unblock_line(tl_relay *r, tl_relay_line *line);
