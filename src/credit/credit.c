@@ -24,7 +24,7 @@ tl_err tl_credit_new(const tl_env *env, tl_rand *rand, const tl_identity *identi
 
 static void drop_account(tl_credit *c, tl_account *a)
 {
-    tl_credit_say_nothing(a);
+    tl_credit_forget_said(a);
     HASH_DELETE(hh, c->accounts, a);
     DL_DELETE(c->accounts_by_use, a);
     free(a);
@@ -180,6 +180,7 @@ void tl_credit_on_timer(tl_credit *c)
         return;
     c->due = TL_NEVER; /* each of these says when it wants to be called again */
     tl_credit_say_on(c, now);
+    tl_credit_say_again(c, now);
     tl_credit_retry(c, now);
     tl_credit_end_waiting(c, now);
     tl_credit_end_settling(c, now);
@@ -212,6 +213,7 @@ void tl_credit_on_hello(tl_credit *c, const tl_node_id *peer)
     }
     tl_credit_say_nothing(a); /* what was told over the connection before may be lost, too */
     a->resending = false;
+    a->again_in = 0;
     tl_credit_resend(c, a);
     tl_credit_resend_settlements(c, a);
     tl_credit_offer(c, a);

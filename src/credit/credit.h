@@ -20,7 +20,7 @@
  *   settle          a settlement, signed by one or by both
  *   settleDone      the settlement is on the disk here, too
  *   settleRefused   it is not signed, and why
- * What is not answered is said again after the next hello. To one peer receipts go at a pace that its
+ * What is not answered is said again after the next hello, claims also while the connection stands. To one peer receipts go at a pace that its
  * control stream takes (peer/state.h), many in a message. */
 #ifndef TL_CREDIT_CREDIT_H
 #define TL_CREDIT_CREDIT_H
@@ -54,8 +54,10 @@
 /* Charges that a peer offers, and that this node may have lost in a crash: after a start, of a peer that
  * was known before. */
 #define TL_CREDIT_ADOPT_MAX      64
-/* A peer that has not answered claims for so long is told them again. */
-#define TL_CREDIT_SAY_AGAIN      (30 * TL_SEC)
+/* A peer that has not answered claims for so long is told them again, and then after twice as long each
+ * time: the store's work of both sides takes less, and a connection that ended has an heir by then. */
+#define TL_CREDIT_AGAIN_FIRST    (5 * TL_SEC)
+#define TL_CREDIT_AGAIN_MAX      (5 * TL_MIN)
 /* A question whose answer is over is not held any longer for a claim that does not come. The claim is
  * signed all the same when it comes. */
 #define TL_CREDIT_CLAIM_WITHIN   (10 * TL_MIN)

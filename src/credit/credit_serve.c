@@ -245,7 +245,6 @@ bool tl_credit_is_known(const tl_credit_served *s)
 /* --- charging --- */
 
 static void post(tl_credit_served *s);
-static void say_new_claim(tl_account *a, const tl_ledger_entry *e);
 
 static void retry_later(tl_credit_served *s)
 {
@@ -271,7 +270,7 @@ static void on_posted(tl_credit_served *s, const tl_ledger_entry *e)
         c->counters.lost++; /* the store's own bound is the same: it would have refused */
     if (a->unsigned_n++ == 0)
         a->signed_at = tl_env_now(&c->env);
-    say_new_claim(a, e);
+    tl_credit_say_new_claim(a, e);
 }
 
 static void post_done(tl_book_op *op, tl_err e)
@@ -389,38 +388,11 @@ void tl_credit_retry(tl_credit *c, tl_time now)
 
 /* --- signatures --- */
 
-/* False: out of memory, or too many wait to be told. */
-static bool say_claim(tl_account *a, const tl_ledger_entry *e)
-{
-    json_t *receipt;
-    if (tl_receipt_write(&e->receipt, &receipt))
-        return false;
-    json_t *one = json_pack("{s:o}", "receipt", receipt);
-    if (one && e->order[0] && json_object_set_new(one, "order", json_string(e->order))) {
-        json_decref(one);
-        return false;
-    }
-    return tl_credit_say_receipt(a, one);
-}
-
-static void say_new_claim(tl_account *a, const tl_ledger_entry *e)
-{
-    if (json_array_size(a->saying) >= TL_CREDIT_SAY_MAX || !say_claim(a, e))
-        a->behind = true; /* it is read from the store when there is room */
-    tl_time now = tl_env_now(&a->credit->env);
-    if (a->unsigned_n > 1 && now - a->signed_at >= TL_CREDIT_SAY_AGAIN &&
-        now - a->resent_at >= TL_CREDIT_SAY_AGAIN)
-        tl_credit_resend(a->credit, a); /* those before it stay without an answer */
-}
-
-static void read_unsigned(tl_credit *c, tl_account *a);
-
-static void answered(tl_credit *c, tl_account *a)
+static void answered(tl_account *a)
 {
     a->at_once--;
     a->open--;
-    if (a->resending && a->resent > 0 && --a->resent == 0)
-        read_unsigned(c, a);
+    tl_credit_on_answered(a);
 }
 
 static void sign_done(tl_book_op *op, tl_err e)
@@ -434,11 +406,12 @@ static void sign_done(tl_book_op *op, tl_err e)
         a->signed_at = tl_env_now(&c->env);
         a->graced = false;
         a->known = true;
+        tl_credit_on_signed(a);
     } else if (e == TL_ERR_AUTH || e == TL_ERR_NOT_FOUND) {
         c->counters.malformed++;
     }
     tl_book_op_free(op);
-    answered(c, a);
+    answered(a);
 }
 
 void tl_credit_on_signature(tl_credit *c, tl_account *a, const tl_receipt *r)
@@ -519,7 +492,7 @@ static void refused_done(tl_book_op *op, tl_err e)
     tl_account *a = op->user;
     (void)e; /* the claim stays unsigned, and counts as such, in any case */
     tl_book_op_free(op);
-    answered(a->credit, a);
+    answered(a);
 }
 
 void tl_credit_on_refusal(tl_credit *c, tl_account *a, const char *request, const char *why)
@@ -534,44 +507,6 @@ void tl_credit_on_refusal(tl_credit *c, tl_account *a, const char *request, cons
         return;
     a->at_once++;
     a->open++;
-}
-
-static void unsigned_done(tl_book_op *op, tl_err e)
-{
-    tl_account *a = op->user;
-    a->open--;
-    a->resent = 0;
-    a->resent_after = op->after;
-    for (size_t i = 0; !e && i < op->n; i++)
-        a->resent += say_claim(a, &op->entries[i]);
-    a->resending = a->resent > 0;
-    tl_book_op_free(op);
-    if (a->behind && !a->resending) {
-        a->behind = false;
-        tl_credit_resend(a->credit, a);
-    }
-}
-
-static void read_unsigned(tl_credit *c, tl_account *a)
-{
-    tl_book_op *op = tl_book_op_new(TL_BOOK_UNSIGNED);
-    if (op) {
-        op->entry.peer = a->id;
-        op->after = a->resent_after;
-    }
-    a->resending = tl_credit_submit(c, op, unsigned_done, a);
-    a->resent = 0;
-    a->resent_at = tl_env_now(&c->env);
-    a->open += a->resending;
-}
-
-void tl_credit_resend(tl_credit *c, tl_account *a)
-{
-    bool fresh = tl_env_now(&c->env) - a->resent_at < TL_CREDIT_SAY_AGAIN;
-    if (a->unsigned_n == 0 || (a->resending && fresh))
-        return;
-    a->resent_after = 0;
-    read_unsigned(c, a);
 }
 
 void tl_credit_clear_served(tl_credit *c)

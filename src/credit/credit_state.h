@@ -20,23 +20,26 @@ typedef struct tl_account {
     bool resending;       /* claims are read, or told and not answered yet */
     size_t resent;        /* told, and not answered yet */
     int64_t resent_after; /* the number up to which they were read */
-    tl_time resent_at;    /* when they were last read */
-    json_t *saying;       /* receipts that wait to be told; NULL: none */
-    json_t *refusing;     /* the same of refusals */
-    tl_time say_at;       /* not before */
-    bool waits_to_say;    /* in `talkers` */
-    bool behind;          /* claims were left out: they are read from the store */
-    bool loaded;          /* the store knew it at the start */
-    unsigned adopted;     /* charges that it offered since */
-    unsigned unpruned;    /* questions with it since a TL_BOOK_PRUNE was of it */
-    bool known;           /* it has signed, or we have, so that it knows us */
-    tl_time proposed_at;  /* when it last proposed a settlement; 0: never */
-    size_t open;          /* handles and operations that name it: it stays */
+    bool reading;         /* the store is at it */
+    tl_time again_at;  /* in `awaiting`: claims were told, and are told again then; 0: not there */
+    tl_time again_in;  /* from the next time on; 0: TL_CREDIT_AGAIN_FIRST */
+    json_t *saying;    /* receipts that wait to be told; NULL: none */
+    json_t *refusing;  /* the same of refusals */
+    tl_time say_at;    /* not before */
+    bool waits_to_say; /* in `talkers` */
+    bool behind;       /* claims were left out: they are read from the store */
+    bool loaded;       /* the store knew it at the start */
+    unsigned adopted;  /* charges that it offered since */
+    unsigned unpruned; /* questions with it since a TL_BOOK_PRUNE was of it */
+    bool known;        /* it has signed, or we have, so that it knows us */
+    tl_time proposed_at; /* when it last proposed a settlement; 0: never */
+    size_t open;         /* handles and operations that name it: it stays */
     tl_time used_at;
     tl_credit *credit;
     UT_hash_handle hh;
     struct tl_account *prev, *next; /* by used_at, the oldest first */
     struct tl_account *say_prev, *say_next;
+    struct tl_account *again_prev, *again_next;
 } tl_account;
 
 /* The key of what is known by peer and request. */
@@ -134,7 +137,7 @@ struct tl_credit {
     tl_credit_world world;
     void *user;
     tl_credit_limits limits;
-    tl_account *accounts, *accounts_by_use, *talkers;
+    tl_account *accounts, *accounts_by_use, *talkers, *awaiting;
     tl_credit_served *serving; /* under way, or not posted yet */
     tl_credit_served *retries;
     size_t retries_n;
@@ -174,9 +177,19 @@ bool tl_credit_say_refusal(tl_account *a, const char *request, const char *reaso
 /* What waits is forgotten: the connection is new. */
 void tl_credit_say_nothing(tl_account *a);
 void tl_credit_say_on(tl_credit *c, tl_time now);
+/* The account goes: nothing of it is told any more. */
+void tl_credit_forget_said(tl_account *a);
+/* A claim that was posted now. */
+void tl_credit_say_new_claim(tl_account *a, const tl_ledger_entry *e);
+/* Claims that the peer has not answered, from the store; unless that is under way. */
+void tl_credit_resend(tl_credit *c, tl_account *a);
+/* The peer signs: what it has not signed yet is told again soon. */
+void tl_credit_on_signed(tl_account *a);
+/* The peer has answered a claim: after the last that was told, the next are read. */
+void tl_credit_on_answered(tl_account *a);
+void tl_credit_say_again(tl_credit *c, tl_time now);
 
 /* --- credit_serve.c --- */
-void tl_credit_resend(tl_credit *c, tl_account *a);
 void tl_credit_on_signature(tl_credit *c, tl_account *a, const tl_receipt *r);
 void tl_credit_on_refusal(tl_credit *c, tl_account *a, const char *request, const char *why);
 void tl_credit_retry(tl_credit *c, tl_time now);

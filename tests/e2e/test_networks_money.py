@@ -260,13 +260,7 @@ class Killed(Base):
         def unsigned():
             return sum(p["unsigned"] for n in (s.provider, s.consumer) for p in n.json("wallet")["peers"])
 
-        try:
-            wait_for(lambda: unsigned() == 0, 10)
-        except AssertionError:  # what is missing is asked for at the next hello
-            s.consumer = s.again(s.consumer)
-            s.knows_model(s.consumer)
-            self.assertEqual(ask(s.consumer)[0], 200)
-            wait_for(lambda: unsigned() == 0, 30)
+        wait_for(lambda: unsigned() == 0, 30)
         wait_for(lambda: s.provider.json("wallet")["held_micro"] == 0, 30)
         posted = {}
         for node in (s.provider, s.consumer):

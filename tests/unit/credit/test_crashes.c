@@ -20,6 +20,53 @@ static void what_was_not_signed_is_signed_after_the_next_hello(void **state)
     assert_even(p, 2 * (2 * TL_BOOK_READ_MAX + 20));
 }
 
+static void a_claim_or_signature_that_is_lost_is_told_again_by_itself(void **state)
+{
+    pair *p = *state;
+    p->b.is_silent = true; /* the connection that it was told over ends */
+    assert_true(trade(p, "claim", 1, 1));
+    p->b.is_silent = false;
+    assert_int_equal(unsigned_at(&p->b), 1);
+    pass_time(p, TL_CREDIT_AGAIN_FIRST);
+    assert_int_equal(unsigned_at(&p->b), 0);
+    p->a.is_silent = true;
+    assert_true(trade(p, "signature", 1, 1));
+    p->a.is_silent = false;
+    assert_int_equal(unsigned_at(&p->b), 1);
+    pass_time(p, TL_CREDIT_AGAIN_FIRST);
+    assert_int_equal(unsigned_at(&p->b), 0);
+    assert_even(p, 4);
+    unsigned told = p->b.told;
+    pass_time(p, TL_MIN);
+    assert_int_equal(p->b.told, told); /* what is signed is told no more */
+}
+
+static void who_never_answers_is_told_its_claims_more_and_more_seldom(void **state)
+{
+    pair *p = *state;
+    char request[16];
+    p->a.is_silent = true;
+    for (int i = 0; i < TL_BOOK_READ_MAX; i++) {
+        snprintf(request, sizeof request, "q%d", i);
+        charge_at_once(p, request);
+    }
+    settle_down(p);
+    unsigned told = p->b.told;
+    for (int s = 0; s < 3600; s++)
+        pass_time(p, TL_SEC);
+    /* after 5, 10, 20, 40, 80, 160 s, and then every 5 minutes */
+    assert_in_range(p->b.told - told, 12, 2 * 17);
+    told = p->b.told;
+    p->cut = true; /* away: nothing is told, and nothing wakes this node */
+    for (int s = 0; s < 600; s++)
+        pass_time(p, TL_SEC);
+    assert_true(tl_credit_expiry(p->b.credit) > p->now + TL_MIN);
+    p->a.is_silent = false;
+    connect_pair(p);
+    assert_int_equal(unsigned_at(&p->b), 0);
+    assert_even(p, 2 * TL_BOOK_READ_MAX);
+}
+
 static void a_consumer_that_died_before_its_disk_had_the_question_pays_by_its_order(void **state)
 {
     pair *p = *state;
@@ -249,6 +296,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_PAIR(what_was_not_signed_is_signed_after_the_next_hello),
+        WITH_PAIR(a_claim_or_signature_that_is_lost_is_told_again_by_itself),
+        WITH_PAIR(who_never_answers_is_told_its_claims_more_and_more_seldom),
         WITH_PAIR(a_consumer_that_died_before_its_disk_had_the_question_pays_by_its_order),
         WITH_PAIR(a_provider_that_dies_before_the_commit_charges_nothing),
         WITH_PAIR(a_charge_that_a_crash_lost_is_offered_by_the_consumer),
