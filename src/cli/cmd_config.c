@@ -12,12 +12,10 @@ static int fail(tl_err e, const tl_why *why)
 /* {"key": ..., "value": ...} */
 static int print_one(const tl_settings *s, const char *key)
 {
-    json_t *all = tl_settings_json(s);
-    json_t *one = json_pack("{s:s, s:O}", "key", key, "value", json_object_get(all, key));
+    json_t *one = json_pack("{s:s, s:o}", "key", key, "value", tl_setting_json(s, key));
     if (one)
         tl_out_json(one);
     json_decref(one);
-    json_decref(all);
     return one ? TL_EXIT_OK : TL_EXIT_FAILED;
 }
 
@@ -105,7 +103,7 @@ int tl_cmd_config_list(tl_cli *cli, const tl_args *args)
     tl_table_begin(&t, heads);
     for (size_t i = 0; tl_setting_at(i); i++) {
         tl_buf text = {0};
-        if (tl_settings_get(&s, tl_setting_at(i)->key, &text, &why) ||
+        if (tl_settings_show(&s, tl_setting_at(i)->key, &text, &why) ||
             tl_buf_append(&text, tl_slice_of("", 1)))
             return TL_EXIT_FAILED;
         tl_table_add(&t, tl_setting_at(i)->key);

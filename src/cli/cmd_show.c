@@ -44,10 +44,15 @@ static void print_relay(const json_t *wan)
 {
     double rtt = tl_json_number(wan, "relay_rtt_ms", 0);
     const char *error = tl_json_string(wan, "error", "");
+    const char *proxy = tl_json_string(wan, "proxy", "");
     printf("%srelay:%s ", tl_out_colour(stdout, TL_COLOUR_DIM), tl_out_end(stdout));
     tl_out_plain(tl_json_string(wan, "relay", "none"));
     if (!strcmp(tl_json_string(wan, "state", ""), "connected") && rtt > 0)
         printf(", %.1f ms", rtt);
+    if (*proxy) {
+        fputs(", through the proxy ", stdout);
+        tl_out_plain(proxy);
+    }
     if (*error) {
         fputs(": ", stdout);
         tl_out_plain(error);

@@ -226,8 +226,8 @@ static void offer_values(asked *a, const char *key)
         return;
     }
     const char *text = "";
-    if (!tl_settings_load(a->cli.paths.config, &s, &why) && !tl_settings_get(&s, key, &now, &why) &&
-        !tl_buf_append(&now, tl_slice_of("", 1)))
+    if (!tl_settings_load(a->cli.paths.config, &s, &why) &&
+        !tl_settings_show(&s, key, &now, &why) && !tl_buf_append(&now, tl_slice_of("", 1)))
         text = (const char *)tl_buf_begin(&now);
     if (is_plain(text))
         offer(a, text, "now");

@@ -1,6 +1,7 @@
 #include "config/config.h"
 
 #include "config/config_table.h"
+#include "wire/proxyurl.h"
 
 tl_settings tl_settings_default(void)
 {
@@ -51,14 +52,28 @@ tl_err tl_settings_set(tl_settings *s, const char *key, const char *text, tl_why
     return e ? tl_why_set(why, e, "%s %s", key, must.text) : TL_OK;
 }
 
-tl_err tl_settings_get(const tl_settings *s, const char *key, tl_buf *out, tl_why *why)
+/* The value for others to see. */
+static tl_err shown_value(const tl_settings *s, const tl_setting_def *def, json_t **ret_value)
+{
+    char shown[TL_PROXY_SHOWN_MAX];
+    tl_err e = tl_setting_value(s, def, ret_value);
+    if (e || !def->login)
+        return e;
+    tl_proxy_show_text(shown, json_string_value(*ret_value));
+    json_decref(*ret_value);
+    *ret_value = json_string(shown);
+    return *ret_value ? TL_OK : TL_ERR_NOMEM;
+}
+
+static tl_err get(const tl_settings *s, const char *key, bool shown_to_others, tl_buf *out,
+                  tl_why *why)
 {
     const tl_setting_def *def;
     tl_err e = tl_setting_find(key, &def, why);
     if (e)
         return e;
     json_t *value;
-    e = tl_setting_value(s, def, &value);
+    e = shown_to_others ? shown_value(s, def, &value) : tl_setting_value(s, def, &value);
     if (e)
         return e;
     const json_t *shown = value;
@@ -76,12 +91,32 @@ tl_err tl_settings_get(const tl_settings *s, const char *key, tl_buf *out, tl_wh
     return e;
 }
 
+tl_err tl_settings_get(const tl_settings *s, const char *key, tl_buf *out, tl_why *why)
+{
+    return get(s, key, false, out, why);
+}
+
+tl_err tl_settings_show(const tl_settings *s, const char *key, tl_buf *out, tl_why *why)
+{
+    return get(s, key, true, out, why);
+}
+
+json_t *tl_setting_json(const tl_settings *s, const char *key)
+{
+    const tl_setting_def *def;
+    tl_why why;
+    json_t *value = NULL;
+    if (tl_setting_find(key, &def, &why) || tl_setting_value(s, def, &value))
+        return NULL;
+    return value;
+}
+
 json_t *tl_settings_json(const tl_settings *s)
 {
     json_t *all = json_object(), *value;
     for (size_t i = 0; all && tl_setting_def_at(i); i++) {
         const tl_setting_def *def = tl_setting_def_at(i);
-        if (tl_setting_value(s, def, &value) || json_object_set_new(all, def->info.key, value)) {
+        if (shown_value(s, def, &value) || json_object_set_new(all, def->info.key, value)) {
             json_decref(all);
             return NULL;
         }

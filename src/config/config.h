@@ -30,7 +30,8 @@ typedef struct {
     /* other programs do not know these */
     bool wan_allow_insecure_relay; /* allow plain ws:// to other machines than this one */
     char wan_relay_ca_file[TL_SETTING_TEXT_MAX];
-    char display_name[64];           /* "" = host name */
+    char wan_proxy[TL_SETTING_TEXT_MAX]; /* "" = the environment's; may hold a password */
+    char display_name[64];               /* "" = host name */
     char share[TL_SETTING_TEXT_MAX]; /* base URL of the model server; "" = share nothing; "auto" =
                                         look for one */
     tl_string_list share_models;     /* empty = all */
@@ -77,9 +78,13 @@ TL_CHECK tl_err tl_settings_set(tl_settings *s, const char *key, const char *tex
 /* Appends a setting as text: strings without quotes, lists as JSON. TL_ERR_NOT_FOUND with a
  * suggestion. */
 TL_CHECK tl_err tl_settings_get(const tl_settings *s, const char *key, tl_buf *out, tl_why *why);
-/* Every setting by its key, in one JSON object; the caller calls json_decref. NULL: out of
- * memory. */
+/* The same for others to see: without the login of a proxy. */
+TL_CHECK tl_err tl_settings_show(const tl_settings *s, const char *key, tl_buf *out, tl_why *why);
+/* Every setting by its key, in one JSON object, as tl_settings_show has it; the caller calls
+ * json_decref. NULL: out of memory. */
 json_t *tl_settings_json(const tl_settings *s);
+/* One setting, whole. NULL: no such setting, or out of memory. */
+json_t *tl_setting_json(const tl_settings *s, const char *key);
 /* Rewrites one key in the file, and keeps comments and order. A new top-level key goes before the
  * first section. The new file is written beside the old one with mode 0600, synced, and renamed
  * over it. Checks the value as tl_settings_set does. */

@@ -1,6 +1,7 @@
 #include "config/config_rules.h"
 
 #include "base/addr.h"
+#include "wire/proxyurl.h"
 
 #include <stdio.h>
 
@@ -54,6 +55,17 @@ const char *tl_rule_relay_url(const char *text)
     return is_place(behind_scheme(text, "ws://", "wss://"))
                ? NULL
                : "a relay's URL such as \"wss://relay.example.org/ws\"";
+}
+
+const char *tl_rule_proxy(const char *text)
+{
+    tl_proxy proxy;
+    tl_why why;
+    bool right = !*text || !strcmp(text, "none") ||
+                 (strstr(text, "://") && !tl_proxy_parse(text, &proxy, &why));
+    return right ? NULL
+                 : "a proxy's URL such as \"http://proxy.example.org:3128\" or "
+                   "\"socks5h://USER:PASSWORD@127.0.0.1:1080\", \"none\", or \"\"";
 }
 
 const char *tl_rule_share(const char *text)

@@ -15,6 +15,7 @@ extern const char *const tl_choices_log_level[];
 /* Each returns NULL when `text` is right, else words that follow "must be". */
 const char *tl_rule_any(const char *text);
 const char *tl_rule_relay_url(const char *text);  /* ws:// or wss:// */
+const char *tl_rule_proxy(const char *text);      /* "", "none", http:// socks5:// socks5h:// */
 const char *tl_rule_share(const char *text);      /* "", "auto", http:// or https:// */
 const char *tl_rule_share_with(const char *text); /* public networks */
 const char *tl_rule_ask(const char *text);        /* any networks */

@@ -61,6 +61,13 @@ static const tl_setting_def table[] = {
          "Allow a plain ws:// relay that is not on this machine."),
     TEXT(wan_relay_ca_file, "wan_relay_ca_file", "", tl_rule_file, false,
          "A file of CA certificates (PEM) to trust for the relay besides the system's."),
+    {HEAD(wan_proxy, "wan_proxy", "string", "", false,
+          "The proxy for the relay's connection: http://, socks5:// or socks5h://, \"none\", or "
+          "empty "
+          "for the environment's (https_proxy, all_proxy, no_proxy).",
+          NULL),
+     .kind = TL_KIND_TEXT, .size = sizeof(((tl_settings *)0)->wan_proxy), .rule = tl_rule_proxy,
+     .login = true},
     TEXT(display_name, "display_name", "", tl_rule_any, false,
          "The name other nodes are shown; empty takes the host's name."),
     TEXT(share, "share", "", tl_rule_share, false,

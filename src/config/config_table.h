@@ -24,6 +24,7 @@ typedef struct {
     int64_t min, max;     /* range of a number (BIG: an int64_t), or of a list's length */
     tl_setting_rule rule; /* for a text, or for each item of a list */
     bool bare_ok;         /* this list may be written as one string */
+    bool login;           /* a proxy's URL: its login is shown to nobody */
 } tl_setting_def;
 
 #define TL_SETTINGS_MAX 64 /* at least the rows of the table; for arrays that run beside it */

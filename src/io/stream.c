@@ -2,6 +2,7 @@
 
 #include "io/dial.h"
 #include "io/tls.h"
+#include "io/tunnel.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -26,11 +27,13 @@ typedef enum {
 /* What only the opening of a stream needs; freed once the stream is open. */
 typedef struct {
     tl_dial *dial;
+    tl_tunnel *tunnel; /* through a proxy, in place of `dial` */
     tl_tls *tls;
     tl_timer deadline;
     tl_err error; /* an error found at once and told later */
     tl_why why;
     char host[TL_HOST_MAX];
+    char proxy[TL_PROXY_SHOWN_MAX]; /* "": there is none */
 } opening;
 
 struct tl_stream {
@@ -101,6 +104,7 @@ static void opening_end(tl_stream *s)
         return;
     s->opening = NULL;
     tl_dial_free(o->dial);
+    tl_tunnel_free(o->tunnel);
     tl_tls_unref(o->tls);
     tl_timer_stop(&o->deadline);
     free(o);
@@ -110,7 +114,9 @@ static void opening_end(tl_stream *s)
 static void fail(tl_stream *s, tl_err e, const char *why)
 {
     tl_why copy;
-    (void)tl_why_set(&copy, e, "%s", why);
+    bool through = s->state == STREAM_HANDSHAKE && s->opening && s->opening->proxy[0];
+    (void)tl_why_set(&copy, e, "%s%s%s%s", why, through ? " (through the proxy " : "",
+                     through ? s->opening->proxy : "", through ? ")" : "");
     set_state(s, STREAM_BROKEN);
     opening_end(s);
     watch(s);
@@ -258,10 +264,14 @@ static tl_err attach(tl_stream *s, int fd, tl_tls *tls, const char *host)
 static void on_deadline(void *user)
 {
     tl_stream *s = user;
+    tl_why why;
     enter(s);
-    fail(s, TL_ERR_TIMEOUT,
-         s->state == STREAM_DIALLING ? "no answer to the connection attempt within 10 s"
-                                     : "the TLS handshake took longer than 10 s");
+    (void)tl_why_set(&why, TL_ERR_TIMEOUT,
+                     s->state == STREAM_DIALLING ? "no answer to the connection attempt within 10 s"
+                                                 : "the TLS handshake took longer than 10 s");
+    if (s->state == STREAM_DIALLING && s->opening->tunnel)
+        tl_tunnel_late(s->opening->tunnel, TL_STREAM_OPEN_MAX_NS / TL_SEC, &why);
+    fail(s, TL_ERR_TIMEOUT, why.text);
     leave(s);
 }
 
@@ -295,6 +305,13 @@ static tl_err opening_new(tl_stream *s)
 tl_err tl_stream_connect(tl_loop *loop, const char *host, uint16_t port, tl_tls *tls,
                          const tl_stream_events *events, void *user, tl_stream **ret_stream)
 {
+    return tl_stream_connect_by(loop, NULL, host, port, tls, events, user, ret_stream);
+}
+
+tl_err tl_stream_connect_by(tl_loop *loop, const tl_proxy *proxy, const char *host, uint16_t port,
+                            tl_tls *tls, const tl_stream_events *events, void *user,
+                            tl_stream **ret_stream)
+{
     if (strlen(host) >= TL_HOST_MAX)
         return TL_ERR_TOO_LARGE;
     tl_stream *s;
@@ -305,7 +322,12 @@ tl_err tl_stream_connect(tl_loop *loop, const char *host, uint16_t port, tl_tls 
     if (!e) {
         opening *o = s->opening;
         memcpy(o->host, host, strlen(host) + 1);
-        e = tl_dial_start(loop, host, port, on_dialled, s, &o->dial);
+        if (proxy && proxy->kind != TL_PROXY_NONE) {
+            tl_proxy_show(o->proxy, proxy);
+            e = tl_tunnel_start(loop, proxy, host, port, on_dialled, s, &o->tunnel);
+        } else {
+            e = tl_dial_start(loop, host, port, on_dialled, s, &o->dial);
+        }
     }
     if (e) {
         tl_stream_free(s);

@@ -5,6 +5,7 @@
 #define TL_IO_STREAM_H
 
 #include "io/loop.h"
+#include "wire/proxyurl.h"
 
 #include <sys/uio.h>
 
@@ -32,6 +33,11 @@ typedef struct {
 TL_CHECK tl_err tl_stream_connect(tl_loop *loop, const char *host, uint16_t port, tl_tls *tls,
                                   const tl_stream_events *events, void *user,
                                   tl_stream **ret_stream);
+/* The same through a proxy (NULL or none: straight). An error while the proxy is at work, and one of
+ * the TLS handshake, names it. */
+TL_CHECK tl_err tl_stream_connect_by(tl_loop *loop, const tl_proxy *proxy, const char *host,
+                                     uint16_t port, tl_tls *tls, const tl_stream_events *events,
+                                     void *user, tl_stream **ret_stream);
 TL_CHECK tl_err tl_stream_connect_unix(tl_loop *loop, const char *path,
                                        const tl_stream_events *events, void *user,
                                        tl_stream **ret_stream);

@@ -26,6 +26,7 @@ struct tl_wsclient {
     tl_wsclient_events events;
     void *user;
     tl_wsurl url;
+    char proxy[TL_PROXY_SHOWN_MAX]; /* "": straight to the relay */
     ws_state state;
     tl_stream *stream;
     tl_timer timer; /* the time limit of opening, later of closing */
@@ -78,12 +79,16 @@ static void over(tl_wsclient *ws, tl_err e, unsigned code, const char *why)
 {
     if (ws->state == OVER)
         return;
+    bool through = ws->state == UPGRADING && ws->proxy[0]; /* before, the stream names the proxy */
+    tl_why text;
+    (void)tl_why_set(&text, e, "%s%s%s%s", why, through ? " (through the proxy " : "",
+                     through ? ws->proxy : "", through ? ")" : "");
     set_state(ws, OVER);
     tl_timer_stop(&ws->timer);
     tl_defer_cancel(ws->loop, &ws->flush);
     tl_stream_free(ws->stream);
     ws->stream = NULL;
-    ws->events.on_closed(ws->user, e, code, why);
+    ws->events.on_closed(ws->user, e, code, text.text);
 }
 
 /* --- out --- */
@@ -406,22 +411,26 @@ static const tl_stream_events stream_events = {
     .on_error = on_stream_error,
 };
 
-tl_err tl_wsclient_connect(tl_loop *loop, const tl_wsurl *url, tl_tls *tls, tl_rand *rand,
-                           const tl_wsclient_events *events, void *user, tl_wsclient **ret_ws)
+tl_err tl_wsclient_connect(tl_loop *loop, const tl_wsurl *url, const tl_proxy *proxy, tl_tls *tls,
+                           tl_rand *rand, const tl_wsclient_events *events, void *user,
+                           tl_wsclient **ret_ws)
 {
     tl_wsclient *ws = calloc(1, sizeof *ws);
     if (!ws)
         return TL_ERR_NOMEM;
     *ws = (tl_wsclient){.loop = loop, .rand = rand, .events = *events, .user = user, .url = *url};
     tl_ws_reader_init(&ws->reader, false, TL_WSCLIENT_MESSAGE_MAX);
-    tl_err e = tl_stream_connect(loop, url->host, url->port, url->tls ? tls : NULL, &stream_events,
-                                 ws, &ws->stream);
+    if (proxy)
+        tl_proxy_show(ws->proxy, proxy);
+    tl_err e = tl_stream_connect_by(loop, proxy, url->host, url->port, url->tls ? tls : NULL,
+                                    &stream_events, ws, &ws->stream);
     if (e) {
         destroy(ws);
         return e;
     }
     tl_timer_init(&ws->timer, loop, on_timer, ws);
-    tl_timer_set(&ws->timer, tl_loop_now(loop) + TL_WSCLIENT_OPEN_WITHIN);
+    /* The stream's own limit is the same. It goes first: it tells for whom it waited. */
+    tl_timer_set(&ws->timer, tl_loop_now(loop) + TL_WSCLIENT_OPEN_WITHIN + 100 * TL_MS);
     *ret_ws = ws;
     return TL_OK;
 }

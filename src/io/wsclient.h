@@ -33,11 +33,11 @@ typedef struct {
     void (*on_closed)(void *user, tl_err e, unsigned code, const char *why);
 } tl_wsclient_events;
 
-/* Copies the URL; borrows `tls` (NULL for ws://) and `rand` for its life. Callbacks come later,
- * never from inside this call. TL_ERR_NOMEM. */
-TL_CHECK tl_err tl_wsclient_connect(tl_loop *loop, const tl_wsurl *url, tl_tls *tls, tl_rand *rand,
-                                    const tl_wsclient_events *events, void *user,
-                                    tl_wsclient **ret_ws);
+/* Copies the URL and `proxy` (NULL or none: straight to the relay); borrows `tls` (NULL for ws://) and
+ * `rand` for its life. Callbacks come later, never from inside this call. TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_wsclient_connect(tl_loop *loop, const tl_wsurl *url, const tl_proxy *proxy,
+                                    tl_tls *tls, tl_rand *rand, const tl_wsclient_events *events,
+                                    void *user, tl_wsclient **ret_ws);
 /* Drops the connection and its queue at once. */
 void tl_wsclient_free(tl_wsclient *ws);
 

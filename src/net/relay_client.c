@@ -13,6 +13,13 @@ typedef struct {
     char cause[TL_RELAY_URLS_MAX][256]; /* why each relay could not be used, last; "" = not tried */
 } outage;
 
+/* The proxy on the way to a relay. */
+typedef struct {
+    tl_proxy proxy;
+    const char *source; /* what named it; static */
+    char shown[TL_PROXY_SHOWN_MAX];
+} way_out;
+
 struct tl_relay_client {
     tl_loop *loop;
     tl_rand *rand;
@@ -23,6 +30,7 @@ struct tl_relay_client {
     size_t n_urls;
     tl_wsurl urls[TL_RELAY_URLS_MAX];
     char url_text[TL_RELAY_URLS_MAX][256];
+    way_out ways_out[TL_RELAY_URLS_MAX];
     size_t at;     /* index of the URL in use */
     size_t failed; /* index of the URL that `error` is about */
     tl_tls *tls;
@@ -57,11 +65,21 @@ tl_relay_state tl_relay_client_state(const tl_relay_client *c)
     return c->state;
 }
 
+/* Index of the relay that the state is about. */
+static size_t shown_at(const tl_relay_client *c)
+{
+    return c->state != TL_RELAY_CONNECTED && c->error[0] ? c->failed : c->at;
+}
+
 const char *tl_relay_client_url(const tl_relay_client *c)
 {
-    if (!c->n_urls)
-        return "";
-    return c->url_text[c->state != TL_RELAY_CONNECTED && c->error[0] ? c->failed : c->at];
+    return c->n_urls ? c->url_text[shown_at(c)] : "";
+}
+
+const char *tl_relay_client_proxy(const tl_relay_client *c, const char **ret_source)
+{
+    *ret_source = c->n_urls ? c->ways_out[shown_at(c)].source : "";
+    return c->n_urls ? c->ways_out[shown_at(c)].shown : "";
 }
 
 const char *tl_relay_client_cause(const tl_relay_client *c, size_t i, const char **ret_url)
@@ -269,7 +287,8 @@ static void on_redial(void *user)
         c->away = false;
         set_state(c, TL_RELAY_CONNECTING, c->error);
     }
-    if (tl_wsclient_connect(c->loop, &c->urls[c->at], c->tls, c->rand, &ws_events, c, &c->ws))
+    if (tl_wsclient_connect(c->loop, &c->urls[c->at], &c->ways_out[c->at].proxy, c->tls, c->rand,
+                            &ws_events, c, &c->ws))
         dial_again(c, "out of memory");
 }
 
@@ -356,6 +375,24 @@ tl_err tl_relay_client_new(tl_loop *loop, tl_rand *rand, tl_relay_link *link,
     return TL_OK;
 }
 
+static const char *environment(const char *name)
+{
+    return getenv(name);
+}
+
+static tl_err find_ways_out(const tl_relay_client_config *config, const tl_wsurl urls[],
+                            way_out ret_ways[], tl_why *why)
+{
+    tl_err e = TL_OK;
+    for (size_t i = 0; !e && i < config->n_urls; i++) {
+        way_out *w = &ret_ways[i];
+        e = tl_proxy_choose(config->proxy, environment, &urls[i], &w->proxy, &w->source, why);
+        if (!e)
+            tl_proxy_show(w->shown, &w->proxy);
+    }
+    return e;
+}
+
 static tl_err read_urls(const tl_relay_client_config *config, tl_wsurl ret_urls[], bool *ret_tls,
                         tl_why *why)
 {
@@ -379,9 +416,12 @@ static tl_err read_urls(const tl_relay_client_config *config, tl_wsurl ret_urls[
 tl_err tl_relay_client_start(tl_relay_client *c, const tl_relay_client_config *config, tl_why *why)
 {
     tl_wsurl urls[TL_RELAY_URLS_MAX];
+    way_out ways_out[TL_RELAY_URLS_MAX];
     tl_tls *tls = NULL;
     bool needs_tls;
     tl_err e = read_urls(config, urls, &needs_tls, why);
+    if (!e)
+        e = find_ways_out(config, urls, ways_out, why);
     if (!e && needs_tls)
         e = tl_tls_client(config->ca_file[0] ? config->ca_file : NULL, &tls, why);
     if (e)
@@ -394,6 +434,7 @@ tl_err tl_relay_client_start(tl_relay_client *c, const tl_relay_client_config *c
     c->n_urls = config->n_urls;
     memcpy(c->urls, urls, sizeof c->urls);
     memcpy(c->url_text, config->urls, sizeof c->url_text);
+    memcpy(c->ways_out, ways_out, sizeof *ways_out * config->n_urls);
     c->at = 0;
     c->failures = 0;
     c->outage = (outage){.since = 0};

@@ -38,6 +38,7 @@ typedef struct {
     char urls[TL_RELAY_URLS_MAX][256]; /* tried in order */
     bool allow_insecure;               /* allow plain ws:// to other machines than this one */
     char ca_file[512];                 /* a private CA to trust besides the system's; "" = none */
+    char proxy[512];                   /* wan_proxy: a URL, "none", or "" = the environment's */
 } tl_relay_client_config;
 
 typedef struct tl_relay_client tl_relay_client;
@@ -83,6 +84,8 @@ const char *tl_relay_client_error(const tl_relay_client *c); /* why it is not co
 /* Why the i-th relay could not be used, since there is no connection; "": it was not tried, or there
  * is one. NULL: there is no i-th. */
 const char *tl_relay_client_cause(const tl_relay_client *c, size_t i, const char **ret_url);
+/* The proxy on the way to that URL, without its login; "": none. *ret_source: what named it. */
+const char *tl_relay_client_proxy(const tl_relay_client *c, const char **ret_source);
 tl_time tl_relay_client_rtt(const tl_relay_client *c); /* 0: not measured */
 bool tl_relay_client_is_closed(
     const tl_relay_client *c); /* on_state tells when this becomes true */

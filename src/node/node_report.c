@@ -19,13 +19,14 @@ json_t *tl_node_wan_json(const tl_node *n)
 {
     static const char *const names[] = {"offline", "connecting", "connected"};
     const char *error = n->wan_error[0] ? n->wan_error : tl_relay_client_error(n->client);
-    const char *relay = tl_relay_client_url(n->client);
+    const char *relay = tl_relay_client_url(n->client), *source;
+    const char *proxy = tl_relay_client_proxy(n->client, &source);
     if (!relay[0] && n->settings.wan_relay_url.n)
         relay = n->settings.wan_relay_url.item[0];
-    return json_pack("{s:b, s:s, s:s, s:o, s:s?}", "enabled", n->settings.wan_enabled, "state",
-                     names[tl_relay_client_state(n->client)], "relay", relay, "relay_rtt_ms",
-                     tl_net_ms_json(tl_relay_client_rtt(n->client)), "error",
-                     error[0] ? error : NULL);
+    return json_pack("{s:b, s:s, s:s, s:o, s:s?, s:s?}", "enabled", n->settings.wan_enabled,
+                     "state", names[tl_relay_client_state(n->client)], "relay", relay,
+                     "relay_rtt_ms", tl_net_ms_json(tl_relay_client_rtt(n->client)), "error",
+                     error[0] ? error : NULL, "proxy", proxy[0] ? proxy : NULL);
 }
 
 static json_t *backend_status(const tl_node *n)

@@ -72,6 +72,7 @@ void tl_node_apply_relay(tl_node *n)
     for (size_t i = 0; i < s->wan_relay_url.n && i < TL_RELAY_URLS_MAX; i++)
         memcpy(config.urls[config.n_urls++], s->wan_relay_url.item[i], sizeof config.urls[0]);
     snprintf(config.ca_file, sizeof config.ca_file, "%s", s->wan_relay_ca_file);
+    snprintf(config.proxy, sizeof config.proxy, "%s", s->wan_proxy);
     if (tl_relay_client_start(n->client, &config, &why)) {
         tl_relay_client_stop(n->client, "unusable settings");
         snprintf(n->wan_error, sizeof n->wan_error, "%s", why.text);
@@ -128,8 +129,9 @@ static bool is_one_of(const char *key, const char *const *keys)
 tl_err tl_node_setting_changed(tl_node *n, const tl_settings *settings, const char *key,
                                tl_why *why)
 {
-    static const char *const relay[] = {"wan_enabled", "wan_relay_url", "wan_allow_insecure_relay",
-                                        "wan_relay_ca_file", NULL};
+    static const char *const relay[] = {
+        "wan_enabled",       "wan_relay_url", "wan_allow_insecure_relay",
+        "wan_relay_ca_file", "wan_proxy",     NULL};
     static const char *const share[] = {"share", "backend_key_file", NULL};
     static const char *const limits[] = {"share_with",
                                          "ask",

@@ -66,6 +66,10 @@ static const char *relay_remedy(const char *error)
     static const struct {
         const char *part, *remedy;
     } known[] = {
+        {"wants a login", "Put the login into wan_proxy: http://USER:PASSWORD@HOST:PORT"},
+        {"refused the user", "Correct the user and the password in the proxy's URL."},
+        {"the proxy", "Check wan_proxy, or https_proxy and all_proxy where the node is started; to "
+                      "go without a proxy: teale config set wan_proxy none"},
         {"cannot look up", "Check the name in wan_relay_url, and this machine's DNS."},
         {"Connection refused", "Start teale-relay there, or correct the port in wan_relay_url."},
         {"not encrypted", "Use a wss:// relay, or: teale config set wan_allow_insecure_relay true"},
@@ -127,6 +131,13 @@ static void examine_relay(tl_findings *l, const tl_doctor_facts *f)
         return;
     }
     tl_finding_add(l, "wan", TL_FINDING_OK, "wan_enabled is true");
+    if (f->proxy) {
+        tl_finding_add(
+            l, "proxy", TL_FINDING_OK,
+            "the relay's connection goes through %.200s (%s); UDP goes through no proxy: "
+            "direct paths are tried all the same",
+            f->proxy, f->proxy_source);
+    }
     if (!f->relay_connected) {
         tell_relays(l, f);
         by_option(l, f->by_option.relay, "wan_relay_url", "--relay");

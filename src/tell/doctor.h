@@ -65,6 +65,8 @@ typedef struct {
     bool relay_connected;
     tl_time relay_rtt;             /* 0 = unknown */
     const char *relay_error;       /* "" = none */
+    const char *proxy;             /* before that relay; NULL = none */
+    const char *proxy_source;      /* what named it */
     const tl_doctor_relay *relays; /* all that the settings name */
     size_t n_relays;
     bool clock_known;   /* the relay has told its time, and clock_ahead is set */

@@ -64,10 +64,10 @@ class Process:
 
 
 class Node(Process):
-    def __init__(self, teale, home, *args, relayed=True):
+    def __init__(self, teale, home, *args, relayed=True, env=None):
         self.home = home
         how = ["--relayed"] if relayed else []
-        super().__init__([teale, "--home", home, "serve", *how, "--api", "127.0.0.1:0", *args])
+        super().__init__([teale, "--home", home, "serve", *how, "--api", "127.0.0.1:0", *args], env)
         self.port = int(re.search(r"api=http://127\.0\.0\.1:(\d+)/", self.ready).group(1))
         self.id = re.search(r"node=([0-9a-f]{64})", self.ready).group(1)
 
@@ -164,11 +164,12 @@ class Scenery:
             subprocess.run([self.programs["teale"], "--home", home, "config", "set", key, value], check=True,
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-    def node(self, relay, *args, home=None, connected=True, relayed=True):
-        """`relay` is one of ours, or a URL, or None: as configured. `relayed`: nothing but the relay is tried."""
+    def node(self, relay, *args, home=None, connected=True, relayed=True, env=None):
+        """`relay` is one of ours, or a URL, or None: as configured. `relayed`: nothing but the relay is tried. `env`: what
+        its environment has besides ours."""
         url = relay if relay is None or isinstance(relay, str) else relay.url
         n = self._keep(Node(self.programs["teale"], home or self.new_home(), *(["--relay", url] if url else []),
-                            *args, relayed=relayed))
+                            *args, relayed=relayed, env=dict(os.environ, **env) if env else None))
         if connected:
             wait_for(lambda: n.status()["wan"]["state"] == "connected")
         return n

@@ -52,6 +52,30 @@ static void every_default_obeys_its_own_rule(void **state)
     }
 }
 
+static void a_proxys_login_is_read_by_its_owner_alone(void **state)
+{
+    (void)state;
+    tl_settings s = tl_settings_default();
+    tl_buf out = {0};
+    tl_why why = {""};
+    assert_int_equal(tl_settings_set(&s, "wan_proxy", "http://ann:secret@proxy:3128", &why), TL_OK);
+    assert_string_equal(shown(&s, "wan_proxy"), "http://ann:secret@proxy:3128");
+    assert_int_equal(tl_settings_show(&s, "wan_proxy", &out, &why), TL_OK);
+    assert_true(tl_slice_eq(tl_buf_slice(&out), tl_slice_str("http://proxy:3128")));
+    tl_buf_clear(&out);
+    json_t *all = tl_settings_json(&s), *one = tl_setting_json(&s, "wan_proxy");
+    assert_string_equal(json_string_value(json_object_get(all, "wan_proxy")), "http://proxy:3128");
+    assert_string_equal(json_string_value(one), "http://ann:secret@proxy:3128");
+    json_decref(all);
+    json_decref(one);
+    assert_null(tl_setting_json(&s, "wan_prox"));
+    assert_int_equal(tl_settings_set(&s, "wan_proxy", "https://ann:secret@proxy:3128", &why),
+                     TL_ERR_INVALID);
+    assert_null(strstr(why.text, "secret"));
+    assert_int_equal(tl_settings_set(&s, "wan_proxy", "proxy:3128", &why), TL_ERR_INVALID);
+    assert_int_equal(tl_settings_set(&s, "wan_proxy", "none", &why), TL_OK);
+}
+
 static void the_seeds_commands_set_what_they_say(void **state)
 {
     (void)state;
@@ -224,6 +248,7 @@ int main(void)
         cmocka_unit_test(every_default_is_the_one_its_table_tells),
         cmocka_unit_test(every_default_obeys_its_own_rule),
         cmocka_unit_test(every_choice_is_allowed_and_nothing_else),
+        cmocka_unit_test(a_proxys_login_is_read_by_its_owner_alone),
         cmocka_unit_test(the_seeds_commands_set_what_they_say),
         cmocka_unit_test(a_bad_value_is_refused_and_its_good_twin_taken),
         cmocka_unit_test(an_unknown_name_is_refused_with_the_one_meant),

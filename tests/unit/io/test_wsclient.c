@@ -248,7 +248,8 @@ static void dial(void)
     tl_wsurl url;
     snprintf(text, sizeof text, "ws://127.0.0.1:%u/ws", tl_listener_addr(server.listener).port);
     assert_int_equal(tl_wsurl_parse(text, &url, NULL), TL_OK);
-    assert_int_equal(tl_wsclient_connect(loop, &url, NULL, &rng, &events, NULL, &client.ws), TL_OK);
+    assert_int_equal(tl_wsclient_connect(loop, &url, NULL, NULL, &rng, &events, NULL, &client.ws),
+                     TL_OK);
     run();
 }
 
@@ -411,7 +412,8 @@ static void a_refused_connection_is_told_in_words(void **state)
     tl_listener_free(server.listener);
     server.listener = NULL;
     assert_int_equal(tl_wsurl_parse(text, &url, NULL), TL_OK);
-    assert_int_equal(tl_wsclient_connect(loop, &url, NULL, &rng, &events, NULL, &client.ws), TL_OK);
+    assert_int_equal(tl_wsclient_connect(loop, &url, NULL, NULL, &rng, &events, NULL, &client.ws),
+                     TL_OK);
     assert_false(client.closed);
     run();
     assert_true(client.closed);

@@ -62,10 +62,12 @@ void run_for(tl_time span)
 
 struct fake_net net;
 
-tl_err tl_wsclient_connect(tl_loop *l, const tl_wsurl *url, tl_tls *tls, tl_rand *rand,
-                           const tl_wsclient_events *events, void *user, tl_wsclient **ret_ws)
+tl_err tl_wsclient_connect(tl_loop *l, const tl_wsurl *url, const tl_proxy *proxy, tl_tls *tls,
+                           tl_rand *rand, const tl_wsclient_events *events, void *user,
+                           tl_wsclient **ret_ws)
 {
     (void)rand;
+    net.proxy = *proxy;
     assert_null(net.ws); /* one at a time */
     assert_int_equal(tls != NULL, url->tls);
     net.dials++;

@@ -33,6 +33,7 @@ struct fake_net {
     uint16_t code;
     bool no_memory, stuck, full;
     tl_time dialled_at;
+    tl_proxy proxy; /* of the last dial */
 };
 
 extern tl_loop loop;
