@@ -156,7 +156,8 @@ static void add_entry(tl_table *t, const json_t *e)
     tl_table_add(t, tl_json_string(e, "model", "-"));
     snprintf(text, sizeof text, "%lld + %lld", (long long)tl_json_number(e, "tokens_in", 0),
              (long long)tl_json_number(e, "tokens_out", 0));
-    tl_table_add(t, question ? text : "-");
+    /* of what is held or came to nothing no token is charged */
+    tl_table_add(t, question && json_is_number(json_object_get(e, "tokens_in")) ? text : "-");
     add_credits(t, e, "amount_micro");
     tl_table_add(t, tl_json_string(e, "state", ""));
 }

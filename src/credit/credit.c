@@ -289,6 +289,8 @@ void tl_credit_on_told(tl_credit *c, const tl_node_id *peer, const char *name,
         on_settle(c, a, payload);
     else if (strcmp(name, "settleDone") == 0 && tl_request_id_is(id))
         tl_credit_on_settle_done(c, a, id);
+    else if (strcmp(name, "settleWithdrawn") == 0 && tl_request_id_is(id))
+        tl_credit_on_settle_withdrawn(c, a, id);
     else if (strcmp(name, "settleRefused") == 0 && tl_request_id_is(id))
         tl_credit_on_settle_refused(c, a, id);
     else

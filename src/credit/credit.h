@@ -19,7 +19,9 @@
  *   receiptsRefused  consumer -> provider: these claims are not signed, and why
  *   settle          a settlement, signed by one or by both
  *   settleDone      the settlement is on the disk here, too
- *   settleRefused   it is not signed, and why
+ *   settleRefused   it is not signed
+ *   settleWithdrawn its creditor wants another amount: the peer tells it where it has posted it, or
+ *                   refuses it
  * What is not answered is said again after the next hello, claims also while the connection stands. To one peer receipts go at a pace that its
  * control stream takes (peer/state.h), many in a message. */
 #ifndef TL_CREDIT_CREDIT_H
@@ -196,6 +198,7 @@ tl_time tl_credit_expiry(const tl_credit *c);
 typedef enum {
     TL_SETTLE_SETTLED,
     TL_SETTLE_PROPOSED,
+    TL_SETTLE_EARLIER, /* one tried before was posted by the peer, and is now here, too; this is not */
     TL_SETTLE_TOO_MUCH, /* more than is owed, here or by the peer's books */
     TL_SETTLE_AWAY,     /* the peer's node is not connected, or did not answer */
     TL_SETTLE_BUSY,

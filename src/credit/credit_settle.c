@@ -30,7 +30,8 @@ static void set_state(tl_settling *x, tl_settling_state to)
 {
     static const unsigned from[] = {
         [TL_SETTLING_LOOKING] = 1u << TL_SETTLING_NEW,
-        [TL_SETTLING_HOLDING] = 1u << TL_SETTLING_LOOKING,
+        [TL_SETTLING_CLOSING] = 1u << TL_SETTLING_LOOKING,
+        [TL_SETTLING_HOLDING] = 1u << TL_SETTLING_LOOKING | 1u << TL_SETTLING_CLOSING,
         [TL_SETTLING_TOLD] = 1u << TL_SETTLING_LOOKING | 1u << TL_SETTLING_HOLDING,
         [TL_SETTLING_WRITING] =
             1u << TL_SETTLING_NEW | 1u << TL_SETTLING_LOOKING | 1u << TL_SETTLING_TOLD};
@@ -87,6 +88,16 @@ static void fill_in(tl_settling *x, tl_ledger_role role)
     x->proposes = role == TL_LEDGER_ASKED;
 }
 
+/* The one that withdraws the settlement of this name with this peer. */
+static tl_settling *find_closing(const tl_credit *c, const tl_account *a, const char *id)
+{
+    tl_settling *x;
+    DL_FOREACH (c->settling, x)
+        if (x->state == TL_SETTLING_CLOSING && x->account == a && strcmp(x->earlier.id, id) == 0)
+            return x;
+    return NULL;
+}
+
 /* The one of this name with this peer, if it is still there. */
 static tl_settling *find(const tl_credit *c, const tl_node_id *peer, const char *id)
 {
@@ -118,6 +129,9 @@ static void written(tl_credit *c, tl_account *a, const tl_book_op *op, tl_err e)
         else
             tell_settlement(c, &a->id, s);
     }
+    tl_settling *closing = posted ? find_closing(c, a, s->id) : NULL;
+    if (closing)
+        end(closing, e && e != TL_ERR_EXISTS ? TL_SETTLE_STORE : TL_SETTLE_EARLIER);
     if (x && x->state == TL_SETTLING_WRITING)
         end(x, e == TL_ERR_AUTH || e == TL_ERR_FORBIDDEN
                    ? TL_SETTLE_AWAY /* it did not sign, or another one took its place */
@@ -158,6 +172,13 @@ static void write_own(tl_settling *x, bool confirmed)
         end(x, TL_SETTLE_STORE);
 }
 
+static void await(tl_settling *x, tl_settling_state to)
+{
+    set_state(x, to);
+    x->deadline = tl_env_now(&x->credit->env) + TL_CREDIT_SETTLE_WITHIN;
+    tl_credit_due(x->credit, x->deadline);
+}
+
 /* The creditor's: the peer is asked to sign; where it is not connected yet, after its hello. */
 static void ask_peer(tl_settling *x)
 {
@@ -167,9 +188,20 @@ static void ask_peer(tl_settling *x)
         return;
     }
     tell_settlement(c, &x->account->id, &x->settlement);
-    set_state(x, TL_SETTLING_TOLD);
-    x->deadline = tl_env_now(&c->env) + TL_CREDIT_SETTLE_WITHIN;
-    tl_credit_due(c, x->deadline);
+    await(x, TL_SETTLING_TOLD);
+}
+
+/* The creditor's: the peer may have signed and posted the earlier one, and its answer was lost. To void that
+ * one here would part the books. */
+static void withdraw(tl_settling *x, const tl_settlement *earlier)
+{
+    if (x->away) {
+        end(x, TL_SETTLE_AWAY);
+        return;
+    }
+    x->earlier = *earlier;
+    tell_id(x->credit, &x->account->id, "settleWithdrawn", earlier->id);
+    await(x, TL_SETTLING_CLOSING);
 }
 
 static void holding_done(tl_book_op *op, tl_err e)
@@ -216,6 +248,8 @@ static void looked(tl_book_op *op, tl_err e)
                 end(x, TL_SETTLE_STORE);
             else
                 write_own(x, false);
+        } else if (!e && there->by_creditor) {
+            withdraw(x, there);
         } else if (!e || e == TL_ERR_NOT_FOUND) {
             hold(x);
         } else {
@@ -281,7 +315,7 @@ void tl_credit_end_settling(tl_credit *c, tl_time now)
 {
     tl_settling *x, *next;
     DL_FOREACH_SAFE (c->settling, x, next) {
-        if (x->state != TL_SETTLING_TOLD)
+        if (x->state != TL_SETTLING_TOLD && x->state != TL_SETTLING_CLOSING)
             continue;
         if (now >= x->deadline)
             end(x, TL_SETTLE_AWAY);
@@ -297,7 +331,7 @@ void tl_credit_settle_away(tl_credit *c, const tl_node_id *peer)
         if (!x->account || !tl_node_id_eq(&x->account->id, peer))
             continue;
         x->away = true;
-        if (x->state == TL_SETTLING_TOLD)
+        if (x->state == TL_SETTLING_TOLD || x->state == TL_SETTLING_CLOSING)
             end(x, TL_SETTLE_AWAY);
     }
 }
@@ -373,17 +407,23 @@ static void answered(tl_book_op *op, tl_err e)
     tl_book_op_free(op);
 }
 
-static void note_answer(tl_credit *c, tl_account *a, const char *id, tl_book_what what)
+static void ask_store(tl_credit *c, tl_account *a, const char *id, tl_book_what what,
+                      void (*done)(tl_book_op *op, tl_err e))
 {
     tl_book_op *op = tl_book_op_new(what);
     if (op) {
         op->entry.peer = a->id;
         snprintf(op->entry.request, sizeof op->entry.request, "%s", id);
     }
-    if (!tl_credit_submit(c, op, answered, a))
+    if (!tl_credit_submit(c, op, done, a))
         return;
     a->at_once++;
     a->open++;
+}
+
+static void note_answer(tl_credit *c, tl_account *a, const char *id, tl_book_what what)
+{
+    ask_store(c, a, id, what, answered);
 }
 
 void tl_credit_on_settle_done(tl_credit *c, tl_account *a, const char *id)
@@ -394,7 +434,10 @@ void tl_credit_on_settle_done(tl_credit *c, tl_account *a, const char *id)
 void tl_credit_on_settle_refused(tl_credit *c, tl_account *a, const char *id)
 {
     tl_settling *x = find(c, &a->id, id);
+    tl_settling *closing = find_closing(c, a, id);
     note_answer(c, a, id, TL_BOOK_DECLINED);
+    if (closing)
+        hold(closing); /* after the other is void */
     if (x && x->state == TL_SETTLING_TOLD)
         end(x, TL_SETTLE_TOO_MUCH);
 }
@@ -408,12 +451,38 @@ static void read_done(tl_book_op *op, tl_err e)
     tl_book_op_free(op);
 }
 
+/* What this node has posted stays so, and is told; what it has not it will not sign: the creditor tells
+ * it no more. */
+static void withdrawn_read(tl_book_op *op, tl_err e)
+{
+    tl_account *a = op->user;
+    const tl_settlement *posted = NULL;
+    a->at_once--;
+    a->open--;
+    for (size_t i = 0; !e && i < op->n; i++)
+        if (strcmp(op->entries[i].request, op->entry.request) == 0)
+            posted = &op->entries[i].settlement;
+    if (posted)
+        tell_settlement(a->credit, &a->id, posted);
+    else if (!e)
+        tell_id(a->credit, &a->id, "settleRefused", op->entry.request);
+    tl_book_op_free(op);
+}
+
+void tl_credit_on_settle_withdrawn(tl_credit *c, tl_account *a, const char *id)
+{
+    ask_store(c, a, id, TL_BOOK_UNCONFIRMED, withdrawn_read);
+}
+
 void tl_credit_resend_settlements(tl_credit *c, tl_account *a)
 {
     tl_settling *x;
-    DL_FOREACH (c->settling, x)
+    DL_FOREACH (c->settling, x) {
         if (x->account == a && x->state == TL_SETTLING_TOLD)
             tell_settlement(c, &a->id, &x->settlement);
+        else if (x->account == a && x->state == TL_SETTLING_CLOSING)
+            tell_id(c, &a->id, "settleWithdrawn", x->earlier.id);
+    }
     tl_book_op *op = tl_book_op_new(TL_BOOK_UNCONFIRMED);
     if (op)
         op->entry.peer = a->id;

@@ -105,12 +105,14 @@ typedef struct tl_name {
 /*  NEW --tl_credit_run--> LOOKING (creditor) --none of this amount is there--> HOLDING
  *  HOLDING --our signed one is on the disk--> TOLD --signed by both--> WRITING
  *  LOOKING --we have signed the same before--> TOLD
+ *  LOOKING --we have signed another amount before--> CLOSING --the peer has not posted it--> HOLDING
  *  LOOKING --the peer has proposed the same--> WRITING
  *  NEW --(debtor)--> WRITING
  *  any of them --its end is told--> freed */
 typedef enum {
     TL_SETTLING_NEW,
     TL_SETTLING_LOOKING, /* has the peer proposed it, or have we signed it before? */
+    TL_SETTLING_CLOSING, /* an earlier one is withdrawn: has the peer posted it? */
     TL_SETTLING_HOLDING, /* the store writes down what we have signed, before anybody is told */
     TL_SETTLING_TOLD,    /* the peer's signature is awaited */
     TL_SETTLING_WRITING, /* the store posts it, or writes the proposal */
@@ -121,8 +123,9 @@ typedef struct tl_settling {
     tl_account *account;
     tl_settling_state state;
     tl_settlement settlement;
-    bool proposes; /* we are the debtor */
-    bool away;     /* no connection can be made */
+    tl_settlement earlier; /* CLOSING */
+    bool proposes;         /* we are the debtor */
+    bool away;             /* no connection can be made */
     tl_time deadline;
     void (*on_settled)(void *user, tl_settle_result r, int64_t balance);
     void *user;
@@ -211,6 +214,7 @@ void tl_credit_clear_asked(tl_credit *c);
 /* --- credit_settle.c --- */
 void tl_credit_on_settlement(tl_credit *c, tl_account *a, const tl_settlement *s);
 void tl_credit_on_settle_done(tl_credit *c, tl_account *a, const char *id);
+void tl_credit_on_settle_withdrawn(tl_credit *c, tl_account *a, const char *id);
 void tl_credit_on_settle_refused(tl_credit *c, tl_account *a, const char *id);
 void tl_credit_resend_settlements(tl_credit *c, tl_account *a);
 void tl_credit_end_settling(tl_credit *c, tl_time now);

@@ -214,6 +214,12 @@ static void settled(void *user, tl_settle_result r, int64_t balance)
                                       r == TL_SETTLE_SETTLED ? "settled" : "proposed",
                                       "balance_micro", (json_int_t)balance));
         break;
+    case TL_SETTLE_EARLIER:
+        tl_call_fail(s->call, "E_SETTLED",
+                     "%.8s had signed the settlement that was tried before: it is settled now, and "
+                     "this one is not. The balance is %lld micro-credits: settle what is left",
+                     hex, (long long)balance);
+        break;
     case TL_SETTLE_TOO_MUCH:
         tl_call_fail(s->call, "E_TOO_MUCH",
                      "%lld micro-credits are more than is owed between this node and %.8s: teale "

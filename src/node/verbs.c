@@ -50,6 +50,7 @@ static const struct {
     {"E_NOT_FOUND", 1, 404},
     {"E_EXISTS", 1, 409},
     {"E_TOO_MUCH", 1, 400},
+    {"E_SETTLED", 1, 409},
     {"E_SETTING", 1, 409},
     {"E_NOT_ADMIN", 5, 403},
     {"E_NOT_CA", 5, 403},

@@ -144,9 +144,8 @@ static json_t *entry_json(const tl_ledger_entry *e)
 {
     char at[TL_WHEN_TEXT_MAX];
     bool question = e->kind == TL_LEDGER_QUESTION, posted = e->state == TL_LEDGER_POSTED;
-    int64_t amount = posted || (!question && e->state == TL_LEDGER_HELD) ? e->amount
-                     : e->state == TL_LEDGER_HELD                        ? e->held
-                                                                         : 0;
+    /* of a settlement what one side signed, also where it came to nothing: `state` says so */
+    int64_t amount = posted || !question ? e->amount : e->state == TL_LEDGER_HELD ? e->held : 0;
     tl_when_write(at, e->at);
     return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:s, s:o}", "at", at,
                      "request", e->request, "kind", tl_ledger_kind_name(e->kind), "role",

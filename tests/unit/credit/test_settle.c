@@ -176,10 +176,9 @@ static void say_settlement(party *from, const tl_settlement *t)
     settle_down(from->pair);
 }
 
-/* The next one that is told is on nobody's wire any more. */
-static tl_settlement take_settlement(pair *p)
+/* The next message is on nobody's wire any more. */
+static json_t *take_message(pair *p, const char *name)
 {
-    tl_settlement s;
     while (!p->messages) {
         tl_credit_run(p->a.credit);
         tl_credit_run(p->b.credit);
@@ -187,12 +186,28 @@ static tl_settlement take_settlement(pair *p)
         tl_store_collect(p->b.store);
     }
     message *m = p->messages;
-    assert_string_equal(m->name, "settle");
-    assert_int_equal(tl_settlement_read(json_object_get(m->payload, "settlement"), &s), TL_OK);
+    json_t *payload = m->payload;
+    assert_string_equal(m->name, name);
     DL_DELETE(p->messages, m);
-    json_decref(m->payload);
     free(m);
+    return payload;
+}
+
+static tl_settlement take_settlement(pair *p)
+{
+    tl_settlement s;
+    json_t *payload = take_message(p, "settle");
+    assert_int_equal(tl_settlement_read(json_object_get(payload, "settlement"), &s), TL_OK);
+    json_decref(payload);
     return s;
+}
+
+/* The debtor says that it has not posted this one. */
+static void refuse(pair *p, const tl_settlement *s)
+{
+    json_t *no = json_pack("{s:s}", "settlementID", s->id);
+    say(&p->a, "settleRefused", no);
+    json_decref(no);
 }
 
 /* A debtor that keeps its signature back posts what the creditor tried, once, however often that was. */
@@ -227,10 +242,12 @@ static void a_settlement_that_another_replaced_or_that_was_declined_is_void(void
     tl_settlement first = take_settlement(p), second;
     pass_time(p, TL_CREDIT_SETTLE_WITHIN);
     tl_credit_settle(p->b.credit, &p->a.self.id, 20, on_settled, &s);
+    json_decref(take_message(p, "settleWithdrawn"));
+    refuse(p, &first);
+    tl_credit_on_told(p->b.credit, &p->a.self.id, p->messages->name, p->messages->payload);
+    json_decref(take_message(p, "settleRefused"));
     second = take_settlement(p);
-    json_t *no = json_pack("{s:s}", "settlementID", second.id);
-    say(&p->a, "settleRefused", no);
-    json_decref(no);
+    refuse(p, &second);
     settle_down(p);
     assert_int_equal(s.r, TL_SETTLE_TOO_MUCH);
     assert_int_equal(tl_settlement_sign(&first, &p->a.self), TL_OK);
@@ -243,6 +260,76 @@ static void a_settlement_that_another_replaced_or_that_was_declined_is_void(void
     assert_int_equal(tl_settlement_sign(&second, &p->a.self), TL_OK);
     say_settlement(&p->a, &second);
     assert_int_equal(balance(&p->b), 10);
+}
+
+/* The debtor has posted what was tried first, and its word of that is lost. */
+static void lose_the_answer(pair *p, int64_t amount)
+{
+    settled s = {0};
+    p->a.is_silent = true;
+    tl_credit_settle(p->b.credit, &p->a.self.id, amount, on_settled, &s);
+    settle_down(p);
+    pass_time(p, TL_CREDIT_SETTLE_WITHIN);
+    assert_int_equal(s.r, TL_SETTLE_AWAY);
+    assert_int_equal(balance(&p->a), amount - 30);
+    assert_int_equal(balance(&p->b), 30);
+    p->a.is_silent = false;
+}
+
+static void another_amount_waits_until_what_was_tried_before_is_closed(void **state)
+{
+    pair *p = *state;
+    assert_true(trade(p, "q", 10, 20));
+    lose_the_answer(p, 12);
+    expect(&p->b, 10, TL_SETTLE_EARLIER, 0);
+    assert_even(p, 18);
+    expect(&p->b, 10, TL_SETTLE_SETTLED, 8);
+    assert_even(p, 8);
+}
+
+static void the_same_amount_again_is_the_settlement_that_was_tried_before(void **state)
+{
+    pair *p = *state;
+    assert_true(trade(p, "q", 10, 20));
+    lose_the_answer(p, 12);
+    expect(&p->b, 12, TL_SETTLE_SETTLED, 18);
+    assert_even(p, 18);
+}
+
+static void what_the_debtor_never_heard_of_makes_room_for_another_amount(void **state)
+{
+    pair *p = *state;
+    assert_true(trade(p, "q", 10, 20));
+    p->cut = true;
+    expect(&p->b, 12, TL_SETTLE_AWAY, 0);
+    expect(&p->b, 10, TL_SETTLE_AWAY, 0); /* the peer's word is needed for this, too */
+    restart(&p->b);
+    p->cut = false;
+    expect(&p->b, 10, TL_SETTLE_SETTLED, 20);
+    assert_even(p, 20);
+    /* a hello comes while its word is awaited */
+    p->cut = true;
+    expect(&p->b, 5, TL_SETTLE_AWAY, 0);
+    settled s = {0};
+    tl_credit_settle(p->b.credit, &p->a.self.id, 7, on_settled, &s);
+    settle_down(p);
+    assert_int_equal(s.calls, 0);
+    connect_pair(p);
+    assert_int_equal(s.r, TL_SETTLE_SETTLED);
+    assert_even(p, 13);
+    /* what came to nothing is told with what it was about */
+    json_t *h = report(&p->b, TL_REPORT_HISTORY);
+    static const struct {
+        const char *state;
+        int64_t amount;
+    } told[] = {{"posted", 30}, {"voided", 12}, {"posted", 10}, {"voided", 5}, {"posted", 7}};
+    assert_int_equal(json_array_size(json_object_get(h, "entries")), 5);
+    for (size_t i = 0; i < 5; i++) {
+        const json_t *e = json_array_get(json_object_get(h, "entries"), i);
+        assert_string_equal(tl_json_string(e, "state", ""), told[i].state);
+        assert_int_equal(tl_json_number(e, "amount_micro", -1), told[i].amount);
+    }
+    json_decref(h);
 }
 
 static void of_settlements_that_come_at_once_a_debtor_signs_what_it_owes(void **state)
@@ -306,6 +393,9 @@ int main(void)
         WITH_PAIR(an_answer_that_is_lost_is_told_again),
         WITH_PAIR(a_settlement_that_was_tried_often_is_posted_once),
         WITH_PAIR(a_settlement_that_another_replaced_or_that_was_declined_is_void),
+        WITH_PAIR(another_amount_waits_until_what_was_tried_before_is_closed),
+        WITH_PAIR(the_same_amount_again_is_the_settlement_that_was_tried_before),
+        WITH_PAIR(what_the_debtor_never_heard_of_makes_room_for_another_amount),
         WITH_PAIR(of_settlements_that_come_at_once_a_debtor_signs_what_it_owes),
         WITH_PAIR(a_forged_settlement_changes_nothing),
     };

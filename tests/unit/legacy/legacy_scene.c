@@ -103,11 +103,16 @@ static void on_done(void *user, const tl_ask *ask, tl_fail fail, const tl_answer
     s->done = fail;
 }
 
-void legacy_job_head(legacy_job *j, const char *content_type)
+void legacy_job_status(legacy_job *j, int status, const char *content_type)
 {
-    tl_answer_head head = {.status = 200};
+    tl_answer_head head = {.status = status};
     snprintf(head.content_type, sizeof head.content_type, "%s", content_type);
     j->sink.on_head(j->user, &head);
+}
+
+void legacy_job_head(legacy_job *j, const char *content_type)
+{
+    legacy_job_status(j, 200, content_type);
 }
 
 void legacy_job_body(legacy_job *j, const char *text)

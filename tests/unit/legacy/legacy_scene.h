@@ -65,6 +65,7 @@ unsigned legacy_said(const legacy_scene *s, tl_legacy_type type);
 const said_message *legacy_last(const legacy_scene *s);
 
 void legacy_job_head(legacy_job *j, const char *content_type);
+void legacy_job_status(legacy_job *j, int status, const char *content_type);
 void legacy_job_body(legacy_job *j, const char *text);
 void legacy_job_end(legacy_job *j);
 void legacy_job_fail(legacy_job *j, tl_fail f, const char *words);

@@ -153,6 +153,31 @@ static void a_peer_has_a_strangers_share_and_leaves_the_others_theirs(void **sta
     tl_places_leave(&s.places, guest, false);
 }
 
+/* How many of 200 questions, all at one instant, got to the model server. */
+static size_t let_in(int status, tl_path_id path)
+{
+    size_t first = s.n_jobs;
+    for (int i = 0; i < 200; i++) {
+        size_t n = s.n_jobs;
+        legacy_hear_request(&s, path, "x");
+        if (s.n_jobs == n)
+            continue;
+        legacy_job *j = &s.jobs[n];
+        legacy_job_status(j, status, status == 200 ? "text/event-stream" : "application/json");
+        legacy_job_body(j, status == 200 ? EVENT : "{\"error\":{\"message\":\"no\"}}");
+        legacy_job_end(j);
+        legacy_run(&s);
+    }
+    return s.n_jobs - first;
+}
+
+static void what_the_model_server_refuses_opens_no_door(void **state)
+{
+    (void)state;
+    assert_in_range(let_in(400, legacy_accept(&s, 2)), 1, TL_GUEST_BURST);
+    assert_int_equal(let_in(200, legacy_accept(&s, 3)), 200);
+}
+
 static void
 a_relay_that_takes_nothing_holds_the_model_server_back_for_a_minute_at_most(void **state)
 {
@@ -387,6 +412,7 @@ int main(void)
         TEST(nonsense_of_the_model_server_ends_the_question),
         TEST(who_closes_the_session_cancels_all_that_is_on_it),
         TEST(a_peer_has_a_strangers_share_and_leaves_the_others_theirs),
+        TEST(what_the_model_server_refuses_opens_no_door),
         TEST(a_relay_that_takes_nothing_holds_the_model_server_back_for_a_minute_at_most),
         TEST(greetings_have_a_rate),
         TEST(the_idlest_session_makes_room_and_one_with_a_question_does_not),
