@@ -5,6 +5,11 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+/* Milliseconds. */
+#define FREE_WAITS   100
+#define MONEY_WAITS  20
+#define AFTER_ANSWER 2 /* so the last bytes of the answer leave first */
+
 tl_err tl_credit_new(const tl_env *env, tl_rand *rand, const tl_identity *identity,
                      const tl_credit_world *world, void *user, tl_credit **ret_credit)
 {
@@ -139,6 +144,25 @@ void tl_credit_on_loaded_peer(tl_credit *c, const tl_node_id *peer, const tl_led
 
 /* --- the store --- */
 
+/* Milliseconds that an operation may wait for others, since nobody waits for it. A crash takes what
+ * still waits: of money that is the least, and the other side says it again. */
+static int may_wait_of(const tl_book_op *op)
+{
+    switch (op->what) {
+    case TL_BOOK_POST: return op->entry.receipt.amount ? AFTER_ANSWER : FREE_WAITS;
+    case TL_BOOK_CLAIM: return op->entry.receipt.amount ? MONEY_WAITS : FREE_WAITS;
+    case TL_BOOK_OVER: return op->answered ? MONEY_WAITS : FREE_WAITS;
+    case TL_BOOK_BEGIN: /* a question is answered without it, and its order tells of it */
+    case TL_BOOK_VOID:
+    case TL_BOOK_LAPSE:
+    case TL_BOOK_SIGN: /* it is asked for again */
+    case TL_BOOK_REFUSED:
+    case TL_BOOK_PRUNE:
+    case TL_BOOK_UNNAME: return FREE_WAITS;
+    default: return 0;
+    }
+}
+
 bool tl_credit_submit(tl_credit *c, tl_book_op *op, void (*done)(tl_book_op *op, tl_err e),
                       void *user)
 {
@@ -147,6 +171,7 @@ bool tl_credit_submit(tl_credit *c, tl_book_op *op, void (*done)(tl_book_op *op,
     op->identity = c->identity;
     op->done = done;
     op->user = user;
+    op->may_wait_ms = may_wait_of(op);
     if (!c->world.submit(c->user, op))
         return true;
     tl_book_op_free(op);

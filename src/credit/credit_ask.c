@@ -72,7 +72,8 @@ tl_err tl_credit_ask(tl_credit *c, const tl_credit_question *q, char ret_order[T
     }
     account->open++;
     write_order(c, &a->entry, ret_order);
-    tl_book_op *op = tl_book_op_new(TL_BOOK_BEGIN);
+    /* At no price the store learns of it with the claim, which brings the order back. */
+    tl_book_op *op = q->price ? tl_book_op_new(TL_BOOK_BEGIN) : NULL;
     if (op)
         op->entry = a->entry;
     (void)!tl_credit_submit(c, op, entry_done, c); /* else the order alone tells of it */
@@ -105,11 +106,12 @@ static void submit_of(tl_credit *c, tl_book_what what, const tl_request_key *key
 
 static void lapse(tl_credit *c, tl_waiting *w)
 {
-    submit_of(c, TL_BOOK_LAPSE, &w->key, (tl_tokens){0, 0}, false);
+    if (!w->is_free)
+        submit_of(c, TL_BOOK_LAPSE, &w->key, (tl_tokens){0, 0}, false);
     drop_waiting(c, w);
 }
 
-static void wait_for_claim(tl_credit *c, const tl_request_key *key)
+static void wait_for_claim(tl_credit *c, const tl_request_key *key, bool is_free, tl_tokens cap)
 {
     tl_waiting *w;
     HASH_FIND(hh, c->waiting, key, sizeof *key, w);
@@ -120,6 +122,8 @@ static void wait_for_claim(tl_credit *c, const tl_request_key *key)
     if (!(w = calloc(1, sizeof *w)))
         return;
     w->key = *key;
+    w->is_free = is_free;
+    w->cap = cap;
     w->until = tl_env_now(&c->env) + TL_CREDIT_CLAIM_WITHIN;
     if (!TL_TABLE_ADD(hh, c->waiting, key, sizeof w->key, w)) {
         free(w);
@@ -166,10 +170,11 @@ void tl_credit_over(tl_credit_asked *a, tl_credit_end end, tl_tokens seen, tl_ti
 {
     tl_credit *c = a->credit;
     tl_tokens cap = cap_of(a, end, seen, silent);
-    submit_of(c, TL_BOOK_OVER, &a->key, cap, end == TL_CREDIT_ANSWERED);
+    if (a->entry.price)
+        submit_of(c, TL_BOOK_OVER, &a->key, cap, end == TL_CREDIT_ANSWERED);
     HASH_DELETE(hh, c->asking, a);
     if (cap.in || cap.out)
-        wait_for_claim(c, &a->key);
+        wait_for_claim(c, &a->key, !a->entry.price, cap);
     if (a->has_claim)
         submit_claim(c, a->account, &a->claim, a->claim_order);
     a->account->open--;
@@ -246,8 +251,15 @@ static bool read_order(const tl_credit *c, const tl_receipt *r, const char *text
 static void submit_claim(tl_credit *c, tl_account *a, const tl_receipt *r, const char *order)
 {
     tl_book_op *op = tl_book_op_new(TL_BOOK_CLAIM);
+    tl_request_key key;
+    tl_waiting *w;
+    tl_request_key_set(&key, &a->id, r->request);
+    HASH_FIND(hh, c->waiting, &key, sizeof key, w);
     if (op) {
         op->has_order = read_order(c, r, order, &op->entry);
+        op->waits = w && w->is_free;
+        if (op->waits)
+            op->entry.cap = w->cap; /* what was seen, and not what was ordered */
         op->entry.receipt = *r;
         op->entry.receipt.by_consumer = false; /* ours comes from here alone */
     }

@@ -157,6 +157,18 @@ static tl_credit_served *new_served(tl_credit *c, tl_account *a, const tl_reques
     return s;
 }
 
+/* Of a question at no price the store learns when it is charged: there is nothing to hold. */
+static bool begin(tl_credit_served *s)
+{
+    if (!s->entry.price)
+        return true;
+    tl_book_op *op = tl_book_op_new(TL_BOOK_BEGIN);
+    if (op)
+        op->entry = s->entry;
+    s->pending = tl_credit_submit(s->credit, op, begin_done, s);
+    return s->pending > 0;
+}
+
 tl_err tl_credit_serve(tl_credit *c, const tl_credit_question *q, tl_credit_served **ret_served,
                        tl_why *why)
 {
@@ -188,12 +200,7 @@ tl_err tl_credit_serve(tl_credit *c, const tl_credit_question *q, tl_credit_serv
         return e;
     }
     tl_credit_served *s = new_served(c, a, &key, q, held);
-    tl_book_op *op = s ? tl_book_op_new(TL_BOOK_BEGIN) : NULL;
-    if (op) {
-        op->entry = s->entry;
-        s->pending = 1;
-    }
-    if (!tl_credit_submit(c, op, begin_done, s)) {
+    if (!s || !begin(s)) {
         tl_ledger_release(&a->sums, held);
         if (s) {
             HASH_DELETE(hh, c->serving, s);
@@ -350,7 +357,8 @@ static void void_done(tl_book_op *op, tl_err e)
 
 void tl_credit_waive(tl_credit_served *s)
 {
-    tl_book_op *op = s->is_known ? NULL : tl_book_op_new(TL_BOOK_VOID);
+    bool is_held = s->entry.price && !s->is_known;
+    tl_book_op *op = is_held ? tl_book_op_new(TL_BOOK_VOID) : NULL;
     s->credit->counters.waived++;
     s->over = true;
     settle_hold(s);

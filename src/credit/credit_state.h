@@ -91,6 +91,8 @@ struct tl_credit_asked {
 typedef struct tl_waiting {
     tl_request_key key; /* of `waiting` */
     tl_time until;
+    bool is_free;  /* at no price: the store does not know it */
+    tl_tokens cap; /* what a claim may say */
     UT_hash_handle hh;
     struct tl_waiting *prev, *next; /* the oldest first */
 } tl_waiting;

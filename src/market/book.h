@@ -39,7 +39,8 @@ typedef enum {
     TL_BOOK_POST,
     /* The consumer judges a provider's claim, entry.receipt, and where it is right signs and posts
      * it. `claim` says what came of it; OK and AGAIN fill in the receipt with both signatures. A public
-     * claim of nothing makes no entry where there is none: it may be forgotten. The same of ADOPT.
+     * claim of nothing makes no entry where there is none and none `waits`: it may be forgotten. The same
+     * of ADOPT.
      * `entry`: the question as its order tells it, where has_order; else only peer and request.
      * TL_ERR_AUTH: the provider's signature is wrong. */
     TL_BOOK_CLAIM,
@@ -86,9 +87,11 @@ typedef struct tl_book_op {
     tl_ledger_entry entry;
     const tl_identity *identity; /* borrowed: POST and CLAIM sign with it */
     bool has_order, answered;
+    bool waits; /* CLAIM: the consumer waits for it, so it is not one that was forgotten */
     tl_claim claim;
     char why[32];
     bool confirmed, more;
+    int may_wait_ms; /* for others that share its commit; 0: it does not wait */
     int64_t after;
     int64_t held; /* ADOPT: what the caller holds for it meanwhile */
     size_t n;

@@ -116,6 +116,9 @@ static tl_err connect_to(const char *path, int busy_ms, sqlite3 **ret, tl_why *w
         rc = sqlite3_busy_timeout(db, busy_ms);
     if (!rc)
         rc = sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    if (!rc) /* a statement stays prepared, whatever values it gets: else one whose values might make
+              * another index fit is planned anew each time */
+        rc = sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_QPSG, 1, NULL);
     if (!rc) /* until the file is accepted, closing it must not change it */
         rc = sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     tl_err e = rc ? failed(db, path, rc, why) : run(db, path, SETUP, why);

@@ -262,7 +262,7 @@ static tl_err claim(tl_db *db, tl_book_op *op)
     entry.receipt = *r;
     if (!e && id)
         e = update_posted(db, id, &entry);
-    else if (!e && !is_nothing(r))
+    else if (!e && (op->waits || !is_nothing(r)))
         e = insert_posted(db, &entry);
     return e;
 }
@@ -281,7 +281,9 @@ static tl_err sign(tl_db *db, tl_book_op *op)
         return TL_ERR_NOT_FOUND;
     if (there.receipt.by_consumer)
         return TL_ERR_EXISTS;
-    if ((e = tl_receipt_verify(r)))
+    tl_receipt theirs = *r;
+    theirs.by_provider = false; /* ours is the one that is stored, whatever came back */
+    if ((e = tl_receipt_verify(&theirs)))
         return e;
     return tl_db_change(
         db, "UPDATE transfers SET peer_signature = ?, refused = NULL WHERE id = ?",
@@ -478,6 +480,7 @@ tl_err tl_ledger_submit(tl_store *s, tl_book_op *op)
         return TL_ERR_NOMEM;
     j->job.work = op_work;
     j->job.done = op_done;
+    j->job.may_wait_ms = op->may_wait_ms;
     j->op = op;
     tl_store_submit(s, &j->job);
     return TL_OK;

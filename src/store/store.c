@@ -10,6 +10,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BUSY_MS        5000 /* a backup program that reads the file at our start is waited for */
@@ -17,6 +19,11 @@
  * a minute for what a busy provider has after years. */
 #define FULL_CHECK_MAX (64 << 20)
 #define BATCH_MAX      256 /* jobs of one transaction: so the first does not wait long for the last */
+#define WAIT_MAX_MS    100 /* what a crash may take of jobs that wait for others */
+#define SHARERS_MAX    64  /* so many jobs share a commit well enough: they wait for no more */
+/* Five steps below the thread of the loop: it yields to that one, and still gets a quarter of a processor
+ * that both want. */
+#define NICE           5
 
 typedef struct {
     tl_store_job *first, **last;
@@ -31,6 +38,7 @@ struct tl_store {
     pthread_cond_t more;  /* for the store's thread: a job came, or it shall end */
     pthread_cond_t less;  /* for the owner: a job ended, or the file is open */
     line queue, ended;
+    int64_t due;    /* milliseconds: the queue waits until then; INT64_MAX: it is empty */
     size_t running; /* jobs of the batch that runs */
     bool closing;   /* no further jobs */
     bool opened;    /* the file was opened, or refused: `open_error` */
@@ -50,6 +58,7 @@ struct tl_store {
 tl_store_config tl_store_config_default(void)
 {
     return (tl_store_config){.busy_ms = BUSY_MS,
+                             .wait_max_ms = WAIT_MAX_MS,
                              .full_check_max = FULL_CHECK_MAX,
                              .steps = tl_store_steps,
                              .steps_n = tl_store_steps_n};
@@ -206,14 +215,36 @@ static void end_batch(tl_store *s, tl_store_job *jobs)
     }
 }
 
+static int64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* NULL: nothing is queued, or what is there waits for others. With the lock. */
 static tl_store_job *take_batch(tl_store *s)
 {
     line batch;
     line_init(&batch);
+    if (!s->closing && s->queue.n < SHARERS_MAX && now_ms() < s->due)
+        return NULL;
     while (batch.n < BATCH_MAX && s->queue.n)
         put(&batch, take(&s->queue));
+    if (!s->queue.n)
+        s->due = INT64_MAX;
     s->running = batch.n;
     return batch.first;
+}
+
+/* With the lock: until something is to be done, or longer. */
+static void wait_for_more(tl_store *s)
+{
+    struct timespec until = {s->due / 1000, s->due % 1000 * 1000000};
+    if (s->due == INT64_MAX)
+        pthread_cond_wait(&s->more, &s->lock);
+    else
+        (void)pthread_cond_timedwait(&s->more, &s->lock, &until);
 }
 
 static void *run_thread(void *user)
@@ -221,6 +252,8 @@ static void *run_thread(void *user)
     tl_store *s = user;
     tl_why why = {""};
     tl_err e = open_file(s, &why);
+    /* Of this thread alone. Where that is forbidden it goes on as before. */
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), getpriority(PRIO_PROCESS, 0) + NICE);
     pthread_mutex_lock(&s->lock);
     s->opened = true;
     s->open_error = e;
@@ -234,7 +267,7 @@ static void *run_thread(void *user)
         if (!jobs && s->closing)
             break;
         if (!jobs) {
-            pthread_cond_wait(&s->more, &s->lock);
+            wait_for_more(s);
             continue;
         }
         pthread_mutex_unlock(&s->lock);
@@ -292,8 +325,13 @@ tl_err tl_store_open(const char *path, const tl_store_config *config, tl_store *
     snprintf(s->state.path, sizeof s->state.path, "%s", path);
     line_init(&s->queue);
     line_init(&s->ended);
+    s->due = INT64_MAX;
     pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->more, NULL);
+    pthread_condattr_t clock;
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->more, &clock);
+    pthread_condattr_destroy(&clock);
     pthread_cond_init(&s->less, NULL);
     int error = start_thread(s);
     if (error) {
@@ -330,8 +368,14 @@ static void enqueue(tl_store *s, tl_store_job *j)
             put(&s->ended, j);
         return;
     }
+    int wait = j->may_wait_ms < s->config.wait_max_ms ? j->may_wait_ms : s->config.wait_max_ms;
+    int64_t due = wait > 0 ? now_ms() + wait : 0;
     put(&s->queue, j);
-    pthread_cond_signal(&s->more);
+    /* A thread that sleeps until an earlier time is left asleep. */
+    if (due < s->due || s->queue.n == SHARERS_MAX)
+        pthread_cond_signal(&s->more);
+    if (due < s->due)
+        s->due = due;
 }
 
 void tl_store_submit(tl_store *s, tl_store_job *j)

@@ -4,7 +4,11 @@
  *
  * What is acknowledged is on the disk. All jobs that wait go into one transaction, each in a
  * savepoint of its own; after its commit (synchronous=FULL) each job's `done` says so. A job that
- * fails leaves nothing behind, and does not touch the others.
+ * fails leaves nothing behind, and does not touch the others. A job for which nobody waits says how
+ * long it may wait for others to share its commit with; one that is in haste takes along all before it.
+ *
+ * The store's thread has a lower priority than the others: what it does is for later, and on a machine
+ * whose processors are busy it must not hold up an answer.
  *
  * A file that is corrupt, of a newer version, or set back behind what was committed is refused, and
  * not one byte of it changes (file.h, mark.h). */
@@ -25,6 +29,7 @@ typedef struct tl_store_job {
      * wrote is on the disk. Else nothing of it is, and `why` may have words. It may free the job,
      * and submit others. */
     void (*done)(struct tl_store_job *j, tl_err e);
+    int may_wait_ms; /* for others; 0: it does not wait */
     tl_why why;
     /* private */
     struct tl_store_job *next;
@@ -38,7 +43,8 @@ typedef struct {
      * tl_store_collect soon. NULL: the owner calls it anyway. */
     void (*wake)(void *user);
     void *user;
-    int busy_ms; /* how long to wait for another program that reads the file */
+    int busy_ms;     /* how long to wait for another program that reads the file */
+    int wait_max_ms; /* no job waits longer for others, whatever it says */
     long long
         full_check_max; /* bytes: the indexes of a larger file are not compared at the start */
     const char *const *steps; /* the migrations (migrations.h) */

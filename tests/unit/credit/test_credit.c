@@ -43,17 +43,41 @@ static void a_free_question_needs_no_credit_and_has_a_receipt(void **state)
     tl_credit_set_limits(p->b.credit, &none);
     assert_int_equal(tl_credit_ask(p->a.credit, &q, order, &asked), TL_OK);
     q.peer = p->a.self.id;
+    q.order = order; /* the claim brings it back: at no price nothing else tells of the question */
     assert_int_equal(tl_credit_serve(p->b.credit, &q, &served, &why), TL_OK);
     assert_true(tl_credit_delivered(served, (tl_tokens){1000000, 1000000}));
+    json_t *h = report(&p->b, TL_REPORT_HISTORY);
+    assert_int_equal(json_array_size(json_object_get(h, "entries")), 0); /* nothing to hold */
+    json_decref(h);
     tl_credit_charge(served, (tl_tokens){10, 20});
     tl_credit_over(asked, TL_CREDIT_ANSWERED, (tl_tokens){10, 20}, 0);
     settle_down(p);
-    json_t *h = report(&p->a, TL_REPORT_HISTORY);
+    h = report(&p->a, TL_REPORT_HISTORY);
     const json_t *e = json_array_get(json_object_get(h, "entries"), 0);
     assert_int_equal(json_integer_value(json_object_get(e, "amount_micro")), 0);
     assert_true(json_is_object(json_object_get(e, "receipt")));
     assert_string_equal(tl_json_string(e, "state", ""), "posted");
     json_decref(h);
+    assert_even(p, 0);
+}
+
+static void of_a_free_question_no_more_is_signed_than_was_seen(void **state)
+{
+    pair *p = *state;
+    tl_credit_question q = question_to(&p->a, "q", 0);
+    char order[TL_ORDER_MAX];
+    tl_credit_asked *asked;
+    tl_credit_served *served;
+    tl_why why;
+    assert_int_equal(tl_credit_ask(p->a.credit, &q, order, &asked), TL_OK);
+    q.peer = p->a.self.id;
+    q.order = order;
+    assert_int_equal(tl_credit_serve(p->b.credit, &q, &served, &why), TL_OK);
+    tl_credit_charge(served, (tl_tokens){10, 21});
+    tl_credit_over(asked, TL_CREDIT_ANSWERED, (tl_tokens){10, 20}, 0);
+    settle_down(p);
+    assert_int_equal(tl_credit_counters_of(p->a.credit)->not_signed, 1);
+    assert_int_equal(tl_credit_counters_of(p->a.credit)->signed_out, 0);
     assert_even(p, 0);
 }
 
@@ -522,6 +546,7 @@ int main(void)
         WITH_PAIR(a_charge_is_signed_by_both),
         WITH_PAIR(a_question_beyond_the_credit_is_refused_before_any_work),
         WITH_PAIR(a_free_question_needs_no_credit_and_has_a_receipt),
+        WITH_PAIR(of_a_free_question_no_more_is_signed_than_was_seen),
         WITH_PAIR(an_answer_that_outgrows_its_hold_ends_where_credit_ends),
         WITH_PAIR(the_same_request_again_is_neither_worked_nor_charged),
         WITH_PAIR(only_the_store_tells_that_an_old_request_is_new),

@@ -78,7 +78,8 @@ void assert_unchanged(const char *path, const content *before)
 static tl_store_config quick(void)
 {
     tl_store_config c = tl_store_config_default();
-    c.busy_ms = 0; /* who is refused is refused at once */
+    c.busy_ms = 0;     /* who is refused is refused at once */
+    c.wait_max_ms = 0; /* no test waits for others to share a commit */
     return c;
 }
 

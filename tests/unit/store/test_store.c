@@ -1,4 +1,5 @@
 #include "home.h"
+#include "store/db_state.h"
 
 #include <sys/stat.h>
 
@@ -91,6 +92,88 @@ static void reading_commits_nothing(void **state)
     tl_store_close(s);
 }
 
+static void jobs_that_may_wait_share_the_commit_of_one_in_haste(void **state)
+{
+    const home *h = *state;
+    tl_store_config c = tl_store_config_default();
+    tl_store *s;
+    tl_why why;
+    int order = 0;
+    row_job p[5];
+    c.wait_max_ms = 1000000; /* by themselves they would not end in this test */
+    assert_int_equal(tl_store_open(h->db, &c, &s, &why), TL_OK);
+    uint64_t commits = commits_of(s);
+    for (int i = 0; i < 5; i++)
+        p[i] = (row_job){.job = {.work = write_row, .done = note_done, .may_wait_ms = 1000000},
+                         .key = (uint8_t)i,
+                         .value = 1,
+                         .order = &order};
+    for (int i = 0; i < 4; i++)
+        tl_store_submit(s, &p[i].job);
+    assert_false(tl_store_is_idle(s));
+    assert_int_equal(commits_of(s), commits);
+    row_job hasty = {.job.work = read_row, .key = 3};
+    assert_int_equal(tl_store_do(s, &hasty.job), TL_OK); /* in order: it reads what waited */
+    assert_int_equal(hasty.found, 1);
+    assert_int_equal(commits_of(s), commits + 1);
+    tl_store_submit(s, &p[4].job);
+    tl_store_stop(s); /* the end is in haste, too */
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(p[i].told, TL_OK);
+    assert_int_equal(order, 5);
+    assert_int_equal(commits_of(s), commits + 2);
+    tl_store_close(s);
+}
+
+static void a_job_waits_no_longer_than_it_may(void **state)
+{
+    const home *h = *state;
+    tl_store_config c = tl_store_config_default();
+    tl_store *s;
+    tl_why why;
+    int order = 0;
+    c.wait_max_ms = 1; /* less than the job allows */
+    assert_int_equal(tl_store_open(h->db, &c, &s, &why), TL_OK);
+    row_job one = {.job = {.work = write_row, .done = note_done, .may_wait_ms = 1000000},
+                   .key = 1,
+                   .value = 1,
+                   .order = &order};
+    tl_store_submit(s, &one.job);
+    while (!tl_store_is_idle(s)) /* nothing else comes */
+        tl_store_collect(s);
+    assert_int_equal(one.told, TL_OK);
+    tl_store_close(s);
+}
+
+/* A statement that is planned anew for each value costs more than its work. */
+static tl_err read_prepared(tl_store_job *j, tl_db *db)
+{
+    row_job *r = (row_job *)j;
+    sqlite3_stmt *row;
+    for (int i = 0; i < 20; i++) {
+        tl_err e =
+            tl_db_find(db, "SELECT id FROM transfers WHERE peer = ? AND request = ? AND role = ?",
+                       TL_DB_WITH(tl_db_bytes("12345678901234567890123456789012", 32),
+                                  tl_db_text("r"), tl_db_text(i % 2 ? "asked" : "served")),
+                       &row);
+        if (e != TL_ERR_NOT_FOUND)
+            return e ? e : TL_ERR_EXISTS;
+    }
+    for (sqlite3_stmt *s = NULL; (s = sqlite3_next_stmt(db->sqlite, s));)
+        r->value += sqlite3_stmt_status(s, SQLITE_STMTSTATUS_REPREPARE, 0);
+    return TL_OK;
+}
+
+static void a_statement_is_prepared_once_whatever_its_values(void **state)
+{
+    const home *h = *state;
+    tl_store *s = open_at(h->db);
+    row_job r = {.job.work = read_prepared};
+    assert_int_equal(tl_store_do(s, &r.job), TL_OK);
+    assert_int_equal(r.value, 0);
+    tl_store_close(s);
+}
+
 /* What SQLite says of this connection: a text for each question. */
 typedef struct {
     tl_store_job job;
@@ -147,6 +230,9 @@ int main(void)
         IN_HOME(jobs_run_in_order_and_each_is_told_once),
         IN_HOME(a_job_that_fails_leaves_nothing_and_hurts_no_other),
         IN_HOME(reading_commits_nothing),
+        IN_HOME(jobs_that_may_wait_share_the_commit_of_one_in_haste),
+        IN_HOME(a_job_waits_no_longer_than_it_may),
+        IN_HOME(a_statement_is_prepared_once_whatever_its_values),
         IN_HOME(the_connection_waits_for_the_disk_and_trusts_no_schema),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
