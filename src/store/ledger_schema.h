@@ -12,7 +12,8 @@
  *     post             served: owed <- earned       asked: spent <- owed
  *                      paid by the peer: settled <- owed   paid by us: owed <- settled
  * (left: debited, right: credited). The balance with a peer is the debits of `owed` less its credits.
- * `accounts` carries the sums; triggers keep them, the audit proves them. */
+ * `accounts` carries the sums; triggers keep them, the audit proves them. Step 3 writes some of the
+ * triggers anew (ledger_triggers.h). */
 #ifndef TL_STORE_LEDGER_SCHEMA_H
 #define TL_STORE_LEDGER_SCHEMA_H
 

@@ -1,6 +1,7 @@
 #include "store/migrations.h"
 
 #include "store/ledger_schema.h"
+#include "store/ledger_triggers.h"
 
 /* 1: the store itself, and private networks. Times are Unix seconds; keys are raw bytes. */
 static const char networks[] =
@@ -61,7 +62,7 @@ static const char networks[] =
     "  at INTEGER NOT NULL CHECK (at >= 0)"
     ") STRICT, WITHOUT ROWID;";
 
-const char *const tl_store_steps[] = {networks, tl_store_ledger_step};
+const char *const tl_store_steps[] = {networks, tl_store_ledger_step, tl_store_triggers_step};
 const size_t tl_store_steps_n = sizeof tl_store_steps / sizeof *tl_store_steps;
 
 const char tl_store_restored_sql[] = "UPDATE invites SET state = 'withdrawn' WHERE state = 'open';";

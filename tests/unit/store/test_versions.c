@@ -88,6 +88,45 @@ static void every_earlier_version_becomes_what_a_new_store_is_and_keeps_its_rows
     free(want);
 }
 
+/* Debits and credits of all accounts that are not the sums of their entries. */
+#define UNEVEN                                                                                     \
+    "SELECT count(*) FROM accounts a WHERE "                                                       \
+    "debits != (SELECT coalesce(sum(amount), 0) FROM entries WHERE debit = a.id) OR "              \
+    "credits != (SELECT coalesce(sum(amount), 0) FROM entries WHERE credit = a.id)"
+#define BALANCE "SELECT balance_micro FROM balances"
+
+static void a_ledger_of_an_earlier_version_keeps_its_sums_and_goes_on(void **state)
+{
+    home *h = *state;
+    make_version(h, 2);
+    assert_int_equal(number_in(h->db, BALANCE), 15);
+    tl_store_close(open_at(h->db));
+    assert_int_equal(number_in(h->db, BALANCE), 15);
+    assert_int_equal(number_in(h->db, "SELECT count(*) FROM transfers"), 7);
+    assert_int_equal(number_in(h->db, "SELECT count(*) FROM entries"), 16);
+    assert_int_equal(number_in(h->db, UNEVEN), 0);
+    /* A question that was under way, */
+    alter(h->db, "UPDATE transfers SET state = 'posted', tokens_in = 1, tokens_out = 2, amount = 8,"
+                 " signed_at = 2, own_signature = zeroblob(64) WHERE request = 'under-way'");
+    assert_int_equal(number_in(h->db, BALANCE), 23);
+    /* one at a price and one at none of a peer that is new, */
+    for (int amount = 0; amount <= 4; amount += 4) {
+        char sql[600];
+        snprintf(sql, sizeof sql,
+                 "INSERT INTO transfers (kind, role, state, request, peer, network, model, at,"
+                 " price, held, cap_in, cap_out, consumer_order, tokens_in, tokens_out, amount,"
+                 " signed_at, own_signature, peer_signature) VALUES ('question', 'asked', 'posted',"
+                 " 'new-%d', zeroblob(32), x'', 'm', 2, %d, 0, 9, 9, '', 1, 1, %d, 2,"
+                 " zeroblob(64), zeroblob(64))",
+                 amount, amount, amount);
+        alter(h->db, sql);
+    }
+    assert_int_equal(number_in(h->db, BALANCE " WHERE peer = hex(zeroblob(32))"), -4);
+    assert_int_equal(number_in(h->db, "SELECT count(*) FROM entries"), 20);
+    assert_int_equal(number_in(h->db, UNEVEN), 0);
+    tl_store_close(open_at(h->db));
+}
+
 #define STEPS_MAX 16
 
 /* This program as a later one, with one more step. */
@@ -161,6 +200,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_HOME(every_earlier_version_becomes_what_a_new_store_is_and_keeps_its_rows),
+        IN_HOME(a_ledger_of_an_earlier_version_keeps_its_sums_and_goes_on),
         IN_HOME(a_step_that_fails_changes_nothing),
         IN_HOME(a_later_program_takes_it_on_and_then_this_one_refuses),
         IN_HOME(a_version_in_between_is_taken_on),
