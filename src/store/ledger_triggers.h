@@ -7,10 +7,10 @@
 #ifndef TL_STORE_LEDGER_TRIGGERS_H
 #define TL_STORE_LEDGER_TRIGGERS_H
 
-#define TL_ACCOUNT(kind, network)                                                                  \
+/* clang-format off */
+#define TL_ACCOUNT(kind, network) \
     "(SELECT id FROM accounts WHERE kind = '" kind "' AND peer = NEW.peer AND network = " network ")"
 
-/* clang-format off */
 #define TL_ENTER_HOLD \
     " INSERT INTO entries VALUES (NEW.id, 'hold'," \
     "  CASE NEW.role WHEN 'served' THEN " TL_ACCOUNT("held", "x''") " ELSE " TL_ACCOUNT("holds", "x''") " END," \
