@@ -23,6 +23,7 @@ typedef enum {
     TL_SIGN_PRICE,
     TL_SIGN_SETTLEMENT,
     TL_SIGN_GROUP_KEY,
+    TL_SIGN_ATTACH,
 } tl_sign_purpose;
 
 #define TL_SIGNATURE_SIZE 64

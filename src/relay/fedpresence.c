@@ -280,7 +280,7 @@ static tl_err put_profile(tl_relay *r, const tl_fed_message *m, tl_relay_node **
                                        .display_name = name,
                                        .capabilities = m->capabilities,
                                        .capabilities_object = object,
-                                       .quiet = true};
+                                       .features = {.quiet = true}};
     tl_err e = tl_relay_registry_put(&r->registry, &m->node, &registration, ret_node, ret_joined);
     json_decref(object);
     return e;

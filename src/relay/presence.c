@@ -125,7 +125,7 @@ static size_t emit_news(tl_relay *r, tl_relay_chunk *chunk, size_t leaves)
     size_t sent = 0;
     for (tl_relay_node *n = r->registry.table; n; n = n->hh.next) {
         size_t from = n->leaves_from < leaves ? n->leaves_from : leaves;
-        if (n->quiet || !n->conn) {
+        if (n->features.quiet || !n->conn) {
         } else if (!n->joins_from) {
             sent += emit_part(r, n, chunk, from, chunk->n);
         } else {

@@ -67,7 +67,7 @@ tl_err tl_relay_registry_put(tl_relay_registry *g, const tl_node_id *id,
     tl_relay_profile_clear(&n->profile);
     n->holdings = holdings;
     n->profile = profile;
-    n->quiet = r->quiet;
+    n->features = r->features;
     snprintf(n->wg_hex, sizeof n->wg_hex, "%s", r->wg_public ? r->wg_public : "");
     *ret_node = n;
     *ret_joined = joined;

@@ -18,7 +18,7 @@ struct tl_relay_node {
     tl_node_id id;
     char hex[TL_NODE_ID_HEX + 1];    /* the ID as it stands in messages */
     char wg_hex[TL_NODE_ID_HEX + 1]; /* "" when the node gave none */
-    bool quiet;
+    tl_signal_features features;
     uint64_t sequence;        /* grows with each join; the registry is in this order */
     tl_relay_conn *conn;      /* the node's socket; NULL: it is at another relay, */
     struct tl_fed_seat *away; /* and that one is here. Else NULL */

@@ -12,6 +12,9 @@ static const char *const type_names[TL_SIGNAL_TYPES] = {
     [TL_SIGNAL_PEER_JOINED] = "peerJoined",
     [TL_SIGNAL_PEER_LEFT] = "peerLeft",
     [TL_SIGNAL_ERROR] = "error",
+    [TL_SIGNAL_RELAY_OFFER] = "relayOffer",
+    [TL_SIGNAL_RELAY_WARNING] = "relayWarning",
+    [TL_SIGNAL_GOODBYE] = "goodbye",
     [TL_SIGNAL_OFFER] = "offer",
     [TL_SIGNAL_ANSWER] = "answer",
     [TL_SIGNAL_ICE_CANDIDATE] = "iceCandidate",
@@ -126,11 +129,12 @@ static tl_err misshaped(tl_slice text)
 /* --- routed messages --- */
 
 #define KEYS_MAX 16 /* more keys than our senders write; beyond it, jansson looks for duplicates */
-enum { FROM, TO, SESSION, DATA, FIELDS };
+enum { FROM, TO, SESSION, DATA, REASON, FIELDS };
 static const struct {
     const char *name;
     size_t n;
-} fields[FIELDS] = {{"fromNodeID", 10}, {"toNodeID", 8}, {"sessionID", 9}, {"data", 4}};
+} fields[FIELDS] = {
+    {"fromNodeID", 10}, {"toNodeID", 8}, {"sessionID", 9}, {"data", 4}, {"reason", 6}};
 
 typedef struct {
     tl_slice value[FIELDS]; /* with quotes; p is NULL while not seen */
@@ -169,8 +173,9 @@ static tl_err take_member(routed *r, tl_jsonscan *s, tl_slice key)
     for (int f = 0; f < FIELDS; f++) {
         if (key.n != fields[f].n || memcmp(key.p, fields[f].name, key.n) != 0)
             continue;
-        r->value[f] = value;
-        if (kind != TL_JSON_STRING)
+        if (kind == TL_JSON_STRING)
+            r->value[f] = value;
+        else if (f != REASON) /* nobody needs it, so any other value is an unknown field's */
             r->wrong_type = true;
     }
     return TL_OK;
@@ -328,6 +333,8 @@ static tl_err scan_routed(tl_slice text, tl_jsonscan *outer, tl_signal *s)
         s->data = tl_slice_of(r.value[DATA].p + 1, r.value[DATA].n - 2);
     else if (s->type == TL_SIGNAL_RELAY_DATA)
         return TL_ERR_INVALID; /* its name has escapes: no sender does that */
+    if (r.value[REASON].p)
+        s->reason = tl_slice_of(r.value[REASON].p + 1, r.value[REASON].n - 2);
     return tl_signal_session_is(s->session) ? TL_OK : TL_ERR_INVALID;
 }
 

@@ -9,6 +9,7 @@
 #define TL_WIRE_SIGNAL_H
 
 #include "base/json.h"
+#include "base/time.h"
 
 #define TL_SIGNAL_DEPTH_MAX    16          /* docs/protocol.md: the outer object is 1 */
 #define TL_SIGNAL_SMALL_MAX    (64u << 10) /* bytes of all but relayData, discoverResponse, register */
@@ -32,6 +33,9 @@ typedef enum {
     TL_SIGNAL_PEER_JOINED,
     TL_SIGNAL_PEER_LEFT,
     TL_SIGNAL_ERROR,
+    TL_SIGNAL_RELAY_OFFER,
+    TL_SIGNAL_RELAY_WARNING,
+    TL_SIGNAL_GOODBYE,
     TL_SIGNAL_OFFER, /* from here on: routed from node to node */
     TL_SIGNAL_ANSWER,
     TL_SIGNAL_ICE_CANDIDATE,
@@ -67,6 +71,15 @@ typedef enum {
 const char *tl_signal_code_name(tl_signal_code c);
 tl_signal_code tl_signal_code_parse(tl_slice name);
 
+/* What a node tells in `register`, and a relay in `challenge`, that it can do. A name that we do not
+ * know counts for nothing. */
+typedef struct {
+    bool quiet; /* "quiet": this node wants no peerJoined and peerLeft */
+    bool
+        relay_token; /* "relay-token": it understands relayOffer, relayWarning and binary messages */
+    bool goodbye;    /* "goodbye": it understands goodbye */
+} tl_signal_features;
+
 typedef enum { TL_SIGNAL_AT_RELAY, TL_SIGNAL_AT_NODE } tl_signal_side;
 
 /* What one text holds. Slices borrow from the text or, where escapes had to be undone, from the
@@ -78,7 +91,8 @@ typedef struct {
     json_t *object;     /* the payload parsed; only of types that are not routed */
     /* of routed types */
     tl_slice from, to, session;
-    tl_slice data; /* of relayData: base64 as it stands, between its quotes */
+    tl_slice data;   /* of relayData: base64 as it stands, between its quotes */
+    tl_slice reason; /* a text of this name, as it stands between its quotes; else empty */
     char text[3][TL_SIGNAL_SESSION_MAX + 2];
 } tl_signal;
 

@@ -50,6 +50,23 @@ static bool optional_integer(const json_t *o, const char *key, int low, int high
     return true;
 }
 
+/* An integer from 0 to `high`; absent and null leave *ret alone. */
+static bool optional_count(const json_t *o, const char *key, int64_t high, int64_t *ret)
+{
+    const json_t *v = json_object_get(o, key);
+    if (!v || json_is_null(v))
+        return true;
+    if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > high)
+        return false;
+    *ret = json_integer_value(v);
+    return true;
+}
+
+static bool session(const json_t *o, const char **ret)
+{
+    return string(o, "sessionID", ret) && tl_signal_session_is(tl_slice_str(*ret));
+}
+
 static bool optional_strings(const json_t *o, const char *key)
 {
     const json_t *v = json_object_get(o, key), *item;
@@ -74,11 +91,19 @@ static bool lists(const json_t *o, const char *key, const char *text)
     return false;
 }
 
+static tl_signal_features features_of(const json_t *o)
+{
+    return (tl_signal_features){.quiet = lists(o, "features", "quiet"),
+                                .relay_token = lists(o, "features", "relay-token"),
+                                .goodbye = lists(o, "features", "goodbye")};
+}
+
 tl_err tl_signal_read_challenge(const tl_signal *s, tl_signal_challenge *ret)
 {
     tl_signal_challenge c;
     if (!string(s->object, "nonce", &c.nonce) || !tl_signal_is_hex64(c.nonce))
         return TL_ERR_INVALID;
+    c.features = features_of(s->object);
     *ret = c;
     return TL_OK;
 }
@@ -118,8 +143,7 @@ tl_err tl_signal_read_register(const tl_signal *s, tl_signal_register *ret)
         optional_strings(o, "features");
     if (!good)
         return TL_ERR_INVALID;
-    r.quiet = lists(o, "features", "quiet");
-    r.relay_token = lists(o, "features", "relay-token");
+    r.features = features_of(o);
     *ret = r;
     return TL_OK;
 }
@@ -209,5 +233,45 @@ tl_err tl_signal_read_error(const tl_signal *s, tl_signal_error *ret)
         return TL_ERR_INVALID;
     e.code = tl_signal_code_parse(tl_slice_str(e.code_text));
     *ret = e;
+    return TL_OK;
+}
+
+tl_err tl_signal_read_relay_offer(const tl_signal *s, tl_signal_relay_offer *ret)
+{
+    const json_t *o = s->object;
+    const char *token;
+    int64_t limit = 0, expires_at = 0;
+    tl_signal_relay_offer r = {.session = NULL};
+    if (!session(o, &r.session) || !string(o, "token", &token) ||
+        tl_hex_parse(tl_slice_str(token), false, r.token, sizeof r.token) ||
+        !optional_string(o, "udp", &r.udp) ||
+        !optional_count(o, "expiresAt", INT64_MAX, &expires_at) ||
+        !optional_count(o, "limitBytesPerSecond", INT64_MAX, &limit))
+        return TL_ERR_INVALID;
+    r.expires_at = expires_at;
+    r.limit_bytes_per_second = (uint64_t)limit;
+    *ret = r;
+    return TL_OK;
+}
+
+tl_err tl_signal_read_relay_warning(const tl_signal *s, tl_signal_relay_warning *ret)
+{
+    tl_signal_relay_warning w = {.session = NULL};
+    if (!session(s->object, &w.session) || !string(s->object, "reason", &w.reason) ||
+        !optional_count(s->object, "endsAt", INT64_MAX, &w.ends_at))
+        return TL_ERR_INVALID;
+    *ret = w;
+    return TL_OK;
+}
+
+tl_err tl_signal_read_goodbye(const tl_signal *s, tl_signal_goodbye *ret)
+{
+    int seconds = 0;
+    tl_signal_goodbye g = {.reason = NULL};
+    if (!string(s->object, "reason", &g.reason) ||
+        !optional_integer(s->object, "inSeconds", 0, 86400, &seconds))
+        return TL_ERR_INVALID;
+    g.in_seconds = (unsigned)seconds;
+    *ret = g;
     return TL_OK;
 }

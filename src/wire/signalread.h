@@ -15,6 +15,7 @@
 
 typedef struct {
     const char *nonce; /* 64 hex digits */
+    tl_signal_features features;
 } tl_signal_challenge;
 
 typedef struct {
@@ -27,8 +28,7 @@ typedef struct {
     const json_t *capabilities_object;
     const char *signature;
     const char *challenge_signature;
-    bool quiet;       /* feature: wants no peerJoined and peerLeft */
-    bool relay_token; /* feature: asks for a token that opens a session of the UDP relay */
+    tl_signal_features features;
 } tl_signal_register;
 
 typedef struct {
@@ -63,6 +63,26 @@ typedef struct {
     const char *code_text, *message, *about, *session;
 } tl_signal_error;
 
+/* Datagrams of this session may go as `token || datagram`. */
+typedef struct {
+    const char *session;             /* 1 to 64 of [A-Za-z0-9-] */
+    uint8_t token[16];               /* the receiver's own */
+    const char *udp;                 /* HOST:PORT; NULL: only by WebSocket */
+    tl_unix expires_at;              /* Unix seconds; 0: no limit */
+    uint64_t limit_bytes_per_second; /* 0: no limit */
+} tl_signal_relay_offer;
+
+typedef struct {
+    const char *session;
+    const char *reason; /* "session_max" */
+    tl_unix ends_at;    /* Unix seconds */
+} tl_signal_relay_warning;
+
+typedef struct {
+    const char *reason;  /* "restart" */
+    unsigned in_seconds; /* at most 86400 */
+} tl_signal_goodbye;
+
 /* All: TL_ERR_INVALID where a field is missing, of a wrong type or out of range. */
 TL_CHECK tl_err tl_signal_read_challenge(const tl_signal *s, tl_signal_challenge *ret);
 TL_CHECK tl_err tl_signal_read_register(const tl_signal *s, tl_signal_register *ret);
@@ -70,6 +90,9 @@ TL_CHECK tl_err tl_signal_read_discover(const tl_signal *s, tl_signal_discover *
 TL_CHECK tl_err tl_signal_read_ack(const tl_signal *s, tl_signal_ack *ret);
 TL_CHECK tl_err tl_signal_read_presence(const tl_signal *s, tl_signal_peer *ret);
 TL_CHECK tl_err tl_signal_read_error(const tl_signal *s, tl_signal_error *ret);
+TL_CHECK tl_err tl_signal_read_relay_offer(const tl_signal *s, tl_signal_relay_offer *ret);
+TL_CHECK tl_err tl_signal_read_relay_warning(const tl_signal *s, tl_signal_relay_warning *ret);
+TL_CHECK tl_err tl_signal_read_goodbye(const tl_signal *s, tl_signal_goodbye *ret);
 
 /* discoverResponse: how many peers, the i-th of them, and the cursor for more (NULL: there are no
  * more). TL_ERR_INVALID of one peer spoils that peer alone. */

@@ -2,6 +2,7 @@
 
 #include "base/base64.h"
 
+#include <inttypes.h>
 #include <math.h>
 
 /* Appends pieces until one fails; `finish` then undoes them all. */
@@ -75,12 +76,29 @@ static void put_type(writer *w, tl_signal_type type)
     put(w, "\":");
 }
 
-tl_err tl_signal_write_challenge(tl_buf *out, const char *nonce)
+static void put_features(writer *w, tl_signal_features f)
+{
+    const char *names[] = {f.quiet ? "\"quiet\"" : NULL, f.relay_token ? "\"relay-token\"" : NULL,
+                           f.goodbye ? "\"goodbye\"" : NULL};
+    const char *comma = "";
+    put(w, ",\"features\":[");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (!names[i])
+            continue;
+        put(w, comma);
+        put(w, names[i]);
+        comma = ",";
+    }
+    put(w, "]");
+}
+
+tl_err tl_signal_write_challenge(tl_buf *out, const char *nonce, tl_signal_features features)
 {
     writer w = begin(out);
     put_type(&w, TL_SIGNAL_CHALLENGE);
     put_field(&w, "{", "nonce", nonce);
-    put(&w, ",\"features\":[]}}");
+    put_features(&w, features);
+    put(&w, "}}");
     return finish(&w);
 }
 
@@ -135,6 +153,52 @@ tl_err tl_signal_write_error(tl_buf *out, tl_signal_code code, const char *messa
     return finish(&w);
 }
 
+static void put_integer(writer *w, const char *before_and_key, int64_t number)
+{
+    put(w, before_and_key);
+    if (!w->e)
+        w->e = tl_buf_printf(w->out, "%" PRId64, number);
+}
+
+tl_err tl_signal_write_relay_offer(tl_buf *out, const tl_signal_offered *offer)
+{
+    writer w = begin(out);
+    char token[2 * sizeof offer->token + 1];
+    tl_hex_write(token, offer->token, sizeof offer->token);
+    put_type(&w, TL_SIGNAL_RELAY_OFFER);
+    put_field(&w, "{", "sessionID", offer->session);
+    put_field(&w, ",", "token", token);
+    if (*offer->udp)
+        put_field(&w, ",", "udp", offer->udp);
+    put_integer(&w, ",\"expiresAt\":", offer->expires_at);
+    if (offer->limit_bytes_per_second)
+        put_integer(&w, ",\"limitBytesPerSecond\":", (int64_t)offer->limit_bytes_per_second);
+    put(&w, "}}");
+    return finish(&w);
+}
+
+tl_err tl_signal_write_relay_warning(tl_buf *out, const char *session, const char *reason,
+                                     tl_unix ends_at)
+{
+    writer w = begin(out);
+    put_type(&w, TL_SIGNAL_RELAY_WARNING);
+    put_field(&w, "{", "sessionID", session);
+    put_field(&w, ",", "reason", reason);
+    put_integer(&w, ",\"endsAt\":", ends_at);
+    put(&w, "}}");
+    return finish(&w);
+}
+
+tl_err tl_signal_write_goodbye(tl_buf *out, const char *reason, unsigned in_seconds)
+{
+    writer w = begin(out);
+    put_type(&w, TL_SIGNAL_GOODBYE);
+    put_field(&w, "{", "reason", reason);
+    put_integer(&w, ",\"inSeconds\":", in_seconds);
+    put(&w, "}}");
+    return finish(&w);
+}
+
 tl_err tl_signal_write_peers_begin(tl_buf *out)
 {
     writer w = begin(out);
@@ -181,7 +245,9 @@ tl_err tl_signal_write_register(tl_buf *out, const tl_signal_registration *r)
     put_field(&w, ",", "signature", r->signature);
     if (r->challenge_signature)
         put_field(&w, ",", "challengeSignature", r->challenge_signature);
-    put(&w, r->quiet ? ",\"features\":[\"quiet\"]}}" : "}}");
+    if (r->features.quiet || r->features.relay_token || r->features.goodbye)
+        put_features(&w, r->features);
+    put(&w, "}}");
     return finish(&w);
 }
 
@@ -233,6 +299,16 @@ tl_err tl_signal_write_session(tl_buf *out, tl_signal_type type, const char *fro
 {
     writer w = begin(out);
     put_session(&w, type, from, to, session);
+    put(&w, "}}");
+    return finish(&w);
+}
+
+tl_err tl_signal_write_close(tl_buf *out, const char *from, const char *to, const char *session,
+                             const char *reason)
+{
+    writer w = begin(out);
+    put_session(&w, TL_SIGNAL_RELAY_CLOSE, from, to, session);
+    put_field(&w, ",", "reason", reason);
     put(&w, "}}");
     return finish(&w);
 }

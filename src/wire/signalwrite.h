@@ -7,7 +7,8 @@
 
 /* --- relay to node --- */
 /* `nonce` is 64 hex digits. */
-TL_CHECK tl_err tl_signal_write_challenge(tl_buf *out, const char *nonce);
+TL_CHECK tl_err tl_signal_write_challenge(tl_buf *out, const char *nonce,
+                                          tl_signal_features features);
 /* `registered_at`: seconds since 2001. `udp` and `observed` are left out when "", `models_kept` when
  * negative. */
 TL_CHECK tl_err tl_signal_write_ack(tl_buf *out, const char *node_id, double registered_at,
@@ -32,13 +33,28 @@ TL_CHECK tl_err tl_signal_write_peers_begin(tl_buf *out);
 TL_CHECK tl_err tl_signal_write_peer(tl_buf *out, bool first, const tl_signal_listed *peer);
 TL_CHECK tl_err tl_signal_write_peers_end(tl_buf *out, const char *cursor);
 
+typedef struct {
+    const char *session;
+    uint8_t token[16];
+    const char *udp;                 /* "": by WebSocket alone */
+    tl_unix expires_at;              /* Unix seconds; 0: no limit */
+    uint64_t limit_bytes_per_second; /* 0: none; left out */
+} tl_signal_offered;
+TL_CHECK tl_err tl_signal_write_relay_offer(tl_buf *out, const tl_signal_offered *offer);
+TL_CHECK tl_err tl_signal_write_relay_warning(tl_buf *out, const char *session, const char *reason,
+                                              tl_unix ends_at);
+TL_CHECK tl_err tl_signal_write_goodbye(tl_buf *out, const char *reason, unsigned in_seconds);
+/* relayClose, as a relay writes it that ends a session: `from` is the other member. */
+TL_CHECK tl_err tl_signal_write_close(tl_buf *out, const char *from, const char *to,
+                                      const char *session, const char *reason);
+
 /* --- node to relay --- */
 typedef struct {
     const char *node_id, *wg_public, *display_name;
     tl_slice capabilities;           /* JSON text of the object */
     const char *signature;           /* hex */
     const char *challenge_signature; /* hex; NULL: no challenge came */
-    bool quiet;
+    tl_signal_features features;
 } tl_signal_registration;
 TL_CHECK tl_err tl_signal_write_register(tl_buf *out, const tl_signal_registration *r);
 

@@ -226,7 +226,7 @@ static void answer_challenge(peer *p, const tl_signal *s)
                                 .capabilities = tl_slice_str(capabilities),
                                 .signature = legacy_hex,
                                 .challenge_signature = proof_hex,
-                                .quiet = true};
+                                .features = {.quiet = true}};
     must(tl_signal_write_register(&text, &r), "register");
     send_text(p, tl_buf_slice(&text));
     tl_buf_clear(&text);

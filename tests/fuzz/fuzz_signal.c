@@ -12,6 +12,9 @@ static void read_all(const tl_signal *s)
     tl_signal_ack ack;
     tl_signal_peer peer;
     tl_signal_error error;
+    tl_signal_relay_offer offer;
+    tl_signal_relay_warning warning;
+    tl_signal_goodbye goodbye;
     switch (s->type) {
     case TL_SIGNAL_CHALLENGE: (void)!tl_signal_read_challenge(s, &challenge); break;
     case TL_SIGNAL_REGISTER:
@@ -31,6 +34,9 @@ static void read_all(const tl_signal *s)
         break;
     case TL_SIGNAL_PEER_JOINED:
     case TL_SIGNAL_PEER_LEFT: (void)!tl_signal_read_presence(s, &peer); break;
+    case TL_SIGNAL_RELAY_OFFER: (void)!tl_signal_read_relay_offer(s, &offer); break;
+    case TL_SIGNAL_RELAY_WARNING: (void)!tl_signal_read_relay_warning(s, &warning); break;
+    case TL_SIGNAL_GOODBYE: (void)!tl_signal_read_goodbye(s, &goodbye); break;
     case TL_SIGNAL_ERROR: (void)!tl_signal_read_error(s, &error); break;
     default: break;
     }

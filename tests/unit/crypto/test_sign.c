@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#define PURPOSES 16
+#define PURPOSES 18
 
 static tl_identity signer(uint64_t seed)
 {
@@ -77,9 +77,9 @@ static void the_signed_bytes_are_prefix_purpose_nul_body(void **state)
 {
     (void)state;
     static const char *const names[PURPOSES] = {
-        "register",      "offer",       "answer",        "candidate", "punch-intro", "punch-ready",
-        "relay-request", "relay-offer", "relay-migrate", "invite",    "join",        "revocation",
-        "receipt",       "nat-hint",    "price",         "settlement"};
+        "register",      "offer",       "answer",        "candidate",  "punch-intro", "punch-ready",
+        "relay-request", "relay-offer", "relay-migrate", "invite",     "join",        "revocation",
+        "receipt",       "nat-hint",    "price",         "settlement", "group-key",   "attach"};
     tl_identity id = signer(2);
     for (int p = 0; p < PURPOSES; p++) {
         tl_buf whole = {0};

@@ -4,11 +4,8 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
 
@@ -338,7 +335,8 @@ static void a_registration_is_read_with_its_capabilities_as_they_stand(void **st
         read_register(
             "{\"register\":{\"_0\":{\"nodeID\":\"" A "\",\"publicKey\":\"" A
             "\",\"wgPublicKey\":null,\"displayName\":\"n\xC3\xA9\",\"capabilities\":" CAPABILITIES
-            ",\"signature\":\"ab\",\"challengeSignature\":\"cd\",\"features\":[\"x\",\"quiet\"]}}}",
+            ",\"signature\":\"ab\",\"challengeSignature\":\"cd\",\"features\":[\"x\",\"quiet\","
+            "\"goodbye\"]}}}",
             &s, &r),
         TL_OK);
     assert_string_equal(r.node_id, A);
@@ -347,8 +345,9 @@ static void a_registration_is_read_with_its_capabilities_as_they_stand(void **st
     assert_true(tl_slice_eq(r.capabilities, TL_SLICE_LIT(CAPABILITIES)));
     assert_string_equal(r.signature, "ab");
     assert_string_equal(r.challenge_signature, "cd");
-    assert_true(r.quiet);
-    assert_false(r.relay_token);
+    assert_true(r.features.quiet);
+    assert_true(r.features.goodbye);
+    assert_false(r.features.relay_token);
     tl_signal_clear(&s);
 }
 
@@ -443,10 +442,12 @@ static void what_the_relay_writes_a_node_reads(void **state)
     (void)state;
     tl_signal s;
     tl_signal_challenge c;
-    assert_int_equal(tl_signal_write_challenge(&out, A), TL_OK);
+    tl_signal_features can = {.relay_token = true, .goodbye = true};
+    assert_int_equal(tl_signal_write_challenge(&out, A, can), TL_OK);
     rescan(TL_SIGNAL_AT_NODE, &s);
     assert_int_equal(tl_signal_read_challenge(&s, &c), TL_OK);
     assert_string_equal(c.nonce, A);
+    assert_true(c.features.relay_token && c.features.goodbye && !c.features.quiet);
     tl_signal_clear(&s);
     tl_signal_ack ack;
     assert_int_equal(tl_signal_write_ack(&out, A, 800000000.25, 300, "h:1", "1.2.3.4:5", 7), TL_OK);
@@ -525,12 +526,12 @@ static void what_a_node_writes_the_relay_reads(void **state)
                                   .capabilities = TL_SLICE_LIT(CAPABILITIES),
                                   .signature = "s",
                                   .challenge_signature = "c",
-                                  .quiet = true};
+                                  .features = {.quiet = true, .relay_token = true}};
     assert_int_equal(tl_signal_write_register(&out, &reg), TL_OK);
     rescan(TL_SIGNAL_AT_RELAY, &s);
     assert_int_equal(tl_signal_read_register(&s, &r), TL_OK);
     assert_string_equal(r.challenge_signature, "c");
-    assert_true(r.quiet);
+    assert_true(r.features.quiet && r.features.relay_token && !r.features.goodbye);
     tl_signal_clear(&s);
     tl_signal_discover d;
     assert_int_equal(tl_signal_write_discover(&out, A, "m", 16.5, 2, B, 50, "cur"), TL_OK);
