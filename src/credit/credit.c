@@ -152,8 +152,7 @@ static int may_wait_of(const tl_book_op *op)
     case TL_BOOK_POST: return op->entry.receipt.amount ? AFTER_ANSWER : FREE_WAITS;
     case TL_BOOK_CLAIM: return op->entry.receipt.amount ? MONEY_WAITS : FREE_WAITS;
     case TL_BOOK_OVER: return op->answered ? MONEY_WAITS : FREE_WAITS;
-    case TL_BOOK_BEGIN: /* an answer waits for its provider's books; for its consumer's the order speaks */
-        return op->entry.role == TL_LEDGER_SERVED ? 0 : FREE_WAITS;
+    case TL_BOOK_BEGIN: /* a question is answered without it, and its order tells of it */
     case TL_BOOK_VOID:
     case TL_BOOK_LAPSE:
     case TL_BOOK_SIGN: /* it is asked for again */

@@ -1,7 +1,7 @@
 /* credit.h - what this node and its peers come to owe each other: holds, charges, receipts that both
  * sign, settlements, and who is trusted for how much. Sans-IO: the store is a function that carries
  * out operations of market/book.h, peers are told by another one. Never asks or answers a question
- * itself. An answer waits for no disk but the word that its question is new.
+ * itself. An answer waits for the word that its question is new, and for no write to the disk.
  *
  * A question that this node answers (the provider):
  *   tl_credit_serve    holds what it may cost; refuses where that is more than the peer may owe

@@ -106,11 +106,13 @@ static void settle_hold(tl_credit_served *s)
     HASH_DELETE(hh, s->credit->serving, s);
 }
 
+/* Of KNOWN, then of BEGIN. */
 static void begin_done(tl_book_op *op, tl_err e)
 {
     tl_credit_served *s = op->user;
-    tl_credit_note_disk(s->credit, e);
-    s->is_known = e == TL_ERR_EXISTS;
+    if (op->what == TL_BOOK_BEGIN) /* reading tells nothing of the disk's room */
+        tl_credit_note_disk(s->credit, e);
+    s->is_known = s->is_known || e == TL_ERR_EXISTS;
     s->pending--;
     tl_book_op_free(op);
     if (s->over) {
@@ -157,16 +159,27 @@ static tl_credit_served *new_served(tl_credit *c, tl_account *a, const tl_reques
     return s;
 }
 
-/* Of a question at no price the store learns when it is charged: there is nothing to hold. */
+static bool submit_begin(tl_credit_served *s, tl_book_what what)
+{
+    tl_book_op *op = tl_book_op_new(what);
+    if (op)
+        op->entry = s->entry;
+    bool ok = tl_credit_submit(s->credit, op, begin_done, s);
+    s->pending += ok;
+    return ok;
+}
+
+/* Of a question at no price the store learns when it is charged: there is nothing to hold. At a price
+ * the answer waits for the word that the question is new, and not for the disk. */
 static bool begin(tl_credit_served *s)
 {
     if (!s->entry.price)
         return true;
-    tl_book_op *op = tl_book_op_new(TL_BOOK_BEGIN);
-    if (op)
-        op->entry = s->entry;
-    s->pending = tl_credit_submit(s->credit, op, begin_done, s);
-    return s->pending > 0;
+    if (!submit_begin(s, TL_BOOK_KNOWN))
+        return false;
+    /* Without it the charge makes the entry; a crash before that leaves no hold to void. */
+    (void)!submit_begin(s, TL_BOOK_BEGIN);
+    return true;
 }
 
 tl_err tl_credit_serve(tl_credit *c, const tl_credit_question *q, tl_credit_served **ret_served,

@@ -127,6 +127,18 @@ static tl_err begin(tl_db *db, const tl_ledger_entry *e)
                    tl_db_int(e->cap.out), tl_db_text(e->order)));
 }
 
+static tl_err known(tl_db *db, const tl_ledger_entry *e)
+{
+    int64_t n;
+    tl_err err = tl_db_number(db,
+                              "SELECT count(*) FROM transfers WHERE peer = ? AND request = ? AND "
+                              "role = ? AND kind = 'question' AND state != 'voided'",
+                              TL_DB_WITH(id_value(&e->peer), tl_db_text(e->request),
+                                         tl_db_text(tl_ledger_role_name(e->role))),
+                              0, &n);
+    return err ? err : n ? TL_ERR_EXISTS : TL_OK;
+}
+
 /* The question is over: nothing more can be claimed than what was seen. */
 static tl_err over(tl_db *db, const tl_ledger_entry *e, bool answered)
 {
@@ -430,6 +442,7 @@ tl_err tl_ledger_run(tl_db *db, tl_book_op *op)
 {
     switch (op->what) {
     case TL_BOOK_BEGIN: return begin(db, &op->entry);
+    case TL_BOOK_KNOWN: return known(db, &op->entry);
     case TL_BOOK_OVER: return over(db, &op->entry, op->answered);
     case TL_BOOK_OWED: return read_owed(db, op);
     case TL_BOOK_ADOPT: return adopt(db, op);
@@ -481,6 +494,7 @@ tl_err tl_ledger_submit(tl_store *s, tl_book_op *op)
     j->job.work = op_work;
     j->job.done = op_done;
     j->job.may_wait_ms = op->may_wait_ms;
+    j->job.reads = op->what == TL_BOOK_KNOWN;
     j->op = op;
     tl_store_submit(s, &j->job);
     return TL_OK;

@@ -37,7 +37,7 @@ struct tl_store {
     pthread_mutex_t lock; /* of all below */
     pthread_cond_t more;  /* for the store's thread: a job came, or it shall end */
     pthread_cond_t less;  /* for the owner: a job ended, or the file is open */
-    line queue, ended;
+    line queue, readers, ended;
     int64_t due;    /* milliseconds: the queue waits until then; INT64_MAX: it is empty */
     size_t running; /* jobs of the batch that runs */
     bool closing;   /* no further jobs */
@@ -227,6 +227,11 @@ static tl_store_job *take_batch(tl_store *s)
 {
     line batch;
     line_init(&batch);
+    while (batch.n < BATCH_MAX && s->readers.n)
+        put(&batch, take(&s->readers));
+    s->running = batch.n;
+    if (batch.n)
+        return batch.first;
     if (!s->closing && s->queue.n < SHARERS_MAX && now_ms() < s->due)
         return NULL;
     while (batch.n < BATCH_MAX && s->queue.n)
@@ -324,6 +329,7 @@ tl_err tl_store_open(const char *path, const tl_store_config *config, tl_store *
     snprintf(s->path, sizeof s->path, "%s", path);
     snprintf(s->state.path, sizeof s->state.path, "%s", path);
     line_init(&s->queue);
+    line_init(&s->readers);
     line_init(&s->ended);
     s->due = INT64_MAX;
     pthread_mutex_init(&s->lock, NULL);
@@ -358,7 +364,7 @@ tl_err tl_store_open(const char *path, const tl_store_config *config, tl_store *
 static void enqueue(tl_store *s, tl_store_job *j)
 {
     j->ended = false;
-    if (s->closing || s->queue.n >= TL_STORE_QUEUE_MAX) {
+    if (s->closing || s->queue.n + s->readers.n >= TL_STORE_QUEUE_MAX) {
         j->result = s->closing ? TL_ERR_CLOSED : TL_ERR_BUSY;
         tl_why_set(&j->why, j->result, "%s",
                    s->closing ? "the node is stopping"
@@ -366,6 +372,11 @@ static void enqueue(tl_store *s, tl_store_job *j)
         j->ended = true;
         if (!j->waited)
             put(&s->ended, j);
+        return;
+    }
+    if (j->reads) {
+        put(&s->readers, j);
+        pthread_cond_signal(&s->more);
         return;
     }
     int wait = j->may_wait_ms < s->config.wait_max_ms ? j->may_wait_ms : s->config.wait_max_ms;
@@ -434,7 +445,7 @@ bool tl_store_is_idle(const tl_store *store)
 {
     tl_store *s = (tl_store *)(uintptr_t)store; /* only its lock changes */
     pthread_mutex_lock(&s->lock);
-    bool idle = !s->queue.n && !s->running && !s->ended.n;
+    bool idle = !s->queue.n && !s->readers.n && !s->running && !s->ended.n;
     pthread_mutex_unlock(&s->lock);
     return idle;
 }

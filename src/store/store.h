@@ -30,6 +30,9 @@ typedef struct tl_store_job {
      * and submit others. */
     void (*done)(struct tl_store_job *j, tl_err e);
     int may_wait_ms; /* for others; 0: it does not wait */
+    /* It writes nothing, and need not see what is queued: it goes before all that, and waits for no
+     * commit. */
+    bool reads;
     tl_why why;
     /* private */
     struct tl_store_job *next;
@@ -58,7 +61,7 @@ tl_store_config tl_store_config_default(void);
  * TL_ERR_BUSY E_STORE_LOCKED (another process has it). TL_ERR_IO, TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_store_open(const char *path, const tl_store_config *config, tl_store **ret_store,
                               tl_why *why);
-/* Never waits. Jobs run in the order in which they were submitted. At most TL_STORE_QUEUE_MAX wait;
+/* Never waits. Jobs run in the order in which they were submitted, those that read before the others. At most TL_STORE_QUEUE_MAX wait;
  * further ones end with TL_ERR_BUSY, and while the store stops with TL_ERR_CLOSED. */
 #define TL_STORE_QUEUE_MAX 8192 /* seconds of work; beyond it the disk does not keep up */
 void tl_store_submit(tl_store *s, tl_store_job *j);

@@ -125,6 +125,34 @@ static void jobs_that_may_wait_share_the_commit_of_one_in_haste(void **state)
     tl_store_close(s);
 }
 
+static void a_job_that_reads_goes_before_what_waits_and_commits_nothing(void **state)
+{
+    const home *h = *state;
+    tl_store_config c = tl_store_config_default();
+    tl_store *s;
+    tl_why why;
+    int order = 0;
+    c.wait_max_ms = 1000000;
+    assert_int_equal(tl_store_open(h->db, &c, &s, &why), TL_OK);
+    uint64_t commits = commits_of(s);
+    row_job write = {.job = {.work = write_row, .done = note_done, .may_wait_ms = 1000000},
+                     .key = 1,
+                     .value = 1,
+                     .order = &order};
+    row_job read = {.job = {.work = read_row, .reads = true}, .key = 1};
+    tl_store_submit(s, &write.job);
+    assert_int_equal(tl_store_do(s, &read.job), TL_OK);
+    assert_int_equal(read.found, -1); /* not there yet */
+    assert_int_equal(commits_of(s), commits);
+    assert_false(tl_store_is_idle(s));
+    row_job hasty = {.job.work = read_row, .key = 1}; /* its twin, which does not say so */
+    assert_int_equal(tl_store_do(s, &hasty.job), TL_OK);
+    assert_int_equal(hasty.found, 1);
+    assert_int_equal(commits_of(s), commits + 1);
+    tl_store_close(s);
+    assert_int_equal(write.told, TL_OK);
+}
+
 static void a_job_waits_no_longer_than_it_may(void **state)
 {
     const home *h = *state;
@@ -231,6 +259,7 @@ int main(void)
         IN_HOME(a_job_that_fails_leaves_nothing_and_hurts_no_other),
         IN_HOME(reading_commits_nothing),
         IN_HOME(jobs_that_may_wait_share_the_commit_of_one_in_haste),
+        IN_HOME(a_job_that_reads_goes_before_what_waits_and_commits_nothing),
         IN_HOME(a_job_waits_no_longer_than_it_may),
         IN_HOME(a_statement_is_prepared_once_whatever_its_values),
         IN_HOME(the_connection_waits_for_the_disk_and_trusts_no_schema),
