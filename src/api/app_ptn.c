@@ -7,7 +7,9 @@
 void tl_api_on_ptns(tl_api *api, tl_httpd_req *r)
 {
     static const tl_app_field fields[] = {
-        {"name", .form = TL_APP_TEXT, .needed = true, .most = TL_PTN_NAME_MAX}, {NULL}};
+        {"name", .form = TL_APP_TEXT, .needed = true, .most = TL_PTN_NAME_MAX},
+        {"again", .form = TL_APP_BOOL},
+        {NULL}};
     if (tl_app_method_is(r, "POST"))
         tl_app_do(api, r, "ptn.create", tl_app_body(api, r, fields));
     else
@@ -30,6 +32,13 @@ void tl_api_on_ptn(tl_api *api, tl_httpd_req *r)
         return;
     }
     tl_app_do(api, r, "ptn.leave", args);
+}
+
+void tl_api_on_ptn_name(tl_api *api, tl_httpd_req *r)
+{
+    static const tl_app_field fields[] = {
+        {"name", .form = TL_APP_TEXT, .needed = true, .most = TL_PTN_NAME_MAX}, {NULL}};
+    tl_app_do(api, r, "ptn.rename", tl_app_net_body(api, r, fields));
 }
 
 void tl_api_on_ptn_join(tl_api *api, tl_httpd_req *r)

@@ -14,6 +14,7 @@ static const tl_api_route routes[] = {
     APP("/v1/app/ptn", TL_API_GET | TL_API_POST, tl_api_on_ptns),
     APP("/v1/app/ptn/join", TL_API_POST, tl_api_on_ptn_join),
     APP("/v1/app/ptn/*", TL_API_GET | TL_API_DELETE, tl_api_on_ptn),
+    APP("/v1/app/ptn/*/name", TL_API_PUT, tl_api_on_ptn_name),
     APP("/v1/app/ptn/*/members", TL_API_GET, tl_api_on_ptn_members),
     APP("/v1/app/ptn/*/invites", TL_API_GET | TL_API_POST, tl_api_on_ptn_invites),
     APP("/v1/app/ptn/*/invites/*", TL_API_DELETE, tl_api_on_ptn_invite),

@@ -186,6 +186,7 @@ void tl_api_on_do(tl_api *api, tl_httpd_req *r);
 /* --- app_ptn.c --- */
 void tl_api_on_ptns(tl_api *api, tl_httpd_req *r);
 void tl_api_on_ptn(tl_api *api, tl_httpd_req *r);
+void tl_api_on_ptn_name(tl_api *api, tl_httpd_req *r);
 void tl_api_on_ptn_join(tl_api *api, tl_httpd_req *r);
 void tl_api_on_ptn_members(tl_api *api, tl_httpd_req *r);
 void tl_api_on_ptn_invites(tl_api *api, tl_httpd_req *r);

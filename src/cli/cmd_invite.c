@@ -148,6 +148,11 @@ int tl_cmd_ptn_invite(tl_cli *cli, const tl_args *args)
             "This admits one %s to \"%s\", once; it expires %s. On the other machine: teale "
             "join CODE",
             tl_json_string(invite, "role", "node"), tl_json_string(invite, "name", ""), text);
+        tl_words_time(text, invite, "certificate_until", "");
+        if (*text)
+            tl_out_note("The member's certificate ends with this admin's own at the latest, %s; "
+                        "admins renew it. Where the CA key is, it has no such end.",
+                        text);
     }
     code = show_pictures(args, made);
     json_decref(invite);
@@ -379,6 +384,7 @@ static void show_api(const tl_cli *cli, const char *network)
 static void tell_joined(const tl_cli *cli, const json_t *done)
 {
     const char *admin = tl_json_string(done, "admin", "");
+    char text[TL_WORDS_MAX];
     fputs("joined \"", stdout);
     tl_out_plain(tl_json_string(done, "name", ""));
     printf("\" as %s", tl_json_string(done, "role", "member"));
@@ -386,6 +392,16 @@ static void tell_joined(const tl_cli *cli, const json_t *done)
         printf(" (admin %.4s...%s)", admin, admin + TL_NODE_ID_HEX - 2);
     putchar('\n');
     fflush(stdout);
+    tl_words_time(text, done, "expires_at", "");
+    if (*text)
+        tl_out_note(
+            "the certificate of this node ends %s; it is renewed by itself when an admin is "
+            "reached",
+            text);
+    if (tl_json_bool(done, "name_taken", false))
+        tl_out_note("another network is called so here, too: say which by ID, or teale ptn rename "
+                    "%.16s NAME",
+                    tl_json_string(done, "ptn_id", ""));
     show_path(cli, admin);
     show_api(cli, tl_json_string(done, "ptn_id", ""));
 }

@@ -165,13 +165,34 @@ int tl_cmd_ptn_create(tl_cli *cli, const tl_args *args)
     if (!tl_network_name_is(name))
         return tl_cli_usage(cli, "a network's name is 1 to 64 letters, digits, dots, dashes and "
                                  "underscores");
-    int code = tl_verb_do(cli, args, "ptn.create", json_pack("{s:s}", "name", name), READ_TIME, &p);
+    json_t *wish = json_pack("{s:s}", "name", name);
+    if (tl_args_has(args, "again") && json_object_set_new(wish, "again", json_true())) {
+        json_decref(wish);
+        return TL_EXIT_FAILED;
+    }
+    int code = tl_verb_do(cli, args, "ptn.create", wish, READ_TIME, &p);
     if (is_for_person(cli, p)) {
         printf("created \"%s\"; this node is its admin and holds its CA key\n", name);
         tl_out_line("ptn", tl_json_string(p, "ptn_id", ""));
         tl_out_note("Next: teale ptn invite %s", name);
         tl_out_note("Keep a copy of the CA key elsewhere: teale ptn export-ca-key %s FILE", name);
     }
+    json_decref(p);
+    return code;
+}
+
+int tl_cmd_ptn_rename(tl_cli *cli, const tl_args *args)
+{
+    const char *name = args->operand[1];
+    json_t *p;
+    if (!tl_network_name_is(name))
+        return tl_cli_usage(cli, "a network's name is 1 to 64 letters, digits, dots, dashes and "
+                                 "underscores");
+    int code =
+        tl_verb_do(cli, args, "ptn.rename",
+                   json_pack("{s:s, s:s}", "net", args->operand[0], "name", name), READ_TIME, &p);
+    if (is_for_person(cli, p))
+        printf("it is called \"%s\" on this machine now; other members call it as before\n", name);
     json_decref(p);
     return code;
 }
@@ -328,10 +349,13 @@ int tl_cmd_ptn_revoke(tl_cli *cli, const tl_args *args)
         code = confirm_revocation(cli, args, node);
     if (code)
         return code;
-    code = tl_verb_do(cli, args, "ptn.revoke",
-                      json_pack("{s:s, s:s, s:b}", "net", args->operand[0], "node_id", node,
-                                "keep_members", tl_args_has(args, "keep-members")),
-                      READ_TIME, &done);
+    json_t *wish = json_pack("{s:s, s:s}", "net", args->operand[0], "node_id", node);
+    if (tl_args_has(args, "keep-members") &&
+        json_object_set_new(wish, "keep_members", json_true())) {
+        json_decref(wish);
+        return TL_EXIT_FAILED;
+    }
+    code = tl_verb_do(cli, args, "ptn.revoke", wish, READ_TIME, &done);
     if (is_for_person(cli, done)) {
         int told = (int)tl_json_number(done, "told", 0);
         printf("revoked %.16s for good; %d member%s told, the others learn it when they connect\n",

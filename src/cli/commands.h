@@ -29,6 +29,7 @@ int tl_cmd_completion(tl_cli *cli, const tl_args *args);
 int tl_cmd_ptn_list(tl_cli *cli, const tl_args *args);
 int tl_cmd_ptn_show(tl_cli *cli, const tl_args *args);
 int tl_cmd_ptn_create(tl_cli *cli, const tl_args *args);
+int tl_cmd_ptn_rename(tl_cli *cli, const tl_args *args);
 int tl_cmd_ptn_members(tl_cli *cli, const tl_args *args);
 int tl_cmd_ptn_revoke(tl_cli *cli, const tl_args *args);
 int tl_cmd_ptn_promote(tl_cli *cli, const tl_args *args);

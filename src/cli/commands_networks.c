@@ -16,14 +16,17 @@ static const tl_option invite_options[] = {
     {"expires", 0, "TIME",
      "how long the invite can be used, such as 24h (the default); at most 30d"},
     {"valid", 0, "TIME",
-     "how long the member's certificate is valid, such as 90d; never ends by "
-     "default"},
+     "how long the member's certificate is valid, such as 90d; by default it never ends, but for "
+     "the end of this admin's own where the CA key is elsewhere"},
     {"for", 0, "NODE", "only this node may use it"},
     {"qr", 0, NULL, "draw it as a QR code, too, on standard error"},
     {"png", 0, "FILE", "write the QR code into a new picture"},
     TIMEOUT,
     END,
 };
+
+static const tl_option create_options[] = {
+    {"again", 0, NULL, "also where a network is called so already"}, TIMEOUT, END};
 
 static const tl_option join_options[] = {
     {"as", 0, "NAME", "call the network so on this machine"},
@@ -86,8 +89,9 @@ static const tl_option pause_options[] = {
 #define NET_WORDS "NET is the network's name here, its ID, or at least 8 of the ID's first digits."
 
 const tl_command tl_commands_of_networks[] = {
-    {"ptn create", "NAME", 1, 1, "make a private network; this node is its admin", "", only_timeout,
-     true, false, tl_cmd_ptn_create},
+    {"ptn create", "NAME", 1, 1, "make a private network; this node is its admin",
+     "Where a network is called NAME already, another one is made only with --again.",
+     create_options, true, false, tl_cmd_ptn_create},
     {"ptn invite", "NET", 1, 1, "make an invite, which admits one node once",
      NET_WORDS " Prints the code alone on standard output.", invite_options, true, false,
      tl_cmd_ptn_invite},
@@ -97,6 +101,8 @@ const tl_command tl_commands_of_networks[] = {
      tl_cmd_ptn_list},
     {"ptn show", "NET", 1, 1, "all that is known of a network", NET_WORDS, only_timeout, true,
      false, tl_cmd_ptn_show},
+    {"ptn rename", "NET NAME", 2, 2, "call a network by another name on this machine", NET_WORDS,
+     only_timeout, true, false, tl_cmd_ptn_rename},
     {"ptn members", "NET", 1, 1, "who is in it: at an admin all, elsewhere those met", NET_WORDS,
      members_options, true, false, tl_cmd_ptn_members},
     {"ptn invites", "NET", 1, 1, "the invites made here, and what became of them", NET_WORDS,

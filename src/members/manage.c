@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CREATE = 1, INVITE, WITHDRAW, PROMOTE, RENEW, LEAVE, KEY, IMPORT };
+enum { CREATE = 1, INVITE, WITHDRAW, PROMOTE, RENEW, LEAVE, KEY, IMPORT, RENAME };
+
+#define NAME_WORDS "a name is 1 to 64 of A-Z a-z 0-9 . _ -"
 
 static void op_stored(tl_members_stored *s, tl_err e);
 
@@ -77,6 +79,10 @@ static void op_stored(tl_members_stored *s, tl_err e)
         if (!r && n)
             event(op, n, TL_MEMBERSHIP_HAS_LEFT);
         break;
+    case RENAME:
+        if (r && n && tl_networks_rename(m->config.book, n, op->old_name))
+            r = TL_REFUSAL_INTERNAL;
+        break;
     default: break;
     }
     tl_op_end(op, r);
@@ -118,15 +124,50 @@ static tl_refusal found(tl_members *m, tl_members_op *op, const char *name, tl_m
     return r;
 }
 
-void tl_members_create(tl_members *m, tl_members_op *op, const char *name)
+/* Ends the operation where another network is called so already. */
+static bool is_taken(tl_members *m, tl_members_op *op, const tl_membership *n, const char *name,
+                     const char *remedy)
+{
+    char words[sizeof op->words], hex[TL_NODE_ID_HEX + 1];
+    const tl_membership *other = tl_networks_named(m->config.book, name, n);
+    if (!other)
+        return false;
+    tl_node_id_write(hex, &other->id);
+    snprintf(words, sizeof words, "a network is called %s here already: %.16s; %s", name, hex,
+             remedy);
+    tl_op_end_with(op, TL_REFUSAL_EXISTS, words);
+    return true;
+}
+
+void tl_members_rename(tl_members *m, tl_members_op *op, tl_membership *n, const char *name)
+{
+    tl_op_begin(m, op, RENAME, &n->id);
+    if (is_taken(m, op, n, name, "choose another name"))
+        return;
+    if (!n->certificate) { /* the store has no row of it */
+        tl_op_end_with(op, TL_REFUSAL_BUSY,
+                       "this node is just joining that network; rename it when it has joined");
+        return;
+    }
+    snprintf(op->old_name, sizeof op->old_name, "%s", n->name);
+    if (tl_networks_rename(m->config.book, n, name)) {
+        tl_op_end_with(op, TL_REFUSAL_INVALID, NAME_WORDS);
+        return;
+    }
+    m->config.world->save_network(m->config.user, n, stored_of(op));
+}
+
+void tl_members_create(tl_members *m, tl_members_op *op, const char *name, bool again)
 {
     tl_membership *n;
     tl_op_begin(m, op, CREATE, NULL);
     op->node = m->config.identity->id;
+    if (!again && is_taken(m, op, NULL, name, "choose another name, or have two: --again"))
+        return;
     tl_refusal r = found(m, op, name, &n);
     if (r) {
         tl_op_end_with(op, r,
-                       r == TL_REFUSAL_INVALID ? "a name is 1 to 64 of A-Z a-z 0-9 . _ -"
+                       r == TL_REFUSAL_INVALID ? NAME_WORDS
                        : r == TL_REFUSAL_BUSY  ? "this node is in too many networks; leave one"
                                                : "");
         return;

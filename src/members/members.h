@@ -160,11 +160,15 @@ struct tl_members_op {
     int kind;
     tl_membership_event event;
     json_t *certificate;
+    char old_name[TL_PTN_NAME_MAX + 1]; /* rename */
     tl_members_op *prev, *next;
     bool queued;
 };
 
-void tl_members_create(tl_members *m, tl_members_op *op, const char *name);
+/* EXISTS: a network is called so here, and not `again`. */
+void tl_members_create(tl_members *m, tl_members_op *op, const char *name, bool again);
+/* What this node calls the network; nothing that was signed changes. EXISTS: another one is called so. */
+void tl_members_rename(tl_members *m, tl_members_op *op, tl_membership *n, const char *name);
 /* The text is appended to `text`, and nonce, network and inviter are filled in, before this
  * returns; the invite is good with on_done. */
 void tl_members_invite(tl_members *m, tl_members_op *op, const tl_membership *n, tl_invite *invite,

@@ -102,9 +102,11 @@ tl_membership *tl_ptn_network(tl_node *n, const json_t *args, tl_call *call)
     if (count > 1) {
         tl_node_id_write(first, &found[0]->id);
         tl_node_id_write(second, &found[1]->id);
-        tl_call_fail(call, "E_AMBIGUOUS",
-                     "%.64s names several networks: %s and %s; say which by ID", text, first,
-                     second);
+        tl_call_fail(
+            call, "E_AMBIGUOUS",
+            "%.64s names several networks: %s and %s; say which by ID, or rename one: teale "
+            "ptn rename %.16s NAME",
+            text, first, second, second);
     } else {
         tl_call_fail(call, "E_NOT_FOUND",
                      "this node is in no network %.64s; \"teale ptn list\" names those it is in",
@@ -152,7 +154,16 @@ void tl_verb_ptn_create(tl_node *n, const json_t *args, tl_call *call)
 {
     tl_ptn_call *c = is_open(n, call) ? tl_ptn_call_new(n, call, created) : NULL;
     if (c)
-        tl_members_create(n->members, &c->op, tl_json_string(args, "name", ""));
+        tl_members_create(n->members, &c->op, tl_json_string(args, "name", ""),
+                          tl_json_bool(args, "again", false));
+}
+
+void tl_verb_ptn_rename(tl_node *n, const json_t *args, tl_call *call)
+{
+    tl_membership *m = tl_ptn_network(n, args, call);
+    tl_ptn_call *c = m ? tl_ptn_call_new(n, call, created) : NULL;
+    if (c)
+        tl_members_rename(n->members, &c->op, m, tl_json_string(args, "name", ""));
 }
 
 static json_t *left(tl_ptn_call *c)
@@ -202,16 +213,27 @@ void tl_verb_ptn_price(tl_node *n, const json_t *args, tl_call *call)
 
 /* --- invites --- */
 
+/* Without the CA key no certificate outlives this admin's own: where that may cut the new member's
+ * short. TL_PTN_NO_END: never. */
+static tl_unix cut_at(const tl_membership *m, const tl_invite *i)
+{
+    tl_unix own = m && !m->has_ca ? m->cert.expires_at : TL_PTN_NO_END;
+    bool wishes_less = i->valid_seconds && i->valid_seconds <= TL_PTN_TIME_MAX - i->expires_at &&
+                       i->expires_at + i->valid_seconds <= own;
+    return wishes_less ? TL_PTN_NO_END : own;
+}
+
 static json_t *invited(tl_ptn_call *c)
 {
     char nonce[2 * TL_INVITE_NONCE + 1];
     const tl_invite *i = &c->invite;
     tl_hex_write(nonce, i->nonce, sizeof i->nonce);
-    return json_pack("{s:s%, s:o, s:s, s:s, s:s, s:o, s:o}", "invite", tl_buf_begin(&c->text),
+    return json_pack("{s:s%, s:o, s:s, s:s, s:s, s:o, s:o, s:o}", "invite", tl_buf_begin(&c->text),
                      c->text.len, "ptn_id", tl_ptn_id_json(&i->network), "name", i->name, "role",
                      tl_role_name(i->role), "nonce", nonce, "expires_at",
                      tl_ptn_time_json(i->expires_at), "for",
-                     i->bound ? tl_ptn_id_json(&i->node) : json_null());
+                     i->bound ? tl_ptn_id_json(&i->node) : json_null(), "certificate_until",
+                     tl_ptn_time_json(cut_at(network_of(c), i)));
 }
 
 static bool read_invite(tl_node *n, const json_t *args, tl_call *call, tl_invite *ret)
@@ -285,9 +307,11 @@ void tl_verb_ptn_withdraw(tl_node *n, const json_t *args, tl_call *call)
 static json_t *joined(tl_ptn_call *c)
 {
     const tl_membership *m = network_of(c);
-    return m ? json_pack("{s:s, s:o, s:s, s:s, s:o}", "state", "joined", "ptn_id",
+    bool taken = m && tl_networks_named(c->node->book, m->name, m);
+    return m ? json_pack("{s:s, s:o, s:s, s:s, s:o, s:o, s:b}", "state", "joined", "ptn_id",
                          tl_ptn_id_json(&m->id), "name", m->name, "role",
-                         tl_role_name(m->cert.role), "admin", tl_ptn_id_json(&c->op.node))
+                         tl_role_name(m->cert.role), "admin", tl_ptn_id_json(&c->op.node),
+                         "expires_at", tl_ptn_time_json(m->cert.expires_at), "name_taken", taken)
              : NULL;
 }
 

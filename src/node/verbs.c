@@ -26,6 +26,7 @@ static const struct {
     {"ptn.members", tl_verb_ptn_members},
     {"ptn.price", tl_verb_ptn_price},
     {"ptn.promote", tl_verb_ptn_promote},
+    {"ptn.rename", tl_verb_ptn_rename},
     {"ptn.renew", tl_verb_ptn_renew},
     {"ptn.revoke", tl_verb_ptn_revoke},
     {"ptn.show", tl_verb_ptn_show},

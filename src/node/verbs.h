@@ -39,6 +39,7 @@ void tl_calls_clear(tl_node *n);
 
 /* node_ptn.c, node_ptn_lists.c, node_ptn_keys.c: private networks */
 void tl_verb_ptn_create(tl_node *n, const json_t *args, tl_call *call);
+void tl_verb_ptn_rename(tl_node *n, const json_t *args, tl_call *call);
 void tl_verb_ptn_list(tl_node *n, const json_t *args, tl_call *call);
 void tl_verb_ptn_show(tl_node *n, const json_t *args, tl_call *call);
 void tl_verb_ptn_invite(tl_node *n, const json_t *args, tl_call *call);

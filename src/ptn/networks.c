@@ -358,6 +358,15 @@ tl_membership *tl_networks_by_id(const tl_networks *b, const tl_node_id *id)
     return NULL;
 }
 
+tl_membership *tl_networks_named(const tl_networks *b, const char *name,
+                                 const tl_membership *except)
+{
+    for (size_t i = 0; i < b->n; i++)
+        if (b->ours[i] != except && !b->ours[i]->left && strcmp(b->ours[i]->name, name) == 0)
+            return b->ours[i];
+    return NULL;
+}
+
 static void drop_members(tl_networks *b, const tl_membership *n)
 {
     tl_kept_cert *k, *next;

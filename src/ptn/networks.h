@@ -114,6 +114,9 @@ size_t tl_networks_count(const tl_networks *b);
 tl_membership *tl_networks_at(const tl_networks *b, size_t i);
 /* NULL: not in the book. */
 tl_membership *tl_networks_by_id(const tl_networks *b, const tl_node_id *id);
+/* Another one than `except` that is called so and was not left. NULL: none. */
+tl_membership *tl_networks_named(const tl_networks *b, const char *name,
+                                 const tl_membership *except);
 /* By the API key, in constant time for each network. NULL: none of ours. */
 tl_membership *tl_networks_by_key(const tl_networks *b, tl_slice key);
 /* By what a person wrote: the ptnID, its first TL_NETWORK_PREFIX_MIN digits or more, or the name.

@@ -208,7 +208,7 @@ static tl_membership *found(void)
 {
     static tl_members_op op = {.on_done = op_done};
     tl_membership *n[2];
-    tl_members_create(members, &op, "lab");
+    tl_members_create(members, &op, "lab", false);
     while (tl_networks_find(book, TL_SLICE_LIT("lab"), n) != 1 || !n[0]->certificate)
         hear(100);
     return n[0];

@@ -144,6 +144,15 @@ class Networks(Case):
         self.assertIn("Next: teale ptn invite family", r.stderr)
         self.assertEqual(self.json("ptn", "create", "family"), self.verbs["ptn.create"])
 
+    def test_a_network_is_made_again_and_called_otherwise_on_demand(self):
+        self.verbs["ptn.create"] = self.verbs["ptn.rename"] = {"ptn_id": NET, "name": "den", "role": "admin"}
+        self.teale("ptn", "create", "family", "--again")
+        self.assertEqual(self.sent(), ("ptn.create", {"name": "family", "again": True}))
+        self.assertIn('"den"', self.teale("ptn", "rename", "family", "den").stdout)
+        self.assertEqual(self.sent(), ("ptn.rename", {"net": "family", "name": "den"}))
+        self.nothing_sent("ptn", "rename", "family", "two words")
+        self.nothing_sent("ptn", "rename", "family")
+
     def test_a_name_of_other_characters_is_refused_and_the_longest_taken(self):
         self.verbs["ptn.create"] = {"ptn_id": NET, "name": "x", "role": "admin"}
         for wrong in ("", "two words", "ä", "x" * 65, "a/b"):

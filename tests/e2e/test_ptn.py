@@ -71,8 +71,10 @@ class Commands(Case):
         node = self.node()
         made = self.json_at(self.admin, "ptn", "invite", "lab", "--role", "provider", "--expires", "2h", "--valid", "30d")
         self.assertEqual((made["ptn_id"], made["name"], made["role"], made["for"]), (ptn_id, "lab", "provider", None))
-        self.assertEqual(self.json_at(node, "join", made["invite"]),
-                         {"state": "joined", "ptn_id": ptn_id, "name": "lab", "role": "provider", "admin": self.admin.id})
+        joined = self.json_at(node, "join", made["invite"])
+        self.assertRegex(joined.pop("expires_at"), r"^\d{4}-")
+        self.assertEqual(joined, {"state": "joined", "ptn_id": ptn_id, "name": "lab", "role": "provider",
+                                  "admin": self.admin.id, "name_taken": False})
         mine = self.json_at(node, "ptn", "list")["ptns"]
         self.assertEqual([(p["ptn_id"], p["role"], p["state"], p["issuer"], p["ca_key"], p["hide"]) for p in mine],
                          [(ptn_id, "provider", "valid", self.admin.id, False, False)])
@@ -143,13 +145,49 @@ class Commands(Case):
         self.run_at(self.admin, "ptn", "price", "lab", "5")
 
     def test_names_that_are_unknown_or_ambiguous_have_their_exit_codes(self):
-        first, second = self.create(), self.create()
+        first = self.create()
+        self.refused("E_EXISTS", 1, self.admin, "ptn", "create", "lab")
+        second = self.json_at(self.admin, "ptn", "create", "lab", "--again")["ptn_id"]
         self.refused("E_NOT_FOUND", 1, self.admin, "ptn", "show", "nothing")
         r = self.run_at(self.admin, "ptn", "show", "lab", code=2)
         self.assertIn(first, r.stderr)
         self.assertIn(second, r.stderr)
         self.assertEqual(self.json_at(self.admin, "ptn", "show", second[:12])["ptn_id"], second)
         self.refused("E_NOT_FOUND", 1, self.admin, "ptn", "revoke", first, "eeee")
+        # nobody is stuck: one of them gets another name, which stays over a restart
+        self.refused("E_AMBIGUOUS", 2, self.admin, "ptn", "rename", "lab", "other")
+        self.assertEqual(self.json_at(self.admin, "ptn", "rename", second[:12], "other")["name"], "other")
+        self.assertEqual(self.json_at(self.admin, "ptn", "show", "lab")["ptn_id"], first)
+        self.refused("E_EXISTS", 1, self.admin, "ptn", "rename", "other", "lab")
+        self.end(self.admin)
+        self.admin = self.node(self.admin.home)
+        self.assertEqual(self.json_at(self.admin, "ptn", "show", "other")["ptn_id"], second)
+        self.run_at(self.admin, "ptn", "rename", "other", "other")
+
+    def test_a_foreign_network_of_a_known_name_is_joined_and_told_apart(self):
+        node = self.node()
+        theirs, ours = self.create(), self.json_at(node, "ptn", "create", "lab")["ptn_id"]
+        joined = self.json_at(node, "join", self.invite())
+        self.assertEqual((joined["ptn_id"], joined["name_taken"]), (theirs, True))
+        self.assertFalse(self.json_at(self.node(), "join", self.invite())["name_taken"])
+        self.refused("E_AMBIGUOUS", 2, node, "ptn", "show", "lab")
+        self.run_at(node, "ptn", "rename", ours[:8], "home")
+        self.assertEqual(self.json_at(node, "ptn", "show", "lab")["ptn_id"], theirs)
+
+    def test_a_certificate_that_ends_with_its_inviters_own_says_so(self):
+        self.create()
+        second = self.node()
+        joined = self.json_at(second, "join", self.invite("--role", "admin", "--valid", "9d"))
+        self.assertTrue(joined["expires_at"])
+        self.assertIsNone(self.json_at(self.admin, "ptn", "invite", "lab")["certificate_until"])
+        self.assertIsNone(self.json_at(second, "ptn", "invite", "lab", "--valid", "2d")["certificate_until"])
+        r = self.run_at(second, "ptn", "invite", "lab")
+        self.assertRegex(r.stderr, "The member's certificate ends with this admin's own at the latest, in [89] d")
+        made = self.json_at(second, "ptn", "invite", "lab", "--valid", "30d")
+        self.assertEqual(made["certificate_until"], joined["expires_at"])
+        r = self.run_at(self.node(), "join", made["invite"])
+        self.assertRegex(r.stderr, "the certificate of this node ends in [89] d")
+        self.assertNotIn("ends", self.run_at(self.node(), "join", self.invite()).stderr)
 
     def test_where_the_ca_key_is_a_network_is_not_left_by_a_slip(self):
         self.create()
@@ -258,6 +296,8 @@ class Pages(Case):
         self.assertEqual(self.ask(self.admin, "POST", where + "/renewals", {"node_id": node.id})["node_id"], node.id)
         self.assertEqual(self.ask(self.admin, "POST", where + "/admins", {"node_id": node.id})["role"], "admin")
         self.assertTrue(self.ask(self.admin, "GET", where)["certificate"])
+        self.assertEqual(self.ask(self.admin, "PUT", where + "/name", {"name": "den"})["name"], "den")
+        self.assertEqual(self.ask(self.admin, "PUT", where + "/name", {"name": "lab"})["ptn_id"], made["ptn_id"])
         other = self.ask(self.admin, "POST", where + "/invites", {})
         self.assertEqual(self.ask(self.admin, "DELETE", f"{where}/invites/{other['nonce']}")["state"], "withdrawn")
         self.assertEqual(self.ask(self.admin, "POST", where + "/revocations", {"node_id": node.id})["sequence"], 1)
@@ -273,6 +313,8 @@ class Pages(Case):
         self.ask(first, "POST", "/v1/app/ptn/join", {"invite": invite})
         for status, code, node, method, path, body in (
                 (409, "invite_used", second, "POST", "/v1/app/ptn/join", {"invite": invite}),
+                (409, "exists", self.admin, "POST", "/v1/app/ptn", {"name": "lab"}),
+                (400, "invalid_value", self.admin, "POST", "/v1/app/ptn", {"name": "lab", "again": 1}),
                 (400, "invite_malformed", second, "POST", "/v1/app/ptn/join", {"invite": invite[:-6]}),
                 (403, "not_admin", first, "POST", where + "/invites", {}),
                 (404, "not_found", second, "GET", where, None),

@@ -486,7 +486,7 @@ tl_members_op *begin(ask *a)
 tl_membership *found_lab(void)
 {
     ask a;
-    tl_members_create(nodes[0]->members, begin(&a), "lab");
+    tl_members_create(nodes[0]->members, begin(&a), "lab", false);
     settle();
     assert_true(a.done);
     assert_int_equal(a.op.refusal, 0);

@@ -198,7 +198,7 @@ static void an_invite_of_who_is_no_admin_of_that_network_is_foreign(void **state
     ask op;
     scene_begin(3);
     found_lab();
-    tl_members_create(nodes[1]->members, begin(&op), "forged");
+    tl_members_create(nodes[1]->members, begin(&op), "forged", false);
     settle();
     tl_invite invite = {.network = lab(nodes[0])->id,
                         .inviter = nodes[1]->identity.id,
@@ -340,7 +340,7 @@ static void a_full_disk_refuses_and_later_all_goes_on(void **state)
     ask op;
     scene_begin(2);
     nodes[0]->disk = TL_ERR_IO;
-    tl_members_create(nodes[0]->members, begin(&op), "lab");
+    tl_members_create(nodes[0]->members, begin(&op), "lab", false);
     settle();
     assert_int_equal(op.op.refusal, TL_REFUSAL_STORE);
     assert_int_equal(tl_networks_count(nodes[0]->book), 0);
