@@ -239,6 +239,7 @@ void tl_admit_on_leave(tl_members *m, tl_neighbour *nb, const json_t *payload)
         return;
     *l = (tl_member_link){.network = n->id};
     tl_networks_forget(m->config.book, n, &nb->id);
-    m->config.world->drop_member(m->config.user, &n->id, &nb->id);
+    m->config.world->drop_member(m->config.user, &n->id, &nb->id,
+                                 tl_networks_issued_last(m->config.book, n, &nb->id));
     m->config.world->on_event(m->config.user, n, &nb->id, TL_MEMBERSHIP_HAS_LEFT);
 }

@@ -101,7 +101,9 @@ typedef struct {
     /* Of a member whose certificate is there. */
     void (*save_seen)(void *user, const tl_node_id *network, const tl_node_id *node,
                       tl_unix last_seen);
-    void (*drop_member)(void *user, const tl_node_id *network, const tl_node_id *node);
+    /* It left. `issued_at`: of the newest certificate of it that was seen. */
+    void (*drop_member)(void *user, const tl_node_id *network, const tl_node_id *node,
+                        tl_unix issued_at);
     void (*list_members)(void *user, tl_members_listing *l);
     void (*save_join)(void *user, const tl_node_id *network, const char *invite, const char *name,
                       tl_unix at, tl_members_stored *s);

@@ -240,10 +240,12 @@ static void save_seen(void *user, const tl_node_id *network, const tl_node_id *n
     submitted(n, NULL, tl_store_see_member(n->store, network, node, name_of(n, node), last_seen));
 }
 
-static void drop_member(void *user, const tl_node_id *network, const tl_node_id *node)
+static void drop_member(void *user, const tl_node_id *network, const tl_node_id *node,
+                        tl_unix issued_at)
 {
     tl_node *n = user;
-    submitted(n, NULL, tl_store_drop_member(n->store, network, node, stored, NULL));
+    tl_departed_row row = {*network, *node, issued_at};
+    submitted(n, NULL, tl_store_drop_member(n->store, &row, tl_loop_unix(), stored, NULL));
 }
 
 static void listed(void *user, tl_err e, const tl_member_seen *rows, size_t n)
@@ -429,6 +431,15 @@ static tl_err load_member(void *user, const tl_member_row *row)
     return TL_OK;
 }
 
+static tl_err load_departed(void *user, const tl_departed_row *row)
+{
+    loading *l = user;
+    tl_membership *m = tl_networks_by_id(l->node->book, &row->network);
+    if (m)
+        tl_networks_load_left(l->node->book, m, &row->node, row->issued_at);
+    return TL_OK;
+}
+
 static tl_err load_join(void *user, const tl_join_row *row)
 {
     loading *l = user;
@@ -441,7 +452,7 @@ static tl_err load_join(void *user, const tl_join_row *row)
 static tl_err load(tl_node *n, tl_why *why)
 {
     loading l = {.node = n};
-    tl_store_visitor visitor = {load_network, load_objects, load_member, load_join, &l};
+    tl_store_visitor visitor = {load_network, load_objects, load_member, load_departed, load_join, &l};
     tl_err e = tl_store_each(n->store, &visitor, why);
     take_objects(&l);
     if (l.unread)

@@ -132,7 +132,7 @@ static tl_kept_cert *least_needed(const tl_networks *b, const tl_membership *n)
     DL_FOREACH (b->seen, k) {
         if (k->of->connected || (n && k->network != n))
             continue;
-        if (is_worthless(b, k->network, &k->cert))
+        if (k->left || is_worthless(b, k->network, &k->cert))
             return k;
         if (!oldest)
             oldest = k;
@@ -328,6 +328,18 @@ void tl_networks_forget(tl_networks *b, const tl_membership *n, const tl_node_id
     k->left = true;
     k->met = false;
     b->version++;
+}
+
+void tl_networks_load_left(tl_networks *b, tl_membership *n, const tl_node_id *peer,
+                           tl_unix issued_at)
+{
+    static const tl_cert_digest unchecked;
+    tl_cert cert = {.network = n->id, .node = *peer, .issuer = n->id, .issued_at = issued_at,
+                    .expires_at = issued_at};
+    if (n->left || tl_node_id_eq(peer, &b->self) || tl_kept_cert_find(b, n, peer) || is_full(b, n) ||
+        keep(b, n, &cert, &unchecked))
+        return; /* members have the room first */
+    tl_networks_forget(b, n, peer);
 }
 
 /* --- ours --- */

@@ -162,6 +162,10 @@ tl_unix tl_networks_issued_last(const tl_networks *b, const tl_membership *n,
 /* The peer left the network: its certificate is none any more, nor is any that was not issued later. */
 void tl_networks_forget(tl_networks *b, const tl_membership *n, const tl_node_id *peer);
 
+/* The same of a node that left before this node started. */
+void tl_networks_load_left(tl_networks *b, tl_membership *n, const tl_node_id *peer,
+                           tl_unix issued_at);
+
 /* --- judgements: a look-up or two, no signature --- */
 
 /* Does the certificate end with its issuer: did `issuer`, an admin, sign it with its own key? True also

@@ -20,7 +20,7 @@ typedef struct {
     tl_node_id network, node;
     uint8_t seed[32];
     bool has_seed, flag;
-    tl_unix at;
+    tl_unix at, issued_at;
     tl_object_kind kind;
     char *text, *name, *key; /* NULL where the row has none */
 } row_job;
@@ -170,6 +170,9 @@ static tl_err make_room(tl_db *db, const tl_member_row *r)
 tl_err tl_store_write_member(tl_db *db, const tl_member_row *r)
 {
     tl_err e = make_room(db, r);
+    if (!e) /* it came back */
+        e = tl_db_run(db, "DELETE FROM departed WHERE network = ? AND node = ?",
+                      TL_DB_WITH(tl_db_id(&r->network), tl_db_id(&r->node)));
     return e ? e
              : tl_db_run(db,
                          "INSERT INTO members VALUES (?, ?, ?, ?, ?) "
@@ -201,16 +204,32 @@ tl_err tl_store_put_member(tl_store *s, const tl_member_row *row, tl_store_told 
 static tl_err drop_member(tl_store_job *j, tl_db *db)
 {
     const row_job *r = (row_job *)j;
-    return tl_db_run(db, "DELETE FROM members WHERE network = ? AND node = ?",
-                     TL_DB_WITH(tl_db_id(&r->network), tl_db_id(&r->node)));
+    tl_err e = tl_db_run(db, "DELETE FROM members WHERE network = ? AND node = ?",
+                         TL_DB_WITH(tl_db_id(&r->network), tl_db_id(&r->node)));
+    if (!e)
+        e = tl_db_run(db,
+                      "INSERT INTO departed SELECT ?1, ?2, ?3, ?4 "
+                      "WHERE EXISTS (SELECT 1 FROM networks WHERE network = ?1) "
+                      "ON CONFLICT DO UPDATE SET issued_at = max(issued_at, excluded.issued_at), "
+                      "at = excluded.at",
+                      TL_DB_WITH(tl_db_id(&r->network), tl_db_id(&r->node),
+                                 tl_db_int(r->issued_at), tl_db_int(r->at)));
+    return e ? e
+             : tl_db_run(db,
+                         "DELETE FROM departed WHERE network = ?1 AND node IN (SELECT node FROM "
+                         "departed WHERE network = ?1 ORDER BY at DESC, node LIMIT -1 OFFSET ?2)",
+                         TL_DB_WITH(tl_db_id(&r->network), tl_db_int(TL_STORE_MEMBERS_MAX)));
 }
 
-tl_err tl_store_drop_member(tl_store *s, const tl_node_id *network, const tl_node_id *node,
+tl_err tl_store_drop_member(tl_store *s, const tl_departed_row *row, tl_unix now,
                             tl_store_told on_done, void *user)
 {
-    row_job *r = new_row(network, NULL, NULL, NULL, on_done, user);
-    if (r)
-        r->node = *node;
+    row_job *r = new_row(&row->network, NULL, NULL, NULL, on_done, user);
+    if (r) {
+        r->node = row->node;
+        r->issued_at = row->issued_at;
+        r->at = now;
+    }
     return submit(s, r, drop_member);
 }
 

@@ -71,8 +71,14 @@ typedef struct {
  * TL_ERR_INVALID also where the network is not there. */
 TL_CHECK tl_err tl_store_put_member(tl_store *s, const tl_member_row *row, tl_store_told on_done,
                                     void *user);
-/* TL_OK also where it is not there. */
-TL_CHECK tl_err tl_store_drop_member(tl_store *s, const tl_node_id *network, const tl_node_id *node,
+/* The node left: its row goes, and when its certificate was issued is kept until a later one of it is
+ * put. TL_OK also where the row, or the network, is not there. Of TL_STORE_MEMBERS_MAX that left a
+ * network the one that left first is forgotten. */
+typedef struct {
+    tl_node_id network, node;
+    tl_unix issued_at;
+} tl_departed_row;
+TL_CHECK tl_err tl_store_drop_member(tl_store *s, const tl_departed_row *row, tl_unix now,
                                      tl_store_told on_done, void *user);
 
 /* A member whose row is there was seen; nothing is told. */
@@ -160,13 +166,14 @@ typedef struct {
     const char *objects;
 } tl_objects_row;
 
-/* Gets every row but the invites: networks first, then their objects, members and joins. Texts are
+/* Gets every row but the invites: networks first, then their objects, members, who left, and joins. Texts are
  * borrowed for the call. Called on the store's thread while the caller of tl_store_each waits. An
  * error ends it, and is returned. NULL: not wanted. */
 typedef struct {
     tl_err (*network)(void *user, const tl_network_row *row);
     tl_err (*objects)(void *user, const tl_objects_row *row);
     tl_err (*member)(void *user, const tl_member_row *row);
+    tl_err (*departed)(void *user, const tl_departed_row *row);
     tl_err (*join)(void *user, const tl_join_row *row);
     void *user;
 } tl_store_visitor;

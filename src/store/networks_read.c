@@ -61,6 +61,15 @@ static tl_err visit_member(const tl_store_visitor *v, sqlite3_stmt *row)
     return e || !r.certificate || !r.name ? TL_ERR_PROTO : v->member(v->user, &r);
 }
 
+static tl_err visit_departed(const tl_store_visitor *v, sqlite3_stmt *row)
+{
+    tl_departed_row r = {.issued_at = sqlite3_column_int64(row, 2)};
+    tl_err e = take_id(row, 0, &r.network);
+    if (!e)
+        e = take_id(row, 1, &r.node);
+    return e ? e : v->departed(v->user, &r);
+}
+
 static tl_err visit_join(const tl_store_visitor *v, sqlite3_stmt *row)
 {
     tl_join_row r = {
@@ -99,6 +108,9 @@ static tl_err each(tl_store_job *j, tl_db *db)
                       "SELECT network, node, certificate, name, last_seen FROM members "
                       "ORDER BY last_seen, node",
                       visit_member);
+    if (!e && v->departed)
+        e = visit_all(v, db, "SELECT network, node, issued_at FROM departed ORDER BY at, node",
+                      visit_departed);
     if (!e && v->join)
         e = visit_all(v, db, "SELECT network, invite, name, at FROM joins", visit_join);
     return e;

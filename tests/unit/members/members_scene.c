@@ -223,9 +223,17 @@ static void save_seen(void *user, const tl_node_id *network, const tl_node_id *p
     (void)user, (void)network, (void)peer, (void)at;
 }
 
-static void drop_member(void *user, const tl_node_id *network, const tl_node_id *peer)
+static void drop_member(void *user, const tl_node_id *network, const tl_node_id *peer,
+                        tl_unix issued_at)
 {
-    (void)user, (void)network, (void)peer;
+    node *a = user;
+    char hex[TL_NODE_ID_HEX + 1];
+    (void)network;
+    tl_node_id_write(hex, peer);
+    json_object_del(a->saved_roll, hex);
+    if (!a->saved_left)
+        a->saved_left = json_object();
+    json_object_set_new(a->saved_left, hex, json_integer(issued_at));
 }
 
 static void save_join(void *user, const tl_node_id *network, const char *invite, const char *name,
@@ -422,6 +430,11 @@ void restart(node *a)
         assert_int_equal(tl_cert_read(list, &cert), TL_PTN_OK);
         (void)tl_networks_keep(a->book, &cert); /* FOREIGN: it has left the network */
     }
+    json_object_foreach (a->saved_left, hex, list) {
+        tl_node_id id;
+        assert_int_equal(tl_node_id_parse(tl_slice_str(hex), &id), TL_OK);
+        tl_networks_load_left(a->book, lab(a), &id, json_integer_value(list));
+    }
     json_decref(own);
     tl_networks_free(before);
     start(a);
@@ -458,6 +471,7 @@ void scene_end(void)
         tl_networks_free(nodes[i]->book);
         json_decref(nodes[i]->saved_lists);
         json_decref(nodes[i]->saved_roll);
+        json_decref(nodes[i]->saved_left);
         free(nodes[i]);
     }
     while (first)

@@ -35,6 +35,7 @@ struct node {
     char saved_invite[TL_INVITE_MAX + 1], saved_name[65];
     json_t *saved_lists; /* as the store has them: an array */
     json_t *saved_roll;  /* certificates of members, by their IDs */
+    json_t *saved_left;  /* when the certificates of those that left were issued */
     size_t saved_networks, saved_members;
 };
 

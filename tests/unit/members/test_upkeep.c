@@ -272,6 +272,45 @@ static void a_network_is_left_before_it_was_joined(void **state)
     scene_end();
 }
 
+/* A node that left, and whose program was changed, shows the certificate that it had. */
+static void show_again(node *to, const node *from, const json_t *certificate)
+{
+    char hex[TL_NODE_ID_HEX + 1];
+    tl_node_id_write(hex, &lab(to)->id);
+    json_t *hello = json_pack("{s:[{s:s, s:O, s:i, s:s, s:i, s:i}]}", "networks", "ptnID", hex,
+                              "certificate", certificate, "sequence", 0, "revoked",
+                              "00000000000000000000000000000000", "priceVersion", 0, "keyVersion",
+                              0);
+    tl_members_on_told(to->members, &from->identity.id, "ptnHello", hello);
+    json_decref(hello);
+    settle();
+}
+
+static void who_left_is_known_over_a_restart_until_it_is_invited_anew(void **state)
+{
+    (void)state;
+    ask op;
+    scene_begin(3);
+    all_join(TL_ROLE_PROVIDER);
+    connect_nodes(nodes[1], nodes[2]);
+    json_t *certificate = json_deep_copy(lab(nodes[1])->certificate);
+    tl_members_leave(nodes[1]->members, begin(&op), lab(nodes[1]), false);
+    settle();
+    for (size_t i = 0; i < 3; i += 2) { /* the admin, and another member */
+        restart(nodes[i]);
+        connect_nodes(nodes[i], nodes[1]);
+        show_again(nodes[i], nodes[1], certificate);
+        assert_false(may_ask(nodes[i], nodes[1]));
+    }
+    json_decref(certificate);
+    run_for(TL_SEC);
+    char *invite = invite_by(nodes[0], TL_ROLE_PROVIDER, 0);
+    assert_int_equal(join(nodes[1], invite), TL_REFUSAL_NONE);
+    free(invite);
+    assert_true(may_ask(nodes[0], nodes[1]));
+    scene_end();
+}
+
 static void the_authority_is_not_left_by_mistake(void **state)
 {
     (void)state;
@@ -439,6 +478,7 @@ int main(void)
         cmocka_unit_test(nobody_is_promoted_who_was_never_met),
         cmocka_unit_test(who_leaves_is_forgotten_and_may_come_back_by_invite),
         cmocka_unit_test(a_network_is_left_before_it_was_joined),
+        cmocka_unit_test(who_left_is_known_over_a_restart_until_it_is_invited_anew),
         cmocka_unit_test(the_authority_is_not_left_by_mistake),
         cmocka_unit_test(a_price_reaches_all_members_and_only_admins_set_it),
         cmocka_unit_test(an_api_key_is_random_and_of_one_form),

@@ -131,6 +131,12 @@ static tl_err visit_member(void *user, const tl_member_row *r)
     return TL_OK;
 }
 
+static tl_err visit_departed(void *user, const tl_departed_row *r)
+{
+    add(user, "left %d %d %d\n", r->network.key[0], r->node.key[0], (int)r->issued_at);
+    return TL_OK;
+}
+
 static tl_err visit_join(void *user, const tl_join_row *r)
 {
     add(user, "join %d %s '%s' %d\n", r->network.key[0], r->invite, r->name, (int)r->at);
@@ -140,7 +146,8 @@ static tl_err visit_join(void *user, const tl_join_row *r)
 static void assert_rows(tl_store *s, const char *want)
 {
     lines l = {.n = 0};
-    const tl_store_visitor all = {visit_network, visit_objects, visit_member, visit_join, &l};
+    const tl_store_visitor all = {visit_network,  visit_objects, visit_member,
+                                  visit_departed, visit_join,    &l};
     tl_why why;
     assert_int_equal(tl_store_each(s, &all, &why), TL_OK);
     assert_string_equal(l.text, want);
@@ -193,9 +200,13 @@ static void rows_come_back_as_they_were_put_also_after_a_restart(void **state)
     assert_rows(s, "network 1 lab {} seed=-1 key=- left=0 at=6\n"
                    "objects 1 2 [2]\nobjects 1 0 [3]\n"
                    "member 1 3 {\"c\":3} 'Anna' 77\n");
-    assert_int_equal(DO(s, a, tl_store_drop_member(s, AT(LAB), AT(NODE(3)), on_told, &a)), TL_OK);
+    const tl_departed_row left = {LAB, NODE(3), 70}, older = {LAB, NODE(3), 60},
+                          elsewhere = {HOME, NODE(3), 70};
+    assert_int_equal(DO(s, a, tl_store_drop_member(s, &left, 78, on_told, &a)), TL_OK);
+    assert_int_equal(DO(s, a, tl_store_drop_member(s, &older, 79, on_told, &a)), TL_OK);
+    assert_int_equal(DO(s, a, tl_store_drop_member(s, &elsewhere, 79, on_told, &a)), TL_OK);
     assert_rows(s, "network 1 lab {} seed=-1 key=- left=0 at=6\n"
-                   "objects 1 2 [2]\nobjects 1 0 [3]\n");
+                   "objects 1 2 [2]\nobjects 1 0 [3]\nleft 1 3 70\n");
     tl_store_close(s);
 }
 
@@ -327,7 +338,8 @@ static void an_invite_is_spent_once_and_its_node_may_come_again(void **state)
     assert_int_equal(spend(s, 1, AT(NODE(4)), "other", &a), TL_ERR_EXISTS);
     assert_int_equal(spend(s, 1, AT(NODE(3)), "second", &a), TL_OK);
     assert_string_equal(a.certificate, "first");
-    assert_int_equal(DO(s, a, tl_store_drop_member(s, AT(LAB), AT(NODE(3)), on_told, &a)), TL_OK);
+    const tl_departed_row left = {LAB, NODE(3), 70};
+    assert_int_equal(DO(s, a, tl_store_drop_member(s, &left, 78, on_told, &a)), TL_OK);
     assert_int_equal(spend(s, 1, AT(NODE(4)), "other", &a), TL_ERR_EXISTS);
     /* who left, or was dropped as its certificate had ended, does not come back with what it used */
     assert_int_equal(spend(s, 1, AT(NODE(3)), "third", &a), TL_ERR_EXISTS);
