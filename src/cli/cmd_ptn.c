@@ -79,6 +79,18 @@ static void tell_revoked(const json_t *ptn, const char *name)
             name, tl_json_string(ptn, "admin", NULL) ? admin : "another admin", name);
 }
 
+static void tell_dispute(const json_t *dispute, const char *name)
+{
+    char node[TL_WORDS_MAX], by[TL_WORDS_MAX];
+    tl_words_id(node, dispute, "node_id");
+    tl_words_id(by, dispute, "by");
+    tl_out_note(
+        "%s: members disagree on who is revoked: %s, which is revoked here, has revoked %s, "
+        "which is not. Where the CA key is: teale ptn revoke %s %s; then both are out "
+        "everywhere",
+        name, by, node, name, node);
+}
+
 /* Says of each network that is not whole what is missing. */
 static void tell_troubles(const json_t *ptns)
 {
@@ -96,6 +108,8 @@ static void tell_troubles(const json_t *ptns)
             tl_out_note("%s: the certificate has expired: teale ptn renew %s", name, name);
         else if (!strcmp(state, "revoked"))
             tell_revoked(ptn, name);
+        else if (json_is_object(json_object_get(ptn, "dispute")))
+            tell_dispute(json_object_get(ptn, "dispute"), name);
     }
 }
 

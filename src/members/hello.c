@@ -282,6 +282,24 @@ static bool is_member(const tl_members *m, const tl_neighbour *nb, const tl_memb
     return l && l->heard && tl_members_holds(m, &nb->id, n);
 }
 
+/* Members of whom each knows of another admin first hand on what the others refuse. From who is no member
+ * here that would say nothing: a revoked admin can always write another list. */
+static void note_dispute(tl_membership *n)
+{
+    char node[TL_NODE_ID_HEX + 1], by[TL_NODE_ID_HEX + 1];
+    bool was = tl_membership_is_disputed(n);
+    n->heard_dispute |= tl_ptn_disputed(n->ptn, &n->dispute);
+    if (was || !tl_membership_is_disputed(n))
+        return;
+    tl_node_id_write(node, &n->dispute.node);
+    tl_node_id_write(by, &n->dispute.by);
+    tl_log(
+        TL_LOG_WARN,
+        "network %s: members disagree on who is revoked: %.16s, which is revoked here, has revoked "
+        "%.16s, which is not; where the CA key is, teale ptn revoke %s %.16s ends it",
+        n->name, by, node, n->name, node);
+}
+
 /* Its signature makes a list true, whoever brings it: a node that was revoked is told by members
  * that do not show it their certificates any more. */
 static tl_ptn_verdict take_list(tl_members *m, tl_neighbour *nb, tl_membership *n,
@@ -299,6 +317,8 @@ static tl_ptn_verdict take_list(tl_members *m, tl_neighbour *nb, tl_membership *
     } else {
         m->counters.bad_lists++;
         say_verdict(nb, n, "a list of revoked nodes", v);
+        if (v == TL_PTN_REVOKED && is_member(m, nb, n))
+            note_dispute(n);
     }
     return v;
 }

@@ -452,7 +452,8 @@ static tl_err load_join(void *user, const tl_join_row *row)
 static tl_err load(tl_node *n, tl_why *why)
 {
     loading l = {.node = n};
-    tl_store_visitor visitor = {load_network, load_objects, load_member, load_departed, load_join, &l};
+    tl_store_visitor visitor = {load_network,  load_objects, load_member,
+                                load_departed, load_join,    &l};
     tl_err e = tl_store_each(n->store, &visitor, why);
     take_objects(&l);
     if (l.unread)

@@ -25,6 +25,15 @@ static const char *waiting(const tl_node *n, const tl_membership *m)
     return why ? why : "";
 }
 
+/* null: all members that were met agree on who is revoked. */
+static json_t *dispute_json(const tl_membership *m)
+{
+    return tl_membership_is_disputed(m)
+               ? json_pack("{s:o, s:o}", "node_id", id_json(&m->dispute.node), "by",
+                           id_json(&m->dispute.by))
+               : json_null();
+}
+
 /* Whom to ask for a new certificate, where this node itself is not revoked. */
 static int add_remedy(const tl_node *n, const tl_membership *m, json_t *ptn)
 {
@@ -40,7 +49,7 @@ json_t *tl_node_ptn_json(const tl_node *n, const tl_membership *m)
     tl_membership_state state = tl_membership_state_of(n->book, m, tl_loop_unix());
     bool member = m->certificate != NULL;
     json_t *ptn = json_pack(
-        "{s:o, s:s, s:s?, s:s, s:o, s:o, s:o, s:I, s:b, s:I, s:I, s:I, s:b}", "ptn_id",
+        "{s:o, s:s, s:s?, s:s, s:o, s:o, s:o, s:I, s:b, s:I, s:I, s:I, s:b, s:o}", "ptn_id",
         id_json(&m->id), "name", m->name, "role", member ? tl_role_name(m->cert.role) : NULL,
         "state", tl_membership_state_name(state), "issued_at",
         member ? time_json(m->cert.issued_at) : json_null(), "expires_at",
@@ -48,7 +57,8 @@ json_t *tl_node_ptn_json(const tl_node *n, const tl_membership *m)
         member ? id_json(&m->cert.issuer) : json_null(), "members",
         (json_int_t)m->n_members + member, "ca_key", m->has_ca, "price_micro", (json_int_t)price,
         "price_version", (json_int_t)version, "revocation_sequence",
-        (json_int_t)tl_ptn_sequence(m->ptn), "hide", n->settings.ptn_hide);
+        (json_int_t)tl_ptn_sequence(m->ptn), "hide", n->settings.ptn_hide, "dispute",
+        dispute_json(m));
     if (ptn && state == TL_MEMBERSHIP_REVOKED && add_remedy(n, m, ptn)) {
         json_decref(ptn);
         return NULL;
@@ -141,6 +151,8 @@ size_t tl_node_doctor_networks(const tl_node *n, tl_doctor_network ret[TL_NETWOR
         ret[count++] = (tl_doctor_network){
             .name = m->name,
             .lost_issuer = lost,
+            .is_disputed = tl_membership_is_disputed(m),
+            .dispute = m->dispute,
             .has_admin = admin != NULL,
             .admin = admin ? admin->node : (tl_node_id){{0}},
             .has_ca = m->has_ca,

@@ -334,10 +334,13 @@ void tl_networks_load_left(tl_networks *b, tl_membership *n, const tl_node_id *p
                            tl_unix issued_at)
 {
     static const tl_cert_digest unchecked;
-    tl_cert cert = {.network = n->id, .node = *peer, .issuer = n->id, .issued_at = issued_at,
+    tl_cert cert = {.network = n->id,
+                    .node = *peer,
+                    .issuer = n->id,
+                    .issued_at = issued_at,
                     .expires_at = issued_at};
-    if (n->left || tl_node_id_eq(peer, &b->self) || tl_kept_cert_find(b, n, peer) || is_full(b, n) ||
-        keep(b, n, &cert, &unchecked))
+    if (n->left || tl_node_id_eq(peer, &b->self) || tl_kept_cert_find(b, n, peer) ||
+        is_full(b, n) || keep(b, n, &cert, &unchecked))
         return; /* members have the room first */
     tl_networks_forget(b, n, peer);
 }

@@ -31,6 +31,8 @@ typedef struct tl_membership {
     char api_key[TL_NETWORK_KEY_MAX + 1]; /* "": none */
     size_t n_members;                     /* others whose certificates are kept */
     tl_ptn_digest others;                 /* of these certificates */
+    bool heard_dispute; /* a member has told of a list that its issuer's revocation refuses here */
+    tl_ptn_dispute dispute;
     tl_unix checked_at; /* when an admin last told us that our list is the newest; 0: never */
 } tl_membership;
 
@@ -168,6 +170,9 @@ void tl_networks_load_left(tl_networks *b, tl_membership *n, const tl_node_id *p
 
 /* --- judgements: a look-up or two, no signature --- */
 
+/* Do members disagree on who is revoked: two admins have revoked each other? It lasts until the node of
+ * the dispute is revoked here, too. */
+bool tl_membership_is_disputed(const tl_membership *n);
 /* Does the certificate end with its issuer: did `issuer`, an admin, sign it with its own key? True also
  * where the issuer is revoked; false where the certificate would not hold without that. */
 bool tl_networks_rests_on(const tl_membership *n, const tl_cert *cert, const tl_node_id *issuer,

@@ -64,6 +64,11 @@ tl_membership_state tl_membership_state_of(const tl_networks *b, const tl_member
     return TL_MEMBERSHIP_REVOKED;
 }
 
+bool tl_membership_is_disputed(const tl_membership *n)
+{
+    return n->heard_dispute && !tl_ptn_is_revoked(n->ptn, &n->dispute.node);
+}
+
 bool tl_networks_rests_on(const tl_membership *n, const tl_cert *cert, const tl_node_id *issuer,
                           tl_unix now)
 {

@@ -20,6 +20,8 @@ struct tl_ptn {
     size_t n_lists;
     tl_unix listed_at;
     tl_ptn_digest digest;
+    bool is_disputed;
+    tl_ptn_dispute dispute;
     tl_ptn_price price;
     json_t *price_object;
     size_t n_keys;
@@ -210,6 +212,23 @@ static tl_ptn_verdict add_list(tl_ptn *n, const json_t *value, const tl_revocati
     return TL_PTN_OK;
 }
 
+static void note_dispute(tl_ptn *n, const tl_revocations *list)
+{
+    n->is_disputed = false;
+    for (size_t i = 0; i < list->n && !n->is_disputed; i++)
+        if (!find(n, &list->entries[i].node)) {
+            n->is_disputed = true;
+            n->dispute = (tl_ptn_dispute){list->issuer, list->entries[i].node};
+        }
+}
+
+bool tl_ptn_disputed(const tl_ptn *n, tl_ptn_dispute *ret_dispute)
+{
+    if (n->is_disputed)
+        *ret_dispute = n->dispute;
+    return n->is_disputed;
+}
+
 /* A list only takes rights away: it counts, too, where our clock is behind its issuer's. */
 static tl_ptn_verdict take_list(tl_ptn *n, const json_t *value, const tl_revocations *list,
                                 tl_unix now, bool *ret_stale)
@@ -217,6 +236,8 @@ static tl_ptn_verdict take_list(tl_ptn *n, const json_t *value, const tl_revocat
     size_t most = list->delegated ? TL_REVOCATIONS_ADMIN_MAX : TL_REVOCATIONS_MAX;
     tl_ptn_verdict v = issuer_at(n, &list->issuer, list->delegated, list->issuer_expires_at,
                                  list->issued_at, TL_PTN_TIME_MAX);
+    if (v == TL_PTN_REVOKED)
+        note_dispute(n, list);
     return v ? v : add_list(n, value, list, most, now, ret_stale);
 }
 

@@ -23,6 +23,12 @@ const tl_node_id *tl_ptn_id(const tl_ptn *n);
  * EXPIRED is the issuer's. Of two lists with one sequence both count. A list is never EARLY: it only
  * takes rights away. */
 tl_ptn_verdict tl_ptn_take_revocations(tl_ptn *n, const json_t *list, tl_unix now, bool *ret_stale);
+/* The last list that was refused as its issuer is revoked here: who that is, and the first node of the
+ * list that is not revoked here. False: there was none with such a node. */
+typedef struct {
+    tl_node_id by, node;
+} tl_ptn_dispute;
+bool tl_ptn_disputed(const tl_ptn *n, tl_ptn_dispute *ret_dispute);
 /* A list that this node took once and stored. Only its signature is checked: its issuer was judged
  * then, and may be revoked since, by this list's neighbours too. So their order makes no difference to
  * who is revoked. */

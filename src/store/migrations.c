@@ -63,14 +63,13 @@ static const char networks[] =
     ") STRICT, WITHOUT ROWID;";
 
 /* 4: who left a network, so that no certificate that was not issued later brings a node back. */
-static const char departed[] =
-    "CREATE TABLE departed ("
-    "  network BLOB NOT NULL REFERENCES networks ON DELETE CASCADE,"
-    "  node BLOB NOT NULL CHECK (length(node) = 32),"
-    "  issued_at INTEGER NOT NULL," /* of the certificate that it had */
-    "  at INTEGER NOT NULL,"        /* when it left */
-    "  PRIMARY KEY (network, node)"
-    ") STRICT, WITHOUT ROWID;";
+static const char departed[] = "CREATE TABLE departed ("
+                               "  network BLOB NOT NULL REFERENCES networks ON DELETE CASCADE,"
+                               "  node BLOB NOT NULL CHECK (length(node) = 32),"
+                               "  issued_at INTEGER NOT NULL," /* of the certificate that it had */
+                               "  at INTEGER NOT NULL,"        /* when it left */
+                               "  PRIMARY KEY (network, node)"
+                               ") STRICT, WITHOUT ROWID;";
 
 const char *const tl_store_steps[] = {networks, tl_store_ledger_step, tl_store_triggers_step,
                                       departed};

@@ -212,8 +212,8 @@ static tl_err drop_member(tl_store_job *j, tl_db *db)
                       "WHERE EXISTS (SELECT 1 FROM networks WHERE network = ?1) "
                       "ON CONFLICT DO UPDATE SET issued_at = max(issued_at, excluded.issued_at), "
                       "at = excluded.at",
-                      TL_DB_WITH(tl_db_id(&r->network), tl_db_id(&r->node),
-                                 tl_db_int(r->issued_at), tl_db_int(r->at)));
+                      TL_DB_WITH(tl_db_id(&r->network), tl_db_id(&r->node), tl_db_int(r->issued_at),
+                                 tl_db_int(r->at)));
     return e ? e
              : tl_db_run(db,
                          "DELETE FROM departed WHERE network = ?1 AND node IN (SELECT node FROM "

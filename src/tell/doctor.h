@@ -45,6 +45,8 @@ typedef struct {
     bool issued_here; /* this node signs its own certificates */
     tl_unix issued_at, expires_at;
     bool has_ca;
+    bool is_disputed; /* members disagree on who is revoked */
+    tl_ptn_dispute dispute;
     bool lost_issuer; /* REVOKED, but the admin that signed for it alone is */
     bool has_admin;   /* `admin` can sign a new certificate */
     tl_node_id admin;

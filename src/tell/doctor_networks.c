@@ -35,6 +35,8 @@ static int badness(const tl_doctor_network *n, tl_unix now)
     }
     /* Renewal begins when a third of the time is left. When half of that is gone, it has failed. */
     bool ends = n->expires_at != TL_PTN_NO_END;
+    if (n->is_disputed)
+        return 2;
     return ends && now > n->expires_at - (n->expires_at - n->issued_at) / 6;
 }
 
@@ -61,6 +63,21 @@ static void tell_lost_issuer(tl_findings *l, const tl_doctor_facts *f, const tl_
         tl_finding_remedy(l, "Ask an admin, %s, to renew it: teale ptn renew %s %.8s there",
                           n->has_admin ? shorten(&n->admin).text : "whom this node has not met yet",
                           n->name, f->own_id);
+}
+
+/* No rule could decide: docs/protocol.md "Revoking". */
+static void tell_dispute(tl_findings *l, const tl_doctor_network *n, const char *more)
+{
+    char node[TL_NODE_ID_HEX + 1];
+    tl_node_id_write(node, &n->dispute.node);
+    tl_finding_add(l, "networks", TL_FINDING_WARNING,
+                   "%s: members disagree on who is revoked: %s, which is revoked here, has revoked "
+                   "%s, which is not%s",
+                   n->name, shorten(&n->dispute.by).text, shorten(&n->dispute.node).text, more);
+    tl_finding_remedy(l,
+                      "Where the CA key is: teale ptn revoke %s %.16s. Then both are out at every "
+                      "member; who is to stay needs a new identity and a new invite",
+                      n->name, node);
 }
 
 static void tell_worst(tl_findings *l, const tl_doctor_facts *f, const tl_doctor_network *n,
@@ -106,6 +123,10 @@ static void tell_worst(tl_findings *l, const tl_doctor_facts *f, const tl_doctor
                              "relay.");
         break;
     default:
+        if (n->is_disputed) {
+            tell_dispute(l, n, more);
+            break;
+        }
         tl_finding_add(l, "networks", TL_FINDING_WARNING,
                        "%s: its certificate ends in %s, and no admin has renewed it yet%s", n->name,
                        span, more);

@@ -167,6 +167,69 @@ static void two_admins_that_revoke_at_once_agree_in_the_end(void **state)
     scene_end();
 }
 
+static bool is_disputed(const node *a)
+{
+    return tl_membership_is_disputed(lab(a));
+}
+
+/* Nodes 1 and 2 are admins; 3 hears of the one's list first, 4 of the other's. */
+static void two_admins_that_revoke_each_other_are_told_of_and_the_authority_ends_it(void **state)
+{
+    (void)state;
+    scene_begin(5);
+    all_join(TL_ROLE_PROVIDER);
+    assert_int_equal(promote(nodes[0], nodes[1]), TL_REFUSAL_NONE);
+    assert_int_equal(promote(nodes[0], nodes[2]), TL_REFUSAL_NONE);
+    connect_nodes(nodes[3], nodes[4]);
+    for (size_t i = 0; i < 5; i++)
+        cut_all(nodes[i]);
+    for (size_t i = 0; i < 5; i++)
+        nodes[i]->down = true;
+    (void)revoke(nodes[1], nodes[2], TL_REFUSAL_NONE);
+    (void)revoke(nodes[2], nodes[1], TL_REFUSAL_NONE);
+    for (size_t i = 0; i < 5; i++)
+        nodes[i]->down = false;
+    connect_nodes(nodes[1], nodes[3]);
+    connect_nodes(nodes[2], nodes[4]);
+    cut_all(nodes[1]);
+    cut_all(nodes[2]);
+    nodes[1]->down = nodes[2]->down = true;
+    assert_true(is_out(nodes[3], nodes[2]) && !is_out(nodes[3], nodes[1]));
+    assert_true(is_out(nodes[4], nodes[1]) && !is_out(nodes[4], nodes[2]));
+    assert_false(is_disputed(nodes[3]) || is_disputed(nodes[4]));
+    connect_nodes(nodes[3], nodes[4]);
+    assert_true(is_disputed(nodes[3]) && is_disputed(nodes[4]));
+    assert_true(tl_node_id_eq(&lab(nodes[3])->dispute.by, &nodes[2]->identity.id));
+    assert_true(tl_node_id_eq(&lab(nodes[3])->dispute.node, &nodes[1]->identity.id));
+    connect_nodes(nodes[0], nodes[3]);
+    connect_nodes(nodes[0], nodes[4]);
+    assert_true(is_disputed(nodes[0]));
+    (void)revoke(nodes[0], nodes[1], TL_REFUSAL_NONE);
+    for (size_t i = 0; i < 5; i += i ? 1 : 3) {
+        assert_true(is_out(nodes[i], nodes[1]) && is_out(nodes[i], nodes[2]));
+        assert_false(is_disputed(nodes[i]));
+    }
+    scene_end();
+}
+
+/* A revoked admin can always write another list: that is no dispute among members. */
+static void what_a_revoked_admin_signs_and_brings_itself_is_no_dispute(void **state)
+{
+    (void)state;
+    scene_begin(4);
+    all_join(TL_ROLE_PROVIDER);
+    assert_int_equal(promote(nodes[0], nodes[1]), TL_REFUSAL_NONE);
+    cut_all(nodes[1]);
+    nodes[1]->down = true;
+    (void)revoke(nodes[0], nodes[1], TL_REFUSAL_NONE);
+    (void)revoke(nodes[1], nodes[0], TL_REFUSAL_NONE);
+    nodes[1]->down = false;
+    connect_nodes(nodes[1], nodes[2]);
+    assert_false(is_out(nodes[2], nodes[0]));
+    assert_false(is_disputed(nodes[2]));
+    scene_end();
+}
+
 static void a_list_that_no_admin_signed_changes_nothing(void **state)
 {
     (void)state;
@@ -245,6 +308,8 @@ int main(void)
         cmocka_unit_test(a_node_whose_store_was_set_back_takes_the_newer_list_from_any_member),
         cmocka_unit_test(an_old_list_is_refused_and_counted_and_its_holder_gets_the_new_one),
         cmocka_unit_test(two_admins_that_revoke_at_once_agree_in_the_end),
+        cmocka_unit_test(two_admins_that_revoke_each_other_are_told_of_and_the_authority_ends_it),
+        cmocka_unit_test(what_a_revoked_admin_signs_and_brings_itself_is_no_dispute),
         cmocka_unit_test(a_list_that_no_admin_signed_changes_nothing),
         cmocka_unit_test(a_revocation_that_is_not_stored_holds_and_is_stored_later),
         cmocka_unit_test(the_group_key_changes_with_a_revocation_and_the_revoked_does_not_get_it),

@@ -277,10 +277,10 @@ static void show_again(node *to, const node *from, const json_t *certificate)
 {
     char hex[TL_NODE_ID_HEX + 1];
     tl_node_id_write(hex, &lab(to)->id);
-    json_t *hello = json_pack("{s:[{s:s, s:O, s:i, s:s, s:i, s:i}]}", "networks", "ptnID", hex,
-                              "certificate", certificate, "sequence", 0, "revoked",
-                              "00000000000000000000000000000000", "priceVersion", 0, "keyVersion",
-                              0);
+    json_t *hello =
+        json_pack("{s:[{s:s, s:O, s:i, s:s, s:i, s:i}]}", "networks", "ptnID", hex, "certificate",
+                  certificate, "sequence", 0, "revoked", "00000000000000000000000000000000",
+                  "priceVersion", 0, "keyVersion", 0);
     tl_members_on_told(to->members, &from->identity.id, "ptnHello", hello);
     json_decref(hello);
     settle();

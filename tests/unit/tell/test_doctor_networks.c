@@ -128,6 +128,22 @@ static void a_revoked_node_with_the_ca_key_is_told_to_export_it_before_it_leaves
     assert_non_null(strstr(remedy, "teale ptn leave lab --delete"));
 }
 
+static void members_that_disagree_are_told_what_ends_it(void **state)
+{
+    (void)state;
+    tl_doctor_network n = lab();
+    assert_int_equal(of_one(&n)->state, TL_FINDING_OK);
+    n.is_disputed = true;
+    n.dispute = (tl_ptn_dispute){.by = {{0x3f, 0x9a}}, .node = {{0x12, 0xab}}};
+    const tl_finding *f = of_one(&n);
+    assert_int_equal(f->state, TL_FINDING_WARNING);
+    assert_string_equal(
+        f->evidence, "lab: members disagree on who is revoked: 3f9a...00, which is revoked here, "
+                     "has revoked 12ab...00, which is not");
+    assert_non_null(
+        strstr(f->remedy, "Where the CA key is: teale ptn revoke lab 12ab000000000000."));
+}
+
 static void a_join_says_why_it_waits(void **state)
 {
     (void)state;
@@ -216,6 +232,7 @@ int main(void)
         cmocka_unit_test(a_revoked_node_is_told_to_leave),
         cmocka_unit_test(who_falls_with_a_revoked_admin_is_told_whom_to_ask),
         cmocka_unit_test(a_revoked_node_with_the_ca_key_is_told_to_export_it_before_it_leaves),
+        cmocka_unit_test(members_that_disagree_are_told_what_ends_it),
         cmocka_unit_test(a_join_says_why_it_waits),
         cmocka_unit_test(of_many_networks_the_worst_is_told_and_the_others_counted),
         cmocka_unit_test(a_node_in_no_network_hears_nothing_of_networks),
