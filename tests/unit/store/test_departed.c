@@ -12,6 +12,14 @@ static void on_told(void *user, tl_err e, const char *why)
     *(tl_err *)user = e;
 }
 
+/* Waits until all that was submitted is done, and has it told. */
+static void settle(tl_store *s)
+{
+    row_job last = {.job.work = read_row};
+    assert_int_equal(tl_store_do(s, &last.job), TL_OK);
+    tl_store_collect(s);
+}
+
 static void put_lab(tl_store *s)
 {
     tl_err e = TL_ERR_CLOSED;
