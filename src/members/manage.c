@@ -142,6 +142,10 @@ static bool is_taken(tl_members *m, tl_members_op *op, const tl_membership *n, c
 void tl_members_rename(tl_members *m, tl_members_op *op, tl_membership *n, const char *name)
 {
     tl_op_begin(m, op, RENAME, &n->id);
+    if (n->left) {
+        tl_op_end(op, TL_REFUSAL_NOT_FOUND);
+        return;
+    }
     if (is_taken(m, op, n, name, "choose another name"))
         return;
     if (!n->certificate) { /* the store has no row of it */
@@ -384,13 +388,18 @@ void tl_members_revoke(tl_members *m, tl_members_op *op, tl_membership *n, const
     tl_unix now = tl_members_wall(m);
     tl_op_begin(m, op, 0, &n->id);
     op->node = *node;
+    tl_refusal r = tl_authority_may(m->config.book, n, now);
+    if (r) {
+        tl_op_end(op, r);
+        return;
+    }
     if (tl_node_id_eq(node, &m->config.identity->id)) {
         tl_op_end_with(op, TL_REFUSAL_INVALID,
                        "this is the node itself: to go, leave the network (teale ptn leave)");
         return;
     }
     falling f = keep_members ? who_falls(m, n, node, now) : (falling){.n = 0};
-    tl_refusal r = tl_authority_revoke(m->config.book, n, m->config.identity, node, now, &list);
+    r = tl_authority_revoke(m->config.book, n, m->config.identity, node, now, &list);
     if (!r) {
         if (tl_ptn_take_revocations(n->ptn, list, now, &stale))
             r = TL_REFUSAL_INTERNAL;
@@ -478,6 +487,11 @@ static void renew_own(tl_members *m, tl_members_op *op, tl_membership *n, int64_
 {
     json_t *certificate;
     tl_tended *t = tl_tended_get(m, &n->id);
+    if (n->left || !n->certificate) {
+        tl_op_end_with(op, n->left ? TL_REFUSAL_NOT_FOUND : TL_REFUSAL_DENIED,
+                       n->left ? "" : "this node has not joined the network yet");
+        return;
+    }
     if (!t || t->renewing) {
         tl_op_end(op, t ? TL_REFUSAL_BUSY : TL_REFUSAL_INTERNAL);
         return;
@@ -503,6 +517,10 @@ static void renew_own(tl_members *m, tl_members_op *op, tl_membership *n, int64_
         }
         break;
     default: break;
+    }
+    if (lifetime >= 0 && !n->has_ca && n->cert.role == TL_ROLE_ADMIN) {
+        tl_op_end(op, TL_REFUSAL_NOT_CA);
+        return;
     }
     if (lifetime >= 0 && !n->has_ca) {
         tl_op_end_with(op, TL_REFUSAL_NOT_ADMIN,

@@ -140,11 +140,11 @@ tl_refusal tl_authority_invite(const tl_networks *b, const tl_membership *n,
                                const tl_identity *self, tl_rand *rand, tl_unix now,
                                tl_invite *invite, tl_buf *out)
 {
+    if (invite->role == TL_ROLE_ADMIN && !n->has_ca && !n->left)
+        return TL_REFUSAL_NOT_CA; /* whatever else this node is */
     tl_refusal r = tl_authority_may(b, n, now);
     if (r)
         return r;
-    if (invite->role == TL_ROLE_ADMIN && !n->has_ca)
-        return TL_REFUSAL_NOT_CA;
     if (invite->expires_at <= now || invite->expires_at > now + TL_INVITE_LIFE_MAX)
         return TL_REFUSAL_INVALID;
     if (invite->bound && tl_ptn_is_revoked(n->ptn, &invite->node))
