@@ -9,7 +9,7 @@ import threading
 import time
 import unittest
 
-from scenery import Scenery, chat, wait_for, words_of
+from scenery import Scenery, chat, parrot_stats, wait_for, words_of
 
 PROGRAMS = [os.path.abspath(p) for p in sys.argv[1:4]]
 
@@ -146,7 +146,7 @@ class Members(unittest.TestCase):
         short = [self.s.node(self.relay) for _ in range(2)]
         lasting.json("join", invite(admin))
         for node in short:
-            node.json("join", invite(admin, "--valid", "9s"))
+            node.json("join", invite(admin, "--valid", "14s"))
         expires = [ptn(node)["expires_at"] for node in short]
         for node in (lasting, *short):
             wait_for(lambda: node.id in members(provider))
@@ -161,9 +161,10 @@ class Members(unittest.TestCase):
 
         asking = [threading.Thread(target=ask, args=(lasting, 400)), threading.Thread(target=ask, args=(short[0], 400)),
                   threading.Thread(target=ask, args=(short[1], 5))]
-        for thread in asking:
+        for thread in asking[:2]:
             thread.start()
-            time.sleep(0.5)
+        wait_for(lambda: parrot_stats(server)["active"] == 2)
+        asking[2].start()
         for thread in asking:
             thread.join(40)
         self.assertIn("word399", words_of(answers[lasting][2]))  # its certificate has no end
