@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """test_networks.py TEALE TEALE-RELAY PARROT: who is in a private network, with the real binaries: invited,
 joined, renewed, promoted, revoked; and who is not, and hears why."""
+import calendar
 import os
 import subprocess
 import sys
@@ -38,8 +39,10 @@ class Joining(Base):
                          (made["ptn_id"], LAB, s.admin.id, "provider", 30 * DAY))
         self.assertLess(abs(body["expiresAt"] - time.time() - DAY), 60)
         joined = s.provider.json("join", code)
+        self.assertLess(abs(calendar.timegm(time.strptime(joined.pop("expires_at"), "%Y-%m-%dT%H:%M:%SZ")) - time.time()
+                            - 30 * DAY), 60)
         self.assertEqual(joined, {"state": "joined", "ptn_id": made["ptn_id"], "name": LAB, "role": "provider",
-                                  "admin": s.admin.id})
+                                  "admin": s.admin.id, "name_taken": False})
         joined = s.consumer.json("ptn", "join", s.invite(), "--as", "work")  # consumer where no role is said
         self.assertEqual((joined["name"], joined["role"]), ("work", "consumer"))
         # what they hold is what independent code takes for it
