@@ -299,13 +299,13 @@ tl_refusal tl_authority_revoke(const tl_networks *b, const tl_membership *n,
 tl_refusal tl_authority_price(const tl_networks *b, const tl_membership *n, const tl_identity *self,
                               int64_t micro, tl_unix now, json_t **ret_price)
 {
-    tl_ptn_price price = {
-        .network = n->id, .issuer = self->id, .issued_at = now, .micro_per_ktoken = micro};
+    tl_ptn_price price = {.head = {.network = n->id, .issuer = self->id, .issued_at = now},
+                          .micro_per_ktoken = micro};
     tl_refusal r = tl_authority_may(b, n, now);
     if (r)
         return r;
-    tl_ptn_price_of(n->ptn, &price.version);
-    if (++price.version > TL_PTN_ADMIN_NUMBER_MAX && !n->has_ca)
+    tl_ptn_price_of(n->ptn, &price.head.version);
+    if (++price.head.version > TL_PTN_ADMIN_NUMBER_MAX && !n->has_ca)
         return TL_REFUSAL_NOT_CA;
     return refusal_of(tl_ptn_price_make(&price, signing_key(n, self), n->certificate, ret_price));
 }
@@ -314,14 +314,14 @@ tl_refusal tl_authority_groupkey(const tl_networks *b, const tl_membership *n,
                                  const tl_identity *self, tl_rand *rand, tl_unix now,
                                  json_t **ret_object)
 {
-    tl_ptn_groupkey key = {.network = n->id,
-                           .issuer = self->id,
-                           .version = tl_ptn_groupkey_version(n->ptn) + 1,
-                           .issued_at = now};
+    tl_ptn_groupkey key = {.head = {.network = n->id,
+                                    .issuer = self->id,
+                                    .version = tl_ptn_groupkey_version(n->ptn) + 1,
+                                    .issued_at = now}};
     tl_refusal r = tl_authority_may(b, n, now);
     if (r)
         return r;
-    if (key.version > TL_PTN_ADMIN_NUMBER_MAX && !n->has_ca)
+    if (key.head.version > TL_PTN_ADMIN_NUMBER_MAX && !n->has_ca)
         return TL_REFUSAL_NOT_CA;
     tl_rand_bytes(rand, key.key, sizeof key.key);
     tl_err e = tl_ptn_groupkey_make(&key, signing_key(n, self), n->certificate, ret_object);

@@ -60,6 +60,16 @@ typedef struct tl_cert {
     tl_unix issuer_expires_at;     /* of the issuer's certificate, where it is delegated */
 } tl_cert;
 
+/* What a price and a group key have in common: of each, all members of a network hold the one of the
+ * highest version. */
+typedef struct {
+    tl_node_id network, issuer;
+    int64_t version; /* from 1; grows with each */
+    tl_unix issued_at;
+    bool delegated;
+    tl_unix issuer_expires_at; /* of the issuer's certificate, where it is delegated */
+} tl_numbered;
+
 /* `key`: the authority's, or the issuer's own; then `chain` is the issuer's certificate. What must
  * not be signed is refused: TL_ERR_FORBIDDEN (an admin makes no admin; the key is neither the
  * network's nor the issuer's) or TL_ERR_INVALID (times out of range, or an end after the issuer's

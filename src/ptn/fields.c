@@ -220,3 +220,47 @@ tl_err tl_signer_author(json_t *object, const tl_node_id *network, const tl_node
         e = tl_field_set(object, "chain", json_pack("[O]", chain));
     return e;
 }
+
+/* --- what is numbered --- */
+
+tl_err tl_numbered_make(const tl_numbered *head, json_t *object, const tl_identity *key,
+                        int purpose, const json_t *chain, json_t **ret_object)
+{
+    bool in_range = head->version >= 1 && head->version <= TL_PTN_TIME_MAX &&
+                    head->issued_at >= 0 && head->issued_at <= TL_PTN_TIME_MAX;
+    tl_err e = !object ? TL_ERR_NOMEM : in_range ? TL_OK : TL_ERR_INVALID;
+    if (!e)
+        e = tl_field_set(object, "version", json_integer(head->version));
+    if (!e)
+        e = tl_field_set(object, "issuedAt", json_integer(head->issued_at));
+    if (!e)
+        e = tl_signer_author(object, &head->network, &head->issuer, key, purpose, chain);
+    if (e) {
+        json_decref(object);
+        return e;
+    }
+    *ret_object = object;
+    return TL_OK;
+}
+
+tl_ptn_verdict tl_numbered_read(tl_fields *f, int purpose, tl_numbered *ret_head)
+{
+    tl_numbered head = {.version = 0};
+    tl_signer signer = {0};
+    tl_cert admin;
+    tl_signer_take(f, &signer);
+    tl_field_count(f, "version", &head.version);
+    tl_field_count(f, "issuedAt", &head.issued_at);
+    if (!tl_fields_end(f) || head.version < 1 ||
+        (signer.chain && head.version > TL_PTN_ADMIN_NUMBER_MAX))
+        return TL_PTN_MALFORMED;
+    tl_ptn_verdict v = tl_signer_check_object(&signer, purpose, f->object, &admin);
+    if (v)
+        return v;
+    head.network = signer.network;
+    head.issuer = signer.issuer;
+    head.delegated = signer.chain != NULL;
+    head.issuer_expires_at = head.delegated ? admin.expires_at : TL_PTN_NO_END;
+    *ret_head = head;
+    return TL_PTN_OK;
+}

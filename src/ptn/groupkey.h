@@ -8,12 +8,8 @@
 #include "ptn/hide.h"
 
 typedef struct {
-    tl_node_id network, issuer;
-    int64_t version; /* from 1; a new one with each revocation */
-    tl_unix issued_at;
+    tl_numbered head; /* a new version with each revocation */
     uint8_t key[TL_HIDE_KEY];
-    bool delegated;
-    tl_unix issuer_expires_at;
 } tl_ptn_groupkey;
 
 /* As tl_cert_make. TL_ERR_INVALID: a number out of its range. */

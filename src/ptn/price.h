@@ -5,12 +5,8 @@
 #include "ptn/cert.h"
 
 typedef struct {
-    tl_node_id network, issuer;
-    int64_t version; /* from 1; grows with each price */
-    tl_unix issued_at;
+    tl_numbered head;
     int64_t micro_per_ktoken; /* micro-credits for 1000 tokens, prompt and generated alike */
-    bool delegated;
-    tl_unix issuer_expires_at;
 } tl_ptn_price;
 
 /* As tl_cert_make. TL_ERR_INVALID: a number out of its range, 0 to 2^53 - 1. */

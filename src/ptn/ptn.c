@@ -295,18 +295,25 @@ tl_err tl_ptn_next_list(const tl_ptn *n, const tl_node_id *node, bool delegated,
 
 /* --- what it costs --- */
 
+/* Of this network, by who may say so now? */
+static tl_ptn_verdict head_at(const tl_ptn *n, const tl_numbered *head, tl_unix now)
+{
+    if (!tl_node_id_eq(&head->network, &n->id))
+        return TL_PTN_FOREIGN;
+    return issuer_at(n, &head->issuer, head->delegated, head->issuer_expires_at, head->issued_at,
+                     now);
+}
+
 tl_ptn_verdict tl_ptn_take_price(tl_ptn *n, const json_t *price, tl_unix now)
 {
     tl_ptn_price p;
     tl_ptn_verdict v = tl_ptn_price_read(price, &p);
-    if (!v && !tl_node_id_eq(&p.network, &n->id))
-        v = TL_PTN_FOREIGN;
     if (!v)
-        v = issuer_at(n, &p.issuer, p.delegated, p.issuer_expires_at, p.issued_at, now);
+        v = head_at(n, &p.head, now);
     if (v)
         return v;
-    if (p.version < n->price.version ||
-        (p.version == n->price.version && p.micro_per_ktoken >= n->price.micro_per_ktoken))
+    if (p.head.version < n->price.head.version || (p.head.version == n->price.head.version &&
+                                                   p.micro_per_ktoken >= n->price.micro_per_ktoken))
         return TL_PTN_OLD;
     json_t *kept = json_deep_copy(price);
     if (!kept)
@@ -320,7 +327,7 @@ tl_ptn_verdict tl_ptn_take_price(tl_ptn *n, const json_t *price, tl_unix now)
 int64_t tl_ptn_price_of(const tl_ptn *n, int64_t *ret_version)
 {
     if (ret_version)
-        *ret_version = n->price.version;
+        *ret_version = n->price.head.version;
     return n->price.micro_per_ktoken;
 }
 
@@ -335,12 +342,11 @@ tl_ptn_verdict tl_ptn_take_groupkey(tl_ptn *n, const json_t *object, tl_unix now
 {
     tl_ptn_groupkey k;
     tl_ptn_verdict v = tl_ptn_groupkey_read(object, &k);
-    if (!v && !tl_node_id_eq(&k.network, &n->id))
-        v = TL_PTN_FOREIGN;
     if (!v)
-        v = issuer_at(n, &k.issuer, k.delegated, k.issuer_expires_at, k.issued_at, now);
-    if (!v && (k.version < n->newest.version ||
-               (k.version == n->newest.version && memcmp(k.key, n->newest.key, sizeof k.key) >= 0)))
+        v = head_at(n, &k.head, now);
+    if (!v && (k.head.version < n->newest.head.version ||
+               (k.head.version == n->newest.head.version &&
+                memcmp(k.key, n->newest.key, sizeof k.key) >= 0)))
         v = TL_PTN_OLD;
     json_t *kept = v ? NULL : json_deep_copy(object);
     if (!v && !kept)
@@ -359,7 +365,7 @@ tl_ptn_verdict tl_ptn_take_groupkey(tl_ptn *n, const json_t *object, tl_unix now
 
 int64_t tl_ptn_groupkey_version(const tl_ptn *n)
 {
-    return n->newest.version;
+    return n->newest.head.version;
 }
 
 const json_t *tl_ptn_groupkey_object(const tl_ptn *n)

@@ -64,6 +64,13 @@ tl_ptn_verdict tl_signer_check_object(const tl_signer *s, int purpose, const jso
 TL_CHECK tl_err tl_signer_author(json_t *object, const tl_node_id *network,
                                  const tl_node_id *issuer, const tl_identity *key, int purpose,
                                  const json_t *chain);
+/* Adds what `head` says to `object`, which has its own fields, and signs it as tl_signer_author does. Takes
+ * the reference; NULL: TL_ERR_NOMEM. TL_ERR_INVALID: a number out of its range. */
+TL_CHECK tl_err tl_numbered_make(const tl_numbered *head, json_t *object, const tl_identity *key,
+                                 int purpose, const json_t *chain, json_t **ret_object);
+/* Takes the fields of the head from `f`, whose own fields were taken before, and checks the signature. */
+tl_ptn_verdict tl_numbered_read(tl_fields *f, int purpose, tl_numbered *ret_head);
+
 /* Is `chain` the certificate of an admin of the network, signed by the authority, for `issuer`,
  * whose key is `key`? `ret_admin` is filled where it is. */
 bool tl_signer_is_admin(const tl_node_id *network, const tl_node_id *issuer, const tl_identity *key,

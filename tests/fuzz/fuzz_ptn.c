@@ -111,13 +111,13 @@ static void read_price(const json_t *value)
         must(untouched(&price, sizeof price));
         return;
     }
-    must(price.version >= 1 && price.micro_per_ktoken >= 0);
+    must(price.head.version >= 1 && price.micro_per_ktoken >= 0);
     tl_ptn *network;
     int64_t version;
-    must(!tl_ptn_new(&price.network, &network));
+    must(!tl_ptn_new(&price.head.network, &network));
     if (tl_ptn_take_price(network, value, WALL) == TL_PTN_OK) {
         must(tl_ptn_price_of(network, &version) == price.micro_per_ktoken);
-        must(version == price.version);
+        must(version == price.head.version);
         must(tl_ptn_take_price(network, value, WALL) == TL_PTN_OLD);
     }
     tl_ptn_free(network);

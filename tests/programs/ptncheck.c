@@ -74,11 +74,12 @@ static tl_ptn_verdict say_price(const json_t *value, tl_unix now)
     tl_ptn_verdict v = tl_ptn_price_read(value, &price);
     if (v)
         return v;
-    if (tl_ptn_new(&price.network, &network))
+    if (tl_ptn_new(&price.head.network, &network))
         abort();
     v = tl_ptn_take_price(network, value, now);
     if (!v)
-        printf("valid version=%" PRId64 " micro=%" PRId64, price.version, price.micro_per_ktoken);
+        printf("valid version=%" PRId64 " micro=%" PRId64, price.head.version,
+               price.micro_per_ktoken);
     tl_ptn_free(network);
     return v;
 }

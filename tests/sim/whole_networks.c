@@ -135,10 +135,10 @@ void whole_node_hide(whole_node *n, const tl_identity *authority, uint8_t group)
 {
     json_t *object;
     tl_membership *m = tl_networks_by_id(n->book, &authority->id);
-    tl_ptn_groupkey key = {.network = authority->id,
-                           .issuer = n->identity.id,
-                           .version = tl_ptn_groupkey_version(m->ptn) + 1,
-                           .issued_at = n->env.wall(n)};
+    tl_ptn_groupkey key = {.head.network = authority->id,
+                           .head.issuer = n->identity.id,
+                           .head.version = tl_ptn_groupkey_version(m->ptn) + 1,
+                           .head.issued_at = n->env.wall(n)};
     memset(key.key, group, sizeof key.key);
     must_ok(tl_ptn_groupkey_make(&key, authority, NULL, &object));
     must(tl_ptn_take_groupkey(m->ptn, object, n->env.wall(n)));

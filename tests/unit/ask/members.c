@@ -111,9 +111,9 @@ void members_price(members *m, tl_membership *n, int64_t price)
         tl_identity authority = authority_of(nth);
         if (!tl_node_id_eq(&authority.id, &n->id))
             continue;
-        tl_ptn_price p = {.network = n->id,
-                          .issuer = m->self.id,
-                          .version = version + 1,
+        tl_ptn_price p = {.head.network = n->id,
+                          .head.issuer = m->self.id,
+                          .head.version = version + 1,
                           .micro_per_ktoken = price};
         assert_int_equal(tl_ptn_price_make(&p, &authority, NULL, &object), TL_OK);
         assert_int_equal(tl_ptn_take_price(n->ptn, object, 1000), TL_PTN_OK);

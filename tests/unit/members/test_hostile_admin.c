@@ -92,17 +92,17 @@ static void the_highest_versions_of_an_admin_are_exceeded_by_the_authority(void 
         const node *admin = nodes[1];
         const tl_membership *n = lab(admin);
         int64_t before = tl_ptn_groupkey_version(lab(nodes[0])->ptn);
-        tl_ptn_groupkey key = {.network = n->id,
-                               .issuer = admin->identity.id,
-                               .version = versions[i],
-                               .issued_at = wall()};
+        tl_ptn_groupkey key = {.head.network = n->id,
+                               .head.issuer = admin->identity.id,
+                               .head.version = versions[i],
+                               .head.issued_at = wall()};
         assert_int_equal(tl_ptn_groupkey_make(&key, &admin->identity, n->certificate, &object), 0);
         hear(nodes[0], admin, "ptnKey", json_pack("{s:o}", "key", object));
         assert_int_equal(tl_ptn_groupkey_version(lab(nodes[0])->ptn), i ? before : versions[0]);
-        tl_ptn_price price = {.network = n->id,
-                              .issuer = admin->identity.id,
-                              .version = versions[i],
-                              .issued_at = wall()};
+        tl_ptn_price price = {.head.network = n->id,
+                              .head.issuer = admin->identity.id,
+                              .head.version = versions[i],
+                              .head.issued_at = wall()};
         assert_int_equal(tl_ptn_price_make(&price, &admin->identity, n->certificate, &object), 0);
         hear(nodes[0], admin, "ptnPrice", json_pack("{s:o}", "price", object));
         if (!i) { /* the admin itself has no number left */

@@ -59,8 +59,10 @@ static void scene_clear(scene *s)
 static void new_group_key(scene *s, int64_t version, uint8_t byte)
 {
     json_t *object;
-    tl_ptn_groupkey key = {
-        .network = s->authority.id, .issuer = s->self.id, .version = version, .issued_at = NOW};
+    tl_ptn_groupkey key = {.head.network = s->authority.id,
+                           .head.issuer = s->self.id,
+                           .head.version = version,
+                           .head.issued_at = NOW};
     memset(key.key, byte, sizeof key.key);
     assert_int_equal(tl_ptn_groupkey_make(&key, &s->authority, NULL, &object), TL_OK);
     assert_int_equal(tl_ptn_take_groupkey(s->lab->ptn, object, NOW), TL_PTN_OK);

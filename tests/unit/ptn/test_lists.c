@@ -71,10 +71,10 @@ static void a_list_by_no_admin_or_with_a_node_twice_is_not_made(void **state)
 static void no_altered_price_is_accepted(void **state)
 {
     (void)state;
-    tl_ptn_price p = {.network = authority.id,
-                      .issuer = admin.id,
-                      .version = 2,
-                      .issued_at = NOW,
+    tl_ptn_price p = {.head.network = authority.id,
+                      .head.issuer = admin.id,
+                      .head.version = 2,
+                      .head.issued_at = NOW,
                       .micro_per_ktoken = 1500};
     json_t *value, *chain = admin_certificate();
     assert_int_equal(tl_ptn_price_make(&p, &admin, chain, &value), TL_OK);
@@ -82,7 +82,7 @@ static void no_altered_price_is_accepted(void **state)
     tl_ptn_price read;
     assert_int_equal(tl_ptn_price_read(value, &read), TL_PTN_OK);
     assert_int_equal(read.micro_per_ktoken, 1500);
-    assert_int_equal(read.version, 2);
+    assert_int_equal(read.head.version, 2);
     json_decref(value);
     p.micro_per_ktoken = -1;
     assert_int_equal(tl_ptn_price_make(&p, &admin, chain, &value), TL_ERR_INVALID);

@@ -229,10 +229,10 @@ static void a_restart_brings_nobody_back_whom_an_admin_revoked_that_is_revoked_s
 
 static tl_ptn_verdict take_price(tl_ptn *n, int64_t version, int64_t micro, const tl_identity *key)
 {
-    tl_ptn_price p = {.network = authority.id,
-                      .issuer = key == &authority ? root.id : key->id,
-                      .version = version,
-                      .issued_at = NOW,
+    tl_ptn_price p = {.head.network = authority.id,
+                      .head.issuer = key == &authority ? root.id : key->id,
+                      .head.version = version,
+                      .head.issued_at = NOW,
                       .micro_per_ktoken = micro};
     json_t *value, *chain = admin_certificate();
     assert_int_equal(tl_ptn_price_make(&p, key, chain, &value), TL_OK);
@@ -331,8 +331,10 @@ static void more_lists_than_have_room_lose_no_node(void **state)
 static json_t *group_key(int64_t version, uint8_t byte)
 {
     json_t *object, *chain = admin_certificate();
-    tl_ptn_groupkey k = {
-        .network = authority.id, .issuer = admin.id, .version = version, .issued_at = NOW};
+    tl_ptn_groupkey k = {.head.network = authority.id,
+                         .head.issuer = admin.id,
+                         .head.version = version,
+                         .head.issued_at = NOW};
     memset(k.key, byte, sizeof k.key);
     assert_int_equal(tl_ptn_groupkey_make(&k, &admin, chain, &object), TL_OK);
     json_decref(chain);
