@@ -251,6 +251,7 @@ typedef struct {
     struct sockaddr_storage ss;
     socklen_t n;
     const tl_addr *local; /* NULL: the kernel chooses */
+    tl_slice prefix;      /* goes in front of every datagram */
 } destination;
 
 /* Adds one item to the control messages of `msg`, which has room for it. */
@@ -279,19 +280,38 @@ static void put_local(struct msghdr *msg, control_buffer *room, const tl_addr *l
     }
 }
 
+/* Lays out the next `count` datagrams of a train, with the prefix in front of each. Returns how many
+ * pieces there are. */
+static size_t lay_out(const destination *to, const uint8_t *data, size_t n, size_t segment,
+                      struct iovec ret_iov[2 * SEGMENTS_MAX])
+{
+    size_t count = 0;
+    if (!to->prefix.n) {
+        ret_iov[0] = (struct iovec){(uint8_t *)(uintptr_t)data, n};
+        return 1;
+    }
+    for (size_t at = 0; at < n; at += segment) {
+        assert(count < 2 * SEGMENTS_MAX);
+        ret_iov[count++] = (struct iovec){(uint8_t *)(uintptr_t)to->prefix.p, to->prefix.n};
+        ret_iov[count++] =
+            (struct iovec){(uint8_t *)(uintptr_t)data + at, n - at < segment ? n - at : segment};
+    }
+    return count;
+}
+
 /* Sends with one sendmsg, and with UDP_SEGMENT if there is more than one segment. Returns errno; 0:
  * sent. */
 static int send_once(const tl_udp *u, destination *to, const uint8_t *data, size_t n,
                      size_t segment)
 {
-    struct iovec iov = {(uint8_t *)(uintptr_t)data, n};
-    struct msghdr msg = {
-        .msg_name = &to->ss, .msg_namelen = to->n, .msg_iov = &iov, .msg_iovlen = 1};
+    struct iovec iov[2 * SEGMENTS_MAX];
+    struct msghdr msg = {.msg_name = &to->ss, .msg_namelen = to->n, .msg_iov = iov};
+    msg.msg_iovlen = lay_out(to, data, n, segment, iov);
     control_buffer control = {{0}};
     if (to->local)
         put_local(&msg, &control, to->local);
     if (n > segment) {
-        uint16_t size = (uint16_t)segment;
+        uint16_t size = (uint16_t)(segment + to->prefix.n);
         put_control(&msg, &control, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof size);
     }
     ssize_t sent;
@@ -307,17 +327,17 @@ static int send_singly(const tl_udp *u, destination *to, const uint8_t *data, si
                        size_t segment, size_t *ret_n)
 {
     struct mmsghdr msgs[SEGMENTS_MAX];
-    struct iovec iov[SEGMENTS_MAX];
+    struct iovec iov[2 * SEGMENTS_MAX];
     control_buffer control = {{0}};
-    struct msghdr common = {.msg_name = &to->ss, .msg_namelen = to->n, .msg_iovlen = 1};
+    struct msghdr common = {.msg_name = &to->ss, .msg_namelen = to->n};
     if (to->local)
         put_local(&common, &control, to->local);
     unsigned count = 0;
     for (size_t at = 0; at < n && count < SEGMENTS_MAX; at += segment, count++) {
-        iov[count] =
-            (struct iovec){(uint8_t *)(uintptr_t)data + at, n - at < segment ? n - at : segment};
         msgs[count].msg_hdr = common;
-        msgs[count].msg_hdr.msg_iov = &iov[count];
+        msgs[count].msg_hdr.msg_iov = &iov[(size_t)2 * count];
+        msgs[count].msg_hdr.msg_iovlen = lay_out(to, data + at, n - at < segment ? n - at : segment,
+                                                 segment, &iov[(size_t)2 * count]);
     }
     int sent;
     do
@@ -335,10 +355,10 @@ static bool is_refusal_of_gso(int error)
     return error == EIO || error == EINVAL || error == EOPNOTSUPP;
 }
 
-/* How many bytes one UDP_SEGMENT call may carry: whole segments. */
-static size_t batch_of(size_t n, size_t segment)
+/* How many bytes of the train one UDP_SEGMENT call may carry: whole segments. */
+static size_t batch_of(const destination *to, size_t n, size_t segment)
 {
-    size_t count = SEND_MAX / segment;
+    size_t count = SEND_MAX / (segment + to->prefix.n);
     size_t most = (count > SEGMENTS_MAX ? SEGMENTS_MAX : count ? count : 1) * segment;
     return n < most ? n : most;
 }
@@ -353,7 +373,7 @@ static int send_next(tl_udp *u, destination *to, const uint8_t *data, size_t n, 
     }
     if (!u->gso)
         return send_singly(u, to, data, n, segment, ret_n);
-    size_t batch = batch_of(n, segment);
+    size_t batch = batch_of(to, n, segment);
     int error = send_once(u, to, data, batch, segment);
     if (!error)
         *ret_n = batch;
@@ -379,10 +399,11 @@ static bool may_be_gone(int error)
 }
 
 /* Sends as tl_udp_send_some does. */
-static tl_err send_all(tl_udp *u, const tl_addr *local, const tl_addr *to, const uint8_t *data,
-                       size_t n, size_t segment, size_t *ret_n)
+static tl_err send_all(tl_udp *u, const tl_addr *local, const tl_addr *to, tl_slice prefix,
+                       const uint8_t *data, size_t n, size_t segment, size_t *ret_n)
 {
-    destination d = {.local = local && local->family == to->family ? local : NULL};
+    destination d = {.local = local && local->family == to->family ? local : NULL,
+                     .prefix = prefix};
     d.n = tl_addr_to_sockaddr(to, &d.ss);
     assert(segment || n == 0);
     size_t at = 0;
@@ -407,14 +428,21 @@ static tl_err send_all(tl_udp *u, const tl_addr *local, const tl_addr *to, const
 tl_err tl_udp_send_some(tl_udp *u, const tl_addr *to, const uint8_t *data, size_t n, size_t segment,
                         size_t *ret_n)
 {
-    return send_all(u, NULL, to, data, n, segment, ret_n);
+    return send_all(u, NULL, to, tl_slice_of(NULL, 0), data, n, segment, ret_n);
 }
 
 tl_err tl_udp_send_from(tl_udp *u, const tl_addr *local, const tl_addr *to, const uint8_t *data,
                         size_t n, size_t segment)
 {
     size_t gone;
-    return send_all(u, local, to, data, n, segment, &gone);
+    return send_all(u, local, to, tl_slice_of(NULL, 0), data, n, segment, &gone);
+}
+
+tl_err tl_udp_send_prefixed(tl_udp *u, const tl_addr *local, const tl_addr *to, tl_slice prefix,
+                            const uint8_t *data, size_t n, size_t segment)
+{
+    size_t gone;
+    return send_all(u, local, to, prefix, data, n, segment, &gone);
 }
 
 tl_err tl_udp_send(tl_udp *u, const tl_addr *to, const uint8_t *data, size_t n, size_t segment)

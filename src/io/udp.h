@@ -54,6 +54,12 @@ TL_CHECK tl_err tl_udp_send(tl_udp *u, const tl_addr *to, const uint8_t *data, s
  * the kernel chooses). If the machine does not have that address any more, the kernel chooses. */
 TL_CHECK tl_err tl_udp_send_from(tl_udp *u, const tl_addr *local, const tl_addr *to,
                                  const uint8_t *data, size_t n, size_t segment);
+/* Like tl_udp_send_from, with `prefix` (at most TL_UDP_PREFIX_MAX bytes; may be empty) in front of
+ * each datagram. `n` and `segment` do not count it. The bytes of the train are not moved for it. */
+#define TL_UDP_PREFIX_MAX 64
+TL_CHECK tl_err tl_udp_send_prefixed(tl_udp *u, const tl_addr *local, const tl_addr *to,
+                                     tl_slice prefix, const uint8_t *data, size_t n,
+                                     size_t segment);
 /* Like tl_udp_send, but does not lose the rest. With TL_OK, *ret_n bytes were sent, in whole
  * datagrams. If *ret_n is less than `n`, the socket is full, and the caller may offer the rest when
  * it is writable. */

@@ -134,6 +134,12 @@ static void take_stun(slot *s, tl_sock sock, const tl_addr *from, tl_slice datag
         e->events.on_stun(e->user, sock, from, datagram, &stun);
 }
 
+static bool take_control(slot *s, tl_sock sock, const tl_addr *from, tl_slice datagram)
+{
+    tl_endpoint *e = s->endpoint;
+    return e->events.on_control && e->events.on_control(e->user, sock, from, datagram);
+}
+
 static void take_other(slot *s, tl_sock sock, const tl_addr *from, tl_slice datagram)
 {
     tl_endpoint_counters *c = &s->endpoint->counters;
@@ -144,7 +150,7 @@ static void take_other(slot *s, tl_sock sock, const tl_addr *from, tl_slice data
     else if (first <= 3)
         take_stun(s, sock, from, datagram);
     else if (first == CONTROL)
-        c->dropped_control++;
+        c->dropped_control += !take_control(s, sock, from, datagram);
     else
         c->dropped_unknown++;
 }
@@ -450,6 +456,12 @@ static bool is_broken(int error)
 tl_err tl_endpoint_send(tl_endpoint *e, tl_sock sock, const tl_addr *to, const uint8_t *data,
                         size_t n, size_t segment)
 {
+    return tl_endpoint_send_prefixed(e, sock, to, tl_slice_of(NULL, 0), data, n, segment);
+}
+
+tl_err tl_endpoint_send_prefixed(tl_endpoint *e, tl_sock sock, const tl_addr *to, tl_slice prefix,
+                                 const uint8_t *data, size_t n, size_t segment)
+{
     slot *s = slot_of(e, sock);
     if (!s)
         return TL_ERR_NOT_FOUND;
@@ -457,10 +469,11 @@ tl_err tl_endpoint_send(tl_endpoint *e, tl_sock sock, const tl_addr *to, const u
         return TL_OK;
     tl_err err = TL_ERR_UNREACHABLE;
     if (to->family == s->family && to->port)
-        err = tl_udp_send_from(s->udp, local_of(e, sock), to, data, n, segment);
+        err = tl_udp_send_prefixed(s->udp, local_of(e, sock), to, prefix, data, n, segment);
     if (!err) {
-        e->counters.datagrams_out += (n + segment - 1) / segment;
-        e->counters.bytes_out += n;
+        size_t count = (n + segment - 1) / segment;
+        e->counters.datagrams_out += count;
+        e->counters.bytes_out += n + count * prefix.n;
     } else if (err == TL_ERR_TOO_LARGE)
         e->counters.too_large++;
     else if (err != TL_ERR_AGAIN)

@@ -2,7 +2,7 @@
  * sockets for the birthday search. Tells kinds of datagrams apart by their first byte. Answers
  * none, and knows no peer.
  *
- *   0x00..0x03 with the magic cookie: STUN     0x0C: control (nobody listens: counted)
+ *   0x00..0x03 with the magic cookie: STUN     0x0C: control
  *   0x40..0xFF: QUIC, or a relayed packet's token     all else, and the too short: dropped, counted
  *
  * What came to one of this machine's addresses is told with a tl_sock that names this address too
@@ -37,13 +37,16 @@ typedef struct {
     void (*on_train)(void *user, tl_sock sock, const tl_addr *from, uint8_t *data, size_t n,
                      size_t segment);
     void (*on_rebuilt)(void *user); /* a socket of the port was opened, closed or replaced */
+    /* One datagram that begins with 0x0C. False: it is for nobody here. NULL: nobody listens. */
+    bool (*on_control)(void *user, tl_sock sock, const tl_addr *from, tl_slice datagram);
 } tl_endpoint_events;
 
 typedef struct {
     uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;
     uint64_t dropped_short;     /* empty, or too short for the kind that their first byte shows */
     uint64_t dropped_malformed; /* they have STUN's cookie but are not STUN */
-    uint64_t dropped_control, dropped_unknown;
+    uint64_t dropped_control;   /* nobody listened */
+    uint64_t dropped_unknown;
     uint64_t send_errors, too_large, rebuilt;
 } tl_endpoint_counters;
 
@@ -62,6 +65,10 @@ void tl_endpoint_refresh(tl_endpoint *e);
  * if `to` is not of the socket's family or has port 0. */
 TL_CHECK tl_err tl_endpoint_send(tl_endpoint *e, tl_sock sock, const tl_addr *to,
                                  const uint8_t *data, size_t n, size_t segment);
+/* The same as tl_udp_send_prefixed does it. */
+TL_CHECK tl_err tl_endpoint_send_prefixed(tl_endpoint *e, tl_sock sock, const tl_addr *to,
+                                          tl_slice prefix, const uint8_t *data, size_t n,
+                                          size_t segment);
 
 /* Opens up to `n` IPv4 sockets, each on a port of its own. Returns how many were opened. */
 size_t tl_endpoint_open(tl_endpoint *e, tl_sock *ret_socks, size_t n);

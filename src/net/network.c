@@ -65,6 +65,12 @@ static void on_train(void *user, tl_sock sock, const tl_addr *from, uint8_t *dat
     w->events.on_train(w->user, sock, from, data, n, segment);
 }
 
+static bool on_control(void *user, tl_sock sock, const tl_addr *from, tl_slice datagram)
+{
+    const tl_network *w = user;
+    return w->events.on_control && w->events.on_control(w->user, sock, from, datagram);
+}
+
 static void on_rebuilt(void *user)
 {
     tl_network *w = user;
@@ -109,8 +115,10 @@ tl_err tl_network_new(tl_loop *loop, tl_rand *rand, const tl_network_config *con
                       const tl_network_events *events, void *user, tl_network **ret_network,
                       tl_why *why)
 {
-    static const tl_endpoint_events from_endpoint = {
-        .on_stun = on_stun, .on_train = on_train, .on_rebuilt = on_rebuilt};
+    static const tl_endpoint_events from_endpoint = {.on_stun = on_stun,
+                                                     .on_train = on_train,
+                                                     .on_rebuilt = on_rebuilt,
+                                                     .on_control = on_control};
     tl_network *w = calloc(1, sizeof *w);
     if (!w)
         return tl_why_set(why, TL_ERR_NOMEM, "out of memory");
@@ -169,6 +177,12 @@ tl_err tl_network_send(tl_network *w, tl_sock sock, const tl_addr *to, const uin
                        size_t n, size_t segment)
 {
     return tl_endpoint_send(w->endpoint, sock, to, data, n, segment);
+}
+
+tl_err tl_network_send_prefixed(tl_network *w, tl_sock sock, const tl_addr *to, tl_slice prefix,
+                                const uint8_t *data, size_t n, size_t segment)
+{
+    return tl_endpoint_send_prefixed(w->endpoint, sock, to, prefix, data, n, segment);
 }
 
 size_t tl_network_open_sockets(tl_network *w, tl_sock *ret_socks, size_t n)

@@ -30,6 +30,8 @@ typedef struct {
      * changed (an interface, a route, the public address), so paths that worked may work no
      * more. */
     void (*on_change)(void *user, bool moved);
+    /* A control datagram (it begins with 0x0C). False: it is for nobody here. */
+    bool (*on_control)(void *user, tl_sock sock, const tl_addr *from, tl_slice datagram);
 } tl_network_events;
 
 TL_CHECK tl_err tl_network_new(tl_loop *loop, tl_rand *rand, const tl_network_config *config,
@@ -44,9 +46,18 @@ void tl_network_free(tl_network *w);
  * machine), it is asked at any address. */
 void tl_network_set_relay_stun(tl_network *w, const char *hostport, bool local);
 
+/* The addresses behind a relay's HOST:PORT to which datagrams may go: those of tl_network_set_relay_stun,
+ * and an address that is written as such. 0: none is known (yet), or none may be asked, for the same
+ * reason as there. */
+size_t tl_network_relay_addrs(const tl_network *w, const char *hostport, tl_addr ret_addrs[2]);
+
 /* Like tl_udp_send. TL_ERR_NOT_FOUND: this socket is closed. */
 TL_CHECK tl_err tl_network_send(tl_network *w, tl_sock sock, const tl_addr *to, const uint8_t *data,
                                 size_t n, size_t segment);
+/* Like tl_udp_send_prefixed; otherwise the same. */
+TL_CHECK tl_err tl_network_send_prefixed(tl_network *w, tl_sock sock, const tl_addr *to,
+                                         tl_slice prefix, const uint8_t *data, size_t n,
+                                         size_t segment);
 /* Opens further sockets, for the birthday search; returns how many were opened. */
 size_t tl_network_open_sockets(tl_network *w, tl_sock *ret_socks, size_t n);
 void tl_network_close_socket(tl_network *w, tl_sock sock);

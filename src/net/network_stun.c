@@ -99,6 +99,15 @@ static void on_facts(void *user)
         tl_loop_defer(w->loop, &w->looks_done, finish_looks, w);
 }
 
+/* May this be the relay's? */
+static bool is_allowed(const tl_network *w, const tl_addr *relay)
+{
+    size_t n_own;
+    const tl_interface *own = tl_netmon_interfaces(w->netmon, &n_own);
+    return w->relay_is_local ||
+           tl_candidate_allowed(relay, own, n_own, tl_endpoint_port(w->endpoint));
+}
+
 /* Gives behaviour the present sockets and addresses, and those servers whose names are known. Then
  * begins a round. */
 static void begin_round(void *user)
@@ -113,9 +122,7 @@ static void begin_round(void *user)
     /* the first address of every name comes before the second address of any */
     for (size_t k = 0; k < 2; k++)
         for (size_t i = 0; i < w->n_names && n < TL_STUN_SERVERS_MAX; i++)
-            if (k < w->names[i].n &&
-                (i > 0 || w->relay_is_local ||
-                 tl_candidate_allowed(&w->names[i].addrs[k], own, n_own, port))) {
+            if (k < w->names[i].n && (i > 0 || is_allowed(w, &w->names[i].addrs[k]))) {
                 servers[n].addr = w->names[i].addrs[k];
                 snprintf(servers[n++].name, sizeof servers[n].name, "%s", w->names[i].text);
             }
@@ -228,6 +235,21 @@ void tl_network_set_relay_stun(tl_network *w, const char *hostport, bool local)
         return;
     }
     resolve_name(w, name);
+}
+
+size_t tl_network_relay_addrs(const tl_network *w, const char *hostport, tl_addr ret_addrs[2])
+{
+    const tl_stun_name *name = &w->names[0];
+    tl_addr literal;
+    size_t n = 0;
+    if (tl_addr_parse(tl_slice_str(hostport), &literal) == TL_OK) {
+        ret_addrs[0] = tl_addr_normal(literal);
+        return literal.port && is_allowed(w, &ret_addrs[0]);
+    }
+    for (size_t i = 0; !strcmp(name->text, hostport) && i < name->n; i++)
+        if (is_allowed(w, &name->addrs[i]))
+            ret_addrs[n++] = name->addrs[i];
+    return n;
 }
 
 /* --- as network.c needs it --- */

@@ -211,7 +211,12 @@ static void wire_commit(void *wire)
     tl_wsclient_commit(wire);
 }
 
-static const tl_relay_wire wire = {wire_begin, wire_commit};
+static tl_err wire_begin_binary(void *wire, size_t n, uint8_t **ret_room)
+{
+    return tl_wsclient_begin(wire, TL_WS_BINARY, n, ret_room);
+}
+
+static const tl_relay_wire wire = {wire_begin, wire_commit, wire_begin_binary};
 
 static void on_open(void *user)
 {
@@ -223,9 +228,10 @@ static void on_open(void *user)
 static void on_message(void *user, tl_ws_opcode opcode, uint8_t *bytes, size_t n)
 {
     tl_relay_client *c = user;
-    /* Binary messages belong to a mode of relays for which this node does not ask. */
     if (opcode == TL_WS_TEXT)
         tl_relay_link_on_text(c->link, bytes, n, tl_loop_now(c->loop));
+    else
+        tl_relay_link_on_binary(c->link, bytes, n);
     tl_relay_client_rearm(c);
 }
 

@@ -79,6 +79,30 @@ tl_err tl_node_wire_direct(tl_node *n)
     return tl_direct_new(&n->identity, &n->rand, &n->env, &world, n, &n->direct);
 }
 
+/* --- ways by UDP over the relay --- */
+
+static size_t udp_find(void *user, const char *hostport, tl_addr ret_addrs[2])
+{
+    const tl_node *n = user;
+    return n->network ? tl_network_relay_addrs(n->network, hostport, ret_addrs) : 0;
+}
+
+static tl_err udp_send(void *user, tl_sock sock, const tl_addr *to, tl_slice prefix,
+                       const uint8_t *data, size_t len, size_t segment)
+{
+    const tl_node *n = user;
+    return n->network ? tl_network_send_prefixed(n->network, sock, to, prefix, data, len, segment)
+                      : TL_ERR_NOT_FOUND;
+}
+
+const tl_peers_udp tl_node_udp = {direct_self, udp_find, udp_send};
+
+static bool network_control(void *user, tl_sock sock, const tl_addr *from, tl_slice datagram)
+{
+    (void)sock;
+    return tl_peers_on_control(((tl_node *)user)->peers, from, datagram);
+}
+
 /* --- what direct tells --- */
 
 void tl_node_run_direct(tl_node *n)
@@ -116,6 +140,8 @@ static void network_stun(void *user, tl_sock sock, const tl_addr *from, tl_slice
                          const tl_stun *stun)
 {
     tl_node *n = user;
+    if (tl_peers_on_stun(n->peers, from, datagram, stun))
+        return;
     tl_direct_on_stun(n->direct, sock, from, datagram, stun);
     tl_node_wake(n);
 }
@@ -140,7 +166,8 @@ static void network_change(void *user, bool moved)
 
 void tl_node_apply_network(tl_node *n)
 {
-    static const tl_network_events events = {network_stun, network_train, network_change};
+    static const tl_network_events events = {network_stun, network_train, network_change,
+                                             network_control};
     const tl_settings *s = &n->settings;
     const char *servers[TL_SETTING_LIST_MAX];
     for (size_t i = 0; i < s->nat_stun_servers.n; i++)

@@ -196,6 +196,21 @@ static void link_datagram(void *user, tl_path_id path, uint8_t *data, size_t len
         tl_peers_on_datagram(n->peers, path, data, len);
 }
 
+static void link_offer(void *user, tl_path_id path, const tl_relay_offer *offer)
+{
+    tl_peers_on_offer(((tl_node *)user)->peers, path, offer);
+}
+
+static void link_warning(void *user, tl_path_id path, tl_unix ends_at)
+{
+    tl_peers_on_warning(((tl_node *)user)->peers, path, ends_at);
+}
+
+static void link_payload(void *user, uint8_t *data, size_t len)
+{
+    tl_peers_on_payload(((tl_node *)user)->peers, data, len);
+}
+
 static void link_signal(void *user, tl_signal_type type, const tl_node_id *from, tl_slice payload)
 {
     tl_node_signalled(user, type, from, payload);
@@ -397,8 +412,9 @@ static void served_in_clear(void *user, const tl_ask *ask, tl_fail fail, const t
 static tl_err wire_peers(tl_node *n)
 {
     static const tl_relay_link_events link_events = {
-        link_registered, link_refused,  link_peer,   link_discovered,    link_asked,   link_ready,
-        link_ended,      link_datagram, link_signal, link_signal_failed, link_presence};
+        link_registered, link_refused, link_peer,     link_discovered, link_asked,
+        link_ready,      link_ended,   link_datagram, link_signal,     link_signal_failed,
+        link_presence,   link_offer,   link_warning,  link_payload};
     static const tl_relay_client_events client_events = {client_state, client_writable};
     static const tl_peers_events peers_events = {
         peers_stream,       peers_joined,   peers_left,           peers_path,
@@ -416,6 +432,8 @@ static tl_err wire_peers(tl_node *n)
                               .table = &n->table,
                               .link = n->link,
                               .direct = n->direct,
+                              .udp = &tl_node_udp,
+                              .udp_user = n,
                               .env = n->env,
                               .connect_within = n->settings.timeout_connect_secs * TL_SEC};
     memcpy(config.display_name, n->name, sizeof config.display_name);

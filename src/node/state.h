@@ -180,6 +180,8 @@ TL_CHECK tl_err tl_node_wire_direct(tl_node *n);
 void tl_node_apply_network(tl_node *n);
 /* Takes the relay's STUN server from registerAck; n->network must exist. */
 void tl_node_set_relay_stun(tl_node *n);
+/* What peers asks of the UDP port; their user is the node. */
+extern const tl_peers_udp tl_node_udp;
 /* Handles the events of direct. */
 void tl_node_run_direct(tl_node *n);
 void tl_node_signalled(tl_node *n, tl_signal_type type, const tl_node_id *from, tl_slice payload);

@@ -18,9 +18,18 @@ static tl_time holds_from(const tl_way *w)
 
 /* --- the order --- */
 
-static bool is_relayed(const tl_way *w)
+typedef enum { BY_RELAY, BY_RELAY_UDP, BY_ITSELF } way_class;
+
+/* A way of a higher class comes before every way of a lower one. */
+static way_class class_of(const tl_way *w)
 {
-    return w->kind == TL_WAY_RELAYED;
+    switch (w->kind) {
+    case TL_WAY_RELAYED: return BY_RELAY;
+    case TL_WAY_RELAYED_UDP: return BY_RELAY_UDP;
+    case TL_WAY_DIRECT:
+    case TL_WAY_LAN: break;
+    }
+    return BY_ITSELF;
 }
 
 static bool is_lan(const tl_way *w)
@@ -50,12 +59,13 @@ static bool lan_before(const tl_way *lan, const tl_way *other, const tl_choice_s
     return !clearly_faster(other, lan);
 }
 
-/* The order among usable ways: a direct one before the relay, the local network before the others,
- * then the round trip (a measured one comes before one that is not), then the longer life. */
+/* The order among usable ways: a direct one before the relay, UDP to the relay before its WebSocket,
+ * the local network before the others, then the round trip (a measured one comes before one that is
+ * not), then the longer life. */
 static bool better(const tl_way *b, const tl_way *a, const tl_choice_state *state)
 {
-    if (!a || is_relayed(a) != is_relayed(b))
-        return !a || is_relayed(a);
+    if (!a || class_of(a) != class_of(b))
+        return !a || class_of(a) < class_of(b);
     if (is_lan(b) != is_lan(a))
         return is_lan(b) ? lan_before(b, a, state) : !lan_before(a, b, state);
     if (b->rtt != a->rtt)
@@ -122,6 +132,7 @@ static const char *why_this_kind(const survey *s, const tl_way *w)
             return "direct comes before the relay";
         return clearly_faster(w, s->lan) ? "it is clearly faster than the local network"
                                          : "the local network is no faster, and was slower before";
+    case TL_WAY_RELAYED_UDP: return "nothing direct stands, and UDP passes to the relay";
     case TL_WAY_RELAYED: break;
     }
     return "nothing direct stands";
@@ -145,7 +156,8 @@ static tl_time next_gain(const tl_choice_state *state)
 static tl_time may_switch(const survey *s, const tl_choice_state *state, bool gain)
 {
     tl_time apart = 3 * state->pto;
-    if (!faster_by_a_fifth(s->best, s->present) && apart < TL_SWITCH_APART)
+    bool soon = s->present->kind == TL_WAY_RELAYED_UDP; /* a direct way was not waited for there */
+    if (!soon && !faster_by_a_fifth(s->best, s->present) && apart < TL_SWITCH_APART)
         apart = TL_SWITCH_APART;
     tl_time at = state->switched_at ? state->switched_at + apart : 0;
     return gain ? tl_time_max(at, next_gain(state)) : at;
@@ -171,7 +183,7 @@ tl_choice tl_choose(const tl_way *ways, size_t n, const tl_choice_state *state, 
     bool of_kind = s.best->kind == s.present->kind;
     if (of_kind && !faster_by_a_fifth(s.best, s.present))
         return stay(&s, held_until, "no other is faster by a fifth");
-    bool gain = is_relayed(s.best) == is_relayed(s.present);
+    bool gain = class_of(s.best) == class_of(s.present);
     tl_time at = may_switch(&s, state, gain);
     if (now < at)
         return stay(&s, tl_time_min(held_until, at), "a switch was made a moment ago");

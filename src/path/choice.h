@@ -8,7 +8,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-typedef enum { TL_WAY_RELAYED, TL_WAY_DIRECT, TL_WAY_LAN } tl_way_kind;
+typedef enum {
+    TL_WAY_RELAYED,     /* a session at the relay, over our WebSocket */
+    TL_WAY_RELAYED_UDP, /* the same session, by UDP to the relay */
+    TL_WAY_DIRECT,
+    TL_WAY_LAN,
+} tl_way_kind;
 
 typedef struct {
     uint32_t id; /* the caller's; not 0 */

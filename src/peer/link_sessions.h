@@ -13,8 +13,10 @@ typedef struct {
     tl_path_id path;
     tl_node_id peer;
     char peer_hex[TL_NODE_ID_HEX + 1];
-    bool ready;  /* relayReady was sent or received: data may flow */
-    tl_buf head; /* the beginning of every relayData of the session, up to its base64 */
+    bool ready; /* relayReady was sent or received: data may flow */
+    bool has_token;
+    uint8_t token[16]; /* what goes in front of a datagram that is no relayData */
+    tl_buf head;       /* the beginning of every relayData of the session, up to its base64 */
     UT_hash_handle by_id, by_path;
 } tl_link_session;
 

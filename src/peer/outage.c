@@ -123,6 +123,7 @@ void tl_outage_on_ready(tl_peer_conn *conn)
     if (!tl_conn_is_lost(conn) && tl_conn_is_direct(conn)) {
         rest(conn);
         conn->relayed = path;
+        tl_udp_follow(conn);
         if (tl_watch_doubts(&conn->watch))
             tl_control_probe(conn, tl_quic_conn_rtt(conn->quic) <= TL_PROBE_BACK_RTT
                                        ? TL_PROBE_BACK
@@ -136,6 +137,7 @@ void tl_outage_on_ready(tl_peer_conn *conn)
     }
     rest(conn);
     conn->relayed = path;
+    tl_udp_follow(conn);
     tl_outage_over(conn);
     tl_control_probe(conn, TL_PROBE_NEW_PATH);
     tl_conn_note(conn, TL_TASK_USE);

@@ -273,6 +273,7 @@ void tl_peers_on_moved(tl_peers *p)
 {
     tl_contact *c;
     tl_peer_conn *conn;
+    tl_udp_on_moved(p);
     DL_FOREACH (p->contacts, c)
         DL_FOREACH (c->conns, conn)
             if (conn->connected && conn->client)
@@ -425,6 +426,7 @@ void tl_peers_on_timer(tl_peers *p)
             tl_peers_due(p, tl_contact_dial_on_timer(c, now));
         }
         tl_peers_due(p, tl_paths_on_timer(p, now));
+        tl_peers_due(p, tl_udp_on_timer(p, now));
     }
     tl_peers_run(p);
 }
@@ -524,6 +526,11 @@ bool tl_peers_facts(const tl_peers *p, const tl_peer *peer, tl_peer_facts *ret_f
                                  .connected_at = conn->connected_at,
                                  .dialled = conn->client,
                                  .lost = tl_conn_is_lost(conn)};
+    const tl_path *session = conn->relayed ? tl_path_find(p, conn->relayed) : NULL;
+    const tl_udp_way *w = session ? session->udp : NULL;
+    ret_facts->by_udp = tl_conn_udp_way(conn) != NULL;
+    ret_facts->udp = w ? w->state : TL_UDP_NONE;
+    ret_facts->leg = w && w->leg ? w->leg->leg.state : TL_LEG_RESTING;
     tl_direct_way way;
     if (p->config.direct &&
         tl_direct_way_of(p->config.direct, tl_quic_conn_path(conn->quic), &way)) {
@@ -558,6 +565,7 @@ void tl_peers_free(tl_peers *p)
         c->peer->contact = NULL;
         free(c);
     }
+    tl_udp_free_all(p);
     tl_paths_free(p);
     json_decref(p->capabilities);
     tl_quic_free(p->quic);

@@ -13,6 +13,7 @@
 
 #include "base/env.h"
 #include "direct/direct.h"
+#include "peer/leg.h"
 #include "peer/peer_table.h"
 #include "peer/relay_link.h"
 #include "quic/quic.h"
@@ -30,12 +31,26 @@
 
 typedef struct tl_peers tl_peers;
 
+/* What UDP relay ways ask of the owner of the sockets. Called from inside functions of peers: none of
+ * them may call peers. */
+typedef struct {
+    const tl_direct_self *(*self)(void *user);
+    /* The addresses behind the HOST:PORT that the relay named as its UDP port. 0: none is known (yet),
+     * or none may be asked. */
+    size_t (*find)(void *user, const char *hostport, tl_addr ret_addrs[2]);
+    /* As tl_udp_send_prefixed. */
+    tl_err (*send)(void *user, tl_sock sock, const tl_addr *to, tl_slice prefix,
+                   const uint8_t *data, size_t n, size_t segment);
+} tl_peers_udp;
+
 typedef struct {
     const tl_identity *identity; /* borrowed for the life of tl_peers, like all pointers here */
     tl_rand *rand;
     tl_peer_table *table;
     tl_relay_link *link;
-    tl_direct *direct; /* NULL: everything is relayed */
+    tl_direct *direct;       /* NULL: everything is relayed */
+    const tl_peers_udp *udp; /* NULL: the relay is reached by WebSocket alone */
+    void *udp_user;
     tl_env env;
     char display_name[64];
     tl_time connect_within; /* 10 s */
@@ -91,6 +106,9 @@ tl_path_id tl_peers_on_asked(tl_peers *p, const tl_node_id *from);
 void tl_peers_on_ready(tl_peers *p, tl_path_id path);
 void tl_peers_on_ended(tl_peers *p, tl_path_id path, const char *why);
 void tl_peers_on_datagram(tl_peers *p, tl_path_id path, uint8_t *data, size_t n);
+void tl_peers_on_offer(tl_peers *p, tl_path_id path, const tl_relay_offer *offer);
+void tl_peers_on_warning(tl_peers *p, tl_path_id path, tl_unix ends_at);
+void tl_peers_on_payload(tl_peers *p, uint8_t *data, size_t n);
 /* tl_direct's event: the ways to a peer changed. */
 void tl_peers_on_ways(tl_peers *p, const tl_node_id *peer);
 /* Our own address has changed. A server sends to our old address until a datagram of ours comes
@@ -112,6 +130,10 @@ TL_CHECK tl_err tl_peers_lend_new(tl_peers *p, const tl_node_id *peer, tl_path_i
 bool tl_peers_is_lent(const tl_peers *p, tl_path_id path);
 /* Closes it. */
 void tl_peers_end_lent(tl_peers *p, tl_path_id path);
+/* A STUN message or a control datagram from a UDP socket. False: it is not from a relay that we use,
+ * and another module must look at it. */
+bool tl_peers_on_stun(tl_peers *p, const tl_addr *from, tl_slice datagram, const tl_stun *stun);
+bool tl_peers_on_control(tl_peers *p, const tl_addr *from, tl_slice datagram);
 /* Datagrams from a UDP socket, back to back, `segment` bytes each but the last. */
 void tl_peers_on_train(tl_peers *p, tl_sock sock, const tl_addr *from, uint8_t *data, size_t n,
                        size_t segment);
@@ -175,6 +197,28 @@ void tl_peers_say_goodbye(tl_peers *p, const char *reason);
 /* Closes every connection. Sends what is queued before that, if the link takes it. */
 void tl_peers_close_all(tl_peers *p, const char *reason);
 
+/* What became of the UDP relay way of a relay session. In udp_ways.c one function assigns it:
+ *
+ *   NONE --the relay offers a token, and names its UDP port--> RESTING
+ *   RESTING --a connection has this session--> WAITING
+ *   WAITING --UDP passes to the relay--> PROVING   (it sees us where it bound us, or never bound us)
+ *   WAITING --UDP passes, and the relay sees another address than it bound--> MOVING
+ *   MOVING --it has bound the new address--> PROVING; --no answer--> WAITING
+ *   PROVING --the peer answers a check over it--> STANDS; --no answer--> WAITING
+ *   STANDS --no check is answered, or UDP does not pass to the relay any more--> WAITING
+ *   PROVING, STANDS --the relay sees us elsewhere--> MOVING
+ *
+ * Only in PROVING and STANDS the relay sends by UDP to us. In each of the others it has been told, by
+ * a token alone over our WebSocket, to send there. */
+typedef enum {
+    TL_UDP_NONE,    /* no token, or no UDP port at the relay */
+    TL_UDP_RESTING, /* nothing is sent for it */
+    TL_UDP_WAITING, /* for UDP to pass, or for the end of a pause */
+    TL_UDP_MOVING,  /* RelayMigrate is under way */
+    TL_UDP_PROVING, /* checks ask the peer */
+    TL_UDP_STANDS,  /* the peer has answered by it */
+} tl_udp_state;
+
 tl_via tl_peers_via(const tl_peers *p, tl_quic_stream *s);
 typedef struct {
     tl_via via;
@@ -186,6 +230,9 @@ typedef struct {
     tl_time connected_at;
     bool dialled; /* by us; else by the peer, who chooses the path */
     bool lost;    /* nothing gets through by this path any more, and another is being looked for */
+    bool by_udp;  /* of a relayed one: it reaches the relay by UDP */
+    tl_leg_state leg; /* does UDP pass to the relay of its session? */
+    tl_udp_state udp; /* what became of the UDP relay way */
 } tl_peer_facts;
 /* False: not connected. */
 bool tl_peers_facts(const tl_peers *p, const tl_peer *peer, tl_peer_facts *ret_facts);
@@ -194,6 +241,10 @@ typedef struct {
     uint64_t dials, dial_failures, accepted, outages, recovered, goodbyes_in, control_errors;
     uint64_t pathless; /* datagrams for a path that is gone: they are lost, as on any network */
     uint64_t upgrades, fallbacks, switches; /* to direct, back to the relay, between direct ways */
+    uint64_t udp_upgrades, udp_fallbacks;   /* at the relay: to UDP, back to the WebSocket */
+    uint64_t udp_lost, migrations; /* UDP relay ways that fell silent; addresses told anew */
+    uint64_t
+        relay_strays; /* from a relay's UDP address, and of no connection, session or question */
 } tl_peers_counters;
 const tl_peers_counters *tl_peers_counters_of(const tl_peers *p);
 const tl_quic_counters *tl_peers_quic_counters(const tl_peers *p);

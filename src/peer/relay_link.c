@@ -169,7 +169,8 @@ static tl_err send_register(tl_relay_link *l)
                                 .display_name = l->display_name,
                                 .capabilities = tl_buf_slice(&capabilities),
                                 .signature = bare,
-                                .challenge_signature = l->nonce[0] ? proof : NULL};
+                                .challenge_signature = l->nonce[0] ? proof : NULL,
+                                .features.relay_token = l->events.on_offer != NULL};
     if (!e)
         e = tl_signal_write_register(&out, &r);
     e = tl_relay_link_send_buf(l, &out, e);
@@ -505,6 +506,8 @@ void tl_relay_link_on_text(tl_relay_link *l, uint8_t *text, size_t n, tl_time no
     case TL_SIGNAL_REGISTER_ACK: on_register_ack(l, &m); break;
     case TL_SIGNAL_DISCOVER_RESPONSE: tl_relay_link_on_discover_response(l, &m, now); break;
     case TL_SIGNAL_ERROR: on_error(l, &m, now); break;
+    case TL_SIGNAL_RELAY_OFFER: tl_relay_link_on_relay_offer(l, &m); break;
+    case TL_SIGNAL_RELAY_WARNING: tl_relay_link_on_relay_warning(l, &m); break;
     case TL_SIGNAL_RELAY_OPEN:
     case TL_SIGNAL_RELAY_READY:
     case TL_SIGNAL_RELAY_DATA:

@@ -42,9 +42,20 @@ typedef struct {
 
 /* How messages leave: the contracts of tl_wsclient_begin and tl_wsclient_commit. */
 typedef struct {
-    tl_err (*begin)(void *wire, size_t n, uint8_t **ret_room);
+    tl_err (*begin)(void *wire, size_t n, uint8_t **ret_room); /* a text message */
     void (*commit)(void *wire);
+    tl_err (*begin_binary)(void *wire, size_t n, uint8_t **ret_room); /* NULL: only text goes */
 } tl_relay_wire;
+
+/* The relay carries datagrams of a session as `token || datagram`, too. Borrowed for the call. */
+#define TL_RELAY_TOKEN 16
+typedef struct {
+    const char *session; /* its ID at the relay */
+    const uint8_t *token;
+    const char *udp;    /* HOST:PORT of the relay; "": only by WebSocket */
+    tl_unix expires_at; /* the session ends then; 0: no limit */
+    uint64_t limit;     /* bytes a second that the relay grants us; 0: no limit */
+} tl_relay_offer;
 
 typedef struct {
     void (*on_registered)(void *user);
@@ -69,11 +80,19 @@ typedef struct {
     /* The relay says that a node has registered or has gone (peerJoined, peerLeft). Nothing in it is
      * verified. NULL: not wanted. */
     void (*on_presence)(void *user, const tl_node_id *peer, bool joined);
+    /* The session `path` has a token from now on. NULL: tokens are not wanted, and the relay is not
+     * asked for them. */
+    void (*on_offer)(void *user, tl_path_id path, const tl_relay_offer *offer);
+    /* The relay will end the session at `ends_at`. */
+    void (*on_warning)(void *user, tl_path_id path, tl_unix ends_at);
+    /* A datagram of some session with a token: the relay does not say of which. As on_datagram. */
+    void (*on_payload)(void *user, uint8_t *data, size_t n);
 } tl_relay_link_events;
 
 typedef struct {
     uint64_t messages_in, messages_out, datagrams_in, datagrams_out, datagrams_dropped;
-    uint64_t signals_in; /* offers, answers and candidates handed on */
+    uint64_t packets_in, packets_out; /* those of the datagrams that came or went with a token */
+    uint64_t signals_in;              /* offers, answers and candidates handed on */
     uint64_t malformed, ignored, errors, peers_refused, refused; /* refused: sessions */
     uint64_t peers_in_clear; /* listed without the key that belongs to their ID */
 } tl_relay_link_counters;
@@ -92,6 +111,8 @@ void tl_relay_link_set_capabilities(tl_relay_link *l, json_t *capabilities);
 void tl_relay_link_on_open(tl_relay_link *l, const char *authority, const tl_relay_wire *wire,
                            void *wire_user, tl_time now);
 void tl_relay_link_on_text(tl_relay_link *l, uint8_t *text, size_t n, tl_time now);
+/* The bytes may be changed. */
+void tl_relay_link_on_binary(tl_relay_link *l, uint8_t *data, size_t n);
 void tl_relay_link_on_closed(tl_relay_link *l);
 void tl_relay_link_on_timer(tl_relay_link *l, tl_time now);
 tl_time tl_relay_link_expiry(const tl_relay_link *l);
@@ -123,6 +144,11 @@ void tl_relay_link_close(tl_relay_link *l, tl_path_id path);
 /* Sends one datagram. On an error the datagram is dropped and counted. TL_ERR_NOT_FOUND: there is
  * no such session, or it is not ready. TL_ERR_BUSY, TL_ERR_CLOSED, TL_ERR_NOMEM: from the wire. */
 TL_CHECK tl_err tl_relay_link_send(tl_relay_link *l, tl_path_id path, tl_slice datagram);
+/* The same as `token || datagram`, which costs both nodes and the relay less than a text. The peer is
+ * not told of which session it is, so it must know the datagram's connection ID. An empty datagram
+ * makes the relay send to us by this WebSocket from now on. TL_ERR_NOT_FOUND also: the session has
+ * no token. */
+TL_CHECK tl_err tl_relay_link_send_packet(tl_relay_link *l, tl_path_id path, tl_slice datagram);
 
 /* Sends an offer, an answer or an iceCandidate (nat/offer makes the payload). TL_ERR_CLOSED: not
  * registered. TL_ERR_BUSY: the wire is full. TL_ERR_NOMEM. */

@@ -1,5 +1,6 @@
-/* relay_link_state.h - the state of a relay link, shared by its two sources: registration and
- * sessions (relay_link.c), discovery (relay_link_discover.c). Nothing else includes it. */
+/* relay_link_state.h - the state of a relay link, shared by its sources: registration and sessions
+ * (relay_link.c), discovery (relay_link_discover.c), tokens (relay_link_token.c). Nothing else
+ * includes it. */
 #ifndef TL_PEER_RELAY_LINK_STATE_H
 #define TL_PEER_RELAY_LINK_STATE_H
 
@@ -53,6 +54,10 @@ struct tl_relay_link {
 
 /* Sends `out`, unless writing it failed (`e`). Frees it in both cases. */
 TL_CHECK tl_err tl_relay_link_send_buf(tl_relay_link *l, tl_buf *out, tl_err e);
+
+/* relay_link_token.c */
+void tl_relay_link_on_relay_offer(tl_relay_link *l, const tl_signal *m);
+void tl_relay_link_on_relay_warning(tl_relay_link *l, const tl_signal *m);
 
 /* The discovery under way is over; the next one begins. */
 void tl_relay_link_tell_discovered(tl_relay_link *l, const tl_relay_query *q, bool ok);

@@ -80,7 +80,7 @@ void tl_path_opened(tl_path *path)
         path->state = TL_PATH_OPEN;
 }
 
-static void path_end(tl_peers *p, tl_path *path)
+void tl_path_end(tl_peers *p, tl_path *path)
 {
     assert(path->state != TL_PATH_GONE);
     path->state = TL_PATH_GONE;
@@ -94,14 +94,15 @@ void tl_path_drop(tl_peers *p, tl_path_id id, bool tell)
     if (!path || path->state == TL_PATH_GONE)
         return;
     assert(is_session(path->kind));
+    tl_udp_end(p, path);
     if (tell)
         tl_relay_link_close(p->config.link, id);
-    path_end(p, path);
+    tl_path_end(p, path);
 }
 
 /* Is the path needed? A session that a peer opened counts as needed until a connection came over
  * it: tl_paths_on_timer ends it otherwise. A direct way and a session that is lent are needed until
- * their owners say that they are gone. */
+ * their owners say that they are gone, and a way by UDP until its session is. */
 static bool is_needed(const tl_peers *p, const tl_path *path)
 {
     const tl_contact *c = tl_contact_find(p, &path->peer);
@@ -138,7 +139,7 @@ void tl_peers_free_path(tl_peers *p, tl_path_id id)
     if (!path || path->state == TL_PATH_GONE)
         return;
     assert(path->kind == TL_PATH_DIRECT);
-    path_end(p, path);
+    tl_path_end(p, path);
     tl_peers_wake(p);
 }
 
@@ -150,6 +151,7 @@ bool tl_peers_lend(tl_peers *p, tl_path_id id, tl_node_id *ret_peer)
     if (!path || path->kind != TL_PATH_SESSION || path->state != TL_PATH_OPEN || path->ours ||
         path->used || tl_conn_of_path(p, path))
         return false;
+    tl_udp_end(p, path); /* the old protocol knows no tokens */
     path->kind = TL_PATH_LENT;
     *ret_peer = path->peer;
     return true;
@@ -286,6 +288,12 @@ bool tl_conn_is_direct(const tl_peer_conn *conn)
 {
     const tl_path *path = tl_conn_path(conn);
     return path && path->kind == TL_PATH_DIRECT;
+}
+
+tl_udp_way *tl_conn_udp_way(const tl_peer_conn *conn)
+{
+    const tl_path *path = tl_conn_path(conn);
+    return path && path->kind == TL_PATH_RELAY_UDP ? path->udp : NULL;
 }
 
 tl_via tl_conn_via(const tl_peer_conn *conn)

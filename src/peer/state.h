@@ -6,6 +6,7 @@
  *   ways.c      chooses the best way
  *   outage.c    finds a lost path again
  *   control.c   speaks on the control stream
+ *   udp_ways.c  proves and watches the ways by UDP over the relay; udp_legs.c asks the relays
  *   traffic.c   carries datagrams, in both directions
  *   sessions.c  gives out path ids
  *   contact.c   keeps the connections to one peer, and the wishes for streams to it
@@ -74,10 +75,13 @@ typedef struct tl_contact tl_contact;
 /* The kinds of way that a path id can stand for. Only traffic.c chooses by the kind where a
  * datagram is sent. */
 typedef enum {
-    TL_PATH_SESSION, /* a session at the relay; the relay link uses the same id for it */
-    TL_PATH_DIRECT,  /* a pair of addresses; direct/ uses the same id for it */
-    TL_PATH_LENT,    /* a session at the relay that is somebody else's: no QUIC passes over it */
+    TL_PATH_SESSION,   /* a session at the relay; the relay link uses the same id for it */
+    TL_PATH_DIRECT,    /* a pair of addresses; direct/ uses the same id for it */
+    TL_PATH_LENT,      /* a session at the relay that is somebody else's: no QUIC passes over it */
+    TL_PATH_RELAY_UDP, /* a session at the relay, by UDP; the session has an id of its own */
 } tl_path_kind;
+
+typedef struct tl_udp_way tl_udp_way;
 
 /*  A session that we asked for: OPENING --relayReady--> OPEN.
  *  A session that a peer asked for, and a direct way: OPEN from the start.
@@ -94,14 +98,60 @@ typedef struct {
     tl_path_id id;
     tl_path_kind kind;
     tl_path_state state;
-    tl_node_id peer; /* of a session: the relay says so. QUIC proves it. */
-    bool ours;       /* a session that we opened */
-    bool used;       /* the peer opened it, and a connection came over it or keeps it warm */
-    bool known;      /* the peer opened it, and we knew the peer then */
-    unsigned nth;    /* how many sessions the peer had that waited when it opened this one */
+    tl_node_id peer;    /* of a session: the relay says so. QUIC proves it. */
+    bool ours;          /* a session that we opened */
+    bool used;          /* the peer opened it, and a connection came over it or keeps it warm */
+    bool known;         /* the peer opened it, and we knew the peer then */
+    bool heard;         /* of a session: the peer has sent over it */
+    tl_time text_until; /* of a session: datagrams go as relayData until then */
+    tl_unix ends_at;    /* of a session: the relay will end it then; 0: it did not say so */
+    tl_udp_way *udp;    /* of a session with a token, and of its way by UDP; NULL: none */
+    unsigned nth;       /* how many sessions the peer had that waited when it opened this one */
     tl_time made;
     UT_hash_handle hh;
 } tl_path;
+
+/* --- ways by UDP over the relay --- */
+
+/* So long after a move to the session itself its datagrams are relayData, which reaches the peer
+ * whatever its UDP does: both sides have found out by then which of them lost it. */
+#define TL_UDP_TEXT_FOR      (2 * TL_SEC)
+#define TL_UDP_TOKEN_EVERY   (15 * TL_SEC) /* a token alone keeps NATs and the relay's session open */
+#define TL_UDP_PROVE_WITHIN  (2500 * TL_MS) /* five checks, the last after 1.5 s */
+#define TL_UDP_PAUSE_LOST    (1 * TL_SEC)   /* after a loss; doubles */
+#define TL_UDP_PAUSE_VAIN    (5 * TL_SEC)   /* when the peer did not answer; doubles */
+#define TL_UDP_PAUSE_MAX     (60 * TL_SEC)
+#define TL_UDP_CALM          (60 * TL_SEC) /* a way that stood so long begins with short pauses */
+#define TL_UDP_MIGRATE_EVERY (500 * TL_MS)
+#define TL_UDP_MIGRATE_TRIES 5
+#define TL_UDP_LEGS_MAX      8 /* relays' UDP addresses: two for each relay that a node uses */
+
+/* Our UDP port's way to one relay. */
+typedef struct {
+    tl_leg leg;
+    size_t users; /* ways by UDP that go over it; 0: the place is free */
+} tl_udp_leg;
+
+struct tl_udp_way {
+    tl_path_id session, path; /* the relay session, and the way itself */
+    tl_node_id peer;
+    tl_udp_state state;
+    char id[TL_SIGNAL_SESSION_MAX + 1];
+    char hostport[TL_HOST_MAX + 6]; /* as the relay named its UDP port */
+    uint8_t token[TL_RELAY_TOKEN];
+    tl_udp_leg *leg;  /* NULL: the relay's address is not known yet */
+    tl_addr bound_as; /* our address when we last sent the token; NONE: never */
+    tl_checks *checks;
+    uint16_t pair; /* in the checks */
+    tl_time
+        due_at; /* WAITING: the end of the pause. MOVING: the next RelayMigrate. PROVING: the end of
+                       our patience. STANDS: TL_NEVER */
+    tl_time pause; /* the next one */
+    tl_time token_at, stands_since, knocked_at;
+    unsigned losses, tries; /* tries: of RelayMigrate */
+    uint64_t sequence;      /* of the last RelayMigrate */
+    tl_udp_way *prev, *next;
+};
 
 /* --- connections --- */
 
@@ -215,7 +265,10 @@ struct tl_peers {
     tl_path *paths;    /* in the order they were made */
     size_t n_sessions; /* paths of this kind that are not GONE */
     tl_path_id next_path;
-    bool sweep; /* a path may not be needed any more */
+    tl_udp_way *udp_ways;
+    tl_udp_leg udp_legs[TL_UDP_LEGS_MAX];
+    uint64_t udp_sequence; /* of RelayMigrate, of all ways together */
+    bool sweep;            /* a path may not be needed any more */
     tl_contact *contacts;
     tl_peer_conn *tasks;
     bool goodbye, in_run;
@@ -264,6 +317,8 @@ tl_path *tl_path_new(tl_peers *p, tl_path_kind kind, const tl_node_id *peer, boo
 void tl_path_opened(tl_path *path);
 /* The session leads nowhere any more. `tell`: tell the relay, which does not know yet. */
 void tl_path_drop(tl_peers *p, tl_path_id id, bool tell);
+/* The path leads nowhere any more. */
+void tl_path_end(tl_peers *p, tl_path *path);
 /* Closes the sessions that no connection needs, and frees the paths that are GONE and that no
  * connection names. Called after the output is sent: a connection's close still goes over its
  * path. */
@@ -277,7 +332,46 @@ tl_peer_conn *tl_conn_of_path(const tl_peers *p, const tl_path *path);
 tl_path *tl_conn_path(const tl_peer_conn *conn);
 /* Is the connection's path a direct way? True also for one that is gone. */
 bool tl_conn_is_direct(const tl_peer_conn *conn);
+/* The UDP relay way that is the connection's path; NULL: it is on another kind of path. */
+tl_udp_way *tl_conn_udp_way(const tl_peer_conn *conn);
 tl_via tl_conn_via(const tl_peer_conn *conn);
+
+/* udp_ways.c */
+/* Does the relay send to us by UDP for this way? */
+static inline bool tl_udp_is_bound(const tl_udp_way *w)
+{
+    return w->state == TL_UDP_PROVING || w->state == TL_UDP_STANDS;
+}
+/* The session of the connection has changed, or the connection's path, or how many questions are
+ * under way: begins to prove the way of that session, and asks it as often as its use needs. */
+void tl_udp_follow(tl_peer_conn *conn);
+/* The session is over, and with it its way by UDP. */
+void tl_udp_end(tl_peers *p, tl_path *session);
+void tl_udp_free_all(tl_peers *p);
+/* The way carries checks and no QUIC. */
+/* A datagram that is no QUIC came by our WebSocket. */
+void tl_udp_on_knock(tl_peers *p, tl_slice datagram);
+void tl_udp_on_barren(tl_peers *p, tl_udp_way *w);
+/* Our own address has changed, or may have. */
+void tl_udp_on_moved(tl_peers *p);
+bool tl_udp_measured(const tl_udp_way *w, tl_way *ret_way);
+tl_time tl_udp_on_timer(tl_peers *p, tl_time now);
+/* For udp_legs.c. UDP passes to the relay, or does not, or the relay sees us elsewhere. */
+void tl_udp_on_leg(tl_peers *p, const tl_udp_leg *leg, tl_time now);
+void tl_udp_proceed(tl_peers *p, tl_udp_way *w, tl_time now);
+
+/* udp_legs.c */
+/* The leg to the relay that named this HOST:PORT. NULL: its address is not known, or there are
+ * TL_UDP_LEGS_MAX. Each call counts as one user more. */
+tl_udp_leg *tl_udp_leg_get(tl_peers *p, const char *hostport);
+void tl_udp_leg_put(tl_udp_leg *leg);
+/* NULL: no relay of ours is there. */
+tl_udp_leg *tl_udp_leg_at(tl_peers *p, const tl_addr *relay);
+/* Sends to the relay, with `prefix` in front of each datagram. */
+TL_CHECK tl_err tl_udp_leg_send(tl_peers *p, const tl_udp_leg *leg, tl_slice prefix,
+                                const uint8_t *data, size_t n, size_t segment);
+void tl_udp_leg_doubt(tl_peers *p, tl_udp_leg *leg);
+tl_time tl_udp_legs_on_timer(tl_peers *p, tl_time now);
 
 /* traffic.c */
 bool tl_traffic_is_held(void *user, tl_path_id id);

@@ -6,10 +6,29 @@
 #define PROOF_AFTER (2 * TL_SEC) /* so long a new way is proven even without questions */
 #define LOOK_AFTER  (2 * TL_SEC) /* by then a new way was measured three times */
 
-/* Begins to prove the direct way. Only the client does: only it can leave a way. */
+/* The round trip of a way that is asked by checks: a direct one, or the relay's UDP. False: the path is
+ * none, or leads nowhere any more. */
+static bool asked_rtt(const tl_peer_conn *conn, tl_time *ret_rtt)
+{
+    tl_direct_way way;
+    tl_way udp;
+    const tl_udp_way *w = tl_conn_udp_way(conn);
+    if (w) {
+        bool stands = tl_udp_measured(w, &udp);
+        *ret_rtt = stands ? udp.rtt : 0;
+        return stands;
+    }
+    bool found = tl_conn_is_direct(conn) &&
+                 tl_direct_way_of(conn->peers->config.direct, tl_quic_conn_path(conn->quic), &way);
+    *ret_rtt = found ? way.rtt : 0;
+    return found;
+}
+
+/* Begins to prove that the way carries QUIC, too. Only the client does: only it can leave a way. */
 static void prove(tl_peer_conn *conn)
 {
-    if (!conn->client || !tl_conn_is_direct(conn) || conn->proof.state != TL_PROOF_RESTING)
+    tl_time rtt;
+    if (!conn->client || !asked_rtt(conn, &rtt) || conn->proof.state != TL_PROOF_RESTING)
         return;
     tl_proof_begin(&conn->proof, tl_quic_conn_heard_here(conn->quic), tl_peers_now(conn->peers));
     tl_quic_conn_set_keepalive(conn->quic, TL_PROOF_EVERY);
@@ -28,6 +47,9 @@ void tl_ways_use(tl_peer_conn *conn)
 {
     tl_peers *p = conn->peers;
     tl_path *path = tl_conn_path(conn);
+    tl_udp_way *w = tl_conn_udp_way(conn);
+    if (w)
+        path = tl_path_find(p, w->session);
     if (path && path->kind == TL_PATH_SESSION && path->state == TL_PATH_OPEN)
         use_session(conn, path);
     if (!conn->connected)
@@ -37,6 +59,7 @@ void tl_ways_use(tl_peer_conn *conn)
     if (p->config.direct && best && (id != conn->path || active != conn->was_active))
         tl_direct_using(p->config.direct, &conn->contact->peer->id, id, active);
     conn->was_active = active;
+    tl_udp_follow(conn);
     if (active || id != conn->path)
         prove(conn);
     if (id == conn->path)
@@ -52,6 +75,9 @@ void tl_ways_use(tl_peer_conn *conn)
 bool tl_ways_stands(const tl_peer_conn *conn)
 {
     tl_direct_way direct[TL_DIRECT_WAYS_MAX];
+    const tl_udp_way *w = tl_conn_udp_way(conn);
+    if (w && w->state != TL_UDP_STANDS)
+        return false;
     if (tl_conn_is_lost(conn) || !tl_conn_is_direct(conn))
         return !tl_conn_is_lost(conn);
     size_t n = tl_direct_ways(conn->peers->config.direct, &conn->contact->peer->id, direct);
@@ -66,7 +92,9 @@ static size_t list_ways(tl_peer_conn *conn, tl_way *ret_ways)
     tl_peers *p = conn->peers;
     tl_path_id present = tl_quic_conn_path(conn->quic);
     tl_direct_way direct[TL_DIRECT_WAYS_MAX];
-    size_t n = 0, count = tl_direct_ways(p->config.direct, &conn->contact->peer->id, direct);
+    size_t n = 0, count = 0;
+    if (p->config.direct)
+        count = tl_direct_ways(p->config.direct, &conn->contact->peer->id, direct);
     const tl_path *session = conn->relayed ? tl_path_find(p, conn->relayed) : NULL;
     if (conn->relayed && conn->relayed == present)
         conn->relayed_rtt = tl_quic_conn_rtt(conn->quic);
@@ -76,6 +104,8 @@ static size_t list_ways(tl_peer_conn *conn, tl_way *ret_ways)
                                  .usable = true,
                                  .rtt = conn->relayed_rtt,
                                  .usable_since = conn->relayed_since};
+    if (n && session->udp && tl_udp_measured(session->udp, &ret_ways[n]))
+        n++;
     for (size_t i = 0; i < count; i++)
         ret_ways[n++] = (tl_way){.id = direct[i].path,
                                  .kind = direct[i].lan ? TL_WAY_LAN : TL_WAY_DIRECT,
@@ -94,32 +124,44 @@ static tl_time when_measured(const tl_way *ways, size_t n, tl_time now)
 {
     tl_time at = TL_NEVER;
     for (size_t i = 0; i < n && n > 1; i++)
-        if (ways[i].kind != TL_WAY_RELAYED && now < ways[i].usable_since + LOOK_AFTER)
+        if (ways[i].kind > TL_WAY_RELAYED_UDP && now < ways[i].usable_since + LOOK_AFTER)
             at = tl_time_min(at, ways[i].usable_since + LOOK_AFTER);
     return at;
 }
 
-static void count_move(tl_peers *p, bool was_direct, bool is_direct)
+static void count_move(tl_peers *p, tl_path_kind from, tl_path_kind to)
 {
-    if (!was_direct && is_direct)
+    if (from != TL_PATH_DIRECT && to == TL_PATH_DIRECT)
         p->counters.upgrades++;
-    else if (was_direct && !is_direct)
+    else if (from == TL_PATH_DIRECT && to != TL_PATH_DIRECT)
         p->counters.fallbacks++;
+    else if (to == TL_PATH_RELAY_UDP)
+        p->counters.udp_upgrades++;
+    else if (from == TL_PATH_RELAY_UDP)
+        p->counters.udp_fallbacks++;
     else
         p->counters.switches++;
+}
+
+static tl_path_kind kind_of(const tl_peer_conn *conn)
+{
+    const tl_path *path = tl_conn_path(conn);
+    return path ? path->kind : TL_PATH_SESSION;
 }
 
 static void move(tl_peer_conn *conn, const tl_choice *choice, tl_time now)
 {
     tl_peers *p = conn->peers;
-    bool was_direct = tl_conn_is_direct(conn);
+    tl_path_kind from = kind_of(conn);
     if (tl_quic_conn_migrate(conn->quic, choice->id, now)) {
         conn->choose_at = now + AGAIN_AFTER;
         return;
     }
     tl_choice_made(&conn->choice, choice, now);
     tl_proof_end(&conn->proof);
-    count_move(p, was_direct, tl_conn_is_direct(conn));
+    count_move(p, from, kind_of(conn));
+    tl_path *path = tl_conn_path(conn);
+    path->text_until = now + TL_UDP_TEXT_FOR;
     tl_outage_over(conn);
     tl_conn_note(conn, TL_TASK_USE | TL_TASK_SESSION);
 }
@@ -127,9 +169,9 @@ static void move(tl_peer_conn *conn, const tl_choice *choice, tl_time now)
 void tl_ways_choose(tl_peer_conn *conn, tl_time now)
 {
     tl_peers *p = conn->peers;
-    tl_way ways[TL_DIRECT_WAYS_MAX + 1];
+    tl_way ways[TL_DIRECT_WAYS_MAX + 2];
     conn->choose_at = TL_NEVER;
-    if (!p->config.direct || !conn->client || !conn->connected || conn->closing)
+    if ((!p->config.direct && !p->config.udp) || !conn->client || !conn->connected || conn->closing)
         return;
     size_t n = list_ways(conn, ways);
     tl_path_id present = tl_quic_conn_path(conn->quic);
@@ -141,36 +183,38 @@ void tl_ways_choose(tl_peer_conn *conn, tl_time now)
         conn->chosen = choice.why;
         if (choice.id != present)
             move(conn, &choice, now);
-    } else if (tl_conn_is_direct(conn)) { /* it had a direct way, which is gone */
+    } else if (kind_of(conn) != TL_PATH_SESSION) { /* it had another way, which is gone */
         tl_outage_begin(conn);
     }
     tl_peers_due(p, conn->choose_at);
 }
 
 /* The present way carries nothing, although its checks are answered. */
-static void on_barren(tl_peer_conn *conn, tl_path_id way, tl_time now)
+static void on_barren(tl_peer_conn *conn, tl_time now)
 {
-    tl_direct_on_barren(conn->peers->config.direct, way);
+    tl_udp_way *w = tl_conn_udp_way(conn);
+    if (w)
+        tl_udp_on_barren(conn->peers, w);
+    else
+        tl_direct_on_barren(conn->peers->config.direct, tl_quic_conn_path(conn->quic));
     conn->choose_at = now;
 }
 
 static void look_for_proof(tl_peer_conn *conn, tl_time now)
 {
-    tl_direct_way way;
-    const tl_direct *direct = conn->peers->config.direct;
+    tl_time rtt;
     if (!tl_proof_is_due(&conn->proof, now))
         return;
     bool wanted = conn->streams || now < conn->choice.switched_at + PROOF_AFTER;
-    if (conn->closing || !wanted || !tl_conn_is_direct(conn) ||
-        !tl_direct_way_of(direct, tl_quic_conn_path(conn->quic), &way)) {
+    if (conn->closing || !wanted || !asked_rtt(conn, &rtt)) {
         tl_quic_conn_set_keepalive(conn->quic, conn->streams ? TL_WATCH_EVERY : 0);
         tl_proof_end(&conn->proof);
         return;
     }
     bool unanswered = tl_quic_conn_timeouts(conn->quic) >= TL_PROOF_QUIET;
     tl_quic_conn_set_keepalive(conn->quic, TL_PROOF_EVERY);
-    if (tl_proof_look(&conn->proof, tl_quic_conn_heard_here(conn->quic), unanswered, way.rtt, now))
-        on_barren(conn, way.path, now);
+    if (tl_proof_look(&conn->proof, tl_quic_conn_heard_here(conn->quic), unanswered, rtt, now))
+        on_barren(conn, now);
 }
 
 tl_time tl_ways_on_timer(tl_peer_conn *conn, tl_time now)

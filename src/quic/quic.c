@@ -384,6 +384,12 @@ tl_path_id tl_quic_path_of(tl_quic *q, tl_slice datagram, bool *ret_client)
     return tl_quic_head_parse(datagram, &head) ? 0 : tl_quic_table_path(q, head.dcid, ret_client);
 }
 
+tl_quic_conn *tl_quic_conn_of(tl_quic *q, tl_slice datagram)
+{
+    tl_quic_head head;
+    return tl_quic_head_parse(datagram, &head) ? NULL : tl_quic_table_conn(q, head.dcid);
+}
+
 /* --- time --- */
 
 void tl_quic_on_timer(tl_quic *q, tl_time now)

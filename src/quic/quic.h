@@ -137,6 +137,9 @@ tl_time tl_quic_expiry(const tl_quic *q);
  * another path: a peer that moves takes a fresh ID. */
 tl_path_id tl_quic_path_of(tl_quic *q, tl_slice datagram, bool *ret_client);
 
+/* The connection of a datagram's connection ID, also of one that is not in use yet; NULL: none. */
+tl_quic_conn *tl_quic_conn_of(tl_quic *q, tl_slice datagram);
+
 /* Datagrams for one path, back to back. Each is `segment` bytes long; only the last may be shorter.
  * This is the form that UDP_SEGMENT wants. */
 typedef struct {

@@ -117,6 +117,12 @@ tl_path_id tl_quic_table_path(tl_quic *q, tl_slice cid, bool *ret_client)
     return entry->conn->client ? entry->conn->path : entry->where.path;
 }
 
+tl_quic_conn *tl_quic_table_conn(tl_quic *q, tl_slice cid)
+{
+    const tl_quic_cid_entry *entry = find(q, cid);
+    return entry ? entry->conn : NULL;
+}
+
 void tl_quic_table_bind(tl_quic_conn *c, tl_path_id path)
 {
     for (tl_quic_cid_entry *entry = c->cids; entry; entry = entry->next)

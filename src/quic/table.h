@@ -23,6 +23,8 @@ typedef struct {
 bool tl_quic_table_find(tl_quic *q, tl_slice cid, tl_path_id path, tl_quic_owner *ret_owner);
 /* The answer of tl_quic_path_of. */
 tl_path_id tl_quic_table_path(tl_quic *q, tl_slice cid, bool *ret_client);
+/* The answer of tl_quic_conn_of. */
+tl_quic_conn *tl_quic_table_conn(tl_quic *q, tl_slice cid);
 /* Does as if a datagram had come by `path` for every ID there is. */
 void tl_quic_table_bind(tl_quic_conn *c, tl_path_id path);
 void tl_quic_table_remove_all(tl_quic *q, tl_quic_cid_entry **cids);

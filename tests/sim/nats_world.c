@@ -56,6 +56,11 @@ void nats_pair(nats_world *w, uint64_t seed, const sim_nat_kind *a, const sim_na
     nats_add(w, 1, site_b, b ? "192.168.1.10" : "198.18.0.77");
 }
 
+void nats_give_tokens(nats_world *w)
+{
+    w->tokens = token_host_new(w->sim, w->in, w->relay, "198.51.100.80", NATS_ONE_WAY);
+}
+
 void nats_end(nats_world *w)
 {
     question_clear(&w->q);
@@ -64,6 +69,8 @@ void nats_end(nats_world *w)
             whole_node_free(w->node[i]);
     for (int i = 0; i < 2; i++)
         stun_host_free(w->stun[i]);
+    if (w->tokens)
+        token_host_free(w->tokens);
     relay_host_free(w->relay);
     sim_inet_free(w->in);
     sim_free(w->sim);
@@ -87,12 +94,16 @@ void nats_ask(nats_world *w, tl_time lasts)
     whole_node_ask_peer(w->node[0], &w->q, w->node[1], "m");
 }
 
+bool nats_facts(const nats_world *w, int i, tl_peer_facts *ret_facts)
+{
+    const tl_peer *peer = tl_peer_table_find(&w->node[i]->table, &w->node[1 - i]->identity.id);
+    return peer && tl_peers_facts(w->node[i]->peers, peer, ret_facts);
+}
+
 tl_via nats_via(const nats_world *w)
 {
     tl_peer_facts facts;
-    const tl_peer *peer = tl_peer_table_find(&w->node[0]->table, &w->node[1]->identity.id);
-    bool there = peer && tl_peers_facts(w->node[0]->peers, peer, &facts);
-    return there ? facts.via : TL_VIA_RELAYED;
+    return nats_facts(w, 0, &facts) ? facts.via : TL_VIA_RELAYED;
 }
 
 static bool is_direct(void *user)

@@ -5,6 +5,7 @@
 #define TEALE_SIM_NATS_WORLD_H
 
 #include "stun_host.h"
+#include "token_host.h"
 #include "whole_node.h"
 
 #define NATS_ONE_WAY    (10 * TL_MS) /* of each access line, and of the core */
@@ -15,6 +16,7 @@ typedef struct {
     sim *sim;
     sim_inet *in;
     relay_host *relay;
+    token_host *tokens; /* NULL: the relay gives none */
     stun_host *stun[2];
     sim_nat_kind kind[2];
     sim_site *site[2]; /* NULL: that node is in the public network */
@@ -34,6 +36,8 @@ void nats_add(nats_world *w, int i, sim_site *site, const char *ip);
  * network. */
 void nats_pair(nats_world *w, uint64_t seed, const sim_nat_kind *a, const sim_nat_kind *b,
                const sim_faults *core);
+/* The relay gives tokens, and has a UDP port. */
+void nats_give_tokens(nats_world *w);
 void nats_end(nats_world *w);
 
 /* Both register, and learn what their NATs do. */
@@ -52,6 +56,8 @@ void nats_check(nats_world *w);
 void nats_check_sending(const nats_world *w, int i);
 
 tl_via nats_via(const nats_world *w);
+/* What node `i` knows of its connection to the other; false: there is none. */
+bool nats_facts(const nats_world *w, int i, tl_peer_facts *ret_facts);
 tl_direct_report nats_report(const nats_world *w, int i);
 /* What one side's NAT does to every datagram in both directions: nothing passes. */
 void nats_block_udp(nats_world *w, int i, bool on);

@@ -22,6 +22,25 @@ static void send_frames(relay_host *r, relay_host_conn *c, tl_slice frames)
         r->tamper(r->tamper_user, copy + 1, &n, cap - 1);
     sim_send(r->host, c->path, copy, 1 + n);
     free(copy);
+    if (r->to_node)
+        r->to_node(r->watch_user, c, frames);
+}
+
+/* A node's message is one masked frame in one datagram. */
+static bool is_watched(relay_host *r, relay_host_conn *c, const uint8_t *frame, size_t n)
+{
+    size_t head = (frame[1] & 0x7f) == 127 ? 14 : (frame[1] & 0x7f) == 126 ? 8 : 6;
+    tl_buf message = {0};
+    if (!r->from_node || n < head)
+        return false;
+    if (tl_buf_append(&message, tl_slice_of(frame + head, n - head)))
+        abort();
+    uint8_t *bytes = tl_buf_begin(&message);
+    for (size_t i = 0; i < message.len; i++)
+        bytes[i] ^= frame[head - 4 + i % 4];
+    bool taken = r->from_node(r->watch_user, c, frame[0] & 0x0f, tl_buf_slice(&message));
+    tl_buf_clear(&message);
+    return taken;
 }
 
 void relay_host_say(relay_host_conn *c, tl_slice frame)
@@ -57,7 +76,7 @@ static void on_datagram(void *user, uint32_t path, uint8_t *data, size_t n)
     relay_host *r = user;
     relay_host_conn *c = &r->conns[path - 1];
     size_t used, need;
-    if (!c->conn || n < 1 || data[0] != c->epoch)
+    if (!c->conn || n < 1 || data[0] != c->epoch || is_watched(r, c, data + 1, n - 1))
         return;
     tl_relay_on_bytes(r->relay, c->conn, data + 1, n - 1, sim_now(r->sim), &used, &need);
     drain(r);

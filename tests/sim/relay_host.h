@@ -5,6 +5,7 @@
 
 #include "relay/relay.h"
 #include "sim.h"
+#include "wire/ws.h"
 
 #define RELAY_HOST_CONNS 16
 #define RELAY_HOST_NAME  "relay.test" /* the authority that nodes sign */
@@ -28,6 +29,11 @@ struct relay_host {
     /* A hostile relay: sees every text on its way to a node, and may change it within `cap`. */
     void (*tamper)(void *user, uint8_t *text, size_t *n, size_t cap);
     void *tamper_user;
+    /* Sees each message of a node before the relay does, true: the relay does not see it; and all frames
+     * that went to a node. */
+    bool (*from_node)(void *user, relay_host_conn *c, tl_ws_opcode opcode, tl_slice message);
+    void (*to_node)(void *user, relay_host_conn *c, tl_slice frames);
+    void *watch_user;
 };
 
 relay_host *relay_host_new(sim *s);

@@ -185,7 +185,7 @@ static void watch(whole_net *w, const tl_addr *to)
     bool ours = false; /* our own question, to see whether the NAT turns it round */
     for (size_t i = 0; !ours && i < 2; i++)
         ours = tl_addr_same_ip(i ? &w->told6 : &w->told4, to);
-    if (is_server(w, to))
+    if (is_server(w, to) || tl_addr_eq(to, &w->relay))
         return;
     if (ours) {
         w->forbidden += tl_addr_kind_of(to) == TL_ADDR_FORBIDDEN;
@@ -318,7 +318,10 @@ void whole_net_on_datagram(whole_net *w, uint8_t *data, size_t n)
     tl_sock sock = sock_at(w, &to);
     if (!is_server(w, &from))
         tally_of(w, &from)->heard_at = sim_now(w->sim);
-    if (!tl_stun_is(payload)) {
+    if (payload.n && payload.p[0] == 0x0C) {
+        if (w->events.on_control)
+            (void)w->events.on_control(w->user, sock, &from, payload);
+    } else if (!tl_stun_is(payload)) {
         w->events.on_train(w->user, sock, &from, data + (payload.p - data), payload.n, payload.n);
     } else if (tl_stun_read(payload, &stun) == TL_OK &&
                !tl_behaviour_on_stun(w->behaviour, sock, &from, payload, &stun, sim_now(w->sim))) {

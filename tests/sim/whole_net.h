@@ -23,6 +23,7 @@ typedef struct {
     void (*on_train)(void *user, tl_sock sock, const tl_addr *from, uint8_t *data, size_t n,
                      size_t segment);
     void (*on_change)(void *user, bool moved);
+    bool (*on_control)(void *user, tl_sock sock, const tl_addr *from, tl_slice datagram);
 } whole_net_events;
 
 /* What went to one address:port before anything came from there. */
@@ -51,6 +52,7 @@ typedef struct {
     tl_direct_self self;
     tl_candidate candidates[TL_CANDIDATES_MAX];
     tl_addr mapped; /* by a port mapping */
+    tl_addr relay;  /* the relay's UDP address: no peer named it */
     tl_addr told4, told6;
     tl_time look_at, change_at, suspected_at;
     bool moved;

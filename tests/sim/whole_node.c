@@ -1,4 +1,5 @@
 #include "whole_networks.h"
+#include "whole_udp.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +48,7 @@ static tl_err wire_begin(void *wire, size_t n, uint8_t **ret_room)
     tl_buf_clear(&w->outgoing);
     must_ok(tl_buf_reserve(&w->outgoing, n, ret_room));
     w->begun = n;
+    w->outgoing_as = TL_WS_TEXT;
     return TL_OK;
 }
 
@@ -64,7 +66,7 @@ static void wire_commit(void *wire)
 {
     whole_node *w = wire;
     tl_buf_added(&w->outgoing, w->begun);
-    send_frame(w, TL_WS_TEXT, tl_buf_slice(&w->outgoing));
+    send_frame(w, w->outgoing_as, tl_buf_slice(&w->outgoing));
 }
 
 void whole_node_ping(whole_node *n)
@@ -73,7 +75,14 @@ void whole_node_ping(whole_node *n)
         send_frame(n, TL_WS_PING, TL_SLICE_LIT("t"));
 }
 
-static const tl_relay_wire wire = {wire_begin, wire_commit};
+static tl_err wire_begin_binary(void *wire, size_t n, uint8_t **ret_room)
+{
+    tl_err e = wire_begin(wire, n, ret_room);
+    ((whole_node *)wire)->outgoing_as = TL_WS_BINARY;
+    return e;
+}
+
+static const tl_relay_wire wire = {wire_begin, wire_commit, wire_begin_binary};
 
 static void on_datagram(void *user, uint32_t path, uint8_t *data, size_t n)
 {
@@ -91,8 +100,10 @@ static void on_datagram(void *user, uint32_t path, uint8_t *data, size_t n)
         if (ev.kind == TL_WS_EVENT_MORE || ev.kind == TL_WS_EVENT_FAIL)
             abort();
         at += ev.used;
-        if (ev.kind == TL_WS_EVENT_MESSAGE)
+        if (ev.kind == TL_WS_EVENT_MESSAGE && ev.opcode == TL_WS_TEXT)
             tl_relay_link_on_text(w->link, ev.payload, ev.n, sim_now(w->sim));
+        else if (ev.kind == TL_WS_EVENT_MESSAGE)
+            tl_relay_link_on_binary(w->link, ev.payload, ev.n);
         if (ev.kind == TL_WS_EVENT_CLOSE)
             whole_node_disconnect(w);
     }
@@ -292,7 +303,7 @@ static void link_signal_failed(void *user, const char *session)
     tl_direct_on_signal_failed(((whole_node *)user)->direct, session);
 }
 
-/* --- what direct asks, what the network tells --- */
+/* --- what direct asks --- */
 
 static const tl_direct_self *direct_self(void *user)
 {
@@ -334,27 +345,6 @@ static tl_path_id direct_path(void *user, const tl_node_id *peer)
 static void direct_path_gone(void *user, tl_path_id path)
 {
     tl_peers_free_path(((whole_node *)user)->peers, path);
-}
-
-static void net_stun(void *user, tl_sock sock, const tl_addr *from, tl_slice datagram,
-                     const tl_stun *stun)
-{
-    tl_direct_on_stun(((whole_node *)user)->direct, sock, from, datagram, stun);
-}
-
-static void net_train(void *user, tl_sock sock, const tl_addr *from, uint8_t *data, size_t n,
-                      size_t segment)
-{
-    tl_peers_on_train(((whole_node *)user)->peers, sock, from, data, n, segment);
-}
-
-static void net_change(void *user, bool moved)
-{
-    whole_node *n = user;
-    tl_direct_on_change(n->direct, moved);
-    if (moved)
-        tl_peers_on_moved(n->peers);
-    env_wake(n);
 }
 
 /* --- the peers' events --- */
@@ -427,9 +417,11 @@ static void served_done(void *user, const tl_ask *ask, tl_fail fail, const tl_an
 
 static void build(whole_node *n)
 {
-    static const tl_relay_link_events link_events = {
+    tl_relay_link_events link_events = {
         link_registered, link_refused, link_peer,     link_discovered, link_asked,
         link_ready,      link_ended,   link_datagram, link_signal,     link_signal_failed};
+    if (!n->no_tokens)
+        whole_udp_events(&link_events);
     static const tl_peers_events peers_events = {peers_stream,
                                                  peers_joined,
                                                  peers_left,
@@ -456,6 +448,8 @@ static void build(whole_node *n)
                               .table = &n->table,
                               .link = n->link,
                               .direct = n->direct,
+                              .udp = &whole_udp,
+                              .udp_user = n,
                               .env = env,
                               .display_name = "sim",
                               .connect_within = 10 * TL_SEC};
@@ -536,7 +530,6 @@ static tl_time expiry(void *user)
 whole_node *whole_node_new_as(sim *s, relay_host *r, tl_time delay, const tl_identity *identity)
 {
     static const sim_host_ops ops = {on_datagram, on_timer, expiry, flush};
-    static const whole_net_events net_events = {net_stun, net_train, net_change};
     whole_node *n = must(calloc(1, sizeof *n));
     n->sim = s;
     n->rand = tl_rand_seeded(tl_rand_u64(sim_rand(s)));
@@ -547,7 +540,7 @@ whole_node *whole_node_new_as(sim *s, relay_host *r, tl_time delay, const tl_ide
         (tl_access){.share_public = true, .ask_any = true, .sharing = true, .running = true};
     n->identity = *identity;
     n->host = sim_host_new(s, &ops, n);
-    whole_net_init(&n->net, s, n->host, &n->rand, &net_events, n);
+    whole_net_init(&n->net, s, n->host, &n->rand, &whole_udp_net_events, n);
     build(n);
     n->uplink = relay_host_plug(r, n->host, delay);
     return n;

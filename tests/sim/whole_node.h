@@ -49,7 +49,9 @@ typedef struct whole_node {
     tl_ws_reader reader;
     tl_buf outgoing; /* the frame between begin and commit */
     size_t begun;
-    bool hold; /* the connection to the relay takes nothing */
+    bool hold;      /* the connection to the relay takes nothing */
+    bool no_tokens; /* an old node: it asks for no tokens. Takes effect at the next start */
+    tl_ws_opcode outgoing_as;
 
     tl_peer_table table;
     tl_relay_link *link;

@@ -11,7 +11,7 @@
 #define NOW (1000 * TL_SEC)
 #define MS  TL_MS
 
-enum { RELAY = 1, DIRECT, OTHER, LAN };
+enum { RELAY = 1, DIRECT, OTHER, LAN, UDP };
 
 #define WAY(which, what, round_trip)                                                               \
     {                                                                                              \
@@ -19,6 +19,7 @@ enum { RELAY = 1, DIRECT, OTHER, LAN };
         .usable_since = NOW - 60 * TL_SEC                                                          \
     }
 #define RELAYED_80 WAY(RELAY, TL_WAY_RELAYED, 80 * MS)
+#define UDP_70     WAY(UDP, TL_WAY_RELAYED_UDP, 70 * MS)
 #define DIRECT_40  WAY(DIRECT, TL_WAY_DIRECT, 40 * MS)
 #define LAN_1      WAY(LAN, TL_WAY_LAN, MS)
 
@@ -111,6 +112,56 @@ static void the_kind_decides_first(void **state)
 
 /* A bridge over a VPN, or a router that forwards a neighbour's address, looks like the local
  * network. */
+static void udp_to_the_relay_stands_between_its_websocket_and_a_direct_way(void **state)
+{
+    (void)state;
+    static const row rows[] = {
+        {"a slow one, too",
+         {RELAYED_80, WAY(UDP, TL_WAY_RELAYED_UDP, 300 * MS)},
+         SETTLED(RELAY),
+         UDP,
+         TL_NEVER,
+         "nothing direct stands, and UDP passes to the relay"},
+        {"direct before it, whatever the order",
+         {DIRECT_40, UDP_70, RELAYED_80},
+         SETTLED(UDP),
+         DIRECT,
+         TL_NEVER,
+         "direct comes before the relay"},
+        {"direct at once, though the move to udp was a moment ago",
+         {WAY(DIRECT, TL_WAY_DIRECT, 69 * MS), UDP_70, RELAYED_80},
+         {.present = UDP, .switched_at = NOW - 400 * MS, .pto = 100 * MS},
+         DIRECT,
+         TL_NEVER,
+         "direct comes before the relay"},
+        {"but not before three probe timeouts",
+         {WAY(DIRECT, TL_WAY_DIRECT, 69 * MS), UDP_70, RELAYED_80},
+         {.present = UDP, .switched_at = NOW - 200 * MS, .pto = 100 * MS},
+         UDP,
+         NOW + 100 * MS,
+         "a switch was made a moment ago"},
+        {"a lost direct way leads to udp at once",
+         {RELAYED_80, UDP_70},
+         SETTLED(DIRECT),
+         UDP,
+         TL_NEVER,
+         "nothing direct stands, and UDP passes to the relay"},
+        {"udp that was lost must hold first",
+         {RELAYED_80,
+          {.id = UDP,
+           .kind = TL_WAY_RELAYED_UDP,
+           .usable = true,
+           .rtt = 70 * MS,
+           .usable_since = NOW - 500 * MS,
+           .losses = 1}},
+         SETTLED(RELAY),
+         RELAY,
+         NOW + 500 * MS,
+         "a way that was lost must hold first"},
+    };
+    CHECK(rows);
+}
+
 static void a_clearly_faster_direct_way_comes_before_the_local_network(void **state)
 {
     (void)state;
@@ -528,6 +579,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_kind_decides_first),
+        cmocka_unit_test(udp_to_the_relay_stands_between_its_websocket_and_a_direct_way),
         cmocka_unit_test(a_clearly_faster_direct_way_comes_before_the_local_network),
         cmocka_unit_test(a_local_way_that_was_slower_comes_back_when_it_is_faster),
         cmocka_unit_test(switches_for_a_gain_are_ever_further_apart),
