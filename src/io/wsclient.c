@@ -37,6 +37,7 @@ struct tl_wsclient {
     tl_ws_reader reader;
     tl_sendqueue out;
     bool was_full, blocked;
+    bool reached; /* the stream was open: with TLS, the certificate was right */
     uint8_t masks[MASKS_AT_ONCE][4];
     unsigned masks_left;
     struct {
@@ -201,6 +202,11 @@ tl_err tl_wsclient_send(tl_wsclient *ws, tl_ws_opcode opcode, tl_slice payload)
 bool tl_wsclient_is_full(const tl_wsclient *ws)
 {
     return ws->was_full;
+}
+
+bool tl_wsclient_is_authentic(const tl_wsclient *ws)
+{
+    return ws->url.tls && ws->reached;
 }
 
 size_t tl_wsclient_queued(const tl_wsclient *ws)
@@ -377,6 +383,7 @@ static void on_stream_open(void *user)
         memcpy(room, tl_buf_begin(&request), request.len);
         tl_sendqueue_commit(&ws->out, request.len);
         set_state(ws, UPGRADING);
+        ws->reached = true;
         flush_now(ws);
     }
     tl_buf_clear(&request);

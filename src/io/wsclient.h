@@ -51,6 +51,8 @@ void tl_wsclient_commit(tl_wsclient *ws);
 TL_CHECK tl_err tl_wsclient_send(tl_wsclient *ws, tl_ws_opcode opcode, tl_slice payload);
 /* True: the caller should send no more until on_writable. */
 bool tl_wsclient_is_full(const tl_wsclient *ws);
+/* True: whoever answers has shown a certificate for the URL's host. */
+bool tl_wsclient_is_authentic(const tl_wsclient *ws);
 size_t tl_wsclient_queued(const tl_wsclient *ws);
 /* Sends what is queued, then closes orderly. on_closed follows within a second. */
 void tl_wsclient_close(tl_wsclient *ws, uint16_t code, const char *reason);

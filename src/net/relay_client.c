@@ -1,6 +1,7 @@
 #include "net/relay_client.h"
 
 #include "base/log.h"
+#include "net/portal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,13 @@ typedef struct {
     char shown[TL_PROXY_SHOWN_MAX];
 } way_out;
 
+/* The captive portal of this network. */
+typedef struct {
+    tl_portal *asking;             /* NULL: nothing is asked now */
+    tl_time next;                  /* not asked sooner; 0: any time */
+    char login[TL_PORTAL_URL_MAX]; /* "": none is known */
+} portal_watch;
+
 struct tl_relay_client {
     tl_loop *loop;
     tl_rand *rand;
@@ -38,6 +46,7 @@ struct tl_relay_client {
     tl_relay_state state;
     char error[512];
     outage outage;
+    portal_watch portal;
     bool doubted;      /* the ping under way must be answered within TL_RELAY_DOUBT_WITHIN */
     bool refused;      /* the relay said why it will end this connection */
     bool away;         /* another process took our place: we stay off for a while, even if asked to
@@ -88,6 +97,11 @@ const char *tl_relay_client_cause(const tl_relay_client *c, size_t i, const char
         return NULL;
     *ret_url = c->url_text[i];
     return c->outage.cause[i];
+}
+
+const char *tl_relay_client_portal(const tl_relay_client *c)
+{
+    return c->portal.login;
 }
 
 const char *tl_relay_client_error(const tl_relay_client *c)
@@ -155,6 +169,56 @@ static void drop_connection(tl_relay_client *c)
     tl_relay_client_rearm(c);
 }
 
+/* --- a captive portal --- */
+
+static void write_portal(const tl_relay_client *c, char ret_text[512])
+{
+    snprintf(ret_text, 512,
+             "E_CAPTIVE_PORTAL: this network asks you to log in: open %s in a browser",
+             c->portal.login);
+}
+
+static void forget_portal(tl_relay_client *c)
+{
+    tl_portal_free(c->portal.asking);
+    c->portal = (portal_watch){.asking = NULL};
+}
+
+static void on_portal(void *user, const char *login)
+{
+    tl_relay_client *c = user;
+    char text[512];
+    tl_portal_free(c->portal.asking);
+    c->portal.asking = NULL;
+    if (login && !c->portal.login[0])
+        tl_log(TL_LOG_WARN,
+               "relay: E_CAPTIVE_PORTAL: this network asks you to log in: open %s in a browser; "
+               "the relay is tried every few seconds",
+               login);
+    snprintf(c->portal.login, sizeof c->portal.login, "%s", login ? login : "");
+    if (login)
+        c->portal.next = 0; /* asked after each failure, until it is gone */
+    if (!login || c->away)
+        return;
+    tl_time soon = tl_loop_now(c->loop) + TL_RELAY_PORTAL_RETRY;
+    if (!c->ws && c->redial.at > soon)
+        tl_timer_set(&c->redial, soon);
+    write_portal(c, text);
+    set_state(c, TL_RELAY_CONNECTING, text);
+}
+
+/* The i-th relay could not be used. A portal is near, so it is not asked for through a proxy. */
+static void ask_for_portal(tl_relay_client *c, size_t i, tl_err e)
+{
+    tl_time now = tl_loop_now(c->loop);
+    bool strange = e == TL_ERR_AUTH || e == TL_ERR_PROTO;
+    if (c->portal.asking || now < c->portal.next || c->urls[i].loopback || c->ways_out[i].shown[0])
+        return;
+    c->portal.next = now + TL_RELAY_PORTAL_EVERY;
+    if (tl_portal_start(c->loop, c->rand, &c->urls[i], strange, on_portal, c, &c->portal.asking))
+        c->portal.asking = NULL;
+}
+
 /* Once for each cause of each relay, and at most TL_RELAY_TOLD_MAX times: a relay that is away for a
  * night is tried a thousand times. */
 static void tell_failure(tl_relay_client *c, const char *why)
@@ -191,10 +255,14 @@ static void dial_again(tl_relay_client *c, const char *why)
     c->failures -= forgiven < c->failures ? (unsigned)forgiven : c->failures;
     c->at = held >= TL_RELAY_STEADY_AFTER ? 0 : (c->at + 1) % c->n_urls;
     tl_time pause = c->away ? next_absence(c) : next_pause(c);
+    if (c->portal.login[0] && !c->away)
+        pause = tl_time_min(pause, TL_RELAY_PORTAL_RETRY);
     tl_log(TL_LOG_DEBUG, "relay: %s: %s; next try in %u ms", url, why, (unsigned)(pause / TL_MS));
     tl_timer_set(&c->redial, now + pause);
     char text[512];
     snprintf(text, sizeof text, "%s", why);
+    if (c->portal.login[0] && !c->away)
+        write_portal(c, text);
     drop_connection(c);
     set_state(c, c->away ? TL_RELAY_OFF : TL_RELAY_CONNECTING, text);
 }
@@ -260,9 +328,10 @@ static void on_ws_writable(void *user)
 static void on_closed(void *user, tl_err e, unsigned code, const char *why)
 {
     tl_relay_client *c = user;
-    (void)e;
     (void)code;
     char text[512];
+    size_t at = c->at;
+    bool unreached = !c->registered_at && !c->refused && !tl_wsclient_is_authentic(c->ws);
     if (c->refused) /* the relay's message says more than the close that follows it */
         snprintf(text, sizeof text, "%s", c->error);
     else
@@ -270,6 +339,8 @@ static void on_closed(void *user, tl_err e, unsigned code, const char *why)
     if (c->wanted) {
         bool at_once = c->doubted && !c->away;
         dial_again(c, text);
+        if (unreached)
+            ask_for_portal(c, at, e);
         if (at_once) /* the connection was of a network that is gone: the relay did not refuse us */
             tl_timer_set(&c->redial, tl_loop_now(c->loop));
     } else {
@@ -338,6 +409,7 @@ void tl_relay_client_registered(tl_relay_client *c)
     else
         tl_log(TL_LOG_INFO, "relay: connected to %s", c->url_text[c->at]);
     c->outage = (outage){.since = 0};
+    forget_portal(c);
     tl_timer_set(&c->ping, tl_loop_now(c->loop));
     set_state(c, TL_RELAY_CONNECTED, "");
 }
@@ -456,6 +528,7 @@ void tl_relay_client_stop(tl_relay_client *c, const char *reason)
     c->wanted = false;
     tl_timer_stop(&c->redial);
     tl_timer_stop(&c->ping);
+    forget_portal(c);
     if (c->ws)
         tl_wsclient_close(c->ws, TL_WS_GOING_AWAY, reason);
     set_state(c, TL_RELAY_OFF, "");
@@ -494,6 +567,7 @@ void tl_relay_client_free(tl_relay_client *c)
     tl_timer_stop(&c->redial);
     tl_timer_stop(&c->ping);
     tl_timer_stop(&c->deadline);
+    forget_portal(c);
     tl_wsclient_free(c->ws);
     tl_tls_unref(c->tls);
     free(c);

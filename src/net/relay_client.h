@@ -12,6 +12,10 @@
 #define TL_RELAY_DOUBT_WITHIN (400 * TL_MS) /* and two round trips to the relay */
 #define TL_RELAY_PONG_WITHIN  (10 * TL_SEC) /* then the connection counts as dead */
 #define TL_RELAY_TOLD_MAX     4             /* lines in the log about one relay in one outage */
+/* A relay that cannot be used may be behind a captive portal. So often it is asked for, while none is
+ * known, and so soon a relay is dialled again, while one is: a person logs in, and wants to go on. */
+#define TL_RELAY_PORTAL_EVERY (30 * TL_SEC)
+#define TL_RELAY_PORTAL_RETRY (3 * TL_SEC)
 #define TL_RELAY_BACKOFF_MIN  (1 * TL_SEC)
 #define TL_RELAY_BACKOFF_MAX  (60 * TL_SEC)
 /* Pauses between two dials double. A connection that worked makes good for failures before it: each
@@ -84,6 +88,9 @@ const char *tl_relay_client_error(const tl_relay_client *c); /* why it is not co
 /* Why the i-th relay could not be used, since there is no connection; "": it was not tried, or there
  * is one. NULL: there is no i-th. */
 const char *tl_relay_client_cause(const tl_relay_client *c, size_t i, const char **ret_url);
+/* Where a browser logs in to this network, while a captive portal stands before the relay; "": none is
+ * known. */
+const char *tl_relay_client_portal(const tl_relay_client *c);
 /* The proxy on the way to that URL, without its login; "": none. *ret_source: what named it. */
 const char *tl_relay_client_proxy(const tl_relay_client *c, const char **ret_source);
 tl_time tl_relay_client_rtt(const tl_relay_client *c); /* 0: not measured */

@@ -252,6 +252,7 @@ json_t *tl_node_doctor(const tl_node *n)
     tl_node_facts known;
     tl_node_facts_of(n, &known);
     const char *error = tl_relay_client_error(n->client), *url = tl_relay_client_url(n->client);
+    const char *portal = tl_relay_client_portal(n->client);
     const char *proxy_source, *proxy = tl_relay_client_proxy(n->client, &proxy_source);
     if (!url[0] && n->settings.wan_relay_url.n)
         url = n->settings.wan_relay_url.item[0];
@@ -267,6 +268,7 @@ json_t *tl_node_doctor(const tl_node *n)
         .relay_connected = known.relay_connected,
         .relay_rtt = known.relay_rtt,
         .relay_error = n->wan_error[0] ? n->wan_error : error,
+        .portal = portal[0] ? portal : NULL,
         .proxy = proxy[0] ? proxy : NULL,
         .proxy_source = proxy_source,
         .network_error = v.error,

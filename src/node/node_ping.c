@@ -2,6 +2,7 @@
 #include "node/state.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define BETWEEN       (500 * TL_MS) /* between two pings */
@@ -86,7 +87,13 @@ static void on_connected(tl_peer_wish *w, tl_quic_stream *s)
 static void on_failed(tl_peer_wish *w, tl_err e, const char *why)
 {
     (void)e;
-    fail((tl_node_ping *)((char *)w - offsetof(tl_node_ping, wish)), why);
+    tl_node_ping *p = (tl_node_ping *)((char *)w - offsetof(tl_node_ping, wish));
+    const tl_relay_client *relay = p->node->client;
+    const char *cause = tl_relay_client_error(relay);
+    char text[600];
+    bool away = tl_relay_client_state(relay) != TL_RELAY_CONNECTED && cause[0];
+    snprintf(text, sizeof text, "%s%s%s", why, away ? ": " : "", away ? cause : "");
+    fail(p, text);
 }
 
 tl_err tl_node_ping_start(tl_node *n, const tl_node_id *peer, unsigned count, bool until_direct,

@@ -23,10 +23,12 @@ json_t *tl_node_wan_json(const tl_node *n)
     const char *proxy = tl_relay_client_proxy(n->client, &source);
     if (!relay[0] && n->settings.wan_relay_url.n)
         relay = n->settings.wan_relay_url.item[0];
-    return json_pack("{s:b, s:s, s:s, s:o, s:s?, s:s?}", "enabled", n->settings.wan_enabled,
+    const char *portal = tl_relay_client_portal(n->client);
+    return json_pack("{s:b, s:s, s:s, s:o, s:s?, s:s?, s:s?}", "enabled", n->settings.wan_enabled,
                      "state", names[tl_relay_client_state(n->client)], "relay", relay,
                      "relay_rtt_ms", tl_net_ms_json(tl_relay_client_rtt(n->client)), "error",
-                     error[0] ? error : NULL, "proxy", proxy[0] ? proxy : NULL);
+                     error[0] ? error : NULL, "proxy", proxy[0] ? proxy : NULL, "portal",
+                     portal[0] ? portal : NULL);
 }
 
 static json_t *backend_status(const tl_node *n)

@@ -67,6 +67,7 @@ typedef struct {
     bool relay_connected;
     tl_time relay_rtt;             /* 0 = unknown */
     const char *relay_error;       /* "" = none */
+    const char *portal;            /* where this network's captive portal logs in; NULL = none */
     const char *proxy;             /* before that relay; NULL = none */
     const char *proxy_source;      /* what named it */
     const tl_doctor_relay *relays; /* all that the settings name */

@@ -14,6 +14,11 @@ void tl_finding_add(tl_findings *l, const char *id, tl_finding_state state, cons
 /* Sets the remedy of the finding that was added last. */
 void tl_finding_remedy(tl_findings *l, const char *fmt, ...) TL_PRINTF(2, 3);
 
+/* In that remedy, replaces the name of a setting by the option that fixes it. */
+void tl_finding_by_option(tl_findings *l, bool fixed, const char *setting, const char *option);
+
+/* doctor_relay.c: the way to the relay. */
+void tl_doctor_examine_relay(tl_findings *l, const tl_doctor_facts *f);
 /* doctor_networks.c: private networks, and who may ask. */
 void tl_doctor_examine_networks(tl_findings *l, const tl_doctor_facts *f);
 

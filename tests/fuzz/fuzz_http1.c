@@ -1,9 +1,11 @@
 /* A head in one piece and the same dripping in must get the same verdict, and an accepted one must
  * hold what the header promises. */
 #include "wire/http1.h"
+#include "wire/portal.h"
 #include "wire/wsupgrade.h"
 
 #include <stdlib.h>
+#include <strings.h>
 
 static void check_inside(tl_slice s, const uint8_t *data, size_t n)
 {
@@ -34,6 +36,16 @@ static void check_head(const tl_http1_head *h, const uint8_t *data, bool request
     }
 }
 
+/* What is told to a person as an address must be one. */
+static void check_portal(const tl_http1_head *h, bool strange)
+{
+    char login[TL_PORTAL_URL_MAX];
+    if (!tl_portal_answered(h, "relay.example.org", 80, strange, login))
+        return;
+    if (strncasecmp(login, "http", 4) != 0 || strpbrk(login, " \t\r\n\"<>\\\x1b"))
+        abort();
+}
+
 static void try_request(const uint8_t *data, size_t n)
 {
     tl_http1_head whole, drip;
@@ -61,7 +73,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     tl_http1_head h;
     size_t scanned = 0;
     try_request(data, n);
-    if (!tl_http1_response_parse(tl_slice_of(data, n), &scanned, &h))
+    if (!tl_http1_response_parse(tl_slice_of(data, n), &scanned, &h)) {
         check_head(&h, data, false);
+        check_portal(&h, false);
+        check_portal(&h, true);
+    }
     return 0;
 }

@@ -1,5 +1,7 @@
 #include "relay_client_scene.h"
 
+#include "net/portal.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,6 +83,41 @@ tl_err tl_wsclient_connect(tl_loop *l, const tl_wsurl *url, const tl_proxy *prox
     net.ws->user = user;
     *ret_ws = net.ws;
     return TL_OK;
+}
+
+bool tl_wsclient_is_authentic(const tl_wsclient *ws)
+{
+    assert_ptr_equal(ws, net.ws);
+    return net.authentic;
+}
+
+/* --- a question for a portal that the test answers --- */
+
+tl_err tl_portal_start(tl_loop *l, tl_rand *rand, const tl_wsurl *url, bool strange,
+                       void (*on_done)(void *user, const char *login), void *user,
+                       tl_portal **ret_portal)
+{
+    (void)l, (void)rand;
+    assert_null(net.on_portal);
+    net.portals++;
+    net.strange = strange;
+    snprintf(net.portal_host, sizeof net.portal_host, "%s", url->host);
+    net.on_portal = on_done;
+    net.portal_user = user;
+    *ret_portal = (tl_portal *)&net;
+    return TL_OK;
+}
+
+void tl_portal_free(tl_portal *p)
+{
+    if (p)
+        net.on_portal = NULL;
+}
+
+void portal(const char *login)
+{
+    assert_non_null(net.on_portal);
+    net.on_portal(net.portal_user, login);
 }
 
 void tl_wsclient_free(tl_wsclient *ws)

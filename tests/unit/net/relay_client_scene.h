@@ -34,6 +34,13 @@ struct fake_net {
     bool no_memory, stuck, full;
     tl_time dialled_at;
     tl_proxy proxy; /* of the last dial */
+    bool authentic; /* the other side has shown the right certificate */
+    /* The question for a portal under way, and what it was. */
+    void (*on_portal)(void *user, const char *login);
+    void *portal_user;
+    unsigned portals;
+    bool strange;
+    char portal_host[300];
 };
 
 extern tl_loop loop;
@@ -54,6 +61,7 @@ tl_err try_start(tl_why *ret_why);
 /* Begins with `n` relays on this machine, and dials the first. */
 void start(unsigned n);
 /* What the relay does. */
+void portal(const char *login); /* "there is one", or NULL */
 void opened(void);
 void challenge(void);
 void ack(unsigned ttl);

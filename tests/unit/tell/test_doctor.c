@@ -121,6 +121,24 @@ static void a_healthy_node_has_nothing_in_its_way(void **state)
     assert_non_null(strstr(find("nat")->evidence, "203.0.113.7:41820"));
 }
 
+static void a_portal_and_a_proxy_before_the_relay_are_told(void **state)
+{
+    (void)state;
+    facts.proxy = "http://proxy:3128";
+    facts.proxy_source = "https_proxy";
+    alone("proxy", TL_FINDING_OK, "through http://proxy:3128 (https_proxy); UDP goes through no",
+          "");
+    facts.proxy = NULL;
+    facts.relay_connected = false;
+    facts.relay_error =
+        "E_CAPTIVE_PORTAL: this network asks you to log in: open http://a/ in a browser";
+    facts.portal = "http://a/";
+    n_found = tl_doctor_examine(&facts, found);
+    assert_int_equal(find("portal")->state, TL_FINDING_PROBLEM);
+    assert_non_null(strstr(find("portal")->remedy, "Open http://a/ in a browser"));
+    assert_non_null(strstr(find("relay")->remedy, "Log in there."));
+}
+
 static void a_node_that_is_not_to_connect_is_told_so_and_nothing_else_of_the_network(void **state)
 {
     (void)state;
@@ -548,6 +566,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_healthy_node_has_nothing_in_its_way),
+        TEST(a_portal_and_a_proxy_before_the_relay_are_told),
         TEST(a_node_that_is_not_to_connect_is_told_so_and_nothing_else_of_the_network),
         TEST(a_relay_that_is_not_reached_has_the_remedy_of_its_error),
         TEST(every_relay_is_told_with_its_own_cause),

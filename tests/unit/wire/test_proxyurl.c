@@ -93,7 +93,7 @@ static void a_login_has_at_most_255_bytes(void **state)
     bad(text, "255");
 }
 
-/* From curl 8.9.1, tests/unit/unit1614.c. */
+/* From unit test 1614 of curl 8.9.1. */
 static const struct {
     const char *host, *list;
     bool match;
