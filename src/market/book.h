@@ -15,6 +15,7 @@
  * many strangers ask for nothing, and as often as they like. */
 #define TL_BOOK_SPARE_OF   1000
 #define TL_BOOK_SPARE_MAX  50000
+#define TL_BOOK_SPARE_DAYS 90 /* and no longer: a quarter is over by then */
 #define TL_BOOK_OWED_DAYS  30 /* a provider that is away for longer has its own books */
 
 typedef enum {
@@ -74,8 +75,8 @@ typedef enum {
      * entry.settlement. TL_ERR_NOT_FOUND. */
     TL_BOOK_PROPOSED,
     /* Forgets the oldest of what is spare: public entries of nothing, and voided ones. Of entry.peer
-     * TL_BOOK_SPARE_OF stay, of all TL_BOOK_SPARE_MAX; claims that nobody signed in a day go in any
-     * case, as of entry.at. entries[n]: the peers of claims that went unsigned, one for each. Some at
+     * TL_BOOK_SPARE_OF stay, of all TL_BOOK_SPARE_MAX; claims that nobody signed in a day, and
+     * what is older than TL_BOOK_SPARE_DAYS, go in any case, as of entry.at. entries[n]: the peers of claims that went unsigned, one for each. Some at
      * a time, `more` where there may be others; no sum changes. */
     TL_BOOK_PRUNE,
     /* A client gave its request the name entry.request, at entry.at. TL_ERR_EXISTS: it did so within

@@ -71,7 +71,7 @@ static tl_err forget_these(tl_db *db, tl_book_op *op, const char *sql, const tl_
 tl_err tl_ledger_prune(tl_db *db, tl_book_op *op)
 {
     const tl_db_value peer = tl_db_bytes(op->entry.peer.key, sizeof op->entry.peer.key);
-    op->entries = calloc(3 * CHUNK, sizeof *op->entries);
+    op->entries = calloc(4 * CHUNK, sizeof *op->entries);
     if (!op->entries)
         return TL_ERR_NOMEM;
     tl_err e = forget_these(
@@ -90,5 +90,9 @@ tl_err tl_ledger_prune(tl_db *db, tl_book_op *op)
             db, op,
             SPARE " AND state = 'posted' AND peer_signature IS NULL AND at < ? ORDER BY id LIMIT ?",
             TL_DB_WITH(tl_db_int(op->entry.at - TL_BOOK_DAY), tl_db_int(CHUNK)));
+    if (!e)
+        e = forget_these(db, op, SPARE " AND at < ? ORDER BY id LIMIT ?",
+                         TL_DB_WITH(tl_db_int(op->entry.at - TL_BOOK_SPARE_DAYS * TL_BOOK_DAY),
+                                    tl_db_int(CHUNK)));
     return e;
 }
