@@ -84,10 +84,13 @@ static void on_fail(void *user, const tl_failure *failure)
 static void cancel(tl_exchange *x)
 {
     named *q = (named *)x;
-    if (q->state == NAMING)
+    if (q->state == NAMING) {
         q->world->forget(q->naming);
-    else
+    } else {
+        if (!q->world->was_asked(q->inner))
+            q->world->unname(q->world->user, q->ask.id);
         tl_exchange_cancel(q->inner);
+    }
     free_named(q);
 }
 
@@ -152,7 +155,7 @@ tl_err tl_named_ask(const tl_named_world *world, const tl_ask *ask, const tl_exc
     tl_err e = tl_buf_append(&q->body, ask->body);
     q->ask.body = tl_buf_slice(&q->body);
     if (!e)
-        e = world->name(world->user, q->ask.id, on_named, q, &q->naming);
+        e = world->name(world->user, &q->ask, on_named, q, &q->naming);
     if (e) {
         free_named(q);
         return e;

@@ -10,13 +10,15 @@ typedef struct {
     /* Stores the name: on_named follows, not from inside this call, with TL_OK after the commit,
      * TL_ERR_EXISTS where the name was given before, or another error where it is not stored.
      * Returns TL_ERR_EXISTS where that is known at once; TL_ERR_BUSY, TL_ERR_NOMEM. */
-    tl_err (*name)(void *user, const char *id, void (*on_named)(void *q, tl_err e), void *q,
+    tl_err (*name)(void *user, const tl_ask *ask, void (*on_named)(void *q, tl_err e), void *q,
                    void **ret_naming);
-    /* on_named is not wanted any more. */
+    /* on_named is not wanted any more, and the name is free again. */
     void (*forget)(void *naming);
     /* Nothing came of the question: its name may be given again. */
     void (*unname)(void *user, const char *id);
     tl_ask_fn ask; /* who answers */
+    /* Has anybody had the question? */
+    bool (*was_asked)(const tl_exchange *inner);
     void *user;
 } tl_named_world;
 

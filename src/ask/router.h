@@ -78,6 +78,8 @@ tl_paces *tl_router_paces(tl_router *r);
 /* As tl_node_ask. */
 TL_CHECK tl_err tl_router_ask(tl_router *r, const tl_ask *ask, const tl_exchange_sink *sink,
                               void *user, tl_exchange **ret_exchange);
+/* Was anybody asked this question, also this node's own model server? */
+bool tl_router_was_asked(const tl_exchange *route);
 void tl_router_on_discovered(tl_router *r, const char *model, bool ok);
 /* The relay is connected, or has become hopeless; or this node serves other models than before. */
 void tl_router_on_relay(tl_router *r);

@@ -47,6 +47,11 @@ tl_progress tl_route_progress(const tl_exchange *exchange)
     return best;
 }
 
+bool tl_router_was_asked(const tl_exchange *route)
+{
+    return ((const tl_route *)route)->was_asked;
+}
+
 bool tl_route_fail_resting(tl_route *x)
 {
     const tl_router *r = x->router;

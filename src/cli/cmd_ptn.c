@@ -44,7 +44,10 @@ static void add_ptn(tl_table *t, const json_t *ptn)
     char text[TL_WORDS_MAX];
     tl_table_add(t, tl_json_string(ptn, "name", ""));
     tl_table_add(t, tl_json_string(ptn, "role", "-"));
-    tl_table_add(t, tl_json_string(ptn, "state", "?"));
+    const char *state = tl_json_string(ptn, "state", "?");
+    bool again = strcmp(state, "joining") != 0 && json_object_get(ptn, "waiting");
+    snprintf(text, sizeof text, "%.24s%s", state, again ? ", joining" : "");
+    tl_table_add(t, text);
     snprintf(text, sizeof text, "%lld", (long long)tl_json_number(ptn, "members", 0));
     tl_table_add(t, text);
     tl_words_credits_of(text, ptn, "price_micro");
@@ -99,7 +102,7 @@ static void tell_troubles(const json_t *ptns)
     json_array_foreach (ptns, i, ptn) {
         const char *state = tl_json_string(ptn, "state", ""),
                    *name = tl_json_string(ptn, "name", "");
-        if (!strcmp(state, "joining"))
+        if (!strcmp(state, "joining") || json_object_get(ptn, "waiting"))
             tl_out_note("%s: joining; %s", name,
                         tl_json_string(ptn, "waiting",
                                        "the node tries until it has reached the "
@@ -417,9 +420,9 @@ int tl_cmd_ptn_renew(tl_cli *cli, const tl_args *args)
     }
     code = tl_verb_do(cli, args, "ptn.renew", wish, ADMIN_TIME, &done);
     if (is_for_person(cli, done)) {
-        tl_words_time(text, done, "expires_at", "never");
-        printf("renewed; the certificate of %.16s ends %s\n", tl_json_string(done, "node_id", "?"),
-               text);
+        tl_words_time(text, done, "expires_at", "");
+        printf("renewed; the certificate of %.16s %s%s\n", tl_json_string(done, "node_id", "?"),
+               *text ? "ends " : "never ends", text);
     }
     json_decref(done);
     return code;

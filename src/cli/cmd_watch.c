@@ -116,6 +116,17 @@ static void on_body(void *user, tl_slice bytes)
         w->e = tl_sse_feed(&w->sse, bytes, on_event, w);
 }
 
+/* False: out of memory. */
+static bool print_present_json(json_t *peer)
+{
+    json_t *line = json_pack("{s:s}", "event", "present");
+    bool ok = line && !json_object_update(line, peer);
+    if (ok)
+        tl_out_json(line);
+    json_decref(line);
+    return ok;
+}
+
 /* Prints the paths at the beginning of the watch. */
 static int print_present(const tl_cli *cli)
 {
@@ -127,6 +138,11 @@ static int print_present(const tl_cli *cli)
     json_array_foreach (json_object_get(all, "peers"), i, peer) {
         if (!tl_json_string(peer, "path", NULL))
             continue;
+        if (cli->json) {
+            if (!print_present_json(peer))
+                code = TL_EXIT_FAILED;
+            continue;
+        }
         printf("present ");
         print_peer(peer);
         print_path(peer);
@@ -134,7 +150,7 @@ static int print_present(const tl_cli *cli)
     }
     fflush(stdout);
     json_decref(all);
-    return TL_EXIT_OK;
+    return code;
 }
 
 int tl_cmd_watch(tl_cli *cli, const tl_args *args)
@@ -144,7 +160,7 @@ int tl_cmd_watch(tl_cli *cli, const tl_args *args)
     tl_time timeout;
     if (!tl_daemon_timeout(cli, args, TL_NEVER, &timeout))
         return TL_EXIT_USAGE;
-    int code = cli->json ? TL_EXIT_OK : print_present(cli);
+    int code = print_present(cli);
     if (code)
         return code;
     tl_daemon_run(

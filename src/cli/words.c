@@ -36,6 +36,10 @@ void tl_words_time(char ret_text[TL_WORDS_MAX], const json_t *object, const char
         snprintf(ret_text, TL_WORDS_MAX, "%.40s", text ? "?" : none);
         return;
     }
+    if (at >= now - 1 && at <= now + 1) { /* the second in which the node did it, or the next one */
+        snprintf(ret_text, TL_WORDS_MAX, "just now");
+        return;
+    }
     tl_span_write(span, at > now ? at - now : now - at);
     snprintf(ret_text, TL_WORDS_MAX, at > now ? "in %s" : "%s ago", span);
 }

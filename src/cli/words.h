@@ -11,7 +11,7 @@
 void tl_words_credits(char ret_text[TL_WORDS_MAX], int64_t micro);
 /* The same for a field of an object; "-" where it is no integer. */
 void tl_words_credits_of(char ret_text[TL_WORDS_MAX], const json_t *object, const char *key);
-/* A field that is a time (RFC 3339), seen from now: "in 3 h", "2 d ago"; `none` where it is null. */
+/* A field that is a time (RFC 3339), seen from now: "in 3 h", "just now", "2 d ago"; `none` where it is null. */
 void tl_words_time(char ret_text[TL_WORDS_MAX], const json_t *object, const char *key,
                    const char *none);
 /* The first 16 digits of a node ID or ptnID, as tables show them; "-" where there is none. */

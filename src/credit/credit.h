@@ -176,12 +176,14 @@ void tl_credit_over(tl_credit_asked *a, tl_credit_end end, tl_tokens seen, tl_ti
 
 typedef struct tl_credit_naming tl_credit_naming;
 /* TL_ERR_EXISTS: this name was given within a day. Else on_named follows after the commit (TL_OK), or
- * says why not; not from inside this call. Without it the request must not be worked at. TL_ERR_BUSY,
+ * says why not; not from inside this call. Without it the request must not be worked at. `scope`: the
+ * network that it is asked of, or zero: each may have half of the names that are kept. TL_ERR_BUSY,
  * TL_ERR_NOMEM. */
-TL_CHECK tl_err tl_credit_name(tl_credit *c, const char *request,
+TL_CHECK tl_err tl_credit_name(tl_credit *c, const char *request, const tl_node_id *scope,
                                void (*on_named)(void *user, tl_err e), void *user,
                                tl_credit_naming **ret_naming);
-/* on_named is not called any more; before it was. The name stays given. */
+/* Before on_named, which is not called any more: the request is not made, so the name is free again once
+ * it was stored. */
 void tl_credit_name_forget(tl_credit_naming *n);
 /* Nothing came of the request: the name may be given again. */
 void tl_credit_unname(tl_credit *c, const char *request);

@@ -97,11 +97,21 @@ typedef struct tl_waiting {
     struct tl_waiting *prev, *next; /* the oldest first */
 } tl_waiting;
 
+/* Whose names are counted together: the questions of one network, or those of none. */
+typedef struct {
+    tl_node_id id; /* the network; zero: of none */
+    size_t n;
+    struct tl_name *by_age;
+    UT_hash_handle hh;
+} tl_name_scope;
+
 typedef struct tl_name {
     char request[TL_REQUEST_ID_MAX]; /* the key, filled with NULs */
     tl_unix at;
+    tl_name_scope *scope; /* NULL: it is from before this start, and it is not known whose it is */
     UT_hash_handle hh;
-    struct tl_name *prev, *next; /* the oldest first */
+    struct tl_name *prev, *next;             /* the oldest first */
+    struct tl_name *scope_prev, *scope_next; /* the same, in its scope */
 } tl_name;
 
 /*  NEW --tl_credit_run--> LOOKING (creditor) --none of this amount is there--> HOLDING
@@ -150,6 +160,7 @@ struct tl_credit {
     tl_credit_asked *asking;
     tl_waiting *waiting, *waiting_by_age;
     tl_name *names, *names_by_age;
+    tl_name_scope *name_scopes;
     tl_settling *settling;
     size_t settling_n;
     unsigned unpruned; /* questions since the last TL_BOOK_PRUNE */

@@ -43,11 +43,13 @@ static void on_loaded_name(void *user, const char *request, tl_unix at)
 
 /* --- names --- */
 
-static tl_err name(void *user, const char *id, void (*on_named)(void *q, tl_err e), void *q,
+static tl_err name(void *user, const tl_ask *ask, void (*on_named)(void *q, tl_err e), void *q,
                    void **ret_naming)
 {
+    static const tl_node_id none;
     tl_credit_naming *naming;
-    tl_err e = tl_credit_name(((tl_node *)user)->credit, id, on_named, q, &naming);
+    tl_err e = tl_credit_name(((tl_node *)user)->credit, ask->id,
+                              ask->scoped ? &ask->network : &none, on_named, q, &naming);
     if (!e)
         *ret_naming = naming;
     return e;
@@ -89,7 +91,7 @@ tl_err tl_node_wire_credit(tl_node *n)
     if (e)
         return e;
     tl_till_init(&n->pay, n->credit);
-    n->named = (tl_named_world){name, forget, unname, ask_router, n};
+    n->named = (tl_named_world){name, forget, unname, ask_router, tl_router_was_asked, n};
     tl_server_set_pay(n->server, &n->pay);
     tl_asker_set_pay(n->asker, &n->pay);
     tl_node_apply_credit(n);

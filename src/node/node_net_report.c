@@ -237,10 +237,10 @@ static void list_names(const tl_net_view *v, doctor_lists *lists, tl_doctor_fact
 /* Seconds that our clock is ahead of the relay's. False: the relay's is not known. */
 static bool compare_clocks(const tl_node *n, double *ret_ahead)
 {
-    if (n->relay_ahead > 0)
+    if (n->relay_time_known)
         *ret_ahead =
             (double)tl_loop_unix() - n->relay_ahead - (double)tl_loop_now(n->loop) / (double)TL_SEC;
-    return n->relay_ahead > 0;
+    return n->relay_time_known;
 }
 
 json_t *tl_node_doctor(const tl_node *n)

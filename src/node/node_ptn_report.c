@@ -18,11 +18,11 @@ static json_t *id_json(const tl_node_id *id)
     return json_string(hex);
 }
 
-/* Why the node has not joined yet; "": nothing has failed yet. */
+/* Why the node has not joined yet, also where it has a certificate and asks for another by a new
+ * invite; "": nothing has failed yet; NULL: it asks for none. */
 static const char *waiting(const tl_node *n, const tl_membership *m)
 {
-    const char *why = n->members ? tl_members_waiting(n->members, &m->id) : NULL;
-    return why ? why : "";
+    return n->members ? tl_members_waiting(n->members, &m->id) : NULL;
 }
 
 /* null: all members that were met agree on who is revoked. */
@@ -64,8 +64,8 @@ json_t *tl_node_ptn_json(const tl_node *n, const tl_membership *m)
         return NULL;
     }
     const char *why = waiting(n, m);
-    if (ptn && state == TL_MEMBERSHIP_JOINING &&
-        json_object_set_new(ptn, "waiting", *why ? json_string(why) : json_null())) {
+    if (ptn && (why || state == TL_MEMBERSHIP_JOINING) &&
+        json_object_set_new(ptn, "waiting", why && *why ? json_string(why) : json_null())) {
         json_decref(ptn);
         return NULL;
     }

@@ -111,7 +111,8 @@ static void keep_time(tl_node *n)
     bool told = date > RELAY_TIME_MIN;
     double behind = date - (double)tl_loop_unix();
     bool off = told && (behind > TL_OFFER_SKEW_SECONDS || behind < -TL_OFFER_SKEW_SECONDS);
-    n->relay_ahead = told ? date - (double)tl_loop_now(n->loop) / (double)TL_SEC : 0;
+    n->relay_time_known = told;
+    n->relay_ahead = date - (double)tl_loop_now(n->loop) / (double)TL_SEC;
     if (off && !n->clock_told)
         tl_log(TL_LOG_WARN,
                "this machine's clock is %.0f s %s the relay's: peers refuse our offers of direct "

@@ -139,7 +139,8 @@ struct tl_node {
     void *option_user;
     tl_node_sign late, holes; /* offers refused as late; large packets that vanished */
     bool clock_told;          /* the log says that our clock and the relay's differ */
-    double relay_ahead;       /* of our monotonic clock, in seconds since 1970; 0 = not known */
+    bool relay_time_known;
+    double relay_ahead; /* of our monotonic clock, in seconds since 1970 */
 
     enum { TL_NODE_NEW, TL_NODE_RUNNING, TL_NODE_DRAINING, TL_NODE_LEAVING, TL_NODE_GONE } stage;
     tl_time drain_deadline;

@@ -218,6 +218,20 @@ class Networks(Case):
         self.nothing_sent("ptn", "revoke", "family", NODE, "--invite", NONCE)
         self.nothing_sent("ptn", "revoke", "family")
 
+    def test_times_are_told_as_a_person_would(self):
+        self.verbs["ptn.renew"] = {"ptn_id": NET, "node_id": NODE, "issued_at": None, "expires_at": None}
+        self.assertEqual(self.teale("ptn", "renew", "family").stdout,
+                         f"renewed; the certificate of {NODE[:16]} never ends\n")
+        soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600.5))
+        self.verbs["ptn.renew"]["expires_at"] = soon
+        self.assertRegex(self.teale("ptn", "renew", "family").stdout, r"^renewed; the certificate of \w+ ends in \S")
+        for seconds, words in ((0, "just now"), (-30, "30 s ago")):
+            at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
+            self.verbs["ptn.show"] = ptn(issued_at=at)
+            self.assertRegex(self.teale("ptn", "show", "family").stdout,
+                             f"certificate issued: {words}|certificate issued: 31 s ago" if seconds else
+                             "certificate issued: just now")
+
     def test_promote_renew_leave_send_what_was_typed(self):
         self.verbs["ptn.promote"] = {"ptn_id": NET, "node_id": NODE, "role": "admin"}
         self.verbs["ptn.renew"] = {"ptn_id": NET, "node_id": NODE, "issued_at": "2026-11-29T10:00:00Z", "expires_at": None}

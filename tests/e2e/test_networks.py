@@ -2,7 +2,9 @@
 """test_networks.py TEALE TEALE-RELAY PARROT: who is in a private network, with the real binaries: invited,
 joined, renewed, promoted, revoked; and who is not, and hears why."""
 import calendar
+import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -247,6 +249,55 @@ class Membership(Base):
         self.assertTrue(network(s.outsider)["ca_key"])
         self.assertEqual(network(s.outsider)["ptn_id"], s.ptn)
         self.assertEqual(s.invite("--role", "admin", by=s.outsider)[:11], "teale:inv1:")
+
+    def test_a_member_that_joins_anew_while_the_admin_is_away_shows_so(self):
+        s = self.scene
+        s.found()
+        code = s.invite("--role", "provider")
+        s.admin.end()
+        s.consumer.command("join", code, "--timeout", "1", code=6)
+        got = network(s.consumer)
+        self.assertEqual((got["role"], got["state"]), ("consumer", "valid"))
+        self.assertIn("waiting", got)
+        listed = s.consumer.command("ptn", "list")
+        self.assertRegex(listed.stdout, r"consumer +valid, joining ")
+        self.assertIn(f"{LAB}: joining; ", listed.stderr)
+        s.again(s.admin)
+        wait_for(lambda: network(s.consumer)["role"] == "provider", 30)
+        self.assertNotIn("waiting", network(s.consumer))
+        self.assertNotIn("joining", s.consumer.command("ptn", "list").stdout)
+
+    def test_who_is_present_is_watched_from_the_start_and_a_way_over_a_dead_relay_is_not_counted(self):
+        s = self.scene
+        s.found()
+        wait_for(lambda: s.consumer.status()["peers"]["relayed"] > 0)
+        lines = s.consumer.command("watch", "--json", "--timeout", "1", code=6).stdout.splitlines()
+        present = [e for e in map(json.loads, lines) if e["event"] == "present"]
+        connected = [p for p in s.consumer.json("peers")["peers"] if p["path"]]
+        self.assertEqual({e["node_id"] for e in present}, {p["node_id"] for p in connected})
+        self.assertEqual(present[0]["path"], "relayed")
+        s.at.kill(signal.SIGKILL)
+        wait_for(lambda: s.consumer.status()["wan"]["state"] != "connected")
+        self.assertEqual(s.consumer.status()["peers"]["relayed"], 0)
+
+    def test_a_clock_that_is_an_hour_ahead_is_told_from_the_start(self):
+        s, ahead = self.scene, None
+        args = [s.programs["teale"], "--home", s.new_home()]
+        serve = [*args, "serve", "--relay", s.at.url, "--api", "127.0.0.1:0", "--udp", "0"]
+        for off in (True, False):
+            with subprocess.Popen((["faketime", "-f", "+1h"] if off else []) + serve, stdout=subprocess.PIPE,
+                                  stderr=subprocess.DEVNULL, start_new_session=True) as node:
+                try:
+                    self.assertTrue(node.stdout.readline().startswith(b"ready "))
+                    wait_for(lambda: json.loads(subprocess.run([*args, "status", "--json"], capture_output=True,
+                                                               check=True).stdout)["wan"]["state"] == "connected")
+                    told = subprocess.run([*args, "doctor", "--json"], capture_output=True, check=False).stdout
+                    ahead = [c for c in json.loads(told)["checks"] if c["id"] == "clock"]
+                finally:
+                    os.killpg(node.pid, signal.SIGTERM)
+            self.assertEqual(len(ahead), off)
+            if off:
+                self.assertRegex(ahead[0]["evidence"], r"clock is 3(599|600|601) s ahead of the relay's")
 
     def test_all_of_them_start_again_and_go_on(self):
         s = self.scene

@@ -17,18 +17,18 @@ typedef struct {
     void (*on_named)(void *q, tl_err e);
     void *naming_q;
     unsigned asked, unnamed, forgotten, cancelled;
-    bool paused;
+    bool paused, was_asked;
     tl_err ask_err;
     tl_exchange_sink sink;
     void *sink_user;
     char body[32];
 } scene;
 
-static tl_err name(void *user, const char *id, void (*on_named)(void *q, tl_err e), void *q,
+static tl_err name(void *user, const tl_ask *a, void (*on_named)(void *q, tl_err e), void *q,
                    void **ret_naming)
 {
     scene *s = user;
-    assert_string_equal(id, "mine");
+    assert_string_equal(a->id, "mine");
     if (s->name_err)
         return s->name_err;
     s->on_named = on_named;
@@ -75,11 +75,16 @@ static tl_err ask(void *user, const tl_ask *a, const tl_exchange_sink *sink, voi
     return TL_OK;
 }
 
+static bool was_asked(const tl_exchange *x)
+{
+    return ((const scene *)x)->was_asked;
+}
+
 static tl_err begin(scene *s, listener *l)
 {
     char body[] = "{}";
     tl_ask a = {.id = "mine", .named = true, .body = tl_slice_of(body, 2)};
-    s->world = (tl_named_world){name, forget, unname, ask, s};
+    s->world = (tl_named_world){name, forget, unname, ask, was_asked, s};
     tl_err e = tl_named_ask(&s->world, &a, &listener_sink, l, &l->exchange);
     memset(body, 'x', sizeof body); /* it was copied */
     return e;
@@ -160,6 +165,20 @@ static void a_question_that_failed_may_be_made_again(void **state)
     listener_clear(&l);
 }
 
+static void a_question_that_is_given_up_may_be_made_again_if_nobody_had_it(void **state)
+{
+    (void)state;
+    for (int had = 0; had < 2; had++) {
+        scene s = {.was_asked = had};
+        listener l = {0};
+        assert_int_equal(begin(&s, &l), TL_OK);
+        s.on_named(s.naming_q, TL_OK);
+        tl_exchange_cancel(l.exchange);
+        assert_int_equal(s.cancelled, 1);
+        assert_int_equal(s.unnamed, !had);
+    }
+}
+
 static void a_client_that_goes_or_pauses_does_so_at_any_time(void **state)
 {
     (void)state;
@@ -187,6 +206,7 @@ int main(void)
         cmocka_unit_test(a_name_that_was_given_before_is_refused_at_once),
         cmocka_unit_test(what_the_store_says_later_ends_it_without_a_question),
         cmocka_unit_test(a_question_that_failed_may_be_made_again),
+        cmocka_unit_test(a_question_that_is_given_up_may_be_made_again_if_nobody_had_it),
         cmocka_unit_test(a_client_that_goes_or_pauses_does_so_at_any_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
