@@ -195,6 +195,20 @@ static tl_err watch_signals(server *s, tl_why *why)
     return TL_OK;
 }
 
+/* A database without its key: a new key would be a member of none of its networks, and could sign for
+ * nothing in its ledger. */
+static tl_err check_key(const tl_paths *p, tl_why *why)
+{
+    if (!access(p->key, F_OK) || access(p->db, F_OK))
+        return TL_OK;
+    return tl_why_set(
+        why, TL_ERR_NOT_FOUND,
+        "the node's key %s is not there, but its networks, invites and ledger are, in "
+        "%s: put the key back; or move the database and %s.mark away, and begin as a "
+        "new node in no network",
+        p->key, p->db, p->db);
+}
+
 static tl_err open_all(server *s, tl_why *why)
 {
     const tl_paths *p = &s->cli->paths;
@@ -205,6 +219,8 @@ static tl_err open_all(server *s, tl_why *why)
         e = tl_lock_take(p->lock, &s->lock, why);
     if (!e && tl_crypto_init())
         e = tl_why_set(why, TL_ERR_IO, "libsodium cannot start");
+    if (!e)
+        e = check_key(p, why);
     if (!e)
         e = tl_keychain_load_or_create(p->key, &rand, &s->identity, &created, why);
     if (!e && tl_loop_new(&s->loop))

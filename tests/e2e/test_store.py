@@ -93,6 +93,21 @@ class Store(unittest.TestCase):
             self.assertIn(remedy, r.stderr)
             self.assertEqual({name: self.read(name) for name in FILES}, before)
 
+    def test_a_database_without_its_key_makes_no_new_node(self):
+        with self.running():
+            pass
+        key, before = self.read("wan-identity.key"), self.read("teale.db")
+        os.unlink(self.path("wan-identity.key"))
+        p = self.serve()
+        told = p.communicate(timeout=20)[1]
+        self.assertEqual(p.returncode, 1)
+        self.assertIn("put the key back", told)
+        self.assertEqual((self.read("wan-identity.key"), self.read("teale.db")), (None, before))
+        self.write("wan-identity.key", key)
+        os.chmod(self.path("wan-identity.key"), 0o600)
+        with self.running():  # the twin
+            self.assertEqual(self.read("wan-identity.key"), key)
+
     def test_a_damaged_database_is_refused_until_it_is_put_right(self):
         self.run_once()
         good = self.read("teale.db")
