@@ -44,7 +44,7 @@ static const struct {
     [TL_REFUSAL_AWAY] = {"E_AWAY", "nobody who could do this is online; try again later"},
     [TL_REFUSAL_BUSY] = {"E_BUSY", "too much is asked at once; try again later"},
     [TL_REFUSAL_STORE] = {"E_STORE",
-                          "it could not be stored; the log of the node (teale logs) says why"},
+                          "the node cannot store it now; teale doctor, on its machine, says why"},
     [TL_REFUSAL_INTERNAL] = {"E_INTERNAL", "the node is out of memory"},
 };
 
