@@ -49,7 +49,8 @@ tl_progress tl_route_progress(const tl_exchange *exchange)
 
 bool tl_router_was_asked(const tl_exchange *route)
 {
-    return ((const tl_route *)route)->was_asked;
+    const tl_route *x = (const tl_route *)route;
+    return x->n_tried || x->second_chance || x->n_repriced;
 }
 
 bool tl_route_fail_resting(tl_route *x)

@@ -75,7 +75,6 @@ typedef struct tl_route {
     bool searching;    /* TRYING: the relay was asked for somebody beside those who have it */
     bool waited;       /* FINDING took too long */
     size_t n_tried, n_repriced;
-    bool was_asked; /* somebody had it */
     tl_node_id tried[TL_ROUTE_TRIES_MAX];
     struct {
         tl_node_id id;

@@ -484,7 +484,6 @@ void tl_route_try(tl_route *x, const tl_provider *c)
     tl_attempt *a = free_place(x);
     assert(a && x->n_tried < TL_ROUTE_TRIES_MAX);
     x->tried[x->n_tried++] = c->id;
-    x->was_asked = true;
     *a = (tl_attempt){.route = x,
                       .id = c->id,
                       .local = c->local,

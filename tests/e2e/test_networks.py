@@ -2,8 +2,10 @@
 """test_networks.py TEALE TEALE-RELAY PARROT: who is in a private network, with the real binaries: invited,
 joined, renewed, promoted, revoked; and who is not, and hears why."""
 import calendar
+import contextlib
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -11,10 +13,13 @@ import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 
-import ptnobjects
-from netscene import (LAB, NetScene, ask, database, database_files, error_of, network, put_back, refusal, set_version,
-                      signer_of)
-from scenery import wait_for, words_of
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lab"))
+
+import ptnobjects  # noqa: E402
+from enter import enter  # noqa: E402
+from netscene import (LAB, NetScene, ask, database, database_files, error_of, network, put_back,  # noqa: E402
+                      refusal, set_version, signer_of)
+from scenery import wait_for, words_of  # noqa: E402
 
 PROGRAMS = [os.path.abspath(p) for p in sys.argv[1:4]]
 DAY = 86400
@@ -316,6 +321,36 @@ class Membership(Base):
         self.assertEqual((status, words_of(body), headers["X-Teale-PTN"]), (200, "still here", s.ptn))
 
 
+class TheDisk(Base):
+    def test_a_full_disk_refuses_what_it_cannot_keep_and_nothing_is_half_done(self):
+        if NO_NAMESPACE:
+            self.skipTest(f"nothing can be mounted: {NO_NAMESPACE}")
+        s = self.scene
+        s.admin.command("ptn", "create", LAB)
+        code, home = s.invite(), s.new_home()
+        os.makedirs(home, exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m,mode=0700", "none", home], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", home], check=True)
+        fill = os.path.join(home, "fill")
+        node = s.person(home=home)
+        with open(fill, "wb", buffering=0) as f, contextlib.suppress(OSError):
+            while f.write(b"x" * 4096):
+                pass
+        self.refused("E_STORE", 1, node, "join", code)
+        self.assertIn("teale doctor", refusal(node, "ptn", "create", "mine", code=1))
+        self.assertEqual(node.json("ptn", "list")["ptns"], [])
+        told = node.command("config", "set", "display_name", "new", code=1).stderr
+        self.assertIn("No space left", told)
+        self.assertTrue(node.json("wallet", "audit")["ok"])
+        store = [c for c in json.loads(node.command("doctor", "--json", code=1).stdout)["checks"] if c["id"] == "store"]
+        self.assertIn("the disk is full", store[0]["evidence"])
+        self.assertIn("Free space", store[0]["remedy"])
+        os.unlink(fill)
+        self.assertEqual(node.json("join", code)["role"], "consumer")  # the invite was not used up
+        node.command("config", "set", "display_name", "new")
+        node.command("doctor")
+
+
 class TheDatabase(Base):
     def starts_not(self, node, code):
         done = subprocess.run([PROGRAMS[0], "--home", node.home, "serve", "--api", "127.0.0.1:0"],
@@ -356,4 +391,5 @@ class TheDatabase(Base):
 
 
 if __name__ == "__main__":
+    NO_NAMESPACE = enter()
     unittest.main(argv=[sys.argv[0], *sys.argv[4:]], verbosity=2)
