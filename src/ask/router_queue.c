@@ -56,7 +56,7 @@ bool tl_router_was_asked(const tl_exchange *route)
 bool tl_route_fail_resting(tl_route *x)
 {
     const tl_router *r = x->router;
-    char text[256];
+    char text[256], model[112];
     size_t n = 0, paused = 0, at;
     for (const tl_peer *p = r->table->peers; p; p = p->hh.next)
         if (!p->available && !p->in_clear && tl_route_serves(x, p) &&
@@ -66,9 +66,13 @@ bool tl_route_fail_resting(tl_route *x)
         }
     if (!n)
         return false;
+    if (tl_route_is_auto(x))
+        snprintf(model, sizeof model, "a model");
+    else
+        snprintf(model, sizeof model, "\"%.100s\"", x->ask.model);
     at = (size_t)snprintf(text, sizeof text,
-                          "\"%.100s\" is served by %zu node%s, but %s no questions of others now",
-                          x->ask.model, n, n == 1 ? "" : "s", n == 1 ? "it takes" : "they take");
+                          "%s is served by %zu node%s, but %s no questions of others now", model, n,
+                          n == 1 ? "" : "s", n == 1 ? "it takes" : "they take");
     if (paused)
         snprintf(text + at, sizeof text - at, ": %zu of %zu %s paused by the owner", paused, n,
                  paused == 1 ? "is" : "are");

@@ -142,7 +142,9 @@ static void where_all_have_paused_the_question_is_told_so(void **state)
         unsigned away, paused;
         tl_fail fail;
         const char *words;
+        bool auto_model;
     } rows[] = {
+        {1, 1, TL_FAIL_UNAVAILABLE, "a model is served by 1 node, but it takes", true},
         {0, 0, TL_FAIL_MODEL_NOT_LOADED, "nobody at the relay serves \"m\" now"},
         {1, 0, TL_FAIL_UNAVAILABLE, "served by 1 node, but it takes no questions of others now"},
         {1, 1, TL_FAIL_UNAVAILABLE, "others now: 1 of 1 is paused by the owner"},
@@ -159,8 +161,8 @@ static void where_all_have_paused_the_question_is_told_so(void **state)
             p->available = false;
             p->paused = k < rows[i].paused;
         }
-        router_scene_ask(&s, &l, "m");
-        router_scene_discovered(&s, "m");
+        router_scene_ask(&s, &l, rows[i].auto_model ? TL_MODEL_AUTO : "m");
+        router_scene_discovered(&s, rows[i].auto_model ? "" : "m");
         assert_asked(&s, 0);
         assert_int_equal(l.fail, rows[i].fail);
         assert_non_null(strstr(l.message, rows[i].words));
