@@ -382,6 +382,11 @@ void tl_fed_on_timer(tl_relay *r)
 
 /* --- what operators see --- */
 
+bool tl_fed_has_far(const tl_relay *r)
+{
+    return r->fed && r->fed->far;
+}
+
 const tl_fed_counters *tl_fed_counters_of(const tl_relay *r)
 {
     return r->fed ? &r->fed->counters : NULL;

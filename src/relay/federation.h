@@ -89,6 +89,8 @@ typedef struct {
 } tl_fed_counters;
 /* NULL: it stands alone. */
 const tl_fed_counters *tl_fed_counters_of(const tl_relay *r);
+/* True: there are far relays, whether they can be reached or not. */
+bool tl_fed_has_far(const tl_relay *r);
 /* True: far relays can be reached, and this relay has its lease. */
 bool tl_fed_is_up(const tl_relay *r, tl_time now);
 

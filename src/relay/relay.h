@@ -181,6 +181,13 @@ typedef struct {
     tl_relay_refusal reason;
 } tl_relay_refused;
 bool tl_relay_last_refused(const tl_relay *r, tl_relay_refused *ret_refused);
+/* As configured. */
+size_t tl_relay_message_max(const tl_relay *r);
+/* Tells every node that understands it to move: the relay ends in so many seconds. New connections
+ * are to be refused; sessions go on. */
+void tl_relay_say_goodbye(tl_relay *r, unsigned in_seconds, tl_time now);
+/* True: goodbye was said, or the relay was told to shut down. */
+bool tl_relay_is_leaving(const tl_relay *r);
 /* True: the relay was told to shut down. */
 bool tl_relay_is_closing(const tl_relay *r);
 

@@ -1,5 +1,10 @@
 #include "relay/state.h"
 
+size_t tl_relay_message_max(const tl_relay *r)
+{
+    return r->config.message_max;
+}
+
 bool tl_relay_is_closing(const tl_relay *r)
 {
     return r->closing;

@@ -18,6 +18,7 @@ static const char *phrase(int status)
     case 426: return "Upgrade Required";
     case 431: return "Request Header Fields Too Large";
     case 501: return "Not Implemented";
+    case 503: return "Service Unavailable";
     case 505: return "HTTP Version Not Supported";
     default: return "Error";
     }
@@ -99,21 +100,23 @@ static tl_err peers(const tl_http1_head *head, const tl_relay *relay, const char
     return e;
 }
 
-static tl_err health(const tl_relay *relay, tl_buf *out)
+static tl_err health(const tl_relay *relay, tl_time now, tl_buf *out)
 {
     tl_buf body = {0};
-    tl_err e = tl_relayd_write_health(relay, &body);
+    tl_err e = tl_relayd_write_health(relay, now, &body);
     if (!e)
-        e = respond(out, 200, "", "application/json", tl_buf_slice(&body));
+        e = respond(out, tl_relay_is_leaving(relay) ? 503 : 200, "", "application/json", tl_buf_slice(&body));
     tl_buf_clear(&body);
     return e;
 }
 
-static tl_err metrics(const tl_relay *relay, const tl_stunserver *stun, tl_buf *out)
+static tl_err metrics(const tl_relay *relay, const tl_stunserver *stun, tl_time now, tl_buf *out)
 {
     tl_buf body = {0};
     tl_err e = tl_relayd_write_metrics(tl_relay_counters_of(relay),
                                        stun ? tl_stunserver_counters(stun) : NULL, &body);
+    if (!e)
+        e = tl_relayd_write_cluster(relay, now, &body);
     if (!e)
         e = respond(out, 200, "", "text/plain; version=0.0.4; charset=utf-8", tl_buf_slice(&body));
     tl_buf_clear(&body);
@@ -137,11 +140,13 @@ tl_err tl_relayd_http_answer(const tl_http1_head *head, const tl_relay *relay,
         return refuse(out, 404, "", "Here are /ws, /health and /metrics.\n");
     if (!tl_slice_eq(head->method, TL_SLICE_LIT("GET")))
         return refuse(out, 405, "Allow: GET\r\n", "Only GET is answered here.\n");
+    if (is_ws && tl_relay_is_leaving(relay))
+        return refuse(out, 503, "Retry-After: 1\r\n", "This relay ends; use another.\n");
     if (is_ws)
         return upgrade(head, out, ret_upgraded);
     if (is_health)
-        return health(relay, out);
+        return health(relay, now, out);
     if (is_metrics)
-        return metrics(relay, stun, out);
+        return metrics(relay, stun, now, out);
     return peers(head, relay, token, now, out);
 }

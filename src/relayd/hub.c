@@ -232,8 +232,11 @@ void tl_relayd_hub_pump(tl_relayd_hub *hub)
 {
     for (;;) {
         tl_relay_output out;
+        tl_fed_output fed;
         while (tl_relay_next_output(hub->relay, &out))
             obey(hub, &out);
+        while (hub->on_fed && tl_fed_next_output(hub->relay, &fed))
+            hub->on_fed(hub->fed_user, fed);
         if (!hub->dirty && !hub->doomed) {
             /* Connections that the machine has just given up end now, with what they hold, and not
              * after all others that can be read: those could fill the memory again. */

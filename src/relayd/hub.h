@@ -5,6 +5,7 @@
 #define TL_RELAYD_HUB_H
 
 #include "io/stream.h"
+#include "relay/federation.h"
 #include "relay/stunserver.h"
 #include "relayd/options.h"
 #include "relayd/outqueue.h"
@@ -41,6 +42,9 @@ struct tl_relayd_hub {
     tl_time given_up_told; /* when it told that */
     uint64_t refused;      /* registrations, as the log last told */
     tl_time refused_told;
+    void (*on_fed)(void *user, tl_fed_output out); /* carries it, and takes over its chunk; NULL:
+                                                      the relay stands alone */
+    void *fed_user;
     void (*on_last_conn)(void *user); /* called when the last connection has ended; may be NULL */
     void *user;
     struct iovec iov[TL_RELAYD_IOV_MAX];

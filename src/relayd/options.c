@@ -25,6 +25,13 @@ typedef enum {
     SET_MAX_MESSAGE,
     SET_MAX_MEMORY,
     SET_LOG_LEVEL,
+    SET_REDIS, /* these in the order of tl_relayd_cluster_setting */
+    SET_REDIS_PASSWORD_FILE,
+    SET_REDIS_CA_FILE,
+    SET_REDIS_SENTINEL,
+    SET_REDIS_MASTER,
+    SET_RELAY_ID,
+    SET_CLUSTER_TTL_SECS,
     OPT_CONFIG, /* from here on only on the command line */
     OPT_HELP,
     OPT_VERSION,
@@ -42,6 +49,13 @@ static const struct option long_options[] = {
     {"max-message", required_argument, NULL, SET_MAX_MESSAGE},
     {"max-memory", required_argument, NULL, SET_MAX_MEMORY},
     {"log-level", required_argument, NULL, SET_LOG_LEVEL},
+    {"redis", required_argument, NULL, SET_REDIS},
+    {"redis-password-file", required_argument, NULL, SET_REDIS_PASSWORD_FILE},
+    {"redis-ca-file", required_argument, NULL, SET_REDIS_CA_FILE},
+    {"redis-sentinel", required_argument, NULL, SET_REDIS_SENTINEL},
+    {"redis-master", required_argument, NULL, SET_REDIS_MASTER},
+    {"relay-id", required_argument, NULL, SET_RELAY_ID},
+    {"cluster-ttl-secs", required_argument, NULL, SET_CLUSTER_TTL_SECS},
     {"config", required_argument, NULL, OPT_CONFIG},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
@@ -72,6 +86,17 @@ const char *tl_relayd_help(void)
            "  --max-message BYTES     longest message, 65536 to 67108864 (4194304)\n"
            "  --max-memory BYTES      what all connections together may take, from 64M (a quarter\n"
            "                          of the machine's memory); K, M and G may follow the number\n"
+           "  --redis URL             act as one with all relays at this Redis or Valkey:\n"
+           "                          redis://HOST[:PORT][/DB], with TLS rediss://...\n"
+           "  --redis-password-file FILE\n"
+           "                          its password (the first line)\n"
+           "  --redis-ca-file FILE    the CA of its certificate, PEM\n"
+           "  --redis-sentinel HOST[:PORT]\n"
+           "                          ask this Sentinel where Redis is; may be repeated\n"
+           "  --redis-master NAME     what the Sentinels call it\n"
+           "  --relay-id ID           this relay among the others (a random one)\n"
+           "  --cluster-ttl-secs N    after this a silent relay's nodes are taken for gone, 2 to\n"
+           "                          300 (10)\n"
            "  --log-level LEVEL       error, warn, info or debug (info)\n"
            "  --config FILE           the same settings as lines `key = value`: see "
            "teale-relay(8)\n"
@@ -256,6 +281,15 @@ static tl_err apply(tl_relayd_options *o, setting what, const char *text, tl_why
         return set_bytes("max-memory", text, TL_RELAYD_MEMORY_MIN, TL_RELAYD_MEMORY_MAX,
                          &o->relay.memory_max, why);
     case SET_LOG_LEVEL: return set_log_level(o, text, why);
+    case SET_REDIS:
+    case SET_REDIS_PASSWORD_FILE:
+    case SET_REDIS_CA_FILE:
+    case SET_REDIS_SENTINEL:
+    case SET_REDIS_MASTER:
+    case SET_RELAY_ID:
+    case SET_CLUSTER_TTL_SECS:
+        return tl_relayd_cluster_set(&o->cluster, (tl_relayd_cluster_setting)(what - SET_REDIS),
+                                     text, why);
     default: return TL_ERR_INVALID;
     }
 }
@@ -264,7 +298,7 @@ static tl_err apply(tl_relayd_options *o, setting what, const char *text, tl_why
 
 static tl_err unknown_key(const char *key, tl_why *why)
 {
-    char list[300] = "";
+    char list[400] = "";
     for (const struct option *l = long_options; l->val < OPT_CONFIG; l++) {
         size_t n = strlen(list);
         snprintf(list + n, sizeof list - n, "%s%s", n ? ", " : "", l->name);
@@ -296,7 +330,8 @@ static tl_err apply_json(parsing *p, const struct option *l, const json_t *value
             return tl_why_set(why, TL_ERR_INVALID, "%s: neither true nor false", l->name);
         return json_is_true(value) ? apply(p->o, l->val, "", why) : TL_OK;
     }
-    bool is_size = l->val == SET_MAX_MESSAGE || l->val == SET_MAX_MEMORY;
+    bool is_size = l->val == SET_MAX_MESSAGE || l->val == SET_MAX_MEMORY ||
+                   l->val == SET_CLUSTER_TTL_SECS;
     if (json_is_integer(value) && is_size) {
         snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value));
         return apply(p->o, l->val, number, why);
@@ -315,7 +350,8 @@ static tl_err on_setting(void *user, const char *key, const json_t *value, tl_wh
         return unknown_key(key, why);
     if (p->given[l->val - SET_LISTEN])
         return TL_OK;
-    bool may_be_list = l->val == SET_LISTEN || l->val == SET_NAME || l->val == SET_UDP;
+    bool may_be_list = l->val == SET_LISTEN || l->val == SET_NAME || l->val == SET_UDP ||
+                       l->val == SET_REDIS_SENTINEL;
     if (!may_be_list || !json_is_array(value))
         return apply_json(p, l, value, why);
     tl_err e = TL_OK;
@@ -363,6 +399,9 @@ static tl_err finish(tl_relayd_options *o, tl_why *why)
     if (!o->tls_cert != !o->tls_key)
         return tl_why_set(why, TL_ERR_INVALID, "%s is missing: TLS needs both tls-cert and tls-key",
                           o->tls_cert ? "tls-key" : "tls-cert");
+    tl_err of_cluster = tl_relayd_cluster_finish(&o->cluster, why);
+    if (of_cluster)
+        return of_cluster;
     if (o->udp_announce[0] && o->udp_count == 0)
         return tl_why_set(why, TL_ERR_INVALID, "udp-announce: there is no udp to announce");
     if (o->udp_count && tl_addr_is_unspecified(&o->udp[0]) && !o->udp_announce[0] &&
@@ -392,7 +431,8 @@ tl_err tl_relayd_options_parse(int argc, char **argv, tl_relayd_options *ret_opt
     tl_relayd_options *o = calloc(1, sizeof *o);
     if (!o)
         return tl_why_set(why, TL_ERR_NOMEM, "out of memory");
-    *o = (tl_relayd_options){.relay = tl_relay_config_default(), .log_level = TL_LOG_INFO};
+    *o = (tl_relayd_options){.relay = tl_relay_config_default(), .cluster = tl_relayd_cluster_default(),
+                             .log_level = TL_LOG_INFO};
     o->relay.memory_max = 0; /* not said: the server asks the machine */
     parsing p = {.o = o};
     tl_err e = parse_arguments(argc, argv, &p, why);
@@ -416,6 +456,7 @@ void tl_relayd_options_clear(tl_relayd_options *o)
     free(o->tls_key);
     free(o->admin_token_file);
     o->tls_cert = o->tls_key = o->admin_token_file = NULL;
+    tl_relayd_cluster_clear(&o->cluster);
 }
 
 tl_err tl_relayd_token_read(const char *file, char ret_token[TL_RELAYD_TOKEN_MAX], tl_why *why)

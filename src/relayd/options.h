@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "relay/relay.h"
+#include "relayd/clusteroptions.h"
 
 #define TL_RELAYD_LISTEN_MAX  16          /* more addresses than one machine has */
 #define TL_RELAYD_UDP_MAX     4           /* two of each address family */
@@ -41,6 +42,7 @@ typedef struct {
     char *admin_token_file;             /* NULL: no /peers */
     tl_relay_config relay;              /* names, legacy_clients, message_max; memory_max, 0: of the
                                            machine's what is due */
+    tl_relayd_cluster_options cluster;
     tl_log_level log_level;
 } tl_relayd_options;
 

@@ -1,6 +1,7 @@
 #include "relayd/report.h"
 
 #include "base/json.h"
+#include "relay/federation.h"
 #include "wire/signal.h"
 
 #include <inttypes.h>
@@ -175,13 +176,50 @@ tl_err tl_relayd_write_metrics(const tl_relay_counters *relay, const tl_stun_cou
     return e;
 }
 
+/* --- those of the cluster --- */
+
+tl_err tl_relayd_write_cluster(const tl_relay *relay, tl_time now, tl_buf *out)
+{
+    const tl_fed_counters *c = tl_fed_counters_of(relay);
+    if (!c)
+        return TL_OK;
+    const family families[] = {
+        {"teale_relay_cluster_relays", "gauge", "Other relays of the cluster now.", c->relays},
+        {"teale_relay_cluster_nodes", "gauge", "Nodes of other relays now.", c->away},
+        {"teale_relay_cluster_stale_total", "counter",
+         "Messages dropped because their node has registered anew.", c->stale},
+        {"teale_relay_cluster_malformed_total", "counter", "Messages dropped because they were none.",
+         c->malformed},
+        {"teale_relay_cluster_moved_total", "counter", "Nodes that went to another relay.",
+         c->moved},
+        {"teale_relay_cluster_lost_total", "counter", "Relays that went silent.", c->lost},
+        {"teale_relay_cluster_refused_total", "counter",
+         "Nodes of other relays for which there was no room.", c->refused},
+        {"teale_relay_cluster_resyncs_total", "counter",
+         "Times that another relay was asked for all its nodes.", c->resyncs},
+    };
+    const family forwarded[] = {{.name = "out", .value = c->forwarded_out},
+                                {.name = "in", .value = c->forwarded_in}};
+    tl_err e = write_reasons(out, "teale_relay_cluster_forwarded_total",
+                             "Messages between nodes, to and from other relays.", "direction",
+                             forwarded, sizeof forwarded / sizeof *forwarded);
+    for (size_t i = 0; !e && i < sizeof families / sizeof *families; i++)
+        e = write_family(out, &families[i]);
+    const family up = {"teale_relay_redis_up", "gauge",
+                       "1: Redis answers, and this relay has its lease.",
+                       tl_fed_is_up(relay, now)};
+    return !e && tl_fed_has_far(relay) ? write_family(out, &up) : e;
+}
+
 /* --- JSON --- */
 
-tl_err tl_relayd_write_health(const tl_relay *relay, tl_buf *out)
+tl_err tl_relayd_write_health(const tl_relay *relay, tl_time now, tl_buf *out)
 {
-    return tl_buf_printf(out, "{\"ok\":%s,\"peers\":%" PRIu64 "}",
-                         tl_relay_is_closing(relay) ? "false" : "true",
-                         tl_relay_counters_of(relay)->nodes_registered);
+    const char *redis = tl_fed_is_up(relay, now) ? ",\"redis\":\"ok\"" : ",\"redis\":\"down\"";
+    return tl_buf_printf(out, "{\"ok\":%s,\"peers\":%" PRIu64 "%s}",
+                         tl_relay_is_leaving(relay) ? "false" : "true",
+                         tl_relay_counters_of(relay)->nodes_registered,
+                         tl_fed_has_far(relay) ? redis : "");
 }
 
 static tl_err write_peer(const tl_relay_node_report *p, tl_buf *out)

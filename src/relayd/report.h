@@ -12,7 +12,9 @@
 TL_CHECK tl_err tl_relayd_write_metrics(const tl_relay_counters *relay,
                                         const tl_stun_counters *stun, tl_buf *out);
 /* {"ok":true,"peers":N} */
-TL_CHECK tl_err tl_relayd_write_health(const tl_relay *relay, tl_buf *out);
+TL_CHECK tl_err tl_relayd_write_health(const tl_relay *relay, tl_time now, tl_buf *out);
+/* The metrics of its cluster; appends nothing if it stands alone. TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_relayd_write_cluster(const tl_relay *relay, tl_time now, tl_buf *out);
 /* {"peers":[{nodeID displayName connectedAt idleSeconds observed}]}; only the operator may see
  * it. */
 TL_CHECK tl_err tl_relayd_write_peers(const tl_relay *relay, tl_time now, tl_buf *out);

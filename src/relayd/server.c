@@ -1,6 +1,7 @@
 #include "relayd/server.h"
 
 #include "io/sysinfo.h"
+#include "relayd/cluster.h"
 #include "relayd/hub.h"
 #include "relayd/stun.h"
 
@@ -24,7 +25,8 @@ struct tl_relayd_server {
     tl_rand rand;
     tl_relay *relay;
     tl_relayd_hub hub;
-    tl_relayd_stun *stun; /* NULL: no --udp */
+    tl_relayd_cluster *cluster; /* NULL: no --redis */
+    tl_relayd_stun *stun;       /* NULL: no --udp */
     tl_tls *tls;
     char *tls_cert, *tls_key, *admin_token_file;
     size_t name_count;
@@ -37,7 +39,9 @@ struct tl_relayd_server {
 
 static void check_ended(tl_relayd_server *s)
 {
-    if (s->ending && s->hub.conn_count == 0)
+    /* what the cluster is told of our nodes goes out before we do */
+    if (s->ending && s->hub.conn_count == 0 &&
+        (!s->cluster || tl_relayd_cluster_is_idle(s->cluster)))
         tl_loop_stop(s->loop);
 }
 
@@ -217,6 +221,43 @@ static void judge_certificate(const tl_relayd_server *s)
                    s->names[i], s->tls_cert, why.text);
 }
 
+/* --- the cluster --- */
+
+static void on_fed(void *user, tl_fed_output out)
+{
+    tl_relayd_server *s = user;
+    tl_relayd_cluster_output(s->cluster, out);
+}
+
+static void on_cluster_input(void *user)
+{
+    tl_relayd_server *s = user;
+    tl_relayd_hub_pump(&s->hub);
+    check_ended(s);
+}
+
+static tl_err start_cluster(tl_relayd_server *s, const tl_relayd_cluster_options *o, tl_why *why)
+{
+    char id[TL_FED_ID_MAX + 1];
+    uint8_t random[8];
+    if (!o->on)
+        return TL_OK;
+    tl_rand_bytes(&s->rand, random, sizeof random);
+    tl_hex_write(id, random, sizeof random);
+    if (o->id[0])
+        snprintf(id, sizeof id, "%s", o->id);
+    tl_fed_config config = {.id = id, .ttl = o->ttl_secs * TL_SEC, .far = true};
+    tl_err e = tl_relay_federate(s->relay, &config, tl_loop_now(s->loop));
+    if (e)
+        return tl_why_set(why, e, "out of memory");
+    e = tl_relayd_cluster_new(s->loop, o, id, "", s->relay, on_cluster_input, s, &s->cluster, why);
+    if (e)
+        return e;
+    s->hub.on_fed = on_fed;
+    s->hub.fed_user = s;
+    return TL_OK;
+}
+
 static tl_err start(tl_relayd_server *s, const tl_relayd_options *o, tl_why *why)
 {
     tl_relay_config config = o->relay;
@@ -235,6 +276,9 @@ static tl_err start(tl_relayd_server *s, const tl_relayd_options *o, tl_why *why
         e = tl_relayd_hub_init(&s->hub, s->loop, s->relay);
     if (e)
         return tl_why_set(why, e, "out of memory");
+    e = start_cluster(s, &o->cluster, why);
+    if (e)
+        return e;
     s->hub.stun = s->stun ? tl_relayd_stun_server(s->stun) : NULL;
     if (s->admin_token_file)
         e = tl_relayd_token_read(s->admin_token_file, s->hub.token, why);
@@ -350,6 +394,7 @@ void tl_relayd_server_free(tl_relayd_server *s)
     tl_timer_stop(&s->farewell);
     if (s->hub.buffer)
         tl_relayd_hub_clear(&s->hub);
+    tl_relayd_cluster_free(s->cluster);
     tl_relay_free(s->relay);
     tl_relayd_stun_free(s->stun);
     tl_tls_unref(s->tls);

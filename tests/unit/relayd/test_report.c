@@ -166,7 +166,7 @@ static void health_counts_the_nodes_and_peers_names_them(void **state)
     assert_true(tl_slice_eq(tl_buf_slice(&out), TL_SLICE_LIT("{\"peers\":[]}")));
     tl_buf_clear(&out);
     peer *a = peer_join(&w, 1, NULL), *b = peer_join(&w, 2, NULL);
-    assert_int_equal(tl_relayd_write_health(w.relay, &out), TL_OK);
+    assert_int_equal(tl_relayd_write_health(w.relay, 0, &out), TL_OK);
     assert_true(tl_slice_eq(tl_buf_slice(&out), TL_SLICE_LIT("{\"ok\":true,\"peers\":2}")));
     tl_buf_clear(&out);
     assert_int_equal(tl_relayd_write_peers(w.relay, w.now + TL_SEC, &out), TL_OK);
@@ -185,7 +185,7 @@ static void health_counts_the_nodes_and_peers_names_them(void **state)
     json_decref(v);
     tl_buf_clear(&out);
     tl_relay_shutdown(w.relay, w.now);
-    assert_int_equal(tl_relayd_write_health(w.relay, &out), TL_OK);
+    assert_int_equal(tl_relayd_write_health(w.relay, 0, &out), TL_OK);
     assert_memory_equal(tl_buf_begin(&out), "{\"ok\":false,", 12);
     tl_buf_clear(&out);
     world_clear(&w);
