@@ -45,6 +45,7 @@ static tl_relay_chunk *chunk_of(tl_relay *r, const tl_relay_node *n)
     tl_fed_message m = {.kind = TL_FED_UP,
                         .epoch = n->epoch,
                         .node = n->id,
+                        .relay_token = n->features.relay_token,
                         .group = tl_relay_line_of(n).group,
                         .name = tl_slice_str(tl_relay_node_name(n)),
                         .wg = tl_slice_str(n->wg_hex)};
@@ -280,7 +281,7 @@ static tl_err put_profile(tl_relay *r, const tl_fed_message *m, tl_relay_node **
                                        .display_name = name,
                                        .capabilities = m->capabilities,
                                        .capabilities_object = object,
-                                       .features = {.quiet = true}};
+                                       .features = {.quiet = true, .relay_token = m->relay_token}};
     tl_err e = tl_relay_registry_put(&r->registry, &m->node, &registration, ret_node, ret_joined);
     json_decref(object);
     return e;

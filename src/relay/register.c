@@ -68,6 +68,7 @@ void tl_relay_send_ack(tl_relay *r, tl_relay_conn *c)
     else
         tl_relay_send_text(r, c, tl_buf_slice(&json));
     tl_buf_clear(&json);
+    tl_relay_tell_goodbye(r, c);
 }
 
 void tl_relay_count_refused(tl_relay *r, const tl_relay_conn *c, tl_relay_refusal reason)

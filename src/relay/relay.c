@@ -352,7 +352,7 @@ void tl_relay_on_upgraded(tl_relay *r, tl_relay_conn *c, tl_time now)
     c->heard = now;
     if (r->config.message_max > GREETED_MESSAGE_MAX)
         c->reader.message_max = GREETED_MESSAGE_MAX;
-    if (tl_signal_write_challenge(&json, c->nonce, (tl_signal_features){0})) {
+    if (tl_signal_write_challenge(&json, c->nonce, (tl_signal_features){.goodbye = true})) {
         r->counters.cut_memory++;
         tl_relay_doom(r, c);
     } else {

@@ -188,6 +188,8 @@ size_t tl_relay_message_max(const tl_relay *r);
 void tl_relay_say_goodbye(tl_relay *r, unsigned in_seconds, tl_time now);
 /* True: goodbye was said, or the relay was told to shut down. */
 bool tl_relay_is_leaving(const tl_relay *r);
+/* True: a node that was told has not moved yet, or a session goes on. */
+bool tl_relay_is_needed(const tl_relay *r);
 /* True: the relay was told to shut down. */
 bool tl_relay_is_closing(const tl_relay *r);
 

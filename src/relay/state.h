@@ -10,6 +10,7 @@
  *   presence.c  tells all nodes who joined and left
  *   route.c     messages from node to node, sessions, slow readers
  *   federation.c, fedpresence.c, fedroute.c   the other relays of its cluster (fed_state.h)
+ *   leave.c     the relay is about to end
  *   report.c    what operators see */
 #ifndef TL_RELAY_STATE_H
 #define TL_RELAY_STATE_H
@@ -90,6 +91,7 @@ struct tl_relay {
     tl_time now;        /* the time of the running call */
     double wall_offset; /* seconds since 2001 at monotonic 0 */
     bool closing;
+    tl_time leaves_at;   /* as the goodbye said; 0: none was said */
     bool shedding;       /* memory.c is at work */
     size_t memory;       /* bytes that count for all connections */
     size_t memory_share; /* the most bytes that may count for one address */
@@ -209,6 +211,10 @@ void tl_relay_close(tl_relay *r, tl_relay_conn *c, uint16_t code, const char *re
 void tl_relay_set_conn_timer(tl_relay *r, tl_relay_conn *c);
 /* It registered, or is as good as gone. */
 void tl_relay_not_new(tl_relay *r, tl_relay_conn *c);
+
+/* --- leave.c --- */
+/* Tells this node, if it understands that, that the relay is about to end. */
+void tl_relay_tell_goodbye(tl_relay *r, tl_relay_conn *c);
 
 /* --- register.c --- */
 /* Counts a registration that was refused. */

@@ -105,7 +105,8 @@ static tl_err health(const tl_relay *relay, tl_time now, tl_buf *out)
     tl_buf body = {0};
     tl_err e = tl_relayd_write_health(relay, now, &body);
     if (!e)
-        e = respond(out, tl_relay_is_leaving(relay) ? 503 : 200, "", "application/json", tl_buf_slice(&body));
+        e = respond(out, tl_relay_is_leaving(relay) ? 503 : 200, "", "application/json",
+                    tl_buf_slice(&body));
     tl_buf_clear(&body);
     return e;
 }

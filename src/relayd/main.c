@@ -24,10 +24,14 @@ static void on_terminate(void *user, int signo)
         return;
     }
     ending = true;
-    tl_log(TL_LOG_INFO, "%s: closing the connections of the nodes",
-           signo == SIGINT ? "SIGINT" : "SIGTERM");
+    tl_log(TL_LOG_INFO, "%s",
+           signo == SIGINT ? "SIGINT: closing the connections of the nodes"
+                           : "SIGTERM: the nodes are told to move (again: ends at once)");
     (void)!tl_sdnotify("STOPPING=1");
-    tl_relayd_server_shutdown(server);
+    if (signo == SIGINT)
+        tl_relayd_server_shutdown(server);
+    else
+        tl_relayd_server_drain(server);
 }
 
 static void on_reload(void *user, int signo)

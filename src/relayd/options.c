@@ -32,6 +32,7 @@ typedef enum {
     SET_REDIS_MASTER,
     SET_RELAY_ID,
     SET_CLUSTER_TTL_SECS,
+    SET_DRAIN_SECS,
     OPT_CONFIG, /* from here on only on the command line */
     OPT_HELP,
     OPT_VERSION,
@@ -56,6 +57,7 @@ static const struct option long_options[] = {
     {"redis-master", required_argument, NULL, SET_REDIS_MASTER},
     {"relay-id", required_argument, NULL, SET_RELAY_ID},
     {"cluster-ttl-secs", required_argument, NULL, SET_CLUSTER_TTL_SECS},
+    {"drain-secs", required_argument, NULL, SET_DRAIN_SECS},
     {"config", required_argument, NULL, OPT_CONFIG},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
@@ -97,6 +99,9 @@ const char *tl_relayd_help(void)
            "  --relay-id ID           this relay among the others (a random one)\n"
            "  --cluster-ttl-secs N    after this a silent relay's nodes are taken for gone, 2 to\n"
            "                          300 (10)\n"
+           "  --drain-secs N          on SIGTERM nodes are told to move, and have so long, 0 to "
+           "3600\n"
+           "                          (30)\n"
            "  --log-level LEVEL       error, warn, info or debug (info)\n"
            "  --config FILE           the same settings as lines `key = value`: see "
            "teale-relay(8)\n"
@@ -104,7 +109,7 @@ const char *tl_relayd_help(void)
            "\n"
            "Prints one line `ready ws=ws://HOST:PORT/ws [udp=ADDRESS:PORT]` when it listens. "
            "SIGTERM\n"
-           "ends it orderly.\n"
+           "ends it when its nodes have moved (--drain-secs), SIGINT or a second SIGTERM at once.\n"
            "Exit status: 0 ended orderly, 1 failed, 2 wrong usage.\n";
 }
 
@@ -262,6 +267,17 @@ static tl_err set_log_level(tl_relayd_options *o, const char *text, tl_why *why)
                       tl_log_safe(tl_slice_str(text)).text);
 }
 
+static tl_err set_drain(tl_relayd_options *o, const char *text, tl_why *why)
+{
+    char *end;
+    unsigned long n = strtoul(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || n > TL_RELAYD_DRAIN_MAX)
+        return tl_why_set(why, TL_ERR_INVALID, "drain-secs: %s is not from 0 to %d",
+                          tl_log_safe(tl_slice_str(text)).text, TL_RELAYD_DRAIN_MAX);
+    o->drain_secs = (unsigned)n;
+    return TL_OK;
+}
+
 /* Applies one setting. `text` is "" for a switch that is on. */
 static tl_err apply(tl_relayd_options *o, setting what, const char *text, tl_why *why)
 {
@@ -281,6 +297,7 @@ static tl_err apply(tl_relayd_options *o, setting what, const char *text, tl_why
         return set_bytes("max-memory", text, TL_RELAYD_MEMORY_MIN, TL_RELAYD_MEMORY_MAX,
                          &o->relay.memory_max, why);
     case SET_LOG_LEVEL: return set_log_level(o, text, why);
+    case SET_DRAIN_SECS: return set_drain(o, text, why);
     case SET_REDIS:
     case SET_REDIS_PASSWORD_FILE:
     case SET_REDIS_CA_FILE:
@@ -331,7 +348,7 @@ static tl_err apply_json(parsing *p, const struct option *l, const json_t *value
         return json_is_true(value) ? apply(p->o, l->val, "", why) : TL_OK;
     }
     bool is_size = l->val == SET_MAX_MESSAGE || l->val == SET_MAX_MEMORY ||
-                   l->val == SET_CLUSTER_TTL_SECS;
+                   l->val == SET_CLUSTER_TTL_SECS || l->val == SET_DRAIN_SECS;
     if (json_is_integer(value) && is_size) {
         snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value));
         return apply(p->o, l->val, number, why);
@@ -431,7 +448,9 @@ tl_err tl_relayd_options_parse(int argc, char **argv, tl_relayd_options *ret_opt
     tl_relayd_options *o = calloc(1, sizeof *o);
     if (!o)
         return tl_why_set(why, TL_ERR_NOMEM, "out of memory");
-    *o = (tl_relayd_options){.relay = tl_relay_config_default(), .cluster = tl_relayd_cluster_default(),
+    *o = (tl_relayd_options){.relay = tl_relay_config_default(),
+                             .cluster = tl_relayd_cluster_default(),
+                             .drain_secs = 30,
                              .log_level = TL_LOG_INFO};
     o->relay.memory_max = 0; /* not said: the server asks the machine */
     parsing p = {.o = o};

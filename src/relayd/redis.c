@@ -6,11 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define READ_SIZE   (64u << 10)
-#define READS_MAX   8            /* in one turn of the loop */
-#define REPLY_EXTRA (256u << 10) /* what a reply has beside the message in it */
-#define IOV_MAX_OWN 64
-#define READY_MAX   (5 * TL_SEC) /* to connect and to be let in */
+#define READ_SIZE    (64u << 10)
+#define READS_MAX    8            /* in one turn of the loop */
+#define REPLY_EXTRA  (256u << 10) /* what a reply has beside the message in it */
+#define IOV_MAX_OWN  64
+#define ELEMENTS_MAX 1024         /* of an array; ours have 64, and ROLE lists the replicas */
+#define READY_MAX    (5 * TL_SEC) /* to connect and to be let in */
 
 /* tl_redis.state:
  *
@@ -30,6 +31,14 @@ typedef struct owed {
     struct owed *next;
 } owed;
 
+/* Before 1.0 hiredis makes and frees an array as long as the server announces: with 10^9 elements that
+ * takes seconds. */
+#if HIREDIS_MAJOR >= 1
+typedef size_t element_count;
+#else
+typedef int element_count;
+#endif
+
 struct tl_redis {
     tl_loop *loop;
     tl_stream *stream;
@@ -40,6 +49,8 @@ struct tl_redis {
     redis_state state;
     size_t reply_max, unread; /* bytes fed since the last whole reply */
     redisReader *reader;
+    redisReplyObjectFunctions functions; /* hiredis' own, but for the bound of arrays */
+    void *(*create_array)(const redisReadTask *task, element_count n);
     tl_outqueue out;
     tl_defer flush;
     tl_timer timer;
@@ -49,6 +60,27 @@ struct tl_redis {
     bool reading, freed;
     uint8_t buffer[READ_SIZE];
 };
+
+/* --- the bound of hiredis --- */
+
+static void *create_short_array(const redisReadTask *task, element_count n)
+{
+    const tl_redis *c = task->privdata;
+    return n > ELEMENTS_MAX ? NULL : c->create_array(task, n);
+}
+
+static bool make_reader(tl_redis *c)
+{
+    c->reader = redisReaderCreate();
+    if (!c->reader)
+        return false;
+    c->functions = *c->reader->fn;
+    c->create_array = c->functions.createArray;
+    c->functions.createArray = create_short_array;
+    c->reader->fn = &c->functions;
+    c->reader->privdata = c;
+    return true;
+}
 
 /* --- URL --- */
 
@@ -478,10 +510,9 @@ tl_err tl_redis_connect(tl_loop *loop, const tl_redis_server *server, tl_tls *tl
     c->server = *server;
     c->any_role = any_role;
     c->reply_max = reply_max;
-    c->reader = redisReaderCreate();
     tl_timer_init(&c->timer, loop, on_timer, c);
     tl_err e = TL_ERR_NOMEM;
-    if (c->reader && server->host[0] == '/')
+    if (make_reader(c) && server->host[0] == '/')
         e = tl_stream_connect_unix(loop, server->host, &stream_events, c, &c->stream);
     else if (c->reader)
         e = tl_stream_connect(loop, server->host, server->port, server->tls ? tls : NULL,

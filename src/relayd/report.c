@@ -188,8 +188,8 @@ tl_err tl_relayd_write_cluster(const tl_relay *relay, tl_time now, tl_buf *out)
         {"teale_relay_cluster_nodes", "gauge", "Nodes of other relays now.", c->away},
         {"teale_relay_cluster_stale_total", "counter",
          "Messages dropped because their node has registered anew.", c->stale},
-        {"teale_relay_cluster_malformed_total", "counter", "Messages dropped because they were none.",
-         c->malformed},
+        {"teale_relay_cluster_malformed_total", "counter",
+         "Messages dropped because they were none.", c->malformed},
         {"teale_relay_cluster_moved_total", "counter", "Nodes that went to another relay.",
          c->moved},
         {"teale_relay_cluster_lost_total", "counter", "Relays that went silent.", c->lost},
@@ -206,8 +206,7 @@ tl_err tl_relayd_write_cluster(const tl_relay *relay, tl_time now, tl_buf *out)
     for (size_t i = 0; !e && i < sizeof families / sizeof *families; i++)
         e = write_family(out, &families[i]);
     const family up = {"teale_relay_redis_up", "gauge",
-                       "1: Redis answers, and this relay has its lease.",
-                       tl_fed_is_up(relay, now)};
+                       "1: Redis answers, and this relay has its lease.", tl_fed_is_up(relay, now)};
     return !e && tl_fed_has_far(relay) ? write_family(out, &up) : e;
 }
 
@@ -216,10 +215,9 @@ tl_err tl_relayd_write_cluster(const tl_relay *relay, tl_time now, tl_buf *out)
 tl_err tl_relayd_write_health(const tl_relay *relay, tl_time now, tl_buf *out)
 {
     const char *redis = tl_fed_is_up(relay, now) ? ",\"redis\":\"ok\"" : ",\"redis\":\"down\"";
-    return tl_buf_printf(out, "{\"ok\":%s,\"peers\":%" PRIu64 "%s}",
-                         tl_relay_is_leaving(relay) ? "false" : "true",
-                         tl_relay_counters_of(relay)->nodes_registered,
-                         tl_fed_has_far(relay) ? redis : "");
+    return tl_buf_printf(
+        out, "{\"ok\":%s,\"peers\":%" PRIu64 "%s}", tl_relay_is_leaving(relay) ? "false" : "true",
+        tl_relay_counters_of(relay)->nodes_registered, tl_fed_has_far(relay) ? redis : "");
 }
 
 static tl_err write_peer(const tl_relay_node_report *p, tl_buf *out)

@@ -12,7 +12,8 @@
 
 #define BACKLOG      1024 /* many nodes reconnect at once after a restart */
 #define SOCKETS_MAX  (4 * TL_RELAYD_LISTEN_MAX)
-#define RESERVED_FDS 64 /* for listeners, the loop, and files that are read again */
+#define DRAIN_LOOK   (100 * TL_MS) /* between two looks whether all have moved */
+#define RESERVED_FDS 64            /* for listeners, the loop, and files that are read again */
 
 typedef struct {
     tl_relayd_server *server;
@@ -33,7 +34,9 @@ struct tl_relayd_server {
     char names[TL_RELAY_NAMES_MAX][TL_HOST_MAX + 6]; /* --name: what nodes dial */
     size_t socket_count;
     relayd_socket sockets[SOCKETS_MAX];
-    tl_timer farewell;
+    tl_timer farewell, drain;
+    unsigned drain_secs;
+    tl_time drain_until;
     bool ending;
 };
 
@@ -298,6 +301,27 @@ static void on_farewell_over(void *user)
     tl_loop_stop(s->loop);
 }
 
+static void on_drain(void *user)
+{
+    tl_relayd_server *s = user;
+    tl_time now = tl_loop_now(s->loop);
+    if (now >= s->drain_until || !tl_relay_is_needed(s->relay))
+        tl_relayd_server_shutdown(s);
+    else
+        tl_timer_set(&s->drain, now + DRAIN_LOOK);
+}
+
+void tl_relayd_server_drain(tl_relayd_server *s)
+{
+    tl_time now = tl_loop_now(s->loop);
+    if (s->ending || s->drain_until)
+        return;
+    s->drain_until = now + s->drain_secs * TL_SEC;
+    tl_relay_say_goodbye(s->relay, s->drain_secs, now);
+    tl_relayd_hub_pump(&s->hub);
+    on_drain(s);
+}
+
 tl_err tl_relayd_server_new(tl_loop *loop, const tl_relayd_options *options,
                             tl_relayd_server **ret_server, tl_why *why)
 {
@@ -306,7 +330,9 @@ tl_err tl_relayd_server_new(tl_loop *loop, const tl_relayd_options *options,
         return tl_why_set(why, TL_ERR_NOMEM, "out of memory");
     s->loop = loop;
     s->rand = tl_rand_system();
+    s->drain_secs = options->drain_secs;
     tl_timer_init(&s->farewell, loop, on_farewell_over, s);
+    tl_timer_init(&s->drain, loop, on_drain, s);
     tl_err e = start(s, options, why);
     if (e) {
         tl_relayd_server_free(s);
@@ -379,6 +405,7 @@ void tl_relayd_server_shutdown(tl_relayd_server *s)
     if (s->ending)
         return;
     s->ending = true;
+    tl_timer_stop(&s->drain);
     stop_listening(s);
     tl_relay_shutdown(s->relay, tl_loop_now(s->loop));
     tl_timer_set(&s->farewell, tl_loop_now(s->loop) + TL_RELAYD_FAREWELL_NS);
@@ -392,6 +419,7 @@ void tl_relayd_server_free(tl_relayd_server *s)
         return;
     stop_listening(s);
     tl_timer_stop(&s->farewell);
+    tl_timer_stop(&s->drain);
     if (s->hub.buffer)
         tl_relayd_hub_clear(&s->hub);
     tl_relayd_cluster_free(s->cluster);

@@ -23,6 +23,9 @@ TL_CHECK tl_err tl_relayd_server_write_ready(const tl_relayd_server *s, tl_buf *
 /* Reads the certificate, key and token again, for new connections. If the new ones are bad, the old
  * ones stay. Logs both cases. */
 void tl_relayd_server_reload(tl_relayd_server *s);
+/* Tells the nodes to move, and lets what is under way go on: then shuts down, when no node that was
+ * told and no session is left, or after --drain-secs. New connections get 503. */
+void tl_relayd_server_drain(tl_relayd_server *s);
 /* Takes no new connections and tells every node. Stops the loop when all connections are gone, or
  * after TL_RELAYD_FAREWELL_NS. */
 void tl_relayd_server_shutdown(tl_relayd_server *s);
