@@ -43,7 +43,7 @@ static void write_relay(writer *w, const tl_node_facts *f)
     family(w, "teale_relay_messages_total", "counter", "Messages exchanged with the relay.");
     sample(w, "teale_relay_messages_total", "direction=\"in\"", (double)l->messages_in);
     sample(w, "teale_relay_messages_total", "direction=\"out\"", (double)l->messages_out);
-    family(w, "teale_relay_datagrams_total", "counter", "Datagrams carried in relayData.");
+    family(w, "teale_relay_datagrams_total", "counter", "Datagrams by the relay's WebSocket.");
     sample(w, "teale_relay_datagrams_total", "direction=\"in\"", (double)l->datagrams_in);
     sample(w, "teale_relay_datagrams_total", "direction=\"out\"", (double)l->datagrams_out);
     single(w, "teale_relay_datagrams_dropped_total", "counter",
@@ -90,6 +90,27 @@ static void write_quic(writer *w, const tl_quic_counters *q)
     single(w, "teale_quic_key_updates_total", "counter", "Key updates.", (double)q->key_updates);
 }
 
+static void write_relayed(writer *w, const tl_node_facts *f)
+{
+    const tl_peers_counters *p = &f->peers;
+    family(
+        w, "teale_relayed_moves_total", "counter",
+        "Times a relayed connection that we dialled moved between UDP and the relay's WebSocket.");
+    sample(w, "teale_relayed_moves_total", "to=\"udp\"", (double)p->udp_upgrades);
+    sample(w, "teale_relayed_moves_total", "to=\"websocket\"", (double)p->udp_fallbacks);
+    single(w, "teale_relayed_udp_lost_total", "counter",
+           "Times a way by UDP to the relay fell silent.", (double)p->udp_lost);
+    single(w, "teale_relayed_rebinds_total", "counter",
+           "Times a relay was told our new UDP address, and sends there.", (double)p->migrations);
+    single(w, "teale_relayed_strays_total", "counter",
+           "What came from a relay and belongs to no connection or question of ours.",
+           (double)p->relay_strays);
+    family(w, "teale_relayed_packets_total", "counter",
+           "Of the datagrams by the relay's WebSocket, those with a token instead of a text.");
+    sample(w, "teale_relayed_packets_total", "direction=\"in\"", (double)f->relay.packets_in);
+    sample(w, "teale_relayed_packets_total", "direction=\"out\"", (double)f->relay.packets_out);
+}
+
 static void write_peers(writer *w, const tl_node_facts *f)
 {
     const tl_peers_counters *p = &f->peers;
@@ -99,6 +120,9 @@ static void write_peers(writer *w, const tl_node_facts *f)
     sample(w, "teale_peers_connected", "path=\"direct\"", (double)f->paths.direct);
     sample(w, "teale_peers_connected", "path=\"lan\"", (double)f->paths.lan);
     sample(w, "teale_peers_connected", "path=\"relayed\"", (double)f->paths.relayed);
+    single(w, "teale_peers_relayed_by_udp", "gauge",
+           "Of the relayed peers, those that this node reaches by UDP to the relay.",
+           (double)f->paths.relayed_udp);
     family(w, "teale_connections_total", "counter", "Connections begun.");
     sample(w, "teale_connections_total", "role=\"dialled\"", (double)p->dials);
     sample(w, "teale_connections_total", "role=\"accepted\"", (double)p->accepted);
@@ -114,6 +138,7 @@ static void write_peers(writer *w, const tl_node_facts *f)
     sample(w, "teale_path_moves_total", "kind=\"switch\"", (double)p->switches);
     single(w, "teale_path_recoveries_total", "counter", "How often it found another path.",
            (double)p->recovered);
+    write_relayed(w, f);
 }
 
 /* --- the network and direct paths; all zero without a UDP socket --- */

@@ -291,6 +291,8 @@ static int why_peer(tl_cli *cli, const tl_args *args)
     snprintf(text, sizeof text, "%.16s %.60s", node, tl_json_string(w, "name", ""));
     tl_out_line("peer", text);
     tl_out_line("path", tl_json_string(w, "path", "none"));
+    if (tl_json_string(w, "carrier", NULL))
+        tl_out_line("carrier", tl_json_string(w, "carrier", ""));
     tl_out_line("because", tl_json_string(w, "because", ""));
     if (tl_json_string(w, "rule", NULL))
         tl_out_line("rule", tl_json_string(w, "rule", ""));

@@ -202,8 +202,11 @@ int tl_cmd_status(tl_cli *cli, const tl_args *args)
     tl_nattext_status(nat, nat_line);
     tl_out_line("nat", nat_line);
     print_relay(wan);
-    printf("%speers:%s %d direct, %d relayed, %d lan\n", tl_out_colour(stdout, TL_COLOUR_DIM),
-           tl_out_end(stdout), number(peers, "direct"), number(peers, "relayed"),
+    char by_udp[32] = "";
+    if (number(peers, "relayed_udp"))
+        snprintf(by_udp, sizeof by_udp, " (%d udp)", number(peers, "relayed_udp"));
+    printf("%speers:%s %d direct, %d relayed%s, %d lan\n", tl_out_colour(stdout, TL_COLOUR_DIM),
+           tl_out_end(stdout), number(peers, "direct"), number(peers, "relayed"), by_udp,
            number(peers, "lan"));
     note_old(peers);
     print_backend(json_object_get(s, "backend"));
@@ -290,11 +293,13 @@ static void add_peer(tl_table *t, const json_t *peer, const json_t *ours, bool w
     snprintf(text, sizeof text, "%.*s", whole ? 64 : 16, tl_json_string(peer, "node_id", ""));
     tl_table_add(t, text);
     tl_table_add(t, tl_json_string(peer, "name", ""));
-    tl_table_add(t, *path ? path : "-");
+    bool udp = strcmp(tl_json_string(peer, "via", ""), "udp") == 0;
+    snprintf(text, sizeof text, "%.32s%s", *path ? path : "-", udp ? " (udp)" : "");
+    tl_table_add(t, text);
     snprintf(text, sizeof text, "%.1f ms", rtt);
     tl_table_add(t, rtt > 0 ? text : "-");
     add_since(t, tl_json_string(peer, "since", ""));
-    tl_table_add(t, tl_json_string(peer, "remote", tl_json_string(peer, "via", "-")));
+    tl_table_add(t, tl_json_string(peer, "remote", tl_json_string(peer, "relay", "-")));
     add_networks(t, peer, ours);
     add_models(t, json_object_get(peer, "models"));
 }

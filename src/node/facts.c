@@ -12,6 +12,7 @@ static tl_path_counts count_paths(const tl_node *n)
             counts.direct += facts.via == TL_VIA_DIRECT;
             counts.lan += facts.via == TL_VIA_LAN;
             counts.relayed += facts.via == TL_VIA_RELAYED;
+            counts.relayed_udp += facts.by_udp;
         }
     return counts;
 }

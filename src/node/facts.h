@@ -17,6 +17,7 @@
 /* Connected peers, by the way to them. */
 typedef struct {
     size_t direct, lan, relayed;
+    size_t relayed_udp; /* of those relayed: to the relay by UDP */
 } tl_path_counts;
 
 typedef struct {

@@ -291,6 +291,9 @@ json_t *tl_node_doctor(const tl_node *n)
         .peers_direct = known.paths.direct,
         .peers_lan = known.paths.lan,
         .peers_relayed = known.paths.relayed,
+        .peers_relayed_udp = known.paths.relayed_udp,
+        .relay_udp = tl_relay_link_udp(n->link),
+        .relay_leg = tl_peers_relay_leg(n->peers),
         .peers_in_clear = known.peers_in_clear,
         .in_clear = n->access.in_clear,
         .share = n->settings.share,
@@ -405,7 +408,12 @@ json_t *tl_node_why(const tl_node *n, const tl_node_id *peer)
     };
     f.clock_known = compare_clocks(n, &f.clock_ahead);
     json_t *why = why_json(n, peer, &v, &f);
-    if (why && json_object_set_new(why, "networks", tl_node_why_networks(n, peer))) {
+    const char *carrier = connected && facts.via == TL_VIA_RELAYED
+                              ? tl_story_carrier(facts.by_udp, facts.udp, facts.leg)
+                              : NULL;
+    json_t *text = carrier ? json_string(carrier) : json_null();
+    if (why && (json_object_set_new(why, "networks", tl_node_why_networks(n, peer)) ||
+                json_object_set_new(why, "carrier", text))) {
         json_decref(why);
         return NULL;
     }

@@ -139,16 +139,17 @@ json_t *tl_node_status(const tl_node *n)
     /* a way over a relay that is down carries nothing, though the peer may come back on it */
     unsigned relayed = f.relay_connected ? f.paths.relayed : 0;
     tl_net_view_of(n, &v);
-    return json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:{s:I, s:I, s:I, s:I}, s:o, s:o, s:o, s:o, "
-                     "s:b, s:b, s:o}",
-                     "version", TL_VERSION, "node_id", n->hex, "display_name", n->name, "uptime_s",
-                     (json_int_t)(f.uptime / TL_SEC), "wan", tl_node_wan_json(n), "nat",
-                     tl_net_nat_json(&v), "peers", "direct", (json_int_t)f.paths.direct, "relayed",
-                     (json_int_t)relayed, "lan", (json_int_t)f.paths.lan, "old_protocol",
-                     (json_int_t)f.peers_in_clear, "backend", backend_status(n), "sharing",
-                     sharing_status(n), "share", tl_node_share_json(n), "requests",
-                     requests_status(&f), "asks_others", tl_access_asks_others(&n->access),
-                     "stopping", n->stage > TL_NODE_RUNNING, "ptns", tl_node_ptns_json(n));
+    return json_pack(
+        "{s:s, s:s, s:s, s:I, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:I}, s:o, s:o, s:o, s:o, "
+        "s:b, s:b, s:o}",
+        "version", TL_VERSION, "node_id", n->hex, "display_name", n->name, "uptime_s",
+        (json_int_t)(f.uptime / TL_SEC), "wan", tl_node_wan_json(n), "nat", tl_net_nat_json(&v),
+        "peers", "direct", (json_int_t)f.paths.direct, "relayed", (json_int_t)relayed,
+        "relayed_udp", (json_int_t)(relayed ? f.paths.relayed_udp : 0), "lan",
+        (json_int_t)f.paths.lan, "old_protocol", (json_int_t)f.peers_in_clear, "backend",
+        backend_status(n), "sharing", sharing_status(n), "share", tl_node_share_json(n), "requests",
+        requests_status(&f), "asks_others", tl_access_asks_others(&n->access), "stopping",
+        n->stage > TL_NODE_RUNNING, "ptns", tl_node_ptns_json(n));
 }
 
 /* --- peers --- */
@@ -164,7 +165,8 @@ static json_t *models_of(const tl_peer *p)
     return models;
 }
 
-/* Without a connection to the node, path, via, rtt_ms and since are null. */
+/* Without a connection to the node, path, via, relay, rtt_ms and since are null; via and relay also
+ * where the path is direct. */
 static json_t *peer_json(const tl_node *n, const tl_peer *p)
 {
     tl_direct_report direct;
@@ -180,13 +182,14 @@ static json_t *peer_json(const tl_node *n, const tl_peer *p)
     tl_node_write_time(since, tl_loop_unix() - (tl_unix)(ago / TL_SEC));
     bool old = p->in_clear && n->access.in_clear;
     const char *path = connected ? tl_via_name(facts.via) : NULL;
-    return json_pack("{s:s, s:s, s:s?, s:s?, s:o, s:o, s:s?, s:o, s:o, s:s, s:b, s:b}", "node_id",
-                     hex, "name", p->name, "path", old ? tl_via_name(TL_VIA_PLAINTEXT) : path,
-                     "via", relayed || old ? tl_relay_client_url(n->client) : NULL, "remote",
-                     tl_net_addr_json(&facts.remote), "rtt_ms", tl_net_ms_json(facts.rtt), "since",
-                     connected ? since : NULL, "models", models_of(p), "ptns",
-                     tl_node_ptns_of(n, &p->id), "nat_type", tl_nat_type_name(nat), "available",
-                     p->available, "paused", p->paused);
+    const char *relay = relayed || old ? tl_relay_client_url(n->client) : NULL;
+    return json_pack(
+        "{s:s, s:s, s:s?, s:s?, s:s?, s:o, s:o, s:s?, s:o, s:o, s:s, s:b, s:b}", "node_id", hex,
+        "name", p->name, "path", old ? tl_via_name(TL_VIA_PLAINTEXT) : path, "via",
+        relay ? tl_relay_carrier_name(facts.by_udp) : NULL, "relay", relay, "remote",
+        tl_net_addr_json(&facts.remote), "rtt_ms", tl_net_ms_json(facts.rtt), "since",
+        connected ? since : NULL, "models", models_of(p), "ptns", tl_node_ptns_of(n, &p->id),
+        "nat_type", tl_nat_type_name(nat), "available", p->available, "paused", p->paused);
 }
 
 /* Is the node connected, or does the relay list it? A connection whose path was lost says nothing:

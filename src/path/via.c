@@ -1,5 +1,10 @@
 #include "path/via.h"
 
+const char *tl_relay_carrier_name(bool udp)
+{
+    return udp ? "udp" : "websocket";
+}
+
 const char *tl_via_name(tl_via v)
 {
     switch (v) {

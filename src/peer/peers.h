@@ -61,7 +61,8 @@ typedef struct {
      * tl_quic_stream_set_user. */
     void (*on_stream)(void *user, const tl_node_id *peer, tl_quic_stream *s);
     /* on_joined: the first connection to a peer stands. on_left: the last one is gone; `why` says
-     * why. on_path: the connection to a peer has moved to another way. */
+     * why. on_path: the connection to a peer has moved to another way, other than from one
+     * of a relay session's two to the other. */
     void (*on_joined)(void *user, const tl_peer *peer);
     void (*on_left)(void *user, const tl_peer *peer, const char *why);
     void (*on_path)(void *user, const tl_peer *peer);
@@ -234,6 +235,8 @@ typedef struct {
     tl_leg_state leg; /* does UDP pass to the relay of its session? */
     tl_udp_state udp; /* what became of the UDP relay way */
 } tl_peer_facts;
+/* Does UDP pass to a relay, as far as relay sessions have found out? OPEN where one answers. */
+tl_leg_state tl_peers_relay_leg(const tl_peers *p);
 /* False: not connected. */
 bool tl_peers_facts(const tl_peers *p, const tl_peer *peer, tl_peer_facts *ret_facts);
 

@@ -94,3 +94,15 @@ tl_time tl_udp_legs_on_timer(tl_peers *p, tl_time now)
     }
     return due;
 }
+
+tl_leg_state tl_peers_relay_leg(const tl_peers *p)
+{
+    tl_leg_state known = TL_LEG_RESTING;
+    for (size_t i = 0; i < TL_UDP_LEGS_MAX; i++) {
+        if (!p->udp_legs[i].users || known == TL_LEG_OPEN)
+            continue;
+        if (p->udp_legs[i].leg.state != TL_LEG_RESTING)
+            known = p->udp_legs[i].leg.state;
+    }
+    return known;
+}

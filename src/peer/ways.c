@@ -64,11 +64,14 @@ void tl_ways_use(tl_peer_conn *conn)
         prove(conn);
     if (id == conn->path)
         return;
+    const tl_path *left = tl_path_find(p, conn->path);
+    const tl_path *to = tl_conn_path(conn);
     bool first = conn->path == 0;
+    bool within = left && to && left->udp && left->udp == to->udp; /* of one relay session */
     conn->path = id;
     conn->path_since = tl_peers_now(p);
     p->sweep = true; /* the path it left may not be needed any more */
-    if (!first)
+    if (!first && !within)
         p->events.on_path(p->user, conn->contact->peer);
 }
 

@@ -304,8 +304,8 @@ static void examine_direct(tl_findings *l, const tl_doctor_facts *f)
 {
     if (f->direct_on) {
         tl_finding_add(l, "direct", TL_FINDING_OK,
-                       "%zu direct, %zu on the local network, %zu relayed", f->peers_direct,
-                       f->peers_lan, f->peers_relayed);
+                       "%zu direct, %zu on the local network, %zu relayed (%zu by UDP)",
+                       f->peers_direct, f->peers_lan, f->peers_relayed, f->peers_relayed_udp);
         if (f->peers_relayed)
             tl_finding_remedy(l, "For a relayed peer, see: teale why PEER");
     } else if (f->by_option.relayed) {
@@ -477,6 +477,7 @@ size_t tl_doctor_examine(const tl_doctor_facts *f, tl_finding ret_findings[TL_FI
         examine_mapping(&l, f);
         examine_ipv6(&l, f);
     }
+    tl_doctor_examine_relay_udp(&l, f);
     examine_direct(&l, f);
     examine_clock(&l, f);
     examine_old(&l, f);

@@ -4,6 +4,7 @@
 #define TL_TELL_DOCTOR_H
 
 #include "nat/behaviour.h"
+#include "peer/leg.h"
 #include "ptn/networks.h"
 
 typedef enum {
@@ -95,8 +96,11 @@ typedef struct {
     uint64_t black_holes; /* how often large packets were lost on a path that had carried them */
     tl_time late_ago, hole_ago; /* since the last of each. After TL_DOCTOR_FRESH it is not told */
     size_t peers_direct, peers_lan, peers_relayed;
-    size_t peers_in_clear; /* listed nodes that speak the old protocol alone */
-    bool in_clear;         /* legacy_plaintext */
+    size_t peers_relayed_udp; /* of peers_relayed */
+    const char *relay_udp;  /* the relay's UDP port, HOST:PORT; "" = it has none; NULL: not known */
+    tl_leg_state relay_leg; /* what relay sessions have found out about it */
+    size_t peers_in_clear;  /* listed nodes that speak the old protocol alone */
+    bool in_clear;          /* legacy_plaintext */
 
     const char *share; /* the setting; "" = nothing is shared */
     bool backend_up;
@@ -113,7 +117,7 @@ typedef struct {
     bool share_members, ask_members; /* share_with, ask: "networks" */
 } tl_doctor_facts;
 
-#define TL_FINDINGS_MAX 24 /* one of each id */
+#define TL_FINDINGS_MAX 25 /* one of each id */
 /* Writes the findings in the order in which obstacles are worth removing. Things that work come
  * along as OK. Returns how many findings there are. */
 size_t tl_doctor_examine(const tl_doctor_facts *f, tl_finding ret_findings[TL_FINDINGS_MAX]);

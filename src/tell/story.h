@@ -6,6 +6,7 @@
 
 #include "ask/exchange.h"
 #include "direct/direct.h"
+#include "peer/peers.h"
 
 /* All pointers are borrowed for the call. */
 typedef struct {
@@ -36,6 +37,10 @@ typedef struct {
     char because[480];
     char remedy[320]; /* "" when nothing would make the path better */
 } tl_story;
+
+/* Of a relayed connection: what carries it to the relay, and why that. A literal; its first word is
+ * tl_relay_carrier_name. */
+const char *tl_story_carrier(bool by_udp, tl_udp_state udp, tl_leg_state leg);
 
 void tl_story_tell(const tl_story_facts *f, tl_story *ret_story);
 

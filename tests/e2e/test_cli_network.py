@@ -194,7 +194,8 @@ class Relayed(Case):
         self.assertEqual((why["path"], why["reason"]), ("relayed", "switched_off"))
         self.assertEqual(why["pairs"], [])
         peer = self.json("friend", "peers")["peers"][0]
-        self.assertEqual((peer["path"], peer["via"], peer["remote"]), ("relayed", self.relay, None))
+        self.assertEqual((peer["path"], peer["via"], peer["remote"]), ("relayed", "websocket", None))
+        self.assertEqual(peer["relay"], self.relay)
         self.assertEqual(self.json("friend", "status")["nat"]["state"], "off")
         checks = self.checks("friend", 0)
         self.assertEqual(checks["direct"]["state"], "warning")

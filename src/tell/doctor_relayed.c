@@ -1,0 +1,60 @@
+/* What the doctor says of UDP to the relay, and the words for how a relayed connection reaches it. */
+#include "tell/doctor_state.h"
+#include "tell/story.h"
+
+void tl_doctor_examine_relay_udp(tl_findings *l, const tl_doctor_facts *f)
+{
+    bool asked = false, answered = f->relay_leg == TL_LEG_OPEN;
+    if (!f->relay_connected || !f->relay_udp || (!f->nat && !f->network_error && f->direct_on))
+        return;
+    for (size_t i = 0; i < f->n_stun; i++)
+        if (f->nat && f->nat->at && strcmp(f->stun[i].server.name, f->relay_udp) == 0) {
+            asked |= f->stun[i].sent > 0;
+            answered |= f->stun[i].answered;
+        }
+    asked |= f->relay_leg == TL_LEG_SHUT;
+    if (!f->relay_udp[0]) {
+        tl_finding_add(l, "relay_udp", TL_FINDING_OK,
+                       "the relay has no UDP port: what it relays goes by its WebSocket");
+    } else if (!f->nat) {
+        tl_finding_add(
+            l, "relay_udp", TL_FINDING_WARNING,
+            "this node has no UDP port, so what is relayed goes by the relay's WebSocket, "
+            "which is slower");
+        tl_finding_remedy(l, "See what is said of the UDP port, and of nat.direct.");
+    } else if (answered && f->relay_leg != TL_LEG_SHUT) {
+        tl_finding_add(l, "relay_udp", TL_FINDING_OK, "UDP passes to the relay (%.200s)",
+                       f->relay_udp);
+    } else if (!asked) {
+        tl_finding_add(l, "relay_udp", TL_FINDING_OK,
+                       "the relay's UDP port (%.200s) is being asked", f->relay_udp);
+    } else {
+        tl_finding_add(
+            l, "relay_udp", TL_FINDING_WARNING,
+            "the relay's UDP port (%.200s) does not answer, so what is relayed goes by its "
+            "WebSocket, which is slower",
+            f->relay_udp);
+        tl_finding_remedy(l,
+                          "Allow outgoing UDP to %.200s, and its answers, in the firewall and the "
+                          "router. If others have the same trouble, tell who runs the relay.",
+                          f->relay_udp);
+    }
+}
+
+const char *tl_story_carrier(bool by_udp, tl_udp_state udp, tl_leg_state leg)
+{
+    if (by_udp)
+        return "udp: UDP passes from end to end over the relay";
+    switch (udp) {
+    case TL_UDP_NONE: return "websocket: the relay offers no UDP for this connection";
+    case TL_UDP_RESTING: return "websocket: nothing has tried UDP yet";
+    case TL_UDP_WAITING:
+        return leg == TL_LEG_SHUT
+                   ? "websocket: UDP does not pass between this node and the relay"
+                   : "websocket: the peer did not answer by UDP over the relay; it is tried again";
+    case TL_UDP_MOVING: return "websocket: the relay is being told our new address";
+    case TL_UDP_PROVING: return "websocket: UDP over the relay is being tried";
+    case TL_UDP_STANDS: break;
+    }
+    return "websocket: UDP over the relay stands, too; the side that dialled chooses";
+}

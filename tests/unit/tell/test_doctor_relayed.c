@@ -1,0 +1,144 @@
+/* What the doctor says of UDP to the relay, and `why` of what carries a relayed connection. */
+#include "tell/doctor.h"
+#include "tell/story.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static tl_nat_facts nat;
+static tl_stun_report stun[2];
+static tl_doctor_facts facts;
+
+static int setup(void **state)
+{
+    (void)state;
+    nat = (tl_nat_facts){.asked = 2, .answered = 2, .at = 1};
+    for (size_t i = 0; i < 2; i++)
+        stun[i] = (tl_stun_report){.answered = true, .sent = 1};
+    snprintf(stun[0].server.name, sizeof stun[0].server.name, "relay.example:3478");
+    snprintf(stun[1].server.name, sizeof stun[1].server.name, "stun.example:3478");
+    facts = (tl_doctor_facts){.wan_enabled = true,
+                              .relay = "wss://relay.example/ws",
+                              .relay_connected = true,
+                              .relay_error = "",
+                              .relay_udp = "relay.example:3478",
+                              .port = 41820,
+                              .nat = &nat,
+                              .stun = stun,
+                              .n_stun = 2,
+                              .direct_on = true,
+                              .share = "",
+                              .backend_url = "",
+                              .backend_error = ""};
+    return 0;
+}
+
+static const tl_finding *find(void)
+{
+    static tl_finding found[TL_FINDINGS_MAX];
+    size_t n = tl_doctor_examine(&facts, found);
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(found[i].id, "relay_udp"))
+            return &found[i];
+    return NULL;
+}
+
+static void expect(tl_finding_state state, const char *part)
+{
+    const tl_finding *f = find();
+    assert_non_null(f);
+    assert_int_equal(f->state, state);
+    assert_non_null(strstr(f->evidence, part));
+    assert_int_equal(f->remedy[0] != 0, state != TL_FINDING_OK);
+}
+
+static void a_relay_whose_port_answers_is_well(void **state)
+{
+    (void)state;
+    expect(TL_FINDING_OK, "UDP passes to the relay (relay.example:3478)");
+    stun[0].answered = false;
+    facts.relay_leg = TL_LEG_OPEN; /* what a session found out is newer */
+    expect(TL_FINDING_OK, "UDP passes to the relay");
+}
+
+static void a_relay_whose_port_is_silent_is_told_with_the_port_to_open(void **state)
+{
+    (void)state;
+    stun[0].answered = false;
+    expect(TL_FINDING_WARNING, "does not answer");
+    assert_non_null(strstr(find()->remedy, "UDP to relay.example:3478"));
+    stun[0].answered = true;
+    facts.relay_leg = TL_LEG_SHUT;
+    expect(TL_FINDING_WARNING, "does not answer");
+}
+
+static void what_is_not_asked_yet_is_no_trouble(void **state)
+{
+    (void)state;
+    nat.at = 0;
+    expect(TL_FINDING_OK, "is being asked");
+}
+
+static void a_relay_without_a_port_and_a_node_without_one_are_told_apart(void **state)
+{
+    (void)state;
+    facts.relay_udp = "";
+    expect(TL_FINDING_OK, "the relay has no UDP port");
+    facts.relay_udp = "relay.example:3478";
+    facts.nat = NULL;
+    facts.network_error = "UDP port 41820 is in use";
+    expect(TL_FINDING_WARNING, "this node has no UDP port");
+}
+
+static void without_a_relay_nothing_is_said(void **state)
+{
+    (void)state;
+    facts.relay_connected = false;
+    assert_null(find());
+}
+
+static void what_carries_a_relayed_connection_is_told_with_its_reason(void **state)
+{
+    (void)state;
+    static const struct {
+        bool by_udp;
+        tl_udp_state udp;
+        tl_leg_state leg;
+        const char *part;
+    } rows[] = {
+        {true, TL_UDP_STANDS, TL_LEG_OPEN, "from end to end"},
+        {false, TL_UDP_NONE, TL_LEG_RESTING, "offers no UDP"},
+        {false, TL_UDP_RESTING, TL_LEG_RESTING, "nothing has tried"},
+        {false, TL_UDP_WAITING, TL_LEG_SHUT, "between this node and the relay"},
+        {false, TL_UDP_WAITING, TL_LEG_OPEN, "the peer did not answer"},
+        {false, TL_UDP_MOVING, TL_LEG_OPEN, "our new address"},
+        {false, TL_UDP_PROVING, TL_LEG_OPEN, "being tried"},
+        {false, TL_UDP_STANDS, TL_LEG_OPEN, "the side that dialled chooses"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *text = tl_story_carrier(rows[i].by_udp, rows[i].udp, rows[i].leg);
+        const char *carrier = tl_relay_carrier_name(rows[i].by_udp);
+        assert_non_null(strstr(text, rows[i].part));
+        assert_int_equal(strncmp(text, carrier, strlen(carrier)), 0);
+    }
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup(name, setup)
+    const struct CMUnitTest tests[] = {
+        T(a_relay_whose_port_answers_is_well),
+        T(a_relay_whose_port_is_silent_is_told_with_the_port_to_open),
+        T(what_is_not_asked_yet_is_no_trouble),
+        T(a_relay_without_a_port_and_a_node_without_one_are_told_apart),
+        T(without_a_relay_nothing_is_said),
+        T(what_carries_a_relayed_connection_is_told_with_its_reason),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
