@@ -3,6 +3,7 @@
 joined, renewed, promoted, revoked; and who is not, and hears why."""
 import calendar
 import contextlib
+import glob
 import json
 import os
 import pathlib
@@ -23,6 +24,7 @@ from scenery import wait_for, words_of  # noqa: E402
 
 PROGRAMS = [os.path.abspath(p) for p in sys.argv[1:4]]
 DAY = 86400
+FAKETIME = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
 
 
 class Base(unittest.TestCase):
@@ -287,11 +289,15 @@ class Membership(Base):
 
     def test_a_clock_that_is_an_hour_ahead_is_told_from_the_start(self):
         s, ahead = self.scene, None
+        with open(s.programs["teale"], "rb") as f:
+            sanitized = b"__asan_init" in f.read()  # it must be loaded before any other library
+        if not FAKETIME or sanitized:
+            self.skipTest("no libfaketime here (Debian package faketime), or a sanitizer that bears none")
         args = [s.programs["teale"], "--home", s.new_home()]
         serve = [*args, "serve", "--relay", s.at.url, "--api", "127.0.0.1:0", "--udp", "0"]
         for off in (True, False):
-            with subprocess.Popen((["faketime", "-f", "+1h"] if off else []) + serve, stdout=subprocess.PIPE,
-                                  stderr=subprocess.DEVNULL) as node:
+            env = {**os.environ, **({"LD_PRELOAD": FAKETIME[0], "FAKETIME": "+1h"} if off else {})}
+            with subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env) as node:
                 try:
                     self.assertTrue(node.stdout.readline().startswith(b"ready "))
                     wait_for(lambda: json.loads(subprocess.run([*args, "status", "--json"], capture_output=True,
@@ -299,7 +305,7 @@ class Membership(Base):
                     told = subprocess.run([*args, "doctor", "--json"], capture_output=True, check=False).stdout
                     ahead = [c for c in json.loads(told)["checks"] if c["id"] == "clock"]
                 finally:
-                    subprocess.run([*args, "down"], capture_output=True, check=True)  # faketime ends before its child
+                    node.terminate()
             self.assertEqual(len(ahead), off)
             if off:
                 self.assertRegex(ahead[0]["evidence"], r"clock is 3(599|600|601) s ahead of the relay's")
