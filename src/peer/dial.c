@@ -6,7 +6,7 @@
 static void set_state(tl_contact *c, tl_dial_state state, tl_path_id path, tl_peer_conn *conn)
 {
     assert((path != 0) == (state == TL_DIAL_OPENING || state == TL_DIAL_HANDSHAKE));
-    assert((conn != NULL) == (state == TL_DIAL_HANDSHAKE));
+    assert(state == TL_DIAL_HANDSHAKE ? conn != NULL : !conn || state == TL_DIAL_OPENING);
     c->dial = state;
     c->dial_path = path;
     c->dial_conn = conn;
@@ -35,12 +35,45 @@ void tl_contact_dial_fail(tl_contact *c, tl_err e, const char *why)
 
 void tl_contact_dial_on_closed(tl_contact *c, tl_err e, const char *why)
 {
-    assert(c->dial == TL_DIAL_HANDSHAKE);
+    assert(c->dial == TL_DIAL_OPENING || c->dial == TL_DIAL_HANDSHAKE);
     c->dial_conn = NULL;
     tl_contact_dial_fail(c, e, why);
 }
 
-/* Asks the relay for a session, now or when the relay is connected. */
+/* QUIC begins over the session `path`. TL_ERR_BUSY: there are too many connections. TL_ERR_NOMEM. */
+static tl_err begin_quic(tl_contact *c, tl_path_id path, tl_peer_conn **ret_conn)
+{
+    tl_peers *p = c->peers;
+    const tl_env *env = &p->config.env;
+    tl_quic_conn *quic;
+    tl_err e =
+        tl_quic_dial(p->quic, &c->peer->id, path, tl_peers_now(p), env->wall(env->user), &quic);
+    if (e)
+        return e;
+    tl_peer_conn *conn = tl_contact_add_conn(c, quic, true);
+    if (!conn) {
+        tl_quic_conn_close(quic, TL_CODE_NONE, "out of memory", tl_peers_now(p));
+        return TL_ERR_NOMEM;
+    }
+    conn->relayed = path;
+    *ret_conn = conn;
+    return TL_OK;
+}
+
+static const char *begin_words(tl_err e)
+{
+    return e == TL_ERR_NOMEM ? "out of memory" : "too many connections";
+}
+
+/* Does the peer take the first datagram with the question for the session, and may it leave now? */
+static bool rides_along(const tl_contact *c)
+{
+    const tl_peers *p = c->peers;
+    return c->peer->reads_first && p->events.may_send(p->user);
+}
+
+/* Asks the relay for a session, now or when the relay is connected. Where the peer reads it, the
+ * handshake's first datagram rides along: that saves a round trip between the nodes. */
 static void open_session(tl_contact *c)
 {
     tl_peers *p = c->peers;
@@ -52,14 +85,27 @@ static void open_session(tl_contact *c)
         return;
     }
     const tl_path *path = tl_path_new(p, TL_PATH_SESSION, &c->peer->id, true);
-    tl_err e = path ? tl_relay_link_open(p->config.link, &c->peer->id, path->id) : TL_ERR_NOMEM;
-    if (e) {
-        if (path)
-            tl_path_drop(p, path->id, false);
-        tl_contact_dial_fail(c, e, "the relay takes no more sessions now");
+    if (!path) {
+        tl_contact_dial_fail(c, TL_ERR_NOMEM, "out of memory");
         return;
     }
-    set_state(c, TL_DIAL_OPENING, path->id, NULL);
+    tl_path_id id = path->id;
+    tl_peer_conn *conn = NULL;
+    uint8_t first[TL_RELAY_FIRST_MAX];
+    size_t n = 0;
+    tl_err e = rides_along(c) ? begin_quic(c, id, &conn) : TL_OK;
+    set_state(c, TL_DIAL_OPENING, id, conn);
+    if (e) {
+        tl_contact_dial_fail(c, e, begin_words(e));
+        return;
+    }
+    if (conn)
+        n = tl_traffic_first(p, id, first, sizeof first);
+    e = tl_relay_link_open_with(p->config.link, &c->peer->id, id, tl_slice_of(first, n));
+    if (e) {
+        tl_path_drop(p, id, false);
+        tl_contact_dial_fail(c, e, "the relay takes no more sessions now");
+    }
 }
 
 void tl_contact_dial_start(tl_contact *c)
@@ -74,29 +120,19 @@ void tl_contact_dial_start(tl_contact *c)
     open_session(c);
 }
 
-/* The session of the attempt stands: QUIC starts at once. */
+/* The session of the attempt stands: QUIC begins, if it has not yet. */
 void tl_contact_dial_on_ready(tl_contact *c)
 {
-    tl_peers *p = c->peers;
-    const tl_env *env = &p->config.env;
-    tl_quic_conn *quic;
+    tl_peer_conn *conn = c->dial_conn;
     if (c->dial != TL_DIAL_OPENING)
         return;
-    tl_err e = tl_quic_dial(p->quic, &c->peer->id, c->dial_path, tl_peers_now(p),
-                            env->wall(env->user), &quic);
+    tl_err e = conn ? TL_OK : begin_quic(c, c->dial_path, &conn);
     if (e) {
-        tl_contact_dial_fail(c, e, "too many connections");
+        tl_contact_dial_fail(c, e, begin_words(e));
         return;
     }
-    tl_peer_conn *conn = tl_contact_add_conn(c, quic, true);
-    if (!conn) {
-        tl_quic_conn_close(quic, TL_CODE_NONE, "out of memory", tl_peers_now(p));
-        tl_contact_dial_fail(c, TL_ERR_NOMEM, "out of memory");
-        return;
-    }
-    conn->relayed = c->dial_path;
     set_state(c, TL_DIAL_HANDSHAKE, c->dial_path, conn);
-    tl_peers_wake(p);
+    tl_peers_wake(c->peers);
 }
 
 void tl_contact_dial_on_ended(tl_contact *c, const char *why)

@@ -189,6 +189,7 @@ bool tl_peer_describe(tl_peer *p, const char *name, const json_t *capabilities)
     bool members_only = tl_json_bool(capabilities, "membersOnly", false);
     changed |= members_only != p->members_only;
     p->members_only = members_only;
+    p->reads_first = tl_json_bool(capabilities, "relayFirst", false);
     bool available = tl_json_bool(capabilities, "isAvailable", true);
     changed |= available != p->available;
     p->available = available;

@@ -49,6 +49,7 @@ typedef struct {
     tl_peer_claims claims;
     tl_peer_looks *looks; /* its table's */
     bool members_only;    /* it takes questions of its networks alone */
+    bool reads_first;     /* it reads the datagram that rides in a relayOpen */
     uint32_t round;       /* the last discovery that listed the node */
     bool proven;          /* a question between us was answered whole, either way */
     bool listed;          /* the relay lists the node as present */

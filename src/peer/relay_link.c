@@ -197,7 +197,8 @@ void tl_relay_link_set_capabilities(tl_relay_link *l, json_t *capabilities)
 
 /* --- sessions --- */
 
-tl_err tl_relay_link_open(tl_relay_link *l, const tl_node_id *peer, tl_path_id path)
+tl_err tl_relay_link_open_with(tl_relay_link *l, const tl_node_id *peer, tl_path_id path,
+                               tl_slice first)
 {
     if (l->state != TL_LINK_REGISTERED)
         return TL_ERR_CLOSED;
@@ -211,9 +212,14 @@ tl_err tl_relay_link_open(tl_relay_link *l, const tl_node_id *peer, tl_path_id p
     tl_err e = tl_link_sessions_add(&l->sessions, l->hex, tl_slice_str(id), path, peer, &s);
     if (e)
         return e;
-    e = send_session(l, TL_SIGNAL_RELAY_OPEN, s->peer_hex, s->id);
+    tl_buf out = {0};
+    e = first.n ? tl_signal_write_open(&out, l->hex, s->peer_hex, s->id, first)
+                : tl_signal_write_session(&out, TL_SIGNAL_RELAY_OPEN, l->hex, s->peer_hex, s->id);
+    e = tl_relay_link_send_buf(l, &out, e);
     if (e)
         tl_link_sessions_remove(&l->sessions, s);
+    else
+        l->counters.datagrams_out += first.n > 0;
     return e;
 }
 
@@ -269,23 +275,25 @@ static void refuse_session(tl_relay_link *l, const tl_signal *m, const tl_node_i
         l->counters.ignored++;
 }
 
-static void on_relay_open(tl_relay_link *l, const tl_signal *m)
+static bool on_relay_open(tl_relay_link *l, const tl_signal *m)
 {
     tl_node_id from;
     tl_link_session *s;
     if (tl_link_sessions_by_id(&l->sessions, m->session) || tl_node_id_parse(m->from, &from)) {
         l->counters.ignored++;
-        return;
+        return false;
     }
     bool room = tl_link_sessions_count(&l->sessions) < TL_RELAY_SESSIONS_MAX;
     tl_path_id path = room ? l->events.on_asked(l->user, &from) : 0;
     if (!path || tl_link_sessions_add(&l->sessions, l->hex, m->session, path, &from, &s)) {
         refuse_session(l, m, &from);
-        return;
+        return false;
     }
     s->ready = true;
-    if (send_session(l, TL_SIGNAL_RELAY_READY, s->peer_hex, s->id))
-        end_session(l, s, "the connection to the relay is full");
+    if (!send_session(l, TL_SIGNAL_RELAY_READY, s->peer_hex, s->id))
+        return true;
+    end_session(l, s, "the connection to the relay is full");
+    return false;
 }
 
 /* Decodes base64 in place. Some JSON encoders write '/' as "\/"; any other escape is an error. */
@@ -316,6 +324,18 @@ static void on_relay_data(tl_relay_link *l, tl_link_session *s, const tl_signal 
     l->events.on_datagram(l->user, s->path, data, n);
 }
 
+/* A datagram that rides in relayOpen or relayReady, behind which the session stands. */
+static void on_first(tl_relay_link *l, const tl_signal *m, uint8_t *text)
+{
+    tl_link_session *s = m->data.n ? tl_link_sessions_by_id(&l->sessions, m->session) : NULL;
+    if (!s)
+        return;
+    if (m->data.n > tl_base64_size(TL_RELAY_FIRST_MAX))
+        l->counters.malformed++;
+    else
+        on_relay_data(l, s, m, text);
+}
+
 static void on_routed(tl_relay_link *l, const tl_signal *m, uint8_t *text)
 {
     if (!tl_slice_eq(m->to, tl_slice_str(l->hex))) {
@@ -323,7 +343,8 @@ static void on_routed(tl_relay_link *l, const tl_signal *m, uint8_t *text)
         return;
     }
     if (m->type == TL_SIGNAL_RELAY_OPEN) {
-        on_relay_open(l, m);
+        if (on_relay_open(l, m))
+            on_first(l, m, text);
         return;
     }
     tl_link_session *s = tl_link_sessions_by_id(&l->sessions, m->session);
@@ -338,6 +359,7 @@ static void on_routed(tl_relay_link *l, const tl_signal *m, uint8_t *text)
     } else if (m->type == TL_SIGNAL_RELAY_READY && !s->ready) {
         s->ready = true;
         l->events.on_ready(l->user, s->path);
+        on_first(l, m, text);
     }
 }
 

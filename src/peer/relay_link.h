@@ -40,6 +40,11 @@ typedef struct {
     const json_t *capabilities;
 } tl_relay_peer;
 
+/* Bytes of the datagram that a relayOpen or a relayReady may carry. One QUIC packet of a handshake
+ * has 1200 (RFC 9000 14.1), and so a stranger's relayOpen costs its reader what its next relayData
+ * would have cost. */
+#define TL_RELAY_FIRST_MAX 1500
+
 /* How messages leave: the contracts of tl_wsclient_begin and tl_wsclient_commit. */
 typedef struct {
     tl_err (*begin)(void *wire, size_t n, uint8_t **ret_room); /* a text message */
@@ -138,8 +143,16 @@ TL_CHECK tl_err tl_relay_link_discover_network(tl_relay_link *l, const tl_node_i
 
 /* Asks `peer` for a session, for which `path` stands. on_ready or on_ended follows, but never
  * during this call. TL_ERR_CLOSED: not registered. TL_ERR_BUSY: TL_RELAY_SESSIONS_MAX, or the wire
- * is full. TL_ERR_NOMEM. */
-TL_CHECK tl_err tl_relay_link_open(tl_relay_link *l, const tl_node_id *peer, tl_path_id path);
+ * is full. TL_ERR_NOMEM.
+ * `first` is a datagram that rides in the relayOpen, for a peer that reads it there
+ * (tl_peer.reads_first; others lose it): at most TL_RELAY_FIRST_MAX bytes. Empty: none. */
+TL_CHECK tl_err tl_relay_link_open_with(tl_relay_link *l, const tl_node_id *peer, tl_path_id path,
+                                        tl_slice first);
+TL_CHECK static inline tl_err tl_relay_link_open(tl_relay_link *l, const tl_node_id *peer,
+                                                 tl_path_id path)
+{
+    return tl_relay_link_open_with(l, peer, path, tl_slice_of(NULL, 0));
+}
 void tl_relay_link_close(tl_relay_link *l, tl_path_id path);
 /* Sends one datagram. On an error the datagram is dropped and counted. TL_ERR_NOT_FOUND: there is
  * no such session, or it is not ready. TL_ERR_BUSY, TL_ERR_CLOSED, TL_ERR_NOMEM: from the wire. */

@@ -237,7 +237,8 @@ struct tl_peer_conn {
 typedef enum {
     TL_DIAL_NONE,      /* no connection is being made */
     TL_DIAL_RELAY,     /* waits until the relay is connected */
-    TL_DIAL_OPENING,   /* the relay was asked for the session dial_path */
+    TL_DIAL_OPENING,   /* the relay was asked for the session dial_path. dial_conn: the handshake's
+                          first datagram rode along; NULL: it did not */
     TL_DIAL_HANDSHAKE, /* the handshake of dial_conn runs over dial_path */
 } tl_dial_state;
 
@@ -376,6 +377,9 @@ tl_time tl_udp_legs_on_timer(tl_peers *p, tl_time now);
 /* traffic.c */
 bool tl_traffic_is_held(void *user, tl_path_id id);
 void tl_traffic_send(tl_peers *p);
+/* Sends what there is to send, until a datagram comes for the path: that one is copied to `ret_room`.
+ * Returns its bytes; 0: none came, or it was larger. */
+size_t tl_traffic_first(tl_peers *p, tl_path_id path, uint8_t *ret_room, size_t cap);
 
 /* contact.c */
 /* NULL: out of memory, or TL_PEERS_MAX. */

@@ -176,6 +176,23 @@ static void send_train(tl_peers *p, const tl_quic_output *o)
     }
 }
 
+size_t tl_traffic_first(tl_peers *p, tl_path_id path, uint8_t *ret_room, size_t cap)
+{
+    tl_quic_output o;
+    while (tl_quic_next_output(p->quic, p->out, tl_peers_now(p), &o)) {
+        if (o.path != path) {
+            send_train(p, &o);
+            continue;
+        }
+        size_t n = o.n < o.segment ? o.n : o.segment;
+        if (n > cap)
+            return 0;
+        memcpy(ret_room, p->out, n);
+        return n;
+    }
+    return 0;
+}
+
 void tl_traffic_send(tl_peers *p)
 {
     tl_quic_output o;

@@ -91,7 +91,8 @@ typedef struct {
     json_t *object;     /* the payload parsed; only of types that are not routed */
     /* of routed types */
     tl_slice from, to, session;
-    tl_slice data;   /* of relayData: base64 as it stands, between its quotes */
+    tl_slice data;   /* of relayData: base64 as it stands, between its quotes. Of relayOpen and
+                      * relayReady: the same if they have it, else empty */
     tl_slice reason; /* a text of this name, as it stands between its quotes; else empty */
     char text[3][TL_SIGNAL_SESSION_MAX + 2];
 } tl_signal;

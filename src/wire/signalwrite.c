@@ -313,12 +313,12 @@ tl_err tl_signal_write_close(tl_buf *out, const char *from, const char *to, cons
     return finish(&w);
 }
 
-tl_err tl_signal_write_data(tl_buf *out, const char *from, const char *to, const char *session,
-                            tl_slice data)
+static tl_err write_with_data(tl_buf *out, tl_signal_type type, const char *from, const char *to,
+                              const char *session, tl_slice data)
 {
     writer w = begin(out);
     uint8_t *room;
-    put_session(&w, TL_SIGNAL_RELAY_DATA, from, to, session);
+    put_session(&w, type, from, to, session);
     put(&w, ",\"data\":\"");
     if (!w.e)
         w.e = tl_buf_reserve(out, tl_base64_size(data.n), &room);
@@ -328,6 +328,18 @@ tl_err tl_signal_write_data(tl_buf *out, const char *from, const char *to, const
     }
     put(&w, "\"}}");
     return finish(&w);
+}
+
+tl_err tl_signal_write_data(tl_buf *out, const char *from, const char *to, const char *session,
+                            tl_slice data)
+{
+    return write_with_data(out, TL_SIGNAL_RELAY_DATA, from, to, session, data);
+}
+
+tl_err tl_signal_write_open(tl_buf *out, const char *from, const char *to, const char *session,
+                            tl_slice data)
+{
+    return write_with_data(out, TL_SIGNAL_RELAY_OPEN, from, to, session, data);
 }
 
 tl_err tl_signal_write_object(tl_buf *out, tl_signal_type type, const json_t *payload)

@@ -70,6 +70,9 @@ TL_CHECK tl_err tl_signal_write_session(tl_buf *out, tl_signal_type type, const 
 /* `data` is raw bytes; they are written as base64. */
 TL_CHECK tl_err tl_signal_write_data(tl_buf *out, const char *from, const char *to,
                                      const char *session, tl_slice data);
+/* relayOpen with a first datagram in it. */
+TL_CHECK tl_err tl_signal_write_open(tl_buf *out, const char *from, const char *to,
+                                     const char *session, tl_slice data);
 /* offer, answer, iceCandidate (or any other). The payload is signed as a whole, so the caller
  * brings it whole. */
 TL_CHECK tl_err tl_signal_write_object(tl_buf *out, tl_signal_type type, const json_t *payload);

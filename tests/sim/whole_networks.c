@@ -41,7 +41,9 @@ void whole_node_tell(whole_node *n)
                          .ptns = told,
                          .members_only = !n->access.share_public};
     json_t *for_relay = tl_capabilities_json(&c), *for_peers = tl_capabilities_json(&c);
-    if (!for_relay || !for_peers)
+    if (!for_relay || !for_peers ||
+        (n->no_first &&
+         (json_object_del(for_relay, "relayFirst") || json_object_del(for_peers, "relayFirst"))))
         abort();
     tl_relay_link_set_capabilities(n->link, for_relay);
     tl_peers_set_capabilities(n->peers, for_peers);

@@ -51,6 +51,7 @@ typedef struct whole_node {
     size_t begun;
     bool hold;      /* the connection to the relay takes nothing */
     bool no_tokens; /* an old node: it asks for no tokens. Takes effect at the next start */
+    bool no_first;  /* an old node: it reads no datagram in a relayOpen. Set it before it serves */
     tl_ws_opcode outgoing_as;
 
     tl_peer_table table;

@@ -109,7 +109,8 @@ static void capabilities_carry_the_fields_of_the_protocol(void **state)
         "{\"hardware\":{\"chipFamily\":\"intelCPU\",\"chipName\":\"Intel(R) Core(TM) i7-8700 CPU @ "
         "3.20GHz\",\"totalRAMGB\":8.0,\"gpuCoreCount\":0,\"memoryBandwidthGBs\":0.0,\"tier\":2,"
         "\"platform\":\"linux\"},\"loadedModels\":[\"qwen3:8b\",\"b\"],\"maxModelSizeGB\":6.0,"
-        "\"isAvailable\":true,\"ptnIDs\":[],\"maxConcurrentRequests\":5}");
+        "\"isAvailable\":true,\"ptnIDs\":[],\"maxConcurrentRequests\":5,"
+        "\"relayFirst\":true}");
     tl_buf_clear(&out);
     json_decref(o);
 }

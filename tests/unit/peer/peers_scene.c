@@ -17,6 +17,7 @@ typedef struct {
 node nodes[2];
 tl_time now;
 bool relay_mute, udp_cut, quic_cut;
+bool reads_first;
 static parcel queue[QUEUE];
 static size_t queued;
 static tl_nat_facts facts = {.mapping = TL_MAPPING_NONE};
@@ -431,6 +432,8 @@ void scene_end(void)
 static void begin_registered(bool direct)
 {
     scene_begin(direct);
+    for (int i = 0; reads_first && i < 2; i++)
+        tl_peer_table_get(&nodes[i].table, &nodes[1 - i].identity.id)->reads_first = true;
     relay_up(&nodes[0]);
     relay_up(&nodes[1]);
     run_for(50 * TL_MS);

@@ -50,6 +50,8 @@ extern tl_time now;
 extern bool relay_mute; /* the relay takes messages and passes nothing on */
 extern bool udp_cut;    /* no UDP passes */
 extern bool quic_cut;   /* of UDP, only STUN passes */
+extern bool
+    reads_first; /* scene_setup: each knows that the other reads a datagram in a relayOpen */
 
 /* With `direct`, both have one public address, and a direct way is found. */
 void scene_begin(bool direct);

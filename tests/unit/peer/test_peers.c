@@ -585,5 +585,7 @@ int main(void)
         T(nothing_leaves_through_a_relay_that_is_full),
         T(facts_tell_of_a_connection_that_stands),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    reads_first = true; /* and all of it holds where the handshake begins in the relayOpen */
+    return failed + cmocka_run_group_tests(tests, NULL, NULL);
 }
