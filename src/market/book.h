@@ -15,8 +15,9 @@
  * many strangers ask for nothing, and as often as they like. */
 #define TL_BOOK_SPARE_OF   1000
 #define TL_BOOK_SPARE_MAX  50000
-#define TL_BOOK_SPARE_DAYS 90 /* and no longer: a quarter is over by then */
-#define TL_BOOK_OWED_DAYS  30 /* a provider that is away for longer has its own books */
+#define TL_BOOK_FREE_MAX   200000 /* of members: so much of it, 150 MB, for as many days */
+#define TL_BOOK_SPARE_DAYS 90     /* and no longer: a quarter is over by then */
+#define TL_BOOK_OWED_DAYS  30     /* a provider that is away for longer has its own books */
 
 typedef enum {
     /* A question starts: `entry`, HELD. TL_ERR_EXISTS: it is held or posted already. */

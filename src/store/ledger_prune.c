@@ -64,14 +64,14 @@ static tl_err forget_these(tl_db *db, tl_book_op *op, const char *sql, const tl_
     return e;
 }
 
-#define SPARE                                                                                      \
-    "SELECT id, peer, state = 'posted' AND peer_signature IS NULL FROM transfers "                 \
-    "WHERE " TL_LEDGER_SPARE
+#define FIND  "SELECT id, peer, state = 'posted' AND peer_signature IS NULL FROM transfers WHERE "
+#define SPARE FIND TL_LEDGER_SPARE
+#define FREE  FIND TL_LEDGER_FREE
 
 tl_err tl_ledger_prune(tl_db *db, tl_book_op *op)
 {
     const tl_db_value peer = tl_db_bytes(op->entry.peer.key, sizeof op->entry.peer.key);
-    op->entries = calloc(4 * CHUNK, sizeof *op->entries);
+    op->entries = calloc(6 * CHUNK, sizeof *op->entries);
     if (!op->entries)
         return TL_ERR_NOMEM;
     tl_err e = forget_these(
@@ -94,5 +94,14 @@ tl_err tl_ledger_prune(tl_db *db, tl_book_op *op)
         e = forget_these(db, op, SPARE " AND at < ? ORDER BY id LIMIT ?",
                          TL_DB_WITH(tl_db_int(op->entry.at - TL_BOOK_SPARE_DAYS * TL_BOOK_DAY),
                                     tl_db_int(CHUNK)));
+    if (!e)
+        e = forget_these(db, op, FREE " AND at < ? ORDER BY at LIMIT ?",
+                         TL_DB_WITH(tl_db_int(op->entry.at - TL_BOOK_SPARE_DAYS * TL_BOOK_DAY),
+                                    tl_db_int(CHUNK)));
+    if (!e)
+        e = forget_these(db, op,
+                         FREE " AND at < (SELECT at FROM transfers WHERE " TL_LEDGER_FREE
+                              " ORDER BY at DESC LIMIT 1 OFFSET ?) ORDER BY at LIMIT ?",
+                         TL_DB_WITH(tl_db_int(TL_BOOK_FREE_MAX - 1), tl_db_int(CHUNK)));
     return e;
 }

@@ -13,9 +13,14 @@
  * could fill the disk with it. The oldest of it is forgotten (TL_BOOK_PRUNE). `of`: "" or "OLD.". A
  * whole answer at a price that its provider has not charged is no such thing. */
 #define TL_LEDGER_SPARE_OF(of)                                                                     \
-    of "kind = 'question' AND " of "network = x'' AND ((" of "state = 'posted' AND " of            \
-       "amount = 0) OR (" of "state = 'voided' AND (" of "answered = 0 OR " of "price = 0)))"
+    of "kind = 'question' AND " of "network = x'' AND " TL_LEDGER_NOTHING_OF(of)
+#define TL_LEDGER_NOTHING_OF(of)                                                                   \
+    "((" of "state = 'posted' AND " of "amount = 0) OR (" of "state = 'voided' AND (" of           \
+    "answered = 0 OR " of "price = 0)))"
 #define TL_LEDGER_SPARE TL_LEDGER_SPARE_OF("")
+
+/* The same of private networks, whose members are trusted with more of it (TL_BOOK_FREE_MAX). */
+#define TL_LEDGER_FREE "kind = 'question' AND network != x'' AND " TL_LEDGER_NOTHING_OF("")
 
 /* `self`: this node. `has_receipt`, or the settlement's signatures, where they are there.
  * TL_ERR_PROTO: a column is not what the schema allows. */

@@ -71,8 +71,25 @@ static const char departed[] = "CREATE TABLE departed ("
                                "  PRIMARY KEY (network, node)"
                                ") STRICT, WITHOUT ROWID;";
 
+/* 5: what members leave behind at no price is forgotten, too: the newest of it stays. What may be
+ * deleted is what is of no network or of one, and came to nothing. */
+#define NOTHING_OF(of) of "kind = 'question' AND " TL_LEDGER_NOTHING_OF(of)
+static const char members_spare[] =
+    "CREATE INDEX transfers_free ON transfers (at) WHERE " TL_LEDGER_FREE ";"
+    "DROP TRIGGER transfers_kept;"
+    "CREATE TRIGGER transfers_kept BEFORE DELETE ON transfers"
+    "  WHEN NOT (" NOTHING_OF(
+        "OLD.") ")"
+                "  BEGIN SELECT RAISE(ABORT, 'a transfer is not deleted'); END;"
+                "DROP TRIGGER entries_kept;"
+                "CREATE TRIGGER entries_kept BEFORE DELETE ON entries"
+                "  WHEN NOT EXISTS (SELECT 1 FROM transfers WHERE id = OLD.transfer "
+                "AND " NOTHING_OF(
+                    "") ")"
+                        "  BEGIN SELECT RAISE(ABORT, 'an entry is not deleted'); END;";
+
 const char *const tl_store_steps[] = {networks, tl_store_ledger_step, tl_store_triggers_step,
-                                      departed};
+                                      departed, members_spare};
 const size_t tl_store_steps_n = sizeof tl_store_steps / sizeof *tl_store_steps;
 
 const char tl_store_restored_sql[] = "UPDATE invites SET state = 'withdrawn' WHERE state = 'open';";

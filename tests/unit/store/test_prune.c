@@ -172,27 +172,35 @@ static tl_err count(tl_store_job *j, tl_db *db)
              : tl_db_number(db, "SELECT count(*) FROM transfers", TL_DB_WITHOUT, 0, &c->transfers);
 }
 
-/* 50,300 free questions that came to nothing, of 100 peers. */
+typedef struct {
+    tl_store_job job;
+    const char *network, *state;
+    int64_t rows;
+} fill_job;
+
+/* So many questions that came to nothing, of 100 peers, each a second after the one before. */
 static tl_err fill(tl_store_job *j, tl_db *db)
 {
-    (void)j;
+    const fill_job *f = (const fill_job *)j;
     tl_err e = tl_db_run(
         db,
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
         "INSERT INTO transfers (kind, role, state, request, peer, network, model, at, price, held, "
-        "cap_in, cap_out, consumer_order) SELECT 'question', 'served', 'held', 'v' || i || '.', "
-        "CAST(printf('%032d', i % 100) AS BLOB), x'', "
-        "'m', ?, 0, 0, 0, 0, '' FROM n",
-        TL_DB_WITH(tl_db_int(TL_BOOK_SPARE_MAX + 300), tl_db_int(NOW)));
+        "cap_in, cap_out, consumer_order) SELECT 'question', 'served', ?, 'v' || i || '.', "
+        "CAST(printf('%032d', i % 100) AS BLOB), CAST(? AS BLOB), "
+        "'m', ? + i, 0, 0, 0, 0, '' FROM n",
+        TL_DB_WITH(tl_db_int(f->rows), tl_db_text(f->state), tl_db_text(f->network),
+                   tl_db_int(NOW)));
     return e ? e : tl_db_run(db, "UPDATE transfers SET state = 'voided'", TL_DB_WITHOUT);
 }
 
 static void of_all_free_questions_the_newest_fifty_thousand_stay(void **state)
 {
     books *s = *state;
-    tl_store_job f = {.work = fill};
+    fill_job f = {
+        .job.work = fill, .network = "", .state = "held", .rows = TL_BOOK_SPARE_MAX + 300};
     count_job j = {.job.work = count};
-    assert_int_equal(tl_store_do(s->provider.store, &f), TL_OK);
+    assert_int_equal(tl_store_do(s->provider.store, &f.job), TL_OK);
     trade(s, "paid", 3, 20);
     assert_int_equal(prune(s, NOW), 0);
     assert_int_equal(tl_store_do(s->provider.store, &j.job), TL_OK);
@@ -203,16 +211,42 @@ static void of_all_free_questions_the_newest_fifty_thousand_stay(void **state)
     assert_clean(&s->provider);
 }
 
+static void of_what_came_to_nothing_in_networks_the_newest_two_hundred_thousand_stay(void **state)
+{
+    books *s = *state;
+    fill_job f = {.job.work = fill,
+                  .network = "a network's id of 32 characters.",
+                  .state = "voided",
+                  .rows = TL_BOOK_FREE_MAX + 300};
+    count_job j = {.job.work = count};
+    assert_int_equal(tl_store_do(s->provider.store, &f.job), TL_OK);
+    assert_int_equal(prune(s, NOW), 0);
+    assert_int_equal(tl_store_do(s->provider.store, &j.job), TL_OK);
+    assert_int_equal(j.transfers, TL_BOOK_FREE_MAX);
+    assert_int_equal(rows_of(&s->provider, "v300."), 0);
+    assert_int_equal(rows_of(&s->provider, "v301."), 1);
+}
+
 static void after_ninety_days_only_what_counts_is_left(void **state)
 {
     books *s = *state;
     tl_unix then = NOW + TL_BOOK_SPARE_DAYS * TL_BOOK_DAY;
     give(s, "free", true);
     trade(s, "paid", 3, 20);
+    tl_book_op member = {.what = TL_BOOK_BEGIN,
+                         .entry = question_of(s, TL_LEDGER_SERVED, "member")};
+    member.entry.has_network = true;
+    assert_int_equal(run_op(&s->provider, &member), TL_OK);
+    assert_int_equal(prune(s, then + 1), 0);
+    assert_int_equal(rows_of(&s->provider, "member"), 1); /* under way */
+    assert_int_equal(void_it(s, "member"), TL_OK);
+    give(s, "free", true);
     assert_int_equal(prune(s, then), 0);
     assert_int_equal(rows_of(&s->provider, "free"), 1);
+    assert_int_equal(rows_of(&s->provider, "member"), 1);
     assert_int_equal(prune(s, then + 1), 0);
     assert_int_equal(rows_of(&s->provider, "free"), 0);
+    assert_int_equal(rows_of(&s->provider, "member"), 0);
     assert_int_equal(rows_of(&s->provider, "paid"), 1);
     assert_clean(&s->provider);
 }
@@ -241,6 +275,7 @@ int main(void)
         WITH_BOOKS(a_free_receipt_that_comes_back_makes_no_entry_and_a_paid_one_does),
         WITH_BOOKS(of_a_peer_of_whom_nothing_is_left_no_account_stays),
         WITH_BOOKS(of_all_free_questions_the_newest_fifty_thousand_stay),
+        WITH_BOOKS(of_what_came_to_nothing_in_networks_the_newest_two_hundred_thousand_stay),
         WITH_BOOKS(after_ninety_days_only_what_counts_is_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
