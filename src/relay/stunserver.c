@@ -2,6 +2,7 @@
 
 #include "base/ratelimit.h"
 #include "base/table.h"
+#include "relay/reach.h"
 
 #include <stdlib.h>
 
@@ -43,39 +44,6 @@ static bool drop(tl_stunserver *s, tl_stun_drop why)
 }
 
 /* --- who may be answered --- */
-
-typedef enum { REACH_NONE, REACH_LOOPBACK, REACH_LINK, REACH_OTHER } reach;
-
-static reach reach_of_v4(const uint8_t *b)
-{
-    if (b[0] == 0 || b[0] >= 224)
-        return REACH_NONE; /* "this network", multicast, reserved, broadcast */
-    if (b[0] == 127)
-        return REACH_LOOPBACK;
-    return b[0] == 169 && b[1] == 254 ? REACH_LINK : REACH_OTHER;
-}
-
-/* From where an address can be reached; NONE: no machine may have it. A subnet's broadcast address
- * cannot be recognised here, but the kernel sends nothing to one. */
-static reach reach_of(const tl_addr *addr)
-{
-    static const uint8_t zero[12]; /* ::/96: unspecified, loopback, and the old IPv4-compatible
-                                      addresses */
-    tl_addr a = tl_addr_normal(*addr);
-    if (a.family == TL_ADDR_V4)
-        return reach_of_v4(a.bytes);
-    if (tl_addr_is_loopback(&a))
-        return REACH_LOOPBACK;
-    if (a.family == TL_ADDR_NONE || a.bytes[0] == 0xFF || memcmp(a.bytes, zero, sizeof zero) == 0)
-        return REACH_NONE;
-    return a.bytes[0] == 0xFE && (a.bytes[1] & 0xC0) == 0x80 ? REACH_LINK : REACH_OTHER;
-}
-
-static bool may_answer(const tl_addr *from, const tl_addr *asked)
-{
-    reach r = reach_of(from);
-    return from->port != 0 && r != REACH_NONE && reach_of(asked) == r;
-}
 
 /* Finds the entry of an address. If its set is full, the least recently used entry is replaced. So
  * a flood of forged addresses makes the server forget other addresses sooner, and these may then be
@@ -180,7 +148,7 @@ bool tl_stunserver_on_datagram(tl_stunserver *s, const tl_stun_site *site, size_
     tl_stun request;
     s->counters.datagrams++;
     s->counters.bytes_in += datagram.n;
-    if (!may_answer(from, asked))
+    if (!tl_reach_is_allowed(from, asked))
         return drop(s, TL_STUN_DROP_ADDRESS);
     if (tl_stun_read(datagram, &request))
         return drop(s, TL_STUN_DROP_MALFORMED);

@@ -1,0 +1,257 @@
+#include "relay/tokens_state.h"
+
+#include "base/table.h"
+#include "relay/reach.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define BUCKETS_MIN 64
+
+tl_err tl_tokens_new(const tl_tokens_config *config, tl_rand *rand, tl_time now,
+                     tl_tokens **ret_tokens)
+{
+    tl_tokens *t = calloc(1, sizeof *t);
+    if (!t)
+        return TL_ERR_NOMEM;
+    t->config = *config;
+    if (!t->config.loops)
+        t->config.loops = 1;
+    assert(t->config.loop < t->config.loops && t->config.loops <= 256);
+    t->rand = rand;
+    t->proofs = tl_ratelimit_make(TL_TOKENS_ALL_PROOFS_PER_SEC, TL_TOKENS_ALL_PROOFS_BURST, now);
+    t->bucket_count = BUCKETS_MIN;
+    t->buckets = calloc(t->bucket_count, sizeof *t->buckets);
+    if (!t->buckets) {
+        free(t);
+        return TL_ERR_NOMEM;
+    }
+    *ret_tokens = t;
+    return TL_OK;
+}
+
+void tl_tokens_free(tl_tokens *t)
+{
+    if (!t)
+        return;
+    assert(!t->side_count);
+    tl_relay_timers_clear(&t->timers);
+    free(t->buckets);
+    free(t);
+}
+
+const tl_tokens_counters *tl_tokens_counters_of(const tl_tokens *t)
+{
+    return &t->counters;
+}
+
+/* --- the table --- */
+
+/* Under the process's random key: nobody can choose tokens that share a bucket, and how long a
+ * look-up takes tells nothing of the tokens that are there. */
+static tl_tokens_side **bucket_of(const tl_tokens *t, const uint8_t token[TL_TOKEN_SIZE])
+{
+    return &t->buckets[tl_table_hash64(token, TL_TOKEN_SIZE) & (t->bucket_count - 1)];
+}
+
+static bool is_token(const uint8_t a[TL_TOKEN_SIZE], const uint8_t b[TL_TOKEN_SIZE])
+{
+    uint64_t x[2], y[2];
+    memcpy(x, a, sizeof x);
+    memcpy(y, b, sizeof y);
+    return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
+}
+
+tl_tokens_side *tl_tokens_find(tl_tokens *t, const uint8_t token[TL_TOKEN_SIZE])
+{
+    if (t->recent && is_token(t->recent->token, token))
+        return t->recent;
+    tl_tokens_side *s = *bucket_of(t, token);
+    while (s && !is_token(s->token, token))
+        s = s->next;
+    if (s)
+        t->recent = s;
+    return s;
+}
+
+static void put(tl_tokens *t, tl_tokens_side *s)
+{
+    tl_tokens_side **bucket = bucket_of(t, s->token);
+    s->next = *bucket;
+    *bucket = s;
+}
+
+static void take_out(tl_tokens *t, tl_tokens_side *s)
+{
+    tl_tokens_side **at = bucket_of(t, s->token);
+    while (*at != s)
+        at = &(*at)->next;
+    *at = s->next;
+}
+
+/* Twice as many buckets as sides, so that a chain is short. */
+static tl_err make_room(tl_tokens *t)
+{
+    if (t->side_count + 2 <= t->bucket_count / 2)
+        return TL_OK;
+    size_t old_count = t->bucket_count;
+    tl_tokens_side **old = t->buckets, **more = calloc(2 * old_count, sizeof *more);
+    if (!more)
+        return TL_ERR_NOMEM;
+    t->buckets = more;
+    t->bucket_count = 2 * old_count;
+    for (size_t i = 0; i < old_count; i++) {
+        tl_tokens_side *next;
+        for (tl_tokens_side *s = old[i]; s; s = next) {
+            next = s->next;
+            put(t, s);
+        }
+    }
+    free(old);
+    return TL_OK;
+}
+
+static void draw_token(tl_tokens *t, uint8_t ret_token[TL_TOKEN_SIZE])
+{
+    do {
+        tl_rand_bytes(t->rand, ret_token, TL_TOKEN_SIZE);
+        ret_token[0] = 0x80 | (ret_token[0] & 0x3F);
+    } while (ret_token[1] % t->config.loops != t->config.loop || tl_tokens_find(t, ret_token));
+}
+
+/* --- pairs --- */
+
+tl_err tl_tokens_open(tl_tokens *t, const tl_tokens_member members[2], tl_time now,
+                      tl_tokens_pair *ret_pair)
+{
+    token_pair *pair = calloc(1, sizeof *pair);
+    tl_err e = pair ? make_room(t) : TL_ERR_NOMEM;
+    if (!e)
+        e = tl_relay_timers_reserve(&t->timers, t->side_count + 2);
+    if (e) {
+        free(pair);
+        return e;
+    }
+    pair->heard = now;
+    for (int i = 0; i < 2; i++) {
+        tl_tokens_side *s = &pair->side[i];
+        draw_token(t, s->token);
+        s->pair = pair;
+        s->other = &pair->side[!i];
+        s->user = members[i].user;
+        s->node = members[i].node;
+        s->limit = members[i].limit;
+        s->move.proofs = tl_ratelimit_make(TL_TOKENS_PROOFS_PER_SEC, TL_TOKENS_PROOFS_BURST, now);
+        put(t, s);
+        ret_pair->side[i] = s;
+    }
+    t->side_count += 2;
+    return TL_OK;
+}
+
+void tl_tokens_close(tl_tokens *t, tl_tokens_pair *pair)
+{
+    if (!pair->side[0])
+        return;
+    token_pair *p = pair->side[0]->pair;
+    for (int i = 0; i < 2; i++) {
+        tl_tokens_side *s = &p->side[i];
+        tl_tokens_stop_move(t, s);
+        take_out(t, s);
+        t->counters.udp_sides -= s->way.remote.family != TL_ADDR_NONE;
+        if (t->recent == s)
+            t->recent = NULL;
+    }
+    t->side_count -= 2;
+    free(p);
+    *pair = (tl_tokens_pair){{NULL, NULL}};
+}
+
+const uint8_t *tl_tokens_token(const tl_tokens_side *side)
+{
+    return side->token;
+}
+
+void *tl_tokens_user(const tl_tokens_side *side)
+{
+    return side->user;
+}
+
+tl_time tl_tokens_heard(const tl_tokens_pair *pair)
+{
+    return pair->side[0]->pair->heard;
+}
+
+void tl_tokens_bind(tl_tokens *t, tl_tokens_side *side, const tl_burst_way *way)
+{
+    t->counters.udp_sides += side->way.remote.family == TL_ADDR_NONE;
+    side->way = *way;
+    side->by_udp = true;
+}
+
+/* --- packets --- */
+
+static tl_tokens_verdict drop(tl_tokens *t, tl_tokens_drop why)
+{
+    t->counters.dropped[why]++;
+    return TL_TOKENS_DONE;
+}
+
+/* The packet is its side's own: passes on what is behind the token. */
+static tl_tokens_verdict pass(tl_tokens *t, tl_tokens_side *from, tl_tokens_carrier by, size_t n,
+                              tl_time now, const tl_burst_way **ret_way, tl_tokens_side **ret_to)
+{
+    tl_tokens_side *to = from->other;
+    tl_tokens_carrier on = to->by_udp ? TL_TOKENS_BY_UDP : TL_TOKENS_BY_STREAM;
+    from->by_udp = by == TL_TOKENS_BY_UDP;
+    from->pair->heard = now;
+    if (!n)
+        return TL_TOKENS_DONE;
+    if (on == TL_TOKENS_BY_UDP && n > TL_TOKENS_PAYLOAD_MAX)
+        return drop(t, TL_TOKENS_DROP_SIZE);
+    if (from->limit && !tl_limit_take(from->limit, n, now))
+        return drop(t, TL_TOKENS_DROP_RATE);
+    t->counters.packets[by][on]++;
+    t->counters.bytes[by][on] += n;
+    *ret_to = to;
+    *ret_way = &to->way;
+    return to->by_udp ? TL_TOKENS_TO_UDP : TL_TOKENS_TO_STREAM;
+}
+
+tl_tokens_verdict tl_tokens_on_datagram(tl_tokens *t, const tl_burst_way *way, tl_slice packet,
+                                        tl_time now, const tl_burst_way **ret_way,
+                                        tl_tokens_side **ret_to)
+{
+    if (packet.n < TL_TOKEN_SIZE)
+        return drop(t, TL_TOKENS_DROP_SHORT);
+    tl_tokens_side *from = tl_tokens_find(t, packet.p);
+    if (!from)
+        return drop(t, TL_TOKENS_DROP_TOKEN);
+    bool is_bound = from->way.remote.family != TL_ADDR_NONE;
+    if (is_bound ? !tl_addr_eq(&from->way.remote, &way->remote)
+                 : !tl_reach_is_allowed(&way->remote, &way->local))
+        return drop(t, TL_TOKENS_DROP_SOURCE);
+    if (!is_bound)
+        tl_tokens_bind(t, from, way);
+    return pass(t, from, TL_TOKENS_BY_UDP, packet.n - TL_TOKEN_SIZE, now, ret_way, ret_to);
+}
+
+tl_tokens_verdict tl_tokens_on_message(tl_tokens *t, const void *user, tl_slice packet, tl_time now,
+                                       const tl_burst_way **ret_way, tl_tokens_side **ret_to)
+{
+    if (packet.n < TL_TOKEN_SIZE)
+        return drop(t, TL_TOKENS_DROP_SHORT);
+    tl_tokens_side *from = tl_tokens_find(t, packet.p);
+    if (!from)
+        return drop(t, TL_TOKENS_DROP_TOKEN);
+    if (from->user != user)
+        return drop(t, TL_TOKENS_DROP_SOURCE);
+    return pass(t, from, TL_TOKENS_BY_STREAM, packet.n - TL_TOKEN_SIZE, now, ret_way, ret_to);
+}
+
+void tl_tokens_was_dropped(tl_tokens *t, tl_tokens_drop why, tl_tokens_carrier from, size_t n)
+{
+    t->counters.packets[from][TL_TOKENS_BY_STREAM]--;
+    t->counters.bytes[from][TL_TOKENS_BY_STREAM] -= n;
+    (void)drop(t, why);
+}
