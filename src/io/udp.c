@@ -60,16 +60,37 @@ static tl_err set_options(int fd, const tl_addr *local, size_t buffer_bytes)
     return set_pmtu_mode(fd, local) ? TL_ERR_IO : TL_OK;
 }
 
+static tl_err open_failed(const tl_addr *local, int error, tl_why *why)
+{
+    char text[TL_ADDR_TEXT_MAX];
+    tl_addr_write(text, local);
+    switch (error) {
+    case EADDRINUSE:
+        return tl_why_set(why, TL_ERR_EXISTS,
+                          "cannot use UDP %s: another program uses that port; see which one with "
+                          "`ss -lunp 'sport = :%u'`, or choose another",
+                          text, local->port);
+    case EADDRNOTAVAIL:
+        return tl_why_set(why, TL_ERR_IO,
+                          "cannot use UDP %s: this machine does not have that address", text);
+    case EACCES:
+        return tl_why_set(why, TL_ERR_IO,
+                          "cannot use UDP %s: ports below 1024 need the capability "
+                          "CAP_NET_BIND_SERVICE; choose another or grant it",
+                          text);
+    case EAFNOSUPPORT:
+        return tl_why_set(why, TL_ERR_IO, "cannot use UDP %s: this machine has no IPv%d", text,
+                          local->family == TL_ADDR_V6 ? 6 : 4);
+    default: return tl_why_set(why, TL_ERR_IO, "cannot use UDP %s: %s", text, strerror(error));
+    }
+}
+
 static tl_err bind_to(tl_udp *u, const tl_addr *local, tl_why *why)
 {
     struct sockaddr_storage ss;
     socklen_t n = tl_addr_to_sockaddr(local, &ss);
-    if (bind(u->fd, (const struct sockaddr *)&ss, n)) {
-        char text[TL_ADDR_TEXT_MAX];
-        tl_addr_write(text, local);
-        return tl_why_set(why, errno == EADDRINUSE ? TL_ERR_EXISTS : TL_ERR_IO,
-                          "cannot use UDP %s: %s", text, strerror(errno));
-    }
+    if (bind(u->fd, (const struct sockaddr *)&ss, n))
+        return open_failed(local, errno, why);
     n = sizeof ss;
     if (getsockname(u->fd, (struct sockaddr *)&ss, &n))
         return tl_why_set(why, TL_ERR_IO, "UDP socket: %s", strerror(errno));
@@ -113,7 +134,7 @@ static tl_err open_with(receive_buffer *buffer, const tl_addr *local, size_t buf
                    SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     tl_err e;
     if (u->fd < 0 || set_options(u->fd, local, buffer_bytes))
-        e = tl_why_set(why, TL_ERR_IO, "UDP socket: %s", strerror(errno));
+        e = open_failed(local, errno, why);
     else
         e = bind_to(u, local, why);
     if (e) {
@@ -241,6 +262,7 @@ static tl_err error_of(int error)
     case EHOSTUNREACH:
     case ECONNREFUSED:
     case EADDRNOTAVAIL:
+    case EACCES: /* a broadcast address */
     case EPERM: return TL_ERR_UNREACHABLE;
     default: return TL_ERR_IO;
     }
@@ -448,4 +470,77 @@ tl_err tl_udp_send_prefixed(tl_udp *u, const tl_addr *local, const tl_addr *to, 
 tl_err tl_udp_send(tl_udp *u, const tl_addr *to, const uint8_t *data, size_t n, size_t segment)
 {
     return tl_udp_send_from(u, NULL, to, data, n, segment);
+}
+
+/* --- many messages --- */
+
+/* Puts what the kernel is to send a message with into `ret`. */
+static void prepare(const tl_udp_message *m, destination *to, control_buffer *control,
+                    struct msghdr *ret)
+{
+    to->n = tl_addr_to_sockaddr(m->to, &to->ss);
+    *ret = (struct msghdr){
+        .msg_name = &to->ss, .msg_namelen = to->n, .msg_iov = m->pieces, .msg_iovlen = m->count};
+    if (m->local && m->local->family == m->to->family)
+        put_local(ret, control, m->local);
+    if (m->count > 1) {
+        uint16_t size = (uint16_t)m->segment;
+        put_control(ret, control, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof size);
+    }
+}
+
+/* One call for each datagram, without UDP_SEGMENT. */
+static void send_pieces(const tl_udp *u, const tl_udp_message *m)
+{
+    struct mmsghdr msgs[TL_UDP_PIECES_MAX];
+    destination to;
+    control_buffer control = {{0}};
+    tl_udp_message one = *m;
+    unsigned n = (unsigned)m->count, at = 0;
+    one.count = 1;
+    for (unsigned i = 0; i < n; i++) {
+        if (i == 0)
+            prepare(&one, &to, &control, &msgs[0].msg_hdr);
+        else
+            msgs[i].msg_hdr = msgs[0].msg_hdr;
+        msgs[i].msg_hdr.msg_iov = &m->pieces[i];
+    }
+    while (at < n) {
+        int sent = sendmmsg(u->fd, msgs + at, n - at, 0);
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS))
+            return;
+        at += sent > 0 ? (unsigned)sent : 1; /* the first of them is lost */
+    }
+}
+
+void tl_udp_send_messages(tl_udp *u, const tl_udp_message *messages, size_t n)
+{
+    struct mmsghdr msgs[TL_UDP_MESSAGES_MAX];
+    destination to[TL_UDP_MESSAGES_MAX];
+    control_buffer control[TL_UDP_MESSAGES_MAX];
+    assert(n <= TL_UDP_MESSAGES_MAX);
+    for (size_t i = 0; i < n; i++)
+        prepare(&messages[i], &to[i], &control[i], &msgs[i].msg_hdr);
+    for (size_t at = 0; at < n;) {
+        int sent = -1;
+        errno = EIO;
+        if (u->gso || messages[at].count == 1)
+            sent = sendmmsg(u->fd, msgs + at, (unsigned)(n - at), 0);
+        if (sent > 0) {
+            at += (size_t)sent;
+            continue;
+        }
+        if (errno == EINTR)
+            continue;
+        if (errno == EAGAIN || errno == ENOBUFS)
+            return;
+        /* Too long for the interface, no route, or no UDP_SEGMENT here: singly, some of it may go. */
+        if (messages[at].count > 1) {
+            u->gso = u->gso && errno != EIO && errno != EOPNOTSUPP;
+            send_pieces(u, &messages[at]);
+        }
+        at++;
+    }
 }

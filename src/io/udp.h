@@ -5,6 +5,8 @@
 
 #include "base/addr.h"
 
+#include <sys/uio.h>
+
 typedef struct tl_udp tl_udp;
 
 /* Binds `local` (port 0: the kernel chooses). An IPv6 socket leaves the IPv4 port free. No datagram
@@ -65,5 +67,18 @@ TL_CHECK tl_err tl_udp_send_prefixed(tl_udp *u, const tl_addr *local, const tl_a
  * it is writable. */
 TL_CHECK tl_err tl_udp_send_some(tl_udp *u, const tl_addr *to, const uint8_t *data, size_t n,
                                  size_t segment, size_t *ret_n);
+
+/* Datagrams for one place: `count` pieces, each a datagram of `segment` bytes; only the last may be
+ * shorter. At most TL_UDP_PIECES_MAX, and 65000 bytes in all. */
+#define TL_UDP_PIECES_MAX 64
+typedef struct {
+    const tl_addr *to, *local; /* local: as for tl_udp_send_from */
+    struct iovec *pieces;
+    size_t count, segment;
+} tl_udp_message;
+#define TL_UDP_MESSAGES_MAX 64
+/* Sends the messages (at most TL_UDP_MESSAGES_MAX) in as few calls as the kernel allows. What it does
+ * not take is lost. */
+void tl_udp_send_messages(tl_udp *u, const tl_udp_message *messages, size_t n);
 
 #endif

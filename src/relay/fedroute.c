@@ -190,6 +190,19 @@ static void on_refusal(tl_relay *r, const tl_fed_message *m)
         tl_relay_drop_session(r, session, tl_relay_member_other(mine)->node, false);
 }
 
+static void on_packet(tl_relay *r, tl_fed_peer *p, const tl_fed_message *m)
+{
+    tl_relay_node *from, *to;
+    if (!find_both(r, p, m, &from, &to))
+        return;
+    tl_relay_session *session = tl_relay_table_find(&r->sessions, m->session);
+    tl_relay_member *sender = session ? tl_relay_session_side(session, from) : NULL;
+    if (!sender || tl_relay_member_other(sender)->node != to)
+        return; /* it ended in the meantime: a datagram is lost */
+    r->fed->counters.forwarded_in++;
+    tl_relay_on_payload(r, sender, (uint8_t *)(uintptr_t)m->bytes.p, m->bytes.n);
+}
+
 /* `to` is the node of ours whose data waits at the other relay. */
 static void on_hold(tl_relay *r, const tl_fed_message *m)
 {
@@ -209,6 +222,7 @@ void tl_fed_on_between(tl_relay *r, tl_fed_peer *p, const tl_fed_message *m)
     switch (m->kind) {
     case TL_FED_FORWARD: on_forward(r, p, m); break;
     case TL_FED_REFUSAL: on_refusal(r, m); break;
+    case TL_FED_PACKET: on_packet(r, p, m); break;
     case TL_FED_HOLD:
     case TL_FED_GO: on_hold(r, m); break;
     default: r->fed->counters.malformed++;

@@ -7,7 +7,7 @@
 #define CONN_COST    (4u << 10)  /* our structs and the driver's */
 #define TLS_COST     (40u << 10) /* OpenSSL's, with both buffers */
 #define QUEUE_COST   (4u << 10)  /* the driver's queue takes memory in such blocks */
-#define SESSION_COST 256         /* half of a session: each of its two members pays for half */
+#define SESSION_COST 640         /* half of a session with its tokens: each member pays for half */
 /* An address may take at most a quarter of the budget, and never more than this, or than four
  * of the longest messages. It is enough for the full queues of 32 nodes; an office behind one
  * address seldom has one full queue. */

@@ -30,11 +30,11 @@ static tl_err wait_in_line(tl_relay *r, tl_relay_conn *to, tl_relay_whose whose,
     return TL_OK;
 }
 
-tl_err tl_relay_pass(tl_relay *r, tl_relay_conn *to, tl_relay_whose whose, uint8_t *payload,
-                     size_t n, bool in_place, tl_relay_line **ret_line)
+tl_err tl_relay_pass(tl_relay *r, tl_relay_conn *to, tl_relay_whose whose, tl_ws_opcode opcode,
+                     uint8_t *payload, size_t n, bool in_place, tl_relay_line **ret_line)
 {
     uint8_t header[TL_WS_HEADER_MAX];
-    size_t header_n = tl_ws_header_write(header, TL_WS_TEXT, true, n, NULL);
+    size_t header_n = tl_ws_header_write(header, opcode, true, n, NULL);
     bool at_once =
         !to->congested || !whose.group || (!to->lines.bytes && to->queued + header_n + n <= WINDOW);
     *ret_line = NULL;

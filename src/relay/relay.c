@@ -70,6 +70,10 @@ tl_err tl_relay_new(const tl_relay_config *config, tl_rand *rand, tl_relay **ret
         return TL_ERR_NOMEM;
     r->config = *config;
     r->rand = rand;
+    if (tl_tokens_new(&config->tokens, rand, 0, &r->tokens)) {
+        free(r);
+        return TL_ERR_NOMEM;
+    }
     tl_relay_memory_init(r);
     *ret_relay = r;
     return TL_OK;
@@ -83,6 +87,9 @@ void tl_relay_free(tl_relay *r)
     tl_fed_free(r);
     assert(!r->conns && !r->registry.table && !r->registry.index.table && !r->sessions.table &&
            !r->addresses.table && !r->memory);
+    tl_relay_bursts_sent(r);
+    tl_bursts_clear(&r->bursts);
+    tl_tokens_free(r->tokens);
     tl_relay_outputs_clear(&r->outputs);
     tl_relay_spending_clear(&r->spending);
     tl_relay_timers_clear(&r->conn_timers);
@@ -249,6 +256,7 @@ void tl_relay_on_timer(tl_relay *r, tl_time now)
 {
     tl_relay_timer *t;
     r->now = now;
+    tl_relay_move_sides(r);
     while ((t = tl_relay_timers_due(&r->session_timers, now)))
         tl_relay_on_session_timer(
             r, (tl_relay_session *)((char *)t - offsetof(tl_relay_session, timer)));
@@ -264,8 +272,9 @@ void tl_relay_on_timer(tl_relay *r, tl_time now)
 
 tl_time tl_relay_expiry(const tl_relay *r)
 {
-    return tl_time_min(tl_relay_timers_expiry(&r->conn_timers),
-                       tl_relay_timers_expiry(&r->session_timers));
+    return tl_time_min(tl_tokens_expiry(r->tokens),
+                       tl_time_min(tl_relay_timers_expiry(&r->conn_timers),
+                                   tl_relay_timers_expiry(&r->session_timers)));
 }
 
 /* --- connections --- */
@@ -352,7 +361,8 @@ void tl_relay_on_upgraded(tl_relay *r, tl_relay_conn *c, tl_time now)
     c->heard = now;
     if (r->config.message_max > GREETED_MESSAGE_MAX)
         c->reader.message_max = GREETED_MESSAGE_MAX;
-    if (tl_signal_write_challenge(&json, c->nonce, (tl_signal_features){.goodbye = true})) {
+    tl_signal_features features = {.relay_token = true, .goodbye = true};
+    if (tl_signal_write_challenge(&json, c->nonce, features)) {
         r->counters.cut_memory++;
         tl_relay_doom(r, c);
     } else {
@@ -522,10 +532,13 @@ static void on_event(tl_relay *r, tl_relay_conn *c, const tl_ws_event *ev)
     case TL_WS_EVENT_MESSAGE:
         if (ev->opcode == TL_WS_TEXT)
             on_text(r, c, ev);
+        else if (c->node && c->node->features.relay_token)
+            tl_relay_on_binary(r, c, ev->payload, ev->n, ev->in_place);
         else if (tl_relay_is_within_rate(r, c, &(tl_signal){.type = TL_SIGNAL_UNKNOWN},
                                          tl_slice_of(NULL, 0)))
             tl_relay_send_error(r, c, TL_SIGNAL_UNSUPPORTED_MESSAGE,
-                                "this relay takes no binary messages", tl_slice_of(NULL, 0));
+                                "binary messages are for nodes that registered with relay-token",
+                                tl_slice_of(NULL, 0));
         break;
     }
 }

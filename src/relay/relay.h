@@ -11,17 +11,17 @@
  *   bytes read             tl_relay_on_bytes          frames are unmasked and re-headed in place
  *   wrote, or would block  tl_relay_on_written        always, with 0 when the socket took nothing
  *   end of stream, error   tl_relay_on_gone           the handle is invalid afterwards
+ *   UDP datagrams          tl_relay_on_datagrams      those that tl_relay_takes
  *   tl_relay_expiry        tl_relay_on_timer
  *
  * After each of these calls the driver drains tl_relay_next_output until false, and then writes
- * what it gathered with one writev for each connection. Bytes that lie in the driver's own buffer
- * (`shared` NULL) must be written or copied before that buffer is used again. */
+ * what it gathered with one writev for each connection. It also sends tl_relay_bursts by UDP. Bytes
+ * that lie in the driver's own buffer (`shared` NULL; all bursts) must be written or copied before
+ * that buffer is used again. */
 #ifndef TL_RELAY_RELAY_H
 #define TL_RELAY_RELAY_H
 
-#include "base/addr.h"
-#include "base/rand.h"
-#include "base/time.h"
+#include "relay/tokens.h"
 
 /* Bytes of a message between nodes that is not relayData. Our longest offer has 3 KiB; an SDP would
  * have 8. */
@@ -32,7 +32,9 @@ typedef struct {
     size_t name_count; /* 0: nodes may sign only the socket's own IP address, or localhost */
     char names[TL_RELAY_NAMES_MAX][TL_HOST_MAX + 6]; /* authorities: host[:port], lower case */
     bool legacy_clients;       /* admit nodes without a challengeSignature by their `signature` */
-    char udp[TL_HOST_MAX + 6]; /* the STUN server that registerAck announces; "" = none */
+    char udp[TL_HOST_MAX + 6]; /* what registerAck and relayOffer announce: STUN and relayed
+                                  datagrams; "" = none */
+    tl_tokens_config tokens;   /* the UDP sockets, and which loop this is */
 
     size_t message_max; /* bytes of one message; default 4 MiB */
     size_t queue_max;   /* bytes that may wait for a node. A sender is paused when a quarter of it
@@ -103,6 +105,15 @@ void tl_relay_on_written(tl_relay *r, tl_relay_conn *c, size_t n, tl_time now);
 /* The driver holds `n` bytes of memory with the beginning of a frame whose rest has not come. It
  * calls this after each change, because these bytes count in memory_max. */
 void tl_relay_on_held(tl_relay *r, tl_relay_conn *c, size_t n, tl_time now);
+/* Can a datagram that begins with this byte be for tl_relay_on_datagrams? */
+static inline bool tl_relay_takes(uint8_t first)
+{
+    return tl_token_is_first(first) || first == TL_CONTROL_FIRST_BYTE;
+}
+/* Datagrams of `segment` bytes came from way->remote to our address way->local, back to back; only
+ * the last may be shorter. The bytes before the payload of each may be overwritten. */
+void tl_relay_on_datagrams(tl_relay *r, const tl_burst_way *way, uint8_t *bytes, size_t n,
+                           size_t segment, tl_time now);
 /* The connection ended. Frees the handle. The driver drops the outputs that it has already drained
  * for it. */
 void tl_relay_on_gone(tl_relay *r, tl_relay_conn *c, tl_time now);
@@ -141,6 +152,11 @@ typedef struct {
  * sent. */
 bool tl_relay_next_output(tl_relay *r, tl_relay_output *ret_output);
 
+/* Datagrams to send by UDP. */
+const tl_bursts *tl_relay_bursts(const tl_relay *r);
+/* They were sent; whatever was not is lost. */
+void tl_relay_bursts_sent(tl_relay *r);
+
 /* --- what operators see --- */
 typedef enum {
     TL_RELAY_REFUSED_INVALID,  /* the message is no registration, or the key is none */
@@ -175,6 +191,7 @@ typedef struct {
     uint64_t errors[16];       /* error messages sent, by tl_signal_code */
 } tl_relay_counters;
 const tl_relay_counters *tl_relay_counters_of(const tl_relay *r);
+const tl_tokens_counters *tl_relay_datagrams_of(const tl_relay *r);
 /* The registration that was refused last. False: none was. */
 typedef struct {
     tl_addr remote;

@@ -47,7 +47,7 @@ static void resume_reading(tl_relay *r, tl_relay_conn *c)
         tl_relay_set_paused(r, c, false);
 }
 
-static void block(tl_relay *r, tl_relay_member *sender, tl_relay_line *line)
+void tl_relay_block(tl_relay *r, tl_relay_member *sender, tl_relay_line *line)
 {
     sender->blocked_in = line;
     sender->blocked_at = r->now;
@@ -117,7 +117,7 @@ static tl_err deliver(tl_relay *r, const tl_relay_node *from, tl_relay_node *to,
     *ret_line = NULL;
     if (!to->conn)
         return tl_fed_forward(r, t->type, from, to, t->session, tl_slice_of(t->payload, t->n));
-    return tl_relay_pass(r, to->conn, whose, t->payload, t->n, t->in_place, ret_line);
+    return tl_relay_pass(r, to->conn, whose, TL_WS_TEXT, t->payload, t->n, t->in_place, ret_line);
 }
 
 static void refuse(tl_relay *r, tl_relay_node *from, tl_signal_code code, const char *words,
@@ -158,6 +158,7 @@ static void answered(tl_relay *r, tl_relay_session *s)
 static void end_session(tl_relay *r, tl_relay_session *s, const tl_relay_node *knows,
                         bool other_knows)
 {
+    tl_tokens_close(r->tokens, &s->tokens);
     for (int i = 0; i < 2; i++) {
         tl_relay_member *m = &s->side[i];
         unblock(r, m);
@@ -469,6 +470,8 @@ static void on_ready(tl_relay *r, tl_relay_node *from, const tl_signal *s, const
     set_session_timer(r, session);
     if (forward(r, from, session->side[0].node, tl_relay_first, t, &line))
         end_session(r, session, NULL, false);
+    else
+        tl_relay_offer_tokens(r, session);
 }
 
 /* --- data --- */
@@ -524,7 +527,7 @@ static void on_data(tl_relay *r, tl_relay_node *from, const tl_signal *s, const 
         tl_fed_stall(r, m);
     r->counters.bytes_forwarded += s->data.n / 4 * 3;
     if (line && line->bytes >= tl_relay_line_max(r) && !m->blocked_in)
-        block(r, m, line);
+        tl_relay_block(r, m, line);
 }
 
 /* --- sessions that end --- */

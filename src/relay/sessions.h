@@ -9,6 +9,7 @@
 #include "relay/lines.h"
 #include "relay/registry.h"
 #include "relay/timers.h"
+#include "relay/tokens.h"
 
 typedef enum {
     TL_RELAY_OPENING, /* relayOpen was passed on; relayReady has not come yet */
@@ -37,6 +38,7 @@ struct tl_relay_session {
     tl_relay_session_state state;
     tl_relay_timer timer;
     tl_relay_member side[2]; /* side 0 opened the session */
+    tl_tokens_pair tokens;   /* zeros: its members have no tokens */
     UT_hash_handle hh;
 };
 

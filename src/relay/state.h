@@ -9,6 +9,7 @@
  *   register.c  which node a connection is, discover
  *   presence.c  tells all nodes who joined and left
  *   route.c     messages from node to node, sessions, slow readers
+ *   datagrams.c relayed datagrams: from tokens (tokens.h) to connections and back
  *   federation.c, fedpresence.c, fedroute.c   the other relays of its cluster (fed_state.h)
  *   leave.c     the relay is about to end
  *   report.c    what operators see */
@@ -107,10 +108,13 @@ struct tl_relay {
     tl_relay_timers conn_timers, session_timers;
     tl_relay_timer tick; /* tells of joins and leaves */
     tl_relay_outputs outputs;
-    tl_buf leaves;          /* frames of leaves that are not told yet */
-    tl_relay_node *news;    /* utlist of the nodes whose joins are not told yet */
-    tl_time presence_after; /* what was told last takes so long */
-    struct tl_fed *fed;     /* the other relays of its cluster; NULL: it stands alone */
+    tl_relay_tokens *tokens;
+    tl_bursts bursts;             /* what goes out by UDP, */
+    tl_relay_chunk *burst_chunks; /* and copies that it borrows from */
+    tl_buf leaves;                /* frames of leaves that are not told yet */
+    tl_relay_node *news;          /* utlist of the nodes whose joins are not told yet */
+    tl_time presence_after;       /* what was told last takes so long */
+    struct tl_fed *fed;           /* the other relays of its cluster; NULL: it stands alone */
     tl_relay_counters counters;
     tl_relay_refused refused; /* the last; family NONE: there was none */
 };
@@ -164,11 +168,12 @@ static const tl_relay_whose tl_relay_first = {0, 0};
 /* What a node sends to others that agreed to a session with it, and what it sends to others. */
 tl_relay_whose tl_relay_line_of(const tl_relay_node *from);
 tl_relay_whose tl_relay_stranger_line_of(const tl_relay_node *from);
-/* Sends a text frame with the payload, or lets it wait in that line if `to` does not keep up. Then
+/* Sends a text or binary frame with the payload, or lets it wait in that line if `to` does not keep up. Then
  * *ret_line is the line; else it is NULL. `in_place`: the payload lies behind its masked header in
  * the driver's buffer, and may be sent from there. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_relay_pass(tl_relay *r, tl_relay_conn *to, tl_relay_whose whose,
-                              uint8_t *payload, size_t n, bool in_place, tl_relay_line **ret_line);
+                              tl_ws_opcode opcode, uint8_t *payload, size_t n, bool in_place,
+                              tl_relay_line **ret_line);
 /* The socket of `c` took something: outputs more of what waits. */
 void tl_relay_refill(tl_relay *r, tl_relay_conn *c);
 /* Drops what waits for it; nobody may be blocked there. */
@@ -251,5 +256,17 @@ void tl_relay_end_sessions(tl_relay *r, tl_relay_node *n);
 /* The line has room again: its sender may go on. */
 void tl_relay_unblock_line(tl_relay *r, tl_relay_line *line);
 void tl_relay_on_session_timer(tl_relay *r, tl_relay_session *s);
+/* The sender's line is full: its socket is not read until there is room. */
+void tl_relay_block(tl_relay *r, tl_relay_member *sender, tl_relay_line *line);
+
+/* --- datagrams.c --- */
+/* The session is open: makes its tokens and tells those members that are here, if both members
+ * understand it. */
+void tl_relay_offer_tokens(tl_relay *r, tl_relay_session *s);
+/* A binary message came from a node. */
+void tl_relay_on_binary(tl_relay *r, tl_relay_conn *c, uint8_t *bytes, size_t n, bool in_place);
+/* The payload of a packet of that member came from its relay. */
+void tl_relay_on_payload(tl_relay *r, tl_relay_member *from, uint8_t *payload, size_t n);
+void tl_relay_move_sides(tl_relay *r);
 
 #endif

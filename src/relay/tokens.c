@@ -9,9 +9,9 @@
 #define BUCKETS_MIN 64
 
 tl_err tl_tokens_new(const tl_tokens_config *config, tl_rand *rand, tl_time now,
-                     tl_tokens **ret_tokens)
+                     tl_relay_tokens **ret_tokens)
 {
-    tl_tokens *t = calloc(1, sizeof *t);
+    tl_relay_tokens *t = calloc(1, sizeof *t);
     if (!t)
         return TL_ERR_NOMEM;
     t->config = *config;
@@ -30,7 +30,7 @@ tl_err tl_tokens_new(const tl_tokens_config *config, tl_rand *rand, tl_time now,
     return TL_OK;
 }
 
-void tl_tokens_free(tl_tokens *t)
+void tl_tokens_free(tl_relay_tokens *t)
 {
     if (!t)
         return;
@@ -40,7 +40,7 @@ void tl_tokens_free(tl_tokens *t)
     free(t);
 }
 
-const tl_tokens_counters *tl_tokens_counters_of(const tl_tokens *t)
+const tl_tokens_counters *tl_tokens_counters_of(const tl_relay_tokens *t)
 {
     return &t->counters;
 }
@@ -49,7 +49,7 @@ const tl_tokens_counters *tl_tokens_counters_of(const tl_tokens *t)
 
 /* Under the process's random key: nobody can choose tokens that share a bucket, and how long a
  * look-up takes tells nothing of the tokens that are there. */
-static tl_tokens_side **bucket_of(const tl_tokens *t, const uint8_t token[TL_TOKEN_SIZE])
+static tl_tokens_side **bucket_of(const tl_relay_tokens *t, const uint8_t token[TL_TOKEN_SIZE])
 {
     return &t->buckets[tl_table_hash64(token, TL_TOKEN_SIZE) & (t->bucket_count - 1)];
 }
@@ -62,7 +62,7 @@ static bool is_token(const uint8_t a[TL_TOKEN_SIZE], const uint8_t b[TL_TOKEN_SI
     return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
 }
 
-tl_tokens_side *tl_tokens_find(tl_tokens *t, const uint8_t token[TL_TOKEN_SIZE])
+tl_tokens_side *tl_tokens_find(tl_relay_tokens *t, const uint8_t token[TL_TOKEN_SIZE])
 {
     if (t->recent && is_token(t->recent->token, token))
         return t->recent;
@@ -74,14 +74,14 @@ tl_tokens_side *tl_tokens_find(tl_tokens *t, const uint8_t token[TL_TOKEN_SIZE])
     return s;
 }
 
-static void put(tl_tokens *t, tl_tokens_side *s)
+static void put(tl_relay_tokens *t, tl_tokens_side *s)
 {
     tl_tokens_side **bucket = bucket_of(t, s->token);
     s->next = *bucket;
     *bucket = s;
 }
 
-static void take_out(tl_tokens *t, tl_tokens_side *s)
+static void take_out(tl_relay_tokens *t, tl_tokens_side *s)
 {
     tl_tokens_side **at = bucket_of(t, s->token);
     while (*at != s)
@@ -90,7 +90,7 @@ static void take_out(tl_tokens *t, tl_tokens_side *s)
 }
 
 /* Twice as many buckets as sides, so that a chain is short. */
-static tl_err make_room(tl_tokens *t)
+static tl_err make_room(tl_relay_tokens *t)
 {
     if (t->side_count + 2 <= t->bucket_count / 2)
         return TL_OK;
@@ -111,7 +111,7 @@ static tl_err make_room(tl_tokens *t)
     return TL_OK;
 }
 
-static void draw_token(tl_tokens *t, uint8_t ret_token[TL_TOKEN_SIZE])
+static void draw_token(tl_relay_tokens *t, uint8_t ret_token[TL_TOKEN_SIZE])
 {
     do {
         tl_rand_bytes(t->rand, ret_token, TL_TOKEN_SIZE);
@@ -121,7 +121,7 @@ static void draw_token(tl_tokens *t, uint8_t ret_token[TL_TOKEN_SIZE])
 
 /* --- pairs --- */
 
-tl_err tl_tokens_open(tl_tokens *t, const tl_tokens_member members[2], tl_time now,
+tl_err tl_tokens_open(tl_relay_tokens *t, const tl_tokens_member members[2], tl_time now,
                       tl_tokens_pair *ret_pair)
 {
     token_pair *pair = calloc(1, sizeof *pair);
@@ -139,6 +139,7 @@ tl_err tl_tokens_open(tl_tokens *t, const tl_tokens_member members[2], tl_time n
         s->pair = pair;
         s->other = &pair->side[!i];
         s->user = members[i].user;
+        s->stream = members[i].stream;
         s->node = members[i].node;
         s->limit = members[i].limit;
         s->move.proofs = tl_ratelimit_make(TL_TOKENS_PROOFS_PER_SEC, TL_TOKENS_PROOFS_BURST, now);
@@ -149,7 +150,7 @@ tl_err tl_tokens_open(tl_tokens *t, const tl_tokens_member members[2], tl_time n
     return TL_OK;
 }
 
-void tl_tokens_close(tl_tokens *t, tl_tokens_pair *pair)
+void tl_tokens_close(tl_relay_tokens *t, tl_tokens_pair *pair)
 {
     if (!pair->side[0])
         return;
@@ -177,12 +178,17 @@ void *tl_tokens_user(const tl_tokens_side *side)
     return side->user;
 }
 
+tl_tokens_side *tl_tokens_other(const tl_tokens_side *side)
+{
+    return side->other;
+}
+
 tl_time tl_tokens_heard(const tl_tokens_pair *pair)
 {
     return pair->side[0]->pair->heard;
 }
 
-void tl_tokens_bind(tl_tokens *t, tl_tokens_side *side, const tl_burst_way *way)
+void tl_tokens_bind(tl_relay_tokens *t, tl_tokens_side *side, const tl_burst_way *way)
 {
     t->counters.udp_sides += side->way.remote.family == TL_ADDR_NONE;
     side->way = *way;
@@ -191,15 +197,16 @@ void tl_tokens_bind(tl_tokens *t, tl_tokens_side *side, const tl_burst_way *way)
 
 /* --- packets --- */
 
-static tl_tokens_verdict drop(tl_tokens *t, tl_tokens_drop why)
+static tl_tokens_verdict drop(tl_relay_tokens *t, tl_tokens_drop why)
 {
     t->counters.dropped[why]++;
     return TL_TOKENS_DONE;
 }
 
 /* The packet is its side's own: passes on what is behind the token. */
-static tl_tokens_verdict pass(tl_tokens *t, tl_tokens_side *from, tl_tokens_carrier by, size_t n,
-                              tl_time now, const tl_burst_way **ret_way, tl_tokens_side **ret_to)
+static tl_tokens_verdict pass(tl_relay_tokens *t, tl_tokens_side *from, tl_tokens_carrier by,
+                              size_t n, tl_time now, const tl_burst_way **ret_way,
+                              tl_tokens_side **ret_to)
 {
     tl_tokens_side *to = from->other;
     tl_tokens_carrier on = to->by_udp ? TL_TOKENS_BY_UDP : TL_TOKENS_BY_STREAM;
@@ -218,8 +225,8 @@ static tl_tokens_verdict pass(tl_tokens *t, tl_tokens_side *from, tl_tokens_carr
     return to->by_udp ? TL_TOKENS_TO_UDP : TL_TOKENS_TO_STREAM;
 }
 
-tl_tokens_verdict tl_tokens_on_datagram(tl_tokens *t, const tl_burst_way *way, tl_slice packet,
-                                        tl_time now, const tl_burst_way **ret_way,
+tl_tokens_verdict tl_tokens_on_datagram(tl_relay_tokens *t, const tl_burst_way *way,
+                                        tl_slice packet, tl_time now, const tl_burst_way **ret_way,
                                         tl_tokens_side **ret_to)
 {
     if (packet.n < TL_TOKEN_SIZE)
@@ -236,22 +243,31 @@ tl_tokens_verdict tl_tokens_on_datagram(tl_tokens *t, const tl_burst_way *way, t
     return pass(t, from, TL_TOKENS_BY_UDP, packet.n - TL_TOKEN_SIZE, now, ret_way, ret_to);
 }
 
-tl_tokens_verdict tl_tokens_on_message(tl_tokens *t, const void *user, tl_slice packet, tl_time now,
-                                       const tl_burst_way **ret_way, tl_tokens_side **ret_to)
+tl_tokens_verdict tl_tokens_on_message(tl_relay_tokens *t, const void *stream, tl_slice packet,
+                                       tl_time now, const tl_burst_way **ret_way,
+                                       tl_tokens_side **ret_to)
 {
     if (packet.n < TL_TOKEN_SIZE)
         return drop(t, TL_TOKENS_DROP_SHORT);
     tl_tokens_side *from = tl_tokens_find(t, packet.p);
     if (!from)
         return drop(t, TL_TOKENS_DROP_TOKEN);
-    if (from->user != user)
+    if (from->stream != stream)
         return drop(t, TL_TOKENS_DROP_SOURCE);
     return pass(t, from, TL_TOKENS_BY_STREAM, packet.n - TL_TOKEN_SIZE, now, ret_way, ret_to);
 }
 
-void tl_tokens_was_dropped(tl_tokens *t, tl_tokens_drop why, tl_tokens_carrier from, size_t n)
+tl_tokens_verdict tl_tokens_on_payload(tl_relay_tokens *t, tl_tokens_side *from, size_t n,
+                                       tl_time now, const tl_burst_way **ret_way,
+                                       tl_tokens_side **ret_to)
 {
-    t->counters.packets[from][TL_TOKENS_BY_STREAM]--;
-    t->counters.bytes[from][TL_TOKENS_BY_STREAM] -= n;
-    (void)drop(t, why);
+    return pass(t, from, TL_TOKENS_BY_STREAM, n, now, ret_way, ret_to);
+}
+
+void tl_tokens_was_dropped(tl_relay_tokens *t, tl_tokens_carrier from, tl_tokens_carrier to,
+                           size_t n)
+{
+    t->counters.packets[from][to]--;
+    t->counters.bytes[from][to] -= n;
+    (void)drop(t, TL_TOKENS_DROP_SLOW);
 }

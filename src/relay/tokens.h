@@ -56,13 +56,14 @@ typedef struct {
     unsigned loop, loops;
 } tl_tokens_config;
 
-typedef struct tl_tokens tl_tokens;
+typedef struct tl_relay_tokens tl_relay_tokens;
 typedef struct tl_tokens_side tl_tokens_side;
 
 /* A member of a session, to be. */
 typedef struct {
     const tl_node_id *node; /* who signs its RelayMigrates; borrowed while the pair lives */
-    void *user;             /* comes back as tl_tokens_user: whose stream it is */
+    void *user;             /* comes back as tl_tokens_user */
+    const void *stream;     /* in which stream alone its packets may come */
     tl_limit *limit;        /* pays for what this side sends; borrowed; NULL: no limit */
 } tl_tokens_member;
 
@@ -76,7 +77,7 @@ typedef enum {
     TL_TOKENS_DROP_SHORT,   /* shorter than a token */
     TL_TOKENS_DROP_SIZE,    /* longer than a UDP datagram */
     TL_TOKENS_DROP_RATE,    /* its node has had its bytes, */
-    TL_TOKENS_DROP_SLOW,    /* or the other side's stream takes no more */
+    TL_TOKENS_DROP_SLOW,    /* or the other side takes no more now */
     TL_TOKENS_DROP_CONTROL, /* a control datagram that is malformed, or that says nothing here */
     TL_TOKENS_DROPS,
 } tl_tokens_drop;
@@ -93,17 +94,18 @@ typedef struct {
 
 /* Copies the configuration; `rand` is borrowed for life. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_tokens_new(const tl_tokens_config *config, tl_rand *rand, tl_time now,
-                              tl_tokens **ret_tokens);
+                              tl_relay_tokens **ret_tokens);
 /* All pairs must be closed before. */
-void tl_tokens_free(tl_tokens *t);
+void tl_tokens_free(tl_relay_tokens *t);
 
 /* Makes the tokens of a new session; how many there may be is the caller's to bound. TL_ERR_NOMEM. */
-TL_CHECK tl_err tl_tokens_open(tl_tokens *t, const tl_tokens_member members[2], tl_time now,
+TL_CHECK tl_err tl_tokens_open(tl_relay_tokens *t, const tl_tokens_member members[2], tl_time now,
                                tl_tokens_pair *ret_pair);
 /* Both tokens are dead at once. Nothing happens for a pair of zeros. */
-void tl_tokens_close(tl_tokens *t, tl_tokens_pair *pair);
+void tl_tokens_close(tl_relay_tokens *t, tl_tokens_pair *pair);
 const uint8_t *tl_tokens_token(const tl_tokens_side *side);
 void *tl_tokens_user(const tl_tokens_side *side);
+tl_tokens_side *tl_tokens_other(const tl_tokens_side *side);
 /* When a packet of either side was last taken. */
 tl_time tl_tokens_heard(const tl_tokens_pair *pair);
 
@@ -115,14 +117,21 @@ typedef enum {
 
 /* A packet came by UDP: `way` says from where, to which address of ours and socket. The payload is
  * what stands behind the token. */
-tl_tokens_verdict tl_tokens_on_datagram(tl_tokens *t, const tl_burst_way *way, tl_slice packet,
-                                        tl_time now, const tl_burst_way **ret_way,
+tl_tokens_verdict tl_tokens_on_datagram(tl_relay_tokens *t, const tl_burst_way *way,
+                                        tl_slice packet, tl_time now, const tl_burst_way **ret_way,
                                         tl_tokens_side **ret_to);
-/* A packet came in a binary message of the stream of `user`. */
-tl_tokens_verdict tl_tokens_on_message(tl_tokens *t, const void *user, tl_slice packet, tl_time now,
-                                       const tl_burst_way **ret_way, tl_tokens_side **ret_to);
-/* What was to go to a stream was dropped there: it is full. */
-void tl_tokens_was_dropped(tl_tokens *t, tl_tokens_drop why, tl_tokens_carrier from, size_t n);
+/* A packet came in a binary message of that stream. */
+tl_tokens_verdict tl_tokens_on_message(tl_relay_tokens *t, const void *stream, tl_slice packet,
+                                       tl_time now, const tl_burst_way **ret_way,
+                                       tl_tokens_side **ret_to);
+/* The payload of a packet that `from` sent to another table, which took it, comes for the other side
+ * of the pair. */
+tl_tokens_verdict tl_tokens_on_payload(tl_relay_tokens *t, tl_tokens_side *from, size_t n,
+                                       tl_time now, const tl_burst_way **ret_way,
+                                       tl_tokens_side **ret_to);
+/* What was to be passed on was dropped after all: there was no room for it. */
+void tl_tokens_was_dropped(tl_relay_tokens *t, tl_tokens_carrier from, tl_tokens_carrier to,
+                           size_t n);
 
 /* A datagram that the relay itself sends. */
 typedef struct {
@@ -132,13 +141,13 @@ typedef struct {
 } tl_tokens_reply;
 
 /* A control datagram came; `way` NULL: by a stream. `wall`: Unix time. True: send the reply. */
-bool tl_tokens_on_control(tl_tokens *t, const tl_burst_way *way, tl_slice datagram, tl_time now,
-                          tl_unix wall, tl_tokens_reply *ret_reply);
+bool tl_tokens_on_control(tl_relay_tokens *t, const tl_burst_way *way, tl_slice datagram,
+                          tl_time now, tl_unix wall, tl_tokens_reply *ret_reply);
 /* To be called again until false: true gives a RelayPath to send. */
-bool tl_tokens_on_timer(tl_tokens *t, tl_time now, tl_tokens_reply *ret_reply);
+bool tl_tokens_on_timer(tl_relay_tokens *t, tl_time now, tl_tokens_reply *ret_reply);
 /* When to call tl_tokens_on_timer; TL_NEVER: nobody moves. */
-tl_time tl_tokens_expiry(const tl_tokens *t);
+tl_time tl_tokens_expiry(const tl_relay_tokens *t);
 
-const tl_tokens_counters *tl_tokens_counters_of(const tl_tokens *t);
+const tl_tokens_counters *tl_tokens_counters_of(const tl_relay_tokens *t);
 
 #endif

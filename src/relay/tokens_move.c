@@ -6,26 +6,26 @@
 #include <assert.h>
 #include <sodium.h>
 
-static void set_move(tl_tokens *t, tl_tokens_side *s, move_state state, tl_time next)
+static void set_move(tl_relay_tokens *t, tl_tokens_side *s, move_state state, tl_time next)
 {
     assert(state == MOVE_ASKED || s->move.state == MOVE_ASKED);
     s->move.state = state;
     tl_relay_timer_set(&t->timers, &s->move.timer, next);
 }
 
-void tl_tokens_stop_move(tl_tokens *t, tl_tokens_side *s)
+void tl_tokens_stop_move(tl_relay_tokens *t, tl_tokens_side *s)
 {
     if (s->move.state == MOVE_ASKED)
         set_move(t, s, MOVE_STILL, TL_NEVER);
 }
 
-static bool refuse(tl_tokens *t)
+static bool refuse(tl_relay_tokens *t)
 {
     t->counters.refused++;
     return false;
 }
 
-static bool drop(tl_tokens *t)
+static bool drop(tl_relay_tokens *t)
 {
     t->counters.dropped[TL_TOKENS_DROP_CONTROL]++;
     return false;
@@ -33,7 +33,7 @@ static bool drop(tl_tokens *t)
 
 /* --- which addresses a side may move to --- */
 
-static bool is_own(const tl_tokens *t, const tl_addr *a, const tl_addr *asked)
+static bool is_own(const tl_relay_tokens *t, const tl_addr *a, const tl_addr *asked)
 {
     for (size_t i = 0; i < t->config.socket_count; i++)
         if (tl_addr_eq(a, &t->config.sockets[i]))
@@ -43,7 +43,7 @@ static bool is_own(const tl_tokens *t, const tl_addr *a, const tl_addr *asked)
 
 /* From where the relay would send to `to`: from the socket that was asked if it has this family,
  * else from the first that has. False: from none, or never to there. */
-static bool find_way(const tl_tokens *t, const tl_burst_way *asked, const tl_addr *to,
+static bool find_way(const tl_relay_tokens *t, const tl_burst_way *asked, const tl_addr *to,
                      tl_burst_way *ret)
 {
     size_t i = 0;
@@ -77,7 +77,7 @@ static void reply_to(const tl_burst_way *way, const tl_control *c, tl_tokens_rep
     memcpy(ret->bytes, bytes, ret->n);
 }
 
-static void send_path(tl_tokens *t, tl_tokens_side *s, tl_time now, tl_tokens_reply *ret)
+static void send_path(tl_relay_tokens *t, tl_tokens_side *s, tl_time now, tl_tokens_reply *ret)
 {
     tl_control c = {.type = TL_CONTROL_RELAY_PATH, .sequence = s->move.sequence};
     memcpy(c.nonce, s->move.nonce, sizeof c.nonce);
@@ -95,8 +95,8 @@ static void send_migrated(const tl_tokens_side *s, tl_tokens_reply *ret)
 /* --- input --- */
 
 /* Cheap tests come first, the signature last. */
-static bool on_migrate(tl_tokens *t, const tl_burst_way *way, const tl_control *c, tl_time now,
-                       tl_unix wall, tl_tokens_reply *ret)
+static bool on_migrate(tl_relay_tokens *t, const tl_burst_way *way, const tl_control *c,
+                       tl_time now, tl_unix wall, tl_tokens_reply *ret)
 {
     tl_burst_way to;
     tl_tokens_side *s = tl_tokens_find(t, c->token);
@@ -116,7 +116,7 @@ static bool on_migrate(tl_tokens *t, const tl_burst_way *way, const tl_control *
     return true;
 }
 
-static bool on_path_reply(tl_tokens *t, const tl_burst_way *way, const tl_control *c,
+static bool on_path_reply(tl_relay_tokens *t, const tl_burst_way *way, const tl_control *c,
                           tl_tokens_reply *ret)
 {
     tl_tokens_side *s = way ? tl_tokens_find(t, c->token) : NULL;
@@ -135,8 +135,8 @@ static bool on_path_reply(tl_tokens *t, const tl_burst_way *way, const tl_contro
     return true;
 }
 
-bool tl_tokens_on_control(tl_tokens *t, const tl_burst_way *way, tl_slice datagram, tl_time now,
-                          tl_unix wall, tl_tokens_reply *ret_reply)
+bool tl_tokens_on_control(tl_relay_tokens *t, const tl_burst_way *way, tl_slice datagram,
+                          tl_time now, tl_unix wall, tl_tokens_reply *ret_reply)
 {
     tl_control c;
     tl_control_type type = tl_control_peek(datagram);
@@ -147,7 +147,7 @@ bool tl_tokens_on_control(tl_tokens *t, const tl_burst_way *way, tl_slice datagr
                                             : on_path_reply(t, way, &c, ret_reply);
 }
 
-bool tl_tokens_on_timer(tl_tokens *t, tl_time now, tl_tokens_reply *ret_reply)
+bool tl_tokens_on_timer(tl_relay_tokens *t, tl_time now, tl_tokens_reply *ret_reply)
 {
     tl_relay_timer *due;
     while ((due = tl_relay_timers_due(&t->timers, now))) {
@@ -163,7 +163,7 @@ bool tl_tokens_on_timer(tl_tokens *t, tl_time now, tl_tokens_reply *ret_reply)
     return false;
 }
 
-tl_time tl_tokens_expiry(const tl_tokens *t)
+tl_time tl_tokens_expiry(const tl_relay_tokens *t)
 {
     return tl_relay_timers_expiry(&t->timers);
 }

@@ -33,6 +33,7 @@ struct tl_tokens_side {
     token_pair *pair;
     tl_limit *limit;
     void *user;
+    const void *stream;
     const tl_node_id *node;
     bool by_udp;      /* its last valid packet came by UDP */
     tl_burst_way way; /* remote.family NONE: no packet came by UDP yet */
@@ -44,7 +45,7 @@ struct token_pair {
     tl_time heard;
 };
 
-struct tl_tokens {
+struct tl_relay_tokens {
     tl_tokens_config config;
     tl_rand *rand;
     tl_tokens_side **buckets;
@@ -57,10 +58,10 @@ struct tl_tokens {
 };
 
 /* NULL: nobody has it. */
-tl_tokens_side *tl_tokens_find(tl_tokens *t, const uint8_t token[TL_TOKEN_SIZE]);
+tl_tokens_side *tl_tokens_find(tl_relay_tokens *t, const uint8_t token[TL_TOKEN_SIZE]);
 /* The side is bound to that address from now on. */
-void tl_tokens_bind(tl_tokens *t, tl_tokens_side *side, const tl_burst_way *way);
+void tl_tokens_bind(tl_relay_tokens *t, tl_tokens_side *side, const tl_burst_way *way);
 /* Forgets a move under way, because its side goes. */
-void tl_tokens_stop_move(tl_tokens *t, tl_tokens_side *side);
+void tl_tokens_stop_move(tl_relay_tokens *t, tl_tokens_side *side);
 
 #endif

@@ -63,8 +63,9 @@ static bool answer(tl_relayd_conn *c, const tl_http1_head *head, int refusal)
     bool upgraded = false;
     tl_time now = tl_loop_now(hub->loop);
     tl_err e = refusal ? tl_relayd_http_refuse(refusal, &out)
-                       : tl_relayd_http_answer(head, hub->relay, hub->stun, hub->token, now, &out,
-                                               &upgraded);
+                       : tl_relayd_http_answer(head, hub->relay,
+                                               hub->udp ? tl_relayd_udp_stun(hub->udp) : NULL,
+                                               hub->token, now, &out, &upgraded);
     if (!e)
         e = tl_outqueue_add(&c->queue, tl_buf_slice(&out));
     c->own += out.len;

@@ -114,7 +114,7 @@ static tl_err health(const tl_relay *relay, tl_time now, tl_buf *out)
 static tl_err metrics(const tl_relay *relay, const tl_stunserver *stun, tl_time now, tl_buf *out)
 {
     tl_buf body = {0};
-    tl_err e = tl_relayd_write_metrics(tl_relay_counters_of(relay),
+    tl_err e = tl_relayd_write_metrics(tl_relay_counters_of(relay), tl_relay_datagrams_of(relay),
                                        stun ? tl_stunserver_counters(stun) : NULL, &body);
     if (!e)
         e = tl_relayd_write_cluster(relay, now, &body);

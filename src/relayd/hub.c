@@ -228,6 +228,16 @@ static void tell_given_up(tl_relayd_hub *hub)
     hub->given_up_told = now;
 }
 
+static void send_bursts(tl_relayd_hub *hub)
+{
+    const tl_bursts *bursts = tl_relay_bursts(hub->relay);
+    if (!bursts->n)
+        return;
+    if (hub->udp)
+        tl_relayd_udp_send(hub->udp, bursts);
+    tl_relay_bursts_sent(hub->relay);
+}
+
 void tl_relayd_hub_pump(tl_relayd_hub *hub)
 {
     for (;;) {
@@ -237,6 +247,7 @@ void tl_relayd_hub_pump(tl_relayd_hub *hub)
             obey(hub, &out);
         while (hub->on_fed && tl_fed_next_output(hub->relay, &fed))
             hub->on_fed(hub->fed_user, fed);
+        send_bursts(hub);
         if (!hub->dirty && !hub->doomed) {
             /* Connections that the machine has just given up end now, with what they hold, and not
              * after all others that can be read: those could fill the memory again. */

@@ -6,9 +6,9 @@
 
 #include "io/stream.h"
 #include "relay/federation.h"
-#include "relay/stunserver.h"
 #include "relayd/options.h"
 #include "relayd/outqueue.h"
+#include "relayd/udp.h"
 
 /* The most bytes of one read, and the longest frame that is read without a buffer of its own. It
  * fits the second-level cache, and gathers hundreds of small messages into one write. */
@@ -28,7 +28,7 @@ typedef struct {
 struct tl_relayd_hub {
     tl_loop *loop;
     tl_relay *relay;
-    const tl_stunserver *stun; /* for /metrics; NULL: there is none */
+    tl_relayd_udp *udp; /* NULL: there is none */
     tl_timer timer;
     uint8_t *buffer; /* bytes being read; no part of it is used after tl_relayd_hub_pump */
     char token[TL_RELAYD_TOKEN_MAX];

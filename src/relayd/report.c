@@ -40,7 +40,16 @@ static tl_err write_reasons(tl_buf *out, const char *name, const char *help, con
     return e;
 }
 
-static tl_err write_relay(const tl_relay_counters *c, tl_buf *out)
+static uint64_t datagram_bytes(const tl_tokens_counters *d)
+{
+    uint64_t sum = 0;
+    for (int from = 0; from < TL_TOKENS_CARRIERS; from++)
+        for (int to = 0; to < TL_TOKENS_CARRIERS; to++)
+            sum += d->bytes[from][to];
+    return sum;
+}
+
+static tl_err write_relay(const tl_relay_counters *c, const tl_tokens_counters *d, tl_buf *out)
 {
     const family families[] = {
         {"teale_relay_connections", "gauge", "Sockets open now.", c->conns_open},
@@ -77,8 +86,8 @@ static tl_err write_relay(const tl_relay_counters *c, tl_buf *out)
         {"teale_relay_protocol_errors_total", "counter", "Sockets closed for illegal frames.",
          c->closed_protocol},
         {"tesseras_relay_sessions_active", "gauge", "Sessions open now.", c->sessions_active},
-        {"tesseras_relay_bytes_forwarded", "counter", "Payload bytes of relayData passed on.",
-         c->bytes_forwarded},
+        {"tesseras_relay_bytes_forwarded", "counter", "Payload bytes passed on.",
+         c->bytes_forwarded + datagram_bytes(d)},
     };
     const family ended[] = {{.name = "busy", .value = c->sessions_busy},
                             {.name = "unanswered", .value = c->sessions_unanswered}};
@@ -114,6 +123,50 @@ static tl_err write_relay(const tl_relay_counters *c, tl_buf *out)
     if (!e)
         e = write_errors(c, out);
     return e;
+}
+
+/* --- those of relayed datagrams --- */
+
+static tl_err write_ways(tl_buf *out, const char *name, const char *help,
+                         const uint64_t values[TL_TOKENS_CARRIERS][TL_TOKENS_CARRIERS])
+{
+    static const char *const carriers[TL_TOKENS_CARRIERS] = {
+        [TL_TOKENS_BY_UDP] = "udp", [TL_TOKENS_BY_STREAM] = "websocket"};
+    tl_err e = tl_buf_printf(out, "# HELP %s %s\n# TYPE %s counter\n", name, help, name);
+    for (int from = 0; from < TL_TOKENS_CARRIERS; from++)
+        for (int to = 0; !e && to < TL_TOKENS_CARRIERS; to++)
+            e = tl_buf_printf(out, "%s{from=\"%s\",to=\"%s\"} %" PRIu64 "\n", name, carriers[from],
+                              carriers[to], values[from][to]);
+    return e;
+}
+
+static tl_err write_datagrams(const tl_tokens_counters *d, tl_buf *out)
+{
+    const family sides = {"teale_relay_udp_sides", "gauge",
+                          "Sides of sessions that have come by UDP.", d->udp_sides};
+    const family drops[TL_TOKENS_DROPS] = {
+        [TL_TOKENS_DROP_TOKEN] = {.name = "token", .value = d->dropped[TL_TOKENS_DROP_TOKEN]},
+        [TL_TOKENS_DROP_SOURCE] = {.name = "source", .value = d->dropped[TL_TOKENS_DROP_SOURCE]},
+        [TL_TOKENS_DROP_SHORT] = {.name = "short", .value = d->dropped[TL_TOKENS_DROP_SHORT]},
+        [TL_TOKENS_DROP_SIZE] = {.name = "size", .value = d->dropped[TL_TOKENS_DROP_SIZE]},
+        [TL_TOKENS_DROP_RATE] = {.name = "rate", .value = d->dropped[TL_TOKENS_DROP_RATE]},
+        [TL_TOKENS_DROP_SLOW] = {.name = "slow", .value = d->dropped[TL_TOKENS_DROP_SLOW]},
+        [TL_TOKENS_DROP_CONTROL] = {.name = "control", .value = d->dropped[TL_TOKENS_DROP_CONTROL]},
+    };
+    const family moves[] = {{.name = "moved", .value = d->moved},
+                            {.name = "refused", .value = d->refused},
+                            {.name = "unanswered", .value = d->unanswered}};
+    tl_err e =
+        write_ways(out, "teale_relay_packets_total", "Relayed datagrams passed on.", d->packets);
+    if (!e)
+        e = write_ways(out, "teale_relay_packet_bytes_total", "Bytes of their payloads.", d->bytes);
+    if (!e)
+        e = write_reasons(out, "teale_relay_packets_dropped_total", "Relayed datagrams dropped.",
+                          "reason", drops, sizeof drops / sizeof *drops);
+    if (!e)
+        e = write_reasons(out, "teale_relay_migrations_total", "RelayMigrates.", "result", moves,
+                          sizeof moves / sizeof *moves);
+    return e ? e : write_family(out, &sides);
 }
 
 /* --- those of STUN --- */
@@ -164,11 +217,13 @@ static tl_err write_stun(const tl_stun_counters *c, tl_buf *out)
     return e;
 }
 
-tl_err tl_relayd_write_metrics(const tl_relay_counters *relay, const tl_stun_counters *stun,
-                               tl_buf *out)
+tl_err tl_relayd_write_metrics(const tl_relay_counters *relay, const tl_tokens_counters *datagrams,
+                               const tl_stun_counters *stun, tl_buf *out)
 {
     size_t before = out->len;
-    tl_err e = write_relay(relay, out);
+    tl_err e = write_relay(relay, datagrams, out);
+    if (!e)
+        e = write_datagrams(datagrams, out);
     if (!e && stun)
         e = write_stun(stun, out);
     if (e)

@@ -10,6 +10,7 @@
 /* `teale_relay_*`; `tesseras_relay_*`, which other programs read; and, if `stun` is not NULL,
  * `teale_relay_stun_*`. */
 TL_CHECK tl_err tl_relayd_write_metrics(const tl_relay_counters *relay,
+                                        const tl_tokens_counters *datagrams,
                                         const tl_stun_counters *stun, tl_buf *out);
 /* {"ok":true,"peers":N} */
 TL_CHECK tl_err tl_relayd_write_health(const tl_relay *relay, tl_time now, tl_buf *out);

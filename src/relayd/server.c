@@ -3,7 +3,7 @@
 #include "io/sysinfo.h"
 #include "relayd/cluster.h"
 #include "relayd/hub.h"
-#include "relayd/stun.h"
+#include "relayd/udp.h"
 
 #include <netdb.h>
 #include <stdio.h>
@@ -27,7 +27,7 @@ struct tl_relayd_server {
     tl_relay *relay;
     tl_relayd_hub hub;
     tl_relayd_cluster *cluster; /* NULL: no --redis */
-    tl_relayd_stun *stun;       /* NULL: no --udp */
+    tl_relayd_udp *udp;         /* NULL: no --udp */
     tl_tls *tls;
     char *tls_cert, *tls_key, *admin_token_file;
     size_t name_count;
@@ -195,10 +195,12 @@ static tl_err start_udp(tl_relayd_server *s, const tl_relayd_options *o, tl_rela
 {
     if (o->udp_count == 0)
         return TL_OK;
-    tl_err e = tl_relayd_stun_new(s->loop, o->udp, o->udp_count, &s->stun, why);
-    if (!e)
-        announce(o, tl_relayd_stun_addr(s->stun), config);
-    return e;
+    tl_err e = tl_relayd_udp_new(s->loop, o->udp, o->udp_count, &s->udp, why);
+    if (e)
+        return e;
+    announce(o, tl_relayd_udp_addr(s->udp), config);
+    tl_relayd_udp_config(s->udp, &config->tokens);
+    return TL_OK;
 }
 
 /* Nodes would refuse the certificate. Here it is told where its owner looks; the relay starts all the
@@ -282,7 +284,9 @@ static tl_err start(tl_relayd_server *s, const tl_relayd_options *o, tl_why *why
     e = start_cluster(s, &o->cluster, why);
     if (e)
         return e;
-    s->hub.stun = s->stun ? tl_relayd_stun_server(s->stun) : NULL;
+    s->hub.udp = s->udp;
+    if (s->udp)
+        tl_relayd_udp_attach(s->udp, &s->hub);
     if (s->admin_token_file)
         e = tl_relayd_token_read(s->admin_token_file, s->hub.token, why);
     if (!e && s->tls_cert)
@@ -355,8 +359,8 @@ tl_err tl_relayd_server_write_ready(const tl_relayd_server *s, tl_buf *out)
         e = tl_buf_printf(out, "%s%s://%s/ws", i ? "," : "", s->sockets[i].tls ? "wss" : "ws",
                           text);
     }
-    if (!e && s->stun)
-        e = tl_relayd_stun_write_ready(s->stun, out);
+    if (!e && s->udp)
+        e = tl_relayd_udp_write_ready(s->udp, out);
     return e ? e : tl_buf_append_str(out, "\n");
 }
 
@@ -396,8 +400,8 @@ static void stop_listening(tl_relayd_server *s)
         s->sockets[i].listener = NULL;
     }
     s->socket_count = 0;
-    if (s->stun)
-        tl_relayd_stun_stop(s->stun);
+    if (s->udp)
+        tl_relayd_udp_stop(s->udp);
 }
 
 void tl_relayd_server_shutdown(tl_relayd_server *s)
@@ -424,7 +428,7 @@ void tl_relayd_server_free(tl_relayd_server *s)
         tl_relayd_hub_clear(&s->hub);
     tl_relayd_cluster_free(s->cluster);
     tl_relay_free(s->relay);
-    tl_relayd_stun_free(s->stun);
+    tl_relayd_udp_free(s->udp);
     tl_tls_unref(s->tls);
     free(s->tls_cert);
     free(s->tls_key);

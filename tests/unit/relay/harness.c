@@ -56,6 +56,31 @@ static void obey(const tl_relay_output *o)
     tl_relay_chunk_unref(o->shared);
 }
 
+static void keep_datagrams(world *w)
+{
+    const tl_bursts *b = tl_relay_bursts(w->relay);
+    for (size_t i = 0; i < b->n; i++) {
+        struct iovec iov[TL_BURST_SEGMENTS_MAX];
+        size_t n = tl_bursts_gather(b, &b->items[i], iov);
+        for (size_t k = 0; k < n; k++) {
+            world_datagram d = {.to = b->items[i].way.remote, .n = iov[k].iov_len};
+            assert_true(d.n <= sizeof d.bytes);
+            memcpy(d.bytes, iov[k].iov_base, d.n);
+            assert_int_equal(tl_buf_append(&w->sent, tl_slice_of(&d, sizeof d)), TL_OK);
+        }
+    }
+    tl_relay_bursts_sent(w->relay);
+}
+
+bool world_take_datagram(world *w, world_datagram *ret)
+{
+    if (!w->sent.len)
+        return false;
+    memcpy(ret, tl_buf_begin(&w->sent), sizeof *ret);
+    tl_buf_consume(&w->sent, sizeof *ret);
+    return true;
+}
+
 static bool drain(world *w)
 {
     tl_relay_output o;
@@ -64,6 +89,7 @@ static bool drain(world *w)
         obey(&o);
         any = true;
     }
+    keep_datagrams(w);
     return any;
 }
 
@@ -85,6 +111,22 @@ static void pump(world *w)
             for (size_t i = 0; i < w->n; i++)
                 deliver(w->peers[i]);
     } while (drain(w));
+}
+
+void world_datagrams(world *w, const char *from, const void *bytes, size_t n, size_t segment)
+{
+    tl_burst_way way = {.remote = address(from), .local = w->config.tokens.sockets[0]};
+    uint8_t *copy = malloc(n);
+    assert_non_null(copy);
+    memcpy(copy, bytes, n);
+    tl_relay_on_datagrams(w->relay, &way, copy, n, segment, w->now);
+    while (drain(w)) {
+    }
+    memset(copy, 0xEE, n);
+    free(copy);
+    for (size_t i = 0; i < w->n; i++)
+        deliver(w->peers[i]);
+    pump(w);
 }
 
 void world_run(world *w, tl_time span)
@@ -130,6 +172,7 @@ void world_clear(world *w)
     assert_int_equal(tl_relay_counters_of(w->relay)->sessions_opening, 0);
     assert_int_equal(tl_relay_counters_of(w->relay)->queue_bytes, 0);
     tl_relay_free(w->relay);
+    tl_buf_clear(&w->sent);
 }
 
 peer *peer_connect(world *w, uint8_t seed)
@@ -237,17 +280,15 @@ void peer_send_session(peer *p, const char *type, const peer *to, const char *se
               data ? "\"" : "");
 }
 
-const tl_signal *peer_take(peer *p)
+/* The next message, copied into `frame`. False: there is none. */
+static bool next_message(peer *p, tl_ws_event *ret_ev)
 {
     tl_ws_event ev;
-    if (p->has_signal)
-        tl_signal_clear(&p->signal);
-    p->has_signal = false;
     for (;;) {
         tl_ws_reader_next(&p->reader, tl_buf_begin(&p->received), p->received.len, &ev);
         assert_int_not_equal(ev.kind, TL_WS_EVENT_FAIL);
         if (ev.kind == TL_WS_EVENT_MORE)
-            return NULL;
+            return false;
         if (ev.kind == TL_WS_EVENT_CLOSE)
             p->closed = ev.close_code;
         free(p->frame);
@@ -260,6 +301,29 @@ const tl_signal *peer_take(peer *p)
         if (ev.kind == TL_WS_EVENT_MESSAGE)
             break;
     }
+    *ret_ev = ev;
+    return true;
+}
+
+tl_slice peer_take_binary(peer *p)
+{
+    tl_ws_event ev;
+    if (!next_message(p, &ev))
+        return tl_slice_of(NULL, 0);
+    if (ev.opcode != TL_WS_BINARY)
+        fail_msg("expected a binary message, got %s", (char *)p->frame);
+    return tl_slice_of(p->frame, ev.n);
+}
+
+const tl_signal *peer_take(peer *p)
+{
+    tl_ws_event ev;
+    if (p->has_signal)
+        tl_signal_clear(&p->signal);
+    p->has_signal = false;
+    if (!next_message(p, &ev))
+        return NULL;
+    assert_int_equal(ev.opcode, TL_WS_TEXT);
     assert_int_equal(tl_signal_scan(tl_slice_of(p->frame, ev.n), TL_SIGNAL_AT_NODE, &p->signal),
                      TL_OK);
     p->has_signal = true;

@@ -37,12 +37,20 @@ typedef struct peer {
 
 #define PEERS_MAX 1100
 
+/* What the relay sent by UDP. */
+typedef struct {
+    tl_addr to;
+    size_t n;
+    uint8_t bytes[2048];
+} world_datagram;
+
 struct world {
     tl_relay *relay;
     tl_relay_config config;
     tl_rand rand;
     tl_time now;
     tl_addr local, remote;
+    tl_buf sent; /* world_datagrams, not looked at yet */
     size_t n;
     peer *peers[PEERS_MAX];
 };
@@ -55,6 +63,11 @@ void world_clear(world *w);
 void world_drop_last(world *w);
 /* Moves the clock on, with every timer on the way. */
 void world_run(world *w, tl_time span);
+
+/* A train of datagrams comes by UDP to the first of the configured sockets. */
+void world_datagrams(world *w, const char *from, const void *bytes, size_t n, size_t segment);
+/* The next datagram that was sent. False: none was. */
+bool world_take_datagram(world *w, world_datagram *ret);
 
 /* A connection that is upgraded; its challenge is read into `nonce`. Its key is made from `seed`.
  */
@@ -75,6 +88,8 @@ void peer_send_session(peer *p, const char *type, const peer *to, const char *se
 
 /* The next text message it received, scanned; NULL: none. Valid until the next call. */
 const tl_signal *peer_take(peer *p);
+/* The next binary message; empty: there is none. Valid until the next call. */
+tl_slice peer_take_binary(peer *p);
 void peer_expect(peer *p, tl_signal_type type);
 void peer_expect_error(peer *p, tl_signal_code code);
 void peer_expect_nothing(peer *p);

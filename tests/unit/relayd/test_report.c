@@ -9,13 +9,20 @@
 #include <string.h>
 
 /* The text after one more line end, so that a line is looked for with both its ends. */
+static const char *metrics_with(const tl_relay_counters *relay, const tl_tokens_counters *datagrams,
+                                const tl_stun_counters *stun, tl_buf *out)
+{
+    assert_int_equal(tl_buf_append_str(out, "\n"), TL_OK);
+    assert_int_equal(tl_relayd_write_metrics(relay, datagrams, stun, out), TL_OK);
+    assert_int_equal(tl_buf_append(out, tl_slice_of("", 1)), TL_OK);
+    return (const char *)tl_buf_begin(out);
+}
+
 static const char *metrics_of(const tl_relay_counters *relay, const tl_stun_counters *stun,
                               tl_buf *out)
 {
-    assert_int_equal(tl_buf_append_str(out, "\n"), TL_OK);
-    assert_int_equal(tl_relayd_write_metrics(relay, stun, out), TL_OK);
-    assert_int_equal(tl_buf_append(out, tl_slice_of("", 1)), TL_OK);
-    return (const char *)tl_buf_begin(out);
+    static const tl_tokens_counters none;
+    return metrics_with(relay, &none, stun, out);
 }
 
 static void has_lines(const char *text, const char *const *lines, size_t n)
@@ -131,6 +138,45 @@ static void every_counter_of_stun_has_its_line(void **state)
     tl_buf_clear(&out);
 }
 
+static void every_counter_of_datagrams_has_its_line(void **state)
+{
+    (void)state;
+    static const tl_relay_counters none = {.bytes_forwarded = 100};
+    static const char *const lines[] = {
+        "teale_relay_packets_total{from=\"udp\",to=\"udp\"} 1",
+        "teale_relay_packets_total{from=\"udp\",to=\"websocket\"} 2",
+        "teale_relay_packets_total{from=\"websocket\",to=\"udp\"} 3",
+        "teale_relay_packets_total{from=\"websocket\",to=\"websocket\"} 4",
+        "teale_relay_packet_bytes_total{from=\"udp\",to=\"udp\"} 10",
+        "teale_relay_packet_bytes_total{from=\"udp\",to=\"websocket\"} 20",
+        "teale_relay_packet_bytes_total{from=\"websocket\",to=\"udp\"} 30",
+        "teale_relay_packet_bytes_total{from=\"websocket\",to=\"websocket\"} 40",
+        "teale_relay_packets_dropped_total{reason=\"token\"} 5",
+        "teale_relay_packets_dropped_total{reason=\"source\"} 6",
+        "teale_relay_packets_dropped_total{reason=\"short\"} 7",
+        "teale_relay_packets_dropped_total{reason=\"size\"} 8",
+        "teale_relay_packets_dropped_total{reason=\"rate\"} 9",
+        "teale_relay_packets_dropped_total{reason=\"slow\"} 10",
+        "teale_relay_packets_dropped_total{reason=\"control\"} 11",
+        "teale_relay_migrations_total{result=\"moved\"} 12",
+        "teale_relay_migrations_total{result=\"refused\"} 13",
+        "teale_relay_migrations_total{result=\"unanswered\"} 14",
+        "teale_relay_udp_sides 15",
+        "tesseras_relay_bytes_forwarded 200",
+    };
+    tl_tokens_counters c = {.packets = {{1, 2}, {3, 4}},
+                            .bytes = {{10, 20}, {30, 40}},
+                            .moved = 12,
+                            .refused = 13,
+                            .unanswered = 14,
+                            .udp_sides = 15};
+    for (uint64_t i = 0; i < TL_TOKENS_DROPS; i++)
+        c.dropped[i] = 5 + i;
+    tl_buf out = {0};
+    has_lines(metrics_with(&none, &c, NULL, &out), lines, sizeof lines / sizeof *lines);
+    tl_buf_clear(&out);
+}
+
 static void each_sample_stands_below_help_and_type_of_its_family(void **state)
 {
     (void)state;
@@ -196,6 +242,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_counter_of_the_relay_has_its_line),
         cmocka_unit_test(every_counter_of_stun_has_its_line),
+        cmocka_unit_test(every_counter_of_datagrams_has_its_line),
         cmocka_unit_test(each_sample_stands_below_help_and_type_of_its_family),
         cmocka_unit_test(health_counts_the_nodes_and_peers_names_them),
     };
