@@ -17,6 +17,12 @@ static void on_met(void *user)
 void tl_router_on_listed(tl_router *r)
 {
     tl_meet_look(r->meet);
+    tl_standby_look(r->standby);
+}
+
+void tl_router_on_left(tl_router *r)
+{
+    tl_standby_look(r->standby);
 }
 
 tl_err tl_router_new(const tl_node_id *own, const tl_env *env, const tl_access *access,
@@ -36,7 +42,10 @@ tl_err tl_router_new(const tl_node_id *own, const tl_env *env, const tl_access *
                      .user = user,
                      .due = TL_NEVER};
     tl_err e = tl_meet_new(env, access, table, peers, on_met, r, &r->meet);
+    if (!e)
+        e = tl_standby_new(own, env, access, &r->merits, table, peers, &r->standby);
     if (e) {
+        tl_meet_free(r->meet);
         free(r);
         return e;
     }
@@ -409,6 +418,7 @@ void tl_router_on_timer(tl_router *r)
 {
     tl_time now = tl_env_now(&r->env);
     tl_meet_on_timer(r->meet);
+    tl_standby_on_timer(r->standby);
     if (now < r->due)
         return;
     for (tl_route *x; (x = next_overdue(r, now));)
@@ -425,7 +435,8 @@ void tl_router_on_timer(tl_router *r)
 
 tl_time tl_router_expiry(const tl_router *r)
 {
-    return tl_time_min(r->due, tl_meet_expiry(r->meet));
+    tl_time at = tl_time_min(tl_meet_expiry(r->meet), tl_standby_expiry(r->standby));
+    return tl_time_min(r->due, at);
 }
 
 void tl_router_free(tl_router *r)
@@ -440,5 +451,6 @@ void tl_router_free(tl_router *r)
     tl_warmth_clear(&r->warmth);
     free(r->candidates);
     tl_meet_free(r->meet);
+    tl_standby_free(r->standby);
     free(r);
 }

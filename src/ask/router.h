@@ -85,6 +85,10 @@ void tl_router_on_discovered(tl_router *r, const char *model, bool ok);
 void tl_router_on_relay(tl_router *r);
 /* A full list of the nodes at the relay has come: those that claim to be members are met. */
 void tl_router_on_listed(tl_router *r);
+/* The last connection to a peer is gone: another may stand by. */
+void tl_router_on_left(tl_router *r);
+/* A local client will ask this soon (its model, peer and scope count): connects to who would be asked. */
+void tl_router_prepare(tl_router *r, const tl_ask *ask);
 /* The book of networks has changed: looks again, and ends what a certificate no longer allows. */
 void tl_router_on_book(tl_router *r);
 /* Time has passed: ends what a certificate no longer allows. */

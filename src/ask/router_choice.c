@@ -272,6 +272,21 @@ bool tl_route_choose(tl_route *x, tl_provider *ret_provider)
     return true;
 }
 
+void tl_router_prepare(tl_router *r, const tl_ask *ask)
+{
+    tl_route x = {.router = r, .ask = *ask, .talk_read = true};
+    tl_route_candidate c;
+    if (!x.ask.max_price.given)
+        x.ask.max_price = r->price_max;
+    if (r->draining || (!x.ask.has_peer && local_model(&x)))
+        return;
+    bool found = x.ask.has_peer ? named_peer(&x, &c) : best_peer(&x, &c);
+    if (found && !c.peer->in_clear)
+        tl_standby_want(r->standby, &c.peer->id);
+    else if (!found && !x.ask.has_peer)
+        (void)!r->world.discover(r->user, tl_route_is_auto(&x) ? "" : x.ask.model);
+}
+
 /* --- the whole order, for people --- */
 
 static void rank_local(const tl_route *x, tl_ranked *list, size_t *n)

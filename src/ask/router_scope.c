@@ -112,6 +112,7 @@ void tl_router_on_book(tl_router *r)
 {
     tl_router_end_lapsed(r);
     tl_meet_on_book(r->meet);
+    tl_standby_look(r->standby);
 }
 
 /* --- why nobody is asked --- */

@@ -8,6 +8,7 @@
 #include "ask/merit.h"
 #include "ask/rank.h"
 #include "ask/router.h"
+#include "ask/standby.h"
 #include "ask/warmth.h"
 
 /*  NEW --a provider is known--> TRYING --the answer--> ANSWERING --its end--> freed
@@ -133,6 +134,7 @@ struct tl_router {
     tl_route_candidate *candidates; /* TL_PEERS_MAX, of the question that is looked at; or NULL */
     tl_maybe price_max;
     tl_meet *meet;
+    tl_standby *standby;
     tl_route *routes;
     size_t running;
     size_t held;  /* bytes in `held` of all attempts */

@@ -2,7 +2,8 @@
 
 #include "cli/daemon.h"
 
-#define SHOW_AFTER (400 * TL_MS) /* before that, a quick answer would make the line flicker */
+#define PREPARE_WITHIN (300 * TL_MS) /* a node that is too busy for this is asked all the same */
+#define SHOW_AFTER     (400 * TL_MS) /* before that, a quick answer would make the line flicker */
 
 /* Shows that time passes while there is no answer to read yet. */
 static void on_tick(void *user, tl_time waited)
@@ -172,4 +173,18 @@ int tl_chat_ask(tl_chat *c, tl_slice text, bool interruptible)
     if (json_array_size(c->messages) < before + 2)
         json_array_remove(c->messages, before);
     return code;
+}
+
+void tl_chat_prepare(const tl_chat *c)
+{
+    json_t *body = json_pack("{s:s, s:{s:s, s:s}}", "verb", "prepare", "args", "model", c->model,
+                             "peer", c->peer);
+    tl_daemon_ask tell = {
+        .method = "POST", .path = "/control/do", .body = body, .timeout = PREPARE_WITHIN};
+    tl_daemon_answer a;
+    if (!body)
+        return;
+    tl_daemon_run(c->cli, &tell, NULL, NULL, &a);
+    tl_daemon_answer_clear(&a);
+    json_decref(body);
 }

@@ -28,6 +28,8 @@ typedef struct {
  * answer, not the program. A question without an answer is removed from the conversation. Prints
  * what failed; returns an exit code. */
 int tl_chat_ask(tl_chat *c, tl_slice text, bool interruptible);
+/* Tells the node what will be asked, so that it connects meanwhile. What fails shows when it is asked. */
+void tl_chat_prepare(const tl_chat *c);
 /* A person at a terminal asks until Ctrl-D or /bye. Returns an exit code. */
 int tl_chat_converse(tl_chat *c);
 

@@ -84,6 +84,7 @@ static next_step on_model(tl_chat *c, const char *rest)
         tl_out_note("No known node serves it now; /model lists the models.");
     memcpy(c->model, rest, n + 1);
     tl_out_note("Asking %s from now on.", c->model);
+    tl_chat_prepare(c);
     return GO_ON;
 }
 
@@ -157,6 +158,7 @@ int tl_chat_converse(tl_chat *c)
         return TL_EXIT_FAILED;
     }
     tl_out_note("Model %s. /help lists commands, Ctrl-D leaves.", c->model);
+    tl_chat_prepare(c);
     while (next == GO_ON) {
         signal(SIGINT, SIG_IGN); /* between two answers Ctrl-C ends nothing */
         switch (tl_lineedit_read(edit, &text)) {

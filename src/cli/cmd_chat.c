@@ -97,6 +97,7 @@ static int ask_words(tl_chat *c, const tl_args *args)
 static int ask_stdin(tl_chat *c)
 {
     tl_buf prompt = {0};
+    tl_chat_prepare(c);
     int code = read_input(&prompt);
     if (!code && !prompt.len)
         code = tl_cli_usage(c->cli, "the prompt on standard input is empty");

@@ -144,3 +144,23 @@ void tl_node_why_model(tl_node *n, const json_t *args, tl_call *call)
         return;
     tl_call_ok(call, ranking_json(n, &ask));
 }
+
+void tl_node_do_prepare(tl_node *n, const json_t *args, tl_call *call)
+{
+    tl_ask ask = {0};
+    const char *model = tl_json_string(args, "model", ""), *peer = tl_json_string(args, "peer", "");
+    if (!*model || strlen(model) >= sizeof ask.model) {
+        tl_call_fail(call, "E_INVALID", "a model must be named, in %zu bytes at most",
+                     sizeof ask.model - 1);
+        return;
+    }
+    snprintf(ask.model, sizeof ask.model, "%s", model);
+    snprintf(ask.path, sizeof ask.path, "/v1/chat/completions");
+    ask.has_peer = *peer;
+    if (*peer && tl_node_id_parse(tl_slice_str(peer), &ask.peer)) {
+        tl_call_fail(call, "E_INVALID", "a peer is named by its whole ID, 64 hex digits");
+        return;
+    }
+    tl_router_prepare(n->router, &ask);
+    tl_call_ok(call, json_object());
+}

@@ -314,6 +314,8 @@ static void peers_left(void *user, const tl_peer *p, const char *why)
     if (n->members)
         tl_members_on_left(n->members, &p->id);
     tl_node_emit_peer(user, "PeerLeft", p, why);
+    if (n->router && n->stage != TL_NODE_GONE)
+        tl_router_on_left(n->router);
 }
 
 static void peers_path(void *user, const tl_peer *p)

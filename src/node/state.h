@@ -260,6 +260,8 @@ void tl_node_slots_on_timer(tl_node *n);
 tl_time tl_node_slots_expiry(const tl_node *n);
 json_t *tl_node_share_json(const tl_node *n); /* `share` of the status; NULL: out of memory */
 void tl_node_do_pause(tl_node *n, const json_t *args, tl_call *call);
+/* {model, peer?}: a local client will ask this soon. Connects to who would be asked. */
+void tl_node_do_prepare(tl_node *n, const json_t *args, tl_call *call);
 void tl_node_do_resume(tl_node *n, const json_t *args, tl_call *call);
 
 /* node_ptn_report.c: new references; NULL: out of memory */

@@ -14,6 +14,7 @@ static const struct {
     tl_verb_fn handle;
 } verbs[] = {
     {"pause", tl_node_do_pause},
+    {"prepare", tl_node_do_prepare},
     {"ptn.create", tl_verb_ptn_create},
     {"ptn.export_ca", tl_verb_ptn_export_ca},
     {"ptn.import_ca", tl_verb_ptn_import_ca},

@@ -18,6 +18,17 @@ void tl_idle_judge(tl_peer_conn *conn, tl_time now)
     tl_idle_begin(conn);
 }
 
+size_t tl_peers_warm(const tl_peers *p)
+{
+    size_t n = 0;
+    const tl_contact *c;
+    const tl_peer_conn *conn;
+    DL_FOREACH (p->contacts, c)
+        DL_FOREACH (c->conns, conn)
+            n += conn->connected && conn->client && !conn->closing && !conn->retiring;
+    return n;
+}
+
 void tl_idle_close_cold(tl_peers *p)
 {
     size_t idle = 0;

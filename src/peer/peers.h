@@ -141,6 +141,9 @@ void tl_peers_on_train(tl_peers *p, tl_sock sock, const tl_addr *from, uint8_t *
 /* Does a connection to this peer exist, or is one being made or wanted? */
 bool tl_peers_deals_with(const tl_peers *p, const tl_node_id *peer);
 
+/* How many connections that we dialled stand: TL_PEERS_WARM_MAX of them are kept when they are idle. */
+size_t tl_peers_warm(const tl_peers *p);
+
 /* --- streams --- */
 /* The owner of a stream gets the stream's events. This is the first member of the owner's struct,
  * and is given to tl_quic_stream_set_user. An owner that is done with a stream sets the stream's

@@ -51,6 +51,57 @@ static void a_provider_that_reads_no_first_datagram_is_asked_one_round_trip_late
     ask_cold_and_warm(true, 7);
 }
 
+/* The provider is another process. It is listed anew, and connected to before anybody asks. */
+static void a_provider_that_served_stands_by_and_is_asked_in_one_round_trip(void **state)
+{
+    (void)state;
+    scene s = scene_new(21, 3);
+    question_record q = {0};
+    whole_node *asker = s.nodes[0];
+    whole_node_serve(s.nodes[1], "m");
+    whole_node_serve(s.nodes[2], "other"); /* a stranger: nobody connects to it */
+    whole_node_ask(asker, &q, "m", "{\"model\":\"m\"}");
+    assert_answered(s.sim, &q, 5 * TL_SEC);
+    question_clear(&q);
+    tl_peers_prove(asker->peers, &s.nodes[1]->identity.id); /* as the node does after an answer */
+    whole_node_restart(s.nodes[1]);
+    sim_run_for(s.sim, 120 * TL_SEC);
+    assert_int_equal(asker->left, 1);
+    assert_int_equal(tl_peers_warm(asker->peers), 0);
+    assert_int_equal(tl_relay_link_discover(asker->link, "", sim_now(s.sim)), TL_OK);
+    sim_run_for(s.sim, TO_RELAY + 5 * TL_MS);
+    tl_router_on_listed(asker->router);
+    sim_run_for(s.sim, TL_SEC);
+    assert_int_equal(tl_peers_warm(asker->peers), 1);
+    assert_int_equal(s.nodes[2]->joined, 0);
+    whole_node_ask(asker, &q, "m", "{\"model\":\"m\"}");
+    assert_answered(s.sim, &q, 5 * TL_SEC);
+    assert_true(q.first_byte_at - q.asked_at <= 2 * TO_RELAY + 5 * TL_MS);
+    question_clear(&q);
+    scene_free(&s);
+}
+
+/* A local client says what it will ask, and asks later. */
+static void a_stranger_that_will_be_asked_is_connected_to_before(void **state)
+{
+    (void)state;
+    scene s = scene_new(22, 2);
+    question_record q = {0};
+    tl_ask ask = {.model = "m", .path = "/v1/chat/completions"};
+    whole_node_serve(s.nodes[1], "m");
+    sim_run_for(s.sim, 1 * TL_SEC);
+    tl_router_prepare(s.nodes[0]->router, &ask); /* nobody is known: the relay is asked */
+    sim_run_for(s.sim, 1 * TL_SEC);
+    tl_router_prepare(s.nodes[0]->router, &ask);
+    sim_run_for(s.sim, 1 * TL_SEC);
+    assert_int_equal(s.nodes[1]->joined, 1);
+    whole_node_ask(s.nodes[0], &q, "m", "{\"model\":\"m\"}");
+    assert_answered(s.sim, &q, 5 * TL_SEC);
+    assert_true(q.first_byte_at - q.asked_at <= 2 * TO_RELAY + 5 * TL_MS);
+    question_clear(&q);
+    scene_free(&s);
+}
+
 static void auto_takes_any_model_and_changes_the_name_alone(void **state)
 {
     (void)state;
@@ -501,6 +552,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_question_finds_its_provider_and_the_answer_comes_back),
         cmocka_unit_test(a_provider_that_reads_no_first_datagram_is_asked_one_round_trip_later),
+        cmocka_unit_test(a_provider_that_served_stands_by_and_is_asked_in_one_round_trip),
+        cmocka_unit_test(a_stranger_that_will_be_asked_is_connected_to_before),
         cmocka_unit_test(auto_takes_any_model_and_changes_the_name_alone),
         cmocka_unit_test(a_model_that_nobody_serves_is_told_after_one_look),
         cmocka_unit_test(two_nodes_that_dial_at_once_end_with_one_connection),

@@ -137,6 +137,12 @@ tl_time tl_asker_first_byte(const tl_asker *a)
     return 300 * TL_SEC;
 }
 
+size_t tl_peers_warm(const tl_peers *peers)
+{
+    (void)peers;
+    return 0;
+}
+
 bool tl_peers_facts(const tl_peers *peers, const tl_peer *peer, tl_peer_facts *ret_facts)
 {
     const router_scene *s = (const router_scene *)(const void *)peers;
