@@ -3,6 +3,7 @@
 #include "crypto/identity.h"
 #include "io/coredump.h"
 #include "io/sdnotify.h"
+#include "relayd/check.h"
 #include "relayd/server.h"
 
 #include <signal.h>
@@ -97,12 +98,19 @@ int main(int argc, char **argv)
     }
     tl_err e = tl_relayd_options_parse(argc, argv, &options, &why);
     if (e) {
+        if (argc > 1 && strcmp(argv[1], "check") == 0) {
+            printf("FAIL configuration: %s\n", why.text);
+            return EXIT_FAILURE;
+        }
         fprintf(stderr, "teale-relay: %s\nSee teale-relay --help.\n", why.text);
         return e == TL_ERR_NOMEM ? EXIT_FAILURE : EXIT_USAGE;
     }
     int status = EXIT_SUCCESS;
     if (options.action == TL_RELAYD_HELP) {
         fputs(tl_relayd_help(), stdout);
+    } else if (options.action == TL_RELAYD_CHECK) {
+        signal(SIGPIPE, SIG_IGN);
+        status = tl_relayd_check(&options) ? EXIT_SUCCESS : EXIT_FAILURE;
     } else if (options.action == TL_RELAYD_VERSION) {
         puts("teale-relay " TL_VERSION);
     } else {

@@ -67,6 +67,7 @@ static const struct option long_options[] = {
 const char *tl_relayd_help(void)
 {
     return "Usage: teale-relay [OPTION]...\n"
+           "       teale-relay check [OPTION]...\n"
            "Lets Teale nodes find each other and carries what they cannot send directly.\n"
            "It cannot read what it carries: nodes encrypt end to end.\n"
            "\n"
@@ -108,10 +109,14 @@ const char *tl_relayd_help(void)
            "teale-relay(8)\n"
            "  --help, --version\n"
            "\n"
+           "With `check` it tries what these options need (certificate, names, ports, UDP, Redis) "
+           "and says\n"
+           "of each whether it works, and if not, what to do. It may run beside the relay.\n"
+           "\n"
            "Prints one line `ready ws=ws://HOST:PORT/ws [udp=ADDRESS:PORT]` when it listens. "
            "SIGTERM\n"
            "ends it when its nodes have moved (--drain-secs), SIGINT or a second SIGTERM at once.\n"
-           "Exit status: 0 ended orderly, 1 failed, 2 wrong usage.\n";
+           "Exit status: 0 ended orderly, or all is well; 1 failed; 2 wrong usage.\n";
 }
 
 typedef struct {
@@ -455,8 +460,13 @@ tl_err tl_relayd_options_parse(int argc, char **argv, tl_relayd_options *ret_opt
                              .log_level = TL_LOG_INFO};
     o->relay.memory_max = 0; /* not said: the server asks the machine */
     parsing p = {.o = o};
+    if (argc > 1 && strcmp(argv[1], "check") == 0) {
+        o->action = TL_RELAYD_CHECK;
+        argc--;
+        argv++;
+    }
     tl_err e = parse_arguments(argc, argv, &p, why);
-    if (!e && o->action == TL_RELAYD_RUN) {
+    if (!e && (o->action == TL_RELAYD_RUN || o->action == TL_RELAYD_CHECK)) {
         if (p.config)
             e = tl_relayd_settings_read(p.config, on_setting, &p, why);
         if (!e)

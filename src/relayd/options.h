@@ -19,6 +19,7 @@
 
 typedef enum {
     TL_RELAYD_RUN,
+    TL_RELAYD_CHECK,   /* tl_relayd_check, exit 0 or 1 */
     TL_RELAYD_HELP,    /* print tl_relayd_help, exit 0 */
     TL_RELAYD_VERSION, /* print TL_VERSION, exit 0 */
 } tl_relayd_action;

@@ -373,6 +373,50 @@ class Leaving(Cluster):
         self.assertEqual(a.process.returncode, 0)
 
 
+class Check(Cluster):
+    def check(self, status, *args):
+        done = subprocess.run([relayproc.BINARY_PATH, "check", *args], capture_output=True, text=True, timeout=30)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        for line in done.stdout.splitlines():
+            self.assertRegex(line, r"^(OK   |FAIL )\S")
+        self.assertEqual("FAIL " in done.stdout, status == 1, done.stdout)
+        return done.stdout
+
+    def test_what_works_is_ok_and_exit_0(self):
+        redis = self.redis(password="right")
+        out = self.check(0, "--listen", "127.0.0.1:0", "--udp", "127.0.0.1:0", "--name", "localhost", "--redis",
+                         redis.url("right"))
+        self.assertIn("OK   redis 127.0.0.1", out)
+        self.assertIn("OK   udp 127.0.0.1", out)
+        self.assertIn("OK   name localhost", out)
+
+    def test_it_may_run_beside_the_relay(self):
+        with Relay("--udp", "127.0.0.1:0") as relay:
+            udp = re.search(r"udp=(\S+)", relay.ready)[1]
+            out = self.check(0, "--listen", f"127.0.0.1:{relay.address[1]}", "--udp", udp)
+            self.assertIn("in use already", out)
+            self.assertIn("where a relay answers now", out)
+
+    def test_each_fault_is_named_with_its_remedy_and_exit_1(self):
+        redis = self.redis(password="right")
+        for args, words in ((["--redis", redis.url("wrong")], "the password is wrong; correct redis-password-file"),
+                            (["--redis", redis.url()], "it wants a password; give redis-password-file"),
+                            (["--redis", "redis://127.0.0.1:1"], "refused"),
+                            (["--redis", redis.url(), "--redis-password-file", "/nowhere"], "/nowhere"),
+                            (["--name", "no.such.name.invalid"], "make an A or AAAA record"),
+                            (["--listen", "192.0.2.1:0"], "does not have that address"),
+                            (["--udp", "192.0.2.1:0"], "give an address of this machine"),
+                            (["--tls-cert", "/none.pem", "--tls-key", "/none.key"], "/none.pem"),
+                            (["--nonsense"], "FAIL configuration: unknown option --nonsense"),
+                            (["--redis", "http://x"], "redis://[[USER]:PASSWORD@]HOST")):
+            with self.subTest(args=args):
+                self.assertIn(words, self.check(1, "--listen", "127.0.0.1:0", *args))
+
+    def test_a_udp_port_that_a_firewall_closes_is_told(self):
+        out = self.check(1, "--listen", "127.0.0.1:0", "--udp", "127.0.0.1:0", "--udp-announce", "127.0.0.1:9")
+        self.assertIn("open UDP port 9 in the firewall", out)
+
+
 class Sentinel(Cluster):
     def test_the_server_that_a_sentinel_names_is_used_and_the_next_one_after_a_failover(self):
         primary = self.redis()
