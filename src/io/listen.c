@@ -114,9 +114,9 @@ static tl_err bind_failed(const tl_addr *addr, int error, tl_why *why)
     }
 }
 
-tl_err tl_listen(tl_loop *loop, const tl_addr *addr, int backlog,
-                 void (*on_accept)(void *user, int fd, const tl_addr *remote), void *user,
-                 tl_listener **ret_listener, tl_why *why)
+static tl_err listen_tcp(tl_loop *loop, const tl_addr *addr, int backlog, bool shared,
+                         void (*on_accept)(void *user, int fd, const tl_addr *remote), void *user,
+                         tl_listener **ret_listener, tl_why *why)
 {
     struct sockaddr_storage ss;
     socklen_t len = tl_addr_to_sockaddr(addr, &ss);
@@ -124,6 +124,8 @@ tl_err tl_listen(tl_loop *loop, const tl_addr *addr, int backlog,
     if (fd < 0)
         return bind_failed(addr, errno, why);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (shared)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
     if (ss.ss_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
     if (bind(fd, (struct sockaddr *)&ss, len) < 0) {
@@ -133,6 +135,27 @@ tl_err tl_listen(tl_loop *loop, const tl_addr *addr, int backlog,
     }
     tl_err e = start(loop, fd, backlog, on_accept, user, ret_listener, why);
     return e == TL_ERR_EXISTS ? bind_failed(addr, EADDRINUSE, why) : e;
+}
+
+tl_err tl_listen(tl_loop *loop, const tl_addr *addr, int backlog,
+                 void (*on_accept)(void *user, int fd, const tl_addr *remote), void *user,
+                 tl_listener **ret_listener, tl_why *why)
+{
+    return listen_tcp(loop, addr, backlog, false, on_accept, user, ret_listener, why);
+}
+
+tl_err tl_listen_shared(tl_loop *loop, const tl_addr *addr, int backlog, bool again,
+                        void (*on_accept)(void *user, int fd, const tl_addr *remote), void *user,
+                        tl_listener **ret_listener, tl_why *why)
+{
+    if (!again) { /* the kernel would let another process of this user have the port, too */
+        tl_listener *alone;
+        tl_err e = listen_tcp(loop, addr, backlog, false, on_accept, user, &alone, why);
+        if (e)
+            return e;
+        tl_listener_free(alone);
+    }
+    return listen_tcp(loop, addr, backlog, true, on_accept, user, ret_listener, why);
 }
 
 /* --- Unix sockets --- */

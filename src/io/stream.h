@@ -78,6 +78,12 @@ typedef struct tl_listener tl_listener;
 TL_CHECK tl_err tl_listen(tl_loop *loop, const tl_addr *addr, int backlog,
                           void (*on_accept)(void *user, int fd, const tl_addr *remote), void *user,
                           tl_listener **ret_listener, tl_why *why);
+/* The same for several loops of this process, which share the port: the kernel spreads connections
+ * over them. `again`: another loop listens there already. If it does not, another program that uses
+ * the port is told as by tl_listen. */
+TL_CHECK tl_err tl_listen_shared(tl_loop *loop, const tl_addr *addr, int backlog, bool again,
+                                 void (*on_accept)(void *user, int fd, const tl_addr *remote),
+                                 void *user, tl_listener **ret_listener, tl_why *why);
 /* Listens on a Unix socket, mode 0600. If the file exists and nobody answers there, it is replaced;
  * if a process answers, TL_ERR_EXISTS. */
 TL_CHECK tl_err tl_listen_unix(tl_loop *loop, const char *path, int backlog,

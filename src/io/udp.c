@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <netinet/udp.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -120,8 +121,9 @@ static void buffer_release(receive_buffer *b)
 
 /* Takes over one use of `buffer`. NULL: there was no memory for it. */
 static tl_err open_with(receive_buffer *buffer, const tl_addr *local, size_t buffer_bytes,
-                        tl_udp **ret_udp, tl_why *why)
+                        bool joins, tl_udp **ret_udp, tl_why *why)
 {
+    int on = 1;
     tl_udp *u = calloc(1, sizeof *u);
     if (!u || !buffer) {
         buffer_release(buffer);
@@ -133,7 +135,8 @@ static tl_err open_with(receive_buffer *buffer, const tl_addr *local, size_t buf
     u->fd = socket(local->family == TL_ADDR_V6 ? AF_INET6 : AF_INET,
                    SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     tl_err e;
-    if (u->fd < 0 || set_options(u->fd, local, buffer_bytes))
+    if (u->fd < 0 || set_options(u->fd, local, buffer_bytes) ||
+        (joins && setsockopt(u->fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on)))
         e = open_failed(local, errno, why);
     else
         e = bind_to(u, local, why);
@@ -147,14 +150,60 @@ static tl_err open_with(receive_buffer *buffer, const tl_addr *local, size_t buf
 
 tl_err tl_udp_open(const tl_addr *local, size_t buffer_bytes, tl_udp **ret_udp, tl_why *why)
 {
-    return open_with(buffer_new(), local, buffer_bytes, ret_udp, why);
+    return open_with(buffer_new(), local, buffer_bytes, false, ret_udp, why);
 }
 
 tl_err tl_udp_open_beside(const tl_addr *local, size_t buffer_bytes, const tl_udp *other,
                           tl_udp **ret_udp, tl_why *why)
 {
     other->buffer->users++;
-    return open_with(other->buffer, local, buffer_bytes, ret_udp, why);
+    return open_with(other->buffer, local, buffer_bytes, false, ret_udp, why);
+}
+
+tl_err tl_udp_share(tl_udp *u, tl_why *why)
+{
+    int on = 1;
+    if (setsockopt(u->fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on))
+        return tl_why_set(why, TL_ERR_IO, "cannot share a UDP port between loops: %s",
+                          strerror(errno));
+    return TL_OK;
+}
+
+/* The kernel shows the program the datagram's bytes from the first. One that is too short for a load
+ * goes to the first socket. */
+static tl_err steer(tl_udp *u, unsigned loops, tl_why *why)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x80, 0, 4),
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0xC0, 3, 0),
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 1),
+        BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, loops),
+        BPF_STMT(BPF_RET | BPF_A, 0),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+    };
+    struct sock_fprog program = {.len = sizeof code / sizeof *code, .filter = code};
+    if (setsockopt(u->fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program))
+        return tl_why_set(why, TL_ERR_IO, "cannot share a UDP port between loops: %s",
+                          strerror(errno));
+    return TL_OK;
+}
+
+tl_err tl_udp_open_joined(const tl_addr *local, size_t buffer_bytes, unsigned loops,
+                          const tl_udp *other, tl_udp **ret_udp, tl_why *why)
+{
+    if (other)
+        other->buffer->users++;
+    tl_err e =
+        open_with(other ? other->buffer : buffer_new(), local, buffer_bytes, true, ret_udp, why);
+    if (e)
+        return e;
+    e = steer(*ret_udp, loops, why);
+    if (e) {
+        tl_udp_close(*ret_udp);
+        *ret_udp = NULL;
+    }
+    return e;
 }
 
 void tl_udp_close(tl_udp *u)

@@ -16,6 +16,13 @@ typedef struct tl_udp tl_udp;
  * TL_ERR_IO with `why`. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_udp_open(const tl_addr *local, size_t buffer_bytes, tl_udp **ret_udp,
                             tl_why *why);
+/* Lets other loops of this process open the same address. TL_ERR_IO with `why`. */
+TL_CHECK tl_err tl_udp_share(tl_udp *u, tl_why *why);
+/* Opens an address that was shared so, as one of `loops` sockets. The kernel gives each datagram to one
+ * of them: relayed packets (the first byte is 0x80 to 0xBF) by their second byte modulo `loops`, in
+ * the order in which the sockets were opened; all others to the first. `other` as below, or NULL. */
+TL_CHECK tl_err tl_udp_open_joined(const tl_addr *local, size_t buffer_bytes, unsigned loops,
+                                   const tl_udp *other, tl_udp **ret_udp, tl_why *why);
 /* Like tl_udp_open, but receives into the buffer of `other`: for many sockets with little traffic.
  * The trains of all these sockets are valid until the next tl_udp_receive on any of them. The
  * sockets may be closed in any order. */

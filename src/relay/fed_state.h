@@ -83,7 +83,7 @@ typedef struct tl_fed {
     tl_fed_claim *claims;
     tl_fed_sync all; /* our list for all far ones */
     tl_time sync_at;
-    size_t memory; /* of the nodes of others */
+    size_t memory, away; /* of the nodes of others, near and far; and how many there are */
     size_t waiting[2];
     bool congested[2];        /* by near or not */
     tl_relay_member *stalled; /* utlist of those HELD_HERE */

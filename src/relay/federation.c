@@ -170,7 +170,7 @@ static tl_fed_peer *add_peer(tl_relay *r, const tl_fed_message *m, bool near)
         free(p);
         return NULL;
     }
-    f->counters.relays++;
+    f->counters.relays += !near;
     return p;
 }
 
@@ -179,7 +179,7 @@ void tl_fed_drop_peer(tl_relay *r, tl_fed_peer *p)
     p->gone = true;
     tl_fed_clear_peer(r, p);
     HASH_DELETE(hh, r->fed->peers, p);
-    r->fed->counters.relays--;
+    r->fed->counters.relays -= !p->near;
     free(p);
 }
 

@@ -78,6 +78,7 @@ const tl_relay_node *tl_fed_node_after(const tl_relay *r, const tl_relay_node *a
 
 /* --- what operators see --- */
 typedef struct {
+    /* near ones are not counted in these two and the next two */
     uint64_t relays, away;                /* now: other relays, and their nodes */
     uint64_t forwarded_out, forwarded_in; /* messages between nodes, to and from other relays */
     uint64_t stale;                       /* messages dropped for an older epoch, */

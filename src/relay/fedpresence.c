@@ -153,7 +153,8 @@ static void forget_seat(tl_relay *r, tl_relay_node *n)
     tl_fed_seat *seat = n->away;
     DL_DELETE(seat->peer->seats, seat);
     seat->peer->count--;
-    f->counters.away--;
+    f->away--;
+    f->counters.away -= !seat->peer->near;
     f->memory -= tl_relay_node_memory(n);
     n->away = NULL;
     free(seat);
@@ -290,7 +291,7 @@ static tl_err put_profile(tl_relay *r, const tl_fed_message *m, tl_relay_node **
 static bool have_room(const tl_relay *r, const tl_relay_node *known)
 {
     const tl_fed *f = r->fed;
-    return known || (f->counters.away < TL_FED_AWAY_MAX && f->memory < r->config.memory_max / 2);
+    return known || (f->away < TL_FED_AWAY_MAX && f->memory < r->config.memory_max / 2);
 }
 
 static tl_fed_seat *take_seat(tl_relay *r, tl_fed_peer *p, tl_relay_node *n,
@@ -302,7 +303,8 @@ static tl_fed_seat *take_seat(tl_relay *r, tl_fed_peer *p, tl_relay_node *n,
     *seat = (tl_fed_seat){.node = n, .peer = p, .group = m->group, .number = ++r->last_number};
     DL_APPEND(p->seats, seat);
     p->count++;
-    r->fed->counters.away++;
+    r->fed->away++;
+    r->fed->counters.away += !p->near;
     return seat;
 }
 

@@ -22,7 +22,7 @@ static tl_err send_between(tl_relay *r, const tl_relay_node *from, const tl_rela
     m->to_epoch = to->epoch;
     if (!tl_fed_send(r, p, m))
         return TL_ERR_NOMEM;
-    f->counters.forwarded_out++;
+    f->counters.forwarded_out += !p->near;
     return TL_OK;
 }
 
@@ -156,7 +156,7 @@ static void on_forward(tl_relay *r, tl_fed_peer *p, const tl_fed_message *m)
     tl_relay_node *from, *to;
     if (!find_both(r, p, m, &from, &to))
         return;
-    r->fed->counters.forwarded_in++;
+    r->fed->counters.forwarded_in += !p->near;
     tl_signal s = {.type = m->type,
                    .type_name = tl_slice_str(tl_signal_type_name(m->type)),
                    .from = tl_slice_of(from->hex, TL_NODE_ID_HEX),

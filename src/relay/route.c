@@ -147,11 +147,18 @@ static void tell_close(tl_relay *r, tl_relay_member *m)
     tl_buf_clear(&json);
 }
 
+/* A session between two loops of this process is counted by that of its opener alone. */
+static uint64_t counts_here(const tl_relay_session *s)
+{
+    const tl_relay_node *opener = s->side[0].node;
+    return !opener->away || !opener->away->peer->near;
+}
+
 static void answered(tl_relay *r, tl_relay_session *s)
 {
     s->side[0].node->opening_count--;
     s->side[1].node->asked_count--;
-    r->counters.sessions_opening--;
+    r->counters.sessions_opening -= counts_here(s);
 }
 
 /* Ends the session and tells its members, but not the member `knows` (NULL: tells both). */
@@ -172,7 +179,7 @@ static void end_session(tl_relay *r, tl_relay_session *s, const tl_relay_node *k
     if (s->state == TL_RELAY_OPENING)
         answered(r, s);
     else
-        r->counters.sessions_active--;
+        r->counters.sessions_active -= counts_here(s);
     tl_relay_timer_set(&r->session_timers, &s->timer, TL_NEVER);
     tl_relay_conn *members[2] = {s->side[0].node->conn, s->side[1].node->conn};
     tl_relay_table_remove(&r->sessions, s);
@@ -400,7 +407,7 @@ static tl_err open_session(tl_relay *r, tl_relay_node *from, tl_relay_node *to, 
         tl_relay_account(r, to->conn);
     from->opening_count++;
     to->asked_count++;
-    r->counters.sessions_opening++;
+    r->counters.sessions_opening += counts_here(session);
     tl_relay_timer_set(&r->session_timers, &session->timer, r->now + limits->open_within);
     return TL_OK;
 }
@@ -465,8 +472,8 @@ static void on_ready(tl_relay *r, tl_relay_node *from, const tl_signal *s, const
     tl_relay_session_open(session);
     answered(r, session);
     give_back_token(from); /* others' questions must not use up a node's rate */
-    r->counters.sessions_active++;
-    r->counters.sessions_opened++;
+    r->counters.sessions_active += counts_here(session);
+    r->counters.sessions_opened += counts_here(session);
     set_session_timer(r, session);
     if (forward(r, from, session->side[0].node, tl_relay_first, t, &line))
         end_session(r, session, NULL, false);

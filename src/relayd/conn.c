@@ -49,23 +49,30 @@ void tl_relayd_conn_end(tl_relayd_conn *c)
         c->next->prev = c->prev;
     if (hub->reading == c)
         hub->reading = NULL;
+    if (c->ask)
+        *c->ask = NULL;
     hub->conn_count--;
     free(c);
 }
 
 /* --- what comes in --- */
 
+void tl_relayd_hub_see(const tl_relayd_hub *hub, tl_relayd_view *v)
+{
+    tl_relayd_view_add(v, hub->relay, hub->udp ? tl_relayd_udp_stun(hub->udp) : NULL,
+                       tl_loop_now(hub->loop));
+}
+
 /* Queues an HTTP response. False: there is no memory for it. */
-static bool answer(tl_relayd_conn *c, const tl_http1_head *head, int refusal)
+static bool answer(tl_relayd_conn *c, const tl_http1_head *head, const tl_relayd_view *view,
+                   int refusal)
 {
     tl_relayd_hub *hub = c->hub;
     tl_buf out = {0};
     bool upgraded = false;
     tl_time now = tl_loop_now(hub->loop);
     tl_err e = refusal ? tl_relayd_http_refuse(refusal, &out)
-                       : tl_relayd_http_answer(head, hub->relay,
-                                               hub->udp ? tl_relayd_udp_stun(hub->udp) : NULL,
-                                               hub->token, now, &out, &upgraded);
+                       : tl_relayd_http_answer(head, view, hub->token, &out, &upgraded);
     if (!e)
         e = tl_outqueue_add(&c->queue, tl_buf_slice(&out));
     c->own += out.len;
@@ -88,9 +95,39 @@ static size_t take_head(tl_relayd_conn *c, const uint8_t *bytes, size_t n)
     tl_err e = tl_http1_request_parse(tl_slice_of(bytes, n), &c->scanned, &head, &refusal);
     if (e == TL_ERR_SHORT)
         return 0;
-    if (!answer(c, &head, e ? refusal : 0))
+    tl_relayd_http_needs needs = e ? TL_RELAYD_NEEDS_ONE : tl_relayd_http_look(&head);
+    if (needs != TL_RELAYD_NEEDS_ONE && c->hub->ask_all) {
+        c->phase = TL_RELAYD_ASKING;
+        if (!c->hub->ask_all(c->hub->fed_user, c, tl_slice_of(bytes, head.head_n),
+                             needs == TL_RELAYD_NEEDS_PEERS))
+            tl_relayd_conn_doom(c);
+        return n;
+    }
+    tl_relayd_view view = {.leaving = tl_relay_is_leaving(c->hub->relay),
+                           .wants_peers = needs == TL_RELAYD_NEEDS_PEERS};
+    if (needs != TL_RELAYD_NEEDS_ONE)
+        tl_relayd_hub_see(c->hub, &view);
+    if (!answer(c, &head, &view, e ? refusal : 0))
         tl_relayd_conn_doom(c);
+    tl_relayd_view_clear(&view);
     return e ? n : head.head_n;
+}
+
+void tl_relayd_conn_asks(tl_relayd_conn *c, tl_relayd_conn **asker)
+{
+    c->ask = asker;
+}
+
+void tl_relayd_conn_answer(tl_relayd_conn *c, tl_slice request, const tl_relayd_view *view)
+{
+    tl_http1_head head;
+    size_t scanned = 0;
+    int refusal = 0;
+    c->ask = NULL;
+    if (tl_http1_request_parse(request, &scanned, &head, &refusal) ||
+        !answer(c, &head, view, refusal))
+        tl_relayd_conn_doom(c);
+    tl_relayd_hub_pump(c->hub);
 }
 
 static size_t take(tl_relayd_conn *c, uint8_t *bytes, size_t n)
@@ -99,7 +136,7 @@ static size_t take(tl_relayd_conn *c, uint8_t *bytes, size_t n)
     c->need = 0;
     if (c->phase == TL_RELAYD_HEAD)
         used = take_head(c, bytes, n);
-    if (c->phase == TL_RELAYD_ENDING && !c->is_ws)
+    if (c->phase == TL_RELAYD_ASKING || (c->phase == TL_RELAYD_ENDING && !c->is_ws))
         return n;
     if (c->phase != TL_RELAYD_HEAD && used < n) {
         size_t of_frames = 0;
@@ -196,7 +233,9 @@ static tl_err read_own(tl_relayd_conn *c, bool *ret_more)
 static void on_ended(tl_relayd_conn *c)
 {
     c->read_ended = true;
-    if (c->phase != TL_RELAYD_ENDING || !c->blocked)
+    if (c->phase == TL_RELAYD_ASKING)
+        tl_stream_want_read(c->stream, false); /* it still gets its answer */
+    else if (c->phase != TL_RELAYD_ENDING || !c->blocked)
         tl_relayd_conn_doom(c); /* otherwise the queue is sent first */
     tl_relayd_hub_pump(c->hub);
 }

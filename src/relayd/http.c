@@ -77,8 +77,8 @@ static bool is_token(tl_slice given, const char *token)
     return sodium_memcmp(a, b, sizeof a) == 0;
 }
 
-static tl_err peers(const tl_http1_head *head, const tl_relay *relay, const char *token,
-                    tl_time now, tl_buf *out)
+static tl_err peers(const tl_http1_head *head, const tl_relayd_view *v, const char *token,
+                    tl_buf *out)
 {
     if (!*token)
         return refuse(out, 404, "", "No admin token is configured, so there is no /peers.\n");
@@ -93,61 +93,80 @@ static tl_err peers(const tl_http1_head *head, const tl_relay *relay, const char
         !is_token((tl_slice){auth.p + n, auth.n - n}, token))
         return refuse(out, 403, "", "That is not the operator's token.\n");
     tl_buf body = {0};
-    tl_err e = tl_relayd_write_peers(relay, now, &body);
+    tl_err e = v->failed ? TL_ERR_NOMEM : tl_buf_append_str(&body, "{\"peers\":[");
+    if (!e)
+        e = tl_buf_append(&body, tl_buf_slice(&v->peers));
+    if (!e)
+        e = tl_buf_append_str(&body, "]}");
     if (!e)
         e = respond(out, 200, "", "application/json", tl_buf_slice(&body));
     tl_buf_clear(&body);
     return e;
 }
 
-static tl_err health(const tl_relay *relay, tl_time now, tl_buf *out)
+static tl_err health(const tl_relayd_view *v, tl_buf *out)
 {
     tl_buf body = {0};
-    tl_err e = tl_relayd_write_health(relay, now, &body);
+    tl_err e = tl_relayd_write_health(v, &body);
     if (!e)
-        e = respond(out, tl_relay_is_leaving(relay) ? 503 : 200, "", "application/json",
-                    tl_buf_slice(&body));
+        e = respond(out, v->leaving ? 503 : 200, "", "application/json", tl_buf_slice(&body));
     tl_buf_clear(&body);
     return e;
 }
 
-static tl_err metrics(const tl_relay *relay, const tl_stunserver *stun, tl_time now, tl_buf *out)
+static tl_err metrics(const tl_relayd_view *v, tl_buf *out)
 {
     tl_buf body = {0};
-    tl_err e = tl_relayd_write_metrics(tl_relay_counters_of(relay), tl_relay_datagrams_of(relay),
-                                       stun ? tl_stunserver_counters(stun) : NULL, &body);
+    tl_err e =
+        tl_relayd_write_metrics(&v->relay, &v->datagrams, v->has_stun ? &v->stun : NULL, &body);
     if (!e)
-        e = tl_relayd_write_cluster(relay, now, &body);
+        e = tl_relayd_write_cluster(v, &body);
     if (!e)
         e = respond(out, 200, "", "text/plain; version=0.0.4; charset=utf-8", tl_buf_slice(&body));
     tl_buf_clear(&body);
     return e;
 }
 
-tl_err tl_relayd_http_answer(const tl_http1_head *head, const tl_relay *relay,
-                             const tl_stunserver *stun, const char *token, tl_time now, tl_buf *out,
-                             bool *ret_upgraded)
+typedef enum { AT_NOTHING, AT_WS, AT_HEALTH, AT_METRICS, AT_PEERS } place;
+
+static place place_of(const tl_http1_head *head)
 {
-    *ret_upgraded = false;
     tl_slice path = head->target;
     const uint8_t *query =
         memchr(path.p, '?', path.n); /* clients send /ws?node=...; the query is ignored */
     if (query)
         path.n = (size_t)(query - path.p);
-    bool is_ws = tl_slice_eq(path, TL_SLICE_LIT("/ws"));
-    bool is_health = tl_slice_eq(path, TL_SLICE_LIT("/health"));
-    bool is_metrics = tl_slice_eq(path, TL_SLICE_LIT("/metrics"));
-    if (!is_ws && !is_health && !is_metrics && !tl_slice_eq(path, TL_SLICE_LIT("/peers")))
+    if (tl_slice_eq(path, TL_SLICE_LIT("/ws")))
+        return AT_WS;
+    if (tl_slice_eq(path, TL_SLICE_LIT("/health")))
+        return AT_HEALTH;
+    if (tl_slice_eq(path, TL_SLICE_LIT("/metrics")))
+        return AT_METRICS;
+    return tl_slice_eq(path, TL_SLICE_LIT("/peers")) ? AT_PEERS : AT_NOTHING;
+}
+
+tl_relayd_http_needs tl_relayd_http_look(const tl_http1_head *head)
+{
+    place at = place_of(head);
+    if (at < AT_HEALTH)
+        return TL_RELAYD_NEEDS_ONE;
+    return at == AT_PEERS ? TL_RELAYD_NEEDS_PEERS : TL_RELAYD_NEEDS_ALL;
+}
+
+tl_err tl_relayd_http_answer(const tl_http1_head *head, const tl_relayd_view *view,
+                             const char *token, tl_buf *out, bool *ret_upgraded)
+{
+    *ret_upgraded = false;
+    place at = place_of(head);
+    if (at == AT_NOTHING)
         return refuse(out, 404, "", "Here are /ws, /health and /metrics.\n");
     if (!tl_slice_eq(head->method, TL_SLICE_LIT("GET")))
         return refuse(out, 405, "Allow: GET\r\n", "Only GET is answered here.\n");
-    if (is_ws && tl_relay_is_leaving(relay))
+    if (at == AT_WS && view->leaving)
         return refuse(out, 503, "Retry-After: 1\r\n", "This relay ends; use another.\n");
-    if (is_ws)
+    if (at == AT_WS)
         return upgrade(head, out, ret_upgraded);
-    if (is_health)
-        return health(relay, now, out);
-    if (is_metrics)
-        return metrics(relay, stun, now, out);
-    return peers(head, relay, token, now, out);
+    if (at == AT_HEALTH)
+        return health(view, out);
+    return at == AT_METRICS ? metrics(view, out) : peers(head, view, token, out);
 }

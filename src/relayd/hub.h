@@ -9,6 +9,7 @@
 #include "relayd/options.h"
 #include "relayd/outqueue.h"
 #include "relayd/udp.h"
+#include "relayd/view.h"
 
 /* The most bytes of one read, and the longest frame that is read without a buffer of its own. It
  * fits the second-level cache, and gathers hundreds of small messages into one write. */
@@ -45,6 +46,11 @@ struct tl_relayd_hub {
     void (*on_fed)(void *user, tl_fed_output out); /* carries it, and takes over its chunk; NULL:
                                                       the relay stands alone */
     void *fed_user;
+    /* Hands a datagram to another loop; NULL: there is one loop. */
+    void (*pass)(void *fed_user, size_t loop, const tl_burst_way *way, tl_slice bytes);
+    /* Asks all loops what operators see, and then calls tl_relayd_conn_answer; false: no memory. NULL as
+     * above. */
+    bool (*ask_all)(void *fed_user, tl_relayd_conn *c, tl_slice request, bool with_peers);
     void (*on_last_conn)(void *user); /* called when the last connection has ended; may be NULL */
     void *user;
     struct iovec iov[TL_RELAYD_IOV_MAX];
@@ -52,10 +58,12 @@ struct tl_relayd_hub {
 
 /*  HEAD --101--> FRAMES --CLOSE--> ENDING
  *     \-----any other answer---------^
+ *      \--> ASKING --all answered-----/
  *
  * ENDING: what is queued goes out, then a half-close; what comes in is thrown away. */
 typedef enum {
     TL_RELAYD_HEAD,   /* reads an HTTP request */
+    TL_RELAYD_ASKING, /* the other loops are asked for its answer */
     TL_RELAYD_FRAMES, /* reads WebSocket frames */
     TL_RELAYD_ENDING,
 } tl_relayd_phase;
@@ -74,6 +82,7 @@ struct tl_relayd_conn {
     size_t scanned;  /* HEAD: how many bytes of the head were looked at */
     size_t own;      /* bytes at the front of the queue that are HTTP and not the machine's */
     uint32_t piece_first, piece_last; /* index + 1; 0: none */
+    tl_relayd_conn **ask; /* ASKING: who answers it knows it by this; set to NULL when it ends */
     tl_relayd_phase phase;
     bool is_ws; /* in ENDING: it came from FRAMES, not from HEAD */
     bool is_dirty, is_doomed;
@@ -90,6 +99,13 @@ void tl_relayd_hub_clear(tl_relayd_hub *hub);
 void tl_relayd_hub_accept(tl_relayd_hub *hub, int fd, const tl_addr *remote, tl_tls *tls);
 /* To call after each input to the machine: carries out its answers. */
 void tl_relayd_hub_pump(tl_relayd_hub *hub);
+
+/* Adds what this loop has. */
+void tl_relayd_hub_see(const tl_relayd_hub *hub, tl_relayd_view *v);
+/* ask_all took the question; *asker is set to NULL when the connection ends before the answer. */
+void tl_relayd_conn_asks(tl_relayd_conn *c, tl_relayd_conn **asker);
+/* The answer that ask_all was asked for. */
+void tl_relayd_conn_answer(tl_relayd_conn *c, tl_slice request, const tl_relayd_view *view);
 
 /* --- between hub.c and conn.c --- */
 /* NULL if the machine refuses or memory runs out; `fd` is closed then. */

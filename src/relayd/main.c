@@ -4,7 +4,7 @@
 #include "io/coredump.h"
 #include "io/sdnotify.h"
 #include "relayd/check.h"
-#include "relayd/server.h"
+#include "relayd/loops.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 
 #define EXIT_USAGE 2
 
-static tl_relayd_server *server;
+static tl_relayd_loops *loops;
 static tl_loop *loop;
 static bool ending;
 
@@ -21,7 +21,7 @@ static void on_terminate(void *user, int signo)
 {
     (void)user;
     if (ending) {
-        tl_loop_stop(loop); /* asked a second time: end at once */
+        tl_relayd_loops_stop(loops); /* asked a second time: end at once */
         return;
     }
     ending = true;
@@ -30,15 +30,15 @@ static void on_terminate(void *user, int signo)
                            : "SIGTERM: the nodes are told to move (again: ends at once)");
     (void)!tl_sdnotify("STOPPING=1");
     if (signo == SIGINT)
-        tl_relayd_server_shutdown(server);
+        tl_relayd_loops_shutdown(loops);
     else
-        tl_relayd_server_drain(server);
+        tl_relayd_loops_drain(loops);
 }
 
 static void on_reload(void *user, int signo)
 {
     (void)user, (void)signo;
-    tl_relayd_server_reload(server);
+    tl_relayd_loops_reload(loops);
 }
 
 static void to_stderr(void *user, tl_log_level level, const char *line)
@@ -51,7 +51,7 @@ static void to_stderr(void *user, tl_log_level level, const char *line)
 static tl_err say_ready(tl_why *why)
 {
     tl_buf line = {0};
-    tl_err e = tl_relayd_server_write_ready(server, &line);
+    tl_err e = tl_relayd_loops_write_ready(loops, &line);
     if (!e && (fwrite(tl_buf_begin(&line), 1, line.len, stdout) != line.len || fflush(stdout) != 0))
         e = tl_why_set(why, TL_ERR_IO, "cannot write the ready line to standard output");
     tl_buf_clear(&line);
@@ -67,7 +67,7 @@ static int run(const tl_relayd_options *options)
     tl_why why = {"out of memory"};
     tl_err e = tl_loop_new(&loop);
     if (!e)
-        e = tl_relayd_server_new(loop, options, &server, &why);
+        e = tl_relayd_loops_new(loop, options, &loops, &why);
     if (!e)
         e = tl_sigwatch_new(loop, SIGTERM, on_terminate, NULL, &signals[0]);
     if (!e)
@@ -76,11 +76,11 @@ static int run(const tl_relayd_options *options)
         e = tl_sigwatch_new(loop, SIGHUP, on_reload, NULL, &signals[2]);
     if (!e)
         e = say_ready(&why);
+    if (!e)
+        e = tl_relayd_loops_run(loops, &why);
     if (e)
         fprintf(stderr, "teale-relay: %s\n", why.text);
-    else
-        tl_loop_run(loop);
-    tl_relayd_server_free(server);
+    tl_relayd_loops_free(loops);
     for (size_t i = 0; i < SIGNALS; i++)
         tl_sigwatch_free(signals[i]);
     tl_loop_free(loop);

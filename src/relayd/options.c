@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -33,6 +34,7 @@ typedef enum {
     SET_RELAY_ID,
     SET_CLUSTER_TTL_SECS,
     SET_DRAIN_SECS,
+    SET_THREADS,
     OPT_CONFIG, /* from here on only on the command line */
     OPT_HELP,
     OPT_VERSION,
@@ -58,6 +60,7 @@ static const struct option long_options[] = {
     {"relay-id", required_argument, NULL, SET_RELAY_ID},
     {"cluster-ttl-secs", required_argument, NULL, SET_CLUSTER_TTL_SECS},
     {"drain-secs", required_argument, NULL, SET_DRAIN_SECS},
+    {"threads", required_argument, NULL, SET_THREADS},
     {"config", required_argument, NULL, OPT_CONFIG},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
@@ -104,6 +107,9 @@ const char *tl_relayd_help(void)
            "  --drain-secs N          on SIGTERM nodes are told to move, and have so long, 0 to "
            "3600\n"
            "                          (30)\n"
+           "  --threads N             as many loops, each on a processor of its own, 1 to 64, or "
+           "auto\n"
+           "                          (1)\n"
            "  --log-level LEVEL       error, warn, info or debug (info)\n"
            "  --config FILE           the same settings as lines `key = value`: see "
            "teale-relay(8)\n"
@@ -284,6 +290,23 @@ static tl_err set_drain(tl_relayd_options *o, const char *text, tl_why *why)
     return TL_OK;
 }
 
+static tl_err set_threads(tl_relayd_options *o, const char *text, tl_why *why)
+{
+    char *end;
+    unsigned long n = strtoul(text, &end, 10);
+    if (strcmp(text, "auto") == 0) {
+        cpu_set_t mine; /* those that this process may use */
+        n = sched_getaffinity(0, sizeof mine, &mine) == 0 ? (unsigned long)CPU_COUNT(&mine) : 1;
+        o->threads = (unsigned)(n < TL_RELAYD_THREADS_MAX ? n : TL_RELAYD_THREADS_MAX);
+        return TL_OK;
+    }
+    if (*text < '0' || *text > '9' || *end || n < 1 || n > TL_RELAYD_THREADS_MAX)
+        return tl_why_set(why, TL_ERR_INVALID, "threads: %s is not auto, nor from 1 to %d",
+                          tl_log_safe(tl_slice_str(text)).text, TL_RELAYD_THREADS_MAX);
+    o->threads = (unsigned)n;
+    return TL_OK;
+}
+
 /* Applies one setting. `text` is "" for a switch that is on. */
 static tl_err apply(tl_relayd_options *o, setting what, const char *text, tl_why *why)
 {
@@ -303,6 +326,7 @@ static tl_err apply(tl_relayd_options *o, setting what, const char *text, tl_why
         return set_bytes("max-memory", text, TL_RELAYD_MEMORY_MIN, TL_RELAYD_MEMORY_MAX,
                          &o->relay.memory_max, why);
     case SET_LOG_LEVEL: return set_log_level(o, text, why);
+    case SET_THREADS: return set_threads(o, text, why);
     case SET_DRAIN_SECS: return set_drain(o, text, why);
     case SET_REDIS:
     case SET_REDIS_PASSWORD_FILE:
@@ -354,7 +378,8 @@ static tl_err apply_json(parsing *p, const struct option *l, const json_t *value
         return json_is_true(value) ? apply(p->o, l->val, "", why) : TL_OK;
     }
     bool is_size = l->val == SET_MAX_MESSAGE || l->val == SET_MAX_MEMORY ||
-                   l->val == SET_CLUSTER_TTL_SECS || l->val == SET_DRAIN_SECS;
+                   l->val == SET_CLUSTER_TTL_SECS || l->val == SET_DRAIN_SECS ||
+                   l->val == SET_THREADS;
     if (json_is_integer(value) && is_size) {
         snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value));
         return apply(p->o, l->val, number, why);
@@ -457,6 +482,7 @@ tl_err tl_relayd_options_parse(int argc, char **argv, tl_relayd_options *ret_opt
     *o = (tl_relayd_options){.relay = tl_relay_config_default(),
                              .cluster = tl_relayd_cluster_default(),
                              .drain_secs = 30,
+                             .threads = 1,
                              .log_level = TL_LOG_INFO};
     o->relay.memory_max = 0; /* not said: the server asks the machine */
     parsing p = {.o = o};

@@ -16,6 +16,7 @@
 #define TL_RELAYD_MEMORY_MAX  (1ull << 40)
 #define TL_RELAYD_TOKEN_MAX   256
 #define TL_RELAYD_DRAIN_MAX   3600
+#define TL_RELAYD_THREADS_MAX 64
 
 typedef enum {
     TL_RELAYD_RUN,
@@ -45,6 +46,7 @@ typedef struct {
     tl_relay_config relay;              /* names, legacy_clients, message_max; memory_max, 0: of the
                                            machine's what is due */
     tl_relayd_cluster_options cluster;
+    unsigned threads;    /* loops, each in a thread; at least 1 */
     unsigned drain_secs; /* how long nodes may take to move when the relay is to end */
     tl_log_level log_level;
 } tl_relayd_options;

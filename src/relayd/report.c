@@ -233,10 +233,10 @@ tl_err tl_relayd_write_metrics(const tl_relay_counters *relay, const tl_tokens_c
 
 /* --- those of the cluster --- */
 
-tl_err tl_relayd_write_cluster(const tl_relay *relay, tl_time now, tl_buf *out)
+tl_err tl_relayd_write_cluster(const tl_relayd_view *v, tl_buf *out)
 {
-    const tl_fed_counters *c = tl_fed_counters_of(relay);
-    if (!c)
+    const tl_fed_counters *c = &v->fed;
+    if (!v->far)
         return TL_OK;
     const family families[] = {
         {"teale_relay_cluster_relays", "gauge", "Other relays of the cluster now.", c->relays},
@@ -261,18 +261,17 @@ tl_err tl_relayd_write_cluster(const tl_relay *relay, tl_time now, tl_buf *out)
     for (size_t i = 0; !e && i < sizeof families / sizeof *families; i++)
         e = write_family(out, &families[i]);
     const family up = {"teale_relay_redis_up", "gauge",
-                       "1: Redis answers, and this relay has its lease.", tl_fed_is_up(relay, now)};
-    return !e && tl_fed_has_far(relay) ? write_family(out, &up) : e;
+                       "1: Redis answers, and this relay has its lease.", v->far_is_up};
+    return e ? e : write_family(out, &up);
 }
 
 /* --- JSON --- */
 
-tl_err tl_relayd_write_health(const tl_relay *relay, tl_time now, tl_buf *out)
+tl_err tl_relayd_write_health(const tl_relayd_view *v, tl_buf *out)
 {
-    const char *redis = tl_fed_is_up(relay, now) ? ",\"redis\":\"ok\"" : ",\"redis\":\"down\"";
-    return tl_buf_printf(
-        out, "{\"ok\":%s,\"peers\":%" PRIu64 "%s}", tl_relay_is_leaving(relay) ? "false" : "true",
-        tl_relay_counters_of(relay)->nodes_registered, tl_fed_has_far(relay) ? redis : "");
+    const char *redis = v->far_is_up ? ",\"redis\":\"ok\"" : ",\"redis\":\"down\"";
+    return tl_buf_printf(out, "{\"ok\":%s,\"peers\":%" PRIu64 "%s}", v->leaving ? "false" : "true",
+                         v->relay.nodes_registered, v->far ? redis : "");
 }
 
 static tl_err write_peer(const tl_relay_node_report *p, tl_buf *out)
@@ -292,16 +291,14 @@ tl_err tl_relayd_write_peers(const tl_relay *relay, tl_time now, tl_buf *out)
 {
     size_t before = out->len;
     tl_relay_node_report peer;
-    const char *between = "";
-    tl_err e = tl_buf_append_str(out, "{\"peers\":[");
+    tl_err e = TL_OK;
     for (const tl_relay_node *at = NULL;
-         !e && (at = tl_relay_node_after(relay, at, now, &peer)) != NULL; between = ",") {
-        e = tl_buf_append_str(out, between);
+         !e && (at = tl_relay_node_after(relay, at, now, &peer)) != NULL;) {
+        if (out->len)
+            e = tl_buf_append_str(out, ",");
         if (!e)
             e = write_peer(&peer, out);
     }
-    if (!e)
-        e = tl_buf_append_str(out, "]}");
     if (e)
         out->len = before;
     return e;

@@ -3,6 +3,7 @@
 #include "io/sysinfo.h"
 #include "relayd/cluster.h"
 #include "relayd/hub.h"
+#include "relayd/loops.h"
 #include "relayd/udp.h"
 
 #include <netdb.h>
@@ -10,10 +11,13 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-#define BACKLOG      1024 /* many nodes reconnect at once after a restart */
-#define SOCKETS_MAX  (4 * TL_RELAYD_LISTEN_MAX)
-#define DRAIN_LOOK   (100 * TL_MS) /* between two looks whether all have moved */
-#define RESERVED_FDS 64            /* for listeners, the loop, and files that are read again */
+#define BACKLOG     1024 /* many nodes reconnect at once after a restart */
+#define SOCKETS_MAX (4 * TL_RELAYD_LISTEN_MAX)
+#define DRAIN_LOOK  (100 * TL_MS) /* between two looks whether all have moved */
+#define NEAR_LOOK_AT                                                                               \
+    (4u << 20) /* bytes in another loop's mailbox: from here on it is looked at again */
+#define NEAR_LOOK    (2 * TL_MS)
+#define RESERVED_FDS 64 /* for listeners, the loop, and files that are read again */
 
 typedef struct {
     tl_relayd_server *server;
@@ -23,6 +27,9 @@ typedef struct {
 
 struct tl_relayd_server {
     tl_loop *loop;
+    tl_relayd_loops *loops; /* NULL: this is the only one */
+    size_t index;           /* among them */
+    tl_timer near_timer;    /* looks whether a full mailbox has emptied */
     tl_rand rand;
     tl_relay *relay;
     tl_relayd_hub hub;
@@ -68,11 +75,13 @@ static tl_err listen_at(tl_relayd_server *s, const tl_addr *addr, bool tls, tl_w
         return tl_why_set(why, TL_ERR_INVALID, "more than %d addresses to listen on", SOCKETS_MAX);
     relayd_socket *at = &s->sockets[s->socket_count];
     *at = (relayd_socket){.server = s, .tls = tls};
-    tl_err e = tl_listen(s->loop, addr, BACKLOG, on_accept, at, &at->listener, why);
+    tl_err e = s->loops ? tl_listen_shared(s->loop, addr, BACKLOG, s->index > 0, on_accept, at,
+                                           &at->listener, why)
+                        : tl_listen(s->loop, addr, BACKLOG, on_accept, at, &at->listener, why);
     if (e)
         return e;
     s->socket_count++;
-    if (!tls && !tl_addr_is_loopback(addr)) {
+    if (!tls && s->index == 0 && !tl_addr_is_loopback(addr)) {
         char text[TL_ADDR_TEXT_MAX];
         tl_addr_write(text, addr);
         tl_log(
@@ -112,7 +121,7 @@ static tl_err listen_endpoint(tl_relayd_server *s, const tl_relayd_endpoint *at,
 
 /* Each connection needs a descriptor. With this limit the relay refuses with a reason, before the
  * kernel refuses without one. */
-static void fit_descriptors(tl_relay_config *config)
+static void fit_descriptors(tl_relay_config *config, bool tells)
 {
     struct rlimit rl;
     if (getrlimit(RLIMIT_NOFILE, &rl) < 0)
@@ -123,8 +132,10 @@ static void fit_descriptors(tl_relay_config *config)
     rlim_t room = rl.rlim_cur > 2 * RESERVED_FDS ? rl.rlim_cur - RESERVED_FDS : RESERVED_FDS;
     if (room >= config->conns_max)
         return;
-    tl_log(TL_LOG_INFO, "room for %llu connections only: raise the limit of open files (ulimit -n)",
-           (unsigned long long)room);
+    if (tells)
+        tl_log(TL_LOG_INFO,
+               "room for %llu connections only: raise the limit of open files (ulimit -n)",
+               (unsigned long long)room);
     config->conns_max = (uint32_t)room;
     if (config->unregistered_max > config->conns_max / 4)
         config->unregistered_max = config->conns_max / 4;
@@ -195,7 +206,9 @@ static tl_err start_udp(tl_relayd_server *s, const tl_relayd_options *o, tl_rela
 {
     if (o->udp_count == 0)
         return TL_OK;
-    tl_err e = tl_relayd_udp_new(s->loop, o->udp, o->udp_count, &s->udp, why);
+    tl_err e =
+        tl_relayd_udp_new(s->loop, o->udp, o->udp_count, (unsigned)s->index,
+                          s->loops ? (unsigned)tl_relayd_loops_count(s->loops) : 1, &s->udp, why);
     if (e)
         return e;
     announce(o, tl_relayd_udp_addr(s->udp), config);
@@ -228,10 +241,69 @@ static void judge_certificate(const tl_relayd_server *s)
 
 /* --- the cluster --- */
 
+static void look_at_mailboxes(void *user)
+{
+    tl_relayd_server *s = user;
+    size_t waiting = tl_relayd_loops_waiting(s->loops);
+    tl_fed_on_waiting(s->relay, true, waiting, tl_loop_now(s->loop));
+    if (waiting >= NEAR_LOOK_AT)
+        tl_timer_set(&s->near_timer, tl_loop_now(s->loop) + NEAR_LOOK);
+    tl_relayd_hub_pump(&s->hub);
+}
+
+static void post(tl_relayd_server *s, const tl_fed_output *out)
+{
+    size_t waiting = s->loops ? tl_relayd_loops_post(s->loops, s->index, out) : 0;
+    if (waiting < NEAR_LOOK_AT)
+        tl_fed_on_waiting(s->relay, true, waiting, tl_loop_now(s->loop));
+    else if (s->near_timer.at == TL_NEVER)
+        tl_timer_set(&s->near_timer, tl_loop_now(s->loop));
+    tl_relay_chunk_unref(out->chunk);
+}
+
 static void on_fed(void *user, tl_fed_output out)
 {
     tl_relayd_server *s = user;
-    tl_relayd_cluster_output(s->cluster, out);
+    if (out.kind == TL_FED_TO_NEAR || (out.kind == TL_FED_SEND && out.near))
+        post(s, &out);
+    else if (s->cluster)
+        tl_relayd_cluster_output(s->cluster, out);
+    else
+        tl_relay_chunk_unref(out.chunk);
+}
+
+static bool ask_all(void *user, tl_relayd_conn *c, tl_slice request, bool with_peers)
+{
+    tl_relayd_server *s = user;
+    return tl_relayd_loops_ask(s->loops, s->index, c, request, with_peers);
+}
+
+static void pass(void *user, size_t loop, const tl_burst_way *way, tl_slice bytes)
+{
+    tl_relayd_server *s = user;
+    tl_relayd_loops_pass(s->loops, loop, way, bytes);
+}
+
+void tl_relayd_server_on_near(tl_relayd_server *s, tl_slice bytes)
+{
+    tl_fed_on_message(s->relay, bytes, true, tl_loop_now(s->loop));
+}
+
+void tl_relayd_server_on_datagram(tl_relayd_server *s, const tl_burst_way *way, uint8_t *bytes,
+                                  size_t n)
+{
+    tl_relay_on_datagrams(s->relay, way, bytes, n, n, tl_loop_now(s->loop));
+}
+
+void tl_relayd_server_pump(tl_relayd_server *s)
+{
+    tl_relayd_hub_pump(&s->hub);
+    check_ended(s);
+}
+
+void tl_relayd_server_see(const tl_relayd_server *s, tl_relayd_view *v)
+{
+    tl_relayd_hub_see(&s->hub, v);
 }
 
 static void on_cluster_input(void *user)
@@ -241,29 +313,46 @@ static void on_cluster_input(void *user)
     check_ended(s);
 }
 
-static tl_err start_cluster(tl_relayd_server *s, const tl_relayd_cluster_options *o, tl_why *why)
+static tl_err start_cluster(tl_relayd_server *s, const tl_relayd_cluster_options *o,
+                            const tl_relayd_place *place, tl_why *why)
 {
-    char id[TL_FED_ID_MAX + 1];
-    uint8_t random[8];
-    if (!o->on)
+    char id[TL_FED_ID_MAX + 1], process[TL_FED_ID_MAX + 1] = "";
+    if (!o->on && !s->loops)
         return TL_OK;
-    tl_rand_bytes(&s->rand, random, sizeof random);
-    tl_hex_write(id, random, sizeof random);
-    if (o->id[0])
-        snprintf(id, sizeof id, "%s", o->id);
-    tl_fed_config config = {.id = id, .ttl = o->ttl_secs * TL_SEC, .far = true};
+    if (s->loops) {
+        snprintf(id, sizeof id, "%.48s.%zu", place->process, place->index);
+        snprintf(process, sizeof process, "%.48s.", place->process);
+    } else {
+        snprintf(id, sizeof id, "%s", place->process);
+    }
+    s->hub.on_fed = on_fed;
+    s->hub.fed_user = s;
+    s->hub.ask_all = s->loops ? ask_all : NULL;
+    s->hub.pass = s->loops ? pass : NULL;
+    tl_fed_config config = {.id = id, .ttl = o->ttl_secs * TL_SEC, .far = o->on};
     tl_err e = tl_relay_federate(s->relay, &config, tl_loop_now(s->loop));
     if (e)
         return tl_why_set(why, e, "out of memory");
-    e = tl_relayd_cluster_new(s->loop, o, id, "", s->relay, on_cluster_input, s, &s->cluster, why);
-    if (e)
-        return e;
-    s->hub.on_fed = on_fed;
-    s->hub.fed_user = s;
-    return TL_OK;
+    return o->on ? tl_relayd_cluster_new(s->loop, o, id, process, s->relay, on_cluster_input, s,
+                                         &s->cluster, why)
+                 : TL_OK;
 }
 
-static tl_err start(tl_relayd_server *s, const tl_relayd_options *o, tl_why *why)
+/* Connections are spread evenly over the loops, but for chance: each gets its part of the bounds, and
+ * a quarter more of those that are counted by address. */
+static void share_bounds(tl_relay_config *config, size_t loops)
+{
+    uint32_t n = (uint32_t)loops;
+    config->memory_max /= loops;
+    config->conns_max = config->conns_max / n + config->conns_max / n / 4;
+    config->unregistered_max /= n;
+    config->conns_per_address_max = config->conns_per_address_max / n * 5 / 4 + 1;
+    config->unregistered_per_address_max = config->unregistered_per_address_max / n * 5 / 4 + 1;
+    config->unregistered_per_site_max = config->unregistered_per_site_max / n * 5 / 4 + 1;
+}
+
+static tl_err start(tl_relayd_server *s, const tl_relayd_options *o, const tl_relayd_place *place,
+                    tl_why *why)
 {
     tl_relay_config config = o->relay;
     s->name_count = config.name_count;
@@ -271,8 +360,10 @@ static tl_err start(tl_relayd_server *s, const tl_relayd_options *o, tl_why *why
     tl_err e = copy_files(s, o);
     if (e)
         return tl_why_set(why, e, "out of memory");
-    fit_descriptors(&config);
+    fit_descriptors(&config, s->index == 0);
     fit_memory(&config);
+    if (s->loops)
+        share_bounds(&config, tl_relayd_loops_count(s->loops));
     e = start_udp(s, o, &config, why);
     if (e)
         return e;
@@ -281,7 +372,7 @@ static tl_err start(tl_relayd_server *s, const tl_relayd_options *o, tl_why *why
         e = tl_relayd_hub_init(&s->hub, s->loop, s->relay);
     if (e)
         return tl_why_set(why, e, "out of memory");
-    e = start_cluster(s, &o->cluster, why);
+    e = start_cluster(s, &o->cluster, place, why);
     if (e)
         return e;
     s->hub.udp = s->udp;
@@ -291,7 +382,7 @@ static tl_err start(tl_relayd_server *s, const tl_relayd_options *o, tl_why *why
         e = tl_relayd_token_read(s->admin_token_file, s->hub.token, why);
     if (!e && s->tls_cert)
         e = tl_tls_server(s->tls_cert, s->tls_key, &s->tls, why);
-    if (!e && s->tls_cert)
+    if (!e && s->tls_cert && s->index == 0)
         judge_certificate(s);
     for (size_t i = 0; !e && i < o->listen_count; i++)
         e = listen_endpoint(s, &o->listen[i], why);
@@ -327,26 +418,48 @@ void tl_relayd_server_drain(tl_relayd_server *s)
 }
 
 tl_err tl_relayd_server_new(tl_loop *loop, const tl_relayd_options *options,
-                            tl_relayd_server **ret_server, tl_why *why)
+                            const tl_relayd_place *place, tl_relayd_server **ret_server,
+                            tl_why *why)
 {
     tl_relayd_server *s = calloc(1, sizeof *s);
     if (!s)
         return tl_why_set(why, TL_ERR_NOMEM, "out of memory");
     s->loop = loop;
+    s->loops = place->loops;
+    s->index = place->index;
     s->rand = tl_rand_system();
     s->drain_secs = options->drain_secs;
     tl_timer_init(&s->farewell, loop, on_farewell_over, s);
     tl_timer_init(&s->drain, loop, on_drain, s);
-    tl_err e = start(s, options, why);
+    tl_timer_init(&s->near_timer, loop, look_at_mailboxes, s);
+    tl_err e = start(s, options, place, why);
     if (e) {
         tl_relayd_server_free(s);
         return e;
     }
     s->hub.on_last_conn = on_last_conn;
     s->hub.user = s;
-    advise(options);
+    if (s->index == 0)
+        advise(options);
     *ret_server = s;
     return TL_OK;
+}
+
+void tl_relayd_server_fix_ports(const tl_relayd_server *s, tl_relayd_options *options)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < options->listen_count && at < s->socket_count; i++) {
+        tl_addr a = tl_listener_addr(s->sockets[at].listener);
+        if (!options->listen[i].port) { /* port 0 of a name with two addresses has two ports */
+            options->listen[i].port = a.port;
+            tl_addr_write_ip(options->listen[i].host, &a);
+        }
+        at++;
+    }
+    if (s->udp)
+        for (size_t i = 0; i < options->udp_count; i++)
+            options->udp[i].port =
+                options->udp[i].port ? options->udp[i].port : tl_relayd_udp_addr(s->udp).port;
 }
 
 tl_err tl_relayd_server_write_ready(const tl_relayd_server *s, tl_buf *out)
@@ -424,6 +537,7 @@ void tl_relayd_server_free(tl_relayd_server *s)
     stop_listening(s);
     tl_timer_stop(&s->farewell);
     tl_timer_stop(&s->drain);
+    tl_timer_stop(&s->near_timer);
     if (s->hub.buffer)
         tl_relayd_hub_clear(&s->hub);
     tl_relayd_cluster_free(s->cluster);

@@ -33,6 +33,7 @@ struct tl_relayd_udp {
     tl_loop *loop;
     tl_relayd_hub *hub; /* NULL: not attached yet */
     tl_stunserver *stun;
+    unsigned index, loops;       /* which of the loops that share the addresses */
     relayd_site sites[FAMILIES]; /* the family that was named first comes first */
     struct iovec pieces[TL_UDP_MESSAGES_MAX][TL_BURST_SEGMENTS_MAX]; /* of what is being sent */
 };
@@ -66,6 +67,23 @@ static void ask_stun(relayd_socket *u, const tl_udp_train *t, tl_slice datagram)
     tl_stunserver_on_sent(s->stun, &answer, e == TL_OK);
 }
 
+/* A control datagram about a session of another loop goes there: its token stands too deep for the
+ * kernel. False: it is for this loop. */
+static bool pass_on(const relayd_socket *u, const tl_burst_way *way, tl_slice datagram)
+{
+    const tl_relayd_udp *s = u->site->owner;
+    tl_control c;
+    if (s->loops < 2 || !tl_control_is(datagram) || !s->hub->pass || tl_control_parse(datagram, &c))
+        return false;
+    if (c.type != TL_CONTROL_RELAY_MIGRATE && c.type != TL_CONTROL_RELAY_PATH_REPLY)
+        return false;
+    unsigned loop = c.token[1] % s->loops;
+    if (loop == s->index)
+        return false;
+    s->hub->pass(s->hub->fed_user, loop, way, datagram);
+    return true;
+}
+
 /* The kernel joins datagrams of one sender whatever they hold, so each is looked at. Those for the
  * relay that stand together go to it together. */
 static void take(relayd_socket *u, const tl_udp_train *t)
@@ -76,8 +94,13 @@ static void take(relayd_socket *u, const tl_udp_train *t)
     if (t->n == 0)
         ask_stun(u, t, tl_slice_of(NULL, 0));
     while (at < t->n) {
-        size_t end = at;
-        while (end < t->n && tl_relay_takes(t->data[end]))
+        size_t end = at, alone = t->n - at < segment ? t->n - at : segment;
+        if (pass_on(u, &way, tl_slice_of(t->data + at, alone))) {
+            at += alone;
+            continue;
+        }
+        while (end < t->n && tl_relay_takes(t->data[end]) &&
+               (end == at || s->loops < 2 || t->data[end] != TL_CONTROL_FIRST_BYTE))
             end += segment;
         if (end > t->n)
             end = t->n;
@@ -163,8 +186,12 @@ static tl_err open_socket(relayd_site *site, size_t index, tl_addr local, tl_why
 {
     relayd_socket *u = &site->sockets[index];
     const tl_udp *first = site->owner->sites[0].sockets[0].udp; /* they share one buffer */
-    tl_err e = first ? tl_udp_open_beside(&local, BUFFER_BYTES, first, &u->udp, why)
-                     : tl_udp_open(&local, BUFFER_BYTES, &u->udp, why);
+    const tl_relayd_udp *s = site->owner;
+    tl_err e = s->index ? tl_udp_open_joined(&local, BUFFER_BYTES, s->loops, first, &u->udp, why)
+               : first  ? tl_udp_open_beside(&local, BUFFER_BYTES, first, &u->udp, why)
+                        : tl_udp_open(&local, BUFFER_BYTES, &u->udp, why);
+    if (!e && s->index == 0 && s->loops > 1)
+        e = tl_udp_share(u->udp, why);
     if (e)
         return e == TL_ERR_NOMEM ? tl_why_set(why, e, "out of memory") : e;
     u->wildcard = tl_addr_is_unspecified(&local);
@@ -235,8 +262,8 @@ static tl_err open_family(tl_relayd_udp *s, size_t at, tl_addr_family family, co
     return count ? open_site(&s->sites[at], of_family, count, why) : TL_OK;
 }
 
-tl_err tl_relayd_udp_new(tl_loop *loop, const tl_addr *udp, size_t n, tl_relayd_udp **ret_udp,
-                         tl_why *why)
+tl_err tl_relayd_udp_new(tl_loop *loop, const tl_addr *udp, size_t n, unsigned index,
+                         unsigned loops, tl_relayd_udp **ret_udp, tl_why *why)
 {
     tl_relayd_udp *s = calloc(1, sizeof *s);
     if (!s || tl_stunserver_new(&s->stun)) {
@@ -244,6 +271,8 @@ tl_err tl_relayd_udp_new(tl_loop *loop, const tl_addr *udp, size_t n, tl_relayd_
         return tl_why_set(why, TL_ERR_NOMEM, "out of memory");
     }
     s->loop = loop;
+    s->index = index;
+    s->loops = loops;
     for (size_t i = 0; i < FAMILIES; i++) {
         s->sites[i].owner = s;
         for (size_t k = 0; k < SITE_SOCKETS; k++)
@@ -296,6 +325,8 @@ const tl_stunserver *tl_relayd_udp_stun(const tl_relayd_udp *s)
 void tl_relayd_udp_config(const tl_relayd_udp *s, tl_tokens_config *config)
 {
     static_assert(FAMILIES * SITE_SOCKETS <= TL_TOKENS_SOCKETS_MAX, "each socket has a number");
+    config->loop = s->index;
+    config->loops = s->loops;
     config->socket_count = FAMILIES * SITE_SOCKETS;
     for (size_t i = 0; i < FAMILIES; i++)
         for (size_t k = 0; k < SOCKETS_OF(&s->sites[i]); k++)

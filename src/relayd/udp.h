@@ -16,8 +16,10 @@ struct tl_relayd_hub;
  * sockets, as in RFC 5780: each address with both ports. If both have the same port, the next port
  * is the second. Reads nothing before tl_relayd_udp_attach. TL_ERR_EXISTS and TL_ERR_IO, with `why`;
  * TL_ERR_NOMEM. */
-TL_CHECK tl_err tl_relayd_udp_new(tl_loop *loop, const tl_addr *udp, size_t n,
-                                  tl_relayd_udp **ret_udp, tl_why *why);
+/* `index` of `loops` (1: alone) that have the same addresses: the first gets what belongs to no session,
+ * each other what is for its own sessions. */
+TL_CHECK tl_err tl_relayd_udp_new(tl_loop *loop, const tl_addr *udp, size_t n, unsigned index,
+                                  unsigned loops, tl_relayd_udp **ret_udp, tl_why *why);
 /* From now on it reads. Borrows the hub until tl_relayd_udp_stop. */
 void tl_relayd_udp_attach(tl_relayd_udp *s, struct tl_relayd_hub *hub);
 /* Sends them; what a socket does not take is lost. */

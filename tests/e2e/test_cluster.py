@@ -373,6 +373,75 @@ class Leaving(Cluster):
         self.assertEqual(a.process.returncode, 0)
 
 
+class Threads(Cluster):
+    def test_loops_share_one_port_and_act_as_one(self):
+        token = tempfile.NamedTemporaryFile("w")
+        self.addCleanup(token.close)
+        token.write("secret\n")
+        token.flush()
+        with Relay("--threads", "4", "--admin-token-file", token.name, "--drain-secs", "1") as relay:
+            relay.signal(signal.SIGHUP)
+            relay.wait_log("admin token read")
+            with open(f"/proc/{relay.process.pid}/status") as f:
+                self.assertGreaterEqual(int(re.search(r"Threads:\s+(\d+)", f.read())[1]), 4)
+            nodes = [Node(relay) for _ in range(24)]
+            for n in nodes:
+                n.register()
+            wait(lambda: relay.peer_count() == 24, 5, "24 peers")
+            for n in nodes[:8]:
+                n.send_message("discover", {"requestingNodeID": n.id, "filter": {}})
+                self.assertEqual(len(n.expect("discoverResponse")["peers"]), 23)
+            for i, a in enumerate(nodes):
+                b = nodes[(i + 7) % 24]
+                session(a, b, f"s{i}")
+                for _ in range(20):
+                    exchange(a, b, f"s{i}")
+            text = relay.get("/metrics")[2]
+            self.assertIn("teale_relay_sessions_active 24\n", text)
+            self.assertIn(f"teale_relay_forwarded_bytes_total {24 * 20 * 6}\n", text)
+            self.assertNotIn("redis", text)
+            status, _, body = relay.get("/peers", "Authorization: Bearer secret")
+            self.assertEqual((status, {p["nodeID"] for p in json.loads(body)["peers"]}), (200, {n.id for n in nodes}))
+            self.assertEqual(relay.get("/peers", "Authorization: Bearer wrong")[0], 403)
+
+    def test_a_node_that_comes_again_at_another_loop_is_replaced(self):
+        with Relay("--threads", "4", "--drain-secs", "0") as relay:
+            key = new_key()
+            old = Node(relay, key)
+            old.register()
+            for _ in range(12):
+                new = Node(relay, key)
+                new.register()
+                old.expect_error("replaced")
+                self.assertEqual(closed_with(old), 1012)
+                old = new
+            self.assertEqual(relay.peer_count(), 1)
+
+    def test_a_second_relay_on_the_port_of_one_with_threads_is_told(self):
+        with Relay("--threads", "2", "--udp", "127.0.0.1:0") as relay:
+            port, udp = relay.address[1], re.search(r"udp=(\S+)", relay.ready)[1]
+            for args in (["--threads", "2", "--listen", f"127.0.0.1:{port}"], ["--listen", f"127.0.0.1:{port}"],
+                         ["--listen", "127.0.0.1:0", "--threads", "2", "--udp", udp]):
+                done = subprocess.run([relayproc.BINARY_PATH, *args], capture_output=True, text=True, timeout=10)
+                self.assertEqual(done.returncode, 1, args)
+                self.assertIn("use", done.stderr)
+
+    def test_loops_of_two_machines_are_one_cluster(self):
+        redis = self.redis()
+        a, b = self.relays(2, redis, "--threads", "2")
+        nodes = [r.node() for r in (a, b) for _ in range(4)]
+        a.wait_nodes(4)
+        b.wait_nodes(4)
+        for i, x in enumerate(nodes):
+            y = nodes[(i + 3) % 8]
+            session(x, y, f"s{i}")
+            exchange(x, y, f"s{i}")
+        redis.kill()
+        a.wait_redis("down")
+        for i in (0, 1, 2):
+            session(nodes[i], nodes[i + 1], f"t{i}")
+
+
 class Check(Cluster):
     def check(self, status, *args):
         done = subprocess.run([relayproc.BINARY_PATH, "check", *args], capture_output=True, text=True, timeout=30)

@@ -38,7 +38,10 @@ static int answer(const char *line, const char *headers, const char *token, bool
     int status;
     assert_int_equal(tl_http1_request_parse(tl_slice_str(request), &scanned, &head, &status),
                      TL_OK);
-    assert_int_equal(tl_relayd_http_answer(&head, relay, stun, token, 0, out, ret_upgraded), TL_OK);
+    tl_relayd_view view = {.wants_peers = tl_relayd_http_look(&head) == TL_RELAYD_NEEDS_PEERS};
+    tl_relayd_view_add(&view, relay, stun, 0);
+    assert_int_equal(tl_relayd_http_answer(&head, &view, token, out, ret_upgraded), TL_OK);
+    tl_relayd_view_clear(&view);
     tl_http1_head response;
     scanned = 0;
     assert_int_equal(tl_http1_response_parse(tl_buf_slice(out), &scanned, &response), TL_OK);
