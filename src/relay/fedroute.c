@@ -199,7 +199,7 @@ static void on_packet(tl_relay *r, tl_fed_peer *p, const tl_fed_message *m)
     tl_relay_member *sender = session ? tl_relay_session_side(session, from) : NULL;
     if (!sender || tl_relay_member_other(sender)->node != to)
         return; /* it ended in the meantime: a datagram is lost */
-    r->fed->counters.forwarded_in++;
+    r->fed->counters.forwarded_in += !p->near;
     tl_relay_on_payload(r, sender, (uint8_t *)(uintptr_t)m->bytes.p, m->bytes.n);
 }
 
