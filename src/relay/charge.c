@@ -40,8 +40,17 @@ void tl_relay_rest_if_indebted(tl_relay *r, tl_relay_conn *c)
     c->eager = false;
     if (!rests)
         return;
-    c->rests_until = r->now + tl_time_min(debt, REST_MAX);
     r->counters.rests++;
+    tl_relay_rest(r, c, r->now + tl_time_min(debt, REST_MAX));
+}
+
+void tl_relay_rest(tl_relay *r, tl_relay_conn *c, tl_time until)
+{
+    if (c->rests_until != TL_NEVER) {
+        c->rests_until = tl_time_max(c->rests_until, until);
+        return;
+    }
+    c->rests_until = until;
     if (c->paused_by++ == 0)
         tl_relay_set_paused(r, c, true);
     if (c->timer.at > c->rests_until)

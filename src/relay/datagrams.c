@@ -12,13 +12,16 @@ const tl_tokens_counters *tl_relay_datagrams_of(const tl_relay *r)
 
 /* --- offers --- */
 
-static void offer(tl_relay *r, const tl_relay_session *s, int side)
+static void offer(tl_relay *r, tl_relay_session *s, int side)
 {
     tl_buf json = {0};
     tl_relay_conn *c = s->side[side].node->conn;
     tl_signal_offered o = {.session = s->id, .udp = r->config.udp};
     if (!c)
         return; /* its own relay tells it */
+    const tl_limit *limit = tl_relay_limit_of(r, s->side[side].node);
+    o.limit_bytes_per_second = limit ? limit->bucket.per_sec : 0;
+    o.expires_at = s->ends_unix;
     memcpy(o.token, tl_tokens_token(s->tokens.side[side]), sizeof o.token);
     if (tl_signal_write_relay_offer(&json, &o)) {
         r->counters.cut_memory++;
@@ -36,7 +39,8 @@ void tl_relay_offer_tokens(tl_relay *r, tl_relay_session *s)
         tl_relay_node *n = s->side[i].node;
         if (!n->features.relay_token)
             return;
-        members[i] = (tl_tokens_member){.node = &n->id, .user = &s->side[i], .stream = n};
+        members[i] = (tl_tokens_member){
+            .node = &n->id, .user = &s->side[i], .stream = n, .limit = tl_relay_limit_of(r, n)};
     }
     if (tl_tokens_open(r->tokens, members, r->now, &s->tokens))
         return; /* out of memory: relayData still flows */
@@ -120,17 +124,12 @@ static void send_reply(tl_relay *r, const tl_tokens_reply *reply)
     (void)!tl_bursts_add(&r->bursts, &reply->way, tl_slice_of(chunk->bytes, chunk->n));
 }
 
-static tl_unix wall(const tl_relay *r)
-{
-    return (tl_unix)tl_relay_date(r, r->now) + TL_UNIX_TO_SIGNAL_DATE;
-}
-
 /* --- what comes in --- */
 
 static void on_control(tl_relay *r, const tl_burst_way *way, tl_slice datagram)
 {
     tl_tokens_reply reply;
-    if (tl_tokens_on_control(r->tokens, way, datagram, r->now, wall(r), &reply))
+    if (tl_tokens_on_control(r->tokens, way, datagram, r->now, tl_relay_unix(r, r->now), &reply))
         send_reply(r, &reply);
 }
 

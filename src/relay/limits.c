@@ -11,6 +11,11 @@ tl_limit tl_limit_make(uint64_t rate, tl_time burst, tl_time now)
     return (tl_limit){.bucket = tl_ratelimit_make(rate, burst_of(rate, burst), now)};
 }
 
+void tl_limit_empty(tl_limit *l)
+{
+    l->bucket.tokens = l->bucket.part = 0;
+}
+
 void tl_limit_set(tl_limit *l, uint64_t rate, tl_time burst, tl_time now)
 {
     if (!l->bucket.per_sec || !rate) {

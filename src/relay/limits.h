@@ -22,6 +22,8 @@ typedef struct {
 
 /* `rate` in bytes a second; 0: no limit. `burst`: how much of it may come at once. */
 tl_limit tl_limit_make(uint64_t rate, tl_time burst, tl_time now);
+/* Nothing is left in it: a node that comes back earns what it sends. */
+void tl_limit_empty(tl_limit *l);
 /* Another rate from now on; the bucket does not get fuller by it. */
 void tl_limit_set(tl_limit *l, uint64_t rate, tl_time burst, tl_time now);
 /* Grants a datagram of `n` bytes. False: it is to be dropped. */

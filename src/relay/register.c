@@ -50,6 +50,7 @@ static void enter(tl_relay *r, tl_relay_conn *c, tl_relay_node *n, bool joined)
     tl_relay_address_registered(c->address);
     tl_relay_not_new(r, c);
     c->counted_registered = true;
+    tl_relay_tiers_enter(r, n);
     tl_relay_set_conn_timer(r, c);
     r->counters.nodes_registered += came;
     if (joined)

@@ -6,6 +6,7 @@
 #include "base/table.h"
 #include "crypto/identity.h"
 #include "relay/index.h"
+#include "relay/limits.h"
 #include "relay/profile.h"
 
 /* A page of discoverResponse ends early, before it would be longer than this or than the longest
@@ -19,6 +20,7 @@ struct tl_relay_node {
     char hex[TL_NODE_ID_HEX + 1];    /* the ID as it stands in messages */
     char wg_hex[TL_NODE_ID_HEX + 1]; /* "" when the node gave none */
     tl_signal_features features;
+    tl_limit limit;           /* what it may send, where there are limits (tiers.c) */
     uint64_t sequence;        /* grows with each join; the registry is in this order */
     tl_relay_conn *conn;      /* the node's socket; NULL: it is at another relay, */
     struct tl_fed_seat *away; /* and that one is here. Else NULL */

@@ -16,53 +16,6 @@
 #define TLS_WORK            (500 * TL_US)
 #define CONN_WORK           (50 * TL_US)
 
-tl_relay_config tl_relay_config_default(void)
-{
-    return (tl_relay_config){.message_max = 4u << 20,
-                             .queue_max = 4u << 20,
-                             .memory_max = 256u << 20,
-                             .conns_max = 65536,
-                             .conns_per_address_max = 1000,
-                             .unregistered_per_address_max = 100,
-                             .unregistered_per_site_max = 400,
-                             .unregistered_max = 16384,
-                             .sessions_max = 262144,
-                             .sessions_per_node_max = 4096,
-                             .opening_per_node_max = 256,
-                             .control_per_sec = 200,
-                             .control_burst = 1000,
-                             .discover_per_sec = 20,
-                             .discover_burst = 200,
-                             .upgrade_within = 10 * TL_SEC,
-                             .register_within = 10 * TL_SEC,
-                             .ttl = TL_SIGNAL_TTL_SECONDS * TL_SEC,
-                             .open_within = 30 * TL_SEC,
-                             .paused_max = 2 * TL_SEC,
-                             .stalled_max = 5 * TL_SEC,
-                             .slow_within = 30 * TL_SEC,
-                             .slow_bytes = 240u << 10,
-                             .message_within = 30 * TL_SEC,
-                             .presence_tick = 10 * TL_MS};
-}
-
-tl_err tl_relay_config_add_name(tl_relay_config *config, const char *authority)
-{
-    char host[TL_HOST_MAX];
-    uint16_t port;
-    if (config->name_count == TL_RELAY_NAMES_MAX)
-        return TL_ERR_BUSY;
-    char *name = config->names[config->name_count];
-    if (tl_hostport_parse(tl_slice_str(authority), 0, host, &port) ||
-        strlen(authority) >= sizeof config->names[0])
-        return TL_ERR_PROTO;
-    size_t n = strlen(authority);
-    for (size_t i = 0; i <= n; i++)
-        name[i] =
-            authority[i] >= 'A' && authority[i] <= 'Z' ? (char)(authority[i] | 0x20) : authority[i];
-    config->name_count++;
-    return TL_OK;
-}
-
 tl_err tl_relay_new(const tl_relay_config *config, tl_rand *rand, tl_relay **ret_relay)
 {
     tl_relay *r = calloc(1, sizeof *r);
@@ -75,6 +28,7 @@ tl_err tl_relay_new(const tl_relay_config *config, tl_rand *rand, tl_relay **ret
         return TL_ERR_NOMEM;
     }
     tl_relay_memory_init(r);
+    tl_relay_tiers_init(r);
     *ret_relay = r;
     return TL_OK;
 }
@@ -90,6 +44,7 @@ void tl_relay_free(tl_relay *r)
     tl_relay_bursts_sent(r);
     tl_bursts_clear(&r->bursts);
     tl_tokens_free(r->tokens);
+    tl_relay_pairs_clear(&r->pairs);
     tl_relay_outputs_clear(&r->outputs);
     tl_relay_spending_clear(&r->spending);
     tl_relay_timers_clear(&r->conn_timers);
@@ -106,6 +61,11 @@ void tl_relay_set_wall(tl_relay *r, tl_unix wall, tl_time now)
 double tl_relay_date(const tl_relay *r, tl_time at)
 {
     return r->wall_offset + (double)at / (double)TL_SEC;
+}
+
+tl_unix tl_relay_unix(const tl_relay *r, tl_time at)
+{
+    return (tl_unix)tl_relay_date(r, at) + TL_UNIX_TO_SIGNAL_DATE;
 }
 
 const tl_relay_counters *tl_relay_counters_of(const tl_relay *r)
@@ -563,6 +523,12 @@ void tl_relay_on_bytes(tl_relay *r, tl_relay_conn *c, uint8_t *bytes, size_t n, 
     r->now = now;
     while (tl_relay_is_open(c) && used < n) {
         tl_ws_event ev;
+        tl_time when = tl_relay_wait_for_limit(r, c, bytes + used, n - used);
+        if (when > now) {
+            r->counters.waits++;
+            tl_relay_rest(r, c, when);
+            break;
+        }
         tl_ws_reader_next(&c->reader, bytes + used, n - used, &ev);
         need = ev.need;
         if (ev.kind == TL_WS_EVENT_MORE)
@@ -583,7 +549,7 @@ void tl_relay_on_bytes(tl_relay *r, tl_relay_conn *c, uint8_t *bytes, size_t n, 
     answer_ping(r, c, &ping);
     tl_ws_reader_done(&c->reader);
     tl_relay_rest_if_indebted(r, c);
-    watch_unfinished(r, c, used < n || c->reader.opcode);
+    watch_unfinished(r, c, c->rests_until == TL_NEVER && (used < n || c->reader.opcode));
     tl_relay_account(r, c);
     *ret_used = tl_relay_is_open(c) ? used : n;
     *ret_need = need > 2 ? need : 2;

@@ -28,13 +28,31 @@
 #define TL_RELAY_SIGNAL_MAX (16u << 10)
 #define TL_RELAY_NAMES_MAX  8 /* each name costs one signature check in a failed registration */
 
+/* What nodes may have of a relay whose owner shares little of it. KB is 1024 bytes. */
+typedef struct {
+    bool on; /* false: none of these holds */
+    uint32_t max_sessions;
+    uint32_t reciprocal_kbps, bootstrap_kbps; /* KB/s that one node may send, over all its sessions:
+                                                 of those in `reciprocal`, and of others */
+    tl_time burst;                            /* so much of that may come at once */
+    tl_time idle_timeout; /* a session in which nothing was sent for so long ends */
+    tl_time session_max;  /* sessions of two nodes of which neither is in `reciprocal` end, */
+    tl_time session_warn; /* so long after a warning; */
+    tl_time pause;        /* and they may have none for so long */
+    const tl_node_id *reciprocal; /* borrowed for life */
+    size_t reciprocal_count;
+} tl_relay_limits;
+/* The defaults (docs/relay.md), off. */
+tl_relay_limits tl_relay_limits_default(void);
+
 typedef struct {
     size_t name_count; /* 0: nodes may sign only the socket's own IP address, or localhost */
     char names[TL_RELAY_NAMES_MAX][TL_HOST_MAX + 6]; /* authorities: host[:port], lower case */
     bool legacy_clients;       /* admit nodes without a challengeSignature by their `signature` */
     char udp[TL_HOST_MAX + 6]; /* what registerAck and relayOffer announce: STUN and relayed
                                   datagrams; "" = none */
-    tl_tokens_config tokens;   /* the UDP sockets, and which loop this is */
+    tl_relay_limits limits;
+    tl_tokens_config tokens; /* the UDP sockets, and which loop this is */
 
     size_t message_max; /* bytes of one message; default 4 MiB */
     size_t queue_max;   /* bytes that may wait for a node. A sender is paused when a quarter of it
@@ -177,6 +195,8 @@ typedef struct {
     uint64_t frames_in, messages_in, messages_forwarded,
         bytes_forwarded; /* bytes of relayData payloads */
     uint64_t sessions_opened, sessions_busy, sessions_unanswered;
+    uint64_t sessions_idle, sessions_timed_out; /* ended by tl_relay_limits */
+    uint64_t waits;                             /* pauses of senders that had sent their rate */
     uint64_t presence_events, presence_lost;
     uint64_t presence_withdrawn; /* joins that were not told, because the node had left again */
     uint64_t rests; /* pauses of connections whose address took more than its share of work */

@@ -17,82 +17,6 @@
 
 /* --- sessions --- */
 
-/* How long a sender may wait. The relay at which its data waits decides first, so the one that holds
- * the sender waits longer. */
-static tl_time patience(const tl_relay *r, const tl_relay_member *m)
-{
-    return m->blocked_in ? r->config.paused_max : 2 * r->config.paused_max;
-}
-
-static void set_session_timer(tl_relay *r, tl_relay_session *s)
-{
-    tl_time at = TL_NEVER;
-    for (int i = 0; i < 2; i++)
-        if (s->side[i].blocked_in || s->side[i].held)
-            at = tl_time_min(at, s->side[i].blocked_at + patience(r, &s->side[i]));
-    tl_relay_timer_set(&r->session_timers, &s->timer, at);
-}
-
-static void pause_reading(tl_relay *r, tl_relay_conn *c)
-{
-    if (c->paused_by++ == 0) {
-        r->counters.pauses++;
-        tl_relay_set_paused(r, c, true);
-    }
-}
-
-static void resume_reading(tl_relay *r, tl_relay_conn *c)
-{
-    if (--c->paused_by == 0)
-        tl_relay_set_paused(r, c, false);
-}
-
-void tl_relay_block(tl_relay *r, tl_relay_member *sender, tl_relay_line *line)
-{
-    sender->blocked_in = line;
-    sender->blocked_at = r->now;
-    DL_APPEND2(line->blocked, sender, prev_blocked, next_blocked);
-    if (sender->node->conn)
-        pause_reading(r, sender->node->conn);
-    else
-        tl_fed_hold(r, sender, true);
-    set_session_timer(r, sender->session);
-}
-
-static void unblock(tl_relay *r, tl_relay_member *sender)
-{
-    if (!sender->blocked_in)
-        return;
-    DL_DELETE2(sender->blocked_in->blocked, sender, prev_blocked, next_blocked);
-    sender->blocked_in = NULL;
-    if (sender->node->conn)
-        resume_reading(r, sender->node->conn);
-    else
-        tl_fed_hold(r, sender, false);
-    set_session_timer(r, sender->session);
-}
-
-void tl_relay_unblock_line(tl_relay *r, tl_relay_line *line)
-{
-    while (line->blocked)
-        unblock(r, line->blocked);
-}
-
-void tl_relay_set_held(tl_relay *r, tl_relay_member *sender, uint8_t held)
-{
-    bool was = sender->held != 0;
-    if (!sender->node->conn || sender->held == held)
-        return;
-    sender->held = held;
-    if (!was) {
-        sender->blocked_at = r->now;
-        pause_reading(r, sender->node->conn);
-    } else if (!held) {
-        resume_reading(r, sender->node->conn);
-    }
-    set_session_timer(r, sender->session);
-}
-
 /* In which line the member's messages wait at the other one. */
 static tl_relay_whose line_of(const tl_relay_member *m)
 {
@@ -129,14 +53,16 @@ static void refuse(tl_relay *r, tl_relay_node *from, tl_signal_code code, const 
         tl_fed_refuse(r, from, code, words, s->type, s->session);
 }
 
-/* Comes behind what the other member sent. */
-static void tell_close(tl_relay *r, tl_relay_member *m)
+/* Comes behind what the other member sent. `reason` NULL: none is told. */
+static void tell_close(tl_relay *r, tl_relay_member *m, const char *reason)
 {
     tl_buf json = {0};
     tl_relay_line *line;
     tl_relay_member *other = tl_relay_member_other(m);
-    tl_err e = tl_signal_write_session(&json, TL_SIGNAL_RELAY_CLOSE, other->node->hex, m->node->hex,
-                                       m->session->id);
+    tl_err e = reason ? tl_signal_write_close(&json, other->node->hex, m->node->hex, m->session->id,
+                                              reason)
+                      : tl_signal_write_session(&json, TL_SIGNAL_RELAY_CLOSE, other->node->hex,
+                                                m->node->hex, m->session->id);
     routed t = {TL_SIGNAL_RELAY_CLOSE, tl_slice_of(m->session->id, m->session->id_n),
                 tl_buf_begin(&json), json.len, false};
     if (!e)
@@ -162,19 +88,20 @@ static void answered(tl_relay *r, tl_relay_session *s)
 }
 
 /* Ends the session and tells its members, but not the member `knows` (NULL: tells both). */
-static void end_session(tl_relay *r, tl_relay_session *s, const tl_relay_node *knows,
-                        bool other_knows)
+static void end_for(tl_relay *r, tl_relay_session *s, const tl_relay_node *knows, bool other_knows,
+                    const char *reason)
 {
     tl_tokens_close(r->tokens, &s->tokens);
+    tl_relay_tiers_end(r, s);
     for (int i = 0; i < 2; i++) {
         tl_relay_member *m = &s->side[i];
-        unblock(r, m);
+        tl_relay_unblock(r, m);
         tl_fed_unstall(r, m);
         tl_relay_set_held(r, m, 0);
         if (m->node->conn && m->node->conn->recent == s)
             m->node->conn->recent = NULL;
         if (m->node != knows && !other_knows)
-            tell_close(r, m);
+            tell_close(r, m, reason);
     }
     if (s->state == TL_RELAY_OPENING)
         answered(r, s);
@@ -186,6 +113,12 @@ static void end_session(tl_relay *r, tl_relay_session *s, const tl_relay_node *k
     for (int i = 0; i < 2; i++)
         if (members[i])
             tl_relay_account(r, members[i]);
+}
+
+static void end_session(tl_relay *r, tl_relay_session *s, const tl_relay_node *knows,
+                        bool other_knows)
+{
+    end_for(r, s, knows, other_knows, NULL);
 }
 
 void tl_relay_end_sessions(tl_relay *r, tl_relay_node *n)
@@ -221,9 +154,18 @@ void tl_relay_on_session_timer(tl_relay *r, tl_relay_session *s)
         end_session(r, s, NULL, false);
         return;
     }
-    const tl_relay_member *m = &s->side[0];
-    bool first = (m->blocked_in || m->held) && m->blocked_at + patience(r, m) <= r->now;
-    end_busy(r, &s->side[first ? 0 : 1]);
+    for (int i = 0; i < 2; i++) {
+        tl_relay_member *m = &s->side[i];
+        if ((m->blocked_in || m->held) && m->blocked_at + tl_relay_patience(r, m) <= r->now) {
+            end_busy(r, m);
+            return;
+        }
+    }
+    const char *reason = tl_relay_tiers_due(r, s);
+    if (reason)
+        end_for(r, s, NULL, false, reason);
+    else
+        tl_relay_set_session_timer(r, s);
 }
 
 /* --- messages --- */
@@ -423,6 +365,11 @@ static void on_open(tl_relay *r, tl_relay_node *from, const tl_signal *s, const 
         refuse(r, from, TL_SIGNAL_FORBIDDEN, "the sessionID is in use", s);
         return;
     }
+    tl_signal_code code = tl_relay_may_open(r, from, to);
+    if (code != TL_SIGNAL_CODES) {
+        refuse(r, from, code, tl_relay_why_not_open(code), s);
+        return;
+    }
     if (!may_signal(r, from, s, to, t->n, &whose))
         return;
     if (open_session(r, from, to, s->session)) {
@@ -458,6 +405,23 @@ static void give_back_token(tl_relay_node *from)
         tl_ratelimit_give_back(&from->conn->control);
 }
 
+/* More were asked for than there may be. False: the session has ended; its opener is told why. */
+static bool may_be_opened(tl_relay *r, tl_relay_session *s)
+{
+    tl_relay_node *opener = s->side[0].node;
+    tl_signal_code code = tl_relay_may_open(r, opener, s->side[1].node);
+    if (code == TL_SIGNAL_CODES && tl_relay_tiers_begin(r, s))
+        code = TL_SIGNAL_BUSY;
+    if (code == TL_SIGNAL_CODES)
+        return true;
+    tl_signal open = {.type = TL_SIGNAL_RELAY_OPEN,
+                      .type_name = TL_SLICE_LIT("relayOpen"),
+                      .session = tl_slice_of(s->id, s->id_n)};
+    refuse(r, opener, code, tl_relay_why_not_open(code), &open);
+    end_session(r, s, NULL, false);
+    return false;
+}
+
 static void on_ready(tl_relay *r, tl_relay_node *from, const tl_signal *s, const routed *t)
 {
     tl_relay_line *line;
@@ -469,12 +433,14 @@ static void on_ready(tl_relay *r, tl_relay_node *from, const tl_signal *s, const
         refuse(r, from, TL_SIGNAL_FORBIDDEN, "not a session that waits for this node", s);
         return;
     }
+    give_back_token(from); /* others' questions must not use up a node's rate */
+    if (!may_be_opened(r, session))
+        return;
     tl_relay_session_open(session);
     answered(r, session);
-    give_back_token(from); /* others' questions must not use up a node's rate */
     r->counters.sessions_active += counts_here(session);
     r->counters.sessions_opened += counts_here(session);
-    set_session_timer(r, session);
+    tl_relay_set_session_timer(r, session);
     if (forward(r, from, session->side[0].node, tl_relay_first, t, &line))
         end_session(r, session, NULL, false);
     else
@@ -532,6 +498,8 @@ static void on_data(tl_relay *r, tl_relay_node *from, const tl_signal *s, const 
         from->conn->recent = m->session;
     if (!to->conn && tl_fed_is_congested(r, to))
         tl_fed_stall(r, m);
+    m->session->heard = r->now;
+    tl_relay_charge_data(r, from, s->data.n / 4 * 3);
     r->counters.bytes_forwarded += s->data.n / 4 * 3;
     if (line && line->bytes >= tl_relay_line_max(r) && !m->blocked_in)
         tl_relay_block(r, m, line);

@@ -7,6 +7,7 @@
 #define TL_RELAY_SESSIONS_H
 
 #include "relay/lines.h"
+#include "relay/pairs.h"
 #include "relay/registry.h"
 #include "relay/timers.h"
 #include "relay/tokens.h"
@@ -39,6 +40,11 @@ struct tl_relay_session {
     tl_relay_timer timer;
     tl_relay_member side[2]; /* side 0 opened the session */
     tl_tokens_pair tokens;   /* zeros: its members have no tokens */
+    tl_time heard;           /* the last relayData */
+    tl_time ends_at;         /* by the limits (tiers.c); TL_NEVER: not at all */
+    tl_unix ends_unix;       /* the same in Unix seconds, as it was told; 0: not at all */
+    tl_relay_pair *pair;     /* NULL: its time does not count */
+    bool warned;             /* its members were told of ends_at */
     UT_hash_handle hh;
 };
 

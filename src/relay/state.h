@@ -8,7 +8,9 @@
  *   memory.c    what each connection and address holds, and which connections are doomed for it
  *   register.c  which node a connection is, discover
  *   presence.c  tells all nodes who joined and left
- *   route.c     messages from node to node, sessions, slow readers
+ *   route.c     messages from node to node, sessions
+ *   hold.c      senders that wait for a slow reader
+ *   tiers.c     what nodes may have where there are limits: bytes, time, sessions
  *   datagrams.c relayed datagrams: from tokens (tokens.h) to connections and back
  *   federation.c, fedpresence.c, fedroute.c   the other relays of its cluster (fed_state.h)
  *   leave.c     the relay is about to end
@@ -109,6 +111,7 @@ struct tl_relay {
     tl_relay_timer tick; /* tells of joins and leaves */
     tl_relay_outputs outputs;
     tl_relay_tokens *tokens;
+    tl_relay_pairs pairs;
     tl_bursts bursts;             /* what goes out by UDP, */
     tl_relay_chunk *burst_chunks; /* and copies that it borrows from */
     tl_buf leaves;                /* frames of leaves that are not told yet */
@@ -119,6 +122,8 @@ struct tl_relay {
     tl_relay_refused refused; /* the last; family NONE: there was none */
 };
 
+/* Unix seconds. */
+tl_unix tl_relay_unix(const tl_relay *r, tl_time at);
 /* Seconds since 2001. */
 double tl_relay_date(const tl_relay *r, tl_time at);
 
@@ -153,6 +158,8 @@ void tl_relay_charge_refusal(tl_relay *r, tl_relay_conn *c, size_t n);
  * debt. */
 void tl_relay_rest_if_indebted(tl_relay *r, tl_relay_conn *c);
 void tl_relay_end_rest(tl_relay *r, tl_relay_conn *c);
+/* It is not read until then. */
+void tl_relay_rest(tl_relay *r, tl_relay_conn *c, tl_time until);
 /* Every message but relayData costs its sender a token, and costs its address the time to read it.
  * False: too little was left. The sender is told, but not more than once a second that it has no
  * token. */
@@ -250,14 +257,43 @@ void tl_relay_refuse_gone(tl_relay *r, tl_relay_node *from, const tl_node_id *to
 /* Ends it, and tells its members but `knows`; none if `other_knows`. */
 void tl_relay_drop_session(tl_relay *r, tl_relay_session *s, const tl_relay_node *knows,
                            bool other_knows);
+void tl_relay_end_sessions(tl_relay *r, tl_relay_node *n);
+void tl_relay_on_session_timer(tl_relay *r, tl_relay_session *s);
+
+/* --- hold.c --- */
 /* Whether the sender's socket waits for another relay; 0: for none. */
 void tl_relay_set_held(tl_relay *r, tl_relay_member *sender, uint8_t held);
-void tl_relay_end_sessions(tl_relay *r, tl_relay_node *n);
-/* The line has room again: its sender may go on. */
-void tl_relay_unblock_line(tl_relay *r, tl_relay_line *line);
-void tl_relay_on_session_timer(tl_relay *r, tl_relay_session *s);
 /* The sender's line is full: its socket is not read until there is room. */
 void tl_relay_block(tl_relay *r, tl_relay_member *sender, tl_relay_line *line);
+void tl_relay_unblock(tl_relay *r, tl_relay_member *sender);
+/* The line has room again: its sender may go on. */
+void tl_relay_unblock_line(tl_relay *r, tl_relay_line *line);
+/* How long a sender may wait. */
+tl_time tl_relay_patience(const tl_relay *r, const tl_relay_member *m);
+/* Sets the timer of an open session anew. */
+void tl_relay_set_session_timer(tl_relay *r, tl_relay_session *s);
+
+/* --- tiers.c; all may be called where there are no limits --- */
+void tl_relay_tiers_init(tl_relay *r);
+/* The node registered here: what it may send begins now, with nothing. */
+void tl_relay_tiers_enter(tl_relay *r, tl_relay_node *n);
+/* NULL: it may send without limit, or another relay counts what it sends. */
+tl_limit *tl_relay_limit_of(tl_relay *r, tl_relay_node *n);
+/* When the frame at the front may be taken; r->now: at once. */
+tl_time tl_relay_wait_for_limit(tl_relay *r, const tl_relay_conn *c, const uint8_t *bytes,
+                                size_t n);
+/* The node sent relayData with `n` bytes. */
+void tl_relay_charge_data(tl_relay *r, tl_relay_node *from, size_t n);
+/* TL_SIGNAL_CODES: they may open a session. Else the error. */
+tl_signal_code tl_relay_may_open(tl_relay *r, const tl_relay_node *a, const tl_relay_node *b);
+const char *tl_relay_why_not_open(tl_signal_code code);
+/* The session was opened, and ended. TL_ERR_BUSY: it may not be. TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_relay_tiers_begin(tl_relay *r, tl_relay_session *s);
+void tl_relay_tiers_end(tl_relay *r, tl_relay_session *s);
+/* When the limits want something of an open session. */
+tl_time tl_relay_tiers_expiry(const tl_relay *r, const tl_relay_session *s);
+/* Warns its members if it is time to. Returns why it is to end; NULL: it goes on. */
+const char *tl_relay_tiers_due(tl_relay *r, tl_relay_session *s);
 
 /* --- datagrams.c --- */
 /* The session is open: makes its tokens and tells those members that are here, if both members

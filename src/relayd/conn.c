@@ -34,8 +34,27 @@ void tl_relayd_conn_doom(tl_relayd_conn *c)
     c->hub->doomed = c;
 }
 
+void tl_relayd_conn_resume(tl_relayd_conn *c)
+{
+    if (c->is_resumed)
+        return;
+    c->is_resumed = true;
+    c->next_resumed = c->hub->resumed;
+    c->hub->resumed = c;
+}
+
+static void forget_resumed(tl_relayd_conn *c)
+{
+    tl_relayd_conn **at = &c->hub->resumed;
+    while (c->is_resumed && *at != c)
+        at = &(*at)->next_resumed;
+    if (c->is_resumed)
+        *at = c->next_resumed;
+}
+
 void tl_relayd_conn_end(tl_relayd_conn *c)
 {
+    forget_resumed(c);
     tl_relayd_hub *hub = c->hub;
     tl_relay_on_gone(hub->relay, c->relay, tl_loop_now(hub->loop));
     tl_stream_free(c->stream);
@@ -220,14 +239,33 @@ static tl_err read_own(tl_relayd_conn *c, bool *ret_more)
     *ret_more = n == want;
     tl_buf_added(&c->in, n);
     size_t used = take(c, tl_buf_begin(&c->in), c->in.len);
+    tl_buf_consume(&c->in, used); /* its memory stays: what was taken may wait to be written */
     tl_relayd_hub_pump(hub);
     if (hub->reading != c)
         return TL_OK;
-    tl_buf_consume(&c->in, used);
     if (c->in.len == 0)
         tl_buf_clear(&c->in);
     count_held(c);
     return TL_OK;
+}
+
+/* The machine stopped before the end of what it was offered, and takes more now. */
+void tl_relayd_conn_take_kept(tl_relayd_conn *c)
+{
+    tl_relayd_hub *hub = c->hub;
+    size_t n = c->in.len;
+    if (!n || c->phase != TL_RELAYD_FRAMES)
+        return;
+    if (n > TL_RELAYD_READ_SIZE) {
+        tl_buf_consume(&c->in, take(c, tl_buf_begin(&c->in), n));
+        count_held(c);
+        return;
+    }
+    memcpy(hub->buffer, tl_buf_begin(&c->in), n);
+    tl_buf_clear(&c->in);
+    size_t used = take(c, hub->buffer, n);
+    if (keep(c, hub->buffer + used, n - used))
+        tl_relayd_conn_doom(c);
 }
 
 static void on_ended(tl_relayd_conn *c)
@@ -248,7 +286,7 @@ static void on_readable(void *user)
     bool more = true;
     uint64_t end = frames_so_far(c) + TURN_FRAMES;
     for (int round = 0; more && round < READ_ROUNDS_MAX && hub->reading == c; round++) {
-        if (frames_so_far(c) >= end)
+        if (frames_so_far(c) >= end || c->paused)
             break;
         bool own = c->need > TL_RELAYD_READ_SIZE;
         tl_err e = own ? read_own(c, &more) : read_shared(c, &more);

@@ -170,13 +170,21 @@ static void obey(tl_relayd_hub *hub, const tl_relay_output *out)
         add_piece(hub, c, out);
         if (c->phase == TL_RELAYD_HEAD) /* the peer would not understand a frame yet */
             tl_relayd_conn_doom(c);
+        c->paused = false;
         c->phase = TL_RELAYD_ENDING;
         tl_stream_want_read(c->stream, true); /* it may have been paused; now we only wait for its
                                                  end */
         break;
     case TL_RELAY_CUT: tl_relayd_conn_doom(c); break;
-    case TL_RELAY_PAUSE: tl_stream_want_read(c->stream, false); break;
-    case TL_RELAY_RESUME: tl_stream_want_read(c->stream, true); break;
+    case TL_RELAY_PAUSE:
+        c->paused = true;
+        tl_stream_want_read(c->stream, false);
+        break;
+    case TL_RELAY_RESUME:
+        c->paused = false;
+        tl_stream_want_read(c->stream, true);
+        tl_relayd_conn_resume(c);
+        break;
     }
 }
 
@@ -228,6 +236,19 @@ static void tell_given_up(tl_relayd_hub *hub)
     hub->given_up_told = now;
 }
 
+/* Everything is written, so the buffer is free. False: nothing was kept of any. */
+static bool take_kept(tl_relayd_hub *hub)
+{
+    tl_relayd_conn *c = hub->resumed;
+    if (!c)
+        return false;
+    hub->resumed = c->next_resumed;
+    c->is_resumed = false;
+    if (!c->is_doomed)
+        tl_relayd_conn_take_kept(c);
+    return true;
+}
+
 static void send_bursts(tl_relayd_hub *hub)
 {
     const tl_bursts *bursts = tl_relay_bursts(hub->relay);
@@ -248,6 +269,8 @@ void tl_relayd_hub_pump(tl_relayd_hub *hub)
         while (hub->on_fed && tl_fed_next_output(hub->relay, &fed))
             hub->on_fed(hub->fed_user, fed);
         send_bursts(hub);
+        if (!hub->dirty && !hub->doomed && take_kept(hub))
+            continue;
         if (!hub->dirty && !hub->doomed) {
             /* Connections that the machine has just given up end now, with what they hold, and not
              * after all others that can be read: those could fill the memory again. */

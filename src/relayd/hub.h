@@ -36,6 +36,7 @@ struct tl_relayd_hub {
     tl_relayd_piece *pieces;
     size_t piece_count, piece_cap;
     tl_relayd_conn *conns, *dirty, *doomed;
+    tl_relayd_conn *resumed; /* they are read again: what is kept of them comes first */
     tl_relayd_conn *reading; /* the connection whose bytes are in `buffer`; NULL when it has
                                 ended */
     size_t conn_count;
@@ -74,7 +75,7 @@ struct tl_relayd_conn {
     tl_stream *stream;
     tl_relay_conn *relay;
     tl_relayd_conn *prev, *next;
-    tl_relayd_conn *next_dirty, *next_doomed;
+    tl_relayd_conn *next_dirty, *next_doomed, *next_resumed;
     tl_outqueue queue;
     tl_buf in;       /* the beginning of a head or frame; its rest has not come yet */
     size_t read_max; /* bytes of the next read: about a turn's frames, by those of the last one */
@@ -85,8 +86,9 @@ struct tl_relayd_conn {
     tl_relayd_conn **ask; /* ASKING: who answers it knows it by this; set to NULL when it ends */
     tl_relayd_phase phase;
     bool is_ws; /* in ENDING: it came from FRAMES, not from HEAD */
-    bool is_dirty, is_doomed;
+    bool is_dirty, is_doomed, is_resumed;
     bool blocked; /* the socket takes no more; on_writable will come */
+    bool paused;  /* the machine wants nothing of it now */
     bool shut;    /* half-closed */
     bool read_ended;
 };
@@ -115,6 +117,9 @@ void tl_relayd_conn_end(tl_relayd_conn *c);
 /* The next pump flushes a marked connection, and ends a doomed one. */
 void tl_relayd_conn_mark(tl_relayd_conn *c);
 void tl_relayd_conn_doom(tl_relayd_conn *c);
+/* It is read again; the next pump hands what is kept of it to the machine first. */
+void tl_relayd_conn_resume(tl_relayd_conn *c);
+void tl_relayd_conn_take_kept(tl_relayd_conn *c);
 void tl_relayd_conn_on_writable(void *user);
 
 #endif

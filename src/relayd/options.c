@@ -1,5 +1,7 @@
 #include "relayd/options.h"
 
+#include "base/suggest.h"
+#include "relayd/limitoptions.h"
 #include "relayd/settings.h"
 #include "wire/stun.h"
 
@@ -35,6 +37,16 @@ typedef enum {
     SET_CLUSTER_TTL_SECS,
     SET_DRAIN_SECS,
     SET_THREADS,
+    SET_LIMITS, /* these in the order of tl_relayd_limit_setting */
+    SET_RELAY_MAX_SESSIONS,
+    SET_RELAY_RECIPROCAL_KBPS,
+    SET_RELAY_BOOTSTRAP_KBPS,
+    SET_RELAY_IDLE_TIMEOUT_SECS,
+    SET_RELAY_SESSION_MAX_SECS,
+    SET_RELAY_SESSION_WARN_SECS,
+    SET_RELAY_PAUSE_SECS,
+    SET_RELAY_BURST_MS,
+    SET_RECIPROCAL,
     OPT_CONFIG, /* from here on only on the command line */
     OPT_HELP,
     OPT_VERSION,
@@ -61,69 +73,21 @@ static const struct option long_options[] = {
     {"cluster-ttl-secs", required_argument, NULL, SET_CLUSTER_TTL_SECS},
     {"drain-secs", required_argument, NULL, SET_DRAIN_SECS},
     {"threads", required_argument, NULL, SET_THREADS},
+    {"limits", no_argument, NULL, SET_LIMITS},
+    {"relay-max-sessions", required_argument, NULL, SET_RELAY_MAX_SESSIONS},
+    {"relay-reciprocal-kbps", required_argument, NULL, SET_RELAY_RECIPROCAL_KBPS},
+    {"relay-bootstrap-kbps", required_argument, NULL, SET_RELAY_BOOTSTRAP_KBPS},
+    {"relay-idle-timeout-secs", required_argument, NULL, SET_RELAY_IDLE_TIMEOUT_SECS},
+    {"relay-session-max-secs", required_argument, NULL, SET_RELAY_SESSION_MAX_SECS},
+    {"relay-session-warn-secs", required_argument, NULL, SET_RELAY_SESSION_WARN_SECS},
+    {"relay-pause-secs", required_argument, NULL, SET_RELAY_PAUSE_SECS},
+    {"relay-burst-ms", required_argument, NULL, SET_RELAY_BURST_MS},
+    {"reciprocal", required_argument, NULL, SET_RECIPROCAL},
     {"config", required_argument, NULL, OPT_CONFIG},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
 };
-
-const char *tl_relayd_help(void)
-{
-    return "Usage: teale-relay [OPTION]...\n"
-           "       teale-relay check [OPTION]...\n"
-           "Lets Teale nodes find each other and carries what they cannot send directly.\n"
-           "It cannot read what it carries: nodes encrypt end to end.\n"
-           "\n"
-           "  --listen [ws://|wss://]HOST:PORT\n"
-           "                          where to listen; may be repeated; port 0 is any free one\n"
-           "                          (127.0.0.1:8080). Bare means wss when there is a "
-           "certificate\n"
-           "  --udp ADDRESS[:PORT]    answer STUN there, so that nodes learn their public address\n"
-           "                          (port 3478), and carry datagrams between them; with a\n"
-           "                          second address of this machine nodes also learn what\n"
-           "                          their NAT lets through\n"
-           "  --udp-announce HOST[:PORT]\n"
-           "                          what nodes are told to ask, if not the first --udp\n"
-           "  --name HOST[:PORT]      the name nodes dial, which they sign; may be repeated\n"
-           "                          (without any: localhost and this machine's IP addresses)\n"
-           "  --tls-cert FILE         certificate chain, PEM; read again on SIGHUP\n"
-           "  --tls-key FILE          its private key, PEM\n"
-           "  --legacy-clients        admit nodes that do not answer the challenge\n"
-           "  --admin-token-file FILE the token that GET /peers asks for (without: no /peers)\n"
-           "  --max-message BYTES     longest message, 65536 to 67108864 (4194304)\n"
-           "  --max-memory BYTES      what all connections together may take, from 64M (a quarter\n"
-           "                          of the machine's memory); K, M and G may follow the number\n"
-           "  --redis URL             act as one with all relays at this Redis or Valkey:\n"
-           "                          redis://HOST[:PORT][/DB], with TLS rediss://...\n"
-           "  --redis-password-file FILE\n"
-           "                          its password (the first line)\n"
-           "  --redis-ca-file FILE    the CA of its certificate, PEM\n"
-           "  --redis-sentinel HOST[:PORT]\n"
-           "                          ask this Sentinel where Redis is; may be repeated\n"
-           "  --redis-master NAME     what the Sentinels call it\n"
-           "  --relay-id ID           this relay among the others (a random one)\n"
-           "  --cluster-ttl-secs N    after this a silent relay's nodes are taken for gone, 2 to\n"
-           "                          300 (10)\n"
-           "  --drain-secs N          on SIGTERM nodes are told to move, and have so long, 0 to "
-           "3600\n"
-           "                          (30)\n"
-           "  --threads N             as many loops, each on a processor of its own, 1 to 64, or "
-           "auto\n"
-           "                          (1)\n"
-           "  --log-level LEVEL       error, warn, info or debug (info)\n"
-           "  --config FILE           the same settings as lines `key = value`: see "
-           "teale-relay(8)\n"
-           "  --help, --version\n"
-           "\n"
-           "With `check` it tries what these options need (certificate, names, ports, UDP, Redis) "
-           "and says\n"
-           "of each whether it works, and if not, what to do. It may run beside the relay.\n"
-           "\n"
-           "Prints one line `ready ws=ws://HOST:PORT/ws [udp=ADDRESS:PORT]` when it listens. "
-           "SIGTERM\n"
-           "ends it when its nodes have moved (--drain-secs), SIGINT or a second SIGTERM at once.\n"
-           "Exit status: 0 ended orderly, or all is well; 1 failed; 2 wrong usage.\n";
-}
 
 typedef struct {
     tl_relayd_options *o;
@@ -337,24 +301,28 @@ static tl_err apply(tl_relayd_options *o, setting what, const char *text, tl_why
     case SET_CLUSTER_TTL_SECS:
         return tl_relayd_cluster_set(&o->cluster, (tl_relayd_cluster_setting)(what - SET_REDIS),
                                      text, why);
-    default: return TL_ERR_INVALID;
+    default: break;
     }
+    return tl_relayd_limits_set(&o->relay.limits, (tl_relayd_limit_setting)(what - SET_LIMITS),
+                                text, why);
 }
 
 /* --- the file --- */
 
 static tl_err unknown_key(const char *key, tl_why *why)
 {
-    char list[400] = "";
-    for (const struct option *l = long_options; l->val < OPT_CONFIG; l++) {
-        size_t n = strlen(list);
-        snprintf(list + n, sizeof list - n, "%s%s", n ? ", " : "", l->name);
-    }
-    for (char *c = list; *c; c++)
+    tl_suggest near = tl_suggest_begin(key);
+    for (const struct option *l = long_options; l->val < OPT_CONFIG; l++)
+        tl_suggest_offer(&near, l->name);
+    char name[TL_SUGGEST_WORD_MAX];
+    snprintf(name, sizeof name, "%s", near.best ? near.best : "");
+    for (char *c = name; *c; c++)
         if (*c == '-')
             *c = '_';
-    return tl_why_set(why, TL_ERR_INVALID, "unknown key %s; there are %s",
-                      tl_log_safe(tl_slice_str(key)).text, list);
+    return tl_why_set(why, TL_ERR_INVALID, "unknown key %s; %s%s%s",
+                      tl_log_safe(tl_slice_str(key)).text, near.best ? "did you mean " : "",
+                      near.best ? name : "see teale-relay --help for all of them",
+                      near.best ? "?" : "");
 }
 
 static const struct option *find_key(const char *key)
@@ -379,7 +347,7 @@ static tl_err apply_json(parsing *p, const struct option *l, const json_t *value
     }
     bool is_size = l->val == SET_MAX_MESSAGE || l->val == SET_MAX_MEMORY ||
                    l->val == SET_CLUSTER_TTL_SECS || l->val == SET_DRAIN_SECS ||
-                   l->val == SET_THREADS;
+                   l->val == SET_THREADS || (l->val > SET_LIMITS && l->val < SET_RECIPROCAL);
     if (json_is_integer(value) && is_size) {
         snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value));
         return apply(p->o, l->val, number, why);
@@ -399,7 +367,7 @@ static tl_err on_setting(void *user, const char *key, const json_t *value, tl_wh
     if (p->given[l->val - SET_LISTEN])
         return TL_OK;
     bool may_be_list = l->val == SET_LISTEN || l->val == SET_NAME || l->val == SET_UDP ||
-                       l->val == SET_REDIS_SENTINEL;
+                       l->val == SET_REDIS_SENTINEL || l->val == SET_RECIPROCAL;
     if (!may_be_list || !json_is_array(value))
         return apply_json(p, l, value, why);
     tl_err e = TL_OK;
@@ -447,6 +415,9 @@ static tl_err finish(tl_relayd_options *o, tl_why *why)
     if (!o->tls_cert != !o->tls_key)
         return tl_why_set(why, TL_ERR_INVALID, "%s is missing: TLS needs both tls-cert and tls-key",
                           o->tls_cert ? "tls-key" : "tls-cert");
+    tl_err of_limits = tl_relayd_limits_finish(&o->relay.limits, why);
+    if (of_limits)
+        return of_limits;
     tl_err of_cluster = tl_relayd_cluster_finish(&o->cluster, why);
     if (of_cluster)
         return of_cluster;
@@ -513,6 +484,7 @@ void tl_relayd_options_clear(tl_relayd_options *o)
     free(o->admin_token_file);
     o->tls_cert = o->tls_key = o->admin_token_file = NULL;
     tl_relayd_cluster_clear(&o->cluster);
+    tl_relayd_limits_clear(&o->relay.limits);
 }
 
 tl_err tl_relayd_token_read(const char *file, char ret_token[TL_RELAYD_TOKEN_MAX], tl_why *why)

@@ -83,6 +83,8 @@ static tl_err write_relay(const tl_relay_counters *c, const tl_tokens_counters *
         {"teale_relay_presence_lost_total", "counter",
          "Joins and leaves not announced for want of memory.", c->presence_lost},
         {"teale_relay_pauses_total", "counter", "Senders paused for a slow reader.", c->pauses},
+        {"teale_relay_limit_waits_total", "counter", "Senders paused because they had their rate.",
+         c->waits},
         {"teale_relay_protocol_errors_total", "counter", "Sockets closed for illegal frames.",
          c->closed_protocol},
         {"tesseras_relay_sessions_active", "gauge", "Sessions open now.", c->sessions_active},
@@ -90,7 +92,9 @@ static tl_err write_relay(const tl_relay_counters *c, const tl_tokens_counters *
          c->bytes_forwarded + datagram_bytes(d)},
     };
     const family ended[] = {{.name = "busy", .value = c->sessions_busy},
-                            {.name = "unanswered", .value = c->sessions_unanswered}};
+                            {.name = "unanswered", .value = c->sessions_unanswered},
+                            {.name = "idle", .value = c->sessions_idle},
+                            {.name = "session_max", .value = c->sessions_timed_out}};
     const uint64_t *refused = c->registrations_refused;
     const family refusals[] = {{.name = "invalid", .value = refused[TL_RELAY_REFUSED_INVALID]},
                                {.name = "proof", .value = refused[TL_RELAY_REFUSED_PROOF]},

@@ -345,6 +345,8 @@ static void share_bounds(tl_relay_config *config, size_t loops)
     uint32_t n = (uint32_t)loops;
     config->memory_max /= loops;
     config->conns_max = config->conns_max / n + config->conns_max / n / 4;
+    config->limits.max_sessions =
+        config->limits.max_sessions / n ? config->limits.max_sessions / n : 1;
     config->unregistered_max /= n;
     config->conns_per_address_max = config->conns_per_address_max / n * 5 / 4 + 1;
     config->unregistered_per_address_max = config->unregistered_per_address_max / n * 5 / 4 + 1;

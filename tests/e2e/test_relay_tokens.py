@@ -404,6 +404,130 @@ class Moves(WithTokens):
         self.assertEqual(controlmsg.read(got)[0], "RelayMigrated")
 
 
+class Limits(WithTokens):
+    ARGS = ["--udp", "127.0.0.1:0", "--limits", "--relay-idle-timeout-secs", "2", "--relay-session-max-secs", "6",
+            "--relay-session-warn-secs", "2", "--relay-pause-secs", "2", "--relay-max-sessions", "12"]
+
+    def test_ten_sessions_of_one_node_share_its_rate_however_much_it_sends(self):
+        a = self.node()
+        pairs = [self.pair(name=f"s-{i}", nodes=(a, self.node())) for i in range(10)]
+        self.assertEqual(pairs[0][0].offer["limitBytesPerSecond"], 65536)
+        for mine, other in pairs:
+            mine.send()
+            other.send()
+            other.udp.setblocking(False)
+        time.sleep(0.2)
+        got, sent, payload = 0, 0, os.urandom(1000)
+        began = time.monotonic()
+        while (now := time.monotonic()) < began + 4:
+            while sent < 2_000_000 * (now - began):  # 2 MB/s
+                pairs[sent // 1000 % 10][0].send(payload)
+                sent += 1000
+            for _, other in pairs:
+                try:
+                    while True:
+                        got += len(other.udp.recv(2000))
+                except BlockingIOError:
+                    pass
+            time.sleep(0.002)
+        took = time.monotonic() - began
+        self.assertGreater(sent, 7_000_000)
+        self.assertLessEqual(got, 65536 * (took + 0.5) * 1.05)
+        self.assertGreaterEqual(got, 65536 * took * 0.8)
+        self.assertGreater(dropped(self.relay, "rate"), 5000)
+
+    def test_the_sender_of_relay_data_is_held_to_the_same_rate(self):
+        a, b = self.node(["quiet"]), self.node(["quiet"])
+        session(a, b, "s-1")
+        data = "QUJD" * 1000
+        text = wsraw.frame(wsraw.as_text("relayData", {"fromNodeID": a.id, "toNodeID": b.id, "sessionID": "s-1",
+                                                       "data": data}))
+        a.sock.setblocking(False)
+        queue, got, began = b"", 0, time.monotonic()
+        b.sock.settimeout(0.01)
+        while time.monotonic() < began + 4:
+            queue = queue or text * 20
+            try:
+                queue = queue[a.sock.send(queue):]
+            except BlockingIOError:
+                pass
+            try:
+                self.assertEqual(b.message()[0], "relayData")
+                got += 3000
+            except TimeoutError:
+                pass
+        took = time.monotonic() - began
+        self.assertLessEqual(got, 65536 * (took + 0.5) * 1.05)
+        self.assertGreaterEqual(got, 65536 * took * 0.7)
+
+    def test_a_session_is_warned_of_its_end_and_cannot_be_reopened_at_once(self):
+        a, b = self.bound()
+        ends = a.offer["expiresAt"]
+        self.assertAlmostEqual(ends, time.time() + 6, delta=2)
+        began, kinds = time.monotonic(), []
+        for side in (a, b):
+            side.node.sock.settimeout(0.2)
+        while "relayClose" not in kinds and time.monotonic() < began + 12:
+            a.send()  # keep-alives: it is not idle
+            try:
+                kind, payload = a.node.message()
+            except TimeoutError:
+                continue
+            kinds.append(kind)
+            self.assertEqual(payload["sessionID"], "s-1")
+            if kind == "relayWarning":
+                self.assertEqual((payload["reason"], payload["endsAt"]), ("session_max", ends))
+        self.assertEqual(kinds, ["relayWarning", "relayClose"])
+        self.assertEqual(payload["reason"], "session_max")
+        self.assertAlmostEqual(time.monotonic() - began, 6, delta=1)
+        for side in (a, b):
+            side.node.sock.settimeout(5)
+        a.node.to(b.node, "relayOpen", "s-2")
+        a.node.expect_error("rate_limited")
+        self.pair(name="s-3", nodes=(a.node, self.node()))  # with another node it may
+        time.sleep(2.2)
+        self.assertEqual([b.node.message()[0] for _ in range(2)], ["relayWarning", "relayClose"])
+        a.node.sock.settimeout(5)
+        a.node.to(b.node, "relayOpen", "s-4")
+        b.node.expect("relayOpen")
+
+    def test_an_idle_session_ends(self):
+        a, b = self.bound()
+        closed = a.node.expect("relayClose")
+        self.assertEqual(closed["reason"], "idle")
+        self.assertEqual(b.node.expect("relayClose")["reason"], "idle")
+        a.send(b"late")
+        self.assertIsNone(hears(b.udp, 0.1))
+
+    def test_one_session_too_many_is_busy(self):
+        a = self.node(["quiet"])
+        others = [self.node(["quiet"]) for _ in range(13)]
+        for i, other in enumerate(others[:12]):
+            session(a, other, f"s-{i}")
+        a.to(others[12], "relayOpen", "s-12")
+        error = a.expect_error("busy")
+        self.assertEqual((error["about"], error["sessionID"]), ("relayOpen", "s-12"))
+        a.to(others[0], "relayClose", "s-0")
+        session(a, others[12], "s-12")
+
+
+class Friends(WithTokens):
+    def setUp(self):
+        self.friend = relayproc.new_key()
+        self.relay = Relay("--udp", "127.0.0.1:0", "--limits", "--reciprocal", self.friend.public.hex())
+        self.addCleanup(self.relay.__exit__, None, None, None)
+
+    def test_a_reciprocal_node_gets_more_and_no_end(self):
+        friend = Node(self.relay, key=self.friend)
+        friend.register(features=FEATURES)
+        a, b = self.pair(nodes=(friend, self.node()))
+        self.assertEqual((a.offer["limitBytesPerSecond"], a.offer["expiresAt"]), (256 * 1024, 0))
+        self.assertEqual((b.offer["limitBytesPerSecond"], b.offer["expiresAt"]), (64 * 1024, 0))
+        c, d = self.pair(name="s-2")
+        self.assertEqual(c.offer["limitBytesPerSecond"], 64 * 1024)
+        self.assertAlmostEqual(c.offer["expiresAt"], time.time() + 600, delta=3)
+
+
 if __name__ == "__main__":
     relayproc.BINARY_PATH = sys.argv.pop(1)
     unittest.main(verbosity=2)

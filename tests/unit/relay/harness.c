@@ -104,12 +104,30 @@ static void deliver(peer *p)
     tl_relay_on_written(p->w->relay, p->conn, n, p->w->now);
 }
 
+/* Hands over what it sent, and keeps what the relay does not take. */
+static void offer_kept(peer *p)
+{
+    size_t n = p->kept.len, used, need;
+    uint8_t *copy = malloc(n ? n : 1);
+    assert_non_null(copy);
+    if (n)
+        memcpy(copy, tl_buf_begin(&p->kept), n);
+    tl_relay_on_bytes(p->w->relay, p->conn, copy, n, p->w->now, &used, &need);
+    drain(p->w); /* what lies in the buffer is copied here */
+    free(copy);
+    if (p->conn)
+        tl_buf_consume(&p->kept, used);
+}
+
 static void pump(world *w)
 {
     do {
         while (drain(w))
             for (size_t i = 0; i < w->n; i++)
                 deliver(w->peers[i]);
+        for (size_t i = 0; i < w->n; i++)
+            if (w->peers[i]->conn && !w->peers[i]->paused && w->peers[i]->kept.len)
+                offer_kept(w->peers[i]);
     } while (drain(w));
 }
 
@@ -151,6 +169,7 @@ static void peer_free(peer *p)
     if (p->has_signal)
         tl_signal_clear(&p->signal);
     free(p->frame);
+    tl_buf_clear(&p->kept);
     tl_buf_clear(&p->waiting);
     tl_buf_clear(&p->received);
     tl_ws_reader_clear(&p->reader);
@@ -233,15 +252,10 @@ void peer_register_as(peer *p, const char *authority, const char *nonce, const c
 
 void peer_send_bytes(peer *p, const void *bytes, size_t n)
 {
-    uint8_t *copy = malloc(n ? n : 1);
-    size_t used, need;
-    assert_non_null(copy);
     assert_non_null(p->conn);
-    memcpy(copy, bytes, n);
-    tl_relay_on_bytes(p->w->relay, p->conn, copy, n, p->w->now, &used, &need);
-    drain(p->w); /* what lies in the buffer is copied here */
-    assert_int_equal(used, n);
-    free(copy);
+    assert_int_equal(tl_buf_append(&p->kept, tl_slice_of(bytes, n)), TL_OK);
+    offer_kept(p);
+    assert_true(p->paused || p->kept.len == 0);
     for (size_t i = 0; i < p->w->n; i++)
         deliver(p->w->peers[i]);
     pump(p->w);

@@ -27,6 +27,7 @@ typedef struct peer {
     bool paused;     /* the relay does not read from it */
     bool cut;        /* the relay dropped it */
     uint16_t closed; /* the code of the relay's close frame; 0: none */
+    tl_buf kept;     /* sent, and not taken by the relay yet: it rests */
     tl_buf waiting;  /* output for it, not written yet */
     tl_buf received; /* written to it, not looked at yet */
     tl_ws_reader reader;
