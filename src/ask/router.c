@@ -180,6 +180,11 @@ static void no_provider(tl_route *x)
     const tl_peer *dear;
     int64_t price;
     size_t left_alone = x->why[0] ? 0 : tl_route_left_alone(x);
+    /* "qwen@famly": a network's name that is none reads as part of the model's. */
+    const char *at = strrchr(x->ask.model, '@');
+    char network[TL_MODEL_MAX + 48] = "";
+    if (at && at[1])
+        snprintf(network, sizeof network, " (this node is in no network \"%.100s\")", at + 1);
     const char *local = r->world.local_error(r->user), *relay = r->world.relay_hopeless(r->user);
     if (x->why[0]) { /* somebody was asked: why it failed says more */
         tl_route_give_in(x);
@@ -216,15 +221,16 @@ static void no_provider(tl_route *x)
         snprintf(
             text, sizeof text,
             "no member of this node's networks serves \"%.150s\" now, and no other node is asked "
-            "(setting: ask)",
-            x->ask.model);
+            "(setting: ask)%s",
+            x->ask.model, network);
         tl_route_fail(x, TL_FAIL_MODEL_NOT_LOADED, text);
     } else if (tl_route_is_auto(x)) {
         snprintf(text, sizeof text, "nobody in reach shares a model now%s%.500s",
                  local[0] ? ", and here: " : "", local);
         tl_route_fail(x, TL_FAIL_NO_PROVIDER, text);
     } else {
-        snprintf(text, sizeof text, "nobody at the relay serves \"%.150s\" now", x->ask.model);
+        snprintf(text, sizeof text, "nobody at the relay serves \"%.150s\" now%s", x->ask.model,
+                 network);
         tl_route_fail(x, TL_FAIL_MODEL_NOT_LOADED, text);
     }
 }

@@ -288,6 +288,9 @@ static int run_command(tl_cli *cli, const char *home, int argc, char *const *arg
     }
     cli->json = tl_args_has(&args, "json");
     const char *own_home = tl_args_value(&args, "home");
+    if ((own_home && !*own_home) ||
+        (home && !*home)) /* of a variable that is not set, in a script */
+        return tl_cli_usage(cli, "--home names no directory");
     if (tl_paths_find(own_home ? own_home : home, &cli->paths, &why))
         return tl_cli_usage(cli, "%s", why.text);
     tl_coredump_forbid(); /* every command may hold questions, answers or keys */

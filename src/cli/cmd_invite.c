@@ -11,6 +11,8 @@
 #include "ptn/networks.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -100,6 +102,17 @@ static int add_bound(const tl_cli *cli, const tl_args *args, json_t *wish)
     return code;
 }
 
+/* It is known before the invite is made: an invite without its picture would stay open. */
+static bool can_make(const char *file)
+{
+    int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0) {
+        close(fd);
+        unlink(file);
+    }
+    return fd >= 0;
+}
+
 /* What the options ask for. Sets *ret to NULL if they are wrong; returns an exit code. */
 static int read_wish(const tl_cli *cli, const tl_args *args, json_t **ret)
 {
@@ -111,6 +124,10 @@ static int read_wish(const tl_cli *cli, const tl_args *args, json_t **ret)
         return tl_cli_usage(cli, "--role is consumer, provider or admin");
     if (png && !access(png, F_OK)) {
         tl_out_error("%s exists already, and nothing is written over it: name a new file", png);
+        return TL_EXIT_FAILED;
+    }
+    if (png && !can_make(png)) {
+        tl_out_error("cannot make %s: %s", png, strerror(errno));
         return TL_EXIT_FAILED;
     }
     json_t *wish = json_pack("{s:s, s:s}", "net", args->operand[0], "role", tl_role_name(known));
@@ -451,7 +468,7 @@ int tl_cmd_join(tl_cli *cli, const tl_args *args)
     tl_time timeout;
     if (as && !tl_network_name_is(as))
         return tl_cli_usage(cli, "a network's name is 1 to 64 letters, digits, dots, dashes and "
-                                 "underscores");
+                                 "underscores, and begins with no dash");
     if (!tl_daemon_timeout(cli, args, TL_NEVER, &timeout))
         return TL_EXIT_USAGE;
     int exit = read_code(cli, args, &code);

@@ -181,7 +181,7 @@ int tl_cmd_ptn_create(tl_cli *cli, const tl_args *args)
     json_t *p;
     if (!tl_network_name_is(name))
         return tl_cli_usage(cli, "a network's name is 1 to 64 letters, digits, dots, dashes and "
-                                 "underscores");
+                                 "underscores, and begins with no dash");
     json_t *wish = json_pack("{s:s}", "name", name);
     if (tl_args_has(args, "again") && json_object_set_new(wish, "again", json_true())) {
         json_decref(wish);
@@ -204,7 +204,7 @@ int tl_cmd_ptn_rename(tl_cli *cli, const tl_args *args)
     json_t *p;
     if (!tl_network_name_is(name))
         return tl_cli_usage(cli, "a network's name is 1 to 64 letters, digits, dots, dashes and "
-                                 "underscores");
+                                 "underscores, and begins with no dash");
     int code =
         tl_verb_do(cli, args, "ptn.rename",
                    json_pack("{s:s, s:s}", "net", args->operand[0], "name", name), READ_TIME, &p);
@@ -299,20 +299,22 @@ static size_t count_state(const json_t *members, const char *state)
     return count;
 }
 
-/* What became of the members whom a revoked admin had admitted. */
+/* What became of the members whose certificates a revoked admin had signed. */
 static void tell_fallen(const char *net, const json_t *members)
 {
     const json_t *m;
     size_t i, kept = count_state(members, "valid"), out = count_state(members, "revoked");
     if (kept)
-        tl_out_note("%zu member%s that it admitted %s kept: this node signed for %s", kept,
-                    kept == 1 ? "" : "s", kept == 1 ? "is" : "are", kept == 1 ? "it" : "them");
+        tl_out_note("%zu member%s that it admitted or renewed %s kept: this node signed for %s",
+                    kept, kept == 1 ? "" : "s", kept == 1 ? "is" : "are",
+                    kept == 1 ? "it" : "them");
     json_array_foreach (members, i, m)
         print_fallen(m, "valid");
     if (out)
-        tl_out_note("%zu member%s that it admitted %s out, too. To take one in again: teale ptn "
-                    "renew %s NODE; all: repeat this command with --keep-members",
-                    out, out == 1 ? "" : "s", out == 1 ? "is" : "are", net);
+        tl_out_note(
+            "%zu member%s that it admitted or renewed %s out, too. To take one in again: teale ptn "
+            "renew %s NODE; all: repeat this command with --keep-members",
+            out, out == 1 ? "" : "s", out == 1 ? "is" : "are", net);
     json_array_foreach (members, i, m)
         print_fallen(m, "revoked");
 }
@@ -332,10 +334,12 @@ static int confirm_revocation(tl_cli *cli, const tl_args *args, const char *node
     const json_t *m, *members = json_object_get(would, "members");
     size_t i;
     if (!code && json_array_size(members)) {
-        tl_out_note(keep ? "%.16s admitted these members; this node signs for them in its place:"
-                         : "%.16s admitted these members, and they go out with it (to keep them: "
-                           "--keep-members):",
-                    node);
+        tl_out_note(
+            keep
+                ? "%.16s admitted or renewed these members; this node signs for them in its place:"
+                : "%.16s admitted or renewed these members, and they go out with it (to keep them: "
+                  "--keep-members):",
+            node);
         json_array_foreach (members, i, m)
             print_fallen(m, "valid");
         fputs("Revoke it? [y/N] ", stderr);
@@ -375,8 +379,14 @@ int tl_cmd_ptn_revoke(tl_cli *cli, const tl_args *args)
     code = tl_verb_do(cli, args, "ptn.revoke", wish, READ_TIME, &done);
     if (is_for_person(cli, done)) {
         int told = (int)tl_json_number(done, "told", 0);
-        printf("revoked %.16s for good; %d member%s told, the others learn it when they connect\n",
+        printf("revoked %.16s for good; %d member%s told now, who is away learns it when it "
+               "connects\n",
                node, told, told == 1 ? "" : "s");
+        if (tl_json_bool(done, "serves_public", false))
+            tl_out_note(
+                "This node shares with the public, too: there the revoked one still asks as "
+                "anybody at the relay does. To end that: teale config set share_with "
+                "networks");
         tell_fallen(args->operand[0], json_object_get(done, "members"));
     }
     json_decref(done);

@@ -40,7 +40,7 @@ static const tl_option members_options[] = {{"long", 'l', NULL, "whole node IDs"
 static const tl_option revoke_options[] = {
     {"invite", 0, "NONCE", "withdraw this invite instead of a member"},
     {"keep-members", 0, NULL,
-     "NODE is an admin: keep the members that it admitted; this node signs for them"},
+     "NODE is an admin: keep the members that it admitted or renewed; this node signs for them"},
     {"yes", 'y', NULL, "do not ask first, where members go out with the node"},
     TIMEOUT,
     END,
@@ -111,9 +111,10 @@ const tl_command tl_commands_of_networks[] = {
      NET_WORDS
      "\nNODE is a node ID, or its first digits. A revoked node is out within seconds at\n"
      "every member that is reachable, and a new invite does not let it in again. Where it\n"
-     "is an admin, the members that it admitted go out, too: they are listed, and a person\n"
-     "at a terminal is asked first. Keep them with --keep-members, unless it may have\n"
-     "admitted nodes that nobody knows.",
+     "is an admin, the members that it admitted or renewed go out, too: they are listed, and a\n"
+     "person at a terminal is asked first. Keep them with --keep-members, unless it may have\n"
+     "admitted nodes that nobody knows. Who holds the CA key cannot be shut out: where that\n"
+     "key may be in wrong hands, make a new network.",
      revoke_options, true, false, tl_cmd_ptn_revoke},
     {"ptn promote-admin", "NET NODE", 2, 2, "make a member an admin (where the CA key is)",
      NET_WORDS, only_timeout, true, false, tl_cmd_ptn_promote},

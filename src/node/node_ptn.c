@@ -418,10 +418,11 @@ static void judge_fallen(const tl_ptn_call *c, const tl_membership *m)
 static json_t *revoked(tl_ptn_call *c)
 {
     judge_fallen(c, network_of(c));
-    return json_pack("{s:o, s:o, s:I, s:o, s:I, s:O}", "ptn_id", tl_ptn_id_json(&c->op.network),
-                     "node_id", tl_ptn_id_json(&c->op.node), "sequence", (json_int_t)c->op.number,
-                     "revoked_at", tl_ptn_time_json(c->op.at), "told", (json_int_t)c->op.told,
-                     "members", c->fallen);
+    bool public = c->node->access.share_public && c->node->backend;
+    return json_pack("{s:o, s:o, s:I, s:o, s:I, s:O, s:b}", "ptn_id",
+                     tl_ptn_id_json(&c->op.network), "node_id", tl_ptn_id_json(&c->op.node),
+                     "sequence", (json_int_t)c->op.number, "revoked_at", tl_ptn_time_json(c->op.at),
+                     "told", (json_int_t)c->op.told, "members", c->fallen, "serves_public", public);
 }
 
 static json_t *promoted(tl_ptn_call *c)

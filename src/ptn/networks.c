@@ -350,7 +350,7 @@ void tl_networks_load_left(tl_networks *b, tl_membership *n, const tl_node_id *p
 bool tl_network_name_is(const char *name)
 {
     size_t n = strlen(name);
-    return n > 0 && n <= TL_PTN_NAME_MAX &&
+    return n > 0 && n <= TL_PTN_NAME_MAX && *name != '-' &&
            strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == n;
 }
 

@@ -295,7 +295,7 @@ static void names_and_keys_have_one_form(void **state)
     char longest[TL_PTN_NAME_MAX + 2];
     memset(longest, 'a', sizeof longest);
     longest[TL_PTN_NAME_MAX + 1] = 0;
-    const char *const bad[] = {"", "a b", "caf\xc3\xa9", "a/b", "a@b", longest};
+    const char *const bad[] = {"", "a b", "caf\xc3\xa9", "a/b", "a@b", "-a", longest};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_int_equal(tl_networks_add(b, &other_authority.id, bad[i], &n), TL_ERR_INVALID);
     longest[TL_PTN_NAME_MAX] = 0;
