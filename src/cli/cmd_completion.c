@@ -5,14 +5,14 @@
 
 #include <string.h>
 
-/* In bash a word that contains `:` or `=` is several words to the line editor: only the part behind
+/* In bash a word that contains `:`, `=` or `@` is several words to the line editor: only the part behind
  * the last of them is replaced. Candidates never go through an expansion. */
 static const char bash[] =
     "# bash completion for teale, printed by `teale completion bash`\n"
     "_teale()\n"
     "{\n"
-    "    local line=${COMP_LINE:0:COMP_POINT} breaks=${COMP_WORDBREAKS//[^:=]}\n"
-    "    local cur prefix='' path='' word\n"
+    "    local line=${COMP_LINE:0:COMP_POINT} breaks=${COMP_WORDBREAKS//[^:=@]}\n"
+    "    local cur prefix='' path='' word file head=''\n"
     "    local -a words\n"
     "    COMPREPLY=()\n"
     "    read -ra words <<<\"$line\"\n"
@@ -30,7 +30,13 @@ static const char bash[] =
     "    done < <(\"${words[0]/#\\~/$HOME}\" completion words -- \"${words[@]:1}\" 2>/dev/null)\n"
     "    if [[ -n $path ]]; then\n"
     "        compopt -o filenames 2>/dev/null || :\n"
-    "        mapfile -t COMPREPLY < <(compgen $path -- \"${cur#\"$prefix\"}\")\n"
+    "        file=$cur\n"
+    "        if [[ $cur == --*=* ]]; then file=${cur#*=}; fi\n"
+    "        if [[ -n $breaks && $file == *[\"$breaks\"]* ]]; then\n"
+    "            head=${file%\"${file##*[\"$breaks\"]}\"}\n"
+    "        fi\n"
+    "        mapfile -t COMPREPLY < <(compgen $path -- \"$file\")\n"
+    "        COMPREPLY=(\"${COMPREPLY[@]#\"$head\"}\")\n"
     "    fi\n"
     "}\n"
     "complete -F _teale teale\n";

@@ -165,7 +165,8 @@ typedef struct {
 static const remedy remedies[] = {
     {"model_not_found", TL_EXIT_FAILED, "`teale models` lists the models that can be asked."},
     {"peer_failed", TL_EXIT_UNREACHABLE, "Try again, or see how it is connected: teale peers"},
-    {"backend_unreachable", TL_EXIT_FAILED, "At the node that shares it, `teale status` says what to do."},
+    {"backend_unreachable", TL_EXIT_FAILED,
+     "At the node that shares it, `teale status` says what to do."},
     {"backend_auth", TL_EXIT_DENIED, "The model server wants another key: see backend_key_file."},
     {"queue_full", TL_EXIT_FAILED, "Try again later."},
     {"own_node", TL_EXIT_USAGE, "Name another node: teale peers lists them."},

@@ -85,6 +85,8 @@ static int start(char **argv, int out, int err, pid_t *ret_pid)
         rc = posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
     if (!rc)
         rc = posix_spawn_file_actions_adddup2(&files, err, STDERR_FILENO);
+    if (!rc) /* what a shell had open is not the daemon's: a lock, a pipe whose end somebody waits for */
+        rc = posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
     if (!rc)
         rc = posix_spawn_file_actions_addchdir_np(&files, "/");
     if (!rc)

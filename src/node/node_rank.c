@@ -140,6 +140,13 @@ void tl_node_why_model(tl_node *n, const json_t *args, tl_call *call)
         return;
     }
     memcpy(ask.model, model, strlen(model));
+    char *at = strrchr(ask.model, '@'); /* MODEL@NETWORK, as in a question */
+    tl_membership *found[2];
+    if (!net[0] && at && at != ask.model &&
+        tl_networks_find(n->book, tl_slice_str(at + 1), found)) {
+        net = model + (at + 1 - ask.model);
+        *at = 0;
+    }
     if (net[0] && !find_network(n, net, &ask, call))
         return;
     tl_call_ok(call, ranking_json(n, &ask));

@@ -232,9 +232,9 @@ class Usage(Case):
         os.unlink(self.path("teale.sock"))
 
     def in_bash(self, line):
-        """What bash puts in place of the last word, which it splits at `:` and `=`."""
+        """What bash puts in place of the last word, which it splits at `:`, `=` and `@`."""
         script = self.ok("completion", "bash").stdout + (
-            'COMP_LINE=$1 COMP_POINT=${#1} COMP_WORDBREAKS=$\' \t\n"><=;|&(:\'\n_teale teale; printf "%s\\n" "${COMPREPLY[@]}"\n')
+            'COMP_LINE=$1 COMP_POINT=${#1} COMP_WORDBREAKS=$\' \t\n"@><=;|&(:\'\n_teale teale; printf "%s\\n" "${COMPREPLY[@]}"\n')
         path = str(pathlib.Path(TEALE).resolve().parent) + ":" + os.environ["PATH"]
         r = subprocess.run(["bash", "-eu", "-c", script, "bash", line], capture_output=True, text=True, check=True,
                            env=self.env(PATH=path), cwd=self.home)
@@ -253,6 +253,9 @@ class Usage(Case):
         self.assertEqual(self.in_bash(at + "wan_relay_url wss://r.example:84"), ["8443/ws"])
         self.assertEqual(self.in_bash("teale serve --log-file teale.t"), ["teale.toml"])
         self.assertEqual(self.in_bash("teale serve --log-file=teale.t"), ["teale.toml"])
+        pathlib.Path(self.home, "me@home.txt").write_text("")
+        self.assertEqual(self.in_bash("teale serve --log-file=me@h"), ["home.txt"])
+        self.assertEqual(self.in_bash("teale serve --log-file me@h"), ["home.txt"])
 
     def complete_in(self, shell, script):
         if not shutil.which(shell):

@@ -203,7 +203,8 @@ class Networks(Case):
         out = self.teale("ptn", "revoke", "family", NODE[:6]).stdout
         self.assertEqual(self.sent(), ("ptn.revoke", {"net": "family", "node_id": NODE}))
         self.assertIn("2 members told", out)
-        self.teale("ptn", "revoke", "family", NODE)
+        self.verbs["ptn.revoke"]["serves_public"] = True
+        self.assertIn("share_with", self.teale("ptn", "revoke", "family", NODE).stderr)
         self.assertIn("E_NOT_FOUND", self.teale("ptn", "revoke", "family", "eeee", code=1).stderr)
         for wrong in ("3f9", "XYZW", NODE[:-1] + "g", "ff" * 32):
             self.nothing_sent("ptn", "revoke", "family", wrong)

@@ -173,6 +173,14 @@ class Sharing(Up):
         self.assertEqual(json.loads(second.stdout)["node_id"], json.loads(r.stdout)["node_id"])
         self.assertIn('nothing is shared: the model server', second.stderr)
 
+    def test_what_the_shell_had_open_is_closed_in_the_daemon(self):
+        theirs = self.path("theirs")
+        with open(theirs, "w", encoding="ascii") as f:
+            subprocess.run([TEALE, "--home", self.home, "up", "--api", "127.0.0.1:0", "--relay", "ws://127.0.0.1:9/ws"],
+                           pass_fds=[f.fileno()], env=self.env(), capture_output=True, timeout=60, check=False)
+        files = f"/proc/{self.pid()}/fd"
+        self.assertNotIn(theirs, [os.readlink(f"{files}/{fd}") for fd in os.listdir(files)])
+
     def test_up_of_a_node_that_runs_tells_what_is_wrong_with_it(self):
         with socket.create_server(("127.0.0.1", 0)) as s:
             port = s.getsockname()[1]

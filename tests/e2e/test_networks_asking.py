@@ -233,9 +233,10 @@ class Busy(Base):
         told = s.consumer.command("models").stderr
         self.assertIn(f"paused by its owner: {s.provider.id[:16]}", told)
         self.assertIn(MODEL, told)
-        why = s.consumer.json("why", "--model", MODEL)["ranking"]
-        self.assertEqual([w["reason"] for w in why if w["node_id"] == s.provider.id],
-                         ["not asked: its owner has paused it"])
+        for model in MODEL, f"{MODEL}@lab":
+            why = s.consumer.json("why", "--model", model)["ranking"]
+            self.assertEqual([w["reason"] for w in why if w["node_id"] == s.provider.id],
+                             ["not asked: its owner has paused it"])
         own = s.provider.post(chat(MODEL, "mine", max_tokens=2))
         self.assertEqual(own[0], 200)
         s.provider.json("pause", "--now")
