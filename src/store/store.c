@@ -110,11 +110,14 @@ static tl_err run_job(tl_db *db, tl_store_job *j)
     return e ? e : back;
 }
 
-static void fail(tl_store_job *j, tl_err e, const tl_why *why)
+/* The job's transaction is lost. Whatever the job found, it may have found it in rows that are not on the
+ * disk: the answer "exists already" would be about one of them. */
+static void lose(tl_store_job *j, const tl_why *why)
 {
-    j->result = e;
-    if (!j->why.text[0])
-        j->why = *why;
+    if (j->result == TL_ERR_IO)
+        return; /* it has said why itself */
+    j->result = TL_ERR_IO;
+    j->why = *why;
 }
 
 /* Ends the transaction; true: what it wrote is on the disk. */
@@ -139,8 +142,8 @@ static bool commit(tl_store *s, bool wrote)
     return true;
 }
 
-/* Runs `jobs` up to the end, or up to the one at which SQLite gave the transaction up: all before it
- * have failed with it. Returns what is left. */
+/* Runs `jobs` up to the end, or up to the one at which SQLite gave the transaction up: this one and all
+ * before it end with TL_ERR_IO. Returns what is left. */
 static tl_store_job *run_transaction(tl_store *s, tl_store_job *jobs)
 {
     tl_store_job *j = jobs, *end = NULL;
@@ -161,8 +164,7 @@ static tl_store_job *run_transaction(tl_store *s, tl_store_job *jobs)
         good = commit(s, sqlite3_total_changes(sqlite) != before);
     if (!good)
         for (j = jobs; j != end; j = j->next)
-            if (!j->result)
-                fail(j, TL_ERR_IO, &s->db.why);
+            lose(j, &s->db.why);
     return end;
 }
 

@@ -133,6 +133,45 @@ static void a_full_disk_stores_nothing_says_so_and_the_store_goes_on(void **stat
     assert_int_equal(number_in(h->db, "SELECT count(*) FROM joins"), n + 1);
 }
 
+/* Two jobs of one transaction write the same row: *ret is what each was told. */
+static void put_twice(tl_store *s, unsigned number, tl_err ret[2])
+{
+    big_job two[2];
+    for (int i = 0; i < 2; i++) {
+        two[i] = (big_job){.job = {.work = write_big, .done = note, .may_wait_ms = 100},
+                           .key = {[0] = (uint8_t)number, [2] = 2}};
+        tl_store_submit(s, &two[i].job);
+    }
+    while (!tl_store_is_idle(s))
+        tl_store_collect(s);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(two[i].came, 1);
+        ret[i] = two[i].told;
+    }
+}
+
+static void nobody_is_told_that_a_row_exists_which_the_disk_did_not_take(void **state)
+{
+    const home *h = *state;
+    tl_why why;
+    tl_err told[2];
+    unsigned n = 0;
+    if (!small_disk(h, "size=1m"))
+        skip_because("no mount namespace: this needs user namespaces or root");
+    tl_store *s = open_at(h->db);
+    fill(h);
+    while (!put_big(s, n, &why)) /* until the log has to grow */
+        n++;
+    put_twice(s, 1, told);
+    assert_int_equal(told[0], TL_ERR_IO);
+    assert_int_equal(told[1], TL_ERR_IO);
+    make_room(h);
+    put_twice(s, 1, told);
+    assert_int_equal(told[0], TL_OK);
+    assert_int_equal(told[1], TL_ERR_EXISTS);
+    tl_store_close(s);
+}
+
 static void what_was_stored_is_there_when_a_node_is_killed_on_a_full_disk(void **state)
 {
     const home *h = *state;
@@ -242,6 +281,7 @@ int main(void)
 #define ON_DISK(name) cmocka_unit_test_setup_teardown(name, make_home, leave_disk)
     const struct CMUnitTest tests[] = {
         ON_DISK(a_full_disk_stores_nothing_says_so_and_the_store_goes_on),
+        ON_DISK(nobody_is_told_that_a_row_exists_which_the_disk_did_not_take),
         ON_DISK(what_was_stored_is_there_when_a_node_is_killed_on_a_full_disk),
         ON_DISK(a_store_is_not_half_made_on_a_full_disk),
         ON_DISK(a_read_only_disk_is_refused_with_the_remedy),
