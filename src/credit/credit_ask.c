@@ -236,6 +236,8 @@ static bool read_order(const tl_credit *c, const tl_receipt *r, const char *text
                   .model = r->model};
     if (!text[0] || tl_order_read(text, &c->order_key, &o))
         return false;
+    if (o.price && o.at <= c->env.wall(c->env.user) - TL_BOOK_ORDER_DAYS * TL_BOOK_DAY)
+        return false;
     *ret = (tl_ledger_entry){.role = TL_LEDGER_ASKED,
                              .peer = r->provider,
                              .has_network = r->has_network,

@@ -12,12 +12,16 @@
 #define TL_BOOK_RECENT_MAX (128u << 10)
 #define TL_BOOK_DAY        (24 * 3600) /* seconds */
 /* Entries that change no sum, of a peer and of all: at 1 to 2 KiB each some 2 MB, and 100 MB, however
- * many strangers ask for nothing, and as often as they like. */
+ * many strangers ask for nothing, and as often as they like. Questions of this node at a price are not
+ * among them: it alone makes those. */
 #define TL_BOOK_SPARE_OF   1000
 #define TL_BOOK_SPARE_MAX  50000
 #define TL_BOOK_FREE_MAX   200000 /* of members: so much of it, 150 MB, for as many days */
 #define TL_BOOK_SPARE_DAYS 90     /* and no longer: a quarter is over by then */
 #define TL_BOOK_OWED_DAYS  30     /* a provider that is away for longer has its own books */
+/* An order with a price tells of a question that the consumer's disk does not have, and no longer. It must
+ * end before such a question is forgotten: its row alone says that it failed. */
+#define TL_BOOK_ORDER_DAYS 30
 
 typedef enum {
     /* A question starts: `entry`, HELD. TL_ERR_EXISTS: it is held or posted already. */
@@ -46,7 +50,8 @@ typedef enum {
      * it. `claim` says what came of it; OK and AGAIN fill in the receipt with both signatures. A public
      * claim of nothing makes no entry where there is none and none `waits`: it may be forgotten. The same
      * of ADOPT.
-     * `entry`: the question as its order tells it, where has_order; else only peer and request.
+     * `entry`: the question as its order tells it, where has_order; else only peer and request. The
+     * caller takes no order with a price that is older than TL_BOOK_ORDER_DAYS.
      * TL_ERR_AUTH: the provider's signature is wrong. */
     TL_BOOK_CLAIM,
     /* The consumer has signed entry.receipt. TL_ERR_AUTH: it has not. TL_ERR_NOT_FOUND: this is not
@@ -57,7 +62,8 @@ typedef enum {
     /* Claims that entry.peer has not signed, oldest first, after the number `after`: entries[n].
      * The last number is `after` then. */
     TL_BOOK_UNSIGNED,
-    /* entry.settlement, signed by one side: it replaces what was proposed before with this peer.
+    /* entry.settlement, signed by one side: it replaces what was proposed before with this peer; of
+     * that, what this node has not signed is forgotten.
      * A creditor does so with its own before anybody is told of it. TL_ERR_AUTH: that signature is
      * wrong. TL_ERR_EXISTS: it is here already. */
     TL_BOOK_PROPOSE,

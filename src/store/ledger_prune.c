@@ -65,43 +65,55 @@ static tl_err forget_these(tl_db *db, tl_book_op *op, const char *sql, const tl_
 }
 
 #define FIND  "SELECT id, peer, state = 'posted' AND peer_signature IS NULL FROM transfers WHERE "
-#define SPARE FIND TL_LEDGER_SPARE
-#define FREE  FIND TL_LEDGER_FREE
+#define SPARE TL_LEDGER_SPARE TL_LEDGER_OF_OTHERS
+#define FREE  TL_LEDGER_FREE TL_LEDGER_OF_OTHERS
+
+/* Of the public. */
+static tl_err forget_spare(tl_db *db, tl_book_op *op, tl_unix old)
+{
+    const tl_db_value peer = tl_db_bytes(op->entry.peer.key, sizeof op->entry.peer.key);
+    tl_err e = forget_these(db, op,
+                            FIND SPARE
+                            " AND peer = ? AND id <= (SELECT id FROM transfers WHERE peer = ? "
+                            "AND " SPARE " ORDER BY id DESC LIMIT 1 OFFSET ?) ORDER BY id LIMIT ?",
+                            TL_DB_WITH(peer, peer, tl_db_int(TL_BOOK_SPARE_OF), tl_db_int(CHUNK)));
+    if (!e)
+        e = forget_these(db, op,
+                         FIND SPARE " AND id <= (SELECT id FROM transfers WHERE " SPARE
+                                    " ORDER BY id DESC LIMIT 1 OFFSET ?) ORDER BY id LIMIT ?",
+                         TL_DB_WITH(tl_db_int(TL_BOOK_SPARE_MAX), tl_db_int(CHUNK)));
+    if (!e)
+        e = forget_these(db, op,
+                         FIND SPARE " AND state = 'posted' AND peer_signature IS NULL AND at < ? "
+                                    "ORDER BY id LIMIT ?",
+                         TL_DB_WITH(tl_db_int(op->entry.at - TL_BOOK_DAY), tl_db_int(CHUNK)));
+    return e ? e
+             : forget_these(db, op, FIND SPARE " AND at < ? ORDER BY id LIMIT ?",
+                            TL_DB_WITH(tl_db_int(old), tl_db_int(CHUNK)));
+}
+
+/* Of private networks. */
+static tl_err forget_free(tl_db *db, tl_book_op *op, tl_unix old)
+{
+    tl_err e = forget_these(db, op, FIND FREE " AND at < ? ORDER BY at LIMIT ?",
+                            TL_DB_WITH(tl_db_int(old), tl_db_int(CHUNK)));
+    return e ? e
+             : forget_these(db, op,
+                            FIND FREE " AND at < (SELECT at FROM transfers WHERE " FREE
+                                      " ORDER BY at DESC LIMIT 1 OFFSET ?) ORDER BY at LIMIT ?",
+                            TL_DB_WITH(tl_db_int(TL_BOOK_FREE_MAX - 1), tl_db_int(CHUNK)));
+}
 
 tl_err tl_ledger_prune(tl_db *db, tl_book_op *op)
 {
-    const tl_db_value peer = tl_db_bytes(op->entry.peer.key, sizeof op->entry.peer.key);
-    op->entries = calloc(6 * CHUNK, sizeof *op->entries);
+    tl_unix old = op->entry.at - TL_BOOK_SPARE_DAYS * TL_BOOK_DAY;
+    op->entries = calloc(7 * CHUNK, sizeof *op->entries); /* CHUNK of each rule */
     if (!op->entries)
         return TL_ERR_NOMEM;
-    tl_err e = forget_these(
-        db, op,
-        SPARE
-        " AND peer = ? AND id <= (SELECT id FROM transfers WHERE peer = ? AND " TL_LEDGER_SPARE
-        " ORDER BY id DESC LIMIT 1 OFFSET ?) ORDER BY id LIMIT ?",
-        TL_DB_WITH(peer, peer, tl_db_int(TL_BOOK_SPARE_OF), tl_db_int(CHUNK)));
+    tl_err e = forget_spare(db, op, old);
     if (!e)
-        e = forget_these(db, op,
-                         SPARE " AND id <= (SELECT id FROM transfers WHERE " TL_LEDGER_SPARE
-                               " ORDER BY id DESC LIMIT 1 OFFSET ?) ORDER BY id LIMIT ?",
-                         TL_DB_WITH(tl_db_int(TL_BOOK_SPARE_MAX), tl_db_int(CHUNK)));
-    if (!e)
-        e = forget_these(
-            db, op,
-            SPARE " AND state = 'posted' AND peer_signature IS NULL AND at < ? ORDER BY id LIMIT ?",
-            TL_DB_WITH(tl_db_int(op->entry.at - TL_BOOK_DAY), tl_db_int(CHUNK)));
-    if (!e)
-        e = forget_these(db, op, SPARE " AND at < ? ORDER BY id LIMIT ?",
-                         TL_DB_WITH(tl_db_int(op->entry.at - TL_BOOK_SPARE_DAYS * TL_BOOK_DAY),
-                                    tl_db_int(CHUNK)));
-    if (!e)
-        e = forget_these(db, op, FREE " AND at < ? ORDER BY at LIMIT ?",
-                         TL_DB_WITH(tl_db_int(op->entry.at - TL_BOOK_SPARE_DAYS * TL_BOOK_DAY),
-                                    tl_db_int(CHUNK)));
-    if (!e)
-        e = forget_these(db, op,
-                         FREE " AND at < (SELECT at FROM transfers WHERE " TL_LEDGER_FREE
-                              " ORDER BY at DESC LIMIT 1 OFFSET ?) ORDER BY at LIMIT ?",
-                         TL_DB_WITH(tl_db_int(TL_BOOK_FREE_MAX - 1), tl_db_int(CHUNK)));
-    return e;
+        e = forget_free(db, op, old);
+    return e ? e
+             : forget_these(db, op, FIND TL_LEDGER_OWN " AND at < ? ORDER BY at LIMIT ?",
+                            TL_DB_WITH(tl_db_int(old), tl_db_int(CHUNK)));
 }

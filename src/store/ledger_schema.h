@@ -13,7 +13,7 @@
  *                      paid by the peer: settled <- owed   paid by us: owed <- settled
  * (left: debited, right: credited). The balance with a peer is the debits of `owed` less its credits.
  * `accounts` carries the sums; triggers keep them, the audit proves them. Step 3 writes some of the
- * triggers anew (ledger_triggers.h), step 5 those that say what is spare. */
+ * triggers anew (ledger_triggers.h), steps 5 and 6 those that say what is spare. */
 #ifndef TL_STORE_LEDGER_SCHEMA_H
 #define TL_STORE_LEDGER_SCHEMA_H
 

@@ -30,13 +30,31 @@ static bool is_creditor(const side *w)
     return strcmp(w->role, "served") == 0;
 }
 
+#define UNSIGNED_OTHERS "peer = ? AND (request != ? OR state = 'voided') AND " TL_LEDGER_PROPOSED
+
+/* A peer proposes as often as it likes, so what this node never signed leaves nothing behind. */
+static tl_err forget_proposed(tl_db *db, const tl_settlement *s, const side *w)
+{
+    const tl_db_value peer = tl_db_bytes(w->peer->key, sizeof w->peer->key);
+    tl_err e = tl_db_run(db,
+                         "DELETE FROM entries WHERE transfer IN "
+                         "(SELECT id FROM transfers WHERE " UNSIGNED_OTHERS ")",
+                         TL_DB_WITH(peer, tl_db_text(s->id)));
+    return e ? e
+             : tl_db_run(db, "DELETE FROM transfers WHERE " UNSIGNED_OTHERS,
+                         TL_DB_WITH(peer, tl_db_text(s->id)));
+}
+
 /* A proposal that this peer and this node had, and that is another one. */
 static tl_err void_others(tl_db *db, const tl_settlement *s, const side *w)
 {
-    return tl_db_run(db,
-                     "UPDATE transfers SET state = 'voided' WHERE peer = ? AND kind = 'settlement' "
-                     "AND state = 'held' AND request != ?",
-                     TL_DB_WITH(tl_db_bytes(w->peer->key, sizeof w->peer->key), tl_db_text(s->id)));
+    tl_err e = forget_proposed(db, s, w);
+    return e ? e
+             : tl_db_run(
+                   db,
+                   "UPDATE transfers SET state = 'voided' WHERE peer = ? AND kind = 'settlement' "
+                   "AND state = 'held' AND request != ?",
+                   TL_DB_WITH(tl_db_bytes(w->peer->key, sizeof w->peer->key), tl_db_text(s->id)));
 }
 
 static tl_err insert(tl_db *db, const tl_settlement *s, const side *w, const char *state,

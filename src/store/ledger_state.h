@@ -22,6 +22,17 @@
 /* The same of private networks, whose members are trusted with more of it (TL_BOOK_FREE_MAX). */
 #define TL_LEDGER_FREE "kind = 'question' AND network != x'' AND " TL_LEDGER_NOTHING_OF("")
 
+/* Of the two: what others may make more of. What this node asked at a price is pushed out by nothing, since
+ * whoever has its order could charge it anew. It goes after TL_BOOK_SPARE_DAYS, when no order holds. */
+#define TL_LEDGER_OF_OTHERS " AND (role = 'served' OR price = 0)"
+#define TL_LEDGER_OWN                                                                              \
+    "kind = 'question' AND role = 'asked' AND price > 0 AND " TL_LEDGER_NOTHING_OF("")
+
+/* A settlement that the peer proposed, and that this node has not signed. */
+#define TL_LEDGER_PROPOSED_OF(of)                                                                  \
+    of "kind = 'settlement' AND " of "state != 'posted' AND " of "own_signature IS NULL"
+#define TL_LEDGER_PROPOSED TL_LEDGER_PROPOSED_OF("")
+
 /* `self`: this node. `has_receipt`, or the settlement's signatures, where they are there.
  * TL_ERR_PROTO: a column is not what the schema allows. */
 TL_CHECK tl_err tl_ledger_take_entry(sqlite3_stmt *row, const tl_node_id *self,

@@ -88,8 +88,35 @@ static const char members_spare[] =
                     "") ")"
                         "  BEGIN SELECT RAISE(ABORT, 'an entry is not deleted'); END;";
 
+/* 6: what this node asked at a price is not among what others push out. A debtor's proposals that this node
+ * has not signed are not kept: what came of them before goes now. */
+#define GOES     "(" NOTHING_OF("") " OR " TL_LEDGER_PROPOSED_OF("") ")"
+#define OLD_GOES "(" NOTHING_OF("OLD.") " OR " TL_LEDGER_PROPOSED_OF("OLD.") ")"
+#define VOID_ONE "state = 'voided' AND " TL_LEDGER_PROPOSED
+static const char own_questions[] =
+    "DROP INDEX transfers_spare;"
+    "DROP INDEX transfers_spare_of;"
+    "DROP INDEX transfers_free;"
+    "CREATE INDEX transfers_spare ON transfers (id)"
+    "  WHERE " TL_LEDGER_SPARE TL_LEDGER_OF_OTHERS ";"
+    "CREATE INDEX transfers_spare_of ON transfers (peer, id)"
+    "  WHERE " TL_LEDGER_SPARE TL_LEDGER_OF_OTHERS ";"
+    "CREATE INDEX transfers_free ON transfers (at)"
+    "  WHERE " TL_LEDGER_FREE TL_LEDGER_OF_OTHERS ";"
+    "CREATE INDEX transfers_own ON transfers (at) WHERE " TL_LEDGER_OWN ";"
+    "CREATE INDEX transfers_proposed ON transfers (peer) WHERE " TL_LEDGER_PROPOSED ";"
+    "DROP TRIGGER transfers_kept;"
+    "CREATE TRIGGER transfers_kept BEFORE DELETE ON transfers WHEN NOT " OLD_GOES
+    "  BEGIN SELECT RAISE(ABORT, 'a transfer is not deleted'); END;"
+    "DROP TRIGGER entries_kept;"
+    "CREATE TRIGGER entries_kept BEFORE DELETE ON entries"
+    "  WHEN NOT EXISTS (SELECT 1 FROM transfers WHERE id = OLD.transfer AND " GOES ")"
+    "  BEGIN SELECT RAISE(ABORT, 'an entry is not deleted'); END;"
+    "DELETE FROM entries WHERE transfer IN (SELECT id FROM transfers WHERE " VOID_ONE ");"
+    "DELETE FROM transfers WHERE " VOID_ONE ";";
+
 const char *const tl_store_steps[] = {networks, tl_store_ledger_step, tl_store_triggers_step,
-                                      departed, members_spare};
+                                      departed, members_spare,        own_questions};
 const size_t tl_store_steps_n = sizeof tl_store_steps / sizeof *tl_store_steps;
 
 const char tl_store_restored_sql[] = "UPDATE invites SET state = 'withdrawn' WHERE state = 'open';";

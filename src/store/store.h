@@ -4,8 +4,9 @@
  *
  * What is acknowledged is on the disk. All jobs that wait go into one transaction, each in a
  * savepoint of its own; after its commit (synchronous=FULL) each job's `done` says so. A job that
- * fails leaves nothing behind, and does not touch the others. Where the commit fails, each job of it ends
- * with TL_ERR_IO, whatever it found. A job for which nobody waits says how long it may wait for others to share its commit with; one that is in haste takes along all before it.
+ * fails leaves nothing behind, and does not touch the others. Where the commit fails, each job of it
+ * ends with TL_ERR_IO, whatever it found. A job for which nobody waits says how long it may wait for
+ * others to share its commit with; one that is in haste takes along all before it.
  *
  * The store's thread has a lower priority than the others: what it does is for later, and on a machine
  * whose processors are busy it must not hold up an answer.

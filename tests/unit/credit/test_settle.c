@@ -296,6 +296,30 @@ static void the_same_amount_again_is_the_settlement_that_was_tried_before(void *
     assert_even(p, 18);
 }
 
+/* Also where it takes the proposal back, and makes the same one again. */
+static void of_a_debtor_that_proposes_again_and_again_one_proposal_is_kept(void **state)
+{
+    pair *p = *state;
+    tl_settlement t = {.creditor = p->b.self.id, .debtor = p->a.self.id};
+    assert_true(trade(p, "q", 10, 20));
+    for (int i = 0; i < 20; i++) {
+        pass_time(p, TL_CREDIT_PROPOSED_EVERY);
+        t.by_debtor = false;
+        t.amount = 1 + i % 2;
+        t.at = p->wall;
+        snprintf(t.id, sizeof t.id, "p%d", i / 2);
+        assert_int_equal(tl_settlement_sign(&t, &p->a.self), TL_OK);
+        say_settlement(&p->a, &t);
+        if (i % 2 == 0)
+            refuse(p, &t);
+        settle_down(p);
+        assert_int_equal(entries_of(&p->b), 2);
+    }
+    p->cut = true; /* the twin: the newest is there, signed */
+    expect(&p->b, 2, TL_SETTLE_SETTLED, 28);
+    assert_int_equal(entries_of(&p->b), 2);
+}
+
 static void what_the_debtor_never_heard_of_makes_room_for_another_amount(void **state)
 {
     pair *p = *state;
@@ -395,6 +419,7 @@ int main(void)
         WITH_PAIR(a_settlement_that_another_replaced_or_that_was_declined_is_void),
         WITH_PAIR(another_amount_waits_until_what_was_tried_before_is_closed),
         WITH_PAIR(the_same_amount_again_is_the_settlement_that_was_tried_before),
+        WITH_PAIR(of_a_debtor_that_proposes_again_and_again_one_proposal_is_kept),
         WITH_PAIR(what_the_debtor_never_heard_of_makes_room_for_another_amount),
         WITH_PAIR(of_settlements_that_come_at_once_a_debtor_signs_what_it_owes),
         WITH_PAIR(a_forged_settlement_changes_nothing),

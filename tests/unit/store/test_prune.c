@@ -211,6 +211,18 @@ static void of_all_free_questions_the_newest_fifty_thousand_stay(void **state)
     assert_clean(&s->provider);
 }
 
+/* What the provider itself asked, at a price, and what came to nothing. */
+static void fail_own(const books *s, const char *request, bool has_network)
+{
+    tl_book_op op = {.what = TL_BOOK_BEGIN, .entry = question_of(s, TL_LEDGER_ASKED, request)};
+    op.entry.peer = s->consumer.self.id;
+    op.entry.has_network = has_network;
+    assert_int_equal(run_op(&s->provider, &op), TL_OK);
+    op.what = TL_BOOK_OVER;
+    op.entry.cap = (tl_tokens){0, 0};
+    assert_int_equal(run_op(&s->provider, &op), TL_OK);
+}
+
 static void of_what_came_to_nothing_in_networks_the_newest_two_hundred_thousand_stay(void **state)
 {
     books *s = *state;
@@ -219,10 +231,12 @@ static void of_what_came_to_nothing_in_networks_the_newest_two_hundred_thousand_
                   .state = "voided",
                   .rows = TL_BOOK_FREE_MAX + 300};
     count_job j = {.job.work = count};
+    fail_own(s, "own-public", false);
+    fail_own(s, "own-member", true);
     assert_int_equal(tl_store_do(s->provider.store, &f.job), TL_OK);
     assert_int_equal(prune(s, NOW), 0);
     assert_int_equal(tl_store_do(s->provider.store, &j.job), TL_OK);
-    assert_int_equal(j.transfers, TL_BOOK_FREE_MAX);
+    assert_int_equal(j.transfers, TL_BOOK_FREE_MAX + 2); /* our own are the oldest, and stay */
     assert_int_equal(rows_of(&s->provider, "v300."), 0);
     assert_int_equal(rows_of(&s->provider, "v301."), 1);
 }
@@ -237,7 +251,12 @@ static void after_ninety_days_only_what_counts_is_left(void **state)
                          .entry = question_of(s, TL_LEDGER_SERVED, "member")};
     member.entry.has_network = true;
     assert_int_equal(run_op(&s->provider, &member), TL_OK);
+    fail_own(s, "own-public", false);
+    fail_own(s, "own-member", true);
+    assert_int_equal(prune(s, then), 0);
+    assert_int_equal(rows_of(&s->provider, "own-"), 2);
     assert_int_equal(prune(s, then + 1), 0);
+    assert_int_equal(rows_of(&s->provider, "own-"), 0);
     assert_int_equal(rows_of(&s->provider, "member"), 1); /* under way */
     assert_int_equal(void_it(s, "member"), TL_OK);
     give(s, "free", true);

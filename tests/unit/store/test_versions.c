@@ -127,6 +127,25 @@ static void a_ledger_of_an_earlier_version_keeps_its_sums_and_goes_on(void **sta
     tl_store_close(open_at(h->db));
 }
 
+static void what_a_debtor_proposed_in_vain_goes_with_an_earlier_version(void **state)
+{
+    home *h = *state;
+    make_version(h, 5);
+    assert_int_equal(number_in(h->db, "SELECT count(*) FROM transfers"), 10);
+    tl_store_close(open_at(h->db));
+    assert_int_equal(number_in(h->db, "SELECT count(*) FROM transfers"), 9);
+    assert_int_equal(number_in(h->db, "SELECT count(*) FROM transfers WHERE request = 'in-vain'"),
+                     0);
+    assert_int_equal(number_in(h->db, "SELECT count(*) FROM transfers WHERE request = 'proposed' "
+                                      "AND state = 'held'"),
+                     1);
+    assert_int_equal(number_in(h->db, "SELECT count(*) FROM transfers WHERE request = 'signed' "
+                                      "AND state = 'voided'"),
+                     1);
+    assert_int_equal(number_in(h->db, BALANCE), 15);
+    assert_int_equal(number_in(h->db, UNEVEN), 0);
+}
+
 #define STEPS_MAX 16
 
 /* This program as a later one, with one more step. */
@@ -201,6 +220,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_HOME(every_earlier_version_becomes_what_a_new_store_is_and_keeps_its_rows),
         IN_HOME(a_ledger_of_an_earlier_version_keeps_its_sums_and_goes_on),
+        IN_HOME(what_a_debtor_proposed_in_vain_goes_with_an_earlier_version),
         IN_HOME(a_step_that_fails_changes_nothing),
         IN_HOME(a_later_program_takes_it_on_and_then_this_one_refuses),
         IN_HOME(a_version_in_between_is_taken_on),

@@ -1,0 +1,114 @@
+/* Orders: by them a consumer pays what a crash took from its disk, and never what it saw fail. */
+#include "pair.h"
+
+#define PRICE 1000
+
+/* `a` asks `b`; the order is what b keeps of it. */
+static tl_credit_asked *ask(pair *p, const char *request, int64_t price, char order[TL_ORDER_MAX])
+{
+    tl_credit_question q = question_to(&p->a, request, price);
+    tl_credit_asked *asked;
+    assert_int_equal(tl_credit_ask(p->a.credit, &q, order, &asked), TL_OK);
+    return asked;
+}
+
+static void fail_one(pair *p, const char *request, char order[TL_ORDER_MAX])
+{
+    tl_credit_over(ask(p, request, PRICE, order), TL_CREDIT_FAILED, (tl_tokens){0, 0}, 0);
+}
+
+/* `a` dies before its disk has the question. */
+static void lose_one(pair *p, const char *request, int64_t price, char order[TL_ORDER_MAX])
+{
+    p->a.disk_fails = true;
+    (void)ask(p, request, price, order);
+    settle_down(p);
+    p->a.disk_fails = false;
+    restart(&p->a);
+    p->cut = false;
+}
+
+/* `b` says that it answered with so many tokens. */
+static void claim(pair *p, const char *request, int64_t price, int64_t tokens, const char *order)
+{
+    json_t *o, *payload;
+    tl_receipt r = {.consumer = p->a.self.id,
+                    .provider = p->b.self.id,
+                    .model = "llama",
+                    .tokens_out = tokens,
+                    .amount = tokens * price / 1000,
+                    .at = p->wall};
+    snprintf(r.request, sizeof r.request, "%s", request);
+    assert_int_equal(tl_receipt_sign(&r, &p->b.self), TL_OK);
+    assert_int_equal(tl_receipt_write(&r, &o), TL_OK);
+    payload = json_pack("{s:[{s:o,s:s}]}", "receipts", "receipt", o, "order", order);
+    say(&p->b, "receipts", payload);
+    json_decref(payload);
+    settle_down(p);
+}
+
+static void what_failed_is_never_charged_however_many_questions_fail_after_it(void **state)
+{
+    pair *p = *state;
+    char first[TL_ORDER_MAX], order[TL_ORDER_MAX], request[16];
+    fail_one(p, "first", first);
+    for (int i = 0; i < TL_BOOK_SPARE_OF + 3 * TL_CREDIT_PRUNE_EVERY; i++) {
+        snprintf(request, sizeof request, "q%d", i);
+        fail_one(p, request, order);
+        if (i % 32 == 0)
+            settle_down(p);
+    }
+    settle_down(p);
+    claim(p, "first", PRICE, 20, first);
+    assert_int_equal(balance(&p->a), 0);
+    lose_one(p, "lost", PRICE, order); /* the twin: this one may have been answered */
+    claim(p, "lost", PRICE, 20, order);
+    assert_int_equal(balance(&p->a), -20);
+}
+
+static void what_failed_is_not_charged_when_its_row_is_forgotten_either(void **state)
+{
+    pair *p = *state;
+    char first[TL_ORDER_MAX], order[TL_ORDER_MAX], request[16];
+    fail_one(p, "first", first);
+    settle_down(p);
+    pass_time(p, (TL_BOOK_SPARE_DAYS + 1) * TL_BOOK_DAY * TL_SEC);
+    for (int i = 0; i <= TL_CREDIT_PRUNE_EVERY; i++) {
+        snprintf(request, sizeof request, "q%d", i);
+        fail_one(p, request, order);
+    }
+    settle_down(p);
+    json_t *h = report(&p->a, TL_REPORT_HISTORY);
+    assert_int_equal(json_array_size(json_object_get(h, "entries")), TL_CREDIT_PRUNE_EVERY + 1);
+    json_decref(h);
+    claim(p, "first", PRICE, 20, first);
+    assert_int_equal(balance(&p->a), 0);
+}
+
+static void an_order_with_a_price_holds_for_thirty_days(void **state)
+{
+    pair *p = *state;
+    char lost[TL_ORDER_MAX], other[TL_ORDER_MAX], free_one[TL_ORDER_MAX];
+    lose_one(p, "lost", PRICE, lost);
+    lose_one(p, "other", PRICE, other);
+    lose_one(p, "free", 0, free_one);
+    pass_time(p, (TL_BOOK_ORDER_DAYS * TL_BOOK_DAY - 1) * TL_SEC);
+    claim(p, "lost", PRICE, 20, lost);
+    assert_int_equal(balance(&p->a), -20);
+    pass_time(p, TL_SEC);
+    claim(p, "other", PRICE, 20, other);
+    assert_int_equal(balance(&p->a), -20);
+    assert_int_equal(tl_credit_counters_of(p->a.credit)->not_signed, 1);
+    claim(p, "free", 0, 20, free_one); /* it costs nothing: the provider's own books need it */
+    assert_int_equal(tl_credit_counters_of(p->a.credit)->not_signed, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_PAIR(what_failed_is_never_charged_however_many_questions_fail_after_it),
+        WITH_PAIR(what_failed_is_not_charged_when_its_row_is_forgotten_either),
+        WITH_PAIR(an_order_with_a_price_holds_for_thirty_days),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
