@@ -17,12 +17,14 @@ static size_t rows_of(const book *b, const char *request_prefix)
 static size_t prune(const books *s, tl_unix now)
 {
     size_t lost = 0;
-    for (int i = 0; i < 40; i++) {
+    bool more = true;
+    for (int i = 0; i < 40 && more; i++) {
         tl_book_op *op = tl_book_op_new(TL_BOOK_PRUNE);
         op->entry.peer = s->consumer.self.id;
         op->entry.at = now;
         assert_int_equal(run_op(&s->provider, op), TL_OK);
         lost += op->n;
+        more = op->more;
         tl_book_op_free(op);
     }
     return lost;
