@@ -163,15 +163,27 @@ static void a_free_receipt_that_comes_back_makes_no_entry_and_a_paid_one_does(vo
 
 typedef struct {
     tl_store_job job;
-    int64_t accounts, transfers;
+    const char *request;
+    int64_t accounts, transfers, of_request;
 } count_job;
 
 static tl_err count(tl_store_job *j, tl_db *db)
 {
     count_job *c = (count_job *)j;
     tl_err e = tl_db_number(db, "SELECT count(*) FROM accounts", TL_DB_WITHOUT, 0, &c->accounts);
-    return e ? e
-             : tl_db_number(db, "SELECT count(*) FROM transfers", TL_DB_WITHOUT, 0, &c->transfers);
+    if (!e)
+        e = tl_db_number(db, "SELECT count(*) FROM transfers", TL_DB_WITHOUT, 0, &c->transfers);
+    return e || !c->request ? e
+                            : tl_db_number(db, "SELECT count(*) FROM transfers WHERE request = ?",
+                                           TL_DB_WITH(tl_db_text(c->request)), 0, &c->of_request);
+}
+
+/* As rows_of, where there are so many that the history takes seconds. */
+static int64_t rows_named(const book *b, const char *request)
+{
+    count_job j = {.job.work = count, .request = request};
+    assert_int_equal(tl_store_do(b->store, &j.job), TL_OK);
+    return j.of_request;
 }
 
 typedef struct {
@@ -207,8 +219,8 @@ static void of_all_free_questions_the_newest_fifty_thousand_stay(void **state)
     assert_int_equal(prune(s, NOW), 0);
     assert_int_equal(tl_store_do(s->provider.store, &j.job), TL_OK);
     assert_int_equal(j.transfers, TL_BOOK_SPARE_MAX + 1);
-    assert_int_equal(rows_of(&s->provider, "v300."), 0);
-    assert_int_equal(rows_of(&s->provider, "v301."), 1);
+    assert_int_equal(rows_named(&s->provider, "v300."), 0);
+    assert_int_equal(rows_named(&s->provider, "v301."), 1);
     assert_int_equal(balance_of(&s->provider), 23);
     assert_clean(&s->provider);
 }
@@ -239,8 +251,8 @@ static void of_what_came_to_nothing_in_networks_the_newest_two_hundred_thousand_
     assert_int_equal(prune(s, NOW), 0);
     assert_int_equal(tl_store_do(s->provider.store, &j.job), TL_OK);
     assert_int_equal(j.transfers, TL_BOOK_FREE_MAX + 2); /* our own are the oldest, and stay */
-    assert_int_equal(rows_of(&s->provider, "v300."), 0);
-    assert_int_equal(rows_of(&s->provider, "v301."), 1);
+    assert_int_equal(rows_named(&s->provider, "v300."), 0);
+    assert_int_equal(rows_named(&s->provider, "v301."), 1);
 }
 
 static void after_ninety_days_only_what_counts_is_left(void **state)
