@@ -16,7 +16,8 @@ typedef struct tl_httpd tl_httpd;
 typedef struct tl_httpd_req tl_httpd_req;
 
 #define TL_HTTPD_LISTENERS_MAX 8
-#define TL_HTTPD_SEND_MAX      (1u << 20) /* queued for one client; above it the handler pauses */
+#define TL_HTTPD_GATHER_MAX    (256u << 10) /* gathered for one system call */
+#define TL_HTTPD_SEND_MAX      (1u << 20)   /* queued for one client; above it the handler pauses */
 
 typedef struct {
     tl_time head;    /* 10 s, from a head's first byte to its last */
@@ -114,8 +115,9 @@ void tl_httpd_respond(tl_httpd_req *r, int status, const char *type, tl_slice bo
 /* Begins a streamed answer: chunked, or ended by the close in HTTP/1.0. The head goes out together
  * with the first write, at the latest when the present turn of the loop ends. */
 void tl_httpd_begin(tl_httpd_req *r, int status, const char *type);
-/* Sends at once. Copies what the kernel does not take. False: more than TL_HTTPD_SEND_MAX is
- * queued; the handler must not write until on_drained. */
+/* Small pieces go out together when the present turn of the loop ends, or when they are
+ * TL_HTTPD_GATHER_MAX bytes; large ones at once. Copies what the kernel does not take. False: more than
+ * TL_HTTPD_SEND_MAX is queued; the handler must not write until on_drained. */
 bool tl_httpd_write(tl_httpd_req *r, tl_slice bytes);
 bool tl_httpd_has_begun(const tl_httpd_req *r);
 /* The answer is complete. */

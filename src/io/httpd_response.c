@@ -6,6 +6,9 @@
 #define IOV_MAX_PIECES                                                                             \
     6 /* the queue, a head, a chunk's size, its data, its end, and one to spare */
 
+/* A piece of this size is worth a system call more than a copy. */
+#define GATHER_BELOW (32u << 10)
+
 static const char *reason(int status)
 {
     static const struct {
@@ -245,6 +248,25 @@ void tl_httpd_begin(tl_httpd_req *r, int status, const char *type)
     tl_httpd_conn_later(r);
 }
 
+/* What waits for the end of the turn, when the connection takes it with one system call. */
+static void gather(tl_httpd_req *r, const struct iovec *iov, int n)
+{
+    if (r->broken || r->dead)
+        return;
+    if (!r->out.len)
+        r->since = tl_loop_now(r->h->loop);
+    queue_rest(r, iov, n, 0);
+    if (r->broken)
+        return;
+    tl_httpd_conn_arm(r);
+    if (r->blocked)
+        return;
+    if (r->out.len < TL_HTTPD_GATHER_MAX)
+        tl_httpd_conn_later(r);
+    else
+        tl_httpd_send(r, NULL, 0);
+}
+
 bool tl_httpd_write(tl_httpd_req *r, tl_slice bytes)
 {
     assert(r->begun && !r->ended);
@@ -252,13 +274,19 @@ bool tl_httpd_write(tl_httpd_req *r, tl_slice bytes)
         return !r->over;
     char size[24];
     static char crlf[] = "\r\n";
-    struct iovec data = {(void *)(uintptr_t)bytes.p, bytes.n};
+    struct iovec iov[3];
+    int n = 0;
     if (r->chunked) {
-        int n = snprintf(size, sizeof size, "%zx\r\n", bytes.n);
-        tl_httpd_send(r, (struct iovec[]){{size, (size_t)n}, data, {crlf, 2}}, 3);
-    } else {
-        tl_httpd_send(r, &data, 1);
+        int digits = snprintf(size, sizeof size, "%zx\r\n", bytes.n);
+        iov[n++] = (struct iovec){size, (size_t)digits};
     }
+    iov[n++] = (struct iovec){(void *)(uintptr_t)bytes.p, bytes.n};
+    if (r->chunked)
+        iov[n++] = (struct iovec){crlf, 2};
+    if (bytes.n < GATHER_BELOW)
+        gather(r, iov, n);
+    else
+        tl_httpd_send(r, iov, n);
     if (r->out.len > TL_HTTPD_SEND_MAX)
         r->over = true;
     return !r->over;

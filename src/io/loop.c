@@ -11,7 +11,13 @@
 
 /* One turn: libuv sleeps, then calls back for descriptors, look-ups and signals. Then `prepare`
  * runs, as the last thing before libuv sleeps again: it fires the timers that are due, runs what
- * was deferred, and sets the one kernel timer to the next timer that will be due. */
+ * was deferred, and sets the alarm to the next timer that will be due.
+ *
+ * The alarm is either the timeout of the sleep itself, which costs nothing to set and is whole
+ * milliseconds, or for the last of them a kernel timer, which is exact and costs a system call. Most
+ * timers are moved on before they are due (the retransmission of a packet that is acknowledged). */
+
+#define NEAR (3 * TL_MS) /* from here on the kernel timer */
 
 #define DEFER_ROUNDS_MAX                                                                           \
     8 /* rounds of deferred calls that defer again, before the sockets get a turn */
@@ -20,8 +26,11 @@ struct tl_loop {
     uv_loop_t uv;
     uv_prepare_t prepare;
     uv_idle_t awake; /* active while something is deferred: keeps the loop alive and awake */
+    uv_timer_t
+        sleep; /* ends a millisecond or two before the next timer is due; never keeps the loop alive */
     uv_poll_t timer_poll;
     int timer_fd;
+    bool rang; /* the kernel timer went off, and was not set since */
     tl_timers timers;
     tl_time now;
     bool now_is_fresh; /* `now` was read since the loop last slept */
@@ -103,11 +112,9 @@ static void fire_due(tl_loop *loop)
         uv_unref((uv_handle_t *)&loop->timer_poll);
 }
 
-static void arm(tl_loop *loop)
+/* TL_NEVER: off. Setting it also makes its descriptor unreadable. */
+static void kernel_timer_set(tl_loop *loop, tl_time at)
 {
-    tl_time at;
-    if (!tl_timers_next_alarm(&loop->timers, loop->now, &at))
-        return;
     struct itimerspec spec = {0}; /* all zero: off */
     if (at != TL_NEVER) {
         spec.it_value.tv_sec = (time_t)(at / TL_SEC);
@@ -116,17 +123,48 @@ static void arm(tl_loop *loop)
     int e = timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
     assert(e == 0); /* a loop without its kernel timer would sleep for ever */
     (void)e;
+    loop->rang = false;
 }
 
-/* Only wakes the loop: `prepare` fires what is due and sets the kernel timer anew. */
+/* Only wakes the loop: `prepare` fires what is due and sets the alarm anew. */
+static void on_sleep_over(uv_timer_t *handle)
+{
+    tl_loop *loop = handle->data;
+    tl_loop_woke(loop);
+    tl_timers_on_alarm(&loop->timers);
+}
+
 static void on_timer_fd(uv_poll_t *handle, int status, int events)
 {
     (void)status, (void)events;
     tl_loop *loop = handle->data;
     tl_loop_woke(loop);
-    uint64_t ticks;
-    if (read(loop->timer_fd, &ticks, sizeof ticks) == sizeof ticks)
-        tl_timers_on_alarm(&loop->timers); /* else the kernel timer was moved after it went off */
+    tl_timers_on_alarm(&loop->timers);
+    loop->rang = true;
+}
+
+/* A kernel timer that was set for a timer which has moved on since stays set: it costs one turn. */
+static void alarm_set(tl_loop *loop, tl_time at)
+{
+    tl_time now = clock_read();
+    if (at == TL_NEVER) {
+        uv_timer_stop(&loop->sleep);
+    } else if (at < now + NEAR) {
+        uv_timer_stop(&loop->sleep);
+        kernel_timer_set(loop, at);
+    } else {
+        uv_update_time(&loop->uv); /* it counts from there */
+        uv_timer_start(&loop->sleep, on_sleep_over, (at - now) / TL_MS - 1, 0);
+    }
+}
+
+static void arm(tl_loop *loop)
+{
+    tl_time at;
+    if (tl_timers_next_alarm(&loop->timers, loop->now, &at))
+        alarm_set(loop, at);
+    if (loop->rang)
+        kernel_timer_set(loop, TL_NEVER);
 }
 
 /* --- defer --- */
@@ -223,9 +261,11 @@ tl_err tl_loop_new(tl_loop **ret_loop)
     uv_prepare_start(&loop->prepare, on_prepare);
     uv_unref((uv_handle_t *)&loop->prepare);
     uv_idle_init(&loop->uv, &loop->awake);
+    uv_timer_init(&loop->uv, &loop->sleep);
+    uv_unref((uv_handle_t *)&loop->sleep);
     uv_poll_start(&loop->timer_poll, UV_READABLE, on_timer_fd);
     uv_unref((uv_handle_t *)&loop->timer_poll);
-    loop->prepare.data = loop->timer_poll.data = loop;
+    loop->prepare.data = loop->timer_poll.data = loop->sleep.data = loop;
     loop->now = clock_read();
     *ret_loop = loop;
     return TL_OK;
@@ -246,6 +286,7 @@ void tl_loop_free(tl_loop *loop)
     assert(!loop->defer_first);
     uv_close((uv_handle_t *)&loop->prepare, NULL);
     uv_close((uv_handle_t *)&loop->awake, NULL);
+    uv_close((uv_handle_t *)&loop->sleep, NULL);
     uv_close((uv_handle_t *)&loop->timer_poll, NULL);
     while (uv_run(&loop->uv, UV_RUN_DEFAULT))
         ; /* a tl_loop_stop from before may end the first run early */
