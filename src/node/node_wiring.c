@@ -204,7 +204,10 @@ static void link_offer(void *user, tl_path_id path, const tl_relay_offer *offer)
 
 static void link_warning(void *user, tl_path_id path, tl_unix ends_at)
 {
-    tl_peers_on_warning(((tl_node *)user)->peers, path, ends_at);
+    tl_node *n = user;
+    tl_log(TL_LOG_INFO, "relay: a session ends in %lld s; another way is being looked for",
+           (long long)(ends_at - tl_loop_unix()));
+    tl_peers_on_warning(n->peers, path);
 }
 
 static void link_payload(void *user, uint8_t *data, size_t len)

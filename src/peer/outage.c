@@ -143,9 +143,11 @@ void tl_outage_on_ready(tl_peer_conn *conn)
     tl_conn_note(conn, TL_TASK_USE);
 }
 
-void tl_outage_on_ended(tl_peer_conn *conn)
+void tl_outage_on_ended(tl_peer_conn *conn, bool refused)
 {
     assert(conn->outage.reopen == TL_REOPEN_ASKED);
+    if (refused)
+        conn->outage.pause = tl_time_max(conn->outage.pause, TL_REOPEN_REFUSED);
     again(conn);
 }
 

@@ -253,7 +253,7 @@ void tl_peers_on_ended(tl_peers *p, tl_path_id id, const char *why)
     if (c && c->dial_path == id)
         tl_contact_dial_on_ended(c, why);
     else if (conn && conn->outage.asked == id)
-        tl_outage_on_ended(conn);
+        tl_outage_on_ended(conn, strcmp(why, "busy") == 0 || strcmp(why, "rate_limited") == 0);
     else if (conn && conn->connected)
         tl_conn_note(conn, TL_TASK_CHOOSE | TL_TASK_STRANDED | TL_TASK_SESSION);
     tl_peers_wake(p);

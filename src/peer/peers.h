@@ -108,7 +108,8 @@ void tl_peers_on_ready(tl_peers *p, tl_path_id path);
 void tl_peers_on_ended(tl_peers *p, tl_path_id path, const char *why);
 void tl_peers_on_datagram(tl_peers *p, tl_path_id path, uint8_t *data, size_t n);
 void tl_peers_on_offer(tl_peers *p, tl_path_id path, const tl_relay_offer *offer);
-void tl_peers_on_warning(tl_peers *p, tl_path_id path, tl_unix ends_at);
+/* The relay will end this session soon. */
+void tl_peers_on_warning(tl_peers *p, tl_path_id path);
 void tl_peers_on_payload(tl_peers *p, uint8_t *data, size_t n);
 /* tl_direct's event: the ways to a peer changed. */
 void tl_peers_on_ways(tl_peers *p, const tl_node_id *peer);

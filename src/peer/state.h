@@ -41,6 +41,7 @@
 #define TL_REOPEN_FIRST        (250 * TL_MS)
 #define TL_REOPEN_LOST_MAX     (1 * TL_SEC)
 #define TL_REOPEN_WARM_MAX     (30 * TL_SEC)
+#define TL_REOPEN_REFUSED      (5 * TL_SEC) /* at least, after `busy` and `rate_limited` */
 #define TL_RETIRE_AFTER        (1 * TL_SEC) /* the other side's last stream may be on its way */
 #define TL_CONTROL_PENDING_MAX (2 * TL_FRAME_MESSAGE_MAX) /* more unread: the peer is stuck */
 
@@ -104,7 +105,6 @@ typedef struct {
     bool known;         /* the peer opened it, and we knew the peer then */
     bool heard;         /* of a session: the peer has sent over it */
     tl_time text_until; /* of a session: datagrams go as relayData until then */
-    tl_unix ends_at;    /* of a session: the relay will end it then; 0: it did not say so */
     tl_udp_way *udp;    /* of a session with a token, and of its way by UDP; NULL: none */
     unsigned nth;       /* how many sessions the peer had that waited when it opened this one */
     tl_time made;
@@ -432,9 +432,10 @@ void tl_outage_over(tl_peer_conn *conn);
 /* Asks for a session at the relay, if the connection has none. */
 void tl_outage_want_session(tl_peer_conn *conn);
 void tl_outage_on_registered(tl_peer_conn *conn);
-/* The session outage.asked is ready, or has ended. */
+/* The session outage.asked is ready, or has ended. `refused`: the relay said that it is too busy, or that
+ * we ask too much. */
 void tl_outage_on_ready(tl_peer_conn *conn);
-void tl_outage_on_ended(tl_peer_conn *conn);
+void tl_outage_on_ended(tl_peer_conn *conn, bool refused);
 tl_time tl_outage_on_timer(tl_peer_conn *conn, tl_time now);
 
 /* ways.c */

@@ -344,18 +344,16 @@ void tl_udp_on_barren(tl_peers *p, tl_udp_way *w)
         lose(p, w, tl_peers_now(p));
 }
 
-void tl_peers_on_warning(tl_peers *p, tl_path_id id, tl_unix ends_at)
+/* Another way is better looked for before the session ends. Asking this relay for another session of
+ * the pair is in vain: it refuses that for a while. */
+void tl_peers_on_warning(tl_peers *p, tl_path_id id)
 {
-    tl_path *session = tl_path_find(p, id);
-    if (!session || session->kind != TL_PATH_SESSION || session->state == TL_PATH_GONE)
-        return;
-    session->ends_at = ends_at;
-    tl_peer_conn *conn = tl_conn_of_path(p, session);
-    if (!conn)
-        return;
-    if (p->config.direct)
+    const tl_path *session = tl_path_find(p, id);
+    bool relayed = session && session->kind == TL_PATH_SESSION && session->state != TL_PATH_GONE;
+    const tl_peer_conn *conn = relayed ? tl_conn_of_path(p, session) : NULL;
+    if (conn && p->config.direct && !tl_conn_is_direct(conn))
         tl_direct_want(p->config.direct, &session->peer);
-    tl_conn_note(conn, TL_TASK_CHOOSE);
+    tl_peers_wake(p);
 }
 
 bool tl_udp_measured(const tl_udp_way *w, tl_way *ret_way)

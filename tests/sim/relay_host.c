@@ -22,25 +22,6 @@ static void send_frames(relay_host *r, relay_host_conn *c, tl_slice frames)
         r->tamper(r->tamper_user, copy + 1, &n, cap - 1);
     sim_send(r->host, c->path, copy, 1 + n);
     free(copy);
-    if (r->to_node)
-        r->to_node(r->watch_user, c, frames);
-}
-
-/* A node's message is one masked frame in one datagram. */
-static bool is_watched(relay_host *r, relay_host_conn *c, const uint8_t *frame, size_t n)
-{
-    size_t head = (frame[1] & 0x7f) == 127 ? 14 : (frame[1] & 0x7f) == 126 ? 8 : 6;
-    tl_buf message = {0};
-    if (!r->from_node || n < head)
-        return false;
-    if (tl_buf_append(&message, tl_slice_of(frame + head, n - head)))
-        abort();
-    uint8_t *bytes = tl_buf_begin(&message);
-    for (size_t i = 0; i < message.len; i++)
-        bytes[i] ^= frame[head - 4 + i % 4];
-    bool taken = r->from_node(r->watch_user, c, frame[0] & 0x0f, tl_buf_slice(&message));
-    tl_buf_clear(&message);
-    return taken;
 }
 
 void relay_host_say(relay_host_conn *c, tl_slice frame)
@@ -54,7 +35,7 @@ void relay_host_say(relay_host_conn *c, tl_slice frame)
 }
 
 /* One cut connection is gone when its handle was told so; others may follow from it. */
-static void drain(relay_host *r)
+void relay_host_drain(relay_host *r)
 {
     tl_relay_output o;
     while (tl_relay_next_output(r->relay, &o)) {
@@ -69,6 +50,9 @@ static void drain(relay_host *r)
         if (live && o.kind == TL_RELAY_CUT)
             relay_host_disconnect(c);
     }
+    if (r->send_bursts)
+        r->send_bursts(r->bursts_user, tl_relay_bursts(r->relay));
+    tl_relay_bursts_sent(r->relay);
 }
 
 static void on_datagram(void *user, uint32_t path, uint8_t *data, size_t n)
@@ -76,17 +60,17 @@ static void on_datagram(void *user, uint32_t path, uint8_t *data, size_t n)
     relay_host *r = user;
     relay_host_conn *c = &r->conns[path - 1];
     size_t used, need;
-    if (!c->conn || n < 1 || data[0] != c->epoch || is_watched(r, c, data + 1, n - 1))
+    if (!c->conn || n < 1 || data[0] != c->epoch)
         return;
     tl_relay_on_bytes(r->relay, c->conn, data + 1, n - 1, sim_now(r->sim), &used, &need);
-    drain(r);
+    relay_host_drain(r);
 }
 
 static void on_timer(void *user)
 {
     relay_host *r = user;
     tl_relay_on_timer(r->relay, sim_now(r->sim));
-    drain(r);
+    relay_host_drain(r);
 }
 
 static tl_time expiry(void *user)
@@ -96,12 +80,17 @@ static tl_time expiry(void *user)
 
 static void flush(void *user)
 {
-    drain(user);
+    relay_host_drain(user);
 }
 
 static void start(relay_host *r)
 {
     tl_relay_config config = tl_relay_config_default();
+    if (r->udp.family) {
+        tl_addr_write(config.udp, &r->udp);
+        config.tokens.socket_count = 1;
+        config.tokens.sockets[0] = r->udp;
+    }
     if (tl_relay_config_add_name(&config, RELAY_HOST_NAME) ||
         tl_relay_new(&config, sim_rand(r->sim), &r->relay))
         abort();
@@ -150,7 +139,7 @@ void relay_host_disconnect(relay_host_conn *c)
         return;
     c->conn = NULL;
     tl_relay_on_gone(r->relay, conn, sim_now(r->sim));
-    drain(r);
+    relay_host_drain(r);
 }
 
 void relay_host_restart(relay_host *r)

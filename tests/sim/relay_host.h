@@ -5,7 +5,6 @@
 
 #include "relay/relay.h"
 #include "sim.h"
-#include "wire/ws.h"
 
 #define RELAY_HOST_CONNS 16
 #define RELAY_HOST_NAME  "relay.test" /* the authority that nodes sign */
@@ -29,11 +28,9 @@ struct relay_host {
     /* A hostile relay: sees every text on its way to a node, and may change it within `cap`. */
     void (*tamper)(void *user, uint8_t *text, size_t *n, size_t cap);
     void *tamper_user;
-    /* Sees each message of a node before the relay does, true: the relay does not see it; and all frames
-     * that went to a node. */
-    bool (*from_node)(void *user, relay_host_conn *c, tl_ws_opcode opcode, tl_slice message);
-    void (*to_node)(void *user, relay_host_conn *c, tl_slice frames);
-    void *watch_user;
+    tl_addr udp; /* its UDP port; family NONE: it has none */
+    void (*send_bursts)(void *user, const tl_bursts *bursts);
+    void *bursts_user;
 };
 
 relay_host *relay_host_new(sim *s);
@@ -45,6 +42,8 @@ void relay_host_connect(relay_host_conn *c);
 void relay_host_disconnect(relay_host_conn *c);
 /* A hostile relay says this frame (a whole one, as `tamper` saw it) to a node. */
 void relay_host_say(relay_host_conn *c, tl_slice frame);
+/* What the relay has to send goes out: something came to it by another way than by a connection. */
+void relay_host_drain(relay_host *r);
 /* As if the process was started anew: every connection and session is gone. */
 void relay_host_restart(relay_host *r);
 

@@ -66,10 +66,10 @@ static void an_answer_goes_by_udp_within_a_second(uint64_t seed)
     nats_world w;
     begin(&w, seed, 10 * TL_SEC);
     uint64_t texts = tl_relay_link_counters_of(w.node[1]->link)->datagrams_out;
-    uint64_t udp = w.tokens->by_udp;
+    uint64_t udp = token_host_by_udp(w.tokens);
     nats_run(&w, 2 * TL_SEC);
     sim_expect(tl_relay_link_counters_of(w.node[1]->link)->datagrams_out == texts);
-    sim_expect(w.tokens->by_udp > udp + 100);
+    sim_expect(token_host_by_udp(w.tokens) > udp + 100);
     end(&w, 200 * TL_MS);
 }
 
@@ -114,7 +114,7 @@ static void a_nat_that_reboots_is_told_to_the_relay(uint64_t seed)
     nats_run(&w, 3 * TL_SEC);
     sim_expect(sim_run_while(w.sim, by_udp, &w, 10 * TL_SEC));
     nats_run(&w, 2 * TL_SEC);
-    sim_expect(w.tokens->migrated >= 1);
+    sim_expect(token_host_counters(w.tokens)->moved >= 1);
     end(&w, 1200 * TL_MS);
 }
 
@@ -125,8 +125,6 @@ static void a_relay_that_restarts_gives_new_tokens(uint64_t seed)
     for (int i = 0; i < 2; i++)
         whole_node_disconnect(w.node[i]);
     relay_host_restart(w.relay);
-    for (size_t i = 0; i < w.tokens->n; i++)
-        w.tokens->sessions[i].live = false;
     nats_run(&w, 100 * TL_MS + below(&w, 500) * TL_MS);
     for (int i = 0; i < 2; i++)
         whole_node_connect(w.node[i]);
@@ -160,6 +158,126 @@ static void a_relay_whose_udp_dies_and_comes_back_is_used_again(uint64_t seed)
     end(&w, 1200 * TL_MS);
 }
 
+/* --- beside direct ways --- */
+
+static const sim_nat_kind cone = {.mapping = TL_MAPPING_ENDPOINT_INDEPENDENT,
+                                  .filtering = TL_FILTERING_ADDRESS_AND_PORT_DEPENDENT};
+
+/* Only what goes to or comes from servers in the public network passes. */
+static bool between_them(void *user, sim_host *to, const tl_addr *from, const tl_addr *at,
+                         tl_slice payload)
+{
+    const nats_world *w = user;
+    tl_addr relay = w->tokens->site.addr[0];
+    (void)at;
+    (void)payload;
+    return to == w->tokens->host || to == w->stun[0]->host || to == w->stun[1]->host ||
+           tl_addr_same_ip(from, &relay) || from->bytes[0] != 203;
+}
+
+static void a_direct_way_is_taken_and_udp_carries_on_when_it_dies(uint64_t seed)
+{
+    nats_world w;
+    nats_pair(&w, seed, &cone, &cone, NULL);
+    nats_give_tokens(&w);
+    nats_settle(&w);
+    nats_ask(&w, 90 * TL_SEC);
+    sim_expect(nats_until_direct(&w, 1 * TL_SEC));
+    nats_run(&w, 30 * TL_SEC + below(&w, 10000) * TL_MS);
+    sim_expect(nats_via(&w) == TL_VIA_DIRECT);
+    sim_expect(w.q.longest_gap <= 200 * TL_MS);
+    sim_inet_set_tap(w.in, between_them, &w);
+    sim_expect(sim_run_while(w.sim, by_udp, &w, 2 * TL_SEC)); /* it was kept warm */
+    nats_run(&w, 5 * TL_SEC);
+    sim_expect(by_udp(&w));
+    sim_inet_set_tap(w.in, NULL, NULL);
+    sim_expect(nats_until_direct(&w, 40 * TL_SEC));
+    end(&w, 1200 * TL_MS);
+}
+
+/* --- nodes and relays that know no tokens --- */
+
+static void an_old_node_is_sent_texts(uint64_t seed)
+{
+    nats_world w;
+    nats_pair(&w, seed, &symmetric, &symmetric, NULL);
+    nats_give_tokens(&w);
+    nats_settle(&w);
+    whole_node *old = w.node[below(&w, 2)];
+    old->no_tokens = true;
+    whole_node_restart(old);
+    nats_run(&w, 1 * TL_SEC);
+    nats_ask(&w, 5 * TL_SEC);
+    nats_run(&w, 4 * TL_SEC);
+    sim_expect(by_websocket(&w));
+    for (int i = 0; i < 2; i++) {
+        sim_expect(tl_relay_link_counters_of(w.node[i]->link)->datagrams_out > 10);
+        sim_expect(tl_relay_link_counters_of(w.node[i]->link)->packets_out == 0);
+    }
+    end(&w, 200 * TL_MS);
+}
+
+static void without_a_udp_port_at_the_relay_packets_go_by_the_websocket(uint64_t seed)
+{
+    nats_world w;
+    nats_pair(&w, seed, &symmetric, &symmetric, NULL);
+    nats_settle(&w);
+    nats_ask(&w, 5 * TL_SEC);
+    nats_run(&w, 4 * TL_SEC);
+    sim_expect(by_websocket(&w));
+    for (int i = 0; i < 2; i++) /* all but the handshake */
+        sim_expect(tl_relay_link_counters_of(w.node[i]->link)->packets_out > 10);
+    end(&w, 200 * TL_MS);
+}
+
+/* --- a hostile sender --- */
+
+/* Anybody may write the relay's address as his own. */
+static void what_pretends_to_be_from_the_relay_harms_nothing(uint64_t seed)
+{
+    nats_world w;
+    begin(&w, seed, 20 * TL_SEC);
+    tl_addr relay = w.tokens->site.addr[0];
+    for (int n = 0; n < 3000; n++) {
+        uint8_t junk[64];
+        size_t len = 1 + below(&w, sizeof junk - 1);
+        static const uint8_t firsts[] = {0x00, 0x01, 0x0C, 0x40, 0x5f, 0x80, 0xC3, 0x64};
+        tl_rand_bytes(sim_rand(w.sim), junk, len);
+        junk[0] = firsts[below(&w, sizeof firsts)];
+        if (junk[0] == 0x0C && len > 1)
+            junk[1] = (uint8_t)below(&w, 14);
+        tl_addr inside = sim_addr("192.168.1.10", w.node[0]->net.port);
+        tl_addr at = sim_site_out(w.in, w.site[0], &inside, &relay);
+        sim_inet_send(w.tokens->host, 1, &relay, &at, junk, len);
+        if (n % 100 == 0)
+            nats_run(&w, 50 * TL_MS);
+    }
+    sim_expect(tl_peers_counters_of(w.node[0]->peers)->relay_strays > 500);
+    sim_expect(by_udp(&w));
+    end(&w, 300 * TL_MS);
+}
+
+/* --- rest --- */
+
+static void an_idle_connection_by_udp_wakes_seldom(uint64_t seed)
+{
+    nats_world w;
+    begin(&w, seed, 8 * TL_SEC);
+    nats_check(&w);
+    nats_run(&w, 60 * TL_SEC);
+    sim_expect(by_udp(&w));
+    uint64_t before = sim_timer_count(w.node[0]->host), sent = token_host_by_udp(w.tokens);
+    nats_run(&w, 300 * TL_SEC);
+    uint64_t wakes = sim_timer_count(w.node[0]->host) - before;
+    /* each 15 s the leg and the token, each 25 s a check and a heartbeat, each with its answers, and STUN */
+    if (wakes > 300)
+        fprintf(stderr, "%lu wake-ups in 300 s\n", (unsigned long)wakes);
+    sim_expect(wakes <= 300);
+    sim_expect(token_host_by_udp(w.tokens) - sent <= 300);
+    sim_expect(by_udp(&w));
+    nats_end(&w);
+}
+
 static void each_seed(const char *name, uint64_t count, void (*run)(uint64_t seed))
 {
     worst = 0;
@@ -179,5 +297,10 @@ int main(void)
     S(a_relay_that_restarts_gives_new_tokens, 100);
     S(packets_that_are_lost_cost_no_byte, 200);
     S(a_relay_whose_udp_dies_and_comes_back_is_used_again, 100);
+    S(a_direct_way_is_taken_and_udp_carries_on_when_it_dies, 100);
+    S(an_old_node_is_sent_texts, 20);
+    S(without_a_udp_port_at_the_relay_packets_go_by_the_websocket, 20);
+    S(what_pretends_to_be_from_the_relay_harms_nothing, 50);
+    S(an_idle_connection_by_udp_wakes_seldom, 10);
     return sim_result();
 }

@@ -1,35 +1,14 @@
-/* token_host.h - the relay's tokens on a host of the simulator's internet: what a relay does with
- * `token || datagram`, by UDP and by the WebSockets of a relay_host, with offers and RelayMigrate.
- * Small and strict; any node of a test that uses it gets offers for its sessions.
+/* token_host.h - the UDP port of a relay_host on the simulator's internet, as relayd/udp is that of the
+ * real one: STUN to relay/stunserver, tokens and control datagrams to the relay itself, and what the relay
+ * sends by UDP out. The relay then names this port in its offers.
  *
  * Memory is the simulator's; running out of it aborts. */
 #ifndef TEALE_SIM_TOKEN_HOST_H
 #define TEALE_SIM_TOKEN_HOST_H
 
-#include "crypto/identity.h"
 #include "inet.h"
 #include "relay/stunserver.h"
 #include "relay_host.h"
-
-#define TOKEN_HOST_SESSIONS 64
-
-typedef struct {
-    uint8_t token[16];
-    relay_host_conn *conn;
-    uint8_t epoch; /* of the connection */
-    tl_node_id node;
-    bool bound, by_udp;
-    tl_addr at;
-    uint64_t sequence, pending; /* of RelayMigrate: the last one accepted, the one under way */
-    tl_addr pending_at;
-    uint8_t nonce[16];
-} token_side;
-
-typedef struct {
-    char id[65];
-    bool live;
-    token_side side[2];
-} token_session;
 
 typedef struct {
     sim *sim;
@@ -37,19 +16,15 @@ typedef struct {
     relay_host *relay;
     tl_stunserver *stun;
     tl_stun_site site;
-    bool silent;                /* answers nothing by UDP, and passes nothing on */
-    bool offers;                /* false: an old relay */
-    relay_host_conn *answering; /* whose relayReady is passing through */
-    size_t n;
-    token_session sessions[TOKEN_HOST_SESSIONS];
-    uint64_t by_udp, by_websocket; /* datagrams passed on, by how they left */
-    uint64_t dropped_token, dropped_source, dropped_short, migrated;
+    bool silent; /* takes nothing and sends nothing */
 } token_host;
 
+/* Starts the relay anew: before any node connects. */
 token_host *token_host_new(sim *s, sim_inet *in, relay_host *r, const char *ip, tl_time delay);
+/* Before the relay_host is. */
 void token_host_free(token_host *h);
-tl_addr token_host_addr(const token_host *h);
-/* What relayWarning says of every session. */
-void token_host_warn(token_host *h, tl_unix ends_at);
+const tl_tokens_counters *token_host_counters(const token_host *h);
+/* Of the datagrams that were passed on, those that left by UDP. */
+uint64_t token_host_by_udp(const token_host *h);
 
 #endif

@@ -22,7 +22,8 @@ static void on_offer(void *user, tl_path_id path, const tl_relay_offer *offer)
 
 static void on_warning(void *user, tl_path_id path, tl_unix ends_at)
 {
-    tl_peers_on_warning(((whole_node *)user)->peers, path, ends_at);
+    (void)ends_at;
+    tl_peers_on_warning(((whole_node *)user)->peers, path);
 }
 
 static void on_payload(void *user, uint8_t *data, size_t n)

@@ -296,6 +296,45 @@ static void without_udp_segment_every_datagram_still_arrives(void **state)
     pair_clear(&p);
 }
 
+/* Ten datagrams, the last shorter, each behind the prefix. */
+static void send_prefixed(pair *p, unsigned in_calls)
+{
+    static const uint8_t prefix[16] = "a token of bytes";
+    size_t got = 0, n;
+    calls = 0;
+    assert_int_equal(tl_udp_send_prefixed(p->from, NULL, &p->to_addr, tl_slice_of(prefix, 16),
+                                          p->data, 10 * SEGMENT - 5, SEGMENT),
+                     TL_OK);
+    assert_int_equal(calls, in_calls);
+    while (got < 10) {
+        tl_udp_train trains[TL_UDP_TRAINS_MAX];
+        assert_true(wait_for(p->to));
+        assert_int_equal(tl_udp_receive(p->to, trains, &n), TL_OK);
+        for (size_t i = 0; i < n; i++)
+            for (size_t at = 0; at < trains[i].n; at += trains[i].segment, got++) {
+                size_t payload = got < 9 ? SEGMENT : SEGMENT - 5;
+                assert_true(trains[i].n - at >= 16 + payload);
+                assert_memory_equal(trains[i].data + at, prefix, 16);
+                assert_memory_equal(trains[i].data + at + 16, p->data + got * SEGMENT, payload);
+            }
+    }
+    assert_int_equal(got, 10);
+    expect_nothing(p->to);
+}
+
+static void a_prefix_stands_in_front_of_each_datagram(void **state)
+{
+    (void)state;
+    pair p;
+    pair_init(&p, TL_ADDR_V4);
+    send_prefixed(&p, 1); /* UDP_SEGMENT */
+    int on = 1;
+    assert_int_equal(setsockopt(tl_udp_fd(p.from), SOL_SOCKET, SO_NO_CHECK, &on, sizeof on), 0);
+    send_prefixed(&p, 3); /* refused; one alone; the rest by sendmmsg */
+    send_prefixed(&p, 1);
+    pair_clear(&p);
+}
+
 static void each_way_of_refusing_udp_segment_is_understood(void **state)
 {
     (void)state;
@@ -519,6 +558,7 @@ int main(void)
         cmocka_unit_test(of_nothing_nothing_is_sent),
         cmocka_unit_test(a_refused_datagram_is_no_error_of_the_socket),
         cmocka_unit_test(without_udp_segment_every_datagram_still_arrives),
+        cmocka_unit_test(a_prefix_stands_in_front_of_each_datagram),
         cmocka_unit_test_setup(each_way_of_refusing_udp_segment_is_understood, kernel_is_honest),
         cmocka_unit_test_setup(a_full_socket_sends_nothing_or_tells_how_far_it_came,
                                kernel_is_honest),

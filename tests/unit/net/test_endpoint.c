@@ -539,9 +539,45 @@ static void a_flood_leaves_other_work_its_turn(void **state)
     teardown(&s);
 }
 
+static bool on_control(void *user, tl_sock sock, const tl_addr *from, tl_slice datagram)
+{
+    scene *s = user;
+    (void)from;
+    s->last_sock = sock;
+    s->train_bytes += datagram.n;
+    return datagram.p[1] == 7; /* RelayPath is for somebody here */
+}
+
+static void control_datagrams_are_told_and_counted_where_nobody_wants_them(void **state)
+{
+    (void)state;
+    scene s;
+    tl_why why;
+    uint8_t bytes[64] = {0x0C, 7}, quic[21];
+    setup(&s);
+    tl_endpoint_free(s.endpoint);
+    tl_endpoint_events with_control = events;
+    with_control.on_control = on_control;
+    tl_endpoint_config c = {.port_file = s.port_file};
+    assert_int_equal(tl_endpoint_new(s.loop, &c, &with_control, &s, &s.endpoint, &why), TL_OK);
+    uint16_t port = tl_endpoint_port(s.endpoint);
+    memset(quic, 0xC3, sizeof quic);
+    send_to(&s, port, bytes, 40, 64);
+    bytes[1] = 9;
+    send_to(&s, port, bytes, 30, 64);
+    send_to(&s, port, bytes, 1, 64); /* no type */
+    send_to(&s, port, quic, 21, 64);
+    run_until(&s, 1);
+    assert_int_equal(s.train_bytes, 40 + 30 + 21);
+    assert_int_equal(tl_endpoint_counters_of(s.endpoint)->dropped_control, 1);
+    assert_int_equal(tl_endpoint_counters_of(s.endpoint)->dropped_short, 1);
+    teardown(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(control_datagrams_are_told_and_counted_where_nobody_wants_them),
         cmocka_unit_test(datagrams_are_told_apart_by_their_first_byte),
         cmocka_unit_test(a_train_is_handed_on_whole),
         cmocka_unit_test(what_is_mixed_into_a_train_does_not_pass_as_quic),
