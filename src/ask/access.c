@@ -163,6 +163,11 @@ bool tl_access_is_member(const tl_access *a, const tl_node_id *peer)
     return a->book && tl_networks_is_member(a->book, peer, wall(a));
 }
 
+bool tl_access_is_member_of(const tl_access *a, const tl_node_id *peer, const tl_node_id *network)
+{
+    return a->book && tl_networks_are_members(a->book, network, peer, wall(a)) == TL_MAY_OK;
+}
+
 bool tl_access_keeps(const tl_access *a, const tl_node_id *peer)
 {
     return a->ask_any || tl_access_is_member(a, peer) || tl_access_welcomes(a, peer);

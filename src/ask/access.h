@@ -69,6 +69,8 @@ const char *tl_access_name_of(const tl_access *a, const tl_node_id *network);
 
 /* Are both members of some network? */
 bool tl_access_is_member(const tl_access *a, const tl_node_id *peer);
+/* Of this one? */
+bool tl_access_is_member_of(const tl_access *a, const tl_node_id *peer, const tl_node_id *network);
 /* Is a connection to it worth keeping: may one of us ask the other, or are both of one network? */
 bool tl_access_keeps(const tl_access *a, const tl_node_id *peer);
 /* Is this node in any network, now? */

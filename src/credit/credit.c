@@ -10,6 +10,8 @@
 #define MONEY_WAITS  20
 #define AFTER_ANSWER 2 /* so the last bytes of the answer leave first */
 
+#define FULL_FOR TL_SEC
+
 tl_err tl_credit_new(const tl_env *env, tl_rand *rand, const tl_identity *identity,
                      const tl_credit_world *world, void *user, tl_credit **ret_credit)
 {
@@ -53,9 +55,19 @@ void tl_credit_set_limits(tl_credit *c, const tl_credit_limits *limits)
     c->limits = *limits;
 }
 
+bool tl_credit_is_member(const tl_credit *c, const tl_node_id *peer)
+{
+    return c->world.is_member(c->user, peer, NULL);
+}
+
+size_t tl_credit_places_for(const tl_credit *c, const tl_node_id *peer)
+{
+    return tl_credit_is_member(c, peer) ? TL_CREDIT_PEERS_MAX : TL_CREDIT_STRANGERS_MAX;
+}
+
 int64_t tl_credit_limit_of(const tl_credit *c, const tl_node_id *peer)
 {
-    return c->world.is_member(c->user, peer) ? c->limits.member : c->limits.stranger;
+    return tl_credit_is_member(c, peer) ? c->limits.member : c->limits.stranger;
 }
 
 const tl_credit_counters *tl_credit_counters_of(const tl_credit *c)
@@ -87,17 +99,23 @@ static bool is_spare(const tl_account *a)
            tl_ledger_balance(&a->sums) == 0 && (a->unsigned_n == 0 || a->sums.earned == 0);
 }
 
+/* To find that all are in use takes milliseconds, and strangers ask for it as often as they like: so it
+ * holds for FULL_FOR. */
 static bool make_room(tl_credit *c, size_t max)
 {
     tl_account *a;
+    tl_time now = tl_env_now(&c->env);
     if (HASH_COUNT(c->accounts) < max)
         return true;
+    if (now < c->full_until)
+        return false;
     DL_FOREACH (c->accounts_by_use, a) {
         if (!is_spare(a))
             continue;
         drop_account(c, a);
         return true;
     }
+    c->full_until = now + FULL_FOR;
     return false;
 }
 
@@ -131,9 +149,10 @@ tl_ledger_sums tl_credit_sums_of(const tl_credit *c, const tl_node_id *peer)
 void tl_credit_on_loaded_peer(tl_credit *c, const tl_node_id *peer, const tl_ledger_sums *sums,
                               unsigned unsigned_n)
 {
-    /* What is owed is known, however many owe: the disk has no more of them than were let in. */
+    /* What is owed is known, however many owe: the disk has no more of them than were let in. Who owes
+     * nothing has a place only where a newcomer would have one, since it may owe something later. */
     bool counts = tl_ledger_balance(sums) != 0;
-    tl_account *a = tl_account_get(c, peer, counts ? SIZE_MAX : TL_CREDIT_PEERS_MAX);
+    tl_account *a = tl_account_get(c, peer, counts ? SIZE_MAX : tl_credit_places_for(c, peer));
     if (!a)
         return;
     a->sums = *sums;
@@ -302,7 +321,7 @@ static void on_settle(tl_credit *c, tl_account *a, const json_t *payload)
 void tl_credit_on_told(tl_credit *c, const tl_node_id *peer, const char *name,
                        const json_t *payload)
 {
-    tl_account *a = tl_account_get(c, peer, TL_CREDIT_PEERS_MAX);
+    tl_account *a = tl_account_get(c, peer, tl_credit_places_for(c, peer));
     if (!a || a->at_once >= TL_CREDIT_AT_ONCE)
         return;
     const char *id = text_of(payload, "settlementID", TL_REQUEST_ID_MAX);

@@ -93,8 +93,8 @@ typedef struct {
     tl_err (*submit)(void *user, tl_book_op *op);
     /* As tl_peers_tell. `payload` is borrowed. */
     tl_err (*tell)(void *user, const tl_node_id *peer, const char *name, json_t *payload);
-    /* Is the peer a member of a network of ours? */
-    bool (*is_member)(void *user, const tl_node_id *peer);
+    /* Is the peer a member of this network of ours; NULL: of any? */
+    bool (*is_member)(void *user, const tl_node_id *peer, const tl_node_id *network);
 } tl_credit_world;
 
 typedef struct {
@@ -150,9 +150,11 @@ TL_CHECK tl_err tl_credit_serve(tl_credit *c, const tl_credit_question *q,
  * its answer should be told: an ID that is older than what is remembered would have it for nothing. */
 bool tl_credit_begun(const tl_credit_served *s);
 /* So much was delivered so far. False: there is no credit for more, and the answer must end. Also
- * where it turned out that the question is charged already: then it is not charged again. */
+ * where it turned out that the question is charged already, or the store could not say whether it is:
+ * then it is not charged. */
 bool tl_credit_delivered(tl_credit_served *s, tl_tokens tokens);
 bool tl_credit_is_known(const tl_credit_served *s);
+bool tl_credit_is_unsure(const tl_credit_served *s);
 /* Each ends the handle. */
 void tl_credit_charge(tl_credit_served *s, tl_tokens tokens);
 void tl_credit_waive(tl_credit_served *s);

@@ -106,23 +106,47 @@ static void settle_hold(tl_credit_served *s)
     HASH_DELETE(hh, s->credit->serving, s);
 }
 
-/* Of KNOWN, then of BEGIN. */
-static void begin_done(tl_book_op *op, tl_err e)
+static bool submit_begin(tl_credit_served *s, tl_book_what what,
+                         void (*done)(tl_book_op *op, tl_err e))
 {
-    tl_credit_served *s = op->user;
-    if (op->what == TL_BOOK_BEGIN) /* reading tells nothing of the disk's room */
-        tl_credit_note_disk(s->credit, e);
+    tl_book_op *op = tl_book_op_new(what);
+    if (op)
+        op->entry = s->entry;
+    bool ok = tl_credit_submit(s->credit, op, done, s);
+    s->pending += ok;
+    return ok;
+}
+
+/* False: the handle is gone, and perhaps `s` with it. */
+static bool answers_begin(tl_credit_served *s, tl_book_op *op, tl_err e)
+{
     s->is_known = s->is_known || e == TL_ERR_EXISTS;
     s->pending--;
     tl_book_op_free(op);
-    if (s->over) {
-        if (!s->pending && !s->retry_at)
-            free_served(s);
+    if (!s->over)
+        return true;
+    if (!s->pending && !s->retry_at)
+        free_served(s);
+    return false;
+}
+
+static void begin_done(tl_book_op *op, tl_err e)
+{
+    tl_credit_served *s = op->user;
+    tl_credit_note_disk(s->credit, e);
+    (void)answers_begin(s, op, e);
+}
+
+static void known_done(tl_book_op *op, tl_err e)
+{
+    tl_credit_served *s = op->user;
+    if (!answers_begin(s, op, e))
         return;
-    }
-    bool waits = !s->begun && s->on_begun;
+    s->is_unsure = e != TL_OK && e != TL_ERR_EXISTS;
+    /* Without it the charge makes the entry; a crash before that leaves no hold to void. */
+    s->is_entered = e == TL_OK && submit_begin(s, TL_BOOK_BEGIN, begin_done);
     s->begun = true;
-    if (waits)
+    if (s->on_begun)
         s->on_begun(s->user);
 }
 
@@ -159,27 +183,11 @@ static tl_credit_served *new_served(tl_credit *c, tl_account *a, const tl_reques
     return s;
 }
 
-static bool submit_begin(tl_credit_served *s, tl_book_what what)
-{
-    tl_book_op *op = tl_book_op_new(what);
-    if (op)
-        op->entry = s->entry;
-    bool ok = tl_credit_submit(s->credit, op, begin_done, s);
-    s->pending += ok;
-    return ok;
-}
-
 /* Of a question at no price the store learns when it is charged: there is nothing to hold. At a price
  * the answer waits for the word that the question is new, and not for the disk. */
 static bool begin(tl_credit_served *s)
 {
-    if (!s->entry.price)
-        return true;
-    if (!submit_begin(s, TL_BOOK_KNOWN))
-        return false;
-    /* Without it the charge makes the entry; a crash before that leaves no hold to void. */
-    (void)!submit_begin(s, TL_BOOK_BEGIN);
-    return true;
+    return !s->entry.price || submit_begin(s, TL_BOOK_KNOWN, known_done);
 }
 
 tl_err tl_credit_serve(tl_credit *c, const tl_credit_question *q, tl_credit_served **ret_served,
@@ -194,9 +202,7 @@ tl_err tl_credit_serve(tl_credit *c, const tl_credit_question *q, tl_credit_serv
                           "this node has a request with the ID %s from this asker already",
                           q->request);
     }
-    bool is_member = c->world.is_member(c->user, &q->peer);
-    tl_account *a =
-        tl_account_get(c, &q->peer, is_member ? TL_CREDIT_PEERS_MAX : TL_CREDIT_STRANGERS_MAX);
+    tl_account *a = tl_account_get(c, &q->peer, tl_credit_places_for(c, &q->peer));
     if (!a) {
         c->counters.refused++;
         return tl_why_set(why, TL_ERR_BUSY,
@@ -239,7 +245,8 @@ bool tl_credit_delivered(tl_credit_served *s, tl_tokens told)
     tl_tokens tokens = within_cap(s, told);
     tl_ledger_sums *sums = &s->account->sums;
     int64_t now, more, limit;
-    if (s->is_known || tl_ledger_amount(tokens.in, tokens.out, s->entry.price, &now))
+    if (s->is_known || s->is_unsure ||
+        tl_ledger_amount(tokens.in, tokens.out, s->entry.price, &now))
         return false;
     if (now <= s->held)
         return true;
@@ -260,6 +267,11 @@ bool tl_credit_begun(const tl_credit_served *s)
 bool tl_credit_is_known(const tl_credit_served *s)
 {
     return s->is_known;
+}
+
+bool tl_credit_is_unsure(const tl_credit_served *s)
+{
+    return s->is_unsure;
 }
 
 /* --- charging --- */
@@ -336,7 +348,8 @@ void tl_credit_charge(tl_credit_served *s, tl_tokens told)
     tl_tokens tokens = within_cap(s, told);
     tl_credit *c = s->credit;
     int64_t amount;
-    if (s->is_known || tl_ledger_amount(tokens.in, tokens.out, s->entry.price, &amount)) {
+    if (s->is_known || s->is_unsure ||
+        tl_ledger_amount(tokens.in, tokens.out, s->entry.price, &amount)) {
         tl_credit_waive(s);
         return;
     }
@@ -370,8 +383,7 @@ static void void_done(tl_book_op *op, tl_err e)
 
 void tl_credit_waive(tl_credit_served *s)
 {
-    bool is_held = s->entry.price && !s->is_known;
-    tl_book_op *op = is_held ? tl_book_op_new(TL_BOOK_VOID) : NULL;
+    tl_book_op *op = s->is_entered ? tl_book_op_new(TL_BOOK_VOID) : NULL;
     s->credit->counters.waived++;
     s->over = true;
     settle_hold(s);
@@ -473,12 +485,12 @@ static void adopt_done(tl_book_op *op, tl_err e)
 
 /* A receipt that its consumer wrote alone tells of a question that this node can have answered: no more
  * than it lets this peer owe, which the caller holds; lately; and for a network only where the peer is
- * a member. */
+ * a member of that one. */
 static bool may_have_been_served(const tl_credit *c, const tl_account *a, const tl_receipt *r)
 {
     tl_unix now = c->env.wall(c->env.user);
     return r->at <= now + OFFER_AHEAD && r->at > now - TL_BOOK_OWED_DAYS * TL_BOOK_DAY &&
-           (!r->has_network || c->world.is_member(c->user, &a->id));
+           (!r->has_network || c->world.is_member(c->user, &a->id, &r->network));
 }
 
 void tl_credit_on_offer(tl_credit *c, tl_account *a, const tl_receipt *r)

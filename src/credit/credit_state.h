@@ -59,6 +59,8 @@ struct tl_credit_served {
     void (*on_begun)(void *user);
     void *user;       /* of on_begun */
     bool is_known;    /* the store has a charge for this already: it is not charged again */
+    bool is_unsure;   /* the store could not say */
+    bool is_entered;  /* TL_BOOK_BEGIN was submitted: a hold may be on the disk */
     bool over;        /* the handle is gone */
     size_t pending;   /* operations that name it */
     tl_time retry_at; /* in `retries`; 0: not there */
@@ -165,15 +167,19 @@ struct tl_credit {
     size_t settling_n;
     unsigned unpruned; /* questions since the last TL_BOOK_PRUNE */
     bool pruning;
-    bool disk_fails; /* the last operation that writes failed for the disk's fault */
-    tl_time due;     /* may be too early */
+    bool disk_fails;    /* the last operation that writes failed for the disk's fault */
+    tl_time full_until; /* all accounts were in use: none is looked for before this */
+    tl_time due;        /* may be too early */
     tl_credit_counters counters;
 };
 
 /* --- credit.c --- */
 void tl_request_key_set(tl_request_key *key, const tl_node_id *peer, const char *request);
+bool tl_credit_is_member(const tl_credit *c, const tl_node_id *peer);
+/* The `max` of tl_account_get for a peer that comes by itself. */
+size_t tl_credit_places_for(const tl_credit *c, const tl_node_id *peer);
 /* A new one where there are fewer than `max`, or in the place of one that is spare. NULL: no memory, or
- * all are in use. */
+ * all are in use, or were so within the last second. */
 tl_account *tl_account_get(tl_credit *c, const tl_node_id *peer, size_t max);
 tl_account *tl_account_find(const tl_credit *c, const tl_node_id *peer);
 /* Of a new operation that belongs to the account: submits it. False: it is freed, and will not be. */

@@ -26,8 +26,8 @@
 typedef enum {
     /* A question starts: `entry`, HELD. TL_ERR_EXISTS: it is held or posted already. */
     TL_BOOK_BEGIN,
-    /* Is such a question held or posted on the disk? TL_ERR_EXISTS: it is. Reads alone, and before all
-     * that waits to be written. */
+    /* Is such a question posted on the disk? TL_ERR_EXISTS: it is. Reads alone, and before all that waits
+     * to be written: a hold that it sees may be one that is about to be voided. */
     TL_BOOK_KNOWN,
     /* The consumer saw its answer end, or fail: entry.cap is what a receipt may say from now on.
      * Nothing: VOIDED. `answered`: it came whole, and the cap is what it costs. */

@@ -49,6 +49,11 @@ static tl_fail pay_delivered(void *bill, const tl_answer_end *so_far, tl_why *wh
     if (tl_credit_delivered(bill, tokens_of(so_far)))
         return TL_FAIL_COUNT;
     bool known = tl_credit_is_known(bill);
+    if (tl_credit_is_unsure(bill)) {
+        (void)tl_why_set(why, TL_ERR_BUSY,
+                         "this node's database does not keep up: ask again later");
+        return TL_FAIL_UNAVAILABLE;
+    }
     (void)tl_why_set(why, TL_ERR_FORBIDDEN,
                      known ? "this node has answered this request before"
                            : "the asker's credit at this node is used up: settle what is owed");

@@ -132,7 +132,7 @@ static tl_err known(tl_db *db, const tl_ledger_entry *e)
     int64_t n;
     tl_err err = tl_db_number(db,
                               "SELECT count(*) FROM transfers WHERE peer = ? AND request = ? AND "
-                              "role = ? AND kind = 'question' AND state != 'voided'",
+                              "role = ? AND kind = 'question' AND state = 'posted'",
                               TL_DB_WITH(id_value(&e->peer), tl_db_text(e->request),
                                          tl_db_text(tl_ledger_role_name(e->role))),
                               0, &n);

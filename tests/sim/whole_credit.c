@@ -30,9 +30,11 @@ static tl_err tell(void *user, const tl_node_id *peer, const char *name, json_t 
     return tl_peers_tell(n->peers, peer, name, payload);
 }
 
-static bool is_member(void *user, const tl_node_id *peer)
+static bool is_member(void *user, const tl_node_id *peer, const tl_node_id *network)
 {
-    return tl_access_is_member(&((whole_node *)user)->access, peer);
+    const tl_access *access = &((whole_node *)user)->access;
+    return network ? tl_access_is_member_of(access, peer, network)
+                   : tl_access_is_member(access, peer);
 }
 
 static void on_peer(void *user, const tl_node_id *peer, const tl_ledger_sums *sums, unsigned n)

@@ -31,11 +31,13 @@ static tl_err tell(void *user, const tl_node_id *peer, const char *name, json_t 
     return TL_OK;
 }
 
-static bool is_member(void *user, const tl_node_id *peer)
+static bool is_member(void *user, const tl_node_id *peer, const tl_node_id *network)
 {
+    static const tl_node_id no_network;
     const party *p = user;
     (void)peer;
-    return p->is_member;
+    return p->is_member && (!network || tl_node_id_eq(&p->network, network) ||
+                            tl_node_id_eq(&p->network, &no_network));
 }
 
 static tl_time env_now(void *user)

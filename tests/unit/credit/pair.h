@@ -20,8 +20,9 @@ typedef struct {
     char path[128];
     tl_store *store;
     tl_credit *credit;
-    bool is_member;  /* the other one is, to this one */
-    bool disk_fails; /* operations end with TL_ERR_IO */
+    bool is_member;     /* the other one is, to this one */
+    tl_node_id network; /* of this network alone; zero: of all */
+    bool disk_fails;    /* operations end with TL_ERR_IO */
     tl_book_op *failing[16];
     size_t failing_n;
     bool is_silent; /* says nothing back: a partner that never signs */

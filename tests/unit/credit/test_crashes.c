@@ -188,6 +188,23 @@ an_offer_beyond_the_credit_of_another_time_or_of_a_foreign_network_is_not_taken(
     assert_int_equal(balance(&p->b), 1000000);
 }
 
+static void an_offer_for_a_network_is_taken_from_a_member_of_that_one_alone(void **state)
+{
+    pair *p = *state;
+    assert_true(trade(p, "q", 1, 1));
+    restart(&p->b);
+    p->cut = false;
+    p->b.is_member = true;
+    p->b.network = p->b.self.id;
+    say_offer_of(p, "foreign", 5, WALL, true); /* it names a's ID as the network */
+    assert_int_equal(tl_credit_counters_of(p->b.credit)->adopted, 0);
+    assert_int_equal(balance(&p->b), 2);
+    p->b.network = p->a.self.id;
+    say_offer_of(p, "own", 5, WALL, true);
+    assert_int_equal(tl_credit_counters_of(p->b.credit)->adopted, 1);
+    assert_int_equal(balance(&p->b), 7);
+}
+
 static void what_a_peer_offers_is_taken_from_one_that_was_known_and_so_often_alone(void **state)
 {
     pair *p = *state;
@@ -302,6 +319,7 @@ int main(void)
         WITH_PAIR(a_provider_that_dies_before_the_commit_charges_nothing),
         WITH_PAIR(a_charge_that_a_crash_lost_is_offered_by_the_consumer),
         WITH_PAIR(an_offer_beyond_the_credit_of_another_time_or_of_a_foreign_network_is_not_taken),
+        WITH_PAIR(an_offer_for_a_network_is_taken_from_a_member_of_that_one_alone),
         WITH_PAIR(what_a_peer_offers_is_taken_from_one_that_was_known_and_so_often_alone),
         WITH_PAIR(a_claim_that_comes_late_is_signed_all_the_same),
         WITH_PAIR(a_full_disk_loses_no_charge_and_stops_paid_work),

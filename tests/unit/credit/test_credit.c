@@ -1,5 +1,7 @@
 #include "pair.h"
 
+#include <pthread.h>
+
 /* --- holds --- */
 
 static void a_charge_is_signed_by_both(void **state)
@@ -163,6 +165,83 @@ static void only_the_store_tells_that_an_old_request_is_new(void **state)
     assert_int_equal(told, 2);
     tl_credit_waive(s);
     settle_down(p);
+}
+
+/* The store has too much to do, or cannot read: then nobody knows whether the ID is an old one. */
+static void what_the_store_cannot_say_is_new_is_not_given_away(void **state)
+{
+    pair *p = *state;
+    tl_credit_question q = question_to(&p->b, "q", 1000);
+    tl_credit_served *s;
+    tl_why why;
+    int told = 0;
+    q.peer = p->a.self.id;
+    q.on_begun = note_begun;
+    q.user = &told;
+    for (int fails = 1; fails >= 0; fails--) {
+        p->b.disk_fails = fails;
+        assert_int_equal(tl_credit_serve(p->b.credit, &q, &s, &why), TL_OK);
+        settle_down(p);
+        p->b.disk_fails = false;
+        assert_int_equal(told, fails ? 1 : 2);
+        assert_int_equal(tl_credit_is_unsure(s), fails);
+        assert_int_equal(tl_credit_delivered(s, (tl_tokens){1, 1}), !fails);
+        tl_credit_charge(s, (tl_tokens){1, 1});
+        settle_down(p);
+        assert_int_equal(balance(&p->b), fails ? 0 : 2);
+    }
+}
+
+static size_t held_rows(party *b)
+{
+    json_t *h = report(b, TL_REPORT_HISTORY), *e;
+    size_t n = 0, i;
+    json_array_foreach (json_object_get(h, "entries"), i, e)
+        n += strcmp(tl_json_string(e, "state", ""), "held") == 0;
+    json_decref(h);
+    return n;
+}
+
+typedef struct {
+    tl_store_job job;
+    pthread_mutex_t shut;
+} gate;
+
+static tl_err wait_at_gate(tl_store_job *j, tl_db *db)
+{
+    gate *g = (gate *)j;
+    (void)db;
+    pthread_mutex_lock(&g->shut);
+    pthread_mutex_unlock(&g->shut);
+    return TL_OK;
+}
+
+static void what_failed_is_new_at_once_and_leaves_no_hold(void **state)
+{
+    pair *p = *state;
+    tl_credit_served *s;
+    gate g = {.job = {.work = wait_at_gate, .reads = true}, .shut = PTHREAD_MUTEX_INITIALIZER};
+    assert_int_equal(serve(p, "q", 1000, 1, &s), TL_OK);
+    settle_down(p);
+    assert_int_equal(held_rows(&p->b), 1);
+    /* It is asked again before the store has come to void it. */
+    pthread_mutex_lock(&g.shut);
+    tl_store_submit(p->b.store, &g.job);
+    tl_credit_waive(s);
+    assert_int_equal(serve(p, "q", 1000, 1, &s), TL_OK);
+    pthread_mutex_unlock(&g.shut);
+    settle_down(p);
+    assert_true(tl_credit_begun(s));
+    assert_false(tl_credit_is_known(s));
+    assert_true(tl_credit_delivered(s, (tl_tokens){1, 1}));
+    tl_credit_waive(s);
+    settle_down(p);
+    assert_int_equal(held_rows(&p->b), 0);
+    assert_int_equal(serve(p, "q", 1000, 1, &s), TL_OK); /* the twin: it is charged once */
+    tl_credit_charge(s, (tl_tokens){1, 1});
+    settle_down(p);
+    assert_int_equal(balance(&p->b), 2);
+    assert_int_equal(serve(p, "q", 1000, 1, &s), TL_ERR_EXISTS);
 }
 
 static void what_failed_may_be_asked_again(void **state)
@@ -490,6 +569,8 @@ int main(void)
         WITH_PAIR(an_answer_that_outgrows_its_hold_ends_where_credit_ends),
         WITH_PAIR(the_same_request_again_is_neither_worked_nor_charged),
         WITH_PAIR(only_the_store_tells_that_an_old_request_is_new),
+        WITH_PAIR(what_the_store_cannot_say_is_new_is_not_given_away),
+        WITH_PAIR(what_failed_is_new_at_once_and_leaves_no_hold),
         WITH_PAIR(what_failed_may_be_asked_again),
         WITH_PAIR(a_claim_that_comes_before_the_end_of_the_answer_waits_for_it),
         WITH_PAIR(no_more_is_signed_than_was_seen),

@@ -2,6 +2,8 @@
  * nothing from members and from those with whom something is owed. */
 #include "pair.h"
 
+#include <time.h>
+
 #define AT_ONCE 32 /* questions under way */
 
 static tl_node_id stranger(uint32_t i)
@@ -126,6 +128,104 @@ a_stranger_beyond_the_most_is_refused_and_a_member_and_a_known_peer_are_not(void
     settle_down(p);
 }
 
+/* Each of so many strangers asks for something. Returns how many have a question under way then. */
+static size_t ask_all(pair *p, uint32_t n, tl_credit_served **ret)
+{
+    size_t open = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        tl_credit_question q = question_to(&p->b, "q", 0);
+        tl_why why;
+        q.peer = stranger(i);
+        open += !tl_credit_serve(p->b.credit, &q, &ret[open], &why);
+    }
+    return open;
+}
+
+static void assert_members_have_places(pair *p)
+{
+    tl_credit_question q = question_to(&p->b, "own", 1000);
+    char order[TL_ORDER_MAX];
+    tl_credit_asked *asked;
+    tl_credit_served *s;
+    assert_int_equal(serve(p, "member", 0, 1, &s), TL_ERR_BUSY); /* as a stranger it has none */
+    p->b.is_member = true;
+    assert_int_equal(serve(p, "member", 0, 1, &s), TL_OK);
+    tl_credit_waive(s);
+    assert_int_equal(tl_credit_ask(p->b.credit, &q, order, &asked), TL_OK);
+    tl_credit_over(asked, TL_CREDIT_FAILED, (tl_tokens){0, 0}, 0);
+}
+
+static void strangers_that_first_tell_something_get_no_more_places_than_others(void **state)
+{
+    pair *p = *state;
+    tl_credit_served **open = calloc(TL_CREDIT_PEERS_MAX, sizeof(tl_credit_served *));
+    json_t *nothing = json_pack("{s:[]}", "receipts");
+    for (uint32_t i = 0; i < TL_CREDIT_PEERS_MAX; i++) {
+        tl_node_id id = stranger(i);
+        tl_credit_on_told(p->b.credit, &id, "receipts", nothing);
+    }
+    size_t n = ask_all(p, TL_CREDIT_PEERS_MAX, open);
+    assert_int_equal(n, TL_CREDIT_STRANGERS_MAX);
+    assert_members_have_places(p);
+    while (n)
+        tl_credit_waive(open[--n]);
+    json_decref(nothing);
+    free(open);
+    settle_down(p);
+}
+
+/* Of those that the store knew, and that owe nothing. */
+static void strangers_of_before_a_start_get_no_more_places_than_others(void **state)
+{
+    pair *p = *state;
+    tl_ledger_sums none = {0};
+    tl_credit_served **open = calloc(TL_CREDIT_PEERS_MAX, sizeof(tl_credit_served *));
+    fill(p, TL_CREDIT_PEERS_MAX, &none, 0);
+    size_t n = ask_all(p, TL_CREDIT_PEERS_MAX, open);
+    assert_int_equal(n, TL_CREDIT_STRANGERS_MAX);
+    assert_members_have_places(p);
+    while (n)
+        tl_credit_waive(open[--n]);
+    free(open);
+    settle_down(p);
+}
+
+/* A walk over all accounts for each of these takes more than a second. */
+static void a_thousand_strangers_without_a_place_cost_nothing_to_speak_of(void **state)
+{
+    pair *p = *state;
+    tl_ledger_sums owing = {.earned = 1};
+    tl_credit_question q = question_to(&p->b, "q", 0);
+    tl_credit_served *s;
+    tl_why why;
+    fill(p, TL_CREDIT_PEERS_MAX, &owing, 0);
+    clock_t before = clock();
+    for (uint32_t i = 0; i < 1000; i++) {
+        q.peer = stranger((1u << 20) + i);
+        assert_int_equal(tl_credit_serve(p->b.credit, &q, &s, &why), TL_ERR_BUSY);
+    }
+    assert_true(clock() - before < CLOCKS_PER_SEC / 4);
+}
+
+static void a_place_that_becomes_free_is_found_within_a_second(void **state)
+{
+    pair *p = *state;
+    tl_ledger_sums owing = {.earned = 1};
+    tl_credit_question q = question_to(&p->b, "q", 0);
+    tl_credit_served *last, *s;
+    tl_why why;
+    fill(p, TL_CREDIT_STRANGERS_MAX - 1, &owing, 0);
+    q.peer = stranger(TL_CREDIT_STRANGERS_MAX);
+    assert_int_equal(tl_credit_serve(p->b.credit, &q, &last, &why), TL_OK);
+    assert_int_equal(serve(p, "p", 0, 1, &s), TL_ERR_BUSY);
+    tl_credit_waive(last);
+    settle_down(p);
+    pass_time(p, TL_SEC);
+    assert_int_equal(serve(p, "p", 0, 1, &s), TL_OK);
+    tl_credit_waive(s);
+    settle_down(p);
+}
+
 static void this_node_still_asks_whom_it_likes_when_strangers_have_all_their_places(void **state)
 {
     pair *p = *state;
@@ -181,6 +281,10 @@ int main(void)
         WITH_PAIR(three_thousand_free_questions_leave_a_thousand_rows_on_both_sides),
         WITH_PAIR(free_claims_that_were_forgotten_do_not_count_as_unsigned),
         WITH_PAIR(a_stranger_beyond_the_most_is_refused_and_a_member_and_a_known_peer_are_not),
+        WITH_PAIR(strangers_that_first_tell_something_get_no_more_places_than_others),
+        WITH_PAIR(strangers_of_before_a_start_get_no_more_places_than_others),
+        WITH_PAIR(a_thousand_strangers_without_a_place_cost_nothing_to_speak_of),
+        WITH_PAIR(a_place_that_becomes_free_is_found_within_a_second),
         WITH_PAIR(this_node_still_asks_whom_it_likes_when_strangers_have_all_their_places),
         WITH_PAIR(strangers_push_out_who_owes_nothing_and_never_who_owes_or_is_owed),
         WITH_PAIR(a_debt_is_known_after_a_start_however_many_owe),
