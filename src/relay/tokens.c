@@ -49,7 +49,7 @@ const tl_tokens_counters *tl_tokens_counters_of(const tl_relay_tokens *t)
 
 /* Under the process's random key: nobody can choose tokens that share a bucket, and how long a
  * look-up takes tells nothing of the tokens that are there. */
-static tl_tokens_side **bucket_of(const tl_relay_tokens *t, const uint8_t token[TL_TOKEN_SIZE])
+static token_bucket *bucket_of(const tl_relay_tokens *t, const uint8_t token[TL_TOKEN_SIZE])
 {
     return &t->buckets[tl_table_hash64(token, TL_TOKEN_SIZE) & (t->bucket_count - 1)];
 }
@@ -66,7 +66,7 @@ tl_tokens_side *tl_tokens_find(tl_relay_tokens *t, const uint8_t token[TL_TOKEN_
 {
     if (t->recent && is_token(t->recent->token, token))
         return t->recent;
-    tl_tokens_side *s = *bucket_of(t, token);
+    tl_tokens_side *s = bucket_of(t, token)->first;
     while (s && !is_token(s->token, token))
         s = s->next;
     if (s)
@@ -76,14 +76,14 @@ tl_tokens_side *tl_tokens_find(tl_relay_tokens *t, const uint8_t token[TL_TOKEN_
 
 static void put(tl_relay_tokens *t, tl_tokens_side *s)
 {
-    tl_tokens_side **bucket = bucket_of(t, s->token);
-    s->next = *bucket;
-    *bucket = s;
+    token_bucket *bucket = bucket_of(t, s->token);
+    s->next = bucket->first;
+    bucket->first = s;
 }
 
 static void take_out(tl_relay_tokens *t, tl_tokens_side *s)
 {
-    tl_tokens_side **at = bucket_of(t, s->token);
+    tl_tokens_side **at = &bucket_of(t, s->token)->first;
     while (*at != s)
         at = &(*at)->next;
     *at = s->next;
@@ -95,14 +95,14 @@ static tl_err make_room(tl_relay_tokens *t)
     if (t->side_count + 2 <= t->bucket_count / 2)
         return TL_OK;
     size_t old_count = t->bucket_count;
-    tl_tokens_side **old = t->buckets, **more = calloc(2 * old_count, sizeof *more);
+    token_bucket *old = t->buckets, *more = calloc(2 * old_count, sizeof *more);
     if (!more)
         return TL_ERR_NOMEM;
     t->buckets = more;
     t->bucket_count = 2 * old_count;
     for (size_t i = 0; i < old_count; i++) {
         tl_tokens_side *next;
-        for (tl_tokens_side *s = old[i]; s; s = next) {
+        for (tl_tokens_side *s = old[i].first; s; s = next) {
             next = s->next;
             put(t, s);
         }

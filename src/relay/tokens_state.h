@@ -45,10 +45,14 @@ struct token_pair {
     tl_time heard;
 };
 
+typedef struct {
+    tl_tokens_side *first;
+} token_bucket;
+
 struct tl_relay_tokens {
     tl_tokens_config config;
     tl_rand *rand;
-    tl_tokens_side **buckets;
+    token_bucket *buckets;
     size_t bucket_count; /* a power of two */
     size_t side_count;
     tl_tokens_side *recent; /* of the last packet: packets come in trains */

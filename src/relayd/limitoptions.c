@@ -54,7 +54,7 @@ static tl_err add_reciprocal(tl_relay_limits *l, const char *text, tl_why *why)
 tl_err tl_relayd_limits_set(tl_relay_limits *l, tl_relayd_limit_setting what, const char *text,
                             tl_why *why)
 {
-    unsigned long n;
+    unsigned long n = 0;
     if (what == TL_RELAYD_LIMITS_ON) {
         l->on = true;
         return TL_OK;

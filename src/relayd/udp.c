@@ -67,21 +67,37 @@ static void ask_stun(relayd_socket *u, const tl_udp_train *t, tl_slice datagram)
     tl_stunserver_on_sent(s->stun, &answer, e == TL_OK);
 }
 
-/* A control datagram about a session of another loop goes there: its token stands too deep for the
- * kernel. False: it is for this loop. */
+/* The loop that a datagram is for, by its token. The kernel steers by the first datagram of a train, and
+ * does not find the token of a control datagram. */
+static unsigned loop_of(const tl_relayd_udp *s, tl_slice datagram)
+{
+    tl_control c;
+    if (datagram.n >= TL_TOKEN_SIZE && tl_token_is_first(datagram.p[0]))
+        return datagram.p[1] % s->loops;
+    if (!tl_control_is(datagram) || tl_control_parse(datagram, &c) ||
+        (c.type != TL_CONTROL_RELAY_MIGRATE && c.type != TL_CONTROL_RELAY_PATH_REPLY))
+        return s->index;
+    return c.token[1] % s->loops;
+}
+
+/* What is for another loop goes there. False: it is for this one. */
 static bool pass_on(const relayd_socket *u, const tl_burst_way *way, tl_slice datagram)
 {
     const tl_relayd_udp *s = u->site->owner;
-    tl_control c;
-    if (s->loops < 2 || !tl_control_is(datagram) || !s->hub->pass || tl_control_parse(datagram, &c))
+    if (s->loops < 2 || !s->hub->pass)
         return false;
-    if (c.type != TL_CONTROL_RELAY_MIGRATE && c.type != TL_CONTROL_RELAY_PATH_REPLY)
-        return false;
-    unsigned loop = c.token[1] % s->loops;
+    unsigned loop = loop_of(s, datagram);
     if (loop == s->index)
         return false;
     s->hub->pass(s->hub->fed_user, loop, way, datagram);
     return true;
+}
+
+/* Does the datagram at the front belong to a run of them for this relay? `is_first`: pass_on has looked at it. */
+static bool goes_on(const tl_relayd_udp *s, tl_slice datagram, bool is_first)
+{
+    return tl_relay_takes(datagram.p[0]) &&
+           (is_first || s->loops < 2 || loop_of(s, datagram) == s->index);
 }
 
 /* The kernel joins datagrams of one sender whatever they hold, so each is looked at. Those for the
@@ -99,9 +115,12 @@ static void take(relayd_socket *u, const tl_udp_train *t)
             at += alone;
             continue;
         }
-        while (end < t->n && tl_relay_takes(t->data[end]) &&
-               (end == at || s->loops < 2 || t->data[end] != TL_CONTROL_FIRST_BYTE))
+        while (end < t->n) {
+            size_t n = t->n - end < segment ? t->n - end : segment;
+            if (!goes_on(s, tl_slice_of(t->data + end, n), end == at))
+                break;
             end += segment;
+        }
         if (end > t->n)
             end = t->n;
         if (end > at) {

@@ -5,6 +5,7 @@ import re
 import socket
 import struct
 import sys
+import threading
 import time
 import unittest
 
@@ -225,6 +226,39 @@ class Packets(WithTokens):
         b.send(b"late")
         self.assertIsNone(hears(a.udp))
         self.assertEqual(dropped(self.relay, "token"), 2)
+
+
+class Threads(WithTokens):
+    """Sessions of several loops: what one socket sends goes to the loop of each token."""
+    ARGS = ["--threads", "2", "--udp", "127.0.0.1:0"]
+
+    def test_a_train_that_mixes_sessions_of_two_loops_is_taken_apart(self):
+        socket_of_all, receivers, parts = udp_socket(), {}, []
+        self.addCleanup(socket_of_all.close)
+        while len(parts) < 6 or {p[1] % 2 for p in parts} != {0, 1}:  # until both loops have some
+            i = len(parts)
+            a, b = self.pair(name=f"s-{i}")
+            a.udp = socket_of_all
+            b.send()
+            a.send()
+            a.send(b"hello")
+            self.assertEqual(b.udp.recv(100), b"hello")
+            parts.append(a.token + b"%02d" % i)
+            receivers[i] = b
+        socket_of_all.sendmsg([b"".join(parts)], [(SOL_UDP, UDP_SEGMENT, struct.pack("H", 18))], 0,
+                              udp_of(self.relay)[0])
+        for i, b in receivers.items():
+            self.assertEqual(b.udp.recv(100), b"%02d" % i)
+
+    def test_a_side_moves_whatever_loop_its_word_comes_to(self):
+        for i in range(4):
+            a, b = self.bound(name=f"s-{i}")
+            with udp_socket() as new:
+                Moves.move(self, a, new, 1)
+                b.send(b"x")
+                self.assertEqual(new.recv(100), b"x")
+
+    migrate = lambda self, *args, **kw: Moves.migrate(self, *args, **kw)  # noqa: E731
 
 
 class Wildcard(WithTokens):
@@ -509,6 +543,30 @@ class Limits(WithTokens):
         self.assertEqual((error["about"], error["sessionID"]), ("relayOpen", "s-12"))
         a.to(others[0], "relayClose", "s-0")
         session(a, others[12], "s-12")
+
+
+class LongMessages(WithTokens):
+    ARGS = ["--limits", "--relay-bootstrap-kbps", "1024", "--relay-burst-ms", "100"]
+
+    def test_a_message_longer_than_the_burst_and_the_relays_buffer_waits_and_comes_whole(self):
+        a, b = self.node(["quiet"]), self.node(["quiet"])
+        session(a, b, "s-1")
+        data = ["%s%s" % (chr(65 + i) * 4, "QUJD" * 99_999) for i in range(8)]
+        began = time.monotonic()
+
+        def send():
+            for text in data:
+                a.to(b, "relayData", "s-1", data=text)
+            a.send(b"behind it", wsraw.PING)
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        b.sock.settimeout(10)
+        for text in data:
+            self.assertEqual(b.expect("relayData")["data"], text)
+        sender.join()
+        self.assertEqual(a.frame(), (wsraw.PONG, b"behind it"))
+        self.assertGreaterEqual(time.monotonic() - began, 7 * 300_000 / (1 << 20) - 0.2)
 
 
 class Friends(WithTokens):
