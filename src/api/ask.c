@@ -389,9 +389,18 @@ static void ask_refused(tl_api *api, tl_httpd_req *r, tl_err e)
         tl_api_error(api, r, 500, "internal_error", NULL, "out of memory");
 }
 
+static bool is_listed(void *user, const char *model)
+{
+    return tl_node_lists(user, model);
+}
+
 tl_scope_view tl_api_scope_view(const tl_api *api)
 {
-    return (tl_scope_view){tl_node_networks(api->node), tl_loop_unix(), api->config.key};
+    return (tl_scope_view){.book = tl_node_networks(api->node),
+                           .now = tl_loop_unix(),
+                           .own_key = api->config.key,
+                           .is_listed = is_listed,
+                           .user = api->node};
 }
 
 /* The private network. Where the model's name holds it, `renamed` becomes the body without it.

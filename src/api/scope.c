@@ -63,10 +63,12 @@ bool tl_scope_read_headers(const tl_http1_head *head, tl_ask *ask, tl_scope_refu
 
 /* --- the network --- */
 
-static bool is_ptn_id(tl_slice text)
+/* Has it the form of what names a network: its name, its ID, or the first digits of that? */
+static bool may_name_network(const char *text)
 {
-    uint8_t id[32];
-    return tl_hex_parse(text, false, id, sizeof id) == TL_OK;
+    /* some had names that began with a dash, once */
+    return tl_network_name_is(text + strspn(text, "-")) ||
+           tl_network_digits_are(tl_slice_str(text));
 }
 
 /* Are we in it, now? */
@@ -126,8 +128,9 @@ static bool look_up(const tl_scope_view *v, tl_slice text, const char *param, tl
         return ambiguous(text, found, param, no);
     if (!n)
         return refuse(no, 403, "forbidden", param,
-                      "this node is in no private network \"%.*s\"; see teale ptn list",
-                      (int)(text.n < SHOWN ? text.n : SHOWN), (const char *)text.p);
+                      "this node is in no private network \"%.*s\"%s; see teale ptn list",
+                      (int)(text.n < SHOWN ? text.n : SHOWN), (const char *)text.p,
+                      param ? ", and no known node lists a model of the whole name" : "");
     *ret = found[0];
     return true;
 }
@@ -143,7 +146,9 @@ static bool by_header(const tl_scope_view *v, const tl_http1_head *head, tl_ask 
     return !n || (look_up(v, text, NULL, &m, no) && take(ask, m, NULL, no));
 }
 
-/* The text behind the last "@", if it is a network's: an ID, or what names one of ours. */
+/* The text behind the last "@", if it is a network's. One that names none of ours was perhaps
+ * mistyped, or is of a network that was renamed: a question for members goes to nobody else then. But
+ * a whole name that somebody lists, which ends with an "@" and no ID, is that model's. */
 static bool by_model(const tl_scope_view *v, tl_ask *ask, bool *ret_renamed, tl_scope_refusal *no)
 {
     tl_membership *found[2], *m = NULL;
@@ -152,7 +157,9 @@ static bool by_model(const tl_scope_view *v, tl_ask *ask, bool *ret_renamed, tl_
     if (!at)
         return true;
     tl_slice text = tl_slice_str(at + 1);
-    if (!is_ptn_id(text) && !tl_networks_find(v->book, text, found))
+    if (!tl_networks_find(v->book, text, found) &&
+        (!may_name_network(at + 1) ||
+         (text.n < TL_NODE_ID_HEX && v->is_listed(v->user, ask->model))))
         return true;
     if (at == ask->model)
         return refuse(no, 400, "invalid_value", "model",

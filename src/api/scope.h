@@ -3,7 +3,9 @@
  * nobody.
  *
  *   X-Teale-PTN: NET           the network, as a person names it
- *   model "NAME@NET"           the same; what stands behind the last "@" is no part of the name then
+ *   model "NAME@NET"           the same; what stands behind the last "@" is no part of the name then.
+ *                              Where that names no network of ours, only a model that is listed under
+ *                              the whole name is asked: a question for members goes to no stranger
  *   Authorization: Bearer KEY  the key of a network
  *   X-Teale-Max-Price: MICRO   for 1000 tokens, at most; 0: only what is free
  *   X-Teale-Request: ID        the question's name */
@@ -26,6 +28,9 @@ typedef struct tl_scope_view {
     const tl_networks *book;
     tl_unix now;
     const char *own_key; /* the key of the API, which belongs to no network; "": none */
+    /* Does this node, or one that it knows, list a model of exactly this name? */
+    bool (*is_listed)(void *user, const char *model);
+    void *user;
 } tl_scope_view;
 
 /* Reads price and name into `ask`. False: refused. */

@@ -468,7 +468,8 @@ int tl_cmd_join(tl_cli *cli, const tl_args *args)
     tl_time timeout;
     if (as && !tl_network_name_is(as))
         return tl_cli_usage(cli, "a network's name is 1 to 64 letters, digits, dots, dashes and "
-                                 "underscores, and begins with no dash");
+                                 "underscores, begins with no dash, and is not 8 hex digits or "
+                                 "more, which name an ID");
     if (!tl_daemon_timeout(cli, args, TL_NEVER, &timeout))
         return TL_EXIT_USAGE;
     int exit = read_code(cli, args, &code);

@@ -181,7 +181,8 @@ int tl_cmd_ptn_create(tl_cli *cli, const tl_args *args)
     json_t *p;
     if (!tl_network_name_is(name))
         return tl_cli_usage(cli, "a network's name is 1 to 64 letters, digits, dots, dashes and "
-                                 "underscores, and begins with no dash");
+                                 "underscores, begins with no dash, and is not 8 hex digits or "
+                                 "more, which name an ID");
     json_t *wish = json_pack("{s:s}", "name", name);
     if (tl_args_has(args, "again") && json_object_set_new(wish, "again", json_true())) {
         json_decref(wish);
@@ -204,7 +205,8 @@ int tl_cmd_ptn_rename(tl_cli *cli, const tl_args *args)
     json_t *p;
     if (!tl_network_name_is(name))
         return tl_cli_usage(cli, "a network's name is 1 to 64 letters, digits, dots, dashes and "
-                                 "underscores, and begins with no dash");
+                                 "underscores, begins with no dash, and is not 8 hex digits or "
+                                 "more, which name an ID");
     int code =
         tl_verb_do(cli, args, "ptn.rename",
                    json_pack("{s:s, s:s}", "net", args->operand[0], "name", name), READ_TIME, &p);

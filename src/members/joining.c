@@ -281,25 +281,12 @@ static void kept(tl_members_stored *s, tl_err e)
     }
 }
 
-/* What the network is called here: as its maker does, with the letters that a name may have. */
-static void name_of(const tl_invite *invite, const char *wish, char ret[TL_PTN_NAME_MAX + 1])
-{
-    snprintf(ret, TL_PTN_NAME_MAX + 1, "%s", *wish ? wish : invite->name);
-    if (tl_network_name_is(ret))
-        return;
-    for (char *c = ret; *c; c++) {
-        const char one[2] = {*c, 0};
-        if (!tl_network_name_is(one))
-            *c = '-';
-    }
-}
-
 /* It is in the book from now on, without a certificate. */
 static tl_refusal enter(tl_members *m, const tl_invite *invite, const char *wish)
 {
     tl_membership *n;
     char name[TL_PTN_NAME_MAX + 1];
-    name_of(invite, wish, name);
+    tl_network_name_make(*wish ? wish : invite->name, name);
     tl_err e = tl_networks_add(m->config.book, &invite->network, name, &n);
     if (!e && n->left)
         tl_networks_rejoin(m->config.book, n);

@@ -9,7 +9,8 @@
 
 enum { CREATE = 1, INVITE, WITHDRAW, PROMOTE, RENEW, LEAVE, KEY, IMPORT, RENAME };
 
-#define NAME_WORDS "a name is 1 to 64 of A-Z a-z 0-9 . _ -"
+#define NAME_WORDS                                                                                 \
+    "a name is 1 to 64 of A-Z a-z 0-9 . _ -, and not 8 hex digits or more, which name an ID"
 
 static void op_stored(tl_members_stored *s, tl_err e);
 

@@ -102,6 +102,9 @@ void tl_node_netlook_start(tl_node *n, tl_node_netlook *l, void (*on_done)(void 
 /* Ends the look: on_done will not be called. No effect on a look that has ended. */
 void tl_node_unnetlook(tl_node_netlook *l);
 
+/* Does this node, or one that it knows, list a model of exactly this name? */
+bool tl_node_lists(const tl_node *n, const char *model);
+
 /* --- reports: new references, which the caller gives to json_decref; NULL: out of memory --- */
 json_t *tl_node_status(const tl_node *n); /* `teale status --json` */
 json_t *tl_node_peers(const tl_node *n);  /* `teale peers --json` */

@@ -391,7 +391,9 @@ static tl_err load_network(void *user, const tl_network_row *row)
     tl_membership *m;
     json_t *certificate = NULL;
     tl_identity ca;
-    tl_err e = tl_networks_add(b, &row->network, row->name, &m);
+    char name[TL_PTN_NAME_MAX + 1];
+    tl_network_name_make(row->name, name); /* earlier versions had more names */
+    tl_err e = tl_networks_add(b, &row->network, name, &m);
     if (e)
         return e == TL_ERR_NOMEM ? e : TL_OK; /* more than have room: those that were left */
     if (row->has_left) {

@@ -300,6 +300,19 @@ static json_t *paused_json(const tl_node *n)
     return list;
 }
 
+bool tl_node_lists(const tl_node *n, const char *model)
+{
+    size_t local = n->backend ? tl_backend_model_count(n->backend) : 0;
+    for (size_t i = 0; i < local; i++)
+        if (strcmp(tl_backend_model(n->backend, i), model) == 0)
+            return true;
+    for (const tl_peer *p = n->table.peers; p; p = p->hh.next)
+        for (size_t i = 0; i < p->n_models; i++)
+            if (strcmp(p->models[i], model) == 0)
+                return true;
+    return false;
+}
+
 json_t *tl_node_models(const tl_node *n)
 {
     json_t *list = json_array();

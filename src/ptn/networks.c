@@ -347,11 +347,34 @@ void tl_networks_load_left(tl_networks *b, tl_membership *n, const tl_node_id *p
 
 /* --- ours --- */
 
+#define NAME_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+
+bool tl_network_digits_are(tl_slice text)
+{
+    size_t n = 0;
+    while (n < text.n &&
+           ((text.p[n] >= '0' && text.p[n] <= '9') || (text.p[n] >= 'a' && text.p[n] <= 'f')))
+        n++;
+    return n == text.n && n >= TL_NETWORK_PREFIX_MIN && n <= TL_NODE_ID_HEX;
+}
+
+/* A name that looks like the digits of an ID could hide the network that has that ID. */
 bool tl_network_name_is(const char *name)
 {
     size_t n = strlen(name);
-    return n > 0 && n <= TL_PTN_NAME_MAX && *name != '-' &&
-           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == n;
+    return n > 0 && n <= TL_PTN_NAME_MAX && *name != '-' && strspn(name, NAME_LETTERS) == n &&
+           !tl_network_digits_are(tl_slice_str(name));
+}
+
+void tl_network_name_make(const char *wish, char ret[TL_PTN_NAME_MAX + 1])
+{
+    snprintf(ret, TL_PTN_NAME_MAX + 1,
+             tl_network_digits_are(tl_slice_str(wish)) ? "net-%.60s" : "%.64s", wish);
+    for (char *c = ret; *c; c++)
+        if (!strchr(NAME_LETTERS, *c))
+            *c = '-';
+    if (*ret == '-')
+        *ret = '_'; /* a command would read it as an option */
 }
 
 size_t tl_networks_count(const tl_networks *b)
@@ -528,10 +551,10 @@ tl_membership *tl_networks_by_key(const tl_networks *b, tl_slice key)
 static bool fits(const tl_membership *n, tl_slice text)
 {
     char hex[TL_NODE_ID_HEX + 1];
+    if (!tl_network_digits_are(text))
+        return tl_slice_eq(text, tl_slice_str(n->name));
     tl_node_id_write(hex, &n->id);
-    return tl_slice_eq(text, tl_slice_str(n->name)) ||
-           (text.n >= TL_NETWORK_PREFIX_MIN && text.n <= TL_NODE_ID_HEX &&
-            memcmp(text.p, hex, text.n) == 0);
+    return memcmp(text.p, hex, text.n) == 0;
 }
 
 size_t tl_networks_find(const tl_networks *b, tl_slice text, tl_membership *ret_found[2])

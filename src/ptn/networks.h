@@ -21,7 +21,7 @@
  * but `checked_at`. */
 typedef struct tl_membership {
     tl_node_id id;
-    char name[TL_PTN_NAME_MAX + 1]; /* what this node calls it: 1 to 64 of [A-Za-z0-9._-] */
+    char name[TL_PTN_NAME_MAX + 1]; /* what this node calls it: tl_network_name_is */
     tl_ptn *ptn;                    /* who is revoked, the price, the group key */
     json_t *certificate;            /* our own; NULL: none yet, or the network was left */
     tl_cert cert;                   /* the same, where it is not NULL */
@@ -86,8 +86,12 @@ uint64_t tl_networks_version(const tl_networks *b);
 
 /* --- ours --- */
 
-/* 1 to 64 of [A-Za-z0-9._-]. */
+/* 1 to 64 of [A-Za-z0-9._-], and not what may be digits of a ptnID. */
 bool tl_network_name_is(const char *name);
+/* A name as near to `wish`, which is not empty, as may be. */
+void tl_network_name_make(const char *wish, char ret_name[TL_PTN_NAME_MAX + 1]);
+/* TL_NETWORK_PREFIX_MIN to 64 digits of a ptnID. */
+bool tl_network_digits_are(tl_slice text);
 /* Finds or adds the network; a new one has no certificate. A network that was left is one of ours
  * again with its certificate. TL_ERR_BUSY: TL_NETWORKS_MAX, none of them left. TL_ERR_INVALID: the
  * name. TL_ERR_NOMEM. */
@@ -121,8 +125,8 @@ tl_membership *tl_networks_named(const tl_networks *b, const char *name,
                                  const tl_membership *except);
 /* By the API key, in constant time for each network. NULL: none of ours. */
 tl_membership *tl_networks_by_key(const tl_networks *b, tl_slice key);
-/* By what a person wrote: the ptnID, its first TL_NETWORK_PREFIX_MIN digits or more, or the name.
- * The networks that fit, at most two in `ret_found`; the return value counts all. Networks that were
+/* By what a person wrote: the ptnID, its first TL_NETWORK_PREFIX_MIN digits or more, or the name. A
+ * whole ptnID means that network alone. The networks that fit, at most two in `ret_found`; the return value counts all. Networks that were
  * left count only where no other fits. */
 size_t tl_networks_find(const tl_networks *b, tl_slice text, tl_membership *ret_found[2]);
 tl_membership_state tl_membership_state_of(const tl_networks *b, const tl_membership *n,

@@ -1,5 +1,7 @@
 #include "fake_node.h"
 
+#include "base/json.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -167,6 +169,18 @@ json_t *tl_node_peers(const tl_node *n)
 {
     (void)n;
     return json_pack("{s:[]}", "peers");
+}
+
+bool tl_node_lists(const tl_node *n, const char *model)
+{
+    size_t i;
+    const json_t *m;
+    json_t *list = tl_node_models(n);
+    bool found = false;
+    json_array_foreach (json_object_get(list, "models"), i, m)
+        found |= !strcmp(tl_json_string(m, "id", ""), model);
+    json_decref(list);
+    return found;
 }
 
 json_t *tl_node_models(const tl_node *n)

@@ -75,7 +75,7 @@ static void the_model_server_never_sees_the_network_behind_the_models_name(void 
         {"{\"a\":1,\"model\":\"m1@lab\", \"b\":[ ]}", "{\"a\":1,\"model\":\"m1\", \"b\":[ ]}",
          "m1"},
         {"{\"model\":\"o/m@2@lab\"}", "{\"model\":\"o/m@2\"}", "o/m@2"},
-        {"{\"model\":\"m1@other\"}", "{\"model\":\"m1@other\"}", "m1@other"},
+        {"{\"model\":\"m1@o/x\"}", "{\"model\":\"m1@o/x\"}", "m1@o/x"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         scene s;

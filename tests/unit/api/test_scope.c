@@ -20,6 +20,7 @@ typedef struct {
     members m;
     char id[TL_NODE_ID_HEX + 1]; /* of lab */
     tl_scope_view view;
+    const char *listed; /* the one model that is known */
     /* of the last question */
     tl_ask ask;
     bool renamed;
@@ -27,13 +28,19 @@ typedef struct {
     char text[1024];
 } scene;
 
+static bool is_listed(void *user, const char *model)
+{
+    return strcmp(((const scene *)user)->listed, model) == 0;
+}
+
 static void scene_init(scene *s)
 {
     memset(s, 0, sizeof *s);
     members_init(&s->m, TL_ROLE_CONSUMER);
     assert_int_equal(tl_networks_set_api_key(s->m.book, s->m.lab, LAB_KEY), TL_OK);
     tl_node_id_write(s->id, &s->m.lab->id);
-    s->view = (tl_scope_view){s->m.book, NOW, OWN_KEY};
+    s->listed = "";
+    s->view = (tl_scope_view){s->m.book, NOW, OWN_KEY, is_listed, s};
 }
 
 static tl_http1_head head_of(scene *s, const char *headers)
@@ -98,10 +105,10 @@ static void each_way_of_naming_a_network_scopes_the_question(void **state)
     members_clear(&s.m);
 }
 
-static void a_name_with_an_at_that_is_no_network_stays_a_name(void **state)
+static void what_is_not_of_a_networks_form_stays_a_part_of_the_name(void **state)
 {
     (void)state;
-    static const char *const names[] = {"m@home", "m@", "@", "m@lab2", "m@LAB", "m@lab ", "m@0123"};
+    static const char *const names[] = {"m@", "@", "m@lab ", "m@a/b", "m@caf\xc3\xa9"};
     scene s;
     scene_init(&s);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -109,6 +116,58 @@ static void a_name_with_an_at_that_is_no_network_stays_a_name(void **state)
         assert_string_equal(s.ask.model, names[i]);
         assert_false(s.ask.scoped || s.renamed);
     }
+    members_clear(&s.m);
+}
+
+/* What was meant for members must not reach strangers, under the whole name. */
+static void a_network_that_is_none_of_ours_is_asked_only_where_it_ends_a_listed_name(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"m@home", "m@lab2",     "m@LAB",
+                                        "m@0123", "m@01234567", "m@-home"};
+    scene s;
+    scene_init(&s);
+    s.listed = "other";
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        assert_int_equal(ask(&s, names[i], ""), 403);
+        assert_string_equal(s.no.param, "model");
+        assert_non_null(strstr(s.no.message, names[i] + 2));
+    }
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        s.listed = names[i];
+        assert_int_equal(ask(&s, names[i], ""), 200);
+        assert_string_equal(s.ask.model, names[i]);
+        assert_false(s.ask.scoped || s.renamed);
+    }
+    s.listed = "m@lab"; /* but what names one of ours is that network's, whoever lists what */
+    assert_int_equal(ask(&s, "m@lab", ""), 200);
+    assert_true(is_for(&s, s.m.lab, "m"));
+    members_clear(&s.m);
+}
+
+/* A whole ID means that network, whatever others are called. */
+static void no_name_hides_a_network_from_its_id(void **state)
+{
+    (void)state;
+    scene s;
+    char header[128], name[TL_PTN_NAME_MAX + 1];
+    tl_node_id evil = {{7}};
+    tl_membership *n;
+    scene_init(&s);
+    snprintf(header, sizeof header, "X-Teale-PTN: %s\r\n", s.id);
+    assert_int_equal(tl_networks_add(s.m.book, &evil, s.id, &n), TL_ERR_INVALID);
+    tl_network_name_make(s.id, name); /* as a join does with the name in an invite */
+    assert_int_equal(tl_networks_add(s.m.book, &evil, name, &n), TL_OK);
+    assert_int_equal(ask(&s, "m", header), 200);
+    assert_true(is_for(&s, s.m.lab, "m"));
+    members_clear(&s.m);
+}
+
+static void a_name_without_its_model_is_refused(void **state)
+{
+    (void)state;
+    scene s;
+    scene_init(&s);
     assert_int_equal(ask(&s, "@lab", ""), 400);
     assert_string_equal(s.no.param, "model");
     members_clear(&s.m);
@@ -292,7 +351,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_way_of_naming_a_network_scopes_the_question),
-        cmocka_unit_test(a_name_with_an_at_that_is_no_network_stays_a_name),
+        cmocka_unit_test(what_is_not_of_a_networks_form_stays_a_part_of_the_name),
+        cmocka_unit_test(a_network_that_is_none_of_ours_is_asked_only_where_it_ends_a_listed_name),
+        cmocka_unit_test(no_name_hides_a_network_from_its_id),
+        cmocka_unit_test(a_name_without_its_model_is_refused),
         cmocka_unit_test(two_that_differ_are_refused_and_two_that_agree_are_not),
         cmocka_unit_test(a_network_that_is_none_of_ours_is_refused),
         cmocka_unit_test(any_other_key_says_nothing),

@@ -293,12 +293,23 @@ static void names_and_keys_have_one_form(void **state)
     tl_membership *n;
     tl_networks *b = book_of(&member, NULL);
     char longest[TL_PTN_NAME_MAX + 2];
-    memset(longest, 'a', sizeof longest);
+    memset(longest, 'x', sizeof longest);
     longest[TL_PTN_NAME_MAX + 1] = 0;
-    const char *const bad[] = {"", "a b", "caf\xc3\xa9", "a/b", "a@b", "-a", longest};
+    const char *const bad[] = {"", "a b", "caf\xc3\xa9", "a/b", "a@b", "-a", "0123abcd", longest};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_int_equal(tl_networks_add(b, &other_authority.id, bad[i], &n), TL_ERR_INVALID);
     longest[TL_PTN_NAME_MAX] = 0;
+    static const char *const made[][2] = {{"a b@c", "a-b-c"},
+                                          {"-a", "_a"},
+                                          {"0123abcd", "net-0123abcd"},
+                                          {"0123abc", "0123abc"},
+                                          {"0123abcD", "0123abcD"}};
+    for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
+        char name[TL_PTN_NAME_MAX + 1];
+        tl_network_name_make(made[i][0], name);
+        assert_string_equal(name, made[i][1]);
+        assert_true(tl_network_name_is(name));
+    }
     assert_int_equal(tl_networks_add(b, &other_authority.id, longest, &n), TL_OK);
     assert_null(tl_networks_by_key(b, TL_SLICE_LIT("")));
     assert_int_equal(tl_networks_set_api_key(b, n, "tl-abc"), TL_OK);
