@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "relayd/clusterscripts.h"
+#include "relayd/quote.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -364,7 +365,7 @@ static void become_up(tl_relayd_cluster *c)
     c->failures = 0;
     c->heard = tl_loop_now(c->loop);
     c->last_why.text[0] = 0;
-    tl_log(TL_LOG_INFO, "redis: %s:%u answers; this relay is %s", c->server.host, c->server.port,
+    tl_log(TL_LOG_INFO, "event=redis_up server=%s:%u relay=%s", c->server.host, c->server.port,
            c->id);
     tl_timer_set(&c->timer, c->heard + silence_max(c));
     tl_fed_on_far(c->relay, true, c->heard);
@@ -479,8 +480,8 @@ static void tell_away(tl_relayd_cluster *c, const char *why)
     const tl_redis_server *s =
         c->state == ASKING ? &c->sentinel[(c->sentinel_next - 1) % c->sentinel_count] : &c->server;
     tl_log(TL_LOG_WARN,
-           "redis: %s:%u is away: %s (local nodes go on; those of other relays are busy)", s->host,
-           s->port, why);
+           "event=redis_away server=%s:%u why=%s effect=\"local nodes go on; others are busy\"",
+           s->host, s->port, tl_relayd_quote(why).text);
     snprintf(c->last_why.text, sizeof c->last_why.text, "%s", why);
     c->told = now;
 }
@@ -541,8 +542,8 @@ tl_err tl_relayd_cluster_password(const tl_relayd_cluster_options *o, tl_redis_s
         return tl_why_set(why, TL_ERR_IO, "cannot read the Redis password file %s: %s",
                           o->password_file, strerror(errno));
     if (fstat(fileno(f), &st) == 0 && st.st_mode & 07)
-        tl_log(TL_LOG_WARN, "%s can be read by every user of this machine; chmod 600 it",
-               o->password_file);
+        tl_log(TL_LOG_WARN, "event=file_open_to_all file=%s remedy=\"chmod 600\"",
+               tl_relayd_quote(o->password_file).text);
     bool got = fgets(line, sizeof line, f) != NULL;
     fclose(f);
     line[strcspn(line, "\r\n")] = 0;

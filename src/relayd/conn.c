@@ -1,5 +1,6 @@
 #include "relayd/http.h"
 #include "relayd/hub.h"
+#include "relayd/quote.h"
 
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -305,8 +306,8 @@ static void on_error(void *user, tl_err e, const char *why)
         char remote[TL_ADDR_TEXT_MAX];
         tl_addr a = tl_stream_remote(c->stream);
         tl_addr_write(remote, &a);
-        tl_log(TL_LOG_DEBUG, "%s: %s (%s)", remote, tl_log_safe(tl_slice_str(why)).text,
-               tl_err_name(e));
+        tl_log(TL_LOG_DEBUG, "event=connection_failed from=%s why=%s error=%s", remote,
+               tl_relayd_quote(why).text, tl_err_name(e));
     }
     tl_relayd_conn_doom(c);
     tl_relayd_hub_pump(c->hub);

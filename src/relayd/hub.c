@@ -1,4 +1,5 @@
 #include "relayd/hub.h"
+#include "relayd/quote.h"
 
 #include <stdlib.h>
 
@@ -211,8 +212,9 @@ static void tell_refused(tl_relayd_hub *hub)
         !tl_relay_last_refused(hub->relay, &last))
         return;
     tl_addr_write(remote, &last.remote);
-    tl_log(TL_LOG_WARN, "registrations were refused: %llu, the last from %s: %s",
-           (unsigned long long)(sum - hub->refused), remote, why[last.reason]);
+    tl_log(TL_LOG_WARN, "event=registrations_refused count=%llu last_from=%s why=%s",
+           (unsigned long long)(sum - hub->refused), remote,
+           tl_relayd_quote(why[last.reason]).text);
     hub->refused = sum;
     hub->refused_told = now;
 }
@@ -225,13 +227,12 @@ static void tell_given_up(tl_relayd_hub *hub)
     if (counters->cut_budget == hub->given_up ||
         (hub->given_up_told && now < hub->given_up_told + TL_MIN))
         return;
-    tl_log(
-        TL_LOG_WARN,
-        "connections took more memory than they may: %llu were ended (all may have %llu MiB, one "
-        "address %llu; see --max-memory)",
-        (unsigned long long)(counters->cut_budget - hub->given_up),
-        (unsigned long long)(counters->memory_max >> 20),
-        (unsigned long long)(counters->memory_share >> 20));
+    tl_log(TL_LOG_WARN,
+           "event=memory_exceeded ended=%llu max_mib=%llu max_mib_of_one_address=%llu "
+           "remedy=\"a larger --max-memory, if the machine has it\"",
+           (unsigned long long)(counters->cut_budget - hub->given_up),
+           (unsigned long long)(counters->memory_max >> 20),
+           (unsigned long long)(counters->memory_share >> 20));
     hub->given_up = counters->cut_budget;
     hub->given_up_told = now;
 }

@@ -5,10 +5,12 @@
 #include "io/sdnotify.h"
 #include "relayd/check.h"
 #include "relayd/loops.h"
+#include "relayd/quote.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define EXIT_USAGE 2
@@ -16,6 +18,8 @@
 static tl_relayd_loops *loops;
 static tl_loop *loop;
 static bool ending;
+static unsigned drain_secs;
+static bool in_journal; /* stderr is the journal, which takes a line's priority from its front */
 
 static void on_terminate(void *user, int signo)
 {
@@ -25,9 +29,8 @@ static void on_terminate(void *user, int signo)
         return;
     }
     ending = true;
-    tl_log(TL_LOG_INFO, "%s",
-           signo == SIGINT ? "SIGINT: closing the connections of the nodes"
-                           : "SIGTERM: the nodes are told to move (again: ends at once)");
+    tl_log(TL_LOG_INFO, "event=stopping signal=%s drain_secs=%u",
+           signo == SIGINT ? "SIGINT" : "SIGTERM", signo == SIGINT ? 0 : drain_secs);
     (void)!tl_sdnotify("STOPPING=1");
     if (signo == SIGINT)
         tl_relayd_loops_shutdown(loops);
@@ -41,11 +44,25 @@ static void on_reload(void *user, int signo)
     tl_relayd_loops_reload(loops);
 }
 
+/* One line an event, `event=NAME key=value ...`; what other rooms say gets that form here. */
 static void to_stderr(void *user, tl_log_level level, const char *line)
 {
     static const char *const names[] = {"error", "warning", "info", "debug"};
+    static const char *const priorities[] = {"<3>", "<4>", "<6>", "<7>"};
+    bool formed = strncmp(line, "event=", 6) == 0;
     (void)user;
-    fprintf(stderr, "teale-relay: %s: %s\n", names[level], line);
+    fprintf(stderr, "%steale-relay: %s: %s%s\n", in_journal ? priorities[level] : "", names[level],
+            formed ? "" : "event=other text=", formed ? line : tl_relayd_quote(line).text);
+}
+
+/* systemd names the device and the inode of the journal's socket. */
+static bool is_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    unsigned long long device, inode;
+    struct stat st;
+    return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+           fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
 }
 
 static tl_err say_ready(tl_why *why)
@@ -56,7 +73,9 @@ static tl_err say_ready(tl_why *why)
         e = tl_why_set(why, TL_ERR_IO, "cannot write the ready line to standard output");
     tl_buf_clear(&line);
     if (!e && tl_sdnotify("READY=1") == TL_ERR_IO)
-        tl_log(TL_LOG_WARN, "cannot tell the service manager that this relay is ready");
+        tl_log(TL_LOG_WARN,
+               "event=notify_failed effect=\"the service manager does not know that this "
+               "relay is ready\"");
     return e;
 }
 
@@ -65,6 +84,7 @@ static int run(const tl_relayd_options *options)
     enum { SIGNALS = 3 };
     tl_sigwatch *signals[SIGNALS] = {NULL};
     tl_why why = {"out of memory"};
+    drain_secs = options->drain_secs;
     tl_err e = tl_loop_new(&loop);
     if (!e)
         e = tl_relayd_loops_new(loop, options, &loops, &why);
@@ -76,10 +96,18 @@ static int run(const tl_relayd_options *options)
         e = tl_sigwatch_new(loop, SIGHUP, on_reload, NULL, &signals[2]);
     if (!e)
         e = say_ready(&why);
-    if (!e)
+    tl_sdwatchdog watchdog = {0};
+    if (!e) {
+        tl_log(TL_LOG_INFO, "event=started version=" TL_VERSION " pid=%ld threads=%u",
+               (long)getpid(), options->threads);
+        tl_sdwatchdog_start(&watchdog, loop);
         e = tl_relayd_loops_run(loops, &why);
+        tl_sdwatchdog_stop(&watchdog);
+    }
     if (e)
-        fprintf(stderr, "teale-relay: %s\n", why.text);
+        tl_log(TL_LOG_ERROR, "event=failed why=%s", tl_relayd_quote(why.text).text);
+    else
+        tl_log(TL_LOG_INFO, "event=stopped");
     tl_relayd_loops_free(loops);
     for (size_t i = 0; i < SIGNALS; i++)
         tl_sigwatch_free(signals[i]);
@@ -91,6 +119,7 @@ int main(int argc, char **argv)
 {
     tl_relayd_options options;
     tl_why why;
+    in_journal = is_journal();
     tl_log_set_sink(to_stderr, NULL);
     if (tl_crypto_init()) {
         fprintf(stderr, "teale-relay: libsodium cannot find a source of randomness\n");

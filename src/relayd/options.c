@@ -2,6 +2,7 @@
 
 #include "base/suggest.h"
 #include "relayd/limitoptions.h"
+#include "relayd/quote.h"
 #include "relayd/settings.h"
 #include "wire/stun.h"
 
@@ -496,7 +497,8 @@ tl_err tl_relayd_token_read(const char *file, char ret_token[TL_RELAYD_TOKEN_MAX
                           strerror(errno));
     struct stat st;
     if (fstat(fileno(f), &st) == 0 && st.st_mode & 07)
-        tl_log(TL_LOG_WARN, "%s can be read by every user of this machine; chmod 600 it", file);
+        tl_log(TL_LOG_WARN, "event=file_open_to_all file=%s remedy=\"chmod 600\"",
+               tl_relayd_quote(file).text);
     bool got = fgets(line, sizeof line, f) != NULL;
     fclose(f);
     size_t n = strcspn(line, "\r\n");

@@ -4,6 +4,7 @@
 #include "relayd/cluster.h"
 #include "relayd/hub.h"
 #include "relayd/loops.h"
+#include "relayd/quote.h"
 #include "relayd/udp.h"
 
 #include <netdb.h>
@@ -84,11 +85,10 @@ static tl_err listen_at(tl_relayd_server *s, const tl_addr *addr, bool tls, tl_w
     if (!tls && s->index == 0 && !tl_addr_is_loopback(addr)) {
         char text[TL_ADDR_TEXT_MAX];
         tl_addr_write(text, addr);
-        tl_log(
-            TL_LOG_WARN,
-            "ws://%s is not encrypted: the network can see which node asks which, and when; give "
-            "--tls-cert and --tls-key, or put a TLS proxy in front",
-            text);
+        tl_log(TL_LOG_WARN,
+               "event=not_encrypted listen=%s effect=\"the network sees which node asks which\" "
+               "remedy=\"--tls-cert and --tls-key, or a TLS proxy in front\"",
+               text);
     }
     return TL_OK;
 }
@@ -134,7 +134,8 @@ static void fit_descriptors(tl_relay_config *config, bool tells)
         return;
     if (tells)
         tl_log(TL_LOG_INFO,
-               "room for %llu connections only: raise the limit of open files (ulimit -n)",
+               "event=few_descriptors connections_max=%llu remedy=\"a higher limit of open files "
+               "(ulimit -n, LimitNOFILE=)\"",
                (unsigned long long)room);
     config->conns_max = (uint32_t)room;
     if (config->unregistered_max > config->conns_max / 4)
@@ -165,9 +166,10 @@ static void advise(const tl_relayd_options *o)
         beyond |= tl_addr_parse_ip(tl_slice_str(o->listen[i].host), &a) || !tl_addr_is_loopback(&a);
     }
     if (beyond && o->relay.name_count == 0)
-        tl_log(TL_LOG_INFO,
-               "without --name, nodes can register only if they dial this machine by its "
-               "IP address or as localhost");
+        tl_log(
+            TL_LOG_INFO,
+            "event=no_name effect=\"only nodes that dial an IP address or localhost can register\" "
+            "remedy=--name");
 }
 
 static tl_err copy_files(tl_relayd_server *s, const tl_relayd_options *o)
@@ -225,18 +227,18 @@ static void judge_certificate(const tl_relayd_server *s)
     uint16_t port;
     if (tl_tls_examine(s->tls, NULL, &why)) {
         tl_log(TL_LOG_WARN,
-               "no node can connect with the certificate %s: %s; renew it (then SIGHUP), or set "
-               "this machine's clock",
-               s->tls_cert, why.text);
+               "event=certificate_unusable file=%s why=%s remedy=\"renew it, then SIGHUP; or set "
+               "this machine's clock\"",
+               tl_relayd_quote(s->tls_cert).text, tl_relayd_quote(why.text).text);
         return;
     }
     for (size_t i = 0; i < s->name_count; i++)
         if (!tl_hostport_parse(tl_slice_str(s->names[i]), 443, host, &port) &&
             tl_tls_examine(s->tls, host, &why))
             tl_log(TL_LOG_WARN,
-                   "nodes that dial %s refuse the certificate %s: %s; get one for that name, or "
-                   "correct --name",
-                   s->names[i], s->tls_cert, why.text);
+                   "event=certificate_not_for_name name=%s file=%s why=%s remedy=\"a certificate "
+                   "for that name, or another --name\"",
+                   s->names[i], tl_relayd_quote(s->tls_cert).text, tl_relayd_quote(why.text).text);
 }
 
 /* --- the cluster --- */
@@ -394,7 +396,7 @@ static tl_err start(tl_relayd_server *s, const tl_relayd_options *o, const tl_re
 static void on_farewell_over(void *user)
 {
     tl_relayd_server *s = user;
-    tl_log(TL_LOG_INFO, "%zu connections did not close in time", s->hub.conn_count);
+    tl_log(TL_LOG_INFO, "event=connections_cut count=%zu", s->hub.conn_count);
     tl_loop_stop(s->loop);
 }
 
@@ -488,24 +490,32 @@ void tl_relayd_server_reload(tl_relayd_server *s)
     char token[TL_RELAYD_TOKEN_MAX];
     if (s->tls_cert) {
         if (tl_tls_server(s->tls_cert, s->tls_key, &tls, &why)) {
-            tl_log(TL_LOG_ERROR, "reload: %s; the old certificate stays in use", why.text);
+            tl_log(
+                TL_LOG_ERROR,
+                "event=reload_failed what=certificate why=%s effect=\"the old one stays in use\"",
+                tl_relayd_quote(why.text).text);
         } else {
             tl_tls_unref(s->tls);
             s->tls = tls;
-            tl_log(TL_LOG_INFO, "reload: certificate %s read", s->tls_cert);
+            tl_log(TL_LOG_INFO, "event=reloaded what=certificate file=%s",
+                   tl_relayd_quote(s->tls_cert).text);
             judge_certificate(s);
         }
     }
     if (s->admin_token_file) {
         if (tl_relayd_token_read(s->admin_token_file, token, &why)) {
-            tl_log(TL_LOG_ERROR, "reload: %s; the old token stays in use", why.text);
+            tl_log(
+                TL_LOG_ERROR,
+                "event=reload_failed what=admin_token why=%s effect=\"the old one stays in use\"",
+                tl_relayd_quote(why.text).text);
         } else {
             memcpy(s->hub.token, token, sizeof token);
-            tl_log(TL_LOG_INFO, "reload: admin token read");
+            tl_log(TL_LOG_INFO, "event=reloaded what=admin_token file=%s",
+                   tl_relayd_quote(s->admin_token_file).text);
         }
     }
     if (!s->tls_cert && !s->admin_token_file)
-        tl_log(TL_LOG_INFO, "reload: there is no certificate and no token to read again");
+        tl_log(TL_LOG_INFO, "event=reloaded what=nothing");
 }
 
 static void stop_listening(tl_relayd_server *s)

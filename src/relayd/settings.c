@@ -1,88 +1,95 @@
 #include "relayd/settings.h"
 
-#include <ctype.h>
+#include "base/log.h"
+#include "config/toml.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define LINE_MAX_CHARS 4096  /* many times as long as a list of names */
-#define LINES_MAX      10000 /* far more than any file has; a device file may have no end */
+#define KEY_MAX 64 /* twice the longest */
 
-static char *skip_blanks(char *p)
+typedef tl_err (*set_fn)(void *user, const char *key, const json_t *value, tl_why *why);
+
+/* NULL: no memory, or a type that no setting has. */
+static json_t *value_of(const tl_toml *t)
 {
-    while (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n')
-        p++;
-    return p;
+    json_t *list = NULL;
+    switch (t->type) {
+    case TL_TOML_STRING: return json_stringn((const char *)t->text.p, t->text.n);
+    case TL_TOML_INTEGER: return json_integer(t->integer);
+    case TL_TOML_BOOL: return json_boolean(t->integer);
+    case TL_TOML_ARRAY: list = json_array(); break;
+    default: return NULL;
+    }
+    for (const tl_toml *i = t->first; list && i; i = i->next) {
+        if (json_array_append_new(list, value_of(i))) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
 }
 
-static bool is_key_character(char c)
+static tl_err read_setting(const tl_toml *t, set_fn set, void *user, tl_why *why)
 {
-    return islower((unsigned char)c) || isdigit((unsigned char)c) || c == '_';
-}
-
-/* Reads one line; changes `line`. */
-static tl_err read_line(char *line, tl_err (*set)(void *, const char *, const json_t *, tl_why *),
-                        void *user, tl_why *why)
-{
-    char *key = skip_blanks(line), *p = key;
-    if (*key == 0 || *key == '#')
-        return TL_OK;
-    while (is_key_character(*p))
-        p++;
-    char *key_end = p;
-    p = skip_blanks(p);
-    if (p == line || key == key_end || *p != '=')
+    char key[KEY_MAX];
+    tl_safe safe = tl_log_safe(t->key);
+    if (t->type == TL_TOML_TABLE)
         return tl_why_set(why, TL_ERR_INVALID,
-                          "expected `key = value`, a comment or an empty line");
-    *key_end = 0;
-    p = skip_blanks(p + 1);
-    json_error_t at;
-    json_t *value = json_loadb(
-        p, strlen(p), JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK, &at);
+                          "%s is a section; a relay's settings stand in none, as in: "
+                          "log_level = \"info\"",
+                          safe.text);
+    if (t->key.n >= sizeof key || memchr(t->key.p, 0, t->key.n))
+        return tl_why_set(why, TL_ERR_INVALID, "unknown key %s; see teale-relay.toml(5)",
+                          safe.text);
+    memcpy(key, t->key.p, t->key.n);
+    key[t->key.n] = 0;
+    json_t *value = value_of(t);
     if (!value)
         return tl_why_set(
             why, TL_ERR_INVALID,
-            "%s: the value is not a string in double quotes, a number, true, false or a "
-            "list of those in [ ]",
-            key);
-    tl_err e;
-    char *rest = skip_blanks(p + at.position);
-    if (*rest && *rest != '#')
-        e = tl_why_set(why, TL_ERR_INVALID,
-                       "%s: text behind the value (strings stand in double quotes)", key);
-    else
-        e = set(user, key, value, why);
+            "%s must be text in quotes, a whole number, true, false or a list, not %s", safe.text,
+            tl_toml_type_name(t->type));
+    tl_err e = set(user, key, value, why);
     json_decref(value);
     return e;
 }
 
-tl_err tl_relayd_settings_read(const char *file,
-                               tl_err (*set)(void *user, const char *key, const json_t *value,
-                                             tl_why *why),
-                               void *user, tl_why *why)
+/* Reads the whole file. A device file may have no end, so there is a bound. */
+static tl_err read_file(const char *file, char *text, size_t max, size_t *ret_n, tl_why *why)
 {
     FILE *f = fopen(file, "re");
-    if (!f)
-        return tl_why_set(why, TL_ERR_IO, "cannot read the configuration %s: %s", file,
-                          strerror(errno));
-    char line[LINE_MAX_CHARS];
+    size_t n = f ? fread(text, 1, max, f) : 0;
     tl_err e = TL_OK;
-    tl_why inner = {""};
-    unsigned number = 0;
-    while (!e && fgets(line, sizeof line, f)) {
-        if (++number > LINES_MAX)
-            e = tl_why_set(&inner, TL_ERR_TOO_LARGE, "more lines than a configuration has");
-        else if (strlen(line) == sizeof line - 1 && line[sizeof line - 2] != '\n')
-            e = tl_why_set(&inner, TL_ERR_INVALID, "the line is longer than %d characters",
-                           LINE_MAX_CHARS - 2);
-        else
-            e = read_line(line, set, user, &inner);
-    }
-    if (!e && ferror(f))
+    if (!f || ferror(f))
         e = tl_why_set(why, TL_ERR_IO, "cannot read the configuration %s: %s", file,
                        strerror(errno));
-    else if (e)
-        (void)tl_why_set(why, e, "%s:%u: %s", file, number, inner.text);
-    fclose(f);
+    if (f)
+        fclose(f);
+    *ret_n = n;
+    return e;
+}
+
+tl_err tl_relayd_settings_read(const char *file, set_fn set, void *user, tl_why *why)
+{
+    size_t n = 0;
+    tl_toml_doc doc = {0};
+    char *text = malloc(TL_TOML_TEXT_MAX + 1);
+    tl_err e = text ? read_file(file, text, TL_TOML_TEXT_MAX + 1, &n, why)
+                    : tl_why_set(why, TL_ERR_NOMEM, "out of memory");
+    if (!e) {
+        e = tl_toml_read(tl_slice_of(text, n), file, &doc, why);
+        if (e && e != TL_ERR_NOMEM)
+            e = TL_ERR_INVALID;
+    }
+    for (const tl_toml *t = e ? NULL : doc.root->first; !e && t; t = t->next) {
+        tl_why inner = {""};
+        e = read_setting(t, set, user, &inner);
+        if (e)
+            (void)tl_why_set(why, e, "%s:%u: %s", file, t->line, inner.text);
+    }
+    tl_toml_clear(&doc);
+    free(text);
     return e;
 }

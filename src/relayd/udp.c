@@ -157,7 +157,7 @@ static void on_ready(void *user, int events)
         char text[TL_ADDR_TEXT_MAX];
         tl_addr local = tl_udp_local(u->udp);
         tl_addr_write(text, &local);
-        tl_log(TL_LOG_ERROR, "UDP %s is broken and not served any more; restart the relay", text);
+        tl_log(TL_LOG_ERROR, "event=udp_broken udp=%s remedy=\"restart the relay\"", text);
         tl_poll_set(u->poll, 0);
     }
 }

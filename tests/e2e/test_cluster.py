@@ -181,7 +181,7 @@ class Together(Cluster):
             # without the CA the certificate is not trusted, and that is said
             stranger = ClusterRelay(redis, "--redis-password-file", password)
             self.addCleanup(self.end, stranger)
-            stranger.wait_log("is away")
+            stranger.wait_log("event=redis_away ")
             self.assertEqual(stranger.health()[1]["redis"], "down")
 
 
@@ -243,7 +243,7 @@ class Failing(Cluster):
         x.to(y, "relayOpen", "s")
         x.expect_error("busy")
         late = b.node()
-        a.wait_log("redis: 127.0.0.1")
+        a.wait_log("event=redis_up server=127.0.0.1")
         redis.start()
         began = time.monotonic()
         a.wait_redis()
@@ -283,8 +283,8 @@ class Failing(Cluster):
 
     def test_servers_that_are_no_redis_are_told_and_hurt_nobody(self):
         for answer, words in ((b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak as a Redis"),
-                              (b"*1000000000\r\n" * 3, "is away"), (b"$2000000000\r\n" + b"x" * 4000000, "more than any answer"),
-                              (b"\x00\xff" * 1000, "is away"), (b"+OK\r\n" * 100000, "is away")):
+                              (b"*1000000000\r\n" * 3, "event=redis_away "), (b"$2000000000\r\n" + b"x" * 4000000, "more than any answer"),
+                              (b"\x00\xff" * 1000, "event=redis_away "), (b"+OK\r\n" * 100000, "is away")):
             with self.subTest(answer=answer[:20]), Impostor(answer) as server:
                 a = ClusterRelay(f"redis://127.0.0.1:{server.port}")
                 self.addCleanup(self.end, a)
@@ -381,7 +381,7 @@ class Threads(Cluster):
         token.flush()
         with Relay("--threads", "4", "--admin-token-file", token.name, "--drain-secs", "1") as relay:
             relay.signal(signal.SIGHUP)
-            relay.wait_log("admin token read")
+            relay.wait_log("event=reloaded what=admin_token")
             with open(f"/proc/{relay.process.pid}/status") as f:
                 self.assertGreaterEqual(int(re.search(r"Threads:\s+(\d+)", f.read())[1]), 4)
             nodes = [Node(relay) for _ in range(24)]

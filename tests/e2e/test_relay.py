@@ -132,7 +132,7 @@ class Refusals(WithRelay):
             n = self.node(authority="relay.example")
             n.send_message("register", n.registration())
             n.expect_error("unauthorized")
-        self.relay.wait_log("registrations were refused: 1, the last from 127.0.0.1")
+        self.relay.wait_log("event=registrations_refused count=1 last_from=127.0.0.1")
         self.relay.wait_log("no proof of its key for this relay")
         self.assertEqual(len([l for l in self.relay.log if "refused" in l]), 1)  # once a minute
         self.assertIn('teale_relay_registrations_refused_total{reason="proof"} 3', self.relay.get("/metrics")[2])
@@ -504,7 +504,7 @@ class Patience(WithRelay):
                 n.sock.sendall(giant)
             except OSError:
                 pass  # it was ended while it sent
-        self.relay.wait_log("connections took more memory than they may")
+        self.relay.wait_log("event=memory_exceeded ")
         with open(f"/proc/{self.relay.process.pid}/status", encoding="ascii") as f:
             rss = int(next(l for l in f if l.startswith("VmRSS")).split()[1])
         with open(f"/proc/{self.relay.process.pid}/maps", encoding="ascii", errors="replace") as f:
@@ -567,7 +567,7 @@ class Ending(unittest.TestCase):
         with Relay() as relay:
             Node(relay)  # and stays
             relay.signal(signal.SIGINT)
-            relay.wait_log("SIGINT")
+            relay.wait_log("event=stopping signal=SIGINT")
             relay.signal(signal.SIGTERM)
             self.assertEqual(relay.process.wait(timeout=2), 0)
 
@@ -753,7 +753,7 @@ class Tls(unittest.TestCase):
             with open(self.cert, "w", encoding="ascii") as f:
                 f.write("rubbish")
             relay.signal(signal.SIGHUP)
-            relay.wait_log("the old certificate stays in use")
+            relay.wait_log("event=reload_failed what=certificate")
             with open(self.cert, "w", encoding="ascii") as f:
                 f.write(good)
             self.assertEqual(self.common_name(relay), "second")

@@ -47,7 +47,7 @@ class Memory(unittest.TestCase):
                         n.try_send(b"x" * 100000, TEXT if i == 0 else CONTINUATION, fin=False)
             cost.check(self, cpu=2, peak=48)
             self.assertLessEqual(crowd.alive(), 5)
-            relay.wait_log("connections took more memory than they may")
+            relay.wait_log("event=memory_exceeded ")
 
     def test_so_do_frames_that_are_announced_and_do_not_come(self):
         with Relay("--max-memory", "64M") as relay, Honest(relay) as honest:
