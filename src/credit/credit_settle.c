@@ -434,12 +434,12 @@ void tl_credit_on_settle_done(tl_credit *c, tl_account *a, const char *id)
 void tl_credit_on_settle_refused(tl_credit *c, tl_account *a, const char *id)
 {
     tl_settling *x = find(c, &a->id, id);
-    tl_settling *closing = find_closing(c, a, id);
     note_answer(c, a, id, TL_BOOK_DECLINED);
-    if (closing)
-        hold(closing); /* after the other is void */
     if (x && x->state == TL_SETTLING_TOLD)
         end(x, TL_SETTLE_TOO_MUCH);
+    tl_settling *closing = find_closing(c, a, id);
+    if (closing)
+        hold(closing); /* after the other is void */
 }
 
 static void read_done(tl_book_op *op, tl_err e)

@@ -149,7 +149,7 @@ tl_err tl_listen_shared(tl_loop *loop, const tl_addr *addr, int backlog, bool ag
                         tl_listener **ret_listener, tl_why *why)
 {
     if (!again) { /* the kernel would let another process of this user have the port, too */
-        tl_listener *alone;
+        tl_listener *alone = NULL;
         tl_err e = listen_tcp(loop, addr, backlog, false, on_accept, user, &alone, why);
         if (e)
             return e;

@@ -491,6 +491,7 @@ static void disconnect(tl_relayd_cluster *c)
     tl_redis *had[] = {c->commands, c->messages, c->asked};
     c->commands = c->messages = c->asked = NULL;
     c->state = RESTING;
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): of pointers */
     for (size_t i = 0; i < sizeof had / sizeof *had; i++)
         tl_redis_free(had[i]);
     tl_defer_cancel(c->loop, &c->report);
