@@ -47,18 +47,25 @@ size_t tl_peer_table_count(const tl_peer_table *t)
     return HASH_COUNT(t->peers);
 }
 
-/* Forgets the node that was listed longest ago, among those without a contact and without a
- * question. */
+/* Forgets a node without a contact and without a question: the first that the discovery under way has
+ * not listed, else the first. Where there are none of the former, this is found out once: a relay that
+ * lists more nodes than there is room for costs no search for each of them. */
 static bool make_room(tl_peer_table *t)
 {
-    tl_peer *oldest = NULL, *p, *next;
-    HASH_ITER (hh, t->peers, p, next)
-        if (!p->contact && !p->asking && (!oldest || p->round < oldest->round))
-            oldest = p;
-    if (!oldest)
-        return false;
-    forget(t, oldest);
-    return true;
+    tl_peer *first = NULL, *p, *next;
+    HASH_ITER (hh, t->peers, p, next) {
+        if (p->contact || p->asking)
+            continue;
+        first = first ? first : p;
+        if (t->none_older_in == t->round + 1 || p->round != t->round) {
+            forget(t, p);
+            return true;
+        }
+    }
+    t->none_older_in = t->round + 1;
+    if (first)
+        forget(t, first);
+    return first;
 }
 
 tl_peer *tl_peer_table_get(tl_peer_table *t, const tl_node_id *id)

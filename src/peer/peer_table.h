@@ -81,6 +81,7 @@ typedef struct {
     tl_peer *peers;
     tl_peer_looks looks;
     uint32_t round;
+    uint32_t none_older_in;  /* 1 + the round in which all that can be forgotten are listed */
     tl_peer_keyed *keyed[2]; /* listed with their key; a connection stood. The oldest first */
     bool forgot_keys;        /* one of those was forgotten, or there was no memory for it */
 } tl_peer_table;

@@ -30,6 +30,7 @@ tl_err tl_relay_link_new(const tl_identity *identity, tl_rand *rand, const char 
                          .events = *events,
                          .user = user,
                          .deadline = TL_NEVER,
+                         .page_at = TL_NEVER,
                          .query_deadline = TL_NEVER};
     tl_node_id_write(l->hex, &identity->id);
     snprintf(l->display_name, sizeof l->display_name, "%s", display_name);
@@ -49,6 +50,8 @@ void tl_relay_link_free(tl_relay_link *l)
     if (!l)
         return;
     drop_sessions(l);
+    tl_signal_clear(&l->page);
+    tl_checked_clear(&l->checked);
     json_decref(l->capabilities);
     free(l);
 }
@@ -488,8 +491,8 @@ static void on_error(tl_relay_link *l, const tl_signal *m, tl_time now)
     }
     const char *about = err.about ? err.about : "";
     err.about = about;
-    if (strcmp(about, "discover") == 0 && l->n_queries)
-        tl_relay_link_end_query(l, false, now);
+    if (strcmp(about, "discover") == 0)
+        tl_relay_link_discover_failed(l, now);
     else if (strncmp(about, "relay", 5) == 0)
         on_session_error(l, &err);
     else if (!about[0] && err.code == TL_SIGNAL_PEER_NOT_FOUND)
@@ -574,11 +577,7 @@ void tl_relay_link_on_closed(tl_relay_link *l)
     tl_link_session *s;
     while ((s = tl_link_sessions_any(&l->sessions)))
         end_session(l, s, "the connection to the relay was lost");
-    l->query_deadline = TL_NEVER;
-    while (l->n_queries) {
-        tl_relay_query ended = l->queries[--l->n_queries];
-        tl_relay_link_tell_discovered(l, &ended, false);
-    }
+    tl_relay_link_discover_on_closed(l);
 }
 
 void tl_relay_link_on_timer(tl_relay_link *l, tl_time now)
@@ -589,11 +588,10 @@ void tl_relay_link_on_timer(tl_relay_link *l, tl_time now)
         l->deadline = TL_NEVER; /* said once; the owner closes the connection */
         l->events.on_refused(l->user, "timeout", "the relay did not answer the registration");
     }
-    if (now >= l->query_deadline)
-        tl_relay_link_end_query(l, false, now);
+    tl_relay_link_discover_on_timer(l, now);
 }
 
 tl_time tl_relay_link_expiry(const tl_relay_link *l)
 {
-    return tl_time_min(l->deadline, l->query_deadline);
+    return tl_time_min(tl_time_min(l->deadline, l->query_deadline), l->page_at);
 }

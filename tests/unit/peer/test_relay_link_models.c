@@ -263,6 +263,84 @@ static void an_absent_peer_is_known_by_the_public_relays_words(void **state)
     assert_int_equal(ended, 2); /* and not the third's */
 }
 
+/* --- a long list --- */
+
+/* A page of `n` nodes, each with a key of its own, as one text. */
+static void write_long_page(tl_buf *out, size_t n)
+{
+    tl_rand keys = tl_rand_seeded(7);
+    assert_int_equal(tl_buf_append_str(out, "{\"discoverResponse\":{\"peers\":["), TL_OK);
+    for (size_t i = 0; i < n; i++) {
+        tl_identity node;
+        char hex[65], wg[65];
+        assert_int_equal(tl_identity_new(&keys, &node), TL_OK);
+        tl_node_id_write(hex, &node.id);
+        tl_hex_write(wg, node.noise_public, 32);
+        assert_int_equal(
+            tl_buf_printf(out,
+                          "%s{\"nodeID\":\"%s\",\"publicKey\":\"%s\",\"wgPublicKey\":\"%s\","
+                          "\"displayName\":\"n\",\"capabilities\":{}}",
+                          i ? "," : "", hex, hex, wg),
+            TL_OK);
+    }
+    assert_int_equal(tl_buf_append_str(out, "]}}"), TL_OK);
+}
+
+/* How many calls it takes to read the page; *ret_most: nodes told of in one call. */
+static unsigned turns_for(const tl_buf *page, unsigned *ret_most)
+{
+    tl_buf text = {0};
+    unsigned turns = 1, before = listed.peers;
+    assert_int_equal(tl_buf_append(&text, tl_buf_slice(page)), TL_OK);
+    assert_int_equal(tl_relay_link_discover(link_, "", TL_SEC), TL_OK);
+    tl_relay_link_on_text(link_, tl_buf_begin(&text), text.len, TL_SEC);
+    tl_buf_clear(&text);
+    *ret_most = listed.peers - before;
+    for (; tl_relay_link_expiry(link_) <= TL_SEC; turns++) {
+        before = listed.peers;
+        tl_relay_link_on_timer(link_, TL_SEC);
+        *ret_most = listed.peers - before > *ret_most ? listed.peers - before : *ret_most;
+    }
+    return turns;
+}
+
+static void
+a_long_list_is_read_a_few_new_keys_a_turn_and_known_keys_are_not_checked_again(void **state)
+{
+    (void)state;
+    tl_buf page = {0};
+    unsigned most, peers = listed.peers, discovered = listed.discovered;
+    write_long_page(&page, 60);
+    assert_int_equal(turns_for(&page, &most), 1 + 60 / 3);
+    assert_int_equal(most, 3);
+    assert_int_equal(listed.peers, peers + 60);
+    assert_int_equal(listed.discovered, discovered + 1);
+    assert_false(listed.in_clear);
+    assert_int_equal(turns_for(&page, &most), 1 + 2);
+    assert_int_equal(most, 48);
+    assert_int_equal(listed.peers, peers + 120);
+    assert_int_equal(listed.discovered, discovered + 2);
+    tl_buf_clear(&page);
+}
+
+static void a_list_that_is_being_read_ends_with_the_connection(void **state)
+{
+    (void)state;
+    tl_buf page = {0};
+    unsigned peers = listed.peers, discovered = listed.discovered;
+    write_long_page(&page, 60);
+    assert_int_equal(tl_relay_link_discover(link_, "", TL_SEC), TL_OK);
+    tl_relay_link_on_text(link_, tl_buf_begin(&page), page.len, TL_SEC);
+    tl_relay_link_on_timer(link_, TL_SEC);
+    assert_int_equal(listed.peers, peers + 3);
+    tl_relay_link_on_closed(link_);
+    assert_int_equal(listed.discovered, discovered); /* it has failed */
+    assert_int_equal(tl_relay_link_expiry(link_), TL_NEVER);
+    tl_relay_link_on_timer(link_, 2 * TL_SEC);
+    assert_int_equal(listed.peers, peers + 3);
+    tl_buf_clear(&page);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -273,6 +351,8 @@ int main(void)
         TEST(a_peer_without_the_key_of_its_id_is_one_of_the_old_protocol),
         TEST(the_members_of_a_network_are_asked_for_by_its_id),
         TEST(an_absent_peer_is_known_by_the_public_relays_words),
+        TEST(a_long_list_is_read_a_few_new_keys_a_turn_and_known_keys_are_not_checked_again),
+        TEST(a_list_that_is_being_read_ends_with_the_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
