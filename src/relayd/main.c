@@ -59,10 +59,12 @@ static void to_stderr(void *user, tl_log_level level, const char *line)
 static bool is_journal(void)
 {
     const char *stream = getenv("JOURNAL_STREAM");
-    unsigned long long device, inode;
     struct stat st;
-    return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
-           fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
+    char *rest;
+    if (!stream || fstat(STDERR_FILENO, &st) < 0)
+        return false;
+    unsigned long long device = strtoull(stream, &rest, 10);
+    return *rest == ':' && device == st.st_dev && strtoull(rest + 1, NULL, 10) == st.st_ino;
 }
 
 static tl_err say_ready(tl_why *why)

@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""test_relay_load.py TEALE-RELAY TEALE-RELAY-LOAD: the load generator against a real relay, by every carrier."""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import relayproc
+from relayproc import Relay
+
+LOAD = sys.argv.pop()
+ROW = re.compile(r"^(json|binary|udp|trains) +(\d+) +(\d+) +[\d.]+ +(\d+) +(\d+) +([\d.]+) +(\d+) +\d+$", re.M)
+
+
+def load(url, *args):
+    return subprocess.run([LOAD, "--relay", url, *args], capture_output=True, text=True, check=False, timeout=100)
+
+
+class Load(unittest.TestCase):
+    def setUp(self):
+        self.dir = tempfile.TemporaryDirectory()
+        self.addCleanup(self.dir.cleanup)
+
+    def test_it_tells_what_a_node_and_a_message_cost_by_every_carrier(self):
+        with Relay("--udp", "127.0.0.1:0") as relay:
+            done = load(f"ws://127.0.0.1:{relay.address[1]}", "--pid", str(relay.process.pid), "--idle", "200", "--pairs", "2",
+                        "--secs", "0.3", "--sizes", "256,1200", "--carriers", "json,binary,udp,trains")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            passed = int(re.search(r"^teale_relay_messages_forwarded_total (\d+)", relay.get("/metrics")[2], re.M)[1])
+        node = re.search(r"an idle node: ([\d.]+) KiB", done.stdout)
+        self.assertTrue(0 < float(node[1]) < 40, done.stdout)
+        rows = ROW.findall(done.stdout)
+        self.assertEqual([(r[0], r[1]) for r in rows],
+                         [(c, s) for c in ("json", "binary", "udp", "trains") for s in ("256", "1200")])
+        for r in rows:
+            self.assertGreater(int(r[2]), 0, r)
+            self.assertGreater(int(r[3]), int(r[1]), "what is sent is longer than what it carries")
+        self.assertGreater(passed, 0.3 * min(int(r[2]) for r in rows if r[0] == "json"))
+
+    def test_a_rate_is_kept(self):
+        with Relay() as relay:
+            done = load(f"ws://127.0.0.1:{relay.address[1]}", "--idle", "0", "--pairs", "2", "--rate", "200", "--secs", "1",
+                        "--sizes", "256")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue(200 <= int(re.search(r"^json +256 +(\d+)", done.stdout, re.M)[1]) <= 440, done.stdout)
+
+    def test_by_tls_it_trusts_only_the_certificate_that_it_was_given(self):
+        cert, key, other = (os.path.join(self.dir.name, n) for n in ("cert.pem", "key.pem", "other.pem"))
+        for out in (other, cert):
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "9",
+                            "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", out],
+                           check=True, capture_output=True)
+        with Relay("--tls-cert", cert, "--tls-key", key, "--name", "localhost:0", listen="wss://127.0.0.1:0") as relay:
+            pass
+        port = relay.address[1]
+        with Relay("--tls-cert", cert, "--tls-key", key, "--name", f"localhost:{port}", listen=f"wss://127.0.0.1:{port}"):
+            args = ("--idle", "3", "--pairs", "1", "--secs", "0.2", "--sizes", "16384")
+            done = load(f"wss://localhost:{port}", "--ca", cert, *args)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertRegex(done.stdout, r"\njson +16384 +[1-9]")
+            done = load(f"wss://localhost:{port}", "--ca", other, *args)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("certificate", done.stderr)
+
+    def test_what_it_does_not_know_is_told(self):
+        for args in (("--carriers", "pigeon"), ("--sizes", "5"), ("--pid", "999999999"), ("--nonsense",)):
+            self.assertEqual(load("ws://127.0.0.1:1", *args).returncode, 2)
+        self.assertEqual(load("ws://127.0.0.1:1", "--idle", "1").returncode, 1)
+
+
+if __name__ == "__main__":
+    relayproc.BINARY_PATH = sys.argv.pop(1)
+    unittest.main()
