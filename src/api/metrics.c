@@ -36,6 +36,13 @@ static void write_relay(writer *w, const tl_node_facts *f)
     const tl_relay_link_counters *l = &f->relay;
     single(w, "teale_relay_connected", "gauge", "1 while registered at the relay.",
            f->relay_connected);
+    static const char *const which[TL_RELAYS_MAX] = {"relay=\"1\"", "relay=\"2\""};
+    family(w, "teale_relays_connected", "gauge", "1 while registered at that relay, of two.");
+    for (size_t i = 0; i < TL_RELAYS_MAX; i++)
+        sample(w, "teale_relays_connected", which[i], f->relays[i].connected);
+    family(w, "teale_relays_rtt_seconds", "gauge", "Last round trip to that relay; 0 unknown.");
+    for (size_t i = 0; i < TL_RELAYS_MAX; i++)
+        sample(w, "teale_relays_rtt_seconds", which[i], (double)f->relays[i].rtt / (double)TL_SEC);
     single(w, "teale_relay_rtt_seconds", "gauge", "Last round trip to the relay; 0 unknown.",
            (double)f->relay_rtt / (double)TL_SEC);
     single(w, "teale_relay_registrations_total", "counter", "Successful registrations.",
@@ -135,6 +142,7 @@ static void write_peers(writer *w, const tl_node_facts *f)
            "two direct ones.");
     sample(w, "teale_path_moves_total", "kind=\"upgrade\"", (double)p->upgrades);
     sample(w, "teale_path_moves_total", "kind=\"fallback\"", (double)p->fallbacks);
+    sample(w, "teale_path_moves_total", "kind=\"relay\"", (double)p->relays_changed);
     sample(w, "teale_path_moves_total", "kind=\"switch\"", (double)p->switches);
     single(w, "teale_path_recoveries_total", "counter", "How often it found another path.",
            (double)p->recovered);

@@ -40,15 +40,15 @@ static void print_wan(const json_t *wan)
            tl_out_colour(stdout, enabled ? c : TL_COLOUR_NONE), state, tl_out_end(stdout));
 }
 
-static void print_relay(const json_t *wan)
+static void print_relay_line(const char *url, bool connected, double rtt, const char *proxy,
+                             const char *error, bool leaving)
 {
-    double rtt = tl_json_number(wan, "relay_rtt_ms", 0);
-    const char *error = tl_json_string(wan, "error", "");
-    const char *proxy = tl_json_string(wan, "proxy", "");
     printf("%srelay:%s ", tl_out_colour(stdout, TL_COLOUR_DIM), tl_out_end(stdout));
-    tl_out_plain(tl_json_string(wan, "relay", "none"));
-    if (!strcmp(tl_json_string(wan, "state", ""), "connected") && rtt > 0)
+    tl_out_plain(url);
+    if (connected && rtt > 0)
         printf(", %.1f ms", rtt);
+    if (leaving)
+        fputs(", which ends soon", stdout);
     if (*proxy) {
         fputs(", through the proxy ", stdout);
         tl_out_plain(proxy);
@@ -58,6 +58,28 @@ static void print_relay(const json_t *wan)
         tl_out_plain(error);
     }
     putchar('\n');
+}
+
+static bool is_connected(const json_t *relay)
+{
+    return !strcmp(tl_json_string(relay, "state", ""), "connected");
+}
+
+/* The relay that comes first speaks for all; those at which the node is, too, follow. */
+static void print_relays(const json_t *wan)
+{
+    const char *first = tl_json_string(wan, "relay", "none");
+    const json_t *relays = json_object_get(wan, "relays"), *r;
+    size_t i;
+    print_relay_line(first, is_connected(wan), tl_json_number(wan, "relay_rtt_ms", 0),
+                     tl_json_string(wan, "proxy", ""), tl_json_string(wan, "error", ""), false);
+    json_array_foreach (relays, i, r) {
+        const char *url = tl_json_string(r, "url", "");
+        if (json_array_size(relays) > 1 && strcmp(url, first) != 0)
+            print_relay_line(url, is_connected(r), tl_json_number(r, "rtt_ms", 0),
+                             tl_json_string(r, "proxy", ""), tl_json_string(r, "error", ""),
+                             tl_json_bool(r, "leaving", false));
+    }
 }
 
 static void print_backend(const json_t *backend)
@@ -201,7 +223,7 @@ int tl_cmd_status(tl_cli *cli, const tl_args *args)
     tl_out_line("name", tl_json_string(s, "display_name", ""));
     tl_nattext_status(nat, nat_line);
     tl_out_line("nat", nat_line);
-    print_relay(wan);
+    print_relays(wan);
     char by_udp[32] = "";
     if (number(peers, "relayed_udp"))
         snprintf(by_udp, sizeof by_udp, " (%d udp)", number(peers, "relayed_udp"));

@@ -55,8 +55,9 @@
 static const tl_setting_def table[] = {
     BOOL(wan_enabled, "wan_enabled", "false", false,
          "Connect to the relay, and through it to peers across the internet."),
-    LIST(wan_relay_url, "wan_relay_url", "wss://relay.teale.com/ws", 1, true, tl_rule_relay_url,
-         false, "The relay's URL, or a list of them in order of preference."),
+    LIST(wan_relay_url, "wan_relay_url", "wss://relay.teale.com/ws", 0, true, tl_rule_relay_url,
+         false,
+         "The relay's URL, or a list: the node is at two of them at a time; empty is no relay."),
     BOOL(wan_allow_insecure_relay, "wan_allow_insecure_relay", "false", false,
          "Allow a plain ws:// relay that is not on this machine."),
     TEXT(wan_relay_ca_file, "wan_relay_ca_file", "", tl_rule_file, false,
@@ -249,7 +250,8 @@ static tl_err take_list(const tl_setting_def *def, const json_t *value, tl_strin
     if (!bare && !json_is_array(value))
         return tl_why_set(why, TL_ERR_INVALID, "must be a list such as [\"a\", \"b\"]%s",
                           def->bare_ok ? ", or one text in quotes" : "");
-    size_t n = bare ? 1 : json_array_size(value);
+    bool nothing = bare && !json_string_length(value) && def->min == 0;
+    size_t n = nothing ? 0 : bare ? 1 : json_array_size(value);
     if ((int64_t)n < def->min || (int64_t)n > def->max)
         return tl_why_set(why, TL_ERR_INVALID, "must have from %lld to %lld items",
                           (long long)def->min, (long long)def->max);

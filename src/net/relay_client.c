@@ -14,13 +14,6 @@ typedef struct {
     char cause[TL_RELAY_URLS_MAX][256]; /* why each relay could not be used, last; "" = not tried */
 } outage;
 
-/* The proxy on the way to a relay. */
-typedef struct {
-    tl_proxy proxy;
-    const char *source; /* what named it; static */
-    char shown[TL_PROXY_SHOWN_MAX];
-} way_out;
-
 /* The captive portal of this network. */
 typedef struct {
     tl_portal *asking;             /* NULL: nothing is asked now */
@@ -35,10 +28,7 @@ struct tl_relay_client {
     tl_relay_client_events events;
     void *user;
     bool wanted;
-    size_t n_urls;
-    tl_wsurl urls[TL_RELAY_URLS_MAX];
-    char url_text[TL_RELAY_URLS_MAX][256];
-    way_out ways_out[TL_RELAY_URLS_MAX];
+    tl_relay_urls relays;
     size_t at;     /* index of the URL in use */
     size_t failed; /* index of the URL that `error` is about */
     tl_tls *tls;
@@ -47,17 +37,35 @@ struct tl_relay_client {
     char error[512];
     outage outage;
     portal_watch portal;
-    bool doubted;      /* the ping under way must be answered within TL_RELAY_DOUBT_WITHIN */
-    bool refused;      /* the relay said why it will end this connection */
-    bool away;         /* another process took our place: we stay off for a while, even if asked to
+    bool doubted;       /* the ping under way must be answered within TL_RELAY_DOUBT_WITHIN */
+    bool refused;       /* the relay said why it will end this connection */
+    bool leaving;       /* the relay will end soon, and we know */
+    tl_time back_until; /* a relay that said goodbye is expected back until then; 0: none did */
+    bool away;          /* another process took our place: we stay off for a while, even if asked to
                           dial */
-    unsigned replaced; /* how many times in a row, for the pause */
+    unsigned replaced;  /* how many times in a row, for the pause */
     tl_wsclient *ws;
     unsigned failures; /* rounds through all URLs, less what connections that worked forgave */
     tl_timer redial, ping, deadline;                   /* deadline is the link's */
     tl_time dialled_at, registered_at, ping_sent, rtt; /* ping_sent 0: no pong is awaited */
     uint64_t connects;
 };
+
+static const tl_relay_url *here(const tl_relay_client *c)
+{
+    return &c->relays.url[c->at];
+}
+
+/* The first relay from `from` on that no other client has; c->at: there is none. */
+static size_t next_free(const tl_relay_client *c, size_t from)
+{
+    for (size_t k = 0; k < c->relays.n; k++) {
+        size_t i = (from + k) % c->relays.n;
+        if (!c->events.taken || !c->events.taken(c->user, i))
+            return i;
+    }
+    return c->at;
+}
 
 static void set_state(tl_relay_client *c, tl_relay_state state, const char *error)
 {
@@ -82,20 +90,20 @@ static size_t shown_at(const tl_relay_client *c)
 
 const char *tl_relay_client_url(const tl_relay_client *c)
 {
-    return c->n_urls ? c->url_text[shown_at(c)] : "";
+    return c->relays.n ? c->relays.url[shown_at(c)].text : "";
 }
 
 const char *tl_relay_client_proxy(const tl_relay_client *c, const char **ret_source)
 {
-    *ret_source = c->n_urls ? c->ways_out[shown_at(c)].source : "";
-    return c->n_urls ? c->ways_out[shown_at(c)].shown : "";
+    *ret_source = c->relays.n ? c->relays.url[shown_at(c)].proxy_source : "";
+    return c->relays.n ? c->relays.url[shown_at(c)].shown : "";
 }
 
 const char *tl_relay_client_cause(const tl_relay_client *c, size_t i, const char **ret_url)
 {
-    if (i >= c->n_urls)
+    if (i >= c->relays.n)
         return NULL;
-    *ret_url = c->url_text[i];
+    *ret_url = c->relays.url[i].text;
     return c->outage.cause[i];
 }
 
@@ -136,10 +144,11 @@ void tl_relay_client_rearm(tl_relay_client *c)
 
 /* --- a connection's end and the next beginning --- */
 
-/* A random time between now and the end of the pause. The pause doubles each time. */
-static tl_time next_pause(tl_relay_client *c)
+/* A random time between now and the end of the pause. The pause doubles each time. `next`: the relay
+ * that follows the one that failed. */
+static tl_time next_pause(tl_relay_client *c, size_t next)
 {
-    if (c->at != 0)
+    if (next > c->at)
         return 0; /* another relay may work: try it at once */
     unsigned shift = c->failures < 6 ? c->failures : 6;
     tl_time whole = TL_RELAY_BACKOFF_MIN << shift;
@@ -162,7 +171,7 @@ static void drop_connection(tl_relay_client *c)
     tl_timer_stop(&c->ping);
     c->ping_sent = 0;
     c->rtt = 0;
-    c->refused = c->doubted = false;
+    c->refused = c->doubted = c->leaving = false;
     tl_wsclient_free(c->ws);
     c->ws = NULL;
     tl_relay_link_on_closed(c->link);
@@ -212,10 +221,12 @@ static void ask_for_portal(tl_relay_client *c, size_t i, tl_err e)
 {
     tl_time now = tl_loop_now(c->loop);
     bool strange = e == TL_ERR_AUTH || e == TL_ERR_PROTO;
-    if (c->portal.asking || now < c->portal.next || c->urls[i].loopback || c->ways_out[i].shown[0])
+    if (c->portal.asking || now < c->portal.next || c->relays.url[i].url.loopback ||
+        c->relays.url[i].shown[0])
         return;
     c->portal.next = now + TL_RELAY_PORTAL_EVERY;
-    if (tl_portal_start(c->loop, c->rand, &c->urls[i], strange, on_portal, c, &c->portal.asking))
+    if (tl_portal_start(c->loop, c->rand, &c->relays.url[i].url, strange, on_portal, c,
+                        &c->portal.asking))
         c->portal.asking = NULL;
 }
 
@@ -231,12 +242,16 @@ static void tell_failure(tl_relay_client *c, const char *why)
     snprintf(cause, sizeof cause, "%s", why);
     if (c->away) /* tl_relay_client_refused has told it */
         return;
+    if (c->leaving) {
+        tl_log(TL_LOG_INFO, "relay: left %s, which said goodbye: %s", here(c)->text, why);
+        return;
+    }
     if (c->state == TL_RELAY_CONNECTED) {
-        tl_log(TL_LOG_WARN, "relay: lost %s: %s", c->url_text[c->at], why);
+        tl_log(TL_LOG_WARN, "relay: lost %s: %s", c->relays.url[c->at].text, why);
     } else if (strcmp(o->cause[c->at], cause) != 0 && o->told[c->at] < TL_RELAY_TOLD_MAX) {
         o->told[c->at]++;
         tl_log(TL_LOG_WARN, "relay: cannot use %s: %s; it is tried again, and told when it works",
-               c->url_text[c->at], why);
+               c->relays.url[c->at].text, why);
     }
     memcpy(o->cause[c->at], cause, sizeof cause);
 }
@@ -245,7 +260,7 @@ static void dial_again(tl_relay_client *c, const char *why)
 {
     tl_time now = tl_loop_now(c->loop);
     tl_time held = c->registered_at ? now - c->registered_at : 0;
-    const char *url = c->url_text[c->at]; /* the one that failed; c->at becomes the next */
+    const char *url = c->relays.url[c->at].text; /* the one that failed; c->at becomes the next */
     tell_failure(c, why);
     c->failed = c->at;
     c->registered_at = 0;
@@ -253,8 +268,11 @@ static void dial_again(tl_relay_client *c, const char *why)
         c->replaced = 0;
     tl_time forgiven = held / TL_RELAY_FORGIVE_EACH;
     c->failures -= forgiven < c->failures ? (unsigned)forgiven : c->failures;
-    c->at = held >= TL_RELAY_STEADY_AFTER ? 0 : (c->at + 1) % c->n_urls;
-    tl_time pause = c->away ? next_absence(c) : next_pause(c);
+    size_t next = next_free(c, held >= TL_RELAY_STEADY_AFTER ? 0 : c->at + 1);
+    tl_time pause = c->away ? next_absence(c) : next_pause(c, next);
+    c->at = next;
+    if (now < c->back_until && !c->away)
+        pause = tl_time_min(pause, TL_RELAY_BACK_RETRY);
     if (c->portal.login[0] && !c->away)
         pause = tl_time_min(pause, TL_RELAY_PORTAL_RETRY);
     tl_log(TL_LOG_DEBUG, "relay: %s: %s; next try in %u ms", url, why, (unsigned)(pause / TL_MS));
@@ -289,7 +307,7 @@ static const tl_relay_wire wire = {wire_begin, wire_commit, wire_begin_binary};
 static void on_open(void *user)
 {
     tl_relay_client *c = user;
-    tl_relay_link_on_open(c->link, c->urls[c->at].authority, &wire, c->ws, tl_loop_now(c->loop));
+    tl_relay_link_on_open(c->link, here(c)->url.authority, &wire, c->ws, tl_loop_now(c->loop));
     tl_relay_client_rearm(c);
 }
 
@@ -312,6 +330,8 @@ static void on_pong(void *user, tl_slice payload)
     c->rtt = tl_loop_clock(c->loop) - c->ping_sent;
     c->ping_sent = 0;
     c->doubted = false;
+    if (c->events.on_rtt)
+        c->events.on_rtt(c->user);
     unsigned ttl = tl_relay_link_ttl(c->link);
     tl_time every = TL_RELAY_PING_EVERY;
     if (ttl && ttl * TL_SEC / 2 < every)
@@ -360,12 +380,13 @@ static void on_redial(void *user)
     if (c->ws || !c->wanted)
         return;
     c->dialled_at = tl_loop_now(c->loop);
+    c->at = next_free(c, c->at);
     if (c->away) {
         c->away = false;
         set_state(c, TL_RELAY_CONNECTING, c->error);
     }
-    if (tl_wsclient_connect(c->loop, &c->urls[c->at], &c->ways_out[c->at].proxy, c->tls, c->rand,
-                            &ws_events, c, &c->ws))
+    if (tl_wsclient_connect(c->loop, &here(c)->url, &here(c)->proxy, c->tls, c->rand, &ws_events, c,
+                            &c->ws))
         dial_again(c, "out of memory");
 }
 
@@ -404,10 +425,11 @@ void tl_relay_client_registered(tl_relay_client *c)
     c->registered_at = tl_loop_now(c->loop);
     if (c->outage.since)
         tl_log(TL_LOG_INFO, "relay: connected to %s, after %.1f s and %u failure%s",
-               c->url_text[c->at], (double)(c->registered_at - c->outage.since) / (double)TL_SEC,
-               c->outage.tries, c->outage.tries == 1 ? "" : "s");
+               c->relays.url[c->at].text,
+               (double)(c->registered_at - c->outage.since) / (double)TL_SEC, c->outage.tries,
+               c->outage.tries == 1 ? "" : "s");
     else
-        tl_log(TL_LOG_INFO, "relay: connected to %s", c->url_text[c->at]);
+        tl_log(TL_LOG_INFO, "relay: connected to %s", c->relays.url[c->at].text);
     c->outage = (outage){.since = 0};
     forget_portal(c);
     tl_timer_set(&c->ping, tl_loop_now(c->loop));
@@ -418,12 +440,13 @@ void tl_relay_client_refused(tl_relay_client *c, const char *code, const char *m
 {
     char why[512];
     tl_safe safe_code = tl_log_safe(tl_slice_str(code)), safe = tl_log_safe(tl_slice_str(message));
-    c->away = strcmp(code, "replaced") == 0;
+    /* Whoever leaves has registered elsewhere: at the relay that took over, perhaps. */
+    c->away = strcmp(code, "replaced") == 0 && !c->leaving;
     if (c->away) {
         snprintf(why, sizeof why,
                  "another process registered with this node's key at %s; this one keeps off the "
                  "relay, longer each time",
-                 c->url_text[c->at]);
+                 c->relays.url[c->at].text);
         tl_log(TL_LOG_ERROR, "relay: %s", why);
     } else {
         snprintf(why, sizeof why, "refused us (%s): %s", safe_code.text, safe.text);
@@ -453,54 +476,12 @@ tl_err tl_relay_client_new(tl_loop *loop, tl_rand *rand, tl_relay_link *link,
     return TL_OK;
 }
 
-static const char *environment(const char *name)
-{
-    return getenv(name);
-}
-
-static tl_err find_ways_out(const tl_relay_client_config *config, const tl_wsurl urls[],
-                            way_out ret_ways[], tl_why *why)
-{
-    tl_err e = TL_OK;
-    for (size_t i = 0; !e && i < config->n_urls; i++) {
-        way_out *w = &ret_ways[i];
-        e = tl_proxy_choose(config->proxy, environment, &urls[i], &w->proxy, &w->source, why);
-        if (!e)
-            tl_proxy_show(w->shown, &w->proxy);
-    }
-    return e;
-}
-
-static tl_err read_urls(const tl_relay_client_config *config, tl_wsurl ret_urls[], bool *ret_tls,
-                        tl_why *why)
-{
-    *ret_tls = false;
-    if (config->n_urls == 0 || config->n_urls > TL_RELAY_URLS_MAX)
-        return tl_why_set(why, TL_ERR_INVALID, "wan_relay_url names no relay");
-    for (size_t i = 0; i < config->n_urls; i++) {
-        tl_err e = tl_wsurl_parse(config->urls[i], &ret_urls[i], why);
-        if (e)
-            return e;
-        *ret_tls |= ret_urls[i].tls;
-        if (!ret_urls[i].tls && !ret_urls[i].loopback && !config->allow_insecure)
-            return tl_why_set(
-                why, TL_ERR_INVALID,
-                "%s is not encrypted: use wss://, or set wan_allow_insecure_relay = true",
-                config->urls[i]);
-    }
-    return TL_OK;
-}
-
 tl_err tl_relay_client_start(tl_relay_client *c, const tl_relay_client_config *config, tl_why *why)
 {
-    tl_wsurl urls[TL_RELAY_URLS_MAX];
-    way_out ways_out[TL_RELAY_URLS_MAX];
+    tl_relay_urls relays;
     tl_tls *tls = NULL;
-    bool needs_tls;
-    tl_err e = read_urls(config, urls, &needs_tls, why);
-    if (!e)
-        e = find_ways_out(config, urls, ways_out, why);
-    if (!e && needs_tls)
+    tl_err e = tl_relay_urls_read(config, &relays, why);
+    if (!e && relays.tls)
         e = tl_tls_client(config->ca_file[0] ? config->ca_file : NULL, &tls, why);
     if (e)
         return e;
@@ -509,15 +490,13 @@ tl_err tl_relay_client_start(tl_relay_client *c, const tl_relay_client_config *c
         drop_connection(c);
     tl_tls_unref(c->tls);
     c->tls = tls;
-    c->n_urls = config->n_urls;
-    memcpy(c->urls, urls, sizeof c->urls);
-    memcpy(c->url_text, config->urls, sizeof c->url_text);
-    memcpy(c->ways_out, ways_out, sizeof *ways_out * config->n_urls);
-    c->at = 0;
+    c->relays = relays;
     c->failures = 0;
     c->outage = (outage){.since = 0};
     c->away = false;
     c->wanted = true;
+    c->at = 0;
+    c->at = next_free(c, 0);
     tl_timer_set(&c->redial, tl_loop_now(c->loop));
     set_state(c, TL_RELAY_CONNECTING, "");
     return TL_OK;
@@ -532,6 +511,41 @@ void tl_relay_client_stop(tl_relay_client *c, const char *reason)
     if (c->ws)
         tl_wsclient_close(c->ws, TL_WS_GOING_AWAY, reason);
     set_state(c, TL_RELAY_OFF, "");
+}
+
+void tl_relay_client_leave(tl_relay_client *c, tl_time within)
+{
+    c->leaving = c->ws != NULL;
+    c->back_until = tl_loop_now(c->loop) + within + TL_RELAY_BACK_WITHIN;
+}
+
+bool tl_relay_client_is_leaving(const tl_relay_client *c)
+{
+    return c->leaving;
+}
+
+void tl_relay_client_move(tl_relay_client *c)
+{
+    if (c->ws)
+        tl_wsclient_close(c->ws, TL_WS_GOING_AWAY, "moved");
+}
+
+void tl_relay_client_forgive(tl_relay_client *c)
+{
+    c->failures = 0;
+    if (c->wanted && !c->ws && !c->away)
+        tl_timer_set(&c->redial,
+                     tl_loop_now(c->loop) + tl_rand_below(c->rand, TL_RELAY_BACKOFF_MIN));
+}
+
+bool tl_relay_client_is_wanted(const tl_relay_client *c)
+{
+    return c->wanted;
+}
+
+size_t tl_relay_client_at(const tl_relay_client *c)
+{
+    return c->at;
 }
 
 void tl_relay_client_hurry(tl_relay_client *c)

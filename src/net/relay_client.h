@@ -5,9 +5,9 @@
 #define TL_NET_RELAY_CLIENT_H
 
 #include "io/wsclient.h"
+#include "net/relay_urls.h"
 #include "peer/relay_link.h"
 
-#define TL_RELAY_URLS_MAX     16
 #define TL_RELAY_PING_EVERY   (25 * TL_SEC) /* the relay forgets a node after 300 s of silence */
 #define TL_RELAY_DOUBT_WITHIN (400 * TL_MS) /* and two round trips to the relay */
 #define TL_RELAY_PONG_WITHIN  (10 * TL_SEC) /* then the connection counts as dead */
@@ -16,6 +16,8 @@
  * known, and so soon a relay is dialled again, while one is: a person logs in, and wants to go on. */
 #define TL_RELAY_PORTAL_EVERY (30 * TL_SEC)
 #define TL_RELAY_PORTAL_RETRY (3 * TL_SEC)
+#define TL_RELAY_BACK_WITHIN  (30 * TL_SEC) /* a restart takes no longer */
+#define TL_RELAY_BACK_RETRY   (8 * TL_SEC)  /* the longest pause meanwhile */
 #define TL_RELAY_BACKOFF_MIN  (1 * TL_SEC)
 #define TL_RELAY_BACKOFF_MAX  (60 * TL_SEC)
 /* Pauses between two dials double. A connection that worked makes good for failures before it: each
@@ -37,19 +39,14 @@ typedef enum {
     TL_RELAY_CONNECTED,  /* registered */
 } tl_relay_state;
 
-typedef struct {
-    size_t n_urls;
-    char urls[TL_RELAY_URLS_MAX][256]; /* tried in order */
-    bool allow_insecure;               /* allow plain ws:// to other machines than this one */
-    char ca_file[512];                 /* a private CA to trust besides the system's; "" = none */
-    char proxy[512];                   /* wan_proxy: a URL, "none", or "" = the environment's */
-} tl_relay_client_config;
-
 typedef struct tl_relay_client tl_relay_client;
 
 typedef struct {
     void (*on_state)(void *user);    /* the state or the error changed */
     void (*on_writable)(void *user); /* datagrams may be sent again */
+    /* Has another client this relay (an index of the URLs)? Then it is not dialled. NULL: none has. */
+    bool (*taken)(void *user, size_t relay);
+    void (*on_rtt)(void *user); /* a round trip was measured; may be NULL */
 } tl_relay_client_events;
 
 /* Borrows `link` and `rand` for its life. The caller must pass the link's on_refused on to
@@ -76,6 +73,16 @@ void tl_relay_client_doubt(tl_relay_client *c);
 /* To be called from the link's events. */
 void tl_relay_client_registered(tl_relay_client *c);
 void tl_relay_client_refused(tl_relay_client *c, const char *code, const char *message);
+/* The relay will end within that time, and another one takes over: the end of this connection is no
+ * failure, not even as "replaced". tl_relay_client_move closes it and dials the next relay. It is expected
+ * back within TL_RELAY_BACK_WITHIN after its end: until then no pause is long. */
+void tl_relay_client_leave(tl_relay_client *c, tl_time within);
+bool tl_relay_client_is_leaving(const tl_relay_client *c);
+void tl_relay_client_move(tl_relay_client *c);
+/* What failed before counts no more: it is dialled within TL_RELAY_BACKOFF_MIN. */
+void tl_relay_client_forgive(tl_relay_client *c);
+bool tl_relay_client_is_wanted(const tl_relay_client *c);
+size_t tl_relay_client_at(const tl_relay_client *c); /* the relay in use, or dialled next */
 /* To be called after anything that may have set a deadline of the link. */
 void tl_relay_client_rearm(tl_relay_client *c);
 

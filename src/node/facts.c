@@ -21,10 +21,10 @@ void tl_node_facts_of(const tl_node *n, tl_node_facts *ret_facts)
 {
     tl_node_facts f = {
         .uptime = tl_loop_now(n->loop) - n->started,
-        .relay_connected = tl_relay_client_state(n->client) == TL_RELAY_CONNECTED,
-        .relay_rtt = tl_relay_client_rtt(n->client),
-        .relay_registrations = tl_relay_client_connects(n->client),
-        .relay = *tl_relay_link_counters_of(n->link),
+        .relay_connected = tl_relay_pair_state(n->client) == TL_RELAY_CONNECTED,
+        .relay_rtt = tl_relay_pair_rtt(n->client),
+        .relay_registrations = tl_relay_pair_connects(n->client),
+        .relay = tl_relays_counters(n->relays),
         .quic = *tl_peers_quic_counters(n->peers),
         .peers = *tl_peers_counters_of(n->peers),
         .peers_known = tl_peer_table_count(&n->table),
@@ -38,6 +38,11 @@ void tl_node_facts_of(const tl_node *n, tl_node_facts *ret_facts)
         .asked_running = tl_router_running(n->router),
         .served_running = tl_server_running(n->server),
     };
+    for (size_t i = 0; i < TL_RELAYS_MAX; i++) {
+        const tl_relay_client *c = tl_relay_pair_client(n->client, i);
+        f.relays[i].connected = c && tl_relay_client_state(c) == TL_RELAY_CONNECTED;
+        f.relays[i].rtt = c ? tl_relay_client_rtt(c) : 0;
+    }
     if (n->network) {
         f.nat = *tl_network_facts(n->network);
         f.stun = *tl_network_stun_counters(n->network);

@@ -10,7 +10,7 @@
 #include "direct/direct.h"
 #include "legacy/legacy.h"
 #include "net/network.h"
-#include "net/relay_client.h"
+#include "net/relay_pair.h"
 #include "node/node.h"
 #include "peer/peers.h"
 
@@ -25,6 +25,10 @@ typedef struct {
 
     /* the relay */
     bool relay_connected;
+    struct {
+        bool connected;
+        tl_time rtt; /* 0: not measured */
+    } relays[TL_RELAYS_MAX];
     tl_time relay_rtt; /* of the last ping; 0 = unknown */
     uint64_t relay_registrations;
     tl_relay_link_counters relay;

@@ -60,7 +60,7 @@ static void run(void *user)
     tl_time now = tl_loop_now(n->loop);
     note(&n->late, tl_direct_counters_of(n->direct)->offers_refused[TL_OFFER_LATE], now);
     note(&n->holes, tl_peers_quic_counters(n->peers)->black_holes, now);
-    tl_relay_client_rearm(n->client);
+    tl_relay_pair_rearm(n->client);
     finish_drain(n);
     tl_timer_set(&n->timer, n->table.looks.behind ? now : expiry(n));
 }
@@ -192,7 +192,7 @@ void tl_node_free(tl_node *n)
     n->stage = TL_NODE_GONE;
     tl_node_stop_store(n); /* what waited is stored, and told while all parts are there */
     tl_node_stop_credit(n);
-    tl_relay_client_free(n->client);
+    tl_relay_pair_free(n->client);
     tl_router_free(n->router);
     tl_asker_free(n->asker);
     tl_legacy_free(n->legacy);
@@ -203,7 +203,7 @@ void tl_node_free(tl_node *n)
     tl_direct_free(n->direct); /* gives back path ids of peers */
     tl_peers_free(n->peers);
     tl_network_free(n->network);
-    tl_relay_link_free(n->link);
+    tl_relays_free(n->relays);
     tl_peer_table_clear(&n->table);
     tl_calls_clear(n);
     tl_node_bids_clear(n);
@@ -244,7 +244,7 @@ static void leave(tl_node *n)
     n->drain_deadline = tl_loop_now(n->loop) + TL_NODE_GOODBYE_WITHIN;
     tl_legacy_stop(n->legacy);
     tl_peers_close_all(n->peers, "shutting down");
-    tl_relay_client_stop(n->client, "shutting down");
+    tl_relay_pair_stop(n->client, "shutting down");
     n->network_stopped = !n->network;
     if (n->network) {
         n->drain_deadline += TL_NODE_UNMAP_WITHIN;
@@ -260,7 +260,7 @@ static void finish_drain(tl_node *n)
     if (n->stage == TL_NODE_DRAINING && (idle || now >= n->drain_deadline))
         leave(n);
     if (n->stage == TL_NODE_LEAVING &&
-        ((tl_relay_client_is_closed(n->client) && n->network_stopped && tl_node_store_is_idle(n)) ||
+        ((tl_relay_pair_is_closed(n->client) && n->network_stopped && tl_node_store_is_idle(n)) ||
          now >= n->drain_deadline)) {
         n->stage = TL_NODE_GONE;
         n->on_drained(n->drained_user);

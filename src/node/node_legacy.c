@@ -20,8 +20,10 @@ static void close_session(void *user, tl_path_id path)
 static tl_err send_text(void *user, tl_path_id path, tl_slice text)
 {
     const tl_node *n = user;
-    return tl_relay_client_is_full(n->client) ? TL_ERR_BUSY
-                                              : tl_relay_link_send(n->link, path, text);
+    size_t i;
+    if (tl_relays_of(n->relays, path, &i) && tl_relay_pair_is_full(n->client, i))
+        return TL_ERR_BUSY;
+    return tl_relays_send(n->relays, path, text);
 }
 
 bool tl_node_old_datagram(tl_node *n, tl_path_id path, tl_slice data)

@@ -21,7 +21,7 @@ void tl_node_look_start(tl_node *n, tl_node_look *l, void (*on_done)(void *user)
 {
     tl_time now = tl_loop_now(n->loop);
     bool asked = n->discovered_at && now - n->discovered_at < LOOK_FRESH && !n->list_is_old;
-    bool waits = tl_relay_link_is_registered(n->link) &&
+    bool waits = tl_relays_is_registered(n->relays) &&
                  (asked ? n->discovering : tl_node_ask_everybody(n) == TL_OK);
     *l = (tl_node_look){.node = n, .on_done = on_done, .user = user, .next = n->looks};
     n->looks = l;

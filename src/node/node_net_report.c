@@ -56,7 +56,7 @@ void tl_net_view_of(const tl_node *n, tl_net_view *ret_view)
                      .wanted_port = (uint16_t)n->settings.udp_port,
                      .mapping_on = n->settings.nat_port_mapping,
                      .direct_on = n->settings.nat_direct,
-                     .relay_connected = tl_relay_client_state(n->client) == TL_RELAY_CONNECTED};
+                     .relay_connected = tl_relay_pair_state(n->client) == TL_RELAY_CONNECTED};
     if (w) {
         v.port = tl_network_port(w);
         v.nat = *tl_network_facts(w);
@@ -221,7 +221,7 @@ static void list_relays(const tl_node *n, doctor_lists *lists, tl_doctor_facts *
 {
     const char *url, *cause;
     while (f->n_relays < TL_RELAY_URLS_MAX &&
-           (cause = tl_relay_client_cause(n->client, f->n_relays, &url)))
+           (cause = tl_relay_pair_cause(n->client, f->n_relays, &url)))
         lists->relays[f->n_relays++] = (tl_doctor_relay){url, cause};
     f->relays = lists->relays;
 }
@@ -251,9 +251,9 @@ json_t *tl_node_doctor(const tl_node *n)
     tl_net_view_of(n, &v);
     tl_node_facts known;
     tl_node_facts_of(n, &known);
-    const char *error = tl_relay_client_error(n->client), *url = tl_relay_client_url(n->client);
-    const char *portal = tl_relay_client_portal(n->client);
-    const char *proxy_source, *proxy = tl_relay_client_proxy(n->client, &proxy_source);
+    const char *error = tl_relay_pair_error(n->client), *url = tl_relay_pair_url(n->client);
+    const char *portal = tl_relay_pair_portal(n->client);
+    const char *proxy_source, *proxy = tl_relay_pair_proxy(n->client, &proxy_source);
     if (!url[0] && n->settings.wan_relay_url.n)
         url = n->settings.wan_relay_url.item[0];
     tl_doctor_facts f = {
@@ -267,6 +267,8 @@ json_t *tl_node_doctor(const tl_node *n)
         .relay = url,
         .relay_connected = known.relay_connected,
         .relay_rtt = known.relay_rtt,
+        .relays_connected = tl_relay_pair_connected(n->client),
+        .no_relay = !n->settings.wan_relay_url.n,
         .relay_error = n->wan_error[0] ? n->wan_error : error,
         .portal = portal[0] ? portal : NULL,
         .proxy = proxy[0] ? proxy : NULL,
@@ -292,7 +294,7 @@ json_t *tl_node_doctor(const tl_node *n)
         .peers_lan = known.paths.lan,
         .peers_relayed = known.paths.relayed,
         .peers_relayed_udp = known.paths.relayed_udp,
-        .relay_udp = tl_relay_link_udp(n->link),
+        .relay_udp = tl_relay_link_udp(tl_relays_link(n->relays, tl_relay_pair_main_at(n->client))),
         .relay_leg = tl_peers_relay_leg(n->peers),
         .peers_in_clear = known.peers_in_clear,
         .in_clear = n->access.in_clear,
@@ -393,7 +395,7 @@ json_t *tl_node_why(const tl_node *n, const tl_node_id *peer)
         .via = facts.via,
         .rule = tl_net_rule(&facts),
         .wan_enabled = n->settings.wan_enabled,
-        .relay_connected = tl_relay_client_state(n->client) == TL_RELAY_CONNECTED,
+        .relay_connected = tl_relay_pair_state(n->client) == TL_RELAY_CONNECTED,
         .listed = p && p->listed,
         .relayed_by_option = is_fixed(n, "nat.direct"),
         .old = p && p->in_clear,

@@ -29,7 +29,7 @@ static const tl_direct_self *direct_self(void *user)
 
 static tl_err direct_signal(void *user, tl_signal_type type, const json_t *payload)
 {
-    return tl_relay_link_signal(((tl_node *)user)->link, type, payload);
+    return tl_relays_signal(((tl_node *)user)->relays, type, payload);
 }
 
 static tl_err direct_send(void *user, tl_sock sock, const tl_addr *to, const uint8_t *data,
@@ -130,8 +130,10 @@ void tl_node_set_relay_stun(tl_node *n)
 {
     tl_wsurl url;
     tl_why why;
-    bool local = !tl_wsurl_parse(tl_relay_client_url(n->client), &url, &why) && url.loopback;
-    tl_network_set_relay_stun(n->network, tl_relay_link_udp(n->link), local);
+    bool local = !tl_wsurl_parse(tl_relay_pair_url(n->client), &url, &why) && url.loopback;
+    tl_network_set_relay_stun(
+        n->network, tl_relay_link_udp(tl_relays_link(n->relays, tl_relay_pair_main_at(n->client))),
+        local);
 }
 
 /* --- what the network tells --- */
@@ -157,7 +159,7 @@ static void network_change(void *user, bool moved)
     tl_node *n = user;
     tl_node_emit_network(n, moved);
     if (moved)
-        tl_relay_client_doubt(n->client);
+        tl_relay_pair_doubt(n->client);
     tl_direct_on_change(n->direct, moved);
     if (moved)
         tl_peers_on_moved(n->peers);
@@ -190,7 +192,7 @@ void tl_node_apply_network(tl_node *n)
         tl_log(TL_LOG_ERROR, "network: %s; everything goes through the relay", why.text);
         return;
     }
-    if (tl_relay_link_is_registered(n->link))
+    if (tl_relays_is_registered(n->relays))
         tl_node_set_relay_stun(n);
     tl_direct_set_enabled(n->direct, true);
 }

@@ -88,10 +88,10 @@ static void on_failed(tl_peer_wish *w, tl_err e, const char *why)
 {
     (void)e;
     tl_node_ping *p = (tl_node_ping *)((char *)w - offsetof(tl_node_ping, wish));
-    const tl_relay_client *relay = p->node->client;
-    const char *cause = tl_relay_client_error(relay);
+    const tl_relay_pair *relay = p->node->client;
+    const char *cause = tl_relay_pair_error(relay);
     char text[600];
-    bool away = tl_relay_client_state(relay) != TL_RELAY_CONNECTED && cause[0];
+    bool away = tl_relay_pair_state(relay) != TL_RELAY_CONNECTED && cause[0];
     snprintf(text, sizeof text, "%s%s%s", why, away ? ": " : "", away ? cause : "");
     fail(p, text);
 }

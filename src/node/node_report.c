@@ -15,20 +15,46 @@ void tl_node_write_time(char ret[32], tl_unix at)
     strftime(ret, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
 }
 
+static const char *const names[] = {"offline", "connecting", "connected"};
+
+/* Adds what is known of the i-th relay in use. Takes the list; NULL: out of memory. */
+static json_t *add_relay(const tl_node *n, size_t i, json_t *list)
+{
+    const tl_relay_client *c = tl_relay_pair_client(n->client, i);
+    const char *source;
+    if (!c)
+        return list;
+    const char *error = tl_relay_client_error(c), *proxy = tl_relay_client_proxy(c, &source);
+    json_t *one =
+        json_pack("{s:s, s:s, s:o, s:b, s:s?, s:s?}", "url", tl_relay_client_url(c), "state",
+                  names[tl_relay_client_state(c)], "rtt_ms", tl_net_ms_json(tl_relay_client_rtt(c)),
+                  "leaving", tl_relays_is_leaving(n->relays, i), "error", error[0] ? error : NULL,
+                  "proxy", proxy[0] ? proxy : NULL);
+    if (!one || json_array_append_new(list, one)) {
+        json_decref(list);
+        return NULL;
+    }
+    return list;
+}
+
 json_t *tl_node_wan_json(const tl_node *n)
 {
-    static const char *const names[] = {"offline", "connecting", "connected"};
-    const char *error = n->wan_error[0] ? n->wan_error : tl_relay_client_error(n->client);
-    const char *relay = tl_relay_client_url(n->client), *source;
-    const char *proxy = tl_relay_client_proxy(n->client, &source);
-    if (!relay[0] && n->settings.wan_relay_url.n)
+    const char *error = n->wan_error[0] ? n->wan_error : tl_relay_pair_error(n->client);
+    const char *relay = tl_relay_pair_url(n->client), *source;
+    const char *proxy = tl_relay_pair_proxy(n->client, &source);
+    if (!n->settings.wan_relay_url.n)
+        relay = "";
+    else if (!relay[0])
         relay = n->settings.wan_relay_url.item[0];
-    const char *portal = tl_relay_client_portal(n->client);
-    return json_pack("{s:b, s:s, s:s, s:o, s:s?, s:s?, s:s?}", "enabled", n->settings.wan_enabled,
-                     "state", names[tl_relay_client_state(n->client)], "relay", relay,
-                     "relay_rtt_ms", tl_net_ms_json(tl_relay_client_rtt(n->client)), "error",
-                     error[0] ? error : NULL, "proxy", proxy[0] ? proxy : NULL, "portal",
-                     portal[0] ? portal : NULL);
+    const char *portal = tl_relay_pair_portal(n->client);
+    json_t *each = json_array();
+    for (size_t i = 0; each && i < TL_RELAYS_MAX; i++)
+        each = add_relay(n, i, each);
+    return json_pack("{s:b, s:s, s:s, s:o, s:s?, s:s?, s:s?, s:o}", "enabled",
+                     n->settings.wan_enabled, "state", names[tl_relay_pair_state(n->client)],
+                     "relay", relay, "relay_rtt_ms", tl_net_ms_json(tl_relay_pair_rtt(n->client)),
+                     "error", error[0] ? error : NULL, "proxy", proxy[0] ? proxy : NULL, "portal",
+                     portal[0] ? portal : NULL, "relays", each);
 }
 
 static json_t *backend_status(const tl_node *n)
@@ -165,6 +191,13 @@ static json_t *models_of(const tl_peer *p)
     return models;
 }
 
+/* The relay that carries the connection to a peer, or is kept for it. */
+static const char *relay_of(const tl_node *n, const tl_peer_facts *f)
+{
+    return f->relay < TL_RELAYS_MAX ? tl_relay_pair_url_of(n->client, f->relay)
+                                    : tl_relay_pair_url(n->client);
+}
+
 /* Without a connection to the node, path, via, relay, rtt_ms and since are null; via and relay also
  * where the path is direct. */
 static json_t *peer_json(const tl_node *n, const tl_peer *p)
@@ -182,7 +215,7 @@ static json_t *peer_json(const tl_node *n, const tl_peer *p)
     tl_node_write_time(since, tl_loop_unix() - (tl_unix)(ago / TL_SEC));
     bool old = p->in_clear && n->access.in_clear;
     const char *path = connected ? tl_via_name(facts.via) : NULL;
-    const char *relay = relayed || old ? tl_relay_client_url(n->client) : NULL;
+    const char *relay = relayed || old ? relay_of(n, &facts) : NULL;
     return json_pack(
         "{s:s, s:s, s:s?, s:s?, s:s?, s:o, s:o, s:s?, s:o, s:o, s:s, s:b, s:b}", "node_id", hex,
         "name", p->name, "path", old ? tl_via_name(TL_VIA_PLAINTEXT) : path, "via",
@@ -211,7 +244,7 @@ json_t *tl_node_peers(const tl_node *n)
     json_t *list = json_array();
     tl_peer *p, *next;
     tl_peer_facts facts;
-    bool registered = tl_relay_link_is_registered(n->link);
+    bool registered = tl_relays_is_registered(n->relays);
     for (int connected = 1; list && connected >= 0; connected--)
         HASH_ITER (hh, n->table.peers, p, next)
             if (is_shown(n, p) && tl_peers_facts(n->peers, p, &facts) == (connected == 1) &&

@@ -76,7 +76,7 @@ void tl_node_look_for_members(tl_node *n)
     for (size_t i = 0; i < tl_networks_count(n->book); i++) {
         const tl_node_id *id = &tl_networks_at(n->book, i)->id;
         if (!tl_networks_are_we(n->book, id, wall(n)) &&
-            tl_relay_link_discover_network(n->link, id, tl_loop_now(n->loop)))
+            tl_relays_discover_network(n->relays, id, tl_loop_now(n->loop)))
             return; /* the next look asks again */
     }
 }

@@ -59,6 +59,16 @@ tl_err tl_node_apply_share(tl_node *n, tl_why *why)
     return TL_OK;
 }
 
+/* One that stands twice counts once: the relay would take the second connection for that of another
+ * process. */
+static void add_url(tl_relay_client_config *config, const char url[256])
+{
+    for (size_t i = 0; i < config->n_urls; i++)
+        if (!strcmp(config->urls[i], url))
+            return;
+    memcpy(config->urls[config->n_urls++], url, sizeof config->urls[0]);
+}
+
 void tl_node_apply_relay(tl_node *n)
 {
     const tl_settings *s = &n->settings;
@@ -66,15 +76,21 @@ void tl_node_apply_relay(tl_node *n)
     tl_why why;
     n->wan_error[0] = 0;
     if (!s->wan_enabled) {
-        tl_relay_client_stop(n->client, "switched off");
+        tl_relay_pair_stop(n->client, "switched off");
         return;
     }
     for (size_t i = 0; i < s->wan_relay_url.n && i < TL_RELAY_URLS_MAX; i++)
-        memcpy(config.urls[config.n_urls++], s->wan_relay_url.item[i], sizeof config.urls[0]);
+        add_url(&config, s->wan_relay_url.item[i]);
+    if (!config.n_urls) {
+        tl_relay_pair_stop(n->client, "no relay");
+        snprintf(n->wan_error, sizeof n->wan_error, "no relay is set (wan_relay_url is empty)");
+        tl_router_on_relay(n->router);
+        return;
+    }
     snprintf(config.ca_file, sizeof config.ca_file, "%s", s->wan_relay_ca_file);
     snprintf(config.proxy, sizeof config.proxy, "%s", s->wan_proxy);
-    if (tl_relay_client_start(n->client, &config, &why)) {
-        tl_relay_client_stop(n->client, "unusable settings");
+    if (tl_relay_pair_start(n->client, &config, &why)) {
+        tl_relay_pair_stop(n->client, "unusable settings");
         snprintf(n->wan_error, sizeof n->wan_error, "%s", why.text);
         tl_log(TL_LOG_ERROR, "relay: %s", why.text);
         tl_router_on_relay(n->router);

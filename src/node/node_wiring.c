@@ -97,7 +97,7 @@ void tl_node_tell_capabilities(tl_node *n)
     json_decref(bids);
     json_decref(ptns);
     if (for_relay)
-        tl_relay_link_set_capabilities(n->link, for_relay);
+        tl_relays_set_capabilities(n->relays, for_relay);
     if (for_peers)
         tl_peers_set_capabilities(n->peers, for_peers);
 }
@@ -107,7 +107,8 @@ void tl_node_tell_capabilities(tl_node *n)
 /* A relay that tells no time, or one from before this program existed, tells nothing. */
 static void keep_time(tl_node *n)
 {
-    double date = tl_relay_link_date(n->link) + TL_UNIX_TO_SIGNAL_DATE;
+    double date = tl_relay_link_date(tl_relays_link(n->relays, tl_relays_telling(n->relays))) +
+                  TL_UNIX_TO_SIGNAL_DATE;
     bool told = date > RELAY_TIME_MIN;
     double behind = date - (double)tl_loop_unix();
     bool off = told && (behind > TL_OFFER_SKEW_SECONDS || behind < -TL_OFFER_SKEW_SECONDS);
@@ -125,7 +126,7 @@ static void link_registered(void *user)
 {
     tl_node *n = user;
     keep_time(n);
-    tl_relay_client_registered(n->client);
+    tl_relay_pair_registered(n->client);
     tl_err e = tl_node_ask_everybody(n); /* so that the providers are known before a question */
     if (e)
         tl_log(TL_LOG_DEBUG, "relay: cannot ask who is there: %s", tl_err_name(e));
@@ -139,7 +140,7 @@ static void link_registered(void *user)
 static void link_refused(void *user, const char *code, const char *message)
 {
     tl_node *n = user;
-    tl_relay_client_refused(n->client, code, message);
+    tl_relay_pair_refused(n->client, code, message);
 }
 
 static void link_peer(void *user, const tl_relay_peer *peer)
@@ -210,6 +211,11 @@ static void link_warning(void *user, tl_path_id path, tl_unix ends_at)
     tl_peers_on_warning(n->peers, path);
 }
 
+static void link_goodbye(void *user, unsigned in_seconds)
+{
+    tl_relay_pair_goodbye(((tl_node *)user)->client, in_seconds);
+}
+
 static void link_payload(void *user, uint8_t *data, size_t len)
 {
     tl_peers_on_payload(((tl_node *)user)->peers, data, len);
@@ -239,7 +245,7 @@ static void link_presence(void *user, const tl_node_id *peer, bool joined)
 tl_err tl_node_ask_everybody(tl_node *n)
 {
     bool running = n->discovering; /* then the relay is not asked twice */
-    tl_err e = tl_relay_link_discover(n->link, "", tl_loop_now(n->loop));
+    tl_err e = tl_relays_discover(n->relays, "", tl_loop_now(n->loop));
     if (e)
         return e;
     if (running)
@@ -247,7 +253,7 @@ tl_err tl_node_ask_everybody(tl_node *n)
     n->list_is_old = false;
     n->discovered_at = tl_loop_now(n->loop);
     n->discovering = true;
-    tl_relay_client_rearm(n->client);
+    tl_relay_pair_rearm(n->client);
     tl_peer_table_begin_round(&n->table);
     return TL_OK;
 }
@@ -255,10 +261,10 @@ tl_err tl_node_ask_everybody(tl_node *n)
 static tl_err discover(void *user, const char *model)
 {
     tl_node *n = user;
-    tl_err e = model[0] ? tl_relay_link_discover(n->link, model, tl_loop_now(n->loop))
+    tl_err e = model[0] ? tl_relays_discover(n->relays, model, tl_loop_now(n->loop))
                         : tl_node_ask_everybody(n);
     if (e == TL_ERR_CLOSED)
-        tl_relay_client_hurry(n->client);
+        tl_relay_pair_hurry(n->client);
     return e;
 }
 
@@ -269,27 +275,31 @@ static const char *relay_hopeless(void *user)
         return "wan_enabled is false (teale config set wan_enabled true)";
     if (n->wan_error[0])
         return n->wan_error;
-    return tl_relay_client_state(n->client) == TL_RELAY_OFF ? tl_relay_client_error(n->client)
-                                                            : NULL;
+    return tl_relay_pair_state(n->client) == TL_RELAY_OFF ? tl_relay_pair_error(n->client) : NULL;
 }
 
 static const char *relay_error(void *user)
 {
     const tl_node *n = user;
-    const char *error = tl_relay_client_error(n->client);
+    const char *error = tl_relay_pair_error(n->client);
     return error[0] ? error : "still connecting";
 }
 
-static void client_state(void *user)
+static void client_leaving(void *user, size_t i)
+{
+    tl_peers_on_relay_leaving(((tl_node *)user)->peers, i);
+}
+
+static void client_state(void *user, size_t i)
 {
     static const char *const names[] = {"offline", "connecting", "connected"};
     tl_node *n = user;
-    tl_relay_state state = tl_relay_client_state(n->client);
-    tl_node_emit(n, "RelayState",
-                 json_pack("{s:s, s:s, s:s}", "state", names[state], "relay",
-                           tl_relay_client_url(n->client), "error",
-                           tl_relay_client_error(n->client)));
-    if (state == TL_RELAY_OFF)
+    const tl_relay_client *c = tl_relay_pair_client(n->client, i);
+    if (c)
+        tl_node_emit(n, "RelayState",
+                     json_pack("{s:s, s:s, s:s}", "state", names[tl_relay_client_state(c)], "relay",
+                               tl_relay_client_url(c), "error", tl_relay_client_error(c)));
+    if (tl_relay_pair_state(n->client) == TL_RELAY_OFF)
         tl_router_on_relay(n->router);
     tl_node_wake(n);
 }
@@ -345,13 +355,18 @@ static void peers_told(void *user, const tl_peer *p, const char *name, const jso
 
 static const char *peers_relay_wanted(void *user)
 {
-    tl_relay_client_hurry(((tl_node *)user)->client);
+    tl_relay_pair_hurry(((tl_node *)user)->client);
     return relay_hopeless(user);
 }
 
-static bool peers_may_send(void *user)
+static bool peers_may_send(void *user, size_t relay)
 {
-    return !tl_relay_client_is_full(((tl_node *)user)->client);
+    return !tl_relay_pair_is_full(((tl_node *)user)->client, relay);
+}
+
+static void peers_relay_doubted(void *user, size_t relay)
+{
+    tl_relay_pair_doubt_one(((tl_node *)user)->client, relay);
 }
 
 static uint32_t peers_running(void *user)
@@ -420,23 +435,34 @@ static tl_err wire_peers(tl_node *n)
     static const tl_relay_link_events link_events = {
         link_registered, link_refused, link_peer,     link_discovered, link_asked,
         link_ready,      link_ended,   link_datagram, link_signal,     link_signal_failed,
-        link_presence,   link_offer,   link_warning,  link_payload};
-    static const tl_relay_client_events client_events = {client_state, client_writable};
-    static const tl_peers_events peers_events = {
-        peers_stream,       peers_joined,   peers_left,           peers_path,
-        peers_relay_wanted, peers_may_send, peers_running,        peers_is_member,
-        peers_hello,        peers_told,     .keeps = peers_keeps, .bids = tl_node_bids_json};
-    tl_err e = tl_relay_link_new(&n->identity, &n->rand, n->name, &link_events, n, &n->link);
+        link_presence,   link_offer,   link_warning,  link_payload,    link_goodbye};
+    static const tl_relay_pair_events client_events = {client_state, client_writable,
+                                                       client_leaving};
+    static const tl_peers_events peers_events = {peers_stream,
+                                                 peers_joined,
+                                                 peers_left,
+                                                 peers_path,
+                                                 peers_relay_wanted,
+                                                 peers_may_send,
+                                                 peers_running,
+                                                 peers_is_member,
+                                                 peers_hello,
+                                                 peers_told,
+                                                 .keeps = peers_keeps,
+                                                 .bids = tl_node_bids_json,
+                                                 .on_relay_doubted = peers_relay_doubted};
+    tl_err e =
+        tl_relays_new(&n->identity, &n->rand, &n->table, n->name, &link_events, n, &n->relays);
     if (!e)
         e = tl_node_wire_direct(n);
     if (!e)
-        e = tl_relay_client_new(n->loop, &n->rand, n->link, &client_events, n, &n->client);
+        e = tl_relay_pair_new(n->loop, &n->rand, n->relays, &client_events, n, &n->client);
     if (e)
         return e;
     tl_peers_config config = {.identity = &n->identity,
                               .rand = &n->rand,
                               .table = &n->table,
-                              .link = n->link,
+                              .relays = n->relays,
                               .direct = n->direct,
                               .udp = &tl_node_udp,
                               .udp_user = n,

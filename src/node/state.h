@@ -37,7 +37,7 @@
 #include "legacy/message.h"
 #include "members/members.h"
 #include "net/network.h"
-#include "net/relay_client.h"
+#include "net/relay_pair.h"
 #include "node/hardware.h"
 #include "node/node.h"
 #include "node/sharing.h"
@@ -85,9 +85,9 @@ struct tl_node {
     tl_env env;
     tl_hardware hardware;
     tl_peer_table table;
-    tl_relay_link *link;
-    tl_relay_client *client;
-    tl_network *network; /* NULL: wan_enabled is false, or there is no socket */
+    tl_relays *relays;
+    tl_relay_pair *client; /* keeps us connected to them */
+    tl_network *network;   /* NULL: wan_enabled is false, or there is no socket */
     tl_direct *direct;
     tl_direct_self self;
     tl_candidate candidates[TL_CANDIDATES_MAX];

@@ -69,7 +69,9 @@ static const char *begin_words(tl_err e)
 static bool rides_along(const tl_contact *c)
 {
     const tl_peers *p = c->peers;
-    return c->peer->reads_first && p->events.may_send(p->user);
+    size_t relay;
+    return c->peer->reads_first && tl_relays_best(p->config.relays, &c->peer->id, &relay) &&
+           p->events.may_send(p->user, relay);
 }
 
 /* Asks the relay for a session, now or when the relay is connected. Where the peer reads it, the
@@ -77,7 +79,7 @@ static bool rides_along(const tl_contact *c)
 static void open_session(tl_contact *c)
 {
     tl_peers *p = c->peers;
-    if (!tl_relay_link_is_registered(p->config.link)) {
+    if (!tl_relays_is_registered(p->config.relays)) {
         const char *hopeless = p->events.on_relay_wanted(p->user);
         set_state(c, TL_DIAL_RELAY, 0, NULL);
         if (hopeless)
@@ -101,7 +103,7 @@ static void open_session(tl_contact *c)
     }
     if (conn)
         n = tl_traffic_first(p, id, first, sizeof first);
-    e = tl_relay_link_open_with(p->config.link, &c->peer->id, id, tl_slice_of(first, n));
+    e = tl_relays_open_with(p->config.relays, &c->peer->id, id, tl_slice_of(first, n));
     if (e) {
         tl_path_drop(p, id, false);
         tl_contact_dial_fail(c, e, "the relay takes no more sessions now");
@@ -139,7 +141,7 @@ void tl_contact_dial_on_ended(tl_contact *c, const char *why)
 {
     tl_peer_conn *conn = c->dial_conn;
     assert(c->dial == TL_DIAL_OPENING || c->dial == TL_DIAL_HANDSHAKE);
-    if (tl_relay_link_is_registered(c->peers->config.link)) {
+    if (tl_relays_is_registered(c->peers->config.relays)) {
         tl_contact_dial_fail(c, TL_ERR_UNREACHABLE, why);
         return;
     }

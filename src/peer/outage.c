@@ -53,9 +53,14 @@ static void try_reopen(tl_peer_conn *conn)
         return;
     rest(conn);
     bool wants = conn->client || (tl_conn_is_lost(conn) && conn->streams);
-    if (!wants || conn->relayed || conn->closing)
+    conn->outage.replaces &= conn->relayed != 0;
+    if (!wants || (conn->relayed && !conn->outage.replaces) || conn->closing)
         return;
-    if (!tl_relay_link_is_registered(p->config.link)) {
+    if (conn->outage.replaces && !tl_relays_has_other(p->config.relays, NULL, conn->relayed)) {
+        again(conn);
+        return;
+    }
+    if (!tl_relays_is_registered(p->config.relays)) {
         if (tl_conn_is_lost(conn))
             (void)p->events.on_relay_wanted(p->user); /* the owner goes on dialling the relay */
         again(conn);
@@ -64,7 +69,7 @@ static void try_reopen(tl_peer_conn *conn)
     if (!conn->client)
         return;
     const tl_path *path = tl_path_new(p, TL_PATH_SESSION, &conn->contact->peer->id, true);
-    if (path && !tl_relay_link_open(p->config.link, &path->peer, path->id)) {
+    if (path && !tl_relays_open(p->config.relays, &path->peer, path->id, conn->relayed)) {
         set_reopen(conn, TL_REOPEN_ASKED, TL_NEVER, path->id);
         return;
     }
@@ -77,6 +82,16 @@ void tl_outage_want_session(tl_peer_conn *conn)
 {
     if (conn->client && !conn->relayed && conn->outage.reopen == TL_REOPEN_RESTING)
         begin(conn);
+}
+
+void tl_outage_replace_session(tl_peer_conn *conn)
+{
+    if (!conn->client || !conn->relayed || conn->closing || conn->outage.replaces)
+        return;
+    conn->outage.replaces = true;
+    if (conn->outage.reopen != TL_REOPEN_ASKED)
+        begin(conn);
+    tl_peers_due(conn->peers, tl_peers_now(conn->peers));
 }
 
 void tl_outage_begin(tl_peer_conn *conn)
@@ -107,10 +122,35 @@ void tl_outage_over(tl_peer_conn *conn)
 
 void tl_outage_on_registered(tl_peer_conn *conn)
 {
-    if (conn->connected && (tl_conn_is_lost(conn) || conn->outage.reopen == TL_REOPEN_DUE)) {
+    if (conn->connected && conn->outage.reopen != TL_REOPEN_ASKED &&
+        (tl_conn_is_lost(conn) || conn->outage.reopen == TL_REOPEN_DUE)) {
         conn->outage.pause = TL_REOPEN_FIRST;
         try_reopen(conn);
     }
+}
+
+/* `path` is the connection's session from now on. */
+static void take_session(tl_peer_conn *conn, tl_path_id path)
+{
+    tl_outage *o = &conn->outage;
+    rest(conn);
+    if (o->replaces && conn->relayed) {
+        o->old = conn->relayed;
+        o->old_until = tl_peers_now(conn->peers) + TL_REOPEN_OVERLAP;
+        tl_peers_due(conn->peers, o->old_until);
+        conn->peers->counters.relays_changed++;
+    }
+    o->replaces = false;
+    conn->relayed = path;
+    tl_udp_follow(conn);
+}
+
+static void forget_old(tl_peer_conn *conn)
+{
+    conn->outage.old = 0;
+    conn->outage.old_until = TL_NEVER;
+    conn->peers->sweep = true;
+    tl_peers_wake(conn->peers);
 }
 
 /* A connection that has a direct way keeps the new session warm. Any other moves to it. */
@@ -121,9 +161,7 @@ void tl_outage_on_ready(tl_peer_conn *conn)
     assert(conn->outage.reopen == TL_REOPEN_ASKED);
     conn->relayed_rtt = 0;
     if (!tl_conn_is_lost(conn) && tl_conn_is_direct(conn)) {
-        rest(conn);
-        conn->relayed = path;
-        tl_udp_follow(conn);
+        take_session(conn, path);
         if (tl_watch_doubts(&conn->watch))
             tl_control_probe(conn, tl_quic_conn_rtt(conn->quic) <= TL_PROBE_BACK_RTT
                                        ? TL_PROBE_BACK
@@ -135,11 +173,10 @@ void tl_outage_on_ready(tl_peer_conn *conn)
         again(conn);
         return;
     }
-    rest(conn);
-    conn->relayed = path;
-    tl_udp_follow(conn);
+    bool stood = conn->outage.replaces;
+    take_session(conn, path);
     tl_outage_over(conn);
-    tl_control_probe(conn, TL_PROBE_NEW_PATH);
+    tl_control_probe(conn, stood ? TL_PROBE_STALE : TL_PROBE_NEW_PATH);
     tl_conn_note(conn, TL_TASK_USE);
 }
 
@@ -166,5 +203,7 @@ tl_time tl_outage_on_timer(tl_peer_conn *conn, tl_time now)
     }
     if (now >= o->reopen_at)
         try_reopen(conn);
-    return tl_time_min(o->reopen_at, over_at);
+    if (now >= o->old_until)
+        forget_old(conn);
+    return tl_time_min(tl_time_min(o->reopen_at, o->old_until), over_at);
 }

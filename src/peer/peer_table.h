@@ -16,6 +16,9 @@
 #define TL_PEERS_MAX       4096 /* nodes remembered; in a larger network, discovery is by model */
 #define TL_PEER_MODELS_MAX 256  /* models of one node; more are ignored */
 #define TL_PEER_NAME_MAX   64
+/* Relays of ours at a time. Two: when one dies, the other carries. More would cost every relay a socket
+ * for each node, and each change of presence a message. */
+#define TL_RELAYS_MAX      2
 #define TL_PEER_PTNS_MAX   64 /* networks that one node says it is in; more are ignored */
 
 struct tl_contact; /* the connections to a peer (peer/state.h) */
@@ -51,9 +54,13 @@ typedef struct {
     bool members_only;    /* it takes questions of its networks alone */
     bool reads_first;     /* it reads the datagram that rides in a relayOpen */
     uint32_t round;       /* the last discovery that listed the node */
-    bool proven;          /* a question between us was answered whole, either way */
-    bool listed;          /* the relay lists the node as present */
-    bool in_clear;        /* it speaks the old protocol alone (tl_peer_is_listed_as) */
+    /* Of our relays (peer/relays): at which the node is, as bits, and the round trip to it over each,
+     * 0: not measured. */
+    unsigned at_relays;
+    tl_time relay_rtt[TL_RELAYS_MAX];
+    bool proven;   /* a question between us was answered whole, either way */
+    bool listed;   /* the relay lists the node as present */
+    bool in_clear; /* it speaks the old protocol alone (tl_peer_is_listed_as) */
     /* Until then other nodes come first: no connection to this one could be made. 0: since then one
      * was. (What its answers were like is another thing: ask/merit.) */
     tl_time unusable_until;

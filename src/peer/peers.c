@@ -248,7 +248,10 @@ void tl_peers_on_ended(tl_peers *p, tl_path_id id, const char *why)
     tl_path_drop(p, id, false);
     if (conn && conn->relayed == id)
         conn->relayed = 0;
-    if (warm && tl_relay_link_is_registered(p->config.link))
+    /* If the relay is lost, that says nothing of the peer. */
+    bool relay_stands = tl_relay_link_is_registered(
+        tl_relays_link(p->config.relays, tl_relays_telling(p->config.relays)));
+    if (warm && relay_stands)
         tl_control_probe(conn, TL_PROBE_ENDED);
     if (c && c->dial_path == id)
         tl_contact_dial_on_ended(c, why);
@@ -256,6 +259,18 @@ void tl_peers_on_ended(tl_peers *p, tl_path_id id, const char *why)
         tl_outage_on_ended(conn, strcmp(why, "busy") == 0 || strcmp(why, "rate_limited") == 0);
     else if (conn && conn->connected)
         tl_conn_note(conn, TL_TASK_CHOOSE | TL_TASK_STRANDED | TL_TASK_SESSION);
+    tl_peers_wake(p);
+}
+
+void tl_peers_on_relay_leaving(tl_peers *p, size_t relay)
+{
+    tl_contact *c;
+    tl_peer_conn *conn;
+    size_t at;
+    DL_FOREACH (p->contacts, c)
+        DL_FOREACH (c->conns, conn)
+            if (conn->relayed && tl_relays_of(p->config.relays, conn->relayed, &at) && at == relay)
+                tl_outage_replace_session(conn);
     tl_peers_wake(p);
 }
 
@@ -317,6 +332,7 @@ static void do_what_is_noted(tl_peers *p)
             tl_control_probe(conn, TL_PROBE_STALE);
         if (tasks & TL_TASK_USE) {
             watch(conn);
+            tl_quiet_begin(conn);
             tl_ways_use(conn);
         }
     }
@@ -408,6 +424,7 @@ static tl_time conn_on_timer(tl_peer_conn *conn, tl_time now)
     tl_time due = tl_time_min(tl_time_min(conn->heartbeat_at, conn->retire_at), conn->judge_at);
     due = tl_time_min(due, tl_watch_expiry(&conn->watch));
     due = tl_time_min(due, tl_ways_on_timer(conn, now));
+    due = tl_time_min(due, tl_quiet_on_timer(conn, now));
     return tl_time_min(due, tl_outage_on_timer(conn, now));
 }
 
@@ -522,12 +539,15 @@ bool tl_peers_facts(const tl_peers *p, const tl_peer *peer, tl_peer_facts *ret_f
                                  .rtt = tl_quic_conn_rtt(conn->quic),
                                  .since = conn->path_since,
                                  .streams = conn->streams,
+                                 .relay = TL_RELAYS_MAX,
                                  .why = conn->chosen,
                                  .connected_at = conn->connected_at,
                                  .dialled = conn->client,
                                  .lost = tl_conn_is_lost(conn)};
     const tl_path *session = conn->relayed ? tl_path_find(p, conn->relayed) : NULL;
     const tl_udp_way *w = session ? session->udp : NULL;
+    if (conn->relayed)
+        (void)tl_relays_of(p->config.relays, conn->relayed, &ret_facts->relay);
     ret_facts->by_udp = tl_conn_udp_way(conn) != NULL;
     ret_facts->udp = w ? w->state : TL_UDP_NONE;
     ret_facts->leg = w && w->leg ? w->leg->leg.state : TL_LEG_RESTING;

@@ -1,5 +1,5 @@
 /* peers.h - the connections to other nodes, one to each peer. Sans-IO: the time comes from a
- * tl_env, and datagrams go through the tl_relay_link and the tl_direct that it is given. Owns the
+ * tl_env, and datagrams go through the tl_relays and the tl_direct that it is given. Owns the
  * tl_quic.
  *
  * A connection is made over a session at the relay, when a stream is wanted. It is moved to a
@@ -15,7 +15,7 @@
 #include "direct/direct.h"
 #include "peer/leg.h"
 #include "peer/peer_table.h"
-#include "peer/relay_link.h"
+#include "peer/relays.h"
 #include "quic/quic.h"
 #include "wire/streamframe.h"
 
@@ -47,7 +47,7 @@ typedef struct {
     const tl_identity *identity; /* borrowed for the life of tl_peers, like all pointers here */
     tl_rand *rand;
     tl_peer_table *table;
-    tl_relay_link *link;
+    tl_relays *relays;
     tl_direct *direct;       /* NULL: everything is relayed */
     const tl_peers_udp *udp; /* NULL: the relay is reached by WebSocket alone */
     void *udp_user;
@@ -69,8 +69,8 @@ typedef struct {
     /* A connection to a peer is wanted, and the relay is not connected. NULL: the relay may come
      * soon. Otherwise the reason why it will not (borrowed until the next call). */
     const char *(*on_relay_wanted)(void *user);
-    /* May datagrams leave through the relay now? */
-    bool (*may_send)(void *user);
+    /* May datagrams leave through this relay now (tl_relays)? */
+    bool (*may_send)(void *user, size_t relay);
     /* Requests we serve now, for heartbeats. */
     uint32_t (*running)(void *user);
     /* Is the node one of our own, or of a network of ours? NULL: no node is. */
@@ -87,6 +87,8 @@ typedef struct {
     /* Is an idle connection to the peer worth keeping: may one of the two ask the other, or are they of
      * one network? NULL: every one is. */
     bool (*keeps)(void *user, const tl_node_id *peer);
+    /* Nothing comes through this relay any more: is it alive? NULL: nobody asks. */
+    void (*on_relay_doubted)(void *user, size_t relay);
 } tl_peers_events;
 
 TL_CHECK tl_err tl_peers_new(const tl_peers_config *config, const tl_peers_events *events,
@@ -105,6 +107,9 @@ tl_time tl_peers_expiry(const tl_peers *p);
 void tl_peers_on_registered(tl_peers *p);
 tl_path_id tl_peers_on_asked(tl_peers *p, const tl_node_id *from);
 void tl_peers_on_ready(tl_peers *p, tl_path_id path);
+/* That relay will end: connections of which we are the client move to the other one, as soon as there is
+ * one. */
+void tl_peers_on_relay_leaving(tl_peers *p, size_t relay);
 void tl_peers_on_ended(tl_peers *p, tl_path_id path, const char *why);
 void tl_peers_on_datagram(tl_peers *p, tl_path_id path, uint8_t *data, size_t n);
 void tl_peers_on_offer(tl_peers *p, tl_path_id path, const tl_relay_offer *offer);
@@ -230,6 +235,7 @@ typedef struct {
     tl_time rtt;   /* 0 = unknown */
     tl_time since; /* when this path came into use */
     size_t streams;
+    size_t relay;    /* the relay of its session (tl_relays); TL_RELAYS_MAX: it has none */
     tl_addr remote;  /* the far end of a direct path; else of the family NONE */
     const char *why; /* the rule that chose the path; a literal */
     tl_time connected_at;
@@ -247,6 +253,7 @@ bool tl_peers_facts(const tl_peers *p, const tl_peer *peer, tl_peer_facts *ret_f
 typedef struct {
     uint64_t dials, dial_failures, accepted, outages, recovered, goodbyes_in, control_errors;
     uint64_t pathless; /* datagrams for a path that is gone: they are lost, as on any network */
+    uint64_t relays_changed; /* connections that moved from one relay to another while both stood */
     uint64_t upgrades, fallbacks, switches; /* to direct, back to the relay, between direct ways */
     uint64_t udp_upgrades, udp_fallbacks;   /* at the relay: to UDP, back to the WebSocket */
     uint64_t udp_lost, migrations; /* UDP relay ways that fell silent; addresses told anew */

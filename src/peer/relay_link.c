@@ -173,7 +173,8 @@ static tl_err send_register(tl_relay_link *l)
                                 .capabilities = tl_buf_slice(&capabilities),
                                 .signature = bare,
                                 .challenge_signature = l->nonce[0] ? proof : NULL,
-                                .features.relay_token = l->events.on_offer != NULL};
+                                .features = {.relay_token = l->events.on_offer != NULL,
+                                             .goodbye = l->events.on_goodbye != NULL}};
     if (!e)
         e = tl_signal_write_register(&out, &r);
     e = tl_relay_link_send_buf(l, &out, e);
@@ -504,18 +505,6 @@ static void on_error(tl_relay_link *l, const tl_signal *m, tl_time now)
         l->events.on_refused(l->user, err.code_text, err.message ? err.message : "");
 }
 
-static void on_presence(tl_relay_link *l, const tl_signal *m)
-{
-    tl_signal_peer peer;
-    tl_node_id id;
-    if (!l->events.on_presence || tl_signal_read_presence(m, &peer) ||
-        tl_node_id_parse(tl_slice_str(peer.node_id), &id) || tl_node_id_eq(&id, &l->identity->id)) {
-        l->counters.ignored++;
-        return;
-    }
-    l->events.on_presence(l->user, &id, m->type == TL_SIGNAL_PEER_JOINED);
-}
-
 void tl_relay_link_on_text(tl_relay_link *l, uint8_t *text, size_t n, tl_time now)
 {
     tl_signal m;
@@ -546,10 +535,14 @@ void tl_relay_link_on_text(tl_relay_link *l, uint8_t *text, size_t n, tl_time no
         if (l->state == TL_LINK_REGISTERED)
             on_signal(l, &m);
         break;
+    case TL_SIGNAL_GOODBYE:
+        if (l->state == TL_LINK_REGISTERED)
+            tl_relay_link_on_goodbye(l, &m);
+        break;
     case TL_SIGNAL_PEER_JOINED:
     case TL_SIGNAL_PEER_LEFT:
         if (l->state == TL_LINK_REGISTERED)
-            on_presence(l, &m);
+            tl_relay_link_on_presence(l, &m);
         break;
     default: l->counters.ignored++; break;
     }
@@ -578,6 +571,8 @@ void tl_relay_link_on_closed(tl_relay_link *l)
     while ((s = tl_link_sessions_any(&l->sessions)))
         end_session(l, s, "the connection to the relay was lost");
     tl_relay_link_discover_on_closed(l);
+    if (l->events.on_lost)
+        l->events.on_lost(l->user);
 }
 
 void tl_relay_link_on_timer(tl_relay_link *l, tl_time now)

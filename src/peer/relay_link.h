@@ -92,6 +92,10 @@ typedef struct {
     void (*on_warning)(void *user, tl_path_id path, tl_unix ends_at);
     /* A datagram of some session with a token: the relay does not say of which. As on_datagram. */
     void (*on_payload)(void *user, uint8_t *data, size_t n);
+    /* The relay ends in so many seconds, and says goodbye. NULL: this node does not ask to be told. */
+    void (*on_goodbye)(void *user, unsigned in_seconds);
+    /* The connection has ended; its sessions and questions were told before. May be NULL. */
+    void (*on_lost)(void *user);
 } tl_relay_link_events;
 
 typedef struct {
@@ -154,6 +158,9 @@ TL_CHECK static inline tl_err tl_relay_link_open(tl_relay_link *l, const tl_node
     return tl_relay_link_open_with(l, peer, path, tl_slice_of(NULL, 0));
 }
 void tl_relay_link_close(tl_relay_link *l, tl_path_id path);
+/* Is there a session for which `path` stands? */
+bool tl_relay_link_has(const tl_relay_link *l, tl_path_id path);
+size_t tl_relay_link_sessions(const tl_relay_link *l);
 /* Sends one datagram. On an error the datagram is dropped and counted. TL_ERR_NOT_FOUND: there is
  * no such session, or it is not ready. TL_ERR_BUSY, TL_ERR_CLOSED, TL_ERR_NOMEM: from the wire. */
 TL_CHECK tl_err tl_relay_link_send(tl_relay_link *l, tl_path_id path, tl_slice datagram);

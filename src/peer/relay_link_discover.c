@@ -192,3 +192,15 @@ void tl_relay_link_discover_on_closed(tl_relay_link *l)
         tell_discovered(l, &ended, false);
     }
 }
+
+void tl_relay_link_on_presence(tl_relay_link *l, const tl_signal *m)
+{
+    tl_signal_peer peer;
+    tl_node_id id;
+    if (!l->events.on_presence || tl_signal_read_presence(m, &peer) ||
+        tl_node_id_parse(tl_slice_str(peer.node_id), &id) || tl_node_id_eq(&id, &l->identity->id)) {
+        l->counters.ignored++;
+        return;
+    }
+    l->events.on_presence(l->user, &id, m->type == TL_SIGNAL_PEER_JOINED);
+}

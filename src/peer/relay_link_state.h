@@ -71,6 +71,8 @@ TL_CHECK tl_err tl_relay_link_send_buf(tl_relay_link *l, tl_buf *out, tl_err e);
 /* relay_link_token.c */
 void tl_relay_link_on_relay_offer(tl_relay_link *l, const tl_signal *m);
 void tl_relay_link_on_relay_warning(tl_relay_link *l, const tl_signal *m);
+void tl_relay_link_on_presence(tl_relay_link *l, const tl_signal *m);
+void tl_relay_link_on_goodbye(tl_relay_link *l, const tl_signal *m);
 
 /* relay_link_discover.c */
 void tl_relay_link_on_discover_response(tl_relay_link *l, const tl_signal *s, tl_time now);

@@ -1,4 +1,4 @@
-/* Sessions whose datagrams the relay carries as `token || datagram`. */
+/* Sessions whose datagrams the relay carries as `token || datagram`; and a relay's goodbye. */
 #include "peer/relay_link_state.h"
 #include "wire/signalread.h"
 
@@ -69,4 +69,23 @@ tl_err tl_relay_link_send_packet(tl_relay_link *l, tl_path_id path, tl_slice dat
     l->counters.datagrams_out++;
     l->counters.packets_out++;
     return TL_OK;
+}
+
+bool tl_relay_link_has(const tl_relay_link *l, tl_path_id path)
+{
+    return tl_link_sessions_by_path(&l->sessions, path) != NULL;
+}
+
+size_t tl_relay_link_sessions(const tl_relay_link *l)
+{
+    return tl_link_sessions_count(&l->sessions);
+}
+
+void tl_relay_link_on_goodbye(tl_relay_link *l, const tl_signal *m)
+{
+    tl_signal_goodbye g;
+    if (!l->events.on_goodbye || tl_signal_read_goodbye(m, &g))
+        l->counters.ignored++;
+    else
+        l->events.on_goodbye(l->user, g.in_seconds);
 }

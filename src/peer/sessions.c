@@ -69,7 +69,7 @@ tl_peer_conn *tl_conn_of_path(const tl_peers *p, const tl_path *path)
         return NULL;
     DL_FOREACH (c->conns, conn)
         if (conn->outage.asked == path->id || conn->relayed == path->id ||
-            tl_quic_conn_path(conn->quic) == path->id)
+            conn->outage.old == path->id || tl_quic_conn_path(conn->quic) == path->id)
             return conn;
     return NULL;
 }
@@ -96,7 +96,7 @@ void tl_path_drop(tl_peers *p, tl_path_id id, bool tell)
     assert(is_session(path->kind));
     tl_udp_end(p, path);
     if (tell)
-        tl_relay_link_close(p->config.link, id);
+        tl_relays_close(p->config.relays, id);
     tl_path_end(p, path);
 }
 
@@ -159,14 +159,14 @@ bool tl_peers_lend(tl_peers *p, tl_path_id id, tl_node_id *ret_peer)
 
 tl_err tl_peers_lend_new(tl_peers *p, const tl_node_id *peer, tl_path_id *ret_path)
 {
-    if (!tl_relay_link_is_registered(p->config.link))
+    if (!tl_relays_is_registered(p->config.relays))
         return TL_ERR_CLOSED;
     if (p->goodbye || p->n_sessions >= TL_RELAY_SESSIONS_MAX)
         return TL_ERR_BUSY;
     const tl_path *path = tl_path_new(p, TL_PATH_LENT, peer, true);
     if (!path)
         return TL_ERR_NOMEM;
-    tl_err e = tl_relay_link_open(p->config.link, peer, path->id);
+    tl_err e = tl_relays_open(p->config.relays, peer, path->id, 0);
     if (e)
         tl_path_drop(p, path->id, false);
     else

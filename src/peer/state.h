@@ -5,6 +5,7 @@
  *   dial.c      makes a connection
  *   ways.c      chooses the best way
  *   outage.c    finds a lost path again
+ *   quiet.c     notices a relay that carries nothing
  *   control.c   speaks on the control stream
  *   udp_ways.c  proves and watches the ways by UDP over the relay; udp_legs.c asks the relays
  *   traffic.c   carries datagrams, in both directions
@@ -55,6 +56,8 @@
 #define TL_CONTROL_BYTES_RATE  (64 * 1024)
 #define TL_CONTROL_BYTES_BURST (2 * TL_FRAME_MESSAGE_MAX) /* a hello of the largest size, twice */
 #define TL_CONTROL_KNOWN       10
+
+#define TL_REOPEN_OVERLAP (2 * TL_SEC) /* an old session is kept after it was followed */
 
 /* How long the peer has for a sign of life: after the connection found a new path (the peer may be
  * a new process that does not know the connection), and after the peer was silent for long. */
@@ -180,7 +183,21 @@ typedef struct {
     tl_time reopen_at; /* DUE: when; else TL_NEVER */
     tl_time pause;     /* before the next try, if the present one fails */
     tl_path_id asked;  /* ASKED: the session; else 0 */
+    bool replaces;     /* `relayed` shall be followed by a session at another relay */
+    /* The session that was followed. It is kept for a moment: what is on its way by it still comes. */
+    tl_path_id old;
+    tl_time old_until; /* TL_NEVER: there is none */
 } tl_outage;
+
+/* Silence of the relay under a question, on a client whose session could be at another relay.
+ *
+ * RESTING --a question begins--> LOOKING --none any more, or no other relay--> RESTING
+ * While LOOKING the peer is asked for a packet each TL_QUIET_EVERY. */
+typedef struct {
+    tl_time look_at; /* LOOKING: when; RESTING: TL_NEVER */
+    uint64_t heard;  /* packets until the last look */
+    unsigned looks;  /* without a packet, one after the other */
+} tl_quiet;
 
 /* What a connection has to do at the next tl_peers_run. */
 typedef enum {
@@ -217,6 +234,7 @@ struct tl_peer_conn {
     tl_watch watch;   /* is the peer alive? */
     tl_proof proof;   /* does the present direct way carry anything? */
     tl_outage outage; /* is there a path? */
+    tl_quiet quiet;   /* does its relay carry anything? */
     /* the session at the relay that carries the connection or is kept warm for it; 0 = none */
     tl_path_id relayed;
     tl_time relayed_rtt, relayed_since;
@@ -431,12 +449,21 @@ void tl_outage_begin_if_stranded(tl_peer_conn *conn);
 void tl_outage_over(tl_peer_conn *conn);
 /* Asks for a session at the relay, if the connection has none. */
 void tl_outage_want_session(tl_peer_conn *conn);
+/* Asks for a session at another relay than the present one's, and moves there. The present session is kept
+ * until then, and for a moment longer. No effect on a server. */
+void tl_outage_replace_session(tl_peer_conn *conn);
 void tl_outage_on_registered(tl_peer_conn *conn);
 /* The session outage.asked is ready, or has ended. `refused`: the relay said that it is too busy, or that
  * we ask too much. */
 void tl_outage_on_ready(tl_peer_conn *conn);
 void tl_outage_on_ended(tl_peer_conn *conn, bool refused);
 tl_time tl_outage_on_timer(tl_peer_conn *conn, tl_time now);
+
+/* quiet.c */
+/* Is the relay silent under a question? Then another one is asked for a session. */
+tl_time tl_quiet_on_timer(tl_peer_conn *conn, tl_time now);
+/* Questions are under way from now on. */
+void tl_quiet_begin(tl_peer_conn *conn);
 
 /* ways.c */
 /* Does the connection's path lead to the peer, as far as we know? Its direct way may be lost before

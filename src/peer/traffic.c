@@ -109,10 +109,12 @@ bool tl_traffic_is_held(void *user, tl_path_id id)
 {
     const tl_peers *p = user;
     const tl_path *path = tl_path_find(p, id);
+    size_t relay;
     if (!path)
         return false; /* datagrams for that path are lost, not kept */
     switch (path->kind) {
-    case TL_PATH_SESSION: return !p->events.may_send(p->user);
+    case TL_PATH_SESSION:
+        return tl_relays_of(p->config.relays, id, &relay) && !p->events.may_send(p->user, relay);
     case TL_PATH_DIRECT:
     case TL_PATH_RELAY_UDP:
     case TL_PATH_LENT: return false;
@@ -136,8 +138,8 @@ static void send_through_relay(tl_peers *p, const tl_path *session, const tl_qui
         tl_slice datagram = tl_slice_of(data, o->n - at < o->segment ? o->n - at : o->segment);
         /* On an error it is lost, as on any network; the link counts it. */
         if (!goes_as_packet(p, session, data) ||
-            tl_relay_link_send_packet(p->config.link, o->path, datagram) == TL_ERR_NOT_FOUND)
-            (void)!tl_relay_link_send(p->config.link, o->path, datagram);
+            tl_relays_send_packet(p->config.relays, o->path, datagram) == TL_ERR_NOT_FOUND)
+            (void)!tl_relays_send(p->config.relays, o->path, datagram);
     }
 }
 
@@ -153,8 +155,7 @@ static void send_with_token(tl_peers *p, const tl_udp_way *w, const tl_quic_outp
     for (size_t at = 0; w && at < o->n; at += o->segment) {
         size_t n = o->n - at < o->segment ? o->n - at : o->segment;
         if (is_short(p->out + at))
-            (void)!tl_relay_link_send_packet(p->config.link, w->session,
-                                             tl_slice_of(p->out + at, n));
+            (void)!tl_relays_send_packet(p->config.relays, w->session, tl_slice_of(p->out + at, n));
     }
 }
 

@@ -38,7 +38,7 @@ static void set_state(tl_peers *p, tl_udp_way *w, tl_udp_state state, tl_time du
     w->state = state;
     w->due_at = due_at;
     if (was_bound && !tl_udp_is_bound(w)) /* from now on the relay sends to the WebSocket */
-        (void)!tl_relay_link_send_packet(p->config.link, w->session, tl_slice_of(NULL, 0));
+        (void)!tl_relays_send_packet(p->config.relays, w->session, tl_slice_of(NULL, 0));
     if (stood != (state == TL_UDP_STANDS))
         tell(p, w);
     tl_peers_due(p, due_at);

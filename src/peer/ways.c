@@ -99,9 +99,11 @@ static size_t list_ways(tl_peer_conn *conn, tl_way *ret_ways)
     if (p->config.direct)
         count = tl_direct_ways(p->config.direct, &conn->contact->peer->id, direct);
     const tl_path *session = conn->relayed ? tl_path_find(p, conn->relayed) : NULL;
-    if (conn->relayed && conn->relayed == present)
+    if (conn->relayed && conn->relayed == present) {
         conn->relayed_rtt = tl_quic_conn_rtt(conn->quic);
-    if (session && session->state == TL_PATH_OPEN && tl_relay_link_is_registered(p->config.link))
+        tl_relays_measured(p->config.relays, &conn->contact->peer->id, present, conn->relayed_rtt);
+    }
+    if (session && session->state == TL_PATH_OPEN && tl_relays_is_registered(p->config.relays))
         ret_ways[n++] = (tl_way){.id = session->id,
                                  .kind = TL_WAY_RELAYED,
                                  .usable = true,

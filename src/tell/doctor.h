@@ -73,8 +73,10 @@ typedef struct {
     const char *proxy_source;      /* what named it */
     const tl_doctor_relay *relays; /* all that the settings name */
     size_t n_relays;
-    bool clock_known;   /* the relay has told its time, and clock_ahead is set */
-    double clock_ahead; /* seconds that our clock is ahead of the relay's; negative: behind */
+    size_t relays_connected; /* of these */
+    bool no_relay;           /* the settings name none */
+    bool clock_known;        /* the relay has told its time, and clock_ahead is set */
+    double clock_ahead;      /* seconds that our clock is ahead of the relay's; negative: behind */
 
     const char *network_error;  /* why there is no UDP socket although one is wanted; else NULL */
     uint16_t port, wanted_port; /* wanted_port 0: any port */

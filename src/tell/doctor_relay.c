@@ -78,6 +78,24 @@ static void tell_relays(tl_findings *l, const tl_doctor_facts *f)
     tl_finding_remedy(l, "For %.80s: %.190s", f->relay, remedied);
 }
 
+/* Of a list of relays the node is at two. The one that is missing has a cause. */
+static void examine_second(tl_findings *l, const tl_doctor_facts *f)
+{
+    size_t wanted = f->n_relays < 2 ? f->n_relays : 2;
+    if (f->relays_connected >= wanted)
+        return;
+    tl_finding_add(l, "second_relay", TL_FINDING_WARNING,
+                   "connected to one relay of %zu: if it goes, questions under way wait",
+                   f->n_relays);
+    for (size_t i = 0; i < f->n_relays; i++)
+        if (f->relays[i].cause[0]) {
+            tl_finding_remedy(l, "%.100s: %.100s. %.90s", f->relays[i].url, f->relays[i].cause,
+                              relay_remedy(f->relays[i].cause));
+            return;
+        }
+    tl_finding_remedy(l, "Wait a moment: the node goes on trying.");
+}
+
 void tl_doctor_examine_relay(tl_findings *l, const tl_doctor_facts *f)
 {
     if (!f->wan_enabled) {
@@ -87,6 +105,12 @@ void tl_doctor_examine_relay(tl_findings *l, const tl_doctor_facts *f)
         return;
     }
     tl_finding_add(l, "wan", TL_FINDING_OK, "wan_enabled is true");
+    if (f->no_relay) {
+        tl_finding_add(l, "relay", TL_FINDING_WARNING,
+                       "wan_relay_url is empty: this node is at no relay");
+        tl_finding_remedy(l, "teale config set wan_relay_url wss://relay.example.org/ws");
+        return;
+    }
     if (f->portal) {
         tl_finding_add(l, "portal", TL_FINDING_PROBLEM,
                        "E_CAPTIVE_PORTAL: this network lets nobody out before a log-in");
@@ -109,4 +133,6 @@ void tl_doctor_examine_relay(tl_findings *l, const tl_doctor_facts *f)
     } else {
         tl_finding_add(l, "relay", TL_FINDING_OK, "%.200s connected", f->relay);
     }
+    if (f->relay_connected)
+        examine_second(l, f);
 }

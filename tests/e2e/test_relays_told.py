@@ -115,7 +115,8 @@ class Node(Case):
         wait_for(lambda: node.status()["wan"]["state"] == "connected")
         self.assertEqual(self.told(node), [])
         for outage in (1, 2):
-            relay.end()
+            relay.kill()
+            relay.popen.wait(10)
             self.scenery.running.remove(relay)
             wait_for(lambda: self.tries(node) >= 3 * outage, 30)
             told = self.told(node)

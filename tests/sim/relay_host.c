@@ -109,12 +109,17 @@ relay_host *relay_host_new(sim *s)
 
 relay_host_conn *relay_host_plug(relay_host *r, sim_host *node, tl_time delay)
 {
+    return relay_host_plug_as(r, node, 1, delay);
+}
+
+relay_host_conn *relay_host_plug_as(relay_host *r, sim_host *node, uint32_t path, tl_time delay)
+{
     if (r->n == RELAY_HOST_CONNS)
         abort();
     relay_host_conn *c = &r->conns[r->n++];
     sim_faults faults = {.delay = delay};
     *c = (relay_host_conn){.host = r, .path = (uint32_t)r->n};
-    c->link = sim_link_new(r->sim, node, 1, r->host, c->path, &faults);
+    c->link = sim_link_new(r->sim, node, path, r->host, c->path, &faults);
     return c;
 }
 

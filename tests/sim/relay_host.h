@@ -37,6 +37,8 @@ relay_host *relay_host_new(sim *s);
 void relay_host_free(relay_host *r);
 /* A link of `delay` one way from `node`, which calls it 1. Not connected yet. */
 relay_host_conn *relay_host_plug(relay_host *r, sim_host *node, tl_time delay);
+/* The same; the node calls the link `path`. */
+relay_host_conn *relay_host_plug_as(relay_host *r, sim_host *node, uint32_t path, tl_time delay);
 /* The WebSocket opens, or goes away without a word; the node's side is the caller's. */
 void relay_host_connect(relay_host_conn *c);
 void relay_host_disconnect(relay_host_conn *c);

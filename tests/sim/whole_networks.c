@@ -45,7 +45,7 @@ void whole_node_tell(whole_node *n)
         (n->no_first &&
          (json_object_del(for_relay, "relayFirst") || json_object_del(for_peers, "relayFirst"))))
         abort();
-    tl_relay_link_set_capabilities(n->link, for_relay);
+    tl_relays_set_capabilities(n->relays, for_relay);
     tl_peers_set_capabilities(n->peers, for_peers);
     json_decref(told);
 }

@@ -88,6 +88,8 @@ static void on_datagram(void *user, uint32_t path, uint8_t *data, size_t n)
 {
     whole_node *w = user;
     w->awake = true;
+    if (whole_second_on_datagram(w, path, data, n))
+        return;
     if (path != UPLINK) {
         whole_net_on_datagram(&w->net, data, n);
         return;
@@ -239,7 +241,7 @@ static const char *serves(void *user, const char *model)
 static tl_err discover(void *user, const char *model)
 {
     whole_node *n = user;
-    return tl_relay_link_discover(n->link, model, sim_now(n->sim));
+    return tl_relays_discover(n->relays, model, sim_now(n->sim));
 }
 
 static void link_registered(void *user)
@@ -312,7 +314,7 @@ static const tl_direct_self *direct_self(void *user)
 
 static tl_err direct_signal(void *user, tl_signal_type type, const json_t *payload)
 {
-    return tl_relay_link_signal(((whole_node *)user)->link, type, payload);
+    return tl_relays_signal(((whole_node *)user)->relays, type, payload);
 }
 
 static tl_err direct_send(void *user, tl_sock sock, const tl_addr *to, const uint8_t *data,
@@ -387,8 +389,9 @@ static const char *relay_wanted(void *user)
     return NULL;
 }
 
-static bool may_send(void *user)
+static bool may_send(void *user, size_t relay)
 {
+    (void)relay;
     return !((whole_node *)user)->hold;
 }
 
@@ -420,6 +423,7 @@ static void build(whole_node *n)
     tl_relay_link_events link_events = {
         link_registered, link_refused, link_peer,     link_discovered, link_asked,
         link_ready,      link_ended,   link_datagram, link_signal,     link_signal_failed};
+    link_events.on_goodbye = whole_second_on_goodbye;
     if (!n->no_tokens)
         whole_udp_events(&link_events);
     static const tl_peers_events peers_events = {peers_stream,
@@ -432,7 +436,8 @@ static void build(whole_node *n)
                                                  NULL,
                                                  whole_networks_on_hello,
                                                  whole_networks_on_told,
-                                                 whole_node_bids};
+                                                 whole_node_bids,
+                                                 .on_relay_doubted = whole_second_on_doubt};
     static const tl_server_backend backend = {serves, model_ask, served_done, whole_node_price};
     static const tl_router_world world = {local_count, local_model,  model_ask, nothing,
                                           discover,    not_hopeless, nothing,   route_done};
@@ -442,11 +447,12 @@ static void build(whole_node *n)
                                                  direct_open, direct_close,    direct_welcome,
                                                  direct_path, direct_path_gone};
     must_ok(tl_direct_new(&n->identity, &n->rand, &env, &direct_world, n, &n->direct));
-    must_ok(tl_relay_link_new(&n->identity, &n->rand, "sim", &link_events, n, &n->link));
+    must_ok(tl_relays_new(&n->identity, &n->rand, &n->table, "sim", &link_events, n, &n->relays));
+    n->link = tl_relays_link(n->relays, 0);
     tl_peers_config config = {.identity = &n->identity,
                               .rand = &n->rand,
                               .table = &n->table,
-                              .link = n->link,
+                              .relays = n->relays,
                               .direct = n->direct,
                               .udp = &whole_udp,
                               .udp_user = n,
@@ -472,7 +478,7 @@ static void tear_down(whole_node *n)
         job_free(n->jobs);
     tl_direct_free(n->direct);
     tl_peers_free(n->peers);
-    tl_relay_link_free(n->link);
+    tl_relays_free(n->relays);
     tl_peer_table_clear(&n->table);
     tl_buf_clear(&n->outgoing);
     tl_ws_reader_clear(&n->reader);
@@ -508,7 +514,7 @@ static void on_timer(void *user)
 {
     whole_node *n = user;
     whole_net_on_timer(&n->net);
-    tl_relay_link_on_timer(n->link, sim_now(n->sim));
+    whole_second_on_timer(n);
     tl_direct_on_timer(n->direct);
     tl_peers_on_timer(n->peers);
     tl_asker_on_timer(n->asker);
@@ -524,7 +530,7 @@ static tl_time expiry(void *user)
     at = tl_time_min(at, tl_time_min(tl_server_expiry(n->server), tl_router_expiry(n->router)));
     at = tl_time_min(at, tl_time_min(jobs_expiry(n), whole_credit_expiry(n)));
     at = tl_time_min(at, tl_time_min(tl_direct_expiry(n->direct), whole_net_expiry(&n->net)));
-    return tl_time_min(at, tl_relay_link_expiry(n->link));
+    return tl_time_min(at, whole_second_expiry(n));
 }
 
 whole_node *whole_node_new_as(sim *s, relay_host *r, tl_time delay, const tl_identity *identity)
@@ -585,6 +591,7 @@ void whole_node_restart(whole_node *n)
 void whole_node_free(whole_node *n)
 {
     tear_down(n);
+    whole_second_free(n);
     whole_node_close_accounts(n);
     whole_net_clear(&n->net);
     tl_networks_free(n->book);

@@ -8,6 +8,7 @@
 #include "relay_host.h"
 #include "sim.h"
 #include "whole_net.h"
+#include "whole_second.h"
 #include "wire/ws.h"
 
 /* One exchange at the scripted model server. */
@@ -54,9 +55,13 @@ typedef struct whole_node {
     bool no_first;  /* an old node: it reads no datagram in a relayOpen. Set it before it serves */
     tl_ws_opcode outgoing_as;
 
+    whole_second *second;      /* NULL: it is at one relay alone */
+    unsigned goodbyes, doubts; /* of relays: heard, and of their silence */
+
     tl_peer_table table;
-    tl_relay_link *link;
-    whole_net net; /* without an interface: everything is relayed */
+    tl_relays *relays;
+    tl_relay_link *link; /* its first relay */
+    whole_net net;       /* without an interface: everything is relayed */
     tl_direct *direct;
     tl_peers *peers;
     tl_asker *asker;

@@ -289,8 +289,9 @@ static const char *relay_wanted(void *user)
     return n->hopeless;
 }
 
-static bool may_send(void *user)
+static bool may_send(void *user, size_t relay)
 {
+    (void)relay;
     return !((node *)user)->full;
 }
 
@@ -383,12 +384,13 @@ static void node_begin(node *n, int i, bool direct)
                                .keepalive = 25 * TL_SEC};
     if (direct)
         assert_int_equal(tl_direct_new(&n->identity, &n->rand, &env, &world, n, &n->direct), TL_OK);
-    assert_int_equal(tl_relay_link_new(&n->identity, &n->rand, "n", &link_events, n, &n->link),
-                     TL_OK);
+    assert_int_equal(
+        tl_relays_new(&n->identity, &n->rand, &n->table, "n", &link_events, n, &n->relays), TL_OK);
+    n->link = tl_relays_link(n->relays, 0);
     tl_peers_config config = {.identity = &n->identity,
                               .rand = &n->rand,
                               .table = &n->table,
-                              .link = n->link,
+                              .relays = n->relays,
                               .direct = n->direct,
                               .env = env,
                               .display_name = "node",
@@ -421,7 +423,7 @@ void scene_end(void)
         node *n = &nodes[i];
         tl_direct_free(n->direct);
         tl_peers_free(n->peers);
-        tl_relay_link_free(n->link);
+        tl_relays_free(n->relays);
         tl_peer_table_clear(&n->table);
         tl_buf_clear(&n->room);
     }

@@ -16,7 +16,8 @@ typedef struct node {
     tl_identity identity;
     tl_rand rand;
     tl_peer_table table;
-    tl_relay_link *link;
+    tl_relays *relays;
+    tl_relay_link *link; /* its first relay */
     tl_direct *direct;
     tl_peers *peers;
     tl_addr addr;
