@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,7 @@ import unittest
 import relayproc
 from redisproc import BINARY, Impostor, Redis, SentinelProcess
 from relayproc import Node, Relay, new_key, session
-from wsraw import Ended
+from wsraw import BINARY as BINARY_FRAME, Ended
 
 NAME = "relay.test"
 TTL = 4
@@ -371,6 +372,72 @@ class Leaving(Cluster):
         a.signal(signal.SIGTERM)
         a.process.wait(timeout=2)
         self.assertEqual(a.process.returncode, 0)
+
+
+class Side:
+    """A node of a session, with its token, the UDP address of its own relay, and a socket."""
+
+    def __init__(self, node, offer):
+        self.node, self.token = node, bytes.fromhex(offer["token"])
+        host, _, port = offer["udp"].rpartition(":")
+        self.at = (host, int(port))
+        self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.udp.bind(("127.0.0.1", 0))
+        self.udp.settimeout(5)
+
+    def send(self, payload=b""):
+        self.udp.sendto(self.token + payload, self.at)
+
+
+class Datagrams(Cluster):
+    def sides(self, a, b, name):
+        session(a, b, name)
+        made = [Side(n, n.expect("relayOffer")) for n in (a, b)]
+        for s in made:
+            self.addCleanup(s.udp.close)
+        return made
+
+    def pass_all_ways(self, a, b):
+        a.node.send(a.token + b"1", BINARY_FRAME)
+        self.assertEqual(b.node.frame(), (BINARY_FRAME, b"1"))
+        a.send(b"2")
+        self.assertEqual(b.node.frame(), (BINARY_FRAME, b"2"))
+        b.node.send(b.token + b"3", BINARY_FRAME)
+        self.assertEqual(a.udp.recv(100), b"3")
+        b.send(b"4")
+        self.assertEqual(a.udp.recv(100), b"4")
+        for i in range(200):
+            a.send(b"%d" % i)
+            self.assertEqual(b.udp.recv(100), b"%d" % i)
+
+    def test_relayed_datagrams_cross_relays_each_side_by_the_udp_of_its_own(self):
+        a, b = self.relays(2, self.redis(), "--udp", "127.0.0.1:0")
+        x, y = (r.node(features=["quiet", "relay-token"]) for r in (a, b))
+        a.wait_nodes(1)
+        b.wait_nodes(1)
+        s, t = self.sides(x, y, "s")
+        self.assertNotEqual(s.at, t.at)
+        self.pass_all_ways(s, t)
+        x.to(y, "relayClose", "s")
+        y.expect("relayClose")
+        s.send(b"late")
+        t.udp.settimeout(0.3)
+        with self.assertRaises(TimeoutError):
+            t.udp.recv(100)
+
+    def test_datagrams_find_their_loop(self):
+        with Relay("--threads", "4", "--udp", "127.0.0.1:0", "--drain-secs", "0") as relay:
+            nodes = [Node(relay) for _ in range(16)]
+            for n in nodes:
+                n.register(features=["quiet", "relay-token"])
+            wait(lambda: relay.peer_count() == 16, 5, "16 peers")
+            loops = set()
+            for i in range(0, 16, 2):
+                s, t = self.sides(nodes[i], nodes[i + 1], f"s{i}")
+                loops |= {s.token[1] % 4, t.token[1] % 4}
+                self.pass_all_ways(s, t)
+            self.assertGreater(len(loops), 1)
+            self.assertIn('teale_relay_packets_dropped_total{reason="token"} 0', relay.get("/metrics")[2])
 
 
 class Threads(Cluster):
