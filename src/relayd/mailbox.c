@@ -40,6 +40,15 @@ static void take_all(tl_mailbox *b)
     pthread_mutex_unlock(&b->lock);
 }
 
+/* What came while older letters were left woke nobody. */
+static bool has_more(tl_mailbox *b)
+{
+    pthread_mutex_lock(&b->lock);
+    bool more = b->mine || b->first;
+    pthread_mutex_unlock(&b->lock);
+    return more;
+}
+
 static void on_wake(void *user)
 {
     tl_mailbox *b = user;
@@ -55,7 +64,7 @@ static void on_wake(void *user)
         free(l);
     }
     b->on_read(b->user);
-    if (b->mine)
+    if (has_more(b))
         tl_waker_wake(b->waker);
 }
 
