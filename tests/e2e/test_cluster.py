@@ -244,7 +244,7 @@ class Failing(Cluster):
         x.to(y, "relayOpen", "s")
         x.expect_error("busy")
         late = b.node()
-        a.wait_log("event=redis_up server=127.0.0.1")
+        a.wait_log("event=redis_away server=127.0.0.1")
         redis.start()
         began = time.monotonic()
         a.wait_redis()
