@@ -60,7 +60,7 @@ static uint64_t value_of(const tl_rank_field *field, const tl_rank_facts *f, rul
     case BEHIND: return f->behind_until;
     case MEMBER: return !f->member;
     case FIT: return f->fit;
-    case PRICE: return (uint64_t)(f->price.given ? f->price.value : field->lowest.value);
+    case PRICE: return f->price.given ? (uint64_t)f->price.value : 0; /* it is asked at none */
     case FULL: return f->slots && f->load >= f->slots;
     case WAIT: return wait_of(f, field->any_model);
     case STRANGER: return f->stranger;
@@ -84,8 +84,6 @@ void tl_rank_see(tl_rank_field *field, tl_rank_facts *f)
         f->may = TL_RANK_TOO_DEAR;
     if (f->may != TL_RANK_MAY)
         return;
-    if (f->price.given && (!field->lowest.given || f->price.value < field->lowest.value))
-        field->lowest = f->price;
     uint64_t speed =
         f->speed < UINT32_MAX * UINT64_C(1000) ? f->speed : UINT32_MAX * UINT64_C(1000);
     if (speed > field->fastest)
@@ -182,7 +180,10 @@ static void say(const tl_rank_field *field, const tl_rank_facts *f, const tl_ran
     size_t cap = TL_RANK_REASON_MAX;
     switch (r) {
     case PRICE:
-        snprintf(t, cap, "its price is %s: %lld against %lld", better ? "lower" : "higher",
+        snprintf(t, cap, "%s: %lld against %lld",
+                 !better           ? "its price is higher"
+                 : !f->price.given ? "it tells no price, and is asked at none"
+                                   : "its price is lower",
                  (long long)value_of(field, f, PRICE), (long long)value_of(field, other, PRICE));
         break;
     case WAIT:

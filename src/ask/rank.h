@@ -25,8 +25,9 @@
  * the node must read, while another has them in its cache. So a conversation goes back to where it was
  * while that node is not busier by more than that saves.
  *
- * What is not known decides nothing: an unknown price counts as the lowest that is known, an unknown
- * speed as the highest. */
+ * A node that tells no price is asked at none: where something costs there, it refuses before it works, and
+ * tells the price. So no price counts as 0. An unknown speed decides nothing: it counts as the
+ * highest. */
 #ifndef TL_ASK_RANK_H
 #define TL_ASK_RANK_H
 
@@ -75,7 +76,6 @@ typedef struct {
 typedef struct {
     bool any_model;   /* TL_MODEL_AUTO is asked for */
     tl_maybe maximum; /* of the price */
-    tl_maybe lowest;  /* of the prices that are known */
     uint64_t fastest;
 } tl_rank_field;
 

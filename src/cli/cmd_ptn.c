@@ -94,6 +94,17 @@ static void tell_dispute(const json_t *dispute, const char *name)
         name, by, node, name, node);
 }
 
+/* No admin renews by itself what has ended. */
+static void tell_expired(const json_t *ptn, const char *name)
+{
+    if (tl_json_bool(ptn, "ca_key", false))
+        tl_out_note("%s: the certificate has expired: teale ptn renew %s", name, name);
+    else
+        tl_out_note("%s: the certificate has expired. An admin must renew it by hand: there, teale "
+                    "ptn renew %s %.8s; or join with a new invite",
+                    name, name, tl_json_string(ptn, "node_id", "NODE"));
+}
+
 /* Says of each network that is not whole what is missing. */
 static void tell_troubles(const json_t *ptns)
 {
@@ -108,7 +119,7 @@ static void tell_troubles(const json_t *ptns)
                                        "the node tries until it has reached the "
                                        "inviter"));
         else if (!strcmp(state, "expired"))
-            tl_out_note("%s: the certificate has expired: teale ptn renew %s", name, name);
+            tell_expired(ptn, name);
         else if (!strcmp(state, "revoked"))
             tell_revoked(ptn, name);
         else if (json_is_object(json_object_get(ptn, "dispute")))
@@ -302,7 +313,7 @@ static size_t count_state(const json_t *members, const char *state)
 }
 
 /* What became of the members whose certificates a revoked admin had signed. */
-static void tell_fallen(const char *net, const json_t *members)
+static void tell_fallen(const char *net, const json_t *members, size_t not_kept)
 {
     const json_t *m;
     size_t i, kept = count_state(members, "valid"), out = count_state(members, "revoked");
@@ -312,7 +323,12 @@ static void tell_fallen(const char *net, const json_t *members)
                     kept == 1 ? "it" : "them");
     json_array_foreach (members, i, m)
         print_fallen(m, "valid");
-    if (out)
+    if (not_kept)
+        tl_out_note("%zu %s not kept: this node has never met %s, and the revoked admin may have "
+                    "made %s up. To keep one: teale ptn renew %s NODE",
+                    not_kept, not_kept == 1 ? "is" : "are", not_kept == 1 ? "it" : "them",
+                    not_kept == 1 ? "it" : "them", net);
+    else if (out)
         tl_out_note(
             "%zu member%s that it admitted or renewed %s out, too. To take one in again: teale ptn "
             "renew %s NODE; all: repeat this command with --keep-members",
@@ -338,7 +354,8 @@ static int confirm_revocation(tl_cli *cli, const tl_args *args, const char *node
     if (!code && json_array_size(members)) {
         tl_out_note(
             keep
-                ? "%.16s admitted or renewed these members; this node signs for them in its place:"
+                ? "%.16s admitted or renewed these members; this node signs in its place for those "
+                  "that it has met:"
                 : "%.16s admitted or renewed these members, and they go out with it (to keep them: "
                   "--keep-members):",
             node);
@@ -389,7 +406,8 @@ int tl_cmd_ptn_revoke(tl_cli *cli, const tl_args *args)
                 "This node shares with the public, too: there the revoked one still asks as "
                 "anybody at the relay does. To end that: teale config set share_with "
                 "networks");
-        tell_fallen(args->operand[0], json_object_get(done, "members"));
+        tell_fallen(args->operand[0], json_object_get(done, "members"),
+                    (size_t)tl_json_number(done, "not_kept", 0));
     }
     json_decref(done);
     return code;

@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PIECE 65536
+#define PIECE            65536
+#define WRITER_WITHIN_MS 5000 /* a command that makes a key may take a moment */
 
 static tl_err read_all(int fd, const char *path, size_t max, tl_buf *out, tl_why *why)
 {
@@ -27,10 +29,27 @@ static tl_err read_all(int fd, const char *path, size_t max, tl_buf *out, tl_why
     }
 }
 
+/* A pipe, as the shell's <(COMMAND) makes one: with nobody at its other end it would be waited for in
+ * vain. */
+static tl_err await_writer(int fd, const char *path, tl_why *why)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    int n;
+    do
+        n = poll(&p, 1, WRITER_WITHIN_MS);
+    while (n < 0 && errno == EINTR);
+    if (n == 0)
+        return tl_why_set(why, TL_ERR_INVALID, "%s is a pipe into which nobody writes", path);
+    int flags = fcntl(fd, F_GETFL);
+    if (n < 0 || flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK))
+        return tl_why_file(why, "read", path, errno);
+    return TL_OK;
+}
+
 tl_err tl_file_read(const char *path, size_t max, tl_buf *out, tl_why *why)
 {
     struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0 && errno == ENOENT)
         return tl_why_set(why, TL_ERR_NOT_FOUND, "there is no file %s", path);
     if (fd < 0)
@@ -40,6 +59,8 @@ tl_err tl_file_read(const char *path, size_t max, tl_buf *out, tl_why *why)
         e = tl_why_file(why, "read", path, errno);
     else if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode))
         e = tl_why_set(why, TL_ERR_INVALID, "%s is not a file", path);
+    if (!e && S_ISFIFO(st.st_mode))
+        e = await_writer(fd, path, why);
     if (!e)
         e = read_all(fd, path, max, out, why);
     close(fd);

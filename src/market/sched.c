@@ -313,6 +313,21 @@ static unsigned waiting_of(const flow *parent, const tl_node_id *id)
     return f ? f->waiting : 0;
 }
 
+/* The youngest question of the lowest bid that is below `bid`. Not of the peer whose turn is first: what
+ * waits longest comes to its turn, whatever is bid. */
+static tl_job *worst_below(const tl_sched *s, int64_t bid)
+{
+    tl_job *worst = NULL;
+    for (const asker *a = s->turns ? s->turns->next : NULL; a; a = a->next) {
+        tl_job *last = a->line.last;
+        if (last->wish.bid < bid &&
+            (!worst || last->wish.bid < worst->wish.bid ||
+             (last->wish.bid == worst->wish.bid && last->arrived > worst->arrived)))
+            worst = last;
+    }
+    return worst;
+}
+
 static tl_job *public_yields(const tl_sched *s, const tl_job_wish *w)
 {
     asker *own, *most = NULL, *a, *next;
@@ -320,9 +335,9 @@ static tl_job *public_yields(const tl_sched *s, const tl_job_wish *w)
     HASH_ITER (hh, s->askers, a, next)
         if (!most || a->waiting > most->waiting)
             most = a;
-    if (!most || most->waiting < (own ? own->waiting : 0) + 2)
-        return NULL;
-    return most->line.last;
+    if (most && most->waiting >= (own ? own->waiting : 0) + 2)
+        return most->line.last;
+    return worst_below(s, w->bid);
 }
 
 static tl_job *private_yields(const tl_sched *s, const tl_job_wish *w)

@@ -5,7 +5,6 @@
 
 #include <sodium.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 enum { CREATE = 1, INVITE, WITHDRAW, PROMOTE, RENEW, LEAVE, KEY, IMPORT, RENAME };
 
@@ -344,43 +343,6 @@ static void sign_price_again(tl_members *m, tl_membership *n, const tl_node_id *
     json_decref(price);
 }
 
-/* Members whose certificates end with an admin's. */
-typedef struct {
-    const tl_membership *network;
-    const tl_node_id *issuer;
-    tl_unix now;
-    tl_node_id *ids;
-    size_t n;
-} falling;
-
-static void note_falling(void *user, const tl_cert *cert)
-{
-    falling *f = user;
-    if (tl_networks_rests_on(f->network, cert, f->issuer, f->now))
-        f->ids[f->n++] = cert->node;
-}
-
-static falling who_falls(const tl_members *m, const tl_membership *n, const tl_node_id *issuer,
-                         tl_unix now)
-{
-    falling f = {.network = n, .issuer = issuer, .now = now};
-    f.ids = calloc(n->n_members + 1, sizeof *f.ids);
-    if (f.ids)
-        tl_networks_each(m->config.book, n, note_falling, &f);
-    return f;
-}
-
-static void sign_for(tl_members *m, tl_membership *n, const falling *f)
-{
-    for (size_t i = 0; i < f->n; i++) {
-        tl_refusal r =
-            tl_admit_sign_again(m, n, tl_networks_cert_of(m->config.book, n, &f->ids[i]), 0);
-        if (r)
-            tl_log(TL_LOG_WARN, "network %s: a member of the revoked admin is not kept: %s",
-                   n->name, tl_refusal_words(r));
-    }
-}
-
 void tl_members_revoke(tl_members *m, tl_members_op *op, tl_membership *n, const tl_node_id *node,
                        bool keep_members)
 {
@@ -399,16 +361,14 @@ void tl_members_revoke(tl_members *m, tl_members_op *op, tl_membership *n, const
                        "this is the node itself: to go, leave the network (teale ptn leave)");
         return;
     }
-    falling f = keep_members ? who_falls(m, n, node, now) : (falling){.n = 0};
     r = tl_authority_revoke(m->config.book, n, m->config.identity, node, now, &list);
     if (!r) {
         if (tl_ptn_take_revocations(n->ptn, list, now, &stale))
             r = TL_REFUSAL_INTERNAL;
         json_decref(list);
     }
-    if (!r || r == TL_REFUSAL_EXISTS)
-        sign_for(m, n, &f);
-    free(f.ids);
+    if (keep_members && (!r || r == TL_REFUSAL_EXISTS)) /* before who falls is shut out */
+        op->not_kept = tl_keep_members(m, n, node);
     if (r && r != TL_REFUSAL_EXISTS) { /* who is revoked already may be told of again */
         tl_op_end_with(op, r,
                        r == TL_REFUSAL_INVALID
@@ -484,6 +444,18 @@ void tl_members_promote(tl_members *m, tl_members_op *op, tl_membership *n, cons
         certify(m, op, n, TL_ROLE_ADMIN, tl_authority_lifetime(cert));
 }
 
+/* A person decides of what has ended: no admin does it unasked. */
+static void deny_expired(tl_members_op *op, const tl_membership *n)
+{
+    char words[sizeof op->words], hex[TL_NODE_ID_HEX + 1];
+    tl_node_id_write(hex, &op->node);
+    snprintf(words, sizeof words,
+             "this node's certificate has expired, and is not renewed by itself any more: an admin "
+             "renews it by hand (there: teale ptn renew %s %.8s), or join with a new invite",
+             n->name, hex);
+    tl_op_end_with(op, TL_REFUSAL_DENIED, words);
+}
+
 static void renew_own(tl_members *m, tl_members_op *op, tl_membership *n, int64_t lifetime)
 {
     json_t *certificate;
@@ -513,7 +485,7 @@ static void renew_own(tl_members *m, tl_members_op *op, tl_membership *n, int64_
         break;
     case TL_MAY_WE_EXPIRED:
         if (!n->has_ca) {
-            tl_op_end(op, TL_REFUSAL_DENIED);
+            deny_expired(op, n);
             return;
         }
         break;

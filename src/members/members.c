@@ -48,6 +48,7 @@ void tl_members_free(tl_members *m)
         return;
     assert(m->n_admitting == 0);
     tl_joining_free_all(m);
+    tl_keep_free_all(m);
     tl_neighbour *nb, *next;
     HASH_ITER (hh, m->neighbours, nb, next)
         free_neighbour(m, nb);
@@ -393,5 +394,6 @@ void tl_members_on_timer(tl_members *m)
         return;
     m->tick_at = TL_NEVER;
     tl_time at = tl_time_min(tl_joining_on_timer(m, now), tl_tend_on_timer(m, now));
+    at = tl_time_min(at, tl_keep_on_timer(m, now));
     m->tick_at = tl_time_min(m->tick_at, at);
 }

@@ -152,10 +152,11 @@ struct tl_members_op {
     tl_refusal refusal;
     char words[256]; /* "": those of the refusal */
     tl_node_id network, node;
-    tl_cert cert;   /* create, join, promote, renew */
-    int64_t number; /* revoke: the sequence; price: the version */
-    tl_unix at;     /* revoke: since when */
-    size_t told;    /* revoke: members that were told at once */
+    tl_cert cert;    /* create, join, promote, renew */
+    int64_t number;  /* revoke: the sequence; price: the version */
+    tl_unix at;      /* revoke: since when */
+    size_t told;     /* revoke: members that were told at once */
+    size_t not_kept; /* revoke: members that this node has never met, and does not sign for */
     /* private */
     tl_members_stored stored;
     tl_members *members;
@@ -183,7 +184,8 @@ void tl_members_join(tl_members *m, tl_members_op *op, const char *invite, const
 /* The caller does not wait any more: on_done will not come. What was begun goes on. */
 void tl_members_unwait(tl_members *m, tl_members_op *op);
 /* Where `node` is an admin, members whom it admitted go out with it. With `keep_members` this node signs
- * for them in its place, at once, for those that it knows: the same role, for the same time. */
+ * for them in its place, for those that it has met: the same role, for the same time. It begins at
+ * once, with those that are connected, and signs for a few at each turn. */
 void tl_members_revoke(tl_members *m, tl_members_op *op, tl_membership *n, const tl_node_id *node,
                        bool keep_members);
 void tl_members_promote(tl_members *m, tl_members_op *op, tl_membership *n, const tl_node_id *node);

@@ -5,6 +5,7 @@
  *   admit.c     what an admin answers: joins, renewals, members that leave
  *   joining.c   this node joins
  *   manage.c    what a person has this node do as an admin
+ *   keep.c      signs for the members of an admin that was revoked
  *   roll.c      admins tell each other of the members that they know
  *   tend.c      what time brings: renewals, new lists, connections to members */
 #ifndef TL_MEMBERS_STATE_H
@@ -96,6 +97,8 @@ typedef struct tl_tended {
     struct tl_tended *next;
 } tl_tended;
 
+typedef struct tl_keeping tl_keeping; /* keep.c */
+
 /* A node that was dialled of late, or is being dialled. */
 typedef struct {
     tl_node_id id;
@@ -113,6 +116,7 @@ struct tl_members {
     size_t n_joins, n_admitting, n_dialling;
     tl_tended *tended;
     tl_dialled *dialled;
+    tl_keeping *keeping;
     tl_time tick_at;
     tl_members_counters counters;
 };
@@ -197,6 +201,13 @@ tl_time tl_joining_on_timer(tl_members *m, tl_time now);
  * which there is no certificate leaves the book. */
 bool tl_joining_cancel(tl_members *m, const tl_node_id *network);
 void tl_joining_free_all(tl_members *m);
+
+/* keep.c */
+/* Signs for whom this node has met, in the place of the revoked `issuer`, from now on. Returns how many
+ * fall that it has not met. */
+size_t tl_keep_members(tl_members *m, tl_membership *n, const tl_node_id *issuer);
+tl_time tl_keep_on_timer(tl_members *m, tl_time now);
+void tl_keep_free_all(tl_members *m);
 
 /* roll.c */
 /* The neighbour, an admin as we are, knows of other members than we: it is told of all. */

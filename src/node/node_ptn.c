@@ -385,8 +385,10 @@ static void add_fallen(void *user, const tl_cert *cert)
     const tl_peer *p = tl_peer_table_find(&f->node->table, &cert->node);
     if (!tl_networks_rests_on(f->network, cert, f->issuer, tl_loop_unix()))
         return;
-    json_t *one = json_pack("{s:o, s:s, s:s, s:s}", "node_id", tl_ptn_id_json(&cert->node), "name",
-                            p ? p->name : "", "role", tl_role_name(cert->role), "state", "valid");
+    json_t *one =
+        json_pack("{s:o, s:s, s:s, s:s, s:b}", "node_id", tl_ptn_id_json(&cert->node), "name",
+                  p ? p->name : "", "role", tl_role_name(cert->role), "state", "valid", "met",
+                  tl_networks_has_met(f->node->book, f->network, &cert->node));
     if (!f->all || json_array_append_new(f->all, one)) {
         json_decref(f->all);
         f->all = NULL;
@@ -400,16 +402,18 @@ static json_t *fallen_of(const tl_node *n, const tl_membership *m, const tl_node
     return f.all;
 }
 
-/* Who was kept is valid, and everybody else of them is not. */
+/* Who is kept is valid, also where this node has not come to sign for it yet; everybody else of them is
+ * not. */
 static void judge_fallen(const tl_ptn_call *c, const tl_membership *m)
 {
     size_t i;
     json_t *one;
     tl_node_id id;
     json_array_foreach (c->fallen, i, one) {
-        bool holds = m &&
-                     !tl_node_id_parse(tl_slice_str(tl_json_string(one, "node_id", "")), &id) &&
-                     !tl_networks_are_members(c->node->book, &m->id, &id, tl_loop_unix());
+        bool holds =
+            m && !tl_node_id_parse(tl_slice_str(tl_json_string(one, "node_id", "")), &id) &&
+            (!tl_networks_are_members(c->node->book, &m->id, &id, tl_loop_unix()) ||
+             (c->keep && tl_json_bool(one, "met", false) && !tl_ptn_is_revoked(m->ptn, &id)));
         if (json_object_set_new(one, "state", json_string(holds ? "valid" : "revoked")))
             return;
     }
@@ -419,10 +423,11 @@ static json_t *revoked(tl_ptn_call *c)
 {
     judge_fallen(c, network_of(c));
     bool public = c->node->access.share_public && c->node->backend;
-    return json_pack("{s:o, s:o, s:I, s:o, s:I, s:O, s:b}", "ptn_id",
+    return json_pack("{s:o, s:o, s:I, s:o, s:I, s:O, s:b, s:I}", "ptn_id",
                      tl_ptn_id_json(&c->op.network), "node_id", tl_ptn_id_json(&c->op.node),
                      "sequence", (json_int_t)c->op.number, "revoked_at", tl_ptn_time_json(c->op.at),
-                     "told", (json_int_t)c->op.told, "members", c->fallen, "serves_public", public);
+                     "told", (json_int_t)c->op.told, "members", c->fallen, "serves_public", public,
+                     "not_kept", (json_int_t)c->op.not_kept);
 }
 
 static json_t *promoted(tl_ptn_call *c)
@@ -462,7 +467,8 @@ void tl_verb_ptn_revoke(tl_node *n, const json_t *args, tl_call *call)
         return;
     }
     c->fallen = fallen;
-    tl_members_revoke(n->members, &c->op, m, &node, tl_json_bool(args, "keep_members", false));
+    c->keep = tl_json_bool(args, "keep_members", false);
+    tl_members_revoke(n->members, &c->op, m, &node, c->keep);
 }
 
 void tl_verb_ptn_promote(tl_node *n, const json_t *args, tl_call *call)

@@ -59,6 +59,8 @@ json_t *tl_node_ptn_json(const tl_node *n, const tl_membership *m)
         "price_version", (json_int_t)version, "revocation_sequence",
         (json_int_t)tl_ptn_sequence(m->ptn), "hide", n->settings.ptn_hide, "dispute",
         dispute_json(m));
+    if (ptn && state == TL_MEMBERSHIP_EXPIRED) /* for whom an admin must renew it */
+        (void)json_object_set_new(ptn, "node_id", id_json(&n->identity.id));
     if (ptn && state == TL_MEMBERSHIP_REVOKED && add_remedy(n, m, ptn)) {
         json_decref(ptn);
         return NULL;

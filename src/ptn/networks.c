@@ -276,6 +276,12 @@ void tl_networks_set_met(tl_networks *b, const tl_membership *n, const tl_node_i
     }
 }
 
+bool tl_networks_has_met(const tl_networks *b, const tl_membership *n, const tl_node_id *peer)
+{
+    const tl_kept_cert *k = tl_kept_cert_find(b, n, peer);
+    return k && k->met;
+}
+
 void tl_networks_set_connected(tl_networks *b, const tl_node_id *peer, bool connected)
 {
     tl_peer_certs *p;

@@ -147,6 +147,8 @@ tl_ptn_verdict tl_networks_take_certificate(tl_networks *b, const tl_node_id *pe
 tl_ptn_verdict tl_networks_keep(tl_networks *b, const tl_cert *cert);
 /* The node, whose certificate is known, has been told that we are a member, as its certificate held. */
 void tl_networks_set_met(tl_networks *b, const tl_membership *n, const tl_node_id *peer);
+/* Was that so, in this life of the node or an earlier one? */
+bool tl_networks_has_met(const tl_networks *b, const tl_membership *n, const tl_node_id *peer);
 /* Is nothing of the node known, or, where we hide, nothing for which it may be told that we are a
  * member? */
 bool tl_networks_is_stranger(const tl_networks *b, const tl_membership *n, const tl_node_id *peer,

@@ -44,6 +44,11 @@ static void advise_renewal(tl_findings *l, const tl_doctor_facts *f, const tl_do
 {
     if (n->issued_here)
         tl_finding_remedy(l, "Renew it here: teale ptn renew %s", n->name);
+    else if (n->state == TL_MEMBERSHIP_EXPIRED)
+        tl_finding_remedy(l,
+                          "An admin, %s, must renew it by hand: teale ptn renew %s %.8s there. Or "
+                          "join with a new invite. What has ended is not renewed by itself",
+                          shorten(&n->issuer).text, n->name, f->own_id);
     else
         tl_finding_remedy(l,
                           "Ask an admin, %s, to renew it: teale ptn renew %s %.8s there. It is "

@@ -163,19 +163,22 @@ static void of_equals_the_one_known_first_is_asked(void **state)
     assert_int_equal(first_of(plain, plain, true, reason), 0);
 }
 
-/* --- what is not known decides nothing --- */
+/* --- what is not known --- */
 
-static void an_unknown_price_counts_as_the_lowest_that_is_known(void **state)
+/* It is asked at none, so that it costs nothing that was not agreed on. */
+static void a_node_that_tells_no_price_counts_as_free(void **state)
 {
     (void)state;
     char reason[TL_RANK_REASON_MAX];
-    tl_rank_facts unknown = plain, known = plain;
+    tl_rank_facts unknown = plain, known = plain, without = plain;
     unknown.price = (tl_maybe){0};
-    assert_int_equal(first_of(known, unknown, false, reason), 0); /* equal: the first */
+    assert_int_equal(first_of(known, unknown, false, reason), 1);
+    assert_string_equal(reason, "it tells no price, and is asked at none: 0 against 100");
     assert_int_equal(first_of(unknown, known, false, reason), 0);
-    unknown.rtt--;
-    assert_int_equal(first_of(known, unknown, false, reason), 1); /* the next rules decide */
-    tl_rank_facts three[3] = {plain, plain, plain};               /* dear, unknown, cheap */
+    without.price = tl_maybe_of(0); /* the twin: 0 that is told, and none, are alike */
+    assert_int_equal(first_of(without, unknown, false, reason), 0);
+    assert_int_equal(first_of(unknown, without, false, reason), 0);
+    tl_rank_facts three[3] = {plain, plain, plain}; /* dear, unknown, cheap */
     size_t order[3];
     three[1].price = (tl_maybe){0};
     three[1].connected = false;
@@ -186,8 +189,8 @@ static void an_unknown_price_counts_as_the_lowest_that_is_known(void **state)
         tl_rank_see(&field, &three[i]);
     }
     assert_int_equal(tl_rank_sort(&field, three, 3, order), TL_OK);
-    assert_int_equal(order[0], 2);
-    assert_int_equal(order[1], 1);
+    assert_int_equal(order[0], 1);
+    assert_int_equal(order[1], 2);
     assert_int_equal(order[2], 0);
 }
 
@@ -343,10 +346,8 @@ static void who_may_not_be_asked_sets_no_measure(void **state)
     closed.price = tl_maybe_of(1);
     closed.speed = 90000;
     tl_rank_see(&field, &closed);
-    assert_false(field.lowest.given);
     assert_int_equal(field.fastest, 0);
     tl_rank_see(&field, &open);
-    assert_int_equal(field.lowest.value, 100);
     assert_int_equal(field.fastest, 30000);
 }
 
@@ -427,7 +428,7 @@ int main(void)
         cmocka_unit_test(of_two_with_the_model_the_rules_decide_in_their_order),
         cmocka_unit_test(of_any_model_the_rules_decide_in_another_order),
         cmocka_unit_test(of_equals_the_one_known_first_is_asked),
-        cmocka_unit_test(an_unknown_price_counts_as_the_lowest_that_is_known),
+        cmocka_unit_test(a_node_that_tells_no_price_counts_as_free),
         cmocka_unit_test(an_unknown_speed_counts_as_the_highest_and_unknown_slots_as_one),
         cmocka_unit_test(a_longer_queue_at_more_slots_may_be_the_shorter_wait),
         cmocka_unit_test(a_stranger_is_asked_when_the_known_one_is_so_much_busier),

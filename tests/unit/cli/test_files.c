@@ -88,6 +88,27 @@ static void what_is_no_file_is_named(void **state)
     tl_buf_clear(&back);
 }
 
+static void a_pipe_is_read_unless_nobody_writes_into_it(void **state)
+{
+    (void)state;
+    tl_buf back = {0};
+    char fifo[160], name[32];
+    int ends[2];
+    snprintf(fifo, sizeof fifo, "%s/fifo", dir);
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    assert_int_equal(tl_file_read(fifo, 100, &back, &why), TL_ERR_INVALID); /* and not for ever */
+    assert_non_null(strstr(why.text, "nobody writes"));
+    assert_int_equal(unlink(fifo), 0);
+    assert_int_equal(pipe(ends), 0); /* as the shell's <(COMMAND) */
+    assert_int_equal(write(ends[1], "abc", 3), 3);
+    close(ends[1]);
+    snprintf(name, sizeof name, "/dev/fd/%d", ends[0]);
+    assert_int_equal(tl_file_read(name, 100, &back, &why), TL_OK);
+    assert_true(tl_slice_eq(tl_buf_slice(&back), TL_SLICE_LIT("abc")));
+    close(ends[0]);
+    tl_buf_clear(&back);
+}
+
 static void a_file_that_cannot_be_made_names_the_cause(void **state)
 {
     (void)state;
@@ -108,6 +129,7 @@ int main(void)
         TEST(a_link_that_leads_elsewhere_is_not_followed_when_a_file_is_made),
         TEST(a_file_longer_than_the_bound_is_refused_and_one_that_fits_is_read),
         TEST(what_is_no_file_is_named),
+        TEST(a_pipe_is_read_unless_nobody_writes_into_it),
         TEST(a_file_that_cannot_be_made_names_the_cause),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

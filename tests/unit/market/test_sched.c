@@ -370,7 +370,8 @@ static bool gets_a_place(int client)
         return !e;
     tl_job_wish wish = {.class = client < 0 ? TL_SCHED_PUBLIC : TL_SCHED_PRIVATE,
                         .network = node(client / 100),
-                        .member = node(client)};
+                        .member = node(client),
+                        .bid = client < -10 ? -client : 0}; /* the others bid alike here */
     tl_job *last = tl_sched_yields(w.s, &wish);
     if (!last)
         return false;
@@ -414,6 +415,26 @@ static void a_full_queue_is_shared_alike_by_all_that_want_it(void **state)
     assert_int_equal(waiting(100) + waiting(101), 6);
     assert_in_range(waiting(100), 2, 4);
     assert_false(gets_a_place(200));
+    world_end();
+}
+
+static void
+a_full_queue_gives_way_to_a_higher_bid_but_not_the_place_of_whose_turn_is_first(void **state)
+{
+    (void)state;
+    world_new(1, 8);
+    for (int i = 11; i < 19; i++)
+        assert_true(gets_a_place(-i)); /* eight keys, a question each; -i bids i */
+    assert_true(gets_a_place(-30));
+    assert_int_equal(waiting(-12), 0); /* the lowest bid but that of whose turn is first */
+    assert_int_equal(waiting(-11), 1);
+    assert_false(gets_a_place(-12)); /* nobody bids less */
+    for (int i = 31; i < 37; i++)
+        assert_true(gets_a_place(-i));
+    assert_int_equal(waiting(-18), 0);
+    assert_int_equal(waiting(-11), 1);
+    assert_int_equal(waiting(-30), 1);
+    assert_false(gets_a_place(-20));
     world_end();
 }
 
@@ -473,6 +494,8 @@ int main(void)
         cmocka_unit_test(the_public_goes_by_bid_and_then_by_age),
         cmocka_unit_test(a_full_queue_says_so_and_a_cancelled_question_leaves_at_once),
         cmocka_unit_test(a_full_queue_is_shared_alike_by_all_that_want_it),
+        cmocka_unit_test(
+            a_full_queue_gives_way_to_a_higher_bid_but_not_the_place_of_whose_turn_is_first),
         cmocka_unit_test(a_paused_machine_gives_no_slot),
         cmocka_unit_test(the_wait_is_told_from_what_the_last_answers_took),
         cmocka_unit_test(members_that_left_are_forgotten),

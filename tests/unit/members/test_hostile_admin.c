@@ -237,6 +237,71 @@ the_revoking_admin_keeps_the_members_of_the_revoked_one_where_it_is_asked_to(voi
     }
 }
 
+/* A certificate that node 1, an admin, signs for a key that it made up. */
+static json_t *made_up(size_t i)
+{
+    uint8_t seed[32] = {(uint8_t)i, (uint8_t)(i >> 8), 9, 1};
+    tl_identity one;
+    json_t *certificate;
+    assert_int_equal(tl_identity_from_seed(seed, &one), TL_OK);
+    tl_cert wish = {.network = lab(nodes[0])->id,
+                    .node = one.id,
+                    .issuer = nodes[1]->identity.id,
+                    .delegated = true,
+                    .role = TL_ROLE_PROVIDER,
+                    .issued_at = wall(),
+                    .expires_at = TL_PTN_NO_END};
+    assert_int_equal(
+        tl_cert_make(&wish, &nodes[1]->identity, lab(nodes[1])->certificate, &certificate), TL_OK);
+    return certificate;
+}
+
+static void tell_made_up(size_t n)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(json_array_append_new(all, made_up(i)), 0);
+    char id[TL_NODE_ID_HEX + 1];
+    tl_node_id_write(id, &lab(nodes[0])->id);
+    json_t *told = json_pack("{s:s, s:o}", "ptnID", id, "certificates", all);
+    tl_members_on_told(nodes[0]->members, &nodes[1]->identity.id, "ptnMembers", told);
+    json_decref(told);
+    settle();
+}
+
+static void count_signers(void *user, const tl_cert *cert)
+{
+    size_t *n = user;
+    n[cert->delegated]++;
+}
+
+/* A stolen admin's machine would come back through them, after its own revocation. */
+static void
+nodes_that_only_the_revoked_admin_told_of_are_not_kept_and_those_that_were_met_are(void **state)
+{
+    (void)state;
+    ask op;
+    size_t before[2] = {0}, after[2] = {0};
+    begin_scene();
+    char *invite = invite_by(nodes[1], TL_ROLE_PROVIDER, 0);
+    assert_int_equal(join(nodes[4], invite), 0);
+    free(invite);
+    connect_nodes(nodes[0], nodes[4]);
+    run_for(TL_SEC);
+    tell_made_up(20);
+    tl_networks_each(nodes[0]->book, lab(nodes[0]), count_signers, before);
+    assert_int_equal(before[1], 21);
+    tl_members_revoke(nodes[0]->members, begin(&op), lab(nodes[0]), &nodes[1]->identity.id, true);
+    settle();
+    assert_int_equal(op.op.refusal, TL_REFUSAL_NONE);
+    assert_int_equal(op.op.not_kept, 20);
+    tl_networks_each(nodes[0]->book, lab(nodes[0]), count_signers, after);
+    assert_int_equal(after[1], 20);
+    assert_int_equal(after[0], before[0] + 1);
+    assert_int_equal(state_of(nodes[4]), TL_MEMBERSHIP_VALID);
+    scene_end();
+}
+
 /* --- who dials a node that hides --- */
 
 static size_t n_told;
@@ -413,6 +478,8 @@ int main(void)
         cmocka_unit_test(who_a_revoked_admin_admitted_learns_it_and_an_admin_takes_it_in_again),
         cmocka_unit_test(
             the_revoking_admin_keeps_the_members_of_the_revoked_one_where_it_is_asked_to),
+        cmocka_unit_test(
+            nodes_that_only_the_revoked_admin_told_of_are_not_kept_and_those_that_were_met_are),
         cmocka_unit_test(a_node_that_hides_answers_no_certificate_that_does_not_hold),
         cmocka_unit_test(who_met_a_node_that_hides_learns_from_it_that_it_is_revoked),
         cmocka_unit_test(the_ca_key_is_imported_where_the_network_was_left),
