@@ -55,6 +55,22 @@ int tl_cli_usage(const tl_cli *cli, const char *fmt, ...)
     return TL_EXIT_USAGE;
 }
 
+/* Words in lines of up to 80 columns, behind an option. */
+static void print_wrapped(FILE *f, const char *words)
+{
+    enum { LEFT = 27, COLUMNS = 80 };
+    while (strlen(words) > COLUMNS - LEFT) {
+        size_t n = COLUMNS - LEFT;
+        while (n > 0 && words[n] != ' ')
+            n--;
+        if (n == 0)
+            break; /* one word that is longer than a line */
+        fprintf(f, "%.*s\n%*s", (int)n, words, LEFT, "");
+        words += n + 1;
+    }
+    fprintf(f, "%s\n", words);
+}
+
 static void print_options(FILE *f, const tl_option *table)
 {
     for (const tl_option *o = table; o->name; o++) {
@@ -62,7 +78,8 @@ static void print_options(FILE *f, const tl_option *table)
         int n = o->letter ? snprintf(left, sizeof left, "-%c, ", o->letter) : 0;
         snprintf(left + n, sizeof left - (size_t)n, "--%s%s%s", o->name, o->value ? " " : "",
                  o->value ? o->value : "");
-        fprintf(f, "  %-24s %s\n", left, o->help);
+        fprintf(f, "  %-24s ", left);
+        print_wrapped(f, o->help);
     }
 }
 

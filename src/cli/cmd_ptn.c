@@ -398,9 +398,14 @@ int tl_cmd_ptn_revoke(tl_cli *cli, const tl_args *args)
     code = tl_verb_do(cli, args, "ptn.revoke", wish, READ_TIME, &done);
     if (is_for_person(cli, done)) {
         int told = (int)tl_json_number(done, "told", 0);
-        printf("revoked %.16s for good; %d member%s told now, who is away learns it when it "
+        printf("%s %.16s for good; %d member%s told now, who is away learns it when it "
                "connects\n",
-               node, told, told == 1 ? "" : "s");
+               tl_json_bool(done, "again", false) ? "it was revoked already:" : "revoked", node,
+               told, told == 1 ? "" : "s");
+        if (tl_json_bool(done, "never_met", false))
+            tl_out_note("This node knew of no member of that ID in %s: was another network meant? "
+                        "It is shut out here all the same, for good",
+                        args->operand[0]);
         if (tl_json_bool(done, "serves_public", false))
             tl_out_note(
                 "This node shares with the public, too: there the revoked one still asks as "

@@ -24,6 +24,8 @@ typedef struct tl_ptn_call {
     json_t *(*result)(struct tl_ptn_call *c);
     tl_node_id network;
     tl_invite invite;
+    bool again;     /* ptn.revoke: it was revoked already */
+    bool stranger;  /* ptn.revoke: nothing is known of it as a member */
     bool keep;      /* ptn.revoke: the members of the admin that this node has met */
     json_t *fallen; /* ptn.revoke: members who go out with the admin, as the answer tells them */
     tl_buf text;    /* of the invite */

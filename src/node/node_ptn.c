@@ -423,11 +423,12 @@ static json_t *revoked(tl_ptn_call *c)
 {
     judge_fallen(c, network_of(c));
     bool public = c->node->access.share_public && c->node->backend;
-    return json_pack("{s:o, s:o, s:I, s:o, s:I, s:O, s:b, s:I}", "ptn_id",
+    return json_pack("{s:o, s:o, s:I, s:o, s:I, s:O, s:b, s:I, s:b, s:b}", "ptn_id",
                      tl_ptn_id_json(&c->op.network), "node_id", tl_ptn_id_json(&c->op.node),
                      "sequence", (json_int_t)c->op.number, "revoked_at", tl_ptn_time_json(c->op.at),
                      "told", (json_int_t)c->op.told, "members", c->fallen, "serves_public", public,
-                     "not_kept", (json_int_t)c->op.not_kept);
+                     "not_kept", (json_int_t)c->op.not_kept, "again", c->again, "never_met",
+                     c->stranger);
 }
 
 static json_t *promoted(tl_ptn_call *c)
@@ -467,6 +468,8 @@ void tl_verb_ptn_revoke(tl_node *n, const json_t *args, tl_call *call)
         return;
     }
     c->fallen = fallen;
+    c->again = tl_ptn_is_revoked(m->ptn, &node);
+    c->stranger = !tl_networks_issued_last(n->book, m, &node);
     c->keep = tl_json_bool(args, "keep_members", false);
     tl_members_revoke(n->members, &c->op, m, &node, c->keep);
 }

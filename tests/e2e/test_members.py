@@ -196,7 +196,7 @@ class Members(unittest.TestCase):
             ours.append(member)
         out, kept = ours
         done = admin.command("ptn", "revoke", "lab", second.id)
-        self.assertIn("1 member that it admitted is out, too. To take one in again: teale ptn renew lab NODE", done.stderr)
+        self.assertIn("1 member that it admitted or renewed is out, too. To take one in again: teale ptn renew lab NODE", done.stderr)
         self.assertIn(out.id, done.stderr)
         wait_for(lambda: ptn(out)["state"] == "revoked", 5)
         self.assertTrue(ptn(out)["issuer_revoked"])
@@ -211,8 +211,11 @@ class Members(unittest.TestCase):
         wait_for(lambda: ptn(out)["state"] == "valid", 10)
         done = admin.json("ptn", "revoke", "lab", third.id, "--keep-members")
         self.assertEqual([(m["node_id"], m["state"]) for m in done["members"]], [(kept.id, "valid")])
+        self.assertEqual((done["not_kept"], done["again"], done["never_met"]), (0, False, False))
         wait_for(lambda: ptn(kept)["revocation_sequence"] == 2, 5)
         self.assertEqual((ptn(kept)["state"], ptn(kept)["issuer"]), ("valid", admin.id))
+        self.assertIn("it was revoked already", admin.command("ptn", "revoke", "lab", third.id).stdout)
+        self.assertIn("knew of no member of that ID in lab", admin.command("ptn", "revoke", "lab", "ab" * 32).stderr)
 
     def test_promoted_renewed_priced_left(self):
         admin, second, member = self.network("provider", "consumer")
