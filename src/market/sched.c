@@ -232,10 +232,8 @@ static asker *asker_get(tl_sched *s, const tl_node_id *id)
 {
     asker *a;
     HASH_FIND(hh, s->askers, id, sizeof *id, a);
-    if (a)
+    if (a || !(a = calloc(1, sizeof *a)))
         return a;
-    if (!(a = calloc(1, sizeof *a)))
-        return NULL;
     a->id = *id;
     if (!TL_TABLE_ADD(hh, s->askers, id, sizeof a->id, a)) {
         free(a);
@@ -313,31 +311,19 @@ static unsigned waiting_of(const flow *parent, const tl_node_id *id)
     return f ? f->waiting : 0;
 }
 
-/* The youngest question of the lowest bid that is below `bid`. Not of the peer whose turn is first: what
- * waits longest comes to its turn, whatever is bid. */
-static tl_job *worst_below(const tl_sched *s, int64_t bid)
-{
-    tl_job *worst = NULL;
-    for (const asker *a = s->turns ? s->turns->next : NULL; a; a = a->next) {
-        tl_job *last = a->line.last;
-        if (last->wish.bid < bid &&
-            (!worst || last->wish.bid < worst->wish.bid ||
-             (last->wish.bid == worst->wish.bid && last->arrived > worst->arrived)))
-            worst = last;
-    }
-    return worst;
-}
-
 static tl_job *public_yields(const tl_sched *s, const tl_job_wish *w)
 {
     asker *own, *most = NULL, *a, *next;
     HASH_FIND(hh, s->askers, &w->member, sizeof w->member, own);
     HASH_ITER (hh, s->askers, a, next)
-        if (!most || a->waiting > most->waiting)
-            most = a;
+        most = most && most->waiting >= a->waiting ? most : a;
     if (most && most->waiting >= (own ? own->waiting : 0) + 2)
         return most->line.last;
-    return worst_below(s, w->bid);
+    tl_job *worst = NULL; /* of the lowest bid below this one, and not of whose turn is first */
+    for (a = s->turns ? s->turns->next : NULL; a; a = a->next)
+        if (a->line.last->wish.bid < (worst ? worst->wish.bid + 1 : w->bid))
+            worst = a->line.last;
+    return worst;
 }
 
 static tl_job *private_yields(const tl_sched *s, const tl_job_wish *w)

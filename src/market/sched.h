@@ -80,7 +80,7 @@ TL_CHECK tl_err tl_sched_add(tl_sched *s, const tl_job_wish *wish, tl_time now, 
  * up; NULL: none. It is the last one of who has the most waiting, where that is at least two more than
  * the wish's own: among networks, else among the members of one; of the public among its peers. So a
  * queue that everybody wants is shared alike, and one that a single peer wants is all its own. Where nobody
- * of the public has so many more, the youngest question of the lowest bid gives way to a higher bid; the
+ * of the public has so many more, the last question of the lowest bid gives way to a higher bid; the
  * peer whose turn is first keeps its place. So keys that cost nothing do not hold the queue against who
  * pays. */
 tl_job *tl_sched_yields(const tl_sched *s, const tl_job_wish *wish);
