@@ -72,9 +72,10 @@ typedef struct tl_fed {
     char id[TL_FED_ID_MAX + 1];
     uint64_t incarnation, last_epoch, last_ticket;
     tl_time ttl;
-    bool far;          /* there is such a carrier */
-    bool far_there;    /* and it can be reached, */
-    tl_time far_since; /* since then */
+    bool far;            /* there is such a carrier */
+    bool far_there;      /* and it can be reached, */
+    tl_time far_since;   /* since then */
+    tl_time awake_since; /* this relay itself stood still until then: it heard nobody */
     tl_time lease_until;
     tl_time alive_at; /* when to tell the others next */
     bool ended;       /* BYE was said */

@@ -341,7 +341,7 @@ static void forget_silent(tl_relay *r)
     if (!f->far_there)
         return;
     HASH_ITER (hh, f->peers, p, next) {
-        tl_time since = tl_time_max(p->heard, f->far_since);
+        tl_time since = tl_time_max(tl_time_max(p->heard, f->far_since), f->awake_since);
         if (!p->near && r->now >= since + f->ttl * 3 / 2) {
             f->counters.lost++;
             tl_fed_drop_peer(r, p);
@@ -369,6 +369,8 @@ void tl_fed_on_timer(tl_relay *r)
     if (f->ended)
         return;
     if (r->now >= f->alive_at) {
+        if (r->now - f->alive_at > f->ttl / 4)
+            f->awake_since = r->now; /* what others said meanwhile waits, and is read next */
         tell_alive(r);
         forget_silent(r);
     }

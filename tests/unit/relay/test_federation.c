@@ -226,6 +226,29 @@ static void a_relay_that_was_stopped_cannot_answer_for_a_node_that_moved(void **
     (void)state;
 }
 
+/* Its own silence is not that of others: what they said meanwhile waits for it. */
+static void a_relay_that_stood_still_still_knows_the_nodes_of_others(void **state)
+{
+    cluster *c = begin(2, false);
+    peer *there = cluster_node(c, 0, 1), *here = cluster_node(c, 1, 2);
+    cluster_run(c, TL_SEC);
+    cluster_stop(c, 1);
+    cluster_run(c, 3 * CLUSTER_TTL);
+    cluster_go_on(c, 1);
+    cluster_relay(c, 1)->now = cluster_now(c);
+    tl_relay_on_timer(cluster_relay(c, 1)->relay,
+                      cluster_now(c)); /* time comes before any message */
+    assert_int_equal(counters(c, 1)->lost, 0);
+    assert_int_equal(listed(here), 1);
+    cluster_run(c, TL_SEC);
+    open_session(c, there, here);
+    cluster_kill(c, 0); /* who is silent while we hear is forgotten all the same */
+    cluster_run(c, 3 * CLUSTER_TTL);
+    assert_int_equal(counters(c, 1)->lost, 1);
+    end(c);
+    (void)state;
+}
+
 static void a_message_with_an_older_epoch_is_dropped(void **state)
 {
     cluster *c = begin(2, false);
@@ -443,6 +466,7 @@ int main(void)
         cmocka_unit_test(what_is_sent_to_a_killed_relay_is_peer_not_found_at_once),
         cmocka_unit_test(without_redis_local_nodes_go_on_and_others_are_busy),
         cmocka_unit_test(a_relay_that_was_stopped_cannot_answer_for_a_node_that_moved),
+        cmocka_unit_test(a_relay_that_stood_still_still_knows_the_nodes_of_others),
         cmocka_unit_test(a_message_with_an_older_epoch_is_dropped),
         cmocka_unit_test(a_slow_reader_at_another_relay_stops_its_sender),
         cmocka_unit_test(a_carrier_that_does_not_keep_up_stops_the_senders),
