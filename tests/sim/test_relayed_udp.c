@@ -290,17 +290,17 @@ int main(void)
     if (tl_crypto_init())
         return 1;
 #define S(name, count) each_seed(#name, count, name)
-    S(an_answer_goes_by_udp_within_a_second, 100);
-    S(udp_that_is_blocked_in_mid_answer_is_an_outage_of_a_second, 200);
-    S(where_udp_never_passes_packets_go_by_the_websocket, 100);
-    S(a_nat_that_reboots_is_told_to_the_relay, 200);
-    S(a_relay_that_restarts_gives_new_tokens, 100);
-    S(packets_that_are_lost_cost_no_byte, 200);
-    S(a_relay_whose_udp_dies_and_comes_back_is_used_again, 100);
-    S(a_direct_way_is_taken_and_udp_carries_on_when_it_dies, 100);
-    S(an_old_node_is_sent_texts, 20);
-    S(without_a_udp_port_at_the_relay_packets_go_by_the_websocket, 20);
-    S(what_pretends_to_be_from_the_relay_harms_nothing, 50);
-    S(an_idle_connection_by_udp_wakes_seldom, 10);
+    S(an_answer_goes_by_udp_within_a_second, 30);
+    S(udp_that_is_blocked_in_mid_answer_is_an_outage_of_a_second, 60);
+    S(where_udp_never_passes_packets_go_by_the_websocket, 30);
+    S(a_nat_that_reboots_is_told_to_the_relay, 60);
+    S(a_relay_that_restarts_gives_new_tokens, 30);
+    S(packets_that_are_lost_cost_no_byte, 60);
+    S(a_relay_whose_udp_dies_and_comes_back_is_used_again, 30);
+    S(a_direct_way_is_taken_and_udp_carries_on_when_it_dies, 30);
+    S(an_old_node_is_sent_texts, 10);
+    S(without_a_udp_port_at_the_relay_packets_go_by_the_websocket, 10);
+    S(what_pretends_to_be_from_the_relay_harms_nothing, 20);
+    S(an_idle_connection_by_udp_wakes_seldom, 5);
     return sim_result();
 }
