@@ -163,6 +163,9 @@ class Link:
         kind, payload = next(iter(json.loads(raw).items()))
         if kind == "register" and from_node:
             self.node_id = payload["nodeID"]
+            # the ways below treat every datagram, so it has to come as a relayData text, as from older nodes
+            payload["features"] = [f for f in payload.get("features", []) if f != "relay-token"]
+            raw = json.dumps({kind: payload}).encode()
         self.hostile.keep(self, kind, payload, raw, from_node)
         way = self.hostile.way
         for out in (way.from_node if from_node else way.from_relay)(self, kind, payload, raw):

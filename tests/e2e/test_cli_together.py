@@ -20,7 +20,7 @@ class Together(unittest.TestCase):
     def setUp(self):
         self.dir = tempfile.mkdtemp(prefix="teale-two-")
         self.processes = []
-        relay = self.start([RELAY, "--listen", "127.0.0.1:0"])
+        relay = self.start([RELAY, "--listen", "127.0.0.1:0", "--drain-secs", "1"])
         self.relay = re.match(r"ready ws=([^,\s]+)", relay.stdout.readline())[1]
 
     def tearDown(self):

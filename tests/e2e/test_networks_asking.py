@@ -107,7 +107,7 @@ class Scope(Base):
                                (MODEL, {"X-Teale-PTN": LAB})):
             with self.subTest(model=model, headers=headers):
                 self.refused(ask(s.outsider, model=model, headers=headers), 403, "forbidden")
-        self.refused(ask(s.outsider, model=SCOPED), 404, "model_not_found")  # no network it knows: part of the name
+        self.refused(ask(s.outsider, model=SCOPED), 403, "forbidden")  # nobody lists a model of that whole name
 
 
 class Isolation(Base):

@@ -139,7 +139,7 @@ class Own(Case):
 
     def test_a_certificate_that_no_node_accepts_is_told_at_the_start(self):
         old, early = self.certificate("127.0.0.1", age=9 * DAY), self.certificate("127.0.0.1", age=-9 * DAY)
-        self.assertRegex(self.warnings(cert=old)[0], r"no node can connect with the certificate .*: it expired on 20")
+        self.assertRegex(self.warnings(cert=old)[0], r'event=certificate_unusable file=.* why="it expired on 20')
         self.assertRegex(self.warnings(cert=early)[0], r"it is not valid before 20")
         self.assertEqual(self.warnings(cert=self.certificate("127.0.0.1")), [])
 
@@ -148,8 +148,8 @@ class Own(Case):
         self.assertEqual(self.warnings("--name", "relay.example.org:8443", cert=cert), [])
         told = self.warnings("--name", "relay.example.org", "--name", "relay.example.net", cert=cert)
         self.assertEqual(len(told), 1, told)
-        self.assertRegex(told[0], r"nodes that dial relay\.example\.net refuse the certificate .*: "
-                                  r"it is for relay\.example\.org, 127\.0\.0\.1, not for relay\.example\.net")
+        self.assertRegex(told[0], r'event=certificate_not_for_name name=relay\.example\.net file=.* why="'
+                                  r'it is for relay\.example\.org, 127\.0\.0\.1, not for relay\.example\.net')
 
     def test_a_certificate_that_is_renewed_too_late_is_told_at_sighup(self):
         good, old = self.certificate("127.0.0.1"), self.certificate("127.0.0.1", age=9 * DAY)
@@ -157,7 +157,7 @@ class Own(Case):
         for this, to in ((old[0], good[0]), (old[1], good[1])):
             os.replace(this, to)
         relay.kill(1)
-        relay.wait_line(r"no node can connect with the certificate .*: it expired on 20")
+        relay.wait_line(r'event=certificate_unusable file=.* why="it expired on 20')
 
 
 if __name__ == "__main__":

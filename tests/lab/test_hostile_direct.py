@@ -65,9 +65,14 @@ class Friend:
             self.direct = done.returncode == 0
             self.why = self.node.command("why", gpu.id).stdout
             self.last = self.ask(gpu)
-            self.path = next(p["path"] for p in self.node.json("peers")["peers"] if p["node_id"] == gpu.id)
+            if self.direct:  # a busy machine may put the connection back on the relay for a moment
+                self.node.wait("a direct path", lambda: self.path_to(gpu) == "direct", 10)
+            self.path = self.path_to(gpu)
         except Exception as e:
             self.error = e
+
+    def path_to(self, gpu):
+        return next(p["path"] for p in self.node.json("peers")["peers"] if p["node_id"] == gpu.id)
 
     def ask(self, gpu):
         words = f"every word for {self.name} arrives"
