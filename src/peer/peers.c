@@ -364,19 +364,30 @@ static void tidy_contacts(tl_peers *p)
         tl_contact_tidy(c);
 }
 
+static bool handle_events(tl_peers *p)
+{
+    tl_quic_event ev;
+    bool any = false;
+    for (; tl_quic_next_event(p->quic, &ev); any = true)
+        on_event(p, &ev);
+    return any;
+}
+
+/* Sending brings events too: that the peer gave up a stream shows when the stream is looked at to be
+ * written. They are handled in the same run, for the next may be a round trip away. */
 void tl_peers_run(tl_peers *p)
 {
     if (p->in_run)
         return;
     p->in_run = true;
-    tl_quic_event ev;
     do_what_is_noted(p);
     look_after_contacts(p);
-    while (tl_quic_next_event(p->quic, &ev))
-        on_event(p, &ev);
-    look_after_contacts(p);
-    do_what_is_noted(p);
-    tl_traffic_send(p);
+    (void)handle_events(p);
+    do {
+        look_after_contacts(p);
+        do_what_is_noted(p);
+        tl_traffic_send(p);
+    } while (handle_events(p));
     tidy_contacts(p);
     tl_paths_sweep(p);
     p->in_run = false;
