@@ -59,7 +59,7 @@ class _Scene:
     def moves(self):
         text = self.asker.node.curl("/../metrics").stdout
         kinds = re.findall(r"(?m)^teale_path_moves_total\{.*\} (\d+)", text)
-        assert len(kinds) == 3, text
+        assert len(kinds) == 4, text
         return sum(map(int, kinds))
 
     def fail(self, what):
