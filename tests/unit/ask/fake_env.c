@@ -7,8 +7,7 @@ static tl_time now(void *user)
 
 static tl_unix wall(void *user)
 {
-    (void)user;
-    return 1700000000;
+    return FAKE_ENV_WALL + ((fake_env *)user)->later;
 }
 
 static void wake(void *user)

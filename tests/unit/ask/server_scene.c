@@ -37,8 +37,8 @@ static tl_progress progress(const tl_exchange *x)
     return ((const job *)x)->progress;
 }
 
-static tl_err ask_backend(void *user, const tl_ask *ask, const tl_exchange_sink *sink,
-                          void *sink_user, tl_exchange **ret_exchange)
+static tl_err ask_model_server(void *user, const tl_ask *ask, const tl_exchange_sink *sink,
+                               void *sink_user, tl_exchange **ret_exchange)
 {
     server_scene *s = user;
     tl_err e = s->ask_err;
@@ -52,6 +52,14 @@ static tl_err ask_backend(void *user, const tl_ask *ask, const tl_exchange_sink 
     j->ask.body = tl_slice_of(NULL, 0);
     *ret_exchange = &j->exchange;
     return TL_OK;
+}
+
+static tl_err ask_backend(void *user, const tl_ask *ask, const tl_exchange_sink *sink,
+                          void *sink_user, tl_exchange **ret_exchange)
+{
+    server_scene *s = user;
+    return s->slots ? tl_slots_ask(s->slots, ask, sink, sink_user, ret_exchange)
+                    : ask_model_server(s, ask, sink, sink_user, ret_exchange);
 }
 
 static void on_done(void *user, const tl_ask *ask, tl_fail fail, const tl_answer_end *end)
@@ -127,6 +135,12 @@ void server_scene_join(server_scene *s, tl_role ours)
     s->access.env = &s->clock;
 }
 
+void server_scene_queue(server_scene *s, unsigned slots)
+{
+    tl_slots_config config = {slots, 8, TL_NEVER};
+    assert_int_equal(tl_slots_new(&s->clock, &config, ask_model_server, s, &s->slots), TL_OK);
+}
+
 void server_scene_forget(server_scene *s)
 {
     for (size_t i = 0; i < s->n_jobs; i++) {
@@ -143,6 +157,7 @@ void server_scene_forget(server_scene *s)
 void server_scene_clear(server_scene *s)
 {
     tl_server_free(s->server);
+    tl_slots_free(s->slots);
     server_scene_forget(s);
     members_clear(&s->members);
 }

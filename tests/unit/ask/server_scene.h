@@ -4,6 +4,7 @@
 #define TESTS_UNIT_ASK_SERVER_SCENE_H
 
 #include "ask/server.h"
+#include "ask/slots.h"
 #include "fake_env.h"
 #include "fake_stream.h"
 #include "members.h"
@@ -40,6 +41,7 @@ typedef struct {
     members members; /* after server_scene_join */
     tl_access access;
     tl_server *server;
+    tl_slots *slots; /* after server_scene_queue */
     job jobs[160];
     size_t n_jobs;
     tl_err ask_err;         /* of the next question */
@@ -58,6 +60,8 @@ void server_scene_clear(server_scene *s);
 
 /* The node has this role in a network, s->members. */
 void server_scene_join(server_scene *s, tl_role ours);
+/* Questions wait for one of so many slots from now on. */
+void server_scene_queue(server_scene *s, unsigned slots);
 /* PEER opens a stream. */
 tl_quic_stream *server_scene_open(server_scene *s);
 /* The same, and says REQUEST and the body; `whole`: and its end. */

@@ -205,6 +205,41 @@ static void an_answer_to_a_revoked_node_ends_and_no_other_does(void **state)
     server_scene_clear(&s);
 }
 
+/* The slot of the answer that ends is not for the questions that end with it. */
+static void no_slot_is_given_to_what_waits_when_its_certificate_ends(void **state)
+{
+    (void)state;
+    for (int revoked = 0; revoked < 2; revoked++) {
+        server_scene s;
+        join(&s, true);
+        server_scene_queue(&s, 1);
+        tl_node_id gone = s.members.authority.id;
+        members_add(&s.members, &gone, TL_ROLE_CONSUMER,
+                    revoked ? TL_PTN_NO_END : FAKE_ENV_WALL + 9);
+        tl_quic_stream *streams[2];
+        for (int i = 0; i < 2; i++)
+            streams[i] = ask_for(&s, &gone, &s.members.lab->id);
+        (void)ask_for(&s, &peer_id, &s.members.lab->id);
+        s.env.later = 9; /* its last second */
+        tl_server_on_book(s.server);
+        tl_slots_run(s.slots);
+        assert_int_equal(s.n_jobs, 1);
+        assert_false(s.jobs[0].cancelled);
+        s.env.later = 10;
+        if (revoked)
+            members_revoke(&s.members, &gone);
+        tl_server_on_book(s.server);
+        assert_true(s.jobs[0].cancelled);
+        assert_int_equal(s.n_jobs, 1); /* nobody has the slot before all are judged */
+        tl_slots_run(s.slots);
+        assert_int_equal(s.n_jobs, 2);
+        assert_true(tl_node_id_eq(&s.jobs[1].ask.requester, &peer_id));
+        for (int i = 0; i < 2; i++)
+            server_scene_check_error(streams[i], "forbidden", "");
+        server_scene_clear(&s);
+    }
+}
+
 static void what_a_revoked_node_has_not_read_yet_is_not_sent(void **state)
 {
     (void)state;
@@ -258,6 +293,7 @@ int main(void)
         cmocka_unit_test(what_comes_behind_a_request_that_waits_is_read_later_and_all_of_it),
         cmocka_unit_test(a_request_that_waits_may_be_given_up),
         cmocka_unit_test(an_answer_to_a_revoked_node_ends_and_no_other_does),
+        cmocka_unit_test(no_slot_is_given_to_what_waits_when_its_certificate_ends),
         cmocka_unit_test(what_a_revoked_node_has_not_read_yet_is_not_sent),
         cmocka_unit_test(a_request_whose_body_still_comes_is_refused_with_its_certificate),
     };
