@@ -16,7 +16,6 @@ static bool knows(void *user, const tl_node_id *id)
 {
     return tl_peers_knows(user, id);
 }
-
 /* All ways of one peer are one group. Whoever holds many keys still has one session for each peer
  * that the relay names. */
 static uint64_t group_of(void *user, tl_path_id id)
@@ -366,15 +365,13 @@ static void tidy_contacts(tl_peers *p)
 
 static bool handle_events(tl_peers *p)
 {
-    tl_quic_event ev;
     bool any = false;
-    for (; tl_quic_next_event(p->quic, &ev); any = true)
+    for (tl_quic_event ev; tl_quic_next_event(p->quic, &ev); any = true)
         on_event(p, &ev);
     return any;
 }
 
-/* Sending brings events too: that the peer gave up a stream shows when the stream is looked at to be
- * written. They are handled in the same run, for the next may be a round trip away. */
+/* Sending brings events too (the peer gave up a stream); the next run may be a round trip away. */
 void tl_peers_run(tl_peers *p)
 {
     if (p->in_run)
@@ -433,8 +430,7 @@ static tl_time conn_on_timer(tl_peer_conn *conn, tl_time now)
         tl_idle_judge(conn, now);
     look_for_life(conn, now);
     tl_time due = tl_time_min(tl_time_min(conn->heartbeat_at, conn->retire_at), conn->judge_at);
-    due = tl_time_min(due, tl_watch_expiry(&conn->watch));
-    due = tl_time_min(due, tl_ways_on_timer(conn, now));
+    due = tl_time_min(due, tl_time_min(tl_watch_expiry(&conn->watch), tl_ways_on_timer(conn, now)));
     due = tl_time_min(due, tl_quiet_on_timer(conn, now));
     return tl_time_min(due, tl_outage_on_timer(conn, now));
 }
