@@ -295,7 +295,7 @@ void tl_relayd_server_on_datagram(tl_relayd_server *s, const tl_burst_way *way, 
                                   size_t n)
 {
     tl_relay_on_datagrams(s->relay, way, bytes, n, n, tl_loop_now(s->loop));
-    tl_relayd_server_pump(s); /* what the relay sends of it are these bytes, which the caller frees */
+    tl_relayd_server_pump(s); /* the relay sends these very bytes, which the caller frees */
 }
 
 void tl_relayd_server_pump(tl_relayd_server *s)

@@ -12,7 +12,7 @@ from proxyscene import Program, free_port
 from scenery import Scenery, chat, wait_for, words_of
 
 TEALE, RELAY, PARROT = map(os.path.abspath, sys.argv[1:4])
-PAGE = pathlib.Path(__file__).resolve().parent.parent.parent / "docs" / "relay.md"
+PAGE = pathlib.Path(__file__).resolve().parent.parent.parent / "docs/relay.md"
 
 
 def example(language):

@@ -101,7 +101,7 @@ class Log(unittest.TestCase):
 
     @staticmethod
     def documented():
-        rows = re.findall(r"^\| `event=([a-z_]+)` \| (\w+) \|([^|]*)\|", text("docs", "relay.md"), re.M)
+        rows = re.findall(r"^\| `event=([a-z_]+)` \| (\w+) \|([^|]*)\|", text("docs/relay.md"), re.M)
         events = {}
         for name, level, keys in rows:
             events.setdefault(name, set()).add((level, tuple(re.findall(r"`([a-z_]+)`", keys))))
