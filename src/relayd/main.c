@@ -111,6 +111,12 @@ static int run(const tl_relayd_options *options)
     else
         tl_log(TL_LOG_INFO, "event=stopped");
     tl_relayd_loops_free(loops);
+    sigset_t
+        late; /* a second SIGTERM, when nobody watches for it any more: it would be a failed end */
+    sigemptyset(&late);
+    sigaddset(&late, SIGTERM);
+    sigaddset(&late, SIGINT);
+    sigprocmask(SIG_BLOCK, &late, NULL);
     for (size_t i = 0; i < SIGNALS; i++)
         tl_sigwatch_free(signals[i]);
     tl_loop_free(loop);
