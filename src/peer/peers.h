@@ -113,7 +113,7 @@ void tl_peers_on_relay_leaving(tl_peers *p, size_t relay);
 void tl_peers_on_ended(tl_peers *p, tl_path_id path, const char *why);
 void tl_peers_on_datagram(tl_peers *p, tl_path_id path, uint8_t *data, size_t n);
 void tl_peers_on_offer(tl_peers *p, tl_path_id path, const tl_relay_offer *offer);
-/* The relay will end this session soon. */
+/* The relay will end that relay session soon. */
 void tl_peers_on_warning(tl_peers *p, tl_path_id path);
 void tl_peers_on_payload(tl_peers *p, uint8_t *data, size_t n);
 /* tl_direct's event: the ways to a peer changed. */
@@ -210,7 +210,7 @@ void tl_peers_close_all(tl_peers *p, const char *reason);
 /* What became of the UDP relay way of a relay session. In udp_ways.c one function assigns it:
  *
  *   NONE --the relay offers a token, and names its UDP port--> RESTING
- *   RESTING --a connection has this session--> WAITING
+ *   RESTING --a connection has the relay session--> WAITING
  *   WAITING --UDP passes to the relay--> PROVING   (it sees us where it bound us, or never bound us)
  *   WAITING --UDP passes, and the relay sees another address than it bound--> MOVING
  *   MOVING --it has bound the new address--> PROVING; --no answer--> WAITING

@@ -46,7 +46,7 @@ bool tl_relays_best(const tl_relays *r, const tl_node_id *peer, size_t *ret_i);
  * peer is at (`peer` NULL: that is not known)? */
 bool tl_relays_has_other(const tl_relays *r, const tl_node_id *peer, tl_path_id path);
 
-/* As the functions of a link. `but`: not at the relay of this session; 0: at any. */
+/* As the functions of a link. `but`: not at the relay of that path; 0: at any. */
 TL_CHECK tl_err tl_relays_open(tl_relays *r, const tl_node_id *peer, tl_path_id path,
                                tl_path_id but);
 /* With a datagram that rides in relayOpen: at most TL_RELAY_FIRST_MAX bytes. */

@@ -123,7 +123,7 @@ bool tl_traffic_is_held(void *user, tl_path_id id)
 }
 
 /* May a datagram of the session go as a packet with the token? The receiver must know its connection
- * ID, which it does when it has sent over this session; and where our UDP is bound, the packet would
+ * ID, which it does when it has sent over the relay session; and where our UDP is bound, the packet would
  * make the relay send to the WebSocket. */
 static bool goes_as_packet(const tl_peers *p, const tl_path *session, const uint8_t *datagram)
 {

@@ -41,7 +41,7 @@ typedef enum {
     TL_CONTROL_RELAY_PATH,       /* relay to that address: is this side there? */
     TL_CONTROL_RELAY_PATH_REPLY, /* from that address */
     TL_CONTROL_RELAY_MIGRATED,   /* relay to that address: done */
-    TL_CONTROL_RELAY_WARNING,    /* relay to either side: this session ends soon */
+    TL_CONTROL_RELAY_WARNING,    /* relay to either side: their relay session ends soon */
     TL_CONTROL_ATTACH,           /* node to introducer: here I am */
     TL_CONTROL_ATTACHED,         /* introducer to node: from here I see you */
     TL_CONTROL_TYPES,

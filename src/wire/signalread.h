@@ -63,7 +63,7 @@ typedef struct {
     const char *code_text, *message, *about, *session;
 } tl_signal_error;
 
-/* Datagrams of this session may go as `token || datagram`. */
+/* Datagrams of the relay session may go as `token || datagram`. */
 typedef struct {
     const char *session;             /* 1 to 64 of [A-Za-z0-9-] */
     uint8_t token[16];               /* the receiver's own */

@@ -204,7 +204,7 @@ static void a_message_cut_anywhere_is_no_json(void **state)
     }
 }
 
-/* {"TYPE":{IDS,"KEY":"xxx…"}} of `n` bytes in all. */
+/* {"TYPE":{IDS,"KEY":"yyy…"}} of `n` bytes in all. */
 static tl_err scan_sized(const char *type, const char *key, size_t n)
 {
     tl_buf b = {0};
@@ -213,7 +213,7 @@ static tl_err scan_sized(const char *type, const char *key, size_t n)
     uint8_t *room;
     size_t fill = n - b.len - 3;
     assert_int_equal(tl_buf_reserve(&b, fill, &room), TL_OK);
-    memset(room, 'x', fill);
+    memset(room, 'y', fill);
     tl_buf_added(&b, fill);
     assert_int_equal(tl_buf_append_str(&b, "\"}}"), TL_OK);
     assert_int_equal(b.len, n);
