@@ -1,7 +1,8 @@
 /* state.h - what the sources of peer/peers share. Never touches a socket or a clock, and nothing
  * else includes it.
  *
- *   peers.c     drives: QUIC's events, the tasks noted on connections, the timers
+ *   peers.c     makes the whole, takes what relays and direct tell, answers the owner
+ *   run.c       drives: QUIC's events, the tasks noted on connections, the timers
  *   dial.c      makes a connection
  *   ways.c      chooses the best way
  *   outage.c    finds a lost path again
