@@ -41,12 +41,13 @@ TL_CHECK tl_err tl_network_new(tl_loop *loop, tl_rand *rand, const tl_network_co
 void tl_network_stop(tl_network *w, void (*on_done)(void *user), void *user);
 void tl_network_free(tl_network *w);
 
-/* The relay's own STUN server, as registerAck told it; "" = none. It is asked only at an address
- * that a peer's candidate may have. If the relay is `local` (its URL says that it is on this
- * machine), it is asked at any address. */
-void tl_network_set_relay_stun(tl_network *w, const char *hostport, bool local);
+/* The UDP port of one of our relays, as registerAck told it; "" = none. `place` 0 is the nearest relay's:
+ * it is a STUN server that is asked, too. The name at another place (below TL_RELAYS_MAX) is only looked
+ * up. Datagrams go only to an address that a peer's candidate may have. If that relay is `local` (its
+ * URL says that it is on this machine), they go to any address. */
+void tl_network_set_relay_udp(tl_network *w, size_t place, const char *hostport, bool local);
 
-/* The addresses behind a relay's HOST:PORT to which datagrams may go: those of tl_network_set_relay_stun,
+/* The addresses behind a relay's HOST:PORT to which datagrams may go: those of tl_network_set_relay_udp,
  * and an address that is written as such. 0: none is known (yet), or none may be asked, for the same
  * reason as there. */
 size_t tl_network_relay_addrs(const tl_network *w, const char *hostport, tl_addr ret_addrs[2]);

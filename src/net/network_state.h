@@ -6,6 +6,7 @@
 #include "io/portmap.h"
 #include "net/endpoint.h"
 #include "net/network.h"
+#include "peer/peer_table.h"
 
 /* What we would tell a peer about us, as it was at the last on_change. */
 typedef struct {
@@ -15,13 +16,14 @@ typedef struct {
     tl_candidate candidates[TL_CANDIDATES_MAX];
 } tl_told;
 
-#define NAMES_MAX (TL_STUN_SERVERS_MAX + 1) /* one more for the relay's */
+#define NAMES_MAX (TL_STUN_SERVERS_MAX + TL_RELAYS_MAX)
 
 typedef struct {
     tl_network *network;
     char text[TL_HOST_MAX + 6]; /* HOST:PORT as given */
     char host[TL_HOST_MAX];
     uint16_t port; /* 0: this entry is empty */
+    bool local;    /* a relay's on this machine: any address will do */
     tl_resolve *resolve;
     bool failed;   /* it was logged once */
     char why[160]; /* the last look-up failed for this; "" = it did not, or there was none */
@@ -57,8 +59,7 @@ struct tl_network {
     tl_time names_wait; /* time until the next try, while some name has no address */
     bool names_changed; /* an address changed since the last round */
     size_t n_names;
-    tl_stun_name names[NAMES_MAX]; /* the first entry is the relay's, or empty (port 0) */
-    bool relay_is_local;
+    tl_stun_name names[NAMES_MAX]; /* the first TL_RELAYS_MAX are our relays', or empty */
     tl_time suspected_at;
     tl_network_look *looks, *looks_now; /* looks that wait for the end of the round; looks that are
                                            being told of it */

@@ -1,9 +1,10 @@
-/* network_stun.c - looks up the names of the STUN servers, and carries behaviour's questions and
- * answers over the endpoint. */
+/* network_stun.c - looks up the names of the STUN servers and relays, and carries behaviour's
+ * questions and answers over the endpoint. */
 #include "net/network_state.h"
 
 #include "base/log.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #define NAMES_AGAIN   (10 * TL_MIN) /* look names up again: their addresses may change */
@@ -99,13 +100,18 @@ static void on_facts(void *user)
         tl_loop_defer(w->loop, &w->looks_done, finish_looks, w);
 }
 
-/* May this be the relay's? */
-static bool is_allowed(const tl_network *w, const tl_addr *relay)
+/* May this be the address of a relay, which is on this machine or not? */
+static bool is_allowed(const tl_network *w, const tl_addr *relay, bool local)
 {
     size_t n_own;
     const tl_interface *own = tl_netmon_interfaces(w->netmon, &n_own);
-    return w->relay_is_local ||
-           tl_candidate_allowed(relay, own, n_own, tl_endpoint_port(w->endpoint));
+    return local || tl_candidate_allowed(relay, own, n_own, tl_endpoint_port(w->endpoint));
+}
+
+/* Is it a STUN server of ours, or the nearest relay's? */
+static bool is_asked(const tl_network *w, const tl_stun_name *name)
+{
+    return name == w->names || name >= w->names + TL_RELAYS_MAX;
 }
 
 /* Gives behaviour the present sockets and addresses, and those servers whose names are known. Then
@@ -122,7 +128,8 @@ static void begin_round(void *user)
     /* the first address of every name comes before the second address of any */
     for (size_t k = 0; k < 2; k++)
         for (size_t i = 0; i < w->n_names && n < TL_STUN_SERVERS_MAX; i++)
-            if (k < w->names[i].n && (i > 0 || is_allowed(w, &w->names[i].addrs[k]))) {
+            if (k < w->names[i].n && is_asked(w, &w->names[i]) &&
+                (i > 0 || is_allowed(w, &w->names[i].addrs[k], w->names[i].local))) {
                 servers[n].addr = w->names[i].addrs[k];
                 snprintf(servers[n++].name, sizeof servers[n].name, "%s", w->names[i].text);
             }
@@ -173,7 +180,7 @@ static void on_resolved(void *user, const tl_addr *addrs, size_t n, const char *
     name->failed = n == 0;
     snprintf(name->why, sizeof name->why, "%s", n ? "" : why);
     /* known addresses are kept while no name server answers */
-    bool changed = n > 0 && take_addresses(name, addrs, n);
+    bool changed = n > 0 && take_addresses(name, addrs, n) && is_asked(w, name);
     w->names_changed |= changed;
     if (!is_resolving(w)) {
         plan_names(w);
@@ -220,34 +227,40 @@ static bool set_name(tl_network *w, tl_stun_name *name, const char *text)
     return false;
 }
 
-/* The relay's server has the first place: it is close to the relay that we use, and knows RFC
+/* The nearest relay's server has the first place: it is close to the relay that we use, and knows RFC
  * 5780. */
-void tl_network_set_relay_stun(tl_network *w, const char *hostport, bool local)
+void tl_network_set_relay_udp(tl_network *w, size_t place, const char *hostport, bool local)
 {
-    tl_stun_name *name = &w->names[0];
-    w->relay_is_local = local;
+    assert(place < TL_RELAYS_MAX);
+    tl_stun_name *name = &w->names[place];
+    name->local = local;
     if (!strcmp(name->text, hostport))
         return;
     tl_resolve_free(name->resolve);
     if (!*hostport || !set_name(w, name, hostport)) {
         *name = (tl_stun_name){.network = w};
-        plan_round(w, 0);
+        if (place == 0)
+            plan_round(w, 0);
         return;
     }
+    name->local = local; /* set_name begins anew */
     resolve_name(w, name);
 }
 
 size_t tl_network_relay_addrs(const tl_network *w, const char *hostport, tl_addr ret_addrs[2])
 {
-    const tl_stun_name *name = &w->names[0];
+    const tl_stun_name *name = NULL;
     tl_addr literal;
     size_t n = 0;
+    for (size_t i = 0; i < TL_RELAYS_MAX && !name; i++)
+        if (!strcmp(w->names[i].text, hostport))
+            name = &w->names[i];
     if (tl_addr_parse(tl_slice_str(hostport), &literal) == TL_OK) {
         ret_addrs[0] = tl_addr_normal(literal);
-        return literal.port && is_allowed(w, &ret_addrs[0]);
+        return literal.port && is_allowed(w, &ret_addrs[0], name && name->local);
     }
-    for (size_t i = 0; !strcmp(name->text, hostport) && i < name->n; i++)
-        if (is_allowed(w, &name->addrs[i]))
+    for (size_t i = 0; name && i < name->n; i++)
+        if (is_allowed(w, &name->addrs[i], name->local))
             ret_addrs[n++] = name->addrs[i];
     return n;
 }
@@ -264,8 +277,8 @@ tl_err tl_network_stun_start(tl_network *w, const tl_network_config *config)
     tl_err e = tl_behaviour_new(w->rand, &events, w, &w->behaviour);
     if (e)
         return e;
-    w->names[0].network = w;
-    w->n_names = 1;
+    for (; w->n_names < TL_RELAYS_MAX; w->n_names++)
+        w->names[w->n_names].network = w;
     for (size_t i = 0; i < config->n_stun_servers && w->n_names < NAMES_MAX; i++)
         w->n_names += set_name(w, &w->names[w->n_names], config->stun_servers[i]);
     w->round_wanted = true;
@@ -381,7 +394,7 @@ size_t tl_network_stun_unnamed(const tl_network *w, tl_stun_unnamed ret[TL_STUN_
     size_t n = 0;
     for (size_t i = 0; i < w->n_names; i++) {
         const tl_stun_name *name = &w->names[i];
-        if (name->port && name->n == 0)
+        if (name->port && name->n == 0 && is_asked(w, name))
             ret[n++] = (tl_stun_unnamed){name->text, name->why[0] ? name->why : NULL};
     }
     return n;

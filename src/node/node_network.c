@@ -124,16 +124,20 @@ void tl_node_signalled(tl_node *n, tl_signal_type type, const tl_node_id *from, 
     tl_node_wake(n);
 }
 
-/* Only a relay on this machine may name an address of this machine as its STUN server: any other
- * relay would do so to attack the machine. */
-void tl_node_set_relay_stun(tl_node *n)
+/* Only a relay on this machine may name an address of this machine as its UDP port: any other relay
+ * would do so to attack the machine. */
+void tl_node_set_relay_udp(tl_node *n)
 {
-    tl_wsurl url;
-    tl_why why;
-    bool local = !tl_wsurl_parse(tl_relay_pair_url(n->client), &url, &why) && url.loopback;
-    tl_network_set_relay_stun(
-        n->network, tl_relay_link_udp(tl_relays_link(n->relays, tl_relay_pair_main_at(n->client))),
-        local);
+    size_t nearest = tl_relay_pair_main_at(n->client);
+    for (size_t place = 0; place < TL_RELAYS_MAX; place++) {
+        size_t i = (nearest + place) % TL_RELAYS_MAX;
+        tl_wsurl url;
+        tl_why why;
+        bool local =
+            !tl_wsurl_parse(tl_relay_pair_url_of(n->client, i), &url, &why) && url.loopback;
+        tl_network_set_relay_udp(n->network, place, tl_relay_link_udp(tl_relays_link(n->relays, i)),
+                                 local);
+    }
 }
 
 /* --- what the network tells --- */
@@ -193,6 +197,6 @@ void tl_node_apply_network(tl_node *n)
         return;
     }
     if (tl_relays_is_registered(n->relays))
-        tl_node_set_relay_stun(n);
+        tl_node_set_relay_udp(n);
     tl_direct_set_enabled(n->direct, true);
 }

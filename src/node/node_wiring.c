@@ -131,7 +131,7 @@ static void link_registered(void *user)
     if (e)
         tl_log(TL_LOG_DEBUG, "relay: cannot ask who is there: %s", tl_err_name(e));
     if (n->network)
-        tl_node_set_relay_stun(n);
+        tl_node_set_relay_udp(n);
     tl_direct_on_registered(n->direct);
     tl_peers_on_registered(n->peers);
     tl_router_on_relay(n->router);

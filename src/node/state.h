@@ -180,7 +180,7 @@ TL_CHECK tl_err tl_node_wire_direct(tl_node *n);
  * it. */
 void tl_node_apply_network(tl_node *n);
 /* Takes the relay's STUN server from registerAck; n->network must exist. */
-void tl_node_set_relay_stun(tl_node *n);
+void tl_node_set_relay_udp(tl_node *n);
 /* What peers asks of the UDP port; their user is the node. */
 extern const tl_peers_udp tl_node_udp;
 /* Handles the events of direct. */

@@ -301,16 +301,54 @@ static void the_relays_server_is_asked_as_soon_as_it_is_known(void **state)
     look(&s);
     assert_int_equal(tl_network_facts(s.network)->asked, 0);
     assert_false(tl_network_facts(s.network)->udp_blocked);
-    tl_network_set_relay_stun(s.network, s.servers[0].name, true);
-    tl_network_set_relay_stun(s.network, s.servers[0].name, true);
+    tl_network_set_relay_udp(s.network, 0, s.servers[0].name, true);
+    tl_network_set_relay_udp(s.network, 0, s.servers[0].name, true);
     run_until_changes(&s, 1, 0);
     assert_int_equal(tl_network_facts(s.network)->mapping, TL_MAPPING_NONE);
-    tl_network_set_relay_stun(s.network, "", true);
+    tl_network_set_relay_udp(s.network, 0, "", true);
     run_until_changes(&s, 2, 0);
     assert_int_equal(tl_network_facts(s.network)->mapping, TL_MAPPING_UNKNOWN);
-    tl_network_set_relay_stun(s.network, "not a server", true); /* logged, no more */
+    tl_network_set_relay_udp(s.network, 0, "not a server", true); /* logged, no more */
     look(&s);
     assert_int_equal(tl_network_facts(s.network)->asked, 0);
+    teardown(&s);
+}
+
+static void the_second_relays_name_is_looked_up_and_not_asked(void **state)
+{
+    (void)state;
+    scene s;
+    tl_addr addrs[2];
+    setup(&s, 1);
+    start(&s, 0, NULL);
+    tl_network_set_relay_udp(s.network, 0, s.servers[0].name, true);
+    tl_network_set_relay_udp(s.network, 1, "localhost:4242", true);
+    look(&s);
+    assert_int_equal(tl_network_facts(s.network)->asked, 1);
+    assert_true(tl_network_relay_addrs(s.network, "localhost:4242", addrs) > 0);
+    assert_int_equal(addrs[0].port, 4242);
+    assert_int_equal(tl_network_relay_addrs(s.network, "localhost:4243", addrs), 0);
+    teardown(&s);
+}
+
+/* The first relay is on this machine, the second is not. */
+static void a_relay_elsewhere_does_not_lead_us_to_our_own_addresses(void **state)
+{
+    (void)state;
+    scene s;
+    tl_addr addrs[2];
+    setup(&s, 1);
+    start(&s, 0, NULL);
+    tl_network_set_relay_udp(s.network, 0, s.servers[0].name, true);
+    tl_network_set_relay_udp(s.network, 1, "127.0.0.9:4242", false);
+    assert_int_equal(tl_network_relay_addrs(s.network, s.servers[0].name, addrs), 1);
+    assert_int_equal(tl_network_relay_addrs(s.network, "127.0.0.9:4242", addrs), 0);
+    assert_int_equal(tl_network_relay_addrs(s.network, "127.0.0.8:4242", addrs), 0);
+    tl_network_set_relay_udp(s.network, 1, "127.0.0.9:4242", true);
+    assert_int_equal(tl_network_relay_addrs(s.network, "127.0.0.9:4242", addrs), 1);
+    tl_network_set_relay_udp(s.network, 1, "localhost:4242", false);
+    look(&s);
+    assert_int_equal(tl_network_relay_addrs(s.network, "localhost:4242", addrs), 0);
     teardown(&s);
 }
 
@@ -371,6 +409,8 @@ int main(void)
         cmocka_unit_test(a_look_asks_every_server_anew_and_ends_once),
         cmocka_unit_test(a_suspicion_finds_that_the_public_address_moved),
         cmocka_unit_test(the_relays_server_is_asked_as_soon_as_it_is_known),
+        cmocka_unit_test(the_second_relays_name_is_looked_up_and_not_asked),
+        cmocka_unit_test(a_relay_elsewhere_does_not_lead_us_to_our_own_addresses),
         cmocka_unit_test(names_that_mean_nothing_stop_nobody),
         cmocka_unit_test(a_name_without_an_address_is_told_with_its_cause),
         cmocka_unit_test(stopping_is_told_once),
