@@ -10,6 +10,11 @@ const tl_tokens_counters *tl_relay_datagrams_of(const tl_relay *r)
     return tl_tokens_counters_of(r->tokens);
 }
 
+void tl_relay_lost_datagram(tl_relay *r)
+{
+    tl_tokens_lost(r->tokens);
+}
+
 /* --- offers --- */
 
 static void offer(tl_relay *r, tl_relay_session *s, int side)

@@ -128,6 +128,8 @@ static inline bool tl_relay_takes(uint8_t first)
 {
     return tl_token_is_first(first) || first == TL_CONTROL_FIRST_BYTE;
 }
+/* A datagram for another loop could not be handed to it: it counts as dropped (`slow`). */
+void tl_relay_lost_datagram(tl_relay *r);
 /* Datagrams of `segment` bytes came from way->remote to our address way->local, back to back; only
  * the last may be shorter. The bytes before the payload of each may be overwritten. */
 void tl_relay_on_datagrams(tl_relay *r, const tl_burst_way *way, uint8_t *bytes, size_t n,

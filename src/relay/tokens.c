@@ -269,5 +269,10 @@ void tl_tokens_was_dropped(tl_relay_tokens *t, tl_tokens_carrier from, tl_tokens
 {
     t->counters.packets[from][to]--;
     t->counters.bytes[from][to] -= n;
+    tl_tokens_lost(t);
+}
+
+void tl_tokens_lost(tl_relay_tokens *t)
+{
     (void)drop(t, TL_TOKENS_DROP_SLOW);
 }

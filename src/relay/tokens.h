@@ -133,6 +133,9 @@ tl_tokens_verdict tl_tokens_on_payload(tl_relay_tokens *t, tl_tokens_side *from,
 void tl_tokens_was_dropped(tl_relay_tokens *t, tl_tokens_carrier from, tl_tokens_carrier to,
                            size_t n);
 
+/* A packet was dropped before anybody looked at its token: where it belongs there was no room. */
+void tl_tokens_lost(tl_relay_tokens *t);
+
 /* A datagram that the relay itself sends. */
 typedef struct {
     tl_burst_way way;

@@ -135,18 +135,20 @@ static void take_datagram(void *arg)
 {
     relayd_datagram *d = arg;
     tl_relayd_server_on_datagram(d->server, &d->way, d->bytes, d->n);
-    free(d);
 }
 
-void tl_relayd_loops_pass(tl_relayd_loops *l, size_t to, const tl_burst_way *way, tl_slice bytes)
+bool tl_relayd_loops_pass(tl_relayd_loops *l, size_t to, const tl_burst_way *way, tl_slice bytes)
 {
     relayd_datagram *d = malloc(sizeof *d + bytes.n);
     if (!d)
-        return;
+        return false;
     *d = (relayd_datagram){.server = l->seats[to].server, .way = *way, .n = bytes.n};
     memcpy(d->bytes, bytes.p, bytes.n);
-    if (tl_mailbox_call(l->seats[to].box, take_datagram, free, d))
+    if (tl_mailbox_lend(l->seats[to].box, take_datagram, free, d, sizeof *d + bytes.n)) {
         free(d);
+        return false;
+    }
+    return true;
 }
 
 /* --- what all of them are told --- */

@@ -36,7 +36,7 @@ size_t tl_relayd_loops_waiting(const tl_relayd_loops *l);
 /* As tl_relayd_hub.ask_all. */
 bool tl_relayd_loops_ask(tl_relayd_loops *l, size_t from, tl_relayd_conn *c, tl_slice request,
                          bool with_peers);
-/* A datagram that came to one loop, and is for another (relayd/udp). */
-void tl_relayd_loops_pass(tl_relayd_loops *l, size_t to, const tl_burst_way *way, tl_slice bytes);
+/* A datagram that came to one loop, and is for another (relayd/udp). False: there was no room. */
+bool tl_relayd_loops_pass(tl_relayd_loops *l, size_t to, const tl_burst_way *way, tl_slice bytes);
 
 #endif

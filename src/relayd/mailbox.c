@@ -13,7 +13,8 @@ typedef struct letter {
     void (*fn)(void *arg); /* NULL: bytes follow */
     void (*drop)(void *arg);
     void *arg;
-    size_t n;
+    bool is_lent;
+    size_t n; /* of the letter, or lent */
     uint8_t bytes[];
 } letter;
 
@@ -23,7 +24,7 @@ struct tl_mailbox {
     void (*on_read)(void *user);
     void *user;
     letter *mine; /* taken out, and not handed out yet; of the loop alone */
-    atomic_size_t bytes;
+    atomic_size_t bytes, lent;
     pthread_mutex_t lock;
     letter *first, *last; /* under the lock */
     bool is_woken;        /* under the lock: the loop knows that something waits */
@@ -49,9 +50,26 @@ static bool has_more(tl_mailbox *b)
     return more;
 }
 
+static atomic_size_t *count_of(tl_mailbox *b, const letter *l)
+{
+    return l->is_lent ? &b->lent : &b->bytes;
+}
+
+static void free_all(letter *l)
+{
+    letter *next;
+    for (; l; l = next) {
+        next = l->next;
+        if (l->drop)
+            l->drop(l->arg);
+        free(l);
+    }
+}
+
 static void on_wake(void *user)
 {
     tl_mailbox *b = user;
+    letter *read = NULL;
     size_t n = 0;
     take_all(b);
     for (letter *l; (l = b->mine) && n < LETTERS_MAX; n++) {
@@ -60,10 +78,14 @@ static void on_wake(void *user)
             l->fn(l->arg);
         else
             b->on_letter(b->user, tl_slice_of(l->bytes, l->n));
-        atomic_fetch_sub_explicit(&b->bytes, l->n, memory_order_relaxed);
-        free(l);
+        atomic_fetch_sub_explicit(count_of(b, l), l->n, memory_order_relaxed);
+        if (!l->is_lent)
+            l->drop = NULL; /* what was called has it */
+        l->next = read;
+        read = l;
     }
     b->on_read(b->user);
+    free_all(read);
     if (has_more(b))
         tl_waker_wake(b->waker);
 }
@@ -87,23 +109,12 @@ tl_err tl_mailbox_new(tl_loop *loop, void (*on_letter)(void *user, tl_slice byte
     return TL_OK;
 }
 
-static void drop_all(letter *l)
-{
-    letter *next;
-    for (; l; l = next) {
-        next = l->next;
-        if (l->drop)
-            l->drop(l->arg);
-        free(l);
-    }
-}
-
 void tl_mailbox_free(tl_mailbox *b)
 {
     if (!b)
         return;
-    drop_all(b->mine);
-    drop_all(b->first);
+    free_all(b->mine);
+    free_all(b->first);
     tl_waker_free(b->waker);
     pthread_mutex_destroy(&b->lock);
     free(b);
@@ -112,7 +123,7 @@ void tl_mailbox_free(tl_mailbox *b)
 static void put(tl_mailbox *b, letter *l)
 {
     l->next = NULL;
-    atomic_fetch_add_explicit(&b->bytes, l->n, memory_order_relaxed);
+    atomic_fetch_add_explicit(count_of(b, l), l->n, memory_order_relaxed);
     pthread_mutex_lock(&b->lock);
     if (b->last)
         b->last->next = l;
@@ -144,6 +155,20 @@ tl_err tl_mailbox_call(tl_mailbox *b, void (*fn)(void *arg), void (*drop)(void *
     if (!l)
         return TL_ERR_NOMEM;
     *l = (letter){.fn = fn, .drop = drop, .arg = arg};
+    put(b, l);
+    return TL_OK;
+}
+
+tl_err tl_mailbox_lend(tl_mailbox *b, void (*fn)(void *arg), void (*release)(void *arg), void *arg,
+                       size_t n)
+{
+    if (n > TL_MAILBOX_LENT_MAX ||
+        atomic_load_explicit(&b->lent, memory_order_relaxed) > TL_MAILBOX_LENT_MAX - n)
+        return TL_ERR_BUSY;
+    letter *l = malloc(sizeof *l);
+    if (!l)
+        return TL_ERR_NOMEM;
+    *l = (letter){.fn = fn, .drop = release, .arg = arg, .is_lent = true, .n = n};
     put(b, l);
     return TL_OK;
 }

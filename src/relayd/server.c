@@ -283,7 +283,8 @@ static bool ask_all(void *user, tl_relayd_conn *c, tl_slice request, bool with_p
 static void pass(void *user, size_t loop, const tl_burst_way *way, tl_slice bytes)
 {
     tl_relayd_server *s = user;
-    tl_relayd_loops_pass(s->loops, loop, way, bytes);
+    if (!tl_relayd_loops_pass(s->loops, loop, way, bytes))
+        tl_relay_lost_datagram(s->relay);
 }
 
 void tl_relayd_server_on_near(tl_relayd_server *s, tl_slice bytes)
@@ -295,7 +296,6 @@ void tl_relayd_server_on_datagram(tl_relayd_server *s, const tl_burst_way *way, 
                                   size_t n)
 {
     tl_relay_on_datagrams(s->relay, way, bytes, n, n, tl_loop_now(s->loop));
-    tl_relayd_server_pump(s); /* the relay sends these very bytes, which the caller frees */
 }
 
 void tl_relayd_server_pump(tl_relayd_server *s)

@@ -32,7 +32,7 @@ void tl_relayd_server_free(tl_relayd_server *s);
 void tl_relayd_server_fix_ports(const tl_relayd_server *s, tl_relayd_options *options);
 /* Another loop says this. */
 void tl_relayd_server_on_near(tl_relayd_server *s, tl_slice bytes);
-/* A datagram for this loop came to another. */
+/* A datagram for this loop came to another. Borrowed until the next tl_relayd_server_pump. */
 void tl_relayd_server_on_datagram(tl_relayd_server *s, const tl_burst_way *way, uint8_t *bytes,
                                   size_t n);
 void tl_relayd_server_pump(tl_relayd_server *s);

@@ -118,8 +118,9 @@ class Together(Cluster):
             self.assertEqual(until(b, "relayOpen")["fromNodeID"], a.id)
             b.to(a, "relayReady", name)
             until(a, "relayReady")
-            exchange(a, b, name)
-            exchange(b, a, name)
+            for here, there in ((a, b), (b, a)):  # these nodes are told of others that join, at any time
+                here.to(there, "relayData", name, data="aGVsbG8=")
+                self.assertEqual(until(there, "relayData")["data"], "aGVsbG8=")
         self.assertGreaterEqual(relays[0].metric('teale_relay_cluster_forwarded_total{direction="out"}'), 4)
         self.assertGreaterEqual(relays[0].metric('teale_relay_cluster_forwarded_total{direction="in"}'), 4)
         self.assertEqual(relays[0].metric("teale_relay_redis_up"), 1)

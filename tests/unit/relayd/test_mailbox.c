@@ -17,6 +17,7 @@ typedef struct {
     tl_mailbox *box;
     uint32_t next[SENDERS]; /* the number that must come next of each */
     size_t letters, calls, reads, dropped;
+    size_t released_at; /* how many reads had been when the last release came */
     bool in_order;
 } scene;
 
@@ -113,11 +114,38 @@ static void what_is_in_the_box_at_its_end_is_dropped(void **state)
     assert_true(s.calls == 1 && s.dropped == 1);
 }
 
+static void release(void *arg)
+{
+    scene *s = arg;
+    s->dropped++;
+    s->released_at = s->reads;
+}
+
+static void what_is_lent_is_released_after_the_read_and_has_a_bound(void **state)
+{
+    (void)state;
+    scene s;
+    size_t third = TL_MAILBOX_LENT_MAX / 3;
+    begin(&s);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(tl_mailbox_lend(s.box, count_call, release, &s, third), TL_OK);
+    assert_int_equal(tl_mailbox_lend(s.box, count_call, release, &s, third), TL_ERR_BUSY);
+    assert_int_equal(tl_mailbox_bytes(s.box), 0); /* letters have their own count */
+    tl_loop_run(s.loop);
+    assert_true(s.calls == 3 && s.dropped == 3);
+    assert_true(s.reads > 0 && s.released_at == s.reads);
+    assert_int_equal(tl_mailbox_lend(s.box, count_call, release, &s, third), TL_OK);
+    assert_int_equal(tl_mailbox_lend(s.box, count_call, release, &s, SIZE_MAX), TL_ERR_BUSY);
+    end(&s);
+    assert_true(s.calls == 3 && s.dropped == 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(letters_of_many_threads_all_arrive_and_in_order),
         cmocka_unit_test(what_is_in_the_box_at_its_end_is_dropped),
+        cmocka_unit_test(what_is_lent_is_released_after_the_read_and_has_a_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
