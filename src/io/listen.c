@@ -1,3 +1,4 @@
+#include "io/bound.h"
 #include "io/stream.h"
 
 #include <errno.h>
@@ -94,24 +95,7 @@ static tl_err start(tl_loop *loop, int fd, int backlog,
 
 static tl_err bind_failed(const tl_addr *addr, int error, tl_why *why)
 {
-    char text[TL_ADDR_TEXT_MAX];
-    tl_addr_write(text, addr);
-    switch (error) {
-    case EADDRINUSE:
-        return tl_why_set(why, TL_ERR_EXISTS,
-                          "cannot listen on %s: another program uses that port; see which one with "
-                          "`ss -ltnp 'sport = :%u'`, or choose another (port 0 = any free one)",
-                          text, addr->port);
-    case EADDRNOTAVAIL:
-        return tl_why_set(why, TL_ERR_IO,
-                          "cannot listen on %s: this machine does not have that address", text);
-    case EACCES:
-        return tl_why_set(why, TL_ERR_IO,
-                          "cannot listen on %s: ports below 1024 need the capability "
-                          "CAP_NET_BIND_SERVICE; choose another or grant it",
-                          text);
-    default: return tl_why_set(why, TL_ERR_IO, "cannot listen on %s: %s", text, strerror(error));
-    }
+    return tl_bound_failed("listen on", "-ltnp", addr, error, why);
 }
 
 static tl_err listen_tcp(tl_loop *loop, const tl_addr *addr, int backlog, bool shared,

@@ -1,5 +1,7 @@
 #include "io/udp.h"
 
+#include "io/bound.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <linux/filter.h>
@@ -63,27 +65,7 @@ static tl_err set_options(int fd, const tl_addr *local, size_t buffer_bytes)
 
 static tl_err open_failed(const tl_addr *local, int error, tl_why *why)
 {
-    char text[TL_ADDR_TEXT_MAX];
-    tl_addr_write(text, local);
-    switch (error) {
-    case EADDRINUSE:
-        return tl_why_set(why, TL_ERR_EXISTS,
-                          "cannot use UDP %s: another program uses that port; see which one with "
-                          "`ss -lunp 'sport = :%u'`, or choose another",
-                          text, local->port);
-    case EADDRNOTAVAIL:
-        return tl_why_set(why, TL_ERR_IO,
-                          "cannot use UDP %s: this machine does not have that address", text);
-    case EACCES:
-        return tl_why_set(why, TL_ERR_IO,
-                          "cannot use UDP %s: ports below 1024 need the capability "
-                          "CAP_NET_BIND_SERVICE; choose another or grant it",
-                          text);
-    case EAFNOSUPPORT:
-        return tl_why_set(why, TL_ERR_IO, "cannot use UDP %s: this machine has no IPv%d", text,
-                          local->family == TL_ADDR_V6 ? 6 : 4);
-    default: return tl_why_set(why, TL_ERR_IO, "cannot use UDP %s: %s", text, strerror(error));
-    }
+    return tl_bound_failed("use UDP", "-lunp", local, error, why);
 }
 
 static tl_err bind_to(tl_udp *u, const tl_addr *local, tl_why *why)
