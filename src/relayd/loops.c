@@ -101,8 +101,9 @@ static void go_round(void *arg)
     }
     tl_relayd_server_see(l->seats[a->at].server, &a->view);
     a->at = (a->at + 1) % l->count;
-    if (tl_mailbox_call(l->seats[a->at].box, go_round, drop_ask, a))
-        drop_ask(a); /* its connection ends when nothing comes */
+    /* Out of memory: its connection ends when nothing comes. Until then the connection points to this
+     * question, and only its own loop may touch the connection: so nothing is freed. */
+    (void)!tl_mailbox_call(l->seats[a->at].box, go_round, drop_ask, a);
 }
 
 bool tl_relayd_loops_ask(tl_relayd_loops *l, size_t from, tl_relayd_conn *c, tl_slice request,

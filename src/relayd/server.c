@@ -548,11 +548,11 @@ void tl_relayd_server_free(tl_relayd_server *s)
     if (!s)
         return;
     stop_listening(s);
+    if (s->hub.buffer)
+        tl_relayd_hub_clear(&s->hub); /* its last words to full mailboxes set near_timer */
     tl_timer_stop(&s->farewell);
     tl_timer_stop(&s->drain);
     tl_timer_stop(&s->near_timer);
-    if (s->hub.buffer)
-        tl_relayd_hub_clear(&s->hub);
     tl_relayd_cluster_free(s->cluster);
     tl_relay_free(s->relay);
     tl_relayd_udp_free(s->udp);
