@@ -237,6 +237,7 @@ static bool refresh_part(tl_relayd_cluster *c, request *q)
     if (ask(q, n, argv))
         return true;
     c->refreshing--;
+    c->refresh_failed = true;
     return false;
 }
 
@@ -264,14 +265,12 @@ static void refresh(tl_relayd_cluster *c)
     if (c->refreshing)
         return; /* the server is slow: what it answers late counts from when it was asked */
     c->refresh_since = tl_loop_now(c->loop);
-    c->refresh_failed = false;
     tell_presence(c);
     do {
         request *q = new_request(c, TL_FED_REFRESH, TL_RELAYD_REFRESH_PART);
-        if (!q) {
-            c->refresh_failed = true;
+        c->refresh_failed = !q;
+        if (!q)
             return;
-        }
         for (q->n = 0; q->n < TL_RELAYD_REFRESH_PART; q->n++) {
             at = tl_fed_node_after(c->relay, at, &id, &epoch);
             if (!at)
