@@ -9,41 +9,6 @@
 /* A piece of this size is worth a system call more than a copy. */
 #define GATHER_BELOW (32u << 10)
 
-static const char *reason(int status)
-{
-    static const struct {
-        int status;
-        const char *text;
-    } table[] = {
-        {200, "OK"},
-        {202, "Accepted"},
-        {204, "No Content"},
-        {400, "Bad Request"},
-        {401, "Unauthorized"},
-        {402, "Payment Required"},
-        {403, "Forbidden"},
-        {404, "Not Found"},
-        {405, "Method Not Allowed"},
-        {408, "Request Timeout"},
-        {413, "Content Too Large"},
-        {415, "Unsupported Media Type"},
-        {417, "Expectation Failed"},
-        {422, "Unprocessable Content"},
-        {429, "Too Many Requests"},
-        {431, "Request Header Fields Too Large"},
-        {500, "Internal Server Error"},
-        {501, "Not Implemented"},
-        {502, "Bad Gateway"},
-        {503, "Service Unavailable"},
-        {504, "Gateway Timeout"},
-        {505, "HTTP Version Not Supported"},
-    };
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        if (table[i].status == status)
-            return table[i].text;
-    return status < 400 ? "OK" : "Error";
-}
-
 /* --- the queue --- */
 
 void tl_httpd_break(tl_httpd_req *r)
@@ -183,7 +148,7 @@ void tl_httpd_close_after(tl_httpd_req *r)
 static tl_err append_head(tl_httpd_req *r, int status, const char *type, const char *framing,
                           tl_buf *out)
 {
-    tl_err e = tl_buf_printf(out, "HTTP/1.1 %d %s\r\nDate: %s\r\n", status, reason(status),
+    tl_err e = tl_buf_printf(out, "HTTP/1.1 %d %s\r\nDate: %s\r\n", status, tl_http1_phrase(status),
                              tl_httpd_date(r->h));
     if (!e && type)
         e = append_header(out, "Content-Type", type);

@@ -5,25 +5,6 @@
 
 #include <sodium.h>
 
-static const char *phrase(int status)
-{
-    switch (status) {
-    case 200: return "OK";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 417: return "Expectation Failed";
-    case 426: return "Upgrade Required";
-    case 431: return "Request Header Fields Too Large";
-    case 501: return "Not Implemented";
-    case 503: return "Service Unavailable";
-    case 505: return "HTTP Version Not Supported";
-    default: return "Error";
-    }
-}
-
 /* Appends a response. `extra` holds further header lines, each with its CRLF. */
 static tl_err respond(tl_buf *out, int status, const char *extra, const char *type, tl_slice body)
 {
@@ -35,7 +16,7 @@ static tl_err respond(tl_buf *out, int status, const char *extra, const char *ty
                              "X-Content-Type-Options: nosniff\r\n"
                              "%s"
                              "Connection: close\r\n\r\n",
-                             status, phrase(status), type, body.n, extra);
+                             status, tl_http1_phrase(status), type, body.n, extra);
     return e ? e : tl_buf_append(out, body);
 }
 

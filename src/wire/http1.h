@@ -47,6 +47,8 @@ TL_CHECK tl_err tl_http1_response_parse(tl_slice bytes, size_t *scanned, tl_http
 tl_slice tl_http1_header_find(const tl_http1_head *head, const char *name, size_t *ret_count);
 /* True if a header of that name lists `token` (any case) between its commas. */
 bool tl_http1_header_lists(const tl_http1_head *head, const char *name, const char *token);
+/* What the status line says beside the number. */
+const char *tl_http1_phrase(int status);
 /* ASCII only. */
 bool tl_http1_equals_ignoring_case(tl_slice a, const char *b);
 

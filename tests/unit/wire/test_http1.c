@@ -480,6 +480,16 @@ static void an_upgrade_must_be_complete(void **state)
     }
 }
 
+static void each_status_has_its_phrase_and_others_have_one_by_class(void **state)
+{
+    (void)state;
+    assert_string_equal(tl_http1_phrase(200), "OK");
+    assert_string_equal(tl_http1_phrase(426), "Upgrade Required");
+    assert_string_equal(tl_http1_phrase(503), "Service Unavailable");
+    assert_string_equal(tl_http1_phrase(299), "OK");
+    assert_string_equal(tl_http1_phrase(499), "Error");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -500,6 +510,7 @@ int main(void)
         cmocka_unit_test(responses_are_read_too),
         cmocka_unit_test(a_websocket_handshake_agrees_with_itself),
         cmocka_unit_test(an_upgrade_must_be_complete),
+        cmocka_unit_test(each_status_has_its_phrase_and_others_have_one_by_class),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
