@@ -203,6 +203,16 @@ static tl_tokens_verdict drop(tl_relay_tokens *t, tl_tokens_drop why)
     return TL_TOKENS_DONE;
 }
 
+/* The side whose token the packet bears. NULL: it is dropped. */
+static tl_tokens_side *sender_of(tl_relay_tokens *t, tl_slice packet)
+{
+    bool is_short = packet.n < TL_TOKEN_SIZE;
+    tl_tokens_side *s = is_short ? NULL : tl_tokens_find(t, packet.p);
+    if (!s)
+        (void)drop(t, is_short ? TL_TOKENS_DROP_SHORT : TL_TOKENS_DROP_TOKEN);
+    return s;
+}
+
 /* The packet is its side's own: passes on what is behind the token. */
 static tl_tokens_verdict pass(tl_relay_tokens *t, tl_tokens_side *from, tl_tokens_carrier by,
                               size_t n, tl_time now, const tl_burst_way **ret_way,
@@ -229,11 +239,9 @@ tl_tokens_verdict tl_tokens_on_datagram(tl_relay_tokens *t, const tl_burst_way *
                                         tl_slice packet, tl_time now, const tl_burst_way **ret_way,
                                         tl_tokens_side **ret_to)
 {
-    if (packet.n < TL_TOKEN_SIZE)
-        return drop(t, TL_TOKENS_DROP_SHORT);
-    tl_tokens_side *from = tl_tokens_find(t, packet.p);
+    tl_tokens_side *from = sender_of(t, packet);
     if (!from)
-        return drop(t, TL_TOKENS_DROP_TOKEN);
+        return TL_TOKENS_DONE;
     bool is_bound = from->way.remote.family != TL_ADDR_NONE;
     if (is_bound ? !tl_addr_eq(&from->way.remote, &way->remote)
                  : !tl_reach_is_allowed(&way->remote, &way->local))
@@ -247,11 +255,9 @@ tl_tokens_verdict tl_tokens_on_message(tl_relay_tokens *t, const void *stream, t
                                        tl_time now, const tl_burst_way **ret_way,
                                        tl_tokens_side **ret_to)
 {
-    if (packet.n < TL_TOKEN_SIZE)
-        return drop(t, TL_TOKENS_DROP_SHORT);
-    tl_tokens_side *from = tl_tokens_find(t, packet.p);
+    tl_tokens_side *from = sender_of(t, packet);
     if (!from)
-        return drop(t, TL_TOKENS_DROP_TOKEN);
+        return TL_TOKENS_DONE;
     if (from->stream != stream)
         return drop(t, TL_TOKENS_DROP_SOURCE);
     return pass(t, from, TL_TOKENS_BY_STREAM, packet.n - TL_TOKEN_SIZE, now, ret_way, ret_to);

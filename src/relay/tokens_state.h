@@ -4,7 +4,7 @@
 
 #include "relay/tokens.h"
 
-/* A side that changes its address. tl_tokens_set_move alone assigns `state`:
+/* A side that changes its address. set_move (tokens_move.c) alone assigns `state`:
  *
  *   STILL --RelayMigrate--> ASKED --RelayPathReply--> STILL
  *                             |  \--RelayMigrate (a newer one)--> ASKED

@@ -15,7 +15,7 @@ tl_relayd_cluster_options tl_relayd_cluster_default(void)
     return (tl_relayd_cluster_options){.ttl_secs = TTL_DEFAULT};
 }
 
-static tl_err set_file(char **field, const char *text)
+tl_err tl_relayd_file_set(char **field, const char *text)
 {
     char *copy = strdup(text);
     if (!copy)
@@ -75,8 +75,8 @@ tl_err tl_relayd_cluster_set(tl_relayd_cluster_options *o, tl_relayd_cluster_set
 {
     switch (what) {
     case TL_RELAYD_CLUSTER_REDIS: o->on = true; return tl_redis_server_parse(text, &o->server, why);
-    case TL_RELAYD_CLUSTER_PASSWORD_FILE: return set_file(&o->password_file, text);
-    case TL_RELAYD_CLUSTER_CA_FILE: return set_file(&o->ca_file, text);
+    case TL_RELAYD_CLUSTER_PASSWORD_FILE: return tl_relayd_file_set(&o->password_file, text);
+    case TL_RELAYD_CLUSTER_CA_FILE: return tl_relayd_file_set(&o->ca_file, text);
     case TL_RELAYD_CLUSTER_SENTINEL: return set_sentinel(o, text, why);
     case TL_RELAYD_CLUSTER_MASTER: return set_master(o, text, why);
     case TL_RELAYD_CLUSTER_RELAY_ID: return set_id(o, text, why);

@@ -36,5 +36,7 @@ TL_CHECK tl_err tl_relayd_cluster_set(tl_relayd_cluster_options *o, tl_relayd_cl
 /* What can be told only when all settings are known. TL_ERR_INVALID with `why`. */
 TL_CHECK tl_err tl_relayd_cluster_finish(tl_relayd_cluster_options *o, tl_why *why);
 void tl_relayd_cluster_clear(tl_relayd_cluster_options *o);
+/* Puts a copy of `text` in the place of a file's name (relayd/options does it, too). TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_relayd_file_set(char **field, const char *text);
 
 #endif

@@ -203,16 +203,6 @@ static tl_err set_name(tl_relayd_options *o, const char *text, tl_why *why)
     return TL_OK;
 }
 
-static tl_err set_file(char **field, const char *text)
-{
-    char *copy = strdup(text);
-    if (!copy)
-        return TL_ERR_NOMEM;
-    free(*field);
-    *field = copy;
-    return TL_OK;
-}
-
 /* A number of bytes: 4194304, 4096K, 4M. */
 static tl_err set_bytes(const char *name, const char *text, unsigned long long min,
                         unsigned long long max, size_t *ret_n, tl_why *why)
@@ -280,10 +270,10 @@ static tl_err apply(tl_relayd_options *o, setting what, const char *text, tl_why
     case SET_UDP: return set_udp(o, text, why);
     case SET_UDP_ANNOUNCE: return set_udp_announce(o, text, why);
     case SET_NAME: return set_name(o, text, why);
-    case SET_TLS_CERT: return set_file(&o->tls_cert, text);
-    case SET_TLS_KEY: return set_file(&o->tls_key, text);
+    case SET_TLS_CERT: return tl_relayd_file_set(&o->tls_cert, text);
+    case SET_TLS_KEY: return tl_relayd_file_set(&o->tls_key, text);
     case SET_LEGACY_CLIENTS: o->relay.legacy_clients = true; return TL_OK;
-    case SET_ADMIN_TOKEN_FILE: return set_file(&o->admin_token_file, text);
+    case SET_ADMIN_TOKEN_FILE: return tl_relayd_file_set(&o->admin_token_file, text);
     case SET_MAX_MESSAGE:
         return set_bytes("max-message", text, TL_RELAYD_MESSAGE_MIN, TL_RELAYD_MESSAGE_MAX,
                          &o->relay.message_max, why);

@@ -14,10 +14,9 @@ struct tl_relayd_hub;
 
 /* Opens the `n` (at least 1) addresses, at most two of a family. Two of a family become four
  * sockets, as in RFC 5780: each address with both ports. If both have the same port, the next port
- * is the second. Reads nothing before tl_relayd_udp_attach. TL_ERR_EXISTS and TL_ERR_IO, with `why`;
- * TL_ERR_NOMEM. */
-/* `index` of `loops` (1: alone) that have the same addresses: the first gets what belongs to no session,
- * each other what is for its own sessions. */
+ * is the second. `loops` loops (1: this one alone) have the same addresses, and this one is number
+ * `index`: the first gets what belongs to no session, each gets what is for its own sessions. Reads
+ * nothing before tl_relayd_udp_attach. TL_ERR_EXISTS and TL_ERR_IO, with `why`; TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_relayd_udp_new(tl_loop *loop, const tl_addr *udp, size_t n, unsigned index,
                                   unsigned loops, tl_relayd_udp **ret_udp, tl_why *why);
 /* From now on it reads. Borrows the hub until tl_relayd_udp_stop. */
