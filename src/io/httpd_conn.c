@@ -1,3 +1,4 @@
+/* The connections of the HTTP server: accepts them, reads requests, and bounds their time. */
 #include "io/httpd_state.h"
 
 #include <stdio.h>

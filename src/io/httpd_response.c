@@ -1,3 +1,4 @@
+/* Writes the answers of the HTTP server. */
 #include "io/httpd_state.h"
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* Listening sockets, TCP and Unix: binds them, and hands over what connects (io/stream.h). */
 #include "io/bound.h"
 #include "io/stream.h"
 

@@ -1,3 +1,4 @@
+/* Looks host names up in a thread, while the loop goes on (io/loop.h). */
 #include "io/loop_uv.h"
 
 #include <errno.h>

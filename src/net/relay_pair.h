@@ -8,8 +8,8 @@
 #include "net/relay_client.h"
 #include "peer/relays.h"
 
-/* A relay that said goodbye is left when no session is there any more, and at the latest after this, or
- * when it said. */
+/* A relay that said goodbye is left when it has no session of ours any more. It is left at the latest
+ * after this time, or when it said that it ends. */
 #define TL_RELAY_LEAVE_WITHIN (20 * TL_SEC)
 
 typedef struct tl_relay_pair tl_relay_pair;

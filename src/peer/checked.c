@@ -5,10 +5,11 @@
 
 #define FIRST_SIZE 64
 #define PLACES_MAX (2 * TL_CHECKED_MAX) /* half of the places stay free: a search is short */
-#define NEAR_MAX   8 /* places that one ID may be in: the table is no list for who chooses its IDs */
+#define NEAR_MAX                                                                                   \
+    8 /* places that one ID may be in: the table is no list for a node that chooses its IDs */
 
-/* Public keys are as good as random. Who makes keys so that they meet in one place makes himself be
- * checked again, and nobody else but those few whose places he took. */
+/* Public keys are as good as random. Somebody may make keys that meet in one place. Then these keys
+ * are checked again, and the few whose places they took. */
 static size_t place(const tl_checked *t, const tl_node_id *id)
 {
     uint64_t word;

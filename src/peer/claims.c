@@ -10,9 +10,9 @@ static bool shows(const tl_peer *p, const uint8_t id[32])
     return false;
 }
 
-/* The group key changes when a member is revoked, who knows the older keys and can make tags with them
- * for any node. A node that hides recognises the newest key alone. Members that missed a change it
- * knows by their certificates. */
+/* The group key changes when a member is revoked. That member knows the older keys, and can make tags
+ * with them for any node. So a node that hides recognises the newest key alone. It knows members that
+ * missed a change by their certificates. */
 static size_t keys_of(const tl_networks *book, const tl_membership *n, const tl_hide_key **ret_keys)
 {
     size_t count = tl_ptn_hide_keys(n->ptn, ret_keys);

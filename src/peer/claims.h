@@ -13,8 +13,8 @@
 #define TL_CLAIMS_PER_TURN 2048
 
 /* Does the peer claim to be in this network; NULL: in any of ours? Where this node hides, its tag by
- * the newest group key alone is a claim: who is revoked knows the ptnID and the older keys, could show
- * them at a node that nobody knows, and see who connects to it. What was found is kept with the
+ * the newest group key alone is a claim. A revoked member knows the ptnID and the older keys: it could
+ * show them at a node that nobody knows, and see which nodes connect to it. What was found is kept with the
  * peer until the peer, the book or the hour changes. When the turn's looks are spent, what was known
  * of the peer before the hour or a key changed counts, and a peer that was never looked at claims
  * nothing yet: table->looks.behind says so, and tl_claims_go_on must follow in the next turn. */

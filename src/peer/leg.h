@@ -8,7 +8,7 @@
  *
  * The questions also keep our NAT's mapping to the relay open.
  *
- *   An OPEN leg that stops to answer is SHUT at most TL_LEG_EVERY + TL_LEG_PATIENCE later, and
+ *   An OPEN leg whose relay stops answering is SHUT at most TL_LEG_EVERY + TL_LEG_PATIENCE later, and
  *   TL_LEG_PATIENCE after a doubt. */
 #ifndef TL_PEER_LEG_H
 #define TL_PEER_LEG_H

@@ -1,3 +1,4 @@
+/* Discovery: asks the relay which nodes there are, reads its pages, and takes its news of nodes. */
 #include "peer/relay_link_state.h"
 #include "wire/signalread.h"
 #include "wire/signalwrite.h"

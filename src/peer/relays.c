@@ -117,7 +117,7 @@ static void opening_over(tl_relays *r, opening *o)
 {
     if (!o)
         return;
-    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): who walks the table has the next before this one goes */
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): a walk of the table has the next before this one goes */
     HASH_DEL(r->openings, o);
     free(o);
 }
@@ -320,7 +320,7 @@ tl_err tl_relays_new(const tl_identity *identity, tl_rand *rand, tl_peer_table *
                      const char *display_name, const tl_relay_link_events *events, void *user,
                      tl_relays **ret_relays)
 {
-    /* A link tells apart who wants presence, tokens and goodbyes by what is NULL. */
+    /* An event that is NULL tells a link that presence, tokens or goodbyes are not wanted. */
     const tl_relay_link_events mine = {
         .on_registered = on_registered,
         .on_refused = on_refused,

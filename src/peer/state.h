@@ -368,9 +368,9 @@ void tl_udp_follow(tl_peer_conn *conn);
 /* The session is over, and with it its way by UDP. */
 void tl_udp_end(tl_peers *p, tl_path *session);
 void tl_udp_free_all(tl_peers *p);
-/* The way carries checks and no QUIC. */
 /* A datagram that is no QUIC came by our WebSocket. */
 void tl_udp_on_knock(tl_peers *p, tl_slice datagram);
+/* The way carries checks and no QUIC. */
 void tl_udp_on_barren(tl_peers *p, tl_udp_way *w);
 /* Our own address has changed, or may have. */
 void tl_udp_on_moved(tl_peers *p);
