@@ -227,6 +227,7 @@ void tl_credit_on_timer(tl_credit *c)
     tl_credit_say_again(c, now);
     tl_credit_retry(c, now);
     tl_credit_end_waiting(c, now);
+    tl_credit_write_ends(c, now);
     tl_credit_end_settling(c, now);
 }
 

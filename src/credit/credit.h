@@ -63,8 +63,11 @@
 /* A question whose answer is over is not held any longer for a claim that does not come. The claim is
  * signed all the same when it comes. */
 #define TL_CREDIT_CLAIM_WITHIN   (10 * TL_MIN)
-#define TL_CREDIT_WAITING_MAX    4096 /* questions that wait so; the oldest makes room */
-/* The disk was full: so often it is tried to post what was delivered; so many charges at most. */
+/* Questions that wait so; the oldest makes room. And as many whose end the store does not have yet: then
+ * none is asked at a price. */
+#define TL_CREDIT_WAITING_MAX    4096
+/* The disk was full: so often it is tried to post what was delivered, and to write how questions ended;
+ * so many charges at most. */
 #define TL_CREDIT_RETRY_EVERY    (5 * TL_SEC)
 #define TL_CREDIT_RETRIES_MAX    4096
 #define TL_CREDIT_SETTLE_WITHIN  (10 * TL_SEC) /* the peer's node answers by itself */
@@ -168,10 +171,11 @@ typedef enum {
     TL_CREDIT_LOST,     /* after the head: the connection broke, or we did not read on */
 } tl_credit_end;
 
-/* The question goes to q->peer now. `ret_order` goes with it. TL_ERR_BUSY, TL_ERR_NOMEM. */
+/* The question goes to q->peer now. `ret_order` goes with it. TL_ERR_BUSY: this question is under way there already, no account has a
+ * place, or the disk does not take how questions end. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_credit_ask(tl_credit *c, const tl_credit_question *q,
                               char ret_order[TL_ORDER_MAX], tl_credit_asked **ret_asked);
-/* Ends the handle. `seen`: what of the answer came here. LOST: for so long before the end nothing came. */
+/* Ends the handle. What a claim may say is remembered until the store has it. `seen`: what of the answer came here. LOST: for so long before the end nothing came. */
 void tl_credit_over(tl_credit_asked *a, tl_credit_end end, tl_tokens seen, tl_time silent);
 
 /* --- names that clients give to their requests --- */

@@ -13,6 +13,29 @@ static void entry_done(tl_book_op *op, tl_err e)
     tl_book_op_free(op);
 }
 
+/* --- what is over --- */
+
+static tl_waiting *find_waiting(const tl_credit *c, const tl_request_key *key)
+{
+    tl_waiting *w;
+    HASH_FIND(hh, c->waiting, key, sizeof *key, w);
+    return w;
+}
+
+static void drop_waiting(tl_credit *c, tl_waiting *w)
+{
+    HASH_DELETE(hh, c->waiting, w);
+    if (w->over) {
+        DL_DELETE(c->unwritten, w);
+        c->unwritten_n--;
+    } else {
+        DL_DELETE(c->waiting_by_age, w);
+    }
+    if (w->retry_at)
+        tl_book_op_free(w->over);
+    free(w);
+}
+
 /* --- asking --- */
 
 static tl_ledger_entry entry_of(const tl_credit *c, const tl_credit_question *q)
@@ -56,6 +79,8 @@ tl_err tl_credit_ask(tl_credit *c, const tl_credit_question *q, char ret_order[T
     HASH_FIND(hh, c->asking, &key, sizeof key, a);
     if (a)
         return TL_ERR_BUSY; /* of one request, one question to a peer at a time */
+    if (q->price && c->unwritten_n >= TL_CREDIT_WAITING_MAX)
+        return TL_ERR_BUSY; /* one more end could not be remembered */
     tl_account *account = tl_account_get(c, &q->peer, TL_CREDIT_PEERS_MAX);
     if (!account)
         return TL_ERR_BUSY;
@@ -71,6 +96,9 @@ tl_err tl_credit_ask(tl_credit *c, const tl_credit_question *q, char ret_order[T
         return TL_ERR_NOMEM;
     }
     account->open++;
+    tl_waiting *before = find_waiting(c, &key);
+    if (q->price && before && before->over)
+        drop_waiting(c, before); /* the end of this question is written in its place */
     write_order(c, &a->entry, ret_order);
     /* At no price the store learns of it with the claim, which brings the order back. */
     tl_book_op *op = q->price ? tl_book_op_new(TL_BOOK_BEGIN) : NULL;
@@ -82,55 +110,116 @@ tl_err tl_credit_ask(tl_credit *c, const tl_credit_question *q, char ret_order[T
     return TL_OK;
 }
 
-/* --- waiting for the claim --- */
-
-static void drop_waiting(tl_credit *c, tl_waiting *w)
-{
-    HASH_DELETE(hh, c->waiting, w);
-    DL_DELETE(c->waiting_by_age, w);
-    free(w);
-}
-
-static void submit_of(tl_credit *c, tl_book_what what, const tl_request_key *key, tl_tokens cap,
-                      bool answered)
-{
-    tl_book_op *op = tl_book_op_new(what);
-    if (op) {
-        op->entry.peer = key->peer;
-        memcpy(op->entry.request, key->request, sizeof op->entry.request);
-        op->entry.cap = cap;
-        op->answered = answered;
-    }
-    (void)!tl_credit_submit(c, op, entry_done, c); /* the next start voids what stays held */
-}
+/* --- the end of an answer --- */
 
 static void lapse(tl_credit *c, tl_waiting *w)
 {
-    if (!w->is_free)
-        submit_of(c, TL_BOOK_LAPSE, &w->key, (tl_tokens){0, 0}, false);
+    tl_book_op *op = w->is_free ? NULL : tl_book_op_new(TL_BOOK_LAPSE);
+    if (op) {
+        op->entry.peer = w->key.peer;
+        memcpy(op->entry.request, w->key.request, sizeof op->entry.request);
+    }
+    (void)!tl_credit_submit(c, op, entry_done, c); /* the next start voids what stays held */
     drop_waiting(c, w);
 }
 
-static void wait_for_claim(tl_credit *c, const tl_request_key *key, bool is_free, tl_tokens cap)
+static void wait_for_claim(tl_credit *c, tl_waiting *w)
 {
-    tl_waiting *w;
-    HASH_FIND(hh, c->waiting, key, sizeof *key, w);
-    if (w)
-        drop_waiting(c, w);
-    if (HASH_COUNT(c->waiting) >= TL_CREDIT_WAITING_MAX)
+    if (HASH_COUNT(c->waiting) - c->unwritten_n > TL_CREDIT_WAITING_MAX)
         lapse(c, c->waiting_by_age);
-    if (!(w = calloc(1, sizeof *w)))
-        return;
-    w->key = *key;
-    w->is_free = is_free;
-    w->cap = cap;
     w->until = tl_env_now(&c->env) + TL_CREDIT_CLAIM_WITHIN;
-    if (!TL_TABLE_ADD(hh, c->waiting, key, sizeof w->key, w)) {
-        free(w);
-        return;
-    }
     DL_APPEND(c->waiting_by_age, w);
     tl_credit_due(c, w->until);
+}
+
+static bool is_nothing(tl_tokens cap)
+{
+    return cap.in == 0 && cap.out == 0;
+}
+
+static void leave_unwritten(tl_credit *c, tl_waiting *w)
+{
+    w->over = NULL;
+    DL_DELETE(c->unwritten, w);
+    c->unwritten_n--;
+    wait_for_claim(c, w);
+}
+
+static void over_done(tl_book_op *op, tl_err e)
+{
+    tl_credit *c = op->user;
+    tl_request_key key;
+    tl_request_key_set(&key, &op->entry.peer, op->entry.request);
+    tl_waiting *w = find_waiting(c, &key);
+    bool is_refused = e == TL_ERR_IO || e == TL_ERR_BUSY || e == TL_ERR_NOMEM;
+    tl_credit_note_disk(c, e);
+    if (w && w->over == op && is_refused) {
+        w->retry_at = tl_env_now(&c->env) + TL_CREDIT_RETRY_EVERY;
+        tl_credit_due(c, w->retry_at);
+        return;
+    }
+    if (w && w->over == op && is_nothing(w->cap))
+        drop_waiting(c, w);
+    else if (w && w->over == op)
+        leave_unwritten(c, w);
+    tl_book_op_free(op);
+}
+
+static void write_end(tl_credit *c, tl_waiting *w)
+{
+    w->retry_at = 0;
+    if (!tl_credit_submit(c, w->over, over_done, c))
+        leave_unwritten(c, w); /* out of memory: the next start voids what stays held */
+}
+
+void tl_credit_write_ends(tl_credit *c, tl_time now)
+{
+    tl_waiting *w, *next;
+    DL_FOREACH_SAFE (c->unwritten, w, next) {
+        if (w->retry_at && now >= w->retry_at)
+            write_end(c, w);
+        else if (w->retry_at)
+            tl_credit_due(c, w->retry_at);
+    }
+}
+
+/* What was seen is remembered until the store has it. Otherwise a claim would be judged by what was
+ * ordered. */
+static void note_end(tl_credit *c, const tl_credit_asked *a, tl_tokens cap, bool answered)
+{
+    bool is_free = !a->entry.price;
+    tl_waiting *w = find_waiting(c, &a->key);
+    if (is_free && w && w->over)
+        return; /* the one at a price of this name comes first */
+    if (w)
+        drop_waiting(c, w);
+    if (is_free && is_nothing(cap))
+        return;
+    tl_book_op *op = is_free ? NULL : tl_book_op_new(TL_BOOK_OVER);
+    if (op) {
+        op->entry = a->entry;
+        op->entry.cap = cap;
+        op->answered = answered;
+    }
+    w = calloc(1, sizeof *w);
+    if (w) {
+        w->key = a->key;
+        w->is_free = is_free;
+        w->cap = cap;
+        w->over = op;
+    }
+    if (!w || !TL_TABLE_ADD(hh, c->waiting, key, sizeof w->key, w)) {
+        free(w);
+        (void)!tl_credit_submit(c, op, over_done, c);
+        return;
+    }
+    if (!op) {
+        wait_for_claim(c, w);
+        return;
+    }
+    DL_APPEND(c->unwritten, w);
+    c->unwritten_n++;
+    write_end(c, w);
 }
 
 void tl_credit_end_waiting(tl_credit *c, tl_time now)
@@ -153,7 +242,7 @@ static tl_tokens cap_of(const tl_credit_asked *a, tl_credit_end end, tl_tokens s
     tl_tokens most = a->entry.cap;
     switch (end) {
     case TL_CREDIT_ANSWERED: /* the provider alone says what its `usage` is */
-        return (tl_tokens){least(seen.in, most.in), least(seen.out, most.out)};
+        return tl_ledger_least(seen, most);
     case TL_CREDIT_FAILED: return (tl_tokens){0, 0};
     case TL_CREDIT_UNSEEN: /* only the first words of an answer were on the way, and no `usage` */
         return (tl_tokens){a->prompt, least(TL_LEDGER_IN_FLIGHT, most.out)};
@@ -170,11 +259,8 @@ void tl_credit_over(tl_credit_asked *a, tl_credit_end end, tl_tokens seen, tl_ti
 {
     tl_credit *c = a->credit;
     tl_tokens cap = cap_of(a, end, seen, silent);
-    if (a->entry.price)
-        submit_of(c, TL_BOOK_OVER, &a->key, cap, end == TL_CREDIT_ANSWERED);
     HASH_DELETE(hh, c->asking, a);
-    if (cap.in || cap.out)
-        wait_for_claim(c, &a->key, !a->entry.price, cap);
+    note_end(c, a, cap, end == TL_CREDIT_ANSWERED);
     if (a->has_claim)
         submit_claim(c, a->account, &a->claim, a->claim_order);
     a->account->open--;
@@ -201,7 +287,6 @@ static void claim_done(tl_book_op *op, tl_err e)
     tl_account *a = op->user;
     tl_credit *c = a->credit;
     tl_request_key key;
-    tl_waiting *w;
     a->at_once--;
     a->open--;
     tl_credit_note_disk(c, e);
@@ -216,7 +301,7 @@ static void claim_done(tl_book_op *op, tl_err e)
         (void)!tl_ledger_count(&a->sums, TL_LEDGER_QUESTION, TL_LEDGER_ASKED,
                                op->entry.receipt.amount);
         tl_request_key_set(&key, &a->id, op->entry.receipt.request);
-        HASH_FIND(hh, c->waiting, &key, sizeof key, w);
+        tl_waiting *w = find_waiting(c, &key);
         if (w)
             drop_waiting(c, w);
     }
@@ -254,12 +339,11 @@ static void submit_claim(tl_credit *c, tl_account *a, const tl_receipt *r, const
 {
     tl_book_op *op = tl_book_op_new(TL_BOOK_CLAIM);
     tl_request_key key;
-    tl_waiting *w;
     tl_request_key_set(&key, &a->id, r->request);
-    HASH_FIND(hh, c->waiting, &key, sizeof key, w);
+    const tl_waiting *w = find_waiting(c, &key);
     if (op) {
         op->has_order = read_order(c, r, order, &op->entry);
-        op->waits = w && w->is_free;
+        op->waits = w != NULL;
         if (op->waits)
             op->entry.cap = w->cap; /* what was seen, and not what was ordered */
         op->entry.receipt = *r;

@@ -236,8 +236,7 @@ tl_err tl_credit_serve(tl_credit *c, const tl_credit_question *q, tl_credit_serv
 /* A model server may tell of more than it was asked for. */
 static tl_tokens within_cap(const tl_credit_served *s, tl_tokens t)
 {
-    return (tl_tokens){t.in < s->cap.in ? t.in : s->cap.in,
-                       t.out < s->cap.out ? t.out : s->cap.out};
+    return tl_ledger_least(t, s->cap);
 }
 
 bool tl_credit_delivered(tl_credit_served *s, tl_tokens told)

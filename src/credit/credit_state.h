@@ -89,12 +89,14 @@ struct tl_credit_asked {
     UT_hash_handle hh;
 };
 
-/* Its answer is over, and no claim has come. */
+/* Its answer is over, and no claim has come, or the store does not have its end yet. */
 typedef struct tl_waiting {
     tl_request_key key; /* of `waiting` */
-    tl_time until;
-    bool is_free;  /* at no price: the store does not know it */
-    tl_tokens cap; /* what a claim may say */
+    bool is_free;       /* at no price: the store does not know it */
+    tl_tokens cap;      /* what a claim may say, whatever the store has */
+    tl_book_op *over; /* in `unwritten`: it tells the store of the end; NULL: in `waiting_by_age` */
+    tl_time retry_at; /* `over` was refused, and is submitted again then; 0: the store has it */
+    tl_time until;    /* in `waiting_by_age` */
     UT_hash_handle hh;
     struct tl_waiting *prev, *next; /* the oldest first */
 } tl_waiting;
@@ -160,7 +162,8 @@ struct tl_credit {
     size_t retries_n;
     tl_recent *recent, *recent_by_age;
     tl_credit_asked *asking;
-    tl_waiting *waiting, *waiting_by_age;
+    tl_waiting *waiting, *waiting_by_age, *unwritten;
+    size_t unwritten_n;
     tl_name *names, *names_by_age;
     tl_name_scope *name_scopes;
     tl_settling *settling;
@@ -228,6 +231,8 @@ void tl_credit_prune(tl_credit *c, tl_account *a);
 void tl_credit_offer(tl_credit *c, tl_account *a);
 void tl_credit_on_claim(tl_credit *c, tl_account *a, const tl_receipt *r, const char *order);
 void tl_credit_end_waiting(tl_credit *c, tl_time now);
+/* Ends that the store refused are submitted again. */
+void tl_credit_write_ends(tl_credit *c, tl_time now);
 void tl_credit_clear_asked(tl_credit *c);
 
 /* --- credit_settle.c --- */

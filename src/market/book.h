@@ -30,7 +30,8 @@ typedef enum {
      * to be written: a hold that it sees may be one that is about to be voided. */
     TL_BOOK_KNOWN,
     /* The consumer saw its answer end, or fail: entry.cap is what a receipt may say from now on.
-     * Nothing: VOIDED. `answered`: it came whole, and the cap is what it costs. */
+     * Nothing: VOIDED. `answered`: it came whole, and the cap is what it costs. `entry` is the whole
+     * question, since BEGIN may have been refused. TL_ERR_EXISTS: its claim is posted already. */
     TL_BOOK_OVER,
     /* Whole answers of the last days that entry.peer has not charged: entries[n], whose receipts the
      * consumer has signed here, as of entry.at. */
@@ -98,7 +99,9 @@ typedef struct tl_book_op {
     tl_ledger_entry entry;
     const tl_identity *identity; /* borrowed: POST and CLAIM sign with it */
     bool has_order, answered;
-    bool waits; /* CLAIM: the consumer waits for it, so it is not one that was forgotten */
+    /* CLAIM: the consumer waits for it, so it is not one that was forgotten. It saw no more of the answer
+     * than entry.cap, whatever the row says. */
+    bool waits;
     tl_claim claim;
     char why[32];
     bool confirmed, more;

@@ -50,6 +50,12 @@ typedef struct {
     int64_t in, out;
 } tl_tokens;
 
+/* Of each the smaller number. */
+static inline tl_tokens tl_ledger_least(tl_tokens a, tl_tokens b)
+{
+    return (tl_tokens){a.in < b.in ? a.in : b.in, a.out < b.out ? a.out : b.out};
+}
+
 /* --- entries --- */
 
 typedef enum { TL_LEDGER_QUESTION, TL_LEDGER_SETTLEMENT } tl_ledger_kind;

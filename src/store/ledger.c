@@ -139,17 +139,26 @@ static tl_err known(tl_db *db, const tl_ledger_entry *e)
     return err ? err : n ? TL_ERR_EXISTS : TL_OK;
 }
 
-/* The question is over: nothing more can be claimed than what was seen. */
-static tl_err over(tl_db *db, const tl_ledger_entry *e, bool answered)
+static tl_err end_held(tl_db *db, const tl_ledger_entry *e, bool answered)
 {
     bool nothing = e->cap.in == 0 && e->cap.out == 0;
-    return tl_db_run(
+    return tl_db_change(
         db,
         "UPDATE transfers SET cap_in = ?, cap_out = ?, state = ?, answered = ? WHERE "
         "peer = ? AND request = ? AND role = 'asked' AND kind = 'question' AND state = 'held'",
         TL_DB_WITH(tl_db_int(e->cap.in), tl_db_int(e->cap.out),
                    tl_db_text(nothing ? "voided" : "held"), tl_db_int(answered), id_value(&e->peer),
                    tl_db_text(e->request)));
+}
+
+/* The question is over: nothing more can be claimed than what was seen. A question whose start the store
+ * refused gets its row here. */
+static tl_err over(tl_db *db, const tl_ledger_entry *e, bool answered)
+{
+    tl_err err = end_held(db, e, answered);
+    if (err == TL_ERR_NOT_FOUND && !(err = begin(db, e)))
+        err = end_held(db, e, answered);
+    return err;
 }
 
 /* Of a role: what is held is not any more. */
@@ -262,6 +271,8 @@ static tl_err claim(tl_db *db, tl_book_op *op)
         e = TL_OK;
     } else if (e == TL_ERR_NOT_FOUND) {
         return TL_OK;
+    } else if (!e && op->waits) {
+        entry.cap = tl_ledger_least(entry.cap, op->entry.cap);
     }
     if (e)
         return e;

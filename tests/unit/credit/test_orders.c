@@ -85,6 +85,83 @@ static void what_failed_is_not_charged_when_its_row_is_forgotten_either(void **s
     assert_int_equal(balance(&p->a), 0);
 }
 
+/* The disk refuses the start, the end, or both. */
+static tl_credit_asked *ask_with(pair *p, const char *request, bool begins, char *order)
+{
+    p->a.disk_fails = !begins;
+    tl_credit_asked *asked = ask(p, request, PRICE, order);
+    settle_down(p);
+    return asked;
+}
+
+static void end_with(pair *p, tl_credit_asked *asked, bool ends, tl_credit_end how, int64_t out)
+{
+    p->a.disk_fails = !ends;
+    tl_credit_over(asked, how, (tl_tokens){0, out}, 0);
+    settle_down(p);
+    p->a.disk_fails = false;
+}
+
+static void what_failed_is_not_charged_by_its_order_where_the_disk_refused_it(void **state)
+{
+    pair *p = *state;
+    char order[4][TL_ORDER_MAX], request[4];
+    for (int i = 0; i < 3; i++) {
+        snprintf(request, sizeof request, "q%d", i);
+        end_with(p, ask_with(p, request, i & 1, order[i]), i & 2, TL_CREDIT_FAILED, 0);
+        claim(p, request, PRICE, 20, order[i]);
+        assert_int_equal(balance(&p->a), 0);
+    }
+    pass_time(p, TL_CREDIT_RETRY_EVERY);
+    restart(&p->a); /* what was refused has been written since */
+    p->cut = false;
+    for (int i = 0; i < 3; i++) {
+        snprintf(request, sizeof request, "q%d", i);
+        claim(p, request, PRICE, 20, order[i]);
+        assert_int_equal(balance(&p->a), 0);
+    }
+    /* the twin: an answer that came is paid, and no token more */
+    end_with(p, ask_with(p, "q3", false, order[3]), false, TL_CREDIT_ANSWERED, 20);
+    claim(p, "q3", PRICE, 21, order[3]);
+    assert_int_equal(balance(&p->a), 0);
+    claim(p, "q3", PRICE, 20, order[3]);
+    assert_int_equal(balance(&p->a), -20);
+    pass_time(p, TL_CREDIT_RETRY_EVERY);
+    assert_int_equal(balance(&p->a), -20);
+}
+
+static void a_question_that_is_asked_again_is_judged_by_its_own_end(void **state)
+{
+    pair *p = *state;
+    char first[TL_ORDER_MAX], second[TL_ORDER_MAX];
+    end_with(p, ask_with(p, "q", false, first), false, TL_CREDIT_FAILED, 0);
+    tl_credit_asked *again = ask_with(p, "q", true, second);
+    pass_time(p, TL_CREDIT_RETRY_EVERY);
+    end_with(p, again, true, TL_CREDIT_ANSWERED, 20);
+    claim(p, "q", PRICE, 20, second);
+    assert_int_equal(balance(&p->a), -20);
+}
+
+/* Neither does it remember more than a number of ends, nor does it forget one. */
+static void who_cannot_store_how_questions_ended_asks_for_no_more_at_a_price(void **state)
+{
+    pair *p = *state;
+    tl_credit_question q = question_to(&p->a, "one too many", PRICE);
+    char first[TL_ORDER_MAX], order[TL_ORDER_MAX], request[16];
+    tl_credit_asked *asked;
+    end_with(p, ask_with(p, "first", false, first), false, TL_CREDIT_FAILED, 0);
+    for (int i = 1; i < TL_CREDIT_WAITING_MAX; i++) {
+        snprintf(request, sizeof request, "q%d", i);
+        end_with(p, ask_with(p, request, false, order), false, TL_CREDIT_FAILED, 0);
+    }
+    assert_int_equal(tl_credit_ask(p->a.credit, &q, order, &asked), TL_ERR_BUSY);
+    claim(p, "first", PRICE, 20, first);
+    assert_int_equal(balance(&p->a), 0);
+    pass_time(p, TL_CREDIT_RETRY_EVERY);
+    fail_one(p, "one too many", order);
+    settle_down(p);
+}
+
 static void an_order_with_a_price_holds_for_thirty_days(void **state)
 {
     pair *p = *state;
@@ -108,6 +185,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_PAIR(what_failed_is_never_charged_however_many_questions_fail_after_it),
         WITH_PAIR(what_failed_is_not_charged_when_its_row_is_forgotten_either),
+        WITH_PAIR(what_failed_is_not_charged_by_its_order_where_the_disk_refused_it),
+        WITH_PAIR(a_question_that_is_asked_again_is_judged_by_its_own_end),
+        WITH_PAIR(who_cannot_store_how_questions_ended_asks_for_no_more_at_a_price),
         WITH_PAIR(an_order_with_a_price_holds_for_thirty_days),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
