@@ -11,7 +11,6 @@ typedef struct {
     tl_members_spend spend; /* first */
     tl_members *members;
     char digest[33]; /* of the request's invite */
-    bool again;      /* a member that asks with the invite that it used: nothing is spent */
 } admitting;
 
 void tl_join_digest(const char *text, char ret_hex[33])
@@ -53,7 +52,7 @@ static void admitted(tl_members *m, const admitting *a)
         refuse_join(m, &a->spend.node, a->digest, TL_REFUSAL_INVITE_FOREIGN);
         return;
     }
-    bool fresh = !a->again && json_equal(a->spend.ret_certificate, a->spend.certificate);
+    bool fresh = json_equal(a->spend.ret_certificate, a->spend.certificate);
     (void)tl_networks_keep(m->config.book, &cert); /* OLD: it was renewed since */
     m->counters.joins_admitted++;
     answer(m, a, n);
@@ -71,8 +70,11 @@ static void on_spent(tl_members_stored *s, tl_err e)
     case TL_OK: admitted(m, a); break;
     case TL_ERR_EXISTS: refuse_join(m, &a->spend.node, a->digest, TL_REFUSAL_INVITE_USED); break;
     case TL_ERR_FORBIDDEN:
-    case TL_ERR_NOT_FOUND:
         refuse_join(m, &a->spend.node, a->digest, TL_REFUSAL_INVITE_WITHDRAWN);
+        break;
+    case TL_ERR_NOT_FOUND:
+        refuse_join(m, &a->spend.node, a->digest,
+                    a->spend.certificate ? TL_REFUSAL_INVITE_WITHDRAWN : TL_REFUSAL_INVITE_EXPIRED);
         break;
     default: refuse_join(m, &a->spend.node, a->digest, tl_refusal_of_store(e)); break;
     }
@@ -81,9 +83,10 @@ static void on_spent(tl_members_stored *s, tl_err e)
     free(a);
 }
 
-/* The certificate for who asks. A member whose invite has ended meanwhile gets its own again. */
+/* The certificate for the node that asks. NULL: the invite has ended, and only a member that used it
+ * gets its own again. */
 static tl_refusal certify(tl_members *m, const tl_neighbour *nb, const json_t *payload,
-                          tl_membership **ret_network, tl_invite *ret_invite, bool *ret_again,
+                          tl_membership **ret_network, tl_invite *ret_invite,
                           json_t **ret_certificate)
 {
     tl_unix now = tl_members_wall(m);
@@ -91,15 +94,11 @@ static tl_refusal certify(tl_members *m, const tl_neighbour *nb, const json_t *p
     const tl_identity *self = m->config.identity;
     tl_refusal r = tl_authority_judge_join(b, self, &nb->id, payload, now, ret_network, ret_invite);
     tl_membership *n = *ret_network;
-    *ret_again = r == TL_REFUSAL_INVITE_EXPIRED;
+    *ret_certificate = NULL;
     if (!r)
         return tl_authority_certify(b, n, self, &nb->id, ret_invite->role,
                                     ret_invite->valid_seconds, now, ret_certificate);
-    if (!*ret_again || !tl_members_holds(m, &nb->id, n))
-        return r;
-    const tl_cert *cert = tl_networks_cert_of(b, n, &nb->id);
-    return tl_authority_certify(b, n, self, &nb->id, cert->role, tl_authority_lifetime(cert), now,
-                                ret_certificate);
+    return r == TL_REFUSAL_INVITE_EXPIRED && tl_members_holds(m, &nb->id, n) ? TL_REFUSAL_NONE : r;
 }
 
 void tl_admit_on_join(tl_members *m, tl_neighbour *nb, const json_t *payload)
@@ -108,11 +107,10 @@ void tl_admit_on_join(tl_members *m, tl_neighbour *nb, const json_t *payload)
     tl_invite invite;
     char digest[33];
     json_t *certificate = NULL;
-    bool again = false;
     tl_join_digest(tl_json_string(payload, "invite", ""), digest);
     tl_refusal r = TL_REFUSAL_BUSY;
     if (tl_members_may_check(m, nb, 2) && m->n_admitting < TL_MEMBERS_ADMITTING_MAX)
-        r = certify(m, nb, payload, &n, &invite, &again, &certificate);
+        r = certify(m, nb, payload, &n, &invite, &certificate);
     admitting *a = r ? NULL : calloc(1, sizeof *a);
     if (!a) {
         json_decref(certificate);
@@ -120,19 +118,12 @@ void tl_admit_on_join(tl_members *m, tl_neighbour *nb, const json_t *payload)
         return;
     }
     a->members = m;
-    a->again = again;
     memcpy(a->digest, digest, sizeof digest);
     a->spend = (tl_members_spend){
         .stored = {on_spent}, .network = n->id, .node = nb->id, .certificate = certificate};
     memcpy(a->spend.nonce, invite.nonce, sizeof invite.nonce);
     m->n_admitting++;
-    if (again) {
-        a->spend.ret_certificate = json_incref(certificate);
-        m->config.world->save_member(m->config.user, &n->id, &nb->id, certificate,
-                                     tl_members_wall(m), &a->spend.stored);
-    } else {
-        m->config.world->spend_invite(m->config.user, &a->spend);
-    }
+    m->config.world->spend_invite(m->config.user, &a->spend);
 }
 
 /* --- renewals --- */

@@ -46,10 +46,11 @@ struct tl_members_stored {
     tl_err e;
 };
 
-/* An invite that is spent. After TL_OK `ret_certificate` is a new reference to the certificate that
+/* An invite that is spent; without a `certificate` only the node that spent it before has success.
+ * After TL_OK `ret_certificate` is a new reference to the certificate that
  * is in the store for the node: the one given, or, where the same node spent it before, the one
  * from then. TL_ERR_EXISTS: another node spent it. TL_ERR_FORBIDDEN: withdrawn. TL_ERR_NOT_FOUND:
- * not known. */
+ * not known, or not spent and no certificate was given. */
 typedef struct tl_members_spend {
     tl_members_stored stored;
     tl_node_id network, node;

@@ -213,11 +213,12 @@ static const char *name_of(const tl_node *n, const tl_node_id *node)
 static void spend_invite(void *user, tl_members_spend *spend)
 {
     tl_node *n = user;
-    char *certificate = text_of(spend->certificate);
+    char *certificate = spend->certificate ? text_of(spend->certificate) : NULL;
     tl_member_row row = {spend->network, spend->node, certificate, name_of(n, &spend->node),
                          tl_loop_unix()};
-    tl_err e = certificate ? tl_store_spend_invite(n->store, spend->nonce, &row, spent, spend)
-                           : TL_ERR_NOMEM;
+    tl_err e = certificate || !spend->certificate
+                   ? tl_store_spend_invite(n->store, spend->nonce, &row, spent, spend)
+                   : TL_ERR_NOMEM;
     free(certificate);
     submitted(n, &spend->stored, e);
 }

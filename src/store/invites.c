@@ -176,6 +176,8 @@ static tl_err spend_invite(tl_store_job *j, tl_db *db)
         e = take_certificate(p, db);
         return e == TL_ERR_NOT_FOUND ? TL_ERR_EXISTS : e;
     }
+    if (!p->certificate)
+        return TL_ERR_NOT_FOUND;
     e = tl_db_change(db,
                      "UPDATE invites SET state = 'used', used_by = ? "
                      "WHERE network = ? AND nonce = ?",
@@ -194,9 +196,9 @@ tl_err tl_store_spend_invite(tl_store *s, const uint8_t nonce[TL_INVITE_NONCE],
                      .on_done = on_done,
                      .user = user,
                      .member = *member,
-                     .certificate = strdup(member->certificate),
+                     .certificate = member->certificate ? strdup(member->certificate) : NULL,
                      .name = strdup(member->name)};
-    if (!p->certificate || !p->name) {
+    if ((member->certificate && !p->certificate) || !p->name) {
         free_spend(p);
         return TL_ERR_NOMEM;
     }

@@ -147,7 +147,10 @@ TL_CHECK tl_err tl_store_withdraw_invite(tl_store *s, const tl_node_id *network,
  * `certificate` is what the node is to get: the one that was handed in, or, for the same node again,
  * the one that is there; borrowed for the call, NULL where it fails.
  *
- * TL_ERR_NOT_FOUND: this node made no such invite, or forgot it. TL_ERR_EXISTS: another node used
+ * Where none is handed in (NULL: the invite has ended), only the node that used it gets its own.
+ *
+ * TL_ERR_NOT_FOUND: this node made no such invite, or forgot it; or nobody used it, and no certificate
+ * was handed in. TL_ERR_EXISTS: another node used
  * it, or this one, which is no member any more. TL_ERR_FORBIDDEN: it was withdrawn. */
 typedef void (*tl_store_spent)(void *user, tl_err e, const char *certificate, const char *why);
 TL_CHECK tl_err tl_store_spend_invite(tl_store *s, const uint8_t nonce[TL_INVITE_NONCE],

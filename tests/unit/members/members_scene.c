@@ -183,6 +183,8 @@ static void spend_invite(void *user, tl_members_spend *spend)
         e = TL_ERR_FORBIDDEN;
     else if (!e && invites[i].state == USED && !tl_node_id_eq(&invites[i].by, &spend->node))
         e = TL_ERR_EXISTS;
+    else if (!e && invites[i].state == OPEN && !spend->certificate)
+        e = TL_ERR_NOT_FOUND;
     if (!e && invites[i].state == OPEN) {
         invites[i].state = USED;
         invites[i].by = spend->node;

@@ -68,6 +68,22 @@ static void the_same_invite_gives_the_same_node_its_certificate_again(void **sta
     scene_end();
 }
 
+static void a_member_joins_by_no_other_invite_that_has_ended(void **state)
+{
+    (void)state;
+    scene_begin(2);
+    found_lab();
+    char *used = invite_by(nodes[0], TL_ROLE_CONSUMER, 0);
+    char *unused = invite_by(nodes[0], TL_ROLE_PROVIDER, 0);
+    assert_int_equal(join(nodes[1], used), 0);
+    run_for(3700 * TL_SEC);
+    assert_int_equal(join(nodes[1], unused), TL_REFUSAL_INVITE_EXPIRED);
+    assert_int_equal(join(nodes[1], used), 0); /* it is a member as before */
+    free(used);
+    free(unused);
+    scene_end();
+}
+
 static void a_new_invite_gives_a_member_its_role(void **state)
 {
     (void)state;
@@ -455,6 +471,7 @@ int main(void)
         cmocka_unit_test(two_members_who_meet_know_each_other_without_an_admin),
         cmocka_unit_test(a_consumer_asks_and_does_not_serve),
         cmocka_unit_test(the_same_invite_gives_the_same_node_its_certificate_again),
+        cmocka_unit_test(a_member_joins_by_no_other_invite_that_has_ended),
         cmocka_unit_test(a_new_invite_gives_a_member_its_role),
         cmocka_unit_test(of_fifty_that_use_one_invite_at_once_one_joins),
         cmocka_unit_test(a_bound_invite_is_refused_before_anything_is_sent),
