@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define SHOW_TIME (10 * TL_SEC)
 #define SEAL_TIME (60 * TL_SEC) /* a second and 256 MiB of memory, on a slow machine much more */
 
 static int get_passphrase(const tl_args *args, bool twice, char ret[TL_PASSPHRASE_MAX + 1])
@@ -43,19 +44,22 @@ static int write_sealed(const char *file, const json_t *sealed)
 
 int tl_cmd_ptn_export(tl_cli *cli, const tl_args *args)
 {
-    char passphrase[TL_PASSPHRASE_MAX + 1];
-    const char *file = args->operand[1];
-    json_t *sealed;
+    char passphrase[TL_PASSPHRASE_MAX + 1] = "";
+    const char *net = args->operand[0], *file = args->operand[1];
+    json_t *sealed, *ptn;
     if (!access(file, F_OK)) {
         tl_out_error("%s exists already, and nothing is written over it: name a new file", file);
         return TL_EXIT_FAILED;
     }
-    int code = get_passphrase(args, true, passphrase);
+    int code = tl_verb_do(cli, args, "ptn.show", json_pack("{s:s}", "net", net), SHOW_TIME, &ptn);
+    if (!code && tl_json_bool(ptn, "ca_key", true)) /* else the node says why it refuses */
+        code = get_passphrase(args, true, passphrase);
+    json_decref(ptn);
     if (code)
         return code;
     code = tl_verb_do(cli, args, "ptn.export_ca",
-                      json_pack("{s:s, s:s}", "net", args->operand[0], "passphrase", passphrase),
-                      SEAL_TIME, &sealed);
+                      json_pack("{s:s, s:s}", "net", net, "passphrase", passphrase), SEAL_TIME,
+                      &sealed);
     tl_passphrase_clear(passphrase);
     if (!code)
         code = write_sealed(file, sealed);

@@ -485,7 +485,19 @@ class CaKey(Case):
         for text in (b"", b"\nx", b"\xff\n", b"x" * 1100):
             self.teale("ptn", "export-ca-key", "family", self.path("ca"), "--passphrase-file", self.write("word", text),
                        code=1 if len(text) > 1000 else 2)
-        self.assertEqual(self.seen, [])
+        self.nothing_exported()
+
+    def nothing_exported(self):
+        self.assertNotIn("ptn.export_ca", [verb for verb, _ in self.seen])
+
+    def test_a_node_without_the_ca_key_says_so_before_a_passphrase_is_asked_for(self):
+        self.verbs["ptn.show"] = ptn(ca_key=False)
+        self.verbs["ptn.export_ca"] = ("E_NOT_CA", 5, 403, "the CA key is elsewhere")
+        said = self.teale("ptn", "export-ca-key", "family", self.path("ca"), code=5).stderr
+        self.assertIn("E_NOT_CA: the CA key is elsewhere", said)
+        self.assertNotIn("passphrase", said)
+        self.verbs["ptn.show"] = ptn(ca_key=True)  # the twin
+        self.assertIn("--passphrase-file", self.teale("ptn", "export-ca-key", "family", self.path("ca"), code=1).stderr)
 
     def typed(self, *lines):
         """Runs export-ca-key on a terminal of its own and types the lines; (exit code, all it showed)."""
@@ -511,7 +523,7 @@ class CaKey(Case):
         code, shown = self.typed(b"open sesame\n", b"open sesamy\n")
         self.assertEqual(code, 2)
         self.assertIn(b"differ", shown)
-        self.assertEqual(self.seen, [])
+        self.nothing_exported()
         code, shown = self.typed(b"open sesame\n", b"open sesame\n")
         self.assertEqual(code, 0, shown)
         self.assertEqual(self.sent()[1]["passphrase"], "open sesame")
@@ -520,7 +532,7 @@ class CaKey(Case):
     def test_ctrl_c_at_the_question_sends_nothing(self):
         code, _ = self.typed(b"\x03")
         self.assertEqual(code, 1)
-        self.assertEqual(self.seen, [])
+        self.nothing_exported()
         self.assertFalse(os.path.exists(self.path("ca")))
 
 

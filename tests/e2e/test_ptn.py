@@ -230,7 +230,7 @@ class Commands(Case):
         self.assertEqual((mine["ptn_id"], mine["role"], mine["ca_key"]), (ptn_id, "admin", True))
         self.invite("--role", "admin", admin=heir)
         member = self.member()
-        self.refused("E_NOT_CA", 5, member, "ptn", "export-ca-key", "lab", file + "2", "--passphrase-file", word)
+        self.refused("E_NOT_CA", 5, member, "ptn", "export-ca-key", "lab", file + "2")
         self.assertFalse(os.path.exists(file + "2"))
 
     def test_the_ca_key_comes_back_to_where_it_was_left_but_not_to_a_revoked_node(self):
