@@ -66,7 +66,7 @@ bool tl_scope_read_headers(const tl_http1_head *head, tl_ask *ask, tl_scope_refu
 /* Has it the form of what names a network: its name, its ID, or the first digits of that? */
 static bool may_name_network(const char *text)
 {
-    /* some had names that began with a dash, once */
+    /* networks of older versions may have names that begin with a dash */
     return tl_network_name_is(text + strspn(text, "-")) ||
            tl_network_digits_are(tl_slice_str(text));
 }
@@ -101,7 +101,7 @@ static bool ambiguous(tl_slice text, tl_membership *const found[2], const char *
     char one[TL_NODE_ID_HEX + 1], two[TL_NODE_ID_HEX + 1];
     tl_node_id_write(one, &found[0]->id);
     tl_node_id_write(two, &found[1]->id);
-    return refuse(no, 400, "invalid_value", param,
+    return refuse(no, 400, "ambiguous_network", param,
                   "\"%.*s\" may mean more than one network; name one by its ID: %s or %s",
                   (int)(text.n < SHOWN ? text.n : SHOWN), (const char *)text.p, one, two);
 }

@@ -174,6 +174,7 @@ static const remedy remedies[] = {
      "A digit is mistyped, then: teale peers --long lists the known IDs."},
     {"forbidden", TL_EXIT_DENIED,
      "`teale ptn list` shows your private networks, `teale doctor` what is wrong with one."},
+    {"ambiguous_network", TL_EXIT_USAGE, "Or call one otherwise here: teale ptn rename ID NAME"},
     {"payment_required", TL_EXIT_DENIED,
      "`teale models` shows prices, `teale wallet` what is owed; price.max_micro is the most that "
      "this node pays."},

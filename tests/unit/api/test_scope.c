@@ -283,6 +283,7 @@ static void a_name_of_two_networks_is_refused_with_both_ids(void **state)
     scene_init(&s);
     tl_node_id_write(other, &members_also(&s.m, 1, "lab")->id);
     assert_int_equal(ask(&s, "m@lab", ""), 400);
+    assert_string_equal(s.no.code, "ambiguous_network");
     assert_non_null(strstr(s.no.message, s.id));
     assert_non_null(strstr(s.no.message, other));
     assert_int_equal(ask(&s, "m", "X-Teale-PTN: lab\r\n"), 400);
