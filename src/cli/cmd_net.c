@@ -308,7 +308,7 @@ static int why_peer(tl_cli *cli, const tl_args *args)
 /* `why --model`: who would answer, in order, and why. */
 static int print_ranking(const json_t *ranking)
 {
-    static const char *const heads[] = {"", "NODE", "NAME", "PRICE", "BECAUSE", NULL};
+    static const char *const heads[] = {"", "NODE", "NAME", "CREDITS/1000", "BECAUSE", NULL};
     const json_t *r;
     tl_table t;
     size_t i;

@@ -384,10 +384,21 @@ int tl_cmd_peers(tl_cli *cli, const tl_args *args)
     return code;
 }
 
-/* Who would answer next, and at what price. */
-static void add_best_offer(tl_table *t, const json_t *offers, const json_t *ours)
+static const json_t *cheapest(const json_t *offers)
 {
-    const json_t *best = json_array_get(offers, 0), *ptn;
+    const json_t *o, *best = json_array_get(offers, 0);
+    size_t i;
+    json_array_foreach (offers, i, o)
+        if (tl_json_number(o, "price_micro", 0) < tl_json_number(best, "price_micro", 0))
+            best = o;
+    return best;
+}
+
+/* Who would answer next, and at what price. Where every price is too high: the lowest one. */
+static void add_best_offer(tl_table *t, const json_t *model, const json_t *ours)
+{
+    const json_t *offered = json_array_get(json_object_get(model, "offers"), 0), *ptn;
+    const json_t *best = offered ? offered : cheapest(json_object_get(model, "too_dear"));
     const char *net = tl_json_string(best, "ptn_id", ""), *name = best ? "public" : "-";
     char text[TL_WORDS_MAX];
     size_t i;
@@ -398,6 +409,8 @@ static void add_best_offer(tl_table *t, const json_t *offers, const json_t *ours
             name = tl_json_string(ptn, "name", "");
     tl_table_add(t, *net && !strcmp(name, "public") ? net : name);
     tl_words_credits_of(text, best, "price_micro");
+    if (best && !offered)
+        strncat(text, ", above price.max_micro", sizeof text - strlen(text) - 1);
     tl_table_add(t, strcmp(text, "0") != 0 ? text : "free");
 }
 
@@ -426,7 +439,7 @@ static void tell_paused(const json_t *paused, bool nothing_else)
 
 int tl_cmd_models(tl_cli *cli, const tl_args *args)
 {
-    static const char *const heads[] = {"MODEL", "WHERE", "BEST", "NETWORK", "PRICE", NULL};
+    static const char *const heads[] = {"MODEL", "WHERE", "BEST", "NETWORK", "CREDITS/1000", NULL};
     json_t *all, *model;
     size_t i;
     int code = fetch(cli, args, "/control/models", &all);
@@ -450,7 +463,7 @@ int tl_cmd_models(tl_cli *cli, const tl_args *args)
             snprintf(where, sizeof where, "%s", local ? "here" : "-");
         tl_table_add(&t, tl_json_string(model, "id", ""));
         tl_table_add(&t, where);
-        add_best_offer(&t, json_object_get(model, "offers"), json_object_get(status, "ptns"));
+        add_best_offer(&t, model, json_object_get(status, "ptns"));
     }
     const json_t *paused = json_object_get(all, "paused");
     bool none = !json_array_size(json_object_get(all, "models"));

@@ -41,32 +41,28 @@ static json_t *offer_json(const tl_node *n, const tl_ranked *r)
                      maybe_json(slots_free), "queued", maybe_json(queued));
 }
 
-/* An offer is one that would be taken now, for this very name. */
+/* An offer is one that would be taken now, for this very name, if its price alone does not forbid it. */
 static bool is_offer(const tl_ranked *r)
 {
-    return r->peer && r->may && r->facts.fit == TL_MODEL_SAME &&
-           (r->peer->listed || r->facts.connected);
+    return r->peer && (r->may || r->facts.may == TL_RANK_TOO_DEAR) &&
+           r->facts.fit == TL_MODEL_SAME && (r->peer->listed || r->facts.connected);
 }
 
-/* NULL: out of memory. */
-static json_t *offers_of(const tl_node *n, const char *model)
+/* False: out of memory. */
+static bool list_offers(const tl_node *n, const char *model, json_t *offers, json_t *too_dear)
 {
     tl_ask ask = {0};
     tl_ranked *list;
     size_t count;
-    json_t *offers = json_array();
+    bool ok = true;
     snprintf(ask.model, sizeof ask.model, "%s", model);
-    if (!offers || tl_router_rank(n->router, &ask, &list, &count)) {
-        json_decref(offers);
-        return NULL;
-    }
-    for (size_t i = 0; offers && i < count; i++)
-        if (is_offer(&list[i]) && json_array_append_new(offers, offer_json(n, &list[i]))) {
-            json_decref(offers);
-            offers = NULL;
-        }
+    if (tl_router_rank(n->router, &ask, &list, &count))
+        return false;
+    for (size_t i = 0; ok && i < count; i++)
+        if (is_offer(&list[i]))
+            ok = !json_array_append_new(list[i].may ? offers : too_dear, offer_json(n, &list[i]));
     free(list);
-    return offers;
+    return ok;
 }
 
 bool tl_node_add_offers(const tl_node *n, json_t *models)
@@ -74,8 +70,10 @@ bool tl_node_add_offers(const tl_node *n, json_t *models)
     size_t i;
     json_t *m;
     json_array_foreach (models, i, m) {
-        const char *id = tl_json_string(m, "id", "");
-        if (json_object_set_new(m, "offers", i < OFFERED_MAX ? offers_of(n, id) : json_array()))
+        json_t *offers = json_array(), *too_dear = json_array();
+        if (json_object_set_new(m, "offers", offers) | json_object_set_new(m, "too_dear", too_dear))
+            return false;
+        if (i < OFFERED_MAX && !list_offers(n, tl_json_string(m, "id", ""), offers, too_dear))
             return false;
     }
     return true;

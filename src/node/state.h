@@ -280,7 +280,7 @@ bool tl_node_serves_network(const tl_node *n);
 size_t tl_node_doctor_networks(const tl_node *n, tl_doctor_network ret[TL_NETWORKS_MAX]);
 
 /* node_rank.c */
-/* Adds `offers` to each of {"id"}. False: out of memory. */
+/* Adds `offers`, and `too_dear`, those above the highest price, to each of {"id"}. False: out of memory. */
 bool tl_node_add_offers(const tl_node *n, json_t *models);
 /* The verb why.model. */
 void tl_node_why_model(tl_node *n, const json_t *args, tl_call *call);

@@ -213,12 +213,22 @@ class Asking(unittest.TestCase):
             h.send(json.dumps({"models": [{"id": "a", "local": True, "peers": []},
                                           {"id": "b", "local": True, "peers": ["x", "y"], "offers": [offer]},
                                           {"id": "c", "local": False, "peers": ["x"],
-                                           "offers": [{**offer, "name": "", "ptn_id": None, "price_micro": 0}]}],
+                                           "offers": [{**offer, "name": "", "ptn_id": None, "price_micro": 0}]},
+                                          {"id": "d", "local": False, "peers": ["x"], "offers": [],
+                                           "too_dear": [{**offer, "name": "dear", "price_micro": 1600}, offer]}],
                                "ptns": [{"ptn_id": "ab" * 32, "name": "family"}]}))
         out = [re.split("  +", line) for line in self.expect(0, "models", script=script).stdout.splitlines()]
-        self.assertEqual(out, [["MODEL", "WHERE", "BEST", "NETWORK", "PRICE"], ["a", "here", "-", "-", "-"],
+        self.assertEqual(out, [["MODEL", "WHERE", "BEST", "NETWORK", "CREDITS/1000"], ["a", "here", "-", "-", "-"],
                                ["b", "here, 2 peers", "gpu", "family", "0.0015"],
-                               ["c", "1 peer", NODE[:16], "public", "free"]])
+                               ["c", "1 peer", NODE[:16], "public", "free"],
+                               ["d", "1 peer", "gpu", "family", "0.0015, above price.max_micro"]])
+
+    def test_a_name_of_two_networks_is_a_slip_with_two_remedies(self):
+        def script(h, body):
+            h.error(400, "ambiguous_network", "name one by its ID: 11 or 22")
+        said = self.expect(2, "chat", "-m", "m@lab", "hi", script=script).stderr
+        self.assertIn("name one by its ID: 11 or 22", said)
+        self.assertIn("teale ptn rename", said)
 
     def test_the_remedy_without_a_provider_follows_the_relay(self):
         for wan, exit_code, said in (({"enabled": True, "state": "connected"}, 1, "teale models"),

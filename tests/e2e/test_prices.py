@@ -35,12 +35,12 @@ def do(node, verb, **args):
     return answer
 
 
-def offers(node):
-    return next((m["offers"] for m in node.json("models")["models"] if m["id"] == MODEL), [])
+def offers(node, kind="offers"):
+    return next((m[kind] for m in node.json("models")["models"] if m["id"] == MODEL), [])
 
 
-def prices(node):
-    return [(o["node_id"], o["price_micro"]) for o in offers(node)]
+def prices(node, kind="offers"):
+    return [(o["node_id"], o["price_micro"]) for o in offers(node, kind)]
 
 
 def ask(node, model=MODEL, headers=None):
@@ -114,6 +114,7 @@ class Prices(unittest.TestCase):
         status, _, error, _ = ask(asker)
         self.assertEqual((status, error["code"]), (402, "payment_required"))
         self.assertIn("the lowest price is 100 micro-credits", error["message"])
+        self.assertEqual((prices(asker), prices(asker, "too_dear")), ([], [(shop.id, 100)]))
         self.assertEqual(do(asker, "why.model", model=MODEL)[1]["ranking"][0]["reason"],
                          "not asked: its price, 100, is above the maximum, 99")
         self.assertEqual(parrot_stats(shop.parrot)["served"], 0)
