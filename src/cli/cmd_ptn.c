@@ -184,16 +184,21 @@ int tl_cmd_ptn_show(tl_cli *cli, const tl_args *args)
     return code;
 }
 
-/* --- create --- */
+/* --- create, rename --- */
+
+static int refuse_name(const tl_cli *cli)
+{
+    return tl_cli_usage(cli, "a network's name is 1 to 64 letters, digits, dots, dashes and "
+                             "underscores, begins with no dash, and is not 8 hex digits or more, "
+                             "which name an ID");
+}
 
 int tl_cmd_ptn_create(tl_cli *cli, const tl_args *args)
 {
     const char *name = args->operand[0];
     json_t *p;
     if (!tl_network_name_is(name))
-        return tl_cli_usage(cli, "a network's name is 1 to 64 letters, digits, dots, dashes and "
-                                 "underscores, begins with no dash, and is not 8 hex digits or "
-                                 "more, which name an ID");
+        return refuse_name(cli);
     json_t *wish = json_pack("{s:s}", "name", name);
     if (tl_args_has(args, "again") && json_object_set_new(wish, "again", json_true())) {
         json_decref(wish);
@@ -215,9 +220,7 @@ int tl_cmd_ptn_rename(tl_cli *cli, const tl_args *args)
     const char *name = args->operand[1];
     json_t *p;
     if (!tl_network_name_is(name))
-        return tl_cli_usage(cli, "a network's name is 1 to 64 letters, digits, dots, dashes and "
-                                 "underscores, begins with no dash, and is not 8 hex digits or "
-                                 "more, which name an ID");
+        return refuse_name(cli);
     int code =
         tl_verb_do(cli, args, "ptn.rename",
                    json_pack("{s:s, s:s}", "net", args->operand[0], "name", name), READ_TIME, &p);
@@ -398,8 +401,8 @@ int tl_cmd_ptn_revoke(tl_cli *cli, const tl_args *args)
     code = tl_verb_do(cli, args, "ptn.revoke", wish, READ_TIME, &done);
     if (is_for_person(cli, done)) {
         int told = (int)tl_json_number(done, "told", 0);
-        printf("%s %.16s for good; %d member%s told now, who is away learns it when it "
-               "connects\n",
+        printf("%s %.16s for good; %d member%s told now; members that are away learn it "
+               "when they connect\n",
                tl_json_bool(done, "again", false) ? "it was revoked already:" : "revoked", node,
                told, told == 1 ? "" : "s");
         if (tl_json_bool(done, "never_met", false))

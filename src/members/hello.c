@@ -282,8 +282,8 @@ static bool is_member(const tl_members *m, const tl_neighbour *nb, const tl_memb
     return l && l->heard && tl_members_holds(m, &nb->id, n);
 }
 
-/* Members of whom each knows of another admin first hand on what the others refuse. From who is no member
- * here that would say nothing: a revoked admin can always write another list. */
+/* A member has told of a list that is refused here, because its issuer is revoked here: members disagree.
+ * From a node that is no member it would say nothing: a revoked admin can always write another list. */
 static void note_dispute(tl_membership *n)
 {
     char node[TL_NODE_ID_HEX + 1], by[TL_NODE_ID_HEX + 1];

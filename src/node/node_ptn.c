@@ -389,7 +389,7 @@ static void add_fallen(void *user, const tl_cert *cert)
         json_pack("{s:o, s:s, s:s, s:s, s:b}", "node_id", tl_ptn_id_json(&cert->node), "name",
                   p ? p->name : "", "role", tl_role_name(cert->role), "state", "valid", "met",
                   tl_networks_has_met(f->node->book, f->network, &cert->node));
-    if (!f->all || json_array_append_new(f->all, one)) {
+    if (json_array_append_new(f->all, one)) { /* it takes `one` also where it fails */
         json_decref(f->all);
         f->all = NULL;
     }

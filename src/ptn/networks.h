@@ -126,8 +126,8 @@ tl_membership *tl_networks_named(const tl_networks *b, const char *name,
 /* By the API key, in constant time for each network. NULL: none of ours. */
 tl_membership *tl_networks_by_key(const tl_networks *b, tl_slice key);
 /* By what a person wrote: the ptnID, its first TL_NETWORK_PREFIX_MIN digits or more, or the name. A
- * whole ptnID means that network alone. The networks that fit, at most two in `ret_found`; the return value counts all. Networks that were
- * left count only where no other fits. */
+ * whole ptnID means that network alone. At most two of the networks that fit are in `ret_found`; the
+ * return value counts all. Networks that were left count only where no other fits. */
 size_t tl_networks_find(const tl_networks *b, tl_slice text, tl_membership *ret_found[2]);
 tl_membership_state tl_membership_state_of(const tl_networks *b, const tl_membership *n,
                                            tl_unix now);
@@ -167,7 +167,7 @@ tl_ptn_digest tl_networks_members_digest(const tl_membership *n);
  * left; 0: none. */
 tl_unix tl_networks_issued_last(const tl_networks *b, const tl_membership *n,
                                 const tl_node_id *peer);
-/* The peer left the network: its certificate is none any more, nor is any that was not issued later. */
+/* The peer left the network: of its certificates only one that is issued later will count. */
 void tl_networks_forget(tl_networks *b, const tl_membership *n, const tl_node_id *peer);
 
 /* The same of a node that left before this node started. */
@@ -183,8 +183,7 @@ bool tl_membership_is_disputed(const tl_membership *n);
  * where the issuer is revoked; false where the certificate would not hold without that. */
 bool tl_networks_rests_on(const tl_membership *n, const tl_cert *cert, const tl_node_id *issuer,
                           tl_unix now);
-/* We are not revoked ourselves: the admin is that signed our certificate, so that another admin can
- * sign a new one. */
+/* Is the admin revoked that signed our certificate, and we are not? Then another admin can sign a new one. */
 bool tl_membership_lost_issuer(const tl_networks *b, const tl_membership *n);
 /* The certificate of an admin whom one may ask, rather one that is connected. NULL: none is known. */
 const tl_cert *tl_networks_an_admin(const tl_networks *b, const tl_membership *n, tl_unix now);
