@@ -25,6 +25,7 @@ typedef struct {
     tl_signature *signature;
 } party;
 
+/* Takes the reference to `body`. */
 static tl_err sign(json_t *body, tl_sign_purpose purpose, const tl_identity *key,
                    const party parties[2])
 {
@@ -34,6 +35,7 @@ static tl_err sign(json_t *body, tl_sign_purpose purpose, const tl_identity *key
     tl_buf bytes = {0};
     tl_signature signature;
     tl_err e = p ? tl_canonical_write(&bytes, body) : TL_ERR_FORBIDDEN;
+    json_decref(body);
     if (!e)
         e = tl_sign(key, purpose, tl_buf_slice(&bytes), &signature);
     tl_buf_clear(&bytes);
@@ -44,12 +46,14 @@ static tl_err sign(json_t *body, tl_sign_purpose purpose, const tl_identity *key
     return TL_OK;
 }
 
-static tl_err verify(const json_t *body, tl_sign_purpose purpose, const party parties[2])
+/* The same. */
+static tl_err verify(json_t *body, tl_sign_purpose purpose, const party parties[2])
 {
     tl_buf bytes = {0};
     tl_err e = *parties[0].there || *parties[1].there ? TL_OK : TL_ERR_AUTH;
     if (!e)
         e = tl_canonical_write(&bytes, body);
+    json_decref(body);
     for (int i = 0; i < 2; i++)
         if (!e && *parties[i].there)
             e = tl_sign_verify(parties[i].id, purpose, tl_buf_slice(&bytes), parties[i].signature);
@@ -69,16 +73,20 @@ static tl_err set_id(json_t *object, const char *field, const tl_node_id *id)
     return set_hex(object, field, hex);
 }
 
-static tl_err add_signatures(json_t *object, const party parties[2])
+/* Takes the reference to `object`, and gives it back with the signatures that are there. */
+static tl_err add_signatures(json_t *object, const party parties[2], json_t **ret_object)
 {
     char hex[2 * TL_SIGNATURE_SIZE + 1];
     for (int i = 0; i < 2; i++) {
         if (!*parties[i].there)
             continue;
         tl_signature_write(hex, parties[i].signature);
-        if (set_hex(object, parties[i].field, hex))
+        if (set_hex(object, parties[i].field, hex)) {
+            json_decref(object);
             return TL_ERR_NOMEM;
+        }
     }
+    *ret_object = object;
     return TL_OK;
 }
 
@@ -187,11 +195,7 @@ tl_err tl_receipt_sign(tl_receipt *r, const tl_identity *key)
     json_t *body;
     receipt_parties(r, parties);
     tl_err e = receipt_body(r, &body);
-    if (e)
-        return e;
-    e = sign(body, TL_SIGN_RECEIPT, key, parties);
-    json_decref(body);
-    return e;
+    return e ? e : sign(body, TL_SIGN_RECEIPT, key, parties);
 }
 
 tl_err tl_receipt_verify(const tl_receipt *r)
@@ -203,9 +207,7 @@ tl_err tl_receipt_verify(const tl_receipt *r)
     tl_err e = receipt_body(r, &body);
     if (e)
         return e == TL_ERR_INVALID ? TL_ERR_AUTH : e;
-    e = verify(body, TL_SIGN_RECEIPT, parties);
-    json_decref(body);
-    return e;
+    return verify(body, TL_SIGN_RECEIPT, parties);
 }
 
 tl_err tl_receipt_write(const tl_receipt *r, json_t **ret_object)
@@ -215,14 +217,7 @@ tl_err tl_receipt_write(const tl_receipt *r, json_t **ret_object)
     json_t *o;
     receipt_parties(&copy, parties);
     tl_err e = receipt_body(r, &o);
-    if (e)
-        return e;
-    if ((e = add_signatures(o, parties))) {
-        json_decref(o);
-        return e;
-    }
-    *ret_object = o;
-    return TL_OK;
+    return e ? e : add_signatures(o, parties, ret_object);
 }
 
 tl_err tl_receipt_read(const json_t *object, tl_receipt *ret_receipt)
@@ -297,11 +292,7 @@ tl_err tl_settlement_sign(tl_settlement *s, const tl_identity *key)
     json_t *body;
     settlement_parties(s, parties);
     tl_err e = settlement_body(s, &body);
-    if (e)
-        return e;
-    e = sign(body, TL_SIGN_SETTLEMENT, key, parties);
-    json_decref(body);
-    return e;
+    return e ? e : sign(body, TL_SIGN_SETTLEMENT, key, parties);
 }
 
 tl_err tl_settlement_verify(const tl_settlement *s)
@@ -313,9 +304,7 @@ tl_err tl_settlement_verify(const tl_settlement *s)
     tl_err e = settlement_body(s, &body);
     if (e)
         return e == TL_ERR_INVALID ? TL_ERR_AUTH : e;
-    e = verify(body, TL_SIGN_SETTLEMENT, parties);
-    json_decref(body);
-    return e;
+    return verify(body, TL_SIGN_SETTLEMENT, parties);
 }
 
 tl_err tl_settlement_write(const tl_settlement *s, json_t **ret_object)
@@ -325,14 +314,7 @@ tl_err tl_settlement_write(const tl_settlement *s, json_t **ret_object)
     json_t *o;
     settlement_parties(&copy, parties);
     tl_err e = settlement_body(s, &o);
-    if (e)
-        return e;
-    if ((e = add_signatures(o, parties))) {
-        json_decref(o);
-        return e;
-    }
-    *ret_object = o;
-    return TL_OK;
+    return e ? e : add_signatures(o, parties, ret_object);
 }
 
 tl_err tl_settlement_read(const json_t *object, tl_settlement *ret_settlement)
