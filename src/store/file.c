@@ -376,6 +376,8 @@ static tl_err check_nothing_lost(const char *path, tl_why *why)
     tl_mark mark;
     name at = beside(path, ".mark"), wal = beside(path, "-wal");
     tl_err e = tl_mark_read(at.text, &mark, why);
+    if (e == TL_ERR_PROTO && size_of(at.text) == 0)
+        e = TL_ERR_NOT_FOUND; /* a first start was killed before it wrote the mark */
     if (e == TL_ERR_PROTO)
         return set_back(path, "is missing, and its mark is damaged", why);
     if (e && e != TL_ERR_NOT_FOUND)

@@ -309,6 +309,21 @@ static void a_damaged_mark_is_refused(void **state)
     tl_store_close(open_at(h->db));
 }
 
+/* Killed between the two: the mark has its name, and no word in it. */
+static void a_first_start_that_was_killed_before_it_wrote_the_mark_is_made_again(void **state)
+{
+    const home *h = *state;
+    tl_why why;
+    FILE *mark = fopen(h->mark, "w");
+    assert_non_null(mark);
+    fclose(mark);
+    tl_store_close(open_at(h->db));
+    assert_int_equal(remove(h->db), 0); /* the twin: a mark that has words stays one */
+    assert_int_equal(truncate(h->mark, 20), 0);
+    assert_int_equal(refused_at(h->db, &why), TL_ERR_REPLAY);
+    REFUSED_WITH(why, "E_STORE_SET_BACK");
+}
+
 static void a_log_without_its_file_is_not_played_into_a_new_one(void **state)
 {
     const home *h = *state;
@@ -373,6 +388,7 @@ int main(void)
         IN_HOME(an_older_copy_is_refused_and_the_newer_one_is_taken_back),
         IN_HOME(a_file_that_is_missing_or_another_is_refused_by_its_mark),
         IN_HOME(a_damaged_mark_is_refused),
+        IN_HOME(a_first_start_that_was_killed_before_it_wrote_the_mark_is_made_again),
         IN_HOME(a_log_without_its_file_is_not_played_into_a_new_one),
         IN_HOME(a_copy_without_its_mark_is_taken_and_never_mixed_with_the_lost_one),
     };
