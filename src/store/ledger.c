@@ -25,38 +25,40 @@ static tl_err take_network(sqlite3_stmt *row, int column, tl_ledger_entry *e)
                           : TL_OK;
 }
 
+/* The signatures of the row's provider, or creditor, and of its consumer, or debtor. */
+static tl_err take_signatures(sqlite3_stmt *row, bool served, bool *ret_by[2],
+                              tl_signature *ret_signature[2])
+{
+    tl_err e = TL_OK;
+    for (int i = 0; !e && i < 2; i++) {
+        int column = served == (i == 0) ? 18 : 19; /* this node's own, or the peer's */
+        *ret_by[i] = sqlite3_column_type(row, column) != SQLITE_NULL;
+        if (*ret_by[i])
+            e = tl_db_take_bytes(row, column, ret_signature[i]->bytes, TL_SIGNATURE_SIZE);
+    }
+    return e;
+}
+
 /* The signed object that the columns tell. */
 static tl_err take_signed(sqlite3_stmt *row, const tl_node_id *self, tl_ledger_entry *e)
 {
-    tl_signature own, peers;
-    bool by_own = sqlite3_column_type(row, 18) != SQLITE_NULL;
-    bool by_peer = sqlite3_column_type(row, 19) != SQLITE_NULL;
     bool served = e->role == TL_LEDGER_SERVED;
-    tl_err err = by_own ? tl_db_take_bytes(row, 18, own.bytes, sizeof own.bytes) : TL_OK;
-    if (!err && by_peer)
-        err = tl_db_take_bytes(row, 19, peers.bytes, sizeof peers.bytes);
-    if (err)
-        return err;
+    const tl_node_id *giver = served ? self : &e->peer, *taker = served ? &e->peer : self;
     if (e->kind == TL_LEDGER_SETTLEMENT) {
         tl_settlement *s = &e->settlement;
         snprintf(s->id, sizeof s->id, "%s", e->request);
-        s->creditor = served ? *self : e->peer;
-        s->debtor = served ? e->peer : *self;
+        s->creditor = *giver;
+        s->debtor = *taker;
         s->amount = e->amount;
         s->at = sqlite3_column_int64(row, 17);
-        s->by_creditor = served ? by_own : by_peer;
-        s->by_debtor = served ? by_peer : by_own;
-        if (by_own)
-            *(served ? &s->creditor_signature : &s->debtor_signature) = own;
-        if (by_peer)
-            *(served ? &s->debtor_signature : &s->creditor_signature) = peers;
-        return TL_OK;
+        return take_signatures(row, served, (bool *[]){&s->by_creditor, &s->by_debtor},
+                               (tl_signature *[]){&s->creditor_signature, &s->debtor_signature});
     }
-    e->has_receipt = by_own;
+    e->has_receipt = sqlite3_column_type(row, 18) != SQLITE_NULL;
     tl_receipt *r = &e->receipt;
     snprintf(r->request, sizeof r->request, "%s", e->request);
-    r->consumer = served ? e->peer : *self;
-    r->provider = served ? *self : e->peer;
+    r->provider = *giver;
+    r->consumer = *taker;
     r->has_network = e->has_network;
     r->network = e->network;
     snprintf(r->model, sizeof r->model, "%s", e->model);
@@ -64,13 +66,8 @@ static tl_err take_signed(sqlite3_stmt *row, const tl_node_id *self, tl_ledger_e
     r->tokens_out = e->tokens.out;
     r->amount = e->amount;
     r->at = sqlite3_column_int64(row, 17);
-    r->by_consumer = served ? by_peer : by_own;
-    r->by_provider = served ? by_own : by_peer;
-    if (by_own)
-        *(served ? &r->provider_signature : &r->consumer_signature) = own;
-    if (by_peer)
-        *(served ? &r->consumer_signature : &r->provider_signature) = peers;
-    return TL_OK;
+    return take_signatures(row, served, (bool *[]){&r->by_provider, &r->by_consumer},
+                           (tl_signature *[]){&r->provider_signature, &r->consumer_signature});
 }
 
 tl_err tl_ledger_take_entry(sqlite3_stmt *row, const tl_node_id *self, tl_ledger_entry *ret_entry)
