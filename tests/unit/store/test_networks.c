@@ -328,7 +328,8 @@ static void an_invite_is_spent_once_and_its_node_may_come_again(void **state)
     assert_int_equal(put_invite(s, 1), TL_OK);
     assert_int_equal(put_invite(s, 1), TL_ERR_EXISTS);
     assert_int_equal(spend(s, 2, AT(NODE(3)), "{}", &a), TL_ERR_NOT_FOUND);
-    assert_int_equal(spend(s, 1, AT(NODE(3)), NULL, &a), TL_ERR_NOT_FOUND); /* it has ended unused */
+    assert_int_equal(spend(s, 1, AT(NODE(3)), NULL, &a),
+                     TL_ERR_NOT_FOUND); /* it has ended unused */
     assert_int_equal(spend(s, 1, AT(NODE(3)), "first", &a), TL_OK);
     assert_string_equal(a.certificate, "first");
     assert_int_equal(spend(s, 1, AT(NODE(4)), NULL, &a), TL_ERR_EXISTS);
