@@ -183,6 +183,11 @@ tl_tokens_side *tl_tokens_other(const tl_tokens_side *side)
     return side->other;
 }
 
+const tl_burst_way *tl_tokens_way(const tl_tokens_side *side)
+{
+    return side->way.remote.family != TL_ADDR_NONE ? &side->way : NULL;
+}
+
 tl_time tl_tokens_heard(const tl_tokens_pair *pair)
 {
     return pair->side[0]->pair->heard;
@@ -219,7 +224,8 @@ static tl_tokens_verdict pass(tl_relay_tokens *t, tl_tokens_side *from, tl_token
                               tl_tokens_side **ret_to)
 {
     tl_tokens_side *to = from->other;
-    tl_tokens_carrier on = to->by_udp ? TL_TOKENS_BY_UDP : TL_TOKENS_BY_STREAM;
+    bool udp = to->by_udp || t->config.udp_alone;
+    tl_tokens_carrier on = udp ? TL_TOKENS_BY_UDP : TL_TOKENS_BY_STREAM;
     from->by_udp = by == TL_TOKENS_BY_UDP;
     from->pair->heard = now;
     if (!n)

@@ -54,6 +54,9 @@ typedef struct {
     /* The loop that owns this table, of so many: a token's second byte tells it
      * (token[1] % loops == loop). 0 loops: as 1. */
     unsigned loop, loops;
+    /* Nobody has a stream: what goes to a side that has not come yet counts as sent by UDP, and it is
+     * for the caller to keep it or to drop it. */
+    bool udp_alone;
 } tl_tokens_config;
 
 typedef struct tl_relay_tokens tl_relay_tokens;
@@ -106,13 +109,17 @@ void tl_tokens_close(tl_relay_tokens *t, tl_tokens_pair *pair);
 const uint8_t *tl_tokens_token(const tl_tokens_side *side);
 void *tl_tokens_user(const tl_tokens_side *side);
 tl_tokens_side *tl_tokens_other(const tl_tokens_side *side);
+/* Where the side is, as its packets by UDP have shown. NULL: none has come. */
+const tl_burst_way *tl_tokens_way(const tl_tokens_side *side);
+/* The side that has this token. NULL: nobody has it. */
+tl_tokens_side *tl_tokens_find(tl_relay_tokens *t, const uint8_t token[TL_TOKEN_SIZE]);
 /* When a packet of either side was last taken. */
 tl_time tl_tokens_heard(const tl_tokens_pair *pair);
 
 typedef enum {
     TL_TOKENS_DONE,      /* dropped and counted, or a keep-alive */
     TL_TOKENS_TO_UDP,    /* pass the payload on to `way` */
-    TL_TOKENS_TO_STREAM, /* pass the payload on to the stream of `to` */
+    TL_TOKENS_TO_STREAM, /* pass the payload on to the stream of `to`, if there are streams */
 } tl_tokens_verdict;
 
 /* A packet came by UDP: `way` says from where, to which address of ours and socket. The payload is

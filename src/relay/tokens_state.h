@@ -61,8 +61,6 @@ struct tl_relay_tokens {
     tl_tokens_counters counters;
 };
 
-/* NULL: nobody has it. */
-tl_tokens_side *tl_tokens_find(tl_relay_tokens *t, const uint8_t token[TL_TOKEN_SIZE]);
 /* The side is bound to that address from now on. */
 void tl_tokens_bind(tl_relay_tokens *t, tl_tokens_side *side, const tl_burst_way *way);
 /* Forgets a move under way, because its side goes. */
