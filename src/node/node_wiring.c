@@ -232,7 +232,7 @@ static void link_signal_failed(void *user, const char *session)
 }
 
 /* The relay's word alone makes no entry: who joined is listed, with its models and its proven key,
- * by the discovery that the next look begins. */
+ * by the discovery that the next look begins. So does one that it does not name. */
 static void link_presence(void *user, const tl_node_id *peer, bool joined)
 {
     tl_node *n = user;

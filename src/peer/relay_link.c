@@ -174,7 +174,8 @@ static tl_err send_register(tl_relay_link *l)
                                 .signature = bare,
                                 .challenge_signature = l->nonce[0] ? proof : NULL,
                                 .features = {.relay_token = l->events.on_offer != NULL,
-                                             .goodbye = l->events.on_goodbye != NULL}};
+                                             .goodbye = l->events.on_goodbye != NULL,
+                                             .peers_changed = l->events.on_presence != NULL}};
     if (!e)
         e = tl_signal_write_register(&out, &r);
     e = tl_relay_link_send_buf(l, &out, e);
@@ -541,6 +542,7 @@ void tl_relay_link_on_text(tl_relay_link *l, uint8_t *text, size_t n, tl_time no
         break;
     case TL_SIGNAL_PEER_JOINED:
     case TL_SIGNAL_PEER_LEFT:
+    case TL_SIGNAL_PEERS_CHANGED:
         if (l->state == TL_LINK_REGISTERED)
             tl_relay_link_on_presence(l, &m);
         break;

@@ -82,8 +82,9 @@ typedef struct {
     void (*on_signal)(void *user, tl_signal_type type, const tl_node_id *from, tl_slice payload);
     /* The relay did not deliver one of our offers, answers or candidates of `session`. */
     void (*on_signal_failed)(void *user, const char *session);
-    /* The relay says that a node has registered or has gone (peerJoined, peerLeft). Nothing in it is
-     * verified. NULL: not wanted. */
+    /* The relay says that a node has registered or has gone (peerJoined, peerLeft); `peer` NULL: that
+     * many have, and it does not name them (peersChanged). Nothing in it is verified. NULL: not
+     * wanted. */
     void (*on_presence)(void *user, const tl_node_id *peer, bool joined);
     /* The session `path` has a token from now on. NULL: tokens are not wanted, and the relay is not
      * asked for them. */

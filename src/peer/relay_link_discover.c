@@ -198,6 +198,10 @@ void tl_relay_link_on_presence(tl_relay_link *l, const tl_signal *m)
 {
     tl_signal_peer peer;
     tl_node_id id;
+    if (l->events.on_presence && m->type == TL_SIGNAL_PEERS_CHANGED) {
+        l->events.on_presence(l->user, NULL, true);
+        return;
+    }
     if (!l->events.on_presence || tl_signal_read_presence(m, &peer) ||
         tl_node_id_parse(tl_slice_str(peer.node_id), &id) || tl_node_id_eq(&id, &l->identity->id)) {
         l->counters.ignored++;

@@ -275,8 +275,9 @@ static void on_signal_failed(void *user, const char *session)
 static void on_presence(void *user, const tl_node_id *peer, bool joined)
 {
     tl_relays *r = tell(user);
-    set_at(r, peer, r->telling, joined);
-    const tl_peer *p = tl_peer_table_find(r->table, peer);
+    if (peer)
+        set_at(r, peer, r->telling, joined);
+    const tl_peer *p = peer ? tl_peer_table_find(r->table, peer) : NULL;
     if (joined || !p || !p->at_relays)
         r->events.on_presence(r->user, peer, joined);
 }

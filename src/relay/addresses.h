@@ -17,9 +17,10 @@
  * one office need about 2 s to register again after a restart. */
 #define TL_RELAY_WORK_SHARE 8
 #define TL_RELAY_WORK_BURST (2 * TL_SEC)
-/* All nodes are told of one join of an address in this time, and of 200 at once. */
+/* All nodes are told of one join of an address in this time, and of 1000 at once: so many connections
+ * an address may have, and after a restart all of them join. */
 #define TL_RELAY_TOLD_EVERY (500 * TL_MS)
-#define TL_RELAY_TOLD_BURST (100 * TL_SEC)
+#define TL_RELAY_TOLD_BURST (500 * TL_SEC)
 
 typedef struct tl_relay_site {
     uint8_t key[9]; /* as of an address, with the last 2 bytes of IPv6 zero */

@@ -44,6 +44,7 @@ static void enter(tl_relay *r, tl_relay_conn *c, tl_relay_node *n, bool joined)
     else if (!joined)
         tl_relay_replace(r, n);
     n->conn = c;
+    n->knows_changed = false;
     c->node = n;
     tl_relay_set_state(r, c, TL_RELAY_CONN_MEMBER);
     c->reader.message_max = r->config.message_max;
@@ -170,6 +171,7 @@ void tl_relay_on_discover(tl_relay *r, tl_relay_conn *c, const tl_signal *s)
         tl_relay_send_error(r, c, TL_SIGNAL_BUSY, "earlier answers are not read yet", about);
         return;
     }
+    c->node->knows_changed = false;
     tl_relay_query query = {.filter = &d,
                             .bytes_max = r->config.message_max < TL_RELAY_PAGE_BYTES_MAX
                                              ? r->config.message_max

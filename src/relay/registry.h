@@ -27,11 +27,12 @@ struct tl_relay_node {
     uint64_t epoch; /* of its registration, as the relays agreed; grows with each (federation.h) */
     struct tl_relay_member *sessions; /* sessions of which it is a member */
     uint32_t session_count;
-    uint32_t opening_count;           /* sessions that it opened and that are not answered yet */
-    uint32_t asked_count;             /* sessions that wait for its answer */
-    struct tl_fed_claim *claim;       /* the epoch is not agreed yet; else NULL */
-    bool is_news;                     /* its join waits to be told */
-    bool is_announced;                /* its join was told, so its leave must be */
+    uint32_t opening_count;     /* sessions that it opened and that are not answered yet */
+    uint32_t asked_count;       /* sessions that wait for its answer */
+    struct tl_fed_claim *claim; /* the epoch is not agreed yet; else NULL */
+    bool is_news;               /* its join waits to be told */
+    bool is_announced;          /* its join was told, so its leave must be */
+    bool knows_changed;         /* it was told that its list is old, and has not asked since */
     uint32_t leaves_from, joins_from; /* what is before it in the next round it knows */
     struct tl_relay_node *prev_news, *next_news;
     tl_relay_profile profile;

@@ -201,6 +201,7 @@ typedef struct {
     uint64_t waits;                             /* pauses of senders that had sent their rate */
     uint64_t presence_events, presence_lost;
     uint64_t presence_withdrawn; /* joins that were not told, because the node had left again */
+    uint64_t presence_summed;    /* nodes that were told of many at once, without names */
     uint64_t rests; /* pauses of connections whose address took more than its share of work */
     uint64_t pauses, cut_stalled, cut_overflow, expired_upgrade, expired_register, expired_ttl;
     uint64_t cut_memory;       /* connections cut because memory ran out, */

@@ -116,8 +116,10 @@ struct tl_relay {
     tl_relay_chunk *burst_chunks; /* and copies that it borrows from */
     tl_buf leaves;                /* frames of leaves that are not told yet */
     tl_relay_node *news;          /* utlist of the nodes whose joins are not told yet */
-    tl_time presence_after;       /* what was told last takes so long */
-    struct tl_fed *fed;           /* the other relays of its cluster; NULL: it stands alone */
+    tl_time told_events,
+        told_bytes;          /* when the rates will have paid for what was told (presence.c) */
+    uint32_t presence_fresh; /* joins and leaves since the last tick */
+    struct tl_fed *fed;      /* the other relays of its cluster; NULL: it stands alone */
     tl_relay_counters counters;
     tl_relay_refused refused; /* the last; family NONE: there was none */
 };

@@ -11,6 +11,7 @@ static const char *const type_names[TL_SIGNAL_TYPES] = {
     [TL_SIGNAL_DISCOVER_RESPONSE] = "discoverResponse",
     [TL_SIGNAL_PEER_JOINED] = "peerJoined",
     [TL_SIGNAL_PEER_LEFT] = "peerLeft",
+    [TL_SIGNAL_PEERS_CHANGED] = "peersChanged",
     [TL_SIGNAL_ERROR] = "error",
     [TL_SIGNAL_RELAY_OFFER] = "relayOffer",
     [TL_SIGNAL_RELAY_WARNING] = "relayWarning",

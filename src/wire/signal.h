@@ -32,6 +32,7 @@ typedef enum {
     TL_SIGNAL_DISCOVER_RESPONSE,
     TL_SIGNAL_PEER_JOINED,
     TL_SIGNAL_PEER_LEFT,
+    TL_SIGNAL_PEERS_CHANGED,
     TL_SIGNAL_ERROR,
     TL_SIGNAL_RELAY_OFFER,
     TL_SIGNAL_RELAY_WARNING,
@@ -78,6 +79,7 @@ typedef struct {
     bool
         relay_token; /* "relay-token": it understands relayOffer, relayWarning and binary messages */
     bool goodbye;    /* "goodbye": it understands goodbye */
+    bool peers_changed; /* "peers-changed": it understands peersChanged */
 } tl_signal_features;
 
 typedef enum { TL_SIGNAL_AT_RELAY, TL_SIGNAL_AT_NODE } tl_signal_side;

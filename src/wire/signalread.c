@@ -95,7 +95,8 @@ static tl_signal_features features_of(const json_t *o)
 {
     return (tl_signal_features){.quiet = lists(o, "features", "quiet"),
                                 .relay_token = lists(o, "features", "relay-token"),
-                                .goodbye = lists(o, "features", "goodbye")};
+                                .goodbye = lists(o, "features", "goodbye"),
+                                .peers_changed = lists(o, "features", "peers-changed")};
 }
 
 tl_err tl_signal_read_challenge(const tl_signal *s, tl_signal_challenge *ret)

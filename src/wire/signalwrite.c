@@ -79,7 +79,8 @@ static void put_type(writer *w, tl_signal_type type)
 static void put_features(writer *w, tl_signal_features f)
 {
     const char *names[] = {f.quiet ? "\"quiet\"" : NULL, f.relay_token ? "\"relay-token\"" : NULL,
-                           f.goodbye ? "\"goodbye\"" : NULL};
+                           f.goodbye ? "\"goodbye\"" : NULL,
+                           f.peers_changed ? "\"peers-changed\"" : NULL};
     const char *comma = "";
     put(w, ",\"features\":[");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -199,6 +200,14 @@ tl_err tl_signal_write_goodbye(tl_buf *out, const char *reason, unsigned in_seco
     return finish(&w);
 }
 
+tl_err tl_signal_write_peers_changed(tl_buf *out)
+{
+    writer w = begin(out);
+    put_type(&w, TL_SIGNAL_PEERS_CHANGED);
+    put(&w, "{}}");
+    return finish(&w);
+}
+
 tl_err tl_signal_write_peers_begin(tl_buf *out)
 {
     writer w = begin(out);
@@ -245,7 +254,8 @@ tl_err tl_signal_write_register(tl_buf *out, const tl_signal_registration *r)
     put_field(&w, ",", "signature", r->signature);
     if (r->challenge_signature)
         put_field(&w, ",", "challengeSignature", r->challenge_signature);
-    if (r->features.quiet || r->features.relay_token || r->features.goodbye)
+    if (r->features.quiet || r->features.relay_token || r->features.goodbye ||
+        r->features.peers_changed)
         put_features(&w, r->features);
     put(&w, "}}");
     return finish(&w);

@@ -43,6 +43,7 @@ typedef struct {
 TL_CHECK tl_err tl_signal_write_relay_offer(tl_buf *out, const tl_signal_offered *offer);
 TL_CHECK tl_err tl_signal_write_relay_warning(tl_buf *out, const char *session, const char *reason,
                                               tl_unix ends_at);
+TL_CHECK tl_err tl_signal_write_peers_changed(tl_buf *out);
 TL_CHECK tl_err tl_signal_write_goodbye(tl_buf *out, const char *reason, unsigned in_seconds);
 /* relayClose, as a relay writes it that ends a session: `from` is the other member. */
 TL_CHECK tl_err tl_signal_write_close(tl_buf *out, const char *from, const char *to,

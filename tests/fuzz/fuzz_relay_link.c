@@ -8,6 +8,8 @@ static void on_presence(void *user, const tl_node_id *peer, bool joined)
     char hex[TL_NODE_ID_HEX + 1];
     (void)user;
     (void)joined;
+    if (!peer)
+        return;
     tl_node_id_write(hex, peer);
     if (strlen(hex) != TL_NODE_ID_HEX)
         abort();

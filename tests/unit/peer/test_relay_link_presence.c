@@ -17,7 +17,7 @@ static char own_hex[65], other_hex[65];
 static tl_relay_link *link_;
 static tl_buf said;
 static size_t begun;
-static unsigned joined, left;
+static unsigned joined, left, told_unnamed;
 static tl_node_id told;
 
 static tl_err wire_begin(void *wire, size_t n, uint8_t **ret_room)
@@ -42,6 +42,9 @@ static void on_registered(void *user)
 static void on_presence(void *user, const tl_node_id *peer, bool has_joined)
 {
     (void)user;
+    told_unnamed += !peer;
+    if (!peer)
+        return;
     told = *peer;
     joined += has_joined;
     left += !has_joined;
@@ -83,7 +86,7 @@ static void begin(bool wanted)
                                    .on_presence = wanted ? on_presence : NULL};
     static tl_rand rng;
     rng = tl_rand_seeded(1);
-    joined = left = 0;
+    joined = left = told_unnamed = 0;
     assert_int_equal(tl_crypto_init(), TL_OK);
     assert_int_equal(tl_identity_new(&rng, &own), TL_OK);
     assert_int_equal(tl_identity_new(&rng, &other), TL_OK);
@@ -110,6 +113,27 @@ static void who_joins_and_who_leaves_is_told(void **state)
     hear_presence("peerLeft", other_hex);
     assert_int_equal(left, 1);
     assert_true(tl_node_id_eq(&told, &other.id));
+    end();
+}
+
+static void that_many_came_or_went_is_told_and_the_relay_learns_that_it_is_understood(void **state)
+{
+    (void)state;
+    begin(true);
+    greet();
+    assert_non_null(memmem(tl_buf_begin(&said), said.len, "\"peers-changed\"", 15));
+    hear("{\"peersChanged\":{}}");
+    assert_int_equal(told_unnamed, 0); /* not before the registration */
+    register_();
+    hear("{\"peersChanged\":{}}");
+    assert_int_equal(told_unnamed, 1);
+    assert_int_equal(joined + left, 0);
+    end();
+    begin(false);
+    register_();
+    assert_null(memmem(tl_buf_begin(&said), said.len, "peers-changed", 13));
+    hear("{\"peersChanged\":{}}");
+    assert_int_equal(told_unnamed, 0);
     end();
 }
 
@@ -155,6 +179,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_joins_and_who_leaves_is_told),
+        cmocka_unit_test(that_many_came_or_went_is_told_and_the_relay_learns_that_it_is_understood),
         cmocka_unit_test(before_the_registration_nothing_of_it_is_believed),
         cmocka_unit_test(ourselves_and_nonsense_are_not_told),
         cmocka_unit_test(an_owner_who_does_not_want_it_is_not_told),

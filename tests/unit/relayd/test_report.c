@@ -35,6 +35,50 @@ static void has_lines(const char *text, const char *const *lines, size_t n)
     }
 }
 
+static const char *const counter_lines[] = {
+    "teale_relay_connections 1",
+    "teale_relay_nodes 2",
+    "teale_relay_sessions_active 3",
+    "tesseras_relay_sessions_active 3",
+    "teale_relay_sessions_opening 4",
+    "teale_relay_queue_bytes 5",
+    "teale_relay_connections_total 6",
+    "teale_relay_connections_refused_total 7",
+    "teale_relay_registrations_total 8",
+    "teale_relay_connections_ended_total{reason=\"unregistered\"} 9",
+    "teale_relay_registrations_refused_total{reason=\"invalid\"} 28",
+    "teale_relay_registrations_refused_total{reason=\"proof\"} 29",
+    "teale_relay_registrations_refused_total{reason=\"identity\"} 30",
+    "teale_relay_registrations_refused_total{reason=\"rate\"} 31",
+    "teale_relay_registrations_refused_total{reason=\"memory\"} 32",
+    "teale_relay_replaced_total 10",
+    "teale_relay_messages_received_total 11",
+    "teale_relay_messages_forwarded_total 12",
+    "teale_relay_forwarded_bytes_total 13",
+    "tesseras_relay_bytes_forwarded 13",
+    "teale_relay_sessions_total 14",
+    "teale_relay_sessions_ended_total{reason=\"busy\"} 15",
+    "teale_relay_sessions_ended_total{reason=\"unanswered\"} 16",
+    "teale_relay_presence_events_total 17",
+    "teale_relay_presence_lost_total 18",
+    "teale_relay_presence_withdrawn_total 33",
+    "teale_relay_presence_summed_total 34",
+    "teale_relay_presence_summed_total 34",
+    "teale_relay_pauses_total 19",
+    "teale_relay_sessions_ended_total{reason=\"idle\"} 101",
+    "teale_relay_sessions_ended_total{reason=\"session_max\"} 102",
+    "teale_relay_limit_waits_total 103",
+    "teale_relay_connections_ended_total{reason=\"stalled\"} 20",
+    "teale_relay_connections_ended_total{reason=\"overflow\"} 21",
+    "teale_relay_connections_ended_total{reason=\"upgrade_timeout\"} 22",
+    "teale_relay_connections_ended_total{reason=\"register_timeout\"} 23",
+    "teale_relay_connections_ended_total{reason=\"ttl\"} 24",
+    "teale_relay_connections_ended_total{reason=\"memory\"} 25",
+    "teale_relay_protocol_errors_total 26",
+    "teale_relay_errors_total{code=\"forbidden\"} 27",
+    "teale_relay_errors_total{code=\"unauthorized\"} 0",
+};
+
 static void every_counter_of_the_relay_has_its_line(void **state)
 {
     (void)state;
@@ -58,6 +102,7 @@ static void every_counter_of_the_relay_has_its_line(void **state)
                            .presence_events = 17,
                            .presence_lost = 18,
                            .presence_withdrawn = 33,
+                           .presence_summed = 34,
                            .pauses = 19,
                            .sessions_idle = 101,
                            .sessions_timed_out = 102,
@@ -69,51 +114,10 @@ static void every_counter_of_the_relay_has_its_line(void **state)
                            .expired_ttl = 24,
                            .cut_memory = 25,
                            .closed_protocol = 26};
-    static const char *const lines[] = {
-        "teale_relay_connections 1",
-        "teale_relay_nodes 2",
-        "teale_relay_sessions_active 3",
-        "tesseras_relay_sessions_active 3",
-        "teale_relay_sessions_opening 4",
-        "teale_relay_queue_bytes 5",
-        "teale_relay_connections_total 6",
-        "teale_relay_connections_refused_total 7",
-        "teale_relay_registrations_total 8",
-        "teale_relay_connections_ended_total{reason=\"unregistered\"} 9",
-        "teale_relay_registrations_refused_total{reason=\"invalid\"} 28",
-        "teale_relay_registrations_refused_total{reason=\"proof\"} 29",
-        "teale_relay_registrations_refused_total{reason=\"identity\"} 30",
-        "teale_relay_registrations_refused_total{reason=\"rate\"} 31",
-        "teale_relay_registrations_refused_total{reason=\"memory\"} 32",
-        "teale_relay_replaced_total 10",
-        "teale_relay_messages_received_total 11",
-        "teale_relay_messages_forwarded_total 12",
-        "teale_relay_forwarded_bytes_total 13",
-        "tesseras_relay_bytes_forwarded 13",
-        "teale_relay_sessions_total 14",
-        "teale_relay_sessions_ended_total{reason=\"busy\"} 15",
-        "teale_relay_sessions_ended_total{reason=\"unanswered\"} 16",
-        "teale_relay_presence_events_total 17",
-        "teale_relay_presence_lost_total 18",
-        "teale_relay_presence_withdrawn_total 33",
-        "teale_relay_pauses_total 19",
-        "teale_relay_sessions_ended_total{reason=\"idle\"} 101",
-        "teale_relay_sessions_ended_total{reason=\"session_max\"} 102",
-        "teale_relay_limit_waits_total 103",
-        "teale_relay_connections_ended_total{reason=\"stalled\"} 20",
-        "teale_relay_connections_ended_total{reason=\"overflow\"} 21",
-        "teale_relay_connections_ended_total{reason=\"upgrade_timeout\"} 22",
-        "teale_relay_connections_ended_total{reason=\"register_timeout\"} 23",
-        "teale_relay_connections_ended_total{reason=\"ttl\"} 24",
-        "teale_relay_connections_ended_total{reason=\"memory\"} 25",
-        "teale_relay_protocol_errors_total 26",
-        "teale_relay_errors_total{code=\"forbidden\"} 27",
-        "teale_relay_errors_total{code=\"unauthorized\"} 0",
-    };
     c.errors[TL_SIGNAL_FORBIDDEN] = 27;
     tl_buf out = {0};
     const char *text = metrics_of(&c, NULL, &out);
-    has_lines(text, lines, sizeof lines / sizeof *lines);
+    has_lines(text, counter_lines, sizeof counter_lines / sizeof *counter_lines);
     assert_null(strstr(text, "teale_relay_stun_"));
     tl_buf_clear(&out);
 }

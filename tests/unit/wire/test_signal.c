@@ -336,7 +336,7 @@ static void a_registration_is_read_with_its_capabilities_as_they_stand(void **st
             "{\"register\":{\"_0\":{\"nodeID\":\"" A "\",\"publicKey\":\"" A
             "\",\"wgPublicKey\":null,\"displayName\":\"n\xC3\xA9\",\"capabilities\":" CAPABILITIES
             ",\"signature\":\"ab\",\"challengeSignature\":\"cd\",\"features\":[\"x\",\"quiet\","
-            "\"goodbye\"]}}}",
+            "\"goodbye\",\"peers-changed\"]}}}",
             &s, &r),
         TL_OK);
     assert_string_equal(r.node_id, A);
