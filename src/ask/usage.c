@@ -1,5 +1,6 @@
 #include "ask/usage.h"
 
+#include <endian.h>
 #include <strings.h>
 
 void tl_usage_init(tl_usage *u, const char *content_type)
@@ -18,9 +19,14 @@ static bool text_is(const char text[24], size_t n, const char *name)
  * /v1/responses, the others in chats. */
 static bool is_content(const char key[24])
 {
-    return strcmp(key, "content") == 0 || strcmp(key, "reasoning_content") == 0 ||
-           strcmp(key, "reasoning") == 0 || strcmp(key, "arguments") == 0 ||
-           strcmp(key, "text") == 0 || strcmp(key, "delta") == 0;
+    switch (key[0]) {
+    case 'c': return strcmp(key, "content") == 0;
+    case 'r': return strcmp(key, "reasoning_content") == 0 || strcmp(key, "reasoning") == 0;
+    case 'a': return strcmp(key, "arguments") == 0;
+    case 't': return strcmp(key, "text") == 0;
+    case 'd': return strcmp(key, "delta") == 0;
+    default: return false;
+    }
 }
 
 /* One event of a stream is over: whatever its text was, the next begins anew. */
@@ -46,7 +52,7 @@ static void keep_text(tl_usage *u, const uint8_t *p, size_t n)
 
 /* How many bytes from `p` are nothing but text of a string: the bulk of every answer, hence eight
  * at a time. A byte of `word` is zero where it equals the one looked for (Warren, Hacker's Delight,
- * 6-1). */
+ * 6-1); the lowest byte that is found is no mistake. */
 static size_t plain_run(const uint8_t *p, size_t n)
 {
     const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
@@ -54,12 +60,13 @@ static size_t plain_run(const uint8_t *p, size_t n)
     for (; n - i >= 8; i += 8) {
         uint64_t word;
         memcpy(&word, p + i, sizeof word);
+        word = le64toh(word);
         uint64_t quote = word ^ ones * '"', slash = word ^ ones * '\\';
         uint64_t lf = word ^ ones * '\n', cr = word ^ ones * '\r';
         uint64_t found = ((quote - ones) & ~quote) | ((slash - ones) & ~slash) |
                          ((lf - ones) & ~lf) | ((cr - ones) & ~cr);
         if (found & highs)
-            break;
+            return i + (size_t)__builtin_ctzll(found & highs) / 8;
     }
     while (i < n && p[i] != '"' && p[i] != '\\' && p[i] != '\n' && p[i] != '\r')
         i++;

@@ -14,10 +14,13 @@
  * was deferred, and sets the alarm to the next timer that will be due.
  *
  * The alarm is either the timeout of the sleep itself, which costs nothing to set and is whole
- * milliseconds, or for the last of them a kernel timer, which is exact and costs a system call. Most
- * timers are moved on before they are due (the retransmission of a packet that is acknowledged). */
+ * milliseconds, or for the last of them a kernel timer, which is exact and costs two system calls and a
+ * turn. Most timers are moved on before they are due (the retransmission of a packet that is
+ * acknowledged). A timer that is FAR when the alarm is set may be a millisecond late: it needs no
+ * kernel timer. */
 
-#define NEAR (3 * TL_MS) /* from here on the kernel timer */
+#define NEAR (3 * TL_MS)  /* from here on the kernel timer */
+#define FAR  (10 * TL_MS) /* so a wait is at most a tenth longer than it should be */
 
 #define DEFER_ROUNDS_MAX                                                                           \
     8 /* rounds of deferred calls that defer again, before the sockets get a turn */
@@ -27,7 +30,7 @@ struct tl_loop {
     uv_prepare_t prepare;
     uv_idle_t awake; /* active while something is deferred: keeps the loop alive and awake */
     uv_timer_t
-        sleep; /* ends a millisecond or two before the next timer is due; never keeps the loop alive */
+        sleep; /* ends a millisecond before or after the next timer is due; never keeps the loop alive */
     uv_poll_t timer_poll;
     int timer_fd;
     bool rang; /* the kernel timer went off, and was not set since */
@@ -153,8 +156,9 @@ static void alarm_set(tl_loop *loop, tl_time at)
         uv_timer_stop(&loop->sleep);
         kernel_timer_set(loop, at);
     } else {
-        uv_update_time(&loop->uv); /* it counts from there */
-        uv_timer_start(&loop->sleep, on_sleep_over, (at - now) / TL_MS - 1, 0);
+        uv_update_time(&loop->uv); /* it counts from there, in milliseconds of the same clock */
+        uint64_t here = uv_now(&loop->uv), wake = at / TL_MS + (at < now + FAR ? -1 : 1);
+        uv_timer_start(&loop->sleep, on_sleep_over, wake > here ? wake - here : 0, 0);
     }
 }
 

@@ -6,7 +6,8 @@
  * and with the kernel's:
  *   - a timer set to `at` fires in the first turn that begins at or after `at`;
  *   - a timer set during a turn, even to a time past, fires in the next turn at the earliest;
- *   - when the loop goes to sleep, the kernel timer goes off no later than the earliest of them. */
+ *   - when the loop goes to sleep, the alarm is set to the earliest of them (loop.c tells how exactly it
+ *     goes off). */
 #ifndef TL_IO_TIMERS_H
 #define TL_IO_TIMERS_H
 

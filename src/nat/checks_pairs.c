@@ -297,7 +297,7 @@ static tl_time next_of_pace(tl_checks *c, size_t i)
     case TL_PACE_REST: return TL_NEVER;
     case TL_PACE_KEEP: /* a little early: some mappings die exactly on time */
         return x->asked_at + c->keepalive - tl_rand_below(c->rand, c->keepalive / 10);
-    case TL_PACE_ACTIVE: return x->asked_at + CHECK_ACTIVE;
+    case TL_PACE_ACTIVE: return x->asked_at + (x->follows ? CHECK_FOLLOW : CHECK_ACTIVE);
     }
     assert(!"a pace of the list");
     return TL_NEVER;
@@ -315,6 +315,8 @@ void tl_check_on_sent(tl_checks *c, size_t i, uint64_t id, tl_time now)
         set_state(c, i, TL_PAIR_PROBING, now);
     x->txns[x->txn_next++ % CHECK_TXNS] = (check_txn){id, now};
     x->at_once = false;
+    x->follows = x->forward;
+    x->forward = false;
     x->asked_at = now;
     p->sent++;
     size_t nth = x->tries < TL_CHECKS_UNHEARD_MAX ? x->tries++ : TL_CHECKS_UNHEARD_MAX;
@@ -337,6 +339,15 @@ void tl_check_on_sent(tl_checks *c, size_t i, uint64_t id, tl_time now)
     }
 }
 
+static void follow(const tl_pair *p, check_side *x, tl_time now)
+{
+    if (p->pace != TL_PACE_ACTIVE || x->unanswered || x->confirms ||
+        now < x->asked_at + CHECK_ACTIVE / 2 || now >= x->next_at)
+        return;
+    x->forward = true;
+    x->next_at = now;
+}
+
 void tl_check_on_asked(tl_checks *c, size_t i, tl_time now)
 {
     tl_pair *p = &c->pairs[i];
@@ -347,6 +358,8 @@ void tl_check_on_asked(tl_checks *c, size_t i, tl_time now)
     x->allow += CHECK_PER_REQUEST;
     if (x->allow > TL_CHECKS_UNHEARD_MAX + CHECK_PER_REQUEST)
         x->allow = TL_CHECKS_UNHEARD_MAX + CHECK_PER_REQUEST;
+    if (p->state == TL_PAIR_VALID)
+        follow(p, x, now);
     if (p->state == TL_PAIR_VALID || (x->triggered_at && now < x->triggered_at + CHECK_RTO_MIN))
         return;
     /* What we sent before may have died at the peer's NAT, which is open now. */

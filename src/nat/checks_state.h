@@ -9,6 +9,10 @@
 
 #define CHECK_RTO_MIN         (50 * TL_MS)  /* also: between two checks that the peer triggers */
 #define CHECK_ACTIVE          (250 * TL_MS) /* TL_PACE_ACTIVE: 4 a second */
+/* A check that the peer sends when ours has half its wait behind it brings ours forward, so that both
+ * sides ask and answer in the same two turns of their loops. From then on the peer leads, and this
+ * side waits a little longer than it. */
+#define CHECK_FOLLOW          (CHECK_ACTIVE + CHECK_ACTIVE / 8)
 /* A pair that has just become valid is asked twice more. The peer may have heard of us only through
  * checks, and each gives it another chance to make its own pair valid. */
 #define CHECK_CONFIRMS        2
@@ -56,6 +60,7 @@ typedef struct {
     bool paced;       /* the owner has set a pace */
     tl_time asked_at, answered_at, triggered_at, lost_at; /* 0: never */
     unsigned confirms;                                    /* confirming checks to come */
+    bool forward, follows; /* the next check is brought forward; the last one was */
     tl_time rttvar;
     unsigned unanswered; /* checks sent after the last one that was answered */
     tl_time unanswered_since;

@@ -277,7 +277,10 @@ static int on_stream_data(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t 
                           const uint8_t *data, size_t n, void *user_data, void *stream_user_data)
 {
     (void)ng, (void)id, (void)offset;
+    tl_quic_conn *c = user_data;
     tl_quic_stream *s = stream_user_data;
+    c->data_came = true;
+    c->end_came = c->end_came || flags & NGTCP2_STREAM_DATA_FLAG_FIN;
     if (!s)
         return 0;
     tl_err e = tl_qstream_on_data(s, tl_slice_of(data, n), flags & NGTCP2_STREAM_DATA_FLAG_FIN);

@@ -1,6 +1,7 @@
 #include "quic/conn.h"
 
 #include "base/log.h"
+#include "quic/acks.h"
 #include "quic/budget.h"
 #include "quic/callbacks.h"
 #include "quic/door.h"
@@ -51,6 +52,7 @@ static void fill_params(const tl_quic_conn *c, ngtcp2_transport_params *ret_para
     ret_params->initial_max_stream_data_bidi_local = tl_window_first(&q->config);
     ret_params->initial_max_stream_data_bidi_remote = tl_window_first(&q->config);
     tl_budget_fill(c, ret_params);
+    ret_params->max_ack_delay = TL_ACKS_MAX;
     ret_params->max_idle_timeout = q->config.idle_timeout;
     ret_params->active_connection_id_limit = CONNECTION_IDS_MAX;
 }
@@ -203,7 +205,7 @@ void tl_qconn_not_ready(tl_quic_conn *c)
 
 void tl_qconn_update_expiry(tl_quic_conn *c)
 {
-    tl_time expiry = ngtcp2_conn_get_expiry(c->ng);
+    tl_time expiry = tl_acks_expiry(c);
     if (expiry <= c->now)
         expiry = c->now + (c->barred ? BARRED_EXPIRY : UNMOVED_EXPIRY);
     tl_quic_heap_set(c, tl_time_min(expiry, tl_budget_expiry(c)));
@@ -246,6 +248,7 @@ bool tl_qconn_read(tl_quic_conn *c, const tl_quic_where *where, const uint8_t *d
         return false;
     }
     c->barred = false;
+    tl_acks_on_read(c);
     if (tl_quiet_on_read(c))
         tl_size_on_ack(c);
     notice_path(c);

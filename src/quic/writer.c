@@ -1,5 +1,6 @@
 #include "quic/writer.h"
 
+#include "quic/acks.h"
 #include "quic/conn.h"
 #include "quic/paths.h"
 #include "quic/quiet.h"
@@ -166,7 +167,7 @@ static void rest(tl_quic_conn *c)
         tl_timed_pause(c);
     else
         (void)settle_moves(c);
-    tl_time due = ngtcp2_conn_get_expiry(c->ng), soon = c->now + (c->sendable ? 0 : SOON);
+    tl_time due = tl_acks_expiry(c), soon = c->now + (c->sendable ? 0 : SOON);
     if (c->expired_at != c->now && due <= soon) {
         (void)tl_qconn_on_timer(c, tl_time_max(due, c->now));
         return;

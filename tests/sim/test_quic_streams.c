@@ -466,6 +466,40 @@ static void small_messages_leave_at_once(void **state)
     world_free(&w);
 }
 
+/* Datagrams that the listening side sends while `count` tokens come, one each `every`. */
+static uint64_t answers_to_tokens(world *w, tl_quic_stream *s, int count, tl_time every)
+{
+    uint64_t before = counters(w->b)->datagrams_out;
+    for (int i = 0; i < count; i++) {
+        size_t n;
+        assert_int_equal(tl_quic_stream_write(s, TL_SLICE_LIT("a token"), false, &n), TL_OK);
+        sim_wake(w->a->host);
+        sim_run_for(w->s, every);
+    }
+    return counters(w->b)->datagrams_out - before;
+}
+
+static void tokens_of_one_stream_are_acknowledged_two_at_a_time(void **state)
+{
+    (void)state;
+    world w = world_new(NULL, NULL);
+    world_connect(&w);
+    sim_run_for(w.s, TL_SEC);
+    w.b->mute = true;
+    tl_quic_stream *s;
+    assert_int_equal(tl_quic_stream_open(quic_node_conn(w.a), &s), TL_OK);
+    answers_to_tokens(&w, s, 20, 20 * TL_MS);
+    assert_in_range(answers_to_tokens(&w, s, 100, 20 * TL_MS), 50, 60);
+    /* one that is followed by none is not kept waiting for long */
+    sim_run_for(w.s, TL_SEC);
+    answers_to_tokens(&w, s, 3, 20 * TL_MS); /* of which the first came after a pause */
+    sim_run_for(w.s, TL_SEC);
+    assert_int_equal(tl_quic_conn_timeouts(quic_node_conn(w.a)), 0);
+    /* tokens that are farther apart do not wait for each other */
+    assert_in_range(answers_to_tokens(&w, s, 100, 60 * TL_MS), 98, 102);
+    world_free(&w);
+}
+
 static void writing_after_the_end_is_refused(void **state)
 {
     (void)state;
@@ -506,6 +540,7 @@ int main(void)
         cmocka_unit_test(the_answering_side_may_reset_as_well),
         cmocka_unit_test(resets_give_the_connections_window_back),
         cmocka_unit_test(small_messages_leave_at_once),
+        cmocka_unit_test(tokens_of_one_stream_are_acknowledged_two_at_a_time),
         cmocka_unit_test(writing_after_the_end_is_refused),
     };
     sim_each_test(tests);

@@ -338,6 +338,50 @@ static void the_next_question_follows_the_pace(void **state)
     expect_spread(&s, c->keepalive * 9 / 10, c->keepalive);
 }
 
+/* A pair under traffic, asked at T0 and answered at once. */
+static size_t paced(void)
+{
+    size_t i = valid(TL_PACE_ACTIVE, TL_MS);
+    side(i)->asked_at = T0;
+    tl_check_repace(c, i, T0);
+    assert_int_equal(side(i)->next_at, T0 + CHECK_ACTIVE);
+    return i;
+}
+
+static void a_question_of_the_peer_brings_ours_forward_when_half_of_the_wait_is_over(void **state)
+{
+    (void)state;
+    size_t i = paced();
+    tl_time half = T0 + CHECK_ACTIVE / 2;
+    tl_check_on_asked(c, i, half - 1);
+    assert_int_equal(side(i)->next_at, T0 + CHECK_ACTIVE);
+    tl_check_on_asked(c, i, half);
+    assert_int_equal(side(i)->next_at, half);
+    assert_false(side(i)->at_once); /* it keeps its place among other pairs */
+    ask(i, 5, half);
+    answer(i, half, half + TL_MS);
+    assert_int_equal(side(i)->next_at, half + CHECK_FOLLOW); /* the peer's comes before it */
+    ask(i, 6, half + CHECK_FOLLOW);                          /* it did not come: this side leads */
+    answer(i, half + CHECK_FOLLOW, half + CHECK_FOLLOW + TL_MS);
+    assert_int_equal(side(i)->next_at, half + CHECK_FOLLOW + CHECK_ACTIVE);
+}
+
+static void
+a_question_of_the_peer_brings_nothing_forward_beside_an_open_question_or_without_traffic(
+    void **state)
+{
+    (void)state;
+    size_t i = paced();
+    ask(i, 5, T0 + CHECK_ACTIVE);
+    tl_time next = side(i)->next_at;
+    tl_check_on_asked(c, i, T0 + 2 * CHECK_ACTIVE - 1);
+    assert_int_equal(side(i)->next_at, next);
+    size_t quiet = valid(TL_PACE_KEEP, TL_MS);
+    next = side(quiet)->next_at;
+    tl_check_on_asked(c, quiet, T0 + TL_SEC);
+    assert_int_equal(side(quiet)->next_at, next);
+}
+
 static void a_new_pace_changes_neither_open_questions_nor_other_states(void **state)
 {
     (void)state;
@@ -524,6 +568,8 @@ int main(void)
         T(after_an_answer_later_questions_are_still_open_under_traffic),
         T(the_oldest_open_question_is_found_wherever_it_lies),
         T(the_next_question_follows_the_pace),
+        T(a_question_of_the_peer_brings_ours_forward_when_half_of_the_wait_is_over),
+        T(a_question_of_the_peer_brings_nothing_forward_beside_an_open_question_or_without_traffic),
         T(a_new_pace_changes_neither_open_questions_nor_other_states),
         T(a_new_pace_does_not_put_off_a_confirming_question),
         T(a_silent_pair_is_lost_after_three_round_trips_at_least_750_ms_at_most_2_s),
