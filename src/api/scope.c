@@ -124,8 +124,13 @@ static bool look_up(const tl_scope_view *v, tl_slice text, const char *param, tl
 {
     tl_membership *found[2];
     size_t n = tl_networks_find(v->book, text, found);
+    const tl_membership *renamed = n ? NULL : tl_networks_once_called(v->book, text);
     if (n > 1)
         return ambiguous(text, found, param, no);
+    if (renamed)
+        return refuse(no, 403, "forbidden", param,
+                      "network \"%.*s\" is called %s here now: write that, or its ID",
+                      (int)(text.n < SHOWN ? text.n : SHOWN), (const char *)text.p, renamed->name);
     if (!n)
         return refuse(no, 403, "forbidden", param,
                       "this node is in no private network \"%.*s\"%s; see teale ptn list",
@@ -147,8 +152,9 @@ static bool by_header(const tl_scope_view *v, const tl_http1_head *head, tl_ask 
 }
 
 /* The text behind the last "@", if it is a network's. One that names none of ours was perhaps
- * mistyped, or is of a network that was renamed: a question for members goes to nobody else then. But
- * a whole name that somebody lists, which ends with an "@" and no ID, is that model's. */
+ * mistyped, or is the old name of one: a question for members goes to nobody else then. But a whole
+ * name that somebody lists, which ends with an "@" and neither an ID nor an old name of ours, is that
+ * model's. */
 static bool by_model(const tl_scope_view *v, tl_ask *ask, bool *ret_renamed, tl_scope_refusal *no)
 {
     tl_membership *found[2], *m = NULL;
@@ -157,7 +163,7 @@ static bool by_model(const tl_scope_view *v, tl_ask *ask, bool *ret_renamed, tl_
     if (!at)
         return true;
     tl_slice text = tl_slice_str(at + 1);
-    if (!tl_networks_find(v->book, text, found) &&
+    if (!tl_networks_find(v->book, text, found) && !tl_networks_once_called(v->book, text) &&
         (!may_name_network(at + 1) ||
          (text.n < TL_NODE_ID_HEX && v->is_listed(v->user, ask->model))))
         return true;

@@ -147,14 +147,16 @@ tl_ledger_sums tl_credit_sums_of(const tl_credit *c, const tl_node_id *peer)
 }
 
 void tl_credit_on_loaded_peer(tl_credit *c, const tl_node_id *peer, const tl_ledger_sums *sums,
-                              unsigned unsigned_n)
+                              unsigned unsigned_n, unsigned paid_n)
 {
     /* What is owed is known, however many owe: the disk has no more of them than were let in. Who owes
      * nothing has a place only where a newcomer would have one, since it may owe something later. */
     bool counts = tl_ledger_balance(sums) != 0;
     tl_account *a = tl_account_get(c, peer, counts ? SIZE_MAX : tl_credit_places_for(c, peer));
+    c->paid_n += paid_n;
     if (!a)
         return;
+    a->paid_n = paid_n;
     a->sums = *sums;
     a->loaded = true;
     a->unsigned_n = unsigned_n;

@@ -121,7 +121,7 @@ const tl_credit_counters *tl_credit_counters_of(const tl_credit *c);
 
 /* What the store knows, at the start (store/ledger.h). */
 void tl_credit_on_loaded_peer(tl_credit *c, const tl_node_id *peer, const tl_ledger_sums *sums,
-                              unsigned unsigned_n);
+                              unsigned unsigned_n, unsigned paid_n);
 void tl_credit_on_loaded_served(tl_credit *c, const tl_node_id *peer, const char *request,
                                 tl_unix at);
 void tl_credit_on_loaded_name(tl_credit *c, const char *request, tl_unix at);

@@ -209,6 +209,15 @@ tl_err tl_credit_serve(tl_credit *c, const tl_credit_question *q, tl_credit_serv
                           "this node has accounts with as many strangers as it keeps: ask another "
                           "node, or join a network of this one");
     }
+    if (q->price > 0 && !q->has_network && !tl_credit_has_room(c, a)) {
+        c->counters.refused++;
+        tl_credit_prune(c, a);
+        return tl_why_set(
+            why, TL_ERR_BUSY, "this node's ledger has as many paid questions of %s as it keeps: %s",
+            a->paid_n < TL_BOOK_PAID_OF ? "strangers" : "this asker",
+            a->paid_n < TL_BOOK_PAID_OF ? "ask another node, or join a network of this one"
+                                        : "settle what is owed, and ask again a day later");
+    }
     if (c->disk_fails && q->price > 0)
         return tl_why_set(why, TL_ERR_IO, "this node's disk takes nothing: it cannot charge");
     tl_err e = judge_unsigned(c, a, why);
@@ -299,6 +308,8 @@ static void on_posted(tl_credit_served *s, const tl_ledger_entry *e)
     c->counters.charged++;
     if (tl_ledger_count(&a->sums, TL_LEDGER_QUESTION, TL_LEDGER_SERVED, e->receipt.amount))
         c->counters.lost++; /* the store's own bound is the same: it would have refused */
+    if (e->receipt.amount && !e->has_network)
+        tl_credit_count_paid(a);
     if (a->unsigned_n++ == 0)
         a->signed_at = tl_env_now(&c->env);
     tl_credit_say_new_claim(a, e);
@@ -472,6 +483,8 @@ static void adopt_done(tl_book_op *op, tl_err e)
         c->counters.adopted++;
         tl_request_key_set(&key, &a->id, r->request);
         remember(c, &key, r->at);
+        if (r->amount && !r->has_network)
+            tl_credit_count_paid(a);
         (void)!tl_ledger_count(&a->sums, TL_LEDGER_QUESTION, TL_LEDGER_SERVED, r->amount);
     } else {
         a->adopted--;

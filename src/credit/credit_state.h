@@ -31,6 +31,7 @@ typedef struct tl_account {
     bool loaded;       /* the store knew it at the start */
     unsigned adopted;  /* charges that it offered since */
     unsigned unpruned; /* questions with it since a TL_BOOK_PRUNE was of it */
+    unsigned paid_n;   /* paid questions of it in public that the store has */
     bool known;        /* it has signed, or we have, so that it knows us */
     tl_time proposed_at; /* when it last proposed a settlement; 0: never */
     size_t open;         /* handles and operations that name it: it stays */
@@ -170,9 +171,11 @@ struct tl_credit {
     size_t settling_n;
     unsigned unpruned; /* questions since the last TL_BOOK_PRUNE */
     bool pruning;
-    bool disk_fails;    /* the last operation that writes failed for the disk's fault */
-    tl_time full_until; /* all accounts were in use: none is looked for before this */
-    tl_time due;        /* may be too early */
+    size_t paid_n;          /* paid questions of all in public that the store has */
+    tl_node_id paid_cursor; /* up to this peer they were looked at */
+    bool disk_fails;        /* the last operation that writes failed for the disk's fault */
+    tl_time full_until;     /* all accounts were in use: none is looked for before this */
+    tl_time due;            /* may be too early */
     tl_credit_counters counters;
 };
 
@@ -223,6 +226,10 @@ void tl_credit_clear_served(tl_credit *c);
 void tl_credit_on_offer(tl_credit *c, tl_account *a, const tl_receipt *r);
 
 /* --- credit_prune.c --- */
+/* A public question at a price was posted. */
+void tl_credit_count_paid(tl_account *a);
+/* May the stranger make one more? */
+bool tl_credit_has_room(const tl_credit *c, const tl_account *a);
 /* After a question between this account's peer and us. */
 void tl_credit_prune(tl_credit *c, tl_account *a);
 

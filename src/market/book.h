@@ -18,7 +18,12 @@
 #define TL_BOOK_SPARE_MAX  50000
 #define TL_BOOK_FREE_MAX   200000 /* of members: so much of it, 150 MB, for as many days */
 #define TL_BOOK_SPARE_DAYS 90     /* and no longer: a quarter is over by then */
-#define TL_BOOK_OWED_DAYS  30     /* a provider that is away for longer has its own books */
+/* Paid questions of strangers, some 1 KiB each: 400 MB in all, and of one stranger a twentieth. From half of
+ * that on those that are settled, and older than a day, are forgotten. Nothing that is owed is: a stranger
+ * that would make more is refused (credit/credit.h). */
+#define TL_BOOK_PAID_OF    20000
+#define TL_BOOK_PAID_MAX   400000
+#define TL_BOOK_OWED_DAYS  30 /* a provider that is away for longer has its own books */
 /* An order with a price tells of a question that the consumer's disk does not have, and no longer. It must
  * end before such a question is forgotten: its row alone says that it failed. */
 #define TL_BOOK_ORDER_DAYS 30
@@ -84,8 +89,12 @@ typedef enum {
     TL_BOOK_PROPOSED,
     /* Forgets the oldest of what is spare: public entries of nothing, and voided ones. Of entry.peer
      * TL_BOOK_SPARE_OF stay, of all TL_BOOK_SPARE_MAX; claims that nobody signed in a day, and
-     * what is older than TL_BOOK_SPARE_DAYS, go in any case, as of entry.at. entries[n]: the peers of claims that went unsigned, one for each. Some at
-     * a time, `more` where there may be others; no sum changes. */
+     * what is older than TL_BOOK_SPARE_DAYS, go in any case, as of entry.at.
+     * And of the paid questions of strangers that both signed, that are older than a day, and that are
+     * covered by what the peer has paid: `paid_of` of entry.peer at most, and `paid_all` of all. For these it
+     * looks at some peers at a time, from `cursor` on, and moves it.
+     * entries[n]: one for each claim that went unsigned (amount 0), and for each paid question (its amount),
+     * with its peer. Some at a time, `more` where there may be others; no sum changes. */
     TL_BOOK_PRUNE,
     /* A client gave its request the name entry.request, at entry.at. TL_ERR_EXISTS: it did so within
      * a day. */
@@ -107,7 +116,9 @@ typedef struct tl_book_op {
     bool confirmed, more;
     int may_wait_ms; /* for others that share its commit; 0: it does not wait */
     int64_t after;
-    int64_t held; /* ADOPT: what the caller holds for it meanwhile */
+    size_t paid_of, paid_all; /* PRUNE */
+    tl_node_id cursor; /* PRUNE: the peer that was looked at last; zeros: begin with the first */
+    int64_t held;      /* ADOPT: what the caller holds for it meanwhile */
     size_t n;
     tl_ledger_entry *entries; /* the operation's own */
     /* Called on the loop's thread after the commit. It frees the operation (tl_book_op_free). */

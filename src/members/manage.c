@@ -80,8 +80,8 @@ static void op_stored(tl_members_stored *s, tl_err e)
             event(op, n, TL_MEMBERSHIP_HAS_LEFT);
         break;
     case RENAME:
-        if (r && n && tl_networks_rename(m->config.book, n, op->old_name))
-            r = TL_REFUSAL_INTERNAL;
+        if (r && n)
+            tl_networks_rename_back(m->config.book, n, op->old_name, &op->old_names);
         break;
     default: break;
     }
@@ -154,6 +154,7 @@ void tl_members_rename(tl_members *m, tl_members_op *op, tl_membership *n, const
         return;
     }
     snprintf(op->old_name, sizeof op->old_name, "%s", n->name);
+    op->old_names = n->old;
     if (tl_networks_rename(m->config.book, n, name)) {
         tl_op_end_with(op, TL_REFUSAL_INVALID, NAME_WORDS);
         return;

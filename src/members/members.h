@@ -164,7 +164,8 @@ struct tl_members_op {
     int kind;
     tl_membership_event event;
     json_t *certificate;
-    char old_name[TL_PTN_NAME_MAX + 1]; /* rename */
+    char old_name[TL_PTN_NAME_MAX + 1]; /* rename: as it was, if the disk does not take it */
+    tl_old_names old_names;
     tl_members_op *prev, *next;
     bool queued;
 };

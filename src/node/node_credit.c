@@ -28,9 +28,9 @@ static bool is_member(void *user, const tl_node_id *peer, const tl_node_id *netw
 }
 
 static void on_loaded_peer(void *user, const tl_node_id *peer, const tl_ledger_sums *sums,
-                           unsigned unsigned_n)
+                           unsigned unsigned_n, unsigned paid_n)
 {
-    tl_credit_on_loaded_peer(user, peer, sums, unsigned_n);
+    tl_credit_on_loaded_peer(user, peer, sums, unsigned_n, paid_n);
 }
 
 static void on_loaded_served(void *user, const tl_node_id *peer, const char *request, tl_unix at)

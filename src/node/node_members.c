@@ -415,6 +415,15 @@ static tl_err load_network(void *user, const tl_network_row *row)
     return TL_OK;
 }
 
+static tl_err load_old_name(void *user, const tl_old_name_row *row)
+{
+    loading *l = user;
+    tl_membership *m = tl_networks_by_id(l->node->book, &row->network);
+    if (m && strlen(row->name) <= TL_PTN_NAME_MAX)
+        tl_networks_add_old_name(m, row->name);
+    return TL_OK;
+}
+
 static tl_err load_member(void *user, const tl_member_row *row)
 {
     loading *l = user;
@@ -455,8 +464,13 @@ static tl_err load_join(void *user, const tl_join_row *row)
 static tl_err load(tl_node *n, tl_why *why)
 {
     loading l = {.node = n};
-    tl_store_visitor visitor = {load_network,  load_objects, load_member,
-                                load_departed, load_join,    &l};
+    tl_store_visitor visitor = {.network = load_network,
+                                .old_name = load_old_name,
+                                .objects = load_objects,
+                                .member = load_member,
+                                .departed = load_departed,
+                                .join = load_join,
+                                .user = &l};
     tl_err e = tl_store_each(n->store, &visitor, why);
     take_objects(&l);
     if (l.unread)

@@ -89,6 +89,19 @@ static bool is_open(const tl_node *n, tl_call *call)
     return n->members != NULL;
 }
 
+void tl_node_fail_network(const tl_node *n, const char *text, tl_call *call)
+{
+    const tl_membership *renamed = tl_networks_once_called(n->book, tl_slice_str(text));
+    if (renamed)
+        tl_call_fail(call, "E_NOT_FOUND", "network \"%.64s\" is called %s here now", text,
+                     renamed->name);
+    else
+        tl_call_fail(call, "E_NOT_FOUND",
+                     "this node is in no network \"%.64s\"; \"teale ptn list\" names those it is "
+                     "in",
+                     text);
+}
+
 tl_membership *tl_ptn_network(tl_node *n, const json_t *args, tl_call *call)
 {
     tl_membership *found[2];
@@ -108,9 +121,7 @@ tl_membership *tl_ptn_network(tl_node *n, const json_t *args, tl_call *call)
             "ptn rename %.16s NAME",
             text, first, second, second);
     } else {
-        tl_call_fail(call, "E_NOT_FOUND",
-                     "this node is in no network %.64s; \"teale ptn list\" names those it is in",
-                     text);
+        tl_node_fail_network(n, text, call);
     }
     return NULL;
 }

@@ -120,7 +120,7 @@ static bool find_network(tl_node *n, const char *net, tl_ask *ask, tl_call *call
         return true;
     }
     if (!count) {
-        tl_call_fail(call, "E_NOT_FOUND", "this node is in no network \"%.64s\"", net);
+        tl_node_fail_network(n, net, call);
         return false;
     }
     tl_node_id_write(first, &found[0]->id);
@@ -141,7 +141,8 @@ void tl_node_why_model(tl_node *n, const json_t *args, tl_call *call)
     char *at = strrchr(ask.model, '@'); /* MODEL@NETWORK, as in a question */
     tl_membership *found[2];
     if (!net[0] && at && at != ask.model &&
-        tl_networks_find(n->book, tl_slice_str(at + 1), found)) {
+        (tl_networks_find(n->book, tl_slice_str(at + 1), found) ||
+         tl_networks_once_called(n->book, tl_slice_str(at + 1)))) {
         net = model + (at + 1 - ask.model);
         *at = 0;
     }

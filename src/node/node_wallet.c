@@ -124,7 +124,7 @@ static bool find_network(tl_node *n, const char *text, tl_call *call, tl_node_id
     if (count)
         tl_call_fail(call, "E_AMBIGUOUS", "several networks of this node are called \"%s\"", text);
     else
-        tl_call_fail(call, "E_NOT_FOUND", "this node is in no network \"%s\"", text);
+        tl_node_fail_network(n, text, call);
     return false;
 }
 

@@ -209,6 +209,8 @@ void tl_node_run_members(tl_node *n);
 void tl_node_close_members(tl_node *n);
 /* node_ptn.c: their callers are told otherwise, or not at all. */
 void tl_node_drop_ptn_calls(tl_node *n);
+/* `text` names no network of ours; where it is the old name of one, the words tell the new one. */
+void tl_node_fail_network(const tl_node *n, const char *text, tl_call *call);
 
 /* node_store.c */
 /* Sets n->store. The errors of tl_store_open, whose words say the remedy. */

@@ -353,36 +353,6 @@ void tl_networks_load_left(tl_networks *b, tl_membership *n, const tl_node_id *p
 
 /* --- ours --- */
 
-#define NAME_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
-
-bool tl_network_digits_are(tl_slice text)
-{
-    size_t n = 0;
-    while (n < text.n &&
-           ((text.p[n] >= '0' && text.p[n] <= '9') || (text.p[n] >= 'a' && text.p[n] <= 'f')))
-        n++;
-    return n == text.n && n >= TL_NETWORK_PREFIX_MIN && n <= TL_NODE_ID_HEX;
-}
-
-/* A name that looks like the digits of an ID could hide the network that has that ID. */
-bool tl_network_name_is(const char *name)
-{
-    size_t n = strlen(name);
-    return n > 0 && n <= TL_PTN_NAME_MAX && *name != '-' && strspn(name, NAME_LETTERS) == n &&
-           !tl_network_digits_are(tl_slice_str(name));
-}
-
-void tl_network_name_make(const char *wish, char ret[TL_PTN_NAME_MAX + 1])
-{
-    snprintf(ret, TL_PTN_NAME_MAX + 1,
-             tl_network_digits_are(tl_slice_str(wish)) ? "net-%.60s" : "%.64s", wish);
-    for (char *c = ret; *c; c++)
-        if (!strchr(NAME_LETTERS, *c))
-            *c = '-';
-    if (*ret == '-')
-        *ret = '_'; /* a command would read it as an option */
-}
-
 size_t tl_networks_count(const tl_networks *b)
 {
     return b->n;
@@ -398,15 +368,6 @@ tl_membership *tl_networks_by_id(const tl_networks *b, const tl_node_id *id)
 {
     for (size_t i = 0; i < b->n; i++)
         if (tl_node_id_eq(&b->ours[i]->id, id))
-            return b->ours[i];
-    return NULL;
-}
-
-tl_membership *tl_networks_named(const tl_networks *b, const char *name,
-                                 const tl_membership *except)
-{
-    for (size_t i = 0; i < b->n; i++)
-        if (b->ours[i] != except && !b->ours[i]->left && strcmp(b->ours[i]->name, name) == 0)
             return b->ours[i];
     return NULL;
 }
@@ -463,16 +424,6 @@ void tl_networks_rejoin(tl_networks *b, tl_membership *n)
 {
     n->left = false;
     b->version++;
-}
-
-tl_err tl_networks_rename(tl_networks *b, tl_membership *n, const char *name)
-{
-    if (!tl_network_name_is(name))
-        return TL_ERR_INVALID;
-    if (name != n->name)
-        snprintf(n->name, sizeof n->name, "%s", name);
-    b->version++;
-    return TL_OK;
 }
 
 tl_ptn_verdict tl_networks_set_certificate(tl_networks *b, tl_membership *n,
@@ -552,30 +503,4 @@ tl_membership *tl_networks_by_key(const tl_networks *b, tl_slice key)
         if (*b->ours[i]->api_key && sodium_memcmp(padded, b->ours[i]->api_key, sizeof padded) == 0)
             found = b->ours[i];
     return found;
-}
-
-static bool fits(const tl_membership *n, tl_slice text)
-{
-    char hex[TL_NODE_ID_HEX + 1];
-    if (!tl_network_digits_are(text))
-        return tl_slice_eq(text, tl_slice_str(n->name));
-    tl_node_id_write(hex, &n->id);
-    return memcmp(text.p, hex, text.n) == 0;
-}
-
-size_t tl_networks_find(const tl_networks *b, tl_slice text, tl_membership *ret_found[2])
-{
-    for (int left = 0; left < 2; left++) {
-        size_t count = 0;
-        for (size_t i = 0; i < b->n; i++) {
-            if (b->ours[i]->left != (left == 1) || !fits(b->ours[i], text))
-                continue;
-            if (count < 2)
-                ret_found[count] = b->ours[i];
-            count++;
-        }
-        if (count)
-            return count;
-    }
-    return 0;
 }

@@ -16,15 +16,23 @@
 #define TL_NETWORKS_CERTS_MAX  16384
 #define TL_NETWORK_KEY_MAX     64 /* characters of an API key */
 #define TL_NETWORK_PREFIX_MIN  8  /* digits of a ptnID that name a network */
+#define TL_NETWORK_OLD_NAMES   8  /* kept of one network: a person renames one once or twice */
+
+/* What this node called a network before, the oldest first. */
+typedef struct {
+    size_t n;
+    char names[TL_NETWORK_OLD_NAMES][TL_PTN_NAME_MAX + 1];
+} tl_old_names;
 
 /* This node in one network. The book owns it. Fields are for reading; tl_networks_... change them,
  * but `checked_at`. */
 typedef struct tl_membership {
     tl_node_id id;
     char name[TL_PTN_NAME_MAX + 1]; /* what this node calls it: tl_network_name_is */
-    tl_ptn *ptn;                    /* who is revoked, the price, the group key */
-    json_t *certificate;            /* our own; NULL: none yet, or the network was left */
-    tl_cert cert;                   /* the same, where it is not NULL */
+    tl_old_names old;
+    tl_ptn *ptn;         /* who is revoked, the price, the group key */
+    json_t *certificate; /* our own; NULL: none yet, or the network was left */
+    tl_cert cert;        /* the same, where it is not NULL */
     bool has_ca;
     tl_identity ca; /* the authority's key, where this node holds it */
     bool left;
@@ -99,7 +107,13 @@ TL_CHECK tl_err tl_networks_add(tl_networks *b, const tl_node_id *id, const char
                                 tl_membership **ret_network);
 /* A network that was left, and that this node joins again: it has no certificate yet. */
 void tl_networks_rejoin(tl_networks *b, tl_membership *n);
+/* The name of before is one of its old ones then. TL_ERR_INVALID: the name. */
 TL_CHECK tl_err tl_networks_rename(tl_networks *b, tl_membership *n, const char *name);
+/* As it was before tl_networks_rename: the disk did not take it. */
+void tl_networks_rename_back(tl_networks *b, tl_membership *n, const char *name,
+                             const tl_old_names *old);
+/* One of the store's: newer than those that are there. */
+void tl_networks_add_old_name(tl_membership *n, const char *name);
 /* Our own certificate, copied: of this network and this node, its signature right (its times are
  * judged when it is used). Takes the place of the one before. FOREIGN, or as tl_cert_read. */
 tl_ptn_verdict tl_networks_set_certificate(tl_networks *b, tl_membership *n,
@@ -129,6 +143,9 @@ tl_membership *tl_networks_by_key(const tl_networks *b, tl_slice key);
  * whole ptnID means that network alone. At most two of the networks that fit are in `ret_found`; the
  * return value counts all. Networks that were left count only where no other fits. */
 size_t tl_networks_find(const tl_networks *b, tl_slice text, tl_membership *ret_found[2]);
+/* A network that was called so here, one that was not left before others. For words: no old name stands for
+ * its network. NULL: none. */
+const tl_membership *tl_networks_once_called(const tl_networks *b, tl_slice name);
 tl_membership_state tl_membership_state_of(const tl_networks *b, const tl_membership *n,
                                            tl_unix now);
 

@@ -15,8 +15,9 @@ TL_CHECK tl_err tl_ledger_run(tl_db *db, tl_book_op *op);
 
 /* What the node must know from its start on. Called on the store's thread, while the caller waits. */
 typedef struct {
+    /* `paid_n`: paid questions of this node as a provider, in public. */
     void (*on_peer)(void *user, const tl_node_id *peer, const tl_ledger_sums *sums,
-                    unsigned unsigned_n);
+                    unsigned unsigned_n, unsigned paid_n);
     void (*on_served)(void *user, const tl_node_id *peer, const char *request, tl_unix at);
     void (*on_named)(void *user, const char *request, tl_unix at);
 } tl_ledger_loaded;

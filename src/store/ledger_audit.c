@@ -64,7 +64,7 @@ static tl_err check_sums(tl_db *db, tl_report *r)
             "  WHEN 'settlement served' THEN 'settled <- owed' ELSE 'owed <- settled' END"
             " WHEN (e.phase = 'hold') = (t.role = 'served') THEN 'held <- holds'"
             " ELSE 'holds <- held' END LIMIT 16");
-    /* Every account carries the sum of its entries. */
+    /* Every account carries the sum of its entries, and of those that were forgotten. */
     if (!e)
         e = wrong_rows(
             db, r,
@@ -72,8 +72,17 @@ static tl_err check_sums(tl_db *db, tl_report *r)
             "': its sums are not those of its entries' FROM accounts a LEFT JOIN"
             " (SELECT debit, sum(amount) n FROM entries GROUP BY debit) d ON d.debit = a.id"
             " LEFT JOIN (SELECT credit, sum(amount) n FROM entries GROUP BY credit) c"
-            " ON c.credit = a.id"
-            " WHERE a.debits != coalesce(d.n, 0) OR a.credits != coalesce(c.n, 0) LIMIT 16");
+            " ON c.credit = a.id LEFT JOIN carried f ON f.account = a.id"
+            " WHERE a.debits != coalesce(d.n, 0) + coalesce(f.debits, 0)"
+            " OR a.credits != coalesce(c.n, 0) + coalesce(f.credits, 0) LIMIT 16");
+    /* What was forgotten was settled: the peer has paid that much. */
+    if (!e)
+        e = wrong_rows(db, r,
+                       "SELECT 'account ' || a.kind || ' of ' || substr(lower(hex(a.peer)), 1, 8)"
+                       " || ': more was forgotten than was settled' FROM carried f"
+                       " JOIN accounts a ON a.id = f.account WHERE NOT CASE a.kind"
+                       " WHEN 'owed' THEN f.credits = 0 AND f.debits <= a.credits"
+                       " ELSE a.kind = 'earned' AND a.network = x'' AND f.debits = 0 END LIMIT 16");
     /* And all debits are all credits. */
     if (!e)
         e = wrong_rows(db, r,

@@ -25,13 +25,17 @@ static void add(tl_ledger_sums *sums, const char *kind, int64_t debits, int64_t 
 
 static tl_err tell_peer(tl_db *db, load_job *l, const tl_node_id *peer, const tl_ledger_sums *sums)
 {
-    int64_t n;
+    int64_t unsigned_n, paid_n;
+    tl_db_value id = tl_db_bytes(peer->key, sizeof peer->key);
     tl_err e = tl_db_number(db,
                             "SELECT count(*) FROM transfers WHERE peer = ? AND state = 'posted' "
                             "AND peer_signature IS NULL",
-                            TL_DB_WITH(tl_db_bytes(peer->key, sizeof peer->key)), 0, &n);
+                            TL_DB_WITH(id), 0, &unsigned_n);
     if (!e)
-        l->calls->on_peer(l->user, peer, sums, (unsigned)n);
+        e = tl_db_number(db, "SELECT count(*) FROM transfers WHERE peer = ? AND " TL_LEDGER_PAID,
+                         TL_DB_WITH(id), 0, &paid_n);
+    if (!e)
+        l->calls->on_peer(l->user, peer, sums, (unsigned)unsigned_n, (unsigned)paid_n);
     return e;
 }
 

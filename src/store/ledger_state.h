@@ -28,6 +28,13 @@
 #define TL_LEDGER_OWN                                                                              \
     "kind = 'question' AND role = 'asked' AND price > 0 AND " TL_LEDGER_NOTHING_OF("")
 
+/* What a stranger owes this node, or has paid. Rows that both signed, and that what the peer paid covers with
+ * all that was forgotten of it before, are forgotten where there are too many of them. */
+#define TL_LEDGER_PAID_OF(of)                                                                      \
+    of "kind = 'question' AND " of "role = 'served' AND " of "network = x'' AND " of               \
+       "state = 'posted' AND " of "amount > 0"
+#define TL_LEDGER_PAID TL_LEDGER_PAID_OF("")
+
 /* A settlement that the peer proposed, and that this node has not signed. */
 #define TL_LEDGER_PROPOSED_OF(of)                                                                  \
     of "kind = 'settlement' AND " of "state != 'posted' AND " of "own_signature IS NULL"

@@ -115,8 +115,57 @@ static const char own_questions[] =
     "DELETE FROM entries WHERE transfer IN (SELECT id FROM transfers WHERE " VOID_ONE ");"
     "DELETE FROM transfers WHERE " VOID_ONE ";";
 
+/* 7: what this node called a network before, the oldest first. And paid questions of strangers that settlements
+ * cover may be forgotten, the oldest of a peer first. Their amounts stay in the accounts: `carried` has the
+ * sums of what was forgotten. */
+#define PAID     "(" TL_LEDGER_PAID_OF("") " AND peer_signature IS NOT NULL)"
+#define OLD_PAID "(" TL_LEDGER_PAID_OF("OLD.") " AND OLD.peer_signature IS NOT NULL)"
+#define OLD_OWED                                                                                   \
+    "coalesce((SELECT debits FROM carried WHERE account = OLD.debit), 0) + OLD.amount > "          \
+    "(SELECT credits FROM accounts WHERE id = OLD.debit)"
+static const char old_names[] =
+    "CREATE TABLE old_names ("
+    "  id INTEGER PRIMARY KEY,"
+    "  network BLOB NOT NULL REFERENCES networks ON DELETE CASCADE,"
+    "  name TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 64),"
+    "  UNIQUE (network, name)"
+    ") STRICT;"
+    "CREATE TABLE carried ("
+    "  account INTEGER PRIMARY KEY REFERENCES accounts,"
+    "  debits INTEGER NOT NULL CHECK (debits >= 0),"
+    "  credits INTEGER NOT NULL CHECK (credits >= 0)"
+    ") STRICT;"
+    "CREATE TRIGGER carried_grow BEFORE UPDATE ON carried WHEN NEW.account != OLD.account"
+    "    OR NEW.debits < OLD.debits OR NEW.credits < OLD.credits"
+    "  BEGIN SELECT RAISE(ABORT, 'what was carried only grows'); END;"
+    "CREATE TRIGGER carried_kept BEFORE DELETE ON carried"
+    "  BEGIN SELECT RAISE(ABORT, 'what was carried stays'); END;"
+    "CREATE INDEX transfers_paid ON transfers (peer, id) WHERE " TL_LEDGER_PAID ";"
+    "DROP TRIGGER transfers_kept;"
+    "CREATE TRIGGER transfers_kept BEFORE DELETE ON transfers WHEN NOT (" OLD_GOES " OR (" OLD_PAID
+    "    AND NOT EXISTS (SELECT 1 FROM entries WHERE transfer = OLD.id)))"
+    "  BEGIN SELECT RAISE(ABORT, 'a transfer is not deleted'); END;"
+    "DROP TRIGGER entries_kept;"
+    "CREATE TRIGGER entries_kept BEFORE DELETE ON entries"
+    "  WHEN (OLD.phase = 'post' AND OLD.amount != 0 AND " OLD_OWED ") OR NOT EXISTS (SELECT 1"
+    "    FROM transfers WHERE id = OLD.transfer AND (" GOES " OR " PAID "))"
+    "  BEGIN SELECT RAISE(ABORT, 'an entry is not deleted'); END;"
+    "DROP TRIGGER entries_uncount;"
+    "CREATE TRIGGER entries_uncount AFTER DELETE ON entries WHEN OLD.phase != 'post' BEGIN"
+    "  UPDATE accounts SET debits = debits - OLD.amount WHERE id = OLD.debit;"
+    "  UPDATE accounts SET credits = credits - OLD.amount WHERE id = OLD.credit;"
+    " END;"
+    "CREATE TRIGGER entries_carry AFTER DELETE ON entries"
+    "  WHEN OLD.phase = 'post' AND OLD.amount != 0 BEGIN"
+    "  INSERT INTO carried VALUES (OLD.debit, OLD.amount, 0)"
+    "    ON CONFLICT (account) DO UPDATE SET debits = debits + excluded.debits;"
+    "  INSERT INTO carried VALUES (OLD.credit, 0, OLD.amount)"
+    "    ON CONFLICT (account) DO UPDATE SET credits = credits + excluded.credits;"
+    " END;";
+
 const char *const tl_store_steps[] = {networks, tl_store_ledger_step, tl_store_triggers_step,
-                                      departed, members_spare,        own_questions};
+                                      departed, members_spare,        own_questions,
+                                      old_names};
 const size_t tl_store_steps_n = sizeof tl_store_steps / sizeof *tl_store_steps;
 
 const char tl_store_restored_sql[] = "UPDATE invites SET state = 'withdrawn' WHERE state = 'open';";

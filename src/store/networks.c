@@ -76,6 +76,26 @@ static tl_err submit(tl_store *s, row_job *r, tl_err (*work)(tl_store_job *, tl_
 
 /* --- networks --- */
 
+/* Where the network gets another name: the one of before is kept among its old ones. */
+static tl_err remember_name(tl_db *db, const row_job *r)
+{
+    tl_db_value network = tl_db_id(&r->network), name = tl_db_text(r->name);
+    tl_err e = tl_db_run(db,
+                         "DELETE FROM old_names WHERE network = ?1 AND name IN "
+                         "(?2, (SELECT name FROM networks WHERE network = ?1))",
+                         TL_DB_WITH(network, name));
+    if (!e)
+        e = tl_db_run(db,
+                      "INSERT INTO old_names (network, name) "
+                      "SELECT network, name FROM networks WHERE network = ? AND name <> ?",
+                      TL_DB_WITH(network, name));
+    return e ? e
+             : tl_db_run(db,
+                         "DELETE FROM old_names WHERE network = ?1 AND id <= (SELECT id FROM "
+                         "old_names WHERE network = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+                         TL_DB_WITH(network, tl_db_int(TL_NETWORK_OLD_NAMES)));
+}
+
 static tl_err put_network(tl_store_job *j, tl_db *db)
 {
     const row_job *r = (row_job *)j;
@@ -85,6 +105,8 @@ static tl_err put_network(tl_store_job *j, tl_db *db)
     if (!e && others >= TL_STORE_NETWORKS_MAX)
         e = tl_why_set(&j->why, TL_ERR_BUSY, "%d networks are stored: no more are taken",
                        TL_STORE_NETWORKS_MAX);
+    if (!e)
+        e = remember_name(db, r);
     return e ? e
              : tl_db_run(db,
                          "INSERT INTO networks VALUES (?, ?, ?, ?, ?, ?, ?) "

@@ -12,6 +12,7 @@
 #define TL_STORE_NETWORKS_H
 
 #include "ptn/invite.h"
+#include "ptn/networks.h"
 #include "store/store.h"
 
 typedef void (*tl_store_told)(void *user, tl_err e, const char *why);
@@ -37,7 +38,8 @@ typedef struct {
     tl_unix at;
 } tl_network_row;
 
-/* Adds the row, or replaces all of it. TL_ERR_EXISTS: the API key is another network's. TL_ERR_BUSY:
+/* Adds the row, or replaces all of it; a name that it had before is kept among its old ones, the newest
+ * TL_NETWORK_OLD_NAMES of them. TL_ERR_EXISTS: the API key is another network's. TL_ERR_BUSY:
  * TL_STORE_NETWORKS_MAX. */
 TL_CHECK tl_err tl_store_put_network(tl_store *s, const tl_network_row *row, tl_store_told on_done,
                                      void *user);
@@ -169,11 +171,17 @@ typedef struct {
     const char *objects;
 } tl_objects_row;
 
-/* Gets every row but the invites: networks first, then their objects, members, who left, and joins. Texts are
- * borrowed for the call. Called on the store's thread while the caller of tl_store_each waits. An
+typedef struct {
+    tl_node_id network;
+    const char *name;
+} tl_old_name_row;
+
+/* Gets every row but the invites: networks first, then their old names, the oldest of each first, their
+ * objects, members, who left, and joins. Texts are borrowed for the call. Called on the store's thread while the caller of tl_store_each waits. An
  * error ends it, and is returned. NULL: not wanted. */
 typedef struct {
     tl_err (*network)(void *user, const tl_network_row *row);
+    tl_err (*old_name)(void *user, const tl_old_name_row *row);
     tl_err (*objects)(void *user, const tl_objects_row *row);
     tl_err (*member)(void *user, const tl_member_row *row);
     tl_err (*departed)(void *user, const tl_departed_row *row);

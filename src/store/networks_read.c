@@ -38,6 +38,13 @@ static tl_err visit_network(const tl_store_visitor *v, sqlite3_stmt *row)
     return e;
 }
 
+static tl_err visit_old_name(const tl_store_visitor *v, sqlite3_stmt *row)
+{
+    tl_old_name_row r = {.name = text_of(row, 1)};
+    tl_err e = take_id(row, 0, &r.network);
+    return e || !r.name ? TL_ERR_PROTO : v->old_name(v->user, &r);
+}
+
 static tl_err visit_objects(const tl_store_visitor *v, sqlite3_stmt *row)
 {
     tl_objects_row r = {.objects = text_of(row, 2)};
@@ -101,6 +108,8 @@ static tl_err each(tl_store_job *j, tl_db *db)
                       "SELECT network, name, certificate, ca_seed, api_key, has_left, at "
                       "FROM networks ORDER BY at, network",
                       visit_network);
+    if (!e && v->old_name)
+        e = visit_all(v, db, "SELECT network, name FROM old_names ORDER BY id", visit_old_name);
     if (!e && v->objects)
         e = visit_all(v, db, "SELECT network, kind, objects FROM objects", visit_objects);
     if (!e && v->member)

@@ -100,6 +100,34 @@ class Scope(Base):
         self.assertNotIn("X-Teale-PTN", answered(s.consumer, "anybody", MODEL))
         stranger.end()
 
+    def test_an_old_name_of_a_network_is_asked_of_nobody_who_lists_it(self):
+        s = self.scene
+        self.stand()
+        public = s.parrot("--model", SCOPED, "--model", "odd@name")  # whatever this stranger has in mind
+        stranger = s.person("--share", public.url)
+        listed = lambda: "odd@name" in [m["id"] for m in consumer.get_json("/v1/models")["data"]]  # noqa: E731
+        consumer = s.consumer
+        consumer.json("ptn", "rename", LAB, "den")
+        self.assertEqual(consumer.json("ptn", "rename", "den", "home")["name"], "home")
+        for again in range(2):
+            wait_for(listed, 20)
+            for model, headers in ((SCOPED, {}), (f"{MODEL}@den", {}), (MODEL, {"X-Teale-PTN": LAB})):
+                self.refused(ask(consumer, model=model, headers=headers), 403, "forbidden", "is called home here now")
+            self.assertIn("is called home here now", consumer.command("ptn", "show", LAB, code=1).stderr)
+            self.assertIn("is called home here now", consumer.command("why", "--model", SCOPED, code=1).stderr)
+            self.assertEqual(answered(consumer, "odd", "odd@name")["X-Teale-Peer"], stranger.id)
+            s.knows_model(consumer, MODEL, "home")
+            self.assertEqual(answered(consumer, "ours", f"{MODEL}@home")["X-Teale-PTN"], s.ptn)
+            if not again:
+                consumer = s.again(consumer)
+        # who leaves, and comes back under another name
+        consumer.json("ptn", "leave", "home")
+        consumer.json("join", s.invite("--role", "consumer"), "--as", "nest")
+        wait_for(listed, 20)
+        for old in (LAB, "home"):
+            self.refused(ask(consumer, model=f"{MODEL}@{old}"), 403, "forbidden", "is called nest here now")
+        self.assertEqual(parrot_stats(public)["served"], 2)
+
     def test_a_network_that_is_not_ours_is_forbidden(self):
         s = self.scene
         self.stand()

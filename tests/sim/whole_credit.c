@@ -37,9 +37,10 @@ static bool is_member(void *user, const tl_node_id *peer, const tl_node_id *netw
                    : tl_access_is_member(access, peer);
 }
 
-static void on_peer(void *user, const tl_node_id *peer, const tl_ledger_sums *sums, unsigned n)
+static void on_peer(void *user, const tl_node_id *peer, const tl_ledger_sums *sums,
+                    unsigned unsigned_n, unsigned paid_n)
 {
-    tl_credit_on_loaded_peer(user, peer, sums, n);
+    tl_credit_on_loaded_peer(user, peer, sums, unsigned_n, paid_n);
 }
 
 static void on_served(void *user, const tl_node_id *peer, const char *request, tl_unix at)

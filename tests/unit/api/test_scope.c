@@ -145,6 +145,30 @@ static void a_network_that_is_none_of_ours_is_asked_only_where_it_ends_a_listed_
     members_clear(&s.m);
 }
 
+/* What was meant for members reaches no stranger that lists the name which a network had here. */
+static void an_old_name_is_refused_with_the_new_one_whoever_lists_what(void **state)
+{
+    (void)state;
+    static const char *const ways[][2] = {{"m@lab", ""}, {"m", "X-Teale-PTN: lab\r\n"}};
+    scene s;
+    scene_init(&s);
+    s.listed = "m@lab";
+    assert_int_equal(tl_networks_rename(s.m.book, s.m.lab, "den"), TL_OK);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(ask(&s, ways[i][0], ways[i][1]), 403);
+        assert_string_equal(s.no.code, "forbidden");
+        assert_non_null(strstr(s.no.message, "\"lab\" is called den here now"));
+    }
+    assert_int_equal(ask(&s, "m@den", ""), 200);
+    assert_true(is_for(&s, s.m.lab, "m"));
+    s.listed = "m@other"; /* the twin: no network was ever called so */
+    assert_int_equal(ask(&s, "m@other", ""), 200);
+    assert_int_equal(tl_networks_rename(s.m.book, s.m.lab, "lab"), TL_OK);
+    assert_int_equal(ask(&s, "m@lab", ""), 200);
+    assert_true(is_for(&s, s.m.lab, "m"));
+    members_clear(&s.m);
+}
+
 /* A whole ID means that network, whatever others are called. */
 static void no_name_hides_a_network_from_its_id(void **state)
 {
@@ -354,6 +378,7 @@ int main(void)
         cmocka_unit_test(each_way_of_naming_a_network_scopes_the_question),
         cmocka_unit_test(what_is_not_of_a_networks_form_stays_a_part_of_the_name),
         cmocka_unit_test(a_network_that_is_none_of_ours_is_asked_only_where_it_ends_a_listed_name),
+        cmocka_unit_test(an_old_name_is_refused_with_the_new_one_whoever_lists_what),
         cmocka_unit_test(no_name_hides_a_network_from_its_id),
         cmocka_unit_test(a_name_without_its_model_is_refused),
         cmocka_unit_test(two_that_differ_are_refused_and_two_that_agree_are_not),

@@ -552,7 +552,7 @@ static void a_signature_counts_also_where_its_account_knew_of_no_unsigned_receip
         assert_true(trade(p, second, 10, 20));
         assert_int_equal(unsigned_at(&p->b), 2);
         tl_ledger_sums sums = tl_credit_sums_of(p->b.credit, &p->a.self.id);
-        tl_credit_on_loaded_peer(p->b.credit, &p->a.self.id, &sums, known);
+        tl_credit_on_loaded_peer(p->b.credit, &p->a.self.id, &sums, known, 0);
         p->a.is_silent = false;
         connect_pair(p);
         assert_int_equal(unsigned_at(&p->b), 0);

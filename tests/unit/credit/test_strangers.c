@@ -18,7 +18,7 @@ static void fill(pair *p, uint32_t n, const tl_ledger_sums *sums, unsigned unsig
 {
     for (uint32_t i = 0; i < n; i++) {
         tl_node_id id = stranger(i);
-        tl_credit_on_loaded_peer(p->b.credit, &id, sums, unsigned_n);
+        tl_credit_on_loaded_peer(p->b.credit, &id, sums, unsigned_n, 0);
     }
 }
 
@@ -102,6 +102,102 @@ static void free_claims_that_were_forgotten_do_not_count_as_unsigned(void **stat
     assert_int_equal(serve(p, "late", 0, 1, &s), TL_OK);
     tl_credit_waive(s);
     settle_down(p);
+}
+
+/* --- what strangers paid for, or owe --- */
+
+static void settled(void *user, tl_settle_result r, int64_t balance_after)
+{
+    (void)user;
+    assert_int_equal(r, TL_SETTLE_SETTLED);
+    assert_int_equal(balance_after, 0);
+}
+
+/* The store has so many paid questions of a stranger. */
+static void load_paid(pair *p, uint32_t i, unsigned paid_n)
+{
+    tl_ledger_sums owing = {.earned = 1};
+    tl_node_id id = stranger(i);
+    tl_credit_on_loaded_peer(p->b.credit, &id, &owing, 0, paid_n);
+}
+
+static tl_err serve_stranger(pair *p, uint32_t i, int64_t price, tl_why *why)
+{
+    tl_credit_served *s;
+    tl_credit_question q = question_to(&p->b, "q", price);
+    q.peer = stranger(i);
+    tl_err e = tl_credit_serve(p->b.credit, &q, &s, why);
+    if (!e)
+        tl_credit_waive(s);
+    settle_down(p);
+    return e;
+}
+
+static void a_stranger_with_too_many_paid_questions_is_refused_before_it_is_served(void **state)
+{
+    pair *p = *state;
+    tl_why why;
+    load_paid(p, 1, TL_BOOK_PAID_OF - 1);
+    load_paid(p, 2, TL_BOOK_PAID_OF);
+    assert_int_equal(serve_stranger(p, 1, 1000, &why), TL_OK);
+    assert_int_equal(serve_stranger(p, 2, 1000, &why), TL_ERR_BUSY);
+    assert_non_null(strstr(why.text, "paid questions of this asker"));
+    assert_non_null(strstr(why.text, "settle what is owed"));
+    assert_int_equal(serve_stranger(p, 2, 0, &why), TL_OK); /* what is free leaves no such row */
+    assert_int_equal(serve_stranger(p, 3, 1000, &why), TL_OK);
+}
+
+static void where_strangers_have_too_many_paid_questions_members_are_served_still(void **state)
+{
+    pair *p = *state;
+    tl_why why;
+    tl_credit_served *s;
+    for (uint32_t i = 0; i < TL_BOOK_PAID_MAX / (TL_BOOK_PAID_OF - 1) + 1; i++)
+        load_paid(p, 10 + i, TL_BOOK_PAID_OF - 1);
+    assert_int_equal(serve_stranger(p, 3, 1000, &why), TL_ERR_BUSY);
+    assert_non_null(strstr(why.text, "paid questions of strangers"));
+    assert_int_equal(serve_stranger(p, 3, 0, &why), TL_OK);
+    tl_credit_question q = question_to(&p->b, "q", 1000); /* for a network */
+    q.peer = p->a.self.id;
+    q.has_network = true;
+    p->b.is_member = true;
+    assert_int_equal(tl_credit_serve(p->b.credit, &q, &s, &why), TL_OK);
+    tl_credit_waive(s);
+    settle_down(p);
+}
+
+static void what_is_settled_makes_room_for_strangers_again(void **state)
+{
+    pair *p = *state;
+    tl_why why;
+    unsigned left = TL_BOOK_PAID_MAX - 3; /* and the three below */
+    for (uint32_t i = 10; left; i++) {
+        unsigned n = left < TL_BOOK_PAID_OF ? left : TL_BOOK_PAID_OF - 1;
+        load_paid(p, i, n);
+        left -= n;
+    }
+    for (int i = 0; i < 3; i++) {
+        char request[16];
+        snprintf(request, sizeof request, "paid%d", i);
+        assert_true(trade(p, request, 10, 20));
+    }
+    assert_int_equal(serve_stranger(p, 3, 1000, &why), TL_ERR_BUSY);
+    p->wall += TL_BOOK_DAY + 1;
+    for (int i = 0; i < 2 * TL_CREDIT_PRUNE_EVERY; i++) /* owed: nothing of it goes */
+        assert_int_equal(serve_stranger(p, 3, 1000, &why), TL_ERR_BUSY);
+    assert_int_equal(rows_at(&p->b), 3);
+    tl_credit_settle(p->b.credit, &p->a.self.id, 90, settled, NULL);
+    settle_down(p);
+    for (int i = 0; i < 2 * TL_CREDIT_PRUNE_EVERY; i++)
+        (void)!serve_stranger(p, 3, 1000, &why);
+    assert_int_equal(serve_stranger(p, 3, 1000, &why), TL_OK);
+    assert_even(p, 0);
+    restart(
+        &p->b); /* which counts anew: of those here the settlement is left, and what came to nothing */
+    connect_pair(p);
+    assert_even(p, 0);
+    assert_true(trade(p, "later", 1, 1));
+    assert_even(p, 2);
 }
 
 /* --- in memory --- */
@@ -246,8 +342,8 @@ static void strangers_push_out_who_owes_nothing_and_never_who_owes_or_is_owed(vo
     pair *p = *state;
     tl_ledger_sums none = {0}, owing = {.earned = 5}, owed = {.spent = 7};
     tl_node_id debtor = {{1}}, creditor = {{2}};
-    tl_credit_on_loaded_peer(p->b.credit, &debtor, &owing, 0); /* the oldest of all */
-    tl_credit_on_loaded_peer(p->b.credit, &creditor, &owed, 0);
+    tl_credit_on_loaded_peer(p->b.credit, &debtor, &owing, 0, 0); /* the oldest of all */
+    tl_credit_on_loaded_peer(p->b.credit, &creditor, &owed, 0, 0);
     fill(p, TL_CREDIT_STRANGERS_MAX, &none, 3); /* free questions, never signed for */
     for (uint32_t i = 0; i < 1000; i++) {
         tl_credit_question q = question_to(&p->b, "q", 0);
@@ -270,8 +366,8 @@ static void a_debt_is_known_after_a_start_however_many_owe(void **state)
     tl_ledger_sums owing = {.earned = 1}, none = {0};
     tl_node_id last = {{3}}, nobody = {{4}};
     fill(p, TL_CREDIT_PEERS_MAX, &owing, 0);
-    tl_credit_on_loaded_peer(p->b.credit, &nobody, &none, 0);
-    tl_credit_on_loaded_peer(p->b.credit, &last, &owing, 0);
+    tl_credit_on_loaded_peer(p->b.credit, &nobody, &none, 0, 0);
+    tl_credit_on_loaded_peer(p->b.credit, &last, &owing, 0, 0);
     assert_int_equal(tl_credit_sums_of(p->b.credit, &last).earned, 1);
 }
 
@@ -280,6 +376,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_PAIR(three_thousand_free_questions_leave_a_thousand_rows_on_both_sides),
         WITH_PAIR(free_claims_that_were_forgotten_do_not_count_as_unsigned),
+        WITH_PAIR(a_stranger_with_too_many_paid_questions_is_refused_before_it_is_served),
+        WITH_PAIR(where_strangers_have_too_many_paid_questions_members_are_served_still),
+        WITH_PAIR(what_is_settled_makes_room_for_strangers_again),
         WITH_PAIR(a_stranger_beyond_the_most_is_refused_and_a_member_and_a_known_peer_are_not),
         WITH_PAIR(strangers_that_first_tell_something_get_no_more_places_than_others),
         WITH_PAIR(strangers_of_before_a_start_get_no_more_places_than_others),

@@ -287,6 +287,61 @@ static void a_network_is_found_by_id_prefix_or_name(void **state)
     tl_networks_free(b);
 }
 
+static void old_names_of_a_network_are_known_and_stand_for_it_no_more(void **state)
+{
+    (void)state;
+    tl_membership *n, *other, *found[2];
+    tl_networks *b = book_of(&member, by_authority(&member, TL_ROLE_PROVIDER));
+    n = tl_networks_at(b, 0);
+    assert_null(tl_networks_once_called(b, TL_SLICE_LIT("lab"))); /* it still is */
+    assert_int_equal(tl_networks_rename(b, n, "home"), TL_OK);
+    assert_ptr_equal(tl_networks_once_called(b, TL_SLICE_LIT("lab")), n);
+    assert_int_equal(tl_networks_find(b, TL_SLICE_LIT("lab"), found), 0);
+    assert_int_equal(tl_networks_rename(b, n, "-no"), TL_ERR_INVALID);
+    assert_int_equal(tl_networks_rename(b, n, n->name), TL_OK); /* the same: nothing is old by it */
+    assert_null(tl_networks_once_called(b, TL_SLICE_LIT("home")));
+    assert_int_equal(tl_networks_rename(b, n, "lab"), TL_OK); /* and back */
+    assert_null(tl_networks_once_called(b, TL_SLICE_LIT("lab")));
+    assert_ptr_equal(tl_networks_once_called(b, TL_SLICE_LIT("home")), n);
+    /* the disk did not take a name */
+    tl_old_names before = n->old;
+    assert_int_equal(tl_networks_rename(b, n, "den"), TL_OK);
+    tl_networks_rename_back(b, n, "lab", &before);
+    assert_string_equal(n->name, "lab");
+    assert_null(tl_networks_once_called(b, TL_SLICE_LIT("den")));
+    assert_ptr_equal(tl_networks_once_called(b, TL_SLICE_LIT("home")), n);
+    /* another network of that name is meant by it; one that was left comes after others */
+    assert_int_equal(tl_networks_add(b, &other_authority.id, "home", &other), TL_OK);
+    assert_int_equal(tl_networks_find(b, TL_SLICE_LIT("home"), found), 1);
+    assert_ptr_equal(found[0], other);
+    assert_int_equal(tl_networks_rename(b, other, "house"), TL_OK);
+    tl_networks_leave(b, n);
+    assert_ptr_equal(tl_networks_once_called(b, TL_SLICE_LIT("home")), other);
+    tl_networks_remove(b, other);
+    assert_ptr_equal(tl_networks_once_called(b, TL_SLICE_LIT("home")), n);
+    tl_networks_free(b);
+}
+
+static void of_old_names_the_newest_eight_are_known(void **state)
+{
+    (void)state;
+    tl_networks *b = book_of(&member, NULL);
+    tl_membership *n = tl_networks_at(b, 0);
+    char name[16];
+    for (int i = 0; i <= TL_NETWORK_OLD_NAMES; i++) { /* lab, n0 ... n7 are old then */
+        snprintf(name, sizeof name, "n%d", i);
+        assert_int_equal(tl_networks_rename(b, n, name), TL_OK);
+    }
+    assert_null(tl_networks_once_called(b, TL_SLICE_LIT("lab")));
+    assert_ptr_equal(tl_networks_once_called(b, TL_SLICE_LIT("n0")), n);
+    assert_ptr_equal(tl_networks_once_called(b, TL_SLICE_LIT("n7")), n);
+    assert_int_equal(n->old.n, TL_NETWORK_OLD_NAMES);
+    tl_networks_add_old_name(n, "n0"); /* again: now it is the newest */
+    assert_int_equal(n->old.n, TL_NETWORK_OLD_NAMES);
+    assert_string_equal(n->old.names[TL_NETWORK_OLD_NAMES - 1], "n0");
+    tl_networks_free(b);
+}
+
 static void names_and_keys_have_one_form(void **state)
 {
     (void)state;
@@ -492,6 +547,8 @@ int main(void)
         cmocka_unit_test(what_a_revoked_admin_signed_for_falls_with_it),
         cmocka_unit_test(a_list_that_is_too_old_ends_serving_until_an_admin_confirms_it),
         cmocka_unit_test(a_network_is_found_by_id_prefix_or_name),
+        cmocka_unit_test(old_names_of_a_network_are_known_and_stand_for_it_no_more),
+        cmocka_unit_test(of_old_names_the_newest_eight_are_known),
         cmocka_unit_test(names_and_keys_have_one_form),
         cmocka_unit_test(our_own_certificate_and_key_must_be_ours),
         cmocka_unit_test(only_so_many_networks_are_ours_and_the_left_make_room),

@@ -209,17 +209,18 @@ static void a_name_is_taken_for_a_day(void **state)
 typedef struct {
     int peers, served, named;
     tl_ledger_sums sums;
-    unsigned unsigned_n;
+    unsigned unsigned_n, paid_n;
 } loaded;
 
 static void on_peer(void *user, const tl_node_id *peer, const tl_ledger_sums *sums,
-                    unsigned unsigned_n)
+                    unsigned unsigned_n, unsigned paid_n)
 {
     loaded *l = user;
     (void)peer;
     l->peers++;
     l->sums = *sums;
     l->unsigned_n = unsigned_n;
+    l->paid_n = paid_n;
 }
 
 static void on_served(void *user, const tl_node_id *peer, const char *request, tl_unix at)

@@ -146,8 +146,8 @@ static tl_err visit_join(void *user, const tl_join_row *r)
 static void assert_rows(tl_store *s, const char *want)
 {
     lines l = {.n = 0};
-    const tl_store_visitor all = {visit_network,  visit_objects, visit_member,
-                                  visit_departed, visit_join,    &l};
+    const tl_store_visitor all = {visit_network, NULL, visit_objects, visit_member, visit_departed,
+                                  visit_join,    &l};
     tl_why why;
     assert_int_equal(tl_store_each(s, &all, &why), TL_OK);
     assert_string_equal(l.text, want);

@@ -298,6 +298,116 @@ static void of_a_peer_of_whom_nothing_is_left_no_account_stays(void **state)
     assert_clean(&s->provider);
 }
 
+/* --- paid questions --- */
+
+static void pay(const books *s, const char *id, int64_t amount)
+{
+    tl_settlement t = {.creditor = s->provider.self.id,
+                       .debtor = s->consumer.self.id,
+                       .amount = amount,
+                       .at = NOW};
+    snprintf(t.id, sizeof t.id, "%s", id);
+    assert_int_equal(tl_settlement_sign(&t, &s->provider.self), TL_OK);
+    tl_book_op op = {.what = TL_BOOK_PROPOSE, .entry.settlement = t};
+    assert_int_equal(run_op(&s->provider, &op), TL_OK);
+    assert_int_equal(tl_settlement_sign(&t, &s->consumer.self), TL_OK);
+    op = (tl_book_op){.what = TL_BOOK_SETTLE, .entry.settlement = t, .confirmed = true};
+    assert_int_equal(run_op(&s->provider, &op), TL_OK);
+}
+
+/* Returns the amount of what went. `paid_of`, `paid_all`: as of the operation. */
+static int64_t prune_paid(const books *s, tl_unix now, size_t paid_of, size_t paid_all)
+{
+    int64_t amount = 0;
+    tl_book_op *op = tl_book_op_new(TL_BOOK_PRUNE);
+    op->entry.peer = s->consumer.self.id;
+    op->entry.at = now;
+    op->paid_of = paid_of;
+    op->paid_all = paid_all;
+    assert_int_equal(run_op(&s->provider, op), TL_OK);
+    assert_true(op->n <= paid_of + paid_all);
+    for (size_t i = 0; i < op->n; i++) {
+        assert_memory_equal(&op->entries[i].peer, &s->consumer.self.id, sizeof(tl_node_id));
+        amount += op->entries[i].amount;
+    }
+    tl_book_op_free(op);
+    return amount;
+}
+
+static void paid_questions_that_are_settled_go_the_oldest_first_and_no_sum_changes(void **state)
+{
+    books *s = *state;
+    tl_unix later = NOW + TL_BOOK_DAY + 1;
+    trade(s, "p1", 3, 20);
+    trade(s, "p2", 0, 7);
+    trade(s, "p3", 0, 5);
+    assert_int_equal(prune_paid(s, later, 9, 9), 0); /* it is owed */
+    pay(s, "s1", 31);                                /* of 35: p3 is not settled whole */
+    assert_int_equal(prune_paid(s, NOW + TL_BOOK_DAY, 9, 9), 0); /* it may be asked for again */
+    assert_int_equal(prune_paid(s, later, 0, 0), 0);             /* there is no need */
+    assert_int_equal(prune_paid(s, later, 1, 0), 23);
+    assert_int_equal(rows_of(&s->provider, "p1"), 0);
+    assert_int_equal(rows_of(&s->provider, "p"), 2);
+    assert_clean(&s->provider);
+    assert_int_equal(prune_paid(s, later, 0, 9), 7);
+    assert_int_equal(prune_paid(s, later, 9, 9), 0);
+    assert_int_equal(rows_of(&s->provider, "p3"), 1);
+    assert_int_equal(balance_of(&s->provider), 4);
+    assert_clean(&s->provider);
+    pay(s, "s2", 4);
+    trade(s, "p4", 0, 2); /* the money for p3 is not money for this one */
+    assert_int_equal(prune_paid(s, later, 9, 9), 5);
+    assert_int_equal(rows_of(&s->provider, "p4"), 1);
+    assert_int_equal(rows_of(&s->provider, "s"), 2);
+    assert_int_equal(balance_of(&s->provider), 2);
+    json_t *w = report(&s->provider, TL_REPORT_WALLET);
+    assert_int_equal(tl_json_number(w, "earned_micro", 0), 37); /* whatever was forgotten */
+    json_decref(w);
+    assert_clean(&s->provider);
+}
+
+static void a_paid_claim_that_nobody_signed_stays_and_what_is_of_a_network_too(void **state)
+{
+    books *s = *state;
+    tl_unix later = NOW + TL_BOOK_DAY + 1;
+    tl_receipt r;
+    tl_book_op member = {.what = TL_BOOK_POST, .entry = question_of(s, TL_LEDGER_SERVED, "pm")};
+    assert_int_equal(post(s, "p1", 1, 1, &r), TL_OK);
+    member.entry.has_network = true;
+    member.entry.receipt = r;
+    member.entry.receipt.has_network = true;
+    snprintf(member.entry.receipt.request, sizeof member.entry.receipt.request, "pm");
+    assert_int_equal(run_op(&s->provider, &member), TL_OK);
+    trade(s, "p2", 3, 4);
+    pay(s, "s1", 11);
+    assert_int_equal(prune_paid(s, later, 9, 9), 7);
+    assert_int_equal(rows_of(&s->provider, "p1"), 1);
+    assert_int_equal(rows_of(&s->provider, "pm"), 1);
+    assert_int_equal(rows_of(&s->provider, "p2"), 0);
+    assert_clean(&s->provider);
+}
+
+/* By whatever program: the schema says so. */
+static void what_is_owed_cannot_be_deleted(void **state)
+{
+    books *s = *state;
+    trade(s, "p1", 3, 20);
+    pay(s, "s1", 22);
+    tl_store_close(s->provider.store);
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(s->provider.path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "DELETE FROM entries WHERE phase = 'post'", 0, 0, 0),
+                     SQLITE_CONSTRAINT);
+    assert_int_equal(sqlite3_exec(db, "DELETE FROM transfers WHERE request = 'p1'", 0, 0, 0),
+                     SQLITE_CONSTRAINT);
+    assert_int_equal(sqlite3_exec(db, "INSERT INTO carried VALUES (1, 1, 0)", 0, 0, 0), SQLITE_OK);
+    sqlite3_close(db); /* and the audit notices a sum that is made up */
+    s->provider.store = open_at(s->provider.path);
+    json_t *a = audit(&s->provider);
+    assert_string_not_equal(first_problem(a), "");
+    json_decref(a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -310,6 +420,9 @@ int main(void)
         WITH_BOOKS(of_all_free_questions_the_newest_fifty_thousand_stay),
         WITH_BOOKS(of_what_came_to_nothing_in_networks_the_newest_two_hundred_thousand_stay),
         WITH_BOOKS(after_ninety_days_only_what_counts_is_left),
+        WITH_BOOKS(paid_questions_that_are_settled_go_the_oldest_first_and_no_sum_changes),
+        WITH_BOOKS(a_paid_claim_that_nobody_signed_stays_and_what_is_of_a_network_too),
+        WITH_BOOKS(what_is_owed_cannot_be_deleted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
