@@ -10,14 +10,14 @@ _teale_relay() {
         --log-level)
             mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$cur")
             return ;;
-        --listen | --udp | --udp-announce | --name | --max-message | --max-memory | --redis | --redis-sentinel | \
+        --listen | --udp | --udp-announce | --name | --max-message | --max-memory | --trusted-proxy | --redis | --redis-sentinel | \
             --redis-master | --relay-id | --cluster-ttl-secs | --drain-secs | --threads | \
             --relay-max-sessions | --relay-reciprocal-kbps | --relay-bootstrap-kbps | --relay-burst-ms | \
             --relay-idle-timeout-secs | --relay-session-max-secs | --relay-session-warn-secs | --relay-pause-secs | --reciprocal)
             return ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W '--listen --udp --udp-announce --name --tls-cert --tls-key --legacy-clients
-        --admin-token-file --max-message --max-memory --redis --redis-password-file --redis-ca-file --redis-sentinel
+        --admin-token-file --max-message --max-memory --trusted-proxy --proxy-protocol --redis --redis-password-file --redis-ca-file --redis-sentinel
         --redis-master --relay-id --cluster-ttl-secs --drain-secs --threads --limits
         --relay-max-sessions --relay-reciprocal-kbps --relay-bootstrap-kbps --relay-burst-ms --relay-idle-timeout-secs
         --relay-session-max-secs --relay-session-warn-secs --relay-pause-secs --reciprocal --log-level --config --help --version' -- "$cur")

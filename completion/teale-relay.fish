@@ -9,6 +9,8 @@ complete -c teale-relay -l legacy-clients -d 'admit nodes that do not answer the
 complete -c teale-relay -l admin-token-file -r -F -d 'the token that GET /peers asks for'
 complete -c teale-relay -l max-message -x -d 'longest message'
 complete -c teale-relay -l max-memory -x -d 'what all connections may take'
+complete -c teale-relay -l trusted-proxy -x -d 'a proxy in front that tells its clients'
+complete -c teale-relay -l proxy-protocol -d 'what it sends begins with a PROXY header'
 complete -c teale-relay -l redis -x -d 'act as one with all relays at this Redis'
 complete -c teale-relay -l redis-password-file -r -F -d 'its password'
 complete -c teale-relay -l redis-ca-file -r -F -d 'the CA of its certificate, PEM'

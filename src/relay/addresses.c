@@ -85,6 +85,21 @@ static tl_relay_address *make(tl_relay_addresses *t, const uint8_t key[9], tl_re
     return a;
 }
 
+/* One more connection that is not registered. `a` and `site` NULL: they are made. */
+static tl_err enter(tl_relay_addresses *t, const uint8_t key[9], tl_relay_site *site,
+                    tl_relay_address *a, tl_relay_address **ret_address)
+{
+    if (a && a->conns == 0)
+        DL_DELETE(t->indebted, a);
+    if (!a && !(a = make(t, key, site)))
+        return TL_ERR_NOMEM;
+    a->conns++;
+    a->unregistered++;
+    a->site->unregistered++;
+    *ret_address = a;
+    return TL_OK;
+}
+
 tl_err tl_relay_address_add(tl_relay_addresses *t, const tl_addr *addr,
                             const tl_relay_config *limits, tl_time now,
                             tl_relay_address **ret_address)
@@ -104,15 +119,22 @@ tl_err tl_relay_address_add(tl_relay_addresses *t, const tl_addr *addr,
         return TL_ERR_BUSY;
     if (site && site->unregistered >= limits->unregistered_per_site_max)
         return TL_ERR_BUSY;
-    if (a && a->conns == 0)
-        DL_DELETE(t->indebted, a);
-    if (!a && !(a = make(t, key, site)))
-        return TL_ERR_NOMEM;
-    a->conns++;
-    a->unregistered++;
-    a->site->unregistered++;
-    *ret_address = a;
-    return TL_OK;
+    return enter(t, key, site, a, ret_address);
+}
+
+tl_err tl_relay_address_add_untold(tl_relay_addresses *t, const tl_addr *proxy, tl_time now,
+                                   tl_relay_address **ret_address)
+{
+    uint8_t key[9], site_key[9];
+    tl_relay_address *a;
+    tl_relay_site *site;
+    forget_paid(t, now);
+    make_key(proxy, key);
+    key[0] |= TL_RELAY_UNTOLD;
+    make_site_key(key, site_key);
+    HASH_FIND(hh, t->table, key, sizeof key, a);
+    HASH_FIND(hh, t->sites, site_key, sizeof site_key, site);
+    return enter(t, key, site, a, ret_address);
 }
 
 void tl_relay_address_drop(tl_relay_addresses *t, tl_relay_address *a, bool was_registered,

@@ -22,6 +22,8 @@
 #define TL_RELAY_TOLD_EVERY (500 * TL_MS)
 #define TL_RELAY_TOLD_BURST (500 * TL_SEC)
 
+#define TL_RELAY_UNTOLD 0x80
+
 typedef struct tl_relay_site {
     uint8_t key[9]; /* as of an address, with the last 2 bytes of IPv6 zero */
     uint32_t addresses, unregistered;
@@ -29,7 +31,8 @@ typedef struct tl_relay_site {
 } tl_relay_site;
 
 typedef struct tl_relay_address {
-    uint8_t key[9]; /* the family, then 4 bytes of IPv4 or the first 8 of IPv6 */
+    uint8_t key[9]; /* the family (TL_RELAY_UNTOLD with it where clients are not told yet), then 4
+                       bytes of IPv4 or the first 8 of IPv6 */
     uint32_t conns, unregistered;
     tl_relay_site *site;
     size_t memory;        /* of all its connections */
@@ -53,6 +56,10 @@ typedef struct {
 TL_CHECK tl_err tl_relay_address_add(tl_relay_addresses *t, const tl_addr *addr,
                                      const tl_relay_config *limits, tl_time now,
                                      tl_relay_address **ret_address);
+/* The same for a connection that a trusted proxy passes on: it stands here until its client's address
+ * is told (relay/told.c), and no limit of one address holds it. `proxy` is the proxy's address. */
+TL_CHECK tl_err tl_relay_address_add_untold(tl_relay_addresses *t, const tl_addr *proxy,
+                                            tl_time now, tl_relay_address **ret_address);
 /* One of its connections is registered now. */
 static inline void tl_relay_address_registered(tl_relay_address *a)
 {

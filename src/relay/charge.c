@@ -9,6 +9,10 @@
  * neighbours at its address are never shut out for longer. */
 #define REST_MAX      (2 * TL_SEC)
 #define LIMITED_EVERY TL_SEC /* an error `rate_limited` tells the same as the one before it */
+/* About the processor time of a TLS handshake with an RSA key, and of a connection with one HTTP
+ * request. A flood of them is the cheapest way to keep the relay busy. */
+#define TLS_WORK      (500 * TL_US)
+#define CONN_WORK     (50 * TL_US)
 
 /* --- what frames cost --- */
 
@@ -19,6 +23,11 @@ static void charge(tl_relay *r, tl_relay_conn *c, tl_time cost)
     tl_relay_address_worked(c->address, cost, r->now);
     if (!tl_ratelimit_take(&c->worthless, 1, r->now))
         c->eager = true;
+}
+
+void tl_relay_charge_begin(tl_relay *r, tl_relay_conn *c)
+{
+    tl_relay_address_worked(c->address, c->tls ? TLS_WORK : CONN_WORK, r->now);
 }
 
 void tl_relay_charge_frame(tl_relay *r, tl_relay_conn *c)

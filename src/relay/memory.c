@@ -138,6 +138,20 @@ void tl_relay_account_end(tl_relay *r, tl_relay_conn *c)
     DL_DELETE2(c->address->first, c, prev_there, next_there);
 }
 
+void tl_relay_account_move(tl_relay *r, tl_relay_conn *c, tl_relay_address *to)
+{
+    tl_relay_address *from = c->address;
+    DL_DELETE2(from->first, c, prev_there, next_there);
+    from->memory -= c->memory;
+    set_rank(r, from);
+    c->address = to;
+    DL_APPEND2(to->first, c, prev_there, next_there);
+    to->memory += c->memory;
+    set_rank(r, to);
+    if (to->memory > r->memory_share)
+        shed(r, to);
+}
+
 void tl_relay_memory_init(tl_relay *r)
 {
     size_t quarter = r->config.memory_max / 4, most = 4 * r->config.message_max;

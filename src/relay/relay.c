@@ -11,10 +11,6 @@
 #define GREETED_MESSAGE_MAX (4 * TL_SIGNAL_SMALL_MAX)
 #define CLOSE_WITHIN        (2 * TL_SEC) /* to send our close frame and for the peer to end */
 #define CUT_AGAIN           (10 * TL_MS)
-/* About the processor time of a TLS handshake with an RSA key, and of a connection with one HTTP
- * request. A flood of them is the cheapest way to keep the relay busy. */
-#define TLS_WORK            (500 * TL_US)
-#define CONN_WORK           (50 * TL_US)
 
 tl_err tl_relay_new(const tl_relay_config *config, tl_rand *rand, tl_relay **ret_relay)
 {
@@ -261,8 +257,8 @@ static void begin_unregistered(tl_relay *r, tl_relay_conn *c)
     DL_APPEND2(r->oldest_new, c, prev_new, next_new);
 }
 
-tl_err tl_relay_accept(tl_relay *r, const tl_addr *remote, const tl_addr *local, bool tls,
-                       void *user, tl_time now, tl_relay_conn **ret_conn)
+static tl_err accept_conn(tl_relay *r, const tl_addr *remote, bool untold, const tl_addr *local,
+                          bool tls, void *user, tl_time now, tl_relay_conn **ret_conn)
 {
     tl_err e = TL_ERR_BUSY;
     r->now = now;
@@ -277,15 +273,18 @@ tl_err tl_relay_accept(tl_relay *r, const tl_addr *remote, const tl_addr *local,
     c = calloc(1, sizeof *c);
     if (!c)
         goto out;
-    e = tl_relay_address_add(&r->addresses, remote, &r->config, now, &c->address);
+    e = untold ? tl_relay_address_add_untold(&r->addresses, remote, now, &c->address)
+               : tl_relay_address_add(&r->addresses, remote, &r->config, now, &c->address);
     if (e)
         goto out;
-    tl_relay_address_worked(c->address, tls ? TLS_WORK : CONN_WORK, now);
     c->number = ++r->last_number;
     c->user = user;
     c->remote = tl_addr_normal(*remote);
     c->local = *local;
     c->tls = tls;
+    c->untold = untold;
+    if (!untold)
+        tl_relay_charge_begin(r, c);
     assert(c->state == TL_RELAY_CONN_ACCEPTED);
     c->began = c->heard = now;
     c->unfinished = TL_NEVER;
@@ -308,6 +307,18 @@ out:
     return e;
 }
 
+tl_err tl_relay_accept(tl_relay *r, const tl_addr *remote, const tl_addr *local, bool tls,
+                       void *user, tl_time now, tl_relay_conn **ret_conn)
+{
+    return accept_conn(r, remote, false, local, tls, user, now, ret_conn);
+}
+
+tl_err tl_relay_accept_untold(tl_relay *r, const tl_addr *proxy, const tl_addr *local, bool tls,
+                              void *user, tl_time now, tl_relay_conn **ret_conn)
+{
+    return accept_conn(r, proxy, true, local, tls, user, now, ret_conn);
+}
+
 void tl_relay_on_upgraded(tl_relay *r, tl_relay_conn *c, tl_time now)
 {
     uint8_t nonce[TL_SIGNAL_NONCE_HEX / 2];
@@ -315,6 +326,7 @@ void tl_relay_on_upgraded(tl_relay *r, tl_relay_conn *c, tl_time now)
     r->now = now;
     if (c->state != TL_RELAY_CONN_ACCEPTED)
         return; /* the connection was cut in the meantime */
+    assert(!c->untold);
     tl_rand_bytes(r->rand, nonce, sizeof nonce);
     tl_hex_write(c->nonce, nonce, sizeof nonce);
     tl_relay_set_state(r, c, TL_RELAY_CONN_GREETED);

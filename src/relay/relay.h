@@ -7,6 +7,7 @@
  * one):
  *
  *   accept(2)              tl_relay_accept            TL_ERR_BUSY: close it, or answer 503
+ *   of a trusted proxy     tl_relay_accept_untold, then tl_relay_on_told before the upgrade
  *   GET /ws upgraded       tl_relay_on_upgraded       the 101 and the first output in one write
  *   bytes read             tl_relay_on_bytes          frames are unmasked and re-headed in place
  *   wrote, or would block  tl_relay_on_written        always, with 0 when the socket took nothing
@@ -109,6 +110,25 @@ void tl_relay_set_wall(tl_relay *r, tl_unix wall, tl_time now);
  * which it was accepted. TL_ERR_BUSY: a limit is reached (this is counted). TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_relay_accept(tl_relay *r, const tl_addr *remote, const tl_addr *local, bool tls,
                                 void *user, tl_time now, tl_relay_conn **ret_conn);
+/* The same of a connection from a trusted proxy, which will tell whose it is. Until then it counts
+ * among all, and no limit of one address holds it. */
+TL_CHECK tl_err tl_relay_accept_untold(tl_relay *r, const tl_addr *proxy, const tl_addr *local,
+                                       bool tls, void *user, tl_time now, tl_relay_conn **ret_conn);
+/* The connection is this client's, as its proxy told, or the proxy's own: from now on it counts at
+ * that address. TL_ERR_BUSY: a limit of it is reached (this is counted); TL_ERR_NOMEM. Then it counts
+ * as before, and the driver ends it. */
+TL_CHECK tl_err tl_relay_on_told(tl_relay *r, tl_relay_conn *c, const tl_addr *client, tl_time now);
+/* What a proxy, or who would like to be one, told of its client's address. */
+typedef enum {
+    TL_RELAY_TOLD_CLIENT,    /* it was taken */
+    TL_RELAY_TOLD_NOTHING,   /* the connection is the proxy's own */
+    TL_RELAY_TOLD_MALFORMED, /* a trusted proxy told no address */
+    TL_RELAY_TOLD_UNTRUSTED, /* the teller is not trusted: it was not taken */
+    TL_RELAY_TOLDS,
+} tl_relay_told;
+void tl_relay_count_told(tl_relay *r, tl_relay_told told);
+/* The client's, as far as it is known. */
+tl_addr tl_relay_conn_remote(const tl_relay_conn *c);
 /* The WebSocket handshake of the connection succeeded: outputs the challenge. */
 void tl_relay_on_upgraded(tl_relay *r, tl_relay_conn *c, tl_time now);
 /* Takes bytes after the handshake; they begin with the first byte of a frame. Consumes whole frames
@@ -212,6 +232,7 @@ typedef struct {
     uint64_t lists_cut;        /* registrations whose lists of names were cut */
     uint64_t closed_protocol;  /* connections closed for illegal frames: 1002, 1003, 1007, 1009 */
     uint64_t errors[16];       /* error messages sent, by tl_signal_code */
+    uint64_t told[TL_RELAY_TOLDS]; /* addresses of clients, by tl_relay_told */
 } tl_relay_counters;
 const tl_relay_counters *tl_relay_counters_of(const tl_relay *r);
 const tl_tokens_counters *tl_relay_datagrams_of(const tl_relay *r);

@@ -2,7 +2,8 @@
  * connection, close it and forget it. No other room includes it.
  *
  *   relay.c     connections: limits, frames, deadlines, shutdown
- *   charge.c    what frames cost their address, and who rests for it
+ *   told.c      connections that a trusted proxy passes on
+ *   charge.c    what connections and frames cost their address, and who rests for it
  *   emit.c      what goes out to one connection
  *   queue.c     what waits for a connection that does not keep up
  *   memory.c    what each connection and address holds, and which connections are doomed for it
@@ -73,6 +74,7 @@ struct tl_relay_conn {
     bool written_off; /* no memory counts for it any more: it ends at once */
     bool is_new;      /* it stands in the list of those that are not registered */
     bool tls;
+    bool untold; /* a trusted proxy passes it on and has not told yet whose it is: ACCEPTED alone */
     bool counted_registered; /* its address counts it as registered */
     tl_ws_reader reader;
     tl_addr remote, local;
@@ -152,6 +154,8 @@ void tl_relay_refuse(tl_relay *r, tl_relay_conn *c, tl_signal_code code, const c
 void tl_relay_set_paused(tl_relay *r, tl_relay_conn *c, bool on);
 
 /* --- charge.c --- */
+/* The connection is of that address. */
+void tl_relay_charge_begin(tl_relay *r, tl_relay_conn *c);
 /* A frame that carries no whole message came. */
 void tl_relay_charge_frame(tl_relay *r, tl_relay_conn *c);
 /* A message of `n` bytes was refused. */
@@ -215,6 +219,8 @@ void tl_relay_account(tl_relay *r, tl_relay_conn *c);
 /* To call after a connection got its address, and before it loses it. */
 void tl_relay_account_begin(tl_relay *r, tl_relay_conn *c);
 void tl_relay_account_end(tl_relay *r, tl_relay_conn *c);
+/* It belongs to address `to` from now on. */
+void tl_relay_account_move(tl_relay *r, tl_relay_conn *c, tl_relay_address *to);
 
 /* --- relay.c --- */
 /* The time in the new state begins now. A MEMBER has its node; in all other states but CUT there is

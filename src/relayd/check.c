@@ -253,6 +253,39 @@ static void check_udp(checking *c)
         say(c, true, "udp: none is set, so nodes need another STUN server");
 }
 
+/* --- proxies in front --- */
+
+static bool listens_on_loopback_alone(const tl_relayd_options *o)
+{
+    for (size_t i = 0; i < o->listen_count; i++) {
+        tl_addr a;
+        bool literal = tl_addr_parse_ip(tl_slice_str(o->listen[i].host), &a) == TL_OK;
+        if (literal ? !tl_addr_is_loopback(&a) : strcmp(o->listen[i].host, "localhost") != 0)
+            return false;
+    }
+    return true;
+}
+
+static void check_proxies(checking *c)
+{
+    const tl_relayd_options *o = c->o;
+    bool loopback_alone = listens_on_loopback_alone(o);
+    for (size_t i = 0; i < o->proxies.count; i++) {
+        const tl_cidr *p = &o->proxies.list[i];
+        char ip[TL_ADDR_TEXT_MAX];
+        tl_addr_write_ip(ip, &p->net);
+        if (loopback_alone && !tl_addr_is_loopback(&p->net))
+            say(c, false,
+                "trusted-proxy %s/%u: the relay listens on loopback alone, where no such address "
+                "comes from; give --listen an address that the proxy reaches",
+                ip, p->bits);
+        else
+            say(c, true, "trusted-proxy %s/%u: %s", ip, p->bits,
+                o->proxy_protocol ? "begins with a PROXY header"
+                                  : "tells its clients by X-Forwarded-For");
+    }
+}
+
 /* --- Redis --- */
 
 typedef struct {
@@ -384,6 +417,7 @@ bool tl_relayd_check(const tl_relayd_options *options)
     check_listen(&c, loop);
     check_files(&c);
     check_udp(&c);
+    check_proxies(&c);
     check_redis(&c, loop);
     tl_loop_free(loop);
     return c.all_well;

@@ -1,3 +1,4 @@
+#include "relayd/behind.h"
 #include "relayd/http.h"
 #include "relayd/hub.h"
 #include "relayd/quote.h"
@@ -59,6 +60,7 @@ void tl_relayd_conn_end(tl_relayd_conn *c)
     tl_relayd_hub *hub = c->hub;
     tl_relay_on_gone(hub->relay, c->relay, tl_loop_now(hub->loop));
     tl_stream_free(c->stream);
+    tl_relayd_door_free(c->door);
     tl_outqueue_clear(&c->queue);
     tl_buf_clear(&c->in);
     if (c->prev)
@@ -115,7 +117,11 @@ static size_t take_head(tl_relayd_conn *c, const uint8_t *bytes, size_t n)
     tl_err e = tl_http1_request_parse(tl_slice_of(bytes, n), &c->scanned, &head, &refusal);
     if (e == TL_ERR_SHORT)
         return 0;
-    tl_relayd_http_needs needs = e ? TL_RELAYD_NEEDS_ONE : tl_relayd_http_look(&head);
+    if (e)
+        tl_relayd_behind_refused(c, tl_slice_of(bytes, n));
+    else
+        refusal = tl_relayd_behind_request(c, &head);
+    tl_relayd_http_needs needs = refusal ? TL_RELAYD_NEEDS_ONE : tl_relayd_http_look(&head);
     if (needs != TL_RELAYD_NEEDS_ONE && c->hub->ask_all) {
         c->phase = TL_RELAYD_ASKING;
         if (!c->hub->ask_all(c->hub->fed_user, c, tl_slice_of(bytes, head.head_n),
@@ -127,7 +133,7 @@ static size_t take_head(tl_relayd_conn *c, const uint8_t *bytes, size_t n)
                            .wants_peers = needs == TL_RELAYD_NEEDS_PEERS};
     if (needs != TL_RELAYD_NEEDS_ONE)
         tl_relayd_hub_see(c->hub, &view);
-    if (!answer(c, &head, &view, e ? refusal : 0))
+    if (!answer(c, &head, &view, refusal))
         tl_relayd_conn_doom(c);
     tl_relayd_view_clear(&view);
     return e ? n : head.head_n;
@@ -304,7 +310,7 @@ static void on_error(void *user, tl_err e, const char *why)
     tl_relayd_conn *c = user;
     if (tl_log_wants(TL_LOG_DEBUG)) {
         char remote[TL_ADDR_TEXT_MAX];
-        tl_addr a = tl_stream_remote(c->stream);
+        tl_addr a = tl_relay_conn_remote(c->relay);
         tl_addr_write(remote, &a);
         tl_log(TL_LOG_DEBUG, "event=connection_failed from=%s why=%s error=%s", remote,
                tl_relayd_quote(why).text, tl_err_name(e));
@@ -341,22 +347,40 @@ static void set_unsent_max(int fd)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &n, sizeof n);
 }
 
+tl_err tl_relayd_conn_begin(tl_relayd_conn *c, int fd, tl_tls *tls)
+{
+    c->phase = TL_RELAYD_HEAD;
+    tl_relay_on_held(c->hub->relay, c->relay, 0, tl_loop_now(c->hub->loop));
+    return tl_stream_accepted(c->hub->loop, fd, tls, &events, c, &c->stream);
+}
+
 tl_relayd_conn *tl_relayd_conn_new(tl_relayd_hub *hub, int fd, const tl_addr *remote, tl_tls *tls)
 {
     tl_time now = tl_loop_now(hub->loop);
     tl_addr local = local_address(fd);
+    bool proxied = hub->proxies && tl_proxies_has(hub->proxies, remote);
     tl_relayd_conn *c = calloc(1, sizeof *c);
     /* Asks the machine before anything is spent on the connection. The machine counts the
      * connections that it refuses. */
-    if (!c || tl_relay_accept(hub->relay, remote, &local, tls != NULL, c, now, &c->relay)) {
+    if (!c ||
+        (proxied
+             ? tl_relay_accept_untold(hub->relay, remote, &local, tls != NULL, c, now, &c->relay)
+             : tl_relay_accept(hub->relay, remote, &local, tls != NULL, c, now, &c->relay))) {
         close(fd);
         free(c);
         return NULL;
     }
     c->hub = hub;
     c->read_max = READ_MIN;
+    c->peer = *remote;
+    c->untold = proxied;
     set_unsent_max(fd);
-    if (tl_stream_accepted(hub->loop, fd, tls, &events, c, &c->stream)) {
+    tl_err e = TL_OK;
+    if (!proxied || !hub->proxy_protocol)
+        e = tl_relayd_conn_begin(c, fd, tls);
+    else if ((e = tl_relayd_door_new(c, fd, tls)) != TL_OK)
+        close(fd);
+    if (e) {
         tl_relay_on_gone(hub->relay, c->relay, now);
         free(c);
         return NULL;

@@ -27,6 +27,8 @@ static tl_err refuse(tl_buf *out, int status, const char *extra, const char *tex
 
 tl_err tl_relayd_http_refuse(int status, tl_buf *out)
 {
+    if (status == 503)
+        return refuse(out, 503, "Retry-After: 10\r\n", "Too much comes from this address now.\n");
     return refuse(out, status, "", "The relay does not understand this request.\n");
 }
 

@@ -21,7 +21,8 @@ tl_relayd_http_needs tl_relayd_http_look(const tl_http1_head *head);
 TL_CHECK tl_err tl_relayd_http_answer(const tl_http1_head *head, const tl_relayd_view *view,
                                       const char *token, tl_buf *out, bool *ret_upgraded);
 
-/* Appends the response to a request that tl_http1_request_parse refused with `status`.
+/* Appends the response to a request that tl_http1_request_parse refused with `status`, or, with 503,
+ * whose address may have no more.
  * TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_relayd_http_refuse(int status, tl_buf *out);
 

@@ -169,8 +169,10 @@ static void obey(tl_relayd_hub *hub, const tl_relay_output *out)
     case TL_RELAY_SEND: add_piece(hub, c, out); break;
     case TL_RELAY_CLOSE:
         add_piece(hub, c, out);
-        if (c->phase == TL_RELAYD_HEAD) /* the peer would not understand a frame yet */
+        if (c->phase <= TL_RELAYD_HEAD) { /* the peer would not understand a frame yet */
             tl_relayd_conn_doom(c);
+            break;
+        }
         c->paused = false;
         c->phase = TL_RELAYD_ENDING;
         tl_stream_want_read(c->stream, true); /* it may have been paused; now we only wait for its

@@ -10,6 +10,7 @@
 #include "relayd/outqueue.h"
 #include "relayd/udp.h"
 #include "relayd/view.h"
+#include "wire/forwarded.h"
 
 /* The most bytes of one read, and the longest frame that is read without a buffer of its own. It
  * fits the second-level cache, and gathers hundreds of small messages into one write. */
@@ -18,6 +19,7 @@
 
 typedef struct tl_relayd_hub tl_relayd_hub;
 typedef struct tl_relayd_conn tl_relayd_conn;
+typedef struct tl_relayd_door tl_relayd_door; /* relayd/behind.h */
 
 /* Bytes for one destination, within one round. `next` links the pieces of the same destination. */
 typedef struct {
@@ -40,9 +42,12 @@ struct tl_relayd_hub {
     tl_relayd_conn *reading; /* the connection whose bytes are in `buffer`; NULL when it has
                                 ended */
     size_t conn_count;
-    uint64_t given_up;     /* connections ended for memory, as the log last told */
-    tl_time given_up_told; /* when it told that */
-    uint64_t refused;      /* registrations, as the log last told */
+    const tl_proxies *proxies; /* that are trusted; NULL: none */
+    bool proxy_protocol;       /* what they send begins with a PROXY header */
+    tl_time behind_told;       /* when the log told of a proxy that tells no address; 0: never */
+    uint64_t given_up;         /* connections ended for memory, as the log last told */
+    tl_time given_up_told;     /* when it told that */
+    uint64_t refused;          /* registrations, as the log last told */
     tl_time refused_told;
     void (*on_fed)(void *user, tl_fed_output out); /* carries it, and takes over its chunk; NULL:
                                                       the relay stands alone */
@@ -57,12 +62,15 @@ struct tl_relayd_hub {
     struct iovec iov[TL_RELAYD_IOV_MAX];
 };
 
-/*  HEAD --101--> FRAMES --CLOSE--> ENDING
+/*  DOOR --PROXY header--> HEAD: only of trusted proxies, where it is switched on
+ *
+ *  HEAD --101--> FRAMES --CLOSE--> ENDING
  *     \-----any other answer---------^
  *      \--> ASKING --all answered-----/
  *
  * ENDING: what is queued goes out, then a half-close; what comes in is thrown away. */
 typedef enum {
+    TL_RELAYD_DOOR,   /* waits for the PROXY header; there is no stream yet */
     TL_RELAYD_HEAD,   /* reads an HTTP request */
     TL_RELAYD_ASKING, /* the other loops are asked for its answer */
     TL_RELAYD_FRAMES, /* reads WebSocket frames */
@@ -72,7 +80,10 @@ typedef enum {
 /* An idle connection holds no buffers. */
 struct tl_relayd_conn {
     tl_relayd_hub *hub;
-    tl_stream *stream;
+    tl_stream *stream;    /* NULL: in DOOR */
+    tl_relayd_door *door; /* in DOOR */
+    tl_addr peer;         /* who spoke to us, or to the proxy that said so last */
+    bool untold;          /* a trusted proxy passed it on, and has not told yet whose it is */
     tl_relay_conn *relay;
     tl_relayd_conn *prev, *next;
     tl_relayd_conn *next_dirty, *next_doomed, *next_resumed;
@@ -112,6 +123,8 @@ void tl_relayd_conn_answer(tl_relayd_conn *c, tl_slice request, const tl_relayd_
 /* --- between hub.c and conn.c --- */
 /* NULL if the machine refuses or memory runs out; `fd` is closed then. */
 tl_relayd_conn *tl_relayd_conn_new(tl_relayd_hub *hub, int fd, const tl_addr *remote, tl_tls *tls);
+/* Makes its stream, which takes over `fd`, and goes on to HEAD. TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_relayd_conn_begin(tl_relayd_conn *c, int fd, tl_tls *tls);
 /* Tells the machine, closes the connection and frees it. */
 void tl_relayd_conn_end(tl_relayd_conn *c);
 /* The next pump flushes a marked connection, and ends a doomed one. */

@@ -29,6 +29,8 @@ typedef enum {
     SET_MAX_MESSAGE,
     SET_MAX_MEMORY,
     SET_LOG_LEVEL,
+    SET_TRUSTED_PROXY,
+    SET_PROXY_PROTOCOL,
     SET_REDIS, /* these in the order of tl_relayd_cluster_setting */
     SET_REDIS_PASSWORD_FILE,
     SET_REDIS_CA_FILE,
@@ -65,6 +67,8 @@ static const struct option long_options[] = {
     {"max-message", required_argument, NULL, SET_MAX_MESSAGE},
     {"max-memory", required_argument, NULL, SET_MAX_MEMORY},
     {"log-level", required_argument, NULL, SET_LOG_LEVEL},
+    {"trusted-proxy", required_argument, NULL, SET_TRUSTED_PROXY},
+    {"proxy-protocol", no_argument, NULL, SET_PROXY_PROTOCOL},
     {"redis", required_argument, NULL, SET_REDIS},
     {"redis-password-file", required_argument, NULL, SET_REDIS_PASSWORD_FILE},
     {"redis-ca-file", required_argument, NULL, SET_REDIS_CA_FILE},
@@ -234,6 +238,13 @@ static tl_err set_log_level(tl_relayd_options *o, const char *text, tl_why *why)
                       tl_log_safe(tl_slice_str(text)).text);
 }
 
+static tl_err set_trusted_proxy(tl_relayd_options *o, const char *text, tl_why *why)
+{
+    tl_why of_text;
+    tl_err e = tl_proxies_add(&o->proxies, text, &of_text);
+    return e ? tl_why_set(why, e, "trusted-proxy: %s", of_text.text) : TL_OK;
+}
+
 static tl_err set_drain(tl_relayd_options *o, const char *text, tl_why *why)
 {
     char *end;
@@ -282,6 +293,8 @@ static tl_err apply(tl_relayd_options *o, setting what, const char *text, tl_why
                          &o->relay.memory_max, why);
     case SET_LOG_LEVEL: return set_log_level(o, text, why);
     case SET_THREADS: return set_threads(o, text, why);
+    case SET_TRUSTED_PROXY: return set_trusted_proxy(o, text, why);
+    case SET_PROXY_PROTOCOL: o->proxy_protocol = true; return TL_OK;
     case SET_DRAIN_SECS: return set_drain(o, text, why);
     case SET_REDIS:
     case SET_REDIS_PASSWORD_FILE:
@@ -300,11 +313,17 @@ static tl_err apply(tl_relayd_options *o, setting what, const char *text, tl_why
 
 /* --- the file --- */
 
+/* With dashes or underscores. A list has a name of its own. */
+static const char *key_of(const struct option *l)
+{
+    return l->val == SET_TRUSTED_PROXY ? "trusted_proxies" : l->name;
+}
+
 static tl_err unknown_key(const char *key, tl_why *why)
 {
     tl_suggest near = tl_suggest_begin(key);
     for (const struct option *l = long_options; l->val < OPT_CONFIG; l++)
-        tl_suggest_offer(&near, l->name);
+        tl_suggest_offer(&near, key_of(l));
     char name[TL_SUGGEST_WORD_MAX];
     snprintf(name, sizeof name, "%s", near.best ? near.best : "");
     for (char *c = name; *c; c++)
@@ -320,9 +339,10 @@ static const struct option *find_key(const char *key)
 {
     for (const struct option *l = long_options; l->val < OPT_CONFIG; l++) {
         size_t i = 0;
-        while (key[i] && (key[i] == l->name[i] || (key[i] == '_' && l->name[i] == '-')))
+        const char *name = key_of(l);
+        while (key[i] && (key[i] == name[i] || (key[i] == '_' && name[i] == '-')))
             i++;
-        if (!key[i] && !l->name[i])
+        if (!key[i] && !name[i])
             return l;
     }
     return NULL;
@@ -333,7 +353,7 @@ static tl_err apply_json(parsing *p, const struct option *l, const json_t *value
     char number[32];
     if (l->has_arg == no_argument) {
         if (!json_is_boolean(value))
-            return tl_why_set(why, TL_ERR_INVALID, "%s: neither true nor false", l->name);
+            return tl_why_set(why, TL_ERR_INVALID, "%s: neither true nor false", key_of(l));
         return json_is_true(value) ? apply(p->o, l->val, "", why) : TL_OK;
     }
     bool is_size = l->val == SET_MAX_MESSAGE || l->val == SET_MAX_MEMORY ||
@@ -344,7 +364,7 @@ static tl_err apply_json(parsing *p, const struct option *l, const json_t *value
         return apply(p->o, l->val, number, why);
     }
     if (!json_is_string(value))
-        return tl_why_set(why, TL_ERR_INVALID, "%s: not a %s", l->name,
+        return tl_why_set(why, TL_ERR_INVALID, "%s: not a %s", key_of(l),
                           is_size ? "whole number" : "string in double quotes");
     return apply(p->o, l->val, json_string_value(value), why);
 }
@@ -358,7 +378,8 @@ static tl_err on_setting(void *user, const char *key, const json_t *value, tl_wh
     if (p->given[l->val - SET_LISTEN])
         return TL_OK;
     bool may_be_list = l->val == SET_LISTEN || l->val == SET_NAME || l->val == SET_UDP ||
-                       l->val == SET_REDIS_SENTINEL || l->val == SET_RECIPROCAL;
+                       l->val == SET_TRUSTED_PROXY || l->val == SET_REDIS_SENTINEL ||
+                       l->val == SET_RECIPROCAL;
     if (!may_be_list || !json_is_array(value))
         return apply_json(p, l, value, why);
     tl_err e = TL_OK;
@@ -412,6 +433,10 @@ static tl_err finish(tl_relayd_options *o, tl_why *why)
     tl_err of_cluster = tl_relayd_cluster_finish(&o->cluster, why);
     if (of_cluster)
         return of_cluster;
+    if (o->proxy_protocol && !o->proxies.count)
+        return tl_why_set(why, TL_ERR_INVALID,
+                          "proxy-protocol: nobody is trusted to send it; give trusted-proxy with "
+                          "the address of the proxy");
     if (o->udp_announce[0] && o->udp_count == 0)
         return tl_why_set(why, TL_ERR_INVALID, "udp-announce: there is no udp to announce");
     if (o->udp_count && tl_addr_is_unspecified(&o->udp[0]) && !o->udp_announce[0] &&

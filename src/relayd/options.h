@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "relay/relay.h"
 #include "relayd/clusteroptions.h"
+#include "wire/forwarded.h"
 
 #define TL_RELAYD_LISTEN_MAX  16          /* more addresses than one machine has */
 #define TL_RELAYD_UDP_MAX     4           /* two of each address family */
@@ -46,6 +47,8 @@ typedef struct {
     tl_relay_config relay;              /* names, legacy_clients, message_max; memory_max, 0: of the
                                            machine's what is due */
     tl_relayd_cluster_options cluster;
+    tl_proxies proxies;  /* that tell whose connections they pass on */
+    bool proxy_protocol; /* by a PROXY header, before X-Forwarded-For */
     unsigned threads;    /* loops, each in a thread; at least 1 */
     unsigned drain_secs; /* how long nodes may take to move when the relay is to end */
     tl_log_level log_level;

@@ -49,6 +49,17 @@ static uint64_t datagram_bytes(const tl_tokens_counters *d)
     return sum;
 }
 
+static tl_err write_told(const uint64_t told[TL_RELAY_TOLDS], tl_buf *out)
+{
+    const family tellings[] = {{.name = "told", .value = told[TL_RELAY_TOLD_CLIENT]},
+                               {.name = "nothing", .value = told[TL_RELAY_TOLD_NOTHING]},
+                               {.name = "malformed", .value = told[TL_RELAY_TOLD_MALFORMED]},
+                               {.name = "untrusted", .value = told[TL_RELAY_TOLD_UNTRUSTED]}};
+    return write_reasons(out, "teale_relay_client_addresses_total",
+                         "What proxies in front told of their clients.", "result", tellings,
+                         sizeof tellings / sizeof *tellings);
+}
+
 static tl_err write_relay(const tl_relay_counters *c, const tl_tokens_counters *d, tl_buf *out)
 {
     const family families[] = {
@@ -229,6 +240,8 @@ tl_err tl_relayd_write_metrics(const tl_relay_counters *relay, const tl_tokens_c
 {
     size_t before = out->len;
     tl_err e = write_relay(relay, datagrams, out);
+    if (!e)
+        e = write_told(relay->told, out);
     if (!e)
         e = write_datagrams(datagrams, out);
     if (!e && stun)

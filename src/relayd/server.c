@@ -38,6 +38,7 @@ struct tl_relayd_server {
     tl_relayd_udp *udp;         /* NULL: no --udp */
     tl_tls *tls;
     char *tls_cert, *tls_key, *admin_token_file;
+    tl_proxies proxies; /* --trusted-proxy */
     size_t name_count;
     char names[TL_RELAY_NAMES_MAX][TL_HOST_MAX + 6]; /* --name: what nodes dial */
     size_t socket_count;
@@ -380,6 +381,9 @@ static tl_err start(tl_relayd_server *s, const tl_relayd_options *o, const tl_re
     e = start_cluster(s, &o->cluster, place, why);
     if (e)
         return e;
+    s->proxies = o->proxies;
+    s->hub.proxies = o->proxies.count ? &s->proxies : NULL;
+    s->hub.proxy_protocol = o->proxy_protocol;
     s->hub.udp = s->udp;
     if (s->udp)
         tl_relayd_udp_attach(s->udp, &s->hub);

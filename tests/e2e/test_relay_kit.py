@@ -27,7 +27,7 @@ def text(*path):
 
 
 def as_keys(options):
-    return {o.replace("-", "_") for o in options}
+    return {"trusted_proxies" if o == "trusted-proxy" else o.replace("-", "_") for o in options}
 
 
 def run(*args, **kw):

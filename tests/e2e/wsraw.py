@@ -41,7 +41,8 @@ class Ended(Exception):
 
 
 class WebSocket:
-    def __init__(self, address, tls=None, source=None, path="/ws", rcvbuf=None, timeout=5):
+    def __init__(self, address, tls=None, source=None, path="/ws", rcvbuf=None, timeout=5, headers="", first=b""):
+        """`headers`: more lines of the request, each with its CRLF; `first`: bytes before TLS and the request."""
         self.sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
         self.sock.settimeout(timeout)
         if rcvbuf:
@@ -50,6 +51,7 @@ class WebSocket:
             self.sock.bind((source, 0))
         self.sock.connect(address)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock.sendall(first)
         if tls:
             self.sock = tls.wrap_socket(self.sock, server_hostname=address[0])
         self.pending = b""
@@ -57,11 +59,13 @@ class WebSocket:
         host = f"[{address[0]}]" if ":" in address[0] else address[0]
         self.sock.sendall((f"GET {path} HTTP/1.1\r\nHost: {host}:{address[1]}\r\nUpgrade: websocket\r\n"
                            f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n"
-                           "Sec-WebSocket-Version: 13\r\n\r\n").encode())
+                           "Sec-WebSocket-Version: 13\r\n" + headers + "\r\n").encode())
         head = self._until(b"\r\n\r\n").decode()
         guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
         accept = base64.b64encode(hashlib.sha1((key + guid).encode()).digest()).decode()
-        assert head.startswith("HTTP/1.1 101 ") and accept in head, head
+        if not (head.startswith("HTTP/1.1 101 ") and accept in head):
+            self.sock.close()
+            raise AssertionError(head)
 
     def _fill(self):
         try:
