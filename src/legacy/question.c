@@ -56,6 +56,15 @@ static bool is_space(uint8_t c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+/* Of an object, with its bracket in front. */
+static bool has_members(tl_slice object)
+{
+    size_t at = 1;
+    while (at < object.n && is_space(object.p[at]))
+        at++;
+    return at < object.n && object.p[at] != '}';
+}
+
 tl_err tl_legacy_question_write(tl_buf *out, tl_slice body)
 {
     size_t before = out->len;
@@ -63,14 +72,15 @@ tl_err tl_legacy_question_write(tl_buf *out, tl_slice body)
     while (body.n && is_space(body.p[0]))
         body = tl_slice_of(body.p + 1, body.n - 1);
     tl_err e = write_members(out, body, &streams);
-    if (!e && !streams) { /* an object without a member has no messages: any node refuses it */
+    if (!e && !streams) {
         static const char member[] = "\"stream\":true,";
+        size_t n = sizeof member - 1 - !has_members(body);
         uint8_t *room, *first;
-        if (!(e = tl_buf_reserve(out, sizeof member - 1, &room))) {
+        if (!(e = tl_buf_reserve(out, n, &room))) {
             first = tl_buf_begin(out) + before + 1;
-            memmove(first + sizeof member - 1, first, out->len - before - 1);
-            memcpy(first, member, sizeof member - 1);
-            tl_buf_added(out, sizeof member - 1);
+            memmove(first + n, first, out->len - before - 1);
+            memcpy(first, member, n);
+            tl_buf_added(out, n);
         }
     }
     if (e)

@@ -112,6 +112,7 @@ void tl_node_run_direct(tl_node *n)
         switch (ev.type) {
         case TL_DIRECT_WAYS: tl_peers_on_ways(n->peers, &ev.peer); break;
         case TL_DIRECT_SILENT:
+            tl_peers_on_silent(n->peers, &ev.peer);
             if (n->network)
                 tl_network_suspect(n->network);
             break;

@@ -151,6 +151,14 @@ void tl_peers_on_ways(tl_peers *p, const tl_node_id *id)
         tl_conn_note(conn, TL_TASK_CHOOSE);
 }
 
+void tl_peers_on_silent(tl_peers *p, const tl_node_id *id)
+{
+    tl_udp_way *w;
+    DL_FOREACH (p->udp_ways, w)
+        if (tl_node_id_eq(&w->peer, id))
+            tl_udp_doubt(p, w);
+}
+
 void tl_peers_on_moved(tl_peers *p)
 {
     tl_contact *c;

@@ -118,6 +118,8 @@ void tl_peers_on_warning(tl_peers *p, tl_path_id path);
 void tl_peers_on_payload(tl_peers *p, uint8_t *data, size_t n);
 /* tl_direct's event: the ways to a peer changed. */
 void tl_peers_on_ways(tl_peers *p, const tl_node_id *peer);
+/* tl_direct's event: a way to this peer fell silent under traffic. */
+void tl_peers_on_silent(tl_peers *p, const tl_node_id *peer);
 /* Our own address has changed. A server sends to our old address until a datagram of ours comes
  * from the new one, and a node that only reads an answer may send nothing for long. So every
  * connection of which we are the client sends something now. */

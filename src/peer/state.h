@@ -126,6 +126,7 @@ typedef struct {
 #define TL_UDP_PAUSE_VAIN    (5 * TL_SEC)   /* when the peer did not answer; doubles */
 #define TL_UDP_PAUSE_MAX     (60 * TL_SEC)
 #define TL_UDP_CALM          (60 * TL_SEC) /* a way that stood so long begins with short pauses */
+#define TL_UDP_VOUCHED       (2 * TL_SEC)  /* so long an answered doubt is not doubted again */
 #define TL_UDP_MIGRATE_EVERY (500 * TL_MS)
 #define TL_UDP_MIGRATE_TRIES 5
 #define TL_UDP_LEGS_MAX      8 /* relays' UDP addresses: two for each relay that a node uses */
@@ -152,6 +153,9 @@ struct tl_udp_way {
                        our patience. STANDS: TL_NEVER */
     tl_time pause; /* the next one */
     tl_time token_at, stands_since, knocked_at;
+    bool doubted;           /* STANDS: no check was answered since something else fell silent */
+    tl_time vouched_at;     /* when the last doubt was answered */
+    unsigned answered;      /* doubted: how many checks were, before */
     unsigned losses, tries; /* tries: of RelayMigrate */
     uint64_t sequence;      /* of the last RelayMigrate */
     tl_udp_way *prev, *next;
@@ -370,6 +374,9 @@ void tl_udp_end(tl_peers *p, tl_path *session);
 void tl_udp_free_all(tl_peers *p);
 /* A datagram that is no QUIC came by our WebSocket. */
 void tl_udp_on_knock(tl_peers *p, tl_slice datagram);
+/* A direct way to the peer fell silent. What silenced it may have silenced this one, which is asked seldom
+ * while it is not in use. It is asked now, and no connection moves to it until it has answered. */
+void tl_udp_doubt(tl_peers *p, tl_udp_way *w);
 /* The way carries checks and no QUIC. */
 void tl_udp_on_barren(tl_peers *p, tl_udp_way *w);
 /* Our own address has changed, or may have. */

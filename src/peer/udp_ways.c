@@ -37,6 +37,7 @@ static void set_state(tl_peers *p, tl_udp_way *w, tl_udp_state state, tl_time du
     assert(state != TL_UDP_STANDS || w->state == TL_UDP_PROVING);
     w->state = state;
     w->due_at = due_at;
+    w->doubted = false;
     if (was_bound && !tl_udp_is_bound(w)) /* from now on the relay sends to the WebSocket */
         (void)!tl_relays_send_packet(p->config.relays, w->session, tl_slice_of(NULL, 0));
     if (stood != (state == TL_UDP_STANDS))
@@ -99,7 +100,8 @@ static void pace(tl_peers *p, tl_udp_way *w, tl_time now)
 {
     const tl_peer_conn *conn = conn_of(p, w);
     bool active = conn && conn->streams && tl_quic_conn_path(conn->quic) == w->path;
-    tl_checks_set_pace(w->checks, w->pair, active ? TL_PACE_ACTIVE : TL_PACE_KEEP, now);
+    bool often = active || w->doubted;
+    tl_checks_set_pace(w->checks, w->pair, often ? TL_PACE_ACTIVE : TL_PACE_KEEP, now);
     tl_peers_due(p, tl_checks_expiry(w->checks));
 }
 
@@ -176,6 +178,32 @@ static void begin(tl_peers *p, tl_udp_way *w, tl_time now)
     } else {
         prove(p, w, now);
     }
+}
+
+void tl_udp_doubt(tl_peers *p, tl_udp_way *w)
+{
+    tl_time now = tl_peers_now(p);
+    if (w->leg)
+        tl_udp_leg_doubt(p, w->leg);
+    if (w->state != TL_UDP_STANDS || w->doubted ||
+        (w->vouched_at && now < w->vouched_at + TL_UDP_VOUCHED))
+        return;
+    w->doubted = true;
+    w->answered = tl_checks_pair(w->checks, w->pair)->answered;
+    pace(p, w, now);
+    tl_checks_suspect(w->checks, w->pair, now);
+    pump(p, w, now);
+}
+
+/* A check was answered: is the doubt over? */
+static void heard(tl_peers *p, tl_udp_way *w, tl_time now)
+{
+    if (!w->doubted || tl_checks_pair(w->checks, w->pair)->answered == w->answered)
+        return;
+    w->doubted = false;
+    w->vouched_at = now;
+    pace(p, w, now);
+    tell(p, w);
 }
 
 static void take_events(tl_peers *p, tl_udp_way *w, tl_time now)
@@ -436,6 +464,7 @@ bool tl_peers_on_stun(tl_peers *p, const tl_addr *from, tl_slice datagram, const
     }
     tl_checks_on_stun(w->checks, STAND_IN_SOCK, &stand_in, datagram, stun, now);
     take_events(p, w, now);
+    heard(p, w, now);
     pump(p, w, now);
     tl_peers_wake(p);
     return true;

@@ -65,12 +65,14 @@ void tl_ways_use(tl_peer_conn *conn)
     if (id == conn->path)
         return;
     const tl_path *left = tl_path_find(p, conn->path);
-    const tl_path *to = tl_conn_path(conn);
+    tl_path *to = tl_conn_path(conn);
     bool first = conn->path == 0;
     bool within = left && to && left->udp && left->udp == to->udp; /* of one relay session */
     conn->path = id;
     conn->path_since = tl_peers_now(p);
     p->sweep = true; /* the path it left may not be needed any more */
+    if (to && !first && !conn->client)
+        to->text_until = conn->path_since + TL_UDP_TEXT_FOR; /* as in move() */
     if (!first && !within)
         p->events.on_path(p->user, conn->contact->peer);
 }
@@ -119,7 +121,9 @@ static size_t list_ways(tl_peer_conn *conn, tl_way *ret_ways)
                                  .usable_since = direct[i].since,
                                  .losses = direct[i].losses};
     for (size_t i = 0; i < n && n > 1; i++)
-        ret_ways[i].usable = ret_ways[i].id != present || conn->proof.state != TL_PROOF_BARREN;
+        ret_ways[i].usable = ret_ways[i].id == present
+                                 ? conn->proof.state != TL_PROOF_BARREN
+                                 : ret_ways[i].kind != TL_WAY_RELAYED_UDP || !session->udp->doubted;
     return n;
 }
 

@@ -58,7 +58,7 @@ static void messages(tl_slice in)
 static void question(tl_slice in)
 {
     tl_buf out = {0}, again = {0};
-    if (!tl_legacy_question_write(&out, in) && out.len > 20) {
+    if (!tl_legacy_question_write(&out, in)) {
         must(!tl_legacy_question_write(&again, tl_buf_slice(&out)));
         must(tl_slice_eq(tl_buf_slice(&out), tl_buf_slice(&again)));
     }

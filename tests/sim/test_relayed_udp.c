@@ -195,6 +195,28 @@ static void a_direct_way_is_taken_and_udp_carries_on_when_it_dies(uint64_t seed)
     end(&w, 1200 * TL_MS);
 }
 
+/* The relayed way by UDP dies with the direct one, and neither side has used it for long. */
+static void udp_that_is_blocked_under_a_direct_answer_is_an_outage_of_a_second(uint64_t seed)
+{
+    nats_world w;
+    nats_pair(&w, seed, &cone, &cone, NULL);
+    nats_give_tokens(&w);
+    nats_settle(&w);
+    nats_ask(&w, 90 * TL_SEC);
+    sim_expect(nats_until_direct(&w, 1 * TL_SEC));
+    nats_run(&w, 10 * TL_SEC + below(&w, 20000) * TL_MS);
+    sim_expect(nats_via(&w) == TL_VIA_DIRECT);
+    w.q.longest_gap = 0;
+    int side = (int)below(&w, 2);
+    nats_block_udp(&w, side, true);
+    nats_run(&w, 20 * TL_SEC);
+    sim_expect(by_websocket(&w));
+    sim_expect(tl_peers_counters_of(w.node[0]->peers)->udp_upgrades == 0);
+    nats_block_udp(&w, side, false);
+    sim_expect(nats_until_direct(&w, 60 * TL_SEC));
+    end(&w, 1200 * TL_MS);
+}
+
 /* --- nodes and relays that know no tokens --- */
 
 static void an_old_node_is_sent_texts(uint64_t seed)
@@ -298,6 +320,7 @@ int main(void)
     S(packets_that_are_lost_cost_no_byte, 60);
     S(a_relay_whose_udp_dies_and_comes_back_is_used_again, 30);
     S(a_direct_way_is_taken_and_udp_carries_on_when_it_dies, 30);
+    S(udp_that_is_blocked_under_a_direct_answer_is_an_outage_of_a_second, 60);
     S(an_old_node_is_sent_texts, 10);
     S(without_a_udp_port_at_the_relay_packets_go_by_the_websocket, 10);
     S(what_pretends_to_be_from_the_relay_harms_nothing, 20);

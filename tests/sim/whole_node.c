@@ -491,7 +491,7 @@ static void run_direct(whole_node *n)
         if (ev.type == TL_DIRECT_WAYS)
             tl_peers_on_ways(n->peers, &ev.peer);
         else
-            whole_net_suspect(&n->net);
+            whole_udp_on_silent(n, &ev.peer);
 }
 
 static void flush(void *user)

@@ -94,3 +94,10 @@ void whole_udp_events(tl_relay_link_events *events)
     events->on_warning = on_warning;
     events->on_payload = on_payload;
 }
+
+void whole_udp_on_silent(void *node, const tl_node_id *peer)
+{
+    whole_node *n = node;
+    tl_peers_on_silent(n->peers, peer);
+    whole_net_suspect(&n->net);
+}

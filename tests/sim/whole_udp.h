@@ -13,5 +13,7 @@ extern const whole_net_events whole_udp_net_events;
 
 /* Sets the link's events of sessions with tokens. */
 void whole_udp_events(tl_relay_link_events *events);
+/* A direct way to the peer fell silent: what the real node does then. */
+void whole_udp_on_silent(void *node, const tl_node_id *peer);
 
 #endif

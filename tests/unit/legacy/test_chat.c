@@ -36,6 +36,7 @@ static void a_question_keeps_its_bytes_but_for_stop_and_stream(void **state)
     check_question(" {\"messages\":[{\"stop\":\"x\"}]}",
                    "{\"stream\":true,\"messages\":[{\"stop\":\"x\"}]}");
     check_question("{\"stop\":null,\"stream\":null}", "{\"stop\":null,\"stream\":true}");
+    check_question("{ \n}\n", "{\"stream\":true \n}\n");
     check_question("{\"sto\\u0070\":\"\\\"\"}", "{\"stream\":true,\"sto\\u0070\":[\"\\\"\"]}");
 }
 

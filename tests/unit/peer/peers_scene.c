@@ -331,6 +331,8 @@ static void drain_direct(node *n)
     while (n->direct && tl_direct_next_event(n->direct, &ev))
         if (ev.type == TL_DIRECT_WAYS)
             tl_peers_on_ways(n->peers, &ev.peer);
+        else
+            tl_peers_on_silent(n->peers, &ev.peer);
 }
 
 void run_for(tl_time span)
