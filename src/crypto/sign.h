@@ -24,6 +24,7 @@ typedef enum {
     TL_SIGN_SETTLEMENT,
     TL_SIGN_GROUP_KEY,
     TL_SIGN_ATTACH,
+    TL_SIGN_DEEDS,
 } tl_sign_purpose;
 
 #define TL_SIGNATURE_SIZE 64
