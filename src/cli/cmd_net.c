@@ -299,6 +299,9 @@ static int why_peer(tl_cli *cli, const tl_args *args)
     if (*tl_json_string(w, "remedy", ""))
         tl_out_line("remedy", tl_json_string(w, "remedy", ""));
     print_networks(json_object_get(w, "networks"));
+    const json_t *reciprocity = json_object_get(w, "reciprocity");
+    if (json_is_object(reciprocity))
+        tl_out_line("helps", tl_json_string(reciprocity, "because", ""));
     print_nats(w);
     print_pairs(json_object_get(w, "pairs"));
     json_decref(w);

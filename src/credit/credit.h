@@ -98,6 +98,9 @@ typedef struct {
     tl_err (*tell)(void *user, const tl_node_id *peer, const char *name, json_t *payload);
     /* Is the peer a member of this network of ours; NULL: of any? */
     bool (*is_member)(void *user, const tl_node_id *peer, const tl_node_id *network);
+    /* This node has signed, as the consumer, and written down that `peer` served it so many tokens, of the
+     * prompt and of the answer. Once for each question, `at` by our clock. NULL: not wanted. */
+    void (*on_served)(void *user, const tl_node_id *peer, int64_t tokens, tl_unix at);
 } tl_credit_world;
 
 typedef struct {

@@ -282,6 +282,16 @@ static void answer_claim(tl_credit *c, tl_account *a, const tl_book_op *op)
     }
 }
 
+/* Where an order tells when the question was asked, that is the time, as in the ledger. */
+static void note_served(const tl_credit *c, const tl_book_op *op)
+{
+    const tl_receipt *r = &op->entry.receipt;
+    tl_unix now = c->env.wall(c->env.user);
+    tl_unix at = op->has_order && op->entry.at < now ? op->entry.at : now;
+    if (op->entered && c->world.on_served)
+        c->world.on_served(c->user, &r->provider, r->tokens_in + r->tokens_out, at);
+}
+
 static void claim_done(tl_book_op *op, tl_err e)
 {
     tl_account *a = op->user;
@@ -298,6 +308,7 @@ static void claim_done(tl_book_op *op, tl_err e)
     }
     if (!e && op->claim == TL_CLAIM_OK) {
         c->counters.signed_out++;
+        note_served(c, op);
         (void)!tl_ledger_count(&a->sums, TL_LEDGER_QUESTION, TL_LEDGER_ASKED,
                                op->entry.receipt.amount);
         tl_request_key_set(&key, &a->id, op->entry.receipt.request);

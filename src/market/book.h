@@ -112,6 +112,9 @@ typedef struct tl_book_op {
      * than entry.cap, whatever the row says. */
     bool waits;
     tl_claim claim;
+    /* CLAIM, where it is OK: the entry is made or changed. A claim of nothing that is signed without one may
+     * come any number of times. */
+    bool entered;
     char why[32];
     bool confirmed, more;
     int may_wait_ms; /* for others that share its commit; 0: it does not wait */

@@ -260,6 +260,7 @@ static void on_entry(tl_members *m, tl_neighbour *nb, const json_t *entry)
     hand_on(m, nb, n, l);
     confirm(m, nb, n, l);
     compare_rolls(m, nb, n, l, entry);
+    tl_witness_on_member(m, nb);
     tl_members_rearm(m, now); /* it may be the admin that is waited for */
 }
 

@@ -31,6 +31,7 @@ tl_err tl_members_new(const tl_members_config *config, tl_members **ret_members)
     m->checks = tl_ratelimit_make(TL_MEMBERS_CHECKS_ALL_RATE, TL_MEMBERS_CHECKS_ALL_BURST,
                                   tl_members_now(m));
     m->tick_at = tl_members_now(m);
+    m->deeds_at = TL_NEVER;
     *ret_members = m;
     return TL_OK;
 }
@@ -49,6 +50,7 @@ void tl_members_free(tl_members *m)
     assert(m->n_admitting == 0);
     tl_joining_free_all(m);
     tl_keep_free_all(m);
+    tl_witness_free_all(m);
     tl_neighbour *nb, *next;
     HASH_ITER (hh, m->neighbours, nb, next)
         free_neighbour(m, nb);
@@ -274,6 +276,8 @@ void tl_members_on_hello(tl_members *m, const tl_node_id *peer)
             tl_ratelimit_make(TL_MEMBERS_CHECKS_RATE, TL_MEMBERS_CHECKS_BURST, tl_members_now(m));
         nb->roll =
             tl_ratelimit_make(TL_MEMBERS_ROLL_RATE, TL_MEMBERS_ROLL_BURST, tl_members_now(m));
+        nb->asks =
+            tl_ratelimit_make(TL_MEMBERS_DEEDS_RATE, TL_MEMBERS_DEEDS_BURST, tl_members_now(m));
         if (!TL_TABLE_ADD(hh, m->neighbours, id, sizeof nb->id, nb)) {
             free(nb);
             nb = NULL;
@@ -284,6 +288,7 @@ void tl_members_on_hello(tl_members *m, const tl_node_id *peer)
     tl_networks_set_connected(m->config.book, peer, true);
     for (size_t i = 0; i < nb->n_links; i++) /* a new connection: nothing was said on it */
         nb->links[i] = (tl_member_link){.network = nb->links[i].network};
+    nb->asked_deeds = false;
     tl_hello_say(m, nb);
     tl_joining_on_hello(m, peer);
     tl_members_rearm(m, tl_members_now(m));
@@ -362,7 +367,8 @@ void tl_members_on_told(tl_members *m, const tl_node_id *peer, const char *name,
                     {"ptnJoin", tl_admit_on_join},      {"ptnJoined", on_joined},
                     {"ptnRefused", on_refused},         {"ptnRenew", tl_admit_on_renew},
                     {"ptnRenewed", tl_tend_on_renewed}, {"ptnLeave", tl_admit_on_leave},
-                    {"ptnMembers", tl_roll_on_members}};
+                    {"ptnMembers", tl_roll_on_members}, {"ptnDeedsWanted", tl_witness_on_wanted},
+                    {"ptnDeeds", tl_witness_on_deeds}};
     tl_neighbour *nb = tl_neighbour_find(m, peer);
     for (size_t i = 0; nb && i < sizeof messages / sizeof *messages; i++) {
         if (strcmp(name, messages[i].name) == 0) {
@@ -395,5 +401,6 @@ void tl_members_on_timer(tl_members *m)
     m->tick_at = TL_NEVER;
     tl_time at = tl_time_min(tl_joining_on_timer(m, now), tl_tend_on_timer(m, now));
     at = tl_time_min(at, tl_keep_on_timer(m, now));
+    at = tl_time_min(at, tl_witness_on_timer(m, now));
     m->tick_at = tl_time_min(m->tick_at, at);
 }

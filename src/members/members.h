@@ -5,7 +5,7 @@
  *
  * Messages on the control stream, after the hello of both sides (docs/protocol.md "Private
  * networks"): ptnHello, ptnList, ptnPrice, ptnKey, ptnJoin, ptnJoined, ptnRefused, ptnRenew,
- * ptnRenewed, ptnLeave, ptnMembers.
+ * ptnRenewed, ptnLeave, ptnMembers, ptnDeedsWanted, ptnDeeds.
  *
  * A network is named to a peer only where the peer lists it itself, openly or by its tag, or has
  * shown a certificate of it. Nothing is acknowledged before the store has it. */
@@ -13,6 +13,7 @@
 #define TL_MEMBERS_MEMBERS_H
 
 #include "base/env.h"
+#include "market/reciprocity.h"
 #include "ptn/authority.h"
 
 /* What one peer may have us check: certificates, lists, requests to join. Each costs one to three
@@ -34,6 +35,26 @@
 #define TL_MEMBERS_JOIN_GRACE       (24 * 3600) /* seconds after an invite's end that a join is tried */
 #define TL_MEMBERS_WARM             8 /* members to whom a connection is kept for each network */
 #define TL_MEMBERS_LIST_LIFE        (24 * 3600) /* seconds; then an admin signs the list anew */
+
+/* Nodes of which members are asked what those did for them. One is asked about again after
+ * TL_MEMBERS_DEEDS_AGAIN; of more than so many the one that was asked about first is forgotten, but not
+ * within TL_MEMBERS_DEEDS_WITHIN. So, whoever makes us ask:
+ *
+ *   nodes asked about in DEEDS_WITHIN <= DEEDS_MAX
+ *
+ * and each member gets at most a message each DEEDS_EVERY for them, and 8 more of those that are full. */
+#define TL_MEMBERS_DEEDS_MAX    256
+#define TL_MEMBERS_DEEDS_WITHIN (60 * TL_SEC)
+#define TL_MEMBERS_DEEDS_AGAIN  (10 * TL_MIN)
+#define TL_MEMBERS_DEEDS_GATHER (100 * TL_MS) /* what is asked in this time goes in one message */
+#define TL_MEMBERS_DEEDS_EVERY  TL_SEC
+#define TL_MEMBERS_DEEDS_NODES  32 /* in a message: nodes, or statements */
+/* To one message of a member; and such messages a second, after a burst: 32 KiB a second. */
+#define TL_MEMBERS_DEEDS_SAID   64
+#define TL_MEMBERS_DEEDS_RATE   1
+#define TL_MEMBERS_DEEDS_BURST  16
+/* Statements of others on one node that are handed on. */
+#define TL_MEMBERS_DEEDS_OTHERS 8
 
 typedef struct tl_members tl_members;
 
@@ -115,6 +136,8 @@ typedef struct {
     /* The node is out of this network: everything between us that belongs to it ends now. This node
      * itself may be the one. */
     void (*on_revoked)(void *user, const tl_membership *n, const tl_node_id *node);
+    /* A new statement is in the table of deeds. NULL: it is not kept. */
+    void (*save_deeds)(void *user, const tl_deeds *d);
 } tl_members_world;
 
 typedef struct {
@@ -124,6 +147,7 @@ typedef struct {
     const tl_members_world *world;
     void *user;
     tl_env env;
+    tl_reciprocity *deeds; /* what nodes did for whom; NULL: it is not asked or told */
 } tl_members_config;
 
 TL_CHECK tl_err tl_members_new(const tl_members_config *config, tl_members **ret_members);
@@ -213,9 +237,15 @@ const char *tl_members_waiting(const tl_members *m, const tl_node_id *network);
 /* Is the node connected, and has it shown a certificate of the network? */
 bool tl_members_is_online(const tl_members *m, const tl_node_id *network, const tl_node_id *node);
 
+/* Asks the members that are connected, and those that come within ten minutes, what the node did for
+ * them; what they have signed of it ends in the table of deeds. Cheap; asks once in ten minutes. */
+void tl_members_ask_deeds(tl_members *m, const tl_node_id *node);
+
 typedef struct {
     uint64_t checks, refused_rate; /* signatures checked; what was not, for the rate */
     uint64_t malformed, old_lists, bad_lists, joins_admitted, joins_refused;
+    uint64_t deeds_taken,
+        deeds_refused; /* statements; those that nobody asked for are refused, too */
 } tl_members_counters;
 const tl_members_counters *tl_members_counters_of(const tl_members *m);
 

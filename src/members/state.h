@@ -7,7 +7,8 @@
  *   manage.c    what a person has this node do as an admin
  *   keep.c      signs for the members of an admin that was revoked
  *   roll.c      admins tell each other of the members that they know
- *   tend.c      what time brings: renewals, new lists, connections to members */
+ *   tend.c      what time brings: renewals, new lists, connections to members
+ *   witness.c   members tell each other what a node did for them */
 #ifndef TL_MEMBERS_STATE_H
 #define TL_MEMBERS_STATE_H
 
@@ -42,6 +43,8 @@ typedef struct {
     tl_node_id id;
     tl_ratelimit checks;
     tl_ratelimit roll; /* certificates of others, which it tells as an admin */
+    tl_ratelimit asks; /* its messages ptnDeedsWanted */
+    bool asked_deeds; /* on this connection it was asked about the nodes that are asked about now */
     size_t n_links;
     tl_member_link *links; /* up to TL_NETWORKS_MAX */
     UT_hash_handle hh;
@@ -99,6 +102,14 @@ typedef struct tl_tended {
 
 typedef struct tl_keeping tl_keeping; /* keep.c */
 
+/* A node about which members are asked. */
+typedef struct {
+    tl_node_id id;
+    tl_time at; /* since when */
+    bool due;   /* the members that are connected are asked at `deeds_at` */
+    UT_hash_handle hh;
+} tl_wanted;
+
 /* A node that was dialled of late, or is being dialled. */
 typedef struct {
     tl_node_id id;
@@ -117,6 +128,9 @@ struct tl_members {
     tl_tended *tended;
     tl_dialled *dialled;
     tl_keeping *keeping;
+    tl_wanted *wanted;  /* the first that was asked about is the first */
+    tl_time deeds_at;   /* TL_NEVER: none is due */
+    tl_time deeds_from; /* not before */
     tl_time tick_at;
     tl_members_counters counters;
 };
@@ -215,6 +229,14 @@ void tl_roll_send(tl_members *m, const tl_neighbour *nb, const tl_membership *n)
 /* A certificate was signed here: connected admins are told. */
 void tl_roll_tell(tl_members *m, const tl_membership *n, const json_t *certificate);
 void tl_roll_on_members(tl_members *m, tl_neighbour *nb, const json_t *payload);
+
+/* witness.c */
+void tl_witness_on_wanted(tl_members *m, tl_neighbour *nb, const json_t *payload);
+void tl_witness_on_deeds(tl_members *m, tl_neighbour *nb, const json_t *payload);
+/* The neighbour has shown that it is a member. */
+void tl_witness_on_member(tl_members *m, tl_neighbour *nb);
+tl_time tl_witness_on_timer(tl_members *m, tl_time now);
+void tl_witness_free_all(tl_members *m);
 
 /* tend.c */
 void tl_tend_on_renewed(tl_members *m, tl_neighbour *nb, const json_t *payload);

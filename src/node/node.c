@@ -20,7 +20,7 @@ static tl_time expiry(const tl_node *n)
     at = tl_time_min(at, tl_node_slots_expiry(n));
     if (n->credit)
         at = tl_time_min(at, tl_credit_expiry(n->credit));
-    at = tl_time_min(at, tl_node_scope_expiry(n));
+    at = tl_time_min(at, tl_time_min(tl_node_scope_expiry(n), tl_node_reciprocity_expiry(n)));
     if (n->members && n->stage == TL_NODE_RUNNING)
         at = tl_time_min(at, tl_members_expiry(n->members));
     return n->stage >= TL_NODE_DRAINING && n->stage < TL_NODE_GONE
@@ -85,6 +85,7 @@ static void on_timer(void *user)
         tl_credit_on_timer(n->credit);
     if (n->members && n->stage == TL_NODE_RUNNING)
         tl_members_on_timer(n->members);
+    tl_node_reciprocity_on_timer(n);
     tl_node_wake(n);
 }
 
@@ -147,6 +148,8 @@ tl_err tl_node_new(tl_loop *loop, const tl_settings *settings, const tl_identity
     }
     e = tl_networks_new(&identity->id, &n->book);
     if (!e)
+        e = tl_node_open_reciprocity(n);
+    if (!e)
         e = tl_node_wire(n);
     if (!e)
         e = tl_node_wire_credit(n);
@@ -155,6 +158,9 @@ tl_err tl_node_new(tl_loop *loop, const tl_settings *settings, const tl_identity
         return tl_why_set(why, e, "the node could not be set up: %s", tl_err_name(e));
     }
     e = tl_node_open_members(n, why);
+    if (!e && (e = tl_node_load_reciprocity(n)))
+        e = tl_why_set(why, e, "what others did for this node could not be read: %s",
+                       tl_err_name(e));
     if (e) {
         tl_node_free(n);
         return e;
@@ -190,6 +196,7 @@ void tl_node_free(tl_node *n)
     if (!n)
         return;
     n->stage = TL_NODE_GONE;
+    tl_node_keep_deeds(n);
     tl_node_stop_store(n); /* what waited is stored, and told while all parts are there */
     tl_node_stop_credit(n);
     tl_relay_pair_free(n->client);
@@ -207,6 +214,7 @@ void tl_node_free(tl_node *n)
     tl_peer_table_clear(&n->table);
     tl_calls_clear(n);
     tl_node_bids_clear(n);
+    tl_reciprocity_free(n->deeds);
     tl_networks_free(n->book);
     tl_node_free_store(n);
     tl_node_free_credit(n);

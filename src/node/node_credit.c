@@ -27,6 +27,11 @@ static bool is_member(void *user, const tl_node_id *peer, const tl_node_id *netw
                    : tl_access_is_member(access, peer);
 }
 
+static void on_served(void *user, const tl_node_id *peer, int64_t tokens, tl_unix at)
+{
+    tl_node_note_served(user, peer, tokens, at);
+}
+
 static void on_loaded_peer(void *user, const tl_node_id *peer, const tl_ledger_sums *sums,
                            unsigned unsigned_n, unsigned paid_n)
 {
@@ -83,7 +88,7 @@ tl_err tl_node_ask_named(tl_node *n, const tl_ask *ask, const tl_exchange_sink *
 
 tl_err tl_node_wire_credit(tl_node *n)
 {
-    static const tl_credit_world world = {submit, tell, is_member};
+    static const tl_credit_world world = {submit, tell, is_member, on_served};
     static const tl_ledger_loaded loaded = {on_loaded_peer, on_loaded_served, on_loaded_name};
     if (!n->store)
         return TL_OK;

@@ -311,6 +311,11 @@ static void on_revoked(void *user, const tl_membership *m, const tl_node_id *nod
     tl_node_wake(n);
 }
 
+static void save_deeds(void *user, const tl_deeds *d)
+{
+    tl_node_save_deeds(user, d);
+}
+
 static const tl_members_world world = {
     .tell = tell,
     .connect = dial,
@@ -329,6 +334,7 @@ static const tl_members_world world = {
     .drop_join = drop_join,
     .on_event = on_event,
     .on_revoked = on_revoked,
+    .save_deeds = save_deeds,
 };
 
 /* --- the book at start --- */
@@ -487,7 +493,8 @@ tl_err tl_node_open_members(tl_node *n, tl_why *why)
                                 .book = n->book,
                                 .world = &world,
                                 .user = n,
-                                .env = n->env};
+                                .env = n->env,
+                                .deeds = n->deeds};
     if (!n->store)
         return TL_OK;
     n->members_world = calloc(1, sizeof *n->members_world);

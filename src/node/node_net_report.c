@@ -415,6 +415,7 @@ json_t *tl_node_why(const tl_node *n, const tl_node_id *peer)
                               : NULL;
     json_t *text = carrier ? json_string(carrier) : json_null();
     if (why && (json_object_set_new(why, "networks", tl_node_why_networks(n, peer)) ||
+                json_object_set_new(why, "reciprocity", tl_node_reciprocity_json(n, peer)) ||
                 json_object_set_new(why, "carrier", text))) {
         json_decref(why);
         return NULL;

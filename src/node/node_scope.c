@@ -49,6 +49,8 @@ void tl_node_follow_book(tl_node *n)
     n->book_seen = tl_networks_version(n->book);
     tl_server_on_book(n->server);
     if (changed)
+        tl_node_sweep_deeds(n);
+    if (changed)
         tl_router_on_book(n->router);
     else
         tl_router_end_lapsed(n->router);

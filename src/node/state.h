@@ -18,6 +18,7 @@
  *   node_members.c   private networks: what members/ needs; node_ptn.c, node_ptn_lists.c,
  *                    node_ptn_keys.c their verbs
  *   node_rank.c      who would be asked, at what price, and why
+ *   node_reciprocity.c  who helped whom
  *   verbs.c          what a person has the node do, by name
  *   sharing.c        what is shared with whom, or why it is not; pure
  *   facts.c          what metrics show */
@@ -98,6 +99,8 @@ struct tl_node {
     tl_waker *store_waker;
     tl_members *members; /* our part in private networks; NULL where there is no store */
     struct tl_members_held *members_world;
+    tl_reciprocity *deeds; /* what nodes did for us and for fellow members */
+    tl_time deeds_keep_at, deeds_sweep_at;
     tl_credit *credit; /* NULL: there is no store, and nobody keeps accounts */
     tl_pay pay;
     tl_named_world named;
@@ -286,6 +289,30 @@ size_t tl_node_doctor_networks(const tl_node *n, tl_doctor_network ret[TL_NETWOR
 bool tl_node_add_offers(const tl_node *n, json_t *models);
 /* The verb why.model. */
 void tl_node_why_model(tl_node *n, const json_t *args, tl_call *call);
+
+/* node_reciprocity.c */
+/* Makes the table; after the book. tl_node_load_reciprocity comes after tl_node_open_members. */
+TL_CHECK tl_err tl_node_open_reciprocity(tl_node *n);
+/* The errors of the store. */
+TL_CHECK tl_err tl_node_load_reciprocity(tl_node *n);
+/* Hands to the store what has changed. */
+void tl_node_keep_deeds(tl_node *n);
+/* Memberships may have ended: what no fellow member has signed is forgotten. */
+void tl_node_sweep_deeds(tl_node *n);
+void tl_node_reciprocity_on_timer(tl_node *n);
+tl_time tl_node_reciprocity_expiry(const tl_node *n);
+/* Tokens that the peer served to us, and for which we have signed. */
+void tl_node_note_served(tl_node *n, const tl_node_id *peer, int64_t tokens, tl_unix at);
+/* Payload that came to us through a node as a relay, in a connection that its sender secured; what we sent is none. */
+void tl_node_note_relayed(tl_node *n, const tl_node_id *relaying_node, uint64_t bytes);
+/* A new statement is in the table: it goes to the store, too. */
+void tl_node_save_deeds(tl_node *n, const tl_deeds *d);
+/* Does the node help us, or fellow members, as far as is known now? Where it does not, members are asked
+ * about it, once in ten minutes: the answer may be another one a moment later. A few microseconds. */
+bool tl_node_is_reciprocal(const tl_node *n, const tl_node_id *node);
+/* {"reciprocal", "worth", "own", "told", "because"}; null of ourselves. Asks members about the node. A new
+ * reference; NULL: out of memory. */
+json_t *tl_node_reciprocity_json(const tl_node *n, const tl_node_id *node);
 
 /* node_look.c */
 /* A discovery of all nodes has ended. */

@@ -280,9 +280,10 @@ static tl_err claim(tl_db *db, tl_book_op *op)
         return TL_OK;
     e = tl_receipt_sign(r, op->identity);
     entry.receipt = *r;
+    op->entered = id || op->waits || !is_nothing(r);
     if (!e && id)
         e = update_posted(db, id, &entry);
-    else if (!e && (op->waits || !is_nothing(r)))
+    else if (!e && op->entered)
         e = insert_posted(db, &entry);
     return e;
 }

@@ -163,9 +163,34 @@ static const char old_names[] =
     "    ON CONFLICT (account) DO UPDATE SET credits = credits + excluded.credits;"
     " END;";
 
-const char *const tl_store_steps[] = {networks, tl_store_ledger_step, tl_store_triggers_step,
-                                      departed, members_spare,        own_questions,
-                                      old_names};
+/* 8: who helps whom (deeds.h). Own deeds that the ledger does not tell of, as they had fallen at `at`; and
+ * what this node and fellow members have signed of deeds. */
+static const char reciprocity[] =
+    "CREATE TABLE deeds ("
+    "  node BLOB PRIMARY KEY CHECK (length(node) = 32),"
+    "  relayed INTEGER NOT NULL CHECK (relayed >= 0),"       /* bytes */
+    "  held_milli INTEGER NOT NULL CHECK (held_milli >= 0)," /* thousandths of fragments */
+    "  at INTEGER NOT NULL CHECK (at >= 0)"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE INDEX deeds_at ON deeds (at);"
+    "CREATE TABLE statements ("
+    "  signer BLOB NOT NULL CHECK (length(signer) = 32),"
+    "  node BLOB NOT NULL CHECK (length(node) = 32 AND node != signer),"
+    "  relayed INTEGER NOT NULL CHECK (relayed >= 0),"
+    "  served INTEGER NOT NULL CHECK (served >= 0),"
+    "  held INTEGER NOT NULL CHECK (held >= 0),"
+    "  sequence INTEGER NOT NULL CHECK (sequence >= 1),"
+    "  issued_at INTEGER NOT NULL CHECK (issued_at >= 0),"
+    "  expires_at INTEGER NOT NULL CHECK (expires_at > issued_at),"
+    "  signature BLOB NOT NULL CHECK (length(signature) = 64),"
+    "  PRIMARY KEY (signer, node)"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE INDEX statements_issued ON statements (issued_at);"
+    "CREATE INDEX statements_end ON statements (expires_at);";
+
+const char *const tl_store_steps[] = {networks,  tl_store_ledger_step, tl_store_triggers_step,
+                                      departed,  members_spare,        own_questions,
+                                      old_names, reciprocity};
 const size_t tl_store_steps_n = sizeof tl_store_steps / sizeof *tl_store_steps;
 
 const char tl_store_restored_sql[] = "UPDATE invites SET state = 'withdrawn' WHERE state = 'open';";

@@ -274,7 +274,7 @@ static void on_revoked(void *user, const tl_membership *n, const tl_node_id *pee
 static const tl_members_world world = {
     tell,         world_connect,   claims,       present,     save_network, save_objects,
     save_invite,  withdraw_invite, spend_invite, save_member, save_seen,    drop_member,
-    list_members, save_join,       drop_join,    on_event,    on_revoked};
+    list_members, save_join,       drop_join,    on_event,    on_revoked,   note_deeds};
 
 static tl_time env_now(void *user)
 {
@@ -403,7 +403,8 @@ static void start(node *a)
                                 .book = a->book,
                                 .world = &world,
                                 .user = a,
-                                .env = {env_now, env_wall, env_wake, a}};
+                                .env = {env_now, env_wall, env_wake, a},
+                                .deeds = a->deeds};
     assert_int_equal(tl_members_new(&config, &a->members), TL_OK);
 }
 
@@ -459,6 +460,7 @@ void scene_begin(size_t n)
         a->rand = tl_rand_seeded(n_nodes + 1);
         assert_int_equal(tl_identity_new(&a->rand, &a->identity), TL_OK);
         assert_int_equal(tl_networks_new(&a->identity.id, &a->book), TL_OK);
+        assert_int_equal(tl_reciprocity_new(&a->identity.id, &deeds_world, a, &a->deeds), TL_OK);
         start(a);
     }
 }
@@ -470,6 +472,7 @@ void scene_end(void)
     settle();
     for (size_t i = 0; i < n_nodes; i++) {
         tl_members_free(nodes[i]->members);
+        tl_reciprocity_free(nodes[i]->deeds);
         tl_networks_free(nodes[i]->book);
         json_decref(nodes[i]->saved_lists);
         json_decref(nodes[i]->saved_roll);

@@ -22,6 +22,7 @@ struct node {
     tl_rand rand;
     tl_networks *book;
     tl_members *members;
+    tl_reciprocity *deeds;
     bool down;         /* nobody reaches it, and it reaches nobody */
     bool hidden;       /* it lists no network */
     bool recognises;   /* it knows by a tag who is of its networks, hidden or not */
@@ -36,7 +37,7 @@ struct node {
     json_t *saved_lists; /* as the store has them: an array */
     json_t *saved_roll;  /* certificates of members, by their IDs */
     json_t *saved_left;  /* when the certificates of those that left were issued */
-    size_t saved_networks, saved_members;
+    size_t saved_networks, saved_members, saved_deeds;
 };
 
 /* The result of an operation, kept after its end. */
@@ -48,6 +49,9 @@ typedef struct {
 extern node *nodes[NODES_MAX];
 /* Every message that passes, before it is delivered; may change it, or return false: it is lost. */
 extern bool (*on_the_way)(const node *from, const node *to, const char *name, json_t *payload);
+
+extern const tl_reciprocity_world deeds_world; /* its user is a node */
+void note_deeds(void *user, const tl_deeds *d);
 
 void scene_begin(size_t n);
 void scene_end(void);
