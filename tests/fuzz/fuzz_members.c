@@ -1,6 +1,6 @@
 /* Messages of private networks, from a member and from a stranger, to the admin, to a provider and to a
  * node that is in no network: the first byte chooses message and sender, the rest is the payload. Whatever they
- * say, nobody becomes a member by it, gets a role, or is revoked. */
+ * say, nobody becomes a member by it, gets a role, is revoked, or counts as reciprocal by its own word. */
 #include "members_scene.h"
 
 #include "crypto/canonical.h"
@@ -11,9 +11,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 enum { ADMIN, PROVIDER, CONSUMER, STRANGER, NODES };
 
-static const char *const names[] = {"ptnHello",   "ptnList",   "ptnPrice",   "ptnKey",
-                                    "ptnJoin",    "ptnJoined", "ptnRefused", "ptnRenew",
-                                    "ptnRenewed", "ptnLeave",  "ptnOther"};
+static const char *const names[] = {
+    "ptnHello", "ptnList",    "ptnPrice", "ptnKey",   "ptnJoin",        "ptnJoined", "ptnRefused",
+    "ptnRenew", "ptnRenewed", "ptnLeave", "ptnOther", "ptnDeedsWanted", "ptnDeeds"};
 #define NAMES (sizeof names / sizeof *names)
 
 static void must(bool so)
@@ -36,6 +36,12 @@ static void begin_scene(void)
     for (int a = 0; a < NODES; a++)
         for (int b = 0; b < a; b++)
             connect_nodes(nodes[a], nodes[b]);
+    settle();
+    for (int a = 0; a < NODES; a++) { /* they wait for statements, and have one to make */
+        tl_members_ask_deeds(nodes[a]->members, &nodes[CONSUMER]->identity.id);
+        tl_members_ask_deeds(nodes[a]->members, &nodes[STRANGER]->identity.id);
+        tl_reciprocity_add_served(nodes[a]->deeds, &nodes[ADMIN]->identity.id, 5000, wall());
+    }
     settle();
     must(may_ask(nodes[PROVIDER], nodes[CONSUMER]));
 }
@@ -81,6 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         must(!may_serve(nodes[a], nodes[STRANGER]));
         must(a == CONSUMER || !may_serve(nodes[a], nodes[CONSUMER]));
         must(!nodes[a]->revoked);
+        must(!tl_reciprocity_is(nodes[a]->deeds, &nodes[CONSUMER]->identity.id, wall()));
     }
     must(may_ask(nodes[ADMIN], nodes[PROVIDER]));
     must(may_serve(nodes[PROVIDER], nodes[ADMIN]));
