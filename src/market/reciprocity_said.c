@@ -230,7 +230,9 @@ tl_err tl_reciprocity_tell(tl_reciprocity *t, const tl_node_id *node, const tl_i
                            tl_unix now, tl_deeds *ret_deeds, bool *ret_new)
 {
     const tl_known *k = tl_known_find(t, node);
-    double worth = k && k->has_own ? tl_known_worth(k, now) : 0;
+    if (!k || !k->has_own)
+        return TL_ERR_NOT_FOUND;
+    double worth = tl_known_worth(k, now);
     if (worth < TL_RECIPROCITY_LEAST)
         return TL_ERR_NOT_FOUND;
     assert(tl_node_id_eq(&key->id, &t->self));

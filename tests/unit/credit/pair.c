@@ -40,6 +40,15 @@ static bool is_member(void *user, const tl_node_id *peer, const tl_node_id *netw
                             tl_node_id_eq(&p->network, &no_network));
 }
 
+static void on_served_us(void *user, const tl_node_id *peer, int64_t tokens, tl_unix at)
+{
+    party *p = user;
+    assert_true(tl_node_id_eq(peer, &other(p)->self.id));
+    assert_true(at <= p->pair->wall);
+    p->served_n++;
+    p->served += tokens;
+}
+
 static tl_time env_now(void *user)
 {
     return ((party *)user)->pair->now;
@@ -73,7 +82,7 @@ static void on_named(void *user, const char *request, tl_unix at)
 
 static void start(party *p)
 {
-    static const tl_credit_world world = {submit, tell, is_member};
+    static const tl_credit_world world = {submit, tell, is_member, on_served_us};
     static const tl_ledger_loaded loaded = {on_peer, on_served, on_named};
     tl_env env = {env_now, env_wall, env_wake, p};
     tl_credit_limits limits = {1000000, 100000000};

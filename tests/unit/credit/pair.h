@@ -25,8 +25,10 @@ typedef struct {
     bool disk_fails;    /* operations end with TL_ERR_IO */
     tl_book_op *failing[16];
     size_t failing_n;
-    bool is_silent; /* says nothing back: a partner that never signs */
-    unsigned told;  /* messages that it sent */
+    bool is_silent;    /* says nothing back: a partner that never signs */
+    unsigned told;     /* messages that it sent */
+    unsigned served_n; /* questions of which its world heard that the other served them, */
+    int64_t served;    /* and their tokens */
 } party;
 
 typedef struct message {
