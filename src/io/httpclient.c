@@ -7,7 +7,7 @@
 #include <utlist.h>
 
 #define IDLE_CONNECTIONS_MAX 64L         /* kept for reuse; a node has one model server */
-#define READ_SIZE            (32L << 10) /* libcurl's buffer of each running request */
+#define READ_SIZE            (64L << 10) /* libcurl's buffer of each running request */
 
 /*   QUEUED --> (RESOLVING) --> CONNECTING --sent--> WAITING --head--> BODY
  * Every state ends in `finish` (on_done, freed) or `destroy` (cancelled, freed). libcurl must not

@@ -85,17 +85,18 @@ void tl_peers_on_train(tl_peers *p, tl_sock sock, const tl_addr *from, uint8_t *
     bool relay = tl_udp_leg_at(p, from) != NULL;
     if ((!p->config.direct && !relay) || segment == 0)
         return;
+    tl_path_id path = 0;
     for (size_t at = 0; at < n; at += segment) {
         size_t len = n - at < segment ? n - at : segment;
         tl_slice datagram = tl_slice_of(data + at, len);
         bool client;
-        tl_path_id path;
         if (relay) {
             path = path_from_relay(p, sock, from, datagram);
             p->counters.relay_strays += !path;
         } else {
             tl_path_id known = tl_quic_path_of(p->quic, datagram, &client);
-            path = tl_direct_path_of(p->config.direct, sock, from, known, client);
+            if (!known || known != path) /* else as the datagram before it, from the same address */
+                path = tl_direct_path_of(p->config.direct, sock, from, known, client);
         }
         if (path)
             take(p, path, data + at, len);

@@ -19,6 +19,8 @@ void tl_quiet_on_sent(tl_quic_conn *c)
 bool tl_quiet_on_read(tl_quic_conn *c)
 {
     uint64_t was = c->under_way;
+    if (was == 0)
+        return false; /* reading puts nothing under way */
     c->under_way = under_way(c);
     if (c->under_way < was)
         c->quiet_since = c->now;

@@ -136,7 +136,7 @@ struct tl_quic_conn {
     uint64_t heard_here; /* those of them that came by the present path since the last move */
     tl_time expired_at;  /* when libngtcp2's timers were last told the time */
     tl_time data_at;     /* when bytes of a stream last came (acks.h) */
-    tl_time ack_due;     /* for when libngtcp2 asks, of an acknowledgement that may wait; 0: none */
+    bool ack_may_wait;   /* the acknowledgement of those bytes */
     bool data_came;      /* the datagram that is being read brought bytes of a stream, */
     bool end_came;       /* and the end of one */
     size_t heap_i;

@@ -158,14 +158,15 @@ static bool settle_moves(tl_quic_conn *c)
  * (timed.h), so the round trip seems shorter by no more than that. */
 #define SOON (200 * TL_US)
 
-/* All that may be sent now is sent. If nothing waits, pacing is told only before the next packet,
- * so that the end of a pause does not wake an idle node. A timer that is due by now may lead to
+/* All that may be sent now is sent. If nothing waits, or what waits is for an acknowledgement to make room in
+ * the congestion window, pacing is told only before the next packet, so that the end of a pause does not
+ * wake a node that cannot send then. A timer that is due by now may lead to
  * more to send: then the connection stays ready. */
 static void rest(tl_quic_conn *c)
 {
-    if (c->sendable)
+    if (c->sendable && ngtcp2_conn_get_cwnd_left(c->ng))
         tl_timed_pause(c);
-    else
+    else if (!c->sendable)
         (void)settle_moves(c);
     tl_time due = tl_acks_expiry(c), soon = c->now + (c->sendable ? 0 : SOON);
     if (c->expired_at != c->now && due <= soon) {
