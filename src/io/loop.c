@@ -4,6 +4,7 @@
 #include "io/timers.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -115,17 +116,25 @@ static void fire_due(tl_loop *loop)
         uv_unref((uv_handle_t *)&loop->timer_poll);
 }
 
-/* TL_NEVER: off. Setting it also makes its descriptor unreadable. */
+/* Setting it also makes its descriptor unreadable. */
 static void kernel_timer_set(tl_loop *loop, tl_time at)
 {
-    struct itimerspec spec = {0}; /* all zero: off */
-    if (at != TL_NEVER) {
-        spec.it_value.tv_sec = (time_t)(at / TL_SEC);
-        spec.it_value.tv_nsec = (long)(at % TL_SEC) + (at == 0);
-    }
+    struct itimerspec spec = {0}; /* all zero would be off */
+    spec.it_value.tv_sec = (time_t)(at / TL_SEC);
+    spec.it_value.tv_nsec = (long)(at % TL_SEC) + (at == 0);
     int e = timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
     assert(e == 0); /* a loop without its kernel timer would sleep for ever */
     (void)e;
+    loop->rang = false;
+}
+
+/* It went off and is not to be set again now: makes its descriptor unreadable. */
+static void kernel_timer_read(tl_loop *loop)
+{
+    uint64_t times;
+    ssize_t n = read(loop->timer_fd, &times, sizeof times);
+    assert(n == (ssize_t)sizeof times || errno == EAGAIN);
+    (void)n;
     loop->rang = false;
 }
 
@@ -168,7 +177,7 @@ static void arm(tl_loop *loop)
     if (tl_timers_next_alarm(&loop->timers, loop->now, &at))
         alarm_set(loop, at);
     if (loop->rang)
-        kernel_timer_set(loop, TL_NEVER);
+        kernel_timer_read(loop);
 }
 
 /* --- defer --- */

@@ -46,6 +46,7 @@ struct tl_quic_stream {
     uint64_t window;                       /* unread bytes and credit (window.h) */
     uint64_t owed;                         /* bytes by which the window shrank and that are not yet
                                               withheld from the peer */
+    uint64_t give;                         /* credit that the peer has not been told of yet */
     uint64_t round_n;                      /* bytes read since round_at */
     tl_time round_at;                      /* when this round of window.h began */
     tl_time acked_at;                      /* when bytes were last acknowledged, or when those under

@@ -3,6 +3,9 @@
 #include <assert.h>
 
 #define GROW_WITHIN_RTTS 2 /* if half a window is read in less, the sender waits for credit */
+#define GIVE_AT_ONCE                                                                               \
+    8 /* credit is told when so many parts of the window would be one: each telling is
+                              a packet that the peer must acknowledge */
 
 uint64_t tl_window_first(const tl_quic_config *config)
 {
@@ -100,8 +103,10 @@ tl_err tl_window_on_consumed(tl_quic_stream *s, size_t n)
     }
     uint64_t kept = give < s->owed ? give : s->owed;
     s->owed -= kept;
-    give -= kept;
-    if (give && ngtcp2_conn_extend_max_stream_offset(c->ng, s->id, give))
-        return TL_ERR_NOMEM;
-    return TL_OK;
+    s->give += give - kept;
+    if (!s->give || s->give < s->window / GIVE_AT_ONCE)
+        return TL_OK;
+    give = s->give;
+    s->give = 0;
+    return ngtcp2_conn_extend_max_stream_offset(c->ng, s->id, give) ? TL_ERR_NOMEM : TL_OK;
 }

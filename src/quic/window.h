@@ -6,7 +6,7 @@
  * unread_max. A stream begins with a small window. The window doubles while the stream uses
  * it up within two round trips and the reader keeps up. It halves when the reader does not keep up.
  * All windows together may grow only into half of unread_max: the other half is for streams to
- * come. */
+ * come. What is read is given back an eighth of the window at a time. */
 #ifndef TL_QUIC_WINDOW_H
 #define TL_QUIC_WINDOW_H
 

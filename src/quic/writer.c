@@ -60,6 +60,12 @@ static tl_quic_stream *pick(tl_quic_conn *c)
     return NULL;
 }
 
+/* What waits must wait for an acknowledgement: the congestion window is full. */
+static bool is_full(const tl_quic_conn *c)
+{
+    return c->sendable && ngtcp2_conn_get_cwnd_left(c->ng) == 0;
+}
+
 /* The bytes of a stream that go into one packet. */
 typedef struct {
     ngtcp2_vec vec[SLICES_MAX];
@@ -158,19 +164,24 @@ static bool settle_moves(tl_quic_conn *c)
  * (timed.h), so the round trip seems shorter by no more than that. */
 #define SOON (200 * TL_US)
 
-/* All that may be sent now is sent. If nothing waits, or what waits is for an acknowledgement to make room in
- * the congestion window, pacing is told only before the next packet, so that the end of a pause does not
- * wake a node that cannot send then. A timer that is due by now may lead to
- * more to send: then the connection stays ready. */
+/* libngtcp2 0.12 may send so much before the end of a pause, and forgets the pause when it is told the time
+ * within this span. */
+#define EARLY TL_MS
+
+/* All that may be sent now is sent. If nothing waits, or what waits is for an acknowledgement to make
+ * room in the congestion window, pacing is told only before the next packet, so that the end of a pause
+ * does not wake a node that cannot send then. A timer that is due by now may lead to more to send: then the
+ * connection stays ready. */
 static void rest(tl_quic_conn *c)
 {
-    if (c->sendable && ngtcp2_conn_get_cwnd_left(c->ng))
+    bool full = is_full(c);
+    if (c->sendable && !full)
         tl_timed_pause(c);
     else if (!c->sendable)
         (void)settle_moves(c);
     tl_time due = tl_acks_expiry(c), soon = c->now + (c->sendable ? 0 : SOON);
-    if (c->expired_at != c->now && due <= soon) {
-        (void)tl_qconn_on_timer(c, tl_time_max(due, c->now));
+    if (c->expired_at != c->now && (due <= soon || (full && due <= c->now + EARLY))) {
+        (void)tl_qconn_on_timer(c, full ? c->now : tl_time_max(due, c->now));
         return;
     }
     tl_qconn_not_ready(c);
@@ -185,7 +196,8 @@ bool tl_writer_fill(tl_quic_conn *c, uint8_t *buf, tl_time now, tl_quic_output *
         return false;
     }
     tl_timed_begin(c, now);
-    tl_timed_pause(c);
+    if (!is_full(c))
+        tl_timed_pause(c);
     look_at_streams(c);
     size_t quantum = ngtcp2_conn_get_send_quantum(c->ng);
     size_t count = 0;
