@@ -520,5 +520,8 @@ void tl_tls_end(tl_tls_session *s)
     ERR_clear_error();
     if (SSL_is_init_finished(s->ssl))
         SSL_shutdown(s->ssl);
+    /* The buffer of that last record would stay until the peer has closed, too: 16 KiB for each
+     * connection of a relay that ends. */
+    (void)SSL_free_buffers(s->ssl);
     ERR_clear_error();
 }

@@ -1,7 +1,13 @@
 #include "relayd/hub.h"
 #include "relayd/quote.h"
 
+#include <malloc.h>
 #include <stdlib.h>
+
+/* What a handshake needs for a moment lies between what stays, and nothing of it goes back to the
+ * kernel by itself: 1 KiB for each connection by TLS. So it is given back some time after so many. */
+#define TRIM_EACH   256
+#define TRIM_BEHIND (5 * TL_SEC)
 
 /* --- pieces --- */
 
@@ -312,6 +318,12 @@ static void on_timer(void *user)
     tl_relayd_hub_pump(hub);
 }
 
+static void on_trim(void *user)
+{
+    ((tl_relayd_hub *)user)->untrimmed = 0;
+    (void)malloc_trim(0); /* a millisecond with 10 000 connections by TLS */
+}
+
 /* --- life --- */
 
 tl_err tl_relayd_hub_init(tl_relayd_hub *hub, tl_loop *loop, tl_relay *relay)
@@ -323,6 +335,7 @@ tl_err tl_relayd_hub_init(tl_relayd_hub *hub, tl_loop *loop, tl_relay *relay)
     hub->loop = loop;
     hub->relay = relay;
     tl_timer_init(&hub->timer, loop, on_timer, hub);
+    tl_timer_init(&hub->trim, loop, on_trim, hub);
     tl_relay_set_wall(relay, tl_loop_unix(), tl_loop_now(loop));
     return TL_OK;
 }
@@ -335,6 +348,7 @@ void tl_relayd_hub_clear(tl_relayd_hub *hub)
         tl_relayd_conn_doom(c);
     tl_relayd_hub_pump(hub);
     tl_timer_stop(&hub->timer);
+    tl_timer_stop(&hub->trim);
     free(hub->pieces);
     free(hub->buffer);
     hub->buffer = NULL;
@@ -350,5 +364,7 @@ void tl_relayd_hub_accept(tl_relayd_hub *hub, int fd, const tl_addr *remote, tl_
         c->next->prev = c;
     hub->conns = c;
     hub->conn_count++;
+    if (++hub->untrimmed == TRIM_EACH)
+        tl_timer_set(&hub->trim, tl_loop_now(hub->loop) + TRIM_BEHIND);
     tl_relayd_hub_pump(hub);
 }

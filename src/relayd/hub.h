@@ -33,7 +33,9 @@ struct tl_relayd_hub {
     tl_relay *relay;
     tl_relayd_udp *udp; /* NULL: there is none */
     tl_timer timer;
-    uint8_t *buffer; /* bytes being read; no part of it is used after tl_relayd_hub_pump */
+    tl_timer trim;      /* then what was freed goes back to the kernel */
+    unsigned untrimmed; /* connections that were accepted since */
+    uint8_t *buffer;    /* bytes being read; no part of it is used after tl_relayd_hub_pump */
     char token[TL_RELAYD_TOKEN_MAX];
     tl_relayd_piece *pieces;
     size_t piece_count, piece_cap;

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """test_relay_load.py TEALE-RELAY TEALE-RELAY-LOAD: the load generator against a real relay, by every carrier."""
 import os
+import pathlib
 import re
+import signal
 import subprocess
 import sys
 import tempfile
 import unittest
 
+import redisproc
 import relayproc
 from relayproc import Relay
 
@@ -16,6 +19,10 @@ ROW = re.compile(r"^(json|binary|udp|trains) +(\d+) +(\d+) +[\d.]+ +(\d+) +(\d+)
 
 def load(url, *args):
     return subprocess.run([LOAD, "--relay", url, *args], capture_output=True, text=True, check=False, timeout=100)
+
+
+def kib(pid, field):
+    return int(re.search(rf"^{field}:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)[1])
 
 
 class Load(unittest.TestCase):
@@ -46,6 +53,55 @@ class Load(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertTrue(200 <= int(re.search(r"^json +256 +(\d+)", done.stdout, re.M)[1]) <= 440, done.stdout)
 
+    def test_nodes_that_lose_their_relay_are_all_back_and_told_of_each_other_without_a_peak(self):
+        port, nodes = redisproc.free_port(), 300
+        for threads in ("1", "2"):
+            with self.subTest(threads=threads), Relay("--threads", threads, listen=f"127.0.0.1:{port}", expect_status=-9) as first:
+                storm = subprocess.Popen([LOAD, "--relay", f"ws://127.0.0.1:{port}", "--idle", "0", "--pairs", "0", "--storm",
+                                          str(nodes), "--again", "60"], stdout=subprocess.PIPE, text=True)
+                self.addCleanup(storm.kill)
+                said = [storm.stdout.readline() for _ in range(4)]
+                self.assertEqual(said[-1], "waits for the end of the relay\n")
+                self.assertEqual(first.peer_count(), nodes)
+                steady = kib(first.process.pid, "VmRSS")
+                first.signal(signal.SIGKILL)
+                first.process.wait()
+                with Relay("--threads", threads, listen=f"127.0.0.1:{port}") as second:
+                    rest = storm.communicate(timeout=100)[0]
+                    self.assertLess(kib(second.process.pid, "VmHWM"), 2 * steady)
+                self.assertEqual(storm.returncode, 0, rest)
+                back = re.search(r"^99% were in after ([\d.]+) s", rest, re.M)
+                self.assertLess(float(back[1]), 60)
+                self.assertIn(f"{nodes} connections ended", rest)
+                self.assertIn(f"the list: {nodes - 1} nodes", rest)
+                for text in (said[2], rest):
+                    heard = int(re.search(r"^(\d+) heard that others came", text, re.M)[1])
+                    self.assertGreater(heard, 0.9 * nodes, "the last to come may have nobody behind it")
+
+    def test_a_flood_of_one_node_and_slow_readers_do_not_hold_up_the_messages_of_others(self):
+        for threads in ("1", "2"):
+            with self.subTest(threads=threads), Relay("--threads", threads) as relay:
+                done = load(f"ws://127.0.0.1:{relay.address[1]}", "--pid", str(relay.process.pid), "--idle", "0", "--pairs", "0",
+                            "--floods", "data,frames,discover,slow")
+                self.assertEqual(done.returncode, 0, done.stderr)
+                rows = re.findall(r"^(nothing|data|frames|discover|slow) +(\d+) +(\d+) +(\d+) +(\d+)", done.stdout, re.M)
+                self.assertEqual([r[0] for r in rows], ["nothing", "data", "frames", "discover", "slow"])
+                for r in rows:  # a bound for a busy machine; `make bench` measures
+                    self.assertLess(int(r[1]), 100_000, "half of the messages arrive within 100 ms")
+                    self.assertLess(int(r[4]), 120_000, "KiB: eight readers that do not read have 1 MiB each, and as much between")
+
+    @unittest.skipUnless(redisproc.BINARY, "no redis-server")
+    def test_sender_and_receiver_may_be_at_two_relays_of_a_cluster(self):
+        with redisproc.Redis() as redis:
+            more = lambda i: ("--redis", redis.url(), "--relay-id", i, "--udp", "127.0.0.1:0")  # noqa: E731
+            with Relay(*more("one")) as one, Relay(*more("two")) as two:
+                done = load(f"ws://127.0.0.1:{one.address[1]}", "--to", f"ws://127.0.0.1:{two.address[1]}", "--pid",
+                            str(one.process.pid), "--idle", "0",
+                            "--pairs", "2", "--secs", "0.3", "--sizes", "1200", "--carriers", "json,binary,udp,trains")
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertEqual([r[0] for r in ROW.findall(done.stdout) if int(r[2]) > 0], ["json", "binary", "udp", "trains"])
+                self.assertEqual([r[4] for r in ROW.findall(done.stdout)][:2], ["0", "0"])
+
     def test_by_tls_it_trusts_only_the_certificate_that_it_was_given(self):
         cert, key, other = (os.path.join(self.dir.name, n) for n in ("cert.pem", "key.pem", "other.pem"))
         for out in (other, cert):
@@ -65,7 +121,7 @@ class Load(unittest.TestCase):
             self.assertIn("certificate", done.stderr)
 
     def test_what_it_does_not_know_is_told(self):
-        for args in (("--carriers", "pigeon"), ("--sizes", "5"), ("--pid", "999999999"), ("--nonsense",)):
+        for args in (("--carriers", "pigeon"), ("--floods", "tea"), ("--storm", "-1"), ("--sizes", "5"), ("--pid", "999999999"), ("--nonsense",)):
             self.assertEqual(load("ws://127.0.0.1:1", *args).returncode, 2)
         self.assertEqual(load("ws://127.0.0.1:1", "--idle", "1").returncode, 1)
 
