@@ -297,6 +297,7 @@ static const char usage[] =
     "  --pid PID         the relay's process here: its memory and processor time are told\n"
     "  --idle N          nodes that join and do nothing (1000); 0: none\n"
     "  --storm N         nodes that join at once (0)\n"
+    "  --old-nodes       they are of the original protocol (--legacy-clients at the relay)\n"
     "  --again SECONDS   then waits so long for the end of the relay, and they join once more (0)\n"
     "  --to URL          where those are that receive: another relay of its cluster (the same)\n"
     "  --floods F,F...   what goes on beside one message: data, frames, discover, slow (none)\n"
@@ -354,11 +355,12 @@ static void read_floods(char *list)
 static void parse_options(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"relay", 1, NULL, 'r'},  {"ca", 1, NULL, 'c'},    {"pid", 1, NULL, 'i'},
-        {"idle", 1, NULL, 'd'},   {"pairs", 1, NULL, 'n'}, {"sizes", 1, NULL, 'z'},
-        {"rate", 1, NULL, 't'},   {"secs", 1, NULL, 's'},  {"carriers", 1, NULL, 'k'},
-        {"storm", 1, NULL, 'm'},  {"again", 1, NULL, 'a'}, {"to", 1, NULL, 'o'},
-        {"floods", 1, NULL, 'f'}, {"help", 0, NULL, 'h'},  {NULL, 0, NULL, 0}};
+        {"relay", 1, NULL, 'r'}, {"ca", 1, NULL, 'c'},        {"pid", 1, NULL, 'i'},
+        {"idle", 1, NULL, 'd'},  {"pairs", 1, NULL, 'n'},     {"sizes", 1, NULL, 'z'},
+        {"rate", 1, NULL, 't'},  {"secs", 1, NULL, 's'},      {"carriers", 1, NULL, 'k'},
+        {"storm", 1, NULL, 'm'}, {"old-nodes", 0, NULL, 'l'}, {"again", 1, NULL, 'a'},
+        {"to", 1, NULL, 'o'},    {"floods", 1, NULL, 'f'},    {"help", 0, NULL, 'h'},
+        {NULL, 0, NULL, 0}};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         double v = optarg ? atof(optarg) : 0;
         switch (c) {
@@ -371,6 +373,7 @@ static void parse_options(int argc, char **argv)
         case 'k': read_carriers(optarg); break;
         case 't': load_rate = v; break;
         case 'm': opt.storm = (int)v; break;
+        case 'l': load_make_old_nodes(); break;
         case 'a': opt.again = v; break;
         case 'o': opt.to = optarg; break;
         case 'f': read_floods(optarg); break;

@@ -183,38 +183,49 @@ void load_send_binary(load_node *n, tl_slice bytes)
 
 /* --- becoming a node --- */
 
-static void answer_challenge(load_node *n, const tl_signal *s)
+static bool old_nodes;
+
+void load_make_old_nodes(void)
+{
+    old_nodes = true;
+}
+
+static void send_register(load_node *n, const char *proof_hex)
 {
     static const char capabilities[] =
         "{\"hardware\":{\"chipFamily\":\"unknown\",\"chipName\":\"load\",\"totalRAMGB\":16,"
         "\"gpuCoreCount\":0,\"memoryBandwidthGBs\":50,\"tier\":2},\"loadedModels\":[],"
         "\"maxModelSizeGB\":8,\"isAvailable\":true,\"ptnIDs\":[]}";
-    tl_signal_challenge challenge;
-    tl_signature proof;
-    char body[TL_HOST_MAX + 200], proof_hex[2 * TL_SIGNATURE_SIZE + 1];
     tl_buf text = {0};
-    load_must(tl_signal_read_challenge(s, &challenge), "challenge");
-    snprintf(body, sizeof body, "%s:%s:%s", challenge.nonce, n->at->authority, n->id);
-    load_must(tl_sign(&n->identity, TL_SIGN_REGISTER, tl_slice_str(body), &proof), "sign");
-    tl_signature_write(proof_hex, &proof);
-    tl_signal_registration r = {
-        .node_id = n->id,
-        .display_name = "load",
-        .capabilities = tl_slice_str(capabilities),
-        .signature = n->legacy,
-        .challenge_signature = proof_hex,
-        .features = {.quiet = n->quiet, .relay_token = true, .peers_changed = !n->quiet}};
+    tl_signal_registration r = {.node_id = n->id,
+                                .display_name = "load",
+                                .capabilities = tl_slice_str(capabilities),
+                                .signature = n->legacy,
+                                .challenge_signature = proof_hex};
+    if (!old_nodes)
+        r.features = (tl_signal_features){
+            .quiet = n->quiet, .relay_token = true, .peers_changed = !n->quiet};
     load_must(tl_signal_write_register(&text, &r), "register");
     load_send_text(n, tl_buf_slice(&text));
     tl_buf_clear(&text);
 }
 
+static void answer_challenge(load_node *n, const tl_signal *s)
+{
+    tl_signal_challenge challenge;
+    tl_signature proof;
+    char body[TL_HOST_MAX + 200], proof_hex[2 * TL_SIGNATURE_SIZE + 1];
+    load_must(tl_signal_read_challenge(s, &challenge), "challenge");
+    snprintf(body, sizeof body, "%s:%s:%s", challenge.nonce, n->at->authority, n->id);
+    load_must(tl_sign(&n->identity, TL_SIGN_REGISTER, tl_slice_str(body), &proof), "sign");
+    tl_signature_write(proof_hex, &proof);
+    send_register(n, proof_hex);
+}
+
 static void take(load_node *n, const tl_signal *s)
 {
-    if (s->type == TL_SIGNAL_CHALLENGE)
+    if (s->type == TL_SIGNAL_CHALLENGE && !old_nodes)
         answer_challenge(n, s);
-    if (s->type == TL_SIGNAL_PEERS_CHANGED || s->type == TL_SIGNAL_PEER_JOINED)
-        n->told = load_seconds();
     if (s->type == TL_SIGNAL_REGISTER_ACK)
         n->joining = LOAD_JOINED;
     if (s->type != TL_SIGNAL_RELAY_OFFER)
@@ -247,12 +258,17 @@ void load_skip(load_node *n)
     }
 }
 
-/* Takes the frame, and scans its text: afterwards load_drop_signal. False: it was no text. */
+/* Takes the frame, and scans its text: afterwards tl_signal_clear. False: it needs nothing more. */
 static bool take_frame(load_node *n, const tl_ws_frame *f, tl_signal *ret)
 {
     if (f->opcode != TL_WS_TEXT)
         return false;
     tl_slice text = tl_slice_of(n->in + f->header_n, (size_t)f->n);
+    tl_signal_peek(text, TL_SIGNAL_AT_NODE, ret);
+    if (ret->type == TL_SIGNAL_PEERS_CHANGED || ret->type == TL_SIGNAL_PEER_JOINED) {
+        n->told = load_seconds(); /* there may be half a million */
+        return false;
+    }
     load_must(tl_signal_scan(text, TL_SIGNAL_AT_NODE, ret), "message from the relay");
     if (ret->type == TL_SIGNAL_ERROR && !n->may_fail)
         load_die("the relay says %.*s", (int)text.n, (const char *)text.p);
@@ -407,6 +423,7 @@ void load_join_begin(load_node *n, const load_relay *at, int number)
     n->at = at;
     n->may_end = true;
     n->told = 0;
+    n->asked = false;
     n->joining = LOAD_CONNECTING;
     n->in = malloc(LOAD_READ_SIZE);
     if (!n->in)
@@ -456,6 +473,10 @@ void load_join_step(load_node *n, tl_rand *rand)
     while (n->joining >= LOAD_UPGRADING && n->joining != LOAD_ENDED && load_read(n)) {
         if (n->joining == LOAD_UPGRADING && take_upgrade(n))
             n->joining = LOAD_REGISTERING;
+        if (n->joining == LOAD_REGISTERING && old_nodes && !n->asked) {
+            n->asked = true;
+            send_register(n, NULL);
+        }
         if (n->joining > LOAD_UPGRADING)
             read_frames(n);
     }

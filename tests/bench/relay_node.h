@@ -35,6 +35,7 @@ typedef struct {
     char key[TL_WS_KEY_SIZE]; /* of the upgrade */
     bool quiet;               /* it is not told who joins and who leaves */
     bool may_end;             /* its end is not the program's */
+    bool asked;               /* an old node that sent its registration */
     bool may_fail;            /* an error is passed over */
     load_joining joining;     /* of a node that joins without waiting */
     double told;              /* when it heard last that nodes joined or left; 0: never */
@@ -58,6 +59,9 @@ extern const uint8_t load_mask[4];
 void load_node_new(load_node *n, const load_relay *at, tl_rand *rand, int number);
 void load_node_end(load_node *n);
 
+/* From now on nodes are as those of the original protocol: they wait for no challenge, sign their name
+ * alone, and understand nothing that came later. Only load_join_begin makes such nodes. */
+void load_make_old_nodes(void);
 /* Makes a node's key; then the same without waiting. Its descriptor is to be watched for both, edge by
  * edge, and load_join_step called at each; it also reads what comes after the node has joined. */
 void load_node_prepare(load_node *n, tl_rand *rand);

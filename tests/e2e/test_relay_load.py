@@ -78,6 +78,18 @@ class Load(unittest.TestCase):
                     heard = int(re.search(r"^(\d+) heard that others came", text, re.M)[1])
                     self.assertGreater(heard, 0.9 * nodes, "the last to come may have nobody behind it")
 
+    def test_nodes_of_the_old_protocol_hear_the_name_of_each_that_comes_behind_them(self):
+        with Relay("--legacy-clients") as relay:
+            done = load(f"ws://127.0.0.1:{relay.address[1]}", "--pid", str(relay.process.pid), "--idle", "0", "--pairs", "0",
+                        "--old-nodes", "--storm", "300")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            metrics = relay.get("/metrics")[2]
+        heard = int(re.search(r"^(\d+) heard that others came", done.stdout, re.M)[1])
+        self.assertGreater(heard, 270)
+        told = int(re.search(r"^teale_relay_presence_events_total (\d+)", metrics, re.M)[1])
+        self.assertTrue(300 <= told <= 600, "each join, and the leaves that were seen by now")
+        self.assertRegex(metrics, r"(?m)^teale_relay_presence_summed_total 0$")
+
     def test_a_flood_of_one_node_and_slow_readers_do_not_hold_up_the_messages_of_others(self):
         for threads in ("1", "2"):
             with self.subTest(threads=threads), Relay("--threads", threads) as relay:
