@@ -86,6 +86,10 @@ static void open_session(tl_contact *c)
             tl_contact_dial_fail(c, TL_ERR_UNREACHABLE, hopeless);
         return;
     }
+    if (tl_peers_now(p) < c->peer->refused_until) {
+        tl_contact_dial_fail(c, TL_ERR_UNREACHABLE, "the relay refused a session a moment ago");
+        return;
+    }
     const tl_path *path = tl_path_new(p, TL_PATH_SESSION, &c->peer->id, true);
     if (!path) {
         tl_contact_dial_fail(c, TL_ERR_NOMEM, "out of memory");
@@ -126,6 +130,7 @@ void tl_contact_dial_start(tl_contact *c)
 void tl_contact_dial_on_ready(tl_contact *c)
 {
     tl_peer_conn *conn = c->dial_conn;
+    c->peer->refused_until = c->peer->refused_pause = 0;
     if (c->dial != TL_DIAL_OPENING)
         return;
     tl_err e = conn ? TL_OK : begin_quic(c, c->dial_path, &conn);
@@ -137,9 +142,20 @@ void tl_contact_dial_on_ready(tl_contact *c)
     tl_peers_wake(c->peers);
 }
 
-void tl_contact_dial_on_ended(tl_contact *c, const char *why)
+/* However often it is tried: a relay that has no room is not asked by each question anew. */
+static void wait_longer(tl_peer *peer, tl_time now)
+{
+    peer->refused_pause = peer->refused_pause
+                              ? tl_time_min(2 * peer->refused_pause, TL_DIAL_REFUSED_MAX)
+                              : TL_DIAL_REFUSED;
+    peer->refused_until = now + peer->refused_pause;
+}
+
+void tl_contact_dial_on_ended(tl_contact *c, const char *why, bool refused)
 {
     tl_peer_conn *conn = c->dial_conn;
+    if (refused)
+        wait_longer(c->peer, tl_peers_now(c->peers));
     assert(c->dial == TL_DIAL_OPENING || c->dial == TL_DIAL_HANDSHAKE);
     if (tl_relays_is_registered(c->peers->config.relays)) {
         tl_contact_dial_fail(c, TL_ERR_UNREACHABLE, why);

@@ -64,6 +64,9 @@ typedef struct {
     /* Until then other nodes come first: no connection to this one could be made. 0: since then one
      * was. (What its answers were like is another thing: ask/merit.) */
     tl_time unusable_until;
+    /* The relays refused a session with it, because they are too busy or the two of us have had their
+     * time: none is asked for until then. The pause doubles; 0: the last one was granted. */
+    tl_time refused_until, refused_pause;
     unsigned asking;  /* questions of ours that the node is answering */
     uint64_t running; /* questions the node answers in all, by its last heartbeat */
     tl_bids bids;     /* its standing bids, as it told them last, or as the relay lists them */

@@ -120,10 +120,11 @@ void tl_peers_on_ended(tl_peers *p, tl_path_id id, const char *why)
         tl_relays_link(p->config.relays, tl_relays_telling(p->config.relays)));
     if (warm && relay_stands)
         tl_control_probe(conn, TL_PROBE_ENDED);
+    bool refused = strcmp(why, "busy") == 0 || strcmp(why, "rate_limited") == 0;
     if (c && c->dial_path == id)
-        tl_contact_dial_on_ended(c, why);
+        tl_contact_dial_on_ended(c, why, refused);
     else if (conn && conn->outage.asked == id)
-        tl_outage_on_ended(conn, strcmp(why, "busy") == 0 || strcmp(why, "rate_limited") == 0);
+        tl_outage_on_ended(conn, refused);
     else if (conn && conn->connected)
         tl_conn_note(conn, TL_TASK_CHOOSE | TL_TASK_STRANDED | TL_TASK_SESSION);
     tl_peers_wake(p);

@@ -44,6 +44,9 @@
 #define TL_REOPEN_LOST_MAX     (1 * TL_SEC)
 #define TL_REOPEN_WARM_MAX     (30 * TL_SEC)
 #define TL_REOPEN_REFUSED      (5 * TL_SEC) /* at least, after `busy` and `rate_limited` */
+/* The same between dials of one peer, whatever asks for them. */
+#define TL_DIAL_REFUSED        (2 * TL_SEC)
+#define TL_DIAL_REFUSED_MAX    (30 * TL_SEC)
 #define TL_RETIRE_AFTER        (1 * TL_SEC) /* the other side's last stream may be on its way */
 #define TL_CONTROL_PENDING_MAX (2 * TL_FRAME_MESSAGE_MAX) /* more unread: the peer is stuck */
 
@@ -442,7 +445,8 @@ void tl_contact_dial_connected(tl_contact *c, tl_peer_conn *conn);
 void tl_contact_dial_on_registered(tl_contact *c);
 /* The session dial_path is ready, or has ended. */
 void tl_contact_dial_on_ready(tl_contact *c);
-void tl_contact_dial_on_ended(tl_contact *c, const char *why);
+/* `refused`: as of tl_outage_on_ended. */
+void tl_contact_dial_on_ended(tl_contact *c, const char *why, bool refused);
 /* dial_conn was closed, and is freed already. */
 void tl_contact_dial_on_closed(tl_contact *c, tl_err e, const char *why);
 /* Every function ..._on_timer does what is due and returns when to call it again. */

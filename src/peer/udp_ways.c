@@ -372,15 +372,18 @@ void tl_udp_on_barren(tl_peers *p, tl_udp_way *w)
         lose(p, w, tl_peers_now(p));
 }
 
-/* Another way is better looked for before the session ends. Asking this relay for another session of
- * the pair is in vain: it refuses that for a while. */
+/* The relay will end the session. Asking it for another one of the pair is in vain: it refuses that for
+ * a while. So the connection moves to another relay, while this one still carries; and a direct way is
+ * looked for. The other side is warned, too, but only the client asks for a session. */
 void tl_peers_on_warning(tl_peers *p, tl_path_id id)
 {
     const tl_path *session = tl_path_find(p, id);
     bool relayed = session && session->kind == TL_PATH_SESSION && session->state != TL_PATH_GONE;
-    const tl_peer_conn *conn = relayed ? tl_conn_of_path(p, session) : NULL;
+    tl_peer_conn *conn = relayed ? tl_conn_of_path(p, session) : NULL;
     if (conn && p->config.direct && !tl_conn_is_direct(conn))
         tl_direct_want(p->config.direct, &session->peer);
+    if (conn && conn->relayed == id && tl_relays_has_other(p->config.relays, NULL, id))
+        tl_outage_replace_session(conn);
     tl_peers_wake(p);
 }
 

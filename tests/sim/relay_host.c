@@ -86,6 +86,8 @@ static void flush(void *user)
 static void start(relay_host *r)
 {
     tl_relay_config config = tl_relay_config_default();
+    if (r->limits.on)
+        config.limits = r->limits;
     if (r->udp.family) {
         tl_addr_write(config.udp, &r->udp);
         config.tokens.socket_count = 1;

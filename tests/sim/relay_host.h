@@ -28,7 +28,8 @@ struct relay_host {
     /* A hostile relay: sees every text on its way to a node, and may change it within `cap`. */
     void (*tamper)(void *user, uint8_t *text, size_t *n, size_t cap);
     void *tamper_user;
-    tl_addr udp; /* its UDP port; family NONE: it has none */
+    tl_relay_limits limits; /* in force after relay_host_restart, if they are on */
+    tl_addr udp;            /* its UDP port; family NONE: it has none */
     void (*send_bursts)(void *user, const tl_bursts *bursts);
     void *bursts_user;
 };

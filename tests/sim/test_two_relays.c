@@ -5,8 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#define GAP    (3 * TL_SEC)
-#define PIECES 1500 /* of an answer, 4 ms each: 6 s */
+#define GAP          (3 * TL_SEC)
+#define PIECES       1500 /* of an answer, 4 ms each: 6 s */
+/* What two nodes may have of a relay that has limits here: for such an answer they must move more than
+ * once. */
+#define SESSION_MAX  (5 * TL_SEC)
+#define SESSION_WARN (3 * TL_SEC)
 
 typedef struct {
     sim *sim;
@@ -15,11 +19,24 @@ typedef struct {
     question_record q;
 } world;
 
-static void begin(world *w, uint64_t seed)
+static void set_limits(relay_host *r)
+{
+    r->limits = tl_relay_limits_default();
+    r->limits.on = true;
+    r->limits.bootstrap_kbps = 100000; /* time alone is short */
+    r->limits.session_max = SESSION_MAX;
+    r->limits.session_warn = SESSION_WARN;
+    r->limits.pause = 1 * TL_SEC;
+    relay_host_restart(r);
+}
+
+static void begin_with(world *w, uint64_t seed, bool limits)
 {
     *w = (world){.sim = sim_new(seed)};
     for (int i = 0; i < 2; i++)
         w->relay[i] = relay_host_new(w->sim);
+    for (int i = 0; limits && i < 2; i++)
+        set_limits(w->relay[i]);
     for (int i = 0; i < 2; i++) {
         tl_time near = 2 + tl_rand_below(sim_rand(w->sim), 40);
         w->node[i] = whole_node_new(w->sim, w->relay[0], near * TL_MS);
@@ -38,6 +55,11 @@ static void begin(world *w, uint64_t seed)
     whole_node_ask(w->node[0], &w->q, "m", "{\"model\":\"m\"}");
     sim_run_for(w->sim, 500 * TL_MS + tl_rand_below(sim_rand(w->sim), 3000) * TL_MS);
     sim_expect(w->q.bytes > 0 && !question_is_over(&w->q));
+}
+
+static void begin(world *w, uint64_t seed)
+{
+    begin_with(w, seed, false);
 }
 
 /* The relay that carries the answer. */
@@ -173,6 +195,42 @@ static void who_says_goodbye_is_left_before_it_goes(uint64_t seed)
     end(&w, 200 * TL_MS, true);
 }
 
+static uint64_t timed_out(const world *w)
+{
+    return tl_relay_counters_of(w->relay[0]->relay)->sessions_timed_out +
+           tl_relay_counters_of(w->relay[1]->relay)->sessions_timed_out;
+}
+
+static uint64_t moves(const world *w)
+{
+    return tl_peers_counters_of(w->node[0]->peers)->relays_changed;
+}
+
+static void who_warns_that_a_session_ends_is_left_before_it_does(uint64_t seed)
+{
+    world w;
+    begin_with(&w, seed, true);
+    sim_expect(sim_run_while(w.sim, question_is_over, &w.q, 60 * TL_SEC));
+    sim_expect(moves(&w) >= 2);
+    sim_expect(timed_out(&w) == 0); /* nothing was kept there until its end */
+    sim_expect(w.node[0]->doubts == 0);
+    end(&w, 200 * TL_MS, true);
+}
+
+/* The twin: with one relay the session ends under the answer. */
+static void without_another_relay_the_session_ends_under_the_answer(uint64_t seed)
+{
+    world w;
+    begin_with(&w, seed, true);
+    size_t other = 1 - carries(&w);
+    for (int i = 0; i < 2; i++)
+        disconnect(&w, i, other);
+    sim_expect(sim_run_while(w.sim, question_is_over, &w.q, 60 * TL_SEC));
+    sim_expect(moves(&w) == 0);
+    sim_expect(timed_out(&w) > 0);
+    end(&w, 60 * TL_SEC, w.q.ended);
+}
+
 /* The twin: what no second relay can help. */
 static void without_any_relay_the_answer_fails(uint64_t seed)
 {
@@ -201,6 +259,8 @@ int main(void)
     RUN(a_relay_that_falls_silent_is_left, 200);
     RUN(a_relay_that_is_slow_is_no_dead_one, 100);
     RUN(who_says_goodbye_is_left_before_it_goes, 200);
+    RUN(who_warns_that_a_session_ends_is_left_before_it_does, 200);
+    RUN(without_another_relay_the_session_ends_under_the_answer, 20);
     RUN(without_any_relay_the_answer_fails, 20);
     return sim_result();
 }
