@@ -126,8 +126,8 @@ static const tl_setting_def table[] = {
          0, false, tl_rule_host, false,
          "STUN servers (HOST:PORT) that tell the NAT's type and the public address."),
     BOOL(nat_direct, "nat.direct", "true", false,
-         "Go straight to peers where the NATs allow it; otherwise everything goes through the "
-         "relay."),
+         "Go straight to peers where the NATs allow it; false opens no UDP port at all, and "
+         "everything goes through the relay by its WebSocket."),
     BOOL(nat_port_mapping, "nat.port_mapping", "true", false,
          "Ask the router for a port mapping (PCP, NAT-PMP, UPnP)."),
     BOOL(nat_relay_enabled, "nat.relay_enabled", "false", false,
