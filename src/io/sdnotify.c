@@ -27,8 +27,9 @@ tl_err tl_sdnotify(const char *state)
 static void on_due(void *user)
 {
     tl_sdwatchdog *w = user;
-    /* If a datagram is lost, the next one, half a period later, is early enough. */
-    if (tl_sdnotify("WATCHDOG=1") == TL_ERR_NOT_FOUND)
+    /* If a datagram is lost, or somebody does not answer once, the next one is early enough. */
+    bool alive = !w->is_alive || w->is_alive(w->user);
+    if (alive && tl_sdnotify("WATCHDOG=1") == TL_ERR_NOT_FOUND)
         return;
     tl_timer_set(&w->timer, tl_loop_now(w->timer.loop) + w->every);
 }
@@ -45,7 +46,7 @@ static tl_time asked_for(void)
 
 void tl_sdwatchdog_start(tl_sdwatchdog *w, tl_loop *loop)
 {
-    w->every = asked_for() / 2;
+    w->every = asked_for() / 4;
     tl_timer_init(&w->timer, loop, on_due, w);
     if (w->every)
         tl_timer_set(&w->timer, tl_loop_now(loop) + w->every);

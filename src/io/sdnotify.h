@@ -9,9 +9,13 @@
  * TL_ERR_IO. */
 TL_CHECK tl_err tl_sdnotify(const char *state);
 
-/* Says WATCHDOG=1 while the loop turns: each time when half of the time that the service manager
+/* Says WATCHDOG=1 while the loop turns: each time when a quarter of the time that the service manager
  * allows has passed. */
 typedef struct {
+    /* Does the rest of the process turn, too? May be NULL. Where it does not, nothing is said. Set
+     * before tl_sdwatchdog_start. */
+    bool (*is_alive)(void *user);
+    void *user;
     tl_timer timer;
     tl_time every;
 } tl_sdwatchdog;

@@ -40,6 +40,11 @@ typedef struct {
     tl_time session_max;  /* sessions of two nodes of which neither is in `reciprocal` end, */
     tl_time session_warn; /* so long after a warning; */
     tl_time pause;        /* and they may have none for so long */
+    /* Several relays of one process share max_sessions: a session takes its place (false: there is
+     * none) when it begins, and gives it back. NULL: max_sessions is of this relay alone. */
+    bool (*take)(void *shared);
+    void (*give)(void *shared);
+    void *shared;
     const tl_node_id *reciprocal; /* borrowed for life */
     size_t reciprocal_count;
 } tl_relay_limits;

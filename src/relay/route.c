@@ -73,8 +73,7 @@ static void tell_close(tl_relay *r, tl_relay_member *m, const char *reason)
     tl_buf_clear(&json);
 }
 
-/* A session between two loops of this process is counted by that of its opener alone. */
-static uint64_t counts_here(const tl_relay_session *s)
+uint64_t tl_relay_counts_here(const tl_relay_session *s)
 {
     const tl_relay_node *opener = s->side[0].node;
     return !opener->away || !opener->away->peer->near;
@@ -84,7 +83,7 @@ static void answered(tl_relay *r, tl_relay_session *s)
 {
     s->side[0].node->opening_count--;
     s->side[1].node->asked_count--;
-    r->counters.sessions_opening -= counts_here(s);
+    r->counters.sessions_opening -= tl_relay_counts_here(s);
 }
 
 /* Ends the session and tells its members, but not the member `knows` (NULL: tells both). */
@@ -106,7 +105,7 @@ static void end_for(tl_relay *r, tl_relay_session *s, const tl_relay_node *knows
     if (s->state == TL_RELAY_OPENING)
         answered(r, s);
     else
-        r->counters.sessions_active -= counts_here(s);
+        r->counters.sessions_active -= tl_relay_counts_here(s);
     tl_relay_timer_set(&r->session_timers, &s->timer, TL_NEVER);
     tl_relay_conn *members[2] = {s->side[0].node->conn, s->side[1].node->conn};
     tl_relay_table_remove(&r->sessions, s);
@@ -349,7 +348,7 @@ static tl_err open_session(tl_relay *r, tl_relay_node *from, tl_relay_node *to, 
         tl_relay_account(r, to->conn);
     from->opening_count++;
     to->asked_count++;
-    r->counters.sessions_opening += counts_here(session);
+    r->counters.sessions_opening += tl_relay_counts_here(session);
     tl_relay_timer_set(&r->session_timers, &session->timer, r->now + limits->open_within);
     return TL_OK;
 }
@@ -438,8 +437,8 @@ static void on_ready(tl_relay *r, tl_relay_node *from, const tl_signal *s, const
         return;
     tl_relay_session_open(session);
     answered(r, session);
-    r->counters.sessions_active += counts_here(session);
-    r->counters.sessions_opened += counts_here(session);
+    r->counters.sessions_active += tl_relay_counts_here(session);
+    r->counters.sessions_opened += tl_relay_counts_here(session);
     tl_relay_set_session_timer(r, session);
     if (forward(r, from, session->side[0].node, tl_relay_first, t, &line))
         end_session(r, session, NULL, false);

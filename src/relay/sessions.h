@@ -44,6 +44,7 @@ struct tl_relay_session {
     tl_time ends_at;         /* by the limits (tiers.c); TL_NEVER: not at all */
     tl_unix ends_unix;       /* the same in Unix seconds, as it was told; 0: not at all */
     tl_relay_pair *pair;     /* NULL: its time does not count */
+    bool has_place;          /* among those of all relays of this process (tl_relay_limits.take) */
     bool warned;             /* its members were told of ends_at */
     UT_hash_handle hh;
 };

@@ -262,6 +262,8 @@ void tl_relay_route(tl_relay *r, tl_relay_node *from, const tl_signal *s, uint8_
 /* What `from` sent reached nobody: its target is gone. A session that it was opening ends. */
 void tl_relay_refuse_gone(tl_relay *r, tl_relay_node *from, const tl_node_id *to,
                           tl_signal_type about, tl_slice session);
+/* A session between two loops of this process is counted by that of its opener alone: 1 or 0. */
+uint64_t tl_relay_counts_here(const tl_relay_session *s);
 /* Ends it, and tells its members but `knows`; none if `other_knows`. */
 void tl_relay_drop_session(tl_relay *r, tl_relay_session *s, const tl_relay_node *knows,
                            bool other_knows);

@@ -1,4 +1,3 @@
-#include "relay/fed_state.h"
 #include "relay/state.h"
 
 #include <stdlib.h>
@@ -93,12 +92,27 @@ void tl_relay_charge_data(tl_relay *r, tl_relay_node *from, size_t n)
 
 /* --- sessions --- */
 
+/* Whether one more of that opener would be too many. Where the bound is shared, the place is not kept
+ * yet: tl_relay_tiers_begin takes it. */
+static bool is_full(const tl_relay *r, const tl_relay_node *opener)
+{
+    const tl_relay_limits *l = &r->config.limits;
+    if (!l->take)
+        return r->counters.sessions_active >= l->max_sessions;
+    if (opener->away && opener->away->peer->near)
+        return false; /* the opener's loop counts it */
+    if (!l->take(l->shared))
+        return true;
+    l->give(l->shared);
+    return false;
+}
+
 tl_signal_code tl_relay_may_open(tl_relay *r, const tl_relay_node *a, const tl_relay_node *b)
 {
     const tl_relay_limits *l = &r->config.limits;
     if (!l->on)
         return TL_SIGNAL_CODES;
-    if (r->counters.sessions_active >= l->max_sessions)
+    if (is_full(r, a))
         return TL_SIGNAL_BUSY;
     bool may = is_reciprocal(r, a) || is_reciprocal(r, b) ||
                tl_relay_pairs_may(&r->pairs, &a->id, &b->id, r->now);
@@ -115,9 +129,15 @@ const char *tl_relay_why_not_open(tl_signal_code code)
 tl_err tl_relay_tiers_begin(tl_relay *r, tl_relay_session *s)
 {
     const tl_relay_node *a = s->side[0].node, *b = s->side[1].node;
+    const tl_relay_limits *l = &r->config.limits;
     s->heard = r->now;
     s->ends_at = TL_NEVER;
-    if (!r->config.limits.on || is_reciprocal(r, a) || is_reciprocal(r, b))
+    if (l->on && l->take && tl_relay_counts_here(s)) {
+        if (!l->take(l->shared))
+            return TL_ERR_BUSY;
+        s->has_place = true; /* tl_relay_tiers_end gives it back, whatever follows here */
+    }
+    if (!l->on || is_reciprocal(r, a) || is_reciprocal(r, b))
         return TL_OK;
     tl_err e = tl_relay_pairs_begin(&r->pairs, &a->id, &b->id, r->now, &s->pair);
     if (e)
@@ -129,6 +149,9 @@ tl_err tl_relay_tiers_begin(tl_relay *r, tl_relay_session *s)
 
 void tl_relay_tiers_end(tl_relay *r, tl_relay_session *s)
 {
+    if (s->has_place)
+        r->config.limits.give(r->config.limits.shared);
+    s->has_place = false;
     if (s->pair)
         tl_relay_pairs_end(&r->pairs, s->pair, r->now);
     s->pair = NULL;

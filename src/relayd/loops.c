@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -16,10 +17,14 @@ typedef struct {
     tl_relayd_server *server;
     pthread_t thread;
     bool has_thread;
+    atomic_bool asked; /* whether it turns, and it has not answered yet */
+    atomic_bool ended;
 } relayd_seat;
 
 struct tl_relayd_loops {
     size_t count;
+    atomic_uint sessions; /* of all loops that --limits bounds */
+    unsigned sessions_max;
     char process[TL_FED_ID_MAX + 1];
     relayd_seat seats[];
 };
@@ -69,6 +74,52 @@ size_t tl_relayd_loops_waiting(const tl_relayd_loops *l)
         most = n > most ? n : most;
     }
     return most;
+}
+
+/* --- what they have together --- */
+
+static bool take_session(void *shared)
+{
+    tl_relayd_loops *l = shared;
+    if (atomic_fetch_add(&l->sessions, 1) < l->sessions_max)
+        return true;
+    atomic_fetch_sub(&l->sessions, 1);
+    return false;
+}
+
+static void give_session(void *shared)
+{
+    tl_relayd_loops *l = shared;
+    atomic_fetch_sub(&l->sessions, 1);
+}
+
+void tl_relayd_loops_share(tl_relayd_loops *l, tl_relay_limits *limits)
+{
+    l->sessions_max = limits->max_sessions;
+    limits->take = take_session;
+    limits->give = give_session;
+    limits->shared = l;
+}
+
+static void answer_turn(void *arg)
+{
+    relayd_seat *seat = arg;
+    atomic_store(&seat->asked, false);
+}
+
+bool tl_relayd_loops_turn(tl_relayd_loops *l)
+{
+    bool all = true;
+    for (size_t i = 1; i < l->count; i++) {
+        relayd_seat *seat = &l->seats[i];
+        if (atomic_load(&seat->ended))
+            continue;
+        if (atomic_exchange(&seat->asked, true))
+            all = false; /* the question is still in its mailbox */
+        else if (tl_mailbox_call(seat->box, answer_turn, NULL, seat))
+            atomic_store(&seat->asked, false); /* out of memory: that says nothing of the loop */
+    }
+    return all;
 }
 
 /* --- a question to all loops: it goes round, so that no two of them touch it --- */
@@ -255,6 +306,7 @@ static void *run(void *arg)
 {
     relayd_seat *seat = arg;
     tl_loop_run(seat->loop);
+    atomic_store(&seat->ended, true);
     return NULL;
 }
 

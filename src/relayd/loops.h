@@ -23,12 +23,17 @@ TL_CHECK tl_err tl_relayd_loops_run(tl_relayd_loops *l, tl_why *why);
 void tl_relayd_loops_reload(tl_relayd_loops *l);
 void tl_relayd_loops_drain(tl_relayd_loops *l);
 void tl_relayd_loops_shutdown(tl_relayd_loops *l);
+/* Asks all other loops whether they turn. False: one of them has not answered the call before this one.
+ * Whoever has ended counts as one that turns. From the first loop. */
+bool tl_relayd_loops_turn(tl_relayd_loops *l);
 /* At once. */
 void tl_relayd_loops_stop(tl_relayd_loops *l);
 void tl_relayd_loops_free(tl_relayd_loops *l);
 
 /* --- for the relay of one loop --- */
 size_t tl_relayd_loops_count(const tl_relayd_loops *l);
+/* The bound of sessions is one for all loops. */
+void tl_relayd_loops_share(tl_relayd_loops *l, tl_relay_limits *limits);
 /* SEND (near) and TO_NEAR: copies. Returns the bytes that wait in the fullest box that it used. */
 size_t tl_relayd_loops_post(tl_relayd_loops *l, size_t from, const tl_fed_output *out);
 /* How much waits in the fullest of all boxes. */

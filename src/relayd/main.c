@@ -81,6 +81,12 @@ static tl_err say_ready(tl_why *why)
     return e;
 }
 
+static bool all_turn(void *user)
+{
+    (void)user;
+    return tl_relayd_loops_turn(loops);
+}
+
 static int run(const tl_relayd_options *options)
 {
     enum { SIGNALS = 3 };
@@ -98,7 +104,7 @@ static int run(const tl_relayd_options *options)
         e = tl_sigwatch_new(loop, SIGHUP, on_reload, NULL, &signals[2]);
     if (!e)
         e = say_ready(&why);
-    tl_sdwatchdog watchdog = {0};
+    tl_sdwatchdog watchdog = {.is_alive = all_turn};
     if (!e) {
         tl_log(TL_LOG_INFO, "event=started version=" TL_VERSION " pid=%ld threads=%u",
                (long)getpid(), options->threads);

@@ -343,14 +343,13 @@ static tl_err start_cluster(tl_relayd_server *s, const tl_relayd_cluster_options
 }
 
 /* Connections are spread evenly over the loops, but for chance: each gets its part of the bounds, and
- * a quarter more of those that are counted by address. */
+ * a quarter more of those that are counted by address. Sessions are few, and where a node is says
+ * nothing of how many it wants: they have one bound for all loops. */
 static void share_bounds(tl_relay_config *config, size_t loops)
 {
     uint32_t n = (uint32_t)loops;
     config->memory_max /= loops;
     config->conns_max = config->conns_max / n + config->conns_max / n / 4;
-    config->limits.max_sessions =
-        config->limits.max_sessions / n ? config->limits.max_sessions / n : 1;
     config->unregistered_max /= n;
     config->conns_per_address_max = config->conns_per_address_max / n * 5 / 4 + 1;
     config->unregistered_per_address_max = config->unregistered_per_address_max / n * 5 / 4 + 1;
@@ -368,8 +367,10 @@ static tl_err start(tl_relayd_server *s, const tl_relayd_options *o, const tl_re
         return tl_why_set(why, e, "out of memory");
     fit_descriptors(&config, s->index == 0);
     fit_memory(&config);
-    if (s->loops)
+    if (s->loops) {
         share_bounds(&config, tl_relayd_loops_count(s->loops));
+        tl_relayd_loops_share(s->loops, &config.limits);
+    }
     e = start_udp(s, o, &config, why);
     if (e)
         return e;

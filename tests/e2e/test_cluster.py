@@ -472,6 +472,39 @@ class Threads(Cluster):
             self.assertEqual((status, {p["nodeID"] for p in json.loads(body)["peers"]}), (200, {n.id for n in nodes}))
             self.assertEqual(relay.get("/peers", "Authorization: Bearer wrong")[0], 403)
 
+    def test_the_bound_of_sessions_is_one_for_all_loops(self):
+        most = 5
+        with Relay("--threads", "4", "--drain-secs", "0", "--limits", "--relay-max-sessions", str(most)) as relay:
+            nodes = [Node(relay) for _ in range(24)]
+            for n in nodes:
+                n.register()
+            wait(lambda: relay.peer_count() == 24, 5, "24 peers")
+            pairs = list(zip(nodes[:12], nodes[12:]))
+            for i, (a, b) in enumerate(pairs[:most]):
+                session(a, b, f"s{i}")
+            for i, (a, b) in enumerate(pairs[most:], most):
+                a.to(b, "relayOpen", f"s{i}")
+                self.assertEqual(a.expect_error("busy")["sessionID"], f"s{i}")
+            a, b = pairs[0]
+            a.to(b, "relayClose", "s0")
+            b.expect("relayClose")
+            wait(lambda: f"teale_relay_sessions_active {most - 1}\n" in relay.get("/metrics")[2], 5, "its end")
+            session(*pairs[most], "again")
+
+    def test_the_watchdog_hears_of_all_loops(self):
+        with tempfile.TemporaryDirectory() as d, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            s.bind(f"{d}/notify")
+            s.settimeout(20)
+            environment = {"NOTIFY_SOCKET": f"{d}/notify", "WATCHDOG_USEC": "400000"}
+            os.environ.update(environment)
+            try:
+                relay = Relay("--threads", "4", "--drain-secs", "0")
+            finally:
+                for name in environment:
+                    del os.environ[name]
+            with relay:
+                self.assertEqual([s.recv(100) for _ in range(6)], [b"READY=1"] + [b"WATCHDOG=1"] * 5)
+
     def test_a_node_that_comes_again_at_another_loop_is_replaced(self):
         with Relay("--threads", "4", "--drain-secs", "0") as relay:
             key = new_key()

@@ -85,7 +85,7 @@ static void the_watchdog_is_fed_when_it_asks_for_this_process(void **state)
     snprintf(pid, sizeof pid, "%ld", (long)getpid());
     setenv("WATCHDOG_PID", pid, 1);
     tl_sdwatchdog_start(&w, loop);
-    assert_int_equal(w.every, 1500 * TL_MS);
+    assert_int_equal(w.every, 750 * TL_MS);
     assert_int_not_equal(w.timer.at, TL_NEVER);
     tl_sdwatchdog_stop(&w);
     tl_loop_free(loop);

@@ -297,6 +297,53 @@ static void a_session_with_a_reciprocal_node_has_no_end(void **state)
     world_clear(&w);
 }
 
+typedef struct {
+    unsigned taken, most;
+} places;
+
+static bool take_place(void *shared)
+{
+    places *p = shared;
+    return p->taken < p->most ? ++p->taken : 0;
+}
+
+static void give_place(void *shared)
+{
+    ((places *)shared)->taken--;
+}
+
+static void relays_of_one_process_share_the_bound_of_sessions(void **state)
+{
+    (void)state;
+    places p = {.most = 3};
+    tl_relay_config c = limited();
+    c.limits.max_sessions = 1000;
+    c.limits.take = take_place;
+    c.limits.give = give_place;
+    c.limits.shared = &p;
+    world w[2];
+    peer *peers[2][6];
+    for (int i = 0; i < 2; i++) {
+        world_init(&w[i], &c);
+        for (int k = 0; k < 6; k++)
+            peers[i][k] = peer_join(&w[i], (uint8_t)(10 * i + k + 1), QUIET);
+    }
+    peers_open(peers[0][0], peers[0][1], "a");
+    peers_open(peers[0][2], peers[0][3], "b");
+    peers_open(peers[1][0], peers[1][1], "a");
+    for (int i = 0; i < 2; i++) {
+        peer_send_session(peers[i][4], "relayOpen", peers[i][5], "more", NULL);
+        peer_expect_error(peers[i][4], TL_SIGNAL_BUSY);
+    }
+    assert_int_equal(p.taken, 3);
+    peer_send_session(peers[0][0], "relayClose", peers[0][1], "a", NULL);
+    assert_int_equal(p.taken, 2);
+    peers_open(peers[1][4], peers[1][5], "more");
+    for (int i = 0; i < 2; i++)
+        world_clear(&w[i]); /* who leaves gives it back, too */
+    assert_int_equal(p.taken, 0);
+}
+
 static void session_51_is_busy_until_one_of_the_others_ends(void **state)
 {
     (void)state;
@@ -346,6 +393,7 @@ int main(void)
         cmocka_unit_test(after_ten_minutes_a_session_ends_with_a_warning_and_a_pause),
         cmocka_unit_test(reopening_in_time_does_not_escape_the_end),
         cmocka_unit_test(a_session_with_a_reciprocal_node_has_no_end),
+        cmocka_unit_test(relays_of_one_process_share_the_bound_of_sessions),
         cmocka_unit_test(session_51_is_busy_until_one_of_the_others_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
