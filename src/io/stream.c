@@ -480,6 +480,11 @@ tl_err tl_stream_writev(tl_stream *s, const struct iovec *iov, int iovcnt, size_
     return TL_OK;
 }
 
+size_t tl_stream_held(const tl_stream *s)
+{
+    return s->tls ? tl_tls_held(s->tls) : 0;
+}
+
 void tl_stream_shutdown(tl_stream *s)
 {
     if (!is_open(s) || s->shut)

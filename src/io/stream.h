@@ -58,6 +58,9 @@ TL_CHECK tl_err tl_stream_read(tl_stream *s, uint8_t *buf, size_t cap, size_t *r
 /* Writes from several places; *ret_n tells how many bytes were taken, maybe fewer than given.
  * TL_ERR_AGAIN: none was taken. */
 TL_CHECK tl_err tl_stream_writev(tl_stream *s, const struct iovec *iov, int iovcnt, size_t *ret_n);
+/* Bytes that it holds now beyond what an idle stream takes: TLS has buffers while a record is under way.
+ * 0 for any other. */
+size_t tl_stream_held(const tl_stream *s);
 /* Closes the sending half after what was written. */
 void tl_stream_shutdown(tl_stream *s);
 /* While reading is off, the kernel's buffer fills, which slows the peer down. Even then on_error

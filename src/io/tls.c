@@ -14,7 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define RECORD_MAX SSL3_RT_MAX_PLAIN_LENGTH /* 16 KiB, RFC 8446 5.1 */
+#define RECORD_MAX  SSL3_RT_MAX_PLAIN_LENGTH /* 16 KiB, RFC 8446 5.1 */
+/* What OpenSSL allocates to read a record into: one of the largest, with what encryption adds. */
+#define READ_BUFFER (SSL3_RT_MAX_ENCRYPTED_LENGTH + 512)
 
 struct tl_tls {
     SSL_CTX *ctx;
@@ -513,6 +515,11 @@ tl_err tl_tls_flush(tl_tls_session *s)
     }
     tl_buf_clear(&s->out);
     return TL_OK;
+}
+
+size_t tl_tls_held(const tl_tls_session *s)
+{
+    return (SSL_has_pending(s->ssl) ? READ_BUFFER : 0) + s->out.cap;
 }
 
 void tl_tls_end(tl_tls_session *s)

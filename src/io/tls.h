@@ -33,6 +33,9 @@ bool tl_tls_has_input(const tl_tls_session *s);
 bool tl_tls_has_output(const tl_tls_session *s);
 /* Sends them. TL_ERR_AGAIN: some are left. TL_ERR_IO. */
 TL_CHECK tl_err tl_tls_flush(tl_tls_session *s);
+/* Bytes of buffers that the session holds now, beyond what an idle one takes: those of a record that is
+ * not complete, or not read to its end, and of what the kernel has not taken. */
+size_t tl_tls_held(const tl_tls_session *s);
 /* Tells the peer that nothing more follows. */
 void tl_tls_end(tl_tls_session *s);
 

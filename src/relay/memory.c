@@ -4,20 +4,24 @@
 
 /* Estimates for memory that is not counted exactly. They are a little more than glibc and OpenSSL
  * were seen to take. */
-#define CONN_COST    (4u << 10)  /* our structs and the driver's */
-#define TLS_COST     (40u << 10) /* OpenSSL's, with both buffers */
-#define QUEUE_COST   (4u << 10)  /* the driver's queue takes memory in such blocks */
-#define SESSION_COST 640         /* half of a session with its tokens: each member pays for half */
+#define CONN_COST      (4u << 10) /* our structs and the driver's */
+/* OpenSSL's: during the handshake, and of a connection that stands and has no record under way. What
+ * records take beside it, the driver tells (tl_relay_on_held). */
+#define HANDSHAKE_COST (41u << 10)
+#define TLS_COST       (15u << 10)
+#define QUEUE_COST     (4u << 10) /* the driver's queue takes memory in such blocks */
+#define SESSION_COST   640        /* half of a session with its tokens: each member pays for half */
 /* An address may take at most a quarter of the budget, and never more than this, or than four
  * of the longest messages. It is enough for the full queues of 32 nodes; an office behind one
  * address seldom has one full queue. */
-#define SHARE_MAX    (128u << 20)
+#define SHARE_MAX      (128u << 20)
 
 static size_t memory_of(const tl_relay_conn *c)
 {
     if (c->written_off)
         return 0;
-    size_t n = CONN_COST + (c->tls ? TLS_COST : 0) + c->held + c->reader.parts.cap;
+    size_t of_tls = c->state == TL_RELAY_CONN_ACCEPTED ? HANDSHAKE_COST : TLS_COST;
+    size_t n = CONN_COST + (c->tls ? of_tls : 0) + c->held + c->reader.parts.cap;
     if (c->queued)
         n += QUEUE_COST + c->queue_cost + c->lines.memory;
     if (c->node)

@@ -145,8 +145,8 @@ void tl_relay_on_bytes(tl_relay *r, tl_relay_conn *c, uint8_t *bytes, size_t n, 
                        size_t *ret_used, size_t *ret_need);
 /* The socket took `n` bytes of what was output for it; 0: the socket would block. */
 void tl_relay_on_written(tl_relay *r, tl_relay_conn *c, size_t n, tl_time now);
-/* The driver holds `n` bytes of memory with the beginning of a frame whose rest has not come. It
- * calls this after each change, because these bytes count in memory_max. */
+/* The driver holds `n` bytes of memory: the beginning of a frame whose rest has not come, and records of
+ * TLS that are under way. It calls this after each change, because these bytes count in memory_max. */
 void tl_relay_on_held(tl_relay *r, tl_relay_conn *c, size_t n, tl_time now);
 /* Can a datagram that begins with this byte be for tl_relay_on_datagrams? */
 static inline bool tl_relay_takes(uint8_t first)

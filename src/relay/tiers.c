@@ -1,3 +1,4 @@
+#include "relay/fed_state.h"
 #include "relay/state.h"
 
 #include <stdlib.h>

@@ -176,7 +176,13 @@ static size_t take(tl_relayd_conn *c, uint8_t *bytes, size_t n)
 /* To call after each change of `in`. */
 static void count_held(tl_relayd_conn *c)
 {
-    tl_relay_on_held(c->hub->relay, c->relay, c->in.cap, tl_loop_now(c->hub->loop));
+    tl_relay_on_held(c->hub->relay, c->relay, c->in.cap + c->tls_held, tl_loop_now(c->hub->loop));
+}
+
+void tl_relayd_conn_count_held(tl_relayd_conn *c)
+{
+    c->tls_held = tl_stream_held(c->stream);
+    count_held(c);
 }
 
 /* Keeps the bytes that `take` left until the rest of their head or frame comes. */
@@ -301,6 +307,10 @@ static void on_readable(void *user)
             on_ended(c);
         if (e)
             break;
+    }
+    if (hub->reading == c && c->tls_held != tl_stream_held(c->stream)) {
+        tl_relayd_conn_count_held(c);
+        tl_relayd_hub_pump(hub); /* it may be too much */
     }
     hub->reading = NULL;
 }

@@ -136,6 +136,8 @@ static tl_err write_some(tl_relayd_conn *c)
 
 static void after_flush(tl_relayd_conn *c)
 {
+    if (c->tls_held != tl_stream_held(c->stream))
+        tl_relayd_conn_count_held(c);
     tl_stream_want_write(c->stream, c->blocked);
     if (c->blocked || c->phase != TL_RELAYD_ENDING || c->shut)
         return;

@@ -94,6 +94,7 @@ struct tl_relayd_conn {
     size_t read_max; /* bytes of the next read: about a turn's frames, by those of the last one */
     size_t need;     /* FRAMES: how long the frame in `in` is, as far as known */
     size_t scanned;  /* HEAD: how many bytes of the head were looked at */
+    size_t tls_held; /* what its stream held when that was looked at last */
     size_t own;      /* bytes at the front of the queue that are HTTP and not the machine's */
     uint32_t piece_first, piece_last; /* index + 1; 0: none */
     tl_relayd_conn **ask; /* ASKING: who answers it knows it by this; set to NULL when it ends */
@@ -136,5 +137,7 @@ void tl_relayd_conn_doom(tl_relayd_conn *c);
 void tl_relayd_conn_resume(tl_relayd_conn *c);
 void tl_relayd_conn_take_kept(tl_relayd_conn *c);
 void tl_relayd_conn_on_writable(void *user);
+/* Tells the machine what the connection holds: after reading and after writing. */
+void tl_relayd_conn_count_held(tl_relayd_conn *c);
 
 #endif

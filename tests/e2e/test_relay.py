@@ -730,6 +730,33 @@ class Tls(unittest.TestCase):
             a.send(struct.pack(">H", 1000), wsraw.CLOSE)
             self.assertEqual(a.close_code(), 1000)
 
+    def test_an_idle_node_counts_for_what_it_takes_and_a_record_under_way_for_its_buffer(self):
+        self.make_cert("first")
+        with self.relay("--listen", "ws://127.0.0.1:0") as relay:
+            plain = relay.addresses[1]
+
+            def memory():
+                text = relay.http("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", plain)[2]
+                return int(re.search(r"^teale_relay_memory_bytes (\d+)", text, re.M)[1])
+
+            def memory_becomes(condition):
+                until = time.monotonic() + 20
+                while not condition(memory()):
+                    self.assertLess(time.monotonic(), until, memory())
+                    time.sleep(0.05)
+            before, n = memory(), 20
+            nodes = [Node(relay, tls=self.context(), timeout=20) for _ in range(n)]
+            for node in nodes:
+                node.register()
+            memory_becomes(lambda m: 16 << 10 <= (m - before) / n <= 23 << 10)
+            idle = memory()
+            for node in nodes:  # the beginning of a record of 16 KiB
+                socket.socket.send(node.sock, b"\x17\x03\x03\x40\x11" + bytes(100))
+            memory_becomes(lambda m: (m - idle) / n >= 16 << 10)
+            for node in nodes:
+                node.close()
+            memory_becomes(lambda m: m <= before)
+
     def test_plain_http_at_the_tls_port_is_refused(self):
         self.make_cert("first")
         with self.relay() as relay, socket.create_connection(relay.address, timeout=5) as s:

@@ -166,6 +166,33 @@ static void what_the_driver_keeps_and_what_nobody_reads_count(void **state)
     scene_clear(&s);
 }
 
+static void a_tls_connection_counts_less_when_its_handshake_is_done(void **state)
+{
+    (void)state;
+    scene s;
+    tl_relay_conn *tls, *plain;
+    tl_relay_output out;
+    int user;
+    scene_init(&s);
+    size_t before = counters(&s)->memory_bytes;
+    assert_int_equal(
+        tl_relay_accept(s.w.relay, &s.w.remote, &s.w.local, false, &user, s.w.now, &plain), TL_OK);
+    size_t of_plain = counters(&s)->memory_bytes - before;
+    before = counters(&s)->memory_bytes;
+    assert_int_equal(
+        tl_relay_accept(s.w.relay, &s.w.remote, &s.w.local, true, &user, s.w.now, &tls), TL_OK);
+    assert_in_range(counters(&s)->memory_bytes - before - of_plain, 40000, 45000);
+    tl_relay_on_upgraded(s.w.relay, tls, s.w.now);
+    while (tl_relay_next_output(s.w.relay, &out)) {
+        tl_relay_on_written(s.w.relay, out.conn, out.bytes.n, s.w.now);
+        tl_relay_chunk_unref(out.shared);
+    }
+    assert_in_range(counters(&s)->memory_bytes - before - of_plain, 14000, 17000);
+    tl_relay_on_gone(s.w.relay, tls, s.w.now);
+    tl_relay_on_gone(s.w.relay, plain, s.w.now);
+    scene_clear(&s);
+}
+
 static void registered_names_count(void **state)
 {
     (void)state;
@@ -210,6 +237,7 @@ int main(void)
         cmocka_unit_test(when_memory_is_short_those_that_are_not_registered_go_first),
         cmocka_unit_test(but_not_when_they_take_little),
         cmocka_unit_test(what_the_driver_keeps_and_what_nobody_reads_count),
+        cmocka_unit_test(a_tls_connection_counts_less_when_its_handshake_is_done),
         cmocka_unit_test(registered_names_count),
         cmocka_unit_test(what_all_are_told_counts_little),
     };
