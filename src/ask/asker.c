@@ -171,7 +171,7 @@ static void fail(question *q, tl_fail f, const char *message)
 
 /* --- the request --- */
 
-static tl_err write_request(question *q)
+static tl_fail write_request(question *q, tl_why *why)
 {
     tl_cluster_message m = {.type = TL_CLUSTER_REQUEST,
                             .u.request = {.streaming = q->ask.streaming, .progress = true}};
@@ -185,12 +185,15 @@ static tl_err write_request(question *q)
     m.u.request.max_price = q->ask.max_price;
     m.u.request.price = q->ask.price;
     m.u.request.price_version = q->ask.price_version;
-    tl_bill_open(&q->bill, q->asker->pay, &q->ask, q->model, m.u.request.order);
+    tl_fail f = tl_bill_open(&q->bill, q->asker->pay, &q->ask, q->model, m.u.request.order, why);
+    if (f != TL_FAIL_COUNT)
+        return f;
     tl_err e = tl_cluster_write(&text, &m);
     if (!e)
         e = tl_frame_append(&q->head, TL_FRAME_MESSAGE, tl_buf_slice(&text));
     tl_buf_clear(&text);
-    return e;
+    (void)tl_why_set(why, e, "out of memory");
+    return e ? TL_FAIL_INTERNAL : TL_FAIL_COUNT;
 }
 
 /* Writes on: heads first, then the part of the body that belongs to the last head. */
@@ -466,10 +469,12 @@ static void on_stream(tl_peer_wish *w, tl_quic_stream *s)
     set_state(q, ASKING);
     tl_quic_stream_set_user(s, &q->owner);
     set_deadline(q, q->asker->times.first_byte);
-    if (write_request(q))
-        fail(q, TL_FAIL_INTERNAL, "out of memory");
-    else
+    tl_why why;
+    tl_fail f = write_request(q, &why);
+    if (f == TL_FAIL_COUNT)
         go_on_writing(q);
+    else
+        fail(q, f, why.text);
 }
 
 static void on_no_stream(tl_peer_wish *w, tl_err e, const char *why)

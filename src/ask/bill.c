@@ -2,8 +2,8 @@
 
 #include "ask/limit.h"
 
-void tl_bill_open(tl_bill *b, const tl_pay *pay, const tl_ask *ask, const char *model,
-                  char ret_order[TL_PAY_ORDER_MAX])
+tl_fail tl_bill_open(tl_bill *b, const tl_pay *pay, const tl_ask *ask, const char *model,
+                     char ret_order[TL_PAY_ORDER_MAX], tl_why *why)
 {
     tl_pay_question q = {.ask = ask,
                          .model = model,
@@ -12,8 +12,7 @@ void tl_bill_open(tl_bill *b, const tl_pay *pay, const tl_ask *ask, const char *
                          .order = ""};
     *b = (tl_bill){.pay = pay, .asked = ask->body.n};
     ret_order[0] = 0;
-    if (pay)
-        b->handle = pay->ask(pay->user, &q, ret_order);
+    return pay ? pay->ask(pay->user, &q, &b->handle, ret_order, why) : TL_FAIL_COUNT;
 }
 
 void tl_bill_head(tl_bill *b, int status, const char *content_type)

@@ -15,10 +15,10 @@ typedef struct {
     tl_usage usage;
 } tl_bill;
 
-/* The question goes out now, with `model`; *ret_order goes with it, "" for none. `pay` NULL: nobody
- * keeps accounts. */
-void tl_bill_open(tl_bill *b, const tl_pay *pay, const tl_ask *ask, const char *model,
-                  char ret_order[TL_PAY_ORDER_MAX]);
+/* The question is to go out now, with `model`; *ret_order goes with it, "" for none. `pay` NULL: nobody
+ * keeps accounts. TL_FAIL_COUNT; else the books do not take it, and it must not go out: `why` says more. */
+tl_fail tl_bill_open(tl_bill *b, const tl_pay *pay, const tl_ask *ask, const char *model,
+                     char ret_order[TL_PAY_ORDER_MAX], tl_why *why);
 void tl_bill_head(tl_bill *b, int status, const char *content_type);
 void tl_bill_body(tl_bill *b, tl_slice bytes);
 /* Once; more calls do nothing. `silent`: of LOST, as in tl_pay. Without a head, what was given up or

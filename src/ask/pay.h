@@ -40,8 +40,10 @@ typedef struct {
     tl_fail (*delivered)(void *bill, const tl_answer_end *so_far, tl_why *why);
     void (*charge)(void *bill, const tl_answer_end *end);
     void (*waive)(void *bill);
-    /* A question to q->ask->peer goes out. `ret_order` goes with it; "": none. */
-    void *(*ask)(void *user, const tl_pay_question *q, char ret_order[TL_PAY_ORDER_MAX]);
+    /* May a question to q->ask->peer go out? TL_FAIL_COUNT: yes, with `ret_order` ("": none). At a price
+     * it may not where the books cannot take it; at none it goes without a bill. */
+    tl_fail (*ask)(void *user, const tl_pay_question *q, void **ret_bill,
+                   char ret_order[TL_PAY_ORDER_MAX], tl_why *why);
     /* Ends the bill. `seen`: what came here of the answer. LOST: for so long nothing had come. */
     void (*over)(void *bill, tl_pay_end end, const tl_answer_end *seen, tl_time silent);
     void *user;

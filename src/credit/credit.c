@@ -201,10 +201,36 @@ bool tl_credit_submit(tl_credit *c, tl_book_op *op, void (*done)(tl_book_op *op,
 
 void tl_credit_note_disk(tl_credit *c, tl_err e)
 {
-    if (e == TL_OK)
+    if (e == TL_OK) {
         c->disk_fails = false;
-    else if (e == TL_ERR_IO)
+    } else if (e == TL_ERR_IO && !c->disk_fails) {
         c->disk_fails = true;
+        c->probe_at = tl_env_now(&c->env) + TL_CREDIT_RETRY_EVERY;
+        tl_credit_due(c, c->probe_at);
+    }
+}
+
+static void probe_done(tl_book_op *op, tl_err e)
+{
+    tl_credit *c = op->user;
+    c->disk_fails = false; /* else the next probe would have no time */
+    tl_credit_note_disk(c, e);
+    tl_book_op_free(op);
+}
+
+/* What failed is not always tried again, so this tells when the disk takes something: no name is given up,
+ * and that is committed. */
+static void probe_disk(tl_credit *c, tl_time now)
+{
+    if (!c->disk_fails)
+        return;
+    if (now < c->probe_at) {
+        tl_credit_due(c, c->probe_at);
+        return;
+    }
+    c->probe_at = now + TL_CREDIT_RETRY_EVERY;
+    if (!tl_credit_submit(c, tl_book_op_new(TL_BOOK_UNNAME), probe_done, c))
+        tl_credit_due(c, c->probe_at);
 }
 
 /* --- time --- */
@@ -230,6 +256,7 @@ void tl_credit_on_timer(tl_credit *c)
     tl_credit_retry(c, now);
     tl_credit_end_waiting(c, now);
     tl_credit_write_ends(c, now);
+    probe_disk(c, now);
     tl_credit_end_settling(c, now);
 }
 

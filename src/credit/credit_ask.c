@@ -79,6 +79,8 @@ tl_err tl_credit_ask(tl_credit *c, const tl_credit_question *q, char ret_order[T
     HASH_FIND(hh, c->asking, &key, sizeof key, a);
     if (a)
         return TL_ERR_BUSY; /* of one request, one question to a peer at a time */
+    if (q->price && c->disk_fails)
+        return TL_ERR_IO; /* if it fails, its row alone would say so after a restart */
     if (q->price && c->unwritten_n >= TL_CREDIT_WAITING_MAX)
         return TL_ERR_BUSY; /* one more end could not be remembered */
     tl_account *account = tl_account_get(c, &q->peer, TL_CREDIT_PEERS_MAX);

@@ -174,8 +174,10 @@ struct tl_credit {
     size_t paid_n;          /* paid questions of all in public that the store has */
     tl_node_id paid_cursor; /* up to this peer they were looked at */
     bool disk_fails;        /* the last operation that writes failed for the disk's fault */
-    tl_time full_until;     /* all accounts were in use: none is looked for before this */
-    tl_time due;            /* may be too early */
+    tl_time
+        probe_at; /* where disk_fails: something is written then, to see whether it still does */
+    tl_time full_until; /* all accounts were in use: none is looked for before this */
+    tl_time due;        /* may be too early */
     tl_credit_counters counters;
 };
 

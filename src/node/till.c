@@ -70,17 +70,28 @@ static void pay_waive(void *bill)
     tl_credit_waive(bill);
 }
 
-static void *pay_ask(void *user, const tl_pay_question *asking, char ret_order[TL_PAY_ORDER_MAX])
+static tl_fail pay_ask(void *user, const tl_pay_question *asking, void **ret_bill,
+                       char ret_order[TL_PAY_ORDER_MAX], tl_why *why)
 {
     tl_credit *credit = user;
     tl_credit_question q = question_of(asking, &asking->ask->peer);
     tl_credit_asked *asked = NULL;
     ret_order[0] = 0;
     tl_err e = tl_credit_ask(credit, &q, ret_order, &asked);
-    if (e)
-        tl_log(TL_LOG_DEBUG, "credit: question %s is not in the books: %s", q.request,
-               tl_err_name(e));
-    return asked;
+    *ret_bill = asked;
+    if (!e)
+        return TL_FAIL_COUNT;
+    tl_log(TL_LOG_DEBUG, "credit: question %s is not in the books: %s", q.request, tl_err_name(e));
+    if (!q.price)
+        return TL_FAIL_COUNT;
+    (void)tl_why_set(
+        why, e, "%s",
+        e == TL_ERR_IO ? "the disk of this node takes nothing: until it does, this node "
+                         "asks nothing at a price"
+        : e == TL_ERR_BUSY
+            ? "the ledger of this node takes no more questions at a price now: ask again"
+            : "this node is out of memory");
+    return TL_FAIL_UNAVAILABLE;
 }
 
 static void pay_over(void *bill, tl_pay_end end, const tl_answer_end *seen, tl_time silent)

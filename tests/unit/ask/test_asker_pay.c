@@ -87,6 +87,27 @@ static void a_question_that_never_got_a_stream_has_no_bill(void **state)
     listener_clear(&x.l);
 }
 
+static void a_question_that_the_books_do_not_take_does_not_go_out(void **state)
+{
+    (void)state;
+    bought x = {.l = {0}};
+    size_t at = 0;
+    tl_frame_kind kind;
+    tl_slice bytes;
+    asker_scene_init(&x.s);
+    till_init(&x.till);
+    x.till.refuse_to_ask = TL_FAIL_UNAVAILABLE;
+    tl_asker_set_pay(x.s.asker, &x.till.pay);
+    x.stream = asker_scene_asked(&x.s, &x.l);
+    assert_false(fake_next_said(x.stream, &at, &kind, &bytes));
+    assert_int_equal(x.l.fail, TL_FAIL_UNAVAILABLE);
+    assert_string_equal(x.l.message, "the books are closed");
+    assert_int_equal(x.till.overs, 0);
+    asker_scene_clear(&x.s);
+    fake_stream_free(x.stream);
+    listener_clear(&x.l);
+}
+
 static void a_whole_answer_is_owed_as_it_was_seen_whatever_the_peer_says(void **state)
 {
     (void)state;
@@ -214,6 +235,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_order_goes_out_with_the_question),
         cmocka_unit_test(a_question_that_never_got_a_stream_has_no_bill),
+        cmocka_unit_test(a_question_that_the_books_do_not_take_does_not_go_out),
         cmocka_unit_test(a_whole_answer_is_owed_as_it_was_seen_whatever_the_peer_says),
         cmocka_unit_test(a_refusal_of_the_model_server_costs_nothing),
         cmocka_unit_test(what_the_peer_says_has_failed_costs_nothing_but_where_our_credit_ended),

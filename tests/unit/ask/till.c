@@ -62,13 +62,19 @@ static void waive(void *bill)
     ((till *)bill)->waived++;
 }
 
-static void *ask(void *user, const tl_pay_question *q, char ret_order[TL_PAY_ORDER_MAX])
+static tl_fail ask(void *user, const tl_pay_question *q, void **ret_bill,
+                   char ret_order[TL_PAY_ORDER_MAX], tl_why *why)
 {
     till *t = user;
     note(t, q);
+    if (t->refuse_to_ask != TL_FAIL_COUNT) {
+        (void)tl_why_set(why, TL_ERR_IO, "the books are closed");
+        return t->refuse_to_ask;
+    }
     t->opened++;
     snprintf(ret_order, TL_PAY_ORDER_MAX, "1.2.3.4.ab");
-    return t;
+    *ret_bill = t;
+    return TL_FAIL_COUNT;
 }
 
 static void over(void *bill, tl_pay_end end, const tl_answer_end *seen, tl_time silent)
@@ -82,6 +88,6 @@ static void over(void *bill, tl_pay_end end, const tl_answer_end *seen, tl_time 
 
 void till_init(till *t)
 {
-    *t = (till){.refuse = TL_FAIL_COUNT};
+    *t = (till){.refuse = TL_FAIL_COUNT, .refuse_to_ask = TL_FAIL_COUNT};
     t->pay = (tl_pay){serve, begun, delivered, charge, waive, ask, over, t};
 }

@@ -6,9 +6,10 @@
 
 typedef struct {
     tl_pay pay;
-    tl_fail refuse; /* of the next question; TL_FAIL_COUNT: none */
-    bool slow;      /* the books have not told yet whether the bill is new */
-    bool again;     /* it is not: `delivered` says so */
+    tl_fail refuse;        /* of the next question; TL_FAIL_COUNT: none */
+    tl_fail refuse_to_ask; /* the same of our own */
+    bool slow;             /* the books have not told yet whether the bill is new */
+    bool again;            /* it is not: `delivered` says so */
     void (*on_begun)(void *user);
     void *user;      /* of on_begun */
     uint64_t end_at; /* generated tokens; 0: there is credit for all */

@@ -161,7 +161,7 @@ void say(party *from, const char *name, json_t *payload)
 static void fail_all(party *p)
 {
     for (size_t i = 0; i < p->failing_n; i++) /* none adds one: that would be a busy loop */
-        p->failing[i]->done(p->failing[i], TL_ERR_IO);
+        p->failing[i]->done(p->failing[i], p->disk_error ? p->disk_error : TL_ERR_IO);
     p->failing_n = 0;
 }
 

@@ -22,7 +22,8 @@ typedef struct {
     tl_credit *credit;
     bool is_member;     /* the other one is, to this one */
     tl_node_id network; /* of this network alone; zero: of all */
-    bool disk_fails;    /* operations end with TL_ERR_IO */
+    bool disk_fails;    /* operations end with TL_ERR_IO, or with: */
+    tl_err disk_error;
     tl_book_op *failing[16];
     size_t failing_n;
     bool is_silent;    /* says nothing back: a partner that never signs */

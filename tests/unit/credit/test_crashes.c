@@ -258,6 +258,26 @@ static void a_full_disk_loses_no_charge_and_stops_paid_work(void **state)
     tl_credit_waive(s);
 }
 
+/* Nothing that failed is tried again here: what was not charged leaves nothing to write. */
+static void a_disk_that_takes_something_again_is_noticed_where_nothing_waits_for_it(void **state)
+{
+    pair *p = *state;
+    tl_credit_served *s;
+    assert_int_equal(serve(p, "q", 1000, 1, &s), TL_OK);
+    settle_down(p);
+    p->b.disk_fails = true;
+    tl_credit_waive(s);
+    settle_down(p);
+    assert_int_equal(serve(p, "p", 1000, 1, &s), TL_ERR_IO);
+    pass_time(p, TL_CREDIT_RETRY_EVERY);
+    assert_int_equal(serve(p, "p", 1000, 1, &s), TL_ERR_IO);
+    p->b.disk_fails = false;
+    pass_time(p, TL_CREDIT_RETRY_EVERY);
+    assert_int_equal(serve(p, "p", 1000, 1, &s), TL_OK);
+    tl_credit_waive(s);
+    settle_down(p);
+}
+
 /* Whatever is cut and killed at whatever moment, the two agree in the end, and nothing that was
  * claimed is lost or counted twice. */
 static void two_that_are_cut_and_killed_at_random_agree_in_the_end(void **state)
@@ -323,6 +343,7 @@ int main(void)
         WITH_PAIR(what_a_peer_offers_is_taken_from_one_that_was_known_and_so_often_alone),
         WITH_PAIR(a_claim_that_comes_late_is_signed_all_the_same),
         WITH_PAIR(a_full_disk_loses_no_charge_and_stops_paid_work),
+        WITH_PAIR(a_disk_that_takes_something_again_is_noticed_where_nothing_waits_for_it),
         WITH_PAIR(two_that_are_cut_and_killed_at_random_agree_in_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

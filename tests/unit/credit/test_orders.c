@@ -108,6 +108,7 @@ static void what_failed_is_not_charged_by_its_order_where_the_disk_refused_it(vo
     char order[4][TL_ORDER_MAX], request[4];
     for (int i = 0; i < 3; i++) {
         snprintf(request, sizeof request, "q%d", i);
+        pass_time(p, TL_CREDIT_RETRY_EVERY); /* the disk takes something again */
         end_with(p, ask_with(p, request, i & 1, order[i]), i & 2, TL_CREDIT_FAILED, 0);
         claim(p, request, PRICE, 20, order[i]);
         assert_int_equal(balance(&p->a), 0);
@@ -134,12 +135,35 @@ static void a_question_that_is_asked_again_is_judged_by_its_own_end(void **state
 {
     pair *p = *state;
     char first[TL_ORDER_MAX], second[TL_ORDER_MAX];
+    p->a.disk_error = TL_ERR_BUSY; /* the store's queue is full */
     end_with(p, ask_with(p, "q", false, first), false, TL_CREDIT_FAILED, 0);
     tl_credit_asked *again = ask_with(p, "q", true, second);
     pass_time(p, TL_CREDIT_RETRY_EVERY);
     end_with(p, again, true, TL_CREDIT_ANSWERED, 20);
     claim(p, "q", PRICE, 20, second);
     assert_int_equal(balance(&p->a), -20);
+}
+
+/* Its row alone would say after a restart that it failed. */
+static void where_the_disk_takes_nothing_nothing_is_asked_at_a_price_until_it_does(void **state)
+{
+    pair *p = *state;
+    tl_credit_question q = question_to(&p->a, "r", PRICE), free_one = question_to(&p->a, "free", 0);
+    char order[TL_ORDER_MAX];
+    tl_credit_asked *first = ask_with(p, "q", false, order), *asked;
+    assert_int_equal(tl_credit_ask(p->a.credit, &q, order, &asked), TL_ERR_IO);
+    assert_int_equal(tl_credit_ask(p->a.credit, &free_one, order, &asked), TL_OK);
+    tl_credit_over(asked, TL_CREDIT_FAILED, (tl_tokens){0, 0}, 0);
+    for (int i = 0; i < 3; i++) {
+        pass_time(p, TL_CREDIT_RETRY_EVERY);
+        assert_int_equal(tl_credit_ask(p->a.credit, &q, order, &asked), TL_ERR_IO);
+    }
+    p->a.disk_fails = false;
+    pass_time(p, TL_CREDIT_RETRY_EVERY);
+    assert_int_equal(tl_credit_ask(p->a.credit, &q, order, &asked), TL_OK);
+    tl_credit_over(asked, TL_CREDIT_FAILED, (tl_tokens){0, 0}, 0);
+    tl_credit_over(first, TL_CREDIT_FAILED, (tl_tokens){0, 0}, 0);
+    settle_down(p);
 }
 
 /* Neither does it remember more than a number of ends, nor does it forget one. */
@@ -149,6 +173,7 @@ static void who_cannot_store_how_questions_ended_asks_for_no_more_at_a_price(voi
     tl_credit_question q = question_to(&p->a, "one too many", PRICE);
     char first[TL_ORDER_MAX], order[TL_ORDER_MAX], request[16];
     tl_credit_asked *asked;
+    p->a.disk_error = TL_ERR_BUSY;
     end_with(p, ask_with(p, "first", false, first), false, TL_CREDIT_FAILED, 0);
     for (int i = 1; i < TL_CREDIT_WAITING_MAX; i++) {
         snprintf(request, sizeof request, "q%d", i);
@@ -187,6 +212,7 @@ int main(void)
         WITH_PAIR(what_failed_is_not_charged_when_its_row_is_forgotten_either),
         WITH_PAIR(what_failed_is_not_charged_by_its_order_where_the_disk_refused_it),
         WITH_PAIR(a_question_that_is_asked_again_is_judged_by_its_own_end),
+        WITH_PAIR(where_the_disk_takes_nothing_nothing_is_asked_at_a_price_until_it_does),
         WITH_PAIR(who_cannot_store_how_questions_ended_asks_for_no_more_at_a_price),
         WITH_PAIR(an_order_with_a_price_holds_for_thirty_days),
     };
