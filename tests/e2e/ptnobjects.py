@@ -130,3 +130,10 @@ def check_receipt(whole):
     for side in ("consumer", "provider"):
         _is_signed(body[side], purpose("receipt", body), whole[side + "Signature"])
     return body
+
+
+def check_deeds(whole):
+    """What one node says of another's deeds, signed by it."""
+    body = {k: v for k, v in whole.items() if k != "signature"}
+    _is_signed(body["by"], purpose("deeds", body), whole["signature"])
+    return body

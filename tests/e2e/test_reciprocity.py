@@ -3,11 +3,13 @@
 themselves, and from what a fellow member of their network has signed. Ben serves Anna, who is in a network with Dora; Carl serves
 nobody."""
 import os
+import sqlite3
 import sys
 import unittest
 
+import ptnobjects
 from modelserver import ModelServer
-from netscene import NetScene
+from netscene import NetScene, database
 from scenery import chat, wait_for
 
 PROGRAMS = [os.path.abspath(p) for p in sys.argv[1:4]]
@@ -18,6 +20,16 @@ def answer(handler, body):
     handler.whole({"id": "x", "object": "chat.completion", "created": 1, "model": "big", "choices": [
         {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "well"}}],
         "usage": {"prompt_tokens": TOKENS, "completion_tokens": 1, "total_tokens": TOKENS + 1}})
+
+
+def statements(node):
+    """As they were signed, out of the database of a node that has ended."""
+    names = ("by", "node", "bytesRelayed", "tokensServed", "fragmentsHeld", "sequence", "issuedAt", "expiresAt", "signature")
+    with sqlite3.connect(database(node)) as db:
+        rows = db.execute("SELECT signer, node, relayed, served, held, sequence, issued_at, expires_at, signature "
+                          "FROM statements").fetchall()
+    db.close()
+    return [dict(zip(names, (v.hex() if isinstance(v, bytes) else v for v in row))) for row in rows]
 
 
 class Reciprocity(unittest.TestCase):
@@ -68,6 +80,12 @@ class Reciprocity(unittest.TestCase):
         self.served()
         wait_for(lambda: self.why(self.dora, self.ben)["reciprocal"], timeout=30)
         self.anna.end()
+        self.dora.end()
+        (said,) = [ptnobjects.check_deeds(d) for d in statements(self.dora)]  # by code that is not ours
+        self.assertEqual((said["by"], said["node"]), (self.anna.id, self.ben.id))
+        self.assertGreaterEqual(said["tokensServed"], TOKENS - 10)
+        self.assertEqual((said["bytesRelayed"], said["fragmentsHeld"]), (0, 0))
+        self.assertLessEqual(said["expiresAt"] - said["issuedAt"], 30 * 24 * 3600)
         self.dora = s.again(self.dora)
         s.admin = self.dora
         wait_for(lambda: self.ben.id in [p["node_id"] for p in self.dora.json("peers")["peers"]], timeout=30)
