@@ -207,7 +207,11 @@ tl_deeds_verdict tl_reciprocity_take(tl_reciprocity *t, const tl_deeds *d, tl_un
     tl_deeds_verdict v = tl_reciprocity_judge(t, d, now);
     if (v)
         return v;
-    return tl_deeds_verify(d) ? TL_DEEDS_FORGED : place(t, d, now);
+    switch (tl_deeds_verify(d)) {
+    case TL_OK: return place(t, d, now);
+    case TL_ERR_NOMEM: return TL_DEEDS_FULL;
+    default: return TL_DEEDS_FORGED;
+    }
 }
 
 tl_deeds_verdict tl_reciprocity_load(tl_reciprocity *t, const tl_deeds *d, tl_unix now)

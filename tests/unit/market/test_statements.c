@@ -231,6 +231,26 @@ static void no_flood_of_little_praise_hides_who_praises_much(void **state)
     assert_int_equal(tl_reciprocity_count(table), TL_RECIPROCITY_OF_NODE);
 }
 
+static void what_is_dropped_or_has_ended_leaves_its_room_to_others(void **state)
+{
+    (void)state;
+    tl_deeds d;
+    for (int round = 0; round < 3; round++) { /* swept away, and then full again */
+        tl_reciprocity_sweep(table, NOW + 1000);
+        assert_int_equal(tl_reciprocity_count(table), 0);
+        for (uint32_t i = 0; i < TL_RECIPROCITY_OF_NODE; i++) {
+            d = made_up(i + 1, 0, ENOUGH, NOW);
+            assert_int_equal(load(&d), TL_DEEDS_TAKEN);
+        }
+        d = made_up(1000, 0, ENOUGH / 2, NOW);
+        assert_int_equal(load(&d), TL_DEEDS_FULL);
+    }
+    d.expires_at += 1000; /* the others have ended, and are not swept away yet */
+    assert_int_equal(tl_reciprocity_load(table, &d, NOW + 999), TL_DEEDS_FULL);
+    assert_int_equal(tl_reciprocity_load(table, &d, NOW + 1000), TL_DEEDS_TAKEN);
+    assert_int_equal(tl_reciprocity_count(table), TL_RECIPROCITY_OF_NODE);
+}
+
 static void all_together_are_bounded_and_who_has_most_makes_room(void **state)
 {
     (void)state;
@@ -256,7 +276,13 @@ static void what_we_say_is_our_own_record_and_never_what_others_told(void **stat
     assert_int_equal(take(praise(ANNA, HELPER, 50 * ENOUGH)), TL_DEEDS_TAKEN);
     assert_int_equal(tl_reciprocity_tell(table, &people[HELPER].id, &people[US], NOW, &d, &is_new),
                      TL_ERR_NOT_FOUND);
-    tl_reciprocity_add_served(table, &people[HELPER].id, 500, NOW);
+    tl_reciprocity_add_served(table, &people[HELPER].id, ENOUGH / 100 - 1, NOW);
+    assert_int_equal(tl_reciprocity_tell(table, &people[HELPER].id, &people[US], NOW, &d, &is_new),
+                     TL_ERR_NOT_FOUND); /* too little to be told */
+    tl_reciprocity_add_served(table, &people[HELPER].id, 1, NOW);
+    assert_int_equal(tl_reciprocity_tell(table, &people[HELPER].id, &people[US], NOW, &d, &is_new),
+                     TL_OK);
+    tl_reciprocity_add_served(table, &people[HELPER].id, 500 - ENOUGH / 100, NOW);
     tl_reciprocity_add_relayed(table, &people[HELPER].id, 700, NOW);
     tl_reciprocity_set_held(table, &people[HELPER].id, 3, NOW);
     assert_int_equal(tl_reciprocity_tell(table, &people[HELPER].id, &people[US], NOW, &d, &is_new),
@@ -277,6 +303,8 @@ static void it_is_signed_anew_where_it_is_old_or_more_was_done_and_its_number_gr
     const tl_node_id *helper = &people[HELPER].id;
     tl_reciprocity_add_served(table, helper, 1000, NOW);
     assert_int_equal(tl_reciprocity_tell(table, helper, &people[US], NOW, &first, &is_new), TL_OK);
+    assert_int_equal(tl_reciprocity_tell(table, helper, &people[US], NOW, &d, &is_new), TL_OK);
+    assert_false(is_new);
     assert_int_equal(tl_reciprocity_tell(table, helper, &people[US], NOW + 599, &d, &is_new),
                      TL_OK);
     assert_false(is_new);
@@ -297,6 +325,23 @@ static void it_is_signed_anew_where_it_is_old_or_more_was_done_and_its_number_gr
     assert_int_equal(d.sequence, first.sequence + 1);
     assert_int_equal(tl_reciprocity_count(table), 1);
     assert_false(is(HELPER)); /* what we say is not counted twice */
+}
+
+static void our_own_ones_load_until_they_end_and_their_numbers_go_on(void **state)
+{
+    (void)state;
+    tl_deeds d = praise(US, HELPER, 1000), next;
+    bool is_new;
+    d.sequence = NOW + 77;
+    assert_int_equal(tl_reciprocity_load(table, &d, NOW + TL_DEEDS_LIFE), TL_DEEDS_EXPIRED);
+    assert_int_equal(tl_reciprocity_count(table), 0);
+    assert_int_equal(tl_reciprocity_load(table, &d, NOW + TL_DEEDS_LIFE - 1), TL_DEEDS_TAKEN);
+    assert_int_equal(tl_reciprocity_count(table), 1);
+    tl_reciprocity_add_served(table, &people[HELPER].id, 5000, NOW);
+    assert_int_equal(
+        tl_reciprocity_tell(table, &people[HELPER].id, &people[US], NOW, &next, &is_new), TL_OK);
+    assert_true(is_new);
+    assert_int_equal(next.sequence, NOW + 78);
 }
 
 static void collect(void *user, const tl_deeds *d)
@@ -342,9 +387,11 @@ int main(void)
         TEST(a_statement_worth_nothing_takes_no_room),
         TEST(one_signer_has_so_many_and_its_oldest_makes_room),
         TEST(no_flood_of_little_praise_hides_who_praises_much),
+        TEST(what_is_dropped_or_has_ended_leaves_its_room_to_others),
         TEST(all_together_are_bounded_and_who_has_most_makes_room),
         TEST(what_we_say_is_our_own_record_and_never_what_others_told),
         TEST(it_is_signed_anew_where_it_is_old_or_more_was_done_and_its_number_grows),
+        TEST(our_own_ones_load_until_they_end_and_their_numbers_go_on),
         TEST(statements_of_members_are_handed_on_and_of_no_one_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
