@@ -148,6 +148,40 @@ static void the_longest_explanation_has_room(void **state)
     assert_non_null(strstr(a.words, "fragments held;"));
 }
 
+static int64_t tokens_of(const tl_node_id *id)
+{
+    tl_reciprocity_account a;
+    tl_reciprocity_explain(table, id, NOW, &a);
+    return a.own[TL_DEED_SERVED];
+}
+
+static void there_is_room_for_so_many_and_the_least_worth_makes_it(void **state)
+{
+    (void)state;
+    tl_node_id id = {{0}};
+    tl_reciprocity_kept kept;
+    size_t there = 0;
+    tl_reciprocity_add_served(table, &people[HELPER].id, 5, NOW);
+    tl_reciprocity_add_relayed(table, &people[HELPER].id, 1, NOW);
+    for (uint32_t i = 1; i < TL_RECIPROCITY_OWN_MAX; i++) {
+        memcpy(id.key, &i, sizeof i);
+        tl_reciprocity_add_served(table, &id, 10, NOW);
+    }
+    assert_int_equal(tokens_of(&people[HELPER].id),
+                     5); /* it was the first of just as many as fit */
+    tl_reciprocity_add_served(table, &people[OTHER].id, 10, NOW);
+    assert_int_equal(tokens_of(&people[OTHER].id), 10);
+    assert_int_equal(tokens_of(&people[HELPER].id), 0);
+    assert_false(tl_reciprocity_next_changed(table, &kept)); /* there is nothing to keep of it */
+    for (uint32_t i = 1; i < TL_RECIPROCITY_OWN_MAX; i++) {
+        memcpy(id.key, &i, sizeof i);
+        there += tokens_of(&id) == 10;
+    }
+    assert_int_equal(there, TL_RECIPROCITY_OWN_MAX - 1);
+    tl_reciprocity_add_served(table, &people[HELPER].id, 11, NOW); /* it comes back with more */
+    assert_int_equal(tokens_of(&people[HELPER].id), 11);
+}
+
 static void of_many_that_did_little_none_pushes_out_who_did_much(void **state)
 {
     (void)state;
@@ -183,6 +217,9 @@ static void what_is_to_be_kept_is_told_once_and_loads_back(void **state)
     tl_reciprocity_set_held(table, &people[HELPER].id, 4, NOW);
     assert_true(tl_reciprocity_next_changed(table, &kept));
     assert_false(tl_reciprocity_next_changed(table, &more));
+    tl_reciprocity_set_held(table, &people[OTHER].id, 0, NOW); /* that changes something, too */
+    assert_true(tl_reciprocity_next_changed(table, &more));
+    assert_true(tl_node_id_eq(&more.node, &people[OTHER].id));
     assert_int_equal(tl_reciprocity_new(&people[US].id, &world, NULL, &again), TL_OK);
     tl_reciprocity_load_kept(again, &kept);
     tl_reciprocity_explain(again, &people[HELPER].id, NOW, &a);
@@ -207,6 +244,7 @@ int main(void)
         TEST(our_own_deeds_and_no_deeds_count_nothing),
         TEST(the_explanation_has_the_figures_and_says_what_is_missing),
         TEST(the_longest_explanation_has_room),
+        TEST(there_is_room_for_so_many_and_the_least_worth_makes_it),
         TEST(of_many_that_did_little_none_pushes_out_who_did_much),
         TEST(what_is_to_be_kept_is_told_once_and_loads_back),
     };
