@@ -474,6 +474,11 @@ void tl_backend_free(tl_backend *b)
     free(b);
 }
 
+void tl_backend_go(tl_backend *b)
+{
+    tl_http_go(b->http);
+}
+
 tl_backend_state tl_backend_state_of(const tl_backend *b)
 {
     return b->state;

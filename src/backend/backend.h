@@ -59,6 +59,10 @@ TL_CHECK tl_err tl_backend_new(tl_loop *loop, const tl_backend_config *config,
 /* Exchanges that still run fail with TL_FAIL_UNAVAILABLE. Not allowed inside a call of a sink. */
 void tl_backend_free(tl_backend *b);
 
+/* Requests that were started leave now, not at the end of this turn of the loop. Not allowed inside a call of
+ * a sink. */
+void tl_backend_go(tl_backend *b);
+
 tl_backend_state tl_backend_state_of(const tl_backend *b);
 tl_backend_trouble tl_backend_trouble_of(const tl_backend *b);
 const char *tl_backend_url(const tl_backend *b);    /* "" while there is none */

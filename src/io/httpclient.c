@@ -407,6 +407,18 @@ static void on_due(void *user)
     act(user, CURL_SOCKET_TIMEOUT, 0);
 }
 
+void tl_http_go(tl_http *h)
+{
+    if (h->in_curl || !h->settle_later.set)
+        return;
+    tl_defer_cancel(h->loop, &h->settle_later);
+    settle(h);
+    if (h->at_once.set) { /* libcurl's own start of a request */
+        tl_defer_cancel(h->loop, &h->at_once);
+        on_due(h);
+    }
+}
+
 /* --- asking --- */
 
 tl_http_ask tl_http_ask_default(void)

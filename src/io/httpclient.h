@@ -60,6 +60,10 @@ TL_CHECK tl_err tl_http_new(tl_loop *loop, tl_http **ret_http);
 /* Ends every request and makes no callback. Not allowed inside a callback. */
 void tl_http_free(tl_http *h);
 
+/* Sends now what was started; without it, it goes at the end of this turn of the loop. Makes callbacks;
+ * does nothing inside one. */
+void tl_http_go(tl_http *h);
+
 /* Copies everything but a borrowed body. Makes no callback from inside. TL_ERR_INVALID: the URL or
  * a field, see `why`. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_http_start(tl_http *h, const tl_http_ask *ask, const tl_http_events *events,

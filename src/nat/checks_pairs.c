@@ -460,5 +460,5 @@ void tl_check_repace(tl_checks *c, size_t i, tl_time now)
     tl_time next = next_of_pace(c, i);
     x->next_at = x->confirms ? tl_time_min(x->next_at, next) : next;
     if (x->next_at < now)
-        x->next_at = now;
+        x->next_at = now + (c->pairs[i].pace == TL_PACE_ACTIVE ? CHECK_LATER : 0);
 }

@@ -9,6 +9,9 @@
 
 #define CHECK_RTO_MIN         (50 * TL_MS)  /* also: between two checks that the peer triggers */
 #define CHECK_ACTIVE          (250 * TL_MS) /* TL_PACE_ACTIVE: 4 a second */
+/* Where a way was idle and a question begins on it, the first check leaves so much later: not between the
+ * question and the first token of its answer. */
+#define CHECK_LATER           (20 * TL_MS)
 /* A check that the peer sends when ours has half its wait behind it brings ours forward, so that both
  * sides ask and answer in the same two turns of their loops. From then on the peer leads, and this
  * side waits a little longer than it. */

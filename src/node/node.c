@@ -53,6 +53,8 @@ static void run(void *user)
         tl_legacy_run(n->legacy);
         tl_node_run_direct(n);
         tl_node_beat_bids(n);
+        if (n->backend) /* a question is on its way to the model server before its peer hears that it came */
+            tl_backend_go(n->backend);
         tl_peers_run(n->peers);
         if (!n->again)
             break;

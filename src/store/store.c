@@ -362,8 +362,8 @@ tl_err tl_store_open(const char *path, const tl_store_config *config, tl_store *
     return TL_OK;
 }
 
-/* With the lock. */
-static void enqueue(tl_store *s, tl_store_job *j)
+/* With the lock. True: the thread is to be woken. */
+TL_CHECK static bool enqueue(tl_store *s, tl_store_job *j)
 {
     j->ended = false;
     if (s->closing || s->queue.n + s->readers.n >= TL_STORE_QUEUE_MAX) {
@@ -374,21 +374,20 @@ static void enqueue(tl_store *s, tl_store_job *j)
         j->ended = true;
         if (!j->waited)
             put(&s->ended, j);
-        return;
+        return false;
     }
     if (j->reads) {
         put(&s->readers, j);
-        pthread_cond_signal(&s->more);
-        return;
+        return true;
     }
     int wait = j->may_wait_ms < s->config.wait_max_ms ? j->may_wait_ms : s->config.wait_max_ms;
     int64_t due = wait > 0 ? now_ms() + wait : 0;
     put(&s->queue, j);
     /* A thread that sleeps until an earlier time is left asleep. */
-    if (due < s->due || s->queue.n == SHARERS_MAX)
-        pthread_cond_signal(&s->more);
-    if (due < s->due)
+    bool earlier = due < s->due;
+    if (earlier)
         s->due = due;
+    return earlier || s->queue.n == SHARERS_MAX;
 }
 
 void tl_store_submit(tl_store *s, tl_store_job *j)
@@ -397,9 +396,11 @@ void tl_store_submit(tl_store *s, tl_store_job *j)
     j->why.text[0] = 0;
     pthread_mutex_lock(&s->lock);
     bool first = s->ended.n == 0;
-    enqueue(s, j);
+    bool more = enqueue(s, j);
     bool wake = first && j->ended;
     pthread_mutex_unlock(&s->lock);
+    if (more) /* without the lock, so that the thread does not wake only to wait for it */
+        pthread_cond_signal(&s->more);
     if (wake && s->stopped)
         tl_store_collect(s);
     else if (wake && s->config.wake)
@@ -411,7 +412,8 @@ tl_err tl_store_do(tl_store *s, tl_store_job *j)
     j->waited = true;
     j->why.text[0] = 0;
     pthread_mutex_lock(&s->lock);
-    enqueue(s, j);
+    if (enqueue(s, j))
+        pthread_cond_signal(&s->more);
     while (!j->ended)
         pthread_cond_wait(&s->less, &s->lock);
     pthread_mutex_unlock(&s->lock);

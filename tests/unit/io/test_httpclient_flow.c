@@ -8,8 +8,11 @@
 #include <stdarg.h>
 
 #include <cmocka.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <semaphore.h>
 #include <stdio.h>
+#include <unistd.h>
 
 /* --- while it runs --- */
 
@@ -296,9 +299,40 @@ static void freeing_the_client_ends_what_runs_without_a_word(void **state)
     tl_buf_clear(&running.body);
 }
 
+/* Is a connection there to be accepted? */
+static bool was_called(int listener)
+{
+    struct pollfd p = {.fd = listener, .events = POLLIN};
+    return poll(&p, 1, 0) == 1;
+}
+
+static void a_request_leaves_at_once_where_it_is_told_to_go(void **state)
+{
+    (void)state;
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof at;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &n), 0);
+    char url[64];
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/", ntohs(at.sin_port));
+    client k;
+    got g = {0};
+    client_init(&k);
+    start_url(&k, &g, url);
+    assert_false(was_called(listener)); /* the loop has not turned, nor will it */
+    tl_http_go(k.http);
+    assert_true(was_called(listener));
+    assert_int_equal(g.dones, 0);
+    client_clear(&k);
+    close(listener);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_request_leaves_at_once_where_it_is_told_to_go),
         cmocka_unit_test(bytes_are_handed_on_the_moment_they_come),
         cmocka_unit_test(cancel_is_allowed_anywhere_and_hangs_up_at_once),
         cmocka_unit_test(a_request_may_be_started_from_a_callback),

@@ -327,8 +327,9 @@ static void the_next_question_follows_the_pace(void **state)
     c->pairs[i].pace = TL_PACE_ACTIVE;
     tl_check_repace(c, i, T0);
     assert_int_equal(side(i)->next_at, asked + CHECK_ACTIVE);
-    tl_check_repace(c, i, asked + CHECK_ACTIVE + 7); /* overdue: now */
-    assert_int_equal(side(i)->next_at, asked + CHECK_ACTIVE + 7);
+    /* overdue, because the way was idle: not between a question and its first token */
+    tl_check_repace(c, i, asked + CHECK_ACTIVE + 7);
+    assert_int_equal(side(i)->next_at, asked + CHECK_ACTIVE + 7 + CHECK_LATER);
     c->pairs[i].pace = TL_PACE_KEEP;
     spread s = {0};
     for (int n = 0; n < DRAWS; n++) {
