@@ -80,7 +80,7 @@ class Relay:
 
     def http(self, request, address=None):
         """Sends the bytes, returns (status, head, body)."""
-        with socket.create_connection(address or self.address, timeout=5) as s:
+        with socket.create_connection(address or self.address, timeout=20) as s:
             s.sendall(request if isinstance(request, bytes) else request.encode())
             got = b""
             while more := s.recv(65536):

@@ -20,6 +20,8 @@ def core_limit(pid):
 
 
 MIB = 1 << 20
+# An honest message beside a filled downlink: 0.3 s on a quiet machine, and 9.5 s before there were turns.
+SLOWEST_S = 6
 
 
 class Memory(unittest.TestCase):
@@ -149,12 +151,12 @@ class Downlink(unittest.TestCase):
     def test_one_with_a_session_makes_nobody_wait(self):
         slowest, _ = self.slowest_beside(lambda relay, victim: self.accepted(relay, victim, 1, 60000))
         report("downlink of 1 MB/s, one stranger with a session: the slowest honest message", f"{slowest:.2f} s")
-        self.assertLess(slowest, 3)
+        self.assertLess(slowest, SLOWEST_S)
 
     def test_nor_do_ten_of_one_address(self):
         slowest, _ = self.slowest_beside(lambda relay, victim: self.accepted(relay, victim, 10, 60000))
         report("the same, ten strangers of one address", f"{slowest:.2f} s")
-        self.assertLess(slowest, 3)
+        self.assertLess(slowest, SLOWEST_S)
 
     def test_candidates_of_strangers_have_a_rate(self):
         def attack(relay, victim):
@@ -173,7 +175,7 @@ class Downlink(unittest.TestCase):
         report("candidates of ten strangers of one address, bytes a second that reach the victim", f"{rate:.0f}")
         report("the slowest honest message beside them", f"{slowest:.2f} s")
         self.assertLess(rate, 100_000)
-        self.assertLess(slowest, 3)
+        self.assertLess(slowest, SLOWEST_S)
 
 
 class Presence(unittest.TestCase):
@@ -208,7 +210,7 @@ class Presence(unittest.TestCase):
             report(f"one address registers and leaves {sent} times in 5 s: events told to each of 50 watchers",
                    f"{told}, {bytes_out / max(sent, 1):.0f} bytes out for each registration")
             # the burst and the rate of one address, and the watchers themselves
-            self.assertLess(told, 2 * (200 + 2 * 20) + 60)
+            self.assertLess(told, 2 * (1000 + 2 * 20) + 60)
             late = Node(relay, source=stranger_address())
             late.register()
             seen = Reader(watchers.nodes[0], 10_000_000, late.id)
