@@ -356,6 +356,68 @@ static void write_networks(writer *w, const tl_node_facts *f)
     }
 }
 
+static void write_results(writer *w, const char *name, const char *help, const uint64_t *counts)
+{
+    char labels[32];
+    family(w, name, "counter", help);
+    for (int i = 0; i < TL_PEERRELAY_RESULTS; i++) {
+        snprintf(labels, sizeof labels, "result=\"%s\"",
+                 tl_peerrelay_result_name((tl_peerrelay_result)i));
+        sample(w, name, labels, (double)counts[i]);
+    }
+}
+
+/* The names that teale-relay has, too: this node has no WebSocket of others. */
+static void write_relayed_packets(writer *w, const tl_tokens_counters *t, uint64_t loop)
+{
+    static const char *const reasons[TL_TOKENS_DROPS] = {
+        [TL_TOKENS_DROP_TOKEN] = "reason=\"token\"",
+        [TL_TOKENS_DROP_SOURCE] = "reason=\"source\"",
+        [TL_TOKENS_DROP_SHORT] = "reason=\"short\"",
+        [TL_TOKENS_DROP_SIZE] = "reason=\"size\"",
+        [TL_TOKENS_DROP_RATE] = "reason=\"rate\"",
+        [TL_TOKENS_DROP_SLOW] = "reason=\"slow\"",
+        [TL_TOKENS_DROP_CONTROL] = "reason=\"control\""};
+    family(w, "teale_relay_packets_total", "counter", "Datagrams passed on for others.");
+    sample(w, "teale_relay_packets_total", "from=\"udp\",to=\"udp\"",
+           (double)t->packets[TL_TOKENS_BY_UDP][TL_TOKENS_BY_UDP]);
+    family(w, "teale_relay_packet_bytes_total", "counter", "Bytes of their payloads.");
+    sample(w, "teale_relay_packet_bytes_total", "from=\"udp\",to=\"udp\"",
+           (double)t->bytes[TL_TOKENS_BY_UDP][TL_TOKENS_BY_UDP]);
+    family(w, "teale_relay_packets_dropped_total", "counter", "Datagrams that were not passed on.");
+    for (int i = 0; i < TL_TOKENS_DROPS; i++)
+        sample(w, "teale_relay_packets_dropped_total", reasons[i],
+               (double)(t->dropped[i] + (i == TL_TOKENS_DROP_SOURCE ? loop : 0)));
+    family(w, "teale_relay_migrations_total", "counter", "Sides that said they had moved.");
+    sample(w, "teale_relay_migrations_total", "result=\"moved\"", (double)t->moved);
+    sample(w, "teale_relay_migrations_total", "result=\"refused\"", (double)t->refused);
+    sample(w, "teale_relay_migrations_total", "result=\"unanswered\"", (double)t->unanswered);
+    single(w, "teale_relay_udp_sides", "gauge", "Sides of relay sessions that have come.",
+           (double)t->udp_sides);
+}
+
+static void write_relaying(writer *w, const tl_relaying_counts *f)
+{
+    const tl_peerrelay_counters *c = &f->asked;
+    single(w, "teale_relaying", "gauge", "1 while this node relays for others.", f->serving);
+    single(w, "teale_relaying_attached", "gauge", "Nodes that can be reached through this one.",
+           (double)c->attached);
+    write_results(w, "teale_relaying_attaches_total", "Nodes that attached, and those refused.",
+                  c->attaches);
+    write_results(w, "teale_relaying_requests_total",
+                  "Relay sessions asked for: offered, and refused.", c->requests);
+    family(w, "teale_relaying_ended_total", "counter", "Relay sessions that this node ended.");
+    sample(w, "teale_relaying_ended_total", "reason=\"idle\"", (double)c->ended_idle);
+    sample(w, "teale_relaying_ended_total", "reason=\"session_max\"", (double)c->ended_max);
+    sample(w, "teale_relaying_ended_total", "reason=\"policy\"", (double)c->ended_policy);
+    sample(w, "teale_relaying_ended_total", "reason=\"moved\"", (double)c->ended_moved);
+    write_relayed_packets(w, &f->tokens, c->packets_loop);
+    single(w, "tesseras_relay_sessions_active", "gauge", "Sessions relayed for others now.",
+           (double)c->sessions);
+    single(w, "tesseras_relay_bytes_forwarded", "counter", "Bytes relayed for others.",
+           (double)f->tokens.bytes[TL_TOKENS_BY_UDP][TL_TOKENS_BY_UDP]);
+}
+
 static void write_node(writer *w, const tl_node_facts *f)
 {
     family(w, "teale_build_info", "gauge", "Always 1; the version is the label.");
@@ -370,8 +432,7 @@ static void write_node(writer *w, const tl_node_facts *f)
     write_datagrams(w, &f->datagrams);
     write_direct(w, &f->direct, &f->punches);
     /* The public network's names for what a node forwards for others. Only teale-relay forwards. */
-    single(w, "tesseras_relay_sessions_active", "gauge", "Sessions relayed for others now.", 0);
-    single(w, "tesseras_relay_bytes_forwarded", "counter", "Bytes relayed for others.", 0);
+    write_relaying(w, &f->relaying);
     write_requests(w, f);
     write_slots(w, &f->slots);
     single(w, "teale_share_paused", "gauge", "1 while the owner serves nobody else.", f->paused);

@@ -209,6 +209,28 @@ static void print_share(const json_t *share, const char *sharing)
            number(share, "slots"), number(queued, "private"), number(queued, "public"));
 }
 
+/* What this node relays for others, where it was told to. */
+static void print_relaying(const json_t *r)
+{
+    const char *reason = tl_json_string(r, "reason", NULL), *remedy;
+    if (!tl_json_bool(r, "enabled", false))
+        return;
+    remedy = tl_json_string(r, "remedy", "");
+    printf("%srelaying:%s ", tl_out_colour(stdout, TL_COLOUR_DIM), tl_out_end(stdout));
+    if (reason) {
+        tl_out_plain("nat.relay_enabled, but ");
+        tl_out_plain(reason);
+        tl_out_plain(*remedy ? ": " : "");
+        tl_out_plain(remedy);
+        putchar('\n');
+        return;
+    }
+    printf("for %s, %d of %d sessions at ", tl_json_string(r, "for", "?"), number(r, "sessions"),
+           number(r, "sessions_max"));
+    tl_out_plain(json_string_value(json_array_get(json_object_get(r, "addresses"), 0)));
+    putchar('\n');
+}
+
 int tl_cmd_status(tl_cli *cli, const tl_args *args)
 {
     json_t *s;
@@ -231,6 +253,7 @@ int tl_cmd_status(tl_cli *cli, const tl_args *args)
            tl_out_end(stdout), number(peers, "direct"), number(peers, "relayed"), by_udp,
            number(peers, "lan"));
     note_old(peers);
+    print_relaying(json_object_get(s, "relaying"));
     print_backend(json_object_get(s, "backend"));
     print_sharing(json_object_get(s, "sharing"));
     print_share(json_object_get(s, "share"),

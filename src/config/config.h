@@ -27,6 +27,12 @@ typedef struct {
     uint32_t nat_relay_reciprocal_kbps;
     uint32_t nat_relay_bootstrap_kbps;
     uint32_t nat_relay_idle_timeout_secs;
+    /* other programs do not know these of relaying */
+    char nat_relay_for[16];               /* "any" | "networks" */
+    uint32_t nat_relay_session_max_secs;  /* 600 */
+    uint32_t nat_relay_session_warn_secs; /* 30 */
+    uint32_t nat_relay_pause_secs;        /* 60 */
+    uint32_t nat_relay_burst_ms;          /* 500 */
     /* other programs do not know these */
     bool wan_allow_insecure_relay; /* allow plain ws:// to other machines than this one */
     char wan_relay_ca_file[TL_SETTING_TEXT_MAX];

@@ -7,6 +7,7 @@
 
 const char *const tl_choices_boolean[] = {"true", "false", NULL};
 const char *const tl_choices_share_with[] = {"public", "networks", NULL};
+const char *const tl_choices_nat_relay_for[] = {"any", "networks", NULL};
 const char *const tl_choices_ask[] = {"any", "networks", NULL};
 const char *const tl_choices_log_level[] = {"error", "warn", "info", "debug", NULL};
 
@@ -83,6 +84,11 @@ const char *tl_rule_share_with(const char *text)
 const char *tl_rule_ask(const char *text)
 {
     return is_one_of(text, tl_choices_ask) ? NULL : "\"any\" or \"networks\"";
+}
+
+const char *tl_rule_relay_for(const char *text)
+{
+    return tl_rule_ask(text);
 }
 
 const char *tl_rule_log_level(const char *text)

@@ -10,6 +10,7 @@
 extern const char *const tl_choices_boolean[];
 extern const char *const tl_choices_share_with[];
 extern const char *const tl_choices_ask[];
+extern const char *const tl_choices_nat_relay_for[];
 extern const char *const tl_choices_log_level[];
 
 /* Each returns NULL when `text` is right, else words that follow "must be". */
@@ -19,6 +20,7 @@ const char *tl_rule_proxy(const char *text);      /* "", "none", http:// socks5:
 const char *tl_rule_share(const char *text);      /* "", "auto", http:// or https:// */
 const char *tl_rule_share_with(const char *text); /* public networks */
 const char *tl_rule_ask(const char *text);        /* any networks */
+const char *tl_rule_relay_for(const char *text);  /* any networks */
 const char *tl_rule_log_level(const char *text);  /* error warn info debug */
 const char *tl_rule_file(const char *text);       /* "" or an absolute path */
 const char *tl_rule_listen(const char *text);     /* HOST:PORT */

@@ -132,14 +132,24 @@ static const tl_setting_def table[] = {
          "Ask the router for a port mapping (PCP, NAT-PMP, UPnP)."),
     BOOL(nat_relay_enabled, "nat.relay_enabled", "false", false,
          "Forward traffic for other nodes behind NATs; needs a public address."),
+    CHOICE(nat_relay_for, "nat.relay_for", "any", tl_rule_relay_for, false,
+           "For whom: \"any\" node, or \"networks\", for two members of one network of yours."),
     NUMBER(nat_relay_max_sessions, "nat.relay_max_sessions", "50", 1, 100000, false,
            "Sessions relayed for others at once."),
     NUMBER(nat_relay_reciprocal_kbps, "nat.relay_reciprocal_kbps", "256", 1, 10000000, false,
-           "KB/s for a peer that gives as well as it takes."),
+           "KB/s that a node may send through this one if it gives as well as it takes."),
     NUMBER(nat_relay_bootstrap_kbps, "nat.relay_bootstrap_kbps", "64", 1, 10000000, false,
-           "KB/s for any other peer."),
+           "KB/s that any other node may send."),
     NUMBER(nat_relay_idle_timeout_secs, "nat.relay_idle_timeout_secs", "60", 1, DAY_SECS, false,
            "Seconds after which an idle relayed session ends."),
+    NUMBER(nat_relay_session_max_secs, "nat.relay_session_max_secs", "600", 1, 604800, false,
+           "Seconds that two nodes, neither of which gives as it takes, may have sessions."),
+    NUMBER(nat_relay_session_warn_secs, "nat.relay_session_warn_secs", "30", 0, DAY_SECS, false,
+           "Seconds before that end at which both are warned."),
+    NUMBER(nat_relay_pause_secs, "nat.relay_pause_secs", "60", 0, DAY_SECS, false,
+           "Seconds after that end before the two may begin anew."),
+    NUMBER(nat_relay_burst_ms, "nat.relay_burst_ms", "500", 20, 60000, false,
+           "How much of its rate a node may send at once, in milliseconds."),
     BOOL(ptn_hide, "ptn.hide", "false", false,
          "Show the relay tags that only members recognise, instead of your networks."),
     NUMBER(ptn_revocation_max_age_hours, "ptn.revocation_max_age_hours", "0", 0, 8760, false,
@@ -172,6 +182,12 @@ static const char *last_part(const char *key)
     return dot ? dot + 1 : key;
 }
 
+static bool ends_with(const char *name, const char *part)
+{
+    size_t n = strlen(name), k = strlen(part);
+    return n > k && name[n - k - 1] == '_' && !strcmp(name + n - k, part);
+}
+
 tl_err tl_setting_find(const char *key, const tl_setting_def **ret_def, tl_why *why)
 {
     tl_suggest s = tl_suggest_begin(key), bare = tl_suggest_begin(last_part(key));
@@ -183,6 +199,8 @@ tl_err tl_setting_find(const char *key, const tl_setting_def **ret_def, tl_why *
         }
         tl_suggest_offer(&s, name);
         tl_suggest_offer_as(&bare, last_part(name), name);
+        if (ends_with(name, key)) /* only its front was left out */
+            tl_suggest_offer_as(&bare, key, name);
     }
     const char *best = bare.distance < s.distance ? bare.best : s.best;
     tl_safe safe = tl_log_safe(tl_slice_str(key));

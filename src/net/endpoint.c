@@ -1,7 +1,7 @@
 #include "net/endpoint.h"
 
 #include "base/log.h"
-#include "io/udp.h"
+#include "net/burstsend.h"
 #include "net/portfile.h"
 
 #include <errno.h>
@@ -11,12 +11,15 @@
 #define BUFFER       (4u << 20)  /* of each socket of the port: 4 MiB wait for a busy loop */
 #define BUFFER_EXTRA (16u << 10) /* of each socket of the search: it carries some hundred bytes */
 #define PORT_TRIES   16          /* tries of any port, until one is free in both families */
+#define BURSTS_MAX   16          /* in one call: their pieces are on the stack, 16 KiB */
 #define BATCHES_MAX  2  /* receive calls in one turn, 1 MiB each; then others have theirs */
 #define QUIC_MIN     21 /* RFC 9000 section 10.3: no packet is shorter */
 #define STUN_MIN     20 /* the header */
 #define CONTROL_MIN  2  /* marker and type */
 #define CONTROL      0x0C
-#define TOKEN_MIN    0x40
+#define FIRST_QUIC   0x40
+#define TOKEN_MIN    0x80 /* RFC 9443: neither QUIC's nor STUN's */
+#define TOKEN_MAX    0xBF
 #define REBUILD_PACE (1 * TL_SEC) /* between two attempts to open a socket that works */
 
 #define FAMILIES 2 /* slot 0: IPv4; slot 1: IPv6; the others are the search's */
@@ -117,9 +120,14 @@ static const tl_addr *local_of(tl_endpoint *e, tl_sock sock)
 
 /* --- telling datagrams apart --- */
 
+static bool is_token(uint8_t first)
+{
+    return first >= TOKEN_MIN && first <= TOKEN_MAX;
+}
+
 static bool is_quic(uint8_t first, size_t n)
 {
-    return first >= TOKEN_MIN && n >= QUIC_MIN;
+    return first >= FIRST_QUIC && !is_token(first) && n >= QUIC_MIN;
 }
 
 static void take_stun(slot *s, tl_sock sock, const tl_addr *from, tl_slice datagram)
@@ -144,7 +152,7 @@ static void take_other(slot *s, tl_sock sock, const tl_addr *from, tl_slice data
 {
     tl_endpoint_counters *c = &s->endpoint->counters;
     uint8_t first = datagram.n ? datagram.p[0] : 0;
-    size_t least = first >= TOKEN_MIN ? QUIC_MIN : first == CONTROL ? CONTROL_MIN : STUN_MIN;
+    size_t least = first >= FIRST_QUIC ? QUIC_MIN : first == CONTROL ? CONTROL_MIN : STUN_MIN;
     if (datagram.n < least)
         c->dropped_short++;
     else if (first <= 3)
@@ -153,6 +161,27 @@ static void take_other(slot *s, tl_sock sock, const tl_addr *from, tl_slice data
         c->dropped_control += !take_control(s, sock, from, datagram);
     else
         c->dropped_unknown++;
+}
+
+/* How many bytes from the front are datagrams of one kind: relayed packets, or else QUIC. */
+static size_t run_of(const uint8_t *data, size_t n, size_t step, bool tokens)
+{
+    size_t end = 0;
+    while (end < n &&
+           (tokens ? is_token(data[end]) : is_quic(data[end], n - end < step ? n - end : step)))
+        end += step;
+    return end < n ? end : n;
+}
+
+/* True: these relayed packets are somebody's. */
+static bool take_tokens(slot *s, const tl_udp_train *t, const tl_addr *from, size_t at, size_t n)
+{
+    tl_endpoint *e = s->endpoint;
+    size_t family = (size_t)(s - e->slots);
+    tl_burst_way way = {.remote = *from, .local = t->to, .socket = (uint8_t)family};
+    way.local.port = e->port;
+    return n && family < FAMILIES && e->events.on_tokens &&
+           e->events.on_tokens(e->user, &way, t->data + at, n, t->segment);
 }
 
 /* Hands a train on. Nearly always it is of one kind and goes on whole. But anybody may have sent
@@ -168,17 +197,18 @@ static void take_train(slot *s, const tl_udp_train *t)
     if (t->n == 0)
         take_other(s, sock, &from, tl_slice_of(t->data, 0));
     for (size_t at = 0; at < t->n && s->sock == base;) {
-        size_t end = at, n = step;
-        while (end < t->n && is_quic(t->data[end], t->n - end < step ? t->n - end : step))
-            end += step;
-        end = end < t->n ? end : t->n;
-        if (end > at) {
-            e->events.on_train(e->user, sock, &from, t->data + at, end - at, step);
-            at = end;
+        size_t n = run_of(t->data + at, t->n - at, step, false);
+        if (n) {
+            e->events.on_train(e->user, sock, &from, t->data + at, n, step);
+            at += n;
             continue;
         }
-        if (n > t->n - at)
-            n = t->n - at;
+        n = run_of(t->data + at, t->n - at, step, true);
+        if (take_tokens(s, t, &from, at, n)) {
+            at += n;
+            continue;
+        }
+        n = t->n - at < step ? t->n - at : step;
         take_other(s, sock, &from, tl_slice_of(t->data + at, n));
         at += n;
     }
@@ -240,8 +270,11 @@ static void on_ready(void *user, int events)
             broke(s);
         if (e)
             return;
+        tl_endpoint *endpoint = s->endpoint;
         for (size_t i = 0; i < n && s->sock == sock; i++)
             take_train(s, &trains[i]);
+        if (endpoint->events.on_read)
+            endpoint->events.on_read(endpoint->user);
         if (n < TL_UDP_TRAINS_MAX)
             return;
     }
@@ -481,6 +514,25 @@ tl_err tl_endpoint_send_prefixed(tl_endpoint *e, tl_sock sock, const tl_addr *to
     if (err == TL_ERR_IO && is_broken(errno))
         broke(s);
     return err;
+}
+
+bool tl_endpoint_way(tl_endpoint *e, tl_sock sock, const tl_addr *from, tl_burst_way *ret_way)
+{
+    const slot *s = slot_of(e, sock);
+    const tl_addr *local = local_of(e, sock);
+    if (!s || s - e->slots >= FAMILIES || !local)
+        return false;
+    *ret_way = (tl_burst_way){.remote = *from, .local = *local, .socket = (uint8_t)(s - e->slots)};
+    ret_way->local.port = e->port;
+    return true;
+}
+
+void tl_endpoint_send_bursts(tl_endpoint *e, const tl_bursts *bursts)
+{
+    tl_udp *udp[FAMILIES];
+    for (size_t i = 0; i < FAMILIES; i++)
+        udp[i] = e->slots[i].sock ? e->slots[i].udp : NULL;
+    e->counters.bytes_out += tl_burstsend(udp, FAMILIES, bursts, &e->counters.datagrams_out);
 }
 
 /* --- the search's sockets --- */

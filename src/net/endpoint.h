@@ -3,7 +3,8 @@
  * none, and knows no peer.
  *
  *   0x00..0x03 with the magic cookie: STUN     0x0C: control
- *   0x40..0xFF: QUIC, or a relayed packet's token     all else, and the too short: dropped, counted
+ *   0x80..0xBF: a relayed packet's token, where somebody takes them
+ *   0x40..0x7F, 0xC0..0xFF: QUIC               all else, and the too short: dropped, counted
  *
  * What came to one of this machine's addresses is told with a tl_sock that names this address too
  * (nat/candidate.h), and what is sent with this tl_sock leaves from there. The sockets of the search
@@ -16,6 +17,7 @@
 
 #include "io/loop.h"
 #include "nat/candidate.h"
+#include "relay/bursts.h"
 #include "wire/stun.h"
 
 #define TL_ENDPOINT_EXTRA_MAX 256 /* for the birthday search (docs/protocol.md) */
@@ -39,6 +41,11 @@ typedef struct {
     void (*on_rebuilt)(void *user); /* a socket of the port was opened, closed or replaced */
     /* One datagram that begins with 0x0C. False: it is for nobody here. NULL: nobody listens. */
     bool (*on_control)(void *user, tl_sock sock, const tl_addr *from, tl_slice datagram);
+    /* As on_train, of datagrams that each begin with a token's first byte, however short they are, and
+     * came to the port. False: it is for nobody here. NULL: nobody listens. */
+    bool (*on_tokens)(void *user, const tl_burst_way *way, uint8_t *data, size_t n, size_t segment);
+    /* What on_tokens was given is about to be overwritten. NULL: nobody keeps it. */
+    void (*on_read)(void *user);
 } tl_endpoint_events;
 
 typedef struct {
@@ -69,6 +76,12 @@ TL_CHECK tl_err tl_endpoint_send(tl_endpoint *e, tl_sock sock, const tl_addr *to
 TL_CHECK tl_err tl_endpoint_send_prefixed(tl_endpoint *e, tl_sock sock, const tl_addr *to,
                                           tl_slice prefix, const uint8_t *data, size_t n,
                                           size_t segment);
+
+/* Where a datagram came from, as bursts write it: the sockets of the port are number 0 (IPv4) and 1
+ * (IPv6). False: it came to another socket, or nobody knows to which address. */
+bool tl_endpoint_way(tl_endpoint *e, tl_sock sock, const tl_addr *from, tl_burst_way *ret_way);
+/* Sends the bursts from the port. What the kernel does not take is lost. */
+void tl_endpoint_send_bursts(tl_endpoint *e, const tl_bursts *bursts);
 
 /* Opens up to `n` IPv4 sockets, each on a port of its own. Returns how many were opened. */
 size_t tl_endpoint_open(tl_endpoint *e, tl_sock *ret_socks, size_t n);

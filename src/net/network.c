@@ -71,6 +71,19 @@ static bool on_control(void *user, tl_sock sock, const tl_addr *from, tl_slice d
     return w->events.on_control && w->events.on_control(w->user, sock, from, datagram);
 }
 
+static bool on_tokens(void *user, const tl_burst_way *way, uint8_t *data, size_t n, size_t segment)
+{
+    const tl_network *w = user;
+    return w->events.on_tokens && w->events.on_tokens(w->user, way, data, n, segment);
+}
+
+static void on_read(void *user)
+{
+    const tl_network *w = user;
+    if (w->events.on_read)
+        w->events.on_read(w->user);
+}
+
 static void on_rebuilt(void *user)
 {
     tl_network *w = user;
@@ -118,7 +131,9 @@ tl_err tl_network_new(tl_loop *loop, tl_rand *rand, const tl_network_config *con
     static const tl_endpoint_events from_endpoint = {.on_stun = on_stun,
                                                      .on_train = on_train,
                                                      .on_rebuilt = on_rebuilt,
-                                                     .on_control = on_control};
+                                                     .on_control = on_control,
+                                                     .on_tokens = on_tokens,
+                                                     .on_read = on_read};
     tl_network *w = calloc(1, sizeof *w);
     if (!w)
         return tl_why_set(why, TL_ERR_NOMEM, "out of memory");
@@ -183,6 +198,16 @@ tl_err tl_network_send_prefixed(tl_network *w, tl_sock sock, const tl_addr *to, 
                                 const uint8_t *data, size_t n, size_t segment)
 {
     return tl_endpoint_send_prefixed(w->endpoint, sock, to, prefix, data, n, segment);
+}
+
+bool tl_network_way(tl_network *w, tl_sock sock, const tl_addr *from, tl_burst_way *ret_way)
+{
+    return tl_endpoint_way(w->endpoint, sock, from, ret_way);
+}
+
+void tl_network_send_bursts(tl_network *w, const tl_bursts *bursts)
+{
+    tl_endpoint_send_bursts(w->endpoint, bursts);
 }
 
 size_t tl_network_open_sockets(tl_network *w, tl_sock *ret_socks, size_t n)

@@ -7,6 +7,7 @@
 
 #include "io/loop.h"
 #include "nat/behaviour.h"
+#include "relay/bursts.h"
 
 typedef struct tl_network tl_network;
 
@@ -32,6 +33,9 @@ typedef struct {
     void (*on_change)(void *user, bool moved);
     /* A control datagram (it begins with 0x0C). False: it is for nobody here. */
     bool (*on_control)(void *user, tl_sock sock, const tl_addr *from, tl_slice datagram);
+    /* As tl_endpoint_events has them. */
+    bool (*on_tokens)(void *user, const tl_burst_way *way, uint8_t *data, size_t n, size_t segment);
+    void (*on_read)(void *user);
 } tl_network_events;
 
 TL_CHECK tl_err tl_network_new(tl_loop *loop, tl_rand *rand, const tl_network_config *config,
@@ -59,6 +63,9 @@ TL_CHECK tl_err tl_network_send(tl_network *w, tl_sock sock, const tl_addr *to, 
 TL_CHECK tl_err tl_network_send_prefixed(tl_network *w, tl_sock sock, const tl_addr *to,
                                          tl_slice prefix, const uint8_t *data, size_t n,
                                          size_t segment);
+/* As tl_endpoint_way and tl_endpoint_send_bursts. */
+bool tl_network_way(tl_network *w, tl_sock sock, const tl_addr *from, tl_burst_way *ret_way);
+void tl_network_send_bursts(tl_network *w, const tl_bursts *bursts);
 /* Opens further sockets, for the birthday search; returns how many were opened. */
 size_t tl_network_open_sockets(tl_network *w, tl_sock *ret_socks, size_t n);
 void tl_network_close_socket(tl_network *w, tl_sock sock);

@@ -48,6 +48,7 @@ void tl_node_facts_of(const tl_node *n, tl_node_facts *ret_facts)
         f.stun = *tl_network_stun_counters(n->network);
         f.datagrams = *tl_network_counters_of(n->network);
     }
+    tl_node_relaying_facts_of(n, &f.relaying);
     tl_slots_facts_of(n->slots, &f.slots);
     f.paused = tl_node_is_paused(n);
     if (n->backend) {

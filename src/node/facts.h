@@ -13,12 +13,20 @@
 #include "net/relay_pair.h"
 #include "node/node.h"
 #include "peer/peers.h"
+#include "relay/peerrelay.h"
 
 /* Connected peers, by the way to them. */
 typedef struct {
     size_t direct, lan, relayed;
     size_t relayed_udp; /* of those relayed: to the relay by UDP */
 } tl_path_counts;
+
+/* What is relayed for others; all zero where nothing is. */
+typedef struct {
+    bool enabled, serving;
+    tl_peerrelay_counters asked;
+    tl_tokens_counters tokens;
+} tl_relaying_counts;
 
 typedef struct {
     tl_time uptime;
@@ -47,6 +55,8 @@ typedef struct {
     tl_direct_counters direct;
     tl_punch_counters punches;
 
+    tl_relaying_counts relaying;
+
     /* questions */
     tl_router_counters asked;
     tl_server_counters served;
@@ -62,6 +72,8 @@ typedef struct {
     size_t network_members[TL_NETWORKS_MAX]; /* that this node knows, itself among them */
 } tl_node_facts;
 
+/* node_relay_report.c */
+void tl_node_relaying_facts_of(const tl_node *n, tl_relaying_counts *ret_facts);
 void tl_node_facts_of(const tl_node *n, tl_node_facts *ret_facts);
 
 #endif

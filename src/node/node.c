@@ -18,6 +18,7 @@ static tl_time expiry(const tl_node *n)
     at = tl_time_min(at, tl_time_min(tl_server_expiry(n->server), tl_router_expiry(n->router)));
     at = tl_time_min(at, tl_node_bids_expiry(n));
     at = tl_time_min(at, tl_node_slots_expiry(n));
+    at = tl_time_min(at, tl_node_relaying_expiry(n));
     if (n->credit)
         at = tl_time_min(at, tl_credit_expiry(n->credit));
     at = tl_time_min(at, tl_time_min(tl_node_scope_expiry(n), tl_node_reciprocity_expiry(n)));
@@ -52,6 +53,7 @@ static void run(void *user)
         tl_slots_run(n->slots);
         tl_legacy_run(n->legacy);
         tl_node_run_direct(n);
+        tl_node_run_relaying(n);
         tl_node_beat_bids(n);
         if (n->backend) /* a question is on its way to the model server before its peer hears that it came */
             tl_backend_go(n->backend);
@@ -83,6 +85,7 @@ static void on_timer(void *user)
     tl_router_on_timer(n->router);
     tl_server_on_timer(n->server);
     tl_node_slots_on_timer(n);
+    tl_node_relaying_on_timer(n);
     if (n->credit)
         tl_credit_on_timer(n->credit);
     if (n->members && n->stage == TL_NODE_RUNNING)
@@ -211,6 +214,7 @@ void tl_node_free(tl_node *n)
     tl_node_close_members(n);
     tl_direct_free(n->direct); /* gives back path ids of peers */
     tl_peers_free(n->peers);
+    tl_node_free_relaying(n);
     tl_network_free(n->network);
     tl_relays_free(n->relays);
     tl_peer_table_clear(&n->table);
@@ -266,7 +270,7 @@ static void finish_drain(tl_node *n)
 {
     tl_time now = tl_loop_now(n->loop);
     bool idle = tl_server_is_idle(n->server) && tl_legacy_is_idle(n->legacy) &&
-                !tl_router_running(n->router);
+                !tl_router_running(n->router) && tl_node_relaying_is_over(n);
     if (n->stage == TL_NODE_DRAINING && (idle || now >= n->drain_deadline))
         leave(n);
     if (n->stage == TL_NODE_LEAVING &&
@@ -289,6 +293,7 @@ void tl_node_drain(tl_node *n, tl_time deadline, void (*on_done)(void *user), vo
     tl_node_apply_access(n);
     tl_router_drain(n->router);
     tl_node_apply_slots(n, false);
+    tl_node_leave_relaying(n);
     tl_node_tell_capabilities(n);
     tl_peers_say_goodbye(n->peers, "shutting down");
     tl_node_wake(n);

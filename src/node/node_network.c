@@ -99,8 +99,9 @@ const tl_peers_udp tl_node_udp = {direct_self, udp_find, udp_send};
 
 static bool network_control(void *user, tl_sock sock, const tl_addr *from, tl_slice datagram)
 {
-    (void)sock;
-    return tl_peers_on_control(((tl_node *)user)->peers, from, datagram);
+    tl_node *n = user;
+    return tl_peers_on_control(n->peers, from, datagram) ||
+           tl_node_relay_control(n, sock, from, datagram);
 }
 
 /* --- what direct tells --- */
@@ -173,14 +174,16 @@ static void network_change(void *user, bool moved)
 
 void tl_node_apply_network(tl_node *n)
 {
-    static const tl_network_events events = {network_stun, network_train, network_change,
-                                             network_control};
+    static const tl_network_events events = {network_stun,         network_train,
+                                             network_change,       network_control,
+                                             tl_node_relay_tokens, tl_node_relay_read};
     const tl_settings *s = &n->settings;
     const char *servers[TL_SETTING_LIST_MAX];
     for (size_t i = 0; i < s->nat_stun_servers.n; i++)
         servers[i] = s->nat_stun_servers.item[i];
     bool wanted = s->wan_enabled && s->nat_direct;
     tl_direct_set_enabled(n->direct, false); /* the network closes the sockets it uses */
+    tl_node_free_relaying(n);
     tl_network_free(n->network);
     n->network = NULL;
     n->network_error[0] = 0;
@@ -200,4 +203,5 @@ void tl_node_apply_network(tl_node *n)
     if (tl_relays_is_registered(n->relays))
         tl_node_set_relay_udp(n);
     tl_direct_set_enabled(n->direct, true);
+    tl_node_apply_relaying(n);
 }

@@ -168,6 +168,17 @@ tl_err tl_node_setting_changed(tl_node *n, const tl_settings *settings, const ch
                                          "price.max_micro", NULL};
     static const char *const network[] = {"nat.direct", "nat.port_mapping", "nat.stun_servers",
                                           NULL};
+    static const char *const relaying[] = {"nat.relay_enabled",
+                                           "nat.relay_for",
+                                           "nat.relay_max_sessions",
+                                           "nat.relay_reciprocal_kbps",
+                                           "nat.relay_bootstrap_kbps",
+                                           "nat.relay_idle_timeout_secs",
+                                           "nat.relay_session_max_secs",
+                                           "nat.relay_session_warn_secs",
+                                           "nat.relay_pause_secs",
+                                           "nat.relay_burst_ms",
+                                           NULL};
     static const char *const credit[] = {"credit.stranger_micro", "credit.member_micro", NULL};
     tl_settings before = n->settings;
     n->settings = *settings;
@@ -182,6 +193,9 @@ tl_err tl_node_setting_changed(tl_node *n, const tl_settings *settings, const ch
         }
     } else if (is_one_of(key, network)) {
         tl_node_apply_network(n);
+    } else if (is_one_of(key, relaying)) {
+        tl_node_apply_relaying(n);
+        tl_node_tell_capabilities(n);
     } else if (is_one_of(key, prices)) {
         tl_node_apply_prices(n);
     } else if (is_one_of(key, limits)) {

@@ -81,6 +81,7 @@ void tl_node_tell_capabilities(tl_node *n)
         if (tl_node_is_shared(n, tl_backend_model(n->backend, i)))
             models[n_models++] = tl_backend_model(n->backend, i);
     json_t *bids = tl_node_idle_bids(n), *ptns = tl_node_ptns(n);
+    json_t *relay = tl_node_relaying_capability(n);
     tl_capabilities c = {.hardware = &n->hardware,
                          .models = models,
                          .n_models = n_models,
@@ -90,12 +91,14 @@ void tl_node_tell_capabilities(tl_node *n)
                          .requests_max = n->settings.requests_max,
                          .bids = bids,
                          .ptns = ptns,
+                         .relay = relay,
                          .members_only = n_models && tl_access_for_strangers(&n->access) &&
                                          tl_access_serves_others(&n->access)};
     json_t *for_relay = tl_capabilities_json(&c), *for_peers = tl_capabilities_json(&c);
     free(models);
     json_decref(bids);
     json_decref(ptns);
+    json_decref(relay);
     if (for_relay)
         tl_relays_set_capabilities(n->relays, for_relay);
     if (for_peers)

@@ -4,6 +4,7 @@
  *   node.c           makes, drives and ends the node
  *   node_wiring.c    hands the events of each part to the others
  *   node_network.c   the UDP port and the direct ways
+ *   node_relay.c     relays for others; node_relay_report.c tells of it
  *   node_credit.c    accounts with peers; till.c what they are told; node_wallet.c the wallet's verbs
  *   node_store.c     the database, and how its thread wakes the loop
  *   node_legacy.c    the old protocol
@@ -123,7 +124,8 @@ struct tl_node {
         tl_time ends;  /* the same moment; TL_NEVER */
     } pause;           /* by the owner's word; the setting share_pause comes on top */
     tl_legacy *legacy;
-    tl_backend *backend;                                  /* NULL: nothing is shared */
+    struct tl_node_relaying *relaying; /* NULL: nothing is relayed for others (node_relay.c) */
+    tl_backend *backend;               /* NULL: nothing is shared */
     char sharing_told[sizeof((tl_sharing *)NULL)->cause]; /* the cause that was last logged */
 
     tl_defer work;
@@ -189,6 +191,32 @@ extern const tl_peers_udp tl_node_udp;
 /* Handles the events of direct. */
 void tl_node_run_direct(tl_node *n);
 void tl_node_signalled(tl_node *n, tl_signal_type type, const tl_node_id *from, tl_slice payload);
+
+/* node_relay.c */
+typedef struct tl_node_relaying tl_node_relaying;
+/* Begins, or ends, to relay for others, as the settings say and where there is a UDP port. */
+void tl_node_apply_relaying(tl_node *n);
+/* Before the network, and after nothing of it is used. */
+void tl_node_free_relaying(tl_node *n);
+/* The node shuts down: those for whom it relays are told, and have a moment. */
+void tl_node_leave_relaying(tl_node *n);
+bool tl_node_relaying_is_over(const tl_node *n);
+/* A control datagram that no part for us takes. False: it is nothing for a node that relays. */
+bool tl_node_relay_control(tl_node *n, tl_sock sock, const tl_addr *from, tl_slice datagram);
+/* As tl_network_events has them. */
+bool tl_node_relay_tokens(void *user, const tl_burst_way *way, uint8_t *data, size_t len,
+                          size_t segment);
+void tl_node_relay_read(void *user);
+void tl_node_run_relaying(tl_node *n);
+void tl_node_relaying_on_timer(tl_node *n);
+tl_time tl_node_relaying_expiry(const tl_node *n);
+/* `relay` of the capabilities: a new reference. NULL: it does not serve. */
+json_t *tl_node_relaying_capability(const tl_node *n);
+/* Does that node do as much for us, or for our networks, as we do for it? */
+bool tl_node_is_reciprocal(const tl_node *n, const tl_node_id *node);
+/* node_relay_report.c: `relaying` of the status, and the verb relay.status. NULL: out of memory. */
+json_t *tl_node_relaying_json(const tl_node *n);
+void tl_node_do_relay_status(tl_node *n, const json_t *args, tl_call *call);
 
 /* node_credit.c */
 /* After server and asker. The errors of the store. */

@@ -32,6 +32,7 @@ static const struct {
     {"ptn.revoke", tl_verb_ptn_revoke},
     {"ptn.show", tl_verb_ptn_show},
     {"ptn.withdraw", tl_verb_ptn_withdraw},
+    {"relay.status", tl_node_do_relay_status},
     {"resume", tl_node_do_resume},
     {"wallet.audit", tl_verb_wallet_audit},
     {"wallet.history", tl_verb_wallet_history},

@@ -143,6 +143,8 @@ void tl_peers_end_lent(tl_peers *p, tl_path_id path);
  * and another module must look at it. */
 bool tl_peers_on_stun(tl_peers *p, const tl_addr *from, tl_slice datagram, const tl_stun *stun);
 bool tl_peers_on_control(tl_peers *p, const tl_addr *from, tl_slice datagram);
+/* Does a relay of ours write to us from there? Whatever comes from there, some peer chose. */
+bool tl_peers_is_relay(tl_peers *p, const tl_addr *from);
 /* Datagrams from a UDP socket, back to back, `segment` bytes each but the last. */
 void tl_peers_on_train(tl_peers *p, tl_sock sock, const tl_addr *from, uint8_t *data, size_t n,
                        size_t segment);

@@ -15,6 +15,11 @@ tl_udp_leg *tl_udp_leg_at(tl_peers *p, const tl_addr *relay)
     return NULL;
 }
 
+bool tl_peers_is_relay(tl_peers *p, const tl_addr *from)
+{
+    return tl_udp_leg_at(p, from) != NULL;
+}
+
 static tl_udp_leg *free_place(tl_peers *p)
 {
     for (size_t i = 0; i < TL_UDP_LEGS_MAX; i++)

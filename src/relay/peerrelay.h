@@ -54,7 +54,8 @@ typedef struct {
     /* Is it an address of this node, or of a relay of ours? Nothing from there is taken, and nothing
      * goes there. */
     bool (*is_ours)(void *user, const tl_addr *addr);
-    /* Where a node is that has a direct way to us. False: it has none. */
+    /* Where a node is that has a direct way to us; the address of ours may be left out (family NONE).
+     * False: it has none. */
     bool (*find)(void *user, const tl_node_id *node, tl_burst_way *ret_way);
 } tl_peerrelay_world;
 

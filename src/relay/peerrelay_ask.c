@@ -58,11 +58,14 @@ void tl_pr_warn(tl_peerrelay *r, pr_session *s)
 
 /* --- what is common to both --- */
 
-/* Can something be sent back there, and is it for nobody of ours? */
+/* Can something be sent there, and is it for nobody of ours? Of a direct way the address of ours is not
+ * known; such ways lead to no loopback. */
 static bool is_good_way(const tl_peerrelay *r, const tl_burst_way *way)
 {
-    return tl_reach_is_allowed(&way->remote, &way->local) &&
-           tl_reach_of(&way->remote) != TL_REACH_LINK && !way->remote.scope &&
+    bool reached = way->local.family == TL_ADDR_NONE
+                       ? way->remote.port && tl_reach_of(&way->remote) == TL_REACH_OTHER
+                       : tl_reach_is_allowed(&way->remote, &way->local);
+    return reached && tl_reach_of(&way->remote) != TL_REACH_LINK && !way->remote.scope &&
            address_for(r, &way->remote) && !r->world->is_ours(r->user, &way->remote);
 }
 

@@ -126,6 +126,11 @@ static const refusal refusals[] = {
     {"wan_enabled", "\"true\"", "true", "must be true or false"},
     {"wan_enabled", "", "true", "must be true or false"},
     {"nat.relay_max_sessions", "-1", "1", "must be a whole number from 1 to 100000"},
+    {"nat.relay_for", "all", "networks", "must be \"any\" or \"networks\""},
+    {"nat.relay_session_max_secs", "0", "604800", "from 1 to 604800"},
+    {"nat.relay_session_warn_secs", "86401", "0", "from 0 to 86400"},
+    {"nat.relay_pause_secs", "-1", "0", "from 0 to 86400"},
+    {"nat.relay_burst_ms", "19", "20", "from 20 to 60000"},
     {"nat.relay_max_sessions", "-9223372036854775809", "0x10", "from 1 to 100000"},
     {"udp_port", "1\nask = 2", "1_000", "from 0 to 65535"},
     {"udp_port", "2026-11-29", "+7", "from 0 to 65535"},
@@ -212,7 +217,7 @@ static void an_unknown_name_is_refused_with_the_one_meant(void **state)
         {"wan-enabled", "\"wan_enabled\"?"},
         {"stun_servers", "\"nat.stun_servers\"?"},
         {"nat.wan_enabled", "\"wan_enabled\"?"},
-        {"relay_url", "config list"},
+        {"relay_url", "\"wan_relay_url\"?"}, /* and not nat.relay_for, which is as near */
         {"nat", "config list"},
     };
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
