@@ -88,6 +88,9 @@ static bool find(void *user, const tl_node_id *node, tl_burst_way *ret_way)
 
 static const tl_peerrelay_world world = {serves, is_reciprocal, is_ours, find};
 
+static void judge(const tl_node *n, tl_relaying *ret_relaying);
+static void follow(const tl_node *n);
+
 /* --- life --- */
 
 static tl_relay_limits limits_of(const tl_settings *s)
@@ -132,8 +135,8 @@ void tl_node_apply_relaying(tl_node *n)
         tl_log(TL_LOG_ERROR, "out of memory: nothing is relayed for others");
         return;
     }
-    r->told.state = TL_RELAYING_OFF;
     n->relaying = r;
+    follow(n);
 }
 
 void tl_node_free_relaying(tl_node *n)
@@ -151,6 +154,7 @@ void tl_node_leave_relaying(tl_node *n)
     if (!r || r->leaves_until)
         return;
     r->leaves_until = now_of(n) + LEAVE_FOR;
+    judge(n, &r->now);
     tl_peerrelay_leave(r->core, now_of(n), tl_loop_unix() + (tl_unix)(LEAVE_FOR / TL_SEC));
     flush(n);
 }
@@ -191,7 +195,7 @@ void tl_node_relay_read(void *user)
 
 /* --- where it serves --- */
 
-void tl_node_judge_relaying(const tl_node *n, tl_relaying *ret_relaying)
+static void judge(const tl_node *n, tl_relaying *ret_relaying)
 {
     static const tl_nat_facts nothing;
     const tl_network *w = n->network;
@@ -204,6 +208,14 @@ void tl_node_judge_relaying(const tl_node *n, tl_relaying *ret_relaying)
                            .nat = w ? tl_network_facts(w) : &nothing,
                            .mapped = w && tl_network_mapped_by(w)};
     tl_relaying_judge(&f, ret_relaying);
+}
+
+void tl_node_relaying_of(const tl_node *n, tl_relaying *ret_relaying)
+{
+    if (n->relaying)
+        *ret_relaying = n->relaying->now;
+    else
+        judge(n, ret_relaying);
 }
 
 /* Coarse, so that it seldom changes: 0, or a power of two. */
@@ -231,9 +243,10 @@ static void log_state(const tl_relaying *now)
 
 /* Others are told when it begins or ends to serve, or serves elsewhere, at once; of its free relay
  * sessions now and then, or when there are none, or some again. */
-static void tell(tl_node *n, const tl_relaying *now)
+static void tell(tl_node *n)
 {
     tl_node_relaying *r = n->relaying;
+    const tl_relaying *now = &r->now;
     uint32_t free = free_sessions(n);
     bool moved = now->state != r->told.state || !tl_addr_eq(&now->address, &r->told.address);
     bool served = now->state == TL_RELAYING_SERVING || r->told.state == TL_RELAYING_SERVING;
@@ -250,18 +263,24 @@ static void tell(tl_node *n, const tl_relaying *now)
     }
 }
 
-void tl_node_run_relaying(tl_node *n)
+/* Judges anew where it may serve; what it says and what it does are the same. */
+static void follow(const tl_node *n)
 {
     static const tl_addr none;
     tl_node_relaying *r = n->relaying;
-    tl_relaying now;
+    judge(n, &r->now);
+    tl_peerrelay_set_address(r->core, &r->now.address, &none);
+}
+
+void tl_node_run_relaying(tl_node *n)
+{
+    tl_node_relaying *r = n->relaying;
     if (!r || n->stage != TL_NODE_RUNNING)
         return;
     if (now_of(n) >= r->look_at) {
         r->look_at = now_of(n) + LOOK_EVERY;
-        tl_node_judge_relaying(n, &now);
-        tl_peerrelay_set_address(r->core, &now.address, &none);
-        tell(n, &now);
+        follow(n);
+        tell(n);
     }
     uint64_t book = tl_networks_version(n->book);
     if (book != r->book_seen || now_of(n) >= r->review_at) {

@@ -22,7 +22,7 @@ static const tl_tokens_counters *tokens_of(const tl_node *n)
 void tl_node_relaying_facts_of(const tl_node *n, tl_relaying_counts *ret_facts)
 {
     tl_relaying judged;
-    tl_node_judge_relaying(n, &judged);
+    tl_node_relaying_of(n, &judged);
     *ret_facts = (tl_relaying_counts){.enabled = n->relaying != NULL,
                                       .serving = judged.state == TL_RELAYING_SERVING,
                                       .asked = *counters_of(n),
@@ -33,7 +33,7 @@ json_t *tl_node_relaying_json(const tl_node *n)
 {
     tl_relaying r;
     const tl_peerrelay_counters *c = counters_of(n);
-    tl_node_judge_relaying(n, &r);
+    tl_node_relaying_of(n, &r);
     json_t *addresses =
         r.address.family ? json_pack("[o]", tl_net_addr_json(&r.address)) : json_array();
     return json_pack("{s:b, s:s, s:s?, s:s?, s:o, s:s, s:I, s:I, s:I, s:I, s:I}", "enabled",

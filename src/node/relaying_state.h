@@ -8,6 +8,7 @@
 
 struct tl_node_relaying {
     tl_peerrelay *core;
+    tl_relaying now;  /* where it serves, or why it does not */
     tl_relaying told; /* what capabilities say */
     uint32_t told_free;
     tl_time told_at;
@@ -17,6 +18,7 @@ struct tl_node_relaying {
     tl_time leaves_until; /* 0: it stays */
 };
 
-void tl_node_judge_relaying(const tl_node *n, tl_relaying *ret_relaying);
+/* What holds now. */
+void tl_node_relaying_of(const tl_node *n, tl_relaying *ret_relaying);
 
 #endif

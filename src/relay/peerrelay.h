@@ -34,6 +34,8 @@
 #define TL_PEERRELAY_STRANGERS_PER_SEC   200
 #define TL_PEERRELAY_STRANGERS_BURST     400
 #define TL_PEERRELAY_NONCES_MAX          65536 /* above what those rates make in 61 s */
+/* What a node may send at once when it comes: a handshake. The rest of the burst it earns. */
+#define TL_PEERRELAY_FIRST_BYTES         8192
 /* RelayRequests of one pair: a node repeats one that was not answered, once a second. */
 #define TL_PEERRELAY_OFFERS_PER_SEC      2
 #define TL_PEERRELAY_OFFERS_BURST        4

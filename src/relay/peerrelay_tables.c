@@ -212,6 +212,8 @@ static pr_payer *payer_new(tl_peerrelay *r, const tl_node_id *id, uint64_t rate,
     p->id = *id;
     p->rate = rate;
     p->limit = tl_limit_make(rate, r->config.limits.burst, now);
+    if (p->limit.bucket.tokens > TL_PEERRELAY_FIRST_BYTES)
+        p->limit.bucket.tokens = TL_PEERRELAY_FIRST_BYTES;
     if (!TL_TABLE_ADD(hh, r->payers, id, sizeof p->id, p)) {
         free(p);
         return NULL;
