@@ -95,7 +95,8 @@ static json_t *dropped_json(const tl_node *n)
     const tl_tokens_counters *t = tokens_of(n);
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "token",
                      (json_int_t)t->dropped[TL_TOKENS_DROP_TOKEN], "source",
-                     (json_int_t)(t->dropped[TL_TOKENS_DROP_SOURCE] + counters_of(n)->packets_loop),
+                     (json_int_t)t->dropped[TL_TOKENS_DROP_SOURCE] +
+                         (json_int_t)counters_of(n)->packets_loop,
                      "short", (json_int_t)t->dropped[TL_TOKENS_DROP_SHORT], "size",
                      (json_int_t)t->dropped[TL_TOKENS_DROP_SIZE], "rate",
                      (json_int_t)t->dropped[TL_TOKENS_DROP_RATE], "slow",

@@ -203,7 +203,7 @@ static tl_peerrelay_result on_request(tl_peerrelay *r, const tl_burst_way *way, 
     tl_burst_way ways[2] = {*way};
     const tl_node_id *self = &r->config.identity->id;
     pr_source *source;
-    pr_session *s;
+    pr_session *s = NULL;
     tl_peerrelay_result result = look(r, way, c, c->relay, wall);
     if (result != TL_PEERRELAY_TAKEN)
         return result;

@@ -189,6 +189,7 @@ void tl_pr_detach(tl_peerrelay *r, pr_attached *a, tl_time now)
 {
     source_leave(r, a->source, now);
     DL_DELETE(r->attached_first, a);
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the entry is in the table */
     HASH_DELETE(hh, r->attached, a);
     free(a);
     r->counters.attached--;
@@ -255,6 +256,7 @@ void tl_pr_payer_put(tl_peerrelay *r, pr_payer *p, tl_time now)
 static void payer_free(tl_peerrelay *r, pr_payer *p)
 {
     DL_DELETE(r->payers_idle, p);
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the entry is in the table */
     HASH_DELETE(hh, r->payers, p);
     free(p);
 }
