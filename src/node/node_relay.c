@@ -32,13 +32,6 @@ static bool serves(void *user, const tl_node_id *a, const tl_node_id *b)
     return b ? share_a_network(n, a, b) : tl_access_is_member(&n->access, a);
 }
 
-bool tl_node_is_reciprocal(const tl_node *n, const tl_node_id *node)
-{
-    (void)n;
-    (void)node;
-    return false;
-}
-
 static bool is_reciprocal(void *user, const tl_node_id *node)
 {
     return tl_node_is_reciprocal(user, node);

@@ -51,14 +51,20 @@ static json_t *seconds(tl_time from, tl_time to)
     return json_integer(to > from ? (json_int_t)((to - from) / TL_SEC) : 0);
 }
 
-static json_t *session_json(const tl_peerrelay_session *s, tl_time now)
+/* One side of a relay session, and why it has this rate. */
+static json_t *side_json(const tl_node *n, const tl_peerrelay_session *s, int i)
 {
-    char hex[2][TL_NODE_ID_HEX + 1];
-    for (int i = 0; i < 2; i++)
-        tl_node_id_write(hex[i], &s->node[i]);
-    return json_pack("{s:[{s:s, s:b}, {s:s, s:b}], s:o, s:o, s:o, s:I}", "nodes", "node_id", hex[0],
-                     "reciprocal", s->reciprocal[0], "node_id", hex[1], "reciprocal",
-                     s->reciprocal[1], "since_secs", seconds(s->since, now), "idle_secs",
+    char hex[TL_NODE_ID_HEX + 1];
+    tl_node_id_write(hex, &s->node[i]);
+    return json_pack("{s:s, s:b, s:o}", "node_id", hex, "reciprocal", s->reciprocal[i],
+                     "reciprocity", tl_node_reciprocity_json(n, &s->node[i]));
+}
+
+static json_t *session_json(const tl_node *n, const tl_peerrelay_session *s)
+{
+    tl_time now = tl_loop_now(n->loop);
+    return json_pack("{s:[o, o], s:o, s:o, s:o, s:I}", "nodes", side_json(n, s, 0),
+                     side_json(n, s, 1), "since_secs", seconds(s->since, now), "idle_secs",
                      seconds(s->heard, now), "ends_in_secs",
                      s->ends_at == TL_NEVER ? json_null() : seconds(now, s->ends_at), "bytes",
                      (json_int_t)s->bytes);
@@ -70,7 +76,7 @@ static json_t *sessions_json(const tl_node *n)
     size_t count = n->relaying ? tl_peerrelay_list(n->relaying->core, list, LIST_MAX) : 0;
     json_t *json = json_array();
     for (size_t i = 0; json && i < count; i++)
-        if (json_array_append_new(json, session_json(&list[i], tl_loop_now(n->loop)))) {
+        if (json_array_append_new(json, session_json(n, &list[i]))) {
             json_decref(json);
             return NULL;
         }

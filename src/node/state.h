@@ -212,8 +212,6 @@ void tl_node_relaying_on_timer(tl_node *n);
 tl_time tl_node_relaying_expiry(const tl_node *n);
 /* `relay` of the capabilities: a new reference. NULL: it does not serve. */
 json_t *tl_node_relaying_capability(const tl_node *n);
-/* Does that node do as much for us, or for our networks, as we do for it? */
-bool tl_node_is_reciprocal(const tl_node *n, const tl_node_id *node);
 /* node_relay_report.c: `relaying` of the status, and the verb relay.status. NULL: out of memory. */
 json_t *tl_node_relaying_json(const tl_node *n);
 void tl_node_do_relay_status(tl_node *n, const json_t *args, tl_call *call);

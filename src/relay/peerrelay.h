@@ -52,6 +52,7 @@ typedef struct tl_peerrelay tl_peerrelay;
 typedef struct {
     /* May the two have a relay session here? `b` NULL: may `a` attach? */
     bool (*serves)(void *user, const tl_node_id *a, const tl_node_id *b);
+    /* Asked again and again: the answer may become another one. */
     bool (*is_reciprocal)(void *user, const tl_node_id *node);
     /* Is it an address of this node, or of a relay of ours? Nothing from there is taken, and nothing
      * goes there. */

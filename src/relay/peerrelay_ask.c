@@ -143,8 +143,10 @@ static tl_peerrelay_result on_attach(tl_peerrelay *r, const tl_burst_way *way, c
     if (!has_room(r, &node, way))
         return TL_PEERRELAY_FULL;
     result = prove(r, way, c, c->node, now, &source);
-    return result != TL_PEERRELAY_TAKEN ? result
-                                        : tl_pr_attach(r, &node, way, source, c->timestamp, now);
+    if (result != TL_PEERRELAY_TAKEN)
+        return result;
+    (void)r->world->is_reciprocal(r->user, &node); /* asked early: the answer may take a moment */
+    return tl_pr_attach(r, &node, way, source, c->timestamp, now);
 }
 
 /* --- RelayRequest --- */
