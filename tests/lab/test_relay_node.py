@@ -10,14 +10,16 @@ import re
 import select
 import sys
 import time
+import types
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
 import controlmsg
 import ed25519
+import relayproc
 from direct import Rendezvous
 from lab import LabError
 from nat import NatLab
-from netns import udp_socket
+from netns import inside, udp_socket
 from scene import Node, Programs
 from suite import run_tests
 
@@ -48,6 +50,17 @@ class Helper:
     def address(self):
         host, port = self.status()["addresses"][0].rsplit(":", 1)
         return host, int(port)
+
+    def told(self):
+        """`relay` of its capabilities, as the relay lists them to somebody who asks; None: it has none."""
+        relay = types.SimpleNamespace(address=(self.rendezvous.host.address, 8080), nodes=[])
+        with inside(self.rendezvous.host.ns):
+            stranger = relayproc.Node(relay)
+        stranger.register()
+        stranger.send_message("discover", {"requestingNodeID": stranger.id, "filter": {}})
+        listed = stranger.expect("discoverResponse")["peers"]
+        stranger.close()
+        return next(p for p in listed if p["nodeID"] == self.node.id)["capabilities"].get("relay")
 
     def metric(self, name, labels=""):
         text = self.lab.run(self.host, ["curl", "-s", self.node.api.removesuffix("/v1") + "/metrics"]).stdout
@@ -123,6 +136,24 @@ def join(a, b):
     b.send(second["token"])
     a.send(first["token"])
     return first, second
+
+
+def a_node_tells_where_it_relays_and_nothing_where_it_does_not(lab, programs, build):
+    helper = Helper(lab, programs, wait="off", relay_enabled="false")
+    assert helper.told() is None
+    assert helper.status()["addresses"] == [] and helper.node.json("status")["relaying"]["enabled"] is False
+    assert "relaying" not in helper.node.command("status").stdout
+    assert "nat.relay_enabled true" in helper.node.command("relay", "status").stderr
+    helper.node.command("config", "set", "nat.relay_enabled", "true")  # at once
+    helper.node.wait("serving", lambda: helper.status()["state"] == "serving")
+    at = "%s:%d" % helper.address()
+    helper.node.wait("telling", lambda: helper.told() == {"addresses": [at], "for": "any", "free": 32})
+    a = Client(helper, helper.rendezvous.host.ns, helper.rendezvous.addresses[0], 1)
+    assert a.attached().startswith(helper.rendezvous.addresses[0] + ":")
+    helper.node.command("config", "set", "nat.relay_enabled", "false")
+    helper.node.wait("telling no more", lambda: helper.told() is None)
+    a.attach()
+    a.expect_nothing()
 
 
 def _people(lab, helper, kind="symmetric"):

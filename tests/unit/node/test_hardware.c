@@ -143,6 +143,22 @@ static void capabilities_tell_the_networks_and_whether_only_their_members_may_as
     json_decref(ptns);
 }
 
+static void capabilities_tell_where_a_node_relays_and_nothing_where_it_does_not(void **state)
+{
+    (void)state;
+    tl_hardware h = parse("MemTotal: 8388608 kB\n", intel, "", "", "");
+    json_t *relay =
+        json_pack("{s:[s], s:s, s:i}", "addresses", "198.51.100.7:4433", "for", "any", "free", 32);
+    for (int relays = 0; relays < 2; relays++) {
+        tl_capabilities c = {.hardware = &h, .relay = relays ? relay : NULL};
+        json_t *o = tl_capabilities_json(&c);
+        assert_int_equal(json_object_get(o, "relay") != NULL, relays);
+        assert_true(!relays || json_equal(json_object_get(o, "relay"), relay));
+        json_decref(o);
+    }
+    json_decref(relay);
+}
+
 static void put(const char *dir, const char *name, const char *text)
 {
     char path[512];
@@ -194,6 +210,7 @@ int main(void)
         cmocka_unit_test(capabilities_carry_the_fields_of_the_protocol),
         cmocka_unit_test(a_pause_is_told_and_none_is_not),
         cmocka_unit_test(capabilities_tell_the_networks_and_whether_only_their_members_may_ask),
+        cmocka_unit_test(capabilities_tell_where_a_node_relays_and_nothing_where_it_does_not),
         cmocka_unit_test(a_machine_is_read_from_its_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

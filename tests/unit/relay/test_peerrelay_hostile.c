@@ -96,7 +96,7 @@ static void lengths_at_the_edges(void **state)
     write_raw(&s, &s.at[A], bytes, 17, 17);
     assert_int_equal(s.n_sent, 1);
     assert_int_equal(s.sent[0].n, 1);
-    s.now += TL_SEC; /* earns it */
+    s.now += TL_SEC;                                            /* earns it */
     write_raw(&s, &s.at[A], bytes, sizeof bytes, sizeof bytes); /* the longest there is */
     assert_int_equal(s.bytes_sent, sizeof bytes - 16);
     assert_int_equal(dropped(&s, TL_TOKENS_DROP_SHORT), 1);
