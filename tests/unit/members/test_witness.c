@@ -87,7 +87,8 @@ static void a_member_hears_from_a_member_who_helped_it(void **state)
     assert_false(counts(D, B)); /* nobody has asked */
     ask_at(D, B);
     assert_true(counts(D, B));
-    ask_at(D, STRANGER); /* its twin */
+    assert_int_equal(nodes[A]->saved_deeds, 1); /* its own, so that its number goes on */
+    ask_at(D, STRANGER);                        /* its twin */
     assert_false(counts(D, STRANGER));
     assert_false(counts(C, B));
     assert_int_equal(nodes[A]->saved_deeds, 1); /* its own, so that its number goes on */
@@ -130,13 +131,32 @@ static void it_is_asked_once_in_ten_minutes(void **state)
     assert_int_equal(asked, 2);
 }
 
+static void what_is_wanted_in_one_moment_goes_in_one_message(void **state)
+{
+    (void)state;
+    connect_nodes(nodes[A], nodes[D]);
+    watch(A);
+    tl_members_ask_deeds(nodes[D]->members, id_of(B));
+    run_for(50 * TL_MS);
+    assert_int_equal(asked, 0);
+    tl_members_ask_deeds(nodes[D]->members, id_of(STRANGER));
+    run_for(50 * TL_MS);
+    assert_int_equal(asked, 1);
+    tl_members_ask_deeds(nodes[D]->members, id_of(C));
+    run_for(900 * TL_MS);
+    assert_int_equal(asked, 1); /* one a second */
+    run_for(200 * TL_MS);
+    assert_int_equal(asked, 2);
+}
+
 static void what_was_told_is_handed_on_to_who_shares_a_network_with_its_signer(void **state)
 {
     (void)state;
     serve(B, A, ENOUGH);
     connect_nodes(nodes[A], nodes[D]);
     ask_at(D, B);
-    cut(nodes[A], nodes[D]); /* A is away; D has its word */
+    cut_all(nodes[A]); /* A is away; D has its word */
+    nodes[A]->down = true;
     connect_nodes(nodes[D], nodes[C]);
     ask_at(C, B);
     assert_true(counts(C, B));
@@ -247,6 +267,39 @@ static void a_member_brings_no_word_of_a_stranger_or_of_one_nobody_asked_about(v
     assert_int_equal(nodes[A]->saved_deeds, 1);
 }
 
+static void what_is_good_is_taken_though_bad_ones_stand_before_it(void **state)
+{
+    (void)state;
+    connect_nodes(nodes[A], nodes[D]);
+    ask_at(A, B);
+    say_to(A, D, "ptnDeeds",
+           json_pack("{s:[{}, o, o]}", "deeds", praise_by(STRANGER, B, ENOUGH, 1),
+                     praise_by(D, B, ENOUGH, 1)));
+    assert_true(counts(A, B));
+}
+
+static void what_nobody_has_seen_uses_up_no_checks(void **state)
+{
+    (void)state;
+    json_t *many = json_array();
+    char hex[TL_NODE_ID_HEX + 1];
+    tl_node_id id = {{0}};
+    for (uint32_t i = 1; i <= TL_MEMBERS_DEEDS_NODES; i++) {
+        memcpy(id.key, &i, sizeof i);
+        tl_node_id_write(hex, &id);
+        json_array_append_new(many, json_string(hex));
+    }
+    serve(B, A, ENOUGH);
+    connect_nodes(nodes[A], nodes[D]);
+    watch(A);
+    for (int i = 0; i < TL_MEMBERS_DEEDS_BURST - 1; i++)
+        say_to(A, D, "ptnDeedsWanted", json_pack("{s:O}", "nodes", many));
+    assert_int_equal(answers, 0);
+    say_to(A, D, "ptnDeedsWanted", wanted(B));
+    assert_int_equal(answers, 1);
+    json_decref(many);
+}
+
 static void a_replay_costs_no_check_and_an_older_one_changes_nothing(void **state)
 {
     (void)state;
@@ -338,7 +391,10 @@ static void strangers_cannot_make_a_node_ask_without_end(void **state)
         memcpy(id.key, &i, sizeof i);
         tl_members_ask_deeds(nodes[D]->members, &id);
     }
-    run_for(TL_MIN - TL_SEC);
+    serve(B, A, ENOUGH);
+    ask_at(D, B); /* there is no room: others may be answered yet */
+    run_for(TL_MIN - 2 * TL_SEC);
+    assert_false(counts(D, B));
     assert_int_equal(asked, TL_MEMBERS_DEEDS_MAX / TL_MEMBERS_DEEDS_NODES);
     asked = 0;
     for (uint32_t i = 1; i <= 590; i++) { /* one every 100 ms, for a minute */
@@ -350,7 +406,6 @@ static void strangers_cannot_make_a_node_ask_without_end(void **state)
     assert_true(asked <= 60);
     assert_true(asked >= 20);
     run_for(2 * TL_MIN);
-    serve(B, A, ENOUGH);
     ask_at(D, B); /* who is asked about later is heard of */
     assert_true(counts(D, B));
 }
@@ -402,6 +457,50 @@ static void what_is_no_message_of_this_kind_is_counted_and_dropped(void **state)
     assert_true(counts(D, B));
 }
 
+/* Twelve signers, each of whom was served by as many nodes as one message asks about. */
+static void so_much_is_handed_on_and_no_more(void **state)
+{
+    enum { TELLER = 1, ASKER, SIGNERS, ALL = SIGNERS + 12 };
+    json_t *many = json_array();
+    char hex[TL_NODE_ID_HEX + 1];
+    tl_node_id id = {{0}};
+    (void)state;
+    scene_begin(ALL);
+    all_join(TL_ROLE_PROVIDER);
+    for (uint32_t i = 1; i <= TL_MEMBERS_DEEDS_NODES; i++) {
+        memcpy(id.key, &i, sizeof i);
+        tl_node_id_write(hex, &id);
+        json_array_append_new(many, json_string(hex));
+        tl_members_ask_deeds(nodes[TELLER]->members, &id);
+        for (int by = SIGNERS; by < ALL; by++)
+            tl_reciprocity_add_served(nodes[by]->deeds, &id, ENOUGH, wall());
+    }
+    for (int by = SIGNERS; by < ALL; by++)
+        connect_nodes(nodes[TELLER], nodes[by]);
+    run_for(2 * TL_SEC);
+    assert_int_equal(tl_reciprocity_count(nodes[TELLER]->deeds), 12 * TL_MEMBERS_DEEDS_NODES);
+    connect_nodes(nodes[TELLER], nodes[ASKER]);
+    watch(TELLER);
+    say_to(TELLER, ASKER, "ptnDeedsWanted", json_pack("{s:[s]}", "nodes", hex));
+    assert_int_equal(answers, 1);
+    assert_int_equal(json_array_size(json_object_get(last_answer, "deeds")),
+                     TL_MEMBERS_DEEDS_OTHERS);
+    say_to(TELLER, SIGNERS, "ptnDeedsWanted", json_pack("{s:[s]}", "nodes", hex));
+    assert_int_equal(answers, 2); /* it knows what it has said itself */
+    assert_int_equal(json_array_size(json_object_get(last_answer, "deeds")),
+                     TL_MEMBERS_DEEDS_OTHERS);
+    for (size_t i = 0; i < TL_MEMBERS_DEEDS_OTHERS; i++) {
+        tl_deeds d;
+        assert_int_equal(
+            tl_deeds_read(json_array_get(json_object_get(last_answer, "deeds"), i), &d), TL_OK);
+        assert_false(tl_node_id_eq(&d.by, id_of(SIGNERS)));
+    }
+    say_to(TELLER, ASKER, "ptnDeedsWanted", json_pack("{s:O}", "nodes", many));
+    assert_int_equal(answers, 2 + TL_MEMBERS_DEEDS_SAID / TL_MEMBERS_DEEDS_NODES);
+    json_decref(many);
+    (void)end_members(NULL);
+}
+
 #define TEST(t) cmocka_unit_test_setup_teardown(t, begin_members, end_members)
 
 int main(void)
@@ -410,10 +509,13 @@ int main(void)
         TEST(a_member_hears_from_a_member_who_helped_it),
         TEST(a_member_that_comes_later_is_asked_too),
         TEST(it_is_asked_once_in_ten_minutes),
+        TEST(what_is_wanted_in_one_moment_goes_in_one_message),
         TEST(what_was_told_is_handed_on_to_who_shares_a_network_with_its_signer),
         TEST(the_word_of_a_member_does_not_leave_its_network),
         TEST(strangers_are_told_nothing_and_heard_by_nobody),
         TEST(a_member_brings_no_word_of_a_stranger_or_of_one_nobody_asked_about),
+        TEST(what_is_good_is_taken_though_bad_ones_stand_before_it),
+        TEST(what_nobody_has_seen_uses_up_no_checks),
         TEST(a_replay_costs_no_check_and_an_older_one_changes_nothing),
         TEST(the_word_of_a_revoked_member_is_worth_nothing),
         TEST(forged_ones_are_checked_within_the_neighbours_bound),
@@ -421,6 +523,7 @@ int main(void)
         TEST(strangers_cannot_make_a_node_ask_without_end),
         TEST(an_answer_is_bounded_whatever_is_known),
         TEST(what_is_no_message_of_this_kind_is_counted_and_dropped),
+        cmocka_unit_test(so_much_is_handed_on_and_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
