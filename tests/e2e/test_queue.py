@@ -64,16 +64,16 @@ class Queue(unittest.TestCase):
         wait_for(lambda: len(asker.get_json("/v1/app")["peers"]) >= len(providers))
 
     def test_a_question_that_waits_is_told_its_place_and_is_answered_in_its_turn(self):
-        parrot = self.s.parrot("--model", MODEL, "--token-ms", "500", "--tokens", "10")
+        # the first takes far longer than all that is looked at meanwhile, also beside load
+        parrot = self.s.parrot("--model", MODEL, "--token-ms", "500", "--tokens", "20")
         provider = self.provider(parrot, share_slots="1")
         asker = self.s.node(self.relay)
         first = Asking(asker)
         wait_for(lambda: self.share(provider)["running"] == 1)
         second = Asking(asker)
         wait_for(lambda: self.share(provider)["queued"] == {"private": 0, "public": 1})
-        begun = time.monotonic()
-        wait_for(second.places)
-        self.assertLess(time.monotonic() - begun, 4)
+        wait_for(second.places)  # while the first is still answered:
+        self.assertFalse(first.over)
         self.assertEqual(second.places()[0][0], b"1")
         self.assertTrue(1 <= int(second.places()[0][1]) <= 3600)
         self.assertFalse(first.places())
@@ -86,11 +86,11 @@ class Queue(unittest.TestCase):
         c, r = provider.request("GET", "/metrics")
         metrics = r.read().decode()
         c.close()
-        self.assertRegex(metrics, r'teale_served_tokens_total\{class="public",kind="generated"\} 20\b')
+        self.assertRegex(metrics, r'teale_served_tokens_total\{class="public",kind="generated"\} 40\b')
         self.assertIn('teale_queue_length{class="private"} 0', metrics)
 
     def test_a_full_queue_is_429_with_the_seconds_to_wait(self):
-        parrot = self.s.parrot("--model", MODEL, "--token-ms", "400", "--tokens", "10")
+        parrot = self.s.parrot("--model", MODEL, "--token-ms", "400", "--tokens", "20")
         provider = self.provider(parrot, share_slots="1", share_queue_max="1")
         asker = self.s.node(self.relay)
         askings = [Asking(asker)]
@@ -105,7 +105,7 @@ class Queue(unittest.TestCase):
             self.assertEqual(asking.wait().status, 200)
 
     def test_nobody_waits_beyond_the_bound(self):
-        parrot = self.s.parrot("--model", MODEL, "--token-ms", "400", "--tokens", "8")
+        parrot = self.s.parrot("--model", MODEL, "--token-ms", "400", "--tokens", "25")
         provider = self.provider(parrot, share_slots="1", share_queue_wait_secs="1")
         asker = self.s.node(self.relay)
         first = Asking(asker)
@@ -113,12 +113,13 @@ class Queue(unittest.TestCase):
         begun = time.monotonic()
         status, headers, _ = asker.post(chat(MODEL, "late", False))
         self.assertEqual(status, 429)
-        self.assertTrue(0.9 <= time.monotonic() - begun < 3)
+        self.assertGreaterEqual(time.monotonic() - begun, 0.9)
+        self.assertFalse(first.over)
         self.assertTrue(1 <= int(headers["Retry-After"]) <= 3600)
         first.wait()
 
     def test_who_waits_is_answered_by_another_provider_that_is_idle(self):
-        slow = self.s.parrot("--model", MODEL, "--token-ms", "500", "--tokens", "40")
+        slow = self.s.parrot("--model", MODEL, "--token-ms", "500", "--tokens", "100")
         busy = self.provider(slow, share_slots="1")
         asker = self.s.node(self.relay)
         first = Asking(asker)
@@ -127,7 +128,7 @@ class Queue(unittest.TestCase):
         wait_for(lambda: self.share(busy)["queued"]["public"] == 1)
         quick = self.s.parrot("--model", MODEL)
         idle = self.provider(quick)
-        wait_for(lambda: second.over, 12)
+        wait_for(lambda: second.over, 40)
         self.assertTrue(second.words())
         self.assertFalse(first.over)
         self.assertEqual(self.share(busy)["queued"]["public"], 0)
@@ -137,20 +138,20 @@ class Queue(unittest.TestCase):
         first.wait()
 
     def test_the_owners_own_question_passes_by_the_queue(self):
-        parrot = self.s.parrot("--model", MODEL, "--token-ms", "300", "--tokens", "20")
+        parrot = self.s.parrot("--model", MODEL, "--token-ms", "300", "--tokens", "35")
         provider = self.provider(parrot, share_slots="1")
         asker = self.s.node(self.relay)
         first, second = Asking(asker), Asking(asker)
         wait_for(lambda: self.share(provider)["queued"]["public"] == 1)
         own = Asking(provider)
-        wait_for(own.words, 5)
+        wait_for(own.words)
         self.assertEqual(self.share(provider)["queued"]["public"], 1)
         for asking in (own, first, second):
             self.assertTrue(asking.wait().words())
         self.assertFalse(own.places())
 
     def test_pause_ends_what_waits_and_with_now_what_runs_and_the_owner_is_served(self):
-        parrot = self.s.parrot("--model", MODEL, "--token-ms", "300", "--tokens", "30")
+        parrot = self.s.parrot("--model", MODEL, "--token-ms", "300", "--tokens", "45")
         provider = self.provider(parrot, share_slots="1")
         asker = self.s.node(self.relay)
         first = Asking(asker)
@@ -164,12 +165,12 @@ class Queue(unittest.TestCase):
         self.assertEqual(asker.post(chat(MODEL, "paused", False))[0], 503)
         paused = provider.json("pause", "--for", "2h", "--now")
         self.assertRegex(paused["until"], r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
-        wait_for(lambda: first.over, 3)
-        self.assertIn(b"unavailable", first.bytes)
+        wait_for(lambda: first.over)
+        self.assertIn(b"unavailable", first.bytes)  # and not its end
         own = Asking(provider)
-        wait_for(own.words, 5)
+        wait_for(own.words)
         self.assertEqual(provider.json("resume"), {"paused": False, "until": None})
-        wait_for(lambda: asker.post(chat(MODEL, "again", False))[0] == 200, 20)
+        wait_for(lambda: asker.post(chat(MODEL, "again", False))[0] == 200, 60)
         own.wait()
 
     def test_the_slots_are_those_that_llama_server_tells_unless_they_are_set(self):
