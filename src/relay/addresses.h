@@ -17,10 +17,11 @@
  * one office need about 2 s to register again after a restart. */
 #define TL_RELAY_WORK_SHARE 8
 #define TL_RELAY_WORK_BURST (2 * TL_SEC)
-/* All nodes are told of one join of an address in this time, and of 1000 at once: so many connections
- * an address may have, and after a restart all of them join. */
+/* A node that was told of by name and leaves costs its address this time, and of 200 at once. Until
+ * that is paid, all nodes are told of no join of this address. Those that come and stay cost nothing:
+ * after a restart a whole office joins. */
 #define TL_RELAY_TOLD_EVERY (500 * TL_MS)
-#define TL_RELAY_TOLD_BURST (500 * TL_SEC)
+#define TL_RELAY_TOLD_BURST (100 * TL_SEC)
 
 #define TL_RELAY_UNTOLD 0x80
 
@@ -38,7 +39,7 @@ typedef struct tl_relay_address {
     size_t memory;        /* of all its connections */
     unsigned rank;        /* by memory; relay/memory.c keeps it */
     tl_time busy_until;   /* when its share will have paid for the work done for it, */
-    tl_time told_until;   /* and for the joins that were told */
+    tl_time told_until;   /* and for the nodes that were told of and left */
     tl_relay_conn *first; /* list of its connections, kept by relay/memory.c */
     UT_hash_handle hh;
     struct tl_relay_address *prev_there, *next_there; /* utlist of its rank */

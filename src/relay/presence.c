@@ -69,6 +69,8 @@ void tl_relay_left(tl_relay *r, tl_relay_node *n)
     wake(r); /* also of one whose join was not told by name: a list may have it */
     if (!n->is_announced)
         return;
+    if (n->conn) /* where it is, its relay counts it */
+        tl_relay_address_told(n->conn->address, r->now);
     if (r->leaves.len > LEAVES_MAX || append(TL_SIGNAL_PEER_LEFT, n, &r->leaves))
         r->counters.presence_lost++;
     else
@@ -113,8 +115,6 @@ static size_t write_joins(tl_relay *r, size_t room, tl_buf *out)
             r->counters.presence_lost++;
             continue;
         }
-        if (address) /* where it is, its relay kept to this rate */
-            tl_relay_address_told(address, r->now);
         n->is_announced = true;
         n->joins_from = (uint32_t)out->len; /* neither its own join nor those before it */
         r->counters.presence_events++;
