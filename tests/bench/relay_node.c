@@ -442,8 +442,10 @@ static void step_connected(load_node *n, tl_rand *rand)
         ended(n, strerror(error));
         return;
     }
-    if (n->at->tls)
+    if (n->at->tls) {
         begin_tls(n);
+        SSL_set_verify(n->ssl, SSL_VERIFY_NONE, NULL);
+    }
     n->joining = n->at->tls ? LOAD_SHAKING_HANDS : LOAD_UPGRADING;
     if (!n->at->tls)
         ask_upgrade(n, rand);

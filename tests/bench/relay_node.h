@@ -63,7 +63,8 @@ void load_node_end(load_node *n);
  * alone, and understand nothing that came later. Only load_join_begin makes such nodes. */
 void load_make_old_nodes(void);
 /* Makes a node's key; then the same without waiting. Its descriptor is to be watched for both, edge by
- * edge, and load_join_step called at each; it also reads what comes after the node has joined. */
+ * edge, and load_join_step called at each; it also reads what comes after the node has joined. The
+ * certificate is not looked at again: the caller makes one node by load_node_new before. */
 void load_node_prepare(load_node *n, tl_rand *rand);
 void load_join_begin(load_node *n, const load_relay *at, int number);
 void load_join_step(load_node *n, tl_rand *rand);
