@@ -35,7 +35,8 @@ http {{
 }}
 """
 WORDS = 2000
-ANSWER = 500_000_000
+SIZES = (10_000_000, 100_000_000, 1_000_000_000)
+SLOW_WORDS, SLOW_MS = 200, 20  # one answer as a model of fifty tokens a second gives it
 
 
 class Client:
@@ -75,15 +76,15 @@ def medians(clients, body, count):
 class Proxies:
     """Two nginx, one on the machine that asks and one beside the model server, with TLS between them."""
 
-    def __init__(self, lab, asker, provider, backend):
+    def __init__(self, lab, asker, provider, backend, port=9080):
         directory = lab.dir
         lab.run(None, ["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-days", "2", "-subj", "/CN=beside",
                        "-keyout", f"{directory}/nginx.key", "-out", f"{directory}/nginx.crt"])
         there = provider.address + ":9443"
-        self.url = "http://127.0.0.1:9080"
+        self.url = f"http://127.0.0.1:{port}"
         self.processes = [
-            self.start(lab, provider, "provider", listen=f"{there} ssl", upstream=backend, scheme="http"),
-            self.start(lab, asker, "asker", listen="127.0.0.1:9080", upstream=there, scheme="https")]
+            self.start(lab, provider, f"provider-{port}", listen=f"{there} ssl", upstream=backend, scheme="http"),
+            self.start(lab, asker, f"asker-{port}", listen=f"127.0.0.1:{port}", upstream=there, scheme="https")]
         time.sleep(0.5)
 
     @staticmethod
@@ -113,8 +114,8 @@ def fetch(peer, model, api=None):
 def measure(lab, programs, row):
     """`row(what, value, goal, beside)` takes the results."""
     rendezvous = Rendezvous(lab, programs)
-    long_answer = f"bytes:{ANSWER}"
-    gpu = Peer(lab, programs, lab.host("gpu"), "gpu", rendezvous.url, parrot=["--model", long_answer])
+    gpu = Peer(lab, programs, lab.host("gpu"), "gpu", rendezvous.url,
+               parrot=[word for size in SIZES for word in ("--model", f"bytes:{size}")])
     friend = Peer(lab, programs, lab.host("friend"), "friend", rendezvous.url)
     for p in (gpu, friend):
         p.start()
@@ -152,14 +153,43 @@ def measure(lab, programs, row):
         "≤ 50 µs", f"an answer of {WORDS} tokens as fast as it comes: {tell(whole, 'ms', 0)}, medians of 30 in turn; processor "
         f"time a token: {tell(each, 'µs', 1)}")
 
-    was = used_since()
-    speed = {}
-    for _ in range(3):
-        speed.setdefault("through Teale", []).append(fetch(friend, long_answer))
-        if proxies:
-            speed.setdefault("through two nginx", []).append(fetch(friend, long_answer, proxies.url + "/v1"))
-    mid = {name: statistics.median(v) for name, v in speed.items()}
-    row(f"an answer of {ANSWER // 1_000_000} MB, direct, median of three", f"{mid['through Teale']:.0f} MB/s", "",
-        f"{tell(mid, 'MB/s', 0)}; processor seconds for {3 * ANSWER / 1e9:.1f} GB: {tell(used_since(was), 's', 1)}")
+    for size in SIZES:
+        was = used_since()
+        speed = {}
+        tries = 3 if size > 100_000_000 else 9
+        for _ in range(tries):
+            speed.setdefault("through Teale", []).append(fetch(friend, f"bytes:{size}"))
+            if proxies:
+                speed.setdefault("through two nginx", []).append(fetch(friend, f"bytes:{size}", proxies.url + "/v1"))
+        mid = {name: statistics.median(v) for name, v in speed.items()}
+        each = {name: seconds / (tries * size) * 1e9 for name, seconds in used_since(was).items()}
+        row(f"an answer of {size // 1_000_000} MB, direct, median of {tries}", f"{mid['through Teale']:.0f} MB/s", "≥ two nginx",
+            f"{tell(mid, 'MB/s', 0)}; processor time a MB: {tell(each, 'ms', 2)}")
     if friend.path_to(gpu) != "direct":
         raise SystemExit("bench: the path did not stay direct")
+    measure_slow(lab, programs, rendezvous, friend, row)
+
+
+def measure_slow(lab, programs, rendezvous, friend, row):
+    """The processor time of one answer whose tokens come slowly, each a wake-up of its own."""
+    gpu = Peer(lab, programs, lab.host("slow"), "slow", rendezvous.url, parrot=["--token-ms", str(SLOW_MS)])
+    gpu.start()
+    gpu.node.wait_connected()
+    friend.node.wait_model(gpu.model)
+    ok, text = friend.ping_until_direct(gpu, 15)
+    if not ok:
+        raise SystemExit(f"bench: not direct: {text}")
+    ways = {"through Teale": (Client(friend.host, friend.node.api), [friend.node.process, gpu.node.process])}
+    if shutil.which("nginx"):
+        proxies = Proxies(lab, friend.host, gpu.host, "127.0.0.1:9000", 9081)
+        ways["through two nginx"] = (Client(friend.host, proxies.url), proxies.processes)
+    body = json.dumps(question(gpu.model, "word " * SLOW_WORDS))
+    found = {name: [] for name in ways}
+    for _ in range(6):
+        for name, (client, processes) in ways.items():
+            was = sum(cpu_of_group(p) for p in processes)
+            client.ask(body)
+            found[name].append((sum(cpu_of_group(p) for p in processes) - was) / SLOW_WORDS * 1e6)
+    mid = {name: statistics.median(v[1:]) for name, v in found.items()}  # the first warms up
+    row(f"processor time a token at one stream of a token each {SLOW_MS} ms, both sides", f"{mid['through Teale']:.0f} µs",
+        "≤ two nginx", ", ".join(f"{name} {v:.0f} µs" for name, v in mid.items()) + ", medians of 5 in turn")
