@@ -16,11 +16,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
 import controlmsg
 import ed25519
 import relayproc
-from direct import Rendezvous
+from direct import Peer, Rendezvous
 from lab import LabError
 from nat import NatLab
 from netns import inside, udp_socket
-from scene import Node, Programs
+from scene import Node, Programs, question
 from suite import run_tests
 
 PATIENCE_S = 10  # for what comes in a millisecond
@@ -298,6 +298,36 @@ def ten_sessions_of_one_node_have_together_what_it_may(lab, programs, build):
     lab.say(f"10 sessions at {sent / took / 1e6:.2f} MB/s together: {rate / 1024:.1f} KB/s passed, 64 are allowed")
     assert rate <= 64 * 1024 * 1.05, rate
     assert rate >= 64 * 1024 * 0.9, rate
+
+
+def who_served_the_relaying_node_gets_the_better_tier_and_who_says_so_of_itself_does_not(lab, programs, build):
+    helper = Helper(lab, programs)
+    ben = Peer(lab, programs, lab.host("ben"), "ben", helper.rendezvous.url)
+    ben.node.start()
+    helper.node.wait_model(ben.model)
+    why = lambda: helper.node.json("why", ben.node.id)["reciprocity"]
+    assert why()["worth"] == 0
+    helper.node.curl("/chat/completions", question(ben.model, "w " * 6000, stream=False))  # and as many words back
+    helper.node.wait("counting what Ben did", lambda: why()["own"]["tokens_served"] >= 12000)
+    assert why()["reciprocal"], why()
+    ben.node.process.popen.terminate()
+    assert ben.node.process.wait(20) == 0
+    carl, dora, home, _ = _people(lab, helper)  # Carl did nothing for anybody
+    friend = Client(helper, home.ns, home.private, 9)
+    friend.key = ed25519.Key(pathlib.Path(ben.node.home, "wan-identity.key").read_bytes())
+    assert friend.key.public.hex() == ben.node.id
+    dora.attached()
+    to_friend, to_dora = join(friend, dora)
+    assert to_friend["limit"] == 256 * 1024 and to_dora["limit"] == 64 * 1024, (to_friend, to_dora)
+    assert to_friend["expiresAt"] == to_dora["expiresAt"] == 0, to_friend
+    to_carl, to_dora = join(carl, dora)
+    assert to_carl["limit"] == to_dora["limit"] == 64 * 1024, (to_carl, to_dora)
+    assert to_carl["expiresAt"] > time.time()
+    nodes = {n["node_id"]: n for session in helper.status()["list"] for n in session["nodes"]}
+    assert nodes[ben.node.id]["reciprocal"] and nodes[ben.node.id]["reciprocity"]["because"].startswith("reciprocal: 1.")
+    for other in (carl, dora):
+        entry = nodes[other.key.public.hex()]
+        assert not entry["reciprocal"] and entry["reciprocity"]["worth"] == 0, entry
 
 
 def two_nodes_have_their_time_are_warned_and_pause(lab, programs, build):
