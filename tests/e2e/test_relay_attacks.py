@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """test_relay_attacks.py TEALE-RELAY: strangers with a valid registration against the real program (registrants.py)."""
+import contextlib
 import json
 import resource
 import socket
@@ -128,7 +129,8 @@ class Downlink(unittest.TestCase):
             span = time.monotonic() - began
             rates = {k: (n - before.get(k, 0)) / span for k, n in reader.bytes.items()}
             for n in relay.nodes:
-                n.sock.shutdown(socket.SHUT_RDWR)  # ends floods that wait to send
+                with contextlib.suppress(OSError):  # the relay may have ended it
+                    n.sock.shutdown(socket.SHUT_RDWR)  # ends floods that wait to send
             for f in floods:
                 f.stop()
             reader.stop()
@@ -210,7 +212,7 @@ class Presence(unittest.TestCase):
             report(f"one address registers and leaves {sent} times in 5 s: events told to each of 50 watchers",
                    f"{told}, {bytes_out / max(sent, 1):.0f} bytes out for each registration")
             # the burst and the rate of one address, and the watchers themselves
-            self.assertLess(told, 2 * (200 + 2 * 20) + 60)
+            self.assertLess(told, 2 * (1000 + 2 * 20) + 60)
             late = Node(relay, source=stranger_address())
             late.register()
             seen = Reader(watchers.nodes[0], 10_000_000, late.id)
