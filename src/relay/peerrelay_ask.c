@@ -223,7 +223,7 @@ static tl_peerrelay_result on_request(tl_peerrelay *r, const tl_burst_way *way, 
     result = prove(r, way, c, c->initiator, now, &source);
     if (result == TL_PEERRELAY_TAKEN)
         result = session_for(r, ids, ways, now, wall, &s);
-    if (result != TL_PEERRELAY_TAKEN && result != TL_PEERRELAY_AGAIN)
+    if (!s)
         return result;
     memcpy(s->nonce, c->nonce, sizeof s->nonce);
     send_offer(r, s, 1,

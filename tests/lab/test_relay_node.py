@@ -284,16 +284,20 @@ def ten_sessions_of_one_node_have_together_what_it_may(lab, programs, build):
     a.request(peers[0])  # who has one may ask again
     a.expect("RelayOffer")
     peers[0].expect("RelayOffer")
-    before = helper.status()["bytes"]
-    started = time.monotonic()
-    sent, payload = 0, bytes([OPENED]) * 1000
-    while time.monotonic() - started < 8:
-        while sent < (time.monotonic() - started) * 2_000_000:
-            a.send(offers[sent // 1000 % 10][0]["token"] + payload)
-            sent += 1000
-        time.sleep(0.005)
-    took = time.monotonic() - started
-    passed = helper.status()["bytes"] - before
+    payload = bytes([OPENED]) * 1000
+
+    def flood(seconds):
+        """At 2 MB/s: (bytes sent, bytes passed, seconds)."""
+        before, sent, started = helper.status()["bytes"], 0, time.monotonic()
+        while (took := time.monotonic() - started) < seconds:
+            while sent < took * 2_000_000:
+                a.send(offers[sent // 1000 % 10][0]["token"] + payload)
+                sent += 1000
+            time.sleep(0.005)
+        passed = helper.status()["bytes"] - before
+        return sent, passed, time.monotonic() - started
+    flood(2)  # the burst is spent
+    sent, passed, took = flood(8)
     rate = passed / took
     lab.say(f"10 sessions at {sent / took / 1e6:.2f} MB/s together: {rate / 1024:.1f} KB/s passed, 64 are allowed")
     assert rate <= 64 * 1024 * 1.05, rate
