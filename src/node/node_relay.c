@@ -279,7 +279,7 @@ void tl_node_run_relaying(tl_node *n)
     if (book != r->book_seen || now_of(n) >= r->review_at) {
         r->book_seen = book;
         r->review_at = now_of(n) + REVIEW_EVERY;
-        tl_peerrelay_review(r->core, now_of(n));
+        tl_peerrelay_review(r->core, now_of(n), tl_loop_unix());
     }
 }
 

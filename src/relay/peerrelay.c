@@ -206,9 +206,23 @@ void tl_pr_close(tl_peerrelay *r, pr_session *s, tl_time now)
     undo(r, s, now);
 }
 
+/* From now on it ends by time. */
+static tl_err limit_time(tl_peerrelay *r, pr_session *s, const tl_node_id *a, const tl_node_id *b,
+                         tl_time now, tl_unix wall)
+{
+    const tl_relay_limits *l = &r->config.limits;
+    tl_err e = tl_relay_pairs_begin(&r->pairs, a, b, now, &s->pair);
+    if (e)
+        return e;
+    s->ends_at = s->pair->since + l->session_max;
+    s->ends_unix = s->warn_ends = wall + (tl_unix)((s->ends_at - now) / TL_SEC);
+    s->warn_at = s->ends_at > now + l->session_warn ? s->ends_at - l->session_warn : now;
+    return TL_OK;
+}
+
 /* Sides, rates, and how long they may. */
 static tl_peerrelay_result equip(tl_peerrelay *r, pr_session *s, const tl_node_id ids[2],
-                                 const tl_burst_way ways[2], tl_time now)
+                                 const tl_burst_way ways[2], tl_time now, tl_unix wall)
 {
     tl_tokens_member members[2];
     for (int i = 0; i < 2; i++) {
@@ -223,7 +237,7 @@ static tl_peerrelay_result equip(tl_peerrelay *r, pr_session *s, const tl_node_i
             (tl_tokens_member){.node = &m->payer->id, .user = m, .limit = &m->payer->limit};
     }
     if (!is_reciprocal(s)) {
-        tl_err e = tl_relay_pairs_begin(&r->pairs, &ids[0], &ids[1], now, &s->pair);
+        tl_err e = limit_time(r, s, &ids[0], &ids[1], now, wall);
         if (e)
             return e == TL_ERR_BUSY ? TL_PEERRELAY_PAUSED : TL_PEERRELAY_MEMORY;
     }
@@ -231,12 +245,27 @@ static tl_peerrelay_result equip(tl_peerrelay *r, pr_session *s, const tl_node_i
                                                                : TL_PEERRELAY_TAKEN;
 }
 
+/* False: there is none. */
+static bool make_room(tl_peerrelay *r, tl_time now)
+{
+    if (r->counters.sessions < r->config.limits.max_sessions)
+        return true;
+    pr_session *s = r->sessions_first;
+    while (s && tl_tokens_way(s->tokens.side[0]) && tl_tokens_way(s->tokens.side[1]))
+        s = s->next;
+    if (!s || now < s->since + TL_PEERRELAY_COME_WITHIN)
+        return false; /* those behind it are younger */
+    r->counters.ended_idle++;
+    tl_pr_close(r, s, now);
+    return true;
+}
+
 tl_peerrelay_result tl_pr_open(tl_peerrelay *r, const tl_node_id ids[2], const tl_burst_way ways[2],
                                tl_time now, tl_unix wall, pr_session **ret_session)
 {
     static const char digits[] = "0123456789abcdef";
     uint8_t random[TL_CONTROL_SESSION_MAX / 2];
-    if (r->counters.sessions >= r->config.limits.max_sessions)
+    if (!make_room(r, now))
         return TL_PEERRELAY_FULL;
     pr_session *s = calloc(1, sizeof *s);
     if (!s)
@@ -245,7 +274,7 @@ tl_peerrelay_result tl_pr_open(tl_peerrelay *r, const tl_node_id ids[2], const t
     s->since = now;
     s->ends_at = s->warn_at = TL_NEVER;
     s->offers = tl_ratelimit_make(TL_PEERRELAY_OFFERS_PER_SEC, TL_PEERRELAY_OFFERS_BURST, now);
-    tl_peerrelay_result result = equip(r, s, ids, ways, now);
+    tl_peerrelay_result result = equip(r, s, ids, ways, now, wall);
     if (result == TL_PEERRELAY_TAKEN && !TL_TABLE_ADD(hh, r->sessions, key, sizeof s->key, s))
         result = TL_PEERRELAY_MEMORY;
     if (result != TL_PEERRELAY_TAKEN) {
@@ -256,12 +285,6 @@ tl_peerrelay_result tl_pr_open(tl_peerrelay *r, const tl_node_id ids[2], const t
     for (size_t i = 0; i < sizeof random; i++) {
         s->id[2 * i] = digits[random[i] >> 4];
         s->id[2 * i + 1] = digits[random[i] & 15];
-    }
-    if (s->pair) {
-        tl_time warn = r->config.limits.session_warn;
-        s->ends_at = s->pair->since + r->config.limits.session_max;
-        s->ends_unix = s->warn_ends = wall + (tl_unix)((s->ends_at - now) / TL_SEC);
-        s->warn_at = s->ends_at > now + warn ? s->ends_at - warn : now;
     }
     DL_APPEND(r->sessions_first, s);
     r->counters.sessions++;
@@ -390,7 +413,22 @@ tl_time tl_peerrelay_expiry(const tl_peerrelay *r)
     return r->attached_first ? tl_time_min(at, r->attached_first->until) : at;
 }
 
-void tl_peerrelay_review(tl_peerrelay *r, tl_time now)
+/* A session that began with a reciprocal node has no end; if nobody in it is one any more (who vouched
+ * for the node was revoked), the two get the time that all others have. */
+static void review_time(tl_peerrelay *r, pr_session *s, tl_time now, tl_unix wall)
+{
+    if (is_reciprocal(s) || s->pair || r->leaving)
+        return;
+    tl_err e = limit_time(r, s, &s->side[0].payer->id, &s->side[1].payer->id, now, wall);
+    if (e == TL_ERR_BUSY) { /* they have had it */
+        r->counters.ended_max++;
+        tl_pr_close(r, s, now);
+    } else if (!e) {
+        set_timer(r, s);
+    } /* else out of memory: the next review tries again */
+}
+
+void tl_peerrelay_review(tl_peerrelay *r, tl_time now, tl_unix wall)
 {
     pr_attached *a, *next_a;
     pr_session *s, *next_s;
@@ -410,6 +448,7 @@ void tl_peerrelay_review(tl_peerrelay *r, tl_time now)
             tl_pr_payer_set_rate(r, m->payer, rate, now);
         }
         r->counters.reciprocal += is_reciprocal(s);
+        review_time(r, s, now, wall);
     }
 }
 

@@ -43,6 +43,9 @@
 #define TL_PEERRELAY_HELD_MAX            3
 #define TL_PEERRELAY_HELD_BYTES          1500
 #define TL_PEERRELAY_HELD_FOR            (2 * TL_SEC)
+/* While there is no room for a new session, the oldest one goes to which a side has not come for so long.
+ * Without it, requests from forged addresses would hold all places, each for a minute. */
+#define TL_PEERRELAY_COME_WITHIN         (2 * TL_SEC)
 #define TL_PEERRELAY_WARNINGS            3 /* one may be lost */
 #define TL_PEERRELAY_WARN_EVERY          (1 * TL_SEC)
 
@@ -76,8 +79,9 @@ void tl_peerrelay_free(tl_peerrelay *r);
 /* Where others reach us, as is proven; of the family NONE: nowhere. New nodes and relay sessions are
  * taken only by a family that has an address. Those that are there stay. */
 void tl_peerrelay_set_address(tl_peerrelay *r, const tl_addr *v4, const tl_addr *v6);
-/* What `world` says may have changed: ends what is not served any more, and sets rates anew. */
-void tl_peerrelay_review(tl_peerrelay *r, tl_time now);
+/* What `world` says may have changed: ends what is not served any more, sets rates anew, and limits the
+ * time of sessions in which nobody is reciprocal any more. */
+void tl_peerrelay_review(tl_peerrelay *r, tl_time now, tl_unix wall);
 /* This node shuts down at `ends`: takes nothing new, and warns all sides. */
 void tl_peerrelay_leave(tl_peerrelay *r, tl_time now, tl_unix ends);
 

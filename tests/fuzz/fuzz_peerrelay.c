@@ -145,7 +145,7 @@ static void step(scene *s, uint8_t what, uint8_t who, const uint8_t *bytes, size
         tl_peerrelay_on_timer(s->r, s->now);
         take(s);
         if (what & 8)
-            tl_peerrelay_review(s->r, s->now);
+            tl_peerrelay_review(s->r, s->now, WALL + (tl_unix)(s->now / TL_SEC));
         break;
     }
     const tl_peerrelay_counters *c = tl_peerrelay_counters_of(s->r);

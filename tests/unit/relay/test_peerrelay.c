@@ -284,6 +284,35 @@ static void a_session_without_packets_ends_after_a_minute(void **state)
     end(&s);
 }
 
+static void sessions_to_which_a_side_never_came_make_room_for_others(void **state)
+{
+    (void)state;
+    scene s;
+    tl_control offers[2], first[2], c;
+    begin(&s);
+    attach(&s, B);
+    request(&s, A, B, first);
+    write_packet(&s, &s.at[A], first[0].token, 0);
+    write_packet(&s, &s.at[B], first[1].token, 0);
+    for (int i = 1; i < 50; i++) { /* from addresses where nobody is */
+        s.at[C].port = (uint16_t)(6000 + i);
+        assert_int_equal(tl_identity_new(&s.rand, &s.id[C]), TL_OK);
+        request(&s, C, B, offers);
+        write_packet(&s, &s.at[B], offers[1].token, 0); /* one side is not enough */
+    }
+    c = request_of(&s, D, B);
+    write_signed(&s, &s.at[D], &c);
+    assert_int_equal(requests(&s, TL_PEERRELAY_FULL), 1); /* they may still come */
+    tick(&s, TL_PEERRELAY_COME_WITHIN);
+    assert_int_equal(tl_peerrelay_counters_of(s.r)->sessions, 50); /* while nobody needs the room */
+    request(&s, D, B, offers);
+    assert_int_equal(tl_peerrelay_counters_of(s.r)->sessions, 50);
+    assert_int_equal(tl_peerrelay_counters_of(s.r)->ended_idle, 1);
+    write_packet(&s, &s.at[A], first[0].token, 10); /* who has come stays */
+    assert_int_equal(s.n_sent, 1);
+    end(&s);
+}
+
 static void who_is_not_served_any_more_loses_its_sessions_at_once(void **state)
 {
     (void)state;
@@ -295,7 +324,7 @@ static void who_is_not_served_any_more_loses_its_sessions_at_once(void **state)
     join(&s, C, D, others);
     attach(&s, A);
     s.refused = &s.id[A].id;
-    tl_peerrelay_review(s.r, s.now);
+    tl_peerrelay_review(s.r, s.now, wall(&s));
     write_packet(&s, &s.at[B], offers[1].token, 10);
     assert_int_equal(s.n_sent, 0);
     assert_false(tl_peerrelay_is_attached(s.r, &s.id[A].id, &until));
@@ -314,7 +343,7 @@ static void a_review_gives_a_running_session_its_new_rate(void **state)
     begin(&s);
     join(&s, A, B, offers);
     s.reciprocal = &s.id[A].id;
-    tl_peerrelay_review(s.r, s.now);
+    tl_peerrelay_review(s.r, s.now, wall(&s));
     tick(&s, TL_SEC);
     uint64_t passed = 0;
     for (int i = 0; i < 2000; i++) { /* 2 MB in a second */
@@ -323,6 +352,53 @@ static void a_review_gives_a_running_session_its_new_rate(void **state)
         s.now += TL_SEC / 2000;
     }
     assert_in_range(passed, 256 * 1024, (256 + 128) * 1024); /* and what may come at once */
+    end(&s);
+}
+
+static void a_session_in_which_nobody_is_reciprocal_any_more_gets_an_end(void **state)
+{
+    (void)state;
+    scene s;
+    tl_control offers[2];
+    begin(&s);
+    s.reciprocal = &s.id[A].id;
+    join(&s, A, B, offers);
+    tick(&s, 50 * TL_SEC);
+    tl_peerrelay_review(s.r, s.now, wall(&s)); /* still: nothing changes */
+    write_packet(&s, &s.at[A], offers[0].token, 1);
+    assert_int_equal(tl_peerrelay_counters_of(s.r)->reciprocal, 1);
+    s.reciprocal = NULL; /* who vouched for it was revoked */
+    for (int i = 0; i < 57; i++) {
+        tl_peerrelay_review(s.r, s.now, wall(&s));
+        tick(&s, 10 * TL_SEC);
+        write_packet(&s, &s.at[A], offers[0].token, 1);
+        assert_int_equal(s.n_sent, 1);
+    }
+    assert_int_equal(tl_peerrelay_counters_of(s.r)->warnings, 2); /* one to each side */
+    tick(&s, 30 * TL_SEC);
+    assert_int_equal(tl_peerrelay_counters_of(s.r)->sessions, 0);
+    assert_int_equal(tl_peerrelay_counters_of(s.r)->ended_max, 1);
+    end(&s);
+}
+
+static void a_pair_that_had_its_time_loses_the_session_of_its_reciprocal_days(void **state)
+{
+    (void)state;
+    scene s;
+    tl_control offers[2];
+    begin(&s);
+    join(&s, A, B, offers);
+    for (int i = 0; i < 12; i++) { /* ten minutes */
+        tick(&s, 50 * TL_SEC);
+        write_packet(&s, &s.at[A], offers[0].token, 0);
+    }
+    assert_int_equal(tl_peerrelay_counters_of(s.r)->ended_max, 1);
+    s.reciprocal = &s.id[B].id;
+    join(&s, A, B, offers); /* the pause is not for a reciprocal one */
+    s.reciprocal = NULL;
+    tl_peerrelay_review(s.r, s.now, wall(&s));
+    assert_int_equal(tl_peerrelay_counters_of(s.r)->sessions, 0);
+    assert_int_equal(tl_peerrelay_counters_of(s.r)->ended_max, 2);
     end(&s);
 }
 
@@ -492,8 +568,11 @@ int main(void)
         cmocka_unit_test(both_sides_are_warned_three_times_before_the_time_is_over),
         cmocka_unit_test(a_reciprocal_node_has_the_wider_rate_and_no_end),
         cmocka_unit_test(a_session_without_packets_ends_after_a_minute),
+        cmocka_unit_test(sessions_to_which_a_side_never_came_make_room_for_others),
         cmocka_unit_test(who_is_not_served_any_more_loses_its_sessions_at_once),
         cmocka_unit_test(a_review_gives_a_running_session_its_new_rate),
+        cmocka_unit_test(a_session_in_which_nobody_is_reciprocal_any_more_gets_an_end),
+        cmocka_unit_test(a_pair_that_had_its_time_loses_the_session_of_its_reciprocal_days),
         cmocka_unit_test(a_node_that_shuts_down_warns_all_sides_and_takes_nothing_new),
         cmocka_unit_test(nothing_new_is_taken_while_no_public_address_is_known),
         cmocka_unit_test(a_side_moves_by_a_signed_word_and_an_answer_from_there),

@@ -387,6 +387,8 @@ static void session_51_is_refused_and_pushes_nobody_out(void **state)
         assert_int_equal(tl_identity_new(&s.rand, &s.id[C]), TL_OK);
         s.at[C] = at;
         request(&s, C, B, offers);
+        write_packet(&s, &s.at[C], offers[0].token, 0);
+        write_packet(&s, &s.at[B], offers[1].token, 0);
         s.now += 100 * TL_MS;
     }
     assert_int_equal(tl_peerrelay_counters_of(s.r)->sessions, 50);
