@@ -236,12 +236,8 @@ tl_err tl_reciprocity_tell(tl_reciprocity *t, const tl_node_id *node, const tl_i
     const tl_known *k = tl_known_find(t, node);
     if (!k || !k->has_own)
         return TL_ERR_NOT_FOUND;
-    double worth = tl_known_worth(k, now);
-    if (worth < TL_RECIPROCITY_LEAST)
-        return TL_ERR_NOT_FOUND;
     assert(tl_node_id_eq(&key->id, &t->self));
     const tl_said *before = find_said(k, &t->self);
-    bool is_new = !before || !is_fresh(&before->d, worth, now);
     tl_deeds d = {.by = t->self,
                   .node = *node,
                   .sequence = before && before->d.sequence >= now ? before->d.sequence + 1 : now,
@@ -249,6 +245,10 @@ tl_err tl_reciprocity_tell(tl_reciprocity *t, const tl_node_id *node, const tl_i
                   .expires_at = now + TL_DEEDS_LIFE};
     for (int i = 0; i < TL_DEED_KINDS; i++)
         d.count[i] = (int64_t)tl_deed_fallen(k->own[i], k->at, now);
+    double worth = said_worth(&d, now); /* in whole numbers, as others read it */
+    if (worth < TL_RECIPROCITY_LEAST)
+        return TL_ERR_NOT_FOUND;
+    bool is_new = !before || !is_fresh(&before->d, worth, now);
     if (is_new) {
         tl_err e = tl_deeds_sign(&d, key);
         if (!e && place(t, &d, now))
