@@ -102,22 +102,20 @@ static pr_copy *copy_of(tl_slice bytes)
     return c;
 }
 
-/* Takes the copy. False: it is lost. */
-static bool send_copy(tl_peerrelay *r, const tl_burst_way *way, pr_copy *c)
+/* Takes the copy. If there is no room it is lost, as on its way. */
+static void send_copy(tl_peerrelay *r, const tl_burst_way *way, pr_copy *c)
 {
     c->next = r->copies;
     r->copies = c;
-    if (tl_bursts_add(&r->bursts, way, tl_slice_of(c->bytes, c->n)))
-        return false;
-    r->counters.bytes_out += c->n;
-    return true;
+    if (!tl_bursts_add(&r->bursts, way, tl_slice_of(c->bytes, c->n)))
+        r->counters.bytes_out += c->n;
 }
 
 void tl_pr_send(tl_peerrelay *r, const tl_burst_way *way, tl_slice bytes)
 {
     pr_copy *c = copy_of(bytes);
     if (c)
-        (void)send_copy(r, way, c); /* if there is no room: as if it were lost on its way */
+        send_copy(r, way, c);
 }
 
 const tl_bursts *tl_peerrelay_bursts(const tl_peerrelay *r)
@@ -336,7 +334,7 @@ void tl_pr_release(tl_peerrelay *r, const tl_tokens_side *side, tl_time now)
     if (now >= m->held_at + TL_PEERRELAY_HELD_FOR)
         drop_held(r, m);
     for (size_t i = 0; i < m->n_held; i++)
-        (void)send_copy(r, tl_tokens_way(side), m->held[i]);
+        send_copy(r, tl_tokens_way(side), m->held[i]);
     m->n_held = 0;
 }
 

@@ -25,6 +25,8 @@ static bool find(void *user, const tl_node_id *node, tl_burst_way *ret_way)
     if (!s->direct || !tl_node_id_eq(node, s->direct))
         return false;
     *ret_way = way_from(&s->direct_at);
+    if (s->direct_local_unknown)
+        ret_way->local = (tl_addr){0};
     return true;
 }
 

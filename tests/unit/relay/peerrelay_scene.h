@@ -37,7 +37,8 @@ typedef struct {
     const tl_node_id *reciprocal; /* this one alone */
     tl_addr ours;                 /* an address of a relay of ours */
     const tl_node_id *direct;     /* this one has a direct way, */
-    tl_addr direct_at;            /* there */
+    tl_addr direct_at;            /* there, */
+    bool direct_local_unknown;    /* by an address of ours that nobody knows */
     /* what was sent by the last call */
     sent_datagram sent[SENT];
     size_t n_sent;
