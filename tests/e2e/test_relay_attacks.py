@@ -212,7 +212,7 @@ class Presence(unittest.TestCase):
             report(f"one address registers and leaves {sent} times in 5 s: events told to each of 50 watchers",
                    f"{told}, {bytes_out / max(sent, 1):.0f} bytes out for each registration")
             # the burst and the rate of one address, and the watchers themselves
-            self.assertLess(told, 2 * (1000 + 2 * 20) + 60)
+            self.assertLess(told, 2 * (200 + 2 * 20) + 60)
             late = Node(relay, source=stranger_address())
             late.register()
             seen = Reader(watchers.nodes[0], 10_000_000, late.id)
