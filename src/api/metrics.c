@@ -118,6 +118,28 @@ static void write_relayed(writer *w, const tl_node_facts *f)
     sample(w, "teale_relayed_packets_total", "direction=\"out\"", (double)f->relay.packets_out);
 }
 
+static void write_relayers(writer *w, const tl_node_facts *f)
+{
+    const tl_relayers_counters *r = &f->relayers;
+    single(w, "teale_relayed_by_nodes", "gauge",
+           "Nodes that relay, to which this node is attached so that others reach it there.",
+           (double)f->relayers_attached);
+    single(w, "teale_relayed_by_node_sessions", "gauge",
+           "Relay sessions of this node at nodes that relay.", (double)f->relayer_sessions);
+    single(w, "teale_peers_relayed_by_node", "gauge",
+           "Of the relayed peers, those whose connection another node relays.",
+           (double)f->paths.by_nodes);
+    single(w, "teale_relayed_by_node_requests_total", "counter",
+           "RelayRequests that this node sent.", (double)r->requests);
+    family(w, "teale_relayed_by_node_offers_total", "counter",
+           "RelayOffers that came. Refused ones are forged, stale, for others, or too many.");
+    sample(w, "teale_relayed_by_node_offers_total", "result=\"taken\"", (double)r->offers);
+    sample(w, "teale_relayed_by_node_offers_total", "result=\"refused\"",
+           (double)r->offers_refused);
+    single(w, "teale_relayed_by_node_lost_total", "counter",
+           "Relay sessions that ended since the node that relayed fell silent.", (double)r->lost);
+}
+
 static void write_peers(writer *w, const tl_node_facts *f)
 {
     const tl_peers_counters *p = &f->peers;
@@ -147,6 +169,7 @@ static void write_peers(writer *w, const tl_node_facts *f)
     single(w, "teale_path_recoveries_total", "counter", "How often it found another path.",
            (double)p->recovered);
     write_relayed(w, f);
+    write_relayers(w, f);
 }
 
 /* --- the network and direct paths; all zero without a UDP socket --- */

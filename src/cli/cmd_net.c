@@ -275,6 +275,21 @@ static void print_networks(const json_t *networks)
     }
 }
 
+/* What relays: the relay's URL, or the node's name and ID. */
+static void print_relay_of(const json_t *w)
+{
+    char text[300];
+    const char *relay = tl_json_string(w, "relay", NULL);
+    const char *name = tl_json_string(w, "relay_name", "");
+    if (!relay)
+        return;
+    if (strncmp(relay, "node:", 5) == 0)
+        snprintf(text, sizeof text, "node %.16s%s%.60s", relay + 5, *name ? " " : "", name);
+    else
+        snprintf(text, sizeof text, "%.290s", relay);
+    tl_out_line("relay", text);
+}
+
 static int why_peer(tl_cli *cli, const tl_args *args)
 {
     char node[TL_NODE_ID_HEX + 1], path[128], text[200];
@@ -293,6 +308,7 @@ static int why_peer(tl_cli *cli, const tl_args *args)
     tl_out_line("path", tl_json_string(w, "path", "none"));
     if (tl_json_string(w, "carrier", NULL))
         tl_out_line("carrier", tl_json_string(w, "carrier", ""));
+    print_relay_of(w);
     tl_out_line("because", tl_json_string(w, "because", ""));
     if (tl_json_string(w, "rule", NULL))
         tl_out_line("rule", tl_json_string(w, "rule", ""));

@@ -82,6 +82,22 @@ static void print_relays(const json_t *wan)
     }
 }
 
+/* The nodes through which others reach this one. */
+static void print_relayed_by(const json_t *list)
+{
+    const json_t *by;
+    size_t i;
+    json_array_foreach (list, i, by) {
+        char text[200], rtt[32] = "";
+        double ms = tl_json_number(by, "rtt_ms", 0);
+        if (ms > 0)
+            snprintf(rtt, sizeof rtt, ", %.1f ms", ms);
+        snprintf(text, sizeof text, "node %.16s %.60s (%.60s%s)", tl_json_string(by, "node_id", ""),
+                 tl_json_string(by, "name", ""), tl_json_string(by, "address", ""), rtt);
+        tl_out_line("relayed by", text);
+    }
+}
+
 static void print_backend(const json_t *backend)
 {
     const char *url = tl_json_string(backend, "url", "");
@@ -246,6 +262,7 @@ int tl_cmd_status(tl_cli *cli, const tl_args *args)
     tl_nattext_status(nat, nat_line);
     tl_out_line("nat", nat_line);
     print_relays(wan);
+    print_relayed_by(json_object_get(s, "relayed_by"));
     char by_udp[32] = "";
     if (number(peers, "relayed_udp"))
         snprintf(by_udp, sizeof by_udp, " (%d udp)", number(peers, "relayed_udp"));
@@ -344,7 +361,10 @@ static void add_peer(tl_table *t, const json_t *peer, const json_t *ours, bool w
     snprintf(text, sizeof text, "%.1f ms", rtt);
     tl_table_add(t, rtt > 0 ? text : "-");
     add_since(t, tl_json_string(peer, "since", ""));
-    tl_table_add(t, tl_json_string(peer, "remote", tl_json_string(peer, "relay", "-")));
+    const char *via = tl_json_string(peer, "remote", tl_json_string(peer, "relay", "-"));
+    bool node = strncmp(via, "node:", 5) == 0; /* its ID is as long as that of any node */
+    snprintf(text, sizeof text, "node:%.*s", whole ? 64 : 16, node ? via + 5 : "");
+    tl_table_add(t, node ? text : via);
     add_networks(t, peer, ours);
     add_models(t, json_object_get(peer, "models"));
 }

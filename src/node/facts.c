@@ -13,6 +13,7 @@ static tl_path_counts count_paths(const tl_node *n)
             counts.lan += facts.via == TL_VIA_LAN;
             counts.relayed += facts.via == TL_VIA_RELAYED;
             counts.relayed_udp += facts.by_udp;
+            counts.by_nodes += facts.by_node && !facts.lost;
         }
     return counts;
 }
@@ -42,6 +43,13 @@ void tl_node_facts_of(const tl_node *n, tl_node_facts *ret_facts)
         const tl_relay_client *c = tl_relay_pair_client(n->client, i);
         f.relays[i].connected = c && tl_relay_client_state(c) == TL_RELAY_CONNECTED;
         f.relays[i].rtt = c ? tl_relay_client_rtt(c) : 0;
+    }
+    const tl_relayers *nodes = tl_peers_relayers(n->peers);
+    if (nodes) {
+        tl_relayer_facts by[TL_RELAYERS_ATTACHED];
+        f.relayers = *tl_relayers_counters_of(nodes);
+        f.relayers_attached = tl_relayers_attached(nodes, by);
+        f.relayer_sessions = tl_relayers_sessions(nodes);
     }
     if (n->network) {
         f.nat = *tl_network_facts(n->network);

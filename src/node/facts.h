@@ -19,6 +19,7 @@
 typedef struct {
     size_t direct, lan, relayed;
     size_t relayed_udp; /* of those relayed: to the relay by UDP */
+    size_t by_nodes;    /* of these: a node that relays has their relay session */
 } tl_path_counts;
 
 /* What is relayed for others; all zero where nothing is. */
@@ -52,6 +53,8 @@ typedef struct {
     size_t peers_known;    /* connected or not */
     size_t peers_in_clear; /* of these, listed now, and of the old protocol alone */
     tl_path_counts paths;
+    tl_relayers_counters relayers;
+    size_t relayers_attached, relayer_sessions;
     tl_direct_counters direct;
     tl_punch_counters punches;
 

@@ -19,6 +19,7 @@ static tl_time expiry(const tl_node *n)
     at = tl_time_min(at, tl_node_bids_expiry(n));
     at = tl_time_min(at, tl_node_slots_expiry(n));
     at = tl_time_min(at, tl_node_relaying_expiry(n));
+    at = tl_time_min(at, tl_node_relayed_expiry(n));
     if (n->credit)
         at = tl_time_min(at, tl_credit_expiry(n->credit));
     at = tl_time_min(at, tl_time_min(tl_node_scope_expiry(n), tl_node_reciprocity_expiry(n)));
@@ -48,6 +49,7 @@ static void run(void *user)
         tl_calls_run(n);
         tl_node_run_members(n);
         tl_node_follow_book(n);
+        tl_node_follow_relayed(n);
         tl_router_run(n->router);
         tl_asker_run(n->asker);
         tl_slots_run(n->slots);
@@ -191,6 +193,7 @@ tl_err tl_node_start(tl_node *n, tl_why *why)
     tl_node_apply_access(n);
     tl_node_tell_capabilities(n);
     tl_node_apply_network(n);
+    tl_node_read_relayed(n);
     tl_node_apply_relay(n);
     tl_node_wake(n);
     return TL_OK;
@@ -253,6 +256,7 @@ static void network_stopped(void *user)
 static void leave(tl_node *n)
 {
     n->stage = TL_NODE_LEAVING;
+    tl_node_save_relayed(n);
     tl_node_drop_ptn_calls(n);
     tl_calls_end(n);
     n->drain_deadline = tl_loop_now(n->loop) + TL_NODE_GOODBYE_WITHIN;

@@ -396,6 +396,8 @@ json_t *tl_node_why(const tl_node *n, const tl_node_id *peer)
         .rule = tl_net_rule(&facts),
         .wan_enabled = n->settings.wan_enabled,
         .relay_connected = tl_relay_pair_state(n->client) == TL_RELAY_CONNECTED,
+        .by_nodes = tl_peers_relayers(n->peers) &&
+                    tl_relayers_can_open(tl_peers_relayers(n->peers), peer, true, 0),
         .listed = p && p->listed,
         .relayed_by_option = is_fixed(n, "nat.direct"),
         .old = p && p->in_clear,
@@ -411,12 +413,19 @@ json_t *tl_node_why(const tl_node *n, const tl_node_id *peer)
     f.clock_known = compare_clocks(n, &f.clock_ahead);
     json_t *why = why_json(n, peer, &v, &f);
     const char *carrier = connected && facts.via == TL_VIA_RELAYED
-                              ? tl_story_carrier(facts.by_udp, facts.udp, facts.leg)
+                              ? facts.by_node ? tl_story_carrier_by_node()
+                                              : tl_story_carrier(facts.by_udp, facts.udp, facts.leg)
                               : NULL;
     json_t *text = carrier ? json_string(carrier) : json_null();
+    char node[TL_RELAY_NAME];
+    const char *relay = carrier ? tl_node_relay_name(n, &facts, node) : NULL;
+    const tl_peer *by =
+        carrier && facts.by_node ? tl_peer_table_find(&n->table, &facts.node.id) : NULL;
     if (why && (json_object_set_new(why, "networks", tl_node_why_networks(n, peer)) ||
                 json_object_set_new(why, "reciprocity", tl_node_reciprocity_json(n, peer)) ||
-                json_object_set_new(why, "carrier", text))) {
+                json_object_set_new(why, "carrier", text) ||
+                json_object_set_new(why, "relay", relay ? json_string(relay) : json_null()) ||
+                json_object_set_new(why, "relay_name", by ? json_string(by->name) : json_null()))) {
         json_decref(why);
         return NULL;
     }

@@ -163,11 +163,11 @@ json_t *tl_node_status(const tl_node *n)
     tl_net_view v;
     tl_node_facts_of(n, &f);
     /* a way over a relay that is down carries nothing, though the peer may come back on it */
-    unsigned relayed = f.relay_connected ? f.paths.relayed : 0;
+    unsigned relayed = f.relay_connected ? f.paths.relayed : f.paths.by_nodes;
     tl_net_view_of(n, &v);
     return json_pack(
         "{s:s, s:s, s:s, s:I, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:I}, s:o, s:o, s:o, s:o, "
-        "s:b, s:b, s:o, s:o}",
+        "s:b, s:b, s:o, s:o, s:o}",
         "version", TL_VERSION, "node_id", n->hex, "display_name", n->name, "uptime_s",
         (json_int_t)(f.uptime / TL_SEC), "wan", tl_node_wan_json(n), "nat", tl_net_nat_json(&v),
         "peers", "direct", (json_int_t)f.paths.direct, "relayed", (json_int_t)relayed,
@@ -176,7 +176,7 @@ json_t *tl_node_status(const tl_node *n)
         backend_status(n), "sharing", sharing_status(n), "share", tl_node_share_json(n), "requests",
         requests_status(&f), "asks_others", tl_access_asks_others(&n->access), "stopping",
         n->stage > TL_NODE_RUNNING, "ptns", tl_node_ptns_json(n), "relaying",
-        tl_node_relaying_json(n));
+        tl_node_relaying_json(n), "relayed_by", tl_node_relayed_json(n));
 }
 
 /* --- peers --- */
@@ -190,13 +190,6 @@ static json_t *models_of(const tl_peer *p)
             return NULL;
         }
     return models;
-}
-
-/* The relay that carries the connection to a peer, or is kept for it. */
-static const char *relay_of(const tl_node *n, const tl_peer_facts *f)
-{
-    return f->relay < TL_RELAYS_MAX ? tl_relay_pair_url_of(n->client, f->relay)
-                                    : tl_relay_pair_url(n->client);
 }
 
 /* Without a connection to the node, path, via, relay, rtt_ms and since are null; via and relay also
@@ -216,7 +209,8 @@ static json_t *peer_json(const tl_node *n, const tl_peer *p)
     tl_node_write_time(since, tl_loop_unix() - (tl_unix)(ago / TL_SEC));
     bool old = p->in_clear && n->access.in_clear;
     const char *path = connected ? tl_via_name(facts.via) : NULL;
-    const char *relay = relayed || old ? relay_of(n, &facts) : NULL;
+    char node[TL_RELAY_NAME];
+    const char *relay = relayed || old ? tl_node_relay_name(n, &facts, node) : NULL;
     return json_pack(
         "{s:s, s:s, s:s?, s:s?, s:s?, s:o, s:o, s:s?, s:o, s:o, s:s, s:b, s:b}", "node_id", hex,
         "name", p->name, "path", old ? tl_via_name(TL_VIA_PLAINTEXT) : path, "via",

@@ -82,6 +82,9 @@ void tl_node_tell_capabilities(tl_node *n)
             models[n_models++] = tl_backend_model(n->backend, i);
     json_t *bids = tl_node_idle_bids(n), *ptns = tl_node_ptns(n);
     json_t *relay = tl_node_relaying_capability(n);
+    json_t *relayed_by = tl_node_relayed_capability(n);
+    if (tl_peers_relayers(n->peers))
+        tl_relayers_set_relaying(tl_peers_relayers(n->peers), relay != NULL);
     tl_capabilities c = {.hardware = &n->hardware,
                          .models = models,
                          .n_models = n_models,
@@ -92,6 +95,7 @@ void tl_node_tell_capabilities(tl_node *n)
                          .bids = bids,
                          .ptns = ptns,
                          .relay = relay,
+                         .relayed_by = relayed_by,
                          .members_only = n_models && tl_access_for_strangers(&n->access) &&
                                          tl_access_serves_others(&n->access)};
     json_t *for_relay = tl_capabilities_json(&c), *for_peers = tl_capabilities_json(&c);
@@ -99,6 +103,7 @@ void tl_node_tell_capabilities(tl_node *n)
     json_decref(bids);
     json_decref(ptns);
     json_decref(relay);
+    json_decref(relayed_by);
     if (for_relay)
         tl_relays_set_capabilities(n->relays, for_relay);
     if (for_peers)
@@ -345,6 +350,7 @@ static void peers_hello(void *user, const tl_peer *p)
     if (n->members)
         tl_members_on_hello(n->members, &p->id);
     tl_node_credit_hello(n, &p->id);
+    tl_node_relayed_dealt(n);
 }
 
 static void peers_told(void *user, const tl_peer *p, const char *name, const json_t *payload)
@@ -453,7 +459,9 @@ static tl_err wire_peers(tl_node *n)
                                                  peers_told,
                                                  .keeps = peers_keeps,
                                                  .bids = tl_node_bids_json,
-                                                 .on_relay_doubted = peers_relay_doubted};
+                                                 .on_relay_doubted = peers_relay_doubted,
+                                                 .on_attached = tl_node_on_attached,
+                                                 .on_relayed = tl_node_on_relayed};
     tl_err e =
         tl_relays_new(&n->identity, &n->rand, &n->table, n->name, &link_events, n, &n->relays);
     if (!e)

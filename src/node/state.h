@@ -5,6 +5,7 @@
  *   node_wiring.c    hands the events of each part to the others
  *   node_network.c   the UDP port and the direct ways
  *   node_relay.c     relays for others; node_relay_report.c tells of it
+ *   node_relayed.c   the nodes that relay for this one
  *   node_credit.c    accounts with peers; till.c what they are told; node_wallet.c the wallet's verbs
  *   node_store.c     the database, and how its thread wakes the loop
  *   node_legacy.c    the old protocol
@@ -123,6 +124,11 @@ struct tl_node {
         tl_unix until; /* TL_PAUSE_NO_END */
         tl_time ends;  /* the same moment; TL_NEVER */
     } pause;           /* by the owner's word; the setting share_pause comes on top */
+    struct {
+        bool changed;    /* the nodes that relay for us are others than we told */
+        bool unsaved;    /* what is remembered has changed */
+        tl_time save_at; /* not before */
+    } relayed;
     tl_legacy *legacy;
     struct tl_node_relaying *relaying; /* NULL: nothing is relayed for others (node_relay.c) */
     tl_backend *backend;               /* NULL: nothing is shared */
@@ -215,6 +221,26 @@ json_t *tl_node_relaying_capability(const tl_node *n);
 /* node_relay_report.c: `relaying` of the status, and the verb relay.status. NULL: out of memory. */
 json_t *tl_node_relaying_json(const tl_node *n);
 void tl_node_do_relay_status(tl_node *n, const json_t *args, tl_call *call);
+/* node_relayed.c */
+#define TL_RELAY_NAME (5 + TL_NODE_ID_HEX + 1)
+/* What relays the peer's connection, or is kept for it: the relay's URL (borrowed), or "node:" and the ID of a
+ * node that relays, in `ret`. */
+const char *tl_node_relay_name(const tl_node *n, const tl_peer_facts *f, char ret[TL_RELAY_NAME]);
+/* `relayedBy` of the capabilities; NULL: nobody relays for us, or out of memory. */
+json_t *tl_node_relayed_capability(const tl_node *n);
+json_t *
+tl_node_relayed_json(const tl_node *n); /* `relayed_by` of the status; NULL: out of memory */
+/* As tl_peers_events.on_attached and on_relayed. */
+void tl_node_on_attached(void *user);
+void tl_node_on_relayed(void *user, const tl_node_id *node, uint64_t bytes);
+/* What is remembered of an earlier run. After tl_node_apply_network. */
+void tl_node_read_relayed(tl_node *n);
+/* In each turn: tells and keeps what has changed. */
+void tl_node_follow_relayed(tl_node *n);
+tl_time tl_node_relayed_expiry(const tl_node *n);
+/* A connection to a peer stands: it is to be remembered. */
+void tl_node_relayed_dealt(tl_node *n);
+void tl_node_save_relayed(tl_node *n);
 
 /* node_credit.c */
 /* After server and asker. The errors of the store. */

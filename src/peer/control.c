@@ -161,6 +161,7 @@ static void on_hello(tl_peer_conn *conn, const tl_cluster_message *m)
     tl_peer *peer = conn->contact->peer;
     bool first = !conn->hello_seen;
     (void)tl_peer_describe(peer, m->u.hello.display_name, m->u.hello.capabilities);
+    tl_relays_described(p->config.relays, &peer->id);
     conn->hello_seen = true;
     if (m->type == TL_CLUSTER_HELLO)
         send_hello(conn, TL_CLUSTER_HELLO_ACK);

@@ -46,8 +46,9 @@ static tl_err begin_quic(tl_contact *c, tl_path_id path, tl_peer_conn **ret_conn
     tl_peers *p = c->peers;
     const tl_env *env = &p->config.env;
     tl_quic_conn *quic;
-    tl_err e =
-        tl_quic_dial(p->quic, &c->peer->id, path, tl_peers_now(p), env->wall(env->user), &quic);
+    tl_slice mark = p->relayers ? tl_relayers_mark(p->relayers, path) : tl_slice_of(NULL, 0);
+    tl_err e = tl_quic_dial_marked(p->quic, &c->peer->id, path, mark, tl_peers_now(p),
+                                   env->wall(env->user), &quic);
     if (e)
         return e;
     tl_peer_conn *conn = tl_contact_add_conn(c, quic, true);
@@ -74,13 +75,26 @@ static bool rides_along(const tl_contact *c)
            p->events.may_send(p->user, relay);
 }
 
+/* The first datagram rode in a relayOpen, and a node that relays has the session after all: there QUIC begins
+ * anew, with the session's mark. */
+static void drop_first(tl_contact *c)
+{
+    tl_peer_conn *conn = c->dial_conn;
+    tl_relayer_name name;
+    if (!conn || !tl_relays_node_of(c->peers->config.relays, c->dial_path, &name))
+        return;
+    set_state(c, TL_DIAL_OPENING, c->dial_path, NULL);
+    tl_conn_close(conn, TL_CODE_NONE, "given up");
+}
+
 /* Asks the relay for a session, now or when the relay is connected. Where the peer reads it, the
  * handshake's first datagram rides along: that saves a round trip between the nodes. */
 static void open_session(tl_contact *c)
 {
     tl_peers *p = c->peers;
-    if (!tl_relays_is_registered(p->config.relays)) {
-        const char *hopeless = p->events.on_relay_wanted(p->user);
+    const char *hopeless =
+        tl_relays_is_registered(p->config.relays) ? NULL : p->events.on_relay_wanted(p->user);
+    if (!tl_relays_can_open(p->config.relays, &c->peer->id)) {
         set_state(c, TL_DIAL_RELAY, 0, NULL);
         if (hopeless)
             tl_contact_dial_fail(c, TL_ERR_UNREACHABLE, hopeless);
@@ -129,10 +143,11 @@ void tl_contact_dial_start(tl_contact *c)
 /* The session of the attempt stands: QUIC begins, if it has not yet. */
 void tl_contact_dial_on_ready(tl_contact *c)
 {
-    tl_peer_conn *conn = c->dial_conn;
     c->peer->refused_until = c->peer->refused_pause = 0;
     if (c->dial != TL_DIAL_OPENING)
         return;
+    drop_first(c);
+    tl_peer_conn *conn = c->dial_conn;
     tl_err e = conn ? TL_OK : begin_quic(c, c->dial_path, &conn);
     if (e) {
         tl_contact_dial_fail(c, e, begin_words(e));
@@ -161,9 +176,13 @@ void tl_contact_dial_on_ended(tl_contact *c, const char *why, bool refused)
         tl_contact_dial_fail(c, TL_ERR_UNREACHABLE, why);
         return;
     }
-    set_state(c, TL_DIAL_RELAY, 0, NULL); /* the relay may come back before the dial's deadline */
+    /* The relay may come back before the dial's deadline. A session that it had may be had elsewhere. */
+    bool stood = c->dial == TL_DIAL_HANDSHAKE;
+    set_state(c, TL_DIAL_RELAY, 0, NULL);
     if (conn)
         tl_conn_close(conn, TL_CODE_NONE, "given up");
+    if (stood && tl_relays_can_open(c->peers->config.relays, &c->peer->id))
+        open_session(c);
 }
 
 void tl_contact_dial_on_registered(tl_contact *c)

@@ -11,8 +11,11 @@ static void set_state(tl_leg *l, tl_leg_state state)
 
 tl_leg tl_leg_new(const tl_addr *relay)
 {
-    return (tl_leg){
-        .state = TL_LEG_RESTING, .relay = *relay, .pause = TL_LEG_PAUSE_MIN, .next_at = TL_NEVER};
+    return (tl_leg){.state = TL_LEG_RESTING,
+                    .relay = *relay,
+                    .pause = TL_LEG_PAUSE_MIN,
+                    .every = TL_LEG_EVERY,
+                    .next_at = TL_NEVER};
 }
 
 static void begin_question(tl_leg *l, tl_time now)
@@ -45,7 +48,7 @@ void tl_leg_doubt(tl_leg *l, tl_time now)
     begin_question(l, now);
 }
 
-bool tl_leg_ask(tl_leg *l, tl_rand *rand, tl_time now, tl_stun_writer *ret_question)
+bool tl_leg_is_due(tl_leg *l, tl_rand *rand, tl_time now)
 {
     if (l->state == TL_LEG_RESTING || now < l->next_at || l->tries == TL_LEG_TRIES)
         return false;
@@ -57,6 +60,13 @@ bool tl_leg_ask(tl_leg *l, tl_rand *rand, tl_time now, tl_stun_writer *ret_quest
     }
     l->next_at = now + (TL_LEG_RTO << l->tries);
     l->tries++;
+    return true;
+}
+
+bool tl_leg_ask(tl_leg *l, tl_rand *rand, tl_time now, tl_stun_writer *ret_question)
+{
+    if (!tl_leg_is_due(l, rand, now))
+        return false;
     tl_stun_begin(ret_question, TL_STUN_REQUEST, &l->id);
     tl_stun_finish(ret_question);
     return true;
@@ -64,10 +74,16 @@ bool tl_leg_ask(tl_leg *l, tl_rand *rand, tl_time now, tl_stun_writer *ret_quest
 
 bool tl_leg_on_answer(tl_leg *l, const tl_stun *answer, tl_time now, tl_leg_news *ret_news)
 {
-    if (!l->tries || answer->class != TL_STUN_SUCCESS || answer->mapped.family == TL_ADDR_NONE ||
-        memcmp(answer->id.bytes, l->id.bytes, sizeof l->id.bytes) != 0)
+    return answer->class == TL_STUN_SUCCESS && answer->mapped.family != TL_ADDR_NONE &&
+           tl_leg_answered(l, &answer->id, &answer->mapped, now, ret_news);
+}
+
+bool tl_leg_answered(tl_leg *l, const tl_stun_id *id, const tl_addr *as, tl_time now,
+                     tl_leg_news *ret_news)
+{
+    if (!l->tries || memcmp(id->bytes, l->id.bytes, sizeof l->id.bytes) != 0)
         return false;
-    tl_addr seen = tl_addr_normal(answer->mapped);
+    tl_addr seen = tl_addr_normal(*as);
     bool was_open = l->state == TL_LEG_OPEN;
     bool moved = l->seen.family != TL_ADDR_NONE && !tl_addr_eq(&seen, &l->seen);
     if (l->tries == 1)
@@ -75,7 +91,7 @@ bool tl_leg_on_answer(tl_leg *l, const tl_stun *answer, tl_time now, tl_leg_news
     l->seen = seen;
     l->tries = 0;
     l->pause = TL_LEG_PAUSE_MIN;
-    l->next_at = now + TL_LEG_EVERY;
+    l->next_at = now + l->every;
     set_state(l, TL_LEG_OPEN);
     *ret_news = moved ? TL_LEG_MOVED : was_open ? TL_LEG_SAME : TL_LEG_OPENED;
     return true;

@@ -1,5 +1,5 @@
 /* leg.h - does UDP pass between our port and one relay, and as whom does the relay see us? Asks the
- * relay's own port by STUN. Pure: the caller tells the time, sends what is to be sent, and hands in
+ * relay's own port: a relay by STUN, a node that relays by Attach. Pure: the caller tells the time, sends what is to be sent, and hands in
  * the answers; it never touches a socket.
  *
  *   RESTING --wanted--> ASKING --answered--> OPEN --a question is not answered--> SHUT
@@ -36,6 +36,7 @@ typedef struct {
     tl_addr relay; /* the relay's UDP address */
     tl_addr seen;  /* ours, as the relay saw it last; family NONE: it never answered */
     tl_time rtt;   /* of the last answer that was not asked twice; 0: none */
+    tl_time every; /* between two questions while it is OPEN */
     tl_time pause;
     tl_stun_id id;  /* of the question under way */
     unsigned tries; /* of it; 0: none is under way */
@@ -55,7 +56,12 @@ void tl_leg_want(tl_leg *l, tl_time now);
 void tl_leg_rest(tl_leg *l);
 /* Something fell silent, or our network changed: asks now. */
 void tl_leg_doubt(tl_leg *l, tl_time now);
-/* True: `ret_question` is to be sent to the relay now. */
+/* True: a question is to be sent now, the `tries`-th with this ID. */
+bool tl_leg_is_due(tl_leg *l, tl_rand *rand, tl_time now);
+/* The question `id` was answered: as `seen`. False: it is not the one under way. */
+bool tl_leg_answered(tl_leg *l, const tl_stun_id *id, const tl_addr *seen, tl_time now,
+                     tl_leg_news *ret_news);
+/* The two in the form of STUN. True: `ret_question` is to be sent to the relay now. */
 bool tl_leg_ask(tl_leg *l, tl_rand *rand, tl_time now, tl_stun_writer *ret_question);
 /* False: it is no answer to our question. */
 bool tl_leg_on_answer(tl_leg *l, const tl_stun *answer, tl_time now, tl_leg_news *ret_news);

@@ -46,6 +46,15 @@ static void begin(tl_peer_conn *conn)
     set_reopen(conn, TL_REOPEN_DUE, tl_peers_now(conn->peers), 0);
 }
 
+/* A session that is only to be kept warm is not worth a place at a node that relays. */
+static bool can_open(const tl_peer_conn *conn)
+{
+    const tl_relays *relays = conn->peers->config.relays;
+    bool needed = tl_conn_is_lost(conn) || conn->relayed;
+    return tl_relays_is_registered(relays) ||
+           (needed && tl_relays_can_open(relays, &conn->contact->peer->id));
+}
+
 static void try_reopen(tl_peer_conn *conn)
 {
     tl_peers *p = conn->peers;
@@ -56,13 +65,15 @@ static void try_reopen(tl_peer_conn *conn)
     conn->outage.replaces &= conn->relayed != 0;
     if (!wants || (conn->relayed && !conn->outage.replaces) || conn->closing)
         return;
-    if (conn->outage.replaces && !tl_relays_has_other(p->config.relays, NULL, conn->relayed)) {
+    const tl_node_id *peer = &conn->contact->peer->id;
+    if (conn->outage.replaces &&
+        !tl_relays_has_other(p->config.relays, peer, conn->relayed, true)) {
         again(conn);
         return;
     }
-    if (!tl_relays_is_registered(p->config.relays)) {
-        if (tl_conn_is_lost(conn))
-            (void)p->events.on_relay_wanted(p->user); /* the owner goes on dialling the relay */
+    if (!tl_relays_is_registered(p->config.relays) && tl_conn_is_lost(conn))
+        (void)p->events.on_relay_wanted(p->user); /* the owner goes on dialling the relay */
+    if (!can_open(conn)) {
         again(conn);
         return;
     }

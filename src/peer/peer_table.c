@@ -182,6 +182,31 @@ static bool set_ptns(tl_peer *p, const json_t *list)
     return true;
 }
 
+static bool read_addr(const json_t *v, tl_addr *ret_addr)
+{
+    const char *text = json_string_value(v);
+    return text && !tl_addr_parse(tl_slice_str(text), ret_addr) && ret_addr->port != 0 &&
+           ret_addr->family != TL_ADDR_NONE;
+}
+
+static void read_relaying(const json_t *capabilities, tl_peer_relaying *ret)
+{
+    const json_t *relay = json_object_get(capabilities, "relay"), *v;
+    size_t i;
+    *ret = (tl_peer_relaying){.n_addrs = 0};
+    json_array_foreach (json_object_get(relay, "addresses"), i, v)
+        if (ret->n_addrs < TL_RELAYER_ADDRS_MAX && read_addr(v, &ret->addrs[ret->n_addrs]))
+            ret->n_addrs++;
+    ret->fellows_only = strcmp(tl_json_string(relay, "for", "any"), "any") != 0;
+    ret->full = tl_json_number(relay, "free", 1) < 1;
+    json_array_foreach (json_object_get(capabilities, "relayedBy"), i, v) {
+        tl_relayer_name *by = &ret->by[ret->n_by];
+        if (ret->n_by < TL_RELAYED_BY_MAX && read_addr(json_object_get(v, "address"), &by->addr) &&
+            !tl_node_id_parse_form(tl_slice_str(tl_json_string(v, "nodeID", "")), &by->id))
+            ret->n_by++;
+    }
+}
+
 bool tl_peer_describe(tl_peer *p, const char *name, const json_t *capabilities)
 {
     bool changed = name ? set_name(p, name) : false;
@@ -197,6 +222,7 @@ bool tl_peer_describe(tl_peer *p, const char *name, const json_t *capabilities)
     changed |= members_only != p->members_only;
     p->members_only = members_only;
     p->reads_first = tl_json_bool(capabilities, "relayFirst", false);
+    read_relaying(capabilities, &p->relaying);
     bool available = tl_json_bool(capabilities, "isAvailable", true);
     changed |= available != p->available;
     p->available = available;

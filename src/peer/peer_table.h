@@ -4,6 +4,7 @@
 #ifndef TL_PEER_PEER_TABLE_H
 #define TL_PEER_PEER_TABLE_H
 
+#include "base/addr.h"
 #include "base/json.h"
 #include "base/table.h"
 #include "base/time.h"
@@ -32,6 +33,24 @@ typedef struct {
     uint64_t ours, tagged; /* tagged: of `ours`, those that only a member can claim so */
 } tl_peer_claims;
 
+/* A node that relays for others, and where. */
+typedef struct {
+    tl_node_id id;
+    tl_addr addr;
+} tl_relayer_name;
+#define TL_RELAYER_ADDRS_MAX 2 /* of a node that relays: one of each family */
+#define TL_RELAYED_BY_MAX    2 /* nodes to which a node says that it is attached */
+
+/* What a node says of relaying (docs/protocol.md "Nodes that relay"). Nothing in it is verified. */
+typedef struct {
+    size_t n_addrs; /* it relays for others, there; 0: it does not */
+    tl_addr addrs[TL_RELAYER_ADDRS_MAX];
+    bool fellows_only; /* for those of its networks */
+    bool full;
+    size_t n_by; /* it is reached through these */
+    tl_relayer_name by[TL_RELAYED_BY_MAX];
+} tl_peer_relaying;
+
 /* How much of this turn of the loop went into claims (peer/claims.h). */
 typedef struct {
     size_t spent;
@@ -58,6 +77,9 @@ typedef struct {
      * 0: not measured. */
     unsigned at_relays;
     tl_time relay_rtt[TL_RELAYS_MAX];
+    tl_time relayer_rtt; /* the same over a node that relays */
+    tl_peer_relaying relaying;
+    bool kept;     /* it is remembered from an earlier run */
     bool proven;   /* a question between us was answered whole, either way */
     bool listed;   /* the relay lists the node as present */
     bool in_clear; /* it speaks the old protocol alone (tl_peer_is_listed_as) */

@@ -48,6 +48,12 @@ tl_err tl_peers_new(const tl_peers_config *config, const tl_peers_events *events
     tl_quic_set_held(p->quic, tl_traffic_is_held, p);
     tl_quic_set_known(p->quic, knows, p);
     tl_quic_set_groups(p->quic, group_of, p);
+    e = tl_nodes_new(p);
+    if (e) {
+        tl_quic_free(p->quic);
+        free(p);
+        return e;
+    }
     *ret_peers = p;
     return TL_OK;
 }
@@ -85,6 +91,7 @@ void tl_peers_on_registered(tl_peers *p)
         DL_FOREACH (c->conns, conn)
             tl_outage_on_registered(conn);
     }
+    tl_nodes_on_registered(p);
     tl_peers_wake(p);
 }
 
@@ -115,9 +122,10 @@ void tl_peers_on_ended(tl_peers *p, tl_path_id id, const char *why)
     tl_path_drop(p, id, false);
     if (conn && conn->relayed == id)
         conn->relayed = 0;
-    /* If the relay is lost, that says nothing of the peer. */
-    bool relay_stands = tl_relay_link_is_registered(
-        tl_relays_link(p->config.relays, tl_relays_telling(p->config.relays)));
+    /* If the relay is lost, or what a node relayed, that says nothing of the peer. */
+    size_t relay = tl_relays_telling(p->config.relays);
+    bool relay_stands = relay < TL_RELAYS_MAX &&
+                        tl_relay_link_is_registered(tl_relays_link(p->config.relays, relay));
     if (warm && relay_stands)
         tl_control_probe(conn, TL_PROBE_ENDED);
     bool refused = strcmp(why, "busy") == 0 || strcmp(why, "rate_limited") == 0;
@@ -165,6 +173,8 @@ void tl_peers_on_moved(tl_peers *p)
     tl_contact *c;
     tl_peer_conn *conn;
     tl_udp_on_moved(p);
+    if (p->relayers)
+        tl_relayers_on_moved(p->relayers);
     DL_FOREACH (p->contacts, c)
         DL_FOREACH (c->conns, conn)
             if (conn->connected && conn->client)
@@ -272,7 +282,8 @@ bool tl_peers_facts(const tl_peers *p, const tl_peer *peer, tl_peer_facts *ret_f
     const tl_udp_way *w = session ? session->udp : NULL;
     if (conn->relayed)
         (void)tl_relays_of(p->config.relays, conn->relayed, &ret_facts->relay);
-    ret_facts->by_udp = tl_conn_udp_way(conn) != NULL;
+    ret_facts->by_node = tl_conn_by_node(conn, &ret_facts->node);
+    ret_facts->by_udp = tl_conn_udp_way(conn) || ret_facts->by_node;
     ret_facts->udp = w ? w->state : TL_UDP_NONE;
     ret_facts->leg = w && w->leg ? w->leg->leg.state : TL_LEG_RESTING;
     tl_direct_way way;
@@ -310,6 +321,9 @@ void tl_peers_free(tl_peers *p)
         free(c);
     }
     tl_udp_free_all(p);
+    if (p->relayers)
+        tl_relays_join_nodes(p->config.relays, NULL);
+    tl_relayers_free(p->relayers);
     tl_paths_free(p);
     json_decref(p->capabilities);
     tl_quic_free(p->quic);

@@ -15,6 +15,7 @@
 #include "direct/direct.h"
 #include "peer/leg.h"
 #include "peer/peer_table.h"
+#include "peer/relayers.h"
 #include "peer/relays.h"
 #include "quic/quic.h"
 #include "wire/streamframe.h"
@@ -30,18 +31,6 @@
 #define TL_PEERS_STALE_AFTER (5 * TL_SEC)
 
 typedef struct tl_peers tl_peers;
-
-/* What UDP relay ways ask of the owner of the sockets. Called from inside functions of peers: none of
- * them may call peers. */
-typedef struct {
-    const tl_direct_self *(*self)(void *user);
-    /* The addresses behind the HOST:PORT that the relay named as its UDP port. 0: none is known (yet),
-     * or none may be asked. */
-    size_t (*find)(void *user, const char *hostport, tl_addr ret_addrs[2]);
-    /* As tl_udp_send_prefixed. */
-    tl_err (*send)(void *user, tl_sock sock, const tl_addr *to, tl_slice prefix,
-                   const uint8_t *data, size_t n, size_t segment);
-} tl_peers_udp;
 
 typedef struct {
     const tl_identity *identity; /* borrowed for the life of tl_peers, like all pointers here */
@@ -89,6 +78,11 @@ typedef struct {
     bool (*keeps)(void *user, const tl_node_id *peer);
     /* Nothing comes through this relay any more: is it alive? NULL: nobody asks. */
     void (*on_relay_doubted)(void *user, size_t relay);
+    /* The nodes that relay for us are others now (tl_relayers_attached): to be told in our capabilities.
+     * From inside this call nothing of peers may be called. NULL: nobody tells. */
+    void (*on_attached)(void *user);
+    /* So many bytes of connections came through that node, which relays. As on_attached. */
+    void (*on_relayed)(void *user, const tl_node_id *node, uint64_t bytes);
 } tl_peers_events;
 
 TL_CHECK tl_err tl_peers_new(const tl_peers_config *config, const tl_peers_events *events,
@@ -150,6 +144,9 @@ void tl_peers_on_train(tl_peers *p, tl_sock sock, const tl_addr *from, uint8_t *
                        size_t segment);
 /* Does a connection to this peer exist, or is one being made or wanted? */
 bool tl_peers_deals_with(const tl_peers *p, const tl_node_id *peer);
+
+/* The nodes that relay for this one. NULL: there is no UDP. */
+tl_relayers *tl_peers_relayers(const tl_peers *p);
 
 /* How many connections that we dialled stand: TL_PEERS_WARM_MAX of them are kept when they are idle. */
 size_t tl_peers_warm(const tl_peers *p);
@@ -239,7 +236,9 @@ typedef struct {
     tl_time rtt;   /* 0 = unknown */
     tl_time since; /* when this path came into use */
     size_t streams;
-    size_t relay;    /* the relay of its session (tl_relays); TL_RELAYS_MAX: it has none */
+    size_t relay; /* the relay of its session (tl_relays); TL_RELAYS_MAX: it has none */
+    bool by_node; /* a node that relays has its session instead: */
+    tl_relayer_name node;
     tl_addr remote;  /* the far end of a direct path; else of the family NONE */
     const char *why; /* the rule that chose the path; a literal */
     tl_time connected_at;

@@ -15,7 +15,8 @@ static bool is_wanted(const tl_peer_conn *conn)
 {
     return conn->client && conn->connected && !conn->closing && conn->streams && conn->relayed &&
            !tl_conn_is_lost(conn) && !tl_conn_is_direct(conn) && !conn->outage.replaces &&
-           tl_relays_has_other(conn->peers->config.relays, &conn->contact->peer->id, conn->relayed);
+           tl_relays_has_other(conn->peers->config.relays, &conn->contact->peer->id, conn->relayed,
+                               false);
 }
 
 static void look_again(tl_peer_conn *conn, tl_time now)

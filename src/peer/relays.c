@@ -10,7 +10,8 @@
 typedef struct {
     tl_path_id path;
     tl_node_id peer;
-    unsigned tried; /* relays, as bits */
+    unsigned tried; /* relays, as bits; of the nodes together the one above */
+    tl_path_id but; /* not at the node that relays this session */
     UT_hash_handle hh;
     size_t first_n; /* what rides in relayOpen, at each relay that is tried */
     uint8_t first[];
@@ -35,7 +36,8 @@ struct tl_relays {
     tl_relay_link_events events;
     void *user;
     tl_relay_link *link[TL_RELAYS_MAX];
-    port port[TL_RELAYS_MAX];
+    tl_relayers *nodes;           /* NULL: none */
+    port port[TL_RELAYS_MAX + 1]; /* the last is theirs */
     tl_time rtt[TL_RELAYS_MAX];
     bool leaving[TL_RELAYS_MAX];
     size_t telling;
@@ -49,10 +51,16 @@ static bool stands(const tl_relays *r, size_t i)
     return tl_relay_link_is_registered(r->link[i]);
 }
 
+#define NODES        TL_RELAYS_MAX /* the nodes that relay, as a place beside the relays */
+#define NEARER       2             /* so much longer must the way over the relay be, */
+#define NEARER_LEAST (30 * TL_MS)  /* and so much, for a node that relays to be preferred */
+
 /* --- who is where --- */
 
 static void set_at(tl_relays *r, const tl_node_id *id, size_t i, bool at)
 {
+    if (i == NODES)
+        return;
     tl_peer *p = tl_peer_table_find(r->table, id);
     if (!p)
         return;
@@ -104,6 +112,27 @@ static size_t best(const tl_relays *r, const tl_node_id *peer, unsigned but)
     return found;
 }
 
+/* Is the i-th relay worse than a node that relays, as far as both round trips are known? */
+static bool is_far(const tl_relays *r, const tl_node_id *peer, size_t i)
+{
+    const tl_peer *p = tl_peer_table_find(r->table, peer);
+    tl_time over = tl_relayers_rtt(r->nodes, peer);
+    bool known = r->rtt[i] || (p && p->relay_rtt[i]);
+    return over && known && cost(r, p, i) > NEARER * over && cost(r, p, i) > over + NEARER_LEAST;
+}
+
+/* Where to open a session: a relay, NODES, or beyond that nowhere. A peer that is not known to be attached
+ * anywhere is looked for at our own nodes only if there is no relay that could know it. */
+static size_t place(const tl_relays *r, const tl_node_id *peer, unsigned tried, tl_path_id but)
+{
+    size_t i = best(r, peer, tried);
+    bool nodes = r->nodes && !(tried >> NODES & 1) &&
+                 tl_relayers_can_open(r->nodes, peer, !tl_relays_is_registered(r), but);
+    if (i == TL_RELAYS_MAX)
+        return nodes ? NODES : NODES + 1;
+    return nodes && (r->leaving[i] || is_far(r, peer, i)) ? NODES : i;
+}
+
 /* --- sessions that are being opened --- */
 
 static opening *find_opening(const tl_relays *r, tl_path_id path)
@@ -122,21 +151,29 @@ static void opening_over(tl_relays *r, opening *o)
     free(o);
 }
 
-/* Asks the best relay that was not tried. */
+static tl_err open_at(tl_relays *r, opening *o, size_t i)
+{
+    if (i == NODES)
+        return tl_relayers_open(r->nodes, &o->peer, o->path, !tl_relays_is_registered(r), o->but);
+    return tl_relay_link_open_with(r->link[i], &o->peer, o->path,
+                                   tl_slice_of(o->first, o->first_n));
+}
+
+/* Asks at the best place that was not tried. */
 static tl_err try_next(tl_relays *r, opening *o)
 {
     tl_err e = TL_ERR_CLOSED;
     size_t i;
-    while (e && (i = best(r, &o->peer, o->tried)) < TL_RELAYS_MAX) {
+    while (e && (i = place(r, &o->peer, o->tried, o->but)) <= NODES) {
         o->tried |= 1u << i;
-        e = tl_relay_link_open_with(r->link[i], &o->peer, o->path,
-                                    tl_slice_of(o->first, o->first_n));
+        e = open_at(r, o, i);
     }
     return e;
 }
 
+/* `tried`: not there. */
 static tl_err open_with(tl_relays *r, const tl_node_id *peer, tl_path_id path, tl_path_id but,
-                        tl_slice first)
+                        unsigned tried, tl_slice first)
 {
     size_t avoid = 0;
     opening *o = calloc(1, sizeof *o + first.n);
@@ -144,6 +181,8 @@ static tl_err open_with(tl_relays *r, const tl_node_id *peer, tl_path_id path, t
         return TL_ERR_NOMEM;
     o->path = path;
     o->peer = *peer;
+    o->but = but;
+    o->tried = tried;
     o->first_n = first.n;
     if (first.n)
         memcpy(o->first, first.p, first.n);
@@ -152,7 +191,7 @@ static tl_err open_with(tl_relays *r, const tl_node_id *peer, tl_path_id path, t
         return TL_ERR_NOMEM;
     }
     if (but && tl_relays_of(r, but, &avoid))
-        o->tried = 1u << avoid;
+        o->tried |= 1u << avoid;
     tl_err e = try_next(r, o);
     if (e)
         opening_over(r, o);
@@ -161,12 +200,17 @@ static tl_err open_with(tl_relays *r, const tl_node_id *peer, tl_path_id path, t
 
 tl_err tl_relays_open(tl_relays *r, const tl_node_id *peer, tl_path_id path, tl_path_id but)
 {
-    return open_with(r, peer, path, but, tl_slice_of(NULL, 0));
+    return open_with(r, peer, path, but, 0, tl_slice_of(NULL, 0));
+}
+
+tl_err tl_relays_open_at_relay(tl_relays *r, const tl_node_id *peer, tl_path_id path)
+{
+    return open_with(r, peer, path, 0, 1u << NODES, tl_slice_of(NULL, 0));
 }
 
 tl_err tl_relays_open_with(tl_relays *r, const tl_node_id *peer, tl_path_id path, tl_slice first)
 {
-    return open_with(r, peer, path, 0, first);
+    return open_with(r, peer, path, 0, 0, first);
 }
 
 /* --- the links' events --- */
@@ -197,6 +241,7 @@ static void on_peer(void *user, const tl_relay_peer *peer)
     size_t i = r->telling;
     r->events.on_peer(r->user, peer);
     set_at(r, &peer->id, i, true);
+    tl_relays_described(r, &peer->id);
 }
 
 /* The i-th relay has answered, or will not any more. */
@@ -291,7 +336,8 @@ static void on_offer(void *user, tl_path_id path, const tl_relay_offer *offer)
 static void on_warning(void *user, tl_path_id path, tl_unix ends_at)
 {
     tl_relays *r = tell(user);
-    r->events.on_warning(r->user, path, ends_at);
+    if (r->events.on_warning)
+        r->events.on_warning(r->user, path, ends_at);
 }
 
 static void on_payload(void *user, uint8_t *data, size_t n)
@@ -313,6 +359,21 @@ static void on_lost(void *user)
     r->leaving[r->telling] = false;
     r->rtt[r->telling] = 0;
     forget_all(r, r->telling);
+}
+
+void tl_relays_join_nodes(tl_relays *r, tl_relayers *nodes)
+{
+    static const tl_relayers_events mine = {on_asked, on_ready, on_ended, on_warning};
+    r->nodes = nodes;
+    if (nodes)
+        tl_relayers_set_events(nodes, &mine, &r->port[NODES]);
+}
+
+void tl_relays_described(tl_relays *r, const tl_node_id *node)
+{
+    const tl_peer *p = r->nodes ? tl_peer_table_find(r->table, node) : NULL;
+    if (p && p->relaying.n_addrs)
+        tl_relayers_look(r->nodes);
 }
 
 /* --- the object --- */
@@ -344,6 +405,7 @@ tl_err tl_relays_new(const tl_identity *identity, tl_rand *rand, tl_peer_table *
     if (!r)
         return TL_ERR_NOMEM;
     *r = (tl_relays){.identity = identity, .table = table, .events = *events, .user = user};
+    r->port[NODES] = (port){r, NODES};
     for (size_t i = 0; i < TL_RELAYS_MAX; i++) {
         r->port[i] = (port){r, i};
         tl_err e = tl_relay_link_new(identity, rand, display_name, &mine, &r->port[i], &r->link[i]);
@@ -396,9 +458,12 @@ bool tl_relays_is_leaving(const tl_relays *r, size_t i)
 void tl_relays_measured(tl_relays *r, const tl_node_id *peer, tl_path_id path, tl_time rtt)
 {
     size_t i;
+    tl_relayer_name node;
     tl_peer *p = tl_peer_table_find(r->table, peer);
     if (p && rtt && tl_relays_of(r, path, &i))
         p->relay_rtt[i] = rtt;
+    else if (p && rtt && tl_relays_node_of(r, path, &node))
+        p->relayer_rtt = rtt;
 }
 
 bool tl_relays_is_registered(const tl_relays *r)
@@ -407,6 +472,17 @@ bool tl_relays_is_registered(const tl_relays *r)
         if (stands(r, i))
             return true;
     return false;
+}
+
+bool tl_relays_can_open(const tl_relays *r, const tl_node_id *peer)
+{
+    return tl_relays_is_registered(r) ||
+           (r->nodes && tl_relayers_can_open(r->nodes, peer, true, 0));
+}
+
+bool tl_relays_node_of(const tl_relays *r, tl_path_id path, tl_relayer_name *ret_name)
+{
+    return r->nodes && tl_relayers_of(r->nodes, path, ret_name);
 }
 
 bool tl_relays_of(const tl_relays *r, tl_path_id path, size_t *ret_i)
@@ -427,16 +503,17 @@ bool tl_relays_best(const tl_relays *r, const tl_node_id *peer, size_t *ret_i)
     return i < TL_RELAYS_MAX;
 }
 
-bool tl_relays_has_other(const tl_relays *r, const tl_node_id *peer, tl_path_id path)
+bool tl_relays_has_other(const tl_relays *r, const tl_node_id *peer, tl_path_id path, bool anywhere)
 {
-    size_t at;
-    const tl_peer *p = peer ? tl_peer_table_find(r->table, peer) : NULL;
-    if (!tl_relays_of(r, path, &at))
+    size_t at = TL_RELAYS_MAX;
+    tl_relayer_name node;
+    const tl_peer *p = tl_peer_table_find(r->table, peer);
+    if (!tl_relays_of(r, path, &at) && !tl_relays_node_of(r, path, &node))
         return false;
     for (size_t i = 0; i < TL_RELAYS_MAX; i++)
-        if (i != at && stands(r, i) && !r->leaving[i] && (!p || p->at_relays >> i & 1))
+        if (i != at && stands(r, i) && !r->leaving[i] && (anywhere || !p || p->at_relays >> i & 1))
             return true;
-    return false;
+    return r->nodes && tl_relayers_can_open(r->nodes, peer, !tl_relays_is_registered(r), path);
 }
 
 void tl_relays_close(tl_relays *r, tl_path_id path)
@@ -445,6 +522,8 @@ void tl_relays_close(tl_relays *r, tl_path_id path)
     opening_over(r, find_opening(r, path));
     if (tl_relays_of(r, path, &i))
         tl_relay_link_close(r->link[i], path);
+    else if (r->nodes)
+        tl_relayers_close(r->nodes, path);
 }
 
 tl_err tl_relays_send(tl_relays *r, tl_path_id path, tl_slice datagram)

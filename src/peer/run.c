@@ -288,10 +288,13 @@ void tl_peers_on_timer(tl_peers *p)
         tl_peers_due(p, tl_paths_on_timer(p, now));
         tl_peers_due(p, tl_udp_on_timer(p, now));
     }
+    if (p->relayers)
+        tl_relayers_on_timer(p->relayers);
     tl_peers_run(p);
 }
 
 tl_time tl_peers_expiry(const tl_peers *p)
 {
-    return tl_time_min(p->due, tl_quic_expiry(p->quic));
+    tl_time nodes = p->relayers ? tl_relayers_expiry(p->relayers) : TL_NEVER;
+    return tl_time_min(tl_time_min(p->due, nodes), tl_quic_expiry(p->quic));
 }

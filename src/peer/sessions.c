@@ -166,7 +166,7 @@ tl_err tl_peers_lend_new(tl_peers *p, const tl_node_id *peer, tl_path_id *ret_pa
     const tl_path *path = tl_path_new(p, TL_PATH_LENT, peer, true);
     if (!path)
         return TL_ERR_NOMEM;
-    tl_err e = tl_relays_open(p->config.relays, peer, path->id, 0);
+    tl_err e = tl_relays_open_at_relay(p->config.relays, peer, path->id);
     if (e)
         tl_path_drop(p, path->id, false);
     else

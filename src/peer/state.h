@@ -9,6 +9,7 @@
  *   quiet.c     notices a relay that carries nothing
  *   control.c   speaks on the control stream
  *   udp_ways.c  proves and watches the ways by UDP over the relay; udp_legs.c asks the relays
+ *   nodes.c     makes peer/relayers part of this: the nodes that relay
  *   traffic.c   carries datagrams, in both directions
  *   sessions.c  gives out path ids
  *   contact.c   keeps the connections to one peer, and the wishes for streams to it
@@ -292,6 +293,7 @@ struct tl_peers {
     tl_path *paths;    /* in the order they were made */
     size_t n_sessions; /* paths of this kind that are not GONE */
     tl_path_id next_path;
+    tl_relayers *relayers; /* NULL: there is no UDP */
     tl_udp_way *udp_ways;
     tl_udp_leg udp_legs[TL_UDP_LEGS_MAX];
     uint64_t udp_sequence; /* of RelayMigrate, of all ways together */
@@ -389,6 +391,17 @@ tl_time tl_udp_on_timer(tl_peers *p, tl_time now);
 /* For udp_legs.c. UDP passes to the relay, or does not, or the relay sees us elsewhere. */
 void tl_udp_on_leg(tl_peers *p, const tl_udp_leg *leg, tl_time now);
 void tl_udp_proceed(tl_peers *p, tl_udp_way *w, tl_time now);
+
+/* nodes.c */
+TL_CHECK tl_err tl_nodes_new(tl_peers *p);
+/* Is the connection's session, which is at the relay otherwise, at a node that relays? */
+bool tl_conn_by_node(const tl_peer_conn *conn, tl_relayer_name *ret_name);
+/* The path of a datagram from a node that relays for us; 0: it is of none. */
+tl_path_id tl_nodes_path_of(tl_peers *p, tl_sock sock, const tl_addr *from, tl_slice datagram);
+/* The session of the connection ends soon: where a node relays it, another one is looked for. */
+void tl_nodes_on_warning(tl_peer_conn *conn);
+/* A relay is connected again: connections that a node relays only for want of it go back. */
+void tl_nodes_on_registered(tl_peers *p);
 
 /* udp_legs.c */
 /* The leg to the relay that named this HOST:PORT. NULL: its address is not known, or there are

@@ -83,15 +83,17 @@ void tl_peers_on_train(tl_peers *p, tl_sock sock, const tl_addr *from, uint8_t *
                        size_t segment)
 {
     bool relay = tl_udp_leg_at(p, from) != NULL;
-    if ((!p->config.direct && !relay) || segment == 0)
+    bool node = !relay && p->relayers && tl_relayers_heard(p->relayers, from);
+    if ((!p->config.direct && !relay && !node) || segment == 0)
         return;
     tl_path_id path = 0;
     for (size_t at = 0; at < n; at += segment) {
         size_t len = n - at < segment ? n - at : segment;
         tl_slice datagram = tl_slice_of(data + at, len);
         bool client;
-        if (relay) {
-            path = path_from_relay(p, sock, from, datagram);
+        if (relay || node) {
+            path = relay ? path_from_relay(p, sock, from, datagram)
+                         : tl_nodes_path_of(p, sock, from, datagram);
             p->counters.relay_strays += !path;
         } else {
             tl_path_id known = tl_quic_path_of(p->quic, datagram, &client);
@@ -134,6 +136,10 @@ static bool goes_as_packet(const tl_peers *p, const tl_path *session, const uint
 
 static void send_through_relay(tl_peers *p, const tl_path *session, const tl_quic_output *o)
 {
+    if (p->relayers && tl_relayers_has(p->relayers, o->path)) {
+        (void)!tl_relayers_send(p->relayers, o->path, p->out, o->n, o->segment);
+        return;
+    }
     for (size_t at = 0; at < o->n; at += o->segment) {
         const uint8_t *data = p->out + at;
         tl_slice datagram = tl_slice_of(data, o->n - at < o->segment ? o->n - at : o->segment);

@@ -380,9 +380,12 @@ void tl_peers_on_warning(tl_peers *p, tl_path_id id)
     const tl_path *session = tl_path_find(p, id);
     bool relayed = session && session->kind == TL_PATH_SESSION && session->state != TL_PATH_GONE;
     tl_peer_conn *conn = relayed ? tl_conn_of_path(p, session) : NULL;
+    if (conn)
+        tl_nodes_on_warning(conn);
     if (conn && p->config.direct && !tl_conn_is_direct(conn))
         tl_direct_want(p->config.direct, &session->peer);
-    if (conn && conn->relayed == id && tl_relays_has_other(p->config.relays, NULL, id))
+    if (conn && conn->relayed == id &&
+        tl_relays_has_other(p->config.relays, &session->peer, id, true))
         tl_outage_replace_session(conn);
     tl_peers_wake(p);
 }
@@ -487,7 +490,7 @@ bool tl_peers_on_control(tl_peers *p, const tl_addr *from, tl_slice datagram)
     const tl_udp_leg *leg = tl_udp_leg_at(p, from);
     tl_control c;
     if (!leg)
-        return false;
+        return p->relayers && tl_relayers_on_control(p->relayers, from, datagram);
     tl_control_type type = tl_control_peek(datagram);
     bool known = type == TL_CONTROL_RELAY_PATH || type == TL_CONTROL_RELAY_MIGRATED;
     tl_udp_way *w =

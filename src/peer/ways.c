@@ -105,9 +105,12 @@ static size_t list_ways(tl_peer_conn *conn, tl_way *ret_ways)
         conn->relayed_rtt = tl_quic_conn_rtt(conn->quic);
         tl_relays_measured(p->config.relays, &conn->contact->peer->id, present, conn->relayed_rtt);
     }
-    if (session && session->state == TL_PATH_OPEN && tl_relays_is_registered(p->config.relays))
+    tl_relayer_name node;
+    bool by_node = tl_conn_by_node(conn, &node);
+    if (session && session->state == TL_PATH_OPEN &&
+        (by_node || tl_relays_is_registered(p->config.relays)))
         ret_ways[n++] = (tl_way){.id = session->id,
-                                 .kind = TL_WAY_RELAYED,
+                                 .kind = by_node ? TL_WAY_RELAYED_UDP : TL_WAY_RELAYED,
                                  .usable = true,
                                  .rtt = conn->relayed_rtt,
                                  .usable_since = conn->relayed_since};

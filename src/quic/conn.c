@@ -7,6 +7,7 @@
 #include "quic/door.h"
 #include "quic/events.h"
 #include "quic/heap.h"
+#include "quic/mark.h"
 #include "quic/paths.h"
 #include "quic/quiet.h"
 #include "quic/size.h"
@@ -107,8 +108,8 @@ static tl_quic_conn *conn_alloc(tl_quic *q, bool client, tl_path_id path, tl_tim
     return c;
 }
 
-tl_err tl_qconn_new_client(tl_quic *q, const tl_node_id *peer, tl_path_id path, tl_time now,
-                           tl_unix wall, tl_quic_conn **ret_conn)
+tl_err tl_qconn_new_client(tl_quic *q, const tl_node_id *peer, tl_path_id path, tl_slice mark,
+                           tl_time now, tl_unix wall, tl_quic_conn **ret_conn)
 {
     tl_quic_conn *c = conn_alloc(q, true, path, now, wall);
     if (!c)
@@ -117,6 +118,8 @@ tl_err tl_qconn_new_client(tl_quic *q, const tl_node_id *peer, tl_path_id path, 
     (void)tl_budget_look_up(c);
     ngtcp2_cid dcid = random_cid(q->config.rand, CLIENT_DCID_SIZE);
     ngtcp2_cid scid = random_cid(q->config.rand, TL_QUIC_CID_SIZE);
+    if (mark.n)
+        tl_quic_mark_write(mark, scid.data);
     ngtcp2_settings settings;
     ngtcp2_transport_params params;
     ngtcp2_path_storage ps;

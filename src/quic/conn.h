@@ -8,7 +8,8 @@
 
 /* Our end of a new connection towards `peer`. */
 TL_CHECK tl_err tl_qconn_new_client(tl_quic *q, const tl_node_id *peer, tl_path_id path,
-                                    tl_time now, tl_unix wall, tl_quic_conn **ret_conn);
+                                    tl_slice mark, tl_time now, tl_unix wall,
+                                    tl_quic_conn **ret_conn);
 
 /* What the first packet told, and what its token told if it carried one. */
 typedef struct {

@@ -7,6 +7,7 @@
 #include "quic/events.h"
 #include "quic/heap.h"
 #include "quic/keys.h"
+#include "quic/mark.h"
 #include "quic/paths.h"
 #include "quic/quiet.h"
 #include "quic/size.h"
@@ -138,12 +139,18 @@ void tl_quic_set_groups(tl_quic *q, uint64_t (*group_of)(void *user, tl_path_id 
 tl_err tl_quic_dial(tl_quic *q, const tl_node_id *peer, tl_path_id path, tl_time now, tl_unix wall,
                     tl_quic_conn **ret_conn)
 {
+    return tl_quic_dial_marked(q, peer, path, tl_slice_of(NULL, 0), now, wall, ret_conn);
+}
+
+tl_err tl_quic_dial_marked(tl_quic *q, const tl_node_id *peer, tl_path_id path, tl_slice mark,
+                           tl_time now, tl_unix wall, tl_quic_conn **ret_conn)
+{
     bury_dead(q);
     if (path == 0)
         return TL_ERR_INVALID;
     if (q->conns_n >= q->config.conns_max)
         return TL_ERR_BUSY;
-    return tl_qconn_new_client(q, peer, path, now, wall, ret_conn);
+    return tl_qconn_new_client(q, peer, path, mark, now, wall, ret_conn);
 }
 
 void tl_quic_conn_close(tl_quic_conn *c, uint64_t code, const char *reason, tl_time now)
@@ -382,6 +389,12 @@ tl_path_id tl_quic_path_of(tl_quic *q, tl_slice datagram, bool *ret_client)
     tl_quic_head head;
     *ret_client = false;
     return tl_quic_head_parse(datagram, &head) ? 0 : tl_quic_table_path(q, head.dcid, ret_client);
+}
+
+bool tl_quic_is_marked(tl_slice datagram, tl_slice mark)
+{
+    tl_quic_head head;
+    return !tl_quic_head_parse(datagram, &head) && head.is_long && tl_quic_mark_is(mark, head.scid);
 }
 
 tl_quic_conn *tl_quic_conn_of(tl_quic *q, tl_slice datagram)

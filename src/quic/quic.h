@@ -75,6 +75,12 @@ void tl_quic_set_groups(tl_quic *q, uint64_t (*group_of)(void *user, tl_path_id 
 /* Dials `peer` over `path`. An answer from another node is refused. TL_ERR_BUSY: conns_max. */
 TL_CHECK tl_err tl_quic_dial(tl_quic *q, const tl_node_id *peer, tl_path_id path, tl_time now,
                              tl_unix wall, tl_quic_conn **ret_conn);
+/* The same over a path that others share, so that the peer cannot tell by which it came: the first
+ * datagrams bear a mark (tl_quic_is_marked), made of bytes that both ends of the path know. */
+TL_CHECK tl_err tl_quic_dial_marked(tl_quic *q, const tl_node_id *peer, tl_path_id path,
+                                    tl_slice mark, tl_time now, tl_unix wall,
+                                    tl_quic_conn **ret_conn);
+bool tl_quic_is_marked(tl_slice datagram, tl_slice mark);
 /* Sends CONNECTION_CLOSE with an application code and a short reason; TL_QUIC_CLOSED follows. */
 void tl_quic_conn_close(tl_quic_conn *c, uint64_t code, const char *reason, tl_time now);
 /* At a client: moves to another path at once (fresh connection ID, congestion window, RTT, PMTU).

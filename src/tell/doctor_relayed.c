@@ -58,3 +58,8 @@ const char *tl_story_carrier(bool by_udp, tl_udp_state udp, tl_leg_state leg)
     }
     return "websocket: UDP over the relay stands, too; the side that dialled chooses";
 }
+
+const char *tl_story_carrier_by_node(void)
+{
+    return "udp: another node relays, by UDP from end to end";
+}

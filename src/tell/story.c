@@ -103,12 +103,12 @@ static void tell_unconnected(const tl_story_facts *f, tl_story *s)
     if (!f->wan_enabled) {
         because(s, "wan_off", "not connected: wan_enabled is false, so no peer can be reached");
         remedy(s, "teale config set wan_enabled true");
-    } else if (!f->relay_connected) {
+    } else if (!f->relay_connected && !f->by_nodes) {
         because(s, "relay_down",
-                "not connected: the relay is not connected, and every connection "
-                "begins there");
+                "not connected: the relay is not connected, where every connection begins, and no "
+                "node that relays is known for this peer");
         remedy(s, "See: teale doctor");
-    } else if (!f->listed) {
+    } else if (f->relay_connected && !f->listed) {
         because(s, "not_present", "not connected: the relay does not list this peer as present");
         remedy(s, "Start the node there, at the same relay; then: teale ping PEER");
     } else if (f->old) {

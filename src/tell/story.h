@@ -16,7 +16,8 @@ typedef struct {
     const char *rule; /* the rule that chose the path in use; NULL: not known */
 
     bool wan_enabled, relay_connected;
-    bool listed; /* the relay names the peer as present */
+    bool by_nodes; /* a node that relays may reach the peer */
+    bool listed;   /* the relay names the peer as present */
     /* The peer speaks the old protocol alone, in clear; and this node speaks it, too. */
     bool old, speaks_old;
 
@@ -41,6 +42,8 @@ typedef struct {
 /* Of a relayed connection: what carries it to the relay, and why that. A literal; its first word is
  * tl_relay_carrier_name. */
 const char *tl_story_carrier(bool by_udp, tl_udp_state udp, tl_leg_state leg);
+/* The same where a node relays it. */
+const char *tl_story_carrier_by_node(void);
 
 void tl_story_tell(const tl_story_facts *f, tl_story *ret_story);
 

@@ -15,8 +15,8 @@
 #include <cmocka.h>
 #include <utlist.h>
 
-#define DATAGRAM_MAX  2048
-#define RECORD_MAX    64 /* datagrams a direction keeps for replay, the first 8 for good */
+#define DATAGRAM_MAX  8192 /* also a message of a relay to a node, such as its list of nodes */
+#define RECORD_MAX    64   /* datagrams a direction keeps for replay, the first 8 for good */
 #define RECORD_KEEP   8
 #define SPINS_MAX     64 /* a host's machines may each be due at once, one after the other */
 #define WALL_AT_START INT64_C(1750000000)

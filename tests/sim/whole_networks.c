@@ -1,5 +1,7 @@
 #include "whole_networks.h"
 
+#include "whole_relaying.h"
+
 #include "node/hardware.h"
 #include "peer/claims.h"
 #include "ptn/groupkey.h"
@@ -45,6 +47,8 @@ void whole_node_tell(whole_node *n)
         (n->no_first &&
          (json_object_del(for_relay, "relayFirst") || json_object_del(for_peers, "relayFirst"))))
         abort();
+    whole_relaying_tell(n, for_relay);
+    whole_relaying_tell(n, for_peers);
     tl_relays_set_capabilities(n->relays, for_relay);
     tl_peers_set_capabilities(n->peers, for_peers);
     json_decref(told);

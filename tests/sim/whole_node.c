@@ -1,4 +1,6 @@
+#include "whole_model.h"
 #include "whole_networks.h"
+#include "whole_relaying.h"
 #include "whole_udp.h"
 
 #include <stdio.h>
@@ -109,100 +111,6 @@ static void on_datagram(void *user, uint32_t path, uint8_t *data, size_t n)
         if (ev.kind == TL_WS_EVENT_CLOSE)
             whole_node_disconnect(w);
     }
-}
-
-/* --- the model server --- */
-
-static void job_free(model_job *j)
-{
-    DL_DELETE2(j->node->jobs, j, prev, next_job);
-    tl_buf_clear(&j->body);
-    free(j);
-}
-
-static void job_cancel(tl_exchange *x)
-{
-    model_job *j = (model_job *)x;
-    j->node->cancelled++;
-    job_free(j);
-}
-
-static void job_pause(tl_exchange *x, bool on)
-{
-    ((model_job *)x)->paused = on;
-}
-
-static tl_err model_ask(void *user, const tl_ask *ask, const tl_exchange_sink *sink,
-                        void *sink_user, tl_exchange **ret_exchange)
-{
-    whole_node *n = user;
-    model_job *j = must(calloc(1, sizeof *j));
-    j->exchange = (tl_exchange){job_cancel, job_pause};
-    j->node = n;
-    j->sink = *sink;
-    j->user = sink_user;
-    j->ask = *ask;
-    j->left = n->pieces;
-    j->next = sim_now(n->sim) + n->thinks;
-    must_ok(tl_buf_append(&j->body, ask->body));
-    DL_APPEND2(n->jobs, j, prev, next_job);
-    *ret_exchange = &j->exchange;
-    env_wake(n);
-    return TL_OK;
-}
-
-static void job_over(model_job *j, tl_fail fail)
-{
-    tl_exchange_sink sink = j->sink;
-    void *user = j->user;
-    whole_node *n = j->node;
-    tl_answer_end end = {0};
-    job_free(j);
-    n->answered++;
-    if (fail == TL_FAIL_COUNT)
-        sink.on_end(user, &end);
-    else
-        sink.on_fail(user, &(tl_failure){.fail = fail, .message = "scripted"});
-}
-
-/* One step of one job that is due; false when none is. The sink may free any job. */
-static bool job_step(whole_node *n)
-{
-    static uint8_t piece[65536];
-    model_job *j;
-    tl_time now = sim_now(n->sim);
-    for (j = n->jobs; j && (j->paused || j->next > now); j = j->next_job)
-        ;
-    if (!j)
-        return false;
-    if (n->fail_with != TL_FAIL_COUNT) {
-        job_over(j, n->fail_with);
-    } else if (!j->head_sent) {
-        tl_answer_head head = {.status = 200, .content_type = "text/event-stream"};
-        j->head_sent = true;
-        j->sink.on_head(j->user, &head);
-    } else if (j->left) {
-        for (size_t i = 0; i < n->piece_size; i++)
-            piece[i] = whole_node_pattern(j->at + i);
-        tl_slice bytes = n->piece_size ? tl_slice_of(piece, n->piece_size) : tl_buf_slice(&j->body);
-        j->at += bytes.n;
-        j->left--;
-        j->next = now + n->piece_every;
-        n->produced += bytes.n;
-        j->sink.on_body(j->user, bytes);
-    } else {
-        job_over(j, TL_FAIL_COUNT);
-    }
-    return true;
-}
-
-static tl_time jobs_expiry(const whole_node *n)
-{
-    tl_time at = TL_NEVER;
-    for (const model_job *j = n->jobs; j; j = j->next_job)
-        if (!j->paused)
-            at = tl_time_min(at, j->next);
-    return at;
 }
 
 static size_t local_count(void *user)
@@ -437,10 +345,12 @@ static void build(whole_node *n)
                                                  whole_networks_on_hello,
                                                  whole_networks_on_told,
                                                  whole_node_bids,
-                                                 .on_relay_doubted = whole_second_on_doubt};
-    static const tl_server_backend backend = {serves, model_ask, served_done, whole_node_price};
-    static const tl_router_world world = {local_count, local_model,  model_ask, nothing,
-                                          discover,    not_hopeless, nothing,   route_done};
+                                                 .on_relay_doubted = whole_second_on_doubt,
+                                                 .on_attached = whole_relaying_on_attached};
+    static const tl_server_backend backend = {serves, whole_model_ask, served_done,
+                                              whole_node_price};
+    static const tl_router_world world = {local_count, local_model,  whole_model_ask, nothing,
+                                          discover,    not_hopeless, nothing,         route_done};
     tl_env env = n->env = (tl_env){env_now, env_wall, env_wake, n};
     tl_asker_times times = {300 * TL_SEC, 120 * TL_SEC};
     static const tl_direct_world direct_world = {direct_self, direct_signal,   direct_send,
@@ -474,10 +384,10 @@ static void tear_down(whole_node *n)
     tl_asker_free(n->asker);
     tl_server_free(n->server);
     whole_credit_stop(n);
-    while (n->jobs)
-        job_free(n->jobs);
+    whole_model_stop(n);
     tl_direct_free(n->direct);
     tl_peers_free(n->peers);
+    n->peers = NULL;
     tl_relays_free(n->relays);
     tl_peer_table_clear(&n->table);
     tl_buf_clear(&n->outgoing);
@@ -500,8 +410,11 @@ static void flush(void *user)
     whole_networks_go_on(n);
     do {
         n->awake = false;
-        while (job_step(n))
-            ;
+        if (n->retell) {
+            n->retell = false;
+            whole_node_tell(n);
+        }
+        whole_model_run(n);
         tl_router_run(n->router);
         tl_asker_run(n->asker);
         run_direct(n);
@@ -514,6 +427,7 @@ static void on_timer(void *user)
 {
     whole_node *n = user;
     whole_net_on_timer(&n->net);
+    whole_relaying_on_timer(n);
     whole_second_on_timer(n);
     tl_direct_on_timer(n->direct);
     tl_peers_on_timer(n->peers);
@@ -528,8 +442,9 @@ static tl_time expiry(void *user)
     whole_node *n = user;
     tl_time at = tl_time_min(tl_peers_expiry(n->peers), tl_asker_expiry(n->asker));
     at = tl_time_min(at, tl_time_min(tl_server_expiry(n->server), tl_router_expiry(n->router)));
-    at = tl_time_min(at, tl_time_min(jobs_expiry(n), whole_credit_expiry(n)));
+    at = tl_time_min(at, tl_time_min(whole_model_expiry(n), whole_credit_expiry(n)));
     at = tl_time_min(at, tl_time_min(tl_direct_expiry(n->direct), whole_net_expiry(&n->net)));
+    at = tl_time_min(at, whole_relaying_expiry(n));
     return tl_time_min(at, whole_second_expiry(n));
 }
 
@@ -591,10 +506,12 @@ void whole_node_restart(whole_node *n)
 void whole_node_free(whole_node *n)
 {
     tear_down(n);
+    whole_relaying_free(n);
     whole_second_free(n);
     whole_node_close_accounts(n);
     whole_net_clear(&n->net);
     tl_networks_free(n->book);
     json_decref(n->lies);
+    json_decref(n->relayed_lies);
     free(n);
 }

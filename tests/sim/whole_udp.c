@@ -1,6 +1,6 @@
 #include "whole_udp.h"
 
-#include "whole_node.h"
+#include "whole_relaying.h"
 
 #include <stdlib.h>
 
@@ -59,7 +59,8 @@ static tl_err udp_send(void *user, tl_sock sock, const tl_addr *to, tl_slice pre
 static bool net_control(void *user, tl_sock sock, const tl_addr *from, tl_slice datagram)
 {
     (void)sock;
-    return tl_peers_on_control(((whole_node *)user)->peers, from, datagram);
+    return whole_relaying_on_control(user, from, datagram) ||
+           tl_peers_on_control(((whole_node *)user)->peers, from, datagram);
 }
 
 static void net_stun(void *user, tl_sock sock, const tl_addr *from, tl_slice datagram,
@@ -73,7 +74,8 @@ static void net_stun(void *user, tl_sock sock, const tl_addr *from, tl_slice dat
 static void net_train(void *user, tl_sock sock, const tl_addr *from, uint8_t *data, size_t n,
                       size_t segment)
 {
-    tl_peers_on_train(((whole_node *)user)->peers, sock, from, data, n, segment);
+    if (!whole_relaying_on_packet(user, from, data, n))
+        tl_peers_on_train(((whole_node *)user)->peers, sock, from, data, n, segment);
 }
 
 static void net_change(void *user, bool moved)

@@ -270,12 +270,40 @@ static void nodes_of_the_old_protocol_are_counted_while_they_are_listed(void **s
     tl_peer_table_clear(&t);
 }
 
+/* What a node says of relaying is read as far as it can be used. */
+static void who_relays_and_who_is_relayed_is_read_from_capabilities(void **state)
+{
+    (void)state;
+    tl_peer p = {.tier = 4};
+    static const char id[] = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+    json_t *c = json_pack("{s:{s:[s,s,s,s], s:s, s:i}, s:[{s:s,s:s},{s:s,s:s},{s:s,s:s}]}", "relay",
+                          "addresses", "198.51.100.7:4433", "nonsense", "[2001:db8::1]:4433",
+                          "198.51.100.8:1", "for", "networks", "free", 0, "relayedBy", "nodeID",
+                          "zz", "address", "198.51.100.7:4433", "nodeID", id, "address",
+                          "198.51.100.9", "nodeID", id, "address", "198.51.100.9:7");
+    assert_non_null(c);
+    (void)tl_peer_describe(&p, NULL, c);
+    assert_int_equal(p.relaying.n_addrs, 2);
+    assert_int_equal(p.relaying.addrs[0].port, 4433);
+    assert_int_equal(p.relaying.addrs[1].family, TL_ADDR_V6);
+    assert_true(p.relaying.fellows_only && p.relaying.full);
+    assert_int_equal(p.relaying.n_by, 1);
+    assert_int_equal(p.relaying.by[0].addr.port, 7);
+    json_decref(c);
+    c = json_pack("{s:{s:[s]}}", "relay", "addresses", "198.51.100.7:4433");
+    (void)tl_peer_describe(&p, NULL, c); /* for anybody, and with room, where it does not say */
+    assert_true(p.relaying.n_addrs == 1 && !p.relaying.fellows_only && !p.relaying.full);
+    assert_int_equal(p.relaying.n_by, 0);
+    json_decref(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_peer_is_what_it_says_of_itself),
         cmocka_unit_test(bids_are_those_that_were_described_last),
         cmocka_unit_test(nonsense_in_capabilities_is_left_out),
+        cmocka_unit_test(who_relays_and_who_is_relayed_is_read_from_capabilities),
         cmocka_unit_test(a_pause_counts_only_where_no_questions_are_taken),
         cmocka_unit_test(a_long_name_is_cut_between_characters),
         cmocka_unit_test(what_nobody_may_see_is_in_no_name),

@@ -337,13 +337,13 @@ static void a_session_may_be_asked_for_at_another_relay_than_one(void **state)
     tl_relays_set_rtt(relays, 0, 1 * TL_MS);
     tl_relays_set_rtt(relays, 1, 9 * TL_MS);
     assert_int_equal(opened_at(1), 0);
-    assert_true(tl_relays_has_other(relays, &other.id, 1));
+    assert_true(tl_relays_has_other(relays, &other.id, 1, false));
     assert_int_equal(tl_relays_open(relays, &other.id, 2, 1), TL_OK);
     assert_true(tl_relays_of(relays, 2, &at) && at == 1);
     session_of(1, id);
     is_absent(1, id);
     assert_int_equal(ended, 1); /* the first was not wanted */
-    assert_false(tl_relays_has_other(relays, &other.id, 1));
+    assert_false(tl_relays_has_other(relays, &other.id, 1, false));
     tl_relay_link_on_closed(tl_relays_link(relays, 1));
     assert_int_equal(tl_relays_open(relays, &other.id, 3, 1), TL_ERR_CLOSED);
 }

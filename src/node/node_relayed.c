@@ -1,0 +1,273 @@
+/* The nodes that relay for this one: what it tells of them, and what it remembers, so that it finds them, and
+ * the peers that they reach, at a start without a relay. */
+#include "node/state.h"
+
+#include "base/log.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define KEPT_PEERS  64           /* those with which a question went well, or a connection stands */
+#define KEPT_MODELS 32           /* of each */
+#define FILE_MAX    (256 * 1024) /* bytes; what is kept takes less */
+#define SAVE_APART  (60 * TL_SEC)
+
+static json_t *id_json(const tl_node_id *id)
+{
+    char hex[TL_NODE_ID_HEX + 1];
+    tl_node_id_write(hex, id);
+    return json_string(hex);
+}
+
+static json_t *addr_json(const tl_addr *addr)
+{
+    char text[TL_ADDR_TEXT_MAX];
+    tl_addr_write(text, addr);
+    return json_string(text);
+}
+
+/* Takes `item`. NULL: out of memory; the list is gone. */
+static json_t *append(json_t *list, json_t *item)
+{
+    if (list && !json_array_append_new(list, item))
+        return list;
+    json_decref(list);
+    return NULL;
+}
+
+static json_t *name_json(const tl_relayer_name *name)
+{
+    return json_pack("{s:o, s:o}", "nodeID", id_json(&name->id), "address", addr_json(&name->addr));
+}
+
+static size_t attached(const tl_node *n, tl_relayer_facts ret[TL_RELAYERS_ATTACHED])
+{
+    const tl_relayers *r = tl_peers_relayers(n->peers);
+    return r ? tl_relayers_attached(r, ret) : 0;
+}
+
+/* --- told --- */
+
+json_t *tl_node_relayed_capability(const tl_node *n)
+{
+    tl_relayer_facts by[TL_RELAYERS_ATTACHED];
+    size_t count = attached(n, by);
+    json_t *list = count ? json_array() : NULL;
+    for (size_t i = 0; list && i < count; i++)
+        list = append(list, name_json(&by[i].name));
+    return list;
+}
+
+json_t *tl_node_relayed_json(const tl_node *n)
+{
+    tl_relayer_facts by[TL_RELAYERS_ATTACHED];
+    size_t count = attached(n, by);
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < count; i++) {
+        const tl_peer *p = tl_peer_table_find(&n->table, &by[i].name.id);
+        double ms = (double)by[i].rtt / (double)TL_MS;
+        list =
+            append(list, json_pack("{s:o, s:s, s:o, s:o}", "node_id", id_json(&by[i].name.id),
+                                   "name", p ? p->name : "", "address", addr_json(&by[i].name.addr),
+                                   "rtt_ms", by[i].rtt ? json_real(ms) : json_null()));
+    }
+    return list;
+}
+
+const char *tl_node_relay_name(const tl_node *n, const tl_peer_facts *f, char ret[TL_RELAY_NAME])
+{
+    char hex[TL_NODE_ID_HEX + 1];
+    if (f->by_node) {
+        tl_node_id_write(hex, &f->node.id);
+        snprintf(ret, TL_RELAY_NAME, "node:%s", hex);
+        return ret;
+    }
+    return f->relay < TL_RELAYS_MAX ? tl_relay_pair_url_of(n->client, f->relay)
+                                    : tl_relay_pair_url(n->client);
+}
+
+void tl_node_on_attached(void *user)
+{
+    tl_node *n = user;
+    n->relayed.changed = n->relayed.unsaved = true;
+    tl_node_wake(n);
+}
+
+void tl_node_on_relayed(void *user, const tl_node_id *node, uint64_t bytes)
+{
+    tl_node_note_relayed(user, node, bytes);
+}
+
+/* --- remembered --- */
+
+static bool file_path(const tl_node *n, char *ret, size_t cap)
+{
+    const char *slash = strrchr(n->port_file, '/');
+    int dir = slash ? (int)(slash - n->port_file) + 1 : 0;
+    return n->port_file[0] && (size_t)snprintf(ret, cap, "%.*srelaying", dir, n->port_file) < cap;
+}
+
+static json_t *models_of(const tl_peer *p)
+{
+    json_t *models = json_array();
+    for (size_t i = 0; models && i < p->n_models && i < KEPT_MODELS; i++)
+        models = append(models, json_string(p->models[i]));
+    return models;
+}
+
+static json_t *ptns_of(const tl_peer *p)
+{
+    json_t *ptns = json_array();
+    for (size_t i = 0; ptns && i < p->n_ptns; i++) {
+        char hex[TL_NODE_ID_HEX + 1];
+        tl_hex_write(hex, p->ptns[i], sizeof p->ptns[i]);
+        ptns = append(ptns, json_string(hex));
+    }
+    return ptns;
+}
+
+/* What the peer said of itself, as far as asking it needs it. */
+static json_t *peer_json(const tl_peer *p)
+{
+    json_t *by = json_array();
+    for (size_t i = 0; by && i < p->relaying.n_by; i++)
+        by = append(by, name_json(&p->relaying.by[i]));
+    return json_pack("{s:o, s:s, s:{s:o, s:o, s:o, s:b, s:b, s:b}}", "nodeID", id_json(&p->id),
+                     "name", p->name, "capabilities", "loadedModels", models_of(p), "ptnIDs",
+                     ptns_of(p), "relayedBy", by, "membersOnly", p->members_only, "isAvailable",
+                     p->available, "relayFirst", p->reads_first);
+}
+
+static json_t *all_json(const tl_node *n)
+{
+    tl_relayer_facts by[TL_RELAYERS_ATTACHED];
+    size_t count = attached(n, by), kept = 0;
+    json_t *nodes = json_array(), *peers = json_array();
+    for (size_t i = 0; nodes && i < count; i++)
+        nodes = append(nodes, name_json(&by[i].name));
+    for (const tl_peer *p = n->table.peers; peers && p && kept < KEPT_PEERS; p = p->hh.next)
+        if (p->relaying.n_by && (p->proven || p->contact || p->kept)) {
+            peers = append(peers, peer_json(p));
+            kept++;
+        }
+    return json_pack("{s:o, s:o}", "nodes", nodes, "peers", peers);
+}
+
+static bool write_whole(int fd, tl_slice text)
+{
+    while (text.n) {
+        ssize_t n = write(fd, text.p, text.n);
+        if (n <= 0)
+            return false;
+        text = tl_slice_of(text.p + n, text.n - (size_t)n);
+    }
+    return true;
+}
+
+/* A file that is lost or torn costs what is remembered, and nothing else: so nobody waits for the disk. */
+static void write_file(const char *path, tl_slice text)
+{
+    char beside[PATH_MAX];
+    int len = snprintf(beside, sizeof beside, "%s.%ld", path, (long)getpid());
+    if (len < 0 || (size_t)len >= sizeof beside)
+        return;
+    unlink(beside); /* left by a run that ended in the middle */
+    int fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    bool written = fd >= 0 && write_whole(fd, text);
+    if (fd >= 0 && (close(fd) || !written || rename(beside, path))) {
+        tl_log(TL_LOG_DEBUG, "cannot keep %s", path);
+        unlink(beside);
+    }
+}
+
+static void save(tl_node *n)
+{
+    char path[sizeof n->port_file + 16];
+    tl_buf text = {0};
+    n->relayed.unsaved = false;
+    n->relayed.save_at = tl_loop_now(n->loop) + SAVE_APART;
+    json_t *all = file_path(n, path, sizeof path) ? all_json(n) : NULL;
+    if (all && !tl_json_write(&text, all))
+        write_file(path, tl_buf_slice(&text));
+    tl_buf_clear(&text);
+    json_decref(all);
+}
+
+static bool name_read(const json_t *o, tl_relayer_name *ret_name)
+{
+    return !tl_node_id_parse(tl_slice_str(tl_json_string(o, "nodeID", "")), &ret_name->id) &&
+           !tl_addr_parse(tl_slice_str(tl_json_string(o, "address", "")), &ret_name->addr);
+}
+
+static void take(tl_node *n, const json_t *all)
+{
+    const json_t *o;
+    size_t i;
+    tl_relayer_name name;
+    tl_node_id id;
+    json_array_foreach (json_object_get(all, "nodes"), i, o)
+        if (i < TL_RELAYERS_TRIED && name_read(o, &name))
+            tl_relayers_remember(tl_peers_relayers(n->peers), &name);
+    json_array_foreach (json_object_get(all, "peers"), i, o) {
+        if (i == KEPT_PEERS || tl_node_id_parse(tl_slice_str(tl_json_string(o, "nodeID", "")), &id))
+            continue;
+        tl_peer *p = tl_peer_table_get(&n->table, &id);
+        if (!p)
+            continue;
+        p->kept = true;
+        (void)tl_peer_describe(p, tl_json_string(o, "name", ""),
+                               json_object_get(o, "capabilities"));
+    }
+}
+
+void tl_node_read_relayed(tl_node *n)
+{
+    char path[sizeof n->port_file + 16];
+    struct stat st;
+    json_t *all = NULL;
+    tl_why why;
+    n->relayed.save_at = tl_loop_now(n->loop) + SAVE_APART;
+    if (!tl_peers_relayers(n->peers) || !file_path(n, path, sizeof path))
+        return;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    char *text = fd >= 0 ? malloc(FILE_MAX) : NULL;
+    ssize_t len = text && !fstat(fd, &st) && S_ISREG(st.st_mode) ? read(fd, text, FILE_MAX) : -1;
+    if (fd >= 0)
+        close(fd);
+    if (len > 0 &&
+        !tl_json_parse_bounded(tl_slice_of(text, (size_t)len), 6, TL_JSON_VALUES_MAX, &all, &why))
+        take(n, all);
+    json_decref(all);
+    free(text);
+}
+
+void tl_node_follow_relayed(tl_node *n)
+{
+    if (n->relayed.changed) {
+        n->relayed.changed = false;
+        tl_node_tell_capabilities(n);
+        save(n);
+    }
+    if (n->relayed.unsaved && tl_loop_now(n->loop) >= n->relayed.save_at)
+        save(n);
+}
+
+tl_time tl_node_relayed_expiry(const tl_node *n)
+{
+    return n->relayed.unsaved ? n->relayed.save_at : TL_NEVER;
+}
+
+void tl_node_relayed_dealt(tl_node *n)
+{
+    n->relayed.unsaved = true;
+}
+
+void tl_node_save_relayed(tl_node *n)
+{
+    if (n->relayed.unsaved)
+        save(n);
+}
