@@ -592,15 +592,3 @@ void tl_relays_set_capabilities(tl_relays *r, json_t *capabilities)
         tl_relay_link_set_capabilities(r->link[i], json_incref(capabilities));
     tl_relay_link_set_capabilities(r->link[0], capabilities);
 }
-
-tl_relay_link_counters tl_relays_counters(const tl_relays *r)
-{
-    tl_relay_link_counters sum = {0};
-    _Static_assert(sizeof sum % sizeof(uint64_t) == 0, "every counter is one number");
-    for (size_t i = 0; i < TL_RELAYS_MAX; i++) {
-        const uint64_t *of = (const uint64_t *)tl_relay_link_counters_of(r->link[i]);
-        for (size_t k = 0; k < sizeof sum / sizeof(uint64_t); k++)
-            ((uint64_t *)&sum)[k] += of[k];
-    }
-    return sum;
-}
