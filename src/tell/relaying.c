@@ -35,7 +35,7 @@ static void judge_nat(const tl_relaying_facts *f, tl_relaying *r)
                nat->mapping == TL_MAPPING_ADDRESS_AND_PORT_DEPENDENT) {
         say(r, TL_RELAYING_CLOSED, "the NAT shows another address to each peer (symmetric)",
             forward);
-    } else if (nat->filtering == TL_FILTERING_UNKNOWN) {
+    } else if (nat->filtering == TL_FILTERING_UNKNOWN && nat->mapping != TL_MAPPING_NONE) {
         snprintf(text, sizeof text,
                  "nothing has shown that strangers reach %s: no STUN server with two addresses has "
                  "answered",
@@ -43,7 +43,8 @@ static void judge_nat(const tl_relaying_facts *f, tl_relaying *r)
         say(r, TL_RELAYING_UNPROVEN, text,
             "add one to nat.stun_servers that follows RFC 5780, such as a teale-relay with two "
             "--udp addresses");
-    } else if (nat->filtering != TL_FILTERING_ENDPOINT_INDEPENDENT) {
+    } else if (nat->filtering != TL_FILTERING_UNKNOWN &&
+               nat->filtering != TL_FILTERING_ENDPOINT_INDEPENDENT) {
         snprintf(text, sizeof text, "strangers do not reach %s: a %s lets in answers alone", at,
                  nat->mapping == TL_MAPPING_NONE ? "firewall" : "NAT");
         if (nat->mapping == TL_MAPPING_NONE)
@@ -78,7 +79,8 @@ void tl_relaying_judge(const tl_relaying_facts *f, tl_relaying *ret_relaying)
     else if (f->nat->at && f->nat->udp_blocked)
         say(&r, TL_RELAYING_CLOSED, "no STUN server answers by UDP",
             "allow outgoing UDP, or name servers that answer (nat.stun_servers)");
-    else if (f->nat->public4.family == TL_ADDR_NONE || f->nat->mapping == TL_MAPPING_UNKNOWN)
+    else if (!f->nat->at || f->nat->public4.family == TL_ADDR_NONE ||
+             f->nat->mapping == TL_MAPPING_UNKNOWN)
         say(&r, TL_RELAYING_ASKING, "STUN servers have not told our IPv4 address yet",
             "wait some seconds; then see: teale netcheck");
     else

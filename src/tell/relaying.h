@@ -31,8 +31,10 @@ typedef struct {
     char remedy[256];
 } tl_relaying;
 
-/* A node serves where a STUN server saw it, if an answer of that server from an address that was never
- * written to came through: what is true of that stranger is true of others. */
+/* A node serves at a public address of its own machine, unless a STUN server has found that a firewall
+ * keeps strangers out. Behind a router it serves where a STUN server saw it, if an answer of that server
+ * from an address that was never written to came through: what is true of that stranger is true of
+ * others. */
 void tl_relaying_judge(const tl_relaying_facts *f, tl_relaying *ret_relaying);
 
 #endif

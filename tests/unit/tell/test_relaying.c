@@ -25,7 +25,7 @@ static tl_relaying_facts facts_of(tl_nat_facts *nat)
         .enabled = true, .wan_enabled = true, .direct_on = true, .port = 4433, .nat = nat};
 }
 
-static void a_node_serves_where_a_stranger_has_reached_it(void **state)
+static void a_node_serves_at_its_own_address_and_where_a_stranger_has_reached_it(void **state)
 {
     (void)state;
     tl_nat_facts nat;
@@ -35,6 +35,11 @@ static void a_node_serves_where_a_stranger_has_reached_it(void **state)
     assert_int_equal(r.state, TL_RELAYING_SERVING);
     assert_true(tl_addr_eq(&r.address, &nat.public4));
     assert_string_equal(r.reason, "");
+    nat.filtering =
+        TL_FILTERING_UNKNOWN; /* its own public address, and no server tests firewalls */
+    tl_relaying_judge(&f, &r);
+    assert_int_equal(r.state, TL_RELAYING_SERVING);
+    nat.filtering = TL_FILTERING_ENDPOINT_INDEPENDENT;
     nat.mapping = TL_MAPPING_ENDPOINT_INDEPENDENT; /* behind a router that forwards the port */
     f.mapped = true;
     tl_relaying_judge(&f, &r);
@@ -55,8 +60,8 @@ static void without_the_proof_it_serves_nobody_and_says_what_helps(void **state)
         tl_relaying_state expected;
         const char *reason, *remedy;
     } cases[] = {
-        {TL_MAPPING_NONE, TL_FILTERING_UNKNOWN, false, "198.51.100.7:4433", TL_RELAYING_UNPROVEN,
-         "198.51.100.7:4433", "RFC 5780"},
+        {TL_MAPPING_ENDPOINT_INDEPENDENT, TL_FILTERING_UNKNOWN, true, "198.51.100.7:4433",
+         TL_RELAYING_UNPROVEN, "198.51.100.7:4433", "RFC 5780"},
         {TL_MAPPING_NONE, TL_FILTERING_ADDRESS_AND_PORT_DEPENDENT, false, "198.51.100.7:4433",
          TL_RELAYING_CLOSED, "a firewall", "UDP port 4433 through the firewall"},
         {TL_MAPPING_ENDPOINT_INDEPENDENT, TL_FILTERING_ADDRESS_DEPENDENT, false,
@@ -131,7 +136,7 @@ static void what_stands_in_the_way_of_the_port_is_said_first(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_node_serves_where_a_stranger_has_reached_it),
+        cmocka_unit_test(a_node_serves_at_its_own_address_and_where_a_stranger_has_reached_it),
         cmocka_unit_test(without_the_proof_it_serves_nobody_and_says_what_helps),
         cmocka_unit_test(what_stands_in_the_way_of_the_port_is_said_first),
     };
