@@ -312,7 +312,7 @@ def who_served_the_relaying_node_gets_the_better_tier_and_who_says_so_of_itself_
     why = lambda: helper.node.json("why", ben.node.id)["reciprocity"]
     assert why()["worth"] == 0
     helper.node.curl("/chat/completions", question(ben.model, "w " * 6000, stream=False))  # and as many words back
-    helper.node.wait("counting what Ben did", lambda: why()["own"]["tokens_served"] >= 12000)
+    helper.node.wait("counting what Ben did", lambda: why()["own"]["tokens_served"] >= 11900)  # of 12000, which fade
     assert why()["reciprocal"], why()
     ben.node.process.popen.terminate()
     assert ben.node.process.wait(20) == 0
