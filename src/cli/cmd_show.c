@@ -44,7 +44,7 @@ static void print_relay_line(const char *url, bool connected, double rtt, const 
                              const char *error, bool leaving)
 {
     printf("%srelay:%s ", tl_out_colour(stdout, TL_COLOUR_DIM), tl_out_end(stdout));
-    tl_out_plain(url);
+    tl_out_plain(*url ? url : "none");
     if (connected && rtt > 0)
         printf(", %.1f ms", rtt);
     if (leaving)

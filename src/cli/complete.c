@@ -238,6 +238,8 @@ static void offer_values(asked *a, const char *key)
 
 static const char *group_meaning(const char *word)
 {
+    if (!strcmp(word, "relay"))
+        return "run a relay, or see what this node relays";
     return !strcmp(word, "ptn") ? "private networks" : "read and change settings";
 }
 
@@ -415,7 +417,8 @@ static void take_word(before *b, const char *word)
             b->home = word;
         b->wants = NULL;
     } else if (b->c && b->c->passes_on) {
-        return;
+        if (b->operand_n || !take_longer(b, word))
+            b->operand_n++;
     } else if (!b->ended && word[0] == '-' && word[1]) {
         if (!strcmp(word, "--"))
             b->ended = true;
@@ -436,8 +439,13 @@ static void answer(asked *a, const before *b)
     bool joined = false;
     bool option = !b->ended && a->typed[0] == '-' && !b->help;
     const tl_option *o = option ? find_option(b->c, a->typed, &joined) : NULL;
-    if (b->unknown || (b->c && b->c->passes_on))
+    if (b->unknown)
         return;
+    if (b->c && b->c->passes_on) {
+        if (!b->operand_n && !option)
+            offer_commands(a, b->c->name);
+        return;
+    }
     if (b->wants) {
         offer_option_values(a, b->wants, b->operand_n ? b->operand[0] : NULL);
     } else if (o && joined && o->value && a->typed[1] == '-') {

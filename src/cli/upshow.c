@@ -108,11 +108,17 @@ static void show_backend(const json_t *status)
     tl_buf_clear(&text);
 }
 
+/* One relay that cannot be used settles nothing while another one has not answered yet. */
 static bool is_relay_settled(const json_t *status)
 {
-    const json_t *wan = json_object_get(status, "wan");
-    return !tl_json_bool(wan, "enabled", false) || is(wan, "state", "connected") ||
-           *tl_json_string(wan, "error", "");
+    const json_t *wan = json_object_get(status, "wan"), *r;
+    size_t i;
+    if (!tl_json_bool(wan, "enabled", false) || is(wan, "state", "connected"))
+        return true;
+    json_array_foreach (json_object_get(wan, "relays"), i, r)
+        if (!*tl_json_string(r, "error", ""))
+            return false;
+    return *tl_json_string(wan, "error", "");
 }
 
 /* Returns an exit code. */
@@ -264,9 +270,9 @@ int tl_upshow_running(const json_t *status)
     tl_buf relay = {0}, error = {0};
     int code = TL_EXIT_OK;
     if (tl_json_bool(wan, "enabled", false) && !is(wan, "state", "connected")) {
-        tl_out_note("the relay %s is not connected: %s",
-                    plain(&relay, tl_json_string(wan, "relay", "")),
-                    why ? plain(&error, why) : "no answer yet");
+        const char *url = tl_json_string(wan, "relay", "");
+        tl_out_note(*url ? "the relay %s is not connected: %s" : "%sthe node is at no relay: %s",
+                    plain(&relay, url), why ? plain(&error, why) : "no answer yet");
         code = why ? TL_EXIT_UNREACHABLE : TL_EXIT_TIMEOUT;
     }
     tl_buf_clear(&relay);

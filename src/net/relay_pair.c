@@ -24,6 +24,7 @@ struct tl_relay_pair {
     void *user;
     tl_relay_client_config config;
     bool wanted;
+    bool is_one; /* two of the relays act as one, so one connection was given up */
     side side[TL_RELAYS_MAX];
     tl_timer look;
 };
@@ -153,6 +154,7 @@ void tl_relay_pair_refused(tl_relay_pair *p, const char *code, const char *messa
     }
     tl_log(TL_LOG_WARN, "relay: %s and %s act as one relay; the first is not used beside the other",
            tl_relay_client_url(s->client), tl_relay_client_url(other_of(s)->client));
+    s->pair->is_one = true;
     tl_relay_client_stop(s->client, "the same relay");
 }
 
@@ -214,6 +216,7 @@ tl_err tl_relay_pair_start(tl_relay_pair *p, const tl_relay_client_config *confi
 void tl_relay_pair_stop(tl_relay_pair *p, const char *reason)
 {
     p->wanted = false;
+    p->is_one = false;
     tl_timer_stop(&p->look);
     for (size_t i = 0; i < TL_RELAYS_MAX; i++) {
         p->side[i].leave_by = TL_NEVER;
@@ -301,6 +304,11 @@ const char *tl_relay_pair_cause(const tl_relay_pair *p, size_t i, const char **r
         cause = more ? more : cause;
     }
     return cause;
+}
+
+bool tl_relay_pair_is_one(const tl_relay_pair *p)
+{
+    return p->is_one;
 }
 
 const char *tl_relay_pair_portal(const tl_relay_pair *p)

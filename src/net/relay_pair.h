@@ -52,6 +52,8 @@ tl_relay_state tl_relay_pair_state(const tl_relay_pair *p);
 const char *tl_relay_pair_url(const tl_relay_pair *p);
 const char *tl_relay_pair_error(const tl_relay_pair *p); /* "": connected */
 const char *tl_relay_pair_cause(const tl_relay_pair *p, size_t i, const char **ret_url);
+/* Two of the relays act as one, so the pair gave one connection up. */
+bool tl_relay_pair_is_one(const tl_relay_pair *p);
 const char *tl_relay_pair_portal(const tl_relay_pair *p);
 const char *tl_relay_pair_proxy(const tl_relay_pair *p, const char **ret_source);
 tl_time tl_relay_pair_rtt(const tl_relay_pair *p);

@@ -268,6 +268,7 @@ json_t *tl_node_doctor(const tl_node *n)
         .relay_connected = known.relay_connected,
         .relay_rtt = known.relay_rtt,
         .relays_connected = tl_relay_pair_connected(n->client),
+        .relays_are_one = tl_relay_pair_is_one(n->client),
         .no_relay = !n->settings.wan_relay_url.n,
         .relay_error = n->wan_error[0] ? n->wan_error : error,
         .portal = portal[0] ? portal : NULL,
@@ -311,6 +312,9 @@ json_t *tl_node_doctor(const tl_node *n)
         .backend_error = n->backend ? tl_backend_error(n->backend) : "",
     };
     tl_store_state store;
+    tl_relaying relaying;
+    tl_node_relaying_of(n, &relaying);
+    f.relaying = &relaying;
     tl_node_store_facts(n, &store, &f);
     count_models(n, &f);
     list_relays(n, &lists, &f);
@@ -413,8 +417,9 @@ json_t *tl_node_why(const tl_node *n, const tl_node_id *peer)
     f.clock_known = compare_clocks(n, &f.clock_ahead);
     json_t *why = why_json(n, peer, &v, &f);
     const char *carrier = connected && facts.via == TL_VIA_RELAYED
-                              ? facts.by_node ? tl_story_carrier_by_node()
-                                              : tl_story_carrier(facts.by_udp, facts.udp, facts.leg)
+                              ? facts.by_node
+                                    ? tl_story_carrier_by_node()
+                                    : tl_story_carrier(v.port, facts.by_udp, facts.udp, facts.leg)
                               : NULL;
     json_t *text = carrier ? json_string(carrier) : json_null();
     char node[TL_RELAY_NAME];

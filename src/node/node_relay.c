@@ -209,6 +209,8 @@ void tl_node_relaying_of(const tl_node *n, tl_relaying *ret_relaying)
         *ret_relaying = n->relaying->now;
     else
         judge(n, ret_relaying);
+    if (!strcmp(n->settings.nat_relay_for, "networks") && !tl_access_in_network(&n->access))
+        tl_relaying_for_nobody(ret_relaying);
 }
 
 /* Coarse, so that it seldom changes: 0, or a power of two. */

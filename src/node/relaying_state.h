@@ -18,7 +18,4 @@ struct tl_node_relaying {
     tl_time leaves_until; /* 0: it stays */
 };
 
-/* What holds now. */
-void tl_node_relaying_of(const tl_node *n, tl_relaying *ret_relaying);
-
 #endif

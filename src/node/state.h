@@ -218,6 +218,8 @@ void tl_node_relaying_on_timer(tl_node *n);
 tl_time tl_node_relaying_expiry(const tl_node *n);
 /* `relay` of the capabilities: a new reference. NULL: it does not serve. */
 json_t *tl_node_relaying_capability(const tl_node *n);
+/* Where this node relays for others, or why it does not; of the state OFF where it is not to. */
+void tl_node_relaying_of(const tl_node *n, tl_relaying *ret_relaying);
 /* node_relay_report.c: `relaying` of the status, and the verb relay.status. NULL: out of memory. */
 json_t *tl_node_relaying_json(const tl_node *n);
 void tl_node_do_relay_status(tl_node *n, const json_t *args, tl_call *call);

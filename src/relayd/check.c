@@ -88,6 +88,20 @@ static void check_names(checking *c)
         say(c, true, "name: none is set, so nodes must dial an IP address of this machine");
 }
 
+static void check_limits(checking *c)
+{
+    const tl_relay_limits *l = &c->o->relay.limits;
+    if (c->o->limits_given && !l->on)
+        say(c, false,
+            "limits: a limit is set, and none holds without limits; add --limits, or "
+            "limits = true");
+    else if (l->on)
+        say(c, true, "limits: %u sessions at once, %u KB/s a node", (unsigned)l->max_sessions,
+            (unsigned)l->bootstrap_kbps);
+    else
+        say(c, true, "limits: none hold");
+}
+
 /* --- TCP ports --- */
 
 static void forget_connection(void *user, int fd, const tl_addr *remote)
@@ -416,6 +430,7 @@ bool tl_relayd_check(const tl_relayd_options *options)
     check_names(&c);
     check_listen(&c, loop);
     check_files(&c);
+    check_limits(&c);
     check_udp(&c);
     check_proxies(&c);
     check_redis(&c, loop);

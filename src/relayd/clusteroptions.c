@@ -91,11 +91,15 @@ tl_err tl_relayd_cluster_finish(tl_relayd_cluster_options *o, tl_why *why)
         return tl_why_set(why, TL_ERR_INVALID,
                           "%s is missing: to ask Sentinels takes redis-sentinel and redis-master",
                           o->master[0] ? "redis-sentinel" : "redis-master");
-    if (!o->on && (o->sentinel_count || o->password_file || o->ca_file))
+    if (!o->on && o->sentinel_count)
         return tl_why_set(
             why, TL_ERR_INVALID,
             "redis is missing: with Sentinels it says how to speak to the server they "
             "name, as in redis://sentinel");
+    if (!o->on && (o->password_file || o->ca_file))
+        return tl_why_set(why, TL_ERR_INVALID,
+                          "%s is for a Redis server, and redis, which names it, is missing",
+                          o->password_file ? "redis-password-file" : "redis-ca-file");
     if (o->ca_file && !o->server.tls)
         return tl_why_set(why, TL_ERR_INVALID,
                           "redis-ca-file: the connection has no TLS; use rediss://");

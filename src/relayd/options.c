@@ -307,6 +307,7 @@ static tl_err apply(tl_relayd_options *o, setting what, const char *text, tl_why
                                      text, why);
     default: break;
     }
+    o->limits_given |= what != SET_LIMITS;
     return tl_relayd_limits_set(&o->relay.limits, (tl_relayd_limit_setting)(what - SET_LIMITS),
                                 text, why);
 }
@@ -365,7 +366,7 @@ static tl_err apply_json(parsing *p, const struct option *l, const json_t *value
     }
     if (!json_is_string(value))
         return tl_why_set(why, TL_ERR_INVALID, "%s: not a %s", key_of(l),
-                          is_size ? "whole number" : "string in double quotes");
+                          is_size ? "whole number" : "text in quotes");
     return apply(p->o, l->val, json_string_value(value), why);
 }
 

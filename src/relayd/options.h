@@ -49,6 +49,7 @@ typedef struct {
     tl_relayd_cluster_options cluster;
     tl_proxies proxies;  /* that tell whose connections they pass on */
     bool proxy_protocol; /* by a PROXY header, before X-Forwarded-For */
+    bool limits_given;   /* the value of a limit is set, whether they hold or not */
     unsigned threads;    /* loops, each in a thread; at least 1 */
     unsigned drain_secs; /* how long nodes may take to move when the relay is to end */
     tl_log_level log_level;

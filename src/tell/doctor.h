@@ -6,6 +6,7 @@
 #include "nat/behaviour.h"
 #include "peer/leg.h"
 #include "ptn/networks.h"
+#include "tell/relaying.h"
 
 typedef enum {
     TL_FINDING_OK,
@@ -73,10 +74,12 @@ typedef struct {
     const char *proxy_source;      /* what named it */
     const tl_doctor_relay *relays; /* all that the settings name */
     size_t n_relays;
-    size_t relays_connected; /* of these */
-    bool no_relay;           /* the settings name none */
-    bool clock_known;        /* the relay has told its time, and clock_ahead is set */
-    double clock_ahead;      /* seconds that our clock is ahead of the relay's; negative: behind */
+    size_t relays_connected;     /* of these */
+    bool relays_are_one;         /* two of them act as one, so the node is at one of these two */
+    bool no_relay;               /* the settings name none */
+    const tl_relaying *relaying; /* what this node relays for others; NULL: it is not to */
+    bool clock_known;            /* the relay has told its time, and clock_ahead is set */
+    double clock_ahead; /* seconds that our clock is ahead of the relay's; negative: behind */
 
     const char *network_error;  /* why there is no UDP socket although one is wanted; else NULL */
     uint16_t port, wanted_port; /* wanted_port 0: any port */
@@ -119,7 +122,7 @@ typedef struct {
     bool share_members, ask_members; /* share_with, ask: "networks" */
 } tl_doctor_facts;
 
-#define TL_FINDINGS_MAX 25 /* one of each id */
+#define TL_FINDINGS_MAX 26 /* one of each id */
 /* Writes the findings in the order in which obstacles are worth removing. Things that work come
  * along as OK. Returns how many findings there are. */
 size_t tl_doctor_examine(const tl_doctor_facts *f, tl_finding ret_findings[TL_FINDINGS_MAX]);

@@ -34,6 +34,15 @@ static const char *relay_remedy(const char *error)
          "check this machine's clock."},
         {"TLS", "Check whether the URL should begin with ws:// instead of wss://, and that nothing "
                 "on the way intercepts TLS."},
+        {"answered HTTP 502",
+         "The web server there does not reach its relay; tell who runs it. The node goes on "
+         "trying."},
+        {"answered HTTP 503",
+         "The web server there does not reach its relay, or the relay ends; the node goes on "
+         "trying."},
+        {"answered HTTP 504",
+         "The web server there does not reach its relay; tell who runs it. The node goes on "
+         "trying."},
         {"answered HTTP", "Check the path of wan_relay_url (usually /ws) and for a proxy on the "
                           "way."},
         {"another process", "Stop the other node that runs with this key, or give it a home of its "
@@ -84,6 +93,20 @@ static void examine_second(tl_findings *l, const tl_doctor_facts *f)
     size_t wanted = f->n_relays < 2 ? f->n_relays : 2;
     if (f->relays_connected >= wanted)
         return;
+    if (f->relays_are_one && f->n_relays == 2) {
+        tl_finding_add(l, "second_relay", TL_FINDING_OK,
+                       "both relays act as one, so this node is at one of them; it moves to the "
+                       "other when that one goes");
+        return;
+    }
+    if (f->relays_are_one) {
+        tl_finding_add(l, "second_relay", TL_FINDING_WARNING,
+                       "two of %zu relays act as one, and this node is at one of these alone",
+                       f->n_relays);
+        tl_finding_remedy(l, "Name one of these two in wan_relay_url. The log tells which they "
+                             "are.");
+        return;
+    }
     tl_finding_add(l, "second_relay", TL_FINDING_WARNING,
                    "connected to one relay of %zu: if it goes, questions under way wait",
                    f->n_relays);

@@ -41,10 +41,30 @@ void tl_doctor_examine_relay_udp(tl_findings *l, const tl_doctor_facts *f)
     }
 }
 
-const char *tl_story_carrier(bool by_udp, tl_udp_state udp, tl_leg_state leg)
+void tl_doctor_examine_relaying(tl_findings *l, const tl_doctor_facts *f)
+{
+    const tl_relaying *r = f->relaying;
+    char at[TL_ADDR_TEXT_MAX];
+    if (!r || r->state == TL_RELAYING_OFF)
+        return;
+    if (r->state == TL_RELAYING_SERVING && !r->reason[0]) {
+        tl_addr_write(at, &r->address);
+        tl_finding_add(l, "relaying", TL_FINDING_OK, "this node relays for others at %s", at);
+    } else if (r->state == TL_RELAYING_ASKING || r->state == TL_RELAYING_LEAVING) {
+        tl_finding_add(l, "relaying", TL_FINDING_OK, "nat.relay_enabled: %s", r->reason);
+    } else {
+        tl_finding_add(l, "relaying", TL_FINDING_PROBLEM,
+                       "nat.relay_enabled, but nothing is relayed: %s", r->reason);
+        tl_finding_remedy(l, "%s", r->remedy);
+    }
+}
+
+const char *tl_story_carrier(bool has_port, bool by_udp, tl_udp_state udp, tl_leg_state leg)
 {
     if (by_udp)
         return "udp: UDP passes from end to end over the relay";
+    if (!has_port)
+        return "websocket: this node has no UDP port";
     switch (udp) {
     case TL_UDP_NONE: return "websocket: the relay offers no UDP for this connection";
     case TL_UDP_RESTING: return "websocket: nothing has tried UDP yet";

@@ -87,3 +87,11 @@ void tl_relaying_judge(const tl_relaying_facts *f, tl_relaying *ret_relaying)
         judge_nat(f, &r);
     *ret_relaying = r;
 }
+
+void tl_relaying_for_nobody(tl_relaying *r)
+{
+    if (r->state == TL_RELAYING_SERVING)
+        say(r, TL_RELAYING_SERVING,
+            "nat.relay_for is \"networks\", and this node is in none, so nobody can use it",
+            "teale ptn create NAME, or teale join CODE, or: teale config set nat.relay_for any");
+}

@@ -27,7 +27,7 @@ typedef struct {
 typedef struct {
     tl_relaying_state state;
     tl_addr address;  /* where it serves; else of the family NONE */
-    char reason[256]; /* why it does not serve; "" where it does, or is off */
+    char reason[256]; /* why it does not serve, or nobody can use it; "" where it does, or is off */
     char remedy[256];
 } tl_relaying;
 
@@ -36,5 +36,8 @@ typedef struct {
  * from an address that was never written to came through: what is true of that stranger is true of
  * others. */
 void tl_relaying_judge(const tl_relaying_facts *f, tl_relaying *ret_relaying);
+/* It is for members of this node's networks alone, and this node is in none. Of a node that serves it is
+ * the reason. */
+void tl_relaying_for_nobody(tl_relaying *r);
 
 #endif

@@ -41,7 +41,7 @@ typedef struct {
 
 /* Of a relayed connection: what carries it to the relay, and why that. A literal; its first word is
  * tl_relay_carrier_name. */
-const char *tl_story_carrier(bool by_udp, tl_udp_state udp, tl_leg_state leg);
+const char *tl_story_carrier(bool has_port, bool by_udp, tl_udp_state udp, tl_leg_state leg);
 /* The same where a node relays it. */
 const char *tl_story_carrier_by_node(void);
 

@@ -163,6 +163,8 @@ class Usage(Case):
         self.assertIn("help", self.words(""))
         self.assertEqual(self.words("help", "dow"), ["down"])
         self.assertEqual(self.words("config", "s"), ["set"])
+        self.assertEqual(self.words("relay", ""), ["status"])
+        self.assertIn("--json", self.words("relay", "status", "--"))
         self.assertEqual(self.words("config", "set", "wan_en"), ["wan_enabled"])
         self.assertEqual(self.words("config", "set", "wan_enabled", ""), ["true", "false"])
         self.assertEqual(self.words("config", "set", "share_with", "n"), ["networks"])
@@ -181,7 +183,7 @@ class Usage(Case):
         self.assertEqual(self.words("serve", "--log-file", ""), [":files"])
         self.assertEqual(self.words("completion", ""), ["bash", "zsh", "fish"])
         self.assertIn("--share", self.words("up", ""))
-        for nothing in (["stauts", ""], ["relay", "--"], ["chat", "hi", ""], ["ping", "--", "--"], ["config", "x", ""]):
+        for nothing in (["stauts", ""], ["relay", "--"], ["relay", "check", ""], ["chat", "hi", ""], ["ping", "--", "--"], ["config", "x", ""]):
             self.assertEqual(self.words(*nothing), [], nothing)
 
     def test_the_completion_knows_peers_and_models_and_is_silent_without_a_node(self):

@@ -560,6 +560,9 @@ class Check(Cluster):
         self.assertIn("OK   redis 127.0.0.1", out)
         self.assertIn("OK   udp 127.0.0.1", out)
         self.assertIn("OK   name localhost", out)
+        self.assertIn("OK   limits: none hold", out)
+        out = self.check(0, "--listen", "127.0.0.1:0", "--limits", "--relay-max-sessions", "5")
+        self.assertIn("OK   limits: 5 sessions at once", out)
 
     def test_it_may_run_beside_the_relay(self):
         with Relay("--udp", "127.0.0.1:0") as relay:
@@ -577,6 +580,8 @@ class Check(Cluster):
                             (["--name", "no.such.name.invalid"], "make an A or AAAA record"),
                             (["--listen", "192.0.2.1:0"], "does not have that address"),
                             (["--udp", "192.0.2.1:0"], "give an address of this machine"),
+                            (["--relay-max-sessions", "5"], "add --limits"),
+                            (["--redis-password-file", "/nowhere"], "redis, which names it, is missing"),
                             (["--tls-cert", "/none.pem", "--tls-key", "/none.key"], "/none.pem"),
                             (["--nonsense"], "FAIL configuration: unknown option --nonsense"),
                             (["--redis", "http://x"], "redis://[[USER]:PASSWORD@]HOST")):

@@ -684,7 +684,7 @@ class CommandLine(unittest.TestCase):
                             ("listen\n", ["relay.conf:1", "name = value"]),
                             ('name = "a" "b"\n', ["unexpected text"]),
                             ('udp = ["127.0.0.1", "127.0.0.1"]\n', ["relay.conf:1", "another IP"]),
-                            ('udp_announce = 7\n', ["relay.conf:1", "string in double quotes"]),
+                            ('udp_announce = 7\n', ["relay.conf:1", "text in quotes"]),
                             ("[relay]\n", ["relay.conf:1"])):
             with self.subTest(text=text):
                 self.fails(2, words, "--config", self.file("relay.conf", text))

@@ -201,9 +201,30 @@ class Two(Case):
             self.assertIn("wan_relay_url is empty", wan["error"])
             found = {c["id"]: c for c in node.json("doctor")["checks"]}
             self.assertEqual(found["relay"]["state"], "warning")
+            self.assertIn("relay: none: no relay is set", node.command("status").stdout)
             node.command("config", "set", "wan_relay_url", self.relays[0].url)
             wait_for(lambda: node.status()["wan"]["state"] == "connected")
             self.assertEqual(len(node.status()["wan"]["relays"]), 1)
+
+    def test_up_waits_for_the_other_relay_where_one_is_dead(self):
+        """The dead one refuses within a millisecond; the one that lives needs a few."""
+        self.relays[0].kill()
+        home = self.scenery.new_home()
+        self.scenery.config(home, wan_enabled="true", api_listen="127.0.0.1:0",
+                            wan_relay_url=json.dumps([r.url for r in self.relays]))
+        self.addCleanup(subprocess.run, [TEALE, "--home", home, "down"], capture_output=True, timeout=60)
+        done = subprocess.run([TEALE, "--home", home, "up", "--timeout", "60"], capture_output=True, text=True, timeout=90)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(f"relay      {self.relays[1].url} connected", done.stdout + done.stderr)
+
+    def test_two_names_of_one_relay_are_not_a_missing_relay(self):
+        url = self.relays[0].url
+        node = self.node(urls=[url, url.replace("127.0.0.1", "localhost")])
+
+        def second():
+            return next((c for c in node.json("doctor")["checks"] if c["id"] == "second_relay"), {"evidence": ""})
+        wait_for(lambda: "act as one" in second()["evidence"])
+        self.assertEqual(second()["state"], "ok")
 
     def test_a_relay_that_is_missing_is_a_warning(self):
         self.relays[1].kill()

@@ -366,8 +366,10 @@ def strangers_get_nothing_where_networks_alone_are_served(lab, programs, build):
     s = helper.status()
     assert s["attaches"] == {"policy": 1} and s["requests"] == {"policy": 1}, s
     assert s["for"] == "networks", s
+    assert s["state"] == "serving" and "this node is in none" in s["reason"], s
     helper.node.command("config", "set", "nat.relay_for", "any")  # at once
     helper.node.wait("serving again", lambda: helper.status()["state"] == "serving")
+    assert helper.status()["reason"] is None, helper.status()
     a.attached()
 
 

@@ -95,6 +95,13 @@ static void what_is_missing_is_named(void **state)
     tl_why why = {""};
     tl_relayd_cluster_options o = tl_relayd_cluster_default();
     assert_int_equal(tl_relayd_cluster_finish(&o, &why), TL_OK);
+    tl_relayd_cluster_options lone = tl_relayd_cluster_default();
+    assert_int_equal(set(&lone, TL_RELAYD_CLUSTER_PASSWORD_FILE, "pw"), TL_OK);
+    assert_int_equal(tl_relayd_cluster_finish(&lone, &why), TL_ERR_INVALID);
+    assert_non_null(strstr(why.text, "redis-password-file is for a Redis server"));
+    assert_int_equal(set(&lone, TL_RELAYD_CLUSTER_REDIS, "redis://server"), TL_OK);
+    assert_int_equal(tl_relayd_cluster_finish(&lone, &why), TL_OK);
+    tl_relayd_cluster_clear(&lone);
     assert_int_equal(set(&o, TL_RELAYD_CLUSTER_SENTINEL, "s"), TL_OK);
     assert_int_equal(tl_relayd_cluster_finish(&o, &why), TL_ERR_INVALID);
     assert_non_null(strstr(why.text, "redis-master is missing"));

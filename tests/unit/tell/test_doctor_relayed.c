@@ -39,14 +39,19 @@ static int setup(void **state)
     return 0;
 }
 
-static const tl_finding *find(void)
+static const tl_finding *find_id(const char *id)
 {
     static tl_finding found[TL_FINDINGS_MAX];
     size_t n = tl_doctor_examine(&facts, found);
     for (size_t i = 0; i < n; i++)
-        if (!strcmp(found[i].id, "relay_udp"))
+        if (!strcmp(found[i].id, id))
             return &found[i];
     return NULL;
+}
+
+static const tl_finding *find(void)
+{
+    return find_id("relay_udp");
 }
 
 static void expect(tl_finding_state state, const char *part)
@@ -103,26 +108,85 @@ static void without_a_relay_nothing_is_said(void **state)
     assert_null(find());
 }
 
+static void a_node_that_is_to_relay_and_cannot_is_a_problem_with_its_remedy(void **state)
+{
+    (void)state;
+    tl_relaying r = {.state = TL_RELAYING_OFF};
+    assert_null(find_id("relaying"));
+    facts.relaying = &r;
+    assert_null(find_id("relaying"));
+    r = (tl_relaying){TL_RELAYING_CLOSED, .reason = "strangers do not reach it", .remedy = "let"};
+    const tl_finding *f = find_id("relaying");
+    assert_int_equal(f->state, TL_FINDING_PROBLEM);
+    assert_non_null(strstr(f->evidence, "strangers do not reach it"));
+    assert_string_equal(f->remedy, "let");
+    r = (tl_relaying){TL_RELAYING_ASKING, .reason = "not told yet", .remedy = "wait"};
+    assert_int_equal(find_id("relaying")->state, TL_FINDING_OK);
+    r = (tl_relaying){.state = TL_RELAYING_SERVING};
+    assert_int_equal(tl_addr_parse(tl_slice_str("192.0.2.7:41820"), &r.address), TL_OK);
+    f = find_id("relaying");
+    assert_int_equal(f->state, TL_FINDING_OK);
+    assert_non_null(strstr(f->evidence, "192.0.2.7:41820"));
+    tl_relaying_for_nobody(&r);
+    f = find_id("relaying");
+    assert_int_equal(f->state, TL_FINDING_PROBLEM);
+    assert_non_null(strstr(f->evidence, "this node is in none"));
+    assert_non_null(strstr(f->remedy, "teale config set nat.relay_for any"));
+}
+
+static void two_relays_that_act_as_one_are_not_a_missing_relay(void **state)
+{
+    (void)state;
+    static const tl_doctor_relay relays[] = {
+        {"wss://a.example/ws", ""}, {"wss://b.example/ws", ""}, {"wss://c.example/ws", ""}};
+    facts.relays = relays;
+    facts.n_relays = 2;
+    facts.relays_connected = 1;
+    assert_int_equal(find_id("second_relay")->state, TL_FINDING_WARNING);
+    facts.relays_are_one = true;
+    const tl_finding *f = find_id("second_relay");
+    assert_int_equal(f->state, TL_FINDING_OK);
+    assert_non_null(strstr(f->evidence, "act as one"));
+    facts.n_relays = 3; /* another relay could be the second */
+    f = find_id("second_relay");
+    assert_int_equal(f->state, TL_FINDING_WARNING);
+    assert_non_null(strstr(f->remedy, "Name one of these two"));
+    facts.relays_connected = 2;
+    assert_null(find_id("second_relay"));
+}
+
+static void a_web_server_without_its_relay_is_told_apart_from_a_wrong_path(void **state)
+{
+    (void)state;
+    facts.relay_connected = false;
+    facts.relay_error = "it answered HTTP 502 where a WebSocket was expected";
+    assert_non_null(strstr(find_id("relay")->remedy, "does not reach its relay"));
+    facts.relay_error = "it answered HTTP 404 where a WebSocket was expected";
+    assert_non_null(strstr(find_id("relay")->remedy, "Check the path"));
+}
+
 static void what_carries_a_relayed_connection_is_told_with_its_reason(void **state)
 {
     (void)state;
     static const struct {
-        bool by_udp;
+        bool has_port, by_udp;
         tl_udp_state udp;
         tl_leg_state leg;
         const char *part;
     } rows[] = {
-        {true, TL_UDP_STANDS, TL_LEG_OPEN, "from end to end"},
-        {false, TL_UDP_NONE, TL_LEG_RESTING, "offers no UDP"},
-        {false, TL_UDP_RESTING, TL_LEG_RESTING, "nothing has tried"},
-        {false, TL_UDP_WAITING, TL_LEG_SHUT, "between this node and the relay"},
-        {false, TL_UDP_WAITING, TL_LEG_OPEN, "the peer did not answer"},
-        {false, TL_UDP_MOVING, TL_LEG_OPEN, "our new address"},
-        {false, TL_UDP_PROVING, TL_LEG_OPEN, "being tried"},
-        {false, TL_UDP_STANDS, TL_LEG_OPEN, "the side that dialled chooses"},
+        {true, true, TL_UDP_STANDS, TL_LEG_OPEN, "from end to end"},
+        {true, false, TL_UDP_NONE, TL_LEG_RESTING, "offers no UDP"},
+        {true, false, TL_UDP_RESTING, TL_LEG_RESTING, "nothing has tried"},
+        {true, false, TL_UDP_WAITING, TL_LEG_SHUT, "between this node and the relay"},
+        {true, false, TL_UDP_WAITING, TL_LEG_OPEN, "the peer did not answer"},
+        {true, false, TL_UDP_MOVING, TL_LEG_OPEN, "our new address"},
+        {true, false, TL_UDP_PROVING, TL_LEG_OPEN, "being tried"},
+        {true, false, TL_UDP_STANDS, TL_LEG_OPEN, "the side that dialled chooses"},
+        {false, false, TL_UDP_WAITING, TL_LEG_OPEN, "this node has no UDP port"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        const char *text = tl_story_carrier(rows[i].by_udp, rows[i].udp, rows[i].leg);
+        const char *text =
+            tl_story_carrier(rows[i].has_port, rows[i].by_udp, rows[i].udp, rows[i].leg);
         const char *carrier = tl_relay_carrier_name(rows[i].by_udp);
         assert_non_null(strstr(text, rows[i].part));
         assert_int_equal(strncmp(text, carrier, strlen(carrier)), 0);
@@ -138,6 +202,9 @@ int main(void)
         T(what_is_not_asked_yet_is_no_trouble),
         T(a_relay_without_a_port_and_a_node_without_one_are_told_apart),
         T(without_a_relay_nothing_is_said),
+        T(a_node_that_is_to_relay_and_cannot_is_a_problem_with_its_remedy),
+        T(two_relays_that_act_as_one_are_not_a_missing_relay),
+        T(a_web_server_without_its_relay_is_told_apart_from_a_wrong_path),
         T(what_carries_a_relayed_connection_is_told_with_its_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
