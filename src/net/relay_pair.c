@@ -15,6 +15,8 @@ typedef struct {
     tl_time leave_by;      /* TL_NEVER: its relay did not say goodbye, or is left */
     bool said_goodbye;     /* its relay did, and the connection has not ended */
     tl_time registered_at; /* 0: never */
+    tl_time
+        replaced_at; /* its registration was replaced while the other one's was under way; else 0 */
 } side;
 
 struct tl_relay_pair {
@@ -129,15 +131,26 @@ void tl_relay_pair_goodbye(tl_relay_pair *p, unsigned in_seconds)
 
 /* --- the links' events --- */
 
-void tl_relay_pair_registered(tl_relay_pair *p)
-{
-    side *s = &p->side[tl_relays_telling(p->relays)];
-    s->registered_at = tl_loop_now(p->loop);
-    tl_relay_client_registered(s->client);
-}
-
 /* Two names may lead to relays that act as one: such a relay takes the second registration for that of a
  * node that moved, and ends the first. Then one is enough. */
+static void give_up(side *s)
+{
+    tl_log(TL_LOG_WARN, "relay: %s and %s act as one relay; the first is not used beside the other",
+           tl_relay_client_url(s->client), tl_relay_client_url(other_of(s)->client));
+    s->pair->is_one = true;
+    tl_relay_client_stop(s->client, "the same relay");
+}
+
+void tl_relay_pair_registered(tl_relay_pair *p)
+{
+    side *s = &p->side[tl_relays_telling(p->relays)], *other = other_of(s);
+    s->registered_at = tl_loop_now(p->loop);
+    tl_relay_client_registered(s->client);
+    if (other->replaced_at && s->registered_at < other->replaced_at + SAME_WITHIN)
+        give_up(other);
+    other->replaced_at = 0;
+}
+
 static bool is_the_same(const side *s)
 {
     const side *other = other_of(s);
@@ -145,17 +158,25 @@ static bool is_the_same(const side *s)
            tl_loop_now(s->pair->loop) < other->registered_at + SAME_WITHIN;
 }
 
+static bool is_under_way(const side *s)
+{
+    return s->client && tl_relay_client_is_wanted(s->client) &&
+           tl_relay_client_state(s->client) == TL_RELAY_CONNECTING &&
+           !tl_relay_client_is_closed(s->client);
+}
+
 void tl_relay_pair_refused(tl_relay_pair *p, const char *code, const char *message)
 {
-    const side *s = &p->side[tl_relays_telling(p->relays)];
-    if (strcmp(code, "replaced") != 0 || s->said_goodbye || !is_the_same(s)) {
+    side *s = &p->side[tl_relays_telling(p->relays)];
+    if (strcmp(code, "replaced") != 0 || s->said_goodbye)
         tl_relay_client_refused(s->client, code, message);
-        return;
-    }
-    tl_log(TL_LOG_WARN, "relay: %s and %s act as one relay; the first is not used beside the other",
-           tl_relay_client_url(s->client), tl_relay_client_url(other_of(s)->client));
-    s->pair->is_one = true;
-    tl_relay_client_stop(s->client, "the same relay");
+    else if (is_the_same(s))
+        give_up(s);
+    else if (is_connected(s) && is_under_way(other_of(s)))
+        s->replaced_at =
+            tl_loop_now(p->loop); /* by the other one, if that is told of its success */
+    else
+        tl_relay_client_refused(s->client, code, message);
 }
 
 void tl_relay_pair_rearm(tl_relay_pair *p)
@@ -219,6 +240,7 @@ void tl_relay_pair_stop(tl_relay_pair *p, const char *reason)
     p->is_one = false;
     tl_timer_stop(&p->look);
     for (size_t i = 0; i < TL_RELAYS_MAX; i++) {
+        p->side[i].replaced_at = 0;
         p->side[i].leave_by = TL_NEVER;
         tl_relay_client_stop(p->side[i].client, reason);
     }

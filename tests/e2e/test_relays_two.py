@@ -225,6 +225,7 @@ class Two(Case):
             return next((c for c in node.json("doctor")["checks"] if c["id"] == "second_relay"), {"evidence": ""})
         wait_for(lambda: "act as one" in second()["evidence"])
         self.assertEqual(second()["state"], "ok")
+        self.assertFalse([line for line in node.log if "another process" in line], node.log)
 
     def test_a_relay_that_is_missing_is_a_warning(self):
         self.relays[1].kill()
