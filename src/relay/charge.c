@@ -105,10 +105,15 @@ bool tl_relay_is_within_rate(tl_relay *r, tl_relay_conn *c, const tl_signal *s, 
     }
     bool is_costly =
         text.n > LIGHT_MAX || s->type == TL_SIGNAL_REGISTER || s->type == TL_SIGNAL_DISCOVER;
-    if (is_costly && tl_relay_address_debt(c->address, r->now)) {
+    const char *why = NULL;
+    if (is_costly && tl_relay_address_debt(c->address, r->now))
+        why = "too much work for one address";
+    else if (c->node && r->fed && s->type == TL_SIGNAL_REGISTER &&
+             !tl_ratelimit_take(&c->changes, 1, r->now))
+        why = "too many changes of the capabilities";
+    if (why) {
         tl_relay_charge_refusal(r, c, 0);
-        tl_relay_send_error(r, c, TL_SIGNAL_RATE_LIMITED, "too much work for one address",
-                            s->type_name);
+        tl_relay_send_error(r, c, TL_SIGNAL_RATE_LIMITED, why, s->type_name);
         if (s->type == TL_SIGNAL_REGISTER)
             tl_relay_count_refused(r, c, TL_RELAY_REFUSED_RATE);
         return false;

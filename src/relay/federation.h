@@ -18,8 +18,12 @@
 #include "crypto/identity.h"
 #include "relay/relay.h"
 
-#define TL_FED_PEERS_MAX 256        /* other relays, with all loops of each */
-#define TL_FED_AWAY_MAX  (1u << 18) /* nodes of other relays */
+#define TL_FED_PEERS_MAX       256        /* other relays, with all loops of each */
+#define TL_FED_AWAY_MAX        (1u << 18) /* nodes of other relays */
+/* A node of a relay that is not alone may register again, with other capabilities, so many times: what
+ * it says goes to all relays, and a few nodes with long lists would keep Redis busy for them all. */
+#define TL_FED_CHANGES_PER_SEC 1
+#define TL_FED_CHANGES_BURST   10
 
 typedef struct {
     const char *id; /* of this relay; no other has it */

@@ -3,6 +3,8 @@
 #include "relay/state.h"
 
 #define PROOF_COST (100 * TL_US) /* the time to check a signature */
+/* A change is told to all other relays: each of them, and Redis, has so many bytes to carry in a microsecond. */
+#define BYTES_TOLD 10
 /* A node with this many unread bytes (one page) gets no further answers to its questions. */
 #define UNREAD_MAX TL_RELAY_PAGE_BYTES_MAX
 
@@ -138,6 +140,8 @@ void tl_relay_on_register(tl_relay *r, tl_relay_conn *c, const tl_signal *s)
     bool is_new = n != c->node;
     if (is_new)
         enter(r, c, n, joined);
+    else if (r->fed)
+        tl_relay_address_worked(c->address, tl_relay_node_memory(n) / BYTES_TOLD * TL_US, r->now);
     tl_relay_account(r, c);
     if (!tl_fed_registered(r, n, is_new))
         tl_relay_send_ack(r, c);

@@ -290,6 +290,7 @@ static tl_err accept_conn(tl_relay *r, const tl_addr *remote, bool untold, const
     c->unfinished = TL_NEVER;
     c->control = tl_ratelimit_make(r->config.control_per_sec, r->config.control_burst, now);
     c->discover = tl_ratelimit_make(r->config.discover_per_sec, r->config.discover_burst, now);
+    c->changes = tl_ratelimit_make(TL_FED_CHANGES_PER_SEC, TL_FED_CHANGES_BURST, now);
     c->worthless = tl_ratelimit_make(r->config.control_per_sec, r->config.control_burst, now);
     c->rests_until = TL_NEVER;
     tl_ws_reader_init(&c->reader, true, r->config.message_max);

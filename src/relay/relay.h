@@ -207,7 +207,7 @@ typedef enum {
     TL_RELAY_REFUSED_INVALID,  /* the message is no registration, or the key is none */
     TL_RELAY_REFUSED_PROOF,    /* no proof of this key for this relay */
     TL_RELAY_REFUSED_IDENTITY, /* the connection belongs to another node */
-    TL_RELAY_REFUSED_RATE,     /* its address took too much work */
+    TL_RELAY_REFUSED_RATE,     /* its address took too much work, or it changed too often */
     TL_RELAY_REFUSED_MEMORY,
     TL_RELAY_REFUSED_REASONS,
 } tl_relay_refusal;

@@ -81,6 +81,7 @@ struct tl_relay_conn {
     tl_relay_address *address;
     char nonce[TL_SIGNAL_NONCE_HEX + 1];
     tl_ratelimit control, discover;
+    tl_ratelimit changes;       /* registrations again, of which other relays or loops hear, too */
     tl_ratelimit worthless;     /* frames without a message, and messages that were refused */
     bool eager;                 /* it sent too many of those since its last rest */
     tl_relay_conn *prev, *next; /* utlist of all connections */

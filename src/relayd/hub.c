@@ -208,7 +208,7 @@ static void tell_refused(tl_relayd_hub *hub)
         [TL_RELAY_REFUSED_PROOF] =
             "no proof of its key for this relay (nodes must dial one of its names: --name)",
         [TL_RELAY_REFUSED_IDENTITY] = "its connection belongs to another node",
-        [TL_RELAY_REFUSED_RATE] = "too much work for one address",
+        [TL_RELAY_REFUSED_RATE] = "too much work for one address, or too many changes of one node",
         [TL_RELAY_REFUSED_MEMORY] = "out of memory",
     };
     const tl_relay_counters *counters = tl_relay_counters_of(hub->relay);

@@ -388,6 +388,40 @@ static void a_relay_that_ends_tells_it(void **state)
     (void)state;
 }
 
+static void register_again(peer *p, int models)
+{
+    char capabilities[80];
+    snprintf(capabilities, sizeof capabilities, "{\"loadedModels\":[\"m%d\"]}", models);
+    peer_register_as(p, NULL, NULL, capabilities, NULL);
+}
+
+static void a_node_tells_all_relays_of_a_change_each_second_and_of_ten_at_once(void **state)
+{
+    cluster *c = begin(2, false);
+    peer *a = cluster_node(c, 0, 1), *b = cluster_node(c, 1, 2);
+    cluster_run(c, TL_SEC);
+    peer_drop_all(a);
+    for (int i = 0; i < TL_FED_CHANGES_BURST; i++) {
+        register_again(a, i);
+        peer_expect(a, TL_SIGNAL_REGISTER_ACK);
+    }
+    register_again(a, 98);
+    peer_expect_error(a, TL_SIGNAL_RATE_LIMITED);
+    open_session(c, a, b); /* it stays registered */
+    cluster_run(c, TL_SEC);
+    peer_drop_all(a);
+    register_again(a, 99);
+    peer_expect(a, TL_SIGNAL_REGISTER_ACK);
+    cluster_run(c, TL_SEC);
+    peer_drop_all(b);
+    peer_send(b, "{\"discover\":{\"requestingNodeID\":\"%s\",\"filter\":{\"modelID\":\"m99\"}}}",
+              b->node);
+    peer_expect(b, TL_SIGNAL_DISCOVER_RESPONSE);
+    assert_int_equal(tl_signal_peer_count(&b->signal), 1);
+    end(c);
+    (void)state;
+}
+
 /* --- the messages as bytes --- */
 
 static void messages_between_relays_read_as_they_were_written(void **state)
@@ -473,6 +507,7 @@ int main(void)
         cmocka_unit_test(redis_that_forgets_everything_loses_no_node),
         cmocka_unit_test(a_lost_announcement_heals),
         cmocka_unit_test(a_relay_that_ends_tells_it),
+        cmocka_unit_test(a_node_tells_all_relays_of_a_change_each_second_and_of_ten_at_once),
         cmocka_unit_test(messages_between_relays_read_as_they_were_written),
         cmocka_unit_test(relay_ids_are_short_and_plain),
         cmocka_unit_test(garbage_from_another_relay_is_dropped_and_counted),
