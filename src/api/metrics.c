@@ -454,7 +454,6 @@ static void write_node(writer *w, const tl_node_facts *f)
     write_stun(w, &f->stun);
     write_datagrams(w, &f->datagrams);
     write_direct(w, &f->direct, &f->punches);
-    /* The public network's names for what a node forwards for others. Only teale-relay forwards. */
     write_relaying(w, &f->relaying);
     write_requests(w, f);
     write_slots(w, &f->slots);

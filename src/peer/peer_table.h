@@ -41,7 +41,7 @@ typedef struct {
 #define TL_RELAYER_ADDRS_MAX 2 /* of a node that relays: one of each family */
 #define TL_RELAYED_BY_MAX    2 /* nodes to which a node says that it is attached */
 
-/* What a node says of relaying (docs/protocol.md "Nodes that relay"). Nothing in it is verified. */
+/* What a node says of relaying (docs/protocol.md "A node that relays"). Nothing in it is verified. */
 typedef struct {
     size_t n_addrs; /* it relays for others, there; 0: it does not */
     tl_addr addrs[TL_RELAYER_ADDRS_MAX];

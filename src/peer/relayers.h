@@ -1,5 +1,5 @@
-/* relayers.h - nodes that relay, as one who uses them sees them (docs/protocol.md "Nodes that relay"): to
- * which of them this node is attached, so that others reach it there, and the relay sessions it has at them.
+/* relayers.h - nodes that relay, as one who uses them sees them (docs/protocol.md "Through a node that
+ * relays"): to which of them this node is attached, and the relay sessions that it has at them.
  * Sans-IO: datagrams go out through the functions it is given; never touches a socket or a clock.
  *
  * A path id stands for each session, as for those at a relay (peer/relays gives both out as one).
