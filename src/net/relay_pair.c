@@ -168,13 +168,12 @@ static bool is_under_way(const side *s)
 void tl_relay_pair_refused(tl_relay_pair *p, const char *code, const char *message)
 {
     side *s = &p->side[tl_relays_telling(p->relays)];
-    if (strcmp(code, "replaced") != 0 || s->said_goodbye)
-        tl_relay_client_refused(s->client, code, message);
-    else if (is_the_same(s))
+    bool replaced = !strcmp(code, "replaced") && !s->said_goodbye;
+    if (replaced && is_the_same(s))
         give_up(s);
-    else if (is_connected(s) && is_under_way(other_of(s)))
-        s->replaced_at =
-            tl_loop_now(p->loop); /* by the other one, if that is told of its success */
+    else if (replaced && is_connected(s) && is_under_way(other_of(s)))
+        /* By the other one, if that is told of its success. */
+        s->replaced_at = tl_loop_now(p->loop);
     else
         tl_relay_client_refused(s->client, code, message);
 }
