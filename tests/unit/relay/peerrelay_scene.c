@@ -203,6 +203,15 @@ void request(scene *s, int initiator, int target, tl_control ret_offers[2])
     ret_offers[1] = *b;
 }
 
+void join(scene *s, int a, int b, tl_control ret_offers[2])
+{
+    attach(s, b);
+    request(s, a, b, ret_offers);
+    write_packet(s, &s->at[b], ret_offers[1].token, 0);
+    write_packet(s, &s->at[a], ret_offers[0].token, 0);
+    assert_int_equal(s->n_sent, 0);
+}
+
 uint64_t requests(const scene *s, tl_peerrelay_result result)
 {
     return tl_peerrelay_counters_of(s->r)->requests[result];

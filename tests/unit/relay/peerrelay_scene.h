@@ -69,6 +69,8 @@ void write_signed(scene *s, const tl_addr *from, const tl_control *c);
 void attach(scene *s, int node);
 /* Offers of the initiator and of the target. */
 void request(scene *s, int initiator, int target, tl_control ret_offers[2]);
+/* `b` attaches, `a` asks for it, and both come. */
+void join(scene *s, int a, int b, tl_control ret_offers[2]);
 
 uint64_t requests(const scene *s, tl_peerrelay_result result);
 uint64_t attaches(const scene *s, tl_peerrelay_result result);

@@ -1,15 +1,6 @@
 #include "peerrelay_scene.h"
 
 /* Sides A and B with a relay session, both come. */
-static void join(scene *s, int a, int b, tl_control ret_offers[2])
-{
-    attach(s, b);
-    request(s, a, b, ret_offers);
-    write_packet(s, &s->at[b], ret_offers[1].token, 0);
-    write_packet(s, &s->at[a], ret_offers[0].token, 0);
-    assert_int_equal(s->n_sent, 0);
-}
-
 static void an_attached_node_is_told_its_address_and_forgotten_after_a_minute(void **state)
 {
     (void)state;

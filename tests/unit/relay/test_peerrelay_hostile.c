@@ -25,10 +25,7 @@ static void a_million_guessed_tokens_move_nothing(void **state)
     scene s;
     tl_control offers[2];
     begin(&s);
-    attach(&s, B);
-    request(&s, A, B, offers);
-    write_packet(&s, &s.at[A], offers[0].token, 0);
-    write_packet(&s, &s.at[B], offers[1].token, 0);
+    join(&s, A, B, offers);
     enum { TRAIN = 1000, SIZE = TL_TOKEN_SIZE + 4 };
     static uint8_t train[TRAIN * SIZE];
     tl_burst_way way = way_from(&s.at[A]);
@@ -56,10 +53,7 @@ static void a_stolen_token_is_worth_nothing_from_another_address(void **state)
     scene s;
     tl_control offers[2];
     begin(&s);
-    attach(&s, B);
-    request(&s, A, B, offers);
-    write_packet(&s, &s.at[A], offers[0].token, 0);
-    write_packet(&s, &s.at[B], offers[1].token, 0);
+    join(&s, A, B, offers);
     tl_addr port = s.at[A];
     port.port++;
     write_packet(&s, &s.at[C], offers[0].token, 10);
@@ -81,10 +75,7 @@ static void lengths_at_the_edges(void **state)
     tl_control offers[2];
     begin(&s);
     s.reciprocal = &s.id[A].id;
-    attach(&s, B);
-    request(&s, A, B, offers);
-    write_packet(&s, &s.at[A], offers[0].token, 0); /* 16 bytes: a keep-alive */
-    write_packet(&s, &s.at[B], offers[1].token, 0);
+    join(&s, A, B, offers);
     static uint8_t bytes[65507];
     memcpy(bytes, offers[0].token, 16);
     tl_burst_way way = way_from(&s.at[A]);
@@ -216,10 +207,7 @@ static void a_move_that_is_old_foreign_or_not_proven_is_refused(void **state)
     scene s;
     tl_control offers[2];
     begin(&s);
-    attach(&s, B);
-    request(&s, A, B, offers);
-    write_packet(&s, &s.at[A], offers[0].token, 0);
-    write_packet(&s, &s.at[B], offers[1].token, 0);
+    join(&s, A, B, offers);
     const tl_tokens_counters *t = tl_peerrelay_tokens(s.r);
     tl_control c = {.type = TL_CONTROL_RELAY_MIGRATE,
                     .addr = addr_of("198.18.9.9:9999"),
