@@ -12,8 +12,10 @@
 #include <unistd.h>
 
 #define KEPT_PEERS  64           /* those with which a question went well, or a connection stands */
-#define KEPT_MODELS 32           /* of each */
-#define FILE_MAX    (256 * 1024) /* bytes; what is kept takes less */
+#define KEPT_MODELS 32           /* of each, */
+#define KEPT_NAMES  1024         /* and so many bytes of their names */
+#define KEPT_PTNS   16           /* networks of each */
+#define FILE_MAX    (512 * 1024) /* bytes; what is kept takes less than 8 KiB for each peer */
 #define SAVE_APART  (60 * TL_SEC)
 
 static json_t *id_json(const tl_node_id *id)
@@ -114,15 +116,20 @@ static bool file_path(const tl_node *n, char *ret, size_t cap)
 static json_t *models_of(const tl_peer *p)
 {
     json_t *models = json_array();
-    for (size_t i = 0; models && i < p->n_models && i < KEPT_MODELS; i++)
+    size_t bytes = 0;
+    for (size_t i = 0; models && i < p->n_models && i < KEPT_MODELS; i++) {
+        bytes += strlen(p->models[i]);
+        if (bytes > KEPT_NAMES)
+            break;
         models = append(models, json_string(p->models[i]));
+    }
     return models;
 }
 
 static json_t *ptns_of(const tl_peer *p)
 {
     json_t *ptns = json_array();
-    for (size_t i = 0; ptns && i < p->n_ptns; i++) {
+    for (size_t i = 0; ptns && i < p->n_ptns && i < KEPT_PTNS; i++) {
         char hex[TL_NODE_ID_HEX + 1];
         tl_hex_write(hex, p->ptns[i], sizeof p->ptns[i]);
         ptns = append(ptns, json_string(hex));
@@ -142,6 +149,12 @@ static json_t *peer_json(const tl_peer *p)
                      p->available, "relayFirst", p->reads_first);
 }
 
+/* Smaller is kept first: strangers that connected, and what earlier runs kept, push out nobody who answered. */
+static int rank_of(const tl_peer *p)
+{
+    return p->proven ? 0 : p->kept ? 1 : p->contact ? 2 : 3;
+}
+
 static json_t *all_json(const tl_node *n)
 {
     tl_relayer_facts by[TL_RELAYERS_ATTACHED];
@@ -149,11 +162,12 @@ static json_t *all_json(const tl_node *n)
     json_t *nodes = json_array(), *peers = json_array();
     for (size_t i = 0; nodes && i < count; i++)
         nodes = append(nodes, name_json(&by[i].name));
-    for (const tl_peer *p = n->table.peers; peers && p && kept < KEPT_PEERS; p = p->hh.next)
-        if (p->relaying.n_by && (p->proven || p->contact || p->kept)) {
-            peers = append(peers, peer_json(p));
-            kept++;
-        }
+    for (int rank = 0; rank < 3; rank++)
+        for (const tl_peer *p = n->table.peers; peers && p && kept < KEPT_PEERS; p = p->hh.next)
+            if (p->relaying.n_by && rank_of(p) == rank) {
+                peers = append(peers, peer_json(p));
+                kept++;
+            }
     return json_pack("{s:o, s:o}", "nodes", nodes, "peers", peers);
 }
 

@@ -22,6 +22,7 @@ tl_err tl_relayers_new(const tl_relayers_config *config, tl_relayers **ret_relay
     tl_time now = tl_relayers_now(r);
     r->requests = tl_ratelimit_make(REQUESTS_PER_SEC, REQUESTS_BURST, now);
     r->proofs = tl_ratelimit_make(PROOFS_PER_SEC, PROOFS_BURST, now);
+    r->trials = tl_ratelimit_make(1, TL_RELAYERS_TRIALS, now);
     /* Above what an earlier run of this process said for the same token. */
     r->sequence = (uint64_t)tl_relayers_wall(r) << 20;
     r->due = r->look_at = now;
@@ -74,12 +75,14 @@ static tl_sock sock_of(const tl_relayers *r, const tl_addr *addr)
     return addr->family == TL_ADDR_V6 ? self->sock6 : self->sock4;
 }
 
-/* Never through ourselves, and never where only a relay passes datagrams on. */
+/* Never through ourselves, never where only a relay passes datagrams on, and at no private address: no node
+ * relays there (tell/relaying), and what peers name there may be anything in our home. */
 bool tl_relayer_may_ask(const tl_relayers *r, const tl_relayer_name *name)
 {
     const tl_direct_self *self = r->config.udp->self(r->config.udp_user);
     return !tl_node_id_eq(&name->id, &r->config.identity->id) &&
            !r->config.is_relay(r->config.user, &name->addr) && sock_of(r, &name->addr) &&
+           tl_addr_kind_of(&name->addr) == TL_ADDR_GLOBAL &&
            tl_candidate_allowed(&name->addr, self->interfaces, self->n_interfaces, self->port) &&
            !tl_addr_eq(&name->addr, &self->facts->public4) &&
            !tl_addr_eq(&name->addr, &self->facts->public6);
@@ -188,11 +191,12 @@ bool tl_relayers_is(const tl_relayers *r, const tl_node_id *node, const tl_addr 
     return false;
 }
 
-/* Did the node `at` sign it, just now? */
+/* Did the node `at` sign it? However many forged ones come, an answer to ours is looked at. */
 static bool is_genuine(tl_relayers *r, const tl_relayer *at, const tl_control *c)
 {
+    bool answer = c->type == TL_CONTROL_RELAY_OFFER && tl_relayers_is_answer(r, at, c);
     return memcmp(c->relay, at->name.id.key, sizeof c->relay) == 0 &&
-           tl_ratelimit_take(&r->proofs, 1, tl_relayers_now(r)) &&
+           (answer || tl_ratelimit_take(&r->proofs, 1, tl_relayers_now(r))) &&
            !tl_control_verify(c, &at->name.id);
 }
 

@@ -5,6 +5,7 @@
 #define LEFT_FOR                                                                                   \
     (300 * TL_SEC) /* one that did not answer, or was slower than others, is passed over */
 #define LOOK_EVERY (600 * TL_SEC) /* whether there are better ones now */
+#define LOOK_APART (250 * TL_MS)  /* however often nodes say something new of themselves */
 
 static bool was_left(const tl_relayers *r, const tl_node_id *id, tl_time now)
 {
@@ -46,15 +47,22 @@ static bool is_tried(tl_relayers *r, const tl_node_id *id)
     return false;
 }
 
+/* Nobody else is tried at that address: of two nodes that name it, the first counts. */
+static bool may_try(tl_relayers *r, const tl_relayer_name *name)
+{
+    const tl_relayer *there = tl_relayer_at(r, &name->addr);
+    return tl_relayer_may_ask(r, name) && (!there || tl_node_id_eq(&there->name.id, &name->id));
+}
+
 /* Where the node relays for us, if it does. */
-static bool offers(const tl_relayers *r, const tl_peer *p, bool fellow, tl_relayer_name *ret_name)
+static bool offers(tl_relayers *r, const tl_peer *p, bool fellow, tl_relayer_name *ret_name)
 {
     const tl_peer_relaying *x = &p->relaying;
     if (!x->n_addrs || x->full || (x->fellows_only && !fellow))
         return false;
     for (size_t i = 0; i < x->n_addrs; i++) {
         *ret_name = (tl_relayer_name){p->id, x->addrs[i]};
-        if (tl_relayer_may_ask(r, ret_name))
+        if (may_try(r, ret_name))
             return true;
     }
     return false;
@@ -67,7 +75,7 @@ static bool pick(tl_relayers *r, tl_time now, tl_relayer_name *ret_name, bool *r
     while (r->n_remembered) {
         *ret_name = r->remembered[--r->n_remembered];
         *ret_fellow = r->config.is_fellow(r->config.user, &ret_name->id);
-        if (!is_tried(r, &ret_name->id) && !was_left(r, &ret_name->id, now))
+        if (!is_tried(r, &ret_name->id) && !was_left(r, &ret_name->id, now) && may_try(r, ret_name))
             return true;
     }
     for (const tl_peer *p = r->config.table->peers; p; p = p->hh.next) {
@@ -138,17 +146,25 @@ static void look(tl_relayers *r, tl_time now)
     tl_relayer_name name;
     bool fellow;
     r->look_at = TL_NEVER;
+    r->looked_at = now;
     if (!is_wanted(r)) {
         leave_all(r, now);
         return;
     }
-    while (count(r, false) < TL_RELAYERS_TRIED && pick(r, now, &name, &fellow)) {
+    tl_time trial_at = now;
+    while (count(r, false) < TL_RELAYERS_TRIED) {
         size_t before = count(r, false);
+        trial_at = tl_ratelimit_when(&r->trials, TL_RELAYERS_TRIAL, now);
+        if (trial_at > now || !pick(r, now, &name, &fellow))
+            break;
+        (void)tl_ratelimit_take(&r->trials, TL_RELAYERS_TRIAL, now);
         attach(r, &name, fellow, now);
         if (count(r, false) == before) /* there is no place for it */
             break;
     }
     r->look_at = now + (count(r, false) ? LOOK_EVERY : LEFT_FOR);
+    if (trial_at > now && count(r, false) < TL_RELAYERS_ATTACHED)
+        r->look_at = tl_time_min(r->look_at, trial_at);
 }
 
 /* All that are tried have answered or not. */
@@ -162,9 +178,11 @@ static void settle(tl_relayers *r, tl_time now)
 
 void tl_relayers_look(tl_relayers *r)
 {
+    tl_time now = tl_relayers_now(r);
     if (count(r, false) >= TL_RELAYERS_ATTACHED)
         return;
-    r->look_at = tl_relayers_now(r);
+    tl_time at = r->looked_at ? tl_time_max(now, r->looked_at + LOOK_APART) : now;
+    r->look_at = tl_time_min(r->look_at, at);
     tl_relayers_due(r, r->look_at);
     tl_env_wake(&r->config.env);
 }
@@ -183,6 +201,7 @@ void tl_relayers_remember(tl_relayers *r, const tl_relayer_name *name)
 {
     if (r->n_remembered < TL_RELAYERS_TRIED)
         r->remembered[r->n_remembered++] = *name;
+    r->looked_at = 0; /* at a start, a quarter of a second counts */
     tl_relayers_look(r);
 }
 
@@ -213,13 +232,14 @@ void tl_relayers_on_attached(tl_relayers *r, tl_relayer *at, const tl_control *c
     tl_time now = tl_relayers_now(r);
     tl_leg_news news;
     tl_stun_id id;
+    bool stood = at->leg.state == TL_LEG_OPEN;
     memcpy(id.bytes, c->nonce, sizeof id.bytes);
     if (!tl_leg_answered(&at->leg, &id, &c->addr, now, &news))
         return;
     tl_relayers_due(r, tl_leg_expiry(&at->leg));
     tl_relayer_tell_arrived(r, at);
     tl_relayers_move(r, at, now);
-    if (news == TL_LEG_OPENED && at->attach) {
+    if (!stood && at->attach) {
         settle(r, now);
         r->config.on_attached(r->config.user);
     }

@@ -12,8 +12,13 @@
 
 /* What was sent is not answered for so long, three times a long round trip: is the node there, and where
  * does it see us? */
-#define TL_RELAYER_QUIET (600 * TL_MS)
-#define TL_RELAYERS_PAST 64 /* nonces of offers that were taken lately; one waits 61 s at most */
+#define TL_RELAYER_QUIET   (600 * TL_MS)
+/* Nodes that say that they relay may be invented by the hundred, at a victim's address. So 8 are tried at
+ * once, and then one a minute: four datagrams, where nobody answers. In tokens, of which one comes a second. */
+#define TL_RELAYERS_TRIAL  60
+#define TL_RELAYERS_TRIALS (8 * TL_RELAYERS_TRIAL)
+#define TL_RELAYERS_MUTE   16 /* dials that go on side by side are fewer */
+#define TL_RELAYERS_PAST   64 /* nonces of offers that were taken lately; one waits 61 s at most */
 
 /* One node that relays. It is kept while this node is attached to it, or tries to be, or has sessions or
  * requests there. */
@@ -79,8 +84,15 @@ struct tl_relayers {
         tl_time until;
     } left[TL_RELAYERS_MAX];
     size_t left_next;
-    tl_time look_at; /* for nodes to attach to */
-    tl_ratelimit requests, proofs;
+    tl_time look_at;   /* for nodes to attach to */
+    tl_time looked_at; /* the last time; 0: never */
+    tl_ratelimit requests, proofs, trials;
+    /* Sessions of ours over which nothing came: for that peer, others are asked first. */
+    struct {
+        tl_node_id node, peer;
+        tl_time until;
+    } mute[TL_RELAYERS_MUTE];
+    size_t mute_next;
     struct {
         uint8_t nonce[TL_CONTROL_NONCE_SIZE];
         tl_time until;
@@ -136,6 +148,8 @@ tl_time tl_relayers_attach_on_timer(tl_relayers *r, tl_time now);
 tl_relayer_session *tl_relayers_find(const tl_relayers *r, tl_path_id path);
 void tl_relayers_on_offer(tl_relayers *r, tl_relayer *at, const tl_control *c);
 void tl_relayers_on_warning(tl_relayers *r, tl_relayer *at, const tl_control *c);
+/* Does the offer bear the nonce of a request of ours? Only the node there can know it. */
+bool tl_relayers_is_answer(const tl_relayers *r, const tl_relayer *at, const tl_control *c);
 /* A RelayPath or a RelayMigrated. */
 void tl_relayers_on_move(tl_relayers *r, tl_relayer *at, const tl_control *c);
 /* The node that relays sees us elsewhere than before. */

@@ -338,6 +338,12 @@ void tl_pr_release(tl_peerrelay *r, const tl_tokens_side *side, tl_time now)
     m->n_held = 0;
 }
 
+/* What would be taken there for a word of this node, or for a packet to another relay session. */
+static bool is_ours_to_say(tl_slice payload)
+{
+    return payload.n && (tl_control_is(payload) || tl_token_is_first(payload.p[0]));
+}
+
 static void on_packet(tl_peerrelay *r, const tl_burst_way *way, tl_slice packet, tl_time now)
 {
     const tl_burst_way *to_way;
@@ -351,6 +357,10 @@ static void on_packet(tl_peerrelay *r, const tl_burst_way *way, tl_slice packet,
         return;
     pr_member *m = tl_tokens_user(to);
     tl_slice payload = tl_slice_of(packet.p + TL_TOKEN_SIZE, packet.n - TL_TOKEN_SIZE);
+    if (is_ours_to_say(payload)) {
+        tl_tokens_was_dropped(r->tokens, TL_TOKENS_BY_UDP, TL_TOKENS_BY_UDP, payload.n);
+        return;
+    }
     m->session->bytes += payload.n;
     if (v == TL_TOKENS_TO_STREAM)
         hold(r, m, payload, now);

@@ -1,4 +1,4 @@
-/* To which nodes that relay a node attaches. (What comes of it: tests/sim/test_relaying_nodes.c.) */
+/* To which nodes that relay a node attaches, and which it asks for relay sessions. (What comes of it: tests/sim/test_relaying_nodes.c.) */
 #include "peer/relayers.h"
 #include "relay/signed.h"
 
@@ -30,6 +30,10 @@ static tl_time now_at;
 static unsigned told;
 static tl_direct_self self;
 static tl_nat_facts facts;
+static unsigned strays; /* datagrams to anybody else */
+static unsigned requests[NODES];
+static tl_control request; /* the last one */
+static unsigned ready, ended;
 /* the last Attach to each, waiting for its answer */
 static tl_control waits[NODES];
 static tl_time answer_at[NODES];
@@ -74,13 +78,22 @@ static tl_err send_datagram(void *user, tl_sock sock, const tl_addr *to, tl_slic
     (void)segment;
     for (size_t i = 0; i < NODES; i++)
         if (tl_addr_eq(to, &nodes[i].addr)) {
+            if (tl_control_peek(tl_slice_of(data, n)) == TL_CONTROL_RELAY_REQUEST) {
+                assert_int_equal(tl_control_parse(tl_slice_of(data, n), &request), TL_OK);
+                requests[i]++;
+                return TL_OK;
+            }
+            if (!tl_control_is(tl_slice_of(data, n))) /* a token */
+                return TL_OK;
             assert_int_equal(tl_control_parse(tl_slice_of(data, n), &waits[i]), TL_OK);
             assert_int_equal(waits[i].type, TL_CONTROL_ATTACH);
             assert_int_equal(tl_control_verify(&waits[i], &own.id), TL_OK);
             assert_memory_equal(waits[i].introducer, nodes[i].identity.id.key, 32);
             nodes[i].asked++;
             answer_at[i] = nodes[i].silent ? TL_NEVER : now_at + 2 * nodes[i].away;
+            return TL_OK;
         }
+    strays++;
     return TL_OK;
 }
 
@@ -113,6 +126,35 @@ static void on_relayed(void *user, const tl_node_id *node, uint64_t bytes)
     (void)bytes;
 }
 
+static tl_path_id on_asked(void *user, const tl_node_id *from)
+{
+    (void)user;
+    (void)from;
+    return 99;
+}
+
+static void on_ready(void *user, tl_path_id path)
+{
+    (void)user;
+    (void)path;
+    ready++;
+}
+
+static void on_ended(void *user, tl_path_id path, const char *why)
+{
+    (void)user;
+    (void)path;
+    (void)why;
+    ended++;
+}
+
+static void on_warning(void *user, tl_path_id path, tl_unix ends_at)
+{
+    (void)user;
+    (void)path;
+    (void)ends_at;
+}
+
 static tl_addr addr_of(const char *text)
 {
     tl_addr a;
@@ -135,7 +177,8 @@ static int setup(void **state)
     (void)state;
     rng = tl_rand_seeded(3);
     now_at = 100 * TL_SEC;
-    told = 0;
+    told = strays = ready = ended = 0;
+    memset(requests, 0, sizeof requests);
     facts = (tl_nat_facts){.mapping = TL_MAPPING_ADDRESS_AND_PORT_DEPENDENT};
     self = (tl_direct_self){.sock4 = 1, .port = 5000, .facts = &facts};
     assert_int_equal(tl_identity_new(&rng, &own), TL_OK);
@@ -147,7 +190,9 @@ static int setup(void **state)
         nodes[i].addr = addr_of(text);
         answer_at[i] = TL_NEVER;
     }
+    static const tl_relayers_events events = {on_asked, on_ready, on_ended, on_warning};
     assert_int_equal(tl_relayers_new(&config, &relayers), TL_OK);
+    tl_relayers_set_events(relayers, &events, NULL);
     return 0;
 }
 
@@ -159,18 +204,23 @@ static int teardown(void **state)
     return 0;
 }
 
-/* The relay lists the node; `extra` more of what it says of relaying. */
-static void list(size_t i, bool networks, int free)
+/* The relay lists a node that says that it relays there. */
+static void list_at(const tl_node_id *id, const char *addr, bool networks, int free)
 {
-    char addr[TL_ADDR_TEXT_MAX];
-    tl_peer *p = tl_peer_table_get(&table, &nodes[i].identity.id);
-    tl_addr_write(addr, &nodes[i].addr);
+    tl_peer *p = tl_peer_table_get(&table, id);
     json_t *c = json_pack("{s:{s:[s], s:s, s:i}}", "relay", "addresses", addr, "for",
                           networks ? "networks" : "any", "free", free);
     assert_non_null(p);
     (void)tl_peer_describe(p, "r", c);
     json_decref(c);
     tl_relayers_look(relayers);
+}
+
+static void list(size_t i, bool networks, int free)
+{
+    char addr[TL_ADDR_TEXT_MAX];
+    tl_addr_write(addr, &nodes[i].addr);
+    list_at(&nodes[i].identity.id, addr, networks, free);
 }
 
 static void run_for(tl_time span)
@@ -191,7 +241,8 @@ static void run_for(tl_time span)
             memcpy(c.nonce, waits[i].nonce, sizeof c.nonce);
             answer_at[i] = TL_NEVER;
             size_t n = tl_control_write(&c, bytes);
-            assert_true(tl_relayers_on_control(relayers, &nodes[i].addr, tl_slice_of(bytes, n)));
+            /* not taken where the last relay session there has ended meanwhile */
+            (void)tl_relayers_on_control(relayers, &nodes[i].addr, tl_slice_of(bytes, n));
         }
         tl_relayers_on_timer(relayers);
     }
@@ -338,6 +389,144 @@ static void an_answer_to_another_question_attaches_nobody(void **state)
     assert_true(is_attached(0));
 }
 
+/* --- hostile --- */
+
+static tl_node_id invented(void)
+{
+    tl_identity id;
+    assert_int_equal(tl_identity_new(&rng, &id), TL_OK);
+    return id.id;
+}
+
+static void a_hundred_invented_nodes_turn_few_datagrams_on_their_victim(void **state)
+{
+    (void)state;
+    tl_node_id ids[100];
+    char addr[64];
+    for (size_t i = 0; i < 100; i++)
+        ids[i] = invented();
+    for (int second = 0; second < 600; second++) { /* and they say it anew each second */
+        for (size_t i = 0; i < 100; i++) {
+            snprintf(addr, sizeof addr, "203.0.113.200:%zu", 1000 + (i + (size_t)second) % 100);
+            list_at(&ids[i], addr, false, 9);
+        }
+        run_for(1 * TL_SEC);
+    }
+    assert_in_range(strays, 4 * 8, 4 * (8 + 10)); /* 8 at once, then one a minute, 4 each */
+    nodes[0].fellow = true;                       /* one of our networks waits a minute at most */
+    list(0, true, 9);
+    run_for(61 * TL_SEC);
+    assert_true(is_attached(0));
+}
+
+static void one_that_names_the_address_of_another_keeps_nobody_away(void **state)
+{
+    (void)state;
+    char addr[TL_ADDR_TEXT_MAX];
+    list(0, false, 9);
+    run_for(1 * TL_SEC);
+    assert_true(is_attached(0));
+    tl_addr_write(addr, &nodes[0].addr);
+    for (int i = 0; i < 50; i++) {
+        tl_node_id id = invented();
+        list_at(&id, addr, false, 9);
+    }
+    list(1, false, 9);
+    run_for(1 * TL_SEC);
+    assert_true(is_attached(0) && is_attached(1));
+}
+
+static void nobody_is_looked_for_at_a_private_address(void **state)
+{
+    (void)state;
+    static const char *const addrs[] = {"192.168.1.1:4433", "10.0.0.1:53", "172.16.0.9:4433",
+                                        "100.64.0.1:4433", "127.0.0.1:4433"};
+    for (size_t i = 0; i < sizeof addrs / sizeof *addrs; i++) {
+        tl_node_id id = invented();
+        list_at(&id, addrs[i], false, 9);
+        run_for(2 * TL_SEC);
+    }
+    assert_int_equal(strays, 0);
+    tl_node_id id = invented();
+    list_at(&id, "203.0.113.200:4433", false, 9); /* the accepted twin */
+    run_for(2 * TL_SEC);
+    assert_true(strays > 0);
+}
+
+/* A peer that is reached through the first two nodes. */
+static tl_node_id relayed_peer(void)
+{
+    tl_node_id id = invented();
+    tl_peer *p = tl_peer_table_get(&table, &id);
+    for (size_t i = 0; i < 2; i++)
+        p->relaying.by[i] = (tl_relayer_name){nodes[i].identity.id, nodes[i].addr};
+    p->relaying.n_by = 2;
+    return id;
+}
+
+/* The node answers the last request; `forged`: somebody else signs. */
+static void offer(size_t i, const tl_node_id *peer, bool forged)
+{
+    static unsigned n_offers;
+    uint8_t bytes[TL_CONTROL_MAX];
+    tl_control c = {.type = TL_CONTROL_RELAY_OFFER,
+                    .addr = nodes[i].addr,
+                    .timestamp = (uint64_t)env_wall(NULL)};
+    snprintf(c.session, sizeof c.session, "s%u", n_offers++);
+    memcpy(c.relay, nodes[i].identity.id.key, sizeof c.relay);
+    memcpy(c.to, own.id.key, sizeof c.to);
+    memcpy(c.peer, peer->key, sizeof c.peer);
+    if (forged)
+        tl_rand_bytes(&rng, c.nonce, sizeof c.nonce);
+    else
+        memcpy(c.nonce, request.nonce, sizeof c.nonce);
+    c.token[0] = 0x90;
+    assert_int_equal(tl_control_sign(&c, forged ? &own : &nodes[i].identity), TL_OK);
+    size_t n = tl_control_write(&c, bytes);
+    (void)tl_relayers_on_control(relayers, &nodes[i].addr, tl_slice_of(bytes, n));
+}
+
+static void a_node_that_offers_and_passes_nothing_on_is_left_for_the_next(void **state)
+{
+    (void)state;
+    tl_node_id peer = relayed_peer();
+    assert_int_equal(tl_relayers_open(relayers, &peer, 1, false, 0), TL_OK);
+    assert_int_equal(requests[0], 1);
+    offer(0, &peer, false);
+    assert_int_equal(ready, 1);
+    run_for(5 * TL_SEC); /* the peer is told four times */
+    assert_int_equal(ended, 1);
+    assert_false(tl_relayers_has(relayers, 1));
+    assert_int_equal(tl_relayers_open(relayers, &peer, 2, false, 0), TL_OK);
+    assert_int_equal(requests[1], 1);
+    offer(1, &peer, false);
+    tl_relayers_arrived(relayers, 2, 1200); /* this one passes on, */
+    run_for(60 * TL_SEC);
+    assert_int_equal(ended, 1); /* and its relay session stays */
+    tl_relayers_close(relayers, 2);
+    unsigned before = requests[1];
+    assert_int_equal(tl_relayers_open(relayers, &peer, 3, false, 0), TL_OK);
+    assert_int_equal(requests[1], before + 1);
+    tl_relayers_close(relayers, 3);
+    run_for(120 * TL_SEC); /* it has another chance */
+    before = requests[0];
+    assert_int_equal(tl_relayers_open(relayers, &peer, 4, false, 0), TL_OK);
+    assert_int_equal(requests[0], before + 1);
+}
+
+static void forged_offers_do_not_hide_the_answer(void **state)
+{
+    (void)state;
+    tl_node_id peer = relayed_peer();
+    assert_int_equal(tl_relayers_open(relayers, &peer, 1, false, 0), TL_OK);
+    for (int i = 0; i < 500; i++)
+        offer(0, &peer, true);
+    assert_int_equal(ready, 0);
+    assert_int_equal(tl_relayers_counters_of(relayers)->offers_refused, 500);
+    offer(0, &peer, false);
+    assert_int_equal(ready, 1);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -352,6 +541,11 @@ int main(void)
         T(a_node_that_others_reach_attaches_to_nobody),
         T(a_node_that_relays_itself_attaches_to_nobody),
         T(an_answer_to_another_question_attaches_nobody),
+        T(a_hundred_invented_nodes_turn_few_datagrams_on_their_victim),
+        T(one_that_names_the_address_of_another_keeps_nobody_away),
+        T(nobody_is_looked_for_at_a_private_address),
+        T(a_node_that_offers_and_passes_nothing_on_is_left_for_the_next),
+        T(forged_offers_do_not_hide_the_answer),
     };
     return tl_crypto_init() ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -176,9 +176,47 @@ static void a_node_that_moves_gives_its_place_back(void **state)
     end(&s);
 }
 
+/* Whoever has a relay session could else write as this node to the other side: forged words, of which each
+ * costs the other side a signature, and packets for relay sessions of that node. */
+static void nobody_speaks_for_the_node_or_to_another_session_through_it(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t first;
+        bool passes;
+    } all[] = {{0x40, true},  {0x7F, true},  {0xC0, true},  {0xFF, true}, {0x00, true},
+               {0x0C, false}, {0x80, false}, {0xBF, false}, {0x0D, true}};
+    scene s;
+    tl_control offers[2];
+    begin(&s);
+    attach(&s, B);
+    request(&s, A, B, offers);
+    write_packet(&s, &s.at[A], offers[0].token, 0);
+    for (int bound = 0; bound < 2; bound++) { /* what waits for B, and what goes there at once */
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+            uint8_t bytes[TL_TOKEN_SIZE + 40] = {0};
+            uint64_t before = dropped(&s, TL_TOKENS_DROP_SLOW);
+            memcpy(bytes, offers[0].token, TL_TOKEN_SIZE);
+            bytes[TL_TOKEN_SIZE] = all[i].first;
+            bytes[TL_TOKEN_SIZE + 1] = TL_CONTROL_RELAY_OFFER;
+            write_raw(&s, &s.at[A], bytes, sizeof bytes, sizeof bytes);
+            if (bound)
+                assert_int_equal(s.n_sent, all[i].passes);
+            if (bound || !all[i].passes)
+                assert_int_equal(dropped(&s, TL_TOKENS_DROP_SLOW), before + !all[i].passes);
+        }
+        write_packet(&s, &s.at[B], offers[1].token, 0);
+        for (size_t i = 0; i < s.n_sent; i++)
+            assert_int_not_equal(s.sent[i].bytes[0], 0x0C);
+        s.now += 2 * TL_SEC;
+    }
+    end(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nobody_speaks_for_the_node_or_to_another_session_through_it),
         cmocka_unit_test(a_direct_way_is_used_without_an_address_of_ours_but_never_to_loopback),
         cmocka_unit_test(a_session_that_begins_anew_has_no_more_offers_for_it),
         cmocka_unit_test(a_move_from_a_relay_of_ours_is_not_looked_at),
