@@ -11,6 +11,11 @@
 #define PROOFS_PER_SEC   50
 #define PROOFS_BURST     100
 
+/* Moves of connections to other nodes, each with a request: two nodes that warn of each session at once would
+ * send them to and fro. A node that shuts down warns of at most 50 sessions, three times each. */
+#define WARNINGS_PER_SEC 2
+#define WARNINGS_BURST   32
+
 #define TOLD_EVERY (1 << 20) /* bytes that came through one node, between two words of it */
 
 tl_err tl_relayers_new(const tl_relayers_config *config, tl_relayers **ret_relayers)
@@ -22,9 +27,10 @@ tl_err tl_relayers_new(const tl_relayers_config *config, tl_relayers **ret_relay
     tl_time now = tl_relayers_now(r);
     r->requests = tl_ratelimit_make(REQUESTS_PER_SEC, REQUESTS_BURST, now);
     r->proofs = tl_ratelimit_make(PROOFS_PER_SEC, PROOFS_BURST, now);
+    r->warnings = tl_ratelimit_make(WARNINGS_PER_SEC, WARNINGS_BURST, now);
     r->trials = tl_ratelimit_make(1, TL_RELAYERS_TRIALS, now);
-    /* Above what an earlier run of this process said for the same token. */
-    r->sequence = (uint64_t)tl_relayers_wall(r) << 20;
+    /* Above what an earlier run of this process said for the same token, and nothing that others guess. */
+    r->sequence = ((uint64_t)tl_relayers_wall(r) << 28) + tl_rand_below(r->config.rand, 1u << 28);
     r->due = r->look_at = now;
     *ret_relayers = r;
     return TL_OK;

@@ -210,11 +210,15 @@ static void request(tl_relayers *r, tl_relayer_session *s, tl_time now)
     tl_relayer *at = n ? tl_relayer_get(r, &names[nth % n]) : NULL;
     s->try_at = now + TL_RELAYER_TRY_EVERY;
     tl_relayers_due(r, s->try_at);
-    if (!at || !tl_ratelimit_take(&r->requests, 1, now)) {
-        if (at)
-            tl_relayer_tidy(r, at);
+    if (!at)
+        return;
+    /* One long datagram is enough for an address where nobody answers; Attaches are short. */
+    bool silent = at->requested && at->leg.state != TL_LEG_OPEN;
+    if (silent || !tl_ratelimit_take(&r->requests, 1, now)) {
+        tl_relayer_tidy(r, at);
         return;
     }
+    at->requested = true;
     s->asked[nth].at = at;
     at->sessions++;
     tl_leg_want(&at->leg, now); /* its answer says where we are seen, and that it is there */
@@ -512,9 +516,11 @@ void tl_relayers_on_offer(tl_relayers *r, tl_relayer *at, const tl_control *c)
 
 void tl_relayers_on_warning(tl_relayers *r, tl_relayer *at, const tl_control *c)
 {
-    const tl_relayer_session *s = find_named(r, at, c->session);
-    if (s)
-        r->events.on_warning(r->user, s->path, (tl_unix)c->ends_at);
+    tl_relayer_session *s = find_named(r, at, c->session);
+    if (!s || s->warned || !tl_ratelimit_take(&r->warnings, 1, tl_relayers_now(r)))
+        return;
+    s->warned = true;
+    r->events.on_warning(r->user, s->path, (tl_unix)c->ends_at);
 }
 
 /* --- time --- */

@@ -28,6 +28,7 @@ typedef struct {
     tl_leg leg;       /* its questions are Attaches */
     bool attach;      /* we are attached to it for others to reach us, or try to be */
     bool fellow;      /* it was of a network of ours when it was chosen */
+    bool requested;   /* a RelayRequest went there */
     size_t sessions;  /* with requests under way */
     uint64_t arrived; /* bytes that on_relayed was not told of */
     tl_time asked_at; /* the first datagram that went there since anything came; 0: none did */
@@ -46,7 +47,8 @@ typedef struct tl_relayer_session {
     tl_node_id peer;
     tl_session_state state;
     bool ours, guess;
-    bool heard; /* something of a connection came over it */
+    bool heard;  /* something of a connection came over it */
+    bool warned; /* its owner knows that it ends; it is told once */
     /* ASKING; also of an OPEN session of ours over which nothing came yet: the peer's offer may be lost */
     unsigned tries;
     tl_time try_at;
@@ -86,7 +88,7 @@ struct tl_relayers {
     size_t left_next;
     tl_time look_at;   /* for nodes to attach to */
     tl_time looked_at; /* the last time; 0: never */
-    tl_ratelimit requests, proofs, trials;
+    tl_ratelimit requests, proofs, trials, warnings;
     /* Sessions of ours over which nothing came: for that peer, others are asked first. */
     struct {
         tl_node_id node, peer;

@@ -33,7 +33,7 @@ static tl_nat_facts facts;
 static unsigned strays; /* datagrams to anybody else */
 static unsigned requests[NODES];
 static tl_control request; /* the last one */
-static unsigned ready, ended;
+static unsigned ready, ended, warned;
 /* the last Attach to each, waiting for its answer */
 static tl_control waits[NODES];
 static tl_time answer_at[NODES];
@@ -153,6 +153,7 @@ static void on_warning(void *user, tl_path_id path, tl_unix ends_at)
     (void)user;
     (void)path;
     (void)ends_at;
+    warned++;
 }
 
 static tl_addr addr_of(const char *text)
@@ -177,7 +178,7 @@ static int setup(void **state)
     (void)state;
     rng = tl_rand_seeded(3);
     now_at = 100 * TL_SEC;
-    told = strays = ready = ended = 0;
+    told = strays = ready = ended = warned = 0;
     memset(requests, 0, sizeof requests);
     facts = (tl_nat_facts){.mapping = TL_MAPPING_ADDRESS_AND_PORT_DEPENDENT};
     self = (tl_direct_self){.sock4 = 1, .port = 5000, .facts = &facts};
@@ -527,6 +528,43 @@ static void forged_offers_do_not_hide_the_answer(void **state)
     assert_int_equal(ready, 1);
 }
 
+static void an_address_that_does_not_answer_gets_one_long_datagram_for_a_wish(void **state)
+{
+    (void)state;
+    tl_node_id peer = relayed_peer();
+    nodes[0].silent = true;
+    assert_int_equal(tl_relayers_open(relayers, &peer, 1, false, 0), TL_OK);
+    run_for(10 * TL_SEC);
+    assert_int_equal(ended, 1);
+    assert_int_equal(requests[0], 1);
+    assert_int_equal(requests[1], 2); /* the twin, which answers Attaches */
+}
+
+static void a_node_that_warns_all_the_time_moves_few_connections(void **state)
+{
+    (void)state;
+    tl_node_id peer = relayed_peer();
+    tl_control c = {.type = TL_CONTROL_RELAY_WARNING, .ends_at = UINT64_C(1) << 40};
+    uint8_t bytes[TL_CONTROL_MAX];
+    memcpy(c.relay, nodes[0].identity.id.key, sizeof c.relay);
+    for (tl_path_id path = 1; path <= 100; path++) {
+        assert_int_equal(tl_relayers_open(relayers, &peer, path, false, 0), TL_OK);
+        offer(0, &peer, false);
+        tl_relayers_arrived(relayers, path, 100);
+        snprintf(c.session, sizeof c.session, "%.*s", (int)tl_relayers_mark(relayers, path).n,
+                 (const char *)tl_relayers_mark(relayers, path).p);
+        assert_int_equal(tl_control_sign(&c, &nodes[0].identity), TL_OK);
+        size_t n = tl_control_write(&c, bytes);
+        for (int again = 0; again < 2; again++) /* replayed, too */
+            (void)tl_relayers_on_control(relayers, &nodes[0].addr, tl_slice_of(bytes, n));
+        if (path == 1)
+            assert_int_equal(warned, 1);
+        tl_relayers_close(relayers, path);
+        run_for(200 * TL_MS);
+    }
+    assert_in_range(warned, 32, 32 + 40 + 1); /* of 100 in 20 s */
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -546,6 +584,8 @@ int main(void)
         T(nobody_is_looked_for_at_a_private_address),
         T(a_node_that_offers_and_passes_nothing_on_is_left_for_the_next),
         T(forged_offers_do_not_hide_the_answer),
+        T(an_address_that_does_not_answer_gets_one_long_datagram_for_a_wish),
+        T(a_node_that_warns_all_the_time_moves_few_connections),
     };
     return tl_crypto_init() ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }
