@@ -27,6 +27,8 @@ void tl_contact_dial_fail(tl_contact *c, tl_err e, const char *why)
 {
     tl_peers *p = c->peers;
     p->counters.dial_failures++;
+    if (p->relayers && c->dial == TL_DIAL_HANDSHAKE)
+        tl_relayers_blame(p->relayers, c->dial_path);
     c->peer->unusable_until = tl_peers_now(p) + TL_PEERS_OUTAGE_MAX;
     tl_contact_dial_stop(c);
     if (!tl_contact_best(c)) /* else the peer's own attempt has succeeded */

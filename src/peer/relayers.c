@@ -16,6 +16,8 @@
 #define WARNINGS_PER_SEC 2
 #define WARNINGS_BURST   32
 
+#define MUTE_FOR (120 * TL_SEC) /* then such a node has another chance */
+
 #define TOLD_EVERY (1 << 20) /* bytes that came through one node, between two words of it */
 
 tl_err tl_relayers_new(const tl_relayers_config *config, tl_relayers **ret_relayers)
@@ -157,6 +159,28 @@ void tl_relayer_say(tl_relayers *r, tl_relayer *at, tl_control *c)
         return;
     size_t n = tl_control_write(c, bytes);
     (void)!tl_relayer_send(r, at, tl_slice_of(NULL, 0), bytes, n, n);
+}
+
+/* --- nodes that pass nothing on --- */
+
+bool tl_relayers_is_mute(const tl_relayers *r, const tl_node_id *node, const tl_node_id *peer)
+{
+    tl_time now = tl_relayers_now(r);
+    for (size_t i = 0; i < TL_RELAYERS_MUTE; i++)
+        if (now < r->mute[i].until && tl_node_id_eq(&r->mute[i].node, node) &&
+            tl_node_id_eq(&r->mute[i].peer, peer))
+            return true;
+    return false;
+}
+
+void tl_relayers_note_mute(tl_relayers *r, const tl_relayer_session *s)
+{
+    if (tl_relayers_is_mute(r, &s->at->name.id, &s->peer))
+        return;
+    r->mute[r->mute_next].node = s->at->name.id;
+    r->mute[r->mute_next].peer = s->peer;
+    r->mute[r->mute_next].until = tl_relayers_now(r) + MUTE_FOR;
+    r->mute_next = (r->mute_next + 1) % TL_RELAYERS_MUTE;
 }
 
 /* --- in --- */

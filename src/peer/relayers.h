@@ -92,6 +92,9 @@ TL_CHECK tl_err tl_relayers_open(tl_relayers *r, const tl_node_id *peer, tl_path
                                  bool guess, tl_path_id but);
 /* Forgets the session; the node that relays forgets it when it is idle. */
 void tl_relayers_close(tl_relayers *r, tl_path_id path);
+/* No connection came about over the session, whatever came over it: the node there is the last to be asked
+ * for this peer for a while. */
+void tl_relayers_blame(tl_relayers *r, tl_path_id path);
 bool tl_relayers_has(const tl_relayers *r, tl_path_id path);
 /* Who relays the session. False: there is no such session, or it is not ready. */
 bool tl_relayers_of(const tl_relayers *r, tl_path_id path, tl_relayer_name *ret_name);

@@ -12,7 +12,6 @@
 #define MIGRATE_TRIES 5
 #define LIFE_MAX      (24 * 3600) /* seconds that an offer may promise; more is as good as no end */
 #define PAST_FOR      (TL_CONTROL_NONCE_KEPT * TL_SEC)
-#define MUTE_FOR      (120 * TL_SEC) /* a node that gave a session and passed nothing on comes last */
 #define NAMES_MAX     (TL_RELAYED_BY_MAX + TL_RELAYERS_ATTACHED)
 
 tl_relayer_session *tl_relayers_find(const tl_relayers *r, tl_path_id path)
@@ -48,28 +47,6 @@ static bool may_relay(const tl_relayers *r, const tl_relayer_name *name, const t
            tl_relayer_may_ask(r, name);
 }
 
-static bool is_mute(const tl_relayers *r, const tl_node_id *node, const tl_node_id *peer)
-{
-    tl_time now = tl_relayers_now(r);
-    for (size_t i = 0; i < TL_RELAYERS_MUTE; i++)
-        if (now < r->mute[i].until && tl_node_id_eq(&r->mute[i].node, node) &&
-            tl_node_id_eq(&r->mute[i].peer, peer))
-            return true;
-    return false;
-}
-
-/* The node may drop all that it is given. It is noticed where the peer was told of the session twice. */
-static void note_mute(tl_relayers *r, const tl_relayer_session *s)
-{
-    if (s->state != TL_SESSION_OPEN || s->heard || s->tries < 2 ||
-        is_mute(r, &s->at->name.id, &s->peer))
-        return;
-    r->mute[r->mute_next].node = s->at->name.id;
-    r->mute[r->mute_next].peer = s->peer;
-    r->mute[r->mute_next].until = tl_relayers_now(r) + MUTE_FOR;
-    r->mute_next = (r->mute_next + 1) % TL_RELAYERS_MUTE;
-}
-
 /* Those to which the peer says that it is attached, the ones that we know first. With `guess` also our own:
  * the peer may be attached there, too. Those that passed nothing on lately are the last. */
 static size_t names_for(const tl_relayers *r, const tl_node_id *peer, bool guess,
@@ -95,7 +72,7 @@ static size_t names_for(const tl_relayers *r, const tl_node_id *peer, bool guess
     }
     for (size_t i = 0, first = 0; i < n; i++) {
         tl_relayer_name name = ret[i];
-        if (is_mute(r, &name.id, peer))
+        if (tl_relayers_is_mute(r, &name.id, peer))
             continue;
         memmove(&ret[first + 1], &ret[first], (i - first) * sizeof *ret);
         ret[first++] = name;
@@ -157,7 +134,8 @@ static void session_free(tl_relayers *r, tl_relayer_session *s)
     /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left the table */
     HASH_DEL(r->sessions, s);
     r->n_sessions--;
-    note_mute(r, s);
+    if (s->state == TL_SESSION_OPEN && !s->heard && s->tries > 1) /* the peer was told twice */
+        tl_relayers_note_mute(r, s);
     release_asked(r, s);
     release(r, s->at);
     free(s);
@@ -258,6 +236,13 @@ void tl_relayers_close(tl_relayers *r, tl_path_id path)
     tl_relayer_session *s = tl_relayers_find(r, path);
     if (s)
         session_free(r, s);
+}
+
+void tl_relayers_blame(tl_relayers *r, tl_path_id path)
+{
+    const tl_relayer_session *s = find_open(r, path);
+    if (s)
+        tl_relayers_note_mute(r, s);
 }
 
 bool tl_relayers_has(const tl_relayers *r, tl_path_id path)

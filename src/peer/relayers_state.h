@@ -138,6 +138,11 @@ bool tl_relayer_is_attached(const tl_relayer *at);
 /* Calls on_relayed, if there is something to tell. */
 void tl_relayer_tell_arrived(tl_relayers *r, tl_relayer *at);
 
+/* Did the node give a session with this peer lately, and passed nothing on? */
+bool tl_relayers_is_mute(const tl_relayers *r, const tl_node_id *node, const tl_node_id *peer);
+/* `s` is OPEN. */
+void tl_relayers_note_mute(tl_relayers *r, const tl_relayer_session *s);
+
 /* relayers_attach.c */
 /* Sends the Attach that is due. */
 void tl_relayer_ask(tl_relayers *r, tl_relayer *at, tl_time now);

@@ -63,19 +63,14 @@ static const tl_direct_self *get_self(void *user)
 
 static size_t find(void *user, const char *hostport, tl_addr ret_addrs[2])
 {
-    (void)user;
-    (void)hostport;
-    (void)ret_addrs;
+    (void)user, (void)hostport, (void)ret_addrs;
     return 0;
 }
 
 static tl_err send_datagram(void *user, tl_sock sock, const tl_addr *to, tl_slice prefix,
                             const uint8_t *data, size_t n, size_t segment)
 {
-    (void)user;
-    (void)sock;
-    (void)prefix;
-    (void)segment;
+    (void)user, (void)sock, (void)prefix, (void)segment;
     for (size_t i = 0; i < NODES; i++)
         if (tl_addr_eq(to, &nodes[i].addr)) {
             if (tl_control_peek(tl_slice_of(data, n)) == TL_CONTROL_RELAY_REQUEST) {
@@ -108,8 +103,7 @@ static bool is_fellow(void *user, const tl_node_id *node)
 
 static bool is_relay(void *user, const tl_addr *addr)
 {
-    (void)user;
-    (void)addr;
+    (void)user, (void)addr;
     return false;
 }
 
@@ -121,38 +115,30 @@ static void on_attached(void *user)
 
 static void on_relayed(void *user, const tl_node_id *node, uint64_t bytes)
 {
-    (void)user;
-    (void)node;
-    (void)bytes;
+    (void)user, (void)node, (void)bytes;
 }
 
 static tl_path_id on_asked(void *user, const tl_node_id *from)
 {
-    (void)user;
-    (void)from;
+    (void)user, (void)from;
     return 99;
 }
 
 static void on_ready(void *user, tl_path_id path)
 {
-    (void)user;
-    (void)path;
+    (void)user, (void)path;
     ready++;
 }
 
 static void on_ended(void *user, tl_path_id path, const char *why)
 {
-    (void)user;
-    (void)path;
-    (void)why;
+    (void)user, (void)path, (void)why;
     ended++;
 }
 
 static void on_warning(void *user, tl_path_id path, tl_unix ends_at)
 {
-    (void)user;
-    (void)path;
-    (void)ends_at;
+    (void)user, (void)path, (void)ends_at;
     warned++;
 }
 
@@ -224,6 +210,14 @@ static void list(size_t i, bool networks, int free)
     list_at(&nodes[i].identity.id, addr, networks, free);
 }
 
+/* False: it is not taken. */
+static bool hand(size_t i, const tl_control *c)
+{
+    uint8_t bytes[TL_CONTROL_MAX];
+    size_t n = tl_control_write(c, bytes);
+    return tl_relayers_on_control(relayers, &nodes[i].addr, tl_slice_of(bytes, n));
+}
+
 static void run_for(tl_time span)
 {
     tl_time end = now_at + span;
@@ -238,12 +232,10 @@ static void run_for(tl_time span)
             if (now_at < answer_at[i])
                 continue;
             tl_control c = {.type = TL_CONTROL_ATTACHED, .addr = addr_of("203.0.113.9:7000")};
-            uint8_t bytes[TL_CONTROL_MAX];
             memcpy(c.nonce, waits[i].nonce, sizeof c.nonce);
             answer_at[i] = TL_NEVER;
-            size_t n = tl_control_write(&c, bytes);
             /* not taken where the last relay session there has ended meanwhile */
-            (void)tl_relayers_on_control(relayers, &nodes[i].addr, tl_slice_of(bytes, n));
+            (void)hand(i, &c);
         }
         tl_relayers_on_timer(relayers);
     }
@@ -379,14 +371,11 @@ static void an_answer_to_another_question_attaches_nobody(void **state)
     run_for(100 * TL_MS);
     assert_int_equal(nodes[0].asked, 1);
     tl_control c = {.type = TL_CONTROL_ATTACHED, .addr = addr_of("203.0.113.9:7000")};
-    uint8_t bytes[TL_CONTROL_MAX];
     tl_rand_bytes(&rng, c.nonce, sizeof c.nonce);
-    size_t n = tl_control_write(&c, bytes);
-    (void)tl_relayers_on_control(relayers, &nodes[0].addr, tl_slice_of(bytes, n));
+    (void)hand(0, &c);
     assert_false(is_attached(0));
     memcpy(c.nonce, waits[0].nonce, sizeof c.nonce);
-    n = tl_control_write(&c, bytes);
-    (void)tl_relayers_on_control(relayers, &nodes[0].addr, tl_slice_of(bytes, n));
+    (void)hand(0, &c);
     assert_true(is_attached(0));
 }
 
@@ -469,7 +458,6 @@ static tl_node_id relayed_peer(void)
 static void offer(size_t i, const tl_node_id *peer, bool forged)
 {
     static unsigned n_offers;
-    uint8_t bytes[TL_CONTROL_MAX];
     tl_control c = {.type = TL_CONTROL_RELAY_OFFER,
                     .addr = nodes[i].addr,
                     .timestamp = (uint64_t)env_wall(NULL)};
@@ -483,8 +471,7 @@ static void offer(size_t i, const tl_node_id *peer, bool forged)
         memcpy(c.nonce, request.nonce, sizeof c.nonce);
     c.token[0] = 0x90;
     assert_int_equal(tl_control_sign(&c, forged ? &own : &nodes[i].identity), TL_OK);
-    size_t n = tl_control_write(&c, bytes);
-    (void)tl_relayers_on_control(relayers, &nodes[i].addr, tl_slice_of(bytes, n));
+    (void)hand(i, &c);
 }
 
 static void a_node_that_offers_and_passes_nothing_on_is_left_for_the_next(void **state)
@@ -513,6 +500,28 @@ static void a_node_that_offers_and_passes_nothing_on_is_left_for_the_next(void *
     before = requests[0];
     assert_int_equal(tl_relayers_open(relayers, &peer, 4, false, 0), TL_OK);
     assert_int_equal(requests[0], before + 1);
+}
+
+/* Whoever relays can write to us as the peer, in bytes that are nothing. */
+static void a_node_over_which_no_connection_came_about_is_left_for_the_next(void **state)
+{
+    (void)state;
+    tl_node_id peer = relayed_peer();
+    for (tl_path_id path = 1; path <= 2; path++) {
+        assert_int_equal(tl_relayers_open(relayers, &peer, path, false, 0), TL_OK);
+        assert_int_equal(requests[0], path);
+        offer(0, &peer, false);
+        tl_relayers_arrived(relayers, path, 1200);
+        run_for(10 * TL_SEC);
+        assert_true(tl_relayers_has(relayers, path));
+        if (path == 2)
+            tl_relayers_blame(relayers, path);
+        tl_relayers_close(relayers, path);
+    }
+    tl_relayers_blame(relayers, 77); /* no session of ours */
+    assert_int_equal(tl_relayers_open(relayers, &peer, 3, false, 0), TL_OK);
+    assert_int_equal(requests[0], 2);
+    assert_int_equal(requests[1], 1);
 }
 
 static void forged_offers_do_not_hide_the_answer(void **state)
@@ -545,7 +554,6 @@ static void a_node_that_warns_all_the_time_moves_few_connections(void **state)
     (void)state;
     tl_node_id peer = relayed_peer();
     tl_control c = {.type = TL_CONTROL_RELAY_WARNING, .ends_at = UINT64_C(1) << 40};
-    uint8_t bytes[TL_CONTROL_MAX];
     memcpy(c.relay, nodes[0].identity.id.key, sizeof c.relay);
     for (tl_path_id path = 1; path <= 100; path++) {
         assert_int_equal(tl_relayers_open(relayers, &peer, path, false, 0), TL_OK);
@@ -554,9 +562,8 @@ static void a_node_that_warns_all_the_time_moves_few_connections(void **state)
         snprintf(c.session, sizeof c.session, "%.*s", (int)tl_relayers_mark(relayers, path).n,
                  (const char *)tl_relayers_mark(relayers, path).p);
         assert_int_equal(tl_control_sign(&c, &nodes[0].identity), TL_OK);
-        size_t n = tl_control_write(&c, bytes);
         for (int again = 0; again < 2; again++) /* replayed, too */
-            (void)tl_relayers_on_control(relayers, &nodes[0].addr, tl_slice_of(bytes, n));
+            (void)hand(0, &c);
         if (path == 1)
             assert_int_equal(warned, 1);
         tl_relayers_close(relayers, path);
@@ -583,6 +590,7 @@ int main(void)
         T(one_that_names_the_address_of_another_keeps_nobody_away),
         T(nobody_is_looked_for_at_a_private_address),
         T(a_node_that_offers_and_passes_nothing_on_is_left_for_the_next),
+        T(a_node_over_which_no_connection_came_about_is_left_for_the_next),
         T(forged_offers_do_not_hide_the_answer),
         T(an_address_that_does_not_answer_gets_one_long_datagram_for_a_wish),
         T(a_node_that_warns_all_the_time_moves_few_connections),
