@@ -253,6 +253,7 @@ void tl_credit_on_timer(tl_credit *c)
     c->due = TL_NEVER; /* each of these says when it wants to be called again */
     tl_credit_say_on(c, now);
     tl_credit_say_again(c, now);
+    tl_credit_offer_again(c, now);
     tl_credit_retry(c, now);
     tl_credit_end_waiting(c, now);
     tl_credit_write_ends(c, now);
@@ -287,7 +288,7 @@ void tl_credit_on_hello(tl_credit *c, const tl_node_id *peer)
     }
     tl_credit_say_nothing(a); /* what was told over the connection before may be lost, too */
     a->resending = false;
-    a->again_in = 0;
+    a->again_in = a->offer_in = 0;
     tl_credit_resend(c, a);
     tl_credit_resend_settlements(c, a);
     tl_credit_offer(c, a);

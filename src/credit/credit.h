@@ -22,8 +22,9 @@
  *   settleRefused   it is not signed
  *   settleWithdrawn its creditor wants another amount: the peer tells it where it has posted it, or
  *                   refuses it
- * What is not answered is said again after the next hello, claims also while the connection stands. To one peer receipts go at a pace that its
- * control stream takes (peer/state.h), many in a message. */
+ * What is not answered is said again after the next hello, claims and offers also while the connection
+ * stands. To one peer receipts go at a pace that its control stream takes (peer/state.h), many in a
+ * message. */
 #ifndef TL_CREDIT_CREDIT_H
 #define TL_CREDIT_CREDIT_H
 
@@ -56,7 +57,7 @@
 /* Charges that a peer offers, and that this node may have lost in a crash: after a start, of a peer that
  * was known before. */
 #define TL_CREDIT_ADOPT_MAX      64
-/* A peer that has not answered claims for so long is told them again, and then after twice as long each
+/* A peer that has not answered claims or offers for so long is told them again, and then after twice as long each
  * time: the store's work of both sides takes less, and a connection that ended has an heir by then. */
 #define TL_CREDIT_AGAIN_FIRST    (5 * TL_SEC)
 #define TL_CREDIT_AGAIN_MAX      (5 * TL_MIN)

@@ -383,30 +383,6 @@ void tl_credit_on_claim(tl_credit *c, tl_account *a, const tl_receipt *r, const 
     }
 }
 
-/* --- what the provider has not charged --- */
-
-static void owed_done(tl_book_op *op, tl_err e)
-{
-    tl_account *a = op->user;
-    json_t *receipt;
-    a->open--;
-    for (size_t i = 0; !e && i < op->n; i++)
-        if (!tl_receipt_write(&op->entries[i].receipt, &receipt))
-            (void)!tl_credit_say_receipt(a, json_pack("{s:o}", "receipt", receipt));
-    tl_book_op_free(op);
-}
-
-void tl_credit_offer(tl_credit *c, tl_account *a)
-{
-    tl_book_op *op = tl_book_op_new(TL_BOOK_OWED);
-    if (op) {
-        op->entry.peer = a->id;
-        op->entry.at = c->env.wall(c->env.user);
-    }
-    if (tl_credit_submit(c, op, owed_done, a))
-        a->open++;
-}
-
 void tl_credit_clear_asked(tl_credit *c)
 {
     tl_credit_asked *a;

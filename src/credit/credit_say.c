@@ -50,6 +50,7 @@ void tl_credit_forget_said(tl_account *a)
 {
     tl_credit_say_nothing(a);
     await_no_more(a);
+    tl_credit_offer_no_more(a);
 }
 
 /* One message of each kind that there is something for. */
@@ -69,10 +70,12 @@ static void say_now(tl_account *a, tl_time now)
         (void)!tl_credit_tell(c, &a->id, "receiptsRefused",
                               json_pack("{s:O}", "refused", a->refusing));
     tl_credit_say_nothing(a);
-    if (e == TL_ERR_NOT_FOUND)
+    if (e == TL_ERR_NOT_FOUND) {
         await_no_more(a);
-    else
+        tl_credit_offer_no_more(a);
+    } else {
         await_answer(a, now);
+    }
     a->say_at = now + tl_time_max(takes, messages * TL_CREDIT_SAY_EVERY);
     a->behind = behind && a->resending; /* then after what is read now */
     if (behind && !a->resending)

@@ -21,18 +21,21 @@ typedef struct tl_account {
     size_t resent;        /* told, and not answered yet */
     int64_t resent_after; /* the number up to which they were read */
     bool reading;         /* the store is at it */
-    tl_time again_at;  /* in `awaiting`: claims were told, and are told again then; 0: not there */
-    tl_time again_in;  /* from the next time on; 0: TL_CREDIT_AGAIN_FIRST */
-    json_t *saying;    /* receipts that wait to be told; NULL: none */
-    json_t *refusing;  /* the same of refusals */
-    tl_time say_at;    /* not before */
-    bool waits_to_say; /* in `talkers` */
-    bool behind;       /* claims were left out: they are read from the store */
-    bool loaded;       /* the store knew it at the start */
-    unsigned adopted;  /* charges that it offered since */
-    unsigned unpruned; /* questions with it since a TL_BOOK_PRUNE was of it */
-    unsigned paid_n;   /* paid questions of it in public that the store has */
-    bool known;        /* it has signed, or we have, so that it knows us */
+    tl_time again_at; /* in `awaiting`: claims were told, and are told again then; 0: not there */
+    tl_time again_in; /* from the next time on; 0: TL_CREDIT_AGAIN_FIRST */
+    tl_time
+        offer_at; /* in `offering`: charges were offered, and are offered again then; 0: not there */
+    tl_time offer_in;    /* as again_in */
+    json_t *saying;      /* receipts that wait to be told; NULL: none */
+    json_t *refusing;    /* the same of refusals */
+    tl_time say_at;      /* not before */
+    bool waits_to_say;   /* in `talkers` */
+    bool behind;         /* claims were left out: they are read from the store */
+    bool loaded;         /* the store knew it at the start */
+    unsigned adopted;    /* charges that it offered since */
+    unsigned unpruned;   /* questions with it since a TL_BOOK_PRUNE was of it */
+    unsigned paid_n;     /* paid questions of it in public that the store has */
+    bool known;          /* it has signed, or we have, so that it knows us */
     tl_time proposed_at; /* when it last proposed a settlement; 0: never */
     size_t open;         /* handles and operations that name it: it stays */
     tl_time used_at;
@@ -41,6 +44,7 @@ typedef struct tl_account {
     struct tl_account *prev, *next; /* by used_at, the oldest first */
     struct tl_account *say_prev, *say_next;
     struct tl_account *again_prev, *again_next;
+    struct tl_account *offer_prev, *offer_next;
 } tl_account;
 
 /* The key of what is known by peer and request. */
@@ -157,7 +161,7 @@ struct tl_credit {
     tl_credit_world world;
     void *user;
     tl_credit_limits limits;
-    tl_account *accounts, *accounts_by_use, *talkers, *awaiting;
+    tl_account *accounts, *accounts_by_use, *talkers, *awaiting, *offering;
     tl_credit_served *serving; /* under way, or not posted yet */
     tl_credit_served *retries;
     size_t retries_n;
@@ -238,6 +242,8 @@ void tl_credit_prune(tl_credit *c, tl_account *a);
 /* --- credit_ask.c --- */
 /* Offers the peer what it has not charged. */
 void tl_credit_offer(tl_credit *c, tl_account *a);
+void tl_credit_offer_no_more(tl_account *a);
+void tl_credit_offer_again(tl_credit *c, tl_time now);
 void tl_credit_on_claim(tl_credit *c, tl_account *a, const tl_receipt *r, const char *order);
 void tl_credit_end_waiting(tl_credit *c, tl_time now);
 /* Ends that the store refused are submitted again. */

@@ -127,7 +127,9 @@ def a_daemon_that_is_long_busy_refusing_delays_nothing(lab):
     Gateway(lab, home.router, rules=(DENY,))  # asked by PCP it tries every port there is, for minutes
     mapped = Mapped(lab, home)
     report = mapped.wait(state="failed")
-    assert report["reason"] == "the gateway 192.168.1.1 answered neither PCP, NAT-PMP nor UPnP", report
+    # found by UPnP or not, it is too busy to say anything
+    assert report["reason"] in ("the gateway 192.168.1.1 answered neither PCP, NAT-PMP nor UPnP",
+                                "the gateway's UPnP service did not answer"), report
     assert mapped.stop() < 100
 
 

@@ -136,8 +136,11 @@ static void a_charge_that_a_crash_lost_is_offered_by_the_consumer(void **state)
     assert_int_equal(balance(&p->b), 62);
     assert_int_equal(balance(&p->a), -32);
     p->b.is_silent = false;
-    connect_pair(p);
+    pass_time(p, TL_CREDIT_AGAIN_FIRST); /* it is offered again without another hello */
     assert_even(p, 62);
+    unsigned told = p->a.told;
+    pass_time(p, 4 * TL_CREDIT_AGAIN_MAX); /* and no more when it is charged */
+    assert_int_equal(p->a.told, told);
 }
 
 static void say_offer(pair *p, const char *request, int64_t tokens)
