@@ -1,6 +1,5 @@
 #include "base/base64.h"
 #include "base/log.h"
-#include "crypto/sign.h"
 #include "peer/peer_table.h"
 #include "peer/relay_link_state.h"
 #include "wire/signalread.h"
@@ -8,10 +7,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-
-/* Nodes take no more names of one peer, and some relays no message over 64 KiB. */
-#define MODELS_MAX       TL_PEER_MODELS_MAX
-#define MODELS_BYTES_MAX (48u << 10)
 
 static void set_state(tl_relay_link *l, tl_relay_link_state state, tl_time deadline)
 {
@@ -31,6 +26,7 @@ tl_err tl_relay_link_new(const tl_identity *identity, tl_rand *rand, const char 
                          .user = user,
                          .deadline = TL_NEVER,
                          .page_at = TL_NEVER,
+                         .again_at = TL_NEVER,
                          .query_deadline = TL_NEVER};
     tl_node_id_write(l->hex, &identity->id);
     snprintf(l->display_name, sizeof l->display_name, "%s", display_name);
@@ -117,87 +113,11 @@ static tl_err send_session(tl_relay_link *l, tl_signal_type type, const char *to
                                   tl_signal_write_session(&out, type, l->hex, to, session));
 }
 
-/* Makes two signatures: the public network's, which others can replay, and ours over the
- * challenge. */
-static tl_err sign_registration(tl_relay_link *l, char bare_hex[], char proof_hex[])
-{
-    tl_signature bare, proof;
-    char body[sizeof l->nonce + sizeof l->authority + sizeof l->hex + 2];
-    tl_err e = tl_sign_bare(l->identity, tl_slice_str(l->hex), &bare);
-    if (e)
-        return e;
-    tl_signature_write(bare_hex, &bare);
-    if (!l->nonce[0])
-        return TL_OK;
-    snprintf(body, sizeof body, "%s:%s:%s", l->nonce, l->authority, l->hex);
-    e = tl_sign(l->identity, TL_SIGN_REGISTER, tl_slice_str(body), &proof);
-    if (!e)
-        tl_signature_write(proof_hex, &proof);
-    return e;
-}
-
-/* Our capabilities, with as many models as a registration takes: a node with more must not be sent
- * away for it. To be given back with json_decref; NULL: out of memory. */
-static json_t *registered_capabilities(tl_relay_link *l)
-{
-    const json_t *all = json_object_get(l->capabilities, "loadedModels"), *model;
-    size_t bytes = 0, i;
-    json_t *c = l->capabilities ? json_copy(l->capabilities) : json_object();
-    json_t *models = json_array();
-    json_array_foreach (all, i, model) {
-        bytes += json_string_length(model) + 8;
-        if (i == MODELS_MAX || bytes > MODELS_BYTES_MAX ||
-            json_array_append(models, (json_t *)(uintptr_t)model))
-            break;
-    }
-    l->models_sent = json_array_size(models);
-    if (l->models_sent < json_array_size(all))
-        (void)json_object_set(c, "loadedModels", models);
-    json_decref(models);
-    return c;
-}
-
-static tl_err send_register(tl_relay_link *l)
-{
-    char bare[2 * TL_SIGNATURE_SIZE + 1], proof[2 * TL_SIGNATURE_SIZE + 1], wg[65];
-    tl_buf capabilities = {0}, out = {0};
-    tl_err e = sign_registration(l, bare, proof);
-    json_t *registered = registered_capabilities(l);
-    if (!e)
-        e = registered ? tl_json_write(&capabilities, registered) : TL_ERR_NOMEM;
-    json_decref(registered);
-    tl_hex_write(wg, l->identity->noise_public, 32);
-    tl_signal_registration r = {.node_id = l->hex,
-                                .wg_public = wg,
-                                .display_name = l->display_name,
-                                .capabilities = tl_buf_slice(&capabilities),
-                                .signature = bare,
-                                .challenge_signature = l->nonce[0] ? proof : NULL,
-                                .features = {.relay_token = l->events.on_offer != NULL,
-                                             .goodbye = l->events.on_goodbye != NULL,
-                                             .peers_changed = l->events.on_presence != NULL}};
-    if (!e)
-        e = tl_signal_write_register(&out, &r);
-    e = tl_relay_link_send_buf(l, &out, e);
-    tl_buf_clear(&capabilities);
-    return e;
-}
-
 static void begin_registering(tl_relay_link *l, tl_time now)
 {
     set_state(l, TL_LINK_REGISTERING, now + TL_RELAY_REGISTER_WITHIN);
-    if (send_register(l))
+    if (tl_relay_link_register(l))
         l->events.on_refused(l->user, "internal", "the registration could not be written");
-}
-
-void tl_relay_link_set_capabilities(tl_relay_link *l, json_t *capabilities)
-{
-    bool same = l->capabilities && json_equal(l->capabilities, capabilities);
-    json_decref(l->capabilities);
-    l->capabilities = capabilities;
-    /* If the wire is full, the next change or the next connection sends them. */
-    if (!same && l->state >= TL_LINK_REGISTERING && send_register(l))
-        l->counters.ignored++;
 }
 
 /* --- sessions --- */
@@ -501,6 +421,9 @@ static void on_error(tl_relay_link *l, const tl_signal *m, tl_time now)
         on_absent(l, err.message ? err.message : "");
     else if (l->state == TL_LINK_REGISTERED && is_about_signal(about) && err.session)
         l->events.on_signal_failed(l->user, err.session);
+    else if (l->state == TL_LINK_REGISTERED && err.code == TL_SIGNAL_RATE_LIMITED &&
+             strcmp(about, "register") == 0)
+        tl_relay_link_register_later(l, now);
     else if (l->state < TL_LINK_REGISTERED || strcmp(about, "register") == 0 ||
              err.code == TL_SIGNAL_REPLACED || err.code == TL_SIGNAL_NOT_REGISTERED)
         l->events.on_refused(l->user, err.code_text, err.message ? err.message : "");
@@ -569,6 +492,7 @@ void tl_relay_link_on_closed(tl_relay_link *l)
     l->ttl = 0;
     l->udp[0] = l->observed[0] = 0;
     l->date = 0;
+    l->again_at = TL_NEVER;
     tl_link_session *s;
     while ((s = tl_link_sessions_any(&l->sessions)))
         end_session(l, s, "the connection to the relay was lost");
@@ -585,10 +509,12 @@ void tl_relay_link_on_timer(tl_relay_link *l, tl_time now)
         l->deadline = TL_NEVER; /* said once; the owner closes the connection */
         l->events.on_refused(l->user, "timeout", "the relay did not answer the registration");
     }
+    tl_relay_link_register_on_timer(l, now);
     tl_relay_link_discover_on_timer(l, now);
 }
 
 tl_time tl_relay_link_expiry(const tl_relay_link *l)
 {
-    return tl_time_min(tl_time_min(l->deadline, l->query_deadline), l->page_at);
+    return tl_time_min(tl_time_min(l->deadline, l->again_at),
+                       tl_time_min(l->query_deadline, l->page_at));
 }

@@ -1,5 +1,5 @@
 /* relay_link_state.h - the state of a relay link, shared by its sources: registration and sessions
- * (relay_link.c), discovery (relay_link_discover.c), tokens (relay_link_token.c). Nothing else
+ * (relay_link.c), what is registered (relay_link_register.c), discovery (relay_link_discover.c), tokens (relay_link_token.c). Nothing else
  * includes it. */
 #ifndef TL_PEER_RELAY_LINK_STATE_H
 #define TL_PEER_RELAY_LINK_STATE_H
@@ -43,6 +43,7 @@ struct tl_relay_link {
     unsigned ttl;
     char udp[TL_HOST_MAX + 6], observed[TL_ADDR_TEXT_MAX]; /* of the last registerAck; "" = none */
     double date;                                           /* of the last registerAck; 0 = none */
+    tl_time again_at; /* when to register again: the relay refused a change; TL_NEVER: it did not */
     tl_time deadline; /* when the state ends; TL_NEVER in TL_LINK_REGISTERED and TL_LINK_OFFLINE */
 
     tl_link_sessions sessions;
@@ -67,6 +68,11 @@ struct tl_relay_link {
 
 /* Sends `out`, unless writing it failed (`e`). Frees it in both cases. */
 TL_CHECK tl_err tl_relay_link_send_buf(tl_relay_link *l, tl_buf *out, tl_err e);
+
+/* relay_link_register.c */
+TL_CHECK tl_err tl_relay_link_register(tl_relay_link *l);
+void tl_relay_link_register_later(tl_relay_link *l, tl_time now);
+void tl_relay_link_register_on_timer(tl_relay_link *l, tl_time now);
 
 /* relay_link_token.c */
 void tl_relay_link_on_relay_offer(tl_relay_link *l, const tl_signal *m);

@@ -3,8 +3,10 @@
 #include "relay/state.h"
 
 #define PROOF_COST (100 * TL_US) /* the time to check a signature */
-/* A change is told to all other relays: each of them, and Redis, has so many bytes to carry in a microsecond. */
+/* A change is told to all other relays: each of them, and Redis, has so many bytes to carry in a microsecond.
+ * Of a join, so many bytes are free: those of an honest office that comes back. */
 #define BYTES_TOLD 10
+#define BYTES_FREE (8u << 10)
 /* A node with this many unread bytes (one page) gets no further answers to its questions. */
 #define UNREAD_MAX TL_RELAY_PAGE_BYTES_MAX
 
@@ -140,8 +142,9 @@ void tl_relay_on_register(tl_relay *r, tl_relay_conn *c, const tl_signal *s)
     bool is_new = n != c->node;
     if (is_new)
         enter(r, c, n, joined);
-    else if (r->fed)
-        tl_relay_address_worked(c->address, tl_relay_node_memory(n) / BYTES_TOLD * TL_US, r->now);
+    size_t told = tl_relay_node_memory(n), free_of_charge = is_new ? BYTES_FREE : 0;
+    if (r->fed && told > free_of_charge)
+        tl_relay_address_worked(c->address, (told - free_of_charge) / BYTES_TOLD * TL_US, r->now);
     tl_relay_account(r, c);
     if (!tl_fed_registered(r, n, is_new))
         tl_relay_send_ack(r, c);

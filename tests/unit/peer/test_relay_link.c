@@ -273,6 +273,23 @@ static void changed_capabilities_are_registered_anew_and_the_same_are_not(void *
     assert_int_equal(told.registered, 1); /* said once */
 }
 
+static void a_change_that_the_relay_does_not_take_is_told_again_and_ends_nothing(void **state)
+{
+    (void)state;
+    tl_relay_link_set_capabilities(link_, json_pack("{s:[s]}", "loadedModels", "m"));
+    unsigned before = said_n;
+    hear("{\"error\":{\"code\":\"rate_limited\",\"message\":\"x\",\"about\":\"register\"}}");
+    assert_string_equal(told.refused, "");
+    tl_time at = tl_relay_link_expiry(link_);
+    tl_relay_link_on_timer(link_, at - 1);
+    assert_int_equal(said_n, before);
+    tl_relay_link_on_timer(link_, at);
+    assert_int_equal(said_n, before + 1);
+    assert_non_null(memmem(tl_buf_begin(&said), said.len, "[\"m\"]", 5));
+    tl_relay_link_on_timer(link_, at + 60 * TL_SEC);
+    assert_int_equal(said_n, before + 1);
+}
+
 /* --- discovery --- */
 
 static void hear_peers(const char *wg, const char *cursor)
@@ -569,6 +586,8 @@ int main(void)
         TEST(an_ack_for_somebody_else_is_not_ours, setup),
         TEST(refusals_are_told_by_their_code, setup),
         TEST(changed_capabilities_are_registered_anew_and_the_same_are_not, setup_registered),
+        TEST(a_change_that_the_relay_does_not_take_is_told_again_and_ends_nothing,
+             setup_registered),
         TEST(a_discovery_reads_every_page, setup_registered),
         TEST(questions_wait_their_turn_and_one_unanswered_fails_alone, setup_registered),
         TEST(data_flows_once_the_peer_is_ready, setup_registered),
