@@ -280,7 +280,6 @@ static void a_change_that_the_relay_does_not_take_is_told_again_and_ends_nothing
     unsigned before = said_n;
     hear("{\"error\":{\"code\":\"rate_limited\",\"message\":\"x\",\"about\":\"register\"}}");
     assert_string_equal(told.refused, "");
-    tl_relay_link_on_timer(link_, tl_relay_link_expiry(link_) - 1);
     assert_int_equal(said_n, before);
     tl_relay_link_on_timer(link_, tl_relay_link_expiry(link_));
     assert_int_equal(said_n, before + 1);
