@@ -208,8 +208,10 @@ void tl_relayers_arrived(tl_relayers *r, tl_path_id path, size_t n)
 bool tl_relayers_heard(tl_relayers *r, const tl_addr *from)
 {
     tl_relayer *at = tl_relayer_at(r, from);
-    if (at)
+    if (at) {
         at->asked_at = 0;
+        at->heard_at = tl_relayers_now(r);
+    }
     return at;
 }
 

@@ -245,11 +245,14 @@ void tl_relayers_on_attached(tl_relayers *r, tl_relayer *at, const tl_control *c
     }
 }
 
+/* It did not answer our Attach. It may have no place for our address, and still carry our sessions: they are
+ * lost only where nothing came since the question. */
 static void on_shut(tl_relayers *r, tl_relayer *at, tl_time now)
 {
     bool attached = at->attach;
     at->sessions++; /* it keeps its place meanwhile */
-    tl_relayers_lose(r, at);
+    if (at->heard_at <= at->leg.asked_at)
+        tl_relayers_lose(r, at);
     at->sessions--;
     if (attached) {
         leave(r, at, now);

@@ -32,6 +32,7 @@ typedef struct {
     size_t sessions;  /* with requests under way */
     uint64_t arrived; /* bytes that on_relayed was not told of */
     tl_time asked_at; /* the first datagram that went there since anything came; 0: none did */
+    tl_time heard_at; /* when something came from there; 0: never */
 } tl_relayer;
 
 /* ASKING --its RelayOffer--> OPEN

@@ -170,6 +170,32 @@ static void the_relay_dies_under_an_answer_and_a_node_relays_it(uint64_t seed)
     end(&s);
 }
 
+/* As where a node that relays has no place left for this address. */
+static bool all_but_attached(void *user, sim_host *to, const tl_addr *from, const tl_addr *at,
+                             tl_slice payload)
+{
+    (void)user;
+    (void)to;
+    (void)from;
+    (void)at;
+    return tl_control_peek(payload) != TL_CONTROL_ATTACHED;
+}
+
+static void an_answer_goes_on_at_a_node_that_attaches_us_no_more(uint64_t seed)
+{
+    scene s;
+    begin(&s, seed, 1);
+    ask(&s, 100 * TL_SEC);
+    kill_relay(&s);
+    sim_expect(sim_run_while(s.w.sim, by_a_node, &s, GAP));
+    sim_run_for(s.w.sim, 1 * TL_SEC);
+    s.w.q.longest_gap = 0;
+    sim_inet_set_tap(s.w.in, all_but_attached, NULL);
+    check_answer(&s, 200 * TL_MS);
+    sim_expect(relayed_by(&s) == 0);
+    end(&s);
+}
+
 static void a_question_after_the_relay_died_is_answered(uint64_t seed)
 {
     scene s;
@@ -514,6 +540,7 @@ int main(void)
         return 1;
 #define S(name, count) each_seed(#name, count, name)
     S(the_relay_dies_under_an_answer_and_a_node_relays_it, 60);
+    S(an_answer_goes_on_at_a_node_that_attaches_us_no_more, 30);
     S(a_question_after_the_relay_died_is_answered, 60);
     S(the_relay_comes_back_and_is_used_again, 30);
     S(everything_that_is_remembered_serves_a_start_without_a_relay, 30);
