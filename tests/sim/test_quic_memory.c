@@ -305,8 +305,9 @@ static void a_peer_that_becomes_known_sends_as_fast_as_one_known_before(void **s
         took[before] = sim_now(w.s) - start;
         world_free(&w);
     }
-    /* 1.05 times as long on libngtcp2 0.12, 1.23 on 1.11; twice and more if it stayed a stranger */
-    assert_in_range(took[0], took[1] * 3 / 4, took[1] * 4 / 3);
+    /* 1.07 times as long on libngtcp2 0.12, 0.87 to 1.37 on 1.11, by how its BBR begins; twice and more if it
+     * stayed a stranger */
+    assert_in_range(took[0], took[1] * 2 / 3, took[1] * 3 / 2);
 }
 
 /* Opens streams and resets them at once, as fast as it may, for ten seconds. */
