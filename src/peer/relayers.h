@@ -82,7 +82,7 @@ typedef struct {
 size_t tl_relayers_attached(const tl_relayers *r, tl_relayer_facts ret[TL_RELAYERS_ATTACHED]);
 
 /* Can a session with the peer be asked for? `guess`: also where only we are attached, and the peer did not
- * say that it is. `but`: not where this session is; 0: anywhere. */
+ * say that it is. `but`: not at the node that relays the session with this path id; 0: at any. */
 bool tl_relayers_can_open(const tl_relayers *r, const tl_node_id *peer, bool guess, tl_path_id but);
 /* The round trip to the peer through the best of them, as far as it is known; 0: it is not. */
 tl_time tl_relayers_rtt(const tl_relayers *r, const tl_node_id *peer);

@@ -11,7 +11,7 @@ typedef struct {
     tl_path_id path;
     tl_node_id peer;
     unsigned tried; /* relays, as bits; of the nodes together the one above */
-    tl_path_id but; /* not at the node that relays this session */
+    tl_path_id but; /* not at the node that relays the session with this id; 0: at any */
     UT_hash_handle hh;
     size_t first_n; /* what rides in relayOpen, at each relay that is tried */
     uint8_t first[];
