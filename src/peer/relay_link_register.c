@@ -99,5 +99,5 @@ void tl_relay_link_register_on_timer(tl_relay_link *l, tl_time now)
         return;
     l->again_at = TL_NEVER;
     if (l->state == TL_LINK_REGISTERED && tl_relay_link_register(l))
-        l->counters.ignored++;
+        tl_relay_link_register_later(l, now); /* the wire is full */
 }
