@@ -13,6 +13,7 @@
 
 #include "base/env.h"
 #include "direct/direct.h"
+#include "peer/introducers.h"
 #include "peer/leg.h"
 #include "peer/peer_table.h"
 #include "peer/relayers.h"
@@ -83,6 +84,12 @@ typedef struct {
     void (*on_attached)(void *user);
     /* So many bytes of connections came through that node, which relays. As on_attached. */
     void (*on_relayed)(void *user, const tl_node_id *node, uint64_t bytes);
+    /* A connection to the peer is wanted, no relay carries it, and where the peer is, is not known, or is not
+     * true any more. True: somebody looks for it now, and tl_peers_on_looked follows, never from inside this
+     * call. Asked again only after that. NULL: nobody looks. */
+    bool (*on_sought)(void *user, const tl_node_id *peer);
+    /* The nodes that introduce us are others now (tl_introducers_attached). As on_attached. */
+    void (*on_introducible)(void *user);
 } tl_peers_events;
 
 TL_CHECK tl_err tl_peers_new(const tl_peers_config *config, const tl_peers_events *events,
@@ -142,11 +149,17 @@ bool tl_peers_is_relay(tl_peers *p, const tl_addr *from);
 /* Datagrams from a UDP socket, back to back, `segment` bytes each but the last. */
 void tl_peers_on_train(tl_peers *p, tl_sock sock, const tl_addr *from, uint8_t *data, size_t n,
                        size_t segment);
+/* The look for a peer (the event on_sought) has ended: where it is. NULL: it was not found; `why` is a literal
+ * that says why. */
+void tl_peers_on_looked(tl_peers *p, const tl_node_id *peer, const tl_reach *reach,
+                        const char *why);
 /* Does a connection to this peer exist, or is one being made or wanted? */
 bool tl_peers_deals_with(const tl_peers *p, const tl_node_id *peer);
 
 /* The nodes that relay for this one. NULL: there is no UDP. */
 tl_relayers *tl_peers_relayers(const tl_peers *p);
+/* The nodes that introduce this one. NULL: there is no UDP. */
+tl_introducers *tl_peers_introducers(const tl_peers *p);
 
 /* How many connections that we dialled stand: TL_PEERS_WARM_MAX of them are kept when they are idle. */
 size_t tl_peers_warm(const tl_peers *p);
