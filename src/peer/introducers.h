@@ -23,11 +23,14 @@
 #include "peer/peer_table.h"
 #include "wire/control.h"
 
-#define TL_INTRODUCERS_GIVEN_MAX 8 /* by the setting nat.introducers: this node attaches to all of them */
-#define TL_INTRODUCERS_FOUND     2 /* of those found elsewhere; when one dies, others find us through the second */
-#define TL_INTRODUCERS_MAX       (TL_INTRODUCERS_GIVEN_MAX + 4)
-#define TL_INTRODUCERS_KNOWN_MAX 512 /* peers of which it is remembered where they are; the oldest makes room */
-#define TL_INTRODUCTION_ASKED    4   /* nodes that are asked at once for one wish */
+#define TL_INTRODUCERS_GIVEN_MAX                                                                   \
+    8 /* by the setting nat.introducers: this node attaches to all of them */
+#define TL_INTRODUCERS_FOUND                                                                       \
+    2 /* of those found elsewhere; when one dies, others find us through the second */
+#define TL_INTRODUCERS_MAX (TL_INTRODUCERS_GIVEN_MAX + 4)
+#define TL_INTRODUCERS_KNOWN_MAX                                                                   \
+    512 /* peers of which it is remembered where they are; the oldest makes room */
+#define TL_INTRODUCTION_ASKED    4 /* nodes that are asked at once for one wish */
 #define TL_REACH_ADDRS_MAX       8
 #define TL_REACH_INTRODUCERS_MAX 8
 
