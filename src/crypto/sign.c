@@ -25,6 +25,7 @@ static const char *purpose_name(tl_sign_purpose purpose)
     case TL_SIGN_GROUP_KEY: return "group-key";
     case TL_SIGN_ATTACH: return "attach";
     case TL_SIGN_DEEDS: return "deeds";
+    case TL_SIGN_FRAGMENT: return "fragment";
     }
     assert(!"a purpose of the list");
     return "";

@@ -25,6 +25,7 @@ typedef enum {
     TL_SIGN_GROUP_KEY,
     TL_SIGN_ATTACH,
     TL_SIGN_DEEDS,
+    TL_SIGN_FRAGMENT,
 } tl_sign_purpose;
 
 #define TL_SIGNATURE_SIZE 64
