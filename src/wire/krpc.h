@@ -23,7 +23,7 @@
 #define TL_KRPC_MAX       1400 /* bytes of a datagram that is written */
 #define TL_KRPC_NODE4     26   /* bytes of ID, address and port in `nodes` */
 #define TL_KRPC_NODE6     38   /* in `nodes6` */
-#define TL_KRPC_CLIENT    "TL\x00\x01" /* `v`: the program, and its version for this protocol */
+#define TL_KRPC_CLIENT    TL_SLICE_LIT("TL\0\1") /* `v`: the program, its version for this protocol */
 
 typedef enum { TL_KRPC_QUERY, TL_KRPC_RESPONSE, TL_KRPC_ERROR } tl_krpc_kind;
 
@@ -81,7 +81,9 @@ typedef struct {
     tl_slice value; /* `v`: the encoding of a value, well formed, of any length. Empty: none */
 
     /* --- response --- */
-    tl_slice nodes, nodes6; /* compact, a multiple of TL_KRPC_NODE4 or NODE6 */
+    /* Compact, a multiple of TL_KRPC_NODE4 or NODE6. `p` NULL: not there, which is not the same as
+     * empty: some programs do not read an answer to find_node without `nodes`. */
+    tl_slice nodes, nodes6;
     bool has_nat;
     tl_control_nat nat;
 
