@@ -94,7 +94,9 @@ static void print_relay(const json_t *wan)
         snprintf(rtt, sizeof rtt, ", %.1f ms", ms);
     snprintf(text, sizeof text, "%.30s, %.250s%s%s%.300s", tl_json_string(wan, "state", "offline"),
              tl_json_string(wan, "relay", ""), rtt, *error ? ": " : "", error);
-    tl_out_line("relay", text);
+    tl_out_line("relay", strcmp(tl_json_string(wan, "state", ""), "none") != 0
+                             ? text
+                             : "none is set; peers are found through the DHT");
 }
 
 static const char *known(const json_t *object, const char *key)

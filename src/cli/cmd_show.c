@@ -35,9 +35,13 @@ static void print_wan(const json_t *wan)
 {
     bool enabled = tl_json_bool(wan, "enabled", false);
     const char *state = enabled ? tl_json_string(wan, "state", "offline") : "off";
-    tl_colour c = !strcmp(state, "connected") ? TL_COLOUR_GOOD : TL_COLOUR_BAD;
+    bool without = !strcmp(state, "none");
+    tl_colour c = without                       ? TL_COLOUR_NONE
+                  : !strcmp(state, "connected") ? TL_COLOUR_GOOD
+                                                : TL_COLOUR_BAD;
     printf("%swan:%s %s%s%s\n", tl_out_colour(stdout, TL_COLOUR_DIM), tl_out_end(stdout),
-           tl_out_colour(stdout, enabled ? c : TL_COLOUR_NONE), state, tl_out_end(stdout));
+           tl_out_colour(stdout, enabled ? c : TL_COLOUR_NONE),
+           without ? "on, without a relay" : state, tl_out_end(stdout));
 }
 
 static void print_relay_line(const char *url, bool connected, double rtt, const char *proxy,
@@ -131,7 +135,7 @@ static void print_sharing(const json_t *sharing)
     if (good)
         printf("with %s", strcmp(tl_json_string(sharing, "with", ""), "public") != 0
                               ? "your networks"
-                              : "anyone on the relay");
+                              : "anyone");
     else if (!strcmp(state, "nobody"))
         fputs("with nobody else", stdout);
     else

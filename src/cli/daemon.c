@@ -211,6 +211,9 @@ void tl_daemon_tell_no_model(const json_t *status)
         tl_out_note("No model can be asked: no relay is used. Name one on which others share a "
                     "model (teale down, then teale up --relay URL), or share a model server of "
                     "this machine (--share URL).");
+    else if (!strcmp(tl_json_string(wan, "state", ""), "none"))
+        tl_out_note("No model can be asked: no relay is set, and no node that shares one is "
+                    "connected. Connect to one by its ID: teale ping NODE_ID");
     else if (strcmp(tl_json_string(wan, "state", ""), "connected") != 0)
         tl_out_note("No model can be asked: the relay %s is not reached: %s. The node keeps "
                     "trying. See: teale doctor",
@@ -251,6 +254,10 @@ static int explain_no_provider(const tl_cli *cli)
     if (wan && !here && !tl_json_bool(wan, "enabled", false)) {
         tl_out_note("No relay is used: teale down, then teale up --relay URL. Or share a model "
                     "server of this machine: --share URL");
+    } else if (tl_json_bool(wan, "enabled", false) &&
+               !strcmp(tl_json_string(wan, "state", ""), "none")) {
+        tl_out_note("No relay is set, and no node that serves it is connected. Connect to one by "
+                    "its ID: teale ping NODE_ID");
     } else if (tl_json_bool(wan, "enabled", false) &&
                strcmp(tl_json_string(wan, "state", ""), "connected") != 0) {
         tl_out_note("The relay is not reached; the node keeps trying. See: teale doctor");

@@ -33,6 +33,9 @@ static tl_err list_text(const tl_args *args, const char *option, tl_buf *out)
 {
     tl_err e = tl_buf_append_str(out, "[");
     bool first = true;
+    const char *only = tl_args_value(args, option);
+    if (!e && only && !*only) /* it is given as "": no item at all */
+        return tl_buf_append(out, tl_slice_of("]", 2));
     for (size_t i = 0; !e && i < args->option_n; i++) {
         if (strcmp(args->option[i]->name, option) != 0)
             continue;

@@ -113,7 +113,8 @@ static bool is_relay_settled(const json_t *status)
 {
     const json_t *wan = json_object_get(status, "wan"), *r;
     size_t i;
-    if (!tl_json_bool(wan, "enabled", false) || is(wan, "state", "connected"))
+    if (!tl_json_bool(wan, "enabled", false) || is(wan, "state", "connected") ||
+        is(wan, "state", "none"))
         return true;
     json_array_foreach (json_object_get(wan, "relays"), i, r)
         if (!*tl_json_string(r, "error", ""))
@@ -133,6 +134,8 @@ static int show_relay(const json_t *status)
     if (!tl_json_bool(wan, "enabled", false)) {
         tl_progress_done(3, STEPS, "relay",
                          "off (--relay URL, or: teale config set wan_enabled true)");
+    } else if (is(wan, "state", "none")) {
+        tl_progress_done(3, STEPS, "relay", "none is set; peers are found through the DHT");
     } else if (is(wan, "state", "connected") && rtt > 0) {
         tl_progress_done(3, STEPS, "relay", "%s connected, %.1f ms", url, rtt);
     } else if (is(wan, "state", "connected")) {
@@ -187,6 +190,7 @@ static int conclude_sharing(const json_t *status)
 {
     const json_t *sharing = json_object_get(status, "sharing"), *model;
     bool wan = tl_json_bool(json_object_get(status, "wan"), "enabled", false);
+    bool without = is(json_object_get(status, "wan"), "state", "none");
     tl_buf cause = {0}, remedy = {0}, name = {0};
     size_t i;
     int code = TL_EXIT_OK;
@@ -200,6 +204,8 @@ static int conclude_sharing(const json_t *status)
         code = TL_EXIT_FAILED;
     } else if (is(sharing, "state", "nobody")) {
         tl_out_note("nobody else is served: %s. %s", what, advice);
+    } else if (is(sharing, "state", "on") && is(sharing, "with", "public") && without) {
+        tl_out_note("serving anyone who finds this node; --private serves only your networks");
     } else if (is(sharing, "state", "on") && is(sharing, "with", "public") && wan) {
         tl_out_note("serving anyone on this relay; --private serves only your networks");
     } else if (is(sharing, "state", "on") && wan) {
@@ -251,6 +257,10 @@ static void conclude_asking(const tl_cli *cli, const json_t *status)
         tl_out_note(
             "No model can be asked yet: name a relay on which others share one (teale down, "
             "then teale up --relay URL),\nor a model server here (--share URL).");
+    else if (is(wan, "state", "none"))
+        tl_out_note(
+            "No model can be asked yet: no node that shares one is connected. Connect to one "
+            "by its ID:\nteale ping NODE_ID. Or join a network: teale join CODE");
     else if (!is(wan, "state", "connected"))
         tl_out_note("No model can be asked before the relay is reached.");
     else if (!tl_json_bool(status, "asks_others", true))
@@ -269,10 +279,11 @@ int tl_upshow_running(const json_t *status)
     const char *why = tl_json_string(wan, "error", NULL);
     tl_buf relay = {0}, error = {0};
     int code = TL_EXIT_OK;
-    if (tl_json_bool(wan, "enabled", false) && !is(wan, "state", "connected")) {
+    if (tl_json_bool(wan, "enabled", false) && !is(wan, "state", "connected") &&
+        !is(wan, "state", "none")) {
         const char *url = tl_json_string(wan, "relay", "");
-        tl_out_note(*url ? "the relay %s is not connected: %s" : "%sthe node is at no relay: %s",
-                    plain(&relay, url), why ? plain(&error, why) : "no answer yet");
+        tl_out_note("the relay %s is not connected: %s", plain(&relay, url),
+                    why ? plain(&error, why) : "no answer yet");
         code = why ? TL_EXIT_UNREACHABLE : TL_EXIT_TIMEOUT;
     }
     tl_buf_clear(&relay);

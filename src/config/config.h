@@ -33,6 +33,14 @@ typedef struct {
     uint32_t nat_relay_session_warn_secs; /* 30 */
     uint32_t nat_relay_pause_secs;        /* 60 */
     uint32_t nat_relay_burst_ms;          /* 500 */
+    char nat_introduce[8];                /* "auto" | "on" | "off" */
+    tl_string_list nat_introducers;       /* NODEID@ADDRESS:PORT */
+    /* the DHT */
+    bool dht_enabled;
+    char dht_publish[8];          /* "auto" | "on" | "off" */
+    char dht_serve[8];            /* the same */
+    tl_string_list dht_bootstrap; /* HOST or HOST:PORT */
+    uint32_t dht_republish_secs;  /* 3600 */
     /* other programs do not know these */
     bool wan_allow_insecure_relay; /* allow plain ws:// to other machines than this one */
     char wan_relay_ca_file[TL_SETTING_TEXT_MAX];

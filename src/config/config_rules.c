@@ -1,6 +1,7 @@
 #include "config/config_rules.h"
 
 #include "base/addr.h"
+#include "crypto/identity.h"
 #include "wire/proxyurl.h"
 
 #include <stdio.h>
@@ -9,6 +10,9 @@ const char *const tl_choices_boolean[] = {"true", "false", NULL};
 const char *const tl_choices_share_with[] = {"public", "networks", NULL};
 const char *const tl_choices_nat_relay_for[] = {"any", "networks", NULL};
 const char *const tl_choices_ask[] = {"any", "networks", NULL};
+const char *const tl_choices_nat_introduce[] = {"auto", "on", "off", NULL};
+const char *const tl_choices_dht_publish[] = {"auto", "on", "off", NULL};
+const char *const tl_choices_dht_serve[] = {"auto", "on", "off", NULL};
 const char *const tl_choices_log_level[] = {"error", "warn", "info", "debug", NULL};
 
 static bool is_one_of(const char *text, const char *const *choices)
@@ -89,6 +93,21 @@ const char *tl_rule_ask(const char *text)
 const char *tl_rule_relay_for(const char *text)
 {
     return tl_rule_ask(text);
+}
+
+const char *tl_rule_switch(const char *text)
+{
+    return is_one_of(text, tl_choices_dht_publish) ? NULL : "\"auto\", \"on\" or \"off\"";
+}
+
+const char *tl_rule_introducer(const char *text)
+{
+    tl_node_id id;
+    tl_addr addr;
+    size_t n = strcspn(text, "@");
+    bool right = text[n] && !tl_node_id_parse(tl_slice_of(text, n), &id) &&
+                 !tl_addr_parse(tl_slice_str(text + n + 1), &addr) && addr.port;
+    return right ? NULL : "NODE_ID@ADDRESS:PORT, with all 64 digits of the ID";
 }
 
 const char *tl_rule_log_level(const char *text)

@@ -11,6 +11,9 @@ extern const char *const tl_choices_boolean[];
 extern const char *const tl_choices_share_with[];
 extern const char *const tl_choices_ask[];
 extern const char *const tl_choices_nat_relay_for[];
+extern const char *const tl_choices_nat_introduce[];
+extern const char *const tl_choices_dht_publish[];
+extern const char *const tl_choices_dht_serve[];
 extern const char *const tl_choices_log_level[];
 
 /* Each returns NULL when `text` is right, else words that follow "must be". */
@@ -21,6 +24,8 @@ const char *tl_rule_share(const char *text);      /* "", "auto", http:// or http
 const char *tl_rule_share_with(const char *text); /* public networks */
 const char *tl_rule_ask(const char *text);        /* any networks */
 const char *tl_rule_relay_for(const char *text);  /* any networks */
+const char *tl_rule_switch(const char *text);     /* auto on off */
+const char *tl_rule_introducer(const char *text); /* NODE_ID@ADDRESS:PORT */
 const char *tl_rule_log_level(const char *text);  /* error warn info debug */
 const char *tl_rule_file(const char *text);       /* "" or an absolute path */
 const char *tl_rule_listen(const char *text);     /* HOST:PORT */

@@ -27,7 +27,7 @@ typedef struct {
     bool login;           /* a proxy's URL: its login is shown to nobody */
 } tl_setting_def;
 
-#define TL_SETTINGS_MAX 64 /* at least the rows of the table; for arrays that run beside it */
+#define TL_SETTINGS_MAX 96 /* at least the rows of the table; for arrays that run beside it */
 
 /* NULL at the end. */
 const tl_setting_def *tl_setting_def_at(size_t i);

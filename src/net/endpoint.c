@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "net/burstsend.h"
+#include "net/kinds.h"
 #include "net/portfile.h"
 
 #include <errno.h>
@@ -12,14 +13,7 @@
 #define BUFFER_EXTRA (16u << 10) /* of each socket of the search: it carries some hundred bytes */
 #define PORT_TRIES   16          /* tries of any port, until one is free in both families */
 #define BURSTS_MAX   16          /* in one call: their pieces are on the stack, 16 KiB */
-#define BATCHES_MAX  2  /* receive calls in one turn, 1 MiB each; then others have theirs */
-#define QUIC_MIN     21 /* RFC 9000 section 10.3: no packet is shorter */
-#define STUN_MIN     20 /* the header */
-#define CONTROL_MIN  2  /* marker and type */
-#define CONTROL      0x0C
-#define FIRST_QUIC   0x40
-#define TOKEN_MIN    0x80 /* RFC 9443: neither QUIC's nor STUN's */
-#define TOKEN_MAX    0xBF
+#define BATCHES_MAX  2 /* receive calls in one turn, 1 MiB each; then others have theirs */
 #define REBUILD_PACE (1 * TL_SEC) /* between two attempts to open a socket that works */
 
 #define FAMILIES 2 /* slot 0: IPv4; slot 1: IPv6; the others are the search's */
@@ -120,16 +114,6 @@ static const tl_addr *local_of(tl_endpoint *e, tl_sock sock)
 
 /* --- telling datagrams apart --- */
 
-static bool is_token(uint8_t first)
-{
-    return first >= TOKEN_MIN && first <= TOKEN_MAX;
-}
-
-static bool is_quic(uint8_t first, size_t n)
-{
-    return first >= FIRST_QUIC && !is_token(first) && n >= QUIC_MIN;
-}
-
 static void take_stun(slot *s, tl_sock sock, const tl_addr *from, tl_slice datagram)
 {
     tl_endpoint *e = s->endpoint;
@@ -148,27 +132,33 @@ static bool take_control(slot *s, tl_sock sock, const tl_addr *from, tl_slice da
     return e->events.on_control && e->events.on_control(e->user, sock, from, datagram);
 }
 
+/* The DHT knows us by the port. */
+static bool take_krpc(slot *s, tl_sock sock, const tl_addr *from, tl_slice datagram)
+{
+    tl_endpoint *e = s->endpoint;
+    return s - e->slots < FAMILIES && e->events.on_krpc &&
+           e->events.on_krpc(e->user, sock, from, datagram);
+}
+
 static void take_other(slot *s, tl_sock sock, const tl_addr *from, tl_slice datagram)
 {
     tl_endpoint_counters *c = &s->endpoint->counters;
-    uint8_t first = datagram.n ? datagram.p[0] : 0;
-    size_t least = first >= FIRST_QUIC ? QUIC_MIN : first == CONTROL ? CONTROL_MIN : STUN_MIN;
-    if (datagram.n < least)
-        c->dropped_short++;
-    else if (first <= 3)
-        take_stun(s, sock, from, datagram);
-    else if (first == CONTROL)
-        c->dropped_control += !take_control(s, sock, from, datagram);
-    else
-        c->dropped_unknown++;
+    switch (tl_datagram_kind_of(datagram.p, datagram.n)) {
+    case TL_DATAGRAM_SHORT: c->dropped_short++; break;
+    case TL_DATAGRAM_STUN: take_stun(s, sock, from, datagram); break;
+    case TL_DATAGRAM_CONTROL: c->dropped_control += !take_control(s, sock, from, datagram); break;
+    case TL_DATAGRAM_KRPC: c->dropped_krpc += !take_krpc(s, sock, from, datagram); break;
+    case TL_DATAGRAM_TOKEN: /* nobody takes them */
+    case TL_DATAGRAM_QUIC:  /* it went on with its train */
+    case TL_DATAGRAM_UNKNOWN: c->dropped_unknown++; break;
+    }
 }
 
-/* How many bytes from the front are datagrams of one kind: relayed packets, or else QUIC. */
-static size_t run_of(const uint8_t *data, size_t n, size_t step, bool tokens)
+/* How many bytes from the front are datagrams of this kind. */
+static size_t run_of(const uint8_t *data, size_t n, size_t step, tl_datagram_kind kind)
 {
     size_t end = 0;
-    while (end < n &&
-           (tokens ? is_token(data[end]) : is_quic(data[end], n - end < step ? n - end : step)))
+    while (end < n && tl_datagram_kind_of(data + end, n - end < step ? n - end : step) == kind)
         end += step;
     return end < n ? end : n;
 }
@@ -197,13 +187,13 @@ static void take_train(slot *s, const tl_udp_train *t)
     if (t->n == 0)
         take_other(s, sock, &from, tl_slice_of(t->data, 0));
     for (size_t at = 0; at < t->n && s->sock == base;) {
-        size_t n = run_of(t->data + at, t->n - at, step, false);
+        size_t n = run_of(t->data + at, t->n - at, step, TL_DATAGRAM_QUIC);
         if (n) {
             e->events.on_train(e->user, sock, &from, t->data + at, n, step);
             at += n;
             continue;
         }
-        n = run_of(t->data + at, t->n - at, step, true);
+        n = run_of(t->data + at, t->n - at, step, TL_DATAGRAM_TOKEN);
         if (take_tokens(s, t, &from, at, n)) {
             at += n;
             continue;

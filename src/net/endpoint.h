@@ -1,10 +1,7 @@
 /* endpoint.h - the node's UDP sockets: one port for both families, kept over restarts, and further
- * sockets for the birthday search. Tells kinds of datagrams apart by their first byte. Answers
- * none, and knows no peer.
- *
- *   0x00..0x03 with the magic cookie: STUN     0x0C: control
- *   0x80..0xBF: a relayed packet's token, where somebody takes them
- *   0x40..0x7F, 0xC0..0xFF: QUIC               all else, and the too short: dropped, counted
+ * sockets for the birthday search. Tells kinds of datagrams apart (net/kinds): STUN, control, the DHT's
+ * KRPC, relayed packets where somebody takes them, QUIC; all else, and the too short, is dropped and
+ * counted. Answers none, and knows no peer.
  *
  * What came to one of this machine's addresses is told with a tl_sock that names this address too
  * (nat/candidate.h), and what is sent with this tl_sock leaves from there. The sockets of the search
@@ -41,6 +38,9 @@ typedef struct {
     void (*on_rebuilt)(void *user); /* a socket of the port was opened, closed or replaced */
     /* One datagram that begins with 0x0C. False: it is for nobody here. NULL: nobody listens. */
     bool (*on_control)(void *user, tl_sock sock, const tl_addr *from, tl_slice datagram);
+    /* One datagram that begins and ends as KRPC does (net/kinds) and came to the port. Nobody else is
+     * asked about it. False, and NULL: as with on_control. */
+    bool (*on_krpc)(void *user, tl_sock sock, const tl_addr *from, tl_slice datagram);
     /* As on_train, of datagrams that each begin with a token's first byte, however short they are, and
      * came to the port. False: it is for nobody here. NULL: nobody listens. */
     bool (*on_tokens)(void *user, const tl_burst_way *way, uint8_t *data, size_t n, size_t segment);
@@ -53,6 +53,7 @@ typedef struct {
     uint64_t dropped_short;     /* empty, or too short for the kind that their first byte shows */
     uint64_t dropped_malformed; /* they have STUN's cookie but are not STUN */
     uint64_t dropped_control;   /* nobody listened */
+    uint64_t dropped_krpc;      /* the same */
     uint64_t dropped_unknown;
     uint64_t send_errors, too_large, rebuilt;
 } tl_endpoint_counters;

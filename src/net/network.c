@@ -71,6 +71,12 @@ static bool on_control(void *user, tl_sock sock, const tl_addr *from, tl_slice d
     return w->events.on_control && w->events.on_control(w->user, sock, from, datagram);
 }
 
+static bool on_krpc(void *user, tl_sock sock, const tl_addr *from, tl_slice datagram)
+{
+    tl_network *w = user;
+    return w->events.on_krpc && w->events.on_krpc(w->user, sock, from, datagram);
+}
+
 static bool on_tokens(void *user, const tl_burst_way *way, uint8_t *data, size_t n, size_t segment)
 {
     const tl_network *w = user;
@@ -132,6 +138,7 @@ tl_err tl_network_new(tl_loop *loop, tl_rand *rand, const tl_network_config *con
                                                      .on_train = on_train,
                                                      .on_rebuilt = on_rebuilt,
                                                      .on_control = on_control,
+                                                     .on_krpc = on_krpc,
                                                      .on_tokens = on_tokens,
                                                      .on_read = on_read};
     tl_network *w = calloc(1, sizeof *w);
@@ -289,6 +296,7 @@ const tl_network_counters *tl_network_counters_of(const tl_network *w)
                                .dropped_short = e->dropped_short,
                                .dropped_malformed = e->dropped_malformed,
                                .dropped_control = e->dropped_control,
+                               .dropped_krpc = e->dropped_krpc,
                                .dropped_unknown = e->dropped_unknown,
                                .send_errors = e->send_errors,
                                .too_large = e->too_large,

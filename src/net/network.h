@@ -34,6 +34,7 @@ typedef struct {
     /* A control datagram (it begins with 0x0C). False: it is for nobody here. */
     bool (*on_control)(void *user, tl_sock sock, const tl_addr *from, tl_slice datagram);
     /* As tl_endpoint_events has them. */
+    bool (*on_krpc)(void *user, tl_sock sock, const tl_addr *from, tl_slice datagram);
     bool (*on_tokens)(void *user, const tl_burst_way *way, uint8_t *data, size_t n, size_t segment);
     void (*on_read)(void *user);
 } tl_network_events;
@@ -111,7 +112,7 @@ void tl_network_suspect(tl_network *w);
 typedef struct {
     uint64_t changes; /* how often the network changed */
     uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;
-    uint64_t dropped_short, dropped_malformed, dropped_control, dropped_unknown;
+    uint64_t dropped_short, dropped_malformed, dropped_control, dropped_krpc, dropped_unknown;
     uint64_t send_errors, too_large, rebuilt; /* rebuilt: sockets that broke and were replaced */
 } tl_network_counters;
 const tl_network_counters *tl_network_counters_of(const tl_network *w);

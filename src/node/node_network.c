@@ -174,9 +174,12 @@ static void network_change(void *user, bool moved)
 
 void tl_node_apply_network(tl_node *n)
 {
-    static const tl_network_events events = {network_stun,         network_train,
-                                             network_change,       network_control,
-                                             tl_node_relay_tokens, tl_node_relay_read};
+    static const tl_network_events events = {network_stun,
+                                             network_train,
+                                             network_change,
+                                             network_control,
+                                             .on_tokens = tl_node_relay_tokens,
+                                             .on_read = tl_node_relay_read};
     const tl_settings *s = &n->settings;
     const char *servers[TL_SETTING_LIST_MAX];
     for (size_t i = 0; i < s->nat_stun_servers.n; i++)

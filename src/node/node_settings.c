@@ -83,7 +83,6 @@ void tl_node_apply_relay(tl_node *n)
         add_url(&config, s->wan_relay_url.item[i]);
     if (!config.n_urls) {
         tl_relay_pair_stop(n->client, "no relay");
-        snprintf(n->wan_error, sizeof n->wan_error, "no relay is set (wan_relay_url is empty)");
         tl_router_on_relay(n->router);
         return;
     }
@@ -167,7 +166,7 @@ tl_err tl_node_setting_changed(tl_node *n, const tl_settings *settings, const ch
     static const char *const prices[] = {"price.floor_micro", "price.kwh_micro", "price.watts",
                                          "price.max_micro", NULL};
     static const char *const network[] = {"nat.direct", "nat.port_mapping", "nat.stun_servers",
-                                          NULL};
+                                          "dht.enabled", NULL};
     static const char *const relaying[] = {"nat.relay_enabled",
                                            "nat.relay_for",
                                            "nat.relay_max_sessions",

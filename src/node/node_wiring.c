@@ -276,11 +276,18 @@ static tl_err discover(void *user, const char *model)
     return e;
 }
 
+bool tl_node_wants_no_relay(const tl_node *n)
+{
+    return n->settings.wan_enabled && !n->settings.wan_relay_url.n;
+}
+
 static const char *relay_hopeless(void *user)
 {
     tl_node *n = user;
     if (!n->settings.wan_enabled)
         return "wan_enabled is false (teale config set wan_enabled true)";
+    if (tl_node_wants_no_relay(n))
+        return "no relay is set (wan_relay_url is empty)";
     if (n->wan_error[0])
         return n->wan_error;
     return tl_relay_pair_state(n->client) == TL_RELAY_OFF ? tl_relay_pair_error(n->client) : NULL;

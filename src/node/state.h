@@ -170,6 +170,8 @@ bool tl_node_is_shared(const tl_node *n, const char *model);
 /* The name under which the model server has the model, if it is served to others now; else NULL. */
 const char *tl_node_serves(const tl_node *n, const char *model);
 TL_CHECK tl_err tl_node_ask_everybody(tl_node *n);
+/* The settings name no relay, and that is right: peers are found through the DHT. */
+bool tl_node_wants_no_relay(const tl_node *n);
 
 /* node_scope.c */
 /* The ptnIDs of our capabilities, which are told now; NULL: out of memory. */

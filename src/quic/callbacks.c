@@ -1,6 +1,7 @@
 #include "quic/callbacks.h"
 
 #include "quic/budget.h"
+#include "quic/cid.h"
 #include "quic/conn.h"
 #include "quic/door.h"
 #include "quic/events.h"
@@ -341,7 +342,7 @@ static int on_new_connection_id(ngtcp2_conn *ng, ngtcp2_cid *cid, uint8_t *token
 {
     (void)ng;
     tl_quic_conn *c = user_data;
-    tl_rand_bytes(c->quic->config.rand, cid->data, n);
+    tl_quic_cid_make(c->quic->config.rand, cid->data, n);
     cid->datalen = n;
     tl_rand_bytes(c->quic->config.rand, token, NGTCP2_STATELESS_RESET_TOKENLEN);
     tl_err e = tl_quic_table_add(c, tl_slice_of(cid->data, n));

@@ -4,6 +4,7 @@
 #include "quic/acks.h"
 #include "quic/budget.h"
 #include "quic/callbacks.h"
+#include "quic/cid.h"
 #include "quic/door.h"
 #include "quic/events.h"
 #include "quic/heap.h"
@@ -61,7 +62,7 @@ static void fill_params(const tl_quic_conn *c, ngtcp2_transport_params *ret_para
 static ngtcp2_cid random_cid(tl_rand *rand, size_t n)
 {
     ngtcp2_cid cid = {.datalen = n};
-    tl_rand_bytes(rand, cid.data, n);
+    tl_quic_cid_make(rand, cid.data, n);
     return cid;
 }
 

@@ -2,6 +2,7 @@
 
 #include "quic/budget.h"
 #include "quic/callbacks.h"
+#include "quic/cid.h"
 #include "quic/conn.h"
 #include "quic/door.h"
 #include "quic/events.h"
@@ -255,7 +256,7 @@ static void send_retry(tl_quic *q, tl_path_id path, const ngtcp2_pkt_hd *hd, tl_
     uint8_t token[TL_RETRY_TOKEN_MAX], packet[TL_QUIC_PACKET_MAX];
     tl_retry_context context = {.path = path, .client_scid = hd->scid};
     context.new_dcid.datalen = TL_QUIC_CID_SIZE;
-    tl_rand_bytes(q->config.rand, context.new_dcid.data, TL_QUIC_CID_SIZE);
+    tl_quic_cid_make(q->config.rand, context.new_dcid.data, TL_QUIC_CID_SIZE);
     size_t token_n =
         tl_retry_token_write(&q->retry_key, q->config.rand, &context, &hd->dcid, now, token);
     ngtcp2_ssize n = ngtcp2_pkt_write_retry(packet, sizeof packet, NGTCP2_PROTO_VER_V1, &hd->scid,

@@ -74,9 +74,10 @@ typedef struct {
     const char *proxy_source;      /* what named it */
     const tl_doctor_relay *relays; /* all that the settings name */
     size_t n_relays;
-    size_t relays_connected;     /* of these */
-    bool relays_are_one;         /* two of them act as one, so the node is at one of these two */
-    bool no_relay;               /* the settings name none */
+    size_t relays_connected; /* of these */
+    bool relays_are_one;     /* two of them act as one, so the node is at one of these two */
+    bool no_relay;           /* the settings name none */
+    bool dht_enabled;
     const tl_relaying *relaying; /* what this node relays for others; NULL: it is not to */
     bool clock_known;            /* the relay has told its time, and clock_ahead is set */
     double clock_ahead; /* seconds that our clock is ahead of the relay's; negative: behind */

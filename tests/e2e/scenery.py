@@ -166,11 +166,22 @@ class Scenery:
             subprocess.run([self.programs["teale"], "--home", home, "config", "set", key, value], check=True,
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
+    def file_of(self, home):
+        """What its settings' file says."""
+        try:
+            with open(os.path.join(home, "teale.toml")) as f:
+                return f.read()
+        except FileNotFoundError:
+            return ""
+
     def node(self, relay, *args, home=None, connected=True, relayed=True, env=None):
         """`relay` is one of ours, or a URL, or None: as configured. `relayed`: nothing but the relay is tried. `env`: what
         its environment has besides ours."""
+        home = home or self.new_home()
+        if not relayed and "bootstrap" not in self.file_of(home):
+            self.config(home, **{"dht.bootstrap": "[]"})  # a test asks nobody on the internet
         url = relay if relay is None or isinstance(relay, str) else relay.url
-        n = self._keep(Node(self.programs["teale"], home or self.new_home(), *(["--relay", url] if url else []),
+        n = self._keep(Node(self.programs["teale"], home, *(["--relay", url] if url else []),
                             *args, relayed=relayed, env=dict(os.environ, **env) if env else None))
         if connected:
             wait_for(lambda: n.status()["wan"]["state"] == "connected")

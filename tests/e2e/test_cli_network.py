@@ -78,6 +78,7 @@ class Case(unittest.TestCase):
     def node(self, name, *args, stun=None, connected=True, env=None):
         self.says(0, name, "config", "set", "display_name", name)
         self.says(0, name, "config", "set", "nat.stun_servers", json.dumps([self.stun] if stun is None else stun))
+        self.says(0, name, "config", "set", "dht.bootstrap", "[]")  # a test asks nobody on the internet
         p = self.start([TEALE, "serve", "--home", os.path.join(self.dir, name), "--api", "127.0.0.1:0", "--relay",
                         self.relay, *args], env)
         p.node = re.search(r"node=(\S+)", p.stdout.readline())[1]

@@ -195,13 +195,19 @@ class Two(Case):
     def test_an_empty_list_is_no_relay(self):
         for empty in ("[]", ""):
             self.scenery.config(home := self.scenery.new_home(), wan_enabled="true", wan_relay_url=empty)
-            node = self.scenery.node(None, home=home, connected=False)
+            self.scenery.config(home, **{"nat.stun_servers": "[]", "dht.bootstrap": "[]"})
+            node = self.scenery.node(None, home=home, connected=False, relayed=False)
             wan = node.status()["wan"]
-            self.assertEqual((wan["state"], wan["relay"], wan["relays"]), ("offline", "", []))
-            self.assertIn("wan_relay_url is empty", wan["error"])
+            self.assertEqual((wan["state"], wan["relay"], wan["relays"], wan["error"]), ("none", "", [], None))
+            found = {c["id"]: c for c in node.json("doctor")["checks"]}
+            self.assertEqual(found["relay"]["state"], "ok")
+            self.assertIn("found through the DHT", found["relay"]["evidence"])
+            self.assertIn("wan: on, without a relay\n", node.command("status").stdout)
+            self.assertIn("relay: none\n", node.command("status").stdout)
+            self.assertNotEqual(node.status()["nat"]["port"], 0)
+            node.command("config", "set", "dht.enabled", "false")
             found = {c["id"]: c for c in node.json("doctor")["checks"]}
             self.assertEqual(found["relay"]["state"], "warning")
-            self.assertIn("relay: none: no relay is set", node.command("status").stdout)
             node.command("config", "set", "wan_relay_url", self.relays[0].url)
             wait_for(lambda: node.status()["wan"]["state"] == "connected")
             self.assertEqual(len(node.status()["wan"]["relays"]), 1)

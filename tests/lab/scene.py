@@ -51,7 +51,7 @@ class Node:
                      "--insecure-relay", *extra]
         if share:
             self.argv += ["--share", share]
-        for key, value in {"display_name": name, **(settings or {})}.items():
+        for key, value in {"display_name": name, "dht.bootstrap": "[]", **(settings or {})}.items():
             self.command("config", "set", key, value)
         if start:
             self.start()

@@ -113,6 +113,8 @@ static void every_choice_is_allowed_and_nothing_else(void **state)
     assert_true(n > 10);
 }
 
+#define ID "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+
 typedef struct {
     const char *key, *bad, *good;
     const char *says;
@@ -148,6 +150,16 @@ static const refusal refusals[] = {
     {"timeout_silence_secs", "99999999999999999999", "86400", "from 1 to 86400"},
     {"share_with", "everyone", "networks", "\"public\" or \"networks\""},
     {"ask", "all", "any", "\"any\" or \"networks\""},
+    {"dht.publish", "yes", "on", "\"auto\", \"on\" or \"off\""},
+    {"dht.serve", "", "auto", "\"auto\", \"on\" or \"off\""},
+    {"nat.introduce", "true", "off", "\"auto\", \"on\" or \"off\""},
+    {"dht.enabled", "auto", "true", "true or false"},
+    {"dht.republish_secs", "59", "60", "from 60 to 3600"},
+    {"dht.bootstrap", "[\"a:0x\"]", "[\"a:1\"]", "HOST"},
+    {"nat.introducers", "[\"" ID "@192.0.2.1\"]", "[\"" ID "@192.0.2.1:7\"]", "all 64 digits"},
+    {"nat.introducers", "[\"" ID "@host:7\"]", "[\"" ID "@[2001:db8::1]:7\"]", "ADDRESS:PORT"},
+    {"nat.introducers", "[\"d75a@192.0.2.1:7\"]", "[]", "NODE_ID@"},
+    {"nat.introducers", "[\"" ID "\"]", "[]", "NODE_ID@"},
     {"log_level", "verbose", "debug", "\"debug\""},
     {"wan_relay_url", "https://a/ws", "wss://a/ws", "relay's URL"},
     {"wan_relay_url", "wss://", "wss://a", "relay's URL"},

@@ -1,4 +1,4 @@
-/* Relayed packets at the node's port: told apart from QUIC, and sent on in bursts. */
+/* Relayed packets and KRPC at the node's port: told apart from QUIC, and relayed packets sent on in bursts. */
 #include "io/udp.h"
 #include "net/endpoint.h"
 
@@ -16,7 +16,7 @@ typedef struct {
     tl_udp *peer; /* on 127.0.0.1 */
     tl_timer deadline;
     bool takes, late;
-    size_t quic, tokens, control, reads;
+    size_t quic, tokens, control, reads, krpc;
     size_t runs[8], n_runs; /* datagrams of each run of tokens */
     tl_burst_way way, control_way;
     bool has_way;
@@ -26,7 +26,7 @@ typedef struct {
 
 static void seen(scene *s)
 {
-    if (s->quic + s->tokens + s->control >= s->until)
+    if (s->quic + s->tokens + s->control + s->krpc >= s->until)
         tl_loop_stop(s->loop);
 }
 
@@ -87,6 +87,16 @@ static bool on_control(void *user, tl_sock sock, const tl_addr *from, tl_slice d
     return true;
 }
 
+static bool on_krpc(void *user, tl_sock sock, const tl_addr *from, tl_slice datagram)
+{
+    scene *s = user;
+    tl_burst_way way;
+    assert_true(tl_endpoint_way(s->endpoint, sock, from, &way)); /* it came to the port */
+    s->krpc += datagram.n;
+    seen(s);
+    return datagram.n > 4;
+}
+
 static void on_rebuilt(void *user)
 {
     (void)user;
@@ -105,6 +115,7 @@ static void setup(scene *s)
                                               .on_train = on_train,
                                               .on_rebuilt = on_rebuilt,
                                               .on_control = on_control,
+                                              .on_krpc = on_krpc,
                                               .on_tokens = on_tokens,
                                               .on_read = on_read};
     tl_why why = {""};
@@ -212,8 +223,8 @@ static void where_nobody_relays_such_packets_are_dropped_and_counted(void **stat
     while (!s.quic)
         run_until(&s, s.quic + s.tokens + 1);
     const tl_endpoint_counters *c = tl_endpoint_counters_of(s.endpoint);
-    assert_int_equal(c->dropped_unknown, 2);
-    assert_int_equal(c->dropped_short, 1);
+    assert_int_equal(c->dropped_unknown, 3);
+    assert_int_equal(c->dropped_short, 0);
     assert_int_equal(s.quic, 30);
     teardown(&s);
 }
@@ -237,6 +248,23 @@ static void a_control_datagram_says_to_which_address_of_ours_it_came(void **stat
     teardown(&s);
 }
 
+static void krpc_is_told_and_nothing_else_takes_it(void **state)
+{
+    (void)state;
+    scene s;
+    uint8_t train[75];
+    setup(&s);
+    memset(train, 0xC3, sizeof train);
+    memcpy(train + 25, "d1:y1:q1:xxxxxxxxxxxxxxxe", 25); /* between two QUIC packets */
+    send_train(&s, train, sizeof train, 25);
+    send_train(&s, (const uint8_t *)"d1:e", 4, 4); /* it is not wanted there */
+    run_until(&s, sizeof train + 4);
+    assert_int_equal(s.quic, 50);
+    assert_int_equal(s.krpc, 25 + 4);
+    assert_int_equal(tl_endpoint_counters_of(s.endpoint)->dropped_krpc, 1);
+    teardown(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +272,7 @@ int main(void)
         cmocka_unit_test(what_was_gathered_leaves_after_each_read),
         cmocka_unit_test(where_nobody_relays_such_packets_are_dropped_and_counted),
         cmocka_unit_test(a_control_datagram_says_to_which_address_of_ours_it_came),
+        cmocka_unit_test(krpc_is_told_and_nothing_else_takes_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
