@@ -1,43 +1,21 @@
 /* server.h - answers the queries of other nodes of the DHT, and keeps items for them. Sans-IO. It
  * knows no nodes: it asks for the closest ones through a function that it is given.
  *
- * The address of a query may be forged, and then its answer goes to a victim. So, with the IP and
- * UDP headers counted,
- *  - an answer without an item is at most TL_DHT_SERVER_FACTOR times as long as its query: `nodes6` is
- *    cut first, then `nodes`;
- *  - all answers to one address, and to one network (IPv4 /24; IPv6: /64 for the address, /56 for
- *    the network), in any t seconds
- *
- *        bytes ≤ TL_DHT_SERVER_BURST + TL_DHT_SERVER_RATE × t
- *
- *    and all answers to everybody  bytes ≤ TL_DHT_SERVER_SUM_BURST + TL_DHT_SERVER_SUM_RATE × t.
- *    What is beyond that gets no answer. */
+ * The address of a query may be forged, and then its answer goes to a victim. So all answers to an
+ * address, to its network and to everybody are bounded (dht/sources.h), and an answer without an
+ * item is at most TL_DHT_SERVER_FACTOR times as long as its query, with the IP and UDP headers
+ * counted: `nodes6` is cut first, then `nodes`. What is beyond these bounds gets no answer. */
 #ifndef TL_DHT_SERVER_H
 #define TL_DHT_SERVER_H
 
 #include "base/rand.h"
 #include "base/time.h"
-#include "dht/item.h"
+#include "dht/items.h"
 
 #define TL_DHT_SERVER_FACTOR        3
-#define TL_DHT_SERVER_BURST         (16 * 1024)
-#define TL_DHT_SERVER_RATE          (8 * 1024) /* about 25 answers with 8 nodes */
-#define TL_DHT_SERVER_SUM_BURST     (256 * 1024)
-#define TL_DHT_SERVER_SUM_RATE      (64 * 1024) /* what a home's line can spare */
-/* Queries, also those without an answer: a signature costs more than a datagram. */
-#define TL_DHT_SERVER_QUERIES       25 /* a second from one address, after a burst */
-#define TL_DHT_SERVER_QUERIES_BURST 100
-#define TL_DHT_SERVER_NET_FACTOR    4    /* a network may ask so many times as much as an address */
-#define TL_DHT_SERVER_SOURCES_MAX   4096 /* addresses and networks remembered; each for seconds */
-
-#define TL_DHT_SERVER_ITEMS_MAX     4096
-#define TL_DHT_SERVER_ITEM_BYTES    (2 * 1024 * 1024) /* of all values */
-#define TL_DHT_SERVER_ITEMS_ADDRESS 32 /* that one address put: a node puts one, and its friends' */
-#define TL_DHT_SERVER_ITEMS_NET     128            /* that one network put */
-#define TL_DHT_SERVER_ITEM_KEPT     (120 * TL_MIN) /* BEP 44: since it was last put */
-#define TL_DHT_SERVER_TOKEN_ROTATES (5 * TL_MIN)   /* BEP 5: a token is good for 5 to 10 minutes */
-#define TL_DHT_SERVER_NODES         8              /* in an answer */
-#define TL_DHT_SERVER_ANSWER_MAX    1232           /* IPv6's smallest MTU without headers */
+#define TL_DHT_SERVER_ANSWER_MAX    1280         /* the largest item with its key and token */
+#define TL_DHT_SERVER_NODES         8            /* of each family in an answer */
+#define TL_DHT_SERVER_TOKEN_ROTATES (5 * TL_MIN) /* BEP 5: a token is good for 5 to 10 minutes */
 
 typedef enum {
     TL_DHT_SERVER_DROP_ADDRESS,   /* port 0 */
@@ -45,7 +23,6 @@ typedef enum {
     TL_DHT_SERVER_DROP_QUERIES,   /* too many queries from this address or network */
     TL_DHT_SERVER_DROP_BYTES,     /* this address or network was answered enough */
     TL_DHT_SERVER_DROP_SUM,       /* everybody together was */
-    TL_DHT_SERVER_DROP_SIZE, /* even the shortest answer would be TL_DHT_SERVER_FACTOR times too long */
     TL_DHT_SERVER_DROP_NOMEM,
     TL_DHT_SERVER_DROPS,
 } tl_dht_server_drop;
@@ -54,11 +31,11 @@ const char *tl_dht_server_drop_name(tl_dht_server_drop drop);
 
 typedef struct {
     uint64_t queries[TL_KRPC_METHODS]; /* all, also dropped ones */
-    uint64_t answers, errors;          /* responses; errors sent */
+    uint64_t answers, errors;          /* that were sent */
     uint64_t dropped[TL_DHT_SERVER_DROPS];
     uint64_t stored, refreshed,
         replaced;                 /* puts that were taken: new items, the same, newer ones */
-    uint64_t refused;             /* puts that were not */
+    uint64_t refused;             /* puts that were answered with an error */
     uint64_t pushed_out, expired; /* items that are gone */
 } tl_dht_server_counters;
 

@@ -1,0 +1,147 @@
+#include "dht/sources.h"
+
+#include "base/table.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+
+typedef struct tl_dht_source {
+    tl_dht_prefix prefix;
+    tl_ratelimit queries, bytes;
+    tl_time used;
+    struct tl_dht_source *prev, *next;
+    UT_hash_handle hh;
+} source;
+
+_Static_assert(sizeof(tl_dht_prefix) == 9, "a key without holes");
+
+static tl_dht_prefix prefix_of(const tl_addr *a, uint8_t bits)
+{
+    tl_dht_prefix p = {.bits = bits};
+    memcpy(p.ip, a->bytes, bits / 8);
+    return p;
+}
+
+tl_dht_prefix tl_dht_prefix_address(const tl_addr *a)
+{
+    return prefix_of(a, a->family == TL_ADDR_V4 ? 32 : 64);
+}
+
+tl_dht_prefix tl_dht_prefix_network(const tl_addr *a)
+{
+    return prefix_of(a, a->family == TL_ADDR_V4 ? 24 : 56);
+}
+
+void tl_dht_sources_init(tl_dht_sources *s, tl_time now)
+{
+    *s = (tl_dht_sources){.sum = tl_ratelimit_make(TL_DHT_SUM_RATE, TL_DHT_SUM_BURST, now)};
+}
+
+static void forget(tl_dht_sources *s, source *one)
+{
+    HASH_DELETE(hh, s->table, one);
+    DL_DELETE(s->order, one);
+    s->n--;
+    free(one);
+}
+
+void tl_dht_sources_clear(tl_dht_sources *s)
+{
+    while (s->order)
+        forget(s, s->order);
+}
+
+/* --- which are remembered --- */
+
+/* Forgets at most `max` of those that are as new ones. */
+static void prune(tl_dht_sources *s, size_t max, tl_time now)
+{
+    while (max-- > 0 && s->order && now - s->order->used >= TL_DHT_SOURCE_KEPT)
+        forget(s, s->order);
+}
+
+void tl_dht_sources_prune(tl_dht_sources *s, tl_time now)
+{
+    prune(s, SIZE_MAX, now);
+}
+
+/* A flood of forged addresses makes the oldest ones forgotten sooner, and these may then have a new
+ * burst. It takes as many forged queries as the table holds, which are more bytes than the burst. The
+ * other choice, to refuse sources for which there is no room, would let the flood deny the service
+ * to everyone. */
+static source *add(tl_dht_sources *s, tl_dht_prefix prefix, unsigned factor, tl_time now)
+{
+    prune(s, 2, now);
+    if (s->n == TL_DHT_SOURCES_MAX)
+        forget(s, s->order);
+    source *one = calloc(1, sizeof *one);
+    if (!one)
+        return NULL;
+    one->prefix = prefix;
+    one->queries =
+        tl_ratelimit_make(factor * TL_DHT_QUERIES_RATE, factor * TL_DHT_QUERIES_BURST, now);
+    one->bytes = tl_ratelimit_make(TL_DHT_BYTES_RATE, TL_DHT_BYTES_BURST, now);
+    if (!TL_TABLE_ADD(hh, s->table, prefix, sizeof one->prefix, one)) {
+        free(one);
+        return NULL;
+    }
+    DL_APPEND(s->order, one);
+    s->n++;
+    return one;
+}
+
+static source *find(tl_dht_sources *s, tl_dht_prefix prefix, unsigned factor, tl_time now)
+{
+    source *one;
+    HASH_FIND(hh, s->table, &prefix, sizeof prefix, one);
+    if (one) {
+        DL_DELETE(s->order, one);
+        DL_APPEND(s->order, one);
+    } else if (!(one = add(s, prefix, factor, now))) {
+        return NULL;
+    }
+    one->used = now;
+    return one;
+}
+
+/* The address first, then the network, which therefore is not the oldest when it is added. */
+static bool find_both(tl_dht_sources *s, const tl_addr *a, tl_time now, source **ret_address,
+                      source **ret_network)
+{
+    *ret_address = find(s, tl_dht_prefix_address(a), 1, now);
+    *ret_network = find(s, tl_dht_prefix_network(a), TL_DHT_QUERIES_NET_FACTOR, now);
+    return *ret_address && *ret_network;
+}
+
+/* --- what they may --- */
+
+/* Takes `n` of both or of none. */
+static bool take_both(tl_ratelimit *a, tl_ratelimit *b, uint64_t n, tl_time now)
+{
+    if (tl_ratelimit_when(a, n, now) != now || tl_ratelimit_when(b, n, now) != now)
+        return false;
+    return tl_ratelimit_take(a, n, now) && tl_ratelimit_take(b, n, now);
+}
+
+tl_dht_verdict tl_dht_sources_on_query(tl_dht_sources *s, const tl_addr *from, tl_time now)
+{
+    source *address, *network;
+    if (!find_both(s, from, now, &address, &network))
+        return TL_DHT_SOURCE_NOMEM;
+    if (!take_both(&address->queries, &network->queries, 1, now))
+        return TL_DHT_SOURCE_OVER;
+    return TL_DHT_SOURCE_OK;
+}
+
+tl_dht_verdict tl_dht_sources_send(tl_dht_sources *s, const tl_addr *to, size_t n, tl_time now)
+{
+    source *address, *network;
+    if (!find_both(s, to, now, &address, &network))
+        return TL_DHT_SOURCE_NOMEM;
+    if (tl_ratelimit_when(&s->sum, n, now) != now)
+        return TL_DHT_SOURCE_SUM;
+    if (!take_both(&address->bytes, &network->bytes, n, now))
+        return TL_DHT_SOURCE_OVER;
+    (void)tl_ratelimit_take(&s->sum, n, now);
+    return TL_DHT_SOURCE_OK;
+}

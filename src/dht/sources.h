@@ -1,0 +1,69 @@
+/* sources.h - how much each address and each network of the DHT asked lately and was sent, so that
+ * nobody can have all of us, and nobody can have others flooded by us. Pure arithmetic on the time
+ * it is handed.
+ *
+ * For each address, and with TL_DHT_QUERIES_NET_FACTOR for each network, in any t seconds
+ *
+ *     queries ≤ TL_DHT_QUERIES_BURST + TL_DHT_QUERIES_RATE × t
+ *
+ * For each address and each network
+ *
+ *     bytes sent ≤ TL_DHT_BYTES_BURST + TL_DHT_BYTES_RATE × t
+ *
+ * and for all together  bytes sent ≤ TL_DHT_SUM_BURST + TL_DHT_SUM_RATE × t. */
+#ifndef TL_DHT_SOURCES_H
+#define TL_DHT_SOURCES_H
+
+#include "base/addr.h"
+#include "base/ratelimit.h"
+
+#define TL_DHT_QUERIES_RATE       25 /* a second; also those without an answer: each costs a look */
+#define TL_DHT_QUERIES_BURST      100
+#define TL_DHT_QUERIES_NET_FACTOR 4
+#define TL_DHT_BYTES_RATE         (8 * 1024) /* about 25 answers with 8 nodes */
+#define TL_DHT_BYTES_BURST        (16 * 1024)
+#define TL_DHT_SUM_RATE           (64 * 1024) /* what a home's line can spare */
+#define TL_DHT_SUM_BURST          (256 * 1024)
+#define TL_DHT_SOURCES_MAX        4096 /* less than 1 MB; only those of the last seconds are kept */
+#define TL_DHT_SOURCE_KEPT        (4 * TL_SEC) /* a source is as a new one after that: all is full */
+
+/* An address (IPv4, or an IPv6 /64, for one machine has as many of its addresses as it likes), or a
+ * network (IPv4 /24, IPv6 /56). Compared as bytes. */
+typedef struct {
+    uint8_t bits, ip[8];
+} tl_dht_prefix;
+
+tl_dht_prefix tl_dht_prefix_address(const tl_addr *a);
+tl_dht_prefix tl_dht_prefix_network(const tl_addr *a);
+static inline bool tl_dht_prefix_eq(const tl_dht_prefix *a, const tl_dht_prefix *b)
+{
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
+/* Members are private. */
+typedef struct {
+    struct tl_dht_source *table, *order; /* by the last use; the first is the oldest */
+    size_t n;
+    tl_ratelimit sum;
+} tl_dht_sources;
+
+void tl_dht_sources_init(tl_dht_sources *s, tl_time now);
+void tl_dht_sources_clear(tl_dht_sources *s);
+
+typedef enum {
+    TL_DHT_SOURCE_OK,
+    TL_DHT_SOURCE_OVER, /* this address or network has had its share */
+    TL_DHT_SOURCE_SUM,  /* all together have */
+    TL_DHT_SOURCE_NOMEM,
+} tl_dht_verdict;
+
+/* A query came from `from`. OK: look at it. */
+tl_dht_verdict tl_dht_sources_on_query(tl_dht_sources *s, const tl_addr *from, tl_time now);
+/* `n` bytes are to be sent to `to`, headers counted; at most TL_DHT_BYTES_BURST. OK: they count as
+ * sent. */
+tl_dht_verdict tl_dht_sources_send(tl_dht_sources *s, const tl_addr *to, size_t n, tl_time now);
+
+/* Forgets those whose shares are full again. */
+void tl_dht_sources_prune(tl_dht_sources *s, tl_time now);
+
+#endif
