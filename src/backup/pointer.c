@@ -182,3 +182,36 @@ tl_err tl_pointer_open(tl_slice value, const tl_recovery *keys, int64_t sequence
     *ret = p;
     return TL_OK;
 }
+
+/* --- the signed item --- */
+
+void tl_pointer_pack(const tl_dht_item *item, uint8_t ret[TL_POINTER_PACKED])
+{
+    uint8_t *at = put(ret, item->key, sizeof item->key);
+    at = put_number(at, (uint64_t)item->seq, 8);
+    at = put(at, item->sig, sizeof item->sig);
+    put(at, item->value, TL_POINTER_VALUE);
+}
+
+tl_err tl_pointer_unpack(tl_slice packed, tl_dht_item *ret_item)
+{
+    tl_dht_item item = {.is_mutable = true,
+                        .n_salt = sizeof TL_RECOVERY_SALT - 1,
+                        .salt = TL_RECOVERY_SALT,
+                        .n_value = TL_POINTER_VALUE};
+    reader r = {packed.p, packed.n, packed.n != TL_POINTER_PACKED};
+    if (r.bad)
+        return TL_ERR_PROTO;
+    memcpy(item.key, take(&r, sizeof item.key), sizeof item.key);
+    uint64_t sequence = take_number(&r, 8);
+    memcpy(item.sig, take(&r, sizeof item.sig), sizeof item.sig);
+    memcpy(item.value, take(&r, TL_POINTER_VALUE), TL_POINTER_VALUE);
+    if (sequence > INT64_MAX || memcmp(item.value, LENGTH, PREFIX) != 0)
+        return TL_ERR_PROTO;
+    item.seq = (int64_t)sequence;
+    tl_err e = tl_dht_item_verify(&item);
+    if (e)
+        return e == TL_ERR_INVALID ? TL_ERR_PROTO : e;
+    *ret_item = item;
+    return TL_OK;
+}

@@ -17,6 +17,7 @@
 
 #include "backup/fragment.h"
 #include "backup/recovery.h"
+#include "dht/item.h"
 
 #define TL_POINTER_VALUE      1000 /* bytes of the item's value, the most that BEP 44 allows */
 #define TL_POINTER_INSTANCE   8
@@ -40,5 +41,15 @@ TL_CHECK tl_err tl_pointer_seal(const tl_pointer *p, const tl_recovery *keys, in
  * version. TL_ERR_PROTO: it does not hold what it should. */
 TL_CHECK tl_err tl_pointer_open(tl_slice value, const tl_recovery *keys, int64_t sequence,
                                 tl_pointer *ret);
+
+/* --- the signed item, as nodes hand it to each other ---
+ *
+ *   key[32]   sequence u64   sig[64]   value: the rest; the salt is TL_RECOVERY_SALT */
+
+#define TL_POINTER_PACKED (32 + 8 + 64 + TL_POINTER_VALUE)
+
+void tl_pointer_pack(const tl_dht_item *item, uint8_t ret[TL_POINTER_PACKED]);
+/* Verifies it. TL_ERR_PROTO: its form. TL_ERR_AUTH: key or signature. */
+TL_CHECK tl_err tl_pointer_unpack(tl_slice packed, tl_dht_item *ret_item);
 
 #endif

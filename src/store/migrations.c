@@ -188,9 +188,22 @@ static const char reciprocity[] =
     "CREATE INDEX statements_issued ON statements (issued_at);"
     "CREATE INDEX statements_end ON statements (expires_at);";
 
+/* 10: this node's own backup (recovery.h). */
+static const char recovery[] =
+    "CREATE TABLE recovery ("
+    "  only INTEGER PRIMARY KEY CHECK (only = 1),"
+    "  root BLOB NOT NULL CHECK (length(root) = 32),"
+    "  instance BLOB NOT NULL CHECK (length(instance) = 8),"
+    "  sequence INTEGER NOT NULL CHECK (sequence >= 0),"
+    "  made_at INTEGER NOT NULL CHECK (made_at >= 0),"             /* 0: none yet */
+    "  holders INTEGER NOT NULL CHECK (holders BETWEEN 0 AND 16)," /* as asked for; 0: any number */
+    "  strangers INTEGER NOT NULL CHECK (strangers IN (0, 1)),"
+    "  elsewhere INTEGER NOT NULL CHECK (elsewhere IN (0, 1))"
+    ") STRICT;";
+
 const char *const tl_store_steps[] = {networks,  tl_store_ledger_step, tl_store_triggers_step,
                                       departed,  members_spare,        own_questions,
-                                      old_names, reciprocity};
+                                      old_names, reciprocity,          recovery};
 const size_t tl_store_steps_n = sizeof tl_store_steps / sizeof *tl_store_steps;
 
 const char tl_store_restored_sql[] = "UPDATE invites SET state = 'withdrawn' WHERE state = 'open';";
