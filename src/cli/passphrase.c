@@ -1,12 +1,9 @@
 #include "cli/passphrase.h"
 
 #include "cli/files.h"
+#include "cli/hidden.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <sodium.h>
-#include <termios.h>
 #include <unistd.h>
 
 void tl_passphrase_clear(char text[TL_PASSPHRASE_MAX + 1])
@@ -51,54 +48,25 @@ static tl_err from_file(const char *file, char *ret, tl_why *why)
 
 /* --- from the terminal --- */
 
-static tl_err read_line(int fd, char *ret, tl_why *why)
-{
-    size_t n = 0;
-    for (;;) {
-        char c;
-        ssize_t got = read(fd, &c, 1);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0 || c == 3)
-            return tl_why_set(why, TL_ERR_CANCELLED, "no passphrase was given");
-        if (c == '\n')
-            break;
-        if (n == TL_PASSPHRASE_MAX)
-            return tl_why_set(why, TL_ERR_INVALID, "the passphrase is longer than %d bytes",
-                              TL_PASSPHRASE_MAX);
-        ret[n++] = c;
-    }
-    ret[n] = 0;
-    return check(ret, n, why);
-}
-
-/* Signals by key are off meanwhile, so that the terminal is always set back: Ctrl-C is read. */
 static tl_err ask(int fd, const char *question, char *ret, tl_why *why)
 {
-    struct termios before, quiet;
-    if (tcgetattr(fd, &before))
-        return tl_why_set(why, TL_ERR_UNREACHABLE, "there is no terminal to ask for it");
-    quiet = before;
-    quiet.c_lflag &= ~(tcflag_t)(ECHO | ISIG);
-    quiet.c_lflag |= ICANON;
-    quiet.c_cc[VEOL] = 3; /* Ctrl-C ends the line at once */
-    if (tcsetattr(fd, TCSAFLUSH, &quiet))
-        return tl_why_set(why, TL_ERR_UNREACHABLE, "the terminal cannot hide what is typed");
-    dprintf(fd, "%s: ", question);
-    tl_err e = read_line(fd, ret, why);
-    tcsetattr(fd, TCSAFLUSH, &before);
-    dprintf(fd, "\n");
-    return e;
+    tl_err e = tl_hidden_ask(fd, question, ret, TL_PASSPHRASE_MAX + 1, why);
+    if (e == TL_ERR_CANCELLED)
+        return tl_why_set(why, e, "no passphrase was given");
+    if (e == TL_ERR_INVALID)
+        return tl_why_set(why, e, "the passphrase is longer than %d bytes, or not text",
+                          TL_PASSPHRASE_MAX);
+    return e ? e : check(ret, strlen(ret), why);
 }
 
 static tl_err from_terminal(bool twice, char *ret, tl_why *why)
 {
     char again[TL_PASSPHRASE_MAX + 1];
-    int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0)
-        return tl_why_set(why, TL_ERR_UNREACHABLE,
-                          "there is no terminal to ask for the passphrase: --passphrase-file FILE");
-    tl_err e = ask(fd, "Passphrase", ret, why);
+    int fd;
+    tl_err e = tl_hidden_open("the passphrase", "--passphrase-file FILE", &fd, why);
+    if (e)
+        return e;
+    e = ask(fd, "Passphrase", ret, why);
     if (!e && twice) {
         e = ask(fd, "The same again", again, why);
         if (!e && strcmp(ret, again) != 0)
