@@ -1,0 +1,409 @@
+/* When a backup is made anew, which pointer is written, and two machines with one identity. */
+#include "backup/keeper.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define WALL 1795000000
+
+/* One node; the tests answer for its disk and the DHT. */
+typedef struct {
+    tl_env env;
+    tl_rand rand;
+    tl_keeper *k;
+    tl_time now;
+    tl_unix wall_ahead;
+    unsigned copies, saves, looks, published, withdrawn;
+    bool copying, saving, looking;
+    tl_recovery_row saved;
+    tl_dht_item item;
+} node;
+
+static tl_time now_of(void *user)
+{
+    return ((node *)user)->now;
+}
+static tl_unix wall_of(void *user)
+{
+    const node *n = user;
+    return WALL + n->wall_ahead + (tl_unix)(n->now / TL_SEC);
+}
+static void wake(void *user)
+{
+    (void)user;
+}
+
+static void copy(void *user, const tl_recovery *keys)
+{
+    node *n = user;
+    (void)keys;
+    assert_false(n->copying || n->saving);
+    n->copying = true;
+    n->copies++;
+}
+static void save(void *user, const tl_recovery_row *row)
+{
+    node *n = user;
+    assert_false(n->saving);
+    n->saving = true;
+    n->saved = *row;
+    n->saves++;
+}
+static void look(void *user, const tl_node_id *recovery)
+{
+    node *n = user;
+    (void)recovery;
+    assert_false(n->looking);
+    n->looking = true;
+    n->looks++;
+}
+static void publish(void *user, const tl_dht_item *item)
+{
+    node *n = user;
+    assert_int_equal(tl_dht_item_verify(item), TL_OK);
+    n->item = *item;
+    n->published++;
+}
+static void withdraw(void *user, const tl_node_id *recovery)
+{
+    (void)recovery;
+    ((node *)user)->withdrawn++;
+}
+static void relays(void *user, tl_pointer *p)
+{
+    (void)user;
+    p->relays_n = 1;
+    snprintf(p->relays[0], sizeof p->relays[0], "ws://relay.example");
+}
+
+static const tl_keeper_world world = {copy, save, look, publish, withdraw, relays};
+static const uint8_t root[TL_RECOVERY_KEY] = {7};
+
+static node *node_new(uint64_t seed)
+{
+    node *n = calloc(1, sizeof *n);
+    n->env = (tl_env){now_of, wall_of, wake, n};
+    n->rand = tl_rand_seeded(seed);
+    n->now = 1000 * TL_SEC;
+    assert_int_equal(tl_keeper_new(&n->rand, &n->env, &world, n, &n->k), TL_OK);
+    return n;
+}
+
+static void node_free(node *n)
+{
+    tl_keeper_free(n->k);
+    free(n);
+}
+
+static void run_for(node *n, tl_time span)
+{
+    tl_time end = n->now + span;
+    for (tl_time at; (at = tl_keeper_expiry(n->k)) <= end;) {
+        n->now = tl_time_max(at, n->now);
+        tl_keeper_on_timer(n->k);
+        if (tl_keeper_expiry(n->k) <= n->now) /* it waits for an answer */
+            break;
+    }
+    n->now = end;
+}
+
+static void answer_save(node *n)
+{
+    assert_true(n->saving);
+    n->saving = false;
+    tl_keeper_on_saved(n->k, TL_OK);
+}
+static void answer_look(node *n, const tl_dht_item *found)
+{
+    assert_true(n->looking);
+    n->looking = false;
+    tl_keeper_on_looked(n->k, found, 8);
+}
+static void answer_copy(node *n)
+{
+    assert_true(n->copying);
+    n->copying = false;
+    tl_keeper_on_copy(n->k, TL_OK, wall_of(n));
+}
+
+static void place(node *n, uint8_t seed)
+{
+    tl_backup_map map = {.size = 100, .k = 1, .n = 1, .holders_n = 1};
+    tl_identity holder;
+    uint8_t bytes[32] = {seed};
+    assert_int_equal(tl_identity_from_seed(bytes, &holder), TL_OK);
+    map.holder[0] = holder.id;
+    map.blob.bytes[0] = seed;
+    tl_keeper_on_map(n->k, &map);
+}
+
+/* Answers all that is asked, with `found` for the DHT. */
+static void answer_all(node *n, const tl_dht_item *found)
+{
+    for (int i = 0; i < 10; i++) {
+        if (n->saving)
+            answer_save(n);
+        if (n->looking)
+            answer_look(n, found);
+        if (n->copying)
+            answer_copy(n);
+    }
+}
+
+/* A node whose backup is made and placed. */
+static node *kept_node(uint64_t seed)
+{
+    node *n = node_new(seed);
+    assert_int_equal(tl_keeper_create(n->k, root, 0, false), TL_OK);
+    answer_all(n, NULL);
+    place(n, 1);
+    answer_all(n, NULL);
+    assert_int_equal(n->published, 1);
+    return n;
+}
+
+static void the_row_is_saved_before_the_copy_that_shall_hold_it(void **state)
+{
+    (void)state;
+    node *n = node_new(1);
+    assert_int_equal(tl_keeper_state_of(n->k), TL_KEEPER_NONE);
+    assert_true(tl_keeper_expiry(n->k) == TL_NEVER);
+    assert_int_equal(tl_keeper_create(n->k, root, 5, true), TL_OK);
+    assert_int_equal(tl_keeper_create(n->k, root, 5, true), TL_ERR_BUSY);
+    assert_int_equal(n->copies, 0);
+    assert_memory_equal(n->saved.root, root, sizeof root);
+    assert_int_equal(n->saved.holders, 5);
+    assert_true(n->saved.strangers);
+    answer_save(n);
+    assert_int_equal(n->copies, 1);
+    assert_int_equal(tl_keeper_state_of(n->k), TL_KEEPER_KEPT);
+    node_free(n);
+}
+
+static void no_pointer_is_written_before_the_dht_was_asked_and_the_row_saved(void **state)
+{
+    (void)state;
+    node *n = node_new(1);
+    assert_int_equal(tl_keeper_create(n->k, root, 0, false), TL_OK);
+    answer_save(n);
+    answer_copy(n);
+    place(n, 1);
+    assert_int_equal(n->published, 0);
+    assert_true(n->looking);
+    answer_look(n, NULL);
+    assert_int_equal(n->published, 0);
+    answer_save(n);
+    assert_int_equal(n->published, 1);
+    assert_int_equal(n->item.seq, wall_of(n));
+    assert_int_equal(n->saved.sequence, n->item.seq);
+    tl_pointer p;
+    assert_int_equal(
+        tl_pointer_open(tl_dht_item_value(&n->item), tl_keeper_keys(n->k), n->item.seq, &p), TL_OK);
+    assert_memory_equal(p.instance, n->saved.instance, sizeof p.instance);
+    assert_int_equal(p.map.n, 1);
+    assert_string_equal(p.relays[0], "ws://relay.example");
+    node_free(n);
+}
+
+static void sequences_grow_within_a_second_and_when_the_clock_is_set_back(void **state)
+{
+    (void)state;
+    node *n = kept_node(1);
+    int64_t last = n->item.seq;
+    for (uint8_t i = 2; i < 6; i++) {
+        n->wall_ahead -= 1000;
+        place(n, i);
+        answer_all(n, &n->item);
+        assert_int_equal(n->item.seq, last + 1);
+        last = n->item.seq;
+    }
+    node_free(n);
+}
+
+static void changed_networks_are_one_copy_after_a_while(void **state)
+{
+    (void)state;
+    node *n = kept_node(1);
+    unsigned before = n->copies;
+    tl_keeper_changed(n->k);
+    run_for(n, TL_KEEPER_SETTLE / 2);
+    tl_keeper_changed(n->k);
+    assert_int_equal(n->copies, before);
+    run_for(n, TL_KEEPER_SETTLE / 2 + TL_SEC);
+    assert_int_equal(n->copies, before + 1);
+    tl_keeper_changed(n->k); /* while it is made */
+    run_for(n, TL_MIN);
+    assert_int_equal(n->copies, before + 1);
+    answer_copy(n);
+    run_for(n, TL_SEC);
+    assert_int_equal(n->copies, before + 2);
+    node_free(n);
+}
+
+static void without_changes_a_copy_is_made_each_day(void **state)
+{
+    (void)state;
+    node *n = kept_node(1);
+    unsigned before = n->copies;
+    for (int hour = 0; hour < 3 * 24 + 2; hour++) {
+        run_for(n, 3600 * TL_SEC);
+        answer_all(n, &n->item);
+    }
+    assert_int_equal(n->copies, before + 3);
+    assert_int_equal(tl_keeper_state_of(n->k), TL_KEEPER_KEPT);
+    node_free(n);
+}
+
+static void a_copy_that_fails_is_tried_again(void **state)
+{
+    (void)state;
+    node *n = node_new(1);
+    assert_int_equal(tl_keeper_create(n->k, root, 0, false), TL_OK);
+    answer_save(n);
+    n->copying = false;
+    tl_keeper_on_copy(n->k, TL_ERR_IO, 0);
+    answer_look(n, NULL);
+    run_for(n, TL_KEEPER_AGAIN - TL_SEC);
+    assert_int_equal(n->copies, 1);
+    run_for(n, 2 * TL_SEC);
+    assert_int_equal(n->copies, 2);
+    node_free(n);
+}
+
+static void who_is_restored_takes_over_and_the_old_machine_writes_no_more(void **state)
+{
+    (void)state;
+    node *old = kept_node(1), *fresh = node_new(2);
+    tl_recovery_row copy_of_row = old->saved;
+    copy_of_row.sequence -= 100; /* the copy is older than the pointer */
+    fresh->now = old->now;
+    assert_int_equal(tl_keeper_load(fresh->k, &copy_of_row, true), TL_OK);
+    assert_memory_not_equal(fresh->saved.instance, old->saved.instance, sizeof old->saved.instance);
+    run_for(fresh, 2 * TL_KEEPER_START);
+    answer_all(fresh, &old->item);
+    run_for(fresh, TL_SEC);
+    answer_all(fresh, &old->item);
+    place(fresh, 9);
+    answer_all(fresh, &old->item);
+    assert_int_equal(tl_keeper_state_of(fresh->k), TL_KEEPER_KEPT);
+    assert_int_equal(fresh->published, 1);
+    assert_true(fresh->item.seq > old->item.seq);
+
+    run_for(old, TL_KEEPER_LOOK + TL_SEC);
+    answer_all(old, &fresh->item);
+    assert_int_equal(tl_keeper_state_of(old->k), TL_KEEPER_ELSEWHERE);
+    assert_int_equal(old->withdrawn, 1);
+    assert_true(old->saved.elsewhere);
+    assert_int_equal(old->published, 1);
+    tl_keeper_changed(old->k);
+    place(old, 3);
+    assert_true(tl_keeper_expiry(old->k) == TL_NEVER);
+    assert_int_equal(old->published, 1);
+
+    /* and the restored one goes on */
+    place(fresh, 4);
+    answer_all(fresh, &fresh->item);
+    assert_int_equal(fresh->published, 2);
+    node_free(old);
+    node_free(fresh);
+}
+
+static void the_old_machine_looks_before_it_writes(void **state)
+{
+    (void)state;
+    node *old = kept_node(1), *fresh = kept_node(2); /* the same words, another instance */
+    run_for(old, 10 * TL_MIN);
+    run_for(fresh, 5 * TL_MIN);
+    place(fresh, 5);
+    answer_all(fresh, &fresh->item);
+    assert_true(fresh->item.seq > old->item.seq);
+    place(old, 6);
+    answer_all(old, &fresh->item);
+    assert_int_equal(old->published, 1);
+    assert_int_equal(tl_keeper_state_of(old->k), TL_KEEPER_ELSEWHERE);
+    node_free(old);
+    node_free(fresh);
+}
+
+static void its_own_newer_pointer_is_no_other_machine(void **state)
+{
+    (void)state;
+    node *n = kept_node(1), *again = node_new(3);
+    tl_recovery_row row = n->saved;
+    row.sequence -= 5; /* it crashed before the row was on the disk */
+    again->now = n->now;
+    again->wall_ahead = -5000;
+    assert_int_equal(tl_keeper_load(again->k, &row, false), TL_OK);
+    run_for(again, TL_SEC);
+    answer_all(again, &n->item);
+    assert_int_equal(tl_keeper_state_of(again->k), TL_KEEPER_KEPT);
+    place(again, 1);
+    answer_all(again, &n->item);
+    assert_int_equal(again->item.seq, n->item.seq + 1);
+    node_free(n);
+    node_free(again);
+}
+
+static void without_a_dht_the_holders_get_the_pointer(void **state)
+{
+    (void)state;
+    node *n = node_new(1);
+    assert_int_equal(tl_keeper_create(n->k, root, 0, false), TL_OK);
+    answer_save(n);
+    answer_copy(n);
+    place(n, 1);
+    n->looking = false;
+    tl_keeper_on_looked(n->k, NULL, 0);
+    answer_save(n);
+    assert_int_equal(n->published, 1);
+    run_for(n, TL_KEEPER_AGAIN + TL_SEC);
+    assert_true(n->looking); /* it asks again soon */
+    node_free(n);
+}
+
+static void words_that_could_not_be_placed_are_taken_back(void **state)
+{
+    (void)state;
+    static const uint8_t others[TL_RECOVERY_KEY] = {8};
+    node *n = kept_node(1), *first = node_new(2);
+    tl_recovery_row before = n->saved;
+    assert_int_equal(tl_keeper_create(n->k, others, 0, false), TL_OK);
+    assert_int_equal(n->withdrawn, 1);
+    answer_all(n, NULL);
+    assert_int_equal(tl_keeper_undo(n->k, &before), TL_OK);
+    answer_all(n, NULL);
+    place(n, 2);
+    answer_all(n, NULL);
+    assert_memory_equal(n->item.key, tl_keeper_keys(n->k)->identity.id.key, 32);
+    assert_memory_equal(n->saved.root, root, sizeof root);
+
+    assert_int_equal(tl_keeper_create(first->k, others, 0, false), TL_OK);
+    answer_all(first, NULL);
+    assert_int_equal(tl_keeper_undo(first->k, NULL), TL_OK);
+    assert_int_equal(tl_keeper_state_of(first->k), TL_KEEPER_NONE);
+    assert_true(tl_keeper_expiry(first->k) == TL_NEVER);
+    node_free(n);
+    node_free(first);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_row_is_saved_before_the_copy_that_shall_hold_it),
+        cmocka_unit_test(no_pointer_is_written_before_the_dht_was_asked_and_the_row_saved),
+        cmocka_unit_test(sequences_grow_within_a_second_and_when_the_clock_is_set_back),
+        cmocka_unit_test(changed_networks_are_one_copy_after_a_while),
+        cmocka_unit_test(without_changes_a_copy_is_made_each_day),
+        cmocka_unit_test(a_copy_that_fails_is_tried_again),
+        cmocka_unit_test(who_is_restored_takes_over_and_the_old_machine_writes_no_more),
+        cmocka_unit_test(the_old_machine_looks_before_it_writes),
+        cmocka_unit_test(its_own_newer_pointer_is_no_other_machine),
+        cmocka_unit_test(without_a_dht_the_holders_get_the_pointer),
+        cmocka_unit_test(words_that_could_not_be_placed_are_taken_back),
+    };
+    return tl_crypto_init() ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
+}
