@@ -20,9 +20,17 @@
 /* Between two challenges of a holder: exponential, so that no holder knows when it must have the
  * fragments again. */
 #define TL_BACKUP_CHALLENGE_MEAN (4 * 3600 * TL_SEC)
-/* A holder that is not reached. Laptops sleep for a weekend, and families go on holidays; but a fragment
- * that is not reached is not there for a restore. */
+/* Since a holder that is not reached last proved what it has. Laptops sleep for a weekend, and families go
+ * on holidays; but a fragment that is not reached is not there for a restore. The fragment goes to another
+ * node, too, and its old place counts until the new one stands. */
 #define TL_BACKUP_GONE_AFTER     (7 * 24 * 3600) /* seconds */
+/* Fragments of an earlier backup, and of holders that were given up, that are to be deleted. Of more the
+ * oldest is left to its holder, which forgets it in time. */
+#define TL_BACKUP_OLD_MAX        64
+#define TL_BACKUP_CANDIDATES_MAX 64 /* nodes that are looked at */
+#define TL_BACKUP_AT_ONCE        4  /* fragments on their way; each is in memory */
+/* Fragments where nothing is said: one for each node that may take one, up to so many. */
+#define TL_BACKUP_N_MAX          10
 
 typedef struct tl_backup tl_backup;
 
@@ -42,17 +50,29 @@ typedef struct {
 } tl_backup_place;
 
 typedef struct {
-    bool any; /* there is a backup */
+    tl_fragment_id id;
+    tl_node_id holder;
+} tl_backup_old;
+
+/* All that is known of a backup, but for its bytes and its pointer. */
+typedef struct {
+    bool any; /* there is one */
     tl_fragment_id blob;
     tl_unix made_at; /* when it was set */
     uint32_t size, fragment_size;
     uint8_t k, n;
-    uint8_t held, silent; /* fragments: proven or fresh; at nodes that are not reached now */
-    int may_lose; /* so many fragments more may be lost: held - k. Below 0: it cannot be restored */
     bool strangers;
     tl_node_id recovery;
     tl_backup_place place[TL_FRAGMENTS_MAX]; /* n */
-    char words[256]; /* for a person: why fragments are without a holder; "" where none is */
+    uint8_t old_n;
+    tl_backup_old old[TL_BACKUP_OLD_MAX]; /* to be deleted at their holders, when it is time */
+} tl_backup_kept;
+
+typedef struct {
+    tl_backup_kept kept;
+    unsigned held, silent; /* fragments: proven or fresh; at nodes that are not reached now */
+    int may_lose; /* so many fragments more may be lost: held + silent - k; below 0: it cannot be restored */
+    char words[512]; /* for a person: why fragments are without a holder; "" where none is */
 } tl_backup_status;
 
 /* What to keep. */
@@ -64,18 +84,19 @@ typedef struct {
     bool strangers;      /* nodes of no network of ours may hold fragments, too */
 } tl_backup_spec;
 
-/* Called from inside tl_backup_... functions; must not call back into it, but for tl_backup_status_of. */
+/* Called from inside tl_backup_on_timer. on_map alone may call back: tl_backup_set_pointer. */
 typedef struct {
     /* Nodes that may hold fragments: members of our networks first, the likeliest first; strangers only
      * where `strangers` is true. Never this node. */
     size_t (*candidates)(void *user, bool strangers, tl_node_id *ret, size_t max);
-    /* The places are others than at the last call: the pointer is to be made of this map, and given to
-     * tl_backup_set_pointer. Comes some seconds after a change, for several changes at once. */
+    /* The places are others than at the last call, and a restore from them is possible: the pointer is to
+     * be made of this map, and given to tl_backup_set_pointer. Comes some seconds after a change, for
+     * several changes at once. */
     void (*on_map)(void *user, const tl_backup_map *map);
-    /* All that `holder` was seen to hold for us now, in fragments. */
+    /* So many fragments of ours `holder` was seen to hold now. */
     void (*on_held)(void *user, const tl_node_id *holder, unsigned fragments, tl_unix at);
-    /* The places of the backup have changed: to be kept over a restart (tl_backup_load). */
-    void (*save)(void *user, const tl_backup_status *status);
+    /* To be kept over a restart (tl_backup_load). `blob`: NULL where it is as before. */
+    void (*save)(void *user, const tl_backup_kept *kept, const tl_slice *blob);
 } tl_backup_world;
 
 typedef struct {
@@ -86,6 +107,7 @@ typedef struct {
     tl_exchanges *exchanges; /* requests to other nodes */
     tl_env env;
     tl_time challenge_mean; /* 0: TL_BACKUP_CHALLENGE_MEAN */
+    tl_unix gone_after;     /* seconds; 0: TL_BACKUP_GONE_AFTER */
 } tl_backup_config;
 
 /* TL_ERR_NOMEM. */
@@ -94,22 +116,25 @@ void tl_backup_free(tl_backup *b);
 void tl_backup_on_timer(tl_backup *b);
 tl_time tl_backup_expiry(const tl_backup *b);
 
-/* Begins to keep this blob, in place of the one before. The fragments of that one are deleted when this
- * one can be restored; until then both are held. TL_ERR_INVALID: out of the bounds. TL_ERR_NOMEM: all is
- * as before. */
+/* Begins to keep this blob, in place of the one before. The fragments of that one are deleted some time
+ * after the pointer of this one is set; until then both are held. The same blob again, with the same
+ * numbers, changes nothing. TL_ERR_INVALID: out of the bounds. TL_ERR_NOMEM: all is as before. */
 TL_CHECK tl_err tl_backup_set(tl_backup *b, const tl_backup_spec *spec);
-/* What an earlier run kept. TL_ERR_PROTO: `blob` is not that of the status, or does not fit it.
- * TL_ERR_NOMEM. */
-TL_CHECK tl_err tl_backup_load(tl_backup *b, const tl_backup_status *kept, tl_slice blob);
+/* What an earlier run kept; its pointer is set after it. TL_ERR_PROTO: `blob` is not that of `kept`, or the
+ * numbers do not fit each other. TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_backup_load(tl_backup *b, const tl_backup_kept *kept, tl_slice blob);
+/* What there is to load after a restore: the places are those of the map. False: the map is none. */
+bool tl_backup_kept_of(const tl_backup_map *map, const tl_node_id *recovery, tl_unix made_at,
+                       tl_backup_kept *ret_kept);
 /* The pointer, made of the last map: a signed DHT item in the form of BEP 44's `put`, up to
  * TL_POINTER_MAX bytes, copied. Each holder gets it. TL_ERR_TOO_LARGE. */
 TL_CHECK tl_err tl_backup_set_pointer(tl_backup *b, tl_slice item);
 /* Asks every holder now, and places what is lost. */
 void tl_backup_repair(tl_backup *b);
-/* Nothing is kept any more; the holders are told. */
+/* Nothing is kept any more; the holders are told, as they are met. */
 void tl_backup_drop(tl_backup *b);
 void tl_backup_status_of(const tl_backup *b, tl_backup_status *ret_status);
-/* False: nothing was placed yet. */
+/* Of the places as they are now. False: there is no backup. */
 bool tl_backup_map_of(const tl_backup *b, tl_backup_map *ret_map);
 /* The blob, as it was set; empty where there is none. Borrowed until the next tl_backup_set or _drop. */
 tl_slice tl_backup_blob(const tl_backup *b);

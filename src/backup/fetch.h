@@ -10,14 +10,17 @@
 #include "backup/fragment.h"
 #include "base/env.h"
 
-/* A holder that does not answer makes room for the next one; its answer still counts when it comes. */
+/* Fragments that are not here by then are not waited for alone: as many others are asked for, too. */
 #define TL_FETCH_HEDGE (1500 * TL_MS)
+/* A holder that was not reached is asked again after this, TL_FETCH_TRIES times in all. */
+#define TL_FETCH_AGAIN (2 * TL_SEC)
+#define TL_FETCH_TRIES 3
 #define TL_FETCH_LIMIT (60 * TL_SEC) /* for the whole, unless the caller says otherwise */
 
 typedef struct tl_fetch tl_fetch;
 
 typedef enum {
-    TL_FETCH_WAITS,       /* not asked yet */
+    TL_FETCH_WAITS,       /* not asked for, or not now */
     TL_FETCH_ASKED,       /* on its way */
     TL_FETCH_HAS,         /* here, and right */
     TL_FETCH_ALTERED,     /* the holder sent other bytes */
@@ -33,7 +36,7 @@ typedef struct {
 } tl_fetch_progress;
 
 typedef struct {
-    /* Something has come of it. May be NULL. */
+    /* Something has come of it. Must not free the fetch. May be NULL. */
     void (*on_progress)(void *user, const tl_fetch_progress *p);
     /* Once, and last; it may free the fetch. TL_OK: `blob` is whole (borrowed for the call). Else `why`
      * is for a person, and tells what became of each fragment: TL_ERR_NOT_FOUND: fewer than k are to be
@@ -41,8 +44,8 @@ typedef struct {
     void (*on_done)(void *user, tl_err e, tl_slice blob, const char *why);
 } tl_fetch_events;
 
-/* `map` is copied. `within`: 0: TL_FETCH_LIMIT. Nothing is called from inside. TL_ERR_INVALID: the map is
- * none. TL_ERR_NOMEM. */
+/* Begins with the first tl_fetch_on_timer. `map` is copied, and `events` borrowed for life. `within`: 0:
+ * TL_FETCH_LIMIT. TL_ERR_INVALID: the map is none. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_fetch_new(const tl_backup_map *map, tl_exchanges *exchanges, const tl_env *env,
                              tl_time within, const tl_fetch_events *events, void *user,
                              tl_fetch **ret_fetch);
