@@ -60,15 +60,67 @@ static void print_path(const json_t *data)
         printf(", %.1f ms", rtt);
 }
 
-static void print_event(const char *name, const json_t *data)
+static int number(const json_t *data, const char *key)
+{
+    return (int)tl_json_number(data, key, 0);
+}
+
+/* "migration done after 0.3 s: 3 of 3 connections carry on, 1 answer under way" */
+static void print_phase(const char *phase, const json_t *data)
+{
+    const char *state = tl_json_string(data, "state", "");
+    bool begins = !strcmp(state, "begins");
+    putchar(' ');
+    tl_out_plain(phase);
+    putchar(' ');
+    tl_out_plain(state);
+    if (!begins)
+        printf(" after %.1f s", tl_json_number(data, "after_ms", 0) / 1000);
+    if (!strcmp(phase, "migration")) {
+        int all = number(data, "connections"), answers = number(data, "answers");
+        if (begins)
+            printf(": %d connection%s", all, all == 1 ? "" : "s");
+        else
+            printf(": %d of %d connection%s carry on", number(data, "carry"), all,
+                   all == 1 ? "" : "s");
+        if (answers)
+            printf(", %d with answers under way", answers);
+    } else if (!strcmp(phase, "stun") && !begins) {
+        printf(": public address %sknown",
+               tl_json_bool(data, "address_known", false) ? "" : "not ");
+    } else if (!strcmp(phase, "reestablish")) {
+        int wanted = number(data, "wanted");
+        if (begins)
+            printf(": %d to connect anew", wanted);
+        else
+            printf(": %d of %d back", number(data, "back"), wanted);
+    }
+}
+
+static void print_network(const json_t *data)
 {
     char nat[TL_NATTEXT_MAX];
+    const char *phase = tl_json_string(data, "phase", NULL);
+    putchar(':');
+    if (phase) {
+        print_phase(phase, data);
+        return;
+    }
+    tl_nattext_status(json_object_get(data, "nat"), nat);
+    if (tl_json_bool(data, "slept", false))
+        printf(" slept;");
+    else if (tl_json_bool(data, "moved", false))
+        printf(" moved;");
+    putchar(' ');
+    tl_out_plain(nat);
+}
+
+static void print_event(const char *name, const json_t *data)
+{
     print_time(tl_json_string(data, "at", ""));
     tl_out_plain(name);
     if (!strcmp(name, "NetworkChanged")) {
-        tl_nattext_status(json_object_get(data, "nat"), nat);
-        printf(": %s", tl_json_bool(data, "moved", false) ? "moved; " : "");
-        tl_out_plain(nat);
+        print_network(data);
     } else if (!strcmp(name, "RelayState")) {
         print_field(data, "state", ": ");
         print_field(data, "relay", " ");

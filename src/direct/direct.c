@@ -60,6 +60,17 @@ void tl_direct_want(tl_direct *d, const tl_node_id *peer)
     tl_attempt_check(p);
 }
 
+void tl_direct_again(tl_direct *d, const tl_node_id *peer)
+{
+    tl_direct_peer *p = tl_direct_peer_find(d, peer);
+    if (!p || !d->enabled)
+        return;
+    p->again_at = TL_NEVER;
+    if (p->state == TL_DIRECT_OFFERED)
+        tl_direct_offer(p);
+    tl_direct_want(d, peer);
+}
+
 static void close_all(tl_direct_peer *p, tl_direct_state state)
 {
     tl_session_free(p->now);

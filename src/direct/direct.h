@@ -103,6 +103,9 @@ void tl_direct_set_enabled(tl_direct *d, bool enabled);
 /* A connection to this peer is being made, or stands over the relay. Looks for a direct way, unless
  * one stands, a search for one goes on, or one failed a short while ago. */
 void tl_direct_want(tl_direct *d, const tl_node_id *peer);
+/* The same, without the pause after an attempt that failed, and with another offer where one is not
+ * answered yet: what was tried was tried from another network. No effect on a peer nobody deals with. */
+void tl_direct_again(tl_direct *d, const tl_node_id *peer);
 /* There is no connection to this peer any more: closes its ways. */
 void tl_direct_drop(tl_direct *d, const tl_node_id *peer);
 /* Our addresses changed: tells them to the peers we have sessions with. `moved`: the network is

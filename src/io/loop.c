@@ -38,6 +38,8 @@ struct tl_loop {
     tl_timers timers;
     tl_time now;
     bool now_is_fresh; /* `now` was read since the loop last slept */
+    void (*on_turn)(void *user, tl_time now, tl_time alarm);
+    void *turn_user;
     tl_defer *defer_first, **defer_last;
 };
 
@@ -79,6 +81,14 @@ void tl_loop_woke(tl_loop *loop)
         return;
     loop->now = clock_read();
     loop->now_is_fresh = true;
+    if (loop->on_turn)
+        loop->on_turn(loop->turn_user, loop->now, loop->timers.alarm);
+}
+
+void tl_loop_on_turn(tl_loop *loop, void (*fn)(void *user, tl_time now, tl_time alarm), void *user)
+{
+    loop->on_turn = fn;
+    loop->turn_user = user;
 }
 
 /* --- timers --- */

@@ -33,17 +33,17 @@ static void on_tell_due(void *user)
 {
     tl_network *w = user;
     tl_told t = told_of(w);
-    bool moved = w->moved;
-    w->moved = false;
-    if (!moved && same(&t, &w->told))
+    unsigned why = w->why;
+    w->why = 0;
+    if (!why && same(&t, &w->told))
         return;
     w->told = t;
-    w->events.on_change(w->user, moved);
+    w->events.on_change(w->user, why);
 }
 
-void tl_network_tell(tl_network *w, bool moved)
+void tl_network_tell(tl_network *w, unsigned why)
 {
-    w->moved |= moved;
+    w->why |= why;
     if (w->tell_due.at == TL_NEVER)
         tl_timer_set(&w->tell_due, tl_loop_now(w->loop) + TELL_AFTER);
 }
@@ -96,7 +96,16 @@ static void on_rebuilt(void *user)
     if (w->portmap && tl_endpoint_sock4(w->endpoint))
         tl_portmap_start(w->portmap, tl_endpoint_port(w->endpoint));
     tl_network_stun_anew(w);
-    tl_network_tell(w, true);
+    tl_network_tell(w, TL_NETWORK_LINK);
+}
+
+static void look_anew(tl_network *w, unsigned why)
+{
+    tl_endpoint_refresh(w->endpoint);
+    if (w->portmap)
+        tl_portmap_restart(w->portmap);
+    tl_network_stun_anew(w);
+    tl_network_tell(w, why);
 }
 
 static void on_netmon(void *user)
@@ -106,17 +115,26 @@ static void on_netmon(void *user)
     (void)tl_netmon_interfaces(w->netmon, &n);
     w->changes++;
     tl_log(TL_LOG_INFO, "the network changed; %zu addresses now", n);
-    tl_endpoint_refresh(w->endpoint);
-    if (w->portmap)
-        tl_portmap_restart(w->portmap);
-    tl_network_stun_anew(w);
-    tl_network_tell(w, true);
+    look_anew(w, TL_NETWORK_LINK);
+}
+
+/* Not counted as a change: mostly all is as it was. */
+static void on_woke(void *user, tl_sleep_verdict what, tl_time slept)
+{
+    tl_network *w = user;
+    if (what == TL_SLEEP_CLOCK_SET) {
+        tl_network_suspect(w); /* on a virtual machine that was paused */
+        return;
+    }
+    tl_log(TL_LOG_INFO, "slept for %llu s; looking whether the network is the same",
+           (unsigned long long)(slept / TL_SEC));
+    look_anew(w, TL_NETWORK_WOKE);
 }
 
 static void on_portmap(void *user)
 {
     tl_network *w = user;
-    tl_network_tell(w, false);
+    tl_network_tell(w, 0);
 }
 
 /* --- life --- */
@@ -151,8 +169,9 @@ tl_err tl_network_new(tl_loop *loop, tl_rand *rand, const tl_network_config *con
     tl_timer_init(&w->tell_due, loop, on_tell_due, w);
     tl_endpoint_config port = {.port = config->port, .port_file = config->port_file};
     tl_err e = tl_endpoint_new(loop, &port, &from_endpoint, w, &w->endpoint, why);
-    if (!e && (tl_netmon_new(loop, on_netmon, w, &w->netmon) || tl_network_stun_start(w, config) ||
-               (config->port_mapping && start_portmap(w))))
+    if (!e && (tl_netmon_new(loop, on_netmon, w, &w->netmon) ||
+               tl_sleepwatch_new(loop, on_woke, w, &w->sleepwatch) ||
+               tl_network_stun_start(w, config) || (config->port_mapping && start_portmap(w))))
         e = tl_why_set(why, TL_ERR_NOMEM, "out of memory");
     if (e) {
         tl_network_free(w);
@@ -173,6 +192,7 @@ void tl_network_free(tl_network *w)
     tl_network_stun_end(w);
     tl_portmap_free(w->portmap);
     tl_netmon_free(w->netmon);
+    tl_sleepwatch_free(w->sleepwatch);
     tl_endpoint_free(w->endpoint);
     free(w);
 }

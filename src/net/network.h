@@ -19,6 +19,13 @@ typedef struct {
     bool port_mapping;
 } tl_network_config;
 
+/* Why on_change is called. 0: more is known of the same network. */
+typedef enum {
+    TL_NETWORK_LINK = 1,    /* an interface or a route changed, or a socket broke */
+    TL_NETWORK_ADDRESS = 2, /* servers see us at another public address */
+    TL_NETWORK_WOKE = 4,    /* this machine slept: all may be otherwise than it looks */
+} tl_network_why;
+
 typedef struct {
     /* A STUN message that is not a server's answer. */
     void (*on_stun)(void *user, tl_sock sock, const tl_addr *from, tl_slice datagram,
@@ -27,10 +34,10 @@ typedef struct {
      * be shorter. */
     void (*on_train)(void *user, tl_sock sock, const tl_addr *from, uint8_t *data, size_t n,
                      size_t segment);
-    /* What we would tell a peer has changed: addresses, NAT, mapping. `moved`: the network itself
-     * changed (an interface, a route, the public address), so paths that worked may work no
-     * more. */
-    void (*on_change)(void *user, bool moved);
+    /* What we would tell a peer has changed: addresses, NAT, mapping. `why` is made of bits of
+     * tl_network_why: where it is not 0, the network itself changed, or may have, so paths that worked
+     * may work no more. */
+    void (*on_change)(void *user, unsigned why);
     /* A control datagram (it begins with 0x0C). False: it is for nobody here. */
     bool (*on_control)(void *user, tl_sock sock, const tl_addr *from, tl_slice datagram);
     /* As tl_endpoint_events has them. */

@@ -4,6 +4,7 @@
 
 #include "io/netmon.h"
 #include "io/portmap.h"
+#include "io/sleepwatch.h"
 #include "net/endpoint.h"
 #include "net/network.h"
 #include "peer/peer_table.h"
@@ -39,7 +40,8 @@ struct tl_network {
     tl_endpoint *endpoint;
     tl_netmon *netmon;
     tl_timer tell_due;
-    bool moved;
+    unsigned why; /* of the next on_change */
+    tl_sleepwatch *sleepwatch;
     tl_told told;
     uint64_t changes;
     tl_portmap *portmap; /* NULL: port mapping is switched off */
@@ -50,8 +52,6 @@ struct tl_network {
     /* network_stun.c */
     tl_behaviour *behaviour;
     tl_timer behaviour_due;
-    tl_time due_at;       /* when this timer was to fire; if it fires much later, the machine
-                             slept */
     tl_addr seen4, seen6; /* the public addresses known last */
     tl_timer round_due;
     bool round_wanted; /* a round begins when every look-up is over, with or without an address */
@@ -70,9 +70,9 @@ struct tl_network {
     tl_network_counters counters; /* gathered when they are asked for */
 };
 
-/* Something of ours changed. on_change follows soon, if it is something that we would tell a
- * peer. */
-void tl_network_tell(tl_network *w, bool moved);
+/* Something of ours changed. on_change follows soon, if it is something that we would tell a peer, or if
+ * `why` (tl_network_why) is not 0. */
+void tl_network_tell(tl_network *w, unsigned why);
 
 /* --- network_stun.c --- */
 

@@ -10,7 +10,6 @@
 #define NAMES_AGAIN   (10 * TL_MIN) /* look names up again: their addresses may change */
 #define NAMES_RETRY   (30 * TL_SEC) /* while some name has no address; doubles up to NAMES_AGAIN */
 #define NAMES_SETTLE  (250 * TL_MS) /* after the first address, time for the others to come */
-#define OVERDUE       (5 * TL_SEC)  /* if a timer is this late, the machine or the process slept */
 #define LOOK_MAX      (8 * TL_SEC)  /* a look is over after this, even if answers are missing */
 #define SUSPECT_APART (1 * TL_SEC)
 
@@ -25,8 +24,7 @@ static void flush(tl_network *w)
         if (e == TL_ERR_UNREACHABLE)
             tl_behaviour_on_unsent(w->behaviour, &out, now);
     }
-    w->due_at = tl_behaviour_expiry(w->behaviour);
-    tl_timer_set(&w->behaviour_due, w->due_at);
+    tl_timer_set(&w->behaviour_due, tl_behaviour_expiry(w->behaviour));
 }
 
 static bool is_resolving(const tl_network *w)
@@ -66,14 +64,7 @@ static void after(tl_network *w)
 static void on_behaviour_due(void *user)
 {
     tl_network *w = user;
-    tl_time now = tl_loop_now(w->loop);
-    bool slept = now > w->due_at + OVERDUE;
-    tl_behaviour_on_timer(w->behaviour, now);
-    if (slept) {
-        tl_log(TL_LOG_INFO, "slept for %llu s; looking whether the network is the same",
-               (unsigned long long)((now - w->due_at) / TL_SEC));
-        tl_behaviour_look(w->behaviour, now);
-    }
+    tl_behaviour_on_timer(w->behaviour, tl_loop_now(w->loop));
     after(w);
 }
 
@@ -95,7 +86,7 @@ static void on_facts(void *user)
     bool moved4 = moved_to(&w->seen4, &f->public4), moved6 = moved_to(&w->seen6, &f->public6);
     if (moved4 || moved6)
         w->changes++;
-    tl_network_tell(w, moved4 || moved6);
+    tl_network_tell(w, moved4 || moved6 ? TL_NETWORK_ADDRESS : 0);
     if (w->looks)
         tl_loop_defer(w->loop, &w->looks_done, finish_looks, w);
 }

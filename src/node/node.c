@@ -17,6 +17,7 @@ static tl_time expiry(const tl_node *n)
     at = tl_time_min(at, tl_time_min(tl_direct_expiry(n->direct), tl_legacy_expiry(n->legacy)));
     at = tl_time_min(at, tl_time_min(tl_server_expiry(n->server), tl_router_expiry(n->router)));
     at = tl_time_min(at, tl_node_bids_expiry(n));
+    at = tl_time_min(at, tl_reconnect_expiry(n->reconnect));
     at = tl_time_min(at, tl_node_slots_expiry(n));
     at = tl_time_min(at, tl_node_relaying_expiry(n));
     at = tl_time_min(at, tl_node_relayed_expiry(n));
@@ -82,6 +83,7 @@ static void on_timer(void *user)
     tl_node *n = user;
     tl_direct_on_timer(n->direct);
     tl_peers_on_timer(n->peers);
+    tl_reconnect_on_timer(n->reconnect);
     tl_asker_on_timer(n->asker);
     tl_legacy_on_timer(n->legacy);
     tl_router_on_timer(n->router);
@@ -215,6 +217,7 @@ void tl_node_free(tl_node *n)
     tl_slots_free(n->slots);
     tl_backend_free(n->backend);
     tl_node_close_members(n);
+    tl_reconnect_free(n->reconnect);
     tl_direct_free(n->direct); /* gives back path ids of peers */
     tl_peers_free(n->peers);
     tl_node_free_relaying(n);

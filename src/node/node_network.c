@@ -160,15 +160,16 @@ static void network_train(void *user, tl_sock sock, const tl_addr *from, uint8_t
     tl_peers_on_train(((tl_node *)user)->peers, sock, from, data, len, segment);
 }
 
-static void network_change(void *user, bool moved)
+static void network_change(void *user, unsigned why)
 {
     tl_node *n = user;
-    tl_node_emit_network(n, moved);
-    if (moved)
+    tl_node_emit_network(n, why);
+    if (why)
         tl_relay_pair_doubt(n->client);
-    tl_direct_on_change(n->direct, moved);
-    if (moved)
+    tl_direct_on_change(n->direct, why != 0);
+    if (why)
         tl_peers_on_moved(n->peers);
+    tl_node_reconnect(n, why);
     tl_node_wake(n);
 }
 

@@ -418,12 +418,48 @@ void tl_node_emit_peer(tl_node *n, const char *name, const tl_peer *peer, const 
     tl_node_emit(n, name, peer_event(n, p, changed, why));
 }
 
-void tl_node_emit_network(tl_node *n, bool moved)
+void tl_node_emit_network(tl_node *n, unsigned why)
 {
     tl_net_view v;
     if (!n->listeners)
         return;
     tl_net_view_of(n, &v);
     tl_node_emit(n, "NetworkChanged",
-                 json_pack("{s:b, s:o}", "moved", moved, "nat", tl_net_nat_json(&v)));
+                 json_pack("{s:b, s:b, s:o}", "moved", why != 0, "slept",
+                           (why & TL_NETWORK_WOKE) != 0, "nat", tl_net_nat_json(&v)));
+}
+
+/* What a phase counts; a new reference. NULL: out of memory. */
+static json_t *phase_counts(const tl_step *step)
+{
+    const tl_phases_counts *c = &step->counts;
+    switch (step->phase) {
+    case TL_PHASE_MIGRATION:
+        return json_pack("{s:i, s:i, s:i}", "connections", (int)c->connections, "carry",
+                         (int)c->carry, "answers", (int)c->answers);
+    case TL_PHASE_STUN: return json_pack("{s:b}", "address_known", c->address);
+    case TL_PHASE_REESTABLISH:
+        return json_pack("{s:i, s:i}", "wanted", (int)c->wanted, "back", (int)c->back);
+    case TL_PHASE_RESTING: break;
+    }
+    return NULL;
+}
+
+void tl_node_emit_phase(tl_node *n, const tl_step *step)
+{
+    tl_net_view v;
+    if (!n->listeners)
+        return;
+    tl_net_view_of(n, &v);
+    json_t *counts = phase_counts(step);
+    json_t *data =
+        json_pack("{s:b, s:b, s:o, s:s, s:s, s:I}", "moved", false, "slept", false, "nat",
+                  tl_net_nat_json(&v), "phase", tl_phase_name(step->phase), "state",
+                  tl_phase_state_name(step->state), "after_ms", (json_int_t)(step->after / TL_MS));
+    if (data && counts && json_object_update(data, counts)) {
+        json_decref(data);
+        data = NULL;
+    }
+    json_decref(counts);
+    tl_node_emit(n, "NetworkChanged", data);
 }

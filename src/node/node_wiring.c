@@ -503,6 +503,8 @@ tl_err tl_node_wire(tl_node *n)
     tl_asker_times times = {0};
     tl_err e = wire_peers(n);
     if (!e)
+        e = tl_node_wire_reconnect(n);
+    if (!e)
         e = tl_asker_new(&n->env, n->peers, &times, &n->asker);
     if (!e)
         e = tl_server_new(&n->env, &n->access, &policy, &server_backend, n, &n->server);

@@ -4,6 +4,7 @@
  *   node.c           makes, drives and ends the node
  *   node_wiring.c    hands the events of each part to the others
  *   node_network.c   the UDP port and the direct ways
+ *   node_reconnect.c what follows a change of network
  *   node_relay.c     relays for others; node_relay_report.c tells of it
  *   node_relayed.c   the nodes that relay for this one
  *   node_credit.c    accounts with peers; till.c what they are told; node_wallet.c the wallet's verbs
@@ -44,7 +45,7 @@
 #include "node/hardware.h"
 #include "node/node.h"
 #include "node/sharing.h"
-#include "peer/peers.h"
+#include "peer/reconnect.h"
 #include "store/store.h"
 #include "tell/doctor.h"
 
@@ -115,6 +116,7 @@ struct tl_node {
     bool told_serving;
     tl_access access; /* who may ask us, whom we may ask; set by tl_node_apply_access */
     tl_peers *peers;
+    tl_reconnect *reconnect; /* what follows a change of network */
     tl_asker *asker;
     tl_router *router;
     tl_server *server;
@@ -199,6 +201,11 @@ extern const tl_peers_udp tl_node_udp;
 /* Handles the events of direct. */
 void tl_node_run_direct(tl_node *n);
 void tl_node_signalled(tl_node *n, tl_signal_type type, const tl_node_id *from, tl_slice payload);
+
+/* node_reconnect.c; after the peers are there, and freed before them. */
+TL_CHECK tl_err tl_node_wire_reconnect(tl_node *n);
+/* The network has changed: bits of tl_network_why, of which there may be none. */
+void tl_node_reconnect(tl_node *n, unsigned why);
 
 /* node_relay.c */
 typedef struct tl_node_relaying tl_node_relaying;
@@ -390,9 +397,10 @@ json_t *tl_node_wan_json(const tl_node *n);
 /* Emits PeerJoined, PeerLeft or PathChanged, with the present path and the path told before. `why`
  * NULL: gives the rule that chose the path. */
 void tl_node_emit_peer(tl_node *n, const char *name, const tl_peer *peer, const char *why);
-/* Emits NetworkChanged, with what is known of the NAT now. `moved`: interfaces, routes or the
- * public address changed. Otherwise more is known of the same network. */
-void tl_node_emit_network(tl_node *n, bool moved);
+/* Emits NetworkChanged, with what is known of the NAT now. `why`: as of tl_network_events. */
+void tl_node_emit_network(tl_node *n, unsigned why);
+/* The same of a phase (peer/phases) that begins or ends. */
+void tl_node_emit_phase(tl_node *n, const tl_step *step);
 /* Takes the reference to `data`; adds the time. */
 void tl_node_emit(tl_node *n, const char *name, json_t *data);
 void tl_node_write_time(char ret[32], tl_unix at);

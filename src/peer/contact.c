@@ -64,13 +64,23 @@ static int rank(const tl_peer_conn *conn)
     return (tl_conn_is_lost(conn) ? 0 : 2) + (conn->retiring ? 0 : 1);
 }
 
-tl_peer_conn *tl_contact_best(const tl_contact *c)
+static tl_peer_conn *best_of(const tl_contact *c, bool open)
 {
     tl_peer_conn *best = NULL, *conn;
     DL_FOREACH (c->conns, conn)
-        if (conn->connected && (!best || rank(conn) > rank(best)))
+        if (conn->connected && !(open && conn->closing) && (!best || rank(conn) > rank(best)))
             best = conn;
     return best;
+}
+
+tl_peer_conn *tl_contact_best(const tl_contact *c)
+{
+    return best_of(c, false);
+}
+
+tl_peer_conn *tl_contact_open(const tl_contact *c)
+{
+    return best_of(c, true);
 }
 
 void tl_contact_mark_retiring(tl_contact *c)
@@ -130,6 +140,7 @@ void tl_conn_close(tl_peer_conn *conn, uint64_t code, const char *why)
     if (conn->closing)
         return;
     conn->closing = why;
+    conn->broke = code == TL_CODE_OUTAGE;
     tl_quic_conn_close(conn->quic, code, why, tl_peers_now(conn->peers));
     tl_peers_wake(conn->peers);
 }
@@ -168,7 +179,7 @@ void tl_peers_unwish(tl_peers *p, tl_peer_wish *w)
 
 void tl_contact_serve_wishes(tl_contact *c)
 {
-    tl_peer_conn *conn = tl_contact_best(c);
+    tl_peer_conn *conn = tl_contact_open(c);
     while (conn && c->wishes) {
         tl_peer_wish *w = c->wishes;
         tl_quic_stream *s = NULL;

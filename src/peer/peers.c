@@ -168,20 +168,6 @@ void tl_peers_on_silent(tl_peers *p, const tl_node_id *id)
             tl_udp_doubt(p, w);
 }
 
-void tl_peers_on_moved(tl_peers *p)
-{
-    tl_contact *c;
-    tl_peer_conn *conn;
-    tl_udp_on_moved(p);
-    if (p->relayers)
-        tl_relayers_on_moved(p->relayers);
-    DL_FOREACH (p->contacts, c)
-        DL_FOREACH (c->conns, conn)
-            if (conn->connected && conn->client)
-                tl_control_probe(conn, TL_PROBE_STALE);
-    tl_peers_wake(p);
-}
-
 bool tl_peers_deals_with(const tl_peers *p, const tl_node_id *id)
 {
     return tl_contact_find(p, id) != NULL;

@@ -125,6 +125,28 @@ void tl_peers_on_silent(tl_peers *p, const tl_node_id *peer);
  * from the new one, and a node that only reads an answer may send nothing for long. So every
  * connection of which we are the client sends something now. */
 void tl_peers_on_moved(tl_peers *p);
+/* What one peer's connection was at a moment. */
+typedef struct {
+    tl_node_id peer;
+    size_t streams; /* questions and answers under way */
+    tl_time connected_at;
+    uint64_t heard; /* packets */
+} tl_peers_mark;
+/* The connections that stand, those with questions under way first; at most `max`. */
+size_t tl_peers_mark_all(const tl_peers *p, tl_peers_mark *ret_marks, size_t max);
+/* Did something of that peer come since the mark was made, by that connection or by a newer one? */
+bool tl_peers_heard_since(const tl_peers *p, const tl_peers_mark *m);
+/* Has the peer hear from us now, if it is the client of its connection: those of which we are the client
+ * are called by tl_peers_on_moved. */
+void tl_peers_call(tl_peers *p, const tl_node_id *peer);
+/* Peers whose last connection broke a short while ago, for want of a way, and to whom none stands. */
+#define TL_PEERS_LOST_MAX 16
+#define TL_PEERS_LOST_FOR                                                                          \
+    (10 * TL_MIN) /* whoever is back on a network after that has others to ask */
+size_t tl_peers_lost(const tl_peers *p, tl_node_id ret_peers[TL_PEERS_LOST_MAX]);
+/* Nothing passes to the peer since our network has changed. A connection with questions under way is kept,
+ * and every way is looked for; an idle one is closed. The caller wishes for another one. */
+void tl_peers_renew(tl_peers *p, const tl_node_id *peer);
 /* A path id for a new direct way to this peer; 0: out of memory. */
 tl_path_id tl_peers_new_path(tl_peers *p, const tl_node_id *peer);
 /* The direct way is gone. Its id is not given again while a connection names it. */

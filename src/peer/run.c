@@ -50,10 +50,13 @@ static void on_closed(tl_peers *p, const tl_quic_event *ev)
         return; /* dialled by a peer, and it never stood */
     tl_contact *c = conn->contact;
     bool dialled = c->dial_conn == conn;
+    bool broke = conn->connected && (conn->broke || ev->error == TL_ERR_TIMEOUT);
     char why[128];
     snprintf(why, sizeof why, "%s", ev->why[0] ? ev->why : tl_err_name(ev->error));
     tl_control_clear(conn);
     tl_contact_remove_conn(conn);
+    if (broke && !tl_contact_best(c))
+        tl_peers_note_lost(p, &c->peer->id);
     if (dialled)
         tl_contact_dial_on_closed(c, ev->error ? ev->error : TL_ERR_CLOSED, why);
     tl_contact_tell_left(c, why);
@@ -179,7 +182,7 @@ static void look_after_contacts(tl_peers *p)
         return;
     DL_FOREACH (p->contacts, c) {
         tl_contact_serve_wishes(c);
-        if (c->wishes && c->dial == TL_DIAL_NONE && !tl_contact_best(c))
+        if (c->wishes && c->dial == TL_DIAL_NONE && !tl_contact_open(c))
             tl_contact_dial_start(c);
     }
 }

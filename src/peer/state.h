@@ -227,6 +227,7 @@ struct tl_peer_conn {
     tl_time connected_at, idle_since, retire_at, judge_at;
     size_t streams;                      /* of requests, both directions */
     const char *closing;                 /* why we closed it; NULL: we did not close it */
+    bool broke;                          /* we closed it because nothing passed any more */
     unsigned tasks;                      /* bits of tl_conn_task */
     tl_peer_conn *task_prev, *task_next; /* the list of connections with something to do */
     /* the control stream */
@@ -284,6 +285,12 @@ struct tl_contact {
     tl_contact *prev, *next;
 };
 
+/* A peer whose last connection broke. */
+typedef struct {
+    tl_node_id peer;
+    tl_time at; /* 0: this place is empty */
+} tl_peers_lost_one;
+
 struct tl_peers {
     tl_peers_config config;
     tl_peers_events events;
@@ -303,6 +310,7 @@ struct tl_peers {
     bool goodbye, in_run;
     bool look;   /* a contact may have something to do, or may not be needed any more */
     tl_time due; /* when tl_peers_on_timer has something to do besides QUIC's; may be too early */
+    tl_peers_lost_one lost[TL_PEERS_LOST_MAX];
     tl_peers_counters counters;
     uint8_t out[TL_QUIC_OUTPUT_MAX];
 };
@@ -443,8 +451,10 @@ bool tl_conn_is_lost(const tl_peer_conn *conn);
 void tl_contact_serve_wishes(tl_contact *c);
 /* Fails every wish. Wishes that are made during the call stay. */
 void tl_contact_fail_wishes(tl_contact *c, tl_err e, const char *why);
-/* The connection for new streams; NULL: none stands. */
+/* The connection that counts as the peer's; NULL: none stands. */
 tl_peer_conn *tl_contact_best(const tl_contact *c);
+/* The same for new streams: one that is being closed takes none. */
+tl_peer_conn *tl_contact_open(const tl_contact *c);
 /* Decides which of several connections stays. The others are marked to be closed. */
 void tl_contact_mark_retiring(tl_contact *c);
 
@@ -499,6 +509,10 @@ void tl_ways_choose(tl_peer_conn *conn, tl_time now);
 tl_time tl_ways_on_timer(tl_peer_conn *conn, tl_time now);
 /* The path may have changed, or questions began or ended: tells direct, and calls on_path. */
 void tl_ways_use(tl_peer_conn *conn);
+
+/* moved.c */
+/* The last connection to the peer is gone, and no side wanted that. */
+void tl_peers_note_lost(tl_peers *p, const tl_node_id *peer);
 
 /* control.c */
 /* TL_ERR_AGAIN, TL_ERR_NOMEM. */

@@ -160,16 +160,35 @@ class Router:
         self.plug(ns, device, self._hosts)
         return f"{self.lan}.{self._hosts}"
 
-    def plug(self, ns, device, number):
+    def attach_second(self, ns, device, metric):
+        """The same for a device beside another one, whose default route has a smaller metric."""
+        self._hosts += 1
+        self.plug(ns, device, self._hosts, metric)
+        return f"{self.lan}.{self._hosts}"
+
+    def plug(self, ns, device, number, metric=None):
         """A device with that number's address."""
         port = f"p{number}"
         self.lab.ip(self.ns, f"link add {port} type veth peer name {device} netns {ns}",
                     f"link set {port} master lan up")
         self.lab.ip(ns, f"address add {self.lan}.{number}/24 dev {device}", f"link set {device} up",
+                    f"route add default via {self.lan}.1 dev {device} metric {metric}" if metric else
                     f"route replace default via {self.lan}.1")
         if self.lan6:
-            self.lab.ip(ns, f"address add {self.lan6}{number}/64 dev {device} nodad",
-                        f"route replace default via {self.lan6}1")
+            self._plug6(ns, device, number)
+
+    def _plug6(self, ns, device, number):
+        self.lab.ip(ns, f"address add {self.lan6}{number}/64 dev {device} nodad",
+                    f"route replace default via {self.lan6}1")
+
+    def gain6(self, host):
+        """A host of the LAN that had no IPv6 has it from now on."""
+        self._plug6(host.ns, host.device, host.private.rsplit(".", 1)[1])
+
+    def lose6(self, host):
+        number = host.private.rsplit(".", 1)[1]
+        self.lab.ip(host.ns, f"address del {self.lan6}{number}/64 dev {host.device}",
+                    f"route del default via {self.lan6}1")
 
     def host(self, name, number=None):
         """A host of the LAN: {lan}.2, then .3 and so on (or the number given)."""

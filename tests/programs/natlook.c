@@ -66,9 +66,9 @@ static void on_train(void *user, tl_sock sock, const tl_addr *from, uint8_t *dat
     (void)user, (void)sock, (void)from, (void)data, (void)n, (void)segment;
 }
 
-static void on_change(void *user, bool moved)
+static void on_change(void *user, unsigned why)
 {
-    print_facts(user, "change", moved);
+    print_facts(user, "change", why != 0);
 }
 
 static void on_look(void *user)

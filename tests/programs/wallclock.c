@@ -1,5 +1,6 @@
 /* wallclock.c - preloaded into a program under test: its wall clock is as many seconds off as the
- * file named by WALLCLOCK_OFFSET says at that moment. Every other clock stays as it is. */
+ * file named by WALLCLOCK_OFFSET says at that moment, and the clock that counts sleep as many as
+ * BOOTTIME_OFFSET's says. Every other clock stays as it is. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -7,9 +8,9 @@
 #include <time.h>
 #include <unistd.h>
 
-static time_t offset(void)
+static time_t offset(const char *name)
 {
-    const char *path = getenv("WALLCLOCK_OFFSET");
+    const char *path = getenv(name);
     char text[24] = "";
     int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     if (fd < 0)
@@ -23,7 +24,9 @@ int clock_gettime(clockid_t id, struct timespec *ret)
 {
     int r = (int)syscall(SYS_clock_gettime, id, ret);
     if (r == 0 && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE))
-        ret->tv_sec += offset();
+        ret->tv_sec += offset("WALLCLOCK_OFFSET");
+    if (r == 0 && id == CLOCK_BOOTTIME)
+        ret->tv_sec += offset("BOOTTIME_OFFSET");
     return r;
 }
 

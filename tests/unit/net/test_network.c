@@ -55,11 +55,11 @@ static void on_train(void *user, tl_sock sock, const tl_addr *from, uint8_t *dat
     tl_loop_stop(s->loop);
 }
 
-static void on_change(void *user, bool moved)
+static void on_change(void *user, unsigned why)
 {
     scene *s = user;
     s->changes++;
-    s->moves += moved;
+    s->moves += why != 0;
     if (s->changes >= s->wait_changes && s->moves >= s->wait_moves)
         tl_loop_stop(s->loop);
 }

@@ -1,0 +1,93 @@
+/* After a change of network: tells peer/reconnect of it, answers what that asks of the node, and tells
+ * listeners of the phases. */
+#include "node/state.h"
+
+#include "base/log.h"
+
+/* --- what reconnect asks --- */
+
+static tl_reconnect_address known_address(void *user, tl_time since)
+{
+    const tl_node *n = user;
+    const tl_nat_facts *f = n->network ? tl_network_facts(n->network) : NULL;
+    if (!f)
+        return TL_RECONNECT_NOBODY;
+    /* a change begins a round, and a round begins with nobody's answer */
+    if (f->answered && (f->public4.family != TL_ADDR_NONE || f->public6.family != TL_ADDR_NONE))
+        return TL_RECONNECT_KNOWN;
+    return f->asked == 0 && f->at >= since ? TL_RECONNECT_NOBODY : TL_RECONNECT_ASKED;
+}
+
+static bool holds_ours(void *user, const tl_node_id *peer)
+{
+    (void)user, (void)peer;
+    return false;
+}
+
+static bool we_hold(void *user, const tl_node_id *peer)
+{
+    (void)user, (void)peer;
+    return false;
+}
+
+static void announce(void *user)
+{
+    (void)user;
+}
+
+static bool bootstrap(void *user)
+{
+    (void)user;
+    return false;
+}
+
+static bool joined(void *user)
+{
+    (void)user;
+    return false;
+}
+
+/* --- what reconnect tells --- */
+
+static void log_phase(const tl_step *s)
+{
+    const tl_phases_counts *c = &s->counts;
+    const char *name = tl_phase_name(s->phase), *state = tl_phase_state_name(s->state);
+    unsigned ms = (unsigned)(s->after / TL_MS);
+    if (s->state == TL_PHASE_BEGINS)
+        tl_log(TL_LOG_DEBUG, "after the change of network: %s begins", name);
+    else if (s->phase == TL_PHASE_MIGRATION)
+        tl_log(TL_LOG_INFO,
+               "after the change of network: %s %s after %u ms, %u of %u connections carry on",
+               name, state, ms, c->carry, c->connections);
+    else if (s->phase == TL_PHASE_STUN)
+        tl_log(TL_LOG_INFO, "after the change of network: %s %s after %u ms", name, state, ms);
+    else
+        tl_log(TL_LOG_INFO, "after the change of network: %s %s after %u ms, %u of %u are back",
+               name, state, ms, c->back, c->wanted);
+}
+
+static void on_phase(void *user, const tl_step *step)
+{
+    log_phase(step);
+    tl_node_emit_phase(user, step);
+}
+
+/* --- putting it together --- */
+
+tl_err tl_node_wire_reconnect(tl_node *n)
+{
+    static const tl_reconnect_world world = {known_address, holds_ours, we_hold, announce,
+                                             bootstrap,     joined,     on_phase};
+    return tl_reconnect_new(n->peers, &n->env, &world, n, &n->reconnect);
+}
+
+void tl_node_reconnect(tl_node *n, unsigned why)
+{
+    if (n->stage != TL_NODE_RUNNING)
+        return;
+    if (why & (TL_NETWORK_LINK | TL_NETWORK_WOKE))
+        tl_reconnect_on_moved(n->reconnect);
+    else if (why & TL_NETWORK_ADDRESS)
+        tl_reconnect_on_address(n->reconnect);
+}

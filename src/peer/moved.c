@@ -1,0 +1,127 @@
+/* What a change of our network asks of the connections: which stood, which carry again, and which
+ * are made anew (peer/reconnect drives this). */
+#include "peer/state.h"
+
+void tl_peers_on_moved(tl_peers *p)
+{
+    tl_contact *c;
+    tl_peer_conn *conn;
+    tl_udp_on_moved(p);
+    if (p->relayers)
+        tl_relayers_on_moved(p->relayers);
+    DL_FOREACH (p->contacts, c)
+        DL_FOREACH (c->conns, conn)
+            if (conn->connected && conn->client)
+                tl_control_probe(conn, TL_PROBE_STALE);
+    tl_peers_wake(p);
+}
+
+/* --- what stood --- */
+
+static size_t mark(const tl_peers *p, bool busy, size_t n, tl_peers_mark *ret, size_t max)
+{
+    const tl_contact *c;
+    DL_FOREACH (p->contacts, c) {
+        const tl_peer_conn *conn = tl_contact_best(c);
+        if (n < max && conn && !conn->closing && (conn->streams > 0) == busy)
+            ret[n++] = (tl_peers_mark){.peer = c->peer->id,
+                                       .streams = conn->streams,
+                                       .connected_at = conn->connected_at,
+                                       .heard = tl_quic_conn_heard(conn->quic)};
+    }
+    return n;
+}
+
+size_t tl_peers_mark_all(const tl_peers *p, tl_peers_mark *ret_marks, size_t max)
+{
+    size_t n = mark(p, true, 0, ret_marks, max);
+    return mark(p, false, n, ret_marks, max);
+}
+
+bool tl_peers_heard_since(const tl_peers *p, const tl_peers_mark *m)
+{
+    const tl_contact *c = tl_contact_find(p, &m->peer);
+    const tl_peer_conn *conn;
+    if (!c)
+        return false;
+    DL_FOREACH (c->conns, conn)
+        if (conn->connected && !conn->closing &&
+            (conn->connected_at > m->connected_at ||
+             (conn->connected_at == m->connected_at && tl_quic_conn_heard(conn->quic) > m->heard)))
+            return true;
+    return false;
+}
+
+/* A client's connection was asked by tl_peers_on_moved. A server may not choose the path, but what
+ * it sends tells the client's checks and QUIC where it is now. */
+void tl_peers_call(tl_peers *p, const tl_node_id *peer)
+{
+    const tl_contact *c = tl_contact_find(p, peer);
+    tl_peer_conn *conn = c ? tl_contact_best(c) : NULL;
+    if (!conn || !conn->control || conn->client)
+        return;
+    tl_control_beat(conn, NULL);
+    tl_peers_wake(p);
+}
+
+/* --- what was lost --- */
+
+void tl_peers_note_lost(tl_peers *p, const tl_node_id *peer)
+{
+    tl_peers_lost_one *place = &p->lost[0];
+    for (size_t i = 0; i < TL_PEERS_LOST_MAX; i++) {
+        tl_peers_lost_one *l = &p->lost[i];
+        if (l->at && tl_node_id_eq(&l->peer, peer)) {
+            place = l;
+            break;
+        }
+        if (l->at < place->at)
+            place = l;
+    }
+    *place = (tl_peers_lost_one){*peer, tl_peers_now(p)};
+}
+
+size_t tl_peers_lost(const tl_peers *p, tl_node_id ret_peers[TL_PEERS_LOST_MAX])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < TL_PEERS_LOST_MAX; i++) {
+        const tl_peers_lost_one *l = &p->lost[i];
+        const tl_contact *c = l->at ? tl_contact_find(p, &l->peer) : NULL;
+        if (l->at && tl_peers_now(p) - l->at < TL_PEERS_LOST_FOR && !(c && tl_contact_best(c)))
+            ret_peers[n++] = l->peer;
+    }
+    return n;
+}
+
+/* --- anew --- */
+
+/* The answers live as long as the connection: every way there may be is asked for, now. */
+static void find_a_way(tl_peer_conn *conn)
+{
+    tl_outage_begin_if_stranded(conn);
+    tl_outage_want_session(conn);
+    tl_conn_note(conn, TL_TASK_CHOOSE);
+}
+
+void tl_peers_renew(tl_peers *p, const tl_node_id *peer)
+{
+    tl_contact *c = tl_contact_find(p, peer);
+    tl_peer *known = tl_peer_table_find(p->config.table, peer);
+    tl_peer_conn *conn;
+    if (known)
+        known->unusable_until = 0;
+    if (c)
+        DL_FOREACH (c->conns, conn) {
+            if (!conn->connected || conn->closing)
+                continue;
+            if (conn->streams)
+                find_a_way(conn);
+            else
+                tl_conn_close(
+                    conn, TL_CODE_OUTAGE,
+                    "our network changed, and nothing passes on this connection any more");
+        }
+    if (p->config.direct)
+        tl_direct_again(p->config.direct, peer);
+    tl_peers_look(p);
+}
