@@ -204,6 +204,20 @@ static void write_stun(writer *w, const tl_behaviour_counters *c)
            "STUN answers that were not accepted: forged, late, from elsewhere.", (double)c->strays);
 }
 
+static void write_reconnects(writer *w, const tl_reconnect_counters *c)
+{
+    family(w, "teale_reconnect_phases_total", "counter",
+           "Phases after a change of network that ended, by how.");
+    for (tl_phase p = TL_PHASE_MIGRATION; p <= TL_PHASE_REESTABLISH; p++)
+        for (int failed = 0; failed < 2; failed++) {
+            char labels[64];
+            snprintf(labels, sizeof labels, "phase=\"%s\",result=\"%s\"", tl_phase_name(p),
+                     tl_phase_state_name(failed ? TL_PHASE_FAILED : TL_PHASE_DONE));
+            sample(w, "teale_reconnect_phases_total", labels,
+                   (double)(failed ? c->failed : c->done)[p]);
+        }
+}
+
 static void write_datagrams(writer *w, const tl_network_counters *c)
 {
     single(w, "tesseras_network_change_total", "counter",
@@ -453,6 +467,7 @@ static void write_node(writer *w, const tl_node_facts *f)
     write_nat(w, &f->nat);
     write_stun(w, &f->stun);
     write_datagrams(w, &f->datagrams);
+    write_reconnects(w, &f->reconnects);
     write_direct(w, &f->direct, &f->punches);
     write_relaying(w, &f->relaying);
     write_requests(w, f);

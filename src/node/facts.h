@@ -12,7 +12,7 @@
 #include "net/network.h"
 #include "net/relay_pair.h"
 #include "node/node.h"
-#include "peer/peers.h"
+#include "peer/reconnect.h"
 #include "relay/peerrelay.h"
 
 /* Connected peers, by the way to them. */
@@ -46,6 +46,7 @@ typedef struct {
     tl_nat_facts nat;
     tl_behaviour_counters stun;
     tl_network_counters datagrams;
+    tl_reconnect_counters reconnects;
 
     /* peers */
     tl_quic_counters quic;

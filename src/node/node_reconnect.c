@@ -6,16 +6,27 @@
 
 /* --- what reconnect asks --- */
 
-static tl_reconnect_address known_address(void *user, tl_time since)
+/* Is the name of a server still being looked up? */
+static bool is_resolving(const tl_network *w)
+{
+    tl_stun_unnamed names[TL_STUN_UNNAMED_MAX];
+    size_t n = tl_network_stun_unnamed(w, names);
+    for (size_t i = 0; i < n; i++)
+        if (!names[i].why)
+            return true;
+    return false;
+}
+
+/* A change begins a round of questions, and a round begins with nobody's answer. */
+static tl_reconnect_address known_address(void *user)
 {
     const tl_node *n = user;
     const tl_nat_facts *f = n->network ? tl_network_facts(n->network) : NULL;
     if (!f)
         return TL_RECONNECT_NOBODY;
-    /* a change begins a round, and a round begins with nobody's answer */
     if (f->answered && (f->public4.family != TL_ADDR_NONE || f->public6.family != TL_ADDR_NONE))
         return TL_RECONNECT_KNOWN;
-    return f->asked == 0 && f->at >= since ? TL_RECONNECT_NOBODY : TL_RECONNECT_ASKED;
+    return f->asked || is_resolving(n->network) ? TL_RECONNECT_ASKED : TL_RECONNECT_NOBODY;
 }
 
 static bool holds_ours(void *user, const tl_node_id *peer)

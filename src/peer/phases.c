@@ -32,7 +32,8 @@ static tl_phases_counts count(const tl_phases *p)
     for (size_t i = 0; i < p->n; i++) {
         const tl_phases_peer *peer = &p->peers[i];
         bool carries = peer->state == TL_PHASES_CARRIES;
-        bool wanted = !carries || peer->tried;
+        /* whether there are bootstrap nodes shows when they are to be asked */
+        bool wanted = peer->tried || (!carries && peer->rank != TL_RANK_BOOTSTRAP);
         c.connections += peer->stood;
         c.carry += peer->stood && carries;
         c.answers += peer->rank == TL_RANK_ANSWER;

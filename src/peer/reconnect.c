@@ -183,7 +183,7 @@ static void look(tl_reconnect *r, tl_time now)
     }
     if (r->phases.address || r->phases.no_address)
         return;
-    tl_reconnect_address address = r->world.address(r->user, r->phases.began);
+    tl_reconnect_address address = r->world.address(r->user);
     if (address == TL_RECONNECT_KNOWN)
         tl_phases_on_address(&r->phases, now);
     else if (address == TL_RECONNECT_NOBODY)

@@ -19,7 +19,7 @@ typedef enum {
 } tl_reconnect_address;
 
 typedef struct {
-    tl_reconnect_address (*address)(void *user, tl_time since);
+    tl_reconnect_address (*address)(void *user);
     /* Does the peer hold fragments of ours? Do we hold some of the peer's? */
     bool (*holds_ours)(void *user, const tl_node_id *peer);
     bool (*we_hold)(void *user, const tl_node_id *peer);

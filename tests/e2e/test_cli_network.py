@@ -458,7 +458,7 @@ class Watch(Case):
 
     def test_an_address_that_comes_is_a_change_of_network(self):
         self.node("friend")
-        watch = self.watch("--json")
+        watch, shown = self.watch("--json"), self.watch()
         subprocess.run(["ip", "address", "add", "10.78.0.1/24", "dev", "lan0"], check=True)
         self.addCleanup(subprocess.run, ["ip", "address", "del", "10.78.0.1/24", "dev", "lan0"])
         while True:
@@ -466,6 +466,31 @@ class Watch(Case):
             if event["event"] == "NetworkChanged" and event["moved"]:
                 break
         self.assertIn("type", event["nat"])
+        self.assertFalse(event["slept"])
+        phases = []
+        while len(phases) < 6:
+            event = json.loads(watch.stdout.readline())
+            if event["event"] == "NetworkChanged" and "phase" in event:
+                self.assertFalse(event["moved"])
+                self.assertIn("type", event["nat"])
+                phases.append(event)
+        self.assertEqual([(e["phase"], e["state"]) for e in phases],
+                         [(phase, state) for phase in ("migration", "stun", "reestablish") for state in ("begins", "done")])
+        self.assertEqual([phases[1][key] for key in ("connections", "carry", "answers")], [0, 0, 0])
+        self.assertTrue(phases[3]["address_known"])
+        self.assertEqual([phases[5][key] for key in ("wanted", "back")], [0, 0])
+        times = [e["after_ms"] for e in phases]
+        self.assertEqual(times, sorted(times))
+        text = ""
+        while "reestablish done" not in text:
+            line = shown.stdout.readline()
+            self.assertTrue(line, text)
+            text += line
+        for words in (r"NetworkChanged: moved; ", r"NetworkChanged: migration begins: 0 connections\n",
+                      r"migration done after \d\.\d s: 0 of 0 connections carry on\n", r"stun begins\n",
+                      r"stun done after \d\.\d s: public address known\n", r"reestablish begins: 0 to connect anew\n",
+                      r"reestablish done after \d\.\d s: 0 of 0 back\n"):
+            self.assertRegex(text, words)
 
 
 if __name__ == "__main__":

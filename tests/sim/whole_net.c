@@ -49,6 +49,7 @@ static void rebuild(whole_net *w)
                              w->port, w->port, w->interfaces, w->n_interfaces);
     if (w->n_servers && w->n_interfaces)
         tl_behaviour_begin(w->behaviour, sim_now(w->sim));
+    w->rebuilt = true;
     tell(w, true);
     sim_wake(w->host);
 }

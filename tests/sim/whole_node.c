@@ -370,6 +370,7 @@ static void build(whole_node *n)
                               .display_name = "sim",
                               .connect_within = 10 * TL_SEC};
     must_ok(tl_peers_new(&config, &peers_events, n, &n->peers));
+    whole_moves_start(n);
     must_ok(tl_asker_new(&env, n->peers, &times, &n->asker));
     must_ok(tl_server_new(&env, &n->access, &n->policy, &backend, n, &n->server));
     must_ok(tl_router_new(&n->identity.id, &env, &n->access, &n->table, n->peers, n->asker, &world,
@@ -385,6 +386,7 @@ static void tear_down(whole_node *n)
     tl_server_free(n->server);
     whole_credit_stop(n);
     whole_model_stop(n);
+    whole_moves_stop(n);
     tl_direct_free(n->direct);
     tl_peers_free(n->peers);
     n->peers = NULL;
@@ -431,6 +433,7 @@ static void on_timer(void *user)
     whole_second_on_timer(n);
     tl_direct_on_timer(n->direct);
     tl_peers_on_timer(n->peers);
+    tl_reconnect_on_timer(n->moves.reconnect);
     tl_asker_on_timer(n->asker);
     tl_router_on_timer(n->router);
     tl_server_on_timer(n->server);
@@ -444,7 +447,8 @@ static tl_time expiry(void *user)
     at = tl_time_min(at, tl_time_min(tl_server_expiry(n->server), tl_router_expiry(n->router)));
     at = tl_time_min(at, tl_time_min(whole_model_expiry(n), whole_credit_expiry(n)));
     at = tl_time_min(at, tl_time_min(tl_direct_expiry(n->direct), whole_net_expiry(&n->net)));
-    at = tl_time_min(at, whole_relaying_expiry(n));
+    at = tl_time_min(
+        at, tl_time_min(whole_relaying_expiry(n), tl_reconnect_expiry(n->moves.reconnect)));
     return tl_time_min(at, whole_second_expiry(n));
 }
 

@@ -7,6 +7,7 @@
 #include "ask/router.h"
 #include "relay_host.h"
 #include "sim.h"
+#include "whole_moves.h"
 #include "whole_net.h"
 #include "whole_second.h"
 #include "wire/ws.h"
@@ -67,6 +68,7 @@ typedef struct whole_node {
     whole_net net;       /* without an interface: everything is relayed */
     tl_direct *direct;
     tl_peers *peers;
+    whole_moves moves;
     tl_asker *asker;
     tl_server *server;
     tl_router *router;

@@ -82,8 +82,11 @@ static void net_change(void *user, bool moved)
 {
     whole_node *n = user;
     tl_direct_on_change(n->direct, moved);
-    if (moved)
+    if (moved) {
         tl_peers_on_moved(n->peers);
+        whole_moves_changed(n, n->net.rebuilt);
+        n->net.rebuilt = false;
+    }
     tl_env_wake(&n->env);
 }
 

@@ -75,6 +75,8 @@ static void every_fact_of_the_node_becomes_its_own_sample(void **state)
         "teale_share_paused 1",
         "teale_ptn_members{network=\"1\"} 25",
         "teale_ptn_members{network=\"2\"} 26",
+        "teale_reconnect_phases_total{phase=\"migration\",result=\"done\"} 27",
+        "teale_reconnect_phases_total{phase=\"reestablish\",result=\"failed\"} 28",
     };
     harness h;
     client c;
@@ -107,6 +109,7 @@ static void every_fact_of_the_node_becomes_its_own_sample(void **state)
         .n_networks = 2,
         .network_members = {25, 26},
         .backend_running = 20,
+        .reconnects = {.done[TL_PHASE_MIGRATION] = 27, .failed[TL_PHASE_REESTABLISH] = 28},
     };
     h.node.facts.punches.attempts[TL_NAT_FULL_CONE][TL_NAT_SYMMETRIC] = 13;
     h.node.facts.punches.successes[TL_NAT_SYMMETRIC][TL_NAT_FULL_CONE] = 14;
