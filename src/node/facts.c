@@ -55,7 +55,7 @@ void tl_node_facts_of(const tl_node *n, tl_node_facts *ret_facts)
         f.nat = *tl_network_facts(n->network);
         f.stun = *tl_network_stun_counters(n->network);
         f.datagrams = *tl_network_counters_of(n->network);
-    f.reconnects = *tl_reconnect_counters_of(n->reconnect);
+        f.reconnects = *tl_reconnect_counters_of(n->reconnect);
     }
     tl_node_relaying_facts_of(n, &f.relaying);
     tl_slots_facts_of(n->slots, &f.slots);

@@ -56,7 +56,7 @@ typedef struct {
     tl_addr told4, told6;
     tl_time look_at, change_at, suspected_at;
     bool moved;
-    bool rebuilt; /* the interfaces are others; until the owner says false */
+    bool rebuilt;     /* the interfaces are others; until the owner says false */
     unsigned changes; /* that were told as moves */
 
     whole_net_tally *tallies;
