@@ -7,8 +7,8 @@
  *
  * Requests may be made in any state; while it is joining they wait for the first nodes.
  *
- * Its bounds, whatever others send: TL_DHT_REQUESTS_MAX requests at once, TL_DHT_QUERIES_PER_SEC queries
- * of ours (burst TL_DHT_QUERIES_BURST), TL_DHT_KEPT_MAX items that are kept alive, and those of
+ * Its bounds, whatever others send: TL_DHT_REQUESTS_MAX requests at once, TL_DHT_ASKS_PER_SEC queries
+ * of ours (burst TL_DHT_ASKS_BURST), TL_DHT_KEPT_MAX items that are kept alive, and those of
  * the answers that others want of us. No address gets more than two queries of one request, and
  * one that did not answer none for ten minutes, so a liar who names a victim moves two small datagrams. */
 #ifndef TL_DHT_DHT_H
@@ -23,8 +23,8 @@
 #define TL_DHT_SEEDS_MAX                                                                           \
     64 /* addresses that may be asked for first nodes; new ones push out old ones */
 #define TL_DHT_KEPT_MAX        256 /* items that are kept alive: 1.3 kB each */
-#define TL_DHT_QUERIES_PER_SEC 64
-#define TL_DHT_QUERIES_BURST   256
+#define TL_DHT_ASKS_PER_SEC    64
+#define TL_DHT_ASKS_BURST      256
 #define TL_DHT_TABLE_BYTES_MAX 16384 /* of tl_dht_save */
 #define TL_DHT_REPUBLISH_SECS  3600  /* BEP 44: holders forget after two hours */
 
@@ -35,7 +35,7 @@ typedef struct {
     const tl_env *env;       /* borrowed for life; only `wake` is used */
     bool has4, has6;         /* which sockets there are */
     bool serves;             /* false: read-only (BEP 43) */
-    bool to_loopback;        /* others may name addresses on loopback: our socket is there */
+    bool to_loopback;        /* our socket is there: nodes may be, too */
     tl_control_nat nat;      /* told in answers to pings */
     unsigned republish_secs; /* 60 to TL_DHT_REPUBLISH_SECS */
     /* Sends now. Must not call back. `datagram` is the callee's until it returns. */
