@@ -1,34 +1,25 @@
 /* Every counter of the node and of the API as Prometheus text: base units, labels from a fixed set,
  * no node IDs. */
+#include "api/metrics_part.h"
 #include "api/state.h"
-
-#include "node/facts.h"
 
 #include <stdio.h>
 
-typedef struct {
-    tl_buf *out;
-    tl_err e;
-} writer;
+typedef tl_metrics writer;
 
 static void family(writer *w, const char *name, const char *type, const char *help)
 {
-    if (!w->e)
-        w->e = tl_buf_printf(w->out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+    tl_metrics_family(w, name, type, help);
 }
 
-/* `labels` is the text between the braces; "" = no labels. */
 static void sample(writer *w, const char *name, const char *labels, double value)
 {
-    if (!w->e)
-        w->e = labels[0] ? tl_buf_printf(w->out, "%s{%s} %.15g\n", name, labels, value)
-                         : tl_buf_printf(w->out, "%s %.15g\n", name, value);
+    tl_metrics_sample(w, name, labels, value);
 }
 
 static void single(writer *w, const char *name, const char *type, const char *help, double value)
 {
-    family(w, name, type, help);
-    sample(w, name, "", value);
+    tl_metrics_single(w, name, type, help, value);
 }
 
 static void write_relay(writer *w, const tl_node_facts *f)
@@ -231,6 +222,7 @@ static void write_datagrams(writer *w, const tl_network_counters *c)
     family(w, "teale_udp_dropped_total", "counter", "Datagrams dropped in silence.");
     sample(w, "teale_udp_dropped_total", "reason=\"short\"", (double)c->dropped_short);
     sample(w, "teale_udp_dropped_total", "reason=\"unknown\"", (double)c->dropped_unknown);
+    sample(w, "teale_udp_dropped_total", "reason=\"krpc\"", (double)c->dropped_krpc);
     single(w, "teale_udp_send_errors_total", "counter", "Datagrams the system would not send.",
            (double)c->send_errors);
     single(w, "teale_udp_too_large_total", "counter",
@@ -470,6 +462,7 @@ static void write_node(writer *w, const tl_node_facts *f)
     write_reconnects(w, &f->reconnects);
     write_direct(w, &f->direct, &f->punches);
     write_relaying(w, &f->relaying);
+    tl_metrics_dht(w, &f->dht);
     write_requests(w, f);
     write_slots(w, &f->slots);
     single(w, "teale_share_paused", "gauge", "1 while the owner serves nobody else.", f->paused);

@@ -229,6 +229,22 @@ static void print_share(const json_t *share, const char *sharing)
            number(share, "slots"), number(queued, "private"), number(queued, "public"));
 }
 
+/* The DHT: how many of its nodes are known, and whether this node says there how it is reached. */
+static void print_dht(const json_t *dht)
+{
+    const json_t *published = json_object_get(dht, "published");
+    const char *state = tl_json_string(dht, "state", "off");
+    if (!strcmp(state, "off"))
+        return;
+    printf("%sdht:%s %s, %d nodes", tl_out_colour(stdout, TL_COLOUR_DIM), tl_out_end(stdout), state,
+           number(dht, "nodes"));
+    if (!tl_json_bool(dht, "read_only", true))
+        printf(", serves it, %d items kept", number(dht, "stored"));
+    if (json_is_object(published))
+        printf(", this node's record is at %d of them", number(published, "holders"));
+    putchar('\n');
+}
+
 /* What this node relays for others, where it was told to. */
 static void print_relaying(const json_t *r)
 {
@@ -267,6 +283,7 @@ int tl_cmd_status(tl_cli *cli, const tl_args *args)
     tl_out_line("nat", nat_line);
     print_relays(wan);
     print_relayed_by(json_object_get(s, "relayed_by"));
+    print_dht(json_object_get(s, "dht"));
     char by_udp[32] = "";
     if (number(peers, "relayed_udp"))
         snprintf(by_udp, sizeof by_udp, " (%d udp)", number(peers, "relayed_udp"));

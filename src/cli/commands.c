@@ -137,6 +137,11 @@ static const tl_command rest[] = {
      tl_cmd_config_path},
     {"env", "", 0, 0, "print the exports that an OpenAI client needs",
      "Use it so: eval \"$(teale env)\"", env_options, true, false, tl_cmd_env},
+    {"dht get", "NODE_ID", 1, 1, "print what a node says of itself in the DHT",
+     "How it is reached: its NAT's type, its public addresses, and the nodes and relays that "
+     "help.\n"
+     "NODE_ID is all 64 digits, or the first ones of a known peer or of this node.",
+     read_options, true, false, tl_cmd_dht_get},
     {"relay status", "", 0, 0, "print what this node relays for others",
      "Set nat.relay_enabled for it; see teale.toml(5).", no_options, true, false,
      tl_cmd_relay_status},

@@ -23,6 +23,7 @@ int tl_cmd_config_get(tl_cli *cli, const tl_args *args);
 int tl_cmd_config_set(tl_cli *cli, const tl_args *args);
 int tl_cmd_config_list(tl_cli *cli, const tl_args *args);
 int tl_cmd_config_path(tl_cli *cli, const tl_args *args);
+int tl_cmd_dht_get(tl_cli *cli, const tl_args *args);
 int tl_cmd_relay_status(tl_cli *cli, const tl_args *args);
 int tl_cmd_relay(tl_cli *cli, const tl_args *args);
 int tl_cmd_completion(tl_cli *cli, const tl_args *args);

@@ -240,6 +240,8 @@ static const char *group_meaning(const char *word)
 {
     if (!strcmp(word, "relay"))
         return "run a relay, or see what this node relays";
+    if (!strcmp(word, "dht"))
+        return "what nodes say of themselves in the DHT";
     return !strcmp(word, "ptn") ? "private networks" : "read and change settings";
 }
 
@@ -330,7 +332,8 @@ static void offer_operands(asked *a, const before *b)
         offer_commands(a, name); /* wallet history */
     if (!strncmp(name, "ptn ", 4)) {
         offer_ptn_operands(a, b);
-    } else if (!strcmp(name, "ping") || !strcmp(name, "why") || !strcmp(name, "wallet settle")) {
+    } else if (!strcmp(name, "ping") || !strcmp(name, "why") || !strcmp(name, "wallet settle") ||
+               !strcmp(name, "dht get")) {
         if (b->operand_n == 0)
             offer_peers(a);
     } else if (!strncmp(name, "config ", 7) && b->c->operand_max) {

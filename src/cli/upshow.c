@@ -221,6 +221,18 @@ static int conclude_sharing(const json_t *status)
     return code;
 }
 
+/* A person must know what everybody can read. */
+static void conclude_published(const json_t *status)
+{
+    if (tl_json_bool(json_object_get(status, "dht"), "publishes", false))
+        tl_out_note(
+            "Published in the public DHT, for whoever has this node's ID: its NAT's type, its "
+            "public "
+            "addresses, and the\nnodes and relays through which it is reached; nothing else. Off: "
+            "teale config set dht.publish off. See: teale dht get %.16s",
+            tl_json_string(status, "node_id", ""));
+}
+
 static void conclude_api(const tl_cli *cli, const json_t *status)
 {
     const char *at = tl_json_string(json_object_get(status, "api"), "others_at", NULL);
@@ -323,6 +335,7 @@ int tl_upshow(const tl_cli *cli, const char *new_key, bool in_clear, tl_time tim
     if (in_clear && tl_json_bool(json_object_get(status, "wan"), "enabled", false))
         tl_out_note("legacy_plaintext is true: questions and answers exchanged with nodes of the "
                     "old protocol pass in clear; the relay can read and change them");
+    conclude_published(status);
     conclude_api(cli, status);
     if (relay)
         tl_out_note("The node runs and keeps trying to reach the relay. See: teale status");

@@ -58,6 +58,7 @@ void tl_node_facts_of(const tl_node *n, tl_node_facts *ret_facts)
         f.reconnects = *tl_reconnect_counters_of(n->reconnect);
     }
     tl_node_relaying_facts_of(n, &f.relaying);
+    tl_node_dht_facts_of(n, &f.dht);
     tl_slots_facts_of(n->slots, &f.slots);
     f.paused = tl_node_is_paused(n);
     if (n->backend) {

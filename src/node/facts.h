@@ -7,6 +7,7 @@
 #include "ask/server.h"
 #include "ask/slots.h"
 #include "backend/backend.h"
+#include "dht/dht.h"
 #include "direct/direct.h"
 #include "legacy/legacy.h"
 #include "net/network.h"
@@ -28,6 +29,14 @@ typedef struct {
     tl_peerrelay_counters asked;
     tl_tokens_counters tokens;
 } tl_relaying_counts;
+
+/* Of the DHT; all zero where this node is not in it. */
+typedef struct {
+    bool on, publishes;
+    unsigned holders; /* nodes that have what is published */
+    tl_dht_counters counters;
+    tl_dht_report report;
+} tl_dht_counts;
 
 typedef struct {
     tl_time uptime;
@@ -60,6 +69,7 @@ typedef struct {
     tl_punch_counters punches;
 
     tl_relaying_counts relaying;
+    tl_dht_counts dht;
 
     /* questions */
     tl_router_counters asked;
@@ -78,6 +88,8 @@ typedef struct {
 
 /* node_relay_report.c */
 void tl_node_relaying_facts_of(const tl_node *n, tl_relaying_counts *ret_facts);
+/* node_dht_report.c */
+void tl_node_dht_facts_of(const tl_node *n, tl_dht_counts *ret_facts);
 void tl_node_facts_of(const tl_node *n, tl_node_facts *ret_facts);
 
 #endif

@@ -20,6 +20,7 @@ static tl_time expiry(const tl_node *n)
     at = tl_time_min(at, tl_reconnect_expiry(n->reconnect));
     at = tl_time_min(at, tl_node_slots_expiry(n));
     at = tl_time_min(at, tl_node_relaying_expiry(n));
+    at = tl_time_min(at, tl_node_dht_expiry(n));
     at = tl_time_min(at, tl_node_relayed_expiry(n));
     if (n->credit)
         at = tl_time_min(at, tl_credit_expiry(n->credit));
@@ -90,6 +91,7 @@ static void on_timer(void *user)
     tl_server_on_timer(n->server);
     tl_node_slots_on_timer(n);
     tl_node_relaying_on_timer(n);
+    tl_node_dht_on_timer(n);
     if (n->credit)
         tl_credit_on_timer(n->credit);
     if (n->members && n->stage == TL_NODE_RUNNING)
@@ -221,6 +223,7 @@ void tl_node_free(tl_node *n)
     tl_direct_free(n->direct); /* gives back path ids of peers */
     tl_peers_free(n->peers);
     tl_node_free_relaying(n);
+    tl_node_free_dht(n);
     tl_network_free(n->network);
     tl_relays_free(n->relays);
     tl_peer_table_clear(&n->table);
@@ -260,6 +263,7 @@ static void leave(tl_node *n)
 {
     n->stage = TL_NODE_LEAVING;
     tl_node_save_relayed(n);
+    tl_node_save_dht(n);
     tl_node_drop_ptn_calls(n);
     tl_calls_end(n);
     n->drain_deadline = tl_loop_now(n->loop) + TL_NODE_GOODBYE_WITHIN;

@@ -243,6 +243,17 @@ static bool compare_clocks(const tl_node *n, double *ret_ahead)
     return n->relay_time_known;
 }
 
+static void dht_facts(const tl_node *n, const tl_dht_counts *c, tl_doctor_facts *f)
+{
+    f->dht_enabled = n->settings.dht_enabled;
+    f->dht.on = c->on;
+    f->dht.ready = c->report.state == TL_DHT_READY;
+    f->dht.publishes = c->publishes;
+    f->dht.nodes = c->report.nodes4 + c->report.nodes6;
+    f->dht.holders = c->holders;
+    f->dht.doors = n->settings.dht_bootstrap.n;
+}
+
 json_t *tl_node_doctor(const tl_node *n)
 {
     tl_finding findings[TL_FINDINGS_MAX];
@@ -270,7 +281,6 @@ json_t *tl_node_doctor(const tl_node *n)
         .relays_connected = tl_relay_pair_connected(n->client),
         .relays_are_one = tl_relay_pair_is_one(n->client),
         .no_relay = tl_node_wants_no_relay(n),
-        .dht_enabled = n->settings.dht_enabled,
         .relay_error = n->wan_error[0] ? n->wan_error : error,
         .portal = portal[0] ? portal : NULL,
         .proxy = proxy[0] ? proxy : NULL,
@@ -318,6 +328,7 @@ json_t *tl_node_doctor(const tl_node *n)
     f.relaying = &relaying;
     tl_node_store_facts(n, &store, &f);
     count_models(n, &f);
+    dht_facts(n, &known.dht, &f);
     list_relays(n, &lists, &f);
     list_names(&v, &lists, &f);
     f.clock_known = compare_clocks(n, &f.clock_ahead);

@@ -97,6 +97,12 @@ static tl_err udp_send(void *user, tl_sock sock, const tl_addr *to, tl_slice pre
 
 const tl_peers_udp tl_node_udp = {direct_self, udp_find, udp_send};
 
+static bool network_krpc(void *user, tl_sock sock, const tl_addr *from, tl_slice datagram)
+{
+    (void)sock; /* answers leave from the same port; the kernel knows the address */
+    return tl_node_dht_datagram(user, from, datagram);
+}
+
 static bool network_control(void *user, tl_sock sock, const tl_addr *from, tl_slice datagram)
 {
     tl_node *n = user;
@@ -167,6 +173,7 @@ static void network_change(void *user, unsigned why)
     if (why)
         tl_relay_pair_doubt(n->client);
     tl_direct_on_change(n->direct, why != 0);
+    tl_node_dht_network_changed(n);
     if (why)
         tl_peers_on_moved(n->peers);
     tl_node_reconnect(n, why);
@@ -179,6 +186,7 @@ void tl_node_apply_network(tl_node *n)
                                              network_train,
                                              network_change,
                                              network_control,
+                                             .on_krpc = network_krpc,
                                              .on_tokens = tl_node_relay_tokens,
                                              .on_read = tl_node_relay_read};
     const tl_settings *s = &n->settings;
@@ -188,6 +196,7 @@ void tl_node_apply_network(tl_node *n)
     bool wanted = s->wan_enabled && s->nat_direct;
     tl_direct_set_enabled(n->direct, false); /* the network closes the sockets it uses */
     tl_node_free_relaying(n);
+    tl_node_free_dht(n);
     tl_network_free(n->network);
     n->network = NULL;
     n->network_error[0] = 0;
@@ -208,4 +217,5 @@ void tl_node_apply_network(tl_node *n)
         tl_node_set_relay_udp(n);
     tl_direct_set_enabled(n->direct, true);
     tl_node_apply_relaying(n);
+    tl_node_apply_dht(n);
 }

@@ -91,7 +91,8 @@ static void on_failed(tl_peer_wish *w, tl_err e, const char *why)
     const tl_relay_pair *relay = p->node->client;
     const char *cause = tl_relay_pair_error(relay);
     char text[600];
-    bool away = tl_relay_pair_state(relay) != TL_RELAY_CONNECTED && cause[0];
+    bool away = !tl_node_wants_no_relay(p->node) &&
+                tl_relay_pair_state(relay) != TL_RELAY_CONNECTED && cause[0];
     snprintf(text, sizeof text, "%s%s%s", why, away ? ": " : "", away ? cause : "");
     fail(p, text);
 }

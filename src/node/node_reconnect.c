@@ -43,19 +43,17 @@ static bool we_hold(void *user, const tl_node_id *peer)
 
 static void announce(void *user)
 {
-    (void)user;
+    tl_node_dht_announce(user);
 }
 
 static bool bootstrap(void *user)
 {
-    (void)user;
-    return false;
+    return tl_node_dht_rejoin(user);
 }
 
 static bool joined(void *user)
 {
-    (void)user;
-    return false;
+    return tl_node_dht_joined(user);
 }
 
 /* --- what reconnect tells --- */

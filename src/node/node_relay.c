@@ -50,9 +50,8 @@ static bool is_own(const tl_node *n, const tl_addr *addr)
     return false;
 }
 
-static bool is_ours(void *user, const tl_addr *addr)
+bool tl_node_is_ours(const tl_node *n, const tl_addr *addr)
 {
-    const tl_node *n = user;
     tl_addr relays[2];
     if (is_own(n, addr) || tl_peers_is_relay(n->peers, addr))
         return true;
@@ -64,6 +63,11 @@ static bool is_ours(void *user, const tl_addr *addr)
                 return true;
     }
     return false;
+}
+
+static bool is_ours(void *user, const tl_addr *addr)
+{
+    return tl_node_is_ours(user, addr);
 }
 
 static bool find(void *user, const tl_node_id *node, tl_burst_way *ret_way)

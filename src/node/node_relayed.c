@@ -2,15 +2,12 @@
  * the peers that they reach, at a start without a relay. */
 #include "node/state.h"
 
-#include "base/log.h"
+#include "node/beside.h"
 
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#define FILE_NAME   "relaying"
 #define KEPT_PEERS  64           /* those with which a question went well, or a connection stands */
 #define KEPT_MODELS 32           /* of each, */
 #define KEPT_NAMES  1024         /* and so many bytes of their names */
@@ -106,13 +103,6 @@ void tl_node_on_relayed(void *user, const tl_node_id *node, uint64_t bytes)
 
 /* --- remembered --- */
 
-static bool file_path(const tl_node *n, char *ret, size_t cap)
-{
-    const char *slash = strrchr(n->port_file, '/');
-    int dir = slash ? (int)(slash - n->port_file) + 1 : 0;
-    return n->port_file[0] && (size_t)snprintf(ret, cap, "%.*srelaying", dir, n->port_file) < cap;
-}
-
 static json_t *models_of(const tl_peer *p)
 {
     json_t *models = json_array();
@@ -171,42 +161,15 @@ static json_t *all_json(const tl_node *n)
     return json_pack("{s:o, s:o}", "nodes", nodes, "peers", peers);
 }
 
-static bool write_whole(int fd, tl_slice text)
-{
-    while (text.n) {
-        ssize_t n = write(fd, text.p, text.n);
-        if (n <= 0)
-            return false;
-        text = tl_slice_of(text.p + n, text.n - (size_t)n);
-    }
-    return true;
-}
-
-/* A file that is lost or torn costs what is remembered, and nothing else: so nobody waits for the disk. */
-static void write_file(const char *path, tl_slice text)
-{
-    char beside[PATH_MAX];
-    int len = snprintf(beside, sizeof beside, "%s.%ld", path, (long)getpid());
-    if (len < 0 || (size_t)len >= sizeof beside)
-        return;
-    unlink(beside); /* left by a run that ended in the middle */
-    int fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    bool written = fd >= 0 && write_whole(fd, text);
-    if (fd >= 0 && (close(fd) || !written || rename(beside, path))) {
-        tl_log(TL_LOG_DEBUG, "cannot keep %s", path);
-        unlink(beside);
-    }
-}
-
 static void save(tl_node *n)
 {
-    char path[sizeof n->port_file + 16];
+    char path[TL_BESIDE_PATH_MAX];
     tl_buf text = {0};
     n->relayed.unsaved = false;
     n->relayed.save_at = tl_loop_now(n->loop) + SAVE_APART;
-    json_t *all = file_path(n, path, sizeof path) ? all_json(n) : NULL;
+    json_t *all = tl_beside_path(n->port_file, FILE_NAME, path) ? all_json(n) : NULL;
     if (all && !tl_json_write(&text, all))
-        write_file(path, tl_buf_slice(&text));
+        tl_beside_write(path, tl_buf_slice(&text));
     tl_buf_clear(&text);
     json_decref(all);
 }
@@ -240,20 +203,16 @@ static void take(tl_node *n, const json_t *all)
 
 void tl_node_read_relayed(tl_node *n)
 {
-    char path[sizeof n->port_file + 16];
-    struct stat st;
+    char path[TL_BESIDE_PATH_MAX];
+    uint8_t *text;
+    size_t len;
     json_t *all = NULL;
     tl_why why;
     n->relayed.save_at = tl_loop_now(n->loop) + SAVE_APART;
-    if (!tl_peers_relayers(n->peers) || !file_path(n, path, sizeof path))
+    if (!tl_peers_relayers(n->peers) || !tl_beside_path(n->port_file, FILE_NAME, path) ||
+        tl_beside_read(path, FILE_MAX, &text, &len))
         return;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    char *text = fd >= 0 ? malloc(FILE_MAX) : NULL;
-    ssize_t len = text && !fstat(fd, &st) && S_ISREG(st.st_mode) ? read(fd, text, FILE_MAX) : -1;
-    if (fd >= 0)
-        close(fd);
-    if (len > 0 &&
-        !tl_json_parse_bounded(tl_slice_of(text, (size_t)len), 6, TL_JSON_VALUES_MAX, &all, &why))
+    if (!tl_json_parse_bounded(tl_slice_of(text, len), 6, TL_JSON_VALUES_MAX, &all, &why))
         take(n, all);
     json_decref(all);
     free(text);

@@ -69,10 +69,19 @@ static void add_url(tl_relay_client_config *config, const char url[256])
     memcpy(config->urls[config->n_urls++], url, sizeof config->urls[0]);
 }
 
+static tl_err connect_to(tl_node *n, tl_relay_client_config *config, tl_why *why)
+{
+    const tl_settings *s = &n->settings;
+    config->allow_insecure = s->wan_allow_insecure_relay;
+    snprintf(config->ca_file, sizeof config->ca_file, "%s", s->wan_relay_ca_file);
+    snprintf(config->proxy, sizeof config->proxy, "%s", s->wan_proxy);
+    return tl_relay_pair_start(n->client, config, why);
+}
+
 void tl_node_apply_relay(tl_node *n)
 {
     const tl_settings *s = &n->settings;
-    tl_relay_client_config config = {.allow_insecure = s->wan_allow_insecure_relay};
+    tl_relay_client_config config = {.n_urls = 0};
     tl_why why;
     n->wan_error[0] = 0;
     if (!s->wan_enabled) {
@@ -86,9 +95,7 @@ void tl_node_apply_relay(tl_node *n)
         tl_router_on_relay(n->router);
         return;
     }
-    snprintf(config.ca_file, sizeof config.ca_file, "%s", s->wan_relay_ca_file);
-    snprintf(config.proxy, sizeof config.proxy, "%s", s->wan_proxy);
-    if (tl_relay_pair_start(n->client, &config, &why)) {
+    if (connect_to(n, &config, &why)) {
         tl_relay_pair_stop(n->client, "unusable settings");
         snprintf(n->wan_error, sizeof n->wan_error, "%s", why.text);
         tl_log(TL_LOG_ERROR, "relay: %s", why.text);
@@ -166,7 +173,9 @@ tl_err tl_node_setting_changed(tl_node *n, const tl_settings *settings, const ch
     static const char *const prices[] = {"price.floor_micro", "price.kwh_micro", "price.watts",
                                          "price.max_micro", NULL};
     static const char *const network[] = {"nat.direct", "nat.port_mapping", "nat.stun_servers",
-                                          "dht.enabled", NULL};
+                                          NULL};
+    static const char *const dht[] = {"dht.enabled",   "dht.publish",        "dht.serve",
+                                      "dht.bootstrap", "dht.republish_secs", NULL};
     static const char *const relaying[] = {"nat.relay_enabled",
                                            "nat.relay_for",
                                            "nat.relay_max_sessions",
@@ -202,6 +211,8 @@ tl_err tl_node_setting_changed(tl_node *n, const tl_settings *settings, const ch
         if (!n->access.in_clear)
             tl_legacy_stop(n->legacy);
         tl_node_tell_capabilities(n);
+    } else if (is_one_of(key, dht)) {
+        tl_node_apply_dht(n);
     } else if (is_one_of(key, credit)) {
         tl_node_apply_credit(n);
     } else {

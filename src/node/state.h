@@ -7,6 +7,9 @@
  *   node_reconnect.c what follows a change of network
  *   node_relay.c     relays for others; node_relay_report.c tells of it
  *   node_relayed.c   the nodes that relay for this one
+ *   node_dht.c       the DHT; node_dht_publish.c says there how this node is reached, node_dht_report.c
+ *                    tells of it
+ *   beside.c         small files that may be lost
  *   node_credit.c    accounts with peers; till.c what they are told; node_wallet.c the wallet's verbs
  *   node_store.c     the database, and how its thread wakes the loop
  *   node_legacy.c    the old protocol
@@ -132,6 +135,7 @@ struct tl_node {
         tl_time save_at; /* not before */
     } relayed;
     tl_legacy *legacy;
+    struct tl_node_dht *dht;           /* NULL: this node is not in the DHT */
     struct tl_node_relaying *relaying; /* NULL: nothing is relayed for others (node_relay.c) */
     tl_backend *backend;               /* NULL: nothing is shared */
     char sharing_told[sizeof((tl_sharing *)NULL)->cause]; /* the cause that was last logged */
@@ -206,8 +210,44 @@ void tl_node_signalled(tl_node *n, tl_signal_type type, const tl_node_id *from, 
 TL_CHECK tl_err tl_node_wire_reconnect(tl_node *n);
 /* The network has changed: bits of tl_network_why, of which there may be none. */
 void tl_node_reconnect(tl_node *n, unsigned why);
+/* node_dht.c */
+typedef struct tl_node_dht tl_node_dht;
+/* Enters the DHT anew, or leaves it, as the settings say and where there is a UDP port. */
+void tl_node_apply_dht(tl_node *n);
+/* Before the network. */
+void tl_node_free_dht(tl_node *n);
+/* What is remembered of it goes to the disk. */
+void tl_node_save_dht(tl_node *n);
+/* As tl_network_events.on_krpc. */
+bool tl_node_dht_datagram(tl_node *n, const tl_addr *from, tl_slice datagram);
+/* A node of Teale, which is in the DHT mostly, is at this address. */
+void tl_node_dht_met(tl_node *n, const tl_addr *addr);
+/* The whole DHT is on this machine, as in a test: addresses on loopback count as public ones. */
+bool tl_node_dht_on_loopback(const tl_node *n);
+/* More is known of the network, or it is another one. */
+void tl_node_dht_network_changed(tl_node *n);
+/* Our address is another one, or known again: says so in the DHT at once. */
+void tl_node_dht_announce(tl_node *n);
+/* What is published is to name others now: it is made anew soon, and never from inside this call. */
+void tl_node_dht_stale(tl_node *n);
+/* Asks the bootstrap nodes and those of the table anew. False: there is nobody to ask. */
+bool tl_node_dht_rejoin(tl_node *n);
+/* Has a node of the DHT answered since then? */
+bool tl_node_dht_joined(const tl_node *n);
+void tl_node_dht_on_timer(tl_node *n);
+tl_time tl_node_dht_expiry(const tl_node *n);
+/* For others' items (dht/dht.h). It is another one after tl_node_apply_dht: requests under way end without a
+ * call, and what was held must be held anew. NULL: this node is not in the DHT. */
+struct tl_dht *tl_node_dht_core(const tl_node *n);
+/* node_dht_publish.c */
+bool tl_node_dht_publishes(const tl_node *n);
+/* node_dht_report.c: `dht` of the status; NULL: out of memory. */
+json_t *tl_node_dht_json(const tl_node *n);
+void tl_node_do_dht_get(tl_node *n, const json_t *args, tl_call *call);
 
 /* node_relay.c */
+/* An address of this node, or of a relay that it uses: nothing is sent there because a stranger said so. */
+bool tl_node_is_ours(const tl_node *n, const tl_addr *addr);
 typedef struct tl_node_relaying tl_node_relaying;
 /* Begins, or ends, to relay for others, as the settings say and where there is a UDP port. */
 void tl_node_apply_relaying(tl_node *n);

@@ -13,6 +13,7 @@ static const struct {
     const char *name;
     tl_verb_fn handle;
 } verbs[] = {
+    {"dht.get", tl_node_do_dht_get},
     {"pause", tl_node_do_pause},
     {"prepare", tl_node_do_prepare},
     {"ptn.create", tl_verb_ptn_create},
@@ -51,6 +52,7 @@ static const struct {
     {"E_AMBIGUOUS", 2, 400},
     {"E_INVITE_MALFORMED", 2, 400},
     {"E_NOT_FOUND", 1, 404},
+    {"E_RECORD", 1, 502},
     {"E_EXISTS", 1, 409},
     {"E_TOO_MUCH", 1, 400},
     {"E_SETTLED", 1, 409},

@@ -78,6 +78,12 @@ typedef struct {
     bool relays_are_one;     /* two of them act as one, so the node is at one of these two */
     bool no_relay;           /* the settings name none */
     bool dht_enabled;
+    struct {
+        bool on, ready, publishes; /* on: this node takes part in it */
+        size_t nodes;              /* that are known */
+        unsigned holders;          /* nodes that have what it publishes */
+        size_t doors;              /* of the setting dht.bootstrap */
+    } dht;
     const tl_relaying *relaying; /* what this node relays for others; NULL: it is not to */
     bool clock_known;            /* the relay has told its time, and clock_ahead is set */
     double clock_ahead; /* seconds that our clock is ahead of the relay's; negative: behind */

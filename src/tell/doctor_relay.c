@@ -119,26 +119,6 @@ static void examine_second(tl_findings *l, const tl_doctor_facts *f)
     tl_finding_remedy(l, "Wait a moment: the node goes on trying.");
 }
 
-/* Without a relay peers are found through the DHT, and reached straight or by others that relay. */
-static void examine_without(tl_findings *l, const tl_doctor_facts *f)
-{
-    if (!f->direct_on) {
-        tl_finding_add(l, "relay", TL_FINDING_PROBLEM,
-                       "no relay is set (wan_relay_url is empty), and nat.direct is false: no peer "
-                       "can be reached");
-        tl_finding_remedy(l, "teale config set nat.direct true");
-    } else if (!f->dht_enabled) {
-        tl_finding_add(
-            l, "relay", TL_FINDING_WARNING,
-            "no relay is set (wan_relay_url is empty), and dht.enabled is false: no peer "
-            "can be found, but they may find this node");
-        tl_finding_remedy(l, "teale config set dht.enabled true");
-    } else {
-        tl_finding_add(l, "relay", TL_FINDING_OK,
-                       "no relay is set (wan_relay_url is empty): peers are found through the DHT");
-    }
-}
-
 void tl_doctor_examine_relay(tl_findings *l, const tl_doctor_facts *f)
 {
     if (!f->wan_enabled) {
@@ -149,7 +129,7 @@ void tl_doctor_examine_relay(tl_findings *l, const tl_doctor_facts *f)
     }
     tl_finding_add(l, "wan", TL_FINDING_OK, "wan_enabled is true");
     if (f->no_relay) {
-        examine_without(l, f);
+        tl_doctor_examine_without(l, f);
         return;
     }
     if (f->portal) {

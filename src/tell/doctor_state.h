@@ -21,6 +21,9 @@ void tl_finding_by_option(tl_findings *l, bool fixed, const char *setting, const
 void tl_doctor_examine_relay(tl_findings *l, const tl_doctor_facts *f);
 /* doctor_relayed.c: UDP to the relay. */
 void tl_doctor_examine_relay_udp(tl_findings *l, const tl_doctor_facts *f);
+/* doctor_dht.c: instead of the relay, and beside it */
+void tl_doctor_examine_without(tl_findings *l, const tl_doctor_facts *f);
+void tl_doctor_examine_dht(tl_findings *l, const tl_doctor_facts *f);
 void tl_doctor_examine_relaying(tl_findings *l, const tl_doctor_facts *f);
 /* doctor_networks.c: private networks, and who may ask. */
 void tl_doctor_examine_networks(tl_findings *l, const tl_doctor_facts *f);
