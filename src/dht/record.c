@@ -5,7 +5,8 @@
 
 #include <assert.h>
 
-#define VERSION 1
+#define VERSION  1
+#define DICT_MAX (TL_DHT_RECORD_MAX - 4) /* behind its length and a colon */
 
 tl_dht_id tl_dht_record_target(const tl_node_id *id)
 {
@@ -56,16 +57,18 @@ static void put_record(tl_ben_writer *w, const tl_dht_record *r, size_t n_relays
 
 size_t tl_dht_record_write(const tl_dht_record *r, uint8_t ret_value[TL_DHT_RECORD_MAX])
 {
-    tl_ben_writer w = {.full = true};
+    uint8_t dict[DICT_MAX];
+    tl_ben_writer w = {.full = true}, text = {.p = ret_value, .max = TL_DHT_RECORD_MAX};
     assert(r->n_addresses <= TL_DHT_RECORD_ADDRESSES_MAX &&
            r->n_introducers <= TL_DHT_RECORD_INTRODUCERS_MAX &&
            r->n_relays <= TL_DHT_RECORD_RELAYS_MAX);
     for (size_t n = r->n_relays + 1; w.full && n-- > 0;) {
-        w = (tl_ben_writer){.p = ret_value, .max = TL_DHT_RECORD_MAX};
+        w = (tl_ben_writer){.p = dict, .max = sizeof dict};
         put_record(&w, r, n);
     }
-    assert(!w.full); /* 8 introducers and 8 addresses are 594 bytes */
-    return w.n;
+    tl_ben_put_text(&text, tl_slice_of(dict, w.n));
+    assert(!w.full && !text.full); /* 8 introducers and 8 addresses are 594 bytes */
+    return text.n;
 }
 
 /* --- read --- */
@@ -146,9 +149,10 @@ static bool read_nat(const tl_ben *dict, tl_control_nat *ret)
 
 tl_err tl_dht_record_parse(tl_slice value, tl_dht_record *ret_record)
 {
-    tl_ben dict, version;
+    tl_ben text, dict, version;
     tl_dht_record r = {0};
-    if (value.n > TL_DHT_RECORD_MAX || tl_ben_parse(value, TL_BEN_CANONICAL, &dict) ||
+    if (value.n > TL_DHT_RECORD_MAX || tl_ben_parse(value, TL_BEN_CANONICAL, &text) ||
+        text.kind != TL_BEN_TEXT || tl_ben_parse(text.text, TL_BEN_CANONICAL, &dict) ||
         !tl_ben_find_kind(&dict, "v", TL_BEN_NUMBER, &version))
         return TL_ERR_PROTO;
     if (version.number != VERSION)

@@ -1,6 +1,9 @@
 /* record.h - what a node says of itself in the DHT: the value of the mutable item under its key
  * with salt "teale" (docs/protocol.md "The DHT"). Pure codec.
  *
+ * The value is a text, since some programs of the DHT keep and give texts alone. In it stands a
+ * dictionary:
+ *
  *   d 1:i l TEXT ... e   node IDs of introducers (32 bytes), each with its compact address
  *     1:n TEXT           Public, Cone, Symmetric or Unknown
  *     1:p l TEXT ... e   compact addresses (6 or 18 bytes) of the node itself
@@ -38,8 +41,8 @@ typedef struct {
 /* Writes the record and returns its length. Relays that do not fit are left out, the last first;
  * everything else fits. */
 size_t tl_dht_record_write(const tl_dht_record *r, uint8_t ret_value[TL_DHT_RECORD_MAX]);
-/* Reads a record. Copies. Keys that a later version adds are passed over. TL_ERR_PROTO: it is not
- * canonical, something is missing, malformed or too many, or a URL is none of a relay.
+/* Reads a record. Copies. Keys that a later version adds are passed over. TL_ERR_PROTO: it is no
+ * text, or not canonical, something is missing, malformed or too many, or a URL is none of a relay.
  * TL_ERR_INVALID: another version. */
 TL_CHECK tl_err tl_dht_record_parse(tl_slice value, tl_dht_record *ret_record);
 

@@ -1,4 +1,5 @@
 #include "dht/record.h"
+#include "wire/bencode.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,10 +31,15 @@ static tl_dht_record small(void)
 #define ADDRESS6   "18:\x20\x01\x0D\xB8\0\0\0\0\0\0\0\0\0\0\0\x01\xA3\x5D"
 #define RELAY      "22:wss://relay.example/ws"
 
-static tl_err error_of(tl_slice value)
+/* What is said of a value that has this dictionary as its text. */
+static tl_err error_of(tl_slice dict)
 {
+    static uint8_t value[3000];
     tl_dht_record r;
-    return tl_dht_record_parse(value, &r);
+    tl_ben_writer w = {.p = value, .max = sizeof value};
+    tl_ben_put_text(&w, dict);
+    assert_false(w.full);
+    return tl_dht_record_parse(tl_slice_of(value, w.n), &r);
 }
 #define ERROR_OF(text) error_of(TL_SLICE_LIT(text))
 
@@ -53,29 +59,29 @@ static void expect_same(const tl_dht_record *a, const tl_dht_record *b)
         assert_string_equal(a->relays[i], b->relays[i]);
 }
 
+static void expect_written(const tl_dht_record *r, tl_slice expected)
+{
+    tl_dht_record again;
+    uint8_t value[TL_DHT_RECORD_MAX];
+    size_t n = tl_dht_record_write(r, value);
+    assert_true(tl_slice_eq(tl_slice_of(value, n), expected));
+    assert_int_equal(tl_dht_record_parse(tl_slice_of(value, n), &again), TL_OK);
+    expect_same(r, &again);
+}
+
 static void a_record_is_written_as_the_picture_says(void **state)
 {
     (void)state;
-    tl_dht_record r = small(), again;
-    uint8_t value[TL_DHT_RECORD_MAX];
-    size_t n = tl_dht_record_write(&r, value);
-    assert_true(tl_slice_eq(tl_slice_of(value, n),
-                            TL_SLICE_LIT("d1:il" INTRODUCER "e1:n4:Cone1:pl" ADDRESS4 ADDRESS6
-                                         "e1:rl" RELAY "e1:vi1ee")));
-    assert_int_equal(tl_dht_record_parse(tl_slice_of(value, n), &again), TL_OK);
-    expect_same(&r, &again);
+    tl_dht_record r = small();
+    expect_written(&r, TL_SLICE_LIT("127:d1:il" INTRODUCER "e1:n4:Cone1:pl" ADDRESS4 ADDRESS6
+                                    "e1:rl" RELAY "e1:vi1ee"));
 }
 
 static void an_empty_record_has_all_five_keys(void **state)
 {
     (void)state;
-    tl_dht_record r = {.nat = TL_CONTROL_NAT_UNKNOWN}, again;
-    uint8_t value[TL_DHT_RECORD_MAX];
-    size_t n = tl_dht_record_write(&r, value);
-    assert_true(
-        tl_slice_eq(tl_slice_of(value, n), TL_SLICE_LIT("d1:ile1:n7:Unknown1:ple1:rle1:vi1ee")));
-    assert_int_equal(tl_dht_record_parse(tl_slice_of(value, n), &again), TL_OK);
-    expect_same(&r, &again);
+    tl_dht_record r = {.nat = TL_CONTROL_NAT_UNKNOWN};
+    expect_written(&r, TL_SLICE_LIT("35:d1:ile1:n7:Unknown1:ple1:rle1:vi1ee"));
 }
 
 static void the_largest_record_fits_with_fewer_relays(void **state)
@@ -108,10 +114,25 @@ static void what_is_cut_anywhere_is_refused(void **state)
     (void)state;
     tl_dht_record r = small();
     uint8_t value[TL_DHT_RECORD_MAX];
-    size_t n = tl_dht_record_write(&r, value);
-    assert_int_equal(error_of(tl_slice_of(value, n)), TL_OK);
-    for (size_t cut = 0; cut < n; cut++)
-        assert_int_equal(error_of(tl_slice_of(value, cut)), TL_ERR_PROTO);
+    size_t n = tl_dht_record_write(&r, value), head = 4;
+    assert_int_equal(error_of(tl_slice_of(value + head, n - head)), TL_OK);
+    for (size_t cut = 0; cut < n; cut++) {
+        assert_int_equal(tl_dht_record_parse(tl_slice_of(value, cut), &r), TL_ERR_PROTO);
+        if (cut < n - head)
+            assert_int_equal(error_of(tl_slice_of(value + head, cut)), TL_ERR_PROTO);
+    }
+}
+
+static void the_value_is_a_text(void **state)
+{
+    (void)state;
+    tl_dht_record r;
+    tl_slice text = TL_SLICE_LIT("34:d1:ile1:n6:Public1:ple1:rle1:vi1ee");
+    assert_int_equal(tl_dht_record_parse(text, &r), TL_OK);
+    assert_int_equal(tl_dht_record_parse(tl_slice_of(text.p + 3, text.n - 3), &r), TL_ERR_PROTO);
+    assert_int_equal(
+        tl_dht_record_parse(TL_SLICE_LIT("37:34:d1:ile1:n6:Public1:ple1:rle1:vi1ee"), &r),
+        TL_ERR_PROTO);
 }
 
 static void each_key_is_needed_and_of_its_kind(void **state)
@@ -219,6 +240,7 @@ int main(void)
         cmocka_unit_test(an_empty_record_has_all_five_keys),
         cmocka_unit_test(the_largest_record_fits_with_fewer_relays),
         cmocka_unit_test(what_is_cut_anywhere_is_refused),
+        cmocka_unit_test(the_value_is_a_text),
         cmocka_unit_test(each_key_is_needed_and_of_its_kind),
         cmocka_unit_test(a_later_version_is_told_from_a_wrong_record),
         cmocka_unit_test(addresses_are_such_that_something_can_be_there),
