@@ -104,6 +104,29 @@ void tl_direct_set_enabled(tl_direct *d, bool enabled)
     }
 }
 
+static void renew_ways(tl_direct_peer *p)
+{
+    tl_way_entry *up[TL_WAYS_OF_PEER_MAX], *way;
+    size_t n = 0;
+    DL_FOREACH (p->ways, way)
+        if (way->up)
+            up[n++] = way;
+    for (size_t i = 0; i < n; i++)
+        tl_way_renew(up[i]);
+    if (n)
+        tl_attempt_tell(p, TL_DIRECT_WAYS);
+    tl_attempt_check(p);
+}
+
+void tl_direct_on_woke(tl_direct *d)
+{
+    tl_direct_peer *p, *next;
+    HASH_ITER (hh, d->peers, p, next)
+        if (p->wanted)
+            renew_ways(p);
+    tl_direct_settle(d);
+}
+
 static void tell_change(tl_direct_peer *p, bool moved)
 {
     tl_direct *d = p->direct;

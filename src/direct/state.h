@@ -171,6 +171,9 @@ tl_way_entry *tl_way_of_pair(const tl_session *s, uint16_t pair);
 tl_way_entry *tl_way_of_source(const tl_direct *d, tl_sock sock, const tl_addr *from);
 /* NULL: the pair was forgotten. */
 const tl_pair *tl_way_pair(const tl_way_entry *way);
+/* Another way, with a path id of its own, takes the place of `way`, which stands, and is freed. No effect
+ * where there is no memory, path id or room. */
+void tl_way_renew(tl_way_entry *way);
 /* From now on the way leads to the same address as `to`. */
 void tl_way_rebind(tl_way_entry *way, const tl_way_entry *to);
 void tl_ways_of_session_free(tl_session *s);

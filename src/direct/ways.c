@@ -245,6 +245,22 @@ void tl_way_rebind(tl_way_entry *way, const tl_way_entry *to)
     way->pair = to->pair;
 }
 
+void tl_way_renew(tl_way_entry *way)
+{
+    tl_source *source, *next;
+    tl_way_entry *fresh = way_new(way->peer);
+    if (!fresh)
+        return;
+    fresh->session = way->session;
+    fresh->pair = way->pair;
+    fresh->up = way->up;
+    fresh->since = way->since;
+    fresh->losses = way->losses;
+    DL_FOREACH_SAFE (way->sources, source, next)
+        source_give(source, fresh);
+    way_free(way);
+}
+
 /* --- pacing --- */
 
 /* The way in use is asked as often as its traffic needs. One more way is kept open, and those that

@@ -172,6 +172,8 @@ static void network_change(void *user, unsigned why)
     tl_node_emit_network(n, why);
     if (why)
         tl_relay_pair_doubt(n->client);
+    if (why & TL_NETWORK_WOKE)
+        tl_direct_on_woke(n->direct);
     tl_direct_on_change(n->direct, why != 0);
     tl_node_dht_network_changed(n);
     if (why)

@@ -52,13 +52,11 @@ bool tl_peers_heard_since(const tl_peers *p, const tl_peers_mark *m)
     return false;
 }
 
-/* A client's connection was asked by tl_peers_on_moved. A server may not choose the path, but what
- * it sends tells the client's checks and QUIC where it is now. */
 void tl_peers_call(tl_peers *p, const tl_node_id *peer)
 {
     const tl_contact *c = tl_contact_find(p, peer);
     tl_peer_conn *conn = c ? tl_contact_best(c) : NULL;
-    if (!conn || !conn->control || conn->client)
+    if (!conn || !conn->control || conn->closing)
         return;
     tl_control_beat(conn, NULL);
     tl_peers_wake(p);

@@ -136,8 +136,8 @@ typedef struct {
 size_t tl_peers_mark_all(const tl_peers *p, tl_peers_mark *ret_marks, size_t max);
 /* Did something of that peer come since the mark was made, by that connection or by a newer one? */
 bool tl_peers_heard_since(const tl_peers *p, const tl_peers_mark *m);
-/* Has the peer hear from us now, if it is the client of its connection: those of which we are the client
- * are called by tl_peers_on_moved. */
+/* Sends the peer a heartbeat, which it acknowledges. A server may not choose the path, but what it sends
+ * tells its client where it is now. The caller bounds how often. */
 void tl_peers_call(tl_peers *p, const tl_node_id *peer);
 /* Peers whose last connection broke a short while ago, for want of a way, and to whom none stands. */
 #define TL_PEERS_LOST_MAX 16

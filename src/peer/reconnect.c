@@ -17,7 +17,8 @@ struct tl_reconnect {
     tl_reconnect_world world;
     void *user;
     tl_phases phases;
-    tl_time look_at;
+    tl_time look_at, call_at;
+    bool settled; /* what came before the change is read: what comes now is new */
     bool bootstrapping;
     size_t n;
     seeker seekers[TL_PHASES_PEERS_MAX];
@@ -132,6 +133,30 @@ static void add(tl_reconnect *r, const tl_peers_mark *m, bool stood)
     tl_phases_add(&r->phases, &m->peer, rank_of(r, m), stood);
 }
 
+/* What a stopped process finds in its socket was sent before: it shows nothing of the network of now.
+ * The marks count from here. */
+static void settle(tl_reconnect *r)
+{
+    tl_peers_mark marks[TL_PHASES_PEERS_MAX];
+    size_t n = tl_peers_mark_all(r->peers, marks, TL_PHASES_PEERS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        seeker *k = find(r, &marks[i].peer);
+        if (k && k->mark.connected_at == marks[i].connected_at)
+            k->mark.heard = marks[i].heard;
+    }
+    r->settled = true;
+}
+
+/* Both ends may have backed off for long by now, and what was sent first may have been lost on the way
+ * that is gone: says something again until something comes. */
+static void call(tl_reconnect *r, tl_time now)
+{
+    for (size_t i = 0; i < r->n; i++)
+        if (!r->seekers[i].carries)
+            tl_peers_call(r->peers, &r->seekers[i].mark.peer);
+    r->call_at = now + TL_RECONNECT_CALL;
+}
+
 static void begin(tl_reconnect *r)
 {
     tl_peers_mark marks[TL_PHASES_PEERS_MAX];
@@ -140,16 +165,16 @@ static void begin(tl_reconnect *r)
     forget(r);
     tl_phases_begin(&r->phases, now);
     size_t n = tl_peers_mark_all(r->peers, marks, TL_PHASES_PEERS_MAX);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         add(r, &marks[i], true);
-        tl_peers_call(r->peers, &marks[i].peer);
-    }
+    call(r, now);
     n = tl_peers_lost(r->peers, lost);
     for (size_t i = 0; i < n; i++)
         add(r, &(tl_peers_mark){.peer = lost[i]}, false);
     tl_phases_add(&r->phases, NULL, TL_RANK_BOOTSTRAP, false);
     tl_phases_start(&r->phases, now);
     r->look_at = now + TL_RECONNECT_LOOK;
+    r->settled = false;
 }
 
 void tl_reconnect_on_moved(tl_reconnect *r)
@@ -170,6 +195,10 @@ void tl_reconnect_on_address(tl_reconnect *r)
 
 static void look(tl_reconnect *r, tl_time now)
 {
+    if (!r->settled) {
+        settle(r);
+        return;
+    }
     for (size_t i = 0; i < r->n; i++) {
         seeker *k = &r->seekers[i];
         if (k->carries || !tl_peers_heard_since(r->peers, &k->mark))
@@ -198,6 +227,8 @@ void tl_reconnect_on_timer(tl_reconnect *r)
     if (now >= r->look_at) {
         look(r, now);
         r->look_at = now + TL_RECONNECT_LOOK;
+        if (now >= r->call_at)
+            call(r, now);
     }
     tl_phases_on_timer(&r->phases, now);
     run(r);

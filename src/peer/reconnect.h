@@ -7,7 +7,8 @@
 #include "peer/peers.h"
 #include "peer/phases.h"
 
-#define TL_RECONNECT_LOOK (50 * TL_MS) /* while something is awaited, so often it is looked for */
+#define TL_RECONNECT_LOOK (50 * TL_MS)  /* while something is awaited, so often it is looked for */
+#define TL_RECONNECT_CALL (200 * TL_MS) /* so often who is not heard is called: 50 times a change */
 
 typedef struct tl_reconnect tl_reconnect;
 
