@@ -31,9 +31,10 @@ static tl_time distance(tl_time a, tl_time b)
 tl_sleep_verdict tl_sleep_judge(const tl_sleep_clocks *before, const tl_sleep_clocks *now,
                                 tl_time alarm, tl_time *ret_slept)
 {
-    tl_time ran = now->monotonic - before->monotonic, passed = now->boot - before->boot;
+    tl_time ran = now->monotonic - before->monotonic;
     tl_time late = now->monotonic > alarm ? now->monotonic - alarm : 0;
-    tl_time slept = passed > ran ? passed - ran : 0;
+    tl_time passed = tl_time_max(ran, now->boot > before->boot ? now->boot - before->boot : 0);
+    tl_time slept = passed - ran;
     if (slept >= TL_SLEEP_LEAST || late >= TL_SLEEP_LEAST) {
         *ret_slept = slept + late;
         return TL_SLEEP_SLEPT;

@@ -54,6 +54,17 @@ static void a_clock_that_counts_sleep_tells_of_a_suspension(void **state)
     assert_int_equal(slept, TL_SLEEP_LEAST);
 }
 
+/* As the clock of a program under test, which only pretends to be the machine's, may. */
+static void a_clock_that_goes_back_tells_of_no_sleep(void **state)
+{
+    (void)state;
+    tl_time slept;
+    tl_time hour = 60 * TL_MIN;
+    assert_int_equal(judge(after(TL_SEC, -hour, 0), TL_NEVER, &slept), TL_SLEEP_NONE);
+    assert_int_equal(judge(after(TL_SEC, -hour, -hour), TL_NEVER, &slept), TL_SLEEP_CLOCK_SET);
+    assert_int_equal(slept, 0);
+}
+
 static void an_alarm_that_is_overdue_tells_of_a_process_that_was_stopped(void **state)
 {
     (void)state;
@@ -159,6 +170,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clocks_that_go_alike_say_nothing),
         cmocka_unit_test(a_clock_that_counts_sleep_tells_of_a_suspension),
+        cmocka_unit_test(a_clock_that_goes_back_tells_of_no_sleep),
         cmocka_unit_test(an_alarm_that_is_overdue_tells_of_a_process_that_was_stopped),
         cmocka_unit_test(a_wall_clock_alone_that_jumps_was_set),
         cmocka_unit_test(a_loop_that_turns_is_awake),
