@@ -463,6 +463,7 @@ static void write_node(writer *w, const tl_node_facts *f)
     write_direct(w, &f->direct, &f->punches);
     write_relaying(w, &f->relaying);
     tl_metrics_dht(w, &f->dht);
+    tl_metrics_fragments(w, &f->fragments);
     write_requests(w, f);
     write_slots(w, &f->slots);
     single(w, "teale_share_paused", "gauge", "1 while the owner serves nobody else.", f->paused);

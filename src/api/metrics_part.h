@@ -18,5 +18,7 @@ void tl_metrics_single(tl_metrics *w, const char *name, const char *type, const 
                        double value);
 
 void tl_metrics_dht(tl_metrics *w, const tl_dht_counts *f);
+/* metrics_fragments.c */
+void tl_metrics_fragments(tl_metrics *w, const tl_fragment_counts *f);
 
 #endif

@@ -36,6 +36,12 @@ tl_places *tl_server_places(tl_server *s)
     return &s->places;
 }
 
+void tl_server_set_others(tl_server *s, const tl_server_others *others, void *user)
+{
+    s->others = others;
+    s->others_user = user;
+}
+
 size_t tl_server_running(const tl_server *s)
 {
     return s->places.running;
@@ -121,6 +127,7 @@ static void free_request(tl_request *r)
     if (r->stream)
         tl_quic_stream_set_user(r->stream, NULL);
     tl_frame_reader_clear(&r->reader);
+    json_decref(r->other.payload);
     tl_outbox_clear(&r->out);
     leave(r);
     DL_DELETE(r->server->requests, r);
@@ -291,6 +298,33 @@ static void run_request(tl_request *r)
     }
 }
 
+/* TL_ERR_EXISTS: the stream is somebody else's, and `r->other` its first message. */
+static tl_err note_other(tl_request *r, const tl_cluster_other *m)
+{
+    const tl_server *s = r->server;
+    if (r->state != TL_REQUEST_HEAD || !s->others || !s->others->takes(s->others_user, m->name))
+        return TL_ERR_PROTO;
+    r->other = *m;
+    json_incref(r->other.payload);
+    return TL_ERR_EXISTS;
+}
+
+/* Frees the request. */
+static void hand_over(tl_request *r)
+{
+    tl_server *s = r->server;
+    tl_quic_stream *stream = r->stream;
+    tl_frame_reader reader = r->reader;
+    tl_cluster_other m = r->other;
+    tl_node_id peer = r->peer;
+    r->reader = (tl_frame_reader){0};
+    r->other.payload = NULL;
+    free_request(r);
+    s->others->on_stream(s->others_user, &peer, stream, &m, &reader);
+    json_decref(m.payload);
+}
+
+/* As take_all. */
 static tl_err take_piece(tl_request *r, const tl_frame_piece *piece)
 {
     if (piece->kind == TL_FRAME_BODY) {
@@ -303,13 +337,16 @@ static tl_err take_piece(tl_request *r, const tl_frame_piece *piece)
     if (e)
         return e;
     bool right = m.type == TL_CLUSTER_REQUEST && r->state == TL_REQUEST_HEAD;
-    e = right ? on_request_head(r, &m.u.request) : TL_ERR_PROTO;
+    if (m.type == TL_CLUSTER_OTHER)
+        e = note_other(r, &m.u.other);
+    else
+        e = right ? on_request_head(r, &m.u.request) : TL_ERR_PROTO;
     tl_cluster_message_clear(&m);
     return e;
 }
 
 /* Everything in `in`. TL_ERR_CLOSED: the request is refused (and perhaps freed). TL_ERR_AGAIN: it is
- * UNPROVEN, and `in` is what was not read. */
+ * UNPROVEN, and `in` is what was not read. TL_ERR_EXISTS: it is somebody else's, and the same. */
 static tl_err take_all(tl_request *r, tl_slice *in)
 {
     tl_frame_piece piece;
@@ -337,9 +374,14 @@ static void on_readable(tl_stream_owner *o)
     while (r->state != TL_REQUEST_UNPROVEN && (in = tl_quic_stream_peek(stream, &fin)).n) {
         tl_slice rest = in;
         tl_err e = r->state == TL_REQUEST_REFUSED ? TL_OK : take_all(r, &rest);
-        if (e == TL_ERR_AGAIN) {
+        if (e == TL_ERR_AGAIN || e == TL_ERR_EXISTS)
             tl_quic_stream_consume(stream, in.n - rest.n);
+        if (e == TL_ERR_AGAIN)
             break;
+        if (e == TL_ERR_EXISTS) {
+            hand_over(r);
+            tl_env_wake(&s->env);
+            return;
         }
         if (e == TL_ERR_CLOSED) {
             /* Refused: this stays the stream's owner, unless memory ran out. */

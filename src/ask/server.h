@@ -10,6 +10,7 @@
 #include "ask/places.h"
 #include "base/env.h"
 #include "peer/peers.h"
+#include "wire/cluster.h"
 
 /* An inferenceRequest that comes in pieces: its fields fill a few KiB at most. */
 #define TL_SERVER_REQUEST_MAX    (16u << 10)
@@ -59,6 +60,15 @@ typedef struct {
     int64_t (*price)(void *user, const tl_ask *ask, int64_t *ret_version);
 } tl_server_backend;
 
+/* Streams that begin with another message than a question's. */
+typedef struct {
+    bool (*takes)(void *user, const char *name);
+    /* The stream is the callee's now, with what of it was read: the message, borrowed, and the reader, whose
+     * memory it takes. */
+    void (*on_stream)(void *user, const tl_node_id *peer, tl_quic_stream *stream,
+                      const tl_cluster_other *m, tl_frame_reader *reader);
+} tl_server_others;
+
 typedef struct {
     uint64_t served, failed, cancelled, refused, malformed, tokens_in, tokens_out;
     uint64_t refused_claims; /* of `refused`: named a network whose members may not ask us so */
@@ -73,6 +83,8 @@ void tl_server_free(tl_server *s);
 void tl_server_set_policy(tl_server *s, const tl_server_policy *policy);
 /* Borrowed for life; before the first request. */
 void tl_server_set_pay(tl_server *s, const tl_pay *pay);
+/* `others` is borrowed for life. */
+void tl_server_set_others(tl_server *s, const tl_server_others *others, void *user);
 
 /* Takes over a stream that `peer` opened. */
 void tl_server_on_stream(tl_server *s, const tl_node_id *peer, tl_quic_stream *stream);

@@ -12,6 +12,7 @@
  *  HEAD --for a network, and the peer has shown no certificate--> UNPROVEN --it has come--> BODY
  *  HEAD, UNPROVEN, BODY --refused--> REFUSED
  *  any of them --the stream is over, or given up--> freed
+ *  HEAD --the first message is none of a question--> freed; the stream goes to whom it belongs
  *
  * The backend's calls come in RUNNING alone. */
 typedef enum {
@@ -32,6 +33,8 @@ typedef struct tl_request {
     char id[TL_CLUSTER_ID_MAX];
     tl_ask ask;
     tl_frame_reader reader;
+    tl_cluster_other
+        other; /* the first message, where the stream is somebody else's; payload NULL: it is ours */
     tl_buf body;
     size_t charged; /* for the body, until the backend is done with it */
     tl_time opened_at;
@@ -66,6 +69,8 @@ struct tl_server {
     tl_server_backend backend;
     const tl_pay *pay; /* NULL: nobody keeps accounts */
     void *backend_user;
+    const tl_server_others *others; /* NULL: there are none */
+    void *others_user;
     tl_request *requests;
     tl_time due; /* may be too early */
     tl_server_counters counters;

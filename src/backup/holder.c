@@ -106,7 +106,7 @@ static void drop_reader(tl_holder *h, tl_held_reader *r)
     free(r);
 }
 
-tl_held *tl_holder_add(tl_holder *h, const tl_holder_entry *entry, bool stranger)
+tl_held *tl_holder_add(tl_holder *h, const tl_holder_entry *entry)
 {
     tl_held_owner *o = tl_holder_need_owner(h, &entry->key.owner);
     tl_held_reader *r = need_reader(h, &entry->recovery);
@@ -114,7 +114,6 @@ tl_held *tl_holder_add(tl_holder *h, const tl_holder_entry *entry, bool stranger
     if (o && r && x) {
         x->entry = *entry;
         x->counted = tl_held_counted(entry->size);
-        x->stranger = stranger;
         x->owner = o;
         x->reader = r;
     }
@@ -143,7 +142,7 @@ void tl_holder_drop(tl_holder *h, tl_held *x)
 {
     tl_held_owner *o = x->owner;
     h->world->drop(h->user, &x->entry.key);
-    uncount(h, o, x->stranger, x->counted);
+    uncount(h, o, x->entry.stranger, x->counted);
     HASH_DELETE(hh, h->held, x);
     DL_DELETE(o->held, x);
     DL_DELETE2(x->reader->held, x, reader_prev, reader_next);
@@ -233,7 +232,7 @@ static tl_held *least_wanted(const tl_holder *h)
     tl_held *x;
     if (h->counts.stranger_bytes)
         for (x = h->held; x; x = x->hh.next)
-            if (x->stranger)
+            if (x->entry.stranger)
                 return x;
     for (const tl_held_owner *o = h->owners; o; o = o->hh.next)
         if (o->held && (!most || o->bytes > most->bytes))
@@ -265,15 +264,14 @@ tl_err tl_holder_load_owner(tl_holder *h, const tl_node_id *owner, tl_unix heard
 
 tl_err tl_holder_load(tl_holder *h, const tl_holder_entry *entry)
 {
-    bool stranger = h->world->who(h->user, &entry->key.owner) == TL_HOLDER_STRANGER;
     if (h->counts.fragments >= TL_HOLDER_MAX)
         return TL_ERR_BUSY;
-    tl_held *x = tl_holder_add(h, entry, stranger);
+    tl_held *x = tl_holder_add(h, entry);
     if (!x)
         return TL_ERR_NOMEM;
     x->owner->bytes += x->counted;
     h->counts.bytes += x->counted;
-    h->counts.stranger_bytes += stranger ? x->counted : 0;
+    h->counts.stranger_bytes += entry->stranger ? x->counted : 0;
     return TL_OK;
 }
 

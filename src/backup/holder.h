@@ -29,9 +29,10 @@
 #define TL_HOLDER_ALL_BURST   (64u << 20)
 #define TL_HOLDER_ALL_RATE    (1u << 20)
 #define TL_HOLDER_COST        4096u
-/* Requests under way, in all and of one peer. A fragment on its way is in memory: */
+/* Requests under way: in all, half of them of strangers, and of one peer. A fragment on its way is in
+ * memory: */
 #define TL_HOLDER_OPS_MAX     256
-#define TL_HOLDER_OPS_OF_PEER 32
+#define TL_HOLDER_OPS_OF_PEER 16
 #define TL_HOLDER_MEMORY      (32u << 20) /* bytes of fragments in memory, in all; half for strangers */
 
 typedef struct tl_holder tl_holder;
@@ -48,6 +49,7 @@ typedef struct {
     uint32_t size;
     tl_node_id recovery; /* who may get it, beside the owner */
     tl_unix placed_at;
+    bool stranger; /* the owner was one then: it counts as one of strangers */
 } tl_holder_entry;
 
 /* One piece of work for the disk. The world has it from the call until `done`, which it calls once, and
@@ -62,10 +64,10 @@ struct tl_holder_job {
 /* `user` is tl_holder_config's. None may call back. */
 typedef struct {
     tl_holder_who (*who)(void *user, const tl_node_id *peer);
-    /* Done when it is on the disk. */
-    void (*put)(void *user, tl_holder_job *j, const tl_holder_entry *entry);
-    /* TL_ERR_NOT_FOUND: the disk has it no more. */
-    void (*get)(void *user, tl_holder_job *j);
+    /* Done when it is on the disk. Both: TL_ERR_NOMEM: it was not begun, and `done` does not come. */
+    tl_err (*put)(void *user, tl_holder_job *j, const tl_holder_entry *entry);
+    /* Done with TL_ERR_NOT_FOUND: the disk has it no more. */
+    tl_err (*get)(void *user, tl_holder_job *j);
     void (*drop)(void *user, const tl_holder_key *key);
     /* The owner was heard of: at most once a day, and with its first fragment. */
     void (*heard)(void *user, const tl_node_id *owner, tl_unix at);
@@ -119,6 +121,8 @@ struct tl_holder_op {
     tl_holder_op *prev, *next;
 };
 
+/* Is there a place for one more request of this peer? Else nothing is begun. */
+bool tl_holder_may_begin(const tl_holder *h, const tl_node_id *peer);
 /* True: it is a fragmentPut for which there is room, and `size` bytes are to follow (tl_holder_body).
  * Else on_reply has come, or comes when the disk has answered. */
 bool tl_holder_begin(tl_holder *h, tl_holder_op *op, const tl_node_id *peer, const tl_talk *m);

@@ -191,7 +191,7 @@ static bool know(tl_holder_work *w)
     const tl_holder_key *key = &w->entry.key;
     tl_held *x = tl_holder_find(h, &key->owner, &key->id);
     if (!x) {
-        x = tl_holder_add(h, &w->entry, w->stranger);
+        x = tl_holder_add(h, &w->entry);
         if (!x) {
             h->world->drop(h->user, key);
             return false;
@@ -245,9 +245,12 @@ void tl_holder_body(tl_holder_op *op, tl_slice content)
     w->entry = (tl_holder_entry){.key = {op->peer, id},
                                  .size = op->m.u.put.size,
                                  .recovery = op->m.u.put.recovery,
-                                 .placed_at = tl_holder_wall(h)};
+                                 .placed_at = tl_holder_wall(h),
+                                 .stranger = op->stranger};
     w->job.key = w->entry.key;
-    h->world->put(h->user, &w->job, &w->entry);
+    tl_err e = h->world->put(h->user, &w->job, &w->entry);
+    if (e)
+        on_put(&w->job, e);
 }
 
 /* --- fragmentGet --- */
@@ -262,6 +265,10 @@ static void on_got(tl_holder_job *j, tl_err e)
         lose(h, &j->key);
     tl_buf content = j->content;
     j->content = (tl_buf){0};
+    if (op) { /* until its answer is taken */
+        op->memory = w->memory;
+        w->memory = 0;
+    }
     end_work(w);
     tl_talk m = {.type = TL_TALK_CONTENT, .u.content = (uint32_t)content.len};
     h->counts.given += op && whole;
@@ -292,7 +299,9 @@ static void get(tl_holder_op *op)
     if (!w)
         return;
     w->job.key = key;
-    h->world->get(h->user, &w->job);
+    tl_err e = h->world->get(h->user, &w->job);
+    if (e)
+        on_got(&w->job, e);
 }
 
 /* --- fragmentProve: one fragment after the other --- */
@@ -329,7 +338,9 @@ static void prove_next(tl_holder_work *w)
     for (; op && w->at < w->m.u.prove.n; w->at++)
         if (tl_holder_find(h, &op->peer, &w->m.u.prove.fragment[w->at])) {
             w->job.key = (tl_holder_key){op->peer, w->m.u.prove.fragment[w->at]};
-            h->world->get(h->user, &w->job);
+            tl_err e = h->world->get(h->user, &w->job);
+            if (e)
+                on_read(&w->job, e);
             return;
         }
     tl_talk proof = w->proof;
@@ -401,17 +412,21 @@ static void point(tl_holder_op *op)
 
 /* --- one request --- */
 
-static bool has_place(const tl_holder *h, const tl_node_id *peer)
+bool tl_holder_may_begin(const tl_holder *h, const tl_node_id *peer)
 {
-    size_t of_peer = 0;
-    for (const tl_holder_op *op = h->ops; op; op = op->next)
+    size_t of_peer = 0, of_strangers = 0;
+    bool stranger = h->world->who(h->user, peer) == TL_HOLDER_STRANGER && !tl_holder_knows(h, peer);
+    for (const tl_holder_op *op = h->ops; op; op = op->next) {
         of_peer += tl_node_id_eq(&op->peer, peer);
-    return h->ops_n < TL_HOLDER_OPS_MAX && of_peer < TL_HOLDER_OPS_OF_PEER;
+        of_strangers += op->stranger;
+    }
+    return h->ops_n < TL_HOLDER_OPS_MAX && of_peer < TL_HOLDER_OPS_OF_PEER &&
+           (!stranger || of_strangers < TL_HOLDER_OPS_MAX / 2);
 }
 
 bool tl_holder_begin(tl_holder *h, tl_holder_op *op, const tl_node_id *peer, const tl_talk *m)
 {
-    bool place = has_place(h, peer);
+    bool place = tl_holder_may_begin(h, peer);
     op->holder = h;
     op->peer = *peer;
     op->m = *m;

@@ -32,7 +32,6 @@ typedef struct {
 struct tl_held {
     tl_holder_entry entry;
     uint32_t counted;
-    bool stranger; /* counted so */
     tl_held_owner *owner;
     tl_held_reader *reader;
     tl_held *prev, *next; /* the owner's */
@@ -71,7 +70,7 @@ tl_held_owner *tl_holder_owner(const tl_holder *h, const tl_node_id *id);
 /* Finds or makes it; NULL: there are too many, or no memory. */
 tl_held_owner *tl_holder_need_owner(tl_holder *h, const tl_node_id *id);
 /* Adds one that is on the disk; its bytes are counted already. NULL: out of memory. */
-tl_held *tl_holder_add(tl_holder *h, const tl_holder_entry *entry, bool stranger);
+tl_held *tl_holder_add(tl_holder *h, const tl_holder_entry *entry);
 /* It is here no more; the disk is told. */
 void tl_holder_drop(tl_holder *h, tl_held *x);
 /* Is there room for `counted` bytes more? NULL: yes. Else why not, for a person. */

@@ -68,6 +68,9 @@ typedef struct {
     uint32_t share_queue_max;       /* 64 of each class */
     uint32_t share_queue_wait_secs; /* 300 */
     bool share_pause;               /* others are not served */
+    uint32_t store_quota;           /* MiB of fragments held for others; 0 none */
+    uint32_t backup_challenge_secs; /* between two challenges of a holder, in the mean */
+    uint32_t backup_gone_secs;      /* that a holder may be away */
     /* private networks */
     bool ptn_hide;                         /* the relay is shown tags in place of networks */
     uint32_t ptn_revocation_max_age_hours; /* 0 = off */

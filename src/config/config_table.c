@@ -117,6 +117,8 @@ static const tl_setting_def table[] = {
            "Seconds a request may wait for it; after that it is told that the queue is full."),
     BOOL(share_pause, "share_pause", "false", false,
          "Serve nobody else (teale pause, teale resume)."),
+    NUMBER(store_quota, "store_quota", "64", 0, 1048576, false,
+           "MiB that this node keeps of other nodes' backups, encrypted by them; 0 keeps nothing."),
     CHOICE(
         log_level, "log_level", "info", tl_rule_log_level, true,
         "What is logged: \"error\", \"warn\", \"info\" or \"debug\", each with those before it."),
@@ -167,6 +169,11 @@ static const tl_setting_def table[] = {
          0, false, tl_rule_host, false, "Nodes (HOST:PORT) through which the DHT is entered."),
     NUMBER(dht_republish_secs, "dht.republish_secs", "3600", 60, 3600, false,
            "Seconds between two times that what is published is published again."),
+    NUMBER(
+        backup_challenge_secs, "backup.challenge_secs", "14400", 1, 604800, false,
+        "Seconds in the mean until a node that holds a part of your backup must prove it again."),
+    NUMBER(backup_gone_secs, "backup.gone_secs", "604800", 1, 31536000, false,
+           "Seconds that such a node may be away before its part goes to another one, too."),
     BOOL(ptn_hide, "ptn.hide", "false", false,
          "Show the relay tags that only members recognise, instead of your networks."),
     NUMBER(ptn_revocation_max_age_hours, "ptn.revocation_max_age_hours", "0", 0, 8760, false,

@@ -7,6 +7,8 @@
 #include "ask/server.h"
 #include "ask/slots.h"
 #include "backend/backend.h"
+#include "backup/backup.h"
+#include "backup/holder.h"
 #include "dht/dht.h"
 #include "direct/direct.h"
 #include "legacy/legacy.h"
@@ -37,6 +39,14 @@ typedef struct {
     tl_dht_counters counters;
     tl_dht_report report;
 } tl_dht_counts;
+
+/* Fragments of backups; all zero where there is no store. */
+typedef struct {
+    tl_holder_counts held; /* for others */
+    uint64_t malformed;
+    tl_backup_counters own;
+    unsigned placed, silent, wanted; /* of our own backup, now */
+} tl_fragment_counts;
 
 typedef struct {
     tl_time uptime;
@@ -70,6 +80,7 @@ typedef struct {
 
     tl_relaying_counts relaying;
     tl_dht_counts dht;
+    tl_fragment_counts fragments;
 
     /* questions */
     tl_router_counters asked;
@@ -86,6 +97,8 @@ typedef struct {
     size_t network_members[TL_NETWORKS_MAX]; /* that this node knows, itself among them */
 } tl_node_facts;
 
+/* node_fragments.c */
+void tl_node_fragment_counts_of(const tl_node *n, tl_fragment_counts *ret_counts);
 /* node_relay_report.c */
 void tl_node_relaying_facts_of(const tl_node *n, tl_relaying_counts *ret_facts);
 /* node_dht_report.c */

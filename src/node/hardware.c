@@ -151,6 +151,7 @@ json_t *tl_capabilities_json(const tl_capabilities *c)
                           ptns, "maxConcurrentRequests", (json_int_t)c->requests_max, "relayFirst",
                           1, "bids", c->bids, "relay", c->relay, "relayedBy", c->relayed_by);
     if (o && ((c->members_only && json_object_set_new(o, "membersOnly", json_true())) ||
+              (c->fragments && json_object_set_new(o, "fragments", json_true())) ||
               (c->paused && json_object_set_new(o, "paused", json_true())))) {
         json_decref(o);
         return NULL;

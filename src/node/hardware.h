@@ -35,6 +35,7 @@ typedef struct {
     const json_t *relay; /* where and for whom it relays; NULL: it does not */
     const json_t *relayed_by; /* the nodes that relay for it; NULL: none */
     bool members_only;        /* it takes them from members of its networks alone */
+    bool fragments;           /* it holds fragments of others' backups */
     bool paused;              /* it shares models, and its owner has taken the machine back */
 } tl_capabilities;
 

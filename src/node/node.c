@@ -25,6 +25,7 @@ static tl_time expiry(const tl_node *n)
     if (n->credit)
         at = tl_time_min(at, tl_credit_expiry(n->credit));
     at = tl_time_min(at, tl_time_min(tl_node_scope_expiry(n), tl_node_reciprocity_expiry(n)));
+    at = tl_time_min(at, tl_node_fragments_expiry(n));
     if (n->members && n->stage == TL_NODE_RUNNING)
         at = tl_time_min(at, tl_members_expiry(n->members));
     return n->stage >= TL_NODE_DRAINING && n->stage < TL_NODE_GONE
@@ -97,6 +98,7 @@ static void on_timer(void *user)
     if (n->members && n->stage == TL_NODE_RUNNING)
         tl_members_on_timer(n->members);
     tl_node_reciprocity_on_timer(n);
+    tl_node_fragments_on_timer(n);
     tl_node_wake(n);
 }
 
@@ -172,6 +174,8 @@ tl_err tl_node_new(tl_loop *loop, const tl_settings *settings, const tl_identity
     if (!e && (e = tl_node_load_reciprocity(n)))
         e = tl_why_set(why, e, "what others did for this node could not be read: %s",
                        tl_err_name(e));
+    if (!e)
+        e = tl_node_open_fragments(n, store, why);
     if (e) {
         tl_node_free(n);
         return e;
@@ -219,6 +223,7 @@ void tl_node_free(tl_node *n)
     tl_slots_free(n->slots);
     tl_backend_free(n->backend);
     tl_node_close_members(n);
+    tl_node_close_fragments(n);
     tl_reconnect_free(n->reconnect);
     tl_direct_free(n->direct); /* gives back path ids of peers */
     tl_peers_free(n->peers);

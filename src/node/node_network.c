@@ -53,12 +53,13 @@ static void direct_close(void *user, tl_sock sock)
         tl_network_close_socket(n->network, sock);
 }
 
-/* An answer to an offer tells our addresses. So only nodes that may ask us, and nodes that we deal
- * with already, get one. */
+/* An answer to an offer tells our addresses. So only nodes that may ask us, for an answer or for a fragment
+ * of theirs, and nodes that we deal with already, get one. */
 static bool direct_welcome(void *user, const tl_node_id *peer)
 {
     const tl_node *n = user;
-    return tl_access_welcomes(&n->access, peer) || tl_peers_deals_with(n->peers, peer);
+    return tl_access_welcomes(&n->access, peer) || tl_node_admits_fragments(n, peer) ||
+           tl_peers_deals_with(n->peers, peer);
 }
 
 static tl_path_id direct_path(void *user, const tl_node_id *peer)

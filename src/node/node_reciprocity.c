@@ -112,6 +112,14 @@ void tl_node_note_relayed(tl_node *n, const tl_node_id *relaying_node, uint64_t 
     tl_node_wake(n); /* it sets the timer */
 }
 
+void tl_node_note_held(tl_node *n, const tl_node_id *holder, unsigned fragments, tl_unix at)
+{
+    tl_reciprocity_set_held(n->deeds, holder, fragments, at);
+    if (n->deeds_keep_at == TL_NEVER)
+        n->deeds_keep_at = tl_loop_now(n->loop) + KEEP_EVERY;
+    tl_node_wake(n); /* it sets the timer */
+}
+
 void tl_node_save_deeds(tl_node *n, const tl_deeds *d)
 {
     if (n->store)

@@ -31,14 +31,12 @@ static tl_reconnect_address known_address(void *user)
 
 static bool holds_ours(void *user, const tl_node_id *peer)
 {
-    (void)user, (void)peer;
-    return false;
+    return tl_node_holds_ours(user, peer);
 }
 
 static bool we_hold(void *user, const tl_node_id *peer)
 {
-    (void)user, (void)peer;
-    return false;
+    return tl_node_we_hold(user, peer);
 }
 
 static void announce(void *user)

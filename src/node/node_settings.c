@@ -204,6 +204,9 @@ tl_err tl_node_setting_changed(tl_node *n, const tl_settings *settings, const ch
     } else if (is_one_of(key, relaying)) {
         tl_node_apply_relaying(n);
         tl_node_tell_capabilities(n);
+    } else if (!strcmp(key, "store_quota")) {
+        tl_node_apply_store_quota(n);
+        tl_node_tell_capabilities(n);
     } else if (is_one_of(key, prices)) {
         tl_node_apply_prices(n);
     } else if (is_one_of(key, limits)) {

@@ -96,6 +96,7 @@ void tl_node_tell_capabilities(tl_node *n)
                          .ptns = ptns,
                          .relay = relay,
                          .relayed_by = relayed_by,
+                         .fragments = tl_node_takes_fragments(n),
                          .members_only = n_models && tl_access_for_strangers(&n->access) &&
                                          tl_access_serves_others(&n->access)};
     json_t *for_relay = tl_capabilities_json(&c), *for_peers = tl_capabilities_json(&c);
@@ -357,6 +358,7 @@ static void peers_hello(void *user, const tl_peer *p)
     if (n->members)
         tl_members_on_hello(n->members, &p->id);
     tl_node_credit_hello(n, &p->id);
+    tl_node_fragments_hello(n, &p->id);
     tl_node_relayed_dealt(n);
 }
 

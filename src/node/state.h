@@ -23,6 +23,8 @@
  *   node_bids.c      what this node asks for its work
  *   node_members.c   private networks: what members/ needs; node_ptn.c, node_ptn_lists.c,
  *                    node_ptn_keys.c their verbs
+ *   node_fragments.c fragments of backups: at others and here (node_holding.c); the pointers to them
+ *                    (node_pointers.c)
  *   node_rank.c      who would be asked, at what price, and why
  *   node_reciprocity.c  who helped whom
  *   verbs.c          what a person has the node do, by name
@@ -37,6 +39,7 @@
 #include "ask/router.h"
 #include "ask/server.h"
 #include "ask/slots.h"
+#include "backup/backup.h"
 #include "credit/credit.h"
 #include "direct/direct.h"
 #include "io/waker.h"
@@ -107,7 +110,8 @@ struct tl_node {
     struct tl_members_held *members_world;
     tl_reciprocity *deeds; /* what nodes did for us and for fellow members */
     tl_time deeds_keep_at, deeds_sweep_at;
-    tl_credit *credit; /* NULL: there is no store, and nobody keeps accounts */
+    struct tl_node_fragments *fragments; /* NULL while the node is made */
+    tl_credit *credit;                   /* NULL: there is no store, and nobody keeps accounts */
     tl_pay pay;
     tl_named_world named;
     struct tl_settle_call *settling; /* node_wallet.c */
@@ -328,6 +332,34 @@ void tl_node_free_store(tl_node *n);
 /* What the doctor says of the store. `f` borrows from `ret_state`. */
 void tl_node_store_facts(const tl_node *n, tl_store_state *ret_state, tl_doctor_facts *f);
 
+/* node_fragments.c */
+typedef struct tl_node_fragments tl_node_fragments;
+/* After the peers, and after the book was read: it says who is a member. `store`: the database's path; where
+ * there is none, this node holds nothing and has no backup, and can fetch one. */
+TL_CHECK tl_err tl_node_open_fragments(tl_node *n, const char *store, tl_why *why);
+/* After tl_node_stop_store, and before the peers are freed. */
+void tl_node_close_fragments(tl_node *n);
+void tl_node_fragments_on_timer(tl_node *n);
+tl_time tl_node_fragments_expiry(const tl_node *n);
+/* A connection to the peer stands. */
+void tl_node_fragments_hello(tl_node *n, const tl_node_id *peer);
+void tl_node_apply_store_quota(tl_node *n);
+uint64_t tl_node_store_quota(const tl_node *n); /* bytes */
+/* NULL: there is no store. */
+tl_backup *tl_node_backup(const tl_node *n);
+tl_exchanges *tl_node_exchanges(const tl_node *n);
+/* Who makes the pointer of this node's backup, as tl_backup_world.on_map says. */
+void tl_node_set_on_map(tl_node *n, void (*told)(tl_node *n, const tl_backup_map *map));
+/* Does this node hold fragments for others? */
+bool tl_node_takes_fragments(const tl_node *n);
+/* Is there a fragment here that the peer may get? */
+bool tl_node_admits_fragments(const tl_node *n, const tl_node_id *peer);
+/* The peer holds a fragment of ours; we hold one of the peer's. */
+bool tl_node_holds_ours(const tl_node *n, const tl_node_id *peer);
+bool tl_node_we_hold(const tl_node *n, const tl_node_id *peer);
+/* `fragments` of the status, what is held for others; NULL: out of memory. */
+json_t *tl_node_fragments_json(const tl_node *n);
+
 /* node_legacy.c */
 TL_CHECK tl_err tl_node_wire_legacy(tl_node *n, const tl_server_backend *backend);
 /* True: `data`, which came over the session `path`, is a message of the old protocol and is dealt
@@ -408,6 +440,8 @@ tl_time tl_node_reciprocity_expiry(const tl_node *n);
 void tl_node_note_served(tl_node *n, const tl_node_id *peer, int64_t tokens, tl_unix at);
 /* Payload that came to us through a node as a relay, in a connection that its sender secured; what we sent is none. */
 void tl_node_note_relayed(tl_node *n, const tl_node_id *relaying_node, uint64_t bytes);
+/* So many fragments of ours the node was seen to hold. */
+void tl_node_note_held(tl_node *n, const tl_node_id *holder, unsigned fragments, tl_unix at);
 /* A new statement is in the table: it goes to the store, too. */
 void tl_node_save_deeds(tl_node *n, const tl_deeds *d);
 /* Does the node help us, or fellow members, as far as is known now? Where it does not, members are asked

@@ -223,6 +223,7 @@ bool tl_peer_describe(tl_peer *p, const char *name, const json_t *capabilities)
     p->members_only = members_only;
     p->reads_first = tl_json_bool(capabilities, "relayFirst", false);
     read_relaying(capabilities, &p->relaying);
+    p->takes_fragments = tl_json_bool(capabilities, "fragments", false);
     bool available = tl_json_bool(capabilities, "isAvailable", true);
     changed |= available != p->available;
     p->available = available;

@@ -79,10 +79,11 @@ typedef struct {
     tl_time relay_rtt[TL_RELAYS_MAX];
     tl_time relayer_rtt; /* the same over a node that relays */
     tl_peer_relaying relaying;
-    bool kept;     /* it is remembered from an earlier run */
-    bool proven;   /* a question between us was answered whole, either way */
-    bool listed;   /* the relay lists the node as present */
-    bool in_clear; /* it speaks the old protocol alone (tl_peer_is_listed_as) */
+    bool takes_fragments; /* it says that it holds fragments of backups for others */
+    bool kept;            /* it is remembered from an earlier run */
+    bool proven;          /* a question between us was answered whole, either way */
+    bool listed;          /* the relay lists the node as present */
+    bool in_clear;        /* it speaks the old protocol alone (tl_peer_is_listed_as) */
     /* Until then other nodes come first: no connection to this one could be made. 0: since then one
      * was. (What its answers were like is another thing: ask/merit.) */
     tl_time unusable_until;

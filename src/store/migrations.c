@@ -188,6 +188,40 @@ static const char reciprocity[] =
     "CREATE INDEX statements_issued ON statements (issued_at);"
     "CREATE INDEX statements_end ON statements (expires_at);";
 
+/* 9: fragments of backups (fragments.h): those held for others, and the places of our own. `place` of NULL:
+ * one that is to be deleted at its holder. */
+static const char fragments[] = "CREATE TABLE fragments ("
+                                "  owner BLOB NOT NULL CHECK (length(owner) = 32),"
+                                "  id BLOB NOT NULL CHECK (length(id) = 32),"
+                                "  size INTEGER NOT NULL CHECK (size BETWEEN 1 AND 8388608),"
+                                "  recovery BLOB NOT NULL CHECK (length(recovery) = 32),"
+                                "  placed_at INTEGER NOT NULL CHECK (placed_at >= 0),"
+                                "  stranger INTEGER NOT NULL CHECK (stranger IN (0, 1)),"
+                                "  PRIMARY KEY (owner, id)"
+                                ") STRICT, WITHOUT ROWID;"
+                                "CREATE TABLE fragment_owners ("
+                                "  owner BLOB PRIMARY KEY CHECK (length(owner) = 32),"
+                                "  heard_at INTEGER NOT NULL CHECK (heard_at >= 0),"
+                                "  pointer BLOB CHECK (length(pointer) <= 1400)"
+                                ") STRICT, WITHOUT ROWID;"
+                                "CREATE TABLE backup_kept ("
+                                "  only INTEGER PRIMARY KEY CHECK (only = 1),"
+                                "  blob BLOB NOT NULL CHECK (length(blob) = 32),"
+                                "  made_at INTEGER NOT NULL CHECK (made_at >= 0),"
+                                "  k INTEGER NOT NULL CHECK (k BETWEEN 1 AND n),"
+                                "  n INTEGER NOT NULL CHECK (n BETWEEN 1 AND 16),"
+                                "  strangers INTEGER NOT NULL CHECK (strangers IN (0, 1)),"
+                                "  recovery BLOB NOT NULL CHECK (length(recovery) = 32)"
+                                ") STRICT;"
+                                "CREATE TABLE backup_places ("
+                                "  place INTEGER UNIQUE CHECK (place BETWEEN 0 AND 15),"
+                                "  id BLOB NOT NULL CHECK (length(id) = 32),"
+                                "  holder BLOB NOT NULL CHECK (length(holder) = 32),"
+                                "  placed_at INTEGER NOT NULL CHECK (placed_at >= 0),"
+                                "  proven_at INTEGER NOT NULL CHECK (proven_at >= 0),"
+                                "  expires_at INTEGER NOT NULL CHECK (expires_at >= 0)"
+                                ") STRICT;";
+
 /* 10: this node's own backup (recovery.h). */
 static const char recovery[] =
     "CREATE TABLE recovery ("
@@ -203,7 +237,8 @@ static const char recovery[] =
 
 const char *const tl_store_steps[] = {networks,  tl_store_ledger_step, tl_store_triggers_step,
                                       departed,  members_spare,        own_questions,
-                                      old_names, reciprocity,          recovery};
+                                      old_names, reciprocity,          fragments,
+                                      recovery};
 const size_t tl_store_steps_n = sizeof tl_store_steps / sizeof *tl_store_steps;
 
 const char tl_store_restored_sql[] = "UPDATE invites SET state = 'withdrawn' WHERE state = 'open';";

@@ -11,7 +11,8 @@
 #define HEAD_SIZE   100
 
 /* Where each table is there: older databases have none of them. */
-static const char *const of_backups[] = {"fragments", "backup_kept"};
+static const char *const of_backups[] = {"fragments", "fragment_owners", "backup_kept",
+                                         "backup_places"};
 
 #define LEAN "kind = 'question' AND " TL_LEDGER_NOTHING_OF("")
 

@@ -87,21 +87,23 @@ static void run_get(scene_event *e)
     e->job->done(e->job, e->node->disk_fails ? TL_ERR_IO : error);
 }
 
-static void disk_put(void *user, tl_holder_job *j, const tl_holder_entry *entry)
+static tl_err disk_put(void *user, tl_holder_job *j, const tl_holder_entry *entry)
 {
     scene_node *n = user;
     scene_event *e = event_after(n->scene, DISK, run_put);
     e->node = n;
     e->job = j;
     e->entry = *entry;
+    return TL_OK;
 }
 
-static void disk_get(void *user, tl_holder_job *j)
+static tl_err disk_get(void *user, tl_holder_job *j)
 {
     scene_node *n = user;
     scene_event *e = event_after(n->scene, DISK, run_get);
     e->node = n;
     e->job = j;
+    return TL_OK;
 }
 
 static void disk_drop(void *user, const tl_holder_key *key)
