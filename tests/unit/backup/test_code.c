@@ -105,6 +105,42 @@ static void the_first_fragments_are_the_blob_itself(void **state)
     tl_buf_clear(&blob);
 }
 
+/* x times y in GF(2^8) with the polynomial 0x11d. */
+static uint8_t times(uint8_t x, uint8_t y)
+{
+    unsigned product = 0, at = x;
+    for (; y; y >>= 1, at = at << 1 ^ (at & 0x80 ? 0x11d : 0))
+        product ^= y & 1 ? at : 0;
+    return (uint8_t)product;
+}
+
+static uint8_t inverse_of(uint8_t x)
+{
+    uint8_t y = 1;
+    while (times(x, y) != 1)
+        y++;
+    return y;
+}
+
+/* So that another program can make them. */
+static void the_other_fragments_are_the_sums_that_the_document_says(void **state)
+{
+    (void)state;
+    tl_buf blob = blob_of(400, 8), out = {0};
+    for (unsigned i = 4; i < 9; i++) {
+        assert_int_equal(tl_code_make(tl_buf_slice(&blob), 4, 9, i, &out), TL_OK);
+        for (size_t at = 0; at < 100; at++) {
+            uint8_t sum = 0;
+            for (unsigned j = 0; j < 4; j++)
+                sum ^= times(inverse_of((uint8_t)(i ^ j)), tl_buf_begin(&blob)[j * 100 + at]);
+            assert_int_equal(tl_buf_begin(&out)[at], sum);
+        }
+        tl_buf_consume(&out, out.len);
+    }
+    tl_buf_clear(&out);
+    tl_buf_clear(&blob);
+}
+
 static void what_does_not_fit_the_code_is_refused(void **state)
 {
     (void)state;
@@ -141,6 +177,7 @@ int main(void)
         cmocka_unit_test(the_largest_code_bears_the_loss_of_any_half),
         cmocka_unit_test(blobs_of_every_small_size_and_of_the_largest_come_back),
         cmocka_unit_test(the_first_fragments_are_the_blob_itself),
+        cmocka_unit_test(the_other_fragments_are_the_sums_that_the_document_says),
         cmocka_unit_test(what_does_not_fit_the_code_is_refused),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
