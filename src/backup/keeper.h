@@ -24,7 +24,7 @@
 #define TL_KEEPER_SETTLE (30 * TL_SEC)
 #define TL_KEEPER_RENEW  (24 * 3600 * TL_SEC)
 /* The first copy of a node that starts: what it missed is seen by then. */
-#define TL_KEEPER_START  (60 * TL_SEC)
+#define TL_KEEPER_START  (20 * TL_SEC)
 /* How often the DHT is asked for the newest pointer. Below the two hours that the DHT keeps it. */
 #define TL_KEEPER_LOOK   (3600 * TL_SEC)
 /* The same, where no node of the DHT answered, or what was to be done failed. */

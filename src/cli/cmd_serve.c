@@ -4,6 +4,7 @@
 #include "api/key.h"
 #include "base/log.h"
 #include "cli/commands.h"
+#include "cli/homerestore.h"
 #include "cli/lock.h"
 #include "cli/logfile.h"
 #include "cli/overrides.h"
@@ -220,6 +221,8 @@ static tl_err open_all(server *s, tl_why *why)
     if (!e && tl_crypto_init())
         e = tl_why_set(why, TL_ERR_IO, "libsodium cannot start");
     if (!e)
+        e = tl_homerestore_finish(p, why);
+    if (!e)
         e = check_key(p, why);
     if (!e)
         e = tl_keychain_load_or_create(p->key, &rand, &s->identity, &created, why);
@@ -231,6 +234,7 @@ static tl_err open_all(server *s, tl_why *why)
         e = tl_node_new(s->loop, &s->settings, &s->identity, p->port, p->db, &s->node, why);
     if (!e) {
         tl_node_set_option_of(s->node, option_of, s);
+        tl_node_set_settings_file(s->node, p->config);
         e = open_api(s, why);
     }
     return e ? e : tl_node_start(s->node, why);

@@ -73,6 +73,24 @@ static const tl_option ping_options[] = {
     {NULL, 0, NULL, NULL},
 };
 
+static const tl_option backup_create_options[] = {
+    {"holders", 0, "N",
+     "so many nodes hold a fragment, 2 to 16; else as many as there are, up to 10"},
+    {"strangers", 0, NULL, "nodes of no network of yours may hold fragments, too"},
+    {"new", 0, NULL, "make new words; those of before are worth nothing then"},
+    TIMEOUT_OPTION,
+    {NULL, 0, NULL, NULL},
+};
+
+static const tl_option restore_options[] = {
+    {"words-file", 0, "FILE", "the words are in this file (\"-\": standard input)"},
+    {"bootstrap", 0, "HOST:PORT", "enter the DHT here (may be repeated); else as the settings say"},
+    {"relay", 0, "URL", "connect through this relay, too (may be repeated)"},
+    {"insecure-relay", 0, NULL, "allow a plain ws:// relay that is not on this machine"},
+    {"log-level", 0, "LEVEL", "error, warn, info or debug"},
+    {NULL, 0, NULL, NULL},
+};
+
 /* In the order of `teale help`: these, then those of commands_networks.c, then the rest. */
 static const tl_command first[] = {
     {"up", "", 0, 0, "start the node in the background",
@@ -148,6 +166,20 @@ static const tl_command rest[] = {
     {"relay", "[ARGUMENT]...", 0, TL_ARGS_MAX, "run a relay: the same as teale-relay",
      "All arguments go to teale-relay as they are; see teale-relay(8).", no_options, false, true,
      tl_cmd_relay},
+    {"backup create", "", 0, 0, "keep this node's identity, networks and ledger at other nodes",
+     "Prints 24 words, once: write them on paper. Other nodes, members of your networks first, "
+     "get\n"
+     "encrypted fragments, of which some are enough to bring all of it back. The backup renews\n"
+     "itself when networks change, and daily for the ledger.",
+     backup_create_options, true, false, tl_cmd_backup_create},
+    {"backup status", "", 0, 0, "who holds the backup, and how many of them may be lost", "",
+     read_options, true, false, tl_cmd_backup_status},
+    {"backup restore", "", 0, 0, "bring a lost node back on this machine, from its 24 words",
+     "Asks for the words on the terminal, or reads them from standard input where that is none.\n"
+     "No node must run here, and none may have been here: nothing is written over. All of it is\n"
+     "restored, or nothing. Exits with 4 where the backup is not found or too few of its holders\n"
+     "are reached, and with 5 where what they give was altered or is older than one seen here.",
+     restore_options, true, false, tl_cmd_backup_restore},
     {"completion", "SHELL", 1, TL_ARGS_MAX, "print the completion script for bash, zsh or fish",
      "For this shell: eval \"$(teale completion bash)\"\n"
      "The scripts ask `teale completion words -- WORD...` what may come next: commands, options,\n"

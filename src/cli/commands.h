@@ -26,6 +26,9 @@ int tl_cmd_config_path(tl_cli *cli, const tl_args *args);
 int tl_cmd_dht_get(tl_cli *cli, const tl_args *args);
 int tl_cmd_relay_status(tl_cli *cli, const tl_args *args);
 int tl_cmd_relay(tl_cli *cli, const tl_args *args);
+int tl_cmd_backup_create(tl_cli *cli, const tl_args *args);
+int tl_cmd_backup_status(tl_cli *cli, const tl_args *args);
+int tl_cmd_backup_restore(tl_cli *cli, const tl_args *args);
 int tl_cmd_completion(tl_cli *cli, const tl_args *args);
 
 int tl_cmd_ptn_list(tl_cli *cli, const tl_args *args);

@@ -282,8 +282,8 @@ static void offer_option_values(asked *a, const tl_option *o, const char *net)
 {
     static const char *const automatic[] = {"auto", NULL};
     static const char *const roles[] = {"consumer", "provider", "admin", NULL};
-    static const char *const files[] = {"share-key-file", "log-file", "png", "image",
-                                        "passphrase-file"};
+    static const char *const files[] = {"share-key-file", "log-file",   "png",
+                                        "image",          "words-file", "passphrase-file"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         if (!strcmp(o->name, files[i]))
             puts(":files");

@@ -25,6 +25,7 @@ static const override overrides[] = {
     {"relayed", "nat.direct", "false", false, false},
     {"insecure-relay", "wan_allow_insecure_relay", "true", false, false},
     {"log-level", "log_level", NULL, false, false},
+    {"bootstrap", "dht.bootstrap", NULL, true, false}, /* of `backup restore` */
 };
 #define OVERRIDES (sizeof overrides / sizeof *overrides)
 

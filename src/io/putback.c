@@ -119,7 +119,7 @@ tl_err tl_putback_write(const char *dir, const tl_putback *files, size_t n, tl_w
     if (mkdir(fresh.text, 0700))
         return tl_why_file(why, "make the directory", fresh.text, errno);
     for (size_t i = 0; !e && i < n; i++)
-        if (!make_file(in(dir, ".new", i).text, files[i].bytes))
+        if (!files[i].absent && !make_file(in(dir, ".new", i).text, files[i].bytes))
             e = tl_why_file(why, "write", in(dir, ".new", i).text, errno);
     if (!e && (!sync_directory(fresh.text) || rename(fresh.text, dir) || !sync_above(dir)))
         e = tl_why_file(why, "make", dir, errno);

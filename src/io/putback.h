@@ -14,7 +14,8 @@
 typedef struct {
     const char *path; /* where it belongs; in a directory that is there */
     tl_slice bytes;
-    bool spare; /* where a file of that name is there, it stays, and this one is dropped */
+    bool spare;  /* where a file of that name is there, it stays, and this one is dropped */
+    bool absent; /* tl_putback_write: there is nothing for this name */
 } tl_putback;
 
 #define TL_PUTBACK_MAX 8

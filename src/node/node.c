@@ -22,6 +22,7 @@ static tl_time expiry(const tl_node *n)
     at = tl_time_min(at, tl_node_relaying_expiry(n));
     at = tl_time_min(at, tl_node_dht_expiry(n));
     at = tl_time_min(at, tl_node_relayed_expiry(n));
+    at = tl_time_min(at, tl_node_keeping_expiry(n));
     if (n->credit)
         at = tl_time_min(at, tl_credit_expiry(n->credit));
     at = tl_time_min(at, tl_time_min(tl_node_scope_expiry(n), tl_node_reciprocity_expiry(n)));
@@ -53,6 +54,7 @@ static void run(void *user)
         tl_node_run_members(n);
         tl_node_follow_book(n);
         tl_node_follow_relayed(n);
+        tl_node_run_keeping(n);
         tl_router_run(n->router);
         tl_asker_run(n->asker);
         tl_slots_run(n->slots);
@@ -98,6 +100,7 @@ static void on_timer(void *user)
     if (n->members && n->stage == TL_NODE_RUNNING)
         tl_members_on_timer(n->members);
     tl_node_reciprocity_on_timer(n);
+    tl_node_keeping_on_timer(n);
     tl_node_fragments_on_timer(n);
     tl_node_wake(n);
 }
@@ -176,6 +179,8 @@ tl_err tl_node_new(tl_loop *loop, const tl_settings *settings, const tl_identity
                        tl_err_name(e));
     if (!e)
         e = tl_node_open_fragments(n, store, why);
+    if (!e)
+        e = tl_node_open_keeping(n, why);
     if (e) {
         tl_node_free(n);
         return e;
@@ -214,6 +219,7 @@ void tl_node_free(tl_node *n)
     n->stage = TL_NODE_GONE;
     tl_node_keep_deeds(n);
     tl_node_stop_store(n); /* what waited is stored, and told while all parts are there */
+    tl_node_free_keeping(n);
     tl_node_stop_credit(n);
     tl_relay_pair_free(n->client);
     tl_router_free(n->router);

@@ -24,6 +24,8 @@ TL_CHECK tl_err tl_node_new(tl_loop *loop, const tl_settings *settings, const tl
  * The doctor does not advise to change such a setting in the file. */
 void tl_node_set_option_of(tl_node *n, const char *(*option_of)(void *user, const char *key),
                            void *user);
+/* Where the settings are: backups hold the file. Without it they hold no settings. */
+void tl_node_set_settings_file(tl_node *n, const char *path);
 TL_CHECK tl_err tl_node_start(tl_node *n, tl_why *why);
 /* Takes no new work (`unavailable`). Lets running work finish until `deadline`, says goodbye to the
  * relay and the peers, then calls on_done. A second call ends everything at once. */

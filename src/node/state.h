@@ -21,6 +21,7 @@
  *   node_ptn_report.c  private networks, in reports
  *   node_ping.c      round trips to one peer
  *   node_bids.c      what this node asks for its work
+ *   node_keeping.c   this node's own backup; node_backup_verbs.c its verbs; restore.c gets one back
  *   node_members.c   private networks: what members/ needs; node_ptn.c, node_ptn_lists.c,
  *                    node_ptn_keys.c their verbs
  *   node_fragments.c fragments of backups: at others and here (node_holding.c); the pointers to them
@@ -140,6 +141,7 @@ struct tl_node {
     } relayed;
     tl_legacy *legacy;
     struct tl_node_dht *dht;           /* NULL: this node is not in the DHT */
+    struct tl_node_keeping *keeping;   /* this node's own backup; NULL: there is no store */
     struct tl_node_relaying *relaying; /* NULL: nothing is relayed for others (node_relay.c) */
     tl_backend *backend;               /* NULL: nothing is shared */
     char sharing_told[sizeof((tl_sharing *)NULL)->cause]; /* the cause that was last logged */
@@ -321,6 +323,18 @@ void tl_node_close_members(tl_node *n);
 void tl_node_drop_ptn_calls(tl_node *n);
 /* `text` names no network of ours; where it is the old name of one, the words tell the new one. */
 void tl_node_fail_network(const tl_node *n, const char *text, tl_call *call);
+
+/* node_keeping.c */
+typedef struct tl_node_keeping tl_node_keeping;
+/* After the store, the book and the fragments. TL_ERR_NOMEM, TL_ERR_PROTO. */
+TL_CHECK tl_err tl_node_open_keeping(tl_node *n, tl_why *why);
+/* After tl_node_stop_store. */
+void tl_node_free_keeping(tl_node *n);
+void tl_node_run_keeping(tl_node *n);
+void tl_node_keeping_on_timer(tl_node *n);
+tl_time tl_node_keeping_expiry(const tl_node *n);
+/* node_backup_verbs.c: "kept", as `backup status` has it; static storage. */
+const char *tl_node_backup_state(const tl_node *n, int *ret_may_lose);
 
 /* node_store.c */
 /* Sets n->store. The errors of tl_store_open, whose words say the remedy. */

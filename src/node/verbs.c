@@ -13,6 +13,8 @@ static const struct {
     const char *name;
     tl_verb_fn handle;
 } verbs[] = {
+    {"backup.create", tl_verb_backup_create},
+    {"backup.status", tl_verb_backup_status},
     {"dht.get", tl_node_do_dht_get},
     {"pause", tl_node_do_pause},
     {"prepare", tl_node_do_prepare},
@@ -56,6 +58,7 @@ static const struct {
     {"E_EXISTS", 1, 409},
     {"E_TOO_MUCH", 1, 400},
     {"E_SETTLED", 1, 409},
+    {"E_TOO_FEW", 1, 409},
     {"E_SETTING", 1, 409},
     {"E_NOT_ADMIN", 5, 403},
     {"E_NOT_CA", 5, 403},

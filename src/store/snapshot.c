@@ -11,8 +11,8 @@
 #define HEAD_SIZE   100
 
 /* Where each table is there: older databases have none of them. */
-static const char *const of_backups[] = {"fragments", "fragment_owners", "backup_kept",
-                                         "backup_places"};
+static const char *const of_backups[] = {"fragments", "fragment_owners", "backup_places",
+                                         "backup_kept"};
 
 #define LEAN "kind = 'question' AND " TL_LEDGER_NOTHING_OF("")
 

@@ -486,5 +486,6 @@ size_t tl_doctor_examine(const tl_doctor_facts *f, tl_finding ret_findings[TL_FI
     examine_backend(&l, f);
     tl_doctor_examine_networks(&l, f);
     examine_store(&l, f);
+    tl_doctor_examine_backup(&l, f);
     return l.n;
 }

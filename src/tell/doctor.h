@@ -121,7 +121,10 @@ typedef struct {
     const char *store;            /* the database's path; NULL: this node has none */
     bool store_restored;          /* it was taken as an older copy when the node started */
     const char *store_error;      /* why the last thing could not be stored; NULL: it could */
-    const char *own_id;           /* this node's; "" = not told */
+    const char
+        *backup; /* the state of this node's backup, as `backup status` has it; "none", NULL */
+    int backup_may_lose;
+    const char *own_id; /* this node's; "" = not told */
     tl_unix now;
     const tl_doctor_network *networks; /* those that this node has not left */
     size_t n_networks;
@@ -129,7 +132,7 @@ typedef struct {
     bool share_members, ask_members; /* share_with, ask: "networks" */
 } tl_doctor_facts;
 
-#define TL_FINDINGS_MAX 26 /* one of each id */
+#define TL_FINDINGS_MAX 27 /* one of each id */
 /* Writes the findings in the order in which obstacles are worth removing. Things that work come
  * along as OK. Returns how many findings there are. */
 size_t tl_doctor_examine(const tl_doctor_facts *f, tl_finding ret_findings[TL_FINDINGS_MAX]);

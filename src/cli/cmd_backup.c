@@ -1,0 +1,175 @@
+/* cmd_backup.c - `teale backup create` and `teale backup status`. The words are made and shown here; the
+ * node gets the root of the keys, from which nobody can tell them. */
+#include "backup/recovery.h"
+#include "base/when.h"
+#include "cli/commands.h"
+#include "cli/verb.h"
+
+#include <sodium.h>
+
+#define CREATE_TIME (120 * TL_SEC) /* the node gives up after 60 s and a copy */
+#define SHOW_TIME   (10 * TL_SEC)
+#define COLUMNS     4
+
+static void show_words(const char *text)
+{
+    char words[TL_PHRASE_TEXT], *at = words;
+    snprintf(words, sizeof words, "%s", text);
+    for (int i = 1; i <= TL_PHRASE_WORDS; i++)
+        printf("%2d. %-*s%s", i, TL_PHRASE_LETTERS + 2, strsep(&at, " "),
+               i % COLUMNS ? "  " : "\n");
+    sodium_memzero(words, sizeof words);
+}
+
+/* "of 5 fragments at as many nodes any 2 bring it back: 3 may be lost" */
+static void show_safety(const json_t *s)
+{
+    int held = (int)tl_json_number(s, "held", 0), k = (int)tl_json_number(s, "k", 0);
+    int lose = (int)tl_json_number(s, "may_lose", 0);
+    if (lose < 0)
+        printf("fragments: %d are held, and %d are needed to bring it back\n", held, k);
+    else
+        printf("fragments: %d are held, each by another node; any %d bring it back, so %d of the "
+               "nodes may be lost\n",
+               held, k, lose);
+}
+
+static void say_what_to_do(const json_t *s)
+{
+    tl_out_note(
+        "Write the 24 words on paper, in this order, and keep it where the laptop is not. They "
+        "are\nshown this once. Who has them has this node's identity and networks; without "
+        "them nobody\ncan read what the others hold. After a loss, on a new machine: teale "
+        "backup restore");
+    if (tl_json_number(json_object_get(s, "pointer"), "nodes", 0) < 1)
+        tl_out_note(
+            "The DHT has not taken yet who holds the fragments, and a restore begins there. "
+            "Those nodes\nand this one go on trying: look at teale backup status");
+}
+
+static int show_created(const tl_cli *cli, json_t *s, const char *text)
+{
+    if (!cli->json) {
+        show_words(text);
+        fflush(stdout);
+        show_safety(s);
+        say_what_to_do(s);
+        return TL_EXIT_OK;
+    }
+    json_t *words = json_array();
+    char copy[TL_PHRASE_TEXT], *at = copy;
+    snprintf(copy, sizeof copy, "%s", text);
+    for (char *word; (word = strsep(&at, " "));)
+        json_array_append_new(words, json_string(word));
+    sodium_memzero(copy, sizeof copy);
+    json_object_set_new(s, "words", words);
+    tl_out_json(s);
+    return TL_EXIT_OK;
+}
+
+int tl_cmd_backup_create(tl_cli *cli, const tl_args *args)
+{
+    uint8_t entropy[TL_PHRASE_ENTROPY], root[TL_RECOVERY_KEY];
+    char text[TL_PHRASE_TEXT], hex[2 * TL_RECOVERY_KEY + 1];
+    tl_rand rand = tl_rand_system();
+    json_t *done;
+    tl_why why;
+    long holders;
+    if (tl_args_number(args, "holders", 0, 2, 16, &holders, &why))
+        return tl_cli_usage(cli, "%s", why.text);
+    if (tl_crypto_init()) {
+        tl_out_error("libsodium cannot start");
+        return TL_EXIT_FAILED;
+    }
+    tl_rand_bytes(&rand, entropy, sizeof entropy);
+    tl_phrase_write(entropy, text);
+    tl_recovery_root(entropy, root);
+    tl_hex_write(hex, root, sizeof root);
+    if (!cli->json)
+        tl_progress_note("placing fragments at other nodes, which takes up to a minute ...");
+    int code = tl_verb_do(
+        cli, args, "backup.create",
+        json_pack("{s:s, s:I, s:b, s:b}", "root", hex, "holders", (json_int_t)holders, "strangers",
+                  tl_args_has(args, "strangers"), "new", tl_args_has(args, "new")),
+        CREATE_TIME, &done);
+    tl_progress_clear();
+    if (!code)
+        code = show_created(cli, done, text);
+    sodium_memzero(entropy, sizeof entropy);
+    sodium_memzero(root, sizeof root);
+    sodium_memzero(hex, sizeof hex);
+    sodium_memzero(text, sizeof text);
+    json_decref(done);
+    return code;
+}
+
+/* --- status --- */
+
+static const char *sentence_of(const char *state)
+{
+    static const struct {
+        const char *state, *sentence;
+    } sentences[] = {
+        {"none", "there is none: teale backup create"},
+        {"making", "it is being made"},
+        {"kept", "it can be restored"},
+        {"at_risk", "it can be restored, but no more of its fragments may be lost"},
+        {"lost", "it cannot be restored now: too few of its fragments are held"},
+        {"elsewhere", "another machine was restored from it, and renews it; this one does not"},
+    };
+    for (size_t i = 0; i < sizeof sentences / sizeof *sentences; i++)
+        if (!strcmp(sentences[i].state, state))
+            return sentences[i].sentence;
+    return state;
+}
+
+static int show_holders(const json_t *holders)
+{
+    static const char *const heads[] = {"HOLDER", "NODE", "STATE", "PROVEN", NULL};
+    tl_table table;
+    size_t i;
+    const json_t *h;
+    tl_table_begin(&table, heads);
+    json_array_foreach (holders, i, h) {
+        char node[16];
+        const char *name = tl_json_string(h, "name", "");
+        snprintf(node, sizeof node, "%.8s", tl_json_string(h, "node_id", "-"));
+        tl_table_add(&table, *name ? name : "-");
+        tl_table_add(&table, node);
+        tl_table_add(&table, tl_json_string(h, "state", "?"));
+        tl_table_add(&table, tl_json_string(h, "proven_at", "-"));
+    }
+    if (tl_table_end(&table)) {
+        tl_out_error("out of memory");
+        return TL_EXIT_FAILED;
+    }
+    return TL_EXIT_OK;
+}
+
+int tl_cmd_backup_status(tl_cli *cli, const tl_args *args)
+{
+    json_t *s;
+    int code = tl_verb_do(cli, args, "backup.status", json_object(), SHOW_TIME, &s);
+    if (code)
+        return code;
+    if (cli->json) {
+        tl_out_json(s);
+        json_decref(s);
+        return TL_EXIT_OK;
+    }
+    const char *state = tl_json_string(s, "state", "?"), *cause = tl_json_string(s, "cause", "");
+    tl_out_line("backup", sentence_of(state));
+    if (*tl_json_string(s, "made_at", ""))
+        tl_out_line("of", tl_json_string(s, "made_at", ""));
+    if (json_array_size(json_object_get(s, "holders"))) {
+        show_safety(s);
+        const json_t *pointer = json_object_get(s, "pointer");
+        printf("dht: %d nodes know who holds them\n", (int)tl_json_number(pointer, "nodes", 0));
+    }
+    if (*cause)
+        tl_out_line("cause", cause);
+    if (json_array_size(json_object_get(s, "holders")))
+        code = show_holders(json_object_get(s, "holders"));
+    json_decref(s);
+    return code;
+}

@@ -1,0 +1,265 @@
+/* `teale backup create` and `teale backup status`: the verbs of this node's own backup. */
+#include "node/keeping_state.h"
+#include "node/verbs.h"
+
+#include "base/when.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+
+#define PLACED_WITHIN (60 * TL_SEC) /* so long it is tried to place what was asked for */
+/* When enough is placed, the rest and the DHT may take so much longer before the person is told. */
+#define SETTLE_WITHIN (15 * TL_SEC)
+#define LOOK_EVERY    (200 * TL_MS)
+
+/*  waits for the copy --> waits for holders --> answered
+ *         \------------------\--> taken back --> failed */
+typedef struct tl_backup_call {
+    tl_call *call;
+    tl_time give_up_at, settle_at, look_at;
+    uint8_t holders; /* as asked for; 0: any number */
+    bool had;        /* there was a backup before, with this row */
+    tl_recovery_row before;
+    bool failing;
+    char code[16], words[400]; /* where it fails */
+} tl_backup_call;
+
+static void free_call(tl_node *n)
+{
+    sodium_memzero(n->keeping->call, sizeof *n->keeping->call);
+    free(n->keeping->call);
+    n->keeping->call = NULL;
+}
+
+void tl_backup_call_drop(tl_node *n)
+{
+    if (n->keeping->call)
+        free_call(n);
+}
+
+/* --- status --- */
+
+static json_t *time_json(tl_unix at)
+{
+    char text[TL_WHEN_TEXT_MAX];
+    if (!at)
+        return json_null();
+    tl_when_write(text, at);
+    return json_string(text);
+}
+
+static const char *place_word(tl_place_state s)
+{
+    switch (s) {
+    case TL_PLACE_WANTED: return "wanted";
+    case TL_PLACE_ASKED: return "asked";
+    case TL_PLACE_HELD: return "held";
+    case TL_PLACE_SILENT: return "silent";
+    }
+    return "wanted";
+}
+
+static json_t *place_json(const tl_node *n, const tl_backup_place *p)
+{
+    char hex[TL_NODE_ID_HEX + 1];
+    const tl_peer *peer = tl_peer_table_find(&n->table, &p->holder);
+    if (p->state == TL_PLACE_WANTED)
+        return json_pack("{s:n, s:s, s:s}", "node_id", "name", "", "state", "wanted");
+    tl_node_id_write(hex, &p->holder);
+    return json_pack("{s:s, s:s, s:s, s:o, s:o}", "node_id", hex, "name", peer ? peer->name : "",
+                     "state", place_word(p->state), "placed_at", time_json(p->placed_at),
+                     "proven_at", time_json(p->proven_at));
+}
+
+static json_t *pointer_json(const tl_node *n)
+{
+    const tl_keeper *k = n->keeping->keeper;
+    tl_dht *core = tl_node_dht_core(n);
+    tl_dht_kept kept = {.holders = 0};
+    tl_dht_id target =
+        tl_dht_target_of_key(tl_keeper_keys(k)->identity.id.key, tl_slice_str(TL_RECOVERY_SALT));
+    if (!tl_keeper_item(k))
+        return json_null();
+    if (core && !tl_dht_kept_of(core, &target, &kept))
+        kept.holders = 0;
+    return json_pack("{s:I, s:i}", "sequence", (json_int_t)tl_keeper_item(k)->seq, "nodes",
+                     (int)kept.holders);
+}
+
+/* "none", "making", "kept", "at_risk", "lost", "elsewhere". */
+static const char *state_word(const tl_node *n, const tl_backup_status *s)
+{
+    const tl_keeper *k = n->keeping->keeper;
+    if (tl_keeper_state_of(k) != TL_KEEPER_KEPT)
+        return tl_keeper_state_of(k) == TL_KEEPER_NONE ? "none" : "elsewhere";
+    if (!s->kept.any || (!tl_keeper_item(k) && s->may_lose < 0))
+        return "making";
+    return s->may_lose < 0 ? "lost" : s->may_lose == 0 && s->kept.n > 1 ? "at_risk" : "kept";
+}
+
+const char *tl_node_backup_state(const tl_node *n, int *ret_may_lose)
+{
+    tl_backup_status s = {.held = 0};
+    if (!n->keeping)
+        return "none";
+    if (tl_node_backup(n) && tl_keeper_state_of(n->keeping->keeper) == TL_KEEPER_KEPT)
+        tl_backup_status_of(tl_node_backup(n), &s);
+    *ret_may_lose = s.may_lose;
+    return state_word(n, &s);
+}
+
+static json_t *status_json(const tl_node *n)
+{
+    tl_backup_status s = {.held = 0};
+    const tl_keeper *k = n->keeping->keeper;
+    tl_backup *backup = tl_node_backup(n);
+    json_t *holders = json_array();
+    if (backup && tl_keeper_state_of(k) == TL_KEEPER_KEPT)
+        tl_backup_status_of(backup, &s);
+    for (uint8_t i = 0; s.kept.any && i < s.kept.n; i++)
+        if (json_array_append_new(holders, place_json(n, &s.kept.place[i]))) {
+            json_decref(holders);
+            return NULL;
+        }
+    const char *cause = *s.words ? s.words : n->keeping->copy_error;
+    return json_pack("{s:s, s:o, s:I, s:i, s:i, s:i, s:i, s:i, s:b, s:o, s:o, s:s%}", "state",
+                     state_word(n, &s), "made_at", time_json(tl_keeper_row(k)->made_at), "size",
+                     (json_int_t)s.kept.size, "k", s.kept.k, "n", s.kept.n, "held", (int)s.held,
+                     "silent", (int)s.silent, "may_lose", s.kept.any ? s.may_lose : 0, "strangers",
+                     tl_keeper_row(k)->strangers, "holders", holders, "pointer", pointer_json(n),
+                     "cause", cause, strlen(cause));
+}
+
+void tl_verb_backup_status(tl_node *n, const json_t *args, tl_call *call)
+{
+    (void)args;
+    if (!n->keeping)
+        tl_call_fail(call, "E_UNAVAILABLE", "this node has no database");
+    else
+        tl_call_ok(call, status_json(n));
+}
+
+/* --- create --- */
+
+void tl_verb_backup_create(tl_node *n, const json_t *args, tl_call *call)
+{
+    uint8_t root[TL_RECOVERY_KEY];
+    tl_node_keeping *k = n->keeping;
+    int64_t holders = (int64_t)tl_json_number(args, "holders", 0);
+    if (!k || !tl_node_backup(n)) {
+        tl_call_fail(call, "E_UNAVAILABLE",
+                     "this node has no database, or does not connect: set "
+                     "wan_enabled");
+        return;
+    }
+    if (tl_hex_parse(tl_slice_str(tl_json_string(args, "root", "")), false, root, sizeof root) ||
+        holders < 0 || holders > TL_FRAGMENTS_MAX) {
+        tl_call_fail(call, "E_INVALID",
+                     "a backup has a root of 64 hex digits and at most %d holders",
+                     TL_FRAGMENTS_MAX);
+        return;
+    }
+    bool had = tl_keeper_state_of(k->keeper) != TL_KEEPER_NONE;
+    if (had && !tl_json_bool(args, "new", false)) {
+        tl_call_fail(call, "E_EXISTS",
+                     "there is a backup already, and it renews itself: teale backup status. With "
+                     "--new new words are made, and those of before are worth nothing then");
+        return;
+    }
+    tl_backup_call *c = k->call ? NULL : calloc(1, sizeof *c);
+    if (c)
+        c->before = *tl_keeper_row(k->keeper);
+    tl_err e = c ? tl_keeper_create(k->keeper, root, (uint8_t)holders,
+                                    tl_json_bool(args, "strangers", false))
+                 : TL_ERR_BUSY;
+    sodium_memzero(root, sizeof root);
+    if (e) {
+        free(c);
+        tl_call_fail(call, "E_BUSY", "the backup is being made just now: try again in a minute");
+        return;
+    }
+    tl_time now = tl_loop_now(n->loop);
+    c->call = call;
+    c->had = had;
+    c->holders = (uint8_t)holders;
+    c->give_up_at = now + PLACED_WITHIN;
+    c->settle_at = TL_NEVER;
+    c->look_at = now;
+    k->call = c;
+    tl_node_wake(n);
+}
+
+static void fail(tl_backup_call *c, const char *code, const char *fmt, ...) TL_PRINTF(3, 4);
+static void fail(tl_backup_call *c, const char *code, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(c->words, sizeof c->words, fmt, args);
+    va_end(args);
+    snprintf(c->code, sizeof c->code, "%s", code);
+    c->failing = true;
+}
+
+/* Back to the words of before. False: not yet, what was begun is under way. */
+static bool take_back(tl_node *n, tl_backup_call *c)
+{
+    tl_backup *backup = tl_node_backup(n);
+    if (tl_keeper_undo(n->keeping->keeper, c->had ? &c->before : NULL) == TL_ERR_BUSY)
+        return false;
+    if (!c->had && backup)
+        tl_backup_drop(backup);
+    if (!c->had && tl_store_drop_recovery(n->store, NULL, NULL))
+        return true; /* out of memory: the next create writes over it */
+    return true;
+}
+
+static void look_at_places(tl_node *n, tl_backup_call *c, tl_time now)
+{
+    tl_backup_status s = {.held = 0};
+    tl_backup_status_of(tl_node_backup(n), &s);
+    bool enough = s.kept.any && s.may_lose >= 0 && (!c->holders || s.held >= c->holders);
+    if (now >= c->give_up_at && !enough) {
+        const char *words = *s.words ? s.words : "no other node took one in time";
+        if (c->holders)
+            fail(c, "E_TOO_FEW", "%d nodes were to hold fragments, and %d took one: %.250s",
+                 c->holders, s.held, words);
+        else
+            fail(c, "E_TOO_FEW", "no %d nodes took a fragment: %.250s", s.kept.k > 0 ? s.kept.k : 1,
+                 words);
+        return;
+    }
+    if (!enough || !tl_keeper_item(n->keeping->keeper))
+        return;
+    if (c->settle_at == TL_NEVER)
+        c->settle_at = now + SETTLE_WITHIN;
+    json_t *pointer = pointer_json(n);
+    bool in_dht = tl_json_number(pointer, "nodes", 0) > 0;
+    json_decref(pointer);
+    if (now < c->settle_at && (s.held < s.kept.n || !in_dht))
+        return;
+    tl_call_ok(c->call, status_json(n));
+    free_call(n);
+}
+
+void tl_backup_call_run(tl_node *n)
+{
+    tl_node_keeping *k = n->keeping;
+    tl_backup_call *c = k->call;
+    tl_time now = tl_loop_now(n->loop);
+    if (!c || now < c->look_at)
+        return;
+    c->look_at = now + LOOK_EVERY;
+    if (!c->failing && *k->copy_error)
+        fail(c, "E_STORE", "%s", k->copy_error);
+    if (!c->failing && tl_keeper_row(k->keeper)->made_at && !k->copying)
+        look_at_places(n, c, now);
+    if (k->call && c->failing && take_back(n, c)) {
+        tl_call_fail(c->call, c->code, "%s", c->words);
+        free_call(n);
+    }
+}
+
+tl_time tl_backup_call_expiry(const tl_node *n)
+{
+    return n->keeping->call ? n->keeping->call->look_at : TL_NEVER;
+}

@@ -1,0 +1,33 @@
+#include "tell/doctor_state.h"
+
+#include <string.h>
+
+void tl_doctor_examine_backup(tl_findings *l, const tl_doctor_facts *f)
+{
+    const char *state = f->backup ? f->backup : "none";
+    if (!strcmp(state, "elsewhere")) {
+        tl_finding_add(
+            l, "backup", TL_FINDING_PROBLEM,
+            "another machine was restored from this node's backup, and runs as this node");
+        tl_finding_remedy(l,
+                          "Two machines cannot be one node: stop this one, or the other. To go on "
+                          "here: teale backup create --new");
+    } else if (!strcmp(state, "lost")) {
+        tl_finding_add(
+            l, "backup", TL_FINDING_PROBLEM,
+            "too few nodes hold a fragment of this node's backup: it cannot be restored");
+        tl_finding_remedy(l,
+                          "It is mended when members of your networks are on: teale backup status "
+                          "says who is missing.");
+    } else if (!strcmp(state, "at_risk")) {
+        tl_finding_add(l, "backup", TL_FINDING_WARNING,
+                       "of the nodes that hold this node's backup none may be lost");
+        tl_finding_remedy(
+            l, "More members of your networks with store_quota above 0 would hold it; or "
+               "strangers: teale backup create --new --strangers");
+    } else if (!strcmp(state, "kept")) {
+        tl_finding_add(l, "backup", TL_FINDING_OK,
+                       "it can be restored; %d of the nodes that hold it may be lost",
+                       f->backup_may_lose);
+    }
+}
