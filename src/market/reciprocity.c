@@ -141,11 +141,17 @@ bool tl_reciprocity_is(const tl_reciprocity *t, const tl_node_id *node, tl_unix 
     return sums_of(t, node, now).worth >= 1;
 }
 
+int64_t tl_deed_whole(tl_deed_kind kind, double count)
+{
+    const double of_a_day = exp2(86400.0 / TL_RECIPROCITY_HALF_LIFE);
+    return (int64_t)fmin(kind == TL_DEED_HELD ? count * of_a_day : count, TL_NUMBER_EXACT_MAX);
+}
+
 static void write_counts(char *ret, size_t size, const double count[TL_DEED_KINDS])
 {
     snprintf(ret, size, "%.1f MiB relayed, %.0f tokens served, %.0f fragments held",
              count[TL_DEED_RELAYED] / (1 << 20), floor(count[TL_DEED_SERVED]),
-             floor(count[TL_DEED_HELD]));
+             (double)tl_deed_whole(TL_DEED_HELD, count[TL_DEED_HELD]));
 }
 
 static void write_words(const sums *all, bool is, char *ret, size_t size)
@@ -177,8 +183,8 @@ void tl_reciprocity_explain(const tl_reciprocity *t, const tl_node_id *node, tl_
     sums all = sums_of(t, node, now);
     tl_reciprocity_account a = {.is = all.worth >= 1, .worth = all.worth, .tellers = all.tellers};
     for (int i = 0; i < TL_DEED_KINDS; i++) {
-        a.own[i] = (int64_t)fmin(all.own[i], TL_NUMBER_EXACT_MAX);
-        a.told[i] = (int64_t)fmin(all.told[i], TL_NUMBER_EXACT_MAX);
+        a.own[i] = tl_deed_whole((tl_deed_kind)i, all.own[i]);
+        a.told[i] = tl_deed_whole((tl_deed_kind)i, all.told[i]);
     }
     write_words(&all, a.is, a.words, sizeof a.words);
     *ret_account = a;

@@ -68,7 +68,7 @@ bool tl_reciprocity_is(const tl_reciprocity *t, const tl_node_id *node, tl_unix 
 typedef struct {
     bool is;
     double worth;                                    /* 1 is enough */
-    int64_t own[TL_DEED_KINDS], told[TL_DEED_KINDS]; /* as they have fallen; rounded down */
+    int64_t own[TL_DEED_KINDS], told[TL_DEED_KINDS]; /* as they have fallen; in whole numbers */
     size_t tellers;  /* fellow members whose statements are in `told` */
     char words[400]; /* for a person: the figures, and what is missing; no full stop at its end */
 } tl_reciprocity_account;

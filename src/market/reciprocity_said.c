@@ -244,7 +244,7 @@ tl_err tl_reciprocity_tell(tl_reciprocity *t, const tl_node_id *node, const tl_i
                   .issued_at = now,
                   .expires_at = now + TL_DEEDS_LIFE};
     for (int i = 0; i < TL_DEED_KINDS; i++)
-        d.count[i] = (int64_t)tl_deed_fallen(k->own[i], k->at, now);
+        d.count[i] = tl_deed_whole((tl_deed_kind)i, tl_deed_fallen(k->own[i], k->at, now));
     double worth = said_worth(&d, now); /* in whole numbers, as others read it */
     if (worth < TL_RECIPROCITY_LEAST)
         return TL_ERR_NOT_FOUND;

@@ -45,6 +45,9 @@ struct tl_reciprocity {
 
 /* reciprocity.c */
 double tl_deed_fallen(double count, tl_unix at, tl_unix now);
+/* The count as a whole number, rounded down; but a fragment that was proven within the last day is a whole
+ * one, or a node that holds one would be said to hold none. */
+int64_t tl_deed_whole(tl_deed_kind kind, double count);
 double tl_deeds_worth(const double count[TL_DEED_KINDS]);
 double tl_known_worth(const tl_known *k, tl_unix now); /* of own deeds */
 /* NULL: nothing is known of it. */

@@ -327,6 +327,17 @@ static void it_is_signed_anew_where_it_is_old_or_more_was_done_and_its_number_gr
     assert_false(is(HELPER)); /* what we say is not counted twice */
 }
 
+static void a_fragment_that_was_proven_within_a_day_is_a_whole_one(void **state)
+{
+    (void)state;
+    tl_deeds d;
+    bool is_new;
+    const tl_node_id *helper = &people[HELPER].id;
+    tl_reciprocity_set_held(table, helper, 1, NOW - DAY + 60);
+    assert_int_equal(tl_reciprocity_tell(table, helper, &people[US], NOW, &d, &is_new), TL_OK);
+    assert_int_equal(d.count[TL_DEED_HELD], 1);
+}
+
 /* Who asks again and again must not have it signed, and stored, each time. */
 static void parts_of_a_fragment_are_neither_told_nor_a_reason_to_sign_anew(void **state)
 {
@@ -409,6 +420,7 @@ int main(void)
         TEST(all_together_are_bounded_and_who_has_most_makes_room),
         TEST(what_we_say_is_our_own_record_and_never_what_others_told),
         TEST(it_is_signed_anew_where_it_is_old_or_more_was_done_and_its_number_grows),
+        TEST(a_fragment_that_was_proven_within_a_day_is_a_whole_one),
         TEST(parts_of_a_fragment_are_neither_told_nor_a_reason_to_sign_anew),
         TEST(our_own_ones_load_until_they_end_and_their_numbers_go_on),
         TEST(statements_of_members_are_handed_on_and_of_no_one_else),
