@@ -77,7 +77,7 @@ static const tl_option backup_create_options[] = {
     {"holders", 0, "N",
      "so many nodes hold a fragment, 2 to 16; else as many as there are, up to 10"},
     {"strangers", 0, NULL, "nodes of no network of yours may hold fragments, too"},
-    {"new", 0, NULL, "make new words; those of before are worth nothing then"},
+    {"new", 0, NULL, "make new words; what those of before bring back is deleted"},
     TIMEOUT_OPTION,
     {NULL, 0, NULL, NULL},
 };

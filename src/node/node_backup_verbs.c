@@ -163,7 +163,7 @@ void tl_verb_backup_create(tl_node *n, const json_t *args, tl_call *call)
     if (had && !tl_json_bool(args, "new", false)) {
         tl_call_fail(call, "E_EXISTS",
                      "there is a backup already, and it renews itself: teale backup status. With "
-                     "--new new words are made, and those of before are worth nothing then");
+                     "--new new words are made, and what those of before bring back is deleted");
         return;
     }
     tl_backup_call *c = k->call ? NULL : calloc(1, sizeof *c);

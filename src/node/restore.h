@@ -15,7 +15,7 @@
 
 #define TL_RESTORE_LOOK                                                                            \
     (45 * TL_SEC) /* entering the DHT takes seconds; the newest pointer is wanted */
-#define TL_RESTORE_FETCH (120 * TL_SEC) /* holders may be behind NATs, and are tried again */
+#define TL_RESTORE_FETCH (60 * TL_SEC) /* holders may be behind NATs, and are tried again */
 
 typedef enum { TL_RESTORE_LOOKING, TL_RESTORE_FETCHING } tl_restore_phase;
 

@@ -157,7 +157,9 @@ class Restoring(Case):
         gone = [f for f in reversed(self.friends) if f.id in holders][:made["may_lose"] + 1]
         for friend in gone[:-1]:
             friend.kill()
+        begun = time.monotonic()
         home, done = self.restore(words)
+        print(f"restored in {time.monotonic() - begun:.1f} s with {len(gone) - 1} of {len(holders)} holders gone")
         self.assertEqual(done["node_id"], knew["id"])
         gone[-1].kill()
         _, why = self.restore(words, code=4)
@@ -234,7 +236,7 @@ class Refusing(Case):
         again = self.owner.command("backup", "create", code=1)
         self.assertIn("E_EXISTS", again.stderr)
 
-    def test_new_words_make_the_old_ones_worthless(self):
+    def test_new_words_take_the_place_of_the_old_ones(self):
         self.family()
         old = self.backed_up()["words"]
         new = self.backed_up("--new")["words"]
