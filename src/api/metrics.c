@@ -389,9 +389,8 @@ static void write_results(writer *w, const char *name, const char *help, const u
 {
     char labels[32];
     family(w, name, "counter", help);
-    for (int i = 0; i < TL_PEERRELAY_RESULTS; i++) {
-        snprintf(labels, sizeof labels, "result=\"%s\"",
-                 tl_peerrelay_result_name((tl_peerrelay_result)i));
+    for (int i = 0; i < TL_ASKED_RESULTS; i++) {
+        snprintf(labels, sizeof labels, "result=\"%s\"", tl_asked_name((tl_asked)i));
         sample(w, name, labels, (double)counts[i]);
     }
 }
@@ -425,14 +424,44 @@ static void write_relayed_packets(writer *w, const tl_tokens_counters *t, uint64
            (double)t->udp_sides);
 }
 
-static void write_relaying(writer *w, const tl_relaying_counts *f)
+static void write_introducing(writer *w, const tl_node_facts *f)
 {
+    static const char *const name = "teale_introductions_total";
+    const tl_introducing_counts *i = &f->introducing;
+    char labels[32];
+    single(w, "teale_introducing", "gauge", "1 while this node introduces others to each other.",
+           i->serving);
+    single(w, "teale_introducers_attached", "gauge",
+           "Nodes to which this node is attached, so that they introduce others to it.",
+           (double)i->attached_to);
+    write_results(w, name, "Introductions asked of this node: taken, and refused.", i->made.intros);
+    sample(w, name, "result=\"answered\"", (double)i->made.answered);
+    sample(w, name, "result=\"answer_refused\"", (double)i->made.readies_refused);
+    family(w, "teale_punch_requests_total", "counter",
+           "Introductions of others to this node: taken, and refused.");
+    for (int r = 0; r < TL_DIRECT_INTRO_RESULTS; r++) {
+        snprintf(labels, sizeof labels, "result=\"%s\"",
+                 tl_direct_intro_name((tl_direct_intro_result)r));
+        sample(w, "teale_punch_requests_total", labels, (double)f->direct.intros_in[r]);
+    }
+    family(w, "teale_punch_readies_total", "counter",
+           "Answers to introductions that this node asked for: taken, and refused.");
+    for (int r = 0; r < TL_DIRECT_INTRO_RESULTS; r++) {
+        snprintf(labels, sizeof labels, "result=\"%s\"",
+                 tl_direct_intro_name((tl_direct_intro_result)r));
+        sample(w, "teale_punch_readies_total", labels, (double)f->direct.readies_in[r]);
+    }
+}
+
+static void write_relaying(writer *w, const tl_node_facts *facts)
+{
+    const tl_relaying_counts *f = &facts->relaying;
     const tl_peerrelay_counters *c = &f->asked;
     single(w, "teale_relaying", "gauge", "1 while this node relays for others.", f->serving);
     single(w, "teale_relaying_attached", "gauge", "Nodes that can be reached through this one.",
-           (double)c->attached);
+           (double)facts->introducing.attached.attached);
     write_results(w, "teale_relaying_attaches_total", "Nodes that attached, and those refused.",
-                  c->attaches);
+                  facts->introducing.attached.attaches);
     write_results(w, "teale_relaying_requests_total",
                   "Relay sessions asked for: offered, and refused.", c->requests);
     family(w, "teale_relaying_ended_total", "counter", "Relay sessions that this node ended.");
@@ -461,9 +490,10 @@ static void write_node(writer *w, const tl_node_facts *f)
     write_datagrams(w, &f->datagrams);
     write_reconnects(w, &f->reconnects);
     write_direct(w, &f->direct, &f->punches);
-    write_relaying(w, &f->relaying);
     tl_metrics_dht(w, &f->dht);
     tl_metrics_fragments(w, &f->fragments);
+    write_relaying(w, f);
+    write_introducing(w, f);
     write_requests(w, f);
     write_slots(w, &f->slots);
     single(w, "teale_share_paused", "gauge", "1 while the owner serves nobody else.", f->paused);

@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 #include "cli/daemon.h"
 #include "cli/nattext.h"
+#include "cli/showothers.h"
 #include "cli/verb.h"
 #include "cli/words.h"
 
@@ -83,22 +84,6 @@ static void print_relays(const json_t *wan)
             print_relay_line(url, is_connected(r), tl_json_number(r, "rtt_ms", 0),
                              tl_json_string(r, "proxy", ""), tl_json_string(r, "error", ""),
                              tl_json_bool(r, "leaving", false));
-    }
-}
-
-/* The nodes through which others reach this one. */
-static void print_relayed_by(const json_t *list)
-{
-    const json_t *by;
-    size_t i;
-    json_array_foreach (list, i, by) {
-        char text[200], rtt[32] = "";
-        double ms = tl_json_number(by, "rtt_ms", 0);
-        if (ms > 0)
-            snprintf(rtt, sizeof rtt, ", %.1f ms", ms);
-        snprintf(text, sizeof text, "node %.16s %.60s (%.60s%s)", tl_json_string(by, "node_id", ""),
-                 tl_json_string(by, "name", ""), tl_json_string(by, "address", ""), rtt);
-        tl_out_line("relayed by", text);
     }
 }
 
@@ -245,28 +230,6 @@ static void print_dht(const json_t *dht)
     putchar('\n');
 }
 
-/* What this node relays for others, where it was told to. */
-static void print_relaying(const json_t *r)
-{
-    const char *reason = tl_json_string(r, "reason", NULL), *remedy;
-    if (!tl_json_bool(r, "enabled", false))
-        return;
-    remedy = tl_json_string(r, "remedy", "");
-    printf("%srelaying:%s ", tl_out_colour(stdout, TL_COLOUR_DIM), tl_out_end(stdout));
-    if (reason) {
-        tl_out_plain("nat.relay_enabled, but ");
-        tl_out_plain(reason);
-        tl_out_plain(*remedy ? ": " : "");
-        tl_out_plain(remedy);
-        putchar('\n');
-        return;
-    }
-    printf("for %s, %d of %d sessions at ", tl_json_string(r, "for", "?"), number(r, "sessions"),
-           number(r, "sessions_max"));
-    tl_out_plain(json_string_value(json_array_get(json_object_get(r, "addresses"), 0)));
-    putchar('\n');
-}
-
 int tl_cmd_status(tl_cli *cli, const tl_args *args)
 {
     json_t *s;
@@ -282,7 +245,7 @@ int tl_cmd_status(tl_cli *cli, const tl_args *args)
     tl_nattext_status(nat, nat_line);
     tl_out_line("nat", nat_line);
     print_relays(wan);
-    print_relayed_by(json_object_get(s, "relayed_by"));
+    tl_show_relayed_by(json_object_get(s, "relayed_by"));
     print_dht(json_object_get(s, "dht"));
     char by_udp[32] = "";
     if (number(peers, "relayed_udp"))
@@ -291,7 +254,8 @@ int tl_cmd_status(tl_cli *cli, const tl_args *args)
            tl_out_end(stdout), number(peers, "direct"), number(peers, "relayed"), by_udp,
            number(peers, "lan"));
     note_old(peers);
-    print_relaying(json_object_get(s, "relaying"));
+    tl_show_relaying(json_object_get(s, "relaying"));
+    tl_show_introducing(json_object_get(s, "introducing"));
     print_backend(json_object_get(s, "backend"));
     print_sharing(json_object_get(s, "sharing"));
     print_share(json_object_get(s, "share"),

@@ -79,7 +79,7 @@ static void set_state(tl_direct_peer *p, tl_direct_state state)
     case TL_DIRECT_LOST:
         tl_attempt_note(p, tl_direct_state_name(state), NULL);
         p->again_at = tl_direct_now(p->direct) + p->pause;
-        if (state != TL_DIRECT_LOST)
+        if (state != TL_DIRECT_LOST && !p->hurried)
             p->pause = tl_time_min(2 * p->pause, TL_DIRECT_AGAIN_MAX);
         tl_direct_due(p->direct, p->again_at);
         break;

@@ -27,6 +27,7 @@ tl_err tl_direct_new(const tl_identity *identity, tl_rand *rand, const tl_env *e
     d->offers = tl_ratelimit_make(TL_DIRECT_OFFERS_SECOND, TL_DIRECT_OFFERS_SECOND, now);
     d->candidates =
         tl_ratelimit_make(TL_DIRECT_CANDIDATES_SECOND, TL_DIRECT_CANDIDATES_SECOND, now);
+    d->intros = tl_ratelimit_make(TL_DIRECT_INTROS_SECOND, TL_DIRECT_INTROS_SECOND, now);
     d->unheard = tl_ratelimit_make(TL_DIRECT_UNHEARD_SECOND, TL_DIRECT_UNHEARD_BURST, now);
     *ret_direct = d;
     return TL_OK;
@@ -38,6 +39,7 @@ void tl_direct_free(tl_direct *d)
         return;
     tl_direct_peers_free(d);
     tl_nonces_clear(&d->nonces);
+    tl_nonces_clear(&d->nonces_of_intros);
     free(d);
 }
 
@@ -69,6 +71,23 @@ void tl_direct_again(tl_direct *d, const tl_node_id *peer)
     if (p->state == TL_DIRECT_OFFERED)
         tl_direct_offer(p);
     tl_direct_want(d, peer);
+}
+
+void tl_direct_hurry(tl_direct *d, const tl_node_id *peer)
+{
+    tl_direct_peer *p = tl_direct_peer_find(d, peer);
+    if (!p || !d->enabled || tl_attempt_is_on(p))
+        return;
+    p->introductions = 0;
+    p->hurried = true;
+    (void)tl_direct_introduce(p);
+    tl_attempt_check(p);
+}
+
+bool tl_direct_is_on(const tl_direct *d, const tl_node_id *peer)
+{
+    const tl_direct_peer *p = tl_direct_peer_find(d, peer);
+    return p && tl_attempt_is_on(p);
 }
 
 static void close_all(tl_direct_peer *p, tl_direct_state state)
@@ -130,6 +149,7 @@ void tl_direct_on_woke(tl_direct *d)
 static void tell_change(tl_direct_peer *p, bool moved)
 {
     tl_direct *d = p->direct;
+    bool introduced = p->now && p->now->introduced;
     if (p->now) {
         tl_checks_set_keepalive(p->now->checks, d->world.self(d->user)->keepalive);
         tl_session_tell_candidates(p->now);
@@ -138,6 +158,11 @@ static void tell_change(tl_direct_peer *p, bool moved)
             tl_attempt_is(p, TL_DIRECT_CHECKING);
         }
         tl_session_pump(p->now);
+    }
+    /* Where no relay carries the connection meanwhile, nobody waits until the old way is lost for certain. */
+    if (moved && introduced && (p->wanted || p->used)) {
+        p->introductions = 0;
+        (void)tl_direct_introduce(p);
     }
     if (moved && p->wanted) {
         p->moved = true;
@@ -165,7 +190,8 @@ void tl_direct_on_registered(tl_direct *d)
         tl_direct_again_if_moved(p);
         if (p->wanted && p->state == TL_DIRECT_NEVER)
             tl_direct_want(d, &p->id);
-        else if (p->wanted && p->state == TL_DIRECT_OFFERED) /* the answer may have been lost */
+        else if (p->wanted && p->state == TL_DIRECT_OFFERED &&
+                 !p->now->introduced) /* the answer may have been lost */
             tl_direct_offer(p);
         tl_attempt_check(p);
     }
@@ -173,10 +199,13 @@ void tl_direct_on_registered(tl_direct *d)
 
 /* --- what comes in --- */
 
-/* The peer does not answer the offer: it is away, or does not want to. */
+/* The peer does not answer the offer: it is away, or does not want to. Or it is at no relay of ours, and others
+ * can introduce us. */
 static void unanswered(tl_session *s)
 {
     tl_direct_peer *p = s->peer;
+    if (s == p->now && !tl_session_carries(s) && tl_direct_introduce(p))
+        return;
     if (tl_session_carries(s)) { /* but the peer answered checks */
         tl_session_settle(s);
         return;
@@ -203,7 +232,7 @@ void tl_direct_on_signal_failed(tl_direct *d, const char *session)
     tl_session *s;
     tl_check_username(session, name);
     HASH_FIND(hh_name, d->by_name, name, TL_CHECK_USERNAME, s);
-    if (s && s->state == TL_SESSION_OFFERED && s == s->peer->now)
+    if (s && s->state == TL_SESSION_OFFERED && s == s->peer->now && !s->introduced)
         unanswered(s);
 }
 
@@ -441,6 +470,7 @@ bool tl_direct_report_of(const tl_direct *d, const tl_node_id *peer, tl_direct_r
         return true;
     snprintf(ret_report->session, sizeof ret_report->session, "%s", tl_checks_session(s->checks));
     ret_report->ours = s->ours;
+    ret_report->introduced = s->introduced;
     ret_report->began = s->began;
     ret_report->first_valid = s->first_valid;
     ret_report->pairs = tl_checks_pairs(s->checks, &ret_report->n_pairs);

@@ -1,5 +1,5 @@
-/* direct.h - the direct ways to peers: offers and answers through the relay, connectivity checks,
- * and which address each path id stands for. Sans-IO: sends through the functions it is given. Its
+/* direct.h - the direct ways to peers: offers and answers through the relay, or introductions by another node
+ * (docs/protocol.md "Introducers"), connectivity checks, and which address each path id stands for. Sans-IO: sends through the functions it is given. Its
  * events wait until the owner takes them (tl_direct_next_event). Never moves a connection:
  * peer/peers does that, after an event says that the ways have changed. */
 #ifndef TL_DIRECT_DIRECT_H
@@ -10,11 +10,13 @@
 #include "nat/checks.h"
 #include "nat/offer.h"
 #include "path/via.h"
+#include "wire/control.h"
 #include "wire/signal.h"
 
-#define TL_DIRECT_AGAIN_FIRST (10 * TL_SEC)  /* after an attempt that failed; doubling */
-#define TL_DIRECT_AGAIN_MAX   (300 * TL_SEC) /* docs/protocol.md "Direct paths" */
-#define TL_DIRECT_ANSWERS     4              /* offers of one node answered in 10 s */
+#define TL_DIRECT_AGAIN_FIRST   (10 * TL_SEC)  /* after an attempt that failed; doubling */
+#define TL_DIRECT_AGAIN_MAX     (300 * TL_SEC) /* docs/protocol.md "Direct paths" */
+#define TL_DIRECT_ANSWERS       4 /* offers and PunchIntros of one node answered in 10 s */
+#define TL_DIRECT_INTRODUCTIONS 3 /* of one attempt: at once, after 1 s, and after 3 s */
 
 typedef struct tl_direct tl_direct;
 
@@ -47,6 +49,14 @@ typedef struct {
     tl_path_id (*new_path)(void *user, const tl_node_id *peer);
     /* The way of this path id is gone. Also called by tl_direct_free. */
     void (*free_path)(void *user, tl_path_id path);
+    /* Asks to be introduced to the peer: PunchIntros with this nonce go out, now or as soon as it is known where
+     * others see us. `nth`: of this attempt, from 0. False: nobody can be asked. NULL: as if it said so. */
+    bool (*introduce)(void *user, const tl_node_id *peer,
+                      const uint8_t nonce[TL_CONTROL_NONCE_SIZE], unsigned nth);
+    /* Does that node introduce others to us, from there? `ret_seen`: our address, as it sees us; of the family
+     * NONE: not known. NULL: none does. */
+    bool (*is_introducer)(void *user, const tl_node_id *node, const tl_addr *from,
+                          tl_addr *ret_seen);
 } tl_direct_world;
 
 /* What the attempts at one peer came to, for `teale why` and `teale doctor`. One function in
@@ -83,6 +93,7 @@ typedef struct {
     tl_direct_state state;
     char session[TL_SIGNAL_SESSION_MAX + 1];
     bool ours;           /* we offered */
+    bool introduced;     /* by a PunchIntro, and not through a relay */
     tl_time began;       /* when the attempt began; 0 = never */
     tl_time first_valid; /* when the first pair of this attempt was valid; 0: none yet */
     tl_time again_at;    /* when the next attempt begins; TL_NEVER: none is planned */
@@ -106,6 +117,11 @@ void tl_direct_want(tl_direct *d, const tl_node_id *peer);
 /* The same, without the pause after an attempt that failed, and with another offer where one is not
  * answered yet: what was tried was tried from another network. No effect on a peer nobody deals with. */
 void tl_direct_again(tl_direct *d, const tl_node_id *peer);
+/* The connection to this peer has lost its path and no relay carries it, or somebody has found where the peer is:
+ * asks to be introduced now, whatever failed a short while ago, unless an attempt is under way. */
+void tl_direct_hurry(tl_direct *d, const tl_node_id *peer);
+/* Is an attempt under way, or does a way stand? */
+bool tl_direct_is_on(const tl_direct *d, const tl_node_id *peer);
 /* There is no connection to this peer any more: closes its ways. */
 void tl_direct_drop(tl_direct *d, const tl_node_id *peer);
 /* This machine slept: the peers of the connections that we dialled have backed off for as long as it
@@ -125,6 +141,8 @@ void tl_direct_on_signal_failed(tl_direct *d, const char *session);
 /* A STUN message that was not a server's answer. */
 void tl_direct_on_stun(tl_direct *d, tl_sock sock, const tl_addr *from, tl_slice datagram,
                        const tl_stun *stun);
+/* A PunchRequest, a PunchReady, or a PunchIntro for this node. False: it is of another type. */
+bool tl_direct_on_control(tl_direct *d, tl_sock sock, const tl_addr *from, tl_slice datagram);
 /* The path id that a datagram from this address belongs to; 0: we do not know this
  * address. `known` and `client` are what tl_quic_path_of says of the datagram.
  *
@@ -174,9 +192,28 @@ typedef struct {
  * peer. Between two events the caller may call any function of direct. */
 bool tl_direct_next_event(tl_direct *d, tl_direct_event *ret_event);
 
+/* What became of a PunchRequest or a PunchReady. */
+typedef enum {
+    TL_DIRECT_INTRO_TAKEN,
+    TL_DIRECT_INTRO_MALFORMED,
+    TL_DIRECT_INTRO_FOREIGN, /* for another node, or not from one that introduces us there; of a PunchReady:
+                                  no introduction of ours is open */
+    TL_DIRECT_INTRO_LATE, /* not within 30 s of our clock */
+    TL_DIRECT_INTRO_REPLAYED,
+    TL_DIRECT_INTRO_UNWELCOME, /* it may not ask us, or asks too often */
+    TL_DIRECT_INTRO_FORGED,
+    TL_DIRECT_INTRO_ADDRESS, /* nothing is ever sent there */
+    TL_DIRECT_INTRO_USELESS, /* no socket, no memory, or our own attempt goes on instead */
+    TL_DIRECT_INTRO_RESULTS,
+} tl_direct_intro_result;
+const char *tl_direct_intro_name(tl_direct_intro_result r);
+
 typedef struct {
     uint64_t offers_out, offers_in, offers_refused[TL_OFFER_VERDICTS], unwelcome, rate_limited;
     uint64_t candidates_refused, attempts, succeeded, failed, rebinds, lost, strays;
+    uint64_t intros_out;                          /* attempts to be introduced */
+    uint64_t intros_in[TL_DIRECT_INTRO_RESULTS];  /* PunchRequests and PunchIntros for us */
+    uint64_t readies_in[TL_DIRECT_INTRO_RESULTS]; /* PunchReadys */
 } tl_direct_counters;
 const tl_direct_counters *tl_direct_counters_of(const tl_direct *d);
 /* How many attempts began and how many succeeded, by [NAT of the node that offered][NAT of the

@@ -35,6 +35,8 @@ void tl_session_tell_candidates(tl_session *s)
 {
     tl_direct *d = s->peer->direct;
     const tl_direct_self *self = d->world.self(d->user);
+    if (s->introduced) /* the peer may be at no relay */
+        return;
     for (size_t i = 0; i < self->n_candidates; i++) {
         const tl_candidate *c = &self->candidates[i];
         json_t *payload = NULL;
@@ -94,26 +96,20 @@ static bool tell(tl_session *s, tl_offer_type type)
     return true;
 }
 
-void tl_direct_offer(tl_direct_peer *p)
+/* False: the relay is not connected. */
+static bool offer_by_relay(tl_direct_peer *p)
 {
     tl_direct *d = p->direct;
-    const tl_direct_self *self = d->world.self(d->user);
     char id[TL_SESSION_TEXT + 1];
-    p->again_at = TL_NEVER;
-    if (!self->sock4 && !self->sock6) {
-        tl_attempt_is(p, TL_DIRECT_OFF);
-        return;
-    }
     tl_session_new(d->rand, id);
     tl_session *s = tl_session_new_for(p, id, true);
     if (!s) {
         tl_attempt_give_up(p, TL_DIRECT_FAILED);
-        return;
+        return true;
     }
     if (!tell(s, TL_OFFER_OFFER)) {
         tl_session_free(s);
-        tl_attempt_is(p, TL_DIRECT_NEVER); /* tl_direct_on_registered offers again */
-        return;
+        return false;
     }
     tl_session_take(p, s);
     tl_session_offered(s);
@@ -121,26 +117,40 @@ void tl_direct_offer(tl_direct_peer *p)
     tl_attempt_tell(p, TL_DIRECT_WAYS); /* the ways of an older session may be gone */
     p->attempts++;
     d->counters.offers_out++;
+    return true;
+}
+
+void tl_direct_offer(tl_direct_peer *p)
+{
+    const tl_direct_self *self = p->direct->world.self(p->direct->user);
+    p->again_at = TL_NEVER;
+    p->introductions = 0;
+    p->hurried = false;
+    if (!self->sock4 && !self->sock6)
+        tl_attempt_is(p, TL_DIRECT_OFF);
+    else if (!offer_by_relay(p) && !tl_direct_introduce(p))
+        tl_attempt_is(p, TL_DIRECT_NEVER); /* tl_direct_on_registered offers again */
 }
 
 /* --- theirs --- */
 
-static void add_remote(tl_session *s, tl_candidate_kind kind, const tl_addr *addr,
-                       uint32_t priority)
+bool tl_session_add_remote(tl_session *s, tl_candidate_kind kind, const tl_addr *addr,
+                           uint32_t priority)
 {
     tl_direct *d = s->peer->direct;
     const tl_direct_self *self = d->world.self(d->user);
     tl_candidate c = {kind, tl_addr_normal(*addr), priority};
     if (c.addr.family == TL_ADDR_NONE)
-        return;
+        return false;
     if (!tl_candidate_allowed(&c.addr, self->interfaces, self->n_interfaces, self->port)) {
         tl_attempt_note(s->peer, "never sends to", &c.addr);
         s->refused++;
         d->counters.candidates_refused++;
-        return;
+        return false;
     }
     tl_attempt_note(s->peer, tl_candidate_kind_name(kind), &c.addr);
     tl_checks_add_remote(s->checks, &c, tl_direct_now(d));
+    return true;
 }
 
 static void take_info(tl_session *s, const tl_connection_info *info)
@@ -148,17 +158,17 @@ static void take_info(tl_session *s, const tl_connection_info *info)
     tl_direct_peer *p = s->peer;
     p->peer_nat = info->nat_type;
     s->reflexive = tl_addr_normal(info->public_addr);
-    add_remote(s, TL_CANDIDATE_HOST, &info->local_addr,
-               tl_candidate_priority(TL_CANDIDATE_HOST, &info->local_addr, 0));
-    add_remote(s, TL_CANDIDATE_SERVER_REFLEXIVE, &info->public_addr,
-               tl_candidate_priority(TL_CANDIDATE_SERVER_REFLEXIVE, &info->public_addr, 0));
+    (void)tl_session_add_remote(s, TL_CANDIDATE_HOST, &info->local_addr,
+                                tl_candidate_priority(TL_CANDIDATE_HOST, &info->local_addr, 0));
+    (void)tl_session_add_remote(
+        s, TL_CANDIDATE_SERVER_REFLEXIVE, &info->public_addr,
+        tl_candidate_priority(TL_CANDIDATE_SERVER_REFLEXIVE, &info->public_addr, 0));
     const tl_direct_self *self = p->direct->world.self(p->direct->user);
     if (!tl_candidate_allowed(&s->reflexive, self->interfaces, self->n_interfaces, self->port))
         s->reflexive = (tl_addr){0};
 }
 
-/* The addresses of both sides are known. */
-static void start(tl_session *s)
+void tl_session_begin(tl_session *s)
 {
     tl_direct_peer *p = s->peer;
     tl_attempt_note(p, "checks start", NULL);
@@ -168,18 +178,11 @@ static void start(tl_session *s)
     tl_attempt_is(p, TL_DIRECT_CHECKING);
 }
 
-/* May this node's offer be read now? Returns its peer, or NULL. Cheap: makes no signature check,
- * and keeps memory only for nodes that are welcome. */
-static tl_direct_peer *admit(tl_direct *d, const tl_node_id *from)
+tl_direct_peer *tl_direct_may_answer(tl_direct *d, const tl_node_id *from)
 {
     tl_time now = tl_direct_now(d);
-    if (!d->world.welcome(d->user, from)) {
-        tl_log(TL_LOG_DEBUG, "direct: an offer of somebody who may not ask us");
-        d->counters.unwelcome++;
-        return NULL;
-    }
     tl_direct_peer *p = tl_direct_peer_get(d, from);
-    if (!p || !tl_ratelimit_take(&d->offers, 1, now)) {
+    if (!p) {
         d->counters.rate_limited++;
         return NULL;
     }
@@ -193,6 +196,22 @@ static tl_direct_peer *admit(tl_direct *d, const tl_node_id *from)
     }
     p->answers++;
     return p;
+}
+
+/* May this node's offer be read now? Returns its peer, or NULL. Cheap: makes no signature check,
+ * and keeps memory only for nodes that are welcome. */
+static tl_direct_peer *admit(tl_direct *d, const tl_node_id *from)
+{
+    if (!d->world.welcome(d->user, from)) {
+        tl_log(TL_LOG_DEBUG, "direct: an offer of somebody who may not ask us");
+        d->counters.unwelcome++;
+        return NULL;
+    }
+    if (!tl_ratelimit_take(&d->offers, 1, tl_direct_now(d))) {
+        d->counters.rate_limited++;
+        return NULL;
+    }
+    return tl_direct_may_answer(d, from);
 }
 
 static bool read_offer(tl_direct *d, tl_offer_type type, tl_slice payload, tl_offer *ret_offer)
@@ -224,7 +243,7 @@ static void on_offer(tl_direct *d, const tl_node_id *from, tl_slice payload)
     tl_attempt_tell(p, TL_DIRECT_WAYS); /* the ways of an older session may be gone */
     take_info(s, &o.info);
     if (tell(s, TL_OFFER_ANSWER)) {
-        start(s);
+        tl_session_begin(s);
         return;
     }
     tl_session_free(s);
@@ -254,7 +273,7 @@ static void on_answer(tl_direct *d, const tl_node_id *from, tl_slice payload)
     if (!s || s != p->now)
         return;
     take_info(s, &o.info);
-    start(s);
+    tl_session_begin(s);
 }
 
 static void on_candidate(tl_direct *d, const tl_node_id *from, tl_slice payload)
@@ -272,7 +291,7 @@ static void on_candidate(tl_direct *d, const tl_node_id *from, tl_slice payload)
     tl_session *s = session_of(d, from, o.session);
     if (!s)
         return;
-    add_remote(s, o.candidate.kind, &o.candidate.addr, o.candidate.priority);
+    (void)tl_session_add_remote(s, o.candidate.kind, &o.candidate.addr, o.candidate.priority);
     tl_session_pump(s);
 }
 

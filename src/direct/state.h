@@ -5,6 +5,7 @@
  *   session.c  one session and its checks; the events of the checks wait for events.c
  *   attempt.c  what the attempts at one peer came to, and when the next one may be
  *   table.c    the peers
+ *   introduced.c  introductions by another node
  *   signal.c   offers, answers, candidates
  *   events.c   what follows from the events of the checks
  *   direct.c   time, what comes in, and what the owner wants and sees */
@@ -22,6 +23,8 @@
 #define TL_DIRECT_SEARCH_WAIT       (10 * TL_SEC) /* then it is given up; the peer's lasts 12 s */
 #define TL_DIRECT_OFFERS_SECOND     200 /* of all peers together: each costs two verifications */
 #define TL_DIRECT_CANDIDATES_SECOND 2000
+/* Of all together: anybody may write an introducer's address as the source of a datagram. */
+#define TL_DIRECT_INTROS_SECOND     100
 
 /* Node IDs cost nothing, so a limit for each peer is not enough. In the sessions that peers
  * offered, all peers together make us send this many checks a second to addresses that have not
@@ -56,6 +59,7 @@ struct tl_session {
     tl_checks *checks;
     tl_session_state state;
     bool ours;
+    bool introduced; /* its ID is the nonce of a PunchIntro */
     tl_time began, first_valid;
     tl_time answer_by; /* TL_NEVER: our offer is answered, or we sent none */
     tl_time search_at; /* TL_NEVER: there is no search, or it has begun */
@@ -117,6 +121,8 @@ struct tl_direct_peer {
     bool moved; /* the network changed, and no way has been found since then */
     tl_time again_at, pause;
     unsigned attempts;
+    unsigned introductions; /* of the present attempt */
+    bool hurried; /* the present attempt began by tl_direct_hurry: it lengthens no pause */
     tl_nat_type our_nat, peer_nat; /* as told in offer and answer */
     tl_time answers_since;
     unsigned answers;
@@ -139,8 +145,8 @@ struct tl_direct {
     tl_session *pending;
     tl_way_entry *ways;
     tl_source *sources;
-    tl_nonces nonces;
-    tl_ratelimit offers, candidates, unheard;
+    tl_nonces nonces, nonces_of_intros;
+    tl_ratelimit offers, candidates, unheard, intros;
     bool any_freed; /* a way has `freed` */
     tl_time due;
     tl_direct_counters counters;
@@ -253,7 +259,19 @@ tl_direct_peer *tl_direct_peer_find(const tl_direct *d, const tl_node_id *id);
 tl_direct_peer *tl_direct_peer_get(tl_direct *d, const tl_node_id *id);
 void tl_direct_peers_free(tl_direct *d);
 
+/* --- introduced.c --- */
+/* Begins a session by being introduced. False: nobody can be asked, or this attempt has asked
+ * TL_DIRECT_INTRODUCTIONS times. */
+bool tl_direct_introduce(tl_direct_peer *p);
+
 /* --- signal.c --- */
+/* May one more offer of this node be answered? Returns its peer, or NULL. Cheap: makes no signature check. */
+tl_direct_peer *tl_direct_may_answer(tl_direct *d, const tl_node_id *from);
+/* The peer named this address. False: no datagram is ever sent there. */
+bool tl_session_add_remote(tl_session *s, tl_candidate_kind kind, const tl_addr *addr,
+                           uint32_t priority);
+/* The addresses of both sides are known. */
+void tl_session_begin(tl_session *s);
 /* The first half of tl_direct_on_signal: reads the message and acts on it. */
 void tl_direct_signalled(tl_direct *d, tl_signal_type type, const tl_node_id *from,
                          tl_slice payload);

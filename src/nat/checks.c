@@ -215,6 +215,16 @@ void tl_checks_add_remote(tl_checks *c, const tl_candidate *candidate, tl_time n
     }
 }
 
+bool tl_checks_may_tell(tl_checks *c, const tl_addr *remote)
+{
+    tl_sock sock = remote->family == TL_ADDR_V6 ? c->sock6 : c->sock4;
+    size_t i = sock ? tl_check_pair_find(c, sock, remote) : CHECK_NO_PAIR;
+    if (i == CHECK_NO_PAIR || !c->sides[i].allow)
+        return false;
+    c->sides[i].allow--;
+    return true;
+}
+
 static void begin(tl_checks *c, tl_time now)
 {
     c->started = true;

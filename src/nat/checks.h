@@ -103,6 +103,9 @@ uint32_t tl_checks_tag_of(const tl_stun *stun);
  * place of one that was named before the last restart; if there is none, it is ignored and counted.
  * Starts at once after tl_checks_start. */
 void tl_checks_add_remote(tl_checks *c, const tl_candidate *candidate, tl_time now);
+/* A packet that is no check goes to this candidate: it counts as one of TL_CHECKS_UNHEARD_MAX. False: it must
+ * not go. */
+TL_CHECK bool tl_checks_may_tell(tl_checks *c, const tl_addr *remote);
 void tl_checks_start(tl_checks *c, tl_time now);
 /* The network changed, or the peer said where it is now: asks every pair again, the valid ones
  * first. Those that have not answered get a fresh budget. Valid ones stay valid until they fail. */

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define NONCE_SIZE 16
+#define NONCE_SIZE TL_NONCE_SIZE
 
 static tl_sign_purpose purpose_of(tl_offer_type type)
 {
@@ -293,6 +293,19 @@ static tl_err nonce_remember(tl_nonces *m, const struct tl_nonce *entry, tl_unix
     }
     m->seen[m->n++] = *entry;
     return TL_OK;
+}
+
+bool tl_nonces_has(const tl_nonces *m, const tl_node_id *from, const uint8_t nonce[TL_NONCE_SIZE])
+{
+    struct tl_nonce entry = nonce_entry(from, nonce, 0);
+    return nonce_seen(m, &entry);
+}
+
+bool tl_nonces_take(tl_nonces *m, const tl_node_id *from, const uint8_t nonce[TL_NONCE_SIZE],
+                    tl_unix until, tl_unix wall)
+{
+    struct tl_nonce entry = nonce_entry(from, nonce, until);
+    return !nonce_seen(m, &entry) && !nonce_remember(m, &entry, wall);
 }
 
 /* --- reading --- */

@@ -52,6 +52,11 @@ typedef struct {
     struct tl_nonce *seen;
 } tl_nonces;
 void tl_nonces_clear(tl_nonces *m);
+#define TL_NONCE_SIZE 16
+bool tl_nonces_has(const tl_nonces *m, const tl_node_id *from, const uint8_t nonce[TL_NONCE_SIZE]);
+/* Remembers the nonce until then. False: it is known, or out of memory. */
+bool tl_nonces_take(tl_nonces *m, const tl_node_id *from, const uint8_t nonce[TL_NONCE_SIZE],
+                    tl_unix until, tl_unix wall);
 
 typedef enum {
     TL_OFFER_OK,

@@ -16,6 +16,7 @@
 #include "net/relay_pair.h"
 #include "node/node.h"
 #include "peer/reconnect.h"
+#include "relay/introducer.h"
 #include "relay/peerrelay.h"
 
 /* Connected peers, by the way to them. */
@@ -39,6 +40,15 @@ typedef struct {
     tl_dht_counters counters;
     tl_dht_report report;
 } tl_dht_counts;
+/* Introductions: for others, and by others. */
+typedef struct {
+    bool serving;
+    tl_attached_counters
+        attached; /* nodes that are attached to this one, to be introduced or relayed for */
+    tl_introducer_counters made;
+    tl_introducers_counters asked; /* by this node */
+    size_t attached_to;
+} tl_introducing_counts;
 
 /* Fragments of backups; all zero where there is no store. */
 typedef struct {
@@ -81,6 +91,7 @@ typedef struct {
     tl_relaying_counts relaying;
     tl_dht_counts dht;
     tl_fragment_counts fragments;
+    tl_introducing_counts introducing;
 
     /* questions */
     tl_router_counters asked;
@@ -99,6 +110,10 @@ typedef struct {
 
 /* node_fragments.c */
 void tl_node_fragment_counts_of(const tl_node *n, tl_fragment_counts *ret_counts);
+/* node_introduce.c */
+void tl_node_introducing_facts_of(const tl_node *n, tl_introducing_counts *ret_facts);
+/* Of the table of attached nodes; all zero where there is none. */
+const tl_attached_counters *tl_node_attached_counters(const tl_node *n);
 /* node_relay_report.c */
 void tl_node_relaying_facts_of(const tl_node *n, tl_relaying_counts *ret_facts);
 /* node_dht_report.c */

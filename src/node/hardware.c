@@ -145,11 +145,12 @@ json_t *tl_capabilities_json(const tl_capabilities *c)
             json_array_append_new(models, json_string(c->models[i])))
             goto failed;
     json_t *ptns = c->ptns ? json_incref((json_t *)(uintptr_t)c->ptns) : json_array();
-    json_t *o = json_pack("{s:o, s:o, s:f, s:b, s:o, s:I, s:b, s:O*, s:O*, s:O*}", "hardware",
-                          hardware, "loadedModels", models, "maxModelSizeGB",
+    json_t *o = json_pack("{s:o, s:o, s:f, s:b, s:o, s:I, s:b, s:O*, s:O*, s:O*, s:O*, s:O*}",
+                          "hardware", hardware, "loadedModels", models, "maxModelSizeGB",
                           tl_hardware_model_gb(c->hardware), "isAvailable", c->available, "ptnIDs",
                           ptns, "maxConcurrentRequests", (json_int_t)c->requests_max, "relayFirst",
-                          1, "bids", c->bids, "relay", c->relay, "relayedBy", c->relayed_by);
+                          1, "bids", c->bids, "relay", c->relay, "relayedBy", c->relayed_by,
+                          "introduces", c->introduces, "introducedBy", c->introduced_by);
     if (o && ((c->members_only && json_object_set_new(o, "membersOnly", json_true())) ||
               (c->fragments && json_object_set_new(o, "fragments", json_true())) ||
               (c->paused && json_object_set_new(o, "paused", json_true())))) {

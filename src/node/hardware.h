@@ -33,10 +33,12 @@ typedef struct {
     const json_t *bids;  /* for the public, while nothing runs (market/bid.h); NULL: all is free */
     const json_t *ptns;  /* the networks, or the tags in their place; NULL: none */
     const json_t *relay; /* where and for whom it relays; NULL: it does not */
-    const json_t *relayed_by; /* the nodes that relay for it; NULL: none */
-    bool members_only;        /* it takes them from members of its networks alone */
-    bool fragments;           /* it holds fragments of others' backups */
-    bool paused;              /* it shares models, and its owner has taken the machine back */
+    const json_t *relayed_by;    /* the nodes that relay for it; NULL: none */
+    const json_t *introduces;    /* where it introduces others; NULL: it does not */
+    const json_t *introduced_by; /* the nodes that introduce it; NULL: none */
+    bool fragments;              /* it holds fragments of others' backups */
+    bool members_only;           /* it takes them from members of its networks alone */
+    bool paused;                 /* it shares models, and its owner has taken the machine back */
 } tl_capabilities;
 
 /* The JSON object; NULL: out of memory. Names that are not UTF-8 are left out. */

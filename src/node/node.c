@@ -19,8 +19,8 @@ static tl_time expiry(const tl_node *n)
     at = tl_time_min(at, tl_node_bids_expiry(n));
     at = tl_time_min(at, tl_reconnect_expiry(n->reconnect));
     at = tl_time_min(at, tl_node_slots_expiry(n));
-    at = tl_time_min(at, tl_node_relaying_expiry(n));
     at = tl_time_min(at, tl_node_dht_expiry(n));
+    at = tl_time_min(at, tl_time_min(tl_node_relaying_expiry(n), tl_node_introducing_expiry(n)));
     at = tl_time_min(at, tl_node_relayed_expiry(n));
     at = tl_time_min(at, tl_node_keeping_expiry(n));
     if (n->credit)
@@ -61,6 +61,7 @@ static void run(void *user)
         tl_legacy_run(n->legacy);
         tl_node_run_direct(n);
         tl_node_run_relaying(n);
+        tl_node_run_introducing(n);
         tl_node_beat_bids(n);
         if (n->backend) /* a question is on its way to the model server before its peer hears that it came */
             tl_backend_go(n->backend);
@@ -95,6 +96,7 @@ static void on_timer(void *user)
     tl_node_slots_on_timer(n);
     tl_node_relaying_on_timer(n);
     tl_node_dht_on_timer(n);
+    tl_node_introducing_on_timer(n);
     if (n->credit)
         tl_credit_on_timer(n->credit);
     if (n->members && n->stage == TL_NODE_RUNNING)
@@ -235,6 +237,7 @@ void tl_node_free(tl_node *n)
     tl_peers_free(n->peers);
     tl_node_free_relaying(n);
     tl_node_free_dht(n);
+    tl_node_free_introducing(n);
     tl_network_free(n->network);
     tl_relays_free(n->relays);
     tl_peer_table_clear(&n->table);

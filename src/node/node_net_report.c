@@ -369,13 +369,14 @@ static json_t *attempt_json(const tl_direct_report *r, tl_time now)
 {
     if (!r || !r->began)
         return json_null();
-    return json_pack(
-        "{s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:i, s:i, s:i}", "state",
-        tl_direct_state_name(r->state), "session", r->session, "offered_by",
-        r->ours ? "us" : "peer", "attempts", (int)r->attempts, "began_ms_ago",
-        span_json(r->began, now), "first_answer_ms", span_json(r->began, r->first_valid),
-        "again_in_ms", span_json(now, r->again_at), "addresses_refused", (int)r->refused,
-        "search_sockets", (int)r->search_sockets, "search_probes", (int)r->search_sent);
+    return json_pack("{s:s, s:s, s:s, s:b, s:i, s:o, s:o, s:o, s:i, s:i, s:i}", "state",
+                     tl_direct_state_name(r->state), "session", r->session, "offered_by",
+                     r->ours ? "us" : "peer", "introduced", r->introduced, "attempts",
+                     (int)r->attempts, "began_ms_ago", span_json(r->began, now), "first_answer_ms",
+                     span_json(r->began, r->first_valid), "again_in_ms",
+                     span_json(now, r->again_at), "addresses_refused", (int)r->refused,
+                     "search_sockets", (int)r->search_sockets, "search_probes",
+                     (int)r->search_sent);
 }
 
 static json_t *why_json(const tl_node *n, const tl_node_id *peer, const tl_net_view *v,

@@ -74,9 +74,11 @@ static void direct_path_gone(void *user, tl_path_id path)
 
 tl_err tl_node_wire_direct(tl_node *n)
 {
-    static const tl_direct_world world = {direct_self, direct_signal,   direct_send,
-                                          direct_open, direct_close,    direct_welcome,
-                                          direct_path, direct_path_gone};
+    static const tl_direct_world world = {
+        direct_self,          direct_signal,    direct_send,
+        direct_open,          direct_close,     direct_welcome,
+        direct_path,          direct_path_gone, tl_node_ask_introduction,
+        tl_node_is_introducer};
     return tl_direct_new(&n->identity, &n->rand, &n->env, &world, n, &n->direct);
 }
 
@@ -104,11 +106,21 @@ static bool network_krpc(void *user, tl_sock sock, const tl_addr *from, tl_slice
     return tl_node_dht_datagram(user, from, datagram);
 }
 
+static bool direct_control(tl_node *n, tl_sock sock, const tl_addr *from, tl_slice datagram)
+{
+    if (!tl_direct_on_control(n->direct, sock, from, datagram))
+        return false;
+    tl_node_wake(n);
+    return true;
+}
+
 static bool network_control(void *user, tl_sock sock, const tl_addr *from, tl_slice datagram)
 {
     tl_node *n = user;
     return tl_peers_on_control(n->peers, from, datagram) ||
-           tl_node_relay_control(n, sock, from, datagram);
+           tl_node_relay_control(n, sock, from, datagram) ||
+           tl_node_introduce_control(n, sock, from, datagram) ||
+           direct_control(n, sock, from, datagram);
 }
 
 /* --- what direct tells --- */
@@ -200,6 +212,7 @@ void tl_node_apply_network(tl_node *n)
     tl_direct_set_enabled(n->direct, false); /* the network closes the sockets it uses */
     tl_node_free_relaying(n);
     tl_node_free_dht(n);
+    tl_node_free_introducing(n);
     tl_network_free(n->network);
     n->network = NULL;
     n->network_error[0] = 0;
@@ -219,6 +232,7 @@ void tl_node_apply_network(tl_node *n)
     if (tl_relays_is_registered(n->relays))
         tl_node_set_relay_udp(n);
     tl_direct_set_enabled(n->direct, true);
+    tl_node_apply_introducing(n);
     tl_node_apply_relaying(n);
     tl_node_apply_dht(n);
 }

@@ -27,9 +27,13 @@ static bool share_a_network(const tl_node *n, const tl_node_id *a, const tl_node
 static bool serves(void *user, const tl_node_id *a, const tl_node_id *b)
 {
     const tl_node *n = user;
-    if (!strcmp(n->settings.nat_relay_for, "any"))
-        return true;
-    return b ? share_a_network(n, a, b) : tl_access_is_member(&n->access, a);
+    return !strcmp(n->settings.nat_relay_for, "any") || share_a_network(n, a, b);
+}
+
+bool tl_node_relays_for(const tl_node *n, const tl_node_id *node)
+{
+    return n->relaying && n->relaying->now.state == TL_RELAYING_SERVING &&
+           (!strcmp(n->settings.nat_relay_for, "any") || tl_access_is_member(&n->access, node));
 }
 
 static bool is_reciprocal(void *user, const tl_node_id *node)
@@ -37,53 +41,7 @@ static bool is_reciprocal(void *user, const tl_node_id *node)
     return tl_node_is_reciprocal(user, node);
 }
 
-static bool is_own(const tl_node *n, const tl_addr *addr)
-{
-    size_t count;
-    const tl_interface *own = tl_network_interfaces(n->network, &count);
-    const tl_nat_facts *nat = tl_network_facts(n->network);
-    if (tl_addr_eq(addr, &nat->public4) || tl_addr_eq(addr, &nat->public6))
-        return true;
-    for (size_t i = 0; addr->port == tl_network_port(n->network) && i < count; i++)
-        if (tl_addr_same_ip(addr, &own[i].addr))
-            return true;
-    return false;
-}
-
-bool tl_node_is_ours(const tl_node *n, const tl_addr *addr)
-{
-    tl_addr relays[2];
-    if (is_own(n, addr) || tl_peers_is_relay(n->peers, addr))
-        return true;
-    for (size_t i = 0; i < TL_RELAYS_MAX; i++) {
-        const char *udp = tl_relay_link_udp(tl_relays_link(n->relays, i));
-        size_t count = udp[0] ? tl_network_relay_addrs(n->network, udp, relays) : 0;
-        while (count > 0)
-            if (tl_addr_eq(addr, &relays[--count]))
-                return true;
-    }
-    return false;
-}
-
-static bool is_ours(void *user, const tl_addr *addr)
-{
-    return tl_node_is_ours(user, addr);
-}
-
-static bool find(void *user, const tl_node_id *node, tl_burst_way *ret_way)
-{
-    const tl_node *n = user;
-    tl_direct_way ways[TL_DIRECT_WAYS_MAX];
-    size_t count = tl_direct_ways(n->direct, node, ways);
-    for (size_t i = 0; i < count; i++)
-        if (ways[i].remote.family == TL_ADDR_V4) {
-            *ret_way = (tl_burst_way){.remote = ways[i].remote};
-            return true;
-        }
-    return false;
-}
-
-static const tl_peerrelay_world world = {serves, is_reciprocal, is_ours, find};
+static const tl_peerrelay_world world = {serves, is_reciprocal, tl_node_is_ours};
 
 static void judge(const tl_node *n, tl_relaying *ret_relaying);
 static void follow(const tl_node *n);
@@ -119,10 +77,11 @@ static void flush(const tl_node *n)
 void tl_node_apply_relaying(tl_node *n)
 {
     tl_node_free_relaying(n);
-    if (!n->settings.nat_relay_enabled || !n->network)
+    if (!n->settings.nat_relay_enabled || !n->introducing)
         return;
     tl_peerrelay_config config = {
         .identity = &n->identity,
+        .attached = tl_node_attached(n),
         .limits = limits_of(&n->settings),
         .port4 = tl_network_sock4(n->network) ? tl_network_port(n->network) : 0,
         .port6 = tl_network_sock6(n->network) ? tl_network_port(n->network) : 0};
@@ -319,7 +278,7 @@ tl_time tl_node_relaying_expiry(const tl_node *n)
     tl_time at = tl_peerrelay_expiry(r->core);
     if (n->stage == TL_NODE_RUNNING)
         at = tl_time_min(at, r->look_at);
-    if (c->sessions || c->attached)
+    if (c->sessions)
         at = tl_time_min(at, r->review_at);
     if (r->leaves_until && c->sessions)
         at = tl_time_min(at, r->leaves_until);

@@ -33,17 +33,18 @@ json_t *tl_node_relaying_json(const tl_node *n)
 {
     tl_relaying r;
     const tl_peerrelay_counters *c = counters_of(n);
+    const tl_attached_counters *a = tl_node_attached_counters(n);
     tl_node_relaying_of(n, &r);
     json_t *addresses =
         r.address.family ? json_pack("[o]", tl_net_addr_json(&r.address)) : json_array();
-    return json_pack("{s:b, s:s, s:s?, s:s?, s:o, s:s, s:I, s:I, s:I, s:I, s:I}", "enabled",
-                     n->settings.nat_relay_enabled, "state", tl_relaying_state_name(r.state),
-                     "reason", r.reason[0] ? r.reason : NULL, "remedy",
-                     r.remedy[0] ? r.remedy : NULL, "addresses", addresses, "for",
-                     n->settings.nat_relay_for, "sessions", (json_int_t)c->sessions, "sessions_max",
-                     (json_int_t)n->settings.nat_relay_max_sessions, "reciprocal",
-                     (json_int_t)c->reciprocal, "attached", (json_int_t)c->attached, "bytes",
-                     (json_int_t)tokens_of(n)->bytes[TL_TOKENS_BY_UDP][TL_TOKENS_BY_UDP]);
+    return json_pack(
+        "{s:b, s:s, s:s?, s:s?, s:o, s:s, s:I, s:I, s:I, s:I, s:I}", "enabled",
+        n->settings.nat_relay_enabled, "state", tl_relaying_state_name(r.state), "reason",
+        r.reason[0] ? r.reason : NULL, "remedy", r.remedy[0] ? r.remedy : NULL, "addresses",
+        addresses, "for", n->settings.nat_relay_for, "sessions", (json_int_t)c->sessions,
+        "sessions_max", (json_int_t)n->settings.nat_relay_max_sessions, "reciprocal",
+        (json_int_t)c->reciprocal, "attached", (json_int_t)(n->relaying ? a->attached : 0), "bytes",
+        (json_int_t)tokens_of(n)->bytes[TL_TOKENS_BY_UDP][TL_TOKENS_BY_UDP]);
 }
 
 static json_t *seconds(tl_time from, tl_time to)
@@ -87,8 +88,8 @@ static json_t *sessions_json(const tl_node *n)
 static json_t *results_json(const uint64_t *counts)
 {
     json_t *o = json_object();
-    for (int i = 0; o && i < TL_PEERRELAY_RESULTS; i++)
-        if (counts[i] && json_object_set_new(o, tl_peerrelay_result_name((tl_peerrelay_result)i),
+    for (int i = 0; o && i < TL_ASKED_RESULTS; i++)
+        if (counts[i] && json_object_set_new(o, tl_asked_name((tl_asked)i),
                                              json_integer((json_int_t)counts[i]))) {
             json_decref(o);
             return NULL;
@@ -134,7 +135,7 @@ void tl_node_do_relay_status(tl_node *n, const json_t *args, tl_call *call)
          json_object_set_new(o, "list", sessions_json(n)) ||
          json_object_set_new(o, "limits", limits_json(&n->settings)) ||
          json_object_set_new(o, "requests", results_json(c->requests)) ||
-         json_object_set_new(o, "attaches", results_json(c->attaches)) ||
+         json_object_set_new(o, "attaches", results_json(tl_node_attached_counters(n)->attaches)) ||
          json_object_set_new(o, "dropped", dropped_json(n)))) {
         json_decref(o);
         o = NULL;

@@ -168,7 +168,7 @@ json_t *tl_node_status(const tl_node *n)
     tl_net_view_of(n, &v);
     return json_pack(
         "{s:s, s:s, s:s, s:I, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:I}, s:o, s:o, s:o, s:o, "
-        "s:b, s:b, s:o, s:o, s:o, s:o, s:o}",
+        "s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o}",
         "version", TL_VERSION, "node_id", n->hex, "display_name", n->name, "uptime_s",
         (json_int_t)(f.uptime / TL_SEC), "wan", tl_node_wan_json(n), "nat", tl_net_nat_json(&v),
         "peers", "direct", (json_int_t)f.paths.direct, "relayed", (json_int_t)relayed,
@@ -178,7 +178,7 @@ json_t *tl_node_status(const tl_node *n)
         requests_status(&f), "asks_others", tl_access_asks_others(&n->access), "stopping",
         n->stage > TL_NODE_RUNNING, "ptns", tl_node_ptns_json(n), "relaying",
         tl_node_relaying_json(n), "relayed_by", tl_node_relayed_json(n), "dht", tl_node_dht_json(n),
-        "fragments", tl_node_fragments_json(n));
+        "fragments", tl_node_fragments_json(n), "introducing", tl_node_introducing_json(n));
 }
 
 /* --- peers --- */

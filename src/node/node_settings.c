@@ -187,6 +187,7 @@ tl_err tl_node_setting_changed(tl_node *n, const tl_settings *settings, const ch
                                            "nat.relay_pause_secs",
                                            "nat.relay_burst_ms",
                                            NULL};
+    static const char *const introducing[] = {"nat.introduce", "nat.introducers", NULL};
     static const char *const credit[] = {"credit.stranger_micro", "credit.member_micro", NULL};
     tl_settings before = n->settings;
     n->settings = *settings;
@@ -201,6 +202,8 @@ tl_err tl_node_setting_changed(tl_node *n, const tl_settings *settings, const ch
         }
     } else if (is_one_of(key, network)) {
         tl_node_apply_network(n);
+    } else if (is_one_of(key, introducing)) {
+        tl_node_apply_introducing(n);
     } else if (is_one_of(key, relaying)) {
         tl_node_apply_relaying(n);
         tl_node_tell_capabilities(n);

@@ -83,6 +83,8 @@ void tl_node_tell_capabilities(tl_node *n)
     json_t *bids = tl_node_idle_bids(n), *ptns = tl_node_ptns(n);
     json_t *relay = tl_node_relaying_capability(n);
     json_t *relayed_by = tl_node_relayed_capability(n);
+    json_t *introduces = tl_node_introduces_capability(n);
+    json_t *introduced_by = tl_node_introduced_capability(n);
     if (tl_peers_relayers(n->peers))
         tl_relayers_set_relaying(tl_peers_relayers(n->peers), relay != NULL);
     tl_capabilities c = {.hardware = &n->hardware,
@@ -97,6 +99,8 @@ void tl_node_tell_capabilities(tl_node *n)
                          .relay = relay,
                          .relayed_by = relayed_by,
                          .fragments = tl_node_takes_fragments(n),
+                         .introduces = introduces,
+                         .introduced_by = introduced_by,
                          .members_only = n_models && tl_access_for_strangers(&n->access) &&
                                          tl_access_serves_others(&n->access)};
     json_t *for_relay = tl_capabilities_json(&c), *for_peers = tl_capabilities_json(&c);
@@ -105,6 +109,8 @@ void tl_node_tell_capabilities(tl_node *n)
     json_decref(ptns);
     json_decref(relay);
     json_decref(relayed_by);
+    json_decref(introduces);
+    json_decref(introduced_by);
     if (for_relay)
         tl_relays_set_capabilities(n->relays, for_relay);
     if (for_peers)
@@ -470,7 +476,8 @@ static tl_err wire_peers(tl_node *n)
                                                  .bids = tl_node_bids_json,
                                                  .on_relay_doubted = peers_relay_doubted,
                                                  .on_attached = tl_node_on_attached,
-                                                 .on_relayed = tl_node_on_relayed};
+                                                 .on_relayed = tl_node_on_relayed,
+                                                 .on_introducible = tl_node_on_introducible};
     tl_err e =
         tl_relays_new(&n->identity, &n->rand, &n->table, n->name, &link_events, n, &n->relays);
     if (!e)

@@ -10,6 +10,7 @@
  *   node_dht.c       the DHT; node_dht_publish.c says there how this node is reached, node_dht_report.c
  *                    tells of it
  *   beside.c         small files that may be lost
+ *   node_introduce.c introductions: for others, and by others
  *   node_credit.c    accounts with peers; till.c what they are told; node_wallet.c the wallet's verbs
  *   node_store.c     the database, and how its thread wakes the loop
  *   node_legacy.c    the old protocol
@@ -143,7 +144,8 @@ struct tl_node {
     struct tl_node_dht *dht;           /* NULL: this node is not in the DHT */
     struct tl_node_keeping *keeping;   /* this node's own backup; NULL: there is no store */
     struct tl_node_relaying *relaying; /* NULL: nothing is relayed for others (node_relay.c) */
-    tl_backend *backend;               /* NULL: nothing is shared */
+    struct tl_node_introducing *introducing; /* NULL: there is no UDP port (node_introduce.c) */
+    tl_backend *backend;                     /* NULL: nothing is shared */
     char sharing_told[sizeof((tl_sharing *)NULL)->cause]; /* the cause that was last logged */
 
     tl_defer work;
@@ -250,11 +252,42 @@ bool tl_node_dht_publishes(const tl_node *n);
 /* node_dht_report.c: `dht` of the status; NULL: out of memory. */
 json_t *tl_node_dht_json(const tl_node *n);
 void tl_node_do_dht_get(tl_node *n, const json_t *args, tl_call *call);
+/* node_introduce.c */
+typedef struct tl_attached tl_attached;
+/* Puts nat.introduce and nat.introducers into force, and makes the table of attached nodes, where there is a UDP
+ * port; before tl_node_apply_relaying. */
+void tl_node_apply_introducing(tl_node *n);
+/* After tl_node_free_relaying, before the network. */
+void tl_node_free_introducing(tl_node *n);
+/* The table of the nodes that are attached to this one. n->introducing is not NULL. */
+tl_attached *tl_node_attached(const tl_node *n);
+/* An address of this node, or of a relay that it uses: nothing is sent there because a stranger said so. (As
+ * tl_attached_world has it; `user` is the node.) */
+bool tl_node_is_ours(void *user, const tl_addr *addr);
+/* A control datagram that no part for us takes. False: it is nothing for a node that introduces. */
+bool tl_node_introduce_control(tl_node *n, tl_sock sock, const tl_addr *from, tl_slice datagram);
+/* As tl_direct_world has them. */
+bool tl_node_ask_introduction(void *user, const tl_node_id *peer,
+                              const uint8_t nonce[TL_CONTROL_NONCE_SIZE], unsigned nth);
+bool tl_node_is_introducer(void *user, const tl_node_id *node, const tl_addr *from,
+                           tl_addr *ret_seen);
+/* As tl_peers_events has it. */
+void tl_node_on_introducible(void *user);
+/* Where this node introduces others, or why it does not; of the state OFF where it is not to. */
+void tl_node_introducing_of(const tl_node *n, tl_relaying *ret_introducing);
+/* `introduces` and `introducedBy` of the capabilities: new references. NULL: it does not, none do. */
+json_t *tl_node_introduces_capability(const tl_node *n);
+json_t *tl_node_introduced_capability(const tl_node *n);
+json_t *
+tl_node_introducing_json(const tl_node *n); /* `introducing` of the status; NULL: out of memory */
+void tl_node_run_introducing(tl_node *n);
+void tl_node_introducing_on_timer(tl_node *n);
+tl_time tl_node_introducing_expiry(const tl_node *n);
 
 /* node_relay.c */
-/* An address of this node, or of a relay that it uses: nothing is sent there because a stranger said so. */
-bool tl_node_is_ours(const tl_node *n, const tl_addr *addr);
 typedef struct tl_node_relaying tl_node_relaying;
+/* Does it relay for that node, so that it may attach? */
+bool tl_node_relays_for(const tl_node *n, const tl_node_id *node);
 /* Begins, or ends, to relay for others, as the settings say and where there is a UDP port. */
 void tl_node_apply_relaying(tl_node *n);
 /* Before the network, and after nothing of it is used. */

@@ -1,4 +1,5 @@
-/* Making a connection: a session at the relay, and QUIC over it. */
+/* Making a connection: a session at the relay, and QUIC over it. Where no relay carries it, QUIC begins on a
+ * direct way, as soon as one stands. */
 #include "peer/state.h"
 
 #include <assert.h>
@@ -42,7 +43,7 @@ void tl_contact_dial_on_closed(tl_contact *c, tl_err e, const char *why)
     tl_contact_dial_fail(c, e, why);
 }
 
-/* QUIC begins over the session `path`. TL_ERR_BUSY: there are too many connections. TL_ERR_NOMEM. */
+/* QUIC begins over `path`, a session or a direct way. TL_ERR_BUSY: there are too many connections. TL_ERR_NOMEM. */
 static tl_err begin_quic(tl_contact *c, tl_path_id path, tl_peer_conn **ret_conn)
 {
     tl_peers *p = c->peers;
@@ -58,7 +59,8 @@ static tl_err begin_quic(tl_contact *c, tl_path_id path, tl_peer_conn **ret_conn
         tl_quic_conn_close(quic, TL_CODE_NONE, "out of memory", tl_peers_now(p));
         return TL_ERR_NOMEM;
     }
-    conn->relayed = path;
+    const tl_path *way = tl_path_find(p, path);
+    conn->relayed = way && way->kind == TL_PATH_SESSION ? path : 0;
     *ret_conn = conn;
     return TL_OK;
 }
@@ -67,6 +69,86 @@ static const char *begin_words(tl_err e)
 {
     return e == TL_ERR_NOMEM ? "out of memory" : "too many connections";
 }
+
+/* The session of the attempt is none; the dial goes on. */
+static void leave_session(tl_contact *c)
+{
+    tl_peer_conn *conn = c->dial_conn;
+    set_state(c, TL_DIAL_DIRECT, 0, NULL);
+    if (conn)
+        tl_conn_close(conn, TL_CODE_NONE, "given up");
+}
+
+/* --- without a relay --- */
+
+/* False: no direct way stands. */
+static bool begin_direct(tl_contact *c)
+{
+    tl_peers *p = c->peers;
+    tl_direct_way ways[TL_DIRECT_WAYS_MAX];
+    tl_peer_conn *conn;
+    size_t n = p->config.direct ? tl_direct_ways(p->config.direct, &c->peer->id, ways) : 0;
+    if (!n)
+        return false;
+    size_t best = 0;
+    for (size_t i = 1; i < n; i++)
+        if (ways[i].lan > ways[best].lan ||
+            (ways[i].lan == ways[best].lan && ways[i].least < ways[best].least))
+            best = i;
+    tl_err e = begin_quic(c, ways[best].path, &conn);
+    if (e)
+        tl_contact_dial_fail(c, e, begin_words(e));
+    else
+        set_state(c, TL_DIAL_HANDSHAKE, ways[best].path, conn);
+    tl_peers_wake(p);
+    return true;
+}
+
+/* Somebody looks where the peer is, from now on or already. */
+static bool is_sought(tl_contact *c)
+{
+    tl_peers *p = c->peers;
+    if (!c->sought && !c->looking && p->config.direct && p->events.on_sought) {
+        c->sought = true;
+        c->looking = p->events.on_sought(p->user, &c->peer->id);
+    }
+    return c->looking;
+}
+
+/* No relay carries the connection, for the reason `why`: it waits for a direct way, or fails. */
+static void go_direct(tl_contact *c, tl_err e, const char *why)
+{
+    const tl_peers *p = c->peers;
+    if (begin_direct(c))
+        return;
+    if ((p->config.direct && tl_direct_is_on(p->config.direct, &c->peer->id)) || is_sought(c))
+        set_state(c, TL_DIAL_DIRECT, 0, NULL);
+    else
+        tl_contact_dial_fail(c, e, c->unfound ? c->unfound : why);
+}
+
+void tl_contact_dial_on_ways(tl_contact *c)
+{
+    if (c->dial != TL_DIAL_RELAY && c->dial != TL_DIAL_DIRECT)
+        return;
+    if (!begin_direct(c) && c->dial == TL_DIAL_DIRECT)
+        go_direct(c, TL_ERR_UNREACHABLE, "no direct path to the peer could be opened");
+}
+
+void tl_contact_dial_on_looked(tl_contact *c, const char *why)
+{
+    tl_peers *p = c->peers;
+    c->looking = false;
+    c->unfound = why;
+    if (c->dial == TL_DIAL_NONE || c->dial == TL_DIAL_HANDSHAKE)
+        return;
+    if (!why)
+        tl_direct_hurry(p->config.direct, &c->peer->id);
+    if (c->dial == TL_DIAL_DIRECT)
+        go_direct(c, TL_ERR_UNREACHABLE, "no direct path to the peer could be opened");
+}
+
+/* --- through a relay --- */
 
 /* Does the peer take the first datagram with the question for the session, and may it leave now? */
 static bool rides_along(const tl_contact *c)
@@ -99,11 +181,13 @@ static void open_session(tl_contact *c)
     if (!tl_relays_can_open(p->config.relays, &c->peer->id)) {
         set_state(c, TL_DIAL_RELAY, 0, NULL);
         if (hopeless)
-            tl_contact_dial_fail(c, TL_ERR_UNREACHABLE, hopeless);
+            go_direct(c, TL_ERR_UNREACHABLE, hopeless);
+        else
+            (void)is_sought(c); /* the relay may come, and it may not */
         return;
     }
     if (tl_peers_now(p) < c->peer->refused_until) {
-        tl_contact_dial_fail(c, TL_ERR_UNREACHABLE, "the relay refused a session a moment ago");
+        go_direct(c, TL_ERR_UNREACHABLE, "the relay refused a session a moment ago");
         return;
     }
     const tl_path *path = tl_path_new(p, TL_PATH_SESSION, &c->peer->id, true);
@@ -126,7 +210,8 @@ static void open_session(tl_contact *c)
     e = tl_relays_open_with(p->config.relays, &c->peer->id, id, tl_slice_of(first, n));
     if (e) {
         tl_path_drop(p, id, false);
-        tl_contact_dial_fail(c, e, "the relay takes no more sessions now");
+        leave_session(c);
+        go_direct(c, e, "the relay takes no more sessions now");
     }
 }
 
@@ -135,6 +220,8 @@ void tl_contact_dial_start(tl_contact *c)
     tl_peers *p = c->peers;
     assert(c->dial == TL_DIAL_NONE);
     p->counters.dials++;
+    c->sought = false;
+    c->unfound = NULL;
     if (p->config.direct)
         tl_direct_want(p->config.direct, &c->peer->id);
     c->dial_deadline = tl_peers_now(p) + p->config.connect_within;
@@ -175,7 +262,12 @@ void tl_contact_dial_on_ended(tl_contact *c, const char *why, bool refused)
         wait_longer(c->peer, tl_peers_now(c->peers));
     assert(c->dial == TL_DIAL_OPENING || c->dial == TL_DIAL_HANDSHAKE);
     if (tl_relays_is_registered(c->peers->config.relays)) {
-        tl_contact_dial_fail(c, TL_ERR_UNREACHABLE, why);
+        if (c->dial == TL_DIAL_HANDSHAKE) {
+            tl_contact_dial_fail(c, TL_ERR_UNREACHABLE, why);
+            return;
+        }
+        leave_session(c);
+        go_direct(c, TL_ERR_UNREACHABLE, why);
         return;
     }
     /* The relay may come back before the dial's deadline. A session that it had may be had elsewhere. */
@@ -189,7 +281,7 @@ void tl_contact_dial_on_ended(tl_contact *c, const char *why, bool refused)
 
 void tl_contact_dial_on_registered(tl_contact *c)
 {
-    if (c->dial == TL_DIAL_RELAY)
+    if (c->dial == TL_DIAL_RELAY || c->dial == TL_DIAL_DIRECT)
         open_session(c);
 }
 
@@ -214,6 +306,7 @@ tl_time tl_contact_dial_on_timer(tl_contact *c, tl_time now)
         return c->dial_deadline;
     static const char *const why[] = {
         [TL_DIAL_RELAY] = "the relay cannot be reached",
+        [TL_DIAL_DIRECT] = "no direct path to the peer could be opened",
         [TL_DIAL_OPENING] = "the peer did not answer through the relay",
         [TL_DIAL_HANDSHAKE] = "the peer did not finish the handshake",
     };

@@ -21,6 +21,7 @@
 #include "base/env.h"
 #include "direct/direct.h"
 #include "peer/peer_table.h"
+#include "peer/relayers.h"
 #include "wire/control.h"
 
 #define TL_INTRODUCERS_GIVEN_MAX                                                                   \
@@ -30,9 +31,9 @@
 #define TL_INTRODUCERS_MAX (TL_INTRODUCERS_GIVEN_MAX + 4)
 #define TL_INTRODUCERS_KNOWN_MAX                                                                   \
     512 /* peers of which it is remembered where they are; the oldest makes room */
-#define TL_INTRODUCTION_ASKED    4 /* nodes that are asked at once for one wish */
-#define TL_REACH_ADDRS_MAX       8
-#define TL_REACH_INTRODUCERS_MAX 8
+#define TL_INTRODUCTION_ASKED          4 /* nodes that are asked at once for one wish */
+#define TL_WHEREABOUTS_ADDRS_MAX       8
+#define TL_WHEREABOUTS_INTRODUCERS_MAX 8
 
 typedef struct tl_introducers tl_introducers;
 
@@ -40,9 +41,9 @@ typedef struct tl_introducers tl_introducers;
 typedef struct {
     tl_control_nat nat;
     size_t n_addrs, n_introducers;
-    tl_addr addrs[TL_REACH_ADDRS_MAX]; /* public ones */
-    tl_relayer_name introducers[TL_REACH_INTRODUCERS_MAX];
-} tl_reach;
+    tl_addr addrs[TL_WHEREABOUTS_ADDRS_MAX]; /* public ones */
+    tl_relayer_name introducers[TL_WHEREABOUTS_INTRODUCERS_MAX];
+} tl_whereabouts;
 
 /* One to which this node is attached now. */
 typedef struct {
@@ -52,6 +53,24 @@ typedef struct {
     bool given;   /* by the setting */
 } tl_introducer_facts;
 
+typedef struct {
+    const tl_identity *identity; /* borrowed for life, as all pointers here */
+    tl_rand *rand;
+    tl_peer_table *table;
+    const tl_peers_udp *udp;
+    void *udp_user;
+    const tl_relayers *relayers; /* those to which this node is attached introduce it, too */
+    tl_env env;
+    /* The user of the functions below. None of them may call introducers. */
+    void *user;
+    bool (*is_relay)(void *user, const tl_addr *addr); /* the UDP port of a relay that we use */
+    void (*on_changed)(void *user); /* tl_introducers_attached tells others now */
+} tl_introducers_config;
+
+TL_CHECK tl_err tl_introducers_new(const tl_introducers_config *config,
+                                   tl_introducers **ret_introducers);
+void tl_introducers_free(tl_introducers *r);
+
 /* Those of the setting nat.introducers. Copies. More than TL_INTRODUCERS_GIVEN_MAX are left out. */
 void tl_introducers_give(tl_introducers *r, const tl_relayer_name *names, size_t n);
 /* "NODEID@IP:PORT". TL_ERR_PROTO: it is not that. */
@@ -60,10 +79,34 @@ TL_CHECK tl_err tl_introducer_parse(tl_slice text, tl_relayer_name *ret_name);
  * fewer than TL_INTRODUCERS_FOUND. */
 void tl_introducers_found(tl_introducers *r, const tl_relayer_name *name);
 /* Where the peer is: remembered for the attempts at it. Its introducers are not attached to. */
-void tl_introducers_know(tl_introducers *r, const tl_node_id *peer, const tl_reach *reach);
+void tl_introducers_know(tl_introducers *r, const tl_node_id *peer, const tl_whereabouts *where);
+/* Is something known of where the peer is, so that it can be asked, or others be asked for it? */
+bool tl_introducers_can_ask(const tl_introducers *r, const tl_node_id *peer);
 /* Those to which this node is attached now, nodes that relay for it among them: what its own item in the DHT
  * names. */
 size_t tl_introducers_attached(const tl_introducers *r,
                                tl_introducer_facts ret[TL_INTRODUCERS_MAX]);
+/* Do we let that node introduce others to us, from there: are we attached to it? `ret_seen`: our address, as it
+ * sees us. */
+bool tl_introducers_is(const tl_introducers *r, const tl_node_id *node, const tl_addr *from,
+                       tl_addr *ret_seen);
+
+/* Asks to be introduced to the peer, with this nonce; `nth` counts the attempt's tries from 0: others are asked
+ * each time. False: nobody can be asked. */
+bool tl_introducers_ask(tl_introducers *r, const tl_node_id *peer,
+                        const uint8_t nonce[TL_CONTROL_NONCE_SIZE], unsigned nth);
+
+/* An Attached. False: it answers no question of ours. */
+bool tl_introducers_on_attached(tl_introducers *r, const tl_addr *from, const tl_control *c);
+/* Our own address has changed, or may have. */
+void tl_introducers_on_moved(tl_introducers *r);
+void tl_introducers_on_timer(tl_introducers *r);
+tl_time tl_introducers_expiry(const tl_introducers *r);
+
+typedef struct {
+    uint64_t intros, attaches; /* sent */
+    uint64_t limited;          /* not sent: there were too many */
+} tl_introducers_counters;
+const tl_introducers_counters *tl_introducers_counters_of(const tl_introducers *r);
 
 #endif

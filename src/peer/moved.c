@@ -7,8 +7,10 @@ void tl_peers_on_moved(tl_peers *p)
     tl_contact *c;
     tl_peer_conn *conn;
     tl_udp_on_moved(p);
-    if (p->relayers)
+    if (p->relayers) {
         tl_relayers_on_moved(p->relayers);
+        tl_introducers_on_moved(p->introducers);
+    }
     DL_FOREACH (p->contacts, c)
         DL_FOREACH (c->conns, conn)
             if (conn->connected && conn->client)

@@ -27,6 +27,34 @@ static void on_relayed(void *user, const tl_node_id *node, uint64_t bytes)
         p->events.on_relayed(p->user, node, bytes);
 }
 
+static void on_introducible(void *user)
+{
+    const tl_peers *p = user;
+    if (p->events.on_introducible)
+        p->events.on_introducible(p->user);
+}
+
+static void on_nodes_changed(void *user)
+{
+    on_attached(user);
+    on_introducible(user); /* those that relay introduce, too */
+}
+
+static tl_err introducers_new(tl_peers *p)
+{
+    tl_introducers_config config = {.identity = p->config.identity,
+                                    .rand = p->config.rand,
+                                    .table = p->config.table,
+                                    .udp = p->config.udp,
+                                    .udp_user = p->config.udp_user,
+                                    .relayers = p->relayers,
+                                    .env = p->config.env,
+                                    .user = p,
+                                    .is_relay = is_relay,
+                                    .on_changed = on_introducible};
+    return tl_introducers_new(&config, &p->introducers);
+}
+
 tl_err tl_nodes_new(tl_peers *p)
 {
     tl_relayers_config config = {.identity = p->config.identity,
@@ -38,19 +66,43 @@ tl_err tl_nodes_new(tl_peers *p)
                                  .user = p,
                                  .is_fellow = is_fellow,
                                  .is_relay = is_relay,
-                                 .on_attached = on_attached,
+                                 .on_attached = on_nodes_changed,
                                  .on_relayed = on_relayed};
     if (!p->config.udp)
         return TL_OK;
     tl_err e = tl_relayers_new(&config, &p->relayers);
-    if (!e)
-        tl_relays_join_nodes(p->config.relays, p->relayers);
-    return e;
+    if (e)
+        return e;
+    e = introducers_new(p);
+    if (e) {
+        tl_relayers_free(p->relayers);
+        p->relayers = NULL;
+        return e;
+    }
+    tl_relays_join_nodes(p->config.relays, p->relayers);
+    return TL_OK;
+}
+
+tl_introducers *tl_peers_introducers(const tl_peers *p)
+{
+    return p->introducers;
 }
 
 tl_relayers *tl_peers_relayers(const tl_peers *p)
 {
     return p->relayers;
+}
+
+/* This node may be attached to one other both for its relaying and for its introductions. */
+bool tl_nodes_on_control(tl_peers *p, const tl_addr *from, tl_slice datagram)
+{
+    tl_control c;
+    if (!p->relayers)
+        return false;
+    bool taken = tl_relayers_on_control(p->relayers, from, datagram);
+    if (tl_control_peek(datagram) == TL_CONTROL_ATTACHED && !tl_control_parse(datagram, &c))
+        taken |= tl_introducers_on_attached(p->introducers, from, &c);
+    return taken;
 }
 
 bool tl_conn_by_node(const tl_peer_conn *conn, tl_relayer_name *ret_name)

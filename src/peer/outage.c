@@ -73,7 +73,10 @@ static void try_reopen(tl_peer_conn *conn)
     }
     if (!tl_relays_is_registered(p->config.relays) && tl_conn_is_lost(conn))
         (void)p->events.on_relay_wanted(p->user); /* the owner goes on dialling the relay */
+    /* Where no relay carries it, a new direct way is what there is to hope for. */
     if (!can_open(conn)) {
+        if (tl_conn_is_lost(conn) && p->config.direct)
+            tl_direct_hurry(p->config.direct, peer);
         again(conn);
         return;
     }
@@ -196,6 +199,8 @@ void tl_outage_on_ended(tl_peer_conn *conn, bool refused)
     assert(conn->outage.reopen == TL_REOPEN_ASKED);
     if (refused)
         conn->outage.pause = tl_time_max(conn->outage.pause, TL_REOPEN_REFUSED);
+    if (tl_conn_is_lost(conn) && conn->peers->config.direct)
+        tl_direct_hurry(conn->peers->config.direct, &conn->contact->peer->id);
     again(conn);
 }
 

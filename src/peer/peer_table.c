@@ -189,22 +189,46 @@ static bool read_addr(const json_t *v, tl_addr *ret_addr)
            ret_addr->family != TL_ADDR_NONE;
 }
 
+static size_t read_addrs(const json_t *list, size_t max, tl_addr *ret_addrs)
+{
+    const json_t *v;
+    size_t i, n = 0;
+    json_array_foreach (list, i, v)
+        if (n < max && read_addr(v, &ret_addrs[n]))
+            n++;
+    return n;
+}
+
+static size_t read_names(const json_t *list, size_t max, tl_relayer_name *ret_names)
+{
+    const json_t *v;
+    size_t i, n = 0;
+    json_array_foreach (list, i, v)
+        if (n < max && read_addr(json_object_get(v, "address"), &ret_names[n].addr) &&
+            !tl_node_id_parse_form(tl_slice_str(tl_json_string(v, "nodeID", "")), &ret_names[n].id))
+            n++;
+    return n;
+}
+
 static void read_relaying(const json_t *capabilities, tl_peer_relaying *ret)
 {
-    const json_t *relay = json_object_get(capabilities, "relay"), *v;
-    size_t i;
+    const json_t *relay = json_object_get(capabilities, "relay");
     *ret = (tl_peer_relaying){.n_addrs = 0};
-    json_array_foreach (json_object_get(relay, "addresses"), i, v)
-        if (ret->n_addrs < TL_RELAYER_ADDRS_MAX && read_addr(v, &ret->addrs[ret->n_addrs]))
-            ret->n_addrs++;
+    ret->n_addrs =
+        read_addrs(json_object_get(relay, "addresses"), TL_RELAYER_ADDRS_MAX, ret->addrs);
     ret->fellows_only = strcmp(tl_json_string(relay, "for", "any"), "any") != 0;
     ret->full = tl_json_number(relay, "free", 1) < 1;
-    json_array_foreach (json_object_get(capabilities, "relayedBy"), i, v) {
-        tl_relayer_name *by = &ret->by[ret->n_by];
-        if (ret->n_by < TL_RELAYED_BY_MAX && read_addr(json_object_get(v, "address"), &by->addr) &&
-            !tl_node_id_parse_form(tl_slice_str(tl_json_string(v, "nodeID", "")), &by->id))
-            ret->n_by++;
-    }
+    ret->n_by = read_names(json_object_get(capabilities, "relayedBy"), TL_RELAYED_BY_MAX, ret->by);
+}
+
+static void read_introducing(const json_t *capabilities, tl_peer_introducing *ret)
+{
+    const json_t *introduces = json_object_get(capabilities, "introduces");
+    *ret = (tl_peer_introducing){.n_addrs = 0};
+    ret->n_addrs =
+        read_addrs(json_object_get(introduces, "addresses"), TL_RELAYER_ADDRS_MAX, ret->addrs);
+    ret->n_by =
+        read_names(json_object_get(capabilities, "introducedBy"), TL_INTRODUCED_BY_MAX, ret->by);
 }
 
 bool tl_peer_describe(tl_peer *p, const char *name, const json_t *capabilities)
@@ -224,6 +248,7 @@ bool tl_peer_describe(tl_peer *p, const char *name, const json_t *capabilities)
     p->reads_first = tl_json_bool(capabilities, "relayFirst", false);
     read_relaying(capabilities, &p->relaying);
     p->takes_fragments = tl_json_bool(capabilities, "fragments", false);
+    read_introducing(capabilities, &p->introducing);
     bool available = tl_json_bool(capabilities, "isAvailable", true);
     changed |= available != p->available;
     p->available = available;

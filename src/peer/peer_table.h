@@ -51,6 +51,15 @@ typedef struct {
     tl_relayer_name by[TL_RELAYED_BY_MAX];
 } tl_peer_relaying;
 
+#define TL_INTRODUCED_BY_MAX 4
+/* What a node says of introductions (docs/protocol.md "Introducers"). Nothing in it is verified. */
+typedef struct {
+    size_t n_addrs; /* it introduces others, there: strangers reach it */
+    tl_addr addrs[TL_RELAYER_ADDRS_MAX];
+    size_t n_by; /* it is attached to these */
+    tl_relayer_name by[TL_INTRODUCED_BY_MAX];
+} tl_peer_introducing;
+
 /* How much of this turn of the loop went into claims (peer/claims.h). */
 typedef struct {
     size_t spent;
@@ -79,6 +88,7 @@ typedef struct {
     tl_time relay_rtt[TL_RELAYS_MAX];
     tl_time relayer_rtt; /* the same over a node that relays */
     tl_peer_relaying relaying;
+    tl_peer_introducing introducing;
     bool takes_fragments; /* it says that it holds fragments of backups for others */
     bool kept;            /* it is remembered from an earlier run */
     bool proven;          /* a question between us was answered whole, either way */

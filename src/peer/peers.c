@@ -152,12 +152,24 @@ void tl_peers_on_relay_leaving(tl_peers *p, size_t relay)
 
 void tl_peers_on_ways(tl_peers *p, const tl_node_id *id)
 {
-    const tl_contact *c = tl_contact_find(p, id);
+    tl_contact *c = tl_contact_find(p, id);
     tl_peer_conn *conn;
     if (!c)
         return;
+    tl_contact_dial_on_ways(c);
     DL_FOREACH (c->conns, conn)
         tl_conn_note(conn, TL_TASK_CHOOSE);
+}
+
+void tl_peers_on_looked(tl_peers *p, const tl_node_id *id, const tl_whereabouts *where,
+                        const char *why)
+{
+    tl_contact *c = tl_contact_find(p, id);
+    if (where && p->introducers)
+        tl_introducers_know(p->introducers, id, where);
+    if (c)
+        tl_contact_dial_on_looked(c, where ? NULL : why);
+    tl_peers_wake(p);
 }
 
 void tl_peers_on_silent(tl_peers *p, const tl_node_id *id)
@@ -309,6 +321,7 @@ void tl_peers_free(tl_peers *p)
     tl_udp_free_all(p);
     if (p->relayers)
         tl_relays_join_nodes(p->config.relays, NULL);
+    tl_introducers_free(p->introducers);
     tl_relayers_free(p->relayers);
     tl_paths_free(p);
     json_decref(p->capabilities);

@@ -86,7 +86,7 @@ typedef struct {
     void (*on_relayed)(void *user, const tl_node_id *node, uint64_t bytes);
     /* A connection to the peer is wanted, no relay carries it, and where the peer is, is not known, or is not
      * true any more. True: somebody looks for it now, and tl_peers_on_looked follows, never from inside this
-     * call. Asked again only after that. NULL: nobody looks. */
+     * call. It may be asked of a peer that is being looked for already. NULL: nobody looks. */
     bool (*on_sought)(void *user, const tl_node_id *peer);
     /* The nodes that introduce us are others now (tl_introducers_attached). As on_attached. */
     void (*on_introducible)(void *user);
@@ -173,7 +173,7 @@ void tl_peers_on_train(tl_peers *p, tl_sock sock, const tl_addr *from, uint8_t *
                        size_t segment);
 /* The look for a peer (the event on_sought) has ended: where it is. NULL: it was not found; `why` is a literal
  * that says why. */
-void tl_peers_on_looked(tl_peers *p, const tl_node_id *peer, const tl_reach *reach,
+void tl_peers_on_looked(tl_peers *p, const tl_node_id *peer, const tl_whereabouts *where,
                         const char *why);
 /* Does a connection to this peer exist, or is one being made or wanted? */
 bool tl_peers_deals_with(const tl_peers *p, const tl_node_id *peer);

@@ -213,9 +213,7 @@ void tl_relayer_ask(tl_relayers *r, tl_relayer *at, tl_time now)
         tl_control c = {.type = TL_CONTROL_ATTACH};
         memcpy(c.introducer, at->name.id.key, sizeof c.introducer);
         memcpy(c.node, r->config.identity->id.key, sizeof c.node);
-        /* A nonce is taken once, so each try has its own; the ID is in all of them. */
-        tl_rand_bytes(r->config.rand, c.nonce, sizeof c.nonce);
-        memcpy(c.nonce, at->leg.id.bytes, sizeof at->leg.id.bytes);
+        tl_attach_nonce(&at->mark, &at->leg, r->config.rand, c.nonce);
         tl_relayer_say(r, at, &c);
     }
     tl_relayers_due(r, tl_leg_expiry(&at->leg));
@@ -236,6 +234,8 @@ void tl_relayers_on_attached(tl_relayers *r, tl_relayer *at, const tl_control *c
     memcpy(id.bytes, c->nonce, sizeof id.bytes);
     if (!tl_leg_answered(&at->leg, &id, &c->addr, now, &news))
         return;
+    if (tl_attach_answered(&at->mark, c->nonce, now))
+        tl_relayer_doubt(r, at, now);
     tl_relayers_due(r, tl_leg_expiry(&at->leg));
     tl_relayer_tell_arrived(r, at);
     tl_relayers_move(r, at, now);

@@ -4,7 +4,7 @@
 #define TL_PEER_RELAYERS_STATE_H
 
 #include "base/ratelimit.h"
-#include "peer/leg.h"
+#include "peer/attach.h"
 #include "peer/relayers.h"
 #include "relay/signed.h"
 
@@ -25,7 +25,8 @@
 typedef struct {
     bool taken; /* the place is in use */
     tl_relayer_name name;
-    tl_leg leg;       /* its questions are Attaches */
+    tl_leg leg; /* its questions are Attaches */
+    tl_attach_mark mark;
     bool attach;      /* we are attached to it for others to reach us, or try to be */
     bool fellow;      /* it was of a network of ours when it was chosen */
     bool requested;   /* a RelayRequest went there */

@@ -34,6 +34,8 @@ static void on_connected(tl_peers *p, tl_quic_conn *quic)
     }
     tl_ways_use(conn);
     tl_conn_note(conn, TL_TASK_CHOOSE | TL_TASK_STRANDED);
+    if (!conn->relayed) /* it began on a direct way: another one is worth having */
+        tl_conn_note(conn, TL_TASK_SESSION);
     tl_contact_dial_connected(c, conn);
     tl_contact_mark_retiring(c);
     if (!c->joined) {
@@ -291,13 +293,17 @@ void tl_peers_on_timer(tl_peers *p)
         tl_peers_due(p, tl_paths_on_timer(p, now));
         tl_peers_due(p, tl_udp_on_timer(p, now));
     }
-    if (p->relayers)
+    if (p->relayers) {
         tl_relayers_on_timer(p->relayers);
+        tl_introducers_on_timer(p->introducers);
+    }
     tl_peers_run(p);
 }
 
 tl_time tl_peers_expiry(const tl_peers *p)
 {
-    tl_time nodes = p->relayers ? tl_relayers_expiry(p->relayers) : TL_NEVER;
+    tl_time nodes = p->relayers ? tl_time_min(tl_relayers_expiry(p->relayers),
+                                              tl_introducers_expiry(p->introducers))
+                                : TL_NEVER;
     return tl_time_min(tl_time_min(p->due, nodes), tl_quic_expiry(p->quic));
 }

@@ -261,13 +261,16 @@ struct tl_peer_conn {
 /* NONE --wanted--> RELAY --the relay is connected--> OPENING --relayReady--> HANDSHAKE
  *   NONE becomes OPENING at once if the relay is connected.
  *   OPENING, HANDSHAKE --the connection to the relay was lost--> RELAY
+ *   NONE, RELAY, OPENING --no relay will carry it--> DIRECT
+ *   RELAY, DIRECT --a direct way stands--> HANDSHAKE
  *   any state --the connection stands, is refused, is late, or is given up--> NONE      */
 typedef enum {
     TL_DIAL_NONE,      /* no connection is being made */
-    TL_DIAL_RELAY,     /* waits until the relay is connected */
+    TL_DIAL_RELAY,     /* waits until the relay is connected, or a direct way stands */
+    TL_DIAL_DIRECT,    /* waits until a direct way stands */
     TL_DIAL_OPENING,   /* the relay was asked for the session dial_path. dial_conn: the handshake's
                           first datagram rode along; NULL: it did not */
-    TL_DIAL_HANDSHAKE, /* the handshake of dial_conn runs over dial_path */
+    TL_DIAL_HANDSHAKE, /* the handshake of dial_conn runs over dial_path, a session or a direct way */
 } tl_dial_state;
 
 /* One peer: its connections, the wishes for streams to it, the dial. */
@@ -281,7 +284,10 @@ struct tl_contact {
     tl_path_id dial_path;
     tl_peer_conn *dial_conn;
     tl_time dial_deadline;
-    bool joined; /* on_joined was called */
+    bool looking;        /* somebody looks where the peer is (the event on_sought) */
+    bool sought;         /* and did so for this dial */
+    const char *unfound; /* why it was not found; a literal */
+    bool joined;         /* on_joined was called */
     tl_contact *prev, *next;
 };
 
@@ -300,7 +306,8 @@ struct tl_peers {
     tl_path *paths;    /* in the order they were made */
     size_t n_sessions; /* paths of this kind that are not GONE */
     tl_path_id next_path;
-    tl_relayers *relayers; /* NULL: there is no UDP */
+    tl_relayers *relayers;       /* NULL: there is no UDP */
+    tl_introducers *introducers; /* the same */
     tl_udp_way *udp_ways;
     tl_udp_leg udp_legs[TL_UDP_LEGS_MAX];
     uint64_t udp_sequence; /* of RelayMigrate, of all ways together */
@@ -406,6 +413,8 @@ TL_CHECK tl_err tl_nodes_new(tl_peers *p);
 bool tl_conn_by_node(const tl_peer_conn *conn, tl_relayer_name *ret_name);
 /* The path of a datagram from a node that relays for us; 0: it is of none. */
 tl_path_id tl_nodes_path_of(tl_peers *p, tl_sock sock, const tl_addr *from, tl_slice datagram);
+/* A control datagram from elsewhere than a relay. False: it is for others. */
+bool tl_nodes_on_control(tl_peers *p, const tl_addr *from, tl_slice datagram);
 /* The session of the connection ends soon: where a node relays it, another one is looked for. */
 void tl_nodes_on_warning(tl_peer_conn *conn);
 /* A relay is connected again: connections that a node relays only for want of it go back. */
@@ -470,6 +479,10 @@ void tl_contact_dial_on_registered(tl_contact *c);
 void tl_contact_dial_on_ready(tl_contact *c);
 /* `refused`: as of tl_outage_on_ended. */
 void tl_contact_dial_on_ended(tl_contact *c, const char *why, bool refused);
+/* The direct ways to the peer have changed, or an attempt at one has ended. */
+void tl_contact_dial_on_ways(tl_contact *c);
+/* The look for the peer has ended: it is known where it is, or `why` it is not. */
+void tl_contact_dial_on_looked(tl_contact *c, const char *why);
 /* dial_conn was closed, and is freed already. */
 void tl_contact_dial_on_closed(tl_contact *c, tl_err e, const char *why);
 /* Every function ..._on_timer does what is due and returns when to call it again. */

@@ -490,7 +490,7 @@ bool tl_peers_on_control(tl_peers *p, const tl_addr *from, tl_slice datagram)
     const tl_udp_leg *leg = tl_udp_leg_at(p, from);
     tl_control c;
     if (!leg)
-        return p->relayers && tl_relayers_on_control(p->relayers, from, datagram);
+        return tl_nodes_on_control(p, from, datagram);
     tl_control_type type = tl_control_peek(datagram);
     bool known = type == TL_CONTROL_RELAY_PATH || type == TL_CONTROL_RELAY_MIGRATED;
     tl_udp_way *w =

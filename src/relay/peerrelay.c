@@ -25,9 +25,6 @@ tl_err tl_peerrelay_new(const tl_peerrelay_config *config, const tl_peerrelay_wo
     r->world = world;
     r->user = user;
     r->rand = rand;
-    r->known_proofs = tl_ratelimit_make(TL_PEERRELAY_KNOWN_PER_SEC, TL_PEERRELAY_KNOWN_BURST, now);
-    r->stranger_proofs =
-        tl_ratelimit_make(TL_PEERRELAY_STRANGERS_PER_SEC, TL_PEERRELAY_STRANGERS_BURST, now);
     size_t idle = 2 * (size_t)l->max_sessions;
     r->pairs = (tl_relay_pairs){.session_max = l->session_max,
                                 .pause = l->pause,
@@ -73,20 +70,6 @@ const tl_peerrelay_counters *tl_peerrelay_counters_of(const tl_peerrelay *r)
 const tl_tokens_counters *tl_peerrelay_tokens(const tl_peerrelay *r)
 {
     return tl_tokens_counters_of(r->tokens);
-}
-
-const char *tl_peerrelay_result_name(tl_peerrelay_result result)
-{
-    static const char *const names[TL_PEERRELAY_RESULTS] = {
-        [TL_PEERRELAY_TAKEN] = "taken",         [TL_PEERRELAY_AGAIN] = "again",
-        [TL_PEERRELAY_MALFORMED] = "malformed", [TL_PEERRELAY_ADDRESS] = "address",
-        [TL_PEERRELAY_ELSEWHERE] = "elsewhere", [TL_PEERRELAY_LATE] = "late",
-        [TL_PEERRELAY_LOOP] = "loop",           [TL_PEERRELAY_REPLAYED] = "replayed",
-        [TL_PEERRELAY_POLICY] = "policy",       [TL_PEERRELAY_ABSENT] = "absent",
-        [TL_PEERRELAY_FULL] = "full",           [TL_PEERRELAY_PAUSED] = "paused",
-        [TL_PEERRELAY_RATE] = "rate",           [TL_PEERRELAY_FORGED] = "forged",
-        [TL_PEERRELAY_MEMORY] = "memory"};
-    return names[result];
 }
 
 /* --- what goes out --- */
@@ -219,8 +202,8 @@ static tl_err limit_time(tl_peerrelay *r, pr_session *s, const tl_node_id *a, co
 }
 
 /* Sides, rates, and how long they may. */
-static tl_peerrelay_result equip(tl_peerrelay *r, pr_session *s, const tl_node_id ids[2],
-                                 const tl_burst_way ways[2], tl_time now, tl_unix wall)
+static tl_asked equip(tl_peerrelay *r, pr_session *s, const tl_node_id ids[2],
+                      const tl_burst_way ways[2], tl_time now, tl_unix wall)
 {
     tl_tokens_member members[2];
     for (int i = 0; i < 2; i++) {
@@ -230,17 +213,16 @@ static tl_peerrelay_result equip(tl_peerrelay *r, pr_session *s, const tl_node_i
         m->way = ways[i];
         m->payer = tl_pr_payer_get(r, &ids[i], rate, now);
         if (!m->payer)
-            return TL_PEERRELAY_MEMORY;
+            return TL_ASKED_MEMORY;
         members[i] =
             (tl_tokens_member){.node = &m->payer->id, .user = m, .limit = &m->payer->limit};
     }
     if (!is_reciprocal(s)) {
         tl_err e = limit_time(r, s, &ids[0], &ids[1], now, wall);
         if (e)
-            return e == TL_ERR_BUSY ? TL_PEERRELAY_PAUSED : TL_PEERRELAY_MEMORY;
+            return e == TL_ERR_BUSY ? TL_ASKED_PAUSED : TL_ASKED_MEMORY;
     }
-    return tl_tokens_open(r->tokens, members, now, &s->tokens) ? TL_PEERRELAY_MEMORY
-                                                               : TL_PEERRELAY_TAKEN;
+    return tl_tokens_open(r->tokens, members, now, &s->tokens) ? TL_ASKED_MEMORY : TL_ASKED_TAKEN;
 }
 
 /* False: there is none. */
@@ -258,24 +240,24 @@ static bool make_room(tl_peerrelay *r, tl_time now)
     return true;
 }
 
-tl_peerrelay_result tl_pr_open(tl_peerrelay *r, const tl_node_id ids[2], const tl_burst_way ways[2],
-                               tl_time now, tl_unix wall, pr_session **ret_session)
+tl_asked tl_pr_open(tl_peerrelay *r, const tl_node_id ids[2], const tl_burst_way ways[2],
+                    tl_time now, tl_unix wall, pr_session **ret_session)
 {
     static const char digits[] = "0123456789abcdef";
     uint8_t random[TL_CONTROL_SESSION_MAX / 2];
     if (!make_room(r, now))
-        return TL_PEERRELAY_FULL;
+        return TL_ASKED_FULL;
     pr_session *s = calloc(1, sizeof *s);
     if (!s)
-        return TL_PEERRELAY_MEMORY;
+        return TL_ASKED_MEMORY;
     pair_key(&ids[0], &ids[1], s->key);
     s->since = now;
     s->ends_at = s->warn_at = TL_NEVER;
     s->offers = tl_ratelimit_make(TL_PEERRELAY_OFFERS_PER_SEC, TL_PEERRELAY_OFFERS_BURST, now);
-    tl_peerrelay_result result = equip(r, s, ids, ways, now, wall);
-    if (result == TL_PEERRELAY_TAKEN && !TL_TABLE_ADD(hh, r->sessions, key, sizeof s->key, s))
-        result = TL_PEERRELAY_MEMORY;
-    if (result != TL_PEERRELAY_TAKEN) {
+    tl_asked result = equip(r, s, ids, ways, now, wall);
+    if (result == TL_ASKED_TAKEN && !TL_TABLE_ADD(hh, r->sessions, key, sizeof s->key, s))
+        result = TL_ASKED_MEMORY;
+    if (result != TL_ASKED_TAKEN) {
         undo(r, s, now);
         return result;
     }
@@ -289,7 +271,7 @@ tl_peerrelay_result tl_pr_open(tl_peerrelay *r, const tl_node_id ids[2], const t
     r->counters.reciprocal += is_reciprocal(s);
     set_timer(r, s);
     *ret_session = s;
-    return TL_PEERRELAY_TAKEN;
+    return TL_ASKED_TAKEN;
 }
 
 size_t tl_peerrelay_list(const tl_peerrelay *r, tl_peerrelay_session *ret_list, size_t max)
@@ -412,13 +394,14 @@ void tl_peerrelay_on_timer(tl_peerrelay *r, tl_time now)
         session_due(r, (pr_session *)((char *)due - offsetof(pr_session, timer)), now);
     while (tl_tokens_on_timer(r->tokens, now, &reply))
         tl_pr_send(r, &reply.way, tl_slice_of(reply.bytes, reply.n));
+    tl_attached_on_timer(r->config.attached, now);
     tl_pr_sweep(r, now);
 }
 
 tl_time tl_peerrelay_expiry(const tl_peerrelay *r)
 {
     tl_time at = tl_time_min(tl_relay_timers_expiry(&r->timers), tl_tokens_expiry(r->tokens));
-    return r->attached_first ? tl_time_min(at, r->attached_first->until) : at;
+    return tl_time_min(at, tl_attached_expiry(r->config.attached));
 }
 
 /* A session that began with a reciprocal node has no end; if nobody in it is one any more (who vouched
@@ -438,11 +421,7 @@ static void review_time(tl_peerrelay *r, pr_session *s, tl_time now, tl_unix wal
 
 void tl_peerrelay_review(tl_peerrelay *r, tl_time now, tl_unix wall)
 {
-    pr_attached *a, *next_a;
     pr_session *s, *next_s;
-    DL_FOREACH_SAFE (r->attached_first, a, next_a)
-        if (!r->world->serves(r->user, &a->id, NULL))
-            tl_pr_detach(r, a, now);
     DL_FOREACH_SAFE (r->sessions_first, s, next_s) {
         if (!r->world->serves(r->user, &s->side[0].payer->id, &s->side[1].payer->id)) {
             r->counters.ended_policy++;
@@ -463,6 +442,7 @@ void tl_peerrelay_review(tl_peerrelay *r, tl_time now, tl_unix wall)
 void tl_peerrelay_leave(tl_peerrelay *r, tl_time now, tl_unix ends)
 {
     r->leaving = true;
+    tl_attached_leave(r->config.attached);
     for (pr_session *s = r->sessions_first; s; s = s->next) {
         s->warnings = 0;
         s->warn_at = now;

@@ -18,55 +18,41 @@
 #ifndef TL_RELAY_PEERRELAY_H
 #define TL_RELAY_PEERRELAY_H
 
+#include "relay/attached.h"
 #include "relay/relay.h"
 
-#define TL_PEERRELAY_ATTACHED_MAX        4096          /* nodes; beyond it a new one is refused */
-#define TL_PEERRELAY_ATTACHED_PER_SOURCE 64            /* of one IPv4 address, or one IPv6 /64 */
-#define TL_PEERRELAY_ATTACHED_KEPT       (60 * TL_SEC) /* two Attaches may be lost */
-#define TL_PEERRELAY_OFFER_MAX           400 /* bytes: two are no longer than a RelayRequest */
-/* Signatures that are checked for one source: all its 64 nodes may come at once, and again. */
-#define TL_PEERRELAY_PROOFS_PER_SEC      16
-#define TL_PEERRELAY_PROOFS_BURST        128
-/* And for all sources: of those with attached nodes, which are at most 4096 and come every 25 s; and of
- * strangers, whose flood may take a hundredth of a processor and must not keep the others out. */
-#define TL_PEERRELAY_KNOWN_PER_SEC       400
-#define TL_PEERRELAY_KNOWN_BURST         4096
-#define TL_PEERRELAY_STRANGERS_PER_SEC   200
-#define TL_PEERRELAY_STRANGERS_BURST     400
-#define TL_PEERRELAY_NONCES_MAX          65536 /* above what those rates make in 61 s */
+#define TL_PEERRELAY_OFFER_MAX      400 /* bytes: two are no longer than a RelayRequest */
 /* What a node may send at once when it comes: a handshake. The rest of the burst it earns. */
-#define TL_PEERRELAY_FIRST_BYTES         8192
+#define TL_PEERRELAY_FIRST_BYTES    8192
 /* RelayRequests of one pair: a node repeats one that was not answered, once a second. */
-#define TL_PEERRELAY_OFFERS_PER_SEC      2
-#define TL_PEERRELAY_OFFERS_BURST        4
+#define TL_PEERRELAY_OFFERS_PER_SEC 2
+#define TL_PEERRELAY_OFFERS_BURST   4
 /* Payloads for a side whose first packet has not come: the beginning of a handshake. */
-#define TL_PEERRELAY_HELD_MAX            3
-#define TL_PEERRELAY_HELD_BYTES          1500
-#define TL_PEERRELAY_HELD_FOR            (2 * TL_SEC)
+#define TL_PEERRELAY_HELD_MAX       3
+#define TL_PEERRELAY_HELD_BYTES     1500
+#define TL_PEERRELAY_HELD_FOR       (2 * TL_SEC)
 /* While there is no room for a new session, the oldest one goes to which a side has not come for so long.
  * Without it, requests from forged addresses would hold all places, each for a minute. */
-#define TL_PEERRELAY_COME_WITHIN         (2 * TL_SEC)
-#define TL_PEERRELAY_WARNINGS            3 /* one may be lost */
-#define TL_PEERRELAY_WARN_EVERY          (1 * TL_SEC)
+#define TL_PEERRELAY_COME_WITHIN    (2 * TL_SEC)
+#define TL_PEERRELAY_WARNINGS       3 /* one may be lost */
+#define TL_PEERRELAY_WARN_EVERY     (1 * TL_SEC)
 
 typedef struct tl_peerrelay tl_peerrelay;
 
 /* What this node knows. Called from inside the functions below; must not call back. */
 typedef struct {
-    /* May the two have a relay session here? `b` NULL: may `a` attach? */
+    /* May the two have a relay session here? */
     bool (*serves)(void *user, const tl_node_id *a, const tl_node_id *b);
     /* Asked again and again: the answer may become another one. */
     bool (*is_reciprocal)(void *user, const tl_node_id *node);
     /* Is it an address of this node, or of a relay of ours? Nothing from there is taken, and nothing
      * goes there. */
     bool (*is_ours)(void *user, const tl_addr *addr);
-    /* Where a node is that has a direct way to us; the address of ours may be left out (family NONE).
-     * False: it has none. */
-    bool (*find)(void *user, const tl_node_id *node, tl_burst_way *ret_way);
 } tl_peerrelay_world;
 
 typedef struct {
     const tl_identity *identity; /* borrowed for life */
+    tl_attached *attached;       /* the nodes that are attached; borrowed for life */
     tl_relay_limits limits;      /* `on`, and the list of reciprocal nodes, are not looked at */
     uint16_t port4, port6;       /* of our sockets number 0 and 1; 0: no such socket */
 } tl_peerrelay_config;
@@ -98,35 +84,13 @@ tl_time tl_peerrelay_expiry(const tl_peerrelay *r);
 const tl_bursts *tl_peerrelay_bursts(const tl_peerrelay *r);
 void tl_peerrelay_sent(tl_peerrelay *r);
 
-/* What became of an Attach or a RelayRequest. */
-typedef enum {
-    TL_PEERRELAY_TAKEN,     /* a node is attached, a relay session is offered */
-    TL_PEERRELAY_AGAIN,     /* it was already */
-    TL_PEERRELAY_MALFORMED, /* not exactly what its type has */
-    TL_PEERRELAY_ADDRESS, /* from ourselves, a relay, or where nobody is; or of a family not served */
-    TL_PEERRELAY_ELSEWHERE, /* it names another relay */
-    TL_PEERRELAY_LATE,      /* not within 30 s of our clock, or older than what we have */
-    TL_PEERRELAY_LOOP,      /* one side is this node, or both are one */
-    TL_PEERRELAY_REPLAYED,  /* its nonce was here */
-    TL_PEERRELAY_POLICY,    /* this node does not relay for them */
-    TL_PEERRELAY_ABSENT,    /* the target is not attached */
-    TL_PEERRELAY_FULL,      /* as many nodes or sessions as there may be */
-    TL_PEERRELAY_PAUSED,    /* these two have had their time */
-    TL_PEERRELAY_RATE,      /* more signatures, or requests of one pair, than may be */
-    TL_PEERRELAY_FORGED,    /* the signature is not that node's */
-    TL_PEERRELAY_MEMORY,
-    TL_PEERRELAY_RESULTS,
-} tl_peerrelay_result;
-/* "taken", "again", ... */
-const char *tl_peerrelay_result_name(tl_peerrelay_result result);
-
 typedef struct {
-    uint64_t attaches[TL_PEERRELAY_RESULTS], requests[TL_PEERRELAY_RESULTS];
+    uint64_t requests[TL_ASKED_RESULTS]; /* RelayRequests, by what became of them */
     uint64_t ended_idle, ended_max, ended_policy, ended_moved; /* relay sessions */
     uint64_t warnings;                                         /* RelayWarnings sent */
     uint64_t packets_loop;        /* dropped: they came from an address of ours, or of a relay */
     uint64_t bytes_in, bytes_out; /* of all datagrams, without headers of IP and UDP */
-    size_t attached, sessions, reciprocal; /* now; `reciprocal` of the sessions */
+    size_t sessions, reciprocal;  /* now; `reciprocal` of the sessions */
 } tl_peerrelay_counters;
 const tl_peerrelay_counters *tl_peerrelay_counters_of(const tl_peerrelay *r);
 const tl_tokens_counters *tl_peerrelay_tokens(const tl_peerrelay *r);
@@ -141,7 +105,5 @@ typedef struct {
 } tl_peerrelay_session;
 /* The number of sessions that were written, the oldest first. */
 size_t tl_peerrelay_list(const tl_peerrelay *r, tl_peerrelay_session *ret_list, size_t max);
-/* Is it attached, and until when? */
-bool tl_peerrelay_is_attached(const tl_peerrelay *r, const tl_node_id *node, tl_time *ret_until);
 
 #endif

@@ -56,42 +56,7 @@ void tl_pr_warn(tl_peerrelay *r, pr_session *s)
     }
 }
 
-/* --- what is common to both --- */
-
-/* Can something be sent there, and is it for nobody of ours? Of a direct way the address of ours is not
- * known; such ways lead to no loopback. */
-static bool is_good_way(const tl_peerrelay *r, const tl_burst_way *way)
-{
-    bool reached = way->local.family == TL_ADDR_NONE
-                       ? way->remote.port && tl_reach_of(&way->remote) == TL_REACH_OTHER
-                       : tl_reach_is_allowed(&way->remote, &way->local);
-    return reached && tl_reach_of(&way->remote) != TL_REACH_LINK && !way->remote.scope &&
-           address_for(r, &way->remote) && !r->world->is_ours(r->user, &way->remote);
-}
-
-/* Cheap tests that need no table. */
-static tl_peerrelay_result look(const tl_peerrelay *r, const tl_burst_way *way, const tl_control *c,
-                                const uint8_t *ours, tl_unix wall)
-{
-    if (!is_good_way(r, way))
-        return TL_PEERRELAY_ADDRESS;
-    if (memcmp(ours, r->config.identity->id.key, TL_CONTROL_ID_SIZE) != 0)
-        return TL_PEERRELAY_ELSEWHERE;
-    return tl_control_is_fresh(c, wall) ? TL_PEERRELAY_TAKEN : TL_PEERRELAY_LATE;
-}
-
-/* The signature, which is costly, comes last. */
-static tl_peerrelay_result prove(tl_peerrelay *r, const tl_burst_way *way, const tl_control *c,
-                                 const uint8_t *signer, tl_time now, pr_source **ret_source)
-{
-    tl_node_id id;
-    tl_peerrelay_result result = tl_pr_may_prove(r, &way->remote, now, ret_source);
-    if (result != TL_PEERRELAY_TAKEN)
-        return result;
-    if (tl_node_id_from_bytes(signer, &id) || tl_control_verify(c, &id))
-        return TL_PEERRELAY_FORGED;
-    return tl_pr_nonce_keep(r, signer, c->nonce, now) ? TL_PEERRELAY_TAKEN : TL_PEERRELAY_FULL;
-}
+/* --- what is asked --- */
 
 /* The IDs are compared, and looked up, before it is known that they are usable keys. */
 static tl_node_id raw_id(const uint8_t *key)
@@ -101,64 +66,10 @@ static tl_node_id raw_id(const uint8_t *key)
     return id;
 }
 
-/* --- Attach --- */
-
-static bool has_room(tl_peerrelay *r, const tl_node_id *node, const tl_burst_way *way)
+/* Can RelayOffers and packets go there? */
+static bool is_good_way(const tl_peerrelay *r, const tl_burst_way *way)
 {
-    const pr_attached *a = tl_pr_attached_find(r, node);
-    const pr_source *s = tl_pr_source_find(r, &way->remote);
-    if (a && a->source == s)
-        return true;
-    return (a || r->counters.attached < TL_PEERRELAY_ATTACHED_MAX) &&
-           (!s || s->attached < TL_PEERRELAY_ATTACHED_PER_SOURCE);
-}
-
-static void send_attached(tl_peerrelay *r, const tl_burst_way *way, const tl_control *c, size_t max)
-{
-    uint8_t bytes[TL_CONTROL_MAX];
-    tl_control reply = {.type = TL_CONTROL_ATTACHED, .addr = way->remote};
-    memcpy(reply.nonce, c->nonce, sizeof reply.nonce);
-    size_t n = tl_control_write(&reply, bytes);
-    assert(n <= max);
-    tl_pr_send(r, way, tl_slice_of(bytes, n));
-}
-
-static tl_peerrelay_result on_attach(tl_peerrelay *r, const tl_burst_way *way, const tl_control *c,
-                                     tl_time now, tl_unix wall)
-{
-    pr_source *source;
-    tl_peerrelay_result result = look(r, way, c, c->introducer, wall);
-    if (result != TL_PEERRELAY_TAKEN)
-        return result;
-    tl_node_id node = raw_id(c->node);
-    const pr_attached *a = tl_pr_attached_find(r, &node);
-    if (tl_node_id_eq(&node, &r->config.identity->id))
-        return TL_PEERRELAY_LOOP;
-    if (tl_pr_nonce_is_known(r, c->node, c->nonce))
-        return TL_PEERRELAY_REPLAYED;
-    if (a && c->timestamp < a->timestamp)
-        return TL_PEERRELAY_LATE; /* one that was held back does not move it to where it was */
-    if (r->leaving || !r->world->serves(r->user, &node, NULL))
-        return TL_PEERRELAY_POLICY;
-    if (!has_room(r, &node, way))
-        return TL_PEERRELAY_FULL;
-    result = prove(r, way, c, c->node, now, &source);
-    if (result != TL_PEERRELAY_TAKEN)
-        return result;
-    (void)r->world->is_reciprocal(r->user, &node); /* asked early: the answer may take a moment */
-    return tl_pr_attach(r, &node, way, source, c->timestamp, now);
-}
-
-/* --- RelayRequest --- */
-
-/* Where the target is. False: nobody knows. */
-static bool find_target(tl_peerrelay *r, const tl_node_id *target, tl_burst_way *ret_way)
-{
-    const pr_attached *a = tl_pr_attached_find(r, target);
-    if (!a)
-        return r->world->find(r->user, target, ret_way);
-    *ret_way = a->way;
-    return true;
+    return address_for(r, &way->remote) && tl_attached_may_send(r->config.attached, way);
 }
 
 /* Are the sides where they were? One that has not sent its first packet yet may be anywhere. */
@@ -170,58 +81,58 @@ static bool is_where_it_was(const pr_session *s, const tl_node_id *node, const t
 }
 
 /* The relay session of the two: the one that they have, if both are still there, or a new one. */
-static tl_peerrelay_result session_for(tl_peerrelay *r, const tl_node_id ids[2],
-                                       const tl_burst_way ways[2], tl_time now, tl_unix wall,
-                                       pr_session **ret_session)
+static tl_asked session_for(tl_peerrelay *r, const tl_node_id ids[2], const tl_burst_way ways[2],
+                            tl_time now, tl_unix wall, pr_session **ret_session)
 {
     pr_session *s = tl_pr_session_find(r, &ids[0], &ids[1]);
     if (s && !tl_ratelimit_take(&s->offers, 1, now))
-        return TL_PEERRELAY_RATE;
+        return TL_ASKED_RATE;
     if (s && is_where_it_was(s, &ids[0], &ways[0]) && is_where_it_was(s, &ids[1], &ways[1])) {
         for (int i = 0; i < 2; i++)
             s->side[i].way = ways[!tl_node_id_eq(&s->side[i].payer->id, &ids[0])];
         *ret_session = s;
-        return TL_PEERRELAY_AGAIN;
+        return TL_ASKED_AGAIN;
     }
     if (s) {
         tl_ratelimit offers = s->offers;
         tl_pr_close(r, s, now);
         r->counters.ended_moved++;
-        tl_peerrelay_result result = tl_pr_open(r, ids, ways, now, wall, ret_session);
-        if (result == TL_PEERRELAY_TAKEN)
+        tl_asked result = tl_pr_open(r, ids, ways, now, wall, ret_session);
+        if (result == TL_ASKED_TAKEN)
             (*ret_session)->offers = offers;
         return result;
     }
-    tl_peerrelay_result result = tl_pr_open(r, ids, ways, now, wall, ret_session);
-    if (result == TL_PEERRELAY_TAKEN)
+    tl_asked result = tl_pr_open(r, ids, ways, now, wall, ret_session);
+    if (result == TL_ASKED_TAKEN)
         (void)tl_ratelimit_take(&(*ret_session)->offers, 1, now);
     return result;
 }
 
-static tl_peerrelay_result on_request(tl_peerrelay *r, const tl_burst_way *way, const tl_control *c,
-                                      tl_time now, tl_unix wall)
+static tl_asked on_request(tl_peerrelay *r, const tl_burst_way *way, const tl_control *c,
+                           tl_time now, tl_unix wall)
 {
     tl_node_id ids[2] = {raw_id(c->initiator), raw_id(c->target)};
     tl_burst_way ways[2] = {*way};
     const tl_node_id *self = &r->config.identity->id;
-    pr_source *source;
     pr_session *s = NULL;
-    tl_peerrelay_result result = look(r, way, c, c->relay, wall);
-    if (result != TL_PEERRELAY_TAKEN)
+    tl_asked result = address_for(r, &way->remote)
+                          ? tl_attached_look(r->config.attached, way, c, c->relay, wall)
+                          : TL_ASKED_ADDRESS;
+    if (result != TL_ASKED_TAKEN)
         return result;
     if (tl_node_id_eq(&ids[0], self) || tl_node_id_eq(&ids[1], self) ||
         tl_node_id_eq(&ids[0], &ids[1]))
-        return TL_PEERRELAY_LOOP;
-    if (tl_pr_nonce_is_known(r, c->initiator, c->nonce))
-        return TL_PEERRELAY_REPLAYED;
+        return TL_ASKED_LOOP;
+    if (tl_attached_knows_nonce(r->config.attached, c->initiator, c->nonce))
+        return TL_ASKED_REPLAYED;
     if (r->leaving || !r->world->serves(r->user, &ids[0], &ids[1]))
-        return TL_PEERRELAY_POLICY;
-    if (!find_target(r, &ids[1], &ways[1]))
-        return TL_PEERRELAY_ABSENT;
+        return TL_ASKED_POLICY;
+    if (!tl_attached_find(r->config.attached, &ids[1], &ways[1]))
+        return TL_ASKED_ABSENT;
     if (!is_good_way(r, &ways[1]))
-        return TL_PEERRELAY_ADDRESS;
-    result = prove(r, way, c, c->initiator, now, &source);
-    if (result == TL_PEERRELAY_TAKEN)
+        return TL_ASKED_ADDRESS;
+    result = tl_attached_prove(r->config.attached, way, c, c->initiator, now);
+    if (result == TL_ASKED_TAKEN)
         result = session_for(r, ids, ways, now, wall, &s);
     if (!s)
         return result;
@@ -251,11 +162,26 @@ static void on_move(tl_peerrelay *r, const tl_burst_way *way, tl_slice datagram,
         tl_pr_release(r, tl_tokens_find(r->tokens, c.token), now);
 }
 
+static void on_attach(tl_peerrelay *r, const tl_burst_way *way, tl_slice datagram, tl_time now,
+                      tl_unix wall)
+{
+    uint8_t reply[TL_ATTACHED_REPLY_MAX];
+    tl_asked asked;
+    tl_control c;
+    size_t n = tl_attached_on_attach(r->config.attached, way, datagram, now, wall, reply, &asked);
+    if (n)
+        tl_pr_send(r, way, tl_slice_of(reply, n));
+    if ((asked == TL_ASKED_TAKEN || asked == TL_ASKED_AGAIN) && !tl_control_parse(datagram, &c)) {
+        tl_node_id node = raw_id(c.node);
+        (void)r->world->is_reciprocal(r->user, &node); /* early: the answer may take a moment */
+    }
+}
+
 bool tl_peerrelay_on_control(tl_peerrelay *r, const tl_burst_way *way, tl_slice datagram,
                              tl_time now, tl_unix wall)
 {
     tl_control c;
-    tl_peerrelay_result result = TL_PEERRELAY_MALFORMED;
+    tl_asked result = TL_ASKED_MALFORMED;
     tl_control_type type = tl_control_peek(datagram);
     switch (type) {
     case TL_CONTROL_RELAY_MIGRATE:
@@ -265,12 +191,7 @@ bool tl_peerrelay_on_control(tl_peerrelay *r, const tl_burst_way *way, tl_slice 
         return true;
     case TL_CONTROL_ATTACH:
         r->counters.bytes_in += datagram.n;
-        tl_pr_sweep(r, now);
-        if (!tl_control_parse(datagram, &c))
-            result = on_attach(r, way, &c, now, wall);
-        r->counters.attaches[result]++;
-        if (result == TL_PEERRELAY_TAKEN || result == TL_PEERRELAY_AGAIN)
-            send_attached(r, way, &c, datagram.n);
+        on_attach(r, way, datagram, now, wall);
         return true;
     case TL_CONTROL_RELAY_REQUEST:
         r->counters.bytes_in += datagram.n;

@@ -7,36 +7,6 @@
 #include "relay/peerrelay.h"
 #include "relay/signed.h"
 
-/* An IPv4 address, or an IPv6 /64. One without attached nodes is kept until it may have as many
- * signatures checked as one that never came. So those of strangers are at most as many as their
- * signatures in 8 s: 2000. */
-typedef struct pr_source {
-    uint8_t key[9];
-    uint32_t attached;
-    tl_ratelimit proofs;
-    tl_time used;
-    struct pr_source *prev,
-        *next; /* utlist of those without attached nodes, the oldest use first */
-    UT_hash_handle hh;
-} pr_source;
-
-typedef struct pr_nonce {
-    uint8_t key[TL_CONTROL_ID_SIZE + TL_CONTROL_NONCE_SIZE]; /* the signer, and its nonce */
-    tl_time until;
-    struct pr_nonce *next; /* of the list, the oldest first */
-    UT_hash_handle hh;
-} pr_nonce;
-
-typedef struct pr_attached {
-    tl_node_id id;
-    tl_burst_way way;
-    pr_source *source;
-    tl_time until;
-    uint64_t timestamp;              /* of its last Attach */
-    struct pr_attached *prev, *next; /* utlist, the first to expire first */
-    UT_hash_handle hh;
-} pr_attached;
-
 /* A node that has, or just had, relay sessions: its bytes are counted over all of them. One without
  * sessions is kept until its bucket is full again, so that nobody gets a full one by coming back. */
 typedef struct pr_payer {
@@ -95,10 +65,6 @@ struct tl_peerrelay {
     tl_addr address4, address6;
     bool leaving;
 
-    pr_source *sources, *strangers; /* table; list of those without attached nodes */
-    tl_ratelimit known_proofs, stranger_proofs;
-    pr_nonce *nonces, *nonces_first, *nonces_last;
-    pr_attached *attached, *attached_first;
     pr_payer *payers, *payers_idle;
     pr_session *sessions, *sessions_first;
     tl_relay_pairs pairs;
@@ -114,20 +80,6 @@ struct tl_peerrelay {
 /* Forgets what is over. */
 void tl_pr_sweep(tl_peerrelay *r, tl_time now);
 void tl_pr_clear(tl_peerrelay *r);
-/* May a signature of this source be checked? Makes an entry; `ret_source` may be used until the next
- * sweep. TL_PEERRELAY_TAKEN: yes. */
-tl_peerrelay_result tl_pr_may_prove(tl_peerrelay *r, const tl_addr *from, tl_time now,
-                                    pr_source **ret_source);
-/* NULL: nothing is known of it. */
-pr_source *tl_pr_source_find(tl_peerrelay *r, const tl_addr *addr);
-bool tl_pr_nonce_is_known(tl_peerrelay *r, const uint8_t *signer, const uint8_t *nonce);
-/* False: there is no room. */
-bool tl_pr_nonce_keep(tl_peerrelay *r, const uint8_t *signer, const uint8_t *nonce, tl_time now);
-pr_attached *tl_pr_attached_find(const tl_peerrelay *r, const tl_node_id *id);
-/* Puts the node there, or moves it. TL_PEERRELAY_TAKEN, _AGAIN, _MEMORY. */
-tl_peerrelay_result tl_pr_attach(tl_peerrelay *r, const tl_node_id *id, const tl_burst_way *way,
-                                 pr_source *source, uint64_t timestamp, tl_time now);
-void tl_pr_detach(tl_peerrelay *r, pr_attached *a, tl_time now);
 /* One more session of this node, which may send `rate` bytes a second. NULL: out of memory. */
 pr_payer *tl_pr_payer_get(tl_peerrelay *r, const tl_node_id *id, uint64_t rate, tl_time now);
 void tl_pr_payer_set_rate(tl_peerrelay *r, pr_payer *p, uint64_t rate, tl_time now);
@@ -136,8 +88,8 @@ void tl_pr_payer_put(tl_peerrelay *r, pr_payer *p, tl_time now);
 /* --- peerrelay.c --- */
 
 /* A new session; all but its tokens and its offers is decided. */
-tl_peerrelay_result tl_pr_open(tl_peerrelay *r, const tl_node_id ids[2], const tl_burst_way ways[2],
-                               tl_time now, tl_unix wall, pr_session **ret_session);
+tl_asked tl_pr_open(tl_peerrelay *r, const tl_node_id ids[2], const tl_burst_way ways[2],
+                    tl_time now, tl_unix wall, pr_session **ret_session);
 void tl_pr_close(tl_peerrelay *r, pr_session *s, tl_time now);
 pr_session *tl_pr_session_find(const tl_peerrelay *r, const tl_node_id *a, const tl_node_id *b);
 /* The side has just come: what was held for it goes there. */

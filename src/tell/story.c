@@ -128,7 +128,7 @@ static void tell_direct(const tl_story_facts *f, tl_story *s)
     bool lan = f->via == TL_VIA_LAN;
     const tl_direct_report *r = f->report;
     tally t = r ? count(r, f->nat) : (tally){0};
-    char remote[TL_ADDR_TEXT_MAX], took[48] = "";
+    char remote[TL_ADDR_TEXT_MAX], took[64] = "";
     if (!t.valid) {
         because(s, lan ? "lan" : "direct", "%s",
                 lan ? "the peer answers on the local network" : "a direct pair answers");
@@ -136,8 +136,8 @@ static void tell_direct(const tl_story_facts *f, tl_story *s)
     }
     tl_addr_write(remote, &t.valid->remote);
     if (r->first_valid > r->began)
-        snprintf(took, sizeof took, ", %.2f s after the attempt began",
-                 seconds(r->first_valid - r->began));
+        snprintf(took, sizeof took, ", %.2f s after %s", seconds(r->first_valid - r->began),
+                 r->introduced ? "the two were introduced" : "the attempt began");
     because(s, lan ? "lan" : "direct",
             "%s (%s) answers%s%s; %u of %u checks to %u address%s came "
             "back",
@@ -233,7 +233,9 @@ static void tell_trying(const tl_story_facts *f, tl_story *s)
     tally t = count(r, f->nat);
     double since = r->began && f->now > r->began ? seconds(f->now - r->began) : 0;
     if (r->state == TL_DIRECT_OFFERED)
-        because(s, "trying", "an offer went to the peer %.1f s ago and is not answered yet", since);
+        because(s, "trying", "%s %.1f s ago and is not answered yet",
+                r->introduced ? "a request to introduce us went out" : "an offer went to the peer",
+                since);
     else if (r->state == TL_DIRECT_SEARCHING)
         because(s, "trying",
                 "searching for an open port of the symmetric NAT: %u probes over %u sockets so "

@@ -103,6 +103,14 @@ const char *tl_control_nat_name(tl_control_nat nat)
     return nat_names[nat];
 }
 
+tl_control_nat tl_control_nat_named(const char *name)
+{
+    int nat = TL_CONTROL_NAT_PUBLIC;
+    while (nat < TL_CONTROL_NAT_UNKNOWN && strcmp(nat_names[nat], name) != 0)
+        nat++;
+    return (tl_control_nat)nat;
+}
+
 const char *tl_control_type_name(tl_control_type type)
 {
     return types[type].name;

@@ -57,6 +57,8 @@ typedef enum {
 } tl_control_nat;
 /* "Public", "Cone", "Symmetric", "Unknown". */
 const char *tl_control_nat_name(tl_control_nat nat);
+/* The type of that name; for any other TL_CONTROL_NAT_UNKNOWN. */
+tl_control_nat tl_control_nat_named(const char *name);
 
 /* One datagram of any type. Which members count depends on the type (the table in control.c); the
  * others are zero in what was read, and are not looked at in what is written. */

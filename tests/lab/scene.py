@@ -40,18 +40,19 @@ class Relay:
 
 
 class Node:
-    """One `teale serve` with a home directory of its own."""
+    """One `teale serve` with a home directory of its own. `relay_url` None: no relay is set."""
 
     def __init__(self, lab, programs, host, name, relay_url, share=None, extra=(), settings=None, start=True,
                  env=None):
         self.lab, self.host, self.name, self.teale = lab, host, name, programs.teale
         self.home = os.path.join(lab.dir, name)
         self.env = env
-        self.argv = [programs.teale, "--home", self.home, "serve", "--relay", relay_url,
-                     "--insecure-relay", *extra]
+        relay = ["--relay", relay_url, "--insecure-relay"] if relay_url else []
+        self.argv = [programs.teale, "--home", self.home, "serve", *relay, *extra]
         if share:
             self.argv += ["--share", share]
-        for key, value in {"display_name": name, "dht.bootstrap": "[]", **(settings or {})}.items():
+        alone = {} if relay_url else {"wan_enabled": "true", "wan_relay_url": "[]"}
+        for key, value in {"display_name": name, "dht.bootstrap": "[]", **alone, **(settings or {})}.items():
             self.command("config", "set", key, value)
         if start:
             self.start()

@@ -23,6 +23,11 @@ static bool is_reciprocal(void *user, const tl_node_id *node)
     return false;
 }
 
+static bool admits(void *user, const tl_node_id *node)
+{
+    return serves(user, node, node);
+}
+
 static bool is_ours(void *user, const tl_addr *addr)
 {
     const whole_relaying *r = user;
@@ -39,7 +44,8 @@ static bool find(void *user, const tl_node_id *node, tl_burst_way *ret_way)
 
 void whole_relaying_start(whole_node *n, const tl_relay_limits *limits)
 {
-    static const tl_peerrelay_world world = {serves, is_reciprocal, is_ours, find};
+    static const tl_peerrelay_world world = {serves, is_reciprocal, is_ours};
+    static const tl_attached_world attached_world = {admits, is_ours, find};
     whole_relaying *r = calloc(1, sizeof *r);
     tl_addr none = {.family = TL_ADDR_NONE};
     if (!r || !n->net.n_interfaces)
@@ -50,6 +56,10 @@ void whole_relaying_start(whole_node *n, const tl_relay_limits *limits)
     r->node = n;
     r->addr = n->net.interfaces[0].addr;
     r->addr.port = n->net.port;
+    must_ok(tl_attached_new(&n->identity, &attached_world, r, &n->rand, sim_now(n->sim),
+                            &r->attached));
+    tl_attached_set_address(r->attached, &r->addr, &none);
+    config.attached = r->attached;
     must_ok(tl_peerrelay_new(&config, &world, r, &n->rand, sim_now(n->sim), &r->relay));
     tl_peerrelay_set_address(r->relay, &r->addr, &none);
     n->relaying = r;
@@ -60,8 +70,10 @@ void whole_relaying_start(whole_node *n, const tl_relay_limits *limits)
 
 void whole_relaying_free(whole_node *n)
 {
-    if (n->relaying)
+    if (n->relaying) {
         tl_peerrelay_free(n->relaying->relay);
+        tl_attached_free(n->relaying->attached);
+    }
     free(n->relaying);
     n->relaying = NULL;
 }

@@ -10,6 +10,7 @@
 
 typedef struct whole_relaying {
     whole_node *node;
+    tl_attached *attached;
     tl_peerrelay *relay;
     tl_addr addr; /* where others reach it */
 } whole_relaying;

@@ -3,7 +3,12 @@
 static bool serves(void *user, const tl_node_id *a, const tl_node_id *b)
 {
     const scene *s = user;
-    return !s->refused || (!tl_node_id_eq(a, s->refused) && (!b || !tl_node_id_eq(b, s->refused)));
+    return !s->refused || (!tl_node_id_eq(a, s->refused) && !tl_node_id_eq(b, s->refused));
+}
+
+static bool admits(void *user, const tl_node_id *node)
+{
+    return serves(user, node, node);
 }
 
 static bool is_reciprocal(void *user, const tl_node_id *node)
@@ -50,7 +55,8 @@ tl_unix wall(const scene *s)
     return WALL + (tl_unix)(s->now / TL_SEC);
 }
 
-static tl_peerrelay_world world = {serves, is_reciprocal, is_ours, find};
+static tl_peerrelay_world world = {serves, is_reciprocal, is_ours};
+static tl_attached_world attached_world = {admits, is_ours, find};
 
 void begin_with(scene *s)
 {
@@ -67,6 +73,10 @@ void begin_with(scene *s)
     }
     s->config.identity = &s->self;
     s->config.port4 = 4433;
+    assert_int_equal(
+        tl_attached_new(&s->self, &attached_world, s, &s->rand, s->now, &s->config.attached),
+        TL_OK);
+    tl_attached_set_address(s->config.attached, &v4, &none);
     assert_int_equal(tl_peerrelay_new(&s->config, &world, s, &s->rand, s->now, &s->r), TL_OK);
     tl_peerrelay_set_address(s->r, &v4, &none);
 }
@@ -80,6 +90,7 @@ void begin(scene *s)
 void end(scene *s)
 {
     tl_peerrelay_free(s->r);
+    tl_attached_free(s->config.attached);
 }
 
 static void take(scene *s)
@@ -212,14 +223,14 @@ void join(scene *s, int a, int b, tl_control ret_offers[2])
     assert_int_equal(s->n_sent, 0);
 }
 
-uint64_t requests(const scene *s, tl_peerrelay_result result)
+uint64_t requests(const scene *s, tl_asked result)
 {
     return tl_peerrelay_counters_of(s->r)->requests[result];
 }
 
-uint64_t attaches(const scene *s, tl_peerrelay_result result)
+uint64_t attaches(const scene *s, tl_asked result)
 {
-    return tl_peerrelay_counters_of(s->r)->attaches[result];
+    return tl_attached_counters_of(s->config.attached)->attaches[result];
 }
 
 uint64_t dropped(const scene *s, tl_tokens_drop why)

@@ -72,8 +72,8 @@ void request(scene *s, int initiator, int target, tl_control ret_offers[2]);
 /* `b` attaches, `a` asks for it, and both come. */
 void join(scene *s, int a, int b, tl_control ret_offers[2]);
 
-uint64_t requests(const scene *s, tl_peerrelay_result result);
-uint64_t attaches(const scene *s, tl_peerrelay_result result);
+uint64_t requests(const scene *s, tl_asked result);
+uint64_t attaches(const scene *s, tl_asked result);
 uint64_t dropped(const scene *s, tl_tokens_drop why);
 /* The control datagram that was sent to that node; NULL: none. */
 const tl_control *sent_to(const scene *s, int node, tl_control_type type);

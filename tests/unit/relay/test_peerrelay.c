@@ -8,18 +8,18 @@ static void an_attached_node_is_told_its_address_and_forgotten_after_a_minute(vo
     tl_time until;
     begin(&s);
     attach(&s, B);
-    assert_int_equal(attaches(&s, TL_PEERRELAY_TAKEN), 1);
-    assert_true(tl_peerrelay_is_attached(s.r, &s.id[B].id, &until));
+    assert_int_equal(attaches(&s, TL_ASKED_TAKEN), 1);
+    assert_true(tl_attached_has(s.config.attached, &s.id[B].id, &until));
     assert_true(until == s.now + 60 * TL_SEC);
     assert_true(tl_peerrelay_expiry(s.r) == until);
     tick(&s, 25 * TL_SEC);
     attach(&s, B);
-    assert_int_equal(attaches(&s, TL_PEERRELAY_AGAIN), 1);
+    assert_int_equal(attaches(&s, TL_ASKED_AGAIN), 1);
     tick(&s, 59 * TL_SEC);
-    assert_true(tl_peerrelay_is_attached(s.r, &s.id[B].id, &until));
+    assert_true(tl_attached_has(s.config.attached, &s.id[B].id, &until));
     tick(&s, 1 * TL_SEC);
-    assert_false(tl_peerrelay_is_attached(s.r, &s.id[B].id, &until));
-    assert_int_equal(tl_peerrelay_counters_of(s.r)->attached, 0);
+    assert_false(tl_attached_has(s.config.attached, &s.id[B].id, &until));
+    assert_int_equal(tl_attached_counters_of(s.config.attached)->attached, 0);
     assert_true(tl_peerrelay_expiry(s.r) == TL_NEVER);
     end(&s);
 }
@@ -55,7 +55,7 @@ static void a_request_is_answered_by_an_offer_to_each_side_with_a_token_of_its_o
         assert_int_equal(strlen(o->session), 32);
     }
     assert_memory_not_equal(offers[0].token, offers[1].token, 16);
-    assert_int_equal(requests(&s, TL_PEERRELAY_TAKEN), 1);
+    assert_int_equal(requests(&s, TL_ASKED_TAKEN), 1);
     end(&s);
 }
 
@@ -157,7 +157,7 @@ static void a_request_again_gives_the_same_session_in_either_direction(void **st
     assert_string_equal(first[0].session, again[0].session);
     assert_memory_equal(first[1].token, again[0].token, 16);
     assert_memory_equal(first[0].token, again[1].token, 16);
-    assert_int_equal(requests(&s, TL_PEERRELAY_AGAIN), 2);
+    assert_int_equal(requests(&s, TL_ASKED_AGAIN), 2);
     assert_int_equal(tl_peerrelay_counters_of(s.r)->sessions, 1);
     end(&s);
 }
@@ -196,7 +196,7 @@ static void a_target_with_a_direct_way_needs_no_attach(void **state)
     tl_control c = request_of(&s, A, C); /* C has none */
     write_signed(&s, &s.at[A], &c);
     assert_int_equal(s.n_sent, 0);
-    assert_int_equal(requests(&s, TL_PEERRELAY_ABSENT), 1);
+    assert_int_equal(requests(&s, TL_ASKED_ABSENT), 1);
     end(&s);
 }
 
@@ -293,7 +293,7 @@ static void sessions_to_which_a_side_never_came_make_room_for_others(void **stat
     }
     c = request_of(&s, D, B);
     write_signed(&s, &s.at[D], &c);
-    assert_int_equal(requests(&s, TL_PEERRELAY_FULL), 1); /* they may still come */
+    assert_int_equal(requests(&s, TL_ASKED_FULL), 1); /* they may still come */
     tick(&s, TL_PEERRELAY_COME_WITHIN);
     assert_int_equal(tl_peerrelay_counters_of(s.r)->sessions, 50); /* while nobody needs the room */
     request(&s, D, B, offers);
@@ -315,11 +315,12 @@ static void who_is_not_served_any_more_loses_its_sessions_at_once(void **state)
     join(&s, C, D, others);
     attach(&s, A);
     s.refused = &s.id[A].id;
+    tl_attached_review(s.config.attached, s.now);
     tl_peerrelay_review(s.r, s.now, wall(&s));
     write_packet(&s, &s.at[B], offers[1].token, 10);
     assert_int_equal(s.n_sent, 0);
-    assert_false(tl_peerrelay_is_attached(s.r, &s.id[A].id, &until));
-    assert_true(tl_peerrelay_is_attached(s.r, &s.id[B].id, &until));
+    assert_false(tl_attached_has(s.config.attached, &s.id[A].id, &until));
+    assert_true(tl_attached_has(s.config.attached, &s.id[B].id, &until));
     assert_int_equal(tl_peerrelay_counters_of(s.r)->ended_policy, 1);
     write_packet(&s, &s.at[C], others[0].token, 10);
     assert_int_equal(s.n_sent, 1);
@@ -411,8 +412,8 @@ static void a_node_that_shuts_down_warns_all_sides_and_takes_nothing_new(void **
     write_signed(&s, &s.at[C], &c);
     c = attach_of(&s, C);
     write_signed(&s, &s.at[C], &c);
-    assert_int_equal(requests(&s, TL_PEERRELAY_POLICY), 1);
-    assert_int_equal(attaches(&s, TL_PEERRELAY_POLICY), 1);
+    assert_int_equal(requests(&s, TL_ASKED_POLICY), 1);
+    assert_int_equal(attaches(&s, TL_ASKED_POLICY), 1);
     write_packet(&s, &s.at[A], offers[0].token, 10);
     assert_int_equal(s.n_sent, 1);
     end(&s);
@@ -427,18 +428,20 @@ static void nothing_new_is_taken_while_no_public_address_is_known(void **state)
     begin(&s);
     join(&s, A, B, offers);
     tl_peerrelay_set_address(s.r, &none, &none);
+    tl_attached_set_address(s.config.attached, &none, &none);
     tl_control c = attach_of(&s, C);
     write_signed(&s, &s.at[C], &c);
     assert_int_equal(s.n_sent, 0);
-    assert_int_equal(attaches(&s, TL_PEERRELAY_ADDRESS), 1);
+    assert_int_equal(attaches(&s, TL_ASKED_ADDRESS), 1);
     write_packet(&s, &s.at[A], offers[0].token, 10); /* what runs goes on */
     assert_int_equal(s.n_sent, 1);
     tl_peerrelay_set_address(s.r, &v4, &none);
+    tl_attached_set_address(s.config.attached, &v4, &none);
     attach(&s, C);
     s.at[D] = addr_of("[2001:db8::d]:4"); /* IPv6 has no proven address */
     c = attach_of(&s, D);
     write_signed(&s, &s.at[D], &c);
-    assert_int_equal(attaches(&s, TL_PEERRELAY_ADDRESS), 2);
+    assert_int_equal(attaches(&s, TL_ASKED_ADDRESS), 2);
     end(&s);
 }
 
@@ -540,8 +543,8 @@ static void datagrams_of_other_types_are_for_somebody_else(void **state)
     assert_false(tl_peerrelay_on_control(s.r, &way, tl_slice_of(path, 3), s.now, WALL));
     assert_false(tl_peerrelay_on_control(s.r, &way, tl_slice_of(odd, 2), s.now, WALL));
     assert_false(tl_peerrelay_on_control(s.r, &way, tl_slice_of(one, 1), s.now, WALL));
-    for (int i = 0; i < TL_PEERRELAY_RESULTS; i++)
-        assert_true(tl_peerrelay_result_name((tl_peerrelay_result)i)[0]);
+    for (int i = 0; i < TL_ASKED_RESULTS; i++)
+        assert_true(tl_asked_name((tl_asked)i)[0]);
     end(&s);
 }
 

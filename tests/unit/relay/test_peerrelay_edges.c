@@ -13,7 +13,7 @@ static void a_direct_way_is_used_without_an_address_of_ours_but_never_to_loopbac
     tl_control c = request_of(&s, A, B);
     write_signed(&s, &s.at[A], &c);
     assert_int_equal(s.n_sent, 0);
-    assert_int_equal(requests(&s, TL_PEERRELAY_ADDRESS), 1);
+    assert_int_equal(requests(&s, TL_ASKED_ADDRESS), 1);
     s.direct_at = s.at[B];
     request(&s, A, B, offers);
     end(&s);
@@ -129,7 +129,7 @@ static void what_is_too_old_makes_room_for_what_comes(void **state)
 /* How many new nodes from there are taken, of `count`. */
 static uint64_t taken_from(scene *s, const char *from, size_t count)
 {
-    uint64_t before = attaches(s, TL_PEERRELAY_TAKEN);
+    uint64_t before = attaches(s, TL_ASKED_TAKEN);
     tl_addr at = addr_of(from);
     for (size_t i = 0; i < count; i++) {
         assert_int_equal(tl_identity_new(&s->rand, &s->id[C]), TL_OK);
@@ -137,7 +137,7 @@ static uint64_t taken_from(scene *s, const char *from, size_t count)
         at.port++;
         write_signed(s, &at, &c);
     }
-    return attaches(s, TL_PEERRELAY_TAKEN) - before;
+    return attaches(s, TL_ASKED_TAKEN) - before;
 }
 
 static void an_ipv6_64_is_one_address_and_the_next_one_is_another(void **state)
@@ -146,7 +146,7 @@ static void an_ipv6_64_is_one_address_and_the_next_one_is_another(void **state)
     scene s;
     tl_addr v4 = addr_of("198.18.0.1:4433"), v6 = addr_of("[2001:db8::1]:4433");
     begin(&s);
-    tl_peerrelay_set_address(s.r, &v4, &v6);
+    tl_attached_set_address(s.config.attached, &v4, &v6);
     assert_int_equal(taken_from(&s, "[2001:db8:0:1::1]:1", 40), 40);
     assert_int_equal(taken_from(&s, "[2001:db8:0:1:ffff::2]:1", 40), 24);
     assert_int_equal(taken_from(&s, "[2001:db8:0:2::1]:1", 40), 40);
@@ -165,14 +165,14 @@ static void a_node_that_moves_gives_its_place_back(void **state)
     assert_int_equal(taken_from(&s, "198.18.1.2:100", 70), 63); /* beside B */
     s.at[B] = addr_of("198.18.9.2:1");
     attach(&s, B);
-    assert_int_equal(attaches(&s, TL_PEERRELAY_AGAIN), 1);
+    assert_int_equal(attaches(&s, TL_ASKED_AGAIN), 1);
     tick(&s, TL_SEC);
     assert_int_equal(taken_from(&s, "198.18.1.2:300", 2), 1);
     s.at[B] = first; /* its old address is full now */
     tl_control c = attach_of(&s, B);
-    uint64_t full = attaches(&s, TL_PEERRELAY_FULL);
+    uint64_t full = attaches(&s, TL_ASKED_FULL);
     write_signed(&s, &first, &c);
-    assert_int_equal(attaches(&s, TL_PEERRELAY_FULL), full + 1);
+    assert_int_equal(attaches(&s, TL_ASKED_FULL), full + 1);
     end(&s);
 }
 

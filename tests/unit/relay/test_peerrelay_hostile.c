@@ -1,7 +1,7 @@
 /* What strangers try at a node that relays: each beside its accepted twin. */
 #include "peerrelay_scene.h"
 
-static void refused_request(scene *s, const tl_control *c, tl_peerrelay_result why)
+static void refused_request(scene *s, const tl_control *c, tl_asked why)
 {
     uint64_t before = requests(s, why), sessions = tl_peerrelay_counters_of(s->r)->sessions;
     write_signed(s, &s->at[A], c);
@@ -10,8 +10,7 @@ static void refused_request(scene *s, const tl_control *c, tl_peerrelay_result w
     assert_int_equal(tl_peerrelay_counters_of(s->r)->sessions, sessions);
 }
 
-static void refused_attach(scene *s, const tl_addr *from, const tl_control *c,
-                           tl_peerrelay_result why)
+static void refused_attach(scene *s, const tl_addr *from, const tl_control *c, tl_asked why)
 {
     uint64_t before = attaches(s, why);
     write_signed(s, from, c);
@@ -107,42 +106,42 @@ static void requests_that_are_not_exactly_right_are_silently_refused(void **stat
     c = request_of(&s, A, B); /* for another relay */
     memcpy(c.relay, s.id[C].id.key, 32);
     sign_as(&c, &s.id[A]);
-    refused_request(&s, &c, TL_PEERRELAY_ELSEWHERE);
+    refused_request(&s, &c, TL_ASKED_ELSEWHERE);
     for (int sign = -1; sign <= 1; sign += 2) { /* old, and of the future */
         c = request_of(&s, A, B);
         c.timestamp = (uint64_t)(wall(&s) + sign * 31);
         sign_as(&c, &s.id[A]);
-        refused_request(&s, &c, TL_PEERRELAY_LATE);
+        refused_request(&s, &c, TL_ASKED_LATE);
     }
     c = request_of(&s, A, B); /* signed by another */
     sign_as(&c, &s.id[C]);
-    refused_request(&s, &c, TL_PEERRELAY_FORGED);
+    refused_request(&s, &c, TL_ASKED_FORGED);
     c = request_of(&s, A, B); /* no key at all */
     memset(c.initiator, 0, 32);
-    refused_request(&s, &c, TL_PEERRELAY_FORGED);
+    refused_request(&s, &c, TL_ASKED_FORGED);
     c = request_of(&s, A, B); /* the target is changed on the way */
     memcpy(c.target, s.id[C].id.key, 32);
-    refused_request(&s, &c, TL_PEERRELAY_ABSENT);
+    refused_request(&s, &c, TL_ASKED_ABSENT);
     attach(&s, C);
-    refused_request(&s, &c, TL_PEERRELAY_FORGED);
+    refused_request(&s, &c, TL_ASKED_FORGED);
     c = request_of(&s, A, D); /* not attached */
-    refused_request(&s, &c, TL_PEERRELAY_ABSENT);
+    refused_request(&s, &c, TL_ASKED_ABSENT);
     good = request_of(&s, A, B);
     size_t n = tl_control_write(&good, bytes);
-    uint64_t malformed = requests(&s, TL_PEERRELAY_MALFORMED);
+    uint64_t malformed = requests(&s, TL_ASKED_MALFORMED);
     write_control(&s, &s.at[A], tl_slice_of(bytes, 799)); /* too short, */
     write_control(&s, &s.at[A], tl_slice_of(bytes, n - 1));
     bytes[n] = 0;
     write_control(&s, &s.at[A], tl_slice_of(bytes, n + 1)); /* and too long */
-    assert_int_equal(requests(&s, TL_PEERRELAY_MALFORMED), malformed + 3);
+    assert_int_equal(requests(&s, TL_ASKED_MALFORMED), malformed + 3);
     assert_int_equal(s.n_sent, 0);
     write_control(&s, &s.at[A], tl_slice_of(bytes, n)); /* the same, right */
     assert_int_equal(s.n_sent, 2);
-    refused_request(&s, &good, TL_PEERRELAY_REPLAYED);
+    refused_request(&s, &good, TL_ASKED_REPLAYED);
     s.at[A] = addr_of("198.18.44.4:44"); /* a thief sends it */
-    refused_request(&s, &good, TL_PEERRELAY_REPLAYED);
+    refused_request(&s, &good, TL_ASKED_REPLAYED);
     tick(&s, 62 * TL_SEC);
-    refused_request(&s, &good, TL_PEERRELAY_LATE);
+    refused_request(&s, &good, TL_ASKED_LATE);
     attach(&s, B);
     request(&s, A, B, offers);
     end(&s);
@@ -157,18 +156,18 @@ static void no_relay_session_has_this_node_or_one_node_twice_in_it(void **state)
     attach(&s, A);
     attach(&s, B);
     c = request_of(&s, A, A);
-    refused_request(&s, &c, TL_PEERRELAY_LOOP);
+    refused_request(&s, &c, TL_ASKED_LOOP);
     memcpy(c.target, s.self.id.key, 32);
     sign_as(&c, &s.id[A]);
-    refused_request(&s, &c, TL_PEERRELAY_LOOP);
+    refused_request(&s, &c, TL_ASKED_LOOP);
     memcpy(c.target, s.id[B].id.key, 32);
     memcpy(c.initiator, s.self.id.key, 32);
     sign_as(&c, &s.self);
-    refused_request(&s, &c, TL_PEERRELAY_LOOP);
+    refused_request(&s, &c, TL_ASKED_LOOP);
     c = attach_of(&s, A);
     memcpy(c.node, s.self.id.key, 32);
     sign_as(&c, &s.self);
-    refused_attach(&s, &s.at[A], &c, TL_PEERRELAY_LOOP);
+    refused_attach(&s, &s.at[A], &c, TL_ASKED_LOOP);
     request(&s, A, B, offers);
     end(&s);
 }
@@ -184,10 +183,10 @@ static void nothing_is_relayed_from_or_to_ourselves_or_a_relay_of_ours(void **st
     request(&s, C, B, offers);
     s.ours = s.at[A]; /* A's datagrams come over a relay of ours now */
     c = request_of(&s, A, B);
-    refused_request(&s, &c, TL_PEERRELAY_ADDRESS);
+    refused_request(&s, &c, TL_ASKED_ADDRESS);
     c = attach_of(&s, A);
-    refused_attach(&s, &s.at[A], &c, TL_PEERRELAY_ADDRESS);
-    refused_attach(&s, &here, &c, TL_PEERRELAY_ADDRESS);
+    refused_attach(&s, &s.at[A], &c, TL_ASKED_ADDRESS);
+    refused_attach(&s, &here, &c, TL_ASKED_ADDRESS);
     write_packet(&s, &s.at[A], offers[0].token, 10);
     assert_int_equal(tl_peerrelay_counters_of(s.r)->packets_loop, 1);
     assert_int_equal(tl_peerrelay_tokens(s.r)->udp_sides, 0);
@@ -195,7 +194,7 @@ static void nothing_is_relayed_from_or_to_ourselves_or_a_relay_of_ours(void **st
     s.direct_at = s.ours;
     c = request_of(&s, C, D);
     s.at[A] = s.at[C];
-    refused_request(&s, &c, TL_PEERRELAY_ADDRESS);
+    refused_request(&s, &c, TL_ASKED_ADDRESS);
     s.direct_at = s.at[D];
     request(&s, C, D, offers); /* the twin */
     end(&s);
@@ -258,16 +257,16 @@ static void an_attach_that_is_forged_old_or_replayed_moves_nobody(void **state)
     captured = attach_of(&s, B); /* never delivered: held back by somebody on the way */
     tick(&s, 2 * TL_SEC);
     attach(&s, B);
-    refused_attach(&s, &s.at[C], &captured, TL_PEERRELAY_LATE);
+    refused_attach(&s, &s.at[C], &captured, TL_ASKED_LATE);
     c = attach_of(&s, B);
     sign_as(&c, &s.id[C]);
-    refused_attach(&s, &s.at[C], &c, TL_PEERRELAY_FORGED);
+    refused_attach(&s, &s.at[C], &c, TL_ASKED_FORGED);
     c = attach_of(&s, B);
     write_signed(&s, &s.at[B], &c);
-    refused_attach(&s, &s.at[C], &c, TL_PEERRELAY_REPLAYED);
+    refused_attach(&s, &s.at[C], &c, TL_ASKED_REPLAYED);
     memcpy(c.introducer, s.id[C].id.key, 32);
     sign_as(&c, &s.id[B]);
-    refused_attach(&s, &s.at[B], &c, TL_PEERRELAY_ELSEWHERE);
+    refused_attach(&s, &s.at[B], &c, TL_ASKED_ELSEWHERE);
     request(&s, A, B, offers); /* its offer goes where B is */
     s.at[B] = addr_of("198.18.8.8:8");
     attach(&s, B); /* the twin: B itself has moved */
@@ -276,22 +275,61 @@ static void an_attach_that_is_forged_old_or_replayed_moves_nobody(void **state)
     end(&s);
 }
 
-/* `count` nodes from one address. Returns how many are attached then. */
-static size_t flood(scene *s, const char *from, size_t count)
+static tl_control attach_by(scene *s, const tl_identity *id)
+{
+    tl_control c = {.type = TL_CONTROL_ATTACH, .timestamp = (uint64_t)wall(s)};
+    memcpy(c.introducer, s->self.id.key, sizeof c.introducer);
+    memcpy(c.node, id->id.key, sizeof c.node);
+    tl_rand_bytes(&s->rand, c.nonce, sizeof c.nonce);
+    sign_as(&c, id);
+    return c;
+}
+
+/* The mark that it was told, or NULL. */
+static const uint8_t *told_mark(const scene *s, const tl_control *attach)
+{
+    static tl_control reply;
+    size_t at = sizeof reply.nonce - TL_ATTACH_MARK;
+    bool told = s->n_sent == 1 &&
+                !tl_control_parse(tl_slice_of(s->sent[0].bytes, s->sent[0].n), &reply) &&
+                reply.type == TL_CONTROL_ATTACHED;
+    if (told)
+        assert_memory_equal(reply.nonce, attach->nonce, at);
+    return told && memcmp(reply.nonce + at, attach->nonce + at, TL_ATTACH_MARK) != 0
+               ? reply.nonce + at
+               : NULL;
+}
+
+static void bear_mark(scene *s, tl_control *c, const tl_identity *id, const uint8_t *mark)
+{
+    *c = attach_by(s, id);
+    memcpy(c->nonce + sizeof c->nonce - TL_ATTACH_MARK, mark, TL_ATTACH_MARK);
+    sign_as(c, id);
+}
+
+/* `count` nodes from one address, each of which proves its address where it is asked to, if `honest`. Returns how
+ * many are attached then. */
+static size_t flood_by(scene *s, const char *from, size_t count, bool honest)
 {
     tl_addr at = addr_of(from);
     for (size_t i = 0; i < count; i++) {
         tl_identity id;
         assert_int_equal(tl_identity_new(&s->rand, &id), TL_OK);
-        tl_control c = {.type = TL_CONTROL_ATTACH, .timestamp = (uint64_t)wall(s)};
-        memcpy(c.introducer, s->self.id.key, sizeof c.introducer);
-        memcpy(c.node, id.id.key, sizeof c.node);
-        tl_rand_bytes(&s->rand, c.nonce, sizeof c.nonce);
-        sign_as(&c, &id);
+        tl_control c = attach_by(s, &id);
         at.port++;
         write_signed(s, &at, &c);
+        const uint8_t *mark = told_mark(s, &c);
+        if (!mark || !honest)
+            continue;
+        bear_mark(s, &c, &id, mark);
+        write_signed(s, &at, &c);
     }
-    return tl_peerrelay_counters_of(s->r)->attached;
+    return tl_attached_counters_of(s->config.attached)->attached;
+}
+
+static size_t flood(scene *s, const char *from, size_t count)
+{
+    return flood_by(s, from, count, true);
 }
 
 static void one_address_has_at_most_64_nodes_and_pushes_nobody_out(void **state)
@@ -302,9 +340,9 @@ static void one_address_has_at_most_64_nodes_and_pushes_nobody_out(void **state)
     begin(&s);
     attach(&s, B);
     assert_int_equal(flood(&s, "198.18.1.2:100", 70), 64); /* B's address, B among them */
-    assert_int_equal(attaches(&s, TL_PEERRELAY_FULL), 7);
+    assert_int_equal(attaches(&s, TL_ASKED_FULL), 7);
     assert_int_equal(flood(&s, "198.18.3.3:100", 10), 74); /* another address */
-    assert_true(tl_peerrelay_is_attached(s.r, &s.id[B].id, &until));
+    assert_true(tl_attached_has(s.config.attached, &s.id[B].id, &until));
     tick(&s, TL_SEC);
     attach(&s, B); /* who is there may come again */
     end(&s);
@@ -324,8 +362,103 @@ static void all_addresses_together_have_at_most_4096_nodes(void **state)
         s.now += TL_SEC / 2; /* so many signatures may be checked */
     }
     assert_int_equal(attached, 4096);
-    assert_int_equal(attaches(&s, TL_PEERRELAY_FULL), 70 * 64 - 4095);
+    assert_int_equal(attaches(&s, TL_ASKED_FULL), 70 * 64 - 4095);
     attach(&s, B);
+    end(&s);
+}
+
+/* They write addresses as their source at which nobody reads. */
+static void forged_sources_take_half_of_the_places_and_others_still_attach(void **state)
+{
+    (void)state;
+    scene s;
+    tl_time until;
+    size_t attached = 0;
+    begin(&s);
+    for (int i = 0; i < 70; i++) {
+        char from[32];
+        snprintf(from, sizeof from, "198.19.%d.1:1", i);
+        attached = flood_by(&s, from, 64, false);
+        s.now += TL_SEC / 2;
+    }
+    assert_int_equal(attached, TL_ATTACHED_UNPROVEN_MAX);
+    tl_control c = attach_of(&s, B);
+    write_signed(&s, &s.at[B], &c);
+    assert_false(tl_attached_has(s.config.attached, &s.id[B].id, &until));
+    const uint8_t *mark = told_mark(&s, &c);
+    assert_non_null(mark);
+    tl_addr other = s.at[B];
+    other.port++;
+    bear_mark(&s, &c, &s.id[B], mark); /* from where it was not told */
+    write_signed(&s, &other, &c);
+    assert_false(tl_attached_has(s.config.attached, &s.id[B].id, &until));
+    bear_mark(&s, &c, &s.id[B], mark);
+    write_signed(&s, &s.at[B], &c);
+    assert_true(tl_attached_has(s.config.attached, &s.id[B].id, &until));
+    assert_null(told_mark(&s, &c));
+    assert_int_equal(tl_attached_counters_of(s.config.attached)->unproven,
+                     TL_ATTACHED_UNPROVEN_MAX);
+    end(&s);
+}
+
+static void a_flood_from_many_addresses_uses_up_no_checks_of_those_that_prove_theirs(void **state)
+{
+    (void)state;
+    scene s;
+    tl_time until;
+    begin(&s);
+    tl_control forged = attach_of(&s, A);
+    sign_as(&forged, &s.id[D]);
+    for (int i = 0; i < 3000; i++) {
+        tl_addr from = addr_of("198.19.0.1:1");
+        from.bytes[2] = (uint8_t)(i >> 8);
+        from.bytes[3] = (uint8_t)i;
+        tl_rand_bytes(&s.rand, forged.nonce, sizeof forged.nonce);
+        write_signed(&s, &from, &forged);
+    }
+    assert_int_equal(attaches(&s, TL_ASKED_FORGED), TL_ATTACHED_STRANGERS_BURST);
+    tl_control c = attach_of(&s, B);
+    write_signed(&s, &s.at[B], &c);
+    assert_false(tl_attached_has(s.config.attached, &s.id[B].id, &until));
+    const uint8_t *mark = told_mark(&s, &c);
+    assert_non_null(mark);
+    bear_mark(&s, &c, &s.id[B], mark);
+    write_signed(&s, &s.at[B], &c);
+    assert_true(tl_attached_has(s.config.attached, &s.id[B].id, &until));
+    end(&s);
+}
+
+/* B attaches among many that are not proven, and is told a mark, which it bears when it attaches again. */
+static bool is_proven_after(scene *s, tl_time pause)
+{
+    uint8_t mark[TL_ATTACH_MARK];
+    for (int i = 0; i < 17; i++) {
+        char from[32];
+        snprintf(from, sizeof from, "198.19.%d.1:1", i);
+        (void)flood_by(s, from, 64, false);
+    }
+    s->at[B].port++; /* elsewhere it is not proven */
+    tl_control c = attach_of(s, B);
+    write_signed(s, &s->at[B], &c);
+    assert_non_null(told_mark(s, &c));
+    memcpy(mark, told_mark(s, &c), sizeof mark);
+    s->now += pause;
+    bear_mark(s, &c, &s->id[B], mark);
+    size_t unproven = tl_attached_counters_of(s->config.attached)->unproven;
+    write_signed(s, &s->at[B], &c);
+    bool others_gone = pause >= TL_ATTACHED_KEPT;
+    size_t after = tl_attached_counters_of(s->config.attached)->unproven;
+    return others_gone ? after == 0 : after == unproven - 1;
+}
+
+static void a_mark_holds_for_a_minute_and_not_for_two(void **state)
+{
+    (void)state;
+    scene s;
+    begin(&s);
+    assert_true(is_proven_after(&s, 59 * TL_SEC));
+    s.now += 120 * TL_SEC;
+    assert_false(is_proven_after(&s, 121 * TL_SEC));
     end(&s);
 }
 
@@ -343,7 +476,7 @@ static void a_flood_of_forged_signatures_costs_a_bounded_number_of_checks(void *
         tl_rand_bytes(&s.rand, c.nonce, sizeof c.nonce);
         write_signed(&s, &s.at[C], &c);
     }
-    assert_int_equal(requests(&s, TL_PEERRELAY_FORGED), TL_PEERRELAY_PROOFS_BURST);
+    assert_int_equal(requests(&s, TL_ASKED_FORGED), TL_ATTACHED_PROOFS_BURST);
     for (int i = 0; i < 3000; i++) { /* and from many */
         tl_addr from = addr_of("198.19.0.1:1");
         from.bytes[2] = (uint8_t)(i >> 8);
@@ -351,9 +484,9 @@ static void a_flood_of_forged_signatures_costs_a_bounded_number_of_checks(void *
         tl_rand_bytes(&s.rand, c.nonce, sizeof c.nonce);
         write_signed(&s, &from, &c);
     }
-    assert_true(requests(&s, TL_PEERRELAY_FORGED) <=
-                TL_PEERRELAY_PROOFS_BURST + TL_PEERRELAY_STRANGERS_BURST);
-    assert_int_equal(requests(&s, TL_PEERRELAY_RATE) + requests(&s, TL_PEERRELAY_FORGED), 6000);
+    assert_true(requests(&s, TL_ASKED_FORGED) <=
+                TL_ATTACHED_PROOFS_BURST + TL_ATTACHED_STRANGERS_BURST);
+    assert_int_equal(requests(&s, TL_ASKED_RATE) + requests(&s, TL_ASKED_FORGED), 6000);
     request(&s, A, B, offers); /* who is attached is served all the same */
     end(&s);
 }
@@ -381,7 +514,7 @@ static void session_51_is_refused_and_pushes_nobody_out(void **state)
     }
     assert_int_equal(tl_peerrelay_counters_of(s.r)->sessions, 50);
     c = request_of(&s, D, B);
-    refused_request(&s, &c, TL_PEERRELAY_FULL);
+    refused_request(&s, &c, TL_ASKED_FULL);
     request(&s, A, B, offers); /* who has one may ask again */
     write_packet(&s, &s.at[A], first[0].token, 10);
     assert_int_equal(s.n_sent, 1);
@@ -475,17 +608,17 @@ static void opening_anew_does_not_escape_the_ten_minutes(void **state)
     tick(&s, began + 600 * TL_SEC - s.now);
     attach(&s, B);
     c = request_of(&s, A, B);
-    refused_request(&s, &c, TL_PEERRELAY_PAUSED);
+    refused_request(&s, &c, TL_ASKED_PAUSED);
     attach(&s, A); /* nor by turning it round */
     c = request_of(&s, B, A);
-    uint64_t paused = requests(&s, TL_PEERRELAY_PAUSED);
+    uint64_t paused = requests(&s, TL_ASKED_PAUSED);
     write_signed(&s, &s.at[B], &c);
-    assert_int_equal(requests(&s, TL_PEERRELAY_PAUSED), paused + 1);
+    assert_int_equal(requests(&s, TL_ASKED_PAUSED), paused + 1);
     request(&s, C, B, offers); /* another node has its own time */
     tick(&s, 59 * TL_SEC);
     attach(&s, B);
     c = request_of(&s, A, B);
-    refused_request(&s, &c, TL_PEERRELAY_PAUSED);
+    refused_request(&s, &c, TL_ASKED_PAUSED);
     tick(&s, 2 * TL_SEC);
     request(&s, A, B, offers); /* the minute is over */
     end(&s);
@@ -500,12 +633,12 @@ static void a_node_it_was_told_not_to_serve_gets_nothing(void **state)
     attach(&s, B);
     s.refused = &s.id[A].id;
     c = request_of(&s, A, B);
-    refused_request(&s, &c, TL_PEERRELAY_POLICY);
+    refused_request(&s, &c, TL_ASKED_POLICY);
     c = attach_of(&s, A);
-    refused_attach(&s, &s.at[A], &c, TL_PEERRELAY_POLICY);
+    refused_attach(&s, &s.at[A], &c, TL_ASKED_POLICY);
     s.refused = &s.id[B].id; /* nor one who would reach it */
     c = request_of(&s, A, B);
-    refused_request(&s, &c, TL_PEERRELAY_POLICY);
+    refused_request(&s, &c, TL_ASKED_POLICY);
     s.refused = NULL;
     request(&s, A, B, offers);
     end(&s);
@@ -567,6 +700,9 @@ int main(void)
         cmocka_unit_test(an_attach_that_is_forged_old_or_replayed_moves_nobody),
         cmocka_unit_test(one_address_has_at_most_64_nodes_and_pushes_nobody_out),
         cmocka_unit_test(all_addresses_together_have_at_most_4096_nodes),
+        cmocka_unit_test(forged_sources_take_half_of_the_places_and_others_still_attach),
+        cmocka_unit_test(a_flood_from_many_addresses_uses_up_no_checks_of_those_that_prove_theirs),
+        cmocka_unit_test(a_mark_holds_for_a_minute_and_not_for_two),
         cmocka_unit_test(a_flood_of_forged_signatures_costs_a_bounded_number_of_checks),
         cmocka_unit_test(session_51_is_refused_and_pushes_nobody_out),
         cmocka_unit_test(ten_sessions_have_together_what_one_node_may),
