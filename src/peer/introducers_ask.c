@@ -79,8 +79,7 @@ static void collect(const tl_introducers *r, const tl_node_id *peer, some *ret_s
     for (size_t i = 0; p && i < p->relaying.n_addrs; i++)
         add(r, ret_some, peer, &p->relaying.addrs[i]);
     for (size_t i = 0; w && i < w->n_addrs; i++)
-        if (w->nat == TL_CONTROL_NAT_PUBLIC || !w->n_introducers)
-            add(r, ret_some, peer, &w->addrs[i]);
+        add(r, ret_some, peer, &w->addrs[i]);
     for (size_t i = 0; p && i < p->introducing.n_by; i++)
         add(r, ret_some, &p->introducing.by[i].id, &p->introducing.by[i].addr);
     for (size_t i = 0; p && i < p->relaying.n_by; i++)

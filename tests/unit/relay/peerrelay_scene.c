@@ -237,3 +237,11 @@ uint64_t dropped(const scene *s, tl_tokens_drop why)
 {
     return tl_peerrelay_tokens(s->r)->dropped[why];
 }
+
+void refused_attach(scene *s, const tl_addr *from, const tl_control *c, tl_asked why)
+{
+    uint64_t before = attaches(s, why);
+    write_signed(s, from, c);
+    assert_int_equal(s->n_sent, 0);
+    assert_int_equal(attaches(s, why), before + 1);
+}

@@ -65,6 +65,8 @@ tl_control attach_of(scene *s, int node);
 tl_control request_of(scene *s, int initiator, int target);
 void sign_as(tl_control *c, const tl_identity *signer);
 void write_signed(scene *s, const tl_addr *from, const tl_control *c);
+/* Asserts that it is not answered, for that reason. */
+void refused_attach(scene *s, const tl_addr *from, const tl_control *c, tl_asked why);
 /* The whole exchange; asserts that it is taken. */
 void attach(scene *s, int node);
 /* Offers of the initiator and of the target. */

@@ -1,0 +1,229 @@
+/* The table of attached nodes, against strangers: each attempt beside its accepted twin. */
+#include "peerrelay_scene.h"
+
+static void an_attach_that_is_forged_old_or_replayed_moves_nobody(void **state)
+{
+    (void)state;
+    scene s;
+    tl_control c, captured, offers[2];
+    begin(&s);
+    captured = attach_of(&s, B); /* never delivered: held back by somebody on the way */
+    tick(&s, 2 * TL_SEC);
+    attach(&s, B);
+    refused_attach(&s, &s.at[C], &captured, TL_ASKED_LATE);
+    c = attach_of(&s, B);
+    sign_as(&c, &s.id[C]);
+    refused_attach(&s, &s.at[C], &c, TL_ASKED_FORGED);
+    c = attach_of(&s, B);
+    write_signed(&s, &s.at[B], &c);
+    refused_attach(&s, &s.at[C], &c, TL_ASKED_REPLAYED);
+    memcpy(c.introducer, s.id[C].id.key, 32);
+    sign_as(&c, &s.id[B]);
+    refused_attach(&s, &s.at[B], &c, TL_ASKED_ELSEWHERE);
+    request(&s, A, B, offers); /* its offer goes where B is */
+    s.at[B] = addr_of("198.18.8.8:8");
+    attach(&s, B); /* the twin: B itself has moved */
+    tick(&s, TL_SEC);
+    request(&s, A, B, offers);
+    end(&s);
+}
+
+static tl_control attach_by(scene *s, const tl_identity *id)
+{
+    tl_control c = {.type = TL_CONTROL_ATTACH, .timestamp = (uint64_t)wall(s)};
+    memcpy(c.introducer, s->self.id.key, sizeof c.introducer);
+    memcpy(c.node, id->id.key, sizeof c.node);
+    tl_rand_bytes(&s->rand, c.nonce, sizeof c.nonce);
+    sign_as(&c, id);
+    return c;
+}
+
+/* The mark that it was told, or NULL. */
+static const uint8_t *told_mark(const scene *s, const tl_control *attach)
+{
+    static tl_control reply;
+    size_t at = sizeof reply.nonce - TL_ATTACH_MARK;
+    bool told = s->n_sent == 1 &&
+                !tl_control_parse(tl_slice_of(s->sent[0].bytes, s->sent[0].n), &reply) &&
+                reply.type == TL_CONTROL_ATTACHED;
+    if (told)
+        assert_memory_equal(reply.nonce, attach->nonce, at);
+    return told && memcmp(reply.nonce + at, attach->nonce + at, TL_ATTACH_MARK) != 0
+               ? reply.nonce + at
+               : NULL;
+}
+
+static void bear_mark(scene *s, tl_control *c, const tl_identity *id, const uint8_t *mark)
+{
+    *c = attach_by(s, id);
+    memcpy(c->nonce + sizeof c->nonce - TL_ATTACH_MARK, mark, TL_ATTACH_MARK);
+    sign_as(c, id);
+}
+
+/* `count` nodes from one address, each of which proves its address where it is asked to, if `honest`. Returns how
+ * many are attached then. */
+static size_t flood_by(scene *s, const char *from, size_t count, bool honest)
+{
+    tl_addr at = addr_of(from);
+    for (size_t i = 0; i < count; i++) {
+        tl_identity id;
+        assert_int_equal(tl_identity_new(&s->rand, &id), TL_OK);
+        tl_control c = attach_by(s, &id);
+        at.port++;
+        write_signed(s, &at, &c);
+        const uint8_t *mark = told_mark(s, &c);
+        if (!mark || !honest)
+            continue;
+        bear_mark(s, &c, &id, mark);
+        write_signed(s, &at, &c);
+    }
+    return tl_attached_counters_of(s->config.attached)->attached;
+}
+
+static size_t flood(scene *s, const char *from, size_t count)
+{
+    return flood_by(s, from, count, true);
+}
+
+static void one_address_has_at_most_64_nodes_and_pushes_nobody_out(void **state)
+{
+    (void)state;
+    scene s;
+    tl_time until;
+    begin(&s);
+    attach(&s, B);
+    assert_int_equal(flood(&s, "198.18.1.2:100", 70), 64); /* B's address, B among them */
+    assert_int_equal(attaches(&s, TL_ASKED_FULL), 7);
+    assert_int_equal(flood(&s, "198.18.3.3:100", 10), 74); /* another address */
+    assert_true(tl_attached_has(s.config.attached, &s.id[B].id, &until));
+    tick(&s, TL_SEC);
+    attach(&s, B); /* who is there may come again */
+    end(&s);
+}
+
+static void all_addresses_together_have_at_most_4096_nodes(void **state)
+{
+    (void)state;
+    scene s;
+    begin(&s);
+    attach(&s, B);
+    size_t attached = 1;
+    for (int i = 0; i < 70; i++) {
+        char from[32];
+        snprintf(from, sizeof from, "198.19.%d.1:1", i);
+        attached = flood(&s, from, 64);
+        s.now += TL_SEC / 2; /* so many signatures may be checked */
+    }
+    assert_int_equal(attached, 4096);
+    assert_int_equal(attaches(&s, TL_ASKED_FULL), 70 * 64 - 4095);
+    attach(&s, B);
+    end(&s);
+}
+
+/* They write addresses as their source at which nobody reads. */
+static void forged_sources_take_half_of_the_places_and_others_still_attach(void **state)
+{
+    (void)state;
+    scene s;
+    tl_time until;
+    size_t attached = 0;
+    begin(&s);
+    for (int i = 0; i < 70; i++) {
+        char from[32];
+        snprintf(from, sizeof from, "198.19.%d.1:1", i);
+        attached = flood_by(&s, from, 64, false);
+        s.now += TL_SEC / 2;
+    }
+    assert_int_equal(attached, TL_ATTACHED_UNPROVEN_MAX);
+    tl_control c = attach_of(&s, B);
+    write_signed(&s, &s.at[B], &c);
+    assert_false(tl_attached_has(s.config.attached, &s.id[B].id, &until));
+    const uint8_t *mark = told_mark(&s, &c);
+    assert_non_null(mark);
+    tl_addr other = s.at[B];
+    other.port++;
+    bear_mark(&s, &c, &s.id[B], mark); /* from where it was not told */
+    write_signed(&s, &other, &c);
+    assert_false(tl_attached_has(s.config.attached, &s.id[B].id, &until));
+    bear_mark(&s, &c, &s.id[B], mark);
+    write_signed(&s, &s.at[B], &c);
+    assert_true(tl_attached_has(s.config.attached, &s.id[B].id, &until));
+    assert_null(told_mark(&s, &c));
+    assert_int_equal(tl_attached_counters_of(s.config.attached)->unproven,
+                     TL_ATTACHED_UNPROVEN_MAX);
+    end(&s);
+}
+
+static void a_flood_from_many_addresses_uses_up_no_checks_of_those_that_prove_theirs(void **state)
+{
+    (void)state;
+    scene s;
+    tl_time until;
+    begin(&s);
+    tl_control forged = attach_of(&s, A);
+    sign_as(&forged, &s.id[D]);
+    for (int i = 0; i < 3000; i++) {
+        tl_addr from = addr_of("198.19.0.1:1");
+        from.bytes[2] = (uint8_t)(i >> 8);
+        from.bytes[3] = (uint8_t)i;
+        tl_rand_bytes(&s.rand, forged.nonce, sizeof forged.nonce);
+        write_signed(&s, &from, &forged);
+    }
+    assert_int_equal(attaches(&s, TL_ASKED_FORGED), TL_ATTACHED_STRANGERS_BURST);
+    tl_control c = attach_of(&s, B);
+    write_signed(&s, &s.at[B], &c);
+    assert_false(tl_attached_has(s.config.attached, &s.id[B].id, &until));
+    const uint8_t *mark = told_mark(&s, &c);
+    assert_non_null(mark);
+    bear_mark(&s, &c, &s.id[B], mark);
+    write_signed(&s, &s.at[B], &c);
+    assert_true(tl_attached_has(s.config.attached, &s.id[B].id, &until));
+    end(&s);
+}
+
+/* B attaches among many that are not proven, and is told a mark, which it bears when it attaches again. */
+static bool is_proven_after(scene *s, tl_time pause)
+{
+    uint8_t mark[TL_ATTACH_MARK];
+    for (int i = 0; i < 17; i++) {
+        char from[32];
+        snprintf(from, sizeof from, "198.19.%d.1:1", i);
+        (void)flood_by(s, from, 64, false);
+    }
+    s->at[B].port++; /* elsewhere it is not proven */
+    tl_control c = attach_of(s, B);
+    write_signed(s, &s->at[B], &c);
+    assert_non_null(told_mark(s, &c));
+    memcpy(mark, told_mark(s, &c), sizeof mark);
+    s->now += pause;
+    bear_mark(s, &c, &s->id[B], mark);
+    size_t unproven = tl_attached_counters_of(s->config.attached)->unproven;
+    write_signed(s, &s->at[B], &c);
+    bool others_gone = pause >= TL_ATTACHED_KEPT;
+    size_t after = tl_attached_counters_of(s->config.attached)->unproven;
+    return others_gone ? after == 0 : after == unproven - 1;
+}
+
+static void a_mark_holds_for_a_minute_and_not_for_two(void **state)
+{
+    (void)state;
+    scene s;
+    begin(&s);
+    assert_true(is_proven_after(&s, 59 * TL_SEC));
+    s.now += 120 * TL_SEC;
+    assert_false(is_proven_after(&s, 121 * TL_SEC));
+    end(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_attach_that_is_forged_old_or_replayed_moves_nobody),
+        cmocka_unit_test(one_address_has_at_most_64_nodes_and_pushes_nobody_out),
+        cmocka_unit_test(all_addresses_together_have_at_most_4096_nodes),
+        cmocka_unit_test(forged_sources_take_half_of_the_places_and_others_still_attach),
+        cmocka_unit_test(a_flood_from_many_addresses_uses_up_no_checks_of_those_that_prove_theirs),
+        cmocka_unit_test(a_mark_holds_for_a_minute_and_not_for_two),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
