@@ -273,7 +273,8 @@ static tl_err say_ready(const server *s, tl_why *why)
     }
     tl_log(TL_LOG_INFO, "teale %s ready, node %s, API %s", TL_VERSION, id, tl_api_base_url(s->api));
     if (s->settings.share[0] && !strcmp(s->settings.share_with, "public"))
-        tl_log(TL_LOG_INFO, "serving anyone on this relay; --private serves only your networks");
+        tl_log(TL_LOG_INFO, "serving anyone %s; --private serves only your networks",
+               s->settings.wan_relay_url.n ? "on this relay" : "who finds this node");
     (void)!tl_sdnotify("READY=1");
     return TL_OK;
 }

@@ -1,4 +1,4 @@
-/* dht_state.h - what node_dht.c, node_dht_publish.c and node_dht_report.c share. No other
+/* dht_state.h - what node_dht.c, node_dht_publish.c, node_dht_seek.c and node_dht_report.c share. No other
  * source includes it. */
 #ifndef TL_NODE_DHT_STATE_H
 #define TL_NODE_DHT_STATE_H
@@ -6,6 +6,7 @@
 #include "dht/dht.h"
 #include "dht/record.h"
 #include "node/state.h"
+#include "peer/seek.h"
 
 /* A place where the DHT may be entered. */
 typedef struct {
@@ -29,7 +30,15 @@ struct tl_node_dht {
     tl_time look_at;    /* then what is published is made anew; TL_NEVER: it is true */
     /* what is published */
     bool publishes;
-    int64_t seq;               /* of the last item that was signed; kept over restarts */
+    int64_t seq; /* of the last item that was signed; kept over restarts */
+    /* looking for peers (node_dht_seek.c) */
+    tl_seek *seek;
+    struct {
+        tl_node_id peer;
+        tl_dht_request request; /* 0: the place is free */
+    } asked[TL_SEEKS_MAX];
+    char visited[TL_DHT_RECORD_URL_MAX + 1]; /* a relay at which a peer is; "": none */
+    tl_time visit_until;
     struct tl_dht_look *looks; /* records that somebody asked for (node_dht_report.c) */
     uint64_t answers_seen;     /* when the way in was last asked for anew */
 };
@@ -37,6 +46,12 @@ struct tl_node_dht {
 typedef struct tl_dht_look tl_dht_look;
 /* node_dht_report.c: they fail. */
 void tl_dht_end_looks(tl_node_dht *d);
+
+/* node_dht_seek.c. TL_ERR_NOMEM. Before the core is freed: looks under way are over. */
+TL_CHECK tl_err tl_dht_open_seek(tl_node_dht *d);
+void tl_dht_close_seek(tl_node_dht *d);
+void tl_dht_seek_on_timer(tl_node_dht *d, tl_time now);
+tl_time tl_dht_seek_expiry(const tl_node_dht *d);
 
 /* node_dht_publish.c */
 /* Publishes what is true now, or nothing, as the settings say. */

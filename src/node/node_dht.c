@@ -247,6 +247,8 @@ void tl_node_apply_dht(tl_node *n)
                             .may_send = may_send,
                             .user = d};
     tl_err e = tl_dht_new(&config, now_of(d), &d->core);
+    if (!e && (e = tl_dht_open_seek(d)))
+        tl_dht_free(d->core);
     if (e) {
         free(d);
         tl_log(TL_LOG_ERROR, "out of memory: this node is not in the DHT");
@@ -269,6 +271,7 @@ void tl_node_free_dht(tl_node *n)
         return;
     save(d);
     tl_dht_end_looks(d);
+    tl_dht_close_seek(d);
     for (size_t i = 0; i < d->n_doors; i++)
         tl_resolve_free(d->doors[i].resolve);
     tl_dht_free(d->core);
@@ -304,6 +307,7 @@ void tl_node_dht_on_timer(tl_node *n)
     if (now >= d->look_at)
         tl_dht_follow(d);
     note_seq(d, now);
+    tl_dht_seek_on_timer(d, now);
     if (now >= d->doors_at) {
         d->doors_at = now + DOORS_MAX;
         if (!is_ready(d))
@@ -319,5 +323,5 @@ tl_time tl_node_dht_expiry(const tl_node *n)
     if (!d)
         return TL_NEVER;
     tl_time at = tl_time_min(tl_dht_expiry(d->core), tl_time_min(d->save_at, d->doors_at));
-    return tl_time_min(at, d->look_at);
+    return tl_time_min(at, tl_time_min(d->look_at, tl_dht_seek_expiry(d)));
 }

@@ -60,6 +60,18 @@ bool tl_node_dht_publishes(const tl_node *n)
     return n->dht && n->dht->publishes;
 }
 
+static void add_introducers(const tl_node *n, tl_dht_record *r)
+{
+    tl_introducer_facts by[TL_INTRODUCERS_MAX];
+    const tl_introducers *all = tl_peers_introducers(n->peers);
+    size_t count = all ? tl_introducers_attached(all, by) : 0;
+    for (size_t i = 0; i < count && r->n_introducers < TL_DHT_RECORD_INTRODUCERS_MAX; i++) {
+        tl_dht_record_introducer *one = &r->introducers[r->n_introducers++];
+        memcpy(one->id, by[i].name.id.key, sizeof one->id);
+        one->addr = by[i].name.addr;
+    }
+}
+
 static void add_relays(const tl_node *n, tl_dht_record *r)
 {
     const tl_string_list *urls = &n->settings.wan_relay_url;
@@ -82,6 +94,7 @@ void tl_dht_follow(tl_node_dht *d)
     if (!may || early)
         return;
     r.n_addresses = tl_dht_own_addresses(n, r.addresses);
+    add_introducers(n, &r);
     add_relays(n, &r);
     size_t len = tl_dht_record_write(&r, value);
     tl_err e = tl_dht_publish(d->core, &n->identity, TL_DHT_RECORD_SALT, tl_slice_of(value, len),

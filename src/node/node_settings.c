@@ -78,6 +78,20 @@ static tl_err connect_to(tl_node *n, tl_relay_client_config *config, tl_why *why
     return tl_relay_pair_start(n->client, config, why);
 }
 
+tl_err tl_node_visit_relay(tl_node *n, const char *url)
+{
+    tl_relay_client_config config = {.n_urls = 1};
+    tl_why why;
+    snprintf(config.urls[0], sizeof config.urls[0], "%s", url);
+    if (!connect_to(n, &config, &why)) {
+        tl_log(TL_LOG_INFO, "relay: %s, at which a peer is, is visited",
+               tl_log_safe(tl_slice_str(url)).text);
+        return TL_OK;
+    }
+    tl_log(TL_LOG_INFO, "relay: %s", why.text);
+    return TL_ERR_INVALID;
+}
+
 void tl_node_apply_relay(tl_node *n)
 {
     const tl_settings *s = &n->settings;

@@ -341,6 +341,7 @@ static void peers_stream(void *user, const tl_node_id *peer, tl_quic_stream *s)
 static void peers_joined(void *user, const tl_peer *p)
 {
     tl_node_emit_peer(user, "PeerJoined", p, NULL);
+    tl_node_dht_reached(user, p);
 }
 
 static void peers_left(void *user, const tl_peer *p, const char *why)
@@ -356,6 +357,7 @@ static void peers_left(void *user, const tl_peer *p, const char *why)
 static void peers_path(void *user, const tl_peer *p)
 {
     tl_node_emit_peer(user, "PathChanged", p, NULL);
+    tl_node_dht_reached(user, p);
 }
 
 static void peers_hello(void *user, const tl_peer *p)
@@ -477,6 +479,8 @@ static tl_err wire_peers(tl_node *n)
                                                  .on_relay_doubted = peers_relay_doubted,
                                                  .on_attached = tl_node_on_attached,
                                                  .on_relayed = tl_node_on_relayed,
+                                                 .on_sought = tl_node_on_sought,
+
                                                  .on_introducible = tl_node_on_introducible};
     tl_err e =
         tl_relays_new(&n->identity, &n->rand, &n->table, n->name, &link_events, n, &n->relays);

@@ -7,8 +7,8 @@
  *   node_reconnect.c what follows a change of network
  *   node_relay.c     relays for others; node_relay_report.c tells of it
  *   node_relayed.c   the nodes that relay for this one
- *   node_dht.c       the DHT; node_dht_publish.c says there how this node is reached, node_dht_report.c
- *                    tells of it
+ *   node_dht.c       the DHT; node_dht_publish.c says there how this node is reached, node_dht_seek.c looks
+ *                    there for peers, node_dht_report.c tells of it
  *   beside.c         small files that may be lost
  *   node_introduce.c introductions: for others, and by others
  *   node_credit.c    accounts with peers; till.c what they are told; node_wallet.c the wallet's verbs
@@ -249,6 +249,10 @@ tl_time tl_node_dht_expiry(const tl_node *n);
 struct tl_dht *tl_node_dht_core(const tl_node *n);
 /* node_dht_publish.c */
 bool tl_node_dht_publishes(const tl_node *n);
+/* node_dht_seek.c. As tl_peers_events.on_sought. */
+bool tl_node_on_sought(void *user, const tl_node_id *peer);
+/* A connection to the peer stands. */
+void tl_node_dht_reached(tl_node *n, const tl_peer *peer);
 /* node_dht_report.c: `dht` of the status; NULL: out of memory. */
 json_t *tl_node_dht_json(const tl_node *n);
 void tl_node_do_dht_get(tl_node *n, const json_t *args, tl_call *call);
@@ -506,6 +510,8 @@ void tl_node_looks_done(tl_node *n);
 TL_CHECK tl_err tl_node_apply_share(tl_node *n, tl_why *why);
 /* If the relay cannot be used, the node runs without it, and the status says why. */
 void tl_node_apply_relay(tl_node *n);
+/* Connects to this relay, in place of none. TL_ERR_INVALID: it cannot be used; this is logged. */
+TL_CHECK tl_err tl_node_visit_relay(tl_node *n, const char *url);
 /* Call after every change of the stage or of what is shared. */
 void tl_node_apply_access(tl_node *n);
 void tl_node_apply_limits(tl_node *n);

@@ -313,3 +313,10 @@ tl_time tl_contact_dial_on_timer(tl_contact *c, tl_time now)
     tl_contact_dial_fail(c, TL_ERR_TIMEOUT, why[c->dial]);
     return TL_NEVER;
 }
+
+void tl_peers_retry(tl_peers *p, const tl_node_id *peer)
+{
+    tl_contact *c = tl_contact_find(p, peer);
+    if (c && tl_relays_can_open(p->config.relays, peer))
+        tl_contact_dial_on_registered(c);
+}

@@ -27,6 +27,12 @@ static void on_relayed(void *user, const tl_node_id *node, uint64_t bytes)
         p->events.on_relayed(p->user, node, bytes);
 }
 
+static bool introduces(void *user, const tl_node_id *node, const tl_addr *addr)
+{
+    tl_addr seen;
+    return tl_introducers_is(((const tl_peers *)user)->introducers, node, addr, &seen);
+}
+
 static void on_introducible(void *user)
 {
     const tl_peers *p = user;
@@ -66,6 +72,7 @@ tl_err tl_nodes_new(tl_peers *p)
                                  .user = p,
                                  .is_fellow = is_fellow,
                                  .is_relay = is_relay,
+                                 .introduces = introduces,
                                  .on_attached = on_nodes_changed,
                                  .on_relayed = on_relayed};
     if (!p->config.udp)

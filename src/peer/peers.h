@@ -175,6 +175,8 @@ void tl_peers_on_train(tl_peers *p, tl_sock sock, const tl_addr *from, uint8_t *
  * that says why. */
 void tl_peers_on_looked(tl_peers *p, const tl_node_id *peer, const tl_whereabouts *where,
                         const char *why);
+/* A way to the peer through a relay may be known now: a dial that waits for another way tries it. */
+void tl_peers_retry(tl_peers *p, const tl_node_id *peer);
 /* Does a connection to this peer exist, or is one being made or wanted? */
 bool tl_peers_deals_with(const tl_peers *p, const tl_node_id *peer);
 

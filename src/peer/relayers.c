@@ -129,6 +129,13 @@ bool tl_relayer_is_attached(const tl_relayer *at)
     return at->taken && at->attach && at->leg.state == TL_LEG_OPEN;
 }
 
+bool tl_relayer_may_open(const tl_relayers *r, const tl_relayer *at)
+{
+    return tl_relayer_is_attached(at) ||
+           (r->config.introduces &&
+            r->config.introduces(r->config.user, &at->name.id, &at->name.addr));
+}
+
 size_t tl_relayers_attached(const tl_relayers *r, tl_relayer_facts ret[TL_RELAYERS_ATTACHED])
 {
     size_t n = 0;
@@ -232,11 +239,25 @@ static bool is_genuine(tl_relayers *r, const tl_relayer *at, const tl_control *c
            !tl_control_verify(c, &at->name.id);
 }
 
+/* The node that introduces us and sent this offer; NULL: it is from another one. */
+static tl_relayer *introducer_of(tl_relayers *r, const tl_addr *from, tl_slice datagram)
+{
+    tl_relayer_name name = {.addr = *from};
+    tl_control c;
+    if (!r->config.introduces || tl_control_parse(datagram, &c))
+        return NULL;
+    memcpy(name.id.key, c.relay,
+           sizeof name.id.key); /* compared with those we know: need be no usable key */
+    return r->config.introduces(r->config.user, &name.id, from) ? tl_relayer_get(r, &name) : NULL;
+}
+
 bool tl_relayers_on_control(tl_relayers *r, const tl_addr *from, tl_slice datagram)
 {
     tl_relayer *at = tl_relayer_at(r, from);
     tl_control_type type = tl_control_peek(datagram);
     tl_control c;
+    if (!at && type == TL_CONTROL_RELAY_OFFER)
+        at = introducer_of(r, from, datagram);
     if (!at || (type != TL_CONTROL_RELAY_OFFER && type != TL_CONTROL_RELAY_WARNING &&
                 type != TL_CONTROL_ATTACHED && type != TL_CONTROL_RELAY_PATH &&
                 type != TL_CONTROL_RELAY_MIGRATED))
@@ -257,6 +278,7 @@ bool tl_relayers_on_control(tl_relayers *r, const tl_addr *from, tl_slice datagr
     } else {
         tl_relayers_on_move(r, at, &c);
     }
+    tl_relayer_tidy(r, at);
     tl_env_wake(&r->config.env);
     return true;
 }

@@ -6,7 +6,7 @@
  *
  *   what goes out for one wish <= 4 RelayRequests, one a second; for all <= 16 + 8 x seconds
  *   what peers open here       <= 32 sessions by one node that relays, and by nobody but those to which
- *                                 this node is attached                                              */
+ *                                 this node is attached, as to one that relays or introduces                                              */
 #ifndef TL_PEER_RELAYERS_H
 #define TL_PEER_RELAYERS_H
 
@@ -48,6 +48,9 @@ typedef struct {
     void *user;
     bool (*is_fellow)(void *user, const tl_node_id *node); /* of a network of ours, or our own */
     bool (*is_relay)(void *user, const tl_addr *addr);     /* the UDP port of a relay that we use */
+    /* Is this node attached to that one, which is there, to be introduced by it? Then it may relay for us, too,
+     * if a peer asks it to. NULL: to none. */
+    bool (*introduces)(void *user, const tl_node_id *node, const tl_addr *addr);
     void (*on_attached)(void *user); /* tl_relayers_attached tells others now */
     /* So many bytes of connections came through that node. Called now and then. */
     void (*on_relayed)(void *user, const tl_node_id *node, uint64_t bytes);

@@ -436,7 +436,7 @@ static void take_asked(tl_relayers *r, tl_relayer *at, const tl_node_id *peer, c
     HASH_ITER (hh, r->sessions, s, next)
         here += !s->ours && s->at == at;
     bool room = here < TL_RELAYER_SESSIONS_EACH && r->n_sessions < TL_RELAYER_SESSIONS_MAX;
-    tl_path_id path = room && tl_relayer_is_attached(at) ? r->events.on_asked(r->user, peer) : 0;
+    tl_path_id path = room && tl_relayer_may_open(r, at) ? r->events.on_asked(r->user, peer) : 0;
     if (!path) {
         r->counters.offers_refused++;
         return;

@@ -136,6 +136,8 @@ TL_CHECK tl_err tl_relayer_send(tl_relayers *r, tl_relayer *at, tl_slice prefix,
 /* Signs and sends. */
 void tl_relayer_say(tl_relayers *r, tl_relayer *at, tl_control *c);
 bool tl_relayer_is_attached(const tl_relayer *at);
+/* May peers open sessions with us there? */
+bool tl_relayer_may_open(const tl_relayers *r, const tl_relayer *at);
 
 /* Calls on_relayed, if there is something to tell. */
 void tl_relayer_tell_arrived(tl_relayers *r, tl_relayer *at);

@@ -184,7 +184,8 @@ static void examine_sharing(tl_findings *l, const tl_doctor_facts *f)
     if (!f->share_members) {
         if (f->wan_enabled)
             tl_finding_add(l, "share_with", TL_FINDING_OK,
-                           "open to the public: anyone on the relay may ask%s",
+                           "open to the public: anyone %s may ask%s",
+                           f->no_relay ? "who finds this node" : "on the relay",
                            f->in_network ? ", after the members of your networks"
                                          : ". A network of your own: teale ptn create family");
     } else if (!f->in_network) {

@@ -148,7 +148,30 @@ class Dht(Case):
         said = self.fails(nodes[0], 4, "dht", "get", STRANGER)
         self.assertIn("E_AWAY: the DHT has no record of " + STRANGER[:16], said)
         self.assertIn("dht.publish", said)
+        self.assertIn("the DHT has no record of it", self.fails(nodes[0], 4, "ping", STRANGER))
+        self.published(nodes[1:2])
+        said = self.fails(nodes[0], 4, "ping", nodes[1].id)  # it has no address that others may be told
+        self.assertIn("names no way to reach it", said)
         self.fails(nodes[0], 2, "dht", "get", STRANGER[:-1] + "x")
+
+    def test_a_peer_is_reached_through_the_relay_that_its_record_names(self):
+        """Of the one nothing but the ID is known, and the other has no relay."""
+        nodes = self.swarm()
+        relay = self.scenery.relay()
+        writer = self.node(SWARM, **{"wan_relay_url": json.dumps([relay.url]), "dht.publish": "on"})
+        wait_for(lambda: writer.status()["wan"]["state"] == "connected")
+        self.published([writer])
+        self.assertEqual(nodes[0].json("dht", "get", writer.id)["record"]["relays"], [relay.url])
+        pinged = nodes[0].json("ping", "--count", "2", writer.id)
+        self.assertEqual((pinged["sent"], pinged["answered"]), (2, 2))
+        self.assertEqual({r["path"] for r in pinged["results"]}, {"relayed"})
+        self.assertEqual(nodes[0].status()["wan"]["state"], "none")  # it visits that relay; it has none of its own
+        peer = next(p for p in nodes[0].json("peers")["peers"] if p["node_id"] == writer.id)
+        self.assertEqual(peer["relay"], relay.url)
+        silent = self.node(SWARM + 1, **{"wan_relay_url": json.dumps([relay.url])})
+        wait_for(lambda: silent.status()["wan"]["state"] == "connected")
+        self.assertFalse(silent.dht()["publishes"])  # a node that has a relay tells the DHT nothing
+        self.assertIn("no record of it", self.fails(nodes[1], 4, "ping", silent.id))
 
     def test_a_change_is_published_at_once(self):
         nodes = self.swarm()

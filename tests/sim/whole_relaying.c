@@ -56,8 +56,8 @@ void whole_relaying_start(whole_node *n, const tl_relay_limits *limits)
     r->node = n;
     r->addr = n->net.interfaces[0].addr;
     r->addr.port = n->net.port;
-    must_ok(tl_attached_new(&n->identity, &attached_world, r, &n->rand, sim_now(n->sim),
-                            &r->attached));
+    must_ok(
+        tl_attached_new(&n->identity, &attached_world, r, &n->rand, sim_now(n->sim), &r->attached));
     tl_attached_set_address(r->attached, &r->addr, &none);
     config.attached = r->attached;
     must_ok(tl_peerrelay_new(&config, &world, r, &n->rand, sim_now(n->sim), &r->relay));

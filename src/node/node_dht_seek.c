@@ -1,0 +1,221 @@
+/* Looks in the DHT for peers of which nothing but the ID is known, and carries out what peer/seek decides. */
+#include "node/dht_state.h"
+
+#include "base/log.h"
+#include "wire/wsurl.h"
+
+#define QUORUM    2 /* nodes that must have the same record; the first liar is not believed alone */
+#define VISIT_FOR (60 * TL_SEC) /* at a relay of a peer, after the last relay session there */
+
+static tl_time now_of(const tl_node_dht *d)
+{
+    return tl_loop_now(d->node->loop);
+}
+
+/* --- asking the DHT --- */
+
+static void on_done(void *user, tl_dht_request request, const tl_dht_item *item,
+                    const tl_dht_result *result)
+{
+    tl_node_dht *d = user;
+    tl_dht_record record;
+    size_t i = 0;
+    while (i < TL_SEEKS_MAX && d->asked[i].request != request)
+        i++;
+    if (i == TL_SEEKS_MAX)
+        return;
+    tl_node_id peer = d->asked[i].peer;
+    d->asked[i].request = 0;
+    const char *why = !result->answered ? "no node of the DHT answered (see: teale status)"
+                      : result->refused
+                          ? "its record in the DHT is not signed by it"
+                          : "the DHT has no record of it: is it up, and is dht.publish "
+                            "on there?";
+    bool right = item && !tl_dht_record_parse(tl_dht_item_value(item), &record);
+    if (item && !right)
+        why = "its record in the DHT is not understood";
+    if (right)
+        for (size_t k = 0; k < record.n_introducers; k++) {
+            tl_relayer_name name = {.addr = record.introducers[k].addr};
+            if (!tl_node_id_from_bytes(record.introducers[k].id, &name.id) &&
+                !tl_node_id_eq(&name.id, &d->node->identity.id))
+                tl_introducers_found(tl_peers_introducers(d->node->peers), &name);
+        }
+    tl_seek_on_record(d->seek, &peer, right ? &record : NULL, why, now_of(d));
+    tl_node_wake(d->node);
+}
+
+static bool look(void *user, const tl_node_id *peer)
+{
+    tl_node_dht *d = user;
+    tl_dht_ask ask = {.on_done = on_done, .user = d};
+    size_t i = 0;
+    while (i < TL_SEEKS_MAX && d->asked[i].request)
+        i++;
+    if (i == TL_SEEKS_MAX || tl_dht_get(d->core, peer->key, TL_DHT_RECORD_SALT, QUORUM, &ask,
+                                        now_of(d), &d->asked[i].request))
+        return false;
+    d->asked[i].peer = *peer;
+    return true;
+}
+
+static void unlook(void *user, const tl_node_id *peer)
+{
+    tl_node_dht *d = user;
+    for (size_t i = 0; i < TL_SEEKS_MAX; i++)
+        if (d->asked[i].request && tl_node_id_eq(&d->asked[i].peer, peer)) {
+            tl_dht_cancel(d->core, d->asked[i].request);
+            d->asked[i].request = 0;
+        }
+}
+
+/* --- the three tiers --- */
+
+/* What a record names is of the internet: a peer on our own network is found there. */
+static bool may_send(void *user, const tl_addr *addr)
+{
+    const tl_node_dht *d = user;
+    tl_addr_kind kind = tl_addr_kind_of(addr);
+    bool here = d->on_loopback && tl_addr_is_loopback(addr) && addr->port;
+    return (kind == TL_ADDR_GLOBAL || here) && !tl_node_is_ours(d->node, addr);
+}
+
+static tl_control_nat own_nat(void *user)
+{
+    return tl_dht_own_nat(((tl_node_dht *)user)->node);
+}
+
+static void know(void *user, const tl_node_id *peer, const tl_whereabouts *where)
+{
+    const tl_node *n = ((tl_node_dht *)user)->node;
+    tl_introducers_know(tl_peers_introducers(n->peers), peer, where);
+    tl_direct_hurry(n->direct, peer);
+}
+
+/* An address that is written in the URL is to be one of the internet. A name is looked up by the relay's
+ * client, as one in the settings is. */
+static bool is_visitable(const tl_node_dht *d, const char *url)
+{
+    tl_wsurl parsed;
+    tl_addr addr;
+    tl_why why;
+    if (tl_wsurl_parse(url, &parsed, &why) || (parsed.loopback && !d->on_loopback))
+        return false;
+    if (!tl_addr_parse_ip(tl_slice_str(parsed.host), &addr) && !parsed.loopback) {
+        addr.port = parsed.port;
+        if (tl_addr_kind_of(&addr) != TL_ADDR_GLOBAL)
+            return false;
+    }
+    return parsed.tls || parsed.loopback || d->node->settings.wan_allow_insecure_relay;
+}
+
+/* Only a node that has no relay of its own visits those of others. */
+static bool visit(void *user, const tl_node_id *peer, const char *url)
+{
+    tl_node_dht *d = user;
+    tl_node *n = d->node;
+    (void)peer;
+    bool there = !strcmp(d->visited, url);
+    if (!tl_node_wants_no_relay(n) || (d->visited[0] && !there) || !is_visitable(d, url))
+        return false;
+    if (!there && tl_node_visit_relay(n, url))
+        return false;
+    snprintf(d->visited, sizeof d->visited, "%s", url);
+    d->visit_until = now_of(d) + VISIT_FOR;
+    tl_peers_retry(n->peers, peer);
+    return true;
+}
+
+static void ask_nodes(void *user, const tl_node_id *peer, const tl_relayer_name *names,
+                      size_t count)
+{
+    tl_node *n = ((tl_node_dht *)user)->node;
+    tl_peer *p = tl_peer_table_get(&n->table, peer);
+    if (p && !p->relaying.n_by) /* its own word, where there is one, is newer */
+        while (p->relaying.n_by < count && p->relaying.n_by < TL_RELAYED_BY_MAX) {
+            p->relaying.by[p->relaying.n_by] = names[p->relaying.n_by];
+            p->relaying.n_by++;
+        }
+    tl_peers_retry(n->peers, peer);
+}
+
+static void over(void *user, const tl_node_id *peer, const tl_whereabouts *where, const char *why)
+{
+    tl_peers_on_looked(((tl_node_dht *)user)->node->peers, peer, where, why);
+}
+
+/* --- the visit to a relay --- */
+
+static bool has_sessions(const tl_node *n)
+{
+    for (size_t i = 0; i < TL_RELAYS_MAX; i++)
+        if (tl_relay_link_sessions(tl_relays_link(n->relays, i)))
+            return true;
+    return false;
+}
+
+static void end_visit(tl_node_dht *d)
+{
+    d->visited[0] = 0;
+    if (tl_node_wants_no_relay(d->node)) /* else another relay has taken its place */
+        tl_node_apply_relay(d->node);
+}
+
+static void follow_visit(tl_node_dht *d, tl_time now)
+{
+    if (!d->visited[0] || now < d->visit_until)
+        return;
+    if (has_sessions(d->node) && tl_node_wants_no_relay(d->node))
+        d->visit_until = now + VISIT_FOR;
+    else
+        end_visit(d);
+}
+
+/* --- as node_dht.c needs it --- */
+
+tl_err tl_dht_open_seek(tl_node_dht *d)
+{
+    static const tl_seek_world world = {look, unlook, may_send,  own_nat,
+                                        know, visit,  ask_nodes, over};
+    return tl_seek_new(&d->node->identity.id, &world, d, &d->seek);
+}
+
+void tl_dht_close_seek(tl_node_dht *d)
+{
+    if (d->node->stage != TL_NODE_GONE) { /* else nobody is left to be told */
+        tl_seek_end_all(d->seek, "this node has left the DHT");
+        if (d->visited[0])
+            end_visit(d);
+    }
+    tl_seek_free(d->seek);
+}
+
+void tl_dht_seek_on_timer(tl_node_dht *d, tl_time now)
+{
+    tl_seek_on_timer(d->seek, now);
+    follow_visit(d, now);
+}
+
+tl_time tl_dht_seek_expiry(const tl_node_dht *d)
+{
+    return tl_time_min(tl_seek_expiry(d->seek), d->visited[0] ? d->visit_until : TL_NEVER);
+}
+
+bool tl_node_on_sought(void *user, const tl_node_id *peer)
+{
+    const tl_node *n = user;
+    return n->dht && n->stage == TL_NODE_RUNNING && tl_seek_start(n->dht->seek, peer);
+}
+
+void tl_node_dht_reached(tl_node *n, const tl_peer *peer)
+{
+    tl_peer_facts facts;
+    if (!n->dht)
+        return;
+    if (tl_seek_is_on(n->dht->seek, &peer->id)) {
+        tl_seek_end(n->dht->seek, &peer->id);
+        tl_peers_on_looked(n->peers, &peer->id, NULL, "it is connected");
+    }
+    if (tl_peers_facts(n->peers, peer, &facts) && facts.via != TL_VIA_RELAYED)
+        tl_node_dht_met(n, &facts.remote);
+}

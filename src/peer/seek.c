@@ -1,0 +1,238 @@
+#include "peer/seek.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+typedef enum { FREE, LOOKING, TRYING, RELAY, NODES } state;
+
+typedef struct {
+    state state;
+    tl_node_id peer;
+    tl_time due; /* of TRYING and the later ones: then the next is tried */
+    tl_whereabouts where;
+    size_t n_relays, next_relay;
+    char relays[TL_DHT_RECORD_RELAYS_MAX][TL_DHT_RECORD_URL_MAX + 1];
+} look;
+
+struct tl_seek {
+    tl_node_id own;
+    tl_seek_world world;
+    void *user;
+    look looks[TL_SEEKS_MAX];
+    tl_seek_counters counters;
+};
+
+static look *find(const tl_seek *s, const tl_node_id *peer)
+{
+    for (size_t i = 0; i < TL_SEEKS_MAX; i++)
+        if (s->looks[i].state != FREE && tl_node_id_eq(&s->looks[i].peer, peer))
+            return (look *)(uintptr_t)&s->looks[i];
+    return NULL;
+}
+
+static void set_state(look *l, state to, tl_time due)
+{
+    assert(to == FREE || to > l->state);
+    l->state = to;
+    l->due = due;
+}
+
+/* --- what a record names --- */
+
+static size_t take_addresses(tl_seek *s, const tl_dht_record *r, tl_whereabouts *where)
+{
+    for (size_t i = 0; i < r->n_addresses && where->n_addrs < TL_WHEREABOUTS_ADDRS_MAX; i++)
+        if (s->world.may_send(s->user, &r->addresses[i]))
+            where->addrs[where->n_addrs++] = r->addresses[i];
+        else
+            s->counters.addrs_refused++;
+    return where->n_addrs;
+}
+
+static size_t take_introducers(tl_seek *s, const look *l, const tl_dht_record *r,
+                               tl_whereabouts *where)
+{
+    for (size_t i = 0;
+         i < r->n_introducers && where->n_introducers < TL_WHEREABOUTS_INTRODUCERS_MAX; i++) {
+        tl_relayer_name name = {.addr = r->introducers[i].addr};
+        if (tl_node_id_from_bytes(r->introducers[i].id, &name.id) ||
+            tl_node_id_eq(&name.id, &s->own) || tl_node_id_eq(&name.id, &l->peer) ||
+            !s->world.may_send(s->user, &name.addr))
+            s->counters.addrs_refused++;
+        else
+            where->introducers[where->n_introducers++] = name;
+    }
+    return where->n_introducers;
+}
+
+/* Is the relay worth waiting for, while the NATs are tried? */
+static bool is_worth_a_wait(tl_control_nat ours, tl_control_nat theirs)
+{
+    bool both_symmetric = ours == TL_CONTROL_NAT_SYMMETRIC && theirs == TL_CONTROL_NAT_SYMMETRIC;
+    return !both_symmetric && ours != TL_CONTROL_NAT_UNKNOWN && theirs != TL_CONTROL_NAT_UNKNOWN;
+}
+
+/* --- the tiers --- */
+
+static void end(tl_seek *s, look *l, const char *why)
+{
+    tl_whereabouts where = l->where;
+    tl_node_id peer = l->peer;
+    set_state(l, FREE, TL_NEVER);
+    s->world.over(s->user, &peer, why ? NULL : &where, why);
+}
+
+static void ask_nodes(tl_seek *s, look *l, tl_time now)
+{
+    if (!l->where.n_introducers) {
+        end(s, l,
+            "no direct path to the peer could be opened, and no relay of its could be reached");
+        return;
+    }
+    s->counters.nodes++;
+    set_state(l, NODES, now + TL_SEEK_NODES_FOR);
+    s->world.nodes(s->user, &l->peer, l->where.introducers, l->where.n_introducers);
+}
+
+static void ask_relay(tl_seek *s, look *l, tl_time now)
+{
+    while (l->next_relay < l->n_relays)
+        if (s->world.relay(s->user, &l->peer, l->relays[l->next_relay++])) {
+            s->counters.relays++;
+            set_state(l, RELAY, now + TL_SEEK_RELAY_FOR);
+            return;
+        }
+    ask_nodes(s, l, now);
+}
+
+static void go_on(tl_seek *s, look *l, tl_time now)
+{
+    switch (l->state) {
+    case FREE:
+    case LOOKING: break;
+    case TRYING: ask_relay(s, l, now); break;
+    case RELAY: ask_nodes(s, l, now); break;
+    case NODES:
+        end(s, l, "no direct path to the peer could be opened, and nobody would relay for it");
+        break;
+    }
+}
+
+/* --- in --- */
+
+bool tl_seek_start(tl_seek *s, const tl_node_id *peer)
+{
+    look *l = find(s, peer);
+    if (l)
+        return true;
+    for (size_t i = 0; i < TL_SEEKS_MAX && !l; i++)
+        if (s->looks[i].state == FREE)
+            l = &s->looks[i];
+    if (!l || tl_node_id_eq(peer, &s->own) || !s->world.look(s->user, peer)) {
+        s->counters.refused++;
+        return false;
+    }
+    *l = (look){.state = FREE, .peer = *peer};
+    set_state(l, LOOKING, TL_NEVER);
+    s->counters.started++;
+    return true;
+}
+
+void tl_seek_on_record(tl_seek *s, const tl_node_id *peer, const tl_dht_record *record,
+                       const char *why, tl_time now)
+{
+    look *l = find(s, peer);
+    if (!l || l->state != LOOKING)
+        return;
+    if (!record) {
+        s->counters.not_found++;
+        end(s, l, why);
+        return;
+    }
+    s->counters.found++;
+    l->where.nat = record->nat;
+    bool straight = take_addresses(s, record, &l->where) > 0;
+    bool introduced = take_introducers(s, l, record, &l->where) > 0;
+    l->n_relays = record->n_relays;
+    memcpy(l->relays, record->relays, sizeof l->relays);
+    if (!straight && !introduced && !l->n_relays) {
+        end(s, l,
+            "its record in the DHT names no way to reach it: it needs an introducer or a relay");
+        return;
+    }
+    if (straight || introduced)
+        s->world.know(s->user, &l->peer, &l->where);
+    bool waits =
+        (straight || introduced) && is_worth_a_wait(s->world.own_nat(s->user), record->nat);
+    set_state(l, TRYING, waits ? now + TL_SEEK_RELAY_AFTER : now);
+    if (!introduced &&
+        !l->n_relays) /* nothing comes after this: whoever tries it says how it ends */
+        end(s, l, NULL);
+    else if (!waits)
+        go_on(s, l, now);
+}
+
+void tl_seek_end(tl_seek *s, const tl_node_id *peer)
+{
+    look *l = find(s, peer);
+    if (!l)
+        return;
+    if (l->state == LOOKING)
+        s->world.unlook(s->user, peer);
+    set_state(l, FREE, TL_NEVER);
+}
+
+void tl_seek_end_all(tl_seek *s, const char *why)
+{
+    for (size_t i = 0; i < TL_SEEKS_MAX; i++)
+        if (s->looks[i].state != FREE)
+            end(s, &s->looks[i], why);
+}
+
+bool tl_seek_is_on(const tl_seek *s, const tl_node_id *peer)
+{
+    return find(s, peer);
+}
+
+/* --- time --- */
+
+void tl_seek_on_timer(tl_seek *s, tl_time now)
+{
+    for (size_t i = 0; i < TL_SEEKS_MAX; i++)
+        if (s->looks[i].state > LOOKING && now >= s->looks[i].due)
+            go_on(s, &s->looks[i], now);
+}
+
+tl_time tl_seek_expiry(const tl_seek *s)
+{
+    tl_time at = TL_NEVER;
+    for (size_t i = 0; i < TL_SEEKS_MAX; i++)
+        if (s->looks[i].state > LOOKING)
+            at = tl_time_min(at, s->looks[i].due);
+    return at;
+}
+
+/* --- life --- */
+
+tl_err tl_seek_new(const tl_node_id *own, const tl_seek_world *world, void *user,
+                   tl_seek **ret_seek)
+{
+    tl_seek *s = calloc(1, sizeof *s);
+    if (!s)
+        return TL_ERR_NOMEM;
+    s->own = *own;
+    s->world = *world;
+    s->user = user;
+    *ret_seek = s;
+    return TL_OK;
+}
+
+void tl_seek_free(tl_seek *s)
+{
+    free(s);
+}
+
+const tl_seek_counters *tl_seek_counters_of(const tl_seek *s)
+{
+    return &s->counters;
+}

@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""Nodes that know nothing of each other but the ID, and no relay: they find each other in a DHT of a few public nodes. One
+is reached at its public address, one is introduced, and one only through a node that relays. With the real binaries.
+
+    test_dht.py BUILD [NAME]"""
+import json
+import sys
+import time
+
+from direct import Peer, Rendezvous, tell
+from lab import LabError
+from nat import NatLab
+from scene import Programs
+from suite import run_tests
+
+PORT = 4100  # of the public nodes
+MS = 10      # one way, between any two hosts
+PUBLIC = 4
+
+
+class Scene:
+    """`p0` to `p3` are public; `gpu` and `friend` are behind NATs. One more host answers STUN. Only gpu is told of a node
+    that introduces it: p0."""
+
+    def __init__(self, lab, programs, build, kinds, p0=None):
+        self.lab = lab
+        self.stun = Rendezvous(lab, programs, name="stun")
+        publics = [lab.host(f"p{i}") for i in range(PUBLIC)]
+        homes = {name: lab.home(name, kind, "random") for name, kind in zip(("gpu", "friend"), kinds)}
+        lab.delay(build, MS // 2)
+        self.settings = {"nat.stun_servers": '["%s:3478"]' % self.stun.addresses[0]}
+        doors = [f"{h.address}:{PORT}" for h in publics]
+        self.public = []
+        for i, host in enumerate(publics):
+            more = {"udp_port": str(PORT), "dht.bootstrap": json.dumps([d for d in doors[:2] if d != doors[i]])}
+            self.public.append(Peer(lab, programs, host, f"p{i}", None,
+                                    settings={**self.settings, **more, **((p0 or {}) if i == 0 else {})}))
+            self.public[-1].start()
+        for p in self.public:
+            p.node.wait("public", lambda p=p: not self.dht(p)["read_only"], 30)
+        behind = {**self.settings, "dht.bootstrap": json.dumps(doors[:2])}
+        known = {"nat.introducers": json.dumps([f"{self.public[0].id}@{doors[0]}"])}
+        self.gpu = Peer(lab, programs, homes["gpu"], "gpu", None, settings={**behind, **known})
+        self.friend = Peer(lab, programs, homes["friend"], "friend", None, settings=behind)
+        self.all = [*self.public, self.gpu, self.friend]
+        for p, kind in zip((self.gpu, self.friend), kinds):
+            p.start()
+            p.node.wait("sure of its NAT", lambda p=p, k=kind: p.node.json("status")["nat"]["type"] == k, 30)
+        for p in self.all:
+            p.node.wait("in the DHT", lambda p=p: self.dht(p)["state"] == "ready", 60)
+            p.node.wait("published", lambda p=p: (self.dht(p)["published"] or {"holders": 0})["holders"] >= 1, 60)
+
+    @staticmethod
+    def dht(peer):
+        return peer.node.json("status")["dht"]
+
+    def record(self, of):
+        return self.friend.node.json("dht", "get", of.id)["record"]
+
+    def ping(self, to, path):
+        begun = time.monotonic()
+        answer = self.friend.node.json("ping", "--count", "1", to.id)
+        took = time.monotonic() - begun
+        if answer["results"][0].get("path") != path:
+            raise LabError(f"{answer}, in place of {path}\n{tell(self.all)}")
+        return took
+
+
+def a_peer_is_reached_by_its_id_alone(lab, programs, build):
+    scene = Scene(lab, programs, build, ("portRestricted", "portRestricted"))
+    far = scene.public[-1]
+    record = scene.record(far)
+    assert record["nat"] == "Public", record
+    assert record["addresses"] == [f"{far.host.address}:{PORT}"], record
+    took = scene.ping(far, "direct")
+    lab.say(f"a public node after {took * 1000:.0f} ms")
+    gpu = scene.record(scene.gpu)
+    assert gpu["nat"] == "Cone" and gpu["addresses"] == [], gpu  # nothing at which no stranger gets through is told
+    assert [i["node_id"] for i in gpu["introducers"]] == [scene.public[0].id], gpu
+    assert gpu["relays"] == [], gpu
+    took = scene.ping(scene.gpu, "direct")
+    lab.say(f"a node behind a NAT, introduced, after {took * 1000:.0f} ms")
+    assert scene.dht(scene.friend)["read_only"]
+    _, path, whole = scene.friend.ask(scene.gpu)
+    assert (path, whole) == ("direct", True), (path, whole)
+    friend = scene.friend.node.command("ping", "--count", "1", "0" * 62 + "58", check=False)
+    assert friend.returncode in (2, 4), friend  # no key, or nobody's
+
+
+def a_network_is_joined_without_any_relay(lab, programs, build):
+    scene = Scene(lab, programs, build, ("portRestricted", "portRestricted"))
+    scene.gpu.node.command("ptn", "create", "family")
+    invite = scene.gpu.node.command("ptn", "invite", "family").stdout.strip()
+    scene.friend.node.command("join", invite)
+    members = [m["node_id"] for m in scene.friend.node.json("ptn", "members", "family")["members"]]
+    assert scene.gpu.id in members and scene.friend.id in members, members
+
+
+def where_no_nat_opens_a_node_that_relays_carries_it(lab, programs, build):
+    scene = Scene(lab, programs, build, ("symmetric", "symmetric"), p0={"nat.relay_enabled": "true"})
+    assert scene.record(scene.gpu)["nat"] == "Symmetric"
+    took = scene.ping(scene.gpu, "relayed")
+    lab.say(f"two symmetric NATs, through a node that relays, after {took * 1000:.0f} ms")
+    peer = next(p for p in scene.friend.node.json("peers")["peers"] if p["node_id"] == scene.gpu.id)
+    assert peer["relay"] == "node:" + scene.public[0].id, peer
+
+
+if __name__ == "__main__":
+    build = sys.argv[1]
+    sys.exit(run_tests(globals(), sys.argv[2:], NatLab, Programs(build), build))
