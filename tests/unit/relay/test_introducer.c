@@ -202,6 +202,7 @@ static void a_nonce_is_taken_once_in_61_seconds(void **state)
     sign_as(&c, &s.base.id[A]);
     refused(&s, &s.base.at[A], &c, TL_ASKED_REPLAYED);
     s.base.now += TL_SEC + 1;
+    tl_introducer_on_timer(s.i, s.base.now);
     c.timestamp = (uint64_t)wall(&s.base);
     sign_as(&c, &s.base.id[A]);
     introduced(&s, &s.base.at[A], &c, B);
@@ -349,19 +350,21 @@ static void beyond_4096_introductions_the_oldest_makes_room(void **state)
     intro_scene s;
     tl_control first = {0};
     begin_intro(&s);
-    attach_to(&s, B);
+    for (int target = B; target < NODES; target++)
+        attach_to(&s, target);
     tl_addr from = addr_of("198.19.0.1:7000");
     for (int i = 0; i < TL_INTRODUCTIONS_MAX + 1; i++) {
         from.bytes[2] = (uint8_t)(i / 250);
         from.bytes[3] = (uint8_t)(i % 250 + 1);
         s.base.at[A] = from;
-        tl_control c = intro_of(&s, A, B);
-        introduced(&s, &from, &c, B);
+        int target = B + i % (NODES - 1); /* one alone is not sought so often */
+        tl_control c = intro_of(&s, A, target);
+        introduced(&s, &from, &c, target);
         if (i == 0)
             first = c;
         s.base.now += TL_SEC / 180;
-        if (i % 1000 == 999)
-            attach_to(&s, B);
+        for (int again = B; i % 1000 == 999 && again < NODES; again++)
+            attach_to(&s, again);
     }
     assert_int_equal(tl_introducer_counters_of(s.i)->pending, TL_INTRODUCTIONS_MAX);
     tl_control ready = ready_of(&s, &first, B);
