@@ -10,15 +10,21 @@
 
 /* --- making and ending --- */
 
+/* The nearest ones; where they are so near that somebody may besiege the target, others beside them. */
 static size_t closest_for_server(void *user, const tl_dht_id *target, tl_addr_family family,
                                  size_t max, uint8_t *ret_nodes)
 {
     const tl_dht *d = user;
     const dht_family *f = &d->family[family == TL_ADDR_V6];
-    tl_dht_node nodes[TL_TABLE_K];
-    size_t n = f->is_on
-                   ? tl_table_closest(&f->table, target, max < TL_TABLE_K ? max : TL_TABLE_K, nodes)
-                   : 0;
+    tl_dht_node nodes[NODES_OF_LOOKUP];
+    if (!f->is_on)
+        return 0;
+    size_t n = tl_table_closest(&f->table, target, max < TL_TABLE_K ? max : TL_TABLE_K, nodes);
+    unsigned usual = tl_dht_usual_bits(d);
+    if (n > 0 && tl_dht_id_common(target, &nodes[0].id) > usual + CROWD_BITS) {
+        size_t all = tl_table_closest(&f->table, target, NODES_OF_LOOKUP, nodes);
+        n = tl_lookup_without_crowd(target, usual, nodes, all, n);
+    }
     for (size_t i = 0; i < n; i++)
         ret_nodes += tl_krpc_node_write(nodes[i].id.b, &nodes[i].addr, ret_nodes);
     return n;

@@ -212,6 +212,7 @@ static void search(tl_dht *d, dht_ask *a, tl_time now)
             }
             if (!ask_node(d, a, node, now)) {
                 tl_lookup_not_asked(l, node);
+                a->has_news = true; /* as soon as the budget allows */
                 return;
             }
             a->result.asked++;
@@ -272,7 +273,7 @@ static void end(tl_dht *d, dht_ask *a, tl_time now)
 static bool is_ours_to_hold(const tl_dht *d, dht_ask *a, unsigned family)
 {
     unsigned bits;
-    tl_lookup_node *ring[2 * TL_LOOKUP_K];
+    tl_lookup_node *ring[TL_LOOKUP_RINGS_MAX];
     size_t n = tl_lookup_rings(&a->family[family].lookup, ring);
     if (!d->config.serves || !d->family[family].is_on)
         return false;
@@ -305,7 +306,7 @@ static void begin_storing(tl_dht *d, dht_ask *a, tl_time now, tl_unix wall)
     }
     a->state = ASK_PUTTING;
     for (unsigned family = 0; family < FAMILIES; family++) {
-        tl_lookup_node *ring[2 * TL_LOOKUP_K];
+        tl_lookup_node *ring[TL_LOOKUP_RINGS_MAX];
         size_t n = a->family[family].is_on ? tl_lookup_rings(&a->family[family].lookup, ring) : 0;
         for (size_t i = 0; i < n; i++) {
             if (ring[i]->n_token == 0)
@@ -403,6 +404,7 @@ void tl_dht_asks_on_answer(tl_dht *d, const tl_query *query, const tl_krpc *answ
     dht_ask *a = find(d, query->what.owner);
     if (!a)
         return;
+    a->has_news = true;
     if (query->what.kind == QUERY_PUT) {
         a->puts--;
         a->result.values++;
@@ -428,6 +430,7 @@ void tl_dht_asks_on_late(tl_dht *d, const tl_query *query)
     dht_ask *a = find(d, query->what.owner);
     if (!a || query->what.kind != QUERY_LOOK)
         return;
+    a->has_news = true;
     tl_lookup *l = &a->family[tl_dht_family_of(&query->to)].lookup;
     tl_lookup_node *node = tl_lookup_asked(l, &query->to);
     if (node)
@@ -439,6 +442,7 @@ void tl_dht_asks_on_failed(tl_dht *d, const tl_query *query, bool refused)
     dht_ask *a = find(d, query->what.owner);
     if (!a)
         return;
+    a->has_news = true;
     if (query->what.kind == QUERY_PUT) {
         a->puts--;
         a->result.refused += refused;
@@ -468,6 +472,9 @@ static void look_at_home(tl_dht *d, dht_ask *a, tl_time now)
 
 static void run(tl_dht *d, dht_ask *a, tl_time now, tl_unix wall)
 {
+    if (!a->has_news && a->state != ASK_WAITING)
+        return;
+    a->has_news = false;
     if (a->state == ASK_WAITING) {
         if (begin_search(d, a, now)) {
             a->state = ASK_LOOKING;

@@ -16,10 +16,10 @@
 #include "dht/item.h"
 
 #define TL_KEPT_MIN       (1 * TL_MIN)
-#define TL_KEPT_FIRST     (5 * TL_MIN)  /* after it was stored for the first time */
+#define TL_KEPT_FIRST     (2 * TL_MIN)  /* after it was stored for the first time */
 #define TL_KEPT_RETRY     (10 * TL_SEC) /* nobody took it; doubles to TL_KEPT_RETRY_MAX */
 #define TL_KEPT_RETRY_MAX (5 * TL_MIN)
-#define TL_KEPT_LACKED    2
+#define TL_KEPT_LACKED    3 /* one of so many is too many */
 
 typedef struct {
     const tl_identity

@@ -3,6 +3,7 @@
 #include "dht/queries.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <stdlib.h>
 
 void tl_lookup_init(tl_lookup *l, const tl_dht_id *target, unsigned paths, unsigned usual)
@@ -100,15 +101,6 @@ static tl_lookup_node make_node(const tl_dht_id *id, const tl_addr *addr)
     return node;
 }
 
-void tl_lookup_seed(tl_lookup *l, const tl_dht_id *id, const tl_addr *addr)
-{
-    tl_lookup_node node = make_node(id, addr);
-    node.path = (uint8_t)(l->n % l->paths);
-    node.hops = 1;
-    node.is_first = l->n < (size_t)TL_LOOKUP_FIRSTS * l->paths;
-    add(l, &node);
-}
-
 void tl_lookup_named(tl_lookup *l, const tl_lookup_node *by, const tl_dht_id *id,
                      const tl_addr *addr)
 {
@@ -122,77 +114,128 @@ void tl_lookup_named(tl_lookup *l, const tl_lookup_node *by, const tl_dht_id *id
 
 /* How many of the careful ring may have `bits` or more in common with the target. By chance 8 / 2^n nodes
  * have n more than usual. Twice that, and at least one, is no sign of a crowd. */
-static unsigned may_be_so_near(const tl_lookup *l, unsigned bits)
+static unsigned may_be_so_near(unsigned usual, unsigned bits)
 {
-    if (bits <= l->usual + 1)
-        return TL_LOOKUP_K;
-    unsigned more = bits - l->usual;
+    if (bits <= usual + 1)
+        return UINT_MAX;
+    unsigned more = bits - usual;
     return more == 2 ? 4 : more == 3 ? 3 : more <= 5 ? 2 : 1;
 }
 
-static bool fits_careful(const tl_lookup *l, const tl_lookup_node *node,
-                         const tl_lookup_node *const *ring, unsigned n)
+/* Nodes of a ring so far; all of them are nearer than the next. */
+typedef struct {
+    unsigned n, crowd; /* that count, and that are of a crowd */
+    const tl_lookup_node *nodes[TL_LOOKUP_FIRSTS * TL_LOOKUP_PATHS + TL_LOOKUP_CROWD_MAX];
+} ring;
+
+static bool is_careful(const tl_lookup_node *node, const ring *r)
 {
-    if (!node->fits)
-        return false;
     unsigned of_network = 0;
-    for (unsigned i = 0; i < n; i++)
-        of_network += ring[i]->network == node->network;
-    /* The nodes of the ring so far are all nearer than this one. */
-    return of_network < TL_LOOKUP_PER_NETWORK &&
-           n < may_be_so_near(l, tl_dht_id_common(&l->target, &node->id));
+    if (!node->has_id || !node->fits)
+        return false;
+    for (unsigned i = 0; i < r->n + r->crowd; i++)
+        of_network += r->nodes[i]->network == node->network;
+    return of_network < TL_LOOKUP_PER_NETWORK;
 }
 
-/* Both are made of nodes that answered, or may still do. */
+static bool is_of_crowd(const tl_lookup *l, const tl_lookup_node *node, const ring *r)
+{
+    return r->n >= may_be_so_near(l->usual, tl_dht_id_common(&l->target, &node->id));
+}
+
+/* A crowd is in the ring, too, up to its bound, and does not count. So the rings of two nodes that judge
+ * the crowd differently are one within the other. Who stores and who asks find the same nodes. */
+static uint8_t add_careful(const tl_lookup *l, ring *r, const tl_lookup_node *node)
+{
+    if (r->n == TL_LOOKUP_K || !is_careful(node, r))
+        return 0;
+    bool is_crowd = is_of_crowd(l, node, r);
+    if (is_crowd && r->crowd == TL_LOOKUP_CROWD_MAX)
+        return 0;
+    r->nodes[r->n + r->crowd] = node;
+    r->n += !is_crowd;
+    r->crowd += is_crowd;
+    return TL_LOOKUP_CAREFUL;
+}
+
+static uint8_t add_if(ring *r, unsigned most, const tl_lookup_node *node, uint8_t flag)
+{
+    if (r->n == most)
+        return 0;
+    r->nodes[r->n++] = node;
+    return flag;
+}
+
+/* They are made of nodes that answered, or may still do. */
 static void set_rings(tl_lookup *l)
 {
-    const tl_lookup_node *careful[TL_LOOKUP_K];
-    unsigned n_plain = 0, n_careful = 0;
+    ring plain = {0}, careful = {0}, own[TL_LOOKUP_PATHS];
+    for (unsigned i = 0; i < l->paths; i++)
+        own[i].n = own[i].crowd = 0;
     for (size_t i = 0; i < l->n; i++) {
         tl_lookup_node *node = l->nodes[i];
         node->rings = 0;
         if (node->state == TL_LOOKUP_FAILED || node->state == TL_LOOKUP_LATE)
             continue;
-        if (n_plain < TL_LOOKUP_K) {
-            node->rings |= TL_LOOKUP_PLAIN;
-            n_plain++;
-        }
-        if (n_careful < TL_LOOKUP_K && node->has_id && fits_careful(l, node, careful, n_careful)) {
-            node->rings |= TL_LOOKUP_CAREFUL;
-            careful[n_careful++] = node;
-        }
+        node->rings |= add_if(&plain, TL_LOOKUP_K, node, TL_LOOKUP_PLAIN);
+        node->rings |= add_careful(l, &careful, node);
+        if (node->path >= l->paths)
+            continue;
+        ring *of = &own[node->path];
+        if (is_careful(node, of) && !is_of_crowd(l, node, of))
+            node->rings |= add_if(of, TL_LOOKUP_PATH_K, node, TL_LOOKUP_OWN);
     }
+}
+
+/* Who besieges a key has the nearest nodes of our own table, too. Paths begin at careful ones. */
+void tl_lookup_seed(tl_lookup *l, const tl_dht_id *id, const tl_addr *addr)
+{
+    ring firsts = {0};
+    tl_lookup_node node = make_node(id, addr);
+    for (size_t i = 0; i < l->n; i++)
+        if (l->nodes[i]->path < l->paths)
+            (void)add_if(&firsts, TL_LOOKUP_FIRSTS * TL_LOOKUP_PATHS, l->nodes[i], 0);
+    bool is_first = firsts.n < TL_LOOKUP_FIRSTS * l->paths && is_careful(&node, &firsts) &&
+                    !is_of_crowd(l, &node, &firsts);
+    node.path = (uint8_t)(is_first ? firsts.n % l->paths : l->paths);
+    node.hops = 1;
+    add(l, &node);
 }
 
 /* --- whom to ask --- */
 
+static bool is_wanted(const tl_lookup_node *node)
+{
+    return node->state == TL_LOOKUP_FRESH && node->rings != 0;
+}
+
 tl_lookup_node *tl_lookup_next(tl_lookup *l)
 {
-    unsigned under_way[TL_LOOKUP_PATHS] = {0}, own[TL_LOOKUP_PATHS] = {0};
-    if (l->asked >= TL_LOOKUP_ASKED_MAX)
-        return NULL;
+    unsigned under_way = 0;
+    tl_lookup_node *next = NULL;
     for (size_t i = 0; i < l->n; i++)
-        under_way[l->nodes[i]->path] += l->nodes[i]->state == TL_LOOKUP_ASKED;
+        under_way += l->nodes[i]->state == TL_LOOKUP_ASKED;
+    if (l->asked >= TL_LOOKUP_ASKED_MAX || under_way >= TL_LOOKUP_ALPHA)
+        return NULL;
     set_rings(l);
-    for (size_t i = 0; i < l->n; i++) {
-        tl_lookup_node *node = l->nodes[i];
-        if (node->state == TL_LOOKUP_FAILED || node->state == TL_LOOKUP_LATE)
-            continue;
-        bool is_near = own[node->path]++ < TL_LOOKUP_K;
-        if (node->state != TL_LOOKUP_FRESH || !(is_near || node->is_first || node->rings != 0) ||
-            under_way[node->path] >= TL_LOOKUP_ALPHA / l->paths)
-            continue;
-        node->state = TL_LOOKUP_ASKED;
-        l->asked++;
-        return node;
-    }
-    return NULL;
+    bool is_fair = l->asked % TL_LOOKUP_FAIR == TL_LOOKUP_FAIR - 1;
+    for (size_t i = 0; i < l->n && (!next || is_fair); i++)
+        if (is_wanted(l->nodes[i]) &&
+            (!next || l->of_path[l->nodes[i]->path] < l->of_path[next->path]))
+            next = l->nodes[i];
+    if (!next)
+        return NULL;
+    next->state = TL_LOOKUP_ASKED;
+    l->of_path[next->path]++;
+    l->asked++;
+    return next;
 }
 
 void tl_lookup_not_asked(tl_lookup *l, tl_lookup_node *node)
 {
     assert(node->state == TL_LOOKUP_ASKED);
     node->state = TL_LOOKUP_FRESH;
+    l->of_path[node->path]--;
     l->asked--;
 }
 
@@ -250,32 +293,44 @@ void tl_lookup_on_silent(tl_lookup *l, tl_lookup_node *node)
 
 bool tl_lookup_is_done(tl_lookup *l)
 {
-    unsigned own[TL_LOOKUP_PATHS] = {0};
     set_rings(l);
-    for (size_t i = 0; i < l->n; i++) {
-        const tl_lookup_node *node = l->nodes[i];
-        if (node->state == TL_LOOKUP_ASKED)
+    for (size_t i = 0; i < l->n; i++)
+        if (l->nodes[i]->state == TL_LOOKUP_ASKED ||
+            (is_wanted(l->nodes[i]) && l->asked < TL_LOOKUP_ASKED_MAX))
             return false;
-        if (node->state == TL_LOOKUP_FAILED || node->state == TL_LOOKUP_LATE)
-            continue;
-        bool is_near = own[node->path]++ < TL_LOOKUP_K;
-        if (node->state == TL_LOOKUP_FRESH && (is_near || node->is_first || node->rings != 0) &&
-            l->asked < TL_LOOKUP_ASKED_MAX)
-            return false;
-    }
     return true;
 }
 
 /* --- what was found --- */
 
-size_t tl_lookup_rings(tl_lookup *l, tl_lookup_node *ret_nodes[2 * TL_LOOKUP_K])
+size_t tl_lookup_rings(tl_lookup *l, tl_lookup_node *ret_nodes[TL_LOOKUP_RINGS_MAX])
 {
     size_t n = 0;
     set_rings(l);
     for (size_t i = 0; i < l->n; i++)
-        if (l->nodes[i]->rings != 0 && l->nodes[i]->state == TL_LOOKUP_ANSWERED)
+        if ((l->nodes[i]->rings & (TL_LOOKUP_PLAIN | TL_LOOKUP_CAREFUL)) &&
+            l->nodes[i]->state == TL_LOOKUP_ANSWERED)
             ret_nodes[n++] = l->nodes[i];
     return n;
+}
+
+size_t tl_lookup_without_crowd(const tl_dht_id *target, unsigned usual, tl_dht_node *nodes,
+                               size_t n, size_t most)
+{
+    tl_dht_node left[TL_LOOKUP_NODES_MAX];
+    size_t taken = 0, n_left = 0;
+    assert(n <= TL_LOOKUP_NODES_MAX);
+    for (size_t i = 0; i < n && taken < most; i++) {
+        bool counts = tl_dht_id_fits(&nodes[i].id, &nodes[i].addr) &&
+                      taken < may_be_so_near(usual, tl_dht_id_common(target, &nodes[i].id));
+        if (counts)
+            nodes[taken++] = nodes[i];
+        else
+            left[n_left++] = nodes[i];
+    }
+    for (size_t i = 0; i < n_left && taken < most; i++)
+        nodes[taken++] = left[i];
+    return taken;
 }
 
 bool tl_lookup_density(tl_lookup *l, unsigned *ret_bits)

@@ -15,7 +15,8 @@
 #define DENSITIES       8 /* of the last searches for random targets */
 #define SEEDS_ENOUGH    8 /* with so many nodes in the table, addresses to begin with are not asked */
 #define SEEDS_OF_LOOKUP 48
-#define NODES_OF_LOOKUP 12
+#define NODES_OF_LOOKUP 32 /* of the table; the nearest may all be of one who besieges the key */
+#define CROWD_BITS      5  /* above the usual ones: one node of 16 targets is so near by chance */
 #define PINGS_PER_SEC   8
 #define PINGS_BURST     32
 #define WAIT_FOR_NODES  (10 * TL_SEC) /* a request that no node is there for ends then */
@@ -53,6 +54,7 @@ typedef struct dht_ask {
     tl_dht_id target;
     tl_dht_ask to; /* functions of whoever asked */
     bool is_mutable, has_item;
+    bool has_news; /* something came for it since it was last gone on with */
     uint8_t n_salt, salt[TL_DHT_SALT_MAX];
     unsigned quorum, same; /* nodes that had `item` */
     tl_dht_item item;      /* the best that was found; of a put the one to store */

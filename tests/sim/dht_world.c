@@ -9,7 +9,9 @@
 #define TIME_AT_START (1000 * TL_SEC)
 #define WALL_AT_START INT64_C(1750000000)
 #define SYBIL_NET     0xC80000u /* 200.0.0/24 */
-#define FIRST_NET     0x140000u /* 20.0.0/24; each node has the next one */
+#define FIRST_NET     0x140000u /* 20.0.0/24 to 83.255.255/24, a /24 for each node */
+#define NETS          0x400000u
+#define NETS_STEP     0x1E3779u /* odd: from one node's /24 to the next one's */
 #define PORT          6881
 
 typedef struct {
@@ -28,6 +30,7 @@ typedef struct {
     bool lives, is_touched;
     dht_kind kind;
     tl_addr addr;
+    tl_dht_id id;
     tl_dht *dht;
     tl_env env;
     tl_time due; /* of its earliest timer in the heap; TL_NEVER: none */
@@ -113,6 +116,20 @@ static tl_addr addr_in(uint32_t net, uint8_t host, uint16_t port)
     return a;
 }
 
+/* Neighbours in number are far apart in address. */
+static uint32_t net_of(size_t index)
+{
+    return FIRST_NET + ((uint32_t)index * NETS_STEP) % NETS;
+}
+
+static size_t index_of_net(uint32_t net)
+{
+    uint32_t inverse = 1;
+    for (unsigned i = 0; i < 5; i++) /* Newton, modulo 2^32 */
+        inverse *= 2 - NETS_STEP * inverse;
+    return ((net - FIRST_NET) * inverse) % NETS;
+}
+
 /* The node at an address; NULL: nobody. */
 static node *at_addr(dht_world *w, const tl_addr *a)
 {
@@ -124,8 +141,8 @@ static node *at_addr(dht_world *w, const tl_addr *a)
         size_t k = (size_t)(a->port - PORT) * 254 + a->bytes[3] - 1;
         if (a->port >= PORT && k < w->n_sybils)
             index = w->sybils[k];
-    } else if (net >= FIRST_NET) {
-        index = net - FIRST_NET;
+    } else if (net >= FIRST_NET && net < FIRST_NET + NETS) {
+        index = index_of_net(net);
     }
     if (index >= w->n || !w->nodes[index]->lives || !tl_addr_eq(&w->nodes[index]->addr, a))
         return NULL;
@@ -195,16 +212,14 @@ static void name_liars(dht_world *w, const tl_dht_id *target, dht_kind kind, uin
         const node *liar = w->nodes[w->liars[(first + k) % w->n_liars]];
         if (!liar->lives || liar->kind != kind)
             continue;
-        tl_dht_report r;
-        tl_dht_report_of(liar->dht, &r);
         size_t at = n < 8 ? n++ : 8;
-        while (at > 0 && tl_dht_id_cmp(target, &r.id4, &best[at - 1].id) < 0) {
+        while (at > 0 && tl_dht_id_cmp(target, &liar->id, &best[at - 1].id) < 0) {
             if (at < 8)
                 best[at] = best[at - 1];
             at--;
         }
         if (at < 8)
-            best[at] = (tl_dht_node){r.id4, liar->addr};
+            best[at] = (tl_dht_node){liar->id, liar->addr};
     }
     *ret_n = 0;
     for (size_t i = 0; i < n; i++)
@@ -229,13 +244,11 @@ static void lie(dht_world *w, node *liar, const tl_addr *to, const tl_krpc *quer
     static const uint8_t rubbish[] = "d1:n7:Unknown1:vi1ee";
     uint8_t nodes[8 * 26], bytes[TL_KRPC_MAX], noise[64];
     size_t n = 0;
-    tl_dht_report report;
     unsigned lie = (unsigned)tl_rand_below(&w->rand, 5);
     if (lie == 4 && liar->kind == DHT_LIAR && query->method != TL_KRPC_PUT)
         return; /* silence */
-    tl_dht_report_of(liar->dht, &report);
     tl_krpc answer = {.kind = TL_KRPC_RESPONSE, .tid = query->tid, .has_id = true};
-    memcpy(answer.id, report.id4.b, sizeof answer.id);
+    memcpy(answer.id, liar->id.b, sizeof answer.id);
     if (query->has_target) {
         tl_dht_id target;
         memcpy(target.b, query->target, sizeof target.b);
@@ -324,6 +337,9 @@ static size_t start(dht_world *w, node *n, unsigned seeds, const tl_dht_id *id)
         if (tl_dht_load(n->dht, tl_slice_of(saved, sizeof saved), w->now))
             abort();
     }
+    tl_dht_report report;
+    tl_dht_report_of(n->dht, &report);
+    n->id = report.id4;
     for (unsigned i = 0; i < seeds && w->n_living > 0; i++) {
         tl_addr known = dht_world_addr(w, dht_world_any(w, DHT_HONEST));
         tl_dht_add_node(n->dht, &known, w->now);
@@ -338,7 +354,7 @@ static size_t start(dht_world *w, node *n, unsigned seeds, const tl_dht_id *id)
 
 static tl_addr own_net(dht_world *w, const node *n)
 {
-    return addr_in(FIRST_NET + n->index, (uint8_t)(1 + tl_rand_below(&w->rand, 254)), PORT);
+    return addr_in(net_of(n->index), (uint8_t)(1 + tl_rand_below(&w->rand, 254)), PORT);
 }
 
 size_t dht_world_add(dht_world *w, dht_kind kind, unsigned seeds)
@@ -372,7 +388,7 @@ size_t dht_world_add_near(dht_world *w, dht_kind kind, unsigned seeds, const tl_
     for (;;) {
         for (unsigned host = 1; host < 255; host++)
             for (unsigned r = 0; r < 8; r++) {
-                tl_addr a = addr_in(FIRST_NET + (uint32_t)w->n, (uint8_t)host, PORT);
+                tl_addr a = addr_in(net_of(w->n), (uint8_t)host, PORT);
                 tl_dht_id id = tl_dht_id_for(&a, &w->rand);
                 if (tl_dht_id_common(&id, target) < bits)
                     continue;
@@ -406,7 +422,7 @@ dht_world *dht_world_new(uint64_t seed, const dht_world_config *config)
     w->config = *config;
     w->rand = tl_rand_seeded(seed);
     w->now = TIME_AT_START;
-    w->nodes = must(calloc(config->most + 1, sizeof(node *)));
+    w->nodes = must(calloc(config->most, sizeof(node *)));
     w->living = must(calloc(config->most, sizeof *w->living));
     w->place = must(calloc(config->most, sizeof *w->place));
     w->liars = must(calloc(config->most, sizeof *w->liars));
