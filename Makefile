@@ -15,7 +15,7 @@ KILLS   ?= 1000
 SANITIZED = --suite unit --suite sim --print-errorlogs --num-processes 2
 TEST = meson test -C $(BUILD) --print-errorlogs --num-processes 2
 
-.PHONY: all deps demo test check asan tsan fuzz sim sim-full e2e lab lab-full kills test-debian13 mutate bench fmt lint install clean help
+.PHONY: all deps demo test check asan tsan fuzz sim sim-full sim-dht e2e lab lab-full kills test-debian13 mutate bench fmt lint install clean help
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -71,6 +71,10 @@ kills: all
 ## make test-debian13 [SUITE=bookworm] [ROOT=folder] [WHAT="demo check"]  make demo and make test on a Debian of its own (root)
 test-debian13:
 	@tools/test-debian $(SUITE) $(ROOT) $(WHAT)
+
+## make sim-dht [NODES=100000]  the great world of the DHT with so many nodes (200 kB of memory each), and its line of figures in build/dht.csv
+sim-dht: all
+	@DHT_NODES=$(or $(NODES),100000) DHT_OUT=$(BUILD)/dht.csv SIM_SCENE="ten thousand nodes find 999 of 1000" $(BUILD)/tests/sim/sim_dht
 
 ## make asan     unit tests, a third of the simulator's seeds, and attacks, under the address, leak and undefined-behaviour sanitizers
 asan:

@@ -2,10 +2,10 @@
  * others, keeps what we publish alive, and answers others. Sans-IO: datagrams and the time come in, and
  * datagrams go out through `send`. Resolves no names, knows nothing of peers and relays.
  *
- *   off --new--> joining --8 nodes answered, our own neighbourhood is known--> ready
- *                   ^---------------- fewer than 8 nodes are left ---------------/
+ *   off --new--> joining --our own neighbourhood answered--> ready
+ *                   ^-------------- no node is left -----------/
  *
- * Requests may be made in any state; while it is joining they wait for the first nodes.
+ * Requests may be made in any state. While it is joining they wait, for ten seconds at most.
  *
  * Its bounds, whatever others send: TL_DHT_REQUESTS_MAX requests at once, TL_DHT_ASKS_PER_SEC queries
  * of ours (burst TL_DHT_ASKS_BURST), TL_DHT_KEPT_MAX items that are kept alive, and those of

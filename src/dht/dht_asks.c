@@ -475,11 +475,15 @@ static void run(tl_dht *d, dht_ask *a, tl_time now, tl_unix wall)
     if (!a->has_news && a->state != ASK_WAITING)
         return;
     a->has_news = false;
+    /* A search that begins at one or two unknown nodes is theirs to mislead. */
+    if (a->state == ASK_WAITING && !is_for_nodes(a) && !d->joined &&
+        now - a->began < WAIT_FOR_NODES)
+        return;
     if (a->state == ASK_WAITING) {
         if (begin_search(d, a, now)) {
             a->state = ASK_LOOKING;
             look_at_home(d, a, now);
-        } else if (is_for_nodes(a) || now - a->began >= WAIT_FOR_NODES) {
+        } else {
             look_at_home(d, a, now);
             end(d, a, now);
         }

@@ -118,6 +118,7 @@ void tl_dht_on_searched(tl_dht *d, dht_ask *a, tl_time now)
         d->fills = 0;
         d->next_fill = d->next_tend = now;
         d->tend_period = TEND_FIRST;
+        tl_dht_poke(d); /* requests have waited for this */
     }
     if (n < SEEDS_ENOUGH) {
         d->join_wait = d->join_wait == 0 ? JOIN_WAIT : tl_time_min(d->join_wait * 2, JOIN_WAIT_MAX);

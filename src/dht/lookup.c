@@ -9,7 +9,7 @@
 void tl_lookup_init(tl_lookup *l, const tl_dht_id *target, unsigned paths, unsigned usual)
 {
     assert(paths == 1 || paths == TL_LOOKUP_PATHS);
-    *l = (tl_lookup){.target = *target, .paths = paths, .usual = usual};
+    *l = (tl_lookup){.target = *target, .paths = paths, .usual = usual, .path_k = TL_LOOKUP_PATH_K};
 }
 
 void tl_lookup_clear(tl_lookup *l)
@@ -183,7 +183,7 @@ static void set_rings(tl_lookup *l)
             continue;
         ring *of = &own[node->path];
         if (is_careful(node, of) && !is_of_crowd(l, node, of))
-            node->rings |= add_if(of, TL_LOOKUP_PATH_K, node, TL_LOOKUP_OWN);
+            node->rings |= add_if(of, l->path_k, node, TL_LOOKUP_OWN);
     }
 }
 
@@ -209,20 +209,42 @@ static bool is_wanted(const tl_lookup_node *node)
     return node->state == TL_LOOKUP_FRESH && node->rings != 0;
 }
 
-tl_lookup_node *tl_lookup_next(tl_lookup *l)
+static tl_lookup_node *choose(tl_lookup *l)
 {
-    unsigned under_way = 0;
     tl_lookup_node *next = NULL;
-    for (size_t i = 0; i < l->n; i++)
-        under_way += l->nodes[i]->state == TL_LOOKUP_ASKED;
-    if (l->asked >= TL_LOOKUP_ASKED_MAX || under_way >= TL_LOOKUP_ALPHA)
-        return NULL;
-    set_rings(l);
     bool is_fair = l->asked % TL_LOOKUP_FAIR == TL_LOOKUP_FAIR - 1;
+    set_rings(l);
     for (size_t i = 0; i < l->n && (!next || is_fair); i++)
         if (is_wanted(l->nodes[i]) &&
             (!next || l->of_path[l->nodes[i]->path] < l->of_path[next->path]))
             next = l->nodes[i];
+    return next;
+}
+
+/* Are the nearest that answered farther from the target than those of other targets? */
+static bool is_misled(const tl_lookup *l)
+{
+    unsigned n = 0;
+    if (l->usual == TL_LOOKUP_NO_CROWD)
+        return false;
+    for (size_t i = 0; i < l->n; i++)
+        if (l->nodes[i]->state == TL_LOOKUP_ANSWERED && l->nodes[i]->fits && ++n == TL_LOOKUP_K)
+            return tl_dht_id_common(&l->target, &l->nodes[i]->id) + TL_LOOKUP_SPARSE <= l->usual;
+    return true;
+}
+
+tl_lookup_node *tl_lookup_next(tl_lookup *l)
+{
+    unsigned under_way = 0;
+    for (size_t i = 0; i < l->n; i++)
+        under_way += l->nodes[i]->state == TL_LOOKUP_ASKED;
+    if (l->asked >= TL_LOOKUP_ASKED_MAX || under_way >= TL_LOOKUP_ALPHA)
+        return NULL;
+    tl_lookup_node *next = choose(l);
+    while (!next && under_way == 0 && l->path_k < TL_LOOKUP_PATH_MAX && is_misled(l)) {
+        l->path_k += TL_LOOKUP_PATH_K;
+        next = choose(l);
+    }
     if (!next)
         return NULL;
     next->state = TL_LOOKUP_ASKED;

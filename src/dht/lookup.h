@@ -13,6 +13,8 @@
  *    where more of them are very near than so large a DHT has by chance. Each path's own nearest are
  *    chosen alike, without such a crowd. The search goes on until all of these have answered. So who
  *    puts many nodes beside a key makes us ask and store at more of them, and at the others all the same.
+ *  - A search that ends where nodes are sparser than they usually are around a target was misled. Each path
+ *    then asks more of its own nodes, and more again, until it ends where it should.
  *  - Nobody is asked whose ID does not fit its address and is nearer than any ID is by chance. Lies of
  *    nodes right beside the target cost nothing to tell, and would cost us a time-out each.
  *  - Named nodes that do not answer cost a place in no ring. One IP is asked twice at most.
@@ -26,11 +28,13 @@
 #include "dht/id.h"
 #include "wire/krpc.h"
 
-#define TL_LOOKUP_K      8
-#define TL_LOOKUP_ALPHA  3 /* queries at once that are not late */
-#define TL_LOOKUP_PATHS  8 /* of a search that must not be misled */
-#define TL_LOOKUP_PATH_K 3
-#define TL_LOOKUP_FIRSTS 2 /* nodes that a path begins with: one may be gone */
+#define TL_LOOKUP_K        8
+#define TL_LOOKUP_ALPHA    3 /* queries at once that are not late */
+#define TL_LOOKUP_PATHS    8 /* of a search that must not be misled */
+#define TL_LOOKUP_PATH_K   3
+#define TL_LOOKUP_PATH_MAX 24
+#define TL_LOOKUP_SPARSE   2 /* so many bits fewer than usual: one of a hundred searches by chance */
+#define TL_LOOKUP_FIRSTS   2 /* nodes that a path begins with: one may be gone */
 #define TL_LOOKUP_FAIR                                                                             \
     3 /* every so manieth query is of the path that asked least, not the nearest */
 #define TL_LOOKUP_NODES_MAX   160 /* the farthest fresh one makes room */
@@ -73,6 +77,7 @@ typedef struct {
 typedef struct {
     tl_dht_id target;
     unsigned paths, usual;
+    unsigned path_k;                       /* how many of its own nearest nodes each path asks */
     unsigned asked, answered;              /* in sum */
     unsigned of_path[TL_LOOKUP_PATHS + 1]; /* asked */
     size_t n;

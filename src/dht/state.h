@@ -19,7 +19,7 @@
 #define CROWD_BITS      5  /* above the usual ones: one node of 16 targets is so near by chance */
 #define PINGS_PER_SEC   8
 #define PINGS_BURST     32
-#define WAIT_FOR_NODES  (10 * TL_SEC) /* a request that no node is there for ends then */
+#define WAIT_FOR_NODES  (10 * TL_SEC) /* while joining; then it is tried with those there are */
 #define FILLS           3             /* searches for random targets after joining */
 
 /* Kinds of our queries (tl_query_for). */

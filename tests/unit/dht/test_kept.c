@@ -1,0 +1,202 @@
+/* What is kept alive: when it is looked after, and with which sequence. */
+#include "dht/kept.h"
+
+#include "dht/dht.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#define NOW  (1000 * TL_SEC)
+#define WALL INT64_C(1750000000)
+
+static tl_identity identity;
+static tl_kept_list list;
+
+static int begin(void **state)
+{
+    (void)state;
+    list = (tl_kept_list){.republish = 3600 * TL_SEC};
+    return tl_identity_from_seed((const uint8_t[32]){7}, &identity);
+}
+
+static int finish(void **state)
+{
+    (void)state;
+    tl_kept_clear(&list);
+    return 0;
+}
+
+static tl_kept *publish(const char *value, int64_t last)
+{
+    assert_int_equal(
+        tl_kept_publish(&list, &identity, TL_SLICE_LIT("teale"), tl_slice_str(value), last, NOW),
+        TL_OK);
+    tl_dht_id target = tl_dht_target_of_key(identity.id.key, TL_SLICE_LIT("teale"));
+    return tl_kept_find(&list, &target);
+}
+
+static tl_dht_item signed_item(int64_t seq, const char *value)
+{
+    tl_dht_item item;
+    assert_int_equal(
+        tl_dht_item_sign(&identity, TL_SLICE_LIT("teale"), seq, tl_slice_str(value), &item), TL_OK);
+    return item;
+}
+
+static void the_sequence_is_the_time_or_above_the_last_one(void **state)
+{
+    (void)state;
+    tl_kept *k = publish("1:a", 0);
+    assert_true(tl_kept_sign(k, WALL));
+    assert_int_equal(k->item.seq, WALL);
+    assert_int_equal(tl_dht_item_verify(&k->item), TL_OK);
+    assert_true(tl_kept_sign(k, WALL + 5)); /* nothing changed */
+    assert_int_equal(k->item.seq, WALL);
+    publish("1:b", 0);
+    assert_true(tl_kept_sign(k, WALL - 100)); /* the clock was set back */
+    assert_int_equal(k->item.seq, WALL + 1);
+    publish("1:c", WALL + 50); /* as the store knows */
+    assert_true(tl_kept_sign(k, WALL));
+    assert_int_equal(k->item.seq, WALL + 51);
+}
+
+static void a_later_one_of_our_own_key_is_outdone(void **state)
+{
+    (void)state;
+    tl_kept *k = publish("1:a", 0);
+    assert_true(tl_kept_sign(k, WALL));
+    tl_dht_item other = signed_item(WALL + 1000, "1:x");
+    tl_kept_found(k, &other);
+    assert_true(tl_kept_sign(k, WALL));
+    assert_int_equal(k->item.seq, WALL + 1001);
+    assert_true(tl_slice_eq(tl_dht_item_value(&k->item), TL_SLICE_LIT("1:a")));
+}
+
+static void the_same_value_again_changes_nothing_and_another_is_due_at_once(void **state)
+{
+    (void)state;
+    tl_kept *k = publish("1:a", 0);
+    assert_true(tl_kept_sign(k, WALL));
+    tl_kept_on_stored(&list, k, 8, 0, 8, true, NOW);
+    publish("1:a", 0);
+    assert_false(k->changed);
+    assert_null(tl_kept_due(&list, NOW));
+    publish("1:b", 0);
+    assert_ptr_equal(tl_kept_due(&list, NOW), k);
+}
+
+static void calm_doubles_the_time_to_an_hour_and_storm_halves_it_to_a_minute(void **state)
+{
+    (void)state;
+    tl_kept *k = publish("1:a", 0);
+    assert_true(tl_kept_sign(k, WALL));
+    tl_kept_on_stored(&list, k, 8, 0, 8, true, NOW);
+    assert_true(k->interval == TL_KEPT_FIRST);
+    for (unsigned i = 0; i < 10; i++)
+        tl_kept_on_stored(&list, k, 9, 6, 3, false, NOW);
+    assert_true(k->interval == 3600 * TL_SEC && k->next == NOW + 3600 * TL_SEC);
+    for (unsigned i = 0; i < 10; i++)
+        tl_kept_on_stored(&list, k, 9, 5, 4, false, NOW);
+    assert_true(k->interval == TL_KEPT_MIN);
+}
+
+static void while_nobody_takes_it_it_is_tried_again_soon_and_then_later(void **state)
+{
+    (void)state;
+    tl_kept *k = publish("1:a", 0);
+    tl_time last = 0;
+    for (unsigned i = 0; i < 20; i++) {
+        tl_kept_on_stored(&list, k, 0, 0, 0, true, NOW);
+        assert_true(k->next - NOW >= last && k->next - NOW <= TL_KEPT_RETRY_MAX);
+        last = k->next - NOW;
+    }
+    assert_true(last == TL_KEPT_RETRY_MAX);
+}
+
+static void holders_that_have_it_get_it_again_before_they_forget_it(void **state)
+{
+    (void)state;
+    tl_kept *k = publish("1:a", 0);
+    assert_true(tl_kept_is_whole_due(&list, k, NOW));
+    tl_kept_on_stored(&list, k, 8, 0, 8, true, NOW);
+    assert_false(tl_kept_is_whole_due(&list, k, NOW + 40 * TL_MIN));
+    assert_true(tl_kept_is_whole_due(&list, k, NOW + 45 * TL_MIN));
+}
+
+static void of_anothers_item_the_newest_is_held(void **state)
+{
+    (void)state;
+    tl_dht_item old = signed_item(5, "1:a"), same = signed_item(6, "1:b"),
+                newer = signed_item(7, "1:c");
+    assert_int_equal(tl_kept_hold(&list, &same, NOW), TL_OK);
+    assert_int_equal(tl_kept_hold(&list, &same, NOW), TL_OK);
+    assert_int_equal(tl_kept_hold(&list, &old, NOW), TL_ERR_REPLAY);
+    assert_int_equal(list.all[0]->item.seq, 6);
+    tl_kept_found(list.all[0], &old);
+    assert_int_equal(list.all[0]->item.seq, 6);
+    tl_kept_found(list.all[0], &newer);
+    assert_int_equal(list.all[0]->item.seq, 7);
+    assert_int_equal(list.n, 1);
+    tl_dht_id target = tl_dht_item_target(&newer);
+    tl_kept_drop(&list, &target);
+    assert_int_equal(list.n, 0);
+}
+
+static void what_is_no_bencoding_or_too_long_is_refused(void **state)
+{
+    (void)state;
+    static char longest[TL_DHT_VALUE_MAX + 2];
+    snprintf(longest, sizeof longest, "%d:", TL_DHT_VALUE_MAX - 4);
+    memset(longest + 4, 'x', sizeof longest - 4);
+    const struct {
+        tl_slice salt, value;
+        bool right;
+    } tries[] = {
+        {TL_SLICE_LIT("s"), TL_SLICE_LIT("i1e"), true},
+        {TL_SLICE_LIT("s"), TL_SLICE_LIT("i1"), false},
+        {TL_SLICE_LIT("s"), TL_SLICE_LIT(""), false},
+        {tl_slice_of(longest, TL_DHT_SALT_MAX), TL_SLICE_LIT("i1e"), true},
+        {tl_slice_of(longest, TL_DHT_SALT_MAX + 1), TL_SLICE_LIT("i1e"), false},
+        {TL_SLICE_LIT("t"), tl_slice_of(longest, TL_DHT_VALUE_MAX), true},
+        {TL_SLICE_LIT("u"), tl_slice_of(longest, TL_DHT_VALUE_MAX + 1), false},
+    };
+    for (size_t i = 0; i < sizeof tries / sizeof *tries; i++)
+        assert_int_equal(tl_kept_publish(&list, &identity, tries[i].salt, tries[i].value, 0, NOW) ==
+                             TL_OK,
+                         tries[i].right);
+}
+
+static void there_are_256_at_most(void **state)
+{
+    (void)state;
+    char salt[8];
+    for (unsigned i = 0; i <= TL_DHT_KEPT_MAX; i++) {
+        int n = snprintf(salt, sizeof salt, "%u", i);
+        tl_err e = tl_kept_publish(&list, &identity, tl_slice_of(salt, (size_t)n),
+                                   TL_SLICE_LIT("i1e"), 0, NOW);
+        assert_int_equal(e, i < TL_DHT_KEPT_MAX ? TL_OK : TL_ERR_BUSY);
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, finish)
+
+int main(void)
+{
+    if (tl_crypto_init())
+        return 1;
+    const struct CMUnitTest tests[] = {
+        TEST(the_sequence_is_the_time_or_above_the_last_one),
+        TEST(a_later_one_of_our_own_key_is_outdone),
+        TEST(the_same_value_again_changes_nothing_and_another_is_due_at_once),
+        TEST(calm_doubles_the_time_to_an_hour_and_storm_halves_it_to_a_minute),
+        TEST(while_nobody_takes_it_it_is_tried_again_soon_and_then_later),
+        TEST(holders_that_have_it_get_it_again_before_they_forget_it),
+        TEST(of_anothers_item_the_newest_is_held),
+        TEST(what_is_no_bencoding_or_too_long_is_refused),
+        TEST(there_are_256_at_most),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
