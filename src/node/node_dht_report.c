@@ -40,8 +40,8 @@ json_t *tl_node_dht_json(const tl_node *n)
                      r.has_id4   ? id_json(&r.id4)
                      : r.has_id6 ? id_json(&r.id6)
                                  : json_null(),
-                     "nodes", (json_int_t)(r.nodes4 + r.nodes6), "read_only", r.read_only, "stored",
-                     (json_int_t)r.stored, "publishes", n->dht->publishes, "published",
+                     "nodes", (json_int_t)r.nodes4 + (json_int_t)r.nodes6, "read_only", r.read_only,
+                     "stored", (json_int_t)r.stored, "publishes", n->dht->publishes, "published",
                      published_json(n->dht));
 }
 
@@ -159,6 +159,7 @@ static void on_drop(void *user)
 void tl_dht_end_looks(tl_node_dht *d)
 {
     while (d->looks) {
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
         tl_call_fail(d->looks->call, "E_UNAVAILABLE", "this node has left the DHT");
         end(d->looks);
     }

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,7 +80,7 @@ static bool on_relay(void *user, const tl_node_id *peer, const char *url)
     if (!s->visits)
         return false;
     s->relays++;
-    strcpy(s->url, url);
+    snprintf(s->url, sizeof s->url, "%s", url);
     return true;
 }
 
@@ -132,7 +133,7 @@ static tl_dht_record cone(void)
     tl_dht_record r = {.nat = TL_CONTROL_NAT_CONE, .n_introducers = 1, .n_relays = 1};
     memcpy(r.introducers[0].id, s.other.key, sizeof r.introducers[0].id);
     r.introducers[0].addr = addr("198.18.0.9:4000");
-    strcpy(r.relays[0], RELAY_URL);
+    snprintf(r.relays[0], sizeof r.relays[0], "%s", RELAY_URL);
     return r;
 }
 
