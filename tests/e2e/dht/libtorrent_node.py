@@ -1,0 +1,58 @@
+"""libtorrent_node.py PORT DOOR...: libtorrent's node of the DHT on 127.0.0.1, told what to do by lines on stdin. Each
+program of this folder does the same:
+    get KEY SALT              says `item SEQ VALUE`, or `none`
+    put SEED SALT SEQ VALUE   signs and stores an item; says `put N` (nodes that took it, where that is told) or `failed`
+KEY, SEED and VALUE (the text alone) in hex. libtorrent takes as SEQ one more than what it finds. Ends with stdin."""
+import hashlib
+import os
+import sys
+import time
+
+import libtorrent
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from ed25519 import Key  # noqa: E402
+
+session = libtorrent.session({
+    "listen_interfaces": f"127.0.0.1:{sys.argv[1]}", "enable_dht": True, "enable_lsd": False, "enable_upnp": False,
+    "enable_natpmp": False, "dht_bootstrap_nodes": ",".join(sys.argv[2:]), "dht_restrict_routing_ips": False,
+    "dht_restrict_search_ips": False, "dht_ignore_dark_internet": False,
+    "alert_mask": libtorrent.alert.category_t.dht_notification | libtorrent.alert.category_t.error_notification})
+
+
+def wait(kind, is_it):
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        session.wait_for_alert(100)
+        for alert in session.pop_alerts():
+            if type(alert).__name__ == kind and is_it(alert):
+                return alert
+    return None
+
+
+def get(key, salt):
+    session.dht_get_mutable_item(key, salt)
+    best = None
+    while alert := wait("dht_mutable_item_alert", lambda a: bytes(a.key) == key):
+        if alert.seq > 0 and (best is None or alert.seq > best[0]):
+            best = alert.seq, alert.item
+        if alert.authoritative:  # the last one of a lookup
+            break
+    return f"item {best[0]} {best[1].hex()}" if best else "none"
+
+
+def put(seed, salt, value):
+    h = hashlib.sha512(seed).digest()  # libtorrent wants the scalar and the prefix (RFC 8032 5.1.5)
+    private = bytes([h[0] & 248]) + h[1:31] + bytes([h[31] & 63 | 64]) + h[32:]
+    session.dht_put_mutable_item(private, Key(seed).public, value, salt)
+    alert = wait("dht_put_alert", lambda a: True)
+    return f"put {alert.num_success}" if alert and alert.num_success else "failed"
+
+
+print("ready", flush=True)
+for line in sys.stdin:
+    verb, who, salt, *rest = line.split()
+    if verb == "get":
+        print(get(bytes.fromhex(who), salt.encode()), flush=True)
+    else:
+        print(put(bytes.fromhex(who), salt.encode(), bytes.fromhex(rest[1])), flush=True)
