@@ -174,6 +174,9 @@ tl_err tl_dht_item_from_put(const tl_krpc *query, tl_dht_item *ret_item)
 
 void tl_dht_item_into_put(const tl_dht_item *item, tl_krpc *query)
 {
+    tl_dht_id target = tl_dht_item_target(item);
+    memcpy(query->target, target.b, sizeof target.b);
+    query->has_target = true;
     query->value = tl_dht_item_value(item);
     if (!item->is_mutable)
         return;

@@ -63,8 +63,9 @@ TL_CHECK tl_err tl_dht_item_from_answer(const tl_krpc *answer, const tl_dht_id *
 /* Takes the item from a `put`. Does not verify it. Copies. TL_ERR_TOO_LARGE: the value is too long.
  * TL_ERR_INVALID: so is the salt, or something else of its form is wrong. */
 TL_CHECK tl_err tl_dht_item_from_put(const tl_krpc *query, tl_dht_item *ret_item);
-/* Sets what a `put` says of the item: key, salt, seq, sig and value. Borrows from `item`. The caller
- * adds the ID and the token. */
+/* Sets what a `put` says of the item: key, salt, seq, sig and value, and its target, which BEP 44 does
+ * not ask for, but the `mainline` crate does. Borrows from `item`. The caller adds the ID and the
+ * token. */
 void tl_dht_item_into_put(const tl_dht_item *item, tl_krpc *query);
 
 #endif

@@ -157,7 +157,7 @@ static void add_item(tl_dht_server *s, const tl_krpc *query, tl_time now, answer
         a->message.seq = tl_maybe_of(a->item.seq);
     if (a->item.is_mutable && query->seq.given && a->item.seq <= query->seq.value)
         return;
-    tl_dht_item_into_put(&a->item, &a->message);
+    tl_dht_item_into_put(&a->item, &a->message); /* answers have neither salt nor target */
     a->message.salt = (tl_slice){0};
 }
 

@@ -20,7 +20,7 @@
 #define TL_KRPC_KEY_SIZE  32
 #define TL_KRPC_SIG_SIZE  64
 #define TL_KRPC_READ_MAX  1500 /* bytes of a datagram that is read: libtorrent sends up to these */
-#define TL_KRPC_MAX       1400 /* bytes of a datagram that is written */
+#define TL_KRPC_MAX       1440 /* bytes of a datagram that is written: any `put`, with IPv6 in 1500 */
 #define TL_KRPC_NODE4     26   /* bytes of ID, address and port in `nodes` */
 #define TL_KRPC_NODE6     38   /* in `nodes6` */
 #define TL_KRPC_CLIENT    TL_SLICE_LIT("TL\0\1") /* `v`: the program, its version for this protocol */

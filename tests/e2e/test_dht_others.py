@@ -35,19 +35,24 @@ def install(registry, argv, folder, env=None):
     raise AssertionError(f"{argv}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
 
 
+def read(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+
 def prepared(name, files, make):
     """The folder WORKDIR/name with these files; `make` is called when they are new."""
     folder = os.path.join(WORK, name)
-    mark = hashlib.sha256(b"".join(open(os.path.join(HERE, f), "rb").read() for f in files)).hexdigest()
+    mark = hashlib.sha256(b"".join(read(os.path.join(HERE, f)) for f in files)).hexdigest().encode()
     stamp = os.path.join(folder, "installed")
-    if not os.path.exists(stamp) or open(stamp).read() != mark:
+    if not os.path.exists(stamp) or read(stamp) != mark:
         shutil.rmtree(folder, ignore_errors=True)
         for f in files:
             at = os.path.join(folder, f)
             os.makedirs(os.path.dirname(at), exist_ok=True)
             shutil.copy(os.path.join(HERE, f), at)
         make(folder)
-        with open(stamp, "w") as f:
+        with open(stamp, "wb") as f:
             f.write(mark)
     return folder
 
@@ -102,7 +107,7 @@ class Other:
             line = self.lines.get(timeout=timeout)
         except queue.Empty:
             line = ""
-        assert line.split(" ")[0] in words, line + open(self.log).read()[-2000:]
+        assert line.split(" ")[0] in words, line + read(self.log).decode()[-2000:]
         return line
 
     def tell(self, *words):

@@ -249,6 +249,8 @@ static void a_put_says_the_whole_item(void **state)
     tl_dht_item_into_put(&item, &put);
     assert_int_equal(tl_dht_item_from_put(&put, &got), TL_OK);
     assert_memory_equal(&item, &got, sizeof item);
+    tl_dht_id target = tl_dht_item_target(&item);
+    assert_true(put.has_target && memcmp(put.target, target.b, sizeof target.b) == 0);
 
     tl_dht_item plain;
     assert_int_equal(tl_dht_item_of_value(HELLO, &plain), TL_OK);

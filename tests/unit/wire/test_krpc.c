@@ -259,7 +259,7 @@ static tl_krpc whole(tl_krpc_kind kind, tl_krpc_method method)
     memcpy(m.id, ID, 20);
     memcpy(m.target, TARGET, 20);
     m.has_id = query || response;
-    m.has_target = query && method != TL_KRPC_PING && method != TL_KRPC_PUT;
+    m.has_target = query && method != TL_KRPC_PING;
     m.read_only = query;
     if (put)
         m.cas = tl_maybe_of(-5), m.salt = TL_SLICE_LIT("4:salt");
