@@ -1,4 +1,4 @@
-// bittorrent_dht_node.mjs PORT DOOR...: the npm package bittorrent-dht (WebTorrent's) as a node on 127.0.0.1. The lines
+// bittorrent_dht_node.mjs ADDRESS:PORT DOOR...: the npm package bittorrent-dht (WebTorrent's) as a node. The lines
 // that it takes and says are those of libtorrent_node.py.
 import crypto from 'node:crypto'
 import readline from 'node:readline'
@@ -13,7 +13,7 @@ const publicKey = key => crypto.createPublicKey({ key: Buffer.concat([PUBLIC, ke
 const rawOf = key => crypto.createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(PUBLIC.length)
 const verify = (sig, message, key) => crypto.verify(null, message, publicKey(Buffer.from(key)), sig)
 
-const [port, ...doors] = process.argv.slice(2)
+const [at, ...doors] = process.argv.slice(2)
 const dht = new DHT({ verify, bootstrap: doors, host: false })
 const say = line => process.stdout.write(line + '\n')
 
@@ -30,7 +30,8 @@ function put (seed, salt, seq, value) {
   dht.put(item, (err, _, n) => say(err ? `failed ${err.message}` : `put ${n}`))
 }
 
-dht.listen(Number(port), '127.0.0.1', () => say('ready'))
+const [address, port] = at.split(':')
+dht.listen(Number(port), address, () => say('ready'))
 readline.createInterface({ input: process.stdin }).on('line', line => {
   const [verb, who, salt, seq, value] = line.split(' ')
   if (verb === 'get') get(Buffer.from(who, 'hex'), Buffer.from(salt))

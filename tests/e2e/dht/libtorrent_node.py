@@ -1,4 +1,4 @@
-"""libtorrent_node.py PORT DOOR...: libtorrent's node of the DHT on 127.0.0.1, told what to do by lines on stdin. Each
+"""libtorrent_node.py ADDRESS:PORT DOOR...: libtorrent's node of the DHT, told what to do by lines on stdin. Each
 program of this folder does the same:
     get KEY SALT              says `item SEQ VALUE`, or `none`
     put SEED SALT SEQ VALUE   signs and stores an item; says `put N` (nodes that took it, where that is told) or `failed`
@@ -15,7 +15,7 @@ from ed25519 import Key  # noqa: E402
 
 # Here the whole DHT has one address, which libtorrent would take for a flood.
 session = libtorrent.session({
-    "listen_interfaces": f"127.0.0.1:{sys.argv[1]}", "enable_dht": True, "enable_lsd": False, "enable_upnp": False,
+    "listen_interfaces": sys.argv[1], "enable_dht": True, "enable_lsd": False, "enable_upnp": False,
     "enable_natpmp": False, "dht_bootstrap_nodes": ",".join(sys.argv[2:]), "dht_restrict_routing_ips": False,
     "dht_restrict_search_ips": False, "dht_ignore_dark_internet": False, "dht_block_ratelimit": 10000,
     "dht_upload_rate_limit": 1000000,

@@ -1,10 +1,10 @@
-//! mainline-node PORT DOOR...: the crate `mainline` (pubky's) as a node on 127.0.0.1. The lines that it takes and says are
+//! mainline-node ADDRESS:PORT DOOR...: the crate `mainline` (pubky's) as a node. The lines that it takes and says are
 //! those of libtorrent_node.py.
 #![allow(deprecated)] // of its plain calls, in favour of asynchronous ones
 
 use mainline::{Dht, MutableItem, SigningKey};
 use std::io::{stdin, BufRead};
-use std::net::Ipv4Addr;
+use std::net::SocketAddrV4;
 
 fn hex(text: &str) -> Vec<u8> {
     (0..text.len() / 2).map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap()).collect()
@@ -33,9 +33,10 @@ fn put(dht: &Dht, seed: &str, salt: &str, seq: &str, value: &str) -> String {
 
 fn main() {
     let words: Vec<String> = std::env::args().collect();
+    let at: SocketAddrV4 = words[1].parse().unwrap();
     let dht = Dht::builder()
-        .port(words[1].parse().unwrap())
-        .bind_address(Ipv4Addr::LOCALHOST)
+        .port(at.port())
+        .bind_address(*at.ip())
         .bootstrap(&words[2..])
         .server_mode()
         .build()
