@@ -127,8 +127,23 @@ static void go_direct(tl_contact *c, tl_err e, const char *why)
         tl_contact_dial_fail(c, e, c->unfound ? c->unfound : why);
 }
 
+/* Without a relay a session is asked of nodes that relay, which may be silent: a direct way that stands
+ * meanwhile is not passed over for it. */
+static void prefer_direct(tl_contact *c)
+{
+    tl_peers *p = c->peers;
+    tl_direct_way ways[TL_DIRECT_WAYS_MAX];
+    if (tl_relays_is_registered(p->config.relays) || !p->config.direct ||
+        !tl_direct_ways(p->config.direct, &c->peer->id, ways))
+        return;
+    p->sweep = true; /* closes the session */
+    leave_session(c);
+}
+
 void tl_contact_dial_on_ways(tl_contact *c)
 {
+    if (c->dial == TL_DIAL_OPENING)
+        prefer_direct(c);
     if (c->dial != TL_DIAL_RELAY && c->dial != TL_DIAL_DIRECT)
         return;
     if (!begin_direct(c) && c->dial == TL_DIAL_DIRECT)
