@@ -107,8 +107,8 @@ static void learn_density(tl_dht *d, dht_ask *a)
 
 void tl_dht_on_searched(tl_dht *d, dht_ask *a, tl_time now)
 {
+    learn_density(d, a);
     if (a->kind == ASKS_FILL) {
-        learn_density(d, a);
         d->next_fill = now + (++d->fills < FILLS ? 0 : FILL_EVERY);
         return;
     }
@@ -138,7 +138,7 @@ unsigned tl_dht_usual_bits(const tl_dht *d)
             sorted[at] = sorted[at - 1];
         sorted[at] = d->densities[i];
     }
-    return n < FILLS ? TL_LOOKUP_NO_CROWD : sorted[n / 2] - 1u;
+    return n < DENSITIES_MIN ? TL_LOOKUP_NO_CROWD : sorted[n / 2] - 1u;
 }
 
 /* --- tending --- */

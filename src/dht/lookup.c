@@ -78,8 +78,7 @@ static bool is_known(const tl_lookup *l, const tl_lookup_node *node)
 
 static void add(tl_lookup *l, const tl_lookup_node *node)
 {
-    if ((node->has_id && !node->fits &&
-         tl_dht_id_common(&l->target, &node->id) >= l->usual + TL_LOOKUP_TOO_NEAR) ||
+    if ((node->has_id && !node->fits && node->common >= l->usual + TL_LOOKUP_TOO_NEAR) ||
         is_known(l, node) || !make_room(l, node))
         return;
     tl_lookup_node *copy = malloc(sizeof *copy);
@@ -89,13 +88,14 @@ static void add(tl_lookup *l, const tl_lookup_node *node)
     insert(l, copy);
 }
 
-static tl_lookup_node make_node(const tl_dht_id *id, const tl_addr *addr)
+static tl_lookup_node make_node(const tl_lookup *l, const tl_dht_id *id, const tl_addr *addr)
 {
     tl_lookup_node node = {
         .addr = *addr, .network = tl_dht_addr_network(addr), .host = tl_queries_host(addr)};
     if (id) {
         node.id = *id;
         node.has_id = true;
+        node.common = (uint8_t)tl_dht_id_common(&l->target, id);
         node.fits = tl_dht_id_fits(id, addr);
     }
     return node;
@@ -104,7 +104,7 @@ static tl_lookup_node make_node(const tl_dht_id *id, const tl_addr *addr)
 void tl_lookup_named(tl_lookup *l, const tl_lookup_node *by, const tl_dht_id *id,
                      const tl_addr *addr)
 {
-    tl_lookup_node node = make_node(id, addr);
+    tl_lookup_node node = make_node(l, id, addr);
     node.path = by->path;
     node.hops = (uint8_t)(by->hops < UINT8_MAX ? by->hops + 1 : UINT8_MAX);
     add(l, &node);
@@ -140,7 +140,7 @@ static bool is_careful(const tl_lookup_node *node, const ring *r)
 
 static bool is_of_crowd(const tl_lookup *l, const tl_lookup_node *node, const ring *r)
 {
-    return r->n >= may_be_so_near(l->usual, tl_dht_id_common(&l->target, &node->id));
+    return r->n >= may_be_so_near(l->usual, node->common);
 }
 
 /* A crowd is in the ring, too, up to its bound, and does not count. So the rings of two nodes that judge
@@ -169,7 +169,8 @@ static uint8_t add_if(ring *r, unsigned most, const tl_lookup_node *node, uint8_
 /* They are made of nodes that answered, or may still do. */
 static void set_rings(tl_lookup *l)
 {
-    ring plain = {0}, careful = {0}, own[TL_LOOKUP_PATHS];
+    ring plain, careful, own[TL_LOOKUP_PATHS];
+    plain.n = plain.crowd = careful.n = careful.crowd = 0;
     for (unsigned i = 0; i < l->paths; i++)
         own[i].n = own[i].crowd = 0;
     for (size_t i = 0; i < l->n; i++) {
@@ -191,7 +192,7 @@ static void set_rings(tl_lookup *l)
 void tl_lookup_seed(tl_lookup *l, const tl_dht_id *id, const tl_addr *addr)
 {
     ring firsts = {0};
-    tl_lookup_node node = make_node(id, addr);
+    tl_lookup_node node = make_node(l, id, addr);
     for (size_t i = 0; i < l->n; i++)
         if (l->nodes[i]->path < l->paths)
             (void)add_if(&firsts, TL_LOOKUP_FIRSTS * TL_LOOKUP_PATHS, l->nodes[i], 0);
@@ -229,7 +230,7 @@ static bool is_misled(const tl_lookup *l)
         return false;
     for (size_t i = 0; i < l->n; i++)
         if (l->nodes[i]->state == TL_LOOKUP_ANSWERED && l->nodes[i]->fits && ++n == TL_LOOKUP_K)
-            return tl_dht_id_common(&l->target, &l->nodes[i]->id) + TL_LOOKUP_SPARSE <= l->usual;
+            return l->nodes[i]->common + TL_LOOKUP_SPARSE <= l->usual;
     return true;
 }
 
@@ -296,6 +297,7 @@ void tl_lookup_on_answer(tl_lookup *l, tl_lookup_node *node, const tl_dht_id *id
     take_out(l, index_of(l, node));
     node->id = *id;
     node->has_id = true;
+    node->common = (uint8_t)tl_dht_id_common(&l->target, id);
     node->fits = tl_dht_id_fits(id, &node->addr);
     insert(l, node);
 }
@@ -360,7 +362,7 @@ bool tl_lookup_density(tl_lookup *l, unsigned *ret_bits)
     unsigned n = 0;
     for (size_t i = 0; i < l->n; i++)
         if (l->nodes[i]->state == TL_LOOKUP_ANSWERED && ++n == TL_LOOKUP_K) {
-            *ret_bits = tl_dht_id_common(&l->target, &l->nodes[i]->id);
+            *ret_bits = l->nodes[i]->common;
             return true;
         }
     return false;

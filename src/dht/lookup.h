@@ -33,7 +33,7 @@
 #define TL_LOOKUP_PATHS    8 /* of a search that must not be misled */
 #define TL_LOOKUP_PATH_K   3
 #define TL_LOOKUP_PATH_MAX 24
-#define TL_LOOKUP_SPARSE   2 /* so many bits fewer than usual: one of a hundred searches by chance */
+#define TL_LOOKUP_SPARSE   2u /* so many bits fewer than usual: one of a hundred searches by chance */
 #define TL_LOOKUP_FIRSTS   2 /* nodes that a path begins with: one may be gone */
 #define TL_LOOKUP_FAIR                                                                             \
     3 /* every so manieth query is of the path that asked least, not the nearest */
@@ -60,8 +60,9 @@ typedef struct {
     bool has_id; /* false: an address that may be a node; such ones are last */
     bool fits;   /* BEP 42 */
     uint8_t state, hops;
-    uint8_t path;  /* `paths` of the lookup: none */
-    uint8_t rings; /* of the flags below */
+    uint8_t common; /* bits that its ID has in common with the target */
+    uint8_t path;   /* `paths` of the lookup: none */
+    uint8_t rings;  /* of the flags below */
     uint8_t n_token;
     bool holds; /* an item of this target; its owner sets it */
     tl_addr addr;

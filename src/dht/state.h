@@ -20,7 +20,8 @@
 #define PINGS_PER_SEC   8
 #define PINGS_BURST     32
 #define WAIT_FOR_NODES  (10 * TL_SEC) /* while joining; then it is tried with those there are */
-#define FILLS           3             /* searches for random targets after joining */
+#define FILLS           2             /* searches for random targets after joining */
+#define DENSITIES_MIN   3             /* with fewer nothing is known */
 
 /* Kinds of our queries (tl_query_for). */
 typedef enum {

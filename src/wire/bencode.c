@@ -219,9 +219,13 @@ void tl_ben_put_number(tl_ben_writer *w, int64_t number)
 
 void tl_ben_put_text(tl_ben_writer *w, tl_slice text)
 {
-    char head[32];
-    int n = snprintf(head, sizeof head, "%zu:", text.n);
-    tl_ben_put_raw(w, tl_slice_of(head, (size_t)n));
+    char head[24]; /* filled from its end; every datagram has some twenty of these */
+    size_t at = sizeof head, left = text.n;
+    head[--at] = ':';
+    do
+        head[--at] = (char)('0' + left % 10);
+    while ((left /= 10) > 0);
+    tl_ben_put_raw(w, tl_slice_of(head + at, sizeof head - at));
     tl_ben_put_raw(w, text);
 }
 

@@ -249,7 +249,7 @@ static void live(scene *s, uint64_t seed, const setting *set)
     dht_world_traffic after = dht_world_traffic_of(s->w);
     s->bytes_per_sec = 2 * (double)(after.bytes - before.bytes) /
                        ((double)set->nodes * (1 + set->sybils) * set->ask_secs);
-    dht_world_run_for(s->w, 60 * TL_SEC);
+    dht_world_run_for(s->w, 15 * TL_SEC); /* for the last answers */
     tell(s);
 }
 
@@ -364,9 +364,9 @@ static void ten_thousand_nodes_find_999_of_1000(uint64_t seed)
                    .churn = 0.1,
                    .sybils = 0.1,
                    .siege = 48,
-                   .asks_per_sec = 50,
-                   .wait_secs = 90,
-                   .ask_secs = 50};
+                   .asks_per_sec = 60,
+                   .wait_secs = 60,
+                   .ask_secs = 40};
     if (getenv("DHT_NODES"))
         set.nodes = (size_t)atol(getenv("DHT_NODES"));
     if (getenv("DHT_ASKS"))
