@@ -28,7 +28,8 @@
     8 /* by the setting nat.introducers: this node attaches to all of them */
 #define TL_INTRODUCERS_FOUND                                                                       \
     2 /* of those found elsewhere; when one dies, others find us through the second */
-#define TL_INTRODUCERS_MAX (TL_INTRODUCERS_GIVEN_MAX + 4)
+/* A restore wishes for 16 holders at once. Where some are gone, the others must not wait for their places. */
+#define TL_INTRODUCERS_MAX (TL_INTRODUCERS_GIVEN_MAX + 16)
 #define TL_INTRODUCERS_KNOWN_MAX                                                                   \
     512 /* peers of which it is remembered where they are; the oldest makes room */
 #define TL_INTRODUCTION_ASKED          4 /* nodes that are asked at once for one wish */
