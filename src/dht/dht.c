@@ -36,13 +36,19 @@ static tl_dht_id id_for_server(void *user, tl_addr_family family)
     return d->family[family == TL_ADDR_V6].table.self;
 }
 
+static bool knows_for_server(void *user, const tl_addr *addr)
+{
+    const tl_dht *d = user;
+    return tl_table_has(&d->family[tl_dht_family_of(addr)].table, addr);
+}
+
 tl_err tl_dht_new(const tl_dht_config *config, tl_time now, tl_dht **ret_dht)
 {
     tl_dht *d = calloc(1, sizeof *d);
     if (!d)
         return TL_ERR_NOMEM;
     d->config = *config;
-    tl_dht_server_nodes nodes = {closest_for_server, id_for_server, d};
+    tl_dht_server_nodes nodes = {closest_for_server, knows_for_server, id_for_server, d};
     tl_err e = tl_dht_server_new(config->rand, &nodes, now, &d->server);
     if (e) {
         free(d);
@@ -236,8 +242,9 @@ static void on_query(tl_dht *d, const tl_addr *from, const tl_krpc *query, size_
     uint8_t answer[TL_KRPC_MAX];
     size_t answer_n;
     d->counters.queries_in++;
-    if (tl_dht_server_on_query(d->server, from, query, n, now, answer, &answer_n))
-        send_to(d, from, answer, answer_n);
+    if (!tl_dht_server_on_query(d->server, from, query, n, now, answer, &answer_n))
+        return;
+    send_to(d, from, answer, answer_n);
     if (query->read_only || !query->has_id)
         return;
     tl_dht_node node = {.addr = *from};
@@ -262,6 +269,8 @@ static void on_answer(tl_dht *d, const tl_addr *from, const tl_krpc *m, tl_time 
     tl_table *table = &d->family[tl_dht_family_of(from)].table;
     if (m->kind == TL_KRPC_ERROR || !m->has_id) {
         d->counters.errors_in++;
+        if (query.what.has_id)
+            tl_table_failed(table, &query.what.id, from);
         if (query.what.kind == QUERY_TEND)
             tl_dht_on_tended(d, true);
         tl_dht_asks_on_failed(d, &query, true);

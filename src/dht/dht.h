@@ -9,8 +9,11 @@
  *
  * Its bounds, whatever others send: TL_DHT_REQUESTS_MAX requests at once, TL_DHT_ASKS_PER_SEC queries
  * of ours (burst TL_DHT_ASKS_BURST), TL_DHT_KEPT_MAX items that are kept alive, and those of
- * the answers that others want of us. No address gets more than two queries of one request, and
- * one that did not answer none for ten minutes, so a liar who names a victim moves two small datagrams. */
+ * the answers that others want of us. What liars name, or forged sources, turn on one IP that did not ask:
+ *
+ *   answers <= TL_DHT_SERVER_FACTOR x the bytes that were forged (dht/server.h)
+ *   pings   <= TL_QUERIES_PINGS in TL_QUERIES_PINGS_FOR, 100 bytes each
+ *   queries <= two of one request of ours, and none for ten minutes to an IP and port that was silent twice */
 #ifndef TL_DHT_DHT_H
 #define TL_DHT_DHT_H
 

@@ -163,11 +163,15 @@ static void seed(tl_dht *d, dht_ask *a, unsigned family, tl_time now)
                    a->kind == ASKS_SELF ? TL_LOOKUP_NO_CROWD : tl_dht_usual_bits(d));
     for (size_t i = 0; i < n; i++)
         tl_lookup_seed(l, &nodes[i].id, &nodes[i].addr);
-    for (size_t i = d->n_seeds, used = 0; n < SEEDS_ENOUGH && i-- > 0 && used < SEEDS_OF_LOOKUP;) {
-        const dht_seed *s = &d->seeds[i];
-        if (tl_dht_family_of(&s->node.addr) != family || !tl_dht_may_ask(d, &s->node.addr, now) ||
+    bool enough = tl_dht_has_enough(d) && n >= SEEDS_ENOUGH;
+    for (size_t i = d->n_seeds, used = 0; i-- > 0 && used < SEEDS_OF_LOOKUP;) {
+        dht_seed *s = &d->seeds[i];
+        bool first = a->kind == ASKS_SELF && !s->has_id && !s->asked;
+        if ((enough && !first) || tl_dht_family_of(&s->node.addr) != family ||
+            !tl_dht_may_ask(d, &s->node.addr, now) ||
             (s->has_id && tl_dht_id_eq(&s->node.id, &table->self)))
             continue;
+        s->asked |= first;
         tl_lookup_seed(l, s->has_id ? &s->node.id : NULL, &s->node.addr);
         used++;
     }

@@ -18,6 +18,8 @@
 #define JOIN_WAIT_MAX (5 * TL_MIN)
 #define FILL_EVERY    (15 * TL_MIN) /* a search for a random target: how dense the DHT is */
 #define SAVED_MAX     64            /* nodes of a family */
+/* So far beyond the usual number of common bits, a bucket has one honest node in two. */
+#define DEEP_BITS     4
 
 size_t tl_dht_nodes(const tl_dht *d)
 {
@@ -27,18 +29,27 @@ size_t tl_dht_nodes(const tl_dht *d)
     return n;
 }
 
+bool tl_dht_has_enough(const tl_dht *d)
+{
+    size_t n = 0;
+    for (unsigned i = 0; i < FAMILIES && n < SEEDS_ENOUGH; i++)
+        n += d->family[i].is_on ? tl_table_networks(&d->family[i].table, SEEDS_ENOUGH) : 0;
+    return n >= SEEDS_ENOUGH;
+}
+
 /* --- joining --- */
 
-static void add_seed(tl_dht *d, const dht_seed *seed)
+/* False: it is there already, or there is no memory. */
+static bool add_seed(tl_dht *d, const dht_seed *seed)
 {
     for (size_t i = 0; i < d->n_seeds; i++)
         if (tl_addr_eq(&d->seeds[i].node.addr, &seed->node.addr))
-            return;
+            return false;
     if (d->n_seeds == d->seeds_cap && d->seeds_cap < TL_DHT_SEEDS_MAX) {
         size_t cap = d->seeds_cap ? d->seeds_cap * 2 : 8;
         dht_seed *seeds = realloc(d->seeds, cap * sizeof *seeds);
         if (!seeds)
-            return;
+            return false;
         d->seeds = seeds;
         d->seeds_cap = cap;
     }
@@ -47,6 +58,7 @@ static void add_seed(tl_dht *d, const dht_seed *seed)
         memmove(d->seeds, d->seeds + 1, d->n_seeds * sizeof *d->seeds);
     }
     d->seeds[d->n_seeds++] = *seed;
+    return true;
 }
 
 void tl_dht_add_node(tl_dht *d, const tl_addr *addr, tl_time now)
@@ -54,8 +66,9 @@ void tl_dht_add_node(tl_dht *d, const tl_addr *addr, tl_time now)
     dht_seed seed = {.node.addr = tl_addr_normal(*addr)};
     if (addr->family == TL_ADDR_NONE || addr->port == 0)
         return;
-    add_seed(d, &seed);
-    if (tl_dht_nodes(d) < SEEDS_ENOUGH)
+    /* Each is asked once, however many nodes are known: those of an earlier run, or all that came by
+     * themselves, may be one who besieges us. */
+    if (add_seed(d, &seed) || !tl_dht_has_enough(d))
         tl_dht_join_again(d, now);
 }
 
@@ -109,18 +122,21 @@ void tl_dht_on_searched(tl_dht *d, dht_ask *a, tl_time now)
 {
     learn_density(d, a);
     if (a->kind == ASKS_FILL) {
+        unsigned usual = tl_dht_usual_bits(d);
+        for (unsigned i = 0; i < FAMILIES; i++)
+            d->family[i].table.deep =
+                usual + DEEP_BITS < TL_TABLE_BUCKETS ? usual + DEEP_BITS : TL_TABLE_BUCKETS;
         d->next_fill = now + (++d->fills < FILLS ? 0 : FILL_EVERY);
         return;
     }
-    size_t n = tl_dht_nodes(d);
-    if (n > 0 && !d->joined) {
+    if (tl_dht_nodes(d) > 0 && !d->joined) {
         d->joined = true;
         d->fills = 0;
         d->next_fill = d->next_tend = now;
         d->tend_period = TEND_FIRST;
         tl_dht_poke(d); /* requests have waited for this */
     }
-    if (n < SEEDS_ENOUGH) {
+    if (!tl_dht_has_enough(d)) {
         d->join_wait = d->join_wait == 0 ? JOIN_WAIT : tl_time_min(d->join_wait * 2, JOIN_WAIT_MAX);
         d->next_join = now + d->join_wait;
     }
@@ -181,7 +197,9 @@ void tl_dht_consider(tl_dht *d, const tl_dht_node *node, tl_time now)
 {
     const dht_family *f = &d->family[tl_dht_family_of(&node->addr)];
     if (!f->is_on || !tl_table_wants(&f->table, &node->id, &node->addr) ||
-        tl_queries_asks(&d->queries, &node->addr) || !tl_ratelimit_take(&d->pings, 1, now))
+        tl_queries_asks(&d->queries, &node->addr) ||
+        !tl_queries_may_ping(&d->queries, &node->addr, now) ||
+        !tl_ratelimit_take(&d->pings, 1, now))
         return;
     tl_krpc query = {.method = TL_KRPC_PING};
     tl_query_for what = {.kind = QUERY_PING, .has_id = true, .id = node->id};
@@ -198,7 +216,7 @@ void tl_dht_tend(tl_dht *d, tl_time now)
         join(d, now);
     if (!d->joined)
         return;
-    if (tl_dht_nodes(d) < SEEDS_ENOUGH && d->next_join == TL_NEVER && !is_searching(d, ASKS_SELF))
+    if (!tl_dht_has_enough(d) && d->next_join == TL_NEVER && !is_searching(d, ASKS_SELF))
         d->next_join = now + JOIN_WAIT;
     if (now >= d->next_fill && !is_searching(d, ASKS_FILL))
         fill(d, now);
@@ -261,7 +279,7 @@ static bool load_family(tl_dht *d, unsigned family, tl_slice *bytes)
     dht_seed seed = {.has_id = true};
     while (tl_krpc_next_node(&nodes, tl_dht_family_at(family), &id, &seed.node.addr)) {
         memcpy(seed.node.id.b, id, sizeof seed.node.id.b);
-        add_seed(d, &seed);
+        (void)add_seed(d, &seed);
     }
     return true;
 }

@@ -83,45 +83,65 @@ static void end(tl_queries *q, tl_query *query)
 
 /* --- who was silent --- */
 
-uint64_t tl_queries_host(const tl_addr *addr)
+static uint64_t hash_of(const tl_addr *addr, bool port)
 {
     struct {
         uint8_t bytes[16];
         uint16_t family, port;
-    } key = {.family = (uint16_t)addr->family};
+    } key = {.family = (uint16_t)addr->family, .port = port ? addr->port : 0};
     memcpy(key.bytes, addr->bytes, sizeof key.bytes);
-    if (tl_dht_addr_is_local(addr)) /* several nodes of a test share it */
-        key.port = addr->port;
     return tl_table_hash64(&key, sizeof key);
 }
 
-static tl_query_silent *silent_of(tl_queries *q, uint64_t host)
+uint64_t tl_queries_host(const tl_addr *addr)
+{
+    return hash_of(addr, tl_dht_addr_is_local(addr)); /* several nodes of a test share an IP */
+}
+
+static uint64_t place_of(const tl_addr *addr)
+{
+    return hash_of(addr, true);
+}
+
+static tl_query_silent *silent_of(tl_queries *q, uint64_t place)
 {
     for (unsigned i = 0; i < TL_QUERIES_SILENT_MAX; i++)
-        if (q->silent[i].host == host)
+        if (q->silent[i].place == place)
             return &q->silent[i];
     return NULL;
 }
 
 static void was_silent(tl_queries *q, const tl_addr *addr, tl_time now)
 {
-    uint64_t host = tl_queries_host(addr);
-    tl_query_silent *s = silent_of(q, host);
+    uint64_t place = place_of(addr);
+    tl_query_silent *s = silent_of(q, place);
     if (s) {
         s->until = now + TL_QUERIES_SILENT_FOR;
         return;
     }
-    q->silent[q->next_silent] = (tl_query_silent){.host = host};
+    q->silent[q->next_silent] = (tl_query_silent){.place = place};
     q->next_silent = (q->next_silent + 1) % TL_QUERIES_SILENT_MAX;
 }
 
 bool tl_queries_is_silent(const tl_queries *q, const tl_addr *addr, tl_time now)
 {
-    uint64_t host = tl_queries_host(addr);
+    uint64_t place = place_of(addr);
     for (unsigned i = 0; i < TL_QUERIES_SILENT_MAX; i++)
-        if (q->silent[i].host == host)
+        if (q->silent[i].place == place)
             return now < q->silent[i].until;
     return false;
+}
+
+bool tl_queries_may_ping(tl_queries *q, const tl_addr *addr, tl_time now)
+{
+    tl_query_pinged *p = &q->pinged[tl_queries_host(addr) % TL_QUERIES_PINGED];
+    uint32_t second = (uint32_t)(now / TL_SEC);
+    if (p->n == 0 || second - p->since >= TL_QUERIES_PINGS_FOR / TL_SEC)
+        *p = (tl_query_pinged){.since = second};
+    if (p->n == TL_QUERIES_PINGS)
+        return false;
+    p->n++;
+    return true;
 }
 
 /* --- how queries end --- */
@@ -153,7 +173,7 @@ bool tl_queries_answer(tl_queries *q, const tl_addr *from, tl_slice tid, tl_time
     end(q, &q->all[at]);
     q->answered = now;
     learn_rtt(q, now - ret_query->sent);
-    tl_query_silent *s = silent_of(q, tl_queries_host(from));
+    tl_query_silent *s = silent_of(q, place_of(from));
     if (s)
         *s = (tl_query_silent){0};
     return true;

@@ -20,10 +20,15 @@
 #define TL_QUERIES_SOFT_MIN   (150 * TL_MS)
 #define TL_QUERIES_SOFT_MAX   (2 * TL_SEC)
 #define TL_QUERIES_HARD       (5 * TL_SEC) /* slower nodes are of no use to anybody */
-/* Who was silent twice in a row is left alone for this long, so that an address that liars name again and
- * again gets little. */
+/* An address and port that was silent twice in a row is left alone for this long. The port counts: else who
+ * names wrong ports of a node, or forges them, would have us leave the node itself alone. */
 #define TL_QUERIES_SILENT_FOR (10 * TL_MIN)
 #define TL_QUERIES_SILENT_MAX 128 /* the oldest makes room */
+/* Pings to one IP on the word of others, at most so many in so long: what a victim gets that liars name. */
+#define TL_QUERIES_PINGS      2
+#define TL_QUERIES_PINGS_FOR  (10 * TL_MIN)
+#define TL_QUERIES_PINGED                                                                          \
+    256 /* IPs that are remembered; two that share a place share its pings, too */
 
 /* What the asker wants to know when the query ends. */
 typedef struct {
@@ -42,9 +47,14 @@ typedef struct {
 } tl_query;
 
 typedef struct {
-    uint64_t host; /* hash of the IP, or of IP and port where it is local */
-    tl_time until; /* not asked before; 0: it was silent once */
+    uint64_t place; /* hash of IP and port */
+    tl_time until;  /* not asked before; 0: it was silent once */
 } tl_query_silent;
+
+typedef struct {
+    uint32_t since; /* seconds; of the first of `n` */
+    uint8_t n;
+} tl_query_pinged;
 
 typedef struct {
     tl_query *all; /* `cap` of them */
@@ -52,6 +62,7 @@ typedef struct {
     tl_time srtt, rttvar; /* RFC 6298; 0: nothing is known */
     tl_query_silent silent[TL_QUERIES_SILENT_MAX];
     unsigned next_silent;
+    tl_query_pinged pinged[TL_QUERIES_PINGED];
     tl_time answered; /* when the last answer came */
 } tl_queries;
 
@@ -81,7 +92,9 @@ tl_time tl_queries_expiry(const tl_queries *q);
 /* Forgets all that are under way. */
 void tl_queries_drop(tl_queries *q);
 
-/* Was this host silent lately, so that it is not asked? */
+/* May this IP be pinged because somebody named it? Counts it. */
+bool tl_queries_may_ping(tl_queries *q, const tl_addr *addr, tl_time now);
+/* Was this address and port silent lately, so that it is not asked? */
 bool tl_queries_is_silent(const tl_queries *q, const tl_addr *addr, tl_time now);
 /* One IP; where it is of a local network, one IP and port. */
 uint64_t tl_queries_host(const tl_addr *addr);

@@ -3,11 +3,12 @@
 #include <sodium.h>
 #include <stdlib.h>
 
-#define HEADERS_V4  28u /* bytes of the IP and UDP headers */
-#define HEADERS_V6  48u
-#define TOKEN_SIZE  8
-#define SECRET_SIZE crypto_generichash_KEYBYTES
-#define PRUNE_EVERY TL_MIN
+#define ANSWER_LEAST 56  /* bytes: an answer to a ping */
+#define HEADERS_V4   28u /* bytes of the IP and UDP headers */
+#define HEADERS_V6   48u
+#define TOKEN_SIZE   8
+#define SECRET_SIZE  crypto_generichash_KEYBYTES
+#define PRUNE_EVERY  TL_MIN
 
 struct tl_dht_server {
     tl_rand *rand;
@@ -313,9 +314,20 @@ static bool may_be_looked_at(tl_dht_server *s, const tl_addr *from, const tl_krp
     }
 }
 
-static bool may_be_sent(tl_dht_server *s, const tl_addr *to, size_t n, tl_time now)
+/* A forged source has neither answered us, nor does it know our token. */
+static tl_dht_sender sender_of(const tl_dht_server *s, const tl_addr *from, const tl_krpc *query)
 {
-    switch (tl_dht_sources_send(&s->sources, to, headers_of(to) + n, now)) {
+    if (query->method == TL_KRPC_PING)
+        return TL_DHT_SENDER_PING;
+    bool proven = (query->method == TL_KRPC_PUT && token_is_good(s, from, query->token)) ||
+                  (s->nodes.knows && s->nodes.knows(s->nodes.user, from));
+    return proven ? TL_DHT_SENDER_PROVEN : TL_DHT_SENDER_ANY;
+}
+
+static bool may_be_sent(tl_dht_server *s, const tl_addr *to, tl_dht_sender sender, size_t n,
+                        tl_time now)
+{
+    switch (tl_dht_sources_send(&s->sources, to, sender, headers_of(to) + n, now)) {
     case TL_DHT_SOURCE_OK: return true;
     case TL_DHT_SOURCE_SUM: return drop(s, TL_DHT_SERVER_DROP_SUM);
     case TL_DHT_SOURCE_NOMEM: return drop(s, TL_DHT_SERVER_DROP_NOMEM);
@@ -332,12 +344,15 @@ bool tl_dht_server_on_query(tl_dht_server *s, const tl_addr *from, const tl_krpc
     s->counters.queries[query->method]++;
     if (!may_be_looked_at(s, from, query, now))
         return false;
+    tl_dht_sender sender = sender_of(s, from, query);
+    if (!tl_dht_sources_has_room(&s->sources, sender, ANSWER_LEAST + headers_of(from), now))
+        return drop(s, TL_DHT_SERVER_DROP_SUM);
     s->prune_at = tl_time_min(s->prune_at, now + PRUNE_EVERY);
     rotate(s, now);
     fill(s, from, query, now, &a);
     if (!write(&a, budget_for(from, query_n, &a), ret_answer, &n))
         return drop(s, TL_DHT_SERVER_DROP_BYTES);
-    if (!may_be_sent(s, from, n, now))
+    if (!may_be_sent(s, from, sender, n, now))
         return false;
     s->counters.answers += a.message.kind == TL_KRPC_RESPONSE;
     s->counters.errors += a.message.kind == TL_KRPC_ERROR;

@@ -45,6 +45,8 @@ typedef struct {
      * many. */
     size_t (*closest)(void *user, const tl_dht_id *target, tl_addr_family family, size_t max,
                       uint8_t *ret_nodes);
+    /* Did somebody at this address answer us lately? Then it is not forged. NULL: nobody is known. */
+    bool (*knows)(void *user, const tl_addr *addr);
     /* Our ID among the nodes of that family. */
     tl_dht_id (*id)(void *user, tl_addr_family family);
     void *user;

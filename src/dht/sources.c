@@ -29,12 +29,17 @@ tl_dht_prefix tl_dht_prefix_address(const tl_addr *a)
 
 tl_dht_prefix tl_dht_prefix_network(const tl_addr *a)
 {
-    return prefix_of(a, a->family == TL_ADDR_V4 ? 24 : 56);
+    return prefix_of(a, a->family == TL_ADDR_V4 ? 24 : 48);
 }
 
 void tl_dht_sources_init(tl_dht_sources *s, tl_time now)
 {
-    *s = (tl_dht_sources){.sum = tl_ratelimit_make(TL_DHT_SUM_RATE, TL_DHT_SUM_BURST, now)};
+    static const unsigned eighths[] = {
+        [TL_DHT_SENDER_ANY] = 3, [TL_DHT_SENDER_PING] = 1, [TL_DHT_SENDER_PROVEN] = 4};
+    *s = (tl_dht_sources){0};
+    for (unsigned i = 0; i < 3; i++)
+        s->sum[i] = tl_ratelimit_make(TL_DHT_SUM_RATE / 8 * eighths[i],
+                                      TL_DHT_SUM_BURST / 8 * eighths[i], now);
 }
 
 static void forget(tl_dht_sources *s, source *one)
@@ -133,15 +138,31 @@ tl_dht_verdict tl_dht_sources_on_query(tl_dht_sources *s, const tl_addr *from, t
     return TL_DHT_SOURCE_OK;
 }
 
-tl_dht_verdict tl_dht_sources_send(tl_dht_sources *s, const tl_addr *to, size_t n, tl_time now)
+/* The part of the sum from which `n` bytes are taken; NULL: no part has so many. */
+static tl_ratelimit *part_of(tl_dht_sources *s, tl_dht_sender sender, size_t n, tl_time now)
+{
+    if (tl_ratelimit_when(&s->sum[sender], n, now) == now)
+        return &s->sum[sender];
+    tl_ratelimit *any = &s->sum[TL_DHT_SENDER_ANY];
+    return tl_ratelimit_when(any, n, now) == now ? any : NULL;
+}
+
+bool tl_dht_sources_has_room(tl_dht_sources *s, tl_dht_sender sender, size_t n, tl_time now)
+{
+    return part_of(s, sender, n, now) != NULL;
+}
+
+tl_dht_verdict tl_dht_sources_send(tl_dht_sources *s, const tl_addr *to, tl_dht_sender sender,
+                                   size_t n, tl_time now)
 {
     source *address, *network;
     if (!find_both(s, to, now, &address, &network))
         return TL_DHT_SOURCE_NOMEM;
-    if (tl_ratelimit_when(&s->sum, n, now) != now)
+    tl_ratelimit *part = part_of(s, sender, n, now);
+    if (!part)
         return TL_DHT_SOURCE_SUM;
     if (!take_both(&address->bytes, &network->bytes, n, now))
         return TL_DHT_SOURCE_OVER;
-    (void)tl_ratelimit_take(&s->sum, n, now);
+    (void)tl_ratelimit_take(part, n, now);
     return TL_DHT_SOURCE_OK;
 }

@@ -10,7 +10,8 @@
  *
  *     bytes sent ≤ TL_DHT_BYTES_BURST + TL_DHT_BYTES_RATE × t
  *
- * and for all together  bytes sent ≤ TL_DHT_SUM_BURST + TL_DHT_SUM_RATE × t. */
+ * and for all together  bytes sent ≤ TL_DHT_SUM_BURST + TL_DHT_SUM_RATE × t. Half of this sum is kept for those
+ * who have proven their address, and an eighth for pings: a flood from forged addresses takes neither. */
 #ifndef TL_DHT_SOURCES_H
 #define TL_DHT_SOURCES_H
 
@@ -28,7 +29,7 @@
 #define TL_DHT_SOURCE_KEPT        (4 * TL_SEC) /* a source is as a new one after that: all is full */
 
 /* An address (IPv4, or an IPv6 /64, for one machine has as many of its addresses as it likes), or a
- * network (IPv4 /24, IPv6 /56). Compared as bytes. */
+ * network (IPv4 /24, IPv6 /48: what one customer may have). Compared as bytes. */
 typedef struct {
     uint8_t bits, ip[8];
 } tl_dht_prefix;
@@ -44,8 +45,15 @@ static inline bool tl_dht_prefix_eq(const tl_dht_prefix *a, const tl_dht_prefix 
 typedef struct {
     struct tl_dht_source *table, *order; /* by the last use; the first is the oldest */
     size_t n;
-    tl_ratelimit sum;
+    tl_ratelimit sum[3]; /* by tl_dht_sender */
 } tl_dht_sources;
+
+/* For what the bytes are. */
+typedef enum {
+    TL_DHT_SENDER_ANY,
+    TL_DHT_SENDER_PING,   /* an answer to a ping: it may take of ANY's, too */
+    TL_DHT_SENDER_PROVEN, /* to an address that somebody is at: it may take of ANY's, too */
+} tl_dht_sender;
 
 void tl_dht_sources_init(tl_dht_sources *s, tl_time now);
 void tl_dht_sources_clear(tl_dht_sources *s);
@@ -59,9 +67,12 @@ typedef enum {
 
 /* A query came from `from`. OK: look at it. */
 tl_dht_verdict tl_dht_sources_on_query(tl_dht_sources *s, const tl_addr *from, tl_time now);
+/* Could `n` bytes be sent now, as far as the sum goes? Cheap, before they are made. */
+bool tl_dht_sources_has_room(tl_dht_sources *s, tl_dht_sender sender, size_t n, tl_time now);
 /* `n` bytes are to be sent to `to`, headers counted; at most TL_DHT_BYTES_BURST. OK: they count as
  * sent. */
-tl_dht_verdict tl_dht_sources_send(tl_dht_sources *s, const tl_addr *to, size_t n, tl_time now);
+tl_dht_verdict tl_dht_sources_send(tl_dht_sources *s, const tl_addr *to, tl_dht_sender sender,
+                                   size_t n, tl_time now);
 
 /* Forgets those whose shares are full again. */
 void tl_dht_sources_prune(tl_dht_sources *s, tl_time now);

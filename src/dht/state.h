@@ -10,10 +10,11 @@
 #include "dht/server.h"
 #include "dht/table.h"
 
-#define FAMILIES        2
-#define KEEPING_MAX     4 /* searches for kept items at once */
-#define DENSITIES       8 /* of the last searches for random targets */
-#define SEEDS_ENOUGH    8 /* with so many nodes in the table, addresses to begin with are not asked */
+#define FAMILIES    2
+#define KEEPING_MAX 4 /* searches for kept items at once */
+#define DENSITIES   8 /* of the last searches for random targets */
+#define SEEDS_ENOUGH                                                                               \
+    8 /* with nodes of so many networks, addresses to begin with are not asked again */
 #define SEEDS_OF_LOOKUP 48
 #define NODES_OF_LOOKUP 32 /* of the table; the nearest may all be of one who besieges the key */
 #define CROWD_BITS      5  /* above the usual ones: one node of 16 targets is so near by chance */
@@ -69,6 +70,7 @@ typedef struct dht_ask {
 
 typedef struct {
     bool has_id;
+    bool asked; /* in a search for our own neighbourhood */
     tl_dht_node node;
 } dht_seed;
 
@@ -156,6 +158,8 @@ void tl_dht_on_tended(tl_dht *d, bool answered);
 /* A node was named, or asked us: it is pinged if the table has a place for it. */
 void tl_dht_consider(tl_dht *d, const tl_dht_node *node, tl_time now);
 size_t tl_dht_nodes(const tl_dht *d);
+/* Nodes of SEEDS_ENOUGH networks. */
+bool tl_dht_has_enough(const tl_dht *d);
 /* How many bits the eighth nearest node has in common with a random target. */
 unsigned tl_dht_usual_bits(const tl_dht *d);
 void tl_dht_join_again(tl_dht *d, tl_time now);

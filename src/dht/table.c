@@ -11,7 +11,7 @@ static unsigned bucket_of(const tl_table *t, const tl_dht_id *id)
 
 void tl_table_init(tl_table *t, const tl_dht_id *self)
 {
-    *t = (tl_table){.self = *self};
+    *t = (tl_table){.self = *self, .deep = TL_TABLE_BUCKETS};
 }
 
 void tl_table_clear(tl_table *t)
@@ -103,9 +103,34 @@ static void drop(tl_table *t, tl_table_bucket *b, unsigned at)
     fill_up(t, b);
 }
 
+/* Of its IP, and of its network, in the whole table; nodes that fail are not counted. */
+static bool is_crowded(const tl_table *t, const tl_table_node *node)
+{
+    unsigned of_network = 0;
+    if (tl_dht_addr_is_local(&node->addr))
+        return false;
+    for (unsigned i = 0; i < TL_TABLE_BUCKETS; i++)
+        for (unsigned j = 0; t->buckets[i] && j < t->buckets[i]->n; j++) {
+            const tl_table_node *other = &t->buckets[i]->nodes[j];
+            if (other->network != node->network || other->fails > 0)
+                continue;
+            if (tl_addr_same_ip(&other->addr, &node->addr))
+                return true;
+            of_network++;
+        }
+    return of_network >= TL_TABLE_PER_NETWORK;
+}
+
+static bool may_be_in(const tl_table *t, unsigned bucket, const tl_table_node *node)
+{
+    return (node->fits || bucket < t->deep) && !is_crowded(t, node);
+}
+
 static void place(tl_table *t, const tl_table_node *node)
 {
     unsigned index = bucket_of(t, &node->id);
+    if (!may_be_in(t, index, node))
+        return;
     if (!t->buckets[index] && !(t->buckets[index] = calloc(1, sizeof **t->buckets)))
         return;
     tl_table_bucket *b = t->buckets[index];
@@ -129,6 +154,7 @@ void tl_table_set_self(tl_table *t, const tl_dht_id *self)
 {
     tl_table old = *t;
     tl_table_init(t, self);
+    t->deep = old.deep;
     for (unsigned i = 0; i < TL_TABLE_BUCKETS; i++)
         for (unsigned j = 0; old.buckets[i] && j < old.buckets[i]->n; j++)
             if (!tl_dht_id_eq(&old.buckets[i]->nodes[j].id, self))
@@ -207,9 +233,12 @@ bool tl_table_wants(const tl_table *t, const tl_dht_id *id, const tl_addr *addr)
     for (unsigned i = 0; b && i < b->n; i++)
         if (tl_dht_id_eq(&b->nodes[i].id, id) || tl_addr_eq(&b->nodes[i].addr, addr))
             return b->nodes[i].fails > 0 && !tl_addr_eq(&b->nodes[i].addr, addr);
+    tl_table_node node = {
+        .fits = tl_dht_id_fits(id, addr), .addr = *addr, .network = tl_dht_addr_network(addr)};
+    if (!may_be_in(t, bucket_of(t, id), &node))
+        return false;
     if (!b || b->n < TL_TABLE_K)
         return true;
-    tl_table_node node = {.fits = tl_dht_id_fits(id, addr), .network = tl_dht_addr_network(addr)};
     return worst_but(b, &node) != TL_TABLE_K;
 }
 
@@ -265,10 +294,37 @@ tl_table_node *tl_table_oldest(tl_table *t)
 size_t tl_table_list(const tl_table *t, size_t max, tl_dht_node *ret_nodes)
 {
     size_t n = 0;
-    for (unsigned i = TL_TABLE_BUCKETS; i-- > 0;)
-        for (unsigned j = 0; t->buckets[i] && j < t->buckets[i]->n && n < max; j++)
-            if (t->buckets[i]->nodes[j].fails == 0)
-                ret_nodes[n++] =
-                    (tl_dht_node){t->buckets[i]->nodes[j].id, t->buckets[i]->nodes[j].addr};
+    for (unsigned j = 0; j < TL_TABLE_K; j++)
+        for (unsigned i = 0; i < TL_TABLE_BUCKETS && n < max; i++) {
+            const tl_table_bucket *b = t->buckets[i];
+            if (b && j < b->n && b->nodes[j].fails == 0)
+                ret_nodes[n++] = (tl_dht_node){b->nodes[j].id, b->nodes[j].addr};
+        }
     return n;
+}
+
+size_t tl_table_networks(const tl_table *t, size_t max)
+{
+    uint64_t seen[TL_TABLE_BUCKETS];
+    size_t n = 0;
+    assert(max <= TL_TABLE_BUCKETS);
+    for (unsigned i = 0; i < TL_TABLE_BUCKETS; i++)
+        for (unsigned j = 0; t->buckets[i] && j < t->buckets[i]->n && n < max; j++) {
+            size_t at = 0;
+            while (at < n && seen[at] != t->buckets[i]->nodes[j].network)
+                at++;
+            if (at == n)
+                seen[n++] = t->buckets[i]->nodes[j].network;
+        }
+    return n;
+}
+
+bool tl_table_has(const tl_table *t, const tl_addr *addr)
+{
+    for (unsigned i = 0; i < TL_TABLE_BUCKETS; i++)
+        for (unsigned j = 0; t->buckets[i] && j < t->buckets[i]->n; j++)
+            if (t->buckets[i]->nodes[j].fails == 0 &&
+                tl_addr_eq(&t->buckets[i]->nodes[j].addr, addr))
+                return true;
+    return false;
 }

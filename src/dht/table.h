@@ -6,7 +6,11 @@
  *  1. it answered the last query;
  *  2. it is not the third of one network (/24 or /48): somebody who has a whole network is two nodes;
  *  3. its ID fits its address (BEP 42): an ID beside a key costs an address, not a moment of computing.
- * Among equals who came first stays: nodes that were there for long stay for long (BEP 5). */
+ * Among equals who came first stays: nodes that were there for long stay for long (BEP 5).
+ *
+ * In the whole table an IP is one node, and a network two, as long as they answer: the deep buckets, which
+ * honest nodes leave empty, are no room for one who has many ports. Where the DHT has hardly a node, a node
+ * must fit (`deep`). Local addresses are exempt from all this, as from BEP 42. */
 #ifndef TL_DHT_TABLE_H
 #define TL_DHT_TABLE_H
 
@@ -16,7 +20,7 @@
 #define TL_TABLE_K           8  /* BEP 5 */
 #define TL_TABLE_SPARES      4  /* of a bucket; nodes that answered while it was full */
 #define TL_TABLE_BUCKETS     32 /* so many bits in common and more: the last bucket */
-#define TL_TABLE_PER_NETWORK 2  /* of a bucket, while others want the place */
+#define TL_TABLE_PER_NETWORK 2
 #define TL_TABLE_FAILS       3 /* queries in a row without answer: out, though nobody wants the place */
 
 typedef struct {
@@ -36,7 +40,9 @@ typedef struct {
 
 typedef struct {
     tl_dht_id self;
-    size_t n;                                   /* nodes, without spares */
+    size_t n; /* nodes, without spares */
+    unsigned
+        deep; /* from this bucket on, nodes must fit; it starts with TL_TABLE_BUCKETS: nowhere */
     tl_table_bucket *buckets[TL_TABLE_BUCKETS]; /* NULL: empty so far */
 } tl_table;
 
@@ -55,13 +61,18 @@ void tl_table_remove(tl_table *t, const tl_dht_id *id, const tl_addr *addr);
 /* Would it have a place if it answered? False also if it has one. */
 bool tl_table_wants(const tl_table *t, const tl_dht_id *id, const tl_addr *addr);
 
+/* Networks (/24, /48) of which there are nodes; at most `max`. */
+size_t tl_table_networks(const tl_table *t, size_t max);
+/* Is a node there that answered the last query? */
+bool tl_table_has(const tl_table *t, const tl_addr *addr);
 /* At most `max` nodes, the nearest to `target` first. Only those that answered the last query. */
 size_t tl_table_closest(const tl_table *t, const tl_dht_id *target, size_t max,
                         tl_dht_node *ret_nodes);
 /* The node that was tended longest ago; whoever asks it sets `tended`. NULL: there is none. Valid until
  * the table changes. */
 tl_table_node *tl_table_oldest(tl_table *t);
-/* Every node, for tl_dht_save: those of the nearest buckets first. */
+/* Nodes for tl_dht_save: of each bucket the first, then of each the second, and so on; those that were
+ * there for longest first. */
 size_t tl_table_list(const tl_table *t, size_t max, tl_dht_node *ret_nodes);
 
 #endif

@@ -4,12 +4,15 @@
 #include "node/dht_state.h"
 
 #include "base/log.h"
+#include "crypto/blake2s.h"
 
 #include <stdlib.h>
 
 #define FILE_NAME   "dht"
-#define FILE_MAGIC  "TLDHT1\n"
-#define FILE_HEAD   (sizeof FILE_MAGIC + 8) /* the magic with its NUL, then the seq */
+#define FILE_MAGIC  "TLDHT2\n"
+#define FILE_SUM    4 /* bytes of the BLAKE2s of all behind it */
+#define FILE_SEQ    (sizeof FILE_MAGIC + FILE_SUM)
+#define FILE_HEAD   (FILE_SEQ + 8) /* the magic with its NUL, the sum, the seq; then the table */
 #define FILE_MAX    (FILE_HEAD + TL_DHT_TABLE_BYTES_MAX)
 #define SAVE_EVERY  (10 * TL_MIN)
 #define SAVE_FIRST  (30 * TL_SEC) /* a node that runs for a minute is to come back faster, too */
@@ -113,18 +116,38 @@ bool tl_node_dht_on_loopback(const tl_node *n)
 
 /* --- over restarts --- */
 
+static void sum_of(const uint8_t *file, size_t n, uint8_t ret_sum[TL_BLAKE2S_SIZE])
+{
+    tl_blake2s b;
+    tl_blake2s_init(&b);
+    tl_blake2s_update(&b, tl_slice_of(file + FILE_SEQ, n - FILE_SEQ));
+    tl_blake2s_final(&b, ret_sum);
+}
+
+/* Whole, as it was written: it is not much, but a torn file must not set the seq. */
+static bool is_whole(const uint8_t *file, size_t n)
+{
+    uint8_t sum[TL_BLAKE2S_SIZE];
+    if (n < FILE_HEAD || memcmp(file, FILE_MAGIC, sizeof FILE_MAGIC) != 0)
+        return false;
+    sum_of(file, n, sum);
+    return memcmp(file + sizeof FILE_MAGIC, sum, FILE_SUM) == 0;
+}
+
 static void save(tl_node_dht *d)
 {
     char path[TL_BESIDE_PATH_MAX];
-    uint8_t bytes[FILE_MAX];
+    uint8_t bytes[FILE_MAX], sum[TL_BLAKE2S_SIZE];
     d->save_at = now_of(d) + SAVE_EVERY;
     if (!tl_beside_path(d->node->port_file, FILE_NAME, path))
         return;
     memcpy(bytes, FILE_MAGIC, sizeof FILE_MAGIC);
     for (int i = 0; i < 8; i++)
-        bytes[sizeof FILE_MAGIC + i] = (uint8_t)((uint64_t)d->seq >> (56 - 8 * i));
-    size_t len = tl_dht_save(d->core, bytes + FILE_HEAD);
-    tl_beside_write(path, tl_slice_of(bytes, FILE_HEAD + len));
+        bytes[FILE_SEQ + i] = (uint8_t)((uint64_t)d->seq >> (56 - 8 * i));
+    size_t len = FILE_HEAD + tl_dht_save(d->core, bytes + FILE_HEAD);
+    sum_of(bytes, len, sum);
+    memcpy(bytes + sizeof FILE_MAGIC, sum, FILE_SUM);
+    tl_beside_write(path, tl_slice_of(bytes, len));
 }
 
 static void load(tl_node_dht *d)
@@ -135,12 +158,12 @@ static void load(tl_node_dht *d)
     if (!tl_beside_path(d->node->port_file, FILE_NAME, path) ||
         tl_beside_read(path, FILE_MAX, &bytes, &len))
         return;
-    if (len < FILE_HEAD || memcmp(bytes, FILE_MAGIC, sizeof FILE_MAGIC) != 0 ||
+    if (!is_whole(bytes, len) ||
         tl_dht_load(d->core, tl_slice_of(bytes + FILE_HEAD, len - FILE_HEAD), now_of(d)))
         tl_log(TL_LOG_WARN, "DHT: %s is not understood; the DHT is entered anew", path);
     else
         for (int i = 0; i < 8; i++) /* a sign would be the file's fault */
-            d->seq = (int64_t)(((uint64_t)d->seq << 8 | bytes[sizeof FILE_MAGIC + i]) & INT64_MAX);
+            d->seq = (int64_t)(((uint64_t)d->seq << 8 | bytes[FILE_SEQ + i]) & INT64_MAX);
     free(bytes);
 }
 

@@ -57,7 +57,7 @@ static void ask(tl_dht_server *s, unsigned who, const uint8_t *bytes, size_t n, 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     static bool started;
-    tl_dht_server_nodes nodes = {closest, id_of, NULL};
+    tl_dht_server_nodes nodes = {.closest = closest, .id = id_of};
     tl_rand rand = tl_rand_seeded(1);
     tl_dht_server *s;
     tl_time now = TL_SEC;

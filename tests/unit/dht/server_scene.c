@@ -31,7 +31,7 @@ static tl_dht_id id_of(void *user, tl_addr_family family)
 int begin(void **state)
 {
     (void)state;
-    tl_dht_server_nodes nodes = {closest, id_of, NULL};
+    tl_dht_server_nodes nodes = {.closest = closest, .id = id_of};
     now = START;
     known = 8;
     asker = addr("198.18.0.1:6881");

@@ -52,7 +52,8 @@ static size_t bytes_taken(const tl_addr *to, size_t n, unsigned seconds)
 {
     size_t taken = 0;
     for (unsigned ms = 0; ms < seconds * 1000; ms++)
-        if (tl_dht_sources_send(&sources, to, n, START + ms * TL_MS) == TL_DHT_SOURCE_OK)
+        if (tl_dht_sources_send(&sources, to, TL_DHT_SENDER_ANY, n, START + ms * TL_MS) ==
+            TL_DHT_SOURCE_OK)
             taken += n;
     return taken;
 }
@@ -79,21 +80,27 @@ static void the_port_makes_no_other_address(void **state)
 {
     (void)state;
     tl_addr a = addr("198.18.0.1"), b = addr("198.19.0.1");
-    assert_int_equal(tl_dht_sources_send(&sources, &a, TL_DHT_BYTES_BURST, START),
-                     TL_DHT_SOURCE_OK);
+    assert_int_equal(
+        tl_dht_sources_send(&sources, &a, TL_DHT_SENDER_ANY, TL_DHT_BYTES_BURST, START),
+        TL_DHT_SOURCE_OK);
     a.port++;
-    assert_int_equal(tl_dht_sources_send(&sources, &a, 1, START), TL_DHT_SOURCE_OVER);
-    assert_int_equal(tl_dht_sources_send(&sources, &b, 1, START), TL_DHT_SOURCE_OK);
+    assert_int_equal(tl_dht_sources_send(&sources, &a, TL_DHT_SENDER_ANY, 1, START),
+                     TL_DHT_SOURCE_OVER);
+    assert_int_equal(tl_dht_sources_send(&sources, &b, TL_DHT_SENDER_ANY, 1, START),
+                     TL_DHT_SOURCE_OK);
 }
 
 static void a_network_is_sent_no_more_than_an_address(void **state)
 {
     (void)state;
     tl_addr a = addr("198.18.7.1"), b = addr("198.18.7.2"), c = addr("198.18.8.1");
-    assert_int_equal(tl_dht_sources_send(&sources, &a, TL_DHT_BYTES_BURST, START),
+    assert_int_equal(
+        tl_dht_sources_send(&sources, &a, TL_DHT_SENDER_ANY, TL_DHT_BYTES_BURST, START),
+        TL_DHT_SOURCE_OK);
+    assert_int_equal(tl_dht_sources_send(&sources, &b, TL_DHT_SENDER_ANY, 100, START),
+                     TL_DHT_SOURCE_OVER);
+    assert_int_equal(tl_dht_sources_send(&sources, &c, TL_DHT_SENDER_ANY, 100, START),
                      TL_DHT_SOURCE_OK);
-    assert_int_equal(tl_dht_sources_send(&sources, &b, 100, START), TL_DHT_SOURCE_OVER);
-    assert_int_equal(tl_dht_sources_send(&sources, &c, 100, START), TL_DHT_SOURCE_OK);
 }
 
 static void a_network_asks_four_times_as_much_as_an_address(void **state)
@@ -108,29 +115,35 @@ static void a_network_asks_four_times_as_much_as_an_address(void **state)
     assert_int_equal(taken, TL_DHT_QUERIES_NET_FACTOR * TL_DHT_QUERIES_BURST);
 }
 
-static void of_ipv6_a_64_is_an_address_and_a_56_a_network(void **state)
+static void of_ipv6_a_64_is_an_address_and_a_48_a_network(void **state)
 {
     (void)state;
     tl_addr a = addr("2001:db8:0:100::1"), same64 = addr("2001:db8:0:100:ffff::9");
-    tl_addr same56 = addr("2001:db8:0:1ff::1"), other = addr("2001:db8:0:200::1");
+    tl_addr same48 = addr("2001:db8:0:ff00::1"), other = addr("2001:db8:1:100::1");
     tl_dht_prefix p = tl_dht_prefix_address(&a), q = tl_dht_prefix_address(&same64);
     assert_true(tl_dht_prefix_eq(&p, &q));
-    q = tl_dht_prefix_address(&same56);
+    q = tl_dht_prefix_address(&same48);
     assert_false(tl_dht_prefix_eq(&p, &q));
-    assert_int_equal(tl_dht_sources_send(&sources, &a, TL_DHT_BYTES_BURST, START),
+    assert_int_equal(
+        tl_dht_sources_send(&sources, &a, TL_DHT_SENDER_ANY, TL_DHT_BYTES_BURST, START),
+        TL_DHT_SOURCE_OK);
+    assert_int_equal(tl_dht_sources_send(&sources, &same64, TL_DHT_SENDER_ANY, 1, START),
+                     TL_DHT_SOURCE_OVER);
+    assert_int_equal(tl_dht_sources_send(&sources, &same48, TL_DHT_SENDER_ANY, 1, START),
+                     TL_DHT_SOURCE_OVER);
+    assert_int_equal(tl_dht_sources_send(&sources, &other, TL_DHT_SENDER_ANY, 1, START),
                      TL_DHT_SOURCE_OK);
-    assert_int_equal(tl_dht_sources_send(&sources, &same64, 1, START), TL_DHT_SOURCE_OVER);
-    assert_int_equal(tl_dht_sources_send(&sources, &same56, 1, START), TL_DHT_SOURCE_OVER);
-    assert_int_equal(tl_dht_sources_send(&sources, &other, 1, START), TL_DHT_SOURCE_OK);
 }
 
 static void an_ipv4_address_is_no_ipv6_network(void **state)
 {
     (void)state;
     tl_addr a = addr("32.1.13.184"), b = addr("2001:db8::1");
-    assert_int_equal(tl_dht_sources_send(&sources, &a, TL_DHT_BYTES_BURST, START),
+    assert_int_equal(
+        tl_dht_sources_send(&sources, &a, TL_DHT_SENDER_ANY, TL_DHT_BYTES_BURST, START),
+        TL_DHT_SOURCE_OK);
+    assert_int_equal(tl_dht_sources_send(&sources, &b, TL_DHT_SENDER_ANY, 1, START),
                      TL_DHT_SOURCE_OK);
-    assert_int_equal(tl_dht_sources_send(&sources, &b, 1, START), TL_DHT_SOURCE_OK);
 }
 
 static void all_together_are_sent_as_much_as_the_formula_says(void **state)
@@ -139,27 +152,33 @@ static void all_together_are_sent_as_much_as_the_formula_says(void **state)
     size_t taken = 0;
     for (unsigned ms = 0; ms < 10000; ms++) {
         tl_addr a = far_apart(ms * 256);
-        if (tl_dht_sources_send(&sources, &a, 1000, START + ms * TL_MS) == TL_DHT_SOURCE_OK)
+        if (tl_dht_sources_send(&sources, &a, TL_DHT_SENDER_ANY, 1000, START + ms * TL_MS) ==
+            TL_DHT_SOURCE_OK)
             taken += 1000;
     }
-    assert_true(taken <= TL_DHT_SUM_BURST + 10 * TL_DHT_SUM_RATE);
-    assert_true(taken >= TL_DHT_SUM_BURST + 9 * TL_DHT_SUM_RATE);
+    assert_true(taken <= (TL_DHT_SUM_BURST + 10 * TL_DHT_SUM_RATE) / 8 * 3);
+    assert_true(taken >= (TL_DHT_SUM_BURST + 9 * TL_DHT_SUM_RATE) / 8 * 3);
     tl_addr last = far_apart(9);
-    while (tl_dht_sources_send(&sources, &last, 1, START + 10 * TL_SEC) == TL_DHT_SOURCE_OK)
+    while (tl_dht_sources_send(&sources, &last, TL_DHT_SENDER_ANY, 1, START + 10 * TL_SEC) ==
+           TL_DHT_SOURCE_OK)
         taken++;
-    assert_int_equal(tl_dht_sources_send(&sources, &last, 1, START + 10 * TL_SEC),
-                     TL_DHT_SOURCE_SUM);
+    assert_int_equal(
+        tl_dht_sources_send(&sources, &last, TL_DHT_SENDER_ANY, 1, START + 10 * TL_SEC),
+        TL_DHT_SOURCE_SUM);
 }
 
 static void what_is_refused_for_one_share_uses_up_no_other(void **state)
 {
     (void)state;
     tl_addr a = addr("198.18.0.1"), b = addr("198.18.0.2");
-    assert_int_equal(tl_dht_sources_send(&sources, &a, TL_DHT_BYTES_BURST - 100, START),
-                     TL_DHT_SOURCE_OK);
+    assert_int_equal(
+        tl_dht_sources_send(&sources, &a, TL_DHT_SENDER_ANY, TL_DHT_BYTES_BURST - 100, START),
+        TL_DHT_SOURCE_OK);
     /* refused for the network; b itself keeps its share */
-    assert_int_equal(tl_dht_sources_send(&sources, &b, 200, START), TL_DHT_SOURCE_OVER);
-    assert_int_equal(tl_dht_sources_send(&sources, &b, 100, START), TL_DHT_SOURCE_OK);
+    assert_int_equal(tl_dht_sources_send(&sources, &b, TL_DHT_SENDER_ANY, 200, START),
+                     TL_DHT_SOURCE_OVER);
+    assert_int_equal(tl_dht_sources_send(&sources, &b, TL_DHT_SENDER_ANY, 100, START),
+                     TL_DHT_SOURCE_OK);
 }
 
 static void sources_are_forgotten_when_their_shares_are_full_again(void **state)
@@ -198,14 +217,47 @@ static void the_oldest_source_makes_room(void **state)
 {
     (void)state;
     tl_addr busy = addr("203.0.113.1");
-    assert_int_equal(tl_dht_sources_send(&sources, &busy, TL_DHT_BYTES_BURST, START),
-                     TL_DHT_SOURCE_OK);
+    assert_int_equal(
+        tl_dht_sources_send(&sources, &busy, TL_DHT_SENDER_ANY, TL_DHT_BYTES_BURST, START),
+        TL_DHT_SOURCE_OK);
     for (unsigned i = 0; i < 3 * TL_DHT_SOURCES_MAX; i++) {
         tl_addr a = far_apart(i * 37);
         (void)tl_dht_sources_on_query(&sources, &a, START);
         if (i % 1000 == 0) /* it is heard of again and again, so it is not forgotten */
-            assert_int_equal(tl_dht_sources_send(&sources, &busy, 1, START), TL_DHT_SOURCE_OVER);
+            assert_int_equal(tl_dht_sources_send(&sources, &busy, TL_DHT_SENDER_ANY, 1, START),
+                             TL_DHT_SOURCE_OVER);
     }
+}
+
+static void what_forged_sources_may_have_leaves_pings_and_the_proven_theirs(void **state)
+{
+    (void)state;
+    tl_addr a = far_apart(1), b = far_apart(2), c = far_apart(3);
+    for (unsigned i = 0; i < 4096; i++) {
+        tl_addr forged = far_apart(256 * (10 + i));
+        (void)tl_dht_sources_send(&sources, &forged, TL_DHT_SENDER_ANY, 300, START);
+    }
+    assert_false(tl_dht_sources_has_room(&sources, TL_DHT_SENDER_ANY, 300, START));
+    assert_int_equal(tl_dht_sources_send(&sources, &a, TL_DHT_SENDER_ANY, 300, START),
+                     TL_DHT_SOURCE_SUM);
+    assert_true(tl_dht_sources_has_room(&sources, TL_DHT_SENDER_PING, 100, START));
+    assert_int_equal(tl_dht_sources_send(&sources, &b, TL_DHT_SENDER_PING, 100, START),
+                     TL_DHT_SOURCE_OK);
+    size_t proven = 0;
+    for (unsigned i = 0; i < 4096; i++) {
+        tl_addr one = far_apart(256 * (5000 + i));
+        if (tl_dht_sources_send(&sources, &one, TL_DHT_SENDER_PROVEN, 300, START) ==
+            TL_DHT_SOURCE_OK)
+            proven += 300;
+    }
+    assert_true(proven <= TL_DHT_SUM_BURST / 2 + 300 && proven > TL_DHT_SUM_BURST / 2 - 300);
+    /* A flood of pings takes nothing of what the proven have again with time. */
+    for (unsigned i = 0; i < 4096; i++) {
+        tl_addr forged = far_apart(256 * (10000 + i));
+        (void)tl_dht_sources_send(&sources, &forged, TL_DHT_SENDER_PING, 100, START + TL_SEC);
+    }
+    assert_int_equal(tl_dht_sources_send(&sources, &c, TL_DHT_SENDER_PROVEN, 300, START + TL_SEC),
+                     TL_DHT_SOURCE_OK);
 }
 
 #define with_sources(test) cmocka_unit_test_setup_teardown(test, begin, end)
@@ -218,9 +270,10 @@ int main(void)
         with_sources(the_port_makes_no_other_address),
         with_sources(a_network_is_sent_no_more_than_an_address),
         with_sources(a_network_asks_four_times_as_much_as_an_address),
-        with_sources(of_ipv6_a_64_is_an_address_and_a_56_a_network),
+        with_sources(of_ipv6_a_64_is_an_address_and_a_48_a_network),
         with_sources(an_ipv4_address_is_no_ipv6_network),
         with_sources(all_together_are_sent_as_much_as_the_formula_says),
+        with_sources(what_forged_sources_may_have_leaves_pings_and_the_proven_theirs),
         with_sources(what_is_refused_for_one_share_uses_up_no_other),
         with_sources(sources_are_forgotten_when_their_shares_are_full_again),
         with_sources(a_flood_of_addresses_takes_bounded_memory_and_denies_nobody),

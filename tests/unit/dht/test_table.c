@@ -105,22 +105,90 @@ static void without_a_spare_one_it_stays_until_the_third_silence(void **state)
     assert_int_equal(t.n, 0);
 }
 
-static void a_whole_24_has_two_places_where_others_want_them(void **state)
+static void a_whole_24_has_two_places_in_the_whole_table(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < 8; i++) {
         tl_dht_node sybil = far_node(7, 1 + 30 * i, true);
+        assert_int_equal(tl_table_wants(&t, &sybil.id, &sybil.addr), i < 2);
         answer(&sybil, i);
     }
-    assert_int_equal(t.n, 8);
-    tl_dht_node others[8];
-    for (unsigned i = 0; i < 8; i++) {
-        others[i] = far_node(100 + i, 1, true);
-        assert_int_equal(tl_table_wants(&t, &others[i].id, &others[i].addr), i < 6);
-        answer(&others[i], 10 + i);
+    assert_int_equal(t.n, 2);
+    for (unsigned i = 0; i < 6; i++) {
+        tl_dht_node other = far_node(100 + i, 1, true);
+        assert_true(tl_table_wants(&t, &other.id, &other.addr));
+        answer(&other, 10 + i);
+        assert_true(has(&other));
     }
-    for (unsigned i = 0; i < 8; i++)
-        assert_int_equal(has(&others[i]), i < 6);
+}
+
+static void an_ip_is_one_node_whatever_its_port_and_bucket(void **state)
+{
+    (void)state;
+    tl_dht_node first = {.addr = addr_of(9, 9), .id = tl_dht_id_beside(&t.self, 3, &rand_of_test)};
+    answer(&first, 1);
+    for (unsigned bucket = 0; bucket < TL_TABLE_BUCKETS; bucket++) {
+        tl_dht_node again = first;
+        again.addr.port = (uint16_t)(7000 + bucket);
+        again.id = tl_dht_id_beside(&t.self, bucket, &rand_of_test);
+        assert_false(tl_table_wants(&t, &again.id, &again.addr));
+        answer(&again, 2);
+    }
+    assert_int_equal(t.n, 1);
+    /* Once the first is silent, another port of that IP may be the node that it was. */
+    tl_dht_node after = first;
+    after.addr.port = 9999;
+    after.id = tl_dht_id_beside(&t.self, 5, &rand_of_test);
+    tl_table_failed(&t, &first.id, &first.addr);
+    assert_true(tl_table_wants(&t, &after.id, &after.addr));
+    /* On a local network many nodes share an IP. */
+    for (unsigned i = 0; i < 4; i++) {
+        tl_dht_node local = {.id = tl_dht_id_beside(&t.self, 10 + i, &rand_of_test)};
+        local.addr =
+            (tl_addr){.family = TL_ADDR_V4, .port = (uint16_t)(100 + i), .bytes = {127, 0, 0, 1}};
+        assert_true(tl_table_wants(&t, &local.id, &local.addr));
+        answer(&local, 3);
+        assert_true(has(&local));
+    }
+}
+
+static void where_the_dht_has_hardly_a_node_an_id_must_fit(void **state)
+{
+    (void)state;
+    t.deep = 10;
+    tl_dht_node deep = {.addr = addr_of(1, 1), .id = tl_dht_id_beside(&t.self, 12, &rand_of_test)};
+    assert_false(tl_table_wants(&t, &deep.id, &deep.addr));
+    answer(&deep, 1);
+    assert_int_equal(t.n, 0);
+    tl_dht_node shallow = deep;
+    shallow.id = tl_dht_id_beside(&t.self, 9, &rand_of_test);
+    assert_true(tl_table_wants(&t, &shallow.id, &shallow.addr));
+    /* The twin in the deep: an ID that fits. */
+    tl_dht_node fits = {.addr = addr_of(2, 2)};
+    fits.id = tl_dht_id_for(&fits.addr, &rand_of_test);
+    tl_dht_id self = tl_dht_id_beside(&fits.id, 15, &rand_of_test);
+    tl_table_set_self(&t, &self);
+    assert_true(tl_table_wants(&t, &fits.id, &fits.addr));
+}
+
+static void what_is_saved_is_of_every_bucket(void **state)
+{
+    (void)state;
+    for (unsigned bucket = 0; bucket < 8; bucket++)
+        for (unsigned i = 0; i < 8; i++) {
+            tl_dht_node n = {.addr = addr_of(bucket * 8 + i, 1),
+                             .id = tl_dht_id_beside(&t.self, bucket, &rand_of_test)};
+            answer(&n, bucket);
+        }
+    tl_dht_node saved[16];
+    assert_int_equal(tl_table_list(&t, 16, saved), 16);
+    unsigned of_bucket[8] = {0};
+    for (unsigned i = 0; i < 16; i++)
+        of_bucket[tl_dht_id_common(&t.self, &saved[i].id)]++;
+    for (unsigned bucket = 0; bucket < 8; bucket++)
+        assert_int_equal(of_bucket[bucket], 2);
+    assert_int_equal(tl_table_networks(&t, 32), 32);
+    assert_int_equal(tl_table_networks(&t, 8), 8);
 }
 
 static void an_id_that_fits_its_address_takes_the_place_of_one_that_does_not(void **state)
@@ -236,7 +304,10 @@ int main(void)
         TEST(a_bucket_has_eight_nodes_and_who_came_first_stays),
         TEST(a_node_that_is_silent_gives_its_place_to_a_spare_one),
         TEST(without_a_spare_one_it_stays_until_the_third_silence),
-        TEST(a_whole_24_has_two_places_where_others_want_them),
+        TEST(a_whole_24_has_two_places_in_the_whole_table),
+        TEST(an_ip_is_one_node_whatever_its_port_and_bucket),
+        TEST(where_the_dht_has_hardly_a_node_an_id_must_fit),
+        TEST(what_is_saved_is_of_every_bucket),
         TEST(an_id_that_fits_its_address_takes_the_place_of_one_that_does_not),
         TEST(nobody_takes_the_id_of_a_node_that_answers),
         TEST(an_address_with_a_new_id_is_a_new_node),
