@@ -142,6 +142,8 @@ void tl_dht_on_searched(tl_dht *d, dht_ask *a, tl_time now)
     }
 }
 
+/* The densest but one, for a search that liars led astray ends where nodes are sparse. None of them can make
+ * it denser than it is: nobody knows the targets before. */
 unsigned tl_dht_usual_bits(const tl_dht *d)
 {
     uint8_t sorted[DENSITIES];
@@ -154,7 +156,9 @@ unsigned tl_dht_usual_bits(const tl_dht *d)
             sorted[at] = sorted[at - 1];
         sorted[at] = d->densities[i];
     }
-    return n < DENSITIES_MIN ? TL_LOOKUP_NO_CROWD : sorted[n / 2] - 1u;
+    if (n < DENSITIES_MIN)
+        return TL_LOOKUP_NO_CROWD;
+    return sorted[n - (n > DENSITIES_MIN ? 2 : 1)] - 1u;
 }
 
 /* --- tending --- */
