@@ -84,6 +84,20 @@ void tl_direct_hurry(tl_direct *d, const tl_node_id *peer)
     tl_attempt_check(p);
 }
 
+void tl_direct_found(tl_direct *d, const tl_node_id *peer)
+{
+    tl_direct_peer *p = tl_direct_peer_find(d, peer);
+    if (!p || !d->enabled)
+        return;
+    if (p->state != TL_DIRECT_OFFERED || !p->now->introduced) {
+        tl_direct_hurry(d, peer);
+        return;
+    }
+    p->introductions = 0;
+    (void)tl_direct_introduce(p);
+    tl_attempt_check(p);
+}
+
 bool tl_direct_is_on(const tl_direct *d, const tl_node_id *peer)
 {
     const tl_direct_peer *p = tl_direct_peer_find(d, peer);

@@ -120,6 +120,9 @@ void tl_direct_again(tl_direct *d, const tl_node_id *peer);
 /* The connection to this peer has lost its path and no relay carries it, or somebody has found where the peer is:
  * asks to be introduced now, whatever failed a short while ago, unless an attempt is under way. */
 void tl_direct_hurry(tl_direct *d, const tl_node_id *peer);
+/* It has just become known where the peer is. As tl_direct_hurry; and an introduction that is not answered was asked
+ * of nodes that may not know the peer: others are asked now. */
+void tl_direct_found(tl_direct *d, const tl_node_id *peer);
 /* Is an attempt under way, or does a way stand? */
 bool tl_direct_is_on(const tl_direct *d, const tl_node_id *peer);
 /* There is no connection to this peer any more: closes its ways. */

@@ -89,7 +89,7 @@ static void know(void *user, const tl_node_id *peer, const tl_whereabouts *where
 {
     const tl_node *n = ((tl_node_dht *)user)->node;
     tl_introducers_know(tl_peers_introducers(n->peers), peer, where);
-    tl_direct_hurry(n->direct, peer);
+    tl_direct_found(n->direct, peer);
 }
 
 /* An address that is written in the URL is to be one of the internet. A name is looked up by the relay's

@@ -121,7 +121,9 @@ static void go_direct(tl_contact *c, tl_err e, const char *why)
     const tl_peers *p = c->peers;
     if (begin_direct(c))
         return;
-    if ((p->config.direct && tl_direct_is_on(p->config.direct, &c->peer->id)) || is_sought(c))
+    /* Those who are asked to introduce us now may not know the peer: it is looked for at the same time. */
+    bool sought = is_sought(c);
+    if (sought || (p->config.direct && tl_direct_is_on(p->config.direct, &c->peer->id)))
         set_state(c, TL_DIAL_DIRECT, 0, NULL);
     else
         tl_contact_dial_fail(c, e, c->unfound ? c->unfound : why);
@@ -158,7 +160,7 @@ void tl_contact_dial_on_looked(tl_contact *c, const char *why)
     if (c->dial == TL_DIAL_NONE || c->dial == TL_DIAL_HANDSHAKE)
         return;
     if (!why)
-        tl_direct_hurry(p->config.direct, &c->peer->id);
+        tl_direct_found(p->config.direct, &c->peer->id);
     if (c->dial == TL_DIAL_DIRECT)
         go_direct(c, TL_ERR_UNREACHABLE, "no direct path to the peer could be opened");
 }

@@ -195,6 +195,13 @@ static size_t count_found(const tl_introducers *r)
     return n;
 }
 
+/* Not attached to it yet. One that is only asked for our address may be. */
+static bool is_free(tl_introducers *r, const tl_relayer_name *name)
+{
+    const tl_introducer_place *at = tl_introducers_at(r, name);
+    return !(at && at->kept) && tl_introducers_may_send(r, name);
+}
+
 /* By lot among the peers that say that they introduce, so that nodes spread over them. */
 static bool pick_peer(tl_introducers *r, tl_relayer_name *ret_name)
 {
@@ -204,7 +211,7 @@ static bool pick_peer(tl_introducers *r, tl_relayer_name *ret_name)
         for (size_t i = 0; i < x->n_addrs; i++) {
             tl_relayer_name name = {p->id, x->addrs[i]};
             uint64_t lot = (tl_rand_u64(r->config.rand) >> 1) + 1;
-            if (lot <= best || tl_introducers_at(r, &name) || !tl_introducers_may_send(r, &name))
+            if (lot <= best || !is_free(r, &name))
                 continue;
             best = lot;
             *ret_name = name;
@@ -217,7 +224,7 @@ static bool pick(tl_introducers *r, tl_relayer_name *ret_name)
 {
     while (r->n_found) {
         *ret_name = r->found[--r->n_found];
-        if (!tl_introducers_at(r, ret_name) && tl_introducers_may_send(r, ret_name))
+        if (is_free(r, ret_name))
             return true;
     }
     return pick_peer(r, ret_name);
