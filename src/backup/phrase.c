@@ -38,6 +38,7 @@ static bool from_numbers(const uint16_t numbers[TL_PHRASE_WORDS], uint8_t ret[TL
     uint8_t bytes[TL_PHRASE_ENTROPY + 1], hash[crypto_hash_sha256_BYTES];
     uint32_t have = 0, bits = 0;
     for (size_t i = 0, n = 0; i < TL_PHRASE_WORDS; i++) {
+        /* NOLINTNEXTLINE: the analyzer does not see through the table */
         have = have << BITS | numbers[i];
         for (bits += BITS; bits >= 8; bits -= 8)
             bytes[n++] = (uint8_t)(have >> (bits - 8));

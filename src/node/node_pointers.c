@@ -94,6 +94,7 @@ void tl_node_clear_pointers(tl_node_fragments *f)
 {
     tl_node_pointer *p, *next;
     HASH_ITER (hh, f->pointers, p, next) {
+        /* NOLINTNEXTLINE: the analyzer does not see through the table */
         HASH_DELETE(hh, f->pointers, p);
         free(p);
     }
