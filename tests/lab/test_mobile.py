@@ -220,7 +220,7 @@ def a_machine_that_slept_too_long_is_back_in_ten_seconds(lab, programs, build):
     events = pair.watches[pair.friend].course()
     ends = {e["phase"]: e for e in events if e["state"] != "begins"}
     assert list(ends) == list(WITHIN_MS), events
-    assert ends["reestablish"]["wanted"] == ends["reestablish"]["back"] == 1, ends
+    assert ends["reestablish"]["wanted"] == ends["reestablish"]["back"] >= 1, ends  # the peer, and the DHT if there is one
     stream.join(20)
     assert not stream.is_alive() and stream.error, "the answer that was lost did not end"
     pair.friend.node.wait("answered", lambda: pair.friend.ask(pair.gpu, timeout=5)[2], 10)
