@@ -219,6 +219,7 @@ bool tl_introducer_on_control(tl_introducer *i, const tl_burst_way *way, tl_slic
 {
     tl_asked asked;
     ret_output->n = 0;
+    tl_introducer_on_timer(i, now);
     switch (tl_control_peek(datagram)) {
     case TL_CONTROL_PUNCH_INTRO: return on_intro(i, way, datagram, now, wall, ret_output);
     case TL_CONTROL_PUNCH_READY: return on_ready(i, way, datagram, now, wall, ret_output);

@@ -195,6 +195,7 @@ bool tl_peerrelay_on_control(tl_peerrelay *r, const tl_burst_way *way, tl_slice 
         return true;
     case TL_CONTROL_RELAY_REQUEST:
         r->counters.bytes_in += datagram.n;
+        tl_attached_on_timer(r->config.attached, now);
         tl_pr_sweep(r, now);
         if (!tl_control_parse(datagram, &c))
             result = on_request(r, way, &c, now, wall);
