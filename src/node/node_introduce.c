@@ -308,6 +308,22 @@ void tl_node_introducing_facts_of(const tl_node *n, tl_introducing_counts *ret_f
         ret_facts->made = *tl_introducer_counters_of(n->introducing->core);
 }
 
+void tl_node_doctor_introducers(const tl_node *n, tl_doctor_facts *facts)
+{
+    tl_introducer_facts by[TL_INTRODUCERS_MAX];
+    const tl_introducers *own = tl_peers_introducers(n->peers);
+    size_t count = tl_introducers_attached(own, by);
+    const tl_nat_facts *nat = facts->nat;
+    facts->introducers.given = n->settings.nat_introducers.n;
+    facts->introducers.needless = nat && nat->mapping == TL_MAPPING_NONE &&
+                                  nat->filtering == TL_FILTERING_ENDPOINT_INDEPENDENT;
+    for (size_t i = 0; i < count; i++)
+        if (by[i].given)
+            facts->introducers.answering++;
+        else
+            facts->introducers.others++;
+}
+
 /* --- driving --- */
 
 static void log_state(const tl_relaying *now)

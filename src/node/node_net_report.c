@@ -326,6 +326,7 @@ json_t *tl_node_doctor(const tl_node *n)
     tl_relaying relaying;
     tl_node_relaying_of(n, &relaying);
     f.relaying = &relaying;
+    tl_node_doctor_introducers(n, &f);
     tl_node_store_facts(n, &store, &f);
     f.backup = tl_node_backup_state(n, &f.backup_may_lose);
     count_models(n, &f);

@@ -284,6 +284,8 @@ json_t *tl_node_introduces_capability(const tl_node *n);
 json_t *tl_node_introduced_capability(const tl_node *n);
 json_t *
 tl_node_introducing_json(const tl_node *n); /* `introducing` of the status; NULL: out of memory */
+/* Sets `introducers`. */
+void tl_node_doctor_introducers(const tl_node *n, tl_doctor_facts *facts);
 void tl_node_run_introducing(tl_node *n);
 void tl_node_introducing_on_timer(tl_node *n);
 tl_time tl_node_introducing_expiry(const tl_node *n);

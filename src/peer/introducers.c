@@ -3,10 +3,11 @@
 
 #include <stdlib.h>
 
-#define PER_SEC    16
-#define BURST      32
-#define LOOK_EVERY (60 * TL_SEC) /* for nodes to attach to, where there are too few */
-#define ASKED_FOR  (5 * TL_SEC)
+#define PER_SEC         16
+#define BURST           32
+#define LOOK_EVERY      (60 * TL_SEC) /* for nodes to attach to, where there are too few */
+#define LEFT_FOR        (300 * TL_SEC)
+#define SERVED_LEFT_FOR (30 * TL_SEC)
 
 tl_err tl_introducers_new(const tl_introducers_config *config, tl_introducers **ret_introducers)
 {
@@ -15,6 +16,7 @@ tl_err tl_introducers_new(const tl_introducers_config *config, tl_introducers **
         return TL_ERR_NOMEM;
     r->config = *config;
     r->limit = tl_ratelimit_make(PER_SEC, BURST, tl_introducers_now(r));
+    r->trials = tl_ratelimit_make(1, TL_INTRODUCERS_TRIALS, tl_introducers_now(r));
     r->due = r->look_at = tl_introducers_now(r);
     *ret_introducers = r;
     return TL_OK;
@@ -195,11 +197,21 @@ static size_t count_found(const tl_introducers *r)
     return n;
 }
 
+static bool was_left(const tl_introducers *r, const tl_relayer_name *name)
+{
+    tl_time now = tl_introducers_now(r);
+    for (size_t i = 0; i < TL_INTRODUCERS_LEFT; i++)
+        if (now < r->left[i].until && (tl_node_id_eq(&r->left[i].name.id, &name->id) ||
+                                       tl_addr_eq(&r->left[i].name.addr, &name->addr)))
+            return true;
+    return false;
+}
+
 /* Not attached to it yet. One that is only asked for our address may be. */
 static bool is_free(tl_introducers *r, const tl_relayer_name *name)
 {
     const tl_introducer_place *at = tl_introducers_at(r, name);
-    return !(at && at->kept) && tl_introducers_may_send(r, name);
+    return !(at && at->kept) && !was_left(r, name) && tl_introducers_may_send(r, name);
 }
 
 /* By lot among the peers that say that they introduce, so that nodes spread over them. */
@@ -220,20 +232,33 @@ static bool pick_peer(tl_introducers *r, tl_relayer_name *ret_name)
     return best;
 }
 
-static bool pick(tl_introducers *r, tl_relayer_name *ret_name)
+static void forget_found(tl_introducers *r, size_t i)
 {
-    while (r->n_found) {
-        *ret_name = r->found[--r->n_found];
-        if (is_free(r, ret_name))
-            return true;
+    memmove(&r->found[i], &r->found[i + 1], (--r->n_found - i) * sizeof *r->found);
+}
+
+/* The last one that was found comes first. */
+static bool pick(tl_introducers *r, tl_relayer_name *ret_name, bool *ret_served)
+{
+    for (size_t i = r->n_found; i-- > 0;) {
+        tl_found_introducer found = r->found[i];
+        bool free = is_free(r, &found.name);
+        if (free || !found.served)
+            forget_found(r, i);
+        if (!free)
+            continue;
+        *ret_name = found.name;
+        *ret_served = found.served;
+        return true;
     }
+    *ret_served = false;
     return pick_peer(r, ret_name);
 }
 
 static void look(tl_introducers *r, tl_time now)
 {
     tl_relayer_name name;
-    bool wanted = is_wanted(r);
+    bool wanted = is_wanted(r), served;
     r->look_at = now + LOOK_EVERY;
     for (size_t i = 0; i < TL_INTRODUCERS_MAX; i++)
         if (r->all[i].taken && r->all[i].kept && !wanted)
@@ -241,8 +266,16 @@ static void look(tl_introducers *r, tl_time now)
     for (size_t i = 0; i < r->n_given && wanted; i++)
         keep(r, &r->given[i], true, now);
     size_t before = count_found(r);
-    while (wanted && before < TL_INTRODUCERS_FOUND && pick(r, &name)) {
+    while (wanted && before < TL_INTRODUCERS_FOUND) {
+        tl_time trial_at = tl_ratelimit_when(&r->trials, TL_INTRODUCERS_TRIAL, now);
+        if (trial_at > now)
+            r->look_at = tl_time_min(r->look_at, trial_at);
+        if (trial_at > now || !pick(r, &name, &served))
+            break;
+        (void)tl_ratelimit_take(&r->trials, TL_INTRODUCERS_TRIAL, now);
         keep(r, &name, false, now);
+        if (served && tl_introducers_at(r, &name))
+            tl_introducers_at(r, &name)->served = true;
         if (count_found(r) == before)
             break; /* there is no place for it */
         before = count_found(r);
@@ -271,14 +304,19 @@ void tl_introducers_give(tl_introducers *r, const tl_relayer_name *names, size_t
     look_now(r);
 }
 
-void tl_introducers_found(tl_introducers *r, const tl_relayer_name *name)
+static void remember(tl_introducers *r, const tl_relayer_name *name, bool served)
 {
     for (size_t i = 0; i < r->n_found; i++)
-        if (same_name(&r->found[i], name))
+        if (same_name(&r->found[i].name, name))
             return;
     if (r->n_found == TL_INTRODUCERS_NAMES)
-        memmove(r->found, r->found + 1, --r->n_found * sizeof *r->found);
-    r->found[r->n_found++] = *name;
+        forget_found(r, 0);
+    r->found[r->n_found++] = (tl_found_introducer){*name, served};
+}
+
+void tl_introducers_found(tl_introducers *r, const tl_relayer_name *name)
+{
+    remember(r, name, false);
     if (count_found(r) < TL_INTRODUCERS_FOUND)
         look_now(r);
 }
@@ -349,6 +387,9 @@ bool tl_introducers_on_attached(tl_introducers *r, const tl_addr *from, const tl
 void tl_introducers_on_moved(tl_introducers *r)
 {
     tl_time now = tl_introducers_now(r);
+    /* What was silent may have been so for want of a network. */
+    memset(r->left, 0, sizeof r->left);
+    r->trials = tl_ratelimit_make(1, TL_INTRODUCERS_TRIALS, now);
     for (size_t i = 0; i < TL_INTRODUCERS_MAX; i++)
         if (r->all[i].taken) {
             tl_leg_doubt(&r->all[i].leg, now);
@@ -357,11 +398,24 @@ void tl_introducers_on_moved(tl_introducers *r)
     look_now(r);
 }
 
-/* It did not answer. One of the setting is asked again, after a pause. */
+static void leave_alone(tl_introducers *r, const tl_relayer_name *name, tl_time span)
+{
+    r->left[r->left_next].name = *name;
+    r->left[r->left_next].until = tl_introducers_now(r) + span;
+    r->left_next = (r->left_next + 1) % TL_INTRODUCERS_LEFT;
+}
+
+/* It did not answer. One of the setting is asked again, after a pause. One that served, too: it may be our own
+ * network that is down. */
 static void on_shut(tl_introducers *r, tl_introducer_place *at, bool stood)
 {
     if (!at->given) {
+        bool served = at->served || stood;
+        tl_relayer_name name = at->name;
         *at = (tl_introducer_place){0};
+        if (served)
+            remember(r, &name, true);
+        leave_alone(r, &name, served ? SERVED_LEFT_FOR : LEFT_FOR);
         r->look_at = tl_introducers_now(r);
     }
     if (stood)

@@ -13,6 +13,11 @@
 #define TL_INTRODUCERS_WAITING 16           /* PunchIntros that wait for an Attached */
 #define TL_INTRODUCERS_WAIT    (3 * TL_SEC) /* so long */
 #define TL_INTRODUCERS_NAMES   8            /* found, and not tried yet; the oldest makes room */
+/* Peers that say that they introduce may be invented by the hundred, at a victim's address. So 8 are tried at once,
+ * and then one a minute: four datagrams, where nobody answers. In tokens, of which one comes a second. */
+#define TL_INTRODUCERS_TRIAL   60
+#define TL_INTRODUCERS_TRIALS  (8 * TL_INTRODUCERS_TRIAL)
+#define TL_INTRODUCERS_LEFT    16
 
 /* One node to which this node attaches, or attached in order to learn its own address. */
 typedef struct {
@@ -20,6 +25,7 @@ typedef struct {
     bool given;        /* by the setting */
     bool kept;         /* this node is attached to it for others to find us there, or tries to be */
     tl_time ask_until; /* else: it is asked for an introduction */
+    bool served;       /* this node was attached to it once */
     tl_relayer_name name;
     tl_leg leg; /* its questions are Attaches */
     tl_attach_mark mark;
@@ -40,14 +46,27 @@ typedef struct {
     uint8_t nonce[TL_CONTROL_NONCE_SIZE];
 } tl_waiting_intro;
 
+/* One that was found, and is not tried now. */
+typedef struct {
+    tl_relayer_name name;
+    bool served; /* this node was attached to it: it is tried again and again */
+} tl_found_introducer;
+
 struct tl_introducers {
     tl_introducers_config config;
     tl_introducer_place all[TL_INTRODUCERS_MAX];
-    tl_relayer_name given[TL_INTRODUCERS_GIVEN_MAX], found[TL_INTRODUCERS_NAMES];
+    tl_relayer_name given[TL_INTRODUCERS_GIVEN_MAX];
+    tl_found_introducer found[TL_INTRODUCERS_NAMES];
     size_t n_given, n_found;
     tl_known *known, *first;
     tl_waiting_intro waiting[TL_INTRODUCERS_WAITING];
-    tl_ratelimit limit;
+    tl_ratelimit limit, trials;
+    /* They did not answer: neither they, nor others at their address, are tried for a while. */
+    struct {
+        tl_relayer_name name;
+        tl_time until;
+    } left[TL_INTRODUCERS_LEFT];
+    size_t left_next;
     tl_time look_at, due;
     tl_introducers_counters counters;
 };

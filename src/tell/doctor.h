@@ -85,7 +85,13 @@ typedef struct {
         size_t doors;              /* of the setting dht.bootstrap */
     } dht;
     const tl_relaying *relaying; /* what this node relays for others; NULL: it is not to */
-    bool clock_known;            /* the relay has told its time, and clock_ahead is set */
+    struct {
+        size_t given,
+            answering; /* nodes of nat.introducers, and those of them that it is attached to */
+        size_t others; /* attached to, without the setting */
+        bool needless; /* strangers reach this node: it needs nobody */
+    } introducers;
+    bool clock_known;   /* the relay has told its time, and clock_ahead is set */
     double clock_ahead; /* seconds that our clock is ahead of the relay's; negative: behind */
 
     const char *network_error;  /* why there is no UDP socket although one is wanted; else NULL */
@@ -132,7 +138,7 @@ typedef struct {
     bool share_members, ask_members; /* share_with, ask: "networks" */
 } tl_doctor_facts;
 
-#define TL_FINDINGS_MAX 27 /* one of each id */
+#define TL_FINDINGS_MAX 28 /* one of each id */
 /* Writes the findings in the order in which obstacles are worth removing. Things that work come
  * along as OK. Returns how many findings there are. */
 size_t tl_doctor_examine(const tl_doctor_facts *f, tl_finding ret_findings[TL_FINDINGS_MAX]);

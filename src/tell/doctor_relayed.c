@@ -59,6 +59,35 @@ void tl_doctor_examine_relaying(tl_findings *l, const tl_doctor_facts *f)
     }
 }
 
+/* Who knows of this node only its ID reaches it through these, where no relay has it. */
+void tl_doctor_examine_introducers(tl_findings *l, const tl_doctor_facts *f)
+{
+    size_t given = f->introducers.given, answering = f->introducers.answering;
+    if (!f->nat || !f->nat->at || f->introducers.needless)
+        return;
+    if (given && !answering) {
+        tl_finding_add(l, "introducers", TL_FINDING_WARNING,
+                       "none of the %zu nodes of nat.introducers answers", given);
+        tl_finding_remedy(l, "There, see `teale doctor`: strangers must reach its UDP port, and "
+                             "nat.introduce must not be off. Or name others: teale config set "
+                             "nat.introducers '[\"NODE_ID@ADDRESS:PORT\"]'");
+    } else if (given) {
+        tl_finding_add(l, "introducers", TL_FINDING_OK,
+                       "%zu of the %zu nodes of nat.introducers introduce this one", answering,
+                       given);
+    } else if (f->introducers.others) {
+        tl_finding_add(l, "introducers", TL_FINDING_OK, "%zu nodes introduce this one",
+                       f->introducers.others);
+    } else if (f->no_relay) {
+        tl_finding_add(
+            l, "introducers", TL_FINDING_WARNING,
+            "no relay is set, and no node introduces this one: who is behind a NAT, too, "
+            "does not reach it");
+        tl_finding_remedy(l, "Name a node that strangers reach: teale config set nat.introducers "
+                             "'[\"NODE_ID@ADDRESS:PORT\"]'. Its ID: teale status there.");
+    }
+}
+
 const char *tl_story_carrier(bool has_port, bool by_udp, tl_udp_state udp, tl_leg_state leg)
 {
     if (by_udp)

@@ -134,6 +134,31 @@ static void a_node_that_is_to_relay_and_cannot_is_a_problem_with_its_remedy(void
     assert_non_null(strstr(f->remedy, "teale config set nat.relay_for any"));
 }
 
+static void introducers_that_do_not_answer_are_told_of_with_what_helps(void **state)
+{
+    (void)state;
+    assert_null(find_id("introducers")); /* there is a relay, and nobody was named */
+    facts.no_relay = true;
+    const tl_finding *f = find_id("introducers");
+    assert_int_equal(f->state, TL_FINDING_WARNING);
+    assert_non_null(strstr(f->remedy, "nat.introducers"));
+    facts.introducers.needless = true;
+    assert_null(find_id("introducers"));
+    facts.introducers.needless = false;
+    facts.introducers.others = 2;
+    assert_int_equal(find_id("introducers")->state, TL_FINDING_OK);
+    facts.introducers.given = 3;
+    f = find_id("introducers");
+    assert_int_equal(f->state, TL_FINDING_WARNING);
+    assert_non_null(strstr(f->evidence, "none of the 3"));
+    facts.introducers.answering = 1;
+    f = find_id("introducers");
+    assert_int_equal(f->state, TL_FINDING_OK);
+    assert_non_null(strstr(f->evidence, "1 of the 3"));
+    nat.at = 0; /* it is too early to say */
+    assert_null(find_id("introducers"));
+}
+
 static void two_relays_that_act_as_one_are_not_a_missing_relay(void **state)
 {
     (void)state;
@@ -203,6 +228,7 @@ int main(void)
         T(a_relay_without_a_port_and_a_node_without_one_are_told_apart),
         T(without_a_relay_nothing_is_said),
         T(a_node_that_is_to_relay_and_cannot_is_a_problem_with_its_remedy),
+        T(introducers_that_do_not_answer_are_told_of_with_what_helps),
         T(two_relays_that_act_as_one_are_not_a_missing_relay),
         T(a_web_server_without_its_relay_is_told_apart_from_a_wrong_path),
         T(what_carries_a_relayed_connection_is_told_with_its_reason),
