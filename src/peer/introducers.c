@@ -5,6 +5,7 @@
 
 #define PER_SEC         16
 #define BURST           32
+#define DOUBT_APART     (1 * TL_SEC)
 #define LOOK_EVERY      (60 * TL_SEC) /* for nodes to attach to, where there are too few */
 #define LEFT_FOR        (300 * TL_SEC)
 #define SERVED_LEFT_FOR (30 * TL_SEC)
@@ -383,6 +384,20 @@ bool tl_introducers_on_attached(tl_introducers *r, const tl_addr *from, const tl
 }
 
 /* --- time --- */
+
+void tl_introducers_doubt(tl_introducers *r)
+{
+    tl_time now = tl_introducers_now(r);
+    if (now < r->doubt_at)
+        return;
+    r->doubt_at = now + DOUBT_APART;
+    for (size_t i = 0; i < TL_INTRODUCERS_MAX; i++)
+        if (is_attached(&r->all[i])) {
+            tl_leg_doubt(&r->all[i].leg, now);
+            ask(r, &r->all[i], now);
+        }
+    tl_env_wake(&r->config.env);
+}
 
 void tl_introducers_on_moved(tl_introducers *r)
 {

@@ -101,6 +101,9 @@ bool tl_introducers_ask(tl_introducers *r, const tl_node_id *peer,
 bool tl_introducers_on_attached(tl_introducers *r, const tl_addr *from, const tl_control *c);
 /* Our own address has changed, or may have. */
 void tl_introducers_on_moved(tl_introducers *r);
+/* Something fell silent: a NAT may have forgotten the ways from those to which this node is attached, too. So it
+ * attaches anew, at most once in a second. */
+void tl_introducers_doubt(tl_introducers *r);
 void tl_introducers_on_timer(tl_introducers *r);
 tl_time tl_introducers_expiry(const tl_introducers *r);
 

@@ -67,7 +67,7 @@ struct tl_introducers {
         tl_time until;
     } left[TL_INTRODUCERS_LEFT];
     size_t left_next;
-    tl_time look_at, due;
+    tl_time look_at, doubt_at, due;
     tl_introducers_counters counters;
 };
 

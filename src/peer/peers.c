@@ -178,6 +178,10 @@ void tl_peers_on_silent(tl_peers *p, const tl_node_id *id)
     DL_FOREACH (p->udp_ways, w)
         if (tl_node_id_eq(&w->peer, id))
             tl_udp_doubt(p, w);
+    if (p->relayers) { /* the peer may ask to be introduced to us now */
+        tl_relayers_doubt(p->relayers);
+        tl_introducers_doubt(p->introducers);
+    }
 }
 
 bool tl_peers_deals_with(const tl_peers *p, const tl_node_id *id)

@@ -294,6 +294,15 @@ void tl_relayers_on_moved(tl_relayers *r)
             tl_relayer_doubt(r, &r->all[i], tl_relayers_now(r));
 }
 
+void tl_relayers_doubt(tl_relayers *r)
+{
+    tl_time now = tl_relayers_now(r);
+    for (size_t i = 0; i < TL_RELAYERS_MAX; i++)
+        if (tl_relayer_is_attached(&r->all[i]) && now >= r->all[i].leg.asked_at + TL_SEC)
+            tl_relayer_doubt(r, &r->all[i], now);
+    tl_env_wake(&r->config.env);
+}
+
 void tl_relayers_on_timer(tl_relayers *r)
 {
     tl_time now = tl_relayers_now(r);

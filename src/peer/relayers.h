@@ -125,6 +125,8 @@ bool tl_relayers_on_control(tl_relayers *r, const tl_addr *from, tl_slice datagr
 
 /* Our own address has changed, or may have. */
 void tl_relayers_on_moved(tl_relayers *r);
+/* Something fell silent: this node attaches anew where it is attached, and did not a second ago. */
+void tl_relayers_doubt(tl_relayers *r);
 void tl_relayers_on_timer(tl_relayers *r);
 tl_time tl_relayers_expiry(const tl_relayers *r);
 

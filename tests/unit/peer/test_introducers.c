@@ -318,6 +318,20 @@ static void one_that_served_is_tried_again(void **state)
     assert_int_equal(attached(), 1);
 }
 
+static void a_doubt_attaches_anew_at_most_once_in_a_second(void **state)
+{
+    (void)state;
+    give(0, 1);
+    run_for(TL_SEC);
+    assert_int_equal(nodes[0].attaches, 1);
+    for (int i = 0; i < 100; i++) {
+        tl_introducers_doubt(it);
+        run_for(30 * TL_MS);
+    }
+    assert_true(nodes[0].attaches >= 3 && nodes[0].attaches <= 5);
+    assert_int_equal(attached(), 1);
+}
+
 static void who_asks_for_a_proof_gets_it_at_once_and_once(void **state)
 {
     (void)state;
@@ -514,6 +528,7 @@ int main(void)
         TEST(a_silent_address_that_peers_name_gets_few_datagrams),
         TEST(many_silent_addresses_are_tried_one_a_minute),
         TEST(one_that_served_is_tried_again),
+        TEST(a_doubt_attaches_anew_at_most_once_in_a_second),
         TEST(who_asks_for_a_proof_gets_it_at_once_and_once),
         TEST(tries_of_one_question_have_nonces_of_their_own),
         TEST(a_peer_of_which_nothing_is_known_cannot_be_asked_for),
