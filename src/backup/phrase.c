@@ -38,7 +38,6 @@ static bool from_numbers(const uint16_t numbers[TL_PHRASE_WORDS], uint8_t ret[TL
     uint8_t bytes[TL_PHRASE_ENTROPY + 1], hash[crypto_hash_sha256_BYTES];
     uint32_t have = 0, bits = 0;
     for (size_t i = 0, n = 0; i < TL_PHRASE_WORDS; i++) {
-        /* NOLINTNEXTLINE: the analyzer does not see through the table */
         have = have << BITS | numbers[i];
         for (bits += BITS; bits >= 8; bits -= 8)
             bytes[n++] = (uint8_t)(have >> (bits - 8));
@@ -55,7 +54,7 @@ static bool from_numbers(const uint16_t numbers[TL_PHRASE_WORDS], uint8_t ret[TL
 
 void tl_phrase_write(const uint8_t entropy[TL_PHRASE_ENTROPY], char ret_text[TL_PHRASE_TEXT])
 {
-    uint16_t numbers[TL_PHRASE_WORDS];
+    uint16_t numbers[TL_PHRASE_WORDS] = {0};
     char *p = ret_text;
     to_numbers(entropy, numbers);
     for (size_t i = 0; i < TL_PHRASE_WORDS; i++)
@@ -254,7 +253,7 @@ static tl_err wrong_checksum(const uint16_t numbers[TL_PHRASE_WORDS], tl_why *wh
 
 tl_err tl_phrase_parse(tl_slice text, uint8_t ret_entropy[TL_PHRASE_ENTROPY], tl_why *why)
 {
-    uint16_t numbers[TL_PHRASE_WORDS];
+    uint16_t numbers[TL_PHRASE_WORDS] = {0};
     size_t n = 0;
     tl_slice word;
     tl_err e = TL_OK;

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 /* Of the database's file (https://sqlite.org/fileformat2.html). */
@@ -117,16 +118,18 @@ tl_err tl_homerestore_finish(const tl_paths *paths, tl_why *why)
 
 int64_t tl_homerestore_seen(const tl_paths *paths, const tl_node_id *recovery)
 {
-    char text[160] = "", hex[TL_NODE_ID_HEX + 1], found[TL_NODE_ID_HEX + 1];
-    int64_t sequence;
+    char text[160] = "", hex[TL_NODE_ID_HEX + 1], *end;
     int fd = open(in_data(paths, "restore.seen").text, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
     if (fd >= 0)
         close(fd);
     tl_node_id_write(hex, recovery);
-    /* NOLINTNEXTLINE: the analyzer does not see through the table */
-    if (n <= 0 || sscanf(text, "%64[0-9a-f] %" SCNd64, found, &sequence) != 2 ||
-        strcmp(found, hex) != 0)
+    if (n <= TL_NODE_ID_HEX || memcmp(text, hex, TL_NODE_ID_HEX) != 0 ||
+        text[TL_NODE_ID_HEX] != ' ')
+        return 0;
+    errno = 0;
+    long long sequence = strtoll(text + TL_NODE_ID_HEX + 1, &end, 10);
+    if (errno || end == text + TL_NODE_ID_HEX + 1)
         return 0;
     return sequence > 0 ? sequence : 0;
 }

@@ -48,7 +48,7 @@ static tl_err make(tl_dht *d, ask_kind kind, const tl_dht_id *target, tl_time no
         of_users += d->asks[i]->kind == ASKS_GET || d->asks[i]->kind == ASKS_PUT;
     bool is_users = kind == ASKS_GET || kind == ASKS_PUT;
     if ((is_users && of_users >= TL_DHT_REQUESTS_MAX) ||
-        /* NOLINTNEXTLINE: the analyzer does not see through the table */
+        /* NOLINTNEXTLINE(bugprone-sizeof-expression): it holds pointers */
         d->n_asks == sizeof d->asks / sizeof *d->asks)
         return TL_ERR_BUSY;
     dht_ask *a = calloc(1, sizeof *a);

@@ -44,7 +44,7 @@ void tl_dht_sources_init(tl_dht_sources *s, tl_time now)
 
 static void forget(tl_dht_sources *s, source *one)
 {
-    /* NOLINTNEXTLINE: the analyzer does not see through the table */
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): it is in the table */
     HASH_DELETE(hh, s->table, one);
     DL_DELETE(s->order, one);
     s->n--;

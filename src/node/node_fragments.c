@@ -10,11 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-_Static_assert(TL_STORE_FRAGMENT_ID == TL_FRAGMENT_ID && TL_STORE_PLACES_MAX == TL_FRAGMENTS_MAX &&
-                   TL_STORE_OLD_MAX == TL_BACKUP_OLD_MAX &&
-                   /* NOLINTNEXTLINE: the analyzer does not see through the table */
-                   TL_STORE_POINTER_MAX == TL_POINTER_MAX && TL_STORE_CONTENT_MAX == TL_BLOB_MAX,
-               "the store keeps what backup/ hands it");
+_Static_assert(
+    TL_STORE_FRAGMENT_ID == TL_FRAGMENT_ID && TL_STORE_PLACES_MAX == TL_FRAGMENTS_MAX &&
+        TL_STORE_OLD_MAX == TL_BACKUP_OLD_MAX &&
+        /* NOLINTNEXTLINE(misc-redundant-expression): two names that are to have one value */
+        TL_STORE_POINTER_MAX == TL_POINTER_MAX && TL_STORE_CONTENT_MAX == TL_BLOB_MAX,
+    "the store keeps what backup/ hands it");
 
 tl_backup *tl_node_backup(const tl_node *n)
 {

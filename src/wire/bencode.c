@@ -10,7 +10,7 @@ static bool is_digit(uint8_t c)
 }
 
 /* Takes digits up to `end`, which it takes, too. At most `max`; no leading zero. */
-static tl_err take_digits(tl_slice *in, char end, uint64_t max, uint64_t *ret)
+static tl_err take_digits(tl_slice *in, uint8_t end, uint64_t max, uint64_t *ret)
 {
     uint64_t v = 0;
     size_t i = 0;
@@ -24,7 +24,6 @@ static tl_err take_digits(tl_slice *in, char end, uint64_t max, uint64_t *ret)
     }
     if (i == in->n)
         return TL_ERR_SHORT;
-    /* NOLINTNEXTLINE: the analyzer does not see through the table */
     if (i == 0 || in->p[i] != end)
         return TL_ERR_PROTO;
     *in = tl_slice_of(in->p + i + 1, in->n - i - 1);
