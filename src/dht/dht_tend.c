@@ -17,6 +17,7 @@
 #define JOIN_WAIT     (5 * TL_SEC)
 #define JOIN_WAIT_MAX (5 * TL_MIN)
 #define FILL_EVERY    (15 * TL_MIN) /* a search for a random target: how dense the DHT is */
+#define DEPTH_MAX     2             /* bits that our neighbours may add */
 #define SAVED_MAX     64            /* nodes of a family */
 /* So far beyond the usual number of common bits, a bucket has one honest node in two. */
 #define DEEP_BITS     4
@@ -142,8 +143,9 @@ void tl_dht_on_searched(tl_dht *d, dht_ask *a, tl_time now)
     }
 }
 
-/* The densest but one, for a search that liars led astray ends where nodes are sparse. None of them can make
- * it denser than it is: nobody knows the targets before. */
+/* The densest but one of the last searches, for one that liars led astray ends where nodes are sparse. Nobody can
+ * make it denser than it is, for nobody knows the targets before. The nodes around ourselves tell, too; our ID is
+ * known, so they add DEPTH_MAX bits at most. */
 unsigned tl_dht_usual_bits(const tl_dht *d)
 {
     uint8_t sorted[DENSITIES];
@@ -158,7 +160,12 @@ unsigned tl_dht_usual_bits(const tl_dht *d)
     }
     if (n < DENSITIES_MIN)
         return TL_LOOKUP_NO_CROWD;
-    return sorted[n - (n > DENSITIES_MIN ? 2 : 1)] - 1u;
+    unsigned found = sorted[n - (n > DENSITIES_MIN ? 2 : 1)] - 1u, depth = 0;
+    for (unsigned i = 0; i < FAMILIES && depth == 0; i++)
+        depth = d->family[i].is_on ? tl_table_depth(&d->family[i].table) : 0;
+    if (depth <= found)
+        return found;
+    return depth < found + DEPTH_MAX ? depth : found + DEPTH_MAX;
 }
 
 /* --- tending --- */

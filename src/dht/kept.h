@@ -16,7 +16,7 @@
 #include "dht/item.h"
 
 #define TL_KEPT_MIN       (1 * TL_MIN)
-#define TL_KEPT_FIRST     (2 * TL_MIN)  /* after it was stored for the first time */
+#define TL_KEPT_FIRST     (20 * TL_SEC) /* after it was stored for the first time, perhaps at liars */
 #define TL_KEPT_RETRY     (10 * TL_SEC) /* nobody took it; doubles to TL_KEPT_RETRY_MAX */
 #define TL_KEPT_RETRY_MAX (5 * TL_MIN)
 #define TL_KEPT_LACKED    3 /* one of so many is too many */

@@ -182,6 +182,8 @@ static void set_rings(tl_lookup *l)
             continue;
         node->rings |= add_if(&plain, TL_LOOKUP_K, node, TL_LOOKUP_PLAIN);
         node->rings |= add_careful(l, &careful, node);
+        if (l->all_seeds && node->hops == 1)
+            node->rings |= TL_LOOKUP_OWN;
         if (node->path >= l->paths)
             continue;
         ring *of = &own[node->path];
@@ -245,7 +247,8 @@ tl_lookup_node *tl_lookup_next(tl_lookup *l)
         return NULL;
     tl_lookup_node *next = choose(l);
     while (!next && under_way == 0 && l->path_k < TL_LOOKUP_PATH_MAX && is_misled(l)) {
-        l->path_k += TL_LOOKUP_PATH_K;
+        l->path_k += l->all_seeds ? TL_LOOKUP_PATH_K : 0;
+        l->all_seeds = true;
         next = choose(l);
     }
     if (!next)

@@ -13,8 +13,8 @@
  *    where more of them are very near than so large a DHT has by chance. Each path's own nearest are
  *    chosen alike, without such a crowd. The search goes on until all of these have answered. So who
  *    puts many nodes beside a key makes us ask and store at more of them, and at the others all the same.
- *  - A search that ends where nodes are sparser than they usually are around a target was misled. Each path
- *    then asks more of its own nodes, and more again, until it ends where it should.
+ *  - A search that ends where nodes are sparser than they usually are around a target was misled. It then
+ *    asks all nodes that it began with, and more and more of each path's, until it ends where it should.
  *  - Nobody is asked whose ID does not fit its address and is nearer than any ID is by chance. Lies of
  *    nodes right beside the target cost nothing to tell, and would cost us a time-out each.
  *  - Named nodes that do not answer cost a place in no ring. One IP is asked twice at most.
@@ -78,6 +78,7 @@ typedef struct {
 typedef struct {
     tl_dht_id target;
     unsigned paths, usual;
+    bool all_seeds;                        /* every node that it began with is asked */
     unsigned path_k;                       /* how many of its own nearest nodes each path asks */
     unsigned asked, answered;              /* in sum */
     unsigned of_path[TL_LOOKUP_PATHS + 1]; /* asked */

@@ -291,6 +291,18 @@ tl_table_node *tl_table_oldest(tl_table *t)
     return oldest;
 }
 
+unsigned tl_table_depth(const tl_table *t)
+{
+    unsigned n = 0;
+    for (unsigned i = TL_TABLE_BUCKETS; i-- > 0;) {
+        for (unsigned j = 0; t->buckets[i] && j < t->buckets[i]->n; j++)
+            n += t->buckets[i]->nodes[j].fits && t->buckets[i]->nodes[j].fails == 0;
+        if (n >= TL_TABLE_K)
+            return i;
+    }
+    return 0;
+}
+
 size_t tl_table_list(const tl_table *t, size_t max, tl_dht_node *ret_nodes)
 {
     size_t n = 0;

@@ -71,6 +71,8 @@ size_t tl_table_closest(const tl_table *t, const tl_dht_id *target, size_t max,
 /* The node that was tended longest ago; whoever asks it sets `tended`. NULL: there is none. Valid until
  * the table changes. */
 tl_table_node *tl_table_oldest(tl_table *t);
+/* The most bits that K nodes whose ID fits have in common with ours; 0: there are not so many. */
+unsigned tl_table_depth(const tl_table *t);
 /* Nodes for tl_dht_save: of each bucket the first, then of each the second, and so on; those that were
  * there for longest first. */
 size_t tl_table_list(const tl_table *t, size_t max, tl_dht_node *ret_nodes);
