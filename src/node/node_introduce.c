@@ -79,6 +79,12 @@ static void follow(const tl_node *n)
     tl_attached_set_address(i->attached, both ? at : &none, &none);
 }
 
+void tl_node_follow_relaying(const tl_node *n)
+{
+    if (n->introducing && n->network)
+        follow(n);
+}
+
 /* --- what the table of attached nodes asks --- */
 
 static bool admits(void *user, const tl_node_id *node)

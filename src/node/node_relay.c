@@ -77,6 +77,7 @@ static void flush(const tl_node *n)
 void tl_node_apply_relaying(tl_node *n)
 {
     tl_node_free_relaying(n);
+    tl_node_follow_relaying(n);
     if (!n->settings.nat_relay_enabled || !n->introducing)
         return;
     tl_peerrelay_config config = {
@@ -228,6 +229,7 @@ static void follow(const tl_node *n)
     tl_node_relaying *r = n->relaying;
     judge(n, &r->now);
     tl_peerrelay_set_address(r->core, &r->now.address, &none);
+    tl_node_follow_relaying(n);
 }
 
 void tl_node_run_relaying(tl_node *n)

@@ -263,6 +263,8 @@ typedef struct tl_attached tl_attached;
 void tl_node_apply_introducing(tl_node *n);
 /* After tl_node_free_relaying, before the network. */
 void tl_node_free_introducing(tl_node *n);
+/* Where this node relays has changed: nodes may attach there from now on, or no more. */
+void tl_node_follow_relaying(const tl_node *n);
 /* The table of the nodes that are attached to this one. n->introducing is not NULL. */
 tl_attached *tl_node_attached(const tl_node *n);
 /* An address of this node, or of a relay that it uses: nothing is sent there because a stranger said so. (As

@@ -38,6 +38,7 @@ class Helper:
         if firewall:
             lab.nft(self.host.ns, firewall)
         every = {"nat.relay_enabled": "true", "nat.stun_servers": "[]", "nat.port_mapping": "false",
+                 "nat.introduce": "off",  # who introduces lets anybody attach
                  **{"nat." + k: str(v) for k, v in settings.items()}}
         self.node = Node(lab, programs, self.host, "helper", self.rendezvous.url, settings=every)
         self.key = bytes.fromhex(self.node.id)
