@@ -192,8 +192,10 @@ class Restoring(Case):
         shown = self.type_words(home, [words[0][:4], "abandom", *words[1:3], " ".join(words[3:])])
         self.assertIn("restored: node " + knew["id"], shown)
         self.assertIn('Is it "abandon"', shown)
-        for word in words:
-            self.assertNotRegex(shown, rf"\b{word}\b")
+        # Some of the 2048 words are words of the program's own, so only what follows a prompt tells.
+        echoed = re.findall(r"Word \d+ of 24: ([^\r\n]*)", shown)
+        self.assertEqual(echoed, [""] * 5)
+        self.assertNotIn(" ".join(words[3:5]), shown)
         self.same_as_before(home, knew)
 
     def type_words(self, home, lines):
