@@ -130,6 +130,11 @@ void tl_dht_set_nat(tl_dht *d, tl_control_nat nat)
     tl_dht_server_set_nat(d->server, nat);
 }
 
+void tl_dht_set_introduces(tl_dht *d, const uint8_t key[TL_KRPC_KEY_SIZE])
+{
+    tl_dht_server_set_key(d->server, key);
+}
+
 void tl_dht_set_serving(tl_dht *d, bool serves)
 {
     d->config.serves = serves;
@@ -259,6 +264,25 @@ static void consider_named(tl_dht *d, void *user, const tl_dht_node *node, tl_ti
     tl_dht_consider(d, node, now);
 }
 
+/* A node of Teale is here. Only its answer to a ping says whether it introduces others. */
+static void ask_introducer(tl_dht *d, const tl_addr *from, const tl_krpc *m,
+                           const tl_query_for *what, tl_time now)
+{
+    const tl_slice ours = TL_KRPC_CLIENT;
+    if (m->client.n != ours.n || memcmp(m->client.p, ours.p, 2) != 0 || !d->config.on_introducer ||
+        !d->config.wants_introducers(d->config.user))
+        return;
+    if (what->kind == QUERY_PING && m->key) {
+        d->config.on_introducer(d->config.user, from, m->key);
+    } else if (what->kind != QUERY_PING && !tl_queries_asks(&d->queries, from) &&
+               tl_ratelimit_take(&d->pings, 1, now)) {
+        tl_krpc query = {.method = TL_KRPC_PING};
+        tl_query_for ping = {.kind = QUERY_PING, .has_id = true};
+        memcpy(ping.id.b, m->id, sizeof ping.id.b);
+        tl_dht_query(d, from, &query, &ping, now);
+    }
+}
+
 static void on_answer(tl_dht *d, const tl_addr *from, const tl_krpc *m, tl_time now)
 {
     tl_query query;
@@ -287,6 +311,7 @@ static void on_answer(tl_dht *d, const tl_addr *from, const tl_krpc *m, tl_time 
         tl_dht_each_named(d, from, m, now, consider_named, NULL);
     }
     tl_dht_asks_on_answer(d, &query, m, now);
+    ask_introducer(d, from, m, &query.what, now);
 }
 
 /* What the server did not answer, in our counters' words. */

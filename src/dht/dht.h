@@ -46,6 +46,11 @@ typedef struct {
     /* May a datagram go there? Our own addresses and those of relays may not. NULL: all may. Forbidden
      * kinds (nat/candidate.h) are refused without a question. */
     bool (*may_send)(void *user, const tl_addr *to);
+    /* Nodes of Teale say in their answers to pings whether they introduce others (docs/protocol.md "The
+     * DHT"). While `wants_introducers`, those that are met are pinged; on_introducer tells of each: `key`
+     * is its node ID, by its own word. Neither may call back. Both NULL: nobody wants to know. */
+    bool (*wants_introducers)(void *user);
+    void (*on_introducer)(void *user, const tl_addr *addr, const uint8_t key[32]);
     void *user;
 } tl_dht_config;
 
@@ -65,6 +70,8 @@ tl_time tl_dht_expiry(const tl_dht *d);
 void tl_dht_set_address(tl_dht *d, const tl_addr *v4, const tl_addr *v6, tl_time now);
 void tl_dht_set_sockets(tl_dht *d, bool has4, bool has6, tl_time now);
 void tl_dht_set_nat(tl_dht *d, tl_control_nat nat);
+/* This node introduces others, under this node ID; NULL: it does not. Copies. */
+void tl_dht_set_introduces(tl_dht *d, const uint8_t key[32]);
 void tl_dht_set_serving(tl_dht *d, bool serves);
 void tl_dht_set_republish(tl_dht *d, unsigned secs);
 /* The network changed: asks the table's nodes anew, and publishes at once. */

@@ -15,6 +15,8 @@ struct tl_dht_server {
     tl_dht_server_nodes nodes;
     bool serving;
     tl_control_nat nat;
+    bool has_key;
+    uint8_t key[TL_KRPC_KEY_SIZE];
     uint8_t secret[2][SECRET_SIZE]; /* of tokens: the one in use, and the one before */
     tl_time rotated;
     tl_time prune_at;
@@ -69,6 +71,13 @@ void tl_dht_server_set_serving(tl_dht_server *s, bool serving)
 void tl_dht_server_set_nat(tl_dht_server *s, tl_control_nat nat)
 {
     s->nat = nat;
+}
+
+void tl_dht_server_set_key(tl_dht_server *s, const uint8_t key[TL_KRPC_KEY_SIZE])
+{
+    s->has_key = key != NULL;
+    if (key)
+        memcpy(s->key, key, sizeof s->key);
 }
 
 static bool drop(tl_dht_server *s, tl_dht_server_drop why)
@@ -245,6 +254,7 @@ static void fill(tl_dht_server *s, const tl_addr *from, const tl_krpc *query, tl
     case TL_KRPC_PING:
         a->message.has_nat = true;
         a->message.nat = s->nat;
+        a->message.key = s->has_key ? s->key : NULL;
         return;
     case TL_KRPC_FIND_NODE:
     case TL_KRPC_GET_PEERS: /* without a token: this node keeps no peers of torrents */

@@ -64,6 +64,8 @@ void tl_dht_server_free(tl_dht_server *s);
 void tl_dht_server_set_serving(tl_dht_server *s, bool serving);
 /* What its answers to pings tell of our NAT. */
 void tl_dht_server_set_nat(tl_dht_server *s, tl_control_nat nat);
+/* The node ID that its answers to pings tell; NULL: none. Copies. */
+void tl_dht_server_set_key(tl_dht_server *s, const uint8_t key[TL_KRPC_KEY_SIZE]);
 
 /* A query came from `from`; `query_n`: bytes of its datagram. True: send `ret_answer` back. The
  * sender is not yet known to be there; whether it becomes a node is the caller's to decide. */

@@ -243,6 +243,22 @@ bool tl_node_dht_joined(const tl_node *n)
     return n->dht && tl_dht_counters_of(n->dht->core)->answers_in > n->dht->answers_seen;
 }
 
+/* --- nodes that introduce --- */
+
+static bool wants_introducers(void *user)
+{
+    const tl_introducers *own = tl_peers_introducers(((tl_node_dht *)user)->node->peers);
+    return own && tl_introducers_wants(own);
+}
+
+static void on_introducer(void *user, const tl_addr *addr, const uint8_t key[32])
+{
+    tl_introducers *own = tl_peers_introducers(((tl_node_dht *)user)->node->peers);
+    tl_relayer_name name = {.addr = *addr};
+    if (own && !tl_node_id_from_bytes(key, &name.id))
+        tl_introducers_found(own, &name);
+}
+
 /* --- life --- */
 
 void tl_node_apply_dht(tl_node *n)
@@ -268,6 +284,8 @@ void tl_node_apply_dht(tl_node *n)
                             .republish_secs = n->settings.dht_republish_secs,
                             .send = send_datagram,
                             .may_send = may_send,
+                            .wants_introducers = wants_introducers,
+                            .on_introducer = on_introducer,
                             .user = d};
     tl_err e = tl_dht_new(&config, now_of(d), &d->core);
     if (!e && (e = tl_dht_open_seek(d)))

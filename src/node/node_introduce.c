@@ -77,6 +77,9 @@ static void follow(const tl_node *n)
     bool both = serves(n) || relaying.state == TL_RELAYING_SERVING;
     const tl_addr *at = serves(n) ? &i->now.address : &relaying.address;
     tl_attached_set_address(i->attached, both ? at : &none, &none);
+    struct tl_dht *dht = tl_node_dht_core(n);
+    if (dht)
+        tl_dht_set_introduces(dht, serves(n) ? n->identity.id.key : NULL);
 }
 
 void tl_node_follow_relaying(const tl_node *n)

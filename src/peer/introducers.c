@@ -322,6 +322,11 @@ void tl_introducers_found(tl_introducers *r, const tl_relayer_name *name)
         look_now(r);
 }
 
+bool tl_introducers_wants(const tl_introducers *r)
+{
+    return is_wanted(r) && count_found(r) < TL_INTRODUCERS_FOUND;
+}
+
 /* --- who they are --- */
 
 size_t tl_introducers_attached(const tl_introducers *r, tl_introducer_facts ret[TL_INTRODUCERS_MAX])

@@ -79,6 +79,8 @@ TL_CHECK tl_err tl_introducer_parse(tl_slice text, tl_relayer_name *ret_name);
 /* A node that introduces was found: in the DHT item of a peer, say. It is tried when this node is attached to
  * fewer than TL_INTRODUCERS_FOUND. */
 void tl_introducers_found(tl_introducers *r, const tl_relayer_name *name);
+/* Would another one be attached to, if it were found? */
+bool tl_introducers_wants(const tl_introducers *r);
 /* Where the peer is: remembered for the attempts at it. Its introducers are not attached to. */
 void tl_introducers_know(tl_introducers *r, const tl_node_id *peer, const tl_whereabouts *where);
 /* Is something known of where the peer is, so that it can be asked, or others be asked for it? */

@@ -76,7 +76,8 @@ def a_peer_is_reached_by_its_id_alone(lab, programs, build):
     lab.say(f"a public node after {took * 1000:.0f} ms")
     gpu = scene.record(scene.gpu)
     assert gpu["nat"] == "Cone" and gpu["addresses"] == [], gpu  # nothing at which no stranger gets through is told
-    assert [i["node_id"] for i in gpu["introducers"]] == [scene.public[0].id], gpu
+    introducers = [i["node_id"] for i in gpu["introducers"]]  # the one that it was told of, and found ones
+    assert scene.public[0].id in introducers and set(introducers) <= {p.id for p in scene.public}, gpu
     assert gpu["relays"] == [], gpu
     took = scene.ping(scene.gpu, "direct")
     lab.say(f"a node behind a NAT, introduced, after {took * 1000:.0f} ms")

@@ -14,6 +14,22 @@ static void a_ping_is_answered_with_our_id_and_nat(void **state)
     assert_int_equal(a.id[0], 6);
 }
 
+static void
+only_a_node_that_introduces_tells_its_node_id_and_in_answers_to_pings_alone(void **state)
+{
+    (void)state;
+    tl_krpc ping = query_of(TL_KRPC_PING), find = query_of(TL_KRPC_FIND_NODE);
+    assert_null(answered(&ping).key);
+    tl_dht_server_set_key(server, identity.id.key);
+    tl_krpc a = answered(&ping);
+    assert_non_null(a.key);
+    assert_memory_equal(a.key, identity.id.key, TL_KRPC_KEY_SIZE);
+    assert_true(answer_n + 28 <= TL_DHT_SERVER_FACTOR * (query_n + 28));
+    assert_null(answered(&find).key);
+    tl_dht_server_set_key(server, NULL);
+    assert_null(answered(&ping).key);
+}
+
 static void nodes_are_of_the_family_of_the_asker_unless_he_wants_others(void **state)
 {
     (void)state;
@@ -289,6 +305,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         with_server(a_ping_is_answered_with_our_id_and_nat),
+        with_server(only_a_node_that_introduces_tells_its_node_id_and_in_answers_to_pings_alone),
         with_server(nodes_are_of_the_family_of_the_asker_unless_he_wants_others),
         with_server(an_answer_without_any_node_says_so),
         with_server(get_peers_gives_nodes_and_no_token),
