@@ -78,8 +78,10 @@ static void follow(const tl_node *n)
     const tl_addr *at = serves(n) ? &i->now.address : &relaying.address;
     tl_attached_set_address(i->attached, both ? at : &none, &none);
     struct tl_dht *dht = tl_node_dht_core(n);
+    /* Who publishes nothing is not to be named together with its address by a ping either. */
     if (dht)
-        tl_dht_set_introduces(dht, serves(n) ? n->identity.id.key : NULL);
+        tl_dht_set_introduces(dht,
+                              serves(n) && tl_node_dht_publishes(n) ? n->identity.id.key : NULL);
 }
 
 void tl_node_follow_relaying(const tl_node *n)
