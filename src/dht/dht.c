@@ -283,7 +283,7 @@ static void ask_introducer(tl_dht *d, const tl_addr *from, const tl_krpc *m,
     }
 }
 
-static void on_answer(tl_dht *d, const tl_addr *from, const tl_krpc *m, tl_time now)
+static void on_answer(tl_dht *d, const tl_addr *from, const tl_krpc *m, tl_time now, tl_unix wall)
 {
     tl_query query;
     if (!tl_queries_answer(&d->queries, from, m->tid, now, &query)) {
@@ -310,7 +310,7 @@ static void on_answer(tl_dht *d, const tl_addr *from, const tl_krpc *m, tl_time 
         tl_dht_on_tended(d, true);
         tl_dht_each_named(d, from, m, now, consider_named, NULL);
     }
-    tl_dht_asks_on_answer(d, &query, m, now);
+    tl_dht_asks_on_answer(d, &query, m, now, wall);
     ask_introducer(d, from, m, &query.what, now);
 }
 
@@ -345,7 +345,7 @@ void tl_dht_on_datagram(tl_dht *d, const tl_addr *from, tl_slice datagram, tl_ti
         on_query(d, from, &m, datagram.n, now);
         count_drops(d);
     } else {
-        on_answer(d, from, &m, now);
+        on_answer(d, from, &m, now, wall);
         tl_dht_asks_run(d, now, wall);
     }
 }

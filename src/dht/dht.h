@@ -125,6 +125,17 @@ void tl_dht_cancel(tl_dht *d, tl_dht_request request);
 
 /* --- what is kept alive --- */
 
+/* No `seq` of ours is later than this after the time, nor after the earliest time at which this program can run:
+ * a clock may be wrong at first. A later one is a broken file's or a thief's, and to follow it would end in
+ * a number that nothing can be above. It is passed over, from the file and from the DHT alike. */
+#define TL_DHT_SEQ_AHEAD    (INT64_C(10) * 365 * 24 * 3600)
+#define TL_DHT_SEQ_EARLIEST INT64_C(1767225600) /* 2026-01-01 */
+static inline bool tl_dht_seq_may_be(int64_t seq, tl_unix wall)
+{
+    tl_unix from = wall > TL_DHT_SEQ_EARLIEST ? wall : TL_DHT_SEQ_EARLIEST;
+    return seq >= 0 && seq - TL_DHT_SEQ_AHEAD <= from;
+}
+
 /* Publishes `value` (bencode, at most TL_DHT_VALUE_MAX bytes) under the key of `identity`, which is
  * borrowed until tl_dht_unpublish, and `salt`; keeps it alive, and signs it anew when the value changes or
  * when others hold a later `seq`: seq = max(wall, last seq + 1). `last_seq` is the one kept from before, 0
@@ -145,6 +156,7 @@ typedef struct {
     unsigned holders; /* nodes that have it, as far as known */
     tl_time stored;   /* when it was last stored; 0 never */
     bool is_ours;     /* by tl_dht_publish; else by tl_dht_hold */
+    bool cannot_sign; /* ours, and it failed: nothing is published */
 } tl_dht_kept;
 /* False: nothing is kept under this target. */
 bool tl_dht_kept_of(const tl_dht *d, const tl_dht_id *target, tl_dht_kept *ret_kept);

@@ -358,7 +358,8 @@ static bool is_same_again(const dht_ask *a, const tl_krpc *m)
 }
 
 /* The item in an answer to `get`, if there is one. */
-static void take_item(tl_dht *d, dht_ask *a, tl_lookup_node *node, const tl_krpc *answer)
+static void take_item(tl_dht *d, dht_ask *a, tl_lookup_node *node, const tl_krpc *answer,
+                      tl_unix wall)
 {
     tl_dht_item item;
     if (is_same_again(a, answer)) {
@@ -387,7 +388,7 @@ static void take_item(tl_dht *d, dht_ask *a, tl_lookup_node *node, const tl_krpc
             a->result.newer = item.seq;
         tl_kept *kept = a->kind == ASKS_KEPT ? tl_kept_find(&d->kept, &a->target) : NULL;
         if (kept)
-            tl_kept_found(kept, &item);
+            tl_kept_found(kept, &item, wall);
         return;
     }
     a->result.values++;
@@ -404,7 +405,8 @@ static void take_item(tl_dht *d, dht_ask *a, tl_lookup_node *node, const tl_krpc
         a->to.on_item(a->to.user, a->name, &a->item);
 }
 
-void tl_dht_asks_on_answer(tl_dht *d, const tl_query *query, const tl_krpc *answer, tl_time now)
+void tl_dht_asks_on_answer(tl_dht *d, const tl_query *query, const tl_krpc *answer, tl_time now,
+                           tl_unix wall)
 {
     dht_ask *a = find(d, query->what.owner);
     if (!a)
@@ -423,7 +425,7 @@ void tl_dht_asks_on_answer(tl_dht *d, const tl_query *query, const tl_krpc *answ
     memcpy(id.b, answer->id, sizeof id.b);
     tl_lookup_on_answer(l, node, &id, answer->token);
     if (!is_for_nodes(a))
-        take_item(d, a, node, answer);
+        take_item(d, a, node, answer, wall);
     if (a->state != ASK_LOOKING) /* cancelled by whoever was told of the item */
         return;
     naming n = {a, node};
@@ -590,6 +592,7 @@ bool tl_dht_kept_of(const tl_dht *d, const tl_dht_id *target, tl_dht_kept *ret_k
                               .seq = kept->item.seq,
                               .holders = kept->holders,
                               .stored = kept->stored,
-                              .is_ours = kept->identity != NULL};
+                              .is_ours = kept->identity != NULL,
+                              .cannot_sign = kept->cannot_sign};
     return true;
 }

@@ -5,11 +5,32 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+/* Who put items: an address, its network, and its block. */
+typedef enum { OF_ADDRESS, OF_NETWORK, OF_BLOCK, SHARES } share_kind;
+
+static const struct {
+    size_t items, bytes;
+} most[SHARES] = {
+    [OF_ADDRESS] = {TL_DHT_ITEMS_PER_ADDRESS, TL_DHT_BYTES_PER_ADDRESS},
+    [OF_NETWORK] = {TL_DHT_ITEMS_PER_NETWORK, TL_DHT_BYTES_PER_NETWORK},
+    [OF_BLOCK] = {TL_DHT_ITEMS_PER_BLOCK, TL_DHT_BYTES_PER_BLOCK},
+};
+
+/* What one of them has here. */
+struct tl_dht_share {
+    struct share_key {
+        uint8_t kind;
+        tl_dht_prefix prefix;
+    } key;
+    size_t n, bytes;
+    UT_hash_handle hh;
+};
+_Static_assert(sizeof(struct share_key) == 1 + sizeof(tl_dht_prefix), "a key without holes");
+
 struct tl_dht_stored {
     tl_dht_id target;
-    tl_time put;
-    bool is_ours;
-    tl_dht_prefix address, network; /* of the one who put it first */
+    tl_time put, since;           /* last, and first */
+    tl_dht_share *shares[SHARES]; /* of the one who put it first; NULL: of this node itself */
     bool is_mutable;
     uint8_t key[32], sig[64];
     int64_t seq;
@@ -25,6 +46,79 @@ static size_t bytes_of(const tl_dht_stored *one)
     return (size_t)one->n_salt + one->n_value;
 }
 
+/* --- shares: each is there as long as an item is charged to it --- */
+
+static struct share_key key_of(share_kind kind, const tl_addr *from)
+{
+    struct share_key key = {.kind = (uint8_t)kind};
+    key.prefix = kind == OF_ADDRESS   ? tl_dht_prefix_address(from)
+                 : kind == OF_NETWORK ? tl_dht_prefix_network(from)
+                                      : tl_dht_prefix_block(from);
+    return key;
+}
+
+static tl_dht_share *share_of(tl_dht_items *s, share_kind kind, const tl_addr *from)
+{
+    struct share_key key = key_of(kind, from);
+    tl_dht_share *share;
+    HASH_FIND(hh, s->shares, &key, sizeof key, share);
+    if (share || !(share = calloc(1, sizeof *share)))
+        return share;
+    share->key = key;
+    if (TL_TABLE_ADD(hh, s->shares, key, sizeof key, share))
+        return share;
+    free(share);
+    return NULL;
+}
+
+static void drop_if_empty(tl_dht_items *s, tl_dht_share *share)
+{
+    if (!share || share->n > 0)
+        return;
+    HASH_DELETE(hh, s->shares, share);
+    free(share);
+}
+
+static void let_go(tl_dht_items *s, tl_dht_share *const shares[SHARES])
+{
+    for (unsigned i = 0; i < SHARES; i++)
+        drop_if_empty(s, shares[i]);
+}
+
+static void charge(const tl_dht_stored *one)
+{
+    for (unsigned i = 0; i < SHARES && one->shares[i]; i++) {
+        one->shares[i]->n++;
+        one->shares[i]->bytes += bytes_of(one);
+    }
+}
+
+static void give_back(const tl_dht_stored *one)
+{
+    for (unsigned i = 0; i < SHARES && one->shares[i]; i++) {
+        one->shares[i]->n--;
+        one->shares[i]->bytes -= bytes_of(one);
+    }
+}
+
+/* Has the one who puts `new` room for it in what one may have? */
+static bool has_share(const tl_dht_stored *new)
+{
+    for (unsigned i = 0; i < SHARES && new->shares[i]; i++)
+        if (new->shares[i]->n >= most[i].items ||
+            new->shares[i]->bytes + bytes_of(new) > most[i].bytes)
+            return false;
+    return true;
+}
+
+/* How much of the room it has; in items and bytes alike. */
+static size_t weight_of(const tl_dht_share *share)
+{
+    return share ? share->bytes + share->n * (TL_DHT_ITEM_BYTES_MAX / TL_DHT_ITEMS_MAX) : 0;
+}
+
+/* --- in the table --- */
+
 static bool link_in(tl_dht_items *s, tl_dht_stored *one)
 {
     if (!TL_TABLE_ADD(hh, s->table, target, sizeof one->target, one))
@@ -32,6 +126,7 @@ static bool link_in(tl_dht_items *s, tl_dht_stored *one)
     DL_APPEND(s->order, one);
     s->n++;
     s->bytes += bytes_of(one);
+    charge(one);
     return true;
 }
 
@@ -42,12 +137,19 @@ static void unlink_from(tl_dht_items *s, tl_dht_stored *one)
     DL_DELETE(s->order, one);
     s->n--;
     s->bytes -= bytes_of(one);
+    give_back(one);
+}
+
+static void discard(tl_dht_items *s, tl_dht_stored *one)
+{
+    let_go(s, one->shares);
+    free(one);
 }
 
 static void forget(tl_dht_items *s, tl_dht_stored *one)
 {
     unlink_from(s, one);
-    free(one);
+    discard(s, one);
 }
 
 void tl_dht_items_clear(tl_dht_items *s)
@@ -120,40 +222,52 @@ tl_dht_put_result tl_dht_items_look(const tl_dht_items *s, const tl_dht_item *it
 
 /* --- room --- */
 
-/* Has the one who puts as many items as one may have? */
-static bool has_share(const tl_dht_items *s, const tl_dht_stored *new)
+static bool is_ours(const tl_dht_stored *one)
 {
-    size_t of_address = 0, of_network = 0;
-    const tl_dht_stored *one;
-    DL_FOREACH (s->order, one) {
-        of_address += !one->is_ours && tl_dht_prefix_eq(&one->address, &new->address);
-        of_network += !one->is_ours && tl_dht_prefix_eq(&one->network, &new->network);
-    }
-    return of_address < TL_DHT_ITEMS_PER_ADDRESS && of_network < TL_DHT_ITEMS_PER_NETWORK;
+    return !one->shares[0];
 }
 
-/* The item farthest from our ID, if it is farther than `new`. */
-static tl_dht_stored *find_farther(tl_dht_items *s, const tl_dht_stored *new, const tl_dht_id *own)
+/* Is there more of its block than there will be of the block of `new`? */
+static bool has_more(const tl_dht_stored *one, const tl_dht_stored *new)
 {
-    tl_dht_stored *one, *farthest = NULL;
-    const tl_dht_id *limit = &new->target;
-    DL_FOREACH (s->order, one)
-        if (!one->is_ours && tl_dht_id_cmp(own, &one->target, limit) > 0) {
-            farthest = one;
-            limit = &one->target;
-        }
-    return farthest;
+    size_t of_new =
+        weight_of(new->shares[OF_BLOCK]) + bytes_of(new) + TL_DHT_ITEM_BYTES_MAX / TL_DHT_ITEMS_MAX;
+    return weight_of(one->shares[OF_BLOCK]) > of_new;
 }
 
-static bool make_room(tl_dht_items *s, const tl_dht_stored *new, const tl_dht_id *own,
+static bool may_go(const tl_dht_stored *one, const tl_dht_stored *new, const tl_dht_id *own,
+                   tl_time now)
+{
+    if (is_ours(one))
+        return false;
+    return has_more(one, new) || (now - one->since < TL_DHT_ITEM_SETTLED &&
+                                  tl_dht_id_cmp(own, &one->target, &new->target) > 0);
+}
+
+/* Does `a` go before `b`? */
+static bool goes_first(const tl_dht_stored *a, const tl_dht_stored *b, const tl_dht_id *own)
+{
+    for (unsigned i = SHARES; i-- > 0;)
+        if (weight_of(a->shares[i]) != weight_of(b->shares[i]))
+            return weight_of(a->shares[i]) > weight_of(b->shares[i]);
+    return tl_dht_id_cmp(own, &a->target, &b->target) > 0;
+}
+
+static bool make_room(tl_dht_items *s, const tl_dht_stored *new, const tl_dht_id *own, tl_time now,
                       size_t *ret_pushed_out)
 {
-    *ret_pushed_out = 0;
     while (s->n >= TL_DHT_ITEMS_MAX || s->bytes + bytes_of(new) > TL_DHT_ITEM_BYTES_MAX) {
-        tl_dht_stored *farther = find_farther(s, new, own);
-        if (!farther)
+        tl_dht_stored *one, *first = NULL;
+        DL_FOREACH (s->order, one)
+            if (may_go(one, new, own, now) && (!first || goes_first(one, first, own)))
+                first = one;
+        if (!first)
             return false;
-        forget(s, farther);
+        unlink_from(s, first);
+        for (unsigned i = 0; i < SHARES; i++)
+            if (first->shares[i] != new->shares[i])
+                drop_if_empty(s, first->shares[i]);
+        free(first);
         (*ret_pushed_out)++;
     }
     return true;
@@ -161,18 +275,14 @@ static bool make_room(tl_dht_items *s, const tl_dht_stored *new, const tl_dht_id
 
 /* --- put --- */
 
-static tl_dht_stored *copy_of(const tl_dht_item *item, const tl_addr *from, tl_time now)
+/* Without its shares. */
+static tl_dht_stored *copy_of(const tl_dht_item *item, tl_time now)
 {
     tl_dht_stored *one = calloc(1, sizeof *one + item->n_salt + item->n_value);
     if (!one)
         return NULL;
     one->target = tl_dht_item_target(item);
-    one->put = now;
-    one->is_ours = !from;
-    if (from) {
-        one->address = tl_dht_prefix_address(from);
-        one->network = tl_dht_prefix_network(from);
-    }
+    one->put = one->since = now;
     one->is_mutable = item->is_mutable;
     memcpy(one->key, item->key, sizeof one->key);
     memcpy(one->sig, item->sig, sizeof one->sig);
@@ -184,28 +294,47 @@ static tl_dht_stored *copy_of(const tl_dht_item *item, const tl_addr *from, tl_t
     return one;
 }
 
-/* Takes `one`. */
-static tl_dht_put_result add(tl_dht_items *s, tl_dht_stored *one, tl_dht_put_result as)
+/* False: no memory. */
+static bool set_shares(tl_dht_items *s, tl_dht_stored *one, const tl_addr *from)
 {
-    if (link_in(s, one))
-        return as;
-    free(one);
-    return TL_DHT_PUT_NOMEM;
+    for (unsigned i = 0; from && i < SHARES; i++)
+        if (!(one->shares[i] = share_of(s, i, from)))
+            return false;
+    return true;
+}
+
+/* Takes `new`. */
+static tl_dht_put_result add(tl_dht_items *s, tl_dht_stored *new, const tl_addr *from,
+                             const tl_dht_id *own, tl_time now, size_t *ret_pushed_out)
+{
+    tl_dht_put_result result = TL_DHT_PUT_NEW;
+    if (!set_shares(s, new, from))
+        result = TL_DHT_PUT_NOMEM;
+    else if (!has_share(new) || !make_room(s, new, own, now, ret_pushed_out))
+        result = TL_DHT_PUT_FULL;
+    else if (!link_in(s, new))
+        result = TL_DHT_PUT_NOMEM;
+    if (result != TL_DHT_PUT_NEW)
+        discard(s, new);
+    return result;
 }
 
 /* Takes `new`. It counts as put by the one who put the older one, so who replaces another one's item
- * uses up nobody's share. Where there is no room for a longer one, the older one stays. */
-static tl_dht_put_result replace(tl_dht_items *s, tl_dht_stored *old, tl_dht_stored *new,
-                                 const tl_dht_id *own, size_t *ret_pushed_out)
+ * uses up nobody's share. Where there is no room for a longer one, the older one stays: what grows puts
+ * nobody's item out. */
+static tl_dht_put_result replace(tl_dht_items *s, tl_dht_stored *old, tl_dht_stored *new)
 {
-    new->is_ours = old->is_ours;
-    new->address = old->address;
-    new->network = old->network;
+    memcpy(new->shares, old->shares, sizeof new->shares);
+    new->since = old->since;
     unlink_from(s, old);
-    bool room = make_room(s, new, own, ret_pushed_out);
+    bool room = has_share(new) && s->bytes + bytes_of(new) <= TL_DHT_ITEM_BYTES_MAX;
+    tl_dht_stored *stays = room ? new : old;
     free(room ? old : new);
-    tl_dht_put_result result = add(s, room ? new : old, TL_DHT_PUT_NEWER);
-    return room ? result : TL_DHT_PUT_FULL;
+    if (!link_in(s, stays)) {
+        discard(s, stays);
+        return TL_DHT_PUT_NOMEM;
+    }
+    return room ? TL_DHT_PUT_NEWER : TL_DHT_PUT_FULL;
 }
 
 tl_dht_put_result tl_dht_items_put(tl_dht_items *s, const tl_dht_item *item, tl_maybe cas,
@@ -224,12 +353,7 @@ tl_dht_put_result tl_dht_items_put(tl_dht_items *s, const tl_dht_item *item, tl_
     }
     if (result != TL_DHT_PUT_NEW && result != TL_DHT_PUT_NEWER)
         return result;
-    if (!(new = copy_of(item, from, now)))
+    if (!(new = copy_of(item, now)))
         return TL_DHT_PUT_NOMEM;
-    if (kept)
-        return replace(s, kept, new, own, ret_pushed_out);
-    if ((!from || has_share(s, new)) && make_room(s, new, own, ret_pushed_out))
-        return add(s, new, TL_DHT_PUT_NEW);
-    free(new);
-    return TL_DHT_PUT_FULL;
+    return kept ? replace(s, kept, new) : add(s, new, from, own, now, ret_pushed_out);
 }

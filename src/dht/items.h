@@ -1,9 +1,18 @@
 /* items.h - the items that a node of the DHT keeps for others (BEP 44). Sans-IO, and without a look
  * at signatures: its caller verifies what it hands in.
  *
- * Bounded in sum by TL_DHT_ITEMS_MAX and TL_DHT_ITEM_BYTES_MAX, and per address and network that put
- * them. When there is no room, an item farther from our ID than the new one goes, for others look
- * for items near their targets. */
+ * Bounded in number and in bytes: in sum, and for each address, network and block that put them
+ *
+ *                     items   bytes
+ *   in sum             4096   2 MiB
+ *   block    /16, /32   512   256 KiB   (IPv4, IPv6)
+ *   network  /24, /48   128    64 KiB
+ *   address  /32, /64    32    32 KiB
+ *
+ * When there is no room, an item of a block that has more than the new one's block goes, and of its items those of
+ * the network and the address with most; else one that is farther from our ID than the new one, unless it
+ * has been here for TL_DHT_ITEM_SETTLED. So who has one network, or comes for an hour with many, puts nobody's
+ * item out that stays. An item that grows puts none out. */
 #ifndef TL_DHT_ITEMS_H
 #define TL_DHT_ITEMS_H
 
@@ -14,13 +23,20 @@
 #define TL_DHT_ITEM_BYTES_MAX    (2 * 1024 * 1024) /* of all values and salts */
 #define TL_DHT_ITEMS_PER_ADDRESS 32 /* a node puts its own, and those of some friends */
 #define TL_DHT_ITEMS_PER_NETWORK 128
+#define TL_DHT_ITEMS_PER_BLOCK   512
+#define TL_DHT_BYTES_PER_ADDRESS (32 * 1024)
+#define TL_DHT_BYTES_PER_NETWORK (64 * 1024)
+#define TL_DHT_BYTES_PER_BLOCK   (256 * 1024)
 #define TL_DHT_ITEM_KEPT         (120 * TL_MIN) /* BEP 44: since it was last put */
+#define TL_DHT_ITEM_SETTLED      (60 * TL_MIN) /* since it was first put: somebody keeps it alive */
 
 typedef struct tl_dht_stored tl_dht_stored;
+typedef struct tl_dht_share tl_dht_share;
 
 /* Members are private, but for the numbers. */
 typedef struct {
     tl_dht_stored *table, *order; /* by when they were last put; the first is the oldest */
+    tl_dht_share *shares;         /* by prefix */
     size_t n, bytes;
 } tl_dht_items;
 
@@ -38,7 +54,7 @@ typedef enum {
     /* refused */
     TL_DHT_PUT_CAS,  /* the kept one has another sequence than `cas` */
     TL_DHT_PUT_SEQ,  /* the kept one has a higher sequence, or the same with another value */
-    TL_DHT_PUT_FULL, /* no room, or none for more of this address or network */
+    TL_DHT_PUT_FULL, /* no room, or none for more of this address, network or block */
     TL_DHT_PUT_NOMEM,
 } tl_dht_put_result;
 

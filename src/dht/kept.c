@@ -138,9 +138,9 @@ bool tl_kept_is_whole_due(const tl_kept_list *list, const tl_kept *kept, tl_time
 
 /* --- what was found and stored --- */
 
-void tl_kept_found(tl_kept *kept, const tl_dht_item *newer)
+void tl_kept_found(tl_kept *kept, const tl_dht_item *newer, tl_unix wall)
 {
-    if (newer->seq <= kept->last_seq)
+    if (newer->seq <= kept->last_seq || (kept->identity && !tl_dht_seq_may_be(newer->seq, wall)))
         return;
     kept->last_seq = newer->seq;
     if (kept->identity) {
@@ -155,10 +155,13 @@ bool tl_kept_sign(tl_kept *kept, tl_unix wall)
     if (!kept->identity || !kept->changed)
         return true;
     tl_dht_item item;
-    int64_t seq = wall > kept->last_seq ? wall : kept->last_seq + 1;
-    if (kept->last_seq == INT64_MAX ||
-        tl_dht_item_sign(kept->identity, tl_dht_item_salt(&kept->item), seq,
-                         tl_dht_item_value(&kept->item), &item))
+    int64_t last = tl_dht_seq_may_be(kept->last_seq, wall)   ? kept->last_seq
+                   : tl_dht_seq_may_be(kept->item.seq, wall) ? kept->item.seq
+                                                             : 0;
+    int64_t seq = wall > last ? wall : last + 1;
+    kept->cannot_sign = tl_dht_item_sign(kept->identity, tl_dht_item_salt(&kept->item), seq,
+                                         tl_dht_item_value(&kept->item), &item) != TL_OK;
+    if (kept->cannot_sign)
         return false;
     kept->item = item;
     kept->last_seq = seq;

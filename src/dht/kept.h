@@ -33,6 +33,7 @@ typedef struct {
     tl_time stored; /* when it was last stored; 0 never */
     tl_time whole;  /* when it was last stored at all the nearest, also those that had it */
     unsigned holders, failed;
+    bool cannot_sign;
 } tl_kept;
 
 typedef struct {
@@ -58,9 +59,9 @@ void tl_kept_hurry(tl_kept_list *list, tl_time now);
 
 /* Is it to be stored also where it is already? Holders forget it after two hours. */
 bool tl_kept_is_whole_due(const tl_kept_list *list, const tl_kept *kept, tl_time now);
-/* A newer item of this target was found, and verified. */
-void tl_kept_found(tl_kept *kept, const tl_dht_item *newer);
-/* Signs what has to be. False: there is nothing to store, or it cannot be signed. */
+/* A newer item of this target was found, and verified. One of ours must be of a time that may be. */
+void tl_kept_found(tl_kept *kept, const tl_dht_item *newer, tl_unix wall);
+/* Signs what has to be, above every `seq` that is known and may be. False: it cannot be signed. */
 bool tl_kept_sign(tl_kept *kept, tl_unix wall);
 /* A search and the storing after it are over. `asked`: nodes that should have the item; `had`: had it
  * before; `took`: took it now. */

@@ -63,15 +63,27 @@ static bool make_room(tl_lookup *l, const tl_lookup_node *node)
     return false;
 }
 
+static bool has_same_id(const tl_lookup_node *a, const tl_lookup_node *b)
+{
+    return a->has_id && b->has_id && tl_dht_id_eq(&a->id, &b->id);
+}
+
+/* An ID is taken once it has answered. Before that it is a word of one path: who names a node at a wrong
+ * address must not keep out the right one, which another path names, or which fits. */
+static bool has_its_id(const tl_lookup_node *other, const tl_lookup_node *node)
+{
+    if (!has_same_id(other, node) || other->state == TL_LOOKUP_FAILED ||
+        (node->fits && !other->fits))
+        return false;
+    return other->state == TL_LOOKUP_ANSWERED || other->path == node->path;
+}
+
 static bool is_known(const tl_lookup *l, const tl_lookup_node *node)
 {
     unsigned of_host = 0;
     for (size_t i = 0; i < l->n; i++) {
         const tl_lookup_node *other = l->nodes[i];
-        if (tl_addr_eq(&other->addr, &node->addr))
-            return true;
-        if (node->has_id && other->has_id && tl_dht_id_eq(&other->id, &node->id) &&
-            other->state != TL_LOOKUP_FAILED)
+        if (tl_addr_eq(&other->addr, &node->addr) || has_its_id(other, node))
             return true;
         of_host += other->host == node->host;
     }
@@ -284,6 +296,22 @@ static size_t index_of(const tl_lookup *l, const tl_lookup_node *node)
     return i;
 }
 
+/* No ID counts twice. `node` answered: those that did not yet are wrong addresses of it. Of two that
+ * answered it is the one that fits, or else the first. */
+static void keep_one_of_id(tl_lookup *l, tl_lookup_node *node)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        tl_lookup_node *other = l->nodes[i];
+        if (other == node || !has_same_id(other, node))
+            continue;
+        if (other->state == TL_LOOKUP_FRESH ||
+            (other->state == TL_LOOKUP_ANSWERED && node->fits && !other->fits))
+            other->state = TL_LOOKUP_FAILED;
+        else if (other->state == TL_LOOKUP_ANSWERED)
+            node->state = TL_LOOKUP_FAILED;
+    }
+}
+
 void tl_lookup_on_answer(tl_lookup *l, tl_lookup_node *node, const tl_dht_id *id, tl_slice token)
 {
     node->state = TL_LOOKUP_ANSWERED;
@@ -292,19 +320,15 @@ void tl_lookup_on_answer(tl_lookup *l, tl_lookup_node *node, const tl_dht_id *id
         memcpy(node->token, token.p, token.n);
         node->n_token = (uint8_t)token.n;
     }
-    if (node->has_id && tl_dht_id_eq(&node->id, id))
-        return;
-    /* It is another node than it was said to be. Its own word counts, but no ID counts twice. */
-    for (size_t i = 0; i < l->n; i++)
-        if (l->nodes[i] != node && l->nodes[i]->has_id && tl_dht_id_eq(&l->nodes[i]->id, id) &&
-            l->nodes[i]->state == TL_LOOKUP_ANSWERED)
-            node->state = TL_LOOKUP_FAILED;
-    take_out(l, index_of(l, node));
-    node->id = *id;
-    node->has_id = true;
-    node->common = (uint8_t)tl_dht_id_common(&l->target, id);
-    node->fits = tl_dht_id_fits(id, &node->addr);
-    insert(l, node);
+    if (!node->has_id || !tl_dht_id_eq(&node->id, id)) { /* another one than it was said to be */
+        take_out(l, index_of(l, node));
+        node->id = *id;
+        node->has_id = true;
+        node->common = (uint8_t)tl_dht_id_common(&l->target, id);
+        node->fits = tl_dht_id_fits(id, &node->addr);
+        insert(l, node);
+    }
+    keep_one_of_id(l, node);
 }
 
 void tl_lookup_on_late(tl_lookup *l, tl_lookup_node *node)
@@ -364,11 +388,16 @@ size_t tl_lookup_without_crowd(const tl_dht_id *target, unsigned usual, tl_dht_n
 
 bool tl_lookup_density(tl_lookup *l, unsigned *ret_bits)
 {
-    unsigned n = 0;
-    for (size_t i = 0; i < l->n; i++)
-        if (l->nodes[i]->state == TL_LOOKUP_ANSWERED && ++n == TL_LOOKUP_K) {
-            *ret_bits = l->nodes[i]->common;
+    ring r = {0};
+    for (size_t i = 0; i < l->n; i++) {
+        const tl_lookup_node *node = l->nodes[i];
+        if (node->state != TL_LOOKUP_ANSWERED || !is_careful(node, &r))
+            continue;
+        r.nodes[r.n++] = node;
+        if (r.n == TL_LOOKUP_K) {
+            *ret_bits = node->common;
             return true;
         }
+    }
     return false;
 }

@@ -17,7 +17,8 @@
  *    asks all nodes that it began with, and more and more of each path's, until it ends where it should.
  *  - Nobody is asked whose ID does not fit its address and is nearer than any ID is by chance. Lies of
  *    nodes right beside the target cost nothing to tell, and would cost us a time-out each.
- *  - Named nodes that do not answer cost a place in no ring. One IP is asked twice at most.
+ *  - Named nodes that do not answer cost a place in no ring. One IP is asked twice at most. An ID that has not
+ *    answered keeps no other address of it out but of its own path.
  *
  *   fresh --next--> asked --answer--> answered
  *                     |--late--> late --answer--> answered
@@ -115,7 +116,9 @@ size_t tl_lookup_rings(tl_lookup *l, tl_lookup_node *ret_nodes[TL_LOOKUP_RINGS_M
  * instead of all others. Returns how many; they are in the front then. */
 size_t tl_lookup_without_crowd(const tl_dht_id *target, unsigned usual, tl_dht_node *nodes,
                                size_t n, size_t most);
-/* Bits that the K nearest nodes that answered have in common with the target. False: fewer than K. */
+/* Bits that the K nearest nodes that answered have in common with the target; of those which fit their
+ * address, at most two a network: who answers with IDs of his choice, for one address or many ports, must not
+ * make the DHT look denser than it is. False: fewer than K. */
 bool tl_lookup_density(tl_lookup *l, unsigned *ret_bits);
 
 #endif

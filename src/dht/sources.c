@@ -32,6 +32,11 @@ tl_dht_prefix tl_dht_prefix_network(const tl_addr *a)
     return prefix_of(a, a->family == TL_ADDR_V4 ? 24 : 48);
 }
 
+tl_dht_prefix tl_dht_prefix_block(const tl_addr *a)
+{
+    return prefix_of(a, a->family == TL_ADDR_V4 ? 16 : 32);
+}
+
 void tl_dht_sources_init(tl_dht_sources *s, tl_time now)
 {
     static const unsigned eighths[] = {

@@ -29,13 +29,15 @@
 #define TL_DHT_SOURCE_KEPT        (4 * TL_SEC) /* a source is as a new one after that: all is full */
 
 /* An address (IPv4, or an IPv6 /64, for one machine has as many of its addresses as it likes), or a
- * network (IPv4 /24, IPv6 /48: what one customer may have). Compared as bytes. */
+ * network (IPv4 /24, IPv6 /48: what one customer may have), or a block (IPv4 /16, IPv6 /32: what one
+ * provider may have). Compared as bytes. */
 typedef struct {
     uint8_t bits, ip[8];
 } tl_dht_prefix;
 
 tl_dht_prefix tl_dht_prefix_address(const tl_addr *a);
 tl_dht_prefix tl_dht_prefix_network(const tl_addr *a);
+tl_dht_prefix tl_dht_prefix_block(const tl_addr *a);
 static inline bool tl_dht_prefix_eq(const tl_dht_prefix *a, const tl_dht_prefix *b)
 {
     return memcmp(a, b, sizeof *a) == 0;

@@ -136,7 +136,8 @@ void tl_dht_each_named(tl_dht *d, const tl_addr *from, const tl_krpc *answer, tl
 
 /* Begins a search of ours. NULL: no room or no memory. */
 dht_ask *tl_dht_ask_begin(tl_dht *d, ask_kind kind, const tl_dht_id *target, tl_time now);
-void tl_dht_asks_on_answer(tl_dht *d, const tl_query *query, const tl_krpc *answer, tl_time now);
+void tl_dht_asks_on_answer(tl_dht *d, const tl_query *query, const tl_krpc *answer, tl_time now,
+                           tl_unix wall);
 void tl_dht_asks_on_late(tl_dht *d, const tl_query *query);
 /* Silent, or an error was the answer. */
 void tl_dht_asks_on_failed(tl_dht *d, const tl_query *query, bool refused);

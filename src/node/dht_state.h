@@ -30,7 +30,8 @@ struct tl_node_dht {
     tl_time look_at;    /* then what is published is made anew; TL_NEVER: it is true */
     /* what is published */
     bool publishes;
-    int64_t seq; /* of the last item that was signed; kept over restarts */
+    int64_t seq;      /* of the last item that was signed; kept over restarts */
+    bool cannot_sign; /* it was logged */
     /* looking for peers (node_dht_seek.c) */
     tl_seek *seek;
     struct {

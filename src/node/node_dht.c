@@ -150,6 +150,19 @@ static void save(tl_node_dht *d)
     tl_beside_write(path, tl_slice_of(bytes, len));
 }
 
+static void take_seq(tl_node_dht *d, const uint8_t bytes[8])
+{
+    uint64_t seq = 0;
+    for (int i = 0; i < 8; i++)
+        seq = seq << 8 | bytes[i];
+    if (seq <= INT64_MAX && tl_dht_seq_may_be((int64_t)seq, tl_loop_unix()))
+        d->seq = (int64_t)seq;
+    else
+        tl_log(TL_LOG_WARN,
+               "DHT: the number of the last record in the file %s cannot be: the time is taken",
+               FILE_NAME);
+}
+
 static void load(tl_node_dht *d)
 {
     char path[TL_BESIDE_PATH_MAX];
@@ -162,8 +175,7 @@ static void load(tl_node_dht *d)
         tl_dht_load(d->core, tl_slice_of(bytes + FILE_HEAD, len - FILE_HEAD), now_of(d)))
         tl_log(TL_LOG_WARN, "DHT: %s is not understood; the DHT is entered anew", path);
     else
-        for (int i = 0; i < 8; i++) /* a sign would be the file's fault */
-            d->seq = (int64_t)(((uint64_t)d->seq << 8 | bytes[FILE_SEQ + i]) & INT64_MAX);
+        take_seq(d, bytes + FILE_SEQ);
     free(bytes);
 }
 
@@ -332,7 +344,12 @@ static void note_seq(tl_node_dht *d, tl_time now)
 {
     tl_dht_id target = tl_dht_record_target(&d->node->identity.id);
     tl_dht_kept kept;
-    if (!tl_dht_kept_of(d->core, &target, &kept) || kept.seq <= d->seq)
+    if (!tl_dht_kept_of(d->core, &target, &kept))
+        return;
+    if (kept.cannot_sign && !d->cannot_sign)
+        tl_log(TL_LOG_ERROR, "DHT: this node's record cannot be signed: nothing is published");
+    d->cannot_sign = kept.cannot_sign;
+    if (kept.seq <= d->seq)
         return;
     d->seq = kept.seq;
     d->save_at = now;

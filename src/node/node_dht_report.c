@@ -120,15 +120,12 @@ static void answer(const tl_dht_look *l, const tl_dht_item *item, const tl_dht_r
                      "no node of the DHT answered (%u were asked). See: teale status, and the "
                      "setting dht.bootstrap",
                      result->asked);
-    else if (!item && result->refused)
+    else if (!item) /* one liar is enough for `refused`: it does not make this another error */
         tl_call_fail(
-            l->call, "E_RECORD",
-            "the DHT has something under the ID %.16s, but its signature is not that node's", hex);
-    else if (!item)
-        tl_call_fail(l->call, "E_AWAY",
-                     "the DHT has no record of %.16s: %u nodes answered. That node must be up, and "
-                     "publish: dht.publish there",
-                     hex, result->answered);
+            l->call, "E_AWAY",
+            "the DHT has no record of %.16s: %u nodes answered, %u of them with one that it "
+            "did not sign. That node must be up, and publish: dht.publish there",
+            hex, result->answered, result->refused);
     else if (tl_dht_record_parse(tl_dht_item_value(item), &record))
         tl_call_fail(l->call, "E_RECORD",
                      "the DHT has something signed by %.16s, but it is no record of a Teale node",

@@ -69,7 +69,7 @@ static void a_later_one_of_our_own_key_is_outdone(void **state)
     tl_kept *k = publish("1:a", 0);
     assert_true(tl_kept_sign(k, WALL));
     tl_dht_item other = signed_item(WALL + 1000, "1:x");
-    tl_kept_found(k, &other);
+    tl_kept_found(k, &other, WALL);
     assert_true(tl_kept_sign(k, WALL));
     assert_int_equal(k->item.seq, WALL + 1001);
     assert_true(tl_slice_eq(tl_dht_item_value(&k->item), TL_SLICE_LIT("1:a")));
@@ -135,9 +135,9 @@ static void of_anothers_item_the_newest_is_held(void **state)
     assert_int_equal(tl_kept_hold(&list, &same, NOW), TL_OK);
     assert_int_equal(tl_kept_hold(&list, &old, NOW), TL_ERR_REPLAY);
     assert_int_equal(list.all[0]->item.seq, 6);
-    tl_kept_found(list.all[0], &old);
+    tl_kept_found(list.all[0], &old, WALL);
     assert_int_equal(list.all[0]->item.seq, 6);
-    tl_kept_found(list.all[0], &newer);
+    tl_kept_found(list.all[0], &newer, WALL);
     assert_int_equal(list.all[0]->item.seq, 7);
     assert_int_equal(list.n, 1);
     tl_dht_id target = tl_dht_item_target(&newer);
