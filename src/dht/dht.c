@@ -59,6 +59,8 @@ tl_err tl_dht_new(const tl_dht_config *config, tl_time now, tl_dht **ret_dht)
     tl_queries_init(&d->queries);
     d->budget = tl_ratelimit_make(TL_DHT_ASKS_PER_SEC, TL_DHT_ASKS_BURST, now);
     d->pings = tl_ratelimit_make(PINGS_PER_SEC, PINGS_BURST, now);
+    d->back =
+        tl_ratelimit_make(PINGS_PER_SEC / PINGS_OF_ASKERS, PINGS_BURST / PINGS_OF_ASKERS, now);
     for (unsigned i = 0; i < FAMILIES; i++) {
         tl_dht_id id = tl_dht_id_random(config->rand);
         tl_table_init(&d->family[i].table, &id);
@@ -255,13 +257,13 @@ static void on_query(tl_dht *d, const tl_addr *from, const tl_krpc *query, size_
     tl_dht_node node = {.addr = *from};
     memcpy(node.id.b, query->id, sizeof node.id.b);
     if (tl_dht_may_ask(d, from, now))
-        tl_dht_consider(d, &node, now);
+        tl_dht_consider(d, &node, true, now);
 }
 
 static void consider_named(tl_dht *d, void *user, const tl_dht_node *node, tl_time now)
 {
     (void)user;
-    tl_dht_consider(d, node, now);
+    tl_dht_consider(d, node, false, now);
 }
 
 /* A node of Teale is here. Only its answer to a ping says whether it introduces others. */

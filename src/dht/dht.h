@@ -12,7 +12,7 @@
  * the answers that others want of us. What liars name, or forged sources, turn on one IP that did not ask:
  *
  *   answers <= TL_DHT_SERVER_FACTOR x the bytes that were forged (dht/server.h)
- *   pings   <= TL_QUERIES_PINGS in TL_QUERIES_PINGS_FOR, 100 bytes each
+ *   pings   <= TL_QUERIES_PINGS in TL_QUERIES_PINGS_FOR to its whole network, 100 bytes each
  *   queries <= two of one request of ours, and none for ten minutes to an IP and port that was silent twice */
 #ifndef TL_DHT_DHT_H
 #define TL_DHT_DHT_H

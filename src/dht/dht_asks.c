@@ -343,7 +343,7 @@ static void name_node(tl_dht *d, void *user, const tl_dht_node *node, tl_time no
     if (family == tl_dht_family_of(&n->by->addr))
         tl_lookup_named(&n->ask->family[family].lookup, n->by, &node->id, &node->addr);
     else
-        tl_dht_consider(d, node, now);
+        tl_dht_consider(d, node, false, now);
 }
 
 /* Byte for byte what was verified already? Most holders have the same. */

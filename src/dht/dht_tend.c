@@ -204,14 +204,15 @@ static void tend_one(tl_dht *d, tl_time now)
         tl_dht_query(d, &node->addr, &query, &what, now);
 }
 
-void tl_dht_consider(tl_dht *d, const tl_dht_node *node, tl_time now)
+void tl_dht_consider(tl_dht *d, const tl_dht_node *node, bool asked, tl_time now)
 {
     const dht_family *f = &d->family[tl_dht_family_of(&node->addr)];
+    tl_ratelimit *pings = asked ? &d->back : &d->pings;
     if (!f->is_on || !tl_table_wants(&f->table, &node->id, &node->addr) ||
-        tl_queries_asks(&d->queries, &node->addr) ||
-        !tl_queries_may_ping(&d->queries, &node->addr, now) ||
-        !tl_ratelimit_take(&d->pings, 1, now))
+        tl_queries_asks(&d->queries, &node->addr) || tl_ratelimit_when(pings, 1, now) != now ||
+        !tl_queries_may_ping(&d->queries, &node->addr, now))
         return;
+    (void)tl_ratelimit_take(pings, 1, now);
     tl_krpc query = {.method = TL_KRPC_PING};
     tl_query_for what = {.kind = QUERY_PING, .has_id = true, .id = node->id};
     tl_dht_query(d, &node->addr, &query, &what, now);

@@ -134,10 +134,12 @@ bool tl_queries_is_silent(const tl_queries *q, const tl_addr *addr, tl_time now)
 
 bool tl_queries_may_ping(tl_queries *q, const tl_addr *addr, tl_time now)
 {
-    tl_query_pinged *p = &q->pinged[tl_queries_host(addr) % TL_QUERIES_PINGED];
-    uint32_t second = (uint32_t)(now / TL_SEC);
-    if (p->n == 0 || second - p->since >= TL_QUERIES_PINGS_FOR / TL_SEC)
-        *p = (tl_query_pinged){.since = second};
+    uint64_t network = tl_dht_addr_network(addr);
+    tl_query_pinged *p = &q->pinged[tl_table_hash64(&network, sizeof network) % TL_QUERIES_PINGED];
+    unsigned unit = (unsigned)(now / TL_QUERIES_PINGS_UNIT) & 0x3FFF;
+    unsigned age = (unit - p->since) & 0x3FFF;
+    if (p->n == 0 || age > TL_QUERIES_PINGS_FOR / TL_QUERIES_PINGS_UNIT)
+        *p = (tl_query_pinged){.since = unit & 0x3FFF};
     if (p->n == TL_QUERIES_PINGS)
         return false;
     p->n++;

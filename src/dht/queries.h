@@ -24,11 +24,12 @@
  * names wrong ports of a node, or forges them, would have us leave the node itself alone. */
 #define TL_QUERIES_SILENT_FOR (10 * TL_MIN)
 #define TL_QUERIES_SILENT_MAX 128 /* the oldest makes room */
-/* Pings to one IP on the word of others, at most so many in so long: what a victim gets that liars name. */
+/* Pings to one network (/24, /48) on the word of others, at most so many in so long: what a victim gets that
+ * liars name, or whose address is forged. */
 #define TL_QUERIES_PINGS      2
 #define TL_QUERIES_PINGS_FOR  (10 * TL_MIN)
-#define TL_QUERIES_PINGED                                                                          \
-    256 /* IPs that are remembered; two that share a place share its pings, too */
+#define TL_QUERIES_PINGS_UNIT (8 * TL_SEC) /* in which their time is kept */
+#define TL_QUERIES_PINGED     1024 /* networks that are remembered; two of one place share its pings */
 
 /* What the asker wants to know when the query ends. */
 typedef struct {
@@ -52,8 +53,8 @@ typedef struct {
 } tl_query_silent;
 
 typedef struct {
-    uint32_t since; /* seconds; of the first of `n` */
-    uint8_t n;
+    uint16_t since : 14; /* of the first of `n`; goes round in 36 hours */
+    uint16_t n : 2;
 } tl_query_pinged;
 
 typedef struct {
@@ -92,7 +93,7 @@ tl_time tl_queries_expiry(const tl_queries *q);
 /* Forgets all that are under way. */
 void tl_queries_drop(tl_queries *q);
 
-/* May this IP be pinged because somebody named it? Counts it. */
+/* May this address be pinged because somebody named it? Counts it. */
 bool tl_queries_may_ping(tl_queries *q, const tl_addr *addr, tl_time now);
 /* Was this address and port silent lately, so that it is not asked? */
 bool tl_queries_is_silent(const tl_queries *q, const tl_addr *addr, tl_time now);

@@ -20,6 +20,7 @@
 #define CROWD_BITS      5  /* above the usual ones: one node of 16 targets is so near by chance */
 #define PINGS_PER_SEC   8
 #define PINGS_BURST     32
+#define PINGS_OF_ASKERS 4 /* a quarter of them: addresses of those who ask may be forged */
 #define WAIT_FOR_NODES  (10 * TL_SEC) /* while joining; then it is tried with those there are */
 #define FILLS           2             /* searches for random targets after joining */
 #define DENSITIES_MIN   3             /* with fewer nothing is known */
@@ -86,6 +87,7 @@ struct tl_dht {
     tl_queries queries;
     tl_ratelimit budget; /* of all our queries */
     tl_ratelimit pings;  /* of those to nodes that others named: a part of it */
+    tl_ratelimit back;   /* of those to nodes that asked us: beside these */
     tl_dht_server *server;
     tl_kept_list kept;
 
@@ -156,8 +158,8 @@ tl_time tl_dht_tend_expiry(const tl_dht *d);
 void tl_dht_on_searched(tl_dht *d, dht_ask *ask, tl_time now);
 /* A node that was tended answered, or did not. */
 void tl_dht_on_tended(tl_dht *d, bool answered);
-/* A node was named, or asked us: it is pinged if the table has a place for it. */
-void tl_dht_consider(tl_dht *d, const tl_dht_node *node, tl_time now);
+/* A node was named, or asked us (`asked`): it is pinged if the table has a place for it. */
+void tl_dht_consider(tl_dht *d, const tl_dht_node *node, bool asked, tl_time now);
 size_t tl_dht_nodes(const tl_dht *d);
 /* Nodes of SEEDS_ENOUGH networks. */
 bool tl_dht_has_enough(const tl_dht *d);

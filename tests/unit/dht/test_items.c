@@ -29,11 +29,11 @@ static int end(void **state)
     return 0;
 }
 
-/* The i-th address, each in a /24 of its own. */
+/* The i-th address, each in a /16 of its own. */
 static tl_addr far_apart(unsigned i)
 {
     return (tl_addr){
-        .family = TL_ADDR_V4, .port = 1, .bytes = {198, 18, (uint8_t)i, (uint8_t)(i / 256)}};
+        .family = TL_ADDR_V4, .port = 1, .bytes = {(uint8_t)(20 + i / 256), (uint8_t)i, 7, 1}};
 }
 
 /* A mutable item whose value is a text of `n` bytes in all. Signatures are not this module's. */
@@ -200,99 +200,260 @@ static void what_the_node_itself_keeps_has_no_share(void **state)
     }
 }
 
-static tl_dht_id highest_target(void)
+/* --- shares, and what goes when there is no room --- */
+
+static tl_dht_put_result put_from(const tl_dht_item *item, tl_addr from, tl_time now)
 {
-    tl_dht_id highest = {{0}};
-    for (unsigned i = 0; i < TL_DHT_ITEMS_MAX; i++) {
-        tl_dht_item item = item_of(i, 1, "x");
-        tl_dht_id target = tl_dht_item_target(&item);
-        if (memcmp(&target, &highest, sizeof target) > 0)
-            highest = target;
-    }
-    return highest;
+    size_t pushed_out;
+    return tl_dht_items_put(&items, item, NONE, &from, &own, now, &pushed_out);
 }
 
-static void when_all_is_full_the_farthest_makes_room_for_a_nearer_one(void **state)
+static bool is_kept(const tl_dht_item *item, tl_time now)
+{
+    tl_dht_item got;
+    tl_dht_id target = tl_dht_item_target(item);
+    return tl_dht_items_find(&items, &target, now, &got);
+}
+
+/* A mutable item whose value is as long as it may be. */
+static tl_dht_item longest_item(unsigned key)
+{
+    char text[997] = {0};
+    memset(text, 'x', 996);
+    tl_dht_item item = item_of(key, 1, text);
+    assert_int_equal(item.n_value, TL_DHT_VALUE_MAX);
+    return item;
+}
+
+static tl_addr in_block(unsigned i)
+{
+    return (tl_addr){
+        .family = TL_ADDR_V4, .port = 1, .bytes = {198, 18, (uint8_t)(i / 256), (uint8_t)i}};
+}
+
+static void a_block_has_its_share(void **state)
 {
     (void)state;
-    tl_dht_item got;
-    size_t pushed_out;
+    size_t taken = 0;
+    for (unsigned i = 0; i < 2000; i++) { /* eight of each /24 */
+        tl_dht_item item = item_of(i, 1, "x");
+        taken += put_from(&item, in_block(i * 32), START) == TL_DHT_PUT_NEW;
+    }
+    assert_int_equal(taken, TL_DHT_ITEMS_PER_BLOCK);
+    tl_dht_item other = item_of(9999, 1, "x");
+    assert_int_equal(put_by(&other, 1, START), TL_DHT_PUT_NEW);
+}
+
+static void shares_are_of_bytes_too(void **state)
+{
+    (void)state;
+    size_t of_network = 0, of_block = 0;
+    for (unsigned i = 0; i < 256; i++) {
+        tl_dht_item item = longest_item(i);
+        of_network += put_from(&item, in_block(i), START) == TL_DHT_PUT_NEW;
+    }
+    assert_int_equal(of_network, TL_DHT_BYTES_PER_NETWORK / 1005);
+    for (unsigned i = 0; i < 1000; i++) {
+        tl_dht_item item = longest_item(1000 + i);
+        of_block += put_from(&item, in_block(256 * (1 + i / 20) + i % 20), START) == TL_DHT_PUT_NEW;
+    }
+    assert_int_equal(of_network + of_block, TL_DHT_BYTES_PER_BLOCK / 1005);
+    tl_dht_item other = longest_item(9999);
+    assert_int_equal(put_by(&other, 1, START), TL_DHT_PUT_NEW);
+}
+
+/* Honest nodes, one a /16, have put 1500 items. */
+static void put_honest(tl_time now)
+{
+    for (unsigned i = 0; i < 1500; i++) {
+        tl_dht_item item = item_of(i, 1, "honest");
+        assert_int_equal(put_by(&item, i, now), TL_DHT_PUT_NEW);
+    }
+}
+
+static size_t honest_left(tl_time now)
+{
+    size_t left = 0;
+    for (unsigned i = 0; i < 1500; i++) {
+        tl_dht_item item = item_of(i, 1, "honest");
+        left += is_kept(&item, now);
+    }
+    return left;
+}
+
+/* Puts `n` long items that are near our ID. */
+static void besiege(tl_addr (*from)(unsigned i), unsigned n, tl_time now)
+{
+    for (unsigned made = 0, key = 100000; made < n; key++) {
+        tl_dht_item item = longest_item(key);
+        tl_dht_id target = tl_dht_item_target(&item);
+        if (target.b[0] >= 16)
+            continue;
+        (void)put_from(&item, from(made++), now);
+    }
+}
+
+static tl_addr in_a_48(unsigned i)
+{
+    return (tl_addr){.family = TL_ADDR_V6,
+                     .port = 1,
+                     .bytes = {0x2A, 1, 2, 3, 4, 5, (uint8_t)(i / 8), (uint8_t)i}};
+}
+
+static tl_addr in_a_32(unsigned i)
+{
+    return (tl_addr){.family = TL_ADDR_V6,
+                     .port = 1,
+                     .bytes = {0x2A, 1, 2, 3, (uint8_t)(i / 8), (uint8_t)(i / 2048), 0, 0}};
+}
+
+static void who_has_one_ipv6_prefix_puts_nobodys_item_out(void **state)
+{
+    (void)state;
+    put_honest(START);
+    besiege(in_a_48, 2500, START);
+    assert_int_equal(honest_left(START), 1500);
+    assert_true(items.bytes <= 1500 * 20 + TL_DHT_BYTES_PER_NETWORK);
+    besiege(in_a_32, 2500, START);
+    assert_int_equal(honest_left(START), 1500);
+    assert_true(items.bytes <= 1500 * 20 + TL_DHT_BYTES_PER_BLOCK);
+}
+
+static void one_that_is_kept_alive_is_not_put_out_by_those_who_come_with_many_networks(void **state)
+{
+    (void)state;
+    put_honest(START);
+    besiege(far_apart, 6000, START + TL_DHT_ITEM_SETTLED);
+    assert_int_equal(honest_left(START + TL_DHT_ITEM_SETTLED), 1500);
+    assert_true(items.bytes > TL_DHT_ITEM_BYTES_MAX - 1005); /* it was full */
+}
+
+static void young_ones_make_room_for_nearer_ones(void **state)
+{
+    (void)state;
+    put_honest(START);
+    besiege(far_apart, 6000, START + TL_DHT_ITEM_SETTLED - 1);
+    assert_true(honest_left(START + TL_DHT_ITEM_SETTLED) < 1500);
+}
+
+static void fill_table(void)
+{
     for (unsigned i = 0; i < TL_DHT_ITEMS_MAX; i++) {
         tl_dht_item item = item_of(i, 1, "x");
         assert_int_equal(put_by(&item, i / TL_DHT_ITEMS_PER_ADDRESS, START), TL_DHT_PUT_NEW);
     }
-    tl_dht_id highest = highest_target();
-    assert_true(tl_dht_items_find(&items, &highest, START, &got));
+}
 
-    /* one nearer to us than that, and one farther */
-    tl_dht_item near = item_of(0, 1, "x"), far = near;
-    for (unsigned i = TL_DHT_ITEMS_MAX; near.key[3] == 0 || far.key[3] == 0; i++) {
+static void when_all_is_full_who_has_most_makes_room_for_who_has_less(void **state)
+{
+    (void)state;
+    size_t pushed_out;
+    tl_addr from = far_apart(200), same = far_apart(0);
+    fill_table();
+    tl_dht_item more = item_of(9000, 1, "x"), less = item_of(9001, 1, "x");
+    assert_int_equal(tl_dht_items_put(&items, &more, NONE, &same, &own, START, &pushed_out),
+                     TL_DHT_PUT_FULL);
+    assert_int_equal(pushed_out, 0);
+    assert_int_equal(tl_dht_items_put(&items, &less, NONE, &from, &own, START + TL_DHT_ITEM_SETTLED,
+                                      &pushed_out),
+                     TL_DHT_PUT_NEW);
+    assert_int_equal(pushed_out, 1);
+    assert_int_equal(items.n, TL_DHT_ITEMS_MAX);
+}
+
+/* One item of each block: nobody has more than another. */
+static void among_equals_the_farthest_makes_room_for_a_nearer_one(void **state)
+{
+    (void)state;
+    size_t pushed_out;
+    tl_dht_item highest = item_of(0, 1, "x");
+    for (unsigned i = 0; i < TL_DHT_ITEMS_MAX; i++) {
         tl_dht_item item = item_of(i, 1, "x");
-        tl_dht_id target = tl_dht_item_target(&item);
-        item.key[3] = 0;
-        bool is_near = target.b[0]<0x80, is_far = memcmp(&target, &highest, sizeof target)> 0;
-        if (is_near)
-            near = item_of(i, 1, "x"), near.key[3] = 1;
-        if (is_far)
-            far = item_of(i, 1, "x"), far.key[3] = 1;
+        tl_dht_id target = tl_dht_item_target(&item), of_highest = tl_dht_item_target(&highest);
+        if (memcmp(&target, &of_highest, sizeof target) > 0)
+            highest = item;
+        assert_int_equal(put_by(&item, i, START), TL_DHT_PUT_NEW);
     }
-    near.key[3] = far.key[3] = 0;
-    tl_addr from = far_apart(200);
+    tl_dht_item near = highest, far = highest;
+    tl_dht_id limit = tl_dht_item_target(&highest);
+    for (unsigned i = 9000; near.seq == 1 || far.seq == 1; i++) {
+        tl_dht_item item = item_of(i, 2, "x");
+        tl_dht_id target = tl_dht_item_target(&item);
+        if (target.b[0] < 0x80)
+            near = item;
+        if (memcmp(&target, &limit, sizeof target) > 0)
+            far = item;
+    }
+    tl_addr from = far_apart(9000);
     assert_int_equal(tl_dht_items_put(&items, &far, NONE, &from, &own, START, &pushed_out),
                      TL_DHT_PUT_FULL);
     assert_int_equal(pushed_out, 0);
     assert_int_equal(tl_dht_items_put(&items, &near, NONE, &from, &own, START, &pushed_out),
                      TL_DHT_PUT_NEW);
     assert_int_equal(pushed_out, 1);
-    assert_false(tl_dht_items_find(&items, &highest, START, &got));
+    assert_false(is_kept(&highest, START));
     assert_int_equal(items.n, TL_DHT_ITEMS_MAX);
 }
 
 static void all_values_together_are_bounded(void **state)
 {
     (void)state;
-    char text[990];
-    memset(text, 'x', sizeof text);
-    text[sizeof text - 1] = 0;
     for (unsigned i = 0; i < 3000; i++) {
-        tl_dht_item item = item_of(i, 1, text);
-        (void)put_by(&item, i / TL_DHT_ITEMS_PER_ADDRESS, START);
+        tl_dht_item item = longest_item(i);
+        (void)put_by(&item, i, START);
         assert_true(items.bytes <= TL_DHT_ITEM_BYTES_MAX);
     }
     assert_true(items.bytes > TL_DHT_ITEM_BYTES_MAX - 2000);
     assert_true(items.n < 3000);
 }
 
-/* Short items fill the table, and others grow until there is no room. The last one is the farthest. */
-static void an_item_that_grows_stays_within_the_bound(void **state)
+/* Its owner puts short ones, and makes them long: there is neither room nor a share for the last. */
+static void an_item_that_grows_puts_no_other_out(void **state)
 {
     (void)state;
-    char text[990];
-    tl_dht_item got, last = item_of(TL_DHT_ITEMS_MAX - 1, 1, "x");
-    tl_dht_id target = tl_dht_item_target(&last);
-    memset(text, 'x', sizeof text);
-    text[sizeof text - 1] = 0;
-    for (size_t i = 0; i < sizeof own.b; i++)
-        own.b[i] = (uint8_t)~target.b[i];
-    for (unsigned i = 0; i < TL_DHT_ITEMS_MAX; i++) {
-        tl_dht_item item = item_of(i, 1, "x");
-        assert_int_equal(put_by(&item, i / TL_DHT_ITEMS_PER_ADDRESS, START), TL_DHT_PUT_NEW);
+    for (unsigned i = 0; i < 2087; i++) { /* all the room but a few bytes */
+        tl_dht_item item = longest_item(i);
+        (void)put_by(&item, i, START);
     }
-    unsigned i = 0;
-    for (; items.bytes + 1000 <= TL_DHT_ITEM_BYTES_MAX; i++) {
-        tl_dht_item item = item_of(i, 2, text);
-        assert_int_equal(put_by(&item, 0, START), TL_DHT_PUT_NEWER);
+    tl_dht_item small = item_of(9000, 1, "x"), grown = longest_item(9000), got;
+    tl_dht_id target = tl_dht_item_target(&small);
+    grown.seq = 2;
+    size_t before = items.n, pushed_out = 1;
+    while (items.bytes + 8 <= TL_DHT_ITEM_BYTES_MAX - 600) { /* leaves less than it grows by */
+        tl_dht_item item = longest_item(10000 + (unsigned)items.n);
+        assert_int_equal(put_by(&item, 3000 + (unsigned)items.n, START), TL_DHT_PUT_NEW);
+        before = items.n;
     }
-    assert_true(i > 1000 && i < TL_DHT_ITEMS_MAX - 1);
-    tl_dht_item longer = item_of(TL_DHT_ITEMS_MAX - 1, 2, text), other = item_of(i, 2, text);
-    other.n_value = longer.n_value = 1000;
-    assert_true(items.bytes + 994 > TL_DHT_ITEM_BYTES_MAX);
-    assert_int_equal(put_by(&longer, 0, START), TL_DHT_PUT_FULL);
+    assert_int_equal(put_by(&small, 9000, START), TL_DHT_PUT_NEW);
+    before = items.n;
+    tl_addr from = far_apart(9000);
+    assert_int_equal(tl_dht_items_put(&items, &grown, NONE, &from, &own, START, &pushed_out),
+                     TL_DHT_PUT_FULL);
+    assert_int_equal(pushed_out, 0);
+    assert_int_equal(items.n, before);
     assert_true(tl_dht_items_find(&items, &target, START, &got));
     assert_int_equal(got.seq, 1); /* the shorter one stays */
-    assert_int_equal(put_by(&other, 0, START), TL_DHT_PUT_NEWER);
-    assert_false(tl_dht_items_find(&items, &target, START, &got));
+    grown = item_of(9000, 2, "xy");
+    assert_int_equal(put_by(&grown, 9000, START), TL_DHT_PUT_NEWER);
     assert_true(items.bytes <= TL_DHT_ITEM_BYTES_MAX);
+}
+
+static void what_grows_stays_within_its_share(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < TL_DHT_ITEMS_PER_NETWORK; i++) {
+        tl_dht_item item = item_of(i, 1, "x");
+        assert_int_equal(put_from(&item, in_block(i), START), TL_DHT_PUT_NEW);
+    }
+    size_t grown = 0;
+    for (unsigned i = 0; i < TL_DHT_ITEMS_PER_NETWORK; i++) {
+        tl_dht_item item = longest_item(i);
+        item.seq = 2;
+        grown += put_from(&item, in_block(i), START) == TL_DHT_PUT_NEWER;
+    }
+    assert_true(grown > 50 && grown < TL_DHT_ITEMS_PER_NETWORK);
+    assert_int_equal(items.n, TL_DHT_ITEMS_PER_NETWORK);
+    assert_true(items.bytes <= TL_DHT_BYTES_PER_NETWORK);
 }
 
 #define with_items(test) cmocka_unit_test_setup_teardown(test, begin, end)
@@ -310,9 +471,16 @@ int main(void)
         with_items(an_address_has_its_share),
         with_items(a_network_has_its_share),
         with_items(what_the_node_itself_keeps_has_no_share),
-        with_items(when_all_is_full_the_farthest_makes_room_for_a_nearer_one),
+        with_items(a_block_has_its_share),
+        with_items(shares_are_of_bytes_too),
+        with_items(who_has_one_ipv6_prefix_puts_nobodys_item_out),
+        with_items(one_that_is_kept_alive_is_not_put_out_by_those_who_come_with_many_networks),
+        with_items(young_ones_make_room_for_nearer_ones),
+        with_items(when_all_is_full_who_has_most_makes_room_for_who_has_less),
+        with_items(among_equals_the_farthest_makes_room_for_a_nearer_one),
         with_items(all_values_together_are_bounded),
-        with_items(an_item_that_grows_stays_within_the_bound),
+        with_items(an_item_that_grows_puts_no_other_out),
+        with_items(what_grows_stays_within_its_share),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -75,6 +75,37 @@ static void a_later_one_of_our_own_key_is_outdone(void **state)
     assert_true(tl_slice_eq(tl_dht_item_value(&k->item), TL_SLICE_LIT("1:a")));
 }
 
+/* A broken file, or a thief of the key: to count on from there would end in silence. */
+static void a_sequence_that_cannot_be_is_passed_over(void **state)
+{
+    (void)state;
+    const int64_t latest = WALL + TL_DHT_SEQ_AHEAD;
+    tl_kept *k = publish("1:a", INT64_MAX);
+    assert_true(tl_kept_sign(k, WALL + TL_DHT_SEQ_AHEAD)); /* a time after EARLIEST */
+    assert_int_equal(k->item.seq, WALL + TL_DHT_SEQ_AHEAD);
+    assert_false(k->cannot_sign);
+
+    tl_dht_item thiefs = signed_item(latest + TL_DHT_SEQ_AHEAD + 1, "1:x"),
+                may_be = signed_item(latest + TL_DHT_SEQ_AHEAD, "1:x");
+    tl_kept_found(k, &thiefs, latest);
+    assert_false(k->changed);
+    tl_kept_found(k, &may_be, latest);
+    assert_true(k->changed);
+    assert_true(tl_kept_sign(k, latest));
+    assert_int_equal(k->item.seq, latest + TL_DHT_SEQ_AHEAD + 1);
+    publish("1:b", 0); /* now it is above what may be: what was signed last by us is, too */
+    assert_true(tl_kept_sign(k, latest + 1));
+    assert_int_equal(k->item.seq, latest + TL_DHT_SEQ_AHEAD + 2);
+}
+
+static void a_clock_that_is_not_set_hides_no_sequence(void **state)
+{
+    (void)state;
+    tl_kept *k = publish("1:a", TL_DHT_SEQ_EARLIEST + 1000);
+    assert_true(tl_kept_sign(k, 5));
+    assert_int_equal(k->item.seq, TL_DHT_SEQ_EARLIEST + 1001);
+}
+
 static void the_same_value_again_changes_nothing_and_another_is_due_at_once(void **state)
 {
     (void)state;
@@ -190,6 +221,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_sequence_is_the_time_or_above_the_last_one),
         TEST(a_later_one_of_our_own_key_is_outdone),
+        TEST(a_sequence_that_cannot_be_is_passed_over),
+        TEST(a_clock_that_is_not_set_hides_no_sequence),
         TEST(the_same_value_again_changes_nothing_and_another_is_due_at_once),
         TEST(calm_doubles_the_time_to_an_hour_and_storm_halves_it_to_a_minute),
         TEST(while_nobody_takes_it_it_is_tried_again_soon_and_then_later),

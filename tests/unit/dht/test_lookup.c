@@ -242,6 +242,85 @@ static void one_id_counts_once(void **state)
     assert_int_equal(second->state, TL_LOOKUP_FAILED);
 }
 
+/* Two paths: one names a node at an address where nobody is, the other where it is. */
+static void an_id_that_has_not_answered_keeps_no_other_address_out(void **state)
+{
+    (void)state;
+    tl_dht_node a = node_at(1, 1, true), b = node_at(2, 1, true), right = node_at(3, 9, true);
+    tl_dht_node wrong = right, again = right;
+    wrong.addr.bytes[2] = 77;
+    again.addr.bytes[2] = 78;
+    seed(&a);
+    seed(&b);
+    tl_lookup_node *liar = tl_lookup_next(&l), *honest = tl_lookup_next(&l);
+    answer(liar);
+    tl_lookup_named(&l, liar, &wrong.id, &wrong.addr);
+    tl_lookup_named(&l, liar, &again.id, &again.addr);
+    assert_int_equal(l.n, 3); /* of one path, once */
+    answer(honest);
+    tl_lookup_named(&l, honest, &right.id, &right.addr);
+    assert_int_equal(l.n, 4);
+    for (tl_lookup_node *n; (n = tl_lookup_next(&l)) != NULL;)
+        if (tl_addr_eq(&n->addr, &right.addr))
+            answer(n);
+        else
+            tl_lookup_on_silent(&l, n);
+    tl_lookup_node *rings[TL_LOOKUP_RINGS_MAX];
+    assert_true(tl_lookup_rings(&l, rings) >= 1);
+    assert_true(tl_addr_eq(&rings[0]->addr, &right.addr));
+    /* and one that has answered does */
+    tl_lookup_named(&l, honest, &again.id, &again.addr);
+    assert_int_equal(l.n, 4);
+}
+
+static void of_two_that_answer_with_one_id_the_one_that_fits_counts(void **state)
+{
+    (void)state;
+    tl_dht_node a = node_at(1, 3, false), b = node_at(2, 3, true);
+    seed(&a);
+    seed(&b);
+    tl_lookup_node *first = tl_lookup_next(&l), *second = tl_lookup_next(&l);
+    tl_lookup_node *thief = first->fits ? second : first, *owner = first->fits ? first : second;
+    tl_dht_id id = owner->id;
+    tl_lookup_on_answer(&l, thief, &id, TL_SLICE_LIT(""));
+    tl_lookup_on_answer(&l, owner, &id, TL_SLICE_LIT(""));
+    assert_int_equal(owner->state, TL_LOOKUP_ANSWERED);
+    assert_int_equal(thief->state, TL_LOOKUP_FAILED);
+}
+
+/* They know the target of a search that asks them. */
+static void nodes_with_ids_of_their_choice_do_not_make_the_dht_denser(void **state)
+{
+    (void)state;
+    unsigned bits;
+    begin_with(1, TL_LOOKUP_NO_CROWD);
+    for (unsigned i = 0; i < 20; i++) {
+        tl_dht_node liar = node_at(i, 40, false), honest = node_at(100 + i, 6, true);
+        seed(&liar);
+        seed(&honest);
+    }
+    for (tl_lookup_node *n; (n = tl_lookup_next(&l)) != NULL;)
+        answer(n);
+    assert_true(tl_lookup_density(&l, &bits));
+    assert_int_equal(bits, 6);
+}
+
+static void many_of_one_network_do_not_make_the_dht_denser(void **state)
+{
+    (void)state;
+    unsigned bits;
+    tl_rand r = tl_rand_seeded(6);
+    begin_with(1, TL_LOOKUP_NO_CROWD);
+    for (unsigned i = 1; i < 100; i++) {
+        tl_addr addr = {.family = TL_ADDR_V4, .port = 1, .bytes = {20, 0, 0, (uint8_t)i}};
+        tl_dht_id id = tl_dht_id_for(&addr, &r);
+        tl_lookup_seed(&l, &id, &addr);
+    }
+    for (tl_lookup_node *n; (n = tl_lookup_next(&l)) != NULL;)
+        answer(n);
+    assert_false(tl_lookup_density(&l, &bits)); /* two nodes, and eight are wanted */
+}
+
 static void of_a_crowd_some_are_named_to_others(void **state)
 {
     (void)state;
@@ -271,6 +350,10 @@ int main(void)
         TEST(a_network_has_two_places_in_the_careful_ring),
         TEST(liars_who_name_new_nodes_for_ever_are_asked_128_times),
         TEST(one_id_counts_once),
+        TEST(an_id_that_has_not_answered_keeps_no_other_address_out),
+        TEST(of_two_that_answer_with_one_id_the_one_that_fits_counts),
+        TEST(nodes_with_ids_of_their_choice_do_not_make_the_dht_denser),
+        TEST(many_of_one_network_do_not_make_the_dht_denser),
         TEST(of_a_crowd_some_are_named_to_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

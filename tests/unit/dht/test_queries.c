@@ -119,16 +119,19 @@ static void who_was_silent_twice_is_left_alone_for_ten_minutes(void **state)
     assert_false(tl_queries_is_silent(&q, &a, second));
 }
 
-static void an_ip_is_pinged_twice_in_ten_minutes_whatever_its_ports(void **state)
+static void a_network_is_pinged_twice_in_ten_minutes_whatever_its_ports(void **state)
 {
     (void)state;
-    tl_addr victim = addr_of(1), other = addr_of(2);
+    tl_addr victim = addr_of(1), beside = addr_of(2), other = addr_of(3);
+    other.bytes[2] = 1; /* another network */
     for (unsigned i = 0; i < 500; i++) {
         victim.port = (uint16_t)(1000 + i);
         assert_int_equal(tl_queries_may_ping(&q, &victim, i * TL_SEC), i < TL_QUERIES_PINGS);
     }
+    assert_false(tl_queries_may_ping(&q, &beside, 500 * TL_SEC));
     assert_true(tl_queries_may_ping(&q, &other, 500 * TL_SEC));
-    assert_true(tl_queries_may_ping(&q, &victim, TL_QUERIES_PINGS_FOR));
+    assert_false(tl_queries_may_ping(&q, &victim, TL_QUERIES_PINGS_FOR));
+    assert_true(tl_queries_may_ping(&q, &victim, TL_QUERIES_PINGS_FOR + TL_QUERIES_PINGS_UNIT));
 }
 
 static void while_nobody_answers_it_is_our_own_network_that_is_away(void **state)
@@ -175,7 +178,7 @@ int main(void)
         TEST(a_late_answer_still_counts),
         TEST(what_is_not_answered_ends_after_five_seconds),
         TEST(who_was_silent_twice_is_left_alone_for_ten_minutes),
-        TEST(an_ip_is_pinged_twice_in_ten_minutes_whatever_its_ports),
+        TEST(a_network_is_pinged_twice_in_ten_minutes_whatever_its_ports),
         TEST(while_nobody_answers_it_is_our_own_network_that_is_away),
         TEST(there_are_256_at_most),
         TEST(the_soft_time_follows_the_round_trips),
