@@ -288,6 +288,21 @@ static void of_two_that_answer_with_one_id_the_one_that_fits_counts(void **state
     assert_int_equal(thief->state, TL_LOOKUP_FAILED);
 }
 
+static void one_that_fits_is_not_kept_out_by_one_of_its_path_that_does_not(void **state)
+{
+    (void)state;
+    tl_dht_node a = node_at(1, 1, true), right = node_at(3, 9, true), wrong = right;
+    wrong.addr.bytes[0] = 20; /* no ID fits there but by chance */
+    seed(&a);
+    tl_lookup_node *liar = tl_lookup_next(&l);
+    answer(liar);
+    tl_lookup_named(&l, liar, &wrong.id, &wrong.addr);
+    tl_lookup_named(&l, liar, &right.id, &right.addr);
+    assert_int_equal(l.n, 3);
+    tl_lookup_named(&l, liar, &right.id, &wrong.addr); /* twice the same changes nothing */
+    assert_int_equal(l.n, 3);
+}
+
 /* They know the target of a search that asks them. */
 static void nodes_with_ids_of_their_choice_do_not_make_the_dht_denser(void **state)
 {
@@ -352,6 +367,7 @@ int main(void)
         TEST(one_id_counts_once),
         TEST(an_id_that_has_not_answered_keeps_no_other_address_out),
         TEST(of_two_that_answer_with_one_id_the_one_that_fits_counts),
+        TEST(one_that_fits_is_not_kept_out_by_one_of_its_path_that_does_not),
         TEST(nodes_with_ids_of_their_choice_do_not_make_the_dht_denser),
         TEST(many_of_one_network_do_not_make_the_dht_denser),
         TEST(of_a_crowd_some_are_named_to_others),
