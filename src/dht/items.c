@@ -235,21 +235,29 @@ static bool has_more(const tl_dht_stored *one, const tl_dht_stored *new)
     return weight_of(one->shares[OF_BLOCK]) > of_new;
 }
 
+static bool is_settled(const tl_dht_stored *one, tl_time now)
+{
+    return now - one->since >= TL_DHT_ITEM_SETTLED;
+}
+
 static bool may_go(const tl_dht_stored *one, const tl_dht_stored *new, const tl_dht_id *own,
                    tl_time now)
 {
     if (is_ours(one))
         return false;
-    return has_more(one, new) || (now - one->since < TL_DHT_ITEM_SETTLED &&
-                                  tl_dht_id_cmp(own, &one->target, &new->target) > 0);
+    return has_more(one, new) ||
+           (!is_settled(one, now) && tl_dht_id_cmp(own, &one->target, &new->target) > 0);
 }
 
 /* Does `a` go before `b`? */
-static bool goes_first(const tl_dht_stored *a, const tl_dht_stored *b, const tl_dht_id *own)
+static bool goes_first(const tl_dht_stored *a, const tl_dht_stored *b, const tl_dht_id *own,
+                       tl_time now)
 {
     for (unsigned i = SHARES; i-- > 0;)
         if (weight_of(a->shares[i]) != weight_of(b->shares[i]))
             return weight_of(a->shares[i]) > weight_of(b->shares[i]);
+    if (is_settled(a, now) != is_settled(b, now))
+        return !is_settled(a, now);
     return tl_dht_id_cmp(own, &a->target, &b->target) > 0;
 }
 
@@ -259,7 +267,7 @@ static bool make_room(tl_dht_items *s, const tl_dht_stored *new, const tl_dht_id
     while (s->n >= TL_DHT_ITEMS_MAX || s->bytes + bytes_of(new) > TL_DHT_ITEM_BYTES_MAX) {
         tl_dht_stored *one, *first = NULL;
         DL_FOREACH (s->order, one)
-            if (may_go(one, new, own, now) && (!first || goes_first(one, first, own)))
+            if (may_go(one, new, own, now) && (!first || goes_first(one, first, own, now)))
                 first = one;
         if (!first)
             return false;
