@@ -9,11 +9,10 @@
  *   network  /24, /48   128    64 KiB
  *   address  /32, /64    32    32 KiB
  *
- * When there is no room, an item of a block that has more than the new one's block goes: of those of the block,
- * network and address with most a young one, and the farthest from our ID. Else it is the farthest young one,
- * if it is farther than the new one. Young is what has been here for less than TL_DHT_ITEM_SETTLED. So who has
- * one network, or comes for an hour with many, puts nobody's item out that stays. An item that grows puts
- * none out. */
+ * When there is no room, an item of a block that has more than the new one's block goes, or a young one that is
+ * farther from our ID than the new one: of these, one of the block, network and address with most, young before
+ * old, and the farthest. Young is what has been here for less than TL_DHT_ITEM_SETTLED. So who has one network,
+ * or comes for an hour with many, puts nobody's item out that stays. An item that grows puts none out. */
 #ifndef TL_DHT_ITEMS_H
 #define TL_DHT_ITEMS_H
 
