@@ -207,6 +207,22 @@ class Dht(Case):
         third.wait_line(r"DHT: .*/dht is not understood")
         self.assertEqual(third.dht()["nodes"], 0)
 
+    def test_a_number_in_the_file_that_cannot_be_ends_no_publishing(self):
+        nodes = self.swarm()
+        self.published(nodes[-1:])
+        last, home = nodes[-1], nodes[-1].home
+        self.assertEqual(last.end(), 0)
+        with open(os.path.join(home, "dht"), "r+b") as f:
+            whole = f.read()
+            rest = (2**63 - 1).to_bytes(8, "big") + whole[20:]
+            f.seek(8)
+            f.write(hashlib.blake2s(rest).digest()[:4] + rest)  # the sum is right, so a fault of a program
+        again = self.node(SWARM - 1, home=home)
+        again.wait_line(r"DHT: the number of the last record in the file dht cannot be")
+        wait_for(lambda: again.dht()["nodes"] >= SWARM - 2, 30)  # the table is taken
+        self.published([again])
+        self.assertLess(abs(again.dht()["published"]["seq"] - time.time()), 3600)
+
     def test_what_is_no_message_of_the_dht_is_dropped_and_harms_nobody(self):
         nodes = self.swarm()
         stranger = Stranger()
