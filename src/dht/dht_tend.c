@@ -145,7 +145,8 @@ void tl_dht_on_searched(tl_dht *d, dht_ask *a, tl_time now)
 
 /* The densest but one of the last searches, for one that liars led astray ends where nodes are sparse. Nobody can
  * make it denser than it is, for nobody knows the targets before. The nodes around ourselves tell, too; our ID is
- * known, so they add DEPTH_MAX bits at most. */
+ * known, so they add DEPTH_MAX bits at most. A node that has just come knows nothing else, and what it
+ * publishes must not fall to a siege. */
 unsigned tl_dht_usual_bits(const tl_dht *d)
 {
     uint8_t sorted[DENSITIES];
@@ -158,11 +159,12 @@ unsigned tl_dht_usual_bits(const tl_dht *d)
             sorted[at] = sorted[at - 1];
         sorted[at] = d->densities[i];
     }
-    if (n < DENSITIES_MIN)
-        return TL_LOOKUP_NO_CROWD;
-    unsigned found = sorted[n - (n > DENSITIES_MIN ? 2 : 1)] - 1u, depth = 0;
+    unsigned depth = 0;
     for (unsigned i = 0; i < FAMILIES && depth == 0; i++)
         depth = d->family[i].is_on ? tl_table_depth(&d->family[i].table) : 0;
+    if (n < DENSITIES_MIN)
+        return depth > 0 ? depth : TL_LOOKUP_NO_CROWD;
+    unsigned found = sorted[n - (n > DENSITIES_MIN ? 2 : 1)] - 1u;
     if (depth <= found)
         return found;
     return depth < found + DEPTH_MAX ? depth : found + DEPTH_MAX;

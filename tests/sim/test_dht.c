@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <utlist.h>
 
 #define ITEMS    100
 #define TOOK_MAX 100000
@@ -24,6 +25,8 @@ typedef struct {
     unsigned asks_per_sec, ask_secs, wait_secs;
 } setting;
 
+typedef struct question question;
+
 typedef struct {
     uint64_t done, right, nothing, wrong;
 } tally;
@@ -37,6 +40,7 @@ typedef struct {
         char value[32];
     } items[ITEMS];
     size_t n_items;
+    question *questions; /* without an answer yet, of those who left never */
     tally all, besieged;
     uint64_t hops, queries;
     uint32_t *took; /* ms until the item was there */
@@ -72,11 +76,12 @@ static void publish(scene *s, size_t i)
     dht_world_touch(s->w, node);
 }
 
-typedef struct {
+struct question {
     scene *s;
     size_t item;
     tl_time began, first;
-} question;
+    question *prev, *next;
+};
 
 static void on_item(void *user, tl_dht_request request, const tl_dht_item *item)
 {
@@ -104,6 +109,7 @@ static void on_done(void *user, tl_dht_request request, const tl_dht_item *item,
     s->queries += result->asked;
     if (item && s->n_took < TOOK_MAX)
         s->took[s->n_took++] = (uint32_t)((q->first - q->began) / TL_MS);
+    DL_DELETE(s->questions, q);
     free(q);
 }
 
@@ -112,7 +118,8 @@ static void ask(scene *s, size_t item)
 {
     question *q = calloc(1, sizeof *q);
     size_t node = dht_world_any(s->w, DHT_HONEST);
-    *q = (question){s, item, dht_world_now(s->w), 0};
+    *q = (question){.s = s, .item = item, .began = dht_world_now(s->w)};
+    DL_APPEND(s->questions, q);
     tl_dht_ask to = {on_item, on_done, q};
     tl_dht_request request;
     sim_expect(tl_dht_get(dht_world_dht(s->w, node), s->items[item].identity.id.key,
@@ -235,7 +242,10 @@ static void tell(scene *s)
 
 static void end(scene *s)
 {
+    question *q, *next;
     dht_world_free(s->w);
+    DL_FOREACH_SAFE (s->questions, q, next)
+        free(q);
     free(s->took);
 }
 
