@@ -229,27 +229,27 @@ static void write_datagrams(writer *w, const tl_network_counters *c)
            "Datagrams larger than the way out of this machine allows.", (double)c->too_large);
 }
 
-static void write_punch_pairs(writer *w, const char *name, const char *ours, const char *theirs,
-                              const uint64_t counts[TL_NAT_TYPES][TL_NAT_TYPES])
+static void write_punch_pairs(writer *w, const char *name, const char *help,
+                              const uint64_t counts[TL_CONTROL_NATS][TL_CONTROL_NATS])
 {
-    char labels[128];
-    for (size_t a = 0; a < TL_NAT_TYPES; a++)
-        for (size_t b = 0; b < TL_NAT_TYPES; b++) {
-            snprintf(labels, sizeof labels, "%s=\"%s\",%s=\"%s\"", ours,
-                     tl_nat_type_name((tl_nat_type)a), theirs, tl_nat_type_name((tl_nat_type)b));
-            sample(w, name, labels, (double)counts[a][b]);
+    char labels[96];
+    family(w, name, "counter", help);
+    for (int initiator = 0; initiator < TL_CONTROL_NATS; initiator++)
+        for (int target = 0; target < TL_CONTROL_NATS; target++) {
+            snprintf(labels, sizeof labels, "initiator_nat=\"%s\",target_nat=\"%s\"",
+                     tl_control_nat_name((tl_control_nat)initiator),
+                     tl_control_nat_name((tl_control_nat)target));
+            sample(w, name, labels, (double)counts[initiator][target]);
         }
 }
 
 static void write_direct(writer *w, const tl_direct_counters *c, const tl_punch_counters *punches)
 {
-    family(w, "tesseras_punch_attempts_total", "counter",
-           "Attempts at a direct path, by this node's NAT and the peer's.");
-    write_punch_pairs(w, "tesseras_punch_attempts_total", "initiator_nat", "target_nat",
+    write_punch_pairs(w, "tesseras_punch_attempts_total",
+                      "Attempts at a direct path, by the NATs of who began and of the other.",
                       punches->attempts);
-    family(w, "teale_punch_successes_total", "counter",
-           "Attempts that found a direct path, by this node's NAT and the peer's.");
-    write_punch_pairs(w, "teale_punch_successes_total", "initiator_nat", "target_nat",
+    write_punch_pairs(w, "teale_punch_successes_total",
+                      "Those that found one, by the NATs of who began and of the other.",
                       punches->successes);
     single(w, "teale_direct_attempts_total", "counter", "Attempts at a direct path.",
            (double)c->attempts);
@@ -437,6 +437,9 @@ static void write_introducing(writer *w, const tl_node_facts *f)
     write_results(w, name, "Introductions asked of this node: taken, and refused.", i->made.intros);
     sample(w, name, "result=\"answered\"", (double)i->made.answered);
     sample(w, name, "result=\"answer_refused\"", (double)i->made.readies_refused);
+    single(w, "teale_introductions_own_total", "counter",
+           "Nodes attached to this one that it asked for a direct path for itself.",
+           (double)i->made.calls);
     family(w, "teale_punch_requests_total", "counter",
            "Introductions of others to this node: taken, and refused.");
     for (int r = 0; r < TL_DIRECT_INTRO_RESULTS; r++) {

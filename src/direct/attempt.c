@@ -140,11 +140,10 @@ void tl_attempt_check(const tl_direct_peer *p)
 
 /* --- counting --- */
 
-void tl_attempt_count(tl_direct_peer *p, const tl_session *s, bool success)
+void tl_attempt_count(const tl_session *s, bool success)
 {
-    tl_nat_type initiator = s->ours ? p->our_nat : p->peer_nat;
-    tl_nat_type target = s->ours ? p->peer_nat : p->our_nat;
-    uint64_t(*table)[TL_NAT_TYPES] =
-        success ? p->direct->punches.successes : p->direct->punches.attempts;
-    table[initiator][target]++;
+    tl_control_nat initiator = s->ours ? s->our_nat : s->peer_nat;
+    tl_control_nat target = s->ours ? s->peer_nat : s->our_nat;
+    tl_punch_counters *c = &s->peer->direct->punches;
+    (success ? c->successes : c->attempts)[initiator][target]++;
 }

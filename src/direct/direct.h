@@ -219,10 +219,11 @@ typedef struct {
     uint64_t readies_in[TL_DIRECT_INTRO_RESULTS]; /* PunchReadys */
 } tl_direct_counters;
 const tl_direct_counters *tl_direct_counters_of(const tl_direct *d);
-/* How many attempts began and how many succeeded, by [NAT of the node that offered][NAT of the
- * other]. */
+/* How many attempts began and how many succeeded, by [NAT of the initiator][NAT of the target], whichever of the
+ * two this node was. The initiator is who offered, or asked to be introduced. */
 typedef struct {
-    uint64_t attempts[TL_NAT_TYPES][TL_NAT_TYPES], successes[TL_NAT_TYPES][TL_NAT_TYPES];
+    uint64_t attempts[TL_CONTROL_NATS][TL_CONTROL_NATS];
+    uint64_t successes[TL_CONTROL_NATS][TL_CONTROL_NATS];
 } tl_punch_counters;
 const tl_punch_counters *tl_direct_punches(const tl_direct *d);
 

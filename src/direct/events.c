@@ -29,7 +29,9 @@ static void fail(tl_session *s)
     tl_session_settle(s);
     if (s != p->now || tl_ways_any(p))
         return;
-    p->direct->counters.failed++;
+    /* One that found a way and lost it with its network has succeeded. */
+    p->direct->counters.failed += !s->first_valid && !s->failed;
+    s->failed = true;
     tl_attempt_give_up(p, TL_DIRECT_FAILED);
 }
 
@@ -84,7 +86,7 @@ void tl_direct_on_valid(tl_session *s, uint16_t id)
     if (!s->first_valid) {
         s->first_valid = tl_direct_now(d);
         d->counters.succeeded++;
-        tl_attempt_count(p, s, true);
+        tl_attempt_count(s, true);
     }
     if (tl_session_started(s))
         tl_session_settle(s);

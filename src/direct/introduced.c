@@ -129,9 +129,12 @@ static void say_ready(tl_session *s, const tl_control *request, const tl_addr *s
     if (!c.addr.port || tl_control_sign(&c, d->identity))
         return; /* the checks may open a way all the same: the initiator's NAT may let them in */
     size_t n = tl_control_write(&c, bytes);
-    if (base && tl_checks_may_tell(s->checks, &request->addr))
+    bool told = base && tl_checks_may_tell(s->checks, &request->addr);
+    if (told)
         (void)!d->world.send(d->user, base, &request->addr, bytes, n, n);
-    if (request->type == TL_CONTROL_PUNCH_REQUEST)
+    bool same =
+        told && tl_addr_eq(from, &request->addr); /* the introducer wants a way for itself */
+    if (request->type == TL_CONTROL_PUNCH_REQUEST && !same)
         (void)!d->world.send(d->user, sock, from, bytes, n, n);
 }
 
@@ -160,6 +163,7 @@ static tl_direct_intro_result answer(tl_direct_peer *p, const tl_control *c, con
     tl_attempt_tell(p, TL_DIRECT_WAYS); /* the ways of an older session may be gone */
     p->our_nat = tl_nat_type_of(d->world.self(d->user)->facts);
     p->peer_nat = nat_of(c->nat);
+    s->peer_nat = c->nat;
     s->reflexive = c->addr;
     say_ready(s, c, seen, sock, from);
     tl_session_begin(s);
@@ -221,16 +225,19 @@ static tl_direct_intro_result on_ready(tl_direct *d, const tl_addr *from, const 
     tl_direct_peer *p = s->peer;
     if (tl_control_verify(c, &p->id))
         return TL_DIRECT_INTRO_FORGED;
-    bool own = memcmp(c->introducer, c->target, sizeof c->target) == 0;
+    /* Nobody stands between: the target is its own introducer, or this node is. */
+    bool straight =
+        memcmp(c->introducer, c->target, sizeof c->target) == 0 || is_self(d, c->introducer);
     bool any =
         tl_session_add_remote(s, TL_CANDIDATE_SERVER_REFLEXIVE, &c->addr,
                               tl_candidate_priority(TL_CANDIDATE_SERVER_REFLEXIVE, &c->addr, 0));
-    if (own && !tl_addr_eq(&c->addr, from)) /* where we asked it, it is reached */
+    if (straight && !tl_addr_eq(&c->addr, from)) /* where we asked it, it is reached */
         any |= tl_session_add_remote(s, TL_CANDIDATE_HOST, from,
                                      tl_candidate_priority(TL_CANDIDATE_HOST, from, 0));
     if (!any)
         return TL_DIRECT_INTRO_ADDRESS;
     p->peer_nat = nat_of(c->nat);
+    s->peer_nat = c->nat;
     s->reflexive = c->addr;
     tl_session_begin(s);
     return TL_DIRECT_INTRO_TAKEN;

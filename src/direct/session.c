@@ -16,6 +16,8 @@ tl_session *tl_session_new_for(tl_direct_peer *p, const char *session, bool ours
     s->ours = ours;
     s->began = tl_direct_now(d);
     s->answer_by = s->search_at = TL_NEVER;
+    s->our_nat = tl_control_nat_named(tl_nat_tesseras_type(d->world.self(d->user)->facts));
+    s->peer_nat = TL_CONTROL_NAT_UNKNOWN;
     tl_check_username(session, s->username);
     HASH_FIND(hh_name, d->by_name, s->username, TL_CHECK_USERNAME, same);
     if (same) { /* never by chance: somebody chose the name on purpose */

@@ -50,13 +50,19 @@ void tl_session_tell_candidates(tl_session *s)
     }
 }
 
-static const tl_candidate *first_of(const tl_direct_self *self, tl_candidate_kind kind,
-                                    tl_addr_family family)
+/* Our own address to name beside the public one. Where there is no NAT, both are one (nat_of below). */
+static const tl_candidate *local_of(const tl_direct_self *self, const tl_addr *public_addr)
 {
-    for (size_t i = 0; i < self->n_candidates; i++)
-        if (self->candidates[i].kind == kind && self->candidates[i].addr.family == family)
-            return &self->candidates[i];
-    return NULL;
+    const tl_candidate *first[2] = {NULL, NULL}; /* IPv6, IPv4 */
+    for (size_t i = self->n_candidates; i-- > 0;) {
+        const tl_candidate *c = &self->candidates[i];
+        if (c->kind != TL_CANDIDATE_HOST)
+            continue;
+        if (tl_addr_eq(&c->addr, public_addr))
+            return c;
+        first[c->addr.family == TL_ADDR_V4] = c;
+    }
+    return first[1] ? first[1] : first[0];
 }
 
 /* connectionInfo has room for one public and one local address. The others go as iceCandidates. */
@@ -65,13 +71,11 @@ static tl_connection_info connection_info(tl_session *s)
     tl_direct_peer *p = s->peer;
     const tl_direct_self *self = p->direct->world.self(p->direct->user);
     tl_connection_info info = {0};
-    const tl_candidate *local = first_of(self, TL_CANDIDATE_HOST, TL_ADDR_V4);
-    if (!local)
-        local = first_of(self, TL_CANDIDATE_HOST, TL_ADDR_V6);
     if (self->facts->public4.family) /* the NAT's own address, even where a port mapping exists */
         info.public_addr = self->facts->public4;
     else if (self->facts->public6.family)
         info.public_addr = self->facts->public6;
+    const tl_candidate *local = local_of(self, &info.public_addr);
     if (local)
         info.local_addr = local->addr;
     p->our_nat = info.nat_type = tl_nat_type_of(self->facts);
@@ -153,10 +157,23 @@ bool tl_session_add_remote(tl_session *s, tl_candidate_kind kind, const tl_addr 
     return true;
 }
 
+/* An offer has no word for a node without a NAT: its type is that of a cone that lets everybody in, and it
+ * names one address as both its public and its own. */
+static tl_control_nat nat_of(const tl_connection_info *info)
+{
+    if (info->nat_type == TL_NAT_UNKNOWN)
+        return TL_CONTROL_NAT_UNKNOWN;
+    if (info->nat_type == TL_NAT_SYMMETRIC)
+        return TL_CONTROL_NAT_SYMMETRIC;
+    bool same = info->public_addr.family && tl_addr_eq(&info->public_addr, &info->local_addr);
+    return same ? TL_CONTROL_NAT_PUBLIC : TL_CONTROL_NAT_CONE;
+}
+
 static void take_info(tl_session *s, const tl_connection_info *info)
 {
     tl_direct_peer *p = s->peer;
     p->peer_nat = info->nat_type;
+    s->peer_nat = nat_of(info);
     s->reflexive = tl_addr_normal(info->public_addr);
     (void)tl_session_add_remote(s, TL_CANDIDATE_HOST, &info->local_addr,
                                 tl_candidate_priority(TL_CANDIDATE_HOST, &info->local_addr, 0));
@@ -173,7 +190,7 @@ void tl_session_begin(tl_session *s)
     tl_direct_peer *p = s->peer;
     tl_attempt_note(p, "checks start", NULL);
     p->direct->counters.attempts++;
-    tl_attempt_count(p, s, false);
+    tl_attempt_count(s, false);
     tl_session_start(s);
     tl_attempt_is(p, TL_DIRECT_CHECKING);
 }

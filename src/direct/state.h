@@ -60,6 +60,9 @@ struct tl_session {
     tl_session_state state;
     bool ours;
     bool introduced; /* its ID is the nonce of a PunchIntro */
+    bool failed;     /* and that is counted */
+    /* For the counters. Each session has its own: the next one may begin behind other NATs. */
+    tl_control_nat our_nat, peer_nat;
     tl_time began, first_valid;
     tl_time answer_by; /* TL_NEVER: our offer is answered, or we sent none */
     tl_time search_at; /* TL_NEVER: there is no search, or it has begun */
@@ -232,7 +235,7 @@ void tl_attempt_give_up(tl_direct_peer *p, tl_direct_state state);
 /* Is an attempt under way, or does a way stand? */
 bool tl_attempt_is_on(const tl_direct_peer *p);
 /* Counts, by the two NATs, an attempt that began or succeeded. */
-void tl_attempt_count(tl_direct_peer *p, const tl_session *s, bool success);
+void tl_attempt_count(const tl_session *s, bool success);
 /* Writes to the debug log; `a` may be NULL. */
 void tl_attempt_note(const tl_direct_peer *p, const char *what, const tl_addr *a);
 /* Puts TL_DIRECT_WAYS or TL_DIRECT_SILENT on the list for the owner (tl_direct_next_event). */

@@ -197,28 +197,50 @@ const tl_attached_counters *tl_node_attached_counters(const tl_node *n)
 
 /* --- datagrams --- */
 
+static void send_output(const tl_node *n, const tl_introducer_output *out)
+{
+    tl_bursts *bursts = &n->introducing->bursts;
+    if (out->n && !tl_bursts_add(bursts, &out->way, tl_slice_of(out->bytes, out->n)))
+        tl_network_send_bursts(n->network, bursts);
+    tl_bursts_reset(bursts);
+}
+
 bool tl_node_introduce_control(tl_node *n, tl_sock sock, const tl_addr *from, tl_slice datagram)
 {
-    struct tl_node_introducing *i = n->introducing;
+    const struct tl_node_introducing *i = n->introducing;
     tl_introducer_output out;
     tl_burst_way way;
     if (!i || !tl_network_way(n->network, sock, from, &way) ||
         !tl_introducer_on_control(i->core, &way, datagram, now_of(n), tl_loop_unix(), &out))
         return false;
-    if (out.n && !tl_bursts_add(&i->bursts, &out.way, tl_slice_of(out.bytes, out.n)))
-        tl_network_send_bursts(n->network, &i->bursts);
-    tl_bursts_reset(&i->bursts);
+    send_output(n, &out);
     tl_node_wake(n);
     return true;
 }
 
 /* --- what direct asks --- */
 
+/* Nobody is nearer to a peer that is attached here than this node. */
+static bool call(const tl_node *n, const tl_node_id *peer, const uint8_t *nonce)
+{
+    tl_introducer_output out;
+    const tl_nat_facts *nat = tl_network_facts(n->network);
+    if (!n->introducing || !tl_introducer_call(n->introducing->core, peer, nonce,
+                                               tl_control_nat_named(tl_nat_tesseras_type(nat)),
+                                               now_of(n), tl_loop_unix(), &out))
+        return false;
+    send_output(n, &out);
+    return true;
+}
+
 bool tl_node_ask_introduction(void *user, const tl_node_id *peer,
                               const uint8_t nonce[TL_CONTROL_NONCE_SIZE], unsigned nth)
 {
     const tl_node *n = user;
-    return n->network && tl_introducers_ask(tl_peers_introducers(n->peers), peer, nonce, nth);
+    if (!n->network)
+        return false;
+    bool called = call(n, peer, nonce);
+    return tl_introducers_ask(tl_peers_introducers(n->peers), peer, nonce, nth) || called;
 }
 
 /* Also a peer that has a direct way to us, over which it introduces others (`find` above). */

@@ -65,6 +65,15 @@ static size_t take_introducers(tl_seek *s, const look *l, const tl_dht_record *r
     return where->n_introducers;
 }
 
+/* Is the peer attached to this node, which then is its own introducer? */
+static bool names_us(const tl_seek *s, const tl_dht_record *r)
+{
+    for (size_t i = 0; i < r->n_introducers; i++)
+        if (memcmp(r->introducers[i].id, s->own.key, sizeof s->own.key) == 0)
+            return true;
+    return false;
+}
+
 /* Is the relay worth waiting for, while the NATs are tried? */
 static bool is_worth_a_wait(tl_control_nat ours, tl_control_nat theirs)
 {
@@ -155,7 +164,8 @@ void tl_seek_on_record(tl_seek *s, const tl_node_id *peer, const tl_dht_record *
     bool introduced = take_introducers(s, l, record, &l->where) > 0;
     l->n_relays = record->n_relays;
     memcpy(l->relays, record->relays, sizeof l->relays);
-    if (!straight && !introduced && !l->n_relays) {
+    bool here = names_us(s, record);
+    if (!straight && !introduced && !here && !l->n_relays) {
         end(s, l,
             "its record in the DHT names no way to reach it: it needs an introducer or a relay");
         return;
@@ -163,7 +173,7 @@ void tl_seek_on_record(tl_seek *s, const tl_node_id *peer, const tl_dht_record *
     if (straight || introduced)
         s->world.know(s->user, &l->peer, &l->where);
     bool waits =
-        (straight || introduced) && is_worth_a_wait(s->world.own_nat(s->user), record->nat);
+        (straight || introduced || here) && is_worth_a_wait(s->world.own_nat(s->user), record->nat);
     set_state(l, TRYING, waits ? now + TL_SEEK_RELAY_AFTER : now);
     if (!introduced &&
         !l->n_relays) /* nothing comes after this: whoever tries it says how it ends */

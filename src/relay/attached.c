@@ -57,10 +57,14 @@ void tl_attached_set_address(tl_attached *t, const tl_addr *v4, const tl_addr *v
     t->address6 = *v6;
 }
 
+const tl_addr *tl_attached_address(const tl_attached *t, tl_addr_family family)
+{
+    return family == TL_ADDR_V6 ? &t->address6 : &t->address4;
+}
+
 bool tl_attached_serves(const tl_attached *t, tl_addr_family family)
 {
-    const tl_addr *a = family == TL_ADDR_V6 ? &t->address6 : &t->address4;
-    return a->family != TL_ADDR_NONE;
+    return tl_attached_address(t, family)->family != TL_ADDR_NONE;
 }
 
 void tl_attached_review(tl_attached *t, tl_time now)
@@ -93,13 +97,17 @@ tl_time tl_attached_expiry(const tl_attached *t)
 
 /* --- who is where --- */
 
-bool tl_attached_find(const tl_attached *t, const tl_node_id *node, tl_burst_way *ret_way)
+bool tl_attached_where(const tl_attached *t, const tl_node_id *node, tl_burst_way *ret_way)
 {
     const tl_attached_node *a = tl_attached_node_of(t, node);
-    if (!a)
-        return t->world->find(t->user, node, ret_way);
-    *ret_way = a->way;
-    return true;
+    if (a)
+        *ret_way = a->way;
+    return a != NULL;
+}
+
+bool tl_attached_find(const tl_attached *t, const tl_node_id *node, tl_burst_way *ret_way)
+{
+    return tl_attached_where(t, node, ret_way) || t->world->find(t->user, node, ret_way);
 }
 
 bool tl_attached_has(const tl_attached *t, const tl_node_id *node, tl_time *ret_until)

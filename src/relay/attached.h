@@ -91,6 +91,8 @@ void tl_attached_free(tl_attached *t);
  * Those that are there stay. */
 void tl_attached_set_address(tl_attached *t, const tl_addr *v4, const tl_addr *v6);
 bool tl_attached_serves(const tl_attached *t, tl_addr_family family);
+/* That address, of this family; of the family NONE: there is none. */
+const tl_addr *tl_attached_address(const tl_attached *t, tl_addr_family family);
 /* What `admits` says may have changed. */
 void tl_attached_review(tl_attached *t, tl_time now);
 /* This node shuts down: nobody new is taken. */
@@ -102,6 +104,8 @@ size_t tl_attached_on_attach(tl_attached *t, const tl_burst_way *way, tl_slice d
                              tl_asked *ret_asked);
 /* Where the node is: attached, or at the other end of a direct way. False: nobody knows. */
 bool tl_attached_find(const tl_attached *t, const tl_node_id *node, tl_burst_way *ret_way);
+/* The same of the attached alone. */
+bool tl_attached_where(const tl_attached *t, const tl_node_id *node, tl_burst_way *ret_way);
 /* Is it attached, and until when? */
 bool tl_attached_has(const tl_attached *t, const tl_node_id *node, tl_time *ret_until);
 /* Is it attached at just this address? */

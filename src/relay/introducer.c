@@ -184,6 +184,30 @@ static bool on_intro(tl_introducer *i, const tl_burst_way *way, tl_slice datagra
     return true;
 }
 
+bool tl_introducer_call(tl_introducer *i, const tl_node_id *target,
+                        const uint8_t nonce[TL_CONTROL_NONCE_SIZE], tl_control_nat nat, tl_time now,
+                        tl_unix wall, tl_introducer_output *ret_output)
+{
+    tl_burst_way way;
+    tl_control c = {.type = TL_CONTROL_PUNCH_REQUEST, .nat = nat, .timestamp = (uint64_t)wall};
+    tl_introducer_on_timer(i, now);
+    if (!tl_attached_where(i->attached, target, &way) ||
+        !tl_attached_serves(i->attached, way.remote.family) ||
+        !tl_attached_may_send(i->attached, &way) || !tl_attached_may_seek(i->attached, target, now))
+        return false;
+    c.addr = *tl_attached_address(i->attached, way.remote.family);
+    memcpy(c.initiator, i->identity->id.key, sizeof c.initiator);
+    memcpy(c.introducer, i->identity->id.key, sizeof c.introducer);
+    memcpy(c.target, target->key, sizeof c.target);
+    memcpy(c.nonce, nonce, sizeof c.nonce);
+    if (tl_control_sign(&c, i->identity))
+        return false;
+    ret_output->way = way;
+    ret_output->n = tl_control_write(&c, ret_output->bytes);
+    i->counters.calls++;
+    return true;
+}
+
 /* Is it the target's answer, from where the target is? */
 static bool is_answer(tl_introducer *i, tl_introduction *x, const tl_burst_way *way,
                       const tl_control *c, tl_unix wall)

@@ -9,6 +9,8 @@
  *       |                             | <----- PunchReady ------- |
  *       | <------ PunchReady -------- |                           |   once, within 30 s
  *
+ * It also says what this node itself sends to an attached one, which it wants a way to (tl_introducer_call).
+ *
  *   PunchIntros of one source <= 20 + 10 x seconds; to one attached node <= 100 + 50 x seconds */
 #ifndef TL_RELAY_INTRODUCER_H
 #define TL_RELAY_INTRODUCER_H
@@ -41,6 +43,14 @@ typedef struct {
  * introduction; it is not counted. */
 bool tl_introducer_on_control(tl_introducer *i, const tl_burst_way *way, tl_slice datagram,
                               tl_time now, tl_unix wall, tl_introducer_output *ret_output);
+
+/* This node wants a way to one that is attached here. So it is initiator and introducer in one, and its
+ * PunchRequest, with this nonce, goes to where that node is. The PunchReady comes back as to any initiator.
+ * Nothing is kept, and it does not matter whether this node introduces others. False: that node is not attached,
+ * or is sought too often; nothing is to be sent. */
+bool tl_introducer_call(tl_introducer *i, const tl_node_id *target,
+                        const uint8_t nonce[TL_CONTROL_NONCE_SIZE], tl_control_nat nat, tl_time now,
+                        tl_unix wall, tl_introducer_output *ret_output);
 void tl_introducer_on_timer(tl_introducer *i, tl_time now);
 tl_time tl_introducer_expiry(const tl_introducer *i);
 
@@ -48,6 +58,7 @@ typedef struct {
     uint64_t intros[TL_ASKED_RESULTS]; /* PunchIntros, by what became of them */
     uint64_t answered;                 /* PunchReadys that were handed on */
     uint64_t readies_refused;          /* forged, foreign, late, or the second one */
+    uint64_t calls;                    /* PunchRequests of this node's own */
     size_t pending;                    /* introductions that are not answered, now */
 } tl_introducer_counters;
 const tl_introducer_counters *tl_introducer_counters_of(const tl_introducer *i);

@@ -419,8 +419,10 @@ class Netcheck(Case):
         self.assertGreater(int(re.search(r"(?m)^tesseras_stun_requests_total (\d+)$", text)[1]), 0)
         types = re.findall(r'(?m)^tesseras_nat_type\{type="\w+"\} (\d)$', text)
         self.assertEqual(sorted(types), ["0", "0", "0", "1"])
-        self.assertEqual(len(re.findall(r'(?m)^tesseras_punch_attempts_total\{initiator_nat="\w+",target_nat="\w+"\} 0$',
-                                        text)), 25)
+        kinds = ("Public", "Cone", "Symmetric", "Unknown")
+        for name in ("tesseras_punch_attempts_total", "teale_punch_successes_total"):
+            pairs = re.findall(rf'(?m)^{name}\{{initiator_nat="(\w+)",target_nat="(\w+)"\}} 0$', text)
+            self.assertEqual(pairs, [(a, b) for a in kinds for b in kinds])
         for name in ("tesseras_stun_failures_total", "tesseras_relay_sessions_active", "tesseras_relay_bytes_forwarded",
                      "tesseras_network_change_total"):
             self.assertRegex(text, rf"(?m)^{name} \d+$")

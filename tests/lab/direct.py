@@ -88,6 +88,17 @@ class Peer:
     def why(self, peer):
         return self.node.command("why", peer.id).stdout
 
+    def metrics(self):
+        api = self.node.api.removesuffix("/v1")
+        return self.lab.run(self.host, ["curl", "-sS", "-m", "10", api + "/metrics"]).stdout.splitlines()
+
+    def punches(self, what="attempts"):
+        """{(the NAT of who began, the NAT of the other): how often}, of those that happened."""
+        name = {"attempts": "tesseras_punch_attempts_total", "successes": "teale_punch_successes_total"}[what]
+        counted = (re.fullmatch(name + r'\{initiator_nat="(\w+)",target_nat="(\w+)"\} (\d+)', line)
+                   for line in self.metrics())
+        return {(m[1], m[2]): int(m[3]) for m in counted if m and m[3] != "0"}
+
     def ask(self, peer, text="one two three", timeout=30):
         """(seconds to the first byte, path of the answer as its header says, whether it is whole)."""
         done = self.node.curl("/chat/completions", question(peer.model, text), "-D", "-", "-w",

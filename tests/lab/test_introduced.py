@@ -20,7 +20,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import controlmsg  # noqa: E402
 import ed25519  # noqa: E402
 
-MS = 20  # one way, between any two hosts
+MS = 10  # one way, between any two hosts
+WITHIN_MS = 1.5 * 2 * MS + 100  # 1.5 round trips, and what a machine may take that does other things as well
 
 
 class Public(Peer):
@@ -46,7 +47,7 @@ class Scene:
         self.servers = {"nat.stun_servers": '["%s:3478"]' % self.stun.addresses[0], "dht.enabled": "false"}
         self.carol_host = lab.host("carol")
         hosts = {name: lab.home(name, kind, "random") for name, kind in zip(("gpu", "friend"), kinds)}
-        lab.delay(build, MS // 2)
+        lab.delay(build, MS)
         self.carol = Public(lab, programs, self.carol_host, "carol", None, settings=self.servers)
         self.carol.start()
         given = {"nat.introducers": '["%s"]' % self.carol.name_at}
@@ -54,12 +55,16 @@ class Scene:
             Peer(lab, programs, hosts[name], name, None, parrot=parrot if name == "gpu" else (),
                  settings={**self.servers, **(given if name in known else {})}) for name in ("gpu", "friend"))
         self.all = [self.carol, self.gpu, self.friend]
-        for p, kind in zip((self.gpu, self.friend), kinds):
+        for p in (self.gpu, self.friend):
             p.start()
-            p.node.wait("sure of its NAT", lambda p=p, k=kind: p.node.json("status")["nat"]["type"] == k, 30)
-        for name in known:
-            p = getattr(self, name)
-            p.node.wait("attached", lambda p=p: [b["node_id"] for b in p.node.json("status")["introducing"]["by"]]
+        self.kinds = {self.gpu: kinds[0], self.friend: kinds[1]}
+        for p in (self.gpu, self.friend):
+            self.wait_ready(p, p.name in known)
+
+    def wait_ready(self, p, attaches=True):
+        p.node.wait("sure of its NAT", lambda: p.node.json("status")["nat"]["type"] == self.kinds[p], 30)
+        if attaches:
+            p.node.wait("attached", lambda: [b["node_id"] for b in p.node.json("status")["introducing"]["by"]]
                         == [self.carol.id], 30)
 
     def ping(self, a=None, b=None, timeout=10):
@@ -73,41 +78,69 @@ class Scene:
         return why["attempt"]["first_answer_ms"]
 
     def metric(self, peer, name):
-        for line in metrics(peer):
+        for line in peer.metrics():
             if line.startswith(name + " "):
                 return float(line.split()[-1])
         return 0.0
 
+    def count(self, initiator, target, nats):
+        """Both have counted what the first began, by these two NATs, and nothing else."""
+        for peer in (initiator, target):
+            for what in ("attempts", "successes"):
+                peer.node.wait(f"{what} by {nats} alone", lambda p=peer, w=what: set(p.punches(w)) == {nats}, 5)
 
-def metrics(peer):
-    api = peer.node.api.removesuffix("/v1")
-    return peer.lab.run(peer.host, ["curl", "-sS", "-m", "10", api + "/metrics"]).stdout.splitlines()
+    def reach_in_time(self):
+        """friend asks for gpu. Other things that run on this machine may take its time, so it has three tries."""
+        all_ms = []
+        for n in range(3):
+            if n:
+                self.friend.stop()
+                self.friend.start()
+                self.wait_ready(self.friend)
+            self.ping()
+            all_ms.append(self.took_ms())
+            if all_ms[-1] <= WITHIN_MS:
+                break
+        took = " ms, ".join(f"{ms:.0f}" for ms in all_ms)
+        self.lab.say(f"introduced in {took} ms, at most {WITHIN_MS:.0f} ms are allowed ({MS} ms one way)")
+        if min(all_ms) > WITHIN_MS:
+            raise LabError(f"{took} ms, {WITHIN_MS} ms are allowed\n{tell(self.all)}")
 
 
 def two_nodes_behind_nats_are_introduced_and_ask(lab, programs, build):
     scene = Scene(lab, programs, build)
-    scene.ping()
-    took = scene.took_ms()
-    bound = 1.5 * 2 * 2 * MS + 100  # a round trip by way of carol is twice that to her
-    lab.say(f"introduced in {took:.0f} ms, at most {bound:.0f} ms are allowed (links of {MS} ms)")
-    if took > bound:
-        raise LabError(f"{took} ms, {bound} ms are allowed\n{tell(scene.all)}")
+    scene.reach_in_time()
     first, path, whole = scene.friend.ask(scene.gpu)
     if path != "direct" or not whole:
         raise LabError(f"{path} {whole}\n{tell(scene.all)}")
     assert scene.metric(scene.carol, 'teale_introductions_total{result="taken"}') >= 1
     assert scene.metric(scene.carol, 'teale_introductions_total{result="answered"}') >= 1
-    assert sum(float(line.split()[-1]) for line in metrics(scene.friend)
-               if line.startswith("tesseras_punch_attempts_total{")) >= 1
+    scene.count(scene.friend, scene.gpu, ("Cone", "Cone"))
     assert "introduced" in scene.friend.why(scene.gpu), scene.friend.why(scene.gpu)
     assert "introduc" in scene.gpu.node.command("status").stdout
-
 
 
 def a_public_node_is_reached_without_anybody_else(lab, programs, build):
     scene = Scene(lab, programs, build)
     scene.ping(scene.friend, scene.carol)
     _, path, whole = scene.friend.ask(scene.carol)
+    if path != "direct" or not whole:
+        raise LabError(f"{path} {whole}\n{tell(scene.all)}")
+    scene.count(scene.friend, scene.carol, ("Cone", "Public"))
+
+
+def who_introduces_reaches_those_attached_to_it(lab, programs, build):
+    """carol alone knows where they are: to each of them there is no other introducer."""
+    scene = Scene(lab, programs, build, kinds=("portRestricted", "symmetric"))
+    scene.ping(scene.carol, scene.gpu)
+    scene.count(scene.carol, scene.gpu, ("Public", "Cone"))
+    scene.ping(scene.carol, scene.friend)
+    took = [scene.took_ms(scene.carol, peer) for peer in (scene.gpu, scene.friend)]
+    lab.say(f"they were reached in {took[0]:.0f} and {took[1]:.0f} ms")
+    assert min(took) <= WITHIN_MS, took
+    assert set(scene.friend.punches()) == {("Public", "Symmetric")}, scene.friend.punches()
+    assert scene.metric(scene.carol, "teale_introductions_own_total") >= 2
+    _, path, whole = scene.carol.ask(scene.gpu)
     if path != "direct" or not whole:
         raise LabError(f"{path} {whole}\n{tell(scene.all)}")
 

@@ -64,7 +64,7 @@ class PairRunner:
                 p.ready(kind)
             asker, provider = peers if n % 2 == 0 else peers[::-1]
             asker.node.wait_model(provider.model)
-            self.connect(asker, provider)
+            self.connect(asker, provider, n)
         except Exception as e:
             self.result.trouble.append(f"try {n + 1}, ports {ports}: {e}")
             if len(self.result.trouble) == 1:
@@ -73,7 +73,7 @@ class PairRunner:
             for p in peers:
                 p.stop()
 
-    def connect(self, asker, provider):
+    def connect(self, asker, provider, n):
         started = time.monotonic()
         first, _, whole = asker.ask(provider)
         assert whole, "the first answer is not whole"
@@ -83,6 +83,11 @@ class PairRunner:
         took = time.monotonic() - started
         _, path, whole = asker.ask(provider)
         assert whole, "the second answer is not whole"
+        # The asker alone has begun anything, and both know it and each other's NAT.
+        nats = tuple("Symmetric" if self.pair[(side + n) % 2] == "symmetric" else "Cone" for side in (0, 1))
+        for p in (asker, provider):
+            counted = p.punches()
+            assert set(counted) == {nats}, f"{p.name} counts {counted} for {nats}"
         if direct:
             assert path == "direct", f"ping says direct, the answer came {path}"
             self.result.direct += 1

@@ -56,8 +56,8 @@ static const char *const lines[] = {
     "tesseras_stun_requests_total 10",
     "tesseras_network_change_total 11",
     "teale_direct_attempts_total 12",
-    "tesseras_punch_attempts_total{initiator_nat=\"fullCone\",target_nat=\"symmetric\"} 13",
-    "teale_punch_successes_total{initiator_nat=\"symmetric\",target_nat=\"fullCone\"} 14",
+    "tesseras_punch_attempts_total{initiator_nat=\"Public\",target_nat=\"Symmetric\"} 13",
+    "teale_punch_successes_total{initiator_nat=\"Cone\",target_nat=\"Unknown\"} 14",
     "teale_requests_total{role=\"asked\",result=\"ok\"} 15",
     "teale_requests_total{role=\"served\",result=\"refused\"} 16",
     "teale_requests_active{role=\"asked\"} 17",
@@ -129,8 +129,8 @@ static void every_fact_of_the_node_becomes_its_own_sample(void **state)
         .backend_running = 20,
         .reconnects = {.done[TL_PHASE_MIGRATION] = 27, .failed[TL_PHASE_REESTABLISH] = 28},
     };
-    h.node.facts.punches.attempts[TL_NAT_FULL_CONE][TL_NAT_SYMMETRIC] = 13;
-    h.node.facts.punches.successes[TL_NAT_SYMMETRIC][TL_NAT_FULL_CONE] = 14;
+    h.node.facts.punches.attempts[TL_CONTROL_NAT_PUBLIC][TL_CONTROL_NAT_SYMMETRIC] = 13;
+    h.node.facts.punches.successes[TL_CONTROL_NAT_CONE][TL_CONTROL_NAT_UNKNOWN] = 14;
     get_metrics(&h, &c);
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         char line[160];

@@ -264,6 +264,71 @@ static void two_that_reach_each_other_have_a_way(void **state)
     }
 }
 
+/* All attempts that this end counted, and all successes, are by these NATs. */
+static void counted_once(int i, tl_control_nat initiator, tl_control_nat target)
+{
+    const tl_punch_counters *n = tl_direct_punches(ends[i].direct);
+    for (int x = 0; x < TL_CONTROL_NATS; x++)
+        for (int y = 0; y < TL_CONTROL_NATS; y++) {
+            uint64_t count = x == (int)initiator && y == (int)target;
+            assert_int_equal(n->attempts[x][y], count);
+            assert_int_equal(n->successes[x][y], count);
+        }
+}
+
+static void both_sides_count_an_attempt_by_the_nat_of_who_offered(void **state)
+{
+    static const struct {
+        tl_nat_mapping mapping;
+        tl_control_nat nat;
+    } rows[] = {{TL_MAPPING_NONE, TL_CONTROL_NAT_PUBLIC},
+                {TL_MAPPING_ENDPOINT_INDEPENDENT, TL_CONTROL_NAT_CONE},
+                {TL_MAPPING_ADDRESS_DEPENDENT, TL_CONTROL_NAT_SYMMETRIC},
+                {TL_MAPPING_UNKNOWN, TL_CONTROL_NAT_UNKNOWN}};
+    enum { ROWS = sizeof rows / sizeof *rows };
+    tl_nat_facts own[2];
+    tl_candidate two[2] = {{.kind = TL_CANDIDATE_HOST, .priority = 200}};
+    assert_int_equal(tl_addr_parse(TL_SLICE_LIT("192.168.7.7:4000"), &two[0].addr), TL_OK);
+    for (int x = 0; x < ROWS; x++)
+        for (int y = 0; y < ROWS; y++) {
+            setup(state);
+            own[0] = (tl_nat_facts){.mapping = rows[x].mapping, .public4 = ends[0].addr};
+            own[1] = (tl_nat_facts){.mapping = rows[y].mapping, .public4 = ends[1].addr};
+            for (int i = 0; i < 2; i++)
+                ends[i].self.facts = &own[i];
+            for (int i = 0; i < 2; i++) /* behind a NAT, the host's own address is another one */
+                if (own[i].mapping != TL_MAPPING_NONE)
+                    ends[i].candidate.kind = TL_CANDIDATE_SERVER_REFLEXIVE;
+            two[1] = ends[0].candidate; /* and a public host may have a private address, too */
+            ends[0].self.candidates = two;
+            ends[0].self.n_candidates = 2;
+            want();
+            run_for(TL_SEC);
+            for (int i = 0; i < 2; i++) {
+                assert_int_equal(state_of(i), TL_DIRECT_STANDS);
+                counted_once(i, rows[x].nat, rows[y].nat);
+            }
+            teardown(state);
+        }
+    setup(state);
+}
+
+static void an_attempt_ends_once_whatever_becomes_of_its_way(void **state)
+{
+    (void)state;
+    const tl_direct_counters *n = tl_direct_counters_of(ends[0].direct);
+    want();
+    run_for(TL_SEC);
+    assert_true(n->attempts == 1 && n->succeeded == 1);
+    wire_cut = true;
+    relay_up = false;
+    tl_direct_on_change(ends[0].direct, true); /* every pair is asked anew, in vain */
+    run_for(60 * TL_SEC);
+    assert_int_equal(state_of(0), TL_DIRECT_NEVER); /* the relay is awaited for another offer */
+    assert_true(n->attempts == 1 && n->succeeded == 1);
+    assert_int_equal(n->failed, 0);
+}
+
 static void an_offer_that_nobody_answers_is_given_up_and_repeated(void **state)
 {
     (void)state;
@@ -509,6 +574,8 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(two_that_reach_each_other_have_a_way),
+        TEST(both_sides_count_an_attempt_by_the_nat_of_who_offered),
+        TEST(an_attempt_ends_once_whatever_becomes_of_its_way),
         TEST(an_offer_that_nobody_answers_is_given_up_and_repeated),
         TEST(a_pause_that_ends_while_disabled_is_over_when_enabled_again),
         TEST(an_offer_waits_for_the_relay),

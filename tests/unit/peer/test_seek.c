@@ -274,6 +274,28 @@ static void what_a_record_must_not_name_is_left_out_and_counted(void **state)
     assert_int_equal(tl_seek_counters_of(s.seek)->addrs_refused, 6);
 }
 
+static void a_peer_that_this_node_introduces_is_tried_by_this_node(void **state)
+{
+    (void)state;
+    tl_dht_record r = cone();
+    memcpy(r.introducers[0].id, s.own.key, sizeof r.introducers[0].id);
+    r.introducers[0].addr = addr("10.0.0.1:4000"); /* this node knows better where it is */
+    found(&r, 0);
+    assert_int_equal(s.overs + s.relays, 0); /* a relay of the peer comes later */
+    tl_seek_on_timer(s.seek, TL_SEEK_RELAY_AFTER);
+    assert_int_equal(s.relays, 1);
+    tl_seek_end(s.seek, &s.peer);
+    r.n_relays = 0;
+    found(&r, 0);
+    assert_int_equal(s.overs, 1);
+    assert_null(s.why); /* whoever tries it says how it ends */
+    assert_int_equal(s.knows, 0);
+    r.introducers[0].id[0] ^= 1; /* another node, which is not reached there */
+    found(&r, 0);
+    assert_int_equal(s.overs, 2);
+    assert_non_null(strstr(s.why, "names no way"));
+}
+
 static void a_relay_that_is_not_visited_gives_way_to_the_next_tier(void **state)
 {
     (void)state;
@@ -331,6 +353,7 @@ int main(void)
         TEST(without_a_record_the_reason_is_told),
         TEST(a_record_without_a_way_is_as_good_as_none),
         TEST(what_a_record_must_not_name_is_left_out_and_counted),
+        TEST(a_peer_that_this_node_introduces_is_tried_by_this_node),
         TEST(a_relay_that_is_not_visited_gives_way_to_the_next_tier),
         TEST(looks_are_bounded),
         TEST(where_nobody_can_be_asked_any_more_each_look_is_told),

@@ -122,6 +122,69 @@ static void a_punch_intro_goes_to_the_target_and_its_answer_back_once(void **sta
     end_intro(&s);
 }
 
+/* A call for B. False: nothing is to be sent. */
+static bool call(intro_scene *s, uint8_t nonce_byte)
+{
+    uint8_t nonce[TL_CONTROL_NONCE_SIZE] = {nonce_byte};
+    return tl_introducer_call(s->i, &s->base.id[B].id, nonce, TL_CONTROL_NAT_PUBLIC, s->base.now,
+                              wall(&s->base), &s->out);
+}
+
+static void who_introduces_asks_a_node_that_is_attached_to_it_itself(void **state)
+{
+    (void)state;
+    intro_scene s;
+    tl_control c;
+    begin_intro(&s);
+    assert_false(call(&s, 1)); /* not attached */
+    attach_to(&s, B);
+    for (int serving = 1; serving >= 0; serving--) {
+        tl_introducer_set_serving(s.i, serving);
+        assert_true(call(&s, 2));
+        assert_true(tl_addr_eq(&s.out.way.remote, &s.base.at[B]));
+        assert_int_equal(tl_control_parse(tl_slice_of(s.out.bytes, s.out.n), &c), TL_OK);
+        assert_int_equal(c.type, TL_CONTROL_PUNCH_REQUEST);
+        assert_memory_equal(c.initiator, s.base.self.id.key, sizeof c.initiator);
+        assert_memory_equal(c.introducer, s.base.self.id.key, sizeof c.introducer);
+        assert_memory_equal(c.target, s.base.id[B].id.key, sizeof c.target);
+        assert_true(c.nonce[0] == 2 && c.nat == TL_CONTROL_NAT_PUBLIC);
+        assert_true(tl_addr_eq(&c.addr, tl_attached_address(s.base.config.attached, TL_ADDR_V4)));
+        assert_true(tl_control_is_fresh(&c, wall(&s.base)));
+        assert_int_equal(tl_control_verify(&c, &s.base.self.id), TL_OK);
+    }
+    assert_int_equal(tl_introducer_counters_of(s.i)->calls, 2);
+    assert_int_equal(tl_introducer_counters_of(s.i)->pending, 0);
+    /* Its answer is for this node, and not to be handed on. */
+    tl_control ready = ready_of(&s, &c, B);
+    assert_false(write_it(&s, &s.base.at[B], &ready));
+    assert_int_equal(s.out.n, 0);
+    end_intro(&s);
+}
+
+static void a_call_goes_only_where_a_punch_request_may_go(void **state)
+{
+    (void)state;
+    static const tl_addr none;
+    intro_scene s;
+    begin_intro(&s);
+    attach_to(&s, B);
+    tl_addr own = *tl_attached_address(s.base.config.attached, TL_ADDR_V4);
+    tl_attached_set_address(s.base.config.attached, &none, &none);
+    assert_false(call(&s, 1)); /* nobody can be told where this node is */
+    tl_attached_set_address(s.base.config.attached, &own, &none);
+    s.base.ours = s.base.at[B]; /* a relay of ours is there now */
+    assert_false(call(&s, 1));
+    s.base.ours = none;
+    for (int i = 0; i < TL_ATTACHED_SOUGHT_BURST; i++)
+        assert_true(call(&s, 1));
+    assert_false(call(&s, 1)); /* it is sought too often */
+    s.base.now += TL_SEC;
+    assert_true(call(&s, 1));
+    s.base.now += TL_ATTACHED_KEPT;
+    assert_false(call(&s, 1)); /* not attached any more */
+    end_intro(&s);
+}
+
 static void a_punch_intro_that_is_not_exactly_right_goes_nowhere(void **state)
 {
     (void)state;
@@ -381,6 +444,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_punch_intro_goes_to_the_target_and_its_answer_back_once),
+        cmocka_unit_test(who_introduces_asks_a_node_that_is_attached_to_it_itself),
+        cmocka_unit_test(a_call_goes_only_where_a_punch_request_may_go),
         cmocka_unit_test(a_punch_intro_that_is_not_exactly_right_goes_nowhere),
         cmocka_unit_test(clocks_may_be_thirty_seconds_apart),
         cmocka_unit_test(a_nonce_is_taken_once_in_61_seconds),
