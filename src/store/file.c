@@ -311,10 +311,25 @@ static tl_err migrate(sqlite3 *db, const tl_store_place *at, long long from, tl_
     return TL_OK;
 }
 
-/* A new identity, so that the mark of the lost file never fits this one. */
+static tl_err set_journal(sqlite3 *db, const char *path, const char *mode, tl_why *why)
+{
+    char sql[48], now[160];
+    long long number;
+    bool row;
+    snprintf(sql, sizeof sql, "PRAGMA journal_mode = %s", mode);
+    tl_err e = ask(db, path, sql, &number, now, &row, why);
+    return e || strcmp(now, mode) == 0 ? e : failed(db, path, SQLITE_BUSY, why);
+}
+
+/* A new identity, so that the mark of the lost file never fits this one. It is written into the file itself, for
+ * a file and a log of two identities are taken for a mistake (check_log). Whatever ends this in the middle, there is
+ * no mark yet: the next start does it again. */
 static tl_err take_restored(sqlite3 *db, const char *path, tl_why *why)
 {
-    return transact(db, path, tl_store_restored_sql, "UPDATE store SET id = randomblob(16)", why);
+    tl_err e = set_journal(db, path, "delete", why);
+    if (!e)
+        e = transact(db, path, tl_store_restored_sql, "UPDATE store SET id = randomblob(16)", why);
+    return e ? e : set_journal(db, path, "wal", why);
 }
 
 /* --- making it --- */

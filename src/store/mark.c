@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -71,16 +72,41 @@ tl_err tl_mark_write(int fd, const tl_mark *mark)
     return n == (ssize_t)SIZE ? TL_OK : TL_ERR_IO;
 }
 
+static bool write_whole(int fd, const tl_mark *mark)
+{
+    return !tl_mark_write(fd, mark) && !ftruncate(fd, SIZE) && !fsync(fd);
+}
+
+/* It gets its name when its words are there: a mark without them would be taken for a damaged one. */
+static int make(const char *path, const tl_mark *mark)
+{
+    char made[PATH_MAX];
+    if ((size_t)snprintf(made, sizeof made, "%s.new", path) >= sizeof made) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    int fd = open(made, O_RDWR | O_CREAT | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, 0600);
+    if (fd < 0 || (write_whole(fd, mark) && !rename(made, path)))
+        return fd;
+    int error = errno;
+    (void)unlink(made);
+    close(fd);
+    errno = error;
+    return -1;
+}
+
 tl_err tl_mark_open(const char *path, const tl_mark *mark, int *ret_fd, tl_why *why)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return tl_why_file(why, "open", path, errno);
-    if (tl_mark_write(fd, mark) || ftruncate(fd, SIZE) || fsync(fd)) {
+    int fd = open(path, O_RDWR | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT)
+        fd = make(path, mark);
+    else if (fd >= 0 && !write_whole(fd, mark)) {
         int error = errno;
         close(fd);
         return tl_why_file(why, "write", path, error);
     }
+    if (fd < 0)
+        return tl_why_file(why, "open", path, errno);
     *ret_fd = fd;
     return TL_OK;
 }

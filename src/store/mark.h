@@ -27,8 +27,8 @@ tl_mark_verdict tl_mark_judge(const tl_mark *mark, const tl_mark *database);
 
 /* TL_ERR_NOT_FOUND: no such file. TL_ERR_PROTO: not a mark. TL_ERR_IO. */
 TL_CHECK tl_err tl_mark_read(const char *path, tl_mark *ret_mark, tl_why *why);
-/* Makes the file (0600) where it is not there, writes it, and waits for the disk. The caller closes
- * the descriptor. TL_ERR_IO. */
+/* Makes the file (0600) where it is not there, all of it or nothing; writes it, and waits for the disk. The
+ * caller closes the descriptor. TL_ERR_IO. */
 TL_CHECK tl_err tl_mark_open(const char *path, const tl_mark *mark, int *ret_fd, tl_why *why);
 /* One write, over what was there. TL_ERR_IO; errno tells. */
 TL_CHECK tl_err tl_mark_write(int fd, const tl_mark *mark);

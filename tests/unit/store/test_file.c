@@ -3,6 +3,8 @@
 #include "store/mark.h"
 #include "store/migrations.h"
 
+#include <signal.h>
+
 #define REFUSED_WITH(why, code) assert_memory_equal((why).text, code ":", strlen(code ":"))
 
 /* --- what is refused, and left as it is --- */
@@ -372,6 +374,45 @@ static void a_copy_without_its_mark_is_taken_and_never_mixed_with_the_lost_one(v
     free(lost.p);
 }
 
+/* Opens the store in a child that is killed after so many microseconds. */
+static void open_and_kill(const home *h, unsigned after_us)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        tl_store *s = open_at(h->db);
+        (void)put_row(s, 2, 1);
+        for (;;)
+            pause();
+    }
+    usleep(after_us);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
+static void a_copy_that_was_taken_is_opened_again_whenever_its_first_life_ended(void **state)
+{
+    const home *h = *state;
+    tl_store *s = open_at(h->db);
+    assert_int_equal(put_row(s, 1, 1), TL_OK);
+    tl_store_close(s);
+    content copy = read_file(h->db);
+    for (unsigned i = 0; i < 60; i++) {
+        remove(h->mark);
+        remove(h->wal);
+        write_file(h->db, &copy);
+        if (i == 0)
+            leave_in_the_middle(h, 2);
+        else
+            open_and_kill(h, i * 500);
+        s = open_at(h->db);
+        assert_int_equal(row_of(s, 1), 1);
+        if (i == 0)
+            assert_int_equal(row_of(s, 2), 1);
+        tl_store_close(s);
+    }
+    free(copy.p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -391,6 +432,7 @@ int main(void)
         IN_HOME(a_first_start_that_was_killed_before_it_wrote_the_mark_is_made_again),
         IN_HOME(a_log_without_its_file_is_not_played_into_a_new_one),
         IN_HOME(a_copy_without_its_mark_is_taken_and_never_mixed_with_the_lost_one),
+        IN_HOME(a_copy_that_was_taken_is_opened_again_whenever_its_first_life_ended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
