@@ -447,6 +447,9 @@ static void write_introducing(writer *w, const tl_node_facts *f)
                  tl_direct_intro_name((tl_direct_intro_result)r));
         sample(w, "teale_punch_requests_total", labels, (double)f->direct.intros_in[r]);
     }
+    single(w, "teale_punch_strangers_total", "counter",
+           "Introductions taken of nodes that this node does not know.",
+           (double)f->direct.strangers);
     family(w, "teale_punch_readies_total", "counter",
            "Answers to introductions that this node asked for: taken, and refused.");
     for (int r = 0; r < TL_DIRECT_INTRO_RESULTS; r++) {

@@ -28,6 +28,7 @@ tl_err tl_direct_new(const tl_identity *identity, tl_rand *rand, const tl_env *e
     d->candidates =
         tl_ratelimit_make(TL_DIRECT_CANDIDATES_SECOND, TL_DIRECT_CANDIDATES_SECOND, now);
     d->intros = tl_ratelimit_make(TL_DIRECT_INTROS_SECOND, TL_DIRECT_INTROS_SECOND, now);
+    tl_strangers_init(&d->strangers, now);
     d->unheard = tl_ratelimit_make(TL_DIRECT_UNHEARD_SECOND, TL_DIRECT_UNHEARD_BURST, now);
     *ret_direct = d;
     return TL_OK;

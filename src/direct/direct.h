@@ -57,6 +57,10 @@ typedef struct {
      * NONE: not known. NULL: none does. */
     bool (*is_introducer)(void *user, const tl_node_id *node, const tl_addr *from,
                           tl_addr *ret_seen);
+    /* Is an introduction the only way to this node for those whom it does not know, and may they come? Then
+     * introductions by nodes that are not welcome are answered, too, within the bounds of direct/strangers.h.
+     * NULL: as if it said no. */
+    bool (*greets)(void *user);
 } tl_direct_world;
 
 /* What the attempts at one peer came to, for `teale why` and `teale doctor`. One function in
@@ -214,8 +218,9 @@ const char *tl_direct_intro_name(tl_direct_intro_result r);
 typedef struct {
     uint64_t offers_out, offers_in, offers_refused[TL_OFFER_VERDICTS], unwelcome, rate_limited;
     uint64_t candidates_refused, attempts, succeeded, failed, rebinds, lost, strays;
-    uint64_t intros_out;                          /* attempts to be introduced */
-    uint64_t intros_in[TL_DIRECT_INTRO_RESULTS];  /* PunchRequests and PunchIntros for us */
+    uint64_t intros_out;                         /* attempts to be introduced */
+    uint64_t intros_in[TL_DIRECT_INTRO_RESULTS]; /* PunchRequests and PunchIntros for us */
+    uint64_t strangers;                          /* of those taken: by nodes that are not welcome */
     uint64_t readies_in[TL_DIRECT_INTRO_RESULTS]; /* PunchReadys */
 } tl_direct_counters;
 const tl_direct_counters *tl_direct_counters_of(const tl_direct *d);

@@ -189,15 +189,23 @@ static tl_direct_intro_result on_request(tl_direct *d, tl_sock sock, const tl_ad
         return TL_DIRECT_INTRO_FORGED;
     if (tl_nonces_has(&d->nonces_of_intros, &initiator, c->nonce))
         return TL_DIRECT_INTRO_REPLAYED;
-    if (!d->world.welcome(d->user, &initiator) || !may_verify(d))
+    bool stranger = !d->world.welcome(d->user, &initiator);
+    if (stranger && (!d->world.greets || !d->world.greets(d->user) ||
+                     !tl_strangers_may_ask(&d->strangers, &c->addr, tl_direct_now(d))))
+        return TL_DIRECT_INTRO_UNWELCOME;
+    if (!stranger && !may_verify(d))
         return TL_DIRECT_INTRO_UNWELCOME;
     if (tl_control_verify(c, &initiator))
         return TL_DIRECT_INTRO_FORGED;
+    if (stranger && !tl_strangers_take(&d->strangers, &c->addr, tl_direct_now(d)))
+        return TL_DIRECT_INTRO_UNWELCOME;
     if (!tl_nonces_take(&d->nonces_of_intros, &initiator, c->nonce, wall + TL_CONTROL_NONCE_KEPT,
                         wall))
         return TL_DIRECT_INTRO_USELESS;
     tl_direct_peer *p = tl_direct_may_answer(d, &initiator);
-    return p ? answer(p, c, &seen, sock, from) : TL_DIRECT_INTRO_UNWELCOME;
+    tl_direct_intro_result result = p ? answer(p, c, &seen, sock, from) : TL_DIRECT_INTRO_UNWELCOME;
+    d->counters.strangers += stranger && result == TL_DIRECT_INTRO_TAKEN;
+    return result;
 }
 
 /* The session that the PunchReady answers; NULL: none is open. */

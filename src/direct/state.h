@@ -1,6 +1,7 @@
 /* state.h - what the sources of direct/ share. Never touches a socket or a clock, and nothing
  * outside direct/ includes it. Each file uses only those above it:
  *
+ *   strangers.c  how many introductions by nodes that nobody knows are answered
  *   ways.c     path ids and the addresses behind them
  *   session.c  one session and its checks; the events of the checks wait for events.c
  *   attempt.c  what the attempts at one peer came to, and when the next one may be
@@ -15,6 +16,7 @@
 #include "base/ratelimit.h"
 #include "base/table.h"
 #include "direct/direct.h"
+#include "direct/strangers.h"
 
 #define TL_DIRECT_PEERS_MAX         4096          /* as many as the peer table holds */
 #define TL_DIRECT_ANSWER_WITHIN     (5 * TL_SEC)  /* how long an offer waits for its answer */
@@ -150,6 +152,7 @@ struct tl_direct {
     tl_source *sources;
     tl_nonces nonces, nonces_of_intros;
     tl_ratelimit offers, candidates, unheard, intros;
+    tl_strangers strangers;
     bool any_freed; /* a way has `freed` */
     tl_time due;
     tl_direct_counters counters;

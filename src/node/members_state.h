@@ -1,5 +1,5 @@
 /* members_state.h - what the sources for private networks in node/ share: node_members.c (the world
- * of members/) and node_ptn.c, node_ptn_lists.c, node_ptn_keys.c (the verbs). Nothing else includes
+ * of members/), node_greets.c, and node_ptn.c, node_ptn_lists.c, node_ptn_keys.c (the verbs). Nothing else includes
  * it. */
 #ifndef TL_NODE_MEMBERS_STATE_H
 #define TL_NODE_MEMBERS_STATE_H
@@ -10,10 +10,18 @@
 struct tl_member_dial;
 struct tl_ptn_call;
 
+/* When the last open invite of a network ends. */
+typedef struct {
+    tl_node_id network;
+    tl_unix until; /* 0: none is open */
+} tl_invited;
+
 struct tl_members_held {
     tl_members_stored *answers;   /* what could not be handed to the store */
     struct tl_member_dial *dials; /* wishes for connections */
     struct tl_ptn_call *calls;    /* verbs that are not answered yet */
+    tl_invited invited[TL_NETWORKS_MAX];
+    size_t n_invited;
 };
 
 /* One call of a verb, while members/ or the store works on it. */

@@ -187,6 +187,7 @@ static void save_invite(void *user, const tl_invite *invite, tl_members_stored *
                          .bound_to = invite->node};
     memcpy(row.nonce, invite->nonce, sizeof row.nonce);
     submitted(n, s, tl_store_put_invite(n->store, &row, tl_loop_unix(), stored, s));
+    tl_node_invites_changed(n, &invite->network);
 }
 
 static void withdraw_invite(void *user, const tl_node_id *network, const uint8_t *nonce,
@@ -194,6 +195,7 @@ static void withdraw_invite(void *user, const tl_node_id *network, const uint8_t
 {
     tl_node *n = user;
     submitted(n, s, tl_store_withdraw_invite(n->store, network, nonce, stored, s));
+    tl_node_invites_changed(n, network);
 }
 
 static void spent(void *user, tl_err e, const char *certificate, const char *why)
@@ -221,6 +223,7 @@ static void spend_invite(void *user, tl_members_spend *spend)
                    : TL_ERR_NOMEM;
     free(certificate);
     submitted(n, &spend->stored, e);
+    tl_node_invites_changed(n, &spend->network);
 }
 
 static void save_member(void *user, const tl_node_id *network, const tl_node_id *node,
@@ -501,7 +504,10 @@ tl_err tl_node_open_members(tl_node *n, tl_why *why)
     tl_err e = n->members_world ? tl_members_new(&config, &n->members) : TL_ERR_NOMEM;
     if (e)
         return tl_why_set(why, e, "the node could not be set up: %s", tl_err_name(e));
-    return load(n, why);
+    tl_err loaded = load(n, why);
+    for (size_t i = 0; !loaded && i < tl_networks_count(n->book); i++)
+        tl_node_invites_changed(n, &tl_networks_at(n->book, i)->id);
+    return loaded;
 }
 
 static void run_answers(tl_node *n)

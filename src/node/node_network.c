@@ -75,10 +75,10 @@ static void direct_path_gone(void *user, tl_path_id path)
 tl_err tl_node_wire_direct(tl_node *n)
 {
     static const tl_direct_world world = {
-        direct_self,          direct_signal,    direct_send,
-        direct_open,          direct_close,     direct_welcome,
-        direct_path,          direct_path_gone, tl_node_ask_introduction,
-        tl_node_is_introducer};
+        direct_self,           direct_signal,    direct_send,
+        direct_open,           direct_close,     direct_welcome,
+        direct_path,           direct_path_gone, tl_node_ask_introduction,
+        tl_node_is_introducer, tl_node_greets};
     return tl_direct_new(&n->identity, &n->rand, &n->env, &world, n, &n->direct);
 }
 

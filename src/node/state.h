@@ -23,6 +23,7 @@
  *   node_ping.c      round trips to one peer
  *   node_bids.c      what this node asks for its work
  *   node_keeping.c   this node's own backup; node_backup_verbs.c its verbs; restore.c gets one back
+ *   node_greets.c    whether nodes that nobody knows are let in by introductions
  *   node_members.c   private networks: what members/ needs; node_ptn.c, node_ptn_lists.c,
  *                    node_ptn_keys.c their verbs
  *   node_fragments.c fragments of backups: at others and here (node_holding.c); the pointers to them
@@ -360,6 +361,10 @@ TL_CHECK tl_err tl_node_ask_named(tl_node *n, const tl_ask *ask, const tl_exchan
 TL_CHECK tl_err tl_node_open_members(tl_node *n, tl_why *why);
 void tl_node_run_members(tl_node *n);
 void tl_node_close_members(tl_node *n);
+/* node_greets.c: as tl_direct_world has it. */
+bool tl_node_greets(void *user);
+/* Invites of the network were made, spent or withdrawn, or are not known yet. */
+void tl_node_invites_changed(tl_node *n, const tl_node_id *network);
 /* node_ptn.c: their callers are told otherwise, or not at all. */
 void tl_node_drop_ptn_calls(tl_node *n);
 /* `text` names no network of ours; where it is the old name of one, the words tell the new one. */

@@ -20,9 +20,9 @@ PUBLIC = 4
 
 class Scene:
     """`p0` to `p3` are public; `gpu` and `friend` are behind NATs. One more host answers STUN. Only gpu is told of a node
-    that introduces it: p0."""
+    that introduces it: p0. Who is named in `shares_nothing` has no model for anybody."""
 
-    def __init__(self, lab, programs, build, kinds, p0=None):
+    def __init__(self, lab, programs, build, kinds, p0=None, shares_nothing=()):
         self.lab = lab
         self.stun = Rendezvous(lab, programs, name="stun")
         publics = [lab.host(f"p{i}") for i in range(PUBLIC)]
@@ -44,6 +44,8 @@ class Scene:
         self.friend = Peer(lab, programs, homes["friend"], "friend", None, settings=behind)
         self.all = [*self.public, self.gpu, self.friend]
         for p, kind in zip((self.gpu, self.friend), kinds):
+            if p.name in shares_nothing:
+                p.node.argv = p.node.argv[:p.node.argv.index("--share")]
             p.start()
             p.node.wait("sure of its NAT", lambda p=p, k=kind: p.node.json("status")["nat"]["type"] == k, 30)
         for p in self.all:
@@ -95,6 +97,35 @@ def a_network_is_joined_without_any_relay(lab, programs, build):
     scene.friend.node.command("join", invite)
     members = [m["node_id"] for m in scene.friend.node.json("ptn", "members", "family")["members"]]
     assert scene.gpu.id in members and scene.friend.id in members, members
+
+
+def who_shares_nothing_is_reached_and_joined_by_nodes_that_it_does_not_know(lab, programs, build):
+    scene = Scene(lab, programs, build, ("portRestricted", "portRestricted"), shares_nothing=("gpu", "friend"))
+    gpu, friend = scene.gpu.node, scene.friend.node
+    gpu.command("ptn", "create", "family")
+    invite = gpu.command("ptn", "invite", "family").stdout.strip()
+    begun = time.monotonic()
+    joined = friend.json("join", invite)
+    if joined["state"] != "joined":
+        raise LabError(f"{joined}\n{tell(scene.all)}")
+    lab.say(f"joined after {(time.monotonic() - begun) * 1000:.0f} ms")
+    scene.ping(scene.gpu, "direct")
+
+
+def who_publishes_nothing_is_joined_while_an_invite_is_open(lab, programs, build):
+    scene = Scene(lab, programs, build, ("portRestricted", "portRestricted"), shares_nothing=("gpu", "friend"))
+    gpu, friend = scene.gpu.node, scene.friend.node
+    name = f"{scene.public[0].id}@{scene.public[0].host.address}:{PORT}"
+    for node in (gpu, friend):  # the DHT tells nothing of gpu: both know the node that introduces them
+        node.command("config", "set", "dht.publish", "off")
+        node.command("config", "set", "nat.introducers", json.dumps([name]))
+    gpu.command("ptn", "create", "family")
+    strange = friend.command("ping", "--count", "1", "--timeout", "5", scene.gpu.id, check=False)
+    assert strange.returncode != 0, strange
+    invite = gpu.command("ptn", "invite", "family").stdout.strip()
+    joined = friend.json("join", invite)
+    if joined["state"] != "joined":
+        raise LabError(f"{joined}\n{tell(scene.all)}")
 
 
 def where_no_nat_opens_a_node_that_relays_carries_it(lab, programs, build):

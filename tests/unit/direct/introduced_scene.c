@@ -9,7 +9,7 @@ tl_addr carol, victim;
 parcel queue[QUEUE_N];
 size_t queued, to_victim;
 tl_time now;
-bool wire_cut, carol_gone, refuse;
+bool wire_cut, carol_gone, refuse, greet;
 tl_control last_intro;
 
 static tl_time env_now(void *user)
@@ -145,9 +145,15 @@ static bool is_introducer(void *user, const tl_node_id *node, const tl_addr *fro
     return tl_node_id_eq(node, &introducer.id) && tl_addr_eq(from, &carol);
 }
 
-static const tl_direct_world world = {self,         no_signal,    send_datagram, open_sockets,
-                                      close_socket, welcome,      new_path,      free_path,
-                                      introduce,    is_introducer};
+static bool greets(void *user)
+{
+    (void)user;
+    return greet;
+}
+
+static const tl_direct_world world = {self,         no_signal,     send_datagram, open_sockets,
+                                      close_socket, welcome,       new_path,      free_path,
+                                      introduce,    is_introducer, greets};
 
 /* The introducer hands the PunchIntro on to the other, and the PunchReady back. */
 static void at_carol(const parcel *p)
@@ -214,7 +220,7 @@ int introduced_setup(void **state)
     carol = addr_of("45.13.9.9:4000");
     victim = addr_of("45.13.66.6:4000");
     now = TL_SEC;
-    wire_cut = carol_gone = refuse = false;
+    wire_cut = carol_gone = refuse = greet = false;
     to_victim = 0;
     for (int i = 0; i < ENDS; i++) {
         end *e = &ends[i];

@@ -46,7 +46,7 @@ extern tl_addr carol, victim; /* where the introducer is; nobody */
 extern parcel queue[QUEUE_N]; /* on its way */
 extern size_t queued, to_victim;
 extern tl_time now;
-extern bool wire_cut, carol_gone, refuse;
+extern bool wire_cut, carol_gone, refuse, greet;
 extern tl_control last_intro; /* that passed the introducer */
 
 int introduced_setup(void **state);

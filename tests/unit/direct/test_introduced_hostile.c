@@ -1,6 +1,10 @@
 /* Introductions at direct/direct: what others may not do with them, each beside what they may. */
 #include "introduced_scene.h"
 
+#include "direct/strangers.h"
+
+#include <stdio.h>
+
 static void a_request_counts_only_from_an_introducer_of_ours_and_for_us(void **state)
 {
     (void)state;
@@ -59,6 +63,67 @@ static void who_may_not_ask_us_learns_nothing(void **state)
     assert_int_equal(queued, 0);
     refuse = false;
     assert_int_equal(give(B, &carol, &c), TL_DIRECT_INTRO_TAKEN);
+}
+
+static void who_nobody_knows_is_answered_where_strangers_may_come(void **state)
+{
+    (void)state;
+    tl_control c = request();
+    refuse = true;
+    assert_int_equal(give(B, &carol, &c), TL_DIRECT_INTRO_UNWELCOME);
+    greet = true;
+    assert_int_equal(give(B, &carol, &c), TL_DIRECT_INTRO_TAKEN);
+    assert_true(queued);
+    assert_int_equal(tl_direct_counters_of(ends[B].direct)->strangers, 1);
+    queued = 0;
+    c = request();
+    sign(&c, &introducer);
+    assert_int_equal(give(B, &carol, &c), TL_DIRECT_INTRO_FORGED);
+    assert_int_equal(give(B, &victim, &c), TL_DIRECT_INTRO_FOREIGN);
+    assert_int_equal(queued, 0);
+    want(A);
+    run_for(300 * TL_MS);
+    assert_true(ways(A) && ways(B));
+}
+
+/* Keys are free: each introduction is of another node. */
+static tl_direct_intro_result give_stranger(const char *addr)
+{
+    end stranger = ends[A];
+    uint8_t nonce[TL_CONTROL_NONCE_SIZE];
+    assert_int_equal(tl_identity_new(&ends[A].rand, &stranger.identity), TL_OK);
+    tl_rand_bytes(&ends[A].rand, nonce, sizeof nonce);
+    stranger.addr = addr_of(addr);
+    tl_control c = intro_of(&stranger, introducer.id.key, &ends[B].identity.id, nonce);
+    c.type = TL_CONTROL_PUNCH_REQUEST;
+    tl_direct_intro_result r = give(B, &carol, &c);
+    queued = 0;
+    return r;
+}
+
+static void strangers_of_one_network_leave_room_for_others_and_for_whom_we_know(void **state)
+{
+    (void)state;
+    char addr[TL_ADDR_TEXT_MAX];
+    refuse = greet = true;
+    for (int i = 0; i < TL_STRANGERS_NETWORK_BURST; i++) {
+        snprintf(addr, sizeof addr, "45.13.50.%d:4000", i + 1);
+        assert_int_equal(give_stranger(addr), TL_DIRECT_INTRO_TAKEN);
+    }
+    assert_int_equal(give_stranger("45.13.50.99:4000"), TL_DIRECT_INTRO_UNWELCOME);
+    assert_int_equal(give_stranger("45.13.51.1:4000"), TL_DIRECT_INTRO_TAKEN);
+    for (int i = TL_STRANGERS_NETWORK_BURST + 1; i < TL_STRANGERS_BURST; i++) {
+        snprintf(addr, sizeof addr, "45.14.%d.1:4000", i);
+        (void)give_stranger(addr);
+    }
+    for (int i = 0; i < TL_STRANGERS_BURST; i++) { /* some share a place */
+        snprintf(addr, sizeof addr, "45.15.%d.1:4000", i);
+        (void)give_stranger(addr);
+    }
+    assert_int_equal(give_stranger("45.16.1.1:4000"), TL_DIRECT_INTRO_UNWELCOME);
+    assert_true(tl_direct_counters_of(ends[B].direct)->strangers <= TL_STRANGERS_BURST);
+    refuse = false;
+    assert_int_equal(give_stranger("45.13.50.100:4000"), TL_DIRECT_INTRO_TAKEN);
 }
 
 static void an_address_that_stays_silent_gets_five_datagrams(void **state)
@@ -162,6 +227,8 @@ int main(void)
         TEST(a_request_counts_only_from_an_introducer_of_ours_and_for_us),
         TEST(a_request_that_is_forged_late_or_replayed_makes_nothing_go_out),
         TEST(who_may_not_ask_us_learns_nothing),
+        TEST(who_nobody_knows_is_answered_where_strangers_may_come),
+        TEST(strangers_of_one_network_leave_room_for_others_and_for_whom_we_know),
         TEST(an_address_that_stays_silent_gets_five_datagrams),
         TEST(one_initiator_is_answered_four_times_in_ten_seconds),
         TEST(addresses_to_which_nothing_is_sent_are_refused),
