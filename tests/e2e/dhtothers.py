@@ -1,5 +1,6 @@
 """dhtothers.py - nodes of the DHT that are other people's programs: libtorrent (PyPI), bittorrent-dht (npm) and mainline
 (crates.io). Each is installed once into a folder of the caller's."""
+import fcntl
 import hashlib
 import os
 import queue
@@ -7,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 from dhtscene import SALT
 
@@ -34,8 +36,15 @@ def read(path):
 
 
 def prepared(work, name, files, make):
-    """The folder WORK/name with these files; `make` is called when they are new."""
+    """The folder WORK/name with these files; `make` is called when they are new, by one process at a time."""
     folder = os.path.join(work, name)
+    os.makedirs(work, exist_ok=True)
+    with open(folder + ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _prepared(folder, files, make)
+
+
+def _prepared(folder, files, make):
     mark = hashlib.sha256(b"".join(read(os.path.join(HERE, f)) for f in files)).hexdigest().encode()
     stamp = os.path.join(folder, "installed")
     if not os.path.exists(stamp) or read(stamp) != mark:
@@ -79,6 +88,17 @@ def mainline(work):
     return [os.path.join(folder, "mainline/target/debug/mainline-node")]
 
 
+def install_all(work):
+    """All of them at once. Whoever wants one of them is told why it is missing."""
+    def one(program):
+        try:
+            program(work)
+        except (Missing, AssertionError):
+            pass
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(one, (libtorrent, bittorrent_dht, mainline)))
+
+
 class Other:
     """Another program's node: it takes lines and answers each with one. `at` and `doors` are ADDRESS:PORT."""
 
@@ -107,9 +127,9 @@ class Other:
     def tell(self, *words):
         self.popen.stdin.write(" ".join(words) + "\n")
 
-    def get(self, key):
-        """(seq, text), or None."""
-        self.tell("get", key.hex(), SALT.decode())
+    def get(self, key, seq=None):
+        """(seq, text), or None. With `seq` the search may end when an item of that sequence is found."""
+        self.tell("get", key.hex(), SALT.decode(), *([] if seq is None else [str(seq)]))
         verb, *rest = self.expect("item", "none").split(" ")
         return (int(rest[0]), bytes.fromhex(rest[1])) if verb == "item" else None
 

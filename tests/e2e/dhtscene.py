@@ -124,16 +124,6 @@ class Stranger:
         return None if answer["y"] == b"r" else answer["e"][0]
 
 
-def free_ports(n):
-    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(n)]
-    for s in sockets:
-        s.bind(("0.0.0.0", 0))
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
-
-
 def start(scenery, port, doors, **settings):
     """A node of ours in the DHT, without any relay."""
     home = scenery.new_home()

@@ -10,10 +10,7 @@ import subprocess
 import threading
 import time
 
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
+from ports import free_port
 
 
 class Proxy:

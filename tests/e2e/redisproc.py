@@ -10,13 +10,9 @@ import tempfile
 import threading
 import time
 
+from ports import free_port
+
 BINARY = shutil.which("redis-server") or shutil.which("valkey-server")
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Redis:

@@ -8,28 +8,18 @@ import pty
 import re
 import select
 import shutil
-import socket
 import subprocess
 import sys
 import time
 import unittest
 
 from netscene import MODEL, ask, network
+from ports import free_ports
 from scenery import Scenery, wait_for
 
 TEALE, RELAY, PARROT = map(os.path.abspath, sys.argv[1:4])
 FAMILY = "family"
 FRIENDS = 6
-
-
-def free_ports(n):
-    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(n)]
-    for s in sockets:
-        s.bind(("0.0.0.0", 0))
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
 
 
 def files_below(folder):

@@ -12,7 +12,8 @@ import types
 import unittest
 import urllib.request
 
-from proxyscene import Program, free_port
+from ports import free_port
+from proxyscene import Program
 from relayproc import Node
 from scenery import Scenery, chat, wait_for, words_of
 

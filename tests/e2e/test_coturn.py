@@ -13,24 +13,10 @@ import tempfile
 import time
 import unittest
 
+from ports import free_ports
+
 NATLOOK = None
 ADDRESSES = ("127.0.0.41", "127.0.0.42")
-
-
-def free_ports():
-    """Two ports that are free at both addresses."""
-    socks = []
-    try:
-        while len(socks) < 4:
-            one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            one.bind((ADDRESSES[0], 0))
-            two = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            two.bind((ADDRESSES[1], one.getsockname()[1]))
-            socks += [one, two]
-        return [s.getsockname()[1] for s in socks[::2]]
-    finally:
-        for s in socks:
-            s.close()
 
 
 class Coturn:
@@ -38,7 +24,7 @@ class Coturn:
 
     def __init__(self):
         self.dir = tempfile.TemporaryDirectory()
-        self.port, alt = free_ports()
+        self.port, alt = free_ports(2)
         config = os.path.join(self.dir.name, "conf")
         open(config, "w").close()
         argv = ["turnserver", "-c", config, "--stun-only", "--no-auth", "--no-cli", "--no-tls", "--no-dtls",
@@ -106,7 +92,7 @@ class AgainstCoturn(unittest.TestCase):
         self.assertEqual(found["mapping"], "none", found)
 
     def test_without_it_nothing_is_known(self):
-        port, _ = free_ports()
+        port = free_ports(1)[0]
         found, took = look(f"{ADDRESSES[0]}:{port}")
         self.assertTrue(found["blocked"], found)
         self.assertEqual(found["type"], "unknown", found)

@@ -11,21 +11,12 @@ import sys
 import time
 import unittest
 
+from ports import free_ports
 from scenery import Scenery, wait_for
 
 TEALE, RELAY, PARROT = map(os.path.abspath, sys.argv[1:4])
 STRANGER = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
 SWARM = 5
-
-
-def free_ports(n):
-    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(n)]
-    for s in sockets:
-        s.bind(("0.0.0.0", 0))
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
 
 
 def bencode(v):

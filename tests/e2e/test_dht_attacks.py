@@ -11,8 +11,9 @@ import threading
 import time
 import unittest
 
-from dhtscene import SALT, Stranger, bdecode, bencode, dht, free_ports, metric, new_key, record, signed, start, target_of
+from dhtscene import SALT, Stranger, bdecode, bencode, dht, metric, new_key, record, signed, start, target_of
 from ed25519 import L
+from ports import free_ports
 from scenery import Scenery, wait_for
 
 TEALE, RELAY, PARROT = map(os.path.abspath, sys.argv[1:4])

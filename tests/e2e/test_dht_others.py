@@ -7,8 +7,9 @@ import sys
 import unittest
 
 from ed25519 import Key
-from dhtothers import Missing, Other, bittorrent_dht, libtorrent, mainline
-from dhtscene import Stranger, bdecode, dht, free_ports, new_key, record, start, target_of
+from dhtothers import Missing, Other, bittorrent_dht, install_all, libtorrent, mainline
+from dhtscene import Stranger, bdecode, dht, new_key, record, start, target_of
+from ports import free_ports
 from scenery import Scenery, wait_for
 
 TEALE, RELAY, PARROT, WORK = map(os.path.abspath, sys.argv[1:5])
@@ -66,8 +67,9 @@ class Swarm(unittest.TestCase):
     def test_it_reads_our_record(self):
         for n in self.nodes:
             key = bytes.fromhex(n.id)
-            seq, text = self.other.get(key)
-            self.assertEqual(seq, dht(n)["published"]["seq"])
+            published = dht(n)["published"]["seq"]
+            seq, text = self.other.get(key, published)
+            self.assertEqual(seq, published)
             self.assertEqual(bdecode(text), {"i": [], "n": b"Unknown", "p": [], "r": [], "v": 1})
 
     def test_it_keeps_our_record(self):
@@ -95,7 +97,7 @@ class Swarm(unittest.TestCase):
             self.assertTrue(self.other.put(seed, seq, record(nat)).startswith("put"))
             got = self.nodes[2].json("dht", "get", key.hex())
             self.assertEqual((got["seq"], got["record"]["nat"]), (seq, nat))
-            self.assertEqual(self.other.get(key), (seq, record(nat)))
+            self.assertEqual(self.other.get(key, seq), (seq, record(nat)))
 
     def test_of_a_key_that_nobody_used_it_finds_nothing(self):
         self.assertIsNone(self.other.get(new_key().public))
@@ -144,7 +146,8 @@ class Together(unittest.TestCase):
         publish(nodes, len(others))
         for one in others:
             for n in nodes:
-                self.assertEqual(one.get(bytes.fromhex(n.id))[0], dht(n)["published"]["seq"])
+                seq = dht(n)["published"]["seq"]
+                self.assertEqual(one.get(bytes.fromhex(n.id), seq)[0], seq)
         for writer in others:
             seed, text = os.urandom(32), record(addresses=[("198.18.0.7", writer.udp)])
             self.assertTrue(writer.put(seed, 1, text).startswith("put"))
@@ -152,7 +155,7 @@ class Together(unittest.TestCase):
                 self.assertEqual(n.json("dht", "get", Key(seed).public.hex())["record"]["addresses"],
                                  [f"198.18.0.7:{writer.udp}"])
             for reader in others:
-                self.assertEqual(reader.get(Key(seed).public), (1, text))
+                self.assertEqual(reader.get(Key(seed).public, 1), (1, text))
         if why:
             print("without: " + "; ".join(why), file=sys.stderr)
 
@@ -163,4 +166,5 @@ def load_tests(loader, tests, pattern):
 
 
 if __name__ == "__main__":
+    install_all(WORK)
     unittest.main(argv=[sys.argv[0], "-v", *sys.argv[5:]])

@@ -9,6 +9,7 @@ import time
 import unittest
 
 import proxyscene
+from ports import free_port
 from scenery import Scenery, chat, wait_for, words_of
 
 TEALE, RELAY, PARROT = map(os.path.abspath, sys.argv[1:4])
@@ -50,7 +51,7 @@ class Case(unittest.TestCase):
 
     def tls_relay(self, name):
         """(relay, its CA)."""
-        cert, port = self.scenery.certificate(name), proxyscene.free_port()
+        cert, port = self.scenery.certificate(name), free_port()
         relay = self.scenery.relay("--tls-cert", cert[0], "--tls-key", cert[1], "--name", f"{name}:{port}", scheme="wss",
                                    port=port)
         return relay, cert[0]

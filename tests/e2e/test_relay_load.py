@@ -11,6 +11,7 @@ import unittest
 
 import redisproc
 import relayproc
+from ports import free_port
 from relayproc import Relay
 
 LOAD = sys.argv.pop()
@@ -54,7 +55,7 @@ class Load(unittest.TestCase):
         self.assertTrue(200 <= int(re.search(r"^json +256 +(\d+)", done.stdout, re.M)[1]) <= 440, done.stdout)
 
     def test_nodes_that_lose_their_relay_are_all_back_and_told_of_each_other_without_a_peak(self):
-        port, nodes = redisproc.free_port(), 300
+        port, nodes = free_port(), 300
         for threads in ("1", "2"):
             with self.subTest(threads=threads), Relay("--threads", threads, listen=f"127.0.0.1:{port}", expect_status=-9) as first:
                 storm = subprocess.Popen([LOAD, "--relay", f"ws://127.0.0.1:{port}", "--idle", "0", "--pairs", "0", "--storm",

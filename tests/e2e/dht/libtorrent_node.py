@@ -1,6 +1,6 @@
 """libtorrent_node.py ADDRESS:PORT DOOR...: libtorrent's node of the DHT, told what to do by lines on stdin. Each
 program of this folder does the same:
-    get KEY SALT              says `item SEQ VALUE`, or `none`
+    get KEY SALT [SEQ]        says `item SEQ VALUE`, or `none`; may end the search when one of this SEQ is found
     put SEED SALT SEQ VALUE   signs and stores an item; says `put N` (nodes that took it, where that is told) or `failed`
 KEY, SEED and VALUE (the text alone) in hex. libtorrent takes as SEQ one more than what it finds. Ends with stdin."""
 import hashlib
@@ -32,7 +32,7 @@ def alerts(kind, seconds=30):
                 yield alert
 
 
-def get(key, salt):
+def get(key, salt, wanted):
     session.dht_get_mutable_item(key, salt)
     best = None
     for alert in alerts("dht_mutable_item_alert"):
@@ -40,7 +40,7 @@ def get(key, salt):
             continue
         if alert.seq > 0 and (best is None or alert.seq > best[0]):
             best = alert.seq, bytes(alert.item)
-        if alert.authoritative:  # the last one of a lookup
+        if alert.authoritative or best and best[0] >= wanted:  # the last one of a lookup, which waits for who is silent
             break
     return f"item {best[0]} {best[1].hex()}" if best else "none"
 
@@ -57,6 +57,6 @@ print("ready", flush=True)
 for line in sys.stdin:
     verb, who, salt, *rest = line.split()
     if verb == "get":
-        print(get(bytes.fromhex(who), salt.encode()), flush=True)
+        print(get(bytes.fromhex(who), salt.encode(), int(rest[0]) if rest else 1 << 63), flush=True)
     else:
         print(put(bytes.fromhex(who), salt.encode(), bytes.fromhex(rest[1])), flush=True)
