@@ -126,7 +126,7 @@ tl_err tl_qconn_new_client(tl_quic *q, const tl_node_id *peer, tl_path_id path, 
     ngtcp2_path_storage ps;
     fill_settings(q, now, &settings);
     fill_params(c, &params);
-    tl_quic_path_set(&ps, true, path, 0);
+    tl_quic_path_set(&ps, true, &(tl_quic_where){.path = path});
 
     tl_err e = tl_handshake_init_client(c->handshake, q->config.identity, peer, q->config.suites);
     if (!e)
@@ -158,7 +158,7 @@ tl_err tl_qconn_new_server(tl_quic *q, const tl_qconn_accept *a, tl_time now, tl
     ngtcp2_path_storage ps;
     fill_settings(q, now, &settings);
     fill_params(c, &params);
-    tl_quic_path_set(&ps, false, a->path, 0);
+    tl_quic_path_set(&ps, false, &(tl_quic_where){.path = a->path});
     tl_ngtcp2_set_original_dcid(&params, a->original_dcid ? a->original_dcid : &a->hd->dcid);
     if (a->original_dcid) {
         ngtcp2_vec token = tl_ngtcp2_hd_token(a->hd);
@@ -240,7 +240,7 @@ bool tl_qconn_read(tl_quic_conn *c, const tl_quic_where *where, const uint8_t *d
                    tl_time now, tl_unix wall)
 {
     ngtcp2_path_storage ps;
-    tl_quic_path_set(&ps, c->client, where->path, where->use);
+    tl_quic_path_set(&ps, c->client, where);
     c->wall = wall;
     uint64_t opened = c->quic->counters.packets_opened;
     int rv = tl_timed_read(c, &ps.path, data, n, now);

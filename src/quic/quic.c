@@ -168,7 +168,7 @@ tl_err tl_quic_conn_migrate(tl_quic_conn *c, tl_path_id path, tl_time now)
     if (path == c->path)
         return TL_OK;
     ngtcp2_path_storage ps;
-    tl_quic_path_set(&ps, true, path, 0);
+    tl_quic_path_set(&ps, true, &(tl_quic_where){.path = path});
     int rv = tl_timed_migrate(c, &ps.path, now);
     if (rv == NGTCP2_ERR_CONN_ID_BLOCKED || rv == NGTCP2_ERR_INVALID_STATE)
         return TL_ERR_AGAIN; /* there is no spare ID yet, or the handshake is not confirmed */

@@ -84,6 +84,7 @@ typedef struct tl_door_group tl_door_group;
 typedef struct {
     tl_path_id path;
     uint16_t use;
+    uint16_t fresh;
 } tl_quic_where;
 
 /* How many connection IDs a client may put to use before all that was sent to it is acknowledged.
@@ -149,6 +150,7 @@ struct tl_quic_conn {
     tl_time small_since;       /* when they became small, until the first answer after it; else 0 */
     bool hole_suspected;       /* large packets vanished once */
     uint16_t moves;            /* server: how many connection IDs were put to use on a path, ever */
+    uint16_t fresh;            /* server: how many of them began anew (paths.h) */
     uint8_t moves_unsettled;   /* the same, since all that was sent was last acknowledged */
     uint32_t streams_over;     /* streams of the peer that are over, and for which it was not yet
                                 allowed new ones */

@@ -1,6 +1,7 @@
 #include "quic/table.h"
 
 #include "base/table.h"
+#include "quic/quiet.h"
 #include "quic/version.h"
 
 #include <stdlib.h>
@@ -85,7 +86,9 @@ static bool put_to_use(tl_quic_cid_entry *entry, tl_path_id path)
     if (c->moves_unsettled >= TL_QUIC_MOVES_MAX)
         return false;
     c->moves_unsettled++;
-    entry->where = (tl_quic_where){.path = path, .use = ++c->moves};
+    if (tl_quiet_timeouts(c) > 0)
+        c->fresh++;
+    entry->where = (tl_quic_where){.path = path, .use = ++c->moves, .fresh = c->fresh};
     return true;
 }
 

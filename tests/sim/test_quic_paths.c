@@ -122,6 +122,35 @@ static void a_server_whose_look_at_a_path_was_lost_waits_for_its_client_to_leave
     }
 }
 
+/* The server's address changed: its client reaches it by another way, and for the server all is the same
+ * path. What was under way is lost and fills its window, and its next probe may be a second off. */
+static void a_server_that_was_silent_goes_on_as_soon_as_its_client_has_moved(void **state)
+{
+    (void)state;
+    sim_faults f = {.delay = DELAY, .bytes_per_sec = 10000000, .queue_bytes = 1000000};
+    for (tl_time away = 200 * TL_MS; away < 1500 * TL_MS; away += 100 * TL_MS) {
+        world w = world_new(NULL, NULL);
+        sim_link_new(w.s, w.a->host, 100, w.b->host, PATH_B, &f);
+        sim_link_set_faults(w.link, &f);
+        world_connect(&w);
+        quic_node_send(w.b, quic_node_conn(w.b), 30000000);
+        sim_run_for(w.s, 300 * TL_MS);
+        sim_link_set_down(w.link, true);
+        sim_run_for(w.s, away);
+        const quic_job *job = only_job(w.a);
+        uint64_t before = job->received;
+        sim_link_set_down(w.link, false);
+        assert_int_equal(tl_quic_conn_migrate(quic_node_conn(w.a), 100, sim_now(w.s)), TL_OK);
+        quic_node_send(w.a, quic_node_conn(w.a), 20); /* as a node that moved says that it lives */
+        sim_wake(w.a->host);
+        sim_run_for(w.s, 6 * 2 * DELAY);
+        assert_true(job->received > before);
+        assert_true(sim_run_while(w.s, quic_node_all_done, w.b, 60 * TL_SEC));
+        assert_int_equal(w.a->closed + w.b->closed, 0);
+        world_free(&w);
+    }
+}
+
 static void a_server_does_not_choose_the_path(void **state)
 {
     (void)state;
@@ -277,6 +306,7 @@ int main(void)
         cmocka_unit_test(many_moves_back_and_forth_are_survived),
         cmocka_unit_test(coming_back_at_once_harms_nobody),
         cmocka_unit_test(a_server_whose_look_at_a_path_was_lost_waits_for_its_client_to_leave),
+        cmocka_unit_test(a_server_that_was_silent_goes_on_as_soon_as_its_client_has_moved),
         cmocka_unit_test(a_server_does_not_choose_the_path),
         cmocka_unit_test(large_packets_are_used_where_the_path_carries_them),
         cmocka_unit_test(a_path_that_comes_to_carry_less_stalls_for_a_moment_only),
