@@ -22,6 +22,8 @@ typedef struct {
     tl_node *node;
     tl_restore *restore;
     int lock;
+    bool
+        finished; /* an earlier one, in whose midst the machine died; then there is nothing to ask for */
     /* what came of it */
     tl_err e;
     tl_why why;
@@ -97,14 +99,14 @@ static void set_log_level(const tl_settings *s)
 static tl_err take_home(restoring *r)
 {
     const tl_paths *paths = &r->cli->paths;
-    tl_err e = tl_homerestore_check(paths, &r->why);
+    tl_err e = tl_homerestore_is_unfinished(paths) ? TL_OK : tl_homerestore_check(paths, &r->why);
     if (!e)
         e = tl_paths_make_data(paths, &r->why);
     if (!e)
         e = tl_lock_take(paths->lock, &r->lock, &r->why);
     if (!e)
-        e = tl_homerestore_finish(paths, &r->why);
-    return e ? e : tl_homerestore_check(paths, &r->why);
+        e = tl_homerestore_finish(paths, &r->finished, &r->why);
+    return e || r->finished ? e : tl_homerestore_check(paths, &r->why);
 }
 
 static tl_err read_words(restoring *r, const tl_args *args)
@@ -186,6 +188,19 @@ static void say_done(const restoring *r)
         "not in the backup;\nits open invites are withdrawn.");
 }
 
+static void say_finished(const restoring *r)
+{
+    if (r->cli->json) {
+        json_t *done = json_pack("{s:b, s:s}", "finished", 1, "home", r->cli->paths.data);
+        tl_out_json(done);
+        json_decref(done);
+        return;
+    }
+    printf("restored: %s. A restore that was interrupted is finished now\n", r->cli->paths.data);
+    tl_out_note(
+        "Start it with: teale up. To restore another backup, use another home (--home DIR).");
+}
+
 int tl_cmd_backup_restore(tl_cli *cli, const tl_args *args)
 {
     static restoring r;
@@ -197,9 +212,9 @@ int tl_cmd_backup_restore(tl_cli *cli, const tl_args *args)
         tl_crypto_init() ? tl_why_set(&r.why, TL_ERR_IO, "libsodium cannot start") : take_home(&r);
     if (e)
         code = TL_EXIT_FAILED;
-    if (!e && (e = read_words(&r, args)))
+    if (!e && !r.finished && (e = read_words(&r, args)))
         code = e == TL_ERR_IO || e == TL_ERR_NOMEM ? TL_EXIT_FAILED : TL_EXIT_USAGE;
-    if (!e) {
+    if (!e && !r.finished) {
         /* What a daemon logs is no answer here. */
         if (!tl_args_has(args, "log-level"))
             snprintf(r.settings.log_level, sizeof r.settings.log_level, "error");
@@ -210,6 +225,8 @@ int tl_cmd_backup_restore(tl_cli *cli, const tl_args *args)
     tl_progress_clear();
     if (e)
         tl_out_error("%s", r.why.text);
+    else if (r.finished)
+        say_finished(&r);
     else
         say_done(&r);
     end(&r);

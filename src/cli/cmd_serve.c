@@ -214,14 +214,14 @@ static tl_err open_all(server *s, tl_why *why)
 {
     const tl_paths *p = &s->cli->paths;
     tl_rand rand = tl_rand_system();
-    bool created;
+    bool created, finished;
     tl_err e = tl_paths_make_data(p, why);
     if (!e)
         e = tl_lock_take(p->lock, &s->lock, why);
     if (!e && tl_crypto_init())
         e = tl_why_set(why, TL_ERR_IO, "libsodium cannot start");
     if (!e)
-        e = tl_homerestore_finish(p, why);
+        e = tl_homerestore_finish(p, &finished, why);
     if (!e)
         e = check_key(p, why);
     if (!e)

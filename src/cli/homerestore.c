@@ -17,6 +17,9 @@
 #define AT_APPLICATION 68
 #define HEAD_SIZE      100
 
+#define DIRECTORY "restore"      /* in the home: what is being put in place */
+#define SEEN      "restore.seen" /* the highest sequence that was seen */
+
 enum { SETTINGS, KEPT, DATABASE, KEY, FILES };
 
 typedef struct {
@@ -98,20 +101,24 @@ tl_err tl_homerestore_write(const tl_paths *paths, const tl_payload *p, tl_slice
     files[DATABASE].bytes = p->database;
     files[KEY].bytes = tl_slice_of(p->seed, sizeof p->seed);
     files[SETTINGS].absent = !p->settings.n;
-    e = tl_putback_write(in_data(paths, "restore").text, files, FILES, why);
+    e = tl_putback_write(in_data(paths, DIRECTORY).text, files, FILES, why);
     *ret_node = identity.id;
     *ret_settings = !e && p->settings.n && !had_settings;
     tl_identity_clear(&identity);
     return e;
 }
 
-tl_err tl_homerestore_finish(const tl_paths *paths, tl_why *why)
+bool tl_homerestore_is_unfinished(const tl_paths *paths)
+{
+    return !access(in_data(paths, DIRECTORY).text, F_OK);
+}
+
+tl_err tl_homerestore_finish(const tl_paths *paths, bool *ret_done, tl_why *why)
 {
     tl_putback files[FILES];
     name kept_name;
-    bool done;
     name_files(paths, &kept_name, files);
-    return tl_putback_finish(in_data(paths, "restore").text, files, FILES, &done, why);
+    return tl_putback_finish(in_data(paths, DIRECTORY).text, files, FILES, ret_done, why);
 }
 
 /* --- the highest sequence --- */
@@ -119,7 +126,7 @@ tl_err tl_homerestore_finish(const tl_paths *paths, tl_why *why)
 int64_t tl_homerestore_seen(const tl_paths *paths, const tl_node_id *recovery)
 {
     char text[160] = "", hex[TL_NODE_ID_HEX + 1], *end;
-    int fd = open(in_data(paths, "restore.seen").text, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = open(in_data(paths, SEEN).text, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
     if (fd >= 0)
         close(fd);
@@ -137,11 +144,13 @@ int64_t tl_homerestore_seen(const tl_paths *paths, const tl_node_id *recovery)
 void tl_homerestore_note(const tl_paths *paths, const tl_node_id *recovery, int64_t sequence)
 {
     char hex[TL_NODE_ID_HEX + 1];
-    int fd = open(in_data(paths, "restore.seen").text,
-                  O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    name fresh = in_data(paths, SEEN ".new");
+    int fd = open(fresh.text, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return;
     tl_node_id_write(hex, recovery);
-    if (fd >= 0) {
-        dprintf(fd, "%s %" PRId64 "\n", hex, sequence);
-        close(fd);
-    }
+    bool ok = dprintf(fd, "%s %" PRId64 "\n", hex, sequence) > 0 && !fsync(fd);
+    close(fd);
+    if (!ok || rename(fresh.text, in_data(paths, SEEN).text))
+        (void)unlink(fresh.text);
 }

@@ -13,9 +13,10 @@ TL_CHECK tl_err tl_homerestore_check(const tl_paths *paths, tl_why *why);
  * teale. TL_ERR_PROTO: it holds no identity or database. TL_ERR_EXISTS, TL_ERR_IO: as io/putback.h. */
 TL_CHECK tl_err tl_homerestore_write(const tl_paths *paths, const tl_payload *p, tl_slice kept,
                                      tl_node_id *ret_node, bool *ret_settings, tl_why *why);
-/* Before a node starts: goes on with a restore in whose midst the machine died. The caller has the home's
- * lock. */
-TL_CHECK tl_err tl_homerestore_finish(const tl_paths *paths, tl_why *why);
+/* Did the machine die in the midst of one, so that all of it is there, but not in its place? */
+bool tl_homerestore_is_unfinished(const tl_paths *paths);
+/* Before a node starts, or another restore: goes on with it. *ret_done: there was one. The caller has the home's lock. */
+TL_CHECK tl_err tl_homerestore_finish(const tl_paths *paths, bool *ret_done, tl_why *why);
 
 /* The highest sequence that this home has seen for these words; 0: none. */
 int64_t tl_homerestore_seen(const tl_paths *paths, const tl_node_id *recovery);

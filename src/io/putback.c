@@ -177,8 +177,14 @@ tl_err tl_putback_finish(const char *dir, const tl_putback *files, size_t n, boo
         return TL_OK;
     for (size_t i = 0; i < n; i++) {
         name from = in(dir, "", i);
-        if (!is_there(from.text))
-            continue; /* it was moved before the machine died */
+        if (!is_there(from.text)) { /* it was moved before the machine died */
+            if (files[i].spare || is_there(files[i].path))
+                continue;
+            return tl_why_set(why, TL_ERR_NOT_FOUND,
+                              "%.300s was restored, and is gone, before the restore was finished: "
+                              "put it back; or remove %.300s, and restore anew",
+                              files[i].path, dir);
+        }
         if (files[i].spare && is_there(files[i].path)) {
             (void)unlink(from.text);
             continue;

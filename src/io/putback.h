@@ -15,7 +15,7 @@ typedef struct {
     const char *path; /* where it belongs; in a directory that is there */
     tl_slice bytes;
     bool spare;  /* where a file of that name is there, it stays, and this one is dropped */
-    bool absent; /* tl_putback_write: there is nothing for this name */
+    bool absent; /* tl_putback_write: there is nothing for this name, which is a spare one */
 } tl_putback;
 
 #define TL_PUTBACK_MAX 8
@@ -26,7 +26,8 @@ typedef struct {
 TL_CHECK tl_err tl_putback_write(const char *dir, const tl_putback *files, size_t n, tl_why *why);
 /* Moves what is in DIR to its names; `bytes` of the files is not looked at, and they must be those of the
  * call that wrote it. Removes what an attempt left that did not come so far. *ret_done: there was
- * something to move. TL_ERR_EXISTS, TL_ERR_IO: something is still in DIR. */
+ * something to move. TL_ERR_EXISTS, TL_ERR_IO: something is still in DIR. TL_ERR_NOT_FOUND: too, and a file that was
+ * moved before is no more where it belongs, so that the others have no use without it. */
 TL_CHECK tl_err tl_putback_finish(const char *dir, const tl_putback *files, size_t n,
                                   bool *ret_done, tl_why *why);
 

@@ -112,8 +112,11 @@ static void on_fetched(void *user, tl_err e, tl_slice blob, const char *why)
     }
     snprintf(r->cause, sizeof r->cause, "%s", why);
     if (now_of(r) + FETCH_AGAIN >= r->give_up_at || e == TL_ERR_NOMEM || e == TL_ERR_INVALID)
-        finish(r, e == TL_ERR_TIMEOUT ? TL_ERR_NOT_FOUND : e, NULL,
-               "the backup cannot be put together: %s", r->cause);
+        finish(
+            r, e == TL_ERR_TIMEOUT ? TL_ERR_NOT_FOUND : e, NULL,
+            "the backup cannot be put together: %s. Have more of these machines switched on, and "
+            "restore again: nothing was changed here",
+            r->cause);
     else
         tl_timer_set(&r->timer, now_of(r) + FETCH_AGAIN);
 }
@@ -156,7 +159,6 @@ static void use_relays(tl_restore *r)
 
 static void give_up_looking(tl_restore *r)
 {
-    char hint[] = "Is this machine online, and are the words those of this backup?";
     if (*r->cause)
         finish(r, TL_ERR_NOT_FOUND, NULL, "the backup cannot be put together: %s", r->cause);
     else if (r->found_seq)
@@ -165,7 +167,10 @@ static void give_up_looking(tl_restore *r)
                "not taken. Try again later",
                (long long)r->found_seq, (long long)r->seen);
     else if (!r->progress.nodes)
-        finish(r, TL_ERR_UNREACHABLE, NULL, "no node of the DHT answered. %s", hint);
+        finish(
+            r, TL_ERR_UNREACHABLE, NULL, "%s",
+            "no node of the DHT answered: this machine has no network, or a firewall that lets no "
+            "UDP out, or the nodes of dht.bootstrap (--bootstrap) are away. See: teale netcheck");
     else
         finish(r, TL_ERR_NOT_FOUND, NULL,
                "%u nodes of the DHT answered, and none knows a backup of these words. The nodes "

@@ -102,6 +102,28 @@ static void a_fresh_home_gets_identity_database_settings_and_who_holds_the_backu
     assert_int_equal(write_home(s, &settings), TL_ERR_EXISTS);
 }
 
+static void one_that_was_interrupted_is_finished_and_not_refused(void **state)
+{
+    const scene *s = *state;
+    char dir[128], part[160];
+    bool settings, done = false;
+    tl_why why;
+    assert_int_equal(write_home(s, &settings), TL_OK);
+    assert_false(tl_homerestore_is_unfinished(&s->paths));
+    assert_int_equal(tl_homerestore_finish(&s->paths, &done, &why), TL_OK);
+    assert_false(done);
+    /* as it is where the machine died before the key was moved */
+    snprintf(dir, sizeof dir, "%s/restore", s->home);
+    snprintf(part, sizeof part, "%s/3", dir);
+    assert_int_equal(mkdir(dir, 0700), 0);
+    assert_int_equal(rename(s->paths.key, part), 0);
+    assert_true(tl_homerestore_is_unfinished(&s->paths));
+    assert_int_equal(tl_homerestore_finish(&s->paths, &done, &why), TL_OK);
+    assert_true(done);
+    assert_int_equal(size_of(s->paths.key), 32);
+    assert_false(tl_homerestore_is_unfinished(&s->paths));
+}
+
 static void settings_that_are_there_stay(void **state)
 {
     const scene *s = *state;
@@ -180,6 +202,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_SCENE(a_fresh_home_gets_identity_database_settings_and_who_holds_the_backup),
+        IN_SCENE(one_that_was_interrupted_is_finished_and_not_refused),
         IN_SCENE(settings_that_are_there_stay),
         IN_SCENE(a_backup_without_settings_writes_none),
         IN_SCENE(a_key_a_database_its_log_or_its_mark_refuses_the_restore),

@@ -140,6 +140,23 @@ static void a_machine_that_died_goes_on_at_its_next_start(void **state)
     }
 }
 
+/* The database was moved to its name; then the machine died, and somebody moved it away. */
+static void a_key_is_not_put_beside_a_database_that_is_gone(void **state)
+{
+    place *p = *state;
+    tl_why why = {""};
+    bool done;
+    die_after(p, 2);
+    unlink(p->path[1]);
+    assert_int_equal(tl_putback_finish(p->dir, p->file, FILES, &done, &why), TL_ERR_NOT_FOUND);
+    assert_false(done);
+    assert_false(is_there(p->path[2]));
+    assert_non_null(strstr(why.text, p->path[1]));
+    put_file(p->path[1], contents[1]);
+    assert_int_equal(tl_putback_finish(p->dir, p->file, FILES, &done, &why), TL_OK);
+    assert_all_in_place(p);
+}
+
 static void what_was_not_whole_is_thrown_away(void **state)
 {
     const place *p = *state;
@@ -180,6 +197,7 @@ int main(void)
         IN_PLACE(where_one_is_there_nothing_is_written),
         IN_PLACE(a_spare_file_that_is_there_stays),
         IN_PLACE(a_machine_that_died_goes_on_at_its_next_start),
+        IN_PLACE(a_key_is_not_put_beside_a_database_that_is_gone),
         IN_PLACE(what_was_not_whole_is_thrown_away),
         IN_PLACE(one_that_cannot_be_written_leaves_nothing),
     };
