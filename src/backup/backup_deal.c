@@ -11,7 +11,7 @@
 #define AGAIN_BUSY      TL_MIN
 #define AGAIN_FULL      (60 * TL_MIN)
 #define AGAIN_LIAR      (24 * 60 * TL_MIN)
-#define DELETE_AGAIN    (60 * TL_MIN)
+#define DELETE_AGAIN    (10 * TL_MIN) /* doubles with each silence, 7 times */
 #define POINT_AGAIN     (5 * TL_MIN)
 #define RECEIPT_LEAST   (24 * 3600) /* seconds: who keeps it for less keeps no backup */
 

@@ -13,7 +13,10 @@ struct tl_keeper {
     tl_keeper_state state;
     tl_recovery_row row;
     tl_recovery keys;
-    bool takes_over; /* a pointer of another instance is an older life of this node */
+    bool sure;
+    tl_time sure_by;
+    unsigned doubts; /* looks that follow soon */
+    tl_unix other_at;
 
     bool copying, saving, looking;
     bool save_again; /* the row has changed while it was saved */
@@ -69,12 +72,16 @@ static void save(tl_keeper *k)
 
 static void write_pointer(tl_keeper *k)
 {
-    tl_pointer p = {.made_at = k->row.made_at, .map = k->map};
+    bool withdrawn = k->state == TL_KEEPER_WITHDRAWN;
+    tl_pointer p = {.made_at = k->row.made_at};
     uint8_t value[TL_POINTER_VALUE];
     tl_unix wall = k->env->wall(k->env->user);
     int64_t sequence = wall > k->row.sequence ? wall : k->row.sequence + 1;
     memcpy(p.instance, k->row.instance, sizeof p.instance);
-    k->world->relays(k->user, &p);
+    if (!withdrawn) {
+        p.map = k->map;
+        k->world->relays(k->user, &p);
+    }
     tl_err e = tl_pointer_seal(&p, &k->keys, sequence, k->rand, value);
     if (!e)
         e = tl_dht_item_sign(&k->keys.identity, tl_slice_str(TL_RECOVERY_SALT), sequence,
@@ -82,8 +89,13 @@ static void write_pointer(tl_keeper *k)
     if (e)
         return; /* a map that cannot be told of: there will be another */
     k->has_item = k->item_waits = true;
-    k->map_is_new = k->takes_over = false;
+    k->map_is_new = false;
     k->row.sequence = sequence;
+    if (k->row.stage == TL_RECOVERY_TAKES_OVER) {
+        k->row.stage = TL_RECOVERY_USUAL;
+        k->doubts = TL_KEEPER_WATCH;
+        k->look_at = tl_time_min(k->look_at, now_of(k) + TL_KEEPER_DOUBT);
+    }
     save(k);
 }
 
@@ -94,11 +106,16 @@ static void look(tl_keeper *k)
     k->world->look(k->user, &k->keys.identity.id);
 }
 
+static bool is_active(const tl_keeper *k)
+{
+    return k->state == TL_KEEPER_KEPT || k->state == TL_KEEPER_WITHDRAWN;
+}
+
 /* Does what is due, one thing at a time. */
 static void go_on(tl_keeper *k)
 {
     tl_time now = now_of(k);
-    if (k->state != TL_KEEPER_KEPT || k->saving)
+    if (!is_active(k) || k->saving)
         return;
     if (k->item_waits) {
         k->item_waits = false;
@@ -120,33 +137,105 @@ static void found_elsewhere(tl_keeper *k, int64_t sequence)
 {
     k->state = TL_KEEPER_ELSEWHERE;
     k->row.elsewhere = true;
+    k->row.stage = TL_RECOVERY_USUAL;
     k->row.sequence = sequence;
     k->has_item = k->item_waits = k->map_is_new = false;
     k->world->withdraw(k->user, &k->keys.identity.id);
     save(k);
 }
 
-void tl_keeper_on_looked(tl_keeper *k, const tl_dht_item *item, unsigned answered)
+/* Has another machine signed it, and does this one give way? Of two pointers with one sequence, written in
+ * the same second, the one of the higher instance stays. */
+static bool is_elsewhere(const tl_keeper *k, const tl_dht_item *item)
 {
     tl_pointer p;
-    k->looking = false;
-    if (k->state != TL_KEEPER_KEPT)
+    tl_err e = tl_pointer_open(tl_dht_item_value(item), &k->keys, item->seq, &p);
+    int other = e ? 1 : memcmp(p.instance, k->row.instance, sizeof p.instance);
+    return k->row.stage != TL_RECOVERY_TAKES_OVER &&
+           (item->seq > k->row.sequence ? other != 0 : other > 0);
+}
+
+static void plan_look(tl_keeper *k, bool answered)
+{
+    tl_time now = now_of(k);
+    k->sure |= answered;
+    k->looked_until = now + TL_KEEPER_AGAIN;
+    k->look_at = now + (answered                       ? TL_KEEPER_LOOK
+                        : now < k->sure_by && !k->sure ? TL_KEEPER_SOON
+                                                       : TL_KEEPER_AGAIN);
+    if (!k->doubts)
         return;
-    k->look_at = now_of(k) + (answered ? TL_KEEPER_LOOK : TL_KEEPER_AGAIN);
-    k->looked_until = now_of(k) + TL_KEEPER_AGAIN;
+    k->doubts--;
+    k->look_at = tl_time_min(k->look_at, now + TL_KEEPER_DOUBT);
+}
+
+void tl_keeper_on_looked(tl_keeper *k, const tl_dht_item *item, unsigned answered)
+{
+    k->looking = false;
+    if (!is_active(k))
+        return;
+    plan_look(k, answered);
     /* Whether this key has signed it, the DHT has looked at. Of words that were replaced it is another's. */
     bool ours = item && !memcmp(item->key, k->keys.identity.id.key, sizeof item->key);
+    if (ours && item->seq >= k->row.sequence && is_elsewhere(k, item)) {
+        found_elsewhere(k, item->seq);
+        return;
+    }
     if (ours && item->seq > k->row.sequence) {
-        tl_err e = tl_pointer_open(tl_dht_item_value(item), &k->keys, item->seq, &p);
-        bool other = e || memcmp(p.instance, k->row.instance, sizeof p.instance) != 0;
-        if (other && !k->takes_over) {
-            found_elsewhere(k, item->seq);
-            return;
-        }
         k->row.sequence = item->seq;
-        k->map_is_new |= k->has_map; /* the DHT has one that is not of this map */
+        /* the DHT has one that is not of this map */
+        k->map_is_new |= k->has_map || k->state == TL_KEEPER_WITHDRAWN;
     }
     go_on(k);
+}
+
+void tl_keeper_doubt(tl_keeper *k)
+{
+    if (k->state != TL_KEEPER_KEPT)
+        return;
+    k->doubts = TL_KEEPER_DOUBTS;
+    k->look_at = now_of(k);
+    k->looked_until = 0;
+    tl_env_wake(k->env);
+}
+
+bool tl_keeper_is_sure(const tl_keeper *k)
+{
+    return k->state != TL_KEEPER_KEPT || k->sure || now_of(k) >= k->sure_by;
+}
+
+/* --- notices between two machines --- */
+
+tl_err tl_keeper_notice(const tl_keeper *k, tl_dht_item *ret_item)
+{
+    uint8_t value[TL_POINTER_VALUE];
+    tl_unix wall = k->env->wall(k->env->user);
+    tl_pointer p = {.made_at = wall};
+    if (k->state != TL_KEEPER_ELSEWHERE)
+        return TL_ERR_INVALID;
+    memcpy(p.instance, k->row.instance, sizeof p.instance);
+    tl_err e = tl_pointer_seal(&p, &k->keys, wall, k->rand, value);
+    return e ? e
+             : tl_dht_item_sign(&k->keys.identity, tl_slice_str(TL_RECOVERY_TWIN_SALT), wall,
+                                tl_slice_of(value, sizeof value), ret_item);
+}
+
+bool tl_keeper_on_noticed(tl_keeper *k, const tl_dht_item *item)
+{
+    tl_pointer p;
+    if (k->state != TL_KEEPER_KEPT ||
+        memcmp(item->key, k->keys.identity.id.key, sizeof item->key) != 0 ||
+        tl_pointer_open(tl_dht_item_value(item), &k->keys, item->seq, &p) ||
+        !tl_pointer_is_notice(&p) || !memcmp(p.instance, k->row.instance, sizeof p.instance) ||
+        p.made_at <= k->other_at)
+        return false;
+    k->other_at = p.made_at;
+    return true;
+}
+
+tl_unix tl_keeper_other_at(const tl_keeper *k)
+{
+    return k->other_at;
 }
 
 void tl_keeper_on_map(tl_keeper *k, const tl_backup_map *map)
@@ -198,10 +287,16 @@ static tl_err take_row(tl_keeper *k, const tl_recovery_row *row)
     k->keys = keys;
     tl_recovery_clear(&keys);
     k->row = *row;
-    k->state = row->elsewhere ? TL_KEEPER_ELSEWHERE : TL_KEEPER_KEPT;
-    k->has_map = k->map_is_new = k->has_item = k->item_waits = k->takes_over = false;
+    k->state = row->elsewhere                        ? TL_KEEPER_ELSEWHERE
+               : row->stage == TL_RECOVERY_WITHDRAWN ? TL_KEEPER_WITHDRAWN
+                                                     : TL_KEEPER_KEPT;
+    k->has_map = k->has_item = k->item_waits = false;
+    k->map_is_new = k->state == TL_KEEPER_WITHDRAWN;
     k->look_at = now_of(k);
     k->looked_until = 0;
+    k->doubts = 0;
+    k->other_at = 0;
+    k->sure = true;
     return TL_OK;
 }
 
@@ -210,14 +305,16 @@ tl_err tl_keeper_load(tl_keeper *k, const tl_recovery_row *row, bool restored)
     tl_recovery_row mine = *row;
     if (restored) {
         mine.elsewhere = false;
+        mine.stage = TL_RECOVERY_TAKES_OVER;
         tl_rand_bytes(k->rand, mine.instance, sizeof mine.instance);
     }
     tl_err e = take_row(k, &mine);
     sodium_memzero(&mine, sizeof mine);
     if (e)
         return e;
-    k->takes_over = restored;
-    k->copy_at = now_of(k) + TL_KEEPER_START;
+    k->sure = k->row.stage == TL_RECOVERY_TAKES_OVER;
+    k->sure_by = now_of(k) + TL_KEEPER_UNSURE;
+    k->copy_at = k->state == TL_KEEPER_KEPT ? now_of(k) + TL_KEEPER_START : TL_NEVER;
     if (restored)
         save(k);
     return TL_OK;
@@ -231,7 +328,9 @@ static tl_err replace(tl_keeper *k, const tl_recovery_row *row)
         k->world->withdraw(k->user, &k->keys.identity.id);
     tl_err e = take_row(k, row);
     if (!e) {
-        k->copy_at = now_of(k); /* when the row, which the copy shall hold, is saved */
+        k->copy_at = k->state == TL_KEEPER_KEPT
+                         ? now_of(k)
+                         : TL_NEVER; /* when the row, which the copy shall hold, is saved */
         save(k);
     }
     return e;
@@ -258,18 +357,45 @@ tl_err tl_keeper_undo(tl_keeper *k, const tl_recovery_row *row)
     tl_recovery_clear(&k->keys);
     sodium_memzero(&k->row, sizeof k->row);
     k->state = TL_KEEPER_NONE;
-    k->has_map = k->map_is_new = k->has_item = k->item_waits = k->takes_over = false;
+    k->has_map = k->map_is_new = k->has_item = k->item_waits = false;
     k->copy_at = k->look_at = TL_NEVER;
     return TL_OK;
+}
+
+tl_err tl_keeper_withdraw(tl_keeper *k)
+{
+    if (k->state != TL_KEEPER_KEPT)
+        return TL_ERR_INVALID;
+    tl_recovery_row row = k->row;
+    row.stage = TL_RECOVERY_WITHDRAWN;
+    row.made_at = k->env->wall(k->env->user);
+    tl_err e = replace(k, &row);
+    sodium_memzero(&row, sizeof row);
+    return e;
+}
+
+tl_err tl_keeper_take_over(tl_keeper *k)
+{
+    if (k->state != TL_KEEPER_ELSEWHERE)
+        return TL_ERR_INVALID;
+    tl_recovery_row row = k->row;
+    row.elsewhere = false;
+    row.stage = TL_RECOVERY_TAKES_OVER;
+    tl_rand_bytes(k->rand, row.instance, sizeof row.instance);
+    tl_err e = replace(k, &row);
+    sodium_memzero(&row, sizeof row);
+    return e;
 }
 
 /* --- time --- */
 
 tl_time tl_keeper_expiry(const tl_keeper *k)
 {
-    if (k->state != TL_KEEPER_KEPT || k->saving)
-        return TL_NEVER;
-    return tl_time_min(k->looking ? TL_NEVER : k->look_at, k->copying ? TL_NEVER : k->copy_at);
+    tl_time sure_at = tl_keeper_is_sure(k) ? TL_NEVER : k->sure_by;
+    if (!is_active(k) || k->saving)
+        return sure_at;
+    return tl_time_min(sure_at, tl_time_min(k->looking ? TL_NEVER : k->look_at,
+                                            k->copying ? TL_NEVER : k->copy_at));
 }
 
 void tl_keeper_on_timer(tl_keeper *k)

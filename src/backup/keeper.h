@@ -2,8 +2,9 @@
  * gets, and whether another machine has taken the backup over. Sans-IO: copies, rows, fragments and the
  * DHT are the world's.
  *
- *   NONE --create--> KEPT --a pointer of another machine is found--> ELSEWHERE
- *     ^---drop-------/ \--create (new words) --> KEPT
+ *   NONE --create--> KEPT --a pointer of another machine is found--> ELSEWHERE --take over--> KEPT
+ *     ^                | \--create (new words)--> KEPT
+ *     \---forget-- WITHDRAWN <--withdraw
  *
  * A copy is made when the words are made, TL_KEEPER_SETTLE after this node's networks have changed, and
  * TL_KEEPER_RENEW after the last one, for the ledger. One at a time.
@@ -12,7 +13,14 @@
  * changed, and never before the DHT was asked, within TL_KEEPER_AGAIN, which one is the newest: a node that
  * runs from an older copy of its database must not write below what it wrote before, and two machines with
  * one identity must notice each other. Who has been restored takes over: it writes a pointer with an
- * instance of its own, once, and the other machine, which finds it, writes no more. */
+ * instance of its own, once, and the other machine, which finds it, writes no more.
+ *
+ * Two machines with one identity would act twice: answer, ask, and sign for money and networks. So a node
+ * whose backup may have been restored elsewhere shows itself to nobody before it has looked once
+ * (tl_keeper_is_sure), and whoever is ELSEWHERE stands aside. It leaves a notice in the DHT, by which the
+ * restored machine learns of it (tl_keeper_on_noticed).
+ *
+ * A backup that is withdrawn is overwritten in the DHT with a notice, until its holders have been told. */
 #ifndef TL_BACKUP_KEEPER_H
 #define TL_BACKUP_KEEPER_H
 
@@ -32,7 +40,24 @@
 
 typedef struct tl_keeper tl_keeper;
 
-typedef enum { TL_KEEPER_NONE, TL_KEEPER_KEPT, TL_KEEPER_ELSEWHERE } tl_keeper_state;
+/* A node that starts waits so long for its first look: the DHT of the internet answers in 1 to 5 s. */
+#define TL_KEEPER_UNSURE (5 * TL_SEC)
+#define TL_KEEPER_SOON   (1 * TL_SEC) /* between looks meanwhile */
+/* Between looks where something hints at another machine. It may be about to write its pointer. */
+#define TL_KEEPER_DOUBT  (8 * TL_SEC)
+#define TL_KEEPER_DOUBTS 3
+#define TL_KEEPER_WATCH                                                                            \
+    8 /* looks after a restore: the machine before may run, and leave a notice */
+/* Of a withdrawn backup the notice is kept so long at least: the DHT forgets the pointer before it in two
+ * hours. */
+#define TL_KEEPER_NOTICE (3 * 3600) /* seconds */
+
+typedef enum {
+    TL_KEEPER_NONE,
+    TL_KEEPER_KEPT,
+    TL_KEEPER_ELSEWHERE,
+    TL_KEEPER_WITHDRAWN,
+} tl_keeper_state;
 
 /* Called from inside tl_keeper_... functions; may not call back. */
 typedef struct {
@@ -69,6 +94,23 @@ TL_CHECK tl_err tl_keeper_create(tl_keeper *k, const uint8_t root[TL_RECOVERY_KE
 /* Back to what was before tl_keeper_create, which did not come to its end; `row` NULL: there was none. As
  * tl_keeper_create. */
 TL_CHECK tl_err tl_keeper_undo(tl_keeper *k, const tl_recovery_row *row);
+
+/* KEPT --> WITHDRAWN. The DHT gets a notice in place of the pointer. The caller has the holders delete what
+ * they hold. TL_ERR_BUSY: as tl_keeper_create. TL_ERR_INVALID: it is not KEPT. */
+TL_CHECK tl_err tl_keeper_withdraw(tl_keeper *k);
+/* ELSEWHERE --> KEPT, with the same words: this machine is the node again, and the other one is to stand
+ * aside. Errors as above. */
+TL_CHECK tl_err tl_keeper_take_over(tl_keeper *k);
+/* Something hints at another machine with this identity: looks now, and again soon. */
+void tl_keeper_doubt(tl_keeper *k);
+/* False: a node that has just started does not know yet whether it was restored elsewhere. */
+bool tl_keeper_is_sure(const tl_keeper *k);
+/* What a machine that stands aside leaves in the DHT. TL_ERR_INVALID: it does not. */
+TL_CHECK tl_err tl_keeper_notice(const tl_keeper *k, tl_dht_item *ret_item);
+/* The DHT has this notice. True: it tells of another machine that this node did not know of. */
+bool tl_keeper_on_noticed(tl_keeper *k, const tl_dht_item *item);
+/* When another machine was last noticed to have started as this node, and to stand aside; 0: never. */
+tl_unix tl_keeper_other_at(const tl_keeper *k);
 
 /* This node's networks have changed. */
 void tl_keeper_changed(tl_keeper *k);

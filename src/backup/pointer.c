@@ -23,6 +23,18 @@ static void make_label(int64_t sequence, uint8_t ret[sizeof PURPOSE - 1 + 8])
         ret[sizeof PURPOSE - 1 + (size_t)i] = (uint8_t)((uint64_t)sequence >> (56 - 8 * i));
 }
 
+/* Zeros, to the last byte: what is written has one form. */
+static bool is_empty(const tl_backup_map *m)
+{
+    return !m->size && !m->k && !m->n && !m->holders_n &&
+           sodium_is_zero(m->blob.bytes, sizeof m->blob.bytes);
+}
+
+bool tl_pointer_is_notice(const tl_pointer *p)
+{
+    return is_empty(&p->map);
+}
+
 /* --- making --- */
 
 static uint8_t *put(uint8_t *at, const void *bytes, size_t n)
@@ -72,7 +84,7 @@ tl_err tl_pointer_seal(const tl_pointer *p, const tl_recovery *keys, int64_t seq
                        tl_rand *rand, uint8_t ret_value[TL_POINTER_VALUE])
 {
     uint8_t plain[PLAIN], label[sizeof PURPOSE - 1 + 8], *nonce = ret_value + PREFIX;
-    if (!tl_backup_map_is(&p->map) || p->made_at < 0)
+    if ((!is_empty(&p->map) && !tl_backup_map_is(&p->map)) || p->made_at < 0)
         return TL_ERR_INVALID;
     write_plain(p, plain);
     make_label(sequence, label);
@@ -134,7 +146,7 @@ static void read_map(reader *r, tl_backup_map *m)
         memcpy(m->fragment[i].tag, take(r, TL_FRAGMENT_TAG), TL_FRAGMENT_TAG);
         m->fragment[i].holder = (uint8_t)take_number(r, 1);
     }
-    r->bad = r->bad || !tl_backup_map_is(m);
+    r->bad = r->bad || (!is_empty(m) && !tl_backup_map_is(m));
 }
 
 static void read_relays(reader *r, tl_pointer *p)

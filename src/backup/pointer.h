@@ -11,7 +11,9 @@
  *   relays u8,  each  length u8  URL
  *   zeros up to 956 bytes: the value's size does not tell how many hold something
  *
- * Numbers are big-endian. */
+ * Numbers are big-endian. A pointer with blob, size, k, n and holders of 0 is a notice, made at `made_at` by
+ * the life of that instance. Under TL_RECOVERY_SALT it says that the backup was withdrawn; under
+ * TL_RECOVERY_TWIN_SALT, that a machine runs which has been replaced by a restore, and stands aside. */
 #ifndef TL_BACKUP_POINTER_H
 #define TL_BACKUP_POINTER_H
 
@@ -34,7 +36,10 @@ typedef struct {
     char relays[TL_POINTER_RELAYS_MAX][TL_POINTER_URL_MAX + 1];
 } tl_pointer;
 
-/* Relays for which there is no room are left out, the last first. TL_ERR_INVALID: the map is none. */
+/* It points at nothing: a notice. */
+bool tl_pointer_is_notice(const tl_pointer *p);
+/* Relays for which there is no room are left out, the last first. TL_ERR_INVALID: the map is none, and not
+ * empty. */
 TL_CHECK tl_err tl_pointer_seal(const tl_pointer *p, const tl_recovery *keys, int64_t sequence,
                                 tl_rand *rand, uint8_t ret_value[TL_POINTER_VALUE]);
 /* TL_ERR_AUTH: not made with these words, or altered, or of another sequence. TL_ERR_INVALID: of a newer

@@ -16,7 +16,9 @@
 #define TL_RECOVERY_KEY 32
 
 /* The salt of the pointer's DHT item. */
-#define TL_RECOVERY_SALT "teale-backup"
+#define TL_RECOVERY_SALT      "teale-backup"
+/* Of the notice by which a machine that stands aside tells the restored one that it runs. */
+#define TL_RECOVERY_TWIN_SALT "teale-twin"
 
 typedef struct {
     uint8_t root[TL_RECOVERY_KEY];

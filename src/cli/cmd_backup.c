@@ -1,4 +1,4 @@
-/* cmd_backup.c - `teale backup create` and `teale backup status`. The words are made and shown here; the
+/* cmd_backup.c - `teale backup create`, `status`, `drop` and `takeover`. The words are made and shown here; the
  * node gets the root of the keys, from which nobody can tell them. */
 #include "backup/recovery.h"
 #include "base/when.h"
@@ -9,6 +9,7 @@
 
 #define CREATE_TIME (120 * TL_SEC) /* the node gives up after 60 s and a copy */
 #define SHOW_TIME   (10 * TL_SEC)
+#define DROP_TIME   (60 * TL_SEC) /* the node gives up after a copy that is under way and 20 s */
 #define COLUMNS     4
 
 static void show_words(const char *text)
@@ -115,7 +116,9 @@ static const char *sentence_of(const char *state)
         {"kept", "it can be restored"},
         {"at_risk", "it can be restored, but no more of its fragments may be lost"},
         {"lost", "it cannot be restored now: too few of its fragments are held"},
-        {"elsewhere", "another machine was restored from it, and renews it; this one does not"},
+        {"elsewhere", "another machine was restored from it, and is this node now; this one stands "
+                      "aside"},
+        {"withdrawn", "there is none: it was withdrawn"},
     };
     for (size_t i = 0; i < sizeof sentences / sizeof *sentences; i++)
         if (!strcmp(sentences[i].state, state))
@@ -146,6 +149,26 @@ static int show_holders(const json_t *holders)
     return TL_EXIT_OK;
 }
 
+/* Nodes that still have fragments of what was withdrawn, or is replaced. */
+static void show_left(const json_t *left)
+{
+    size_t i;
+    const json_t *one;
+    if (!json_array_size(left))
+        return;
+    printf("not told yet to delete what they hold: ");
+    json_array_foreach (left, i, one) {
+        const char *name = tl_json_string(one, "name", "");
+        printf("%s%.8s", i ? ", " : "", tl_json_string(one, "node_id", "-"));
+        if (*name) {
+            fputs(" (", stdout);
+            tl_out_plain(name);
+            putchar(')');
+        }
+    }
+    putchar('\n');
+}
+
 int tl_cmd_backup_status(tl_cli *cli, const tl_args *args)
 {
     json_t *s;
@@ -159,6 +182,12 @@ int tl_cmd_backup_status(tl_cli *cli, const tl_args *args)
     }
     const char *state = tl_json_string(s, "state", "?"), *cause = tl_json_string(s, "cause", "");
     tl_out_line("backup", sentence_of(state));
+    if (!strcmp(state, "elsewhere"))
+        tl_out_note(
+            "Stop this one: teale down. Or, to be the node on this machine again: teale backup "
+            "takeover");
+    if (*tl_json_string(s, "other_at", ""))
+        tl_out_line("other machine", tl_json_string(s, "other_at", ""));
     if (*tl_json_string(s, "made_at", ""))
         tl_out_line("of", tl_json_string(s, "made_at", ""));
     if (json_array_size(json_object_get(s, "holders"))) {
@@ -170,6 +199,61 @@ int tl_cmd_backup_status(tl_cli *cli, const tl_args *args)
         tl_out_line("cause", cause);
     if (json_array_size(json_object_get(s, "holders")))
         code = show_holders(json_object_get(s, "holders"));
+    show_left(json_object_get(s, "left"));
+    json_decref(s);
+    return code;
+}
+
+/* --- drop --- */
+
+static void show_dropped(const json_t *s)
+{
+    const json_t *left = json_object_get(s, "left");
+    int nodes = (int)tl_json_number(json_object_get(s, "pointer"), "nodes", 0);
+    printf("withdrawn: %d node%s deleted what they held\n", (int)tl_json_number(s, "told", 0),
+           tl_json_number(s, "told", 0) == 1 ? "" : "s");
+    show_left(left);
+    if (nodes < 1)
+        tl_out_note("The DHT was not reached: for two hours it may still know who holds what.");
+    if (json_array_size(left))
+        tl_out_note(
+            "This node goes on by itself and tells them when they are met, as long as it runs; "
+            "they forget\nit after 180 days in any case. Until then the old words bring the "
+            "backup back where enough of\nthem are left: teale backup status");
+}
+
+int tl_cmd_backup_drop(tl_cli *cli, const tl_args *args)
+{
+    json_t *s;
+    int code = tl_verb_do(cli, args, "backup.drop", json_object(), DROP_TIME, &s);
+    if (code)
+        return code;
+    if (cli->json)
+        tl_out_json(s);
+    else
+        show_dropped(s);
+    if (json_array_size(json_object_get(s, "left")))
+        code = TL_EXIT_UNREACHABLE;
+    json_decref(s);
+    return code;
+}
+
+/* --- takeover --- */
+
+int tl_cmd_backup_takeover(tl_cli *cli, const tl_args *args)
+{
+    json_t *s;
+    int code = tl_verb_do(cli, args, "backup.takeover", json_object(), SHOW_TIME, &s);
+    if (code)
+        return code;
+    if (cli->json) {
+        tl_out_json(s);
+    } else {
+        tl_out_line("backup", "this machine is the node again, with the same 24 words");
+        tl_out_note(
+            "The other one stands aside when it finds that out, within the hour; stop it at "
+            "once if you can.\nWhat it earned, spent and signed is not here.");
+    }
     json_decref(s);
     return code;
 }

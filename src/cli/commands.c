@@ -174,6 +174,19 @@ static const tl_command rest[] = {
      backup_create_options, true, false, tl_cmd_backup_create},
     {"backup status", "", 0, 0, "who holds the backup, and how many of them may be lost", "",
      read_options, true, false, tl_cmd_backup_status},
+    {"backup drop", "", 0, 0, "withdraw the backup: those that hold it delete it",
+     "The 24 words are worth nothing then. Says which holders could not be reached, and exits with "
+     "4 "
+     "where\n"
+     "there are some: they are told when they are met, as long as this node runs.",
+     read_options, true, false, tl_cmd_backup_drop},
+    {"backup takeover", "", 0, 0, "be the node on this machine again, though another was restored",
+     "A machine whose node was restored on another one stands aside. This takes the node back, "
+     "with "
+     "the\n"
+     "same words; the other one stands aside then. What that one earned, spent and signed is not "
+     "here.",
+     read_options, true, false, tl_cmd_backup_takeover},
     {"backup restore", "", 0, 0, "bring a lost node back on this machine, from its 24 words",
      "Asks for the words on the terminal, or reads them from standard input where that is none.\n"
      "No node must run here, and none may have been here: nothing is written over. All of it is\n"

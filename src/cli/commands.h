@@ -28,6 +28,8 @@ int tl_cmd_relay_status(tl_cli *cli, const tl_args *args);
 int tl_cmd_relay(tl_cli *cli, const tl_args *args);
 int tl_cmd_backup_create(tl_cli *cli, const tl_args *args);
 int tl_cmd_backup_status(tl_cli *cli, const tl_args *args);
+int tl_cmd_backup_drop(tl_cli *cli, const tl_args *args);
+int tl_cmd_backup_takeover(tl_cli *cli, const tl_args *args);
 int tl_cmd_backup_restore(tl_cli *cli, const tl_args *args);
 int tl_cmd_completion(tl_cli *cli, const tl_args *args);
 

@@ -214,6 +214,9 @@ void tl_daemon_tell_no_model(const json_t *status)
     else if (!strcmp(tl_json_string(wan, "state", ""), "none"))
         tl_out_note("No model can be asked: no relay is set, and no node that shares one is "
                     "connected. Connect to one by its ID: teale ping NODE_ID");
+    else if (!strcmp(tl_json_string(wan, "state", ""), "aside"))
+        tl_out_note("No model of others can be asked: %s",
+                    plain(&error, tl_json_string(wan, "error", "")));
     else if (strcmp(tl_json_string(wan, "state", ""), "connected") != 0)
         tl_out_note("No model can be asked: the relay %s is not reached: %s. The node keeps "
                     "trying. See: teale doctor",

@@ -114,7 +114,7 @@ static bool is_relay_settled(const json_t *status)
     const json_t *wan = json_object_get(status, "wan"), *r;
     size_t i;
     if (!tl_json_bool(wan, "enabled", false) || is(wan, "state", "connected") ||
-        is(wan, "state", "none"))
+        is(wan, "state", "none") || is(wan, "state", "aside"))
         return true;
     json_array_foreach (json_object_get(wan, "relays"), i, r)
         if (!*tl_json_string(r, "error", ""))
@@ -136,6 +136,9 @@ static int show_relay(const json_t *status)
                          "off (--relay URL, or: teale config set wan_enabled true)");
     } else if (is(wan, "state", "none")) {
         tl_progress_done(3, STEPS, "relay", "none is set; peers are found through the DHT");
+    } else if (is(wan, "state", "aside")) {
+        tl_progress_done(3, STEPS, "relay", "not used: %s", plain(&error, why ? why : ""));
+        code = TL_EXIT_FAILED;
     } else if (is(wan, "state", "connected") && rtt > 0) {
         tl_progress_done(3, STEPS, "relay", "%s connected, %.1f ms", url, rtt);
     } else if (is(wan, "state", "connected")) {

@@ -22,7 +22,7 @@ static tl_time expiry(const tl_node *n)
     at = tl_time_min(at, tl_node_dht_expiry(n));
     at = tl_time_min(at, tl_time_min(tl_node_relaying_expiry(n), tl_node_introducing_expiry(n)));
     at = tl_time_min(at, tl_node_relayed_expiry(n));
-    at = tl_time_min(at, tl_node_keeping_expiry(n));
+    at = tl_time_min(at, tl_time_min(tl_node_keeping_expiry(n), tl_node_aside_expiry(n)));
     if (n->credit)
         at = tl_time_min(at, tl_credit_expiry(n->credit));
     at = tl_time_min(at, tl_time_min(tl_node_scope_expiry(n), tl_node_reciprocity_expiry(n)));
@@ -55,6 +55,7 @@ static void run(void *user)
         tl_node_follow_book(n);
         tl_node_follow_relayed(n);
         tl_node_run_keeping(n);
+        tl_node_run_aside(n);
         tl_router_run(n->router);
         tl_asker_run(n->asker);
         tl_slots_run(n->slots);
@@ -205,6 +206,7 @@ tl_err tl_node_start(tl_node *n, tl_why *why)
     if (e)
         return e;
     n->stage = TL_NODE_RUNNING;
+    tl_node_begin_aside(n);
     tl_node_apply_access(n);
     tl_node_tell_capabilities(n);
     tl_node_apply_network(n);

@@ -18,7 +18,8 @@ typedef struct tl_backup_call {
     tl_call *call;
     tl_time give_up_at, settle_at, look_at;
     uint8_t holders; /* as asked for; 0: any number */
-    bool had;        /* there was a backup before, with this row */
+    bool had;        /* there was a row before: this one */
+    bool kept;       /* and a backup with it */
     tl_recovery_row before;
     bool failing;
     char code[16], words[400]; /* where it fails */
@@ -39,7 +40,7 @@ void tl_backup_call_drop(tl_node *n)
 
 /* --- status --- */
 
-static json_t *time_json(tl_unix at)
+json_t *tl_backup_time_json(tl_unix at)
 {
     char text[TL_WHEN_TEXT_MAX];
     if (!at)
@@ -67,11 +68,11 @@ static json_t *place_json(const tl_node *n, const tl_backup_place *p)
         return json_pack("{s:n, s:s, s:s}", "node_id", "name", "", "state", "wanted");
     tl_node_id_write(hex, &p->holder);
     return json_pack("{s:s, s:s, s:s, s:o, s:o}", "node_id", hex, "name", peer ? peer->name : "",
-                     "state", place_word(p->state), "placed_at", time_json(p->placed_at),
-                     "proven_at", time_json(p->proven_at));
+                     "state", place_word(p->state), "placed_at", tl_backup_time_json(p->placed_at),
+                     "proven_at", tl_backup_time_json(p->proven_at));
 }
 
-static json_t *pointer_json(const tl_node *n)
+json_t *tl_backup_pointer_json(const tl_node *n)
 {
     const tl_keeper *k = n->keeping->keeper;
     tl_dht *core = tl_node_dht_core(n);
@@ -86,12 +87,16 @@ static json_t *pointer_json(const tl_node *n)
                      (int)kept.holders);
 }
 
-/* "none", "making", "kept", "at_risk", "lost", "elsewhere". */
+/* "none", "making", "kept", "at_risk", "lost", "elsewhere", "withdrawn". */
 static const char *state_word(const tl_node *n, const tl_backup_status *s)
 {
     const tl_keeper *k = n->keeping->keeper;
-    if (tl_keeper_state_of(k) != TL_KEEPER_KEPT)
-        return tl_keeper_state_of(k) == TL_KEEPER_NONE ? "none" : "elsewhere";
+    switch (tl_keeper_state_of(k)) {
+    case TL_KEEPER_NONE: return "none";
+    case TL_KEEPER_ELSEWHERE: return "elsewhere";
+    case TL_KEEPER_WITHDRAWN: return "withdrawn";
+    case TL_KEEPER_KEPT: break;
+    }
     if (!s->kept.any || (!tl_keeper_item(k) && s->may_lose < 0))
         return "making";
     return s->may_lose < 0 ? "lost" : s->may_lose == 0 && s->kept.n > 1 ? "at_risk" : "kept";
@@ -108,7 +113,12 @@ const char *tl_node_backup_state(const tl_node *n, int *ret_may_lose)
     return state_word(n, &s);
 }
 
-static json_t *status_json(const tl_node *n)
+tl_unix tl_node_backup_other_at(const tl_node *n)
+{
+    return n->keeping ? tl_keeper_other_at(n->keeping->keeper) : 0;
+}
+
+json_t *tl_backup_status_json(const tl_node *n)
 {
     tl_backup_status s = {.held = 0};
     const tl_keeper *k = n->keeping->keeper;
@@ -122,12 +132,14 @@ static json_t *status_json(const tl_node *n)
             return NULL;
         }
     const char *cause = *s.words ? s.words : n->keeping->copy_error;
-    return json_pack("{s:s, s:o, s:I, s:i, s:i, s:i, s:i, s:i, s:b, s:o, s:o, s:s%}", "state",
-                     state_word(n, &s), "made_at", time_json(tl_keeper_row(k)->made_at), "size",
+    return json_pack("{s:s, s:o, s:I, s:i, s:i, s:i, s:i, s:i, s:b, s:o, s:o, s:o, s:o, s:s%}",
+                     "state", state_word(n, &s), "made_at",
+                     tl_backup_time_json(tl_keeper_row(k)->made_at), "size",
                      (json_int_t)s.kept.size, "k", s.kept.k, "n", s.kept.n, "held", (int)s.held,
                      "silent", (int)s.silent, "may_lose", s.kept.any ? s.may_lose : 0, "strangers",
-                     tl_keeper_row(k)->strangers, "holders", holders, "pointer", pointer_json(n),
-                     "cause", cause, strlen(cause));
+                     tl_keeper_row(k)->strangers, "holders", holders, "pointer",
+                     tl_backup_pointer_json(n), "left", tl_backup_left_json(n), "other_at",
+                     tl_backup_time_json(tl_keeper_other_at(k)), "cause", cause, strlen(cause));
 }
 
 void tl_verb_backup_status(tl_node *n, const json_t *args, tl_call *call)
@@ -136,7 +148,7 @@ void tl_verb_backup_status(tl_node *n, const json_t *args, tl_call *call)
     if (!n->keeping)
         tl_call_fail(call, "E_UNAVAILABLE", "this node has no database");
     else
-        tl_call_ok(call, status_json(n));
+        tl_call_ok(call, tl_backup_status_json(n));
 }
 
 /* --- create --- */
@@ -159,14 +171,19 @@ void tl_verb_backup_create(tl_node *n, const json_t *args, tl_call *call)
                      TL_FRAGMENTS_MAX);
         return;
     }
-    bool had = tl_keeper_state_of(k->keeper) != TL_KEEPER_NONE;
-    if (had && !tl_json_bool(args, "new", false)) {
+    tl_keeper_state state = tl_keeper_state_of(k->keeper);
+    if (state == TL_KEEPER_ELSEWHERE) {
+        tl_call_fail(call, "E_ELSEWHERE", "%s", tl_node_aside_words);
+        return;
+    }
+    bool kept = state == TL_KEEPER_KEPT;
+    if (kept && !tl_json_bool(args, "new", false)) {
         tl_call_fail(call, "E_EXISTS",
                      "there is a backup already, and it renews itself: teale backup status. With "
                      "--new new words are made, and what those of before bring back is deleted");
         return;
     }
-    tl_backup_call *c = k->call ? NULL : calloc(1, sizeof *c);
+    tl_backup_call *c = k->call || k->drop ? NULL : calloc(1, sizeof *c);
     if (c)
         c->before = *tl_keeper_row(k->keeper);
     tl_err e = c ? tl_keeper_create(k->keeper, root, (uint8_t)holders,
@@ -180,7 +197,8 @@ void tl_verb_backup_create(tl_node *n, const json_t *args, tl_call *call)
     }
     tl_time now = tl_loop_now(n->loop);
     c->call = call;
-    c->had = had;
+    c->had = state != TL_KEEPER_NONE;
+    c->kept = kept;
     c->holders = (uint8_t)holders;
     c->give_up_at = now + PLACED_WITHIN;
     c->settle_at = TL_NEVER;
@@ -206,7 +224,7 @@ static bool take_back(tl_node *n, tl_backup_call *c)
     tl_backup *backup = tl_node_backup(n);
     if (tl_keeper_undo(n->keeping->keeper, c->had ? &c->before : NULL) == TL_ERR_BUSY)
         return false;
-    if (!c->had && backup)
+    if (!c->kept && backup)
         tl_backup_drop(backup);
     if (!c->had && tl_store_drop_recovery(n->store, NULL, NULL))
         return true; /* out of memory: the next create writes over it */
@@ -232,12 +250,12 @@ static void look_at_places(tl_node *n, tl_backup_call *c, tl_time now)
         return;
     if (c->settle_at == TL_NEVER)
         c->settle_at = now + SETTLE_WITHIN;
-    json_t *pointer = pointer_json(n);
+    json_t *pointer = tl_backup_pointer_json(n);
     bool in_dht = tl_json_number(pointer, "nodes", 0) > 0;
     json_decref(pointer);
     if (now < c->settle_at && (s.held < s.kept.n || !in_dht))
         return;
-    tl_call_ok(c->call, status_json(n));
+    tl_call_ok(c->call, tl_backup_status_json(n));
     free_call(n);
 }
 

@@ -6,6 +6,8 @@
 bool tl_dht_may_publish(const tl_node *n)
 {
     const char *publish = n->settings.dht_publish;
+    if (tl_node_is_aside(n))
+        return false;
     return strcmp(publish, "auto") != 0 ? !strcmp(publish, "on") : tl_node_wants_no_relay(n);
 }
 

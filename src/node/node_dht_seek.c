@@ -204,7 +204,8 @@ tl_time tl_dht_seek_expiry(const tl_node_dht *d)
 bool tl_node_on_sought(void *user, const tl_node_id *peer)
 {
     const tl_node *n = user;
-    return n->dht && n->stage == TL_NODE_RUNNING && tl_seek_start(n->dht->seek, peer);
+    return n->dht && n->stage == TL_NODE_RUNNING && !tl_node_is_aside(n) &&
+           tl_seek_start(n->dht->seek, peer);
 }
 
 void tl_node_dht_reached(tl_node *n, const tl_peer *peer)

@@ -4,6 +4,7 @@
 
 #include "backup/payload.h"
 #include "base/log.h"
+#include "base/when.h"
 #include "node/beside.h"
 #include "node/restore.h"
 #include "store/snapshot.h"
@@ -154,17 +155,41 @@ static void looked(void *user, tl_dht_request request, const tl_dht_item *item,
     k->looking = 0;
     tl_keeper_on_looked(k->keeper, item, result->answered);
     if (was_kept && tl_keeper_state_of(k->keeper) == TL_KEEPER_ELSEWHERE)
-        tl_log(TL_LOG_ERROR,
-               "another machine was restored from this node's backup, and runs as the same node: "
-               "stop one of the two. This one renews the backup no more");
+        tl_log(
+            TL_LOG_ERROR,
+            "backup: the DHT has a newer one, of another machine that was restored from it; this "
+            "one renews it no more");
     tl_node_wake(k->node);
+}
+
+static void noticed(void *user, tl_dht_request request, const tl_dht_item *item,
+                    const tl_dht_result *result)
+{
+    tl_node_keeping *k = user;
+    char at[TL_WHEN_TEXT_MAX];
+    (void)request;
+    (void)result;
+    k->noticing = 0;
+    if (!item || !tl_keeper_on_noticed(k->keeper, item))
+        return;
+    tl_when_write(at, tl_keeper_other_at(k->keeper));
+    tl_log(TL_LOG_WARN,
+           "another machine has this node's keys, from before the restore: it was on at %s, and "
+           "stands "
+           "aside. Erase this node there; if nobody should have it, make your networks anew",
+           at);
 }
 
 static void look(void *user, const tl_node_id *recovery)
 {
     tl_node_keeping *k = user;
     const tl_dht_ask ask = {.on_done = looked, .user = k};
+    const tl_dht_ask notice = {.on_done = noticed, .user = k};
     k->core = tl_node_dht_core(k->node);
+    if (k->core && !k->noticing && tl_keeper_state_of(k->keeper) == TL_KEEPER_KEPT &&
+        tl_dht_get(k->core, recovery->key, tl_slice_str(TL_RECOVERY_TWIN_SALT), 0, &notice,
+                   tl_loop_now(k->node->loop), &k->noticing))
+        k->noticing = 0; /* at the next look */
     if (k->core && !tl_dht_get(k->core, recovery->key, tl_slice_str(TL_RECOVERY_SALT), 0, &ask,
                                tl_loop_now(k->node->loop), &k->looking))
         return;
@@ -200,6 +225,23 @@ static void withdraw(void *user, const tl_node_id *recovery)
     tl_dht_id target = tl_dht_target_of_key(recovery->key, tl_slice_str(TL_RECOVERY_SALT));
     if (core)
         tl_dht_release(core, &target);
+}
+
+/* A machine that stands aside tells the other one so, through the DHT. */
+static void follow_notice(tl_node_keeping *k)
+{
+    tl_dht *core = tl_node_dht_core(k->node);
+    bool aside = tl_keeper_state_of(k->keeper) == TL_KEEPER_ELSEWHERE;
+    tl_dht_item item;
+    tl_dht_id target = tl_dht_target_of_key(tl_keeper_keys(k->keeper)->identity.id.key,
+                                            tl_slice_str(TL_RECOVERY_TWIN_SALT));
+    if (k->notice_at == (aside ? core : NULL))
+        return;
+    if (!aside && k->notice_at == core)
+        tl_dht_release(core, &target);
+    if (aside && core && !tl_keeper_notice(k->keeper, &item))
+        (void)!tl_dht_hold(core, &item, tl_loop_now(k->node->loop)); /* no room: it is a courtesy */
+    k->notice_at = aside ? core : NULL;
 }
 
 static void relays(void *user, tl_pointer *p)
@@ -263,6 +305,7 @@ void tl_node_free_keeping(tl_node *n)
     if (!n->keeping)
         return;
     tl_backup_call_drop(n);
+    tl_drop_call_free(n);
     tl_keeper_free(n->keeping->keeper);
     free(n->keeping);
     n->keeping = NULL;
@@ -333,13 +376,23 @@ void tl_node_run_keeping(tl_node *n)
         k->looking = 0;
         tl_keeper_on_looked(k->keeper, NULL, 0);
     }
+    if (other)
+        k->noticing = 0;
     if (other && (item = tl_keeper_item(k->keeper)))
         hold(k, item);
     if (k->book_seen != tl_networks_version(n->book)) {
         k->book_seen = tl_networks_version(n->book);
         tl_keeper_changed(k->keeper);
     }
+    follow_notice(k);
     tl_backup_call_run(n);
+    tl_drop_call_run(n);
+}
+
+void tl_node_keeping_doubt(tl_node *n)
+{
+    if (n->keeping)
+        tl_keeper_doubt(n->keeping->keeper);
 }
 
 void tl_node_keeping_on_timer(tl_node *n)
@@ -352,5 +405,6 @@ tl_time tl_node_keeping_expiry(const tl_node *n)
 {
     if (!n->keeping || n->stage != TL_NODE_RUNNING)
         return TL_NEVER;
-    return tl_time_min(tl_keeper_expiry(n->keeping->keeper), tl_backup_call_expiry(n));
+    return tl_time_min(tl_keeper_expiry(n->keeping->keeper),
+                       tl_time_min(tl_backup_call_expiry(n), tl_drop_call_expiry(n)));
 }

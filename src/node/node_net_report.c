@@ -329,6 +329,7 @@ json_t *tl_node_doctor(const tl_node *n)
     tl_node_doctor_introducers(n, &f);
     tl_node_store_facts(n, &store, &f);
     f.backup = tl_node_backup_state(n, &f.backup_may_lose);
+    f.backup_other_at = tl_node_backup_other_at(n);
     count_models(n, &f);
     dht_facts(n, &known.dht, &f);
     list_relays(n, &lists, &f);

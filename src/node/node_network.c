@@ -14,7 +14,7 @@ static const tl_direct_self *direct_self(void *user)
     tl_node *n = user;
     n->self = (tl_direct_self){.facts = &nothing, .keepalive = TL_BEHAVIOUR_FRESH};
     const tl_network *w = n->network;
-    if (!w)
+    if (!w || tl_node_is_aside(n))
         return &n->self;
     n->self.sock4 = tl_network_sock4(w);
     n->self.sock6 = tl_network_sock6(w);
@@ -94,8 +94,9 @@ static tl_err udp_send(void *user, tl_sock sock, const tl_addr *to, tl_slice pre
                        const uint8_t *data, size_t len, size_t segment)
 {
     const tl_node *n = user;
-    return n->network ? tl_network_send_prefixed(n->network, sock, to, prefix, data, len, segment)
-                      : TL_ERR_NOT_FOUND;
+    return n->network && !tl_node_is_aside(n)
+               ? tl_network_send_prefixed(n->network, sock, to, prefix, data, len, segment)
+               : TL_ERR_NOT_FOUND;
 }
 
 const tl_peers_udp tl_node_udp = {direct_self, udp_find, udp_send};
@@ -117,6 +118,8 @@ static bool direct_control(tl_node *n, tl_sock sock, const tl_addr *from, tl_sli
 static bool network_control(void *user, tl_sock sock, const tl_addr *from, tl_slice datagram)
 {
     tl_node *n = user;
+    if (tl_node_is_aside(n))
+        return false;
     return tl_peers_on_control(n->peers, from, datagram) ||
            tl_node_relay_control(n, sock, from, datagram) ||
            tl_node_introduce_control(n, sock, from, datagram) ||
@@ -167,7 +170,7 @@ static void network_stun(void *user, tl_sock sock, const tl_addr *from, tl_slice
                          const tl_stun *stun)
 {
     tl_node *n = user;
-    if (tl_peers_on_stun(n->peers, from, datagram, stun))
+    if (tl_node_is_aside(n) || tl_peers_on_stun(n->peers, from, datagram, stun))
         return;
     tl_direct_on_stun(n->direct, sock, from, datagram, stun);
     tl_node_wake(n);
@@ -176,13 +179,17 @@ static void network_stun(void *user, tl_sock sock, const tl_addr *from, tl_slice
 static void network_train(void *user, tl_sock sock, const tl_addr *from, uint8_t *data, size_t len,
                           size_t segment)
 {
-    tl_peers_on_train(((tl_node *)user)->peers, sock, from, data, len, segment);
+    const tl_node *n = user;
+    if (!tl_node_is_aside(n))
+        tl_peers_on_train(n->peers, sock, from, data, len, segment);
 }
 
 static void network_change(void *user, unsigned why)
 {
     tl_node *n = user;
     tl_node_emit_network(n, why);
+    if (why & TL_NETWORK_WOKE)
+        tl_node_keeping_doubt(n); /* it may have slept while it was restored */
     if (why)
         tl_relay_pair_doubt(n->client);
     if (why & TL_NETWORK_WOKE)
@@ -231,7 +238,7 @@ void tl_node_apply_network(tl_node *n)
     }
     if (tl_relays_is_registered(n->relays))
         tl_node_set_relay_udp(n);
-    tl_direct_set_enabled(n->direct, true);
+    tl_direct_set_enabled(n->direct, !tl_node_is_aside(n));
     tl_node_apply_introducing(n);
     tl_node_apply_relaying(n);
     tl_node_apply_dht(n);

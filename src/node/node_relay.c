@@ -139,7 +139,7 @@ bool tl_node_relay_tokens(void *user, const tl_burst_way *way, uint8_t *data, si
                           size_t segment)
 {
     const tl_node *n = user;
-    if (!n->relaying)
+    if (!n->relaying || tl_node_is_aside(n))
         return false;
     tl_peerrelay_on_datagrams(n->relaying->core, way, data, len, segment, now_of(n));
     return true;

@@ -39,23 +39,29 @@ static json_t *add_relay(const tl_node *n, size_t i, json_t *list)
 
 json_t *tl_node_wan_json(const tl_node *n)
 {
-    bool none = tl_node_wants_no_relay(n);
-    const char *error = none ? "" : n->wan_error[0] ? n->wan_error : tl_relay_pair_error(n->client);
+    bool twin = n->aside.state >= TL_ASIDE_LEAVING, none = !twin && tl_node_wants_no_relay(n);
+    const char *error = twin              ? tl_node_aside_words
+                        : none            ? ""
+                        : n->wan_error[0] ? n->wan_error
+                                          : tl_relay_pair_error(n->client);
     const char *relay = tl_relay_pair_url(n->client), *source;
     const char *proxy = tl_relay_pair_proxy(n->client, &source);
     if (none)
         relay = "";
-    else if (!relay[0])
+    else if (!relay[0] && n->settings.wan_relay_url.n)
         relay = n->settings.wan_relay_url.item[0];
     const char *portal = tl_relay_pair_portal(n->client);
     json_t *each = json_array();
     for (size_t i = 0; each && i < TL_RELAYS_MAX; i++)
         each = add_relay(n, i, each);
-    return json_pack(
-        "{s:b, s:s, s:s, s:o, s:s?, s:s?, s:s?, s:o}", "enabled", n->settings.wan_enabled, "state",
-        none ? "none" : names[tl_relay_pair_state(n->client)], "relay", relay, "relay_rtt_ms",
-        tl_net_ms_json(tl_relay_pair_rtt(n->client)), "error", error[0] ? error : NULL, "proxy",
-        proxy[0] ? proxy : NULL, "portal", portal[0] ? portal : NULL, "relays", each);
+    return json_pack("{s:b, s:s, s:s, s:o, s:s?, s:s?, s:s?, s:o}", "enabled",
+                     n->settings.wan_enabled, "state",
+                     twin   ? "aside"
+                     : none ? "none"
+                            : names[tl_relay_pair_state(n->client)],
+                     "relay", relay, "relay_rtt_ms", tl_net_ms_json(tl_relay_pair_rtt(n->client)),
+                     "error", error[0] ? error : NULL, "proxy", proxy[0] ? proxy : NULL, "portal",
+                     portal[0] ? portal : NULL, "relays", each);
 }
 
 static json_t *backend_status(const tl_node *n)

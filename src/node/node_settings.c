@@ -102,6 +102,13 @@ void tl_node_apply_relay(tl_node *n)
         tl_relay_pair_stop(n->client, "switched off");
         return;
     }
+    if (tl_node_is_aside(n)) {
+        tl_relay_pair_stop(n->client, "standing aside");
+        if (n->aside.state == TL_ASIDE_TWIN)
+            snprintf(n->wan_error, sizeof n->wan_error, "%s", tl_node_aside_words);
+        tl_router_on_relay(n->router);
+        return;
+    }
     for (size_t i = 0; i < s->wan_relay_url.n && i < TL_RELAY_URLS_MAX; i++)
         add_url(&config, s->wan_relay_url.item[i]);
     if (!config.n_urls) {
@@ -119,13 +126,14 @@ void tl_node_apply_relay(tl_node *n)
 
 void tl_node_apply_access(tl_node *n)
 {
-    n->access = (tl_access){.share_public = strcmp(n->settings.share_with, "public") == 0,
-                            .ask_any = strcmp(n->settings.ask, "any") == 0,
-                            .sharing = n->backend,
-                            .in_clear = n->settings.legacy_plaintext,
-                            .running = n->stage == TL_NODE_RUNNING,
-                            .book = n->book,
-                            .env = &n->env};
+    n->access =
+        (tl_access){.share_public = strcmp(n->settings.share_with, "public") == 0,
+                    .ask_any = strcmp(n->settings.ask, "any") == 0,
+                    .sharing = n->backend,
+                    .in_clear = n->settings.legacy_plaintext,
+                    .running = n->stage == TL_NODE_RUNNING && n->aside.state < TL_ASIDE_LEAVING,
+                    .book = n->book,
+                    .env = &n->env};
     tl_networks_set_hide(n->book, n->settings.ptn_hide);
     tl_networks_set_max_age(n->book, (int64_t)n->settings.ptn_revocation_max_age_hours * 3600);
 }

@@ -155,6 +155,8 @@ static void link_registered(void *user)
 static void link_refused(void *user, const char *code, const char *message)
 {
     tl_node *n = user;
+    if (!strcmp(code, "replaced"))
+        tl_node_keeping_doubt(n);
     tl_relay_pair_refused(n->client, code, message);
 }
 
@@ -293,6 +295,10 @@ static const char *relay_hopeless(void *user)
     tl_node *n = user;
     if (!n->settings.wan_enabled)
         return "wan_enabled is false (teale config set wan_enabled true)";
+    if (n->aside.state == TL_ASIDE_LOOKING)
+        return NULL;
+    if (n->aside.state == TL_ASIDE_TWIN)
+        return tl_node_aside_words;
     if (tl_node_wants_no_relay(n))
         return "no relay is set (wan_relay_url is empty)";
     if (n->wan_error[0])

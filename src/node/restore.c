@@ -189,6 +189,16 @@ static void take_pointer(tl_restore *r, const tl_dht_item *item)
                    : "what the DHT has for these words is no backup of teale's");
         return;
     }
+    if (tl_pointer_is_notice(&r->pointer)) {
+        char at[TL_WHEN_TEXT_MAX];
+        tl_when_write(at, r->pointer.made_at);
+        finish(r, TL_ERR_NOT_FOUND, NULL,
+               "the backup of these words was withdrawn at %s (teale backup drop): there is "
+               "nothing to "
+               "restore",
+               at);
+        return;
+    }
     tl_pointer_pack(item, r->packed);
     r->progress.phase = TL_RESTORE_FETCHING;
     r->progress.sequence = item->seq;

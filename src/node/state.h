@@ -22,7 +22,8 @@
  *   node_ptn_report.c  private networks, in reports
  *   node_ping.c      round trips to one peer
  *   node_bids.c      what this node asks for its work
- *   node_keeping.c   this node's own backup; node_backup_verbs.c its verbs; restore.c gets one back
+ *   node_keeping.c   this node's own backup; node_backup_verbs.c, node_backup_drop.c its verbs; restore.c
+ *                    gets one back; node_aside.c what a node does that was restored elsewhere
  *   node_greets.c    whether nodes that nobody knows are let in by introductions
  *   node_members.c   private networks: what members/ needs; node_ptn.c, node_ptn_lists.c,
  *                    node_ptn_keys.c their verbs
@@ -88,6 +89,17 @@ typedef struct {
     tl_time beat_from; /* not before */
 } tl_node_bids;
 
+/* Is this machine the node, or is another one, that was restored from its backup (node_aside.c)?
+ *
+ *   LOOKING --the DHT knows of no other, or is silent--> NO --another one is found--> LEAVING --> TWIN
+ *   LOOKING --another one is found--> TWIN --its owner takes over--> NO                              */
+typedef enum {
+    TL_ASIDE_NO,      /* it is */
+    TL_ASIDE_LOOKING, /* it has just started, and shows itself to nobody before it knows */
+    TL_ASIDE_LEAVING, /* it is not; what runs is ended */
+    TL_ASIDE_TWIN,    /* it is not, and shows itself to nobody */
+} tl_aside;
+
 struct tl_node {
     tl_loop *loop;
     tl_settings settings;
@@ -136,6 +148,10 @@ struct tl_node {
         tl_unix until; /* TL_PAUSE_NO_END */
         tl_time ends;  /* the same moment; TL_NEVER */
     } pause;           /* by the owner's word; the setting share_pause comes on top */
+    struct {
+        tl_aside state;
+        tl_time leave_by, idle_at; /* LEAVING: when it ends at the latest, and where nothing runs */
+    } aside;
     struct {
         bool changed;    /* the nodes that relay for us are others than we told */
         bool unsaved;    /* what is remembered has changed */
@@ -214,6 +230,14 @@ extern const tl_peers_udp tl_node_udp;
 /* Handles the events of direct. */
 void tl_node_run_direct(tl_node *n);
 void tl_node_signalled(tl_node *n, tl_signal_type type, const tl_node_id *from, tl_slice payload);
+
+/* node_aside.c */
+/* Does this node show itself to nobody: neither to a relay nor to a peer, and in no record? */
+bool tl_node_is_aside(const tl_node *n);
+extern const char tl_node_aside_words[]; /* cause and remedy, for a TWIN */
+void tl_node_begin_aside(tl_node *n);
+void tl_node_run_aside(tl_node *n);
+tl_time tl_node_aside_expiry(const tl_node *n);
 
 /* node_reconnect.c; after the peers are there, and freed before them. */
 TL_CHECK tl_err tl_node_wire_reconnect(tl_node *n);
@@ -376,11 +400,15 @@ typedef struct tl_node_keeping tl_node_keeping;
 TL_CHECK tl_err tl_node_open_keeping(tl_node *n, tl_why *why);
 /* After tl_node_stop_store. */
 void tl_node_free_keeping(tl_node *n);
+/* Something hints at another machine that is this node. */
+void tl_node_keeping_doubt(tl_node *n);
 void tl_node_run_keeping(tl_node *n);
 void tl_node_keeping_on_timer(tl_node *n);
 tl_time tl_node_keeping_expiry(const tl_node *n);
 /* node_backup_verbs.c: "kept", as `backup status` has it; static storage. */
 const char *tl_node_backup_state(const tl_node *n, int *ret_may_lose);
+/* As tl_keeper_other_at. */
+tl_unix tl_node_backup_other_at(const tl_node *n);
 
 /* node_store.c */
 /* Sets n->store. The errors of tl_store_open, whose words say the remedy. */

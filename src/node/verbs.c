@@ -14,7 +14,9 @@ static const struct {
     tl_verb_fn handle;
 } verbs[] = {
     {"backup.create", tl_verb_backup_create},
+    {"backup.drop", tl_verb_backup_drop},
     {"backup.status", tl_verb_backup_status},
+    {"backup.takeover", tl_verb_backup_takeover},
     {"dht.get", tl_node_do_dht_get},
     {"pause", tl_node_do_pause},
     {"prepare", tl_node_do_prepare},
@@ -59,6 +61,7 @@ static const struct {
     {"E_TOO_MUCH", 1, 400},
     {"E_SETTLED", 1, 409},
     {"E_TOO_FEW", 1, 409},
+    {"E_ELSEWHERE", 1, 409},
     {"E_SETTING", 1, 409},
     {"E_NOT_ADMIN", 5, 403},
     {"E_NOT_CA", 5, 403},

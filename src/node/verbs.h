@@ -22,6 +22,9 @@ void tl_verb_wallet_settle(tl_node *n, const json_t *args, tl_call *call);
 /* node_backup_verbs.c */
 void tl_verb_backup_create(tl_node *n, const json_t *args, tl_call *call);
 void tl_verb_backup_status(tl_node *n, const json_t *args, tl_call *call);
+/* node_backup_drop.c */
+void tl_verb_backup_drop(tl_node *n, const json_t *args, tl_call *call);
+void tl_verb_backup_takeover(tl_node *n, const json_t *args, tl_call *call);
 
 /* NULL: no such verb. */
 tl_verb_fn tl_verb_find(const char *name);

@@ -235,10 +235,15 @@ static const char recovery[] =
     "  elsewhere INTEGER NOT NULL CHECK (elsewhere IN (0, 1))"
     ") STRICT;";
 
+/* 11: one that its owner withdrew, and one that a restored node has not made its own yet. */
+static const char recovery_stage[] =
+    "ALTER TABLE recovery ADD COLUMN stage INTEGER NOT NULL DEFAULT 0 "
+    "CHECK (stage BETWEEN 0 AND 2);";
+
 const char *const tl_store_steps[] = {networks,  tl_store_ledger_step, tl_store_triggers_step,
                                       departed,  members_spare,        own_questions,
                                       old_names, reciprocity,          fragments,
-                                      recovery};
+                                      recovery,  recovery_stage};
 const size_t tl_store_steps_n = sizeof tl_store_steps / sizeof *tl_store_steps;
 
 const char tl_store_restored_sql[] = "UPDATE invites SET state = 'withdrawn' WHERE state = 'open';";

@@ -9,6 +9,12 @@
 #define TL_RECOVERY_ROW_KEY      32
 #define TL_RECOVERY_ROW_INSTANCE 8
 
+typedef enum {
+    TL_RECOVERY_USUAL,
+    TL_RECOVERY_WITHDRAWN,  /* by its owner: holders are being told; `made_at` is since when */
+    TL_RECOVERY_TAKES_OVER, /* no pointer of this life is written yet; others are of earlier ones */
+} tl_recovery_stage;
+
 /* One at most. */
 typedef struct {
     uint8_t root[TL_RECOVERY_ROW_KEY];          /* backup/recovery.h */
@@ -18,6 +24,7 @@ typedef struct {
     uint8_t holders;  /* as was asked for; 0: the node decides */
     bool strangers;
     bool elsewhere; /* another machine has restored it, and writes it now */
+    tl_recovery_stage stage;
 } tl_recovery_row;
 
 /* In place of the one before. on_done as in store/networks.h. TL_ERR_NOMEM. */

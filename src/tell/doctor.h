@@ -130,7 +130,9 @@ typedef struct {
     const char
         *backup; /* the state of this node's backup, as `backup status` has it; "none", NULL */
     int backup_may_lose;
-    const char *own_id; /* this node's; "" = not told */
+    tl_unix
+        backup_other_at; /* another machine was noticed that stands aside for this one; 0: never */
+    const char *own_id;  /* this node's; "" = not told */
     tl_unix now;
     const tl_doctor_network *networks; /* those that this node has not left */
     size_t n_networks;

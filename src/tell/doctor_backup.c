@@ -1,5 +1,7 @@
 #include "tell/doctor_state.h"
 
+#include "base/when.h"
+
 #include <string.h>
 
 void tl_doctor_examine_backup(tl_findings *l, const tl_doctor_facts *f)
@@ -9,9 +11,20 @@ void tl_doctor_examine_backup(tl_findings *l, const tl_doctor_facts *f)
         tl_finding_add(
             l, "backup", TL_FINDING_PROBLEM,
             "another machine was restored from this node's backup, and runs as this node");
-        tl_finding_remedy(l,
-                          "Two machines cannot be one node: stop this one, or the other. To go on "
-                          "here: teale backup create --new");
+        tl_finding_remedy(
+            l, "Two machines cannot be one node, so this one stands aside: stop it (teale "
+               "down). To be the node on this machine again: teale backup takeover");
+    } else if (f->backup_other_at) {
+        char at[TL_WHEN_TEXT_MAX];
+        tl_when_write(at, f->backup_other_at);
+        tl_finding_add(
+            l, "backup", TL_FINDING_WARNING,
+            "another machine has this node's keys, from before the restore: it was on at "
+            "%s, and stands aside",
+            at);
+        tl_finding_remedy(
+            l, "Erase this node there. If it is in wrong hands, make your networks anew, "
+               "without this node.");
     } else if (!strcmp(state, "lost")) {
         tl_finding_add(
             l, "backup", TL_FINDING_PROBLEM,

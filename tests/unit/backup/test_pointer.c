@@ -124,6 +124,22 @@ static void a_map_that_is_none_is_not_sealed(void **state)
     assert_int_equal(tl_pointer_seal(&p, &keys, 1, &rand_, value), TL_OK);
 }
 
+static void a_notice_points_at_nothing_and_looks_like_any_other(void **state)
+{
+    (void)state;
+    tl_pointer p = {.instance = "instance", .made_at = 1795000000}, back;
+    uint8_t value[TL_POINTER_VALUE];
+    seal(&p, 3, value);
+    assert_int_equal(tl_pointer_open(tl_slice_of(value, sizeof value), &keys, 3, &back), TL_OK);
+    assert_true(tl_pointer_is_notice(&back));
+    assert_int_equal(back.made_at, p.made_at);
+    assert_memory_equal(back.instance, p.instance, sizeof p.instance);
+    p.map.size = 1; /* half of a map */
+    assert_int_equal(tl_pointer_seal(&p, &keys, 3, &rand_, value), TL_ERR_INVALID);
+    p = example(1);
+    assert_false(tl_pointer_is_notice(&p));
+}
+
 static int make_keys(void **state)
 {
     (void)state;
@@ -142,6 +158,7 @@ int main(void)
         cmocka_unit_test(relays_for_which_there_is_no_room_are_left_out),
         cmocka_unit_test(other_words_another_sequence_and_any_altered_bit_are_refused),
         cmocka_unit_test(a_map_that_is_none_is_not_sealed),
+        cmocka_unit_test(a_notice_points_at_nothing_and_looks_like_any_other),
     };
     return tl_crypto_init() ? 1 : cmocka_run_group_tests(tests, make_keys, NULL);
 }

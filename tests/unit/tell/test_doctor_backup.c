@@ -45,7 +45,7 @@ static void each_trouble_has_its_remedy(void **state)
         tl_finding_state finding;
     } troubles[] = {{"at_risk", "--strangers", TL_FINDING_WARNING},
                     {"lost", "teale backup status", TL_FINDING_PROBLEM},
-                    {"elsewhere", "stop this one", TL_FINDING_PROBLEM}};
+                    {"elsewhere", "teale backup takeover", TL_FINDING_PROBLEM}};
     for (int i = 0; i < 3; i++) {
         const tl_finding *f = find_backup(troubles[i].state);
         assert_int_equal(f->state, troubles[i].finding);
@@ -53,10 +53,26 @@ static void each_trouble_has_its_remedy(void **state)
     }
 }
 
+static void another_machine_that_stands_aside_is_told_of_with_its_time(void **state)
+{
+    (void)state;
+    static tl_finding found[TL_FINDINGS_MAX];
+    tl_doctor_facts f = {.backup = "kept", .backup_other_at = 1795000000};
+    f.relay = f.relay_error = f.share = f.backend_url = f.backend_error = "";
+    size_t n = tl_doctor_examine(&f, found), at = 0;
+    while (at < n && strcmp(found[at].id, "backup") != 0)
+        at++;
+    assert_true(at < n);
+    assert_int_equal(found[at].state, TL_FINDING_WARNING);
+    assert_non_null(strstr(found[at].evidence, "2026-11-18T"));
+    assert_non_null(strstr(found[at].remedy, "Erase this node there"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_backup_is_no_finding),
+        cmocka_unit_test(another_machine_that_stands_aside_is_told_of_with_its_time),
         cmocka_unit_test(one_that_can_be_restored_tells_how_many_may_be_lost),
         cmocka_unit_test(each_trouble_has_its_remedy),
     };
