@@ -380,8 +380,7 @@ tl_err tl_keeper_take_over(tl_keeper *k)
         return TL_ERR_INVALID;
     tl_recovery_row row = k->row;
     row.elsewhere = false;
-    row.stage = TL_RECOVERY_TAKES_OVER;
-    tl_rand_bytes(k->rand, row.instance, sizeof row.instance);
+    row.stage = TL_RECOVERY_TAKES_OVER; /* its instance stays: it knows its own notice again */
     tl_err e = replace(k, &row);
     sodium_memzero(&row, sizeof row);
     return e;

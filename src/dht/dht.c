@@ -425,3 +425,50 @@ void tl_dht_report_of(const tl_dht *d, tl_dht_report *ret_report)
         .network = bits == TL_LOOKUP_NO_CROWD ? 0 : TL_LOOKUP_K * exp2(bits + 0.5),
     };
 }
+
+/* --- what is kept alive --- */
+
+tl_err tl_dht_publish(tl_dht *d, const tl_identity *identity, tl_slice salt, tl_slice value,
+                      int64_t last_seq, tl_time now)
+{
+    tl_err e = tl_kept_publish(&d->kept, identity, salt, value, last_seq, now);
+    if (!e)
+        tl_dht_poke(d);
+    return e;
+}
+
+void tl_dht_unpublish(tl_dht *d, const tl_node_id *key, tl_slice salt)
+{
+    tl_dht_id target = tl_dht_target_of_key(key->key, salt);
+    tl_kept_drop(&d->kept, &target);
+}
+
+tl_err tl_dht_hold(tl_dht *d, const tl_dht_item *item, tl_time now)
+{
+    if (!item->is_mutable || tl_dht_item_verify(item))
+        return TL_ERR_AUTH;
+    tl_err e = tl_kept_hold(&d->kept, item, now);
+    if (!e)
+        tl_dht_poke(d);
+    return e;
+}
+
+void tl_dht_release(tl_dht *d, const tl_dht_id *target)
+{
+    tl_kept_drop(&d->kept, target);
+}
+
+bool tl_dht_kept_of(const tl_dht *d, const tl_dht_id *target, tl_dht_kept *ret_kept)
+{
+    const tl_kept *kept = tl_kept_find(&d->kept, target);
+    if (!kept)
+        return false;
+    *ret_kept = (tl_dht_kept){.target = kept->target,
+                              .seq = kept->item.seq,
+                              .holders = kept->holders,
+                              .stored = kept->stored,
+                              .is_ours = kept->identity != NULL,
+                              .outdone = kept->outdone,
+                              .cannot_sign = kept->cannot_sign};
+    return true;
+}

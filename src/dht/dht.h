@@ -156,6 +156,7 @@ typedef struct {
     unsigned holders; /* nodes that have it, as far as known */
     tl_time stored;   /* when it was last stored; 0 never */
     bool is_ours;     /* by tl_dht_publish; else by tl_dht_hold */
+    unsigned outdone; /* so often a later one of our key was found, which this run did not sign */
     bool cannot_sign; /* ours, and it failed: nothing is published */
 } tl_dht_kept;
 /* False: nothing is kept under this target. */

@@ -258,7 +258,8 @@ static void end(tl_dht *d, dht_ask *a, tl_time now)
     tl_kept *kept = a->kind == ASKS_KEPT ? tl_kept_find(&d->kept, &a->target) : NULL;
     if (kept && kept->request == a->name) {
         kept->request = 0;
-        tl_kept_on_stored(&d->kept, kept, a->should, a->had, a->result.values, a->whole, now);
+        const tl_kept_stored s = {a->should, a->had, a->result.values, a->stayed, a->whole};
+        tl_kept_on_stored(&d->kept, kept, &s, now);
     }
     if (is_for_nodes(a))
         tl_dht_on_searched(d, a, now);
@@ -444,6 +445,13 @@ void tl_dht_asks_on_late(tl_dht *d, const tl_query *query)
         tl_lookup_on_late(l, node);
 }
 
+/* Did the node say in this search that it has the item, as it is now? */
+static bool has_it(dht_ask *a, const tl_addr *node)
+{
+    const tl_lookup_node *n = tl_lookup_asked(&a->family[tl_dht_family_of(node)].lookup, node);
+    return n && n->holds && n->seq == a->item.seq;
+}
+
 void tl_dht_asks_on_failed(tl_dht *d, const tl_query *query, bool refused)
 {
     dht_ask *a = find(d, query->what.owner);
@@ -453,6 +461,7 @@ void tl_dht_asks_on_failed(tl_dht *d, const tl_query *query, bool refused)
     if (query->what.kind == QUERY_PUT) {
         a->puts--;
         a->result.refused += refused;
+        a->stayed += refused && has_it(a, &query->to);
         return;
     }
     tl_lookup *l = &a->family[tl_dht_family_of(&query->to)].lookup;
@@ -549,50 +558,4 @@ tl_time tl_dht_asks_expiry(const tl_dht *d)
             first = tl_time_min(first, d->budget.at + TL_SEC / TL_DHT_ASKS_PER_SEC);
     }
     return d->joined ? tl_time_min(first, tl_kept_expiry(&d->kept)) : first;
-}
-
-/* --- what is kept alive --- */
-
-tl_err tl_dht_publish(tl_dht *d, const tl_identity *identity, tl_slice salt, tl_slice value,
-                      int64_t last_seq, tl_time now)
-{
-    tl_err e = tl_kept_publish(&d->kept, identity, salt, value, last_seq, now);
-    if (!e)
-        tl_dht_poke(d);
-    return e;
-}
-
-void tl_dht_unpublish(tl_dht *d, const tl_node_id *key, tl_slice salt)
-{
-    tl_dht_id target = tl_dht_target_of_key(key->key, salt);
-    tl_kept_drop(&d->kept, &target);
-}
-
-tl_err tl_dht_hold(tl_dht *d, const tl_dht_item *item, tl_time now)
-{
-    if (!item->is_mutable || tl_dht_item_verify(item))
-        return TL_ERR_AUTH;
-    tl_err e = tl_kept_hold(&d->kept, item, now);
-    if (!e)
-        tl_dht_poke(d);
-    return e;
-}
-
-void tl_dht_release(tl_dht *d, const tl_dht_id *target)
-{
-    tl_kept_drop(&d->kept, target);
-}
-
-bool tl_dht_kept_of(const tl_dht *d, const tl_dht_id *target, tl_dht_kept *ret_kept)
-{
-    const tl_kept *kept = tl_kept_find(&d->kept, target);
-    if (!kept)
-        return false;
-    *ret_kept = (tl_dht_kept){.target = kept->target,
-                              .seq = kept->item.seq,
-                              .holders = kept->holders,
-                              .stored = kept->stored,
-                              .is_ours = kept->identity != NULL,
-                              .cannot_sign = kept->cannot_sign};
-    return true;
 }

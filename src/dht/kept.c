@@ -145,6 +145,7 @@ void tl_kept_found(tl_kept *kept, const tl_dht_item *newer, tl_unix wall)
     kept->last_seq = newer->seq;
     if (kept->identity) {
         kept->changed = true; /* a new `seq`, above that */
+        kept->outdone++;
         return;
     }
     kept->item = *newer;
@@ -170,11 +171,10 @@ bool tl_kept_sign(tl_kept *kept, tl_unix wall)
     return true;
 }
 
-void tl_kept_on_stored(tl_kept_list *list, tl_kept *kept, unsigned asked, unsigned had,
-                       unsigned took, bool whole, tl_time now)
+void tl_kept_on_stored(tl_kept_list *list, tl_kept *kept, const tl_kept_stored *s, tl_time now)
 {
-    kept->holders = whole ? took : had + took;
-    if (took > 0)
+    kept->holders = s->whole ? s->took + s->stayed : s->had + s->took;
+    if (s->took > 0)
         kept->stored = now;
     if (kept->holders == 0) {
         tl_time wait = TL_KEPT_RETRY << (kept->failed < 8 ? kept->failed : 8);
@@ -183,13 +183,15 @@ void tl_kept_on_stored(tl_kept_list *list, tl_kept *kept, unsigned asked, unsign
         return;
     }
     kept->failed = 0;
-    unsigned lacked = asked > had ? asked - had : 0;
+    unsigned lacked = s->asked > s->had ? s->asked - s->had : 0;
     bool first = kept->interval == 0;
-    if (whole && took > 0)
+    if (s->whole)
         kept->whole = now;
+    if (s->whole && kept->identity && s->stayed * TL_KEPT_LACKED > s->asked)
+        kept->changed = true;
     if (first)
         kept->interval = TL_KEPT_FIRST;
-    else if (lacked * TL_KEPT_LACKED > asked)
+    else if (lacked * TL_KEPT_LACKED > s->asked)
         kept->interval = tl_time_max(kept->interval / 2, TL_KEPT_MIN);
     else
         kept->interval *= 2;

@@ -34,6 +34,8 @@ typedef struct {
     tl_time whole;  /* when it was last stored at all the nearest, also those that had it */
     unsigned holders, failed;
     bool cannot_sign;
+    unsigned
+        outdone; /* later ones of our own key that were found: another machine may sign with it */
 } tl_kept;
 
 typedef struct {
@@ -63,9 +65,18 @@ bool tl_kept_is_whole_due(const tl_kept_list *list, const tl_kept *kept, tl_time
 void tl_kept_found(tl_kept *kept, const tl_dht_item *newer, tl_unix wall);
 /* Signs what has to be, above every `seq` that is known and may be. False: it cannot be signed. */
 bool tl_kept_sign(tl_kept *kept, tl_unix wall);
-/* A search and the storing after it are over. `asked`: nodes that should have the item; `had`: had it
- * before; `took`: took it now. */
-void tl_kept_on_stored(tl_kept_list *list, tl_kept *kept, unsigned asked, unsigned had,
-                       unsigned took, bool whole, tl_time now);
+/* What a search and the storing after it came to, in nodes. */
+typedef struct {
+    unsigned asked;  /* that should have the item */
+    unsigned had;    /* had it before */
+    unsigned took;   /* took it now */
+    unsigned stayed; /* had it, and answered with an error when it was refreshed */
+    bool whole;      /* it was stored also where it was */
+} tl_kept_stored;
+
+/* A node that refuses a refresh has the item still. (bittorrent-dht does: error 302 for what is not newer.) It
+ * will forget it as if nobody had asked. So where many refuse, an item of ours is signed anew: a later `seq`
+ * they take. One held for others waits until they have forgotten it, and is stored then. */
+void tl_kept_on_stored(tl_kept_list *list, tl_kept *kept, const tl_kept_stored *s, tl_time now);
 
 #endif

@@ -64,6 +64,7 @@ typedef struct dht_ask {
     ask_family family[FAMILIES];
     unsigned puts;        /* under way */
     unsigned should, had; /* of a kept item: nodes that should have it, and that had it already */
+    unsigned stayed;      /* of those that had it: answered with an error when it was refreshed */
     bool whole;           /* stored also where it was */
     tl_time began;
     tl_dht_result result;

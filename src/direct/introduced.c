@@ -43,11 +43,11 @@ static tl_nat_type nat_of(tl_control_nat nat)
 
 /* --- our own --- */
 
-/* How long the nth PunchIntro of an attempt waits for its answer: the first longer than any round trip, the
- * others twice as long. */
+/* How long the nth PunchIntro of an attempt waits for its answer: longer than any round trip; the last ones twice
+ * as long. */
 static tl_time patience(unsigned nth)
 {
-    return (TL_SEC << nth) < 3 * TL_SEC ? TL_SEC << nth : 3 * TL_SEC;
+    return nth < 2 ? TL_SEC : 2 * TL_SEC;
 }
 
 bool tl_direct_introduce(tl_direct_peer *p)

@@ -31,6 +31,7 @@ struct tl_node_dht {
     /* what is published */
     bool publishes;
     int64_t seq;      /* of the last item that was signed; kept over restarts */
+    unsigned outdone; /* as tl_dht_kept has it, when it was last looked at */
     bool cannot_sign; /* it was logged */
     /* looking for peers (node_dht_seek.c) */
     tl_seek *seek;

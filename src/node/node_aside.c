@@ -10,7 +10,7 @@
 /* What runs goes on for so long, and receipts pass after it. The other machine's registration at the relay waits
  * as long, where this one took its place (TL_RELAY_AWAY_MIN). */
 #define LEAVE_WITHIN (20 * TL_SEC)
-#define IDLE_FOR     (2 * TL_SEC)
+#define IDLE_FOR     (500 * TL_MS)
 
 const char tl_node_aside_words[] =
     "another machine was restored from this node's backup, and is this node now: this one stands "
@@ -62,12 +62,14 @@ static void follow(tl_node *n)
     tl_direct_set_enabled(n->direct, n->network && !aside);
     tl_node_apply_relay(n);
     tl_node_dht_network_changed(n);
-    if (!aside)
+    if (!aside) {
         tl_peers_on_moved(n->peers);
-    tl_node_tell_capabilities(n);
+        tl_node_tell_capabilities(n);
+    }
     tl_node_wake(n);
 }
 
+/* Without a goodbye: what this machine says of the node, peers believe of the other one. */
 static void begin_to_leave(tl_node *n)
 {
     tl_log(TL_LOG_ERROR, "%s", tl_node_aside_words);
@@ -76,8 +78,6 @@ static void begin_to_leave(tl_node *n)
     n->aside.idle_at = TL_NEVER;
     tl_node_apply_access(n);
     tl_node_apply_slots(n, false);
-    tl_node_tell_capabilities(n);
-    tl_peers_say_goodbye(n->peers, "another machine is this node");
 }
 
 /* Nothing runs, and what was charged last had its time to be signed for. */

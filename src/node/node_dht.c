@@ -349,6 +349,9 @@ static void note_seq(tl_node_dht *d, tl_time now)
     if (kept.cannot_sign && !d->cannot_sign)
         tl_log(TL_LOG_ERROR, "DHT: this node's record cannot be signed: nothing is published");
     d->cannot_sign = kept.cannot_sign;
+    if (kept.outdone > d->outdone)
+        tl_node_keeping_doubt(d->node);
+    d->outdone = kept.outdone;
     if (kept.seq <= d->seq)
         return;
     d->seq = kept.seq;

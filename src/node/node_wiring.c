@@ -73,6 +73,8 @@ static const char *serves(void *user, const char *model)
 
 void tl_node_tell_capabilities(tl_node *n)
 {
+    if (n->aside.state >= TL_ASIDE_LEAVING)
+        return; /* peers would believe it of the machine that is this node now */
     size_t count = local_count(n), n_models = 0;
     const char **models = calloc(count ? count : 1, sizeof *models);
     if (!models)

@@ -1,3 +1,4 @@
+#include "whole_introducing.h"
 #include "whole_model.h"
 #include "whole_networks.h"
 #include "whole_relaying.h"
@@ -293,8 +294,7 @@ static void peers_path(void *user, const tl_peer *p)
 
 static const char *relay_wanted(void *user)
 {
-    (void)user;
-    return NULL;
+    return ((whole_node *)user)->no_relay ? "it uses no relay" : NULL;
 }
 
 static bool may_send(void *user, size_t relay)
@@ -353,9 +353,10 @@ static void build(whole_node *n)
                                           discover,    not_hopeless, nothing,         route_done};
     tl_env env = n->env = (tl_env){env_now, env_wall, env_wake, n};
     tl_asker_times times = {300 * TL_SEC, 120 * TL_SEC};
-    static const tl_direct_world direct_world = {direct_self, direct_signal,   direct_send,
-                                                 direct_open, direct_close,    direct_welcome,
-                                                 direct_path, direct_path_gone};
+    static const tl_direct_world direct_world = {
+        direct_self,           direct_signal,       direct_send, direct_open,
+        direct_close,          direct_welcome,      direct_path, direct_path_gone,
+        whole_introducing_ask, whole_introducing_is};
     must_ok(tl_direct_new(&n->identity, &n->rand, &env, &direct_world, n, &n->direct));
     must_ok(tl_relays_new(&n->identity, &n->rand, &n->table, "sim", &link_events, n, &n->relays));
     n->link = tl_relays_link(n->relays, 0);
@@ -430,6 +431,7 @@ static void on_timer(void *user)
     whole_node *n = user;
     whole_net_on_timer(&n->net);
     whole_relaying_on_timer(n);
+    whole_introducing_on_timer(n);
     whole_second_on_timer(n);
     tl_direct_on_timer(n->direct);
     tl_peers_on_timer(n->peers);
@@ -449,6 +451,7 @@ static tl_time expiry(void *user)
     at = tl_time_min(at, tl_time_min(tl_direct_expiry(n->direct), whole_net_expiry(&n->net)));
     at = tl_time_min(
         at, tl_time_min(whole_relaying_expiry(n), tl_reconnect_expiry(n->moves.reconnect)));
+    at = tl_time_min(at, whole_introducing_expiry(n));
     return tl_time_min(at, whole_second_expiry(n));
 }
 
@@ -511,6 +514,7 @@ void whole_node_free(whole_node *n)
 {
     tear_down(n);
     whole_relaying_free(n);
+    whole_introducing_free(n);
     whole_second_free(n);
     whole_node_close_accounts(n);
     whole_net_clear(&n->net);

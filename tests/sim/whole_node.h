@@ -56,11 +56,13 @@ typedef struct whole_node {
     bool no_first;  /* an old node: it reads no datagram in a relayOpen. Set it before it serves */
     tl_ws_opcode outgoing_as;
 
-    struct whole_relaying *relaying; /* NULL: it does not relay (whole_relaying.h) */
-    bool retell;                     /* its capabilities have changed */
-    json_t *relayed_lies;            /* what it says of who relays for it; NULL: the truth */
-    whole_second *second;            /* NULL: it is at one relay alone */
-    unsigned goodbyes, doubts;       /* of relays: heard, and of their silence */
+    struct whole_relaying *relaying;       /* NULL: it does not relay (whole_relaying.h) */
+    struct whole_introducing *introducing; /* NULL: it introduces nobody (whole_introducing.h) */
+    bool no_relay;                         /* it uses none: peers are reached directly */
+    bool retell;                           /* its capabilities have changed */
+    json_t *relayed_lies;                  /* what it says of who relays for it; NULL: the truth */
+    whole_second *second;                  /* NULL: it is at one relay alone */
+    unsigned goodbyes, doubts;             /* of relays: heard, and of their silence */
 
     tl_peer_table table;
     tl_relays *relays;

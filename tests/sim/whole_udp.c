@@ -1,5 +1,6 @@
 #include "whole_udp.h"
 
+#include "whole_introducing.h"
 #include "whole_relaying.h"
 
 #include <stdlib.h>
@@ -58,9 +59,14 @@ static tl_err udp_send(void *user, tl_sock sock, const tl_addr *to, tl_slice pre
 
 static bool net_control(void *user, tl_sock sock, const tl_addr *from, tl_slice datagram)
 {
-    (void)sock;
-    return whole_relaying_on_control(user, from, datagram) ||
-           tl_peers_on_control(((whole_node *)user)->peers, from, datagram);
+    whole_node *n = user;
+    bool taken = whole_relaying_on_control(n, from, datagram) ||
+                 tl_peers_on_control(n->peers, from, datagram) ||
+                 whole_introducing_on_control(n, from, datagram) ||
+                 tl_direct_on_control(n->direct, sock, from, datagram);
+    if (taken)
+        tl_env_wake(&n->env);
+    return taken;
 }
 
 static void net_stun(void *user, tl_sock sock, const tl_addr *from, tl_slice datagram,

@@ -183,15 +183,18 @@ static void who_takes_over_again_stays_and_the_other_stands_aside(void **state)
 {
     (void)state;
     node *old = kept_node(1), *fresh = restored_from(old, 2);
+    tl_dht_item notice;
     assert_int_equal(tl_keeper_take_over(old->k), TL_ERR_INVALID); /* it is the node */
     tl_keeper_doubt(old->k);
     tl_keeper_on_timer(old->k);
     answer_look(old, &fresh->item);
+    assert_int_equal(tl_keeper_notice(old->k, &notice), TL_OK);
     assert_int_equal(tl_keeper_take_over(old->k), TL_ERR_BUSY); /* its row is under way */
     answer_save(old);
     assert_int_equal(tl_keeper_take_over(old->k), TL_OK);
     assert_int_equal(tl_keeper_state_of(old->k), TL_KEEPER_KEPT);
     assert_true(tl_keeper_is_sure(old->k));
+    assert_false(tl_keeper_on_noticed(old->k, &notice)); /* it was its own */
     answer_all(old, &fresh->item);
     place(old, 4);
     answer_all(old, &fresh->item);

@@ -46,6 +46,12 @@ static tl_dht_item signed_item(int64_t seq, const char *value)
     return item;
 }
 
+static void stored(tl_kept *k, unsigned asked, unsigned had, unsigned took, bool whole)
+{
+    const tl_kept_stored s = {.asked = asked, .had = had, .took = took, .whole = whole};
+    tl_kept_on_stored(&list, k, &s, NOW);
+}
+
 static void the_sequence_is_the_time_or_above_the_last_one(void **state)
 {
     (void)state;
@@ -69,7 +75,9 @@ static void a_later_one_of_our_own_key_is_outdone(void **state)
     tl_kept *k = publish("1:a", 0);
     assert_true(tl_kept_sign(k, WALL));
     tl_dht_item other = signed_item(WALL + 1000, "1:x");
+    assert_int_equal(k->outdone, 0);
     tl_kept_found(k, &other, WALL);
+    assert_int_equal(k->outdone, 1);
     assert_true(tl_kept_sign(k, WALL));
     assert_int_equal(k->item.seq, WALL + 1001);
     assert_true(tl_slice_eq(tl_dht_item_value(&k->item), TL_SLICE_LIT("1:a")));
@@ -111,7 +119,7 @@ static void the_same_value_again_changes_nothing_and_another_is_due_at_once(void
     (void)state;
     tl_kept *k = publish("1:a", 0);
     assert_true(tl_kept_sign(k, WALL));
-    tl_kept_on_stored(&list, k, 8, 0, 8, true, NOW);
+    stored(k, 8, 0, 8, true);
     publish("1:a", 0);
     assert_false(k->changed);
     assert_null(tl_kept_due(&list, NOW));
@@ -124,13 +132,13 @@ static void calm_doubles_the_time_to_an_hour_and_storm_halves_it_to_a_minute(voi
     (void)state;
     tl_kept *k = publish("1:a", 0);
     assert_true(tl_kept_sign(k, WALL));
-    tl_kept_on_stored(&list, k, 8, 0, 8, true, NOW);
+    stored(k, 8, 0, 8, true);
     assert_true(k->interval == TL_KEPT_FIRST);
     for (unsigned i = 0; i < 10; i++)
-        tl_kept_on_stored(&list, k, 9, 6, 3, false, NOW);
+        stored(k, 9, 6, 3, false);
     assert_true(k->interval == 3600 * TL_SEC && k->next == NOW + 3600 * TL_SEC);
     for (unsigned i = 0; i < 10; i++)
-        tl_kept_on_stored(&list, k, 9, 5, 4, false, NOW);
+        stored(k, 9, 5, 4, false);
     assert_true(k->interval == TL_KEPT_MIN);
 }
 
@@ -140,7 +148,7 @@ static void while_nobody_takes_it_it_is_tried_again_soon_and_then_later(void **s
     tl_kept *k = publish("1:a", 0);
     tl_time last = 0;
     for (unsigned i = 0; i < 20; i++) {
-        tl_kept_on_stored(&list, k, 0, 0, 0, true, NOW);
+        stored(k, 0, 0, 0, true);
         assert_true(k->next - NOW >= last && k->next - NOW <= TL_KEPT_RETRY_MAX);
         last = k->next - NOW;
     }
@@ -152,7 +160,7 @@ static void holders_that_have_it_get_it_again_before_they_forget_it(void **state
     (void)state;
     tl_kept *k = publish("1:a", 0);
     assert_true(tl_kept_is_whole_due(&list, k, NOW));
-    tl_kept_on_stored(&list, k, 8, 0, 8, true, NOW);
+    stored(k, 8, 0, 8, true);
     assert_false(tl_kept_is_whole_due(&list, k, NOW + 40 * TL_MIN));
     assert_true(tl_kept_is_whole_due(&list, k, NOW + 45 * TL_MIN));
 }
@@ -174,6 +182,41 @@ static void of_anothers_item_the_newest_is_held(void **state)
     tl_dht_id target = tl_dht_item_target(&newer);
     tl_kept_drop(&list, &target);
     assert_int_equal(list.n, 0);
+}
+
+static void who_refuses_a_refresh_has_it_still_and_many_such_get_a_later_sequence(void **state)
+{
+    (void)state;
+    const tl_kept_stored few = {.asked = 8, .had = 8, .took = 6, .stayed = 2, .whole = true};
+    const tl_kept_stored all = {.asked = 8, .had = 8, .took = 0, .stayed = 8, .whole = true};
+    tl_kept *k = publish("1:a", 0);
+    assert_true(tl_kept_sign(k, WALL));
+    stored(k, 8, 0, 8, true);
+    tl_kept_on_stored(&list, k, &few, NOW);
+    assert_int_equal(k->holders, 8);
+    assert_false(k->changed);
+    tl_kept_on_stored(&list, k, &all, NOW + TL_MIN);
+    assert_int_equal(k->holders, 8);
+    assert_int_equal(k->failed, 0);
+    assert_true(k->stored == NOW); /* it was not stored now */
+    assert_true(k->changed);
+    assert_ptr_equal(tl_kept_due(&list, NOW + TL_MIN), k);
+    assert_true(tl_kept_sign(k, WALL));
+    assert_int_equal(k->item.seq, WALL + 1);
+
+    /* one of another cannot be signed anew: it stays with them, and is looked at as before */
+    tl_identity other;
+    assert_int_equal(tl_identity_from_seed((const uint8_t[32]){8}, &other), TL_OK);
+    tl_dht_item item;
+    assert_int_equal(tl_dht_item_sign(&other, TL_SLICE_LIT("x"), 5, TL_SLICE_LIT("1:a"), &item),
+                     TL_OK);
+    assert_int_equal(tl_kept_hold(&list, &item, NOW), TL_OK);
+    tl_dht_id target = tl_dht_item_target(&item);
+    k = tl_kept_find(&list, &target);
+    tl_kept_on_stored(&list, k, &all, NOW);
+    assert_int_equal(k->holders, 8);
+    assert_false(k->changed);
+    assert_true(k->next > NOW);
 }
 
 static void what_is_no_bencoding_or_too_long_is_refused(void **state)
@@ -225,6 +268,7 @@ int main(void)
         TEST(a_clock_that_is_not_set_hides_no_sequence),
         TEST(the_same_value_again_changes_nothing_and_another_is_due_at_once),
         TEST(calm_doubles_the_time_to_an_hour_and_storm_halves_it_to_a_minute),
+        TEST(who_refuses_a_refresh_has_it_still_and_many_such_get_a_later_sequence),
         TEST(while_nobody_takes_it_it_is_tried_again_soon_and_then_later),
         TEST(holders_that_have_it_get_it_again_before_they_forget_it),
         TEST(of_anothers_item_the_newest_is_held),
