@@ -152,7 +152,7 @@ static void renew_ways(tl_direct_peer *p)
     tl_attempt_check(p);
 }
 
-void tl_direct_on_woke(tl_direct *d)
+void tl_direct_renew(tl_direct *d)
 {
     tl_direct_peer *p, *next;
     HASH_ITER (hh, d->peers, p, next)

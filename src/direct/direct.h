@@ -133,10 +133,11 @@ void tl_direct_found(tl_direct *d, const tl_node_id *peer);
 bool tl_direct_is_on(const tl_direct *d, const tl_node_id *peer);
 /* There is no connection to this peer any more: closes its ways. */
 void tl_direct_drop(tl_direct *d, const tl_node_id *peer);
-/* This machine slept: the peers of the connections that we dialled have backed off for as long as it
- * did, and their measure of the round trip is spoilt. Each way that stands gets another path id, so that
- * its connection moves there, which begins both anew (RFC 9000 section 9.4). TL_DIRECT_WAYS follows. */
-void tl_direct_on_woke(tl_direct *d);
+/* This machine slept, or its public address changed: the peers of the connections that we dialled have backed off
+ * for as long as nothing passed, and their measure of the round trip may be spoilt. Each way that stands gets
+ * another path id, so that its connection moves there, which begins both anew (RFC 9000 section 9.4).
+ * TL_DIRECT_WAYS follows. */
+void tl_direct_renew(tl_direct *d);
 /* Our addresses changed: tells them to the peers we have sessions with. `moved`: the network is
  * another one, so every pair is asked anew. */
 void tl_direct_on_change(tl_direct *d, bool moved);

@@ -192,8 +192,8 @@ static void network_change(void *user, unsigned why)
         tl_node_keeping_doubt(n); /* it may have slept while it was restored */
     if (why)
         tl_relay_pair_doubt(n->client);
-    if (why & TL_NETWORK_WOKE)
-        tl_direct_on_woke(n->direct);
+    if (why & (TL_NETWORK_WOKE | TL_NETWORK_ADDRESS))
+        tl_direct_renew(n->direct);
     tl_direct_on_change(n->direct, why != 0);
     tl_node_dht_network_changed(n);
     if (why)
