@@ -231,7 +231,9 @@ static void conclude_published(const json_t *status)
         tl_out_note(
             "Published in the public DHT, for whoever has this node's ID: its NAT's type, its "
             "public "
-            "addresses, and the\nnodes and relays through which it is reached; nothing else. Off: "
+            "addresses, and the\nnodes and relays through which it is reached; nothing else. "
+            "Behind a "
+            "NAT, nodes of\nstrangers that introduce it learn its ID and address. Off: "
             "teale config set dht.publish off. See: teale dht get %.16s",
             tl_json_string(status, "node_id", ""));
 }

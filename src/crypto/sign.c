@@ -24,6 +24,7 @@ static const char *purpose_name(tl_sign_purpose purpose)
     case TL_SIGN_SETTLEMENT: return "settlement";
     case TL_SIGN_GROUP_KEY: return "group-key";
     case TL_SIGN_ATTACH: return "attach";
+    case TL_SIGN_ATTACHED: return "attached";
     case TL_SIGN_DEEDS: return "deeds";
     case TL_SIGN_FRAGMENT: return "fragment";
     }

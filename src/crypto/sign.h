@@ -24,6 +24,7 @@ typedef enum {
     TL_SIGN_SETTLEMENT,
     TL_SIGN_GROUP_KEY,
     TL_SIGN_ATTACH,
+    TL_SIGN_ATTACHED,
     TL_SIGN_DEEDS,
     TL_SIGN_FRAGMENT,
 } tl_sign_purpose;

@@ -276,8 +276,11 @@ static void on_introducer(void *user, const tl_addr *addr, const uint8_t key[32]
 void tl_node_apply_dht(tl_node *n)
 {
     tl_node_free_dht(n);
-    if (!n->network || !n->settings.dht_enabled)
+    if (!n->network || !n->settings.dht_enabled) {
+        if (tl_peers_introducers(n->peers))
+            tl_introducers_set_published(tl_peers_introducers(n->peers), false);
         return;
+    }
     tl_node_dht *d = calloc(1, sizeof *d);
     if (!d) {
         tl_log(TL_LOG_ERROR, "out of memory: this node is not in the DHT");

@@ -90,6 +90,8 @@ void tl_dht_follow(tl_node_dht *d)
     if (!may && d->publishes)
         tl_dht_unpublish(d->core, &n->identity.id, TL_DHT_RECORD_SALT);
     d->publishes = may;
+    if (tl_peers_introducers(n->peers))
+        tl_introducers_set_published(tl_peers_introducers(n->peers), may);
     /* A record that changes a second later would be published twice. */
     bool early = !tl_network_facts(n->network)->at && tl_loop_now(n->loop) < d->settles_at;
     d->look_at = may && early ? d->settles_at : TL_NEVER;

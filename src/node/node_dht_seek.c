@@ -4,8 +4,9 @@
 #include "base/log.h"
 #include "wire/wsurl.h"
 
-#define QUORUM    2 /* nodes that must have the same record; the first liar is not believed alone */
-#define VISIT_FOR (60 * TL_SEC) /* at a relay of a peer, after the last relay session there */
+#define FROM_RECORD 2 /* introducers of one record that this node would be attached to itself */
+#define QUORUM      2 /* nodes that must have the same record; the first liar is not believed alone */
+#define VISIT_FOR   (60 * TL_SEC) /* at a relay of a peer, after the last relay session there */
 
 static tl_time now_of(const tl_node_dht *d)
 {
@@ -35,7 +36,7 @@ static void on_done(void *user, tl_dht_request request, const tl_dht_item *item,
     if (item && !right)
         why = "its record in the DHT is not understood";
     if (right)
-        for (size_t k = 0; k < record.n_introducers; k++) {
+        for (size_t k = 0; k < record.n_introducers && k < FROM_RECORD; k++) {
             tl_relayer_name name = {.addr = record.introducers[k].addr};
             if (!tl_node_id_from_bytes(record.introducers[k].id, &name.id) &&
                 !tl_node_id_eq(&name.id, &d->node->identity.id))

@@ -97,6 +97,7 @@ static void ask(tl_introducers *r, tl_introducer_place *at, tl_time now)
 {
     if (tl_leg_is_due(&at->leg, r->config.rand, now)) {
         tl_control c = {.type = TL_CONTROL_ATTACH};
+        c.addr = tl_addr_normal(at->name.addr);
         memcpy(c.introducer, at->name.id.key, sizeof c.introducer);
         memcpy(c.node, r->config.identity->id.key, sizeof c.node);
         tl_attach_nonce(&at->mark, &at->leg, r->config.rand, c.nonce);
@@ -202,17 +203,45 @@ static bool was_left(const tl_introducers *r, const tl_relayer_name *name)
 {
     tl_time now = tl_introducers_now(r);
     for (size_t i = 0; i < TL_INTRODUCERS_LEFT; i++)
-        if (now < r->left[i].until && (tl_node_id_eq(&r->left[i].name.id, &name->id) ||
-                                       tl_addr_eq(&r->left[i].name.addr, &name->addr)))
+        if (now < r->left[i].until && tl_addr_same_ip(&r->left[i].name.addr, &name->addr))
+            return true;
+    return false;
+}
+
+/* An IPv4 /24 or an IPv6 /48: what one customer may have. */
+static bool same_network(const tl_addr *a, const tl_addr *b)
+{
+    return a->family == b->family && !memcmp(a->bytes, b->bytes, a->family == TL_ADDR_V4 ? 3 : 6);
+}
+
+/* Is the node known already, here or elsewhere? Who names a node that we know at another address stands between, or
+ * would like to. */
+static bool is_known(const tl_introducers *r, const tl_node_id *id)
+{
+    for (size_t i = 0; i < r->n_given; i++)
+        if (tl_node_id_eq(&r->given[i].id, id))
+            return true;
+    for (size_t i = 0; i < TL_INTRODUCERS_MAX; i++)
+        if (r->all[i].taken && r->all[i].kept && tl_node_id_eq(&r->all[i].name.id, id))
+            return true;
+    return false;
+}
+
+/* Two of one network may be one, which then alone decides who finds us. */
+static bool is_beside_another(const tl_introducers *r, const tl_addr *addr)
+{
+    for (size_t i = 0; i < TL_INTRODUCERS_MAX; i++)
+        if (r->all[i].taken && r->all[i].kept && !r->all[i].given &&
+            same_network(&r->all[i].name.addr, addr))
             return true;
     return false;
 }
 
 /* Not attached to it yet. One that is only asked for our address may be. */
-static bool is_free(tl_introducers *r, const tl_relayer_name *name)
+static bool is_free(const tl_introducers *r, const tl_relayer_name *name)
 {
-    const tl_introducer_place *at = tl_introducers_at(r, name);
-    return !(at && at->kept) && !was_left(r, name) && tl_introducers_may_send(r, name);
+    return !is_known(r, &name->id) && !is_beside_another(r, &name->addr) && !was_left(r, name) &&
+           tl_introducers_may_send(r, name);
 }
 
 /* By lot among the peers that say that they introduce, so that nodes spread over them. */
@@ -238,28 +267,36 @@ static void forget_found(tl_introducers *r, size_t i)
     memmove(&r->found[i], &r->found[i + 1], (--r->n_found - i) * sizeof *r->found);
 }
 
-/* The last one that was found comes first. */
-static bool pick(tl_introducers *r, tl_relayer_name *ret_name, bool *ret_served)
+/* Of those that were found: the last one comes first. */
+static bool pick_found(tl_introducers *r, bool served, tl_found_introducer *ret_found)
 {
     for (size_t i = r->n_found; i-- > 0;) {
         tl_found_introducer found = r->found[i];
         bool free = is_free(r, &found.name);
+        if (found.served != served)
+            continue;
         if (free || !found.served)
             forget_found(r, i);
         if (!free)
             continue;
-        *ret_name = found.name;
-        *ret_served = found.served;
+        *ret_found = found;
         return true;
     }
-    *ret_served = false;
-    return pick_peer(r, ret_name);
+    return false;
+}
+
+/* One that served, then peers, and then strangers. */
+static bool pick(tl_introducers *r, tl_found_introducer *ret_found)
+{
+    *ret_found = (tl_found_introducer){0};
+    return pick_found(r, true, ret_found) || pick_peer(r, &ret_found->name) ||
+           pick_found(r, false, ret_found);
 }
 
 static void look(tl_introducers *r, tl_time now)
 {
-    tl_relayer_name name;
-    bool wanted = is_wanted(r), served;
+    tl_found_introducer found;
+    bool wanted = is_wanted(r);
     r->look_at = now + LOOK_EVERY;
     for (size_t i = 0; i < TL_INTRODUCERS_MAX; i++)
         if (r->all[i].taken && r->all[i].kept && !wanted)
@@ -271,14 +308,15 @@ static void look(tl_introducers *r, tl_time now)
         tl_time trial_at = tl_ratelimit_when(&r->trials, TL_INTRODUCERS_TRIAL, now);
         if (trial_at > now)
             r->look_at = tl_time_min(r->look_at, trial_at);
-        if (trial_at > now || !pick(r, &name, &served))
+        if (trial_at > now || !pick(r, &found))
             break;
         (void)tl_ratelimit_take(&r->trials, TL_INTRODUCERS_TRIAL, now);
-        keep(r, &name, false, now);
-        if (served && tl_introducers_at(r, &name))
-            tl_introducers_at(r, &name)->served = true;
+        keep(r, &found.name, false, now);
         if (count_found(r) == before)
             break; /* there is no place for it */
+        tl_introducer_place *at = tl_introducers_at(r, &found.name);
+        at->served = found.served;
+        at->stranger = found.stranger;
         before = count_found(r);
     }
 }
@@ -305,26 +343,48 @@ void tl_introducers_give(tl_introducers *r, const tl_relayer_name *names, size_t
     look_now(r);
 }
 
-static void remember(tl_introducers *r, const tl_relayer_name *name, bool served)
+/* The oldest that never served makes room. */
+static void remember(tl_introducers *r, const tl_found_introducer *found)
 {
-    for (size_t i = 0; i < r->n_found; i++)
-        if (same_name(&r->found[i].name, name))
+    size_t i = 0;
+    for (size_t k = 0; k < r->n_found; k++)
+        if (same_name(&r->found[k].name, &found->name))
             return;
-    if (r->n_found == TL_INTRODUCERS_NAMES)
-        forget_found(r, 0);
-    r->found[r->n_found++] = (tl_found_introducer){*name, served};
+    if (r->n_found == TL_INTRODUCERS_NAMES) {
+        while (i < r->n_found && r->found[i].served)
+            i++;
+        forget_found(r, i < r->n_found ? i : 0);
+    }
+    r->found[r->n_found++] = *found;
 }
 
 void tl_introducers_found(tl_introducers *r, const tl_relayer_name *name)
 {
-    remember(r, name, false);
+    tl_found_introducer found = {.name = *name, .stranger = true};
+    if (!r->published || is_known(r, &name->id))
+        return;
+    remember(r, &found);
     if (count_found(r) < TL_INTRODUCERS_FOUND)
         look_now(r);
 }
 
 bool tl_introducers_wants(const tl_introducers *r)
 {
-    return is_wanted(r) && count_found(r) < TL_INTRODUCERS_FOUND;
+    return r->published && is_wanted(r) && count_found(r) < TL_INTRODUCERS_FOUND;
+}
+
+void tl_introducers_set_published(tl_introducers *r, bool published)
+{
+    if (published == r->published)
+        return;
+    r->published = published;
+    for (size_t i = r->n_found; !published && i-- > 0;)
+        if (r->found[i].stranger)
+            forget_found(r, i);
+    for (size_t i = 0; !published && i < TL_INTRODUCERS_MAX; i++)
+        if (r->all[i].taken && r->all[i].stranger && !r->all[i].given)
+            let_go(r, &r->all[i]);
+    look_now(r);
 }
 
 /* --- who they are --- */
@@ -372,6 +432,7 @@ bool tl_introducers_on_attached(tl_introducers *r, const tl_addr *from, const tl
         tl_introducer_place *at = &r->all[i];
         bool stood = is_attached(at);
         if (!at->taken || !tl_addr_eq(&at->name.addr, from) ||
+            !tl_attach_is_answer(&at->mark, &at->leg, &r->config.identity->id, &at->name.id, c) ||
             !tl_leg_answered(&at->leg, &id, &c->addr, now, &news))
             continue;
         if (tl_attach_answered(&at->mark, c->nonce, now)) {
@@ -431,11 +492,11 @@ static void on_shut(tl_introducers *r, tl_introducer_place *at, bool stood)
 {
     if (!at->given) {
         bool served = at->served || stood;
-        tl_relayer_name name = at->name;
+        tl_found_introducer found = {.name = at->name, .served = true, .stranger = at->stranger};
         *at = (tl_introducer_place){0};
         if (served)
-            remember(r, &name, true);
-        leave_alone(r, &name, served ? SERVED_LEFT_FOR : LEFT_FOR);
+            remember(r, &found);
+        leave_alone(r, &found.name, served ? SERVED_LEFT_FOR : LEFT_FOR);
         r->look_at = tl_introducers_now(r);
     }
     if (stood)

@@ -77,8 +77,12 @@ void tl_introducers_give(tl_introducers *r, const tl_relayer_name *names, size_t
 /* "NODEID@IP:PORT". TL_ERR_PROTO: it is not that. */
 TL_CHECK tl_err tl_introducer_parse(tl_slice text, tl_relayer_name *ret_name);
 /* A node that introduces was found: in the DHT item of a peer, say. It is tried when this node is attached to
- * fewer than TL_INTRODUCERS_FOUND. */
+ * fewer than TL_INTRODUCERS_FOUND and publishes its own item. No effect where that node is known already, here or
+ * at another address. */
 void tl_introducers_found(tl_introducers *r, const tl_relayer_name *name);
+/* Does this node publish in the DHT to which nodes it is attached? It begins with false. Where it does not, nobody
+ * would find it by strangers that introduce, and they would only learn its ID and address: it is attached to none. */
+void tl_introducers_set_published(tl_introducers *r, bool published);
 /* Would another one be attached to, if it were found? */
 bool tl_introducers_wants(const tl_introducers *r);
 /* Where the peer is: remembered for the attempts at it. Its introducers are not attached to. */

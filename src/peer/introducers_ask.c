@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #define SOME_MAX 32 /* that could be asked for one peer */
+#define PER_IP                                                                                     \
+    2 /* at one IP address: its NAT's port and a mapped one. A record may name a victim's */
 
 /* --- where peers are --- */
 
@@ -57,11 +59,15 @@ typedef struct {
 static void add(const tl_introducers *r, some *s, const tl_node_id *id, const tl_addr *addr)
 {
     tl_relayer_name name = {*id, *addr};
+    size_t there = 0;
     if (s->n == SOME_MAX || !tl_introducers_may_send(r, &name))
         return;
-    for (size_t i = 0; i < s->n; i++)
-        if (tl_addr_eq(&s->at[i].addr, addr) && tl_node_id_eq(&s->at[i].id, id))
+    for (size_t i = 0; i < s->n; i++) {
+        there += tl_addr_same_ip(&s->at[i].addr, addr);
+        if (there == PER_IP ||
+            (tl_addr_eq(&s->at[i].addr, addr) && tl_node_id_eq(&s->at[i].id, id)))
             return;
+    }
     s->at[s->n++] = name;
 }
 
@@ -105,6 +111,7 @@ static void send_intro(tl_introducers *r, const tl_relayer_name *at, const tl_ad
 {
     const tl_direct_self *self = r->config.udp->self(r->config.udp_user);
     tl_control c = {.type = TL_CONTROL_PUNCH_INTRO,
+                    .pad_n = TL_CONTROL_INTRO_PAD,
                     .addr = tl_addr_normal(*seen),
                     .nat = tl_control_nat_named(tl_nat_tesseras_type(self->facts))};
     memcpy(c.initiator, r->config.identity->id.key, sizeof c.initiator);

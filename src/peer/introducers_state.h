@@ -26,6 +26,7 @@ typedef struct {
     bool kept;         /* this node is attached to it for others to find us there, or tries to be */
     tl_time ask_until; /* else: it is asked for an introduction */
     bool served;       /* this node was attached to it once */
+    bool stranger;     /* the DHT named it */
     tl_relayer_name name;
     tl_leg leg; /* its questions are Attaches */
     tl_attach_mark mark;
@@ -49,7 +50,8 @@ typedef struct {
 /* One that was found, and is not tried now. */
 typedef struct {
     tl_relayer_name name;
-    bool served; /* this node was attached to it: it is tried again and again */
+    bool served;   /* this node was attached to it: it is tried again and again */
+    bool stranger; /* the DHT named it */
 } tl_found_introducer;
 
 struct tl_introducers {
@@ -67,6 +69,7 @@ struct tl_introducers {
         tl_time until;
     } left[TL_INTRODUCERS_LEFT];
     size_t left_next;
+    bool published; /* by our record strangers find those to which we are attached */
     tl_time look_at, doubt_at, due;
     tl_introducers_counters counters;
 };

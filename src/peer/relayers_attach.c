@@ -211,6 +211,7 @@ void tl_relayer_ask(tl_relayers *r, tl_relayer *at, tl_time now)
 {
     if (tl_leg_is_due(&at->leg, r->config.rand, now)) {
         tl_control c = {.type = TL_CONTROL_ATTACH};
+        c.addr = tl_addr_normal(at->name.addr);
         memcpy(c.introducer, at->name.id.key, sizeof c.introducer);
         memcpy(c.node, r->config.identity->id.key, sizeof c.node);
         tl_attach_nonce(&at->mark, &at->leg, r->config.rand, c.nonce);
@@ -232,7 +233,8 @@ void tl_relayers_on_attached(tl_relayers *r, tl_relayer *at, const tl_control *c
     tl_stun_id id;
     bool stood = at->leg.state == TL_LEG_OPEN;
     memcpy(id.bytes, c->nonce, sizeof id.bytes);
-    if (!tl_leg_answered(&at->leg, &id, &c->addr, now, &news))
+    if (!tl_attach_is_answer(&at->mark, &at->leg, &r->config.identity->id, &at->name.id, c) ||
+        !tl_leg_answered(&at->leg, &id, &c->addr, now, &news))
         return;
     if (tl_attach_answered(&at->mark, c->nonce, now))
         tl_relayer_doubt(r, at, now);

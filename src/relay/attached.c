@@ -225,6 +225,13 @@ static bool bears_mark(tl_attached *t, tl_control *c, const tl_addr *from, tl_ti
 
 /* --- Attach --- */
 
+/* Is that where this node is? Else somebody hands on what was sent to him, and would stand between. */
+static bool is_here(const tl_attached *t, const tl_burst_way *way, const tl_addr *addr)
+{
+    return tl_addr_eq(addr, tl_attached_address(t, way->remote.family)) ||
+           tl_addr_eq(addr, &way->local);
+}
+
 static tl_asked room_for(const tl_attached *t, const tl_node_id *node, const tl_burst_way *way,
                          bool proven)
 {
@@ -248,7 +255,7 @@ static tl_asked take(tl_attached *t, const tl_burst_way *way, tl_control *c, tl_
     tl_asked result = tl_attached_look(t, way, c, c->introducer, wall);
     if (result != TL_ASKED_TAKEN)
         return result;
-    if (!tl_attached_serves(t, way->remote.family))
+    if (!tl_attached_serves(t, way->remote.family) || !is_here(t, way, &c->addr))
         return TL_ASKED_ADDRESS;
     memcpy(node.key, c->node, sizeof node.key); /* not yet known to be a usable key */
     const tl_attached_node *a = tl_attached_node_of(t, &node);
@@ -294,8 +301,12 @@ size_t tl_attached_on_attach(tl_attached *t, const tl_burst_way *way, tl_slice d
     if (asked != TL_ASKED_TAKEN && asked != TL_ASKED_AGAIN && asked != TL_ASKED_UNPROVEN)
         return 0;
     memcpy(reply.nonce, c.nonce, sizeof reply.nonce);
+    memcpy(reply.node, c.node, sizeof reply.node);
     if (asks_for_proof(t, &c, asked))
         mark_of(t, 0, c.node, &way->remote, mark_in(&reply));
+    /* What nobody is known to have signed is worth no signature: that answer says the mark alone. */
+    if (asked != TL_ASKED_UNPROVEN && tl_control_sign(&reply, t->identity))
+        return 0;
     size_t n = tl_control_write(&reply, bytes);
     assert(n <= TL_ATTACHED_REPLY_MAX && n <= datagram.n);
     memcpy(ret_reply, bytes, n);

@@ -2,8 +2,12 @@
  * and relay/introducer share one table of them. Also what both ask of a signed datagram before they believe
  * it: is it for this node, fresh, new, and is there time to check its signature? Sans-IO; sends nothing itself.
  *
- *   Attach    0x0C 11 {introducer node nonce sig timestamp}    every 25 s; the node is kept for 60 s
- *   Attached  0x0C 12 {addr nonce}                             shorter than the Attach
+ *   Attach    0x0C 11 {addr introducer node nonce sig timestamp}   every 25 s; the node is kept for 60 s
+ *   Attached  0x0C 12 {addr node nonce sig}                        shorter than the Attach
+ *
+ * The addr of an Attach is where it was sent to, that of an Attached where it came from. An Attach that was sent
+ * elsewhere is not taken: whoever hands it on would be where others look for the node. The Attached is signed, so
+ * nobody else tells the node where it is seen.
  *
  * Whoever writes false source addresses can attach many nodes from many addresses. So only half of the places
  * are for nodes that have not proven their address, and only a part of all signature checks. Where these are
@@ -41,7 +45,7 @@
 #define TL_ATTACHED_INTROS_BURST      20
 #define TL_ATTACHED_SOUGHT_PER_SEC    50
 #define TL_ATTACHED_SOUGHT_BURST      100
-#define TL_ATTACHED_REPLY_MAX         128
+#define TL_ATTACHED_REPLY_MAX         192
 #define TL_ATTACH_MARK                3              /* bytes at the end of a nonce */
 #define TL_ATTACH_MARK_KEPT           (120 * TL_SEC) /* so long a mark holds, at least half of it */
 

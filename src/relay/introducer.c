@@ -189,7 +189,10 @@ bool tl_introducer_call(tl_introducer *i, const tl_node_id *target,
                         tl_unix wall, tl_introducer_output *ret_output)
 {
     tl_burst_way way;
-    tl_control c = {.type = TL_CONTROL_PUNCH_REQUEST, .nat = nat, .timestamp = (uint64_t)wall};
+    tl_control c = {.type = TL_CONTROL_PUNCH_REQUEST,
+                    .pad_n = TL_CONTROL_INTRO_PAD,
+                    .nat = nat,
+                    .timestamp = (uint64_t)wall};
     tl_introducer_on_timer(i, now);
     if (!tl_attached_where(i->attached, target, &way) ||
         !tl_attached_serves(i->attached, way.remote.family) ||

@@ -13,6 +13,7 @@ static tl_sign_purpose purpose_of(tl_control_type type)
     case TL_CONTROL_RELAY_WARNING: return TL_SIGN_RELAY_OFFER; /* the maps differ in their keys */
     case TL_CONTROL_RELAY_MIGRATE: return TL_SIGN_RELAY_MIGRATE;
     case TL_CONTROL_ATTACH: return TL_SIGN_ATTACH;
+    case TL_CONTROL_ATTACHED: return TL_SIGN_ATTACHED;
     default: assert(!"a type that is signed"); return TL_SIGN_ATTACH;
     }
 }

@@ -65,8 +65,9 @@ static const struct {
 };
 
 #define K(field) (1u << (field))
-#define PUNCH                                                                                      \
+#define READY                                                                                      \
     (K(ADDR) | K(INITIATOR) | K(INTRODUCER) | K(NAT) | K(NONCE) | K(SIG) | K(TARGET) | K(TIMESTAMP))
+#define PUNCH (READY | K(PAD))
 
 static const struct {
     const char *name;
@@ -74,7 +75,7 @@ static const struct {
 } types[TL_CONTROL_TYPES] = {
     [TL_CONTROL_PUNCH_INTRO] = {"PunchIntro", PUNCH},
     [TL_CONTROL_PUNCH_REQUEST] = {"PunchRequest", PUNCH},
-    [TL_CONTROL_PUNCH_READY] = {"PunchReady", PUNCH},
+    [TL_CONTROL_PUNCH_READY] = {"PunchReady", READY},
     [TL_CONTROL_RELAY_REQUEST] = {"RelayRequest", K(INITIATOR) | K(NONCE) | K(PAD) | K(RELAY) |
                                                       K(SIG) | K(TARGET) | K(TIMESTAMP)},
     [TL_CONTROL_RELAY_OFFER] = {"RelayOffer", K(ADDR) | K(EXPIRES_AT) | K(LIMIT) | K(NONCE) |
@@ -87,8 +88,9 @@ static const struct {
     [TL_CONTROL_RELAY_MIGRATED] = {"RelayMigrated", K(SEQUENCE)},
     [TL_CONTROL_RELAY_WARNING] = {"RelayWarning",
                                   K(ENDS_AT) | K(NONCE) | K(RELAY) | K(SESSION) | K(SIG)},
-    [TL_CONTROL_ATTACH] = {"Attach", K(INTRODUCER) | K(NODE) | K(NONCE) | K(SIG) | K(TIMESTAMP)},
-    [TL_CONTROL_ATTACHED] = {"Attached", K(ADDR) | K(NONCE)},
+    [TL_CONTROL_ATTACH] = {"Attach",
+                           K(ADDR) | K(INTRODUCER) | K(NODE) | K(NONCE) | K(SIG) | K(TIMESTAMP)},
+    [TL_CONTROL_ATTACHED] = {"Attached", K(ADDR) | K(NODE) | K(NONCE) | K(SIG)},
 };
 
 static const char *const nat_names[TL_CONTROL_NATS] = {
@@ -127,6 +129,17 @@ tl_control_type tl_control_peek(tl_slice datagram)
         datagram.p[1] >= TL_CONTROL_TYPES)
         return (tl_control_type)0;
     return (tl_control_type)datagram.p[1];
+}
+
+/* Bytes that a datagram of this type has at least. */
+static size_t least_of(tl_control_type type)
+{
+    switch (type) {
+    case TL_CONTROL_PUNCH_INTRO:
+    case TL_CONTROL_PUNCH_REQUEST: return TL_CONTROL_INTRO_MIN;
+    case TL_CONTROL_RELAY_REQUEST: return TL_CONTROL_REQUEST_MIN;
+    default: return 0;
+    }
 }
 
 bool tl_control_is_fresh(const tl_control *c, tl_unix now)
@@ -238,7 +251,7 @@ size_t tl_control_write(const tl_control *c, uint8_t ret_datagram[TL_CONTROL_MAX
     put_byte(&w, TL_CONTROL_FIRST_BYTE);
     put_byte(&w, c->type);
     put_map(&w, c, types[c->type].keys);
-    assert(c->type != TL_CONTROL_RELAY_REQUEST || w.n >= TL_CONTROL_REQUEST_MIN);
+    assert(w.n >= least_of(c->type));
     return w.n;
 }
 
@@ -401,7 +414,7 @@ tl_err tl_control_parse(tl_slice datagram, tl_control *ret_control)
     for (int f = 0; f < FIELDS; f++)
         if ((keys & K(f)) && !take_field(&in, f, &c))
             return TL_ERR_PROTO;
-    if (in.n || (c.type == TL_CONTROL_RELAY_REQUEST && datagram.n < TL_CONTROL_REQUEST_MIN))
+    if (in.n || datagram.n < least_of(c.type))
         return TL_ERR_PROTO;
     *ret_control = c;
     return TL_OK;

@@ -22,6 +22,11 @@
  * can flood another through a relay. */
 #define TL_CONTROL_REQUEST_MIN 800
 #define TL_CONTROL_PAD         600 /* the `pad_n` that makes a RelayRequest long enough */
+/* A PunchIntro makes its target send to an address that may be false. It is longer than all that goes there
+ * before something came from there: two PunchReadys and four checks. */
+#define TL_CONTROL_INTRO_MIN   1100
+#define TL_CONTROL_INTRO_PAD                                                                       \
+    840 /* the `pad_n` that makes a PunchIntro long enough, and not too long */
 #define TL_CONTROL_SESSION_MAX 32
 #define TL_CONTROL_ID_SIZE     32
 #define TL_CONTROL_NONCE_SIZE  16

@@ -8,8 +8,8 @@ import sys
 import ed25519
 
 TYPES = {
-    "PunchIntro": (1, "punch-intro", "addr initiator introducer nat nonce sig target timestamp"),
-    "PunchRequest": (2, "punch-intro", "addr initiator introducer nat nonce sig target timestamp"),
+    "PunchIntro": (1, "punch-intro", "addr initiator introducer nat nonce pad sig target timestamp"),
+    "PunchRequest": (2, "punch-intro", "addr initiator introducer nat nonce pad sig target timestamp"),
     "PunchReady": (3, "punch-ready", "addr initiator introducer nat nonce sig target timestamp"),
     "RelayRequest": (4, "relay-request", "initiator nonce pad relay sig target timestamp"),
     "RelayOffer": (5, "relay-offer", "addr expiresAt limit nonce peer relay session sig timestamp to token"),
@@ -18,8 +18,8 @@ TYPES = {
     "RelayPathReply": (8, None, "nonce token"),
     "RelayMigrated": (9, None, "sequence"),
     "RelayWarning": (10, "relay-offer", "endsAt nonce relay session sig"),
-    "Attach": (11, "attach", "introducer node nonce sig timestamp"),
-    "Attached": (12, None, "addr nonce"),
+    "Attach": (11, "attach", "addr introducer node nonce sig timestamp"),
+    "Attached": (12, "attached", "addr node nonce sig"),
 }
 
 
@@ -85,8 +85,8 @@ def examples():
     nonce, token, now = bytes(range(16)), bytes([0x9A] + [7] * 15), 1790000000
     punch = dict(initiator=a, introducer=c, nonce=nonce, target=b, timestamp=now)
     v6 = "[2001:db8:1111:2222:3333:4444:5555:6666]:65535"
-    yield "PunchIntro", datagram("PunchIntro", keys[0], addr="198.18.0.1:4", nat="Symmetric", **punch)
-    yield "PunchRequest", datagram("PunchRequest", keys[0], addr="198.18.0.1:4", nat="Symmetric", **punch)
+    yield "PunchIntro", datagram("PunchIntro", keys[0], addr="198.18.0.1:4", nat="Symmetric", pad=bytes(840), **punch)
+    yield "PunchRequest", datagram("PunchRequest", keys[0], addr="198.18.0.1:4", nat="Symmetric", pad=bytes(840), **punch)
     yield "PunchReady", datagram("PunchReady", keys[1], addr=v6, nat="Cone", **punch)
     yield "RelayRequest", datagram("RelayRequest", keys[0], initiator=a, nonce=nonce, pad=bytes(600), relay=r, target=b,
                                    timestamp=now)
@@ -101,8 +101,8 @@ def examples():
     yield "RelayPathReply", datagram("RelayPathReply", nonce=nonce, token=token)
     yield "RelayMigrated", datagram("RelayMigrated", sequence=300)
     yield "RelayWarning", datagram("RelayWarning", keys[3], endsAt=now + 30, nonce=nonce, relay=r, session="s-1")
-    yield "Attach", datagram("Attach", keys[1], introducer=c, node=b, nonce=nonce, timestamp=now)
-    yield "Attached", datagram("Attached", addr="203.0.113.9:1", nonce=nonce)
+    yield "Attach", datagram("Attach", keys[1], addr="198.18.0.3:4433", introducer=c, node=b, nonce=nonce, timestamp=now)
+    yield "Attached", datagram("Attached", keys[2], addr="203.0.113.9:1", node=b, nonce=nonce)
 
 
 if __name__ == "__main__":

@@ -173,7 +173,8 @@ static void write_good(scene *s, uint8_t what, uint8_t who, const uint8_t *more,
 {
     uint8_t bytes[TL_CONTROL_MAX];
     const tl_identity *a = &s->id[who % NODES], *b = &s->id[who / NODES % NODES];
-    tl_control c = {.timestamp = (uint64_t)wall_of(s), .addr = address(who)};
+    tl_control c = {
+        .timestamp = (uint64_t)wall_of(s), .addr = address(who), .pad_n = TL_CONTROL_INTRO_PAD};
     if (what & 4) {
         c.type = what & 32 ? TL_CONTROL_PUNCH_READY : TL_CONTROL_PUNCH_INTRO;
         memcpy(c.initiator, a->id.key, sizeof c.initiator);
@@ -191,6 +192,7 @@ static void write_good(scene *s, uint8_t what, uint8_t who, const uint8_t *more,
         check(c.type == TL_CONTROL_PUNCH_READY || c.type == TL_CONTROL_PUNCH_INTRO);
     } else {
         c.type = TL_CONTROL_ATTACH;
+        c.addr = (tl_addr){.family = TL_ADDR_V4, .bytes = {198, 18, 0, 1}, .port = 4433};
         memcpy(c.introducer, s->carol.id.key, sizeof c.introducer);
         memcpy(c.node, a->id.key, sizeof c.node);
         tl_rand_bytes(&s->rand, c.nonce, sizeof c.nonce);

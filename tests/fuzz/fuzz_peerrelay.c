@@ -108,6 +108,7 @@ static void write_good(scene *s, uint8_t what, uint8_t who, const uint8_t *more,
         memcpy(c.target, b->id.key, sizeof c.target);
     } else {
         c.type = TL_CONTROL_ATTACH;
+        c.addr = (tl_addr){.family = TL_ADDR_V4, .bytes = {198, 18, 0, 1}, .port = 4433};
         memcpy(c.introducer, s->self.id.key, sizeof c.introducer);
         memcpy(c.node, a->id.key, sizeof c.node);
     }

@@ -161,6 +161,12 @@ def an_answer_survives_a_router_that_forgets_and_no_relay_is_there(lab, programs
         raise LabError(tell(scene.all))
 
 
+def attached(key, attach, at):
+    """What the owner of `key` answers to that Attach, which came from `at`."""
+    members = controlmsg.read(attach)[1]
+    return controlmsg.datagram("Attached", key, addr=at, node=members["node"], nonce=members["nonce"])
+
+
 class Stranger:
     """A public host that speaks control datagrams (tests/e2e/controlmsg.py), with keys of its own."""
 
@@ -171,7 +177,8 @@ class Stranger:
         self.address = f"{self.host.address}:4000"
 
     def intro(self, introducer, target, kind="PunchIntro", age=0, signer=None, **members):
-        return controlmsg.datagram(kind, signer or self.key, **{
+        pad = {} if kind == "PunchReady" else {"pad": bytes(840)}
+        return controlmsg.datagram(kind, signer or self.key, **pad, **{
             "addr": self.address, "initiator": self.key.public, "introducer": bytes.fromhex(introducer), "nat": "Public",
             "nonce": os.urandom(16), "target": bytes.fromhex(target), "timestamp": int(time.time()) - age, **members})
 
@@ -263,7 +270,7 @@ def who_lets_itself_be_introduced_is_turned_on_nobody(lab, programs, build):
             for raw, (host, port) in eve.hear(1):
                 if raw[:2] == b"\x0c\x0b" and controlmsg.read(raw)[1]["node"].hex() == gpu.id:
                     at = f"{host}:{port}"
-                    eve.send(at, controlmsg.datagram("Attached", addr=at, nonce=controlmsg.read(raw)[1]["nonce"]))
+                    eve.send(at, attached(eve.key, raw, at))
                     return at
         raise LabError("gpu does not attach to eve\n" + tell(scene.all))
 
@@ -296,6 +303,32 @@ def who_lets_itself_be_introduced_is_turned_on_nobody(lab, programs, build):
     assert not victim.hear(1), "the victim was sent something"
     for s in (eve, victim, asker):
         s.close()
+
+
+def nobody_stands_between_a_node_and_an_introducer(lab, programs, build):
+    """Eve says that she is carol, and hands on to carol what is sent to her."""
+    scene = Scene(lab, programs, build, known=("friend",))
+    eve, gpu, carol = Stranger(lab, "eve"), scene.gpu, scene.carol
+
+    def by():
+        return [b["address"] for b in gpu.node.json("status")["introducing"]["by"]]
+
+    gpu.node.command("config", "set", "nat.introducers", f'["{carol.id}@{eve.address}"]')
+    host, port = carol.introducing().rsplit(":", 1)
+    handed, until = 0, time.monotonic() + 6
+    while time.monotonic() < until:
+        for raw, (from_host, from_port) in eve.hear(0.2):
+            if raw[:2] != b"\x0c\x0b":
+                continue
+            eve.send(f"{host}:{port}", raw)
+            eve.send(f"{from_host}:{from_port}", attached(eve.key, raw, eve.address))
+            handed += 1
+    assert handed >= 4 and not by(), (handed, by())
+    assert carol.node.json("status")["introducing"]["attached"] == 1, "carol believes where eve says that gpu is"
+    gpu.node.command("config", "set", "nat.introducers", f'["{carol.name_at}"]')  # the twin
+    gpu.node.wait("attached", lambda: by() == [carol.introducing()], 20)
+    scene.ping()
+    eve.close()
 
 
 if __name__ == "__main__":

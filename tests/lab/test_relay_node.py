@@ -103,7 +103,7 @@ class Client:
         assert raw is None, raw
 
     def attach(self, **other):
-        members = dict(introducer=self.helper.key, node=self.key.public, nonce=os.urandom(16),
+        members = dict(addr="%s:%d" % self.at, introducer=self.helper.key, node=self.key.public, nonce=os.urandom(16),
                        timestamp=int(time.time()))
         raw = controlmsg.datagram("Attach", self.key, **{**members, **other})
         self.send(raw)

@@ -99,6 +99,7 @@ tl_control intro_of(const end *from, const uint8_t *introducer_key, const tl_nod
                     const uint8_t *nonce)
 {
     tl_control c = {.type = TL_CONTROL_PUNCH_INTRO,
+                    .pad_n = TL_CONTROL_INTRO_PAD,
                     .addr = from->addr,
                     .nat = tl_control_nat_named(tl_nat_tesseras_type(&from->facts)),
                     .timestamp = (uint64_t)env_wall(NULL)};

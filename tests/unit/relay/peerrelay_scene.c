@@ -147,7 +147,9 @@ void tick(scene *s, tl_time by)
 
 tl_control attach_of(scene *s, int node)
 {
-    tl_control c = {.type = TL_CONTROL_ATTACH, .timestamp = (uint64_t)wall(s)};
+    tl_control c = {.type = TL_CONTROL_ATTACH,
+                    .addr = addr_of("198.18.0.1:4433"),
+                    .timestamp = (uint64_t)wall(s)};
     memcpy(c.introducer, s->self.id.key, sizeof c.introducer);
     memcpy(c.node, s->id[node].id.key, sizeof c.node);
     tl_rand_bytes(&s->rand, c.nonce, sizeof c.nonce);
@@ -199,6 +201,8 @@ void attach(scene *s, int node)
     assert_non_null(reply);
     assert_true(tl_addr_eq(&reply->addr, &s->at[node]));
     assert_memory_equal(reply->nonce, c.nonce, sizeof c.nonce);
+    assert_memory_equal(reply->node, c.node, sizeof c.node);
+    assert_int_equal(tl_control_verify(reply, &s->self.id), TL_OK);
 }
 
 void request(scene *s, int initiator, int target, tl_control ret_offers[2])

@@ -28,9 +28,51 @@ static void an_attach_that_is_forged_old_or_replayed_moves_nobody(void **state)
     end(&s);
 }
 
+/* Somebody says that he is this node, and hands on what is sent to him for it. */
+static void an_attach_that_was_sent_elsewhere_moves_nobody(void **state)
+{
+    (void)state;
+    scene s;
+    tl_time until;
+    tl_addr eve = addr_of("198.18.66.6:6881");
+    begin(&s);
+    tl_control c = attach_of(&s, B);
+    c.addr = eve;
+    sign_as(&c, &s.id[B]);
+    refused_attach(&s, &eve, &c, TL_ASKED_ADDRESS);
+    c.addr = addr_of("198.18.0.1:4434"); /* another port of ours */
+    sign_as(&c, &s.id[B]);
+    refused_attach(&s, &eve, &c, TL_ASKED_ADDRESS);
+    c.addr = addr_of("198.18.0.1:4433"); /* changed by the one who hands it on */
+    refused_attach(&s, &eve, &c, TL_ASKED_FORGED);
+    assert_false(tl_attached_has(s.config.attached, &s.id[B].id, &until));
+    attach(&s, B); /* the twin */
+    end(&s);
+}
+
+/* The datagram came to an address of this machine that its NAT, or a cloud, shows as another one. */
+static void an_attach_to_the_address_it_came_to_is_taken(void **state)
+{
+    (void)state;
+    scene s;
+    tl_time until;
+    begin(&s);
+    tl_addr shown = addr_of("203.0.113.1:4433"), none = {0};
+    tl_attached_set_address(s.config.attached, &shown, &none);
+    attach(&s, B); /* to 198.18.0.1:4433, where it comes to */
+    tl_control c = attach_of(&s, C);
+    c.addr = shown;
+    sign_as(&c, &s.id[C]);
+    write_signed(&s, &s.at[C], &c);
+    assert_true(tl_attached_has(s.config.attached, &s.id[C].id, &until));
+    end(&s);
+}
+
 static tl_control attach_by(scene *s, const tl_identity *id)
 {
-    tl_control c = {.type = TL_CONTROL_ATTACH, .timestamp = (uint64_t)wall(s)};
+    tl_control c = {.type = TL_CONTROL_ATTACH,
+                    .addr = addr_of("198.18.0.1:4433"),
+                    .timestamp = (uint64_t)wall(s)};
     memcpy(c.introducer, s->self.id.key, sizeof c.introducer);
     memcpy(c.node, id->id.key, sizeof c.node);
     tl_rand_bytes(&s->rand, c.nonce, sizeof c.nonce);
@@ -219,6 +261,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_attach_that_is_forged_old_or_replayed_moves_nobody),
+        cmocka_unit_test(an_attach_that_was_sent_elsewhere_moves_nobody),
+        cmocka_unit_test(an_attach_to_the_address_it_came_to_is_taken),
         cmocka_unit_test(one_address_has_at_most_64_nodes_and_pushes_nobody_out),
         cmocka_unit_test(all_addresses_together_have_at_most_4096_nodes),
         cmocka_unit_test(forged_sources_take_half_of_the_places_and_others_still_attach),

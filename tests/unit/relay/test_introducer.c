@@ -51,6 +51,7 @@ static void attach_to(intro_scene *s, int node)
 static tl_control intro_of(intro_scene *s, int initiator, int target)
 {
     tl_control c = {.type = TL_CONTROL_PUNCH_INTRO,
+                    .pad_n = TL_CONTROL_INTRO_PAD,
                     .addr = s->base.at[initiator],
                     .nat = TL_CONTROL_NAT_CONE,
                     .timestamp = (uint64_t)wall(&s->base)};

@@ -134,6 +134,8 @@ static uint64_t taken_from(scene *s, const char *from, size_t count)
     for (size_t i = 0; i < count; i++) {
         assert_int_equal(tl_identity_new(&s->rand, &s->id[C]), TL_OK);
         tl_control c = attach_of(s, C);
+        c.addr = way_from(&at).local;
+        sign_as(&c, &s->id[C]);
         at.port++;
         write_signed(s, &at, &c);
     }

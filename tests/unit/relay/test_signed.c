@@ -24,6 +24,7 @@ static int signer_of(tl_control_type type)
     switch (type) {
     case TL_CONTROL_PUNCH_READY:
     case TL_CONTROL_ATTACH: return TARGET;
+    case TL_CONTROL_ATTACHED: return INTRODUCER;
     case TL_CONTROL_RELAY_OFFER:
     case TL_CONTROL_RELAY_WARNING: return RELAY;
     default: return INITIATOR;
@@ -106,6 +107,7 @@ static void a_signature_of_one_type_is_none_of_another_with_the_same_keys(void *
     (void)state;
     tl_identity id = identity_of(INITIATOR);
     tl_control c = {.type = TL_CONTROL_PUNCH_INTRO,
+                    .pad_n = TL_CONTROL_INTRO_PAD,
                     .addr = {.family = TL_ADDR_V4, .port = 5, .bytes = {192, 0, 2, 1}},
                     .timestamp = 1};
     assert_int_equal(tl_control_sign(&c, &id), TL_OK);

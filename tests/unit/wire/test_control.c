@@ -147,8 +147,11 @@ typedef struct {
 #define NONCE                "a56e6f6e6365c410000102030405060708090a0b0c0d0e0f"
 #define SEQ                  "a873657175656e6365"
 #define PATH                 "0c0782" NONCE SEQ
-#define ADDR(n)              "0c0c82a461646472a" n
-#define AS_HEX(text_n, text) ADDR(text_n) text NONCE
+#define ZEROS                "0000000000000000000000000000000000000000000000000000000000000000"
+#define NODE                 "a46e6f6465c420" ZEROS
+#define SIG                  "a3736967c440" ZEROS ZEROS
+#define ADDR(n)              "0c0c84a461646472a" n
+#define AS_HEX(text_n, text) ADDR(text_n) text NODE NONCE SIG
 
 static void each_fault_of_encoding_is_refused_beside_its_accepted_twin(void **state)
 {
@@ -212,14 +215,14 @@ static void an_address_is_neither_mapped_nor_of_a_zone(void **state)
                  {TL_ERR_PROTO, "[fe80::1%1]:5"}, {TL_ERR_PROTO, "localhost:5"},
                  {TL_ERR_PROTO, "1.2.3.4:65536"}, {TL_OK, "1.2.3.4:65535"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        uint8_t bytes[128] = {0x0C, 12, 0x82, 0xA4, 'a', 'd', 'd', 'r'};
+        uint8_t bytes[256] = {0x0C, 12, 0x84, 0xA4, 'a', 'd', 'd', 'r'};
         tl_control c;
-        size_t n = 8, k = strlen(cases[i].text), nonce_n = strlen(NONCE) / 2;
+        size_t n = 8, k = strlen(cases[i].text), rest = strlen(NODE NONCE SIG) / 2;
         bytes[n++] = (uint8_t)(0xA0 | k);
         memcpy(bytes + n, cases[i].text, k);
         n += k;
-        assert_int_equal(tl_hex_parse(TL_SLICE_LIT(NONCE), false, bytes + n, nonce_n), TL_OK);
-        assert_int_equal(parse(bytes, n + nonce_n, &c), cases[i].e);
+        assert_int_equal(tl_hex_parse(TL_SLICE_LIT(NODE NONCE SIG), false, bytes + n, rest), TL_OK);
+        assert_int_equal(parse(bytes, n + rest, &c), cases[i].e);
     }
 }
 
@@ -267,7 +270,15 @@ static void no_answer_is_longer_than_what_asked_for_it(void **state)
     assert_true(2 * tl_control_write(&c, bytes) <= TL_CONTROL_REQUEST_MIN);
     c.type = TL_CONTROL_RELAY_PATH; /* sent at most three times */
     assert_true(3 * tl_control_write(&c, bytes) <= find(TL_CONTROL_RELAY_MIGRATE)->n);
+    /* Two of them, and four checks of at most 92 bytes, with the headers of IPv4 and UDP. */
+    c.addr = (tl_addr){.family = TL_ADDR_V4, .bytes = {255, 255, 255, 255}, .port = 65535};
     c.type = TL_CONTROL_PUNCH_READY;
+    assert_true(2 * (tl_control_write(&c, bytes) + 28) + 4 * (92 + 28) <=
+                TL_CONTROL_INTRO_MIN + 28);
+    memset(c.addr.bytes, 0xAB, 16);
+    c.addr.family = TL_ADDR_V6;
+    c.pad_n = TL_CONTROL_INTRO_PAD;
+    c.type = TL_CONTROL_PUNCH_INTRO;
     assert_true(tl_control_write(&c, bytes) < TL_CONTROL_MAX);
 }
 
@@ -292,7 +303,7 @@ static void what_is_signed_is_the_map_without_the_signature(void **state)
     assert_int_equal(parse(e->bytes, e->n, &c), TL_OK);
     size_t n = tl_control_write_body(&c, body);
     assert_int_equal(n, e->n - 2 - (4 + 66));
-    assert_int_equal(body[0], 0x84);
+    assert_int_equal(body[0], 0x85);
     other = c;
     memset(other.sig, 0, sizeof other.sig);
     assert_int_equal(tl_control_write_body(&other, same), n);
