@@ -131,7 +131,7 @@ static void on_writable(tl_stream_owner *o)
 
 static void on_reset(tl_stream_owner *o)
 {
-    fail((request *)o, TL_ERR_UNREACHABLE, "the node gave the request up");
+    fail((request *)o, TL_ERR_UNREACHABLE, "the node broke the request off");
 }
 
 static void on_closed(tl_stream_owner *o, const char *why)

@@ -13,7 +13,7 @@ struct tl_fragment_call {
     /* Once, never from inside tl_exchanges_ask. TL_OK: `answer` is a message that answers the request
      * (not an error), and `body` what came with it; both borrowed for the call. Else `answer` is NULL
      * and `why` is for a person. TL_ERR_UNREACHABLE: no connection, or it broke off. TL_ERR_NOT_FOUND,
-     * TL_ERR_FORBIDDEN, TL_ERR_BUSY (no room there): the peer says so. TL_ERR_PROTO: it is no answer.
+     * TL_ERR_FORBIDDEN, TL_ERR_BUSY (no room there), TL_ERR_AGAIN (not now): the peer says so. TL_ERR_PROTO: it is no answer.
      * TL_ERR_TIMEOUT, TL_ERR_NOMEM. */
     void (*on_answer)(tl_fragment_call *c, tl_err e, const tl_talk *answer, tl_slice body,
                       const char *why);

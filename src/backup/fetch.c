@@ -17,7 +17,7 @@ typedef struct {
 
 /* A piece: WAITS --asked for--> ASKED --its bytes are right--> HAS
  *          ASKED --not reached, and there are tries left--> WAITS
- *          ASKED --> ALTERED, REFUSED, UNREACHABLE, which stay                       */
+ *          ASKED --> ALTERED, REFUSED, UNREACHABLE, BUSY, which stay                 */
 struct tl_fetch {
     tl_backup_map map;
     tl_exchanges *exchanges;
@@ -101,6 +101,7 @@ static const char *state_words(tl_fetch_state s)
     case TL_FETCH_ALTERED: return "sent other bytes than it was given";
     case TL_FETCH_REFUSED: return "does not give it";
     case TL_FETCH_UNREACHABLE: return "was not reached";
+    case TL_FETCH_BUSY: return "was reached, but does not give it now";
     case TL_FETCH_NOWHERE: return "no node holds it";
     default: return "did not answer in time";
     }
@@ -166,10 +167,11 @@ static void lose(piece *p, tl_fetch_state state, const char *why)
     snprintf(p->why, sizeof p->why, "%s", why);
 }
 
-static void on_not_reached(piece *p, const char *why)
+/* `then`: what it is where there are no tries left. */
+static void try_again(piece *p, tl_fetch_state then, const char *why)
 {
     bool again = p->tries < TL_FETCH_TRIES;
-    lose(p, again ? TL_FETCH_WAITS : TL_FETCH_UNREACHABLE, why);
+    lose(p, again ? TL_FETCH_WAITS : then, why);
     p->again_at = tl_env_now(&p->fetch->env) + TL_FETCH_AGAIN;
 }
 
@@ -183,7 +185,7 @@ static void ask(tl_fetch *f, unsigned i)
     tl_err e = tl_exchanges_ask(f->exchanges, &p->call, &f->map.holder[f->map.fragment[i].holder],
                                 &m, tl_slice_of(NULL, 0));
     if (e)
-        on_not_reached(p, tl_err_name(e));
+        try_again(p, TL_FETCH_UNREACHABLE, tl_err_name(e));
 }
 
 static unsigned under_way(const tl_fetch *f)
@@ -232,7 +234,7 @@ static void take(piece *p, unsigned i, const tl_talk *answer, tl_slice body)
         memcmp(id.bytes, f->map.fragment[i].tag, TL_FRAGMENT_TAG) != 0)
         lose(p, TL_FETCH_ALTERED, "");
     else if (tl_buf_append(&p->content, body))
-        on_not_reached(p, "out of memory");
+        try_again(p, TL_FETCH_UNREACHABLE, "out of memory");
     else
         p->state = TL_FETCH_HAS;
 }
@@ -247,7 +249,7 @@ static void on_answer(tl_fragment_call *c, tl_err e, const tl_talk *answer, tl_s
     else if (e == TL_ERR_NOT_FOUND || e == TL_ERR_FORBIDDEN)
         lose(p, TL_FETCH_REFUSED, why);
     else
-        on_not_reached(p, why);
+        try_again(p, e == TL_ERR_AGAIN ? TL_FETCH_BUSY : TL_FETCH_UNREACHABLE, why);
     if (f->events->on_progress) {
         tl_fetch_progress progress;
         tl_fetch_progress_of(f, &progress);

@@ -26,6 +26,7 @@ typedef enum {
     TL_FETCH_ALTERED,     /* the holder sent other bytes */
     TL_FETCH_REFUSED,     /* the holder has it no more, or does not give it */
     TL_FETCH_UNREACHABLE, /* the holder was not reached, or its answer broke off */
+    TL_FETCH_BUSY,        /* the holder has too much to do, or its disk fails */
     TL_FETCH_NOWHERE,     /* no node holds it */
 } tl_fetch_state;
 

@@ -22,10 +22,19 @@ tl_err tl_holder_new(const tl_holder_config *config, tl_holder **ret_holder)
                      .env = config->env,
                      .counts.quota = config->quota};
     tl_time now = tl_env_now(&h->env);
-    h->strangers = tl_ratelimit_make(TL_HOLDER_ALL_RATE, TL_HOLDER_ALL_BURST, now);
+    h->gets = tl_ratelimit_make(TL_HOLDER_ALL_RATE, TL_HOLDER_ALL_BURST, now);
+    h->strangers = h->nobodies = h->gets;
+    h->began_at = now;
+    h->ran_before = 1;
     h->sweep_at = now + SWEEP_EVERY;
     *ret_holder = h;
     return TL_OK;
+}
+
+/* Seconds that this node has run, in this run and those before; above 0, which is never. */
+static tl_unix ran_for(const tl_holder *h)
+{
+    return h->ran_before + (tl_unix)((tl_env_now(&h->env) - h->began_at) / TL_SEC);
 }
 
 /* --- the table --- */
@@ -71,14 +80,29 @@ tl_held_owner *tl_holder_owner(const tl_holder *h, const tl_node_id *id)
     return o;
 }
 
+/* Of those that nothing is held of, nor comes from. */
+static void drop_owners(tl_holder *h)
+{
+    tl_held_owner *o, *next;
+    HASH_ITER (hh, h->owners, o, next)
+        if (!o->fragments && !o->on_their_way) {
+            HASH_DELETE(hh, h->owners, o);
+            free(o);
+        }
+}
+
 tl_held_owner *tl_holder_need_owner(tl_holder *h, const tl_node_id *id)
 {
     tl_held_owner *o = tl_holder_owner(h, id);
+    tl_time now = tl_env_now(&h->env);
+    if (!o && HASH_COUNT(h->owners) >= TL_HOLDER_MAX)
+        drop_owners(h);
     if (o || HASH_COUNT(h->owners) >= TL_HOLDER_MAX || !(o = calloc(1, sizeof *o)))
         return o;
     o->id = *id;
-    o->rate = tl_ratelimit_make(TL_HOLDER_RATE, TL_HOLDER_BURST, tl_env_now(&h->env));
-    o->heard_at = tl_holder_wall(h);
+    o->rate[0] = tl_ratelimit_make(TL_HOLDER_RATE, TL_HOLDER_BURST, now);
+    o->rate[1] = tl_ratelimit_make(TL_HOLDER_STRANGER_RATE, TL_HOLDER_STRANGER_BURST, now);
+    o->heard_at = ran_for(h);
     if (TL_TABLE_ADD(hh, h->owners, id, sizeof o->id, o))
         return o;
     free(o);
@@ -129,6 +153,23 @@ tl_held *tl_holder_add(tl_holder *h, const tl_holder_entry *entry)
     h->counts.fragments++;
     h->counts.owners += o->fragments == 1;
     return x;
+}
+
+bool tl_holder_amend(tl_holder *h, tl_held *x, const tl_holder_entry *entry)
+{
+    tl_held_reader *r = need_reader(h, &entry->recovery);
+    if (!r)
+        return false;
+    if (r != x->reader) {
+        DL_DELETE2(x->reader->held, x, reader_prev, reader_next);
+        drop_reader(h, x->reader);
+        DL_APPEND2(r->held, x, reader_prev, reader_next);
+        x->reader = r;
+    }
+    h->counts.stranger_bytes -= x->entry.stranger ? x->counted : 0;
+    h->counts.stranger_bytes += entry->stranger ? x->counted : 0;
+    x->entry = *entry;
+    return true;
 }
 
 static void uncount(tl_holder *h, tl_held_owner *o, bool stranger, uint32_t counted)
@@ -258,11 +299,16 @@ void tl_holder_set_quota(tl_holder *h, uint64_t quota)
 
 tl_err tl_holder_load_owner(tl_holder *h, const tl_node_id *owner, tl_unix heard_at)
 {
+    if (tl_node_id_eq(owner, &h->identity->id)) {
+        h->ran_before = heard_at;
+        return TL_OK;
+    }
+    if (HASH_COUNT(h->owners) >= TL_HOLDER_MAX && !tl_holder_owner(h, owner))
+        return TL_ERR_BUSY; /* what is loaded has no fragments yet, and is not to go */
     tl_held_owner *o = tl_holder_need_owner(h, owner);
     if (!o)
-        return HASH_COUNT(h->owners) >= TL_HOLDER_MAX ? TL_ERR_BUSY : TL_ERR_NOMEM;
-    tl_unix now = tl_holder_wall(h);
-    o->heard_at = o->told_at = heard_at < now ? heard_at : now;
+        return TL_ERR_NOMEM;
+    o->heard_at = o->told_at = heard_at;
     return TL_OK;
 }
 
@@ -273,9 +319,12 @@ tl_err tl_holder_load(tl_holder *h, const tl_holder_entry *entry)
     tl_held *x = tl_holder_add(h, entry);
     if (!x)
         return TL_ERR_NOMEM;
-    x->owner->bytes += x->counted;
+    tl_held_owner *o = x->owner;
+    o->bytes += x->counted;
     h->counts.bytes += x->counted;
     h->counts.stranger_bytes += entry->stranger ? x->counted : 0;
+    if (o->heard_at > ran_for(h)) /* the node was killed before it told how long it ran */
+        o->heard_at = o->told_at = ran_for(h);
     return TL_OK;
 }
 
@@ -283,7 +332,7 @@ tl_err tl_holder_load(tl_holder *h, const tl_holder_entry *entry)
 
 void tl_holder_hear(tl_holder *h, tl_held_owner *o)
 {
-    o->heard_at = tl_holder_wall(h);
+    o->heard_at = ran_for(h);
     if (!o->fragments || (o->told_at && o->heard_at < o->told_at + TELL_EVERY))
         return;
     o->told_at = o->heard_at;
@@ -293,22 +342,22 @@ void tl_holder_hear(tl_holder *h, tl_held_owner *o)
 void tl_holder_on_timer(tl_holder *h)
 {
     tl_held_owner *o, *next;
+    if (h->freed)
+        tl_holder_go_on(h);
     if (tl_env_now(&h->env) < h->sweep_at)
         return;
     h->sweep_at = tl_env_now(&h->env) + SWEEP_EVERY;
-    HASH_ITER (hh, h->owners, o, next) {
-        if (tl_holder_wall(h) >= o->heard_at + TL_HOLDER_KEEPS) {
+    HASH_ITER (hh, h->owners, o, next)
+        if (ran_for(h) >= o->heard_at + TL_HOLDER_KEEPS) {
             h->counts.expired += o->fragments;
             drop_all(h, o);
         }
-        if (!o->fragments && !o->on_their_way) {
-            HASH_DELETE(hh, h->owners, o);
-            free(o);
-        }
-    }
+    drop_owners(h);
+    if (h->counts.fragments)
+        h->world->heard(h->user, &h->identity->id, ran_for(h));
 }
 
 tl_time tl_holder_expiry(const tl_holder *h)
 {
-    return h->sweep_at;
+    return h->freed ? tl_env_now(&h->env) : h->sweep_at;
 }

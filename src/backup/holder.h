@@ -8,32 +8,48 @@
  *   all fragments <= Q        those of one member <= Q / 4
  *   those of all strangers <= Q / 4, of one stranger <= Q / 64
  *
- * A fragment that is on its way counts as if it were here. */
+ * A fragment that is on its way counts as if it were here. A stranger is one for all bounds below, whatever
+ * it keeps here; only what it gets has places, memory and a rate beside those of the others' strangers, so
+ * that no flood of theirs is in the way of a restore. Who is given back what a member placed is let pass like
+ * a member: that is the restore of a machine of ours. */
 #ifndef TL_BACKUP_HOLDER_H
 #define TL_BACKUP_HOLDER_H
 
 #include "backup/talk.h"
 #include "base/env.h"
 
-#define TL_HOLDER_BLOCK       (16u << 10)
+#define TL_HOLDER_BLOCK              (16u << 10)
 /* Entries in memory, 200 bytes each; reached by a quota of 1 GiB full of the smallest ones. */
-#define TL_HOLDER_MAX         65536
-/* Of an owner that is not heard of: half a year in which a lost laptop is noticed, and replaced. */
-#define TL_HOLDER_KEEPS       (180 * 24 * 3600)
+#define TL_HOLDER_MAX                65536
+/* Of an owner that is not heard of: half a year in which a lost laptop is noticed, and replaced. Only
+ * seconds in which this node runs count: no clock that jumps, and no year in a drawer, is an owner's silence. */
+#define TL_HOLDER_KEEPS              (180 * 24 * 3600)
 /* Bytes that one owner may have this node write, read and hash; a fragment counts as at least
- * TL_HOLDER_BLOCK, and a request as TL_HOLDER_COST:
+ * TL_HOLDER_BLOCK, when its bytes are here, and a request as TL_HOLDER_COST:
  *
- *   bytes of an owner <= burst + rate x seconds; of all strangers together the same with _ALL */
-#define TL_HOLDER_BURST       (64u << 20)
-#define TL_HOLDER_RATE        (1u << 20)
-#define TL_HOLDER_ALL_BURST   (64u << 20)
-#define TL_HOLDER_ALL_RATE    (1u << 20)
-#define TL_HOLDER_COST        4096u
-/* Requests under way: in all, half of them of strangers, and of one peer. A fragment on its way is in
- * memory: */
-#define TL_HOLDER_OPS_MAX     256
-#define TL_HOLDER_OPS_OF_PEER 16
-#define TL_HOLDER_MEMORY      (32u << 20) /* bytes of fragments in memory, in all; half for strangers */
+ *   bytes of an owner <= burst + rate x seconds
+ *   bytes of a stranger, the same with _STRANGER; what all strangers get, all else of strangers that keep
+ *   something here, and requests of those that keep nothing: each of the three the same with _ALL */
+#define TL_HOLDER_BURST              (64u << 20)
+#define TL_HOLDER_RATE               (1u << 20)
+#define TL_HOLDER_STRANGER_BURST     (16u << 20)
+#define TL_HOLDER_STRANGER_RATE      (64u << 10)
+#define TL_HOLDER_ALL_BURST          (64u << 20)
+#define TL_HOLDER_ALL_RATE           (1u << 20)
+#define TL_HOLDER_COST               4096u
+/* Requests under way: in all, those of strangers, what strangers get, of one member, of one stranger, and
+ * gets of who is no member. The rest is for members and what they placed. */
+#define TL_HOLDER_OPS_MAX            256
+#define TL_HOLDER_OPS_STRANGERS      128
+#define TL_HOLDER_OPS_GETS           64
+#define TL_HOLDER_OPS_OF_PEER        16
+#define TL_HOLDER_OPS_OF_STRANGER    8
+#define TL_HOLDER_GETS_OF_PEER       4
+/* Bytes of fragments in memory: in all; of strangers, a half; of these, a half for what is no get. And of one
+ * peer, one fragment, or several of so many bytes together. What a peer gets is one after the other. */
+#define TL_HOLDER_MEMORY             (32u << 20)
+#define TL_HOLDER_MEMORY_OF_MEMBER   (8u << 20)
+#define TL_HOLDER_MEMORY_OF_STRANGER (1u << 20)
 
 typedef struct tl_holder tl_holder;
 
@@ -69,16 +85,26 @@ typedef struct {
     /* Done with TL_ERR_NOT_FOUND: the disk has it no more. */
     tl_err (*get)(void *user, tl_holder_job *j);
     void (*drop)(void *user, const tl_holder_key *key);
-    /* The owner was heard of: at most once a day, and with its first fragment. */
+    /* The owner was heard of: at most once a day, and with its first fragment. `at`: seconds that this node
+     * had run by then. With this node's own ID, hourly: so long it has run. */
     void (*heard)(void *user, const tl_node_id *owner, tl_unix at);
     /* It has nothing here any more: what is kept of it goes, its pointer too. */
     void (*forget)(void *user, const tl_node_id *owner);
     /* Is `item` a pointer that the recovery identity has signed? */
     bool (*is_pointer)(void *user, const tl_node_id *recovery, tl_slice item);
-    /* Keep it in the DHT, in place of an older one of that owner; and over a restart. */
-    void (*hold_pointer)(void *user, const tl_node_id *owner, const tl_node_id *recovery,
-                         tl_slice item);
+    /* Keep it in the DHT, in place of an older one of that owner; and over a restart. TL_ERR_REPLAY: a newer
+     * one is kept. TL_ERR_BUSY: there is no room for it. TL_ERR_NOMEM. */
+    tl_err (*hold_pointer)(void *user, const tl_node_id *owner, const tl_node_id *recovery,
+                           tl_slice item);
 } tl_holder_world;
+
+/* As what a request counts. */
+typedef enum {
+    TL_HOLDER_OF_MEMBER, /* or it is a get of what a member placed */
+    TL_HOLDER_GET_OF_STRANGER,
+    TL_HOLDER_OF_STRANGER,
+    TL_HOLDER_KINDS
+} tl_holder_kind;
 
 typedef struct {
     const tl_identity *identity; /* borrowed for life, like all pointers here */
@@ -92,8 +118,8 @@ typedef struct {
 TL_CHECK tl_err tl_holder_new(const tl_holder_config *config, tl_holder **ret_holder);
 /* Every tl_holder_job is done by then. */
 void tl_holder_free(tl_holder *h);
-/* What an earlier run kept. Owners before their fragments. TL_ERR_BUSY: there are too many.
- * TL_ERR_NOMEM. */
+/* What an earlier run told by `heard`, with this node's own ID, too; and what it kept. Owners before
+ * fragments. TL_ERR_BUSY: there are too many. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_holder_load_owner(tl_holder *h, const tl_node_id *owner, tl_unix heard_at);
 TL_CHECK tl_err tl_holder_load(tl_holder *h, const tl_holder_entry *entry);
 /* Where less is allowed than is held, strangers' fragments go first, then those of who has most. */
@@ -114,15 +140,17 @@ struct tl_holder_op {
     tl_node_id peer;
     tl_talk m;
     bool begun, replied;
-    bool awaits;   /* the bytes of a fragment: there is room for them */
-    bool stranger; /* and is counted so */
+    bool awaits; /* the bytes of a fragment: there is room for them */
+    bool waits;  /* a get: for what the peer got before to be taken */
+    tl_holder_kind kind;
+    bool stranger; /* a put: the fragment counts as a stranger's */
     uint32_t reserved, memory;
     struct tl_holder_work *work; /* at the disk */
     tl_holder_op *prev, *next;
 };
 
 /* Is there a place for one more request of this peer? Else nothing is begun. */
-bool tl_holder_may_begin(const tl_holder *h, const tl_node_id *peer);
+bool tl_holder_may_begin(const tl_holder *h, const tl_node_id *peer, const tl_talk *m);
 /* True: it is a fragmentPut for which there is room, and `size` bytes are to follow (tl_holder_body).
  * Else on_reply has come, or comes when the disk has answered. */
 bool tl_holder_begin(tl_holder *h, tl_holder_op *op, const tl_node_id *peer, const tl_talk *m);

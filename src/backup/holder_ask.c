@@ -10,6 +10,7 @@ typedef struct tl_holder_work {
     tl_holder *holder;
     tl_holder_op *op; /* NULL: given up */
     tl_holder_entry entry;
+    tl_holder_kind kind;
     bool stranger;
     uint32_t reserved, memory;
     tl_talk m; /* PROVE: the request, and what is proven of it so far */
@@ -37,6 +38,11 @@ static void refuse(tl_holder_op *op, tl_talk_code code, const char *why)
     reply(op, &m, tl_slice_of(NULL, 0));
 }
 
+static void refuse_busy(tl_holder_op *op)
+{
+    refuse(op, TL_TALK_UNAVAILABLE, "this node has too much to do now");
+}
+
 static void refuse_missing(tl_holder_op *op)
 {
     refuse(op, TL_TALK_NOT_FOUND, "this node holds no such fragment for you");
@@ -48,42 +54,21 @@ static void be_done(tl_holder_op *op)
     reply(op, &m, tl_slice_of(NULL, 0));
 }
 
-/* --- bounds of requests --- */
+/* --- room for what is on its way --- */
 
-/* Takes bytes of work from the owner, and from all strangers where the peer is one. */
-static bool may_work(tl_holder *h, tl_held_owner *o, bool stranger, uint64_t bytes)
-{
-    tl_time now = tl_env_now(&h->env);
-    return (!stranger || tl_ratelimit_take(&h->strangers, bytes, now)) &&
-           (!o || tl_ratelimit_take(&o->rate, bytes, now));
-}
-
-static bool take_memory(tl_holder_op *op, uint32_t size)
+static void count(tl_holder_op *op, tl_held_owner *o, uint32_t counted)
 {
     tl_holder *h = op->holder;
-    if (h->memory + size > TL_HOLDER_MEMORY ||
-        (op->stranger && h->stranger_memory + size > TL_HOLDER_MEMORY / 2))
-        return false;
-    h->memory += size;
-    h->stranger_memory += op->stranger ? size : 0;
-    op->memory += size;
-    return true;
-}
-
-static void free_memory(tl_holder *h, bool stranger, uint32_t size)
-{
-    h->memory -= size;
-    h->stranger_memory -= stranger ? size : 0;
+    o->bytes += counted;
+    h->counts.bytes += counted;
+    h->counts.stranger_bytes += op->stranger ? counted : 0;
+    op->reserved = counted;
 }
 
 static void reserve(tl_holder_op *op, tl_held_owner *o, uint32_t counted)
 {
-    tl_holder *h = op->holder;
-    o->bytes += counted;
+    count(op, o, counted);
     o->on_their_way++;
-    h->counts.bytes += counted;
-    h->counts.stranger_bytes += op->stranger ? counted : 0;
-    op->reserved = counted;
     op->awaits = true;
 }
 
@@ -108,6 +93,7 @@ static tl_holder_work *begin_work(tl_holder_op *op, void (*done)(tl_holder_job *
     w->job.done = done;
     w->holder = op->holder;
     w->op = op;
+    w->kind = op->kind;
     w->stranger = op->stranger;
     w->reserved = op->reserved;
     w->memory = op->memory;
@@ -122,10 +108,15 @@ static void end_work(tl_holder_work *w)
 {
     if (w->op)
         w->op->work = NULL;
-    free_memory(w->holder, w->stranger, w->memory);
+    tl_holder_free_memory(w->holder, w->kind, w->memory);
     w->holder->jobs_n--;
     tl_buf_clear(&w->job.content);
     free(w);
+}
+
+uint32_t tl_holder_work_memory(const struct tl_holder_work *w)
+{
+    return w->memory;
 }
 
 /* Does what the disk has still have its address? */
@@ -151,17 +142,21 @@ static void lose(tl_holder *h, const tl_holder_key *key)
 static bool begin_put(tl_holder_op *op)
 {
     tl_holder *h = op->holder;
-    uint32_t size = op->m.u.put.size, counted = tl_held_counted(size);
-    if (tl_holder_find(h, &op->peer, &op->m.u.put.fragment))
-        counted = 0; /* once more: it takes the place of itself */
+    uint32_t size = op->m.u.put.size;
+    const tl_held *x = tl_holder_find(h, &op->peer, &op->m.u.put.fragment);
+    /* Once more: it takes the place of itself, and a member's stays one. */
+    uint32_t counted = x ? 0 : tl_held_counted(size);
+    op->stranger = op->kind == TL_HOLDER_OF_STRANGER && (!x || x->entry.stranger);
     const char *why = tl_holder_no_room(h, &op->peer, op->stranger, counted);
     if (why) {
         refuse(op, TL_TALK_FULL, why);
         return false;
     }
     tl_held_owner *o = tl_holder_need_owner(h, &op->peer);
-    if (!o || !may_work(h, o, op->stranger, tl_held_counted(size)) || !take_memory(op, size)) {
-        refuse(op, TL_TALK_UNAVAILABLE, "this node has too much to do now");
+    /* The work is taken when the bytes are here: who announces and sends nothing takes it from nobody. */
+    if (!o || !tl_holder_could_work(h, op->kind, o, tl_held_counted(size)) ||
+        !tl_holder_take_memory(op, size)) {
+        refuse_busy(op);
         return false;
     }
     reserve(op, o, counted);
@@ -184,23 +179,35 @@ static void reply_receipt(tl_holder_op *op, const tl_holder_entry *entry)
         reply(op, &m, tl_slice_of(NULL, 0));
 }
 
-/* It is on the disk. False: there is no memory to know it by, and it goes again. */
+/* NULL: there is no room, or no memory. */
+static tl_held *add(tl_holder_work *w)
+{
+    tl_holder *h = w->holder;
+    const tl_holder_entry *e = &w->entry;
+    uint32_t counted = tl_held_counted(e->size);
+    /* Without a reservation: it was there, and was deleted while the disk wrote it once more. */
+    if (!w->reserved && tl_holder_no_room(h, &e->key.owner, e->stranger, counted))
+        return NULL;
+    tl_held *x = tl_holder_add(h, e);
+    if (!x)
+        return NULL;
+    x->owner->bytes += counted;
+    h->counts.bytes += counted;
+    h->counts.stranger_bytes += e->stranger ? counted : 0;
+    return x;
+}
+
+/* It is on the disk. False: it is not to be known, and goes again. */
 static bool know(tl_holder_work *w)
 {
     tl_holder *h = w->holder;
     const tl_holder_key *key = &w->entry.key;
     tl_held *x = tl_holder_find(h, &key->owner, &key->id);
-    if (!x) {
-        x = tl_holder_add(h, &w->entry);
-        if (!x) {
-            h->world->drop(h->user, key);
-            return false;
-        }
-        tl_held_owner *o = x->owner;
-        uint32_t counted = x->counted;
-        o->bytes += counted;
-        h->counts.bytes += counted;
-        h->counts.stranger_bytes += w->stranger ? counted : 0;
+    if (x && !tl_holder_amend(h, x, &w->entry))
+        return false;
+    if (!x && !(x = add(w))) {
+        h->world->drop(h->user, key);
+        return false;
     }
     h->counts.taken++;
     tl_holder_hear(h, x->owner);
@@ -218,20 +225,53 @@ static void on_put(tl_holder_job *j, tl_err e)
     if (op && known)
         reply_receipt(op, &entry);
     else if (op)
-        refuse(op, TL_TALK_UNAVAILABLE, "this node's disk does not take it");
+        refuse(op, TL_TALK_UNAVAILABLE, "this node could not keep it");
+}
+
+/* What it was to take the place of may be gone meanwhile. NULL: there is room. */
+static const char *no_room_any_more(tl_holder_op *op)
+{
+    tl_holder *h = op->holder;
+    uint32_t counted = tl_held_counted(op->m.u.put.size);
+    if (op->reserved || tl_holder_find(h, &op->peer, &op->m.u.put.fragment))
+        return NULL;
+    op->stranger = op->kind == TL_HOLDER_OF_STRANGER;
+    const char *why = tl_holder_no_room(h, &op->peer, op->stranger, counted);
+    if (!why) /* the owner stays while something is on its way */
+        count(op, tl_holder_owner(h, &op->peer), counted);
+    return why;
+}
+
+/* Takes the work that the bytes are. False: it is refused. */
+static bool may_take(tl_holder_op *op, tl_slice content)
+{
+    tl_holder *h = op->holder;
+    tl_fragment_id id;
+    const char *why;
+    if (!tl_holder_may_work(h, op->kind, tl_holder_owner(h, &op->peer),
+                            tl_held_counted((uint32_t)content.n))) {
+        refuse_busy(op);
+        return false;
+    }
+    tl_fragment_id_of(content, &id);
+    if (content.n != op->m.u.put.size || !tl_fragment_id_eq(&id, &op->m.u.put.fragment)) {
+        refuse(op, TL_TALK_INVALID, "the bytes are not those of the fragment");
+        return false;
+    }
+    if ((why = no_room_any_more(op))) {
+        refuse(op, TL_TALK_FULL, why);
+        return false;
+    }
+    return true;
 }
 
 void tl_holder_body(tl_holder_op *op, tl_slice content)
 {
     tl_holder *h = op->holder;
-    tl_fragment_id id;
     tl_buf copy = {0};
     assert(op->m.type == TL_TALK_PUT && !op->work && !op->replied);
-    tl_fragment_id_of(content, &id);
-    if (content.n != op->m.u.put.size || !tl_fragment_id_eq(&id, &op->m.u.put.fragment)) {
-        refuse(op, TL_TALK_INVALID, "the bytes are not those of the fragment");
+    if (!may_take(op, content))
         return;
-    }
     if (tl_buf_append(&copy, content)) {
         refuse(op, TL_TALK_UNAVAILABLE, "this node is out of memory");
         return;
@@ -242,7 +282,7 @@ void tl_holder_body(tl_holder_op *op, tl_slice content)
         return;
     }
     w->job.content = copy;
-    w->entry = (tl_holder_entry){.key = {op->peer, id},
+    w->entry = (tl_holder_entry){.key = {op->peer, op->m.u.put.fragment},
                                  .size = op->m.u.put.size,
                                  .recovery = op->m.u.put.recovery,
                                  .placed_at = tl_holder_wall(h),
@@ -285,12 +325,19 @@ static void get(tl_holder_op *op)
 {
     tl_holder *h = op->holder;
     const tl_held *x = tl_holder_find_for(h, &op->peer, op->m.u.get);
+    op->waits = false;
     if (!x) {
         refuse_missing(op);
         return;
     }
-    if (!may_work(h, x->owner, false, x->counted) || !take_memory(op, x->entry.size)) {
-        refuse(op, TL_TALK_UNAVAILABLE, "this node has too much to do now");
+    if (tl_holder_memory_of(h, &op->peer)) { /* one after the other */
+        op->waits = true;
+        return;
+    }
+    if (!tl_holder_could_work(h, op->kind, x->owner, x->counted) ||
+        !tl_holder_take_memory(op, x->entry.size) ||
+        !tl_holder_may_work(h, op->kind, x->owner, x->counted)) {
+        refuse_busy(op);
         return;
     }
     tl_holder_key key = x->entry.key;
@@ -360,8 +407,9 @@ static void prove(tl_holder_op *op)
         bytes += x ? x->counted : 0;
         largest = x && x->entry.size > largest ? x->entry.size : largest;
     }
-    if (!may_work(h, o, op->stranger, bytes) || !take_memory(op, largest)) {
-        refuse(op, TL_TALK_UNAVAILABLE, "this node has too much to do now");
+    if (!tl_holder_could_work(h, op->kind, o, bytes) || !tl_holder_take_memory(op, largest) ||
+        !tl_holder_may_work(h, op->kind, o, bytes)) {
+        refuse_busy(op);
         return;
     }
     if (o)
@@ -399,49 +447,49 @@ static void point(tl_holder_op *op)
     tl_held_owner *o = tl_holder_owner(h, &op->peer);
     if (!o || !o->fragments) {
         refuse(op, TL_TALK_FORBIDDEN, "this node holds nothing for you");
-    } else if (!may_work(h, o, op->stranger, TL_HOLDER_BLOCK)) {
-        refuse(op, TL_TALK_UNAVAILABLE, "this node has too much to do now");
+    } else if (!tl_holder_may_work(h, op->kind, o, TL_HOLDER_BLOCK)) {
+        refuse_busy(op);
     } else if (!h->world->is_pointer(h->user, recovery, item)) {
         refuse(op, TL_TALK_INVALID, "the pointer is not signed by the recovery identity");
     } else {
         tl_holder_hear(h, o);
-        h->world->hold_pointer(h->user, &op->peer, recovery, item);
-        be_done(op);
+        tl_err e = h->world->hold_pointer(h->user, &op->peer, recovery, item);
+        if (e == TL_ERR_BUSY)
+            refuse(op, TL_TALK_FULL, "this node keeps as many pointers for others as it may");
+        else if (e == TL_ERR_NOMEM)
+            refuse(op, TL_TALK_UNAVAILABLE, "this node is out of memory");
+        else
+            be_done(op);
     }
 }
 
 /* --- one request --- */
 
-bool tl_holder_may_begin(const tl_holder *h, const tl_node_id *peer)
+/* Whose work it is. A put makes an owner of who asks. */
+static tl_held_owner *owner_of(tl_holder *h, const tl_node_id *peer, const tl_talk *m)
 {
-    size_t of_peer = 0, of_strangers = 0;
-    bool stranger = h->world->who(h->user, peer) == TL_HOLDER_STRANGER && !tl_holder_knows(h, peer);
-    for (const tl_holder_op *op = h->ops; op; op = op->next) {
-        of_peer += tl_node_id_eq(&op->peer, peer);
-        of_strangers += op->stranger;
-    }
-    return h->ops_n < TL_HOLDER_OPS_MAX && of_peer < TL_HOLDER_OPS_OF_PEER &&
-           (!stranger || of_strangers < TL_HOLDER_OPS_MAX / 2);
+    const tl_held *x = m->type == TL_TALK_GET ? tl_holder_find_for(h, peer, m->u.get) : NULL;
+    if (m->type == TL_TALK_PUT)
+        return tl_holder_need_owner(h, peer);
+    return x ? x->owner : tl_holder_owner(h, peer);
 }
 
 bool tl_holder_begin(tl_holder *h, tl_holder_op *op, const tl_node_id *peer, const tl_talk *m)
 {
-    bool place = tl_holder_may_begin(h, peer);
+    bool place = tl_holder_may_begin(h, peer, m);
     op->holder = h;
     op->peer = *peer;
     op->m = *m;
     op->begun = true;
-    op->replied = op->awaits = false;
+    op->replied = op->awaits = op->waits = op->stranger = false;
     op->reserved = op->memory = 0;
     op->work = NULL;
-    op->stranger = h->world->who(h->user, peer) == TL_HOLDER_STRANGER;
-    bool unknown = op->stranger && !tl_holder_knows(h, peer);
-    if (m->type == TL_TALK_GET && !unknown)
-        op->stranger = false; /* no flood of strangers is in the way of a restore */
+    op->kind = tl_holder_kind_of(h, peer, m);
     DL_APPEND(h->ops, op);
     h->ops_n++;
-    if (!place || !may_work(h, tl_holder_owner(h, peer), unknown, TL_HOLDER_COST)) {
-        refuse(op, TL_TALK_UNAVAILABLE, "this node has too much to do now");
+    h->places[op->kind]++;
+    if (!place || !tl_holder_may_work(h, op->kind, owner_of(h, peer, m), TL_HOLDER_COST)) {
+        refuse_busy(op);
         return false;
     }
     switch (m->type) {
@@ -465,7 +513,25 @@ void tl_holder_end(tl_holder_op *op)
         op->work->op = NULL;
     if (op->awaits)
         unreserve(h, &op->peer, op->stranger, op->reserved);
-    free_memory(h, op->stranger, op->memory);
+    tl_holder_free_memory(h, op->kind, op->memory);
     DL_DELETE(h->ops, op);
     h->ops_n--;
+    h->places[op->kind]--;
+}
+
+/* The first whose peer's last answer was taken. */
+static tl_holder_op *next_waiting(const tl_holder *h)
+{
+    tl_holder_op *op;
+    DL_FOREACH (h->ops, op)
+        if (op->waits && !tl_holder_memory_of(h, &op->peer))
+            return op;
+    return NULL;
+}
+
+void tl_holder_go_on(tl_holder *h)
+{
+    h->freed = false;
+    for (tl_holder_op *op; (op = next_waiting(h));)
+        get(op);
 }

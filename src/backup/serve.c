@@ -8,7 +8,7 @@
 #include <utlist.h>
 
 /*  READING --the request is whole--> HELD --the holder's answer--> SAYING --all is taken--> freed
- *  READING, HELD --the holder refuses it--> SAYING                                                 */
+ *  READING, HELD --the holder refuses it--> SAYING          no place --> SAYING, without an op     */
 typedef struct visit {
     tl_stream_owner owner; /* first */
     tl_holder_op op;
@@ -18,6 +18,7 @@ typedef struct visit {
     tl_buf answer_body; /* while it is written */
     bool inside;        /* a call of the holder: its answer is written afterwards */
     bool answered, said;
+    bool refused; /* there was no place for it */
     tl_time deadline, end;
     struct visit *prev, *next;
 } visit;
@@ -42,8 +43,17 @@ static void free_visit(visit *v, uint64_t code)
 static void set_deadline(visit *v)
 {
     tl_fragment_server *s = v->server;
-    v->deadline = tl_time_min(tl_env_now(&s->env) + TL_FRAGMENT_SERVE_IDLE, v->end);
+    bool hush = v->refused || v->op.awaits; /* `awaits` ends when the bytes are here */
+    tl_time idle = hush ? TL_FRAGMENT_SERVE_HUSH : TL_FRAGMENT_SERVE_IDLE;
+    v->deadline = tl_time_min(tl_env_now(&s->env) + idle, v->end);
     tl_env_wake(&s->env);
+}
+
+/* Whoever sends or takes so many bytes a few at a time does not stay for long. */
+static void set_end(visit *v, size_t bytes)
+{
+    tl_time most = TL_FRAGMENT_SERVE_SLACK + (tl_time)bytes * TL_SEC / TL_FRAGMENT_SERVE_RATE;
+    v->end = tl_time_min(v->end, tl_env_now(&v->server->env) + most);
 }
 
 /* --- the request and its answer. Each call may free the visit. --- */
@@ -77,6 +87,7 @@ static void on_reply(tl_holder_op *op, const tl_talk *answer, tl_slice body)
 {
     visit *v = (visit *)((char *)op - offsetof(visit, op));
     v->answered = true;
+    set_end(v, body.n);
     v->said = !tl_buf_append(&v->answer_body, body) &&
               !tl_frames_say(&v->frames, answer, tl_buf_slice(&v->answer_body));
     if (!v->inside)
@@ -106,13 +117,26 @@ static void on_closed(tl_stream_owner *o, const char *why)
     free_visit(v, TL_CODE_NONE);
 }
 
+/* A peer for which there is no place is told so: a reset would be taken for a node that is not there. */
+static bool may_be_told(const tl_fragment_server *s, const tl_node_id *peer)
+{
+    unsigned all = 0, of_peer = 0;
+    const visit *v;
+    DL_FOREACH (s->visits, v) {
+        all += v->refused;
+        of_peer += v->refused && tl_node_id_eq(&v->peer, peer);
+    }
+    return all < TL_FRAGMENT_SERVE_TOLD && of_peer < TL_FRAGMENT_SERVE_TOLD_OF_PEER;
+}
+
 void tl_fragment_server_on_stream(tl_fragment_server *s, const tl_node_id *peer,
                                   tl_quic_stream *stream, const tl_cluster_other *m,
                                   tl_frame_reader *reader)
 {
     tl_talk talk;
     tl_err e = tl_talk_read(m->name, m->payload, &talk);
-    visit *v = e || !tl_holder_may_begin(s->holder, peer) ? NULL : calloc(1, sizeof *v);
+    bool place = !e && tl_holder_may_begin(s->holder, peer, &talk);
+    visit *v = e || (!place && !may_be_told(s, peer)) ? NULL : calloc(1, sizeof *v);
     if (!v) {
         s->malformed += e != TL_OK;
         tl_quic_stream_set_user(stream, NULL);
@@ -133,9 +157,14 @@ void tl_fragment_server_on_stream(tl_fragment_server *s, const tl_node_id *peer,
     v->end = tl_env_now(&s->env) + TL_FRAGMENT_SERVE_MAX;
     DL_APPEND(s->visits, v);
     tl_quic_stream_set_user(stream, &v->owner);
+    if (talk.type == TL_TALK_PUT)
+        set_end(v, talk.u.put.size);
+    v->refused = !place;
     v->inside = true;
     (void)tl_holder_begin(s->holder, &v->op, peer, &talk);
     v->inside = false;
+    if (!place) /* it was refused, and is only to be told so */
+        tl_holder_end(&v->op);
     go_on(v);
 }
 

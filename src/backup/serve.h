@@ -7,8 +7,17 @@
 #include "peer/peers.h"
 
 /* Between two signs of progress. The disk has less to do than that. */
-#define TL_FRAGMENT_SERVE_IDLE (20 * TL_SEC)
-#define TL_FRAGMENT_SERVE_MAX  (5 * TL_MIN)
+#define TL_FRAGMENT_SERVE_IDLE         (20 * TL_SEC)
+/* The same of a peer that is to send, and does not; or that is to take a refusal. */
+#define TL_FRAGMENT_SERVE_HUSH         (5 * TL_SEC)
+/* The whole. And how slow bytes may come or go: a fragment has SLACK + bytes / RATE. */
+#define TL_FRAGMENT_SERVE_MAX          (5 * TL_MIN)
+#define TL_FRAGMENT_SERVE_SLACK        (30 * TL_SEC)
+#define TL_FRAGMENT_SERVE_RATE         (32u << 10) /* bytes a second */
+/* Peers for which there is no place, and which are being told so: in all, and of one. Of more the stream is
+ * reset. */
+#define TL_FRAGMENT_SERVE_TOLD         64
+#define TL_FRAGMENT_SERVE_TOLD_OF_PEER 2
 
 typedef struct tl_fragment_server tl_fragment_server;
 

@@ -7,21 +7,11 @@
 #include "backup/ask.h"
 #include "backup/backup.h"
 #include "backup/holder.h"
+#include "backup/pointers.h"
 #include "backup/serve.h"
-#include "dht/item.h"
 #include "node/state.h"
 
 #define TL_NODE_FRAGMENTS_FOLDER 1024
-
-/* Pointers that are kept in the DHT for their owners: 1.4 kB each. Of strangers a third at most. */
-#define TL_POINTERS_MAX 192
-
-typedef struct tl_node_pointer {
-    tl_node_id owner;
-    bool stranger;
-    tl_dht_item item;
-    UT_hash_handle hh;
-} tl_node_pointer;
 
 struct tl_node_fragments {
     tl_node *node;
@@ -31,7 +21,7 @@ struct tl_node_fragments {
     tl_fragment_server *server;
     tl_backup *backup;
     void (*on_map)(tl_node *n, const tl_backup_map *map); /* NULL: nobody makes a pointer */
-    tl_node_pointer *pointers;
+    tl_pointers *pointers;
     tl_time pointers_at; /* when the DHT is next seen to have them */
 };
 
@@ -44,12 +34,12 @@ extern const tl_holder_world tl_node_holder_world; /* its user is the tl_node_fr
 
 /* node_pointers.c */
 bool tl_node_is_pointer(const tl_node_id *recovery, tl_slice packed, tl_dht_item *ret_item);
-/* Keeps it in place of an older one of that owner. False: the one that is kept is newer, or there is no
- * room. */
-bool tl_node_keep_pointer(tl_node_fragments *f, const tl_node_id *owner, const tl_dht_item *item,
-                          bool stranger);
-void tl_node_drop_pointer(tl_node_fragments *f, const tl_node_id *owner);
-void tl_node_clear_pointers(tl_node_fragments *f);
+extern const tl_pointers_world tl_node_pointers_world; /* its user is the tl_node_fragments */
+/* As tl_pointers_keep. */
+TL_CHECK tl_err tl_node_keep_pointer(tl_node_fragments *f, const tl_node_id *owner, tl_slice packed,
+                                     const tl_dht_item *item);
+/* What an earlier run kept. */
+void tl_node_load_pointer(tl_node_fragments *f, const tl_node_id *owner, tl_slice packed);
 /* Those that the DHT does not have any more, since it began anew, are given to it. */
 void tl_node_follow_pointers(tl_node_fragments *f, tl_time now);
 

@@ -118,16 +118,9 @@ typedef struct {
 static void on_owner(void *user, const tl_node_id *owner, tl_unix heard_at, tl_slice pointer)
 {
     loading *l = user;
-    tl_dht_item item;
-    tl_node_id recovery;
     if (!l->error)
         l->error = tl_holder_load_owner(l->f->holder, owner, heard_at);
-    if (pointer.n <= sizeof recovery.key)
-        return;
-    memcpy(recovery.key, pointer.p,
-           sizeof recovery.key); /* its first bytes are the key that signed it */
-    if (tl_node_is_pointer(&recovery, pointer, &item))
-        (void)tl_node_keep_pointer(l->f, owner, &item, false);
+    tl_node_load_pointer(l->f, owner, pointer);
 }
 
 static void on_fragment(void *user, const tl_fragment_row *row)
@@ -225,7 +218,9 @@ static tl_err make_parts(tl_node_fragments *f)
                                .env = n->env,
                                .challenge_mean = n->settings.backup_challenge_secs * TL_SEC,
                                .gone_after = n->settings.backup_gone_secs};
-    tl_err e = tl_holder_new(&holder, &f->holder);
+    tl_err e = tl_pointers_new(&tl_node_pointers_world, f, &f->pointers);
+    if (!e)
+        e = tl_holder_new(&holder, &f->holder);
     if (!e)
         e = tl_fragment_server_new(&n->env, f->holder, &f->server);
     return e ? e : tl_backup_new(&backup, &f->backup);
@@ -262,7 +257,7 @@ void tl_node_close_fragments(tl_node *n)
     tl_fragment_server_free(f->server);
     tl_holder_free(f->holder);
     tl_fragment_asker_free(f->asker);
-    tl_node_clear_pointers(f);
+    tl_pointers_free(f->pointers);
     free(f);
     n->fragments = NULL;
 }

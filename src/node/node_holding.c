@@ -90,7 +90,7 @@ static void heard(void *user, const tl_node_id *owner, tl_unix at)
 static void forget(void *user, const tl_node_id *owner)
 {
     tl_node_fragments *f = user;
-    tl_node_drop_pointer(f, owner);
+    tl_pointers_drop(f->pointers, owner);
     (void)!tl_store_drop_fragment_owner(f->node->store, owner);
 }
 
@@ -103,14 +103,13 @@ static bool is_pointer(void *user, const tl_node_id *recovery, tl_slice packed)
     return tl_node_is_pointer(recovery, packed, &item);
 }
 
-static void hold_pointer(void *user, const tl_node_id *owner, const tl_node_id *recovery,
-                         tl_slice packed)
+static tl_err hold_pointer(void *user, const tl_node_id *owner, const tl_node_id *recovery,
+                           tl_slice packed)
 {
-    tl_node_fragments *f = user;
     tl_dht_item item;
-    if (tl_node_is_pointer(recovery, packed, &item) &&
-        tl_node_keep_pointer(f, owner, &item, !tl_node_is_fellow(f->node, owner)))
-        (void)!tl_store_put_fragment_pointer(f->node->store, owner, packed);
+    if (!tl_node_is_pointer(recovery, packed, &item))
+        return TL_ERR_INVALID; /* it is one: the holder has asked */
+    return tl_node_keep_pointer(user, owner, packed, &item);
 }
 
 const tl_holder_world tl_node_holder_world = {who,   put,    get,        drop,

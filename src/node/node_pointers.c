@@ -4,8 +4,7 @@
 
 #include "backup/pointer.h"
 #include "dht/dht.h"
-
-#include <stdlib.h>
+#include "store/fragments.h"
 
 #define LOOK_EVERY TL_MIN
 
@@ -18,98 +17,82 @@ bool tl_node_is_pointer(const tl_node_id *recovery, tl_slice packed, tl_dht_item
     return true;
 }
 
-static tl_node_pointer *find(const tl_node_fragments *f, const tl_node_id *owner)
+/* --- the DHT, as the pointers see it --- */
+
+static bool is_member(void *user, const tl_node_id *owner)
 {
-    tl_node_pointer *p;
-    HASH_FIND(hh, f->pointers, owner, sizeof *owner, p);
-    return p;
+    const tl_node_fragments *f = user;
+    return tl_node_is_fellow(f->node, owner);
 }
 
-static bool has_room(const tl_node_fragments *f, bool stranger)
+static bool is_held(void *user, const tl_dht_id *target)
 {
-    size_t strangers = 0;
-    for (const tl_node_pointer *p = f->pointers; p; p = p->hh.next)
-        strangers += p->stranger;
-    return HASH_COUNT(f->pointers) < TL_POINTERS_MAX &&
-           (!stranger || strangers < TL_POINTERS_MAX / 3);
+    const tl_node_fragments *f = user;
+    const tl_dht *dht = tl_node_dht_core(f->node);
+    tl_dht_kept kept;
+    return dht && tl_dht_kept_of(dht, target, &kept);
 }
 
-static void release(const tl_node_fragments *f, const tl_node_pointer *p)
+static void hold(void *user, const tl_dht_item *item)
 {
-    tl_dht *dht = tl_node_dht_core(f->node);
-    tl_dht_id target = tl_dht_item_target(&p->item);
-    if (dht)
-        tl_dht_release(dht, &target);
-}
-
-static void hold(const tl_node_fragments *f, const tl_node_pointer *p)
-{
+    const tl_node_fragments *f = user;
     tl_dht *dht = tl_node_dht_core(f->node);
     if (dht) /* a newer one is there, or there is no room: then it is looked at again */
-        (void)!tl_dht_hold(dht, &p->item, tl_loop_now(f->node->loop));
+        (void)!tl_dht_hold(dht, item, tl_loop_now(f->node->loop));
 }
 
-static void drop(tl_node_fragments *f, tl_node_pointer *p)
+static void release(void *user, const tl_dht_id *target)
 {
-    release(f, p);
-    HASH_DELETE(hh, f->pointers, p);
-    free(p);
+    const tl_node_fragments *f = user;
+    tl_dht *dht = tl_node_dht_core(f->node);
+    if (dht)
+        tl_dht_release(dht, target);
 }
 
-bool tl_node_keep_pointer(tl_node_fragments *f, const tl_node_id *owner, const tl_dht_item *item,
-                          bool stranger)
+static void evicted(void *user, const tl_node_id *owner)
 {
-    tl_node_pointer *p = find(f, owner);
-    bool same_key = p && !memcmp(p->item.key, item->key, sizeof item->key);
-    if (same_key && item->seq < p->item.seq)
-        return false;
-    if (p && !same_key) {
-        drop(f, p); /* new words */
-        p = NULL;
-    }
-    if (!p) {
-        if (!has_room(f, stranger) || !(p = calloc(1, sizeof *p)))
-            return false;
-        p->owner = *owner;
-        p->stranger = stranger;
-        if (!TL_TABLE_ADD(hh, f->pointers, owner, sizeof p->owner, p)) {
-            free(p);
-            return false;
-        }
-    }
-    p->item = *item;
+    const tl_node_fragments *f = user;
+    (void)!tl_store_put_fragment_pointer(f->node->store, owner, tl_slice_of(NULL, 0));
+}
+
+const tl_pointers_world tl_node_pointers_world = {is_member, is_held, hold, release, evicted};
+
+/* --- what the holder and the start hand over --- */
+
+static void look_later(tl_node_fragments *f)
+{
     f->pointers_at = tl_time_min(f->pointers_at, tl_loop_now(f->node->loop) + LOOK_EVERY);
-    hold(f, p);
-    return true;
 }
 
-void tl_node_drop_pointer(tl_node_fragments *f, const tl_node_id *owner)
+tl_err tl_node_keep_pointer(tl_node_fragments *f, const tl_node_id *owner, tl_slice packed,
+                            const tl_dht_item *item)
 {
-    tl_node_pointer *p = find(f, owner);
-    if (p)
-        drop(f, p);
+    tl_err e = tl_pointers_keep(f->pointers, owner, item);
+    if (e)
+        return e;
+    look_later(f);
+    return tl_store_put_fragment_pointer(f->node->store, owner, packed);
 }
 
-void tl_node_clear_pointers(tl_node_fragments *f)
+void tl_node_load_pointer(tl_node_fragments *f, const tl_node_id *owner, tl_slice packed)
 {
-    tl_node_pointer *p, *next;
-    HASH_ITER (hh, f->pointers, p, next) {
-        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left the table */
-        HASH_DELETE(hh, f->pointers, p);
-        free(p);
-    }
+    tl_dht_item item;
+    tl_node_id recovery;
+    if (packed.n <= sizeof recovery.key)
+        return;
+    memcpy(recovery.key, packed.p,
+           sizeof recovery.key); /* its first bytes are the key that signed it */
+    if (!tl_node_is_pointer(&recovery, packed, &item))
+        return;
+    if (!tl_pointers_load(f->pointers, owner, &item))
+        look_later(f);
 }
 
 void tl_node_follow_pointers(tl_node_fragments *f, tl_time now)
 {
-    const tl_dht *dht = tl_node_dht_core(f->node);
     if (now < f->pointers_at)
         return;
-    f->pointers_at = f->pointers ? now + LOOK_EVERY : TL_NEVER;
-    for (const tl_node_pointer *p = f->pointers; dht && p; p = p->hh.next) {
-        tl_dht_kept kept;
-        tl_dht_id target = tl_dht_item_target(&p->item);
-        if (!tl_dht_kept_of(dht, &target, &kept))
-            hold(f, p);
-    }
+    f->pointers_at = tl_pointers_count(f->pointers) ? now + LOOK_EVERY : TL_NEVER;
+    if (tl_node_dht_core(f->node))
+        tl_pointers_hold_all(f->pointers);
 }

@@ -130,7 +130,8 @@ static tl_err work_pointer(tl_store_job *j, tl_db *db)
 {
     const row_job *r = (row_job *)j;
     return tl_db_run(db, "UPDATE fragment_owners SET pointer = ? WHERE owner = ?",
-                     TL_DB_WITH(tl_db_bytes(r->item, r->item_n), tl_db_id(&r->row.owner)));
+                     TL_DB_WITH(r->item_n ? tl_db_bytes(r->item, r->item_n) : tl_db_null(),
+                                tl_db_id(&r->row.owner)));
 }
 
 tl_err tl_store_put_fragment_pointer(tl_store *s, const tl_node_id *owner, tl_slice item)
@@ -138,7 +139,8 @@ tl_err tl_store_put_fragment_pointer(tl_store *s, const tl_node_id *owner, tl_sl
     row_job job = {.row.owner = *owner, .item_n = item.n};
     if (item.n > sizeof job.item)
         return TL_ERR_TOO_LARGE;
-    memcpy(job.item, item.p, item.n);
+    if (item.n)
+        memcpy(job.item, item.p, item.n);
     return submit(s, &job, work_pointer);
 }
 

@@ -47,9 +47,9 @@ void tl_store_get_fragment(tl_store *s, tl_fragment_job *j);
 /* Row and file go. Nobody waits for it. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_store_drop_fragment(tl_store *s, const char *folder, const tl_node_id *owner,
                                        const uint8_t id[TL_STORE_FRAGMENT_ID]);
-/* The owner was heard of at this time. As tl_store_drop_fragment. */
+/* The owner was heard of at this time, by whatever clock the caller counts. As tl_store_drop_fragment. */
 TL_CHECK tl_err tl_store_put_fragment_owner(tl_store *s, const tl_node_id *owner, tl_unix heard_at);
-/* Its pointer, in place of the one before. The owner is there. */
+/* Its pointer, in place of the one before; empty: it has none any more. The owner is there. */
 TL_CHECK tl_err tl_store_put_fragment_pointer(tl_store *s, const tl_node_id *owner, tl_slice item);
 /* With its pointer. Its fragments are gone by then. */
 TL_CHECK tl_err tl_store_drop_fragment_owner(tl_store *s, const tl_node_id *owner);

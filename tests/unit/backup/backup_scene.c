@@ -138,11 +138,12 @@ static bool is_pointer(void *user, const tl_node_id *recovery, tl_slice item)
     return tl_node_id_eq(recovery, &n->scene->recovery.id) && item.n && item.p[0] == 'p';
 }
 
-static void hold_pointer(void *user, const tl_node_id *owner, const tl_node_id *recovery,
-                         tl_slice item)
+static tl_err hold_pointer(void *user, const tl_node_id *owner, const tl_node_id *recovery,
+                           tl_slice item)
 {
     (void)owner, (void)recovery, (void)item;
     ((scene_node *)user)->pointers++;
+    return TL_OK;
 }
 
 static const tl_holder_world holder_world = {who,   disk_put, disk_get,   disk_drop,

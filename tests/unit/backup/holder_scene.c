@@ -11,6 +11,8 @@ tl_identity people[40];
 tl_time now;
 tl_holder *holder;
 bool slow, disk_fails, no_memory;
+tl_err pointer_error;
+tl_unix wall_step, ran;
 unsigned dropped, forgotten, heard_times, pointers;
 struct file files[300];
 size_t files_n;
@@ -24,7 +26,7 @@ static tl_time clock_now(void *user)
 static tl_unix clock_wall(void *user)
 {
     (void)user;
-    return EPOCH + (tl_unix)(now / TL_SEC);
+    return EPOCH + wall_step + (tl_unix)(now / TL_SEC);
 }
 
 static void no_wake(void *user)
@@ -115,8 +117,11 @@ static void disk_drop(void *user, const tl_holder_key *key)
 
 static void heard(void *user, const tl_node_id *owner, tl_unix at)
 {
-    (void)user, (void)owner, (void)at;
-    heard_times++;
+    (void)user;
+    if (tl_node_id_eq(owner, &self.id))
+        ran = at;
+    else
+        heard_times++;
 }
 
 static void forget(void *user, const tl_node_id *owner)
@@ -131,10 +136,11 @@ static bool is_pointer(void *user, const tl_node_id *by, tl_slice item)
     return tl_node_id_eq(by, &recovery.id) && item.p[0] == 'p';
 }
 
-static void hold_pointer(void *user, const tl_node_id *owner, const tl_node_id *by, tl_slice item)
+static tl_err hold_pointer(void *user, const tl_node_id *owner, const tl_node_id *by, tl_slice item)
 {
     (void)user, (void)owner, (void)by, (void)item;
-    pointers++;
+    pointers += !pointer_error;
+    return pointer_error;
 }
 
 static const tl_holder_world world = {who,   disk_put, disk_get,   disk_drop,
@@ -152,17 +158,30 @@ int hold_set_up(void **state)
     return 0;
 }
 
+const tl_env hold_env = {clock_now, clock_wall, no_wake, NULL};
+
+static int make_holder(void)
+{
+    tl_holder_config config = {
+        .identity = &self, .world = &world, .env = hold_env, .quota = 64 * MIB};
+    return tl_holder_new(&config, &holder);
+}
+
+void hold_again(void)
+{
+    tl_holder_free(holder);
+    assert_int_equal(make_holder(), TL_OK);
+}
+
 int hold_begin(void **state)
 {
     (void)state;
-    tl_holder_config config = {.identity = &self,
-                               .world = &world,
-                               .env = {clock_now, clock_wall, no_wake, NULL},
-                               .quota = 64 * MIB};
     now = TL_SEC;
     slow = disk_fails = no_memory = false;
+    pointer_error = TL_OK;
+    wall_step = ran = 0;
     dropped = forgotten = heard_times = pointers = 0;
-    return tl_holder_new(&config, &holder);
+    return make_holder();
 }
 
 int hold_end(void **state)
@@ -285,6 +304,17 @@ int hold_ask(const tl_identity *by, tl_talk_type type, size_t n, unsigned mark)
     int r = hold_result(&c);
     if (r == TL_TALK_PROOF && !c.answer.u.proof.has[0])
         r = -1;
+    hold_stop(&c);
+    return r;
+}
+
+int hold_point(const tl_identity *by, const tl_node_id *of, char first)
+{
+    call c;
+    tl_talk m = {.type = TL_TALK_POINTER, .u.pointer = {.recovery = *of, .n = 3}};
+    m.u.pointer.item[0] = (uint8_t)first;
+    assert_false(hold_start(&c, by, &m));
+    int r = hold_result(&c);
     hold_stop(&c);
     return r;
 }

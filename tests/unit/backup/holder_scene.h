@@ -17,7 +17,11 @@ struct file {
 extern tl_identity self, recovery, people[40];
 extern tl_time now;
 extern tl_holder *holder;
-extern bool slow, disk_fails, no_memory;                   /* of the disk */
+extern const tl_env hold_env;
+extern bool slow, disk_fails, no_memory; /* of the disk */
+extern tl_err pointer_error;             /* what keeping a pointer comes to */
+extern tl_unix wall_step;                /* the wall clock is wrong by so much */
+extern tl_unix ran;                      /* as the holder last told how long it has run */
 extern unsigned dropped, forgotten, heard_times, pointers; /* calls of the world */
 extern struct file files[300];
 extern size_t files_n;
@@ -42,6 +46,9 @@ int hold_result(const call *c);
 int hold_put(const tl_identity *by, size_t n, unsigned mark);
 int hold_get(const tl_identity *by, size_t n, unsigned mark);
 int hold_ask(const tl_identity *by, tl_talk_type type, size_t n, unsigned mark);
+int hold_point(const tl_identity *by, const tl_node_id *of, char first);
+/* The program ends, and begins anew with what is on the disk; nothing is loaded. */
+void hold_again(void);
 void hold_settle(void);
 void hold_remove_file(struct file *f);
 struct file *hold_file_of(const tl_holder_key *key);

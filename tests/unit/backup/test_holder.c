@@ -83,9 +83,10 @@ static void a_fragment_on_its_way_counts_as_if_it_were_here(void **state)
 {
     (void)state;
     call c[3];
+    tl_holder_set_quota(holder, 32 * MIB);
     for (unsigned i = 0; i < 2; i++) {
         tl_talk m = {.type = TL_TALK_PUT,
-                     .u.put = {.fragment = hold_id_of(8 * MIB, i), .size = 8 * MIB}};
+                     .u.put = {.fragment = hold_id_of(4 * MIB, i), .size = 4 * MIB}};
         m.u.put.recovery = recovery.id;
         assert_true(hold_start(&c[i], &people[0], &m));
     }
@@ -201,6 +202,31 @@ static void who_is_not_heard_of_for_half_a_year_is_forgotten(void **state)
     assert_int_equal(hold_get(&people[0], 5000, 1), TL_TALK_CONTENT);
 }
 
+static void a_clock_that_jumps_and_a_year_in_a_drawer_are_no_owners_silence(void **state)
+{
+    (void)state;
+    assert_int_equal(hold_put(&people[0], 5000, 1), TL_TALK_RECEIPT);
+    wall_step = 10 * 365 * 24 * 3600;
+    now += 2 * 3600 * TL_SEC;
+    tl_holder_on_timer(holder);
+    assert_int_equal(hold_counts().fragments, 1);
+    assert_int_equal(ran, 1 + 2 * 3600); /* what the next run begins with */
+    hold_again();                        /* another run, ten years later */
+    assert_int_equal(tl_holder_load_owner(holder, &people[0].id, 1), TL_OK);
+    assert_int_equal(tl_holder_load_owner(holder, &self.id, ran), TL_OK);
+    tl_holder_entry e = {.key = {people[0].id, hold_id_of(5000, 1)},
+                         .size = 5000,
+                         .recovery = recovery.id,
+                         .placed_at = EPOCH};
+    assert_int_equal(tl_holder_load(holder, &e), TL_OK);
+    now += 179 * DAY;
+    tl_holder_on_timer(holder);
+    assert_int_equal(hold_counts().fragments, 1);
+    now += DAY; /* and two hours before */
+    tl_holder_on_timer(holder);
+    assert_int_equal(hold_counts().expired, 1);
+}
+
 static void an_owner_is_told_to_the_disk_once_a_day(void **state)
 {
     (void)state;
@@ -212,26 +238,29 @@ static void an_owner_is_told_to_the_disk_once_a_day(void **state)
     assert_int_equal(heard_times, 2);
 }
 
-static int point(const tl_identity *by, const tl_node_id *of, char first)
-{
-    call c;
-    tl_talk m = {.type = TL_TALK_POINTER, .u.pointer = {.recovery = *of, .n = 3}};
-    m.u.pointer.item[0] = (uint8_t)first;
-    assert_false(hold_start(&c, by, &m));
-    int r = hold_result(&c);
-    hold_stop(&c);
-    return r;
-}
-
 static void a_pointer_is_kept_for_an_owner_where_the_recovery_identity_signed_it(void **state)
 {
     (void)state;
-    assert_int_equal(point(&people[0], &recovery.id, 'p'), REFUSED(FORBIDDEN));
+    assert_int_equal(hold_point(&people[0], &recovery.id, 'p'), REFUSED(FORBIDDEN));
     assert_int_equal(hold_put(&people[0], 5000, 1), TL_TALK_RECEIPT);
-    assert_int_equal(point(&people[0], &recovery.id, 'x'), REFUSED(INVALID));
-    assert_int_equal(point(&people[0], &people[1].id, 'p'), REFUSED(INVALID));
+    assert_int_equal(hold_point(&people[0], &recovery.id, 'x'), REFUSED(INVALID));
+    assert_int_equal(hold_point(&people[0], &people[1].id, 'p'), REFUSED(INVALID));
     assert_int_equal(pointers, 0);
-    assert_int_equal(point(&people[0], &recovery.id, 'p'), TL_TALK_DONE);
+    assert_int_equal(hold_point(&people[0], &recovery.id, 'p'), TL_TALK_DONE);
+    assert_int_equal(pointers, 1);
+}
+
+static void a_pointer_for_which_there_is_no_room_is_not_said_to_be_kept(void **state)
+{
+    (void)state;
+    assert_int_equal(hold_put(&people[0], 5000, 1), TL_TALK_RECEIPT);
+    pointer_error = TL_ERR_BUSY;
+    assert_int_equal(hold_point(&people[0], &recovery.id, 'p'), REFUSED(FULL));
+    assert_int_equal(hold_counts().refused_full, 1);
+    pointer_error = TL_ERR_REPLAY; /* a newer one is there: as good */
+    assert_int_equal(hold_point(&people[0], &recovery.id, 'p'), TL_TALK_DONE);
+    pointer_error = TL_OK;
+    assert_int_equal(hold_point(&people[0], &recovery.id, 'p'), TL_TALK_DONE);
     assert_int_equal(pointers, 1);
 }
 
@@ -248,31 +277,6 @@ static void work_for_one_owner_has_a_rate(void **state)
     assert_int_equal(hold_put(&people[1], 100, 1), TL_TALK_RECEIPT); /* others do not wait for it */
     now += 9 * TL_SEC;
     assert_int_equal(hold_get(&people[0], 8 * MIB, 1), TL_TALK_CONTENT);
-}
-
-static void one_peer_has_some_requests_at_once_and_strangers_half_of_all(void **state)
-{
-    (void)state;
-    static call c[TL_HOLDER_OPS_MAX];
-    unsigned n = 0, refused = 0;
-    slow = true;
-    for (unsigned i = 4; i < 40 && n < TL_HOLDER_OPS_MAX; i++)
-        for (unsigned j = 0; j < 20; j++) {
-            if (!tl_holder_may_begin(holder, &people[i].id)) {
-                refused++;
-                continue;
-            }
-            tl_talk m = {
-                .type = TL_TALK_PUT,
-                .u.put = {.fragment = hold_id_of(1, j), .size = 1, .recovery = recovery.id}};
-            hold_start(&c[n++], &people[i], &m);
-        }
-    assert_int_equal(n, TL_HOLDER_OPS_MAX / 2);
-    assert_true(refused > 0);
-    assert_true(tl_holder_may_begin(holder, &people[0].id)); /* members find a place */
-    while (n)
-        hold_stop(&c[--n]);
-    assert_int_equal(hold_counts().bytes, 0);
 }
 
 static void a_request_that_is_given_up_at_the_disk_ends_by_itself(void **state)
@@ -305,7 +309,7 @@ static void what_an_earlier_run_kept_is_there(void **state)
                          .placed_at = EPOCH,
                          .stranger = true};
     files[files_n++] = (struct file){e.key, b};
-    assert_int_equal(tl_holder_load_owner(holder, &people[9].id, EPOCH), TL_OK);
+    assert_int_equal(tl_holder_load_owner(holder, &people[9].id, 1), TL_OK);
     assert_int_equal(tl_holder_load(holder, &e), TL_OK);
     assert_int_equal(hold_counts().stranger_bytes, TL_HOLDER_BLOCK);
     assert_int_equal(hold_get(&recovery, 5000, 1), TL_TALK_CONTENT);
@@ -334,10 +338,11 @@ int main(void)
         TEST(a_file_that_rotted_is_given_to_nobody),
         TEST(a_disk_that_fails_loses_nothing),
         TEST(who_is_not_heard_of_for_half_a_year_is_forgotten),
+        TEST(a_clock_that_jumps_and_a_year_in_a_drawer_are_no_owners_silence),
         TEST(an_owner_is_told_to_the_disk_once_a_day),
         TEST(a_pointer_is_kept_for_an_owner_where_the_recovery_identity_signed_it),
+        TEST(a_pointer_for_which_there_is_no_room_is_not_said_to_be_kept),
         TEST(work_for_one_owner_has_a_rate),
-        TEST(one_peer_has_some_requests_at_once_and_strangers_half_of_all),
         TEST(a_request_that_is_given_up_at_the_disk_ends_by_itself),
         TEST(what_an_earlier_run_kept_is_there),
     };
