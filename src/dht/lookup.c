@@ -388,11 +388,16 @@ size_t tl_lookup_without_crowd(const tl_dht_id *target, unsigned usual, tl_dht_n
 
 bool tl_lookup_density(tl_lookup *l, unsigned *ret_bits)
 {
-    unsigned n = 0;
-    for (size_t i = 0; i < l->n; i++)
-        if (l->nodes[i]->state == TL_LOOKUP_ANSWERED && l->nodes[i]->fits && ++n == TL_LOOKUP_K) {
-            *ret_bits = l->nodes[i]->common;
+    ring r = {0};
+    for (size_t i = 0; i < l->n; i++) {
+        const tl_lookup_node *node = l->nodes[i];
+        if (node->state != TL_LOOKUP_ANSWERED || !is_careful(node, &r))
+            continue;
+        r.nodes[r.n++] = node;
+        if (r.n == TL_LOOKUP_K) {
+            *ret_bits = node->common;
             return true;
         }
+    }
     return false;
 }

@@ -117,7 +117,8 @@ size_t tl_lookup_rings(tl_lookup *l, tl_lookup_node *ret_nodes[TL_LOOKUP_RINGS_M
 size_t tl_lookup_without_crowd(const tl_dht_id *target, unsigned usual, tl_dht_node *nodes,
                                size_t n, size_t most);
 /* Bits that the K nearest nodes that answered have in common with the target; of those which fit their
- * address: who answers with IDs of his choice must not make the DHT look denser than it is. False: fewer than K. */
+ * address, at most two a network: who answers with IDs of his choice, for one address or many ports, must not
+ * make the DHT look denser than it is. False: fewer than K. */
 bool tl_lookup_density(tl_lookup *l, unsigned *ret_bits);
 
 #endif
