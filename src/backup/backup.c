@@ -119,14 +119,15 @@ static void let_go(tl_backup *b, tl_time from)
 /* The numbers of `spec`, or what follows where they are 0. */
 static bool settle_numbers(tl_backup *b, tl_backup_spec *spec)
 {
-    tl_node_id candidate[TL_BACKUP_N_MAX];
-    if (!spec->n) {
-        size_t n = b->config.world->candidates(b->config.user, spec->strangers, candidate,
-                                               TL_BACKUP_N_MAX);
-        spec->n = n ? (uint8_t)n : 1;
+    if (b->kept.strangers && !spec->strangers)
+        b->seen_n = 0; /* there are strangers among them */
+    size_t there = tl_backup_see_candidates(b, spec->strangers), known = tl_backup_known(b);
+    if (!spec->n)
+        spec->n = (uint8_t)(known > TL_BACKUP_N_MAX ? TL_BACKUP_N_MAX : known ? known : 1);
+    if (!spec->k) { /* so that those who are there now can bring it back */
+        size_t of = there && there < spec->n ? there : spec->n;
+        spec->k = (uint8_t)(of > 1 ? of / 2 : 1);
     }
-    if (!spec->k)
-        spec->k = spec->n > 1 ? spec->n / 2 : 1;
     return tl_code_fits(spec->blob.n, spec->k, spec->n);
 }
 
@@ -135,6 +136,27 @@ static bool is_the_same(const tl_backup_kept *k, const tl_backup_spec *spec,
 {
     return k->any && tl_fragment_id_eq(&k->blob, blob) && k->k == spec->k && k->n == spec->n &&
            tl_node_id_eq(&k->recovery, &spec->recovery);
+}
+
+bool tl_backup_is_named(const tl_backup *b)
+{
+    return b->kept.any && b->was_told && tl_fragment_id_eq(&b->told.blob, &b->kept.blob);
+}
+
+/* What stays until a newer copy with these words is as safe. */
+static tl_backup_before before_of(const tl_backup *b, const tl_node_id *recovery)
+{
+    tl_backup_status s;
+    if (!b->kept.any || !tl_node_id_eq(&b->kept.recovery, recovery))
+        return (tl_backup_before){0};
+    if (!tl_backup_is_named(b))
+        return b->kept.before;
+    tl_backup_status_of(b, &s);
+    if (s.may_lose < 0)
+        return (tl_backup_before){0};
+    return (tl_backup_before){.since = b->config.env.wall(b->config.env.user),
+                              .made_at = b->kept.made_at,
+                              .may_lose = s.may_lose};
 }
 
 /* The addresses of all fragments. */
@@ -178,7 +200,9 @@ tl_err tl_backup_set(tl_backup *b, const tl_backup_spec *wanted)
         tl_buf_clear(&blob);
         return e;
     }
-    let_go(b, TL_NEVER);
+    k.before = before_of(b, &spec.recovery);
+    /* No pointer ever named what was not told of. */
+    let_go(b, tl_backup_is_named(b) ? TL_NEVER : tl_backup_now(b));
     k.old_n = b->kept.old_n;
     memcpy(k.old, b->kept.old, sizeof k.old);
     tl_buf_clear(&b->blob);
@@ -230,7 +254,11 @@ tl_err tl_backup_load(tl_backup *b, const tl_backup_kept *kept, tl_slice blob)
             d->prove_at =
                 tl_backup_now(b) + tl_rand_below(b->config.rand, b->mean / 8 ? b->mean / 8 : 1);
     }
-    b->was_told = tl_backup_map_of(b, &b->told);
+    tl_backup_see_holders(b);
+    b->was_told = !k.before.since && tl_backup_map_of(b, &b->told) &&
+                  tl_backup_count(b, TL_PLACE_HELD) >= k.k;
+    if (k.any && !b->was_told)
+        tl_backup_changed(b);
     b->look_at = k.any ? tl_backup_now(b) : TL_NEVER;
     tl_env_wake(&b->config.env);
     return TL_OK;
@@ -279,6 +307,10 @@ tl_err tl_backup_set_pointer(tl_backup *b, tl_slice item)
     tl_time now = tl_backup_now(b);
     if (item.n > TL_POINTER_MAX)
         return TL_ERR_TOO_LARGE;
+    if (!tl_backup_is_named(b))
+        return TL_OK; /* it names the copy before, whose holders have it */
+    b->dirty |= b->kept.before.since != 0;
+    b->kept.before = (tl_backup_before){0};
     memcpy(b->pointer, item.p, item.n);
     b->pointer_n = item.n;
     for (size_t i = 0; i < b->deals_n; i++)
@@ -361,6 +393,11 @@ bool tl_backup_map_of(const tl_backup *b, tl_backup_map *ret_map)
     return true;
 }
 
+bool tl_backup_named_map(const tl_backup *b, tl_backup_map *ret_map)
+{
+    return tl_backup_is_named(b) && tl_backup_map_of(b, ret_map);
+}
+
 tl_slice tl_backup_blob(const tl_backup *b)
 {
     return tl_buf_slice(&b->blob);
@@ -401,6 +438,7 @@ void tl_backup_on_peer(tl_backup *b, const tl_node_id *peer)
 
 void tl_backup_on_candidates(tl_backup *b)
 {
+    (void)tl_backup_see_candidates(b, b->kept.strangers);
     if (b->look_at == TL_NEVER)
         return;
     b->look_at = tl_backup_now(b);

@@ -8,6 +8,10 @@
  *   tl_backup_set --> fragments are placed, one node after the other is tried --> on_map: the pointer is
  *   to be made anew --> tl_backup_set_pointer: the holders get it, too, and keep it in the DHT
  *
+ * A newer copy is told of, and the one before deleted, when it is as safe: as many fragments of it may be
+ * lost, or all are placed; after TL_BACKUP_PATIENCE half as many; after TL_BACKUP_GONE_AFTER, when it can be
+ * restored. So a copy at night, when friends sleep, takes nothing away.
+ *
  * Where a holder has lost a fragment, or is not reached for TL_BACKUP_GONE_AFTER, the fragment is made
  * again from the blob, placed at another node, and on_map is called. */
 #ifndef TL_BACKUP_BACKUP_H
@@ -24,12 +28,15 @@
  * on holidays; but a fragment that is not reached is not there for a restore. The fragment goes to another
  * node, too, and its old place counts until the new one stands. */
 #define TL_BACKUP_GONE_AFTER     (7 * 24 * 3600) /* seconds */
+/* A newer copy waits so long for nodes that are off. Less than a day, after which there is another one. */
+#define TL_BACKUP_PATIENCE       (20 * 3600) /* seconds */
 /* Fragments of an earlier backup, and of holders that were given up, that are to be deleted. Of more the
  * oldest is left to its holder, which forgets it in time. */
 #define TL_BACKUP_OLD_MAX        64
 #define TL_BACKUP_CANDIDATES_MAX 64 /* nodes that are looked at */
 #define TL_BACKUP_AT_ONCE        4  /* fragments on their way; each is in memory */
-/* Fragments where nothing is said: one for each node that may take one, up to so many. */
+/* Fragments where nothing is said: one for each node that may take one, or held one, and was seen within
+ * gone_after, up to so many. */
 #define TL_BACKUP_N_MAX          10
 
 typedef struct tl_backup tl_backup;
@@ -54,6 +61,13 @@ typedef struct {
     tl_node_id holder;
 } tl_backup_old;
 
+/* The copy that the pointer names, while the newer one is not as safe yet. */
+typedef struct {
+    tl_unix since;   /* of when the newer ones are; 0: the pointer names none but the newest */
+    tl_unix made_at; /* as tl_backup_kept.made_at */
+    int may_lose;    /* as tl_backup_status.may_lose, when the newer one was set */
+} tl_backup_before;
+
 /* All that is known of a backup, but for its bytes and its pointer. */
 typedef struct {
     bool any; /* there is one */
@@ -66,6 +80,7 @@ typedef struct {
     tl_backup_place place[TL_FRAGMENTS_MAX]; /* n */
     uint8_t old_n;
     tl_backup_old old[TL_BACKUP_OLD_MAX]; /* to be deleted at their holders, when it is time */
+    tl_backup_before before;
 } tl_backup_kept;
 
 typedef struct {
@@ -79,9 +94,9 @@ typedef struct {
 typedef struct {
     tl_slice blob;       /* encrypted; 1 to TL_BLOB_MAX bytes; copied */
     tl_node_id recovery; /* who may get the fragments back, beside this node */
-    uint8_t n;           /* fragments; 0: as many as there are nodes that take one, 2 to 10 */
-    uint8_t k;           /* that make it whole; 0: half of n, at least 1 */
-    bool strangers;      /* nodes of no network of ours may hold fragments, too */
+    uint8_t n;           /* fragments; 0: as many as nodes are known that take one, 1 to 10 */
+    uint8_t k; /* that make it whole; 0: half of n, or of those that are there now; at least 1 */
+    bool strangers; /* nodes of no network of ours may hold fragments, too */
 } tl_backup_spec;
 
 /* Called from inside tl_backup_on_timer. on_map alone may call back: tl_backup_set_pointer. */
@@ -117,7 +132,7 @@ void tl_backup_on_timer(tl_backup *b);
 tl_time tl_backup_expiry(const tl_backup *b);
 
 /* Begins to keep this blob, in place of the one before. The fragments of that one are deleted some time
- * after the pointer of this one is set; until then both are held. The same blob again, with the same
+ * after the pointer of this one is set, which on_map asks for when it is as safe; until then both are held. The same blob again, with the same
  * numbers, changes nothing. TL_ERR_INVALID: out of the bounds. TL_ERR_NOMEM: all is as before. */
 TL_CHECK tl_err tl_backup_set(tl_backup *b, const tl_backup_spec *spec);
 /* What an earlier run kept; its pointer is set after it. TL_ERR_PROTO: `blob` is not that of `kept`, or the
@@ -136,6 +151,10 @@ void tl_backup_drop(tl_backup *b);
 void tl_backup_status_of(const tl_backup *b, tl_backup_status *ret_status);
 /* Of the places as they are now. False: there is no backup. */
 bool tl_backup_map_of(const tl_backup *b, tl_backup_map *ret_map);
+/* The same, of what a pointer names. False: there is none, or the copy before is what it names. */
+bool tl_backup_named_map(const tl_backup *b, tl_backup_map *ret_map);
+/* More nodes are known that would take a fragment than there are fragments: a new copy had more. */
+bool tl_backup_could_grow(const tl_backup *b);
 /* The blob, as it was set; empty where there is none. Borrowed until the next tl_backup_set or _drop. */
 tl_slice tl_backup_blob(const tl_backup *b);
 /* A connection to `peer` stands: what it was to be asked is asked now. */

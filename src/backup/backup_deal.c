@@ -214,6 +214,7 @@ static void on_placed(tl_deal *d, unsigned place, const tl_fragment_receipt *r)
                            .expires_at = r->expires_at};
     tl_backup_drop_old(b, &p->id, &d->id);
     b->counters.placed++;
+    tl_backup_see(b, &d->id, wall);
     d->why[0] = 0;
     tl_deal_prove_later(d);
     if (b->pointer_n)
@@ -278,6 +279,7 @@ static void judge(tl_deal *d, const tl_talk *answer)
         p->state = proven ? TL_PLACE_HELD : TL_PLACE_WANTED;
         if (proven) {
             p->proven_at = b->config.env.wall(b->config.env.user);
+            tl_backup_see(b, &d->id, p->proven_at);
             b->dirty = true;
         }
     }
@@ -325,6 +327,8 @@ static void on_answer(tl_fragment_call *c, tl_err e, const tl_talk *answer, tl_s
             tl_backup_drop_old(b, &d->asked.u.prove.fragment[i], &d->id);
     if (kind == TL_DEAL_DELETE && !e)
         d->delete_at = 0;
+    if (kind == TL_DEAL_DELETE && b->look_at != TL_NEVER)
+        b->look_at = tl_backup_now(b); /* it may take a fragment now */
     if (kind == TL_DEAL_POINT &&
         (e == TL_ERR_UNREACHABLE || e == TL_ERR_TIMEOUT || e == TL_ERR_AGAIN || e == TL_ERR_NOMEM))
         d->point_at = tl_backup_now(b) + POINT_AGAIN;

@@ -125,6 +125,10 @@ static void tell_map(tl_backup *b)
     unsigned held = tl_backup_count(b, TL_PLACE_HELD) + tl_backup_count(b, TL_PLACE_SILENT);
     if (held < m.k || (b->was_told && is_the_map(&m, &b->told)))
         return;
+    if (!tl_backup_is_as_safe(b)) {
+        b->map_at = tl_backup_now(b) + LOOK_AGAIN; /* patience ends, too */
+        return;
+    }
     b->told = m;
     b->was_told = true;
     b->config.world->on_map(b->config.user, &m);

@@ -33,6 +33,12 @@ typedef struct {
     char why[96]; /* its last refusal */
 } tl_deal;
 
+/* A node that may hold a fragment. */
+typedef struct {
+    tl_node_id id;
+    tl_unix at; /* when it was last there */
+} tl_seen;
+
 struct tl_backup {
     tl_backup_config config;
     tl_time mean;
@@ -50,6 +56,8 @@ struct tl_backup {
     tl_time look_at;        /* for candidates; TL_NEVER: nothing is wanted */
     tl_deal deals[TL_DEALS_MAX];
     size_t deals_n;
+    tl_seen seen[TL_BACKUP_CANDIDATES_MAX];
+    size_t seen_n;
     tl_backup_counters counters;
 };
 
@@ -68,6 +76,19 @@ unsigned tl_backup_count(const tl_backup *b, tl_place_state s);
 void tl_backup_add_old(tl_backup *b, const tl_fragment_id *id, const tl_node_id *holder,
                        tl_time from);
 void tl_backup_drop_old(tl_backup *b, const tl_fragment_id *id, const tl_node_id *holder);
+
+/* The pointer names the present copy, or is being made of it. */
+bool tl_backup_is_named(const tl_backup *b);
+/* --- backup_seen.c: how many nodes a copy is for --- */
+/* The node was there at this time. */
+void tl_backup_see(tl_backup *b, const tl_node_id *id, tl_unix at);
+/* All that are there now. Returns their number. */
+size_t tl_backup_see_candidates(tl_backup *b, bool strangers);
+void tl_backup_see_holders(tl_backup *b);
+/* Nodes that were there within gone_after. */
+size_t tl_backup_known(const tl_backup *b);
+/* Is the present copy as safe as the one that the pointer names, by now? */
+bool tl_backup_is_as_safe(const tl_backup *b);
 
 /* --- backup_deal.c --- */
 /* Finds or makes it; one that is of no use makes room. NULL: there is no room. */

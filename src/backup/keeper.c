@@ -25,6 +25,7 @@ struct tl_keeper {
 
     bool has_map, map_is_new; /* map_is_new: no pointer tells of it yet */
     tl_backup_map map;
+    tl_unix map_at;            /* of the copy that it is of */
     bool has_item, item_waits; /* item_waits: for its row to be saved */
     tl_dht_item item;
 };
@@ -70,15 +71,28 @@ static void save(tl_keeper *k)
 
 /* --- the pointer --- */
 
+/* Whoever has the words could sign the highest number there is: nothing could be written above it, ever. One
+ * that is further ahead than a day is not continued; the DHT forgets it, and takes ours again. */
+static int64_t bounded(const tl_keeper *k, int64_t sequence)
+{
+    int64_t most = k->env->wall(k->env->user) + TL_KEEPER_AHEAD;
+    if (most < k->row.sequence)
+        most = k->row.sequence;
+    return sequence < most ? sequence : most;
+}
+
 static void write_pointer(tl_keeper *k)
 {
     bool withdrawn = k->state == TL_KEEPER_WITHDRAWN;
     tl_pointer p = {.made_at = k->row.made_at};
     uint8_t value[TL_POINTER_VALUE];
     tl_unix wall = k->env->wall(k->env->user);
-    int64_t sequence = wall > k->row.sequence ? wall : k->row.sequence + 1;
+    int64_t sequence = wall > k->row.sequence         ? wall
+                       : k->row.sequence == INT64_MAX ? INT64_MAX
+                                                      : k->row.sequence + 1;
     memcpy(p.instance, k->row.instance, sizeof p.instance);
     if (!withdrawn) {
+        p.made_at = k->map_at;
         p.map = k->map;
         k->world->relays(k->user, &p);
     }
@@ -138,7 +152,7 @@ static void found_elsewhere(tl_keeper *k, int64_t sequence)
     k->state = TL_KEEPER_ELSEWHERE;
     k->row.elsewhere = true;
     k->row.stage = TL_RECOVERY_USUAL;
-    k->row.sequence = sequence;
+    k->row.sequence = bounded(k, sequence);
     k->has_item = k->item_waits = k->map_is_new = false;
     k->world->withdraw(k->user, &k->keys.identity.id);
     save(k);
@@ -182,7 +196,7 @@ void tl_keeper_on_looked(tl_keeper *k, const tl_dht_item *item, unsigned answere
         return;
     }
     if (ours && item->seq > k->row.sequence) {
-        k->row.sequence = item->seq;
+        k->row.sequence = bounded(k, item->seq);
         /* the DHT has one that is not of this map */
         k->map_is_new |= k->has_map || k->state == TL_KEEPER_WITHDRAWN;
     }
@@ -241,6 +255,7 @@ tl_unix tl_keeper_other_at(const tl_keeper *k)
 void tl_keeper_on_map(tl_keeper *k, const tl_backup_map *map)
 {
     k->map = *map;
+    k->map_at = k->row.made_at;
     k->has_map = k->map_is_new = true;
     go_on(k);
 }
@@ -248,9 +263,11 @@ void tl_keeper_on_map(tl_keeper *k, const tl_backup_map *map)
 void tl_keeper_on_saved(tl_keeper *k, tl_err e)
 {
     k->saving = false;
+    /* Nothing is copied of words that are not on the disk: who made them hears of it, and takes them back. */
+    if (e && k->row.unshown && !k->row.made_at)
+        k->copy_at = now_of(k) + TL_KEEPER_AGAIN;
     /* A row that is not on the disk: the pointer goes out all the same. Its sequence is the time, and what
      * is newest is asked for at each start. */
-    (void)e;
     if (k->save_again && k->state != TL_KEEPER_NONE) {
         k->save_again = false;
         save(k);
@@ -304,7 +321,7 @@ tl_err tl_keeper_load(tl_keeper *k, const tl_recovery_row *row, bool restored)
 {
     tl_recovery_row mine = *row;
     if (restored) {
-        mine.elsewhere = false;
+        mine.elsewhere = mine.unshown = false;
         mine.stage = TL_RECOVERY_TAKES_OVER;
         tl_rand_bytes(k->rand, mine.instance, sizeof mine.instance);
     }
@@ -339,12 +356,20 @@ static tl_err replace(tl_keeper *k, const tl_recovery_row *row)
 tl_err tl_keeper_create(tl_keeper *k, const uint8_t root[TL_RECOVERY_KEY], uint8_t holders,
                         bool strangers)
 {
-    tl_recovery_row row = {.holders = holders, .strangers = strangers};
+    tl_recovery_row row = {.holders = holders, .strangers = strangers, .unshown = true};
     memcpy(row.root, root, sizeof row.root);
     tl_rand_bytes(k->rand, row.instance, sizeof row.instance);
     tl_err e = replace(k, &row);
     sodium_memzero(&row, sizeof row);
     return e;
+}
+
+void tl_keeper_shown(tl_keeper *k)
+{
+    if (!k->row.unshown)
+        return;
+    k->row.unshown = false;
+    save(k);
 }
 
 tl_err tl_keeper_undo(tl_keeper *k, const tl_recovery_row *row)
@@ -425,4 +450,9 @@ const tl_dht_item *tl_keeper_item(const tl_keeper *k)
 bool tl_keeper_is_copying(const tl_keeper *k)
 {
     return k->copying;
+}
+
+bool tl_keeper_is_saving(const tl_keeper *k)
+{
+    return k->saving;
 }

@@ -38,6 +38,9 @@
 /* The same, where no node of the DHT answered, or what was to be done failed. */
 #define TL_KEEPER_AGAIN  (60 * TL_SEC)
 
+/* The furthest that a sequence which was found may be ahead of the clock, to be continued. */
+#define TL_KEEPER_AHEAD (24 * 3600) /* seconds */
+
 typedef struct tl_keeper tl_keeper;
 
 /* A node that starts waits so long for its first look: the DHT of the internet answers in 1 to 5 s. */
@@ -91,6 +94,8 @@ TL_CHECK tl_err tl_keeper_load(tl_keeper *k, const tl_recovery_row *row, bool re
  * is under way. */
 TL_CHECK tl_err tl_keeper_create(tl_keeper *k, const uint8_t root[TL_RECOVERY_KEY], uint8_t holders,
                                  bool strangers);
+/* A person has been shown the words. */
+void tl_keeper_shown(tl_keeper *k);
 /* Back to what was before tl_keeper_create, which did not come to its end; `row` NULL: there was none. As
  * tl_keeper_create. */
 TL_CHECK tl_err tl_keeper_undo(tl_keeper *k, const tl_recovery_row *row);
@@ -130,5 +135,6 @@ const tl_recovery *tl_keeper_keys(const tl_keeper *k);
 /* NULL: no pointer was published since the start. */
 const tl_dht_item *tl_keeper_item(const tl_keeper *k);
 bool tl_keeper_is_copying(const tl_keeper *k);
+bool tl_keeper_is_saving(const tl_keeper *k);
 
 #endif

@@ -29,10 +29,26 @@ static void show_safety(const json_t *s)
     int lose = (int)tl_json_number(s, "may_lose", 0);
     if (lose < 0)
         printf("fragments: %d are held, and %d are needed to bring it back\n", held, k);
-    else
+    else if (lose > 0)
         printf("fragments: %d are held, each by another node; any %d bring it back, so %d of the "
                "nodes may be lost\n",
                held, k, lose);
+    else
+        printf("fragments: %d %s held, and all of them are needed: no node that holds one may be "
+               "lost\n",
+               held, held == 1 ? "is" : "are");
+}
+
+/* One machine that fails would take all with it. */
+static void warn_of_few(const json_t *s)
+{
+    if (tl_json_number(s, "may_lose", 0) > 0)
+        return;
+    int held = (int)tl_json_number(s, "held", 0);
+    tl_out_note(
+        "Warning: %s holds this backup: if it is lost, the backup is lost. It grows by itself as "
+        "members join\nyour networks and are on: teale backup status",
+        held == 1 ? "one single node" : "no node too many");
 }
 
 static void say_what_to_do(const json_t *s)
@@ -48,14 +64,33 @@ static void say_what_to_do(const json_t *s)
             "Those nodes\nand this one go on trying: look at teale backup status");
 }
 
-static int show_created(const tl_cli *cli, json_t *s, const char *text)
+/* The node hears that a person has the words: until then it says of the backup that nobody has. */
+static int tell_shown(const tl_cli *cli, const tl_args *args)
+{
+    json_t *done = NULL;
+    if (fflush(stdout) || ferror(stdout)) {
+        tl_verb_refuse("E_NOT_SHOWN",
+                       "the words could not be written. Make new ones: teale backup create");
+        return TL_EXIT_FAILED;
+    }
+    int code = tl_verb_do(cli, args, "backup.shown", json_object(), SHOW_TIME, &done);
+    if (code)
+        tl_out_note("The node did not hear that the words were shown. They are right; to have its "
+                    "status say "
+                    "so, make new\nones: teale backup create");
+    json_decref(done);
+    return code;
+}
+
+static int show_created(const tl_cli *cli, const tl_args *args, json_t *s, const char *text)
 {
     if (!cli->json) {
         show_words(text);
-        fflush(stdout);
+        int code = tell_shown(cli, args);
         show_safety(s);
+        warn_of_few(s);
         say_what_to_do(s);
-        return TL_EXIT_OK;
+        return code;
     }
     json_t *words = json_array();
     char copy[TL_PHRASE_TEXT], *at = copy;
@@ -65,7 +100,40 @@ static int show_created(const tl_cli *cli, json_t *s, const char *text)
     sodium_memzero(copy, sizeof copy);
     json_object_set_new(s, "words", words);
     tl_out_json(s);
-    return TL_EXIT_OK;
+    return tell_shown(cli, args);
+}
+
+/* A line at once, and one every ten seconds, on a terminal and in a pipe. */
+static void on_tick(void *user, tl_time waited)
+{
+    unsigned *told = user, tens = (unsigned)(waited / (10 * TL_SEC));
+    if (tens <= *told)
+        return;
+    *told = tens;
+    tl_out_note("placing fragments at other nodes: %u s, a minute or two at most", tens * 10);
+}
+
+/* As tl_verb_do, and tells how long it takes. */
+static int create(const tl_cli *cli, const tl_args *args, const char *root, int holders,
+                  json_t **ret)
+{
+    unsigned told = 0;
+    tl_verb_result r = {.value = NULL};
+    tl_verb v = {.verb = "backup.create", .on_tick = on_tick, .user = &told};
+    *ret = NULL;
+    if (!tl_daemon_timeout(cli, args, CREATE_TIME, &v.timeout))
+        return TL_EXIT_USAGE;
+    v.args = json_pack("{s:s, s:i, s:b, s:b}", "root", root, "holders", holders, "strangers",
+                       tl_args_has(args, "strangers"), "new", tl_args_has(args, "new"));
+    if (!cli->json)
+        tl_out_note("placing fragments at other nodes, which takes up to a minute ...");
+    int code = tl_verb_run(cli, &v, &r);
+    if (r.late)
+        tl_verb_refuse("E_TIMEOUT",
+                       "no backup was made in this time, and what was begun is taken back. "
+                       "Give it more time: --timeout");
+    *ret = r.value;
+    return code;
 }
 
 int tl_cmd_backup_create(tl_cli *cli, const tl_args *args)
@@ -86,16 +154,9 @@ int tl_cmd_backup_create(tl_cli *cli, const tl_args *args)
     tl_phrase_write(entropy, text);
     tl_recovery_root(entropy, root);
     tl_hex_write(hex, root, sizeof root);
-    if (!cli->json)
-        tl_progress_note("placing fragments at other nodes, which takes up to a minute ...");
-    int code = tl_verb_do(
-        cli, args, "backup.create",
-        json_pack("{s:s, s:I, s:b, s:b}", "root", hex, "holders", (json_int_t)holders, "strangers",
-                  tl_args_has(args, "strangers"), "new", tl_args_has(args, "new")),
-        CREATE_TIME, &done);
-    tl_progress_clear();
+    int code = create(cli, args, hex, (int)holders, &done);
     if (!code)
-        code = show_created(cli, done, text);
+        code = show_created(cli, args, done, text);
     sodium_memzero(entropy, sizeof entropy);
     sodium_memzero(root, sizeof root);
     sodium_memzero(hex, sizeof hex);
@@ -113,6 +174,14 @@ static const char *sentence_of(const char *state)
     } sentences[] = {
         {"none", "there is none: teale backup create"},
         {"making", "it is being made"},
+        {"unshown",
+         "it is kept, but nobody was shown its words, so nobody can restore it. Make new ones: "
+         "teale backup create"},
+        {"renewing",
+         "it can be restored, as it was then; a newer copy takes its place when that is as safe"},
+        {"unlisted",
+         "its fragments are held, but no node of the DHT is known to know who holds them: a "
+         "restore may not find it"},
         {"kept", "it can be restored"},
         {"at_risk", "it can be restored, but no more of its fragments may be lost"},
         {"lost", "it cannot be restored now: too few of its fragments are held"},
@@ -190,7 +259,14 @@ int tl_cmd_backup_status(tl_cli *cli, const tl_args *args)
         tl_out_line("other machine", tl_json_string(s, "other_at", ""));
     if (*tl_json_string(s, "made_at", ""))
         tl_out_line("of", tl_json_string(s, "made_at", ""));
-    if (json_array_size(json_object_get(s, "holders"))) {
+    if (*tl_json_string(s, "newer_at", ""))
+        tl_out_line("newer copy", tl_json_string(s, "newer_at", ""));
+    if (!strcmp(state, "renewing"))
+        printf("fragments: of that one %d of the nodes may be lost; of the newer copy %d of %d are "
+               "held\n",
+               (int)tl_json_number(s, "may_lose", 0), (int)tl_json_number(s, "held", 0),
+               (int)tl_json_number(s, "n", 0));
+    else if (json_array_size(json_object_get(s, "holders"))) {
         show_safety(s);
         const json_t *pointer = json_object_get(s, "pointer");
         printf("dht: %d nodes know who holds them\n", (int)tl_json_number(pointer, "nodes", 0));

@@ -170,7 +170,7 @@ static const tl_command rest[] = {
      "Prints 24 words, once: write them on paper. Other nodes, members of your networks first, "
      "get\n"
      "encrypted fragments, of which some are enough to bring all of it back. The backup renews\n"
-     "itself when networks change, and daily for the ledger.",
+     "itself when networks change, and daily for the ledger, and grows as members join.",
      backup_create_options, true, false, tl_cmd_backup_create},
     {"backup status", "", 0, 0, "who holds the backup, and how many of them may be lost", "",
      read_options, true, false, tl_cmd_backup_status},

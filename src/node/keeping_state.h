@@ -18,6 +18,7 @@ struct tl_node_keeping {
     uint64_t book_seen; /* the version of the networks that the last copy holds, or the next will */
     bool begun, copying;
     char copy_error[512]; /* why the last copy could not be made or kept; "" where it could */
+    char save_error[256]; /* why the row is not on the disk; "" where it is */
     bool save_failed, look_failed; /* at once: the keeper hears of it in the next turn */
     tl_dht *core;            /* where the look is under way, and the pointer is held; may be gone */
     tl_dht_request looking;  /* 0: none */

@@ -2,6 +2,7 @@
 #include "node/keeping_state.h"
 #include "node/verbs.h"
 
+#include "base/log.h"
 #include "base/when.h"
 
 #include <sodium.h>
@@ -18,6 +19,7 @@ typedef struct tl_backup_call {
     tl_call *call;
     tl_time give_up_at, settle_at, look_at;
     uint8_t holders; /* as asked for; 0: any number */
+    bool strangers;  /* may hold it */
     bool had;        /* there was a row before: this one */
     bool kept;       /* and a backup with it */
     tl_recovery_row before;
@@ -87,7 +89,34 @@ json_t *tl_backup_pointer_json(const tl_node *n)
                      (int)kept.holders);
 }
 
-/* "none", "making", "kept", "at_risk", "lost", "elsewhere", "withdrawn". */
+/* Does any node of the DHT know, as far as this one does, who holds the fragments? */
+static bool is_in_dht(const tl_node *n)
+{
+    json_t *pointer = tl_backup_pointer_json(n);
+    bool in = tl_json_number(pointer, "nodes", 0) > 0;
+    json_decref(pointer);
+    return in;
+}
+
+/* Of the copy that the pointer names. */
+static int may_lose(const tl_backup_status *s)
+{
+    return s->kept.before.since ? s->kept.before.may_lose : s->kept.any ? s->may_lose : 0;
+}
+
+static const char *kept_word(const tl_node *n, const tl_backup_status *s)
+{
+    if (s->kept.before.since)
+        return "renewing";
+    if (!s->kept.any || (!tl_keeper_item(n->keeping->keeper) && s->may_lose < 0))
+        return "making";
+    return s->may_lose < 0    ? "lost"
+           : !is_in_dht(n)    ? "unlisted"
+           : s->may_lose == 0 ? "at_risk"
+                              : "kept";
+}
+
+/* "none", "making", "unshown", "renewing", "kept", "unlisted", "at_risk", "lost", "elsewhere", "withdrawn". */
 static const char *state_word(const tl_node *n, const tl_backup_status *s)
 {
     const tl_keeper *k = n->keeping->keeper;
@@ -97,9 +126,9 @@ static const char *state_word(const tl_node *n, const tl_backup_status *s)
     case TL_KEEPER_WITHDRAWN: return "withdrawn";
     case TL_KEEPER_KEPT: break;
     }
-    if (!s->kept.any || (!tl_keeper_item(k) && s->may_lose < 0))
-        return "making";
-    return s->may_lose < 0 ? "lost" : s->may_lose == 0 && s->kept.n > 1 ? "at_risk" : "kept";
+    if (tl_keeper_row(k)->unshown)
+        return n->keeping->call ? "making" : "unshown";
+    return kept_word(n, s);
 }
 
 const char *tl_node_backup_state(const tl_node *n, int *ret_may_lose)
@@ -109,7 +138,7 @@ const char *tl_node_backup_state(const tl_node *n, int *ret_may_lose)
         return "none";
     if (tl_node_backup(n) && tl_keeper_state_of(n->keeping->keeper) == TL_KEEPER_KEPT)
         tl_backup_status_of(tl_node_backup(n), &s);
-    *ret_may_lose = s.may_lose;
+    *ret_may_lose = may_lose(&s);
     return state_word(n, &s);
 }
 
@@ -132,14 +161,16 @@ json_t *tl_backup_status_json(const tl_node *n)
             return NULL;
         }
     const char *cause = *s.words ? s.words : n->keeping->copy_error;
-    return json_pack("{s:s, s:o, s:I, s:i, s:i, s:i, s:i, s:i, s:b, s:o, s:o, s:o, s:o, s:s%}",
-                     "state", state_word(n, &s), "made_at",
-                     tl_backup_time_json(tl_keeper_row(k)->made_at), "size",
-                     (json_int_t)s.kept.size, "k", s.kept.k, "n", s.kept.n, "held", (int)s.held,
-                     "silent", (int)s.silent, "may_lose", s.kept.any ? s.may_lose : 0, "strangers",
-                     tl_keeper_row(k)->strangers, "holders", holders, "pointer",
-                     tl_backup_pointer_json(n), "left", tl_backup_left_json(n), "other_at",
-                     tl_backup_time_json(tl_keeper_other_at(k)), "cause", cause, strlen(cause));
+    bool renewing = s.kept.before.since != 0;
+    return json_pack(
+        "{s:s, s:o, s:o, s:I, s:i, s:i, s:i, s:i, s:i, s:b, s:o, s:o, s:o, s:o, s:s%}", "state",
+        state_word(n, &s), "made_at",
+        tl_backup_time_json(renewing ? s.kept.before.made_at : tl_keeper_row(k)->made_at),
+        "newer_at", tl_backup_time_json(renewing ? tl_keeper_row(k)->made_at : 0), "size",
+        (json_int_t)s.kept.size, "k", s.kept.k, "n", s.kept.n, "held", (int)s.held, "silent",
+        (int)s.silent, "may_lose", may_lose(&s), "strangers", tl_keeper_row(k)->strangers,
+        "holders", holders, "pointer", tl_backup_pointer_json(n), "left", tl_backup_left_json(n),
+        "other_at", tl_backup_time_json(tl_keeper_other_at(k)), "cause", cause, strlen(cause));
 }
 
 void tl_verb_backup_status(tl_node *n, const json_t *args, tl_call *call)
@@ -152,6 +183,69 @@ void tl_verb_backup_status(tl_node *n, const json_t *args, tl_call *call)
 }
 
 /* --- create --- */
+
+static void fail(tl_backup_call *c, const char *code, const char *fmt, ...) TL_PRINTF(3, 4);
+static void fail(tl_backup_call *c, const char *code, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(c->words, sizeof c->words, fmt, args);
+    va_end(args);
+    snprintf(c->code, sizeof c->code, "%s", code);
+    c->failing = true;
+}
+
+#define FIRST_FRIENDS                                                                              \
+    "Make a network and invite friends who may hold it (teale ptn create, teale ptn invite), or "  \
+    "let "                                                                                         \
+    "strangers hold it, who see nothing of what is in it: teale backup create --strangers"
+
+/* Others in our networks, whether they are on or not. */
+static size_t fellows(const tl_node *n)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < tl_networks_count(n->book); i++)
+        count += tl_networks_at(n->book, i)->left ? 0 : tl_networks_at(n->book, i)->n_members;
+    return count;
+}
+
+/* What is known to fail is said at once. */
+static bool can_be_held(tl_node *n, unsigned holders, bool strangers, tl_call *call)
+{
+    size_t others = fellows(n);
+    if (!n->settings.wan_enabled)
+        tl_call_fail(
+            call, "E_TOO_FEW",
+            "this node connects to nobody who could hold a backup: wan_enabled is false. teale "
+            "config set wan_enabled true");
+    else if (!strangers && !others)
+        tl_call_fail(call, "E_TOO_FEW",
+                     "nobody is there to hold a backup: no other node is in a network with this "
+                     "one. " FIRST_FRIENDS);
+    else if (!strangers && others < holders)
+        tl_call_fail(
+            call, "E_TOO_FEW",
+            "%u nodes cannot hold it: your networks have %zu other members. Invite more (teale "
+            "ptn invite), ask for fewer (--holders), or let strangers hold it, too: --strangers",
+            holders, others);
+    else
+        return true;
+    return false;
+}
+
+/* Who asked is not there any more: nobody would see the words. */
+static void on_gone(void *user)
+{
+    tl_node *n = user;
+    tl_backup_call *c = n->keeping ? n->keeping->call : NULL;
+    if (!c || c->failing)
+        return;
+    fail(c, "E_TIMEOUT", "who asked for the backup is gone");
+    tl_log(TL_LOG_INFO,
+           "backup: who asked for it is gone before its words were shown: it is taken back");
+    c->look_at = 0;
+    tl_node_wake(n);
+}
 
 void tl_verb_backup_create(tl_node *n, const json_t *args, tl_call *call)
 {
@@ -176,13 +270,15 @@ void tl_verb_backup_create(tl_node *n, const json_t *args, tl_call *call)
         tl_call_fail(call, "E_ELSEWHERE", "%s", tl_node_aside_words);
         return;
     }
-    bool kept = state == TL_KEEPER_KEPT;
+    bool kept = state == TL_KEEPER_KEPT && !tl_keeper_row(k->keeper)->unshown;
     if (kept && !tl_json_bool(args, "new", false)) {
         tl_call_fail(call, "E_EXISTS",
                      "there is a backup already, and it renews itself: teale backup status. With "
                      "--new new words are made, and what those of before bring back is deleted");
         return;
     }
+    if (!can_be_held(n, (unsigned)holders, tl_json_bool(args, "strangers", false), call))
+        return;
     tl_backup_call *c = k->call || k->drop ? NULL : calloc(1, sizeof *c);
     if (c)
         c->before = *tl_keeper_row(k->keeper);
@@ -203,19 +299,22 @@ void tl_verb_backup_create(tl_node *n, const json_t *args, tl_call *call)
     c->give_up_at = now + PLACED_WITHIN;
     c->settle_at = TL_NEVER;
     c->look_at = now;
+    c->strangers = tl_json_bool(args, "strangers", false);
     k->call = c;
+    k->save_error[0] = 0;
+    tl_call_on_drop(call, on_gone, n);
     tl_node_wake(n);
 }
 
-static void fail(tl_backup_call *c, const char *code, const char *fmt, ...) TL_PRINTF(3, 4);
-static void fail(tl_backup_call *c, const char *code, const char *fmt, ...)
+void tl_verb_backup_shown(tl_node *n, const json_t *args, tl_call *call)
 {
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(c->words, sizeof c->words, fmt, args);
-    va_end(args);
-    snprintf(c->code, sizeof c->code, "%s", code);
-    c->failing = true;
+    (void)args;
+    if (!n->keeping || tl_keeper_state_of(n->keeping->keeper) != TL_KEEPER_KEPT) {
+        tl_call_fail(call, "E_NOT_FOUND", "there is no backup: teale backup create makes one");
+        return;
+    }
+    tl_keeper_shown(n->keeping->keeper);
+    tl_call_ok(call, json_object());
 }
 
 /* Back to the words of before. False: not yet, what was begun is under way. */
@@ -237,25 +336,27 @@ static void look_at_places(tl_node *n, tl_backup_call *c, tl_time now)
     tl_backup_status_of(tl_node_backup(n), &s);
     bool enough = s.kept.any && s.may_lose >= 0 && (!c->holders || s.held >= c->holders);
     if (now >= c->give_up_at && !enough) {
-        const char *words = *s.words ? s.words : "no other node took one in time";
-        if (c->holders)
-            fail(c, "E_TOO_FEW", "%d nodes were to hold fragments, and %d took one: %.250s",
-                 c->holders, s.held, words);
-        else
-            fail(c, "E_TOO_FEW", "no %d nodes took a fragment: %.250s", s.kept.k > 0 ? s.kept.k : 1,
-                 words);
+        int wanted = c->holders ? c->holders : s.kept.k > 0 ? s.kept.k : 1;
+        fail(
+            c, "E_TOO_FEW",
+            "%d node%s had to take a fragment, and %d did. Nothing is backed up. %s. Have more of "
+            "your networks' members switched on, with store_quota above 0, and try again%s%s%.180s",
+            wanted, wanted == 1 ? "" : "s", (int)s.held,
+            c->strangers ? "Of strangers, those count that this node knows"
+                         : "Members of your networks count, or with --strangers anybody",
+            c->holders ? ", or ask for fewer (--holders)" : "", *s.words ? ": " : "", s.words);
         return;
     }
-    if (!enough || !tl_keeper_item(n->keeping->keeper))
+    if (!enough || !tl_keeper_item(n->keeping->keeper) || tl_keeper_is_saving(n->keeping->keeper))
         return;
     if (c->settle_at == TL_NEVER)
         c->settle_at = now + SETTLE_WITHIN;
-    json_t *pointer = tl_backup_pointer_json(n);
-    bool in_dht = tl_json_number(pointer, "nodes", 0) > 0;
-    json_decref(pointer);
-    if (now < c->settle_at && (s.held < s.kept.n || !in_dht))
+    if (now < c->settle_at && (s.held < s.kept.n || !is_in_dht(n)))
         return;
-    tl_call_ok(c->call, tl_backup_status_json(n));
+    json_t *done = tl_backup_status_json(n);
+    if (done) /* the words are shown next */
+        json_object_set_new(done, "state", json_string(kept_word(n, &s)));
+    tl_call_ok(c->call, done);
     free_call(n);
 }
 
@@ -267,6 +368,11 @@ void tl_backup_call_run(tl_node *n)
     if (!c || now < c->look_at)
         return;
     c->look_at = now + LOOK_EVERY;
+    if (!c->failing && *k->save_error)
+        fail(c, "E_STORE",
+             "%.200s. Nothing is backed up, and no words were made. Make room on the disk of this "
+             "node's home, and try again",
+             k->save_error);
     if (!c->failing && *k->copy_error)
         fail(c, "E_STORE", "%s", k->copy_error);
     if (!c->failing && tl_keeper_row(k->keeper)->made_at && !k->copying)

@@ -88,6 +88,9 @@ static void save(void *user, const tl_backup_kept *k, const tl_slice *blob)
                        .n = k->n,
                        .strangers = k->strangers,
                        .recovery = k->recovery,
+                       .before_since = k->before.since,
+                       .before_at = k->before.made_at,
+                       .before_lose = k->before.may_lose,
                        .old_n = k->old_n};
     memcpy(r.blob, k->blob.bytes, sizeof r.blob);
     for (unsigned i = 0; i < k->n; i++) {
@@ -145,6 +148,7 @@ static void on_backup(void *user, const tl_backup_row *r, tl_slice blob)
                         .n = r->n,
                         .strangers = r->strangers,
                         .recovery = r->recovery,
+                        .before = {r->before_since, r->before_at, r->before_lose},
                         .old_n = (uint8_t)r->old_n};
     memcpy(k.blob.bytes, r->blob, sizeof r->blob);
     for (unsigned i = 0; i < r->n; i++)

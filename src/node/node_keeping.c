@@ -129,6 +129,7 @@ static void copy(void *user, const tl_recovery *keys)
 static void saved(void *user, tl_err e, const char *why)
 {
     tl_node_keeping *k = user;
+    snprintf(k->save_error, sizeof k->save_error, "%s", !e ? "" : *why ? why : tl_err_name(e));
     if (e)
         tl_log(TL_LOG_WARN, "backup: not stored: %s", why);
     tl_keeper_on_saved(k->keeper, e);
@@ -353,7 +354,7 @@ static void begin(tl_node_keeping *k)
     if (!backup || tl_keeper_state_of(k->keeper) != TL_KEEPER_KEPT)
         return;
     take_restored(k, backup);
-    if (is_of_these_words(k, backup) && tl_backup_map_of(backup, &map))
+    if (is_of_these_words(k, backup) && tl_backup_named_map(backup, &map))
         tl_keeper_on_map(k->keeper, &map);
 }
 
@@ -384,6 +385,9 @@ void tl_node_run_keeping(tl_node *n)
         k->book_seen = tl_networks_version(n->book);
         tl_keeper_changed(k->keeper);
     }
+    if (!tl_keeper_row(k->keeper)->holders && tl_node_backup(n) &&
+        tl_backup_could_grow(tl_node_backup(n)))
+        tl_keeper_changed(k->keeper);
     follow_notice(k);
     tl_backup_call_run(n);
     tl_drop_call_run(n);

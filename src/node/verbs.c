@@ -15,6 +15,7 @@ static const struct {
 } verbs[] = {
     {"backup.create", tl_verb_backup_create},
     {"backup.drop", tl_verb_backup_drop},
+    {"backup.shown", tl_verb_backup_shown},
     {"backup.status", tl_verb_backup_status},
     {"backup.takeover", tl_verb_backup_takeover},
     {"dht.get", tl_node_do_dht_get},

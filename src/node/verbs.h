@@ -21,6 +21,7 @@ void tl_verb_wallet_settle(tl_node *n, const json_t *args, tl_call *call);
 
 /* node_backup_verbs.c */
 void tl_verb_backup_create(tl_node *n, const json_t *args, tl_call *call);
+void tl_verb_backup_shown(tl_node *n, const json_t *args, tl_call *call);
 void tl_verb_backup_status(tl_node *n, const json_t *args, tl_call *call);
 /* node_backup_drop.c */
 void tl_verb_backup_drop(tl_node *n, const json_t *args, tl_call *call);

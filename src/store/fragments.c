@@ -190,9 +190,11 @@ static tl_err put_rows(tl_db *db, const tl_backup_row *r)
     if (!e)
         e = tl_db_run(db, "DELETE FROM backup_places", TL_DB_WITHOUT);
     if (!e && r->any)
-        e = tl_db_run(db, "INSERT INTO backup_kept VALUES (1, ?, ?, ?, ?, ?, ?)",
+        e = tl_db_run(db, "INSERT INTO backup_kept VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                       TL_DB_WITH(id_value(r->blob), tl_db_int(r->made_at), tl_db_int(r->k),
-                                 tl_db_int(r->n), tl_db_int(r->strangers), tl_db_id(&r->recovery)));
+                                 tl_db_int(r->n), tl_db_int(r->strangers), tl_db_id(&r->recovery),
+                                 tl_db_int(r->before_since), tl_db_int(r->before_at),
+                                 tl_db_int(r->before_lose)));
     for (unsigned i = 0; !e && r->any && i < r->n; i++)
         if (r->place[i].held)
             e = put_place(db, &r->place[i], i);
@@ -348,7 +350,9 @@ static tl_err load_places(tl_db *db, tl_backup_row *r)
 static tl_err load_kept(tl_db *db, tl_backup_row *r)
 {
     sqlite3_stmt *row;
-    tl_err e = tl_db_find(db, "SELECT blob, made_at, k, n, strangers, recovery FROM backup_kept",
+    tl_err e = tl_db_find(db,
+                          "SELECT blob, made_at, k, n, strangers, recovery, before_since, "
+                          "before_at, before_lose FROM backup_kept",
                           TL_DB_WITHOUT, &row);
     if (e)
         return e == TL_ERR_NOT_FOUND ? TL_OK : e;
@@ -357,6 +361,9 @@ static tl_err load_kept(tl_db *db, tl_backup_row *r)
     r->k = (uint8_t)sqlite3_column_int64(row, 2);
     r->n = (uint8_t)sqlite3_column_int64(row, 3);
     r->strangers = sqlite3_column_int64(row, 4) != 0;
+    r->before_since = sqlite3_column_int64(row, 6);
+    r->before_at = sqlite3_column_int64(row, 7);
+    r->before_lose = (int)sqlite3_column_int64(row, 8);
     e = tl_db_take_bytes(row, 0, r->blob, sizeof r->blob);
     return e ? e : tl_db_take_bytes(row, 5, r->recovery.key, sizeof r->recovery.key);
 }

@@ -70,6 +70,8 @@ typedef struct {
     uint8_t k, n;
     bool strangers;
     tl_node_id recovery;
+    tl_unix before_since, before_at; /* the copy that the pointer names still; 0: there is none */
+    int before_lose;
     tl_backup_place_row place[TL_STORE_PLACES_MAX]; /* n */
     size_t old_n;
     tl_backup_place_row old[TL_STORE_OLD_MAX]; /* id and holder */

@@ -240,10 +240,24 @@ static const char recovery_stage[] =
     "ALTER TABLE recovery ADD COLUMN stage INTEGER NOT NULL DEFAULT 0 "
     "CHECK (stage BETWEEN 0 AND 2);";
 
+/* 12: the copy that the pointer still names, and whether a person was shown the words. */
+static const char backup_before[] =
+    "ALTER TABLE backup_kept ADD COLUMN before_since INTEGER NOT NULL DEFAULT 0 "
+    "CHECK (before_since >= 0);"
+    "ALTER TABLE backup_kept ADD COLUMN before_at INTEGER NOT NULL DEFAULT 0 "
+    "CHECK (before_at >= 0);"
+    "ALTER TABLE backup_kept ADD COLUMN before_lose INTEGER NOT NULL DEFAULT 0 "
+    "CHECK (before_lose BETWEEN 0 AND 16);"
+    "ALTER TABLE recovery ADD COLUMN unshown INTEGER NOT NULL DEFAULT 0 "
+    "CHECK (unshown IN (0, 1));";
+
 const char *const tl_store_steps[] = {networks,  tl_store_ledger_step, tl_store_triggers_step,
                                       departed,  members_spare,        own_questions,
                                       old_names, reciprocity,          fragments,
-                                      recovery,  recovery_stage};
+                                      recovery,  recovery_stage,       backup_before};
 const size_t tl_store_steps_n = sizeof tl_store_steps / sizeof *tl_store_steps;
 
-const char tl_store_restored_sql[] = "UPDATE invites SET state = 'withdrawn' WHERE state = 'open';";
+/* Also: of this life no pointer is written yet, and it is another life. */
+const char tl_store_restored_sql[] =
+    "UPDATE invites SET state = 'withdrawn' WHERE state = 'open';"
+    "UPDATE recovery SET stage = 2, elsewhere = 0, unshown = 0, instance = randomblob(8);";

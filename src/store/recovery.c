@@ -34,12 +34,12 @@ static tl_err submit(tl_store *s, const recovery_job *job,
 static tl_err put(tl_store_job *j, tl_db *db)
 {
     const tl_recovery_row *r = &((recovery_job *)j)->row;
-    return tl_db_run(db, "INSERT OR REPLACE INTO recovery VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)",
-                     TL_DB_WITH(tl_db_bytes(r->root, sizeof r->root),
-                                tl_db_bytes(r->instance, sizeof r->instance),
-                                tl_db_int(r->sequence), tl_db_int(r->made_at),
-                                tl_db_int(r->holders), tl_db_int(r->strangers),
-                                tl_db_int(r->elsewhere), tl_db_int(r->stage)));
+    return tl_db_run(
+        db, "INSERT OR REPLACE INTO recovery VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        TL_DB_WITH(tl_db_bytes(r->root, sizeof r->root),
+                   tl_db_bytes(r->instance, sizeof r->instance), tl_db_int(r->sequence),
+                   tl_db_int(r->made_at), tl_db_int(r->holders), tl_db_int(r->strangers),
+                   tl_db_int(r->elsewhere), tl_db_int(r->stage), tl_db_int(r->unshown)));
 }
 
 tl_err tl_store_put_recovery(tl_store *s, const tl_recovery_row *row, tl_store_told on_done,
@@ -68,7 +68,7 @@ static tl_err load(tl_store_job *j, tl_db *db)
     tl_err e =
         tl_db_find(db,
                    "SELECT root, instance, sequence, made_at, holders, strangers, elsewhere, "
-                   "stage FROM recovery",
+                   "stage, unshown FROM recovery",
                    TL_DB_WITHOUT, &row);
     if (!e)
         e = tl_db_take_bytes(row, 0, r->root, sizeof r->root);
@@ -82,6 +82,7 @@ static tl_err load(tl_store_job *j, tl_db *db)
     r->strangers = sqlite3_column_int64(row, 5) != 0;
     r->elsewhere = sqlite3_column_int64(row, 6) != 0;
     r->stage = (tl_recovery_stage)sqlite3_column_int64(row, 7);
+    r->unshown = sqlite3_column_int64(row, 8) != 0;
     return TL_OK;
 }
 

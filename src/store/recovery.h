@@ -25,6 +25,7 @@ typedef struct {
     bool strangers;
     bool elsewhere; /* another machine has restored it, and writes it now */
     tl_recovery_stage stage;
+    bool unshown; /* its words were made, and no person has been shown them */
 } tl_recovery_row;
 
 /* In place of the one before. on_done as in store/networks.h. TL_ERR_NOMEM. */

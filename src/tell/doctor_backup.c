@@ -32,6 +32,21 @@ void tl_doctor_examine_backup(tl_findings *l, const tl_doctor_facts *f)
         tl_finding_remedy(l,
                           "It is mended when members of your networks are on: teale backup status "
                           "says who is missing.");
+    } else if (!strcmp(state, "unshown")) {
+        tl_finding_add(l, "backup", TL_FINDING_PROBLEM,
+                       "a backup is kept, but nobody was shown its words: nobody can restore it");
+        tl_finding_remedy(l,
+                          "Make new words: teale backup create. Or withdraw it: teale backup drop");
+    } else if (!strcmp(state, "unlisted")) {
+        tl_finding_add(
+            l, "backup", TL_FINDING_WARNING,
+            "its fragments are held, but no node of the DHT is known to know who holds them: "
+            "a restore may not find it");
+        tl_finding_remedy(l,
+                          "It is mended when the DHT is reached: teale status says whether it is.");
+    } else if (!strcmp(state, "renewing")) {
+        tl_finding_add(l, "backup", TL_FINDING_OK,
+                       "it can be restored; a newer copy takes its place when that is as safe");
     } else if (!strcmp(state, "at_risk")) {
         tl_finding_add(l, "backup", TL_FINDING_WARNING,
                        "of the nodes that hold this node's backup none may be lost");

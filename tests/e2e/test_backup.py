@@ -220,13 +220,52 @@ class Refusing(Case):
         self.family()
         done = self.owner.command("backup", "create", "--holders", "16", code=1, timeout=150)
         self.assertIn("E_TOO_FEW", done.stderr)
-        self.assertIn(f"16 nodes were to hold fragments, and {FRIENDS} took one", done.stderr)
+        self.assertIn(f"16 nodes cannot hold it: your networks have {FRIENDS} other members", done.stderr)
         self.assertEqual(done.stdout, "")
         self.assertEqual(self.owner.json("backup", "status")["state"], "none")
         made = self.backed_up("--holders", str(FRIENDS))  # its twin
         self.assertEqual(made["held"], FRIENDS)
         again = self.owner.command("backup", "create", code=1)
         self.assertIn("E_EXISTS", again.stderr)
+
+    def test_who_asks_with_nobody_to_hold_it_is_told_at_once_what_to_do(self):
+        node = self.scenery.node(self.at)
+        begun = time.monotonic()
+        done = node.command("backup", "create", code=1)
+        self.assertLess(time.monotonic() - begun, 20)
+        self.assertIn("E_TOO_FEW: nobody is there to hold a backup", done.stderr)
+        self.assertIn("ptn invite", done.stderr)
+        self.assertIn("--strangers", done.stderr)
+        self.assertEqual(node.json("backup", "status")["state"], "none")
+        home = self.scenery.new_home()
+        self.scenery.config(home, wan_enabled="false")
+        off = self.scenery.node(None, home=home, connected=False, relayed=False)
+        self.assertIn("wan_enabled", off.command("backup", "create", "--strangers", code=1).stderr)
+
+    def test_a_backup_whose_asker_is_gone_before_the_words_is_taken_back(self):
+        self.family()
+        for friend in self.friends:
+            friend.kill()
+            friend.popen.wait()
+        done = self.owner.command("backup", "create", "--timeout", "3", code=6)
+        self.assertIn("taken back", done.stderr)
+        self.assertIn("placing fragments", done.stderr)
+        self.assertEqual(done.stdout, "")
+        wait_for(lambda: self.owner.json("backup", "status")["state"] == "none", 30)
+
+    def test_words_that_nobody_was_shown_are_told_of(self):
+        self.family()
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([TEALE, "--home", self.owner.home, "backup", "create"], stdout=full,
+                                  stderr=subprocess.PIPE, text=True, timeout=150)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("E_NOT_SHOWN", done.stderr)
+        self.assertEqual(self.owner.json("backup", "status")["state"], "unshown")
+        checks = {c["id"]: c for c in self.owner.json("doctor", code=None)["checks"]}
+        self.assertIn("nobody was shown", checks["backup"]["evidence"])
+        made = self.backed_up()  # no --new is asked for
+        self.assertIn(self.owner.json("backup", "status")["state"], ("kept", "at_risk"))
+        self.assertIn(made["state"], ("kept", "at_risk", "unlisted"))
 
     def test_new_words_take_the_place_of_the_old_ones(self):
         self.family()

@@ -64,6 +64,58 @@ static void sequences_grow_within_a_second_and_when_the_clock_is_set_back(void *
     node_free(n);
 }
 
+static void a_sequence_that_leaves_no_room_is_not_continued(void **state)
+{
+    (void)state;
+    node *n = kept_node(1);
+    tl_dht_item last = n->item, highest = {0};
+    uint8_t value[TL_POINTER_VALUE];
+    tl_pointer p;
+    assert_int_equal(tl_pointer_open(tl_dht_item_value(&last), tl_keeper_keys(n->k), last.seq, &p),
+                     TL_OK);
+    assert_int_equal(tl_pointer_seal(&p, tl_keeper_keys(n->k), INT64_MAX, &n->rand, value), TL_OK);
+    assert_int_equal(tl_dht_item_sign(&tl_keeper_keys(n->k)->identity,
+                                      tl_slice_str(TL_RECOVERY_SALT), INT64_MAX,
+                                      tl_slice_of(value, sizeof value), &highest),
+                     TL_OK);
+    for (int i = 0; i < 3; i++) {
+        run_for(n, TL_KEEPER_LOOK + TL_SEC);
+        answer_all(n, &highest);
+        assert_true(n->item.seq > last.seq);
+        assert_true(n->item.seq <= wall_of(n) + TL_KEEPER_AHEAD + 3);
+        last = n->item;
+    }
+    node_free(n);
+}
+
+static void words_that_nobody_was_shown_are_known_as_such_until_they_are(void **state)
+{
+    (void)state;
+    node *n = kept_node(1);
+    assert_true(n->saved.unshown);
+    tl_keeper_shown(n->k);
+    answer_save(n);
+    assert_false(n->saved.unshown);
+    unsigned saves = n->saves;
+    tl_keeper_shown(n->k);
+    assert_int_equal(n->saves, saves);
+    node_free(n);
+}
+
+static void no_copy_is_made_of_words_that_are_not_on_the_disk(void **state)
+{
+    (void)state;
+    node *n = node_new(1);
+    assert_int_equal(tl_keeper_create(n->k, root, 0, false), TL_OK);
+    n->saving = false;
+    tl_keeper_on_saved(n->k, TL_ERR_IO);
+    run_for(n, TL_SEC);
+    assert_int_equal(n->copies, 0);
+    assert_int_equal(tl_keeper_undo(n->k, NULL), TL_OK);
+    assert_int_equal(tl_keeper_state_of(n->k), TL_KEEPER_NONE);
+    node_free(n);
+}
+
 static void changed_networks_are_one_copy_after_a_while(void **state)
 {
     (void)state;
@@ -236,6 +288,9 @@ int main(void)
         cmocka_unit_test(the_row_is_saved_before_the_copy_that_shall_hold_it),
         cmocka_unit_test(no_pointer_is_written_before_the_dht_was_asked_and_the_row_saved),
         cmocka_unit_test(sequences_grow_within_a_second_and_when_the_clock_is_set_back),
+        cmocka_unit_test(a_sequence_that_leaves_no_room_is_not_continued),
+        cmocka_unit_test(words_that_nobody_was_shown_are_known_as_such_until_they_are),
+        cmocka_unit_test(no_copy_is_made_of_words_that_are_not_on_the_disk),
         cmocka_unit_test(changed_networks_are_one_copy_after_a_while),
         cmocka_unit_test(without_changes_a_copy_is_made_each_day),
         cmocka_unit_test(a_copy_that_fails_is_tried_again),

@@ -90,6 +90,23 @@ static void every_earlier_version_becomes_what_a_new_store_is_and_keeps_its_rows
     free(want);
 }
 
+static void
+a_copy_without_its_mark_is_another_life_of_this_nodes_backup_from_its_first_commit(void **state)
+{
+    home *h = *state;
+    make_version(h, tl_store_steps_n - 1);
+    remove(h->mark);
+    tl_store_close(open_at(h->db));
+    assert_int_equal(number_in(h->db, "SELECT count(*) FROM recovery WHERE stage = 2 AND "
+                                      "instance != x'0707070707070707'"),
+                     1);
+    make_version(h, tl_store_steps_n - 1); /* its twin has its mark */
+    tl_store_close(open_at(h->db));
+    assert_int_equal(number_in(h->db, "SELECT count(*) FROM recovery WHERE stage = 0 AND "
+                                      "instance = x'0707070707070707'"),
+                     1);
+}
+
 /* Debits and credits of all accounts that are not the sums of their entries. */
 #define UNEVEN                                                                                     \
     "SELECT count(*) FROM accounts a WHERE "                                                       \
@@ -221,6 +238,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_HOME(every_earlier_version_becomes_what_a_new_store_is_and_keeps_its_rows),
+        IN_HOME(a_copy_without_its_mark_is_another_life_of_this_nodes_backup_from_its_first_commit),
         IN_HOME(a_ledger_of_an_earlier_version_keeps_its_sums_and_goes_on),
         IN_HOME(what_a_debtor_proposed_in_vain_goes_with_an_earlier_version),
         IN_HOME(a_step_that_fails_changes_nothing),

@@ -43,10 +43,12 @@ static void each_trouble_has_its_remedy(void **state)
     static const struct {
         const char *state, *remedy;
         tl_finding_state finding;
-    } troubles[] = {{"at_risk", "--strangers", TL_FINDING_WARNING},
+    } troubles[] = {{"unshown", "teale backup create", TL_FINDING_PROBLEM},
+                    {"unlisted", "DHT", TL_FINDING_WARNING},
+                    {"at_risk", "--strangers", TL_FINDING_WARNING},
                     {"lost", "teale backup status", TL_FINDING_PROBLEM},
                     {"elsewhere", "teale backup takeover", TL_FINDING_PROBLEM}};
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 5; i++) {
         const tl_finding *f = find_backup(troubles[i].state);
         assert_int_equal(f->state, troubles[i].finding);
         assert_non_null(strstr(f->remedy, troubles[i].remedy));
