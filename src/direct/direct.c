@@ -27,7 +27,8 @@ tl_err tl_direct_new(const tl_identity *identity, tl_rand *rand, const tl_env *e
     d->offers = tl_ratelimit_make(TL_DIRECT_OFFERS_SECOND, TL_DIRECT_OFFERS_SECOND, now);
     d->candidates =
         tl_ratelimit_make(TL_DIRECT_CANDIDATES_SECOND, TL_DIRECT_CANDIDATES_SECOND, now);
-    d->intros = tl_ratelimit_make(TL_DIRECT_INTROS_SECOND, TL_DIRECT_INTROS_SECOND, now);
+    tl_introbudget_init(&d->intros, now);
+    d->nonces_of_intros.max = TL_INTROBUDGET_NONCES_MAX;
     tl_strangers_init(&d->strangers, now);
     d->unheard = tl_ratelimit_make(TL_DIRECT_UNHEARD_SECOND, TL_DIRECT_UNHEARD_BURST, now);
     *ret_direct = d;
@@ -40,7 +41,7 @@ void tl_direct_free(tl_direct *d)
         return;
     tl_direct_peers_free(d);
     tl_nonces_clear(&d->nonces);
-    tl_nonces_clear(&d->nonces_of_intros);
+    tl_seen_nonces_clear(&d->nonces_of_intros);
     free(d);
 }
 

@@ -63,6 +63,11 @@ typedef struct {
      * introductions by nodes that are not welcome are answered, too, within the bounds of direct/strangers.h.
      * NULL: as if it said no. */
     bool (*greets)(void *user);
+    /* Do we deal with this node, or is it of a network of ours? NULL: as if it said no. */
+    bool (*knows)(void *user, const tl_node_id *node);
+    /* Has this node proven that it is at this address, and may one more signature of it be checked
+     * (tl_attached_vouches)? NULL: as if it said no. */
+    bool (*vouches)(void *user, const tl_node_id *node, const tl_addr *from);
 } tl_direct_world;
 
 /* What the attempts at one peer came to, for `teale why` and `teale doctor`. One function in

@@ -170,9 +170,20 @@ static tl_direct_intro_result answer(tl_direct_peer *p, const tl_control *c, con
     return TL_DIRECT_INTRO_TAKEN;
 }
 
-static bool may_verify(tl_direct *d)
+/* `stranger`: nobody here knows the initiator. */
+static bool may_verify(tl_direct *d, const tl_control *c, const tl_node_id *initiator,
+                       const tl_addr *from, bool stranger)
 {
-    return tl_ratelimit_take(&d->intros, 1, tl_direct_now(d));
+    tl_time now = tl_direct_now(d);
+    if (stranger && (!d->world.greets || !d->world.greets(d->user)))
+        return false;
+    if (d->world.vouches && d->world.vouches(d->user, initiator, from))
+        return true;
+    if (stranger)
+        return tl_strangers_may_ask(&d->strangers, &c->addr, now);
+    bool known = d->world.knows && d->world.knows(d->user, initiator);
+    return tl_introbudget_take(&d->intros, known ? initiator : NULL,
+                               c->type == TL_CONTROL_PUNCH_REQUEST, from, now);
 }
 
 static tl_direct_intro_result on_request(tl_direct *d, tl_sock sock, const tl_addr *from,
@@ -187,20 +198,17 @@ static tl_direct_intro_result on_request(tl_direct *d, tl_sock sock, const tl_ad
         return TL_DIRECT_INTRO_LATE;
     if (tl_node_id_from_bytes(c->initiator, &initiator))
         return TL_DIRECT_INTRO_FORGED;
-    if (tl_nonces_has(&d->nonces_of_intros, &initiator, c->nonce))
+    tl_seen_nonces_sweep(&d->nonces_of_intros, tl_direct_now(d));
+    if (tl_seen_nonces_has(&d->nonces_of_intros, c->initiator, c->nonce))
         return TL_DIRECT_INTRO_REPLAYED;
     bool stranger = !d->world.welcome(d->user, &initiator);
-    if (stranger && (!d->world.greets || !d->world.greets(d->user) ||
-                     !tl_strangers_may_ask(&d->strangers, &c->addr, tl_direct_now(d))))
-        return TL_DIRECT_INTRO_UNWELCOME;
-    if (!stranger && !may_verify(d))
+    if (!may_verify(d, c, &initiator, from, stranger))
         return TL_DIRECT_INTRO_UNWELCOME;
     if (tl_control_verify(c, &initiator))
         return TL_DIRECT_INTRO_FORGED;
     if (stranger && !tl_strangers_take(&d->strangers, &c->addr, tl_direct_now(d)))
         return TL_DIRECT_INTRO_UNWELCOME;
-    if (!tl_nonces_take(&d->nonces_of_intros, &initiator, c->nonce, wall + TL_CONTROL_NONCE_KEPT,
-                        wall))
+    if (!tl_seen_nonces_keep(&d->nonces_of_intros, c->initiator, c->nonce, tl_direct_now(d)))
         return TL_DIRECT_INTRO_USELESS;
     tl_direct_peer *p = tl_direct_may_answer(d, &initiator);
     tl_direct_intro_result result = p ? answer(p, c, &seen, sock, from) : TL_DIRECT_INTRO_UNWELCOME;
@@ -228,11 +236,14 @@ static tl_direct_intro_result on_ready(tl_direct *d, const tl_addr *from, const 
         return TL_DIRECT_INTRO_FOREIGN;
     if (!tl_control_is_fresh(c, wall_of(d)))
         return TL_DIRECT_INTRO_LATE;
-    if (!may_verify(d))
+    /* Only who was asked, or stands on the way there, knows the nonce. */
+    if (s->readies >= TL_DIRECT_READIES)
         return TL_DIRECT_INTRO_UNWELCOME;
     tl_direct_peer *p = s->peer;
-    if (tl_control_verify(c, &p->id))
+    if (tl_control_verify(c, &p->id)) {
+        s->readies++;
         return TL_DIRECT_INTRO_FORGED;
+    }
     /* Nobody stands between: the target is its own introducer, or this node is. */
     bool straight =
         memcmp(c->introducer, c->target, sizeof c->target) == 0 || is_self(d, c->introducer);

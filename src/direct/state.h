@@ -1,6 +1,7 @@
 /* state.h - what the sources of direct/ share. Never touches a socket or a clock, and nothing
  * outside direct/ includes it. Each file uses only those above it:
  *
+ *   introbudget.c  how many signatures of introductions are checked
  *   strangers.c  how many introductions by nodes that nobody knows are answered
  *   ways.c     path ids and the addresses behind them
  *   session.c  one session and its checks; the events of the checks wait for events.c
@@ -16,7 +17,9 @@
 #include "base/ratelimit.h"
 #include "base/table.h"
 #include "direct/direct.h"
+#include "direct/introbudget.h"
 #include "direct/strangers.h"
+#include "relay/nonces.h"
 
 #define TL_DIRECT_PEERS_MAX         4096          /* as many as the peer table holds */
 #define TL_DIRECT_ANSWER_WITHIN     (5 * TL_SEC)  /* how long an offer waits for its answer */
@@ -25,8 +28,8 @@
 #define TL_DIRECT_SEARCH_WAIT       (10 * TL_SEC) /* then it is given up; the peer's lasts 12 s */
 #define TL_DIRECT_OFFERS_SECOND     200 /* of all peers together: each costs two verifications */
 #define TL_DIRECT_CANDIDATES_SECOND 2000
-/* Of all together: anybody may write an introducer's address as the source of a datagram. */
-#define TL_DIRECT_INTROS_SECOND     100
+/* PunchReadys whose signature is checked in one session of ours: each of the four that were asked may send two. */
+#define TL_DIRECT_READIES           8
 
 /* Node IDs cost nothing, so a limit for each peer is not enough. In the sessions that peers
  * offered, all peers together make us send this many checks a second to addresses that have not
@@ -70,6 +73,7 @@ struct tl_session {
     tl_time search_at; /* TL_NEVER: there is no search, or it has begun */
     tl_addr reflexive; /* the peer's public address, as its connectionInfo says */
     unsigned refused;
+    unsigned readies; /* PunchReadys whose signature was checked in vain */
     size_t n_told;
     tl_candidate told[2 * TL_CANDIDATES_MAX];
     size_t n_search;
@@ -150,8 +154,10 @@ struct tl_direct {
     tl_session *pending;
     tl_way_entry *ways;
     tl_source *sources;
-    tl_nonces nonces, nonces_of_intros;
-    tl_ratelimit offers, candidates, unheard, intros;
+    tl_nonces nonces;
+    tl_seen_nonces nonces_of_intros;
+    tl_introbudget intros;
+    tl_ratelimit offers, candidates, unheard;
     tl_strangers strangers;
     bool any_freed; /* a way has `freed` */
     tl_time due;

@@ -2,6 +2,7 @@
 #include "node/state.h"
 
 #include "base/log.h"
+#include "relay/attached.h"
 #include "wire/wsurl.h"
 
 #include <stdio.h>
@@ -62,6 +63,19 @@ static bool direct_welcome(void *user, const tl_node_id *peer)
            tl_peers_deals_with(n->peers, peer);
 }
 
+static bool direct_knows(void *user, const tl_node_id *peer)
+{
+    const tl_node *n = user;
+    return tl_access_is_member(&n->access, peer) || tl_peers_deals_with(n->peers, peer);
+}
+
+static bool direct_vouches(void *user, const tl_node_id *node, const tl_addr *from)
+{
+    const tl_node *n = user;
+    return n->introducing &&
+           tl_attached_vouches(tl_node_attached(n), node, from, tl_env_now(&n->env));
+}
+
 static tl_path_id direct_path(void *user, const tl_node_id *peer)
 {
     return tl_peers_new_path(((tl_node *)user)->peers, peer);
@@ -78,7 +92,8 @@ tl_err tl_node_wire_direct(tl_node *n)
         direct_self,           direct_signal,    direct_send,
         direct_open,           direct_close,     direct_welcome,
         direct_path,           direct_path_gone, tl_node_ask_introduction,
-        tl_node_is_introducer, tl_node_greets};
+        tl_node_is_introducer, tl_node_greets,   direct_knows,
+        direct_vouches};
     return tl_direct_new(&n->identity, &n->rand, &n->env, &world, n, &n->direct);
 }
 

@@ -34,9 +34,15 @@ tl_err tl_attached_new(const tl_identity *identity, const tl_attached_world *wor
     t->world = world;
     t->user = user;
     t->rand = rand;
-    t->known_proofs = tl_ratelimit_make(TL_ATTACHED_KNOWN_PER_SEC, TL_ATTACHED_KNOWN_BURST, now);
-    t->stranger_proofs =
+    tl_ratelimit strangers =
         tl_ratelimit_make(TL_ATTACHED_STRANGERS_PER_SEC, TL_ATTACHED_STRANGERS_BURST, now);
+    tl_ratelimit asks = tl_ratelimit_make(TL_ATTACHED_ASKED_PER_SEC, TL_ATTACHED_ASKED_BURST, now);
+    t->attach_proofs[TL_ATTACH_STRANGER] = t->ask_proofs[TL_ATTACH_STRANGER] = strangers;
+    t->attach_proofs[TL_ATTACH_PROVEN] =
+        tl_ratelimit_make(TL_ATTACHED_PROVEN_PER_SEC, TL_ATTACHED_PROVEN_BURST, now);
+    t->ask_proofs[TL_ATTACH_HERE] = t->ask_proofs[TL_ATTACH_PROVEN] = asks;
+    t->told = tl_ratelimit_make(TL_ATTACHED_ALL_TOLD_PER_SEC, TL_ATTACHED_ALL_TOLD_PER_SEC, now);
+    t->nonces.max = TL_ATTACHED_NONCES_MAX;
     tl_rand_bytes(rand, t->secret, sizeof t->secret);
     t->secret_until = now + TL_ATTACH_MARK_KEPT / 2;
     *ret_attached = t;
@@ -146,38 +152,62 @@ tl_asked tl_attached_look(const tl_attached *t, const tl_burst_way *way, const t
     return tl_control_is_fresh(c, wall) ? TL_ASKED_TAKEN : TL_ASKED_LATE;
 }
 
-static tl_asked prove(tl_attached *t, const tl_burst_way *way, const tl_control *c,
-                      const uint8_t *signer, bool proven, tl_time now,
-                      tl_attach_source **ret_source)
+bool tl_attached_knows_nonce(const tl_attached *t, const uint8_t *signer, const uint8_t *nonce)
+{
+    return tl_seen_nonces_has(&t->nonces, signer, nonce);
+}
+
+static tl_asked check(tl_attached *t, const tl_control *c, const uint8_t *signer, tl_time now)
 {
     tl_node_id id;
-    tl_asked result = tl_attached_may_prove(t, &way->remote, proven, now, ret_source);
-    if (result != TL_ASKED_TAKEN)
-        return result;
     if (tl_node_id_from_bytes(signer, &id) || tl_control_verify(c, &id))
         return TL_ASKED_FORGED;
-    return tl_attached_keep_nonce(t, signer, c->nonce, now) ? TL_ASKED_TAKEN : TL_ASKED_FULL;
+    return tl_seen_nonces_keep(&t->nonces, signer, c->nonce, now) ? TL_ASKED_TAKEN : TL_ASKED_FULL;
+}
+
+/* The node, if it is attached there. The key may be unusable. */
+static tl_attached_node *node_at(const tl_attached *t, const uint8_t *key, const tl_addr *from)
+{
+    tl_node_id id;
+    memcpy(id.key, key, sizeof id.key);
+    return tl_attached_node_at(t, &id, from);
 }
 
 tl_asked tl_attached_prove(tl_attached *t, const tl_burst_way *way, const tl_control *c,
                            const uint8_t *signer, tl_time now)
 {
-    tl_attach_source *source;
     tl_attached_sweep(t, now);
-    tl_asked result = prove(t, way, c, signer, false, now, &source);
-    return result == TL_ASKED_UNPROVEN ? TL_ASKED_RATE : result;
+    tl_asked result = tl_attached_may_ask(t, node_at(t, signer, &way->remote), &way->remote, now);
+    return result == TL_ASKED_TAKEN ? check(t, c, signer, now) : result;
 }
 
-bool tl_attached_may_intro(tl_attached *t, const tl_addr *from, tl_time now)
+bool tl_attached_vouches(tl_attached *t, const tl_node_id *node, const tl_addr *from, tl_time now)
 {
-    tl_attach_source *s = tl_attached_source(t, from);
-    return !s || tl_ratelimit_take(&s->intros, 1, now);
+    tl_attached_node *a = tl_attached_node_at(t, node, from);
+    return a && a->proven && tl_attached_pays(t, a, from, now);
 }
 
-bool tl_attached_may_seek(tl_attached *t, const tl_node_id *node, tl_time now)
+static bool is_proven(const tl_attached *t, const uint8_t *node, const tl_addr *from)
 {
+    const tl_attached_node *a = node_at(t, node, from);
+    return a && a->proven;
+}
+
+bool tl_attached_may_intro(tl_attached *t, const uint8_t *initiator, const tl_addr *from,
+                           tl_time now)
+{
+    bool proven = is_proven(t, initiator, from);
+    tl_attach_place p = tl_attached_place_of(t, from);
+    return (!p.address || tl_ratelimit_take(&p.address->intros[proven], 1, now)) &&
+           (!p.network || tl_ratelimit_take(&p.network->intros[proven], 1, now));
+}
+
+bool tl_attached_may_seek(tl_attached *t, const tl_node_id *node, const uint8_t *initiator,
+                          const tl_addr *from, tl_time now)
+{
+    bool proven = !from || is_proven(t, initiator, from);
     tl_attached_node *a = tl_attached_node_of(t, node);
-    return !a || tl_ratelimit_take(&a->sought, 1, now);
+    return !a || tl_ratelimit_take(&a->sought[proven], 1, now);
 }
 
 /* --- marks --- */
@@ -232,26 +262,12 @@ static bool is_here(const tl_attached *t, const tl_burst_way *way, const tl_addr
            tl_addr_eq(addr, &way->local);
 }
 
-static tl_asked room_for(const tl_attached *t, const tl_node_id *node, const tl_burst_way *way,
-                         bool proven)
-{
-    const tl_attached_node *a = tl_attached_node_of(t, node);
-    const tl_attach_source *s = tl_attached_source(t, &way->remote);
-    if (a && a->source == s)
-        return TL_ASKED_TAKEN;
-    if ((!a && t->counters.attached >= TL_ATTACHED_MAX) ||
-        (s && s->attached >= TL_ATTACHED_PER_SOURCE))
-        return TL_ASKED_FULL;
-    bool one_more = !proven && (!a || a->proven);
-    return one_more && t->counters.unproven >= TL_ATTACHED_UNPROVEN_MAX ? TL_ASKED_UNPROVEN
-                                                                        : TL_ASKED_TAKEN;
-}
-
 static tl_asked take(tl_attached *t, const tl_burst_way *way, tl_control *c, tl_time now,
                      tl_unix wall)
 {
-    tl_attach_source *source;
+    tl_attach_place place;
     tl_node_id node;
+    bool proven;
     tl_asked result = tl_attached_look(t, way, c, c->introducer, wall);
     if (result != TL_ASKED_TAKEN)
         return result;
@@ -267,23 +283,16 @@ static tl_asked take(tl_attached *t, const tl_burst_way *way, tl_control *c, tl_
         return TL_ASKED_LATE; /* one that was held back does not move it to where it was */
     if (t->leaving || !t->world->admits(t->user, &node))
         return TL_ASKED_POLICY;
-    bool proven = bears_mark(t, c, &way->remote, now);
-    result = room_for(t, &node, way, proven);
+    bool marked = bears_mark(t, c, &way->remote, now);
+    result = tl_attached_room(t, a, &way->remote, marked, &proven);
     if (result == TL_ASKED_TAKEN)
-        result = prove(t, way, c, c->node, proven, now, &source);
-    if (result != TL_ASKED_TAKEN)
-        return result;
-    return tl_attached_put(t, &node, way, source, proven, c->timestamp, now);
-}
-
-/* Where places or checks are short, nodes that are attached without a proof are asked for one, too. */
-static bool asks_for_proof(const tl_attached *t, const tl_control *c, tl_asked asked)
-{
-    tl_node_id node;
-    memcpy(node.key, c->node, sizeof node.key);
-    const tl_attached_node *a = tl_attached_node_of(t, &node);
-    return asked == TL_ASKED_UNPROVEN ||
-           (a && !a->proven && t->counters.unproven >= TL_ATTACHED_UNPROVEN_MAX / 2);
+        result = tl_attached_may_attach(t, tl_attached_node_at(t, &node, &way->remote),
+                                        &way->remote, marked, now, &place);
+    if (result == TL_ASKED_TAKEN)
+        result = check(t, c, c->node, now);
+    return result == TL_ASKED_TAKEN
+               ? tl_attached_put(t, &node, way, place, proven, c->timestamp, now)
+               : result;
 }
 
 size_t tl_attached_on_attach(tl_attached *t, const tl_burst_way *way, tl_slice datagram,
@@ -296,14 +305,15 @@ size_t tl_attached_on_attach(tl_attached *t, const tl_burst_way *way, tl_slice d
     tl_asked asked = TL_ASKED_MALFORMED;
     if (tl_control_peek(datagram) == TL_CONTROL_ATTACH && !tl_control_parse(datagram, &c))
         asked = take(t, way, &c, now, wall);
+    if (asked == TL_ASKED_UNPROVEN && !tl_attached_may_tell(t, &way->remote, now))
+        asked = TL_ASKED_RATE;
     t->counters.attaches[asked]++;
     *ret_asked = asked;
     if (asked != TL_ASKED_TAKEN && asked != TL_ASKED_AGAIN && asked != TL_ASKED_UNPROVEN)
         return 0;
     memcpy(reply.nonce, c.nonce, sizeof reply.nonce);
     memcpy(reply.node, c.node, sizeof reply.node);
-    if (asks_for_proof(t, &c, asked))
-        mark_of(t, 0, c.node, &way->remote, mark_in(&reply));
+    mark_of(t, 0, c.node, &way->remote, mark_in(&reply));
     /* What nobody is known to have signed is worth no signature: that answer says the mark alone. */
     if (asked != TL_ASKED_UNPROVEN && tl_control_sign(&reply, t->identity))
         return 0;

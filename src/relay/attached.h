@@ -9,15 +9,24 @@
  * elsewhere is not taken: whoever hands it on would be where others look for the node. The Attached is signed, so
  * nobody else tells the node where it is seen.
  *
- * Whoever writes false source addresses can attach many nodes from many addresses. So only half of the places
- * are for nodes that have not proven their address, and only a part of all signature checks. Where these are
- * used up, the last three bytes of the Attached's nonce are not the Attach's but a mark, made of a secret, the
- * node and its address. An Attach whose nonce ends with the mark proves that its sender reads what is sent
- * there, and has all places and checks (docs/adr/0025-introducers.md).
+ * Keys are free, and a source address may be false. So what somebody proved has places and budgets of its own, which
+ * nobody else can use up (docs/adr/0025-introducers.md). The proof is a mark, made of a secret, the node and its address:
+ * the last three bytes of each Attached's nonce are not the Attach's but the mark. An Attach whose nonce ends with it
+ * proves that its sender reads what is sent there. A source is an IPv4 address or an IPv6 /64, a network a /24 or a
+ * /48, and a "proven" node one that bore the mark when it attached where it is now.
  *
- *   nodes            <= TL_ATTACHED_MAX; without a proof <= TL_ATTACHED_UNPROVEN_MAX;
- *                       of one IPv4 address or IPv6 /64 <= TL_ATTACHED_PER_SOURCE. None is pushed out.
- *   signatures       <= burst + rate x seconds, for each source, for strangers, and for those that are known */
+ *   nodes          proven  <= 3072, of one source <= 128, of one network <= 256
+ *                  others  <= 1024, of one source <= 32, of one network <= 64          none is pushed out
+ *   signatures     of Attaches of one attached node, from where it is: <= 4 + seconds / 15 with the mark, and
+ *                  as many without it. Of all others with the mark <= 1024 + 200 x seconds; without it
+ *                  <= 400 + 200 x seconds; of one source <= 128 + 16 x seconds each, of one network four times that
+ *                  of RelayRequests and PunchIntros: of proven nodes, and of other attached ones, from where they are,
+ *                  <= 200 + 100 x seconds each, of one node <= 10 + 2 x seconds; of strangers <= 400 + 200 x seconds;
+ *                  of one source and one network as above
+ *   PunchIntros    of one source <= 20 + 10 x seconds from proven nodes, and as many from others; of one network
+ *                  four times that. To one attached node <= 50 + 25 x seconds from proven nodes, and as many from others
+ *   Attacheds      whose Attach was not verified: <= 16 + 8 x seconds to one source, four times that to one network,
+ *                  2000 x seconds to all                                                                    */
 #ifndef TL_RELAY_ATTACHED_H
 #define TL_RELAY_ATTACHED_H
 
@@ -25,29 +34,45 @@
 #include "relay/bursts.h"
 #include "relay/signed.h"
 
-#define TL_ATTACHED_MAX               4096 /* nodes; beyond it a new one is refused */
-#define TL_ATTACHED_UNPROVEN_MAX      2048
-#define TL_ATTACHED_PER_SOURCE        64            /* of one IPv4 address, or one IPv6 /64 */
-#define TL_ATTACHED_KEPT              (60 * TL_SEC) /* two Attaches may be lost */
-/* Signatures that are checked for one source: all its 64 nodes may come at once, and again. */
-#define TL_ATTACHED_PROOFS_PER_SEC    16
-#define TL_ATTACHED_PROOFS_BURST      128
-/* And for all sources: of those with attached nodes, which are at most 4096 and come every 25 s, and those that
- * have proven their address; and of strangers, whose flood may take a hundredth of a processor and must not
- * keep the others out. */
-#define TL_ATTACHED_KNOWN_PER_SEC     400
-#define TL_ATTACHED_KNOWN_BURST       4096
-#define TL_ATTACHED_STRANGERS_PER_SEC 200
-#define TL_ATTACHED_STRANGERS_BURST   400
-#define TL_ATTACHED_NONCES_MAX        65536 /* above what those rates make in 61 s */
+#define TL_ATTACHED_PROVEN_MAX           3072 /* nodes; beyond it a new one is refused */
+#define TL_ATTACHED_UNPROVEN_MAX         1024
+#define TL_ATTACHED_PER_SOURCE           128 /* a carrier's NAT has many nodes behind one address */
+#define TL_ATTACHED_UNPROVEN_PER_SOURCE  32
+#define TL_ATTACHED_PER_NETWORK          256 /* a customer with a /24 has a twelfth of the places */
+#define TL_ATTACHED_UNPROVEN_PER_NETWORK 64
+#define TL_ATTACHED_KEPT                 (60 * TL_SEC) /* two Attaches may be lost */
+/* Signatures that are checked for one source: a hundred nodes may come at once, and again. */
+#define TL_ATTACHED_PROOFS_PER_SEC       16
+#define TL_ATTACHED_PROOFS_BURST         128
+#define TL_ATTACHED_NETWORK_TIMES        4 /* so much more one network has than one source */
+/* And for all sources: those that bear the mark, of which 4096 may come at once when this node has begun anew; and
+ * strangers, whose flood may take two hundredths of a processor. */
+#define TL_ATTACHED_PROVEN_PER_SEC       200
+#define TL_ATTACHED_PROVEN_BURST         1024
+#define TL_ATTACHED_STRANGERS_PER_SEC    200
+#define TL_ATTACHED_STRANGERS_BURST      400
+/* An attached node comes every 25 s, and once more after each mark that is new. What is more pays as others do. */
+#define TL_ATTACHED_AGAIN_EVERY          15 /* seconds */
+#define TL_ATTACHED_AGAIN_BURST          4
+/* RelayRequests and PunchIntros of attached nodes: of one, and of all. */
+#define TL_ATTACHED_ASKS_PER_SEC         2
+#define TL_ATTACHED_ASKS_BURST           10
+#define TL_ATTACHED_ASKED_PER_SEC        100
+#define TL_ATTACHED_ASKED_BURST          200
+/* Above what those rates make in 61 s: at most 90000. */
+#define TL_ATTACHED_NONCES_MAX           98304
 /* PunchIntros of one source, and such as are handed on to one attached node. */
-#define TL_ATTACHED_INTROS_PER_SEC    10
-#define TL_ATTACHED_INTROS_BURST      20
-#define TL_ATTACHED_SOUGHT_PER_SEC    50
-#define TL_ATTACHED_SOUGHT_BURST      100
-#define TL_ATTACHED_REPLY_MAX         192
-#define TL_ATTACH_MARK                3              /* bytes at the end of a nonce */
-#define TL_ATTACH_MARK_KEPT           (120 * TL_SEC) /* so long a mark holds, at least half of it */
+#define TL_ATTACHED_INTROS_PER_SEC       10
+#define TL_ATTACHED_INTROS_BURST         20
+#define TL_ATTACHED_SOUGHT_PER_SEC       25
+#define TL_ATTACHED_SOUGHT_BURST         50
+/* Attacheds that tell the mark to who is not known to have signed: to one source, and to all. */
+#define TL_ATTACHED_TOLD_PER_SEC         8
+#define TL_ATTACHED_TOLD_BURST           16
+#define TL_ATTACHED_ALL_TOLD_PER_SEC     2000
+#define TL_ATTACHED_REPLY_MAX            192
+#define TL_ATTACH_MARK                   3              /* bytes at the end of a nonce */
+#define TL_ATTACH_MARK_KEPT              (120 * TL_SEC) /* so long a mark holds, at least half of it */
 
 typedef struct tl_attached tl_attached;
 
@@ -126,10 +151,14 @@ bool tl_attached_knows_nonce(const tl_attached *t, const uint8_t *signer, const 
 tl_asked tl_attached_prove(tl_attached *t, const tl_burst_way *way, const tl_control *c,
                            const uint8_t *signer, tl_time now);
 
-/* May this source have one more PunchIntro looked at? Of a source that is not known yet the answer is yes. */
-bool tl_attached_may_intro(tl_attached *t, const tl_addr *from, tl_time now);
-/* May one more be handed on to the node? */
-bool tl_attached_may_seek(tl_attached *t, const tl_node_id *node, tl_time now);
+/* May this source have one more PunchIntro of that node checked? Of a source that is not known yet: yes. */
+bool tl_attached_may_intro(tl_attached *t, const uint8_t *initiator, const tl_addr *from,
+                           tl_time now);
+/* May one more be handed on to the node, of the initiator from there? `from` NULL: of this node. */
+bool tl_attached_may_seek(tl_attached *t, const tl_node_id *node, const uint8_t *initiator,
+                          const tl_addr *from, tl_time now);
+/* Is the node attached at just this address, which it has proven, and may one more signature of it be checked? */
+bool tl_attached_vouches(tl_attached *t, const tl_node_id *node, const tl_addr *from, tl_time now);
 
 /* Forgets what is over. */
 void tl_attached_on_timer(tl_attached *t, tl_time now);

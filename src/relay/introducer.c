@@ -131,8 +131,6 @@ static tl_asked introduce(tl_introducer *i, const tl_burst_way *way, const tl_co
 {
     tl_node_id target;
     memcpy(target.key, c->target, sizeof target.key); /* not yet known to be a usable key */
-    if (!tl_attached_may_intro(i->attached, &way->remote, now))
-        return TL_ASKED_RATE;
     tl_asked result = tl_attached_look(i->attached, way, c, c->introducer, wall);
     if (result != TL_ASKED_TAKEN)
         return result;
@@ -148,10 +146,12 @@ static tl_asked introduce(tl_introducer *i, const tl_burst_way *way, const tl_co
         return TL_ASKED_ABSENT;
     if (!tl_attached_may_send(i->attached, ret_way))
         return TL_ASKED_ADDRESS;
+    if (!tl_attached_may_intro(i->attached, c->initiator, &way->remote, now))
+        return TL_ASKED_RATE;
     result = tl_attached_prove(i->attached, way, c, c->initiator, now);
     if (result != TL_ASKED_TAKEN)
         return result;
-    if (!tl_attached_may_seek(i->attached, &target, now))
+    if (!tl_attached_may_seek(i->attached, &target, c->initiator, &way->remote, now))
         return TL_ASKED_RATE;
     return remember(i, c, way, now) ? TL_ASKED_TAKEN : TL_ASKED_MEMORY;
 }
@@ -196,7 +196,8 @@ bool tl_introducer_call(tl_introducer *i, const tl_node_id *target,
     tl_introducer_on_timer(i, now);
     if (!tl_attached_where(i->attached, target, &way) ||
         !tl_attached_serves(i->attached, way.remote.family) ||
-        !tl_attached_may_send(i->attached, &way) || !tl_attached_may_seek(i->attached, target, now))
+        !tl_attached_may_send(i->attached, &way) ||
+        !tl_attached_may_seek(i->attached, target, NULL, NULL, now))
         return false;
     c.addr = *tl_attached_address(i->attached, way.remote.family);
     memcpy(c.initiator, i->identity->id.key, sizeof c.initiator);

@@ -10,6 +10,8 @@ parcel queue[QUEUE_N];
 size_t queued, to_victim;
 tl_time now;
 bool wire_cut, carol_gone, refuse, greet;
+const tl_node_id *known;
+const tl_addr *proven;
 tl_control last_intro;
 
 static tl_time env_now(void *user)
@@ -152,9 +154,21 @@ static bool greets(void *user)
     return greet;
 }
 
-static const tl_direct_world world = {self,         no_signal,     send_datagram, open_sockets,
-                                      close_socket, welcome,       new_path,      free_path,
-                                      introduce,    is_introducer, greets};
+static bool knows(void *user, const tl_node_id *node)
+{
+    (void)user;
+    return known && tl_node_id_eq(node, known);
+}
+
+static bool vouches(void *user, const tl_node_id *node, const tl_addr *from)
+{
+    (void)user, (void)node;
+    return proven && tl_addr_eq(from, proven);
+}
+
+static const tl_direct_world world = {
+    self,      no_signal, send_datagram, open_sockets, close_socket, welcome, new_path,
+    free_path, introduce, is_introducer, greets,       knows,        vouches};
 
 /* The introducer hands the PunchIntro on to the other, and the PunchReady back. */
 static void at_carol(const parcel *p)
@@ -222,6 +236,8 @@ int introduced_setup(void **state)
     victim = addr_of("45.13.66.6:4000");
     now = TL_SEC;
     wire_cut = carol_gone = refuse = greet = false;
+    known = NULL;
+    proven = NULL;
     to_victim = 0;
     for (int i = 0; i < ENDS; i++) {
         end *e = &ends[i];

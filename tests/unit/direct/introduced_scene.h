@@ -47,7 +47,9 @@ extern parcel queue[QUEUE_N]; /* on its way */
 extern size_t queued, to_victim;
 extern tl_time now;
 extern bool wire_cut, carol_gone, refuse, greet;
-extern tl_control last_intro; /* that passed the introducer */
+extern const tl_node_id *known; /* a node that each knows; NULL: none */
+extern const tl_addr *proven;   /* who is there has proven it; NULL: nobody */
+extern tl_control last_intro;   /* that passed the introducer */
 
 int introduced_setup(void **state);
 int introduced_teardown(void **state);

@@ -307,7 +307,7 @@ static void one_node_is_sought_by_all_together_a_bounded_number_of_times(void **
     attach_to(&s, C);
     tl_addr from = addr_of("198.19.1.1:7000");
     for (int i = 0; i < TL_ATTACHED_SOUGHT_BURST; i++) {
-        from.bytes[3] = (uint8_t)(1 + i / 5);
+        from.bytes[2] = (uint8_t)(10 + i / 5);
         s.base.at[A] = from;
         tl_control c = intro_of(&s, A, B);
         introduced(&s, &from, &c, B);
@@ -418,15 +418,15 @@ static void beyond_4096_introductions_the_oldest_makes_room(void **state)
         attach_to(&s, target);
     tl_addr from = addr_of("198.19.0.1:7000");
     for (int i = 0; i < TL_INTRODUCTIONS_MAX + 1; i++) {
-        from.bytes[2] = (uint8_t)(i / 250);
-        from.bytes[3] = (uint8_t)(i % 250 + 1);
+        from.bytes[2] = (uint8_t)(i % 250);
+        from.bytes[3] = (uint8_t)(i / 250 + 1);
         s.base.at[A] = from;
         int target = B + i % (NODES - 1); /* one alone is not sought so often */
         tl_control c = intro_of(&s, A, target);
         introduced(&s, &from, &c, target);
         if (i == 0)
             first = c;
-        s.base.now += TL_SEC / 180;
+        s.base.now += TL_SEC / 150;
         for (int again = B; i % 1000 == 999 && again < NODES; again++)
             attach_to(&s, again);
     }
