@@ -137,8 +137,8 @@ static inline bool tl_dht_seq_may_be(int64_t seq, tl_unix wall)
 }
 
 /* Publishes `value` (bencode, at most TL_DHT_VALUE_MAX bytes) under the key of `identity`, which is
- * borrowed until tl_dht_unpublish, and `salt`; keeps it alive, and signs it anew when the value changes or
- * when others hold a later `seq`: seq = max(wall, last seq + 1). `last_seq` is the one kept from before, 0
+ * borrowed until tl_dht_unpublish, and `salt`; keeps it alive, and signs it anew when the value changes,
+ * when others hold a later `seq`, and each TL_DHT_RECORD_RENEW (dht/freshness.h): seq = max(wall, last seq + 1). `last_seq` is the one kept from before, 0
  * none. Publishing the same value again changes nothing. TL_ERR_INVALID: too long, or not bencode.
  * TL_ERR_BUSY: TL_DHT_KEPT_MAX. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_dht_publish(tl_dht *d, const tl_identity *identity, tl_slice salt,

@@ -1,6 +1,7 @@
 #include "dht/kept.h"
 
 #include "dht/dht.h"
+#include "dht/freshness.h"
 
 #include <stdlib.h>
 
@@ -153,7 +154,8 @@ void tl_kept_found(tl_kept *kept, const tl_dht_item *newer, tl_unix wall)
 
 bool tl_kept_sign(tl_kept *kept, tl_unix wall)
 {
-    if (!kept->identity || !kept->changed)
+    bool old = kept->item.seq <= wall - TL_DHT_RECORD_RENEW; /* readers pass over what is old */
+    if (!kept->identity || (!kept->changed && !old))
         return true;
     tl_dht_item item;
     int64_t last = tl_dht_seq_may_be(kept->last_seq, wall)   ? kept->last_seq

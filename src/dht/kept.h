@@ -63,7 +63,8 @@ void tl_kept_hurry(tl_kept_list *list, tl_time now);
 bool tl_kept_is_whole_due(const tl_kept_list *list, const tl_kept *kept, tl_time now);
 /* A newer item of this target was found, and verified. One of ours must be of a time that may be. */
 void tl_kept_found(tl_kept *kept, const tl_dht_item *newer, tl_unix wall);
-/* Signs what has to be, above every `seq` that is known and may be. False: it cannot be signed. */
+/* Signs what has to be, above every `seq` that is known and may be: what changed, and what is of
+ * TL_DHT_RECORD_RENEW ago (dht/freshness.h). False: it cannot be signed. */
 bool tl_kept_sign(tl_kept *kept, tl_unix wall);
 /* What a search and the storing after it came to, in nodes. */
 typedef struct {

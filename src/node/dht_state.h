@@ -4,6 +4,7 @@
 #define TL_NODE_DHT_STATE_H
 
 #include "dht/dht.h"
+#include "dht/freshness.h"
 #include "dht/record.h"
 #include "node/state.h"
 #include "peer/seek.h"
@@ -40,7 +41,8 @@ struct tl_node_dht {
         tl_dht_request request; /* 0: the place is free */
     } asked[TL_SEEKS_MAX];
     char visited[TL_DHT_RECORD_URL_MAX + 1]; /* a relay at which a peer is; "": none */
-    tl_time visit_until;
+    tl_time visited_at, visit_until;
+    tl_freshness freshness;    /* of records that were followed */
     struct tl_dht_look *looks; /* records that somebody asked for (node_dht_report.c) */
     uint64_t answers_seen;     /* when the way in was last asked for anew */
 };

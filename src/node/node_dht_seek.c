@@ -4,9 +4,9 @@
 #include "base/log.h"
 #include "wire/wsurl.h"
 
-#define FROM_RECORD 2 /* introducers of one record that this node would be attached to itself */
-#define QUORUM      2 /* nodes that must have the same record; the first liar is not believed alone */
-#define VISIT_FOR   (60 * TL_SEC) /* at a relay of a peer, after the last relay session there */
+#define QUORUM    2 /* nodes that must have the same record; the first liar is not believed alone */
+#define FOUND_MAX 2 /* introducers of a peer that this node would be attached to itself */
+#define VISIT_FOR (60 * TL_SEC) /* at a relay of a peer, after it was last of use */
 
 static tl_time now_of(const tl_node_dht *d)
 {
@@ -15,11 +15,37 @@ static tl_time now_of(const tl_node_dht *d)
 
 /* --- asking the DHT --- */
 
+static const char *why_none(const tl_dht_result *result)
+{
+    if (!result->answered)
+        return "no node of the DHT answered (see: teale status)";
+    if (result->refused)
+        return "its record in the DHT is not signed by it";
+    return "the DHT has no record of it: is it up, and is dht.publish on there?";
+}
+
+/* NULL: it is. */
+static const char *why_not_fresh(tl_node_dht *d, const tl_node_id *peer, int64_t seq)
+{
+    switch (tl_freshness_of(&d->freshness, peer, seq, tl_loop_unix())) {
+    case TL_FRESH: break;
+    case TL_FRESH_OLD:
+        return "its last record in the DHT is more than a day old: it is not up any more, or a "
+               "clock is wrong, "
+               "there or here";
+    case TL_FRESH_ROLLED_BACK:
+        return "the DHT has an older record of it than before, which is not followed";
+    }
+    return NULL;
+}
+
 static void on_done(void *user, tl_dht_request request, const tl_dht_item *item,
                     const tl_dht_result *result)
 {
     tl_node_dht *d = user;
     tl_dht_record record;
+    const tl_dht_record *use = NULL;
+    const char *why;
     size_t i = 0;
     while (i < TL_SEEKS_MAX && d->asked[i].request != request)
         i++;
@@ -27,22 +53,13 @@ static void on_done(void *user, tl_dht_request request, const tl_dht_item *item,
         return;
     tl_node_id peer = d->asked[i].peer;
     d->asked[i].request = 0;
-    const char *why = !result->answered ? "no node of the DHT answered (see: teale status)"
-                      : result->refused
-                          ? "its record in the DHT is not signed by it"
-                          : "the DHT has no record of it: is it up, and is dht.publish "
-                            "on there?";
-    bool right = item && !tl_dht_record_parse(tl_dht_item_value(item), &record);
-    if (item && !right)
+    if (!item)
+        why = why_none(result);
+    else if (tl_dht_record_parse(tl_dht_item_value(item), &record))
         why = "its record in the DHT is not understood";
-    if (right)
-        for (size_t k = 0; k < record.n_introducers && k < FROM_RECORD; k++) {
-            tl_relayer_name name = {.addr = record.introducers[k].addr};
-            if (!tl_node_id_from_bytes(record.introducers[k].id, &name.id) &&
-                !tl_node_id_eq(&name.id, &d->node->identity.id))
-                tl_introducers_found(tl_peers_introducers(d->node->peers), &name);
-        }
-    tl_seek_on_record(d->seek, &peer, right ? &record : NULL, why, now_of(d));
+    else if (!(why = why_not_fresh(d, &peer, item->seq)))
+        use = &record;
+    tl_seek_on_record(d->seek, &peer, use, why, now_of(d));
     tl_node_wake(d->node);
 }
 
@@ -110,21 +127,38 @@ static bool is_visitable(const tl_node_dht *d, const char *url)
     return parsed.tls || parsed.loopback || d->node->settings.wan_allow_insecure_relay;
 }
 
-/* Only a node that has no relay of its own visits those of others. */
-static bool visit(void *user, const tl_node_id *peer, const char *url)
+/* Does something pass through the visited relay that we want: questions of ours, or a member of our networks?
+ * A stranger must not keep this node from the relays of others by a session that he holds there. */
+static bool visit_is_of_use(const tl_node *n)
+{
+    tl_peer_facts facts;
+    for (const tl_peer *p = n->table.peers; p; p = p->hh.next)
+        if (tl_peers_facts(n->peers, p, &facts) && facts.relay < TL_RELAYS_MAX &&
+            (facts.asked || tl_access_is_member(&n->access, &p->id)))
+            return true;
+    return false;
+}
+
+/* Only a node that has no relay of its own visits those of others, one at a time. One that brought nothing in
+ * TL_SEEK_RELAY_FOR makes room for that of another peer. */
+static tl_seek_visit visit(void *user, const tl_node_id *peer, const char *url)
 {
     tl_node_dht *d = user;
     tl_node *n = d->node;
-    (void)peer;
+    tl_time now = now_of(d);
     bool there = !strcmp(d->visited, url);
-    if (!tl_node_wants_no_relay(n) || (d->visited[0] && !there) || !is_visitable(d, url))
-        return false;
+    if (!tl_node_wants_no_relay(n) || !is_visitable(d, url))
+        return TL_SEEK_REFUSES;
+    if (d->visited[0] && !there && (now < d->visited_at + TL_SEEK_RELAY_FOR || visit_is_of_use(n)))
+        return TL_SEEK_BUSY;
     if (!there && tl_node_visit_relay(n, url))
-        return false;
+        return TL_SEEK_REFUSES;
+    if (!there)
+        d->visited_at = now;
     snprintf(d->visited, sizeof d->visited, "%s", url);
-    d->visit_until = now_of(d) + VISIT_FOR;
+    d->visit_until = now + VISIT_FOR;
     tl_peers_retry(n->peers, peer);
-    return true;
+    return TL_SEEK_VISITS;
 }
 
 static void ask_nodes(void *user, const tl_node_id *peer, const tl_relayer_name *names,
@@ -147,14 +181,6 @@ static void over(void *user, const tl_node_id *peer, const tl_whereabouts *where
 
 /* --- the visit to a relay --- */
 
-static bool has_sessions(const tl_node *n)
-{
-    for (size_t i = 0; i < TL_RELAYS_MAX; i++)
-        if (tl_relay_link_sessions(tl_relays_link(n->relays, i)))
-            return true;
-    return false;
-}
-
 static void end_visit(tl_node_dht *d)
 {
     d->visited[0] = 0;
@@ -166,7 +192,7 @@ static void follow_visit(tl_node_dht *d, tl_time now)
 {
     if (!d->visited[0] || now < d->visit_until)
         return;
-    if (has_sessions(d->node) && tl_node_wants_no_relay(d->node))
+    if (visit_is_of_use(d->node) && tl_node_wants_no_relay(d->node))
         d->visit_until = now + VISIT_FOR;
     else
         end_visit(d);
@@ -209,15 +235,29 @@ bool tl_node_on_sought(void *user, const tl_node_id *peer)
            tl_seek_start(n->dht->seek, peer);
 }
 
+/* Those that introduced the peer to us may introduce us, too. What the record of one who was not reached names may
+ * be anybody. */
+static void offer_introducers(tl_node *n, const tl_node_id *peer)
+{
+    tl_whereabouts where;
+    if (!tl_seek_where(n->dht->seek, peer, &where) || where.n_addrs)
+        return;
+    for (size_t i = 0; i < where.n_introducers && i < FOUND_MAX; i++)
+        tl_introducers_found(tl_peers_introducers(n->peers), &where.introducers[i]);
+}
+
 void tl_node_dht_reached(tl_node *n, const tl_peer *peer)
 {
     tl_peer_facts facts;
     if (!n->dht)
         return;
+    bool reached = tl_peers_facts(n->peers, peer, &facts);
     if (tl_seek_is_on(n->dht->seek, &peer->id)) {
+        if (reached && facts.via != TL_VIA_RELAYED)
+            offer_introducers(n, &peer->id);
         tl_seek_end(n->dht->seek, &peer->id);
         tl_peers_on_looked(n->peers, &peer->id, NULL, "it is connected");
     }
-    if (tl_peers_facts(n->peers, peer, &facts) && facts.via != TL_VIA_RELAYED)
+    if (reached && facts.via != TL_VIA_RELAYED)
         tl_node_dht_met(n, &facts.remote);
 }

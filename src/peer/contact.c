@@ -194,6 +194,7 @@ void tl_contact_serve_wishes(tl_contact *c)
         }
         if (s) {
             conn->streams++;
+            conn->asked++;
             tl_conn_note(conn, TL_TASK_USE);
         }
         if (tl_peers_now(c->peers) - conn->watch.sign_at >= TL_PEERS_STALE_AFTER)

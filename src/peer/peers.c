@@ -275,6 +275,7 @@ bool tl_peers_facts(const tl_peers *p, const tl_peer *peer, tl_peer_facts *ret_f
                                  .rtt = tl_quic_conn_rtt(conn->quic),
                                  .since = conn->path_since,
                                  .streams = conn->streams,
+                                 .asked = conn->asked,
                                  .relay = TL_RELAYS_MAX,
                                  .why = conn->chosen,
                                  .connected_at = conn->connected_at,

@@ -128,7 +128,8 @@ void tl_peers_on_moved(tl_peers *p);
 /* What one peer's connection was at a moment. */
 typedef struct {
     tl_node_id peer;
-    size_t streams; /* questions and answers under way */
+    size_t streams, asked; /* questions under way, both directions; those of ours */
+    bool dialled;          /* by us */
     tl_time connected_at;
     uint64_t heard; /* packets */
 } tl_peers_mark;
@@ -270,11 +271,11 @@ typedef enum {
 tl_via tl_peers_via(const tl_peers *p, tl_quic_stream *s);
 typedef struct {
     tl_via via;
-    tl_time rtt;   /* 0 = unknown */
-    tl_time since; /* when this path came into use */
-    size_t streams;
-    size_t relay; /* the relay of its session (tl_relays); TL_RELAYS_MAX: it has none */
-    bool by_node; /* a node that relays has its session instead: */
+    tl_time rtt;           /* 0 = unknown */
+    tl_time since;         /* when this path came into use */
+    size_t streams, asked; /* questions under way, both directions; those of ours */
+    size_t relay;          /* the relay of its session (tl_relays); TL_RELAYS_MAX: it has none */
+    bool by_node;          /* a node that relays has its session instead: */
     tl_relayer_name node;
     tl_addr remote;  /* the far end of a direct path; else of the family NONE */
     const char *why; /* the rule that chose the path; a literal */

@@ -81,11 +81,18 @@ static void on_stream_opened(tl_peers *p, const tl_quic_event *ev)
     p->events.on_stream(p->user, &conn->contact->peer->id, ev->stream);
 }
 
+/* RFC 9000 2.1: the lowest bit of its number says who opened it. */
+static bool is_ours(const tl_peer_conn *conn, tl_quic_stream *s)
+{
+    return (tl_quic_stream_id(s) & 1) == (conn->client ? 0 : 1);
+}
+
 static void on_stream_closed(tl_peers *p, const tl_quic_event *ev)
 {
     tl_peer_conn *conn = tl_quic_conn_user(ev->conn);
     tl_stream_owner *o = tl_quic_stream_user(ev->stream);
     if (conn && ev->stream != conn->control && conn->streams) {
+        conn->asked -= conn->asked && is_ours(conn, ev->stream);
         if (--conn->streams == 0) {
             conn->idle_since = tl_peers_now(p);
             tl_conn_note(conn, TL_TASK_USE);

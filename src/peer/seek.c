@@ -3,14 +3,16 @@
 #include <assert.h>
 #include <stdlib.h>
 
-typedef enum { FREE, LOOKING, TRYING, RELAY, NODES } state;
+typedef enum { FREE, LOOKING, TRYING, WAITING, RELAY, NODES } state;
 
 typedef struct {
     state state;
     tl_node_id peer;
     tl_time due; /* of TRYING and the later ones: then the next is tried */
     tl_whereabouts where;
-    size_t n_relays, next_relay;
+    tl_time waits_until; /* of WAITING */
+    bool visited, busy;  /* one of its relays was; some could not be, for another peer's was */
+    size_t n_relays;
     char relays[TL_DHT_RECORD_RELAYS_MAX][TL_DHT_RECORD_URL_MAX + 1];
 } look;
 
@@ -32,17 +34,29 @@ static look *find(const tl_seek *s, const tl_node_id *peer)
 
 static void set_state(look *l, state to, tl_time due)
 {
-    assert(to == FREE || to > l->state);
+    assert(to == FREE || to > l->state || (to == WAITING && l->state == WAITING));
     l->state = to;
     l->due = due;
 }
 
 /* --- what a record names --- */
 
+/* Who writes a record names whom he likes: a victim, at one port after the other. */
+static bool is_once_too_often(const tl_whereabouts *where, const tl_addr *addr)
+{
+    unsigned there = 0;
+    for (size_t i = 0; i < where->n_addrs; i++)
+        there += tl_addr_same_ip(&where->addrs[i], addr);
+    for (size_t i = 0; i < where->n_introducers; i++)
+        there += tl_addr_same_ip(&where->introducers[i].addr, addr);
+    return there >= TL_SEEK_PER_IP;
+}
+
 static size_t take_addresses(tl_seek *s, const tl_dht_record *r, tl_whereabouts *where)
 {
     for (size_t i = 0; i < r->n_addresses && where->n_addrs < TL_WHEREABOUTS_ADDRS_MAX; i++)
-        if (s->world.may_send(s->user, &r->addresses[i]))
+        if (s->world.may_send(s->user, &r->addresses[i]) &&
+            !is_once_too_often(where, &r->addresses[i]))
             where->addrs[where->n_addrs++] = r->addresses[i];
         else
             s->counters.addrs_refused++;
@@ -57,7 +71,7 @@ static size_t take_introducers(tl_seek *s, const look *l, const tl_dht_record *r
         tl_relayer_name name = {.addr = r->introducers[i].addr};
         if (tl_node_id_from_bytes(r->introducers[i].id, &name.id) ||
             tl_node_id_eq(&name.id, &s->own) || tl_node_id_eq(&name.id, &l->peer) ||
-            !s->world.may_send(s->user, &name.addr))
+            !s->world.may_send(s->user, &name.addr) || is_once_too_often(where, &name.addr))
             s->counters.addrs_refused++;
         else
             where->introducers[where->n_introducers++] = name;
@@ -91,11 +105,23 @@ static void end(tl_seek *s, look *l, const char *why)
     s->world.over(s->user, &peer, why ? NULL : &where, why);
 }
 
+/* Nobody is left to ask. */
+static const char *why_no_relay(const look *l)
+{
+    if (l->visited)
+        return "no direct path to the peer could be opened, and no relay of its could be reached";
+    if (l->busy)
+        return "no direct path to the peer could be opened, and its relay was not tried: this node "
+               "is at the "
+               "relay of another peer now";
+    return "no direct path to the peer could be opened, and this node visits none of the relays "
+           "that it names";
+}
+
 static void ask_nodes(tl_seek *s, look *l, tl_time now)
 {
     if (!l->where.n_introducers) {
-        end(s, l,
-            "no direct path to the peer could be opened, and no relay of its could be reached");
+        end(s, l, why_no_relay(l));
         return;
     }
     s->counters.nodes++;
@@ -103,14 +129,33 @@ static void ask_nodes(tl_seek *s, look *l, tl_time now)
     s->world.nodes(s->user, &l->peer, l->where.introducers, l->where.n_introducers);
 }
 
+/* The first of its relays that is visited is the one. */
+static tl_seek_visit visit(tl_seek *s, look *l)
+{
+    tl_seek_visit most = TL_SEEK_REFUSES;
+    for (size_t i = 0; i < l->n_relays && most != TL_SEEK_VISITS; i++) {
+        tl_seek_visit v = s->world.relay(s->user, &l->peer, l->relays[i]);
+        most = v > most ? v : most;
+    }
+    return most;
+}
+
 static void ask_relay(tl_seek *s, look *l, tl_time now)
 {
-    while (l->next_relay < l->n_relays)
-        if (s->world.relay(s->user, &l->peer, l->relays[l->next_relay++])) {
-            s->counters.relays++;
-            set_state(l, RELAY, now + TL_SEEK_RELAY_FOR);
-            return;
-        }
+    if (l->state == TRYING)
+        l->waits_until = now + TL_SEEK_RELAY_WAIT;
+    tl_seek_visit v = visit(s, l);
+    if (v == TL_SEEK_VISITS) {
+        l->visited = true;
+        s->counters.relays++;
+        set_state(l, RELAY, now + TL_SEEK_RELAY_FOR);
+        return;
+    }
+    l->busy |= v == TL_SEEK_BUSY;
+    if (v == TL_SEEK_BUSY && now < l->waits_until) {
+        set_state(l, WAITING, tl_time_min(now + TL_SEEK_RELAY_AGAIN, l->waits_until));
+        return;
+    }
     ask_nodes(s, l, now);
 }
 
@@ -119,7 +164,8 @@ static void go_on(tl_seek *s, look *l, tl_time now)
     switch (l->state) {
     case FREE:
     case LOOKING: break;
-    case TRYING: ask_relay(s, l, now); break;
+    case TRYING:
+    case WAITING: ask_relay(s, l, now); break;
     case RELAY: ask_nodes(s, l, now); break;
     case NODES:
         end(s, l, "no direct path to the peer could be opened, and nobody would relay for it");
@@ -202,6 +248,15 @@ void tl_seek_end_all(tl_seek *s, const char *why)
 bool tl_seek_is_on(const tl_seek *s, const tl_node_id *peer)
 {
     return find(s, peer);
+}
+
+bool tl_seek_where(const tl_seek *s, const tl_node_id *peer, tl_whereabouts *ret_where)
+{
+    const look *l = find(s, peer);
+    if (!l || l->state == LOOKING)
+        return false;
+    *ret_where = l->where;
+    return true;
 }
 
 /* --- time --- */

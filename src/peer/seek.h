@@ -2,6 +2,9 @@
  * their record in the DHT names. Sans-IO: asks, tells and connects through the functions it is given; never
  * touches a socket, a clock or the DHT itself.
  *
+ *                             WAITING --a relay is free--\
+ *                                ^ a visit to another     |
+ *                                | peer's is under way    v
  *   LOOKING --a record--> TRYING --its time is over--> RELAY --its time is over--> NODES
  *      |                    |                            |                          |
  *      | no record,         | no relay is named          | it stands, or            | it stands, or
@@ -22,9 +25,19 @@
 #define TL_SEEKS_MAX        16             /* peers looked for at once */
 #define TL_SEEK_RELAY_AFTER (1500 * TL_MS) /* an introduction takes 1.5 round trips */
 #define TL_SEEK_RELAY_FOR   (5 * TL_SEC)   /* to connect to a relay, and to open a session there */
-#define TL_SEEK_NODES_FOR   (4 * TL_SEC)   /* a RelayRequest is sent four times, one a second */
+/* A relay that does not answer gives its place back after TL_SEEK_RELAY_FOR: two of them may be before this one. */
+#define TL_SEEK_RELAY_WAIT  (2 * TL_SEEK_RELAY_FOR + TL_SEC)
+#define TL_SEEK_RELAY_AGAIN (500 * TL_MS) /* so often it is asked whether a relay may be visited */
+#define TL_SEEK_PER_IP      2             /* ways to one IP that are taken from one record */
+#define TL_SEEK_NODES_FOR   (4 * TL_SEC)  /* a RelayRequest is sent four times, one a second */
 
 typedef struct tl_seek tl_seek;
+
+typedef enum {
+    TL_SEEK_REFUSES, /* this node does not visit that relay */
+    TL_SEEK_BUSY,    /* it is at the relay of another peer */
+    TL_SEEK_VISITS,  /* it is there, or on its way */
+} tl_seek_visit;
 
 /* None of these may call the tl_seek. */
 typedef struct {
@@ -37,8 +50,8 @@ typedef struct {
     tl_control_nat (*own_nat)(void *user);
     /* Where the peer is; the look goes on. */
     void (*know)(void *user, const tl_node_id *peer, const tl_whereabouts *where);
-    /* Connect to that relay. False: this node does not visit it; the next one is tried. */
-    bool (*relay)(void *user, const tl_node_id *peer, const char *url);
+    /* Connect to that relay. Where it does not come to that, the next one is tried, and later this one again. */
+    tl_seek_visit (*relay)(void *user, const tl_node_id *peer, const char *url);
     /* Ask these nodes to relay. */
     void (*nodes)(void *user, const tl_node_id *peer, const tl_relayer_name *names, size_t n);
     /* The look is over. NULL: nothing to try is left, for the reason `why`, a literal. */
@@ -63,6 +76,8 @@ void tl_seek_end(tl_seek *s, const tl_node_id *peer);
 /* Nobody can be asked any more: each look is over, for the reason `why`, a literal. */
 void tl_seek_end_all(tl_seek *s, const char *why);
 bool tl_seek_is_on(const tl_seek *s, const tl_node_id *peer);
+/* Where the peer is, as its record says. False: nobody looks, or no record is there yet. */
+bool tl_seek_where(const tl_seek *s, const tl_node_id *peer, tl_whereabouts *ret_where);
 
 void tl_seek_on_timer(tl_seek *s, tl_time now);
 tl_time tl_seek_expiry(const tl_seek *s);

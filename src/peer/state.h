@@ -226,6 +226,7 @@ struct tl_peer_conn {
     bool client, connected, retiring;
     tl_time connected_at, idle_since, retire_at, judge_at;
     size_t streams;                      /* of requests, both directions */
+    size_t asked;                        /* of them: those that we opened */
     const char *closing;                 /* why we closed it; NULL: we did not close it */
     bool broke;                          /* we closed it because nothing passed any more */
     unsigned tasks;                      /* bits of tl_conn_task */

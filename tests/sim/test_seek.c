@@ -108,7 +108,7 @@ static bool waits(const tl_dht_record *r)
            !(s.nat == TL_CONTROL_NAT_SYMMETRIC && r->nat == TL_CONTROL_NAT_SYMMETRIC);
 }
 
-static bool on_relay(void *user, const tl_node_id *id, const char *url)
+static tl_seek_visit on_relay(void *user, const tl_node_id *id, const char *url)
 {
     const tl_dht_record *r = &s.peers[s.look.peer].record;
     (void)user, (void)id;
@@ -116,7 +116,7 @@ static bool on_relay(void *user, const tl_node_id *id, const char *url)
     if (waits(r))
         sim_expect(s.look.known_at && now() >= s.look.known_at + TL_SEEK_RELAY_AFTER);
     s.look.relay_at = now();
-    return true;
+    return TL_SEEK_VISITS;
 }
 
 static void on_nodes(void *user, const tl_node_id *id, const tl_relayer_name *names, size_t n)

@@ -1,4 +1,5 @@
 /* What is kept alive: when it is looked after, and with which sequence. */
+#include "dht/freshness.h"
 #include "dht/kept.h"
 
 #include "dht/dht.h"
@@ -67,6 +68,27 @@ static void the_sequence_is_the_time_or_above_the_last_one(void **state)
     publish("1:c", WALL + 50); /* as the store knows */
     assert_true(tl_kept_sign(k, WALL));
     assert_int_equal(k->item.seq, WALL + 51);
+}
+
+static void an_old_one_is_signed_anew_and_goes_to_all_holders(void **state)
+{
+    (void)state;
+    tl_kept *k = publish("1:a", 0);
+    assert_true(tl_kept_sign(k, WALL));
+    tl_kept_on_stored(&list, k, 8, 0, 8, true, NOW);
+    assert_true(tl_kept_sign(k, WALL + TL_DHT_RECORD_RENEW - 1));
+    assert_int_equal(k->item.seq, WALL);
+    assert_true(tl_kept_sign(k, WALL + TL_DHT_RECORD_RENEW));
+    assert_int_equal(k->item.seq, WALL + TL_DHT_RECORD_RENEW);
+    assert_int_equal(tl_dht_item_verify(&k->item), TL_OK);
+    assert_true(tl_kept_is_whole_due(&list, k, NOW + TL_SEC));
+    tl_dht_item other = signed_item(WALL, "1:b"); /* another one's is as its owner signed it */
+    tl_kept_drop(&list, &k->target);
+    assert_int_equal(tl_kept_hold(&list, &other, NOW), TL_OK);
+    tl_dht_id target = tl_dht_item_target(&other);
+    k = tl_kept_find(&list, &target);
+    assert_true(tl_kept_sign(k, WALL + 10 * TL_DHT_RECORD_RENEW));
+    assert_int_equal(k->item.seq, WALL);
 }
 
 static void a_later_one_of_our_own_key_is_outdone(void **state)
@@ -263,6 +285,7 @@ int main(void)
         return 1;
     const struct CMUnitTest tests[] = {
         TEST(the_sequence_is_the_time_or_above_the_last_one),
+        TEST(an_old_one_is_signed_anew_and_goes_to_all_holders),
         TEST(a_later_one_of_our_own_key_is_outdone),
         TEST(a_sequence_that_cannot_be_is_passed_over),
         TEST(a_clock_that_is_not_set_hides_no_sequence),

@@ -18,7 +18,8 @@ typedef struct {
     tl_node_id own, peer, other;
     tl_control_nat nat;
     bool asks, visits; /* somebody can be asked; relays are visited */
-    unsigned looks, unlooks, knows, relays, nodes, overs;
+    bool elsewhere;    /* at the relay of another peer */
+    unsigned asked_for_relay, looks, unlooks, knows, relays, nodes, overs;
     tl_whereabouts known, last;
     size_t n_nodes;
     char url[300];
@@ -73,15 +74,16 @@ static void on_know(void *user, const tl_node_id *peer, const tl_whereabouts *wh
     s->known = *where;
 }
 
-static bool on_relay(void *user, const tl_node_id *peer, const char *url)
+static tl_seek_visit on_relay(void *user, const tl_node_id *peer, const char *url)
 {
     scene *s = user;
     (void)peer;
-    if (!s->visits)
-        return false;
+    s->asked_for_relay++;
+    if (!s->visits || s->elsewhere)
+        return s->elsewhere ? TL_SEEK_BUSY : TL_SEEK_REFUSES;
     s->relays++;
     snprintf(s->url, sizeof s->url, "%s", url);
-    return true;
+    return TL_SEEK_VISITS;
 }
 
 static void on_nodes(void *user, const tl_node_id *peer, const tl_relayer_name *names, size_t n)
@@ -309,7 +311,72 @@ static void a_relay_that_is_not_visited_gives_way_to_the_next_tier(void **state)
     r.n_introducers = 0;
     found(&r, 0); /* nothing but that relay */
     assert_int_equal(s.overs, 1);
-    assert_non_null(s.why);
+    assert_non_null(strstr(s.why, "this node visits none"));
+}
+
+/* Calls the timer each time it is due, up to that time. */
+static void run_until(tl_time end)
+{
+    for (tl_time at = tl_seek_expiry(s.seek); at < end; at = tl_seek_expiry(s.seek))
+        tl_seek_on_timer(s.seek, at);
+}
+
+static void while_the_relay_of_another_peer_is_visited_a_look_waits(void **state)
+{
+    (void)state;
+    tl_dht_record r = cone();
+    r.n_introducers = 0;
+    s.elsewhere = true;
+    found(&r, 0);
+    run_until(TL_SEEK_RELAY_FOR);
+    assert_int_equal(s.relays + s.overs, 0);
+    assert_true(s.asked_for_relay > 4 && s.asked_for_relay < 20);
+    s.elsewhere = false; /* that relay was silent, and gave its place back */
+    run_until(TL_SEEK_RELAY_FOR + TL_SEC);
+    assert_int_equal(s.relays, 1);
+    assert_string_equal(s.url, RELAY_URL);
+    run_until(TL_NEVER);
+    assert_int_equal(s.overs, 1);
+    assert_non_null(strstr(s.why, "could be reached"));
+}
+
+static void a_look_that_waits_in_vain_says_that_the_relay_was_not_tried(void **state)
+{
+    (void)state;
+    tl_dht_record r = cone();
+    s.elsewhere = true;
+    found(&r, 0);
+    run_until(TL_SEEK_RELAY_AFTER + TL_SEEK_RELAY_WAIT);
+    assert_int_equal(s.nodes + s.overs, 0);
+    run_until(TL_SEEK_RELAY_AFTER + TL_SEEK_RELAY_WAIT + 1);
+    assert_int_equal(s.nodes, 1); /* those that introduce it may relay */
+    run_until(TL_NEVER);
+    assert_int_equal(s.overs, 1);
+    r.n_introducers = 0;
+    found(&r, 0);
+    run_until(TL_NEVER);
+    assert_int_equal(s.overs, 2);
+    assert_non_null(strstr(s.why, "was not tried"));
+    assert_int_equal(s.relays, 0);
+}
+
+/* A record with a victim in it, at a port for each place. */
+static void of_one_ip_two_ways_are_taken_and_the_others_counted(void **state)
+{
+    (void)state;
+    tl_dht_record r = {.nat = TL_CONTROL_NAT_CONE, .n_addresses = 8, .n_introducers = 8};
+    for (uint16_t i = 0; i < 8; i++) {
+        tl_node_id id = node(50 + i);
+        r.addresses[i] = r.introducers[i].addr = addr("198.18.66.6:1");
+        r.addresses[i].port = (uint16_t)(1 + i);
+        r.introducers[i].addr.port = (uint16_t)(11 + i);
+        memcpy(r.introducers[i].id, id.key, sizeof id.key);
+    }
+    r.introducers[7].addr = addr("198.18.66.7:1");
+    found(&r, 0);
+    assert_int_equal(s.known.n_addrs, TL_SEEK_PER_IP);
+    assert_int_equal(s.known.n_introducers, 1);
+    assert_int_equal(tl_seek_counters_of(s.seek)->addrs_refused, 16 - TL_SEEK_PER_IP - 1);
 }
 
 static void looks_are_bounded(void **state)
@@ -355,6 +422,9 @@ int main(void)
         TEST(what_a_record_must_not_name_is_left_out_and_counted),
         TEST(a_peer_that_this_node_introduces_is_tried_by_this_node),
         TEST(a_relay_that_is_not_visited_gives_way_to_the_next_tier),
+        TEST(while_the_relay_of_another_peer_is_visited_a_look_waits),
+        TEST(a_look_that_waits_in_vain_says_that_the_relay_was_not_tried),
+        TEST(of_one_ip_two_ways_are_taken_and_the_others_counted),
         TEST(looks_are_bounded),
         TEST(where_nobody_can_be_asked_any_more_each_look_is_told),
     };
