@@ -29,6 +29,11 @@ static tl_reconnect_address known_address(void *user)
     return f->asked || is_resolving(n->network) ? TL_RECONNECT_ASKED : TL_RECONNECT_NOBODY;
 }
 
+static bool is_member(void *user, const tl_node_id *peer)
+{
+    return tl_access_is_member(&((const tl_node *)user)->access, peer);
+}
+
 static bool holds_ours(void *user, const tl_node_id *peer)
 {
     return tl_node_holds_ours(user, peer);
@@ -84,8 +89,8 @@ static void on_phase(void *user, const tl_step *step)
 
 tl_err tl_node_wire_reconnect(tl_node *n)
 {
-    static const tl_reconnect_world world = {known_address, holds_ours, we_hold, announce,
-                                             bootstrap,     joined,     on_phase};
+    static const tl_reconnect_world world = {known_address, is_member, holds_ours, we_hold,
+                                             announce,      bootstrap, joined,     on_phase};
     return tl_reconnect_new(n->peers, &n->env, &world, n, &n->reconnect);
 }
 

@@ -20,24 +20,34 @@ void tl_peers_on_moved(tl_peers *p)
 
 /* --- what stood --- */
 
-static size_t mark(const tl_peers *p, bool busy, size_t n, tl_peers_mark *ret, size_t max)
+static bool mark(const tl_contact *c, tl_peers_mark *ret)
 {
-    const tl_contact *c;
-    DL_FOREACH (p->contacts, c) {
-        const tl_peer_conn *conn = tl_contact_best(c);
-        if (n < max && conn && !conn->closing && (conn->streams > 0) == busy)
-            ret[n++] = (tl_peers_mark){.peer = c->peer->id,
-                                       .streams = conn->streams,
-                                       .connected_at = conn->connected_at,
-                                       .heard = tl_quic_conn_heard(conn->quic)};
-    }
-    return n;
+    const tl_peer_conn *conn = tl_contact_best(c);
+    if (!conn || conn->closing)
+        return false;
+    *ret = (tl_peers_mark){.peer = c->peer->id,
+                           .streams = conn->streams,
+                           .asked = conn->asked,
+                           .dialled = conn->client,
+                           .connected_at = conn->connected_at,
+                           .heard = tl_quic_conn_heard(conn->quic)};
+    return true;
 }
 
-size_t tl_peers_mark_all(const tl_peers *p, tl_peers_mark *ret_marks, size_t max)
+void tl_peers_mark_each(const tl_peers *p, void (*on_mark)(void *user, const tl_peers_mark *mark),
+                        void *user)
 {
-    size_t n = mark(p, true, 0, ret_marks, max);
-    return mark(p, false, n, ret_marks, max);
+    const tl_contact *c;
+    tl_peers_mark m;
+    DL_FOREACH (p->contacts, c)
+        if (mark(c, &m))
+            on_mark(user, &m);
+}
+
+bool tl_peers_mark_of(const tl_peers *p, const tl_node_id *peer, tl_peers_mark *ret_mark)
+{
+    const tl_contact *c = tl_contact_find(p, peer);
+    return c && mark(c, ret_mark);
 }
 
 bool tl_peers_heard_since(const tl_peers *p, const tl_peers_mark *m)
@@ -66,7 +76,15 @@ void tl_peers_call(tl_peers *p, const tl_node_id *peer)
 
 /* --- what was lost --- */
 
-void tl_peers_note_lost(tl_peers *p, const tl_node_id *peer)
+/* Does the one make room before the other? An empty place first, then of those that dialled us the oldest. */
+static bool goes_before(const tl_peers_lost_one *a, const tl_peers_lost_one *b)
+{
+    if (!a->at || !b->at)
+        return !a->at && b->at;
+    return a->dialled != b->dialled ? b->dialled : a->at < b->at;
+}
+
+void tl_peers_note_lost(tl_peers *p, const tl_node_id *peer, bool dialled)
 {
     tl_peers_lost_one *place = &p->lost[0];
     for (size_t i = 0; i < TL_PEERS_LOST_MAX; i++) {
@@ -75,20 +93,20 @@ void tl_peers_note_lost(tl_peers *p, const tl_node_id *peer)
             place = l;
             break;
         }
-        if (l->at < place->at)
+        if (goes_before(l, place))
             place = l;
     }
-    *place = (tl_peers_lost_one){*peer, tl_peers_now(p)};
+    *place = (tl_peers_lost_one){*peer, dialled, tl_peers_now(p)};
 }
 
-size_t tl_peers_lost(const tl_peers *p, tl_node_id ret_peers[TL_PEERS_LOST_MAX])
+size_t tl_peers_lost(const tl_peers *p, tl_peers_mark ret_marks[TL_PEERS_LOST_MAX])
 {
     size_t n = 0;
     for (size_t i = 0; i < TL_PEERS_LOST_MAX; i++) {
         const tl_peers_lost_one *l = &p->lost[i];
         const tl_contact *c = l->at ? tl_contact_find(p, &l->peer) : NULL;
         if (l->at && tl_peers_now(p) - l->at < TL_PEERS_LOST_FOR && !(c && tl_contact_best(c)))
-            ret_peers[n++] = l->peer;
+            ret_marks[n++] = (tl_peers_mark){.peer = l->peer, .dialled = l->dialled};
     }
     return n;
 }

@@ -133,18 +133,22 @@ typedef struct {
     tl_time connected_at;
     uint64_t heard; /* packets */
 } tl_peers_mark;
-/* The connections that stand, those with questions under way first; at most `max`. */
-size_t tl_peers_mark_all(const tl_peers *p, tl_peers_mark *ret_marks, size_t max);
+/* Calls `on_mark` for each connection that stands. It may not call tl_peers. */
+void tl_peers_mark_each(const tl_peers *p, void (*on_mark)(void *user, const tl_peers_mark *mark),
+                        void *user);
+/* False: no connection to it stands. */
+bool tl_peers_mark_of(const tl_peers *p, const tl_node_id *peer, tl_peers_mark *ret_mark);
 /* Did something of that peer come since the mark was made, by that connection or by a newer one? */
 bool tl_peers_heard_since(const tl_peers *p, const tl_peers_mark *m);
 /* Sends the peer a heartbeat, which it acknowledges. A server may not choose the path, but what it sends
  * tells its client where it is now. The caller bounds how often. */
 void tl_peers_call(tl_peers *p, const tl_node_id *peer);
-/* Peers whose last connection broke a short while ago, for want of a way, and to whom none stands. */
+/* Peers whose last connection broke a short while ago, for want of a way, and to whom none stands: of each
+ * `peer` and `dialled`. Those that we dialled are forgotten last. */
 #define TL_PEERS_LOST_MAX 16
 #define TL_PEERS_LOST_FOR                                                                          \
     (10 * TL_MIN) /* whoever is back on a network after that has others to ask */
-size_t tl_peers_lost(const tl_peers *p, tl_node_id ret_peers[TL_PEERS_LOST_MAX]);
+size_t tl_peers_lost(const tl_peers *p, tl_peers_mark ret_marks[TL_PEERS_LOST_MAX]);
 /* Nothing passes to the peer since our network has changed. A connection with questions under way is kept,
  * and every way is looked for; an idle one is closed. The caller wishes for another one. */
 void tl_peers_renew(tl_peers *p, const tl_node_id *peer);

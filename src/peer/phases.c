@@ -36,7 +36,7 @@ static tl_phases_counts count(const tl_phases *p)
         bool wanted = peer->tried || (!carries && peer->rank != TL_RANK_BOOTSTRAP);
         c.connections += peer->stood;
         c.carry += peer->stood && carries;
-        c.answers += peer->rank == TL_RANK_ANSWER;
+        c.answers += peer->rank == TL_RANK_ANSWER || peer->rank == TL_RANK_ASKING;
         c.wanted += wanted;
         c.back += wanted && carries;
     }
@@ -224,18 +224,42 @@ void tl_phases_no_address(tl_phases *p, tl_time now)
 
 /* --- what is to be done --- */
 
+/* Guests are free to come in any number. */
+static bool is_guest(const tl_phases_peer *peer)
+{
+    return peer->rank >= TL_RANK_ASKING;
+}
+
+static bool needs_place(const tl_phases_peer *peer)
+{
+    return peer->rank != TL_RANK_BOOTSTRAP;
+}
+
+static bool holds_place(const tl_phases_peer *peer, tl_time now)
+{
+    return needs_place(peer) && peer->state == TL_PHASES_TRYING && now < peer->place_until;
+}
+
 /* The next peer to be tried; NULL: none waits, or no place is free. */
 static tl_phases_peer *next_peer(tl_phases *p, tl_time now)
 {
-    tl_phases_peer *first = NULL;
-    unsigned places = TL_PHASES_AT_ONCE;
+    tl_phases_peer *first = NULL, *beside = NULL;
+    unsigned taken = 0, guests = 0;
     for (size_t i = 0; i < p->n; i++) {
         tl_phases_peer *peer = &p->peers[i];
-        places -= places && peer->state == TL_PHASES_TRYING && now < peer->place_until;
-        if (peer->state == TL_PHASES_WAITS && (!first || peer->rank < first->rank))
+        taken += holds_place(peer, now);
+        guests += holds_place(peer, now) && is_guest(peer);
+        if (peer->state != TL_PHASES_WAITS)
+            continue;
+        if (!needs_place(peer))
+            beside = peer;
+        if (!first || peer->rank < first->rank)
             first = peer;
     }
-    return places ? first : NULL;
+    bool full = taken >= TL_PHASES_AT_ONCE;
+    if (first && is_guest(first))
+        full |= guests > 0;
+    return full ? beside : first;
 }
 
 bool tl_phases_next(tl_phases *p, tl_time now, tl_step *ret_step)

@@ -11,7 +11,9 @@
  * A phase ends as soon as nothing is left to do in it. So with B = the time of the change:
  *   - MIGRATION is over at B + 2 s, STUN at B + 5 s, REESTABLISH at B + 10 s, at the latest.
  *   - A peer is tried only when no peer of a rank before its own waits, and at most
- *     TL_PHASES_AT_ONCE hold a place at once. A try that takes longer than TL_PHASES_TRY goes on,
+ *     TL_PHASES_AT_ONCE hold a place at once. The bootstrap nodes need no place, and wait for none:
+ *     they cost a datagram each. Of guests one holds a place at a time, so that many of them take
+ *     nothing from the others. A try that takes longer than TL_PHASES_TRY goes on,
  *     and gives its place to the next peer.
  *   - No peer is tried twice for one change, and none whose connection carries. */
 #ifndef TL_PEER_PHASES_H
@@ -20,7 +22,7 @@
 #include "base/time.h"
 #include "crypto/identity.h"
 
-#define TL_PHASES_PEERS_MAX 64 /* those with answers first; QUIC and the relay find the others */
+#define TL_PHASES_PEERS_MAX 64 /* in the order of their ranks; QUIC and the relay find the others */
 #define TL_PHASES_AT_ONCE   4  /* so that the first are not slowed down by the last */
 #define TL_PHASES_TRY       (1500 * TL_MS)
 
@@ -41,13 +43,15 @@ typedef enum { TL_PHASE_BEGINS, TL_PHASE_DONE, TL_PHASE_FAILED } tl_phase_state;
 /* "begins", "done", "failed": its time was over before it was done. */
 const char *tl_phase_state_name(tl_phase_state s);
 
-/* Who is tried first: the order of the seed, and before it those who are in an answer. */
+/* Who is tried first: the order of the seed, and before it those who are in an answer for us. */
 typedef enum {
-    TL_RANK_ANSWER,    /* an answer is under way */
+    TL_RANK_ANSWER,    /* an answer is under way: to us, or to one of our networks */
     TL_RANK_BOOTSTRAP, /* the nodes by which this one finds others: one entry for all of them */
     TL_RANK_HOLDER,    /* holds fragments of ours */
     TL_RANK_OWNER,     /* we hold its fragments */
     TL_RANK_OTHER,
+    TL_RANK_ASKING, /* a guest, who asks us something now */
+    TL_RANK_GUEST,  /* connected to us by himself, and is of no network of ours */
 } tl_phases_rank;
 
 typedef enum {

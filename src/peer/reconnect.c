@@ -7,6 +7,8 @@
 typedef struct {
     tl_reconnect *reconnect;
     tl_peers_mark mark;
+    tl_phases_rank rank;
+    bool stood;   /* the connection, at the time of the change */
     bool carries; /* told to the phases */
     tl_peer_wish wish;
 } seeker;
@@ -118,31 +120,48 @@ static void forget(tl_reconnect *r)
 
 static tl_phases_rank rank_of(const tl_reconnect *r, const tl_peers_mark *m)
 {
-    if (m->streams)
+    bool member = r->world.is_member(r->user, &m->peer);
+    if (m->asked || (m->streams && member))
         return TL_RANK_ANSWER;
     if (r->world.holds_ours(r->user, &m->peer))
         return TL_RANK_HOLDER;
-    return r->world.we_hold(r->user, &m->peer) ? TL_RANK_OWNER : TL_RANK_OTHER;
+    if (r->world.we_hold(r->user, &m->peer))
+        return TL_RANK_OWNER;
+    if (m->dialled || member)
+        return TL_RANK_OTHER;
+    return m->streams ? TL_RANK_ASKING : TL_RANK_GUEST;
 }
 
-static void add(tl_reconnect *r, const tl_peers_mark *m, bool stood)
+/* Who matters more takes the place of the last of those who matter least. */
+static seeker *place_for(tl_reconnect *r, tl_phases_rank rank)
 {
-    if (r->n == TL_PHASES_PEERS_MAX || find(r, &m->peer))
-        return;
-    r->seekers[r->n++] = (seeker){.reconnect = r, .mark = *m};
-    tl_phases_add(&r->phases, &m->peer, rank_of(r, m), stood);
+    seeker *last = &r->seekers[0];
+    if (r->n < TL_PHASES_PEERS_MAX)
+        return &r->seekers[r->n++];
+    for (size_t i = 0; i < r->n; i++)
+        if (r->seekers[i].rank >= last->rank)
+            last = &r->seekers[i];
+    return last->rank > rank ? last : NULL;
+}
+
+static void note(tl_reconnect *r, const tl_peers_mark *m, bool stood)
+{
+    tl_phases_rank rank = rank_of(r, m);
+    seeker *k = find(r, &m->peer) ? NULL : place_for(r, rank);
+    if (k)
+        *k = (seeker){.reconnect = r, .mark = *m, .rank = rank, .stood = stood};
 }
 
 /* What a stopped process finds in its socket was sent before: it shows nothing of the network of now.
  * The marks count from here. */
 static void settle(tl_reconnect *r)
 {
-    tl_peers_mark marks[TL_PHASES_PEERS_MAX];
-    size_t n = tl_peers_mark_all(r->peers, marks, TL_PHASES_PEERS_MAX);
-    for (size_t i = 0; i < n; i++) {
-        seeker *k = find(r, &marks[i].peer);
-        if (k && k->mark.connected_at == marks[i].connected_at)
-            k->mark.heard = marks[i].heard;
+    tl_peers_mark mark;
+    for (size_t i = 0; i < r->n; i++) {
+        seeker *k = &r->seekers[i];
+        if (tl_peers_mark_of(r->peers, &k->mark.peer, &mark) &&
+            k->mark.connected_at == mark.connected_at)
+            k->mark.heard = mark.heard;
     }
     r->settled = true;
 }
@@ -157,20 +176,25 @@ static void call(tl_reconnect *r, tl_time now)
     r->call_at = now + TL_RECONNECT_CALL;
 }
 
+static void on_mark(void *user, const tl_peers_mark *m)
+{
+    note(user, m, true);
+}
+
 static void begin(tl_reconnect *r)
 {
-    tl_peers_mark marks[TL_PHASES_PEERS_MAX];
-    tl_node_id lost[TL_PEERS_LOST_MAX];
+    tl_peers_mark lost[TL_PEERS_LOST_MAX];
     tl_time now = now_of(r);
     forget(r);
     tl_phases_begin(&r->phases, now);
-    size_t n = tl_peers_mark_all(r->peers, marks, TL_PHASES_PEERS_MAX);
-    for (size_t i = 0; i < n; i++)
-        add(r, &marks[i], true);
+    tl_peers_mark_each(r->peers, on_mark, r);
     call(r, now);
-    n = tl_peers_lost(r->peers, lost);
+    size_t n = tl_peers_lost(r->peers, lost);
     for (size_t i = 0; i < n; i++)
-        add(r, &(tl_peers_mark){.peer = lost[i]}, false);
+        note(r, &lost[i], false);
+    for (size_t i = 0; i < r->n; i++)
+        tl_phases_add(&r->phases, &r->seekers[i].mark.peer, r->seekers[i].rank,
+                      r->seekers[i].stood);
     tl_phases_add(&r->phases, NULL, TL_RANK_BOOTSTRAP, false);
     tl_phases_start(&r->phases, now);
     r->look_at = now + TL_RECONNECT_LOOK;

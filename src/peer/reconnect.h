@@ -21,6 +21,8 @@ typedef enum {
 
 typedef struct {
     tl_reconnect_address (*address)(void *user);
+    /* Is the peer of one of our networks? */
+    bool (*is_member)(void *user, const tl_node_id *peer);
     /* Does the peer hold fragments of ours? Do we hold some of the peer's? */
     bool (*holds_ours)(void *user, const tl_node_id *peer);
     bool (*we_hold)(void *user, const tl_node_id *peer);

@@ -52,13 +52,14 @@ static void on_closed(tl_peers *p, const tl_quic_event *ev)
         return; /* dialled by a peer, and it never stood */
     tl_contact *c = conn->contact;
     bool dialled = c->dial_conn == conn;
+    bool client = conn->client;
     bool broke = conn->connected && (conn->broke || ev->error == TL_ERR_TIMEOUT);
     char why[128];
     snprintf(why, sizeof why, "%s", ev->why[0] ? ev->why : tl_err_name(ev->error));
     tl_control_clear(conn);
     tl_contact_remove_conn(conn);
     if (broke && !tl_contact_best(c))
-        tl_peers_note_lost(p, &c->peer->id);
+        tl_peers_note_lost(p, &c->peer->id, client);
     if (dialled)
         tl_contact_dial_on_closed(c, ev->error ? ev->error : TL_ERR_CLOSED, why);
     tl_contact_tell_left(c, why);

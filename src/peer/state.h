@@ -295,7 +295,8 @@ struct tl_contact {
 /* A peer whose last connection broke. */
 typedef struct {
     tl_node_id peer;
-    tl_time at; /* 0: this place is empty */
+    bool dialled; /* by us */
+    tl_time at;   /* 0: this place is empty */
 } tl_peers_lost_one;
 
 struct tl_peers {
@@ -526,7 +527,7 @@ void tl_ways_use(tl_peer_conn *conn);
 
 /* moved.c */
 /* The last connection to the peer is gone, and no side wanted that. */
-void tl_peers_note_lost(tl_peers *p, const tl_node_id *peer);
+void tl_peers_note_lost(tl_peers *p, const tl_node_id *peer, bool dialled);
 
 /* control.c */
 /* TL_ERR_AGAIN, TL_ERR_NOMEM. */

@@ -27,6 +27,8 @@ static void begin(nats_world *w, uint64_t seed, int mover)
     sim_expect(nats_until_direct(w, 1 * TL_SEC));
     nats_run(w, 1 * TL_SEC + tl_rand_below(sim_rand(w->sim), 2000) * TL_MS);
     w->q.longest_gap = 0;
+    for (int i = 0; i < 2; i++)
+        w->node[i]->moves.members[w->node[i]->moves.n_members++] = w->node[1 - i]->identity.id;
 }
 
 /* From Wi-Fi to cellular: another NAT type, another private address. The relay's TCP connection does not survive it. */

@@ -22,6 +22,12 @@ static bool is_among(const tl_node_id *ids, size_t n, const tl_node_id *id)
     return false;
 }
 
+static bool is_member(void *user, const tl_node_id *peer)
+{
+    const whole_moves *m = &((whole_node *)user)->moves;
+    return is_among(m->members, m->n_members, peer);
+}
+
 static bool holds_ours(void *user, const tl_node_id *peer)
 {
     const whole_moves *m = &((whole_node *)user)->moves;
@@ -65,8 +71,8 @@ static void on_phase(void *user, const tl_step *step)
 
 void whole_moves_start(whole_node *n)
 {
-    static const tl_reconnect_world world = {known_address, holds_ours, we_hold, announce,
-                                             bootstrap,     joined,     on_phase};
+    static const tl_reconnect_world world = {known_address, is_member, holds_ours, we_hold,
+                                             announce,      bootstrap, joined,     on_phase};
     if (tl_reconnect_new(n->peers, &n->env, &world, n, &n->moves.reconnect))
         abort();
 }

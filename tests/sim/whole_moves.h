@@ -16,8 +16,9 @@ typedef struct {
     tl_step steps[WHOLE_MOVES_STEPS];
     unsigned begun, announced;
     /* who holds fragments of ours, whose we hold */
-    size_t n_holders, n_owners;
-    tl_node_id holders[WHOLE_MOVES_FRIENDS], owners[WHOLE_MOVES_FRIENDS];
+    size_t n_holders, n_owners, n_members;
+    tl_node_id holders[WHOLE_MOVES_FRIENDS], owners[WHOLE_MOVES_FRIENDS],
+        members[WHOLE_MOVES_FRIENDS];
     bool bootstraps;         /* there are nodes to ask, which answer at once */
     tl_time bootstrapped_at; /* 0: not asked yet */
 } whole_moves;

@@ -75,7 +75,7 @@ static void an_old_one_is_signed_anew_and_goes_to_all_holders(void **state)
     (void)state;
     tl_kept *k = publish("1:a", 0);
     assert_true(tl_kept_sign(k, WALL));
-    tl_kept_on_stored(&list, k, 8, 0, 8, true, NOW);
+    stored(k, 8, 0, 8, true);
     assert_true(tl_kept_sign(k, WALL + TL_DHT_RECORD_RENEW - 1));
     assert_int_equal(k->item.seq, WALL);
     assert_true(tl_kept_sign(k, WALL + TL_DHT_RECORD_RENEW));

@@ -192,10 +192,8 @@ static void answers_come_first_then_the_order_of_the_seed(void **state)
     expect(&p, TL_STEP_BOOTSTRAP, at);
     expect_renew(&p, 3, at);
     expect_renew(&p, 5, at);
-    expect_nothing(&p, at); /* four places */
-    carries(&p, 3, at);
     expect_renew(&p, 2, at);
-    expect_nothing(&p, at);
+    expect_nothing(&p, at); /* four places, of which the bootstrap nodes need none */
     fails(&p, 4, at);
     expect_renew(&p, 1, at);
     expect_nothing(&p, at);
@@ -369,9 +367,51 @@ static void at_rest_nothing_matters(void **state)
     assert_int_equal(tl_phases_expiry(&p), TL_NEVER);
 }
 
+/* Those who ask us something are free to come in any number, and to stay silent. */
+static void strangers_take_one_place_and_come_last(void **state)
+{
+    (void)state;
+    tl_phases p;
+    tl_time at = T0 + TL_PHASES_MIGRATION_WITHIN;
+    tl_phases_begin(&p, T0);
+    for (uint8_t i = 0; i < 40; i++)
+        add(&p, (uint8_t)(100 + i), i < 20 ? TL_RANK_GUEST : TL_RANK_ASKING);
+    add(&p, 1, TL_RANK_HOLDER);
+    add(&p, 2, TL_RANK_OTHER);
+    tl_phases_add(&p, NULL, TL_RANK_BOOTSTRAP, false);
+    to_reestablish(&p);
+    expect(&p, TL_STEP_BOOTSTRAP, at);
+    expect_renew(&p, 1, at);
+    expect_renew(&p, 2, at);
+    expect_renew(&p, 120, at);
+    expect_nothing(&p, at); /* though a place is free */
+    assert_int_equal(tl_phases_expiry(&p), at + TL_PHASES_TRY);
+    expect_renew(&p, 121, at + TL_PHASES_TRY);
+    expect_nothing(&p, at + TL_PHASES_TRY);
+}
+
+static void the_bootstrap_nodes_wait_for_no_place(void **state)
+{
+    (void)state;
+    tl_phases p;
+    tl_time at = T0 + TL_PHASES_MIGRATION_WITHIN;
+    tl_phases_begin(&p, T0);
+    for (uint8_t i = 1; i <= 24; i++)
+        add(&p, i, TL_RANK_ANSWER);
+    tl_phases_add(&p, NULL, TL_RANK_BOOTSTRAP, false);
+    to_reestablish(&p);
+    for (uint8_t i = 1; i <= TL_PHASES_AT_ONCE; i++)
+        expect_renew(&p, i, at);
+    expect(&p, TL_STEP_BOOTSTRAP, at);
+    expect_nothing(&p, at);
+    expect_renew(&p, TL_PHASES_AT_ONCE + 1, at + TL_PHASES_TRY);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(strangers_take_one_place_and_come_last),
+        cmocka_unit_test(the_bootstrap_nodes_wait_for_no_place),
         cmocka_unit_test(where_all_carry_on_each_phase_ends_at_once),
         cmocka_unit_test(a_node_without_connections_and_servers_is_done_in_a_moment),
         cmocka_unit_test(each_phase_is_over_in_time_whatever_is_missing),
