@@ -444,15 +444,12 @@ static void add_best_offer(tl_table *t, const json_t *model, const json_t *ours)
     tl_table_add(t, strcmp(text, "0") != 0 ? text : "free");
 }
 
-/* Nodes whose models would be listed, but for a pause. Where there is no other model, the first
- * line says so. */
-static void tell_paused(const json_t *paused, bool nothing_else)
+/* Nodes whose models are not listed, after the words `why`. */
+static void tell_nodes(const char *why, const json_t *nodes)
 {
     const json_t *peer, *model;
     size_t i, k;
-    if (nothing_else)
-        tl_out_note("No model can be asked now: who shares one has paused it.");
-    json_array_foreach (paused, i, peer) {
+    json_array_foreach (nodes, i, peer) {
         tl_buf line = {0};
         const char *name = tl_json_string(peer, "name", "");
         tl_err e = tl_out_clean(&line, name[0] ? name : "peer");
@@ -461,10 +458,27 @@ static void tell_paused(const json_t *paused, bool nothing_else)
             e = e ? e : tl_out_clean(&line, json_is_string(model) ? json_string_value(model) : "");
         }
         if (!e && !tl_buf_append(&line, tl_slice_of("", 1)))
-            tl_out_note("paused by its owner: %.16s %s", tl_json_string(peer, "node_id", ""),
+            tl_out_note("%s: %.16s %s", why, tl_json_string(peer, "node_id", ""),
                         (const char *)tl_buf_begin(&line));
         tl_buf_clear(&line);
     }
+}
+
+/* Those that are paused, and those that are known and not connected. Where there is no other model, the first line
+ * says so. */
+static void tell_others(const json_t *all, const json_t *status)
+{
+    const json_t *paused = json_object_get(all, "paused"), *away = json_object_get(all, "away");
+    bool none = !json_array_size(json_object_get(all, "models"));
+    if (none && json_array_size(away))
+        tl_out_note("No node that shares a model is connected now. Ask all the same (teale chat): "
+                    "it is looked for.");
+    else if (none && json_array_size(paused))
+        tl_out_note("No model can be asked now: who shares one has paused it.");
+    else if (none)
+        tl_daemon_tell_no_model(status);
+    tell_nodes("paused by its owner", paused);
+    tell_nodes("not connected now", away);
 }
 
 int tl_cmd_models(tl_cli *cli, const tl_args *args)
@@ -495,16 +509,11 @@ int tl_cmd_models(tl_cli *cli, const tl_args *args)
         tl_table_add(&t, where);
         add_best_offer(&t, model, json_object_get(status, "ptns"));
     }
-    const json_t *paused = json_object_get(all, "paused");
-    bool none = !json_array_size(json_object_get(all, "models"));
-    if (none) {
-        if (!json_array_size(paused))
-            tl_daemon_tell_no_model(status);
+    if (!json_array_size(json_object_get(all, "models")))
         json_decref(t.cells);
-    } else if (tl_table_end(&t)) {
+    else if (tl_table_end(&t))
         code = TL_EXIT_FAILED;
-    }
-    tell_paused(paused, none && json_array_size(paused));
+    tell_others(all, status);
     json_decref(status);
     json_decref(all);
     return code;

@@ -15,10 +15,11 @@
 
 #define TL_DIRECT_AGAIN_FIRST   (10 * TL_SEC)  /* after an attempt that failed; doubling */
 #define TL_DIRECT_AGAIN_MAX     (300 * TL_SEC) /* docs/protocol.md "Direct paths" */
-#define TL_DIRECT_ANSWERS       4 /* offers and PunchIntros of one node answered in 10 s */
+/* Offers and PunchIntros of one node answered in 10 s: two attempts of it. One that starts anew asks again. */
+#define TL_DIRECT_ANSWERS       8
 /* Of one attempt: at once, after 1, 2 and 4 s. Where a fifth of all datagrams is lost on each leg, one in two or
- * three is answered. No more than a node answers: */
-#define TL_DIRECT_INTRODUCTIONS TL_DIRECT_ANSWERS
+ * three is answered. */
+#define TL_DIRECT_INTRODUCTIONS 4
 
 typedef struct tl_direct tl_direct;
 

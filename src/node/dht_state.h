@@ -38,7 +38,8 @@ struct tl_node_dht {
     tl_seek *seek;
     struct {
         tl_node_id peer;
-        tl_dht_request request; /* 0: the place is free */
+        tl_dht_request request;  /* 0: the place is free, or waits */
+        tl_time again_at, until; /* it waits for the DHT to be entered; 0: it does not */
     } asked[TL_SEEKS_MAX];
     char visited[TL_DHT_RECORD_URL_MAX + 1]; /* a relay at which a peer is; "": none */
     tl_time visited_at, visit_until;

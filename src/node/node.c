@@ -21,7 +21,7 @@ static tl_time expiry(const tl_node *n)
     at = tl_time_min(at, tl_node_slots_expiry(n));
     at = tl_time_min(at, tl_node_dht_expiry(n));
     at = tl_time_min(at, tl_time_min(tl_node_relaying_expiry(n), tl_node_introducing_expiry(n)));
-    at = tl_time_min(at, tl_node_relayed_expiry(n));
+    at = tl_time_min(at, tl_time_min(tl_node_relayed_expiry(n), tl_node_again_expiry(n)));
     at = tl_time_min(at, tl_time_min(tl_node_keeping_expiry(n), tl_node_aside_expiry(n)));
     if (n->credit)
         at = tl_time_min(at, tl_credit_expiry(n->credit));
@@ -98,6 +98,7 @@ static void on_timer(void *user)
     tl_node_relaying_on_timer(n);
     tl_node_dht_on_timer(n);
     tl_node_introducing_on_timer(n);
+    tl_node_again_on_timer(n);
     if (n->credit)
         tl_credit_on_timer(n->credit);
     if (n->members && n->stage == TL_NODE_RUNNING)
@@ -211,6 +212,7 @@ tl_err tl_node_start(tl_node *n, tl_why *why)
     tl_node_tell_capabilities(n);
     tl_node_apply_network(n);
     tl_node_read_relayed(n);
+    tl_node_again_members(n);
     tl_node_apply_relay(n);
     tl_node_wake(n);
     return TL_OK;
@@ -235,6 +237,7 @@ void tl_node_free(tl_node *n)
     tl_node_close_members(n);
     tl_node_close_fragments(n);
     tl_reconnect_free(n->reconnect);
+    tl_node_free_again(n);
     tl_direct_free(n->direct); /* gives back path ids of peers */
     tl_peers_free(n->peers);
     tl_node_free_relaying(n);

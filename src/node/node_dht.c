@@ -103,6 +103,11 @@ static bool is_ready(const tl_node_dht *d)
     return r.state == TL_DHT_READY;
 }
 
+bool tl_node_dht_is_ready(const tl_node *n)
+{
+    return n->dht && is_ready(n->dht);
+}
+
 void tl_node_dht_met(tl_node *n, const tl_addr *addr)
 {
     if (n->dht && !is_ready(n->dht))

@@ -4,9 +4,11 @@
 #include "base/log.h"
 #include "wire/wsurl.h"
 
-#define QUORUM    2 /* nodes that must have the same record; the first liar is not believed alone */
-#define FOUND_MAX 2 /* introducers of a peer that this node would be attached to itself */
-#define VISIT_FOR (60 * TL_SEC) /* at a relay of a peer, after it was last of use */
+#define QUORUM      2 /* nodes that must have the same record; the first liar is not believed alone */
+#define FOUND_MAX   2 /* introducers of a peer that this node would be attached to itself */
+#define ENTER_FOR   (7 * TL_SEC) /* of the 10 s of a dial: the DHT is just being entered */
+#define ENTER_AGAIN (250 * TL_MS)
+#define VISIT_FOR   (60 * TL_SEC) /* at a relay of a peer, after it was last of use */
 
 static tl_time now_of(const tl_node_dht *d)
 {
@@ -39,6 +41,22 @@ static const char *why_not_fresh(tl_node_dht *d, const tl_node_id *peer, int64_t
     return NULL;
 }
 
+static bool is_free(const tl_node_dht *d, size_t i)
+{
+    return !d->asked[i].request && !d->asked[i].until;
+}
+
+/* Nobody answered: at the start of a node, or after a change of network, somebody may in a moment. */
+static bool waits(tl_node_dht *d, size_t i, const tl_dht_result *result)
+{
+    tl_time now = now_of(d);
+    if (result->answered || tl_node_dht_is_ready(d->node) || now >= d->asked[i].until)
+        return false;
+    d->asked[i].again_at = now + ENTER_AGAIN;
+    tl_node_wake(d->node);
+    return true;
+}
+
 static void on_done(void *user, tl_dht_request request, const tl_dht_item *item,
                     const tl_dht_result *result)
 {
@@ -53,6 +71,9 @@ static void on_done(void *user, tl_dht_request request, const tl_dht_item *item,
         return;
     tl_node_id peer = d->asked[i].peer;
     d->asked[i].request = 0;
+    if (waits(d, i, result))
+        return;
+    d->asked[i].until = 0;
     if (!item)
         why = why_none(result);
     else if (tl_dht_record_parse(tl_dht_item_value(item), &record))
@@ -63,27 +84,49 @@ static void on_done(void *user, tl_dht_request request, const tl_dht_item *item,
     tl_node_wake(d->node);
 }
 
+static bool ask_dht(tl_node_dht *d, size_t i)
+{
+    tl_dht_ask ask = {.on_done = on_done, .user = d};
+    d->asked[i].again_at = TL_NEVER;
+    return !tl_dht_get(d->core, d->asked[i].peer.key, TL_DHT_RECORD_SALT, QUORUM, &ask, now_of(d),
+                       &d->asked[i].request);
+}
+
 static bool look(void *user, const tl_node_id *peer)
 {
     tl_node_dht *d = user;
-    tl_dht_ask ask = {.on_done = on_done, .user = d};
     size_t i = 0;
-    while (i < TL_SEEKS_MAX && d->asked[i].request)
+    while (i < TL_SEEKS_MAX && !is_free(d, i))
         i++;
-    if (i == TL_SEEKS_MAX || tl_dht_get(d->core, peer->key, TL_DHT_RECORD_SALT, QUORUM, &ask,
-                                        now_of(d), &d->asked[i].request))
+    if (i == TL_SEEKS_MAX)
         return false;
     d->asked[i].peer = *peer;
+    if (!ask_dht(d, i))
+        return false;
+    d->asked[i].until = now_of(d) + ENTER_FOR;
     return true;
+}
+
+static void ask_again(tl_node_dht *d, tl_time now)
+{
+    for (size_t i = 0; i < TL_SEEKS_MAX; i++)
+        if (d->asked[i].until && !d->asked[i].request && now >= d->asked[i].again_at &&
+            !ask_dht(d, i)) {
+            tl_node_id peer = d->asked[i].peer;
+            d->asked[i].until = 0;
+            tl_seek_on_record(d->seek, &peer, NULL, "this node asks the DHT too much now", now);
+        }
 }
 
 static void unlook(void *user, const tl_node_id *peer)
 {
     tl_node_dht *d = user;
     for (size_t i = 0; i < TL_SEEKS_MAX; i++)
-        if (d->asked[i].request && tl_node_id_eq(&d->asked[i].peer, peer)) {
-            tl_dht_cancel(d->core, d->asked[i].request);
+        if (!is_free(d, i) && tl_node_id_eq(&d->asked[i].peer, peer)) {
+            if (d->asked[i].request)
+                tl_dht_cancel(d->core, d->asked[i].request);
             d->asked[i].request = 0;
+            d->asked[i].until = 0;
         }
 }
 
@@ -219,13 +262,18 @@ void tl_dht_close_seek(tl_node_dht *d)
 
 void tl_dht_seek_on_timer(tl_node_dht *d, tl_time now)
 {
+    ask_again(d, now);
     tl_seek_on_timer(d->seek, now);
     follow_visit(d, now);
 }
 
 tl_time tl_dht_seek_expiry(const tl_node_dht *d)
 {
-    return tl_time_min(tl_seek_expiry(d->seek), d->visited[0] ? d->visit_until : TL_NEVER);
+    tl_time at = tl_time_min(tl_seek_expiry(d->seek), d->visited[0] ? d->visit_until : TL_NEVER);
+    for (size_t i = 0; i < TL_SEEKS_MAX; i++)
+        if (d->asked[i].until && !d->asked[i].request)
+            at = tl_time_min(at, d->asked[i].again_at);
+    return at;
 }
 
 bool tl_node_on_sought(void *user, const tl_node_id *peer)

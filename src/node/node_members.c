@@ -104,8 +104,9 @@ static size_t present(void *user, const tl_membership *network, tl_node_id *ret,
 {
     tl_node *n = user;
     size_t count = 0;
+    bool untold = !tl_relays_is_registered(n->relays); /* nobody tells who is there */
     for (tl_peer *p = n->table.peers; p && count < max; p = p->hh.next)
-        if (p->listed && !p->in_clear &&
+        if ((p->listed || untold) && !p->in_clear &&
             (tl_claims_has(n->book, p, &network->id, tl_loop_unix()) ||
              tl_networks_cert_of(n->book, network, &p->id))) /* its tag may be of an older key */
             ret[count++] = p->id;

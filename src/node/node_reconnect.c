@@ -98,6 +98,8 @@ void tl_node_reconnect(tl_node *n, unsigned why)
 {
     if (n->stage != TL_NODE_RUNNING)
         return;
+    if (why & (TL_NETWORK_LINK | TL_NETWORK_WOKE | TL_NETWORK_ADDRESS))
+        tl_node_again_hurry(n);
     if (why & (TL_NETWORK_LINK | TL_NETWORK_WOKE))
         tl_reconnect_on_moved(n->reconnect);
     else if (why & TL_NETWORK_ADDRESS)

@@ -1,5 +1,5 @@
-/* The nodes that relay for this one: what it tells of them, and what it remembers, so that it finds them, and
- * the peers that they reach, at a start without a relay. */
+/* The nodes that relay for this one: what it tells of them, and what it remembers, so that it finds them, the
+ * peers that they reach, and those with which it dealt, at a start without a relay. */
 #include "node/state.h"
 
 #include "node/beside.h"
@@ -13,6 +13,7 @@
 #define KEPT_NAMES  1024         /* and so many bytes of their names */
 #define KEPT_PTNS   16           /* networks of each */
 #define FILE_MAX    (512 * 1024) /* bytes; what is kept takes less than 8 KiB for each peer */
+#define KEPT_FOR    (30 * 24 * 3600) /* seconds since a connection stood */
 #define SAVE_APART  (60 * TL_SEC)
 
 static json_t *id_json(const tl_node_id *id)
@@ -127,22 +128,48 @@ static json_t *ptns_of(const tl_peer *p)
     return ptns;
 }
 
+static json_t *names_json(const tl_relayer_name *names, size_t n)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < n; i++)
+        list = append(list, name_json(&names[i]));
+    return list;
+}
+
 /* What the peer said of itself, as far as asking it needs it. */
 static json_t *peer_json(const tl_peer *p)
 {
-    json_t *by = json_array();
-    for (size_t i = 0; by && i < p->relaying.n_by; i++)
-        by = append(by, name_json(&p->relaying.by[i]));
-    return json_pack("{s:o, s:s, s:{s:o, s:o, s:o, s:b, s:b, s:b}}", "nodeID", id_json(&p->id),
-                     "name", p->name, "capabilities", "loadedModels", models_of(p), "ptnIDs",
-                     ptns_of(p), "relayedBy", by, "membersOnly", p->members_only, "isAvailable",
+    json_t *by = names_json(p->relaying.by, p->relaying.n_by),
+           *introduced = names_json(p->introducing.by, p->introducing.n_by);
+    return json_pack("{s:o, s:s, s:I, s:{s:o, s:o, s:o, s:o, s:b, s:b, s:b}}", "nodeID",
+                     id_json(&p->id), "name", p->name, "seen", (json_int_t)p->seen, "capabilities",
+                     "loadedModels", models_of(p), "ptnIDs", ptns_of(p), "relayedBy", by,
+                     "introducedBy", introduced, "membersOnly", p->members_only, "isAvailable",
                      p->available, "relayFirst", p->reads_first);
+}
+
+/* Whom this node may want to find again, or who is reached through one that relays. */
+static bool is_worth_it(const tl_node *n, const tl_peer *p)
+{
+    if (p->seen && tl_loop_unix() - p->seen > KEPT_FOR)
+        return false;
+    return p->relaying.n_by ||
+           (p->n_models && (p->proven || p->kept || tl_access_is_member(&n->access, &p->id)));
 }
 
 /* Smaller is kept first: strangers that connected, and what earlier runs kept, push out nobody who answered. */
 static int rank_of(const tl_peer *p)
 {
     return p->proven ? 0 : p->kept ? 1 : p->contact ? 2 : 3;
+}
+
+static void note_seen(tl_node *n)
+{
+    for (tl_peer *p = n->table.peers; p; p = p->hh.next) {
+        tl_peer_facts facts;
+        if (tl_peers_facts(n->peers, p, &facts))
+            p->seen = tl_loop_unix();
+    }
 }
 
 static json_t *all_json(const tl_node *n)
@@ -154,7 +181,7 @@ static json_t *all_json(const tl_node *n)
         nodes = append(nodes, name_json(&by[i].name));
     for (int rank = 0; rank < 3; rank++)
         for (const tl_peer *p = n->table.peers; peers && p && kept < KEPT_PEERS; p = p->hh.next)
-            if (p->relaying.n_by && rank_of(p) == rank) {
+            if (is_worth_it(n, p) && rank_of(p) == rank) {
                 peers = append(peers, peer_json(p));
                 kept++;
             }
@@ -165,6 +192,7 @@ static void save(tl_node *n)
 {
     char path[TL_BESIDE_PATH_MAX];
     tl_buf text = {0};
+    note_seen(n);
     n->relayed.unsaved = false;
     n->relayed.save_at = tl_loop_now(n->loop) + SAVE_APART;
     json_t *all = tl_beside_path(n->port_file, FILE_NAME, path) ? all_json(n) : NULL;
@@ -196,8 +224,11 @@ static void take(tl_node *n, const json_t *all)
         if (!p)
             continue;
         p->kept = true;
+        p->seen = (tl_unix)tl_json_number(o, "seen", 0);
         (void)tl_peer_describe(p, tl_json_string(o, "name", ""),
                                json_object_get(o, "capabilities"));
+        p->available |= p->n_models && !p->paused; /* it may have been about to leave */
+        tl_node_again_known(n, &p->id);
     }
 }
 

@@ -336,6 +336,27 @@ static json_t *paused_json(const tl_node *n)
     return list;
 }
 
+/* Known, and not connected now: a question for one of their models looks for them. Where a relay tells who is there,
+ * nobody is. NULL: out of memory. */
+static json_t *away_json(const tl_node *n)
+{
+    json_t *list = json_array();
+    char hex[TL_NODE_ID_HEX + 1];
+    for (tl_peer *p = n->table.peers; list && p && !tl_relays_is_registered(n->relays);
+         p = p->hh.next) {
+        bool known = p->proven || p->kept || tl_access_is_member(&n->access, &p->id);
+        if (!known || !p->n_models || p->paused || is_present(n, p, true) || !may_ask(n, p))
+            continue;
+        tl_node_id_write(hex, &p->id);
+        if (json_array_append_new(list, json_pack("{s:s, s:s, s:o}", "node_id", hex, "name",
+                                                  p->name, "models", models_of(p)))) {
+            json_decref(list);
+            list = NULL;
+        }
+    }
+    return list;
+}
+
 bool tl_node_lists(const tl_node *n, const char *model)
 {
     size_t local = n->backend ? tl_backend_model_count(n->backend) : 0;
@@ -366,7 +387,8 @@ json_t *tl_node_models(const tl_node *n)
         json_decref(list);
         return NULL;
     }
-    return json_pack("{s:o, s:o}", "models", list, "paused", paused_json(n));
+    return json_pack("{s:o, s:o, s:o}", "models", list, "paused", paused_json(n), "away",
+                     away_json(n));
 }
 
 /* --- events --- */

@@ -51,6 +51,8 @@ void tl_node_follow_book(tl_node *n)
     if (changed)
         tl_node_sweep_deeds(n);
     if (changed)
+        tl_node_again_members(n);
+    if (changed)
         tl_router_on_book(n->router);
     else
         tl_router_end_lapsed(n->router);

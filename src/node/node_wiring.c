@@ -357,6 +357,7 @@ static void peers_left(void *user, const tl_peer *p, const char *why)
     tl_node *n = user;
     if (n->members)
         tl_members_on_left(n->members, &p->id);
+    tl_node_again_left(n, &p->id);
     tl_node_emit_peer(user, "PeerLeft", p, why);
     if (n->router && n->stage != TL_NODE_GONE)
         tl_router_on_left(n->router);
@@ -375,6 +376,7 @@ static void peers_hello(void *user, const tl_peer *p)
         tl_members_on_hello(n->members, &p->id);
     tl_node_credit_hello(n, &p->id);
     tl_node_fragments_hello(n, &p->id);
+    tl_node_again_hello(n, &p->id);
     tl_node_relayed_dealt(n);
 }
 
@@ -525,6 +527,8 @@ tl_err tl_node_wire(tl_node *n)
     tl_err e = wire_peers(n);
     if (!e)
         e = tl_node_wire_reconnect(n);
+    if (!e)
+        e = tl_node_wire_again(n);
     if (!e)
         e = tl_asker_new(&n->env, n->peers, &times, &n->asker);
     if (!e)

@@ -4,6 +4,7 @@
  *   node.c           makes, drives and ends the node
  *   node_wiring.c    hands the events of each part to the others
  *   node_network.c   the UDP port and the direct ways
+ *   node_again.c     comes back to peers that are known, where no relay tells who is there
  *   node_reconnect.c what follows a change of network
  *   node_relay.c     relays for others; node_relay_report.c tells of it
  *   node_relayed.c   the nodes that relay for this one
@@ -55,6 +56,7 @@
 #include "node/hardware.h"
 #include "node/node.h"
 #include "node/sharing.h"
+#include "peer/again.h"
 #include "peer/reconnect.h"
 #include "store/store.h"
 #include "tell/doctor.h"
@@ -138,7 +140,8 @@ struct tl_node {
     bool told_serving;
     tl_access access; /* who may ask us, whom we may ask; set by tl_node_apply_access */
     tl_peers *peers;
-    tl_reconnect *reconnect; /* what follows a change of network */
+    tl_reconnect *reconnect;        /* what follows a change of network */
+    struct tl_node_again *comeback; /* to peers that are known (node_again.c) */
     tl_asker *asker;
     tl_router *router;
     tl_server *server;
@@ -274,6 +277,8 @@ tl_time tl_node_dht_expiry(const tl_node *n);
 struct tl_dht *tl_node_dht_core(const tl_node *n);
 /* node_dht_publish.c */
 bool tl_node_dht_publishes(const tl_node *n);
+/* Has it been entered? */
+bool tl_node_dht_is_ready(const tl_node *n);
 /* node_dht_seek.c. As tl_peers_events.on_sought. */
 bool tl_node_on_sought(void *user, const tl_node_id *peer);
 /* A connection to the peer stands. */
@@ -364,6 +369,25 @@ tl_time tl_node_relayed_expiry(const tl_node *n);
 /* A connection to a peer stands: it is to be remembered. */
 void tl_node_relayed_dealt(tl_node *n);
 void tl_node_save_relayed(tl_node *n);
+
+/* node_again.c. After the peers, and before the book is read. TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_node_wire_again(tl_node *n);
+/* Before tl_peers_free. */
+void tl_node_free_again(tl_node *n);
+/* The members of our networks are to be found, those that were seen last first. */
+void tl_node_again_members(tl_node *n);
+/* The peer is remembered from an earlier run. */
+void tl_node_again_known(tl_node *n, const tl_node_id *peer);
+/* Its first hello has come. */
+void tl_node_again_hello(tl_node *n, const tl_node_id *peer);
+/* Its last connection is gone. */
+void tl_node_again_left(tl_node *n, const tl_node_id *peer);
+/* Our network has changed. */
+void tl_node_again_hurry(tl_node *n);
+/* It is known, not connected, and looked for again and again. */
+bool tl_node_again_seeks(const tl_node *n, const tl_node_id *peer);
+void tl_node_again_on_timer(tl_node *n);
+tl_time tl_node_again_expiry(const tl_node *n);
 
 /* node_credit.c */
 /* After server and asker. The errors of the store. */

@@ -114,6 +114,9 @@ void tl_outage_begin(tl_peer_conn *conn)
         return;
     conn->peers->counters.outages++;
     set_state(conn, TL_OUTAGE_LOST);
+    conn->outage.began = true;
+    conn->outage.heard = tl_quic_conn_heard(conn->quic);
+    conn->outage.barren = 0;
     tl_peers_due(conn->peers, conn->outage.lost_at + TL_PEERS_OUTAGE_MAX);
     if (conn->outage.reopen != TL_REOPEN_ASKED)
         begin(conn);

@@ -90,10 +90,11 @@ typedef struct {
     tl_peer_relaying relaying;
     tl_peer_introducing introducing;
     bool takes_fragments; /* it says that it holds fragments of backups for others */
-    bool kept;            /* it is remembered from an earlier run */
-    bool proven;          /* a question between us was answered whole, either way */
-    bool listed;          /* the relay lists the node as present */
-    bool in_clear;        /* it speaks the old protocol alone (tl_peer_is_listed_as) */
+    bool kept;     /* it is to be remembered: it is from an earlier run, or this node wanted it */
+    tl_unix seen;  /* when it was last connected, as far as it is remembered; 0: never */
+    bool proven;   /* a question between us was answered whole, either way */
+    bool listed;   /* the relay lists the node as present */
+    bool in_clear; /* it speaks the old protocol alone (tl_peer_is_listed_as) */
     /* Until then other nodes come first: no connection to this one could be made. 0: since then one
      * was. (What its answers were like is another thing: ask/merit.) */
     tl_time unusable_until;

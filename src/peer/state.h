@@ -196,6 +196,9 @@ typedef struct {
     /* The session that was followed. It is kept for a moment: what is on its way by it still comes. */
     tl_path_id old;
     tl_time old_until; /* TL_NEVER: there is none */
+    bool began;        /* at least once; then: */
+    uint64_t heard;    /* packets until the last began, */
+    unsigned barren;   /* and how often since then a way that answers checks carried nothing */
 } tl_outage;
 
 /* Silence of the relay under a question, on a client whose session could be at another relay.

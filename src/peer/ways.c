@@ -5,6 +5,8 @@
 #define AGAIN_AFTER (20 * TL_MS) /* no connection ID was left: the peer sends one in a round trip */
 #define PROOF_AFTER (2 * TL_SEC) /* so long a new way is proven even without questions */
 #define LOOK_AFTER  (2 * TL_SEC) /* by then a new way was measured three times */
+#define BARREN_MAX                                                                                 \
+    2 /* 2.4 s: a network that drops the first packets of a new way is no new process */
 
 /* The round trip of a way that is asked by checks: a direct one, or the relay's UDP. False: the path is
  * none, or leads nowhere any more. */
@@ -201,10 +203,24 @@ void tl_ways_choose(tl_peer_conn *conn, tl_time now)
     tl_peers_due(p, conn->choose_at);
 }
 
+/* The peer answers checks, and nothing of the connection has come since its path was lost: the peer is a new process
+ * that does not know the connection. Where a relay is, its session tells that (TL_PROBE_NEW_PATH). */
+static bool is_unknown_there(tl_peer_conn *conn)
+{
+    tl_outage *o = &conn->outage;
+    bool silent = o->began && tl_quic_conn_heard(conn->quic) == o->heard;
+    return silent && !conn->relayed && !tl_relays_is_registered(conn->peers->config.relays) &&
+           ++o->barren >= BARREN_MAX;
+}
+
 /* The present way carries nothing, although its checks are answered. */
 static void on_barren(tl_peer_conn *conn, tl_time now)
 {
     tl_udp_way *w = tl_conn_udp_way(conn);
+    if (!w && is_unknown_there(conn)) {
+        tl_conn_close(conn, TL_CODE_OUTAGE, "the peer started anew");
+        return;
+    }
     if (w)
         tl_udp_on_barren(conn->peers, w);
     else
@@ -217,7 +233,8 @@ static void look_for_proof(tl_peer_conn *conn, tl_time now)
     tl_time rtt;
     if (!tl_proof_is_due(&conn->proof, now))
         return;
-    bool wanted = conn->streams || now < conn->choice.switched_at + PROOF_AFTER;
+    bool wanted = conn->streams || now < conn->choice.switched_at + PROOF_AFTER ||
+                  (conn->outage.barren && conn->outage.barren < BARREN_MAX);
     if (conn->closing || !wanted || !asked_rtt(conn, &rtt)) {
         tl_quic_conn_set_keepalive(conn->quic, conn->streams ? TL_WATCH_EVERY : 0);
         tl_proof_end(&conn->proof);

@@ -4,6 +4,7 @@ is reached at its public address, one is introduced, and one only through a node
 
     test_dht.py BUILD [NAME]"""
 import json
+import signal
 import sys
 import time
 
@@ -126,6 +127,58 @@ def who_publishes_nothing_is_joined_while_an_invite_is_open(lab, programs, build
     joined = friend.json("join", invite)
     if joined["state"] != "joined":
         raise LabError(f"{joined}\n{tell(scene.all)}")
+
+
+def _end(peer, how):
+    peer.node.process.popen.send_signal(how)
+    peer.node.process.wait()
+
+
+def _back(lab, scene, what, a, b):
+    """Both see each other again, and nobody typed anything."""
+    begun = time.monotonic()
+    a.node.wait(f"connected to {b.name}", lambda: a.path_to(b) == "direct", BACK)
+    b.node.wait(f"connected to {a.name}", lambda: b.path_to(a) == "direct", BACK)
+    lab.say(f"{what}: connected after {time.monotonic() - begun:.1f} s")
+
+
+BACK = 40  # seconds, with both processes up
+
+
+def who_was_asked_is_found_again_without_a_word(lab, programs, build):
+    scene = Scene(lab, programs, build, ("portRestricted", "portRestricted"), shares_nothing=("friend",))
+    gpu, friend = scene.gpu, scene.friend
+    scene.ping(gpu, "direct")
+    assert friend.ask(gpu)[1:] == ("direct", True)
+    for who, how in ((gpu, signal.SIGTERM), (gpu, signal.SIGKILL), (friend, signal.SIGTERM), (friend, signal.SIGKILL)):
+        _end(who, how)
+        who.start()
+        begun = time.monotonic()
+        answer = friend.ask(gpu)  # at once: it is looked for
+        lab.say(f"{who.name} after {how.name}: an answer after {time.monotonic() - begun:.1f} s")
+        if answer[1:] != ("direct", True):
+            raise LabError(f"{answer}\n{tell(scene.all)}")
+        _back(lab, scene, f"{who.name} after {how.name}", friend, gpu)
+        assert [m["id"] for m in friend.node.json("models")["models"]] == [gpu.model]
+
+
+def members_find_each_other_again_without_a_word(lab, programs, build):
+    scene = Scene(lab, programs, build, ("portRestricted", "portRestricted"), shares_nothing=("gpu",))
+    gpu, friend = scene.gpu, scene.friend
+    gpu.node.command("ptn", "create", "family")
+    friend.node.command("join", gpu.node.command("ptn", "invite", "family").stdout.strip())
+    for who, how in ((friend, signal.SIGTERM), (friend, signal.SIGKILL), (gpu, signal.SIGTERM)):
+        _end(who, how)
+        who.start()
+        _back(lab, scene, f"{who.name} after {how.name}", gpu, friend)
+    _end(friend, signal.SIGKILL)
+    gpu.node.wait("without friend", lambda: gpu.path_to(friend) is None, 60)
+    away = gpu.node.json("models")["away"]
+    assert [a["node_id"] for a in away] == [friend.id] and away[0]["models"] == [friend.model], away
+    told = gpu.node.command("models")
+    assert f"{friend.id[:16]} {friend.name}" in told.stdout + told.stderr, told
+    friend.start()
+    _back(lab, scene, "friend after a while", gpu, friend)
 
 
 def where_no_nat_opens_a_node_that_relays_carries_it(lab, programs, build):

@@ -137,7 +137,7 @@ static void an_address_that_stays_silent_gets_five_datagrams(void **state)
     assert_true(to_victim > 1 && to_victim <= 5);
 }
 
-static void one_initiator_is_answered_four_times_in_ten_seconds(void **state)
+static void one_initiator_is_answered_some_times_in_ten_seconds(void **state)
 {
     (void)state;
     tl_control c;
@@ -230,7 +230,7 @@ int main(void)
         TEST(who_nobody_knows_is_answered_where_strangers_may_come),
         TEST(strangers_of_one_network_leave_room_for_others_and_for_whom_we_know),
         TEST(an_address_that_stays_silent_gets_five_datagrams),
-        TEST(one_initiator_is_answered_four_times_in_ten_seconds),
+        TEST(one_initiator_is_answered_some_times_in_ten_seconds),
         TEST(addresses_to_which_nothing_is_sent_are_refused),
         TEST(a_punch_ready_that_nobody_waits_for_is_dropped),
         TEST(truncated_datagrams_and_other_types_do_nothing),

@@ -1,0 +1,207 @@
+/* Comes back to peers that this node knows, where no relay tells who is there: carries out what peer/again decides. */
+#include "node/state.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+
+/* Connections that are made for it stop short of TL_PEERS_WARM_MAX: those that a person or a question wants do not
+ * close them, to be sought again. */
+#define WARM_MAX    (TL_PEERS_WARM_MAX - 2)
+#define MEMBERS_MAX TL_AGAIN_PEERS
+
+/* One that is being connected to. */
+typedef struct {
+    tl_peer_wish wish; /* first. Waits while `taken` */
+    tl_node *node;
+    bool taken;
+} trial;
+
+struct tl_node_again {
+    tl_again *core;
+    trial trials[TL_AGAIN_AT_ONCE];
+    bool connecting; /* inside tl_peers_wish */
+};
+
+static tl_time now_of(const tl_node *n)
+{
+    return tl_loop_now(n->loop);
+}
+
+/* --- what again asks --- */
+
+static bool may_seek(void *user)
+{
+    const tl_node *n = user;
+    const tl_introducers *own = tl_peers_introducers(n->peers);
+    tl_introducer_facts by[TL_INTRODUCERS_MAX];
+    return n->stage == TL_NODE_RUNNING && n->network && !tl_relays_is_registered(n->relays) &&
+           (tl_node_dht_is_ready(n) || (own && tl_introducers_attached(own, by)));
+}
+
+static bool has_room(void *user)
+{
+    return tl_peers_warm(((tl_node *)user)->peers) < WARM_MAX;
+}
+
+/* Whoever only asks this node comes back by itself. */
+static tl_again_rank rank(void *user, const tl_node_id *peer)
+{
+    const tl_node *n = user;
+    if (tl_access_is_member(&n->access, peer))
+        return TL_AGAIN_MEMBER;
+    const tl_peer *p = tl_peer_table_find(&n->table, peer);
+    bool dealt = p && (p->proven || p->kept) && p->n_models && !p->in_clear;
+    return dealt && tl_access_may_try(&n->access, peer) && tl_access_keeps(&n->access, peer)
+               ? TL_AGAIN_DEALT
+               : TL_AGAIN_NEVER;
+}
+
+static bool is_connected(void *user, const tl_node_id *peer)
+{
+    const tl_node *n = user;
+    const tl_peer *p = tl_peer_table_find(&n->table, peer);
+    tl_peer_facts facts;
+    return p && tl_peers_facts(n->peers, p, &facts);
+}
+
+static void on_connected(tl_peer_wish *w, tl_quic_stream *s)
+{
+    trial *t = (trial *)w;
+    (void)s; /* the connection is all that was wanted */
+    t->taken = false;
+    tl_again_on_connected(t->node->comeback->core, &w->peer);
+    tl_node_wake(t->node);
+}
+
+static void on_failed(tl_peer_wish *w, tl_err e, const char *why)
+{
+    trial *t = (trial *)w;
+    struct tl_node_again *a = t->node->comeback;
+    (void)e, (void)why;
+    t->taken = false;
+    if (!a->connecting)
+        tl_again_on_failed(a->core, &w->peer, now_of(t->node));
+    tl_node_wake(t->node);
+}
+
+static bool try_to_connect(void *user, const tl_node_id *peer)
+{
+    tl_node *n = user;
+    struct tl_node_again *a = n->comeback;
+    trial *t = a->trials;
+    while (t < a->trials + TL_AGAIN_AT_ONCE && t->taken)
+        t++;
+    if (t == a->trials + TL_AGAIN_AT_ONCE)
+        return false;
+    *t = (trial){.wish = {.peer = *peer,
+                          .connection_only = true,
+                          .on_stream = on_connected,
+                          .on_failed = on_failed},
+                 .node = n,
+                 .taken = true};
+    a->connecting = true;
+    if (tl_peers_wish(n->peers, &t->wish))
+        t->taken = false;
+    a->connecting = false;
+    return t->taken;
+}
+
+/* --- who --- */
+
+typedef struct {
+    size_t n; /* so many were seen; the last MEMBERS_MAX are kept */
+    tl_node_id ids[MEMBERS_MAX];
+} lately;
+
+static void visit(void *user, const tl_cert *cert)
+{
+    lately *l = user;
+    l->ids[l->n++ % MEMBERS_MAX] = cert->node;
+}
+
+void tl_node_again_members(tl_node *n)
+{
+    if (!n->comeback)
+        return;
+    for (size_t i = 0; i < tl_networks_count(n->book); i++) {
+        lately l = {0};
+        tl_networks_each(n->book, tl_networks_at(n->book, i), visit, &l);
+        for (size_t k = 0; k < l.n && k < MEMBERS_MAX; k++)
+            if (!tl_node_id_eq(&l.ids[k], &n->identity.id))
+                tl_again_add(n->comeback->core, &l.ids[k], now_of(n));
+    }
+}
+
+void tl_node_again_known(tl_node *n, const tl_node_id *peer)
+{
+    if (n->comeback)
+        tl_again_add(n->comeback->core, peer, now_of(n));
+}
+
+void tl_node_again_hello(tl_node *n, const tl_node_id *peer)
+{
+    tl_peer *p = tl_peer_table_find(&n->table, peer);
+    tl_peer_facts facts;
+    if (!p || !n->comeback || !tl_peers_facts(n->peers, p, &facts))
+        return;
+    p->seen = tl_loop_unix();
+    if (facts.dialled && p->n_models && tl_access_may_try(&n->access, peer))
+        p->kept = true; /* a person or a question of this machine wanted it */
+    tl_again_add(n->comeback->core, peer, now_of(n));
+    tl_again_on_connected(n->comeback->core, peer);
+}
+
+/* Its goodbye said that it takes no questions: that is over with its process. */
+void tl_node_again_left(tl_node *n, const tl_node_id *peer)
+{
+    tl_peer *p = tl_peer_table_find(&n->table, peer);
+    if (p && !p->listed && p->n_models && !p->paused)
+        p->available = true;
+    if (!n->comeback)
+        return;
+    tl_again_on_left(n->comeback->core, peer, now_of(n));
+    tl_again_add(n->comeback->core, peer, now_of(n) + TL_AGAIN_FIRST);
+}
+
+void tl_node_again_hurry(tl_node *n)
+{
+    if (n->comeback)
+        tl_again_hurry(n->comeback->core, now_of(n));
+}
+
+bool tl_node_again_seeks(const tl_node *n, const tl_node_id *peer)
+{
+    return n->comeback && may_seek((void *)(uintptr_t)n) && tl_again_seeks(n->comeback->core, peer);
+}
+
+/* --- life --- */
+
+tl_err tl_node_wire_again(tl_node *n)
+{
+    static const tl_again_world world = {may_seek, has_room, rank, is_connected, try_to_connect};
+    n->comeback = calloc(1, sizeof *n->comeback);
+    return n->comeback ? tl_again_new(&world, n, &n->comeback->core) : TL_ERR_NOMEM;
+}
+
+void tl_node_free_again(tl_node *n)
+{
+    struct tl_node_again *a = n->comeback;
+    n->comeback = NULL;
+    for (size_t i = 0; a && i < TL_AGAIN_AT_ONCE; i++)
+        if (a->trials[i].taken)
+            tl_peers_unwish(n->peers, &a->trials[i].wish);
+    if (a)
+        tl_again_free(a->core);
+    free(a);
+}
+
+void tl_node_again_on_timer(tl_node *n)
+{
+    if (n->stage == TL_NODE_RUNNING)
+        tl_again_on_timer(n->comeback->core, now_of(n));
+}
+
+tl_time tl_node_again_expiry(const tl_node *n)
+{
+    return n->stage == TL_NODE_RUNNING ? tl_again_expiry(n->comeback->core) : TL_NEVER;
+}
