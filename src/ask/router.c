@@ -101,6 +101,7 @@ void tl_route_set_deadline(tl_route *x, tl_time at)
 static void free_route(tl_route *x)
 {
     tl_route_cancel_attempts(x);
+    tl_route_unreach(x);
     tl_buf_clear(&x->body);
     tl_buf_clear(&x->held);
     tl_buf_clear(&x->refusal);
@@ -173,6 +174,14 @@ static void tell_left_alone(tl_route *x, size_t n)
     tl_route_fail(x, TL_FAIL_NO_PROVIDER, text);
 }
 
+/* Is the peer that was named connected, and lists nothing that was asked for? */
+static bool serves_nothing(const tl_route *x)
+{
+    tl_peer_facts facts;
+    const tl_peer *p = tl_peer_table_find(x->router->table, &x->ask.peer);
+    return p && tl_peers_facts(x->router->peers, p, &facts) && !tl_route_serves(x, p);
+}
+
 static void no_provider(tl_route *x)
 {
     tl_router *r = x->router;
@@ -192,6 +201,11 @@ static void no_provider(tl_route *x)
         tl_route_fail_too_dear(x, dear, price);
     } else if (x->ask.scoped) {
         tl_route_no_member(x);
+    } else if (x->ask.has_peer && serves_nothing(x)) {
+        tl_node_id_write(peer, &x->ask.peer);
+        snprintf(text, sizeof text, "the peer %.16s is connected, and shares no model%s", peer,
+                 tl_route_is_auto(x) ? " with this node" : " of that name");
+        tl_route_fail(x, TL_FAIL_NO_PROVIDER, text);
     } else if (left_alone && (x->searched || x->ask.has_peer)) {
         tell_left_alone(x, left_alone);
     } else if (!tl_access_asks_others(r->access)) {
@@ -284,6 +298,8 @@ void tl_route_go_on(tl_route *x)
     if (x->state == TL_ROUTE_TRYING)
         x->deadline = TL_NEVER;
     if (!tl_route_choose(x, &c)) {
+        if (tl_route_reach(x))
+            return;
         bool last = x->n_tried == TL_ROUTE_TRIES_MAX || (x->n_tried && x->ask.has_peer);
         bool waits = !last && search(x, tl_route_too_dear(x, &price));
         if (last || !(tl_route_wait_for_members(x) || waits))

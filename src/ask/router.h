@@ -33,6 +33,8 @@
 #define TL_ROUTE_HELD_SUM      (16u << 20)
 #define TL_ROUTE_FIND_WITHIN                                                                       \
     (10 * TL_SEC) /* to learn of a provider; after that the question fails */
+#define TL_ROUTE_REACH_WITHIN                                                                      \
+    (12 * TL_SEC) /* to connect to a peer that was named: a dial lasts 10 s */
 
 typedef struct tl_router tl_router;
 
@@ -85,6 +87,8 @@ void tl_router_on_discovered(tl_router *r, const char *model, bool ok);
 void tl_router_on_relay(tl_router *r);
 /* A full list of the nodes at the relay has come: those that claim to be members are met. */
 void tl_router_on_listed(tl_router *r);
+/* A peer's first hello has come: what it serves is known. */
+void tl_router_on_hello(tl_router *r, const tl_node_id *peer);
 /* The last connection to a peer is gone: another may stand by. */
 void tl_router_on_left(tl_router *r);
 /* A local client will ask this soon (its model, peer and scope count): connects to who would be asked. */

@@ -64,6 +64,10 @@ typedef struct {
     tl_buf held;          /* of an answer that is not live, or a refusal: what has come of it */
 } tl_attempt;
 
+/* A connection to the peer that was named, made so that its hello says what it serves:
+ *   NOT --> DIALLING --it stands--> HELLO --its hello came--> OVER;  DIALLING --it failed--> OVER */
+typedef enum { TL_REACH_NOT, TL_REACH_DIALLING, TL_REACH_HELLO, TL_REACH_OVER } tl_reach;
+
 typedef struct tl_route {
     tl_exchange exchange; /* first: the handle */
     tl_router *router;
@@ -75,6 +79,8 @@ typedef struct tl_route {
     unsigned searched; /* for so many of its names the relay has answered (tl_route_search_name) */
     bool searching;    /* TRYING: the relay was asked for somebody beside those who have it */
     bool waited;       /* FINDING took too long */
+    tl_reach reach;
+    tl_peer_wish wish; /* DIALLING: waits */
     size_t n_tried, n_repriced;
     tl_node_id tried[TL_ROUTE_TRIES_MAX];
     struct {
@@ -204,6 +210,12 @@ void tl_route_learn(const tl_attempt *a, const tl_answer_end *end);
 void tl_route_whose(const tl_attempt *a, char *ret, size_t cap);
 /* The message of a failure, with the name of the node that it is of. */
 void tl_route_say_whose(const tl_attempt *a, const char *message, char *ret, size_t cap);
+
+/* --- router_reach.c --- */
+/* The peer that was named is not known. True: it is being connected to, and the route is FINDING. */
+bool tl_route_reach(tl_route *x);
+/* The route ends. */
+void tl_route_unreach(tl_route *x);
 
 /* --- router_scope.c --- */
 /* May the peer be asked this question, and for which network? */

@@ -102,7 +102,7 @@ static int judge(tl_chat *c, const tl_daemon_answer *a)
     if (a->e == TL_ERR_TIMEOUT && c->timeout != TL_NEVER)
         return explain_late(c);
     if (is_peer_away(c, a)) {
-        tl_out_note("See: teale peers, teale ping %.16s", c->peer);
+        tl_out_note("See: teale why %s", c->peer);
         return TL_EXIT_UNREACHABLE;
     }
     int code = tl_daemon_explain(c->cli, a);

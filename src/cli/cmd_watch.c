@@ -89,11 +89,8 @@ static void print_phase(const char *phase, const json_t *data)
         printf(": public address %sknown",
                tl_json_bool(data, "address_known", false) ? "" : "not ");
     } else if (!strcmp(phase, "reestablish")) {
-        int wanted = number(data, "wanted");
-        if (begins)
-            printf(": %d to connect anew", wanted);
-        else
-            printf(": %d of %d back", number(data, "back"), wanted);
+        if (!begins) /* whom it tries is known at its end alone */
+            printf(": %d of %d back", number(data, "back"), number(data, "wanted"));
     }
 }
 

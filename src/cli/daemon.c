@@ -6,6 +6,7 @@
 #include "crypto/identity.h"
 #include "io/httpclient.h"
 
+#include <ctype.h>
 #include <poll.h>
 #include <signal.h>
 
@@ -212,8 +213,8 @@ void tl_daemon_tell_no_model(const json_t *status)
                     "model (teale down, then teale up --relay URL), or share a model server of "
                     "this machine (--share URL).");
     else if (!strcmp(tl_json_string(wan, "state", ""), "none"))
-        tl_out_note("No model can be asked: no relay is set, and no node that shares one is "
-                    "connected. Connect to one by its ID: teale ping NODE_ID");
+        tl_out_note("No model can be asked: no relay is set, and no node that shares one is known. "
+                    "Connect to one by its ID, of 64 digits: teale ping NODE_ID");
     else if (!strcmp(tl_json_string(wan, "state", ""), "aside"))
         tl_out_note("No model of others can be asked: %s",
                     plain(&error, tl_json_string(wan, "error", "")));
@@ -259,8 +260,8 @@ static int explain_no_provider(const tl_cli *cli)
                     "server of this machine: --share URL");
     } else if (tl_json_bool(wan, "enabled", false) &&
                !strcmp(tl_json_string(wan, "state", ""), "none")) {
-        tl_out_note("No relay is set, and no node that serves it is connected. Connect to one by "
-                    "its ID: teale ping NODE_ID");
+        tl_out_note("No relay is set. Connect to a node that serves the model by its ID, of 64 "
+                    "digits: teale ping NODE_ID. `teale models` lists what is known.");
     } else if (tl_json_bool(wan, "enabled", false) &&
                strcmp(tl_json_string(wan, "state", ""), "connected") != 0) {
         tl_out_note("The relay is not reached; the node keeps trying. See: teale doctor");
@@ -380,10 +381,14 @@ static bool is_own(const tl_cli *cli, const char *typed, char ret_node[65])
 
 int tl_daemon_find_peer(const tl_cli *cli, const char *typed, char ret_node[65])
 {
+    char lower[TL_NODE_ID_HEX + 1] = "";
     size_t n = strlen(typed), fits = 0, i;
     json_t *all, *peer;
-    if (strspn(typed, "0123456789abcdef") != n || n < 4 || n > TL_NODE_ID_HEX)
-        return tl_cli_usage(cli, "a peer is named by 4 to 64 lower-case hex digits of its node ID");
+    if (strspn(typed, "0123456789abcdefABCDEF") != n || n < 4 || n > TL_NODE_ID_HEX)
+        return tl_cli_usage(cli, "a peer is named by 4 to 64 hex digits of its node ID");
+    for (i = 0; i < n; i++)
+        lower[i] = (char)tolower((unsigned char)typed[i]);
+    typed = lower;
     tl_node_id key;
     if (n == TL_NODE_ID_HEX && (tl_crypto_init() || tl_node_id_parse(tl_slice_str(typed), &key)))
         return tl_cli_usage(cli, "%s is no node's key: a digit is mistyped", typed);
@@ -401,6 +406,13 @@ int tl_daemon_find_peer(const tl_cli *cli, const char *typed, char ret_node[65])
             fits++;
         }
     }
+    json_array_foreach (json_object_get(all, "away"), i, peer) {
+        const char *id = json_is_string(peer) ? json_string_value(peer) : "";
+        if (strlen(id) == TL_NODE_ID_HEX && !strncmp(id, typed, n)) {
+            memcpy(ret_node, id, TL_NODE_ID_HEX + 1);
+            fits++;
+        }
+    }
     json_decref(all);
     if (fits == 1 || (!fits && is_own(cli, typed, ret_node)))
         return TL_EXIT_OK;
@@ -409,7 +421,8 @@ int tl_daemon_find_peer(const tl_cli *cli, const char *typed, char ret_node[65])
         tl_out_note("teale peers lists them.");
     } else {
         tl_out_error("no known peer has an ID that begins with %s", typed);
-        tl_out_note("teale peers lists the known ones; another node needs all 64 digits.");
+        tl_out_note("teale peers lists those that are connected; another node needs all 64 digits "
+                    "of its ID.");
     }
     return TL_EXIT_FAILED;
 }

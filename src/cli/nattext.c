@@ -31,7 +31,7 @@ static bool is_open(const json_t *nat)
 
 static void unanswered(const json_t *nat, char *text)
 {
-    append(text, "0 of %d STUN servers answered, and no relay is connected",
+    append(text, "0 of %d STUN servers answered: offline, or UDP is blocked",
            (int)tl_json_number(nat, "stun_asked", 0));
 }
 

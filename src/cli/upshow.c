@@ -125,7 +125,7 @@ static bool is_relay_settled(const json_t *status)
 /* Returns an exit code. */
 static int show_relay(const json_t *status)
 {
-    const json_t *wan = json_object_get(status, "wan");
+    const json_t *wan = json_object_get(status, "wan"), *dht = json_object_get(status, "dht");
     tl_buf relay = {0}, error = {0};
     double rtt = tl_json_number(wan, "relay_rtt_ms", 0);
     int code = TL_EXIT_OK;
@@ -134,6 +134,13 @@ static int show_relay(const json_t *status)
     if (!tl_json_bool(wan, "enabled", false)) {
         tl_progress_done(3, STEPS, "relay",
                          "off (--relay URL, or: teale config set wan_enabled true)");
+    } else if (is(wan, "state", "none") && is(dht, "state", "off")) {
+        tl_progress_done(3, STEPS, "relay",
+                         "none is set, and this node is not in the DHT: no peer can be found "
+                         "(settings dht.enabled, nat.direct). See: teale doctor");
+    } else if (is(wan, "state", "none") && is(dht, "state", "offline")) {
+        tl_progress_done(3, STEPS, "relay", "none is set, and this machine has no network");
+        code = TL_EXIT_UNREACHABLE;
     } else if (is(wan, "state", "none")) {
         tl_progress_done(3, STEPS, "relay", "none is set; peers are found through the DHT");
     } else if (is(wan, "state", "aside")) {
@@ -227,15 +234,17 @@ static int conclude_sharing(const json_t *status)
 /* A person must know what everybody can read. */
 static void conclude_published(const json_t *status)
 {
-    if (tl_json_bool(json_object_get(status, "dht"), "publishes", false))
+    const json_t *dht = json_object_get(status, "dht");
+    bool done = tl_json_number(json_object_get(dht, "published"), "holders", 0) > 0;
+    if (tl_json_bool(dht, "publishes", false))
         tl_out_note(
-            "Published in the public DHT, for whoever has this node's ID: its NAT's type, its "
+            "%s in the public DHT, for whoever has this node's ID: its NAT's type, its "
             "public "
             "addresses, and the\nnodes and relays through which it is reached; nothing else. "
             "Behind a "
             "NAT, nodes of\nstrangers that introduce it learn its ID and address. Off: "
             "teale config set dht.publish off. See: teale dht get %.16s",
-            tl_json_string(status, "node_id", ""));
+            done ? "Published" : "To be published", tl_json_string(status, "node_id", ""));
 }
 
 static void conclude_api(const tl_cli *cli, const json_t *status)
@@ -274,6 +283,12 @@ static void conclude_asking(const tl_cli *cli, const json_t *status)
         tl_out_note(
             "No model can be asked yet: name a relay on which others share one (teale down, "
             "then teale up --relay URL),\nor a model server here (--share URL).");
+    else if (is(wan, "state", "none") && is(json_object_get(status, "dht"), "state", "off"))
+        tl_out_note("No model can be asked: no relay is set, and this node is not in the DHT. See: "
+                    "teale doctor");
+    else if (is(wan, "state", "none") && json_array_size(json_object_get(status, "ptns")))
+        tl_out_note("No model can be asked yet: no member of your networks that shares one is "
+                    "connected. They are looked\nfor. See: teale models");
     else if (is(wan, "state", "none"))
         tl_out_note(
             "No model can be asked yet: no node that shares one is connected. Connect to one "
@@ -343,7 +358,10 @@ int tl_upshow(const tl_cli *cli, const char *new_key, bool in_clear, tl_time tim
     conclude_published(status);
     conclude_api(cli, status);
     if (relay)
-        tl_out_note("The node runs and keeps trying to reach the relay. See: teale status");
+        tl_out_note(is(json_object_get(status, "wan"), "state", "none")
+                        ? "The node runs, and goes on as soon as there is a network. See: teale "
+                          "doctor"
+                        : "The node runs and keeps trying to reach the relay. See: teale status");
     conclude_asking(cli, status);
     if (cli->json)
         tl_out_json(status);

@@ -34,7 +34,8 @@ static bool may_seek(void *user)
     const tl_node *n = user;
     const tl_introducers *own = tl_peers_introducers(n->peers);
     tl_introducer_facts by[TL_INTRODUCERS_MAX];
-    return n->stage == TL_NODE_RUNNING && n->network && !tl_relays_is_registered(n->relays) &&
+    return n->stage == TL_NODE_RUNNING && !tl_node_is_aside(n) && n->network &&
+           !tl_relays_is_registered(n->relays) &&
            (tl_node_dht_is_ready(n) || (own && tl_introducers_attached(own, by)));
 }
 

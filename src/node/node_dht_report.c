@@ -36,7 +36,10 @@ json_t *tl_node_dht_json(const tl_node *n)
         return json_pack("{s:s, s:n, s:i, s:b, s:i, s:b, s:n}", "state", "off", "id", "nodes", 0,
                          "read_only", 1, "stored", 0, "publishes", 0, "published");
     tl_dht_report_of(n->dht->core, &r);
-    return json_pack("{s:s, s:o, s:I, s:b, s:I, s:b, s:o}", "state", states[r.state], "id",
+    size_t interfaces;
+    (void)tl_network_interfaces(n->network, &interfaces);
+    return json_pack("{s:s, s:o, s:I, s:b, s:I, s:b, s:o}", "state",
+                     interfaces ? states[r.state] : "offline", "id",
                      r.has_id4   ? id_json(&r.id4)
                      : r.has_id6 ? id_json(&r.id6)
                                  : json_null(),

@@ -20,7 +20,7 @@ static tl_time now_of(const tl_node_dht *d)
 static const char *why_none(const tl_dht_result *result)
 {
     if (!result->answered)
-        return "no node of the DHT answered (see: teale status)";
+        return "no node of the DHT answered (see: teale doctor)";
     if (result->refused)
         return "its record in the DHT is not signed by it";
     return "the DHT has no record of it: is it up, and is dht.publish on there?";

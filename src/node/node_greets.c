@@ -46,6 +46,6 @@ static bool has_invited(const tl_node *n)
 bool tl_node_greets(void *user)
 {
     const tl_node *n = user;
-    return n->stage == TL_NODE_RUNNING && !tl_relays_is_registered(n->relays) &&
-           (tl_node_dht_publishes(n) || has_invited(n));
+    return n->stage == TL_NODE_RUNNING && !tl_node_is_aside(n) &&
+           !tl_relays_is_registered(n->relays) && (tl_node_dht_publishes(n) || has_invited(n));
 }

@@ -416,6 +416,7 @@ json_t *tl_node_why(const tl_node *n, const tl_node_id *peer)
         .rule = tl_net_rule(&facts),
         .wan_enabled = n->settings.wan_enabled,
         .relay_connected = tl_relay_pair_state(n->client) == TL_RELAY_CONNECTED,
+        .no_relay = tl_node_wants_no_relay(n),
         .by_nodes = tl_peers_relayers(n->peers) &&
                     tl_relayers_can_open(tl_peers_relayers(n->peers), peer, true, 0),
         .listed = p && p->listed,

@@ -248,7 +248,9 @@ void tl_node_apply_network(tl_node *n)
     tl_why why;
     if (tl_network_new(n->loop, &n->rand, &config, &events, n, &n->network, &why)) {
         snprintf(n->network_error, sizeof n->network_error, "%s", why.text);
-        tl_log(TL_LOG_ERROR, "network: %s; everything goes through the relay", why.text);
+        tl_log(TL_LOG_ERROR, "network: %s; %s", why.text,
+               tl_node_wants_no_relay(n) ? "no peer can be reached"
+                                         : "everything goes through the relay");
         return;
     }
     if (tl_relays_is_registered(n->relays))

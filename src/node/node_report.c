@@ -242,6 +242,28 @@ static bool is_shown(const tl_node *n, const tl_peer *p)
     return !p->in_clear || n->access.in_clear;
 }
 
+/* Was it dealt with, and is it not connected now, where no relay tells who is there? */
+static bool is_away(const tl_node *n, const tl_peer *p)
+{
+    return (p->proven || p->kept || tl_access_is_member(&n->access, &p->id)) &&
+           !tl_relays_is_registered(n->relays) && !is_present(n, p, true);
+}
+
+/* NULL: out of memory. */
+static json_t *away_ids(const tl_node *n)
+{
+    json_t *list = json_array();
+    char hex[TL_NODE_ID_HEX + 1];
+    for (const tl_peer *p = n->table.peers; list && p; p = p->hh.next) {
+        tl_node_id_write(hex, &p->id);
+        if (is_away(n, p) && json_array_append_new(list, json_string(hex))) {
+            json_decref(list);
+            list = NULL;
+        }
+    }
+    return list;
+}
+
 json_t *tl_node_peers(const tl_node *n)
 {
     json_t *list = json_array();
@@ -255,7 +277,7 @@ json_t *tl_node_peers(const tl_node *n)
                 json_decref(list);
                 return NULL;
             }
-    return json_pack("{s:o, s:I}", "peers", list, "old_protocol",
+    return json_pack("{s:o, s:o, s:I}", "peers", list, "away", away_ids(n), "old_protocol",
                      (json_int_t)tl_peer_table_in_clear(&n->table));
 }
 
@@ -342,10 +364,8 @@ static json_t *away_json(const tl_node *n)
 {
     json_t *list = json_array();
     char hex[TL_NODE_ID_HEX + 1];
-    for (tl_peer *p = n->table.peers; list && p && !tl_relays_is_registered(n->relays);
-         p = p->hh.next) {
-        bool known = p->proven || p->kept || tl_access_is_member(&n->access, &p->id);
-        if (!known || !p->n_models || p->paused || is_present(n, p, true) || !may_ask(n, p))
+    for (tl_peer *p = n->table.peers; list && p; p = p->hh.next) {
+        if (!is_away(n, p) || !p->n_models || p->paused || !may_ask(n, p))
             continue;
         tl_node_id_write(hex, &p->id);
         if (json_array_append_new(list, json_pack("{s:s, s:s, s:o}", "node_id", hex, "name",

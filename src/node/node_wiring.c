@@ -377,6 +377,7 @@ static void peers_hello(void *user, const tl_peer *p)
     tl_node_credit_hello(n, &p->id);
     tl_node_fragments_hello(n, &p->id);
     tl_node_again_hello(n, &p->id);
+    tl_router_on_hello(n->router, &p->id);
     tl_node_relayed_dealt(n);
 }
 
@@ -391,7 +392,16 @@ static void peers_told(void *user, const tl_peer *p, const char *name, const jso
 
 static const char *peers_relay_wanted(void *user)
 {
-    tl_relay_pair_hurry(((tl_node *)user)->client);
+    const tl_node *n = user;
+    tl_relay_pair_hurry(n->client);
+    if (tl_node_wants_no_relay(n) && !n->settings.nat_direct)
+        return "no relay is set, and nat.direct is false: no peer can be reached (teale config set "
+               "nat.direct true)";
+    if (tl_node_wants_no_relay(n) && !n->settings.dht_enabled)
+        return "no relay is set, and dht.enabled is false: the peer cannot be looked for (teale "
+               "config set dht.enabled true)";
+    if (tl_node_wants_no_relay(n))
+        return "no relay is set, and the DHT cannot be asked for the peer now (see: teale doctor)";
     return relay_hopeless(user);
 }
 

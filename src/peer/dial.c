@@ -315,19 +315,36 @@ void tl_contact_dial_connected(tl_contact *c, tl_peer_conn *conn)
         tl_contact_dial_stop(c);
 }
 
+/* Why there is no connection after all this time. */
+static const char *late_words(const tl_contact *c)
+{
+    static const char unheard[] = "the peer did not answer, neither directly nor through those "
+                                  "that introduce it: it may be off";
+    const tl_peers *p = c->peers;
+    bool no_relay = p->events.on_relay_wanted(p->user);
+    switch (c->dial) {
+    case TL_DIAL_RELAY:
+        return !no_relay ? "the relay cannot be reached" : c->unfound ? c->unfound : unheard;
+    case TL_DIAL_DIRECT:
+        return c->unfound ? c->unfound
+               : no_relay ? unheard
+                          : "no direct path to the peer could be opened";
+    case TL_DIAL_OPENING:
+        return no_relay ? "no node that relays had an answer of the peer"
+                        : "the peer did not answer through the relay";
+    case TL_DIAL_HANDSHAKE: return "the peer did not finish the handshake";
+    case TL_DIAL_NONE: break;
+    }
+    return "";
+}
+
 tl_time tl_contact_dial_on_timer(tl_contact *c, tl_time now)
 {
     if (c->dial == TL_DIAL_NONE)
         return TL_NEVER;
     if (now < c->dial_deadline)
         return c->dial_deadline;
-    static const char *const why[] = {
-        [TL_DIAL_RELAY] = "the relay cannot be reached",
-        [TL_DIAL_DIRECT] = "no direct path to the peer could be opened",
-        [TL_DIAL_OPENING] = "the peer did not answer through the relay",
-        [TL_DIAL_HANDSHAKE] = "the peer did not finish the handshake",
-    };
-    tl_contact_dial_fail(c, TL_ERR_TIMEOUT, why[c->dial]);
+    tl_contact_dial_fail(c, TL_ERR_TIMEOUT, late_words(c));
     return TL_NEVER;
 }
 

@@ -204,13 +204,21 @@ void tl_ways_choose(tl_peer_conn *conn, tl_time now)
 }
 
 /* The peer answers checks, and nothing of the connection has come since its path was lost: the peer is a new process
- * that does not know the connection. Where a relay is, its session tells that (TL_PROBE_NEW_PATH). */
+ * that does not know the connection. Where a relay may come, its session tells that (TL_PROBE_NEW_PATH). */
 static bool is_unknown_there(tl_peer_conn *conn)
 {
+    tl_direct_way ways[TL_DIRECT_WAYS_MAX];
     tl_outage *o = &conn->outage;
+    const tl_peers *p = conn->peers;
     bool silent = o->began && tl_quic_conn_heard(conn->quic) == o->heard;
-    return silent && !conn->relayed && !tl_relays_is_registered(conn->peers->config.relays) &&
-           ++o->barren >= BARREN_MAX;
+    bool alone = !conn->relayed && !tl_relays_is_registered(p->config.relays) &&
+                 p->events.on_relay_wanted(p->user);
+    size_t n = tl_direct_ways(p->config.direct, &conn->contact->peer->id, ways);
+    bool stands = false;
+    for (size_t i = 0; i < n; i++)
+        stands |= ways[i].path == tl_quic_conn_path(conn->quic);
+    o->barren = silent && alone && stands ? o->barren + 1 : 0;
+    return o->barren >= BARREN_MAX;
 }
 
 /* The present way carries nothing, although its checks are answered. */

@@ -78,6 +78,15 @@ static void unanswered(tl_findings *l, const tl_doctor_facts *f)
         tl_finding_remedy(l, "Allow outgoing UDP, or go on relayed.");
         return;
     }
+    if (f->no_relay) {
+        tl_finding_add(l, "udp", TL_FINDING_WARNING,
+                       "0 of %u STUN servers answered: this machine may be offline, or UDP may be "
+                       "blocked",
+                       f->nat->asked);
+        tl_finding_remedy(l, "See whether this machine is online; then allow outgoing UDP in the "
+                             "firewall and the router.");
+        return;
+    }
     tl_finding_add(
         l, "udp", TL_FINDING_WARNING,
         "0 of %u STUN servers answered, and no relay is connected: this machine may be offline, or "
@@ -138,6 +147,12 @@ static void examine_udp(tl_findings *l, const tl_doctor_facts *f)
     const tl_nat_facts *nat = f->nat;
     char silent[200];
     silent_servers(f, silent, sizeof silent);
+    if (!f->n_interfaces) {
+        tl_finding_add(l, "udp", TL_FINDING_PROBLEM,
+                       "this machine has no network: no interface has an address");
+        tl_finding_remedy(l, "Connect this machine to a network; the node notices by itself.");
+        return;
+    }
     if (!f->n_stun) {
         examine_names(l, f);
         return;
@@ -192,11 +207,12 @@ static void examine_nat(tl_findings *l, const tl_doctor_facts *f)
     if (is_symmetric(nat) && f->mapped_by)
         tl_finding_remedy(l, "Nothing to do: the port mapping makes up for it.");
     else if (is_symmetric(nat))
-        tl_finding_remedy(
-            l,
-            "Peers behind such a NAT stay relayed. Switch on PCP, NAT-PMP or UPnP in the "
-            "router, or forward UDP port %u to this machine there.",
-            f->port);
+        tl_finding_remedy(l,
+                          "Peers behind such a NAT %s. Switch on PCP, NAT-PMP or UPnP in the "
+                          "router, or forward UDP port %u to this machine there.",
+                          f->no_relay ? "are not reached without a relay, and none is set"
+                                      : "stay relayed",
+                          f->port);
 }
 
 /* The address that shows a second NAT beyond the router; NULL: no sign of one. */
@@ -316,7 +332,9 @@ static void examine_direct(tl_findings *l, const tl_doctor_facts *f)
                "teale down && teale up");
     } else {
         tl_finding_add(l, "direct", TL_FINDING_WARNING,
-                       "nat.direct is false: everything goes through the relay");
+                       f->no_relay
+                           ? "nat.direct is false, and no relay is set: no peer can be reached"
+                           : "nat.direct is false: everything goes through the relay");
         tl_finding_remedy(l, "teale config set nat.direct true");
     }
     if (f->black_holes && f->hole_ago < TL_DOCTOR_FRESH) {

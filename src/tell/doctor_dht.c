@@ -22,7 +22,22 @@ void tl_doctor_examine_without(tl_findings *l, const tl_doctor_facts *f)
 
 static void examine_ready(tl_findings *l, const tl_doctor_facts *f)
 {
-    if (!f->dht.publishes)
+    if (f->nat && !f->n_interfaces) {
+        tl_finding_add(
+            l, "dht", f->no_relay ? TL_FINDING_PROBLEM : TL_FINDING_WARNING,
+            "%zu nodes of the DHT were known, and none can be asked: this machine has no "
+            "network",
+            f->dht.nodes);
+        tl_finding_remedy(l, "Connect this machine to a network; the node notices by itself.");
+    } else if (f->dht.publishes && !f->dht.holders) {
+        tl_finding_add(l, "dht", f->no_relay ? TL_FINDING_WARNING : TL_FINDING_OK,
+                       "%zu nodes of the DHT are known; how this node is reached stands at none of "
+                       "them yet",
+                       f->dht.nodes);
+        if (f->no_relay)
+            tl_finding_remedy(l, "Wait a few seconds. If it lasts, see whether this machine is "
+                                 "online and outgoing UDP is allowed.");
+    } else if (!f->dht.publishes)
         tl_finding_add(l, "dht", TL_FINDING_OK,
                        "%zu nodes of the DHT are known; nothing is published", f->dht.nodes);
     else

@@ -124,8 +124,8 @@ static void tell_worst(tl_findings *l, const tl_doctor_facts *f, const tl_doctor
     case TL_MEMBERSHIP_JOINING:
         tl_finding_add(l, "networks", TL_FINDING_WARNING, "%s: joining%s%.160s%s", n->name,
                        n->waiting[0] ? ": " : "", n->waiting, more);
-        tl_finding_remedy(l, "The node goes on trying. The inviter must run, and use the same "
-                             "relay.");
+        tl_finding_remedy(l, "The node goes on trying. The inviter must run%s",
+                          f->no_relay ? ", and be online." : ", and use the same relay.");
         break;
     default:
         if (n->is_disputed) {

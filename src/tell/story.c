@@ -98,11 +98,38 @@ static void tell_old(const tl_story_facts *f, tl_story *s)
     }
 }
 
+/* The settings name no relay: peers are found in the DHT, and reached directly. */
+static void tell_without_relay(const tl_story_facts *f, tl_story *s)
+{
+    tl_direct_state state = f->report ? f->report->state : TL_DIRECT_NEVER;
+    if (f->network_error || !f->direct_on) {
+        because(s, "no_udp", "not connected: no relay is set, and %s",
+                f->network_error ? f->network_error : "nat.direct is false");
+        remedy(s, "See: teale doctor");
+    } else if (state == TL_DIRECT_UNANSWERED) {
+        because(s, "not_answered",
+                "not connected: this node asked to be introduced, and the peer did not answer: it "
+                "is off, or it has moved");
+        remedy(s, "Start the node there; then: teale ping PEER, which looks for it in the DHT");
+    } else if (state == TL_DIRECT_FAILED) {
+        because(s, "no_way",
+                "not connected: the two were introduced, and their NATs let nothing through; no "
+                "relay is set");
+        remedy(s, "Forward a UDP port at one of the two, or use a relay: teale up --relay URL");
+    } else {
+        because(s, "not_connected",
+                "not connected: nothing has been asked of this peer yet, or nothing lately");
+        remedy(s, "`teale ping PEER`, with all 64 digits, looks for it in the DHT and connects.");
+    }
+}
+
 static void tell_unconnected(const tl_story_facts *f, tl_story *s)
 {
     if (!f->wan_enabled) {
         because(s, "wan_off", "not connected: wan_enabled is false, so no peer can be reached");
         remedy(s, "teale config set wan_enabled true");
+    } else if (f->no_relay && !f->old) {
+        tell_without_relay(f, s);
     } else if (!f->relay_connected && !f->by_nodes) {
         because(s, "relay_down",
                 "not connected: the relay is not connected, where every connection begins, and no "

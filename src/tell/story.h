@@ -16,6 +16,7 @@ typedef struct {
     const char *rule; /* the rule that chose the path in use; NULL: not known */
 
     bool wan_enabled, relay_connected;
+    bool no_relay; /* the settings name none */
     bool by_nodes; /* a node that relays may reach the peer */
     bool listed;   /* the relay names the peer as present */
     /* The peer speaks the old protocol alone, in clear; and this node speaks it, too. */

@@ -279,7 +279,7 @@ class Dht(Case):
         self.assertEqual(done.returncode, 0, done.stderr)
         said = done.stdout + done.stderr
         self.assertIn("none is set; peers are found through the DHT", said)
-        self.assertIn("Published in the public DHT", said)
+        self.assertIn("ublished in the public DHT", said)
         self.assertIn("dht.publish off", said)
 
 

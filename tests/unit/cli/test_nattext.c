@@ -75,9 +75,9 @@ static void servers_without_an_answer_are_no_blocked_udp_while_no_relay_shows_it
         "{\"state\":\"unanswered\",\"type\":\"unknown\",\"stun_asked\":4,\"ipv6\":null}";
     assert_string_equal(
         text_of(step, silent),
-        "0 of 4 STUN servers answered, and no relay is connected. See: teale doctor");
+        "0 of 4 STUN servers answered: offline, or UDP is blocked. See: teale doctor");
     assert_string_equal(text_of(status, silent),
-                        "unknown, 0 of 4 STUN servers answered, and no relay is connected");
+                        "unknown, 0 of 4 STUN servers answered: offline, or UDP is blocked");
 }
 
 static void what_is_not_known_yet_is_not_invented(void **state)

@@ -75,6 +75,27 @@ static void it_tells_how_many_nodes_have_what_is_published(void **state)
     facts.dht.publishes = true;
     facts.dht.holders = 8;
     expect("dht", TL_FINDING_OK, "stands at 8 of them", "");
+    facts.dht.holders = 0;
+    expect("dht", TL_FINDING_WARNING, "stands at none of them", "online");
+}
+
+static void a_machine_without_a_network_is_told_so(void **state)
+{
+    static const tl_nat_facts silent = {.asked = 3, .at = 1, .udp_blocked = true};
+    static const tl_stun_report server;
+    static const tl_interface one = {.prefix = 24, .name = "eth0"};
+    (void)state;
+    facts.nat = &silent;
+    facts.stun = &server;
+    facts.n_stun = 1;
+    facts.port = 4433;
+    expect("dht", TL_FINDING_PROBLEM, "this machine has no network", "Connect this machine");
+    expect("udp", TL_FINDING_PROBLEM, "this machine has no network", "Connect this machine");
+    facts.interfaces = &one;
+    facts.n_interfaces = 1;
+    expect("dht", TL_FINDING_OK, "90 nodes of the DHT are known", "");
+    expect("udp", TL_FINDING_WARNING, "may be offline", "allow outgoing UDP");
+    assert_null(strstr(finding("udp")->remedy, "relay"));
 }
 
 static void a_dht_that_does_not_answer_is_an_obstacle_only_without_a_relay(void **state)
@@ -100,6 +121,7 @@ int main(void)
         cmocka_unit_test_setup(without_relay_and_dht_nobody_is_found, healthy),
         cmocka_unit_test_setup(without_relay_and_udp_port_nobody_is_reached, healthy),
         cmocka_unit_test_setup(it_tells_how_many_nodes_have_what_is_published, healthy),
+        cmocka_unit_test_setup(a_machine_without_a_network_is_told_so, healthy),
         cmocka_unit_test_setup(a_dht_that_does_not_answer_is_an_obstacle_only_without_a_relay,
                                healthy),
     };

@@ -119,6 +119,25 @@ static void a_peer_without_a_connection_tells_what_it_takes(void **state)
     tells("self", "this node itself", "");
 }
 
+static void without_a_relay_no_cause_is_a_relay(void **state)
+{
+    (void)state;
+    facts.connected = facts.relay_connected = facts.listed = false;
+    facts.no_relay = true;
+    tells("no_way", "their NATs let nothing through", "Forward a UDP port");
+    report.state = TL_DIRECT_UNANSWERED;
+    tells("not_answered", "did not answer", "Start the node there");
+    facts.report = NULL;
+    tells("not_connected", "nothing has been asked", "all 64 digits");
+    facts.network_error = "cannot bind";
+    tells("no_udp", "cannot bind", "teale doctor");
+    facts.network_error = NULL;
+    facts.direct_on = false;
+    tells("no_udp", "nat.direct is false", "teale doctor");
+    facts.no_relay = false;
+    tells("relay_down", "relay is not connected", "teale doctor");
+}
+
 static void direct_paths_switched_off_come_before_every_other_reason(void **state)
 {
     (void)state;
@@ -293,6 +312,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_direct_path_tells_its_address_and_how_fast_it_was_found),
         TEST(a_peer_without_a_connection_tells_what_it_takes),
+        TEST(without_a_relay_no_cause_is_a_relay),
         TEST(direct_paths_switched_off_come_before_every_other_reason),
         TEST(udp_blocked_here_is_told_but_not_of_a_path_that_stands),
         TEST(udp_blocked_there_shows_in_a_peer_that_knows_no_public_address),
