@@ -19,8 +19,8 @@
  *                  others  <= 1024, of one source <= 32, of one network <= 64          none is pushed out
  *   signatures     of Attaches of one attached node, from where it is: <= 4 + seconds / 15 with the mark, and
  *                  as many without it. Of all others with the mark <= 1024 + 200 x seconds; without it
- *                  <= 400 + 200 x seconds; of one source <= 128 + 16 x seconds each, of one network four times that
- *                  of RelayRequests and PunchIntros: of proven nodes, and of other attached ones, from where they are,
+ *                  <= 400 + 200 x seconds; of one source <= 128 + 16 x seconds each, of one network four times that.
+ *                  Of RelayRequests and PunchIntros: of proven nodes, and of other attached ones, from where they are,
  *                  <= 200 + 100 x seconds each, of one node <= 10 + 2 x seconds; of strangers <= 400 + 200 x seconds;
  *                  of one source and one network as above
  *   PunchIntros    of one source <= 20 + 10 x seconds from proven nodes, and as many from others; of one network
