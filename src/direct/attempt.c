@@ -79,6 +79,8 @@ static void set_state(tl_direct_peer *p, tl_direct_state state)
     case TL_DIRECT_LOST:
         tl_attempt_note(p, tl_direct_state_name(state), NULL);
         p->again_at = tl_direct_now(p->direct) + p->pause;
+        if (p->stranger) /* it is forgotten now */
+            tl_direct_due(p->direct, tl_direct_now(p->direct));
         if (state != TL_DIRECT_LOST && !p->hurried)
             p->pause = tl_time_min(2 * p->pause, TL_DIRECT_AGAIN_MAX);
         tl_direct_due(p->direct, p->again_at);

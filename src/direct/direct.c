@@ -53,6 +53,7 @@ void tl_direct_want(tl_direct *d, const tl_node_id *peer)
     if (!p)
         return;
     p->wanted = true;
+    tl_direct_peer_known(p);
     if (!d->enabled)
         tl_attempt_is(p, TL_DIRECT_OFF);
     else if (tl_attempt_is_on(p))
@@ -162,10 +163,15 @@ void tl_direct_renew(tl_direct *d)
     tl_direct_settle(d);
 }
 
+/* A stranger to whom no way stands learns nothing of where we are now. */
 static void tell_change(tl_direct_peer *p, bool moved)
 {
     tl_direct *d = p->direct;
     bool introduced = p->now && p->now->introduced;
+    if (moved && tl_direct_peer_is_strange(p)) {
+        tl_direct_peer_forget(p);
+        return;
+    }
     if (p->now) {
         tl_checks_set_keepalive(p->now->checks, d->world.self(d->user)->keepalive);
         tl_session_tell_candidates(p->now);
@@ -368,6 +374,8 @@ void tl_direct_using(tl_direct *d, const tl_node_id *peer, tl_path_id path, bool
         return;
     const tl_way_entry *way = path ? tl_way_find(d, path) : NULL;
     p->used = way && way->peer == p ? path : 0;
+    if (p->used)
+        tl_direct_peer_known(p);
     p->active = active;
     tl_ways_pace(p);
     tl_env_wake(&d->env);
@@ -409,6 +417,7 @@ void tl_direct_on_timer(tl_direct *d)
                 tl_direct_due(d, p->again_at);
         }
         tl_attempt_check(p);
+        tl_direct_due(d, tl_direct_peer_tidy(p, now));
     }
     tl_direct_settle(d);
 }

@@ -21,6 +21,9 @@
  * three is answered. */
 #define TL_DIRECT_INTRODUCTIONS 4
 
+#define TL_DIRECT_STRANGERS_MAX                                                                    \
+    128 /* that this node does not know, at once; the oldest makes room */
+
 typedef struct tl_direct tl_direct;
 
 /* What we are, at the time of asking. Borrowed until the next call. */
@@ -64,7 +67,8 @@ typedef struct {
      * introductions by nodes that are not welcome are answered, too, within the bounds of direct/strangers.h.
      * NULL: as if it said no. */
     bool (*greets)(void *user);
-    /* Do we deal with this node, or is it of a network of ours? NULL: as if it said no. */
+    /* Do we deal with this node, or is it of a network of ours? Of others few are remembered at once, none for longer
+     * than its attempt, and none learns where we move. NULL: nobody is known, and nobody forgotten. */
     bool (*knows)(void *user, const tl_node_id *node);
     /* Has this node proven that it is at this address, and may one more signature of it be checked
      * (tl_attached_vouches)? NULL: as if it said no. */
@@ -211,6 +215,7 @@ bool tl_direct_next_event(tl_direct *d, tl_direct_event *ret_event);
 /* What became of a PunchRequest or a PunchReady. */
 typedef enum {
     TL_DIRECT_INTRO_TAKEN,
+    TL_DIRECT_INTRO_AGAIN, /* taken before, and answered through another introducer, too */
     TL_DIRECT_INTRO_MALFORMED,
     TL_DIRECT_INTRO_FOREIGN, /* for another node, or not from one that introduces us there; of a PunchReady:
                                   no introduction of ours is open */

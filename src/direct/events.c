@@ -87,6 +87,8 @@ void tl_direct_on_valid(tl_session *s, uint16_t id)
         s->first_valid = tl_direct_now(d);
         d->counters.succeeded++;
         tl_attempt_count(s, true);
+        if (p->stranger)
+            tl_direct_due(d, s->first_valid + TL_DIRECT_IDLE_STRANGER);
     }
     if (tl_session_started(s))
         tl_session_settle(s);

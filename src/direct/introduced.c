@@ -14,7 +14,7 @@ const char *tl_direct_intro_name(tl_direct_intro_result r)
         [TL_DIRECT_INTRO_FOREIGN] = "foreign",   [TL_DIRECT_INTRO_LATE] = "late",
         [TL_DIRECT_INTRO_REPLAYED] = "replayed", [TL_DIRECT_INTRO_UNWELCOME] = "unwelcome",
         [TL_DIRECT_INTRO_FORGED] = "forged",     [TL_DIRECT_INTRO_ADDRESS] = "address",
-        [TL_DIRECT_INTRO_USELESS] = "useless",
+        [TL_DIRECT_INTRO_USELESS] = "useless",   [TL_DIRECT_INTRO_AGAIN] = "again",
     };
     return names[r];
 }
@@ -111,9 +111,9 @@ static const tl_addr *own_address(const tl_direct_self *self, tl_addr_family fam
     return a;
 }
 
-/* The PunchReady: to the initiator, and back where the request came from. */
+/* The PunchReady: to the initiator, if `straight`, and back where the request came from. */
 static void say_ready(tl_session *s, const tl_control *request, const tl_addr *seen, tl_sock sock,
-                      const tl_addr *from)
+                      const tl_addr *from, bool straight)
 {
     tl_direct *d = s->peer->direct;
     const tl_direct_self *self = d->world.self(d->user);
@@ -129,7 +129,8 @@ static void say_ready(tl_session *s, const tl_control *request, const tl_addr *s
     if (!c.addr.port || tl_control_sign(&c, d->identity))
         return; /* the checks may open a way all the same: the initiator's NAT may let them in */
     size_t n = tl_control_write(&c, bytes);
-    bool told = base && tl_checks_may_tell(s->checks, &request->addr);
+    bool told = straight && base && tl_checks_may_tell(s->checks, &request->addr);
+    s->via[s->n_via++] = *from;
     if (told)
         (void)!d->world.send(d->user, base, &request->addr, bytes, n, n);
     bool same =
@@ -165,7 +166,7 @@ static tl_direct_intro_result answer(tl_direct_peer *p, const tl_control *c, con
     p->peer_nat = nat_of(c->nat);
     s->peer_nat = c->nat;
     s->reflexive = c->addr;
-    say_ready(s, c, seen, sock, from);
+    say_ready(s, c, seen, sock, from, true);
     tl_session_begin(s);
     return TL_DIRECT_INTRO_TAKEN;
 }
@@ -186,6 +187,24 @@ static bool may_verify(tl_direct *d, const tl_control *c, const tl_node_id *init
                                c->type == TL_CONTROL_PUNCH_REQUEST, from, now);
 }
 
+/* The peer asked several introducers with one nonce. The first may keep our answer to itself; so each of them gets it.
+ * NULL: it is a replay. */
+static tl_session *asked_through_another(const tl_direct *d, const tl_node_id *initiator,
+                                         const tl_control *c, const tl_addr *from)
+{
+    char id[NONCE_HEX + 1];
+    const tl_direct_peer *p = tl_direct_peer_find(d, initiator);
+    tl_session *s = p ? p->now : NULL;
+    tl_hex_write(id, c->nonce, sizeof c->nonce);
+    if (!s || s->ours || !s->introduced || s->n_via == TL_DIRECT_INTROS_VIA ||
+        c->type != TL_CONTROL_PUNCH_REQUEST || strcmp(tl_checks_session(s->checks), id) != 0)
+        return NULL;
+    for (size_t i = 0; i < s->n_via; i++)
+        if (tl_addr_eq(&s->via[i], from))
+            return NULL;
+    return s;
+}
+
 static tl_direct_intro_result on_request(tl_direct *d, tl_sock sock, const tl_addr *from,
                                          const tl_control *c)
 {
@@ -199,13 +218,19 @@ static tl_direct_intro_result on_request(tl_direct *d, tl_sock sock, const tl_ad
     if (tl_node_id_from_bytes(c->initiator, &initiator))
         return TL_DIRECT_INTRO_FORGED;
     tl_seen_nonces_sweep(&d->nonces_of_intros, tl_direct_now(d));
-    if (tl_seen_nonces_has(&d->nonces_of_intros, c->initiator, c->nonce))
+    bool seen_before = tl_seen_nonces_has(&d->nonces_of_intros, c->initiator, c->nonce);
+    tl_session *s = seen_before ? asked_through_another(d, &initiator, c, from) : NULL;
+    if (seen_before && !s)
         return TL_DIRECT_INTRO_REPLAYED;
     bool stranger = !d->world.welcome(d->user, &initiator);
     if (!may_verify(d, c, &initiator, from, stranger))
         return TL_DIRECT_INTRO_UNWELCOME;
     if (tl_control_verify(c, &initiator))
         return TL_DIRECT_INTRO_FORGED;
+    if (s) {
+        say_ready(s, c, &seen, sock, from, false);
+        return TL_DIRECT_INTRO_AGAIN;
+    }
     if (stranger && !tl_strangers_take(&d->strangers, &c->addr, tl_direct_now(d)))
         return TL_DIRECT_INTRO_UNWELCOME;
     if (!tl_seen_nonces_keep(&d->nonces_of_intros, c->initiator, c->nonce, tl_direct_now(d)))
@@ -275,7 +300,7 @@ bool tl_direct_on_control(tl_direct *d, tl_sock sock, const tl_addr *from, tl_sl
     else if (!tl_control_parse(datagram, &c))
         result = ready ? on_ready(d, from, &c) : on_request(d, sock, from, &c);
     (ready ? d->counters.readies_in : d->counters.intros_in)[result]++;
-    if (result != TL_DIRECT_INTRO_TAKEN)
+    if (result != TL_DIRECT_INTRO_TAKEN && result != TL_DIRECT_INTRO_AGAIN)
         tl_log(TL_LOG_DEBUG, "direct: a %s is refused: %s", tl_control_type_name(type),
                tl_direct_intro_name(result));
     tl_direct_settle(d);

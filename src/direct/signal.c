@@ -198,7 +198,7 @@ void tl_session_begin(tl_session *s)
 tl_direct_peer *tl_direct_may_answer(tl_direct *d, const tl_node_id *from)
 {
     tl_time now = tl_direct_now(d);
-    tl_direct_peer *p = tl_direct_peer_get(d, from);
+    tl_direct_peer *p = tl_direct_peer_asking(d, from);
     if (!p) {
         d->counters.rate_limited++;
         return NULL;

@@ -30,6 +30,9 @@
 #define TL_DIRECT_CANDIDATES_SECOND 2000
 /* PunchReadys whose signature is checked in one session of ours: each of the four that were asked may send two. */
 #define TL_DIRECT_READIES           8
+#define TL_DIRECT_INTROS_VIA        4 /* introducers that get the answer to one PunchRequest */
+/* A stranger opened a way and has no connection over it: it is of no use. */
+#define TL_DIRECT_IDLE_STRANGER     (30 * TL_SEC)
 
 /* Node IDs cost nothing, so a limit for each peer is not enough. In the sessions that peers
  * offered, all peers together make us send this many checks a second to addresses that have not
@@ -65,7 +68,9 @@ struct tl_session {
     tl_session_state state;
     bool ours;
     bool introduced; /* its ID is the nonce of a PunchIntro */
-    bool failed;     /* and that is counted */
+    size_t n_via;    /* of a peer's: the introducers that handed it on */
+    tl_addr via[TL_DIRECT_INTROS_VIA];
+    bool failed; /* and that is counted */
     /* For the counters. Each session has its own: the next one may begin behind other NATs. */
     tl_control_nat our_nat, peer_nat;
     tl_time began, first_valid;
@@ -127,7 +132,8 @@ struct tl_direct_peer {
     tl_path_id used;
     bool active;
     bool wanted;
-    bool moved; /* the network changed, and no way has been found since then */
+    bool moved;    /* the network changed, and no way has been found since then */
+    bool stranger; /* on the list of strangers: it asked us, and we do not know it */
     tl_time again_at, pause;
     unsigned attempts;
     unsigned introductions; /* of the present attempt */
@@ -137,7 +143,8 @@ struct tl_direct_peer {
     unsigned answers;
     /* what the owner is to be told */
     bool tell_ways, tell_silent;
-    tl_direct_peer *prev, *next; /* the list of peers with something to tell */
+    tl_direct_peer *prev, *next;     /* the list of peers with something to tell */
+    tl_direct_peer *older, *younger; /* the list of strangers */
     UT_hash_handle hh;
 };
 
@@ -149,7 +156,8 @@ struct tl_direct {
     void *user;
     bool enabled;
     tl_direct_peer *peers;
-    tl_direct_peer *telling;
+    tl_direct_peer *telling, *strange;
+    size_t n_strange;
     tl_session *by_tag, *by_name;
     tl_session *pending;
     tl_way_entry *ways;
@@ -269,6 +277,16 @@ void tl_direct_again_if_moved(tl_direct_peer *p);
 tl_direct_peer *tl_direct_peer_find(const tl_direct *d, const tl_node_id *id);
 /* NULL: out of memory, or TL_DIRECT_PEERS_MAX. */
 tl_direct_peer *tl_direct_peer_get(tl_direct *d, const tl_node_id *id);
+/* That of somebody who asks us. A stranger's may take the place of another stranger's. NULL as above. */
+tl_direct_peer *tl_direct_peer_asking(tl_direct *d, const tl_node_id *id);
+/* We want something of it: it is no stranger. */
+void tl_direct_peer_known(tl_direct_peer *p);
+/* Is it a stranger to which no way stands? */
+bool tl_direct_peer_is_strange(const tl_direct_peer *p);
+/* Frees a stranger whose attempt is over. When to look again; TL_NEVER: not of itself, or it is freed. */
+tl_time tl_direct_peer_tidy(tl_direct_peer *p, tl_time now);
+void tl_direct_peer_forget(tl_direct_peer *p);
+bool tl_direct_knows(const tl_direct *d, const tl_node_id *id);
 void tl_direct_peers_free(tl_direct *d);
 
 /* --- introduced.c --- */

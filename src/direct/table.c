@@ -12,9 +12,20 @@ tl_direct_peer *tl_direct_peer_find(const tl_direct *d, const tl_node_id *id)
     return p;
 }
 
-static void peer_free(tl_direct_peer *p)
+static void unlist(tl_direct_peer *p)
 {
     tl_direct *d = p->direct;
+    if (!p->stranger)
+        return;
+    p->stranger = false;
+    DL_DELETE2(d->strange, p, older, younger);
+    d->n_strange--;
+}
+
+void tl_direct_peer_forget(tl_direct_peer *p)
+{
+    tl_direct *d = p->direct;
+    unlist(p);
     tl_session_free(p->now);
     tl_session_free(p->old);
     assert(!p->ways && !p->n_ways);
@@ -30,7 +41,7 @@ static void forget_somebody(tl_direct *d)
     tl_direct_peer *p, *next;
     HASH_ITER (hh, d->peers, p, next)
         if (!p->wanted && !p->used) {
-            peer_free(p);
+            tl_direct_peer_forget(p);
             return;
         }
 }
@@ -60,11 +71,73 @@ tl_direct_peer *tl_direct_peer_get(tl_direct *d, const tl_node_id *id)
     return p;
 }
 
+/* --- strangers --- */
+
+bool tl_direct_knows(const tl_direct *d, const tl_node_id *id)
+{
+    return !d->world.knows || d->world.knows(d->user, id);
+}
+
+/* The oldest without a way, or else the oldest. */
+static void forget_stranger(tl_direct *d)
+{
+    tl_direct_peer *p;
+    for (p = d->strange; p && tl_ways_any(p); p = p->younger)
+        ;
+    tl_direct_peer_forget(p ? p : d->strange);
+}
+
+tl_direct_peer *tl_direct_peer_asking(tl_direct *d, const tl_node_id *id)
+{
+    tl_direct_peer *p = tl_direct_peer_find(d, id);
+    if (p)
+        return p;
+    bool stranger = !tl_direct_knows(d, id);
+    if (stranger && d->n_strange >= TL_DIRECT_STRANGERS_MAX)
+        forget_stranger(d);
+    p = tl_direct_peer_get(d, id);
+    if (!p || !stranger)
+        return p;
+    p->stranger = true;
+    DL_APPEND2(d->strange, p, older, younger);
+    d->n_strange++;
+    return p;
+}
+
+void tl_direct_peer_known(tl_direct_peer *p)
+{
+    unlist(p);
+}
+
+bool tl_direct_peer_is_strange(const tl_direct_peer *p)
+{
+    return p->stranger && !p->used && !tl_ways_any(p);
+}
+
+tl_time tl_direct_peer_tidy(tl_direct_peer *p, tl_time now)
+{
+    if (!p->stranger || p->used)
+        return TL_NEVER;
+    if (tl_direct_knows(p->direct, &p->id)) { /* a connection is being made over its way */
+        unlist(p);
+        return TL_NEVER;
+    }
+    if (p->state != TL_DIRECT_STANDS && tl_attempt_is_on(p))
+        return TL_NEVER;
+    if (p->state == TL_DIRECT_STANDS && p->now) {
+        tl_time since = p->now->first_valid ? p->now->first_valid : p->now->began;
+        if (now < since + TL_DIRECT_IDLE_STRANGER)
+            return since + TL_DIRECT_IDLE_STRANGER;
+    }
+    tl_direct_peer_forget(p);
+    return TL_NEVER;
+}
+
 void tl_direct_peers_free(tl_direct *d)
 {
     tl_direct_peer *p, *next;
     HASH_ITER (hh, d->peers, p, next) {
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
-        peer_free(p);
+        tl_direct_peer_forget(p);
     }
 }

@@ -5,9 +5,11 @@
 
 end ends[ENDS];
 tl_identity introducer;
+tl_identity introducer2;
+tl_addr dave;
 tl_addr carol, victim;
 parcel queue[QUEUE_N];
-size_t queued, to_victim;
+size_t queued, to_victim, bytes_to_victim, to_dave;
 tl_time now;
 bool wire_cut, carol_gone, refuse, greet;
 const tl_node_id *known;
@@ -56,6 +58,8 @@ static tl_err send_datagram(void *user, tl_sock sock, const tl_addr *to, const u
     const end *e = user;
     (void)sock, (void)segment;
     to_victim += tl_addr_eq(to, &victim);
+    bytes_to_victim += tl_addr_eq(to, &victim) ? n + 28 : 0;
+    to_dave += tl_addr_eq(to, &dave);
     for (int i = 0; i < ENDS && !wire_cut; i++)
         if (tl_addr_eq(to, &ends[i].addr))
             post(i, &e->addr, data, n);
@@ -145,7 +149,8 @@ static bool is_introducer(void *user, const tl_node_id *node, const tl_addr *fro
     for (int i = 0; i < ENDS; i++)
         if (ends[i].introduces && tl_node_id_eq(node, &ends[i].identity.id))
             return tl_addr_eq(from, &ends[i].addr);
-    return tl_node_id_eq(node, &introducer.id) && tl_addr_eq(from, &carol);
+    return (tl_node_id_eq(node, &introducer.id) && tl_addr_eq(from, &carol)) ||
+           (tl_node_id_eq(node, &introducer2.id) && tl_addr_eq(from, &dave));
 }
 
 static bool greets(void *user)
@@ -232,13 +237,15 @@ int introduced_setup(void **state)
     (void)state;
     assert_int_equal(tl_crypto_init(), TL_OK);
     assert_int_equal(tl_identity_new(&rand, &introducer), TL_OK);
+    assert_int_equal(tl_identity_new(&rand, &introducer2), TL_OK);
+    dave = addr_of("45.13.8.8:4000");
     carol = addr_of("45.13.9.9:4000");
     victim = addr_of("45.13.66.6:4000");
     now = TL_SEC;
     wire_cut = carol_gone = refuse = greet = false;
     known = NULL;
     proven = NULL;
-    to_victim = 0;
+    to_victim = bytes_to_victim = to_dave = 0;
     for (int i = 0; i < ENDS; i++) {
         end *e = &ends[i];
         *e = (end){.rand = tl_rand_seeded((uint64_t)i + 1), .addr = addr_of(at[i])};

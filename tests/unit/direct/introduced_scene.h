@@ -42,9 +42,11 @@ typedef struct {
 
 extern end ends[ENDS];
 extern tl_identity introducer;
+extern tl_identity introducer2;
+extern tl_addr dave;          /* where a second introducer is */
 extern tl_addr carol, victim; /* where the introducer is; nobody */
 extern parcel queue[QUEUE_N]; /* on its way */
-extern size_t queued, to_victim;
+extern size_t queued, to_victim, bytes_to_victim, to_dave;
 extern tl_time now;
 extern bool wire_cut, carol_gone, refuse, greet;
 extern const tl_node_id *known; /* a node that each knows; NULL: none */
