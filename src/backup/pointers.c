@@ -117,6 +117,7 @@ static tl_err add(tl_pointers *p, const tl_node_id *owner, const tl_dht_item *it
     x->owner = *owner;
     x->item = *item;
     x->target = tl_dht_item_target(item);
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left the table */
     if (TL_TABLE_ADD(hh, p->kept, owner, sizeof x->owner, x)) {
         p->world->hold(p->user, item);
         return TL_OK;

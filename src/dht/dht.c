@@ -197,6 +197,7 @@ bool tl_dht_query(tl_dht *d, const tl_addr *to, tl_krpc *query, const tl_query_f
     tl_err e = tl_krpc_write(query, sizeof bytes, bytes, &n);
     assert(!e); /* an item is at most 1000 bytes, and its token at most 64 */
     (void)e;
+    query->tid = (tl_slice){NULL, 0};
     d->counters.queries_out++;
     send_to(d, to, bytes, n);
     return true;

@@ -75,6 +75,7 @@ static void drop_if_empty(tl_dht_items *s, tl_dht_share *share)
 {
     if (!share || share->n > 0)
         return;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a share is in the table */
     HASH_DELETE(hh, s->shares, share);
     free(share);
 }
@@ -315,15 +316,14 @@ static bool set_shares(tl_dht_items *s, tl_dht_stored *one, const tl_addr *from)
 static tl_dht_put_result add(tl_dht_items *s, tl_dht_stored *new, const tl_addr *from,
                              const tl_dht_id *own, tl_time now, size_t *ret_pushed_out)
 {
-    tl_dht_put_result result = TL_DHT_PUT_NEW;
-    if (!set_shares(s, new, from))
-        result = TL_DHT_PUT_NOMEM;
-    else if (!has_share(new) || !make_room(s, new, own, now, ret_pushed_out))
-        result = TL_DHT_PUT_FULL;
-    else if (!link_in(s, new))
-        result = TL_DHT_PUT_NOMEM;
-    if (result != TL_DHT_PUT_NEW)
-        discard(s, new);
+    tl_dht_put_result result = TL_DHT_PUT_NOMEM;
+    if (set_shares(s, new, from)) {
+        if (!has_share(new) || !make_room(s, new, own, now, ret_pushed_out))
+            result = TL_DHT_PUT_FULL;
+        else if (link_in(s, new))
+            return TL_DHT_PUT_NEW;
+    }
+    discard(s, new);
     return result;
 }
 
