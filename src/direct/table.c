@@ -18,6 +18,7 @@ static void unlist(tl_direct_peer *p)
     if (!p->stranger)
         return;
     p->stranger = false;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a stranger is in the list */
     DL_DELETE2(d->strange, p, older, younger);
     d->n_strange--;
 }
@@ -78,13 +79,22 @@ bool tl_direct_knows(const tl_direct *d, const tl_node_id *id)
     return !d->world.knows || d->world.knows(d->user, id);
 }
 
-/* The oldest without a way, or else the oldest. */
-static void forget_stranger(tl_direct *d)
+/* Makes room: the oldest without a way goes, or else the oldest whose way nobody uses. False: all are used. */
+static bool forget_stranger(tl_direct *d)
 {
-    tl_direct_peer *p;
-    for (p = d->strange; p && tl_ways_any(p); p = p->younger)
-        ;
-    tl_direct_peer_forget(p ? p : d->strange);
+    tl_direct_peer *p, *gone = NULL;
+    DL_FOREACH2(d->strange, p, younger)
+    {
+        if (!tl_ways_any(p)) {
+            gone = p;
+            break;
+        }
+        if (!gone && !p->used)
+            gone = p;
+    }
+    if (gone)
+        tl_direct_peer_forget(gone);
+    return gone != NULL;
 }
 
 tl_direct_peer *tl_direct_peer_asking(tl_direct *d, const tl_node_id *id)
@@ -93,8 +103,8 @@ tl_direct_peer *tl_direct_peer_asking(tl_direct *d, const tl_node_id *id)
     if (p)
         return p;
     bool stranger = !tl_direct_knows(d, id);
-    if (stranger && d->n_strange >= TL_DIRECT_STRANGERS_MAX)
-        forget_stranger(d);
+    if (stranger && d->n_strange >= TL_DIRECT_STRANGERS_MAX && !forget_stranger(d))
+        return NULL;
     p = tl_direct_peer_get(d, id);
     if (!p || !stranger)
         return p;
