@@ -9,13 +9,17 @@
 #include "node/state.h"
 #include "peer/seek.h"
 
+#define TL_DHT_DOOR_ADDRS_MAX 8
+
 /* A place where the DHT may be entered. */
 typedef struct {
     struct tl_node_dht *dht;
     char host[TL_HOST_MAX];
     uint16_t port;
-    tl_resolve *resolve; /* under way */
-    bool failed;         /* it was logged once */
+    size_t n_addrs;
+    tl_addr addrs[TL_DHT_DOOR_ADDRS_MAX]; /* the last ones of its name */
+    tl_resolve *resolve;                  /* under way */
+    bool failed;                          /* it was logged once */
 } tl_dht_door;
 
 struct tl_node_dht {

@@ -62,9 +62,12 @@ static void on_resolved(void *user, const tl_addr *addrs, size_t count, const ch
     if (!count && !door->failed)
         tl_log(TL_LOG_INFO, "DHT: %s:%u: %s", door->host, door->port, why);
     door->failed = !count;
+    door->n_addrs = count ? 0 : door->n_addrs;
     for (size_t i = 0; i < count; i++) {
         tl_addr addr = tl_addr_normal(addrs[i]);
         tl_dht_add_node(door->dht->core, &addr, now_of(door->dht));
+        if (door->n_addrs < TL_DHT_DOOR_ADDRS_MAX)
+            door->addrs[door->n_addrs++] = addr;
     }
     tl_node_wake(door->dht->node);
 }
@@ -238,6 +241,16 @@ void tl_node_dht_stale(tl_node *n)
         return;
     n->dht->look_at = now_of(n->dht);
     tl_node_wake(n);
+}
+
+bool tl_node_is_door(void *user, const tl_addr *addr)
+{
+    const tl_node_dht *d = ((const tl_node *)user)->dht;
+    for (size_t i = 0; d && i < d->n_doors; i++)
+        for (size_t k = 0; k < d->doors[i].n_addrs; k++)
+            if (tl_addr_eq(&d->doors[i].addrs[k], addr))
+                return true;
+    return false;
 }
 
 bool tl_node_dht_rejoin(tl_node *n)

@@ -122,10 +122,21 @@ static bool network_krpc(void *user, tl_sock sock, const tl_addr *from, tl_slice
     return tl_node_dht_datagram(user, from, datagram);
 }
 
+/* Those that were taken, of which all that is signed was right. */
+static uint64_t introductions(const tl_direct_counters *c)
+{
+    return c->intros_in[TL_DIRECT_INTRO_TAKEN] + c->intros_in[TL_DIRECT_INTRO_AGAIN] +
+           c->readies_in[TL_DIRECT_INTRO_TAKEN];
+}
+
 static bool direct_control(tl_node *n, tl_sock sock, const tl_addr *from, tl_slice datagram)
 {
+    const tl_direct_counters *c = tl_direct_counters_of(n->direct);
+    uint64_t before = introductions(c);
     if (!tl_direct_on_control(n->direct, sock, from, datagram))
         return false;
+    if (introductions(c) > before)
+        tl_introducers_worked(tl_peers_introducers(n->peers), from);
     tl_node_wake(n);
     return true;
 }

@@ -499,6 +499,7 @@ static tl_err wire_peers(tl_node *n)
                                                  .on_relay_doubted = peers_relay_doubted,
                                                  .on_attached = tl_node_on_attached,
                                                  .on_relayed = tl_node_on_relayed,
+                                                 .is_door = tl_node_is_door,
                                                  .on_sought = tl_node_on_sought,
 
                                                  .on_introducible = tl_node_on_introducible};

@@ -279,6 +279,8 @@ struct tl_dht *tl_node_dht_core(const tl_node *n);
 bool tl_node_dht_publishes(const tl_node *n);
 /* Has it been entered? */
 bool tl_node_dht_is_ready(const tl_node *n);
+/* node_dht.c. As tl_peers_events.is_door. */
+bool tl_node_is_door(void *user, const tl_addr *addr);
 /* node_dht_seek.c. As tl_peers_events.on_sought. */
 bool tl_node_on_sought(void *user, const tl_node_id *peer);
 /* A connection to the peer stands. */

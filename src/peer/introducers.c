@@ -50,7 +50,7 @@ tl_err tl_introducer_parse(tl_slice text, tl_relayer_name *ret_name)
     return TL_OK;
 }
 
-static bool same_name(const tl_relayer_name *a, const tl_relayer_name *b)
+bool tl_introducers_same(const tl_relayer_name *a, const tl_relayer_name *b)
 {
     return tl_node_id_eq(&a->id, &b->id) && tl_addr_eq(&a->addr, &b->addr);
 }
@@ -111,7 +111,7 @@ static void ask(tl_introducers *r, tl_introducer_place *at, tl_time now)
 tl_introducer_place *tl_introducers_at(tl_introducers *r, const tl_relayer_name *name)
 {
     for (size_t i = 0; i < TL_INTRODUCERS_MAX; i++)
-        if (r->all[i].taken && same_name(&r->all[i].name, name))
+        if (r->all[i].taken && tl_introducers_same(&r->all[i].name, name))
             return &r->all[i];
     return NULL;
 }
@@ -199,98 +199,15 @@ static size_t count_found(const tl_introducers *r)
     return n;
 }
 
-static bool was_left(const tl_introducers *r, const tl_relayer_name *name)
+/* One of those found is left for another, where there is a reason to. */
+static void take_turn(tl_introducers *r)
 {
-    tl_time now = tl_introducers_now(r);
-    for (size_t i = 0; i < TL_INTRODUCERS_LEFT; i++)
-        if (now < r->left[i].until && tl_addr_same_ip(&r->left[i].name.addr, &name->addr))
-            return true;
-    return false;
-}
-
-/* An IPv4 /24 or an IPv6 /48: what one customer may have. */
-static bool same_network(const tl_addr *a, const tl_addr *b)
-{
-    return a->family == b->family && !memcmp(a->bytes, b->bytes, a->family == TL_ADDR_V4 ? 3 : 6);
-}
-
-/* Is the node known already, here or elsewhere? Who names a node that we know at another address stands between, or
- * would like to. */
-static bool is_known(const tl_introducers *r, const tl_node_id *id)
-{
-    for (size_t i = 0; i < r->n_given; i++)
-        if (tl_node_id_eq(&r->given[i].id, id))
-            return true;
-    for (size_t i = 0; i < TL_INTRODUCERS_MAX; i++)
-        if (r->all[i].taken && r->all[i].kept && tl_node_id_eq(&r->all[i].name.id, id))
-            return true;
-    return false;
-}
-
-/* Two of one network may be one, which then alone decides who finds us. */
-static bool is_beside_another(const tl_introducers *r, const tl_addr *addr)
-{
-    for (size_t i = 0; i < TL_INTRODUCERS_MAX; i++)
-        if (r->all[i].taken && r->all[i].kept && !r->all[i].given &&
-            same_network(&r->all[i].name.addr, addr))
-            return true;
-    return false;
-}
-
-/* Not attached to it yet. One that is only asked for our address may be. */
-static bool is_free(const tl_introducers *r, const tl_relayer_name *name)
-{
-    return !is_known(r, &name->id) && !is_beside_another(r, &name->addr) && !was_left(r, name) &&
-           tl_introducers_may_send(r, name);
-}
-
-/* By lot among the peers that say that they introduce, so that nodes spread over them. */
-static bool pick_peer(tl_introducers *r, tl_relayer_name *ret_name)
-{
-    uint64_t best = 0;
-    for (const tl_peer *p = r->config.table->peers; p; p = p->hh.next) {
-        const tl_peer_introducing *x = &p->introducing;
-        for (size_t i = 0; i < x->n_addrs; i++) {
-            tl_relayer_name name = {p->id, x->addrs[i]};
-            uint64_t lot = (tl_rand_u64(r->config.rand) >> 1) + 1;
-            if (lot <= best || !is_free(r, &name))
-                continue;
-            best = lot;
-            *ret_name = name;
-        }
-    }
-    return best;
-}
-
-static void forget_found(tl_introducers *r, size_t i)
-{
-    memmove(&r->found[i], &r->found[i + 1], (--r->n_found - i) * sizeof *r->found);
-}
-
-/* Of those that were found: the last one comes first. */
-static bool pick_found(tl_introducers *r, bool served, tl_found_introducer *ret_found)
-{
-    for (size_t i = r->n_found; i-- > 0;) {
-        tl_found_introducer found = r->found[i];
-        bool free = is_free(r, &found.name);
-        if (found.served != served)
-            continue;
-        if (free || !found.served)
-            forget_found(r, i);
-        if (!free)
-            continue;
-        *ret_found = found;
-        return true;
-    }
-    return false;
-}
-
-/* One that served, then peers, and then strangers. */
-static bool pick(tl_introducers *r, tl_found_introducer *ret_found)
-{
-    *ret_found = (tl_found_introducer){0};
-    return pick_found(r, true, ret_found) || pick_peer(r, &ret_found->name) ||
-           pick_found(r, false, ret_found);
+    tl_introducer_place *at = tl_introducers_to_leave(r);
+    if (!at)
+        return;
+    tl_found_introducer left = {.name = at->name, .stranger = at->stranger};
+    let_go(r, at);
+    tl_introducers_remember_last(r, &left);
 }
 
 static void look(tl_introducers *r, tl_time now)
@@ -303,12 +220,14 @@ static void look(tl_introducers *r, tl_time now)
             let_go(r, &r->all[i]);
     for (size_t i = 0; i < r->n_given && wanted; i++)
         keep(r, &r->given[i], true, now);
+    if (wanted && count_found(r) >= TL_INTRODUCERS_FOUND)
+        take_turn(r);
     size_t before = count_found(r);
     while (wanted && before < TL_INTRODUCERS_FOUND) {
         tl_time trial_at = tl_ratelimit_when(&r->trials, TL_INTRODUCERS_TRIAL, now);
         if (trial_at > now)
             r->look_at = tl_time_min(r->look_at, trial_at);
-        if (trial_at > now || !pick(r, &found))
+        if (trial_at > now || !tl_introducers_pick(r, &found))
             break;
         (void)tl_ratelimit_take(&r->trials, TL_INTRODUCERS_TRIAL, now);
         keep(r, &found.name, false, now);
@@ -317,6 +236,7 @@ static void look(tl_introducers *r, tl_time now)
         tl_introducer_place *at = tl_introducers_at(r, &found.name);
         at->served = found.served;
         at->stranger = found.stranger;
+        at->since = now;
         before = count_found(r);
     }
 }
@@ -336,41 +256,34 @@ void tl_introducers_give(tl_introducers *r, const tl_relayer_name *names, size_t
     for (size_t i = 0; i < TL_INTRODUCERS_MAX; i++) {
         bool still = false;
         for (size_t k = 0; k < r->n_given; k++)
-            still |= same_name(&r->all[i].name, &r->given[k]);
+            still |= tl_introducers_same(&r->all[i].name, &r->given[k]);
         if (r->all[i].taken && r->all[i].given && !still)
             let_go(r, &r->all[i]);
     }
     look_now(r);
 }
 
-/* The oldest that never served makes room. */
-static void remember(tl_introducers *r, const tl_found_introducer *found)
-{
-    size_t i = 0;
-    for (size_t k = 0; k < r->n_found; k++)
-        if (same_name(&r->found[k].name, &found->name))
-            return;
-    if (r->n_found == TL_INTRODUCERS_NAMES) {
-        while (i < r->n_found && r->found[i].served)
-            i++;
-        forget_found(r, i < r->n_found ? i : 0);
-    }
-    r->found[r->n_found++] = *found;
-}
-
 void tl_introducers_found(tl_introducers *r, const tl_relayer_name *name)
 {
     tl_found_introducer found = {.name = *name, .stranger = true};
-    if (!r->published || is_known(r, &name->id))
+    if (!r->published || tl_introducers_has(r, &name->id))
         return;
-    remember(r, &found);
-    if (count_found(r) < TL_INTRODUCERS_FOUND)
+    tl_introducers_remember(r, &found);
+    if (count_found(r) < TL_INTRODUCERS_FOUND || tl_introducers_to_leave(r))
         look_now(r);
 }
 
 bool tl_introducers_wants(const tl_introducers *r)
 {
-    return r->published && is_wanted(r) && count_found(r) < TL_INTRODUCERS_FOUND;
+    return r->published && is_wanted(r) &&
+           (count_found(r) < TL_INTRODUCERS_FOUND || tl_introducers_has_idle(r));
+}
+
+void tl_introducers_worked(tl_introducers *r, const tl_addr *from)
+{
+    for (size_t i = 0; i < TL_INTRODUCERS_MAX; i++)
+        if (is_attached(&r->all[i]) && tl_addr_eq(&r->all[i].name.addr, from))
+            r->all[i].since = tl_introducers_now(r);
 }
 
 void tl_introducers_set_published(tl_introducers *r, bool published)
@@ -380,7 +293,7 @@ void tl_introducers_set_published(tl_introducers *r, bool published)
     r->published = published;
     for (size_t i = r->n_found; !published && i-- > 0;)
         if (r->found[i].stranger)
-            forget_found(r, i);
+            tl_introducers_forget_found(r, i);
     for (size_t i = 0; !published && i < TL_INTRODUCERS_MAX; i++)
         if (r->all[i].taken && r->all[i].stranger && !r->all[i].given)
             let_go(r, &r->all[i]);
@@ -400,7 +313,7 @@ size_t tl_introducers_attached(const tl_introducers *r, tl_introducer_facts ret[
     for (size_t i = 0; i < relaying && n < TL_INTRODUCERS_MAX; i++) {
         bool twice = false;
         for (size_t k = 0; k < n; k++)
-            twice |= same_name(&ret[k].name, &by[i].name);
+            twice |= tl_introducers_same(&ret[k].name, &by[i].name);
         if (!twice)
             ret[n++] = (tl_introducer_facts){by[i].name, by[i].rtt, by[i].seen, false};
     }
@@ -495,7 +408,7 @@ static void on_shut(tl_introducers *r, tl_introducer_place *at, bool stood)
         tl_found_introducer found = {.name = at->name, .served = true, .stranger = at->stranger};
         *at = (tl_introducer_place){0};
         if (served)
-            remember(r, &found);
+            tl_introducers_remember(r, &found);
         leave_alone(r, &found.name, served ? SERVED_LEFT_FOR : LEFT_FOR);
         r->look_at = tl_introducers_now(r);
     }

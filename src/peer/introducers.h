@@ -65,6 +65,8 @@ typedef struct {
     /* The user of the functions below. None of them may call introducers. */
     void *user;
     bool (*is_relay)(void *user, const tl_addr *addr); /* the UDP port of a relay that we use */
+    /* Have we a reason to trust it: is it of our networks, or a place where we came into the DHT? NULL: nobody. */
+    bool (*is_ours)(void *user, const tl_relayer_name *name);
     void (*on_changed)(void *user); /* tl_introducers_attached tells others now */
 } tl_introducers_config;
 
@@ -83,6 +85,8 @@ void tl_introducers_found(tl_introducers *r, const tl_relayer_name *name);
 /* Does this node publish in the DHT to which nodes it is attached? It begins with false. Where it does not, nobody
  * would find it by strangers that introduce, and they would only learn its ID and address: it is attached to none. */
 void tl_introducers_set_published(tl_introducers *r, bool published);
+/* An introduction by a node at this address was taken, and what was signed for it was right. */
+void tl_introducers_worked(tl_introducers *r, const tl_addr *from);
 /* Would another one be attached to, if it were found? */
 bool tl_introducers_wants(const tl_introducers *r);
 /* Where the peer is: remembered for the attempts at it. Its introducers are not attached to. */

@@ -18,6 +18,8 @@
 #define TL_INTRODUCERS_TRIAL   60
 #define TL_INTRODUCERS_TRIALS  (8 * TL_INTRODUCERS_TRIAL)
 #define TL_INTRODUCERS_LEFT    16
+#define TL_INTRODUCERS_IDLE                                                                        \
+    (60 * TL_MIN) /* a stranger by whom nothing came is left then, for another one */
 
 /* One node to which this node attaches, or attached in order to learn its own address. */
 typedef struct {
@@ -27,6 +29,7 @@ typedef struct {
     tl_time ask_until; /* else: it is asked for an introduction */
     bool served;       /* this node was attached to it once */
     bool stranger;     /* the DHT named it */
+    tl_time since; /* when something came by it last, or, where nothing did, when it was taken */
     tl_relayer_name name;
     tl_leg leg; /* its questions are Attaches */
     tl_attach_mark mark;
@@ -84,6 +87,7 @@ static inline void tl_introducers_due(tl_introducers *r, tl_time at)
 }
 
 /* introducers.c */
+bool tl_introducers_same(const tl_relayer_name *a, const tl_relayer_name *b);
 /* May datagrams go there: to no relay, no address of ours, and none that is not public? */
 bool tl_introducers_may_send(const tl_introducers *r, const tl_relayer_name *name);
 /* NULL: this node does not attach there. */
@@ -93,6 +97,21 @@ tl_introducer_place *tl_introducers_borrow(tl_introducers *r, const tl_relayer_n
                                            tl_time until);
 /* Signs and sends. */
 void tl_introducers_say(tl_introducers *r, const tl_addr *to, tl_control *c);
+
+/* introducers_choice.c */
+/* Is the node in the setting, or kept already, here or elsewhere? Who names a node that we know at another address
+ * stands between, or would like to. */
+bool tl_introducers_has(const tl_introducers *r, const tl_node_id *id);
+/* The next one to attach to; forgets it among those found. False: none. */
+bool tl_introducers_pick(tl_introducers *r, tl_found_introducer *ret_found);
+/* The one to leave, because a better one is known. NULL: none. */
+tl_introducer_place *tl_introducers_to_leave(tl_introducers *r);
+/* Would one be left if another one were found? */
+bool tl_introducers_has_idle(const tl_introducers *r);
+/* As the next one of its kind; as the last one. */
+void tl_introducers_remember(tl_introducers *r, const tl_found_introducer *found);
+void tl_introducers_remember_last(tl_introducers *r, const tl_found_introducer *found);
+void tl_introducers_forget_found(tl_introducers *r, size_t i);
 
 /* introducers_ask.c */
 /* It is known now how that node sees us: what waited for it goes. */

@@ -46,6 +46,13 @@ static void on_nodes_changed(void *user)
     on_introducible(user); /* those that relay introduce, too */
 }
 
+static bool is_ours(void *user, const tl_relayer_name *name)
+{
+    const tl_peers *p = user;
+    return is_fellow(user, &name->id) ||
+           (p->events.is_door && p->events.is_door(p->user, &name->addr));
+}
+
 static tl_err introducers_new(tl_peers *p)
 {
     tl_introducers_config config = {.identity = p->config.identity,
@@ -57,6 +64,7 @@ static tl_err introducers_new(tl_peers *p)
                                     .env = p->config.env,
                                     .user = p,
                                     .is_relay = is_relay,
+                                    .is_ours = is_ours,
                                     .on_changed = on_introducible};
     return tl_introducers_new(&config, &p->introducers);
 }

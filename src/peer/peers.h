@@ -88,6 +88,8 @@ typedef struct {
      * true any more. True: somebody looks for it now, and tl_peers_on_looked follows, never from inside this
      * call. It may be asked of a peer that is being looked for already. NULL: nobody looks. */
     bool (*on_sought)(void *user, const tl_node_id *peer);
+    /* Did this node come into the DHT there, because its settings say so? NULL: nowhere. */
+    bool (*is_door)(void *user, const tl_addr *addr);
     /* The nodes that introduce us are others now (tl_introducers_attached). As on_attached. */
     void (*on_introducible)(void *user);
 } tl_peers_events;

@@ -41,6 +41,8 @@ extern tl_nat_facts facts;
 extern tl_addr relay_addr, seen_as;
 extern const uint8_t scene_mark[TL_CONTROL_NONCE_SIZE]; /* told by nodes that ask for a proof */
 
+extern int trusted; /* index of the one that this node has a reason to trust; -1: none */
+
 void run_for(tl_time span);
 tl_addr addr_of(const char *text);
 tl_relayer_name name_of(int i);
