@@ -254,6 +254,7 @@ void tl_credit_on_timer(tl_credit *c)
     tl_credit_say_on(c, now);
     tl_credit_say_again(c, now);
     tl_credit_offer_again(c, now);
+    tl_credit_regain_again(c, now);
     tl_credit_retry(c, now);
     tl_credit_end_waiting(c, now);
     tl_credit_write_ends(c, now);
@@ -279,6 +280,7 @@ tl_err tl_credit_tell(tl_credit *c, const tl_node_id *peer, const char *name, js
 
 void tl_credit_on_hello(tl_credit *c, const tl_node_id *peer)
 {
+    tl_credit_regain(c, peer);
     tl_account *a = tl_account_find(c, peer);
     if (!a)
         return;
@@ -310,6 +312,8 @@ static void on_receipt(tl_credit *c, tl_account *a, const json_t *one)
                   tl_node_id_eq(&r.consumer, &c->identity->id) && r.by_provider;
     bool signs = !e && tl_node_id_eq(&r.consumer, &a->id) &&
                  tl_node_id_eq(&r.provider, &c->identity->id) && r.by_consumer;
+    if ((claims || signs) && r.by_provider && r.by_consumer && tl_credit_on_whole(c, a, &r))
+        return;
     if (claims)
         tl_credit_on_claim(c, a, &r, order);
     else if (signs && r.by_provider)
@@ -340,6 +344,16 @@ static void on_list(tl_credit *c, tl_account *a, const json_t *list,
         on_one(c, a, json_array_get(list, i));
 }
 
+static void on_receipts(tl_credit *c, tl_account *a, const json_t *payload)
+{
+    const json_t *list = json_object_get(payload, "receipts"),
+                 *next = json_object_get(payload, "next");
+    if (!next || json_array_size(list)) /* a page may be of settlements alone */
+        on_list(c, a, list, on_receipt);
+    if (next)
+        tl_credit_on_page(a, (int64_t)tl_json_number(payload, "next", 0));
+}
+
 static void on_settle(tl_credit *c, tl_account *a, const json_t *payload)
 {
     tl_settlement s;
@@ -357,7 +371,10 @@ void tl_credit_on_told(tl_credit *c, const tl_node_id *peer, const char *name,
         return;
     const char *id = text_of(payload, "settlementID", TL_REQUEST_ID_MAX);
     if (strcmp(name, "receipts") == 0)
-        on_list(c, a, json_object_get(payload, "receipts"), on_receipt);
+        on_receipts(c, a, payload);
+    else if (strcmp(name, "receiptsWanted") == 0)
+        tl_credit_on_wanted(c, a, (int64_t)tl_json_number(payload, "since", 0),
+                            (int64_t)tl_json_number(payload, "after", 0));
     else if (strcmp(name, "receiptsRefused") == 0)
         on_list(c, a, json_object_get(payload, "refused"), on_refusal);
     else if (strcmp(name, "settle") == 0)

@@ -22,6 +22,7 @@
  *   settleRefused   it is not signed
  *   settleWithdrawn its creditor wants another amount: the peer tells it where it has posted it, or
  *                   refuses it
+ *   receiptsWanted  the books here are an older copy: the peer hands over what both have signed since
  * What is not answered is said again after the next hello, claims and offers also while the connection
  * stands. To one peer receipts go at a pace that its control stream takes (peer/state.h), many in a
  * message. */
@@ -57,6 +58,10 @@
 /* Charges that a peer offers, and that this node may have lost in a crash: after a start, of a peer that
  * was known before. */
 #define TL_CREDIT_ADOPT_MAX      64
+/* After a restore peers are asked for so long, at each hello, for what both have signed since the copy. */
+#define TL_CREDIT_REGAIN_DAYS    90
+/* What a peer wants so is read a page at a time (TL_BOOK_READ_MAX), and so many pages a minute. */
+#define TL_CREDIT_PAGES_A_MINUTE 64
 /* A peer that has not answered claims or offers for so long is told them again, and then after twice as long each
  * time: the store's work of both sides takes less, and a connection that ended has an heir by then. */
 #define TL_CREDIT_AGAIN_FIRST    (5 * TL_SEC)
@@ -110,6 +115,7 @@ typedef struct {
     uint64_t not_signed;                           /* claims of others that we refused */
     uint64_t malformed; /* messages that are none, forged ones with them */
     uint64_t adopted;   /* charges that a crash had lost */
+    uint64_t regained;  /* receipts that an older copy of the books lacked */
     uint64_t lost;      /* charges that the disk never took */
 } tl_credit_counters;
 
@@ -129,6 +135,8 @@ void tl_credit_on_loaded_peer(tl_credit *c, const tl_node_id *peer, const tl_led
 void tl_credit_on_loaded_served(tl_credit *c, const tl_node_id *peer, const char *request,
                                 tl_unix at);
 void tl_credit_on_loaded_name(tl_credit *c, const char *request, tl_unix at);
+/* The books are an older copy, taken at `at`, and may lack what was signed from `from` on: peers are asked for it. */
+void tl_credit_on_loaded_restored(tl_credit *c, tl_unix at, tl_unix from);
 
 /* --- questions --- */
 

@@ -51,6 +51,7 @@ void tl_credit_forget_said(tl_account *a)
     tl_credit_say_nothing(a);
     await_no_more(a);
     tl_credit_offer_no_more(a);
+    tl_credit_regain_no_more(a);
 }
 
 /* One message of each kind that there is something for. */

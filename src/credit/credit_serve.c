@@ -429,6 +429,13 @@ void tl_credit_retry(tl_credit *c, tl_time now)
     }
 }
 
+void tl_credit_remember(tl_credit *c, const tl_node_id *peer, const char *request, tl_unix at)
+{
+    tl_request_key key;
+    tl_request_key_set(&key, peer, request);
+    remember(c, &key, at);
+}
+
 /* --- signatures --- */
 
 static void answered(tl_account *a)

@@ -25,14 +25,23 @@ typedef struct tl_account {
     tl_time again_in; /* from the next time on; 0: TL_CREDIT_AGAIN_FIRST */
     tl_time
         offer_at; /* in `offering`: charges were offered, and are offered again then; 0: not there */
-    tl_time offer_in;    /* as again_in */
-    json_t *saying;      /* receipts that wait to be told; NULL: none */
-    json_t *refusing;    /* the same of refusals */
-    tl_time say_at;      /* not before */
-    bool waits_to_say;   /* in `talkers` */
-    bool behind;         /* claims were left out: they are read from the store */
-    bool loaded;         /* the store knew it at the start */
-    unsigned adopted;    /* charges that it offered since */
+    tl_time offer_in;     /* as again_in */
+    json_t *saying;       /* receipts that wait to be told; NULL: none */
+    json_t *refusing;     /* the same of refusals */
+    tl_time say_at;       /* not before */
+    bool waits_to_say;    /* in `talkers` */
+    bool behind;          /* claims were left out: they are read from the store */
+    bool loaded;          /* the store knew it at the start */
+    unsigned adopted;     /* charges that it offered since */
+    bool regaining;       /* it is asked for what both have signed */
+    int64_t regain_next;  /* its number of the next page; 0: that was the last */
+    int64_t regain_after; /* the number of the page that it was asked for */
+    tl_time
+        regain_at; /* in `regainers`: it has not answered, and is asked again then; 0: not there */
+    unsigned regain_tries;
+    bool giving;    /* the store reads what it wants so */
+    unsigned given; /* pages, since: */
+    tl_time given_from;
     unsigned unpruned;   /* questions with it since a TL_BOOK_PRUNE was of it */
     unsigned paid_n;     /* paid questions of it in public that the store has */
     bool known;          /* it has signed, or we have, so that it knows us */
@@ -45,6 +54,7 @@ typedef struct tl_account {
     struct tl_account *say_prev, *say_next;
     struct tl_account *again_prev, *again_next;
     struct tl_account *offer_prev, *offer_next;
+    struct tl_account *regain_prev, *regain_following;
 } tl_account;
 
 /* The key of what is known by peer and request. */
@@ -161,7 +171,7 @@ struct tl_credit {
     tl_credit_world world;
     void *user;
     tl_credit_limits limits;
-    tl_account *accounts, *accounts_by_use, *talkers, *awaiting, *offering;
+    tl_account *accounts, *accounts_by_use, *talkers, *awaiting, *offering, *regainers;
     tl_credit_served *serving; /* under way, or not posted yet */
     tl_credit_served *retries;
     size_t retries_n;
@@ -175,9 +185,10 @@ struct tl_credit {
     size_t settling_n;
     unsigned unpruned; /* questions since the last TL_BOOK_PRUNE */
     bool pruning;
-    size_t paid_n;          /* paid questions of all in public that the store has */
-    tl_node_id paid_cursor; /* up to this peer they were looked at */
-    bool disk_fails;        /* the last operation that writes failed for the disk's fault */
+    size_t paid_n;                   /* paid questions of all in public that the store has */
+    tl_unix restored_at, lacks_from; /* 0: the books are no copy */
+    tl_node_id paid_cursor;          /* up to this peer they were looked at */
+    bool disk_fails; /* the last operation that writes failed for the disk's fault */
     tl_time
         probe_at; /* where disk_fails: something is written then, to see whether it still does */
     tl_time full_until; /* all accounts were in use: none is looked for before this */
@@ -259,6 +270,19 @@ void tl_credit_resend_settlements(tl_credit *c, tl_account *a);
 void tl_credit_end_settling(tl_credit *c, tl_time now);
 void tl_credit_run_settling(tl_credit *c);
 void tl_credit_clear_settling(tl_credit *c);
+
+/* --- credit_regain.c --- */
+/* The peer is asked, where the books are a copy. */
+void tl_credit_regain(tl_credit *c, const tl_node_id *peer);
+void tl_credit_regain_no_more(tl_account *a);
+void tl_credit_regain_again(tl_credit *c, tl_time now);
+/* Does it belong to what the peer hands over so? Then it is taken. */
+bool tl_credit_on_whole(tl_credit *c, tl_account *a, const tl_receipt *r);
+/* After a list of receipts: the peer's `next`. */
+void tl_credit_on_page(tl_account *a, int64_t next);
+void tl_credit_on_wanted(tl_credit *c, tl_account *a, int64_t since, int64_t after);
+/* Of a question of the last day that is charged now, outside of credit_serve.c. */
+void tl_credit_remember(tl_credit *c, const tl_node_id *peer, const char *request, tl_unix at);
 
 /* --- credit_names.c --- */
 void tl_credit_clear_names(tl_credit *c);

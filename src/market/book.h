@@ -63,6 +63,12 @@ typedef enum {
     /* The consumer has signed entry.receipt. TL_ERR_AUTH: it has not. TL_ERR_NOT_FOUND: this is not
      * what was claimed. TL_ERR_EXISTS: that signature is here already. */
     TL_BOOK_SIGN,
+    /* Receipts of entry.peer with an amount that both have signed, of entry.at and later, after the number
+     * `after`: entries[n]; and of settlements that this node signed as the creditor the same. */
+    TL_BOOK_WHOLE,
+    /* This file is an older copy, and lacks entry.receipt, which both have signed: posted. What is here and lacks
+     * the consumer's signature gets it; else `entered`. TL_ERR_AUTH; TL_ERR_EXISTS: it is here, or held. */
+    TL_BOOK_REGAIN,
     /* The consumer refuses to sign: entry.peer, entry.request, `why`. Asked for no more. */
     TL_BOOK_REFUSED,
     /* Claims that entry.peer has not signed, oldest first, after the number `after`: entries[n].

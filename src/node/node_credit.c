@@ -48,6 +48,11 @@ static void on_loaded_name(void *user, const char *request, tl_unix at)
     tl_credit_on_loaded_name(user, request, at);
 }
 
+static void on_loaded_restored(void *user, tl_unix at, tl_unix from)
+{
+    tl_credit_on_loaded_restored(user, at, from);
+}
+
 /* --- names --- */
 
 static tl_err name(void *user, const tl_ask *ask, void (*on_named)(void *q, tl_err e), void *q,
@@ -89,7 +94,8 @@ tl_err tl_node_ask_named(tl_node *n, const tl_ask *ask, const tl_exchange_sink *
 tl_err tl_node_wire_credit(tl_node *n)
 {
     static const tl_credit_world world = {submit, tell, is_member, on_served};
-    static const tl_ledger_loaded loaded = {on_loaded_peer, on_loaded_served, on_loaded_name};
+    static const tl_ledger_loaded loaded = {on_loaded_peer, on_loaded_served, on_loaded_name,
+                                            on_loaded_restored};
     if (!n->store)
         return TL_OK;
     tl_err e = tl_credit_new(&n->env, &n->rand, &n->identity, &world, n, &n->credit);

@@ -431,6 +431,65 @@ static tl_err adopt(tl_db *db, tl_book_op *op)
     return err || (is_gone && is_nothing(r)) ? err : insert_posted(db, e);
 }
 
+/* --- what a copy lacks --- */
+
+static tl_err read_whole(tl_db *db, tl_book_op *op)
+{
+    sqlite3_stmt *row;
+    op->entries = calloc(TL_BOOK_READ_MAX, sizeof *op->entries);
+    if (!op->entries)
+        return TL_ERR_NOMEM;
+    tl_err e = tl_db_find(
+        db,
+        "SELECT" TL_LEDGER_COLUMNS
+        "FROM transfers WHERE peer = ? AND state = 'posted' AND amount > 0 AND "
+        "own_signature IS NOT NULL AND peer_signature IS NOT NULL AND signed_at >= ? AND id > ? "
+        "AND "
+        "(kind = 'question' OR role = 'served') ORDER BY id LIMIT " TL_LEDGER_READ_TEXT,
+        TL_DB_WITH(id_value(&op->entry.peer), tl_db_int(op->entry.at), tl_db_int(op->after)), &row);
+    while (!e) {
+        assert(op->n < TL_BOOK_READ_MAX);
+        if ((e = tl_ledger_take_entry(row, &op->identity->id, &op->entries[op->n])))
+            break;
+        op->after = sqlite3_column_int64(row, 0);
+        op->n++;
+        e = tl_db_next(db, row);
+    }
+    return e == TL_ERR_NOT_FOUND ? TL_OK : e;
+}
+
+/* Nobody can have made it but the two: this node's own signature is under it. */
+static tl_err regain(tl_db *db, tl_book_op *op)
+{
+    tl_ledger_entry there, *e = &op->entry;
+    tl_receipt told = e->receipt, *r = &told;
+    int64_t id = 0;
+    bool served = tl_node_id_eq(&r->provider, &op->identity->id);
+    tl_ledger_role role = served ? TL_LEDGER_SERVED : TL_LEDGER_ASKED;
+    const tl_node_id *peer = served ? &r->consumer : &r->provider;
+    tl_err err = r->by_consumer && r->by_provider ? tl_receipt_verify(r) : TL_ERR_AUTH;
+    if (!err)
+        err = find(db, &op->identity->id, role, peer, r->request, &id, &there);
+    if (!err && served && there.state == TL_LEDGER_POSTED && !there.receipt.by_consumer)
+        return sign(db, op);
+    if (!err && there.state != TL_LEDGER_VOIDED)
+        return TL_ERR_EXISTS;
+    if (err && err != TL_ERR_NOT_FOUND)
+        return err;
+    *e = (tl_ledger_entry){.role = role,
+                           .peer = *peer,
+                           .has_network = r->has_network,
+                           .network = r->network,
+                           .at = r->at,
+                           .price = price_of(r),
+                           .cap = {r->tokens_in, r->tokens_out},
+                           .receipt = told};
+    memcpy(e->request, r->request, sizeof e->request);
+    memcpy(e->model, r->model, sizeof e->model);
+    op->entered = true;
+    return id && !served ? update_posted(db, id, e) : insert_posted(db, e);
+}
+
 /* --- names --- */
 
 static tl_err name(tl_db *db, const tl_ledger_entry *e)
@@ -460,6 +519,8 @@ tl_err tl_ledger_run(tl_db *db, tl_book_op *op)
     case TL_BOOK_POST: return post(db, op);
     case TL_BOOK_CLAIM: return claim(db, op);
     case TL_BOOK_SIGN: return sign(db, op);
+    case TL_BOOK_WHOLE: return read_whole(db, op);
+    case TL_BOOK_REGAIN: return regain(db, op);
     case TL_BOOK_REFUSED: return refused(db, op);
     case TL_BOOK_UNSIGNED: return read_unsigned(db, op);
     case TL_BOOK_PROPOSE: return tl_ledger_propose(db, op);

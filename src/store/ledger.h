@@ -20,6 +20,8 @@ typedef struct {
                     unsigned unsigned_n, unsigned paid_n);
     void (*on_served)(void *user, const tl_node_id *peer, const char *request, tl_unix at);
     void (*on_named)(void *user, const char *request, tl_unix at);
+    /* NULL: not wanted. The file is a copy, taken at `at`; it may lack what was signed from `from` on. */
+    void (*on_restored)(void *user, tl_unix at, tl_unix from);
 } tl_ledger_loaded;
 /* At the start: voids the holds that a crash left, then tells all. Waits. */
 TL_CHECK tl_err tl_ledger_load(tl_store *s, tl_unix now, const tl_ledger_loaded *calls, void *user);

@@ -104,6 +104,19 @@ static tl_err load_named(tl_db *db, load_job *l)
     return e == TL_ERR_NOT_FOUND ? TL_OK : e;
 }
 
+static tl_err load_restored(tl_db *db, load_job *l)
+{
+    sqlite3_stmt *row;
+    tl_err e = tl_db_find(db, "SELECT restored_at, lacks_from FROM store WHERE restored_at > 0",
+                          TL_DB_WITHOUT, &row);
+    if (e)
+        return e == TL_ERR_NOT_FOUND ? TL_OK : e;
+    if (l->calls->on_restored)
+        l->calls->on_restored(l->user, sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1));
+    sqlite3_reset(row);
+    return TL_OK;
+}
+
 static tl_err work(tl_store_job *j, tl_db *db)
 {
     load_job *l = (load_job *)j;
@@ -116,7 +129,9 @@ static tl_err work(tl_store_job *j, tl_db *db)
         e = load_peers(db, l);
     if (!e)
         e = load_served(db, l);
-    return e ? e : load_named(db, l);
+    if (!e)
+        e = load_named(db, l);
+    return e ? e : load_restored(db, l);
 }
 
 tl_err tl_ledger_load(tl_store *s, tl_unix now, const tl_ledger_loaded *calls, void *user)

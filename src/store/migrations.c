@@ -251,13 +251,22 @@ static const char backup_before[] =
     "ALTER TABLE recovery ADD COLUMN unshown INTEGER NOT NULL DEFAULT 0 "
     "CHECK (unshown IN (0, 1));";
 
+/* 13: when a copy was taken for this file, and of when its receipts may be missing. */
+static const char restored[] =
+    "ALTER TABLE store ADD COLUMN restored_at INTEGER NOT NULL DEFAULT 0 CHECK (restored_at >= 0);"
+    "ALTER TABLE store ADD COLUMN lacks_from INTEGER NOT NULL DEFAULT 0 CHECK (lacks_from >= 0);";
+
 const char *const tl_store_steps[] = {networks,  tl_store_ledger_step, tl_store_triggers_step,
                                       departed,  members_spare,        own_questions,
                                       old_names, reciprocity,          fragments,
-                                      recovery,  recovery_stage,       backup_before};
+                                      recovery,  recovery_stage,       backup_before,
+                                      restored};
 const size_t tl_store_steps_n = sizeof tl_store_steps / sizeof *tl_store_steps;
 
 /* Also: of this life no pointer is written yet, and it is another life. */
 const char tl_store_restored_sql[] =
     "UPDATE invites SET state = 'withdrawn' WHERE state = 'open';"
+    /* What it knows of a backup is of the one before: the copy is not older than that. */
+    "UPDATE store SET restored_at = CAST(strftime('%s', 'now') AS INTEGER),"
+    "  lacks_from = coalesce((SELECT made_at FROM recovery), 0);"
     "UPDATE recovery SET stage = 2, elsewhere = 0, unshown = 0, instance = randomblob(8);";

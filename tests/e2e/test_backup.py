@@ -155,6 +155,29 @@ class Restoring(Case):
         _, why = self.restore(words, code=4)
         self.assertIn("cannot be put together", why)
 
+    def test_what_was_earned_since_the_last_copy_comes_back_from_those_who_signed_it(self):
+        self.family()
+        words = self.backed_up()["words"]
+        asker = self.friends[0]
+        copied = self.owner.json("wallet")["balance_micro"]
+        for _ in range(2):
+            assert ask(asker, model=f"{MODEL}@{FAMILY}")[0] == 200
+        wait_for(lambda: self.owner.json("wallet")["balance_micro"] > 2 * copied)  # each asks the same
+        earned = self.owner.json("wallet")["balance_micro"]
+        wait_for(lambda: self.owner.json("wallet", "audit")["unsigned"] == 0)
+        wait_for(lambda: asker.json("wallet")["balance_micro"] == -earned)
+        self.lose_the_laptop()
+        home, _ = self.restore(words)
+        back = self.scenery.node(self.at, home=home, relayed=False)
+
+        def regained():  # the asker's connection to the lost machine may stand for a while, and take its answers
+            back.command("ping", asker.id, code=None)
+            return back.json("wallet")["balance_micro"] == earned
+        wait_for(regained, 120)
+        self.assertEqual(asker.json("wallet")["balance_micro"], -earned)
+        for node in (back, asker):
+            self.assertTrue(node.json("wallet", "audit")["ok"])
+
     def test_altered_fragments_are_refused_and_others_taken(self):
         self.family()
         made = self.backed_up()

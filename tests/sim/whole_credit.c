@@ -53,6 +53,11 @@ static void on_named(void *user, const char *request, tl_unix at)
     tl_credit_on_loaded_name(user, request, at);
 }
 
+static void on_restored(void *user, tl_unix at, tl_unix from)
+{
+    tl_credit_on_loaded_restored(user, at, from);
+}
+
 static void must_ok(tl_err e)
 {
     if (!e)
@@ -66,7 +71,7 @@ void whole_credit_start(whole_node *n)
     if (!n->accounts)
         return;
     static const tl_credit_world world = {submit, tell, is_member};
-    static const tl_ledger_loaded loaded = {on_peer, on_served, on_named};
+    static const tl_ledger_loaded loaded = {on_peer, on_served, on_named, on_restored};
     struct whole_accounts *a = n->accounts;
     tl_credit_limits limits = {1000000, 100000000};
     must_ok(tl_credit_new(&n->env, &n->rand, &n->identity, &world, n, &a->credit));

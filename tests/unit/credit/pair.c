@@ -80,10 +80,15 @@ static void on_named(void *user, const char *request, tl_unix at)
     tl_credit_on_loaded_name(user, request, at);
 }
 
+static void on_restored(void *user, tl_unix at, tl_unix from)
+{
+    tl_credit_on_loaded_restored(user, at, from);
+}
+
 static void start(party *p)
 {
     static const tl_credit_world world = {submit, tell, is_member, on_served_us};
-    static const tl_ledger_loaded loaded = {on_peer, on_served, on_named};
+    static const tl_ledger_loaded loaded = {on_peer, on_served, on_named, on_restored};
     tl_env env = {env_now, env_wall, env_wake, p};
     tl_credit_limits limits = {1000000, 100000000};
     p->store = open_at(p->path);
@@ -218,6 +223,28 @@ void restart(party *p)
     p->pair->cut = true;
     drop_messages(p->pair);
     stop(p);
+    start(p);
+}
+
+content keep_books(party *p)
+{
+    settle_down(p->pair);
+    stop(p);
+    content c = read_file(p->path);
+    start(p);
+    return c;
+}
+
+void put_books_back(party *p, content *c)
+{
+    char mark[160];
+    snprintf(mark, sizeof mark, "%s.mark", p->path);
+    p->pair->cut = true;
+    drop_messages(p->pair);
+    stop(p);
+    write_file(p->path, c);
+    free(c->p);
+    remove(mark);
     start(p);
 }
 

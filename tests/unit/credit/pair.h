@@ -60,6 +60,9 @@ void settle_down(pair *p);
 void connect_pair(pair *p);
 /* As kill -9, then a start: what the disk does not have is gone. Cuts the connection. */
 void restart(party *p);
+/* A copy of its books, and that copy in place of them, as a restore does. Cuts the connection. */
+content keep_books(party *p);
+void put_books_back(party *p, content *c);
 void pass_time(pair *p, tl_time by);
 
 tl_credit_question question_to(const party *asker, const char *request, int64_t price);

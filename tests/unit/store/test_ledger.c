@@ -242,7 +242,7 @@ static void on_named(void *user, const char *request, tl_unix at)
 
 static loaded load_at(const book *b, tl_unix now)
 {
-    static const tl_ledger_loaded calls = {on_peer, on_served, on_named};
+    static const tl_ledger_loaded calls = {on_peer, on_served, on_named, NULL};
     loaded l = {0};
     assert_int_equal(tl_ledger_load(b->store, now, &calls, &l), TL_OK);
     return l;
