@@ -369,9 +369,7 @@ void tl_backup_call_run(tl_node *n)
         return;
     c->look_at = now + LOOK_EVERY;
     if (!c->failing && *k->save_error)
-        fail(c, "E_STORE",
-             "%.200s. Nothing is backed up, and no words were made. Make room on the disk of this "
-             "node's home, and try again",
+        fail(c, "E_STORE", "nothing is backed up, and no words were made: %.200s. Then try again",
              k->save_error);
     if (!c->failing && *k->copy_error)
         fail(c, "E_STORE", "%s", k->copy_error);
