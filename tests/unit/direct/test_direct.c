@@ -291,6 +291,7 @@ static void both_sides_count_an_attempt_by_the_nat_of_who_offered(void **state)
     assert_int_equal(tl_addr_parse(TL_SLICE_LIT("192.168.7.7:4000"), &two[0].addr), TL_OK);
     for (int x = 0; x < ROWS; x++)
         for (int y = 0; y < ROWS; y++) {
+            teardown(state); /* a world of its own for each pair */
             setup(state);
             own[0] = (tl_nat_facts){.mapping = rows[x].mapping, .public4 = ends[0].addr};
             own[1] = (tl_nat_facts){.mapping = rows[y].mapping, .public4 = ends[1].addr};
@@ -308,9 +309,7 @@ static void both_sides_count_an_attempt_by_the_nat_of_who_offered(void **state)
                 assert_int_equal(state_of(i), TL_DIRECT_STANDS);
                 counted_once(i, rows[x].nat, rows[y].nat);
             }
-            teardown(state);
         }
-    setup(state);
 }
 
 static void an_attempt_ends_once_whatever_becomes_of_its_way(void **state)
