@@ -185,6 +185,7 @@ static void write_good(scene *s, uint8_t what, uint8_t who, const uint8_t *more,
         else
             tl_rand_bytes(&s->rand, c.nonce, sizeof c.nonce);
         c.timestamp = (uint64_t)wall_of(s);
+        c.pad_n = TL_CONTROL_INTRO_PAD;
         if (what & 128)
             c.type = what & 32 ? TL_CONTROL_PUNCH_READY : TL_CONTROL_PUNCH_INTRO;
         if (!(what & 128) && !(what & 32))
