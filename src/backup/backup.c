@@ -341,20 +341,28 @@ void tl_backup_repair(tl_backup *b)
 /* --- what a caller sees --- */
 
 /* Nodes that refused, with their reasons. */
+/* Adds to `ret` what one node says, after what is there. */
+static void add_words(char *ret, size_t size, const tl_deal *d, const char *what, const char *why)
+{
+    char hex[TL_NODE_ID_HEX + 1];
+    size_t n = strlen(ret);
+    tl_node_id_write(hex, &d->id);
+    snprintf(ret + n, size - n, "%snode %.8s%s: %s", n ? "; " : "", hex, what, why);
+}
+
 static void explain(const tl_backup *b, char *ret, size_t size)
 {
     unsigned wanted =
         b->kept.n - tl_backup_count(b, TL_PLACE_HELD) - tl_backup_count(b, TL_PLACE_SILENT);
-    if (!wanted)
-        return;
-    int n = snprintf(ret, size, "%u of %u fragments are with no node", wanted, b->kept.n);
-    for (size_t i = 0; i < b->deals_n && n >= 0 && (size_t)n < size; i++) {
+    if (wanted)
+        snprintf(ret, size, "%u of %u fragments are with no node", wanted, b->kept.n);
+    for (size_t i = 0; i < b->deals_n; i++) {
         const tl_deal *d = &b->deals[i];
-        char hex[TL_NODE_ID_HEX + 1];
-        if (!d->why[0] || tl_backup_held_by(b, &d->id))
-            continue;
-        tl_node_id_write(hex, &d->id);
-        n += snprintf(ret + n, size - (size_t)n, "; node %.8s: %s", hex, d->why);
+        bool holds = tl_backup_held_by(b, &d->id);
+        if (wanted && d->why[0] && !holds)
+            add_words(ret, size, d, "", d->why);
+        if (d->point_why[0] && holds)
+            add_words(ret, size, d, " does not keep the pointer", d->point_why);
     }
 }
 

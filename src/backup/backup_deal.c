@@ -15,6 +15,16 @@
 #define POINT_AGAIN     (5 * TL_MIN)
 #define RECEIPT_LEAST   (24 * 3600) /* seconds: who keeps it for less keeps no backup */
 
+/* A holder that has no room for the pointer holds the fragments all the same: it is asked again. */
+static void on_point(tl_deal *d, tl_err e, const char *why)
+{
+    bool full = e == TL_ERR_BUSY;
+    snprintf(d->point_why, sizeof d->point_why, "%s", full ? why : "");
+    if (full || e == TL_ERR_UNREACHABLE || e == TL_ERR_TIMEOUT || e == TL_ERR_AGAIN ||
+        e == TL_ERR_NOMEM)
+        d->point_at = tl_backup_now(d->backup) + (full ? AGAIN_FULL : POINT_AGAIN);
+}
+
 static void on_answer(tl_fragment_call *c, tl_err e, const tl_talk *answer, tl_slice body,
                       const char *why);
 
@@ -329,8 +339,7 @@ static void on_answer(tl_fragment_call *c, tl_err e, const tl_talk *answer, tl_s
         d->delete_at = 0;
     if (kind == TL_DEAL_DELETE && b->look_at != TL_NEVER)
         b->look_at = tl_backup_now(b); /* it may take a fragment now */
-    if (kind == TL_DEAL_POINT &&
-        (e == TL_ERR_UNREACHABLE || e == TL_ERR_TIMEOUT || e == TL_ERR_AGAIN || e == TL_ERR_NOMEM))
-        d->point_at = tl_backup_now(b) + POINT_AGAIN;
+    if (kind == TL_DEAL_POINT)
+        on_point(d, e, why);
     tl_env_wake(&b->config.env);
 }

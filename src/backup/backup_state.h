@@ -30,7 +30,8 @@ typedef struct {
     tl_time asked_at;                      /* the last request; 0: none yet */
     tl_time silent_since;                  /* 0: it answered when it was last asked */
     unsigned silent_times;
-    char why[96]; /* its last refusal */
+    char why[96];       /* its last refusal */
+    char point_why[96]; /* why it keeps no pointer; "": it does, or was not asked */
 } tl_deal;
 
 /* A node that may hold a fragment. */

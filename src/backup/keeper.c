@@ -387,28 +387,30 @@ tl_err tl_keeper_undo(tl_keeper *k, const tl_recovery_row *row)
     return TL_OK;
 }
 
-tl_err tl_keeper_withdraw(tl_keeper *k)
+/* The same words, at another stage. */
+static tl_err set_stage(tl_keeper *k, tl_recovery_stage stage, tl_unix made_at)
 {
-    if (k->state != TL_KEEPER_KEPT)
-        return TL_ERR_INVALID;
     tl_recovery_row row = k->row;
-    row.stage = TL_RECOVERY_WITHDRAWN;
-    row.made_at = k->env->wall(k->env->user);
+    row.stage = stage;
+    row.made_at = made_at;
+    row.elsewhere = false;
     tl_err e = replace(k, &row);
     sodium_memzero(&row, sizeof row);
     return e;
 }
 
+tl_err tl_keeper_withdraw(tl_keeper *k)
+{
+    return k->state == TL_KEEPER_KEPT
+               ? set_stage(k, TL_RECOVERY_WITHDRAWN, k->env->wall(k->env->user))
+               : TL_ERR_INVALID;
+}
+
+/* Its instance stays: it knows its own notice again. */
 tl_err tl_keeper_take_over(tl_keeper *k)
 {
-    if (k->state != TL_KEEPER_ELSEWHERE)
-        return TL_ERR_INVALID;
-    tl_recovery_row row = k->row;
-    row.elsewhere = false;
-    row.stage = TL_RECOVERY_TAKES_OVER; /* its instance stays: it knows its own notice again */
-    tl_err e = replace(k, &row);
-    sodium_memzero(&row, sizeof row);
-    return e;
+    return k->state == TL_KEEPER_ELSEWHERE ? set_stage(k, TL_RECOVERY_TAKES_OVER, k->row.made_at)
+                                           : TL_ERR_INVALID;
 }
 
 /* --- time --- */

@@ -186,10 +186,7 @@ static json_t *fragments_of(const tl_talk *m)
 {
     json_t *array = json_array();
     for (size_t i = 0; array && i < m->u.prove.n; i++)
-        if (json_array_append_new(array, hex_of(m->u.prove.fragment[i].bytes, TL_FRAGMENT_ID))) {
-            json_decref(array);
-            return NULL;
-        }
+        array = tl_json_append(array, hex_of(m->u.prove.fragment[i].bytes, TL_FRAGMENT_ID));
     return array;
 }
 
@@ -197,12 +194,9 @@ static json_t *proofs_of(const tl_talk *m)
 {
     json_t *array = json_array();
     for (size_t i = 0; array && i < m->u.proof.n; i++)
-        if (json_array_append_new(array, m->u.proof.has[i]
-                                             ? hex_of(m->u.proof.proof[i], TL_TALK_PROOF_SIZE)
-                                             : json_null())) {
-            json_decref(array);
-            return NULL;
-        }
+        array = tl_json_append(array, m->u.proof.has[i]
+                                          ? hex_of(m->u.proof.proof[i], TL_TALK_PROOF_SIZE)
+                                          : json_null());
     return array;
 }
 

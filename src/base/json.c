@@ -235,3 +235,11 @@ tl_err tl_json_write(tl_buf *out, const json_t *value)
         out->len = before;
     return e;
 }
+
+json_t *tl_json_append(json_t *list, json_t *value)
+{
+    if (!json_array_append_new(list, value)) /* it takes the value also where it fails */
+        return list;
+    json_decref(list);
+    return NULL;
+}

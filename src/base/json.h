@@ -29,6 +29,10 @@ const char *tl_json_string(const json_t *object, const char *key, const char *fa
 double tl_json_number(const json_t *object, const char *key, double fallback);
 bool tl_json_bool(const json_t *object, const char *key, bool fallback);
 
+/* Takes `value` and `list`, which may both be NULL: out of memory. Returns the list with the value at its end. NULL:
+ * out of memory, and both are freed. */
+json_t *tl_json_append(json_t *list, json_t *value);
+
 /* Writes `text` as a JSON string with quotes, escaping what RFC 8259 asks for; invalid UTF-8
  * becomes U+FFFD, so that the result is always valid. */
 TL_CHECK tl_err tl_json_append_string(tl_buf *out, tl_slice text);

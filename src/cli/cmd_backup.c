@@ -45,10 +45,10 @@ static void warn_of_few(const json_t *s)
     if (tl_json_number(s, "may_lose", 0) > 0)
         return;
     int held = (int)tl_json_number(s, "held", 0);
-    tl_out_note(
-        "Warning: %s holds this backup: if it is lost, the backup is lost. It grows by itself as "
-        "members join\nyour networks and are on: teale backup status",
-        held == 1 ? "one single node" : "no node too many");
+    tl_out_note("Warning: %s. It grows by itself as members join\nyour networks and are on: teale "
+                "backup status",
+                held == 1 ? "one single node holds this backup: if that node is lost, it is lost"
+                          : "no node that holds a fragment of this backup may be lost");
 }
 
 static void say_what_to_do(const json_t *s)
@@ -76,8 +76,7 @@ static int tell_shown(const tl_cli *cli, const tl_args *args)
     int code = tl_verb_do(cli, args, "backup.shown", json_object(), SHOW_TIME, &done);
     if (code)
         tl_out_note("The node did not hear that the words were shown. They are right; to have its "
-                    "status say "
-                    "so, make new\nones: teale backup create");
+                    "status say so, make new\nones: teale backup create");
     json_decref(done);
     return code;
 }

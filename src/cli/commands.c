@@ -167,25 +167,21 @@ static const tl_command rest[] = {
      "All arguments go to teale-relay as they are; see teale-relay(8).", no_options, false, true,
      tl_cmd_relay},
     {"backup create", "", 0, 0, "keep this node's identity, networks and ledger at other nodes",
-     "Prints 24 words, once: write them on paper. Other nodes, members of your networks first, "
-     "get\n"
-     "encrypted fragments, of which some are enough to bring all of it back. The backup renews\n"
+     "Prints 24 words, once: write them on paper. Other nodes, members of your networks first,\n"
+     "get encrypted fragments, of which some are enough to bring all of it back. The backup "
+     "renews\n"
      "itself when networks change, and daily for the ledger, and grows as members join.",
      backup_create_options, true, false, tl_cmd_backup_create},
     {"backup status", "", 0, 0, "who holds the backup, and how many of them may be lost", "",
      read_options, true, false, tl_cmd_backup_status},
     {"backup drop", "", 0, 0, "withdraw the backup: those that hold it delete it",
-     "The 24 words are worth nothing then. Says which holders could not be reached, and exits with "
-     "4 "
-     "where\n"
-     "there are some: they are told when they are met, as long as this node runs.",
+     "The 24 words are worth nothing then. Says which holders could not be reached, and exits\n"
+     "with 4 where there are some: they are told when they are met, as long as this node runs.",
      read_options, true, false, tl_cmd_backup_drop},
     {"backup takeover", "", 0, 0, "be the node on this machine again, though another was restored",
-     "A machine whose node was restored on another one stands aside. This takes the node back, "
-     "with "
-     "the\n"
-     "same words; the other one stands aside then. What that one earned, spent and signed is not "
-     "here.",
+     "A machine whose node was restored on another one stands aside. This takes the node back,\n"
+     "with the same words; the other one stands aside then. What that one earned, spent and\n"
+     "signed is not here.",
      read_options, true, false, tl_cmd_backup_takeover},
     {"backup restore", "", 0, 0, "bring a lost node back on this machine, from its 24 words",
      "Asks for the words on the terminal, or reads them from standard input where that is none.\n"

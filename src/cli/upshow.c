@@ -238,11 +238,9 @@ static void conclude_published(const json_t *status)
     bool done = tl_json_number(json_object_get(dht, "published"), "holders", 0) > 0;
     if (tl_json_bool(dht, "publishes", false))
         tl_out_note(
-            "%s in the public DHT, for whoever has this node's ID: its NAT's type, its "
-            "public "
+            "%s in the public DHT, for whoever has this node's ID: its NAT's type, its public "
             "addresses, and the\nnodes and relays through which it is reached; nothing else. "
-            "Behind a "
-            "NAT, nodes of\nstrangers that introduce it learn its ID and address. Off: "
+            "Behind a NAT, nodes of strangers that\nintroduce it learn its ID and address. Off: "
             "teale config set dht.publish off. See: teale dht get %.16s",
             done ? "Published" : "To be published", tl_json_string(status, "node_id", ""));
 }

@@ -395,10 +395,7 @@ tl_err tl_setting_value(const tl_settings *s, const tl_setting_def *def, json_t 
         const tl_string_list *list = field;
         v = json_array();
         for (size_t i = 0; v && i < list->n; i++)
-            if (json_array_append_new(v, json_string(list->item[i]))) {
-                json_decref(v);
-                v = NULL;
-            }
+            v = tl_json_append(v, json_string(list->item[i]));
     }
     if (!v)
         return TL_ERR_NOMEM;

@@ -21,10 +21,7 @@ static json_t *to_json(const tl_toml *node)
     case TL_TOML_ARRAY:
         v = json_array();
         for (const tl_toml *item = node->first; v && item; item = item->next)
-            if (json_array_append_new(v, to_json(item))) {
-                json_decref(v);
-                return NULL;
-            }
+            v = tl_json_append(v, to_json(item));
         return v;
     default: return json_null(); /* no setting is of this type: whatever it must be, it is not */
     }

@@ -20,12 +20,12 @@ static const struct {
 struct tl_dht_share {
     struct share_key {
         uint8_t kind;
-        tl_dht_prefix prefix;
+        tl_origin origin;
     } key;
     size_t n, bytes;
     UT_hash_handle hh;
 };
-_Static_assert(sizeof(struct share_key) == 1 + sizeof(tl_dht_prefix), "a key without holes");
+_Static_assert(sizeof(struct share_key) == 1 + sizeof(tl_origin), "a key without holes");
 
 struct tl_dht_stored {
     tl_dht_id target;
@@ -51,9 +51,9 @@ static size_t bytes_of(const tl_dht_stored *one)
 static struct share_key key_of(share_kind kind, const tl_addr *from)
 {
     struct share_key key = {.kind = (uint8_t)kind};
-    key.prefix = kind == OF_ADDRESS   ? tl_dht_prefix_address(from)
-                 : kind == OF_NETWORK ? tl_dht_prefix_network(from)
-                                      : tl_dht_prefix_block(from);
+    key.origin = kind == OF_ADDRESS   ? tl_origin_address(from)
+                 : kind == OF_NETWORK ? tl_origin_network(from)
+                                      : tl_origin_block(from);
     return key;
 }
 

@@ -36,7 +36,7 @@ typedef struct tl_dht_share tl_dht_share;
 /* Members are private, but for the numbers. */
 typedef struct {
     tl_dht_stored *table, *order; /* by when they were last put; the first is the oldest */
-    tl_dht_share *shares;         /* by prefix */
+    tl_dht_share *shares;         /* by origin */
     size_t n, bytes;
 } tl_dht_items;
 

@@ -6,36 +6,12 @@
 #include <utlist.h>
 
 typedef struct tl_dht_source {
-    tl_dht_prefix prefix;
+    tl_origin origin;
     tl_ratelimit queries, bytes;
     tl_time used;
     struct tl_dht_source *prev, *next;
     UT_hash_handle hh;
 } source;
-
-_Static_assert(sizeof(tl_dht_prefix) == 9, "a key without holes");
-
-static tl_dht_prefix prefix_of(const tl_addr *a, uint8_t bits)
-{
-    tl_dht_prefix p = {.bits = bits};
-    memcpy(p.ip, a->bytes, bits / 8);
-    return p;
-}
-
-tl_dht_prefix tl_dht_prefix_address(const tl_addr *a)
-{
-    return prefix_of(a, a->family == TL_ADDR_V4 ? 32 : 64);
-}
-
-tl_dht_prefix tl_dht_prefix_network(const tl_addr *a)
-{
-    return prefix_of(a, a->family == TL_ADDR_V4 ? 24 : 48);
-}
-
-tl_dht_prefix tl_dht_prefix_block(const tl_addr *a)
-{
-    return prefix_of(a, a->family == TL_ADDR_V4 ? 16 : 32);
-}
 
 void tl_dht_sources_init(tl_dht_sources *s, tl_time now)
 {
@@ -80,7 +56,7 @@ void tl_dht_sources_prune(tl_dht_sources *s, tl_time now)
  * burst. It takes as many forged queries as the table holds, which are more bytes than the burst. The
  * other choice, to refuse sources for which there is no room, would let the flood deny the service
  * to everyone. */
-static source *add(tl_dht_sources *s, tl_dht_prefix prefix, unsigned factor, tl_time now)
+static source *add(tl_dht_sources *s, tl_origin origin, unsigned factor, tl_time now)
 {
     prune(s, 2, now);
     if (s->n == TL_DHT_SOURCES_MAX)
@@ -88,11 +64,11 @@ static source *add(tl_dht_sources *s, tl_dht_prefix prefix, unsigned factor, tl_
     source *one = calloc(1, sizeof *one);
     if (!one)
         return NULL;
-    one->prefix = prefix;
+    one->origin = origin;
     one->queries =
         tl_ratelimit_make(factor * TL_DHT_QUERIES_RATE, factor * TL_DHT_QUERIES_BURST, now);
     one->bytes = tl_ratelimit_make(TL_DHT_BYTES_RATE, TL_DHT_BYTES_BURST, now);
-    if (!TL_TABLE_ADD(hh, s->table, prefix, sizeof one->prefix, one)) {
+    if (!TL_TABLE_ADD(hh, s->table, origin, sizeof one->origin, one)) {
         free(one);
         return NULL;
     }
@@ -101,14 +77,14 @@ static source *add(tl_dht_sources *s, tl_dht_prefix prefix, unsigned factor, tl_
     return one;
 }
 
-static source *find(tl_dht_sources *s, tl_dht_prefix prefix, unsigned factor, tl_time now)
+static source *find(tl_dht_sources *s, tl_origin origin, unsigned factor, tl_time now)
 {
     source *one;
-    HASH_FIND(hh, s->table, &prefix, sizeof prefix, one);
+    HASH_FIND(hh, s->table, &origin, sizeof origin, one);
     if (one) {
         DL_DELETE(s->order, one);
         DL_APPEND(s->order, one);
-    } else if (!(one = add(s, prefix, factor, now))) {
+    } else if (!(one = add(s, origin, factor, now))) {
         return NULL;
     }
     one->used = now;
@@ -119,8 +95,8 @@ static source *find(tl_dht_sources *s, tl_dht_prefix prefix, unsigned factor, tl
 static bool find_both(tl_dht_sources *s, const tl_addr *a, tl_time now, source **ret_address,
                       source **ret_network)
 {
-    *ret_address = find(s, tl_dht_prefix_address(a), 1, now);
-    *ret_network = find(s, tl_dht_prefix_network(a), TL_DHT_QUERIES_NET_FACTOR, now);
+    *ret_address = find(s, tl_origin_address(a), 1, now);
+    *ret_network = find(s, tl_origin_network(a), TL_DHT_QUERIES_NET_FACTOR, now);
     return *ret_address && *ret_network;
 }
 

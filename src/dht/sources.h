@@ -11,11 +11,12 @@
  *     bytes sent ≤ TL_DHT_BYTES_BURST + TL_DHT_BYTES_RATE × t
  *
  * and for all together  bytes sent ≤ TL_DHT_SUM_BURST + TL_DHT_SUM_RATE × t. Half of this sum is kept for those
- * who have proven their address, and an eighth for pings: a flood from forged addresses takes neither. */
+ * who have proven their address, and an eighth for pings: a flood from forged addresses takes neither. What an address
+ * and a network are, base/origin.h says. */
 #ifndef TL_DHT_SOURCES_H
 #define TL_DHT_SOURCES_H
 
-#include "base/addr.h"
+#include "base/origin.h"
 #include "base/ratelimit.h"
 
 #define TL_DHT_QUERIES_RATE       25 /* a second; also those without an answer: each costs a look */
@@ -27,21 +28,6 @@
 #define TL_DHT_SUM_BURST          (256 * 1024)
 #define TL_DHT_SOURCES_MAX        4096 /* less than 1 MB; only those of the last seconds are kept */
 #define TL_DHT_SOURCE_KEPT        (4 * TL_SEC) /* a source is as a new one after that: all is full */
-
-/* An address (IPv4, or an IPv6 /64, for one machine has as many of its addresses as it likes), or a
- * network (IPv4 /24, IPv6 /48: what one customer may have), or a block (IPv4 /16, IPv6 /32: what one
- * provider may have). Compared as bytes. */
-typedef struct {
-    uint8_t bits, ip[8];
-} tl_dht_prefix;
-
-tl_dht_prefix tl_dht_prefix_address(const tl_addr *a);
-tl_dht_prefix tl_dht_prefix_network(const tl_addr *a);
-tl_dht_prefix tl_dht_prefix_block(const tl_addr *a);
-static inline bool tl_dht_prefix_eq(const tl_dht_prefix *a, const tl_dht_prefix *b)
-{
-    return memcmp(a, b, sizeof *a) == 0;
-}
 
 /* Members are private. */
 typedef struct {

@@ -10,19 +10,18 @@
 #ifndef TL_DIRECT_STRANGERS_H
 #define TL_DIRECT_STRANGERS_H
 
-#include "base/addr.h"
+#include "base/origin.h"
 #include "base/ratelimit.h"
 
 #define TL_STRANGERS_LOOKED_SECOND  50
 #define TL_STRANGERS_NETWORK_SECOND 1
-#define TL_STRANGERS_NETWORK_BURST  8 /* an attempt asks three times; a home may have some nodes */
+#define TL_STRANGERS_NETWORK_BURST  8 /* two attempts of one node; a home may have some */
 #define TL_STRANGERS_SECOND         10
 #define TL_STRANGERS_BURST          20
-#define TL_STRANGERS_PLACES         256
 
 typedef struct {
     tl_ratelimit looked, all;
-    tl_ratelimit networks[TL_STRANGERS_PLACES];
+    tl_origin_budgets networks;
 } tl_strangers;
 
 void tl_strangers_init(tl_strangers *s, tl_time now);

@@ -35,6 +35,8 @@ tl_time tl_backup_call_expiry(const tl_node *n);
 void tl_backup_call_drop(tl_node *n);
 /* `pointer` of a status: null where none was published since the start. */
 json_t *tl_backup_pointer_json(const tl_node *n);
+/* Does any node of the DHT know, as far as this one does, who holds the fragments? */
+bool tl_backup_is_in_dht(const tl_node *n);
 json_t *tl_backup_status_json(const tl_node *n);
 json_t *tl_backup_time_json(tl_unix at);
 

@@ -170,11 +170,6 @@ void tl_node_again_hurry(tl_node *n)
         tl_again_hurry(n->comeback->core, now_of(n));
 }
 
-bool tl_node_again_seeks(const tl_node *n, const tl_node_id *peer)
-{
-    return n->comeback && may_seek((void *)(uintptr_t)n) && tl_again_seeks(n->comeback->core, peer);
-}
-
 /* --- life --- */
 
 tl_err tl_node_wire_again(tl_node *n)
@@ -202,7 +197,10 @@ void tl_node_again_on_timer(tl_node *n)
         tl_again_on_timer(n->comeback->core, now_of(n));
 }
 
+/* While a relay tells who is there it does nothing, and wakes nobody. */
 tl_time tl_node_again_expiry(const tl_node *n)
 {
-    return n->stage == TL_NODE_RUNNING ? tl_again_expiry(n->comeback->core) : TL_NEVER;
+    return n->stage == TL_NODE_RUNNING && !tl_relays_is_registered(n->relays)
+               ? tl_again_expiry(n->comeback->core)
+               : TL_NEVER;
 }

@@ -14,8 +14,7 @@
 
 const char tl_node_aside_words[] =
     "another machine was restored from this node's backup, and is this node now: this one stands "
-    "aside. "
-    "Stop it (teale down); or, to be the node on this machine again: teale backup takeover";
+    "aside. Stop it (teale down); or, to be the node on this machine again: teale backup takeover";
 
 bool tl_node_is_aside(const tl_node *n)
 {

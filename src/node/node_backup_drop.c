@@ -52,11 +52,8 @@ json_t *tl_backup_left_json(const tl_node *n)
         char hex[TL_NODE_ID_HEX + 1];
         const tl_peer *peer = tl_peer_table_find(&n->table, &left[i]);
         tl_node_id_write(hex, &left[i]);
-        if (json_array_append_new(
-                list, json_pack("{s:s, s:s}", "node_id", hex, "name", peer ? peer->name : ""))) {
-            json_decref(list);
-            return NULL;
-        }
+        list = tl_json_append(
+            list, json_pack("{s:s, s:s}", "node_id", hex, "name", peer ? peer->name : ""));
     }
     return list;
 }
@@ -128,14 +125,6 @@ static void begin(tl_node *n, tl_drop_call *c)
     c->give_up_at = tl_loop_now(n->loop) + TOLD_WITHIN;
 }
 
-static bool is_in_dht(const tl_node *n)
-{
-    json_t *pointer = tl_backup_pointer_json(n);
-    bool in = tl_json_number(pointer, "nodes", 0) > 0;
-    json_decref(pointer);
-    return in;
-}
-
 /* Nothing of it is left: neither fragments, as far as they can be reached, nor an older pointer. */
 static void end_withdrawn(tl_node *n)
 {
@@ -163,7 +152,7 @@ void tl_drop_call_run(tl_node *n)
         begin(n, c);
         return;
     }
-    bool done = !left_of(n, left) && (is_in_dht(n) || !tl_node_dht_core(n));
+    bool done = !left_of(n, left) && (tl_backup_is_in_dht(n) || !tl_node_dht_core(n));
     if (!done && now < c->give_up_at)
         return;
     tl_call_ok(c->call, dropped_json(n, c));

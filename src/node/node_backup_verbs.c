@@ -89,8 +89,7 @@ json_t *tl_backup_pointer_json(const tl_node *n)
                      (int)kept.holders);
 }
 
-/* Does any node of the DHT know, as far as this one does, who holds the fragments? */
-static bool is_in_dht(const tl_node *n)
+bool tl_backup_is_in_dht(const tl_node *n)
 {
     json_t *pointer = tl_backup_pointer_json(n);
     bool in = tl_json_number(pointer, "nodes", 0) > 0;
@@ -110,10 +109,10 @@ static const char *kept_word(const tl_node *n, const tl_backup_status *s)
         return "renewing";
     if (!s->kept.any || (!tl_keeper_item(n->keeping->keeper) && s->may_lose < 0))
         return "making";
-    return s->may_lose < 0    ? "lost"
-           : !is_in_dht(n)    ? "unlisted"
-           : s->may_lose == 0 ? "at_risk"
-                              : "kept";
+    return s->may_lose < 0           ? "lost"
+           : !tl_backup_is_in_dht(n) ? "unlisted"
+           : s->may_lose == 0        ? "at_risk"
+                                     : "kept";
 }
 
 /* "none", "making", "unshown", "renewing", "kept", "unlisted", "at_risk", "lost", "elsewhere", "withdrawn". */
@@ -197,8 +196,7 @@ static void fail(tl_backup_call *c, const char *code, const char *fmt, ...)
 
 #define FIRST_FRIENDS                                                                              \
     "Make a network and invite friends who may hold it (teale ptn create, teale ptn invite), or "  \
-    "let "                                                                                         \
-    "strangers hold it, who see nothing of what is in it: teale backup create --strangers"
+    "let strangers hold it, who see nothing of what is in it: teale backup create --strangers"
 
 /* Others in our networks, whether they are on or not. */
 static size_t fellows(const tl_node *n)
@@ -351,7 +349,7 @@ static void look_at_places(tl_node *n, tl_backup_call *c, tl_time now)
         return;
     if (c->settle_at == TL_NEVER)
         c->settle_at = now + SETTLE_WITHIN;
-    if (now < c->settle_at && (s.held < s.kept.n || !is_in_dht(n)))
+    if (now < c->settle_at && (s.held < s.kept.n || !tl_backup_is_in_dht(n)))
         return;
     json_t *done = tl_backup_status_json(n);
     if (done) /* the words are shown next */

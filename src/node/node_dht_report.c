@@ -72,10 +72,7 @@ static json_t *introducers_json(const tl_dht_record *r)
         tl_hex_write(hex, r->introducers[i].id, sizeof r->introducers[i].id);
         json_t *one = json_pack("{s:s, s:o}", "node_id", hex, "address",
                                 tl_net_addr_json(&r->introducers[i].addr));
-        if (json_array_append_new(list, one)) {
-            json_decref(list);
-            list = NULL;
-        }
+        list = tl_json_append(list, one);
     }
     return list;
 }
@@ -84,15 +81,9 @@ static json_t *record_json(const tl_dht_record *r)
 {
     json_t *addresses = json_array(), *relays = json_array();
     for (size_t i = 0; addresses && i < r->n_addresses; i++)
-        if (json_array_append_new(addresses, tl_net_addr_json(&r->addresses[i]))) {
-            json_decref(addresses);
-            addresses = NULL;
-        }
+        addresses = tl_json_append(addresses, tl_net_addr_json(&r->addresses[i]));
     for (size_t i = 0; relays && i < r->n_relays; i++)
-        if (json_array_append_new(relays, json_string(r->relays[i]))) {
-            json_decref(relays);
-            relays = NULL;
-        }
+        relays = tl_json_append(relays, json_string(r->relays[i]));
     return json_pack("{s:s, s:o, s:o, s:o}", "nat", tl_control_nat_name(r->nat), "addresses",
                      addresses, "introducers", introducers_json(r), "relays", relays);
 }

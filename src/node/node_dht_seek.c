@@ -33,8 +33,7 @@ static const char *why_not_fresh(tl_node_dht *d, const tl_node_id *peer, int64_t
     case TL_FRESH: break;
     case TL_FRESH_OLD:
         return "its last record in the DHT is more than a day old: it is not up any more, or a "
-               "clock is wrong, "
-               "there or here";
+               "clock is wrong, there or here";
     case TL_FRESH_ROLLED_BACK:
         return "the DHT has an older record of it than before, which is not followed";
     }

@@ -296,10 +296,7 @@ static json_t *names_json(const tl_node *n, size_t max, bool whole)
     size_t count = tl_introducers_attached(tl_peers_introducers(n->peers), all);
     json_t *list = json_array();
     for (size_t i = 0; list && i < count && i < max; i++)
-        if (json_array_append_new(list, name_json(&all[i], whole))) {
-            json_decref(list);
-            return NULL;
-        }
+        list = tl_json_append(list, name_json(&all[i], whole));
     return list;
 }
 

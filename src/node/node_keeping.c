@@ -176,8 +176,7 @@ static void noticed(void *user, tl_dht_request request, const tl_dht_item *item,
     tl_when_write(at, tl_keeper_other_at(k->keeper));
     tl_log(TL_LOG_WARN,
            "another machine has this node's keys, from before the restore: it was on at %s, and "
-           "stands "
-           "aside. Erase this node there; if nobody should have it, make your networks anew",
+           "stands aside. Erase this node there; if nobody should have it, make your networks anew",
            at);
 }
 

@@ -57,10 +57,7 @@ static json_t *models(void *user)
         bytes += strlen(model) + 8;
         if (bytes > MODELS_BYTES_MAX)
             break;
-        if (json_array_append_new(list, json_string(model))) {
-            json_decref(list);
-            return NULL;
-        }
+        list = tl_json_append(list, json_string(model));
     }
     return list;
 }

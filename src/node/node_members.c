@@ -163,10 +163,7 @@ static void save_objects(void *user, const tl_membership *m, tl_members_stored *
     tl_node *n = user;
     json_t *lists = json_array();
     for (size_t i = 0; lists && i < tl_ptn_list_count(m->ptn); i++)
-        if (json_array_append_new(lists, json_deep_copy(tl_ptn_list_at(m->ptn, i)))) {
-            json_decref(lists);
-            lists = NULL;
-        }
+        lists = tl_json_append(lists, json_deep_copy(tl_ptn_list_at(m->ptn, i)));
     tl_err e = put_objects(n, m, TL_OBJECTS_PRICE, array_of(tl_ptn_price_object(m->ptn)), NULL);
     if (!e)
         e = put_objects(n, m, TL_OBJECTS_KEY, array_of(tl_ptn_groupkey_object(m->ptn)), NULL);

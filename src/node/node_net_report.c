@@ -108,30 +108,20 @@ json_t *tl_net_nat_json(const tl_net_view *v)
 
 /* --- netcheck --- */
 
-/* Appends. If there is no memory it frees the list and returns NULL: a list never has gaps. */
-static json_t *append(json_t *list, json_t *value)
-{
-    if (json_array_append_new(list, value)) {
-        json_decref(list);
-        return NULL;
-    }
-    return list;
-}
-
 static json_t *stun_json(const tl_net_view *v)
 {
     json_t *list = json_array();
     for (size_t i = 0; list && i < v->n_stun; i++) {
         const tl_stun_report *r = &v->stun[i];
-        list =
-            append(list, json_pack("{s:s, s:o, s:b, s:o, s:o, s:i, s:b}", "server", r->server.name,
-                                   "address", tl_net_addr_json(&r->server.addr), "answered",
-                                   r->answered, "rtt_ms", tl_net_ms_json(r->answered ? r->rtt : 0),
-                                   "mapped", tl_net_addr_json(&r->mapped), "sent", (int)r->sent,
-                                   "rfc5780", r->behaviour));
+        list = tl_json_append(
+            list,
+            json_pack("{s:s, s:o, s:b, s:o, s:o, s:i, s:b}", "server", r->server.name, "address",
+                      tl_net_addr_json(&r->server.addr), "answered", r->answered, "rtt_ms",
+                      tl_net_ms_json(r->answered ? r->rtt : 0), "mapped",
+                      tl_net_addr_json(&r->mapped), "sent", (int)r->sent, "rfc5780", r->behaviour));
     }
     for (size_t i = 0; list && i < v->n_unnamed; i++)
-        list = append(
+        list = tl_json_append(
             list, json_pack("{s:s, s:n, s:b, s:n, s:n, s:i, s:b, s:s}", "server",
                             v->unnamed[i].name, "address", "answered", 0, "rtt_ms", "mapped",
                             "sent", 0, "rfc5780", 0, "error",
@@ -143,9 +133,9 @@ static json_t *interfaces_json(const tl_net_view *v)
 {
     json_t *list = json_array();
     for (size_t i = 0; list && i < v->n_interfaces; i++)
-        list = append(list, json_pack("{s:s, s:o, s:i}", "name", v->interfaces[i].name, "address",
-                                      ip_json(&v->interfaces[i].addr), "prefix",
-                                      (int)v->interfaces[i].prefix));
+        list = tl_json_append(list, json_pack("{s:s, s:o, s:i}", "name", v->interfaces[i].name,
+                                              "address", ip_json(&v->interfaces[i].addr), "prefix",
+                                              (int)v->interfaces[i].prefix));
     return list;
 }
 
@@ -153,9 +143,9 @@ static json_t *candidates_json(const tl_net_view *v)
 {
     json_t *list = json_array();
     for (size_t i = 0; list && i < v->n_candidates; i++)
-        list = append(list,
-                      json_pack("{s:s, s:o}", "kind", tl_candidate_kind_name(v->candidates[i].kind),
-                                "address", tl_net_addr_json(&v->candidates[i].addr)));
+        list = tl_json_append(list, json_pack("{s:s, s:o}", "kind",
+                                              tl_candidate_kind_name(v->candidates[i].kind),
+                                              "address", tl_net_addr_json(&v->candidates[i].addr)));
     return list;
 }
 
@@ -199,9 +189,9 @@ static json_t *findings_json(const tl_finding *findings, size_t n)
 {
     json_t *list = json_array();
     for (size_t i = 0; list && i < n; i++)
-        list = append(list, json_pack("{s:s, s:s, s:s, s:s}", "id", findings[i].id, "state",
-                                      tl_finding_state_name(findings[i].state), "evidence",
-                                      findings[i].evidence, "remedy", findings[i].remedy));
+        list = tl_json_append(list, json_pack("{s:s, s:s, s:s, s:s}", "id", findings[i].id, "state",
+                                              tl_finding_state_name(findings[i].state), "evidence",
+                                              findings[i].evidence, "remedy", findings[i].remedy));
     return list;
 }
 
@@ -350,7 +340,7 @@ static json_t *pairs_json(const tl_direct_report *r)
     json_t *list = json_array();
     for (size_t i = 0; list && i < r->n_pairs; i++) {
         const tl_pair *p = &r->pairs[i];
-        list = append(
+        list = tl_json_append(
             list, json_pack("{s:o, s:s, s:s, s:b, s:i, s:i, s:i, s:o, s:o, s:b}", "remote",
                             tl_net_addr_json(&p->remote), "kind", tl_candidate_kind_name(p->kind),
                             "state", states[p->state], "used", r->used && p->id == r->used, "sent",

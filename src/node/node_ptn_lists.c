@@ -60,10 +60,7 @@ static void on_invites(void *user, tl_err e, const tl_invite_row *rows, size_t c
 {
     json_t *all = e ? NULL : json_array();
     for (size_t i = 0; all && i < count; i++) {
-        if (json_array_append_new(all, invite_json(&rows[i]))) {
-            json_decref(all);
-            all = NULL;
-        }
+        all = tl_json_append(all, invite_json(&rows[i]));
     }
     finish(user, e, all ? json_pack("{s:o}", "invites", all) : NULL);
 }

@@ -122,10 +122,7 @@ json_t *tl_node_why_networks(const tl_node *n, const tl_node_id *peer)
                       "role", tl_role_name(cert->role), "asks",
                       may_json(tl_networks_may_ask(n->book, &m->id, peer, now)), "answers",
                       may_json(tl_networks_may_serve(n->book, &m->id, peer, now)));
-        if (json_array_append_new(list, one)) {
-            json_decref(list);
-            return NULL;
-        }
+        list = tl_json_append(list, one);
     }
     return list;
 }

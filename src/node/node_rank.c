@@ -99,10 +99,7 @@ static json_t *ranking_json(const tl_node *n, const tl_ask *ask)
         return NULL;
     json_t *ranking = json_array();
     for (size_t i = 0; ranking && i < count; i++)
-        if (json_array_append_new(ranking, place_json(n, &list[i], (json_int_t)i + 1))) {
-            json_decref(ranking);
-            ranking = NULL;
-        }
+        ranking = tl_json_append(ranking, place_json(n, &list[i], (json_int_t)i + 1));
     free(list);
     return json_pack("{s:s, s:o, s:o}", "model", ask->model, "ptn_id",
                      network_json(ask->scoped, &ask->network), "ranking", ranking);

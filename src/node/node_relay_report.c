@@ -77,10 +77,7 @@ static json_t *sessions_json(const tl_node *n)
     size_t count = n->relaying ? tl_peerrelay_list(n->relaying->core, list, LIST_MAX) : 0;
     json_t *json = json_array();
     for (size_t i = 0; json && i < count; i++)
-        if (json_array_append_new(json, session_json(n, &list[i]))) {
-            json_decref(json);
-            return NULL;
-        }
+        json = tl_json_append(json, session_json(n, &list[i]));
     return json;
 }
 

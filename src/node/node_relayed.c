@@ -31,14 +31,6 @@ static json_t *addr_json(const tl_addr *addr)
 }
 
 /* Takes `item`. NULL: out of memory; the list is gone. */
-static json_t *append(json_t *list, json_t *item)
-{
-    if (list && !json_array_append_new(list, item))
-        return list;
-    json_decref(list);
-    return NULL;
-}
-
 static json_t *name_json(const tl_relayer_name *name)
 {
     return json_pack("{s:o, s:o}", "nodeID", id_json(&name->id), "address", addr_json(&name->addr));
@@ -58,7 +50,7 @@ json_t *tl_node_relayed_capability(const tl_node *n)
     size_t count = attached(n, by);
     json_t *list = count ? json_array() : NULL;
     for (size_t i = 0; list && i < count; i++)
-        list = append(list, name_json(&by[i].name));
+        list = tl_json_append(list, name_json(&by[i].name));
     return list;
 }
 
@@ -70,10 +62,10 @@ json_t *tl_node_relayed_json(const tl_node *n)
     for (size_t i = 0; list && i < count; i++) {
         const tl_peer *p = tl_peer_table_find(&n->table, &by[i].name.id);
         double ms = (double)by[i].rtt / (double)TL_MS;
-        list =
-            append(list, json_pack("{s:o, s:s, s:o, s:o}", "node_id", id_json(&by[i].name.id),
-                                   "name", p ? p->name : "", "address", addr_json(&by[i].name.addr),
-                                   "rtt_ms", by[i].rtt ? json_real(ms) : json_null()));
+        list = tl_json_append(list, json_pack("{s:o, s:s, s:o, s:o}", "node_id",
+                                              id_json(&by[i].name.id), "name", p ? p->name : "",
+                                              "address", addr_json(&by[i].name.addr), "rtt_ms",
+                                              by[i].rtt ? json_real(ms) : json_null()));
     }
     return list;
 }
@@ -112,7 +104,7 @@ static json_t *models_of(const tl_peer *p)
         bytes += strlen(p->models[i]);
         if (bytes > KEPT_NAMES)
             break;
-        models = append(models, json_string(p->models[i]));
+        models = tl_json_append(models, json_string(p->models[i]));
     }
     return models;
 }
@@ -123,7 +115,7 @@ static json_t *ptns_of(const tl_peer *p)
     for (size_t i = 0; ptns && i < p->n_ptns && i < KEPT_PTNS; i++) {
         char hex[TL_NODE_ID_HEX + 1];
         tl_hex_write(hex, p->ptns[i], sizeof p->ptns[i]);
-        ptns = append(ptns, json_string(hex));
+        ptns = tl_json_append(ptns, json_string(hex));
     }
     return ptns;
 }
@@ -132,7 +124,7 @@ static json_t *names_json(const tl_relayer_name *names, size_t n)
 {
     json_t *list = json_array();
     for (size_t i = 0; list && i < n; i++)
-        list = append(list, name_json(&names[i]));
+        list = tl_json_append(list, name_json(&names[i]));
     return list;
 }
 
@@ -178,11 +170,11 @@ static json_t *all_json(const tl_node *n)
     size_t count = attached(n, by), kept = 0;
     json_t *nodes = json_array(), *peers = json_array();
     for (size_t i = 0; nodes && i < count; i++)
-        nodes = append(nodes, name_json(&by[i].name));
+        nodes = tl_json_append(nodes, name_json(&by[i].name));
     for (int rank = 0; rank < 3; rank++)
         for (const tl_peer *p = n->table.peers; peers && p && kept < KEPT_PEERS; p = p->hh.next)
             if (is_worth_it(n, p) && rank_of(p) == rank) {
-                peers = append(peers, peer_json(p));
+                peers = tl_json_append(peers, peer_json(p));
                 kept++;
             }
     return json_pack("{s:o, s:o}", "nodes", nodes, "peers", peers);

@@ -74,10 +74,7 @@ static json_t *backend_status(const tl_node *n)
     const tl_backend *b = n->backend;
     json_t *models = json_array();
     for (size_t i = 0; b && models && i < tl_backend_model_count(b); i++)
-        if (json_array_append_new(models, json_string(tl_backend_model(b, i)))) {
-            json_decref(models);
-            models = NULL;
-        }
+        models = tl_json_append(models, json_string(tl_backend_model(b, i)));
     const char *error = b ? tl_backend_error(b) : "";
     return json_pack("{s:s, s:s, s:s?, s:s?, s:o}", "url", b ? tl_backend_url(b) : "", "state",
                      states[b ? tl_backend_state_of(b) : TL_BACKEND_NONE], "kind",
@@ -124,15 +121,6 @@ void tl_node_judge_sharing(const tl_node *n, tl_sharing *ret_sharing)
     tl_sharing_judge(&f, ret_sharing);
 }
 
-/* Appends. If there is no memory it frees the list and returns NULL. */
-static json_t *append_name(json_t *list, const char *name)
-{
-    if (!list || !json_array_append_new(list, json_string(name)))
-        return list;
-    json_decref(list);
-    return NULL;
-}
-
 /* What others may ask, and the models of share_models that the server does not have. */
 static json_t *sharing_status(const tl_node *n)
 {
@@ -143,10 +131,10 @@ static json_t *sharing_status(const tl_node *n)
     bool up = b && tl_backend_state_of(b) == TL_BACKEND_UP;
     for (size_t i = 0; up && i < tl_backend_model_count(b); i++)
         if (tl_node_is_shared(n, tl_backend_model(b, i)))
-            models = append_name(models, tl_backend_model(b, i));
+            models = tl_json_append(models, json_string(tl_backend_model(b, i)));
     for (size_t i = 0; up && i < only->n; i++)
         if (!serves(b, only->item[i]))
-            missing = append_name(missing, only->item[i]);
+            missing = tl_json_append(missing, json_string(only->item[i]));
     tl_node_judge_sharing(n, &s);
     return json_pack("{s:s, s:s?, s:s, s:o, s:o, s:s?, s:s?}", "state",
                      tl_sharing_state_name(s.state), "reason", s.reason[0] ? s.reason : NULL,
@@ -193,10 +181,7 @@ static json_t *models_of(const tl_peer *p)
 {
     json_t *models = json_array();
     for (size_t i = 0; models && i < p->n_models; i++)
-        if (json_array_append_new(models, json_string(p->models[i]))) {
-            json_decref(models);
-            return NULL;
-        }
+        models = tl_json_append(models, json_string(p->models[i]));
     return models;
 }
 
@@ -340,39 +325,30 @@ static bool may_ask(const tl_node *n, const tl_peer *p)
            (!p->members_only && !tl_access_to_peer(&n->access, &p->id, NULL));
 }
 
-/* Those whose models would be listed, but for a pause. NULL: out of memory. */
-static json_t *paused_json(const tl_node *n)
+/* Its models would be listed, but for a pause. */
+static bool is_paused(const tl_node *n, const tl_peer *p)
 {
-    json_t *list = json_array();
-    char hex[TL_NODE_ID_HEX + 1];
-    for (tl_peer *p = n->table.peers; list && p; p = p->hh.next) {
-        if (!p->paused || !p->n_models || !is_present(n, p, true) || !may_ask(n, p))
-            continue;
-        tl_node_id_write(hex, &p->id);
-        if (json_array_append_new(list, json_pack("{s:s, s:s, s:o}", "node_id", hex, "name",
-                                                  p->name, "models", models_of(p)))) {
-            json_decref(list);
-            list = NULL;
-        }
-    }
-    return list;
+    return p->paused && is_present(n, p, true);
 }
 
-/* Known, and not connected now: a question for one of their models looks for them. Where a relay tells who is there,
- * nobody is. NULL: out of memory. */
-static json_t *away_json(const tl_node *n)
+/* Known, and not connected now: a question for one of its models looks for it. Where a relay tells who is there,
+ * nobody is. */
+static bool is_to_be_found(const tl_node *n, const tl_peer *p)
+{
+    return !p->paused && is_away(n, p);
+}
+
+/* Peers with models that may be asked, and of which `is` is true. NULL: out of memory. */
+static json_t *with_models_json(const tl_node *n, bool (*is)(const tl_node *n, const tl_peer *p))
 {
     json_t *list = json_array();
     char hex[TL_NODE_ID_HEX + 1];
     for (tl_peer *p = n->table.peers; list && p; p = p->hh.next) {
-        if (!is_away(n, p) || !p->n_models || p->paused || !may_ask(n, p))
+        if (!p->n_models || !is(n, p) || !may_ask(n, p))
             continue;
         tl_node_id_write(hex, &p->id);
-        if (json_array_append_new(list, json_pack("{s:s, s:s, s:o}", "node_id", hex, "name",
-                                                  p->name, "models", models_of(p)))) {
-            json_decref(list);
-            list = NULL;
-        }
+        list = tl_json_append(list, json_pack("{s:s, s:s, s:o}", "node_id", hex, "name", p->name,
+                                              "models", models_of(p)));
     }
     return list;
 }
@@ -407,8 +383,8 @@ json_t *tl_node_models(const tl_node *n)
         json_decref(list);
         return NULL;
     }
-    return json_pack("{s:o, s:o, s:o}", "models", list, "paused", paused_json(n), "away",
-                     away_json(n));
+    return json_pack("{s:o, s:o, s:o}", "models", list, "paused", with_models_json(n, is_paused),
+                     "away", with_models_json(n, is_to_be_found));
 }
 
 /* --- events --- */

@@ -194,8 +194,7 @@ static void take_pointer(tl_restore *r, const tl_dht_item *item)
         tl_when_write(at, r->pointer.made_at);
         finish(r, TL_ERR_NOT_FOUND, NULL,
                "the backup of these words was withdrawn at %s (teale backup drop): there is "
-               "nothing to "
-               "restore",
+               "nothing to restore",
                at);
         return;
     }

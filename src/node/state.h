@@ -277,9 +277,9 @@ tl_time tl_node_dht_expiry(const tl_node *n);
 struct tl_dht *tl_node_dht_core(const tl_node *n);
 /* node_dht_publish.c */
 bool tl_node_dht_publishes(const tl_node *n);
-/* Has it been entered? */
+/* node_dht.c. Has it been entered? */
 bool tl_node_dht_is_ready(const tl_node *n);
-/* node_dht.c. As tl_peers_events.is_door. */
+/* As tl_peers_events.is_door. */
 bool tl_node_is_door(void *user, const tl_addr *addr);
 /* node_dht_seek.c. As tl_peers_events.on_sought. */
 bool tl_node_on_sought(void *user, const tl_node_id *peer);
@@ -386,8 +386,6 @@ void tl_node_again_hello(tl_node *n, const tl_node_id *peer);
 void tl_node_again_left(tl_node *n, const tl_node_id *peer);
 /* Our network has changed. */
 void tl_node_again_hurry(tl_node *n);
-/* It is known, not connected, and looked for again and again. */
-bool tl_node_again_seeks(const tl_node *n, const tl_node_id *peer);
 void tl_node_again_on_timer(tl_node *n);
 tl_time tl_node_again_expiry(const tl_node *n);
 

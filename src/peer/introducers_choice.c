@@ -10,6 +10,8 @@
  * nodes that it invents, and would put the honest one out. */
 #include "peer/introducers_state.h"
 
+#include "base/origin.h"
+
 /* The order in which they are taken. */
 typedef enum {
     OURS,   /* of our networks, or where we came into the DHT */
@@ -48,10 +50,10 @@ static bool was_left(const tl_introducers *r, const tl_relayer_name *name, class
     return false;
 }
 
-/* An IPv4 /24 or an IPv6 /48: what one customer may have. */
 static bool same_network(const tl_addr *a, const tl_addr *b)
 {
-    return a->family == b->family && !memcmp(a->bytes, b->bytes, a->family == TL_ADDR_V4 ? 3 : 6);
+    tl_origin x = tl_origin_network(a), y = tl_origin_network(b);
+    return tl_origin_eq(&x, &y);
 }
 
 bool tl_introducers_has(const tl_introducers *r, const tl_node_id *id)

@@ -112,8 +112,7 @@ static const char *why_no_relay(const look *l)
         return "no direct path to the peer could be opened, and no relay of its could be reached";
     if (l->busy)
         return "no direct path to the peer could be opened, and its relay was not tried: this node "
-               "is at the "
-               "relay of another peer now";
+               "is at the relay of another peer now";
     return "no direct path to the peer could be opened, and this node visits none of the relays "
            "that it names";
 }

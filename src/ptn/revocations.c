@@ -48,10 +48,7 @@ static json_t *entries_new(const tl_revocation *sorted, size_t n)
 {
     json_t *array = json_array();
     for (size_t i = 0; array && i < n; i++) {
-        if (json_array_append_new(array, entry_new(&sorted[i]))) {
-            json_decref(array);
-            return NULL;
-        }
+        array = tl_json_append(array, entry_new(&sorted[i]));
     }
     return array;
 }

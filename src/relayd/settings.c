@@ -23,10 +23,7 @@ static json_t *value_of(const tl_toml *t)
     default: return NULL;
     }
     for (const tl_toml *i = t->first; list && i; i = i->next) {
-        if (json_array_append_new(list, value_of(i))) {
-            json_decref(list);
-            return NULL;
-        }
+        list = tl_json_append(list, value_of(i));
     }
     return list;
 }

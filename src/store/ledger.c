@@ -321,18 +321,15 @@ static tl_err refused(tl_db *db, const tl_book_op *op)
         TL_DB_WITH(tl_db_text(op->why), id_value(&op->entry.peer), tl_db_text(op->entry.request)));
 }
 
-static tl_err read_unsigned(tl_db *db, tl_book_op *op)
+/* One page of entries, and in `after` the number of the last. */
+static tl_err read_page(tl_db *db, tl_book_op *op, const char *sql, const tl_db_value *values,
+                        size_t n)
 {
     sqlite3_stmt *row;
     op->entries = calloc(TL_BOOK_READ_MAX, sizeof *op->entries);
     if (!op->entries)
         return TL_ERR_NOMEM;
-    tl_err e = tl_db_find(db,
-                          "SELECT" TL_LEDGER_COLUMNS
-                          "FROM transfers WHERE peer = ? AND state = 'posted' AND "
-                          "peer_signature IS NULL AND refused IS NULL AND id > ? ORDER BY id "
-                          "LIMIT " TL_LEDGER_READ_TEXT,
-                          TL_DB_WITH(id_value(&op->entry.peer), tl_db_int(op->after)), &row);
+    tl_err e = tl_db_find(db, sql, values, n, &row);
     while (!e) {
         assert(op->n < TL_BOOK_READ_MAX);
         if ((e = tl_ledger_take_entry(row, &op->identity->id, &op->entries[op->n])))
@@ -342,6 +339,16 @@ static tl_err read_unsigned(tl_db *db, tl_book_op *op)
         e = tl_db_next(db, row);
     }
     return e == TL_ERR_NOT_FOUND ? TL_OK : e;
+}
+
+static tl_err read_unsigned(tl_db *db, tl_book_op *op)
+{
+    return read_page(db, op,
+                     "SELECT" TL_LEDGER_COLUMNS
+                     "FROM transfers WHERE peer = ? AND state = 'posted' AND "
+                     "peer_signature IS NULL AND refused IS NULL AND id > ? ORDER BY id "
+                     "LIMIT " TL_LEDGER_READ_TEXT,
+                     TL_DB_WITH(id_value(&op->entry.peer), tl_db_int(op->after)));
 }
 
 /* --- what a provider lost in a crash --- */
@@ -435,27 +442,13 @@ static tl_err adopt(tl_db *db, tl_book_op *op)
 
 static tl_err read_whole(tl_db *db, tl_book_op *op)
 {
-    sqlite3_stmt *row;
-    op->entries = calloc(TL_BOOK_READ_MAX, sizeof *op->entries);
-    if (!op->entries)
-        return TL_ERR_NOMEM;
-    tl_err e = tl_db_find(
-        db,
+    return read_page(
+        db, op,
         "SELECT" TL_LEDGER_COLUMNS
         "FROM transfers WHERE peer = ? AND state = 'posted' AND amount > 0 AND "
         "own_signature IS NOT NULL AND peer_signature IS NOT NULL AND signed_at >= ? AND id > ? "
-        "AND "
-        "(kind = 'question' OR role = 'served') ORDER BY id LIMIT " TL_LEDGER_READ_TEXT,
-        TL_DB_WITH(id_value(&op->entry.peer), tl_db_int(op->entry.at), tl_db_int(op->after)), &row);
-    while (!e) {
-        assert(op->n < TL_BOOK_READ_MAX);
-        if ((e = tl_ledger_take_entry(row, &op->identity->id, &op->entries[op->n])))
-            break;
-        op->after = sqlite3_column_int64(row, 0);
-        op->n++;
-        e = tl_db_next(db, row);
-    }
-    return e == TL_ERR_NOT_FOUND ? TL_OK : e;
+        "AND (kind = 'question' OR role = 'served') ORDER BY id LIMIT " TL_LEDGER_READ_TEXT,
+        TL_DB_WITH(id_value(&op->entry.peer), tl_db_int(op->entry.at), tl_db_int(op->after)));
 }
 
 /* Nobody can have made it but the two: this node's own signature is under it. */

@@ -142,8 +142,9 @@ static tl_err hold_pointer(void *user, const tl_node_id *owner, const tl_node_id
                            tl_slice item)
 {
     (void)owner, (void)recovery, (void)item;
-    ((scene_node *)user)->pointers++;
-    return TL_OK;
+    scene_node *n = user;
+    n->pointers += !n->pointer_error;
+    return n->pointer_error;
 }
 
 static const tl_holder_world holder_world = {who,   disk_put, disk_get,   disk_drop,

@@ -35,6 +35,7 @@ typedef struct {
     bool disk_fails;
     unsigned asked; /* requests that reached it */
     unsigned pointers;
+    tl_err pointer_error; /* what keeping one comes to */
 } scene_node;
 
 /* A request or its answer, or a job of a disk, on its way. */

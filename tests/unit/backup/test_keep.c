@@ -36,6 +36,25 @@ static void a_backup_goes_to_as_many_nodes_as_it_has_fragments(void **state)
     scene_clear(&s);
 }
 
+static void a_holder_without_room_for_the_pointer_is_named_and_asked_again(void **state)
+{
+    (void)state;
+    scene_init(&s, 1, 3);
+    s.node[1].pointer_error = TL_ERR_BUSY;
+    scene_set(&s, 5000, 3, 1);
+    scene_run_for(&s, TL_MIN);
+    tl_backup_status st = scene_status(&s);
+    assert_int_equal(st.held, 3);
+    assert_non_null(strstr(st.words, "does not keep the pointer"));
+    assert_int_equal(s.node[0].pointers, 1);
+    assert_int_equal(s.node[1].pointers, 0);
+    s.node[1].pointer_error = TL_OK;
+    scene_run_for(&s, 2 * 60 * TL_MIN);
+    assert_int_equal(s.node[1].pointers, 1);
+    assert_string_equal(scene_status(&s).words, "");
+    scene_clear(&s);
+}
+
 static void numbers_that_are_not_said_follow_from_the_nodes(void **state)
 {
     static const struct {
@@ -373,6 +392,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_backup_goes_to_as_many_nodes_as_it_has_fragments),
+        cmocka_unit_test(a_holder_without_room_for_the_pointer_is_named_and_asked_again),
         cmocka_unit_test(numbers_that_are_not_said_follow_from_the_nodes),
         cmocka_unit_test(strangers_hold_nothing_unless_they_may),
         cmocka_unit_test(a_node_that_is_full_or_signs_wrong_is_passed_over),

@@ -277,9 +277,20 @@ static void a_text_of_too_many_values_makes_no_tree(void **state)
     }
 }
 
+static void a_list_takes_a_value_or_is_freed(void **state)
+{
+    (void)state;
+    json_t *list = tl_json_append(json_array(), json_integer(7));
+    assert_int_equal(json_array_size(list), 1);
+    assert_null(tl_json_append(list, NULL));
+    assert_null(tl_json_append(NULL, json_integer(7))); /* a sanitizer sees what is not freed */
+    assert_null(tl_json_append(NULL, NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_list_takes_a_value_or_is_freed),
         cmocka_unit_test(a_text_of_too_many_values_makes_no_tree),
         cmocka_unit_test(documents_of_every_kind_are_read),
         cmocka_unit_test(what_rfc_8259_forbids_is_refused),

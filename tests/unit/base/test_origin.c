@@ -43,6 +43,31 @@ static void a_network_is_a_24_of_ipv4_or_a_48_of_ipv6(void **state)
     assert_memory_not_equal(&address, &network, sizeof address);
 }
 
+static void a_block_is_a_16_of_ipv4_or_a_32_of_ipv6(void **state)
+{
+    (void)state;
+    assert_true(same(tl_origin_block, "192.0.2.1:1", "192.0.200.1:2"));
+    assert_false(same(tl_origin_block, "192.0.2.1:1", "192.1.2.1:1"));
+    assert_true(same(tl_origin_block, "[2001:db8:1::1]:1", "[2001:db8:2::1]:1"));
+    assert_false(same(tl_origin_block, "[2001:db8::1]:1", "[2001:db9::1]:1"));
+    tl_addr a = addr("192.0.0.0:1");
+    tl_origin network = tl_origin_network(&a), block = tl_origin_block(&a);
+    assert_false(tl_origin_eq(&network, &block));
+}
+
+static void whether_one_could_be_taken_is_asked_without_taking_it(void **state)
+{
+    (void)state;
+    static tl_origin_budgets b;
+    tl_slice key = TL_SLICE_LIT("one");
+    for (int i = 0; i < 3; i++)
+        assert_true(tl_origin_could(&b, key, 1, 1, TL_SEC));
+    assert_true(tl_origin_take(&b, key, 1, 1, TL_SEC));
+    assert_false(tl_origin_could(&b, key, 1, 1, TL_SEC));
+    assert_false(tl_origin_take(&b, key, 1, 1, TL_SEC));
+    assert_true(tl_origin_could(&b, key, 1, 1, 2 * TL_SEC));
+}
+
 /* In any time: no more than the burst and the rate; and no less, to who asks all the time. */
 static void what_one_takes_is_the_burst_and_then_the_rate(void **state)
 {
@@ -82,6 +107,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_address_is_one_of_ipv4_or_a_64_of_ipv6),
         cmocka_unit_test(a_network_is_a_24_of_ipv4_or_a_48_of_ipv6),
+        cmocka_unit_test(a_block_is_a_16_of_ipv4_or_a_32_of_ipv6),
+        cmocka_unit_test(whether_one_could_be_taken_is_asked_without_taking_it),
         cmocka_unit_test(what_one_takes_is_the_burst_and_then_the_rate),
         cmocka_unit_test(few_of_many_share_a_budget_with_one),
     };

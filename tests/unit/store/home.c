@@ -1,7 +1,11 @@
 #include "home.h"
 
+#include <errno.h>
 #include <ftw.h>
+#include <semaphore.h>
 #include <sys/stat.h>
+
+static sem_t woken; /* jobs have ended */
 
 /* --- a directory for each test --- */
 
@@ -17,6 +21,7 @@ int make_home(void **state)
 {
     home *h = calloc(1, sizeof *h);
     /* In memory, where there is such a place: a kill does not ask the disk. */
+    sem_init(&woken, 0, 0);
     bool shm = access("/dev/shm", W_OK | X_OK) == 0;
     snprintf(h->dir, sizeof h->dir, "%s/teale-store-XXXXXX", shm ? "/dev/shm" : "/tmp");
     assert_non_null(mkdtemp(h->dir));
@@ -75,9 +80,23 @@ void assert_unchanged(const char *path, const content *before)
     free(now.p);
 }
 
+static void wake(void *user)
+{
+    (void)user;
+    sem_post(&woken);
+}
+
+void collect_next(tl_store *s)
+{
+    while (sem_wait(&woken))
+        assert_int_equal(errno, EINTR);
+    tl_store_collect(s);
+}
+
 static tl_store_config quick(void)
 {
     tl_store_config c = tl_store_config_default();
+    c.wake = wake;
     c.busy_ms = 0;     /* who is refused is refused at once */
     c.wait_max_ms = 0; /* no test waits for others to share a commit */
     return c;

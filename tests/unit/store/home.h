@@ -40,6 +40,8 @@ int64_t number_in(const char *path, const char *sql);
 
 /* Opens it, or the test fails. Who has the file is not waited for. */
 tl_store *open_at(const char *path);
+/* Waits until jobs have ended, and calls their `done`. */
+void collect_next(tl_store *s);
 /* Opens it, which must fail. */
 tl_err refused_at(const char *path, tl_why *why);
 

@@ -38,10 +38,8 @@ static work work_on(const home *h, int owner, int id)
 
 static void wait_for(tl_store *s, work *w)
 {
-    while (!w->done) {
-        tl_store_collect(s);
-        usleep(1000);
-    }
+    while (!w->done)
+        collect_next(s);
 }
 
 static tl_err put(tl_store *s, const home *h, int owner, int id, const char *text)
