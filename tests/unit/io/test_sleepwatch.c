@@ -95,12 +95,14 @@ typedef struct {
     unsigned ticks, woke;
     tl_sleep_verdict what;
     tl_time slept;
+    int go; /* the loop turns: a byte is written there; 0: nobody waits for it */
 } scene;
 
 static void on_tick(void *user)
 {
     scene *s = user;
-    s->ticks++;
+    if (++s->ticks == 2 && s->go)
+        assert_int_equal(write(s->go, "g", 1), 1);
     tl_timer_set(&s->tick, tl_loop_now(s->loop) + 20 * TL_MS);
 }
 
@@ -121,7 +123,6 @@ static void on_woke(void *user, tl_sleep_verdict what, tl_time slept)
 static void run(scene *s, tl_time span)
 {
     tl_sleepwatch *w;
-    *s = (scene){0};
     assert_int_equal(tl_loop_new(&s->loop), TL_OK);
     assert_int_equal(tl_sleepwatch_new(s->loop, on_woke, s, &w), TL_OK);
     tl_timer_init(&s->tick, s->loop, on_tick, s);
@@ -138,21 +139,27 @@ static void run(scene *s, tl_time span)
 static void a_loop_that_turns_is_awake(void **state)
 {
     (void)state;
-    scene s;
+    scene s = {.go = 0};
     run(&s, 1500 * TL_MS); /* more than one look */
     assert_true(s.ticks > 1);
     assert_int_equal(s.woke, 0);
 }
 
-/* A child stops this process and has it go on later, as a terminal or a container would. */
+/* A child stops this process while its loop turns, and has it go on later, as a terminal or a container would. How
+ * long it stands still is what the watch is to see: no clock can be put in for that. */
 static void a_process_that_was_stopped_notices_it_once(void **state)
 {
     (void)state;
-    scene s;
+    int turns[2];
+    assert_int_equal(pipe(turns), 0);
+    scene s = {.go = turns[1]};
     pid_t us = getpid(), child = fork();
     assert_true(child >= 0);
     if (child == 0) {
         struct timespec stopped = {.tv_sec = TL_SLEEP_LEAST / TL_SEC + 1};
+        char byte;
+        if (read(turns[0], &byte, 1) != 1)
+            _exit(1);
         kill(us, SIGSTOP);
         nanosleep(&stopped, NULL);
         kill(us, SIGCONT);
@@ -160,6 +167,8 @@ static void a_process_that_was_stopped_notices_it_once(void **state)
     }
     run(&s, 30 * TL_SEC);
     waitpid(child, NULL, 0);
+    close(turns[0]);
+    close(turns[1]);
     assert_int_equal(s.woke, 1);
     assert_int_equal(s.what, TL_SLEEP_SLEPT);
     assert_true(s.slept >= TL_SLEEP_LEAST);
