@@ -1,0 +1,62 @@
+/* lan.h - the nodes that announce themselves on the local network, as far as we believe it: their IDs and where they
+ * listen. A bounded table; who is connected, and when, is for others to say. Opens no socket, reads no clock.
+ *
+ * An announcement is a claim of whoever shares our network. It is worth an attempt at a connection, in which the node
+ * has to prove its key. So that a false claim costs others nothing, only addresses on the subnets of our own interfaces
+ * are kept, never a tunnel's, and only ports at which a node may listen (1024 and above). So that it costs us little:
+ *
+ *     strangers <= TL_LAN_STRANGERS_MAX        all nodes <= TL_LAN_NODES_MAX
+ *     new strangers in t seconds <= TL_LAN_NEW_BURST + TL_LAN_NEW_PER_SEC x t                                   */
+#ifndef TL_NET_LAN_H
+#define TL_NET_LAN_H
+
+#include "base/ratelimit.h"
+#include "crypto/identity.h"
+#include "nat/candidate.h"
+
+#define TL_LAN_NODES_MAX     256
+#define TL_LAN_STRANGERS_MAX 128 /* the rest of the room is for nodes that we know */
+#define TL_LAN_ADDRS_MAX     8   /* of one node */
+#define TL_LAN_NEW_PER_SEC   4
+#define TL_LAN_NEW_BURST     TL_LAN_STRANGERS_MAX
+
+typedef struct {
+    tl_node_id id;
+    bool known; /* a member of our networks, or a peer that we know already */
+    tl_addr addrs
+        [TL_LAN_ADDRS_MAX]; /* with port, and scope where link-local; those of our nearest interface first */
+    size_t n_addrs; /* at least 1 */
+    tl_time since;  /* when it was first found */
+} tl_lan_node;
+
+typedef struct {
+    uint64_t found, gone; /* nodes */
+    uint64_t off_link; /* addresses at which we may not knock: on none of our subnets, a low port */
+    uint64_t own;      /* addresses at which we listen ourselves, and announcements of our own ID */
+    uint64_t refused;  /* strangers for whom there was no room, or who came too fast */
+} tl_lan_counters;
+
+typedef struct tl_lan tl_lan;
+
+/* TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_lan_new(const tl_node_id *us, tl_rand *rand, tl_time now, tl_lan **ret_lan);
+void tl_lan_free(tl_lan *l);
+
+/* What io/mdns tells. `own`: our interfaces, with `own_port`, our own TCP port. `known` as above. Returns true if the
+ * table changed for this node: look it up. */
+bool tl_lan_on_found(tl_lan *l, const tl_node_id *node, bool known, const tl_addr *addrs,
+                     size_t n_addrs, const tl_interface *own, size_t n_own, uint16_t own_port,
+                     tl_time now);
+/* We know the node by now, or no more. */
+void tl_lan_set_known(tl_lan *l, const tl_node_id *node, bool known);
+/* Nobody is found any more: the discovery was switched off. */
+void tl_lan_forget_all(tl_lan *l);
+
+/* NULL: it is not announced. Borrowed until the next call that changes the table. */
+const tl_lan_node *tl_lan_find(const tl_lan *l, const tl_node_id *node);
+/* All nodes, in no order; `i` < tl_lan_count. Borrowed as above. */
+const tl_lan_node *tl_lan_at(const tl_lan *l, size_t i);
+size_t tl_lan_count(const tl_lan *l);
+const tl_lan_counters *tl_lan_counted(const tl_lan *l);
+
+#endif
