@@ -109,15 +109,27 @@ static bool opens(tl_api *api, tl_httpd_req *r, const tl_api_route *t)
            tl_scope_has_network_key(tl_node_networks(api->node), tl_httpd_head(r));
 }
 
+/* Does it change this node, or have it do something? Then any program on loopback is not enough: it
+ * must be its owner's. */
+static bool is_for_owner(const tl_httpd_req *r, const tl_api_route *t)
+{
+    return t && t->id == TL_ROUTE_APP && !method_is(r, "GET") && !method_is(r, "HEAD");
+}
+
 static bool pass_key(tl_api *api, tl_httpd_req *r, const tl_api_route *t)
 {
-    if (tl_httpd_tag(r) != TL_API_DOOR_OTHER || (t && t->open) ||
-        tl_guard_has_key(tl_httpd_head(r), api->config.key) || opens(api, r, t))
+    bool stranger = tl_httpd_tag(r) == TL_API_DOOR_LOOPBACK && is_for_owner(r, t);
+    bool needed = tl_httpd_tag(r) == TL_API_DOOR_OTHER || stranger;
+    if (!needed || (t && t->open) || tl_guard_has_key(tl_httpd_head(r), api->config.key) ||
+        opens(api, r, t) || (stranger && tl_httpd_is_ours(r)))
         return true;
     api->counters.refused_key++;
     tl_httpd_header(r, "WWW-Authenticate", "Bearer");
     tl_api_error(api, r, 401, "invalid_api_key", NULL,
-                 "send this node's key (`teale env` shows it) as Authorization: Bearer");
+                 stranger
+                     ? "another user of this machine owns this node: send its key (`teale env` "
+                       "shows it) as Authorization: Bearer"
+                     : "send this node's key (`teale env` shows it) as Authorization: Bearer");
     return false;
 }
 

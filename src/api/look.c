@@ -25,7 +25,7 @@ static void on_done(void *user)
     w.answer(w.api, w.r);
 }
 
-static void after_look(tl_api *api, tl_httpd_req *r, void (*answer)(tl_api *api, tl_httpd_req *r))
+void tl_api_after_look(tl_api *api, tl_httpd_req *r, void (*answer)(tl_api *api, tl_httpd_req *r))
 {
     static const tl_httpd_watch_events watch = {.on_gone = on_gone};
     waiting *w = calloc(1, sizeof *w);
@@ -40,32 +40,32 @@ static void after_look(tl_api *api, tl_httpd_req *r, void (*answer)(tl_api *api,
 
 void tl_api_on_models(tl_api *api, tl_httpd_req *r)
 {
-    after_look(api, r, tl_api_answer_models);
+    tl_api_after_look(api, r, tl_api_answer_models);
 }
 
 void tl_api_on_model(tl_api *api, tl_httpd_req *r)
 {
-    after_look(api, r, tl_api_answer_model);
+    tl_api_after_look(api, r, tl_api_answer_model);
 }
 
 void tl_api_on_app(tl_api *api, tl_httpd_req *r)
 {
-    after_look(api, r, tl_api_answer_app);
+    tl_api_after_look(api, r, tl_api_answer_app);
 }
 
 void tl_api_on_peers(tl_api *api, tl_httpd_req *r)
 {
-    after_look(api, r, tl_api_answer_peers);
+    tl_api_after_look(api, r, tl_api_answer_peers);
 }
 
 void tl_api_on_why(tl_api *api, tl_httpd_req *r)
 {
-    after_look(api, r, tl_api_answer_why);
+    tl_api_after_look(api, r, tl_api_answer_why);
 }
 
 void tl_api_on_control_models(tl_api *api, tl_httpd_req *r)
 {
-    after_look(api, r, tl_api_answer_control_models);
+    tl_api_after_look(api, r, tl_api_answer_control_models);
 }
 
 /* --- the same for a fresh round of STUN --- */

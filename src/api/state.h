@@ -13,6 +13,9 @@
  *   pages.c      models, health, app, dashboard
  *   do.c         what the node is told to do
  *   app_ptn.c, app_wallet.c   private networks and the wallet, for pages and programs
+ *   app_settings.c            the settings, likewise
+ *   app_peers.c  one peer: why, ping; the traffic of all
+ *   ping.c       round trips, as they are measured
  *   control.c    what the command line asks on the Unix socket */
 #ifndef TL_API_STATE_H
 #define TL_API_STATE_H
@@ -159,6 +162,8 @@ void tl_api_on_app(tl_api *api, tl_httpd_req *r);
 void tl_api_on_control_models(tl_api *api, tl_httpd_req *r);
 void tl_api_on_peers(tl_api *api, tl_httpd_req *r);
 void tl_api_on_why(tl_api *api, tl_httpd_req *r);
+/* Calls `answer` when the list of nodes and models is fresh. The client may leave before. */
+void tl_api_after_look(tl_api *api, tl_httpd_req *r, void (*answer)(tl_api *api, tl_httpd_req *r));
 /* answers that need a fresh round of STUN */
 void tl_api_on_netcheck(tl_api *api, tl_httpd_req *r);
 void tl_api_on_doctor(tl_api *api, tl_httpd_req *r);
@@ -195,6 +200,15 @@ void tl_api_on_ptn_revocations(tl_api *api, tl_httpd_req *r);
 void tl_api_on_ptn_renewals(tl_api *api, tl_httpd_req *r);
 void tl_api_on_ptn_admins(tl_api *api, tl_httpd_req *r);
 void tl_api_on_ptn_price(tl_api *api, tl_httpd_req *r);
+/* --- app_settings.c --- */
+void tl_api_on_settings(tl_api *api, tl_httpd_req *r);
+/* --- app_peers.c --- */
+void tl_api_on_app_why(tl_api *api, tl_httpd_req *r);
+void tl_api_on_app_ping(tl_api *api, tl_httpd_req *r);
+void tl_api_on_traffic(tl_api *api, tl_httpd_req *r);
+/* --- ping.c --- */
+/* Streams the results of a ping, NDJSON, as the query says. */
+void tl_api_ping_start(tl_api *api, tl_httpd_req *r, const tl_node_id *peer);
 /* --- app_wallet.c --- */
 void tl_api_on_wallet(tl_api *api, tl_httpd_req *r);
 void tl_api_on_wallet_history(tl_api *api, tl_httpd_req *r);

@@ -1,7 +1,7 @@
 /* cmd_config.c - `teale config`: works on the settings file, whether the daemon runs or not. */
 #include "cli/commands.h"
 #include "cli/daemon.h"
-#include "config/config.h"
+#include "config/config_change.h"
 
 static int fail(tl_err e, const tl_why *why)
 {
@@ -51,35 +51,32 @@ static void tell_meaning(const tl_cli *cli, const char *key, const tl_settings *
         tl_daemon_tell_missing(cli);
 }
 
+/* Says itself what the running node said. */
+static tl_err take(void *user, const char *key, tl_why *why)
+{
+    if (tl_daemon_setting_changed(user, key))
+        return TL_OK;
+    return tl_why_set(why, TL_ERR_FORBIDDEN, "Not saved: %s is as it was.", key);
+}
+
 int tl_cmd_config_set(tl_cli *cli, const tl_args *args)
 {
-    const char *key = args->operand[0];
+    const char *key = args->operand[0], *text = args->operand[1];
     tl_settings s = tl_settings_default();
-    tl_settings before;
     tl_why why;
-    tl_buf old = {0};
-    tl_err e = tl_settings_set(&s, key, args->operand[1], &why);
+    tl_err e = tl_settings_set(&s, key, text, &why);
     if (!e)
         e = tl_paths_make_config(&cli->paths, &why);
     if (!e)
-        e = tl_settings_load(cli->paths.config, &before, &why);
-    if (!e)
-        e = tl_settings_get(&before, key, &old, &why);
-    if (!e && tl_buf_append(&old, tl_slice_of("", 1)))
-        e = tl_why_set(&why, TL_ERR_NOMEM, "out of memory");
-    if (!e)
-        e = tl_settings_save(cli->paths.config, key, args->operand[1], &why);
-    bool taken = !e && tl_daemon_setting_changed(cli, key);
-    if (!e && !taken)
-        e = tl_settings_save(cli->paths.config, key, (const char *)tl_buf_begin(&old), &why);
-    tl_buf_clear(&old);
+        e = tl_settings_change(cli->paths.config, key, text, take, cli, &why);
+    if (e == TL_ERR_FORBIDDEN) {
+        tl_out_note("%s", why.text);
+        return TL_EXIT_FAILED;
+    }
     if (e)
         return fail(e, &why);
-    if (taken)
-        tell_meaning(cli, key, &s);
-    else
-        tl_out_note("Not saved: %s is as it was.", key);
-    return taken ? TL_EXIT_OK : TL_EXIT_FAILED;
+    tell_meaning(cli, key, &s);
+    return TL_EXIT_OK;
 }
 
 int tl_cmd_config_list(tl_cli *cli, const tl_args *args)

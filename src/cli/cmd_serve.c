@@ -8,6 +8,8 @@
 #include "cli/lock.h"
 #include "cli/logfile.h"
 #include "cli/overrides.h"
+#include "config/config_change.h"
+#include "config/config_show.h"
 #include "io/keychain.h"
 #include "io/sdnotify.h"
 
@@ -100,8 +102,10 @@ static tl_err on_setting_changed(void *user, const char *key, tl_why *why)
 {
     server *s = user;
     const char *option = tl_overrides_option(s->args, key);
-    tl_settings changed;
-    tl_err e = tl_overrides_load(s->cli->paths.config, s->args, &changed, why);
+    tl_settings loaded, changed = s->settings;
+    tl_err e = tl_overrides_load(s->cli->paths.config, s->args, &loaded, why);
+    if (!e) /* what else changed in the file is not in force before it is applied */
+        e = tl_settings_copy(&changed, &loaded, key, why);
     if (e)
         return e;
     if (option)
@@ -128,6 +132,31 @@ static json_t *settings_now(void *user)
 {
     server *s = user;
     return tl_settings_json(&s->settings);
+}
+
+/* The page changes a setting. */
+static tl_err set_setting(void *user, const char *key, const char *text, tl_why *why)
+{
+    server *s = user;
+    tl_err e = tl_paths_make_config(&s->cli->paths, why);
+    return e ? e : tl_settings_change(s->cli->paths.config, key, text, on_setting_changed, s, why);
+}
+
+static json_t *explain_settings(void *user)
+{
+    server *s = user;
+    const char *file = s->cli->paths.config;
+    tl_settings saved = s->settings;
+    tl_why why;
+    tl_err e = tl_settings_load(file, &saved, &why);
+    json_t *all = tl_settings_explain(&saved, &s->settings, option_of, s);
+    json_t *more = json_pack("{s:s, s:s?}", "file", file, "error", e ? why.text : NULL);
+    if (!more || json_object_update(all, more)) {
+        json_decref(all);
+        all = NULL;
+    }
+    json_decref(more);
+    return all;
 }
 
 /* A question under way needs two or three descriptors, and the usual limit is 1024. */
@@ -181,8 +210,12 @@ static tl_err open_api(server *s, tl_why *why)
     config.head_timeout = from->timeout_request_head_secs * TL_SEC;
     config.body_timeout = from->timeout_body_idle_secs * TL_SEC;
     config.stalled_timeout = from->timeout_stalled_client_secs * TL_SEC;
-    config.hooks = (tl_api_hooks){
-        .stop = stop, .setting_changed = on_setting_changed, .settings = settings_now, .user = s};
+    config.hooks = (tl_api_hooks){.stop = stop,
+                                  .setting_changed = on_setting_changed,
+                                  .set_setting = set_setting,
+                                  .explain_settings = explain_settings,
+                                  .settings = settings_now,
+                                  .user = s};
     return tl_api_new(s->loop, s->node, &config, &s->api, why);
 }
 

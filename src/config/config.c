@@ -68,8 +68,7 @@ tl_err tl_settings_set(tl_settings *s, const char *key, const char *text, tl_why
     return e ? tl_why_set(why, e, "%s %s", key, must.text) : TL_OK;
 }
 
-/* The value for others to see. */
-static tl_err shown_value(const tl_settings *s, const tl_setting_def *def, json_t **ret_value)
+tl_err tl_setting_shown(const tl_settings *s, const tl_setting_def *def, json_t **ret_value)
 {
     char shown[TL_PROXY_SHOWN_MAX];
     tl_err e = tl_setting_value(s, def, ret_value);
@@ -89,7 +88,7 @@ static tl_err get(const tl_settings *s, const char *key, bool shown_to_others, t
     if (e)
         return e;
     json_t *value;
-    e = shown_to_others ? shown_value(s, def, &value) : tl_setting_value(s, def, &value);
+    e = shown_to_others ? tl_setting_shown(s, def, &value) : tl_setting_value(s, def, &value);
     if (e)
         return e;
     const json_t *shown = value;
@@ -132,7 +131,7 @@ json_t *tl_settings_json(const tl_settings *s)
     json_t *all = json_object(), *value;
     for (size_t i = 0; all && tl_setting_def_at(i); i++) {
         const tl_setting_def *def = tl_setting_def_at(i);
-        if (shown_value(s, def, &value) || json_object_set_new(all, def->info.key, value)) {
+        if (tl_setting_shown(s, def, &value) || json_object_set_new(all, def->info.key, value)) {
             json_decref(all);
             return NULL;
         }

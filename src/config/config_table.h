@@ -48,5 +48,10 @@ TL_CHECK tl_err tl_setting_value_of_text(const tl_setting_def *def, const char *
 /* The field as JSON; the caller calls json_decref. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_setting_value(const tl_settings *s, const tl_setting_def *def,
                                  json_t **ret_value);
+/* The same for others to see: without the login of a proxy. */
+TL_CHECK tl_err tl_setting_shown(const tl_settings *s, const tl_setting_def *def,
+                                 json_t **ret_value);
+/* Does its value name a file that the node reads? */
+bool tl_setting_names_file(const tl_setting_def *def);
 
 #endif

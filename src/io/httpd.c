@@ -1,5 +1,7 @@
 #include "io/httpd_state.h"
 
+#include "io/owner.h"
+
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -228,6 +230,11 @@ const char *tl_httpd_date(tl_httpd *h)
         h->date_at = now;
     }
     return h->date;
+}
+
+bool tl_httpd_is_ours(const tl_httpd_req *r)
+{
+    return !r->tcp || tl_owner_is_us(tl_stream_fd(r->stream));
 }
 
 int tl_httpd_tag(const tl_httpd_req *r)

@@ -110,6 +110,9 @@ bool tl_node_lists(const tl_node *n, const char *model);
 /* --- reports: new references, which the caller gives to json_decref; NULL: out of memory --- */
 json_t *tl_node_status(const tl_node *n); /* `teale status --json` */
 json_t *tl_node_peers(const tl_node *n);  /* `teale peers --json` */
+/* {"at_ms", "peers": [{"node_id","path","rtt_ms","bytes_in","bytes_out","answers"}]}, of those that are
+ * connected; at_ms is of a clock that never goes back, for rates. */
+json_t *tl_node_traffic(const tl_node *n);
 /* {"models":[{"id","local":bool,"peers":[node IDs]}],"paused":[{"node_id","name","models"}]} */
 json_t *tl_node_models(const tl_node *n);
 json_t *tl_node_netcheck(const tl_node *n); /* `teale netcheck --json` */

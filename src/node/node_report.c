@@ -205,12 +205,14 @@ static json_t *peer_json(const tl_node *n, const tl_peer *p)
     char node[TL_RELAY_NAME];
     const char *relay = relayed || old ? tl_node_relay_name(n, &facts, node) : NULL;
     return json_pack(
-        "{s:s, s:s, s:s?, s:s?, s:s?, s:o, s:o, s:s?, s:o, s:o, s:s, s:b, s:b}", "node_id", hex,
-        "name", p->name, "path", old ? tl_via_name(TL_VIA_PLAINTEXT) : path, "via",
+        "{s:s, s:s, s:s?, s:s?, s:s?, s:o, s:o, s:s?, s:o, s:o, s:s, s:b, s:b, s:o, s:o}",
+        "node_id", hex, "name", p->name, "path", old ? tl_via_name(TL_VIA_PLAINTEXT) : path, "via",
         relay ? tl_relay_carrier_name(facts.by_udp) : NULL, "relay", relay, "remote",
         tl_net_addr_json(&facts.remote), "rtt_ms", tl_net_ms_json(facts.rtt), "since",
         connected ? since : NULL, "models", models_of(p), "ptns", tl_node_ptns_of(n, &p->id),
-        "nat_type", tl_nat_type_name(nat), "available", p->available, "paused", p->paused);
+        "nat_type", tl_nat_type_name(nat), "available", p->available, "paused", p->paused,
+        "bytes_in", connected ? json_integer((json_int_t)facts.bytes_in) : json_null(), "bytes_out",
+        connected ? json_integer((json_int_t)facts.bytes_out) : json_null());
 }
 
 /* Is the node connected, or does the relay list it? A connection whose path was lost says nothing:
@@ -264,6 +266,26 @@ json_t *tl_node_peers(const tl_node *n)
             }
     return json_pack("{s:o, s:o, s:I}", "peers", list, "away", away_ids(n), "old_protocol",
                      (json_int_t)tl_peer_table_in_clear(&n->table));
+}
+
+static json_t *traffic_json(const tl_peer *p, const tl_peer_facts *f)
+{
+    char hex[TL_NODE_ID_HEX + 1];
+    tl_node_id_write(hex, &p->id);
+    return json_pack("{s:s, s:s, s:o, s:I, s:I, s:I}", "node_id", hex, "path", tl_via_name(f->via),
+                     "rtt_ms", tl_net_ms_json(f->rtt), "bytes_in", (json_int_t)f->bytes_in,
+                     "bytes_out", (json_int_t)f->bytes_out, "answers", (json_int_t)f->streams);
+}
+
+json_t *tl_node_traffic(const tl_node *n)
+{
+    json_t *list = json_array();
+    tl_peer_facts f;
+    for (const tl_peer *p = n->table.peers; list && p; p = p->hh.next)
+        if (tl_peers_facts(n->peers, p, &f))
+            list = tl_json_append(list, traffic_json(p, &f));
+    return json_pack("{s:I, s:o}", "at_ms", (json_int_t)(tl_loop_now(n->loop) / TL_MS), "peers",
+                     list);
 }
 
 /* --- models --- */

@@ -130,6 +130,8 @@ void tl_contact_remove_conn(tl_peer_conn *conn)
     if (conn->tasks)
         DL_DELETE2(p->tasks, conn, task_prev, task_next);
     DL_DELETE(conn->contact->conns, conn);
+    conn->contact->gone_in += tl_quic_conn_bytes_in(conn->quic);
+    conn->contact->gone_out += tl_quic_conn_bytes_out(conn->quic);
     tl_quic_conn_set_user(conn->quic, NULL);
     free(conn);
     p->sweep = true; /* its paths may not be needed any more */

@@ -266,6 +266,17 @@ tl_via tl_peers_via(const tl_peers *p, tl_quic_stream *s)
     return conn ? tl_conn_via(conn) : TL_VIA_RELAYED;
 }
 
+static void count_bytes(const tl_contact *c, tl_peer_facts *f)
+{
+    const tl_peer_conn *conn;
+    f->bytes_in = c->gone_in;
+    f->bytes_out = c->gone_out;
+    DL_FOREACH (c->conns, conn) {
+        f->bytes_in += tl_quic_conn_bytes_in(conn->quic);
+        f->bytes_out += tl_quic_conn_bytes_out(conn->quic);
+    }
+}
+
 bool tl_peers_facts(const tl_peers *p, const tl_peer *peer, tl_peer_facts *ret_facts)
 {
     const tl_peer_conn *conn = peer->contact ? tl_contact_best(peer->contact) : NULL;
@@ -281,6 +292,7 @@ bool tl_peers_facts(const tl_peers *p, const tl_peer *peer, tl_peer_facts *ret_f
                                  .connected_at = conn->connected_at,
                                  .dialled = conn->client,
                                  .lost = tl_conn_is_lost(conn)};
+    count_bytes(peer->contact, ret_facts);
     const tl_path *session = conn->relayed ? tl_path_find(p, conn->relayed) : NULL;
     const tl_udp_way *w = session ? session->udp : NULL;
     if (conn->relayed)

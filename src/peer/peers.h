@@ -291,6 +291,8 @@ typedef struct {
     bool by_udp;  /* of a relayed one: it reaches the relay by UDP */
     tl_leg_state leg; /* does UDP pass to the relay of its session? */
     tl_udp_state udp; /* what became of the UDP relay way */
+    /* of its datagrams, since it has been connected without a break */
+    uint64_t bytes_in, bytes_out;
 } tl_peer_facts;
 /* Does UDP pass to a relay, as far as relay sessions have found out? OPEN where one answers. */
 tl_leg_state tl_peers_relay_leg(const tl_peers *p);

@@ -288,10 +288,11 @@ struct tl_contact {
     tl_path_id dial_path;
     tl_peer_conn *dial_conn;
     tl_time dial_deadline;
-    bool looking;        /* somebody looks where the peer is (the event on_sought) */
-    bool sought;         /* and did so for this dial */
-    const char *unfound; /* why it was not found; a literal */
-    bool joined;         /* on_joined was called */
+    bool looking;               /* somebody looks where the peer is (the event on_sought) */
+    bool sought;                /* and did so for this dial */
+    const char *unfound;        /* why it was not found; a literal */
+    bool joined;                /* on_joined was called */
+    uint64_t gone_in, gone_out; /* bytes of connections that ended */
     tl_contact *prev, *next;
 };
 

@@ -202,6 +202,16 @@ tl_suite tl_quic_conn_suite(const tl_quic_conn *c)
     return c->suite;
 }
 
+uint64_t tl_quic_conn_bytes_in(const tl_quic_conn *c)
+{
+    return c->bytes_in;
+}
+
+uint64_t tl_quic_conn_bytes_out(const tl_quic_conn *c)
+{
+    return c->bytes_out;
+}
+
 tl_time tl_quic_conn_rtt(const tl_quic_conn *c)
 {
     if (!c->ng)
@@ -353,6 +363,19 @@ static void accept_initial(tl_quic *q, tl_path_id path, uint8_t *data, size_t n,
     count_refusal(q, why, drops_before);
 }
 
+/* A datagram of a connection that stands. What anybody can send under its ID is not its traffic. */
+static void read_own(tl_quic *q, const tl_quic_owner *owner, uint8_t *data, size_t n, tl_time now,
+                     tl_unix wall)
+{
+    tl_quic_conn *c = owner->conn;
+    uint64_t heard = c->heard;
+    if (!tl_qconn_read(c, &owner->where, data, n, now, wall))
+        return;
+    if (c->heard != heard)
+        c->bytes_in += n;
+    tl_budget_enforce(q, c, now);
+}
+
 void tl_quic_on_datagram(tl_quic *q, tl_path_id path, uint8_t *data, size_t n, tl_time now,
                          tl_unix wall)
 {
@@ -375,8 +398,8 @@ void tl_quic_on_datagram(tl_quic *q, tl_path_id path, uint8_t *data, size_t n, t
             tl_quic_tomb_on_datagram(q, owner.tomb, path);
         else if (owner.misplaced)
             q->counters.dropped_auth++;
-        else if (tl_qconn_read(owner.conn, &owner.where, data, n, now, wall))
-            tl_budget_enforce(q, owner.conn, now);
+        else
+            read_own(q, &owner, data, n, now, wall);
     } else if (head.is_long) {
         accept_initial(q, path, data, n, now, wall);
         tl_budget_enforce(q, NULL, now);
@@ -452,9 +475,12 @@ static bool fill_in_turn(tl_quic *q, uint8_t *buf, tl_time now, tl_quic_output *
             first_held = first_held ? first_held : c;
             continue;
         }
-        if (tl_writer_fill(c, buf, now, ret_output)) /* the writer takes it out when it has nothing
-                                                        to send */
+        if (tl_writer_fill(c, buf, now,
+                           ret_output)) { /* the writer takes it out when it has nothing
+                                                          to send */
+            c->bytes_out += ret_output->n;
             return true;
+        }
     }
     return false;
 }

@@ -97,6 +97,9 @@ tl_time tl_quic_conn_rtt(const tl_quic_conn *c); /* smoothed; 0 before the first
 uint64_t tl_quic_conn_heard(const tl_quic_conn *c);
 /* How many of them came by the present path since the connection moved to it. */
 uint64_t tl_quic_conn_heard_here(const tl_quic_conn *c);
+/* Bytes of its datagrams: of those in which a packet opened, and of those that were written. */
+uint64_t tl_quic_conn_bytes_in(const tl_quic_conn *c);
+uint64_t tl_quic_conn_bytes_out(const tl_quic_conn *c);
 /* Probe timeouts (RFC 9002 6.2) since the peer last acknowledged any of the bytes under way to
  * it. */
 size_t tl_quic_conn_timeouts(const tl_quic_conn *c);

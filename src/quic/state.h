@@ -135,6 +135,8 @@ struct tl_quic_conn {
     tl_unix wall;
     tl_time expiry;
     uint64_t heard;      /* packets that opened */
+    uint64_t bytes_in;   /* of datagrams in which one did */
+    uint64_t bytes_out;  /* of datagrams that were written */
     uint64_t heard_here; /* those of them that came by the present path since the last move */
     tl_time expired_at;  /* when libngtcp2's timers were last told the time */
     tl_time data_at;     /* when bytes of a stream last came (acks.h) */

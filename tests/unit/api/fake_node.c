@@ -171,6 +171,12 @@ json_t *tl_node_peers(const tl_node *n)
     return json_pack("{s:[]}", "peers");
 }
 
+json_t *tl_node_traffic(const tl_node *n)
+{
+    (void)n;
+    return json_pack("{s:i, s:[]}", "at_ms", 5, "peers");
+}
+
 bool tl_node_lists(const tl_node *n, const char *model)
 {
     size_t i;

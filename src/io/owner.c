@@ -1,0 +1,92 @@
+#include "io/owner.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define ENDS_MAX (2 * (32 + 5) + 2) /* two addresses with ports in hex, a blank and NUL */
+
+/* "0100007F:2CAB", as the kernel prints it: words of the address in the machine's byte order. */
+static size_t write_end(char *ret, size_t cap, const uint8_t *bytes, size_t n, uint16_t port)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < n; i += 4) {
+        uint32_t word;
+        memcpy(&word, bytes + i, sizeof word);
+        at += (size_t)snprintf(ret + at, cap - at, "%08X", word);
+    }
+    return at + (size_t)snprintf(ret + at, cap - at, ":%04X", port);
+}
+
+/* Both ends as a line of the table has them, the socket's own end first. `wide`: as of IPv6, in which
+ * an IPv4 address is mapped. */
+static void write_ends(char ret[ENDS_MAX], const tl_addr *own, const tl_addr *other, bool wide)
+{
+    const tl_addr *end[2] = {own, other};
+    size_t at = 0;
+    for (size_t i = 0; i < 2; i++) {
+        uint8_t bytes[16] = {[10] = 0xFF, [11] = 0xFF};
+        bool mapped = wide && end[i]->family == TL_ADDR_V4;
+        memcpy(mapped ? bytes + 12 : bytes, end[i]->bytes, mapped || !wide ? 4 : 16);
+        at += write_end(ret + at, ENDS_MAX - at, bytes, wide ? 16 : 4, end[i]->port);
+        if (i == 0)
+            ret[at++] = ' ';
+    }
+}
+
+/* TL_ERR_NOT_FOUND: no line has these ends. TL_ERR_IO: there is no table. */
+static tl_err find_in(const char *path, const char *ends, uid_t *ret_user)
+{
+    FILE *table = fopen(path, "re");
+    char *line = NULL;
+    size_t cap = 0;
+    tl_err e = table ? TL_ERR_NOT_FOUND : TL_ERR_IO;
+    while (e == TL_ERR_NOT_FOUND && getline(&line, &cap, table) > 0) {
+        const char *found = strstr(line, ends);
+        unsigned user;
+        if (found && sscanf(found + strlen(ends), " %*x %*x:%*x %*x:%*x %*x %u", &user) == 1) {
+            *ret_user = user;
+            e = TL_OK;
+        }
+    }
+    free(line);
+    if (table)
+        fclose(table);
+    return e;
+}
+
+tl_err tl_owner_find(const tl_addr *client, const tl_addr *server, uid_t *ret_user)
+{
+    tl_addr own = tl_addr_normal(*client), other = tl_addr_normal(*server);
+    char ends[ENDS_MAX];
+    tl_err e = TL_ERR_NOT_FOUND;
+    if (own.family == TL_ADDR_NONE || own.family != other.family)
+        return TL_ERR_NOT_FOUND;
+    if (own.family == TL_ADDR_V4) {
+        write_ends(ends, &own, &other, false);
+        e = find_in("/proc/self/net/tcp", ends, ret_user);
+    }
+    if (e == TL_ERR_NOT_FOUND) { /* a socket of IPv6 may reach IPv4, too */
+        write_ends(ends, &own, &other, true);
+        e = find_in("/proc/self/net/tcp6", ends, ret_user);
+    }
+    return e;
+}
+
+static bool end_of(int fd, int (*which)(int, struct sockaddr *, socklen_t *), tl_addr *ret_addr)
+{
+    struct sockaddr_storage ss = {0};
+    socklen_t n = sizeof ss;
+    if (which(fd, (struct sockaddr *)&ss, &n))
+        return false;
+    *ret_addr = tl_addr_from_sockaddr((struct sockaddr *)&ss);
+    return true;
+}
+
+bool tl_owner_is_us(int fd)
+{
+    tl_addr client, server;
+    uid_t user;
+    return end_of(fd, getpeername, &client) && end_of(fd, getsockname, &server) &&
+           !tl_owner_find(&client, &server, &user) && (user == geteuid() || user == 0);
+}

@@ -1,0 +1,104 @@
+/* Whose the client's end of a connection on loopback is: by real sockets, of IPv4 and IPv6. */
+#include "io/owner.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define NOBODY 65534
+
+static int listen_at(const char *text, struct sockaddr_storage *ret_ss, socklen_t *ret_n)
+{
+    tl_addr a;
+    assert_int_equal(tl_addr_parse(tl_slice_str(text), &a), TL_OK);
+    *ret_n = tl_addr_to_sockaddr(&a, ret_ss);
+    int fd = socket(ret_ss->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    if (bind(fd, (struct sockaddr *)ret_ss, *ret_n))
+        skip(); /* a machine without IPv6 */
+    assert_int_equal(listen(fd, 1), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)ret_ss, ret_n), 0);
+    return fd;
+}
+
+/* Connects as `user` from a process of its own, which stays until `hold` is closed. */
+static pid_t connect_as(uid_t user, const struct sockaddr_storage *to, socklen_t n, int hold[2])
+{
+    pid_t pid = fork();
+    char byte;
+    if (pid)
+        return pid;
+    close(hold[1]);
+    if (user != geteuid() && setuid(user))
+        _exit(2);
+    int fd = socket(to->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connect(fd, (const struct sockaddr *)to, n))
+        _exit(1);
+    (void)!read(hold[0], &byte, 1);
+    _exit(0);
+}
+
+static bool is_us(const char *listen_text, uid_t user)
+{
+    struct sockaddr_storage ss;
+    socklen_t n;
+    int hold[2], status;
+    int listening = listen_at(listen_text, &ss, &n);
+    assert_int_equal(pipe(hold), 0);
+    pid_t pid = connect_as(user, &ss, n, hold);
+    int fd = accept(listening, NULL, NULL);
+    assert_true(fd >= 0);
+    bool us = tl_owner_is_us(fd);
+    close(hold[1]);
+    close(hold[0]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    close(fd);
+    close(listening);
+    return us;
+}
+
+static void a_program_of_this_user_is_ours(void **state)
+{
+    (void)state;
+    assert_true(is_us("127.0.0.1:0", geteuid()));
+    assert_true(is_us("[::1]:0", geteuid()));
+}
+
+static void a_program_of_another_user_is_not(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip(); /* only root can be somebody else */
+    assert_false(is_us("127.0.0.1:0", NOBODY));
+    assert_false(is_us("[::1]:0", NOBODY));
+}
+
+static void a_socket_that_is_not_there_is_nobodys(void **state)
+{
+    (void)state;
+    tl_addr a, b, six;
+    uid_t user;
+    assert_int_equal(tl_addr_parse(TL_SLICE_LIT("127.0.0.1:1"), &a), TL_OK);
+    assert_int_equal(tl_addr_parse(TL_SLICE_LIT("127.0.0.1:2"), &b), TL_OK);
+    assert_int_equal(tl_addr_parse(TL_SLICE_LIT("[::1]:2"), &six), TL_OK);
+    assert_int_equal(tl_owner_find(&a, &b, &user), TL_ERR_NOT_FOUND);
+    assert_int_equal(tl_owner_find(&a, &six, &user), TL_ERR_NOT_FOUND);
+    assert_false(tl_owner_is_us(0)); /* no socket at all */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_program_of_this_user_is_ours),
+        cmocka_unit_test(a_program_of_another_user_is_not),
+        cmocka_unit_test(a_socket_that_is_not_there_is_nobodys),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
