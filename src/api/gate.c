@@ -171,7 +171,7 @@ bool tl_api_on_head(void *user, tl_httpd_req *r)
     tl_slice id = tl_http1_header_find(tl_httpd_head(r), "x-request-id", &ids);
     name_request(api, r, ids == 1 ? id : tl_slice_of(NULL, 0));
     tl_httpd_header(r, "X-Content-Type-Options", "nosniff");
-    if (!t || t->id != TL_ROUTE_DASHBOARD) {
+    if (!t || t->id != TL_ROUTE_PAGE) {
         tl_httpd_header(r, "Cache-Control", "no-store");
         /* a model's answer may be anything; no browser must run it as a page of ours */
         tl_httpd_header(r, "Content-Security-Policy",

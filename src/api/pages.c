@@ -1,6 +1,5 @@
 #include "api/state.h"
 
-#include "api/dashboard.h"
 #include "ask/modelname.h"
 
 #include <stdio.h>
@@ -200,23 +199,4 @@ void tl_api_answer_app(tl_api *api, tl_httpd_req *r)
                           json_object_get(peers, "peers")));
     json_decref(models);
     json_decref(peers);
-}
-
-void tl_api_on_dashboard(tl_api *api, tl_httpd_req *r)
-{
-    tl_slice path = tl_httpd_path(r);
-    for (const tl_dashboard_file *f = tl_dashboard_files; f->path; f++) {
-        if (!tl_slice_eq(path, tl_slice_str(f->path)))
-            continue;
-        tl_httpd_header(r, "Content-Security-Policy",
-                        "default-src 'none'; script-src 'self'; style-src 'self'; "
-                        "connect-src 'self'; base-uri 'none'; form-action 'none'; "
-                        "frame-ancestors 'none'");
-        tl_httpd_header(r, "Referrer-Policy", "no-referrer");
-        tl_httpd_header(r, "Cache-Control", "no-cache");
-        tl_api_count(api, r, 200);
-        tl_httpd_respond(r, 200, f->type, tl_slice_of(f->bytes, f->n));
-        return;
-    }
-    tl_api_error(api, r, 404, "not_found", NULL, "there is no such page");
 }

@@ -35,12 +35,17 @@ static const tl_api_route routes[] = {
     {"/health", .open = true, .methods = TL_API_GET, .id = TL_ROUTE_HEALTH,
      .on_request = tl_api_on_health},
     {"/metrics", .methods = TL_API_GET, .id = TL_ROUTE_METRICS, .on_request = tl_api_on_metrics},
-    {"/", .open = true, .methods = TL_API_GET, .id = TL_ROUTE_DASHBOARD,
-     .on_request = tl_api_on_dashboard},
-    {"/dashboard.js", .open = true, .methods = TL_API_GET, .id = TL_ROUTE_DASHBOARD,
-     .on_request = tl_api_on_dashboard},
-    {"/dashboard.css", .open = true, .methods = TL_API_GET, .id = TL_ROUTE_DASHBOARD,
-     .on_request = tl_api_on_dashboard},
+#define PAGE(where, whole)                                                                         \
+    {                                                                                              \
+        (where), .prefix = !(whole), .open = true, .methods = TL_API_GET, .id = TL_ROUTE_PAGE,     \
+                 .on_request = tl_api_on_page                                                      \
+    }
+    PAGE("/", true),
+    PAGE("/icon.svg", true),
+    PAGE("/manifest.json", true),
+    PAGE("/css/", false),
+    PAGE("/js/", false),
+    PAGE("/vendor/", false),
     {"/control/status", .unix_only = true, .methods = TL_API_GET, .id = TL_ROUTE_CONTROL,
      .on_request = tl_api_on_status},
     {"/control/peers", .unix_only = true, .methods = TL_API_GET, .id = TL_ROUTE_CONTROL,

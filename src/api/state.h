@@ -10,7 +10,8 @@
  *   ask.c        questions to models, streamed and whole
  *   events.c     /v1/events
  *   look.c       requests that wait for the node to look around
- *   pages.c      models, health, app, dashboard
+ *   pages.c      models, health, app
+ *   page.c       the page at `/`
  *   do.c         what the node is told to do
  *   app_ptn.c, app_wallet.c   private networks and the wallet, for pages and programs
  *   app_settings.c            the settings, likewise
@@ -27,7 +28,7 @@
 /* The kind of listening address that a request came to. */
 enum { TL_API_DOOR_LOOPBACK, TL_API_DOOR_OTHER, TL_API_DOOR_UNIX };
 
-#define TL_API_EVENT_STREAMS_MAX 256 /* dashboards and `teale watch`: a person opens a few */
+#define TL_API_EVENT_STREAMS_MAX 256 /* pages and `teale watch`: a person opens a few */
 #define TL_API_PINGS_MAX         16  /* pings that run at once */
 
 typedef struct tl_api_ask tl_api_ask;
@@ -49,7 +50,7 @@ typedef enum {
     TL_ROUTE_EVENTS,
     TL_ROUTE_HEALTH,
     TL_ROUTE_METRICS,
-    TL_ROUTE_DASHBOARD,
+    TL_ROUTE_PAGE,
     TL_ROUTE_CONTROL,
     TL_ROUTE_COUNT
 } tl_api_route_id;
@@ -173,10 +174,12 @@ void tl_api_answer_models(tl_api *api, tl_httpd_req *r);
 void tl_api_answer_model(tl_api *api, tl_httpd_req *r);
 void tl_api_answer_app(tl_api *api, tl_httpd_req *r);
 void tl_api_on_health(tl_api *api, tl_httpd_req *r);
-void tl_api_on_dashboard(tl_api *api, tl_httpd_req *r);
 /* True if the node knows the model, or knows no model at all. Else *ret_hint is "; did you mean
  * 'x'?", or "". */
 bool tl_api_model_may_come(tl_api *api, const char *model, char ret_hint[TL_API_HINT_MAX]);
+
+/* --- page.c --- */
+void tl_api_on_page(tl_api *api, tl_httpd_req *r);
 
 /* --- do.c --- */
 /* Has the node do `verb`, and answers what came of it. `args` is borrowed. `control`: for the command

@@ -164,6 +164,12 @@ static tl_err append_head(tl_httpd_req *r, int status, const char *type, const c
 
 /* --- answers --- */
 
+/* RFC 9110 15.3.5, 15.4.5 */
+static bool has_body(int status)
+{
+    return status != 204 && status != 304;
+}
+
 static void finish(tl_httpd_req *r)
 {
     r->ended = true;
@@ -186,14 +192,14 @@ void tl_httpd_respond(tl_httpd_req *r, int status, const char *type, tl_slice bo
     r->begun = true;
     char framing[64] = "";
     tl_buf head = {0};
-    if (status != 204)
+    if (has_body(status))
         snprintf(framing, sizeof framing, "Content-Length: %zu\r\n", body.n);
     if (append_head(r, status, type, framing, &head)) {
         tl_httpd_break(r);
     } else {
         struct iovec iov[2] = {{tl_buf_begin(&head), head.len},
                                {(void *)(uintptr_t)body.p, body.n}};
-        tl_httpd_send(r, iov, r->is_head_method || status == 204 || body.n == 0 ? 1 : 2);
+        tl_httpd_send(r, iov, r->is_head_method || !has_body(status) || body.n == 0 ? 1 : 2);
     }
     tl_buf_clear(&head);
     finish(r);
@@ -203,8 +209,8 @@ void tl_httpd_begin(tl_httpd_req *r, int status, const char *type)
 {
     assert(!r->begun);
     r->begun = true;
-    r->no_body = r->is_head_method || status == 204;
-    r->chunked = r->head->minor == 1 && status != 204;
+    r->no_body = r->is_head_method || !has_body(status);
+    r->chunked = r->head->minor == 1 && has_body(status);
     if (append_head(r, status, type, r->chunked ? "Transfer-Encoding: chunked\r\n" : "", &r->out)) {
         tl_httpd_break(r);
         return;

@@ -338,6 +338,7 @@ const char *tl_http1_phrase(int status)
         {200, "OK"},
         {202, "Accepted"},
         {204, "No Content"},
+        {304, "Not Modified"},
         {400, "Bad Request"},
         {401, "Unauthorized"},
         {402, "Payment Required"},

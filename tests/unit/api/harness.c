@@ -209,7 +209,8 @@ bool client_answered(const client *c)
     size_t have = c->in.len - (size_t)(end + 4 - (const char *)tl_buf_begin(&c->in));
     if (length && length < end)
         return have >= strtoul(length + 18, NULL, 10);
-    return find(c, "HTTP/1.1 204") != NULL || find(c, "\r\n0\r\n\r\n") != NULL;
+    return find(c, "HTTP/1.1 204") != NULL || find(c, "HTTP/1.1 304") != NULL ||
+           find(c, "\r\n0\r\n\r\n") != NULL;
 }
 
 int client_status(const client *c)

@@ -390,8 +390,8 @@ static void beyond_loopback_the_key_is_needed(void **state)
         {"/control/env", "Authorization: Bearer " KEY "\r\n", 404},
         {"/health", "", 200},
         {"/", "", 200},
-        {"/dashboard.js", "", 200},
-        {"/dashboard.css", "", 200},
+        {"/js/main.js", "", 200},
+        {"/css/base.css", "", 200},
     };
     harness h;
     tl_api_config config = harness_config();

@@ -1,0 +1,44 @@
+// errors.js - what failed, and what a person can do about it.
+
+const REMEDIES = {
+  node_gone: "See whether it runs: teale status. It starts with: teale up",
+  invalid_api_key: "teale env shows the key of this node.",
+  payment_required: "Take another model, or settle with who answers: Wallet.",
+  forbidden: "Ask an admin of that network, or choose a model outside of it.",
+  model_not_found: "Choose another model. The one who had it may be offline.",
+  queue_full: "All places are taken. Try again in a moment, or take another model.",
+  no_provider: "Nobody who has this model can answer now. Try again in a moment, or take another model.",
+  peer_failed: "The other machine was lost in the middle. Try again: another may answer.",
+  backend_unreachable: "The model server does not answer. See whether it runs on the machine that shares the model.",
+  backend_auth: "The model server wants a key: backend_key_file on the machine that shares it.",
+  backend_error: "The model server failed. Its own log tells more.",
+  request_too_large: "Send less at once: a smaller file, or a new conversation.",
+  timeout: "It took too long. A model that had to be loaded may be ready now: try again.",
+  overloaded: "This node is busy. Try again in a moment.",
+  unavailable: "This node is ending. Start it again: teale up",
+};
+
+/** A failed request: `status` 0 when the node could not be reached at all. */
+export class ApiError extends Error {
+  constructor(status, code, message, remedy) {
+    super(message);
+    this.name = "ApiError";
+    this.status = status;
+    this.code = code;
+    this.remedy = remedy || REMEDIES[code] || "";
+  }
+}
+
+/** From the node's {"error": {...}}, or what else came in its place. */
+export function errorOf(status, body) {
+  const e = body && typeof body === "object" && body.error;
+  if (!e || typeof e !== "object")
+    return new ApiError(status, "error", status ? `The node answered with status ${status}.` : "The node did not answer.");
+  const text = typeof e.message === "string" && e.message ? e.message : `The node answered with status ${status}.`;
+  return new ApiError(status, typeof e.code === "string" ? e.code : "error", text,
+    typeof e.remedy === "string" ? e.remedy : "");
+}
+
+export function gone() {
+  return new ApiError(0, "node_gone", "The node does not answer.");
+}

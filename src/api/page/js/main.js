@@ -1,0 +1,46 @@
+// main.js - makes the parts of the page, and hands them to the shell and its views as `app`.
+
+import { createApi } from "./api.js";
+import { createEvents } from "./events.js";
+import { createKey } from "./key.js";
+import { createRouter } from "./router.js";
+import { createShell } from "./shell.js";
+import { createState } from "./state.js";
+import { ui } from "./ui.js";
+
+const reach = new Set(); // told whether the node was reached
+const api = createApi({ key: createKey(), onReach: (reached) => reach.forEach((fn) => fn(reached)) });
+const state = createState({ api });
+const router = createRouter();
+const events = createEvents({ api, onLive: (live) => {
+  reach.forEach((fn) => fn(live));
+  if (live) state.refresh().catch(() => {});
+} });
+events.on("*", () => state.soon());
+
+const app = {
+  api,
+  ui,
+  /** The last answer of GET /v1/app, or null before the first. */
+  get state() {
+    return state.value;
+  },
+  watch: state.watch,
+  refresh: state.refresh,
+  on: events.on,
+  go: router.go,
+  get route() {
+    return router.route;
+  },
+  onRoute: router.watch,
+  /** Calls `fn(reached)` whenever the node answers or does not. Returns what ends it. */
+  onReach(fn) {
+    reach.add(fn);
+    return () => reach.delete(fn);
+  },
+  /** Tries at once to reach a node that is away. */
+  retry: events.now,
+};
+
+createShell(document.getElementById("app"), app);
+events.run();

@@ -1,0 +1,52 @@
+// ui.js - everything that views draw with.
+
+import { el, append, fill, name } from "./ui/el.js";
+import { icon } from "./ui/icons.js";
+import { dialog, confirm } from "./ui/dialog.js";
+import { toast } from "./ui/toast.js";
+import { table } from "./ui/table.js";
+import { plain, cut, short, ms, bytes, price, duration } from "./ui/text.js";
+
+/** A <time> in the words of the reader's own country; "" for nothing. */
+function time(iso) {
+  const at = new Date(iso);
+  if (!iso || Number.isNaN(at.getTime())) return "";
+  const today = at.toDateString() === new Date().toDateString();
+  const text = today
+    ? at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })
+    : at.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+  return el("time", { datetime: at.toISOString(), title: at.toLocaleString() }, text);
+}
+
+const COPIED_MS = 1600;
+
+/** A button that copies a text (or what a function returns), and says so. */
+function copyButton(text, label) {
+  const words = el("span.visually-hidden", { "aria-live": "polite" });
+  const button = el("button.quiet.icon-only", { title: label || "Copy", "aria-label": label || "Copy", onclick: async () => {
+    try {
+      await navigator.clipboard.writeText(typeof text === "function" ? text() : text);
+      button.firstChild.replaceWith(icon("check"));
+      words.textContent = "Copied";
+      setTimeout(() => {
+        button.firstChild.replaceWith(icon("copy"));
+        words.textContent = "";
+      }, COPIED_MS);
+    } catch (e) {
+      toast("The browser does not let this page copy.", "error");
+    }
+  } }, icon("copy"), words);
+  return button;
+}
+
+/** What an ApiError says and what helps, for a place in the page. */
+function problem(error, retry) {
+  return el("div.problem", { role: "alert" }, icon("warn"),
+    el("div", null, el("p", null, error.message), error.remedy && el("p.muted", null, error.remedy)),
+    retry && el("button", { onclick: retry }, "Try again"));
+}
+
+export const ui = {
+  el, append, fill, name, icon, dialog, confirm, toast, table, time, copyButton, problem,
+  plain, cut, short, ms, bytes, price, duration,
+};

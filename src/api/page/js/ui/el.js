@@ -1,0 +1,54 @@
+// el.js - makes elements. Text only ever becomes text nodes, and no name of an attribute can run a script.
+
+import { plain } from "./text.js";
+
+const PROPERTIES = new Set(["value", "checked", "disabled", "hidden", "selected", "indeterminate", "open", "readOnly"]);
+const REFUSED = /^(style|srcdoc|innerhtml|outerhtml)$/i;
+
+function set(node, name, value) {
+  if (typeof value === "function" && name.startsWith("on")) node.addEventListener(name.slice(2), value);
+  else if (name.startsWith("on") || REFUSED.test(name)) throw new TypeError(`el: ${name} is not set here`);
+  else if (name === "class") node.classList.add(...String(value).split(/\s+/).filter(Boolean));
+  else if (name === "dataset") Object.assign(node.dataset, value);
+  else if (PROPERTIES.has(name)) node[name] = value;
+  else if (value === true) node.setAttribute(name, "");
+  else if (value !== false && value !== null && value !== undefined) node.setAttribute(name, plain(String(value)));
+}
+
+/** Adds what may be shown: nodes, texts, lists of them; null, undefined and false are left out. */
+export function append(node, ...children) {
+  for (const child of children) {
+    if (Array.isArray(child)) append(node, ...child);
+    else if (child instanceof Node) node.append(child);
+    else if (child !== null && child !== undefined && child !== false) node.append(plain(String(child)));
+  }
+  return node;
+}
+
+/** Puts these in the place of all that is in `node`. */
+export function fill(node, ...children) {
+  node.replaceChildren();
+  return append(node, ...children);
+}
+
+/**
+ * An element: el("button.primary", { onclick, "aria-label": "Send" }, "Send").
+ * @param {string} what  a tag with classes and an id, "div.row#top"
+ * @param {Object} [attributes]  functions named on… become listeners
+ */
+export function el(what, attributes, ...children) {
+  const [, tag, rest] = /^([a-z][a-z0-9]*)(.*)$/.exec(what);
+  const node = document.createElement(tag);
+  for (const [, kind, name] of rest.matchAll(/([.#])([\w-]+)/g)) {
+    if (kind === ".") node.classList.add(name);
+    else node.id = name;
+  }
+  if (tag === "button") node.type = "button";
+  for (const [name, value] of Object.entries(attributes || {})) set(node, name, value);
+  return append(node, ...children);
+}
+
+/** A name that a stranger chose: isolated, so that its direction stays its own, and cut by CSS. */
+export function name(text, title) {
+  return el("bdi.name", { dir: "auto", title: title || text }, text);
+}

@@ -1,0 +1,7 @@
+// views.js - the views of the page, in the order of the navigation. Each is loaded when it is first opened:
+// js/views/ID.js exports `view` with mount(root, app), which may return what undoes it; css/views/ID.css goes with it. A
+// view begins with an <h1>. What `app` has: main.js.
+
+export const views = [
+  { id: "chat", title: "Chat", icon: "chat", load: () => import("./views/chat.js") },
+];

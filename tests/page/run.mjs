@@ -1,0 +1,77 @@
+// run.mjs TEALE TEALE-RELAY CHROMIUM WORKDIR [SCENE...]: every scene of scenes/, in one world and one browser. A scene
+// file exports `scenes`: a list of {name, run(t)}, where `t` has the world, open(options) -> Visitor, and `until`.
+
+import { readdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Visitor, axeSource } from "./visitor.mjs";
+import { World, until } from "./world.mjs";
+
+const [teale, relay, chromium, work, ...wanted] = process.argv.slice(2);
+const here = fileURLToPath(new URL(".", import.meta.url));
+const playwright = createRequire(join(work, "x.js"))("playwright-core");
+const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync", "--no-proxy-server", "--disable-dev-shm-usage"];
+
+const world = new World(teale, relay);
+let browser = null;
+let failed = 0;
+let passed = 0;
+
+async function one(file, scene) {
+  const visitors = [];
+  const t = { world, browser, until, open: async (options) => {
+    const v = await Visitor.open(tools, options);
+    visitors.push(v);
+    return v;
+  } };
+  const begun = performance.now();
+  let error = null;
+  try {
+    world.author.usual();
+    world.author.asked = [];
+    await scene.run(t);
+  } catch (e) {
+    error = e;
+    for (const [i, v] of visitors.entries()) await v.shot(`failed-${file}-${i}`).catch(() => {});
+  }
+  for (const v of visitors) await v.close().catch((e) => { error = error || e; });
+  const ms = Math.round(performance.now() - begun);
+  console.log(`${error ? "not ok" : "ok"} - ${file}: ${scene.name} (${ms} ms)`);
+  if (error) console.log(String(error.stack).replace(/^/gm, "    "));
+  if (error) failed++;
+  else passed++;
+}
+
+const tools = { shots: join(work, "shots"), axe: axeSource(work) };
+async function all() {
+  await world.begin();
+  browser = tools.browser = await playwright.chromium.launch({ executablePath: chromium, args: FLAGS });
+  for (const name of readdirSync(join(here, "scenes")).sort()) {
+    const file = name.replace(/\.mjs$/, "");
+    if (wanted.length && !wanted.some((w) => file === w.split(":")[0])) continue;
+    const { scenes } = await import(join(here, "scenes", name));
+    for (const scene of scenes)
+      if (!wanted.length || wanted.some((w) => file === w || (w.startsWith(`${file}:`) && scene.name.includes(w.slice(file.length + 1)))))
+        await one(file, scene);
+  }
+}
+
+async function end(code) {
+  if (browser) await browser.close().catch(() => {});
+  await world.end().catch((e) => {
+    console.log(`not ok - ${e.message}`);
+    code = 1;
+  });
+  process.exit(code);
+}
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => end(1));
+try {
+  await all();
+} catch (e) {
+  console.log(e.stack);
+  failed++;
+}
+console.log(`${passed} scenes passed, ${failed} failed`);
+await end(failed || !passed ? 1 : 0);
