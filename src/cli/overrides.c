@@ -84,6 +84,9 @@ tl_err tl_overrides_load(const char *config_path, const tl_args *args, tl_settin
             e = tl_why_set(why, e, "--%s: %s", o->option, must.text);
         tl_buf_clear(&text);
     }
+    const char *lan = getenv("TEALE_LAN");
+    if (lan && !strcmp(lan, "off"))
+        s.lan_enabled = false;
     if (!e)
         *ret_settings = s;
     return e;

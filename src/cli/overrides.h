@@ -1,5 +1,5 @@
 /* overrides.h - the settings of a running node: those of the file, overridden by the options of
- * `up` and `serve`. Touches only the file it is told to read, and never writes. */
+ * `up` and `serve`, and by TEALE_LAN of the environment. Touches only the file it is told to read, and never writes. */
 #ifndef TL_CLI_OVERRIDES_H
 #define TL_CLI_OVERRIDES_H
 

@@ -10,6 +10,7 @@ tl_settings tl_settings_default(void)
         .nat_stun_servers = {3,
                              {"stun.l.google.com:19302", "stun1.l.google.com:19302",
                               "stun.cloudflare.com:3478"}},
+        .lan_enabled = true,
         .nat_direct = true,
         .nat_port_mapping = true,
         .nat_relay_max_sessions = 50,

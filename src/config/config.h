@@ -42,6 +42,7 @@ typedef struct {
     tl_string_list dht_bootstrap; /* HOST or HOST:PORT */
     uint32_t dht_republish_secs;  /* 3600 */
     /* other programs do not know these */
+    bool lan_enabled;              /* true */
     bool wan_allow_insecure_relay; /* allow plain ws:// to other machines than this one */
     char wan_relay_ca_file[TL_SETTING_TEXT_MAX];
     char wan_proxy[TL_SETTING_TEXT_MAX]; /* "" = the environment's; may hold a password */

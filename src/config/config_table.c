@@ -55,6 +55,8 @@
 static const tl_setting_def table[] = {
     BOOL(wan_enabled, "wan_enabled", "false", true,
          "Connect to the relay, and through it to peers across the internet."),
+    BOOL(lan_enabled, "lan_enabled", "true", true,
+         "Find nodes on the local network, be found there, and connect straight to them."),
     LIST(wan_relay_url, "wan_relay_url", "wss://relay.teale.com/ws", 0, true, tl_rule_relay_url,
          true,
          "The relay's URL, or a list: the node is at two of them at a time; empty is no relay."),

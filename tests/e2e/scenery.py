@@ -12,6 +12,8 @@ import tempfile
 import threading
 import time
 
+os.environ.setdefault("TEALE_LAN", "off")  # a test announces nothing to the network of whoever runs it
+
 
 class Process:
     """A program that says `ready …` on stdout; what it logs is kept."""

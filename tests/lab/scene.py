@@ -8,6 +8,8 @@ import time
 
 from lab import LabError
 
+os.environ.setdefault("TEALE_LAN", "off")  # a test announces nothing to the network of whoever runs it
+
 RELAY_AGAIN_S = 70  # a relay that was away for a while: the pauses between two tries grow to a minute
 API = "http://127.0.0.1:11435/v1"
 

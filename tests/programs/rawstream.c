@@ -194,6 +194,7 @@ static void on_poll(void *user)
 static void add_node(app *a, const char *relay, unsigned number)
 {
     tl_settings s = tl_settings_default();
+    s.lan_enabled = false;
     tl_identity identity;
     uint8_t seed[32] = {0x5e, (uint8_t)(number >> 8), (uint8_t)number};
     tl_why why = {""};

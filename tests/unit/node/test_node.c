@@ -35,6 +35,7 @@ static int setup(void **state)
     tl_identity identity;
     tl_why why;
     settings = tl_settings_default();
+    settings.lan_enabled = false;
     snprintf(settings.display_name, sizeof settings.display_name, "here");
     assert_int_equal(tl_crypto_init(), TL_OK);
     assert_int_equal(tl_identity_from_seed(seed, &identity), TL_OK);

@@ -45,6 +45,7 @@ static int setup(void **state)
 {
     (void)state;
     settings = tl_settings_default();
+    settings.lan_enabled = false;
     settings.nat_direct = false;
     snprintf(dir, sizeof dir, "/tmp/teale-pause-XXXXXX");
     assert_non_null(mkdtemp(dir));

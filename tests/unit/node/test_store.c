@@ -30,6 +30,7 @@ static int setup(void **state)
     assert_non_null(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/teale.db", dir);
     settings = tl_settings_default();
+    settings.lan_enabled = false;
     assert_int_equal(tl_crypto_init(), TL_OK);
     assert_int_equal(tl_identity_from_seed(seed, &identity), TL_OK);
     assert_int_equal(tl_loop_new(&loop), TL_OK);
