@@ -15,7 +15,7 @@ KILLS   ?= 1000
 SANITIZED = --suite unit --suite sim --print-errorlogs --num-processes 2
 TEST = meson test -C $(BUILD) --print-errorlogs --num-processes 2
 
-.PHONY: all deps demo test check asan tsan fuzz sim sim-full sim-dht e2e lab lab-full kills test-debian13 mutate bench fmt lint install clean help
+.PHONY: all deps demo test check asan tsan fuzz sim sim-full sim-dht e2e lab lab-full kills test-debian13 mutate bench fmt lint install deb clean help
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -117,6 +117,12 @@ lint: all
 install:
 	@tools/install-deps building
 	@tools/install "$(PREFIX)" "$(DESTDIR)" $(MESON_ARGS)
+
+## make deb      the Debian packages teale, teale-relay and teale-doc, in build/deb; lintian finds nothing in them
+deb:
+	@tools/install-deps building
+	@tools/install-deps packaging
+	@tools/deb $(BUILD)/deb
 
 clean:
 	rm -rf build build-asan build-tsan build-fuzz build-install build-mutate

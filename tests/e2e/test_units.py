@@ -36,6 +36,18 @@ class Sandbox(unittest.TestCase):
         without = "\n".join(l for l in text.splitlines() if not l.startswith(("CapabilityBoundingSet", "PrivateUsers")))
         self.assertFalse(self.judged(without, 20, "--user"))
 
+    def test_the_systems_node_is_exposed_by_one_and_a_half_at_most(self):
+        text = (INIT / "teale-system.service.in").read_text(encoding="utf-8")
+        self.assertTrue(self.judged(text, 15))
+        without = "\n".join(l for l in text.splitlines() if not l.startswith(("SystemCallFilter", "PrivateMounts")))
+        self.assertFalse(self.judged(without, 15))
+
+    def test_a_stop_waits_for_the_answers_that_run(self):
+        for name in ("teale", "teale-system", "teale-relay"):
+            text = (INIT / f"{name}.service.in").read_text(encoding="utf-8")
+            limit = next(int(l.split("=")[1]) for l in text.splitlines() if l.startswith("TimeoutStopSec="))
+            self.assertGreater(limit, 30)  # what a drain may take
+
     def test_the_relays_memory_has_a_bound_that_the_kernel_keeps(self):
         text = (INIT / "teale-relay.service.in").read_text(encoding="utf-8")
         self.assertIn("\nMemoryMax=50%\n", text)
