@@ -15,6 +15,7 @@ tl_api_config tl_api_config_default(void)
         .body_timeout = httpd.body,
         .idle_timeout = httpd.idle,
         .stalled_timeout = httpd.stalled,
+        .scan_wait = 5 * TL_SEC,
         .join_wait = 30 * TL_SEC,
         .heartbeat = 25 * TL_SEC,
         .queue_first = 2 * TL_SEC,

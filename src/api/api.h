@@ -62,6 +62,7 @@ typedef struct {
     tl_time idle_timeout;           /* 60 s: between requests */
     tl_time stalled_timeout;        /* 60 s: a client that does not read what is queued for it */
     tl_time heartbeat;              /* 25 s: comment lines on /v1/events */
+    tl_time scan_wait;              /* 5 s: a picture in which a QR code is looked for; then 504 */
     tl_time join_wait; /* 30 s: a page that joins a network; then 504, and the node goes on */
     /* A client of a stream is told its place in a queue 2 s after it has asked, then every 5 s; while
      * there is none to tell, it is looked again after 1 s. */

@@ -2,6 +2,7 @@
  * same verbs of the node. */
 #include "api/app_body.h"
 #include "base/number.h"
+#include "base/when.h"
 #include "ptn/invite.h"
 
 void tl_api_on_ptns(tl_api *api, tl_httpd_req *r)
@@ -51,6 +52,77 @@ void tl_api_on_ptn_join(tl_api *api, tl_httpd_req *r)
     if (args)
         tl_api_do_within(api, r, "ptn.join", args, api->config.join_wait);
     json_decref(args);
+}
+
+static json_t *when_json(tl_unix at)
+{
+    char text[TL_WHEN_TEXT_MAX];
+    tl_when_write(text, at);
+    return json_string(text);
+}
+
+static json_t *node_json(const tl_node_id *id)
+{
+    char hex[TL_NODE_ID_HEX + 1];
+    tl_node_id_write(hex, id);
+    return json_string(hex);
+}
+
+/* What the invite says; nobody is asked. */
+static json_t *preview_json(const tl_api *api, const tl_invite *v)
+{
+    const tl_membership *m = tl_networks_by_id(tl_node_networks(api->node), &v->network);
+    bool member = m && !m->left && m->certificate;
+    return json_pack("{s:o, s:s, s:s, s:o, s:s?, s:o, s:o, s:b, s:s?, s:s?}", "ptn_id",
+                     node_json(&v->network), "name", v->name, "role", tl_role_name(v->role),
+                     "inviter", node_json(&v->inviter), "relay", *v->relay ? v->relay : NULL,
+                     "expires_at", when_json(v->expires_at), "valid_s",
+                     v->valid_seconds ? json_integer(v->valid_seconds) : json_null(), "bound",
+                     v->bound, "member_as", member ? m->name : NULL, "member_role",
+                     member ? tl_role_name(m->cert.role) : NULL);
+}
+
+void tl_api_on_ptn_preview(tl_api *api, tl_httpd_req *r)
+{
+    static const tl_app_field fields[] = {
+        {"invite", .form = TL_APP_TEXT, .needed = true, .most = TL_INVITE_MAX}, {NULL}};
+    tl_invite v;
+    json_t *args = tl_app_body(api, r, fields);
+    if (!args)
+        return;
+    tl_ptn_verdict verdict = tl_invite_read(tl_slice_str(tl_json_string(args, "invite", "")), &v);
+    if (!verdict)
+        verdict = tl_invite_at(&v, tl_node_id_of(api->node), tl_loop_unix());
+    json_decref(args);
+    switch (verdict) {
+    case TL_PTN_OK: tl_api_json(api, r, 200, preview_json(api, &v)); break;
+    case TL_PTN_SIGNATURE:
+        tl_api_error(api, r, 403, "invite_altered", "invite",
+                     "its signature is wrong: a character was changed, or it is forged; copy it "
+                     "again, or ask for a new one");
+        break;
+    case TL_PTN_EXPIRED:
+        tl_api_error(api, r, 403, "invite_expired", "invite",
+                     "this invite has expired: ask for a new one");
+        break;
+    case TL_PTN_FOREIGN:
+        tl_api_error(api, r, 403, "invite_other_node", "invite",
+                     "this invite is for another node: ask for one of your own");
+        break;
+    case TL_PTN_NO_MEMORY: tl_api_json(api, r, 500, NULL); break;
+    default:
+        tl_api_error(api, r, 400, "invite_malformed", "invite",
+                     "this is no invite, or a part of it is missing: it begins with %s and is one "
+                     "word",
+                     TL_INVITE_PREFIX);
+    }
+}
+
+/* POST, also where the key is there already: GET is for every user of this machine (gate.c). */
+void tl_api_on_ptn_key(tl_api *api, tl_httpd_req *r)
+{
+    static const tl_app_field fields[] = {{"new", .form = TL_APP_BOOL}, {NULL}};
+    tl_app_do(api, r, "ptn.key", tl_app_net_body(api, r, fields));
 }
 
 void tl_api_on_ptn_members(tl_api *api, tl_httpd_req *r)

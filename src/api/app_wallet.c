@@ -5,6 +5,8 @@
 
 #include <time.h>
 
+#define HISTORY_MAX 1000 /* entries of a page, some 500 bytes each; without `limit` all of them */
+
 void tl_api_on_wallet(tl_api *api, tl_httpd_req *r)
 {
     tl_app_do(api, r, "wallet.show", json_object());
@@ -51,6 +53,53 @@ static bool take_since(tl_api *api, tl_httpd_req *r, json_t *args)
     return false;
 }
 
+/* A number of the query, 1 to `most`. False: it is none. */
+static bool take_number(const char *text, int64_t most, int64_t *ret)
+{
+    int64_t n = 0;
+    for (const char *p = text; *p; p++) {
+        if (*p < '0' || *p > '9' || n > most / 10)
+            return false;
+        n = n * 10 + (*p - '0');
+    }
+    *ret = n;
+    return n >= 1 && n <= most;
+}
+
+/* `limit`, `after` (the `next` of the page before: AT-ID) and `order`. False: 400 is answered. */
+static bool take_page(tl_api *api, tl_httpd_req *r, json_t *args)
+{
+    char text[64];
+    int64_t limit, at, id;
+    tl_err e = tl_api_query_field(r, "limit", text, sizeof text);
+    if (e != TL_ERR_NOT_FOUND && (e || !take_number(text, HISTORY_MAX, &limit) ||
+                                  json_object_set_new(args, "limit", json_integer(limit)))) {
+        tl_api_error(api, r, 400, "invalid_value", "limit", "'limit' must be a number, 1 to %d",
+                     HISTORY_MAX);
+        return false;
+    }
+    e = tl_api_query_field(r, "after", text, sizeof text);
+    char *dash = e ? NULL : strchr(text, '-');
+    if (dash)
+        *dash = 0;
+    if (e != TL_ERR_NOT_FOUND &&
+        (!dash || !take_number(text, TL_NUMBER_EXACT_MAX, &at) ||
+         !take_number(dash + 1, TL_NUMBER_EXACT_MAX, &id) ||
+         json_object_set_new(
+             args, "after", json_pack("{s:I, s:I}", "at", (json_int_t)at, "id", (json_int_t)id)))) {
+        tl_api_error(api, r, 400, "invalid_value", "after",
+                     "'after' must be AT-ID, the two numbers of `next`");
+        return false;
+    }
+    e = tl_api_query_field(r, "order", text, sizeof text);
+    bool newest = !e && strcmp(text, "newest") == 0;
+    if (e == TL_ERR_NOT_FOUND || (!e && strcmp(text, "oldest") == 0) ||
+        (newest && !json_object_set_new(args, "newest", json_true())))
+        return true;
+    tl_api_error(api, r, 400, "invalid_value", "order", "'order' must be oldest or newest");
+    return false;
+}
+
 void tl_api_on_wallet_history(tl_api *api, tl_httpd_req *r)
 {
     char peer[80];
@@ -63,8 +112,8 @@ void tl_api_on_wallet_history(tl_api *api, tl_httpd_req *r)
         json_decref(args);
         return;
     }
-    if (!take_since(api, r, args) || !take_text(api, r, "peer", "peer", args) ||
-        !take_text(api, r, "ptn", "net", args)) {
+    if (!take_since(api, r, args) || !take_page(api, r, args) ||
+        !take_text(api, r, "peer", "peer", args) || !take_text(api, r, "ptn", "net", args)) {
         json_decref(args);
         return;
     }

@@ -12,7 +12,13 @@ static const tl_api_route routes[] = {
         (where), .methods = (how), .id = TL_ROUTE_APP, .on_request = (handler)                     \
     }
     APP("/v1/app/ptn", TL_API_GET | TL_API_POST, tl_api_on_ptns),
+    APP("/v1/app/sharing", TL_API_GET, tl_api_on_sharing),
+    APP("/v1/app/pause", TL_API_POST, tl_api_on_pause),
+    APP("/v1/app/resume", TL_API_POST, tl_api_on_resume),
+    APP("/v1/app/qr", TL_API_POST, tl_api_on_qr),
+    APP("/v1/app/qr/draw", TL_API_POST, tl_api_on_qr_draw),
     APP("/v1/app/ptn/join", TL_API_POST, tl_api_on_ptn_join),
+    APP("/v1/app/ptn/join/preview", TL_API_POST, tl_api_on_ptn_preview),
     APP("/v1/app/ptn/*", TL_API_GET | TL_API_DELETE, tl_api_on_ptn),
     APP("/v1/app/ptn/*/name", TL_API_PUT, tl_api_on_ptn_name),
     APP("/v1/app/ptn/*/members", TL_API_GET, tl_api_on_ptn_members),
@@ -21,6 +27,7 @@ static const tl_api_route routes[] = {
     APP("/v1/app/ptn/*/revocations", TL_API_POST, tl_api_on_ptn_revocations),
     APP("/v1/app/ptn/*/renewals", TL_API_POST, tl_api_on_ptn_renewals),
     APP("/v1/app/ptn/*/admins", TL_API_POST, tl_api_on_ptn_admins),
+    APP("/v1/app/ptn/*/key", TL_API_POST, tl_api_on_ptn_key),
     APP("/v1/app/ptn/*/price", TL_API_GET | TL_API_PUT, tl_api_on_ptn_price),
     APP("/v1/app/settings", TL_API_GET | TL_API_PUT, tl_api_on_settings),
     APP("/v1/app/doctor", TL_API_GET, tl_api_on_doctor),

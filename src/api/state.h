@@ -17,6 +17,7 @@
  *   app_settings.c            the settings, likewise
  *   app_peers.c  one peer: why, ping; the traffic of all
  *   ping.c       round trips, as they are measured
+ *   app_sharing.c, app_qr.c   what is done for others, and QR codes, for pages
  *   control.c    what the command line asks on the Unix socket */
 #ifndef TL_API_STATE_H
 #define TL_API_STATE_H
@@ -203,6 +204,8 @@ void tl_api_on_ptn_revocations(tl_api *api, tl_httpd_req *r);
 void tl_api_on_ptn_renewals(tl_api *api, tl_httpd_req *r);
 void tl_api_on_ptn_admins(tl_api *api, tl_httpd_req *r);
 void tl_api_on_ptn_price(tl_api *api, tl_httpd_req *r);
+void tl_api_on_ptn_preview(tl_api *api, tl_httpd_req *r);
+void tl_api_on_ptn_key(tl_api *api, tl_httpd_req *r);
 /* --- app_settings.c --- */
 void tl_api_on_settings(tl_api *api, tl_httpd_req *r);
 /* --- app_peers.c --- */
@@ -212,6 +215,13 @@ void tl_api_on_traffic(tl_api *api, tl_httpd_req *r);
 /* --- ping.c --- */
 /* Streams the results of a ping, NDJSON, as the query says. */
 void tl_api_ping_start(tl_api *api, tl_httpd_req *r, const tl_node_id *peer);
+/* --- app_sharing.c --- */
+void tl_api_on_sharing(tl_api *api, tl_httpd_req *r);
+void tl_api_on_pause(tl_api *api, tl_httpd_req *r);
+void tl_api_on_resume(tl_api *api, tl_httpd_req *r);
+/* --- app_qr.c --- */
+void tl_api_on_qr(tl_api *api, tl_httpd_req *r);
+void tl_api_on_qr_draw(tl_api *api, tl_httpd_req *r);
 /* --- app_wallet.c --- */
 void tl_api_on_wallet(tl_api *api, tl_httpd_req *r);
 void tl_api_on_wallet_history(tl_api *api, tl_httpd_req *r);

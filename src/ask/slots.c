@@ -38,6 +38,7 @@ typedef struct question {
     uint64_t charged;       /* generated tokens */
     bool paused;            /* by the sink */
     tl_time since;          /* when it was asked */
+    tl_time began, first;   /* when the model server got it; its answer's first byte */
     tl_failure failure;     /* FAILED; its message is a literal */
     struct question **list; /* where it stands: waiting, running or failed */
     struct question *prev, *next;
@@ -142,6 +143,7 @@ static void charge(question *q)
     uint64_t generated = now.tokens_out > q->charged ? now.tokens_out - q->charged : 0;
     q->charged_prompt = true;
     q->charged += generated;
+    q->slots->facts.streamed += generated;
     if (prompt || generated)
         tl_sched_charge(q->job, prompt, generated);
 }
@@ -152,6 +154,7 @@ static void on_head(void *user, const tl_answer_head *head)
     assert(q->state == RUNNING);
     tl_usage_init(&q->usage, head->content_type);
     q->has_head = true;
+    q->first = now_of(q->slots);
     q->good = head->status < 300;
     q->sink.on_head(q->user, head);
 }
@@ -231,6 +234,7 @@ static void start(question *q)
         return;
     }
     set_state(q, RUNNING);
+    q->began = now_of(s);
     count_wait(q);
     if (q->paused)
         tl_exchange_set_paused(q->answer, true);
@@ -477,6 +481,32 @@ void tl_slots_facts_of(const tl_slots *s, tl_slots_facts *ret_facts)
         f.wait_seconds[c] = at_once ? 0 : tl_sched_wait_seconds(s->sched, c, f.queued[c] + 1);
     }
     *ret_facts = f;
+}
+
+/* False: no more is wanted. */
+static bool tell(question *list, bool (*each)(void *user, const tl_slots_question *q), void *user)
+{
+    question *q;
+    DL_FOREACH (list, q) {
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
+        tl_slots_question told = {.ask = &q->ask,
+                                  .running = q->state == RUNNING,
+                                  .answering = q->has_head,
+                                  .asked = q->since,
+                                  .began = q->began,
+                                  .first = q->first,
+                                  .generated = q->charged,
+                                  .progress = progress(&q->exchange)};
+        if (!each(user, &told))
+            return false;
+    }
+    return true;
+}
+
+void tl_slots_each(const tl_slots *s, bool (*each)(void *user, const tl_slots_question *q),
+                   void *user)
+{
+    (void)(tell(s->running, each, user) && tell(s->waiting, each, user));
 }
 
 uint64_t tl_slots_served(const tl_slots *s, tl_sched_class class)

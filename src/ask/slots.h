@@ -63,12 +63,27 @@ typedef struct {
     unsigned wait_seconds[TL_SCHED_CLASSES];
     /* Tokens of answers that are over. */
     uint64_t prompt[TL_SCHED_CLASSES], generated[TL_SCHED_CLASSES];
+    uint64_t streamed; /* generated tokens as they came, also of answers that are not over */
     uint64_t began[TL_SCHED_CLASSES];    /* questions that got a slot */
     tl_time waited[TL_SCHED_CLASSES];    /* by them, in sum */
     tl_time waited_max;                  /* by any of them */
     uint64_t turned_away, gave_up, late; /* by a full queue; by their askers; after wait_max */
 } tl_slots_facts;
 void tl_slots_facts_of(const tl_slots *s, tl_slots_facts *ret_facts);
+
+/* One question that runs or waits. */
+typedef struct {
+    const tl_ask *ask;           /* borrowed; it has no body */
+    bool running;                /* the model server has it; else `progress` tells its place */
+    bool answering;              /* the first byte of its answer is here */
+    tl_time asked, began, first; /* when; the last two only where `running`, `answering` */
+    uint64_t generated;          /* tokens so far */
+    tl_progress progress;
+} tl_slots_question;
+/* Tells of each, until `each` returns false: those that run first, then those that wait, each the
+ * oldest first. From inside `each` nothing of the slots is called. */
+void tl_slots_each(const tl_slots *s, bool (*each)(void *user, const tl_slots_question *q),
+                   void *user);
 /* Units delivered to the class so far (market/sched.h). */
 uint64_t tl_slots_served(const tl_slots *s, tl_sched_class class);
 

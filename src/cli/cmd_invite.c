@@ -3,12 +3,12 @@
 #include "cli/commands.h"
 #include "cli/files.h"
 #include "cli/nodefind.h"
-#include "cli/qr.h"
 #include "cli/qrimage.h"
 #include "cli/verb.h"
 #include "cli/words.h"
 #include "ptn/invite.h"
 #include "ptn/networks.h"
+#include "qr/code.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -122,7 +122,7 @@ void tl_node_judge_sharing(const tl_node *n, tl_sharing *ret_sharing)
 }
 
 /* What others may ask, and the models of share_models that the server does not have. */
-static json_t *sharing_status(const tl_node *n)
+json_t *tl_node_sharing_json(const tl_node *n)
 {
     tl_sharing s;
     const tl_backend *b = n->backend;
@@ -168,9 +168,9 @@ json_t *tl_node_status(const tl_node *n)
         "peers", "direct", (json_int_t)f.paths.direct, "relayed", (json_int_t)relayed,
         "relayed_udp", (json_int_t)(relayed ? f.paths.relayed_udp : 0), "lan",
         (json_int_t)f.paths.lan, "old_protocol", (json_int_t)f.peers_in_clear, "backend",
-        backend_status(n), "sharing", sharing_status(n), "share", tl_node_share_json(n), "requests",
-        requests_status(&f), "asks_others", tl_access_asks_others(&n->access), "stopping",
-        n->stage > TL_NODE_RUNNING, "ptns", tl_node_ptns_json(n), "relaying",
+        backend_status(n), "sharing", tl_node_sharing_json(n), "share", tl_node_share_json(n),
+        "requests", requests_status(&f), "asks_others", tl_access_asks_others(&n->access),
+        "stopping", n->stage > TL_NODE_RUNNING, "ptns", tl_node_ptns_json(n), "relaying",
         tl_node_relaying_json(n), "relayed_by", tl_node_relayed_json(n), "dht", tl_node_dht_json(n),
         "fragments", tl_node_fragments_json(n), "introducing", tl_node_introducing_json(n));
 }

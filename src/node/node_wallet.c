@@ -142,15 +142,19 @@ void tl_verb_wallet_history(tl_node *n, const json_t *args, tl_call *call)
         (net[0] && !find_network(n, net, call, &network)))
         return;
     const json_t *limit = json_object_get(args, "limit"), *after = json_object_get(args, "after");
-    if ((limit && (!json_is_integer(limit) || json_integer_value(limit) < 1)) ||
+    const json_t *newest = json_object_get(args, "newest");
+    if ((newest && !json_is_boolean(newest)) ||
+        (limit && (!json_is_integer(limit) || json_integer_value(limit) < 1)) ||
         (after && json_integer_value(json_object_get(after, "id")) < 1)) {
         tl_call_fail(call, "E_INVALID",
-                     "`limit` is a number from 1, `after` is `next` of an answer");
+                     "`limit` is a number from 1, `after` is `next` of an answer, `newest` is true "
+                     "or false");
         return;
     }
     wallet_call *w = new_report(n, call, TL_REPORT_HISTORY);
     if (!w)
         return;
+    w->report.newest = json_is_true(newest);
     w->report.limit = (size_t)json_integer_value(limit);
     w->report.after_at = json_integer_value(json_object_get(after, "at"));
     w->report.after_id = json_integer_value(json_object_get(after, "id"));

@@ -580,8 +580,9 @@ void tl_node_apply_prices(tl_node *n);
 
 /* node_report.c */
 void tl_node_judge_sharing(const tl_node *n, tl_sharing *ret_sharing);
-/* `wan` of the status; NULL: out of memory. */
+/* `wan` and `sharing` of the status; NULL: out of memory. */
 json_t *tl_node_wan_json(const tl_node *n);
+json_t *tl_node_sharing_json(const tl_node *n);
 /* Emits PeerJoined, PeerLeft or PathChanged, with the present path and the path told before. `why`
  * NULL: gives the rule that chose the path. */
 void tl_node_emit_peer(tl_node *n, const char *name, const tl_peer *peer, const char *why);

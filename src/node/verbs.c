@@ -40,6 +40,7 @@ static const struct {
     {"ptn.withdraw", tl_verb_ptn_withdraw},
     {"relay.status", tl_node_do_relay_status},
     {"resume", tl_node_do_resume},
+    {"serving", tl_verb_serving},
     {"wallet.audit", tl_verb_wallet_audit},
     {"wallet.history", tl_verb_wallet_history},
     {"wallet.settle", tl_verb_wallet_settle},

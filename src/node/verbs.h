@@ -13,6 +13,9 @@
  * calls that were not answered are freed, too: their handlers' state must not answer any more. */
 typedef void (*tl_verb_fn)(tl_node *n, const json_t *args, tl_call *call);
 
+/* node_serving.c: what is shared, who is served and who waits */
+void tl_verb_serving(tl_node *n, const json_t *args, tl_call *call);
+
 /* node_wallet.c */
 void tl_verb_wallet_show(tl_node *n, const json_t *args, tl_call *call);
 void tl_verb_wallet_history(tl_node *n, const json_t *args, tl_call *call);

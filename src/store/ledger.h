@@ -43,7 +43,8 @@ typedef struct tl_report {
     tl_node_id peer, network;
     tl_unix since; /* 0: from the beginning */
     /* HISTORY: so many entries at most, 0: all; after the entry that `next` of a result before this
-     * named, 0: from `since` on. */
+     * named, 0: from `since` on. `newest`: the newest first, down to `since`. */
+    bool newest;
     size_t limit;
     int64_t after_at, after_id;
     /* Called once, on the owner's thread. */

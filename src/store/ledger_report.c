@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-#define PIECE "2000" /* rows of the history that one job reads: some milliseconds */
+#define PIECE 2000 /* rows of the history that one job reads: some milliseconds */
 
 static tl_err append(json_t *list, json_t *item)
 {
@@ -158,26 +158,41 @@ static json_t *entry_json(const tl_ledger_entry *e)
                      "state", tl_ledger_state_name(e->state), "receipt", signed_json(e));
 }
 
+#define OF_WHOM " AND (? IS NULL OR peer = ?) AND (? IS NULL OR network = ?)"
+/* The plus keeps `since` from being the bound in the index: the other one is nearer. */
+static const char oldest_first[] =
+    "SELECT" TL_LEDGER_COLUMNS "FROM transfers WHERE (at, id) > (?, ?) AND +at >= ?" OF_WHOM
+    " ORDER BY at, id LIMIT ?";
+static const char newest_first[] =
+    "SELECT" TL_LEDGER_COLUMNS "FROM transfers WHERE (at, id) < (?, ?) AND at >= ?" OF_WHOM
+    " ORDER BY at DESC, id DESC LIMIT ?";
+
+/* Before the first entry, in the report's order. */
+static void begin_history(tl_report *r)
+{
+    r->last_at = r->after_id ? r->after_at : r->newest ? INT64_MAX : r->since - 1;
+    r->last_id = r->after_id ? r->after_id : INT64_MAX;
+}
+
 tl_err tl_ledger_report_history(tl_db *db, tl_report *r)
 {
     sqlite3_stmt *row;
     if (!r->result && !(r->result = json_pack("{s:[]}", "entries")))
         return TL_ERR_NOMEM;
-    if (!r->last_id) {
-        r->last_id = r->after_id;
-        r->last_at = r->after_id ? r->after_at : r->since - 1;
-    }
+    if (!r->last_id)
+        begin_history(r);
     json_t *entries = json_object_get(r->result, "entries");
-    size_t before = json_array_size(entries);
+    size_t before = json_array_size(entries), piece = PIECE;
+    if (r->limit && r->limit - before < piece)
+        piece = r->limit - before;
+    const void *peer = r->has_peer ? r->peer.key : NULL;
+    const void *network = r->has_network ? r->network.key : NULL;
     tl_err e = tl_db_find(
-        db,
-        "SELECT" TL_LEDGER_COLUMNS "FROM transfers WHERE (at, id) > (?, ?) AND"
-        " (? IS NULL OR peer = ?) AND (? IS NULL OR network = ?) ORDER BY at, id LIMIT " PIECE,
-        TL_DB_WITH(tl_db_int(r->last_at), tl_db_int(r->last_id ? r->last_id : INT64_MAX),
-                   tl_db_bytes(r->has_peer ? r->peer.key : NULL, sizeof r->peer.key),
-                   tl_db_bytes(r->has_peer ? r->peer.key : NULL, sizeof r->peer.key),
-                   tl_db_bytes(r->has_network ? r->network.key : NULL, sizeof r->network.key),
-                   tl_db_bytes(r->has_network ? r->network.key : NULL, sizeof r->network.key)),
+        db, r->newest ? newest_first : oldest_first,
+        TL_DB_WITH(tl_db_int(r->last_at), tl_db_int(r->last_id), tl_db_int(r->since),
+                   tl_db_bytes(peer, sizeof r->peer.key), tl_db_bytes(peer, sizeof r->peer.key),
+                   tl_db_bytes(network, sizeof r->network.key),
+                   tl_db_bytes(network, sizeof r->network.key), tl_db_int((int64_t)piece)),
         &row);
     for (; !e; e = tl_db_next(db, row)) {
         tl_ledger_entry entry;
@@ -189,7 +204,7 @@ tl_err tl_ledger_report_history(tl_db *db, tl_report *r)
     }
     if (e != TL_ERR_NOT_FOUND)
         return e;
-    bool full = json_array_size(entries) - before == (size_t)(int)strtol(PIECE, NULL, 10);
+    bool full = json_array_size(entries) - before == piece;
     bool enough = r->limit && json_array_size(entries) >= r->limit;
     r->more = full && !enough;
     if (!full || !enough)

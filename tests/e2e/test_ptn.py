@@ -287,8 +287,17 @@ class Pages(Case):
         where = "/v1/app/ptn/" + made["ptn_id"]
         node = self.node()
         invite = self.ask(self.admin, "POST", where + "/invites", {"role": "provider", "expires_s": 600, "valid_s": 86400})
+        said = self.ask(node, "POST", "/v1/app/ptn/join/preview", {"invite": invite["invite"]})
+        self.assertEqual((said["name"], said["role"], said["inviter"], said["member_as"]), ("lab", "provider", self.admin.id, None))
+        self.ask(node, "POST", where + "/key", {}, 404)
         joined = self.ask(node, "POST", "/v1/app/ptn/join", {"invite": invite["invite"]})
         self.assertEqual((joined["state"], joined["role"]), ("joined", "provider"))
+        said = self.ask(node, "POST", "/v1/app/ptn/join/preview", {"invite": invite["invite"]})
+        self.assertEqual((said["member_as"], said["member_role"]), ("lab", "provider"))
+        key = self.ask(node, "POST", where + "/key", {})["key"]
+        self.assertEqual((self.ask(node, "POST", where + "/key", {})["key"], self.run_at(node, "ptn", "key", "lab").stdout.strip()),
+                         (key, key))
+        self.assertNotEqual(self.ask(node, "POST", where + "/key", {"new": True})["key"], key)
         self.assertEqual(self.ask(self.admin, "GET", "/v1/app/ptn"), self.json_at(self.admin, "ptn", "list"))
         self.assertEqual(len(self.ask(self.admin, "GET", where + "/members")["members"]), 2)
         self.assertEqual(self.ask(self.admin, "GET", where + "/invites")["invites"][0]["state"], "used")

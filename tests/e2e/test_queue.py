@@ -173,6 +173,44 @@ class Queue(unittest.TestCase):
         wait_for(lambda: asker.post(chat(MODEL, "again", False))[0] == 200, 60)
         own.wait()
 
+    def test_the_page_sees_who_is_served_and_takes_the_machine_back(self):
+        def ask(method, path, body=None):
+            c, r = provider.request(method, path, json.dumps(body) if body is not None else None)
+            raw = r.read()
+            c.close()
+            self.assertEqual(r.status, 200, raw)
+            return json.loads(raw)
+
+        parrot = self.s.parrot("--model", MODEL, "--token-ms", "100", "--tokens", "400")
+        provider = self.provider(parrot, share_slots="1")
+        asker = self.s.node(self.relay)
+        idle = ask("GET", "/v1/app/sharing")
+        self.assertEqual((idle["questions"], idle["more"], idle["tokens_per_s"]), ([], 0, 0))
+        first = Asking(asker)
+        wait_for(lambda: len(first.words()) > 5)
+        second = Asking(asker, stream=False)
+        wait_for(lambda: len(ask("GET", "/v1/app/sharing")["questions"]) == 2)
+        now = ask("GET", "/v1/app/sharing")
+        served, waits = now["questions"]
+        self.assertEqual((served["state"], served["model"], served["peer"], served["path"], served["ptn_id"]),
+                         ("answering", MODEL, asker.id, self.path(provider, asker), None))
+        self.assertGreater(served["tokens"], 0)
+        self.assertGreater(served["tokens_per_s"], 0)
+        self.assertEqual(now["tokens_per_s"], served["tokens_per_s"])
+        self.assertGreaterEqual(now["totals"]["tokens_out"], served["tokens"])
+        self.assertEqual((waits["state"], waits["position"], waits["tokens"], waits["tokens_per_s"]), ("waiting", 1, 0, None))
+        self.assertEqual((now["sharing"]["models"], now["share"]["slots"]), ([MODEL], 1))
+        paused = ask("POST", "/v1/app/pause", {"for_s": 900, "now": True})
+        self.assertRegex(paused["until"], "^20")
+        wait_for(lambda: first.over)
+        self.assertEqual(second.wait().status, 503)
+        self.assertEqual(ask("GET", "/v1/app/sharing")["questions"], [])
+        self.assertTrue(ask("GET", "/v1/app/sharing")["share"]["paused"])
+        self.assertEqual(ask("POST", "/v1/app/resume"), {"paused": False, "until": None})
+
+    def path(self, node, peer):
+        return next(p["path"] for p in node.json("peers")["peers"] if p["node_id"] == peer.id)
+
     def test_the_slots_are_those_that_llama_server_tells_unless_they_are_set(self):
         parrot = self.s.parrot("--model", MODEL, "--kind", "llama-server")
         provider = self.provider(parrot)

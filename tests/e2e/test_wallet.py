@@ -90,6 +90,14 @@ class Charges(Base):
         rows = list(csv.DictReader(io.StringIO(self.server.command("wallet", "history", "--csv").stdout)))
         self.assertEqual(rows[0]["request"], "mine")
         self.assertEqual(int(rows[0]["amount_micro"]), served["amount_micro"])
+        # a page reads it from its newest end, a piece at a time
+        self.assertEqual(self.ask()[0], 200)
+        wait_for(lambda: len(self.posted(self.server)) == 2)
+        where = "/v1/app/wallet/history?limit=1&order=newest"
+        newest = self.server.get_json(where)
+        oldest = self.server.get_json(f"{where}&after={newest['next']['at']}-{newest['next']['id']}")
+        self.assertNotEqual(newest["entries"][0]["request"], "mine")
+        self.assertEqual([e["request"] for e in oldest["entries"]], ["mine"])
 
     def test_a_free_question_has_an_entry_of_nothing_with_a_receipt(self):
         self.scene(price=0)

@@ -1,6 +1,6 @@
 /* QR codes: drawn, and read back from pictures that look like photos. */
-#include "cli/qr.h"
 #include "cli/qrimage.h"
+#include "qr/code.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -155,7 +155,7 @@ static tl_err read_file(const tl_buf *file, tl_buf *text)
     tl_err e = tl_qrimage_decode(tl_buf_slice(file), &g, &why);
     if (e)
         return e;
-    e = tl_qrimage_find(&g, PREFIX, text, &why);
+    e = tl_qr_find(&g, PREFIX, text, &why);
     free(g.pixels);
     return e;
 }
@@ -224,7 +224,7 @@ static void expect_on_screen(bool colour, uint8_t paper, uint8_t ink)
     assert_int_equal(tl_qr_draw(&qr, colour, &drawing), TL_OK);
     assert_int_equal(tl_buf_append(&drawing, tl_slice_of("", 1)), TL_OK);
     tl_grey g = screen_of(&drawing, paper, ink);
-    assert_int_equal(tl_qrimage_find(&g, PREFIX, &text, &why), TL_OK);
+    assert_int_equal(tl_qr_find(&g, PREFIX, &text, &why), TL_OK);
     assert_true(tl_slice_eq(tl_buf_slice(&text), tl_slice_str(invite)));
     free(g.pixels);
     tl_buf_clear(&text);
@@ -331,7 +331,7 @@ static void a_picture_without_a_code_says_so(void **state)
     tl_buf text = {0};
     assert_non_null(g.pixels);
     memset(g.pixels, 200, 90000);
-    assert_int_equal(tl_qrimage_find(&g, PREFIX, &text, &why), TL_ERR_NOT_FOUND);
+    assert_int_equal(tl_qr_find(&g, PREFIX, &text, &why), TL_ERR_NOT_FOUND);
     assert_non_null(strstr(why.text, "no QR code"));
     assert_int_equal(text.len, 0);
     free(g.pixels);
@@ -358,7 +358,7 @@ static void of_two_codes_the_invite_is_taken(void **state)
                     g.pixels[(top + y) * side + 60 + x] = 0;
             }
         }
-        assert_int_equal(tl_qrimage_find(&g, PREFIX, &text, &why), TL_OK);
+        assert_int_equal(tl_qr_find(&g, PREFIX, &text, &why), TL_OK);
         assert_true(tl_slice_eq(tl_buf_slice(&text), tl_slice_str(invite)));
         tl_buf_clear(&text);
         free(g.pixels);

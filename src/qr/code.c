@@ -1,4 +1,4 @@
-#include "cli/qr.h"
+#include "qr/code.h"
 
 #include <assert.h>
 #include <png.h>

@@ -1,7 +1,7 @@
-/* qr.h - draws a text as a QR code: for a terminal, or as a PNG picture. Writes no file and no
+/* code.h - draws a text as a QR code: for a terminal, or as a PNG picture. Writes no file and no
  * terminal itself. */
-#ifndef TL_CLI_QR_H
-#define TL_CLI_QR_H
+#ifndef TL_QR_CODE_H
+#define TL_QR_CODE_H
 
 #include "base/slice.h"
 
