@@ -20,8 +20,9 @@ const REMEDIES = {
 
 /** A failed request: `status` 0 when the node could not be reached at all. */
 export class ApiError extends Error {
-  constructor(status, code, message, remedy) {
+  constructor(status, code, message, remedy, param) {
     super(message);
+    this.param = param || "";
     this.name = "ApiError";
     this.status = status;
     this.code = code;
@@ -36,7 +37,7 @@ export function errorOf(status, body) {
     return new ApiError(status, "error", status ? `The node answered with status ${status}.` : "The node did not answer.");
   const text = typeof e.message === "string" && e.message ? e.message : `The node answered with status ${status}.`;
   return new ApiError(status, typeof e.code === "string" ? e.code : "error", text,
-    typeof e.remedy === "string" ? e.remedy : "");
+    typeof e.remedy === "string" ? e.remedy : "", typeof e.param === "string" ? e.param : "");
 }
 
 export function gone() {

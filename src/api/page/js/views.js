@@ -4,4 +4,7 @@
 
 export const views = [
   { id: "chat", title: "Chat", icon: "chat", load: () => import("./views/chat.js") },
+  { id: "network", title: "Network", icon: "network", load: () => import("./views/network.js") },
+  { id: "settings", title: "Settings", icon: "settings", load: () => import("./views/settings.js") },
+  { id: "doctor", title: "Doctor", icon: "doctor", load: () => import("./views/doctor.js") },
 ];

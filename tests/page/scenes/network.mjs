@@ -1,0 +1,137 @@
+// Network: the live picture, why, the table beside it; 500 peers, hostile names, keyboard, narrow and dark.
+
+import assert from "node:assert/strict";
+import { FakeNode, idOf, peerOf } from "../fakenode.mjs";
+
+const HOSTILE = ["<img src=x onerror=alert(1)>", "\u202egnp.exe\u202c", "a".repeat(64), "\u05d0\u05d1\u05d2 (direct) 1 ms", "]]><script>1</script>", "\u0000\u001b[2J"];
+
+async function drawn(v) {
+  await v.page.waitForSelector(".picture .peer, .picture .sign");
+}
+
+async function fake(t, n, change = (p) => p) {
+  const node = await new FakeNode(t.world.asker, []).listen();
+  node.peers = Array.from({ length: n }, (_, i) => change(peerOf(i, node.relay), i));
+  return node;
+}
+
+/** The reader goes before the node does. */
+async function leave(v, node) {
+  await v.close();
+  v.close = async () => {};
+  if (node) await node.close();
+}
+
+export const scenes = [
+  {
+    name: "a question brings its peer into the picture; a click tells why, and a ping measures",
+    async run(t) {
+      const v = await t.open({ node: t.world.asker, at: "#/network" });
+      await drawn(v);
+      await fetch(`${t.world.asker.url}/v1/chat/completions`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ model: "author", messages: [{ role: "user", content: "x" }] }) });
+      const peer = v.page.locator(`.picture .peer.relayed`).first();
+      await peer.waitFor();
+      await peer.click();
+      assert.match(v.page.url(), new RegExp(`#/network/${t.world.server.id}`));
+      const detail = v.page.getByRole("region", { name: "What was chosen" });
+      await detail.getByText("Why this path").waitFor();
+      await detail.getByText("What would change it").waitFor();
+      await detail.getByRole("button", { name: "Ping" }).click();
+      await t.until(async () => (await detail.locator(".pings li").allInnerTexts()).filter((x) => /ms Relayed/.test(x)).length === 4);
+      await detail.getByText("Since connected").waitFor();
+      await v.accessible("Network with a peer");
+      await v.shot("network-peer");
+      await v.page.locator(".picture .sign.relay").click();
+      await detail.getByText("connected").first().waitFor();
+      await v.page.locator(".picture .sign.nat").click();
+      await detail.getByText("STUN servers").waitFor();
+      await v.page.locator(".picture .sign.node").click();
+      await detail.getByText(t.world.asker.id.slice(0, 16)).waitFor();
+      await detail.getByRole("button", { name: "Close" }).click();
+      await detail.waitFor({ state: "hidden" });
+    },
+  },
+  {
+    name: "the wide network off: the picture says so and leads to the switch",
+    async run(t) {
+      const node = await t.world.startNode("quiet", [], { relayed: true });
+      const v = await t.open({ node, at: "#/network", size: "narrow" });
+      await drawn(v);
+      await v.accessible("Network without a wide network");
+      await v.shot("network-off-narrow");
+      await v.page.getByRole("link", { name: "Settings \u203a Networking \u203a Enable WAN" }).click();
+      await t.until(() => v.page.evaluate(() => document.activeElement.id === "setting-wan_enabled"));
+      await node.end();
+    },
+  },
+  {
+    name: "the keyboard reaches everything in the picture by one stop",
+    async run(t) {
+      const node = await fake(t, 12);
+      const v = await t.open({ node, at: "#/network" });
+      await drawn(v);
+      assert.equal(await v.page.locator('.picture [tabindex="0"]').count(), 1);
+      await v.page.locator('.picture [tabindex="0"]').focus();
+      const names = [];
+      for (let i = 0; i < 20; i++) {
+        names.push(await v.page.evaluate(() => `${document.activeElement.textContent}; ${document.activeElement.getAttribute("aria-description")}`));
+        await v.page.keyboard.press("ArrowDown");
+      }
+      for (const wanted of [/; this node$/, /; NAT: Port-restricted NAT$/, /connected .*; Relay 127/, /^peer 1 12\.3 ms.*; Local network$/, /^peer 5 40\.3 ms.*; Relayed$/])
+        assert.ok(names.some((n) => wanted.test(n)), `${wanted} in ${names}`);
+      await v.page.keyboard.press("Home");
+      await v.page.keyboard.press("End");
+      await v.page.keyboard.press("ArrowUp");
+      await v.page.keyboard.press("Enter");
+      await v.page.getByRole("region", { name: "What was chosen" }).waitFor();
+      assert.equal(await v.page.evaluate(() => document.activeElement.tagName), "H2");
+      await leave(v, node);
+    },
+  },
+  {
+    name: "names of strangers stay text, in their own direction, within their place",
+    async run(t) {
+      const node = await fake(t, 12, (p, i) => Object.assign(p, { name: HOSTILE[i % HOSTILE.length] }));
+      const v = await t.open({ node, at: "#/network", dark: true });
+      await drawn(v);
+      const texts = await v.page.locator(".picture .peer-title").evaluateAll((nodes) => nodes.map((n) => n.textContent));
+      assert.ok(texts.some((x) => x.startsWith("<img src=x")), texts);
+      assert.ok(texts.some((x) => x.startsWith("[U+202E]gnp.exe")), texts);
+      const out = await v.page.evaluate(() => {
+        const box = document.querySelector(".picture").getBoundingClientRect();
+        return [...document.querySelectorAll(".picture text")].filter((x) => x.getBoundingClientRect().right > box.right + 1).map((x) => x.textContent);
+      });
+      assert.deepEqual(out, []);
+      await v.accessible("hostile names");
+      await v.shot("network-hostile-dark");
+      await leave(v, node);
+    },
+  },
+  {
+    name: "500 peers: the busiest are drawn, the others counted, and all are found in the table",
+    async run(t) {
+      const node = await fake(t, 500);
+      for (const [size, dark] of [["wide", false], ["wide", true], ["narrow", true], ["middle", false]]) {
+        const v = await t.open({ node, at: "#/network", size, dark });
+        await drawn(v);
+        await v.page.waitForSelector(".peers tbody tr");
+        assert.ok(await v.page.locator(".picture .peer").count() <= 16);
+        await v.page.getByText("1 to 50 of 500").waitFor();
+        await v.accessible(`500 peers, ${size}`);
+        await v.shot(`network-500-${size}${dark ? "-dark" : ""}`);
+        if (size === "wide" && !dark) {
+          await v.page.locator(".picture .peer.more.direct").click();
+          await v.page.getByText("1 to 50 of 188").waitFor();
+          await v.page.getByLabel("Search peers").fill("peer 450");
+          await v.page.getByText("1 to 1 of 1").waitFor();
+          await v.page.keyboard.press("Tab");
+          await v.page.locator(".peers tbody tr").first().focus();
+          await v.page.keyboard.press("Enter");
+          await t.until(() => v.page.url().includes(idOf(450)));
+        }
+        await leave(v);
+      }
+      await node.close();
+    },
+  },
+];
