@@ -36,7 +36,7 @@ async function one(file, scene) {
     error = e;
     for (const [i, v] of visitors.entries()) await v.shot(`failed-${file}-${i}`).catch(() => {});
   }
-  for (const v of visitors) await v.close().catch((e) => { error = error || e; });
+  for (const v of visitors) await v.close().catch((e) => { error = error ? Object.assign(error, { stack: `${error.stack}\n${e.message}` }) : e; });
   const ms = Math.round(performance.now() - begun);
   console.log(`${error ? "not ok" : "ok"} - ${file}: ${scene.name} (${ms} ms)`);
   if (error) console.log(String(error.stack).replace(/^/gm, "    "));

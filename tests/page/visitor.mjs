@@ -16,9 +16,9 @@ export class Visitor {
       viewport: WIDTHS[options.size || "wide"], colorScheme: options.dark ? "dark" : "light", reducedMotion: "reduce",
       locale: "en-GB", timezoneId: "UTC", hasTouch: options.size === "narrow", acceptDownloads: true,
     });
-    v.context.setDefaultTimeout(15000);
+    v.context.setDefaultTimeout(8000);
     v.page = await v.context.newPage();
-    v.page.on("pageerror", (e) => v.note(`error: ${e.message}`));
+    v.page.on("pageerror", (e) => v.note(`error: ${e.stack}`));
     v.page.on("console", (m) => {
       if (m.type() === "error" || /Content Security Policy|TrustedType/i.test(m.text())) v.note(`console: ${m.text()}`);
     });

@@ -1,6 +1,7 @@
 // ui.js - everything that views draw with.
 
 import { el, append, fill, name } from "./ui/el.js";
+import { copyButton } from "./ui/copy.js";
 import { icon } from "./ui/icons.js";
 import { dialog, confirm } from "./ui/dialog.js";
 import { toast } from "./ui/toast.js";
@@ -16,27 +17,6 @@ function time(iso) {
     ? at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })
     : at.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
   return el("time", { datetime: at.toISOString(), title: at.toLocaleString() }, text);
-}
-
-const COPIED_MS = 1600;
-
-/** A button that copies a text (or what a function returns), and says so. */
-function copyButton(text, label) {
-  const words = el("span.visually-hidden", { "aria-live": "polite" });
-  const button = el("button.quiet.icon-only", { title: label || "Copy", "aria-label": label || "Copy", onclick: async () => {
-    try {
-      await navigator.clipboard.writeText(typeof text === "function" ? text() : text);
-      button.firstChild.replaceWith(icon("check"));
-      words.textContent = "Copied";
-      setTimeout(() => {
-        button.firstChild.replaceWith(icon("copy"));
-        words.textContent = "";
-      }, COPIED_MS);
-    } catch (e) {
-      toast("The browser does not let this page copy.", "error");
-    }
-  } }, icon("copy"), words);
-  return button;
 }
 
 /** What an ApiError says and what helps, for a place in the page. */

@@ -1,11 +1,341 @@
-// chat.js - the chat.
+// chat.js - the chat: conversations on the side, one of them open, and the field for the next question. Everything that
+// is said stays in this browser; the node passes questions on and keeps none.
 
-export const view = {
-  id: "chat",
-  title: "Chat",
-  icon: "chat",
-  mount(root, app) {
-    root.append(app.ui.el("h1", null, "Chat"), app.ui.el("p.empty", null, "Chat"));
-    return () => {};
-  },
-};
+import { asMarkdown, createConversations, saveFile } from "../chat/conversations.js";
+import { createComposer } from "../chat/composer.js";
+import { createPicker } from "../chat/picker.js";
+import { emptyTalk, mended, startAnswer, titleOf } from "../chat/talk.js";
+import { listenForKeys, showShortcuts } from "../chat/shortcuts.js";
+import { createThread } from "../chat/thread.js";
+import { openStore } from "../chat/store.js";
+import { ui } from "../ui.js";
+
+const { el, icon } = ui;
+const MODEL_KEY = "teale.chat.model";
+
+function lastModel() {
+  try {
+    return localStorage.getItem(MODEL_KEY) || "";
+  } catch (e) {
+    return "";
+  }
+}
+
+function rememberModel(key) {
+  try {
+    localStorage.setItem(MODEL_KEY, key);
+  } catch (e) { /* it holds for this visit */ }
+}
+
+/** What an empty conversation shows: a greeting, or how to get a model where there is none. */
+function createWelcome(app) {
+  const node = el("div.welcome");
+  let shown = "";
+  const off = app.watch((state) => {
+    const any = (state.models || []).length > 0;
+    const what = any ? "ask" : "none";
+    if (what === shown) return;
+    shown = what;
+    ui.fill(node, any
+      ? [el("h2", null, "What would you like to know?"), el("p.muted", null, "It is asked of this machine or of your friends', encrypted on the way. Conversations stay in this browser.")]
+      : [el("h2", null, "No model can be asked yet"),
+        el("p.muted", null, "Share one of this machine's model server, or join the network of somebody who does."),
+        el("div.row", null, el("a.button", { href: "#/sharing" }, icon("sharing"), "Share a model"), el("a.button", { href: "#/networks" }, icon("networks"), "Join a network"))]);
+  });
+  return { node, off };
+}
+
+function mount(root, app) {
+  const picker = createPicker(app, (choice) => {
+    rememberModel(choice.key);
+    talk.body.model = choice.key;
+    composer.focus();
+  });
+  const composer = createComposer({ picker, onSend: send, onStop: stop, onUp: editLast });
+  const thread = createThread(app, { onAgain: again, onEdit: editAndAsk, onVersion: showVersion });
+  const conversations = createConversations({
+    onOpen: () => showList(false), onNew: fresh, onRename: rename, onDelete: remove, onExport: exportOne,
+    onExportAll: exportAll, onClear: clear,
+  });
+  const welcome = createWelcome(app);
+  const hint = el("p.composer-hint.muted", null, "Models make mistakes. ", el("button.link", { onclick: showShortcuts }, "Keys"));
+  const title = el("h1.visually-hidden", null, "Chat");
+  const shade = el("div.chat-shade", { onclick: () => showList(false) });
+  const listButton = () => el("button.quiet.icon-only", { title: "Conversations", "aria-label": "Conversations", "aria-controls": "conversations", onclick: () => showList(true) }, icon("list"));
+  const newButton = () => el("button.quiet.icon-only", { title: "New chat", "aria-label": "New chat", onclick: fresh }, icon("plus"));
+  const headTitle = el("span.chat-title");
+  const place = el("section.chat-main", { "aria-label": "Conversation" },
+    el("div.chat-head", null, listButton(), headTitle, newButton()),
+    thread.node, welcome.node, el("div.composer-place", null, thread.jump, composer.node, hint));
+  const inBar = document.getElementById("bar-actions");
+  const barButtons = [listButton(), newButton()];
+  let store = null;
+  let heads = [];
+  let talk = emptyTalk(lastModel());
+  let running = null;
+  let gone = false;
+  let loading = 0;
+
+  function showList(open) {
+    root.classList.toggle("list-open", open);
+    if (open) (conversations.node.querySelector("[aria-current]") || conversations.node.querySelector("button")).focus();
+  }
+
+  function drawHeads() {
+    heads.sort((a, b) => b.updated - a.updated);
+    conversations.set(heads, talk.head.id);
+    ui.fill(headTitle, talk.head.title ? ui.name(talk.head.title) : "New chat");
+  }
+
+  /** Is there anything to be read, or the greeting? */
+  function drawEmpty() {
+    const empty = talk.body.messages.length === 0;
+    root.classList.toggle("is-empty", empty);
+    welcome.node.hidden = !empty;
+  }
+
+  async function keep(one) {
+    const { head, body } = one;
+    head.updated = Date.now();
+    const known = heads.find((h) => h.id === head.id);
+    if (!known) heads.push(head);
+    if (!gone) drawHeads();
+    if (!store) return;
+    try {
+      await store.save(head, body);
+    } catch (e) {
+      ui.toast("The browser could not keep this conversation: its storage may be full.", "error");
+    }
+  }
+
+  function show(one) {
+    talk = one;
+    picker.set(talk.body.model || lastModel());
+    thread.set(talk.body.messages);
+    composer.setBusy(Boolean(running));
+    drawHeads();
+    drawEmpty();
+  }
+
+  function stop() {
+    if (running) running.stop();
+  }
+
+  function fresh() {
+    stop();
+    showList(false);
+    app.go("#/chat");
+    show(emptyTalk(lastModel()));
+    composer.focus();
+  }
+
+  function run(message, answer) {
+    const mine = talk;
+    running = startAnswer(app, mine, message, { choice: picker.choice, answer, keep: () => keep(mine) });
+    const me = running;
+    composer.setBusy(true);
+    me.over.then(() => {
+      if (running !== me) return;
+      running = null;
+      composer.setBusy(false);
+    });
+  }
+
+  /** A new answer to the question that stands last. */
+  function answerLast() {
+    const { messages } = talk.body;
+    messages.push({ role: "assistant", versions: [], shown: 0 });
+    run(messages[messages.length - 1], thread.add(messages.length - 1));
+  }
+
+  function ask(text, files) {
+    const { messages } = talk.body;
+    messages.push({ role: "user", text, files, at: Date.now() });
+    if (!talk.head.title) talk.head.title = titleOf(text);
+    talk.body.model = picker.choice.key;
+    drawEmpty();
+    thread.add(messages.length - 1);
+    answerLast();
+    keep(talk);
+    if (app.route.rest[0] !== talk.head.id) app.go(`#/chat/${talk.head.id}`, true);
+  }
+
+  function send(text, files) {
+    if (running) return false;
+    ask(text.trim(), files);
+    return true;
+  }
+
+  function again(i) {
+    if (running) return;
+    const { messages } = talk.body;
+    messages.length = i + 1;
+    thread.cutFrom(i + 1);
+    const answer = thread.answer(i);
+    run(messages[i], answer);
+    answer.draw();
+  }
+
+  function editAndAsk(i, text) {
+    stop();
+    const { messages } = talk.body;
+    const { files } = messages[i];
+    messages.length = i;
+    thread.cutFrom(i);
+    if (!talk.head.named && i === 0) talk.head.title = titleOf(text);
+    const go = () => ask(text.trim(), files);
+    if (running) running.over.then(go);
+    else go();
+    composer.focus();
+  }
+
+  function showVersion(i, v) {
+    const m = talk.body.messages[i];
+    if (running || !m.versions[v]) return;
+    m.shown = v;
+    thread.answer(i).draw();
+    keep(talk);
+  }
+
+  function editLast() {
+    if (running) return;
+    for (let i = talk.body.messages.length - 1; i >= 0; i--) {
+      if (talk.body.messages[i].role === "user") {
+        thread.edit(i);
+        return;
+      }
+    }
+  }
+
+  function rename(head, words) {
+    const known = heads.find((h) => h.id === head.id);
+    Object.assign(known, { title: words, named: true });
+    if (talk.head.id === head.id) talk.head = known;
+    drawHeads();
+    if (store) store.save(known).catch(() => ui.toast("The new title could not be kept.", "error"));
+  }
+
+  async function remove(head) {
+    const yes = await ui.confirm({ title: "Delete this conversation?", body: el("p", null, ui.name(head.title), " is kept nowhere else."), action: "Delete", danger: true });
+    if (!yes) return;
+    if (talk.head.id === head.id) fresh();
+    heads = heads.filter((h) => h.id !== head.id);
+    drawHeads();
+    if (store) await store.remove(head.id);
+  }
+
+  async function clear() {
+    const yes = await ui.confirm({ title: "Delete all conversations?", body: "They are kept in this browser alone, and cannot be brought back.", action: "Delete all", danger: true });
+    if (!yes) return;
+    heads = [];
+    fresh();
+    if (store) await store.clear();
+    ui.toast("All conversations are deleted.", "ok");
+  }
+
+  async function bodyOf(head) {
+    if (head.id === talk.head.id) return talk.body;
+    return mended((await store.load(head.id)) || { id: head.id, messages: [] });
+  }
+
+  async function exportOne(head) {
+    const name = head.title.replace(/[^\p{L}\p{N} _-]/gu, "").trim().slice(0, 60) || "conversation";
+    saveFile(`${name}.md`, "text/markdown", asMarkdown(head, await bodyOf(head)));
+  }
+
+  async function exportAll() {
+    const all = [];
+    for (const head of heads) all.push(Object.assign({}, head, await bodyOf(head)));
+    saveFile("teale-conversations.json", "application/json", JSON.stringify({ format: "teale-conversations", version: 1, conversations: all }, null, 1));
+  }
+
+  async function openById(id) {
+    const mine = ++loading;
+    const head = heads.find((h) => h.id === id);
+    const body = head && store ? await store.load(id) : null;
+    if (mine !== loading || gone) return;
+    if (!head || !body) {
+      app.go("#/chat", true);
+      return;
+    }
+    stop();
+    show({ head, body: mended(body) });
+    composer.focus();
+  }
+
+  function onRoute({ view, rest }) {
+    if (view && view !== "chat") return;
+    if (rest[0] && rest[0] !== talk.head.id) openById(rest[0]);
+    else if (!rest[0] && talk.body.messages.length) fresh();
+  }
+
+  async function reload(what) {
+    heads = await store.list();
+    if (what === talk.head.id && !running) {
+      const head = heads.find((h) => h.id === what);
+      const body = head && await store.load(what);
+      if (body && !gone) show({ head, body: mended(body) });
+    }
+    if (!gone) drawHeads();
+  }
+
+  function step(by) {
+    const at = heads.findIndex((h) => h.id === talk.head.id);
+    const next = heads[at < 0 ? 0 : at + by];
+    if (next) app.go(`#/chat/${next.id}`);
+  }
+
+  function lastAnswer() {
+    const buttons = thread.node.querySelectorAll(".answer:last-of-type .message-actions button");
+    return (label) => [...buttons].find((b) => b.title === label);
+  }
+
+  root.append(title, conversations.node, shade, place);
+  inBar.append(...barButtons);
+  const offKeys = listenForKeys({
+    "/": () => composer.focus(),
+    n: fresh,
+    m: () => picker.open(),
+    j: () => step(1),
+    k: () => step(-1),
+    e: editLast,
+    r: () => { const b = lastAnswer()("Answer anew"); if (b) b.click(); },
+    c: () => { const b = lastAnswer()("Copy the answer"); if (b) b.click(); },
+    Escape: () => {
+      if (root.classList.contains("list-open")) showList(false);
+      else stop();
+    },
+  });
+  const offRoute = app.onRoute(onRoute);
+  for (const kind of ["dragover", "drop"]) {
+    place.addEventListener(kind, (event) => {
+      if (![...event.dataTransfer.types].includes("Files")) return;
+      event.preventDefault();
+      if (kind === "drop") composer.take([...event.dataTransfer.files]);
+    });
+  }
+  show(talk);
+  if (matchMedia("(hover: hover)").matches) composer.focus();
+  openStore(reload).then(async (opened) => {
+    store = opened;
+    heads = [...heads, ...(await store.list()).filter((h) => !heads.some((own) => own.id === h.id))];
+    if (gone) return;
+    drawHeads();
+    if (!store.lasting) ui.toast("This browser keeps conversations only until the page is closed.", "info");
+    if (app.route.rest[0] && app.route.rest[0] !== talk.head.id) openById(app.route.rest[0]);
+  });
+
+  return () => {
+    gone = true;
+    stop();
+    offKeys();
+    offRoute();
+    welcome.off();
+    picker.stop();
+    thread.stop();
+    if (store) store.close();
+    barButtons.forEach((b) => b.remove());
+  };
+}
+
+export const view = { id: "chat", title: "Chat", icon: "chat", mount };

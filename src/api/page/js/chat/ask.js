@@ -1,0 +1,107 @@
+// ask.js - one question to a model, streamed: the words as they come, where it waits, and who answered at what price.
+
+import { ApiError, errorOf } from "../errors.js";
+import { contentOf } from "./files.js";
+
+const BODY_MAX = 25 * 1024 * 1024; // the node takes 26 MiB
+
+/** The messages of a conversation as the API has them. */
+export function messagesOf(system, messages) {
+  const out = system ? [{ role: "system", content: system }] : [];
+  for (const m of messages) {
+    if (m.role === "user") {
+      out.push({ role: "user", content: contentOf(m.text, m.files || []) });
+    } else {
+      const v = m.versions[m.shown];
+      if (v && v.text) out.push({ role: "assistant", content: v.text });
+    }
+  }
+  return out;
+}
+
+function number(headers, name) {
+  const value = headers.get(name);
+  return value === null || value === "" || Number.isNaN(Number(value)) ? null : Number(value);
+}
+
+/** `queue position=3 wait_s=40`, a comment of a stream that waits for a place. */
+function queueOf(comment) {
+  const m = /^queue position=(\d+) wait_s=(\d+)/.exec(comment);
+  return m && { position: Number(m[1]), wait: Number(m[2]) };
+}
+
+/**
+ * @param {{choice: Object, messages: Object[], signal: AbortSignal,
+ *          onText: (text: string, thought: boolean) => void, onQueue: (at: {position, wait}) => void,
+ *          onComment: (text: string) => void, onHead: (facts: Object) => void}} question
+ * @returns {Promise<Object>} facts: {model, peer, path, ptn, price, request, tokens, prompt_tokens, first_ms, ms, rate, finish}
+ */
+export async function ask(app, question) {
+  const body = { model: question.choice.id, messages: question.messages, stream: true, stream_options: { include_usage: true } };
+  if (JSON.stringify(body).length > BODY_MAX) throw new ApiError(413, "request_too_large", "This question is too large to be sent.");
+  const begun = performance.now();
+  const facts = { model: question.choice.id, tokens: null };
+  let first = 0;
+  let last = 0;
+  let pieces = 0;
+
+  function delta(chunk) {
+    const choice = (chunk.choices || [])[0];
+    if (chunk.model) facts.model = String(chunk.model).slice(0, 256);
+    if (chunk.usage) {
+      facts.tokens = chunk.usage.completion_tokens;
+      facts.prompt_tokens = chunk.usage.prompt_tokens;
+    }
+    if (!choice) return;
+    if (choice.finish_reason) facts.finish = choice.finish_reason;
+    const said = choice.delta || choice.message || {};
+    const thought = said.reasoning_content || said.reasoning;
+    if (!said.content && !thought) return;
+    last = performance.now();
+    first = first || last;
+    pieces++;
+    if (thought) question.onText(String(thought), true);
+    if (said.content) question.onText(String(said.content), false);
+  }
+
+  await app.api.stream("/v1/chat/completions", {
+    body,
+    signal: question.signal,
+    headers: question.choice.ptn ? { "X-Teale-PTN": question.choice.ptn } : {},
+    onHead(headers) {
+      facts.peer = headers.get("X-Teale-Peer") || "";
+      facts.path = headers.get("X-Teale-Path") || "";
+      facts.ptn = headers.get("X-Teale-PTN") || "";
+      facts.price = number(headers, "X-Teale-Price");
+      facts.request = headers.get("X-Teale-Request") || "";
+      question.onHead(facts);
+    },
+    onEvent(name, data) {
+      if (data === "[DONE]") {
+        facts.done = true;
+        return;
+      }
+      let value;
+      try {
+        value = JSON.parse(data);
+      } catch (e) {
+        return;
+      }
+      if (name === "error" || value.error) throw errorOf(200, value);
+      delta(value);
+    },
+    onComment(text) {
+      const at = queueOf(text);
+      if (at) question.onQueue(at);
+      else question.onComment(text);
+    },
+    onWhole: delta,
+  });
+  if (!facts.done && !facts.finish && pieces === 0) throw new ApiError(502, "peer_failed", "The answer ended before it began.");
+  facts.first_ms = first ? Math.round(first - begun) : null;
+  facts.ms = Math.round(performance.now() - begun);
+  // The first token waits for the prompt to be read; the others show how fast the model speaks.
+  const counted = facts.tokens || pieces;
+  if (last - first > 50 && counted > 1) facts.rate = (counted - 1) / ((last - first) / 1000);
+  return facts;
+}

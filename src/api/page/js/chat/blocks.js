@@ -1,0 +1,147 @@
+// blocks.js - cuts Markdown that grows into pieces, each of which can be drawn by itself and never changes again. Bounds
+// every piece, so that no answer, whatever a stranger's model says, makes one piece of work large. Pure: text in, pieces
+// out.
+
+export const PIECE_MAX = 16 * 1024; // characters: read, cleaned and laid out within a few milliseconds
+export const LINE_MAX = 4 * 1024; // a longer line is drawn as it is: nothing in it is worth a parser's time
+export const RICH_MAX = 384 * 1024; // beyond, an answer is plain text
+
+const FENCE = /^ {0,3}(`{3,}|~{3,})\s*([^`\s]*)[^`]*$/;
+const ITEM = /^ {0,3}(?:[-*+]|\d{1,9}[.)])(?:\s|$)/;
+
+/**
+ * @returns {{push: (text: string) => {kind: string, text: string, lang?: string}[], open: () => Object|null,
+ *            end: () => Object[]}}
+ *   `push` takes more text and returns the pieces that are now complete: `markdown`, `code` (a part of a long code
+ *   block) or `text` (as it is). `open` is what has begun and may still change.
+ */
+export function createBlocks() {
+  let done = []; // pieces to be returned
+  let lines = []; // of the piece that is open, each with its line end
+  let size = 0; // their characters
+  let rest = ""; // of a line whose end has not come
+  let fence = null; // {mark, lang, long}: inside of a code block; `long`: a part of it is a piece already
+  let blank = false; // the last line was
+  let list = false; // the open piece is one: its items may stand apart
+  let rich = 0; // characters that became Markdown
+
+  function piece() {
+    const text = lines.join("");
+    if (fence && fence.long) return { kind: "code", lang: fence.lang, text };
+    return { kind: rich > RICH_MAX ? "text" : "markdown", text };
+  }
+
+  function seal() {
+    if (size > 0) done.push(piece());
+    rich += size;
+    lines = [];
+    size = 0;
+    blank = false;
+    list = false;
+  }
+
+  function keep(line) {
+    lines.push(line);
+    size += line.length;
+  }
+
+  /** A code block that outgrows its piece goes on in further ones; its first part is code, too, and has no end mark. */
+  function overflow() {
+    if (fence && !fence.long) {
+      if (lines[0] && FENCE.test(lines[0].trimEnd())) size -= lines.shift().length;
+      fence.long = true;
+    }
+    const was = fence;
+    seal();
+    fence = was;
+  }
+
+  function inFence(line) {
+    const closes = new RegExp(`^ {0,3}\\${fence.mark[0]}{${fence.mark.length},}\\s*$`).test(line.trimEnd());
+    if (closes && fence.long) {
+      seal();
+      fence = null;
+      return;
+    }
+    keep(line);
+    if (!closes) return;
+    fence = null;
+    if (!list) seal();
+  }
+
+  function take(line) {
+    if (fence) {
+      inFence(line);
+      return;
+    }
+    const text = line.trimEnd();
+    if (text === "") {
+      if (size > 0) keep(line);
+      blank = true;
+      return;
+    }
+    const indented = /^\s/.test(line);
+    if (blank && size > 0 && !indented && !(list && ITEM.test(text))) seal();
+    blank = false;
+    const opens = FENCE.exec(text);
+    if (opens) {
+      if (!list) seal();
+      fence = { mark: opens[1], lang: opens[2], long: false };
+    } else if (size === 0) {
+      list = ITEM.test(text);
+    }
+    keep(line);
+  }
+
+  /** A line without an end in sight: what came of it becomes a piece as it is. */
+  function long() {
+    if (size > 0) overflow();
+    const was = fence;
+    while (rest.length > LINE_MAX) {
+      const part = rest.slice(0, PIECE_MAX);
+      done.push(was ? { kind: "code", lang: was.lang, text: part } : { kind: "text", text: part });
+      rich += part.length;
+      rest = rest.slice(PIECE_MAX);
+    }
+  }
+
+  function drain() {
+    const out = done;
+    done = [];
+    return out;
+  }
+
+  return {
+    push(text) {
+      let from = 0;
+      for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", from)) {
+        rest += text.slice(from, end + 1);
+        from = end + 1;
+        if (rest.length > LINE_MAX) long();
+        if (rest) take(rest);
+        rest = "";
+        if (size > PIECE_MAX) overflow();
+      }
+      rest += text.slice(from);
+      if (rest.length > PIECE_MAX) long();
+      return drain();
+    },
+    /** The piece that may still change, or null. */
+    open() {
+      if (size === 0 && rest === "") return null;
+      if (rest.length > LINE_MAX) return { kind: "text", text: lines.join("") + rest };
+      const whole = piece();
+      whole.text += rest;
+      return whole;
+    },
+    /** No more text comes. */
+    end() {
+      if (rest.length > LINE_MAX) long();
+      if (rest) take(rest);
+      rest = "";
+      seal();
+      fence = null;
+      return drain();
+    },
+  };
+}

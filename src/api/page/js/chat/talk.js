@@ -1,0 +1,116 @@
+// talk.js - the conversation that is open: its messages, what is asked now, and when it is kept. Draws nothing itself.
+
+import { ask, messagesOf } from "./ask.js";
+
+const KEEP_EVERY_MS = 3000; // of an answer that still comes, so that a closed tab loses little
+const KEEP_WHILE_MAX = 256 * 1024; // characters; a longer one is kept at its end
+const TITLE_MAX = 60;
+
+export function newId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(12));
+  return [...bytes].map((b) => b.toString(16).padStart(2, "0")).join("");
+}
+
+/** The first words of a question. */
+export function titleOf(text) {
+  const line = text.trim().split("\n")[0].replace(/\s+/g, " ");
+  if (line.length <= TITLE_MAX) return line || "Picture";
+  const cut = line.slice(0, TITLE_MAX);
+  const space = cut.lastIndexOf(" ");
+  return `${space > TITLE_MAX / 2 ? cut.slice(0, space) : cut}\u2026`;
+}
+
+/** An empty conversation. */
+export function emptyTalk(model) {
+  const now = Date.now();
+  const id = newId();
+  return { head: { id, title: "", named: false, created: now, updated: now }, body: { id, messages: [], model: model || "", system: "" } };
+}
+
+/** Whoever closed the page in the middle of an answer sees that it was. */
+export function mended(body) {
+  for (const m of body.messages) {
+    if (m.role !== "assistant") continue;
+    for (const v of m.versions) {
+      if (v.running) v.stopped = true;
+      delete v.running;
+    }
+  }
+  return body;
+}
+
+/**
+ * Asks the last question of a talk, and puts the answer into version `v` of `message`.
+ * @param {{choice, answer, keep: (whole: boolean) => void}} how
+ * @returns {{stop: () => void, over: Promise<void>}}
+ */
+export function startAnswer(app, talk, message, { choice, answer, keep }) {
+  const abort = new AbortController();
+  const v = { text: "", thoughts: "", facts: null, error: null, stopped: false, running: true, at: Date.now() };
+  const index = talk.body.messages.indexOf(message);
+  const history = messagesOf(talk.body.system, talk.body.messages.slice(0, index));
+  message.versions.push(v);
+  message.shown = message.versions.length - 1;
+  const pieces = [];
+  const begun = performance.now();
+  let queue = null;
+  let said = "";
+  let kept = begun;
+  let any = false;
+
+  function words(seconds) {
+    if (queue) return `Waiting in the queue: place ${queue.position}${queue.wait ? `, about ${app.ui.duration(queue.wait)}` : ""}`;
+    if (said) return said;
+    return seconds < 3 ? "Asking" : "No word yet: the model may have to be loaded first";
+  }
+
+  function tick() {
+    if (any) return;
+    const seconds = (performance.now() - begun) / 1000;
+    answer.waiting(words(seconds), seconds);
+  }
+
+  tick();
+  const timer = setInterval(tick, 1000);
+
+  function onText(text, thought) {
+    any = true;
+    if (thought) v.thoughts += text;
+    else pieces.push(text);
+    answer.push(text, thought);
+    const now = performance.now();
+    if (now - kept < KEEP_EVERY_MS) return;
+    kept = now;
+    v.text = pieces.join("");
+    if (v.text.length < KEEP_WHILE_MAX) keep();
+  }
+
+  async function run() {
+    try {
+      v.facts = await ask(app, {
+        choice, messages: history, signal: abort.signal, onText,
+        onHead: (facts) => { v.facts = facts; },
+        onQueue: (at) => {
+          queue = at;
+          tick();
+        },
+        onComment: (text) => {
+          if (/^[\x20-\x7e]{1,120}$/.test(text) && text !== "connected") said = text;
+          tick();
+        },
+      });
+    } catch (e) {
+      if (e.name === "AbortError") v.stopped = true;
+      else v.error = { message: e.message, remedy: e.remedy || "", code: e.code || "error" };
+      if (v.error && v.error.code !== "node_gone" && history.some((m) => Array.isArray(m.content)))
+        v.error.remedy = `${v.error.remedy} This model may not take pictures.`.trim();
+    }
+    clearInterval(timer);
+    v.text = pieces.join("");
+    delete v.running;
+    answer.end();
+    keep();
+  }
+
+  return { stop: () => abort.abort(), over: run() };
+}

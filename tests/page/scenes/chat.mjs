@@ -1,0 +1,206 @@
+// The chat, as a reader uses it: by the asker's node, which reaches the server's models through the relay.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+
+export const MARKDOWN = `Two things *matter* here, and [one link](https://example.org/a).
+
+## Steps
+
+1. First
+2. Second
+   - with **more**
+
+| a | b |
+|---|--:|
+| 1 | 2 |
+
+\`\`\`python
+def greet(name):
+    return f"hello {name}"  # a comment
+\`\`\`
+
+> Quoted.
+`;
+
+/** Writes a question and sends it. */
+export async function ask(v, text) {
+  await v.page.fill(".composer textarea", text);
+  await v.page.press(".composer textarea", "Enter");
+}
+
+/** Waits until the last answer is over. */
+export async function answered(v) {
+  await v.page.waitForSelector(".composer .send[title=Send]");
+  await v.page.waitForSelector(".answer:last-child .message-actions button");
+}
+
+export const lastAnswer = (v) => v.page.locator(".answer").last();
+
+async function ready(v) {
+  await v.page.waitForSelector(".node-card .dot.ok");
+}
+
+export const scenes = [
+  {
+    name: "a question is answered word by word, and the answer says who gave it, how and at what price",
+    async run(t) {
+      Object.assign(t.world.author, { say: MARKDOWN, gap: 5 });
+      const v = await t.open({ node: t.world.asker });
+      await ready(v);
+      await v.shot("chat-empty-wide-light");
+      await ask(v, "What is first?");
+      await v.page.waitForSelector(".piece");
+      await answered(v);
+      const answer = lastAnswer(v);
+      await answer.locator("pre .hljs-keyword").first().waitFor();
+      assert.equal(await answer.locator("ol > li").count(), 2);
+      assert.equal(await answer.locator("td").nth(1).innerText(), "2");
+      const link = answer.locator("a[href='https://example.org/a']");
+      assert.equal(await link.getAttribute("rel"), "noopener noreferrer nofollow");
+      const facts = await answer.locator(".facts-line").innerText();
+      assert.match(facts, /author · .+ · relayed .*tokens\/s · first word after .+ tokens · free/);
+      assert.deepEqual(t.world.author.asked[0].messages, [{ role: "user", content: "What is first?" }]);
+      assert.equal(await answer.locator("td").nth(1).getAttribute("align"), "right");
+      assert.equal(await answer.locator(".code-head").innerText(), "python");
+      await v.accessible("a conversation");
+      await v.shot("chat-answer-wide-light");
+    },
+  },
+  {
+    name: "an answer is stopped, asked for anew, and both stay to be chosen from",
+    async run(t) {
+      const { author } = t.world;
+      Object.assign(author, { say: "word ".repeat(2000), piece: 5, gap: 10 });
+      const v = await t.open({ node: t.world.asker });
+      await ready(v);
+      await ask(v, "Talk.");
+      await v.page.waitForSelector(".piece");
+      await v.page.click(".send[title=Stop]");
+      await answered(v);
+      assert.match(await lastAnswer(v).locator(".facts-line").innerText(), /stopped/);
+      author.usual();
+      author.say = "The second answer.";
+      await lastAnswer(v).getByRole("button", { name: "Answer anew" }).click();
+      await lastAnswer(v).getByText("The second answer.").waitFor();
+      await lastAnswer(v).getByText("2 of 2").waitFor();
+      await lastAnswer(v).getByRole("button", { name: "Previous answer" }).click();
+      await lastAnswer(v).getByText("word word").first().waitFor();
+      assert.equal(author.asked.length, 2);
+      assert.equal(author.asked[1].messages.length, 1);
+    },
+  },
+  {
+    name: "a question is edited and asked again; what came after it is gone",
+    async run(t) {
+      const v = await t.open({ node: t.world.asker });
+      await ready(v);
+      await ask(v, "One?");
+      await answered(v);
+      await ask(v, "Two?");
+      await answered(v);
+      await v.page.locator(".question").first().hover();
+      await v.page.locator(".question").first().getByRole("button", { name: "Edit and ask again" }).click();
+      await v.page.fill(".editing textarea", "Three?");
+      await v.shot("chat-edit-wide-light");
+      await v.page.getByRole("button", { name: "Ask again", exact: true }).click();
+      await t.until(() => t.world.author.asked.length === 3);
+      await answered(v);
+      assert.deepEqual(t.world.author.asked[2].messages, [{ role: "user", content: "Three?" }]);
+      assert.equal(await v.page.locator(".message").count(), 2);
+    },
+  },
+  {
+    name: "conversations stay in the browser: found again after a reload, renamed, exported, deleted, all cleared",
+    async run(t) {
+      const v = await t.open({ node: t.world.asker });
+      await ready(v);
+      await ask(v, "Remember the blue whale");
+      await answered(v);
+      await v.page.reload();
+      await v.page.locator(".question").getByText("Remember the blue whale").waitFor();
+      await lastAnswer(v).getByText("Hello.").waitFor();
+      await v.page.getByRole("button", { name: "New chat" }).first().click();
+      await ask(v, "Second one");
+      await answered(v);
+      assert.equal(await v.page.locator(".conversation-list li").count(), 2);
+      await v.page.locator(".conversation-list a").getByText("Remember the blue whale").click();
+      await v.page.locator(".question").getByText("Remember the blue whale").waitFor();
+      const menu = () => v.page.getByRole("button", { name: "Rename, export or delete: Remember" }).click();
+      await menu();
+      const [download] = await Promise.all([v.page.waitForEvent("download"), v.page.getByRole("button", { name: "Export", exact: true }).click()]);
+      assert.match(readFileSync(await download.path(), "utf8"), /# Remember the blue whale\n\n## You\n\nRemember the blue whale\n\n## author\n\nHello\.\n/);
+      await v.page.getByRole("button", { name: "Rename, export or delete: Remember" }).click();
+      await v.page.getByLabel("Title").fill("Whales");
+      await v.page.getByRole("button", { name: "Save" }).click();
+      await v.page.locator(".conversation-list a").getByText("Whales").waitFor();
+      await v.page.reload();
+      await v.page.getByRole("button", { name: "Rename, export or delete: Whales" }).click();
+      await v.page.getByRole("button", { name: "Delete", exact: true }).click();
+      await v.page.locator("dialog .danger").click();
+      await t.until(async () => await v.page.locator(".conversation-list li").count() === 1);
+      await v.page.getByRole("button", { name: "All conversations" }).click();
+      await v.page.getByRole("button", { name: "Delete all" }).click();
+      await v.page.locator("dialog .danger").click();
+      await t.until(async () => await v.page.locator(".conversation-list li").count() === 0);
+      await v.page.reload();
+      await v.page.getByText("What would you like to know?").waitFor();
+      assert.equal(await v.page.locator(".conversation-list li").count(), 0);
+    },
+  },
+  {
+    name: "the model is chosen from a list that is filtered by typing",
+    async run(t) {
+      const v = await t.open({ node: t.world.asker });
+      await ready(v);
+      await v.page.click(".picker");
+      await v.accessible("the list of models");
+      await v.shot("chat-models-wide-light");
+      await v.page.keyboard.type("oth");
+      await v.page.keyboard.press("Enter");
+      await ask(v, "Hi");
+      await answered(v);
+      assert.equal(t.world.author.asked[0].model, "other");
+    },
+  },
+  {
+    name: "a picture and a file of text go with a question",
+    async run(t) {
+      const v = await t.open({ node: t.world.asker });
+      await ready(v);
+      const png = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEElEQVR4nGP8z4AATAxEcQAz0QEHOoQ+uAAAAABJRU5ErkJggg==", "base64");
+      await v.page.setInputFiles(".composer input[type=file]", [
+        { name: "dot.png", mimeType: "image/png", buffer: png },
+        { name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("remember the milk") },
+        { name: "junk.bin", mimeType: "application/octet-stream", buffer: Buffer.from([0, 1, 2, 255]) },
+      ]);
+      await v.page.getByText("junk.bin is neither text nor a picture.").waitFor();
+      assert.equal(await v.page.locator(".composer .chip").count(), 2);
+      await v.shot("chat-files-wide-light");
+      await ask(v, "Look");
+      await answered(v);
+      const [{ content }] = t.world.author.asked[0].messages;
+      assert.match(content[0].text, /^Look\n\nFile notes.txt:\n```\nremember the milk\n```$/);
+      assert.match(content[1].image_url.url, /^data:image\/png;base64,/);
+    },
+  },
+  {
+    name: "while a model loads it says so, and an error tells what helps",
+    async run(t) {
+      const { author } = t.world;
+      Object.assign(author, { first: 3600 });
+      const v = await t.open({ node: t.world.asker, expected: [/status of 400/] });
+      await ready(v);
+      await ask(v, "Slow?");
+      await v.page.getByText("No word yet: the model may have to be loaded first").waitFor();
+      await v.shot("chat-waiting-wide-light");
+      await answered(v);
+      Object.assign(author, { first: 0, status: 400, error: "this model is out of sorts" });
+      await ask(v, "And now?");
+      await lastAnswer(v).locator(".problem").getByText("this model is out of sorts").waitFor();
+      author.usual();
+      await lastAnswer(v).getByRole("button", { name: "Try again" }).click();
+      await lastAnswer(v).getByText("Hello.").waitFor();
+    },
+  },
+];
