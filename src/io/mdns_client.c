@@ -5,6 +5,7 @@
 #include <avahi-client/publish.h>
 #include <avahi-common/error.h>
 
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -13,9 +14,39 @@ struct tl_mdns_client {
     AvahiClient *avahi; /* NULL: no bus */
     AvahiEntryGroup *group;
     AvahiServiceBrowser *browser;
+    int (*free_group)(AvahiEntryGroup *);
     tl_mdns_client_state state;
     char why[80];
 };
+
+/* --- two libraries, one name ---
+ *
+ * libavahi-client and libavahi-core both export avahi_entry_group_free, each for groups of its own. In one process all
+ * calls, also those inside of the libraries, go to the first one: the core's (meson.build puts it first). So the
+ * client's is looked up in its library, and each group is freed before avahi_client_free would do it. */
+
+typedef int (*group_free)(AvahiEntryGroup *);
+
+static group_free find_group_free(void)
+{
+    Dl_info info;
+    group_free found = NULL;
+    if (!dladdr(__extension__(const void *) avahi_client_new, &info))
+        return NULL;
+    void *library = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
+    if (library) {
+        *(void **)&found = dlsym(library, "avahi_entry_group_free");
+        dlclose(library); /* it stays: the program itself needs it */
+    }
+    return found;
+}
+
+static void free_group(tl_mdns_client *c)
+{
+    if (c->group)
+        c->free_group(c->group);
+    c->group = NULL;
+}
 
 /* --- the daemon --- */
 
@@ -51,6 +82,11 @@ tl_mdns_client *tl_mdns_client_new(tl_mdns_worker *w)
     if (!c)
         return NULL;
     c->w = w;
+    c->free_group = find_group_free();
+    if (!c->free_group) {
+        snprintf(c->why, sizeof c->why, "libavahi-client is not the library that is expected");
+        return c;
+    }
     c->avahi = avahi_client_new(w->api, AVAHI_CLIENT_NO_FAIL | AVAHI_CLIENT_IGNORE_USER_CONFIG,
                                 on_client, c, &error);
     if (!c->avahi) {
@@ -64,8 +100,9 @@ void tl_mdns_client_free(tl_mdns_client *c)
 {
     if (!c)
         return;
+    free_group(c);
     if (c->avahi)
-        avahi_client_free(c->avahi); /* with all objects that came of it */
+        avahi_client_free(c->avahi); /* with all other objects that came of it */
     free(c);
 }
 
@@ -176,10 +213,8 @@ static void close_client(tl_mdns_worker *w)
     tl_mdns_client *c = w->client;
     if (c->browser)
         avahi_service_browser_free(c->browser);
-    if (c->group)
-        avahi_entry_group_free(c->group);
     c->browser = NULL;
-    c->group = NULL;
+    free_group(c);
 }
 
 const tl_mdns_backend tl_mdns_backend_client = {open_client, close_client, announce,

@@ -1,8 +1,9 @@
+#include "io/mdns_host.h"
 #include "io/mdns_state.h"
 
-#include <avahi-common/alternative.h>
 #include <avahi-common/error.h>
 #include <avahi-common/malloc.h>
+#include <avahi-common/timeval.h>
 #include <avahi-core/core.h>
 #include <avahi-core/log.h>
 #include <avahi-core/lookup.h>
@@ -10,15 +11,23 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* Records of others that are kept, for each interface and family; some 300 bytes each. A service is four records. */
 #define CACHE_MAX (4 * TL_MDNS_SERVICES_MAX + 4096)
+
+#define SETTLE_MS 200   /* addresses come in groups */
+#define LOOK_MS   30000 /* where netlink is denied */
 
 struct tl_mdns_core {
     AvahiServer *server;
     AvahiSEntryGroup *group;
     AvahiSServiceBrowser *browser;
-    bool host_renamed;
+    tl_mdns_address addresses[TL_MDNS_HOST_MAX]; /* that are announced */
+    size_t n_addresses;
+    int netlink; /* -1: denied */
+    AvahiWatch *watch;
+    AvahiTimeout *look;
 };
 
 static void ignore_log(AvahiLogLevel level, const char *text)
@@ -27,19 +36,57 @@ static void ignore_log(AvahiLogLevel level, const char *text)
     (void)text; /* what strangers send would fill our log; what matters is in the report */
 }
 
-static void on_server(AvahiServer *s, AvahiServerState state, void *user)
+/* --- our addresses --- */
+
+static void look_in(tl_mdns_worker *w, unsigned ms)
+{
+    struct timeval at;
+    avahi_elapse_time(&at, ms, 0);
+    w->api->timeout_update(w->core->look, &at);
+}
+
+static void on_look(AvahiTimeout *t, void *user)
 {
     tl_mdns_worker *w = user;
-    (void)s;
-    if (state == AVAHI_SERVER_FAILURE) {
-        tl_mdns_worker_failed(w, "avahi's core failed");
-    } else if (state == AVAHI_SERVER_COLLISION) {
-        w->core->host_renamed = w->announce_again = true;
-        tl_mdns_worker_soon(w);
-    } else if (state == AVAHI_SERVER_RUNNING && w->core->server) {
+    tl_mdns_core *c = w->core;
+    tl_mdns_address now[TL_MDNS_HOST_MAX];
+    size_t n = tl_mdns_host_look(now);
+    w->api->timeout_update(t, NULL);
+    if (!tl_mdns_host_same(now, n, c->addresses, c->n_addresses)) {
         w->announce_again = true;
         tl_mdns_worker_soon(w);
     }
+    if (c->netlink < 0)
+        look_in(w, LOOK_MS);
+}
+
+static void on_netlink(AvahiWatch *watch, int fd, AvahiWatchEvent event, void *user)
+{
+    (void)watch;
+    (void)event;
+    tl_mdns_host_drain(fd);
+    look_in(user, SETTLE_MS);
+}
+
+static bool watch_addresses(tl_mdns_worker *w)
+{
+    tl_mdns_core *c = w->core;
+    c->netlink = tl_mdns_host_watch();
+    c->look = w->api->timeout_new(w->api, NULL, on_look, w);
+    if (c->look && c->netlink >= 0)
+        c->watch = w->api->watch_new(w->api, c->netlink, AVAHI_WATCH_IN, on_netlink, w);
+    else if (c->look)
+        look_in(w, LOOK_MS);
+    return c->look && (c->watch || c->netlink < 0);
+}
+
+/* --- the core --- */
+
+static void on_server(AvahiServer *s, AvahiServerState state, void *user)
+{
+    (void)s;
+    if (state == AVAHI_SERVER_FAILURE)
+        tl_mdns_worker_failed(user, "avahi's core failed");
 }
 
 static void on_group(AvahiServer *s, AvahiSEntryGroup *g, AvahiEntryGroupState state, void *user)
@@ -58,7 +105,9 @@ static void on_browse(AvahiSServiceBrowser *b, AvahiIfIndex interface, AvahiProt
     tl_mdns_worker_on_browse(user, interface, protocol, event, name, domain, AVAHI_ERR_FAILURE);
 }
 
-/* The machine's own name and what it is are told to nobody: avahi would say both. */
+/* The core publishes nothing by itself: neither the machine's name, nor what it is, nor its addresses. It would claim
+ * for itself that each address has one name alone (the reverse records), and so would an avahi-daemon on this machine
+ * that we have no bus to; then each of the two would take ever new names. */
 static AvahiServer *new_server(tl_mdns_worker *w, int *ret_error)
 {
     AvahiServerConfig config;
@@ -67,6 +116,7 @@ static AvahiServer *new_server(tl_mdns_worker *w, int *ret_error)
     avahi_free(config.host_name);
     config.host_name = avahi_strdup(w->first_name);
     config.publish_hinfo = config.publish_workstation = config.publish_domain = 0;
+    config.publish_addresses = 0;
     config.enable_wide_area = 0;
     config.n_cache_entries_max = CACHE_MAX;
     AvahiServer *s = avahi_server_new(w->api, &config, on_server, w, ret_error);
@@ -79,6 +129,12 @@ static void close_core(tl_mdns_worker *w)
     tl_mdns_core *c = w->core;
     if (!c)
         return;
+    if (c->watch)
+        w->api->watch_free(c->watch);
+    if (c->look)
+        w->api->timeout_free(c->look);
+    if (c->netlink >= 0)
+        close(c->netlink);
     if (c->browser)
         avahi_s_service_browser_free(c->browser);
     if (c->group)
@@ -99,43 +155,69 @@ static bool browse(tl_mdns_worker *w)
     return c->browser;
 }
 
-static bool rename_host(tl_mdns_core *c)
+/* The host's name goes with the service's: "teale-0123456789abcdef #2" is at teale-0123456789abcdef-2.local. */
+static void write_host(const tl_mdns_worker *w, char ret_host[TL_MDNS_NAME_MAX + 8])
 {
-    char *other = avahi_alternative_host_name(avahi_server_get_host_name(c->server));
-    bool ok = other && avahi_server_set_host_name(c->server, other) >= 0;
-    avahi_free(other);
-    c->host_renamed = false;
-    return ok;
+    char *to = ret_host;
+    for (const char *c = w->name; *c; c++)
+        if (*c != '#')
+            *to++ = *c == ' ' ? '-' : *c;
+    memcpy(to, ".local", sizeof ".local");
 }
 
-/* Until the core has a host name that is its own, it announces nothing; then on_server comes again. */
+static int add_address(tl_mdns_core *c, const tl_mdns_address *a, const char *host)
+{
+    AvahiAddress address = {.proto = AVAHI_PROTO_INET};
+    bool v4 = a->addr.family == TL_ADDR_V4;
+    if (v4) {
+        memcpy(&address.data.ipv4.address, a->addr.bytes, 4);
+    } else {
+        address.proto = AVAHI_PROTO_INET6;
+        memcpy(address.data.ipv6.address, a->addr.bytes, 16);
+    }
+    return avahi_server_add_address(c->server, c->group, a->interface,
+                                    v4 ? AVAHI_PROTO_INET : AVAHI_PROTO_UNSPEC,
+                                    AVAHI_PUBLISH_NO_REVERSE, host, &address);
+}
+
+static int add_all(tl_mdns_worker *w)
+{
+    tl_mdns_core *c = w->core;
+    char host[TL_MDNS_NAME_MAX + 8];
+    write_host(w, host);
+    int error =
+        avahi_server_add_service(c->server, c->group, AVAHI_IF_UNSPEC, AVAHI_PROTO_UNSPEC, 0,
+                                 w->name, TL_MDNS_SERVICE, NULL, host, w->port, w->txt, NULL);
+    for (size_t i = 0; error >= 0 && i < c->n_addresses; i++)
+        error = add_address(c, &c->addresses[i], host);
+    return error < 0 ? error : avahi_s_entry_group_commit(c->group);
+}
+
+/* A machine without an address announces nothing, until one comes. */
 static bool announce(tl_mdns_worker *w)
 {
     tl_mdns_core *c = w->core;
     if (c->group)
         avahi_s_entry_group_reset(c->group);
-    if (c->host_renamed && !rename_host(c))
-        return false;
-    if (avahi_server_get_state(c->server) != AVAHI_SERVER_RUNNING)
+    c->n_addresses = tl_mdns_host_look(c->addresses);
+    if (c->n_addresses == 0)
         return true;
     if (!c->group && !(c->group = avahi_s_entry_group_new(c->server, on_group, w)))
         return false;
-    int error =
-        avahi_server_add_service(c->server, c->group, AVAHI_IF_UNSPEC, AVAHI_PROTO_UNSPEC, 0,
-                                 w->name, TL_MDNS_SERVICE, NULL, NULL, w->port, w->txt, NULL);
+    int error = add_all(w);
     if (error == AVAHI_ERR_COLLISION) {
         w->renamed = true;
         tl_mdns_worker_soon(w);
         return true;
     }
-    return error >= 0 && avahi_s_entry_group_commit(c->group) >= 0;
+    return error >= 0;
 }
 
 static bool open_core(tl_mdns_worker *w, char *why, size_t why_size)
 {
     int error = AVAHI_ERR_NO_MEMORY;
     w->core = calloc(1, sizeof *w->core);
-    if (w->core)
+    if (w->core && watch_addresses(w))
         w->core->server = new_server(w, &error);
     if (!w->core || !w->core->server) {
         snprintf(why, why_size, "avahi's core: %s", avahi_strerror(error));

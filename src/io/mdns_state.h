@@ -70,7 +70,7 @@ struct tl_mdns_worker {
     bool renamed;                     /* somebody else has it */
     bool announce_again;              /* the machine's own name changed */
     bool failed;                      /* the active backend */
-    char why_failed[80];
+    char why_failed[80], why_no_daemon[80];
 };
 
 /* Notes of backends, to be acted on in the next step. */

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <uv.h>
 
-#define CLIENT_AGAIN_MOST (60 * TL_SEC) /* a bus may come later, too */
+#define CLIENT_AGAIN      (2 * TL_SEC)  /* twice as long each time, up to */
+#define CLIENT_AGAIN_MOST (64 * TL_SEC) /* a bus may come later, too */
 #define CLIENT_PATIENCE                                                                            \
     60 /* a bus that made us wait is not asked again for this many times as long */
 #define BROWSE_AGAIN (2 * TL_MIN) /* after services found no room */
@@ -152,6 +153,7 @@ static void try_client(tl_mdns_worker *w, tl_time now)
     if (w->client && tl_mdns_client_look(w->client) == TL_MDNS_CLIENT_NONE) {
         if (w->active == &tl_mdns_backend_client)
             close_active(w);
+        snprintf(w->why_no_daemon, sizeof w->why_no_daemon, "%s", tl_mdns_client_why(w->client));
         tl_mdns_client_free(w->client);
         w->client = NULL;
     }
@@ -161,7 +163,8 @@ static void try_client(tl_mdns_worker *w, tl_time now)
     tl_time after = tl_mdns_worker_now();
     if (w->client && tl_mdns_client_look(w->client) != TL_MDNS_CLIENT_NONE) {
         w->client_failures = 0;
-        w->client_again = after + TL_MDNS_AGAIN; /* if it fails later, at once after so long */
+        w->client_again =
+            after + CLIENT_AGAIN; /* if it fails after that, it is tried again at once */
         return;
     }
     tl_time wait = TL_MDNS_AGAIN << (w->client_failures < 3 ? w->client_failures : 3);
@@ -177,7 +180,7 @@ static void set_why(tl_mdns_worker *w, const char *why)
 
 static const char *why_no_daemon(const tl_mdns_worker *w)
 {
-    return w->client ? tl_mdns_client_why(w->client) : "the system bus was tried, and failed";
+    return w->client ? tl_mdns_client_why(w->client) : w->why_no_daemon;
 }
 
 static void open_backend(tl_mdns_worker *w, const tl_mdns_backend *wanted, tl_time now)
@@ -212,10 +215,15 @@ static void choose_backend(tl_mdns_worker *w, tl_time now)
         close_active(w);
         w->open_again = now + TL_MDNS_AGAIN;
     }
-    if (w->active == wanted || (busy && w->active == &tl_mdns_backend_client))
+    if (busy) {
+        if (w->active == &tl_mdns_backend_core)
+            close_active(w); /* the daemon will be ready in a moment */
+        return;
+    }
+    if (w->active == wanted)
         return;
     close_active(w);
-    if (!busy && now >= w->open_again)
+    if (now >= w->open_again)
         open_backend(w, wanted, now);
 }
 

@@ -79,6 +79,8 @@ static void on_input(void *user, int events)
         return;
     }
     tl_mdns_report_get(a->mdns, &r);
+    for (char *c = r.name; *c; c++)
+        *c = *c == ' ' ? '_' : *c;
     printf("report %s %s services %zu nodes %zu found %llu malformed %llu silent %llu dropped %llu "
            "renamed %llu late %llu\n",
            tl_mdns_state_name(r.state), r.name[0] ? r.name : "-", r.services, r.nodes,
