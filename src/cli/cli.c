@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/suggest.h"
+#include "cli/owner.h"
 #include "io/coredump.h"
 
 #include <errno.h>
@@ -310,6 +311,10 @@ static int run_command(tl_cli *cli, const char *home, int argc, char *const *arg
         return tl_cli_usage(cli, "--home names no directory");
     if (tl_paths_find(own_home ? own_home : home, &cli->paths, &why))
         return tl_cli_usage(cli, "%s", why.text);
+    if (!c->passes_on && *cli->paths.home && tl_owner_become(cli->paths.home, &why)) {
+        tl_out_error("%s", why.text);
+        return TL_EXIT_FAILED;
+    }
     tl_coredump_forbid(); /* every command may hold questions, answers or keys */
     return c->run(cli, &args);
 }

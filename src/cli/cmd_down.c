@@ -1,4 +1,5 @@
 /* cmd_down.c - `teale down`: let the node finish what runs, then see it end. */
+#include "cli/boot.h"
 #include "cli/commands.h"
 #include "cli/daemon.h"
 #include "cli/lock.h"
@@ -88,6 +89,8 @@ int tl_cmd_down(tl_cli *cli, const tl_args *args)
     json_t *status;
     if (!tl_daemon_timeout(cli, args, STOP_TIME_MS * TL_MS, &timeout))
         return TL_EXIT_USAGE;
+    if (tl_args_has(args, "boot"))
+        return tl_boot_down(cli);
     tl_time until = now() + timeout;
     tl_presence p = tl_presence_look(cli, &status);
     json_decref(status);

@@ -1,8 +1,10 @@
 /* cmd_up.c - `teale up`: start the node in the background, or join what another process does to it. */
+#include "cli/boot.h"
 #include "cli/commands.h"
 #include "cli/daemon.h"
 #include "cli/lock.h"
 #include "cli/overrides.h"
+#include "cli/owner.h"
 #include "cli/presence.h"
 #include "cli/reach.h"
 #include "cli/spawn.h"
@@ -122,6 +124,22 @@ static int check(tl_cli *cli, const tl_args *args, tl_settings *ret_settings)
     return TL_EXIT_OK;
 }
 
+/* The node as a service, and then what `up` shows of any node. */
+static int up_as_service(tl_cli *cli, const tl_args *args, tl_time timeout)
+{
+    tl_settings s;
+    tl_why why;
+    const char *new_key = NULL;
+    int code = tl_boot_up(cli, args, &new_key);
+    if (code)
+        return code;
+    if (tl_owner_become(cli->paths.data, &why) || tl_settings_load(cli->paths.config, &s, &why)) {
+        tl_out_error("%s", why.text);
+        return TL_EXIT_FAILED;
+    }
+    return tl_upshow(cli, new_key, s.legacy_plaintext, timeout);
+}
+
 int tl_cmd_up(tl_cli *cli, const tl_args *args)
 {
     tl_settings s;
@@ -131,10 +149,14 @@ int tl_cmd_up(tl_cli *cli, const tl_args *args)
     json_t *status;
     wait_of w = {.began = now(), .limit = MUTE_TIME};
     int code;
+    if (tl_args_has(args, "foreground") && tl_args_has(args, "boot"))
+        return tl_cli_usage(cli, "--boot starts a service, which is not in the foreground");
     if (tl_args_has(args, "foreground"))
         return tl_cmd_serve(cli, args);
     if (tl_args_number(args, "timeout", 10, 1, 86400, &secs, &why))
         return tl_cli_usage(cli, "%s", why.text);
+    if (tl_args_has(args, "boot"))
+        return up_as_service(cli, args, (tl_time)secs * TL_SEC);
     bool joined = false;
     for (int i = 0; i < TRIES; i++) {
         if ((code = settle(cli, &w, &status)))

@@ -19,6 +19,7 @@ static const tl_option no_options[] = {{NULL, 0, NULL, NULL}};
 
 static const tl_option up_options[] = {
     RUN_OPTIONS,
+    {"boot", 0, NULL, "as a service that starts with the machine; options become settings"},
     {"foreground", 0, NULL, "stay in the foreground, as `teale serve` does"},
     {"timeout", 0, "TIME", "how long to wait for relay and model server: seconds, or 2m (10)"},
     {NULL, 0, NULL, NULL},
@@ -35,7 +36,11 @@ static const tl_option serve_options[] = {
         "timeout", 0, "TIME", "give up after so long: seconds, or 5m (exit code 6)"                \
     }
 
-static const tl_option down_options[] = {TIMEOUT_OPTION, {NULL, 0, NULL, NULL}};
+static const tl_option down_options[] = {
+    {"boot", 0, NULL, "stop the service, and start it with the machine no more"},
+    TIMEOUT_OPTION,
+    {NULL, 0, NULL, NULL},
+};
 static const tl_option read_options[] = {TIMEOUT_OPTION, {NULL, 0, NULL, NULL}};
 
 static const tl_option why_options[] = {

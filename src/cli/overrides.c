@@ -66,11 +66,12 @@ static tl_err value_text(const tl_args *args, const override *o, tl_buf *out)
     return tl_buf_append(out, tl_slice_of(value, strlen(value) + 1));
 }
 
-tl_err tl_overrides_load(const char *config_path, const tl_args *args, tl_settings *ret_settings,
-                         tl_why *why)
+/* Calls `take` with each setting that an option overrides, and its text. */
+static tl_err each(const tl_args *args,
+                   tl_err (*take)(void *user, const char *key, const char *text, tl_why *why),
+                   void *user, tl_why *why)
 {
-    tl_settings s;
-    tl_err e = tl_settings_load(config_path, &s, why);
+    tl_err e = TL_OK;
     for (size_t i = 0; !e && i < OVERRIDES; i++) {
         const override *o = &overrides[i];
         tl_buf text = {0};
@@ -80,16 +81,38 @@ tl_err tl_overrides_load(const char *config_path, const tl_args *args, tl_settin
         e = value_text(args, o, &text);
         if (e)
             e = tl_why_set(why, e, "--%s: %s", o->option, tl_err_name(e));
-        else if ((e = tl_settings_set(&s, o->key, (const char *)tl_buf_begin(&text), &must)))
+        else if ((e = take(user, o->key, (const char *)tl_buf_begin(&text), &must)))
             e = tl_why_set(why, e, "--%s: %s", o->option, must.text);
         tl_buf_clear(&text);
     }
-    const char *lan = getenv("TEALE_LAN");
-    if (lan && !strcmp(lan, "off"))
-        s.lan_enabled = false;
+    return e;
+}
+
+static tl_err set_one(void *user, const char *key, const char *text, tl_why *why)
+{
+    return tl_settings_set(user, key, text, why);
+}
+
+static tl_err save_one(void *user, const char *key, const char *text, tl_why *why)
+{
+    return tl_settings_save(*(const char **)user, key, text, why);
+}
+
+tl_err tl_overrides_load(const char *config_path, const tl_args *args, tl_settings *ret_settings,
+                         tl_why *why)
+{
+    tl_settings s;
+    tl_err e = tl_settings_load(config_path, &s, why);
+    if (!e)
+        e = each(args, set_one, &s, why);
     if (!e)
         *ret_settings = s;
     return e;
+}
+
+tl_err tl_overrides_save(const char *config_path, const tl_args *args, tl_why *why)
+{
+    return each(args, save_one, &config_path, why);
 }
 
 const char *tl_overrides_option(const tl_args *args, const char *key)

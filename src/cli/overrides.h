@@ -9,6 +9,9 @@
 /* Errors: TL_ERR_INVALID, and those of tl_settings_load. `why` names the option or the line. */
 TL_CHECK tl_err tl_overrides_load(const char *config_path, const tl_args *args,
                                   tl_settings *ret_settings, tl_why *why);
+/* Writes what the options say into the file, for good. Errors: those of tl_settings_save; what was written until then
+ * stays. */
+TL_CHECK tl_err tl_overrides_save(const char *config_path, const tl_args *args, tl_why *why);
 /* The given option that overrides the setting `key`; NULL: there is none. */
 const char *tl_overrides_option(const tl_args *args, const char *key);
 /* True if any option that overrides a setting was given. */

@@ -47,6 +47,10 @@ class Control(unittest.TestCase):
         for name in listed - IMPLIED:
             self.assertIn(name, either, "is in tools/packages [building] and not in debian/control")
 
+    def test_what_is_taken_into_the_page_is_named_in_the_list_of_parts(self):
+        for name in (n for n in part("building") if n.startswith("node-")):
+            self.assertIn(f"--inside {name}", read("debian/rules"))
+
     def test_the_package_has_the_programs_version(self):
         version = re.search(r"version: '([^']+)'", read("meson.build"))[1]
         self.assertTrue(read("debian/changelog").startswith(f"teale ({version}) "))
