@@ -13,7 +13,7 @@ export class Visitor {
     const v = new Visitor();
     Object.assign(v, { tools, problems: [], expected: options.expected || [], bytes: 0 });
     v.context = await tools.browser.newContext({
-      viewport: WIDTHS[options.size || "wide"], colorScheme: options.dark ? "dark" : "light", reducedMotion: "reduce",
+      viewport: WIDTHS[options.size || "wide"], colorScheme: options.dark ? "dark" : "light", reducedMotion: options.moving ? "no-preference" : "reduce",
       locale: "en-GB", timezoneId: "UTC", hasTouch: options.size === "narrow", acceptDownloads: true,
     });
     v.context.setDefaultTimeout(8000);

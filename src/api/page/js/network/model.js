@@ -3,7 +3,7 @@
 
 export const LANES = ["lan", "direct", "relayed", "none"];
 const BUSY_BYTES = 2000; // a second; more than keeps a path alive
-const CHANGED_MS = 1500; // so long a change is marked
+export const CHANGED_MS = 1500; // so long a change is marked
 
 /** The lane of a path: "relayed-plaintext" runs over the relay, too. */
 export function laneOf(path) {
@@ -48,12 +48,13 @@ export function createModel(clock = () => performance.now()) {
 
     /** The answer of /v1/app. */
     take(app) {
+      const first = !status;
       status = app.status;
       const seen = new Set();
       for (const p of app.peers || []) {
         seen.add(p.node_id);
         const one = entry(p.node_id);
-        if (one.path !== p.path) one.changed = clock();
+        if (!first && one.path !== p.path) one.changed = clock();
         Object.assign(one, p);
         if (!p.path) drop(one);
       }

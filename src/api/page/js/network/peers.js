@@ -1,7 +1,7 @@
 // peers.js - the table beside the picture: the same peers in rows, with a search and fifty at a time. This is the way
 // for the keyboard, for screen readers, and for whoever looks for one of 500.
 
-import { LANES, PATHS, laneOf, titleOf } from "./model.js";
+import { PATHS, laneOf, titleOf } from "./model.js";
 import { natName } from "./words.js";
 import { ui } from "../ui.js";
 
@@ -33,7 +33,7 @@ export function createPeers({ choose }) {
   let page = 0;
   let filter = "all";
   let peers = [];
-  const table = ui.table({ caption: "All peers", columns: CELLS, key: (p) => p.node_id, onopen: (p) => choose(p.node_id), empty: "No peer." });
+  const table = ui.table({ caption: "All peers", columns: CELLS, key: (p) => p.node_id, onopen: (p) => choose(p.node_id), empty: "Nobody here. Peers come when they are at the same relay or on this network, or when a question goes to them." });
   const search = el("input", { type: "search", placeholder: "Search peers", "aria-label": "Search peers", oninput: () => to(0) });
   const lane = el("select", { "aria-label": "Which peers", onchange: () => {
     filter = lane.value;
@@ -68,8 +68,7 @@ export function createPeers({ choose }) {
   return {
     node,
     update(model) {
-      const lanes = model.lanes();
-      peers = LANES.flatMap((l) => lanes[l]);
+      peers = [...model.peers.values()].sort((a, b) => a.seq - b.seq); // no row jumps while it is read
       draw();
     },
     /** Shows one lane, for "and 312 more" in the picture. */
