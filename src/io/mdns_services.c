@@ -154,6 +154,7 @@ static tl_mdns_service *room(tl_mdns_services *t, bool preferred)
         preferred && !(s = any(t, TL_MDNS_LOOKING, false)) && !(s = any(t, TL_MDNS_FOUND, false)))
         s = any(t, TL_MDNS_RESTING, true);
     t->dropped++; /* either this one or the other */
+    t->overflowed++;
     if (s)
         set_state(t, s, TL_MDNS_FREE, 0);
     return s;

@@ -76,6 +76,7 @@ typedef struct {
     size_t n_preferred;
     size_t n; /* not FREE */
     uint64_t malformed, silent, dropped, found;
+    uint64_t overflowed; /* of `dropped`: those for which the table was full */
     tl_mdns_service at[TL_MDNS_SERVICES_MAX];
 } tl_mdns_services;
 

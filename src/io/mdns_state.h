@@ -20,7 +20,7 @@ typedef struct {
     void (*close)(tl_mdns_worker *w); /* says goodbye; all look-ups were ended before */
     /* Announces us anew under the worker's name. False: it cannot. */
     bool (*announce)(tl_mdns_worker *w);
-    /* Asks anew for all services there are; each is told as if it were new. */
+    /* Has each service that is there told as if it were new. */
     bool (*browse)(tl_mdns_worker *w);
     void *(*look)(void *user, tl_mdns_service *s); /* `user` is the worker */
     void (*unlook)(void *user, void *lookup);
@@ -64,12 +64,15 @@ struct tl_mdns_worker {
     unsigned client_failures;         /* in a row */
     tl_time announce_at;              /* TL_NEVER: all is said */
     unsigned renames;                 /* in a row */
-    uint64_t dropped;                 /* of the services, when they were last asked for */
-    tl_time browse_at;                /* not earlier */
-    bool established;                 /* the network accepted our name */
-    bool renamed;                     /* somebody else has it */
-    bool announce_again;              /* the machine's own name changed */
-    bool failed;                      /* the active backend */
+    uint64_t overflowed;              /* of the services, when the last flood was dealt with */
+    bool flooded;
+    tl_time afresh_at;   /* of a flood: then all begins anew */
+    tl_time afresh_wait; /* from a flood's begin to that */
+    tl_time core_until;  /* the daemon was flooded: until then it is not used */
+    bool established;    /* the network accepted our name */
+    bool renamed;        /* somebody else has it */
+    bool announce_again; /* the machine's own name changed */
+    bool failed;         /* the active backend */
     char why_failed[80], why_no_daemon[80];
 };
 

@@ -14,9 +14,12 @@
 #define CLIENT_AGAIN_MOST (64 * TL_SEC) /* a bus may come later, too */
 #define CLIENT_PATIENCE                                                                            \
     60 /* a bus that made us wait is not asked again for this many times as long */
-#define BROWSE_AGAIN (2 * TL_MIN) /* after services found no room */
-#define RENAME_MOST  (60 * TL_SEC)
-#define STEP_LEAST   (10 * TL_MS) /* between two steps */
+#define AFRESH_LEAST        (5 * TL_SEC) /* after the begin of a flood; twice as long each time, up to */
+#define AFRESH_MOST         (2 * TL_MIN)
+#define DAEMON_SERVICES_MAX 256 /* a daemon keeps 4096 records, of all services of all kinds */
+#define FLOOD_OVER          (10 * TL_MIN)
+#define RENAME_MOST         (60 * TL_SEC)
+#define STEP_LEAST          (10 * TL_MS) /* between two steps */
 
 /* --- notes --- */
 
@@ -63,6 +66,8 @@ void tl_mdns_worker_on_browse(tl_mdns_worker *w, AvahiIfIndex interface, AvahiPr
         return;
     }
     tl_addr_family by = family_of(protocol);
+    if (name && !strcmp(name, w->name))
+        return; /* ours; if it is another's, we take another name, and look again */
     if (by == TL_ADDR_NONE || interface <= 0 || !name || !domain || strcmp(domain, "local") != 0)
         return;
     if (event == AVAHI_BROWSER_NEW)
@@ -180,6 +185,8 @@ static void set_why(tl_mdns_worker *w, const char *why)
 
 static const char *why_no_daemon(const tl_mdns_worker *w)
 {
+    if (w->client && tl_mdns_client_look(w->client) == TL_MDNS_CLIENT_READY)
+        return "avahi-daemon is flooded";
     return w->client ? tl_mdns_client_why(w->client) : w->why_no_daemon;
 }
 
@@ -188,8 +195,7 @@ static void open_backend(tl_mdns_worker *w, const tl_mdns_backend *wanted, tl_ti
     char why[sizeof w->report.why] = "";
     snprintf(w->name, sizeof w->name, "%s", w->first_name);
     w->active = wanted;
-    w->dropped = w->services.dropped;
-    w->browse_at = now + BROWSE_AGAIN;
+    w->overflowed = w->services.overflowed;
     if (!wanted->open(w, why, sizeof why)) {
         close_active(w);
         w->open_again = now + TL_MDNS_AGAIN;
@@ -206,7 +212,8 @@ static void open_backend(tl_mdns_worker *w, const tl_mdns_backend *wanted, tl_ti
  * fight for the name. */
 static void choose_backend(tl_mdns_worker *w, tl_time now)
 {
-    bool ready = w->client && tl_mdns_client_look(w->client) == TL_MDNS_CLIENT_READY;
+    bool ready =
+        w->client && tl_mdns_client_look(w->client) == TL_MDNS_CLIENT_READY && now >= w->core_until;
     bool busy = w->client && tl_mdns_client_look(w->client) == TL_MDNS_CLIENT_BUSY;
     const tl_mdns_backend *wanted = ready ? &tl_mdns_backend_client : &tl_mdns_backend_core;
     if (w->active && w->failed) {
@@ -250,19 +257,33 @@ static void announce(tl_mdns_worker *w, tl_time now)
     if (now < w->announce_at)
         return;
     w->announce_at = TL_NEVER;
-    if (!w->active->announce(w))
+    if (!w->active->announce(w) || (w->renames > 0 && !w->active->browse(w)))
         tl_mdns_worker_failed(w, "it refused our announcement");
 }
 
-/* Services that found no room in a flood are not told again by themselves. */
-static void browse_again(tl_mdns_worker *w, tl_time now)
+/* A flood of services fills the cache of avahi, too, and then nobody new is heard of until its records end, which may be
+ * an hour. The core forgets them by being made anew. A daemon cannot be helped, and the core takes its place for a
+ * while. Whoever is there answers the first questions at once, so an honest node is found however long the flood. */
+static void tend_flood(tl_mdns_worker *w, tl_time now)
 {
-    if (!w->active || w->dropped == w->services.dropped || now < w->browse_at)
+    bool daemon = w->active == &tl_mdns_backend_client;
+    bool flooded =
+        w->overflowed != w->services.overflowed || (daemon && w->services.n > DAEMON_SERVICES_MAX);
+    if (!w->active || (!flooded && !w->flooded))
         return;
-    w->dropped = w->services.dropped;
-    w->browse_at = now + BROWSE_AGAIN;
-    if (!w->active->browse(w))
-        tl_mdns_worker_failed(w, "it refused to look for services");
+    if (!w->flooded) {
+        bool long_ago = now > w->afresh_at + FLOOD_OVER;
+        w->afresh_wait = long_ago ? AFRESH_LEAST : tl_time_min(2 * w->afresh_wait, AFRESH_MOST);
+        w->afresh_at = now + w->afresh_wait;
+        w->flooded = true;
+    }
+    if (now < w->afresh_at)
+        return;
+    w->flooded = false;
+    if (daemon)
+        w->core_until = now + FLOOD_OVER;
+    close_active(w);
+    open_backend(w, &tl_mdns_backend_core, now);
 }
 
 static void report(tl_mdns_worker *w)
@@ -276,15 +297,17 @@ static void report(tl_mdns_worker *w)
     tl_mdns_mail_report(w->mail, &w->report);
 }
 
-static tl_time next_step(const tl_mdns_worker *w, tl_time services)
+static tl_time next_step(const tl_mdns_worker *w, tl_time services, tl_time now)
 {
     tl_time next = services;
     if (!w->client)
         next = tl_time_min(next, w->client_again);
     if (!w->active && w->open_again > 0)
         next = tl_time_min(next, w->open_again);
-    if (w->active && w->dropped != w->services.dropped)
-        next = tl_time_min(next, w->browse_at);
+    if (w->active && w->flooded)
+        next = tl_time_min(next, w->afresh_at);
+    if (now < w->core_until)
+        next = tl_time_min(next, w->core_until);
     return tl_time_min(next, w->announce_at);
 }
 
@@ -295,8 +318,8 @@ static void step(tl_mdns_worker *w)
     tl_time now = tl_mdns_worker_now();
     choose_backend(w, now);
     announce(w, now);
-    browse_again(w, now);
-    tl_time next = next_step(w, tl_mdns_services_run(&w->services, now));
+    tend_flood(w, now);
+    tl_time next = next_step(w, tl_mdns_services_run(&w->services, now), now);
     report(w);
     tl_time after = tl_mdns_worker_now();
     if (w->failed)

@@ -150,6 +150,16 @@ static tl_lan_node *add(tl_lan *l, const tl_node_id *id, bool known, tl_time now
     return n;
 }
 
+/* False: one that is known no more, and there is no room for one more stranger; it is gone. */
+static bool set_known(tl_lan *l, tl_lan_node *n, bool known)
+{
+    bool room = known || !n->known || strangers(l) < TL_LAN_STRANGERS_MAX;
+    n->known = known;
+    if (!room)
+        drop(l, n);
+    return room;
+}
+
 static bool same_addresses(const tl_lan_node *a, const tl_lan_node *b)
 {
     if (a->n_addrs != b->n_addrs)
@@ -199,8 +209,10 @@ bool tl_lan_on_found(tl_lan *l, const tl_node_id *node, bool known, const tl_add
         n = add(l, node, known, now);
     if (!n)
         return false;
-    bool changed = is_new || n->known != known || !same_addresses(n, &told);
-    n->known = known;
+    bool was_known = n->known;
+    if (!set_known(l, n, known))
+        return true;
+    bool changed = is_new || was_known != known || !same_addresses(n, &told);
     n->n_addrs = told.n_addrs;
     memcpy(n->addrs, told.addrs, sizeof n->addrs);
     return changed;
@@ -210,7 +222,7 @@ void tl_lan_set_known(tl_lan *l, const tl_node_id *node, bool known)
 {
     tl_lan_node *n = find(l, node);
     if (n)
-        n->known = known;
+        (void)set_known(l, n, known);
 }
 
 void tl_lan_forget_all(tl_lan *l)

@@ -1,21 +1,17 @@
 #!/usr/bin/env python3
 """Nodes announce and find each other on a LAN: by avahi's core, beside a real avahi-daemon, and with python3-zeroconf at
 the other end; and what floods and forgers cost them."""
-import os
 import pathlib
 import random
-import resource
 import signal
 import sys
 import time
 
-from enter import enter
-from lab import LabError
-from mdnsnet import Avahi, Forger, MdnsNode, Zeroconf, response, record, dns_name, service
+from mdnsnet import Avahi, Forger, MdnsNode, Zeroconf, service
 from nat import NatLab
 from suite import run_tests
 
-LATE_MAX_US = 250_000  # of the loop, on a busy machine; a blocking call of D-Bus takes 25 s
+LATE_MAX_US = 5_000_000  # of the loop, on a busy machine; a call of D-Bus that waits for a daemon takes 25 s
 A_KEY = "ee0f1d36fe61e9a0d86b092119e1bace30c9ab6b827fce2f1ba4be4db7c41801"  # of seed 2, which no test here starts
 SMALL_ORDER = "01" + "00" * 31
 
@@ -32,7 +28,10 @@ def two_nodes_find_each_other_by_ipv4_and_link_local_ipv6(lab, build):
     two.wait_found(one.id, f"{h1.private}:4001", "[fe80::")
     assert one.state()[0] == "embedded" and one.report()["name"] == one.name, one.lines()
     assert one.id not in one.found()
-    two.end()  # it says goodbye
+    two.popen.kill()  # without a goodbye; then it comes again at another port
+    again = MdnsNode(lab, h2, build, 102, 4003)
+    one.wait_found(two.id, f"{h2.private}:4003")
+    again.end()  # it says goodbye
     one.wait_gone(two.id, 5)
 
 
@@ -52,6 +51,7 @@ def a_node_uses_avahi_daemon_while_it_runs_and_its_core_else(lab, build):
     assert (one.name, h1.private, "4001", f'"id={one.id}"') in services, services
     assert (two.name, h2.private, "4002", f'"id={two.id}"') in services, services
     assert len(services) == 2, services
+    assert {f[6] for f in avahi.browse() if f[3] == one.name} == {"alices-laptop.local"}
     avahi.stop()
     one.wait_state("embedded")
     assert one.state()[1].startswith("avahi-daemon"), one.state()
@@ -61,6 +61,8 @@ def a_node_uses_avahi_daemon_while_it_runs_and_its_core_else(lab, build):
     one.wait_state("avahi-daemon")
     one.wait_found(two.id, h2.private)
     two.wait_found(one.id, h1.private)
+    # the core, which was there when the daemon came, claimed nothing of the daemon's
+    assert {f[6] for f in avahi.browse() if f[3] == one.name} == {"alices-laptop.local"}
     _hangs(one, avahi)
 
 
@@ -80,9 +82,11 @@ def another_programs_responder_and_browser_are_understood(lab, build):
     assert other.wait_seen(one.name) == f"{h1.private} 4001 id={one.id}".split()
     other.register("some-name", 4002, h2.private, f"id={A_KEY}")
     assert one.wait_found(A_KEY, f"{h2.private}:4002") == [f"{h2.private}:4002"]
-    other.update("some-name", 4003, h2.private, "a=b", f"ID={A_KEY}")
-    one.wait_found(A_KEY, f"{h2.private}:4003")
     other.unregister("some-name")
+    one.wait_gone(A_KEY)
+    other.register("other-name", 4003, h2.private, "a=b", f"ID={A_KEY}")
+    one.wait_found(A_KEY, f"{h2.private}:4003")
+    other.unregister("other-name")
     one.wait_gone(A_KEY)
     for name, *txt in (("none", "a=b"), ("empty", ""), ("short", f"id={A_KEY[:-1]}"), ("long", f"id={A_KEY}0"),
                        ("capital", f"id={A_KEY.upper()}"), ("order", f"id={SMALL_ORDER}"), ("bare", "id"),
@@ -157,20 +161,13 @@ def _flood(lab, build, one, h2, h3):
     lab.say(f"12000 packets in {took:.1f} s; the node that is known was found {found_after:.1f} s after it came; "
             f"memory +{grown >> 10} MiB; {r}")
     assert r["services"] <= 1024 and r["nodes"] <= 512 and r["late"] < LATE_MAX_US, r
-    assert r["dropped"] > 0 and grown < 64 << 10, (r, grown)
+    assert r["state"] == "embedded" and grown < 64 << 10, (r, grown)
 
 
 def _memory(node):
-    """KiB."""
-    pids = [p for p in pathlib.Path("/proc").iterdir() if p.name.isdigit()
-            and (p / "comm").read_text().strip() == "mdnsnode" and _parent(p) == node.popen.pid] or \
-        [pathlib.Path(f"/proc/{node.popen.pid}")]
-    status = (pids[0] / "status").read_text()
-    return int(next(l.split()[1] for l in status.splitlines() if l.startswith("VmRSS")))
-
-
-def _parent(p):
-    return int((p / "stat").read_text().rsplit(")", 1)[1].split()[1])
+    """KiB, at most so far."""
+    status = pathlib.Path(f"/proc/{node.popen.pid}/status").read_text()
+    return int(next(l.split()[1] for l in status.splitlines() if l.startswith("VmHWM")))
 
 
 if __name__ == "__main__":

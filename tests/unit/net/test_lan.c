@@ -1,0 +1,239 @@
+#include "net/lan.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#define PORT 40000
+
+static tl_rand rand_;
+static tl_lan *lan;
+static tl_node_id us;
+static tl_time now;
+static tl_interface own[8];
+static size_t n_own;
+
+static tl_addr at(const char *text, uint16_t port)
+{
+    tl_addr a;
+    assert_int_equal(tl_addr_parse_ip(tl_slice_str(text), &a), TL_OK);
+    a.port = port;
+    return a;
+}
+
+static tl_addr scoped(const char *text, uint16_t port, uint32_t scope)
+{
+    tl_addr a = at(text, port);
+    a.scope = scope;
+    return a;
+}
+
+static tl_node_id node(uint64_t seed)
+{
+    tl_rand r = tl_rand_seeded(seed);
+    tl_node_id id; /* the table compares IDs and does not use them */
+    tl_rand_bytes(&r, id.key, sizeof id.key);
+    return id;
+}
+
+static void put_interface(const char *text, uint8_t prefix, uint32_t scope, bool tunnel)
+{
+    own[n_own++] = (tl_interface){
+        .addr = scoped(text, 0, scope), .prefix = prefix, .name = "eth0", .tunnel = tunnel};
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    rand_ = tl_rand_seeded(1);
+    us = node(0);
+    now = 100 * TL_SEC;
+    n_own = 0;
+    put_interface("192.168.1.2", 24, 0, false);
+    put_interface("fe80::2", 64, 3, false);
+    put_interface("fd00:1::2", 64, 0, false);
+    return tl_lan_new(&us, &rand_, now, &lan);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    tl_lan_free(lan);
+    return 0;
+}
+
+static bool found_all(const tl_node_id *id, bool known, const tl_addr *addrs, size_t n)
+{
+    return tl_lan_on_found(lan, id, known, addrs, n, own, n_own, PORT, now);
+}
+
+static bool found(uint64_t seed, bool known, tl_addr a)
+{
+    tl_node_id id = node(seed);
+    return found_all(&id, known, &a, 1);
+}
+
+static const tl_lan_node *entry(uint64_t seed)
+{
+    tl_node_id id = node(seed);
+    return tl_lan_find(lan, &id);
+}
+
+static void a_node_is_kept_with_its_addresses_until_nobody_announces_it(void **state)
+{
+    (void)state;
+    tl_node_id id = node(1);
+    tl_addr addrs[] = {scoped("fe80::7", 5001, 3), at("192.168.1.7", 5001), at("fd00:1::7", 5001)};
+    assert_true(found_all(&id, true, addrs, 3));
+    assert_false(found_all(&id, true, addrs, 3)); /* nothing new */
+    const tl_lan_node *n = entry(1);
+    assert_non_null(n);
+    assert_true(n->known);
+    assert_int_equal(n->n_addrs, 3);
+    assert_true(tl_addr_eq(&n->addrs[2], &addrs[0])); /* link-local comes last */
+    assert_true(found_all(&id, true, addrs + 1, 1));
+    assert_int_equal(entry(1)->n_addrs, 1);
+    assert_true(found_all(&id, true, NULL, 0));
+    assert_null(entry(1));
+    assert_false(found_all(&id, true, NULL, 0));
+    assert_int_equal(tl_lan_counted(lan)->found, 1);
+    assert_int_equal(tl_lan_counted(lan)->gone, 1);
+}
+
+/* Each beside one that differs in one thing and is taken. */
+static void only_neighbours_are_knocked_at(void **state)
+{
+    (void)state;
+    put_interface("10.8.0.2", 24, 0, true); /* a VPN */
+    put_interface("fe80::9", 64, 7, true);
+    put_interface("169.254.3.3", 16, 0, false);
+    const tl_addr good[] = {at("192.168.1.7", 5000),       at("192.168.1.7", 1024),
+                            scoped("fe80::7", 5000, 3),    at("fd00:1::7", 5000),
+                            at("192.168.1.2", 5000),       at("169.254.7.7", 5000),
+                            at("::ffff:192.168.1.7", 5000)};
+    const tl_addr bad[] = {
+        at("192.168.2.7", 5000),    at("192.168.1.7", 1023),     at("192.168.1.7", 0),
+        scoped("fe80::7", 5000, 0), scoped("fe80::7", 5000, 4),  scoped("fe80::7", 5000, 7),
+        at("fd00:2::7", 5000),      at("192.168.1.2", PORT),     at("192.168.1.255", 5000),
+        at("10.8.0.7", 5000),       at("127.0.0.1", 5000),       at("::1", 5000),
+        at("8.8.8.8", 5000),        at("169.254.169.254", 5000), at("169.254.255.255", 5000),
+        at("224.0.0.251", 5353),    at("ff02::fb", 5353),        at("0.0.0.0", 5000)};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        if (!found(100 + i, false, good[i]))
+            fail_msg("good address %zu is refused", i);
+        assert_non_null(entry(100 + i));
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (found(200 + i, true, bad[i]) || entry(200 + i))
+            fail_msg("bad address %zu is kept", i);
+    assert_int_equal(tl_lan_counted(lan)->off_link + tl_lan_counted(lan)->own,
+                     sizeof bad / sizeof *bad);
+}
+
+static void whoever_announces_our_own_id_is_passed_over(void **state)
+{
+    (void)state;
+    tl_addr a = at("192.168.1.7", 5000);
+    assert_false(found_all(&us, true, &a, 1));
+    assert_int_equal(tl_lan_count(lan), 0);
+    assert_int_equal(tl_lan_counted(lan)->own, 1);
+}
+
+static void one_address_is_kept_once_and_a_node_has_few(void **state)
+{
+    (void)state;
+    tl_node_id id = node(1);
+    tl_addr addrs[20];
+    addrs[0] = scoped("fe80::7", 5000, 3);
+    addrs[1] = addrs[2] = at("192.168.1.7", 5000);
+    addrs[2].scope = 3; /* an IPv4 address has none */
+    for (size_t i = 3; i < 20; i++) {
+        addrs[i] = at("192.168.1.7", 5000);
+        addrs[i].bytes[3] = (uint8_t)(10 + i);
+    }
+    assert_true(found_all(&id, false, addrs, 20));
+    const tl_lan_node *n = entry(1);
+    assert_int_equal(n->n_addrs, TL_LAN_ADDRS_MAX);
+    assert_true(tl_addr_eq(&n->addrs[0], &addrs[1]));
+    for (size_t i = 0; i < n->n_addrs; i++)
+        assert_int_equal(n->addrs[i].family, TL_ADDR_V4);
+}
+
+static void strangers_never_take_the_room_of_nodes_that_are_known(void **state)
+{
+    (void)state;
+    tl_addr a = at("192.168.1.7", 5000);
+    size_t taken = 0;
+    for (uint64_t i = 1; i <= 1000; i++)
+        taken += found(i, false, a);
+    assert_int_equal(taken, TL_LAN_STRANGERS_MAX);
+    assert_int_equal(tl_lan_counted(lan)->refused, 1000 - TL_LAN_STRANGERS_MAX);
+    for (uint64_t i = 2001; i <= 2000 + TL_LAN_NODES_MAX; i++)
+        assert_true(found(i, true, a)); /* strangers make room, one by one */
+    assert_int_equal(tl_lan_count(lan), TL_LAN_NODES_MAX);
+    for (size_t i = 0; i < tl_lan_count(lan); i++)
+        assert_true(tl_lan_at(lan, i)->known);
+    assert_false(found(3000, true, a));
+    assert_false(found(3001, false, a));
+}
+
+/* In t seconds at most burst + rate x t. */
+static void new_strangers_come_at_a_bounded_rate(void **state)
+{
+    (void)state;
+    tl_addr a = at("192.168.1.7", 5000);
+    const size_t secs = 20;
+    size_t taken = 0;
+    for (uint64_t i = 0; i < secs * 100; i++) { /* each goes again at once */
+        taken += found(i + 1, false, a);
+        if (entry(i + 1)) {
+            tl_node_id id = node(i + 1);
+            assert_true(found_all(&id, false, NULL, 0));
+        }
+        now += 10 * TL_MS;
+    }
+    assert_true(taken >= TL_LAN_NEW_BURST);
+    assert_true(taken <= TL_LAN_NEW_BURST + TL_LAN_NEW_PER_SEC * secs + 1);
+}
+
+static void who_becomes_known_or_a_stranger_keeps_a_place_if_there_is_room(void **state)
+{
+    (void)state;
+    tl_node_id id = node(1);
+    assert_true(found(1, false, at("192.168.1.7", 5000)));
+    tl_lan_set_known(lan, &id, true);
+    assert_true(entry(1)->known);
+    assert_true(found(1, false, at("192.168.1.7", 5000))); /* and is one again */
+    assert_false(entry(1)->known);
+    tl_lan_forget_all(lan);
+    assert_int_equal(tl_lan_count(lan), 0);
+    tl_lan_set_known(lan, &id, true); /* nobody: nothing happens */
+    for (uint64_t i = 1; i <= TL_LAN_STRANGERS_MAX - 1; i++)
+        assert_true(found(i, false, at("192.168.1.7", 5000)));
+    for (uint64_t i = 501; i <= 503; i++)
+        assert_true(found(i, true, at("192.168.1.7", 5000)));
+    id = node(501);
+    tl_lan_set_known(lan, &id, false); /* the last stranger for whom there is room */
+    assert_non_null(entry(501));
+    id = node(502);
+    tl_lan_set_known(lan, &id, false);
+    assert_null(entry(502));
+    assert_true(found(503, false, at("192.168.1.7", 5000)));
+    assert_null(entry(503));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+        T(a_node_is_kept_with_its_addresses_until_nobody_announces_it),
+        T(only_neighbours_are_knocked_at),
+        T(whoever_announces_our_own_id_is_passed_over),
+        T(one_address_is_kept_once_and_a_node_has_few),
+        T(strangers_never_take_the_room_of_nodes_that_are_known),
+        T(new_strangers_come_at_a_bounded_rate),
+        T(who_becomes_known_or_a_stranger_keeps_a_place_if_there_is_room),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
