@@ -12,7 +12,7 @@ const [teale, relay, chromium, work, ...wanted] = process.argv.slice(2);
 const here = fileURLToPath(new URL(".", import.meta.url));
 const playwright = createRequire(join(work, "x.js"))("playwright-core");
 const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync", "--no-proxy-server", "--disable-dev-shm-usage"];
+  "--disable-component-update", "--disable-sync", "--no-proxy-server", "--disable-dev-shm-usage", "--host-resolver-rules=MAP rebound.example 127.0.0.1"];
 
 const world = new World(teale, relay);
 let browser = null;

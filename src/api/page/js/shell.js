@@ -105,6 +105,7 @@ export function createShell(root, app) {
       const place = el(`div.view.view-${wanted.id}`);
       main.replaceChildren(place);
       mounted = { id: wanted.id, undo: module.view.mount(place, app) };
+      performance.mark("teale-view");
       if (!first && !main.contains(document.activeElement)) main.focus({ preventScroll: true });
     } catch (e) {
       if (mine !== turn) return;

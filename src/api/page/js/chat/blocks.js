@@ -4,7 +4,7 @@
 
 export const PIECE_MAX = 16 * 1024; // characters: read, cleaned and laid out within a few milliseconds
 export const LINE_MAX = 4 * 1024; // a longer line is drawn as it is: nothing in it is worth a parser's time
-export const RICH_MAX = 384 * 1024; // beyond, an answer is plain text
+export const RICH_MAX = 192 * 1024; // beyond, an answer is plain text
 
 const FENCE = /^ {0,3}(`{3,}|~{3,})\s*([^`\s]*)[^`]*$/;
 const ITEM = /^ {0,3}(?:[-*+]|\d{1,9}[.)])(?:\s|$)/;
@@ -28,7 +28,7 @@ export function createBlocks() {
   function piece() {
     const text = lines.join("");
     if (fence && fence.long) return { kind: "code", lang: fence.lang, text };
-    return { kind: rich > RICH_MAX ? "text" : "markdown", text };
+    return { kind: "markdown", text };
   }
 
   function seal() {
@@ -105,6 +105,15 @@ export function createBlocks() {
     }
   }
 
+  /** Beyond RICH_MAX nothing is looked at any more: equal parts, cut at a line's end where there is one. */
+  function cutRaw() {
+    while (rest.length > PIECE_MAX) {
+      const end = rest.lastIndexOf("\n", PIECE_MAX - 1) + 1 || PIECE_MAX;
+      done.push({ kind: "text", text: rest.slice(0, end) });
+      rest = rest.slice(end);
+    }
+  }
+
   function drain() {
     const out = done;
     done = [];
@@ -114,7 +123,7 @@ export function createBlocks() {
   return {
     push(text) {
       let from = 0;
-      for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", from)) {
+      for (let end = text.indexOf("\n"); end >= 0 && rich <= RICH_MAX; end = text.indexOf("\n", from)) {
         rest += text.slice(from, end + 1);
         from = end + 1;
         if (rest.length > LINE_MAX) long();
@@ -123,21 +132,28 @@ export function createBlocks() {
         if (size > PIECE_MAX) overflow();
       }
       rest += text.slice(from);
-      if (rest.length > PIECE_MAX) long();
+      if (rich > RICH_MAX) {
+        seal();
+        fence = null;
+        cutRaw();
+      } else if (rest.length > PIECE_MAX) {
+        long();
+      }
       return drain();
     },
     /** The piece that may still change, or null. */
     open() {
       if (size === 0 && rest === "") return null;
-      if (rest.length > LINE_MAX) return { kind: "text", text: lines.join("") + rest };
+      if (rich > RICH_MAX || rest.length > LINE_MAX) return { kind: "text", text: lines.join("") + rest };
       const whole = piece();
       whole.text += rest;
       return whole;
     },
     /** No more text comes. */
     end() {
-      if (rest.length > LINE_MAX) long();
-      if (rest) take(rest);
+      if (rich > RICH_MAX) done.push({ kind: "text", text: rest });
+      else if (rest.length > LINE_MAX) long();
+      if (rest && rich <= RICH_MAX) take(rest);
       rest = "";
       seal();
       fence = null;

@@ -8,7 +8,8 @@ import { clean } from "./clean.js";
 import { readMarkdown, readerBusy } from "./reader.js";
 
 const BUDGET_MS = 8; // of a frame of 16
-const SHOWN_MAX = 2 * 1024 * 1024; // characters; then the reader asks for more
+const SHOWN_MAX = 1024 * 1024; // characters; then the reader asks for more
+const TOGETHER_MAX = 4096; // characters of small pieces that are read in one go
 const OPEN_EVERY_MS = 80; // the piece that still grows is drawn anew no more often
 
 export function createMarkdown() {
@@ -51,6 +52,15 @@ export function createMarkdown() {
     const fragment = await clean(html);
     here.classList.remove("as-is");
     here.replaceChildren(fragment);
+  }
+
+  /** The next of the queue; small ones that stand beside each other are one. */
+  function nextPiece() {
+    const piece = queue.shift();
+    if (piece.kind !== "markdown") return piece;
+    while (queue.length && queue[0].kind === "markdown" && piece.text.length + queue[0].text.length <= TOGETHER_MAX)
+      piece.text += queue.shift().text;
+    return piece;
   }
 
   function finish(here, piece) {
@@ -96,7 +106,7 @@ export function createMarkdown() {
     }
     if (over && !waiting) queue.push(...blocks.end());
     while (queue.length && performance.now() < until && drawing < 4 && drawn < limit) {
-      const piece = queue.shift();
+      const piece = nextPiece();
       drawn += piece.text.length;
       finish(open || place(), piece);
       open = null;

@@ -16,7 +16,7 @@ function action(name, label, onclick) {
 /** A question with its files; `onEdit` opens it for change, `onCopy` takes its text. */
 export function questionNode(message, { onEdit }) {
   const text = el("div.question-text", { dir: "auto" }, ui.cut(message.text, QUESTION_SHOWN));
-  const node = el("article.message.question", { "aria-label": "You" },
+  const node = el("article.message.question", { "aria-label": "You" }, el("h2.visually-hidden", null, "You"),
     el("div.bubble", null, (message.files || []).length > 0 && el("div.chips", null, message.files.map((f) => fileChip(f))), message.text && text),
     el("div.message-actions", null, action("edit", "Edit and ask again", onEdit), ui.copyButton(() => message.text, "Copy the question")));
   node.querySelectorAll(".message-actions button").forEach((b) => b.classList.add("small"));
@@ -84,7 +84,7 @@ export function answerNode(app, message, { onAgain, onVersion }) {
   const wait = el("p.waiting", { hidden: true }, el("span.pulse", { "aria-hidden": "true" }), el("span", { role: "status" }), el("span.muted.waited", { "aria-hidden": "true" }));
   const facts = el("p.facts-line");
   const actions = el("div.message-actions");
-  const node = el("article.message.answer", { "aria-label": "Answer" }, body, wait, el("div.answer-foot", null, actions, facts));
+  const node = el("article.message.answer", { "aria-label": "Answer" }, el("h2.visually-hidden", null, "Answer"), body, wait, el("div.answer-foot", null, actions, facts));
   let view = null;
   let thought = null;
 

@@ -17,6 +17,7 @@ export function createThread(app, to) {
   } }, icon("down"));
   let answers = new Map(); // by index
   let follow = true;
+  let lastTop = 0;
   let messages = [];
   let first = 0;
 
@@ -29,11 +30,15 @@ export function createThread(app, to) {
   });
   grown.observe(list);
   node.addEventListener("scroll", () => {
-    follow = node.scrollHeight - node.scrollTop - node.clientHeight < NEAR_PX;
+    // What grows below moves nothing up: only a reader does.
+    if (node.scrollHeight - node.scrollTop - node.clientHeight < NEAR_PX) follow = true;
+    else if (node.scrollTop < lastTop) follow = false;
+    lastTop = node.scrollTop;
     jump.hidden = follow;
   });
-  for (const kind of ["wheel", "touchmove"]) // a reader who turns back must not fight against the answer
-    node.addEventListener(kind, () => { follow = node.scrollHeight - node.scrollTop - node.clientHeight < 4; }, { passive: true });
+  node.addEventListener("wheel", (event) => { // one step back is enough, although the end is still near
+    if (event.deltaY < 0) follow = false;
+  }, { passive: true });
 
   function nodeOf(i) {
     const m = messages[i];

@@ -1,0 +1,126 @@
+// modules.mjs PAGE: the page's modules that touch no document, on their own. Each test's name is a sentence.
+
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { test } from "node:test";
+
+const page = resolve(process.argv[2]);
+const load = (path) => import(join(page, "js", path));
+const { createBlocks, PIECE_MAX, LINE_MAX, RICH_MAX } = await load("chat/blocks.js");
+const { sseReader } = await load("sse.js");
+const { errorOf } = await load("errors.js");
+const { plain, cut, ms, bytes, price, duration } = await load("ui/text.js");
+const { choices, whereOf, AUTO } = await load("chat/models.js");
+const { titleOf } = await load("chat/talk.js");
+
+/** The pieces of a text that comes in parts of `step` characters. */
+function pieces(text, step = text.length || 1) {
+  const blocks = createBlocks();
+  const out = [];
+  for (let at = 0; at < text.length; at += step) {
+    out.push(...blocks.push(text.slice(at, at + step)));
+    blocks.open();
+  }
+  return [...out, ...blocks.end()].filter((p) => p.text);
+}
+
+const RICH = "# Title\n\nA paragraph\nof two lines.\n\n- one\n\n- two\n  more\n\n```js\nlet a;\n\nlet b;\n```\n\n1. x\n\n   ~~~\n   y\n   ~~~\n2. z\n\nEnd";
+
+test("Markdown is cut where a block ends, and the same however it comes in", () => {
+  const whole = pieces(RICH);
+  assert.deepEqual(whole.map((p) => p.text.split("\n")[0]), ["# Title", "A paragraph", "- one", "```js", "1. x", "End"]);
+  assert.match(whole[2].text, /^- one\n\n- two\n {2}more\n\n$/);
+  assert.match(whole[3].text, /^```js\nlet a;\n\nlet b;\n```\n$/);
+  for (const step of [1, 2, 3, 7, 50]) assert.deepEqual(pieces(RICH, step), whole);
+});
+
+test("nothing of a text is lost but empty lines, and no piece outgrows its bound", () => {
+  const long = [RICH, "x".repeat(3 * PIECE_MAX), "```c\n" + "int a;\n".repeat(9000) + "```\n", "- item\n".repeat(9000), "word ".repeat(RICH_MAX / 4), RICH].join("\n\n");
+  for (const step of [97, 4096, long.length]) {
+    const got = pieces(long, step);
+    const squeezed = (s) => s.replace(/\s+/g, "");
+    const back = got.map((p) => p.text).join("");
+    assert.equal(squeezed(back).length + "```c```".length, squeezed(long).length); // the marks of the long code block are not in it
+    for (const p of got) assert.ok(p.text.length <= PIECE_MAX + LINE_MAX + 1, `${p.kind} of ${p.text.length}`);
+  }
+});
+
+test("a line without an end is text and not Markdown", () => {
+  assert.deepEqual(pieces("*".repeat(LINE_MAX + 1) + "\n\nb\n").map((p) => p.kind), ["text", "markdown"]);
+  assert.deepEqual(pieces("*".repeat(LINE_MAX - 1) + "\n\nb\n").map((p) => p.kind), ["markdown", "markdown"]);
+});
+
+test("beyond its bound an answer is plain text, to the last character", () => {
+  const text = "a *b*\n\n".repeat(RICH_MAX / 5);
+  const got = pieces(text, 1000);
+  const rest = got.filter((p) => p.kind === "text").map((p) => p.text).join("");
+  assert.ok(rest.length > 1000 && text.endsWith(rest));
+  assert.ok(got.filter((p) => p.kind === "markdown").every((p) => p.text.startsWith("a *b*")));
+});
+
+test("a code block that is longer than a piece goes on as code", () => {
+  const got = pieces("before\n\n```rust\n" + "let a = 1;\n".repeat(4000) + "```\nafter\n", 300);
+  assert.equal(got[0].kind, "markdown");
+  assert.equal(got[got.length - 1].text, "after\n");
+  const code = got.slice(1, -1);
+  assert.ok(code.length > 2 && code.every((p) => p.kind === "code" && p.lang === "rust" && !p.text.includes("```")));
+});
+
+test("events are read however they are cut, with comments and any line ends", () => {
+  const said = ": queue position=3 wait_s=40\r\n\r\ndata: {\"a\":1}\n\nevent: error\ndata: x\ndata: y\n\n:\ndata:z\n\n";
+  for (let step = 1; step <= said.length; step++) {
+    const got = [];
+    const read = sseReader({ onEvent: (name, data) => got.push([name, data]), onComment: (text) => got.push(text) });
+    for (let at = 0; at < said.length; at += step) read(said.slice(at, at + step));
+    assert.deepEqual(got, ["queue position=3 wait_s=40", ["message", "{\"a\":1}"], ["error", "x\ny"], "", ["message", "z"]]);
+  }
+});
+
+test("an event that is cut off is none", () => {
+  const got = [];
+  sseReader({ onEvent: (...e) => got.push(e) })("data: x\n");
+  assert.deepEqual(got, []);
+});
+
+test("controls that turn text around are named, others replaced, letters of every script kept", () => {
+  assert.equal(plain("a\u202eb\u2066c\u0007d\r\ne"), "a[U+202E]b[U+2066]c\ufffdd\ne");
+  const fine = "\u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627 e\u0301 \ud83d\ude00\n\tx";
+  assert.equal(plain(fine), fine);
+});
+
+test("numbers are shown as people read them", () => {
+  assert.deepEqual([ms(18.44), ms(1500), ms(0), ms(null), bytes(999), bytes(1400), bytes(25e6), price(0), price(1500), price(null)],
+    ["18.4 ms", "1.5 s", "", "", "999 B", "1.4 kB", "25.0 MB", "free", "0.0015 credits / 1000 tokens", ""]);
+  assert.deepEqual([duration(8), duration(200), duration(7200), duration(1e6)], ["8 s", "3 min", "2 h", "12 d"]);
+  assert.equal(cut("abcdef", 4), "abc\u2026");
+});
+
+test("an error keeps the node's words and adds what helps; anything else in its place is one, too", () => {
+  const e = errorOf(429, { error: { message: "full", code: "queue_full" } });
+  assert.deepEqual([e.status, e.code, e.message, Boolean(e.remedy)], [429, "queue_full", "full", true]);
+  for (const junk of [null, [], "x", { error: 7 }, { error: { message: 3 } }]) assert.match(errorOf(500, junk).message, /500/);
+});
+
+test("a model is offered once for the public and once for each network", () => {
+  const offer = (node, ptn, micro) => ({ node_id: node, ptn_id: ptn, price_micro: micro, slots_free: 1 });
+  const got = choices({ status: { ptns: [{ ptn_id: "p1", name: "family" }] }, models: [
+    { id: "a", local: true, offers: [] }, { id: "b", local: false, offers: [offer("n1", null, 5), offer("n2", null, 3), offer("n3", "p1", 0)] },
+    { id: "c", local: false, offers: [offer("n1", "p2", 1)] }] });
+  assert.deepEqual(got.map((c) => [c.key, c.network, c.price, whereOf(c)]), [[AUTO, null, null, "the best that can answer now"],
+    ["a", null, null, "this machine"], ["b", null, 3, "2 other machines"], ["b@p1", "family", 0, "1 other machine"], ["c@p2", "p2", 1, "1 other machine"]]);
+  assert.deepEqual(choices(null).map((c) => c.key), [AUTO]);
+});
+
+test("a conversation is called after the first words of its question", () => {
+  assert.equal(titleOf("  Why is\tthe sky blue?\nSecond line"), "Why is the sky blue?");
+  assert.equal(titleOf("word ".repeat(40)), "word word word word word word word word word word word word\u2026");
+  assert.equal(titleOf(""), "Picture");
+});
+
+test("every module of the page has a line that says what it is", async () => {
+  const { readFileSync } = await import("node:fs");
+  const all = readdirSync(join(page, "js"), { recursive: true, withFileTypes: true }).filter((f) => f.name.endsWith(".js"));
+  assert.ok(all.length > 20);
+  for (const f of all) assert.match(readFileSync(join(f.parentPath || f.path, f.name), "utf8"), /^(?:\/\/|\/\*)/, f.name);
+});
