@@ -1,6 +1,7 @@
 #include "cli/boot.h"
 
 #include "cli/commands.h"
+#include "cli/keyhome.h"
 #include "cli/overrides.h"
 #include "cli/owner.h"
 #include "cli/presence.h"
@@ -157,7 +158,7 @@ static int stop_other(tl_cli *cli)
     return tl_cmd_down(cli, &none);
 }
 
-static void tell_up(tl_service s, bool lingers, const tl_why *why)
+static void tell_up(const tl_cli *cli, tl_service s, bool lingers, const tl_why *why)
 {
     if (s.system) {
         tl_out_note("The node starts with the machine, as user " TL_BOOT_USER
@@ -175,6 +176,10 @@ static void tell_up(tl_service s, bool lingers, const tl_why *why)
                     "with the machine (%s). For that: sudo loginctl enable-linger %s",
                     why->text, getenv("USER") ? getenv("USER") : "USER");
     }
+    if (!s.system && !access(cli->paths.key_note, F_OK))
+        tl_out_note(
+            "Its key is in the keychain, so it waits until that is unlocked. To have it start "
+            "without that: teale key move file");
     tl_out_note("To undo this: teale down --boot");
 }
 
@@ -216,8 +221,12 @@ int tl_boot_up(tl_cli *cli, const tl_args *args, const char **ret_new_key)
         return code;
     static char data[TL_PATH_MAX];
     snprintf(data, sizeof data, "%s", cli->paths.data);
-    *ret_new_key = access(cli->paths.key, F_OK) ? data : NULL;
+    bool is_new = access(cli->paths.key, F_OK) && access(cli->paths.key_note, F_OK);
+    *ret_new_key = is_new ? data : NULL;
     bool active = tl_service_is_active(s);
+    /* the service would wait for it, and this command for the service */
+    if (!s.system && !active && (e = tl_keyhome_unlock(&cli->paths, &why)))
+        return fail(&why, tl_keyhome_exit_of(e));
     if (!active && (code = stop_other(cli)))
         return code;
     e = tl_service_do("enable", s, &why);
@@ -228,7 +237,9 @@ int tl_boot_up(tl_cli *cli, const tl_args *args, const char **ret_new_key)
     /* the first start of a user's manager made the directory of its socket */
     if (!s.system && tl_paths_find(NULL, &cli->paths, &why))
         return fail(&why, TL_EXIT_FAILED);
-    tell_up(s, lingers, &why_not);
+    if (*ret_new_key && !access(cli->paths.key_note, F_OK))
+        *ret_new_key = "the keychain";
+    tell_up(cli, s, lingers, &why_not);
     return TL_EXIT_OK;
 }
 

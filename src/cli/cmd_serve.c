@@ -5,12 +5,12 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/homerestore.h"
+#include "cli/keyhome.h"
 #include "cli/lock.h"
 #include "cli/logfile.h"
 #include "cli/overrides.h"
 #include "config/config_change.h"
 #include "config/config_show.h"
-#include "io/keychain.h"
 #include "io/sdnotify.h"
 
 #include <errno.h>
@@ -229,24 +229,9 @@ static tl_err watch_signals(server *s, tl_why *why)
     return TL_OK;
 }
 
-/* A database without its key: a new key would be a member of none of its networks, and could sign for
- * nothing in its ledger. */
-static tl_err check_key(const tl_paths *p, tl_why *why)
-{
-    if (!access(p->key, F_OK) || access(p->db, F_OK))
-        return TL_OK;
-    return tl_why_set(
-        why, TL_ERR_NOT_FOUND,
-        "the node's key %s is not there, but its networks, invites and ledger are, in "
-        "%s: put the key back; or move the database and %s.mark away, and begin as a "
-        "new node in no network",
-        p->key, p->db, p->db);
-}
-
 static tl_err open_all(server *s, tl_why *why)
 {
     const tl_paths *p = &s->cli->paths;
-    tl_rand rand = tl_rand_system();
     bool created, finished;
     tl_err e = tl_paths_make_data(p, why);
     if (!e)
@@ -256,9 +241,7 @@ static tl_err open_all(server *s, tl_why *why)
     if (!e)
         e = tl_homerestore_finish(p, &finished, why);
     if (!e)
-        e = check_key(p, why);
-    if (!e)
-        e = tl_keychain_load_or_create(p->key, &rand, &s->identity, &created, why);
+        e = tl_keyhome_open(p, &s->settings, s->lock, &s->identity, &created, why);
     if (!e && tl_loop_new(&s->loop))
         e = tl_why_set(why, TL_ERR_NOMEM, "out of memory");
     if (!e)

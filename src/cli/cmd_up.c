@@ -2,6 +2,7 @@
 #include "cli/boot.h"
 #include "cli/commands.h"
 #include "cli/daemon.h"
+#include "cli/keyhome.h"
 #include "cli/lock.h"
 #include "cli/overrides.h"
 #include "cli/owner.h"
@@ -140,6 +141,12 @@ static int up_as_service(tl_cli *cli, const tl_args *args, tl_time timeout)
     return tl_upshow(cli, new_key, s.legacy_plaintext, timeout);
 }
 
+/* Where a new key went. */
+static const char *kept_in(const tl_paths *p)
+{
+    return access(p->key, F_OK) ? "the keychain" : p->data;
+}
+
 int tl_cmd_up(tl_cli *cli, const tl_args *args)
 {
     tl_settings s;
@@ -177,10 +184,15 @@ int tl_cmd_up(tl_cli *cli, const tl_args *args)
             tl_out_error("%s", why.text);
             return TL_EXIT_FAILED;
         }
-        bool is_new = access(cli->paths.key, F_OK) != 0;
+        tl_err e = tl_keyhome_unlock(&cli->paths, &why);
+        if (e) {
+            tl_out_error("the node did not start: %s", why.text);
+            return tl_keyhome_exit_of(e);
+        }
+        bool is_new = access(cli->paths.key, F_OK) && access(cli->paths.key_note, F_OK);
         code = tl_spawn_daemon(cli, args, &ready);
         if (!code)
-            return tl_upshow(cli, is_new ? cli->paths.data : NULL, s.legacy_plaintext,
+            return tl_upshow(cli, is_new ? kept_in(&cli->paths) : NULL, s.legacy_plaintext,
                              (tl_time)secs * TL_SEC);
         if (!ready.taken)
             return code;

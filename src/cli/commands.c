@@ -194,6 +194,18 @@ static const tl_command rest[] = {
      "restored, or nothing. Exits with 4 where the backup is not found or too few of its holders\n"
      "are reached, and with 5 where what they give was altered or is older than one seen here.",
      restore_options, true, false, tl_cmd_backup_restore},
+    {"key where", "", 0, 0, "print where this node's private key is", "", no_options, true, false,
+     tl_cmd_key_where},
+    {"key move", "file|keychain", 1, 1, "move the private key to a file, or to the keychain",
+     "The keychain is that of the desktop session: GNOME Keyring, KWallet, KeePassXC. The key is\n"
+     "written to its new place and read back before it leaves the old one. A node whose key is in\n"
+     "the keychain starts when that is unlocked: at a login, not at boot.",
+     no_options, true, false, tl_cmd_key_move},
+    {"key export", "FILE", 1, 1, "copy the private key into a new file",
+     "Whoever has the file can act as this node. It holds 32 bytes: as wan-identity.key in the\n"
+     "directory of another node's files it makes that node this one. Two machines cannot be it at\n"
+     "the same time.",
+     no_options, true, false, tl_cmd_key_export},
     {"completion", "SHELL", 1, TL_ARGS_MAX, "print the completion script for bash, zsh or fish",
      "For this shell: eval \"$(teale completion bash)\"\n"
      "The scripts ask `teale completion words -- WORD...` what may come next: commands, options,\n"

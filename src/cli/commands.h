@@ -31,6 +31,9 @@ int tl_cmd_backup_status(tl_cli *cli, const tl_args *args);
 int tl_cmd_backup_drop(tl_cli *cli, const tl_args *args);
 int tl_cmd_backup_takeover(tl_cli *cli, const tl_args *args);
 int tl_cmd_backup_restore(tl_cli *cli, const tl_args *args);
+int tl_cmd_key_where(tl_cli *cli, const tl_args *args);
+int tl_cmd_key_move(tl_cli *cli, const tl_args *args);
+int tl_cmd_key_export(tl_cli *cli, const tl_args *args);
 int tl_cmd_completion(tl_cli *cli, const tl_args *args);
 
 int tl_cmd_ptn_list(tl_cli *cli, const tl_args *args);

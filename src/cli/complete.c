@@ -242,6 +242,10 @@ static const char *group_meaning(const char *word)
         return "run a relay, or see what this node relays";
     if (!strcmp(word, "dht"))
         return "what nodes say of themselves in the DHT";
+    if (!strcmp(word, "backup"))
+        return "what other nodes keep of this one";
+    if (!strcmp(word, "key"))
+        return "where the private key is";
     return !strcmp(word, "ptn") ? "private networks" : "read and change settings";
 }
 
@@ -327,6 +331,7 @@ static void offer_ptn_operands(asked *a, const before *b)
 static void offer_operands(asked *a, const before *b)
 {
     static const char *const shells[] = {"bash", "zsh", "fish", NULL};
+    static const char *const key_places[] = {"file", "keychain", NULL};
     const char *name = b->c->name;
     if (b->operand_n == 0)
         offer_commands(a, name); /* wallet history */
@@ -344,6 +349,11 @@ static void offer_operands(asked *a, const before *b)
     } else if (!strcmp(name, "completion")) {
         if (b->operand_n == 0)
             offer_all(a, shells);
+    } else if (!strcmp(name, "key move")) {
+        if (b->operand_n == 0)
+            offer_all(a, key_places);
+    } else if (!strcmp(name, "key export")) {
+        puts(":files");
     } else if (!*a->typed && !b->c->operand_max) {
         offer_options(a, b->c);
     }

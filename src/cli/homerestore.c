@@ -52,6 +52,12 @@ tl_err tl_homerestore_check(const tl_paths *paths, tl_why *why)
                           "there is an identity here already, and it is not replaced: %s. Restore "
                           "into another home (--home DIR), or move that file and the database away",
                           paths->key);
+    if (!access(paths->key_note, F_OK))
+        return tl_why_set(why, TL_ERR_EXISTS,
+                          "there is an identity here already, in the keychain, and it is not "
+                          "replaced. Restore into another home (--home DIR), or move %s and the "
+                          "database away",
+                          paths->key_note);
     for (size_t i = 0; i < sizeof beside / sizeof *beside; i++) {
         snprintf(file.text, sizeof file.text, "%s%s", paths->db, beside[i]);
         if (!access(file.text, F_OK))

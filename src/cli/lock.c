@@ -35,6 +35,32 @@ tl_err tl_lock_take(const char *path, int *ret_fd, tl_why *why)
     return TL_OK;
 }
 
+void tl_lock_note(int fd, const char *why)
+{
+    char text[600];
+    int n = snprintf(text, sizeof text, "%ld\n%s%s", (long)getpid(), why, *why ? "\n" : "");
+    if (n >= (int)sizeof text)
+        n = sizeof text - 1;
+    if (ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)n, 0) != n)
+        (void)!ftruncate(fd, 0);
+}
+
+void tl_lock_why(const char *path, char *ret, size_t size)
+{
+    char text[600];
+    *ret = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return;
+    bool taken = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    ssize_t n = taken ? read(fd, text, sizeof text - 1) : 0;
+    close(fd);
+    text[n > 0 ? n : 0] = 0;
+    char *why = strchr(text, '\n');
+    if (why)
+        snprintf(ret, size, "%.*s", (int)strcspn(why + 1, "\n"), why + 1);
+}
+
 /* The process's number in the file, and whether a process has the lock. */
 static long look(const char *path, bool *ret_taken)
 {

@@ -71,6 +71,13 @@ int tl_reach_explain(const tl_paths *p)
         return TL_EXIT_DENIED;
     }
     long pid = tl_lock_holder(p->lock);
+    char why[600];
+    tl_lock_why(p->lock, why, sizeof why);
+    if (pid && *why) {
+        tl_out_error("a node runs here (process %ld), and %s", pid, why);
+        tl_out_note("It goes on by itself then. To end it: teale down");
+        return TL_EXIT_FAILED;
+    }
     if (pid) {
         tl_out_error("a node runs here (process %ld), but does not answer at %s", pid, p->socket);
         tl_out_note("It may be starting or ending. If that lasts: teale down, then teale up.");

@@ -48,6 +48,7 @@ tl_settings tl_settings_default(void)
         .price_max_micro = -1,
         .credit_stranger_micro = 1000000,
         .credit_member_micro = 100000000,
+        .key_store = "auto",
         .log_level = "info",
     };
 }

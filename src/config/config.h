@@ -81,6 +81,7 @@ typedef struct {
     int64_t price_max_micro;                    /* -1 = any */
     int64_t credit_stranger_micro;              /* 1 000 000 */
     int64_t credit_member_micro;                /* 100 000 000 */
+    char key_store[16];                         /* "auto" | "keychain" | "file" */
     char log_level[8];                          /* error warn info debug */
 } tl_settings;
 

@@ -13,6 +13,7 @@ const char *const tl_choices_ask[] = {"any", "networks", NULL};
 const char *const tl_choices_nat_introduce[] = {"auto", "on", "off", NULL};
 const char *const tl_choices_dht_publish[] = {"auto", "on", "off", NULL};
 const char *const tl_choices_dht_serve[] = {"auto", "on", "off", NULL};
+const char *const tl_choices_key_store[] = {"auto", "keychain", "file", NULL};
 const char *const tl_choices_log_level[] = {"error", "warn", "info", "debug", NULL};
 
 static bool is_one_of(const char *text, const char *const *choices)
@@ -108,6 +109,11 @@ const char *tl_rule_introducer(const char *text)
     bool right = text[n] && !tl_node_id_parse(tl_slice_of(text, n), &id) &&
                  !tl_addr_parse(tl_slice_str(text + n + 1), &addr) && addr.port;
     return right ? NULL : "NODE_ID@ADDRESS:PORT, with all 64 digits of the ID";
+}
+
+const char *tl_rule_key_store(const char *text)
+{
+    return is_one_of(text, tl_choices_key_store) ? NULL : "\"auto\", \"keychain\" or \"file\"";
 }
 
 const char *tl_rule_log_level(const char *text)

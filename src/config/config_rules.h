@@ -14,6 +14,7 @@ extern const char *const tl_choices_nat_relay_for[];
 extern const char *const tl_choices_nat_introduce[];
 extern const char *const tl_choices_dht_publish[];
 extern const char *const tl_choices_dht_serve[];
+extern const char *const tl_choices_key_store[];
 extern const char *const tl_choices_log_level[];
 
 /* Each returns NULL when `text` is right, else words that follow "must be". */
@@ -26,6 +27,7 @@ const char *tl_rule_ask(const char *text);        /* any networks */
 const char *tl_rule_relay_for(const char *text);  /* any networks */
 const char *tl_rule_switch(const char *text);     /* auto on off */
 const char *tl_rule_introducer(const char *text); /* NODE_ID@ADDRESS:PORT */
+const char *tl_rule_key_store(const char *text);  /* auto keychain file */
 const char *tl_rule_log_level(const char *text);  /* error warn info debug */
 const char *tl_rule_file(const char *text);       /* "" or an absolute path */
 const char *tl_rule_listen(const char *text);     /* HOST:PORT */

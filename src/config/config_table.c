@@ -121,6 +121,11 @@ static const tl_setting_def table[] = {
          "Serve nobody else (teale pause, teale resume)."),
     NUMBER(store_quota, "store_quota", "64", 0, 1048576, true,
            "MiB that this node keeps of other nodes' backups, encrypted by them; 0 keeps nothing."),
+    CHOICE(key_store, "key_store", "auto", tl_rule_key_store, false,
+           "Where a new node's key goes: the session's \"keychain\", a \"file\", or \"auto\", "
+           "which is "
+           "the keychain where that is open and the node needs no start without a login. "
+           "`teale key move` moves one that is there."),
     CHOICE(
         log_level, "log_level", "info", tl_rule_log_level, true,
         "What is logged: \"error\", \"warn\", \"info\" or \"debug\", each with those before it."),

@@ -107,6 +107,8 @@ tl_err tl_paths_find(const char *home, tl_paths *ret_paths, tl_why *why)
     if (!e)
         e = join(p.key, p.data, "wan-identity.key", why);
     if (!e)
+        e = join(p.key_note, p.data, "wan-identity.keychain", why);
+    if (!e)
         e = join(p.api_key, p.data, "api-key", why);
     if (!e)
         e = join(p.db, p.data, "teale.db", why);

@@ -8,10 +8,11 @@
 #define TL_PATH_MAX 1024
 
 typedef struct {
-    char home[TL_PATH_MAX];   /* "" when the XDG directories are used */
-    char config[TL_PATH_MAX]; /* teale.toml */
-    char data[TL_PATH_MAX];   /* the directory of the next six files */
-    char key[TL_PATH_MAX];    /* wan-identity.key */
+    char home[TL_PATH_MAX];     /* "" when the XDG directories are used */
+    char config[TL_PATH_MAX];   /* teale.toml */
+    char data[TL_PATH_MAX];     /* the directory of the next seven files */
+    char key[TL_PATH_MAX];      /* wan-identity.key */
+    char key_note[TL_PATH_MAX]; /* wan-identity.keychain: the key is in the session's keychain */
     char api_key[TL_PATH_MAX];
     char db[TL_PATH_MAX];     /* teale.db; teale.db-wal and teale.db.mark beside it */
     char port[TL_PATH_MAX];   /* udp-port: the port, kept over restarts */

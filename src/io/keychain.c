@@ -5,257 +5,433 @@
 #include <limits.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SEED_SIZE 32
+#define NOTE_HEAD "teale-keychain 1 "
 
-/* --- reading --- */
-
-static tl_err check_file(const char *path, const struct stat *st, tl_why *why)
+const char *tl_key_place_name(tl_key_place p)
 {
-    if (!S_ISREG(st->st_mode))
-        return tl_why_set(
-            why, TL_ERR_FORBIDDEN,
-            "%s is not a regular file: move it away, or name another place for the key", path);
-    if (st->st_uid != geteuid())
-        return tl_why_set(
-            why, TL_ERR_FORBIDDEN,
-            "%s belongs to user %u, not to user %u, who runs this program: chown %u %s", path,
-            (unsigned)st->st_uid, (unsigned)geteuid(), (unsigned)geteuid(), path);
-    if (st->st_mode & 077)
-        return tl_why_set(why, TL_ERR_FORBIDDEN,
-                          "%s is open to others (mode %04o): chmod 600 %s, and if others use this "
-                          "machine, make a new key",
-                          path, (unsigned)st->st_mode & 07777, path);
-    if (st->st_size != SEED_SIZE)
-        return tl_why_set(why, TL_ERR_PROTO,
-                          "%s holds %lld bytes, a key has 32: restore it from a backup, or move it "
-                          "away to begin with a new identity",
-                          path, (long long)st->st_size);
+    static const char *const names[] = {"none", "file", "keychain", "both"};
+    return names[p];
+}
+
+/* --- the note --- */
+
+void tl_keynote_write(const tl_keynote *note, char ret_text[TL_KEYNOTE_SIZE + 1])
+{
+    char hex[TL_NODE_ID_HEX + 1];
+    tl_node_id_write(hex, &note->node);
+    snprintf(ret_text, TL_KEYNOTE_SIZE + 1, NOTE_HEAD "%s %s\n", hex, note->home);
+}
+
+tl_err tl_keynote_parse(tl_slice text, tl_keynote *ret_note)
+{
+    enum { HEAD = sizeof NOTE_HEAD - 1, HOME = HEAD + TL_NODE_ID_HEX + 1 };
+    tl_keynote note;
+    uint8_t bytes[TL_KEYNOTE_HOME / 2];
+    if (text.n != TL_KEYNOTE_SIZE || memcmp(text.p, NOTE_HEAD, HEAD) != 0 ||
+        text.p[HOME - 1] != ' ' || text.p[TL_KEYNOTE_SIZE - 1] != '\n' ||
+        tl_node_id_parse(tl_slice_of(text.p + HEAD, TL_NODE_ID_HEX), &note.node) ||
+        tl_hex_parse(tl_slice_of(text.p + HOME, TL_KEYNOTE_HOME), false, bytes, sizeof bytes))
+        return TL_ERR_PROTO;
+    tl_hex_write(note.home, bytes, sizeof bytes);
+    *ret_note = note;
     return TL_OK;
 }
 
-static tl_err open_key(const char *path, int *ret_fd, tl_why *why)
+static tl_err read_note(const tl_keychain *k, tl_keynote *ret_note, tl_why *why)
 {
-    /* O_NONBLOCK: open must not wait if the name is that of a FIFO */
-    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (fd >= 0) {
-        *ret_fd = fd;
-        return TL_OK;
-    }
-    switch (errno) {
-    case ENOENT:
-        return tl_why_set(why, TL_ERR_NOT_FOUND, "%s does not exist: `teale up` makes it", path);
-    case ELOOP:
-        return tl_why_set(why, TL_ERR_FORBIDDEN,
-                          "%s is a symbolic link: put the key file itself there", path);
-    case ENXIO: /* a socket */
-        return tl_why_set(
-            why, TL_ERR_FORBIDDEN,
-            "%s is not a regular file: move it away, or name another place for the key", path);
-    default: return tl_why_file(why, "read", path, errno);
-    }
-}
-
-/* Reads exactly `n` bytes. */
-static bool read_all(int fd, uint8_t *ret, size_t n)
-{
-    while (n) {
-        ssize_t k = read(fd, ret, n);
-        if (k < 0 && errno == EINTR)
-            continue;
-        if (k <= 0)
-            return false;
-        ret += k;
-        n -= (size_t)k;
-    }
-    return true;
-}
-
-tl_err tl_keychain_load(const char *path, tl_identity *ret_identity, tl_why *why)
-{
-    uint8_t seed[SEED_SIZE];
+    char text[TL_KEYNOTE_SIZE + 1]; /* one more: a longer file is none */
     struct stat st;
-    int fd = -1;
-    tl_err e = open_key(path, &fd, why);
-    if (e)
-        return e;
-    if (fstat(fd, &st) != 0) {
-        e = tl_why_file(why, "read", path, errno);
-        goto out;
-    }
-    e = check_file(path, &st, why);
-    if (e)
-        goto out;
-    if (!read_all(fd, seed, sizeof seed)) {
-        e = tl_why_set(why, TL_ERR_IO, "cannot read %s to its end", path);
-        goto out;
-    }
-    e = tl_identity_from_seed(seed, ret_identity);
-    if (e)
-        tl_why_set(why, e, "%s holds no usable key: restore it from a backup", path);
-out:
-    sodium_memzero(seed, sizeof seed);
-    close(fd);
-    return e;
-}
-
-/* --- making --- */
-
-typedef struct {
-    int dir;               /* the directory's descriptor, or -1 */
-    const char *name;      /* the key's name in it */
-    char temp[NAME_MAX];   /* the file's name until it is whole */
-    char parent[PATH_MAX]; /* the directory's path, for messages */
-} place;
-
-/* False: errno tells why. */
-static bool have_directory(const char *path)
-{
-    struct stat st;
-    if (mkdir(path, 0700) == 0)
-        return true;
-    int error = errno; /* the directory may exist where we have no right to make it (/home) */
-    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-        return true;
-    errno = error == EEXIST ? ENOTDIR : error;
-    return false;
-}
-
-/* Makes `path` and the directories missing above it; nobody else can read them. */
-static tl_err make_directory(char *path, tl_why *why)
-{
-    for (char *p = path + 1;; p++) {
-        char here = *p;
-        if (here && here != '/')
-            continue;
-        *p = 0;
-        if (!have_directory(path))
-            return tl_why_file(why, "make the directory", path, errno);
-        *p = here;
-        if (!here)
-            return TL_OK;
-    }
-}
-
-static tl_err open_place(const char *path, tl_rand *rand, place *ret, tl_why *why)
-{
-    const char *slash = strrchr(path, '/');
-    ret->name = slash ? slash + 1 : path;
-    size_t n = slash ? (size_t)(slash - path) : 0;
-    if (!*ret->name || strlen(ret->name) > NAME_MAX / 2 || n >= sizeof ret->parent)
-        return tl_why_set(why, TL_ERR_INVALID, "\"%s\" is not a name for a key file", path);
-    if (slash && n)
-        snprintf(ret->parent, sizeof ret->parent, "%.*s", (int)n, path);
-    else
-        snprintf(ret->parent, sizeof ret->parent, "%s", slash ? "/" : ".");
-    snprintf(ret->temp, sizeof ret->temp, ".%s.%016llx", ret->name,
-             (unsigned long long)tl_rand_u64(rand));
-    tl_err e = make_directory(ret->parent, why);
-    if (e)
-        return e;
-    ret->dir = open(ret->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (ret->dir < 0)
-        return tl_why_file(why, "open the directory", ret->parent, errno);
-    return TL_OK;
-}
-
-static bool write_all(int fd, const uint8_t *p, size_t n)
-{
-    while (n) {
-        ssize_t k = write(fd, p, n);
-        if (k < 0 && errno == EINTR)
-            continue;
-        if (k <= 0)
-            return false;
-        p += k;
-        n -= (size_t)k;
-    }
-    return true;
-}
-
-/* Writes the whole key to the disk, under its temporary name. */
-static tl_err write_temp(const place *at, const uint8_t seed[SEED_SIZE], tl_why *why)
-{
-    int fd = openat(at->dir, at->temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int fd = open(k->note, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT)
+        return tl_why_set(why, TL_ERR_NOT_FOUND, "%s does not exist", k->note);
     if (fd < 0)
-        return tl_why_file(why, "write a key into", at->parent, errno);
-    bool ok = fchmod(fd, 0600) == 0 && write_all(fd, seed, SEED_SIZE) && fsync(fd) == 0;
+        return tl_why_file(why, "read", k->note, errno);
+    if (!fstat(fd, &st) && st.st_uid != geteuid() && st.st_uid != 0) {
+        close(fd);
+        return tl_why_set(why, TL_ERR_FORBIDDEN,
+                          "%s belongs to user %u, not to user %u, who runs this program: use "
+                          "another --home",
+                          k->note, (unsigned)st.st_uid, (unsigned)geteuid());
+    }
+    ssize_t n = read(fd, text, sizeof text);
     int error = errno;
-    if (close(fd) != 0 && ok) {
+    close(fd);
+    if (n < 0)
+        return tl_why_file(why, "read", k->note, error);
+    if (tl_keynote_parse(tl_slice_of(text, (size_t)n), ret_note))
+        return tl_why_set(why, TL_ERR_PROTO,
+                          "%s is not understood: it names the key in the keychain. Restore it "
+                          "from a backup; to begin as a new node, move it and the database away",
+                          k->note);
+    return TL_OK;
+}
+
+/* Makes what was done in the node's directory last. */
+static tl_err sync_directory(const tl_keychain *k, tl_why *why)
+{
+    char dir[PATH_MAX];
+    snprintf(dir, sizeof dir, "%s", k->note);
+    char *slash = strrchr(dir, '/');
+    if (slash)
+        slash[slash == dir] = 0;
+    else
+        snprintf(dir, sizeof dir, ".");
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool ok = fd >= 0 && !fsync(fd);
+    int error = errno;
+    if (fd >= 0)
+        close(fd);
+    return ok ? TL_OK : tl_why_file(why, "write to", dir, error);
+}
+
+static tl_err save_note(const tl_keychain *k, const tl_keynote *note, tl_why *why)
+{
+    char text[TL_KEYNOTE_SIZE + 1], temp[PATH_MAX];
+    tl_keynote_write(note, text);
+    if (snprintf(temp, sizeof temp, "%s.new", k->note) >= (int)sizeof temp)
+        return tl_why_set(why, TL_ERR_INVALID, "%s is too long a name", k->note);
+    (void)unlink(temp);
+    int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return tl_why_file(why, "write", temp, errno);
+    bool ok = write(fd, text, TL_KEYNOTE_SIZE) == (ssize_t)TL_KEYNOTE_SIZE && !fsync(fd);
+    int error = errno;
+    close(fd);
+    if (ok && rename(temp, k->note)) {
         ok = false;
         error = errno;
     }
-    if (ok)
-        return TL_OK;
-    unlinkat(at->dir, at->temp, 0);
-    return tl_why_file(why, "write a key into", at->parent, error);
+    if (!ok) {
+        (void)unlink(temp);
+        return tl_why_file(why, "write", k->note, error);
+    }
+    return sync_directory(k, why);
 }
 
-/* Gives the temporary file its final name. TL_ERR_EXISTS: the name is taken. In any case the
- * temporary name is gone afterwards. */
-static tl_err publish(const place *at, tl_why *why)
+static tl_err remove_file(const tl_keychain *k, const char *path, tl_why *why)
 {
-    int error = 0;
-    if (renameat2(at->dir, at->temp, at->dir, at->name, RENAME_NOREPLACE) != 0) {
-        error = errno;
-        if (error == EINVAL || error == ENOSYS) /* the file system does not know this flag */
-            error = linkat(at->dir, at->temp, at->dir, at->name, 0) == 0 ? 0 : errno;
-        unlinkat(at->dir, at->temp, 0);
+    if (unlink(path) && errno != ENOENT)
+        return tl_why_file(why, "remove", path, errno);
+    return sync_directory(k, why);
+}
+
+/* --- what is where --- */
+
+typedef struct {
+    tl_key_place place;
+    tl_identity file; /* FILE, BOTH; the holder wipes it */
+    tl_keynote note;  /* KEYCHAIN, BOTH */
+} found_of;
+
+static tl_err refuse_two(const tl_keychain *k, const found_of *f, tl_why *why)
+{
+    char file[TL_NODE_ID_HEX + 1], note[TL_NODE_ID_HEX + 1];
+    tl_node_id_write(file, &f->file.id);
+    tl_node_id_write(note, &f->note.node);
+    return tl_why_set(why, TL_ERR_EXISTS,
+                      "there are two keys here: %s is node %.16s's, and the keychain has node "
+                      "%.16s's. Move one away: to be %.16s, the file %s; to be %.16s, the file %s",
+                      k->file, file, note, file, k->note, note, k->file);
+}
+
+/* Reads the files alone. The caller wipes ret->file. The file is looked at first, and again: a move
+ * makes the new before it removes the old. */
+static tl_err find(const tl_keychain *k, found_of *ret, tl_why *why)
+{
+    tl_err e = tl_seedfile_load(k->file, &ret->file, why);
+    if (e && e != TL_ERR_NOT_FOUND)
+        return e;
+    bool file = !e;
+    e = read_note(k, &ret->note, why);
+    if (e && e != TL_ERR_NOT_FOUND)
+        return e;
+    bool note = !e;
+    if (!file && !note) {
+        e = tl_seedfile_load(k->file, &ret->file, why);
+        if (e && e != TL_ERR_NOT_FOUND)
+            return e;
+        file = !e;
     }
-    if (error == EEXIST)
-        return TL_ERR_EXISTS;
-    if (error)
-        return tl_why_file(why, "write a key into", at->parent, error);
+    ret->place = file && note ? TL_KEY_BOTH
+                 : file       ? TL_KEY_FILE
+                 : note       ? TL_KEY_KEYCHAIN
+                              : TL_KEY_NONE;
+    if (ret->place == TL_KEY_BOTH && !tl_node_id_eq(&ret->file.id, &ret->note.node))
+        return refuse_two(k, ret, why);
     return TL_OK;
 }
 
-static tl_err create(const char *path, tl_rand *rand, tl_identity *ret_identity, bool *ret_created,
-                     tl_why *why)
+tl_err tl_keychain_look(const tl_keychain *k, tl_key_place *ret_place, tl_node_id *ret_id,
+                        tl_why *why)
 {
-    place at = {.dir = -1};
-    tl_identity made = {0};
-    tl_err e = open_place(path, rand, &at, why);
-    if (e)
-        goto out;
-    e = tl_identity_new(rand, &made);
-    if (e)
-        goto out;
-    e = write_temp(&at, made.seed, why);
-    if (e)
-        goto out;
-    e = publish(&at, why);
-    if (e && e != TL_ERR_EXISTS)
-        goto out;
-    bool ours = !e;
-    /* the file's name must be on the disk before anybody hears of this identity, whichever process
-     * made the file */
-    if (fsync(at.dir) != 0) {
-        e = tl_why_file(why, "write to", at.parent, errno);
-        goto out;
+    found_of f = {.place = TL_KEY_NONE};
+    tl_err e = find(k, &f, why);
+    if (!e) {
+        *ret_place = f.place;
+        if (f.place != TL_KEY_NONE)
+            *ret_id = f.place == TL_KEY_KEYCHAIN ? f.note.node : f.file.id;
     }
-    e = TL_OK;
-    if (ours)
-        *ret_identity = made;
-    else
-        e = tl_keychain_load(path, ret_identity, why);
-    if (!e)
-        *ret_created = ours;
-out:
-    tl_identity_clear(&made);
-    if (at.dir >= 0)
-        close(at.dir);
+    tl_identity_clear(&f.file);
     return e;
 }
 
-tl_err tl_keychain_load_or_create(const char *path, tl_rand *rand, tl_identity *ret_identity,
-                                  bool *ret_created, tl_why *why)
+/* --- the keychain --- */
+
+static void ask(const tl_keychain *k, tl_secret_request *r, tl_secret_answer *ret)
 {
-    tl_err e = tl_keychain_load(path, ret_identity, why);
-    if (e == TL_ERR_NOT_FOUND)
-        return create(path, rand, ret_identity, ret_created, why);
+    r->prompt = k->prompt;
+    tl_secret_ask(k->program, r, k->prompt ? TL_SECRET_PROMPT_TIME : TL_SECRET_QUIET_TIME, &k->wait,
+                  ret);
+    sodium_memzero(r->secret, sizeof r->secret);
+}
+
+static tl_secret_request request_of(tl_secret_op op, const tl_keynote *note)
+{
+    tl_secret_request r = {.op = op};
+    tl_node_id_write(r.node, &note->node);
+    snprintf(r.home, sizeof r.home, "%s", note->home);
+    return r;
+}
+
+/* The identity that the note names, from the keychain. */
+static tl_err fetch(const tl_keychain *k, const tl_keynote *note, tl_identity *ret_identity,
+                    tl_secret_outcome *ret_outcome, tl_why *why)
+{
+    tl_secret_request r = request_of(TL_SECRET_LOOKUP, note);
+    tl_secret_answer a;
+    uint8_t seed[TL_SEED_SIZE];
+    tl_identity got = {0};
+    ask(k, &r, &a);
+    *ret_outcome = a.outcome;
+    tl_err e = tl_secret_explain(&a, why);
+    if (!e && (tl_hex_parse(tl_slice_str(a.secret), false, seed, sizeof seed) ||
+               tl_identity_from_seed(seed, &got))) {
+        *ret_outcome = TL_SECRET_GARBAGE;
+        e = tl_why_set(why, TL_ERR_PROTO, "the keychain gave something else than a key");
+    }
+    if (!e && !tl_node_id_eq(&got.id, &note->node)) {
+        *ret_outcome = TL_SECRET_GARBAGE;
+        e = tl_why_set(why, TL_ERR_AUTH,
+                       "the keychain gave the key of another node than %.16s, which is this one: "
+                       "something has changed it there. Bring the node back with teale backup "
+                       "restore, in another home",
+                       r.node);
+    }
     if (!e)
-        *ret_created = false;
+        *ret_identity = got;
+    sodium_memzero(&a, sizeof a);
+    sodium_memzero(seed, sizeof seed);
+    tl_identity_clear(&got);
+    return e;
+}
+
+static tl_err store(const tl_keychain *k, const tl_keynote *note, const tl_identity *identity,
+                    tl_why *why)
+{
+    tl_secret_request r = request_of(TL_SECRET_STORE, note);
+    tl_secret_answer a;
+    tl_identity back = {0};
+    tl_secret_outcome o;
+    snprintf(r.label, sizeof r.label, "Key of the Teale node %.16s", r.node);
+    tl_hex_write(r.secret, identity->seed, TL_SEED_SIZE);
+    ask(k, &r, &a);
+    tl_err e = tl_secret_explain(&a, why);
+    if (!e)
+        e = fetch(k, note, &back, &o, why);
+    if (!e && sodium_memcmp(back.seed, identity->seed, TL_SEED_SIZE) != 0)
+        e = tl_why_set(why, TL_ERR_AUTH, "the keychain gave back another key than it got");
+    tl_identity_clear(&back);
+    return e;
+}
+
+static tl_keynote new_note(const tl_keychain *k, const tl_node_id *id)
+{
+    tl_keynote note = {.node = *id};
+    uint8_t hash[TL_KEYNOTE_HOME / 2];
+    crypto_generichash(hash, sizeof hash, (const uint8_t *)k->home, strlen(k->home), NULL, 0);
+    tl_hex_write(note.home, hash, sizeof hash);
+    return note;
+}
+
+tl_err tl_keychain_load(const tl_keychain *k, tl_identity *ret_identity, tl_key_place *ret_place,
+                        tl_secret_outcome *ret_outcome, tl_why *why)
+{
+    found_of f = {.place = TL_KEY_NONE};
+    tl_err e = TL_OK;
+    *ret_outcome = TL_SECRET_OK;
+    /* where the keychain has it no more, it may have been moved to the file at this moment */
+    for (int i = 0; i < 2; i++) {
+        e = find(k, &f, why);
+        if (e || f.place != TL_KEY_KEYCHAIN)
+            break;
+        e = fetch(k, &f.note, &f.file, ret_outcome, why);
+        if (*ret_outcome != TL_SECRET_ABSENT)
+            break;
+    }
+    if (!e && f.place == TL_KEY_NONE)
+        e = tl_why_set(why, TL_ERR_NOT_FOUND, "%s does not exist: `teale up` makes it", k->file);
+    if (*ret_outcome == TL_SECRET_ABSENT && e)
+        (void)tl_why_set(why, e,
+                         "the key of this node was in the keychain, which has it no more: put it "
+                         "back there, or bring the node back with teale backup restore, in "
+                         "another home (%s says that it was there)",
+                         k->note);
+    if (!e) {
+        *ret_identity = f.file;
+        *ret_place = f.place;
+    }
+    tl_identity_clear(&f.file);
+    return e;
+}
+
+void tl_keychain_probe(const tl_keychain *k, tl_secret_answer *ret_answer)
+{
+    tl_secret_request r = {.op = TL_SECRET_PROBE};
+    ask(k, &r, ret_answer);
+}
+
+/* --- making and moving --- */
+
+tl_err tl_keychain_create(const tl_keychain *k, tl_rand *rand, tl_identity *ret_identity,
+                          tl_why *why)
+{
+    tl_identity made = {0};
+    tl_err e = tl_identity_new(rand, &made);
+    if (!e) {
+        tl_keynote note = new_note(k, &made.id);
+        e = store(k, &note, &made, why);
+        if (!e)
+            e = save_note(k, &note, why);
+    }
+    if (!e)
+        *ret_identity = made;
+    tl_identity_clear(&made);
+    return e;
+}
+
+/* One move at a time: a lock on the node's directory. close(*ret_fd) gives it back. */
+static tl_err begin_move(const tl_keychain *k, int *ret_fd, tl_why *why)
+{
+    int fd = open(k->home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT
+                   ? tl_why_set(why, TL_ERR_NOT_FOUND, "there is no node in %s", k->home)
+                   : tl_why_file(why, "open the directory", k->home, errno);
+    if (flock(fd, LOCK_EX | LOCK_NB)) {
+        close(fd);
+        return tl_why_set(why, TL_ERR_BUSY,
+                          "another process moves the key: try again when it has "
+                          "ended");
+    }
+    *ret_fd = fd;
+    return TL_OK;
+}
+
+static tl_err nothing_to_move(const tl_keychain *k, tl_why *why)
+{
+    return tl_why_set(why, TL_ERR_NOT_FOUND, "there is no key in %s: `teale up` makes it", k->home);
+}
+
+tl_err tl_keychain_to_keychain(const tl_keychain *k, tl_node_id *ret_id, bool *ret_moved,
+                               tl_why *why)
+{
+    found_of f = {.place = TL_KEY_NONE};
+    tl_secret_outcome o;
+    int lock = -1;
+    tl_err e = begin_move(k, &lock, why);
+    if (!e)
+        e = find(k, &f, why);
+    if (!e && f.place == TL_KEY_NONE)
+        e = nothing_to_move(k, why);
+    if (e)
+        goto out;
+    bool move = f.place != TL_KEY_KEYCHAIN;
+    if (!move) {
+        e = fetch(k, &f.note, &f.file, &o, why);
+    } else {
+        if (f.place == TL_KEY_FILE)
+            f.note = new_note(k, &f.file.id);
+        e = store(k, &f.note, &f.file, why);
+        if (!e)
+            e = save_note(k, &f.note, why);
+        if (!e)
+            e = remove_file(k, k->file, why);
+    }
+    if (!e) {
+        *ret_id = f.note.node;
+        *ret_moved = move;
+    }
+out:
+    if (lock >= 0)
+        close(lock);
+    tl_identity_clear(&f.file);
+    return e;
+}
+
+/* Writes the file from the keychain, and reads it back. */
+static tl_err bring_file(const tl_keychain *k, tl_rand *rand, const tl_keynote *note, tl_why *why)
+{
+    tl_identity kept = {0}, back = {0};
+    tl_secret_outcome o;
+    tl_err e = fetch(k, note, &kept, &o, why);
+    if (!e)
+        e = tl_seedfile_write(k->file, rand, kept.seed, why);
+    if (!e)
+        e = tl_seedfile_load(k->file, &back, why);
+    if (!e && sodium_memcmp(back.seed, kept.seed, TL_SEED_SIZE) != 0)
+        e = tl_why_set(why, TL_ERR_AUTH,
+                       "%s does not hold what was written: the key stays in the "
+                       "keychain, too",
+                       k->file);
+    tl_identity_clear(&kept);
+    tl_identity_clear(&back);
+    return e;
+}
+
+static tl_err forget_in_keychain(const tl_keychain *k, const tl_keynote *note, tl_why *why)
+{
+    tl_secret_request r = request_of(TL_SECRET_ERASE, note);
+    tl_secret_answer a;
+    tl_why cause;
+    ask(k, &r, &a);
+    tl_err e = tl_secret_explain(&a, &cause);
+    return e ? tl_why_set(why, e,
+                          "the key is in %s now, which counts, but a copy is left in the keychain: "
+                          "%s. Then run this again",
+                          k->file, cause.text)
+             : TL_OK;
+}
+
+tl_err tl_keychain_to_file(const tl_keychain *k, tl_rand *rand, tl_node_id *ret_id, bool *ret_moved,
+                           tl_why *why)
+{
+    found_of f = {.place = TL_KEY_NONE};
+    int lock = -1;
+    tl_err e = begin_move(k, &lock, why);
+    if (!e)
+        e = find(k, &f, why);
+    if (!e && f.place == TL_KEY_NONE)
+        e = nothing_to_move(k, why);
+    if (e)
+        goto out;
+    bool move = f.place != TL_KEY_FILE;
+    *ret_id = move ? f.note.node : f.file.id;
+    if (f.place == TL_KEY_KEYCHAIN)
+        e = bring_file(k, rand, &f.note, why);
+    if (!e && move)
+        e = forget_in_keychain(k, &f.note, why);
+    if (!e && move)
+        e = remove_file(k, k->note, why);
+    if (!e)
+        *ret_moved = move;
+out:
+    if (lock >= 0)
+        close(lock);
+    tl_identity_clear(&f.file);
     return e;
 }

@@ -151,8 +151,8 @@ static void a_key_a_database_its_log_or_its_mark_refuses_the_restore(void **stat
     char log[1100], mark[1100];
     snprintf(log, sizeof log, "%s-wal", s->paths.db);
     snprintf(mark, sizeof mark, "%s.mark", s->paths.db);
-    const char *const files[] = {s->paths.key, s->paths.db, log, mark};
-    for (int i = 0; i < 4; i++) {
+    const char *const files[] = {s->paths.key, s->paths.key_note, s->paths.db, log, mark};
+    for (int i = 0; i < 5; i++) {
         bool settings;
         tl_why why;
         put_file(files[i], "mine");

@@ -160,6 +160,7 @@ static const refusal refusals[] = {
     {"nat.introducers", "[\"" ID "@host:7\"]", "[\"" ID "@[2001:db8::1]:7\"]", "ADDRESS:PORT"},
     {"nat.introducers", "[\"d75a@192.0.2.1:7\"]", "[]", "NODE_ID@"},
     {"nat.introducers", "[\"" ID "\"]", "[]", "NODE_ID@"},
+    {"key_store", "keyring", "keychain", "\"keychain\""},
     {"log_level", "verbose", "debug", "\"debug\""},
     {"wan_relay_url", "https://a/ws", "wss://a/ws", "relay's URL"},
     {"wan_relay_url", "wss://", "wss://a", "relay's URL"},
