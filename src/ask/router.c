@@ -302,6 +302,7 @@ void tl_route_go_on(tl_route *x)
             return;
         bool last = x->n_tried == TL_ROUTE_TRIES_MAX || (x->n_tried && x->ask.has_peer);
         bool waits = !last && search(x, tl_route_too_dear(x, &price));
+        waits = !last && (tl_route_look_near(x, waits) || waits);
         if (last || !(tl_route_wait_for_members(x) || waits))
             no_provider(x);
     } else if ((!c.failing && (!c.in_clear || x->ask.has_peer)) || !search(x, true)) {

@@ -35,6 +35,8 @@
     (10 * TL_SEC) /* to learn of a provider; after that the question fails */
 #define TL_ROUTE_REACH_WITHIN                                                                      \
     (12 * TL_SEC) /* to connect to a peer that was named: a dial lasts 10 s */
+/* To find the nodes of the local network, to connect to those that nobody knows, and to hear what they serve. */
+#define TL_ROUTE_NEAR_WITHIN (4 * TL_SEC)
 
 typedef struct tl_router tl_router;
 
@@ -55,6 +57,10 @@ typedef struct {
     void (*on_done)(void *user, const tl_ask *ask, const tl_answer_head *head, tl_fail fail);
     /* Asks a node that speaks the old protocol alone, in clear. NULL: none is ever asked. */
     tl_ask_fn ask_old;
+    /* The local network; both NULL: there is none. Connects to its nodes of which nobody knows what they serve. True:
+     * tl_router_on_near_over follows, and tl_router_on_hello before it. Is that peer there? */
+    bool (*look_near)(void *user);
+    bool (*is_near)(void *user, const tl_node_id *peer);
 } tl_router_world;
 
 typedef struct {
@@ -89,6 +95,8 @@ void tl_router_on_relay(tl_router *r);
 void tl_router_on_listed(tl_router *r);
 /* A peer's first hello has come: what it serves is known. */
 void tl_router_on_hello(tl_router *r, const tl_node_id *peer);
+/* Of nobody on the local network is it unknown any more what it serves. */
+void tl_router_on_near_over(tl_router *r);
 /* The last connection to a peer is gone: another may stand by. */
 void tl_router_on_left(tl_router *r);
 /* A local client will ask this soon (its model, peer and scope count): connects to who would be asked. */

@@ -41,6 +41,13 @@ static bool is_unknown(const tl_route *x)
     return !p || (!p->n_models && !p->in_clear && !tl_peers_facts(r->peers, p, &facts));
 }
 
+/* The local network knows it, whatever a relay says. */
+static bool is_near(const tl_route *x)
+{
+    const tl_router *r = x->router;
+    return r->world.is_near && r->world.is_near(r->user, &x->ask.peer);
+}
+
 bool tl_route_reach(tl_route *x)
 {
     tl_router *r = x->router;
@@ -49,7 +56,7 @@ bool tl_route_reach(tl_route *x)
         return false;
     if (!waits) {
         if (x->reach == TL_REACH_OVER || !x->ask.has_peer || x->ask.scoped || x->n_tried ||
-            !r->access->ask_any || !r->world.relay_hopeless(r->user) ||
+            !r->access->ask_any || (!r->world.relay_hopeless(r->user) && !is_near(x)) ||
             tl_node_id_eq(&x->ask.peer, &r->own) || !is_unknown(x))
             return false;
         x->wish = (tl_peer_wish){.peer = x->ask.peer,
@@ -70,6 +77,42 @@ bool tl_route_reach(tl_route *x)
     return true;
 }
 
+/* --- the local network --- */
+
+bool tl_route_look_near(tl_route *x, bool waits)
+{
+    const tl_router *r = x->router;
+    if (x->waited || x->near_over || x->ask.has_peer || !r->world.look_near)
+        return false;
+    if (!r->world.look_near(r->user)) {
+        x->near_over = true;
+        return false;
+    }
+    x->near = true;
+    if (x->state != TL_ROUTE_FINDING)
+        tl_route_set_state(x, TL_ROUTE_FINDING);
+    if (!waits)
+        tl_route_set_deadline(x, tl_time_min(x->deadline, x->asked_at + TL_ROUTE_NEAR_WITHIN));
+    return true;
+}
+
+static void look_again(tl_route *x)
+{
+    x->router->any_new = true;
+    tl_env_wake(&x->router->env);
+    if (x->state == TL_ROUTE_FINDING)
+        tl_route_set_state(x, TL_ROUTE_NEW); /* its deadline stays */
+}
+
+void tl_router_on_near_over(tl_router *r)
+{
+    for (tl_route *x = r->routes; x; x = x->next)
+        if (x->near && !x->near_over) {
+            x->near_over = true;
+            look_again(x);
+        }
+}
+
 void tl_route_unreach(tl_route *x)
 {
     if (x->wish.contact)
@@ -83,4 +126,6 @@ void tl_router_on_hello(tl_router *r, const tl_node_id *peer)
         if ((x->reach == TL_REACH_DIALLING || x->reach == TL_REACH_HELLO) &&
             tl_node_id_eq(&x->ask.peer, peer))
             over(x);
+        else if (x->near && !x->near_over)
+            look_again(x);
 }

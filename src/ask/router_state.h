@@ -80,7 +80,8 @@ typedef struct tl_route {
     bool searching;    /* TRYING: the relay was asked for somebody beside those who have it */
     bool waited;       /* FINDING took too long */
     tl_reach reach;
-    tl_peer_wish wish; /* DIALLING: waits */
+    bool near, near_over; /* strangers of the local network are being asked what they serve; were */
+    tl_peer_wish wish;    /* DIALLING: waits */
     size_t n_tried, n_repriced;
     tl_node_id tried[TL_ROUTE_TRIES_MAX];
     struct {
@@ -214,6 +215,9 @@ void tl_route_say_whose(const tl_attempt *a, const char *message, char *ret, siz
 /* --- router_reach.c --- */
 /* The peer that was named is not known. True: it is being connected to, and the route is FINDING. */
 bool tl_route_reach(tl_route *x);
+/* Nobody known serves the model: has the node connect to strangers of its local network. `waits`: the question waits
+ * for somebody already. False: there are none that could. */
+bool tl_route_look_near(tl_route *x, bool waits);
 /* The route ends. */
 void tl_route_unreach(tl_route *x);
 

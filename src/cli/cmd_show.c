@@ -342,8 +342,10 @@ static void add_peer(tl_table *t, const json_t *peer, const json_t *ours, bool w
     snprintf(text, sizeof text, "%.*s", whole ? 64 : 16, tl_json_string(peer, "node_id", ""));
     tl_table_add(t, text);
     tl_table_add(t, tl_json_string(peer, "name", ""));
-    bool udp = strcmp(tl_json_string(peer, "via", ""), "udp") == 0;
-    snprintf(text, sizeof text, "%.32s%s", *path ? path : "-", udp ? " (udp)" : "");
+    const char *by = tl_json_string(peer, "via", "");
+    bool relayed = strcmp(path, "relayed") == 0; /* what is usual for each is not said */
+    bool told = strcmp(by, "tcp") == 0 || (relayed && strcmp(by, "udp") == 0);
+    snprintf(text, sizeof text, told ? "%.32s (%.8s)" : "%.32s", *path ? path : "-", by);
     tl_table_add(t, text);
     snprintf(text, sizeof text, "%.1f ms", rtt);
     tl_table_add(t, rtt > 0 ? text : "-");

@@ -29,7 +29,8 @@ tl_err tl_direct_new(const tl_identity *identity, tl_rand *rand, const tl_env *e
         tl_ratelimit_make(TL_DIRECT_CANDIDATES_SECOND, TL_DIRECT_CANDIDATES_SECOND, now);
     tl_introbudget_init(&d->intros, now);
     d->nonces_of_intros.max = TL_INTROBUDGET_NONCES_MAX;
-    tl_strangers_init(&d->strangers, now);
+    tl_strangers_init(&d->strangers, false, now);
+    tl_strangers_init(&d->neighbours, true, now);
     d->unheard = tl_ratelimit_make(TL_DIRECT_UNHEARD_SECOND, TL_DIRECT_UNHEARD_BURST, now);
     *ret_direct = d;
     return TL_OK;
@@ -226,7 +227,9 @@ void tl_direct_on_registered(tl_direct *d)
 static void unanswered(tl_session *s)
 {
     tl_direct_peer *p = s->peer;
-    if (s == p->now && !tl_session_carries(s) && tl_direct_introduce(p))
+    bool alone = s == p->now && !tl_session_carries(s);
+    bool greeted = s->introduced && p->introductions == 1 && tl_near_is(p->direct, &p->id);
+    if (alone && ((greeted && tl_direct_offer_by_relay(p)) || tl_direct_introduce(p)))
         return;
     if (tl_session_carries(s)) { /* but the peer answered checks */
         tl_session_settle(s);
@@ -447,14 +450,16 @@ bool tl_direct_next_event(tl_direct *d, tl_direct_event *ret_event)
 static tl_direct_way describe(const tl_direct *d, const tl_way_entry *way, const tl_pair *pair)
 {
     const tl_direct_self *self = d->world.self(d->user);
-    return (tl_direct_way){.path = way->path,
-                           .lan =
-                               tl_addr_on_link(&pair->remote, self->interfaces, self->n_interfaces),
-                           .rtt = pair->rtt,
-                           .least = pair->least,
-                           .since = way->since,
-                           .losses = way->losses,
-                           .remote = pair->remote};
+    bool tcp = tl_sock_is_pipe(pair->sock);
+    return (tl_direct_way){
+        .path = way->path,
+        .lan = tcp || tl_addr_on_link(&pair->remote, self->interfaces, self->n_interfaces),
+        .tcp = tcp,
+        .rtt = pair->rtt,
+        .least = pair->least,
+        .since = way->since,
+        .losses = way->losses,
+        .remote = pair->remote};
 }
 
 size_t tl_direct_ways(const tl_direct *d, const tl_node_id *peer,

@@ -36,7 +36,17 @@ typedef struct {
     size_t n_interfaces;
     const tl_nat_facts *facts;
     tl_time keepalive;
+    bool
+        lan; /* neighbours on the local network are answered, whoever they are: mDNS has told them our address */
 } tl_direct_self;
+
+#define TL_DIRECT_NEAR_MAX  8 /* addresses of one peer on the local network */
+#define TL_DIRECT_PIPES_MAX 6 /* to one peer */
+/* A connection on the local network that carries datagrams (net/lantcp); the checks take it for a socket. */
+typedef struct {
+    tl_sock sock;
+    tl_addr remote;
+} tl_direct_pipe;
 
 /* What direct asks of its owner. It calls these from inside its own functions: none of them may
  * call direct. */
@@ -73,6 +83,19 @@ typedef struct {
     /* Has this node proven that it is at this address, and may one more signature of it be checked
      * (tl_attached_vouches)? NULL: as if it said no. */
     bool (*vouches)(void *user, const tl_node_id *node, const tl_addr *from);
+    /* The local network; all NULL where there is none (src/direct/near.c).
+     * near: where somebody announces that the peer is: its port is that of its TCP, and most likely of its UDP.
+     * Returns how many there are. greet: sends PunchIntros with this nonce there, by UDP and through pipes, which are
+     * made where there are none. False: the peer is not near. */
+    size_t (*near)(void *user, const tl_node_id *peer, tl_addr ret_addrs[TL_DIRECT_NEAR_MAX]);
+    bool (*greet)(void *user, const tl_node_id *peer, const uint8_t nonce[TL_CONTROL_NONCE_SIZE]);
+    /* The pipes to the peer that we dialled and that stand. */
+    size_t (*pipes)(void *user, const tl_node_id *peer,
+                    tl_direct_pipe ret_pipes[TL_DIRECT_PIPES_MAX]);
+    /* This pipe is the peer's: it has said there what only the peer can say. */
+    void (*pipe_proven)(void *user, tl_sock pipe, const tl_node_id *peer);
+    /* Does the pipe take nothing now? */
+    bool (*pipe_full)(void *user, tl_sock pipe);
 } tl_direct_world;
 
 /* What the attempts at one peer came to, for `teale why` and `teale doctor`. One function in
@@ -163,6 +186,19 @@ void tl_direct_on_stun(tl_direct *d, tl_sock sock, const tl_addr *from, tl_slice
                        const tl_stun *stun);
 /* A PunchRequest, a PunchReady, or a PunchIntro for this node. False: it is of another type. */
 bool tl_direct_on_control(tl_direct *d, tl_sock sock, const tl_addr *from, tl_slice datagram);
+/* Does somebody announce the peer on the local network? */
+bool tl_direct_is_near(const tl_direct *d, const tl_node_id *peer);
+/* The local network: the peer was found there, or somewhere else there. It is tried at once where ways to it are
+ * wanted and none by UDP of that network stands. */
+void tl_direct_on_near(tl_direct *d, const tl_node_id *peer);
+/* A pipe that we dialled to the peer stands. True: the PunchIntro of the present attempt, with this nonce, is to go
+ * through it. */
+bool tl_direct_on_pipe(tl_direct *d, const tl_node_id *peer, const tl_direct_pipe *pipe,
+                       uint8_t ret_nonce[TL_CONTROL_NONCE_SIZE]);
+/* The pipe is gone, and with it each way through it. */
+void tl_direct_on_pipe_closed(tl_direct *d, tl_sock pipe);
+/* May nothing be sent by this way now? */
+bool tl_direct_is_held(const tl_direct *d, tl_path_id path);
 /* The path id that a datagram from this address belongs to; 0: we do not know this
  * address. `known` and `client` are what tl_quic_path_of says of the datagram.
  *
@@ -178,6 +214,7 @@ TL_CHECK tl_err tl_direct_send(tl_direct *d, tl_path_id path, const uint8_t *dat
 typedef struct {
     tl_path_id path;
     bool lan;
+    bool tcp; /* of the local network, through a pipe */
     tl_time rtt, since;
     tl_time least; /* the shortest round trip since then: what the way takes without a load */
     unsigned losses;

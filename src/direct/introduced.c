@@ -50,12 +50,27 @@ static tl_time patience(unsigned nth)
     return nth < 2 ? TL_SEC : 2 * TL_SEC;
 }
 
+/* A neighbour's answer takes a millisecond, on a busy Wi-Fi some hundred. */
+#define GREETING_PATIENCE (500 * TL_MS)
+
+/* Greets the peer where it is near, and has it introduced: at the first try only where it is not. `ret_greeted`: only
+ * the former. False: nobody can be asked. */
+static bool ask(const tl_direct_peer *p, const uint8_t *nonce, bool *ret_greeted)
+{
+    const tl_direct *d = p->direct;
+    bool greeted = d->world.greet && d->world.greet(d->user, &p->id, nonce);
+    *ret_greeted = greeted && p->introductions == 0;
+    if (*ret_greeted || !d->world.introduce)
+        return greeted;
+    return d->world.introduce(d->user, &p->id, nonce, p->introductions) || greeted;
+}
+
 bool tl_direct_introduce(tl_direct_peer *p)
 {
     tl_direct *d = p->direct;
     uint8_t nonce[TL_CONTROL_NONCE_SIZE];
     char id[NONCE_HEX + 1];
-    if (!d->world.introduce || p->introductions >= TL_DIRECT_INTRODUCTIONS)
+    if (p->introductions >= TL_DIRECT_INTRODUCTIONS)
         return false;
     tl_rand_bytes(d->rand, nonce, sizeof nonce);
     tl_hex_write(id, nonce, sizeof nonce);
@@ -63,18 +78,20 @@ bool tl_direct_introduce(tl_direct_peer *p)
     if (!s)
         return false;
     s->introduced = true;
-    if (!d->world.introduce(d->user, &p->id, nonce, p->introductions)) {
+    bool greeted;
+    if (!ask(p, nonce, &greeted)) {
         tl_session_free(s);
         return false;
     }
     p->our_nat = tl_nat_type_of(d->world.self(d->user)->facts);
     tl_session_take(p, s);
     tl_session_offered(s);
-    s->answer_by = tl_direct_now(d) + patience(p->introductions++);
+    s->answer_by = tl_direct_now(d) + (greeted ? GREETING_PATIENCE : patience(p->introductions));
+    p->introductions++;
     tl_direct_due(d, s->answer_by);
     tl_attempt_is(p, TL_DIRECT_OFFERED);
     tl_attempt_tell(p, TL_DIRECT_WAYS); /* the ways of an older session may be gone */
-    tl_attempt_note(p, "asked to be introduced", NULL);
+    tl_attempt_note(p, greeted ? "greeted on the local network" : "asked to be introduced", NULL);
     if (p->introductions == 1)
         p->attempts++;
     d->counters.intros_out++;
@@ -88,16 +105,27 @@ static bool is_self(const tl_direct *d, const uint8_t *key)
     return memcmp(key, d->identity->id.key, TL_CONTROL_ID_SIZE) == 0;
 }
 
+/* Whoever sends it says truly where it is. A link-local address has its link only here; and through a pipe, the port
+ * is that of its UDP. */
+static bool is_from(const tl_control *c, tl_sock sock, const tl_addr *from)
+{
+    tl_addr at = *from;
+    at.scope = 0;
+    if (tl_sock_is_pipe(sock))
+        at.port = c->addr.port;
+    return tl_addr_eq(&c->addr, &at);
+}
+
 /* Is it for us, and from where it may come? `ret_seen`: our address, as it is seen there. */
-static bool is_for_us(const tl_direct *d, const tl_control *c, const tl_addr *from,
+static bool is_for_us(const tl_direct *d, const tl_control *c, tl_sock sock, const tl_addr *from,
                       tl_addr *ret_seen)
 {
     tl_node_id introducer;
     if (!is_self(d, c->target) || is_self(d, c->initiator))
         return false;
     if (c->type == TL_CONTROL_PUNCH_INTRO) /* this node is its own introducer */
-        return is_self(d, c->introducer) && tl_addr_eq(&c->addr, from);
-    return !is_self(d, c->introducer) && d->world.is_introducer &&
+        return is_self(d, c->introducer) && is_from(c, sock, from);
+    return !tl_sock_is_pipe(sock) && !is_self(d, c->introducer) && d->world.is_introducer &&
            !tl_node_id_from_bytes(c->introducer, &introducer) &&
            d->world.is_introducer(d->user, &introducer, from, ret_seen);
 }
@@ -139,6 +167,33 @@ static void say_ready(tl_session *s, const tl_control *request, const tl_addr *s
         (void)!d->world.send(d->user, sock, from, bytes, n, n);
 }
 
+/* The PunchReady to a neighbour: back where its greeting came from. */
+static void say_ready_near(tl_session *s, const tl_control *request, tl_sock sock,
+                           const tl_addr *from)
+{
+    tl_direct *d = s->peer->direct;
+    tl_control c = *request;
+    uint8_t bytes[TL_CONTROL_MAX];
+    c.type = TL_CONTROL_PUNCH_READY;
+    c.nat = our_nat(d->world.self(d->user));
+    c.timestamp = (uint64_t)wall_of(d);
+    if (!tl_near_own(d, from, &c.addr) || tl_control_sign(&c, d->identity))
+        return;
+    size_t n = tl_control_write(&c, bytes);
+    if (tl_sock_is_pipe(sock) || tl_checks_may_tell(s->checks, from))
+        (void)!d->world.send(d->user, sock, from, bytes, n, n);
+}
+
+/* The session knows where the initiator is. False: no datagram is ever sent there. */
+static bool place(tl_session *s, const tl_control *c, tl_sock sock, const tl_addr *from)
+{
+    return tl_near_came(s->peer->direct, sock, from)
+               ? tl_near_add(s, sock, from, c->addr.port)
+               : tl_session_add_remote(
+                     s, TL_CANDIDATE_SERVER_REFLEXIVE, &c->addr,
+                     tl_candidate_priority(TL_CANDIDATE_SERVER_REFLEXIVE, &c->addr, 0));
+}
+
 /* Its signature is right. */
 static tl_direct_intro_result answer(tl_direct_peer *p, const tl_control *c, const tl_addr *seen,
                                      tl_sock sock, const tl_addr *from)
@@ -155,8 +210,7 @@ static tl_direct_intro_result answer(tl_direct_peer *p, const tl_control *c, con
     if (!s)
         return TL_DIRECT_INTRO_USELESS;
     s->introduced = true;
-    if (!tl_session_add_remote(s, TL_CANDIDATE_SERVER_REFLEXIVE, &c->addr,
-                               tl_candidate_priority(TL_CANDIDATE_SERVER_REFLEXIVE, &c->addr, 0))) {
+    if (!place(s, c, sock, from)) {
         tl_session_free(s);
         return TL_DIRECT_INTRO_ADDRESS;
     }
@@ -166,16 +220,21 @@ static tl_direct_intro_result answer(tl_direct_peer *p, const tl_control *c, con
     p->peer_nat = nat_of(c->nat);
     s->peer_nat = c->nat;
     s->reflexive = c->addr;
-    say_ready(s, c, seen, sock, from, true);
+    if (tl_near_came(d, sock, from))
+        say_ready_near(s, c, sock, from);
+    else
+        say_ready(s, c, seen, sock, from, true);
     tl_session_begin(s);
     return TL_DIRECT_INTRO_TAKEN;
 }
 
 /* `stranger`: nobody here knows the initiator. */
-static bool may_verify(tl_direct *d, const tl_control *c, const tl_node_id *initiator,
+static bool may_verify(tl_direct *d, const tl_control *c, const tl_node_id *initiator, tl_sock sock,
                        const tl_addr *from, bool stranger)
 {
     tl_time now = tl_direct_now(d);
+    if (stranger && tl_near_came(d, sock, from))
+        return tl_strangers_may_ask(&d->neighbours, from, now);
     if (stranger && (!d->world.greets || !d->world.greets(d->user)))
         return false;
     if (d->world.vouches && d->world.vouches(d->user, initiator, from))
@@ -205,25 +264,34 @@ static tl_session *asked_through_another(const tl_direct *d, const tl_node_id *i
     return s;
 }
 
+/* Where no internet is, clocks go wrong. Who greets us through a pipe is there now; and a greeting that was recorded is
+ * older than the node's last one. */
+static bool is_later(const tl_direct *d, const tl_control *c, const tl_node_id *initiator,
+                     tl_sock sock)
+{
+    const tl_direct_peer *p = tl_direct_peer_find(d, initiator);
+    return tl_sock_is_pipe(sock) && (!p || c->timestamp > p->greeted_at);
+}
+
 static tl_direct_intro_result on_request(tl_direct *d, tl_sock sock, const tl_addr *from,
                                          const tl_control *c)
 {
     tl_node_id initiator;
     tl_addr seen = {0};
     tl_unix wall = wall_of(d);
-    if (!is_for_us(d, c, from, &seen))
+    if (!is_for_us(d, c, sock, from, &seen))
         return TL_DIRECT_INTRO_FOREIGN;
-    if (!tl_control_is_fresh(c, wall))
-        return TL_DIRECT_INTRO_LATE;
     if (tl_node_id_from_bytes(c->initiator, &initiator))
         return TL_DIRECT_INTRO_FORGED;
+    if (!tl_control_is_fresh(c, wall) && !is_later(d, c, &initiator, sock))
+        return TL_DIRECT_INTRO_LATE;
     tl_seen_nonces_sweep(&d->nonces_of_intros, tl_direct_now(d));
     bool seen_before = tl_seen_nonces_has(&d->nonces_of_intros, c->initiator, c->nonce);
     tl_session *s = seen_before ? asked_through_another(d, &initiator, c, from) : NULL;
     if (seen_before && !s)
         return TL_DIRECT_INTRO_REPLAYED;
     bool stranger = !d->world.welcome(d->user, &initiator);
-    if (!may_verify(d, c, &initiator, from, stranger))
+    if (!may_verify(d, c, &initiator, sock, from, stranger))
         return TL_DIRECT_INTRO_UNWELCOME;
     if (tl_control_verify(c, &initiator))
         return TL_DIRECT_INTRO_FORGED;
@@ -231,11 +299,15 @@ static tl_direct_intro_result on_request(tl_direct *d, tl_sock sock, const tl_ad
         say_ready(s, c, &seen, sock, from, false);
         return TL_DIRECT_INTRO_AGAIN;
     }
-    if (stranger && !tl_strangers_take(&d->strangers, &c->addr, tl_direct_now(d)))
+    bool neighbour = tl_near_came(d, sock, from);
+    if (stranger && !tl_strangers_take(neighbour ? &d->neighbours : &d->strangers,
+                                       neighbour ? from : &c->addr, tl_direct_now(d)))
         return TL_DIRECT_INTRO_UNWELCOME;
     if (!tl_seen_nonces_keep(&d->nonces_of_intros, c->initiator, c->nonce, tl_direct_now(d)))
         return TL_DIRECT_INTRO_USELESS;
     tl_direct_peer *p = tl_direct_may_answer(d, &initiator);
+    if (p && tl_sock_is_pipe(sock) && c->timestamp > p->greeted_at)
+        p->greeted_at = c->timestamp;
     tl_direct_intro_result result = p ? answer(p, c, &seen, sock, from) : TL_DIRECT_INTRO_UNWELCOME;
     d->counters.strangers += stranger && result == TL_DIRECT_INTRO_TAKEN;
     return result;
@@ -254,12 +326,28 @@ static tl_session *session_of(const tl_direct *d, const tl_control *c)
     return open && is_self(d, c->initiator) ? p->now : NULL;
 }
 
-static tl_direct_intro_result on_ready(tl_direct *d, const tl_addr *from, const tl_control *c)
+/* The session knows where the target is. False: no datagram is ever sent there. */
+static bool place_target(tl_session *s, const tl_control *c, tl_sock sock, const tl_addr *from,
+                         bool straight)
+{
+    if (straight && tl_near_came(s->peer->direct, sock, from))
+        return tl_near_add(s, sock, from, c->addr.port);
+    bool any =
+        tl_session_add_remote(s, TL_CANDIDATE_SERVER_REFLEXIVE, &c->addr,
+                              tl_candidate_priority(TL_CANDIDATE_SERVER_REFLEXIVE, &c->addr, 0));
+    if (straight && !tl_addr_eq(&c->addr, from)) /* where we asked it, it is reached */
+        any |= tl_session_add_remote(s, TL_CANDIDATE_HOST, from,
+                                     tl_candidate_priority(TL_CANDIDATE_HOST, from, 0));
+    return any;
+}
+
+static tl_direct_intro_result on_ready(tl_direct *d, tl_sock sock, const tl_addr *from,
+                                       const tl_control *c)
 {
     tl_session *s = session_of(d, c);
     if (!s)
         return TL_DIRECT_INTRO_FOREIGN;
-    if (!tl_control_is_fresh(c, wall_of(d)))
+    if (!tl_control_is_fresh(c, wall_of(d)) && !tl_sock_is_pipe(sock))
         return TL_DIRECT_INTRO_LATE;
     /* Only who was asked, or stands on the way there, knows the nonce. */
     if (s->readies >= TL_DIRECT_READIES)
@@ -272,13 +360,7 @@ static tl_direct_intro_result on_ready(tl_direct *d, const tl_addr *from, const 
     /* Nobody stands between: the target is its own introducer, or this node is. */
     bool straight =
         memcmp(c->introducer, c->target, sizeof c->target) == 0 || is_self(d, c->introducer);
-    bool any =
-        tl_session_add_remote(s, TL_CANDIDATE_SERVER_REFLEXIVE, &c->addr,
-                              tl_candidate_priority(TL_CANDIDATE_SERVER_REFLEXIVE, &c->addr, 0));
-    if (straight && !tl_addr_eq(&c->addr, from)) /* where we asked it, it is reached */
-        any |= tl_session_add_remote(s, TL_CANDIDATE_HOST, from,
-                                     tl_candidate_priority(TL_CANDIDATE_HOST, from, 0));
-    if (!any)
+    if (!place_target(s, c, sock, from, straight))
         return TL_DIRECT_INTRO_ADDRESS;
     p->peer_nat = nat_of(c->nat);
     s->peer_nat = c->nat;
@@ -298,7 +380,7 @@ bool tl_direct_on_control(tl_direct *d, tl_sock sock, const tl_addr *from, tl_sl
     if (!d->enabled)
         result = TL_DIRECT_INTRO_USELESS;
     else if (!tl_control_parse(datagram, &c))
-        result = ready ? on_ready(d, from, &c) : on_request(d, sock, from, &c);
+        result = ready ? on_ready(d, sock, from, &c) : on_request(d, sock, from, &c);
     (ready ? d->counters.readies_in : d->counters.intros_in)[result]++;
     if (result != TL_DIRECT_INTRO_TAKEN && result != TL_DIRECT_INTRO_AGAIN)
         tl_log(TL_LOG_DEBUG, "direct: a %s is refused: %s", tl_control_type_name(type),

@@ -100,8 +100,7 @@ static bool tell(tl_session *s, tl_offer_type type)
     return true;
 }
 
-/* False: the relay is not connected. */
-static bool offer_by_relay(tl_direct_peer *p)
+bool tl_direct_offer_by_relay(tl_direct_peer *p)
 {
     tl_direct *d = p->direct;
     char id[TL_SESSION_TEXT + 1];
@@ -124,6 +123,12 @@ static bool offer_by_relay(tl_direct_peer *p)
     return true;
 }
 
+/* A neighbour is asked at its own door first: that needs nobody else, and takes a millisecond. */
+static bool greet(tl_direct_peer *p)
+{
+    return tl_near_is(p->direct, &p->id) && tl_direct_introduce(p);
+}
+
 void tl_direct_offer(tl_direct_peer *p)
 {
     const tl_direct_self *self = p->direct->world.self(p->direct->user);
@@ -132,7 +137,7 @@ void tl_direct_offer(tl_direct_peer *p)
     p->hurried = false;
     if (!self->sock4 && !self->sock6)
         tl_attempt_is(p, TL_DIRECT_OFF);
-    else if (!offer_by_relay(p) && !tl_direct_introduce(p))
+    else if (!greet(p) && !tl_direct_offer_by_relay(p) && !tl_direct_introduce(p))
         tl_attempt_is(p, TL_DIRECT_NEVER); /* tl_direct_on_registered offers again */
 }
 
@@ -192,6 +197,8 @@ void tl_session_begin(tl_session *s)
     p->direct->counters.attempts++;
     tl_attempt_count(s, false);
     tl_session_start(s);
+    if (s->ours)
+        tl_near_join(s);
     tl_attempt_is(p, TL_DIRECT_CHECKING);
 }
 

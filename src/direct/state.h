@@ -7,7 +7,8 @@
  *   session.c  one session and its checks; the events of the checks wait for events.c
  *   attempt.c  what the attempts at one peer came to, and when the next one may be
  *   table.c    the peers
- *   introduced.c  introductions by another node
+ *   near.c     the local network: where peers are there, and pipes to them
+ *   introduced.c  introductions by another node, and greetings of neighbours
  *   signal.c   offers, answers, candidates
  *   events.c   what follows from the events of the checks
  *   direct.c   time, what comes in, and what the owner wants and sees */
@@ -137,6 +138,7 @@ struct tl_direct_peer {
     tl_time again_at, pause;
     unsigned attempts;
     unsigned introductions; /* of the present attempt */
+    uint64_t greeted_at;    /* by its own clock: when it last greeted us through a pipe */
     bool hurried; /* the present attempt began by tl_direct_hurry: it lengthens no pause */
     tl_nat_type our_nat, peer_nat; /* as told in offer and answer */
     tl_time answers_since;
@@ -166,8 +168,8 @@ struct tl_direct {
     tl_seen_nonces nonces_of_intros;
     tl_introbudget intros;
     tl_ratelimit offers, candidates, unheard;
-    tl_strangers strangers;
-    bool any_freed; /* a way has `freed` */
+    tl_strangers strangers, neighbours; /* neighbours: those of the local network */
+    bool any_freed;                     /* a way has `freed` */
     tl_time due;
     tl_direct_counters counters;
     tl_punch_counters punches;
@@ -289,6 +291,19 @@ void tl_direct_peer_forget(tl_direct_peer *p);
 bool tl_direct_knows(const tl_direct *d, const tl_node_id *id);
 void tl_direct_peers_free(tl_direct *d);
 
+/* --- near.c --- */
+/* Does somebody announce the peer on the local network? */
+bool tl_near_is(const tl_direct *d, const tl_node_id *peer);
+/* Did this come from a neighbour, where neighbours are answered? */
+bool tl_near_came(const tl_direct *d, tl_sock sock, const tl_addr *from);
+/* Our own address for a neighbour there. False: we have none. */
+bool tl_near_own(const tl_direct *d, const tl_addr *neighbour, tl_addr *ret_own);
+/* The peer answers there: `sock` and `from` of a greeting, or of its answer, which names the UDP port `port`. False:
+ * no datagram is ever sent there. */
+bool tl_near_add(tl_session *s, tl_sock sock, const tl_addr *from, uint16_t port);
+/* What is known of the peer there joins a session of ours that has begun. */
+void tl_near_join(tl_session *s);
+
 /* --- introduced.c --- */
 /* Begins a session by being introduced. False: nobody can be asked, or this attempt has asked
  * TL_DIRECT_INTRODUCTIONS times. */
@@ -305,6 +320,8 @@ void tl_session_begin(tl_session *s);
 /* The first half of tl_direct_on_signal: reads the message and acts on it. */
 void tl_direct_signalled(tl_direct *d, tl_signal_type type, const tl_node_id *from,
                          tl_slice payload);
+/* Makes an offer through the relay. False: the relay is not connected. */
+bool tl_direct_offer_by_relay(tl_direct_peer *p);
 /* Tells the peer our present addresses and asks for the peer's. */
 void tl_direct_offer(tl_direct_peer *p);
 /* Sends the candidates that the peer of `s` has not been told yet. */

@@ -2,7 +2,8 @@
  * handed: reads no datagram and sends none.
  *
  * Node IDs cost nothing, so what is counted is the address that the introducer saw: all of an IPv4 /24 or of an
- * IPv6 /48 together. Networks that the hash puts in one place share its limit.
+ * IPv6 /48 together. Networks that the hash puts in one place share its limit. Neighbours on the local network are all
+ * of one such network, and count singly.
  *
  *   signatures looked at       <= 50 + 50 x seconds
  *   answered for one network   <=  8 +  1 x seconds
@@ -22,9 +23,11 @@
 typedef struct {
     tl_ratelimit looked, all;
     tl_origin_budgets networks;
+    bool singly;
 } tl_strangers;
 
-void tl_strangers_init(tl_strangers *s, tl_time now);
+/* `singly`: each address counts for itself. */
+void tl_strangers_init(tl_strangers *s, bool singly, tl_time now);
 /* May the signature of one more be looked at, which says it is from `addr`? False also where it would not be
  * answered. A false source wastes what is looked at, and nothing of what is answered. */
 bool tl_strangers_may_ask(tl_strangers *s, const tl_addr *addr, tl_time now);

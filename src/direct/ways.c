@@ -235,6 +235,8 @@ tl_way_entry *tl_way_get(tl_session *s, const tl_pair *pair)
     way->session = s;
     way->pair = pair->id;
     assert(way->peer == s->peer);
+    if (tl_sock_is_pipe(pair->sock) && p->direct->world.pipe_proven)
+        p->direct->world.pipe_proven(p->direct->user, pair->sock, &p->id);
     return way;
 }
 

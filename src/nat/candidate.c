@@ -164,7 +164,8 @@ tl_addr_kind tl_addr_kind_of(const tl_addr *a)
 static bool on_subnet(const tl_addr *a, const tl_interface *own)
 {
     unsigned bits = own->addr.family == TL_ADDR_V4 ? 32 : 128;
-    return a->family == own->addr.family && own->prefix > 0 && own->prefix <= bits &&
+    bool other_link = a->scope && own->addr.scope && a->scope != own->addr.scope;
+    return a->family == own->addr.family && own->prefix > 0 && own->prefix <= bits && !other_link &&
            same_prefix(a->bytes, own->addr.bytes, own->prefix);
 }
 
@@ -177,6 +178,44 @@ static bool is_broadcast(const tl_addr *a, const tl_interface *own)
                   (uint32_t)a->bytes[2] << 8 | a->bytes[3];
     uint32_t host = UINT32_MAX >> own->prefix;
     return (ip & host) == host || (ip & host) == 0;
+}
+
+bool tl_addr_is_link_local(const tl_addr *a)
+{
+    static const uint8_t metadata[4] = {169, 254, 169, 254};
+    const uint8_t *b = a->bytes;
+    if (a->family == TL_ADDR_V6)
+        return a->scope && b[0] == 0xFE && (b[1] & 0xC0) == 0x80;
+    return a->family == TL_ADDR_V4 && b[0] == 169 && b[1] == 254 && b[2] != 0 && b[2] != 255 &&
+           memcmp(b, metadata, sizeof metadata) != 0;
+}
+
+static bool is_own(const tl_addr *a, const tl_interface *own, uint16_t own_port)
+{
+    return a->port == own_port && tl_addr_same_ip(a, &own->addr);
+}
+
+bool tl_addr_is_near(const tl_addr *a, const tl_interface *own, size_t n_own, uint16_t own_port)
+{
+    if (!a->port || !tl_addr_on_link(a, own, n_own))
+        return false;
+    if (!tl_addr_is_link_local(a))
+        return tl_candidate_allowed(a, own, n_own, own_port);
+    for (size_t i = 0; i < n_own; i++)
+        if (is_own(a, &own[i], own_port) || is_broadcast(a, &own[i]))
+            return false;
+    return true;
+}
+
+bool tl_addr_beside(const tl_addr *a, const tl_interface *own, size_t n_own, tl_addr *ret_own)
+{
+    for (size_t i = 0; i < n_own; i++)
+        if (on_subnet(a, &own[i])) {
+            *ret_own = own[i].addr;
+            ret_own->port = 0;
+            return true;
+        }
+    return false;
 }
 
 bool tl_candidate_allowed(const tl_addr *a, const tl_interface *own, size_t n_own,

@@ -16,6 +16,16 @@ static inline tl_sock tl_sock_base(tl_sock s)
 {
     return s & ((UINT32_C(1) << TL_SOCK_LOCAL_SHIFT) - 1);
 }
+/* A pipe (net/lantcp) stands where a socket does: it reaches one address, and names no other of ours. */
+#define TL_SOCK_PIPE (UINT32_C(1) << (TL_SOCK_LOCAL_SHIFT - 1))
+static inline tl_sock tl_sock_pipe(tl_sock nth)
+{
+    return TL_SOCK_PIPE | (nth & (TL_SOCK_PIPE - 1));
+}
+static inline bool tl_sock_is_pipe(tl_sock s)
+{
+    return s & TL_SOCK_PIPE;
+}
 
 typedef enum {
     TL_CANDIDATE_HOST,
@@ -54,6 +64,10 @@ typedef enum {
  * is not global, ISATAP of a forbidden one, addresses at which clouds serve metadata. */
 tl_addr_kind tl_addr_kind_of(const tl_addr *a);
 
+/* A link-local address that is of use here: of IPv6 with its link (scope), of IPv4 none at which clouds serve
+ * metadata, and no broadcast. What it is to us is FORBIDDEN all the same: no peer may name one. */
+bool tl_addr_is_link_local(const tl_addr *a);
+
 /* One of our interfaces' addresses (port unused) with its subnet. */
 typedef struct {
     tl_addr addr;
@@ -70,6 +84,12 @@ bool tl_candidate_allowed(const tl_addr *a, const tl_interface *own, size_t n_ow
 /* Is it on one of our subnets? Then a way to it is of the local network. As for the kernel's routes,
  * the longest prefix decides. If that one is a tunnel's, the answer is no. */
 bool tl_addr_on_link(const tl_addr *a, const tl_interface *own, size_t n_own);
+
+/* An address that was found on the local network, and not named by a peer: on one of our subnets, none of our own
+ * sockets' (`own_port`), no broadcast; it may be link-local. */
+bool tl_addr_is_near(const tl_addr *a, const tl_interface *own, size_t n_own, uint16_t own_port);
+/* Our own address on the link of `a`, without a port. False: there is none. */
+bool tl_addr_beside(const tl_addr *a, const tl_interface *own, size_t n_own, tl_addr *ret_own);
 
 /* What we tell a peer: best first, each address once. `mapped` and `reflexive` may be of the family
  * NONE. A host address that is link-local or loopback is left out. */

@@ -190,6 +190,14 @@ static size_t pair_of_candidate(tl_checks *c, const tl_candidate *candidate, tl_
     return i;
 }
 
+/* What was added to an attempt needs its time, too; but the attempt must come to an end. */
+static void give_time(tl_checks *c, tl_time now)
+{
+    if (c->done_due)
+        c->ends_at = tl_time_max(
+            c->ends_at, tl_time_min(now + CHECK_ATTEMPT, c->started_at + 2 * CHECK_ATTEMPT));
+}
+
 void tl_checks_add_remote(tl_checks *c, const tl_candidate *candidate, tl_time now)
 {
     tl_check_on_time(c, now);
@@ -209,10 +217,34 @@ void tl_checks_add_remote(tl_checks *c, const tl_candidate *candidate, tl_time n
     else if (c->started && (c->pairs[i].state == TL_PAIR_WAITING ||
                             c->pairs[i].state == TL_PAIR_FAILED)) /* learned before, in vain */
         tl_check_schedule(c, i, now);
-    if (c->done_due) { /* it needs its time, too; but the attempt must come to an end */
-        tl_time end = tl_time_min(now + CHECK_ATTEMPT, c->started_at + 2 * CHECK_ATTEMPT);
-        c->ends_at = end > c->ends_at ? end : c->ends_at;
+    give_time(c, now);
+}
+
+void tl_checks_add_pipe(tl_checks *c, tl_sock pipe, const tl_addr *remote, tl_time now)
+{
+    assert(tl_sock_is_pipe(pipe));
+    tl_check_on_time(c, now);
+    if (tl_check_pair_find(c, pipe, remote) != CHECK_NO_PAIR)
+        return;
+    size_t i = make_room_for_candidate(c)
+                   ? tl_check_pair_add(c, pipe, remote, TL_CANDIDATE_HOST, now)
+                   : CHECK_NO_PAIR;
+    if (i == CHECK_NO_PAIR) {
+        c->counters.candidates_ignored++;
+        return;
     }
+    c->sides[i].attempt = c->attempt;
+    if (c->started)
+        tl_check_schedule(c, i, now);
+    give_time(c, now);
+}
+
+void tl_checks_drop_pipe(tl_checks *c, tl_sock pipe, tl_time now)
+{
+    tl_check_on_time(c, now);
+    for (size_t i = c->n; i-- > 0;)
+        if (c->pairs[i].sock == pipe)
+            tl_check_drop(c, i, now);
 }
 
 bool tl_checks_may_tell(tl_checks *c, const tl_addr *remote)
@@ -257,7 +289,7 @@ void tl_checks_restart(tl_checks *c, tl_sock sock4, tl_sock sock6, tl_time now)
     for (size_t i = 0; i < c->n; i++) {
         tl_sock sock = c->pairs[i].sock;
         tl_sock base = tl_sock_base(sock);
-        bool of_search = base && base != old4 && base != old6;
+        bool of_search = base && base != old4 && base != old6; /* or a pipe */
         tl_check_renew(c, i, of_search ? sock : sock_for(c, &c->pairs[i].remote), now);
     }
 }
@@ -406,7 +438,7 @@ void tl_checks_probe(tl_checks *c, tl_sock sock, const tl_addr *from, tl_time no
 {
     tl_check_on_time(c, now);
     tl_addr source = tl_addr_normal(*from);
-    if (!tl_check_is_our_sock(c, sock, &source) || tl_addr_kind_of(&source) == TL_ADDR_FORBIDDEN)
+    if (!tl_check_is_our_sock(c, sock, &source) || !tl_check_may_answer(sock, &source))
         return;
     size_t i = tl_check_pair_find(c, sock, &source);
     if (i == CHECK_NO_PAIR)

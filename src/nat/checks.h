@@ -103,6 +103,10 @@ uint32_t tl_checks_tag_of(const tl_stun *stun);
  * place of one that was named before the last restart; if there is none, it is ignored and counted.
  * Starts at once after tl_checks_start. */
 void tl_checks_add_remote(tl_checks *c, const tl_candidate *candidate, tl_time now);
+/* A pipe to the peer (net/lantcp), which reaches `remote`: asked as a candidate of the peer's is. */
+void tl_checks_add_pipe(tl_checks *c, tl_sock pipe, const tl_addr *remote, tl_time now);
+/* The pipe is gone. A pair over it that was valid is lost at once, and each is forgotten. */
+void tl_checks_drop_pipe(tl_checks *c, tl_sock pipe, tl_time now);
 /* A packet that is no check goes to this candidate: it counts as one of TL_CHECKS_UNHEARD_MAX. False: it must
  * not go. */
 TL_CHECK bool tl_checks_may_tell(tl_checks *c, const tl_addr *remote);

@@ -136,6 +136,13 @@ void tl_check_forget(tl_checks *c, size_t i)
     memmove(&c->sides[i], &c->sides[i + 1], (c->n - i) * sizeof c->sides[0]);
 }
 
+void tl_check_drop(tl_checks *c, size_t i, tl_time now)
+{
+    if (c->pairs[i].state == TL_PAIR_VALID)
+        set_state(c, i, TL_PAIR_LOST, now);
+    tl_check_forget(c, i);
+}
+
 /* Candidates always find room: learned pairs may fill only the places beyond TL_CANDIDATES_MAX. */
 static bool is_room(const tl_checks *c, bool learned)
 {

@@ -132,6 +132,8 @@ void tl_check_spend(tl_checks *c, size_t i);
 void tl_check_schedule(tl_checks *c, size_t i, tl_time now);
 void tl_check_give_up(tl_checks *c, size_t i);
 void tl_check_forget(tl_checks *c, size_t i);
+/* Its socket is gone for good. */
+void tl_check_drop(tl_checks *c, size_t i, tl_time now);
 /* A restart: the pair is asked anew, over the socket that is now its own (0: none). */
 void tl_check_renew(tl_checks *c, size_t i, tl_sock sock, tl_time now);
 /* A packet that is not authenticated says that the peer is there. */
@@ -158,6 +160,8 @@ void tl_check_search_end(tl_checks *c, uint16_t pair);
 
 /* --- checks_stun.c --- */
 /* Is it a socket of ours, and of the right family for what comes from there? */
+/* May something go to where this came from? */
+bool tl_check_may_answer(tl_sock sock, const tl_addr *from);
 bool tl_check_is_our_sock(const tl_checks *c, tl_sock sock, const tl_addr *from);
 bool tl_check_write_answer(tl_checks *c, tl_checks_output *ret_output);
 bool tl_check_write_request(const tl_checks *c, tl_sock sock, const tl_addr *to, uint64_t id,

@@ -114,11 +114,18 @@ static size_t pair_of_request(tl_checks *c, tl_sock sock, const tl_addr *from, t
     return i;
 }
 
+/* What goes into a pipe reaches only who sent it. */
+bool tl_check_may_answer(tl_sock sock, const tl_addr *from)
+{
+    return tl_sock_is_pipe(sock) || tl_addr_is_link_local(from) ||
+           tl_addr_kind_of(from) != TL_ADDR_FORBIDDEN;
+}
+
 bool tl_check_is_our_sock(const tl_checks *c, tl_sock sock, const tl_addr *from)
 {
     sock = tl_sock_base(sock);
-    if (!sock)
-        return false;
+    if (!sock || tl_sock_is_pipe(sock))
+        return sock;
     if (sock == c->sock4 || sock == c->sock6)
         return sock == (from->family == TL_ADDR_V6 ? c->sock6 : c->sock4);
     if (c->search && tl_birthday_is_sock(c->search, sock))
@@ -134,7 +141,7 @@ static void on_request(tl_checks *c, tl_sock sock, const tl_addr *from, tl_slice
 {
     if (!tl_slice_eq(stun->username, tl_slice_str(c->username)) || !stun->has_priority ||
         !stun->fingerprint || stun->n_unknown || !tl_check_is_our_sock(c, sock, from) ||
-        tl_addr_kind_of(from) == TL_ADDR_FORBIDDEN) {
+        !tl_check_may_answer(sock, from)) {
         c->counters.strays++;
         return;
     }

@@ -1,3 +1,4 @@
+#include "node/lan_state.h"
 #include "node/state.h"
 #include "node/verbs.h"
 
@@ -23,6 +24,7 @@ static tl_time expiry(const tl_node *n)
     at = tl_time_min(at, tl_time_min(tl_node_relaying_expiry(n), tl_node_introducing_expiry(n)));
     at = tl_time_min(at, tl_time_min(tl_node_relayed_expiry(n), tl_node_again_expiry(n)));
     at = tl_time_min(at, tl_time_min(tl_node_keeping_expiry(n), tl_node_aside_expiry(n)));
+    at = tl_time_min(at, tl_node_lan_expiry(n));
     if (n->credit)
         at = tl_time_min(at, tl_credit_expiry(n->credit));
     at = tl_time_min(at, tl_time_min(tl_node_scope_expiry(n), tl_node_reciprocity_expiry(n)));
@@ -99,6 +101,7 @@ static void on_timer(void *user)
     tl_node_dht_on_timer(n);
     tl_node_introducing_on_timer(n);
     tl_node_again_on_timer(n);
+    tl_node_lan_on_timer(n);
     if (n->credit)
         tl_credit_on_timer(n->credit);
     if (n->members && n->stage == TL_NODE_RUNNING)
@@ -238,6 +241,7 @@ void tl_node_free(tl_node *n)
     tl_node_close_fragments(n);
     tl_reconnect_free(n->reconnect);
     tl_node_free_again(n);
+    tl_node_free_lan(n);
     tl_direct_free(n->direct); /* gives back path ids of peers */
     tl_peers_free(n->peers);
     tl_node_free_relaying(n);
@@ -288,6 +292,7 @@ static void leave(tl_node *n)
     n->drain_deadline = tl_loop_now(n->loop) + TL_NODE_GOODBYE_WITHIN;
     tl_legacy_stop(n->legacy);
     tl_peers_close_all(n->peers, "shutting down");
+    tl_node_leave_lan(n);
     tl_relay_pair_stop(n->client, "shutting down");
     n->network_stopped = !n->network;
     if (n->network) {

@@ -237,7 +237,7 @@ bool tl_node_ask_introduction(void *user, const tl_node_id *peer,
                               const uint8_t nonce[TL_CONTROL_NONCE_SIZE], unsigned nth)
 {
     const tl_node *n = user;
-    if (!n->network)
+    if (!n->network || !n->settings.wan_enabled)
         return false;
     bool called = call(n, peer, nonce);
     return tl_introducers_ask(tl_peers_introducers(n->peers), peer, nonce, nth) || called;

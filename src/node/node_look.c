@@ -64,8 +64,9 @@ void tl_node_netlook_start(tl_node *n, tl_node_netlook *l, void (*on_done)(void 
     *l = (tl_node_netlook){.node = n, .on_done = on_done, .user = user};
     l->look = (tl_network_look){.on_done = finish_netlook, .user = l};
     tl_timer_init(&l->timer, n->loop, finish_netlook, l);
-    tl_timer_set(&l->timer, n->network ? now + NETLOOK_WITHIN : now);
-    if (n->network)
+    bool asks = n->network && n->settings.wan_enabled;
+    tl_timer_set(&l->timer, asks ? now + NETLOOK_WITHIN : now);
+    if (asks)
         tl_network_look_start(n->network, &l->look);
 }
 

@@ -1,5 +1,7 @@
 #include "node/node_net_report.h"
 
+#include "node/lan_state.h"
+
 #include "node/facts.h"
 #include "tell/doctor.h"
 #include "tell/story.h"
@@ -57,7 +59,7 @@ void tl_net_view_of(const tl_node *n, tl_net_view *ret_view)
                      .mapping_on = n->settings.nat_port_mapping,
                      .direct_on = n->settings.nat_direct,
                      .relay_connected = tl_relay_pair_state(n->client) == TL_RELAY_CONNECTED};
-    if (w) {
+    if (w && n->settings.wan_enabled) { /* else it is for the local network alone */
         v.port = tl_network_port(w);
         v.nat = *tl_network_facts(w);
         v.n_stun = tl_network_stun_reports(w, v.stun);
@@ -341,12 +343,14 @@ static json_t *pairs_json(const tl_direct_report *r)
     for (size_t i = 0; list && i < r->n_pairs; i++) {
         const tl_pair *p = &r->pairs[i];
         list = tl_json_append(
-            list, json_pack("{s:o, s:s, s:s, s:b, s:i, s:i, s:i, s:o, s:o, s:b}", "remote",
-                            tl_net_addr_json(&p->remote), "kind", tl_candidate_kind_name(p->kind),
-                            "state", states[p->state], "used", r->used && p->id == r->used, "sent",
-                            (int)p->sent, "answered", (int)p->answered, "asked_by_peer",
-                            (int)p->asked_by_peer, "rtt_ms", tl_net_ms_json(p->rtt), "seen_as",
-                            tl_net_addr_json(&p->seen_as), "birthday", p->birthday));
+            list,
+            json_pack("{s:o, s:s, s:s, s:b, s:i, s:i, s:i, s:o, s:o, s:b}", "remote",
+                      tl_net_addr_json(&p->remote), "kind",
+                      tl_sock_is_pipe(p->sock) ? "host, tcp" : tl_candidate_kind_name(p->kind),
+                      "state", states[p->state], "used", r->used && p->id == r->used, "sent",
+                      (int)p->sent, "answered", (int)p->answered, "asked_by_peer",
+                      (int)p->asked_by_peer, "rtt_ms", tl_net_ms_json(p->rtt), "seen_as",
+                      tl_net_addr_json(&p->seen_as), "birthday", p->birthday));
     }
     return list;
 }
@@ -405,6 +409,9 @@ json_t *tl_node_why(const tl_node *n, const tl_node_id *peer)
         .via = facts.via,
         .rule = tl_net_rule(&facts),
         .wan_enabled = n->settings.wan_enabled,
+        .lan_on = tl_node_lan_is_on(n),
+        .near = tl_node_lan_has(n, peer),
+        .by_tcp = connected && facts.by_tcp,
         .relay_connected = tl_relay_pair_state(n->client) == TL_RELAY_CONNECTED,
         .no_relay = tl_node_wants_no_relay(n),
         .by_nodes = tl_peers_relayers(n->peers) &&

@@ -1,4 +1,5 @@
 /* The UDP port and the direct ways: hands the events of each part to the others. */
+#include "node/lan_state.h"
 #include "node/state.h"
 
 #include "base/log.h"
@@ -25,6 +26,7 @@ static const tl_direct_self *direct_self(void *user)
     n->self.interfaces = tl_network_interfaces(w, &n->self.n_interfaces);
     n->self.facts = tl_network_facts(w);
     n->self.keepalive = tl_network_keepalive(w);
+    n->self.lan = tl_node_lan_is_on(n);
     return &n->self;
 }
 
@@ -36,7 +38,9 @@ static tl_err direct_signal(void *user, tl_signal_type type, const json_t *paylo
 static tl_err direct_send(void *user, tl_sock sock, const tl_addr *to, const uint8_t *data,
                           size_t len, size_t segment)
 {
-    const tl_node *n = user;
+    tl_node *n = user;
+    if (tl_sock_is_pipe(sock))
+        return tl_node_lan_send(n, sock, data, len, segment);
     return n->network ? tl_network_send(n->network, sock, to, data, len, segment)
                       : TL_ERR_NOT_FOUND;
 }
@@ -89,11 +93,12 @@ static void direct_path_gone(void *user, tl_path_id path)
 tl_err tl_node_wire_direct(tl_node *n)
 {
     static const tl_direct_world world = {
-        direct_self,           direct_signal,    direct_send,
-        direct_open,           direct_close,     direct_welcome,
-        direct_path,           direct_path_gone, tl_node_ask_introduction,
-        tl_node_is_introducer, tl_node_greets,   direct_knows,
-        direct_vouches};
+        direct_self,           direct_signal,      direct_send,
+        direct_open,           direct_close,       direct_welcome,
+        direct_path,           direct_path_gone,   tl_node_ask_introduction,
+        tl_node_is_introducer, tl_node_greets,     direct_knows,
+        direct_vouches,        tl_node_lan_near,   tl_node_lan_greet,
+        tl_node_lan_pipes,     tl_node_lan_proven, tl_node_lan_is_full};
     return tl_direct_new(&n->identity, &n->rand, &n->env, &world, n, &n->direct);
 }
 
@@ -109,7 +114,7 @@ static tl_err udp_send(void *user, tl_sock sock, const tl_addr *to, tl_slice pre
                        const uint8_t *data, size_t len, size_t segment)
 {
     const tl_node *n = user;
-    return n->network && !tl_node_is_aside(n)
+    return n->network && n->settings.wan_enabled && !tl_node_is_aside(n)
                ? tl_network_send_prefixed(n->network, sock, to, prefix, data, len, segment)
                : TL_ERR_NOT_FOUND;
 }
@@ -220,6 +225,8 @@ static void network_change(void *user, unsigned why)
         tl_relay_pair_doubt(n->client);
     if (why & (TL_NETWORK_WOKE | TL_NETWORK_ADDRESS))
         tl_direct_renew(n->direct);
+    tl_node_lan_network_changed(
+        n); /* pipes from addresses that are gone end before ways are asked anew */
     tl_direct_on_change(n->direct, why != 0);
     tl_node_dht_network_changed(n);
     if (why)
@@ -241,7 +248,10 @@ void tl_node_apply_network(tl_node *n)
     const char *servers[TL_SETTING_LIST_MAX];
     for (size_t i = 0; i < s->nat_stun_servers.n; i++)
         servers[i] = s->nat_stun_servers.item[i];
-    bool wanted = s->wan_enabled && s->nat_direct;
+    bool wide =
+        s->wan_enabled; /* else the port is for the local network alone: nobody beyond it is asked */
+    bool wanted = (wide || s->lan_enabled) && s->nat_direct;
+    tl_node_leave_lan(n);
     tl_direct_set_enabled(n->direct, false); /* the network closes the sockets it uses */
     tl_node_free_relaying(n);
     tl_node_free_dht(n);
@@ -252,10 +262,10 @@ void tl_node_apply_network(tl_node *n)
     if (!wanted)
         return;
     tl_network_config config = {.stun_servers = servers,
-                                .n_stun_servers = s->nat_stun_servers.n,
+                                .n_stun_servers = wide ? s->nat_stun_servers.n : 0,
                                 .port = (uint16_t)s->udp_port,
                                 .port_file = n->port_file[0] ? n->port_file : NULL,
-                                .port_mapping = s->nat_port_mapping};
+                                .port_mapping = wide && s->nat_port_mapping};
     tl_why why;
     if (tl_network_new(n->loop, &n->rand, &config, &events, n, &n->network, &why)) {
         snprintf(n->network_error, sizeof n->network_error, "%s", why.text);
@@ -267,6 +277,9 @@ void tl_node_apply_network(tl_node *n)
     if (tl_relays_is_registered(n->relays))
         tl_node_set_relay_udp(n);
     tl_direct_set_enabled(n->direct, !tl_node_is_aside(n));
+    tl_node_apply_lan(n);
+    if (!wide)
+        return;
     tl_node_apply_introducing(n);
     tl_node_apply_relaying(n);
     tl_node_apply_dht(n);

@@ -2,6 +2,8 @@
 #include "ask/modelname.h"
 #include "node/facts.h"
 #include "node/node_net_report.h"
+
+#include "node/lan_state.h"
 #include "node/sharing.h"
 
 #include <stdio.h>
@@ -102,6 +104,7 @@ void tl_node_judge_sharing(const tl_node *n, tl_sharing *ret_sharing)
                           .a_model = "",
                           .missing = "",
                           .wan_enabled = n->settings.wan_enabled,
+                          .lan_on = tl_node_lan_is_on(n),
                           .members_only = !n->access.share_public,
                           .in_network = tl_access_in_network(&n->access),
                           .serves = tl_node_serves_network(n)};
@@ -204,14 +207,17 @@ static json_t *peer_json(const tl_node *n, const tl_peer *p)
     const char *path = connected ? tl_via_name(facts.via) : NULL;
     char node[TL_RELAY_NAME];
     const char *relay = relayed || old ? tl_node_relay_name(n, &facts, node) : NULL;
+    const char *via = relay                                  ? tl_relay_carrier_name(facts.by_udp)
+                      : connected && facts.via == TL_VIA_LAN ? tl_lan_carrier_name(facts.by_tcp)
+                                                             : NULL;
     return json_pack(
         "{s:s, s:s, s:s?, s:s?, s:s?, s:o, s:o, s:s?, s:o, s:o, s:s, s:b, s:b, s:o, s:o}",
         "node_id", hex, "name", p->name, "path", old ? tl_via_name(TL_VIA_PLAINTEXT) : path, "via",
-        relay ? tl_relay_carrier_name(facts.by_udp) : NULL, "relay", relay, "remote",
-        tl_net_addr_json(&facts.remote), "rtt_ms", tl_net_ms_json(facts.rtt), "since",
-        connected ? since : NULL, "models", models_of(p), "ptns", tl_node_ptns_of(n, &p->id),
-        "nat_type", tl_nat_type_name(nat), "available", p->available, "paused", p->paused,
-        "bytes_in", connected ? json_integer((json_int_t)facts.bytes_in) : json_null(), "bytes_out",
+        via, "relay", relay, "remote", tl_net_addr_json(&facts.remote), "rtt_ms",
+        tl_net_ms_json(facts.rtt), "since", connected ? since : NULL, "models", models_of(p),
+        "ptns", tl_node_ptns_of(n, &p->id), "nat_type", tl_nat_type_name(nat), "available",
+        p->available, "paused", p->paused, "bytes_in",
+        connected ? json_integer((json_int_t)facts.bytes_in) : json_null(), "bytes_out",
         connected ? json_integer((json_int_t)facts.bytes_out) : json_null());
 }
 

@@ -1,4 +1,5 @@
 /* What this node tells of its networks, and what follows when the book of networks changes. */
+#include "node/lan_state.h"
 #include "node/state.h"
 
 #include "peer/claims.h"
@@ -52,6 +53,8 @@ void tl_node_follow_book(tl_node *n)
         tl_node_sweep_deeds(n);
     if (changed)
         tl_node_again_members(n);
+    if (changed)
+        tl_node_lan_known_changed(n);
     if (changed)
         tl_router_on_book(n->router);
     else

@@ -194,8 +194,8 @@ tl_err tl_node_setting_changed(tl_node *n, const tl_settings *settings, const ch
                                          NULL};
     static const char *const prices[] = {"price.floor_micro", "price.kwh_micro", "price.watts",
                                          "price.max_micro", NULL};
-    static const char *const network[] = {"nat.direct", "nat.port_mapping", "nat.stun_servers",
-                                          NULL};
+    static const char *const network[] = {"lan_enabled", "nat.direct", "nat.port_mapping",
+                                          "nat.stun_servers", NULL};
     static const char *const dht[] = {"dht.enabled",   "dht.publish",        "dht.serve",
                                       "dht.bootstrap", "dht.republish_secs", NULL};
     static const char *const relaying[] = {"nat.relay_enabled",

@@ -1,4 +1,5 @@
 /* Hands the events of each part to the others. */
+#include "node/lan_state.h"
 #include "node/state.h"
 
 #include "ask/modelname.h"
@@ -358,6 +359,7 @@ static void peers_left(void *user, const tl_peer *p, const char *why)
     if (n->members)
         tl_members_on_left(n->members, &p->id);
     tl_node_again_left(n, &p->id);
+    tl_node_lan_left(n, &p->id);
     tl_node_emit_peer(user, "PeerLeft", p, why);
     if (n->router && n->stage != TL_NODE_GONE)
         tl_router_on_left(n->router);
@@ -377,6 +379,7 @@ static void peers_hello(void *user, const tl_peer *p)
     tl_node_credit_hello(n, &p->id);
     tl_node_fragments_hello(n, &p->id);
     tl_node_again_hello(n, &p->id);
+    tl_node_lan_hello(n, &p->id);
     tl_router_on_hello(n->router, &p->id);
     tl_node_relayed_dealt(n);
 }
@@ -530,9 +533,10 @@ tl_err tl_node_wire(tl_node *n)
                                                      tl_node_price};
     static const tl_server_backend in_clear = {serves, tl_node_ask_for_others, served_in_clear,
                                                tl_node_price};
-    static const tl_router_world world = {local_count, local_model, ask_backend,
-                                          local_error, discover,    relay_hopeless,
-                                          relay_error, route_done,  tl_node_ask_old};
+    static const tl_router_world world = {local_count,      local_model,        ask_backend,
+                                          local_error,      discover,           relay_hopeless,
+                                          relay_error,      route_done,         tl_node_ask_old,
+                                          tl_node_lan_look, tl_node_lan_is_near};
     tl_server_policy policy = {0};
     tl_asker_times times = {0};
     tl_err e = wire_peers(n);
@@ -540,6 +544,8 @@ tl_err tl_node_wire(tl_node *n)
         e = tl_node_wire_reconnect(n);
     if (!e)
         e = tl_node_wire_again(n);
+    if (!e)
+        e = tl_node_wire_lan(n);
     if (!e)
         e = tl_asker_new(&n->env, n->peers, &times, &n->asker);
     if (!e)

@@ -110,10 +110,11 @@ static void judge_reach(const tl_sharing_facts *f, tl_sharing *s)
         remedy(s,
                "Ask an admin to make it a provider, by a new invite: teale ptn invite NET --role "
                "provider");
-    } else if (!f->wan_enabled) {
+    } else if (!f->wan_enabled && !f->lan_on) {
         because(s, TL_SHARING_NOBODY, "no_relay", "no relay is used, so only this machine can ask");
         remedy(s, "Name a relay that the other machines use, too: --relay URL (settings "
-                  "wan_relay_url and wan_enabled).");
+                  "wan_relay_url and wan_enabled). Machines on the same local network need none: "
+                  "teale config set lan_enabled true.");
     }
 }
 

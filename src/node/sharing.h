@@ -22,10 +22,10 @@ typedef struct {
     tl_backend_state backend;
     tl_backend_trouble trouble;
     const char *url, *locked, *error; /* the backend's */
-    size_t models, models_shared; /* the server's models; of these, the ones that may be asked */
-    const char *a_model;          /* one of the server's; "" = it has none */
-    const char *missing;          /* a model of share_models that it does not serve; "" = none */
-    bool wan_enabled;
+    size_t models, models_shared;  /* the server's models; of these, the ones that may be asked */
+    const char *a_model;           /* one of the server's; "" = it has none */
+    const char *missing;           /* a model of share_models that it does not serve; "" = none */
+    bool wan_enabled, lan_on;      /* lan_on: neighbours find this node */
     bool members_only, in_network; /* share_with = "networks"; this node is in one */
     bool serves;                   /* in one of them its role serves */
 } tl_sharing_facts;

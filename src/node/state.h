@@ -4,6 +4,7 @@
  *   node.c           makes, drives and ends the node
  *   node_wiring.c    hands the events of each part to the others
  *   node_network.c   the UDP port and the direct ways
+ *   node_lan.c       the local network: who is found there, the TCP port for them, whom this node connects to
  *   node_again.c     comes back to peers that are known, where no relay tells who is there
  *   node_reconnect.c what follows a change of network
  *   node_relay.c     relays for others; node_relay_report.c tells of it
@@ -142,6 +143,7 @@ struct tl_node {
     tl_peers *peers;
     tl_reconnect *reconnect;        /* what follows a change of network */
     struct tl_node_again *comeback; /* to peers that are known (node_again.c) */
+    struct tl_node_lan *lan;        /* the local network (node_lan.c) */
     tl_asker *asker;
     tl_router *router;
     tl_server *server;

@@ -27,6 +27,7 @@ static way_class class_of(const tl_way *w)
     case TL_WAY_RELAYED: return BY_RELAY;
     case TL_WAY_RELAYED_UDP: return BY_RELAY_UDP;
     case TL_WAY_DIRECT:
+    case TL_WAY_LAN_TCP:
     case TL_WAY_LAN: break;
     }
     return BY_ITSELF;
@@ -34,7 +35,7 @@ static way_class class_of(const tl_way *w)
 
 static bool is_lan(const tl_way *w)
 {
-    return w->kind == TL_WAY_LAN;
+    return w->kind == TL_WAY_LAN || w->kind == TL_WAY_LAN_TCP;
 }
 
 /* Is `b` a fifth faster than `a`? Not while one of them is not measured. */
@@ -60,14 +61,16 @@ static bool lan_before(const tl_way *lan, const tl_way *other, const tl_choice_s
 }
 
 /* The order among usable ways: a direct one before the relay, UDP to the relay before its WebSocket,
- * the local network before the others, then the round trip (a measured one comes before one that is
- * not), then the longer life. */
+ * the local network before the others, and there UDP before TCP, which holds up what comes behind a packet that was
+ * lost; then the round trip (a measured one comes before one that is not), then the longer life. */
 static bool better(const tl_way *b, const tl_way *a, const tl_choice_state *state)
 {
     if (!a || class_of(a) != class_of(b))
         return !a || class_of(a) < class_of(b);
     if (is_lan(b) != is_lan(a))
         return is_lan(b) ? lan_before(b, a, state) : !lan_before(a, b, state);
+    if (b->kind != a->kind) /* both are of the local network */
+        return b->kind > a->kind;
     if (b->rtt != a->rtt)
         return b->rtt && (!a->rtt || b->rtt < a->rtt);
     return b->usable_since < a->usable_since;
@@ -127,6 +130,7 @@ static const char *why_this_kind(const survey *s, const tl_way *w)
 {
     switch (w->kind) {
     case TL_WAY_LAN: return "the local network comes first";
+    case TL_WAY_LAN_TCP: return "the local network comes first, and only TCP passes there";
     case TL_WAY_DIRECT:
         if (!s->lan)
             return "direct comes before the relay";

@@ -12,6 +12,7 @@ typedef enum {
     TL_WAY_RELAYED,     /* a session at the relay, over our WebSocket */
     TL_WAY_RELAYED_UDP, /* the same session, by UDP to the relay */
     TL_WAY_DIRECT,
+    TL_WAY_LAN_TCP, /* of the local network, by TCP */
     TL_WAY_LAN,
 } tl_way_kind;
 

@@ -16,3 +16,8 @@ const char *tl_via_name(tl_via v)
     }
     return "unknown";
 }
+
+const char *tl_lan_carrier_name(bool tcp)
+{
+    return tcp ? "tcp" : "udp";
+}

@@ -15,6 +15,9 @@ typedef enum { TL_VIA_LOCAL, TL_VIA_LAN, TL_VIA_DIRECT, TL_VIA_RELAYED, TL_VIA_P
 /* What carries a relayed path between this node and the relay: "udp" or "websocket". */
 const char *tl_relay_carrier_name(bool udp);
 
+/* What carries a path on the local network: "udp" or "tcp". */
+const char *tl_lan_carrier_name(bool tcp);
+
 /* "local", "lan", "direct", "relayed", "relayed-plaintext": as in `X-Teale-Path` and in every report. */
 const char *tl_via_name(tl_via v);
 

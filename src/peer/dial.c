@@ -148,8 +148,9 @@ void tl_contact_dial_on_ways(tl_contact *c)
         prefer_direct(c);
     if (c->dial != TL_DIAL_RELAY && c->dial != TL_DIAL_DIRECT)
         return;
-    if (!begin_direct(c) && c->dial == TL_DIAL_DIRECT)
-        go_direct(c, TL_ERR_UNREACHABLE, "no direct path to the peer could be opened");
+    if (begin_direct(c) || c->dial != TL_DIAL_DIRECT || c->near_until)
+        return;
+    go_direct(c, TL_ERR_UNREACHABLE, "no direct path to the peer could be opened");
 }
 
 void tl_contact_dial_on_looked(tl_contact *c, const char *why)
@@ -232,6 +233,24 @@ static void open_session(tl_contact *c)
     }
 }
 
+/* A peer on the local network is asked there first, and no relay learns of it. */
+static void open_near(tl_contact *c)
+{
+    tl_peers *p = c->peers;
+    c->near_until = tl_peers_now(p) + TL_DIAL_NEAR;
+    tl_peers_due(p, c->near_until);
+    set_state(c, TL_DIAL_DIRECT, 0, NULL);
+    (void)begin_direct(c);
+}
+
+/* It does not answer there, or not soon. */
+static void leave_near(tl_contact *c)
+{
+    c->near_until = 0;
+    if (c->dial == TL_DIAL_DIRECT && !begin_direct(c))
+        open_session(c);
+}
+
 void tl_contact_dial_start(tl_contact *c)
 {
     tl_peers *p = c->peers;
@@ -243,7 +262,11 @@ void tl_contact_dial_start(tl_contact *c)
         tl_direct_want(p->config.direct, &c->peer->id);
     c->dial_deadline = tl_peers_now(p) + p->config.connect_within;
     tl_peers_due(p, c->dial_deadline);
-    open_session(c);
+    c->near_until = 0;
+    if (p->config.direct && tl_direct_is_near(p->config.direct, &c->peer->id))
+        open_near(c);
+    else
+        open_session(c);
 }
 
 /* The session of the attempt stands: QUIC begins, if it has not yet. */
@@ -298,7 +321,7 @@ void tl_contact_dial_on_ended(tl_contact *c, const char *why, bool refused)
 
 void tl_contact_dial_on_registered(tl_contact *c)
 {
-    if (c->dial == TL_DIAL_RELAY || c->dial == TL_DIAL_DIRECT)
+    if (c->dial == TL_DIAL_RELAY || (c->dial == TL_DIAL_DIRECT && !c->near_until))
         open_session(c);
 }
 
@@ -342,8 +365,12 @@ tl_time tl_contact_dial_on_timer(tl_contact *c, tl_time now)
 {
     if (c->dial == TL_DIAL_NONE)
         return TL_NEVER;
+    if (c->near_until && now >= c->near_until)
+        leave_near(c);
+    if (c->dial == TL_DIAL_NONE)
+        return TL_NEVER;
     if (now < c->dial_deadline)
-        return c->dial_deadline;
+        return c->near_until ? tl_time_min(c->near_until, c->dial_deadline) : c->dial_deadline;
     tl_contact_dial_fail(c, TL_ERR_TIMEOUT, late_words(c));
     return TL_NEVER;
 }

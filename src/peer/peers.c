@@ -305,6 +305,7 @@ bool tl_peers_facts(const tl_peers *p, const tl_peer *peer, tl_peer_facts *ret_f
     if (p->config.direct &&
         tl_direct_way_of(p->config.direct, tl_quic_conn_path(conn->quic), &way)) {
         ret_facts->remote = way.remote;
+        ret_facts->by_tcp = way.tcp;
         ret_facts->rtt = ret_facts->rtt ? ret_facts->rtt : way.rtt;
     }
     return true;

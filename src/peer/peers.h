@@ -289,6 +289,7 @@ typedef struct {
     bool dialled; /* by us; else by the peer, who chooses the path */
     bool lost;    /* nothing gets through by this path any more, and another is being looked for */
     bool by_udp;  /* of a relayed one: it reaches the relay by UDP */
+    bool by_tcp;  /* of one on the local network: it goes by TCP */
     tl_leg_state leg; /* does UDP pass to the relay of its session? */
     tl_udp_state udp; /* what became of the UDP relay way */
     /* of its datagrams, since it has been connected without a break */

@@ -48,6 +48,8 @@
 /* The same between dials of one peer, whatever asks for them. */
 #define TL_DIAL_REFUSED        (2 * TL_SEC)
 #define TL_DIAL_REFUSED_MAX    (30 * TL_SEC)
+/* So long a peer on the local network is asked there alone: ten times what it takes on a busy Wi-Fi. */
+#define TL_DIAL_NEAR           (300 * TL_MS)
 #define TL_RETIRE_AFTER        (1 * TL_SEC) /* the other side's last stream may be on its way */
 #define TL_CONTROL_PENDING_MAX (2 * TL_FRAME_MESSAGE_MAX) /* more unread: the peer is stuck */
 
@@ -263,7 +265,8 @@ struct tl_peer_conn {
 };
 
 /* NONE --wanted--> RELAY --the relay is connected--> OPENING --relayReady--> HANDSHAKE
- *   NONE becomes OPENING at once if the relay is connected.
+ *   NONE becomes OPENING at once if the relay is connected, and DIRECT where the peer is on the local network: its
+ *   relays are asked when no way stood there for a moment.
  *   OPENING, HANDSHAKE --the connection to the relay was lost--> RELAY
  *   NONE, RELAY, OPENING --no relay will carry it--> DIRECT
  *   RELAY, DIRECT --a direct way stands--> HANDSHAKE
@@ -288,8 +291,10 @@ struct tl_contact {
     tl_path_id dial_path;
     tl_peer_conn *dial_conn;
     tl_time dial_deadline;
-    bool looking;               /* somebody looks where the peer is (the event on_sought) */
-    bool sought;                /* and did so for this dial */
+    tl_time
+        near_until; /* the peer is near, and relays are asked then; 0: they have been, or it is not */
+    bool looking;   /* somebody looks where the peer is (the event on_sought) */
+    bool sought;    /* and did so for this dial */
     const char *unfound;        /* why it was not found; a literal */
     bool joined;                /* on_joined was called */
     uint64_t gone_in, gone_out; /* bytes of connections that ended */

@@ -82,8 +82,9 @@ static tl_path_id path_from_relay(tl_peers *p, tl_sock sock, const tl_addr *from
 void tl_peers_on_train(tl_peers *p, tl_sock sock, const tl_addr *from, uint8_t *data, size_t n,
                        size_t segment)
 {
-    bool relay = tl_udp_leg_at(p, from) != NULL;
-    bool node = !relay && p->relayers && tl_relayers_heard(p->relayers, from);
+    bool pipe = tl_sock_is_pipe(sock); /* it leads to one node, whatever else has that address */
+    bool relay = !pipe && tl_udp_leg_at(p, from) != NULL;
+    bool node = !pipe && !relay && p->relayers && tl_relayers_heard(p->relayers, from);
     if ((!p->config.direct && !relay && !node) || segment == 0)
         return;
     tl_path_id path = 0;
@@ -118,7 +119,7 @@ bool tl_traffic_is_held(void *user, tl_path_id id)
     switch (path->kind) {
     case TL_PATH_SESSION:
         return tl_relays_of(p->config.relays, id, &relay) && !p->events.may_send(p->user, relay);
-    case TL_PATH_DIRECT:
+    case TL_PATH_DIRECT: return p->config.direct && tl_direct_is_held(p->config.direct, id);
     case TL_PATH_RELAY_UDP:
     case TL_PATH_LENT: return false;
     }

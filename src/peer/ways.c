@@ -120,7 +120,9 @@ static size_t list_ways(tl_peer_conn *conn, tl_way *ret_ways)
         n++;
     for (size_t i = 0; i < count; i++)
         ret_ways[n++] = (tl_way){.id = direct[i].path,
-                                 .kind = direct[i].lan ? TL_WAY_LAN : TL_WAY_DIRECT,
+                                 .kind = direct[i].tcp   ? TL_WAY_LAN_TCP
+                                         : direct[i].lan ? TL_WAY_LAN
+                                                         : TL_WAY_DIRECT,
                                  .usable = true,
                                  .rtt = direct[i].least,
                                  .usable_since = direct[i].since,

@@ -123,9 +123,36 @@ static void tell_without_relay(const tl_story_facts *f, tl_story *s)
     }
 }
 
+/* Somebody on the local network announces it. */
+static void tell_near(const tl_story_facts *f, tl_story *s)
+{
+    tl_direct_state state = f->report ? f->report->state : TL_DIRECT_NEVER;
+    if (state == TL_DIRECT_UNANSWERED || state == TL_DIRECT_FAILED) {
+        because(
+            s, "near_silent",
+            "not connected: the peer is announced on the local network, and answered neither by "
+            "UDP nor by TCP; a firewall there may be in the way, or somebody else announces its "
+            "ID");
+        remedy(s, "Let in UDP and TCP there, to the port that its `teale status` shows as `lan`.");
+    } else {
+        because(s, "not_connected",
+                "not connected: the peer is on the local network, and nothing has been asked of it "
+                "yet, or nothing lately");
+        remedy(s, "`teale ping PEER` connects; then ask again.");
+    }
+}
+
 static void tell_unconnected(const tl_story_facts *f, tl_story *s)
 {
-    if (!f->wan_enabled) {
+    if (f->near) {
+        tell_near(f, s);
+    } else if (!f->wan_enabled && f->lan_on) {
+        because(
+            s, "not_near",
+            "not connected: nobody on the local network announces this peer, and wan_enabled is "
+            "false, so it is looked for nowhere else");
+        remedy(s, "Start the node there; for peers elsewhere: teale config set wan_enabled true");
+    } else if (!f->wan_enabled) {
         because(s, "wan_off", "not connected: wan_enabled is false, so no peer can be reached");
         remedy(s, "teale config set wan_enabled true");
     } else if (f->no_relay && !f->old) {
@@ -150,6 +177,15 @@ static void tell_unconnected(const tl_story_facts *f, tl_story *s)
 
 /* --- direct --- */
 
+/* What would make it faster. */
+static void tell_tcp(const tl_story_facts *f, tl_story *s)
+{
+    if (f->by_tcp)
+        remedy(s,
+               "It goes by TCP, since no UDP passes between the two: a firewall, or a Wi-Fi that "
+               "keeps its guests apart. Let in UDP to get shorter waits when packets are lost.");
+}
+
 static void tell_direct(const tl_story_facts *f, tl_story *s)
 {
     bool lan = f->via == TL_VIA_LAN;
@@ -159,6 +195,7 @@ static void tell_direct(const tl_story_facts *f, tl_story *s)
     if (!t.valid) {
         because(s, lan ? "lan" : "direct", "%s",
                 lan ? "the peer answers on the local network" : "a direct pair answers");
+        tell_tcp(f, s);
         return;
     }
     tl_addr_write(remote, &t.valid->remote);
@@ -170,6 +207,7 @@ static void tell_direct(const tl_story_facts *f, tl_story *s)
             "back",
             remote, tl_candidate_kind_name(t.valid->kind), lan ? " on the local network" : "", took,
             t.answered, t.sent, t.tried, t.tried == 1 ? "" : "es");
+    tell_tcp(f, s);
 }
 
 /* --- relayed: every pair in vain --- */

@@ -16,9 +16,11 @@ typedef struct {
     const char *rule; /* the rule that chose the path in use; NULL: not known */
 
     bool wan_enabled, relay_connected;
-    bool no_relay; /* the settings name none */
-    bool by_nodes; /* a node that relays may reach the peer */
-    bool listed;   /* the relay names the peer as present */
+    bool lan_on, near; /* the local network is looked at; the peer is announced there */
+    bool by_tcp;       /* the connection goes by TCP there */
+    bool no_relay;     /* the settings name none */
+    bool by_nodes;     /* a node that relays may reach the peer */
+    bool listed;       /* the relay names the peer as present */
     /* The peer speaks the old protocol alone, in clear; and this node speaks it, too. */
     bool old, speaks_old;
 

@@ -13,7 +13,7 @@ static tl_strangers strangers;
 static int setup(void **state)
 {
     (void)state;
-    tl_strangers_init(&strangers, TL_SEC);
+    tl_strangers_init(&strangers, false, TL_SEC);
     return 0;
 }
 

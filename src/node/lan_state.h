@@ -1,0 +1,67 @@
+/* lan_state.h - what the sources of node/ share of the local network. No other room includes it. */
+#ifndef TL_NODE_LAN_STATE_H
+#define TL_NODE_LAN_STATE_H
+
+#include "io/mdns.h"
+#include "net/lan.h"
+#include "net/lantcp.h"
+#include "node/state.h"
+#include "peer/neighbours.h"
+
+#define TL_NODE_LAN_TRIALS (TL_NEIGHBOURS_AT_ONCE + TL_NEIGHBOURS_STRANGERS)
+
+/* One that is being connected to. */
+typedef struct {
+    tl_peer_wish wish; /* first. Waits while `taken` */
+    tl_node *node;
+    bool taken;
+} tl_lan_trial;
+
+struct tl_node_lan {
+    tl_lantcp *tcp; /* NULL: nobody is heard by TCP */
+    tl_mdns *mdns;  /* NULL: the discovery is off */
+    tl_lan *table;  /* who is announced */
+    tl_neighbours *core;
+    tl_lan_trial trials[TL_NODE_LAN_TRIALS];
+    bool connecting;  /* inside tl_peers_wish */
+    bool over;        /* tl_router_on_near_over is owed */
+    bool asked;       /* somebody waits for it */
+    tl_time settles;  /* by then those who are there have answered; 0: the discovery is off */
+    char error[512];  /* why nobody is heard by TCP */
+    uint64_t greeted; /* PunchIntros that went out */
+};
+
+/* node_lan.c. After the peers. TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_node_wire_lan(tl_node *n);
+/* Listens and announces this node, or ceases to, as the settings say and where there is a UDP port. */
+void tl_node_apply_lan(tl_node *n);
+/* Says goodbye there, and closes what goes by TCP. */
+void tl_node_leave_lan(tl_node *n);
+/* Before tl_direct_free. */
+void tl_node_free_lan(tl_node *n);
+/* Are neighbours found and answered? */
+bool tl_node_lan_is_on(const tl_node *n);
+/* Is the peer announced there? */
+bool tl_node_lan_has(const tl_node *n, const tl_node_id *peer);
+/* As tl_direct_world has them. */
+size_t tl_node_lan_near(void *user, const tl_node_id *peer, tl_addr ret_addrs[TL_DIRECT_NEAR_MAX]);
+bool tl_node_lan_greet(void *user, const tl_node_id *peer,
+                       const uint8_t nonce[TL_CONTROL_NONCE_SIZE]);
+size_t tl_node_lan_pipes(void *user, const tl_node_id *peer,
+                         tl_direct_pipe ret_pipes[TL_DIRECT_PIPES_MAX]);
+void tl_node_lan_proven(void *user, tl_sock pipe, const tl_node_id *peer);
+bool tl_node_lan_is_full(void *user, tl_sock pipe);
+TL_CHECK tl_err tl_node_lan_send(tl_node *n, tl_sock pipe, const uint8_t *data, size_t len,
+                                 size_t segment);
+/* As tl_router_world has them. */
+bool tl_node_lan_look(void *user);
+bool tl_node_lan_is_near(void *user, const tl_node_id *peer);
+/* Our interfaces, or those whom we know, are others now. */
+void tl_node_lan_network_changed(tl_node *n);
+void tl_node_lan_known_changed(tl_node *n);
+void tl_node_lan_hello(tl_node *n, const tl_node_id *peer);
+void tl_node_lan_left(tl_node *n, const tl_node_id *peer);
+void tl_node_lan_on_timer(tl_node *n);
+tl_time tl_node_lan_expiry(const tl_node *n);
+
+#endif
