@@ -15,7 +15,7 @@ KILLS   ?= 1000
 SANITIZED = --suite unit --suite sim --print-errorlogs --num-processes 2
 TEST = meson test -C $(BUILD) --print-errorlogs --num-processes 2
 
-.PHONY: all deps demo test check asan tsan fuzz sim sim-full sim-dht e2e lab lab-full kills test-debian13 mutate bench fmt lint install deb clean help
+.PHONY: all deps demo test check asan tsan fuzz sim sim-full sim-dht e2e lab lab-full kills test-debian13 mutate bench fmt lint install deb arm64 clean help
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -123,6 +123,10 @@ deb:
 	@tools/install-deps building
 	@tools/install-deps packaging
 	@tools/deb $(BUILD)/deb
+
+## make arm64 [ROOT=folder]  cross compiles to 64-bit ARM on a Debian of its own, and runs the unit tests under QEMU (root)
+arm64:
+	@tools/arm64 $(or $(filter-out $(BUILD)/debian-$(SUITE),$(ROOT)),$(BUILD)/debian-arm64)
 
 clean:
 	rm -rf build build-asan build-tsan build-fuzz build-install build-mutate
