@@ -110,6 +110,22 @@ export const scenes = [
     },
   },
   {
+    name: "when the node goes away the picture stays, and says so; when its relay does, the relay's sign changes",
+    async run(t) {
+      const relay = await t.world.startRelay(0);
+      const node = await t.world.startNode("going", ["--relay", relay.url], { relayed: true });
+      const v = await t.open({ node, at: "#/network", size: "narrow", expected: [/ERR_CONNECTION|Failed to load|net::/] });
+      await v.page.waitForSelector(".sign.relay.connected");
+      await relay.end();
+      await v.page.waitForSelector(".sign.relay:not(.connected)");
+      await v.accessible("Network without its relay");
+      await v.shot("network-relay-down-narrow");
+      await node.end("SIGKILL");
+      await v.page.getByText("The node does not answer.").waitFor();
+      assert.ok(await v.page.locator(".picture .sign.node").isVisible());
+    },
+  },
+  {
     name: "500 peers: the busiest are drawn, the others counted, and all are found in the table",
     async run(t) {
       const node = await fake(t, 500);

@@ -13,7 +13,7 @@ async function ready(t, v) {
 
 async function saved(t, v, words) {
   await v.page.getByRole("button", { name: "Save", exact: true }).click();
-  await v.page.locator(".toast", { hasText: words }).waitFor();
+  await v.page.locator(".toast", { hasText: words }).last().waitFor();
 }
 
 async function settings(t, node) {
@@ -137,6 +137,22 @@ export const scenes = [
       await saved(t, v, "Saved.");
       assert.equal((await t.world.command(node, "config", "get", "wan_proxy")).trim(), secret);
       await node.end();
+    },
+  },
+  {
+    name: "while the node is away nothing is lost: the change waits, and is saved when it is back",
+    async run(t) {
+      const v = await t.open({ node: t.world.asker, at: "#/settings/log_level", expected: [/ERR_|Failed to load|net::/] });
+      await ready(t, v);
+      await control(v, "log_level").selectOption("warn");
+      await v.context.setOffline(true);
+      await v.page.getByRole("button", { name: "Save", exact: true }).click();
+      await v.page.getByText("1 change not saved: The node does not answer.").waitFor();
+      assert.equal(await control(v, "log_level").inputValue(), "warn");
+      await v.context.setOffline(false);
+      await saved(t, v, "Saved.");
+      assert.equal((await settings(t, t.world.asker)).log_level.value, "warn");
+      await t.world.command(t.world.asker, "config", "set", "log_level", "info");
     },
   },
   {

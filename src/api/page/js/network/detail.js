@@ -58,6 +58,30 @@ function createPing(app, id) {
   return { node: el("div.ping", null, button, list) };
 }
 
+/** What the owner of this node calls the peer: a word of one's own, which no other node can choose. */
+function createAlias(app, id, had) {
+  const input = el("input", { type: "text", value: had, maxlength: "64", autocomplete: "off", spellcheck: "false", dir: "auto" });
+  const error = el("p.error", { role: "alert", hidden: true });
+  const button = el("button.small", { onclick: save }, "Keep");
+  async function save() {
+    const alias = input.value.trim();
+    error.hidden = true;
+    try {
+      if (alias) await app.api.put(`/v1/app/aliases/${id}`, { alias });
+      else await app.api.delete(`/v1/app/aliases/${id}`);
+      ui.toast(alias ? "The alias is kept." : "The alias is gone.", "ok");
+      app.refresh().catch(() => {});
+    } catch (e) {
+      error.textContent = e.message;
+      error.hidden = false;
+    }
+  }
+  return el("form.alias", { onsubmit: (event) => {
+    event.preventDefault();
+    save();
+  } }, el("label", null, "Your own name for it", input), button, error);
+}
+
 function networksOf(app, ptns) {
   const known = (app.state && app.state.status.ptns) || [];
   return ptns.map((p) => (known.find((k) => k.ptn_id === (p.ptn_id || p)) || {}).name || ui.short(p.ptn_id || p)).join(", ");
@@ -94,7 +118,7 @@ export function createDetail({ app, model, close }) {
   function peer(id) {
     const p = model.peers.get(id);
     fill(title, ui.name(p ? titleOf(p) : ui.short(id), id));
-    fill(body, createPing(app, id).node, el("div.why", null, el("p.muted", { role: "status" }, "Asking why\u2026")));
+    fill(body, createPing(app, id).node, p && p.alias !== undefined && createAlias(app, id, p.alias || ""), el("div.why", null, el("p.muted", { role: "status" }, "Asking why\u2026")));
     why(id);
   }
 

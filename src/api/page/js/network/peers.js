@@ -28,8 +28,9 @@ const CELLS = [
   { title: "Models", text: (p) => String((p.models || []).length), cell: (p) => (p.models && p.models.length ? p.models.length : "") },
 ];
 
-/** @param {{choose: (id: string) => void}} options */
-export function createPeers({ choose }) {
+/** @param {{choose: (id: string) => void, find: (text: string) => Promise<string>}} options  `find` resolves to the ID of
+ *         whoever is meant by a text, and fails with an ApiError */
+export function createPeers({ choose, find }) {
   let page = 0;
   let filter = "all";
   let peers = [];
@@ -40,11 +41,25 @@ export function createPeers({ choose }) {
     to(0);
   } }, Object.entries(FILTERS).map(([value, words]) => el("option", { value }, words)));
   const words = el("p.muted.grow", { role: "status" });
+  const looked = el("p.grow", { role: "status" });
+  const looking = el("button.small", { onclick: look }, icon("search"), "Look for this node");
+  const beyond = el("div.peers-find", { hidden: true }, looking, looked);
   const back = el("button.small", { onclick: () => to(page - 1) }, icon("left"), "Back");
   const on = el("button.small", { onclick: () => to(page + 1) }, "On", icon("right"));
   const node = el("section.peers", { "aria-labelledby": "peers-title" },
     el("div.peers-head", null, el("h2#peers-title", null, "Peers"), el("div.search", null, icon("search"), search), lane),
-    table, el("div.row.peers-foot", null, words, back, on));
+    beyond, table, el("div.row.peers-foot", null, words, back, on));
+
+  /** For one that is not connected: a whole ID, or a name that this node knows. */
+  async function look() {
+    looking.disabled = true;
+    try {
+      choose(await find(search.value.trim()));
+    } catch (e) {
+      looked.textContent = e.message;
+    }
+    looking.disabled = false;
+  }
 
   function to(n) {
     page = n;
@@ -60,6 +75,10 @@ export function createPeers({ choose }) {
     table.update(found.slice(first, first + PAGE));
     const said = found.length ? `${first + 1} to ${Math.min(first + PAGE, found.length)} of ${found.length}` : "";
     if (words.textContent !== said) words.textContent = said;
+    if (beyond.hidden !== (found.length > 0 || !wanted)) {
+      beyond.hidden = !beyond.hidden;
+      looked.textContent = "";
+    }
     back.hidden = on.hidden = pages === 1;
     back.disabled = page === 0;
     on.disabled = page === pages - 1;

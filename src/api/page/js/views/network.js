@@ -26,7 +26,7 @@ class Network {
     const { el } = app.ui;
     const choose = (id) => this.choose(id);
     this.picture = new Picture({ choose });
-    this.peers = createPeers({ choose });
+    this.peers = createPeers({ choose, find: async (text) => (await app.api.get(`/v1/app/peers/${encodeURIComponent(text)}/why`)).node_id });
     this.detail = createDetail({ app, model: this.model, close: () => this.choose("") });
     this.words = el("p.muted", { role: "status" });
     this.box = el("div.picture-box.card", null, el("p.muted.waiting", { role: "status" }, "Looking around\u2026"));

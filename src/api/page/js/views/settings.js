@@ -42,10 +42,12 @@ function createSaveBar(app, { save, discard }) {
   const saving = el("button.primary", { onclick: save }, "Save");
   const dropping = el("button", { onclick: discard }, "Discard");
   const node = el("div.save-bar", { hidden: true }, words, dropping, saving);
-  return { node, update(busy) {
+  return { node, update(busy, failed) {
     const n = drafts.size;
+    const said = `${n} change${n === 1 ? "" : "s"} not saved`;
     node.hidden = n === 0;
-    words.textContent = busy ? "Saving…" : n ? `${n} change${n === 1 ? "" : "s"} not saved` : "";
+    words.textContent = busy ? "Saving…" : failed ? `${said}: ${failed}` : n ? said : "";
+    words.classList.toggle("bad", Boolean(failed) && !busy);
     saving.disabled = dropping.disabled = busy;
   } };
 }
@@ -77,7 +79,7 @@ class Settings {
     try {
       this.take(await this.app.api.get("/v1/app/settings"));
     } catch (e) {
-      if (this.gone) return;
+      if (this.gone || this.fields.size) return; // what is drawn stays
       fill(this.body, e.code === "not_supported" ? el("p.empty", null, e.message) : problem(e, () => this.load()));
     }
   }
@@ -131,7 +133,7 @@ class Settings {
       const field = this.fields.get(setting.key);
       if (field) field.update(setting, drafts.get(setting.key), this.errors.get(setting.key));
     }
-    this.bar.update(this.busy);
+    this.bar.update(this.busy, this.failed);
   }
 
   change(key, value) {
@@ -145,6 +147,7 @@ class Settings {
 
   discard() {
     drafts.clear();
+    this.failed = "";
     this.errors.clear();
     this.search.focus();
     this.update();
@@ -159,6 +162,7 @@ class Settings {
       actions: [{ label: "Cancel", value: null }, { label: "Save it all the same", value: true, kind: "danger" }],
     }) !== true) return;
     this.busy = true;
+    this.failed = "";
     this.errors.clear();
     this.bar.update(true);
     try {
@@ -179,7 +183,7 @@ class Settings {
   refused(e) {
     const key = [...drafts.keys()].find((k) => k === e.param || e.message.startsWith(`${k} `));
     if (!key) {
-      this.app.ui.toast(e.message, "error");
+      this.failed = e.message;
       return;
     }
     this.errors.set(key, e.message.startsWith(`${key} `) ? `It ${e.message.slice(key.length + 1)}` : e.message);
