@@ -73,10 +73,12 @@ static json_t *preview_json(const tl_api *api, const tl_invite *v)
 {
     const tl_membership *m = tl_networks_by_id(tl_node_networks(api->node), &v->network);
     bool member = m && !m->left && m->certificate;
-    return json_pack("{s:o, s:s, s:s, s:o, s:s?, s:o, s:o, s:b, s:s?, s:s?}", "ptn_id",
-                     node_json(&v->network), "name", v->name, "role", tl_role_name(v->role),
-                     "inviter", node_json(&v->inviter), "relay", *v->relay ? v->relay : NULL,
-                     "expires_at", when_json(v->expires_at), "valid_s",
+    char as[TL_PTN_NAME_MAX + 1];
+    tl_network_name_make(v->name, as);
+    return json_pack("{s:o, s:s, s:s, s:s, s:o, s:s?, s:o, s:o, s:b, s:s?, s:s?}", "ptn_id",
+                     node_json(&v->network), "name", v->name, "as", as, "role",
+                     tl_role_name(v->role), "inviter", node_json(&v->inviter), "relay",
+                     *v->relay ? v->relay : NULL, "expires_at", when_json(v->expires_at), "valid_s",
                      v->valid_seconds ? json_integer(v->valid_seconds) : json_null(), "bound",
                      v->bound, "member_as", member ? m->name : NULL, "member_role",
                      member ? tl_role_name(m->cert.role) : NULL);
@@ -184,6 +186,7 @@ void tl_api_on_ptn_revocations(tl_api *api, tl_httpd_req *r)
 {
     static const tl_app_field fields[] = {{"node_id", .form = TL_APP_NODE, .needed = true},
                                           {"keep_members", .form = TL_APP_BOOL},
+                                          {"dry_run", .form = TL_APP_BOOL},
                                           {NULL}};
     tl_app_do(api, r, "ptn.revoke", tl_app_net_body(api, r, fields));
 }

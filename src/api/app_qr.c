@@ -43,16 +43,18 @@ static void run_scan(void *job)
     s->e = tl_qr_find(&s->picture, TL_INVITE_PREFIX, &s->text, &s->why);
 }
 
-/* A code may hold bytes that are no text. */
+/* A picture without a code is no error: most of what a camera sees is none. A code may hold bytes that
+ * are no text. */
 static void answer_found(tl_api *api, tl_httpd_req *r, const scan *s)
 {
+    bool found = s->e != TL_ERR_NOT_FOUND;
     tl_slice t = tl_buf_slice(&s->text), prefix = TL_SLICE_LIT(TL_INVITE_PREFIX);
     bool is_text = tl_utf8_is(t) && !(t.n && memchr(t.p, 0, t.n));
     bool invite = t.n >= prefix.n && memcmp(t.p, prefix.p, prefix.n) == 0;
     tl_api_json(api, r, 200,
-                json_pack("{s:o, s:b}", "text",
-                          is_text ? json_stringn((const char *)t.p, t.n) : json_null(), "invite",
-                          is_text && invite));
+                json_pack("{s:b, s:o, s:b, s:s?}", "found", found, "text",
+                          found && is_text ? json_stringn((const char *)t.p, t.n) : json_null(),
+                          "invite", is_text && invite, "message", found ? NULL : s->why.text));
 }
 
 static void on_done(void *user, void *job)
@@ -61,10 +63,8 @@ static void on_done(void *user, void *job)
     scan *s = job;
     tl_timer_stop(&w->late);
     tl_httpd_watch(w->r, NULL, NULL);
-    if (!s->e)
+    if (!s->e || s->e == TL_ERR_NOT_FOUND)
         answer_found(w->api, w->r, s);
-    else if (s->e == TL_ERR_NOT_FOUND)
-        tl_api_error(w->api, w->r, 404, "no_qr_code", NULL, "%s", s->why.text);
     else if (s->e == TL_ERR_UNREACHABLE)
         tl_api_error(w->api, w->r, 501, "not_supported", NULL, "%s", s->why.text);
     else

@@ -357,10 +357,12 @@ void tl_members_join(tl_members *m, tl_members_op *op, const char *invite, const
     tl_refusal r = trim(invite, text) ? read(m, text, &read_invite) : TL_REFUSAL_INVITE_MALFORMED;
     if (!r && has_ended(m, &read_invite))
         r = TL_REFUSAL_INVITE_EXPIRED;
-    if (!r && *name && !tl_network_name_is(name))
-        r = TL_REFUSAL_INVALID;
     if (r) {
         tl_op_end(op, r);
+        return;
+    }
+    if (*name && !tl_network_name_is(name)) {
+        tl_op_end_with(op, TL_REFUSAL_INVALID, TL_NETWORK_NAME_WORDS);
         return;
     }
     if (tl_node_id_eq(&read_invite.inviter, &m->config.identity->id)) {

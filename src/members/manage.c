@@ -8,9 +8,6 @@
 
 enum { CREATE = 1, INVITE, WITHDRAW, PROMOTE, RENEW, LEAVE, KEY, IMPORT, RENAME };
 
-#define NAME_WORDS                                                                                 \
-    "a name is 1 to 64 of A-Z a-z 0-9 . _ -, and not 8 hex digits or more, which name an ID"
-
 static void op_stored(tl_members_stored *s, tl_err e);
 
 static tl_members_op *op_of(tl_members_stored *s)
@@ -156,7 +153,7 @@ void tl_members_rename(tl_members *m, tl_members_op *op, tl_membership *n, const
     snprintf(op->old_name, sizeof op->old_name, "%s", n->name);
     op->old_names = n->old;
     if (tl_networks_rename(m->config.book, n, name)) {
-        tl_op_end_with(op, TL_REFUSAL_INVALID, NAME_WORDS);
+        tl_op_end_with(op, TL_REFUSAL_INVALID, TL_NETWORK_NAME_WORDS);
         return;
     }
     m->config.world->save_network(m->config.user, n, stored_of(op));
@@ -172,7 +169,7 @@ void tl_members_create(tl_members *m, tl_members_op *op, const char *name, bool 
     tl_refusal r = found(m, op, name, &n);
     if (r) {
         tl_op_end_with(op, r,
-                       r == TL_REFUSAL_INVALID ? NAME_WORDS
+                       r == TL_REFUSAL_INVALID ? TL_NETWORK_NAME_WORDS
                        : r == TL_REFUSAL_BUSY  ? "this node is in too many networks; leave one"
                                                : "");
         return;

@@ -95,6 +95,8 @@ uint64_t tl_networks_version(const tl_networks *b);
 /* --- ours --- */
 
 /* 1 to 64 of [A-Za-z0-9._-], and not what may be digits of a ptnID. */
+#define TL_NETWORK_NAME_WORDS                                                                      \
+    "a name is 1 to 64 of A-Z a-z 0-9 . _ -, and not 8 hex digits or more, which name an ID"
 bool tl_network_name_is(const char *name);
 /* A name as near to `wish`, which is not empty, as may be. */
 void tl_network_name_make(const char *wish, char ret_name[TL_PTN_NAME_MAX + 1]);

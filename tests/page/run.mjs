@@ -5,6 +5,7 @@ import { readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { cameraFile, show } from "./camera.mjs";
 import { Visitor, axeSource } from "./visitor.mjs";
 import { World, until } from "./world.mjs";
 
@@ -12,7 +13,8 @@ const [teale, relay, chromium, work, ...wanted] = process.argv.slice(2);
 const here = fileURLToPath(new URL(".", import.meta.url));
 const playwright = createRequire(join(work, "x.js"))("playwright-core");
 const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync", "--no-proxy-server", "--disable-dev-shm-usage", "--host-resolver-rules=MAP rebound.example 127.0.0.1"];
+  "--disable-component-update", "--disable-sync", "--no-proxy-server", "--disable-dev-shm-usage", "--host-resolver-rules=MAP rebound.example 127.0.0.1",
+  "--use-fake-device-for-media-stream", `--use-file-for-fake-video-capture=${cameraFile(work)}`];
 
 const world = new World(teale, relay);
 let browser = null;
@@ -21,7 +23,7 @@ let passed = 0;
 
 async function one(file, scene) {
   const visitors = [];
-  const t = { world, browser, until, open: async (options) => {
+  const t = { world, browser, until, camera: (code) => show(work, code), open: async (options) => {
     const v = await Visitor.open(tools, options);
     visitors.push(v);
     return v;
@@ -46,6 +48,7 @@ async function one(file, scene) {
 
 const tools = { shots: join(work, "shots"), axe: axeSource(work) };
 async function all() {
+  show(work, null);
   await world.begin();
   browser = tools.browser = await playwright.chromium.launch({ executablePath: chromium, args: FLAGS });
   for (const name of readdirSync(join(here, "scenes")).sort()) {

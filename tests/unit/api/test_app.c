@@ -91,6 +91,8 @@ static void each_request_becomes_the_verb_that_the_command_uses(void **state)
          "{\"net\":\"lab\",\"nonce\":\"" NONCE "\"}"},
         {"POST", "/v1/app/ptn/lab/revocations", "{\"node_id\":\"" ID "\"}", "ptn.revoke",
          "{\"net\":\"lab\",\"node_id\":\"" ID "\"}"},
+        {"POST", "/v1/app/ptn/lab/revocations", "{\"node_id\":\"" ID "\",\"dry_run\":true}",
+         "ptn.revoke", "{\"net\":\"lab\",\"node_id\":\"" ID "\",\"dry_run\":true}"},
         {"POST", "/v1/app/ptn/lab/admins", "{\"node_id\":\"" ID "\"}", "ptn.promote",
          "{\"net\":\"lab\",\"node_id\":\"" ID "\"}"},
         {"POST", "/v1/app/ptn/lab/renewals", "{}", "ptn.renew", "{\"net\":\"lab\"}"},

@@ -3,6 +3,7 @@
 #include "harness.h"
 
 #include "ptn/invite.h"
+#include "ptn/networks.h"
 #include "qr/code.h"
 
 #include <sodium.h>
@@ -110,6 +111,7 @@ static void what_is_drawn_is_found_and_an_invite_is_told_from_something_else(voi
         size_t side;
         tl_buf picture = picture_of(rows[i].text, 4, &side);
         json_t *found = look_for(&picture, side, 200);
+        assert_true(tl_json_bool(found, "found", false));
         assert_string_equal(tl_json_string(found, "text", ""), rows[i].text);
         assert_int_equal(tl_json_bool(found, "invite", false), rows[i].invite);
         json_decref(found);
@@ -136,13 +138,18 @@ static void a_code_of_bytes_that_are_no_text_is_told_as_none(void **state)
     tl_buf_clear(&picture);
 }
 
-static void a_picture_without_a_code_is_404_and_one_of_another_size_than_said_400(void **state)
+static void
+a_picture_without_a_code_has_none_and_one_of_another_size_than_said_is_refused(void **state)
 {
     (void)state;
     static uint8_t grey[200 * 100];
     memset(grey, 200, sizeof grey);
     tl_slice body = tl_slice_of(grey, sizeof grey);
-    expect_code(ask_bytes("/v1/app/qr?width=200&height=100", body, 404), "no_qr_code");
+    json_t *none = ask_bytes("/v1/app/qr?width=200&height=100", body, 200);
+    assert_false(tl_json_bool(none, "found", true));
+    assert_true(json_is_null(json_object_get(none, "text")));
+    assert_true(*tl_json_string(none, "message", ""));
+    json_decref(none);
     static const char *const wrong[] = {
         "/v1/app/qr",
         "/v1/app/qr?width=200",
@@ -259,6 +266,7 @@ static void a_preview_tells_what_the_invite_says_and_asks_nobody(void **state)
     assert_string_equal(tl_json_string(p, "ptn_id", ""), hex);
     assert_string_equal(tl_json_string(p, "inviter", ""), hex);
     assert_string_equal(tl_json_string(p, "name", ""), v.name);
+    assert_true(tl_network_name_is(tl_json_string(p, "as", "")));
     assert_string_equal(tl_json_string(p, "role", ""), "provider");
     assert_string_equal(tl_json_string(p, "relay", ""), v.relay);
     assert_int_equal(json_integer_value(json_object_get(p, "valid_s")), 86400);
@@ -315,7 +323,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_code_of_bytes_that_are_no_text_is_told_as_none, begin,
                                         end),
         cmocka_unit_test_setup_teardown(
-            a_picture_without_a_code_is_404_and_one_of_another_size_than_said_400, begin, end),
+            a_picture_without_a_code_has_none_and_one_of_another_size_than_said_is_refused, begin,
+            end),
         cmocka_unit_test_setup_teardown(a_text_that_no_code_holds_is_not_drawn_and_the_longest_is,
                                         begin, end),
         cmocka_unit_test_setup_teardown(

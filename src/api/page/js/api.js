@@ -8,18 +8,19 @@ const UNREACHED = new Set(["AbortError"]);
 
 /** @param {{key: {get: () => string, ask: (tried: string) => Promise<void>}, onReach: (reached: boolean) => void}} to */
 export function createApi({ key, onReach }) {
-  /** The answer, whatever its status; 401 is asked again with another key. */
+  /** The answer, whatever its status; 401 is asked again with another key. A body is JSON, or bytes as they are. */
   async function send(method, path, { body, headers, signal } = {}) {
     for (;;) {
       const tried = key.get();
       const all = Object.assign({}, headers);
       if (tried) all.Authorization = `Bearer ${tried}`;
-      if (body !== undefined) all["Content-Type"] = "application/json";
+      const bytes = body instanceof Uint8Array;
+      if (body !== undefined) all["Content-Type"] = bytes ? "application/octet-stream" : "application/json";
       let answer;
       try {
         answer = await fetch(path, {
           method, signal, headers: all, credentials: "omit", cache: "no-store", redirect: "error",
-          body: body === undefined ? undefined : JSON.stringify(body),
+          body: body === undefined || bytes ? body : JSON.stringify(body),
         });
       } catch (e) {
         if (UNREACHED.has(e.name)) throw e;

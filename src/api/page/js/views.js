@@ -5,6 +5,9 @@
 export const views = [
   { id: "chat", title: "Chat", icon: "chat", load: () => import("./views/chat.js") },
   { id: "network", title: "Network", icon: "network", load: () => import("./views/network.js") },
+  { id: "networks", title: "Private networks", icon: "networks", load: () => import("./views/networks.js") },
+  { id: "sharing", title: "Sharing", icon: "sharing", load: () => import("./views/sharing.js") },
+  { id: "wallet", title: "Wallet", icon: "wallet", load: () => import("./views/wallet.js") },
   { id: "settings", title: "Settings", icon: "settings", load: () => import("./views/settings.js") },
   { id: "doctor", title: "Doctor", icon: "doctor", load: () => import("./views/doctor.js") },
 ];

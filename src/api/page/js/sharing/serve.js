@@ -1,0 +1,110 @@
+// serve.js - what is shared with whom: a model server, chosen or looked for, and who may ask it. By the settings.
+
+import { ui } from "../ui.js";
+import { during, field, section } from "../ui/form.js";
+
+const { el, fill, icon } = ui;
+
+const WHO = {
+  public: ["Anyone", "whoever is at the same relay or on the same network"],
+  networks: ["My networks", "members of your private networks alone"],
+};
+
+async function put(app, button, words, problem, values) {
+  const done = await during(button, words, problem, () => app.api.put("/v1/app/settings", values));
+  if (!done) return false;
+  for (const one of done.settings) if (one.state === "restart") ui.toast(one.message || "It takes effect after a restart.", "info");
+  return true;
+}
+
+/** Stands where nothing is shared: shares what is found here, or a server by its URL. */
+function offer(app, changed, fixed) {
+  const problem = el("div");
+  const url = el("input#share-url", { placeholder: "http://127.0.0.1:11434", spellcheck: "false", autocomplete: "off", inputmode: "url" });
+  const find = el("button.primary", { onclick: async () => {
+    if (await put(app, find, "Looking\u2026", problem, { share: "auto" })) changed();
+  } }, icon("search"), "Look for a model server here");
+  const take = el("button", { onclick: async () => {
+    const text = url.value.trim();
+    if (!text) {
+      url.focus();
+      return;
+    }
+    if (await put(app, take, "Sharing it\u2026", problem, { share: /^https?:\/\//.test(text) ? text : `http://${text}` })) changed();
+  } }, "Share this one");
+  url.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") take.click();
+  });
+  return el("div.stack", null,
+    el("p", null, "This machine shares no model. Ollama, llama-server, vLLM, LM Studio and whatever else speaks the OpenAI API can be shared."),
+    fixed ? el("p.muted", null, `The option ${fixed} decides it while the node runs.`) : [
+      el("div", null, find), el("div.row.share-row", null, el("div.grow", null, field("Or by its address", url)), take)],
+    problem);
+}
+
+function models(sharing) {
+  return el("div.row.models", null, sharing.models.slice(0, 60).map((m) => el("span.tag", null, ui.name(m))),
+    sharing.models.length > 60 && el("span.muted", null, `and ${sharing.models.length - 60} more`));
+}
+
+/** What is wrong, in the node's own words. */
+function trouble(sharing) {
+  if (!sharing.cause) return null;
+  const text = sharing.cause.charAt(0).toUpperCase() + sharing.cause.slice(1);
+  return ui.problem({ message: `${text}.`, remedy: sharing.remedy || "" });
+}
+
+export function createServe(app, changed) {
+  const what = el("div.stack");
+  const problem = el("div");
+  const who = el("fieldset.who", null, el("legend", null, "Who may ask"));
+  const fixedWords = el("p.muted", { hidden: true });
+  const stop = el("button", { onclick: async () => {
+    const sure = await ui.confirm({ title: "Stop sharing?", body: "The model server is not asked for others any more. Your own questions go on.", action: "Stop sharing" });
+    if (sure && await put(app, stop, "Stopping\u2026", problem, { share: "" })) changed();
+  } }, icon("stop"), "Stop sharing\u2026");
+  for (const [value, [title, means]] of Object.entries(WHO)) {
+    const input = el("input", { type: "radio", name: "share-with", value, onchange: async () => {
+      const done = await put(app, input, "", problem, { share_with: value });
+      if (done) changed();
+      else drawWho();
+    } });
+    who.append(el("label.role", null, input, el("span", null, el("strong", null, title), el("span.muted", null, means))));
+  }
+  const node = el("section.card.stack", null, section("What is shared"), what, who, fixedWords, problem);
+  let now = null;
+  let settings = new Map();
+  let drawn = "";
+
+  function drawWho() {
+    const fixed = settings.get("share_with") && settings.get("share_with").option;
+    for (const input of who.querySelectorAll("input")) {
+      input.checked = now && input.value === now.with;
+      input.disabled = Boolean(fixed);
+    }
+    fixedWords.hidden = !fixed;
+    if (fixed) fixedWords.textContent = `The option ${fixed} decides it while the node runs.`;
+  }
+
+  node.update = (sharing) => {
+    now = sharing;
+    const text = JSON.stringify([sharing, [...settings.values()].map((s) => s.option)]);
+    if (text === drawn) return;
+    drawn = text;
+    const fixed = settings.get("share") && settings.get("share").option;
+    const off = sharing.state === "off";
+    if (off) fill(what, offer(app, changed, fixed));
+    else fill(what, sharing.state === "starting" && el("div", null, el("p", null, "Looking at the model server\u2026"), el("progress", { "aria-label": "Looking at the model server" })),
+      trouble(sharing), sharing.models.length > 0 && models(sharing),
+      sharing.missing.length > 0 && el("p.wait", null, `Not there: ${sharing.missing.map((m) => ui.plain(m)).join(", ")}`),
+      !fixed && el("div", null, stop));
+    who.hidden = off;
+    drawWho();
+  };
+  /** Which options of the command line fix something. */
+  node.settings = (list) => {
+    settings = new Map(list.map((s) => [s.key, s]));
+    if (now) node.update(now);
+  };
+  return node;
+}
