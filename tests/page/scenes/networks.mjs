@@ -295,6 +295,7 @@ export const scenes = [
       await v.page.locator("svg.qr").waitFor();
       await v.accessible("an invite on a narrow screen");
       await v.shot("invite-360");
+      await v.page.goto("about:blank"); // the page does not ask for a network that is gone
       await leaveAll(asker);
     },
   },

@@ -20,7 +20,8 @@ export const scenes = [
   {
     name: "nothing was bought yet, and what is wrong is told",
     async run(t) {
-      const v = await t.open({ node: t.world.asker, at: "#/wallet", size: "narrow", dark: true, expected: [/503/] });
+      const fresh = await t.world.startNode("fresh", []);
+      const v = await t.open({ node: fresh, at: "#/wallet", size: "narrow", dark: true, expected: [/503/] });
       await v.page.getByText("Nothing was bought or sold yet.").waitFor();
       await v.accessible("an empty wallet");
       await v.shot("wallet-empty-360-dark");
