@@ -59,9 +59,10 @@ void tl_direct_want(tl_direct *d, const tl_node_id *peer)
         tl_attempt_is(p, TL_DIRECT_OFF);
     else if (tl_attempt_is_on(p))
         return;
-    else if (p->again_at == TL_NEVER || tl_direct_now(d) >= p->again_at)
-        tl_direct_offer(p);
-    else /* the timer did not look at again_at while nobody wanted the peer */
+    else if (p->again_at == TL_NEVER || tl_direct_now(d) >= p->again_at || tl_near_is(d, peer))
+        tl_direct_offer(
+            p); /* a neighbour is asked anew each time: that costs nobody else anything */
+    else        /* the timer did not look at again_at while nobody wanted the peer */
         tl_direct_due(d, p->again_at);
     tl_attempt_check(p);
 }

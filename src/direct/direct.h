@@ -86,7 +86,7 @@ typedef struct {
     /* The local network; all NULL where there is none (src/direct/near.c).
      * near: where somebody announces that the peer is: its port is that of its TCP, and most likely of its UDP.
      * Returns how many there are. greet: sends PunchIntros with this nonce there, by UDP and through pipes, which are
-     * made where there are none. False: the peer is not near. */
+     * made where there are none; without a nonce, only makes the pipes. False: the peer is not near. */
     size_t (*near)(void *user, const tl_node_id *peer, tl_addr ret_addrs[TL_DIRECT_NEAR_MAX]);
     bool (*greet)(void *user, const tl_node_id *peer, const uint8_t nonce[TL_CONTROL_NONCE_SIZE]);
     /* The pipes to the peer that we dialled and that stand. */
@@ -188,8 +188,8 @@ void tl_direct_on_stun(tl_direct *d, tl_sock sock, const tl_addr *from, tl_slice
 bool tl_direct_on_control(tl_direct *d, tl_sock sock, const tl_addr *from, tl_slice datagram);
 /* Does somebody announce the peer on the local network? */
 bool tl_direct_is_near(const tl_direct *d, const tl_node_id *peer);
-/* The local network: the peer was found there, or somewhere else there. It is tried at once where ways to it are
- * wanted and none by UDP of that network stands. */
+/* The local network: the peer was found there, or somewhere else there, or is to be looked for there again. It is
+ * tried at once where ways to it are wanted. */
 void tl_direct_on_near(tl_direct *d, const tl_node_id *peer);
 /* A pipe that we dialled to the peer stands. True: the PunchIntro of the present attempt, with this nonce, is to go
  * through it. */

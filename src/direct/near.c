@@ -83,6 +83,8 @@ void tl_direct_on_near(tl_direct *d, const tl_node_id *peer)
         return;
     if (p->now && tl_session_started(p->now)) {
         tl_near_join(p->now);
+        if (d->world.greet)
+            (void)d->world.greet(d->user, peer, NULL);
         tl_direct_settle(d);
     } else {
         tl_direct_hurry(d, peer);

@@ -28,6 +28,7 @@ struct tl_node_lan {
     bool asked;       /* somebody waits for it */
     tl_time settles;  /* by then those who are there have answered; 0: the discovery is off */
     char error[512];  /* why nobody is heard by TCP */
+    tl_time back_at;  /* when neighbours whose connection goes another way are tried again */
     uint64_t greeted; /* PunchIntros that went out */
 };
 

@@ -12,10 +12,18 @@
 #include <stdlib.h>
 
 /* Connections that nobody asked for stop short of TL_PEERS_WARM_MAX, as in node_again.c. */
-#define WARM_MAX (TL_PEERS_WARM_MAX - 2)
+#define WARM_MAX  (TL_PEERS_WARM_MAX - 2)
 /* From the first query to the answers of those who are there: mDNS waits up to 120 ms (RFC 6762 section 6), and looks
  * are resolved one after the other. */
-#define SETTLES  (1500 * TL_MS)
+#define SETTLES   (1500 * TL_MS)
+/* So often a connection to a neighbour that goes another way is tried on the local network. */
+#define COME_BACK (5 * TL_SEC)
+
+#define PREFERRED_MAX (TL_MDNS_NODES_MAX / 2)
+typedef struct {
+    size_t n;
+    tl_node_id ids[PREFERRED_MAX];
+} preferred;
 
 static tl_time now_of(const tl_node *n)
 {
@@ -295,11 +303,12 @@ bool tl_node_lan_greet(void *user, const tl_node_id *peer,
     const tl_lan_node *f = found(n, peer);
     if (!f)
         return false;
-    size_t count = tl_node_lan_pipes(n, peer, pipes);
+    size_t count = nonce ? tl_node_lan_pipes(n, peer, pipes) : 0;
     for (size_t i = 0; i < count; i++)
         greet_by_pipe(n, pipes[i].sock, &pipes[i].remote, peer, nonce);
     for (size_t i = 0; i < f->n_addrs; i++) {
-        greet_by_udp(n, &f->addrs[i], peer, nonce);
+        if (nonce)
+            greet_by_udp(n, &f->addrs[i], peer, nonce);
         (void)!tl_lantcp_dial(n->lan->tcp, peer, &f->addrs[i]); /* on_open greets */
     }
     return true;
@@ -357,9 +366,35 @@ void tl_node_lan_left(tl_node *n, const tl_node_id *peer)
         tl_neighbours_on_left(n->lan->core, peer, now_of(n));
 }
 
+/* In a flood of announcements those of members are heard all the same. */
+static void visit(void *user, const tl_cert *cert)
+{
+    preferred *p = user;
+    if (p->n < PREFERRED_MAX)
+        p->ids[p->n++] = cert->node;
+}
+
+static void prefer(tl_node *n)
+{
+    preferred *p = calloc(1, sizeof *p);
+    const tl_peer *peer, *next;
+    if (!p || !n->lan->mdns) {
+        free(p);
+        return;
+    }
+    for (size_t i = 0; i < tl_networks_count(n->book); i++)
+        tl_networks_each(n->book, tl_networks_at(n->book, i), visit, p);
+    HASH_ITER (hh, n->table.peers, peer, next)
+        if (p->n < PREFERRED_MAX && (peer->proven || peer->kept) && !peer->in_clear)
+            p->ids[p->n++] = peer->id;
+    tl_mdns_prefer(n->lan->mdns, p->ids, p->n);
+    free(p);
+}
+
 void tl_node_lan_known_changed(tl_node *n)
 {
     struct tl_node_lan *l = n->lan;
+    prefer(n);
     for (size_t i = 0; i < tl_lan_count(l->table); i++) {
         tl_node_id id = tl_lan_at(l->table, i)->id;
         tl_lan_set_known(l->table, &id, is_known(n, &id));
@@ -381,6 +416,28 @@ void tl_node_lan_network_changed(tl_node *n)
         tl_direct_on_near(n->direct, &id);
     }
     tl_neighbours_look(l->core, now_of(n));
+}
+
+/* A neighbour to which the connection that we dialled goes another way: what was in the way may be gone, and nobody
+ * tells of that. */
+static void come_back(tl_node *n, const tl_node_id *id)
+{
+    const tl_peer *p = tl_peer_table_find(&n->table, id);
+    tl_peer_facts facts;
+    if (p && tl_peers_facts(n->peers, p, &facts) && facts.dialled && facts.via != TL_VIA_LAN)
+        tl_direct_on_near(n->direct, id);
+}
+
+static void come_back_to_all(tl_node *n)
+{
+    struct tl_node_lan *l = n->lan;
+    if (!l->mdns || now_of(n) < l->back_at)
+        return;
+    l->back_at = now_of(n) + COME_BACK;
+    for (size_t i = 0; i < tl_lan_count(l->table); i++) {
+        tl_node_id id = tl_lan_at(l->table, i)->id;
+        come_back(n, &id);
+    }
 }
 
 /* --- life --- */
@@ -432,6 +489,7 @@ void tl_node_apply_lan(tl_node *n)
         return;
     }
     l->settles = now_of(n) + SETTLES;
+    prefer(n);
     if (tl_lantcp_port(l->tcp) != tl_network_port(n->network))
         tl_log(TL_LOG_INFO, "lan: TCP port %u is in use, so neighbours come to %u",
                (unsigned)tl_network_port(n->network), (unsigned)tl_lantcp_port(l->tcp));
@@ -473,6 +531,7 @@ void tl_node_lan_on_timer(tl_node *n)
     if (n->stage != TL_NODE_RUNNING)
         return;
     tl_neighbours_on_timer(n->lan->core, now_of(n));
+    come_back_to_all(n);
     tell_over(n);
 }
 
@@ -482,5 +541,7 @@ tl_time tl_node_lan_expiry(const tl_node *n)
     if (n->stage != TL_NODE_RUNNING)
         return TL_NEVER;
     tl_time at = tl_neighbours_expiry(l->core);
+    if (l->mdns && tl_lan_count(l->table))
+        at = tl_time_min(at, l->back_at);
     return l->asked && now_of(n) < l->settles ? tl_time_min(at, l->settles) : at;
 }

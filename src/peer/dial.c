@@ -115,6 +115,17 @@ static bool is_sought(tl_contact *c)
     return c->looking;
 }
 
+/* Why a connection did not come about. What is known of the peer says more than what is true of all. */
+static const char *words_of(const tl_contact *c, const char *why)
+{
+    const tl_direct *direct = c->peers->config.direct;
+    if (direct && tl_direct_is_near(direct, &c->peer->id))
+        return "the peer is announced on the local network, and answers there neither by UDP nor "
+               "by TCP: "
+               "a firewall may be in the way, or somebody else announces its ID";
+    return c->unfound ? c->unfound : why;
+}
+
 /* No relay carries the connection, for the reason `why`: it waits for a direct way, or fails. */
 static void go_direct(tl_contact *c, tl_err e, const char *why)
 {
@@ -126,7 +137,7 @@ static void go_direct(tl_contact *c, tl_err e, const char *why)
     if (sought || (p->config.direct && tl_direct_is_on(p->config.direct, &c->peer->id)))
         set_state(c, TL_DIAL_DIRECT, 0, NULL);
     else
-        tl_contact_dial_fail(c, e, c->unfound ? c->unfound : why);
+        tl_contact_dial_fail(c, e, words_of(c, why));
 }
 
 /* Without a relay a session is asked of nodes that relay, which may be silent: a direct way that stands
@@ -349,9 +360,7 @@ static const char *late_words(const tl_contact *c)
     case TL_DIAL_RELAY:
         return !no_relay ? "the relay cannot be reached" : c->unfound ? c->unfound : unheard;
     case TL_DIAL_DIRECT:
-        return c->unfound ? c->unfound
-               : no_relay ? unheard
-                          : "no direct path to the peer could be opened";
+        return words_of(c, no_relay ? unheard : "no direct path to the peer could be opened");
     case TL_DIAL_OPENING:
         return no_relay ? "no node that relays had an answer of the peer"
                         : "the peer did not answer through the relay";

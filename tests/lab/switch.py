@@ -65,3 +65,11 @@ class SwitchLab(Lab):
 
     def logs(self):
         return [os.path.join(self.dir, name) for name in sorted(os.listdir(self.dir)) if name.endswith(".err")]
+
+    def apart(self, host, other):
+        """Nothing of the other machine comes in any more, and nothing by IPv6; all else does."""
+        self.nft(host.ns, "table inet apart { chain i { type filter hook input priority -20; "
+                          f"ip saddr {other.address} drop\n meta nfproto ipv6 iifname eth0 drop\n}}\n}}")
+
+    def together(self, host):
+        self._exec(host.ns, "nft", "delete", "table", "inet", "apart")

@@ -4,11 +4,16 @@ network"). They find each other, by UDP and by TCP alone; with a relay beside th
 
     test_switch.py BUILD [NAME]"""
 import re
+import select
+import socket
 import sys
+import threading
 import time
 
 from direct import Peer, Stream, tell
 from lab import LabError
+from mdnsnet import Forger, service
+from netns import inside
 from scene import Programs, Relay
 from suite import run_tests
 from switch import ENV, SwitchLab
@@ -82,6 +87,173 @@ def a_link_without_addresses_is_enough(lab, programs):
     _wait_found(one, two)
     _assert_answer(one, two, "udp")
     assert one.peer_entry(two)["remote"].startswith(f"[{lab.link_local(two.host)}"), one.peer_entry(two)
+
+
+def a_running_answer_walks_from_tcp_to_the_relay_and_back(lab, programs):
+    host = lab.machine("relay")
+    relay = Relay(lab, programs, host)
+    one, two = [_machine(lab, programs, name, relay=relay.url, settings={"wan_enabled": "true"},
+                         parrot=["--model", f"bytes:{SIZE}", "--bytes-per-s", str(RATE)]) for name in ("one", "two")]
+    for p in (one, two):
+        lab.udp_blocked(p.host)
+    _start(one, two)
+    _wait_found(one, two)
+    stream = Stream(lab, one, two, SIZE)
+    stream.reach(0.1)
+    if stream.headers["X-Teale-Path"] != "lan" or _carrier(one, two) != "lan tcp":
+        raise LabError(tell([one, two]))
+    for p, other in ((one, two), (two, one)):
+        lab.apart(p.host, other.host)
+    away = one.wait_path(two, "relayed", 10)
+    stream.reach(0.5, forget=False)
+    lab.say(f"the Wi-Fi between them went: on the relay {away:.1f} s later, the longest silence {stream.stall:.1f} s")
+    for p in (one, two):
+        lab.together(p.host)
+    back = one.wait_path(two, "lan", 20)
+    lab.say(f"it came back: on the local network {back:.1f} s later")
+    stall = stream.finish(programs)
+    assert stall < 5, f"silent for {stall:.1f} s"
+    # the relay is nobody's need on the local network
+    relay.process.popen.kill()
+    _assert_answer(one, two, "tcp")
+
+
+def udp_goes_under_a_running_answer_and_tcp_carries_on_without_a_relay(lab, programs):
+    one, two = [_machine(lab, programs, name, parrot=["--model", f"bytes:{SIZE}", "--bytes-per-s", str(RATE)])
+                for name in ("one", "two")]
+    _start(one, two)
+    _wait_found(one, two)
+    one.node.command("ping", two.id)
+    stream = Stream(lab, one, two, SIZE)
+    stream.reach(0.1)
+    assert _carrier(one, two) == "lan udp", tell([one, two])
+    for p in (one, two):
+        lab.udp_blocked(p.host)
+    one.node.wait("on TCP", lambda: _carrier(one, two) == "lan tcp", 10)
+    stall = stream.finish(programs)
+    lab.say(f"UDP was blocked: the longest silence {stall:.1f} s")
+    assert stall < 5, f"silent for {stall:.1f} s"
+
+
+def a_member_needs_no_configuration(lab, programs):
+    """Not even the join does: the invite is read aloud, and the two find each other."""
+    admin, friend = _machine(lab, programs, "admin"), _machine(lab, programs, "friend")
+    _start(admin, friend)
+    _wait_found(friend, admin)
+    admin.node.command("ptn", "create", "family")
+    code = admin.node.command("ptn", "invite", "family", "--role", "provider").stdout.strip()
+    assert friend.node.json("join", code)["role"] == "provider"
+    for p in (admin, friend):
+        p.stop()
+    _start(admin, friend)
+    admin.node.wait("connected to the member unasked", lambda: admin.path_to(friend) == "lan", FOUND_S)
+    assert admin.peer_entry(friend)["ptns"], admin.peer_entry(friend)
+
+
+class Sink(threading.Thread):
+    """Listens for TCP and UDP at one port of a machine, answers nothing, and counts."""
+
+    def __init__(self, host, port):
+        super().__init__(daemon=True)
+        with inside(host.ns):
+            self.tcp = socket.create_server((host.address, port))
+            self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.udp.bind((host.address, port))
+        self.bytes, self.datagrams, self.connections = 0, 0, 0
+        self.start()
+
+    def run(self):
+        open_ones = [self.tcp, self.udp]
+        while True:
+            for s in select.select(open_ones, [], [])[0]:
+                if s is self.tcp:
+                    open_ones.append(s.accept()[0])
+                    self.connections += 1
+                elif s is self.udp:
+                    self.datagrams += len(s.recv(4096)) > 0
+                else:
+                    try:
+                        data = s.recv(65536)
+                    except OSError:
+                        data = b""
+                    self.bytes += len(data)
+                    if not data:
+                        open_ones.remove(s)
+
+
+def whoever_announces_anothers_id_gets_nothing(lab, programs):
+    one, two, liar = _machine(lab, programs, "one"), _machine(lab, programs, "two"), lab.machine("liar")
+    liar.private = liar.address
+    _start(two)
+    two.stop()  # its ID is known now
+    sink, forger = Sink(liar, 4242), Forger(liar)
+    _start(one)
+    claim = service(f"teale-{two.id[:16]}", 4242, liar.address, [f"id={two.id}"])
+
+    def claimed():
+        forger.send(claim)
+        return f"lan: {two.id[:16]} is announced\n" in one.log()
+
+    one.node.wait("told of the false claim", claimed, FOUND_S)
+    started = time.monotonic()
+    done = one.node.command("ping", two.id, check=False)
+    took = time.monotonic() - started
+    assert done.returncode != 0 and one.peer_entry(two) is None, done.stdout
+    assert took < 12, f"ping took {took:.1f} s"
+    assert sink.connections >= 1, "the liar was never asked: nothing is shown"
+    assert sink.connections <= 6 and sink.bytes < 10_000 and sink.datagrams < 12, vars(sink)
+    assert "announced on the local network" in done.stderr, done.stdout + done.stderr
+    lab.say(f"a false claim cost {sink.connections} connections, {sink.bytes} bytes and {sink.datagrams} datagrams, "
+            f"and {took:.1f} s of a ping")
+    _start(two)  # and the node itself is found beside the liar
+    one.node.wait("answered by the node itself", lambda: one.ask(two)[1:] == ("lan", True), 20)
+
+
+def _closed(s, within):
+    """After so many seconds the other side closed it; None: it did not."""
+    started = time.monotonic()
+    s.settimeout(within)
+    try:
+        while s.recv(4096):
+            pass
+    except TimeoutError:
+        return None
+    except OSError:
+        pass
+    return time.monotonic() - started
+
+
+def garbage_and_slow_senders_at_the_port_cost_nobody_else(lab, programs):
+    one, two, rude = _machine(lab, programs, "one"), _machine(lab, programs, "two"), lab.machine("rude")
+    _start(one, two)
+    _wait_found(one, two)
+    _assert_answer(one, two, "udp")
+    address, port = one.peer_entry(two)["remote"].rsplit(":", 1)
+
+    def connect():
+        with inside(rude.ns):
+            return socket.create_connection((two.host.address, int(port)), 5)
+
+    rss = two.node.process.pid
+    slow = connect()
+    slow.sendall(b"\x01\x00half of a frame")
+    garbage = connect()
+    garbage.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 10)  # "GE" is a length of 18245
+    assert _closed(garbage, 2) is not None, "HTTP was listened to"
+    nothing = connect()
+    nothing.sendall(b"\x00\x03xyz" * 10)
+    assert _closed(nothing, 2) is not None, "datagrams of no kind were listened to"
+    crowd = [connect() for _ in range(12)]
+    _assert_answer(one, two, "udp")
+    for p in (one, two):
+        lab.udp_blocked(p.host)  # TCP works beside all those
+    one.node.wait("on TCP", lambda: _carrier(one, two) == "lan tcp", 15)
+    _assert_answer(one, two, "tcp")
+    took = _closed(slow, 8)
+    assert took is not None, "half a frame was waited for"
+    for s in crowd:
+        s.close()
+    assert two.node.process.alive() and rss
 
 
 if __name__ == "__main__":
