@@ -107,7 +107,7 @@ static void print_backend(const json_t *backend)
 }
 
 /* What others may ask, or why they cannot. */
-static void print_sharing(const json_t *sharing, bool at_relay)
+static void print_sharing(const json_t *sharing, const char *anyone)
 {
     const char *state = tl_json_string(sharing, "state", "off");
     bool good = !strcmp(state, "on"), off = !strcmp(state, "off");
@@ -120,8 +120,7 @@ static void print_sharing(const json_t *sharing, bool at_relay)
     if (good)
         printf("with %s", strcmp(tl_json_string(sharing, "with", ""), "public") != 0
                               ? "your networks"
-                          : at_relay ? "anyone on the relay"
-                                     : "anyone");
+                              : anyone);
     else if (!strcmp(state, "nobody"))
         fputs("with nobody else", stdout);
     else
@@ -259,7 +258,9 @@ int tl_cmd_status(tl_cli *cli, const tl_args *args)
     tl_show_introducing(json_object_get(s, "introducing"));
     print_backend(json_object_get(s, "backend"));
     print_sharing(json_object_get(s, "sharing"),
-                  strcmp(tl_json_string(wan, "state", ""), "none") != 0);
+                  !tl_json_bool(wan, "enabled", false) ? "anyone on the local network"
+                  : strcmp(tl_json_string(wan, "state", ""), "none") != 0 ? "anyone on the relay"
+                                                                          : "anyone");
     print_share(json_object_get(s, "share"),
                 tl_json_string(json_object_get(s, "sharing"), "state", "off"));
     print_networks(json_object_get(s, "ptns"));
