@@ -112,3 +112,17 @@ void tl_api_json(tl_api *api, tl_httpd_req *r, int status, json_t *value)
     json_decref(value);
     tl_buf_clear(&body);
 }
+
+bool tl_api_find_peer(tl_api *api, tl_httpd_req *r, tl_slice text, tl_node_id *ret_peer)
+{
+    tl_why why = {""};
+    tl_err e = tl_node_find_peer(api->node, text, ret_peer, &why);
+    switch (e) {
+    case TL_OK: return true;
+    case TL_ERR_NOT_FOUND: tl_api_error(api, r, 404, "peer_not_found", NULL, "%s", why.text); break;
+    case TL_ERR_EXISTS: tl_api_error(api, r, 400, "ambiguous_peer", NULL, "%s", why.text); break;
+    case TL_ERR_INVALID: tl_api_error(api, r, 400, "invalid_node_id", NULL, "%s", why.text); break;
+    default: tl_api_error(api, r, 500, "internal_error", NULL, "out of memory"); break;
+    }
+    return false;
+}

@@ -20,7 +20,6 @@ static const tl_app_field *find(const tl_app_field *fields, const char *name)
 /* NULL: the value has the field's form; else what it must be. */
 static const char *wrong(const tl_app_field *f, const json_t *v)
 {
-    tl_node_id id;
     json_int_t n = json_integer_value(v);
     size_t length = json_string_length(v);
     switch (f->form) {
@@ -30,11 +29,11 @@ static const char *wrong(const tl_app_field *f, const json_t *v)
                        strlen(json_string_value(v)) == length
                    ? NULL
                    : "must be a text that is neither empty nor too long";
-    case TL_APP_NODE:
-        return json_is_string(v) &&
-                       !tl_node_id_parse(tl_slice_of(json_string_value(v), length), &id)
+    case TL_APP_PEER:
+        return json_is_string(v) && length > 0 && length < TL_API_PEER_MAX &&
+                       strlen(json_string_value(v)) == length
                    ? NULL
-                   : "must be a node ID: 64 lower-case hex digits that are a key";
+                   : "must name a node: by its ID, an alias or its display name";
     case TL_APP_BOOL: return json_is_boolean(v) ? NULL : "must be true or false";
     case TL_APP_NUMBER:
         return json_is_integer(v) && n >= f->least && n <= f->most

@@ -7,7 +7,7 @@
 
 typedef enum {
     TL_APP_TEXT,   /* 1 to `most` bytes */
-    TL_APP_NODE,   /* a node ID: 64 hex digits that are a key */
+    TL_APP_PEER,   /* what names a node (tl_node_find_peer); the verb looks who is meant */
     TL_APP_BOOL,   /* true or false */
     TL_APP_NUMBER, /* a whole number from `least` to `most` */
 } tl_app_form;

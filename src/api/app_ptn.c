@@ -138,7 +138,7 @@ void tl_api_on_ptn_invites(tl_api *api, tl_httpd_req *r)
         {"role", .form = TL_APP_TEXT, .most = 16},
         {"expires_s", .form = TL_APP_NUMBER, .least = 1, .most = TL_INVITE_LIFE_MAX},
         {"valid_s", .form = TL_APP_NUMBER, .least = 0, .most = TL_NUMBER_EXACT_MAX},
-        {"for", .form = TL_APP_NODE},
+        {"for", .form = TL_APP_PEER},
         {NULL}};
     tl_role role;
     if (!tl_app_method_is(r, "POST")) {
@@ -180,11 +180,11 @@ void tl_api_on_ptn_invite(tl_api *api, tl_httpd_req *r)
     tl_app_do(api, r, "ptn.withdraw", args);
 }
 
-static const tl_app_field a_node[] = {{"node_id", .form = TL_APP_NODE, .needed = true}, {NULL}};
+static const tl_app_field a_node[] = {{"node_id", .form = TL_APP_PEER, .needed = true}, {NULL}};
 
 void tl_api_on_ptn_revocations(tl_api *api, tl_httpd_req *r)
 {
-    static const tl_app_field fields[] = {{"node_id", .form = TL_APP_NODE, .needed = true},
+    static const tl_app_field fields[] = {{"node_id", .form = TL_APP_PEER, .needed = true},
                                           {"keep_members", .form = TL_APP_BOOL},
                                           {"dry_run", .form = TL_APP_BOOL},
                                           {NULL}};
@@ -199,7 +199,7 @@ void tl_api_on_ptn_admins(tl_api *api, tl_httpd_req *r)
 void tl_api_on_ptn_renewals(tl_api *api, tl_httpd_req *r)
 {
     static const tl_app_field fields[] = {
-        {"node_id", .form = TL_APP_NODE},
+        {"node_id", .form = TL_APP_PEER},
         {"valid_s", .form = TL_APP_NUMBER, .least = 0, .most = TL_NUMBER_EXACT_MAX},
         {NULL}};
     tl_app_do(api, r, "ptn.renew", tl_app_net_body(api, r, fields));

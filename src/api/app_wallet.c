@@ -20,7 +20,7 @@ void tl_api_on_wallet_audit(tl_api *api, tl_httpd_req *r)
 /* Copies a field of the query. False: 400 is answered. */
 static bool take_text(tl_api *api, tl_httpd_req *r, const char *name, const char *as, json_t *args)
 {
-    char text[80];
+    char text[TL_API_PEER_MAX];
     tl_err e = tl_api_query_field(r, name, text, sizeof text);
     if (e == TL_ERR_NOT_FOUND)
         return true;
@@ -102,16 +102,7 @@ static bool take_page(tl_api *api, tl_httpd_req *r, json_t *args)
 
 void tl_api_on_wallet_history(tl_api *api, tl_httpd_req *r)
 {
-    char peer[80];
-    tl_node_id id;
     json_t *args = json_object();
-    if (!tl_api_query_field(r, "peer", peer, sizeof peer) &&
-        tl_node_id_parse(tl_slice_str(peer), &id)) {
-        tl_api_error(api, r, 400, "invalid_value", "peer",
-                     "'peer' must be a node ID: 64 lower-case hex digits that are a key");
-        json_decref(args);
-        return;
-    }
     if (!take_since(api, r, args) || !take_page(api, r, args) ||
         !take_text(api, r, "peer", "peer", args) || !take_text(api, r, "ptn", "net", args)) {
         json_decref(args);
@@ -122,7 +113,7 @@ void tl_api_on_wallet_history(tl_api *api, tl_httpd_req *r)
 
 void tl_api_on_settlements(tl_api *api, tl_httpd_req *r)
 {
-    static const tl_app_field fields[] = {{"peer", .form = TL_APP_NODE, .needed = true},
+    static const tl_app_field fields[] = {{"peer", .form = TL_APP_PEER, .needed = true},
                                           {"amount_micro", .form = TL_APP_NUMBER, .needed = true,
                                            .least = 1, .most = TL_NUMBER_EXACT_MAX},
                                           {NULL}};

@@ -344,12 +344,12 @@ static bool headers_parse(tl_api *api, tl_httpd_req *r, tl_ask *ask)
         tl_api_error(api, r, no.status, no.code, no.param, "%s", no.message);
         return false;
     }
-    if (peers > 1 || (peers == 1 && tl_node_id_parse(peer, &ask->peer))) {
-        tl_api_error(api, r, 400, "invalid_node_id", NULL,
-                     "X-Teale-Ask-Peer must be one node ID, 64 hex digits that are a key; a digit "
-                     "is missing or mistyped");
+    if (peers > 1) {
+        tl_api_error(api, r, 400, "invalid_node_id", NULL, "X-Teale-Ask-Peer must name one node");
         return false;
     }
+    if (peers == 1 && !tl_api_find_peer(api, r, peer, &ask->peer))
+        return false;
     ask->has_peer = peers == 1;
     return type_parse(api, r, ask);
 }

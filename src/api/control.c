@@ -101,16 +101,13 @@ void tl_api_answer_doctor(tl_api *api, tl_httpd_req *r)
     tl_api_json(api, r, 200, found);
 }
 
-/* The node ID after `prefix` in the path. False: there is none, and 400 is answered. */
+/* The node that the path names after `prefix`. False: there is none, and this is answered. */
 static bool peer_of(tl_api *api, tl_httpd_req *r, const char *prefix, tl_node_id *ret_peer)
 {
-    char hex[80];
-    if (!tl_api_path_rest(r, prefix, hex, sizeof hex) &&
-        !tl_node_id_parse(tl_slice_str(hex), ret_peer))
-        return true;
-    tl_api_error(api, r, 400, "invalid_node_id", NULL,
-                 "a node ID is 64 hex digits that are a key; a digit is missing or mistyped");
-    return false;
+    char text[TL_API_PEER_MAX];
+    if (tl_api_path_rest(r, prefix, text, sizeof text))
+        text[0] = 0; /* names nobody */
+    return tl_api_find_peer(api, r, tl_slice_str(text), ret_peer);
 }
 
 void tl_api_answer_why(tl_api *api, tl_httpd_req *r)

@@ -11,6 +11,8 @@ static const tl_api_route routes[] = {
     {                                                                                              \
         (where), .methods = (how), .id = TL_ROUTE_APP, .on_request = (handler)                     \
     }
+    APP("/v1/app/aliases", TL_API_GET, tl_api_on_aliases),
+    APP("/v1/app/aliases/*", TL_API_PUT | TL_API_DELETE, tl_api_on_alias),
     APP("/v1/app/ptn", TL_API_GET | TL_API_POST, tl_api_on_ptns),
     APP("/v1/app/sharing", TL_API_GET, tl_api_on_sharing),
     APP("/v1/app/pause", TL_API_POST, tl_api_on_pause),

@@ -13,7 +13,7 @@
  *   pages.c      models, health, app
  *   page.c       the page at `/`
  *   do.c         what the node is told to do
- *   app_ptn.c, app_wallet.c   private networks and the wallet, for pages and programs
+ *   app_ptn.c, app_wallet.c, app_aliases.c   private networks, the wallet and aliases, for pages and programs
  *   app_settings.c            the settings, likewise
  *   app_peers.c  one peer: why, ping; the traffic of all
  *   ping.c       round trips, as they are measured
@@ -104,6 +104,9 @@ void tl_api_error_after(tl_api *api, tl_httpd_req *r, int status, const char *co
 /* Appends the same text to `out`. */
 TL_CHECK tl_err tl_api_error_text(tl_buf *out, int status, const char *code, const char *param,
                                   const char *message);
+#define TL_API_PEER_MAX 256 /* bytes of what names a node, with a NUL */
+/* The node that a client means (tl_node_find_peer). False: none, and this is answered. */
+bool tl_api_find_peer(tl_api *api, tl_httpd_req *r, tl_slice text, tl_node_id *ret_peer);
 /* The HTTP status and code of a failed question (docs/http-api.md "Errors"). */
 int tl_api_fail_status(tl_fail fail);
 const char *tl_api_fail_code(tl_fail fail);
@@ -191,6 +194,10 @@ void tl_api_do(tl_api *api, tl_httpd_req *r, const char *verb, const json_t *arg
 void tl_api_do_within(tl_api *api, tl_httpd_req *r, const char *verb, const json_t *args,
                       tl_time within);
 void tl_api_on_do(tl_api *api, tl_httpd_req *r);
+
+/* --- app_aliases.c --- */
+void tl_api_on_aliases(tl_api *api, tl_httpd_req *r);
+void tl_api_on_alias(tl_api *api, tl_httpd_req *r);
 
 /* --- app_ptn.c --- */
 void tl_api_on_ptns(tl_api *api, tl_httpd_req *r);

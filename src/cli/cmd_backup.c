@@ -4,6 +4,7 @@
 #include "base/when.h"
 #include "cli/commands.h"
 #include "cli/verb.h"
+#include "cli/words.h"
 
 #include <sodium.h>
 
@@ -203,7 +204,8 @@ static int show_holders(const json_t *holders)
     tl_table_begin(&table, heads);
     json_array_foreach (holders, i, h) {
         char node[16];
-        const char *name = tl_json_string(h, "name", "");
+        char name[TL_WORDS_NAMED_MAX];
+        tl_words_named(name, h);
         snprintf(node, sizeof node, "%.8s", tl_json_string(h, "node_id", "-"));
         tl_table_add(&table, *name ? name : "-");
         tl_table_add(&table, node);
@@ -226,7 +228,8 @@ static void show_left(const json_t *left)
         return;
     printf("not told yet to delete what they hold: ");
     json_array_foreach (left, i, one) {
-        const char *name = tl_json_string(one, "name", "");
+        char name[TL_WORDS_NAMED_MAX];
+        tl_words_named(name, one);
         printf("%s%.8s", i ? ", " : "", tl_json_string(one, "node_id", "-"));
         if (*name) {
             fputs(" (", stdout);

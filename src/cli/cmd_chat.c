@@ -3,6 +3,7 @@
 #include "cli/chat.h"
 #include "cli/commands.h"
 #include "cli/daemon.h"
+#include "cli/nodefind.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -119,7 +120,7 @@ int tl_cmd_chat(tl_cli *cli, const tl_args *args)
         return TL_EXIT_USAGE;
     const char *peer = tl_args_value(args, "peer");
     if (peer) {
-        int code = tl_daemon_find_peer(cli, peer, s.peer);
+        int code = tl_nodefind(cli, peer, s.peer);
         if (code)
             return code;
     }

@@ -1,5 +1,6 @@
 /* cmd_dht.c - `teale dht get`: what a node says of itself in the DHT. */
 #include "cli/commands.h"
+#include "cli/nodefind.h"
 #include "cli/verb.h"
 
 #define READ_TIME                                                                                  \
@@ -36,7 +37,7 @@ int tl_cmd_dht_get(tl_cli *cli, const tl_args *args)
 {
     char node[65];
     json_t *answer;
-    int code = tl_daemon_find_peer(cli, args->operand[0], node);
+    int code = tl_nodefind(cli, args->operand[0], node);
     if (code)
         return code;
     code =

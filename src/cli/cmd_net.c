@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 #include "cli/daemon.h"
 #include "cli/nattext.h"
+#include "cli/nodefind.h"
 #include "cli/verb.h"
 #include "cli/words.h"
 #include "crypto/identity.h"
@@ -296,7 +297,7 @@ static int why_peer(tl_cli *cli, const tl_args *args)
 {
     char node[TL_NODE_ID_HEX + 1], path[128], text[200];
     json_t *w;
-    int code = tl_daemon_find_peer(cli, args->operand[0], node);
+    int code = tl_nodefind(cli, args->operand[0], node);
     if (code)
         return code;
     snprintf(path, sizeof path, "/control/why/%s", node);
@@ -305,7 +306,9 @@ static int why_peer(tl_cli *cli, const tl_args *args)
         json_decref(w);
         return code;
     }
-    snprintf(text, sizeof text, "%.16s %.60s", node, tl_json_string(w, "name", ""));
+    char name[TL_WORDS_NAMED_MAX];
+    tl_words_named(name, w);
+    snprintf(text, sizeof text, "%.16s %s", node, name);
     tl_out_line("peer", text);
     tl_out_line("path", tl_json_string(w, "path", "none"));
     if (tl_json_string(w, "carrier", NULL))
@@ -337,13 +340,17 @@ static int print_ranking(const json_t *ranking)
         tl_out_note("no known node serves it");
         return TL_EXIT_OK;
     }
-    tl_table_begin(&t, heads);
+    const char *shown[TL_TABLE_COLUMNS_MAX + 1];
+    bool aliases = tl_words_alias_heads(shown, heads, ranking);
+    tl_table_begin(&t, shown);
     json_array_foreach (ranking, i, r) {
         char text[TL_WORDS_MAX];
         snprintf(text, sizeof text, "%d", (int)tl_json_number(r, "rank", 0));
         tl_table_add(&t, tl_json_bool(r, "may", false) ? text : "-");
         tl_words_id(text, r, "node_id");
         tl_table_add(&t, text);
+        if (aliases)
+            tl_words_add_alias(&t, r);
         tl_table_add(&t, tl_json_string(r, "name", ""));
         tl_words_credits_of(text, r, "price_micro");
         tl_table_add(&t, strcmp(text, "0") != 0 ? text : "free");

@@ -232,7 +232,7 @@ int tl_cmd_ptn_rename(tl_cli *cli, const tl_args *args)
 
 /* --- members --- */
 
-static void add_member(tl_table *t, const json_t *m, bool whole)
+static void add_member(tl_table *t, const json_t *m, bool whole, bool aliases)
 {
     char text[TL_WORDS_MAX], state[80];
     const char *at = tl_json_string(m, "state", "?");
@@ -242,6 +242,8 @@ static void add_member(tl_table *t, const json_t *m, bool whole)
         tl_words_id(text, m, "node_id");
         tl_table_add(t, text);
     }
+    if (aliases)
+        tl_words_add_alias(t, m);
     tl_table_add(t, tl_json_string(m, "name", ""));
     tl_table_add(t, tl_json_string(m, "role", "-"));
     tl_words_time(text, m, "revoked_at", "");
@@ -263,9 +265,11 @@ static int print_members(const json_t *members, bool whole)
         tl_out_note("no member is known yet");
         return TL_EXIT_OK;
     }
-    tl_table_begin(&t, heads);
+    const char *shown[TL_TABLE_COLUMNS_MAX + 1];
+    bool aliases = tl_words_alias_heads(shown, heads, members);
+    tl_table_begin(&t, shown);
     json_array_foreach (members, i, m)
-        add_member(&t, m, whole);
+        add_member(&t, m, whole, aliases);
     return tl_table_end(&t) ? TL_EXIT_FAILED : TL_EXIT_OK;
 }
 
@@ -284,7 +288,7 @@ int tl_cmd_ptn_members(tl_cli *cli, const tl_args *args)
 /* The node that the second operand means, in the network of the first. */
 static int find_member(const tl_cli *cli, const tl_args *args, char ret_node[TL_NODE_ID_HEX + 1])
 {
-    return tl_nodefind(cli, "ptn.members", net_args(args), "members", args->operand[1], ret_node);
+    return tl_nodefind_member(cli, args->operand[0], args->operand[1], ret_node);
 }
 
 static int withdraw(tl_cli *cli, const tl_args *args, const char *nonce)
@@ -301,9 +305,11 @@ static int withdraw(tl_cli *cli, const tl_args *args, const char *nonce)
 
 static void print_fallen(const json_t *m, const char *state)
 {
+    char name[TL_WORDS_NAMED_MAX];
+    tl_words_named(name, m);
     if (!strcmp(tl_json_string(m, "state", ""), state))
         tl_out_note("  %s %s %s", tl_json_string(m, "node_id", "?"), tl_json_string(m, "role", ""),
-                    tl_json_string(m, "name", ""));
+                    name);
 }
 
 static size_t count_state(const json_t *members, const char *state)

@@ -335,13 +335,15 @@ static void add_networks(tl_table *t, const json_t *peer, const json_t *ours)
     tl_table_add(t, *text ? text : "-");
 }
 
-static void add_peer(tl_table *t, const json_t *peer, const json_t *ours, bool whole)
+static void add_peer(tl_table *t, const json_t *peer, const json_t *ours, bool whole, bool aliases)
 {
     char text[80];
     const char *path = tl_json_string(peer, "path", "");
     double rtt = tl_json_number(peer, "rtt_ms", 0);
     snprintf(text, sizeof text, "%.*s", whole ? 64 : 16, tl_json_string(peer, "node_id", ""));
     tl_table_add(t, text);
+    if (aliases)
+        tl_words_add_alias(t, peer);
     tl_table_add(t, tl_json_string(peer, "name", ""));
     const char *by = tl_json_string(peer, "via", "");
     bool relayed = strcmp(path, "relayed") == 0; /* what is usual for each is not said */
@@ -370,9 +372,11 @@ static int print_peers(const tl_cli *cli, const json_t *peers, bool whole)
     int code = tl_daemon_get(cli, "/control/status", READ_TIME, &status); /* has the names */
     if (code)
         return code;
-    tl_table_begin(&t, heads);
+    const char *shown[TL_TABLE_COLUMNS_MAX + 1];
+    bool aliases = tl_words_alias_heads(shown, heads, peers);
+    tl_table_begin(&t, shown);
     json_array_foreach (peers, i, peer)
-        add_peer(&t, peer, json_object_get(status, "ptns"), whole);
+        add_peer(&t, peer, json_object_get(status, "ptns"), whole, aliases);
     json_decref(status);
     return tl_table_end(&t) ? TL_EXIT_FAILED : TL_EXIT_OK;
 }
@@ -435,8 +439,10 @@ static void add_best_offer(tl_table *t, const json_t *model, const json_t *ours)
     const char *net = tl_json_string(best, "ptn_id", ""), *name = best ? "public" : "-";
     char text[TL_WORDS_MAX];
     size_t i;
+    char who[TL_WORDS_NAMED_MAX];
     tl_words_id(text, best, "node_id");
-    tl_table_add(t, *tl_json_string(best, "name", "") ? tl_json_string(best, "name", "") : text);
+    tl_words_named(who, best);
+    tl_table_add(t, *who ? who : text);
     json_array_foreach (ours, i, ptn)
         if (*net && !strcmp(tl_json_string(ptn, "ptn_id", ""), net))
             name = tl_json_string(ptn, "name", "");
@@ -454,8 +460,9 @@ static void tell_nodes(const char *why, const json_t *nodes)
     size_t i, k;
     json_array_foreach (nodes, i, peer) {
         tl_buf line = {0};
-        const char *name = tl_json_string(peer, "name", "");
-        tl_err e = tl_out_clean(&line, name[0] ? name : "peer");
+        char name[TL_WORDS_NAMED_MAX];
+        tl_words_named(name, peer);
+        tl_err e = tl_out_clean(&line, *name ? name : "peer");
         json_array_foreach (json_object_get(peer, "models"), k, model) {
             e = e ? e : tl_buf_append(&line, tl_slice_str(k ? ", " : ": "));
             e = e ? e : tl_out_clean(&line, json_is_string(model) ? json_string_value(model) : "");

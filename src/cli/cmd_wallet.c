@@ -29,13 +29,17 @@ static int print_peers(const json_t *peers)
     static const char *const fields[] = {"balance_micro", "earned_micro",  "spent_micro",
                                          "held_micro",    "settled_micro", "limit_micro"};
     char text[TL_WORDS_MAX];
+    const char *shown[TL_TABLE_COLUMNS_MAX + 1];
     const json_t *p;
     tl_table t;
     size_t i;
-    tl_table_begin(&t, heads);
+    bool aliases = tl_words_alias_heads(shown, heads, peers);
+    tl_table_begin(&t, shown);
     json_array_foreach (peers, i, p) {
         tl_words_id(text, p, "node_id");
         tl_table_add(&t, text);
+        if (aliases)
+            tl_words_add_alias(&t, p);
         tl_table_add(&t, tl_json_string(p, "name", ""));
         for (size_t f = 0; f < sizeof fields / sizeof *fields; f++)
             add_credits(&t, p, fields[f]);
@@ -145,7 +149,7 @@ static void print_csv(const json_t *entries)
     }
 }
 
-static void add_entry(tl_table *t, const json_t *e)
+static void add_entry(tl_table *t, const json_t *e, bool aliases)
 {
     char text[80];
     bool question = !strcmp(tl_json_string(e, "kind", ""), "question");
@@ -153,6 +157,8 @@ static void add_entry(tl_table *t, const json_t *e)
     tl_table_add(t, question ? tl_json_string(e, "role", "-") : "settled");
     snprintf(text, sizeof text, "%.16s", tl_json_string(e, "peer", "-"));
     tl_table_add(t, text);
+    if (aliases)
+        tl_words_add_alias(t, e);
     tl_table_add(t, tl_json_string(e, "model", "-"));
     snprintf(text, sizeof text, "%lld + %lld", (long long)tl_json_number(e, "tokens_in", 0),
              (long long)tl_json_number(e, "tokens_out", 0));
@@ -173,9 +179,11 @@ static int print_history(const json_t *entries)
         tl_out_note("nothing was bought or sold in that time");
         return TL_EXIT_OK;
     }
-    tl_table_begin(&t, heads);
+    const char *shown[TL_TABLE_COLUMNS_MAX + 1];
+    bool aliases = tl_words_alias_heads(shown, heads, entries);
+    tl_table_begin(&t, shown);
     json_array_foreach (entries, i, e)
-        add_entry(&t, e);
+        add_entry(&t, e, aliases);
     return tl_table_end(&t) ? TL_EXIT_FAILED : TL_EXIT_OK;
 }
 
@@ -202,7 +210,7 @@ static int add_filters(const tl_cli *cli, const tl_args *args, json_t *wish)
     char node[65];
     int code = add_since(cli, args, wish);
     if (!code && peer)
-        code = tl_nodefind(cli, "wallet.show", json_object(), "peers", peer, node);
+        code = tl_nodefind_account(cli, peer, node);
     if (!code && peer && json_object_set_new(wish, "peer", json_string(node)))
         code = TL_EXIT_FAILED;
     if (!code && net && json_object_set_new(wish, "net", json_string(net)))
@@ -322,7 +330,7 @@ int tl_cmd_wallet_settle(tl_cli *cli, const tl_args *args)
         return tl_cli_usage(cli,
                             "AMOUNT is a whole number of micro-credits from 1; 1000000 are one "
                             "credit");
-    int code = tl_nodefind(cli, "wallet.show", json_object(), "peers", args->operand[0], node);
+    int code = tl_nodefind_account(cli, args->operand[0], node);
     if (code)
         return code;
     code = tl_verb_do(cli, args, "wallet.settle",

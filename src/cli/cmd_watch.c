@@ -4,6 +4,7 @@
 #include "cli/daemon.h"
 #include "cli/nattext.h"
 #include "cli/sse.h"
+#include "cli/words.h"
 
 #include <string.h>
 #include <time.h>
@@ -32,7 +33,8 @@ static void print_time(const char *at)
 
 static void print_peer(const json_t *data)
 {
-    const char *name = tl_json_string(data, "name", "");
+    char name[TL_WORDS_NAMED_MAX];
+    tl_words_named(name, data);
     printf(" %.16s", tl_json_string(data, "node_id", "?"));
     if (*name) {
         putchar(' ');

@@ -1,5 +1,7 @@
 #include "cli/commands.h"
 
+#include "cli/nodefind.h"
+
 static const tl_option no_options[] = {{NULL, 0, NULL, NULL}};
 
 /* Options of `up` and `serve`: they override the file while that process runs. */
@@ -64,9 +66,15 @@ static const tl_option peers_options[] = {
     {NULL, 0, NULL, NULL},
 };
 
+static const tl_option alias_options[] = {
+    {"remove", 0, "PEER", "PEER has no alias any more"},
+    TIMEOUT_OPTION,
+    {NULL, 0, NULL, NULL},
+};
+
 static const tl_option chat_options[] = {
     {"model", 'm', "MODEL", "the model to ask (teale-auto)"},
-    {"peer", 0, "ID", "ask this peer and no other"},
+    {"peer", 0, "PEER", "ask this peer and no other: its alias, name or ID"},
     TIMEOUT_OPTION,
     {NULL, 0, NULL, NULL},
 };
@@ -118,6 +126,13 @@ static const tl_command first[] = {
      false, tl_cmd_status},
     {"peers", "", 0, 0, "the nodes that are known or connected", "", peers_options, true, false,
      tl_cmd_peers},
+    {"peers alias", "[PEER NAME]", 0, 2,
+     "call a peer by a word of yours; without arguments list them",
+     TL_NODEFIND_PEER
+     "\n"
+     "NAME is a word of letters, digits and . _ - +. It stands for PEER in every command, before\n"
+     "any name that a node gives itself, and is kept in backups. Nobody else sees it.",
+     alias_options, true, false, tl_cmd_alias},
     {"models", "", 0, 0, "the models that can be asked, and where they are", "", read_options, true,
      false, tl_cmd_models},
     {"chat", "[PROMPT]", 0, TL_ARGS_MAX, "ask a model; the answer comes as it is made",
@@ -129,12 +144,11 @@ static const tl_command first[] = {
 
 static const tl_command rest[] = {
     {"ping", "PEER", 1, 1, "measure round trips to a peer; connects to it if needed",
-     "PEER is a node ID, or its first digits: at least 4, which fit only one known peer.",
-     ping_options, true, false, tl_cmd_ping},
+     TL_NODEFIND_PEER, ping_options, true, false, tl_cmd_ping},
     {"why", "[PEER]", 0, 1, "why the path to a peer is what it is, or who would answer a model",
      "Tells what was tried, what came back, which rule chose the path, and what would change it.\n"
      "It does not connect to the peer: `teale ping PEER` does. With --model it ranks the nodes\n"
-     "that serve the model, each with its reason.",
+     "that serve the model, each with its reason.\n" TL_NODEFIND_PEER,
      why_options, true, false, tl_cmd_why},
     {"netcheck", "", 0, 0, "ask the STUN servers again, and show what the network lets through", "",
      read_options, true, false, tl_cmd_netcheck},
@@ -160,10 +174,10 @@ static const tl_command rest[] = {
      tl_cmd_config_path},
     {"env", "", 0, 0, "print the exports that an OpenAI client needs",
      "Use it so: eval \"$(teale env)\"", env_options, true, false, tl_cmd_env},
-    {"dht get", "NODE_ID", 1, 1, "print what a node says of itself in the DHT",
+    {"dht get", "PEER", 1, 1, "print what a node says of itself in the DHT",
      "How it is reached: its NAT's type, its public addresses, and the nodes and relays that "
      "help.\n"
-     "NODE_ID is all 64 digits, or the first ones of a known peer or of this node.",
+     "It need not be known: all 64 digits of an ID do.\n" TL_NODEFIND_PEER,
      read_options, true, false, tl_cmd_dht_get},
     {"relay status", "", 0, 0, "print what this node relays for others",
      "Set nat.relay_enabled for it; see teale.toml(5).", no_options, true, false,

@@ -10,6 +10,7 @@ int tl_cmd_down(tl_cli *cli, const tl_args *args);
 int tl_cmd_serve(tl_cli *cli, const tl_args *args);
 int tl_cmd_status(tl_cli *cli, const tl_args *args);
 int tl_cmd_peers(tl_cli *cli, const tl_args *args);
+int tl_cmd_alias(tl_cli *cli, const tl_args *args);
 int tl_cmd_models(tl_cli *cli, const tl_args *args);
 int tl_cmd_env(tl_cli *cli, const tl_args *args);
 int tl_cmd_chat(tl_cli *cli, const tl_args *args);

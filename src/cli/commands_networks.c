@@ -1,5 +1,7 @@
 #include "cli/commands.h"
 
+#include "cli/nodefind.h"
+
 #define TIMEOUT                                                                                    \
     {                                                                                              \
         "timeout", 0, "TIME", "give up after so long, such as 30s (exit code 6)"                   \
@@ -18,7 +20,7 @@ static const tl_option invite_options[] = {
     {"valid", 0, "TIME",
      "how long the member's certificate is valid, such as 90d; by default it never ends, but for "
      "the end of this admin's own where the CA key is elsewhere"},
-    {"for", 0, "NODE", "only this node may use it"},
+    {"for", 0, "PEER", "only this node may use it: its alias, name or ID"},
     {"qr", 0, NULL, "draw it as a QR code, too, on standard error"},
     {"png", 0, "FILE", "write the QR code into a new picture"},
     TIMEOUT,
@@ -40,7 +42,7 @@ static const tl_option members_options[] = {{"long", 'l', NULL, "whole node IDs"
 static const tl_option revoke_options[] = {
     {"invite", 0, "NONCE", "withdraw this invite instead of a member"},
     {"keep-members", 0, NULL,
-     "NODE is an admin: keep the members that it admitted or renewed; this node signs for them"},
+     "PEER is an admin: keep the members that it admitted or renewed; this node signs for them"},
     {"yes", 'y', NULL, "do not ask first, where members go out with the node"},
     TIMEOUT,
     END,
@@ -107,18 +109,18 @@ const tl_command tl_commands_of_networks[] = {
      members_options, true, false, tl_cmd_ptn_members},
     {"ptn invites", "NET", 1, 1, "the invites made here, and what became of them", NET_WORDS,
      only_timeout, true, false, tl_cmd_ptn_invites},
-    {"ptn revoke", "NET [NODE]", 1, 2, "shut a member out for good, or withdraw an invite",
+    {"ptn revoke", "NET [PEER]", 1, 2, "shut a member out for good, or withdraw an invite",
      NET_WORDS
-     "\nNODE is a node ID, or its first digits. A revoked node is out within seconds at\n"
+     "\n" TL_NODEFIND_PEER "\nA revoked node is out within seconds at\n"
      "every member that is reachable, and a new invite does not let it in again. Where it\n"
      "is an admin, the members that it admitted or renewed go out, too: they are listed, and a\n"
      "person at a terminal is asked first. Keep them with --keep-members, unless it may have\n"
      "admitted nodes that nobody knows. Who holds the CA key cannot be shut out: where that\n"
      "key may be in wrong hands, make a new network.",
      revoke_options, true, false, tl_cmd_ptn_revoke},
-    {"ptn promote-admin", "NET NODE", 2, 2, "make a member an admin (where the CA key is)",
-     NET_WORDS, only_timeout, true, false, tl_cmd_ptn_promote},
-    {"ptn renew", "NET [NODE]", 1, 2, "renew a certificate; without NODE this node's own",
+    {"ptn promote-admin", "NET PEER", 2, 2, "make a member an admin (where the CA key is)",
+     NET_WORDS "\n" TL_NODEFIND_PEER, only_timeout, true, false, tl_cmd_ptn_promote},
+    {"ptn renew", "NET [PEER]", 1, 2, "renew a certificate; without PEER this node's own",
      NET_WORDS
      "\nA certificate is renewed by itself when a third of its time is left and an admin is\n"
      "reachable.",
@@ -150,6 +152,8 @@ const tl_command tl_commands_of_networks[] = {
      "Exits with 1 and names the first that is wrong.", only_timeout, true, false,
      tl_cmd_wallet_audit},
     {"wallet settle", "PEER AMOUNT", 2, 2, "record that a debt was paid",
+     TL_NODEFIND_PEER
+     "\n"
      "AMOUNT is in micro-credits. Run by the side that is owed, it says \"they paid us\", and "
      "counts\n"
      "when the peer's node has signed; run by the other side, it is a proposal.",

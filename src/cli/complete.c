@@ -1,12 +1,13 @@
 #include "cli/complete.h"
 
 #include "ask/exchange.h"
+#include "base/plain.h"
 #include "cli/daemon.h"
 #include "config/config.h"
 
 #include <string.h>
 
-#define ASK_TIME   (500 * TL_MS) /* a person waits for it */
+#define ASK_TIME   (500 * TL_MS) /* a node that hangs; one that is down costs nothing */
 #define OFFERS_MAX 500           /* more is no help */
 #define ID_SHOWN   12            /* digits of a node ID, where they tell it from all others */
 
@@ -32,12 +33,17 @@ typedef struct {
 static const tl_option any_command[] = {{"version", 'V', NULL, "show the version"},
                                         {NULL, 0, NULL, NULL}};
 
-/* Words of other nodes go into a shell: letters, digits and what is nothing special there. */
+/* Words of other nodes go into a shell: letters, digits, what is nothing special there, and other alphabets. */
 static bool is_plain(const char *word)
 {
     static const char plain[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/@+,-";
-    return *word && *word != '-' && *word != ':' && !word[strspn(word, plain)];
+    if (!*word || *word == '-' || *word == ':' || !tl_plain_is(tl_slice_str(word)))
+        return false;
+    for (; *word; word++)
+        if ((unsigned char)*word < 0x80 && !strchr(plain, *word))
+            return false;
+    return true;
 }
 
 static void offer(asked *a, const char *word, const char *meaning)
@@ -74,12 +80,7 @@ static json_t *request(const asked *a, const tl_daemon_ask *wish)
     return all;
 }
 
-static json_t *ask(const asked *a, const char *path)
-{
-    return request(a, &(tl_daemon_ask){.method = "GET", .path = path, .timeout = ASK_TIME});
-}
-
-/* The same for a verb that only reads. Takes the reference to `args`. */
+/* The answer to a verb that only reads. Takes the reference to `args`. */
 static json_t *tell(const asked *a, const char *verb, json_t *args)
 {
     json_t *body = json_pack("{s:s, s:o}", "verb", verb, "args", args), *all = NULL;
@@ -91,6 +92,12 @@ static json_t *tell(const asked *a, const char *verb, json_t *args)
     return all;
 }
 
+/* All that it knows of peers, models and networks, at once: it does not look around for it. */
+static json_t *known(const asked *a)
+{
+    return tell(a, "known", json_object());
+}
+
 static bool is_only_one(const json_t *peers, const char *id, size_t digits)
 {
     size_t i, same = 0;
@@ -100,34 +107,75 @@ static bool is_only_one(const json_t *peers, const char *id, size_t digits)
     return same == 1;
 }
 
-/* The nodes of a list, whose items have `node_id` and `name`. */
-static void offer_nodes(asked *a, const json_t *peers)
+/* As few digits as tell it from all others; all of them where more are typed. */
+static void offer_id(asked *a, const json_t *peers, const char *id, const char *name)
+{
+    char word[65];
+    if (strlen(id) != 64 || !is_plain(id))
+        return;
+    bool whole = strlen(a->typed) >= ID_SHOWN || !is_only_one(peers, id, ID_SHOWN);
+    snprintf(word, sizeof word, "%.*s", whole ? 64 : ID_SHOWN, id);
+    offer(a, word, name);
+}
+
+/* Is it one of the known nodes whose display names name them? */
+static bool is_named(const json_t *known_peers, const char *id)
+{
+    size_t i;
+    const json_t *peer;
+    json_array_foreach (known_peers, i, peer)
+        if (!strcmp(tl_json_string(peer, "node_id", ""), id))
+            return tl_json_bool(peer, "named", false);
+    return false;
+}
+
+/* The nodes of a list, whose items have `node_id`, `name` and `alias`: by alias or name; by the digits of the
+ * ID where there is no such word, and where something is typed. */
+static void offer_nodes(asked *a, const json_t *peers, const json_t *known_peers)
 {
     const json_t *peer;
     size_t i;
     json_array_foreach (peers, i, peer) {
-        char word[65];
-        const char *id = tl_json_string(peer, "node_id", "");
-        if (a->offers == OFFERS_MAX || strlen(id) != 64 || !is_plain(id) ||
-            strncmp(id, a->typed, strlen(a->typed)) != 0)
-            continue;
-        bool whole = strlen(a->typed) >= ID_SHOWN || !is_only_one(peers, id, ID_SHOWN);
-        snprintf(word, sizeof word, "%.*s", whole ? 64 : ID_SHOWN, id);
-        offer(a, word, tl_json_string(peer, "name", ""));
+        const char *id = tl_json_string(peer, "node_id", ""),
+                   *name = tl_json_string(peer, "name", "");
+        const char *alias = tl_json_string(peer, "alias", "");
+        bool named = is_plain(name) && is_named(known_peers, id);
+        char shown[24];
+        snprintf(shown, sizeof shown, "%.16s", id);
+        if (is_plain(alias))
+            offer(a, alias, *name ? name : shown);
+        if (named && strcmp(name, alias) != 0)
+            offer(a, name, shown);
+        if (*a->typed || (!is_plain(alias) && !named))
+            offer_id(a, peers, id, name);
     }
 }
 
 static void offer_peers(asked *a)
 {
-    json_t *all = ask(a, "/control/peers");
-    offer_nodes(a, json_object_get(all, "peers"));
+    json_t *all = known(a);
+    const json_t *peers = json_object_get(all, "peers");
+    offer_nodes(a, peers, peers);
+    json_decref(all);
+}
+
+static void offer_aliases(asked *a)
+{
+    json_t *all = tell(a, "alias.list", json_object());
+    const json_t *one;
+    size_t i;
+    json_array_foreach (json_object_get(all, "aliases"), i, one)
+        if (is_plain(tl_json_string(one, "alias", "")))
+            offer(a, tl_json_string(one, "alias", ""), tl_json_string(one, "name", ""));
     json_decref(all);
 }
 
 static void offer_members(asked *a, const char *net)
 {
     json_t *all = tell(a, "ptn.members", json_pack("{s:s}", "net", net));
-    offer_nodes(a, json_object_get(all, "members"));
+    json_t *names = all ? known(a) : NULL;
+    offer_nodes(a, json_object_get(all, "members"), json_object_get(names, "peers"));
+    json_decref(names);
     json_decref(all);
 }
 
@@ -176,17 +224,16 @@ static void offer_in_networks(asked *a, const json_t *model, const json_t *ptns)
 
 static void offer_models(asked *a)
 {
-    json_t *all = ask(a, "/control/models"), *nets = tell(a, "ptn.list", json_object());
+    json_t *all = known(a);
     const json_t *model;
     size_t i;
     offer(a, "teale-auto", "any model");
-    json_array_foreach (json_object_get(all, "models"), i, model) {
+    json_array_foreach (json_object_get(json_object_get(all, "models"), "models"), i, model) {
         const char *id = tl_json_string(model, "id", "");
         if (is_plain(id) && strcmp(id, "teale-auto") != 0)
             offer(a, id, tl_json_bool(model, "local", false) ? "here" : NULL);
-        offer_in_networks(a, model, json_object_get(nets, "ptns"));
+        offer_in_networks(a, model, json_object_get(all, "ptns"));
     }
-    json_decref(nets);
     json_decref(all);
 }
 
@@ -305,7 +352,9 @@ static void offer_option_values(asked *a, const tl_option *o, const char *net)
         offer_all(a, automatic);
     else if (!strcmp(o->name, "model"))
         offer_models(a);
-    else if (!strcmp(o->name, "peer") || !strcmp(o->name, "for"))
+    else if (!strcmp(o->name, "remove"))
+        offer_aliases(a);
+    else if (!strcmp(o->value, "PEER"))
         offer_peers(a);
 }
 
@@ -319,7 +368,7 @@ static void offer_ptn_operands(asked *a, const before *b)
             offer_all(a, switches);
     } else if (!strncmp(operands, "NET", 3) && b->operand_n == 0) {
         offer_networks(a);
-    } else if (b->operand_n == 1 && strstr(operands, "NODE")) {
+    } else if (b->operand_n == 1 && strstr(operands, "PEER")) {
         offer_members(a, b->operand[0]);
     } else if (strstr(operands, "FILE") && b->operand_n + 1 == b->c->operand_max) {
         puts(":files");
@@ -338,7 +387,7 @@ static void offer_operands(asked *a, const before *b)
     if (!strncmp(name, "ptn ", 4)) {
         offer_ptn_operands(a, b);
     } else if (!strcmp(name, "ping") || !strcmp(name, "why") || !strcmp(name, "wallet settle") ||
-               !strcmp(name, "dht get")) {
+               !strcmp(name, "dht get") || !strcmp(name, "peers alias")) {
         if (b->operand_n == 0)
             offer_peers(a);
     } else if (!strncmp(name, "config ", 7) && b->c->operand_max) {

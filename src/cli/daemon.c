@@ -3,10 +3,8 @@
 #include "base/when.h"
 #include "cli/lock.h"
 #include "cli/reach.h"
-#include "crypto/identity.h"
 #include "io/httpclient.h"
 
-#include <ctype.h>
 #include <poll.h>
 #include <signal.h>
 
@@ -171,8 +169,8 @@ static const remedy remedies[] = {
     {"backend_auth", TL_EXIT_DENIED, "The model server wants another key: see backend_key_file."},
     {"queue_full", TL_EXIT_FAILED, "Try again later."},
     {"own_node", TL_EXIT_USAGE, "Name another node: teale peers lists them."},
-    {"invalid_node_id", TL_EXIT_USAGE,
-     "A digit is mistyped, then: teale peers --long lists the known IDs."},
+    {"invalid_node_id", TL_EXIT_USAGE, "`teale peers --long` lists the known IDs."},
+    {"ambiguous_peer", TL_EXIT_USAGE, "`teale peers --long` lists the known IDs."},
     {"forbidden", TL_EXIT_DENIED,
      "`teale ptn list` shows your private networks, `teale doctor` what is wrong with one."},
     {"ambiguous_network", TL_EXIT_USAGE, "Or call one otherwise here: teale ptn rename ID NAME"},
@@ -365,66 +363,6 @@ void tl_daemon_tell_missing(const tl_cli *cli)
     }
     tell_own_server(status);
     json_decref(status);
-}
-
-/* True if this node's own ID begins so; copies it. */
-static bool is_own(const tl_cli *cli, const char *typed, char ret_node[65])
-{
-    json_t *status = ask_status(cli);
-    const char *own = tl_json_string(status, "node_id", "");
-    bool fits = strlen(own) == TL_NODE_ID_HEX && !strncmp(own, typed, strlen(typed));
-    if (fits)
-        memcpy(ret_node, own, TL_NODE_ID_HEX + 1);
-    json_decref(status);
-    return fits;
-}
-
-int tl_daemon_find_peer(const tl_cli *cli, const char *typed, char ret_node[65])
-{
-    char lower[TL_NODE_ID_HEX + 1] = "";
-    size_t n = strlen(typed), fits = 0, i;
-    json_t *all, *peer;
-    if (strspn(typed, "0123456789abcdefABCDEF") != n || n < 4 || n > TL_NODE_ID_HEX)
-        return tl_cli_usage(cli, "a peer is named by 4 to 64 hex digits of its node ID");
-    for (i = 0; i < n; i++)
-        lower[i] = (char)tolower((unsigned char)typed[i]);
-    typed = lower;
-    tl_node_id key;
-    if (n == TL_NODE_ID_HEX && (tl_crypto_init() || tl_node_id_parse(tl_slice_str(typed), &key)))
-        return tl_cli_usage(cli, "%s is no node's key: a digit is mistyped", typed);
-    if (n == TL_NODE_ID_HEX) {
-        memcpy(ret_node, typed, n + 1);
-        return TL_EXIT_OK;
-    }
-    int code = tl_daemon_get(cli, "/control/peers", CONNECT_TIME, &all);
-    if (code)
-        return code;
-    json_array_foreach (json_object_get(all, "peers"), i, peer) {
-        const char *id = tl_json_string(peer, "node_id", "");
-        if (strlen(id) == TL_NODE_ID_HEX && !strncmp(id, typed, n)) {
-            memcpy(ret_node, id, TL_NODE_ID_HEX + 1);
-            fits++;
-        }
-    }
-    json_array_foreach (json_object_get(all, "away"), i, peer) {
-        const char *id = json_is_string(peer) ? json_string_value(peer) : "";
-        if (strlen(id) == TL_NODE_ID_HEX && !strncmp(id, typed, n)) {
-            memcpy(ret_node, id, TL_NODE_ID_HEX + 1);
-            fits++;
-        }
-    }
-    json_decref(all);
-    if (fits == 1 || (!fits && is_own(cli, typed, ret_node)))
-        return TL_EXIT_OK;
-    if (fits) {
-        tl_out_error("%zu peers have IDs that begin with %s: give more digits", fits, typed);
-        tl_out_note("teale peers lists them.");
-    } else {
-        tl_out_error("no known peer has an ID that begins with %s", typed);
-        tl_out_note("teale peers lists those that are connected; another node needs all 64 digits "
-                    "of its ID.");
-    }
-    return TL_EXIT_FAILED;
 }
 
 bool tl_daemon_setting_changed(const tl_cli *cli, const char *key)

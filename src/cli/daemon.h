@@ -43,9 +43,6 @@ int tl_daemon_explain_error(const tl_cli *cli, const json_t *error);
 /* GET. Returns the answer as JSON, which the caller gives to json_decref. Prints what failed;
  * returns an exit code. */
 int tl_daemon_get(const tl_cli *cli, const char *path, tl_time timeout, json_t **ret);
-/* The whole node ID for a typed one, which may be its first digits: at least 4, which fit only one
- * known peer, or this node itself. Prints what is wrong; returns an exit code. */
-int tl_daemon_find_peer(const tl_cli *cli, const char *typed, char ret_node[65]);
 /* Tells a running daemon, if there is one, that a setting has changed. Prints what the daemon
  * did. False: the daemon refuses the value, which must be put back; the cause is printed. */
 bool tl_daemon_setting_changed(const tl_cli *cli, const char *key);

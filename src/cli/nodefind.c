@@ -3,71 +3,68 @@
 #include "cli/verb.h"
 #include "crypto/identity.h"
 
+#include <ctype.h>
+
 #define READ_TIME (10 * TL_SEC)
 
-/* How many different IDs of the list begin so; copies one. */
-static size_t match(const json_t *list, const char *typed, char ret_node[65])
-{
-    size_t fits = 0, i;
-    const json_t *item;
-    json_array_foreach (list, i, item) {
-        const char *id = tl_json_string(item, "node_id", "");
-        if (strlen(id) != TL_NODE_ID_HEX || strncmp(id, typed, strlen(typed)) != 0 ||
-            (fits && !strcmp(id, ret_node)))
-            continue;
-        memcpy(ret_node, id, TL_NODE_ID_HEX + 1);
-        fits++;
-    }
-    return fits;
-}
-
-static int explain(size_t fits, const char *typed)
-{
-    if (fits == 1)
-        return TL_EXIT_OK;
-    if (fits)
-        tl_verb_refuse("E_AMBIGUOUS", "%zu nodes have IDs that begin with %s: give more digits",
-                       fits, typed);
-    else
-        tl_verb_refuse("E_NOT_FOUND", "no known node has an ID that begins with %s", typed);
-    return TL_EXIT_FAILED;
-}
-
-static int find_whole(const tl_cli *cli, const char *typed, char ret_node[65])
-{
-    tl_node_id key;
-    if (tl_crypto_init() || tl_node_id_parse(tl_slice_str(typed), &key))
-        return tl_cli_usage(cli, "%s is no node's key: a digit is mistyped", typed);
-    memcpy(ret_node, typed, TL_NODE_ID_HEX + 1);
-    return TL_EXIT_OK;
-}
-
-int tl_nodefind(const tl_cli *cli, const char *verb, json_t *args, const char *list,
-                const char *typed, char ret_node[65])
+/* All 64 digits of an ID, whatever their case. */
+static bool is_whole(const char *typed, char ret_node[65])
 {
     size_t n = strlen(typed);
-    json_t *peers;
+    if (n != TL_NODE_ID_HEX || strspn(typed, "0123456789abcdefABCDEF") != n)
+        return false;
+    for (size_t i = 0; i <= n; i++)
+        ret_node[i] = (char)tolower((unsigned char)typed[i]);
+    return true;
+}
+
+/* Takes the reference to `args`, which name what comes first. */
+static int find(const tl_cli *cli, json_t *args, const char *typed, char ret_node[65])
+{
+    char node[65];
+    tl_node_id key;
     tl_verb_result r;
-    tl_verb ask = {.verb = verb, .args = args, .timeout = READ_TIME};
-    if (strspn(typed, "0123456789abcdef") != n || n < 4 || n >= TL_NODE_ID_HEX) {
+    if (is_whole(typed, node)) {
         json_decref(args);
-        if (n == TL_NODE_ID_HEX)
-            return find_whole(cli, typed, ret_node);
-        return tl_cli_usage(cli, "a node is named by 4 to 64 lower-case hex digits of its ID");
+        if (tl_crypto_init() || tl_node_id_parse(tl_slice_str(node), &key))
+            return tl_cli_usage(cli, "%s is no node's key: a digit is mistyped", typed);
+        memcpy(ret_node, node, sizeof node);
+        return TL_EXIT_OK;
     }
+    if (!tl_utf8_is(tl_slice_str(typed)) || json_object_set_new(args, "peer", json_string(typed))) {
+        json_decref(args);
+        return tl_cli_usage(cli, "a peer's name is UTF-8 text");
+    }
+    tl_verb ask = {.verb = "peer.find", .args = args, .timeout = READ_TIME};
     int code = tl_verb_run(cli, &ask, &r);
     if (r.late)
         tl_verb_refuse("E_TIMEOUT", "the node has not answered in time");
-    if (code)
-        return code;
-    size_t fits = match(json_object_get(r.value, list), typed, ret_node);
+    const char *id = tl_json_string(r.value, "node_id", "");
+    if (!code && strlen(id) != TL_NODE_ID_HEX) {
+        tl_out_error("the daemon's answer is not understood");
+        code = TL_EXIT_FAILED;
+    }
+    if (!code)
+        memcpy(ret_node, id, TL_NODE_ID_HEX + 1);
     json_decref(r.value);
-    if (fits)
-        return explain(fits, typed);
-    code = tl_daemon_get(cli, "/control/peers", READ_TIME, &peers);
-    if (code)
-        return code;
-    fits = match(json_object_get(peers, "peers"), typed, ret_node);
-    json_decref(peers);
-    return explain(fits, typed);
+    return code;
+}
+
+int tl_nodefind(const tl_cli *cli, const char *typed, char ret_node[65])
+{
+    int code = find(cli, json_object(), typed, ret_node);
+    if (code == TL_EXIT_FAILED || (code == TL_EXIT_USAGE && strlen(typed) != TL_NODE_ID_HEX))
+        tl_out_note(
+            "`teale peers` lists the nodes that are known, `teale peers alias` their aliases.");
+    return code;
+}
+
+int tl_nodefind_member(const tl_cli *cli, const char *net, const char *typed, char ret_node[65])
+{
+    return find(cli, json_pack("{s:s}", "net", net), typed, ret_node);
+}
+
+int tl_nodefind_account(const tl_cli *cli, const char *typed, char ret_node[65])
+{
+    return find(cli, json_pack("{s:b}", "ledger", 1), typed, ret_node);
 }

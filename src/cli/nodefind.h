@@ -1,15 +1,19 @@
-/* nodefind.h - finds the node that a person means by the first digits of its ID, in a list that the
- * running node gives. Changes nothing. */
+/* nodefind.h - the ID of the node that a person means: the running node knows (peer/naming.h). Changes nothing. */
 #ifndef TL_CLI_NODEFIND_H
 #define TL_CLI_NODEFIND_H
 
-#include "base/json.h"
 #include "cli/cli.h"
 
-/* The whole node ID for a typed one: all 64 digits, or the first digits, at least 4, which fit only
- * one node in the array `list` of what `verb` answers (its items have `node_id`), or else only one
- * known peer. Takes the reference to `args`. Prints what is wrong; returns an exit code. */
-int tl_nodefind(const tl_cli *cli, const char *verb, json_t *args, const char *list,
-                const char *typed, char ret_node[65]);
+#define TL_NODEFIND_PEER                                                                           \
+    "PEER is a node's alias, its display name where no other node has it, its ID, or the first\n"  \
+    "digits of that (4 or more). See: teale peers alias."
+
+/* The whole ID for a typed PEER. Of all 64 digits no node is asked. Prints what is wrong; returns an exit
+ * code. */
+int tl_nodefind(const tl_cli *cli, const char *typed, char ret_node[65]);
+/* A member of the network comes before others. */
+int tl_nodefind_member(const tl_cli *cli, const char *net, const char *typed, char ret_node[65]);
+/* A node with which there are accounts comes before others. */
+int tl_nodefind_account(const tl_cli *cli, const char *typed, char ret_node[65]);
 
 #endif

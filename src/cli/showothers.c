@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "cli/out.h"
+#include "cli/words.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,12 +17,14 @@ void tl_show_relayed_by(const json_t *list)
     const json_t *by;
     size_t i;
     json_array_foreach (list, i, by) {
-        char text[200], rtt[32] = "";
+        char text[300], rtt[32] = "";
         double ms = tl_json_number(by, "rtt_ms", 0);
         if (ms > 0)
             snprintf(rtt, sizeof rtt, ", %.1f ms", ms);
-        snprintf(text, sizeof text, "node %.16s %.60s (%.60s%s)", tl_json_string(by, "node_id", ""),
-                 tl_json_string(by, "name", ""), tl_json_string(by, "address", ""), rtt);
+        char name[TL_WORDS_NAMED_MAX];
+        tl_words_named(name, by);
+        snprintf(text, sizeof text, "node %.16s %s (%.60s%s)", tl_json_string(by, "node_id", ""),
+                 name, tl_json_string(by, "address", ""), rtt);
         tl_out_line("relayed by", text);
     }
 }
@@ -51,14 +54,16 @@ void tl_show_introducing(const json_t *i)
 {
     const json_t *by;
     size_t k;
-    char text[200], rtt[32];
+    char text[300], rtt[32];
     json_array_foreach (json_object_get(i, "by"), k, by) {
         double ms = tl_json_number(by, "rtt_ms", 0);
         rtt[0] = 0;
         if (ms > 0)
             snprintf(rtt, sizeof rtt, ", %.1f ms", ms);
-        snprintf(text, sizeof text, "node %.16s (%.60s%s)", tl_json_string(by, "node_id", ""),
-                 tl_json_string(by, "address", ""), rtt);
+        char name[TL_WORDS_NAMED_MAX];
+        tl_words_named(name, by);
+        snprintf(text, sizeof text, "node %.16s %s%s(%.60s%s)", tl_json_string(by, "node_id", ""),
+                 name, *name ? " " : "", tl_json_string(by, "address", ""), rtt);
         tl_out_line("introduced by", text);
     }
     if (strcmp(tl_json_string(i, "state", "off"), "serving") != 0 || !number(i, "attached"))

@@ -49,3 +49,33 @@ void tl_words_id(char ret_text[TL_WORDS_MAX], const json_t *object, const char *
     const char *id = tl_json_string(object, key, "-");
     snprintf(ret_text, TL_WORDS_MAX, "%.16s", id);
 }
+
+void tl_words_named(char ret[TL_WORDS_NAMED_MAX], const json_t *object)
+{
+    const char *alias = tl_json_string(object, "alias", ""),
+               *name = tl_json_string(object, "name", "");
+    snprintf(ret, TL_WORDS_NAMED_MAX, "%s%s%s%s%.64s", *alias ? "[" : "", alias, *alias ? "]" : "",
+             *alias && *name ? " " : "", name);
+}
+
+bool tl_words_alias_heads(const char *ret[TL_TABLE_COLUMNS_MAX + 1], const char *const *heads,
+                          const json_t *list)
+{
+    bool any = false;
+    const json_t *one;
+    size_t i, n = 0;
+    json_array_foreach (list, i, one)
+        any |= json_is_string(json_object_get(one, "alias"));
+    for (; *heads && n < TL_TABLE_COLUMNS_MAX; heads++) {
+        ret[n++] = *heads;
+        if (any && (!strcmp(*heads, "NODE") || !strcmp(*heads, "PEER")) && n < TL_TABLE_COLUMNS_MAX)
+            ret[n++] = "ALIAS";
+    }
+    ret[n] = NULL;
+    return any;
+}
+
+void tl_words_add_alias(tl_table *t, const json_t *object)
+{
+    tl_table_add(t, tl_json_string(object, "alias", "-"));
+}

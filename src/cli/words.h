@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/when.h"
+#include "cli/out.h"
 
 #define TL_WORDS_MAX 48
 
@@ -16,5 +17,16 @@ void tl_words_time(char ret_text[TL_WORDS_MAX], const json_t *object, const char
                    const char *none);
 /* The first 16 digits of a node ID or ptnID, as tables show them; "-" where there is none. */
 void tl_words_id(char ret_text[TL_WORDS_MAX], const json_t *object, const char *key);
+
+#define TL_WORDS_NAMED_MAX 144
+/* How a node is called: "[alias] display name", or one of them alone; "" where there is neither. The owner's
+ * own word is in brackets, for a node chooses its display name itself. */
+void tl_words_named(char ret_text[TL_WORDS_NAMED_MAX], const json_t *object);
+
+/* Column heads of a table of nodes, "ALIAS" behind "NODE" or "PEER" where a node of the list has one. True: it has, and
+ * each row needs the cell (tl_words_add_alias). Borrows `heads`. */
+bool tl_words_alias_heads(const char *ret_heads[TL_TABLE_COLUMNS_MAX + 1], const char *const *heads,
+                          const json_t *list);
+void tl_words_add_alias(tl_table *t, const json_t *object);
 
 #endif

@@ -1,4 +1,5 @@
 #include "node/lan_state.h"
+#include "node/names.h"
 #include "node/state.h"
 #include "node/verbs.h"
 
@@ -180,7 +181,9 @@ tl_err tl_node_new(tl_loop *loop, const tl_settings *settings, const tl_identity
         tl_node_free(n);
         return tl_why_set(why, e, "the node could not be set up: %s", tl_err_name(e));
     }
-    e = tl_node_open_members(n, why);
+    e = tl_node_open_names(n, why);
+    if (!e)
+        e = tl_node_open_members(n, why);
     if (!e && (e = tl_node_load_reciprocity(n)))
         e = tl_why_set(why, e, "what others did for this node could not be read: %s",
                        tl_err_name(e));
@@ -253,6 +256,7 @@ void tl_node_free(tl_node *n)
     tl_calls_clear(n);
     tl_node_bids_clear(n);
     tl_reciprocity_free(n->deeds);
+    tl_node_free_names(n);
     tl_networks_free(n->book);
     tl_node_free_store(n);
     tl_node_free_credit(n);

@@ -107,6 +107,12 @@ void tl_node_unnetlook(tl_node_netlook *l);
 /* Does this node, or one that it knows, list a model of exactly this name? */
 bool tl_node_lists(const tl_node *n, const char *model);
 
+/* The node that a person means by its ID, its first digits, an alias or its display name (peer/naming.h).
+ * TL_ERR_NOT_FOUND: none that is known. TL_ERR_EXISTS: more than one. TL_ERR_INVALID: no such form, or no
+ * node's key. `why` says it for a person. TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_node_find_peer(const tl_node *n, tl_slice text, tl_node_id *ret_peer,
+                                  tl_why *why);
+
 /* --- reports: new references, which the caller gives to json_decref; NULL: out of memory --- */
 json_t *tl_node_status(const tl_node *n); /* `teale status --json` */
 json_t *tl_node_peers(const tl_node *n);  /* `teale peers --json` */

@@ -1,6 +1,7 @@
 /* What the DHT knows, for people and scripts: the status, and what a node says of itself there. */
 #include "node/dht_state.h"
 #include "node/facts.h"
+#include "node/names.h"
 #include "node/node_net_report.h"
 #include "node/verbs.h"
 
@@ -159,11 +160,8 @@ void tl_dht_end_looks(tl_node_dht *d)
 void tl_node_do_dht_get(tl_node *n, const json_t *args, tl_call *call)
 {
     tl_node_id id;
-    const char *hex = tl_json_string(args, "node_id", "");
-    if (tl_node_id_parse(tl_slice_str(hex), &id)) {
-        tl_call_fail(call, "E_INVALID", "node_id must be a node's ID: 64 hexadecimal digits");
+    if (!tl_node_peer_arg(n, args, "node_id", call, &id))
         return;
-    }
     if (!n->dht) {
         tl_call_fail(call, "E_SETTING", "%s",
                      !n->settings.wan_enabled || !n->settings.nat_direct

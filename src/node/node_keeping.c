@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/when.h"
 #include "node/beside.h"
+#include "node/names.h"
 #include "node/restore.h"
 #include "store/snapshot.h"
 
@@ -390,6 +391,12 @@ void tl_node_run_keeping(tl_node *n)
     follow_notice(k);
     tl_backup_call_run(n);
     tl_drop_call_run(n);
+}
+
+void tl_node_keeping_stale(tl_node *n)
+{
+    if (n->keeping)
+        tl_keeper_changed(n->keeping->keeper);
 }
 
 void tl_node_keeping_doubt(tl_node *n)

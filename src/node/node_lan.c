@@ -2,6 +2,7 @@
  * peer/neighbours decides whom to connect to. This hands the events of each to the others, and greets peers there
  * (docs/protocol.md "On the local network"). */
 #include "node/lan_state.h"
+#include "node/names.h"
 
 #include "base/log.h"
 #include "net/kinds.h"
@@ -42,11 +43,12 @@ bool tl_node_lan_is_on(const tl_node *n)
 
 /* --- what neighbours asks --- */
 
-/* A member of our networks, or one that was dealt with: as tl_node_again has it. */
+/* A member of our networks, one that was dealt with, as tl_node_again has it, or one that has an alias. */
 static bool is_known(void *user, const tl_node_id *peer)
 {
     const tl_node *n = user;
-    if (tl_access_is_member(&n->access, peer))
+    if (tl_access_is_member(&n->access, peer) ||
+        (n->names && tl_naming_alias(&n->names->naming, peer)))
         return true;
     const tl_peer *p = tl_peer_table_find(&n->table, peer);
     return p && (p->proven || p->kept) && !p->in_clear;

@@ -1,8 +1,10 @@
 /* The world of members/: connections by tl_peers, rows in the store, events to listeners. And the book
  * of networks at start. */
 #include "node/members_state.h"
+#include "node/names.h"
 
 #include "base/log.h"
+#include "base/plain.h"
 #include "peer/claims.h"
 #include "store/networks.h"
 
@@ -204,9 +206,12 @@ static void spent(void *user, tl_err e, const char *certificate, const char *why
     stored(&spend->stored, e, why);
 }
 
-static const char *name_of(const tl_node *n, const tl_node_id *node)
+/* The name as it is now; it is remembered for when the member is away. */
+static const char *name_of(tl_node *n, const tl_node_id *node)
 {
     const tl_peer *p = tl_peer_table_find(&n->table, node);
+    if (p)
+        tl_naming_hear(&n->names->naming, node, p->name);
     return p ? p->name : "";
 }
 
@@ -447,6 +452,8 @@ static tl_err load_member(void *user, const tl_member_row *row)
         tl_networks_set_met(l->node->book, tl_networks_by_id(l->node->book, &cert.network),
                             &cert.node);
     json_decref(certificate);
+    if (tl_plain_is(tl_slice_str(row->name)))
+        tl_naming_hear(&l->node->names->naming, &row->node, row->name);
     return TL_OK;
 }
 

@@ -1,4 +1,5 @@
 #include "node/node_net_report.h"
+#include "node/names.h"
 
 #include "node/lan_state.h"
 
@@ -383,7 +384,7 @@ static json_t *why_json(const tl_node *n, const tl_node_id *peer, const tl_net_v
     const tl_peer *p = tl_peer_table_find(&n->table, peer);
     tl_node_id_write(hex, peer);
     tl_story_tell(f, &story);
-    json_t *why = json_pack(
+    return json_pack(
         "{s:s, s:s, s:s?, s:s, s:s, s:s, s:s?, s:{s:s, s:o, s:s?}, s:{s:s}, s:o, s:o}", "node_id",
         hex, "name", p ? p->name : "", "path", f->connected ? tl_via_name(f->via) : NULL, "reason",
         story.reason, "because", story.because, "remedy", story.remedy, "rule",
@@ -392,7 +393,6 @@ static json_t *why_json(const tl_node *n, const tl_node_id *peer, const tl_net_v
         "mapped_by", v->mapped_by, "theirs", "nat", tl_nat_type_name(tl_story_peer_nat(f)),
         "attempt", attempt_json(f->report, f->now), "pairs",
         f->report ? pairs_json(f->report) : json_array());
-    return why;
 }
 
 json_t *tl_node_why(const tl_node *n, const tl_node_id *peer)
@@ -448,5 +448,5 @@ json_t *tl_node_why(const tl_node *n, const tl_node_id *peer)
         json_decref(why);
         return NULL;
     }
-    return why;
+    return tl_node_add_aliases(n, why);
 }

@@ -2,6 +2,7 @@
 #include "node/members_state.h"
 
 #include "base/when.h"
+#include "node/names.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -124,14 +125,6 @@ tl_membership *tl_ptn_network(tl_node *n, const json_t *args, tl_call *call)
         tl_node_fail_network(n, text, call);
     }
     return NULL;
-}
-
-bool tl_ptn_node_arg(const json_t *args, const char *key, tl_call *call, tl_node_id *ret)
-{
-    if (!tl_node_id_parse(tl_slice_str(tl_json_string(args, key, "")), ret))
-        return true;
-    tl_call_fail(call, "E_INVALID", "%s is 64 hex digits, the ID of a node", key);
-    return false;
 }
 
 /* A whole number in `args`; `fallback` where it is not there. False: the call has failed. */
@@ -261,7 +254,7 @@ static bool read_invite(tl_node *n, const json_t *args, tl_call *call, tl_invite
         !number_arg(args, "valid_s", 0, call, &i.valid_seconds))
         return false;
     i.bound = bound && !json_is_null(bound);
-    if (i.bound && !tl_ptn_node_arg(args, "for", call, &i.node))
+    if (i.bound && !tl_node_peer_arg(n, args, "for", call, &i.node))
         return false;
     i.expires_at = life > TL_INVITE_LIFE_MAX ? TL_PTN_TIME_MAX : tl_loop_unix() + life;
     const tl_string_list *relays = &n->settings.wan_relay_url;
@@ -460,7 +453,7 @@ void tl_verb_ptn_revoke(tl_node *n, const json_t *args, tl_call *call)
 {
     tl_node_id node;
     tl_membership *m = tl_ptn_network(n, args, call);
-    if (!m || !tl_ptn_node_arg(args, "node_id", call, &node))
+    if (!m || !tl_node_peer_arg(n, args, "node_id", call, &node))
         return;
     json_t *fallen = fallen_of(n, m, &node);
     if (tl_json_bool(args, "dry_run", false)) { /* who would go out, for a person to confirm */
@@ -489,7 +482,7 @@ void tl_verb_ptn_promote(tl_node *n, const json_t *args, tl_call *call)
 {
     tl_node_id node;
     tl_membership *m = tl_ptn_network(n, args, call);
-    if (!m || !tl_ptn_node_arg(args, "node_id", call, &node))
+    if (!m || !tl_node_peer_arg(n, args, "node_id", call, &node))
         return;
     tl_ptn_call *c = tl_ptn_call_new(n, call, promoted);
     if (c)
@@ -503,7 +496,7 @@ void tl_verb_ptn_renew(tl_node *n, const json_t *args, tl_call *call)
     const json_t *whom = json_object_get(args, "node_id");
     tl_membership *m = tl_ptn_network(n, args, call);
     if (!m || !number_arg(args, "valid_s", -1, call, &valid) ||
-        (whom && !json_is_null(whom) && !tl_ptn_node_arg(args, "node_id", call, &node)))
+        (whom && !json_is_null(whom) && !tl_node_peer_arg(n, args, "node_id", call, &node)))
         return;
     tl_ptn_call *c = tl_ptn_call_new(n, call, renewed);
     if (c)

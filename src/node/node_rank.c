@@ -1,4 +1,5 @@
 /* Who would be asked, at what price, and why: `teale why --model`, and the offers of `teale models`. */
+#include "node/names.h"
 #include "node/state.h"
 #include "node/verbs.h"
 
@@ -160,10 +161,8 @@ void tl_node_do_prepare(tl_node *n, const json_t *args, tl_call *call)
     snprintf(ask.model, sizeof ask.model, "%s", model);
     snprintf(ask.path, sizeof ask.path, "/v1/chat/completions");
     ask.has_peer = *peer;
-    if (*peer && tl_node_id_parse(tl_slice_str(peer), &ask.peer)) {
-        tl_call_fail(call, "E_INVALID", "a peer is named by its whole ID, 64 hex digits");
+    if (*peer && !tl_node_peer_arg(n, args, "peer", call, &ask.peer))
         return;
-    }
     tl_router_prepare(n->router, &ask);
     tl_call_ok(call, json_object());
 }

@@ -1,6 +1,7 @@
 /* Reports for people and scripts: status, peers, models, events. */
 #include "ask/modelname.h"
 #include "node/facts.h"
+#include "node/names.h"
 #include "node/node_net_report.h"
 
 #include "node/lan_state.h"
@@ -163,19 +164,21 @@ json_t *tl_node_status(const tl_node *n)
     /* a way over a relay that is down carries nothing, though the peer may come back on it */
     unsigned relayed = f.relay_connected ? f.paths.relayed : f.paths.by_nodes;
     tl_net_view_of(n, &v);
-    return json_pack(
-        "{s:s, s:s, s:s, s:I, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:I}, s:o, s:o, s:o, s:o, "
-        "s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o}",
-        "version", TL_VERSION, "node_id", n->hex, "display_name", n->name, "uptime_s",
-        (json_int_t)(f.uptime / TL_SEC), "wan", tl_node_wan_json(n), "nat", tl_net_nat_json(&v),
-        "peers", "direct", (json_int_t)f.paths.direct, "relayed", (json_int_t)relayed,
-        "relayed_udp", (json_int_t)(relayed ? f.paths.relayed_udp : 0), "lan",
-        (json_int_t)f.paths.lan, "old_protocol", (json_int_t)f.peers_in_clear, "backend",
-        backend_status(n), "sharing", tl_node_sharing_json(n), "share", tl_node_share_json(n),
-        "requests", requests_status(&f), "asks_others", tl_access_asks_others(&n->access),
-        "stopping", n->stage > TL_NODE_RUNNING, "ptns", tl_node_ptns_json(n), "relaying",
-        tl_node_relaying_json(n), "relayed_by", tl_node_relayed_json(n), "dht", tl_node_dht_json(n),
-        "fragments", tl_node_fragments_json(n), "introducing", tl_node_introducing_json(n));
+    return tl_node_add_aliases_inside(
+        n, json_pack(
+               "{s:s, s:s, s:s, s:I, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:I}, s:o, s:o, s:o, s:o, "
+               "s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o}",
+               "version", TL_VERSION, "node_id", n->hex, "display_name", n->name, "uptime_s",
+               (json_int_t)(f.uptime / TL_SEC), "wan", tl_node_wan_json(n), "nat",
+               tl_net_nat_json(&v), "peers", "direct", (json_int_t)f.paths.direct, "relayed",
+               (json_int_t)relayed, "relayed_udp", (json_int_t)(relayed ? f.paths.relayed_udp : 0),
+               "lan", (json_int_t)f.paths.lan, "old_protocol", (json_int_t)f.peers_in_clear,
+               "backend", backend_status(n), "sharing", tl_node_sharing_json(n), "share",
+               tl_node_share_json(n), "requests", requests_status(&f), "asks_others",
+               tl_access_asks_others(&n->access), "stopping", n->stage > TL_NODE_RUNNING, "ptns",
+               tl_node_ptns_json(n), "relaying", tl_node_relaying_json(n), "relayed_by",
+               tl_node_relayed_json(n), "dht", tl_node_dht_json(n), "fragments",
+               tl_node_fragments_json(n), "introducing", tl_node_introducing_json(n)));
 }
 
 /* --- peers --- */
@@ -242,6 +245,12 @@ static bool is_away(const tl_node *n, const tl_peer *p)
            !tl_relays_is_registered(n->relays) && !is_present(n, p, true);
 }
 
+bool tl_node_is_about(const tl_node *n, const tl_peer *p)
+{
+    return is_shown(n, p) &&
+           (is_present(n, p, tl_relays_is_registered(n->relays)) || is_away(n, p));
+}
+
 /* NULL: out of memory. */
 static json_t *away_ids(const tl_node *n)
 {
@@ -270,8 +279,9 @@ json_t *tl_node_peers(const tl_node *n)
                 json_decref(list);
                 return NULL;
             }
-    return json_pack("{s:o, s:o, s:I}", "peers", list, "away", away_ids(n), "old_protocol",
-                     (json_int_t)tl_peer_table_in_clear(&n->table));
+    return tl_node_add_aliases(n, json_pack("{s:o, s:o, s:I}", "peers", list, "away", away_ids(n),
+                                            "old_protocol",
+                                            (json_int_t)tl_peer_table_in_clear(&n->table)));
 }
 
 static json_t *traffic_json(const tl_peer *p, const tl_peer_facts *f)
@@ -411,8 +421,9 @@ json_t *tl_node_models(const tl_node *n)
         json_decref(list);
         return NULL;
     }
-    return json_pack("{s:o, s:o, s:o}", "models", list, "paused", with_models_json(n, is_paused),
-                     "away", with_models_json(n, is_to_be_found));
+    return tl_node_add_aliases(n, json_pack("{s:o, s:o, s:o}", "models", list, "paused",
+                                            with_models_json(n, is_paused), "away",
+                                            with_models_json(n, is_to_be_found)));
 }
 
 /* --- events --- */
@@ -436,6 +447,7 @@ void tl_node_emit(tl_node *n, const char *name, json_t *data)
 {
     char at[32];
     tl_node_write_time(at, tl_loop_unix());
+    data = tl_node_add_aliases(n, data);
     if (!data || json_object_set_new(data, "at", json_string(at))) {
         json_decref(data); /* out of memory: the event is lost */
         return;

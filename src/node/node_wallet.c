@@ -1,6 +1,7 @@
 /* node_wallet.c - the verbs of the wallet: what the ledger says, and settlements. */
 #include "base/json.h"
 #include "base/log.h"
+#include "node/names.h"
 #include "node/state.h"
 #include "node/verbs.h"
 #include "store/ledger.h"
@@ -19,9 +20,8 @@ typedef struct {
 static const char *name_of(const tl_node *n, const char *hex)
 {
     tl_node_id id;
-    const tl_peer *p =
-        tl_node_id_parse(tl_slice_str(hex), &id) ? NULL : tl_peer_table_find(&n->table, &id);
-    return p && p->name[0] ? p->name : NULL;
+    const char *name = tl_node_id_parse_form(tl_slice_str(hex), &id) ? "" : tl_node_called(n, &id);
+    return *name ? name : NULL;
 }
 
 static const char *name_of_network(const tl_node *n, const char *hex)
@@ -104,15 +104,6 @@ void tl_verb_wallet_audit(tl_node *n, const json_t *args, tl_call *call)
         tl_report_submit(n->store, &w->report);
 }
 
-/* False: the call has failed. */
-static bool find_peer(const json_t *args, tl_call *call, tl_node_id *ret)
-{
-    if (!tl_node_id_parse(tl_slice_str(tl_json_string(args, "peer", "")), ret))
-        return true;
-    tl_call_fail(call, "E_INVALID", "`peer` is not a node ID: 64 hex digits that are a key");
-    return false;
-}
-
 static bool find_network(tl_node *n, const char *text, tl_call *call, tl_node_id *ret)
 {
     tl_membership *found[2];
@@ -138,7 +129,7 @@ void tl_verb_wallet_history(tl_node *n, const json_t *args, tl_call *call)
         tl_call_fail(call, "E_INVALID", "`since` is not a time in whole Unix seconds");
         return;
     }
-    if ((has_peer && !find_peer(args, call, &peer)) ||
+    if ((has_peer && !tl_node_peer_arg(n, args, "peer", call, &peer)) ||
         (net[0] && !find_network(n, net, call, &network)))
         return;
     const json_t *limit = json_object_get(args, "limit"), *after = json_object_get(args, "after");
@@ -256,7 +247,7 @@ void tl_verb_wallet_settle(tl_node *n, const json_t *args, tl_call *call)
                      "AMOUNT is a whole number of micro-credits from 1 to 2^53 - 1");
         return;
     }
-    if (!find_peer(args, call, &peer))
+    if (!tl_node_peer_arg(n, args, "peer", call, &peer))
         return;
     tl_settle_call *s = n->credit ? calloc(1, sizeof *s) : NULL;
     if (!s) {

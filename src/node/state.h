@@ -19,7 +19,7 @@
  *   node_scope.c     what the book of networks changes
  *   node_settings.c  puts settings into force
  *   node_slots.c     the queue before the model server, and the pause of its owner
- *   node_look.c      waits for a fresh look at peers and network
+ *   node_look.c      waits for a fresh look at peers and network; node_names.c who is meant by a name
  *   node_report.c    status, peers, models, events; node_net_report.c the network
  *   node_ptn_report.c  private networks, in reports
  *   node_ping.c      round trips to one peer
@@ -113,6 +113,7 @@ struct tl_node {
     tl_env env;
     tl_hardware hardware;
     tl_peer_table table;
+    struct tl_node_names *names; /* node/names.h; NULL while the node is made */
     tl_relays *relays;
     tl_relay_pair *client; /* keeps us connected to them */
     tl_network *network;   /* NULL: wan_enabled is false, or there is no socket */

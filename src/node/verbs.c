@@ -1,4 +1,5 @@
 #include "node/verbs.h"
+#include "node/names.h"
 
 #include "node/state.h"
 
@@ -13,13 +14,18 @@ static const struct {
     const char *name;
     tl_verb_fn handle;
 } verbs[] = {
+    {"alias.list", tl_verb_alias_list},
+    {"alias.remove", tl_verb_alias_remove},
+    {"alias.set", tl_verb_alias_set},
     {"backup.create", tl_verb_backup_create},
     {"backup.drop", tl_verb_backup_drop},
     {"backup.shown", tl_verb_backup_shown},
     {"backup.status", tl_verb_backup_status},
     {"backup.takeover", tl_verb_backup_takeover},
     {"dht.get", tl_node_do_dht_get},
+    {"known", tl_verb_known},
     {"pause", tl_node_do_pause},
+    {"peer.find", tl_verb_peer_find},
     {"prepare", tl_node_do_prepare},
     {"ptn.create", tl_verb_ptn_create},
     {"ptn.export_ca", tl_verb_ptn_export_ca},
@@ -156,7 +162,7 @@ void tl_call_ok(tl_call *call, json_t *result)
         tl_call_fail(call, "E_INTERNAL", "the node is out of memory");
         return;
     }
-    call->result = result;
+    call->result = tl_node_add_aliases_inside(call->node, result);
     answered(call);
 }
 

@@ -256,11 +256,26 @@ static const char restored[] =
     "ALTER TABLE store ADD COLUMN restored_at INTEGER NOT NULL DEFAULT 0 CHECK (restored_at >= 0);"
     "ALTER TABLE store ADD COLUMN lacks_from INTEGER NOT NULL DEFAULT 0 CHECK (lacks_from >= 0);";
 
-const char *const tl_store_steps[] = {networks,  tl_store_ledger_step, tl_store_triggers_step,
-                                      departed,  members_spare,        own_questions,
-                                      old_names, reciprocity,          fragments,
-                                      recovery,  recovery_stage,       backup_before,
-                                      restored};
+/* 14: what the owner calls other nodes (aliases.h). */
+static const char aliases[] = "CREATE TABLE aliases ("
+                              "  node BLOB PRIMARY KEY CHECK (length(node) = 32),"
+                              "  alias TEXT NOT NULL UNIQUE CHECK (length(alias) BETWEEN 1 AND 64)"
+                              ") STRICT, WITHOUT ROWID;";
+
+const char *const tl_store_steps[] = {networks,
+                                      tl_store_ledger_step,
+                                      tl_store_triggers_step,
+                                      departed,
+                                      members_spare,
+                                      own_questions,
+                                      old_names,
+                                      reciprocity,
+                                      fragments,
+                                      recovery,
+                                      recovery_stage,
+                                      backup_before,
+                                      restored,
+                                      aliases};
 const size_t tl_store_steps_n = sizeof tl_store_steps / sizeof *tl_store_steps;
 
 /* Also: of this life no pointer is written yet, and it is another life. */

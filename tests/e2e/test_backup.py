@@ -51,6 +51,7 @@ class Case(unittest.TestCase):
         for friend in self.friends:
             code = self.owner.command("ptn", "invite", FAMILY, "--role", "provider").stdout.strip()
             assert friend.json("join", code)["state"] == "joined"
+        self.owner.command("peers", "alias", self.friends[0].id, "neighbour")
         for node in (self.owner, *self.friends):
             wait_for(lambda: node.status()["dht"]["state"] == "ready", 60)
         asker = self.friends[0]
@@ -67,7 +68,7 @@ class Case(unittest.TestCase):
 
     def lose_the_laptop(self):
         """Its home with all in it; what it knew."""
-        knew = {"networks": self.owner.json("ptn", "list")["ptns"], "wallet": self.owner.json("wallet"),
+        knew = {"aliases": self.owner.json("peers", "alias"), "networks": self.owner.json("ptn", "list")["ptns"], "wallet": self.owner.json("wallet"),
                 "history": self.owner.json("wallet", "history"), "id": self.owner.id}
         self.owner.kill()
         self.owner.popen.wait()
@@ -105,6 +106,8 @@ class Case(unittest.TestCase):
             self.assertEqual(wallet[key], knew["wallet"][key])
         self.assertEqual(back.json("wallet", "history")["entries"], knew["history"]["entries"])
         self.assertTrue(back.json("wallet", "audit")["ok"])
+        self.assertEqual({a["node_id"]: a["alias"] for a in back.json("peers", "alias")["aliases"]},
+                         {a["node_id"]: a["alias"] for a in knew["aliases"]["aliases"]})
         return back
 
 

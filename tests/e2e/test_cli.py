@@ -124,7 +124,7 @@ class Usage(Case):
         helped = self.ok("help").stdout.split("Commands:\n")[1].split("\n\n")[0]
         self.assertRegex(helped, r"ptn COMMAND +create, invite, ")
         helped = re.sub(r"  ptn COMMAND.*\n +.*\n", "", helped)
-        names = [re.match(r"  ((?:(?:config|wallet) (?=[a-z]))?[a-z]+)", line)[1] for line in helped.splitlines()]
+        names = [re.match(r"  ((?:(?:config|wallet|peers) (?=[a-z]))?[a-z]+)", line)[1] for line in helped.splitlines()]
         names += re.findall(r"^  teale (ptn [a-z-]+)", self.ok("ptn", "--help").stdout, re.M)
         self.assertGreater(len(names), 40)
         for name in names:
@@ -187,14 +187,19 @@ class Usage(Case):
             self.assertEqual(self.words(*nothing), [], nothing)
 
     def test_the_completion_knows_peers_and_models_and_is_silent_without_a_node(self):
-        peers = {"peers": [{"node_id": "3f9a" + "0" * 60, "name": "cellar\t\x1b[31m"},
-                           {"node_id": "3f9b" + "0" * 60, "name": ""}, {"node_id": "3f9b" + "0" * 59 + "1"},
-                           {"node_id": "$(reboot)"}]}
+        def peer(node_id, name="", alias=None, named=False):
+            return {"node_id": node_id, "name": name, "alias": alias, "named": named}
+        nodes = [peer("3f9a" + "0" * 60, "cellar\t\x1b[31m"), peer("3f9b" + "0" * 60), peer("3f9b" + "0" * 59 + "1"),
+                 peer("$(reboot)"), peer("aaaa" + "0" * 60, "Anna", "mum"), peer("bbbb" + "0" * 60, "bert", None, True),
+                 peer("cccc" + "0" * 60, "mum"), peer("dddd" + "0" * 60, "$(touch x)", None, True)]
         models = {"models": [{"id": "qwen3:8b", "local": True}, {"id": "$(touch x)"}, {"id": "a b"}, {"id": "-x"}]}
+        verbs = {"known": {"peers": nodes, "models": models, "ptns": []},
+                 "alias.list": {"aliases": [peer("aaaa" + "0" * 60, "Anna", "mum")]}}
 
         class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                body = json.dumps(peers if self.path == "/control/peers" else models).encode()
+            def do_POST(self):
+                asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                body = json.dumps(verbs[asked["verb"]]).encode()
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -214,9 +219,16 @@ class Usage(Case):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         self.addCleanup(server.shutdown)
         both = ["3f9b" + "0" * 60, "3f9b" + "0" * 59 + "1"]
-        self.assertEqual(self.words(*at, "ping", ""), ["3f9a00000000", *both])
+        # by alias or name; by digits where there is neither, or where somebody else's alias looks so
+        self.assertEqual(self.words(*at, "ping", ""),
+                         ["3f9a00000000", *both, "mum", "bert", "cccc00000000", "dddd00000000"])
+        self.assertEqual(self.words(*at, "ping", "b"), ["bert", "bbbb00000000"])
         self.assertEqual(self.words(*at, "why", "3f9a00000000"), ["3f9a" + "0" * 60])
         self.assertEqual(self.words(*at, "chat", "--peer", "3f9a"), ["3f9a00000000"])
+        self.assertEqual(self.words(*at, "chat", "--peer=m"), ["--peer=mum"])
+        self.assertEqual(self.words(*at, "peers", "alias", "mu"), ["mum"])
+        self.assertEqual(self.words(*at, "peers", "alias", "--remove", ""), ["mum"])
+        self.assertEqual(self.words(*at, "pause", "--for", ""), [])
         self.assertEqual(self.words(*at, "chat", "-m", ""), ["teale-auto", "qwen3:8b"])
         self.assertEqual(self.words(*at, "chat", "--model=q"), ["--model=qwen3:8b"])
         self.assertEqual(self.words(*at, "up", "--model", "x"), [])
@@ -598,8 +610,9 @@ class Daemon(Case):
         self.ready(self.serve())
         self.assertIn("--relay URL", self.fails(1, "chat", "-m", "no-such-model", "hi").stderr)
         self.fails(1, "ping", "abcd")
-        self.fails(2, "ping", "xyz")
-        self.fails(2, "chat", "--peer", "xyz", "hi")
+        self.fails(1, "ping", "xyz")
+        self.fails(1, "chat", "--peer", "xyz", "hi")
+        self.fails(2, "ping", "x\ny")
 
     def test_systemd_is_told_of_readiness_and_end(self):
         s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

@@ -28,9 +28,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
         n = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(n)
         self.close_connection = True
-        if self.path == "/control/do":  # `prepare`: it is told of a question to come
-            self.begin(200, "application/json")
-            self.send("{}")
+        if self.path == "/control/do":
+            asked = json.loads(body)
+            self.server.done.append((asked["verb"], asked["args"]))
+            answer = self.server.verbs.get(asked["verb"], {})  # `prepare`: it is told of a question to come
+            if isinstance(answer, tuple):
+                code, exit_code, status, message = answer
+                self.begin(status, "application/json")
+                answer = {"error": {"code": code, "exit": exit_code, "message": message}}
+            else:
+                self.begin(200, "application/json")
+            self.send(json.dumps(answer))
         else:
             self.server.seen.append((self.command, self.path, dict(self.headers), body))
             self.server.script(self, body)
@@ -69,7 +77,7 @@ class Asking(unittest.TestCase):
     def setUp(self):
         self.home = tempfile.mkdtemp(prefix="teale-ask-")
         self.server = Server(os.path.join(self.home, "teale.sock"), Handler)
-        self.server.seen = []
+        self.server.seen, self.server.done, self.server.verbs = [], [], {}
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
     def tearDown(self):
@@ -112,22 +120,20 @@ class Asking(unittest.TestCase):
         self.assertEqual(json.loads(self.server.seen[0][3])["model"], "teale-auto")
         self.assertIn("empty", self.expect(2, "chat", stdin="").stderr)
 
-    def test_a_peer_can_be_named_by_the_beginning_of_its_id(self):
+    def test_the_node_says_which_peer_a_name_means(self):
         def script(h, body):
-            if h.path == "/control/peers":
-                h.begin(200, "application/json")
-                h.send(json.dumps({"peers": [{"node_id": NODE}, {"node_id": "3f9b" + "0" * 60}]}))
-                return
             h.begin()
             h.send("data: [DONE]\n\n")
-        self.expect(0, "chat", "--peer", "3f9a", "hi", script=script)
+        self.server.verbs["peer.find"] = {"node_id": NODE, "name": "gpu", "alias": "mum", "by": "alias"}
+        self.expect(0, "chat", "--peer", "mum", "hi", script=script)
+        self.assertIn(("peer.find", {"peer": "mum"}), self.server.done)
         self.assertEqual(self.server.seen[-1][2]["X-Teale-Ask-Peer"], NODE)
-
-        def two_alike(h, body):
-            h.begin(200, "application/json")
-            h.send(json.dumps({"peers": [{"node_id": NODE}, {"node_id": "3f9a" + "1" * 60}]}))
-        r = self.expect(1, "ping", "3f9a", script=two_alike)
-        self.assertIn("2 peers have IDs that begin with 3f9a", r.stderr)
+        self.server.done.clear()
+        self.expect(0, "chat", "--peer", NODE.upper(), "hi", script=script)  # nobody needs to be asked
+        self.assertNotIn("peer.find", [verb for verb, _ in self.server.done])
+        self.server.verbs["peer.find"] = ("E_AMBIGUOUS", 2, 400, "2 nodes have IDs that begin with 3f9a")
+        r = self.expect(2, "ping", "3f9a")
+        self.assertIn("2 nodes have IDs that begin with 3f9a", r.stderr)
 
     def test_errors_have_their_exit_code_and_a_remedy(self):
         for status, code, exit_code in ((404, "model_not_found", 1), (503, "no_provider", 1),

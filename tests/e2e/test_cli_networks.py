@@ -196,20 +196,38 @@ class Networks(Case):
         self.assertRegex(out, r"laptop +consumer +revoked \d+ d ago +\d+ d ago +in \d+ d")
         self.assertIn(NODE, self.teale("ptn", "members", "family", "--long").stdout)
 
+    def found(self, _, args):
+        """As the node: its digits mean the node NODE."""
+        if NODE.startswith(args["peer"]):
+            return {"node_id": NODE, "name": "gpu", "alias": None, "by": "digits"}
+        return ("E_NOT_FOUND", 1, 404, "no such node")
+
+    def test_an_alias_has_a_column_of_its_own(self):
+        member = {"node_id": NODE, "name": "gpu", "alias": None, "role": "consumer", "state": "valid"}
+        self.verbs["ptn.members"] = {"ptn_id": NET, "members": [member, {**member, "node_id": ADMIN, "name": "evil"}]}
+        self.assertNotIn("ALIAS", self.teale("ptn", "members", "family").stdout)
+        member["alias"] = "mum"
+        out = self.teale("ptn", "members", "family").stdout
+        self.assertRegex(out, r"^NODE +ALIAS +NAME +ROLE")
+        self.assertRegex(out, NODE[:16] + r" +mum +gpu ")
+        self.assertRegex(out, ADMIN[:16] + r" +- +evil ")
+
     def test_a_member_is_named_by_its_first_digits_and_revoked(self):
-        self.verbs["ptn.members"] = {"ptn_id": NET, "members": [{"node_id": NODE}, {"node_id": ADMIN}]}
+        self.verbs["peer.find"] = self.found
         self.verbs["ptn.revoke"] = {"ptn_id": NET, "node_id": NODE, "sequence": 5, "revoked_at": "2026-11-29T10:00:00Z",
                                     "told": 2}
         out = self.teale("ptn", "revoke", "family", NODE[:6]).stdout
         self.assertEqual(self.sent(), ("ptn.revoke", {"net": "family", "node_id": NODE}))
+        self.assertIn(("peer.find", {"net": "family", "peer": NODE[:6]}), self.seen)
         self.assertIn("2 members told", out)
         self.verbs["ptn.revoke"]["serves_public"] = True
         self.assertIn("share_with", self.teale("ptn", "revoke", "family", NODE).stderr)
         self.assertIn("E_NOT_FOUND", self.teale("ptn", "revoke", "family", "eeee", code=1).stderr)
-        for wrong in ("3f9", "XYZW", NODE[:-1] + "g", "ff" * 32):
-            self.nothing_sent("ptn", "revoke", "family", wrong)
-        self.verbs["ptn.members"]["members"].append({"node_id": NODE[:60] + "ffff"})
-        self.assertIn("E_AMBIGUOUS", self.teale("ptn", "revoke", "family", NODE[:6], code=1).stderr)
+        self.nothing_sent("ptn", "revoke", "family", "ff" * 32)
+        self.verbs["peer.find"] = ("E_AMBIGUOUS", 2, 400, "2 nodes are called bob")
+        r = self.teale("ptn", "revoke", "family", "bob", code=2)
+        self.assertEqual(r.stderr, "teale: E_AMBIGUOUS: 2 nodes are called bob\n")
+        self.assertNotEqual(self.sent()[0], "ptn.revoke")
 
     def test_an_invite_is_withdrawn_by_its_nonce(self):
         self.verbs["ptn.withdraw"] = {"nonce": NONCE, "state": "withdrawn"}
@@ -302,7 +320,7 @@ class Invites(Case):
 
     def test_wrong_options_are_refused_before_anything_is_sent(self):
         for wrong in (("--role", "king"), ("--expires", "31d"), ("--expires", "never"), ("--expires", "5"),
-                      ("--expires", "0s"), ("--valid", "1y"), ("--for", "zz"), ("--what",)):
+                      ("--expires", "0s"), ("--valid", "1y"), ("--for", "ff" * 32), ("--what",)):
             self.nothing_sent("ptn", "invite", "family", *wrong)
         self.nothing_sent("ptn", "invite")
 
@@ -571,7 +589,9 @@ class Money(Case):
         self.nothing_sent("wallet", "history", "--csv", "--json")
 
     def test_the_history_is_filtered_by_time_peer_and_network(self):
-        self.teale("wallet", "history", "--since", "2026-01-31T18:00:00+01:00", "--peer", "3f9a", "--ptn", "family")
+        self.verbs["peer.find"] = {"node_id": NODE, "by": "name"}
+        self.teale("wallet", "history", "--since", "2026-01-31T18:00:00+01:00", "--peer", "gpu", "--ptn", "family")
+        self.assertIn(("peer.find", {"ledger": True, "peer": "gpu"}), self.seen)
         verb, args = self.sent()
         self.assertEqual((verb, {k: args[k] for k in args if k != "limit"}),
                          ("wallet.history", {"since": 1769878800, "peer": NODE, "net": "family"}))
@@ -591,6 +611,7 @@ class Money(Case):
 
     def test_a_settlement_is_a_positive_whole_number_below_2_to_53(self):
         self.verbs["wallet.settle"] = {"peer": NODE, "amount_micro": 5, "state": "settled", "balance_micro": 0}
+        self.verbs["peer.find"] = {"node_id": NODE, "by": "digits"}
         self.assertIn("settled: 0.000005 credits", self.teale("wallet", "settle", "3f9a", "5").stdout)
         self.assertEqual(self.sent(), ("wallet.settle", {"peer": NODE, "amount_micro": 5}))
         self.teale("wallet", "settle", NODE, str(2**53 - 1))
@@ -657,8 +678,8 @@ class Words(Case):
         self.assertEqual(self.words("ptn", "revoke", "family", "--invite", ""), [NONCE])
         self.assertEqual(self.words("ptn", "invite", "family", "--role", ""), ["consumer", "provider", "admin"])
         self.assertEqual(self.words("ptn", "hide", "o"), ["on", "off"])
-        self.server.pages["/control/models"] = {"models": [{"id": "m", "local": False, "peers": [NODE], "ptns": {NET: [NODE]}}]}
-        self.verbs["ptn.list"] = {"ptns": [ptn(), ptn(name="work", ptn_id="cd" * 32)]}
+        self.verbs["known"] = {"peers": [], "ptns": [ptn(), ptn(name="work", ptn_id="cd" * 32)], "models": {
+            "models": [{"id": "m", "local": False, "peers": [NODE], "ptns": {NET: [NODE]}}]}}
         self.assertEqual(self.words("chat", "-m", "m"), ["m", "m@family"])
         self.assertEqual(self.words("join", "--image", ""), [":files"])
         self.assertEqual(self.words("ptn", "export-ca-key", "family", ""), [":files"])

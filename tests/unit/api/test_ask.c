@@ -357,6 +357,26 @@ static void headers_choose_the_peer_and_never_widen_a_private_question(void **st
     free(text);
     client_close(&c);
 
+    static const struct {
+        const char *name, *code;
+        int status;
+    } refused[] = {{"bob", "ambiguous_peer", 400},
+                   {"nobody", "peer_not_found", 404},
+                   {"", "invalid_node_id", 400}};
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        snprintf(line, sizeof line, "X-Teale-Ask-Peer: %s\r\n", refused[i].name);
+        text = post(CHAT, line, HELLO);
+        exchange(&h, &c, text);
+        assert_int_equal(client_status(&c), refused[i].status);
+        assert_true(client_has(&c, refused[i].code));
+        free(text);
+        client_close(&c);
+    }
+    a = asked(&h, &c, CHAT, "X-Teale-Ask-Peer: mum\r\n", HELLO); /* their twin */
+    tl_node_id_write(hex, &a->ask.peer);
+    assert_string_equal(hex, id);
+    client_close(&c);
+
     text = post(CHAT, "X-Teale-PTN: family\r\n", HELLO);
     exchange(&h, &c, text);
     assert_int_equal(client_status(&c), 403);
