@@ -4,6 +4,7 @@
 export const groups = [
   { id: "general", title: "General", settings: {
     display_name: "Name of this node",
+    key_store: "Place of a new key",
     log_level: "What is logged",
   } },
   { id: "networking", title: "Networking", settings: {
