@@ -200,7 +200,7 @@ export class Detail {
         el("dt", null, "You are"), el("dd", null, roleTitle(ptn.role), ptn.ca_key && el("span.muted", null, " \u2013 the network was made here")),
         el("dt", null, "Ends"), el("dd", null, ptn.expires_at ? [ui.time(ptn.expires_at), el("span.muted", null, ` (${until(ptn.expires_at)}); it is renewed by itself`)] : "never"),
         el("dt", null, "Price"), el("dd", null, ui.price(ptn.price_micro)),
-        el("dt", null, "Hidden"), el("dd", null, ptn.hide ? "the relay does not learn who belongs together" : "the relay sees who belongs together (teale ptn hide on)")),
+        el("dt", null, "Hidden"), el("dd", null, ptn.hide ? "the relay does not learn who belongs together" : ["the relay sees who belongs together; ", el("a", { href: "#/settings/ptn.hide" }, "change it")])),
       el("div.row", null, admin && el("button", { onclick: after(price) }, "Price\u2026"),
         ptn.expires_at && el("button", { onclick: (event) => this.renew(event.currentTarget) }, icon("again"), "Renew now"))),
     ptn.state === "valid" && keys(app, ptn),

@@ -45,6 +45,7 @@ async function show(app, ptn, made, place, onChange) {
     ui.toast("The invite is withdrawn. Nobody can join by it any more.", "ok");
     place.closest("dialog").close();
   } }, "Withdraw");
+  const done = el("button.primary", { onclick: () => place.closest("dialog").close() }, "Done");
   const whom = made.for ? ["Only ", el("strong", null, nodeText(app, made.for)), " can join by it"] : ["Whoever has it first can join by it, once"];
   fill(place, el("div.invite-made", null, picture,
     el("div.stack", null,
@@ -52,7 +53,9 @@ async function show(app, ptn, made, place, onChange) {
       made.certificate_until && el("p.muted", null, "The membership ends with your own: ", ui.time(made.certificate_until)),
       el("div.row.copy-row", null, el("label", { for: "invite-code" }, "As text"), ui.copyButton(made.invite, "Copy the invite")), code,
       el("p.muted", null, "The other side: Private networks \u203a Join, or ", el("code", null, "teale join"), " and this word."), problem)),
-    el("div.row.end", null, withdraw, el("button.primary", { onclick: () => place.closest("dialog").close() }, "Done")));
+    el("div.row.end", null, withdraw, done));
+  place.closest(".dialog-body").scrollTop = 0;
+  done.focus({ preventScroll: true });
   try {
     fill(picture, qrPicture(await app.api.post("/v1/app/qr/draw", { text: made.invite }), `QR code of the invite to ${ui.cut(ptn.name, 40)}`));
   } catch (e) {

@@ -36,7 +36,7 @@ class Join {
     this.choose = el("button", { onclick: () => this.file.click() }, icon("image"), "Choose a picture");
     this.body = el("div.join", null,
       field("Invite", this.code),
-      el("div.row.join-ways", null, hasCamera() && this.scan, this.choose, el("span.muted", null, "or drop or paste one here")),
+      this.ways = el("div.row.join-ways", null, hasCamera() && this.scan, this.choose, el("span.muted", null, "or drop or paste one here")),
       this.file, this.view, this.said);
     this.listen();
   }
@@ -195,7 +195,7 @@ class Join {
     const why = el("p.muted");
     const bar = el("progress", { "aria-label": "Joining" });
     this.say(el("div.card.offer", null, el("p", null, words), bar, why));
-    button.disabled = this.code.readOnly = true;
+    button.disabled = this.code.readOnly = this.ways.hidden = true;
     this.waiting = setInterval(() => this.tell(text, words, why, begun), WAITING_MS);
     try {
       const body = as ? { invite: text, as } : { invite: text };
@@ -207,7 +207,7 @@ class Join {
       else this.problem(e.message, e.remedy);
     } finally {
       clearInterval(this.waiting);
-      this.code.readOnly = false;
+      this.code.readOnly = this.ways.hidden = false;
       this.app.refresh().catch(() => {});
     }
   }

@@ -9,7 +9,7 @@ const SPANS = [["15 min", 15 * 60], ["1 hour", 3600], ["Until I resume", 0]];
 export function createPause(app, changed) {
   const problem = el("div");
   const now = el("input", { type: "checkbox" });
-  const words = el("p", { role: "status" });
+  const words = el("p.paused", { role: "status" });
   const run = async (button, label, path, body) => {
     const done = await during(button, label, problem, () => app.api.post(path, body));
     if (done) changed();

@@ -47,11 +47,19 @@ function models(sharing) {
     sharing.models.length > 60 && el("span.muted", null, `and ${sharing.models.length - 60} more`));
 }
 
+/** Where this page can mend it, by the node's word for the reason. */
+const MENDS = {
+  no_network: ["#/networks", "Private networks"],
+  consumer: ["#/networks", "Private networks"],
+  no_relay: ["#/settings/wan_enabled", "Settings \u203a Enable WAN"],
+};
+
 /** What is wrong, in the node's own words. */
 function trouble(sharing) {
   if (!sharing.cause) return null;
   const text = sharing.cause.charAt(0).toUpperCase() + sharing.cause.slice(1);
-  return ui.problem({ message: `${text}.`, remedy: sharing.remedy || "" });
+  const [href, words] = MENDS[sharing.reason] || [];
+  return [ui.problem({ message: `${text}.`, remedy: sharing.remedy || "" }), href && el("div", null, el("a.button", { href }, words))];
 }
 
 export function createServe(app, changed) {

@@ -41,7 +41,7 @@ function questions(app) {
   });
 }
 
-const HEADS = { on: ["ok", "Sharing"], off: ["", "Not shared"], starting: ["wait", "Starting"], nobody: ["wait", "Nobody can ask"], nothing: ["bad", "Nothing to share"] };
+const HEADS = { on: ["ok", "On"], off: ["", "Not shared"], starting: ["wait", "Starting"], nobody: ["wait", "Nobody can ask"], nothing: ["bad", "Nothing to share"] };
 
 class Sharing {
   constructor(root, app) {

@@ -22,7 +22,7 @@ function what(app, e) {
 
 export class History {
   constructor(app) {
-    Object.assign(this, { app, turn: 0, over: false, entries: [], next: null });
+    Object.assign(this, { app, turn: 0, over: false, entries: [], next: null, names: new Map(), ptns: new Map() });
     this.peer = el("select#by-peer", { onchange: () => this.reload() });
     this.net = el("select#by-net", { onchange: () => this.reload() });
     this.since = el("select#by-time", { onchange: () => this.reload() }, SINCE.map(([value, text]) => el("option", { value }, text)));
@@ -31,8 +31,8 @@ export class History {
     this.table = ui.table({ caption: "History", key: (e) => `${e.at} ${e.peer} ${e.role} ${e.kind} ${e.request}`, empty: "Nothing was bought or sold.", columns: [
       { title: "When", text: (e) => e.at, cell: (e) => ui.time(e.at) },
       { title: "What", text: (e) => e.request, cell: (e) => what(app, e) },
-      { title: "With", text: (e) => e.peer, cell: (e) => nodeName(app, e.peer) },
-      { title: "Network", text: (e) => e.ptn_id || "", cell: (e) => this.network(e.ptn_id) },
+      { title: "With", text: (e) => `${e.peer} ${this.names.get(e.peer)}`, cell: (e) => nodeName(app, e.peer, this.names.get(e.peer)) },
+      { title: "Network", text: (e) => `${e.ptn_id} ${this.ptns.get(e.ptn_id)}`, cell: (e) => this.network(e) },
       { title: "Tokens", className: "number", text: (e) => `${e.tokens_in} ${e.tokens_out}`, cell: (e) => (e.tokens_in === null ? "" : `${e.tokens_in} + ${e.tokens_out}`) },
       { title: "Credits", className: "number", text: (e) => `${e.state}${e.amount_micro}`, cell: (e) => (e.state === "posted" ? amount(change(e), true) : el("span.tag", { class: STATES[e.state] ? STATES[e.state][0] : "" }, STATES[e.state] ? STATES[e.state][1] : e.state)) },
       { title: "Receipt", text: (e) => String(Boolean(e.receipt)), cell: (e) => this.receipt(e) },
@@ -51,21 +51,23 @@ export class History {
     this.turn++;
   }
 
-  network(id) {
-    if (!id) return el("span.muted", null, "public");
-    const known = this.app.state && this.app.state.status.ptns.find((p) => p.ptn_id === id);
-    return known ? ui.name(known.name) : el("span.mono", { title: id }, ui.short(id));
+  network({ ptn_id: id, kind }) {
+    if (!id) return kind === "settlement" ? "" : el("span.muted", null, "public");
+    return this.ptns.get(id) ? ui.name(this.ptns.get(id)) : el("span.mono", { title: id }, ui.short(id));
   }
 
   receipt(e) {
     if (e.kind === "question" && e.state !== "posted") return "";
     if (!e.receipt) return el("span.muted", null, "not yet");
     const both = e.kind === "settlement" || (e.receipt.consumerSignature && e.receipt.providerSignature);
-    return el("span", { class: both ? "ok" : "muted" }, both ? "signed by both" : "signed by one");
+    return el("span.signed", { class: both ? "ok" : "muted" }, both ? "signed by both" : "signed by one");
   }
 
   /** Fills the filters; what was chosen stays. */
   choices(peers, ptns) {
+    this.names = new Map(peers.map((p) => [p.node_id, p.name]));
+    this.ptns = new Map(ptns.map((p) => [p.ptn_id, p.name]));
+    this.table.update(this.entries);
     const set = (select, first, list) => {
       const text = JSON.stringify(list);
       if (select.drawn === text) return;
