@@ -2,9 +2,11 @@
 """embed.py OUT DEPFILE: writes the page's files as the C source that page.h declares.
 
 Its own files are those below this folder. Three of other people come from Debian's packages at build time
-(node-marked, node-dompurify, node-highlight.js); nothing is fetched when the page runs. In index.html the mark
-<!-- preload --> becomes a link for each module that the first view needs, so that the browser asks for all of
-them at once and not one after another."""
+(node-marked, node-dompurify, node-highlight.js); nothing is fetched when the page runs.
+
+The first view comes in two files, css/first.css and js/first.js, for forty requests take a browser longer than all else
+together. js/first.js holds the modules that js/main.js needs, each as a function of its own. What is loaded later
+imports them by their own paths, where a line hands out what js/first.js has: there is one of each."""
 import gzip
 import hashlib
 import os
@@ -18,7 +20,10 @@ PACKAGES = pathlib.Path("/usr/share/nodejs")
 TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8",
          ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", ".json": "application/manifest+json"}
 TOP = ("index.html", "icon.svg", "manifest.json")
-FIRST = ("js/main.js", "js/views/chat.js")  # the page, and the view that opens first
+FIRST_STYLES = ("tokens", "base", "ui", "shell", "views/chat")
+FIRST_MODULE = "js/main.js"
+IMPORT = re.compile(r'^import (?:\{([^}]*)\} from )?"(\.[^"]+)";\n', re.M)
+EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*?|const|class) (\w+))", re.M)
 
 # Languages that people talk about with models; each is a module of highlight.js.
 LANGUAGES = """bash cmake cpp cs css diff dockerfile elixir erlang go haskell http ini java javascript json kotlin
@@ -49,17 +54,42 @@ def highlighter():
     return "\n".join(parts + ["export default hljs;", ""]).encode(), sources
 
 
-def imports_of(modules, first):
-    """The paths of the modules that `first` imports, directly or not, in the order in which they are met."""
-    seen, todo = [], list(first)
-    while todo:
-        path = todo.pop(0)
-        if path in seen:
-            continue
-        seen.append(path)
-        for other in re.findall(r'^(?:import|export)\b[^;]*?from "(\.[^"]+)";', modules[path].decode(), re.M):
-            todo.append(posixpath.normpath(posixpath.join(posixpath.dirname(path), other)))
-    return seen
+def in_order(files, path, met):
+    """The modules that `path` needs, and itself at the end: each after those that it imports."""
+    if path in met:
+        return []
+    met.add(path)
+    order = []
+    for _, other in IMPORT.findall(files[path].decode()):
+        order += in_order(files, posixpath.normpath(posixpath.join(posixpath.dirname(path), other)), met)
+    return order + [path]
+
+
+def as_function(path, source, names):
+    """A module as a function that returns what it exports; and these names."""
+    def imported(m):
+        other = names[posixpath.normpath(posixpath.join(posixpath.dirname(path), m[2]))]
+        return f"const {{{m[1].replace(' as ', ': ')}}} = {other};\n" if m[1] else ""
+    exports = EXPORT.findall(source)
+    body = EXPORT.sub("", IMPORT.sub(imported, source))
+    left = re.search(r"^(?:import|export)\b(?! *\().*", body, re.M)
+    if left:
+        sys.exit(f"embed.py: {path}: this form of import or export is not known here: {left[0]}")
+    return f"// {path}\nconst {names[path]} = (() => {{\n{body}\nreturn {{ {', '.join(exports)} }};\n}})();\n", exports
+
+
+def bundle(files):
+    """Adds js/first.js; the modules in it become lines that hand out what it has."""
+    names = {path: f"$m{i}" for i, path in enumerate(in_order(files, FIRST_MODULE, set()))}
+    parts = []
+    for path, name in names.items():
+        text, exports = as_function(path, files[path].decode(), names)
+        parts.append(text)
+        hands = f'import {{ {name} }} from "/js/first.js";\nexport const {{ {", ".join(exports)} }} = {name};\n'
+        files[path] = (hands if exports else 'import "/js/first.js";\n').encode()
+    parts.append(f"export {{ {', '.join(names.values())} }};\n")
+    files["js/first.js"] = "\n".join(parts).encode()
+    files["css/first.css"] = b"".join(files[f"css/{name}.css"] for name in FIRST_STYLES)
 
 
 def collect():
@@ -72,8 +102,7 @@ def collect():
     files["vendor/marked.js"] = marked.read_bytes()
     files["vendor/purify.js"] = purify.read_bytes()
     files["vendor/highlight.js"], sources = highlighter()
-    links = "\n".join(f'<link rel="modulepreload" href="/{path}">' for path in imports_of(files, FIRST))
-    files["index.html"] = files["index.html"].replace(b"<!-- preload -->", links.encode())
+    bundle(files)
     return files, made_of + [marked, purify, pathlib.Path(__file__).resolve()] + sources
 
 

@@ -185,6 +185,29 @@ export const scenes = [
     },
   },
   {
+    name: "who waits in the queue of a provider is told the place",
+    async run(t) {
+      const { author, server } = t.world;
+      await t.world.command(server, "config", "set", "share_slots", "1");
+      Object.assign(author, { say: "word ".repeat(4000), gap: 15, piece: 5 });
+      const v = await t.open({ node: t.world.asker });
+      await ready(v);
+      await ask(v, "A long one");
+      await v.page.waitForSelector(".piece");
+      const second = await v.context.newPage();
+      await second.goto(t.world.asker.url);
+      await second.waitForSelector(".node-card .dot.ok");
+      await second.fill(".composer textarea", "And me?");
+      await second.press(".composer textarea", "Enter");
+      await second.getByText(/Waiting in the queue: place 1/).waitFor();
+      author.usual();
+      await v.page.bringToFront();
+      await v.page.click(".send[title=Stop]");
+      await second.locator(".answer").getByText("Hello.").waitFor();
+      await t.world.command(server, "config", "set", "share_slots", "0");
+    },
+  },
+  {
     name: "while a model loads it says so, and an error tells what helps",
     async run(t) {
       const { author } = t.world;

@@ -9,7 +9,7 @@ const PATIENCE_MS = 1500;
 /** {kind, text, remedy, retry} of what is wrong, or null. */
 function wrong(reached, state) {
   if (!reached)
-    return { kind: "bad", text: "The node does not answer.", remedy: "It is tried again by itself. Does it run? teale up", retry: true };
+    return { kind: "bad", text: "The node does not answer.", remedy: "It is tried again by itself. Does it run?", command: "teale up", retry: true };
   const wan = state && state.status.wan;
   if (!wan || !wan.enabled || wan.state === "connected") return null;
   if (wan.portal) return { kind: "wait", text: "This network asks you to log in first.", link: wan.portal };
@@ -33,10 +33,10 @@ export function createNotice(app) {
     shown = text;
     node.hidden = !what;
     if (!what) return;
-    node.className = `notice ${what.kind}`;
+    node.className = `notice is-${what.kind}`;
     const link = what.link && /^https?:\/\//.test(what.link) &&
       el("a", { href: what.link, target: "_blank", rel: "noopener noreferrer" }, "Open its page");
-    fill(node, icon("warn"), el("p", null, what.text, " ", what.remedy && el("span.muted", null, what.remedy), link),
+    fill(node, icon("warn"), el("p", null, what.text, " ", what.remedy && el("span.muted", null, what.remedy), what.command && [" ", el("code", null, what.command)], link),
       what.retry && el("button", { onclick: app.retry }, "Try now"));
   }
 

@@ -48,7 +48,7 @@ function nodeCard() {
 
 function styles(id) {
   const href = `/css/views/${id}.css`;
-  if (document.querySelector(`link[href="${href}"]`)) return null;
+  if (document.querySelector(`link[href="${href}"], link[data-views~="${id}"]`)) return null;
   const link = el("link", { rel: "stylesheet", href });
   return new Promise((resolve) => {
     link.addEventListener("load", resolve);

@@ -6,8 +6,8 @@ import { contentOf } from "./files.js";
 const BODY_MAX = 25 * 1024 * 1024; // the node takes 26 MiB
 
 /** The messages of a conversation as the API has them. */
-export function messagesOf(system, messages) {
-  const out = system ? [{ role: "system", content: system }] : [];
+export function messagesOf(messages) {
+  const out = [];
   for (const m of messages) {
     if (m.role === "user") {
       out.push({ role: "user", content: contentOf(m.text, m.files || []) });

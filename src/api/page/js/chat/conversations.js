@@ -89,7 +89,8 @@ export function createConversations(to) {
     list.replaceChildren(...[...groups].map(([when, some]) => el("section", null, el("h2.group", null, when),
       el("ul", null, some.map((head) => el("li", null,
         el("a", { href: `#/chat/${head.id}`, "aria-current": head.id === current ? "true" : null, onclick: to.onOpen }, ui.name(head.title)),
-        el("button.quiet.icon-only.small", { title: "Rename, export, delete", "aria-label": `Rename, export or delete: ${head.title}`, onclick: () => rowMenu(head) }, icon("more"))))))));
+        el("button.quiet.icon-only.small", { title: "Rename, export, delete", "aria-label": `Rename, export or delete: ${head.title}`,
+          onclick: () => rowMenu(head) }, icon("more"))))))));
     if (!shown.length) list.append(el("p.muted.none", null, words ? "None is called so." : "Conversations stay in this browser."));
   }
 

@@ -15,9 +15,10 @@ function action(name, label, onclick) {
 
 /** A question with its files; `onEdit` opens it for change, `onCopy` takes its text. */
 export function questionNode(message, { onEdit }) {
+  const files = message.files || [];
   const text = el("div.question-text", { dir: "auto" }, ui.cut(message.text, QUESTION_SHOWN));
   const node = el("article.message.question", { "aria-label": "You" }, el("h2.visually-hidden", null, "You"),
-    el("div.bubble", null, (message.files || []).length > 0 && el("div.chips", null, message.files.map((f) => fileChip(f))), message.text && text),
+    el("div.bubble", null, files.length > 0 && el("div.chips", null, files.map((f) => fileChip(f))), message.text && text),
     el("div.message-actions", null, action("edit", "Edit and ask again", onEdit), ui.copyButton(() => message.text, "Copy the question")));
   node.querySelectorAll(".message-actions button").forEach((b) => b.classList.add("small"));
   return node;
@@ -67,7 +68,8 @@ function factsNode(app, v) {
   if (f.first_ms) parts.push(`first word after ${ui.ms(f.first_ms)}`);
   if (f.tokens) parts.push(`${f.tokens} tokens`);
   if (f.price !== null && f.price !== undefined && f.path !== "local") {
-    const cost = f.price > 0 && f.tokens ? ` (${Number(((f.price * ((f.prompt_tokens || 0) + f.tokens)) / 1e9).toPrecision(3))} credits)` : "";
+    const tokens = (f.prompt_tokens || 0) + (f.tokens || 0);
+    const cost = f.price > 0 && tokens ? ` (${Number(((f.price * tokens) / 1e9).toPrecision(3))} credits)` : "";
     parts.push(ui.price(f.price) + cost);
   }
   if (f.finish === "length") parts.push("cut off at the model's limit");
@@ -81,7 +83,8 @@ function factsNode(app, v) {
  */
 export function answerNode(app, message, { onAgain, onVersion }) {
   const body = el("div.answer-body");
-  const wait = el("p.waiting", { hidden: true }, el("span.pulse", { "aria-hidden": "true" }), el("span", { role: "status" }), el("span.muted.waited", { "aria-hidden": "true" }));
+  const wait = el("p.waiting", { hidden: true }, el("span.pulse", { "aria-hidden": "true" }), el("span", { role: "status" }),
+    el("span.muted.waited", { "aria-hidden": "true" }));
   const facts = el("p.facts-line");
   const actions = el("div.message-actions");
   const node = el("article.message.answer", { "aria-label": "Answer" }, el("h2.visually-hidden", null, "Answer"), body, wait, el("div.answer-foot", null, actions, facts));

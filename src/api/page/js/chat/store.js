@@ -79,7 +79,7 @@ function inDatabase(db) {
 }
 
 /**
- * Heads are {id, title, named, created, updated}; bodies {id, messages, model, system}.
+ * Heads are {id, title, named, created, updated}; bodies {id, messages, model}.
  * `onOther` is called when another tab changed something.
  */
 export async function openStore(onOther) {

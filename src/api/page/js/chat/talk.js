@@ -24,7 +24,7 @@ export function titleOf(text) {
 export function emptyTalk(model) {
   const now = Date.now();
   const id = newId();
-  return { head: { id, title: "", named: false, created: now, updated: now }, body: { id, messages: [], model: model || "", system: "" } };
+  return { head: { id, title: "", named: false, created: now, updated: now }, body: { id, messages: [], model: model || "" } };
 }
 
 /** Whoever closed the page in the middle of an answer sees that it was. */
@@ -48,7 +48,7 @@ export function startAnswer(app, talk, message, { choice, answer, keep }) {
   const abort = new AbortController();
   const v = { text: "", thoughts: "", facts: null, error: null, stopped: false, running: true, at: Date.now() };
   const index = talk.body.messages.indexOf(message);
-  const history = messagesOf(talk.body.system, talk.body.messages.slice(0, index));
+  const history = messagesOf(talk.body.messages.slice(0, index));
   message.versions.push(v);
   message.shown = message.versions.length - 1;
   const pieces = [];

@@ -5,14 +5,14 @@ import { plain } from "./text.js";
 const PROPERTIES = new Set(["value", "checked", "disabled", "hidden", "selected", "indeterminate", "open", "readOnly"]);
 const REFUSED = /^(style|srcdoc|innerhtml|outerhtml)$/i;
 
-function set(node, name, value) {
-  if (typeof value === "function" && name.startsWith("on")) node.addEventListener(name.slice(2), value);
-  else if (name.startsWith("on") || REFUSED.test(name)) throw new TypeError(`el: ${name} is not set here`);
-  else if (name === "class") node.classList.add(...String(value).split(/\s+/).filter(Boolean));
-  else if (name === "dataset") Object.assign(node.dataset, value);
-  else if (PROPERTIES.has(name)) node[name] = value;
-  else if (value === true) node.setAttribute(name, "");
-  else if (value !== false && value !== null && value !== undefined) node.setAttribute(name, plain(String(value)));
+function set(node, key, value) {
+  if (typeof value === "function" && key.startsWith("on")) node.addEventListener(key.slice(2), value);
+  else if (key.startsWith("on") || REFUSED.test(key)) throw new TypeError(`el: ${key} is not set here`);
+  else if (key === "class") node.classList.add(...String(value).split(/\s+/).filter(Boolean));
+  else if (key === "dataset") Object.assign(node.dataset, value);
+  else if (PROPERTIES.has(key)) node[key] = value;
+  else if (value === true) node.setAttribute(key, "");
+  else if (value !== false && value !== null && value !== undefined) node.setAttribute(key, plain(String(value)));
 }
 
 /** Adds what may be shown: nodes, texts, lists of them; null, undefined and false are left out. */
@@ -39,12 +39,12 @@ export function fill(node, ...children) {
 export function el(what, attributes, ...children) {
   const [, tag, rest] = /^([a-z][a-z0-9]*)(.*)$/.exec(what);
   const node = document.createElement(tag);
-  for (const [, kind, name] of rest.matchAll(/([.#])([\w-]+)/g)) {
-    if (kind === ".") node.classList.add(name);
-    else node.id = name;
+  for (const [, kind, word] of rest.matchAll(/([.#])([\w-]+)/g)) {
+    if (kind === ".") node.classList.add(word);
+    else node.id = word;
   }
   if (tag === "button") node.type = "button";
-  for (const [name, value] of Object.entries(attributes || {})) set(node, name, value);
+  for (const [key, value] of Object.entries(attributes || {})) set(node, key, value);
   return append(node, ...children);
 }
 

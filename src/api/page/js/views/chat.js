@@ -37,10 +37,12 @@ function createWelcome(app) {
     if (what === shown) return;
     shown = what;
     ui.fill(node, any
-      ? [el("h2", null, "What would you like to know?"), el("p.muted", null, "It is asked of this machine or of your friends', encrypted on the way. Conversations stay in this browser.")]
+      ? [el("h2", null, "What would you like to know?"),
+        el("p.muted", null, "Models run here and on your friends' machines. Questions travel encrypted, and conversations stay in this browser.")]
       : [el("h2", null, "No model can be asked yet"),
         el("p.muted", null, "Share one of this machine's model server, or join the network of somebody who does."),
-        el("div.row", null, el("a.button", { href: "#/sharing" }, icon("sharing"), "Share a model"), el("a.button", { href: "#/networks" }, icon("networks"), "Join a network"))]);
+        el("div.row", null, el("a.button", { href: "#/sharing" }, icon("sharing"), "Share a model"),
+          el("a.button", { href: "#/networks" }, icon("networks"), "Join a network"))]);
   });
   return { node, off };
 }
@@ -61,7 +63,8 @@ function mount(root, app) {
   const hint = el("p.composer-hint.muted", null, "Models make mistakes. ", el("button.link", { onclick: showShortcuts }, "Keys"));
   const title = el("h1.visually-hidden", null, "Chat");
   const shade = el("div.chat-shade", { onclick: () => showList(false) });
-  const listButton = () => el("button.quiet.icon-only", { title: "Conversations", "aria-label": "Conversations", "aria-controls": "conversations", onclick: () => showList(true) }, icon("list"));
+  const listButton = () => el("button.quiet.icon-only", { title: "Conversations", "aria-label": "Conversations",
+    "aria-controls": "conversations", onclick: () => showList(true) }, icon("list"));
   const newButton = () => el("button.quiet.icon-only", { title: "New chat", "aria-label": "New chat", onclick: fresh }, icon("plus"));
   const headTitle = el("span.chat-title");
   const place = el("section.chat-main", { "aria-label": "Conversation" },
@@ -216,7 +219,8 @@ function mount(root, app) {
   }
 
   async function remove(head) {
-    const yes = await ui.confirm({ title: "Delete this conversation?", body: el("p", null, ui.name(head.title), " is kept nowhere else."), action: "Delete", danger: true });
+    const body = el("p", null, ui.name(head.title), " is kept nowhere else.");
+    const yes = await ui.confirm({ title: "Delete this conversation?", body, action: "Delete", danger: true });
     if (!yes) return;
     if (talk.head.id === head.id) fresh();
     heads = heads.filter((h) => h.id !== head.id);
@@ -225,7 +229,8 @@ function mount(root, app) {
   }
 
   async function clear() {
-    const yes = await ui.confirm({ title: "Delete all conversations?", body: "They are kept in this browser alone, and cannot be brought back.", action: "Delete all", danger: true });
+    const body = "They are kept in this browser alone, and cannot be brought back.";
+    const yes = await ui.confirm({ title: "Delete all conversations?", body, action: "Delete all", danger: true });
     if (!yes) return;
     heads = [];
     fresh();
@@ -239,14 +244,15 @@ function mount(root, app) {
   }
 
   async function exportOne(head) {
-    const name = head.title.replace(/[^\p{L}\p{N} _-]/gu, "").trim().slice(0, 60) || "conversation";
-    saveFile(`${name}.md`, "text/markdown", asMarkdown(head, await bodyOf(head)));
+    const file = head.title.replace(/[^\p{L}\p{N} _-]/gu, "").trim().slice(0, 60) || "conversation";
+    saveFile(`${file}.md`, "text/markdown", asMarkdown(head, await bodyOf(head)));
   }
 
   async function exportAll() {
     const all = [];
     for (const head of heads) all.push(Object.assign({}, head, await bodyOf(head)));
-    saveFile("teale-conversations.json", "application/json", JSON.stringify({ format: "teale-conversations", version: 1, conversations: all }, null, 1));
+    const whole = { format: "teale-conversations", version: 1, conversations: all };
+    saveFile("teale-conversations.json", "application/json", JSON.stringify(whole, null, 1));
   }
 
   async function openById(id) {
@@ -318,7 +324,8 @@ function mount(root, app) {
   if (matchMedia("(hover: hover)").matches) composer.focus();
   openStore(reload).then(async (opened) => {
     store = opened;
-    heads = [...heads, ...(await store.list()).filter((h) => !heads.some((own) => own.id === h.id))];
+    const kept = await store.list();
+    heads = [...heads, ...kept.filter((h) => !heads.some((own) => own.id === h.id))];
     if (gone) return;
     drawHeads();
     if (!store.lasting) ui.toast("This browser keeps conversations only until the page is closed.", "info");
