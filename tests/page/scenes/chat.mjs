@@ -91,6 +91,31 @@ export const scenes = [
     },
   },
   {
+    name: "an answer goes on while another conversation or view is open",
+    async run(t) {
+      const { author } = t.world;
+      Object.assign(author, { say: "first ".repeat(150) + "the end", piece: 6, gap: 20 });
+      const v = await t.open({ node: t.world.asker });
+      await ready(v);
+      await ask(v, "A long tale");
+      await v.page.waitForSelector(".piece");
+      await v.page.getByRole("button", { name: "New chat" }).first().click();
+      author.usual();
+      await ask(v, "A short one");
+      await lastAnswer(v).getByText("Hello.").waitFor();
+      await v.page.locator("nav a").nth(1).click();
+      await v.page.waitForSelector(".view-chat", { state: "detached" });
+      await v.page.locator("nav a").first().click();
+      await lastAnswer(v).getByText("Hello.").waitFor();
+      await v.page.locator(".conversation-list a").getByText("A long tale").click();
+      await lastAnswer(v).getByText("first first").waitFor();
+      await v.page.locator(".send[title=Stop]").waitFor();
+      await answered(v);
+      await lastAnswer(v).getByText("the end").waitFor();
+      assert.equal(author.asked.length, 2);
+    },
+  },
+  {
     name: "a question is edited and asked again; what came after it is gone",
     async run(t) {
       const v = await t.open({ node: t.world.asker });
@@ -224,6 +249,7 @@ export const scenes = [
       author.usual();
       await lastAnswer(v).getByRole("button", { name: "Try again" }).click();
       await lastAnswer(v).getByText("Hello.").waitFor();
+      assert.equal(await lastAnswer(v).locator(".versions").count(), 0); // what failed is no version
     },
   },
 ];

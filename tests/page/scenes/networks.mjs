@@ -31,7 +31,7 @@ function forged(ptnName) {
 }
 
 /** A PNG of the code, drawn by the browser itself. */
-function png(v, code, scale = 3) {
+function png(v, code, pixels = 3) {
   return v.page.evaluate(async ([{ side, quiet, rows }, scale]) => {
     const all = (side + 2 * quiet) * scale;
     const canvas = new OffscreenCanvas(all, all);
@@ -43,7 +43,7 @@ function png(v, code, scale = 3) {
       if (c === "1") context.fillRect((x + quiet) * scale, (y + quiet) * scale, scale, scale);
     }));
     return [...new Uint8Array(await (await canvas.convertToBlob()).arrayBuffer())];
-  }, [code, scale]).then((bytes) => Buffer.from(bytes));
+  }, [code, pixels]).then((bytes) => Buffer.from(bytes));
 }
 
 const members = (v) => v.page.getByRole("table", { name: "Members" });

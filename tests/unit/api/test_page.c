@@ -26,7 +26,8 @@ static const char *page_etag(const char *path)
 static void the_page_is_served_under_a_strict_policy(void **state)
 {
     (void)state;
-    static const char *const targets[] = {"/", "/js/first.js", "/css/first.css", "/vendor/marked.js"};
+    static const char *const targets[] = {"/", "/js/first.js", "/css/first.css",
+                                          "/vendor/marked.js"};
     harness h;
     harness_init(&h, NULL);
     for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {

@@ -170,7 +170,24 @@ export function answerNode(app, message, { onAgain, onVersion }) {
         openView().push(text);
         view.end();
       }
-      showEnd();
+      if (v.running) {
+        fill(facts);
+        fill(actions);
+      } else {
+        showEnd();
+      }
+    },
+    /** Shows what has come of an answer that goes on. */
+    resume(text, thoughts) {
+      if (view) view.stop();
+      view = null;
+      thought = null;
+      body.replaceChildren();
+      fill(facts);
+      fill(actions);
+      wait.hidden = true;
+      if (thoughts) addThought(thoughts);
+      if (text) openView().push(text);
     },
     stop() {
       if (view) view.stop();

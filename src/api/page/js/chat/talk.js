@@ -20,6 +20,13 @@ export function titleOf(text) {
   return `${space > TITLE_MAX / 2 ? cut.slice(0, space) : cut}\u2026`;
 }
 
+const running = new Map(); // by conversation; also while another one, or another view, is open
+
+/** What is asked in this conversation now, or undefined. */
+export function runOf(id) {
+  return running.get(id);
+}
+
 /** An empty conversation. */
 export function emptyTalk(model) {
   const now = Date.now();
@@ -40,15 +47,19 @@ export function mended(body) {
 }
 
 /**
- * Asks the last question of a talk, and puts the answer into version `v` of `message`.
- * @param {{choice, answer, keep: (whole: boolean) => void}} how
- * @returns {{stop: () => void, over: Promise<void>}}
+ * Asks the question before `message`, and puts the answer into a new version of it. It goes on until its end, whether
+ * somebody looks or not.
+ * @param {{choice, answer, keep: () => void}} how  `answer`: the element that shows it
+ * @returns {{talk, message, stop: () => void, attach: (answer) => void, over: Promise<void>}}  `attach` shows it from now on
+ *   in another element, or in none (null)
  */
 export function startAnswer(app, talk, message, { choice, answer, keep }) {
+  let target = answer;
   const abort = new AbortController();
   const v = { text: "", thoughts: "", facts: null, error: null, stopped: false, running: true, at: Date.now() };
   const index = talk.body.messages.indexOf(message);
   const history = messagesOf(talk.body.messages.slice(0, index));
+  message.versions = message.versions.filter((other) => other.text || !other.error); // what failed is not worth a choice
   message.versions.push(v);
   message.shown = message.versions.length - 1;
   const pieces = [];
@@ -65,9 +76,9 @@ export function startAnswer(app, talk, message, { choice, answer, keep }) {
   }
 
   function tick() {
-    if (any) return;
+    if (any || !target) return;
     const seconds = (performance.now() - begun) / 1000;
-    answer.waiting(words(seconds), seconds);
+    target.waiting(words(seconds), seconds);
   }
 
   tick();
@@ -77,7 +88,7 @@ export function startAnswer(app, talk, message, { choice, answer, keep }) {
     any = true;
     if (thought) v.thoughts += text;
     else pieces.push(text);
-    answer.push(text, thought);
+    if (target) target.push(text, thought);
     const now = performance.now();
     if (now - kept < KEEP_EVERY_MS) return;
     kept = now;
@@ -108,9 +119,22 @@ export function startAnswer(app, talk, message, { choice, answer, keep }) {
     clearInterval(timer);
     v.text = pieces.join("");
     delete v.running;
-    answer.end();
+    running.delete(talk.head.id);
+    if (target) target.end();
     keep();
   }
 
-  return { stop: () => abort.abort(), over: run() };
+  const me = {
+    talk,
+    message,
+    stop: () => abort.abort(),
+    attach(other) {
+      target = other;
+      if (target && any) target.resume(pieces.join(""), v.thoughts);
+      tick();
+    },
+  };
+  running.set(talk.head.id, me);
+  me.over = run();
+  return me;
 }

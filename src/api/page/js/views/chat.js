@@ -4,7 +4,7 @@
 import { asMarkdown, createConversations, saveFile } from "../chat/conversations.js";
 import { createComposer } from "../chat/composer.js";
 import { createPicker } from "../chat/picker.js";
-import { emptyTalk, mended, startAnswer, titleOf } from "../chat/talk.js";
+import { emptyTalk, mended, runOf, startAnswer, titleOf } from "../chat/talk.js";
 import { listenForKeys, showShortcuts } from "../chat/shortcuts.js";
 import { createThread } from "../chat/thread.js";
 import { openStore } from "../chat/store.js";
@@ -12,6 +12,8 @@ import { ui } from "../ui.js";
 
 const { el, icon } = ui;
 const MODEL_KEY = "teale.chat.model";
+const dropped = new Set(); // conversations that were deleted: an answer that still comes does not bring them back
+let lastOpen = ""; // whoever comes back from another view finds the conversation open
 
 function lastModel() {
   try {
@@ -62,6 +64,7 @@ function mount(root, app) {
   const welcome = createWelcome(app);
   const hint = el("p.composer-hint.muted", null, "Models make mistakes. ", el("button.link", { onclick: showShortcuts }, "Keys"));
   const title = el("h1.visually-hidden", null, "Chat");
+  const told = el("p.visually-hidden", { role: "status" });
   const shade = el("div.chat-shade", { onclick: () => showList(false) });
   const listButton = () => el("button.quiet.icon-only", { title: "Conversations", "aria-label": "Conversations",
     "aria-controls": "conversations", onclick: () => showList(true) }, icon("list"));
@@ -75,7 +78,6 @@ function mount(root, app) {
   let store = null;
   let heads = [];
   let talk = emptyTalk(lastModel());
-  let running = null;
   let gone = false;
   let loading = 0;
 
@@ -99,6 +101,7 @@ function mount(root, app) {
 
   async function keep(one) {
     const { head, body } = one;
+    if (dropped.has(head.id)) return;
     head.updated = Date.now();
     const known = heads.find((h) => h.id === head.id);
     if (!known) heads.push(head);
@@ -111,44 +114,59 @@ function mount(root, app) {
     }
   }
 
+  const running = () => runOf(talk.head.id);
+
+  function follow(one, run) {
+    composer.setBusy(true);
+    run.over.then(() => {
+      if (gone || talk !== one) return;
+      composer.setBusy(false);
+      told.textContent = "The answer is complete.";
+    });
+  }
+
+  function leave() {
+    if (running()) running().attach(null);
+  }
+
   function show(one) {
+    leave();
     talk = one;
+    lastOpen = talk.body.messages.length ? talk.head.id : "";
     picker.set(talk.body.model || lastModel());
     thread.set(talk.body.messages);
-    composer.setBusy(Boolean(running));
+    composer.setBusy(false);
+    const run = running();
+    if (run) {
+      run.attach(thread.answer(talk.body.messages.indexOf(run.message)) || null);
+      follow(talk, run);
+    }
     drawHeads();
     drawEmpty();
   }
 
   function stop() {
-    if (running) running.stop();
+    if (running()) running().stop();
   }
 
   function fresh() {
-    stop();
     showList(false);
     app.go("#/chat");
     show(emptyTalk(lastModel()));
     composer.focus();
   }
 
-  function run(message, answer) {
+  function begin(message, answer) {
     const mine = talk;
-    running = startAnswer(app, mine, message, { choice: picker.choice, answer, keep: () => keep(mine) });
-    const me = running;
-    composer.setBusy(true);
-    me.over.then(() => {
-      if (running !== me) return;
-      running = null;
-      composer.setBusy(false);
-    });
+    told.textContent = "";
+    follow(mine, startAnswer(app, mine, message, { choice: picker.choice, answer, keep: () => keep(mine) }));
   }
 
   /** A new answer to the question that stands last. */
   function answerLast() {
     const { messages } = talk.body;
     messages.push({ role: "assistant", versions: [], shown: 0 });
-    run(messages[messages.length - 1], thread.add(messages.length - 1));
+    begin(messages[messages.length - 1], thread.add(messages.length - 1));
   }
 
   function ask(text, files) {
@@ -156,6 +174,7 @@ function mount(root, app) {
     messages.push({ role: "user", text, files, at: Date.now() });
     if (!talk.head.title) talk.head.title = titleOf(text);
     talk.body.model = picker.choice.key;
+    lastOpen = talk.head.id;
     drawEmpty();
     thread.add(messages.length - 1);
     answerLast();
@@ -164,18 +183,18 @@ function mount(root, app) {
   }
 
   function send(text, files) {
-    if (running) return false;
+    if (running()) return false;
     ask(text.trim(), files);
     return true;
   }
 
   function again(i) {
-    if (running) return;
+    if (running()) return;
     const { messages } = talk.body;
     messages.length = i + 1;
     thread.cutFrom(i + 1);
     const answer = thread.answer(i);
-    run(messages[i], answer);
+    begin(messages[i], answer);
     answer.draw();
   }
 
@@ -186,22 +205,25 @@ function mount(root, app) {
     messages.length = i;
     thread.cutFrom(i);
     if (!talk.head.named && i === 0) talk.head.title = titleOf(text);
-    const go = () => ask(text.trim(), files);
-    if (running) running.over.then(go);
+    const mine = talk;
+    const go = () => {
+      if (talk === mine) ask(text.trim(), files);
+    };
+    if (running()) running().over.then(go);
     else go();
     composer.focus();
   }
 
   function showVersion(i, v) {
     const m = talk.body.messages[i];
-    if (running || !m.versions[v]) return;
+    if (running() || !m.versions[v]) return;
     m.shown = v;
     thread.answer(i).draw();
     keep(talk);
   }
 
   function editLast() {
-    if (running) return;
+    if (running()) return;
     for (let i = talk.body.messages.length - 1; i >= 0; i--) {
       if (talk.body.messages[i].role === "user") {
         thread.edit(i);
@@ -222,6 +244,8 @@ function mount(root, app) {
     const body = el("p", null, ui.name(head.title), " is kept nowhere else.");
     const yes = await ui.confirm({ title: "Delete this conversation?", body, action: "Delete", danger: true });
     if (!yes) return;
+    dropped.add(head.id);
+    if (runOf(head.id)) runOf(head.id).stop();
     if (talk.head.id === head.id) fresh();
     heads = heads.filter((h) => h.id !== head.id);
     drawHeads();
@@ -232,6 +256,10 @@ function mount(root, app) {
     const body = "They are kept in this browser alone, and cannot be brought back.";
     const yes = await ui.confirm({ title: "Delete all conversations?", body, action: "Delete all", danger: true });
     if (!yes) return;
+    for (const head of heads) {
+      dropped.add(head.id);
+      if (runOf(head.id)) runOf(head.id).stop();
+    }
     heads = [];
     fresh();
     if (store) await store.clear();
@@ -257,6 +285,11 @@ function mount(root, app) {
 
   async function openById(id) {
     const mine = ++loading;
+    if (runOf(id)) {
+      show(runOf(id).talk);
+      return;
+    }
+    if (!store) return; // it is asked for again when that is open
     const head = heads.find((h) => h.id === id);
     const body = head && store ? await store.load(id) : null;
     if (mine !== loading || gone) return;
@@ -264,7 +297,6 @@ function mount(root, app) {
       app.go("#/chat", true);
       return;
     }
-    stop();
     show({ head, body: mended(body) });
     composer.focus();
   }
@@ -277,7 +309,7 @@ function mount(root, app) {
 
   async function reload(what) {
     heads = await store.list();
-    if (what === talk.head.id && !running) {
+    if (what === talk.head.id && !running()) {
       const head = heads.find((h) => h.id === what);
       const body = head && await store.load(what);
       if (body && !gone) show({ head, body: mended(body) });
@@ -296,7 +328,7 @@ function mount(root, app) {
     return (label) => [...buttons].find((b) => b.title === label);
   }
 
-  root.append(title, conversations.node, shade, place);
+  root.append(title, told, conversations.node, shade, place);
   inBar.append(...barButtons);
   const offKeys = listenForKeys({
     "/": () => composer.focus(),
@@ -320,6 +352,8 @@ function mount(root, app) {
       if (kind === "drop") composer.take([...event.dataTransfer.files]);
     });
   }
+  const wanted = app.route.rest[0] || lastOpen;
+  if (runOf(wanted)) talk = runOf(wanted).talk;
   show(talk);
   if (matchMedia("(hover: hover)").matches) composer.focus();
   openStore(reload).then(async (opened) => {
@@ -329,12 +363,14 @@ function mount(root, app) {
     if (gone) return;
     drawHeads();
     if (!store.lasting) ui.toast("This browser keeps conversations only until the page is closed.", "info");
-    if (app.route.rest[0] && app.route.rest[0] !== talk.head.id) openById(app.route.rest[0]);
+    if (!wanted) return;
+    if (app.route.rest[0] !== wanted) app.go(`#/chat/${wanted}`, true);
+    else if (wanted !== talk.head.id) openById(wanted);
   });
 
   return () => {
     gone = true;
-    stop();
+    leave();
     offKeys();
     offRoute();
     welcome.off();
