@@ -459,29 +459,6 @@ static void a_link_local_address_is_reached_where_its_link_is_known(void **state
     assert_int_equal(ways(B, false) * ways(B, true), 1);
 }
 
-static bool is_near(const char *text, uint32_t scope, const char *own, uint8_t prefix)
-{
-    tl_addr a = addr_of(text);
-    tl_interface at = {.addr = addr_of(own), .prefix = prefix};
-    a.scope = scope;
-    at.addr.scope = a.family == TL_ADDR_V6 && at.addr.bytes[0] == 0xFE ? 3 : 0;
-    return tl_addr_is_near(&a, &at, 1, PORT);
-}
-
-static void a_neighbour_is_on_a_subnet_of_ours_and_on_its_link(void **state)
-{
-    (void)state;
-    assert_true(is_near("[fe80::2]:4000", 3, "[fe80::1]:1", 64));
-    assert_false(is_near("[fe80::2]:4000", 4, "[fe80::1]:1", 64)); /* another link */
-    assert_false(is_near("[fe80::1]:4000", 3, "[fe80::1]:1", 64)); /* ourselves */
-    assert_true(is_near("10.0.0.2:4000", 0, "10.0.0.1:1", 24));
-    assert_false(is_near("10.0.1.2:4000", 0, "10.0.0.1:1", 24));
-    assert_false(is_near("10.0.0.255:4000", 0, "10.0.0.1:1", 24));
-    assert_true(is_near("169.254.7.9:4000", 0, "169.254.1.1:1", 16)); /* no DHCP server */
-    assert_false(is_near("169.254.169.254:4000", 0, "169.254.1.1:1", 16));
-    assert_false(is_near("169.254.255.255:4000", 0, "169.254.1.1:1", 16));
-}
-
 static void neighbours_need_no_welcome_and_others_do(void **state)
 {
     (void)state;
@@ -618,7 +595,6 @@ int main(void)
         TEST(a_pipe_that_falls_silent_is_lost_as_soon_as_any_way),
         TEST(a_full_pipe_holds_its_way_and_no_other),
         TEST(a_link_local_address_is_reached_where_its_link_is_known),
-        TEST(a_neighbour_is_on_a_subnet_of_ours_and_on_its_link),
         TEST(neighbours_need_no_welcome_and_others_do),
         TEST(a_clock_that_is_hours_off_is_forgiven_through_a_pipe_alone),
         TEST(a_greeting_that_was_recorded_does_nothing_when_a_later_one_came),
