@@ -112,17 +112,6 @@ static tl_err send_datagram(void *user, tl_sock sock, const tl_addr *to, const u
     return TL_OK;
 }
 
-static size_t open_sockets(void *user, tl_sock *ret_socks, size_t n)
-{
-    (void)user, (void)ret_socks, (void)n;
-    return 0;
-}
-
-static void close_socket(void *user, tl_sock sock)
-{
-    (void)user, (void)sock;
-}
-
 static bool welcome(void *user, const tl_node_id *peer)
 {
     (void)peer;
@@ -216,8 +205,6 @@ static bool pipe_full(void *user, tl_sock pipe)
 static const tl_direct_world world = {.self = self,
                                       .signal = no_signal,
                                       .send = send_datagram,
-                                      .open_sockets = open_sockets,
-                                      .close_socket = close_socket,
                                       .welcome = welcome,
                                       .new_path = new_path,
                                       .free_path = free_path,
