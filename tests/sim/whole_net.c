@@ -285,7 +285,8 @@ const tl_direct_self *whole_net_self(whole_net *w)
                                .interfaces = w->interfaces,
                                .n_interfaces = w->n_interfaces,
                                .facts = facts,
-                               .keepalive = tl_behaviour_keepalive(w->behaviour)};
+                               .keepalive = tl_behaviour_keepalive(w->behaviour),
+                               .lan = w->lan};
     return &w->self;
 }
 

@@ -38,7 +38,8 @@ typedef struct {
     sim_inet *in;
     whole_net_events events;
     void *user;
-    bool on; /* it has joined a network once: there are sockets */
+    bool lan; /* neighbours are answered */
+    bool on;  /* it has joined a network once: there are sockets */
     uint16_t port;
 
     size_t n_interfaces;

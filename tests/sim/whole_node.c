@@ -1,4 +1,5 @@
 #include "whole_introducing.h"
+#include "whole_lan.h"
 #include "whole_model.h"
 #include "whole_networks.h"
 #include "whole_relaying.h"
@@ -93,6 +94,10 @@ static void on_datagram(void *user, uint32_t path, uint8_t *data, size_t n)
     w->awake = true;
     if (whole_second_on_datagram(w, path, data, n))
         return;
+    if (path == WHOLE_LAN_PATH) {
+        whole_lan_on_datagram(w, data, n);
+        return;
+    }
     if (path != UPLINK) {
         whole_net_on_datagram(&w->net, data, n);
         return;
@@ -229,6 +234,8 @@ static tl_err direct_signal(void *user, tl_signal_type type, const json_t *paylo
 static tl_err direct_send(void *user, tl_sock sock, const tl_addr *to, const uint8_t *data,
                           size_t n, size_t segment)
 {
+    if (tl_sock_is_pipe(sock))
+        return whole_lan_send(user, data, n, segment);
     return whole_net_send(&((whole_node *)user)->net, sock, to, data, n, segment);
 }
 
@@ -353,10 +360,19 @@ static void build(whole_node *n)
                                           discover,    not_hopeless, nothing,         route_done};
     tl_env env = n->env = (tl_env){env_now, env_wall, env_wake, n};
     tl_asker_times times = {300 * TL_SEC, 120 * TL_SEC};
-    static const tl_direct_world direct_world = {
-        direct_self,           direct_signal,       direct_send, direct_open,
-        direct_close,          direct_welcome,      direct_path, direct_path_gone,
-        whole_introducing_ask, whole_introducing_is};
+    static const tl_direct_world direct_world = {direct_self,
+                                                 direct_signal,
+                                                 direct_send,
+                                                 direct_open,
+                                                 direct_close,
+                                                 direct_welcome,
+                                                 direct_path,
+                                                 direct_path_gone,
+                                                 whole_introducing_ask,
+                                                 whole_introducing_is,
+                                                 .near = whole_lan_near,
+                                                 .greet = whole_lan_greet,
+                                                 .pipes = whole_lan_pipes};
     must_ok(tl_direct_new(&n->identity, &n->rand, &env, &direct_world, n, &n->direct));
     must_ok(tl_relays_new(&n->identity, &n->rand, &n->table, "sim", &link_events, n, &n->relays));
     n->link = tl_relays_link(n->relays, 0);

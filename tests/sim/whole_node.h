@@ -57,6 +57,7 @@ typedef struct whole_node {
     tl_ws_opcode outgoing_as;
 
     struct whole_relaying *relaying;       /* NULL: it does not relay (whole_relaying.h) */
+    struct whole_lan *lan;                 /* NULL: it is on no local network (whole_lan.h) */
     struct whole_introducing *introducing; /* NULL: it introduces nobody (whole_introducing.h) */
     bool no_relay;                         /* it uses none: peers are reached directly */
     bool retell;                           /* its capabilities have changed */
