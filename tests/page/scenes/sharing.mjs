@@ -49,6 +49,8 @@ export const scenes = [
     name: "who may ask is a switch, and takes effect at once",
     async run(t) {
       const { server } = t.world;
+      for (const { ptn_id: id } of (await t.world.app(server)).status.ptns)
+        await fetch(`${server.url}/v1/app/ptn/${id}?delete=true`, { method: "DELETE" });
       const v = await t.open({ node: server, at: "#/sharing", size: "narrow", dark: true });
       const mine = v.page.getByRole("radio", { name: /My networks/ });
       await mine.waitFor();
