@@ -67,6 +67,9 @@ typedef struct {
     /* A client of a stream is told its place in a queue 2 s after it has asked, then every 5 s; while
      * there is none to tell, it is looked again after 1 s. */
     tl_time queue_first, queue_every, queue_look;
+    /* One whose question is in no queue, and has no answer, is told so after 15 s, then every 10 s: an error
+     * before that keeps its own status, and whatever cuts silent connections does so later. */
+    tl_time wait_first, wait_every;
     size_t connections_max; /* 2048 */
     tl_api_hooks hooks;
 } tl_api_config;

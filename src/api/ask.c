@@ -32,8 +32,10 @@ struct tl_api_ask {
     bool streaming; /* the client asked for a stream */
     bool sse;       /* the answer is a stream of events */
     bool paused;
-    bool opened;        /* the client's head went out while the question waits in a queue */
-    tl_timer queued;    /* the client is told its place next */
+    bool told;                            /* the client is told what its question waits for */
+    bool opened;                          /* its head went out for that */
+    tl_timer waiting;                     /* what it waits for is looked at next */
+    tl_time event_at, queued_at, word_at; /* not before, the event and the two kinds of comment */
     unsigned line_ends; /* LFs at the end of what was sent so far: 2 = between two events */
     char id[sizeof((tl_ask *)NULL)->id];
     char model[TL_MODEL_MAX];
@@ -52,7 +54,7 @@ static void ask_free(tl_api_ask *a)
 {
     assert(!a->exchange);
     a->api->counters.asks_active--;
-    tl_timer_stop(&a->queued);
+    tl_timer_stop(&a->waiting);
     tl_buf_clear(&a->held);
     free(a);
 }
@@ -118,7 +120,7 @@ static void on_head(void *user, const tl_answer_head *head)
     a->head = *head;
     a->sse = tl_answer_is_events(head->content_type);
     set_state(a, ASK_HOLDING);
-    tl_timer_stop(&a->queued);
+    tl_timer_stop(&a->waiting);
     bool fits = !a->opened || (a->sse && head->status == 200);
     if (fits && tl_answer_is_live(a->streaming, head))
         begin(a);
@@ -281,19 +283,12 @@ static void on_drained(void *user)
         tl_exchange_set_paused(a->exchange, false);
 }
 
-/* --- its place in a queue --- */
+/* --- what it waits for --- */
 
-/* Until the head of the answer is here. The first word comes in a stream of events that is opened for
- * it: what follows, an error too, is an event then. */
-static void on_queued(void *user)
+/* Its first word comes in a stream of events that is opened for it: what follows, an error too, is an
+ * event then. */
+static void tell_client(tl_api_ask *a, const tl_progress *p, tl_time waited)
 {
-    tl_api_ask *a = user;
-    tl_time now = tl_loop_now(a->api->loop);
-    tl_progress p = tl_exchange_progress(a->exchange);
-    const tl_api_config *c = &a->api->config;
-    tl_timer_set(&a->queued, now + (p.position ? c->queue_every : c->queue_look));
-    if (!p.position)
-        return;
     if (!a->opened) {
         a->opened = true;
         a->line_ends = 2;
@@ -301,7 +296,27 @@ static void on_queued(void *user)
         tl_api_count(a->api, a->r, 200);
         tl_httpd_begin(a->r, 200, "text/event-stream");
     }
-    tl_api_queue_comment(a->r, &p);
+    tl_api_queue_comment(a->r, p, waited);
+}
+
+/* Until the head of the answer is here. */
+static void on_waiting(void *user)
+{
+    tl_api_ask *a = user;
+    tl_time now = tl_loop_now(a->api->loop), waited = now - a->asked_at;
+    tl_progress p = tl_exchange_progress(a->exchange);
+    const tl_api_config *c = &a->api->config;
+    tl_timer_set(&a->waiting, now + c->queue_look);
+    if (now >= a->event_at) {
+        a->event_at = now + c->queue_every;
+        tl_node_tell_waiting(a->api->node, a->id, a->model, &p, waited);
+    }
+    bool due = p.position ? now >= a->queued_at : waited >= c->wait_first && now >= a->word_at;
+    if (!a->told || !due)
+        return;
+    a->queued_at = now + c->queue_every;
+    a->word_at = now + c->wait_every;
+    tell_client(a, &p, waited);
 }
 
 /* --- the question --- */
@@ -456,9 +471,9 @@ static void ask_node(tl_api *api, tl_httpd_req *r, const tl_ask *wanted)
     memcpy(a->id, ask.id, sizeof a->id);
     memcpy(a->model, ask.model, sizeof a->model);
     a->asked_at = tl_loop_now(api->loop);
-    tl_timer_init(&a->queued, api->loop, on_queued, a);
-    if (ask.streaming && tl_api_queue_streams(ask.path))
-        tl_timer_set(&a->queued, a->asked_at + api->config.queue_first);
+    a->told = ask.streaming && tl_api_queue_streams(ask.path);
+    tl_timer_init(&a->waiting, api->loop, on_waiting, a);
+    tl_timer_set(&a->waiting, a->asked_at + api->config.queue_first);
     tl_log(TL_LOG_DEBUG, "api: request %s is question %s, %s, for model %s", tl_httpd_name(r),
            a->id, ask.path, tl_log_safe(tl_slice_str(a->model)).text);
     api->counters.asks_active++;

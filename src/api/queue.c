@@ -1,4 +1,4 @@
-/* A client of a stream whose question waits in a provider's queue is told its place. */
+/* A client of a stream whose question waits in a provider's queue is told its place, and of any that waits long what it waits for. */
 #include "api/state.h"
 
 #include "ask/paths.h"
@@ -11,10 +11,14 @@ bool tl_api_queue_streams(const char *path)
                  p->group == TL_ASK_PATHS_RESPONSES);
 }
 
-void tl_api_queue_comment(tl_httpd_req *r, const tl_progress *p)
+void tl_api_queue_comment(tl_httpd_req *r, const tl_progress *p, tl_time waited)
 {
     tl_buf text = {0};
-    if (!tl_buf_printf(&text, ": queue position=%u wait_s=%u\n\n", p->position, p->wait_seconds))
+    tl_err e = p->position ? tl_buf_printf(&text, ": queue position=%u wait_s=%u\n\n", p->position,
+                                           p->wait_seconds)
+                           : tl_buf_printf(&text, ": waiting for=%s seconds=%u\n\n",
+                                           tl_progress_waits_for(p), (unsigned)(waited / TL_SEC));
+    if (!e)
         (void)tl_httpd_write(r, tl_buf_slice(&text));
     tl_buf_clear(&text);
 }

@@ -149,7 +149,7 @@ void tl_api_on_ask(tl_api *api, tl_httpd_req *r);
 /* Answers on this path may be streams of events. */
 bool tl_api_queue_streams(const char *path);
 /* ": queue position=3 wait_s=40", a comment of the stream. */
-void tl_api_queue_comment(tl_httpd_req *r, const tl_progress *p);
+void tl_api_queue_comment(tl_httpd_req *r, const tl_progress *p, tl_time waited);
 /* An answer that is no stream, into the stream that was opened before it came: one event. */
 void tl_api_queue_answer(tl_httpd_req *r, int status, tl_slice body);
 

@@ -52,3 +52,9 @@ bool tl_answer_is_live(bool streaming, const tl_answer_head *head)
     return (streaming && head->status == 200) || tl_answer_is_events(head->content_type) ||
            strncasecmp(head->content_type, "audio/", 6) == 0;
 }
+
+const char *tl_progress_waits_for(const tl_progress *p)
+{
+    static const char *const names[] = {"unknown", "peer", "answer", "model"};
+    return p->position ? "queue" : names[p->waits_for];
+}

@@ -87,11 +87,22 @@ typedef struct {
     tl_maybe price, price_version; /* PAYMENT_REQUIRED: what the question would cost now */
 } tl_failure;
 
+/* What a question waits for that stands in no queue. */
+typedef enum {
+    TL_WAITS_UNKNOWN,
+    TL_WAITS_PEER,   /* nobody has it yet: a provider is looked for, or connected to */
+    TL_WAITS_ANSWER, /* a provider has it, and has said nothing */
+    TL_WAITS_MODEL,  /* a model server works at it, or loads the model first */
+} tl_waits_for;
+
 /* How far a question is that has no answer yet. */
 typedef struct {
-    unsigned position; /* in the queue of whoever has the question, from 1; 0: it is worked at */
-    unsigned wait_seconds; /* for so long it is likely to wait; 0: unknown */
+    unsigned position;      /* in the queue of whoever has the question, from 1; 0: it is in none */
+    unsigned wait_seconds;  /* for so long it is likely to wait; 0: unknown */
+    tl_waits_for waits_for; /* position 0; as far as this side knows */
 } tl_progress;
+/* "peer", "answer", "model", of one in a queue "queue"; "unknown". */
+const char *tl_progress_waits_for(const tl_progress *p);
 
 /* 2xx, 400, 404, 413, 422, 429: what the model server itself says of the question. Any other status
  * is a failure of whoever answers. */

@@ -33,13 +33,15 @@ tl_time tl_route_beside_from(const tl_attempt *a, tl_time quiet_from)
 tl_progress tl_route_progress(const tl_exchange *exchange)
 {
     const tl_route *x = (const tl_route *)exchange;
-    tl_progress best = {0};
+    tl_progress best = {.waits_for = TL_WAITS_PEER};
     for (size_t i = 0; i < TL_ROUTE_TRIES_AT_ONCE; i++) {
         const tl_attempt *a = &x->attempts[i];
         if (!a->exchange)
             continue;
-        if (a->sign != TL_SIGN_NONE && !a->progress.position)
-            return (tl_progress){0}; /* somebody works at it */
+        if ((a->sign != TL_SIGN_NONE || a->local) && !a->progress.position)
+            return (tl_progress){.waits_for = TL_WAITS_MODEL}; /* somebody works at it */
+        if (!best.position)
+            best.waits_for = TL_WAITS_ANSWER;
         if (a->progress.position &&
             (!best.position || a->progress.wait_seconds < best.wait_seconds))
             best = a->progress;

@@ -225,7 +225,7 @@ int tl_boot_up(tl_cli *cli, const tl_args *args, const char **ret_new_key)
     *ret_new_key = is_new ? data : NULL;
     bool active = tl_service_is_active(s);
     /* the service would wait for it, and this command for the service */
-    if (!s.system && !active && (e = tl_keyhome_unlock(&cli->paths, &why)))
+    if (!s.system && !active && (e = tl_keyhome_unlock(cli, &why)))
         return fail(&why, tl_keyhome_exit_of(e));
     if (!active && (code = stop_other(cli)))
         return code;

@@ -3,24 +3,18 @@
 #include "cli/daemon.h"
 
 #define PREPARE_WITHIN (300 * TL_MS) /* a node that is too busy for this is asked all the same */
-#define SHOW_AFTER     (400 * TL_MS) /* before that, a quick answer would make the line flicker */
 
 /* Shows that time passes while there is no answer to read yet. */
 static void on_tick(void *user, tl_time waited)
 {
     tl_chat *c = user;
-    if (c->answer.len || c->failed || waited < SHOW_AFTER)
-        return;
-    c->waiting = true;
-    tl_progress_note("waiting for the answer, %u s%.*s", (unsigned)(waited / TL_SEC),
-                     (int)(waited / (400 * TL_MS) % 4), "...");
+    if (!c->answer.len && !c->failed)
+        tl_waiting_tick(&c->waiting, waited);
 }
 
 static void stop_waiting(tl_chat *c)
 {
-    if (c->waiting)
-        tl_progress_clear();
-    c->waiting = false;
+    tl_waiting_end(&c->waiting);
 }
 
 static void on_text(tl_chat *c, const char *text)
@@ -33,10 +27,31 @@ static void on_text(tl_chat *c, const char *text)
         c->e = TL_ERR_NOMEM;
 }
 
+/* What the node says of a question that waits (docs/http-api.md, Errors). */
+static void on_comment(tl_chat *c, tl_slice text)
+{
+    static const char *const words[][2] = {
+        {"waiting for=peer ", "a node that answers"},
+        {"waiting for=answer ", "the peer's first word"},
+        {"waiting for=model ", "the model server, which may be loading the model"}};
+    unsigned position, wait;
+    char line[64];
+    snprintf(line, sizeof line, "%.*s", (int)text.n, (const char *)text.p);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (!strncmp(line, words[i][0], strlen(words[i][0])))
+            tl_waiting_say(&c->waiting, "%s", words[i][1]);
+    if (sscanf(line, "queue position=%u wait_s=%u", &position, &wait) == 2)
+        tl_waiting_say(&c->waiting, "place %u in the provider's queue (some %u s)", position, wait);
+}
+
 static void on_event(void *user, const char *name, tl_slice data)
 {
     tl_chat *c = user;
     json_t *chunk;
+    if (!strcmp(name, ":")) {
+        on_comment(c, data);
+        return;
+    }
     if (tl_slice_eq(data, TL_SLICE_LIT("[DONE]"))) {
         c->finished = true;
         return;
@@ -140,15 +155,16 @@ static int ask(tl_chat *c, bool interruptible)
                               .body = body,
                               .timeout = c->timeout,
                               .interruptible = interruptible,
-                              .on_tick = tl_out_is_live(stderr) ? on_tick : NULL};
+                              .on_tick = on_tick};
     if (*c->peer) {
         question.names[0] = "X-Teale-Ask-Peer";
         question.values[0] = c->peer;
     }
     tl_daemon_answer a;
-    c->sse = (tl_sse){0};
+    c->sse = (tl_sse){.comments = true};
     c->answer = (tl_buf){0};
-    c->waiting = c->finished = false;
+    c->waiting = tl_waiting_for(c->cli, "the answer");
+    c->finished = false;
     c->failed = 0;
     c->e = TL_OK;
     tl_daemon_run(c->cli, &question, on_body, c, &a);

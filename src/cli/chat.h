@@ -6,6 +6,7 @@
 #include "base/time.h"
 #include "cli/cli.h"
 #include "cli/sse.h"
+#include "cli/waiting.h"
 #include "crypto/identity.h"
 #include "wire/codes.h"
 
@@ -18,7 +19,7 @@ typedef struct {
     /* the answer in progress */
     tl_sse sse;
     tl_buf answer;
-    bool waiting;  /* a live line says that we wait */
+    tl_waiting waiting;
     bool finished; /* [DONE] came */
     int failed;    /* exit code of an error event */
     tl_err e;

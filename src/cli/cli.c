@@ -305,6 +305,8 @@ static int run_command(tl_cli *cli, const char *home, int argc, char *const *arg
         return tl_cli_usage(cli, "teale %s does not take \"%s\"", c->name, safe.text);
     }
     cli->json = tl_args_has(&args, "json");
+    if (cli->json)
+        tl_progress_silence();
     const char *own_home = tl_args_value(&args, "home");
     if ((own_home && !*own_home) ||
         (home && !*home)) /* of a variable that is not set, in a script */

@@ -103,30 +103,19 @@ static int show_created(const tl_cli *cli, const tl_args *args, json_t *s, const
     return tell_shown(cli, args);
 }
 
-/* A line at once, and one every ten seconds, on a terminal and in a pipe. */
-static void on_tick(void *user, tl_time waited)
-{
-    unsigned *told = user, tens = (unsigned)(waited / (10 * TL_SEC));
-    if (tens <= *told)
-        return;
-    *told = tens;
-    tl_out_note("placing fragments at other nodes: %u s, a minute or two at most", tens * 10);
-}
-
 /* As tl_verb_do, and tells how long it takes. */
 static int create(const tl_cli *cli, const tl_args *args, const char *root, int holders,
                   json_t **ret)
 {
-    unsigned told = 0;
     tl_verb_result r = {.value = NULL};
-    tl_verb v = {.verb = "backup.create", .on_tick = on_tick, .user = &told};
+    tl_verb v = {.verb = "backup.create", .waits_for = "other nodes to take the fragments"};
     *ret = NULL;
     if (!tl_daemon_timeout(cli, args, CREATE_TIME, &v.timeout))
         return TL_EXIT_USAGE;
     v.args = json_pack("{s:s, s:i, s:b, s:b}", "root", root, "holders", holders, "strangers",
                        tl_args_has(args, "strangers"), "new", tl_args_has(args, "new"));
     if (!cli->json)
-        tl_out_note("placing fragments at other nodes, which takes up to a minute ...");
+        tl_out_note("placing fragments at other nodes, which takes a minute or two at most ...");
     int code = tl_verb_run(cli, &v, &r);
     if (r.late)
         tl_verb_refuse("E_TIMEOUT",

@@ -5,6 +5,7 @@
 #include "cli/lock.h"
 #include "cli/presence.h"
 #include "cli/reach.h"
+#include "cli/waiting.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -34,6 +35,8 @@ static int not_stopped(const tl_cli *cli)
 static int wait_stopped(const tl_cli *cli, long pid, tl_time until)
 {
     int told = 0;
+    tl_time began = now();
+    tl_waiting waiting = tl_waiting_for(cli, "the node to end");
     while (tl_lock_is_taken(cli->paths.lock) && tl_lock_holder(cli->paths.lock) == pid) {
         json_t *status;
         if (now() >= until)
@@ -41,11 +44,18 @@ static int wait_stopped(const tl_cli *cli, long pid, tl_time until)
         tl_presence_look(cli, &status);
         int active = (int)tl_json_number(json_object_get(status, "requests"), "active", 0);
         json_decref(status);
-        if (active && active != told)
+        if (active && active != told && !cli->json && !tl_out_is_live(stderr))
             tl_out_note("waiting for %d running request%s ...", active, active == 1 ? "" : "s");
+        if (active)
+            tl_waiting_say(&waiting, "%d running request%s, 30 s at most", active,
+                           active == 1 ? "" : "s");
+        else if (told)
+            tl_waiting_say(&waiting, "the node to end");
         told = active;
+        tl_waiting_tick(&waiting, now() - began);
         poll(NULL, 0, POLL_MS);
     }
+    tl_waiting_end(&waiting);
     return TL_EXIT_OK;
 }
 
@@ -54,11 +64,13 @@ static int wait_stopped(const tl_cli *cli, long pid, tl_time until)
  * Returns true when the node answers now, so that it can be asked. */
 static bool wait_or_signal(const tl_cli *cli)
 {
-    tl_time until = now() + MUTE_TIME;
+    tl_time began = now(), until = began + MUTE_TIME;
+    tl_waiting waiting = tl_waiting_for(cli, "the node, which is starting or ending");
     while (now() < until) {
         json_t *status;
         tl_presence p = tl_presence_look(cli, &status);
         json_decref(status);
+        tl_waiting_tick(&waiting, now() - began);
         if (p != TL_PRESENCE_MUTE || !tl_lock_is_taken(cli->paths.lock))
             return p != TL_PRESENCE_NONE;
         poll(NULL, 0, POLL_MS);

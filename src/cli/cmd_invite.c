@@ -5,6 +5,7 @@
 #include "cli/nodefind.h"
 #include "cli/qrimage.h"
 #include "cli/verb.h"
+#include "cli/waiting.h"
 #include "cli/words.h"
 #include "ptn/invite.h"
 #include "ptn/networks.h"
@@ -288,6 +289,7 @@ typedef struct {
     tl_time asked; /* when it was last asked why it waits */
     bool told;
     char why[300]; /* what was said last */
+    tl_waiting waiting;
 } joining;
 
 /* Why the node waits, as its list of networks tells. */
@@ -311,11 +313,14 @@ static void ask_why(joining *j)
 static void on_tick(void *user, tl_time waited)
 {
     joining *j = user;
+    tl_waiting_tick(&j->waiting, waited);
     if (waited < SILENCE || (j->asked && waited < j->asked + ASK_EVERY))
         return;
     bool first = !j->asked;
     j->asked = waited;
     ask_why(j);
+    if (j->cli->json)
+        return;
     if (j->why[0] && !j->told)
         tl_out_note("%s; trying on (Ctrl-C leaves it to the node)", j->why);
     else if (first)
@@ -363,8 +368,11 @@ static void show_path(const tl_cli *cli, const char *admin)
     const char *end = admin + TL_NODE_ID_HEX - 2;
     snprintf(path, sizeof path, "/control/ping/%s?until=direct", admin);
     tl_progress_note("looking for a direct path to %.4s...%s", admin, end);
-    tl_daemon_run(cli, &(tl_daemon_ask){.method = "GET", .path = path, .timeout = PATH_TIME}, NULL,
-                  NULL, &a);
+    tl_daemon_run(
+        cli,
+        &(tl_daemon_ask){
+            .method = "GET", .path = path, .timeout = PATH_TIME, .waits_for = "a direct path"},
+        NULL, NULL, &a);
     tl_progress_clear();
     read_pings(tl_buf_slice(&a.body), &first, &last);
     const char *path_first = tl_json_string(first, "path", ""),
@@ -437,13 +445,14 @@ static json_t *join_args(const tl_args *args, tl_slice code)
 static int join(tl_cli *cli, const tl_args *args, tl_buf *code, tl_time timeout)
 {
     tl_invite invite = {.name = ""};
-    joining j = {.cli = cli};
+    joining j = {.cli = cli, .waiting = tl_waiting_for(cli, "the inviter")};
     tl_verb_result r;
     int exit = check_code(code, &invite);
     if (exit)
         return exit;
     tl_node_id_write(j.network, &invite.network);
     tl_node_id_write(j.inviter, &invite.inviter);
+    tl_waiting_say(&j.waiting, "the inviter %.4s...%s", j.inviter, j.inviter + TL_NODE_ID_HEX - 2);
     const tl_verb verb = {.verb = "ptn.join",
                           .args = join_args(args, tl_buf_slice(code)),
                           .timeout = timeout,
@@ -451,6 +460,7 @@ static int join(tl_cli *cli, const tl_args *args, tl_buf *code, tl_time timeout)
                           .on_tick = on_tick,
                           .user = &j};
     exit = tl_verb_run(cli, &verb, &r);
+    tl_waiting_end(&j.waiting);
     if (r.late)
         return tell_late(&j, r.interrupted);
     if (!exit && cli->json)

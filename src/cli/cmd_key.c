@@ -3,8 +3,7 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/keyhome.h"
-
-#define TOLD_AFTER TL_SEC /* an open keychain answers within 0.1 s */
+#include "cli/waiting.h"
 
 static int fail(const tl_why *why, tl_err e)
 {
@@ -13,26 +12,18 @@ static int fail(const tl_why *why, tl_err e)
     return tl_keyhome_exit_of(e);
 }
 
-/* A live line on a terminal, one line elsewhere. */
 static void on_tick(void *user, tl_time waited)
 {
-    bool *told = user;
-    const char *window = tl_keyhome_has_person() ? "; a window of it may ask for its password" : "";
-    if (waited < TOLD_AFTER)
-        return;
-    if (tl_out_is_live(stderr))
-        tl_progress_note("waiting for the keychain: %u s%s", (unsigned)(waited / TL_SEC), window);
-    else if (!*told)
-        tl_out_note("waiting for the keychain%s ...", window);
-    *told = true;
+    tl_waiting_tick(user, waited);
 }
 
-static tl_keychain keychain_of(const tl_cli *cli, bool *told)
+static tl_keychain keychain_of(const tl_cli *cli, tl_waiting *w)
 {
     tl_keychain k = tl_keyhome_of(&cli->paths);
-    *told = false;
-    if (!cli->json)
-        k.wait = (tl_secret_wait){on_tick, told};
+    *w = tl_waiting_for(cli, "the keychain%s",
+                        tl_keyhome_has_person() ? ", which may ask for its password in a window"
+                                                : "");
+    k.wait = (tl_secret_wait){on_tick, w};
     return k;
 }
 
@@ -85,8 +76,8 @@ static void show_where(const tl_cli *cli, tl_key_place place, const tl_node_id *
 
 int tl_cmd_key_where(tl_cli *cli, const tl_args *args)
 {
-    bool told;
-    tl_keychain k = keychain_of(cli, &told);
+    tl_waiting waiting;
+    tl_keychain k = keychain_of(cli, &waiting);
     tl_key_place place;
     tl_node_id id;
     tl_why why;
@@ -134,8 +125,9 @@ static void show_moved(const tl_cli *cli, bool to_file, const tl_node_id *id, bo
 
 int tl_cmd_key_move(tl_cli *cli, const tl_args *args)
 {
-    bool told, moved = false, to_file = !strcmp(args->operand[0], "file");
-    tl_keychain k = keychain_of(cli, &told);
+    tl_waiting waiting;
+    bool moved = false, to_file = !strcmp(args->operand[0], "file");
+    tl_keychain k = keychain_of(cli, &waiting);
     tl_rand rand = tl_rand_system();
     tl_node_id id;
     tl_why why;
@@ -158,8 +150,8 @@ int tl_cmd_key_move(tl_cli *cli, const tl_args *args)
 
 int tl_cmd_key_export(tl_cli *cli, const tl_args *args)
 {
-    bool told;
-    tl_keychain k = keychain_of(cli, &told);
+    tl_waiting waiting;
+    tl_keychain k = keychain_of(cli, &waiting);
     tl_rand rand = tl_rand_system();
     tl_identity identity = {0};
     tl_secret_outcome outcome;

@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 #include "cli/daemon.h"
 #include "cli/nodefind.h"
+#include "cli/waiting.h"
 #include "crypto/identity.h"
 
 #include <math.h>
@@ -22,6 +23,8 @@ typedef struct {
     tl_time begun, direct_after; /* when the run began; how long after that `direct` became true */
     char first[16], last[16];    /* the paths of the first and of the last answer */
     double first_rtt, last_rtt;
+    bool until_direct;
+    tl_waiting waiting;
     tl_err e;
 } run;
 
@@ -36,6 +39,8 @@ static void print_result(run *r, const json_t *result)
 {
     const char *error = tl_json_string(result, "error", NULL);
     double rtt = tl_json_number(result, "rtt_ms", 0);
+    tl_waiting_end(&r->waiting);
+    tl_waiting_say(&r->waiting, "%s", r->until_direct ? "a direct path" : "an answer");
     r->sent++;
     if (error) {
         tl_out_error("%s", error);
@@ -73,6 +78,11 @@ static void take_line(run *r, tl_slice line)
     print_result(r, result);
     if (json_array_append_new(r->results, result))
         r->e = TL_ERR_NOMEM;
+}
+
+static void on_tick(void *user, tl_time waited)
+{
+    tl_waiting_tick(&((run *)user)->waiting, waited);
 }
 
 static void on_body(void *user, tl_slice bytes)
@@ -157,10 +167,18 @@ int tl_cmd_ping(tl_cli *cli, const tl_args *args)
         snprintf(count_text, sizeof count_text, "count=%ld", count);
     snprintf(path, sizeof path, "/control/ping/%s?%s%s%s", node, count_text,
              until_direct && count_text[0] ? "&" : "", until_direct ? "until=direct" : "");
-    run r = {.json = cli->json, .results = json_array(), .begun = now()};
+    run r = {.json = cli->json,
+             .results = json_array(),
+             .begun = now(),
+             .until_direct = until_direct,
+             .waiting =
+                 tl_waiting_for(cli, "a connection to %.4s...%s", node, node + TL_NODE_ID_HEX - 2)};
     tl_daemon_answer a;
-    tl_daemon_run(cli, &(tl_daemon_ask){.method = "GET", .path = path, .timeout = timeout}, on_body,
-                  &r, &a);
+    tl_daemon_run(
+        cli,
+        &(tl_daemon_ask){.method = "GET", .path = path, .timeout = timeout, .on_tick = on_tick},
+        on_body, &r, &a);
+    tl_waiting_end(&r.waiting);
     if (!a.e && !r.e && a.status == 200)
         take_line(&r, tl_buf_slice(&r.line)); /* a last line without its newline */
     if (!a.e || r.sent)

@@ -3,10 +3,12 @@
 #include "base/log.h"
 #include "base/when.h"
 #include "cli/commands.h"
+#include "cli/daemon.h"
 #include "cli/homerestore.h"
 #include "cli/lock.h"
 #include "cli/overrides.h"
 #include "cli/phraseask.h"
+#include "cli/waiting.h"
 #include "node/restore.h"
 
 #include <signal.h>
@@ -30,6 +32,9 @@ typedef struct {
     tl_node_id restored;
     bool settings_restored;
     tl_restore_progress last;
+    tl_time began;
+    tl_timer tick;
+    tl_waiting waiting;
 } restoring;
 
 static void on_progress(void *user, const tl_restore_progress *p)
@@ -42,12 +47,21 @@ static void on_progress(void *user, const tl_restore_progress *p)
         tl_progress_done(1, 3, "dht", "the backup of %s, held by %u nodes", made, p->holders);
     }
     if (p->phase == TL_RESTORE_LOOKING)
-        tl_progress_live(1, 3, "dht", "asking who holds the backup; %u nodes answered", p->nodes);
+        tl_waiting_say(&r->waiting, "the DHT to say who holds the backup (%u nodes answered)",
+                       p->nodes);
     else if (p->got < p->needed)
-        tl_progress_live(2, 3, "holders", "%u of %u fragments", p->got, p->needed);
+        tl_waiting_say(&r->waiting, "the holders (%u of %u fragments are here)", p->got, p->needed);
     else if (r->last.got < p->needed)
         tl_progress_done(2, 3, "holders", "%u of %u fragments", p->got, p->needed);
     r->last = *p;
+}
+
+static void on_tick(void *user)
+{
+    restoring *r = user;
+    tl_time at = tl_loop_now(r->loop);
+    tl_waiting_tick(&r->waiting, at - r->began);
+    tl_timer_set(&r->tick, at + TL_DAEMON_TICK);
 }
 
 static void on_done(void *user, tl_err e, const tl_restored *got, const char *why)
@@ -136,9 +150,14 @@ static tl_err run(restoring *r)
         e = tl_why_set(&r->why, TL_ERR_NOMEM, "out of memory");
     if (e)
         return e;
-    tl_progress_live(1, 3, "dht", "entering the DHT");
+    r->waiting = tl_waiting_for(r->cli, "the DHT");
+    r->began = tl_loop_now(r->loop);
+    tl_timer_init(&r->tick, r->loop, on_tick, r);
+    tl_timer_set(&r->tick, r->began + TL_DAEMON_TICK);
     r->e = TL_ERR_CLOSED;
     tl_loop_run(r->loop);
+    tl_timer_stop(&r->tick);
+    tl_waiting_end(&r->waiting);
     return r->e;
 }
 

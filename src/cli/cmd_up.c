@@ -10,6 +10,7 @@
 #include "cli/reach.h"
 #include "cli/spawn.h"
 #include "cli/upshow.h"
+#include "cli/waiting.h"
 
 #include <poll.h>
 #include <time.h>
@@ -33,6 +34,7 @@ static tl_time now(void)
 typedef struct {
     tl_time began, limit;
     bool told_mute, told_stopping;
+    tl_waiting waiting;
 } wait_of;
 
 static int give_up(const tl_cli *cli, tl_presence p)
@@ -78,6 +80,9 @@ static int settle(const tl_cli *cli, wait_of *w, json_t **ret_status)
         if (p == TL_PRESENCE_NONE || p == TL_PRESENCE_RUNNING)
             return TL_EXIT_OK;
         tell(cli, w, p, *ret_status);
+        tl_waiting_say(&w->waiting, p == TL_PRESENCE_STOPPING ? "the node to end"
+                                                              : "the process that has the node");
+        tl_waiting_tick(&w->waiting, now() - w->began);
         json_decref(*ret_status);
         *ret_status = NULL;
         if (p == TL_PRESENCE_STOPPING)
@@ -154,7 +159,8 @@ int tl_cmd_up(tl_cli *cli, const tl_args *args)
     tl_why why;
     long secs;
     json_t *status;
-    wait_of w = {.began = now(), .limit = MUTE_TIME};
+    wait_of w = {
+        .began = now(), .limit = MUTE_TIME, .waiting = tl_waiting_for(cli, "the node to end")};
     int code;
     if (tl_args_has(args, "foreground") && tl_args_has(args, "boot"))
         return tl_cli_usage(cli, "--boot starts a service, which is not in the foreground");
@@ -184,7 +190,7 @@ int tl_cmd_up(tl_cli *cli, const tl_args *args)
             tl_out_error("%s", why.text);
             return TL_EXIT_FAILED;
         }
-        tl_err e = tl_keyhome_unlock(&cli->paths, &why);
+        tl_err e = tl_keyhome_unlock(cli, &why);
         if (e) {
             tl_out_error("the node did not start: %s", why.text);
             return tl_keyhome_exit_of(e);

@@ -128,6 +128,10 @@ static void print_event(const char *name, const json_t *data)
         print_field(data, "role", ": ");
         print_field(data, "model", " ");
         print_field(data, "result", ": ");
+    } else if (!strcmp(name, "Waiting")) {
+        print_field(data, "model", ": ");
+        print_field(data, "for", " waits for: ");
+        printf(", %d s", number(data, "seconds"));
     } else if (!strcmp(name, "Membership")) {
         print_peer(data);
         print_field(data, "what", ": ");

@@ -3,6 +3,7 @@
 #include "base/when.h"
 #include "cli/lock.h"
 #include "cli/reach.h"
+#include "cli/waiting.h"
 #include "io/httpclient.h"
 
 #include <poll.h>
@@ -20,6 +21,7 @@ typedef struct {
     tl_timer deadline, tick;
     tl_time began;
     void (*on_tick)(void *user, tl_time waited);
+    tl_waiting waiting; /* without on_tick */
     tl_sigwatch *interrupt;
     void (*on_body)(void *user, tl_slice bytes);
     void *user;
@@ -52,6 +54,8 @@ static void end(call *c, tl_err e, const char *why)
 static void on_body(void *user, tl_slice bytes)
 {
     call *c = user;
+    tl_waiting_say(&c->waiting, "%s", "");
+    tl_waiting_end(&c->waiting);
     bool good = c->answer->status >= 200 && c->answer->status < 300;
     if (good && c->on_body)
         c->on_body(c->user, bytes);
@@ -77,7 +81,10 @@ static void on_tick(void *user)
 {
     call *c = user;
     tl_time now = tl_loop_now(c->loop);
-    c->on_tick(c->user, now - c->began);
+    if (c->on_tick)
+        c->on_tick(c->user, now - c->began);
+    else
+        tl_waiting_tick(&c->waiting, now - c->began);
     tl_timer_set(&c->tick, now + TL_DAEMON_TICK);
 }
 
@@ -134,9 +141,11 @@ void tl_daemon_run(const tl_cli *cli, const tl_daemon_ask *ask,
         tl_timer_init(&c.tick, c.loop, on_tick, &c);
         c.began = tl_loop_now(c.loop);
         c.on_tick = ask->on_tick;
-        if (c.on_tick)
+        c.waiting = tl_waiting_for(cli, "%s", ask->waits_for ? ask->waits_for : "");
+        if (c.on_tick || ask->waits_for)
             tl_timer_set(&c.tick, c.began + TL_DAEMON_TICK);
         tl_loop_run(c.loop);
+        tl_waiting_end(&c.waiting);
         tl_timer_stop(&c.tick);
         tl_timer_stop(&c.deadline);
         tl_sigwatch_free(c.interrupt);
@@ -335,11 +344,27 @@ int tl_daemon_explain(const tl_cli *cli, const tl_daemon_answer *a)
     return a->status >= 200 && a->status < 300 ? TL_EXIT_OK : explain_status(cli, a);
 }
 
+/* What the node does, or asks, before it answers. */
+static const char *waits_for(const char *path)
+{
+    static const char *const words[][2] = {{"/control/models", "the relay's and the peers' models"},
+                                           {"/control/netcheck", "the STUN servers"},
+                                           {"/control/doctor", "the node's tests"},
+                                           {"/control/peers", "the relay's list of peers"}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (!strncmp(path, words[i][0], strlen(words[i][0])))
+            return words[i][1];
+    return "the node";
+}
+
 int tl_daemon_get(const tl_cli *cli, const char *path, tl_time timeout, json_t **ret)
 {
     tl_daemon_answer a;
-    tl_daemon_run(cli, &(tl_daemon_ask){.method = "GET", .path = path, .timeout = timeout}, NULL,
-                  NULL, &a);
+    tl_daemon_run(
+        cli,
+        &(tl_daemon_ask){
+            .method = "GET", .path = path, .timeout = timeout, .waits_for = waits_for(path)},
+        NULL, NULL, &a);
     int code = tl_daemon_explain(cli, &a);
     tl_why why;
     if (!code && tl_json_parse(tl_buf_slice(&a.body), 16, ret, &why)) {

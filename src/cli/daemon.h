@@ -17,6 +17,8 @@ typedef struct {
     bool interruptible; /* SIGINT ends the answer instead of the program */
     /* Called every TL_DAEMON_TICK until the request ends, with `user`; NULL: not wanted. */
     void (*on_tick)(void *user, tl_time waited);
+    /* Without on_tick: what a person is told the command waits for, until an answer begins; NULL: nothing. */
+    const char *waits_for;
 } tl_daemon_ask;
 
 /* What came back. */

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "cli/lock.h"
+#include "cli/waiting.h"
 #include "io/sdnotify.h"
 
 #include <poll.h>
@@ -138,9 +139,15 @@ tl_err tl_keyhome_open(const tl_paths *p, const tl_settings *s, int lock, tl_ide
     return e;
 }
 
-tl_err tl_keyhome_unlock(const tl_paths *p, tl_why *why)
+static void on_tick(void *user, tl_time waited)
 {
-    tl_keychain k = tl_keyhome_of(p);
+    tl_waiting_tick(user, waited);
+}
+
+tl_err tl_keyhome_unlock(const tl_cli *cli, tl_why *why)
+{
+    tl_keychain k = tl_keyhome_of(&cli->paths);
+    tl_waiting waiting = tl_waiting_for(cli, "the keychain");
     tl_identity identity = {0};
     tl_secret_outcome outcome;
     tl_key_place place;
@@ -149,7 +156,9 @@ tl_err tl_keyhome_unlock(const tl_paths *p, tl_why *why)
     if (e || place != TL_KEY_KEYCHAIN)
         return e;
     k.prompt = tl_keyhome_has_person();
+    k.wait = (tl_secret_wait){on_tick, &waiting};
     e = tl_keychain_load(&k, &identity, &place, &outcome, why);
+    tl_waiting_end(&waiting);
     tl_identity_clear(&identity);
     return e;
 }

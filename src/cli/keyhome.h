@@ -22,7 +22,7 @@ TL_CHECK tl_err tl_keyhome_open(const tl_paths *p, const tl_settings *s, int loc
                                 tl_identity *ret_identity, bool *ret_created, tl_why *why);
 /* Before a node is started in the background: if its key is in the keychain, can it be had? Asks a person
  * who is there to unlock it. Errors as of tl_keychain_load. */
-TL_CHECK tl_err tl_keyhome_unlock(const tl_paths *p, tl_why *why);
+TL_CHECK tl_err tl_keyhome_unlock(const tl_cli *cli, tl_why *why);
 
 /* The exit code of a command that a key stands in the way of. */
 int tl_keyhome_exit_of(tl_err e);

@@ -11,6 +11,7 @@ static struct {
     bool out_live, err_live;
     bool colour;
     bool line_open; /* stderr shows a live line */
+    bool silent;    /* no progress is shown */
 } state;
 
 void tl_out_init(void)
@@ -237,9 +238,16 @@ static void progress_line(unsigned step, unsigned steps, const char *name, const
     say(false, fmt, ap);
 }
 
+void tl_progress_silence(void)
+{
+    state.silent = true;
+}
+
 void tl_progress_done(unsigned step, unsigned steps, const char *name, const char *fmt, ...)
 {
     va_list ap;
+    if (state.silent)
+        return;
     va_start(ap, fmt);
     progress_line(step, steps, name, fmt, ap);
     va_end(ap);
@@ -248,7 +256,7 @@ void tl_progress_done(unsigned step, unsigned steps, const char *name, const cha
 
 void tl_progress_live(unsigned step, unsigned steps, const char *name, const char *fmt, ...)
 {
-    if (!state.err_live)
+    if (!state.err_live || state.silent)
         return;
     va_list ap;
     va_start(ap, fmt);
@@ -260,7 +268,7 @@ void tl_progress_live(unsigned step, unsigned steps, const char *name, const cha
 
 void tl_progress_note(const char *fmt, ...)
 {
-    if (!state.err_live)
+    if (!state.err_live || state.silent)
         return;
     va_list ap;
     fprintf(stderr, "\r\x1b[K%s", tl_out_colour(stderr, TL_COLOUR_DIM));

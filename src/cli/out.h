@@ -58,6 +58,8 @@ void tl_table_add(tl_table *t, const char *text);
 TL_CHECK tl_err tl_table_end(tl_table *t);
 
 /* --- progress on stderr --- */
+/* From now on the next four print nothing: the answer is one JSON object. */
+void tl_progress_silence(void);
 /* "[2/5] backend    text" as a finished line. */
 void tl_progress_done(unsigned step, unsigned steps, const char *name, const char *fmt, ...)
     TL_PRINTF(4, 5);

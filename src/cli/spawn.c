@@ -2,6 +2,7 @@
 
 #include "cli/lock.h"
 #include "cli/logfile.h"
+#include "cli/waiting.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +16,7 @@
 
 #define READY_WAIT_MS                                                                              \
     20000 /* a start takes well under a second; a full disk or swap may make it longer */
+#define TICK_MS        200
 #define REASON_WAIT_MS 1000 /* a daemon that ends has written its reason before */
 #define ARGV_MAX       (TL_ARGS_MAX + 8)
 
@@ -99,14 +101,21 @@ static int start(char **argv, int out, int err, pid_t *ret_pid)
 }
 
 /* Reads one line of the daemon's stdout. False: stdout ended, or no line came in time. */
-static bool read_line(int fd, char *line, size_t size)
+static bool read_line(const tl_cli *cli, int fd, char *line, size_t size)
 {
+    tl_waiting waiting = tl_waiting_for(cli, "the node to start");
     size_t n = 0;
+    int waited_ms = 0;
     while (n + 1 < size) {
         struct pollfd p = {.fd = fd, .events = POLLIN};
-        int rc = poll(&p, 1, READY_WAIT_MS);
+        int rc = poll(&p, 1, TICK_MS);
         if (rc < 0 && errno == EINTR)
             continue;
+        if (rc == 0 && (waited_ms += TICK_MS) < READY_WAIT_MS) {
+            tl_waiting_tick(&waiting, (tl_time)waited_ms * TL_MS);
+            continue;
+        }
+        tl_waiting_end(&waiting);
         if (rc <= 0 || read(fd, line + n, 1) != 1)
             break;
         if (line[n++] == '\n') {
@@ -238,7 +247,7 @@ int tl_spawn_daemon(const tl_cli *cli, const tl_args *args, tl_spawn_ready *ret_
     close(s.out[1]);
     close(s.err[1]);
     s.out[1] = s.err[1] = -1;
-    if (!read_line(s.out[0], line, sizeof line))
+    if (!read_line(cli, s.out[0], line, sizeof line))
         code = explain_failure(cli, &s, ret_ready);
     else if (sscanf(line, "ready api=%127s node=%64s", ret_ready->api, ret_ready->node) != 2)
         tl_out_error("the node said \"%s\" instead of being ready", line);

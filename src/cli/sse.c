@@ -32,6 +32,8 @@ static tl_err take_line(tl_sse *s, tl_slice line,
         snprintf(s->event, sizeof s->event, "%.*s", (int)value.n, (const char *)value.p);
         return TL_OK;
     }
+    if (s->comments && field(line, "", &value))
+        on_event(user, ":", value);
     if (!field(line, "data", &value))
         return TL_OK; /* a comment, or a field that means nothing here */
     if (s->data.len + value.n > TL_SSE_EVENT_MAX)

@@ -11,6 +11,7 @@
 typedef struct {
     tl_buf line, data;
     char event[32]; /* name of the event being read */
+    bool comments;  /* each comment is told at once, too, as an event of the name ":" */
 } tl_sse;
 
 /* Calls `on_event` for each event that `bytes` completes. `name` is "" for an event without a name.

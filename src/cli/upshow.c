@@ -2,6 +2,7 @@
 
 #include "cli/daemon.h"
 #include "cli/nattext.h"
+#include "cli/waiting.h"
 
 #include <poll.h>
 #include <time.h>
@@ -35,16 +36,21 @@ static const char *plain(tl_buf *b, const char *text)
 
 /* Asks for the status until `is_settled` returns true or `until` is past. Returns the last status;
  * NULL if the daemon does not answer any more. */
-static json_t *wait_status(const tl_cli *cli, tl_time until,
+static json_t *wait_status(const tl_cli *cli, tl_time until, const char *what,
                            bool (*is_settled)(const json_t *status))
 {
+    tl_time began = now();
+    tl_waiting waiting = tl_waiting_for(cli, "%s", what);
     for (;;) {
         json_t *status;
         if (tl_daemon_get(cli, "/control/status", ASK_TIME, &status))
             return NULL;
-        if (is_settled(status) || now() >= until)
+        if (is_settled(status) || now() >= until) {
+            tl_waiting_end(&waiting);
             return status;
+        }
         json_decref(status);
+        tl_waiting_tick(&waiting, now() - began);
         poll(NULL, 0, POLL_MS);
     }
 }
@@ -325,25 +331,25 @@ int tl_upshow_running(const json_t *status)
 int tl_upshow(const tl_cli *cli, const char *new_key, bool in_clear, tl_time timeout)
 {
     tl_time until = now() + timeout;
-    json_t *status = wait_status(cli, 0, is_backend_settled);
+    json_t *status = wait_status(cli, 0, "the node", is_backend_settled);
     if (!status)
         return TL_EXIT_FAILED;
     show_identity(status, new_key);
     json_decref(status);
     tl_progress_live(2, STEPS, "backend", "asking the model server ...");
-    status = wait_status(cli, until, is_backend_settled);
+    status = wait_status(cli, until, "the model server", is_backend_settled);
     if (!status)
         return TL_EXIT_FAILED;
     show_backend(status);
     json_decref(status);
     tl_progress_live(3, STEPS, "relay", "connecting ...");
-    status = wait_status(cli, until, is_relay_settled);
+    status = wait_status(cli, until, "the relay", is_relay_settled);
     if (!status)
         return TL_EXIT_FAILED;
     int relay = show_relay(status);
     json_decref(status);
     tl_progress_live(4, STEPS, "network", "asking the STUN servers ...");
-    status = wait_status(cli, now() + NAT_TIME, is_nat_settled);
+    status = wait_status(cli, now() + NAT_TIME, "the STUN servers", is_nat_settled);
     if (!status)
         return TL_EXIT_FAILED;
     show_network(status);

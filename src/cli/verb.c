@@ -62,7 +62,8 @@ int tl_verb_run(const tl_cli *cli, const tl_verb *verb, tl_verb_result *ret)
                                    .body = body,
                                    .timeout = verb->timeout,
                                    .interruptible = verb->interruptible,
-                                   .on_tick = verb->on_tick},
+                                   .on_tick = verb->on_tick,
+                                   .waits_for = verb->waits_for},
                   NULL, verb->user, &a);
     json_decref(body);
     ret->interrupted = a.interrupted;
@@ -80,11 +81,28 @@ int tl_verb_run(const tl_cli *cli, const tl_verb *verb, tl_verb_result *ret)
     return code;
 }
 
+/* What the node does, or asks, before it answers. */
+static const char *waits_for(const char *verb)
+{
+    static const char *const words[][2] = {{"dht.get", "the DHT"},
+                                           {"ptn.export_ca", "the key to be sealed"},
+                                           {"ptn.import_ca", "the key to be opened"},
+                                           {"ptn.renew", "an admin"},
+                                           {"ptn.promote", "the member"},
+                                           {"backup.drop", "the holders of the backup"},
+                                           {"wallet.settle", "the peer"},
+                                           {"wallet.audit", "the audit of the ledger"}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (!strcmp(verb, words[i][0]))
+            return words[i][1];
+    return "the node";
+}
+
 int tl_verb_do(const tl_cli *cli, const tl_args *args, const char *verb, json_t *verb_args,
                tl_time within, json_t **ret)
 {
     tl_verb_result r;
-    tl_verb v = {.verb = verb, .args = verb_args};
+    tl_verb v = {.verb = verb, .args = verb_args, .waits_for = waits_for(verb)};
     *ret = NULL;
     if (!tl_daemon_timeout(cli, args, within, &v.timeout)) {
         json_decref(verb_args);

@@ -11,6 +11,7 @@ typedef struct {
     tl_time timeout;
     bool interruptible; /* Ctrl-C ends the wait, and not the program */
     void (*on_tick)(void *user, tl_time waited);
+    const char *waits_for; /* without on_tick, as of tl_daemon_ask */
     void *user;
 } tl_verb;
 

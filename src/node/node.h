@@ -41,6 +41,9 @@ const tl_node_id *tl_node_id_of(const tl_node *n);
  * `sink`, never from inside this call. The only error is TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_node_ask(tl_node *n, const tl_ask *ask, const tl_exchange_sink *sink, void *user,
                             tl_exchange **ret_exchange);
+/* Tells whoever listens (the event Waiting) that this question has no answer yet, `waited` after it was asked. */
+void tl_node_tell_waiting(tl_node *n, const char *request, const char *model, const tl_progress *p,
+                          tl_time waited);
 /* Connects to the peer if needed, and measures round trips over the present path. Calls on_result
  * once for each answer (rtt > 0) or failure (rtt 0, `why`). `more` is false on the last call: after
  * `count` answers, or with `until_direct` after the first answer that came by a direct path or the

@@ -459,6 +459,16 @@ void tl_node_emit(tl_node *n, const char *name, json_t *data)
     json_decref(data);
 }
 
+void tl_node_tell_waiting(tl_node *n, const char *request, const char *model, const tl_progress *p,
+                          tl_time waited)
+{
+    if (n->listeners)
+        tl_node_emit(n, "Waiting",
+                     json_pack("{s:s, s:s, s:s, s:i, s:i, s:i}", "request", request, "model", model,
+                               "for", tl_progress_waits_for(p), "seconds", (int)(waited / TL_SEC),
+                               "position", (int)p->position, "wait_s", (int)p->wait_seconds));
+}
+
 /* `changed`: adds the path that was told before. */
 static json_t *peer_event(const tl_node *n, tl_peer *p, bool changed, const char *why)
 {

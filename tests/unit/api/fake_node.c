@@ -28,6 +28,15 @@ static tl_progress progress(const tl_exchange *x)
     return ((const fake_ask *)(const void *)x)->progress;
 }
 
+void tl_node_tell_waiting(tl_node *n, const char *request, const char *model, const tl_progress *p,
+                          tl_time waited)
+{
+    assert(*request && *model && waited > 0);
+    n->told_waiting++;
+    snprintf(n->waits_for, sizeof n->waits_for, "%s", tl_progress_waits_for(p));
+    tl_loop_stop(n->loop);
+}
+
 tl_err tl_node_ask(tl_node *n, const tl_ask *ask, const tl_exchange_sink *sink, void *user,
                    tl_exchange **ret_exchange)
 {

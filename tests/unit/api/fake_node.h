@@ -26,8 +26,10 @@ struct tl_node {
     fake_ask *asks[FAKE_ASKS_MAX];
     size_t ask_n;
     tl_node_listener *listeners;
-    tl_networks *book;             /* its own; empty at first */
-    tl_node_facts facts;           /* for /metrics */
+    tl_networks *book;     /* its own; empty at first */
+    tl_node_facts facts;   /* for /metrics */
+    unsigned told_waiting; /* tl_node_tell_waiting, and what it said last */
+    char waits_for[16];
     const char *models;            /* JSON for tl_node_models */
     const char *models_after_look; /* and once a look around is over; NULL: the same */
     tl_time look_takes;

@@ -13,6 +13,7 @@ static fake_ask *waiting(harness *h, client *c, const char *path, const char *bo
     config.queue_first = 20 * TL_MS;
     config.queue_every = 40 * TL_MS;
     config.queue_look = 10 * TL_MS;
+    config.wait_first = 20 * TL_SEC;
     harness_init(h, &config);
     fake_ask *a = asked(h, c, path, "", body);
     a->progress = (tl_progress){3, 40};
@@ -48,6 +49,64 @@ static void a_stream_that_waits_is_told_its_place_until_its_answer_comes(void **
     assert_int_equal(count(&c, PLACE), 3);
     client_close(&c);
     harness_clear(&h);
+}
+
+static void a_stream_whose_answer_is_long_in_coming_is_told_what_it_waits_for(void **state)
+{
+    static const char *const words[] = {"peer", "answer", "model"};
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        tl_api_config config = harness_config();
+        char word[40];
+        harness h;
+        client c;
+        config.queue_first = 20 * TL_MS;
+        config.queue_look = 10 * TL_MS;
+        config.wait_first = 60 * TL_MS;
+        config.wait_every = 40 * TL_MS;
+        harness_init(&h, &config);
+        fake_ask *a = asked(&h, &c, CHAT, "", STREAM);
+        a->progress = (tl_progress){.waits_for = (tl_waits_for)(TL_WAITS_PEER + i)};
+        snprintf(word, sizeof word, ": waiting for=%s seconds=0\n\n", words[i]);
+        WAIT_UNTIL(&h, count(&c, word) == 2);
+        assert_int_equal(client_status(&c), 200);
+        assert_true(client_has(&c, "\r\nContent-Type: text/event-stream\r\n"));
+        if (i == 0) {
+            fake_fail(a, TL_FAIL_TIMEOUT, "no answer");
+            WAIT_UNTIL(&h, client_has(&c, "event: error\ndata: {\"error\":"));
+        } else {
+            fake_head(a, 200, "text/event-stream");
+            fake_body(a, "data: 1\n\n");
+            fake_end(a);
+            WAIT_UNTIL(&h, client_has(&c, "data: 1\n\n\r\n0\r\n\r\n"));
+        }
+        assert_int_equal(count(&c, "HTTP/1.1 "), 1);
+        client_close(&c);
+        harness_clear(&h);
+    }
+}
+
+static void whoever_listens_hears_of_each_question_that_waits(void **state)
+{
+    (void)state;
+    static const char *const bodies[] = {"{\"model\":\"m1\"}", STREAM};
+    for (size_t i = 0; i < 2; i++) {
+        harness h;
+        client c;
+        fake_ask *a = waiting(&h, &c, CHAT, bodies[i]);
+        WAIT_UNTIL(&h, h.node.told_waiting >= 2);
+        assert_string_equal(h.node.waits_for, "queue");
+        a->progress = (tl_progress){.waits_for = TL_WAITS_MODEL};
+        WAIT_UNTIL(&h, !strcmp(h.node.waits_for, "model"));
+        fake_head(a, 200, i ? "text/event-stream" : "application/json");
+        unsigned told = h.node.told_waiting;
+        harness_run_for(&h, 100 * TL_MS);
+        assert_int_equal(h.node.told_waiting, told); /* an answer has begun */
+        fake_end(a);
+        client_close(&c);
+        harness_run_for(&h, 20 * TL_MS);
+        harness_clear(&h);
+    }
 }
 
 static void one_that_does_not_wait_is_told_nothing(void **state)
@@ -148,6 +207,8 @@ static void a_client_that_goes_while_it_waits_is_forgotten(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_stream_whose_answer_is_long_in_coming_is_told_what_it_waits_for),
+        cmocka_unit_test(whoever_listens_hears_of_each_question_that_waits),
         cmocka_unit_test(a_stream_that_waits_is_told_its_place_until_its_answer_comes),
         cmocka_unit_test(one_that_does_not_wait_is_told_nothing),
         cmocka_unit_test(only_who_wants_a_stream_of_events_is_told),

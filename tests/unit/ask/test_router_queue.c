@@ -101,6 +101,7 @@ static void the_place_of_the_shorter_wait_is_told_until_somebody_works(void **st
     listener l;
     begin(&s, &l, 2);
     assert_int_equal(tl_exchange_progress(l.exchange).position, 0);
+    assert_int_equal(tl_exchange_progress(l.exchange).waits_for, TL_WAITS_ANSWER);
     provider_queued(&s.providers[0], 5, 40);
     assert_int_equal(tl_exchange_progress(l.exchange).position, 5);
     assert_int_equal(tl_exchange_progress(l.exchange).wait_seconds, 40);
@@ -110,6 +111,7 @@ static void the_place_of_the_shorter_wait_is_told_until_somebody_works(void **st
     assert_int_equal(tl_exchange_progress(l.exchange).wait_seconds, 12);
     provider_progress(router_scene_at(&s, 3));
     assert_int_equal(tl_exchange_progress(l.exchange).position, 0);
+    assert_int_equal(tl_exchange_progress(l.exchange).waits_for, TL_WAITS_MODEL);
     finish(&s, &l);
 }
 

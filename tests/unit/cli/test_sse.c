@@ -43,6 +43,19 @@ static void events_are_found_however_the_bytes_are_cut(void **state)
     }
 }
 
+static void comments_are_told_to_who_wants_them(void **state)
+{
+    (void)state;
+    tl_slice t = TL_SLICE_LIT(": waiting for=model seconds=15\n\ndata: 1\n\n");
+    for (int wants = 0; wants < 2; wants++) {
+        tl_sse s = {.comments = wants};
+        seen[0] = 0;
+        assert_int_equal(tl_sse_feed(&s, t, note, NULL), TL_OK);
+        assert_string_equal(seen, wants ? ":<waiting for=model seconds=15><1>" : "<1>");
+        tl_sse_clear(&s);
+    }
+}
+
 static void a_long_event_name_is_cut_and_harms_nothing(void **state)
 {
     (void)state;
@@ -80,6 +93,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_are_found_however_the_bytes_are_cut),
+        cmocka_unit_test(comments_are_told_to_who_wants_them),
         cmocka_unit_test(a_long_event_name_is_cut_and_harms_nothing),
         cmocka_unit_test(an_event_over_the_bound_is_refused),
     };
