@@ -253,6 +253,10 @@ static void conclude_published(const json_t *status)
 
 static void conclude_api(const tl_cli *cli, const json_t *status)
 {
+    const char *url = tl_json_string(json_object_get(status, "api"), "url", "");
+    size_t n = strlen(url);
+    if (n > 3 && strcmp(url + n - 3, "/v1") == 0)
+        tl_out_note("In a browser: %.*s/", (int)(n - 3), url);
     const char *at = tl_json_string(json_object_get(status, "api"), "others_at", NULL);
     if (at)
         tl_out_note("The API is open to other machines at %s, with the key in %s\n"

@@ -13,6 +13,7 @@ const { errorOf } = await load("errors.js");
 const { plain, cut, ms, bytes, price, duration } = await load("ui/text.js");
 const { choices, whereOf, AUTO } = await load("chat/models.js");
 const { titleOf } = await load("chat/talk.js");
+const { waitOf } = await load("chat/ask.js");
 
 /** The pieces of a text that comes in parts of `step` characters. */
 function pieces(text, step = text.length || 1) {
@@ -75,6 +76,12 @@ test("events are read however they are cut, with comments and any line ends", ()
     for (let at = 0; at < said.length; at += step) read(said.slice(at, at + step));
     assert.deepEqual(got, ["queue position=3 wait_s=40", ["message", "{\"a\":1}"], ["error", "x\ny"], "", ["message", "z"]]);
   }
+});
+
+test("what a question waits for is read, and shown in words of the page alone", () => {
+  assert.deepEqual(waitOf("queue position=3 wait_s=40"), { position: 3, wait: 40 });
+  assert.match(waitOf("waiting for=model seconds=15").words, /loads the model/);
+  for (const other of ["still here", "waiting for=<b> seconds=1", "waiting for=constructor", "queue position=x"]) assert.equal(waitOf(other), null);
 });
 
 test("an event that is cut off is none", () => {

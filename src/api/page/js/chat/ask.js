@@ -24,16 +24,51 @@ function number(headers, name) {
   return value === null || value === "" || Number.isNaN(Number(value)) ? null : Number(value);
 }
 
-/** `queue position=3 wait_s=40`, a comment of a stream that waits for a place. */
-function queueOf(comment) {
-  const m = /^queue position=(\d+) wait_s=(\d+)/.exec(comment);
-  return m && { position: Number(m[1]), wait: Number(m[2]) };
+const WAITS = new Map([
+  ["peer", "Looking for who can answer"],
+  ["answer", "Another machine has the question, and has said nothing yet"],
+  ["model", "The model server is at work on it, or loads the model first"],
+]);
+
+/**
+ * What a comment of a stream tells of a question that waits: `queue position=3 wait_s=40`, `waiting for=model seconds=15`.
+ * @returns {{position?: number, wait?: number, words?: string}|null}
+ */
+export function waitOf(comment) {
+  const queue = /^queue position=(\d+) wait_s=(\d+)/.exec(comment);
+  if (queue) return { position: Number(queue[1]), wait: Number(queue[2]) };
+  const what = /^waiting for=([a-z]+)\b/.exec(comment);
+  return what && WAITS.has(what[1]) ? { words: WAITS.get(what[1]) } : null;
+}
+
+const TOLD_LATE_MS = 1000; // an event comes by another connection than the answer
+
+/** Who answered a question whose stream was open before that was known: an event tells. */
+function listenForPeer(app, facts) {
+  let told = null;
+  const off = app.on("Request", (e) => {
+    if (!facts.request || e.request !== facts.request || !e.peer) return;
+    facts.peer = facts.peer || e.peer;
+    if (told) told();
+  });
+  const wait = async () => {
+    if (facts.request && !facts.peer) {
+      await new Promise((resolve) => {
+        told = resolve;
+        setTimeout(resolve, TOLD_LATE_MS);
+      });
+    }
+    if (!facts.peer || facts.path || !app.state) return;
+    const found = (app.state.peers || []).find((p) => p.node_id === facts.peer);
+    facts.path = facts.peer === app.state.status.node_id ? "local" : (found && found.path) || "";
+  };
+  return { wait, off };
 }
 
 /**
  * @param {{choice: Object, messages: Object[], signal: AbortSignal,
- *          onText: (text: string, thought: boolean) => void, onQueue: (at: {position, wait}) => void,
- *          onComment: (text: string) => void, onHead: (facts: Object) => void}} question
+ *          onText: (text: string, thought: boolean) => void, onWait: (what: Object) => void,
+ *          onHead: (facts: Object) => void}} question
  * @returns {Promise<Object>} facts: {model, peer, path, ptn, price, request, tokens, prompt_tokens, first_ms, ms, rate, finish}
  */
 export async function ask(app, question) {
@@ -64,39 +99,44 @@ export async function ask(app, question) {
     if (said.content) question.onText(String(said.content), false);
   }
 
-  await app.api.stream("/v1/chat/completions", {
-    body,
-    signal: question.signal,
-    headers: question.choice.ptn ? { "X-Teale-PTN": question.choice.ptn } : {},
-    onHead(headers) {
-      facts.peer = headers.get("X-Teale-Peer") || "";
-      facts.path = headers.get("X-Teale-Path") || "";
-      facts.ptn = headers.get("X-Teale-PTN") || "";
-      facts.price = number(headers, "X-Teale-Price");
-      facts.request = headers.get("X-Teale-Request") || "";
-      question.onHead(facts);
-    },
-    onEvent(name, data) {
-      if (data === "[DONE]") {
-        facts.done = true;
-        return;
-      }
-      let value;
-      try {
-        value = JSON.parse(data);
-      } catch (e) {
-        return;
-      }
-      if (name === "error" || value.error) throw errorOf(200, value);
-      delta(value);
-    },
-    onComment(text) {
-      const at = queueOf(text);
-      if (at) question.onQueue(at);
-      else question.onComment(text);
-    },
-    onWhole: delta,
-  });
+  const late = listenForPeer(app, facts);
+  try {
+    await app.api.stream("/v1/chat/completions", {
+      body,
+      signal: question.signal,
+      headers: question.choice.ptn ? { "X-Teale-PTN": question.choice.ptn } : {},
+      onHead(headers) {
+        facts.peer = headers.get("X-Teale-Peer") || "";
+        facts.path = headers.get("X-Teale-Path") || "";
+        facts.ptn = headers.get("X-Teale-PTN") || "";
+        facts.price = number(headers, "X-Teale-Price");
+        facts.request = headers.get("X-Teale-Request") || "";
+        question.onHead(facts);
+      },
+      onEvent(name, data) {
+        if (data === "[DONE]") {
+          facts.done = true;
+          return;
+        }
+        let value;
+        try {
+          value = JSON.parse(data);
+        } catch (e) {
+          return;
+        }
+        if (name === "error" || value.error) throw errorOf(200, value);
+        delta(value);
+      },
+      onComment(text) {
+        const what = waitOf(text);
+        if (what) question.onWait(what);
+      },
+      onWhole: delta,
+    });
+    await late.wait();
+  } finally {
+    late.off();
+  }
   if (!facts.done && !facts.finish && pieces === 0) throw new ApiError(502, "peer_failed", "The answer ended before it began.");
   facts.first_ms = first ? Math.round(first - begun) : null;
   facts.ms = Math.round(performance.now() - begun);

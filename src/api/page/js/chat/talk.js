@@ -64,14 +64,13 @@ export function startAnswer(app, talk, message, { choice, answer, keep }) {
   message.shown = message.versions.length - 1;
   const pieces = [];
   const begun = performance.now();
-  let queue = null;
-  let said = "";
+  let waits = null;
   let kept = begun;
   let any = false;
 
   function words(seconds) {
-    if (queue) return `Waiting in the queue: place ${queue.position}${queue.wait ? `, about ${app.ui.duration(queue.wait)}` : ""}`;
-    if (said) return said;
+    if (waits && waits.position) return `Waiting in the queue: place ${waits.position}${waits.wait ? `, about ${app.ui.duration(waits.wait)}` : ""}`;
+    if (waits && waits.words) return waits.words;
     return seconds < 3 ? "Asking" : "No word yet: the model may have to be loaded first";
   }
 
@@ -101,12 +100,8 @@ export function startAnswer(app, talk, message, { choice, answer, keep }) {
       v.facts = await ask(app, {
         choice, messages: history, signal: abort.signal, onText,
         onHead: (facts) => { v.facts = facts; },
-        onQueue: (at) => {
-          queue = at;
-          tick();
-        },
-        onComment: (text) => {
-          if (/^[\x20-\x7e]{1,120}$/.test(text) && text !== "connected") said = text;
+        onWait: (what) => {
+          waits = what;
           tick();
         },
       });
