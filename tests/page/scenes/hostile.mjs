@@ -118,6 +118,21 @@ export const scenes = [
     },
   },
   {
+    name: "a text that its reader never finishes is shown as it is",
+    async run(t) {
+      const piece = `${"word ".repeat(900)}\n\n`;
+      t.world.author.say = `<b>start\n\n${piece.repeat(3)}`;
+      const v = await t.open({ node: t.world.server });
+      await v.page.route("**/js/chat/worker.js", (route) => route.fulfill({ contentType: "text/javascript",
+        body: "let n = 0; self.onmessage = (e) => { while (n++) {} self.postMessage({ id: e.data.id, html: '<p>read</p>' }); };" }));
+      await v.page.waitForSelector(".node-card .dot.ok");
+      await ask(v, "Confuse me");
+      await answered(v);
+      await lastAnswer(v).locator(".piece.as-is").first().waitFor();
+      await v.page.fill(".composer textarea", "still alive");
+    },
+  },
+  {
     name: "names of peers and models are shown as names, however long and whatever is in them",
     async run(t) {
       const app = await t.world.app(t.world.asker);
