@@ -75,11 +75,7 @@ static int choose(tl_cli *cli, tl_service s)
 static int save_as_owner(const tl_cli *cli, const tl_args *args)
 {
     tl_why why;
-    tl_settings s;
     tl_err e = tl_owner_become(cli->paths.data, &why);
-    if (!e && (tl_overrides_load(cli->paths.config, args, &s, &why) ||
-               tl_overrides_check(args, &s, &why)))
-        return tl_cli_usage(cli, "%s", why.text);
     if (!e)
         e = tl_paths_make_config(&cli->paths, &why);
     if (!e)
@@ -202,23 +198,41 @@ static int undo(const tl_cli *cli, tl_service s, const tl_why *why)
     return TL_EXIT_FAILED;
 }
 
+/* What the service needs: for the system's a user, for a user's a manager that runs. */
+static tl_err prepare(const tl_cli *cli, tl_service s, bool *ret_lingers, tl_why *ret_why_not,
+                      tl_why *why)
+{
+    bool systemd = !access("/run/systemd/system", F_OK);
+    tl_err e = TL_OK;
+    *ret_lingers = false;
+    if (s.system)
+        e = systemd ? tl_service_make_user(TL_BOOT_USER, why) : TL_OK;
+    else
+        e = tl_paths_make_data(&cli->paths, why);
+    if (!e && !s.system && systemd)
+        *ret_lingers = linger(cli, ret_why_not);
+    return e ? e : tl_service_find(s, why);
+}
+
 int tl_boot_up(tl_cli *cli, const tl_args *args, const char **ret_new_key)
 {
     tl_service s = tl_service_of_caller();
     tl_why why, why_not = {.text = ""};
+    tl_settings settings;
+    bool lingers;
     int code = choose(cli, s);
     if (code)
         return code;
-    tl_err e = access("/run/systemd/system", F_OK) || !s.system
-                   ? TL_OK
-                   : tl_service_make_user(TL_BOOT_USER, &why);
-    bool lingers = !e && !s.system && linger(cli, &why_not);
-    if (!e)
-        e = tl_service_find(s, &why);
-    if (e)
-        return fail(&why, TL_EXIT_FAILED);
-    if ((code = save_settings(cli, args)))
+    if (tl_overrides_load(cli->paths.config, args, &settings, &why) ||
+        tl_overrides_check(args, &settings, &why))
+        return tl_cli_usage(cli, "%s", why.text);
+    tl_err e = prepare(cli, s, &lingers, &why_not, &why);
+    code = e ? fail(&why, TL_EXIT_FAILED) : save_settings(cli, args);
+    if (code) {
+        if (!s.system)
+            unlinger(cli);
         return code;
+    }
     static char data[TL_PATH_MAX];
     snprintf(data, sizeof data, "%s", cli->paths.data);
     bool is_new = access(cli->paths.key, F_OK) && access(cli->paths.key_note, F_OK);
