@@ -1,6 +1,7 @@
 #include "io/mdns_host.h"
 #include "io/mdns_state.h"
 
+#include <avahi-common/domain.h>
 #include <avahi-common/error.h>
 #include <avahi-common/malloc.h>
 #include <avahi-common/timeval.h>
@@ -165,31 +166,84 @@ static void write_host(const tl_mdns_worker *w, char ret_host[TL_MDNS_NAME_MAX +
     memcpy(to, ".local", sizeof ".local");
 }
 
+/* Records of names that are ours alone. avahi would probe for them, which takes more than a second; for so long two
+ * machines that start together would not find each other. The name shows 64 bits of a key, so it is known to be free
+ * (RFC 6762 8.1). If somebody has it all the same, the conflict is noticed when both announce it, and one of the two
+ * takes another. */
+#define OURS (AVAHI_PUBLISH_UNIQUE | AVAHI_PUBLISH_NO_PROBE)
+
+#define TTL_HOST  120 /* RFC 6762, 10 */
+#define TTL_OTHER 4500
+
+/* Takes the record. NULL: out of memory. */
+static int add_record(tl_mdns_core *c, int interface, AvahiProtocol by, AvahiPublishFlags flags,
+                      AvahiRecord *r, bool whole)
+{
+    int error = r && whole ? avahi_server_add(c->server, c->group, interface, by, flags, r)
+                           : AVAHI_ERR_NO_MEMORY;
+    if (r)
+        avahi_record_unref(r);
+    return error;
+}
+
+static AvahiRecord *new_record(const char *name, uint16_t type, uint32_t ttl)
+{
+    return avahi_record_new_full(name, AVAHI_DNS_CLASS_IN, type, ttl);
+}
+
 static int add_address(tl_mdns_core *c, const tl_mdns_address *a, const char *host)
 {
-    AvahiAddress address = {.proto = AVAHI_PROTO_INET};
     bool v4 = a->addr.family == TL_ADDR_V4;
-    if (v4) {
-        memcpy(&address.data.ipv4.address, a->addr.bytes, 4);
-    } else {
-        address.proto = AVAHI_PROTO_INET6;
-        memcpy(address.data.ipv6.address, a->addr.bytes, 16);
+    AvahiRecord *r = new_record(host, v4 ? AVAHI_DNS_TYPE_A : AVAHI_DNS_TYPE_AAAA, TTL_HOST);
+    if (r && v4)
+        memcpy(&r->data.a.address, a->addr.bytes, 4);
+    else if (r)
+        memcpy(&r->data.aaaa.address, a->addr.bytes, 16);
+    return add_record(c, a->interface, v4 ? AVAHI_PROTO_INET : AVAHI_PROTO_UNSPEC,
+                      OURS | AVAHI_PUBLISH_ALLOW_MULTIPLE, r, true);
+}
+
+/* `from` PTR `to`; shared with others. */
+static int add_pointer(tl_mdns_core *c, const char *from, const char *to)
+{
+    AvahiRecord *r = new_record(from, AVAHI_DNS_TYPE_PTR, TTL_OTHER);
+    if (r)
+        r->data.ptr.name = avahi_strdup(to);
+    return add_record(c, AVAHI_IF_UNSPEC, AVAHI_PROTO_UNSPEC, 0, r, r && r->data.ptr.name);
+}
+
+static int add_service(tl_mdns_worker *w, const char *full, const char *host)
+{
+    AvahiRecord *srv = new_record(full, AVAHI_DNS_TYPE_SRV, TTL_HOST);
+    AvahiRecord *txt = new_record(full, AVAHI_DNS_TYPE_TXT, TTL_OTHER);
+    if (srv) {
+        srv->data.srv.port = w->port;
+        srv->data.srv.name = avahi_strdup(host);
     }
-    return avahi_server_add_address(c->server, c->group, a->interface,
-                                    v4 ? AVAHI_PROTO_INET : AVAHI_PROTO_UNSPEC,
-                                    AVAHI_PUBLISH_NO_REVERSE, host, &address);
+    if (txt)
+        txt->data.txt.string_list = avahi_string_list_new(w->txt, NULL);
+    int error = add_record(w->core, AVAHI_IF_UNSPEC, AVAHI_PROTO_UNSPEC, OURS, srv,
+                           srv && srv->data.srv.name);
+    int second = add_record(w->core, AVAHI_IF_UNSPEC, AVAHI_PROTO_UNSPEC, OURS, txt,
+                            txt && txt->data.txt.string_list);
+    return error < 0 ? error : second;
 }
 
 static int add_all(tl_mdns_worker *w)
 {
+    static const char type[] = TL_MDNS_SERVICE ".local";
     tl_mdns_core *c = w->core;
-    char host[TL_MDNS_NAME_MAX + 8];
+    char host[TL_MDNS_NAME_MAX + 8], full[AVAHI_DOMAIN_NAME_MAX];
     write_host(w, host);
-    int error =
-        avahi_server_add_service(c->server, c->group, AVAHI_IF_UNSPEC, AVAHI_PROTO_UNSPEC, 0,
-                                 w->name, TL_MDNS_SERVICE, NULL, host, w->port, w->txt, NULL);
+    int error = avahi_service_name_join(full, sizeof full, w->name, TL_MDNS_SERVICE, "local");
     for (size_t i = 0; error >= 0 && i < c->n_addresses; i++)
         error = add_address(c, &c->addresses[i], host);
+    if (error >= 0)
+        error = add_service(w, full, host);
+    if (error >= 0)
+        error = add_pointer(c, type, full);
+    if (error >= 0)
+        error = add_pointer(c, "_services._dns-sd._udp.local", type);
     return error < 0 ? error : avahi_s_entry_group_commit(c->group);
 }
 

@@ -241,18 +241,23 @@ bool tl_mdns_services_on_answer(tl_mdns_services *t, tl_mdns_service *s, const t
         set_state(t, s, TL_MDNS_RESTING, TL_NEVER);
         return false;
     }
-    bool same = s->state == TL_MDNS_FOUND && tl_node_id_eq(&s->node, &node);
-    if (!same) {
-        if (s->state == TL_MDNS_FOUND) /* another node's from now on */
-            set_state(t, s, TL_MDNS_LOOKING, now + TL_MDNS_LOOK_NS);
-        if (!room_to_find(t, s, &node, now)) {
-            t->dropped++;
-            rest(t, s, now);
-            return false;
-        }
+    tl_addr scoped = with_scope(addr, s->interface);
+    if (s->state == TL_MDNS_FOUND) {
+        if (tl_node_id_eq(&s->node, &node) && tl_addr_eq(&s->addr, &scoped))
+            return true;
+        /* avahi may have put a new port beside an old address: a fresh look-up does not */
+        bool calm = now - s->since >= TL_MDNS_CALM;
+        set_state(t, s, calm ? TL_MDNS_WAITING : TL_MDNS_RESTING, calm ? 0 : now + TL_MDNS_PAUSE);
+        return false;
+    }
+    if (!room_to_find(t, s, &node, now)) {
+        t->dropped++;
+        rest(t, s, now);
+        return false;
     }
     s->node = node;
-    s->addr = with_scope(addr, s->interface);
+    s->addr = scoped;
+    s->since = now;
     s->rests = 0;
     set_state(t, s, TL_MDNS_FOUND, TL_NEVER);
     tell(t, &node);

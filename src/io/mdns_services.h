@@ -12,7 +12,7 @@
  * A name shows the first digits of an ID. Where these are of a preferred node, its service goes before all others. In
  * all other choices the lot decides, so that nobody gains by being early or loud.
  *
- *   WAITING --its turn--> LOOKING --answer--> FOUND --another answer--> FOUND
+ *   WAITING --its turn--> LOOKING --answer--> FOUND --another answer--> WAITING
  *      ^                     |                  |
  *      |              no answer, no ID, no room (it is asked again later, each time after twice as long)
  *      +----its time is up---+--> RESTING <-----+                                                               */
@@ -32,6 +32,8 @@
 #define TL_MDNS_LOOK_BURST    64
 #define TL_MDNS_LOOK_NS       (6 * TL_SEC) /* avahi gives up after 5 */
 #define TL_MDNS_REST_LEAST    (10 * TL_SEC)
+#define TL_MDNS_CALM          (10 * TL_SEC) /* a service that changes after less than this */
+#define TL_MDNS_PAUSE         (2 * TL_SEC)  /* is looked up only after this */
 #define TL_MDNS_REST_MOST     (10 * TL_MIN)
 
 typedef enum {
@@ -54,6 +56,7 @@ typedef struct {
     tl_time until;   /* LOOKING: then it is silent; RESTING: then its rest is over */
     void *lookup;    /* LOOKING, FOUND: the backend's */
     tl_node_id node; /* FOUND */
+    tl_time since;   /* FOUND */
     tl_addr addr;    /* FOUND: with port, and scope where link-local */
 } tl_mdns_service;
 

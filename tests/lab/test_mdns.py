@@ -99,17 +99,18 @@ def another_programs_responder_and_browser_are_understood(lab, build):
     assert one.found() == {A_KEY}, one.found()
 
 
-def a_name_that_is_taken_is_left_to_its_owner(lab, build):
+def a_name_that_another_claims_is_not_fought_for(lab, build):
     _, (h1, h2, h3) = _lan(lab, 3)
-    other, three = Zeroconf(lab, h2), MdnsNode(lab, h3, build, 103, 4003)
+    avahi, three = Avahi(lab, h2, "other"), MdnsNode(lab, h3, build, 103, 4003)
     one_name = MdnsNode(lab, h1, build, 101, 4001)
     one_name.end()
-    other.register(one_name.name, 4002, h2.private, f"id={A_KEY}")
+    lab.start(h2, ["avahi-publish", "-s", one_name.name, "_teale._tcp", "4002", f"id={A_KEY}"], env=avahi.env)
     three.wait_found(A_KEY, h2.private)
     one = MdnsNode(lab, h1, build, 101, 4001)
     three.wait_found(one.id, f"{h1.private}:4001")
-    one.wait("another name", lambda _: one.report()["name"] == f"{one.name}_#2")
-    assert three.addresses(A_KEY), "the owner lost it"
+    three.wait_found(A_KEY, f"{h2.private}:4002")
+    one.wait_found(A_KEY, f"{h2.private}:4002")
+    assert len({f[3] for f in avahi.browse()}) == 3  # one of the two took another name
 
 
 def an_interface_that_comes_later_counts(lab, build):

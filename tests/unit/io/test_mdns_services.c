@@ -143,10 +143,17 @@ static void a_service_is_looked_up_and_told_until_it_is_gone(void **state)
     told *t = told_of(&ids[1].id);
     assert_int_equal(t->n, 1);
     assert_int_equal(t->addrs[0].port, 5000);
-    assert_true(answers(looked[0], ids[1].id.key, address("192.168.1.7", 5001)));
+    assert_true(answers(looked[0], ids[1].id.key, address("192.168.1.7", 5000))); /* nothing new */
+    assert_int_equal(n_looked, 1);
+    run_for(TL_MDNS_CALM);
+    /* what changes is looked up afresh */
+    assert_false(answers(looked[0], ids[1].id.key, address("192.168.1.7", 5001)));
+    assert_int_equal(n_looked, 2);
+    assert_true(answers(looked[1], ids[1].id.key, address("192.168.1.7", 5001)));
     assert_int_equal(t->addrs[0].port, 5001);
-    assert_true(
-        answers(looked[0], ids[2].id.key, address("192.168.1.7", 5001))); /* another node's now */
+    assert_false(
+        answers(looked[1], ids[2].id.key, address("192.168.1.7", 5001))); /* another node's now */
+    assert_true(answers(looked[2], ids[2].id.key, address("192.168.1.7", 5001)));
     assert_int_equal(t->n, 0);
     assert_int_equal(told_of(&ids[2].id)->n, 1);
     tl_mdns_services_on_gone(table, 2, TL_ADDR_V6, "one"); /* another one */
