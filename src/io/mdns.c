@@ -139,6 +139,11 @@ void tl_mdns_prefer(tl_mdns *m, const tl_node_id *nodes, size_t n)
     tl_mdns_mail_prefer(m->mail, nodes, n);
 }
 
+void tl_mdns_tell_again(tl_mdns *m)
+{
+    tl_mdns_mail_freshen(m->mail); /* which wakes the loop */
+}
+
 void tl_mdns_report_get(tl_mdns *m, tl_mdns_report *ret_report)
 {
     tl_mdns_mail_read_report(m->mail, ret_report);

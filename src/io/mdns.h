@@ -50,6 +50,10 @@ void tl_mdns_free(tl_mdns *m);
  * Copies; at most TL_MDNS_NODES_MAX / 2 of them are kept. It replaces what was given before. */
 void tl_mdns_prefer(tl_mdns *m, const tl_node_id *nodes, size_t n);
 
+/* Has all nodes that are announced told once more: whoever judges addresses by the interfaces of this machine may judge
+ * otherwise when these have changed. */
+void tl_mdns_tell_again(tl_mdns *m);
+
 typedef struct {
     tl_mdns_state state;
     char why[160];

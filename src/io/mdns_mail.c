@@ -215,6 +215,20 @@ void tl_mdns_mail_prefer(tl_mdns_mail *m, const tl_node_id *nodes, size_t n)
     pthread_mutex_unlock(&m->lock);
 }
 
+void tl_mdns_mail_freshen(tl_mdns_mail *m)
+{
+    tl_mdns_letter *l, *next;
+    pthread_mutex_lock(&m->lock);
+    HASH_ITER (hh, m->letters, l, next)
+        if (!l->fresh) {
+            TAILQ_INSERT_TAIL(&m->fresh, l, in_order);
+            l->fresh = true;
+        }
+    if (!TAILQ_EMPTY(&m->fresh))
+        wake_loop(m);
+    pthread_mutex_unlock(&m->lock);
+}
+
 static struct timespec clock_in(tl_time wait)
 {
     struct timespec t;

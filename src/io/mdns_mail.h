@@ -64,6 +64,8 @@ bool tl_mdns_mail_next(tl_mdns_mail *m, tl_mdns_news *ret_news);
 bool tl_mdns_mail_take_state(tl_mdns_mail *m, tl_mdns_report *ret_report);
 void tl_mdns_mail_read_report(tl_mdns_mail *m, tl_mdns_report *ret_report);
 void tl_mdns_mail_prefer(tl_mdns_mail *m, const tl_node_id *nodes, size_t n);
+/* Each node that is announced counts as new, and the loop is woken. */
+void tl_mdns_mail_freshen(tl_mdns_mail *m);
 /* Has the thread end, and waits for it at most `wait`. The waker is not used any more. True: it has ended, and the mail
  * is the caller's to free. False: the thread frees it, whenever it ends. */
 TL_CHECK bool tl_mdns_mail_stop(tl_mdns_mail *m, tl_time wait);

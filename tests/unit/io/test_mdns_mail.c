@@ -65,6 +65,10 @@ static void the_last_word_of_each_node_is_read_once(void **state)
     assert_false(tl_mdns_mail_next(mail, &news));
     assert_true(told(1, 5001)); /* nothing new */
     assert_false(tl_mdns_mail_next(mail, &news));
+    tl_mdns_mail_freshen(mail); /* all once more */
+    assert_true(tl_mdns_mail_next(mail, &news));
+    assert_true(tl_mdns_mail_next(mail, &news));
+    assert_false(tl_mdns_mail_next(mail, &news));
     assert_true(told(1, 0));
     assert_true(tl_mdns_mail_next(mail, &news));
     assert_int_equal(news.n, 0);
