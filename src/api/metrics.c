@@ -498,6 +498,7 @@ static void write_node(writer *w, const tl_node_facts *f)
     write_direct(w, &f->direct, &f->punches);
     tl_metrics_dht(w, &f->dht);
     tl_metrics_fragments(w, &f->fragments);
+    tl_metrics_lan(w, &f->lan);
     write_relaying(w, f);
     write_introducing(w, f);
     write_requests(w, f);

@@ -61,6 +61,7 @@ void tl_node_facts_of(const tl_node *n, tl_node_facts *ret_facts)
     tl_node_dht_facts_of(n, &f.dht);
     tl_node_fragment_counts_of(n, &f.fragments);
     tl_node_introducing_facts_of(n, &f.introducing);
+    tl_node_lan_counts_of(n, &f.lan);
     tl_slots_facts_of(n->slots, &f.slots);
     f.paused = tl_node_is_paused(n);
     if (n->backend) {

@@ -11,10 +11,14 @@
 #include "backup/holder.h"
 #include "dht/dht.h"
 #include "direct/direct.h"
+#include "io/mdns.h"
 #include "legacy/legacy.h"
+#include "net/lan.h"
+#include "net/lantcp.h"
 #include "net/network.h"
 #include "net/relay_pair.h"
 #include "node/node.h"
+#include "peer/neighbours.h"
 #include "peer/reconnect.h"
 #include "relay/introducer.h"
 #include "relay/peerrelay.h"
@@ -40,6 +44,18 @@ typedef struct {
     tl_dht_counters counters;
     tl_dht_report report;
 } tl_dht_counts;
+/* Of the local network; all zero where the discovery is off. */
+typedef struct {
+    bool on;
+    tl_mdns_report discovery;
+    size_t nodes; /* that are announced, and believed to be there */
+    tl_lan_counters found;
+    tl_neighbours_counters tried;
+    uint16_t port; /* of TCP */
+    size_t pipes, pipes_proven;
+    tl_lantcp_counters tcp;
+} tl_lan_counts;
+
 /* Introductions: for others, and by others. */
 typedef struct {
     bool serving;
@@ -92,6 +108,7 @@ typedef struct {
     tl_dht_counts dht;
     tl_fragment_counts fragments;
     tl_introducing_counts introducing;
+    tl_lan_counts lan;
 
     /* questions */
     tl_router_counters asked;
@@ -118,6 +135,8 @@ const tl_attached_counters *tl_node_attached_counters(const tl_node *n);
 void tl_node_relaying_facts_of(const tl_node *n, tl_relaying_counts *ret_facts);
 /* node_dht_report.c */
 void tl_node_dht_facts_of(const tl_node *n, tl_dht_counts *ret_facts);
+/* node_lan_report.c */
+void tl_node_lan_counts_of(const tl_node *n, tl_lan_counts *ret_counts);
 void tl_node_facts_of(const tl_node *n, tl_node_facts *ret_facts);
 
 #endif

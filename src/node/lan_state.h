@@ -44,6 +44,8 @@ void tl_node_free_lan(tl_node *n);
 bool tl_node_lan_is_on(const tl_node *n);
 /* Is the peer announced there? */
 bool tl_node_lan_has(const tl_node *n, const tl_node_id *peer);
+/* node_lan_report.c: "lan" of `status`. */
+json_t *tl_node_lan_json(const tl_node *n);
 /* As tl_direct_world has them. */
 size_t tl_node_lan_near(void *user, const tl_node_id *peer, tl_addr ret_addrs[TL_DIRECT_NEAR_MAX]);
 bool tl_node_lan_greet(void *user, const tl_node_id *peer,

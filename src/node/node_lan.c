@@ -404,7 +404,8 @@ void tl_node_lan_known_changed(tl_node *n)
     tl_neighbours_look(l->core, now_of(n));
 }
 
-/* After a change of network the old addresses of neighbours may be new ones' of ours: mDNS tells them anew. */
+/* After a change of network the old addresses of neighbours may be new ones' of ours, and addresses that were on no
+ * subnet of ours may be on one now: so all are told and judged anew. */
 void tl_node_lan_network_changed(tl_node *n)
 {
     struct tl_node_lan *l = n->lan;
@@ -413,6 +414,8 @@ void tl_node_lan_network_changed(tl_node *n)
         return;
     const tl_interface *own = interfaces(n, &n_own);
     tl_lantcp_on_change(l->tcp, own, n_own);
+    if (l->mdns)
+        tl_mdns_tell_again(l->mdns);
     for (size_t i = 0; i < tl_lan_count(l->table); i++) {
         tl_node_id id = tl_lan_at(l->table, i)->id;
         tl_direct_on_near(n->direct, &id);

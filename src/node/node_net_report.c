@@ -247,6 +247,27 @@ static void dht_facts(const tl_node *n, const tl_dht_counts *c, tl_doctor_facts 
     f->dht.doors = n->settings.dht_bootstrap.n;
 }
 
+/* `c` must outlive `f`. */
+static void lan_facts(const tl_node *n, const tl_lan_counts *c, tl_doctor_facts *f)
+{
+    bool works = c->on && c->discovery.state != TL_MDNS_FAILED;
+    f->lan.enabled = n->settings.lan_enabled && n->settings.nat_direct;
+    f->lan.by = !works                                   ? NULL
+                : c->discovery.state == TL_MDNS_EMBEDDED ? "mDNS of its own"
+                                                         : tl_mdns_state_name(c->discovery.state);
+    f->lan.error = c->on ? c->discovery.why : n->lan ? n->lan->error : "";
+    f->lan.name = c->discovery.name;
+    f->lan.nodes = c->nodes;
+    f->lan.flooded = c->discovery.services >= TL_MDNS_NODES_MAX;
+}
+
+/* How others are found. `known` must outlive `f`. */
+static void finding_facts(const tl_node *n, const tl_node_facts *known, tl_doctor_facts *f)
+{
+    dht_facts(n, &known->dht, f);
+    lan_facts(n, &known->lan, f);
+}
+
 json_t *tl_node_doctor(const tl_node *n)
 {
     tl_finding findings[TL_FINDINGS_MAX];
@@ -324,7 +345,7 @@ json_t *tl_node_doctor(const tl_node *n)
     f.backup = tl_node_backup_state(n, &f.backup_may_lose);
     f.backup_other_at = tl_node_backup_other_at(n);
     count_models(n, &f);
-    dht_facts(n, &known.dht, &f);
+    finding_facts(n, &known, &f);
     list_relays(n, &lists, &f);
     list_names(&v, &lists, &f);
     f.clock_known = compare_clocks(n, &f.clock_ahead);

@@ -499,6 +499,7 @@ size_t tl_doctor_examine(const tl_doctor_facts *f, tl_finding ret_findings[TL_FI
     tl_doctor_examine_relaying(&l, f);
     tl_doctor_examine_introducers(&l, f);
     tl_doctor_examine_dht(&l, f);
+    tl_doctor_examine_lan(&l, f);
     examine_direct(&l, f);
     examine_clock(&l, f);
     examine_old(&l, f);

@@ -115,6 +115,14 @@ typedef struct {
     tl_time late_ago, hole_ago; /* since the last of each. After TL_DOCTOR_FRESH it is not told */
     size_t peers_direct, peers_lan, peers_relayed;
     size_t peers_relayed_udp; /* of peers_relayed */
+    struct {
+        bool enabled;      /* lan_enabled */
+        const char *by;    /* how others are found; NULL: they are not */
+        const char *error; /* why not, or why not by avahi-daemon; "" = not known */
+        const char *name;  /* under which this node is announced; "" = not yet */
+        size_t nodes;      /* that are announced */
+        bool flooded;      /* more was announced than there is room for */
+    } lan;
     const char *relay_udp;  /* the relay's UDP port, HOST:PORT; "" = it has none; NULL: not known */
     tl_leg_state relay_leg; /* what relay sessions have found out about it */
     size_t peers_in_clear;  /* listed nodes that speak the old protocol alone */
@@ -140,7 +148,7 @@ typedef struct {
     bool share_members, ask_members; /* share_with, ask: "networks" */
 } tl_doctor_facts;
 
-#define TL_FINDINGS_MAX 28 /* one of each id */
+#define TL_FINDINGS_MAX 29 /* one of each id */
 /* Writes the findings in the order in which obstacles are worth removing. Things that work come
  * along as OK. Returns how many findings there are. */
 size_t tl_doctor_examine(const tl_doctor_facts *f, tl_finding ret_findings[TL_FINDINGS_MAX]);

@@ -121,6 +121,11 @@ static void examine_second(tl_findings *l, const tl_doctor_facts *f)
 
 void tl_doctor_examine_relay(tl_findings *l, const tl_doctor_facts *f)
 {
+    if (!f->wan_enabled && f->lan.enabled && f->lan.by) {
+        tl_finding_add(l, "wan", TL_FINDING_OK,
+                       "wan_enabled is false: peers are found on the local network alone");
+        return;
+    }
     if (!f->wan_enabled) {
         tl_finding_add(l, "wan", TL_FINDING_PROBLEM,
                        "wan_enabled is false: no peer can be found or reached");

@@ -26,6 +26,8 @@ void tl_doctor_examine_without(tl_findings *l, const tl_doctor_facts *f);
 void tl_doctor_examine_dht(tl_findings *l, const tl_doctor_facts *f);
 void tl_doctor_examine_relaying(tl_findings *l, const tl_doctor_facts *f);
 void tl_doctor_examine_introducers(tl_findings *l, const tl_doctor_facts *f);
+/* doctor_lan.c: the local network. */
+void tl_doctor_examine_lan(tl_findings *l, const tl_doctor_facts *f);
 /* doctor_backup.c: what would be left if this machine were lost. */
 void tl_doctor_examine_backup(tl_findings *l, const tl_doctor_facts *f);
 /* doctor_networks.c: private networks, and who may ask. */
