@@ -134,10 +134,8 @@ static void every_fact_of_the_node_becomes_its_own_sample(void **state)
                 .counters =
                     {.bytes_in = 29, .bytes_out = 30, .found = 31, .dropped[TL_DHT_DROP_RO] = 32}},
         .lan = {.on = true,
-                .discovery = {.state = TL_MDNS_EMBEDDED,
-                              .name = "teale-0",
-                              .malformed = 35,
-                              .dropped = 36},
+                .discovery =
+                    {.state = TL_MDNS_EMBEDDED, .name = "teale-0", .malformed = 35, .dropped = 36},
                 .nodes = 34,
                 .found = {.refused = 37, .off_link = 38},
                 .tcp = {.accepted = 39},
