@@ -44,7 +44,7 @@ export function figures(events) {
   return {
     seconds: (end - begin) / 1e6, drawn: named("DrawFrame").length, dropped: named("DroppedFrame").length, fired: fired.length,
     gap: { median: at(gaps, 0.5), p99: at(gaps, 0.99) },
-    frame: { median: at(frames, 0.5), p99: at(frames, 0.99), most: frames[frames.length - 1] },
+    frame: { median: at(frames, 0.5), p95: at(frames, 0.95), p99: at(frames, 0.99), most: frames[frames.length - 1] },
     task: { p99: at(lasted, 0.99), most: lasted[lasted.length - 1] },
     busy: lasted.reduce((a, b) => a + b, 0) / ((end - begin) / 1000),
   };
