@@ -7,19 +7,23 @@ const { el } = ui;
 /** The peer of that ID in the page's state, or undefined. */
 export const peerOf = (app, id) => app.state && app.state.peers.find((p) => p.node_id === id);
 
-/** Is it shown by a name, and not by its ID? */
-export const isNamed = (app, id) => Boolean((peerOf(app, id) || {}).name);
+/** What it is called: by its owner here, else by itself; "" where neither is known. `known`: an answer's own words. */
+function called(app, id, known) {
+  const peer = peerOf(app, id) || {};
+  const own = app.state && app.state.status.node_id === id ? app.state.status.display_name : "";
+  return (known && known.alias) || peer.alias || own || (known && known.name) || peer.name || "";
+}
 
-/** Its name where one is known, else the first digits of its ID. */
+/** Is it shown by a name, and not by its ID? */
+export const isNamed = (app, id) => called(app, id) !== "";
+
+/** Its name where one is known, else the first digits of its ID. `known`: {alias, name}, each may be missing. */
 export function nodeName(app, id, known) {
-  const own = app.state && app.state.status.node_id === id;
-  const peer = peerOf(app, id);
-  const text = known || (own ? app.state.status.display_name : peer && peer.name) || "";
+  const text = called(app, id, known);
   return text ? ui.name(text, id) : el("span.mono", { title: id }, ui.short(id));
 }
 
 /** The same as plain text, for a label or a sentence in a dialog's title. */
 export function nodeText(app, id, known) {
-  const peer = peerOf(app, id);
-  return ui.cut(ui.plain(known || (peer && peer.name) || ui.short(id)), 40);
+  return ui.cut(ui.plain(called(app, id, known) || ui.short(id)), 40);
 }

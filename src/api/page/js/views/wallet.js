@@ -53,11 +53,11 @@ class Wallet {
     const { el, table } = app.ui;
     const money = (title, key) => ({ title, className: "number", text: (p) => String(p[key]), cell: (p) => credits(p[key]) });
     return table({ caption: "Balances by peer", key: (p) => p.node_id, empty: "Nothing was bought or sold yet.", columns: [
-      { title: "Peer", text: (p) => p.name || "", cell: (p) => nodeName(app, p.node_id, p.name) },
+      { title: "Peer", text: (p) => `${p.alias} ${p.name}`, cell: (p) => nodeName(app, p.node_id, p) },
       { title: "Balance", className: "number", text: (p) => String(p.balance_micro), cell: (p) => amount(p.balance_micro, true) },
       money("Earned", "earned_micro"), money("Spent", "spent_micro"), money("Settled", "settled_micro"),
       { title: "Limit", className: "number", text: (p) => String(p.limit_micro), cell: (p) => el("span", { title: "So much it may owe this node before it must settle" }, credits(p.limit_micro)) },
-      { title: "Settle", className: "actions", text: (p) => String(p.balance_micro), cell: (p) => p.balance_micro !== 0 && el("button.small", { "aria-label": `Settle with ${nodeText(app, p.node_id, p.name)}`, onclick: async () => {
+      { title: "Settle", className: "actions", text: (p) => String(p.balance_micro), cell: (p) => p.balance_micro !== 0 && el("button.small", { "aria-label": `Settle with ${nodeText(app, p.node_id, p)}`, onclick: async () => {
         if (await settleDialog(app, p)) {
           this.load();
           this.history.reload();

@@ -31,7 +31,7 @@ export class History {
     this.table = ui.table({ caption: "History", key: (e) => `${e.at} ${e.peer} ${e.role} ${e.kind} ${e.request}`, empty: "Nothing was bought or sold.", columns: [
       { title: "When", text: (e) => e.at, cell: (e) => ui.time(e.at) },
       { title: "What", text: (e) => e.request, cell: (e) => what(app, e) },
-      { title: "With", text: (e) => `${e.peer} ${this.names.get(e.peer)}`, cell: (e) => nodeName(app, e.peer, this.names.get(e.peer)) },
+      { title: "With", text: (e) => `${e.peer} ${JSON.stringify(this.names.get(e.peer))}`, cell: (e) => nodeName(app, e.peer, this.names.get(e.peer)) },
       { title: "Network", text: (e) => `${e.ptn_id} ${this.ptns.get(e.ptn_id)}`, cell: (e) => this.network(e) },
       { title: "Tokens", className: "number", text: (e) => `${e.tokens_in} ${e.tokens_out}`, cell: (e) => (e.tokens_in === null ? "" : `${e.tokens_in} + ${e.tokens_out}`) },
       { title: "Credits", className: "number", text: (e) => `${e.state}${e.amount_micro}`, cell: (e) => (e.state === "posted" ? amount(change(e), true) : el("span.tag", { class: STATES[e.state] ? STATES[e.state][0] : "" }, STATES[e.state] ? STATES[e.state][1] : e.state)) },
@@ -65,7 +65,7 @@ export class History {
 
   /** Fills the filters; what was chosen stays. */
   choices(peers, ptns) {
-    this.names = new Map(peers.map((p) => [p.node_id, p.name]));
+    this.names = new Map(peers.map((p) => [p.node_id, { alias: p.alias, name: p.name }]));
     this.ptns = new Map(ptns.map((p) => [p.ptn_id, p.name]));
     this.table.update(this.entries);
     const set = (select, first, list) => {
@@ -76,7 +76,7 @@ export class History {
       fill(select, el("option", { value: "" }, first), list.map(([value, words]) => el("option", { value }, words)));
       select.value = list.some(([value]) => value === chosen) ? chosen : "";
     };
-    set(this.peer, "Everybody", peers.slice(0, 500).map((p) => [p.node_id, `${nodeText(this.app, p.node_id, p.name)} (${ui.short(p.node_id).slice(0, 8)})`]));
+    set(this.peer, "Everybody", peers.slice(0, 500).map((p) => [p.node_id, `${nodeText(this.app, p.node_id, p)} (${ui.short(p.node_id).slice(0, 8)})`]));
     set(this.net, "All networks", ptns.map((p) => [p.ptn_id, p.name ? ui.cut(ui.plain(p.name), 40) : ui.short(p.ptn_id)]));
   }
 

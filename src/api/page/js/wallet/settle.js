@@ -11,7 +11,7 @@ const { el, fill } = ui;
 export async function settleDialog(app, one) {
   const owed = one.balance_micro > 0;
   const whole = Math.abs(one.balance_micro);
-  const name = nodeText(app, one.node_id, one.name);
+  const name = nodeText(app, one.node_id, one);
   const problem = el("div");
   const value = el("input#settle-amount", { value: credits(whole).replace(/,/g, ""), inputmode: "decimal", autocomplete: "off" });
   let done = null;
