@@ -86,7 +86,7 @@ class Swarm(unittest.TestCase):
             got = n.json("dht", "get", key.hex())
             self.assertEqual(got["record"], {
                 "nat": "Cone", "addresses": ["198.18.0.7:4433"], "relays": ["wss://relay.example/ws"],
-                "introducers": [{"node_id": relay.hex(), "address": "198.18.0.9:5"}]})
+                "introducers": [{"node_id": relay.hex(), "alias": None, "address": "198.18.0.9:5"}]})
             self.assertEqual(got["seq"], 1)
         wait_for(lambda: sum(self.kept_at(n.udp, key) == text for n in self.nodes) >= OURS - 1)
 
