@@ -105,6 +105,9 @@ tl_err tl_overrides_load(const char *config_path, const tl_args *args, tl_settin
     tl_err e = tl_settings_load(config_path, &s, why);
     if (!e)
         e = each(args, set_one, &s, why);
+    const char *lan = getenv("TEALE_LAN");
+    if (!e && lan && !strcmp(lan, "off"))
+        s.lan_enabled = false;
     if (!e)
         *ret_settings = s;
     return e;

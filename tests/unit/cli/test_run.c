@@ -106,6 +106,20 @@ static void without_options_the_file_stands_alone(void **state)
     assert_false(s.wan_enabled);
 }
 
+static void the_environment_keeps_a_node_off_the_local_network(void **state)
+{
+    (void)state;
+    tl_settings s;
+    write_text("udp_port = 5\n");
+    give("--home=/x", NULL);
+    assert_int_equal(setenv("TEALE_LAN", "on", 1), 0);
+    assert_int_equal(tl_overrides_load(path, &args, &s, &why), TL_OK);
+    assert_true(s.lan_enabled);
+    assert_int_equal(setenv("TEALE_LAN", "off", 1), 0);
+    assert_int_equal(tl_overrides_load(path, &args, &s, &why), TL_OK);
+    assert_false(s.lan_enabled);
+}
+
 static void a_bad_option_is_named(void **state)
 {
     (void)state;
