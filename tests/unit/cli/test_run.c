@@ -214,6 +214,8 @@ int main(void)
                                         remove_dir),
         cmocka_unit_test_setup_teardown(without_options_the_file_stands_alone, make_dir,
                                         remove_dir),
+        cmocka_unit_test_setup_teardown(the_environment_keeps_a_node_off_the_local_network,
+                                        make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_bad_option_is_named, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_key_file_is_made_absolute, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(one_process_has_the_lock_until_it_ends, make_dir,
