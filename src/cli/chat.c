@@ -1,6 +1,9 @@
 #include "cli/chat.h"
 
+#include "cli/chat_status.h"
 #include "cli/daemon.h"
+
+#include <time.h>
 
 #define PREPARE_WITHIN (300 * TL_MS) /* a node that is too busy for this is asked all the same */
 
@@ -17,12 +20,24 @@ static void stop_waiting(tl_chat *c)
     tl_waiting_end(&c->waiting);
 }
 
+static tl_time now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (tl_time)t.tv_sec * TL_SEC + (tl_time)t.tv_nsec;
+}
+
 static void on_text(tl_chat *c, const char *text)
 {
     tl_slice t = tl_slice_str(text);
     stop_waiting(c);
-    tl_out_text(stdout, t, true);
-    fflush(stdout);
+    c->last = now();
+    if (t.n && !c->pieces++)
+        c->first = c->last;
+    if (!c->json) {
+        tl_out_text(stdout, t, true);
+        fflush(stdout);
+    }
     if (tl_buf_append(&c->answer, t))
         c->e = TL_ERR_NOMEM;
 }
@@ -61,8 +76,13 @@ static void on_event(void *user, const char *name, tl_slice data)
     const json_t *error = json_object_get(chunk, "error");
     const json_t *choice = json_array_get(json_object_get(chunk, "choices"), 0);
     const char *text = tl_json_string(json_object_get(choice, "delta"), "content", NULL);
+    json_t *usage = json_object_get(chunk, "usage");
+    if (json_is_object(usage)) {
+        json_decref(c->usage);
+        c->usage = json_incref(usage);
+    }
     if (error || !strcmp(name, "error")) {
-        if (c->answer.len)
+        if (c->answer.len && !c->json)
             putchar('\n');
         fflush(stdout);
         c->failed = tl_daemon_explain_error(c->cli, error);
@@ -106,7 +126,7 @@ static bool is_peer_away(const tl_chat *c, const tl_daemon_answer *a)
 static int judge(tl_chat *c, const tl_daemon_answer *a)
 {
     stop_waiting(c);
-    if (c->answer.len && !c->failed) {
+    if (c->answer.len && !c->failed && !c->json) {
         putchar('\n');
         fflush(stdout);
     }
@@ -134,18 +154,45 @@ static int judge(tl_chat *c, const tl_daemon_answer *a)
     return TL_EXIT_OK;
 }
 
-/* Appends {"role", "content"} to the conversation. */
-static bool add_message(tl_chat *c, const char *role, tl_slice text)
+/* Appends {"role", "content"} to the conversation. Takes the reference to `content`. */
+static bool add_message(tl_chat *c, const char *role, json_t *content)
 {
-    json_t *content = json_stringn(text.n ? (const char *)text.p : "", text.n);
     return !json_array_append_new(c->messages,
                                   json_pack("{s:s, s:o}", "role", role, "content", content));
 }
 
-static int ask(tl_chat *c, bool interruptible)
+static json_t *text_of(tl_slice text)
+{
+    return json_stringn(text.n ? (const char *)text.p : "", text.n);
+}
+
+/* The model server is asked to count, where this is told. */
+static json_t *body_of(const tl_chat *c)
 {
     json_t *body =
         json_pack("{s:s, s:b, s:O}", "model", c->model, "stream", 1, "messages", c->messages);
+    if (body && (c->status || c->json) &&
+        json_object_set_new(body, "stream_options", json_pack("{s:b}", "include_usage", 1))) {
+        json_decref(body);
+        return NULL;
+    }
+    return body;
+}
+
+static void begin_answer(tl_chat *c)
+{
+    c->answer = (tl_buf){0};
+    c->finished = false;
+    c->failed = 0;
+    c->e = TL_OK;
+    c->pieces = 0;
+    c->first = c->last = 0;
+    c->usage = NULL;
+}
+
+static int ask(tl_chat *c, bool interruptible)
+{
+    json_t *body = body_of(c);
     if (!body) {
         tl_out_error("out of memory");
         return TL_EXIT_FAILED;
@@ -162,15 +209,18 @@ static int ask(tl_chat *c, bool interruptible)
     }
     tl_daemon_answer a;
     c->sse = (tl_sse){.comments = true};
-    c->answer = (tl_buf){0};
     c->waiting = tl_waiting_for(c->cli, "the answer");
-    c->finished = false;
-    c->failed = 0;
-    c->e = TL_OK;
+    begin_answer(c);
     tl_daemon_run(c->cli, &question, on_body, c, &a);
     int code = judge(c, &a);
-    if (c->answer.len && !add_message(c, "assistant", tl_buf_slice(&c->answer)))
+    if (c->answer.len && !add_message(c, "assistant", text_of(tl_buf_slice(&c->answer))))
         code = TL_EXIT_FAILED;
+    if (!code && c->json)
+        tl_chat_status_json(c, &a);
+    else if (!code && c->status && c->answer.len)
+        tl_chat_status_tell(c, &a);
+    json_decref(c->usage);
+    c->usage = NULL;
     tl_buf_clear(&c->answer);
     tl_sse_clear(&c->sse);
     tl_daemon_answer_clear(&a);
@@ -180,8 +230,13 @@ static int ask(tl_chat *c, bool interruptible)
 
 int tl_chat_ask(tl_chat *c, tl_slice text, bool interruptible)
 {
+    return tl_chat_ask_content(c, text_of(text), interruptible);
+}
+
+int tl_chat_ask_content(tl_chat *c, json_t *content, bool interruptible)
+{
     size_t before = json_array_size(c->messages);
-    if (!add_message(c, "user", text)) {
+    if (!add_message(c, "user", content)) {
         tl_out_error("out of memory");
         return TL_EXIT_FAILED;
     }

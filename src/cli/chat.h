@@ -1,8 +1,9 @@
 /* chat.h - a conversation with a model: asks through the daemon, prints the answer as it comes, and
- * remembers both. Touches the daemon's socket, stdout and stderr; never writes a file. */
+ * remembers both. Touches the daemon's socket, stdout and stderr; writes no file. */
 #ifndef TL_CLI_CHAT_H
 #define TL_CLI_CHAT_H
 
+#include "base/json.h"
 #include "base/time.h"
 #include "cli/cli.h"
 #include "cli/sse.h"
@@ -16,12 +17,17 @@ typedef struct {
     char peer[TL_NODE_ID_HEX + 1]; /* the only peer to ask; "" = any */
     tl_time timeout;               /* for one answer; TL_NEVER: none */
     json_t *messages;              /* the conversation so far, as OpenAI's "messages" */
+    bool json;                     /* nothing is printed while the answer comes, then one object */
+    bool status;                   /* a line with path, speed and price follows each answer */
     /* the answer in progress */
     tl_sse sse;
     tl_buf answer;
     tl_waiting waiting;
-    bool finished; /* [DONE] came */
-    int failed;    /* exit code of an error event */
+    bool finished;       /* [DONE] came */
+    int failed;          /* exit code of an error event */
+    unsigned pieces;     /* of the answer, each about a token */
+    tl_time first, last; /* when they came */
+    json_t *usage;       /* as the model server says it; NULL: it did not */
     tl_err e;
 } tl_chat;
 
@@ -29,6 +35,8 @@ typedef struct {
  * answer, not the program. A question without an answer is removed from the conversation. Prints
  * what failed; returns an exit code. */
 int tl_chat_ask(tl_chat *c, tl_slice text, bool interruptible);
+/* The same with any content, a text or an array of parts. Takes the reference; NULL: out of memory. */
+int tl_chat_ask_content(tl_chat *c, json_t *content, bool interruptible);
 /* Tells the node what will be asked, so that it connects meanwhile. What fails shows when it is asked. */
 void tl_chat_prepare(const tl_chat *c);
 /* A person at a terminal asks until Ctrl-D or /bye. Returns an exit code. */

@@ -110,7 +110,7 @@ static int ask_stdin(tl_chat *c)
 
 int tl_cmd_chat(tl_cli *cli, const tl_args *args)
 {
-    tl_chat s = {.cli = cli};
+    tl_chat s = {.cli = cli, .json = cli->json};
     const char *model = tl_args_value(args, "model");
     if (!model)
         model = "teale-auto";
@@ -129,7 +129,7 @@ int tl_cmd_chat(tl_cli *cli, const tl_args *args)
     int code;
     if (args->operand_n)
         code = ask_words(&s, args);
-    else if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
+    else if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && !cli->json)
         code = tl_chat_converse(&s);
     else
         code = ask_stdin(&s);

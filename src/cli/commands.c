@@ -136,10 +136,11 @@ static const tl_command first[] = {
     {"models", "", 0, 0, "the models that can be asked, and where they are", "", read_options, true,
      false, tl_cmd_models},
     {"chat", "[PROMPT]", 0, TL_ARGS_MAX, "ask a model; the answer comes as it is made",
-     "Without PROMPT it is a conversation: lines can be edited, /help lists its commands,\n"
-     "Ctrl-C stops an answer, Ctrl-D leaves. Text from a pipe or a file is the prompt, or\n"
-     "follows PROMPT: `teale chat summarise <report.txt`.",
-     chat_options, false, false, tl_cmd_chat},
+     "Without PROMPT it is a conversation: lines can be edited, /help lists its commands, @PATH\n"
+     "adds a picture or a text file, Tab completes both. Ctrl-C stops an answer, Ctrl-D leaves.\n"
+     "Text from a pipe or a file is the prompt, or follows PROMPT:\n"
+     "`teale chat summarise <report.txt`. With --json one object is printed at the end.",
+     chat_options, true, false, tl_cmd_chat},
 };
 
 static const tl_command rest[] = {

@@ -27,7 +27,7 @@ typedef struct {
     bool interrupted;
     int status;  /* HTTP; 0: none came */
     tl_buf body; /* the body of a failure, or the whole body when there is no on_body */
-    char peer[65], path[16];
+    char peer[65], path[16], price[24]; /* X-Teale-…; "": none */
     tl_why why;
 } tl_daemon_answer;
 

@@ -1,8 +1,12 @@
 #include "cli/lineedit.h"
 
+#include "cli/chat_attach.h"
+#include "cli/out.h"
+
 #include <errno.h>
 #include <histedit.h>
 #include <langinfo.h>
+#include <limits.h>
 #include <locale.h>
 #include <poll.h>
 #include <signal.h>
@@ -27,6 +31,8 @@ struct tl_lineedit {
     char prompt[64];
     int interrupts; /* signalfd: SIGINT is blocked while a line is read, so that none is missed */
     bool interrupted;
+    json_t *(*offers)(void *user, const char *text, size_t *ret_from);
+    void *offers_user;
 };
 
 static char *prompt_of(EditLine *el)
@@ -93,11 +99,26 @@ static void insert(EditLine *el, wchar_t *text, size_t *n)
     *n = 0;
 }
 
+/* One more character of a paste. `*last`: the one before it. */
+static void put(EditLine *el, wchar_t *text, size_t *n, wchar_t c, wchar_t *last)
+{
+    if (*n == CHUNK)
+        insert(el, text, n);
+    text[(*n)++] = c;
+    *last = c;
+}
+
+static wchar_t before_cursor(EditLine *el)
+{
+    const LineInfoW *line = el_wline(el);
+    return line->cursor > line->buffer ? line->cursor[-1] : 0;
+}
+
 /* Reads pasted text: everything up to PASTE_END, without obeying the keys in it. Line breaks at its
  * end are left out, so that the person decides when to send it. */
 static unsigned char on_paste(EditLine *el, wint_t first)
 {
-    wchar_t text[CHUNK + 1], c;
+    wchar_t text[CHUNK + 1], c, last = before_cursor(el);
     size_t n = 0, breaks = 0, matched = 0;
     bool after_cr = false; /* CR LF is one line break */
     (void)first;
@@ -116,18 +137,116 @@ static unsigned char on_paste(EditLine *el, wint_t first)
             continue;
         }
         after_cr = false;
-        for (; breaks; breaks--) {
-            text[n++] = '\n';
-            if (n == CHUNK)
-                insert(el, text, &n);
-        }
+        for (; breaks; breaks--)
+            put(el, text, &n, L'\n', &last);
+        if (c == L'@' && last < 0x80 && tl_attach_begins_word((char)last))
+            put(el, text, &n, c, &last);
         if (c == '\t' || (c >= ' ' && c != 0x7f))
-            text[n++] = c == '\t' ? ' ' : c;
-        if (n == CHUNK)
-            insert(el, text, &n);
+            put(el, text, &n, c == '\t' ? ' ' : c, &last);
     }
     insert(el, text, &n);
     return CC_REFRESH;
+}
+
+/* The text before the cursor, in UTF-8; the caller frees it. NULL: no memory, or no text of this locale. */
+static char *text_before(EditLine *el)
+{
+    const LineInfoW *line = el_wline(el);
+    size_t n = (size_t)(line->cursor - line->buffer);
+    wchar_t *wide = calloc(n + 1, sizeof *wide);
+    char *text = wide ? malloc(n * MB_LEN_MAX + 1) : NULL;
+    if (text) {
+        memcpy(wide, line->buffer, n * sizeof *wide);
+        if (wcstombs(text, wide, n * MB_LEN_MAX + 1) == (size_t)-1) {
+            free(text);
+            text = NULL;
+        }
+    }
+    free(wide);
+    return text;
+}
+
+/* Puts `text` in place of `typed`, which stands before the cursor. */
+static void put_in_place(EditLine *el, const char *typed, const char *text)
+{
+    wchar_t *wide = calloc(strlen(text) + 1, sizeof *wide);
+    size_t old = mbstowcs(NULL, typed, 0),
+           n = wide ? mbstowcs(wide, text, strlen(text) + 1) : (size_t)-1;
+    if (n != (size_t)-1 && old != (size_t)-1) {
+        if (old)
+            el_deletestr(el, (int)old);
+        (void)el_winsertstr(el, wide);
+    }
+    free(wide);
+}
+
+/* The bytes with which all offers begin, in whole characters. */
+static size_t common_bytes(const json_t *offers)
+{
+    const char *first = json_string_value(json_array_get(offers, 0));
+    size_t n = strlen(first), i;
+    const json_t *one;
+    json_array_foreach (offers, i, one) {
+        size_t k = 0;
+        while (k < n && json_string_value(one)[k] == first[k])
+            k++;
+        n = k;
+    }
+    while (n && !tl_utf8_is(tl_slice_of(first, n)))
+        n--;
+    return n;
+}
+
+static void list_offers(const json_t *offers)
+{
+    const json_t *one;
+    size_t i;
+    putchar('\n');
+    json_array_foreach (offers, i, one) {
+        fputs(i ? "  " : "", stdout);
+        tl_out_plain(json_string_value(one));
+    }
+    putchar('\n');
+    fflush(stdout);
+}
+
+static unsigned char on_tab(EditLine *el, wint_t c)
+{
+    tl_lineedit *l = NULL;
+    size_t from = 0;
+    unsigned char result = CC_ERROR;
+    (void)c;
+    el_get(el, EL_CLIENTDATA, &l);
+    char *text = l->offers ? text_before(el) : NULL;
+    json_t *offers = text ? l->offers(l->offers_user, text, &from) : NULL;
+    if (json_array_size(offers)) {
+        const char *first = json_string_value(json_array_get(offers, 0));
+        char *common = strndup(first, common_bytes(offers));
+        if (common && (json_array_size(offers) == 1 || strlen(common) > strlen(text + from))) {
+            put_in_place(el, text + from, common);
+            result = CC_REFRESH;
+        } else if (common) {
+            list_offers(offers);
+            result = CC_REDISPLAY;
+        }
+        free(common);
+    }
+    json_decref(offers);
+    free(text);
+    return result;
+}
+
+void tl_lineedit_set_prompt(tl_lineedit *l, const char *prompt)
+{
+    snprintf(l->prompt, sizeof l->prompt, "%s", prompt);
+}
+
+void tl_lineedit_set_offers(tl_lineedit *l,
+                            json_t *(*offers)(void *user, const char *text, size_t *ret_from),
+                            void *user)
+{
+    l->offers = offers;
+    l->offers_user = user;
 }
 
 static bool set_up(tl_lineedit *l)
@@ -141,6 +260,8 @@ static bool set_up(tl_lineedit *l)
            history(l->history, &ev, H_SETUNIQUE, 1) >= 0 &&
            !el_wset(el, EL_ADDFN, L"teale-paste", L"Insert pasted text", on_paste) &&
            !el_wset(el, EL_ADDFN, L"teale-break", L"Begin a new line", on_line_break) &&
+           !el_wset(el, EL_ADDFN, L"teale-complete", L"Complete the word", on_tab) &&
+           !el_set(el, EL_BIND, "^I", "teale-complete", NULL) &&
            !el_set(el, EL_BIND, "^R", "em-inc-search-prev", NULL) &&
            !el_set(el, EL_BIND, "\\e[200~", "teale-paste", NULL) &&
            !el_set(el, EL_BIND, "\\e\\r", "teale-break", NULL) &&
@@ -154,7 +275,7 @@ tl_err tl_lineedit_new(const char *prompt, tl_lineedit **ret_edit)
         return TL_ERR_NOMEM;
     if (!setlocale(LC_CTYPE, "") || strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
         (void)setlocale(LC_CTYPE, "C.UTF-8");
-    snprintf(l->prompt, sizeof l->prompt, "%s", prompt);
+    tl_lineedit_set_prompt(l, prompt);
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGINT);

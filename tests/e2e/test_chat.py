@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""test_chat.py TEALE: the conversation of `teale chat` on a terminal, against a scripted daemon: lines and their ends, files and
+pictures, commands, what is saved, Tab, the line after an answer; and that pipes stay plain."""
+import base64
+import json
+import os
+import stat
+import sys
+import unittest
+
+import test_cli_asking
+from test_cli_asking import Asking
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"x" * 20
+
+
+class Conversation(Asking):
+    """Its home is the working directory of the session."""
+
+    def setUp(self):
+        super().setUp()
+        self.before = os.getcwd()
+        os.chdir(self.home)
+
+    def tearDown(self):
+        os.chdir(self.before)
+        super().tearDown()
+
+    def file(self, name, data):
+        with open(os.path.join(self.home, name), "wb") as f:
+            f.write(data if isinstance(data, bytes) else data.encode())
+
+    def saved(self, name):
+        with open(os.path.join(self.home, name), encoding="utf-8") as f:
+            return [json.loads(line) for line in f]
+
+    @staticmethod
+    def whole(h, body):
+        """An answer with its path, its price and the tokens, as nodes and model servers give them."""
+        if h.path != "/v1/chat/completions":  # the list of models
+            h.begin(200, "application/json")
+            h.send('{"models": []}')
+            return
+        asked = json.loads(body)
+        h.send_response(200)
+        for name, value in (("Content-Type", "text/event-stream"), ("X-Teale-Path", "direct"), ("X-Teale-Peer", "3f9a" * 16),
+                            ("X-Teale-Price", "2000"), ("Connection", "close")):
+            h.send_header(name, value)
+        h.end_headers()
+        h.token(f"answer {len(asked['messages'])}")
+        h.token(".")
+        h.send("data: " + json.dumps({"choices": [], "usage": {"prompt_tokens": 30, "completion_tokens": 20, "total_tokens": 50}}) + "\n\n")
+        h.send("data: [DONE]\n\n")
+
+    def say(self, *lines, script=None):
+        """Types the lines, each when the one before is done with; then leaves."""
+        dialogue = [("> ", line + "\n") for line in lines]
+        text, code = self.session(script or self.whole, dialogue + [("> ", "/bye\n")])
+        self.assertEqual(code, 0, text)
+        return text
+
+    def test_a_backslash_at_the_end_goes_on_in_the_next_line(self):
+        text, _ = self.session(self.whole, [("> ", "one\\\n"), (". ", "two\n"), ("answer 1", ""), ("> ", "/bye\n")])
+        self.assertEqual(self.asked(), ["one\ntwo"], text)
+        self.server.seen.clear()
+        text, _ = self.session(self.whole, [("> ", "gone\\\n"), (". ", "\x03"), ("> ", "real\n"), ("answer 1", ""), ("> ", "/bye\n")])
+        self.assertEqual(self.asked(), ["real"], text)
+
+    def test_files_and_pictures_are_part_of_the_question(self):
+        self.file("notes.txt", "first\n")
+        self.file("p.png", PNG)
+        text = self.say("sum @notes.txt up", "what is @p.png", "@./none", "@@notes.txt")
+        asked = self.asked()
+        self.assertEqual(asked[0], "sum notes.txt up\n\nFile notes.txt:\n```\nfirst\n```")
+        self.assertEqual(asked[1], [{"type": "text", "text": "what is p.png"}, {"type": "image_url", "image_url": {
+            "url": "data:image/png;base64," + base64.b64encode(PNG).decode()}}])
+        self.assertEqual(asked[2:], ["@notes.txt"])
+        self.assertIn("with notes.txt (6 bytes)", text)
+        self.assertIn("there is no file ./none", text)
+
+    def test_pasted_text_attaches_nothing(self):
+        self.file("secret.txt", "hush\n")
+        text, _ = self.session(self.whole, [
+            ("\x1b[?2004h", "see \x1b[200~@secret.txt\n@secret.txt me@secret.txt\x1b[201~"), ("me@", "\n"), ("answer 1", ""), ("> ", "/bye\n")])
+        self.assertEqual(self.asked(), ["see @secret.txt\n@secret.txt me@secret.txt"], text)
+        self.assertNotIn("hush", text)
+
+    def test_system_new_and_retry(self):
+        self.say("/system be short", "one", "/retry", "/new", "two", "/system -", "/retry")
+        asked = [json.loads(body) for _, path, _, body in self.server.seen if path == "/v1/chat/completions"]
+        said = [[(m["role"], m["content"]) for m in a["messages"]] for a in asked]
+        short = ("system", "be short")
+        self.assertEqual(said, [[short, ("user", "one")], [short, ("user", "one")], [short, ("user", "two")], [("user", "two")]])
+
+    def test_a_question_without_an_answer_can_be_asked_again(self):
+        failed = []
+
+        def script(h, body):
+            if not failed:
+                failed.append(1)
+                h.error(502, "peer_failed", "the peer is gone")
+            else:
+                self.whole(h, body)
+        text = self.say("/retry", "one", "/retry", script=script)
+        self.assertIn("There is no question to ask again.", text)
+        self.assertEqual(self.asked(), ["one", "one"])
+        self.assertIn("answer 1.", text)
+
+    def test_a_conversation_is_saved_privately_and_goes_on_after_load(self):
+        text = self.say("/model m9", "one", "/save talk", "two", "/save", "/load nothing")
+        self.assertIn("Saved 2 messages in talk.", text)
+        self.assertIn("Saved 4 messages in talk.", text)
+        self.assertEqual(stat.S_IMODE(os.stat("talk").st_mode), 0o600)
+        lines = self.saved("talk")
+        self.assertEqual(lines[0], {"teale_chat": 1, "model": "m9"})
+        self.assertEqual([m["role"] for m in lines[1:]], ["user", "assistant"] * 2)
+        self.server.seen.clear()
+        text = self.say("/save talk", "/load talk", "three")
+        self.assertIn("talk", text)
+        self.assertIn("Loaded 4 messages. Asking m9.", text)
+        last = json.loads(self.server.seen[-1][3])
+        self.assertEqual((last["model"], len(last["messages"])), ("m9", 5))
+        self.assertEqual(lines, self.saved("talk"))  # not written over
+
+    def test_a_bad_file_is_refused_with_line_and_cause_and_changes_nothing(self):
+        self.file("bad", '{"teale_chat":1,"model":"m"}\n{"role":"user","content":"x"}\n{"role":"king","content":"x"}\n')
+        text = self.say("one", "/load bad", "two")
+        self.assertIn("bad: line 3: role is user, assistant or system", text)
+        self.assertEqual(len(json.loads(self.server.seen[-1][3])["messages"]), 3)
+
+    def test_tab_completes_commands_models_and_paths(self):
+        self.file("a long name.txt", "inside\n")
+        self.server.verbs["known"] = {"peers": [], "ptns": [], "models": {"models": [{"id": "qwen3:8b"}]}}
+        # only what changes of a line is drawn
+        text, _ = self.session(self.whole, [("> ", "/mo\t"), ("del ", "q\t"), (":8b ", "\n"), ("Asking qwen3:8b from now on", ""),
+                                            ("> ", "read @a\t"), ('name.txt" ', "\n"), ("answer 1", ""), ("> ", "/bye\n")])
+        self.assertEqual(self.asked(), ["read a long name.txt\n\nFile a long name.txt:\n```\ninside\n```"], text)
+
+    def test_a_line_with_path_speed_and_price_follows_an_answer(self):
+        text = self.say("one")
+        self.assertRegex(text, r"direct 3f9a3f9a, 20 tokens(, [0-9.]+ tokens/s)?, 0\.0001 credits")
+        self.assertTrue(json.loads(self.server.seen[-1][3])["stream_options"]["include_usage"])
+
+    def test_pipes_stay_plain(self):
+        r = self.expect(0, "chat", "hi", script=self.whole)
+        self.assertEqual((r.stdout, r.stderr), ("answer 1.\n", ""))
+        self.assertEqual(set(json.loads(self.server.seen[-1][3])), {"model", "stream", "messages"})
+        self.file("notes.txt", "first\n")
+        self.expect(0, "chat", script=self.whole, stdin="see @notes.txt")
+        self.assertEqual(self.asked()[-1], "see @notes.txt")  # it is data, and names no file
+        r = self.expect(0, "chat", "--json", "hi", script=self.whole)
+        self.assertEqual(r.stdout.count("\n"), 1)
+        said = json.loads(r.stdout)
+        self.assertEqual((said["answer"], said["path"], said["price_micro"], said["usage"]["total_tokens"]), ("answer 1.", "direct", 2000, 50))
+
+
+# the cases of the class that this one builds on run in test_cli_asking.py
+for name in [n for n in dir(Asking) if n.startswith("test_")]:
+    setattr(Conversation, name, None)
+del Asking
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
