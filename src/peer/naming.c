@@ -425,10 +425,13 @@ tl_err tl_naming_mark(const tl_naming *t, const tl_naming_known *known, size_t n
         }
     }
     qsort(looks, count, sizeof *looks, by_key);
-    for (size_t i = 1; i < count; i++)
-        if (looks[i].key == looks[i - 1].key && looks[i].of != looks[i - 1].of)
-            for (size_t k = i - 1; k <= i; k++)
-                ret_named[looks[k].of] &= !looks[k].is_name;
+    for (size_t from = 0, to; from < count; from = to) { /* those that look the same */
+        bool several = false;
+        for (to = from; to < count && looks[to].key == looks[from].key; to++)
+            several |= looks[to].of != looks[from].of;
+        for (size_t i = from; several && i < to; i++)
+            ret_named[looks[i].of] &= !looks[i].is_name;
+    }
     free(looks);
     return TL_OK;
 }
