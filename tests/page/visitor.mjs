@@ -16,7 +16,7 @@ export class Visitor {
       viewport: WIDTHS[options.size || "wide"], colorScheme: options.dark ? "dark" : "light", reducedMotion: options.moving ? "no-preference" : "reduce",
       locale: "en-GB", timezoneId: "UTC", hasTouch: options.size === "narrow", acceptDownloads: true,
     });
-    v.context.setDefaultTimeout(8000);
+    v.context.setDefaultTimeout(20000);
     v.page = await v.context.newPage();
     v.page.on("pageerror", (e) => v.note(`error: ${e.stack}`));
     v.page.on("console", (m) => {

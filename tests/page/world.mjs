@@ -52,7 +52,7 @@ class Program {
 
 /**
  * A model server that says what a test tells it: `say` is the answer's text, sent in pieces of `piece` characters,
- * `gap` ms apart, after `first` ms. `asked` are the bodies of all questions.
+ * `gap` ms apart, after `first` ms. A promise in `hold` stops it in the middle. `asked` are the bodies of all questions.
  */
 class Author {
   constructor() {
@@ -62,7 +62,7 @@ class Author {
   }
 
   usual() {
-    Object.assign(this, { say: "Hello.", piece: 12, gap: 0, first: 0, status: 200, error: "", usage: true, broken: false });
+    Object.assign(this, { say: "Hello.", piece: 12, gap: 0, first: 0, status: 200, error: "", usage: true, broken: false, hold: null });
   }
 
   async listen() {
@@ -90,7 +90,7 @@ class Author {
   async stream(answer, body) {
     let gone = false;
     answer.on("close", () => { gone = true; });
-    const { say, piece, gap } = this;
+    const { say, piece, gap, hold } = this;
     const event = (choice, more) => answer.write(`data: ${JSON.stringify({
       id: "c", object: "chat.completion.chunk", created: 1, model: body.model, choices: choice ? [Object.assign({ index: 0 }, choice)] : [], ...more })}\n\n`);
     for (let waited = 0; waited < this.first && !gone; waited += 20) await sleep(20);
@@ -104,6 +104,7 @@ class Author {
     for (let at = 0; at < say.length && !gone; at += piece) {
       if (!event({ delta: { content: say.slice(at, at + piece) } })) await until(() => gone || !answer.writableNeedDrain);
       if (gap) await sleep(gap);
+      if (hold && at > say.length / 2) await hold;
       if (this.broken && at > say.length / 2) {
         answer.destroy();
         return;

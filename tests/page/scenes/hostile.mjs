@@ -113,7 +113,7 @@ export const scenes = [
       const { longest, elements } = await v.page.evaluate(() => ({ longest: Math.max(...window.gaps), elements: document.querySelectorAll(".answer *").length }));
       console.log(`# ${(tale.length / 1e6).toFixed(1)} MB of Markdown: the page was busy for ${Math.round(longest)} ms at most, ${elements} elements`);
       assert.ok(elements < 60000, `${elements} elements`);
-      assert.ok(longest < 5000, `${longest} ms`); // a page that freezes is busy for minutes
+      assert.ok(longest < 20000, `${longest} ms`); // a page that freezes is busy for minutes
       await v.page.fill(".composer textarea", "still alive");
     },
   },
