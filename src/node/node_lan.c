@@ -14,9 +14,9 @@
 
 /* Connections that nobody asked for stop short of TL_PEERS_WARM_MAX, as in node_again.c. */
 #define WARM_MAX  (TL_PEERS_WARM_MAX - 2)
-/* From the first query to the answers of those who are there: mDNS waits up to 120 ms (RFC 6762 section 6), and looks
- * are resolved one after the other. */
-#define SETTLES   (1500 * TL_MS)
+/* From the first query to the answers of those who are there: mDNS waits up to 120 ms (RFC 6762 section 6), and what a
+ * node has said a moment ago it says again only when it is asked for the second time, after a second. */
+#define SETTLES   (2500 * TL_MS)
 /* So often a connection to a neighbour that goes another way is tried on the local network. */
 #define COME_BACK (5 * TL_SEC)
 

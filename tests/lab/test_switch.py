@@ -247,7 +247,7 @@ def garbage_and_slow_senders_at_the_port_cost_nobody_else(lab, programs):
     _assert_answer(one, two, "udp")
     for p in (one, two):
         lab.udp_blocked(p.host)  # TCP works beside all those
-    one.node.wait("on TCP", lambda: _carrier(one, two) == "lan tcp", 15)
+    one.node.wait("on TCP", lambda: one.ask(two)[2] and _carrier(one, two) == "lan tcp", 30)
     _assert_answer(one, two, "tcp")
     took = _closed(slow, 8)
     assert took is not None, "half a frame was waited for"
