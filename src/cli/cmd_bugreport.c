@@ -87,8 +87,10 @@ static tl_err add_answer(const tl_cli *cli, tl_buf *out, const char *title, cons
     tl_daemon_answer a;
     json_t *value = NULL;
     tl_err e = head(out, title);
-    tl_daemon_run(cli, &(tl_daemon_ask){.method = "GET", .path = path, .timeout = ROUND_TIME}, NULL,
-                  NULL, &a);
+    tl_daemon_run(
+        cli,
+        &(tl_daemon_ask){.method = "GET", .path = path, .timeout = ROUND_TIME, .waits_for = title},
+        NULL, NULL, &a);
     if (!e && a.e)
         e = tl_buf_printf(out, "%s\n", a.e == TL_ERR_UNREACHABLE ? "no daemon" : tl_err_name(a.e));
     else if (!e && !tl_json_parse(tl_buf_slice(&a.body), 16, &value, NULL))

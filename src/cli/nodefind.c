@@ -35,7 +35,8 @@ static int find(const tl_cli *cli, json_t *args, const char *typed, char ret_nod
         json_decref(args);
         return tl_cli_usage(cli, "a peer's name is UTF-8 text");
     }
-    tl_verb ask = {.verb = "peer.find", .args = args, .timeout = READ_TIME};
+    tl_verb ask = {
+        .verb = "peer.find", .args = args, .timeout = READ_TIME, .waits_for = "the node"};
     int code = tl_verb_run(cli, &ask, &r);
     if (r.late)
         tl_verb_refuse("E_TIMEOUT", "the node has not answered in time");

@@ -31,6 +31,7 @@ static void say(checking *c, bool good, const char *fmt, ...)
     fputs(good ? "OK   " : "FAIL ", stdout);
     vprintf(fmt, ap);
     fputs("\n", stdout);
+    fflush(stdout); /* the next test may take seconds */
     va_end(ap);
     c->all_well &= good;
 }

@@ -4,6 +4,7 @@ which a keychain is not there, is closed or answers nonsense. Everything lies be
 import contextlib
 import json
 import os
+import pty
 import random
 import re
 import shutil
@@ -279,6 +280,28 @@ class Keychain(unittest.TestCase):
                     while manager.recv(4096) != b"READY=1":
                         pass
                     self.ok("status")
+
+    def test_a_person_is_asked_and_the_refusal_is_told(self):
+        """On a terminal with a desktop; nobody is there to show the keyring's window, so that it is not unlocked."""
+        self.to_keychain()
+        with self.locked():
+            pid, fd = pty.fork()
+            if pid == 0:
+                try:
+                    os.execve(TEALE, [TEALE, "--home", self.home, "key", "move", "file"],
+                              {**self.env, "DISPLAY": ":none", "TERM": "xterm"})
+                finally:
+                    os._exit(127)
+            text = b""
+            with contextlib.suppress(OSError):
+                while piece := os.read(fd, 4096):
+                    text += piece
+            status = os.waitpid(pid, 0)[1]
+            os.close(fd)
+        self.assertEqual(os.waitstatus_to_exitcode(status), 5, text)
+        self.assertIn(b"the keychain asked for its password and was not unlocked: try again", text)
+        self.assertEqual(self.files(), ["wan-identity.keychain"])
+        self.ok("key", "move", "file")
 
     def test_without_a_bus_or_a_keychain_on_it_the_cause_and_the_remedy_are_told(self):
         self.to_keychain()
