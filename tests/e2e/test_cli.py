@@ -51,7 +51,7 @@ class Case(unittest.TestCase):
 
     def env(self, **more):
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("XDG_", "TEALE_", "NO_COLOR"))}
-        return {**kept, "HOME": self.home, "DBUS_SESSION_BUS_ADDRESS": "disabled:", **more}  # no key into a tester's keychain
+        return {**kept, "HOME": self.home, "TEALE_LAN": "off", "DBUS_SESSION_BUS_ADDRESS": "disabled:", **more}  # no key into a tester's keychain
 
     def run_teale(self, *args, home=True, stdin="", env=None, timeout=60):
         command = [TEALE] + (["--home", self.home] if home else []) + list(args)

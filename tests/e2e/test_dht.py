@@ -143,7 +143,7 @@ class Dht(Case):
         self.published(nodes[1:2])
         said = self.fails(nodes[0], 4, "ping", nodes[1].id)  # it has no address that others may be told
         self.assertIn("names no way to reach it", said)
-        self.fails(nodes[0], 2, "dht", "get", STRANGER[:-1] + "x")
+        self.fails(nodes[0], 1, "dht", "get", STRANGER[:-1] + "x")
 
     def test_a_peer_is_reached_through_the_relay_that_its_record_names(self):
         """Of the one nothing but the ID is known, and the other has no relay."""
