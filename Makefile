@@ -15,7 +15,7 @@ KILLS   ?= 1000
 SANITIZED = --suite unit --suite sim --print-errorlogs --num-processes 2
 TEST = meson test -C $(BUILD) --print-errorlogs --num-processes 2
 
-.PHONY: all deps demo test check asan tsan fuzz sim sim-full sim-dht e2e lab lab-full kills test-debian13 mutate bench fmt lint install deb arm64 clean help
+.PHONY: all deps deps-demo demo test check asan tsan fuzz sim sim-full sim-dht e2e lab lab-full kills test-debian13 mutate bench fmt lint install deb arm64 clean help
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -30,8 +30,11 @@ $(BUILD)/build.ninja:
 deps:
 	@tools/install-deps
 
+deps-demo:
+	@tools/install-deps building tests
+
 ## make demo [MODEL=gemma]  install, build, and run the main job between two homes behind NATs
-demo: deps all
+demo: deps-demo all
 	@tools/demo $(if $(MODEL),--model $(MODEL))
 
 ## make test     install, build, and run every test
@@ -120,8 +123,7 @@ install:
 
 ## make deb      the Debian packages teale, teale-relay and teale-doc, in build/deb; lintian finds nothing in them
 deb:
-	@tools/install-deps building
-	@tools/install-deps packaging
+	@tools/install-deps building packaging
 	@tools/deb $(BUILD)/deb
 
 ## make arm64 [ROOT=folder]  cross compiles to 64-bit ARM on a Debian of its own, and runs the unit tests under QEMU (root)
