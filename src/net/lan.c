@@ -114,6 +114,11 @@ static size_t strangers(const tl_lan *l)
     return n;
 }
 
+bool tl_lan_has_room(const tl_lan *l)
+{
+    return l->n < TL_LAN_NODES_MAX && strangers(l) < TL_LAN_STRANGERS_MAX;
+}
+
 static void drop(tl_lan *l, tl_lan_node *n)
 {
     *n = l->nodes[--l->n];
@@ -138,8 +143,7 @@ static bool make_room(tl_lan *l)
 static tl_lan_node *add(tl_lan *l, const tl_node_id *id, bool known, tl_time now)
 {
     bool room = known ? l->n < TL_LAN_NODES_MAX || make_room(l)
-                      : l->n < TL_LAN_NODES_MAX && strangers(l) < TL_LAN_STRANGERS_MAX &&
-                            tl_ratelimit_take(&l->strangers, 1, now);
+                      : tl_lan_has_room(l) && tl_ratelimit_take(&l->strangers, 1, now);
     if (!room) {
         l->counters.refused++;
         return NULL;

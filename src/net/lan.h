@@ -49,6 +49,8 @@ bool tl_lan_on_found(tl_lan *l, const tl_node_id *node, bool known, const tl_add
                      tl_time now);
 /* We know the node by now, or no more. */
 void tl_lan_set_known(tl_lan *l, const tl_node_id *node, bool known);
+/* Would one more stranger find room? */
+bool tl_lan_has_room(const tl_lan *l);
 /* Nobody is found any more: the discovery was switched off. */
 void tl_lan_forget_all(tl_lan *l);
 

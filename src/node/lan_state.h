@@ -17,12 +17,22 @@ typedef struct {
     bool taken;
 } tl_lan_trial;
 
+/* One that somebody here waits for. */
+typedef struct {
+    tl_node_id id;
+    tl_time until; /* then it is forgotten; 0: none */
+} tl_lan_sought;
+#define TL_NODE_LAN_SOUGHT 8
+
 struct tl_node_lan {
     tl_lantcp *tcp; /* NULL: nobody is heard by TCP */
     tl_mdns *mdns;  /* NULL: the discovery is off */
     tl_lan *table;  /* who is announced */
     tl_neighbours *core;
     tl_lan_trial trials[TL_NODE_LAN_TRIALS];
+    tl_lan_sought sought[TL_NODE_LAN_SOUGHT];
+    uint64_t refused_told; /* strangers that had found no room when all were told again */
+    tl_time retell_at;
     bool connecting;  /* inside tl_peers_wish */
     bool over;        /* tl_router_on_near_over is owed */
     bool asked;       /* somebody waits for it */
@@ -44,6 +54,15 @@ void tl_node_free_lan(tl_node *n);
 bool tl_node_lan_is_on(const tl_node *n);
 /* Is the peer announced there? */
 bool tl_node_lan_has(const tl_node *n, const tl_node_id *peer);
+/* node_lan_sought.c. A connection to the peer is wanted, and where it is, is not known: its announcement is heard also in
+ * a flood of others, and if it was heard, it is told again. */
+void tl_node_lan_seek(tl_node *n, const tl_node_id *peer);
+bool tl_node_lan_is_sought(const tl_node *n, const tl_node_id *peer);
+/* Strangers that found no room in a flood are told again once there is room. */
+void tl_node_lan_retell(tl_node *n);
+tl_time tl_node_lan_retell_expiry(const tl_node *n);
+/* Tells discovery whose announcements come first. */
+void tl_node_lan_prefer(tl_node *n);
 /* node_lan_report.c: "lan" of `status`. */
 json_t *tl_node_lan_json(const tl_node *n);
 /* As tl_direct_world has them. */

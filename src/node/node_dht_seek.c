@@ -1,5 +1,6 @@
 /* Looks in the DHT for peers of which nothing but the ID is known, and carries out what peer/seek decides. */
 #include "node/dht_state.h"
+#include "node/lan_state.h"
 
 #include "base/log.h"
 #include "wire/wsurl.h"
@@ -277,7 +278,8 @@ tl_time tl_dht_seek_expiry(const tl_node_dht *d)
 
 bool tl_node_on_sought(void *user, const tl_node_id *peer)
 {
-    const tl_node *n = user;
+    tl_node *n = user;
+    tl_node_lan_seek(n, peer);
     return n->dht && n->stage == TL_NODE_RUNNING && !tl_node_is_aside(n) &&
            tl_seek_start(n->dht->seek, peer);
 }

@@ -43,11 +43,12 @@ bool tl_node_lan_is_on(const tl_node *n)
 
 /* --- what neighbours asks --- */
 
-/* A member of our networks, one that was dealt with, as tl_node_again has it, or one that has an alias. */
+/* A member of our networks, one that was dealt with, as tl_node_again has it, one that has an alias, or one that somebody
+ * here waits for. */
 static bool is_known(void *user, const tl_node_id *peer)
 {
     const tl_node *n = user;
-    if (tl_access_is_member(&n->access, peer) ||
+    if (tl_access_is_member(&n->access, peer) || tl_node_lan_is_sought(n, peer) ||
         (n->names && tl_naming_alias(&n->names->naming, peer)))
         return true;
     const tl_peer *p = tl_peer_table_find(&n->table, peer);
@@ -376,7 +377,7 @@ static void visit(void *user, const tl_cert *cert)
         p->ids[p->n++] = cert->node;
 }
 
-static void prefer(tl_node *n)
+void tl_node_lan_prefer(tl_node *n)
 {
     preferred *p = calloc(1, sizeof *p);
     const tl_peer *peer, *next;
@@ -384,6 +385,9 @@ static void prefer(tl_node *n)
         free(p);
         return;
     }
+    for (size_t i = 0; i < TL_NODE_LAN_SOUGHT; i++)
+        if (n->lan->sought[i].until > now_of(n))
+            p->ids[p->n++] = n->lan->sought[i].id;
     for (size_t i = 0; i < tl_networks_count(n->book); i++)
         tl_networks_each(n->book, tl_networks_at(n->book, i), visit, p);
     HASH_ITER (hh, n->table.peers, peer, next)
@@ -396,7 +400,7 @@ static void prefer(tl_node *n)
 void tl_node_lan_known_changed(tl_node *n)
 {
     struct tl_node_lan *l = n->lan;
-    prefer(n);
+    tl_node_lan_prefer(n);
     for (size_t i = 0; i < tl_lan_count(l->table); i++) {
         tl_node_id id = tl_lan_at(l->table, i)->id;
         tl_lan_set_known(l->table, &id, is_known(n, &id));
@@ -494,7 +498,7 @@ void tl_node_apply_lan(tl_node *n)
         return;
     }
     l->settles = now_of(n) + SETTLES;
-    prefer(n);
+    tl_node_lan_prefer(n);
     if (tl_lantcp_port(l->tcp) != tl_network_port(n->network))
         tl_log(TL_LOG_INFO, "lan: TCP port %u is in use, so neighbours come to %u",
                (unsigned)tl_network_port(n->network), (unsigned)tl_lantcp_port(l->tcp));
@@ -537,6 +541,7 @@ void tl_node_lan_on_timer(tl_node *n)
         return;
     tl_neighbours_on_timer(n->lan->core, now_of(n));
     come_back_to_all(n);
+    tl_node_lan_retell(n);
     tell_over(n);
 }
 
@@ -545,7 +550,7 @@ tl_time tl_node_lan_expiry(const tl_node *n)
     const struct tl_node_lan *l = n->lan;
     if (n->stage != TL_NODE_RUNNING)
         return TL_NEVER;
-    tl_time at = tl_neighbours_expiry(l->core);
+    tl_time at = tl_time_min(tl_neighbours_expiry(l->core), tl_node_lan_retell_expiry(n));
     if (l->mdns && tl_lan_count(l->table))
         at = tl_time_min(at, l->back_at);
     return l->asked && now_of(n) < l->settles ? tl_time_min(at, l->settles) : at;

@@ -1,0 +1,63 @@
+/* Peers that somebody here waits for and that nobody announced yet: an inviter, a node that is asked by its ID. In a flood
+ * of announcements theirs must find room, though we never dealt with them; and one that found none is told again. */
+#include "node/lan_state.h"
+
+#define SOUGHT_FOR   (120 * TL_SEC)
+#define TOLD_APART   (5 * TL_SEC)
+#define RETELL_APART (30 * TL_SEC)
+
+static tl_lan_sought *entry(struct tl_node_lan *l, const tl_node_id *peer, tl_time now)
+{
+    tl_lan_sought *oldest = &l->sought[0];
+    for (size_t i = 0; i < TL_NODE_LAN_SOUGHT; i++) {
+        tl_lan_sought *s = &l->sought[i];
+        if (s->until > now && tl_node_id_eq(&s->id, peer))
+            return s;
+        if (s->until < oldest->until)
+            oldest = s;
+    }
+    *oldest = (tl_lan_sought){.id = *peer};
+    return oldest;
+}
+
+void tl_node_lan_seek(tl_node *n, const tl_node_id *peer)
+{
+    tl_time now = tl_loop_now(n->loop);
+    if (!n->lan || !tl_node_lan_is_on(n) || tl_node_lan_has(n, peer))
+        return;
+    tl_lan_sought *s = entry(n->lan, peer, now);
+    if (s->until > now + SOUGHT_FOR - TOLD_APART)
+        return;
+    s->until = now + SOUGHT_FOR;
+    tl_node_lan_prefer(n);
+    tl_mdns_tell_again(n->lan->mdns);
+}
+
+bool tl_node_lan_is_sought(const tl_node *n, const tl_node_id *peer)
+{
+    for (size_t i = 0; i < TL_NODE_LAN_SOUGHT; i++)
+        if (n->lan->sought[i].until > tl_loop_now(n->loop) &&
+            tl_node_id_eq(&n->lan->sought[i].id, peer))
+            return true;
+    return false;
+}
+
+void tl_node_lan_retell(tl_node *n)
+{
+    struct tl_node_lan *l = n->lan;
+    tl_time now = tl_loop_now(n->loop);
+    if (now < tl_node_lan_retell_expiry(n))
+        return;
+    l->retell_at = now + RETELL_APART;
+    if (!tl_lan_has_room(l->table))
+        return;
+    l->refused_told = tl_lan_counted(l->table)->refused;
+    tl_mdns_tell_again(l->mdns);
+}
+
+tl_time tl_node_lan_retell_expiry(const tl_node *n)
+{
+    const struct tl_node_lan *l = n->lan;
+    return l->mdns && tl_lan_counted(l->table)->refused != l->refused_told ? l->retell_at
+                                                                           : TL_NEVER;
+}
