@@ -22,6 +22,7 @@
 #ifndef TL_API_API_H
 #define TL_API_API_H
 
+#include "config/config_change.h"
 #include "node/node.h"
 
 typedef struct tl_api tl_api;
@@ -39,9 +40,10 @@ typedef struct {
      * TL_ERR_AGAIN: it will be after a restart, and `why` says so. Any other error: the setting is
      * refused, `why` says why, and nothing has changed. */
     tl_err (*setting_changed)(void *user, const char *key, tl_why *why);
-    /* Writes the setting `key` into the file, as `teale config set` does with this text, and applies
-     * it. The same errors; `refused` is the same as nothing having changed. */
-    tl_err (*set_setting)(void *user, const char *key, const char *text, tl_why *why);
+    /* Writes these settings into the file, as `teale config set` does, and applies them: all or none
+     * (tl_settings_change_all). */
+    tl_err (*set_settings)(void *user, tl_setting_change *changes, size_t n, size_t *ret_refused,
+                           tl_why *why);
     /* Every setting, as tl_settings_explain gives it, with "file" (its path), and "error": why the
      * file cannot be read, else null. A new reference, NULL: out of memory. */
     json_t *(*explain_settings)(void *user);

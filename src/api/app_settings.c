@@ -9,6 +9,8 @@
 
 #define DEPTH_MAX 4
 
+static const char key_file[] = "backend_key_file";
+
 /* A refusal of one setting, or of the whole body. False, so that callers can pass it on. */
 static bool refuse(tl_api *api, tl_httpd_req *r, const char *code, const char *key,
                    const char *message)
@@ -35,12 +37,19 @@ static const json_t *find(const json_t *all, const char *key)
     return NULL;
 }
 
-/* The model server's key goes to whoever `share` names, and other users of this machine may be able
- * to speak to this API. So the page cannot turn it to another server. */
-static bool carries_key(const json_t *all, const char *key)
+/* The model server's key goes to whoever `share` names. So nobody turns it to another server over
+ * HTTP, whether its file is saved, or in force only: by an option, or until a restart. */
+static bool carries_key(const tl_api *api, const json_t *all, const char *key)
 {
-    const json_t *file = find(all, "backend_key_file");
-    return !strcmp(key, "share") && tl_json_string(file, "value", "")[0];
+    const tl_api_hooks *hooks = &api->config.hooks;
+    if (strcmp(key, "share") != 0)
+        return false;
+    json_t *in_force = hooks->settings ? hooks->settings(hooks->user) : NULL;
+    bool unknown = hooks->settings && !in_force; /* out of memory */
+    bool carries = unknown || tl_json_string(find(all, key_file), "value", "")[0] ||
+                   tl_json_string(in_force, key_file, "")[0];
+    json_decref(in_force);
+    return carries;
 }
 
 /* False: 400 is answered. */
@@ -52,7 +61,7 @@ static bool check(tl_api *api, tl_httpd_req *r, const json_t *all, const char *k
     tl_why why, whole;
     if (tl_setting_find(key, &def, &why))
         return refuse(api, r, "unknown_setting", NULL, why.text);
-    if (tl_setting_names_file(def) || carries_key(all, key)) {
+    if (tl_setting_names_file(def) || carries_key(api, all, key)) {
         tl_api_error(api, r, 403, "command_line_only", def->info.key,
                      "%s decides which file this node reads, or who gets what is in it. That is "
                      "said on the command line alone: teale config set %s VALUE",
@@ -66,48 +75,100 @@ static bool check(tl_api *api, tl_httpd_req *r, const json_t *all, const char *k
     return true;
 }
 
-/* {"key", "state": "applied" or "restart", "message"}; NULL: it was refused, and that is answered. */
-static json_t *change(tl_api *api, tl_httpd_req *r, const char *key, const json_t *value)
+/* One setting of the answer. NULL: out of memory. */
+static json_t *result(const char *key, const char *state, const char *message)
 {
-    const tl_api_hooks *hooks = &api->config.hooks;
-    tl_why why = {""};
-    char *text = json_dumps(value, JSON_ENCODE_ANY);
-    if (!text) {
-        tl_api_json(api, r, 500, NULL);
-        return NULL;
+    return json_pack("{s:s, s:s, s:s}", "key", key, "state", state, "message", message);
+}
+
+/* What is to be changed, and its texts. */
+typedef struct {
+    tl_setting_change *change;
+    char **text;
+    size_t n;
+} changes;
+
+static void clear_changes(changes *c)
+{
+    for (size_t i = 0; i < c->n; i++)
+        free(c->text[i]);
+    free(c->text);
+    free(c->change);
+}
+
+/* False: out of memory. The caller clears `ret` in any case. */
+static bool collect(json_t *asked, const json_t *all, changes *ret)
+{
+    const char *key;
+    json_t *value;
+    size_t most = json_object_size(asked) + 1;
+    *ret = (changes){.change = calloc(most, sizeof *ret->change),
+                     .text = calloc(most, sizeof *ret->text)};
+    if (!ret->change || !ret->text)
+        return false;
+    json_object_foreach (asked, key, value) {
+        if (is_shown_form(find(all, key), value))
+            continue;
+        char *text = json_dumps(value, JSON_ENCODE_ANY);
+        if (!text)
+            return false;
+        ret->text[ret->n] = text;
+        ret->change[ret->n++].to = (tl_setting_text){key, text};
     }
-    tl_err e = hooks->set_setting(hooks->user, key, text, &why);
-    free(text);
-    if (e && e != TL_ERR_AGAIN) {
-        tl_api_error(api, r, e == TL_ERR_IO ? 500 : 400,
-                     e == TL_ERR_IO ? "not_saved" : "invalid_value", key, "%s", why.text);
-        return NULL;
+    return true;
+}
+
+/* In the order of the request. */
+static json_t *results(json_t *asked, const changes *c)
+{
+    const char *key;
+    json_t *value, *done = json_array();
+    size_t i = 0;
+    json_object_foreach (asked, key, value) {
+        if (i == c->n || strcmp(c->change[i].to.key, key) != 0) {
+            done = tl_json_append(done, result(key, "unchanged", "its login is kept"));
+            continue;
+        }
+        bool later = c->change[i].state;
+        tl_log(TL_LOG_INFO, "setting %s changed by the page: %s", key,
+               later ? "after a restart" : "in force");
+        done = tl_json_append(done, result(key, later ? "restart" : "applied",
+                                           later ? c->change[i].why.text : "in force"));
+        i++;
     }
-    tl_log(TL_LOG_INFO, "setting %s changed by the page: %s", key,
-           e ? "after a restart" : "in force");
-    return json_pack("{s:s, s:s, s:s}", "key", key, "state", e ? "restart" : "applied", "message",
-                     e ? why.text : "in force");
+    return done;
+}
+
+/* The setting that an error is about; NULL: several. */
+static const char *to_blame(const changes *c, size_t refused)
+{
+    return refused < c->n ? c->change[refused].to.key : c->n == 1 ? c->change[0].to.key : NULL;
 }
 
 static void change_all(tl_api *api, tl_httpd_req *r, json_t *asked, const json_t *all)
 {
+    const tl_api_hooks *hooks = &api->config.hooks;
+    changes c;
+    size_t refused = 0;
+    tl_why why = {""};
     const char *key;
-    json_t *value, *done = json_array();
+    json_t *value;
     json_object_foreach (asked, key, value)
         if (!check(api, r, all, key, value))
-            goto out;
-    json_object_foreach (asked, key, value) {
-        json_t *one = is_shown_form(find(all, key), value)
-                          ? json_pack("{s:s, s:s, s:s}", "key", key, "state", "unchanged",
-                                      "message", "its login is kept")
-                          : change(api, r, key, value);
-        if (!one)
-            goto out;
-        done = tl_json_append(done, one);
+            return;
+    if (!collect(asked, all, &c)) {
+        tl_api_json(api, r, 500, NULL);
+        clear_changes(&c);
+        return;
     }
-    tl_api_json(api, r, 200, json_pack("{s:O}", "settings", done));
-out:
-    json_decref(done);
+    tl_err e = c.n ? hooks->set_settings(hooks->user, c.change, c.n, &refused, &why) : TL_OK;
+    if (e)
+        tl_api_error(api, r, e == TL_ERR_IO ? 500 : 400,
+                     e == TL_ERR_IO ? "not_saved" : "invalid_value", to_blame(&c, refused), "%s",
+                     why.text);
+    else
+        tl_api_json(api, r, 200, json_pack("{s:o}", "settings", results(asked, &c)));
+    clear_changes(&c);
 }
 
 void tl_api_on_settings(tl_api *api, tl_httpd_req *r)
@@ -115,7 +176,7 @@ void tl_api_on_settings(tl_api *api, tl_httpd_req *r)
     const tl_api_hooks *hooks = &api->config.hooks;
     json_t *asked = NULL;
     tl_why why = {"it is no object"};
-    if (!hooks->explain_settings || !hooks->set_setting) {
+    if (!hooks->explain_settings || !hooks->set_settings) {
         tl_api_error(api, r, 501, "not_supported", NULL, "settings cannot be changed from here");
         return;
     }

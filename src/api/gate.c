@@ -116,20 +116,22 @@ static bool is_for_owner(const tl_httpd_req *r, const tl_api_route *t)
     return t && t->id == TL_ROUTE_APP && !method_is(r, "GET") && !method_is(r, "HEAD");
 }
 
-static bool pass_key(tl_api *api, tl_httpd_req *r, const tl_api_route *t)
+/* `foreign`: it is of a page of an allowed origin. The browser is the owner's; the page is not. It
+ * may ask and read, and changes nothing. */
+static bool pass_key(tl_api *api, tl_httpd_req *r, const tl_api_route *t, bool foreign)
 {
-    bool stranger = tl_httpd_tag(r) == TL_API_DOOR_LOOPBACK && is_for_owner(r, t);
-    bool needed = tl_httpd_tag(r) == TL_API_DOOR_OTHER || stranger;
+    bool change = tl_httpd_tag(r) == TL_API_DOOR_LOOPBACK && is_for_owner(r, t);
+    bool needed = tl_httpd_tag(r) == TL_API_DOOR_OTHER || change;
     if (!needed || (t && t->open) || tl_guard_has_key(tl_httpd_head(r), api->config.key) ||
-        opens(api, r, t) || (stranger && tl_httpd_is_ours(r)))
+        opens(api, r, t) || (change && !foreign && tl_httpd_is_ours(r)))
         return true;
     api->counters.refused_key++;
     tl_httpd_header(r, "WWW-Authenticate", "Bearer");
-    tl_api_error(api, r, 401, "invalid_api_key", NULL,
-                 stranger
-                     ? "another user of this machine owns this node: send its key (`teale env` "
-                       "shows it) as Authorization: Bearer"
-                     : "send this node's key (`teale env` shows it) as Authorization: Bearer");
+    tl_api_error(api, r, 401, "invalid_api_key", NULL, "%ssend %s (`teale env` shows it) as %s",
+                 !change   ? ""
+                 : foreign ? "a page of another origin changes nothing of this node by itself: "
+                           : "this client is not known as the owner's of this node: ",
+                 change ? "its key" : "this node's key", "Authorization: Bearer");
     return false;
 }
 
@@ -185,7 +187,7 @@ bool tl_api_on_head(void *user, tl_httpd_req *r)
         answer_options(api, r, t, cors);
         return false;
     }
-    if (!pass_key(api, r, t))
+    if (!pass_key(api, r, t, cors))
         return false;
     char path[128];
     copy_text(path, sizeof path, tl_httpd_path(r));

@@ -85,14 +85,12 @@ static tl_guard_verdict check_origin(const tl_guard *g, const tl_http1_head *hea
     tl_slice origin = tl_http1_header_find(head, "origin", &origins);
     if (origins > 1)
         return TL_GUARD_ORIGIN;
-    if (origins == 1 && origin_is_allowed(g, origin))
-        return TL_GUARD_PASS_CORS;
-    if (origins == 1 && !origin_is_own(origin, head->host))
-        return TL_GUARD_ORIGIN;
-    /* No Origin: a page may still load us as an image, script or frame. */
-    if (tl_http1_header_lists(head, "sec-fetch-site", "cross-site"))
-        return TL_GUARD_ORIGIN;
-    return TL_GUARD_PASS;
+    /* Without Origin a page may still load us as an image, script or frame. */
+    bool own = (origins == 0 || origin_is_own(origin, head->host)) &&
+               !tl_http1_header_lists(head, "sec-fetch-site", "cross-site");
+    if (own) /* also where the settings name it: it is more than an allowed one */
+        return TL_GUARD_PASS;
+    return origins == 1 && origin_is_allowed(g, origin) ? TL_GUARD_PASS_CORS : TL_GUARD_ORIGIN;
 }
 
 tl_guard_verdict tl_guard_check(const tl_guard *g, const tl_http1_head *head)

@@ -15,7 +15,8 @@
 
 typedef enum {
     TL_GUARD_PASS,      /* no Origin (not a browser's script), or our own */
-    TL_GUARD_PASS_CORS, /* another origin, which the settings allow: tell the browser so */
+    TL_GUARD_PASS_CORS, /* another origin, which the settings allow: tell the browser so. It asks
+                           and reads, and changes nothing of the node without the key */
     TL_GUARD_HOST,      /* 403 host_not_allowed */
     TL_GUARD_ORIGIN,    /* 403 origin_not_allowed */
 } tl_guard_verdict;

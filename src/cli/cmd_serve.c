@@ -97,6 +97,23 @@ static void apply_log_level(const tl_settings *s)
             tl_log_set_level((tl_log_level)i);
 }
 
+/* Puts `changed`, which differs from what is in force in this setting alone, into force. */
+static tl_err put_into_force(server *s, const tl_settings *changed, const char *key, tl_why *why)
+{
+    tl_err e;
+    if (!strcmp(key, "log_level")) {
+        apply_log_level(changed);
+    } else if (!strcmp(key, "api_allowed_hosts") || !strcmp(key, "api_allowed_origins")) {
+        tl_api_set_allowed(s->api, &changed->api_allowed_hosts, &changed->api_allowed_origins);
+    } else if ((e = tl_node_setting_changed(s->node, changed, key, why))) {
+        if (e == TL_ERR_AGAIN)
+            return tl_why_set(why, e, "It takes effect after a restart: teale down && teale up");
+        return why->text[0] ? e : tl_why_set(why, e, "%s", tl_err_name(e));
+    }
+    s->settings = *changed;
+    return TL_OK;
+}
+
 /* The setting `key` has changed in the file. */
 static tl_err on_setting_changed(void *user, const char *key, tl_why *why)
 {
@@ -110,17 +127,7 @@ static tl_err on_setting_changed(void *user, const char *key, tl_why *why)
         return e;
     if (option)
         return tl_why_set(why, TL_ERR_AGAIN, "While this node runs, its option --%s wins.", option);
-    if (!strcmp(key, "log_level")) {
-        apply_log_level(&changed);
-    } else if (!strcmp(key, "api_allowed_hosts") || !strcmp(key, "api_allowed_origins")) {
-        tl_api_set_allowed(s->api, &changed.api_allowed_hosts, &changed.api_allowed_origins);
-    } else if ((e = tl_node_setting_changed(s->node, &changed, key, why))) {
-        if (e == TL_ERR_AGAIN)
-            return tl_why_set(why, e, "It takes effect after a restart: teale down && teale up");
-        return why->text[0] ? e : tl_why_set(why, e, "%s", tl_err_name(e));
-    }
-    s->settings = changed;
-    return TL_OK;
+    return put_into_force(s, &changed, key, why);
 }
 
 static const char *option_of(void *user, const char *key)
@@ -134,12 +141,35 @@ static json_t *settings_now(void *user)
     return tl_settings_json(&s->settings);
 }
 
-/* The page changes a setting. */
-static tl_err set_setting(void *user, const char *key, const char *text, tl_why *why)
+typedef struct {
+    server *s;
+    tl_settings before; /* what was in force */
+} page_change;
+
+static tl_err take(void *user, const char *key, tl_why *why)
+{
+    return on_setting_changed(((page_change *)user)->s, key, why);
+}
+
+static tl_err give_back(void *user, const char *key, tl_why *why)
+{
+    const page_change *c = user;
+    tl_settings changed = c->s->settings;
+    tl_err e = tl_settings_copy(&changed, &c->before, key, why);
+    return e ? e : put_into_force(c->s, &changed, key, why);
+}
+
+/* The page changes settings. */
+static tl_err set_settings(void *user, tl_setting_change *changes, size_t n, size_t *ret_refused,
+                           tl_why *why)
 {
     server *s = user;
+    page_change change = {s, s->settings};
+    const tl_setting_taker taker = {take, give_back, &change};
+    *ret_refused = n;
     tl_err e = tl_paths_make_config(&s->cli->paths, why);
-    return e ? e : tl_settings_change(s->cli->paths.config, key, text, on_setting_changed, s, why);
+    return e ? e
+             : tl_settings_change_all(s->cli->paths.config, changes, n, &taker, ret_refused, why);
 }
 
 static json_t *explain_settings(void *user)
@@ -212,7 +242,7 @@ static tl_err open_api(server *s, tl_why *why)
     config.stalled_timeout = from->timeout_stalled_client_secs * TL_SEC;
     config.hooks = (tl_api_hooks){.stop = stop,
                                   .setting_changed = on_setting_changed,
-                                  .set_setting = set_setting,
+                                  .set_settings = set_settings,
                                   .explain_settings = explain_settings,
                                   .settings = settings_now,
                                   .user = s};

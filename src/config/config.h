@@ -109,6 +109,22 @@ json_t *tl_setting_json(const tl_settings *s, const char *key);
  * over it. Checks the value as tl_settings_set does. */
 TL_CHECK tl_err tl_settings_save(const char *path, const char *key, const char *text, tl_why *why);
 
+typedef struct {
+    const char *key, *text; /* as tl_settings_set takes them */
+} tl_setting_text;
+/* The file's text before a change and after it. */
+typedef struct {
+    tl_buf before, after;
+} tl_settings_saved;
+/* The same for several settings, in one step: all or none. The caller clears `ret_saved`, which may
+ * be NULL. */
+TL_CHECK tl_err tl_settings_save_all(const char *path, const tl_setting_text *changes, size_t n,
+                                     tl_settings_saved *ret_saved, tl_why *why);
+/* Gives the file back every byte that it had. TL_ERR_EXISTS: another program has changed it since,
+ * and it stays so. TL_ERR_IO, TL_ERR_NOMEM. */
+TL_CHECK tl_err tl_settings_unsave(const char *path, const tl_settings_saved *saved, tl_why *why);
+void tl_settings_saved_clear(tl_settings_saved *saved);
+
 /* What `config list`, the manual and completion show. NULL at the end. */
 typedef struct {
     const char *key;  /* "nat.stun_servers" */

@@ -112,24 +112,30 @@ static tl_err replace_file(int dir, const char *name, const char *path, tl_slice
     return e;
 }
 
-static tl_err edit_file(int dir, const char *name, const char *path, const tl_setting_def *def,
-                        const json_t *value, tl_why *why)
+static tl_err check_text(const tl_buf *text, const char *path, tl_why *why)
 {
-    tl_buf text = {0}, edited = {0};
     tl_settings s = tl_settings_default();
-    tl_err e = read_file(path, &text, why);
+    return tl_config_text_read(tl_buf_slice(text), path, &s, why);
+}
+
+/* One change, in the text alone. */
+static tl_err edit_text(tl_buf *text, const tl_setting_text *change, tl_why *why)
+{
+    const tl_setting_def *def;
+    json_t *value = NULL;
+    tl_buf edited = {0};
+    tl_err e = tl_setting_find(change->key, &def, why);
     if (!e)
-        e = tl_config_text_read(tl_buf_slice(&text), path, &s, why);
-    if (!e && tl_config_text_edit(tl_buf_slice(&text), def, value, &edited))
+        e = tl_setting_value_of_text(def, change->text, &value, why);
+    if (!e && tl_config_text_edit(tl_buf_slice(text), def, value, &edited))
         e = tl_why_set(why, TL_ERR_NOMEM, "out of memory");
     if (!e) {
-        s = tl_settings_default();
-        e = tl_config_text_read(tl_buf_slice(&edited), path, &s, why);
+        tl_buf_clear(text);
+        *text = edited;
+    } else {
+        tl_buf_clear(&edited);
     }
-    if (!e)
-        e = replace_file(dir, name, path, tl_buf_slice(&edited), why);
-    tl_buf_clear(&text);
-    tl_buf_clear(&edited);
+    json_decref(value);
     return e;
 }
 
@@ -162,27 +168,72 @@ static tl_err open_place(const char *path, char ret_real[PATH_MAX], int *ret_dir
     return TL_OK;
 }
 
-tl_err tl_settings_save(const char *path, const char *key, const char *text, tl_why *why)
+static tl_err copy_text(const tl_buf *from, tl_buf *to, tl_why *why)
 {
-    const tl_setting_def *def;
-    tl_err e = tl_setting_find(key, &def, why);
-    if (e)
-        return e;
+    return tl_buf_append(to, tl_buf_slice(from)) ? tl_why_set(why, TL_ERR_NOMEM, "out of memory")
+                                                 : TL_OK;
+}
+
+tl_err tl_settings_save_all(const char *path, const tl_setting_text *changes, size_t n,
+                            tl_settings_saved *ret_saved, tl_why *why)
+{
     tl_settings scratch = tl_settings_default();
-    e = tl_settings_set(&scratch, key, text, why);
-    if (e)
-        return e;
-    json_t *value = NULL;
+    tl_settings_saved saved = {0};
     char real[PATH_MAX];
     const char *name = real;
     int dir = -1;
-    e = tl_setting_value_of_text(def, text, &value, why);
+    tl_err e = TL_OK;
+    for (size_t i = 0; !e && i < n; i++)
+        e = tl_settings_set(&scratch, changes[i].key, changes[i].text, why);
     if (!e)
         e = open_place(path, real, &dir, &name, why);
     if (!e)
-        e = edit_file(dir, name, real, def, value, why);
+        e = read_file(real, &saved.before, why);
+    if (!e)
+        e = check_text(&saved.before, real, why);
+    if (!e)
+        e = copy_text(&saved.before, &saved.after, why);
+    for (size_t i = 0; !e && i < n; i++)
+        e = edit_text(&saved.after, &changes[i], why);
+    if (!e)
+        e = check_text(&saved.after, real, why);
+    if (!e)
+        e = replace_file(dir, name, real, tl_buf_slice(&saved.after), why);
     if (dir >= 0)
         close(dir);
-    json_decref(value);
+    if (!e && ret_saved)
+        *ret_saved = saved;
+    else
+        tl_settings_saved_clear(&saved);
     return e;
+}
+
+tl_err tl_settings_save(const char *path, const char *key, const char *text, tl_why *why)
+{
+    return tl_settings_save_all(path, &(tl_setting_text){key, text}, 1, NULL, why);
+}
+
+tl_err tl_settings_unsave(const char *path, const tl_settings_saved *saved, tl_why *why)
+{
+    char real[PATH_MAX];
+    const char *name = real;
+    int dir = -1;
+    tl_buf now = {0};
+    tl_err e = open_place(path, real, &dir, &name, why);
+    if (!e)
+        e = read_file(real, &now, why);
+    if (!e && !tl_slice_eq(tl_buf_slice(&now), tl_buf_slice(&saved->after)))
+        e = tl_why_set(why, TL_ERR_EXISTS, "another program has changed %s meanwhile", real);
+    if (!e)
+        e = replace_file(dir, name, real, tl_buf_slice(&saved->before), why);
+    if (dir >= 0)
+        close(dir);
+    tl_buf_clear(&now);
+    return e;
+}
+
+void tl_settings_saved_clear(tl_settings_saved *saved)
+{
+    tl_buf_clear(&saved->before);
+    tl_buf_clear(&saved->after);
 }

@@ -93,7 +93,7 @@ static const tl_setting_def table[] = {
     LIST(api_allowed_hosts, "api_allowed_hosts", "[]", 0, false, tl_rule_host, true,
          "Names, besides loopback's, that a request's Host header may carry."),
     LIST(api_allowed_origins, "api_allowed_origins", "[]", 0, false, tl_rule_origin, true,
-         "Web origins, besides the API's own, whose pages may call it."),
+         "Web origins, besides the API's own, whose pages may ask and read, and change nothing."),
     NUMBER(udp_port, "udp_port", "0", 0, 65535, false,
            "The UDP port for connections between nodes; 0 takes any."),
     NUMBER(timeout_connect_secs, "timeout_connect_secs", "10", 1, DAY_SECS, false,

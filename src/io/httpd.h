@@ -76,7 +76,8 @@ tl_httpd_stats tl_httpd_stats_of(const tl_httpd *h);
 
 /* --- A request: valid from on_head until its answer ends or its client is gone --- */
 int tl_httpd_tag(const tl_httpd_req *r);
-/* True if it came from a program of this user, or of root (io/owner.h). */
+/* True if it came from a program of this user, or of root, which still holds its end open
+ * (io/owner.h). */
 bool tl_httpd_is_ours(const tl_httpd_req *r);
 /* A number that the handler keeps with the request; 0 before it is set. */
 void tl_httpd_set_note(tl_httpd_req *r, int note);

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define ENDS_MAX (2 * (32 + 5) + 2) /* two addresses with ports in hex, a blank and NUL */
+#define ENDS_MAX    (2 * (32 + 5) + 2) /* two addresses with ports in hex, a blank and NUL */
+#define ESTABLISHED 1                  /* TCP_ESTABLISHED of the kernel, as the table has it */
 
 /* "0100007F:2CAB", as the kernel prints it: words of the address in the machine's byte order. */
 static size_t write_end(char *ret, size_t cap, const uint8_t *bytes, size_t n, uint16_t port)
@@ -34,20 +35,38 @@ static void write_ends(char ret[ENDS_MAX], const tl_addr *own, const tl_addr *ot
     }
 }
 
-/* TL_ERR_NOT_FOUND: no line has these ends. TL_ERR_IO: there is no table. */
+/* Reads what follows the ends in a line. False: it is no socket that a program holds open. One that
+ * its program has closed belongs to nobody, and the kernel shows user 0 for it. */
+static bool read_holder(const char *rest, uid_t *ret_user)
+{
+    unsigned state, user;
+    unsigned long inode;
+    if (sscanf(rest, " %x %*x:%*x %*x:%*x %*x %u %*d %lu", &state, &user, &inode) != 3)
+        return false;
+    *ret_user = user;
+    return state == ESTABLISHED && inode != 0;
+}
+
+/* Two sockets with the same ends, of which one is bound to an interface, may both be there: then
+ * only what holds for both is true. TL_ERR_NOT_FOUND: no line has these ends, or not each is of a
+ * socket that is held open, by one user. TL_ERR_IO: there is no table. */
 static tl_err find_in(const char *path, const char *ends, uid_t *ret_user)
 {
     FILE *table = fopen(path, "re");
     char *line = NULL;
     size_t cap = 0;
     tl_err e = table ? TL_ERR_NOT_FOUND : TL_ERR_IO;
-    while (e == TL_ERR_NOT_FOUND && getline(&line, &cap, table) > 0) {
+    while (table && getline(&line, &cap, table) > 0) {
         const char *found = strstr(line, ends);
-        unsigned user;
-        if (found && sscanf(found + strlen(ends), " %*x %*x:%*x %*x:%*x %*x %u", &user) == 1) {
-            *ret_user = user;
-            e = TL_OK;
+        uid_t user;
+        if (!found)
+            continue;
+        if (!read_holder(found + strlen(ends), &user) || (e == TL_OK && user != *ret_user)) {
+            e = TL_ERR_NOT_FOUND;
+            break;
         }
+        *ret_user = user;
+        e = TL_OK;
     }
     free(line);
     if (table)

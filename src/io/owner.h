@@ -6,11 +6,12 @@
 #include "base/addr.h"
 
 /* The user of the client's socket of a connection from `client` to `server`, both on this machine.
+ * It counts while its program holds it open: once closed, also in part, it is nobody's.
  * TL_ERR_NOT_FOUND: the kernel shows no such socket. TL_ERR_IO: it shows none at all. */
 TL_CHECK tl_err tl_owner_find(const tl_addr *client, const tl_addr *server, uid_t *ret_user);
 
-/* True if the client's end of the connection `fd` is this user's, or root's: those to whom the
- * node's Unix socket is open, too. Whoever cannot be told is somebody else. */
+/* True if the client's end of the connection `fd` is open and this user's, or root's: those to whom
+ * the node's Unix socket is open, too. Whoever cannot be told is somebody else. */
 bool tl_owner_is_us(int fd);
 
 #endif

@@ -3,6 +3,8 @@
 written as `config set` writes them, doctor, why, ping and traffic; and that another user of this machine changes nothing."""
 import json
 import os
+import re
+import socket
 import sys
 import unittest
 
@@ -10,6 +12,22 @@ from scenery import Scenery, chat, wait_for
 
 PROGRAMS = [os.path.abspath(p) for p in sys.argv[1:4]]
 NOBODY = 65534
+
+
+def as_nobody(work):
+    """Runs `work` in a child that gives root up; what it returns (an HTTP status; None is 0) comes back."""
+    child = os.fork()
+    if not child:
+        status = 0
+        try:
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+            status = work() or 0
+        finally:
+            os._exit(status // 100 * 16 + status % 100)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return code // 16 * 100 + code % 16
 
 
 class App(unittest.TestCase):
@@ -126,29 +144,126 @@ class App(unittest.TestCase):
         with open(os.path.join(self.node.home, "api-key")) as f:
             key = f.read().strip()
 
-        def as_nobody(method, path, body, key=""):
-            """The status, asked for by a child that gives root up."""
-            child = os.fork()
-            if not child:
-                status = 0
-                try:
-                    os.setgroups([])
-                    os.setgid(NOBODY)
-                    os.setuid(NOBODY)
-                    c, r = self.node.request(method, path, body, {"Authorization": "Bearer " + key} if key else {})
-                    status = r.status
-                finally:
-                    os._exit(status // 100 * 16 + status % 100)
-            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-            return code // 16 * 100 + code % 16
+        def ask(method, path, body, key=""):
+            headers = {"Authorization": "Bearer " + key} if key else {}
+
+            def status():
+                c, r = self.node.request(method, path, body, headers)
+                c.close()
+                return r.status
+
+            return as_nobody(status)
 
         change = json.dumps({"log_level": "info"})
-        self.assertEqual(as_nobody("PUT", "/v1/app/settings", change), 401)
-        self.assertEqual(as_nobody("POST", "/v1/app/ptn", '{"name":"theirs"}'), 401)
-        self.assertEqual(as_nobody("POST", f"/v1/app/peers/{self.server.id}/ping", ""), 401)
-        self.assertEqual(as_nobody("PUT", "/v1/app/settings", change, key), 200)
-        self.assertEqual(as_nobody("GET", "/v1/app", ""), 200)
+        self.assertEqual(ask("PUT", "/v1/app/settings", change), 401)
+        self.assertEqual(ask("POST", "/v1/app/ptn", '{"name":"theirs"}'), 401)
+        self.assertEqual(ask("POST", f"/v1/app/peers/{self.server.id}/ping", ""), 401)
+        self.assertEqual(ask("PUT", "/v1/app/settings", change, key), 200)
+        self.assertEqual(ask("GET", "/v1/app", ""), 200)
         self.assertEqual(self.put({"log_level": "info"})[0], 200)
+
+    def refused(self, reason):
+        c, r = self.node.request("GET", "/metrics")
+        found = re.search(rb'teale_api_refused_total\{reason="%s"\} (\d+)' % reason, r.read())
+        c.close()
+        return int(found.group(1))
+
+    def test_who_sends_and_closes_at_once_is_nobody(self):
+        """The kernel shows user 0 for a socket that no program holds any more."""
+        if os.geteuid():
+            self.skipTest("only root can be somebody else")
+        self.node.command("ptn", "create", "closed")
+        body = '{"share_pause":true}'
+        requests = [f"PUT /v1/app/settings HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n\r\n{body}",
+                    "DELETE /v1/app/ptn/closed?delete=true HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n"]
+        networks, file = self.node.get_json("/v1/app/ptn"), self.scenery.file_of(self.node.home)
+
+        def burst(n=100):
+            """While the node is busy with the first of them, the others have closed."""
+            connections = [socket.create_connection(("127.0.0.1", self.node.port)) for _ in range(n)]
+            for i, c in enumerate(connections):
+                c.sendall(requests[i % 2].encode())
+                c.close()
+
+        before = self.refused(b"key")
+        for _ in range(3):
+            self.assertEqual(as_nobody(burst), 0)
+            self.assertEqual(self.put({"log_level": "info"})[0], 200)  # the node has looked at what came before
+        wait_for(lambda: self.refused(b"key") > before)
+        self.assertEqual(self.setting("share_pause")["value"], False)
+        self.assertEqual(self.node.get_json("/v1/app/ptn"), networks)
+        self.assertEqual(self.scenery.file_of(self.node.home).replace('log_level = "info"\n', ""),
+                         file.replace('log_level = "info"\n', ""))
+
+    def test_a_page_of_an_allowed_origin_reads_and_asks_and_changes_nothing_without_the_key(self):
+        with open(os.path.join(self.node.home, "api-key")) as f:
+            key = f.read().strip()
+        origin = {"Origin": "https://chat.example.org"}
+        self.assertEqual(self.put({"api_allowed_origins": ["https://chat.example.org"]})[0], 200)
+        before = self.scenery.file_of(self.node.home)
+        wider = json.dumps({"api_allowed_origins": ["https://chat.example.org", "https://evil.example"]})
+
+        def status(method, path, body=None, **more):
+            c, r = self.node.request(method, path, body, {**origin, **more})
+            self.assertEqual(r.headers["Access-Control-Allow-Origin"], origin["Origin"])
+            r.read()
+            c.close()
+            return r.status
+
+        self.assertEqual(status("GET", "/v1/app"), 200)
+        self.assertEqual(self.node.post(chat("parrot", "hello"), origin)[0], 200)
+        self.assertEqual(status("PUT", "/v1/app/settings", wider), 401)
+        self.assertEqual(status("POST", "/v1/app/ptn", '{"name":"theirs"}'), 401)
+        self.assertEqual(self.scenery.file_of(self.node.home), before)
+        own = {"Origin": f"http://127.0.0.1:{self.node.port}"}
+        c, r = self.node.request("PUT", "/v1/app/settings", '{"log_level":"info"}', own)
+        self.assertEqual(r.status, 200)
+        c.close()
+        self.assertEqual(status("PUT", "/v1/app/settings", '{"api_allowed_origins":[]}', Authorization=f"Bearer {key}"), 200)
+        self.assertEqual(self.ask("GET", "/v1/app")[0], 200)
+
+    def test_the_model_servers_key_is_turned_to_nobody_over_http(self):
+        with socket.create_server(("127.0.0.1", 0)) as thief:
+            url = "http://127.0.0.1:%d" % thief.getsockname()[1]
+            home = self.offline_home()
+            secret = os.path.join(home, "secret")
+            with open(secret, "w") as f:
+                f.write("sk-secret\n")
+            os.chmod(secret, 0o600)
+            # in force alone, by the option
+            node = self.scenery.node(None, "--share-key-file", secret, connected=False, home=home)
+            status, answer = self.put({"share": url}, node)
+            self.assertEqual((status, answer["error"]["code"]), (403, "command_line_only"))
+            self.assertNotIn(url, self.scenery.file_of(home))
+            node.end()
+            # saved alone, by hand
+            node = self.scenery.node(None, connected=False, home=home)
+            self.assertEqual(self.put({"share": url}, node)[0], 200)
+            self.assertEqual(self.put({"share": ""}, node)[0], 200)
+            with open(os.path.join(home, "teale.toml")) as f:
+                text = f.read()
+            with open(os.path.join(home, "teale.toml"), "w") as f:
+                f.write(f'backend_key_file = "{secret}"\n' + text)
+            self.assertEqual(self.put({"share": url}, node)[0], 403)
+
+    def test_settings_of_one_request_change_whole_or_not_at_all(self):
+        node = self.scenery.node(None, connected=False, home=self.offline_home())
+        file, before = os.path.join(node.home, "teale.toml"), self.scenery.file_of(node.home)
+        with open(file, "w") as f:
+            f.write("# mine\nask = 'networks' # not in force: written by hand\n" + before)
+        before, settings = self.scenery.file_of(node.home), node.get_json("/v1/app")["settings"]
+        body = {"log_level": "warn", "ask": "any", "share_with": "networks", "udp_port": 5000,
+                "share": "https://nohost.invalid:99/x?y"}  # an address in its form, which no model server can have
+        status, answer = self.put(body, node)
+        self.assertEqual((status, answer["error"]["param"], answer["error"]["code"]), (400, "share", "invalid_value"))
+        self.assertTrue(answer["error"]["message"].endswith("; nothing was changed"), answer)
+        self.assertEqual(self.scenery.file_of(node.home), before)
+        self.assertEqual(node.get_json("/v1/app")["settings"], settings)
+        body["share"] = ""
+        status, answer = self.put(body, node)
+        self.assertEqual((status, [s["state"] for s in answer["settings"]]), (200, ["applied"] * 3 + ["restart", "applied"]))
+        self.assertIn("ask = 'any' # not in force", self.scenery.file_of(node.home))
+        self.assertEqual(node.get_json("/v1/app")["settings"]["share_with"], "networks")
 
     def test_doctor_why_ping_and_traffic_tell_of_the_peer(self):
         self.assertEqual(self.node.post(chat("parrot", "hello"))[0], 200)

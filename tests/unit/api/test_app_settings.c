@@ -11,23 +11,36 @@
 /* The program around the node: what it was told last, and what it says. */
 typedef struct {
     char key[64], text[256];
+    size_t n; /* settings in the last call */
     unsigned calls;
     tl_err says;
     const char *explains; /* JSON */
+    const char *in_force; /* JSON */
 } fake_program;
 
-static tl_err set_setting(void *user, const char *key, const char *text, tl_why *why)
+static tl_err set_settings(void *user, tl_setting_change *changes, size_t n, size_t *ret_refused,
+                           tl_why *why)
 {
     fake_program *p = user;
-    snprintf(p->key, sizeof p->key, "%s", key);
-    snprintf(p->text, sizeof p->text, "%s", text);
+    tl_setting_change *last = &changes[n - 1];
+    snprintf(p->key, sizeof p->key, "%s", last->to.key);
+    snprintf(p->text, sizeof p->text, "%s", last->to.text);
+    p->n = n;
     p->calls++;
-    return p->says ? tl_why_set(why, p->says, "because \"so\"") : TL_OK;
+    *ret_refused = n - 1;
+    if (p->says == TL_ERR_AGAIN)
+        last->state = tl_why_set(&last->why, p->says, "because \"so\"");
+    return p->says && !last->state ? tl_why_set(why, p->says, "because \"so\"") : TL_OK;
 }
 
 static json_t *explain(void *user)
 {
     return json_loads(((fake_program *)user)->explains, 0, NULL);
+}
+
+static json_t *in_force(void *user)
+{
+    return json_loads(((fake_program *)user)->in_force, 0, NULL);
 }
 
 #define SETTINGS                                                                                   \
@@ -37,9 +50,9 @@ static json_t *explain(void *user)
 static void begin(harness *h, fake_program *p)
 {
     tl_api_config config = harness_config();
-    *p = (fake_program){.explains = SETTINGS};
-    config.hooks =
-        (tl_api_hooks){.set_setting = set_setting, .explain_settings = explain, .user = p};
+    *p = (fake_program){.explains = SETTINGS, .in_force = "{\"backend_key_file\":\"\"}"};
+    config.hooks = (tl_api_hooks){
+        .set_settings = set_settings, .explain_settings = explain, .settings = in_force, .user = p};
     harness_init(h, &config);
 }
 
@@ -145,6 +158,33 @@ static void a_change_that_needs_a_restart_or_is_refused_says_so(void **state)
     harness_clear(&h);
 }
 
+static void several_settings_are_passed_on_together_and_refused_together(void **state)
+{
+    (void)state;
+    static const char body[] = "{\"udp_port\":5000,\"wan_proxy\":\"http://proxy:3128\","
+                               "\"wan_enabled\":true}";
+    harness h;
+    fake_program p;
+    client c;
+    begin(&h, &p);
+    put(&h, &c, body);
+    assert_int_equal(client_status(&c), 200);
+    assert_int_equal(p.calls, 1);
+    assert_int_equal(p.n, 2); /* the proxy stays */
+    assert_true(client_has(&c, "[{\"key\":\"udp_port\",\"state\":\"applied\""));
+    assert_true(client_has(&c, "{\"key\":\"wan_proxy\",\"state\":\"unchanged\""));
+    assert_true(client_has(&c, "{\"key\":\"wan_enabled\",\"state\":\"applied\""));
+    client_close(&c);
+    p.says = TL_ERR_INVALID;
+    put(&h, &c, body);
+    assert_int_equal(client_status(&c), 400);
+    assert_true(client_has(&c, "\"param\":\"wan_enabled\""));
+    assert_false(client_has(&c, "\"state\""));
+    assert_int_equal(p.calls, 2);
+    client_close(&c);
+    harness_clear(&h);
+}
+
 /* Who may speak to the port must not be able to make the node read a file and send it away. */
 static void which_file_is_read_is_said_on_the_command_line_alone(void **state)
 {
@@ -166,7 +206,21 @@ static void which_file_is_read_is_said_on_the_command_line_alone(void **state)
     put(&h, &c, "{\"share\":\"http://127.0.0.1:9\"}"); /* it would get that key */
     assert_int_equal(client_status(&c), 403);
     client_close(&c);
+    p.explains = SETTINGS;
+    p.in_force = "{\"backend_key_file\":\"/home/a/key\"}"; /* by an option */
+    put(&h, &c, "{\"share\":\"http://127.0.0.1:9\"}");
+    assert_int_equal(client_status(&c), 403);
+    client_close(&c);
+    p.in_force = "not to be had";
+    put(&h, &c, "{\"share\":\"http://127.0.0.1:9\"}");
+    assert_int_equal(client_status(&c), 403);
+    client_close(&c);
     assert_int_equal(p.calls, 0);
+    p.in_force = "{\"backend_key_file\":\"\"}";
+    put(&h, &c, "{\"share\":\"http://127.0.0.1:9\"}");
+    assert_int_equal(client_status(&c), 200);
+    client_close(&c);
+    assert_int_equal(p.calls, 1);
     harness_clear(&h);
 }
 
@@ -296,6 +350,7 @@ int main(void)
         cmocka_unit_test(a_setting_is_passed_on_as_config_set_takes_it),
         cmocka_unit_test(what_is_wrong_with_one_value_keeps_all_of_them_back),
         cmocka_unit_test(a_change_that_needs_a_restart_or_is_refused_says_so),
+        cmocka_unit_test(several_settings_are_passed_on_together_and_refused_together),
         cmocka_unit_test(which_file_is_read_is_said_on_the_command_line_alone),
         cmocka_unit_test(a_proxy_that_comes_back_without_its_login_keeps_it),
         cmocka_unit_test(settings_are_read_as_the_program_explains_them),

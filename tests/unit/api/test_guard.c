@@ -340,6 +340,59 @@ static void a_preflight_is_answered_for_allowed_pages_alone(void **state)
     harness_clear(&h);
 }
 
+/* The browser is the owner's, so the connection is, too. */
+static void an_allowed_page_asks_and_reads_and_changes_nothing_without_the_key(void **state)
+{
+    (void)state;
+    static const char *const changes[] = {
+        "PUT /v1/app/settings",
+        "POST /v1/app/ptn",
+        "DELETE /v1/app/ptn/home",
+        "PUT /v1/app/aliases/ab",
+        "POST /v1/app/pause",
+        "POST /v1/app/qr",
+        "POST /v1/app/ptn/join",
+        "POST /v1/app/ptn/home/key",
+        "POST /v1/app/peers/ab/ping",
+        "PUT /v1/app/ptn/a/price",
+        "POST /v1/app/wallet/settlements",
+    };
+    static const struct {
+        const char *headers;
+        bool passes;
+    } rows[] = {
+        {"Origin: https://app.example\r\n", false},
+        {"Origin: https://app.example\r\nSec-Fetch-Site: cross-site\r\n", false},
+        {"Origin: https://app.example\r\nAuthorization: Bearer tl-wrong\r\n", false},
+        {"Origin: https://app.example\r\nAuthorization: Bearer " KEY "\r\n", true},
+        {"Origin: http://localhost\r\n", true}, /* the node's own page, also if it is listed */
+        {"", true},
+    };
+    harness h;
+    client c;
+    char text[400];
+    tl_api_config config = harness_config();
+    config.allowed_origins = (tl_string_list){2, {"https://app.example", "http://localhost"}};
+    harness_init(&h, &config);
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++)
+        for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
+            if (i > 0 && rows[k].passes) /* the fake node would never answer some of them */
+                continue;
+            snprintf(text, sizeof text,
+                     "%s HTTP/1.1\r\nHost: localhost\r\n%sContent-Length: 2\r\n\r\n[]", changes[i],
+                     rows[k].headers);
+            exchange(&h, &c, text);
+            if ((client_status(&c) != 401) != rows[k].passes)
+                fail_msg("%s, %s: %d", changes[i], rows[k].headers, client_status(&c));
+            client_close(&c);
+        }
+    exchange(&h, &c,
+             "GET /v1/app HTTP/1.1\r\nHost: localhost\r\nOrigin: https://app.example\r\n\r\n");
+    assert_int_equal(client_status(&c), 200);
+    client_close(&c);
+    harness_clear(&h);
+}
+
 /* --- the key --- */
 
 static void a_page_that_is_allowed_can_read_why_its_body_is_refused(void **state)
@@ -461,6 +514,7 @@ int main(void)
         cmocka_unit_test(only_our_own_pages_and_allowed_ones_are_served),
         cmocka_unit_test(lists_changed_while_running_hold_from_the_next_request_on),
         cmocka_unit_test(a_preflight_is_answered_for_allowed_pages_alone),
+        cmocka_unit_test(an_allowed_page_asks_and_reads_and_changes_nothing_without_the_key),
         cmocka_unit_test(a_page_that_is_allowed_can_read_why_its_body_is_refused),
         cmocka_unit_test(beyond_loopback_the_key_is_needed),
         cmocka_unit_test(on_loopback_any_key_or_none_will_do),

@@ -106,6 +106,102 @@ static void a_wrong_value_or_name_reaches_neither_file_nor_node(void **state)
     assert_int_equal(s->taken, 0);
 }
 
+/* --- several at once --- */
+
+typedef struct {
+    const char *refuses; /* this key */
+    const char *keeps;   /* this one cannot be given back */
+    const char *again;   /* this one needs a restart */
+    const char *path;    /* written to, as by another program, when `refuses` comes */
+    char told[128];
+} taker_scene;
+
+static tl_err take_one(void *user, const char *key, tl_why *why)
+{
+    taker_scene *t = user;
+    snprintf(t->told + strlen(t->told), sizeof t->told - strlen(t->told), "+%s ", key);
+    if (t->again && !strcmp(key, t->again))
+        return tl_why_set(why, TL_ERR_AGAIN, "later");
+    if (!t->refuses || strcmp(key, t->refuses) != 0)
+        return TL_OK;
+    if (t->path) {
+        FILE *f = fopen(t->path, "we");
+        assert_non_null(f);
+        fputs("# another's\n", f);
+        fclose(f);
+    }
+    return tl_why_set(why, TL_ERR_UNREACHABLE, "no");
+}
+
+static tl_err give_one_back(void *user, const char *key, tl_why *why)
+{
+    taker_scene *t = user;
+    snprintf(t->told + strlen(t->told), sizeof t->told - strlen(t->told), "-%s ", key);
+    return t->keeps && !strcmp(key, t->keeps) ? tl_why_set(why, TL_ERR_INVALID, "stuck") : TL_OK;
+}
+
+/* log_level, udp_port, ask and share, in this order. */
+static tl_err change_four(scene *s, taker_scene *t, const char *share, size_t *ret_refused,
+                          tl_why *why)
+{
+    tl_setting_change changes[] = {{{"log_level", "\"debug\""}},
+                                   {{"udp_port", "5000"}},
+                                   {{"ask", "networks"}},
+                                   {{"share", share}}};
+    const tl_setting_taker taker = {take_one, give_one_back, t};
+    t->told[0] = 0;
+    return tl_settings_change_all(s->path, changes, 4, &taker, ret_refused, why);
+}
+
+#define BEFORE "# mine\nlog_level = 'warn' # as it was\n"
+
+static void several_changes_are_saved_and_taken_in_their_order(void **state)
+{
+    scene *s = *state;
+    taker_scene t = {.again = "udp_port"};
+    tl_why why;
+    size_t refused;
+    write_file(s, BEFORE);
+    assert_int_equal(change_four(s, &t, "auto", &refused, &why), TL_OK);
+    assert_string_equal(t.told, "+log_level +udp_port +ask +share ");
+    assert_file(s, "# mine\nlog_level = 'debug' # as it was\nudp_port = 5000\nask = \"networks\"\n"
+                   "share = \"auto\"\n");
+}
+
+static void a_refusal_gives_back_what_was_taken_in_reverse_and_the_file_each_byte(void **state)
+{
+    scene *s = *state;
+    taker_scene t = {.again = "udp_port", .refuses = "share"};
+    tl_why why;
+    size_t refused;
+    write_file(s, BEFORE);
+    assert_int_equal(change_four(s, &t, "auto", &refused, &why), TL_ERR_UNREACHABLE);
+    assert_int_equal(refused, 3);
+    assert_string_equal(t.told, "+log_level +udp_port +ask +share -ask -log_level ");
+    assert_string_equal(why.text, "no; nothing was changed");
+    assert_file(s, BEFORE);
+    assert_int_equal(change_four(s, &t, "ftp://x", &refused, &why), TL_ERR_INVALID);
+    assert_int_equal(refused, 3);
+    assert_string_equal(t.told, ""); /* it is wrong in itself */
+    assert_file(s, BEFORE);
+}
+
+static void what_cannot_be_given_back_is_named(void **state)
+{
+    scene *s = *state;
+    taker_scene t = {.refuses = "share", .keeps = "log_level"};
+    tl_why why;
+    size_t refused;
+    write_file(s, BEFORE);
+    assert_int_equal(change_four(s, &t, "auto", &refused, &why), TL_ERR_IO);
+    assert_string_equal(why.text, "no; log_level stays changed until a restart: stuck");
+    assert_file(s, BEFORE);
+    t = (taker_scene){.refuses = "share", .path = s->path};
+    assert_int_equal(change_four(s, &t, "auto", &refused, &why), TL_ERR_IO);
+    assert_non_null(strstr(why.text, "no; the file keeps the new values: another program"));
+    assert_file(s, "# another's\n"); /* what another program wrote meanwhile stays */
+}
+
 static void one_setting_is_copied_and_no_other(void **state)
 {
     (void)state;
@@ -203,6 +299,9 @@ int main(void)
         SCENE(a_change_that_is_taken_stays_and_keeps_the_comments),
         SCENE(a_change_that_the_node_refuses_leaves_the_file_as_it_was),
         SCENE(a_wrong_value_or_name_reaches_neither_file_nor_node),
+        SCENE(several_changes_are_saved_and_taken_in_their_order),
+        SCENE(a_refusal_gives_back_what_was_taken_in_reverse_and_the_file_each_byte),
+        SCENE(what_cannot_be_given_back_is_named),
         cmocka_unit_test(one_setting_is_copied_and_no_other),
         cmocka_unit_test(each_setting_is_explained_with_its_range_and_what_a_restart_would_change),
         cmocka_unit_test(the_login_of_a_proxy_is_not_shown),

@@ -80,6 +80,38 @@ static void a_program_of_another_user_is_not(void **state)
     assert_false(is_us("[::1]:0", NOBODY));
 }
 
+/* The kernel shows user 0 for a socket that no program holds any more. */
+static void a_client_that_sent_and_closed_is_nobodys(void **state)
+{
+    (void)state;
+    static const char *const where[] = {"127.0.0.1:0", "[::1]:0"};
+    for (size_t i = 0; i < 2; i++)
+        for (int half = 0; half < 2; half++) {
+            struct sockaddr_storage ss;
+            socklen_t n;
+            char byte;
+            int listening = listen_at(where[i], &ss, &n);
+            int client = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+            assert_int_equal(connect(client, (struct sockaddr *)&ss, n), 0);
+            int fd = accept(listening, NULL, NULL);
+            assert_true(fd >= 0);
+            assert_true(tl_owner_is_us(fd));
+            assert_int_equal(write(client, "x", 1), 1);
+            assert_true(tl_owner_is_us(fd)); /* its twin, which has sent and holds on */
+            if (half)
+                assert_int_equal(shutdown(client, SHUT_WR), 0);
+            else
+                close(client);
+            assert_int_equal(read(fd, &byte, 1), 1);
+            assert_int_equal(read(fd, &byte, 1), 0);
+            assert_false(tl_owner_is_us(fd));
+            if (half)
+                close(client);
+            close(fd);
+            close(listening);
+        }
+}
+
 static void a_socket_that_is_not_there_is_nobodys(void **state)
 {
     (void)state;
@@ -98,6 +130,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_program_of_this_user_is_ours),
         cmocka_unit_test(a_program_of_another_user_is_not),
+        cmocka_unit_test(a_client_that_sent_and_closed_is_nobodys),
         cmocka_unit_test(a_socket_that_is_not_there_is_nobodys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
