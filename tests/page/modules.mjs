@@ -14,6 +14,8 @@ const { plain, cut, ms, bytes, price, duration } = await load("ui/text.js");
 const { choices, whereOf, AUTO } = await load("chat/models.js");
 const { titleOf } = await load("chat/talk.js");
 const { waitOf } = await load("chat/ask.js");
+const { credits } = await load("wallet/money.js");
+const { whereTo } = await load("chat/honest.js");
 
 /** The pieces of a text that comes in parts of `step` characters. */
 function pieces(text, step = text.length || 1) {
@@ -68,6 +70,17 @@ test("a code block that is longer than a piece goes on as code", () => {
   assert.ok(code.length > 2 && code.every((p) => p.kind === "code" && p.lang === "rust" && !p.text.includes("```")));
 });
 
+test("marks of code blocks are those of CommonMark", () => {
+  const firsts = (text) => pieces(text).map((p) => p.text.split("\n")[0]);
+  for (const mark of ["```", "~~~", "   ````", "~~~~~", "``` js", "~~~ a`b", "~~~ ~~~"])
+    assert.deepEqual(firsts(`a\n${mark}\n\nb\n\n${"`".repeat(9)}\n${"~".repeat(9)}\nc\n`).length, 3, mark);
+  for (const none of ["``", "~~", "    ```", "``` a`b", "```` ```", "-```", "\t~~~"])
+    assert.equal(firsts(`a\n${none}\n\nb\n\n\nc\n`).length, 3, none);
+  for (const stays of ["```", "~~~~", "````x", "    ````"]) assert.equal(firsts(`\`\`\`\`\n${stays}\n\nb\n`).length, 1, stays);
+  for (const ends of ["````", "  `````  "]) assert.equal(firsts(`\`\`\`\`\n${ends}\n\nb\n`).length, 2, ends);
+  assert.equal(pieces("~~~c++ x\n" + "y\n".repeat(PIECE_MAX) + "~~~\n")[0].lang, "c++");
+});
+
 test("events are read however they are cut, with comments and any line ends", () => {
   const said = ": queue position=3 wait_s=40\r\n\r\ndata: {\"a\":1}\n\nevent: error\ndata: x\ndata: y\n\n:\ndata:z\n\n";
   for (let step = 1; step <= said.length; step++) {
@@ -101,12 +114,28 @@ test("numbers are shown as people read them", () => {
     ["18.4 ms", "1.5 s", "", "", "999 B", "1.4 kB", "25.0 MB", "free", "0.0015 credits / 1000 tokens", ""]);
   assert.deepEqual([duration(8), duration(200), duration(7200), duration(1e6)], ["8 s", "3 min", "2 h", "12 d"]);
   assert.equal(cut("abcdef", 4), "abc\u2026");
+  assert.deepEqual([credits(0), credits(1500), credits(-12500000), credits(1), credits(1e10)], ["0", "0.0015", "\u221212.5", "0.000001", "10,000"]);
 });
 
 test("an error keeps the node's words and adds what helps; anything else in its place is one, too", () => {
   const e = errorOf(429, { error: { message: "full", code: "queue_full" } });
   assert.deepEqual([e.status, e.code, e.message, Boolean(e.remedy)], [429, "queue_full", "full", true]);
   for (const junk of [null, [], "x", { error: 7 }, { error: { message: 3 } }]) assert.match(errorOf(500, junk).message, /500/);
+});
+
+test("a link whose words are not exactly its host or itself tells its host", () => {
+  const evil = "https://evil.example/login";
+  for (const words of ["https://bank.example", "bank.example", "\u200bhttps://bank.example", "(bank.example)", "\u201cbank.example\u201d", "//bank.example",
+    "ftp://bank.example", "b\u0430nk.example", "bank\u200b.example", "here", "", "https://evil.example/other", "evil.example.bank.example", "evil.example @bank.example"])
+    assert.equal(whereTo(words, evil), "evil.example", words);
+  for (const words of [evil, "evil.example", " Evil.Example\n", "https://evil.example", "evil.example/login"]) assert.equal(whereTo(words, evil), "", words);
+  for (const href of ["https://bank.example@evil.example/", "https://bank.example:x@evil.example", "https:\\\\evil.example/", "https://evil.example\\@bank.example/"])
+    assert.equal(whereTo(href, href), "evil.example", href);
+  assert.equal(whereTo("https://b\u0430nk.example/", "https://b\u0430nk.example/"), "xn--bnk-6cd.example");
+  assert.equal(whereTo("https://evil.example:8443/", "https://evil.example:8443/"), "");
+  assert.equal(whereTo("https://evil.example", "https://evil.example:8443/"), "evil.example:8443");
+  assert.deepEqual([whereTo("a@fine.example", "mailto:a@fine.example"), whereTo("a@bank.example", "mailto:a@evil.example"), whereTo("x", "not a url")],
+    ["", "a@evil.example", ""]);
 });
 
 test("a model is offered once for the public and once for each network", () => {

@@ -231,7 +231,7 @@ export const scenes = [
       await v.page.bringToFront();
       await v.page.click(".send[title=Stop]");
       await second.locator(".answer").getByText("Hello.").waitFor();
-      await second.locator(".facts-line a").getByText(/./).waitFor(); // told by an event: the stream was open before
+      await second.locator(".facts-line a").getByText(/./).first().waitFor(); // told by an event: the stream was open before
       await t.world.command(server, "config", "set", "share_slots", "0");
     },
   },

@@ -6,8 +6,23 @@ export const PIECE_MAX = 16 * 1024; // characters: read, cleaned and laid out wi
 export const LINE_MAX = 4 * 1024; // a longer line is drawn as it is: nothing in it is worth a parser's time
 export const RICH_MAX = 192 * 1024; // beyond, an answer is plain text
 
-const FENCE = /^ {0,3}(`{3,}|~{3,})\s*([^`\s]*)[^`]*$/;
 const ITEM = /^ {0,3}(?:[-*+]|\d{1,9}[.)])(?:\s|$)/;
+
+/**
+ * The mark of a code block, {char, length, info}, or null; `info` is what stands behind it, "" where it may end a block.
+ * Counted by hand: a pattern for it goes back and forth in a long run of marks.
+ */
+function fenceOf(line) {
+  let from = 0;
+  while (from < 3 && line[from] === " ") from++;
+  const char = line[from];
+  if (char !== "`" && char !== "~") return null;
+  let end = from;
+  while (line[end] === char) end++;
+  const info = line.slice(end).trim();
+  if (end - from < 3 || (char === "`" && info.includes("`"))) return null;
+  return { char, length: end - from, info };
+}
 
 /**
  * @returns {{push: (text: string) => {kind: string, text: string, lang?: string}[], open: () => Object|null,
@@ -20,7 +35,7 @@ export function createBlocks() {
   let lines = []; // of the piece that is open, each with its line end
   let size = 0; // their characters
   let rest = ""; // of a line whose end has not come
-  let fence = null; // {mark, lang, long}: inside of a code block; `long`: a part of it is a piece already
+  let fence = null; // {char, length, lang, long}: inside of a code block; `long`: a part of it is a piece already
   let blank = false; // the last line was
   let list = false; // the open piece is one: its items may stand apart
   let rich = 0; // characters that became Markdown
@@ -48,7 +63,7 @@ export function createBlocks() {
   /** A code block that outgrows its piece goes on in further ones; its first part is code, too, and has no end mark. */
   function overflow() {
     if (fence && !fence.long) {
-      if (lines[0] && FENCE.test(lines[0].trimEnd())) size -= lines.shift().length;
+      if (lines[0] && fenceOf(lines[0])) size -= lines.shift().length;
       fence.long = true;
     }
     const was = fence;
@@ -57,7 +72,8 @@ export function createBlocks() {
   }
 
   function inFence(line) {
-    const closes = new RegExp(`^ {0,3}\\${fence.mark[0]}{${fence.mark.length},}\\s*$`).test(line.trimEnd());
+    const mark = fenceOf(line);
+    const closes = mark && mark.char === fence.char && mark.length >= fence.length && mark.info === "";
     if (closes && fence.long) {
       seal();
       fence = null;
@@ -83,10 +99,10 @@ export function createBlocks() {
     const indented = /^\s/.test(line);
     if (blank && size > 0 && !indented && !(list && ITEM.test(text))) seal();
     blank = false;
-    const opens = FENCE.exec(text);
+    const opens = fenceOf(text);
     if (opens) {
       if (!list) seal();
-      fence = { mark: opens[1], lang: opens[2], long: false };
+      fence = { char: opens.char, length: opens.length, lang: opens.info.split(/\s/, 1)[0], long: false };
     } else if (size === 0) {
       list = ITEM.test(text);
     }

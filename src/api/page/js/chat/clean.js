@@ -3,6 +3,7 @@
 
 import { el } from "../ui/el.js";
 import { copyButton } from "../ui/copy.js";
+import { whereTo } from "./honest.js";
 
 const ALLOWED = {
   ALLOWED_TAGS: ["p", "br", "hr", "h3", "ul", "ol", "li", "blockquote", "pre", "code", "span", "strong", "em", "del", "a",
@@ -20,7 +21,6 @@ const CHECKS = {
   start: /^\d{1,9}$/,
   align: /^(?:left|right|center)$/,
 };
-const ADDRESS = /^(?:https?:\/\/)?([\w-]+(?:\.[\w-]+)+)/i;
 let purify = null;
 
 async function load() {
@@ -32,23 +32,14 @@ async function load() {
   return made;
 }
 
-/** What an address shows of itself when its words name another place. */
-function honest(a) {
-  const said = ADDRESS.exec(a.textContent.trim());
-  let host = "";
-  try {
-    host = new URL(a.href).host;
-  } catch (e) { /* mailto and the like have none */ }
-  if (said && host && said[1].toLowerCase() !== host.toLowerCase()) a.after(el("span.muted", null, ` (${host})`));
-}
-
 function decorate(fragment) {
   for (const a of fragment.querySelectorAll("a")) {
     if (!a.hasAttribute("href")) continue;
     a.target = "_blank";
     a.rel = "noopener noreferrer nofollow";
     a.title = a.href;
-    honest(a);
+    const place = whereTo(a.textContent, a.getAttribute("href"));
+    if (place) a.after(" ", el("span.muted", { dir: "ltr" }, `(${place})`));
   }
   for (const pre of fragment.querySelectorAll("pre")) {
     const lang = pre.getAttribute("data-lang") || "";

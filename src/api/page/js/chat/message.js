@@ -3,7 +3,7 @@
 import { ui } from "../ui.js";
 import { fileChip } from "./files.js";
 import { createMarkdown } from "./markdown.js";
-import { peerName } from "./models.js";
+import { nodeName } from "../nodes.js";
 
 const { el, fill, icon } = ui;
 const QUESTION_SHOWN = 20000; // characters; the rest of a pasted file stays out of sight
@@ -60,8 +60,8 @@ function factsNode(app, v) {
   if (f.model) parts.push(ui.name(f.model));
   if (f.peer) {
     const own = f.path === "local";
-    const who = own ? "this machine" : peerName(app.state, f.peer);
-    parts.push(own ? who : el("a", { href: `#/network/${f.peer}`, title: `Node ${f.peer}` }, ui.name(who)));
+    const here = own || (app.state && app.state.status.node_id === f.peer);
+    parts.push(here ? "this machine" : el("a", { href: `#/network/${f.peer}`, title: `Node ${f.peer}` }, nodeName(app, f.peer)));
     if (f.path && !own) parts.push([f.path, peer && ui.ms(peer.rtt_ms)].filter(Boolean).join(" "));
   }
   if (f.rate) parts.push(`${f.rate >= 100 ? Math.round(f.rate) : f.rate.toFixed(1)} tokens/s`);

@@ -46,11 +46,3 @@ export function whereOf(choice) {
   if (choice.machines) parts.push(`${choice.machines} other machine${choice.machines === 1 ? "" : "s"}`);
   return parts.join(", ") || "not connected now";
 }
-
-/** The name of a peer, by its ID. */
-export function peerName(state, id) {
-  if (!state || !id) return "";
-  if (state.status.node_id === id) return "this machine";
-  const found = (state.peers || []).find((p) => p.node_id === id);
-  return (found && (found.alias || found.name)) || id.slice(0, 16);
-}

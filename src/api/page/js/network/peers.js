@@ -4,6 +4,7 @@
 import { PATHS, laneOf, titleOf } from "./model.js";
 import { natName } from "./words.js";
 import { ui } from "../ui.js";
+import { drawnName } from "../nodes.js";
 
 const PAGE = 50;
 const { el, icon } = ui;
@@ -20,7 +21,7 @@ function traffic(p) {
 
 const CELLS = [
   { title: "Peer", className: "peer-cell", text: (p) => `${titleOf(p)} ${p.node_id}`,
-    cell: (p) => [ui.name(titleOf(p), p.node_id), el("span.mono.muted", null, ui.short(p.node_id))] },
+    cell: (p) => [drawnName(titleOf(p), p.node_id, Boolean(p.alias)), el("span.mono.muted", null, ui.short(p.node_id))] },
   { title: "Path", text: (p) => p.path || "", cell: (p) => el("span.path", { class: laneOf(p.path) }, p.path ? PATHS[p.path] || p.path : "not connected") },
   { title: "Round trip", className: "number", text: (p) => ui.ms(p.rtt_ms), cell: (p) => ui.ms(p.rtt_ms) },
   { title: "Traffic", className: "number", text: traffic, cell: traffic },

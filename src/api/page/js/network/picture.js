@@ -2,7 +2,7 @@
 // set. Everything is placed by attributes; the look is in css/views/network.css.
 
 import { layout } from "./layout.js";
-import { PATHS, titleOf } from "./model.js";
+import { PATHS, markOf, titleOf } from "./model.js";
 import { natWords, relayWords } from "./words.js";
 import { ui } from "../ui.js";
 
@@ -193,7 +193,7 @@ export class Picture {
     }
     const p = r.peer;
     const busy = model.isBusy(p);
-    const words = [ui.ms(p.rtt_ms), rates(p) || (p.path === "relayed-plaintext" ? "in clear" : "")].filter(Boolean).join(" \u00b7 ");
+    const words = [markOf(p), ui.ms(p.rtt_ms), rates(p) || (p.path === "relayed-plaintext" ? "in clear" : "")].filter(Boolean).join(" \u00b7 ");
     assign(row.g, {
       class: `peer ${r.lane}${busy ? " busy" : ""}${model.isChanged(p) ? " changed" : ""}`, "aria-pressed": chosen === p.node_id,
       "aria-description": PATHS[p.path] || p.path,

@@ -4,7 +4,7 @@ import { ui } from "../ui.js";
 import { inviteDialog } from "./invite.js";
 import { createMembers } from "./members.js";
 import { inviteTag, roleTitle, stateTag, until } from "./words.js";
-import { nodeName, nodeText } from "../nodes.js";
+import { nodeInFull, nodeTextInFull } from "../nodes.js";
 import { during, field, nameInput, section } from "../ui/form.js";
 
 const { el, fill, icon } = ui;
@@ -194,7 +194,7 @@ export class Detail {
       el("div", null, el("p", null, what.text), what.more && el("p.muted", null, what.more),
         what.id && el("p.row", null, el("span.mono.wrap", null, what.id), ui.copyButton(what.id, "Copy the node ID")))));
     if (ptn.dispute)
-      this.trouble.append(el("div.problem", null, icon("warn"), el("div", null, el("p", null, "Admins do not agree who is revoked: ", nodeName(app, ptn.dispute.by), " says that ", nodeName(app, ptn.dispute.node_id), " is."))));
+      this.trouble.append(el("div.problem", null, icon("warn"), el("div", null, el("p", null, "Admins do not agree who is revoked: ", nodeInFull(app, ptn.dispute.by), " says that ", nodeInFull(app, ptn.dispute.node_id), " is."))));
     fill(this.rest, ptn.role && el("section.card.stack", null, section("Membership"),
       el("dl.facts", null,
         el("dt", null, "You are"), el("dd", null, roleTitle(ptn.role), ptn.ca_key && el("span.muted", null, " \u2013 the network was made here")),
@@ -229,9 +229,9 @@ export class Detail {
     const grid = ui.table({ caption: "Invites", key: (i) => i.nonce, columns: [
       { title: "State", cell: (i) => inviteTag(i.state) },
       { title: "Role", cell: (i) => roleTitle(i.role) },
-      { title: "For", cell: (i) => (i.used_by ? ["used by ", nodeName(this.app, i.used_by)] : i.for ? nodeName(this.app, i.for) : el("span.muted", null, "anyone")) },
+      { title: "For", cell: (i) => (i.used_by ? ["used by ", nodeInFull(this.app, i.used_by)] : i.for ? nodeInFull(this.app, i.for) : el("span.muted", null, "anyone")) },
       { title: "Ends", cell: (i) => (i.state === "open" ? until(i.expires_at) : ui.time(i.expires_at)) },
-      { title: "Actions", className: "actions", cell: (i) => i.state === "open" && el("button.small", { onclick: withdraw(i), "aria-label": `Withdraw the invite for a ${roleTitle(i.role)}${i.for ? `, ${nodeText(this.app, i.for)}` : ""}` }, "Withdraw") },
+      { title: "Actions", className: "actions", cell: (i) => i.state === "open" && el("button.small", { onclick: withdraw(i), "aria-label": `Withdraw the invite for a ${roleTitle(i.role)}${i.for ? `, ${nodeTextInFull(this.app, i.for)}` : ""}` }, "Withdraw") },
     ] });
     grid.classList.add("stacks");
     grid.update([...invites].sort((a, b) => (b.state === "open") - (a.state === "open") || String(b.expires_at).localeCompare(String(a.expires_at))).slice(0, 100));

@@ -3,7 +3,7 @@
 import { ui } from "../ui.js";
 import { qrPicture } from "./qr.js";
 import { ROLES, until } from "./words.js";
-import { nodeText } from "../nodes.js";
+import { nodeTextInFull } from "../nodes.js";
 import { during, field } from "../ui/form.js";
 
 const { el, fill, icon } = ui;
@@ -29,7 +29,7 @@ function roleChoice(ptn) {
 /** Peers that are no members yet, for whom an invite can be made alone. */
 function others(app, ptn) {
   const peers = app.state ? app.state.peers.filter((p) => !p.ptns.includes(ptn.ptn_id)).slice(0, 200) : [];
-  return [["", "Anyone who has the code, once"], ...peers.map((p) => [p.node_id, `${nodeText(app, p.node_id)} (${ui.short(p.node_id)})`]), ["other", "Another node, by its ID"]];
+  return [["", "Anyone who has the code, once"], ...peers.map((p) => [p.node_id, nodeTextInFull(app, p.node_id)]), ["other", "Another node, by its ID"]];
 }
 
 /** What was made: `place` shows it instead of the form. */
@@ -46,7 +46,7 @@ async function show(app, ptn, made, place, onChange) {
     place.closest("dialog").close();
   } }, "Withdraw");
   const done = el("button.primary", { onclick: () => place.closest("dialog").close() }, "Done");
-  const whom = made.for ? ["Only ", el("strong", null, nodeText(app, made.for)), " can join by it"] : ["Whoever has it first can join by it, once"];
+  const whom = made.for ? ["Only ", el("strong", null, nodeTextInFull(app, made.for)), " can join by it"] : ["Whoever has it first can join by it, once"];
   fill(place, el("div.invite-made", null, picture,
     el("div.stack", null,
       el("p", null, whom, `; it ends ${until(made.expires_at)}. Keep it as you keep a key.`),

@@ -4,7 +4,7 @@
 import { ui } from "../ui.js";
 import { Camera, hasCamera, scanFile } from "./scan.js";
 import { roleTitle, ROLES, until } from "./words.js";
-import { isNamed, nodeName } from "../nodes.js";
+import { nodeInFull } from "../nodes.js";
 import { field, nameInput } from "../ui/form.js";
 
 const { el, fill, icon } = ui;
@@ -177,7 +177,7 @@ class Join {
       el("p.offer-name", null, ui.name(said.name)),
       el("dl.facts", null,
         el("dt", null, "You become"), el("dd", null, roleTitle(said.role), el("span.muted", null, ` \u2013 ${ROLES[said.role] ? ROLES[said.role].means : ""}`)),
-        el("dt", null, "Invited by"), el("dd", null, nodeName(this.app, said.inviter), isNamed(this.app, said.inviter) && [" ", el("span.mono.muted", null, ui.short(said.inviter))]),
+        el("dt", null, "Invited by"), el("dd", null, nodeInFull(this.app, said.inviter)),
         el("dt", null, "Invite ends"), el("dd", null, until(said.expires_at), said.bound && " \u2013 for this node alone"),
         said.valid_s && [el("dt", null, "Membership"), el("dd", null, `${ui.duration(said.valid_s)}, then it is renewed`)],
         said.member_as && [el("dt", null, "Already in it"), el("dd", null, `as ${roleTitle(said.member_role)}, called `, ui.name(said.member_as))]),

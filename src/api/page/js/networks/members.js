@@ -2,7 +2,7 @@
 
 import { ui } from "../ui.js";
 import { roleTitle, until } from "./words.js";
-import { nodeName, nodeText, peerOf } from "../nodes.js";
+import { nodeInFull, nodeTextInFull, peerOf } from "../nodes.js";
 import { during } from "../ui/form.js";
 
 const { el, icon } = ui;
@@ -28,11 +28,11 @@ function state(m) {
 /** What a person must know before a member is shut out. `fallen`: those who go with it. */
 function revokeWords(app, m, fallen, keep) {
   return el("div.stack", null,
-    el("p", null, nodeName(app, m.node_id, m), " is shut out for good: within seconds at every member that is reached, also in the middle of an answer. A new invite does not let it in again."),
+    el("p", null, nodeInFull(app, m.node_id, m), " is shut out for good: within seconds at every member that is reached, also in the middle of an answer. A new invite does not let it in again."),
     m.role === "admin" && el("p", null, fallen.length
       ? `It is an admin. ${fallen.length} member${fallen.length === 1 ? "" : "s"} that it let in or renewed go${fallen.length === 1 ? "es" : ""} out with it:`
       : "It is an admin. Nobody else is here by its word."),
-    fallen.length > 0 && el("ul.fallen", null, fallen.slice(0, 20).map((f) => el("li", null, nodeName(app, f.node_id, f)))),
+    fallen.length > 0 && el("ul.fallen", null, fallen.slice(0, 20).map((f) => el("li", null, nodeInFull(app, f.node_id, f)))),
     fallen.length > 20 && el("p.muted", null, `and ${fallen.length - 20} more`),
     fallen.length > 0 && el("label.check", null, keep, "Keep those of them that this node has met"),
     el("p.muted", null, "A node that shares with the public still answers it as it answers anybody."));
@@ -44,7 +44,7 @@ async function revoke(app, ptn, m, button, problem) {
   if (!dry) return false;
   const keep = el("input", { type: "checkbox" });
   const fallen = dry.members || [];
-  const sure = await ui.confirm({ title: `Revoke ${nodeText(app, m.node_id, m)}?`, body: revokeWords(app, m, fallen, keep), action: "Revoke", danger: true });
+  const sure = await ui.confirm({ title: `Revoke ${nodeTextInFull(app, m.node_id, m)}?`, body: revokeWords(app, m, fallen, keep), action: "Revoke", danger: true });
   if (!sure) return false;
   const done = await during(button, "Revoking\u2026", problem, () => app.api.post(where, { node_id: m.node_id, keep_members: keep.checked && fallen.length > 0 }));
   if (done) ui.toast(`Revoked. ${done.told} member${done.told === 1 ? " was" : "s were"} told at once.`, "ok");
@@ -76,14 +76,14 @@ function memberDialog(app, ptn, m, own, changed) {
       el("dt", null, "Now"), el("dd", null, how, !own && !m.online && m.last_seen && [", last seen ", ui.time(m.last_seen)]),
       el("dt", null, "Member since"), el("dd", null, ui.time(m.issued_at) || "unknown"),
       el("dt", null, "Membership ends"), el("dd", null, m.expires_at ? ui.time(m.expires_at) : "never"),
-      el("dt", null, "Signed by"), el("dd", null, m.issuer === ptn.ptn_id ? "the network's own key" : nodeName(app, m.issuer)),
+      el("dt", null, "Signed by"), el("dd", null, m.issuer === ptn.ptn_id ? "the network's own key" : nodeInFull(app, m.issuer)),
       m.revoked_at && [el("dt", null, "Revoked"), el("dd", null, ui.time(m.revoked_at))]),
     admin && !own && el("div.row", null,
       m.state !== "valid" || m.role !== "admin" ? el("button", { onclick: closing((b) => act(app, ptn, m, "renewals", b, problem)) }, icon("again"), "Renew") : null,
       ptn.ca_key && m.role !== "admin" && m.state === "valid" && el("button", { onclick: closing((b) => act(app, ptn, m, "admins", b, problem)) }, icon("key"), "Make admin"),
       m.state !== "revoked" && el("button.danger", { onclick: closing((b) => revoke(app, ptn, m, b, problem)) }, "Revoke\u2026")),
     problem);
-  return ui.dialog({ title: own ? "This node" : nodeText(app, m.node_id, m), body });
+  return ui.dialog({ title: own ? "This node" : nodeTextInFull(app, m.node_id, m), body });
 }
 
 /** A table of members with update({ptn, members}). */
@@ -94,7 +94,7 @@ export function createMembers(app, changed) {
     caption: "Members",
     key: (m) => m.node_id,
     columns: [
-      { title: "Name", text: (m) => `${m.alias} ${m.name}`, cell: (m) => el("span.member-name", null, nodeName(app, m.node_id, m), " ", el("span.mono.muted.id", null, ui.short(m.node_id))) },
+      { title: "Name", text: (m) => `${m.alias} ${m.name}`, cell: (m) => el("span.member-name", null, nodeInFull(app, m.node_id, m)) },
       { title: "Role", text: (m) => m.role, cell: (m) => roleTitle(m.role) },
       { title: "Now", text: (m) => presence(app, m, own(m)).join(), cell: (m) => {
         const [kind, words] = presence(app, m, own(m));
@@ -105,7 +105,7 @@ export function createMembers(app, changed) {
         return kind ? el("span.tag", { class: kind }, words) : el("span.muted", null, words || "no end");
       } },
       { title: "Actions", className: "actions", text: (m) => `${m.alias} ${m.name}`, cell: (m) => el("button.small", {
-        "aria-label": `More about ${nodeText(app, m.node_id, m)}`, onclick: () => memberDialog(app, ptn, latest.get(m.node_id) || m, own(m), changed) }, "More") },
+        "aria-label": `More about ${nodeTextInFull(app, m.node_id, m)}`, onclick: () => memberDialog(app, ptn, latest.get(m.node_id) || m, own(m), changed) }, "More") },
     ],
   });
   let latest = new Map();

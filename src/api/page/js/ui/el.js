@@ -37,9 +37,9 @@ export function fill(node, ...children) {
  * @param {Object} [attributes]  functions named on… become listeners
  */
 export function el(what, attributes, ...children) {
-  const [, tag, rest] = /^([a-z][a-z0-9]*)(.*)$/.exec(what);
+  const [tag] = /^[a-z][a-z0-9]*/.exec(what);
   const node = document.createElement(tag);
-  for (const [, kind, word] of rest.matchAll(/([.#])([\w-]+)/g)) {
+  for (const [, kind, word] of what.slice(tag.length).matchAll(/([.#])([\w-]+)/g)) {
     if (kind === ".") node.classList.add(word);
     else node.id = word;
   }
@@ -48,7 +48,7 @@ export function el(what, attributes, ...children) {
   return append(node, ...children);
 }
 
-/** A name that a stranger chose: isolated, so that its direction stays its own, and cut by CSS. */
-export function name(text, title) {
-  return el("bdi.name", { dir: "auto", title: title || text }, text);
+/** A name that a stranger chose: isolated, so that its direction stays its own, and cut by CSS. `kind`: one more class. */
+export function name(text, title, kind) {
+  return el("bdi.name", { dir: "auto", title: title || text, class: kind || "" }, text);
 }

@@ -26,7 +26,7 @@ function questions(app) {
     key: (q) => `${q.peer} ${q.request}`,
     empty: "Nobody is served at this moment.",
     columns: [
-      { title: "Who", text: (q) => `${q.peer}${q.name}`, cell: (q) => el("span.who-name", null, nodeName(app, q.peer, q)) },
+      { title: "Who", text: (q) => `${q.peer}${q.alias || ""}${q.name}`, cell: (q) => el("span.who-name", null, nodeName(app, q.peer, q)) },
       { title: "Model", text: (q) => q.model, cell: (q) => ui.name(q.model) },
       { title: "For", text: (q) => q.ptn || "", cell: (q) => (q.ptn ? ui.name(q.ptn) : el("span.muted", null, "public")) },
       { title: "State", text: (q) => state(q).join(), cell: (q) => {

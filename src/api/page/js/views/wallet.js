@@ -1,6 +1,6 @@
 // wallet.js - who owes whom: the balance, each peer and network, what was bought and sold, and the proof of it.
 
-import { nodeName, nodeText } from "../nodes.js";
+import { nodeName, nodeTextInFull } from "../nodes.js";
 import { during, section } from "../ui/form.js";
 import { History } from "../wallet/history.js";
 import { amount, credits } from "../wallet/money.js";
@@ -57,7 +57,7 @@ class Wallet {
       { title: "Balance", className: "number", text: (p) => String(p.balance_micro), cell: (p) => amount(p.balance_micro, true) },
       money("Earned", "earned_micro"), money("Spent", "spent_micro"), money("Settled", "settled_micro"),
       { title: "Limit", className: "number", text: (p) => String(p.limit_micro), cell: (p) => el("span", { title: "So much it may owe this node before it must settle" }, credits(p.limit_micro)) },
-      { title: "Settle", className: "actions", text: (p) => String(p.balance_micro), cell: (p) => p.balance_micro !== 0 && el("button.small", { "aria-label": `Settle with ${nodeText(app, p.node_id, p)}`, onclick: async () => {
+      { title: "Settle", className: "actions", text: (p) => String(p.balance_micro), cell: (p) => p.balance_micro !== 0 && el("button.small", { "aria-label": `Settle with ${nodeTextInFull(app, p.node_id, p)}`, onclick: async () => {
         if (await settleDialog(app, p)) {
           this.load();
           this.history.reload();

@@ -1,7 +1,7 @@
 // history.js - what was bought and sold, the newest first, a page at a time, by peer, network and time.
 
 import { ui } from "../ui.js";
-import { nodeName, nodeText } from "../nodes.js";
+import { nodeName, nodeTextInFull } from "../nodes.js";
 import { amount } from "./money.js";
 
 const { el, fill } = ui;
@@ -76,7 +76,7 @@ export class History {
       fill(select, el("option", { value: "" }, first), list.map(([value, words]) => el("option", { value }, words)));
       select.value = list.some(([value]) => value === chosen) ? chosen : "";
     };
-    set(this.peer, "Everybody", peers.slice(0, 500).map((p) => [p.node_id, `${nodeText(this.app, p.node_id, p)} (${ui.short(p.node_id).slice(0, 8)})`]));
+    set(this.peer, "Everybody", peers.slice(0, 500).map((p) => [p.node_id, nodeTextInFull(this.app, p.node_id, p)]));
     set(this.net, "All networks", ptns.map((p) => [p.ptn_id, p.name ? ui.cut(ui.plain(p.name), 40) : ui.short(p.ptn_id)]));
   }
 

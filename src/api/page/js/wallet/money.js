@@ -8,7 +8,8 @@ const MICRO = 1000000;
 export function credits(micro) {
   const n = Number(micro) || 0;
   const whole = Math.trunc(Math.abs(n) / MICRO);
-  const rest = String(Math.abs(n) % MICRO).padStart(6, "0").replace(/0+$/, "");
+  let rest = String(Math.abs(n) % MICRO).padStart(6, "0");
+  while (rest.endsWith("0")) rest = rest.slice(0, -1);
   return `${n < 0 ? "\u2212" : ""}${whole.toLocaleString("en")}${rest ? `.${rest}` : ""}`;
 }
 

@@ -1,7 +1,7 @@
 // settle.js - recording that a debt was paid outside: both sides sign it.
 
 import { ui } from "../ui.js";
-import { nodeText } from "../nodes.js";
+import { nodeTextInFull } from "../nodes.js";
 import { during, field } from "../ui/form.js";
 import { credits, typed } from "./money.js";
 
@@ -11,7 +11,7 @@ const { el, fill } = ui;
 export async function settleDialog(app, one) {
   const owed = one.balance_micro > 0;
   const whole = Math.abs(one.balance_micro);
-  const name = nodeText(app, one.node_id, one);
+  const name = nodeTextInFull(app, one.node_id, one);
   const problem = el("div");
   const value = el("input#settle-amount", { value: credits(whole).replace(/,/g, ""), inputmode: "decimal", autocomplete: "off" });
   let done = null;
