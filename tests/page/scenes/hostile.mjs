@@ -13,7 +13,8 @@ const ATTACKS = [
   "<style>* { display: none }</style>", "<form action='https://evil.example'><input name=key></form>", "[e]: javascript:window.pwned=11\n\n[e]",
   "<math><mtext><table><mglyph><style><img src=x onerror=window.pwned=12>", "`<b onmouseover=window.pwned=13>`", "<base href='https://evil.example/'>",
   "```\"><img src=x onerror=window.pwned=14>\ncode\n```", "| <img src=x onerror=window.pwned=15> |\n|--|\n| [f](vbscript:1) |",
-  "[https://bank.example](https://evil.example/login)", "access \u202egnp.exe\u202c", "<https://fine.example/x>",
+  "[https://bank.example](https://evil.example/login)", "[\u201cbank.example\u201d](https://evil.example/login)", "[here](https://evil.example/x)",
+  "access \u202egnp.exe\u202c", "~".repeat(4000) + "`", "<https://fine.example/x>",
 ].join("\n\n");
 
 /** The page may have these and no others inside of an answer. */
@@ -54,6 +55,9 @@ export const scenes = [
       assert.equal(pwned, undefined);
       for (const href of links) assert.match(href, /^https:\/\//);
       assert.match(text, /https:\/\/bank\.example \(evil\.example\)/);
+      assert.match(text, /\u201cbank\.example\u201d \(evil\.example\)/);
+      assert.match(text, /here \(evil\.example\)/);
+      assert.doesNotMatch(text, /\(fine\.example\)/);
       assert.match(text, /\[U\+202E\]gnp\.exe/);
       assert.match(text, /<script>window\.pwned = 1<\/script>/);
       await v.accessible("a hostile answer");
