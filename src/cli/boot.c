@@ -206,7 +206,7 @@ static tl_err prepare(const tl_cli *cli, tl_service s, bool *ret_lingers, tl_why
     tl_err e = TL_OK;
     *ret_lingers = false;
     if (s.system)
-        e = systemd ? tl_service_make_user(TL_BOOT_USER, why) : TL_OK;
+        e = systemd ? tl_service_make_user(TL_BOOT_USER, TL_BOOT_HOME, why) : TL_OK;
     else
         e = tl_paths_make_data(&cli->paths, why);
     if (!e && !s.system && systemd)

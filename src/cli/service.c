@@ -164,14 +164,20 @@ tl_err tl_service_linger(bool on, tl_why *why)
     return TL_OK;
 }
 
-tl_err tl_service_make_user(const char *user, tl_why *why)
+tl_err tl_service_make_user(const char *user, const char *home, tl_why *why)
 {
     const char *users[] = {"systemd-sysusers", "teale.conf", NULL};
     const char *files[] = {"systemd-tmpfiles", "--create", "teale.conf", NULL};
     char said[SAID_MAX];
-    if (!getpwnam(user) && (run(users, said) || !getpwnam(user)))
+    const struct passwd *pw = getpwnam(user);
+    if (!pw && (run(users, said) || !(pw = getpwnam(user))))
         return tl_why_set(why, TL_ERR_NOT_FOUND,
                           "there is no user %s, and it cannot be made: %.300s", user, said);
+    if (!pw->pw_uid || strcmp(pw->pw_dir, home) != 0)
+        return tl_why_set(why, TL_ERR_FORBIDDEN,
+                          "the user %s is not the one of the system's service: its home is %.200s, "
+                          "not %s. Give that account another name",
+                          user, pw->pw_dir, home);
     if (run(files, said))
         return tl_why_set(why, TL_ERR_NOT_FOUND, "its directory cannot be made: %.300s", said);
     return TL_OK;

@@ -29,7 +29,7 @@ bool tl_service_lingers(void);
 TL_CHECK tl_err tl_service_linger(bool on, tl_why *why);
 
 /* Makes the user and the directory of the system's node where they are not there. TL_ERR_NOT_FOUND: the package's
- * files for that are not installed. */
-TL_CHECK tl_err tl_service_make_user(const char *user, tl_why *why);
+ * files for that are not installed. TL_ERR_FORBIDDEN: an account of that name has another home, so it is somebody's. */
+TL_CHECK tl_err tl_service_make_user(const char *user, const char *home, tl_why *why);
 
 #endif

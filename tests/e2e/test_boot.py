@@ -80,6 +80,41 @@ class Owner(unittest.TestCase):
                 self.assertEqual(uid, os.stat(home + "/teale.toml").st_uid)
 
 
+ROOTS = """#!/bin/sh
+echo "$(basename "$0") $*" >>"$STATE/asked"
+exit 1
+"""
+
+
+class Systems(unittest.TestCase):
+    """As root, with an /etc/passwd, a /run and a /var/lib of its own."""
+
+    def up(self, *passwd):
+        if os.geteuid() != 0 or subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode:
+            self.skipTest("a /run of its own is for root")
+        with tempfile.TemporaryDirectory() as d:
+            for name in ("systemctl", "systemd-sysusers", "systemd-tmpfiles"):
+                pathlib.Path(d, name).write_text(ROOTS)
+                os.chmod(pathlib.Path(d, name), 0o755)
+            pathlib.Path(d, "passwd").write_text("\n".join(("root:x:0:0::/root:/bin/sh", *passwd, "")))
+            inside = 'mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system && mount -t tmpfs tmpfs /var/lib && ' \
+                     'mount --bind "$STATE/passwd" /etc/passwd && exec "$@"'
+            done = subprocess.run(["unshare", "--mount", "sh", "-c", inside, "sh", TEALE, "up", "--boot"], capture_output=True,
+                                  text=True, timeout=60, cwd="/",
+                                  env={"PATH": f"{d}:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": d, "STATE": d, "TEALE_LAN": "off"})
+            asked = pathlib.Path(d, "asked")
+            return done, asked.read_text() if asked.exists() else ""
+
+    def test_the_node_never_runs_as_a_person_who_is_called_as_its_user(self):
+        for line in ("_teale:x:1001:1001::/home/_teale:/bin/sh", "_teale:x:0:0::/var/lib/teale:/bin/sh"):
+            done, asked = self.up(line)
+            self.assertEqual(1, done.returncode, done.stderr)
+            self.assertIn("the user _teale is not the one of the system's service", done.stderr)
+            self.assertEqual("", asked)
+        self.assertIn("systemd-tmpfiles --create", self.up("_teale:x:998:998::/var/lib/teale:/usr/sbin/nologin")[1])
+        self.assertIn("systemd-sysusers", self.up("teale:x:1001:1001::/home/teale:/bin/sh")[1])
+
+
 class Service(unittest.TestCase):
     """As an ordinary user of a machine on which systemd seems to run: in a mount namespace with a /run of its own."""
 

@@ -57,7 +57,7 @@ class Control(unittest.TestCase):
 
 
 class Database(unittest.TestCase):
-    """What keeps an older package from taking the place of a newer one (debian/teale.preinst.in)."""
+    """What keeps an older package from taking the place of a newer one (debian/teale.preinst.in), in a root of its own."""
 
     def setUp(self):
         self.dir = tempfile.mkdtemp(prefix="teale-packages-")
@@ -65,23 +65,19 @@ class Database(unittest.TestCase):
         self.version = int(subprocess.run([SOURCE / "tools/store-version"], capture_output=True, text=True, check=True).stdout)
 
     def script(self):
-        text = read("debian/teale.preinst.in").replace("@STORE_VERSION@", str(self.version))
-        text = text.replace("/var/lib/teale", self.dir + "/system").replace("/etc/passwd", self.dir + "/passwd")
-        return text.replace("#DEBHELPER#", "")
+        return read("debian/teale.preinst.in").replace("@STORE_VERSION@", str(self.version))
 
-    def database(self, name, version, program=b"teal"):
+    def database(self, version, program=b"teal", name="var/lib/teale/teale.db"):
         path = pathlib.Path(self.dir, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         head = bytearray(b"SQLite format 3\0".ljust(100, b"\0"))
         head[60:64], head[68:72] = struct.pack(">I", version), program
         path.write_bytes(head)
+        return path
 
-    def preinst(self, **env):
-        pathlib.Path(self.dir, "passwd").write_text(
-            f"root:x:0:0::{self.dir}/root:/bin/sh\ndaemon:x:1:1::{self.dir}/daemon:/bin/false\n"
-            f"ann:x:1000:1000::{self.dir}/ann:/bin/sh\nnobody:x:65534:65534::/nonexistent:/bin/false\n")
-        return subprocess.run(["sh", "-c", self.script(), "preinst", "upgrade", "9", "0.1.0"], capture_output=True, text=True,
-                              env={"PATH": os.environ["PATH"], **env})
+    def preinst(self, *said, **env):
+        return subprocess.run(["sh", "-c", self.script(), "preinst", *(said or ("upgrade", "0.2.0", "0.1.0"))], timeout=60,
+                              capture_output=True, text=True, env={"PATH": os.environ["PATH"], "DPKG_ROOT": self.dir, **env})
 
     def test_the_number_in_the_package_is_that_of_a_database_that_the_program_makes(self):
         home = pathlib.Path(self.dir, "home")
@@ -96,25 +92,124 @@ class Database(unittest.TestCase):
         self.assertEqual(self.version, struct.unpack(">I", head[60:64])[0])
         self.assertEqual(b"teal", head[68:72])
 
-    def test_a_newer_database_of_the_system_or_of_a_person_is_refused_with_its_name_and_the_remedy(self):
-        for name in ("system/teale.db", "root/.local/share/teale/teale.db", "ann/.local/share/teale/teale.db"):
-            self.database(name, self.version)
-            self.assertEqual(0, self.preinst().returncode)
-            self.database(name, self.version + 1)
-            done = self.preinst()
-            self.assertEqual(1, done.returncode)
-            self.assertIn(f"E_STORE_NEWER: {self.dir}/{name} is of version {self.version + 1}", done.stderr)
-            self.assertIn("Nothing was changed", done.stderr)
-            self.assertEqual(0, self.preinst(TEALE_DOWNGRADE="yes").returncode)
-            os.unlink(pathlib.Path(self.dir, name))
-
-    def test_files_that_are_no_database_of_ours_and_homes_of_services_keep_nobody_from_installing(self):
-        self.database("system/teale.db", 1 << 31, b"othr")
-        self.database("daemon/.local/share/teale/teale.db", self.version + 1)
-        os.makedirs(pathlib.Path(self.dir, "ann/.local/share/teale"))
-        os.mkfifo(pathlib.Path(self.dir, "ann/.local/share/teale/teale.db"))
-        pathlib.Path(self.dir, "root").write_bytes(b"")
+    def test_a_downgrade_over_a_newer_database_of_the_system_is_refused_with_its_name_and_the_remedy(self):
+        self.database(self.version)
         self.assertEqual(0, self.preinst().returncode)
+        for newer in (self.version + 1, (1 << 31) - 1, 1 << 31, (1 << 32) - 1):
+            path = self.database(newer)
+            for how in ("upgrade", "install"):  # installed, or removed with its settings left
+                done = self.preinst(how, "0.2.0", "0.1.0")
+                self.assertEqual(1, done.returncode)
+                self.assertIn(f"E_STORE_NEWER: {path} is of version {newer},", done.stderr)
+                self.assertIn("Nothing was changed", done.stderr)
+                self.assertEqual(0, self.preinst(how, "0.2.0", "0.1.0", TEALE_DOWNGRADE="yes").returncode)
+
+    def test_no_database_keeps_an_administrator_from_an_upgrade_or_a_first_installation(self):
+        self.database(self.version + 1)
+        for said in (("upgrade", "0.1.0", "0.1.0"), ("upgrade", "0.0.9", "0.1.0"), ("upgrade", "0.1.0~rc1", "0.1.0"),
+                     ("install", "0.0.9", "0.1.0"), ("install",), ("install", "", "0.1.0")):
+            done = self.preinst(*said)
+            self.assertEqual((0, ""), (done.returncode, done.stderr), said)
+
+    def test_what_a_user_has_at_home_is_not_looked_at(self):
+        self.database(self.version + 1, name="home/ann/.local/share/teale/teale.db")
+        self.database(self.version + 1, name="root/.local/share/teale/teale.db")
+        pathlib.Path(self.dir, "etc").mkdir()
+        pathlib.Path(self.dir, "etc/passwd").write_text(f"ann:x:1000:1000::{self.dir}/home/ann:/bin/sh\n")
+        self.assertEqual(0, self.preinst(HOME=f"{self.dir}/home/ann").returncode)
+        for name in ("preinst.in", "postinst", "prerm", "postrm"):
+            for word in ("/etc/passwd", ".local", "/home"):
+                self.assertNotIn(word, read(f"debian/teale.{name}"))
+
+    def test_files_that_are_no_database_of_ours_are_passed_by(self):
+        path = self.database(1 << 31, b"othr")
+        self.assertEqual((0, ""), (self.preinst().returncode, self.preinst().stderr))
+        for size in (0, 59, 63, 71):
+            path.write_bytes(b"\xff" * size)
+            self.assertEqual((0, ""), (self.preinst().returncode, self.preinst().stderr), size)
+
+    def test_links_and_pipes_in_the_place_of_a_database_are_not_followed_and_do_not_hold_it_up(self):
+        path = self.database(self.version)
+        path.unlink()
+        path.symlink_to(self.database(self.version + 1, name="elsewhere"))
+        self.assertEqual(0, self.preinst().returncode)
+        path.unlink()
+        path.mkdir()
+        self.assertEqual(0, self.preinst().returncode)
+        path.rmdir()
+        os.mkfifo(path)
+        self.assertEqual(0, self.preinst().returncode)
+        with open(path, "r+b", buffering=0):  # and one that has a writer, who says nothing
+            self.assertEqual(0, self.preinst().returncode)
+
+
+# Notes what it is asked. Of a user's manager 4000 nothing comes, be it told to end or not.
+SYSTEMCTL = """#!/bin/sh
+case "$*" in
+*list-units*) printf ' user@%s.service loaded active running User Manager\\n' 4000 4001 ;;
+*machine=4000@*) trap '' TERM; while :; do sleep 1; done ;;
+*) echo "$*" >>"$STATE/asked" ;;
+esac
+"""
+# As coreutils', with a hundredth of the time.
+TIMEOUT = """#!/bin/sh
+exec /usr/bin/timeout -k 0.01 "$(echo "$3" | sed 's/.*/0.&/')" $(shift 3; echo "$@")
+"""
+USERDEL = """#!/bin/sh
+echo "userdel $*" >>"$STATE/asked"
+"""
+
+
+class Scripts(unittest.TestCase):
+    """The other scripts of the package, with stand-ins for what they call."""
+
+    def setUp(self):
+        self.dir = tempfile.mkdtemp(prefix="teale-packages-")
+        self.addCleanup(shutil.rmtree, self.dir)
+
+    def put(self, name, text):
+        path = pathlib.Path(self.dir, "bin", name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
+
+    def script(self, name, *said):
+        text = read(f"debian/teale.{name}").replace("/run/systemd/system", self.dir).replace("rm -rf", "echo rm")
+        done = subprocess.run(["sh", "-c", text, name, *said], timeout=60, capture_output=True, text=True,
+                              env={"PATH": f"{self.dir}/bin:{os.environ['PATH']}", "STATE": self.dir})
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+        asked = pathlib.Path(self.dir, "asked")
+        lines = asked.read_text().splitlines() if asked.exists() else []
+        asked.unlink(missing_ok=True)
+        return lines
+
+    def test_a_users_manager_that_does_not_answer_holds_up_neither_an_upgrade_nor_a_removal(self):
+        self.put("systemctl", SYSTEMCTL)
+        self.put("timeout", TIMEOUT)
+        self.assertEqual(["--quiet --user --machine=4001@ daemon-reload",
+                          "--quiet --user --machine=4001@ --no-block try-restart teale.service"],
+                         self.script("postinst", "configure", "0.0.9"))
+        self.assertEqual(["--quiet --user --machine=4001@ stop teale.service"], self.script("prerm", "remove"))
+        self.assertEqual([], self.script("postinst", "configure", ""))  # nothing ran before the first installation
+        self.assertEqual([], self.script("prerm", "upgrade", "0.2.0"))
+
+    def test_a_purge_removes_the_user_that_the_package_made_and_no_other(self):
+        self.put("userdel", USERDEL)
+        for line, removed in (("_teale:x:998:998:Teale node:/var/lib/teale:/usr/sbin/nologin", True),
+                              ("_teale:x:1000:1000::/var/lib/teale:/bin/sh", False),
+                              ("_teale:x:998:998::/home/teale:/bin/sh", False),
+                              ("_teale:x:0:0::/var/lib/teale:/bin/sh", False), ("", False)):
+            self.put("getent", f"#!/bin/sh\n[ \"$*\" = 'passwd _teale' ] && [ '{line}' ] && echo '{line}'\n")
+            self.assertEqual(["userdel _teale"] if removed else [], self.script("postrm", "purge"), line)
+            self.assertEqual([], self.script("postrm", "remove"))
+
+    def test_the_systems_user_has_one_name_that_is_no_persons(self):
+        self.assertRegex(read("init/teale.sysusers"), r'^u _teale - "[^"]+" /var/lib/teale\n$')
+        self.assertEqual("d /var/lib/teale 0700 _teale _teale -\n", read("init/teale.tmpfiles"))
+        unit = read("init/teale-system.service.in")
+        self.assertIn("\nUser=_teale\nGroup=_teale\n", unit)
+        self.assertIn('"_teale" ', read("src/cli/boot.h"))
+        self.assertIn("\nUSER _teale\n", read("Containerfile"))
 
 
 @unittest.skipUnless(shutil.which("dpkg-query") and shutil.which("objdump"), "dpkg-query or objdump is not here")
