@@ -243,7 +243,9 @@ int tl_cmd_status(tl_cli *cli, const tl_args *args)
     tl_out_line("node", tl_json_string(s, "node_id", ""));
     tl_out_line("name", tl_json_string(s, "display_name", ""));
     tl_nattext_status(nat, nat_line);
-    tl_out_line("nat", nat_line);
+    tl_out_line("nat",
+                tl_json_bool(wan, "enabled", false) ? nat_line : "not asked: wan_enabled is false");
+    tl_show_lan(json_object_get(s, "lan"));
     print_relays(wan);
     tl_show_relayed_by(json_object_get(s, "relayed_by"));
     print_dht(json_object_get(s, "dht"));

@@ -212,11 +212,23 @@ static void tell_own_server(const json_t *status)
     tl_buf_clear(&advice);
 }
 
+bool tl_daemon_is_on_lan(const json_t *status)
+{
+    const char *by = tl_json_string(json_object_get(status, "lan"), "discovery", "off");
+    return strcmp(by, "off") != 0 && strcmp(by, "failed") != 0;
+}
+
 void tl_daemon_tell_no_model(const json_t *status)
 {
     const json_t *wan = json_object_get(status, "wan");
     tl_buf url = {0}, error = {0};
-    if (!tl_json_bool(wan, "enabled", false))
+    bool wan_on = tl_json_bool(wan, "enabled", false);
+    if (!wan_on && tl_daemon_is_on_lan(status))
+        tl_out_note("No model is known yet: this node finds others on the local network alone, and "
+                    "%.0f are announced there now. A question asks them: teale chat \"Why is the "
+                    "sky blue?\"",
+                    tl_json_number(json_object_get(status, "lan"), "nodes", 0));
+    else if (!wan_on)
         tl_out_note("No model can be asked: no relay is used. Name one on which others share a "
                     "model (teale down, then teale up --relay URL), or share a model server of "
                     "this machine (--share URL).");

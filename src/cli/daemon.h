@@ -48,6 +48,8 @@ int tl_daemon_get(const tl_cli *cli, const char *path, tl_time timeout, json_t *
 /* Tells a running daemon, if there is one, that a setting has changed. Prints what the daemon
  * did. False: the daemon refuses the value, which must be put back; the cause is printed. */
 bool tl_daemon_setting_changed(const tl_cli *cli, const char *key);
+/* Does the node find others on the local network, as its status says? */
+bool tl_daemon_is_on_lan(const json_t *status);
 /* Prints why no model can be asked, as the answer of /control/status shows it. */
 void tl_daemon_tell_no_model(const json_t *status);
 /* Prints which models of share_models the model server of a running daemon does not serve. */

@@ -73,3 +73,14 @@ void tl_show_introducing(const json_t *i)
     tl_out_plain(json_string_value(json_array_get(json_object_get(i, "addresses"), 0)));
     putchar('\n');
 }
+
+void tl_show_lan(const json_t *lan)
+{
+    const char *by = tl_json_string(lan, "discovery", "off");
+    if (!strcmp(by, "off") || !strcmp(by, "failed"))
+        tl_out_line("lan", strcmp(by, "off") ? "failed: teale doctor" : "off");
+    else
+        printf("%slan:%s %.0f nodes are announced, found by %s\n",
+               tl_out_colour(stdout, TL_COLOUR_DIM), tl_out_end(stdout),
+               tl_json_number(lan, "nodes", 0), by);
+}

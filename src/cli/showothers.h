@@ -12,4 +12,7 @@ void tl_show_relaying(const json_t *relaying);
 /* Introductions: those that this node makes, and the nodes that introduce it. */
 void tl_show_introducing(const json_t *introducing);
 
+/* The local network: how many nodes are announced there. `lan` is the status's. */
+void tl_show_lan(const json_t *lan);
+
 #endif

@@ -176,7 +176,12 @@ static void show_network(const json_t *status)
 {
     char text[TL_NATTEXT_MAX];
     if (!tl_json_bool(json_object_get(status, "wan"), "enabled", false)) {
-        tl_progress_done(4, STEPS, "network", "this machine only");
+        if (tl_daemon_is_on_lan(status))
+            tl_progress_done(4, STEPS, "network",
+                             "the local network alone; %.0f nodes are announced there",
+                             tl_json_number(json_object_get(status, "lan"), "nodes", 0));
+        else
+            tl_progress_done(4, STEPS, "network", "this machine only");
         return;
     }
     tl_nattext_step(json_object_get(status, "nat"), text);
@@ -287,6 +292,8 @@ static void conclude_asking(const tl_cli *cli, const json_t *status)
         tl_out_note("Next: teale ptn create family && teale ptn invite family");
     else if (can_ask(cli))
         tl_out_note("Next: teale chat \"Why is the sky blue?\"");
+    else if (!tl_json_bool(wan, "enabled", false) && tl_daemon_is_on_lan(status))
+        tl_daemon_tell_no_model(status);
     else if (!tl_json_bool(wan, "enabled", false))
         tl_out_note(
             "No model can be asked yet: name a relay on which others share one (teale down, "
