@@ -113,7 +113,7 @@ export function danger(key, value) {
     return "Other machines can reach the API then. Every request needs the key, but nothing on that address is encrypted: "
       + "whoever is on the way can read the key, the questions and the answers. A tunnel to 127.0.0.1 is safer.";
   if (key === "api_allowed_origins" && value.length)
-    return "Pages of these origins may ask and read as you do, the settings and what your peers are called included. They change nothing without the key.";
+    return "Pages of these origins may ask as you do, and read what this page shows. They change nothing without the key.";
   if (key === "legacy_plaintext" && value === true)
     return "Questions and answers with nodes of the old protocol pass in clear. The relay can read and change them.";
   if (key === "wan_allow_insecure_relay" && value === true)
