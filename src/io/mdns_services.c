@@ -17,13 +17,17 @@ void tl_mdns_services_init(tl_mdns_services *t, const tl_node_id *us, tl_rand ra
 
 /* --- choosing --- */
 
-static bool is_preferred(const tl_mdns_services *t, const char *name)
+/* The name is a claim that anybody can make, as often as there are names. The ID is a claim, too, but of one node there
+ * are at most TL_MDNS_ADDRS_MAX. */
+static bool is_preferred(const tl_mdns_services *t, const tl_mdns_service *s)
 {
     uint8_t hint[TL_MDNS_HINT];
-    if (tl_mdns_name_hint(tl_slice_str(name), hint))
+    const uint8_t *id = s->answered ? s->node.key : hint;
+    size_t n = s->answered ? sizeof s->node.key : sizeof hint;
+    if (!s->answered && tl_mdns_name_own(tl_slice_str(s->name), hint))
         return false;
     for (size_t i = 0; i < t->n_preferred; i++)
-        if (!memcmp(t->preferred[i], hint, sizeof hint))
+        if (!memcmp(t->preferred[i].key, id, n))
             return true;
     return false;
 }
@@ -128,11 +132,11 @@ void tl_mdns_services_prefer(tl_mdns_services *t, const tl_node_id *nodes, size_
 {
     t->n_preferred = n < TL_MDNS_PREFERRED_MAX ? n : TL_MDNS_PREFERRED_MAX;
     for (size_t i = 0; i < t->n_preferred; i++)
-        memcpy(t->preferred[i], nodes[i].key, TL_MDNS_HINT);
+        t->preferred[i] = nodes[i];
     for (size_t i = 0; i < TL_MDNS_SERVICES_MAX; i++) {
         tl_mdns_service *s = &t->at[i];
         bool before = s->preferred;
-        s->preferred = s->state != TL_MDNS_FREE && is_preferred(t, s->name);
+        s->preferred = s->state != TL_MDNS_FREE && is_preferred(t, s);
         if (s->preferred && !before && s->state == TL_MDNS_RESTING) {
             s->rests = 0;
             set_state(t, s, TL_MDNS_WAITING, 0);
@@ -143,7 +147,7 @@ void tl_mdns_services_prefer(tl_mdns_services *t, const tl_node_id *nodes, size_
 /* --- what is heard --- */
 
 /* What is of no use makes room first, then what nobody has looked at. A preferred service takes the place of any
- * stranger's. */
+ * stranger's, and of a preferred one that is not found. */
 static tl_mdns_service *room(tl_mdns_services *t, bool preferred)
 {
     tl_mdns_service *s = NULL;
@@ -151,8 +155,9 @@ static tl_mdns_service *room(tl_mdns_services *t, bool preferred)
         if (t->at[i].state == TL_MDNS_FREE)
             return &t->at[i];
     if (!(s = any(t, TL_MDNS_RESTING, false)) && !(s = any(t, TL_MDNS_WAITING, false)) &&
-        preferred && !(s = any(t, TL_MDNS_LOOKING, false)) && !(s = any(t, TL_MDNS_FOUND, false)))
-        s = any(t, TL_MDNS_RESTING, true);
+        preferred && !(s = any(t, TL_MDNS_LOOKING, false)) && !(s = any(t, TL_MDNS_FOUND, false)) &&
+        !(s = any(t, TL_MDNS_RESTING, true)))
+        s = any(t, TL_MDNS_WAITING, true);
     t->dropped++; /* either this one or the other */
     t->overflowed++;
     if (s)
@@ -165,13 +170,13 @@ void tl_mdns_services_on_new(tl_mdns_services *t, int interface, tl_addr_family 
 {
     if (find(t, interface, by, name) || strlen(name) >= TL_MDNS_NAME_MAX)
         return;
-    bool preferred = is_preferred(t, name);
-    tl_mdns_service *s = room(t, preferred);
+    tl_mdns_service new = {.user = t->user, .interface = interface, .by = by};
+    snprintf(new.name, sizeof new.name, "%s", name);
+    new.preferred = is_preferred(t, &new);
+    tl_mdns_service *s = room(t, new.preferred);
     if (!s)
         return;
-    *s = (tl_mdns_service){
-        .user = t->user, .interface = interface, .by = by, .preferred = preferred};
-    snprintf(s->name, sizeof s->name, "%s", name);
+    *s = new;
     set_state(t, s, TL_MDNS_WAITING, 0);
 }
 
@@ -191,24 +196,9 @@ static size_t found_of(const tl_mdns_services *t, const tl_node_id *node)
     return n;
 }
 
-/* Is there room for one more that is found? The node's own addresses are many, or others claim to be it: then the lot
- * says which of them is left out, so that no claim keeps its place for ever. */
-static bool room_to_find(tl_mdns_services *t, tl_mdns_service *s, const tl_node_id *node,
-                         tl_time now)
+/* One of the node's makes room, or the new one stays out. */
+static bool room_among_same(tl_mdns_services *t, const tl_node_id *node, size_t same, tl_time now)
 {
-    size_t strangers = count(t, TL_MDNS_FOUND, true);
-    if (!s->preferred && strangers >= TL_MDNS_STRANGERS_MAX)
-        return false;
-    if (count(t, TL_MDNS_FOUND, false) >= TL_MDNS_FOUND_MAX) {
-        tl_mdns_service *other = any(t, TL_MDNS_FOUND, false);
-        if (!other)
-            return false;
-        t->dropped++;
-        rest(t, other, now);
-    }
-    size_t same = found_of(t, node);
-    if (same < TL_MDNS_ADDRS_MAX)
-        return true;
     size_t out = tl_rand_below(&t->rand, same + 1);
     for (size_t i = 0; i < TL_MDNS_SERVICES_MAX && out < same; i++)
         if (t->at[i].state == TL_MDNS_FOUND && tl_node_id_eq(&t->at[i].node, node) && out-- == 0) {
@@ -219,6 +209,27 @@ static bool room_to_find(tl_mdns_services *t, tl_mdns_service *s, const tl_node_
     return false;
 }
 
+/* Is there room for one more that is found? Where all places are of preferred nodes, or the node's own addresses are many,
+ * some of them are claims of others: then the lot says which is left out, so that no claim keeps its place for ever. */
+static bool room_to_find(tl_mdns_services *t, tl_mdns_service *s, tl_time now)
+{
+    size_t same = found_of(t, &s->node);
+    if (!s->preferred && count(t, TL_MDNS_FOUND, true) >= TL_MDNS_STRANGERS_MAX)
+        return false;
+    if (same >= TL_MDNS_ADDRS_MAX)
+        return room_among_same(t, &s->node, same, now);
+    if (count(t, TL_MDNS_FOUND, false) < TL_MDNS_FOUND_MAX)
+        return true;
+    tl_mdns_service *other = any(t, TL_MDNS_FOUND, false);
+    if (!other && s->preferred)
+        other = any(t, TL_MDNS_FOUND, true);
+    if (!other)
+        return false;
+    t->dropped++;
+    rest(t, other, now);
+    return true;
+}
+
 static tl_addr with_scope(const tl_addr *addr, int interface)
 {
     tl_addr a = *addr;
@@ -227,12 +238,46 @@ static tl_addr with_scope(const tl_addr *addr, int interface)
     return a;
 }
 
+/* The node that the answer tells. False: it is none, or not the one whose digits the name shows. */
+static bool read_node(const tl_mdns_service *s, const tl_mdns_txt *txt, const tl_addr *addr,
+                      tl_node_id *ret_node)
+{
+    uint8_t hint[TL_MDNS_HINT];
+    return txt->valid && addr->port != 0 && addr->family != TL_ADDR_NONE &&
+           !tl_node_id_from_bytes(txt->id, ret_node) &&
+           (tl_mdns_name_hint(tl_slice_str(s->name), hint) ||
+            !memcmp(hint, ret_node->key, sizeof hint));
+}
+
+static bool find_room(tl_mdns_services *t, tl_mdns_service *s, const tl_addr *addr, tl_time now)
+{
+    if (!room_to_find(t, s, now)) {
+        t->dropped++;
+        rest(t, s, now);
+        return false;
+    }
+    s->addr = *addr;
+    s->since = now;
+    s->rests = 0;
+    set_state(t, s, TL_MDNS_FOUND, TL_NEVER);
+    tell(t, &s->node);
+    return true;
+}
+
 bool tl_mdns_services_on_answer(tl_mdns_services *t, tl_mdns_service *s, const tl_mdns_txt *txt,
                                 const tl_addr *addr, tl_time now)
 {
     tl_node_id node;
-    if (!txt->valid || addr->port == 0 || addr->family == TL_ADDR_NONE ||
-        tl_node_id_from_bytes(txt->id, &node)) {
+    tl_addr scoped = with_scope(addr, s->interface);
+    bool is_node = read_node(s, txt, addr, &node), was_found = s->state == TL_MDNS_FOUND;
+    if (was_found && is_node && tl_node_id_eq(&s->node, &node) && tl_addr_eq(&s->addr, &scoped))
+        return true;
+    if (was_found)
+        set_state(t, s, TL_MDNS_WAITING, 0); /* tells that the old one is gone */
+    s->answered = true;
+    s->node = is_node ? node : (tl_node_id){0};
+    s->preferred = is_preferred(t, s);
+    if (!is_node) {
         t->malformed++;
         rest(t, s, now);
         return false;
@@ -241,27 +286,12 @@ bool tl_mdns_services_on_answer(tl_mdns_services *t, tl_mdns_service *s, const t
         set_state(t, s, TL_MDNS_RESTING, TL_NEVER);
         return false;
     }
-    tl_addr scoped = with_scope(addr, s->interface);
-    if (s->state == TL_MDNS_FOUND) {
-        if (tl_node_id_eq(&s->node, &node) && tl_addr_eq(&s->addr, &scoped))
-            return true;
-        /* avahi may have put a new port beside an old address: a fresh look-up does not */
-        bool calm = now - s->since >= TL_MDNS_CALM;
-        set_state(t, s, calm ? TL_MDNS_WAITING : TL_MDNS_RESTING, calm ? 0 : now + TL_MDNS_PAUSE);
-        return false;
-    }
-    if (!room_to_find(t, s, &node, now)) {
-        t->dropped++;
-        rest(t, s, now);
-        return false;
-    }
-    s->node = node;
-    s->addr = scoped;
-    s->since = now;
-    s->rests = 0;
-    set_state(t, s, TL_MDNS_FOUND, TL_NEVER);
-    tell(t, &node);
-    return true;
+    if (!was_found)
+        return find_room(t, s, &scoped, now);
+    /* avahi may have put a new port beside an old address: a fresh look-up does not */
+    if (now - s->since < TL_MDNS_CALM)
+        set_state(t, s, TL_MDNS_RESTING, now + TL_MDNS_PAUSE);
+    return false;
 }
 
 void tl_mdns_services_on_silent(tl_mdns_services *t, tl_mdns_service *s, tl_time now)

@@ -9,8 +9,10 @@
  *     looked up at once <= TL_MDNS_LOOKING_MAX      addresses of one node <= TL_MDNS_ADDRS_MAX
  *     found <= TL_MDNS_FOUND_MAX                    found of strangers <= TL_MDNS_STRANGERS_MAX
  *
- * A name shows the first digits of an ID. Where these are of a preferred node, its service goes before all others. In
- * all other choices the lot decides, so that nobody gains by being early or loud.
+ * A name shows the first digits of an ID. Where these are of a preferred node, and the name is one that nodes give
+ * themselves, its service goes before all others until it has answered. From then on its whole ID says whether it is a
+ * preferred node's; an ID that does not begin with the name's digits is no answer. In all other choices the lot decides,
+ * so that nobody gains by being early or loud.
  *
  *   WAITING --its turn--> LOOKING --answer--> FOUND --another answer--> WAITING
  *      ^                     |                  |
@@ -51,11 +53,12 @@ typedef struct {
     tl_addr_family by; /* the family by which it is announced */
     char name[TL_MDNS_NAME_MAX];
     bool preferred;
+    bool answered;   /* then `node` says whose it is, and not the name */
     bool untold;     /* FOUND, and there was no room to tell it */
     unsigned rests;  /* in a row */
     tl_time until;   /* LOOKING: then it is silent; RESTING: then its rest is over */
     void *lookup;    /* LOOKING, FOUND: the backend's */
-    tl_node_id node; /* FOUND */
+    tl_node_id node; /* of the last answer; all 0: it told none */
     tl_time since;   /* FOUND */
     tl_addr addr;    /* FOUND: with port, and scope where link-local */
 } tl_mdns_service;
@@ -75,7 +78,7 @@ typedef struct {
     tl_node_id us;
     tl_rand rand;
     tl_ratelimit looks;
-    uint8_t preferred[TL_MDNS_PREFERRED_MAX][TL_MDNS_HINT];
+    tl_node_id preferred[TL_MDNS_PREFERRED_MAX];
     size_t n_preferred;
     size_t n; /* not FREE */
     uint64_t malformed, silent, dropped, found;

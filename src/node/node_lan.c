@@ -369,14 +369,29 @@ void tl_node_lan_left(tl_node *n, const tl_node_id *peer)
         tl_neighbours_on_left(n->lan->core, peer, now_of(n));
 }
 
-/* In a flood of announcements those of members are heard all the same. */
-static void visit(void *user, const tl_cert *cert)
+/* In a flood of announcements those of members and of whom is_known() takes for known are heard all the same. */
+static void add_preferred(preferred *p, const tl_node_id *id, size_t most)
 {
-    preferred *p = user;
-    if (p->n < PREFERRED_MAX)
-        p->ids[p->n++] = cert->node;
+    size_t i = 0;
+    while (i < p->n && !tl_node_id_eq(&p->ids[i], id))
+        i++;
+    if (i == p->n && p->n < most)
+        p->ids[p->n++] = *id;
 }
 
+static void visit(void *user, const tl_cert *cert)
+{
+    add_preferred(user, &cert->node, PREFERRED_MAX);
+}
+
+static void add_aliased(const tl_node *n, preferred *p, size_t most)
+{
+    for (const tl_naming_entry *e = n->names ? n->names->naming.entries : NULL; e; e = e->hh.next)
+        if (*e->alias)
+            add_preferred(p, &e->id, most);
+}
+
+/* Whom the owner has named comes first, but leaves half of the places to members. */
 void tl_node_lan_prefer(tl_node *n)
 {
     preferred *p = calloc(1, sizeof *p);
@@ -387,12 +402,14 @@ void tl_node_lan_prefer(tl_node *n)
     }
     for (size_t i = 0; i < TL_NODE_LAN_SOUGHT; i++)
         if (n->lan->sought[i].until > now_of(n))
-            p->ids[p->n++] = n->lan->sought[i].id;
+            add_preferred(p, &n->lan->sought[i].id, PREFERRED_MAX);
+    add_aliased(n, p, PREFERRED_MAX / 2);
     for (size_t i = 0; i < tl_networks_count(n->book); i++)
         tl_networks_each(n->book, tl_networks_at(n->book, i), visit, p);
     HASH_ITER (hh, n->table.peers, peer, next)
-        if (p->n < PREFERRED_MAX && (peer->proven || peer->kept) && !peer->in_clear)
-            p->ids[p->n++] = peer->id;
+        if ((peer->proven || peer->kept) && !peer->in_clear)
+            add_preferred(p, &peer->id, PREFERRED_MAX);
+    add_aliased(n, p, PREFERRED_MAX);
     tl_mdns_prefer(n->lan->mdns, p->ids, p->n);
     free(p);
 }

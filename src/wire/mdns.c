@@ -20,6 +20,15 @@ tl_err tl_mdns_name_hint(tl_slice name, uint8_t ret_hint[TL_MDNS_HINT])
                         TL_MDNS_HINT);
 }
 
+tl_err tl_mdns_name_own(tl_slice name, uint8_t ret_hint[TL_MDNS_HINT])
+{
+    size_t n = TL_MDNS_NAME_SIZE - 1;
+    _Static_assert(TL_MDNS_NAMES_MAX <= 9, "the number is one digit");
+    bool numbered = name.n == n + 3 && !memcmp(name.p + n, " #", 2) && name.p[n + 2] >= '2' &&
+                    name.p[n + 2] <= '0' + TL_MDNS_NAMES_MAX;
+    return name.n == n || numbered ? tl_mdns_name_hint(name, ret_hint) : TL_ERR_PROTO;
+}
+
 void tl_mdns_txt_write(char ret_txt[TL_MDNS_TXT_SIZE], const uint8_t id[32])
 {
     memcpy(ret_txt, "id=", 3);

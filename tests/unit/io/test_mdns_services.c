@@ -317,6 +317,143 @@ static void who_becomes_preferred_is_asked_at_once(void **state)
     assert_int_equal(n_looked, before + 1);
 }
 
+static void a_name_with_digits_of_another_id_is_malformed_and_preferred_no_more(void **state)
+{
+    (void)state;
+    char name[TL_MDNS_NAME_SIZE];
+    tl_mdns_services_prefer(table, &ids[1].id, 1);
+    preferred(1, name);
+    appears(name);
+    run_for(0);
+    assert_true(service(name)->preferred);
+    assert_false(answers(service(name), ids[2].id.key, address("192.168.1.7", 5000)));
+    assert_int_equal(table->malformed, 1);
+    assert_int_equal(service(name)->state, TL_MDNS_RESTING);
+    assert_false(service(name)->preferred);
+    tl_mdns_services_prefer(table, &ids[1].id, 1); /* the name counts no more */
+    assert_false(service(name)->preferred);
+    assert_int_equal(service(name)->state, TL_MDNS_RESTING);
+    assert_int_equal(n_told, 0);
+    run_for(TL_MDNS_REST_LEAST); /* the truth counts at any time */
+    assert_int_equal(service(name)->state, TL_MDNS_LOOKING);
+    assert_true(answers(service(name), ids[1].id.key, address("192.168.1.7", 5000)));
+    assert_true(service(name)->preferred);
+    assert_int_equal(told_of(&ids[1].id)->n, 1);
+    assert_false(answers(service(name), ids[2].id.key, address("192.168.1.7", 5000)));
+    assert_int_equal(table->malformed, 2);
+    assert_int_equal(told_of(&ids[1].id)->n, 0);
+    assert_null(told_of(&ids[2].id));
+}
+
+static void the_id_says_who_is_preferred_under_any_name(void **state)
+{
+    (void)state;
+    tl_mdns_services_prefer(table, &ids[1].id, 1);
+    appears("one");
+    appears("two");
+    run_for(0);
+    assert_true(answers(service("one"), ids[1].id.key, address("192.168.1.7", 5000)));
+    assert_true(answers(service("two"), ids[2].id.key, address("192.168.1.8", 5000)));
+    assert_true(service("one")->preferred);
+    assert_false(service("two")->preferred);
+    tl_mdns_services_prefer(table, &ids[2].id, 1);
+    assert_false(service("one")->preferred);
+    assert_true(service("two")->preferred);
+}
+
+static size_t count_of_found(void)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < TL_MDNS_SERVICES_MAX; i++)
+        n += table->at[i].state == TL_MDNS_FOUND;
+    return n;
+}
+
+/* A made-up key; it is one of the curve's in half of all cases. */
+static void made_up(tl_rand *rand, uint8_t ret_id[32])
+{
+    tl_node_id id;
+    do
+        tl_rand_bytes(rand, ret_id, 32);
+    while (tl_node_id_from_bytes(ret_id, &id));
+}
+
+/* Answers whatever is looked up at all but the member's address with an ID that nobody has. */
+static void lie_to_all(tl_rand *rand, const char *member)
+{
+    for (size_t i = 0; i < TL_MDNS_SERVICES_MAX; i++) {
+        uint8_t id[32];
+        if (table->at[i].state != TL_MDNS_LOOKING || !strcmp(table->at[i].name, member))
+            continue;
+        made_up(rand, id);
+        (void)answers(&table->at[i], id, address("192.168.1.66", (uint16_t)(2000 + i)));
+    }
+}
+
+/* As a neighbour does that knows the digits: many names with them, and all others that find room. */
+static void a_flood_under_the_digits_of_a_member_keeps_it_away_for_a_second_at_most(void **state)
+{
+    (void)state;
+    char name[TL_MDNS_NAME_SIZE], other[TL_MDNS_NAME_MAX];
+    tl_rand rand = tl_rand_seeded(11);
+    tl_mdns_services_prefer(table, (const tl_node_id[]){ids[1].id, ids[2].id}, 2);
+    preferred(1, name);
+    for (int i = 0; i < 6000; i++) {
+        if (i % 3 == 0)
+            snprintf(other, sizeof other, "%s #%d", name, i / 3);
+        else if (i % 3 == 1)
+            snprintf(other, sizeof other, "%s-%d", name, i);
+        else
+            snprintf(other, sizeof other, "s%d", i);
+        appears(other);
+        run_for(10 * TL_MS);
+        lie_to_all(&rand, name);
+    }
+    assert_true(count_of_found() <= TL_MDNS_STRANGERS_MAX);
+    assert_true(count_of_found() > 0);
+    appears(name);
+    tl_time came = now;
+    while (service(name)->state == TL_MDNS_WAITING) {
+        run_for(10 * TL_MS);
+        lie_to_all(&rand, name);
+        assert_true(now - came <= TL_SEC);
+    }
+    assert_true(answers(service(name), ids[1].id.key, address("192.168.1.7", 5000)));
+    assert_int_equal(told_of(&ids[1].id)->n, 1);
+}
+
+/* Claims of the IDs of all members, at as many addresses as are believed, fill the places; the lot gives one up. */
+static void a_member_finds_room_among_claims_of_members(void **state)
+{
+    (void)state;
+    enum { MEMBERS = 36 };
+    char name[TL_MDNS_NAME_SIZE], other[TL_MDNS_NAME_MAX];
+    tl_node_id nodes[MEMBERS];
+    for (size_t i = 0; i < MEMBERS; i++)
+        nodes[i] = ids[1 + i].id;
+    tl_mdns_services_prefer(table, nodes, MEMBERS);
+    for (size_t i = 1; i < MEMBERS; i++)
+        for (int k = 0; k < 2 * TL_MDNS_NAMES_MAX; k++) {
+            preferred(1 + i, name);
+            int number = k % TL_MDNS_NAMES_MAX + 1;
+            snprintf(other, sizeof other, number > 1 ? "%s #%d" : "%s", name, number);
+            tl_mdns_services_on_new(table, k < TL_MDNS_NAMES_MAX ? 2 : 3, TL_ADDR_V4, other);
+            run_for(TL_SEC);
+            for (size_t at = 0; at < TL_MDNS_SERVICES_MAX; at++)
+                if (table->at[at].state == TL_MDNS_LOOKING)
+                    (void)answers(&table->at[at], nodes[i].key,
+                                  address("192.168.1.66", (uint16_t)(2000 + at)));
+        }
+    assert_int_equal(count_of_found(), TL_MDNS_FOUND_MAX);
+    preferred(1, name);
+    appears(name);
+    run_for(TL_SEC);
+    assert_int_equal(service(name)->state, TL_MDNS_LOOKING);
+    assert_true(answers(service(name), ids[1].id.key, address("192.168.1.7", 5000)));
+    assert_int_equal(told_of(&ids[1].id)->n, 1);
+    assert_int_equal(count_of_found(), TL_MDNS_FOUND_MAX);
+}
+
 static void claims_of_one_node_are_bounded(void **state)
 {
     (void)state;
@@ -358,6 +495,10 @@ int main(void)
         T(questions_to_the_network_are_bounded),
         T(a_flood_leaves_room_for_the_preferred),
         T(who_becomes_preferred_is_asked_at_once),
+        T(a_name_with_digits_of_another_id_is_malformed_and_preferred_no_more),
+        T(the_id_says_who_is_preferred_under_any_name),
+        T(a_flood_under_the_digits_of_a_member_keeps_it_away_for_a_second_at_most),
+        T(a_member_finds_room_among_claims_of_members),
         T(claims_of_one_node_are_bounded),
         T(what_could_not_be_told_is_told_later),
     };

@@ -37,6 +37,35 @@ static void a_record_says_the_id_and_nothing_else(void **state)
     assert_memory_equal(t.id, id, sizeof id);
 }
 
+static void a_node_gives_itself_few_names(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        bool shows, own;
+    } rows[] = {
+        {"teale-ee0f1d36fe61e9a0", true, true},
+        {"teale-ee0f1d36fe61e9a0 #2", true, true},
+        {"teale-ee0f1d36fe61e9a0 #9", true, true},
+        {"teale-ee0f1d36fe61e9a0 #1", true, false},
+        {"teale-ee0f1d36fe61e9a0 #10", true, false},
+        {"teale-ee0f1d36fe61e9a0 #", true, false},
+        {"teale-ee0f1d36fe61e9a0-2", true, false},
+        {"teale-ee0f1d36fe61e9a0 #2 ", true, false},
+        {"teale-ee0f1d36fe61e9a", false, false},
+        {"ee0f1d36fe61e9a0", false, false},
+        {"", false, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint8_t hint[TL_MDNS_HINT] = {0};
+        tl_slice name = tl_slice_str(rows[i].name);
+        assert_int_equal(tl_mdns_name_hint(name, hint) == TL_OK, rows[i].shows);
+        assert_int_equal(tl_mdns_name_own(name, hint) == TL_OK, rows[i].own);
+        if (rows[i].shows)
+            assert_memory_equal(hint, id, sizeof hint);
+    }
+}
+
 static void a_record_that_is_cut_anywhere_is_not_taken(void **state)
 {
     (void)state;
@@ -107,6 +136,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_record_says_the_id_and_nothing_else, setup),
+        cmocka_unit_test_setup(a_node_gives_itself_few_names, setup),
         cmocka_unit_test_setup(a_record_that_is_cut_anywhere_is_not_taken, setup),
         cmocka_unit_test_setup(keys_are_read_as_the_rfc_says, setup),
         cmocka_unit_test_setup(of_a_long_record_only_the_begin_is_read, setup),
