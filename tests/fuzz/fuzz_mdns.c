@@ -27,5 +27,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (tl_mdns_name_hint(tl_slice_of(data, size), hint) == TL_OK && size < TL_MDNS_NAME_SIZE - 1)
         abort();
+    uint8_t own[TL_MDNS_HINT];
+    if (tl_mdns_name_own(tl_slice_of(data, size), own) == TL_OK &&
+        (tl_mdns_name_hint(tl_slice_of(data, size), hint) || memcmp(own, hint, sizeof own) != 0 ||
+         size > TL_MDNS_NAME_SIZE + 2))
+        abort();
     return 0;
 }
