@@ -17,7 +17,7 @@
 /* The key of well-formed UTF-8 of at most TL_ALIKE_TEXT_MAX bytes; of a longer text, of its beginning. */
 void tl_alike_key(tl_slice text, char ret_key[TL_ALIKE_KEY_MAX]);
 /* True: the text has an invisible character, letters of two alphabets of which one can pass for the other, letters in
- * costume (full width, in circles, of mathematics) or of a script whose letters look like Latin ones, or nothing that is
+ * costume (in circles, of mathematics) or of a script whose letters look like Latin ones, or nothing that is
  * seen. A name that is honest has none of these, but for names in Lisu and the like. "" is not disguised. */
 bool tl_alike_is_disguised(tl_slice text);
 

@@ -116,8 +116,10 @@ static void a_name_of_two_alphabets_or_with_something_unseen_is_disguised(void *
         {"\u0301", true},
         {"alice\u2800", true},
         {"\uFFA0", true},
-        {"\uA4EE\uA4F2\uA4EE", true}, /* Lisu */
-        {"\uFF41\uFF42", true},       /* all in costume */
+        {"\uA4EE\uA4F2\uA4EE", true},  /* Lisu */
+        {"\u24D0\u24D1", true},        /* all in costume */
+        {"\u592A\u90CE\uFF11", false}, /* a digit of full width in Japanese */
+        {"\uFF41\uFF42", false},
         {"\u1112\u1161\u11AB", true}, /* a Korean syllable in pieces */
         {"\uD55C", false},
         {"\u0939\u093F\u0928\u094D\u0926\u0940", false}, /* Hindi */
