@@ -6,6 +6,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { cameraFile, show } from "./camera.mjs";
+import { Costs } from "./cost.mjs";
 import { Visitor, axeSource } from "./visitor.mjs";
 import { World, until } from "./world.mjs";
 
@@ -28,7 +29,7 @@ async function one(file, scene) {
     visitors.push(v);
     return v;
   } };
-  const begun = performance.now();
+  costs.reset();
   let error = null;
   try {
     world.author.usual();
@@ -36,17 +37,17 @@ async function one(file, scene) {
     await scene.run(t);
   } catch (e) {
     error = e;
-    for (const [i, v] of visitors.entries()) await v.shot(`failed-${file}-${i}`).catch(() => {});
+    for (const [i, v] of visitors.entries()) await v.picture(`failed-${file}-${i}`).catch(() => {});
   }
-  for (const v of visitors) await v.close().catch((e) => { error = error ? Object.assign(error, { stack: `${error.stack}\n${e.message}` }) : e; });
-  const ms = Math.round(performance.now() - begun);
-  console.log(`${error ? "not ok" : "ok"} - ${file}: ${scene.name} (${ms} ms)`);
+  for (const v of visitors) await v.close(Boolean(error)).catch((e) => { error = error ? Object.assign(error, { stack: `${error.stack}\n${e.message}` }) : e; });
+  console.log(`${error ? "not ok" : "ok"} - ${file}: ${scene.name} (${costs.text()})`);
   if (error) console.log(String(error.stack).replace(/^/gm, "    "));
   if (error) failed++;
   else passed++;
 }
 
-const tools = { shots: join(work, "shots"), axe: axeSource(work) };
+const costs = new Costs();
+const tools = { costs, seats: [], shots: join(work, "shots"), axe: axeSource(work) };
 async function all() {
   show(work, null);
   await world.begin();

@@ -1,6 +1,7 @@
 #!/bin/sh
 # run.sh TEALE TEALE-RELAY WORKDIR [SCENE...]: the page of a node in Debian's Chromium, driven by playwright-core. Both
-# packages of npm are installed once into WORKDIR; pictures of every view are put there, too, in WORKDIR/shots.
+# packages of npm are installed once into WORKDIR. PAGE_SHOTS=1 puts pictures of every view into WORKDIR/shots; those of
+# a scene that failed are always there. PAGE_FULL=1 takes the numbers of docs/performance.md, which cost time.
 # Exit 77 (skipped) where there is no Chromium, or no package registry.
 set -eu
 teale=$(realpath "$1")

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 
-const PATIENCE_MS = 20000;
+const PATIENCE_MS = 30000;
 
 /** Waits until `what` returns something true, and returns that. */
 export async function until(what, why = "it never came true", patience = PATIENCE_MS) {
