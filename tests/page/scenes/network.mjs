@@ -82,7 +82,7 @@ export const scenes = [
         names.push(await v.page.evaluate(() => `${document.activeElement.textContent}; ${document.activeElement.getAttribute("aria-description")}`));
         await v.page.keyboard.press("ArrowDown");
       }
-      for (const wanted of [/; this node$/, /; NAT: Port-restricted NAT$/, /connected .*; Relay 127/, /^peer 1 12\.3 ms.*; Local network$/, /^peer 5 40\.3 ms.*; Relayed$/])
+      for (const wanted of [/; this node$/, /; NAT: Port-restricted NAT$/, /connected .*; Relay 127/, /^peer 1 0+2 \u00b7 12\.3 ms.*; Local network$/, /^peer 5 0+6 \u00b7 40\.3 ms.*; Relayed$/])
         assert.ok(names.some((n) => wanted.test(n)), `${wanted} in ${names}`);
       await v.page.keyboard.press("Home");
       await v.page.keyboard.press("End");
