@@ -6,7 +6,6 @@ import { createServer } from "node:http";
 import { answered, ask, lastAnswer } from "./chat.mjs";
 
 const ATTACKS = [
-  "~".repeat(4000) + "`",
   "<script>window.pwned = 1</script>", "<img src=x onerror='window.pwned=2'>", "[a](javascript:window.pwned=3)", "<javascript:window.pwned=4>",
   "[b](data:text/html;base64,PHNjcmlwdD5wd25lZD01PC9zY3JpcHQ+)", "[c](JaVa\tScript:window.pwned=6)", "[d](&#106;avascript:window.pwned=7)",
   "![tracked](https://evil.example/pixel.png)", "![p](javascript:window.pwned=8)", "<iframe srcdoc='<script>parent.pwned=9</script>'></iframe>",
@@ -15,7 +14,7 @@ const ATTACKS = [
   "<math><mtext><table><mglyph><style><img src=x onerror=window.pwned=12>", "`<b onmouseover=window.pwned=13>`", "<base href='https://evil.example/'>",
   "```\"><img src=x onerror=window.pwned=14>\ncode\n```", "| <img src=x onerror=window.pwned=15> |\n|--|\n| [f](vbscript:1) |",
   "[https://bank.example](https://evil.example/login)", "[\u201cbank.example\u201d](https://evil.example/login)", "[here](https://evil.example/x)",
-  "access \u202egnp.exe\u202c", "<https://fine.example/x>",
+  "access \u202egnp.exe\u202c", "~".repeat(4000) + "`", "<https://fine.example/x>",
 ].join("\n\n");
 
 /** The page may have these and no others inside of an answer. */

@@ -20,7 +20,7 @@ function fenceOf(line) {
   let end = from;
   while (line[end] === char) end++;
   const info = line.slice(end).trim();
-  if (end - from < 3 || info.includes("`")) return null; // as the reader of Markdown has it
+  if (end - from < 3 || (char === "`" && info.includes("`"))) return null;
   return { char, length: end - from, info };
 }
 
