@@ -211,7 +211,8 @@ static int conclude_sharing(const json_t *status)
 {
     const json_t *sharing = json_object_get(status, "sharing"), *model;
     bool wan = tl_json_bool(json_object_get(status, "wan"), "enabled", false);
-    bool without = is(json_object_get(status, "wan"), "state", "none");
+    bool without = !wan || is(json_object_get(status, "wan"), "state", "none");
+    bool lan = tl_daemon_is_on_lan(status);
     tl_buf cause = {0}, remedy = {0}, name = {0};
     size_t i;
     int code = TL_EXIT_OK;
@@ -226,10 +227,12 @@ static int conclude_sharing(const json_t *status)
     } else if (is(sharing, "state", "nobody")) {
         tl_out_note("nobody else is served: %s. %s", what, advice);
     } else if (is(sharing, "state", "on") && is(sharing, "with", "public") && without) {
-        tl_out_note("serving anyone who finds this node; --private serves only your networks");
-    } else if (is(sharing, "state", "on") && is(sharing, "with", "public") && wan) {
-        tl_out_note("serving anyone on this relay; --private serves only your networks");
-    } else if (is(sharing, "state", "on") && wan) {
+        tl_out_note("serving anyone %s; --private serves only your networks",
+                    wan ? "who finds this node" : "on the local network");
+    } else if (is(sharing, "state", "on") && is(sharing, "with", "public")) {
+        tl_out_note("serving anyone on this relay%s; --private serves only your networks",
+                    lan ? " and on the local network" : "");
+    } else if (is(sharing, "state", "on")) {
         tell_networks(json_object_get(status, "ptns"));
     }
     if (!code)

@@ -21,6 +21,7 @@ typedef struct {
 typedef struct {
     tl_node_id id;
     tl_time until; /* then it is forgotten; 0: none */
+    bool waits;    /* tl_peers_on_looked is owed, when the discovery has had its time */
 } tl_lan_sought;
 #define TL_NODE_LAN_SOUGHT 8
 
@@ -55,8 +56,11 @@ bool tl_node_lan_is_on(const tl_node *n);
 /* Is the peer announced there? */
 bool tl_node_lan_has(const tl_node *n, const tl_node_id *peer);
 /* node_lan_sought.c. A connection to the peer is wanted, and where it is, is not known: its announcement is heard also in
- * a flood of others, and if it was heard, it is told again. */
-void tl_node_lan_seek(tl_node *n, const tl_node_id *peer);
+ * a flood of others, and if it was heard, it is told again. True: `alone`, for nobody else looks for it, and the
+ * discovery has just begun; tl_peers_on_looked follows. */
+bool tl_node_lan_seek(tl_node *n, const tl_node_id *peer, bool alone);
+void tl_node_lan_tell_sought(tl_node *n);
+bool tl_node_lan_sought_waits(const tl_node *n);
 bool tl_node_lan_is_sought(const tl_node *n, const tl_node_id *peer);
 /* Strangers that found no room in a flood are told again once there is room. */
 void tl_node_lan_retell(tl_node *n);

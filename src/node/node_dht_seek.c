@@ -279,9 +279,10 @@ tl_time tl_dht_seek_expiry(const tl_node_dht *d)
 bool tl_node_on_sought(void *user, const tl_node_id *peer)
 {
     tl_node *n = user;
-    tl_node_lan_seek(n, peer);
-    return n->dht && n->stage == TL_NODE_RUNNING && !tl_node_is_aside(n) &&
-           tl_seek_start(n->dht->seek, peer);
+    bool runs = n->stage == TL_NODE_RUNNING && !tl_node_is_aside(n);
+    bool in_dht = n->dht && runs && tl_seek_start(n->dht->seek, peer);
+    bool near = runs && tl_node_lan_seek(n, peer, !in_dht);
+    return in_dht || near;
 }
 
 /* Those that introduced the peer to us may introduce us, too. What the record of one who was not reached names may

@@ -559,6 +559,7 @@ void tl_node_lan_on_timer(tl_node *n)
     tl_neighbours_on_timer(n->lan->core, now_of(n));
     come_back_to_all(n);
     tl_node_lan_retell(n);
+    tl_node_lan_tell_sought(n);
     tell_over(n);
 }
 
@@ -570,5 +571,7 @@ tl_time tl_node_lan_expiry(const tl_node *n)
     tl_time at = tl_time_min(tl_neighbours_expiry(l->core), tl_node_lan_retell_expiry(n));
     if (l->mdns && tl_lan_count(l->table))
         at = tl_time_min(at, l->back_at);
+    if (tl_node_lan_sought_waits(n))
+        at = tl_time_min(at, l->settles);
     return l->asked && now_of(n) < l->settles ? tl_time_min(at, l->settles) : at;
 }

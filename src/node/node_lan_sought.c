@@ -20,17 +20,42 @@ static tl_lan_sought *entry(struct tl_node_lan *l, const tl_node_id *peer, tl_ti
     return oldest;
 }
 
-void tl_node_lan_seek(tl_node *n, const tl_node_id *peer)
+bool tl_node_lan_seek(tl_node *n, const tl_node_id *peer, bool alone)
 {
     tl_time now = tl_loop_now(n->loop);
     if (!n->lan || !tl_node_lan_is_on(n) || tl_node_lan_has(n, peer))
-        return;
+        return false;
     tl_lan_sought *s = entry(n->lan, peer, now);
-    if (s->until > now + SOUGHT_FOR - TOLD_APART)
-        return;
-    s->until = now + SOUGHT_FOR;
-    tl_node_lan_prefer(n);
-    tl_mdns_tell_again(n->lan->mdns);
+    s->waits = alone && now < n->lan->settles;
+    if (s->until <= now + SOUGHT_FOR - TOLD_APART) {
+        s->until = now + SOUGHT_FOR;
+        tl_node_lan_prefer(n);
+        tl_mdns_tell_again(n->lan->mdns);
+    }
+    return s->waits;
+}
+
+/* The discovery had its time: whoever was not announced until now is not there. */
+void tl_node_lan_tell_sought(tl_node *n)
+{
+    for (size_t i = 0; i < TL_NODE_LAN_SOUGHT; i++) {
+        tl_lan_sought *s = &n->lan->sought[i];
+        if (!s->waits || tl_loop_now(n->loop) < n->lan->settles)
+            continue;
+        tl_node_id id = s->id;
+        s->waits = false;
+        tl_peers_on_looked(n->peers, &id, NULL,
+                           "it is not announced on the local network, and nothing else is looked "
+                           "through: wan_enabled is false (teale config set wan_enabled true)");
+    }
+}
+
+bool tl_node_lan_sought_waits(const tl_node *n)
+{
+    for (size_t i = 0; i < TL_NODE_LAN_SOUGHT; i++)
+        if (n->lan->sought[i].waits)
+            return true;
+    return false;
 }
 
 bool tl_node_lan_is_sought(const tl_node *n, const tl_node_id *peer)
