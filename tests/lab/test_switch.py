@@ -67,6 +67,18 @@ def strangers_meet_by_need_without_a_relay(lab, programs):
     two.node.wait("connected again", lambda: one.path_to(two) == "lan", FOUND_S)
 
 
+def the_first_question_after_a_start_waits_for_the_neighbour(lab, programs):
+    """The peer is known from before, and dialled before anybody has announced anything."""
+    one, two = _machine(lab, programs, "one"), _machine(lab, programs, "two")
+    _start(one, two)
+    _assert_answer(one, two, "udp")
+    for _ in range(3):
+        one.stop()
+        one.start()
+        done = one.node.command("chat", "-m", "m-two", "hi", check=False)
+        assert done.returncode == 0, done.stderr
+
+
 def only_tcp_passes(lab, programs):
     one, two = _machine(lab, programs, "one"), _machine(lab, programs, "two")
     for p in (one, two):
