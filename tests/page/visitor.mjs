@@ -92,9 +92,13 @@ export class Visitor {
   async checked(where) {
     if (!await this.page.evaluate(() => Boolean(window.axe))) await this.page.evaluate(this.tools.axe);
     const said = await this.page.evaluate(async () => {
-      const ends = (a) => a.effect && a.effect.getComputedTiming().endTime < Infinity;
-      await new Promise((resolve) => { requestAnimationFrame(() => requestAnimationFrame(resolve)); }); // moves that begin now have begun
-      await Promise.all(document.getAnimations().filter(ends).map((a) => a.finished.catch(() => {})));
+      // A colour that moves is none of the page's: one move begins when that of the element around it has ended.
+      const moving = () => document.getAnimations().filter((a) => a.effect && a.effect.getComputedTiming().endTime < Infinity);
+      for (let round = 0, moves = null; round < 50 && (!moves || moves.length); round++) {
+        await new Promise((resolve) => { requestAnimationFrame(() => requestAnimationFrame(resolve)); });
+        moves = moving();
+        await Promise.all(moves.map((a) => a.finished.catch(() => {})));
+      }
       const dialog = [...document.querySelectorAll("dialog:modal")].pop();
       const found = await window.axe.run(dialog || document, { resultTypes: ["violations"], preload: false });
       return found.violations.map((v) => `${v.id}: ${v.help}: ${v.nodes.slice(0, 3).map((n) => `${n.target} ${n.failureSummary}`).join("; ")}`);

@@ -11,9 +11,9 @@ async function ready(t, v) {
   await v.page.waitForSelector(".settings-group");
 }
 
-const SAVED = /^Saved\.$/; // whole: the word of an earlier save may still stand there, and have more to it
-
+/** Saves, and waits for the word of it; that of an earlier save may still stand there. */
 async function saved(t, v, words) {
+  await v.page.locator(".toast button").evaluateAll((buttons) => buttons.forEach((b) => b.click()));
   await v.page.getByRole("button", { name: "Save", exact: true }).click();
   await v.page.locator(".toast", { hasText: words }).last().waitFor();
 }
@@ -38,7 +38,7 @@ export const scenes = [
       await wan.click();
       assert.equal((await settings(t, node)).wan_enabled.value, false, "nothing is written before it is saved");
       await v.page.getByText("1 change not saved").waitFor();
-      await saved(t, v, SAVED);
+      await saved(t, v, "Saved.");
       await t.until(async () => (await t.world.app(node)).status.wan.state === "connected");
       assert.match(await t.world.command(node, "config", "get", "wan_enabled"), /^true/);
       assert.match(readFileSync(join(t.world.home("switched"), "teale.toml"), "utf8"), /^wan_enabled = true$/m);
@@ -103,7 +103,7 @@ export const scenes = [
       await v.accessible("a restart that is needed");
       await v.shot("settings-restart");
       await field(v, "display_name").getByRole("button", { name: "Use the default" }).click();
-      await saved(t, v, SAVED);
+      await saved(t, v, "Saved.");
       await t.until(async () => !(await settings(t, node)).display_name.restart, "it still needs a restart");
     },
   },
@@ -136,7 +136,7 @@ export const scenes = [
       await v.shot("settings-narrow-dark");
       await v.accessible("Settings, narrow and dark");
       await control(v, "log_level").selectOption("warn");
-      await saved(t, v, SAVED);
+      await saved(t, v, "Saved.");
       assert.equal((await t.world.command(node, "config", "get", "wan_proxy")).trim(), secret);
       await node.end();
     },
@@ -152,7 +152,7 @@ export const scenes = [
       await v.page.getByText("1 change not saved: The node does not answer.").waitFor();
       assert.equal(await control(v, "log_level").inputValue(), "warn");
       await v.context.setOffline(false);
-      await saved(t, v, SAVED);
+      await saved(t, v, "Saved.");
       assert.equal((await settings(t, t.world.asker)).log_level.value, "warn");
       await t.world.command(t.world.asker, "config", "set", "log_level", "info");
     },
@@ -171,7 +171,7 @@ export const scenes = [
       await v.page.keyboard.press("Control+a");
       await v.page.keyboard.type("1500");
       await v.page.keyboard.press("Control+s");
-      await v.page.locator(".toast", { hasText: SAVED }).waitFor();
+      await v.page.locator(".toast", { hasText: "Saved." }).waitFor();
       assert.equal((await settings(t, t.world.asker))["price.max_micro"].value, 1500);
       await t.world.command(t.world.asker, "config", "set", "price.max_micro", "--", "-1").catch(() => t.world.command(t.world.asker, "config", "set", "price.max_micro", "-1"));
     },

@@ -79,7 +79,11 @@ export const scenes = [
     name: "colours follow the switch, also after a reload",
     async run(t) {
       const v = await t.open({ node: t.world.asker });
-      const ground = () => v.page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+      const ground = () => v.page.evaluate(async () => {
+        await new Promise((resolve) => { requestAnimationFrame(() => requestAnimationFrame(resolve)); });
+        await Promise.all(document.documentElement.getAnimations().map((a) => a.finished.catch(() => {}))); // colours move for a moment
+        return getComputedStyle(document.documentElement).backgroundColor;
+      });
       await v.page.getByRole("button", { name: "Colours: as the system" }).click();
       const light = await ground();
       await v.page.getByRole("button", { name: "Colours: light" }).click();
