@@ -115,6 +115,7 @@ export const scenes = [
       await v.shot("keys-wide-light");
       await v.accessible("the keys");
       await keyboard.press("Escape");
+      await v.page.locator("dialog").waitFor({ state: "detached" }); // the next key is the page's
       await keyboard.press("n");
       await v.page.getByText("What would you like to know?").waitFor();
       assert.equal(await focused(), "Your question");
