@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 typedef struct {
@@ -162,10 +163,19 @@ static bool path_of(tl_slice rest, bool *ret_quoted, char ret[PATH_MAX], size_t 
     return true;
 }
 
+/* A mention has no slash, and none of these endings; a decorator of code (`@app.route`) has another one. */
 static bool can_only_be_a_path(const char *path)
 {
-    return *path == '/' || !strncmp(path, "./", 2) || !strncmp(path, "../", 3) ||
-           !strncmp(path, "~/", 2);
+    static const char *const endings[] = {"txt",  "md",   "pdf",  "png", "jpg", "jpeg", "gif",
+                                          "webp", "csv",  "json", "log", "xml", "yml",  "yaml",
+                                          "toml", "html", "c",    "h",   "py",  "js"};
+    const char *dot = strrchr(path, '.');
+    if (strchr(path, '/'))
+        return true;
+    for (size_t i = 0; dot && dot != path && i < sizeof endings / sizeof *endings; i++)
+        if (!strcasecmp(dot + 1, endings[i]))
+            return true;
+    return false;
 }
 
 /* What stands behind an `@`. `*ret_taken`: so many bytes of it. */

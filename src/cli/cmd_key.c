@@ -5,6 +5,11 @@
 #include "cli/keyhome.h"
 #include "cli/waiting.h"
 
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
 static int fail(const tl_why *why, tl_err e)
 {
     tl_progress_clear();
@@ -148,6 +153,20 @@ int tl_cmd_key_move(tl_cli *cli, const tl_args *args)
 
 /* --- export --- */
 
+/* A mistyped mount point must not become a folder on the local disk, with the key in it. */
+static tl_err has_folder(const char *file, tl_why *why)
+{
+    char *copy = strdup(file);
+    const char *folder = copy ? dirname(copy) : NULL;
+    tl_err e = TL_OK;
+    if (!copy)
+        e = tl_why_set(why, TL_ERR_NOMEM, "out of memory");
+    else if (access(folder, F_OK))
+        e = tl_why_set(why, TL_ERR_NOT_FOUND, "there is no folder %s", folder);
+    free(copy);
+    return e;
+}
+
 int tl_cmd_key_export(tl_cli *cli, const tl_args *args)
 {
     tl_waiting waiting;
@@ -162,7 +181,9 @@ int tl_cmd_key_export(tl_cli *cli, const tl_args *args)
     if (tl_crypto_init())
         return fail(&(tl_why){"libsodium cannot start"}, TL_ERR_IO);
     k.prompt = tl_keyhome_has_person();
-    tl_err e = tl_keychain_load(&k, &identity, &place, &outcome, &why);
+    tl_err e = has_folder(file, &why);
+    if (!e)
+        e = tl_keychain_load(&k, &identity, &place, &outcome, &why);
     if (!e)
         e = tl_seedfile_write(file, &rand, identity.seed, &why);
     tl_node_id_write(hex, &identity.id);

@@ -100,6 +100,8 @@ static void what_can_only_be_a_file_and_is_none_is_refused(void **state)
     refused("@./nothing", "there is no file ./nothing");
     refused("@/nothing/there", "there is no file");
     refused("@~/nothing", "there is no file");
+    refused("sum up @missing.TXT", "there is no file missing.TXT");
+    refused("@nothing/there", "there is no file nothing/there");
     refused("@\"no such\"", "there is no file no such");
     refused("@/tmp", "there is no file /tmp"); /* a directory */
     refused("@/dev/zero", "there is no file");
