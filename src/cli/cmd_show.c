@@ -261,8 +261,9 @@ int tl_cmd_status(tl_cli *cli, const tl_args *args)
     print_backend(json_object_get(s, "backend"));
     print_sharing(json_object_get(s, "sharing"),
                   !tl_json_bool(wan, "enabled", false) ? "anyone on the local network"
-                  : strcmp(tl_json_string(wan, "state", ""), "none") != 0 ? "anyone on the relay"
-                                                                          : "anyone");
+                  : strcmp(tl_json_string(wan, "state", ""), "none") == 0 ? "anyone"
+                  : tl_daemon_is_on_lan(s) ? "anyone on the relay and the local network"
+                                           : "anyone on the relay");
     print_share(json_object_get(s, "share"),
                 tl_json_string(json_object_get(s, "sharing"), "state", "off"));
     print_networks(json_object_get(s, "ptns"));

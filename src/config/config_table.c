@@ -79,9 +79,9 @@ static const tl_setting_def table[] = {
          "The models to share; an empty list shares all that the server has."),
     TEXT(backend_key_file, "backend_key_file", "", tl_rule_file, true,
          "A file holding the key that the model server wants."),
-    CHOICE(
-        share_with, "share_with", "public", tl_rule_share_with, true,
-        "Who may ask this node: \"public\" is anyone on the relay, \"networks\" members of yours."),
+    CHOICE(share_with, "share_with", "public", tl_rule_share_with, true,
+           "Who may ask this node: \"public\" is anyone on the relay and the local network, "
+           "\"networks\" members of yours."),
     CHOICE(
         ask, "ask", "any", tl_rule_ask, true,
         "Whom this node asks: \"any\" peer that serves the model, or \"networks\" members only."),

@@ -182,10 +182,13 @@ static bool serves_somewhere(const tl_doctor_facts *f)
 static void examine_sharing(tl_findings *l, const tl_doctor_facts *f)
 {
     if (!f->share_members) {
-        if (f->wan_enabled)
+        if (f->wan_enabled || f->lan.enabled)
             tl_finding_add(l, "share_with", TL_FINDING_OK,
-                           "open to the public: anyone %s may ask%s",
-                           f->no_relay ? "who finds this node" : "on the relay",
+                           "open to the public: anyone %s%s may ask%s",
+                           !f->wan_enabled ? "on the local network"
+                           : f->no_relay   ? "who finds this node"
+                                           : "on the relay",
+                           f->wan_enabled && f->lan.enabled ? " and on the local network" : "",
                            f->in_network ? ", after the members of your networks"
                                          : ". A network of your own: teale ptn create family");
     } else if (!f->in_network) {
