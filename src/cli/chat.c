@@ -49,14 +49,19 @@ static void on_comment(tl_chat *c, tl_slice text)
         {"waiting for=peer ", "a node that answers"},
         {"waiting for=answer ", "the peer's first word"},
         {"waiting for=model ", "the model server, which may be loading the model"}};
-    unsigned position, wait;
+    static const char place[] = "queue position=", then[] = " wait_s=";
     char line[64];
     snprintf(line, sizeof line, "%.*s", (int)text.n, (const char *)text.p);
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (!strncmp(line, words[i][0], strlen(words[i][0])))
             tl_waiting_say(&c->waiting, "%s", words[i][1]);
-    if (sscanf(line, "queue position=%u wait_s=%u", &position, &wait) == 2)
-        tl_waiting_say(&c->waiting, "place %u in the provider's queue (some %u s)", position, wait);
+    if (strncmp(line, place, sizeof place - 1) != 0)
+        return;
+    char *rest;
+    unsigned long position = strtoul(line + sizeof place - 1, &rest, 10);
+    if (!strncmp(rest, then, sizeof then - 1))
+        tl_waiting_say(&c->waiting, "place %lu in the provider's queue (some %lu s)", position,
+                       strtoul(rest + sizeof then - 1, NULL, 10));
 }
 
 static void on_event(void *user, const char *name, tl_slice data)

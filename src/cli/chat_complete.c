@@ -41,7 +41,7 @@ static bool is_directory(const char *in, const char *name)
 /* Names in the directory that begin so. `quotes`: the path began with a quote, or needs one. */
 static json_t *offer_files(const char *typed, bool quoted)
 {
-    char in[PATH_MAX], real[PATH_MAX], names[TL_CHAT_OFFERS_MAX][NAME_MAX + 1];
+    char in[PATH_MAX], real[PATH_MAX + 1], names[TL_CHAT_OFFERS_MAX][NAME_MAX + 1];
     char *sorted[TL_CHAT_OFFERS_MAX];
     size_t count = 0;
     const char *slash = strrchr(typed, '/'), *base = slash ? slash + 1 : typed,
@@ -52,11 +52,7 @@ static json_t *offer_files(const char *typed, bool quoted)
     memcpy(in, typed, n);
     in[n] = 0;
     bool tilde = !strncmp(in, "~/", 2) && home;
-    int wrote = snprintf(real, sizeof real, "%s%s",
-                         tilde ? home
-                         : n   ? ""
-                               : ".",
-                         tilde ? in + 1 : in);
+    int wrote = snprintf(real, PATH_MAX, "%s%s", tilde ? home : n ? "" : ".", tilde ? in + 1 : in);
     DIR *dir = wrote > 0 && wrote < PATH_MAX ? opendir(real) : NULL;
     for (struct dirent *d; dir && count < TL_CHAT_OFFERS_MAX && (d = readdir(dir));)
         if (begins(d->d_name, base) && (*d->d_name != '.' || *base == '.') &&
@@ -70,7 +66,8 @@ static json_t *offer_files(const char *typed, bool quoted)
         closedir(dir);
     qsort(sorted, count, sizeof *sorted, by_text);
     json_t *list = json_array();
-    strcat(real, n ? "" : "/");
+    if (!n && count)
+        memcpy(real + wrote, "/", 2);
     for (size_t i = 0; list && i < count; i++) {
         char lead[PATH_MAX + 2];
         bool directory = is_directory(real, sorted[i]);

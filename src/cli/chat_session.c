@@ -337,7 +337,7 @@ static next_step ask_text(session *s, const char *text)
 
 static next_step take_line(session *s, tl_slice text)
 {
-    if (is_blank(text))
+    if (!text.p || is_blank(text))
         return GO_ON;
     char *line = strndup((const char *)text.p, text.n);
     if (!line) {

@@ -219,7 +219,7 @@ static unsigned char on_tab(EditLine *el, wint_t c)
     el_get(el, EL_CLIENTDATA, &l);
     char *text = l->offers ? text_before(el) : NULL;
     json_t *offers = text ? l->offers(l->offers_user, text, &from) : NULL;
-    if (json_array_size(offers)) {
+    if (text && json_array_size(offers)) {
         const char *first = json_string_value(json_array_get(offers, 0));
         char *common = strndup(first, common_bytes(offers));
         if (common && (json_array_size(offers) == 1 || strlen(common) > strlen(text + from))) {

@@ -127,7 +127,8 @@ bool tl_service_is_enabled(tl_service s)
 tl_err tl_service_do(const char *verb, tl_service s, tl_why *why)
 {
     char said[SAID_MAX];
-    if (systemctl(s, verb, strcmp(verb, "enable") && strcmp(verb, "disable") ? NULL : "--quiet",
+    if (systemctl(s, verb,
+                  strcmp(verb, "enable") != 0 && strcmp(verb, "disable") != 0 ? NULL : "--quiet",
                   said))
         return tl_why_set(why, TL_ERR_IO, "systemctl %s " UNIT " failed: %.300s", verb, said);
     return TL_OK;

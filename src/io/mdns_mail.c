@@ -34,6 +34,7 @@ static void drop(tl_mdns_mail *m, tl_mdns_letter *l)
 {
     if (l->fresh)
         TAILQ_REMOVE(&m->fresh, l, in_order);
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left the table */
     HASH_DELETE(hh, m->letters, l);
     free(l);
 }

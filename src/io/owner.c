@@ -39,12 +39,18 @@ static void write_ends(char ret[ENDS_MAX], const tl_addr *own, const tl_addr *ot
  * its program has closed belongs to nobody, and the kernel shows user 0 for it. */
 static bool read_holder(const char *rest, uid_t *ret_user)
 {
-    unsigned state, user;
-    unsigned long inode;
-    if (sscanf(rest, " %x %*x:%*x %*x:%*x %*x %u %*d %lu", &state, &user, &inode) != 3)
-        return false;
-    *ret_user = user;
-    return state == ESTABLISHED && inode != 0;
+    enum { STATE, QUEUES, TIMER, RETRIES, USER, TIMEOUT, INODE, FIELDS };
+    unsigned long field[FIELDS];
+    for (size_t i = 0; i < FIELDS; i++) {
+        char *end;
+        rest += strspn(rest, " ");
+        field[i] = strtoul(rest, &end, i == STATE ? 16 : 10);
+        if (end == rest && i != QUEUES && i != TIMER && i != RETRIES) /* those are hexadecimal */
+            return false;
+        rest += strcspn(rest, " \n");
+    }
+    *ret_user = (uid_t)field[USER];
+    return field[STATE] == ESTABLISHED && field[INODE] != 0;
 }
 
 /* Two sockets with the same ends, of which one is bound to an interface, may both be there: then

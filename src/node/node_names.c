@@ -24,6 +24,8 @@ typedef struct {
 
 static void add_node(known_nodes *k, const tl_node_id *id)
 {
+    if (!k->list)
+        return;
     k->list[k->n++] = (tl_naming_known){.id = *id,
                                         .name = tl_node_called(k->node, id),
                                         .own = tl_node_id_eq(id, &k->node->identity.id)};
@@ -153,8 +155,8 @@ static void found(const tl_node *n, tl_call *call, const tl_node_id *id, tl_name
 /* Among the nodes of `some` first, then among all. */
 static void find_among(const tl_node *n, const known_nodes *some, const char *text, tl_call *call)
 {
-    tl_node_id id;
-    tl_named_by by;
+    tl_node_id id = {0};
+    tl_named_by by = TL_NAMED_BY_ID;
     tl_why why = {""};
     tl_err e = some->list && some->n
                    ? tl_naming_find(&n->names->naming, some->list, some->n, text, &id, &by, &why)
@@ -261,6 +263,7 @@ void tl_node_free_names(tl_node *n)
     while (n->names && n->names->finding) {
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
         tl_node_unlook(&n->names->finding->look);
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed left its list */
         forget_search(n->names->finding);
     }
     if (n->names)
@@ -286,8 +289,8 @@ static void on_looked(void *user)
 void tl_verb_peer_find(tl_node *n, const json_t *args, tl_call *call)
 {
     const char *text = tl_json_string(args, "peer", "");
-    tl_node_id id;
-    tl_named_by by;
+    tl_node_id id = {0};
+    tl_named_by by = TL_NAMED_BY_ID;
     tl_why why;
     tl_err e = find(n, strlen(text) > TL_ALIKE_TEXT_MAX ? "" : text, &id, &by, &why);
     if (e == TL_ERR_INVALID) {
@@ -359,7 +362,7 @@ static json_t *known_json(const tl_node *n)
 {
     known_nodes k = all_known(n);
     json_t *peers = json_array();
-    bool *named = k.list ? calloc(k.n, sizeof *named) : NULL;
+    bool *named = k.list ? calloc(k.n + 1, sizeof *named) : NULL;
     bool ok = named && !tl_naming_mark(&n->names->naming, k.list, k.n, named);
     for (size_t i = 0; ok && i < k.n && json_array_size(peers) < KNOWN_MAX; i++) {
         json_t *one = k.list[i].own ? NULL : node_json(n, &k.list[i].id);

@@ -223,6 +223,7 @@ static SecretCollection *default_collection(task *t, bool *ret_failed)
     if (error)
         fail_as(t, error);
     if (c && g_str_has_suffix(g_dbus_proxy_get_object_path(G_DBUS_PROXY(c)), SESSION_ONLY))
+        /* NOLINTNEXTLINE(bugprone-sizeof-expression): the macro is GLib's */
         g_clear_object(&c);
     return c;
 }
@@ -247,6 +248,7 @@ static SecretCollection *open_collection(task *t)
     if (!c)
         fail(t, TL_SECRET_NO_COLLECTION, "%s", "");
     else if (secret_collection_get_locked(c) && !unlock(t, c))
+        /* NOLINTNEXTLINE(bugprone-sizeof-expression): the macro is GLib's */
         g_clear_object(&c);
     return c;
 }
@@ -278,6 +280,7 @@ static GList *find(task *t)
         found = search(t, &failed);
     else if (locked)
         failed = true;
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): the macro is GLib's */
     g_clear_object(&c);
     if (!found && !failed)
         fail(t, TL_SECRET_ABSENT, "%s", "");
@@ -341,7 +344,9 @@ static void store(task *t)
         fail_as(t, error);
     else if (!item)
         fail(t, TL_SECRET_DISMISSED, "%s", "");
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): the macro is GLib's */
     g_clear_object(&item);
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): the macro is GLib's */
     g_clear_object(&c);
 }
 
@@ -364,6 +369,7 @@ static void erase(task *t)
 static void probe(task *t)
 {
     SecretCollection *c = open_collection(t);
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): the macro is GLib's */
     g_clear_object(&c);
 }
 

@@ -31,7 +31,9 @@ tl_err tl_mdns_name_own(tl_slice name, uint8_t ret_hint[TL_MDNS_HINT])
 
 void tl_mdns_txt_write(char ret_txt[TL_MDNS_TXT_SIZE], const uint8_t id[32])
 {
-    memcpy(ret_txt, "id=", 3);
+    ret_txt[0] = 'i';
+    ret_txt[1] = 'd';
+    ret_txt[2] = '=';
     tl_hex_write(ret_txt + 3, id, 32);
 }
 
