@@ -367,7 +367,7 @@ def stun_servers_that_lie_lead_nobody_astray(lab, programs):
     }
     with signals.LyingRelay(lab, programs, host) as relay:
         relay.way = Acknowledges({name: udp for name, (_, udp, _) in plans.items()})
-        nodes = {}
+        nodes, began = {}, time.monotonic()
         for name, (servers, _, _) in plans.items():
             nodes[name] = Node(lab, programs, nodes_host, name, relay.url, start=False, extra=["--api", "127.0.0.1:0"],
                                settings={**QUIET, "nat.stun_servers": json.dumps(servers)})
@@ -377,7 +377,7 @@ def stun_servers_that_lie_lead_nobody_astray(lab, programs):
             if name != "named-number":
                 n.wait_connected()
         time.sleep(max(0, started + 7 - time.monotonic()))  # until late answers came
-        sent, lasted = watch.finish(), time.monotonic() - started
+        sent, lasted = watch.finish(), time.monotonic() - began
         for name, (_, _, public) in plans.items():
             nat = nodes[name].json("status")["nat"]
             address, port = (nat["public"] or "None:0").rsplit(":", 1)
