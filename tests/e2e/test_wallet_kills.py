@@ -100,7 +100,8 @@ def main():
         took = time.monotonic() - begun
         # one more question, so that the two are connected; then all that is missing is told
         wait_for(lambda: nodes["asker"].post(chat("parrot", "bye"))[0] == 200, timeout=60)
-        wait_for(lambda: nodes["server"].json("wallet", "audit")["unsigned"] == 0, timeout=30)
+        # told again after 5, 10, 20, 40 s (TL_CREDIT_AGAIN_FIRST, doubling)
+        wait_for(lambda: nodes["server"].json("wallet", "audit")["unsigned"] == 0, timeout=90)
 
         def balance(side):
             return nodes[side].json("wallet")["balance_micro"]
