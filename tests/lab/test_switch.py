@@ -14,7 +14,7 @@ from direct import Peer, Stream, tell
 from lab import LabError
 from mdnsnet import Forger, service
 from netns import inside
-from scene import Programs, Relay
+from scene import Node, Programs, Relay
 from suite import run_tests
 from switch import ENV, SwitchLab
 
@@ -69,14 +69,14 @@ def strangers_meet_by_need_without_a_relay(lab, programs):
 
 def the_first_question_after_a_start_waits_for_the_neighbour(lab, programs):
     """The peer is known from before, and dialled before anybody has announced anything."""
-    one, two = _machine(lab, programs, "one"), _machine(lab, programs, "two")
-    _start(one, two)
-    _assert_answer(one, two, "udp")
-    for _ in range(3):
-        one.stop()
+    two = _machine(lab, programs, "two")
+    one = Node(lab, programs, lab.machine("one"), "one", None, None, start=False, env=ENV, settings={"nat.stun_servers": "[]", **LAN})
+    two.start()
+    for _ in range(4):
         one.start()
-        done = one.node.command("chat", "-m", "m-two", "hi", check=False)
+        done = one.command("chat", "hi", check=False)
         assert done.returncode == 0, done.stderr
+        one.process.stop()
 
 
 def only_tcp_passes(lab, programs):
