@@ -23,17 +23,33 @@ typedef struct {
     bool all_well;
 } checking;
 
+static void print(const char *word, const char *fmt, va_list ap) TL_PRINTF(2, 0);
+static void print(const char *word, const char *fmt, va_list ap)
+{
+    printf("%-5s", word);
+    vprintf(fmt, ap);
+    fputs("\n", stdout);
+    fflush(stdout); /* the next test may take seconds */
+}
+
 static void say(checking *c, bool good, const char *fmt, ...) TL_PRINTF(3, 4);
 static void say(checking *c, bool good, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    fputs(good ? "OK   " : "FAIL ", stdout);
-    vprintf(fmt, ap);
-    fputs("\n", stdout);
-    fflush(stdout); /* the next test may take seconds */
+    print(good ? "OK" : "FAIL", fmt, ap);
     va_end(ap);
     c->all_well &= good;
+}
+
+/* What is wrong unless something that cannot be seen from here makes it right. */
+static void warn(const char *fmt, ...) TL_PRINTF(1, 2);
+static void warn(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    print("WARN", fmt, ap);
+    va_end(ap);
 }
 
 /* --- the certificate --- */
@@ -68,18 +84,63 @@ static void check_certificate(checking *c)
 
 /* --- names --- */
 
+static bool listens_on_loopback_alone(const tl_relayd_options *o)
+{
+    for (size_t i = 0; i < o->listen_count; i++) {
+        tl_addr a;
+        bool literal = tl_addr_parse_ip(tl_slice_str(o->listen[i].host), &a) == TL_OK;
+        if (literal ? !tl_addr_is_loopback(&a) : strcmp(o->listen[i].host, "localhost") != 0)
+            return false;
+    }
+    return true;
+}
+
+/* The port that nodes sign with the name; 0: none, for it is the scheme's own. */
+static uint16_t signed_port(const tl_relayd_endpoint *at)
+{
+    return at->port == (at->tls ? 443 : 80) ? 0 : at->port;
+}
+
+/* Whether a node that dials this name at one of the relay's own ports is taken, or comes through a
+ * proxy. `port` is 0 where the name has none. */
+static bool is_signed_so(const tl_relayd_options *o, uint16_t port)
+{
+    if (o->proxies.count || listens_on_loopback_alone(o))
+        return true;
+    for (size_t i = 0; i < o->listen_count; i++)
+        if (!o->listen[i].port || signed_port(&o->listen[i]) == port)
+            return true;
+    return false;
+}
+
+/* Names the port that the first listener has. */
+static void warn_of_port(const tl_relayd_options *o, const char *name, const char *host)
+{
+    const tl_relayd_endpoint *at = &o->listen[0];
+    bool v6 = strchr(host, ':');
+    char right[TL_HOST_MAX + 9];
+    int n = snprintf(right, sizeof right, v6 ? "[%s]" : "%s", host);
+    if (signed_port(at))
+        snprintf(right + n, sizeof right - (size_t)n, ":%u", at->port);
+    warn("name %s: a node that dials %s://%s signs that, and is refused as unauthorized; give "
+         "--name %s, unless a proxy or router in front has the port of the name",
+         name, at->tls ? "wss" : "ws", right, right);
+}
+
 static void check_names(checking *c)
 {
     char host[TL_HOST_MAX];
     uint16_t port;
     for (size_t i = 0; i < c->o->relay.name_count; i++) {
         struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
-        if (tl_hostport_parse(tl_slice_str(c->o->relay.names[i]), 443, host, &port))
+        if (tl_hostport_parse(tl_slice_str(c->o->relay.names[i]), 0, host, &port))
             continue;
         int status = getaddrinfo(host, NULL, &hints, &list);
         if (status)
             say(c, false, "name %s: %s; make an A or AAAA record for it that names this machine",
                 host, gai_strerror(status));
+        else if (!is_signed_so(c->o, port))
+            warn_of_port(c->o, c->o->relay.names[i], host);
         else
             say(c, true, "name %s", host);
         if (list)
@@ -269,17 +330,6 @@ static void check_udp(checking *c)
 }
 
 /* --- proxies in front --- */
-
-static bool listens_on_loopback_alone(const tl_relayd_options *o)
-{
-    for (size_t i = 0; i < o->listen_count; i++) {
-        tl_addr a;
-        bool literal = tl_addr_parse_ip(tl_slice_str(o->listen[i].host), &a) == TL_OK;
-        if (literal ? !tl_addr_is_loopback(&a) : strcmp(o->listen[i].host, "localhost") != 0)
-            return false;
-    }
-    return true;
-}
 
 static void check_proxies(checking *c)
 {

@@ -5,8 +5,8 @@
 
 #include "relayd/options.h"
 
-/* Prints one line for each thing, `OK   ...` or `FAIL ...`, to standard output. True: all is well.
- * It may run beside a relay with the same options. */
+/* Prints one line for each thing, `OK   ...`, `WARN ...` or `FAIL ...`, to standard output. True: none
+ * is a FAIL. It may run beside a relay with the same options. */
 bool tl_relayd_check(const tl_relayd_options *options);
 
 #endif

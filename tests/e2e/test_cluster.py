@@ -549,7 +549,7 @@ class Check(Cluster):
         done = subprocess.run([relayproc.BINARY_PATH, "check", *args], capture_output=True, text=True, timeout=30)
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
         for line in done.stdout.splitlines():
-            self.assertRegex(line, r"^(OK   |FAIL )\S")
+            self.assertRegex(line, r"^(OK   |WARN |FAIL )\S")
         self.assertEqual("FAIL " in done.stdout, status == 1, done.stdout)
         return done.stdout
 
@@ -587,6 +587,23 @@ class Check(Cluster):
                             (["--redis", "http://x"], "redis://[[USER]:PASSWORD@]HOST")):
             with self.subTest(args=args):
                 self.assertIn(words, self.check(1, "--listen", "127.0.0.1:0", *args))
+
+    def test_a_name_that_lacks_the_port_nodes_dial_is_warned_of_unless_a_proxy_may_have_it(self):
+        at = ["--listen", "ws://0.0.0.0:8081"]
+        for name, right in (("localhost", "localhost:8081"), ("localhost:80", "localhost:8081"), ("[::1]", "[::1]:8081")):
+            out = self.check(0, *at, "--name", name)
+            self.assertIn(f"WARN name {name}: a node that dials ws://{right} signs that", out)
+            self.assertIn(f"give --name {right}, unless", out)
+            self.assertNotIn("WARN", self.check(0, *at, "--name", right))
+        self.assertNotIn("WARN", self.check(0, *at, "--name", "localhost", "--trusted-proxy", "10.0.0.0/8"))
+        self.assertNotIn("WARN", self.check(0, "--listen", "ws://127.0.0.1:8081", "--name", "localhost"))
+
+    def test_a_name_needs_no_port_that_is_the_schemes_own_and_may_not_have_it(self):
+        def check(name):  # whether this user may have the port does not matter
+            return subprocess.run([relayproc.BINARY_PATH, "check", "--listen", "ws://0.0.0.0:80", "--name", name],
+                                  capture_output=True, text=True, timeout=30, check=False).stdout
+        self.assertIn("OK   name localhost\n", check("localhost"))
+        self.assertIn("WARN name localhost:80: a node that dials ws://localhost signs that", check("localhost:80"))
 
     def test_a_udp_port_that_a_firewall_closes_is_told(self):
         out = self.check(1, "--listen", "127.0.0.1:0", "--udp", "127.0.0.1:0", "--udp-announce", "127.0.0.1:9")
