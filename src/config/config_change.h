@@ -1,5 +1,5 @@
-/* config_change.h - one setting changed in the file, and taken up by the node that runs: what
- * `teale config set` and the page both do. Touches the file alone; whoever asks tells the node. */
+/* config_change.h - settings changed in the file, and taken up by the node that runs: one by
+ * `teale config set`, several at once by the page. Touches the file alone; whoever asks tells the node. */
 #ifndef TL_CONFIG_CONFIG_CHANGE_H
 #define TL_CONFIG_CONFIG_CHANGE_H
 
@@ -9,9 +9,9 @@
  * TL_ERR_AGAIN: after a restart, and `why` says so. Any other: the node refuses it. */
 typedef tl_err (*tl_setting_take)(void *user, const char *key, tl_why *why);
 
-/* Checks the text, saves it (tl_settings_save) and calls `take`. Where that refuses, the file gets
- * the old value back. TL_OK and TL_ERR_AGAIN: it is saved. Any other error: the setting is as it
- * was, and `why` says why. */
+/* Checks the text, saves it and calls `take`. Where that refuses, the file gets back every byte that
+ * it had. TL_OK and TL_ERR_AGAIN: it is saved. TL_ERR_IO: the file cannot be written, or keeps the
+ * new value, and then `why` says so. Any other error: the setting is as it was, and `why` says why. */
 TL_CHECK tl_err tl_settings_change(const char *path, const char *key, const char *text,
                                    tl_setting_take take, void *user, tl_why *why);
 

@@ -1,4 +1,4 @@
-/* One setting changed in the file and taken up by a node, and all of them explained. */
+/* Settings changed in the file and taken up by a node, and all of them explained. */
 #include "config/config_change.h"
 #include "config/config_show.h"
 
@@ -87,7 +87,12 @@ static void a_change_that_the_node_refuses_leaves_the_file_as_it_was(void **stat
     assert_int_equal(tl_settings_change(s->path, "log_level", "debug", take, s, &why),
                      TL_ERR_INVALID);
     assert_file(s, "log_level = 'warn' # as it was\n");
-    assert_int_equal(s->taken, 1);
+    write_file(s, "# nothing is set\n");
+    assert_int_equal(tl_settings_change(s->path, "log_level", "debug", take, s, &why),
+                     TL_ERR_INVALID);
+    assert_string_equal(why.text, "told");
+    assert_file(s, "# nothing is set\n");
+    assert_int_equal(s->taken, 2);
 }
 
 static void a_wrong_value_or_name_reaches_neither_file_nor_node(void **state)
