@@ -1,4 +1,5 @@
-/* A client of a stream whose question waits in a provider's queue is told its place, and of any that waits long what it waits for. */
+/* What a client of a stream is told while its question waits: its place in a provider's queue; after a
+ * longer time, what it waits for. */
 #include "api/state.h"
 
 #include "ask/paths.h"
