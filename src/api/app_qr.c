@@ -140,14 +140,9 @@ static void start(tl_api *api, tl_httpd_req *r, size_t width, size_t height)
 static bool take_side(tl_api *api, tl_httpd_req *r, const char *name, size_t *ret)
 {
     char text[8];
-    size_t n = 0;
-    bool good = !tl_api_query_field(r, name, text, sizeof text) && *text;
-    for (const char *p = text; good && *p; p++) {
-        good = *p >= '0' && *p <= '9';
-        n = n * 10 + (size_t)(*p - '0');
-    }
-    if (good && n >= 1 && n <= SIDE_MAX) {
-        *ret = n;
+    int64_t n;
+    if (!tl_api_query_field(r, name, text, sizeof text) && tl_api_number(text, SIDE_MAX, &n)) {
+        *ret = (size_t)n;
         return true;
     }
     tl_api_error(api, r, 400, "invalid_value", name, "'%s' is a number of pixels, 1 to %d", name,

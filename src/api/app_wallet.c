@@ -53,26 +53,13 @@ static bool take_since(tl_api *api, tl_httpd_req *r, json_t *args)
     return false;
 }
 
-/* A number of the query, 1 to `most`. False: it is none. */
-static bool take_number(const char *text, int64_t most, int64_t *ret)
-{
-    int64_t n = 0;
-    for (const char *p = text; *p; p++) {
-        if (*p < '0' || *p > '9' || n > most / 10)
-            return false;
-        n = n * 10 + (*p - '0');
-    }
-    *ret = n;
-    return n >= 1 && n <= most;
-}
-
 /* `limit`, `after` (the `next` of the page before: AT-ID) and `order`. False: 400 is answered. */
 static bool take_page(tl_api *api, tl_httpd_req *r, json_t *args)
 {
     char text[64];
     int64_t limit, at, id;
     tl_err e = tl_api_query_field(r, "limit", text, sizeof text);
-    if (e != TL_ERR_NOT_FOUND && (e || !take_number(text, HISTORY_MAX, &limit) ||
+    if (e != TL_ERR_NOT_FOUND && (e || !tl_api_number(text, HISTORY_MAX, &limit) ||
                                   json_object_set_new(args, "limit", json_integer(limit)))) {
         tl_api_error(api, r, 400, "invalid_value", "limit", "'limit' must be a number, 1 to %d",
                      HISTORY_MAX);
@@ -83,8 +70,8 @@ static bool take_page(tl_api *api, tl_httpd_req *r, json_t *args)
     if (dash)
         *dash = 0;
     if (e != TL_ERR_NOT_FOUND &&
-        (!dash || !take_number(text, TL_NUMBER_EXACT_MAX, &at) ||
-         !take_number(dash + 1, TL_NUMBER_EXACT_MAX, &id) ||
+        (!dash || !tl_api_number(text, TL_NUMBER_EXACT_MAX, &at) ||
+         !tl_api_number(dash + 1, TL_NUMBER_EXACT_MAX, &id) ||
          json_object_set_new(
              args, "after", json_pack("{s:I, s:I}", "at", (json_int_t)at, "id", (json_int_t)id)))) {
         tl_api_error(api, r, 400, "invalid_value", "after",

@@ -183,3 +183,15 @@ tl_err tl_api_query_field(const tl_httpd_req *r, const char *name, char *ret, si
     }
     return TL_ERR_NOT_FOUND;
 }
+
+bool tl_api_number(const char *text, int64_t most, int64_t *ret)
+{
+    int64_t n = 0;
+    for (const char *p = text; *p; p++) {
+        if (*p < '0' || *p > '9' || n > most / 10)
+            return false;
+        n = n * 10 + (*p - '0');
+    }
+    *ret = n;
+    return n >= 1 && n <= most;
+}

@@ -134,6 +134,8 @@ TL_CHECK tl_err tl_api_path_rest(const tl_httpd_req *r, const char *prefix, char
 TL_CHECK tl_err tl_api_path_star(const tl_httpd_req *r, size_t n, char *ret, size_t cap);
 /* A field of the query, percent-decoded. TL_ERR_NOT_FOUND; else as above. */
 TL_CHECK tl_err tl_api_query_field(const tl_httpd_req *r, const char *name, char *ret, size_t cap);
+/* A whole number, 1 to `most`, which is TL_NUMBER_EXACT_MAX at most. False: the text is none. */
+bool tl_api_number(const char *text, int64_t most, int64_t *ret);
 
 /* --- gate.c: the calls of tl_httpd_events; `user` is the API --- */
 bool tl_api_on_head(void *user, tl_httpd_req *r);
