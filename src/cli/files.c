@@ -1,5 +1,7 @@
 #include "cli/files.h"
 
+#include "io/disk.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -67,18 +69,6 @@ tl_err tl_file_read(const char *path, size_t max, tl_buf *out, tl_why *why)
     return e;
 }
 
-static bool write_all(int fd, tl_slice bytes)
-{
-    while (bytes.n) {
-        ssize_t n = write(fd, bytes.p, bytes.n);
-        if (n < 0 && errno != EINTR)
-            return false;
-        if (n > 0)
-            bytes = tl_slice_of(bytes.p + n, bytes.n - (size_t)n);
-    }
-    return fsync(fd) == 0 || errno == EINVAL; /* a file system that cannot sync */
-}
-
 tl_err tl_file_create(const char *path, tl_slice bytes, tl_why *why)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -88,7 +78,8 @@ tl_err tl_file_create(const char *path, tl_slice bytes, tl_why *why)
                           path);
     if (fd < 0)
         return tl_why_file(why, "make", path, errno);
-    bool good = write_all(fd, bytes);
+    /* EINVAL: a file system that cannot sync */
+    bool good = tl_disk_write(fd, bytes) && (!fsync(fd) || errno == EINVAL);
     int error = errno;
     if (close(fd) && good) {
         good = false;

@@ -1,5 +1,7 @@
 #include "io/keychain.h"
 
+#include "io/disk.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -72,21 +74,11 @@ static tl_err read_note(const tl_keychain *k, tl_keynote *ret_note, tl_why *why)
 }
 
 /* Makes what was done in the node's directory last. */
-static tl_err sync_directory(const tl_keychain *k, tl_why *why)
+static tl_err sync_home(const tl_keychain *k, tl_why *why)
 {
-    char dir[PATH_MAX];
-    snprintf(dir, sizeof dir, "%s", k->note);
-    char *slash = strrchr(dir, '/');
-    if (slash)
-        slash[slash == dir] = 0;
-    else
-        snprintf(dir, sizeof dir, ".");
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool ok = fd >= 0 && !fsync(fd);
-    int error = errno;
-    if (fd >= 0)
-        close(fd);
-    return ok ? TL_OK : tl_why_file(why, "write to", dir, error);
+    return tl_disk_sync_above(k->note)
+               ? TL_OK
+               : tl_why_file(why, "write into the directory of", k->note, errno);
 }
 
 static tl_err save_note(const tl_keychain *k, const tl_keynote *note, tl_why *why)
@@ -96,28 +88,21 @@ static tl_err save_note(const tl_keychain *k, const tl_keynote *note, tl_why *wh
     if (snprintf(temp, sizeof temp, "%s.new", k->note) >= (int)sizeof temp)
         return tl_why_set(why, TL_ERR_INVALID, "%s is too long a name", k->note);
     (void)unlink(temp);
-    int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
+    if (!tl_disk_make(AT_FDCWD, temp, tl_slice_of(text, TL_KEYNOTE_SIZE)))
         return tl_why_file(why, "write", temp, errno);
-    bool ok = write(fd, text, TL_KEYNOTE_SIZE) == (ssize_t)TL_KEYNOTE_SIZE && !fsync(fd);
-    int error = errno;
-    close(fd);
-    if (ok && rename(temp, k->note)) {
-        ok = false;
-        error = errno;
-    }
-    if (!ok) {
+    if (rename(temp, k->note)) {
+        int error = errno;
         (void)unlink(temp);
         return tl_why_file(why, "write", k->note, error);
     }
-    return sync_directory(k, why);
+    return sync_home(k, why);
 }
 
 static tl_err remove_file(const tl_keychain *k, const char *path, tl_why *why)
 {
     if (unlink(path) && errno != ENOENT)
         return tl_why_file(why, "remove", path, errno);
-    return sync_directory(k, why);
+    return sync_home(k, why);
 }
 
 /* --- what is where --- */

@@ -1,5 +1,7 @@
 #include "io/putback.h"
 
+#include "io/disk.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -32,56 +34,6 @@ static bool is_there(const char *path)
 {
     struct stat st;
     return !lstat(path, &st) || errno != ENOENT;
-}
-
-static bool sync_directory(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool ok = fd >= 0 && (!fsync(fd) || errno == EINVAL); /* some file systems know no such thing */
-    if (fd >= 0)
-        close(fd);
-    return ok;
-}
-
-/* The directory in which `path` is. */
-static bool sync_above(const char *path)
-{
-    name dir = beside(path, "");
-    char *slash = strrchr(dir.text, '/');
-    if (!slash)
-        return sync_directory(".");
-    slash[slash == dir.text] = 0;
-    return sync_directory(dir.text);
-}
-
-static bool write_all(int fd, const uint8_t *p, size_t n)
-{
-    while (n) {
-        ssize_t k = write(fd, p, n);
-        if (k < 0 && errno == EINTR)
-            continue;
-        if (k <= 0)
-            return false;
-        p += k;
-        n -= (size_t)k;
-    }
-    return true;
-}
-
-/* Makes a new file, which is whole and on the disk then. False: errno tells. */
-static bool make_file(const char *path, tl_slice bytes)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return false;
-    bool ok = !fchmod(fd, 0600) && write_all(fd, bytes.p, bytes.n) && !fsync(fd);
-    int error = errno;
-    if (close(fd) && ok) {
-        ok = false;
-        error = errno;
-    }
-    errno = error;
-    return ok;
 }
 
 /* --- writing --- */
@@ -119,9 +71,9 @@ tl_err tl_putback_write(const char *dir, const tl_putback *files, size_t n, tl_w
     if (mkdir(fresh.text, 0700))
         return tl_why_file(why, "make the directory", fresh.text, errno);
     for (size_t i = 0; !e && i < n; i++)
-        if (!files[i].absent && !make_file(in(dir, ".new", i).text, files[i].bytes))
+        if (!files[i].absent && !tl_disk_make(AT_FDCWD, in(dir, ".new", i).text, files[i].bytes))
             e = tl_why_file(why, "write", in(dir, ".new", i).text, errno);
-    if (!e && (!sync_directory(fresh.text) || rename(fresh.text, dir) || !sync_above(dir)))
+    if (!e && (!tl_disk_sync(fresh.text) || rename(fresh.text, dir) || !tl_disk_sync_above(dir)))
         e = tl_why_file(why, "make", dir, errno);
     if (e) {
         remove_all(dir, ".new");
@@ -147,7 +99,7 @@ static bool copy_over(const char *from, const char *to)
             tl_buf_added(&bytes, (size_t)k);
     close(fd);
     (void)unlink(fresh.text);
-    bool ok = k == 0 && make_file(fresh.text, tl_buf_slice(&bytes));
+    bool ok = k == 0 && tl_disk_make(AT_FDCWD, fresh.text, tl_buf_slice(&bytes));
     if (ok && renameat2(AT_FDCWD, fresh.text, AT_FDCWD, to, RENAME_NOREPLACE))
         ok = (errno == EINVAL || errno == ENOSYS) && !link(fresh.text, to);
     int error = errno;
@@ -199,10 +151,10 @@ tl_err tl_putback_finish(const char *dir, const tl_putback *files, size_t n, boo
                     files[i].path, from.text);
             return tl_why_file(why, "move a restored file to", files[i].path, error);
         }
-        if (!sync_above(files[i].path))
+        if (!tl_disk_sync_above(files[i].path))
             return tl_why_file(why, "write into the directory of", files[i].path, errno);
     }
-    if (rmdir(dir) || !sync_above(dir))
+    if (rmdir(dir) || !tl_disk_sync_above(dir))
         return tl_why_file(why, "remove", dir, errno);
     *ret_done = true;
     return TL_OK;

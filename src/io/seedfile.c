@@ -1,5 +1,7 @@
 #include "io/seedfile.h"
 
+#include "io/disk.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -159,38 +161,6 @@ static tl_err open_place(const char *path, tl_rand *rand, place *ret, tl_why *wh
     return TL_OK;
 }
 
-static bool write_all(int fd, const uint8_t *p, size_t n)
-{
-    while (n) {
-        ssize_t k = write(fd, p, n);
-        if (k < 0 && errno == EINTR)
-            continue;
-        if (k <= 0)
-            return false;
-        p += k;
-        n -= (size_t)k;
-    }
-    return true;
-}
-
-/* Writes the whole key to the disk, under its temporary name. */
-static tl_err write_temp(const place *at, const uint8_t seed[TL_SEED_SIZE], tl_why *why)
-{
-    int fd = openat(at->dir, at->temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return tl_why_file(why, "write a key into", at->parent, errno);
-    bool ok = fchmod(fd, 0600) == 0 && write_all(fd, seed, TL_SEED_SIZE) && fsync(fd) == 0;
-    int error = errno;
-    if (close(fd) != 0 && ok) {
-        ok = false;
-        error = errno;
-    }
-    if (ok)
-        return TL_OK;
-    unlinkat(at->dir, at->temp, 0);
-    return tl_why_file(why, "write a key into", at->parent, error);
-}
-
 /* Gives the temporary file its final name. TL_ERR_EXISTS: the name is taken. In any case the
  * temporary name is gone afterwards. */
 static tl_err publish(const place *at, tl_why *why)
@@ -214,8 +184,8 @@ tl_err tl_seedfile_write(const char *path, tl_rand *rand, const uint8_t seed[TL_
 {
     place at = {.dir = -1};
     tl_err e = open_place(path, rand, &at, why);
-    if (!e)
-        e = write_temp(&at, seed, why);
+    if (!e && !tl_disk_make(at.dir, at.temp, tl_slice_of(seed, TL_SEED_SIZE)))
+        e = tl_why_file(why, "write a key into", at.parent, errno);
     if (!e)
         e = publish(&at, why);
     /* the file's name must be on the disk before anybody hears of this identity, whichever process

@@ -1,6 +1,7 @@
 #include "node/beside.h"
 
 #include "base/log.h"
+#include "io/disk.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -17,17 +18,6 @@ bool tl_beside_path(const char *port_file, const char *name, char ret_path[TL_BE
                                             name) < TL_BESIDE_PATH_MAX;
 }
 
-static bool write_whole(int fd, tl_slice bytes)
-{
-    while (bytes.n) {
-        ssize_t n = write(fd, bytes.p, bytes.n);
-        if (n <= 0)
-            return false;
-        bytes = tl_slice_of(bytes.p + n, bytes.n - (size_t)n);
-    }
-    return true;
-}
-
 void tl_beside_write(const char *path, tl_slice bytes)
 {
     char beside[PATH_MAX];
@@ -36,7 +26,7 @@ void tl_beside_write(const char *path, tl_slice bytes)
         return;
     unlink(beside); /* left by a run that ended in the middle */
     int fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    bool written = fd >= 0 && write_whole(fd, bytes);
+    bool written = fd >= 0 && tl_disk_write(fd, bytes);
     if (fd >= 0 && (close(fd) || !written || rename(beside, path))) {
         tl_log(TL_LOG_DEBUG, "cannot keep %s", path);
         unlink(beside);
