@@ -299,8 +299,8 @@ tl_err tl_keychain_create(const tl_keychain *k, tl_rand *rand, tl_identity *ret_
     return e;
 }
 
-/* One move at a time: a lock on the node's directory. close(*ret_fd) gives it back. */
-static tl_err begin_move(const tl_keychain *k, int *ret_fd, tl_why *why)
+/* One move at a time: takes the lock on the node's directory. */
+static tl_err lock_home(const tl_keychain *k, int *ret_lock, tl_why *why)
 {
     int fd = open(k->home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
@@ -313,28 +313,41 @@ static tl_err begin_move(const tl_keychain *k, int *ret_fd, tl_why *why)
                           "another process moves the key: try again when it has "
                           "ended");
     }
-    *ret_fd = fd;
+    *ret_lock = fd;
     return TL_OK;
 }
 
-static tl_err nothing_to_move(const tl_keychain *k, tl_why *why)
+static void end_move(int lock, found_of *f)
 {
-    return tl_why_set(why, TL_ERR_NOT_FOUND, "there is no key in %s: `teale up` makes it", k->home);
+    close(lock);
+    tl_identity_clear(&f->file);
+}
+
+/* Finds the key that is to be moved. After TL_OK the caller ends with end_move. */
+static tl_err begin_move(const tl_keychain *k, int *ret_lock, found_of *ret, tl_why *why)
+{
+    *ret = (found_of){.place = TL_KEY_NONE};
+    tl_err e = lock_home(k, ret_lock, why);
+    if (e)
+        return e;
+    e = find(k, ret, why);
+    if (!e && ret->place == TL_KEY_NONE)
+        e = tl_why_set(why, TL_ERR_NOT_FOUND, "there is no key in %s: `teale up` makes it",
+                       k->home);
+    if (e)
+        end_move(*ret_lock, ret);
+    return e;
 }
 
 tl_err tl_keychain_to_keychain(const tl_keychain *k, tl_node_id *ret_id, bool *ret_moved,
                                tl_why *why)
 {
-    found_of f = {.place = TL_KEY_NONE};
+    found_of f;
     tl_secret_outcome o;
-    int lock = -1;
-    tl_err e = begin_move(k, &lock, why);
-    if (!e)
-        e = find(k, &f, why);
-    if (!e && f.place == TL_KEY_NONE)
-        e = nothing_to_move(k, why);
+    int lock;
+    tl_err e = begin_move(k, &lock, &f, why);
     if (e)
-        goto out;
+        return e;
     bool move = f.place != TL_KEY_KEYCHAIN;
     if (!move) {
         e = fetch(k, &f.note, &f.file, &o, why);
@@ -351,10 +364,7 @@ tl_err tl_keychain_to_keychain(const tl_keychain *k, tl_node_id *ret_id, bool *r
         *ret_id = f.note.node;
         *ret_moved = move;
     }
-out:
-    if (lock >= 0)
-        close(lock);
-    tl_identity_clear(&f.file);
+    end_move(lock, &f);
     return e;
 }
 
@@ -395,15 +405,11 @@ static tl_err forget_in_keychain(const tl_keychain *k, const tl_keynote *note, t
 tl_err tl_keychain_to_file(const tl_keychain *k, tl_rand *rand, tl_node_id *ret_id, bool *ret_moved,
                            tl_why *why)
 {
-    found_of f = {.place = TL_KEY_NONE};
-    int lock = -1;
-    tl_err e = begin_move(k, &lock, why);
-    if (!e)
-        e = find(k, &f, why);
-    if (!e && f.place == TL_KEY_NONE)
-        e = nothing_to_move(k, why);
+    found_of f;
+    int lock;
+    tl_err e = begin_move(k, &lock, &f, why);
     if (e)
-        goto out;
+        return e;
     bool move = f.place != TL_KEY_FILE;
     *ret_id = move ? f.note.node : f.file.id;
     if (f.place == TL_KEY_KEYCHAIN)
@@ -414,9 +420,6 @@ tl_err tl_keychain_to_file(const tl_keychain *k, tl_rand *rand, tl_node_id *ret_
         e = remove_file(k, k->note, why);
     if (!e)
         *ret_moved = move;
-out:
-    if (lock >= 0)
-        close(lock);
-    tl_identity_clear(&f.file);
+    end_move(lock, &f);
     return e;
 }
