@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/keyhome.h"
+#include "cli/service.h"
 #include "cli/waiting.h"
 
 #include <libgen.h>
@@ -122,7 +123,7 @@ static void show_moved(const tl_cli *cli, bool to_file, const tl_node_id *id, bo
     else
         printf("%s: the key of node %.16s is in the keychain\n", moved ? "moved" : "nothing to do",
                hex);
-    if (!to_file && tl_keyhome_lingers())
+    if (!to_file && tl_service_lingers())
         tl_out_note(
             "The services of this user start at boot, without a login (linger): the node waits "
             "then until\nthe keychain is unlocked. To have it start at boot: teale key move file");

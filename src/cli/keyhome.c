@@ -2,20 +2,19 @@
 
 #include "base/log.h"
 #include "cli/lock.h"
+#include "cli/service.h"
 #include "cli/waiting.h"
 #include "io/sdnotify.h"
 
 #include <poll.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define LINGER_DIR "/var/lib/systemd/linger" /* logind keeps a file there for each such user */
-#define TRY_AGAIN  (5 * TL_SEC)              /* a try costs 20 ms of a processor */
+#define TRY_AGAIN (5 * TL_SEC) /* a try costs 20 ms of a processor */
 /* longer than a try and the wait before the next: systemd gives that much more time (sd_notify(3)) */
-#define MORE_TIME  "EXTEND_TIMEOUT_USEC=60000000"
+#define MORE_TIME "EXTEND_TIMEOUT_USEC=60000000"
 
 tl_keychain tl_keyhome_of(const tl_paths *p)
 {
@@ -26,16 +25,6 @@ bool tl_keyhome_has_person(void)
 {
     const char *x = getenv("DISPLAY"), *wayland = getenv("WAYLAND_DISPLAY");
     return isatty(STDIN_FILENO) && isatty(STDERR_FILENO) && ((x && *x) || (wayland && *wayland));
-}
-
-bool tl_keyhome_lingers(void)
-{
-    char path[256];
-    const struct passwd *pw = getpwuid(geteuid());
-    if (!pw)
-        return false;
-    snprintf(path, sizeof path, "%s/%s", LINGER_DIR, pw->pw_name);
-    return !access(path, F_OK);
 }
 
 /* --- a new key --- */
@@ -62,7 +51,7 @@ static tl_err choose(const tl_paths *p, const tl_settings *s, bool *ret_keychain
     tl_secret_answer a;
     *ret_keychain = false;
     bool chosen = !strcmp(s->key_store, "keychain");
-    if (!chosen && (strcmp(s->key_store, "auto") != 0 || *p->home || tl_keyhome_lingers()))
+    if (!chosen && (strcmp(s->key_store, "auto") != 0 || *p->home || tl_service_lingers()))
         return TL_OK;
     tl_keychain_probe(&k, &a);
     tl_err e = tl_secret_explain(&a, why);

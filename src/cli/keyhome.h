@@ -11,8 +11,6 @@
 tl_keychain tl_keyhome_of(const tl_paths *p);
 /* Is there somebody at this terminal, with a desktop on which the keychain can ask for its password? */
 bool tl_keyhome_has_person(void);
-/* True if this user's services run without a login (loginctl enable-linger): at boot no keychain is open. */
-bool tl_keyhome_lingers(void);
 
 /* For a node that starts, with the home's lock `lock`: the key, or a new one (*ret_created) in the place that
  * the setting key_store names. A key that is in the keychain is waited for where a service manager started

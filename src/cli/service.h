@@ -23,7 +23,7 @@ bool tl_service_is_enabled(tl_service s);
  * TL_ERR_IO, with what systemctl said. */
 TL_CHECK tl_err tl_service_do(const char *verb, tl_service s, tl_why *why);
 
-/* True if the manager of this user starts with the machine. */
+/* True if the manager of this user starts with the machine, without a login: no keychain is open then. */
 bool tl_service_lingers(void);
 /* TL_ERR_FORBIDDEN: only an administrator may, with what loginctl said. Waits until the manager runs. */
 TL_CHECK tl_err tl_service_linger(bool on, tl_why *why);
