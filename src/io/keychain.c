@@ -261,11 +261,13 @@ tl_err tl_keychain_load(const tl_keychain *k, tl_identity *ret_identity, tl_key_
     if (!e && f.place == TL_KEY_NONE)
         e = tl_why_set(why, TL_ERR_NOT_FOUND, "%s does not exist: `teale up` makes it", k->file);
     if (*ret_outcome == TL_SECRET_ABSENT && e)
-        (void)tl_why_set(why, e,
-                         "the key of this node was in the keychain, which has it no more: put it "
-                         "back there, or bring the node back with teale backup restore, in "
-                         "another home (%s says that it was there)",
-                         k->note);
+        (void)tl_why_set(
+            why, e,
+            "the key of this node was in the keychain, which has it no more: start the "
+            "one that had it, if another answers now (KeePassXC for GNOME Keyring); or "
+            "put a copy that teale key export made at %s; or bring the node back with "
+            "teale backup restore, in another home (%s says that it was there)",
+            k->file, k->note);
     if (!e) {
         *ret_identity = f.file;
         *ret_place = f.place;
