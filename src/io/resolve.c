@@ -73,7 +73,7 @@ static const char *reason(const answer *a)
     case EAI_NODATA:
 #endif
         return "no such name in the DNS";
-    case EAI_AGAIN: return "no name server answered; is this machine online?";
+    case EAI_AGAIN: return "no name server answered (is this machine online?)";
     case EAI_FAIL: return "the name server refused to answer";
     case EAI_SYSTEM: return strerror(a->error);
     default: return gai_strerror(a->status);
