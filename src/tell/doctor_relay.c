@@ -129,7 +129,11 @@ void tl_doctor_examine_relay(tl_findings *l, const tl_doctor_facts *f)
     if (!f->wan_enabled) {
         tl_finding_add(l, "wan", TL_FINDING_PROBLEM,
                        "wan_enabled is false: no peer can be found or reached");
-        tl_finding_remedy(l, "teale config set wan_enabled true");
+        tl_finding_remedy(
+            l, "teale config set wan_enabled true%s",
+            f->lan.enabled
+                ? ""
+                : "; for nodes on the local network alone: settings lan_enabled and nat.direct");
         return;
     }
     tl_finding_add(l, "wan", TL_FINDING_OK, "wan_enabled is true");

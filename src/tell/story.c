@@ -154,7 +154,9 @@ static void tell_unconnected(const tl_story_facts *f, tl_story *s)
         remedy(s, "Start the node there; for peers elsewhere: teale config set wan_enabled true");
     } else if (!f->wan_enabled) {
         because(s, "wan_off", "not connected: wan_enabled is false, so no peer can be reached");
-        remedy(s, "teale config set wan_enabled true");
+        remedy(s,
+               "teale config set wan_enabled true; for a peer on the local network alone: settings "
+               "lan_enabled and nat.direct");
     } else if (f->no_relay && !f->old) {
         tell_without_relay(f, s);
     } else if (!f->relay_connected && !f->by_nodes) {

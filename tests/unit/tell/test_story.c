@@ -115,6 +115,7 @@ static void a_peer_without_a_connection_tells_what_it_takes(void **state)
     tells("relay_down", "relay is not connected", "teale doctor");
     facts.wan_enabled = false;
     tells("wan_off", "wan_enabled is false", "wan_enabled true");
+    tells("wan_off", "no peer can be reached", "lan_enabled");
     facts.self = true;
     tells("self", "this node itself", "");
 }
