@@ -214,6 +214,14 @@ static tl_err prepare(const tl_cli *cli, tl_service s, bool *ret_lingers, tl_why
     return e ? e : tl_service_find(s, why);
 }
 
+/* Something failed before the service was enabled: lingering that was switched on for it now goes again. */
+static int give_up(const tl_cli *cli, tl_service s, bool lingered_before, int code)
+{
+    if (!s.system && !lingered_before)
+        unlinger(cli);
+    return code;
+}
+
 int tl_boot_up(tl_cli *cli, const tl_args *args, const char **ret_new_key)
 {
     tl_service s = tl_service_of_caller();
@@ -226,13 +234,11 @@ int tl_boot_up(tl_cli *cli, const tl_args *args, const char **ret_new_key)
     if (tl_overrides_load(cli->paths.config, args, &settings, &why) ||
         tl_overrides_check(args, &settings, &why))
         return tl_cli_usage(cli, "%s", why.text);
+    bool lingered = !s.system && tl_service_lingers();
     tl_err e = prepare(cli, s, &lingers, &why_not, &why);
     code = e ? fail(&why, TL_EXIT_FAILED) : save_settings(cli, args);
-    if (code) {
-        if (!s.system)
-            unlinger(cli);
-        return code;
-    }
+    if (code)
+        return give_up(cli, s, lingered, code);
     static char data[TL_PATH_MAX];
     snprintf(data, sizeof data, "%s", cli->paths.data);
     bool is_new = access(cli->paths.key, F_OK) && access(cli->paths.key_note, F_OK);
@@ -240,9 +246,9 @@ int tl_boot_up(tl_cli *cli, const tl_args *args, const char **ret_new_key)
     bool active = tl_service_is_active(s);
     /* the service would wait for it, and this command for the service */
     if (!s.system && !active && (e = tl_keyhome_unlock(cli, &why)))
-        return fail(&why, tl_keyhome_exit_of(e));
+        return give_up(cli, s, lingered, fail(&why, tl_keyhome_exit_of(e)));
     if (!active && (code = stop_other(cli)))
-        return code;
+        return give_up(cli, s, lingered, code);
     e = tl_service_do("enable", s, &why);
     if (!e && (!active || tl_overrides_any(args)))
         e = tl_service_do(active ? "restart" : "start", s, &why);

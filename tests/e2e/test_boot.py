@@ -35,6 +35,10 @@ esac
 LOGINCTL = """#!/bin/sh
 echo "loginctl $*" >>"$STATE/asked"
 [ ! -e "$STATE/denied" ] || { echo "Could not enable linger: Access denied" >&2; exit 1; }
+case "$2" in
+enable-linger) touch "$STATE/linger/$USER" ;;
+disable-linger) rm -f "$STATE/linger/$USER" ;;
+esac
 """
 
 
@@ -125,7 +129,7 @@ class Service(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
         self.addCleanup(self.user, "down")
         os.chmod(self.dir, 0o755)
-        for name in ("home", "state", "bin"):
+        for name in ("home", "state", "bin", "state/linger"):
             (self.dir / name).mkdir()
             os.chown(self.dir / name, NOBODY.pw_uid, -1)
         for name, text in (("systemctl", SYSTEMCTL), ("loginctl", LOGINCTL)):
@@ -135,7 +139,8 @@ class Service(unittest.TestCase):
 
     def user(self, *argv, **env):
         teale = str(self.dir / "bin/teale")
-        inside = "mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system && exec setpriv --reuid nobody --regid nogroup " \
+        inside = "mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system && mount -t tmpfs tmpfs /var/lib && " \
+                 "mkdir -p /var/lib/systemd/linger && mount --bind \"$STATE/linger\" /var/lib/systemd/linger && exec setpriv --reuid nobody --regid nogroup " \
                  "--clear-groups \"$@\""
         return subprocess.run(["unshare", "--mount", "sh", "-c", inside, "sh", teale, *argv], capture_output=True, text=True,
                               timeout=60, cwd="/", env={"PATH": f"{self.dir}/bin:{os.environ['PATH']}:/usr/sbin:/sbin",
@@ -198,6 +203,24 @@ class Service(unittest.TestCase):
         self.assertIn("No service is enabled now", done.stderr)
         self.assertFalse((self.dir / "state/enabled").exists())
         self.assertIn("loginctl --no-ask-password disable-linger", self.asked())
+
+    def test_settings_that_cannot_be_saved_leave_lingering_as_it_was(self):
+        config = self.dir / "home/.config/teale"
+        config.mkdir(parents=True)
+        for path in (config.parent, config):
+            os.chown(path, NOBODY.pw_uid, -1)
+        os.chmod(config, 0o500)
+        done = self.up("--api", "127.0.0.1:0")
+        self.assertEqual(1, done.returncode, done.stderr)
+        self.assertEqual(["loginctl --no-ask-password enable-linger", "loginctl --no-ask-password disable-linger"], self.asked())
+
+        os.chmod(config, 0o700)
+        self.assertEqual(0, self.up("--api", "127.0.0.1:0", "--udp", "0").returncode)
+        self.asked()
+        os.chmod(config, 0o500)
+        done = self.up("--log-level", "warn")
+        self.assertEqual(1, done.returncode, done.stderr)
+        self.assertEqual([], self.asked())  # the service that is enabled still needs it
 
     def test_a_bad_option_changes_nothing(self):
         done = self.up("--relay", "ws://192.0.2.1/ws")
