@@ -140,8 +140,8 @@ class Service(unittest.TestCase):
     def user(self, *argv, **env):
         teale = str(self.dir / "bin/teale")
         inside = "mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system && mount -t tmpfs tmpfs /var/lib && " \
-                 "mkdir -p /var/lib/systemd/linger && mount --bind \"$STATE/linger\" /var/lib/systemd/linger && exec setpriv --reuid nobody --regid nogroup " \
-                 "--clear-groups \"$@\""
+                 "mkdir -p /var/lib/systemd/linger && mount --bind \"$STATE/linger\" /var/lib/systemd/linger && " \
+                 "exec setpriv --reuid nobody --regid nogroup --clear-groups \"$@\""
         return subprocess.run(["unshare", "--mount", "sh", "-c", inside, "sh", teale, *argv], capture_output=True, text=True,
                               timeout=60, cwd="/", env={"PATH": f"{self.dir}/bin:{os.environ['PATH']}:/usr/sbin:/sbin",
                                                         "HOME": str(self.dir / "home"), "STATE": str(self.dir / "state"),
