@@ -2,7 +2,7 @@
  * same verbs of the node. */
 #include "api/app_body.h"
 #include "base/number.h"
-#include "base/when.h"
+#include "crypto/idjson.h"
 #include "ptn/invite.h"
 
 void tl_api_on_ptns(tl_api *api, tl_httpd_req *r)
@@ -54,20 +54,6 @@ void tl_api_on_ptn_join(tl_api *api, tl_httpd_req *r)
     json_decref(args);
 }
 
-static json_t *when_json(tl_unix at)
-{
-    char text[TL_WHEN_TEXT_MAX];
-    tl_when_write(text, at);
-    return json_string(text);
-}
-
-static json_t *node_json(const tl_node_id *id)
-{
-    char hex[TL_NODE_ID_HEX + 1];
-    tl_node_id_write(hex, id);
-    return json_string(hex);
-}
-
 /* What the invite says; nobody is asked. */
 static json_t *preview_json(const tl_api *api, const tl_invite *v)
 {
@@ -76,11 +62,11 @@ static json_t *preview_json(const tl_api *api, const tl_invite *v)
     char as[TL_PTN_NAME_MAX + 1];
     tl_network_name_make(v->name, as);
     return json_pack("{s:o, s:s, s:s, s:s, s:o, s:s?, s:o, s:o, s:b, s:s?, s:s?}", "ptn_id",
-                     node_json(&v->network), "name", v->name, "as", as, "role",
-                     tl_role_name(v->role), "inviter", node_json(&v->inviter), "relay",
-                     *v->relay ? v->relay : NULL, "expires_at", when_json(v->expires_at), "valid_s",
-                     v->valid_seconds ? json_integer(v->valid_seconds) : json_null(), "bound",
-                     v->bound, "member_as", member ? m->name : NULL, "member_role",
+                     tl_node_id_json(&v->network), "name", v->name, "as", as, "role",
+                     tl_role_name(v->role), "inviter", tl_node_id_json(&v->inviter), "relay",
+                     *v->relay ? v->relay : NULL, "expires_at", tl_json_time(v->expires_at),
+                     "valid_s", v->valid_seconds ? json_integer(v->valid_seconds) : json_null(),
+                     "bound", v->bound, "member_as", member ? m->name : NULL, "member_role",
                      member ? tl_role_name(m->cert.role) : NULL);
 }
 

@@ -1,6 +1,7 @@
 #include "base/json.h"
 
 #include "base/number.h"
+#include "base/when.h"
 
 #include <assert.h>
 
@@ -234,6 +235,13 @@ tl_err tl_json_write(tl_buf *out, const json_t *value)
     if (e)
         out->len = before;
     return e;
+}
+
+json_t *tl_json_time(tl_unix at)
+{
+    char text[TL_WHEN_TEXT_MAX];
+    tl_when_write(text, at);
+    return json_string(text);
 }
 
 json_t *tl_json_append(json_t *list, json_t *value)

@@ -3,6 +3,7 @@
 #define TL_BASE_JSON_H
 
 #include "base/slice.h"
+#include "base/time.h"
 
 #include <jansson.h>
 
@@ -28,6 +29,9 @@ TL_CHECK tl_err tl_json_write(tl_buf *out, const json_t *value);
 const char *tl_json_string(const json_t *object, const char *key, const char *fallback);
 double tl_json_number(const json_t *object, const char *key, double fallback);
 bool tl_json_bool(const json_t *object, const char *key, bool fallback);
+
+/* A time in RFC 3339, as tl_when_write has it. NULL: out of memory, which json_pack and the json_*_new take. */
+json_t *tl_json_time(tl_unix at);
 
 /* Takes `value` and `list`, which may both be NULL: out of memory. Returns the list with the value at its end. NULL:
  * out of memory, and both are freed. */

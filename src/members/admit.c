@@ -133,7 +133,7 @@ static void refuse_renewal(tl_members *m, const tl_node_id *peer, const tl_membe
 {
     tl_members_tell(
         m, peer, "ptnRefused",
-        json_pack("{s:o, s:s}", "ptnID", tl_members_id_json(&n->id), "code", tl_refusal_code(r)));
+        json_pack("{s:o, s:s}", "ptnID", tl_node_id_json(&n->id), "code", tl_refusal_code(r)));
 }
 
 /* A certificate that waits for the store before it is sent. */

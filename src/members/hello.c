@@ -29,7 +29,7 @@ static json_t *entry_new(const tl_members *m, const tl_membership *n)
     d = tl_networks_members_digest(n);
     tl_hex_write(roll, d.bytes, sizeof d.bytes);
     bool admin = !tl_authority_may(m->config.book, n, tl_members_wall(m));
-    return json_pack("{s:o, s:O, s:I, s:s, s:I, s:I, s:s*}", "ptnID", tl_members_id_json(&n->id),
+    return json_pack("{s:o, s:O, s:I, s:s, s:I, s:I, s:s*}", "ptnID", tl_node_id_json(&n->id),
                      "certificate", n->certificate, "sequence", (json_int_t)tl_ptn_sequence(n->ptn),
                      "revoked", digest, "priceVersion", (json_int_t)price, "keyVersion",
                      (json_int_t)tl_ptn_groupkey_version(n->ptn), "members", admin ? roll : NULL);

@@ -266,7 +266,7 @@ void tl_members_leave(tl_members *m, tl_members_op *op, tl_membership *n, bool d
         tl_member_link *l = tl_link_find(nb, &n->id);
         if (l && l->heard)
             tl_members_tell(m, &nb->id, "ptnLeave",
-                            json_pack("{s:o}", "ptnID", tl_members_id_json(&n->id)));
+                            json_pack("{s:o}", "ptnID", tl_node_id_json(&n->id)));
         if (l)
             *l = (tl_member_link){.network = n->id};
     }

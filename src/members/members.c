@@ -158,13 +158,6 @@ bool tl_members_is_admin(const tl_members *m, const tl_node_id *peer, const tl_m
            tl_role_may_invite(tl_networks_cert_of(m->config.book, n, peer)->role);
 }
 
-json_t *tl_members_id_json(const tl_node_id *id)
-{
-    char hex[TL_NODE_ID_HEX + 1];
-    tl_node_id_write(hex, id);
-    return json_string(hex);
-}
-
 tl_membership *tl_members_network_of(const tl_members *m, const json_t *payload)
 {
     tl_node_id id;

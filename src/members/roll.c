@@ -18,8 +18,8 @@ static void send_some(tl_members *m, const tl_node_id *peer, const tl_node_id *n
 {
     if (json_array_size(certificates))
         tl_members_tell(m, peer, "ptnMembers",
-                        json_pack("{s:o, s:O}", "ptnID", tl_members_id_json(network),
-                                  "certificates", certificates));
+                        json_pack("{s:o, s:O}", "ptnID", tl_node_id_json(network), "certificates",
+                                  certificates));
     json_decref(certificates);
 }
 
@@ -64,7 +64,7 @@ void tl_roll_tell(tl_members *m, const tl_membership *n, const json_t *certifica
         const tl_member_link *l = tl_link_find(nb, &n->id);
         if (l && l->heard && tl_members_is_admin(m, &nb->id, n))
             tl_members_tell(m, &nb->id, "ptnMembers",
-                            json_pack("{s:o, s:[o]}", "ptnID", tl_members_id_json(&n->id),
+                            json_pack("{s:o, s:[o]}", "ptnID", tl_node_id_json(&n->id),
                                       "certificates", json_deep_copy(certificate)));
     }
 }

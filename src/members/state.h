@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/ratelimit.h"
 #include "base/table.h"
+#include "crypto/idjson.h"
 #include "members/members.h"
 
 #include <utlist.h>
@@ -171,7 +172,6 @@ void tl_op_end_with(tl_members_op *op, tl_refusal r, const char *words);
 tl_refusal tl_refusal_of_store(tl_err e);
 /* Reads the field `ptnID`. NULL: not there, or no network of ours. */
 tl_membership *tl_members_network_of(const tl_members *m, const json_t *payload);
-json_t *tl_members_id_json(const tl_node_id *id);
 void tl_members_rearm(tl_members *m, tl_time at);
 
 /* hello.c */

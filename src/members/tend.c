@@ -155,7 +155,7 @@ void tl_tend_renew(tl_members *m, tl_tended *t, tl_membership *n)
     tl_neighbour *nb =
         t->n_asked < sizeof t->asked / sizeof *t->asked ? admin_to_ask(m, t, n) : NULL;
     if (nb && tl_members_tell(m, &nb->id, "ptnRenew",
-                              json_pack("{s:o}", "ptnID", tl_members_id_json(&n->id))))
+                              json_pack("{s:o}", "ptnID", tl_node_id_json(&n->id))))
         t->asked[t->n_asked++] = nb->id;
     else if (!nb && t->n_asked == 0)
         dial_admins(m, n);

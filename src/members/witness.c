@@ -82,7 +82,7 @@ static void ask_about(tl_members *m, const tl_neighbour *nb, bool due_alone)
     HASH_ITER (hh, m->wanted, w, next) {
         bool wanted = due_alone ? w->due : now - w->at < TL_MEMBERS_DEEDS_AGAIN;
         if (!wanted || tl_node_id_eq(&w->id, &nb->id) || /* its own word is worth nothing */
-            json_array_append_new(nodes, tl_members_id_json(&w->id)))
+            json_array_append_new(nodes, tl_node_id_json(&w->id)))
             continue;
         if (json_array_size(nodes) == TL_MEMBERS_DEEDS_NODES) {
             ask(m, nb, nodes);

@@ -48,7 +48,6 @@ void tl_ptn_call_free(tl_ptn_call *c);
 void tl_ptn_refuse(tl_call *call, tl_refusal r, const char *words);
 /* The network that `args` name. NULL: the call has failed. */
 tl_membership *tl_ptn_network(tl_node *n, const json_t *args, tl_call *call);
-json_t *tl_ptn_id_json(const tl_node_id *id);
 /* RFC 3339; null: never, or not known (0). */
 json_t *tl_ptn_time_json(tl_unix at);
 

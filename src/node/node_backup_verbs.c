@@ -3,7 +3,6 @@
 #include "node/verbs.h"
 
 #include "base/log.h"
-#include "base/when.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -44,11 +43,7 @@ void tl_backup_call_drop(tl_node *n)
 
 json_t *tl_backup_time_json(tl_unix at)
 {
-    char text[TL_WHEN_TEXT_MAX];
-    if (!at)
-        return json_null();
-    tl_when_write(text, at);
-    return json_string(text);
+    return at ? tl_json_time(at) : json_null();
 }
 
 static const char *place_word(tl_place_state s)

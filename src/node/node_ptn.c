@@ -1,7 +1,7 @@
 /* The verbs of private networks: what changes something. */
 #include "node/members_state.h"
 
-#include "base/when.h"
+#include "crypto/idjson.h"
 #include "node/names.h"
 
 #include <stdio.h>
@@ -12,20 +12,9 @@
 
 /* --- calls --- */
 
-json_t *tl_ptn_id_json(const tl_node_id *id)
-{
-    char hex[TL_NODE_ID_HEX + 1];
-    tl_node_id_write(hex, id);
-    return json_string(hex);
-}
-
 json_t *tl_ptn_time_json(tl_unix at)
 {
-    char text[TL_WHEN_TEXT_MAX];
-    if (at == TL_PTN_NO_END || at == 0)
-        return json_null();
-    tl_when_write(text, at);
-    return json_string(text);
+    return at == TL_PTN_NO_END || at == 0 ? json_null() : tl_json_time(at);
 }
 
 void tl_ptn_refuse(tl_call *call, tl_refusal r, const char *words)
@@ -149,7 +138,7 @@ static tl_membership *network_of(const tl_ptn_call *c)
 static json_t *created(tl_ptn_call *c)
 {
     const tl_membership *m = network_of(c);
-    return m ? json_pack("{s:o, s:s, s:s}", "ptn_id", tl_ptn_id_json(&m->id), "name", m->name,
+    return m ? json_pack("{s:o, s:s, s:s}", "ptn_id", tl_node_id_json(&m->id), "name", m->name,
                          "role", tl_role_name(m->cert.role))
              : NULL;
 }
@@ -172,7 +161,7 @@ void tl_verb_ptn_rename(tl_node *n, const json_t *args, tl_call *call)
 
 static json_t *left(tl_ptn_call *c)
 {
-    return json_pack("{s:o, s:s}", "ptn_id", tl_ptn_id_json(&c->op.network), "state", "left");
+    return json_pack("{s:o, s:s}", "ptn_id", tl_node_id_json(&c->op.network), "state", "left");
 }
 
 void tl_verb_ptn_leave(tl_node *n, const json_t *args, tl_call *call)
@@ -188,7 +177,7 @@ static json_t *price_json(const tl_membership *m)
     int64_t version, micro = tl_ptn_price_of(m->ptn, &version);
     const json_t *price = tl_ptn_price_object(m->ptn);
     json_t *issued = json_object_get(price, "issuedAt");
-    return json_pack("{s:o, s:I, s:I, s:o, s:O?}", "ptn_id", tl_ptn_id_json(&m->id), "price_micro",
+    return json_pack("{s:o, s:I, s:I, s:o, s:O?}", "ptn_id", tl_node_id_json(&m->id), "price_micro",
                      (json_int_t)micro, "version", (json_int_t)version, "issued_at",
                      tl_ptn_time_json(json_integer_value(issued)), "issuer",
                      json_object_get(price, "issuerNodeID"));
@@ -233,10 +222,10 @@ static json_t *invited(tl_ptn_call *c)
     const tl_invite *i = &c->invite;
     tl_hex_write(nonce, i->nonce, sizeof i->nonce);
     return json_pack("{s:s%, s:o, s:s, s:s, s:s, s:o, s:o, s:o}", "invite", tl_buf_begin(&c->text),
-                     c->text.len, "ptn_id", tl_ptn_id_json(&i->network), "name", i->name, "role",
+                     c->text.len, "ptn_id", tl_node_id_json(&i->network), "name", i->name, "role",
                      tl_role_name(i->role), "nonce", nonce, "expires_at",
                      tl_ptn_time_json(i->expires_at), "for",
-                     i->bound ? tl_ptn_id_json(&i->node) : json_null(), "certificate_until",
+                     i->bound ? tl_node_id_json(&i->node) : json_null(), "certificate_until",
                      tl_ptn_time_json(cut_at(network_of(c), i)));
 }
 
@@ -313,8 +302,8 @@ static json_t *joined(tl_ptn_call *c)
     const tl_membership *m = network_of(c);
     bool taken = m && tl_networks_named(c->node->book, m->name, m);
     return m ? json_pack("{s:s, s:o, s:s, s:s, s:o, s:o, s:b}", "state", "joined", "ptn_id",
-                         tl_ptn_id_json(&m->id), "name", m->name, "role",
-                         tl_role_name(m->cert.role), "admin", tl_ptn_id_json(&c->op.node),
+                         tl_node_id_json(&m->id), "name", m->name, "role",
+                         tl_role_name(m->cert.role), "admin", tl_node_id_json(&c->op.node),
                          "expires_at", tl_ptn_time_json(m->cert.expires_at), "name_taken", taken)
              : NULL;
 }
@@ -346,8 +335,8 @@ static void on_waited(void *user)
     if (!c->op.queued || !call)
         return;
     json_t *state = json_pack("{s:s, s:o, s:s, s:o, s:s?}", "state", "joining", "ptn_id",
-                              tl_ptn_id_json(&c->op.network), "name", m ? m->name : "", "admin",
-                              tl_ptn_id_json(&c->op.node), "waiting", why && *why ? why : NULL);
+                              tl_node_id_json(&c->op.network), "name", m ? m->name : "", "admin",
+                              tl_node_id_json(&c->op.node), "waiting", why && *why ? why : NULL);
     give_up(c);
     tl_call_ok(call, state);
 }
@@ -390,7 +379,7 @@ static void add_fallen(void *user, const tl_cert *cert)
     if (!tl_networks_rests_on(f->network, cert, f->issuer, tl_loop_unix()))
         return;
     json_t *one =
-        json_pack("{s:o, s:s, s:s, s:s, s:b}", "node_id", tl_ptn_id_json(&cert->node), "name",
+        json_pack("{s:o, s:s, s:s, s:s, s:b}", "node_id", tl_node_id_json(&cert->node), "name",
                   p ? p->name : "", "role", tl_role_name(cert->role), "state", "valid", "met",
                   tl_networks_has_met(f->node->book, f->network, &cert->node));
     if (json_array_append_new(f->all, one)) { /* it takes `one` also where it fails */
@@ -428,7 +417,7 @@ static json_t *revoked(tl_ptn_call *c)
     judge_fallen(c, network_of(c));
     bool public = c->node->access.share_public && c->node->backend;
     return json_pack("{s:o, s:o, s:I, s:o, s:I, s:O, s:b, s:I, s:b, s:b}", "ptn_id",
-                     tl_ptn_id_json(&c->op.network), "node_id", tl_ptn_id_json(&c->op.node),
+                     tl_node_id_json(&c->op.network), "node_id", tl_node_id_json(&c->op.node),
                      "sequence", (json_int_t)c->op.number, "revoked_at", tl_ptn_time_json(c->op.at),
                      "told", (json_int_t)c->op.told, "members", c->fallen, "serves_public", public,
                      "not_kept", (json_int_t)c->op.not_kept, "again", c->again, "never_met",
@@ -437,14 +426,14 @@ static json_t *revoked(tl_ptn_call *c)
 
 static json_t *promoted(tl_ptn_call *c)
 {
-    return json_pack("{s:o, s:o, s:s}", "ptn_id", tl_ptn_id_json(&c->op.network), "node_id",
-                     tl_ptn_id_json(&c->op.node), "role", tl_role_name(c->op.cert.role));
+    return json_pack("{s:o, s:o, s:s}", "ptn_id", tl_node_id_json(&c->op.network), "node_id",
+                     tl_node_id_json(&c->op.node), "role", tl_role_name(c->op.cert.role));
 }
 
 static json_t *renewed(tl_ptn_call *c)
 {
-    return json_pack("{s:o, s:o, s:o, s:o}", "ptn_id", tl_ptn_id_json(&c->op.network), "node_id",
-                     tl_ptn_id_json(&c->op.node), "issued_at",
+    return json_pack("{s:o, s:o, s:o, s:o}", "ptn_id", tl_node_id_json(&c->op.network), "node_id",
+                     tl_node_id_json(&c->op.node), "issued_at",
                      tl_ptn_time_json(c->op.cert.issued_at), "expires_at",
                      tl_ptn_time_json(c->op.cert.expires_at));
 }
@@ -461,8 +450,8 @@ void tl_verb_ptn_revoke(tl_node *n, const json_t *args, tl_call *call)
         if (r)
             tl_ptn_refuse(call, r, "");
         else
-            tl_call_ok(call, json_pack("{s:o, s:o, s:O}", "ptn_id", tl_ptn_id_json(&m->id),
-                                       "node_id", tl_ptn_id_json(&node), "members", fallen));
+            tl_call_ok(call, json_pack("{s:o, s:o, s:O}", "ptn_id", tl_node_id_json(&m->id),
+                                       "node_id", tl_node_id_json(&node), "members", fallen));
         json_decref(fallen);
         return;
     }

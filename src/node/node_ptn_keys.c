@@ -3,6 +3,7 @@
 #include "node/members_state.h"
 
 #include "base/base64.h"
+#include "crypto/idjson.h"
 #include "ptn/keyfile.h"
 #include "store/store.h"
 
@@ -15,7 +16,7 @@
 
 static json_t *key_json(const tl_membership *m)
 {
-    return json_pack("{s:o, s:s}", "ptn_id", tl_ptn_id_json(&m->id), "key", m->api_key);
+    return json_pack("{s:o, s:s}", "ptn_id", tl_node_id_json(&m->id), "key", m->api_key);
 }
 
 static json_t *new_key(tl_ptn_call *c)
@@ -128,9 +129,10 @@ static void sealed(tl_store_job *j, tl_err e)
     char *text = malloc(n + 1);
     if (text)
         tl_base64_write((uint8_t *)text, tl_buf_slice(&s->sealed));
-    tl_call_ok(s->call->call, text ? json_pack("{s:o, s:s%}", "ptn_id",
-                                               tl_ptn_id_json(&s->call->network), "sealed", text, n)
-                                   : NULL);
+    tl_call_ok(s->call->call, text
+                                  ? json_pack("{s:o, s:s%}", "ptn_id",
+                                              tl_node_id_json(&s->call->network), "sealed", text, n)
+                                  : NULL);
     free(text);
     tl_ptn_call_free(s->call);
     free_sealing(s);

@@ -1,6 +1,7 @@
 /* The verbs of private networks that show something. */
 #include "node/members_state.h"
 
+#include "crypto/idjson.h"
 #include "store/networks.h"
 
 #include <stdio.h>
@@ -39,9 +40,9 @@ static json_t *invite_json(const tl_invite_row *row)
     tl_hex_write(nonce, row->nonce, sizeof row->nonce);
     return json_pack("{s:s, s:s, s:o, s:o, s:s, s:o}", "nonce", nonce, "role",
                      tl_role_name(row->role), "expires_at", tl_ptn_time_json(row->expires_at),
-                     "for", row->bound ? tl_ptn_id_json(&row->bound_to) : json_null(), "state",
+                     "for", row->bound ? tl_node_id_json(&row->bound_to) : json_null(), "state",
                      ended ? "expired" : tl_invite_state_name(row->state), "used_by",
-                     row->state == TL_INVITE_USED ? tl_ptn_id_json(&row->used_by) : json_null());
+                     row->state == TL_INVITE_USED ? tl_node_id_json(&row->used_by) : json_null());
 }
 
 /* Answers with an array, or with a failure; the call is over. */
@@ -102,10 +103,10 @@ static void add(listing *l, const tl_cert *cert, const char *name, bool online, 
 {
     tl_unix revoked_at = tl_ptn_revoked_at(l->network->ptn, &cert->node);
     json_t *m = json_pack("{s:o, s:s, s:s, s:o, s:o, s:o, s:s, s:b, s:o, s:o}", "node_id",
-                          tl_ptn_id_json(&cert->node), "name", name, "role",
+                          tl_node_id_json(&cert->node), "name", name, "role",
                           tl_role_name(cert->role), "issued_at", tl_ptn_time_json(cert->issued_at),
                           "expires_at", tl_ptn_time_json(cert->expires_at), "issuer",
-                          tl_ptn_id_json(&cert->issuer), "state", state_of(l, cert), "online",
+                          tl_node_id_json(&cert->issuer), "state", state_of(l, cert), "online",
                           online, "last_seen", tl_ptn_time_json(online ? tl_loop_unix() : seen),
                           "revoked_at", tl_ptn_time_json(revoked_at));
     if (!l->all || json_array_append_new(l->all, m)) {
@@ -140,7 +141,7 @@ static void on_members(void *user, tl_err e, const tl_member_seen *rows, size_t 
     if (!e && m)
         tl_networks_each(n->book, m, add_member, &l);
     json_t *answer =
-        l.all ? json_pack("{s:o, s:o}", "ptn_id", tl_ptn_id_json(&c->network), "members", l.all)
+        l.all ? json_pack("{s:o, s:o}", "ptn_id", tl_node_id_json(&c->network), "members", l.all)
               : NULL;
     finish(c, e, answer);
 }

@@ -1,21 +1,11 @@
 /* Private networks, as reports show them: what this node is in each, and whom it shares one with. */
-#include "base/when.h"
 #include "node/state.h"
+
+#include "crypto/idjson.h"
 
 static json_t *time_json(tl_unix at)
 {
-    char text[TL_WHEN_TEXT_MAX];
-    if (at == TL_PTN_NO_END)
-        return json_null();
-    tl_when_write(text, at);
-    return json_string(text);
-}
-
-static json_t *id_json(const tl_node_id *id)
-{
-    char hex[TL_NODE_ID_HEX + 1];
-    tl_node_id_write(hex, id);
-    return json_string(hex);
+    return at == TL_PTN_NO_END ? json_null() : tl_json_time(at);
 }
 
 /* Why the node has not joined yet, also where it has a certificate and asks for another by a new
@@ -29,8 +19,8 @@ static const char *waiting(const tl_node *n, const tl_membership *m)
 static json_t *dispute_json(const tl_membership *m)
 {
     return tl_membership_is_disputed(m)
-               ? json_pack("{s:o, s:o}", "node_id", id_json(&m->dispute.node), "by",
-                           id_json(&m->dispute.by))
+               ? json_pack("{s:o, s:o}", "node_id", tl_node_id_json(&m->dispute.node), "by",
+                           tl_node_id_json(&m->dispute.by))
                : json_null();
 }
 
@@ -40,7 +30,7 @@ static int add_remedy(const tl_node *n, const tl_membership *m, json_t *ptn)
     bool lost = tl_membership_lost_issuer(n->book, m);
     const tl_cert *admin = lost ? tl_networks_an_admin(n->book, m, tl_loop_unix()) : NULL;
     return json_object_set_new(ptn, "issuer_revoked", json_boolean(lost)) ||
-           json_object_set_new(ptn, "admin", admin ? id_json(&admin->node) : json_null());
+           json_object_set_new(ptn, "admin", admin ? tl_node_id_json(&admin->node) : json_null());
 }
 
 json_t *tl_node_ptn_json(const tl_node *n, const tl_membership *m)
@@ -50,17 +40,17 @@ json_t *tl_node_ptn_json(const tl_node *n, const tl_membership *m)
     bool member = m->certificate != NULL;
     json_t *ptn = json_pack(
         "{s:o, s:s, s:s?, s:s, s:o, s:o, s:o, s:I, s:b, s:I, s:I, s:I, s:b, s:o}", "ptn_id",
-        id_json(&m->id), "name", m->name, "role", member ? tl_role_name(m->cert.role) : NULL,
-        "state", tl_membership_state_name(state), "issued_at",
-        member ? time_json(m->cert.issued_at) : json_null(), "expires_at",
+        tl_node_id_json(&m->id), "name", m->name, "role",
+        member ? tl_role_name(m->cert.role) : NULL, "state", tl_membership_state_name(state),
+        "issued_at", member ? time_json(m->cert.issued_at) : json_null(), "expires_at",
         member ? time_json(m->cert.expires_at) : json_null(), "issuer",
-        member ? id_json(&m->cert.issuer) : json_null(), "members",
+        member ? tl_node_id_json(&m->cert.issuer) : json_null(), "members",
         (json_int_t)m->n_members + member, "ca_key", m->has_ca, "price_micro", (json_int_t)price,
         "price_version", (json_int_t)version, "revocation_sequence",
         (json_int_t)tl_ptn_sequence(m->ptn), "hide", n->settings.ptn_hide, "dispute",
         dispute_json(m));
     if (ptn && state == TL_MEMBERSHIP_EXPIRED) /* for whom an admin must renew it */
-        (void)json_object_set_new(ptn, "node_id", id_json(&n->identity.id));
+        (void)json_object_set_new(ptn, "node_id", tl_node_id_json(&n->identity.id));
     if (ptn && state == TL_MEMBERSHIP_REVOKED && add_remedy(n, m, ptn)) {
         json_decref(ptn);
         return NULL;
@@ -94,7 +84,7 @@ json_t *tl_node_ptns_of(const tl_node *n, const tl_node_id *peer)
     for (size_t i = 0; list && i < tl_networks_count(n->book); i++) {
         const tl_membership *m = tl_networks_at(n->book, i);
         if (!m->left && !tl_networks_are_members(n->book, &m->id, peer, now) &&
-            json_array_append_new(list, id_json(&m->id))) {
+            json_array_append_new(list, tl_node_id_json(&m->id))) {
             json_decref(list);
             return NULL;
         }
@@ -118,8 +108,8 @@ json_t *tl_node_why_networks(const tl_node *n, const tl_node_id *peer)
         if (!cert)
             continue;
         json_t *one =
-            json_pack("{s:o, s:s, s:s, s:o, s:o}", "ptn_id", id_json(&m->id), "name", m->name,
-                      "role", tl_role_name(cert->role), "asks",
+            json_pack("{s:o, s:s, s:s, s:o, s:o}", "ptn_id", tl_node_id_json(&m->id), "name",
+                      m->name, "role", tl_role_name(cert->role), "asks",
                       may_json(tl_networks_may_ask(n->book, &m->id, peer, now)), "answers",
                       may_json(tl_networks_may_serve(n->book, &m->id, peer, now)));
         list = tl_json_append(list, one);

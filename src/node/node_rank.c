@@ -3,6 +3,7 @@
 #include "node/state.h"
 #include "node/verbs.h"
 
+#include "crypto/idjson.h"
 #include "node/node_net_report.h"
 
 #include <stdio.h>
@@ -11,15 +12,6 @@
 /* Models whose offers are listed; at a relay with more, one asks for one model. Each looks at every
  * node that is known. */
 #define OFFERED_MAX 512
-
-static json_t *network_json(bool given, const tl_node_id *id)
-{
-    char hex[TL_NODE_ID_HEX + 1];
-    if (!given)
-        return json_null();
-    tl_node_id_write(hex, id);
-    return json_string(hex);
-}
 
 static json_t *maybe_json(tl_maybe m)
 {
@@ -36,8 +28,8 @@ static json_t *offer_json(const tl_node *n, const tl_ranked *r)
     const char *way = connected ? tl_via_name(path.via) : NULL;
     tl_node_id_write(hex, &r->peer->id);
     return json_pack("{s:s, s:s, s:o, s:o, s:s?, s:o, s:o}", "node_id", hex, "name", r->peer->name,
-                     "ptn_id", network_json(r->has_network, &r->network), "price_micro",
-                     maybe_json(f->price), "path",
+                     "ptn_id", r->has_network ? tl_node_id_json(&r->network) : json_null(),
+                     "price_micro", maybe_json(f->price), "path",
                      r->peer->in_clear ? tl_via_name(TL_VIA_PLAINTEXT) : way, "slots_free",
                      maybe_json(slots_free), "queued", maybe_json(queued));
 }
@@ -103,7 +95,8 @@ static json_t *ranking_json(const tl_node *n, const tl_ask *ask)
         ranking = tl_json_append(ranking, place_json(n, &list[i], (json_int_t)i + 1));
     free(list);
     return json_pack("{s:s, s:o, s:o}", "model", ask->model, "ptn_id",
-                     network_json(ask->scoped, &ask->network), "ranking", ranking);
+                     ask->scoped ? tl_node_id_json(&ask->network) : json_null(), "ranking",
+                     ranking);
 }
 
 /* False: the call has failed. */

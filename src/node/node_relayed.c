@@ -2,6 +2,7 @@
  * peers that they reach, and those with which it dealt, at a start without a relay. */
 #include "node/state.h"
 
+#include "crypto/idjson.h"
 #include "node/beside.h"
 
 #include <stdio.h>
@@ -16,13 +17,6 @@
 #define KEPT_FOR    (30 * 24 * 3600) /* seconds since a connection stood */
 #define SAVE_APART  (60 * TL_SEC)
 
-static json_t *id_json(const tl_node_id *id)
-{
-    char hex[TL_NODE_ID_HEX + 1];
-    tl_node_id_write(hex, id);
-    return json_string(hex);
-}
-
 static json_t *addr_json(const tl_addr *addr)
 {
     char text[TL_ADDR_TEXT_MAX];
@@ -33,7 +27,8 @@ static json_t *addr_json(const tl_addr *addr)
 /* Takes `item`. NULL: out of memory; the list is gone. */
 static json_t *name_json(const tl_relayer_name *name)
 {
-    return json_pack("{s:o, s:o}", "nodeID", id_json(&name->id), "address", addr_json(&name->addr));
+    return json_pack("{s:o, s:o}", "nodeID", tl_node_id_json(&name->id), "address",
+                     addr_json(&name->addr));
 }
 
 static size_t attached(const tl_node *n, tl_relayer_facts ret[TL_RELAYERS_ATTACHED])
@@ -62,10 +57,10 @@ json_t *tl_node_relayed_json(const tl_node *n)
     for (size_t i = 0; list && i < count; i++) {
         const tl_peer *p = tl_peer_table_find(&n->table, &by[i].name.id);
         double ms = (double)by[i].rtt / (double)TL_MS;
-        list = tl_json_append(list, json_pack("{s:o, s:s, s:o, s:o}", "node_id",
-                                              id_json(&by[i].name.id), "name", p ? p->name : "",
-                                              "address", addr_json(&by[i].name.addr), "rtt_ms",
-                                              by[i].rtt ? json_real(ms) : json_null()));
+        list = tl_json_append(
+            list, json_pack("{s:o, s:s, s:o, s:o}", "node_id", tl_node_id_json(&by[i].name.id),
+                            "name", p ? p->name : "", "address", addr_json(&by[i].name.addr),
+                            "rtt_ms", by[i].rtt ? json_real(ms) : json_null()));
     }
     return list;
 }
@@ -134,10 +129,10 @@ static json_t *peer_json(const tl_peer *p)
     json_t *by = names_json(p->relaying.by, p->relaying.n_by),
            *introduced = names_json(p->introducing.by, p->introducing.n_by);
     return json_pack("{s:o, s:s, s:I, s:{s:o, s:o, s:o, s:o, s:b, s:b, s:b}}", "nodeID",
-                     id_json(&p->id), "name", p->name, "seen", (json_int_t)p->seen, "capabilities",
-                     "loadedModels", models_of(p), "ptnIDs", ptns_of(p), "relayedBy", by,
-                     "introducedBy", introduced, "membersOnly", p->members_only, "isAvailable",
-                     p->available, "relayFirst", p->reads_first);
+                     tl_node_id_json(&p->id), "name", p->name, "seen", (json_int_t)p->seen,
+                     "capabilities", "loadedModels", models_of(p), "ptnIDs", ptns_of(p),
+                     "relayedBy", by, "introducedBy", introduced, "membersOnly", p->members_only,
+                     "isAvailable", p->available, "relayFirst", p->reads_first);
 }
 
 /* Whom this node may want to find again, or who is reached through one that relays. */

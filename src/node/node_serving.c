@@ -4,6 +4,8 @@
 #include "node/state.h"
 #include "node/verbs.h"
 
+#include "crypto/idjson.h"
+
 #define SHOWN_MAX                                                                                  \
     100 /* questions: what a page can show, and the place of each in the queue is counted */
 
@@ -14,15 +16,6 @@ typedef struct {
     size_t n;
     double speed; /* tokens a second, of all that stream */
 } serving;
-
-static json_t *id_or_null(bool is, const tl_node_id *id)
-{
-    char hex[TL_NODE_ID_HEX + 1];
-    if (!is)
-        return json_null();
-    tl_node_id_write(hex, id);
-    return json_string(hex);
-}
 
 /* A mean from the answer's first byte to now. 0: too short to tell. */
 static double speed_of(const tl_slots_question *q, tl_time now)
@@ -42,10 +35,10 @@ static json_t *question_json(const serving *s, const tl_slots_question *q)
     double speed = speed_of(q, s->now);
     return json_pack(
         "{s:s, s:s, s:o, s:s?, s:s?, s:o, s:s?, s:s, s:o, s:o, s:o, s:I, s:o}", "request",
-        q->ask->id, "model", q->ask->model, "peer", id_or_null(true, &q->ask->requester), "name",
+        q->ask->id, "model", q->ask->model, "peer", tl_node_id_json(&q->ask->requester), "name",
         p && p->name[0] ? p->name : NULL, "path", connected ? tl_via_name(facts.via) : NULL,
-        "ptn_id", id_or_null(q->ask->has_network, &q->ask->network), "ptn", m ? m->name : NULL,
-        "state",
+        "ptn_id", q->ask->has_network ? tl_node_id_json(&q->ask->network) : json_null(), "ptn",
+        m ? m->name : NULL, "state",
         waits          ? "waiting"
         : q->answering ? "answering"
                        : "working",

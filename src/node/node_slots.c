@@ -4,7 +4,6 @@
 #include "node/verbs.h"
 
 #include "base/log.h"
-#include "base/when.h"
 
 #include <stdio.h>
 
@@ -144,11 +143,9 @@ tl_time tl_node_slots_expiry(const tl_node *n)
 
 static json_t *until_json(const tl_node *n)
 {
-    char text[TL_WHEN_TEXT_MAX];
     if (!n->pause.on || n->settings.share_pause || n->pause.until == TL_PAUSE_NO_END)
         return json_null();
-    tl_when_write(text, n->pause.until);
-    return json_string(text);
+    return tl_json_time(n->pause.until);
 }
 
 static json_t *pause_json(const tl_node *n)

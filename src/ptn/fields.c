@@ -1,4 +1,5 @@
 #include "crypto/canonical.h"
+#include "crypto/idjson.h"
 #include "ptn/state.h"
 
 #include <string.h>
@@ -86,9 +87,7 @@ tl_err tl_field_set(json_t *object, const char *key, json_t *value)
 
 tl_err tl_field_set_id(json_t *object, const char *key, const tl_node_id *id)
 {
-    char hex[TL_NODE_ID_HEX + 1];
-    tl_node_id_write(hex, id);
-    return tl_field_set(object, key, json_string(hex));
+    return tl_field_set(object, key, tl_node_id_json(id));
 }
 
 /* --- signatures --- */

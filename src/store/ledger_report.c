@@ -2,6 +2,7 @@
 #include "store/ledger_state.h"
 
 #include "base/when.h"
+#include "crypto/idjson.h"
 
 #include <stdlib.h>
 
@@ -10,13 +11,6 @@
 static tl_err append(json_t *list, json_t *item)
 {
     return json_array_append_new(list, item) ? TL_ERR_NOMEM : TL_OK; /* takes NULL for an error */
-}
-
-static json_t *id_json(const tl_node_id *id)
-{
-    char hex[TL_NODE_ID_HEX + 1];
-    tl_node_id_write(hex, id);
-    return json_string(hex);
 }
 
 /* --- the wallet --- */
@@ -28,7 +22,7 @@ typedef struct {
 
 static json_t *peer_json(const peer_sums *p)
 {
-    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I}", "node_id", id_json(&p->peer),
+    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I}", "node_id", tl_node_id_json(&p->peer),
                      "balance_micro", (json_int_t)(p->earned - p->spent - p->settled),
                      "earned_micro", (json_int_t)p->earned, "spent_micro", (json_int_t)p->spent,
                      "held_micro", (json_int_t)p->held, "settled_micro", (json_int_t)p->settled,
@@ -91,7 +85,7 @@ static tl_err wallet_networks(tl_db *db, json_t *networks)
         tl_node_id network;
         if ((e = tl_db_take_bytes(row, 0, network.key, sizeof network.key)))
             return e;
-        e = append(networks, json_pack("{s:o, s:I, s:I}", "ptn_id", id_json(&network),
+        e = append(networks, json_pack("{s:o, s:I, s:I}", "ptn_id", tl_node_id_json(&network),
                                        "earned_micro", (json_int_t)sqlite3_column_int64(row, 1),
                                        "spent_micro", (json_int_t)sqlite3_column_int64(row, 2)));
         if (e)
@@ -149,8 +143,8 @@ static json_t *entry_json(const tl_ledger_entry *e)
     tl_when_write(at, e->at);
     return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:s, s:o}", "at", at,
                      "request", e->request, "kind", tl_ledger_kind_name(e->kind), "role",
-                     tl_ledger_role_name(e->role), "peer", id_json(&e->peer), "ptn_id",
-                     e->has_network ? id_json(&e->network) : json_null(), "model",
+                     tl_ledger_role_name(e->role), "peer", tl_node_id_json(&e->peer), "ptn_id",
+                     e->has_network ? tl_node_id_json(&e->network) : json_null(), "model",
                      question ? json_string(e->model) : json_null(), "tokens_in",
                      number_or_null(question && posted, e->tokens.in), "tokens_out",
                      number_or_null(question && posted, e->tokens.out), "price_micro",

@@ -287,6 +287,14 @@ static void a_list_takes_a_value_or_is_freed(void **state)
     assert_null(tl_json_append(NULL, NULL));
 }
 
+static void a_time_is_a_string_of_rfc_3339(void **state)
+{
+    (void)state;
+    json_t *at = tl_json_time(1795996800);
+    assert_string_equal(json_string_value(at), "2026-11-30T00:00:00Z");
+    json_decref(at);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -305,6 +313,7 @@ int main(void)
         cmocka_unit_test(a_value_is_written_compactly_behind_what_is_there),
         cmocka_unit_test(a_document_is_written_as_it_was_read),
         cmocka_unit_test(a_field_of_another_type_counts_as_absent),
+        cmocka_unit_test(a_time_is_a_string_of_rfc_3339),
         cmocka_unit_test(any_bytes_become_a_valid_string),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
