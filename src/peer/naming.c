@@ -263,10 +263,21 @@ static tl_err by_digits(const matches *none, const tl_naming_known *known, size_
     return TL_OK;
 }
 
+static const char digit_keys[] = "ol23456789abcdef"; /* what tl_alike_key makes of each hex digit */
+
 /* Hex digits, or what passes for them. */
 static bool could_be_digits(const char *key)
 {
-    return !key[strspn(key, "ol23456789abcdef")];
+    return !key[strspn(key, digit_keys)];
+}
+
+/* Are these the keys of the first digits of the ID? All names are held against all IDs: it has to be quick. */
+static bool are_digits_of(const char *key, size_t n, const tl_node_id *id)
+{
+    for (size_t i = 0; i < n; i++)
+        if (key[i] != digit_keys[i % 2 ? id->key[i / 2] & 15 : id->key[i / 2] >> 4])
+            return false;
+    return true;
 }
 
 /* Does the name look like the first digits of the ID of another node that is known, or of any ID? */
@@ -276,13 +287,9 @@ static bool looks_like_an_id(const char *key, const tl_naming_known *known, size
     size_t len = strlen(key);
     if (len < TL_NAMING_DIGITS_MIN || !could_be_digits(key))
         return false;
-    for (size_t i = 0; i < n && len < ID_LIKE; i++) {
-        char hex[TL_NODE_ID_HEX + 1], other[TL_ALIKE_KEY_MAX];
-        tl_node_id_write(hex, &known[i].id);
-        tl_alike_key(tl_slice_of(hex, len), other);
-        if (&known[i] != bearer && !strcmp(other, key))
+    for (size_t i = 0; i < n && len < ID_LIKE; i++)
+        if (&known[i] != bearer && are_digits_of(key, len, &known[i].id))
             return true;
-    }
     return len >= ID_LIKE;
 }
 

@@ -213,6 +213,31 @@ static void a_hostile_name_never_wins_over_an_id(void **state)
     end(s);
 }
 
+static void a_name_that_reads_as_the_digits_of_another_node_names_nobody(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"", "loab", "lOabI", "Loac", "olab", "loabf"};
+    bool named[sizeof names / sizeof *names];
+    scene *s = begin();
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        add(s, names[i]);
+    memcpy(s->known[0].id.key, "\x10\xab\x1f", 3); /* only compared: it need not be a key */
+    assert_int_equal(tl_naming_mark(&s->naming, s->known, s->n, named), TL_OK);
+    for (size_t i = 1; i < s->n; i++) {
+        bool may = i >= 3; /* the first two are 10ab and 10ab1 */
+        assert_int_equal(named[i], may);
+        if (may)
+            means(s, names[i], i, TL_NAMED_BY_NAME);
+        else
+            refused(s, names[i], TL_ERR_NOT_FOUND, "made to look like something else");
+    }
+    s->known[0].id = s->known[1].id; /* its own digits are no disguise */
+    memcpy(s->known[1].id.key, "\x10\xab\x1f", 3);
+    s->known[2].name = "";
+    means(s, "loab", 1, TL_NAMED_BY_NAME);
+    end(s);
+}
+
 static void a_name_that_cannot_be_seen_whole_names_nobody(void **state)
 {
     (void)state;
@@ -362,6 +387,7 @@ int main(void)
         cmocka_unit_test(a_hostile_name_never_wins_over_an_alias),
         cmocka_unit_test(a_hostile_name_never_wins_over_an_id),
         cmocka_unit_test(a_name_that_cannot_be_seen_whole_names_nobody),
+        cmocka_unit_test(a_name_that_reads_as_the_digits_of_another_node_names_nobody),
         cmocka_unit_test(digits_that_fit_two_nodes_ask_for_more),
         cmocka_unit_test(many_of_one_name_are_counted_and_few_are_shown),
         cmocka_unit_test(an_alias_has_a_form),
