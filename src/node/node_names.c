@@ -40,9 +40,7 @@ static bool is_in_table(const tl_node *n, const tl_node_id *id)
 
 static bool is_named(const tl_node *n, const tl_node_id *id)
 {
-    tl_naming_entry *e;
-    HASH_FIND(hh, n->names->naming.entries, id, sizeof *id, e);
-    return e != NULL;
+    return tl_naming_kept(&n->names->naming, id) != NULL;
 }
 
 static void add_member(void *user, const tl_cert *cert)
@@ -81,10 +79,9 @@ static known_nodes all_known(const tl_node *n)
 const char *tl_node_called(const tl_node *n, const tl_node_id *node)
 {
     const tl_peer *p = tl_peer_table_find(&n->table, node);
-    const tl_naming_entry *e;
+    const tl_naming_entry *e = tl_naming_kept(&n->names->naming, node);
     if (tl_node_id_eq(node, &n->identity.id))
         return n->name;
-    HASH_FIND(hh, n->names->naming.entries, node, sizeof *node, e);
     return p && *p->name ? p->name : e ? e->heard : "";
 }
 

@@ -40,6 +40,11 @@ static tl_naming_entry *entry_of(const tl_naming *t, const tl_node_id *id)
     return e;
 }
 
+const tl_naming_entry *tl_naming_kept(const tl_naming *t, const tl_node_id *id)
+{
+    return entry_of(t, id);
+}
+
 /* NULL: out of memory. */
 static tl_naming_entry *get(tl_naming *t, const tl_node_id *id)
 {

@@ -66,6 +66,9 @@ void tl_naming_unset(tl_naming *t, const tl_node_id *id);
 /* NULL: the node has none. */
 const char *tl_naming_alias(const tl_naming *t, const tl_node_id *id);
 
+/* What is kept of the node; NULL: nothing. */
+const tl_naming_entry *tl_naming_kept(const tl_naming *t, const tl_node_id *id);
+
 /* Keeps the display name of a member, if there is room; "" is ignored. */
 void tl_naming_hear(tl_naming *t, const tl_node_id *id, const char *name);
 
