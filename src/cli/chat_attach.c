@@ -5,7 +5,6 @@
 
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <strings.h>
 #include <sys/stat.h>
 
@@ -106,19 +105,11 @@ static tl_err take_bytes(message *m, const char *name, tl_slice bytes)
     return e ? e : tl_buf_append_str(&m->text, name);
 }
 
-/* With the home directory in place of `~`. False: it is too long. */
-static bool expand_home(const char *path, char ret[PATH_MAX])
-{
-    const char *home = getenv("HOME");
-    bool tilde = !strncmp(path, "~/", 2) && home;
-    int n = snprintf(ret, PATH_MAX, "%s%s", tilde ? home : "", tilde ? path + 1 : path);
-    return n > 0 && n < PATH_MAX;
-}
-
 static bool is_file(const char *path, char ret_full[PATH_MAX])
 {
     struct stat st;
-    return expand_home(path, ret_full) && !stat(ret_full, &st) && S_ISREG(st.st_mode);
+    return tl_path_expand(tl_slice_str(path), ret_full) && !stat(ret_full, &st) &&
+           S_ISREG(st.st_mode);
 }
 
 static tl_err attach(message *m, const char *full, const char *path)

@@ -2,6 +2,7 @@
 
 #include "base/plain.h"
 #include "cli/chat_attach.h"
+#include "cli/files.h"
 
 #include <dirent.h>
 #include <limits.h>
@@ -41,19 +42,16 @@ static bool is_directory(const char *in, const char *name)
 /* Names in the directory that begin so. `quotes`: the path began with a quote, or needs one. */
 static json_t *offer_files(const char *typed, bool quoted)
 {
-    char in[PATH_MAX], real[PATH_MAX + 1], names[TL_CHAT_OFFERS_MAX][NAME_MAX + 1];
+    char in[PATH_MAX], real[PATH_MAX], names[TL_CHAT_OFFERS_MAX][NAME_MAX + 1];
     char *sorted[TL_CHAT_OFFERS_MAX];
     size_t count = 0;
-    const char *slash = strrchr(typed, '/'), *base = slash ? slash + 1 : typed,
-               *home = getenv("HOME");
+    const char *slash = strrchr(typed, '/'), *base = slash ? slash + 1 : typed;
     size_t n = (size_t)(base - typed);
     if (n >= sizeof in)
         return NULL;
     memcpy(in, typed, n);
     in[n] = 0;
-    bool tilde = !strncmp(in, "~/", 2) && home;
-    int wrote = snprintf(real, PATH_MAX, "%s%s", tilde ? home : n ? "" : ".", tilde ? in + 1 : in);
-    DIR *dir = wrote > 0 && wrote < PATH_MAX ? opendir(real) : NULL;
+    DIR *dir = tl_path_expand(tl_slice_str(n ? in : "./"), real) ? opendir(real) : NULL;
     for (struct dirent *d; dir && count < TL_CHAT_OFFERS_MAX && (d = readdir(dir));)
         if (begins(d->d_name, base) && (*d->d_name != '.' || *base == '.') &&
             strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0 &&
@@ -66,8 +64,6 @@ static json_t *offer_files(const char *typed, bool quoted)
         closedir(dir);
     qsort(sorted, count, sizeof *sorted, by_text);
     json_t *list = json_array();
-    if (!n && count)
-        memcpy(real + wrote, "/", 2);
     for (size_t i = 0; list && i < count; i++) {
         char lead[PATH_MAX + 2];
         bool directory = is_directory(real, sorted[i]);

@@ -7,6 +7,7 @@
 #include "cli/chat_complete.h"
 #include "cli/chat_file.h"
 #include "cli/daemon.h"
+#include "cli/files.h"
 #include "cli/lineedit.h"
 #include "cli/verb.h"
 
@@ -147,14 +148,8 @@ static next_step on_model(session *s, const char *rest)
 /* Without quotes, and with the home directory in place of `~`. False: too long, and this is said. */
 static bool path_of(const char *typed, char ret[PATH_MAX])
 {
-    const char *home = getenv("HOME");
-    size_t quotes = *typed == '"' && strlen(typed) > 2 && typed[strlen(typed) - 1] == '"';
-    typed += quotes;
-    bool tilde = !strncmp(typed, "~/", 2) && home;
-    typed += tilde;
-    int n =
-        snprintf(ret, PATH_MAX, "%s%.*s", tilde ? home : "", (int)(strlen(typed) - quotes), typed);
-    if (n > 0 && n < PATH_MAX)
+    size_t n = strlen(typed), quotes = n > 2 && *typed == '"' && typed[n - 1] == '"';
+    if (tl_path_expand(tl_slice_of(typed + quotes, n - 2 * quotes), ret))
         return true;
     tl_out_error("the path is too long");
     return false;

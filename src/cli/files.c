@@ -5,6 +5,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -89,4 +92,15 @@ tl_err tl_file_create(const char *path, tl_slice bytes, tl_why *why)
         return TL_OK;
     unlink(path);
     return tl_why_file(why, "write", path, error);
+}
+
+bool tl_path_expand(tl_slice typed, char ret[PATH_MAX])
+{
+    const char *home = getenv("HOME");
+    bool tilde = home && typed.n > 1 && !memcmp(typed.p, "~/", 2);
+    if (typed.n >= PATH_MAX)
+        return false;
+    int n = snprintf(ret, PATH_MAX, "%s%.*s", tilde ? home : "", (int)(typed.n - tilde),
+                     typed.n ? (const char *)typed.p + tilde : "");
+    return n > 0 && n < PATH_MAX;
 }

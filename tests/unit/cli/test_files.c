@@ -119,6 +119,27 @@ static void a_file_that_cannot_be_made_names_the_cause(void **state)
     assert_int_equal(tl_file_create("/dev/full", TL_SLICE_LIT("x"), &why), TL_ERR_EXISTS);
 }
 
+static void a_path_begins_in_the_home_directory_where_a_shell_says_so(void **state)
+{
+    (void)state;
+    char full[PATH_MAX], longest[PATH_MAX + 1];
+    setenv("HOME", "/h", 1);
+    assert_true(tl_path_expand(TL_SLICE_LIT("~/a b"), full));
+    assert_string_equal(full, "/h/a b");
+    assert_true(tl_path_expand(tl_slice_of("~/abc", 3), full));
+    assert_string_equal(full, "/h/a");
+    assert_true(tl_path_expand(TL_SLICE_LIT("~eve/a"), full));
+    assert_string_equal(full, "~eve/a");
+    assert_true(tl_path_expand(TL_SLICE_LIT("./~/a"), full));
+    assert_string_equal(full, "./~/a");
+    assert_false(tl_path_expand(TL_SLICE_LIT(""), full));
+    memset(longest, 'x', sizeof longest);
+    assert_true(tl_path_expand(tl_slice_of(longest, PATH_MAX - 1), full));
+    assert_false(tl_path_expand(tl_slice_of(longest, PATH_MAX), full));
+    memcpy(longest, "~/", 2); /* with the home directory it is longer */
+    assert_false(tl_path_expand(tl_slice_of(longest, PATH_MAX - 1), full));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_dir, remove_dir)
 
 int main(void)
@@ -131,6 +152,7 @@ int main(void)
         TEST(what_is_no_file_is_named),
         TEST(a_pipe_is_read_unless_nobody_writes_into_it),
         TEST(a_file_that_cannot_be_made_names_the_cause),
+        cmocka_unit_test(a_path_begins_in_the_home_directory_where_a_shell_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
