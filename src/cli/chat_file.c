@@ -134,6 +134,8 @@ static tl_err take_line(const char *path, size_t number, tl_slice line, char *mo
     json_t *value = NULL;
     tl_why cause = {""};
     tl_err e = tl_json_parse(line, DEPTH, &value, &cause);
+    if (e == TL_ERR_PROTO && !messages)
+        return tl_why_set(why, e, "%s: line 1: this is no conversation of teale", path);
     if (e)
         return tl_why_set(why, e, "%s: line %zu: %s", path, number, cause.text);
     const char *wrong =

@@ -65,7 +65,8 @@ static next_step on_new(session *s, const char *rest)
     json_decref(s->asked);
     s->asked = NULL;
     *s->file = 0;
-    tl_out_note("The model no longer knows what was said before.");
+    tl_out_note("The model no longer knows what was said before%s.",
+                system_of(s->chat) ? "; what /system told it stays" : "");
     return GO_ON;
 }
 
@@ -324,7 +325,7 @@ static next_step ask_text(session *s, const char *text)
     }
     json_array_foreach (names, i, name) {
         tl_safe safe = tl_log_safe(tl_slice_str(json_string_value(name)));
-        tl_out_note("with %s", safe.text);
+        tl_out_note("Attached: %s", safe.text);
     }
     json_decref(names);
     return ask(s, content);

@@ -50,9 +50,10 @@ void tl_chat_status_tell(const tl_chat *c, const tl_daemon_answer *a)
     if (rate > 0)
         snprintf(speed, sizeof speed, ", %.1f tokens/s", rate);
     write_price(c, a, price, sizeof price);
-    fprintf(stderr, "%s%s%s%.8s, %s%lld tokens%s, %s%s\n", tl_out_colour(stderr, TL_COLOUR_DIM),
+    fprintf(stderr, "%s%s%s%.8s, %s%lld token%s%s, %s%s\n", tl_out_colour(stderr, TL_COLOUR_DIM),
             *a->path ? a->path : "answered", *a->peer ? " " : "", a->peer, c->usage ? "" : "about ",
-            (long long)answer_tokens(c), speed, price, tl_out_end(stderr));
+            (long long)answer_tokens(c), answer_tokens(c) == 1 ? "" : "s", speed, price,
+            tl_out_end(stderr));
 }
 
 void tl_chat_status_json(const tl_chat *c, const tl_daemon_answer *a)

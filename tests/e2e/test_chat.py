@@ -75,7 +75,7 @@ class Conversation(Asking):
         self.assertEqual(asked[1], [{"type": "text", "text": "what is p.png"}, {"type": "image_url", "image_url": {
             "url": "data:image/png;base64," + base64.b64encode(PNG).decode()}}])
         self.assertEqual(asked[2:], ["@notes.txt"])
-        self.assertIn("with notes.txt (6 bytes)", text)
+        self.assertIn("Attached: notes.txt (6 bytes)", text)
         self.assertIn("there is no file ./none", text)
 
     def test_pasted_text_attaches_nothing(self):

@@ -61,7 +61,7 @@ static void a_bad_file_is_refused_with_its_line_and_cause(void **state)
         const char *text, *words;
     } rows[] = {
         {"", "f: line 1: the file is empty"},
-        {"hello\n", "f: line 1: "},
+        {"hello\n", "f: line 1: this is no conversation"},
         {"{}\n", "f: line 1: this is no conversation"},
         {"{\"teale_chat\":2,\"model\":\"m\"}\n", "f: line 1: it was saved by a newer teale"},
         {"{\"teale_chat\":1}\n", "f: line 1: \"model\" is missing"},
