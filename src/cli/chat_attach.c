@@ -3,10 +3,13 @@
 #include "base/base64.h"
 #include "cli/files.h"
 
+#include <ctype.h>
 #include <limits.h>
 #include <stdio.h>
 #include <strings.h>
 #include <sys/stat.h>
+
+#define IMAGE_MIN 26 /* bytes; a GIF of one point, and PNG, JPEG and WebP have more */
 
 typedef struct {
     tl_buf text;  /* the message, as it is asked */
@@ -77,6 +80,9 @@ static tl_err add_text(message *m, const char *name, tl_slice text)
 static tl_err take_bytes(message *m, const char *name, tl_slice bytes)
 {
     const char *type = image_type(bytes);
+    if (type && bytes.n < IMAGE_MIN)
+        return tl_why_set(m->why, TL_ERR_INVALID, "%s is no whole picture: it has %zu bytes alone",
+                          name, bytes.n);
     if (type && bytes.n > TL_ATTACH_IMAGE_MAX)
         return tl_why_set(m->why, TL_ERR_INVALID,
                           "%s is larger than the %u MiB that a picture may have", name,
@@ -154,6 +160,13 @@ static bool path_of(tl_slice rest, bool *ret_quoted, char ret[PATH_MAX], size_t 
     return true;
 }
 
+/* The `"@" sign` in a text opens none: no word follows. */
+static bool is_open_quote(tl_slice rest)
+{
+    return rest.n > 1 && rest.p[0] == '"' && isalnum(rest.p[1]) &&
+           !memchr(rest.p + 1, '"', rest.n - 1);
+}
+
 /* A mention has no slash, and none of these endings; a decorator of code (`@app.route`) has another one. */
 static bool can_only_be_a_path(const char *path)
 {
@@ -180,6 +193,9 @@ static tl_err take_at(message *m, tl_slice rest, size_t *ret_taken)
         *ret_taken = 1;
         return tl_buf_append_str(&m->text, "@");
     }
+    if (is_open_quote(rest))
+        return tl_why_set(m->why, TL_ERR_INVALID,
+                          "the path behind @\" needs a \" at its end (@@ asks an @ as text)");
     if (!path_of(rest, &quoted, path, &n))
         return tl_buf_append_str(&m->text, "@");
     bool found = is_file(path, full);

@@ -4,8 +4,8 @@
  *   @notes.txt   @./notes.txt   @~/notes.txt   @"my notes.txt"
  *
  * A picture (PNG, JPEG, GIF, WebP) becomes a part of the message as OpenAI has it, with a data URL. Text in UTF-8
- * follows the message under its name. `@@` is an `@`. A word that names no file is text, but for one that can only be
- * a path (quoted, or begun by / ./ ../ ~/), which is refused. */
+ * follows the message under its name. `@@` is an `@`. A word that names no file is text (`@anna`), but for one that can
+ * only be a path, which is refused: quoted, with a slash, or with the ending of a usual file (`@missing.txt`). */
 #ifndef TL_CLI_CHAT_ATTACH_H
 #define TL_CLI_CHAT_ATTACH_H
 

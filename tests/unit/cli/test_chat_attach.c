@@ -26,13 +26,14 @@ static void write_bytes(const char *name, const void *bytes, size_t n)
 static int set_up(void **state)
 {
     (void)state;
-    static const char png[] = "\x89PNG\r\n\x1a\nrest";
+    static const char png[] = "\x89PNG\r\n\x1a\nthe rest of a picture";
     snprintf(dir, sizeof dir, "/tmp/teale-attach-XXXXXX");
     assert_non_null(mkdtemp(dir));
     write_bytes("notes.txt", "one\ntwo\n", 8);
     write_bytes("my notes.txt", "three", 5);
     write_bytes("fence.md", "a ```` b", 8);
     write_bytes("p.png", png, sizeof png - 1);
+    write_bytes("cut.png", png, 12);
     write_bytes("nul.bin", "a\0b", 3);
     write_bytes("latin", "caf\xe9", 4);
     write_bytes("empty", "", 0);
@@ -91,6 +92,7 @@ static void what_names_no_file_is_text(void **state)
     becomes("@", "@", 0);
     becomes("a @ b", "a @ b", 0);
     becomes("@\"", "@\"", 0);
+    becomes("the \"@\" sign", "the \"@\" sign", 0);
     becomes("", "", 0);
 }
 
@@ -107,6 +109,8 @@ static void what_can_only_be_a_file_and_is_none_is_refused(void **state)
     refused("@/dev/zero", "there is no file");
     refused("@nul.bin", "neither text");
     refused("@latin", "neither text");
+    refused("@cut.png", "no whole picture");
+    refused("read @\"notes.txt and say", "needs a \" at its end");
 }
 
 static void a_picture_is_a_part_with_a_data_url(void **state)
@@ -121,7 +125,7 @@ static void a_picture_is_a_part_with_a_data_url(void **state)
     assert_string_equal(tl_json_string(text, "text", ""), "what is p.png");
     assert_string_equal(tl_json_string(image, "type", ""), "image_url");
     assert_string_equal(tl_json_string(json_object_get(image, "image_url"), "url", ""),
-                        "data:image/png;base64,iVBORw0KGgpyZXN0");
+                        "data:image/png;base64,iVBORw0KGgp0aGUgcmVzdCBvZiBhIHBpY3R1cmU=");
     json_decref(content);
     json_decref(names);
 }
