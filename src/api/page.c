@@ -64,7 +64,9 @@ void tl_api_on_page(tl_api *api, tl_httpd_req *r)
     tl_slice path = tl_httpd_path(r);
     tl_httpd_header(r, "Content-Security-Policy", policy);
     tl_httpd_header(r, "X-Frame-Options", "DENY");
-    tl_httpd_header(r, "Cross-Origin-Opener-Policy", "same-origin");
+    if (tl_httpd_tag(r) ==
+        TL_API_DOOR_LOOPBACK) /* browsers warn of it where a page of http is not local */
+        tl_httpd_header(r, "Cross-Origin-Opener-Policy", "same-origin");
     tl_httpd_header(r, "Cross-Origin-Resource-Policy", "same-origin");
     tl_httpd_header(r, "Permissions-Policy",
                     "camera=(self), clipboard-write=(self), microphone=(), geolocation=()");

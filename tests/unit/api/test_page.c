@@ -46,6 +46,29 @@ static void the_page_is_served_under_a_strict_policy(void **state)
     harness_clear(&h);
 }
 
+static void beyond_loopback_no_header_is_sent_that_browsers_warn_of_there(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *listen;
+        bool sent;
+    } rows[] = {{"127.0.0.1:0", true}, {"0.0.0.0:0", false}};
+    for (size_t i = 0; i < 2; i++) {
+        tl_api_config config = harness_config();
+        harness h;
+        client c;
+        assert_int_equal(tl_addr_parse(tl_slice_str(rows[i].listen), &config.listen[0]), TL_OK);
+        harness_init(&h, &config);
+        get(&h, &c, "/");
+        assert_int_equal(client_status(&c), 200);
+        assert_int_equal(client_has(&c, "\r\nCross-Origin-Opener-Policy: same-origin\r\n"),
+                         rows[i].sent);
+        assert_true(client_has(&c, "\r\nCross-Origin-Resource-Policy: same-origin\r\n"));
+        client_close(&c);
+        harness_clear(&h);
+    }
+}
+
 static void nothing_of_the_page_is_inline(void **state)
 {
     (void)state;
@@ -111,6 +134,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_page_is_served_under_a_strict_policy),
+        cmocka_unit_test(beyond_loopback_no_header_is_sent_that_browsers_warn_of_there),
         cmocka_unit_test(nothing_of_the_page_is_inline),
         cmocka_unit_test(a_file_of_the_page_comes_packed_to_whom_takes_that),
         cmocka_unit_test(a_file_that_the_browser_has_is_not_sent_again),
