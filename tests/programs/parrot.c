@@ -237,17 +237,11 @@ static const char usage[] =
 
 int main(int argc, char **argv)
 {
-    static const struct option long_options[] = {{"listen", 1, 0, 'l'},
-                                                 {"model", 1, 0, 'm'},
-                                                 {"kind", 1, 0, 'k'},
-                                                 {"delay-ms", 1, 0, 'd'},
-                                                 {"token-ms", 1, 0, 't'},
-                                                 {"tokens", 1, 0, 'n'},
-                                                 {"api-key", 1, 0, 'a'},
-                                                 {"fail", 1, 0, 'f'},
-                                                 {"pattern-sha256", 1, 0, 'p'},
-                                                 {"bytes-per-s", 1, 0, 'b'},
-                                                 {0}};
+    static const struct option long_options[] = {
+        {"listen", 1, 0, 'l'},      {"model", 1, 0, 'm'},    {"kind", 1, 0, 'k'},
+        {"delay-ms", 1, 0, 'd'},    {"token-ms", 1, 0, 't'}, {"tokens", 1, 0, 'n'},
+        {"api-key", 1, 0, 'a'},     {"fail", 1, 0, 'f'},     {"pattern-sha256", 1, 0, 'p'},
+        {"bytes-per-s", 1, 0, 'b'}, {"help", 0, 0, 'h'},     {0}};
     const char *listen_text = "127.0.0.1:0";
     char hex[65];
     for (int o; (o = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
@@ -266,6 +260,7 @@ int main(int argc, char **argv)
         case 'f': snprintf(parrot_opt.fail, sizeof parrot_opt.fail, "%s", optarg); break;
         case 'b': parrot_opt.bytes_per_s = strtoull(optarg, NULL, 10); break;
         case 'p': parrot_pattern_sha256(strtoull(optarg, NULL, 10), hex); return puts(hex) < 0;
+        case 'h': return fputs(usage, stdout) < 0;
         default: fputs(usage, stderr); return 2;
         }
     }
