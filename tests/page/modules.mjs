@@ -10,7 +10,7 @@ const load = (path) => import(join(page, "js", path));
 const { createBlocks, PIECE_MAX, LINE_MAX, RICH_MAX } = await load("chat/blocks.js");
 const { sseReader } = await load("sse.js");
 const { errorOf } = await load("errors.js");
-const { plain, cut, ms, bytes, price, duration } = await load("ui/text.js");
+const { plain, cut, ms, bytes, price, duration, asSentence } = await load("ui/text.js");
 const { choices, whereOf, AUTO } = await load("chat/models.js");
 const { titleOf } = await load("chat/talk.js");
 const { waitOf } = await load("chat/ask.js");
@@ -115,6 +115,11 @@ test("numbers are shown as people read them", () => {
   assert.deepEqual([duration(8), duration(200), duration(7200), duration(1e6)], ["8 s", "3 min", "2 h", "12 d"]);
   assert.equal(cut("abcdef", 4), "abc\u2026");
   assert.deepEqual([credits(0), credits(1500), credits(-12500000), credits(1), credits(1e10)], ["0", "0.0015", "\u221212.5", "0.000001", "10,000"]);
+});
+
+test("a clause of the node becomes a sentence, and no URL is changed", () => {
+  assert.equal(asSentence("the model server at http://a has no model"), "The model server at http://a has no model.");
+  assert.equal(asSentence("http://foo:80: no name server answered"), "http://foo:80: no name server answered.");
 });
 
 test("an error keeps the node's words and adds what helps; anything else in its place is one, too", () => {

@@ -65,6 +65,30 @@ export const scenes = [
     },
   },
   {
+    name: "a wrong address is told, and corrected where it stands",
+    async run(t) {
+      const { asker, author } = t.world;
+      const v = await t.open({ node: asker, at: "#/sharing", size: "narrow" });
+      const address = v.page.getByLabel("Or by its address");
+      await address.fill("127.0.0.1:1");
+      assert.ok((await address.boundingBox()).width > 250, "an address is cut at 360 px");
+      await v.page.keyboard.press("Enter");
+      await v.page.locator("section .problem").waitFor();
+      assert.doesNotMatch(await v.page.locator("section .problem p").first().innerText(), /^Http|\?\./);
+      await t.until(async () => (await address.inputValue()) === "http://127.0.0.1:1", "the address is not there to be corrected");
+      await v.accessible("a wrong address");
+      await v.shot("sharing-wrong-360");
+      await address.fill(author.url);
+      await v.page.getByRole("button", { name: "Share this one" }).click();
+      await v.page.locator(".models").getByText("author").waitFor();
+      await address.waitFor({ state: "detached" });
+      await v.page.getByRole("button", { name: "Stop sharing" }).click();
+      await v.page.locator("dialog").getByRole("button", { name: "Stop sharing" }).click();
+      await v.page.getByText("This machine shares no model.").waitFor();
+      assert.equal(await address.inputValue(), "");
+    },
+  },
+  {
     name: "a model server is shared from the page, and not shared any more",
     async run(t) {
       const { asker, author } = t.world;

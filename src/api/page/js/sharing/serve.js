@@ -1,6 +1,7 @@
 // serve.js - what is shared with whom: a model server, chosen or looked for, and who may ask it. By the settings.
 
 import { ui } from "../ui.js";
+import { asSentence } from "../ui/text.js";
 import { during, field, section } from "../ui/form.js";
 
 const { el, fill, icon } = ui;
@@ -17,9 +18,8 @@ async function put(app, button, words, problem, values) {
   return true;
 }
 
-/** Stands where nothing is shared: shares what is found here, or a server by its URL. */
-function offer(app, changed, fixed) {
-  const problem = el("div");
+/** Shares what is found here, or a server by its address. It stays the same element, so that nothing typed is lost. */
+function createOffer(app, changed, problem) {
   const url = el("input#share-url", { placeholder: "http://127.0.0.1:11434", spellcheck: "false", autocomplete: "off", inputmode: "url" });
   const find = el("button.primary", { onclick: async () => {
     if (await put(app, find, "Looking\u2026", problem, { share: "auto" })) changed();
@@ -35,11 +35,15 @@ function offer(app, changed, fixed) {
   url.addEventListener("keydown", (event) => {
     if (event.key === "Enter") take.click();
   });
-  return el("div.stack", null,
-    el("p", null, "This machine shares no model. Ollama, llama-server, vLLM, LM Studio and whatever else speaks the OpenAI API can be shared."),
-    fixed ? el("p.muted", null, `The option ${fixed} decides it while the node runs.`) : [
-      el("div", null, find), el("div.row.share-row", null, el("div.grow", null, field("Or by its address", url)), take)],
-    problem);
+  const node = el("div.stack", null, el("div", null, find), el("div.row.share-row", null, el("div.grow", null, field("Or by its address", url)), take));
+  let known = "";
+  /** `address`: what is shared now; it can be corrected. */
+  node.update = (address) => {
+    if (address === known) return;
+    known = address;
+    url.value = address;
+  };
+  return node;
 }
 
 function models(sharing) {
@@ -57,14 +61,15 @@ const MENDS = {
 /** What is wrong, in the node's own words. */
 function trouble(sharing) {
   if (!sharing.cause) return null;
-  const text = sharing.cause.charAt(0).toUpperCase() + sharing.cause.slice(1);
+  const text = asSentence(sharing.cause);
   const [href, words] = MENDS[sharing.reason] || [];
-  return [ui.problem({ message: `${text}.`, remedy: sharing.remedy || "" }), href && el("div", null, el("a.button", { href }, words))];
+  return [ui.problem({ message: text, remedy: sharing.remedy || "" }), href && el("div", null, el("a.button", { href }, words))];
 }
 
 export function createServe(app, changed) {
   const what = el("div.stack");
   const problem = el("div");
+  const offer = createOffer(app, changed, problem);
   const who = el("fieldset.who", null, el("legend", null, "Who may ask"));
   const fixedWords = el("p.muted", { hidden: true });
   const stop = el("button", { onclick: async () => {
@@ -96,16 +101,21 @@ export function createServe(app, changed) {
 
   node.update = (sharing) => {
     now = sharing;
+    const share = settings.get("share");
+    if (share) offer.update(share.value === "auto" ? "" : share.value);
     const text = JSON.stringify([sharing, [...settings.values()].map((s) => s.option)]);
     if (text === drawn) return;
     drawn = text;
-    const fixed = settings.get("share") && settings.get("share").option;
+    const fixed = share && share.option;
     const off = sharing.state === "off";
-    if (off) fill(what, offer(app, changed, fixed));
+    const had = offer.contains(document.activeElement) && document.activeElement;
+    if (off) fill(what, el("p", null, "This machine shares no model. Ollama, llama-server, vLLM, LM Studio and whatever else speaks the OpenAI API can be shared."),
+      fixed ? el("p.muted", null, `The option ${fixed} decides it while the node runs.`) : offer);
     else fill(what, sharing.state === "starting" && el("div", null, el("p", null, "Looking at the model server\u2026"), el("progress", { "aria-label": "Looking at the model server" })),
       trouble(sharing), sharing.models.length > 0 && models(sharing),
       sharing.missing.length > 0 && el("p.wait", null, `Not there: ${sharing.missing.map((m) => ui.plain(m)).join(", ")}`),
-      !fixed && el("div", null, stop));
+      !fixed && sharing.state === "nothing" && offer, !fixed && el("div", null, stop));
+    if (had && had.isConnected) had.focus();
     who.hidden = off;
     drawWho();
   };

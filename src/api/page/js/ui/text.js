@@ -21,6 +21,11 @@ export function cut(text, most) {
   return text.length > most ? text.slice(0, most - 1) + "\u2026" : text;
 }
 
+/** A clause of the node as a sentence; a URL at its beginning stays as it is. */
+export function asSentence(clause) {
+  return `${/^[a-z]+:\/\//.test(clause) ? clause : clause.charAt(0).toUpperCase() + clause.slice(1)}.`;
+}
+
 /** The first 16 digits of a node's ID, as the command line shows it. */
 export function short(nodeId) {
   return String(nodeId || "").slice(0, 16);
