@@ -163,8 +163,14 @@ export const scenes = [
     async run(t) {
       const args = ["--relay", t.world.relay.url];
       const node = await t.world.startNode("guest", args);
-      const v = await t.open({ node, expected: [/ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED|ERR_EMPTY_RESPONSE/] });
+      const expected = [/ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED|ERR_EMPTY_RESPONSE/];
+      const v = await t.open({ node, expected });
+      const other = await t.open({ node, expected, at: "#/settings" });
+      const to = (who, hash) => who.page.evaluate((h) => { location.hash = h; }, hash);
       await dotIs(t, v, "ok");
+      await other.page.locator(".setting").first().waitFor();
+      await to(other, "#/chat");
+      await other.page.locator(".composer").waitFor();
       await node.end();
       await v.page.locator(".notice").getByText("The node does not answer.").waitFor();
       await dotIs(t, v, "bad");
@@ -172,7 +178,15 @@ export const scenes = [
       await v.accessible("the notice");
       await ask(v, "Anybody?");
       await lastAnswer(v).locator(".problem").getByText("The node does not answer.").waitFor();
+      await to(v, "#/doctor"); // it was not opened before: its module cannot come
+      await v.page.getByText("It comes by itself when the node answers again.").waitFor();
+      await dotIs(t, other, "bad");
+      await to(other, "#/settings"); // its module is there, what it shows is not
+      await other.page.locator(".settings-body .problem").waitFor();
       await t.world.startNode("guest", args, { api: `127.0.0.1:${node.port}` });
+      await v.page.getByRole("heading", { name: "Doctor" }).waitFor();
+      await other.page.locator(".setting").first().waitFor();
+      await to(v, "#/chat");
       await dotIs(t, v, "ok");
       await v.page.waitForSelector(".notice", { state: "hidden" });
       await lastAnswer(v).getByRole("button", { name: "Try again" }).click();

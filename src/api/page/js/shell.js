@@ -70,7 +70,8 @@ export function createShell(root, app) {
   const menu = el("button.quiet.icon-only.menu", { "aria-label": "Menu", "aria-expanded": "false", "aria-controls": "nav",
     onclick: () => open(!root.classList.contains("nav-open")) }, icon("menu"));
   const shade = el("div.shade", { onclick: () => open(false) });
-  let mounted = null; // {id, root, undo}
+  let mounted = null; // {id, undo, early}: `early` was opened without the node, and is opened anew when that is back
+  let failed = false; // what the address names did not load
   let turn = 0;
   let reached = true;
 
@@ -84,6 +85,7 @@ export function createShell(root, app) {
   function unmount() {
     if (mounted && mounted.undo) mounted.undo();
     mounted = null;
+    failed = false;
   }
 
   async function show() {
@@ -104,14 +106,22 @@ export function createShell(root, app) {
       unmount();
       const place = el(`div.view.view-${wanted.id}`);
       main.replaceChildren(place);
-      mounted = { id: wanted.id, undo: module.view.mount(place, app) };
+      mounted = { id: wanted.id, undo: module.view.mount(place, app), early: !reached && wanted !== views[0] };
       performance.mark("teale-view");
       if (!first && !main.contains(document.activeElement)) main.focus({ preventScroll: true });
     } catch (e) {
       if (mine !== turn) return;
       unmount();
-      main.replaceChildren(el("div.view", null, ui.problem({ message: `This part of the page did not load: ${e.message}` }, show)));
+      failed = true;
+      const what = { message: "This part of the page did not load.", remedy: reached ? e.message : "It comes by itself when the node answers again." };
+      main.replaceChildren(el("div.view", null, ui.problem(what, reached ? () => location.reload() : app.retry)));
     }
+  }
+
+  function goOn() {
+    if (!failed && !(mounted && mounted.early)) return;
+    unmount();
+    show();
   }
 
   root.append(
@@ -126,8 +136,10 @@ export function createShell(root, app) {
   });
   app.onRoute(show);
   app.onReach((now) => {
+    const back = now && !reached;
     reached = now;
     card.update(reached, app.state);
+    if (back) goOn();
   });
   app.watch((state) => card.update(reached, state));
   show();
