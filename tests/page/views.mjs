@@ -101,6 +101,10 @@ test("without a peer, a relay or a network there is a picture all the same", () 
   const l = layout({ width: 320, status: { wan: { enabled: false }, nat: { state: "off" } }, lanes: createModel().lanes(), chosen: "", before: new Set(), isBusy: () => false });
   assert.deepEqual([l.rows.length, l.relays.length, l.lines.length], [0, 0, 1]);
   assert.equal(natWords({}).title, "NAT not known");
+  const alone = { wan: { enabled: false }, nat: { state: "off" } };
+  assert.equal(natWords({ ...alone, lan: { discovery: "own" } }).address, "local network only");
+  for (const discovery of ["off", "failed"]) assert.equal(natWords({ ...alone, lan: { discovery } }).address, "this machine only");
+  assert.equal(natWords({ ...alone, wan: { enabled: true } }).title, "No UDP");
   assert.equal(relayWords({ url: "not a url", state: "offline" }).title, "not a url");
 });
 

@@ -70,6 +70,37 @@ export const scenes = [
     },
   },
   {
+    name: "on the local network alone nothing is denied that works: the picture names it, the chat asks there",
+    async run(t) {
+      const node = await fake(t, 3, (p) => Object.assign(p, { path: "lan", relay: null, models: [] }));
+      Object.assign(node.app.status, { lan: { enabled: true, discovery: "own", error: null, name: "x.local", tcp_port: 1, nodes: 3 }, asks_others: true });
+      Object.assign(node.app.status.wan, { enabled: false, state: "off", relay: null, relays: [] });
+      Object.assign(node.app.status.nat, { state: "off" });
+      node.app.models = [];
+      const v = await t.open({ node, at: "#/network" });
+      await drawn(v);
+      const sign = v.page.locator(".picture .sign.nat");
+      assert.deepEqual([await sign.getAttribute("aria-description"), await sign.locator(".sign-words").textContent()], ["NAT: NAT not looked at", " local network only"]);
+      await v.page.evaluate(() => { location.hash = "#/chat"; });
+      await v.page.getByText("Ask all the same: the local network is looked through.").waitFor();
+      await v.accessible("no model is known");
+      await leave(v, node);
+    },
+  },
+  {
+    name: "beside the panel of a peer no cell of the table runs over the next, at 1200 px",
+    async run(t) {
+      const node = await fake(t, 12, (p) => Object.assign(p, { bytes_in: 655300, bytes_out: 920600, nat_type: "portRestricted" }));
+      const v = await t.open({ node, at: `#/network/${idOf(3)}` });
+      await v.page.setViewportSize({ width: 1200, height: 800 });
+      await drawn(v);
+      await v.page.locator(".peers tbody tr").first().waitFor();
+      const over = await v.page.locator(".peers td").evaluateAll((cells) => cells.filter((c) => c.scrollWidth > c.clientWidth).map((c) => c.textContent));
+      assert.deepEqual(over, []);
+      await leave(v, node);
+    },
+  },
+  {
     name: "the keyboard reaches everything in the picture by one stop",
     async run(t) {
       const node = await fake(t, 12);

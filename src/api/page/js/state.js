@@ -4,6 +4,11 @@ const SOON_MS = 150; // after an event, others of the same cause come
 const BETWEEN_MS = 1000; // two questions, whatever happens
 const ANYWAY_MS = 15000; // round trips change without an event
 
+/** Does this node find others on its local network? By the `status` of /v1/app. */
+export function isOnLan({ lan }) {
+  return Boolean(lan) && lan.discovery !== "off" && lan.discovery !== "failed";
+}
+
 export function createState({ api, clock = () => performance.now() }) {
   const watchers = new Set();
   let value = null;

@@ -15,8 +15,10 @@ function text(p) {
   return `${p.alias || ""} ${p.name} ${p.node_id} ${p.path || ""} ${(p.models || []).join(" ")} ${p.remote || ""}`.toLowerCase();
 }
 
+/** One line, or two where the column is narrow. */
 function traffic(p) {
-  return typeof p.bytes_in === "number" ? `\u2193 ${ui.bytes(p.bytes_in)} \u2191 ${ui.bytes(p.bytes_out)}` : "";
+  const solid = (n) => ui.bytes(n).replace(" ", "\u00a0");
+  return typeof p.bytes_in === "number" ? `\u2193\u00a0${solid(p.bytes_in)} \u2191\u00a0${solid(p.bytes_out)}` : "";
 }
 
 const CELLS = [

@@ -1,5 +1,7 @@
 // words.js - what a NAT, a relay and a path are called for people. Touches no document.
 
+import { isOnLan } from "../state.js";
+
 const NATS = {
   fullCone: ["Full-cone NAT", "full cone", "ok"],
   restrictedCone: ["Restricted-cone NAT", "restricted", "ok"],
@@ -11,6 +13,8 @@ const NATS = {
 export function natWords(status) {
   const nat = status.nat || {};
   const address = nat.public || "";
+  if (status.wan && !status.wan.enabled) // nobody beyond the local network is asked
+    return { title: "NAT not looked at", brief: "NAT ?", address: isOnLan(status) ? "local network only" : "this machine only", state: "off" };
   if (nat.mapping === "none") return { title: "No NAT", brief: "no NAT", address, state: "ok" };
   if (nat.state === "off") return { title: "No UDP", brief: "no UDP", address: "relay only", state: "off" };
   if (nat.state === "blocked" || nat.state === "unanswered")

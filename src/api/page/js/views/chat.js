@@ -8,6 +8,7 @@ import { emptyTalk, mended, runOf, startAnswer, titleOf } from "../chat/talk.js"
 import { listenForKeys, showShortcuts } from "../chat/shortcuts.js";
 import { createThread } from "../chat/thread.js";
 import { openStore } from "../chat/store.js";
+import { isOnLan } from "../state.js";
 import { ui } from "../ui.js";
 
 const { el, icon } = ui;
@@ -29,22 +30,34 @@ function rememberModel(key) {
   } catch (e) { /* it holds for this visit */ }
 }
 
-/** What an empty conversation shows: a greeting, or how to get a model where there is none. */
+/** Where a question looks for a model that nobody has named yet; "" where it can look nowhere. */
+function lookedThrough(status) {
+  if (status.asks_others === false) return "";
+  return status.wan.enabled ? "other machines are looked for" : isOnLan(status) ? "the local network is looked through" : "";
+}
+
+function howToGetOne(where) {
+  return [el("h2", null, where ? "No model is known yet" : "No model can be asked yet"),
+    where && el("p.muted", null, `Ask all the same: ${where}.`),
+    el("p.muted", null, "Share one of this machine's model server, or join the network of somebody who does."),
+    el("div.row", null, el("a.button", { href: "#/sharing" }, icon("sharing"), "Share a model"),
+      el("a.button", { href: "#/networks" }, icon("networks"), "Join a network"))];
+}
+
+/** What an empty conversation shows: a greeting, or how to get a model where none is known. */
 function createWelcome(app) {
   const node = el("div.welcome");
   let shown = "";
   const off = app.watch((state) => {
     const any = (state.models || []).length > 0;
-    const what = any ? "ask" : "none";
+    const where = lookedThrough(state.status);
+    const what = any ? "ask" : `none ${where}`;
     if (what === shown) return;
     shown = what;
     ui.fill(node, any
       ? [el("h2", null, "What would you like to know?"),
         el("p.muted", null, "Models run here and on your friends' machines. Questions travel encrypted, and conversations stay in this browser.")]
-      : [el("h2", null, "No model can be asked yet"),
-        el("p.muted", null, "Share one of this machine's model server, or join the network of somebody who does."),
-        el("div.row", null, el("a.button", { href: "#/sharing" }, icon("sharing"), "Share a model"),
-          el("a.button", { href: "#/networks" }, icon("networks"), "Join a network"))]);
+      : howToGetOne(where));
   });
   return { node, off };
 }
