@@ -113,13 +113,5 @@ export function createComposer({ picker, onSend, onStop, onUp }) {
       busy = now;
       showSend();
     },
-    get text() {
-      return field.value;
-    },
-    set text(value) {
-      field.value = value;
-      grow();
-      showSend();
-    },
   };
 }

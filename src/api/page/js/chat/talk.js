@@ -6,7 +6,7 @@ const KEEP_EVERY_MS = 3000; // of an answer that still comes, so that a closed t
 const KEEP_WHILE_MAX = 256 * 1024; // characters; a longer one is kept at its end
 const TITLE_MAX = 60;
 
-export function newId() {
+function newId() {
   const bytes = crypto.getRandomValues(new Uint8Array(12));
   return [...bytes].map((b) => b.toString(16).padStart(2, "0")).join("");
 }

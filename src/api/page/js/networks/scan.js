@@ -1,6 +1,8 @@
 // scan.js - looks for the QR code in a picture or before a camera. The browser decodes the picture; what the node gets
 // is how bright each pixel is, so no file of a stranger is ever parsed there.
 
+import { asSentence } from "../ui/text.js";
+
 const SIDE_MAX = 2000; // pixels: more shows the grain, not the code
 const FRAME_MAX = 1280;
 const FILE_MAX = 64e6; // bytes; photos of phones have 12
@@ -40,7 +42,7 @@ export async function scanFile(api, file) {
   }
   try {
     const found = await find(api, brightness(image, image.width, image.height, SIDE_MAX));
-    if (!found.found) throw new Error(`${found.message.charAt(0).toUpperCase()}${found.message.slice(1)}.`);
+    if (!found.found) throw new Error(asSentence(found.message));
     return found;
   } finally {
     image.close();
