@@ -2,9 +2,9 @@
 // file exports `scenes`: a list of {name, run(t)}, where `t` has the world, open(options) -> Visitor, and `until`.
 
 import { readdirSync } from "node:fs";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { launch } from "./browser.mjs";
 import { cameraFile, show } from "./camera.mjs";
 import { Costs } from "./cost.mjs";
 import { Visitor, axeSource } from "./visitor.mjs";
@@ -12,10 +12,8 @@ import { World, until } from "./world.mjs";
 
 const [teale, relay, chromium, work, ...wanted] = process.argv.slice(2);
 const here = fileURLToPath(new URL(".", import.meta.url));
-const playwright = createRequire(join(work, "x.js"))("playwright-core");
-const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync", "--no-proxy-server", "--disable-dev-shm-usage", "--host-resolver-rules=MAP rebound.example 127.0.0.1",
-  "--use-fake-device-for-media-stream", `--use-file-for-fake-video-capture=${cameraFile(work)}`];
+const FLAGS = ["--host-resolver-rules=MAP rebound.example 127.0.0.1", "--use-fake-device-for-media-stream",
+  `--use-file-for-fake-video-capture=${cameraFile(work)}`];
 
 const world = new World(teale, relay);
 let browser = null;
@@ -51,7 +49,7 @@ const tools = { costs, seats: [], shots: join(work, "shots"), axe: axeSource(wor
 async function all() {
   show(work, null);
   await world.begin();
-  browser = tools.browser = await playwright.chromium.launch({ executablePath: chromium, args: FLAGS });
+  browser = tools.browser = await launch(work, chromium, FLAGS);
   for (const name of readdirSync(join(here, "scenes")).sort()) {
     const file = name.replace(/\.mjs$/, "");
     if (wanted.length && !wanted.some((w) => file === w.split(":")[0])) continue;
