@@ -6,16 +6,8 @@
 #include "net/lan.h"
 #include "net/lantcp.h"
 #include "node/state.h"
+#include "node/trials.h"
 #include "peer/neighbours.h"
-
-#define TL_NODE_LAN_TRIALS (TL_NEIGHBOURS_AT_ONCE + TL_NEIGHBOURS_STRANGERS)
-
-/* One that is being connected to. */
-typedef struct {
-    tl_peer_wish wish; /* first. Waits while `taken` */
-    tl_node *node;
-    bool taken;
-} tl_lan_trial;
 
 /* One that somebody here waits for. */
 typedef struct {
@@ -30,11 +22,10 @@ struct tl_node_lan {
     tl_mdns *mdns;  /* NULL: the discovery is off */
     tl_lan *table;  /* who is announced */
     tl_neighbours *core;
-    tl_lan_trial trials[TL_NODE_LAN_TRIALS];
+    tl_trials *trials;
     tl_lan_sought sought[TL_NODE_LAN_SOUGHT];
     uint64_t refused_told; /* strangers that had found no room when all were told again */
     tl_time retell_at;
-    bool connecting;  /* inside tl_peers_wish */
     bool over;        /* tl_router_on_near_over is owed */
     bool asked;       /* somebody waits for it */
     tl_time settles;  /* by then those who are there have answered; 0: the discovery is off */

@@ -1,25 +1,15 @@
 /* Comes back to peers that this node knows, where no relay tells who is there: carries out what peer/again decides. */
 #include "node/state.h"
+#include "node/trials.h"
 
 #include <stddef.h>
 #include <stdlib.h>
 
-/* Connections that are made for it stop short of TL_PEERS_WARM_MAX: those that a person or a question wants do not
- * close them, to be sought again. */
-#define WARM_MAX    (TL_PEERS_WARM_MAX - 2)
 #define MEMBERS_MAX TL_AGAIN_PEERS
-
-/* One that is being connected to. */
-typedef struct {
-    tl_peer_wish wish; /* first. Waits while `taken` */
-    tl_node *node;
-    bool taken;
-} trial;
 
 struct tl_node_again {
     tl_again *core;
-    trial trials[TL_AGAIN_AT_ONCE];
-    bool connecting; /* inside tl_peers_wish */
+    tl_trials *trials;
 };
 
 static tl_time now_of(const tl_node *n)
@@ -39,11 +29,6 @@ static bool may_seek(void *user)
            (tl_node_dht_is_ready(n) || (own && tl_introducers_attached(own, by)));
 }
 
-static bool has_room(void *user)
-{
-    return tl_peers_warm(((tl_node *)user)->peers) < WARM_MAX;
-}
-
 /* Whoever only asks this node comes back by itself. */
 static tl_again_rank rank(void *user, const tl_node_id *peer)
 {
@@ -57,54 +42,21 @@ static tl_again_rank rank(void *user, const tl_node_id *peer)
                : TL_AGAIN_NEVER;
 }
 
-static bool is_connected(void *user, const tl_node_id *peer)
-{
-    const tl_node *n = user;
-    const tl_peer *p = tl_peer_table_find(&n->table, peer);
-    tl_peer_facts facts;
-    return p && tl_peers_facts(n->peers, p, &facts);
-}
-
-static void on_connected(tl_peer_wish *w, tl_quic_stream *s)
-{
-    trial *t = (trial *)w;
-    (void)s; /* the connection is all that was wanted */
-    t->taken = false;
-    tl_again_on_connected(t->node->comeback->core, &w->peer);
-    tl_node_wake(t->node);
-}
-
-static void on_failed(tl_peer_wish *w, tl_err e, const char *why)
-{
-    trial *t = (trial *)w;
-    struct tl_node_again *a = t->node->comeback;
-    (void)e, (void)why;
-    t->taken = false;
-    if (!a->connecting)
-        tl_again_on_failed(a->core, &w->peer, now_of(t->node));
-    tl_node_wake(t->node);
-}
-
 static bool try_to_connect(void *user, const tl_node_id *peer)
 {
-    tl_node *n = user;
-    struct tl_node_again *a = n->comeback;
-    trial *t = a->trials;
-    while (t < a->trials + TL_AGAIN_AT_ONCE && t->taken)
-        t++;
-    if (t == a->trials + TL_AGAIN_AT_ONCE)
-        return false;
-    *t = (trial){.wish = {.peer = *peer,
-                          .connection_only = true,
-                          .on_stream = on_connected,
-                          .on_failed = on_failed},
-                 .node = n,
-                 .taken = true};
-    a->connecting = true;
-    if (tl_peers_wish(n->peers, &t->wish))
-        t->taken = false;
-    a->connecting = false;
-    return t->taken;
+    return tl_trials_begin(((tl_node *)user)->comeback->trials, peer);
+}
+
+/* --- what came of it --- */
+
+static void on_connected(tl_node *n, const tl_node_id *peer)
+{
+    tl_again_on_connected(n->comeback->core, peer);
+}
+
+static void on_failed(tl_node *n, const tl_node_id *peer)
+{
+    tl_again_on_failed(n->comeback->core, peer, now_of(n));
 }
 
 /* --- who --- */
@@ -174,20 +126,23 @@ void tl_node_again_hurry(tl_node *n)
 
 tl_err tl_node_wire_again(tl_node *n)
 {
-    static const tl_again_world world = {may_seek, has_room, rank, is_connected, try_to_connect};
+    static const tl_again_world world = {may_seek, tl_trials_has_room, rank, tl_trials_is_connected,
+                                         try_to_connect};
+    static const tl_trials_events trials = {on_connected, on_failed};
     n->comeback = calloc(1, sizeof *n->comeback);
-    return n->comeback ? tl_again_new(&world, n, &n->comeback->core) : TL_ERR_NOMEM;
+    if (!n->comeback || !(n->comeback->trials = tl_trials_new(n, TL_AGAIN_AT_ONCE, &trials)))
+        return TL_ERR_NOMEM;
+    return tl_again_new(&world, n, &n->comeback->core);
 }
 
 void tl_node_free_again(tl_node *n)
 {
     struct tl_node_again *a = n->comeback;
     n->comeback = NULL;
-    for (size_t i = 0; a && i < TL_AGAIN_AT_ONCE; i++)
-        if (a->trials[i].taken)
-            tl_peers_unwish(n->peers, &a->trials[i].wish);
-    if (a)
-        tl_again_free(a->core);
+    if (!a)
+        return;
+    tl_trials_free(a->trials);
+    tl_again_free(a->core);
     free(a);
 }
 

@@ -12,13 +12,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Connections that nobody asked for stop short of TL_PEERS_WARM_MAX, as in node_again.c. */
-#define WARM_MAX  (TL_PEERS_WARM_MAX - 2)
 /* From the first query to the answers of those who are there: mDNS waits up to 120 ms (RFC 6762 section 6), and what a
  * node has said a moment ago it says again only when it is asked for the second time, after a second. */
 #define SETTLES   (2500 * TL_MS)
 /* So often a connection to a neighbour that goes another way is tried on the local network. */
 #define COME_BACK (5 * TL_SEC)
+
+#define TRIALS_MAX (TL_NEIGHBOURS_AT_ONCE + TL_NEIGHBOURS_STRANGERS)
 
 #define PREFERRED_MAX (TL_MDNS_NODES_MAX / 2)
 typedef struct {
@@ -55,59 +55,11 @@ static bool is_known(void *user, const tl_node_id *peer)
     return p && (p->proven || p->kept) && !p->in_clear;
 }
 
-static bool is_connected(void *user, const tl_node_id *peer)
-{
-    const tl_node *n = user;
-    const tl_peer *p = tl_peer_table_find(&n->table, peer);
-    tl_peer_facts facts;
-    return p && tl_peers_facts(n->peers, p, &facts);
-}
-
-static bool has_room(void *user)
-{
-    return tl_peers_warm(((tl_node *)user)->peers) < WARM_MAX;
-}
-
-static void on_connected(tl_peer_wish *w, tl_quic_stream *s)
-{
-    tl_lan_trial *t = (tl_lan_trial *)w;
-    (void)s; /* the connection is all that was wanted */
-    t->taken = false;
-    tl_neighbours_on_connected(t->node->lan->core, &w->peer, now_of(t->node));
-    tl_node_wake(t->node);
-}
-
-static void on_failed(tl_peer_wish *w, tl_err e, const char *why)
-{
-    tl_lan_trial *t = (tl_lan_trial *)w;
-    struct tl_node_lan *l = t->node->lan;
-    (void)e, (void)why;
-    t->taken = false;
-    if (!l->connecting)
-        tl_neighbours_on_failed(l->core, &w->peer, now_of(t->node));
-    tl_node_wake(t->node);
-}
-
 static bool try_to_connect(void *user, const tl_node_id *peer)
 {
-    tl_node *n = user;
-    struct tl_node_lan *l = n->lan;
-    tl_lan_trial *t = l->trials;
-    while (t < l->trials + TL_NODE_LAN_TRIALS && t->taken)
-        t++;
-    if (t == l->trials + TL_NODE_LAN_TRIALS || n->stage != TL_NODE_RUNNING || tl_node_is_aside(n))
-        return false;
-    *t = (tl_lan_trial){.wish = {.peer = *peer,
-                                 .connection_only = true,
-                                 .on_stream = on_connected,
-                                 .on_failed = on_failed},
-                        .node = n,
-                        .taken = true};
-    l->connecting = true;
-    if (tl_peers_wish(n->peers, &t->wish))
-        t->taken = false;
-    l->connecting = false;
-    return t->taken;
+    const tl_node *n = user;
+    return n->stage == TL_NODE_RUNNING && !tl_node_is_aside(n) &&
+           tl_trials_begin(n->lan->trials, peer);
 }
 
 static void on_over(void *user)
@@ -115,6 +67,16 @@ static void on_over(void *user)
     tl_node *n = user;
     n->lan->over = true;
     tl_node_wake(n);
+}
+
+static void on_connected(tl_node *n, const tl_node_id *peer)
+{
+    tl_neighbours_on_connected(n->lan->core, peer, now_of(n));
+}
+
+static void on_failed(tl_node *n, const tl_node_id *peer)
+{
+    tl_neighbours_on_failed(n->lan->core, peer, now_of(n));
 }
 
 /* --- what mDNS tells --- */
@@ -470,10 +432,13 @@ static void come_back_to_all(tl_node *n)
 
 tl_err tl_node_wire_lan(tl_node *n)
 {
-    static const tl_neighbours_world world = {is_known, is_connected, has_room, try_to_connect,
-                                              on_over};
+    static const tl_neighbours_world world = {is_known, tl_trials_is_connected, tl_trials_has_room,
+                                              try_to_connect, on_over};
+    static const tl_trials_events trials = {on_connected, on_failed};
     n->lan = calloc(1, sizeof *n->lan);
-    tl_err e = n->lan ? tl_neighbours_new(&world, n, &n->lan->core) : TL_ERR_NOMEM;
+    if (!n->lan || !(n->lan->trials = tl_trials_new(n, TRIALS_MAX, &trials)))
+        return TL_ERR_NOMEM;
+    tl_err e = tl_neighbours_new(&world, n, &n->lan->core);
     return e ? e : tl_lan_new(&n->identity.id, &n->rand, now_of(n), &n->lan->table);
 }
 
@@ -486,11 +451,9 @@ void tl_node_leave_lan(tl_node *n)
     l->tcp = NULL;
     l->settles = 0;
     l->error[0] = 0;
-    while (tl_lan_count(l->table)) {
-        tl_node_id id = tl_lan_at(l->table, 0)->id;
-        tl_neighbours_gone(l->core, &id);
-        (void)tl_lan_on_found(l->table, &id, false, NULL, 0, NULL, 0, 0, now_of(n));
-    }
+    for (size_t i = 0; i < tl_lan_count(l->table); i++)
+        tl_neighbours_gone(l->core, &tl_lan_at(l->table, i)->id);
+    tl_lan_forget_all(l->table);
 }
 
 void tl_node_apply_lan(tl_node *n)
@@ -526,9 +489,7 @@ void tl_node_free_lan(tl_node *n)
     struct tl_node_lan *l = n->lan;
     if (!l)
         return;
-    for (size_t i = 0; i < TL_NODE_LAN_TRIALS; i++)
-        if (l->trials[i].taken)
-            tl_peers_unwish(n->peers, &l->trials[i].wish);
+    tl_trials_free(l->trials);
     if (l->table)
         tl_node_leave_lan(n);
     tl_neighbours_free(l->core);

@@ -5,7 +5,7 @@
  *   node_wiring.c    hands the events of each part to the others
  *   node_network.c   the UDP port and the direct ways
  *   node_lan.c       the local network: who is found there, the TCP port for them, whom this node connects to
- *   node_again.c     comes back to peers that are known, where no relay tells who is there
+ *   node_again.c     comes back to peers that are known, without a relay; trials.c connects, also for node_lan.c
  *   node_reconnect.c what follows a change of network
  *   node_relay.c     relays for others; node_relay_report.c tells of it
  *   node_relayed.c   the nodes that relay for this one
