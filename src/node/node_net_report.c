@@ -60,12 +60,13 @@ void tl_net_view_of(const tl_node *n, tl_net_view *ret_view)
                      .mapping_on = n->settings.nat_port_mapping,
                      .direct_on = n->settings.nat_direct,
                      .relay_connected = tl_relay_pair_state(n->client) == TL_RELAY_CONNECTED};
+    if (w)
+        v.interfaces = tl_network_interfaces(w, &v.n_interfaces);
     if (w && n->settings.wan_enabled) { /* else it is for the local network alone */
         v.port = tl_network_port(w);
         v.nat = *tl_network_facts(w);
         v.n_stun = tl_network_stun_reports(w, v.stun);
         v.n_unnamed = tl_network_stun_unnamed(w, v.unnamed);
-        v.interfaces = tl_network_interfaces(w, &v.n_interfaces);
         v.n_candidates = tl_network_candidates(w, v.candidates);
         v.mapped_by = tl_network_mapped_by(w);
         v.mapped = tl_network_mapped(w);

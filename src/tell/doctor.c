@@ -44,6 +44,13 @@ void tl_finding_by_option(tl_findings *l, bool fixed, const char *setting, const
     memcpy(to, text, sizeof text);
 }
 
+void tl_finding_no_network(tl_findings *l, const char *id)
+{
+    tl_finding_add(l, id, TL_FINDING_PROBLEM,
+                   "this machine has no network: no interface has an address");
+    tl_finding_remedy(l, "Connect this machine to a network; the node notices by itself.");
+}
+
 /* --- UDP and STUN --- */
 
 static void examine_port(tl_findings *l, const tl_doctor_facts *f)
@@ -148,9 +155,7 @@ static void examine_udp(tl_findings *l, const tl_doctor_facts *f)
     char silent[200];
     silent_servers(f, silent, sizeof silent);
     if (!f->n_interfaces) {
-        tl_finding_add(l, "udp", TL_FINDING_PROBLEM,
-                       "this machine has no network: no interface has an address");
-        tl_finding_remedy(l, "Connect this machine to a network; the node notices by itself.");
+        tl_finding_no_network(l, "udp");
         return;
     }
     if (!f->n_stun) {

@@ -13,7 +13,10 @@ void tl_doctor_examine_lan(tl_findings *l, const tl_doctor_facts *f)
 {
     if (!f->lan.enabled || f->network_error)
         return;
-    if (!f->lan.by) {
+    if (!f->n_interfaces) {
+        if (!f->nat) /* else the finding "udp" says so */
+            tl_finding_no_network(l, "lan");
+    } else if (!f->lan.by) {
         examine_failed(l, f);
     } else if (f->lan.flooded) {
         tl_finding_add(l, "lan", TL_FINDING_WARNING,

@@ -17,6 +17,9 @@ void tl_finding_remedy(tl_findings *l, const char *fmt, ...) TL_PRINTF(2, 3);
 /* In that remedy, replaces the name of a setting by the option that fixes it. */
 void tl_finding_by_option(tl_findings *l, bool fixed, const char *setting, const char *option);
 
+/* No interface of this machine has an address. */
+void tl_finding_no_network(tl_findings *l, const char *id);
+
 /* doctor_relay.c: the way to the relay. */
 void tl_doctor_examine_relay(tl_findings *l, const tl_doctor_facts *f);
 /* doctor_relayed.c: UDP to the relay. */

@@ -9,13 +9,18 @@
 static tl_finding found[TL_FINDINGS_MAX];
 static tl_doctor_facts facts;
 
-static const tl_finding *lan(void)
+static const tl_finding *found_by(const char *id)
 {
     size_t n = tl_doctor_examine(&facts, found);
     for (size_t i = 0; i < n; i++)
-        if (!strcmp(found[i].id, "lan"))
+        if (!strcmp(found[i].id, id))
             return &found[i];
     return NULL;
+}
+
+static const tl_finding *lan(void)
+{
+    return found_by("lan");
 }
 
 static int setup(void **state)
@@ -27,6 +32,7 @@ static int setup(void **state)
                               .backend_url = "",
                               .backend_error = "",
                               .own_id = "",
+                              .n_interfaces = 1,
                               .lan = {.enabled = true,
                                       .by = "avahi-daemon",
                                       .error = "",
@@ -63,6 +69,21 @@ static void what_keeps_it_from_working_is_named_with_a_remedy(void **state)
     assert_non_null(strstr(f->remedy, "avahi-browse"));
 }
 
+static void a_machine_without_any_network_is_told_once(void **state)
+{
+    tl_nat_facts nat = {0};
+    (void)state;
+    facts.lan.name = "";
+    facts.n_interfaces = 0;
+    const tl_finding *f = lan();
+    assert_int_equal(f->state, TL_FINDING_PROBLEM);
+    assert_non_null(strstr(f->evidence, "has no network"));
+    assert_non_null(strstr(f->remedy, "Connect this machine"));
+    facts.nat = &nat;
+    assert_null(lan());
+    assert_non_null(strstr(found_by("udp")->evidence, "has no network"));
+}
+
 static void a_node_without_the_internet_is_no_problem_where_neighbours_are_found(void **state)
 {
     (void)state;
@@ -90,6 +111,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_network_that_is_looked_at_is_told_with_what_was_found, setup),
         cmocka_unit_test_setup(what_keeps_it_from_working_is_named_with_a_remedy, setup),
+        cmocka_unit_test_setup(a_machine_without_any_network_is_told_once, setup),
         cmocka_unit_test_setup(a_node_without_the_internet_is_no_problem_where_neighbours_are_found,
                                setup),
         cmocka_unit_test_setup(nothing_is_said_where_it_is_off, setup),
