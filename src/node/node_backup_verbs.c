@@ -209,8 +209,8 @@ static bool can_be_held(tl_node *n, unsigned holders, bool strangers, tl_call *c
     if (!n->settings.wan_enabled)
         tl_call_fail(
             call, "E_TOO_FEW",
-            "this node connects to nobody who could hold a backup: wan_enabled is false. teale "
-            "config set wan_enabled true");
+            "a backup is found again over the internet alone, which this node does not use: "
+            "wan_enabled is false. teale config set wan_enabled true");
     else if (!strangers && !others)
         tl_call_fail(call, "E_TOO_FEW",
                      "nobody is there to hold a backup: no other node is in a network with this "
