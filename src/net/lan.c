@@ -32,37 +32,6 @@ void tl_lan_free(tl_lan *l)
 
 /* --- addresses --- */
 
-static bool is_link_local(const tl_addr *a)
-{
-    return a->family == TL_ADDR_V4 ? a->bytes[0] == 169 && a->bytes[1] == 254
-                                   : a->bytes[0] == 0xFE && (a->bytes[1] & 0xC0) == 0x80;
-}
-
-/* At this address clouds serve their machines' secrets. Every other address of 169.254/16 is a neighbour's, if one of
- * our interfaces is there too. */
-static bool is_metadata(const tl_addr *a)
-{
-    static const uint8_t v4[4] = {169, 254, 169, 254};
-    return a->family == TL_ADDR_V4 && memcmp(a->bytes, v4, sizeof v4) == 0;
-}
-
-static bool is_local_broadcast(const tl_addr *a)
-{
-    return a->family == TL_ADDR_V4 && (a->bytes[3] == 0 || a->bytes[3] == 255) &&
-           (a->bytes[2] == 0 || a->bytes[2] == 255);
-}
-
-/* A link-local address is worth nothing without its link: an interface of ours, and no tunnel. */
-static bool link_local_allowed(const tl_addr *a, const tl_interface *own, size_t n_own)
-{
-    if (a->family == TL_ADDR_V4)
-        return !is_metadata(a) && !is_local_broadcast(a) && tl_addr_on_link(a, own, n_own);
-    for (size_t i = 0; i < n_own && a->scope != 0; i++)
-        if (own[i].addr.family == TL_ADDR_V6 && own[i].addr.scope == a->scope)
-            return !own[i].tunnel;
-    return false;
-}
-
 static bool is_our_own(const tl_addr *a, const tl_interface *own, size_t n_own, uint16_t own_port)
 {
     for (size_t i = 0; i < n_own && a->port == own_port; i++)
@@ -73,11 +42,7 @@ static bool is_our_own(const tl_addr *a, const tl_interface *own, size_t n_own, 
 
 static bool allowed(const tl_addr *a, const tl_interface *own, size_t n_own, uint16_t own_port)
 {
-    if (a->family == TL_ADDR_NONE || a->port < PORT_MIN)
-        return false;
-    if (is_link_local(a))
-        return link_local_allowed(a, own, n_own);
-    return tl_candidate_allowed(a, own, n_own, own_port) && tl_addr_on_link(a, own, n_own);
+    return a->port >= PORT_MIN && tl_addr_is_near(a, own, n_own, own_port);
 }
 
 /* Link-local addresses last: the others also serve when an interface is another one tomorrow. */
@@ -87,7 +52,7 @@ static void put_address(tl_lan_node *n, const tl_addr *a)
         if (tl_addr_eq(&n->addrs[i], a))
             return;
     size_t at = n->n_addrs;
-    while (at > 0 && !is_link_local(a) && is_link_local(&n->addrs[at - 1]))
+    while (at > 0 && !tl_addr_is_link_local(a) && tl_addr_is_link_local(&n->addrs[at - 1]))
         at--;
     if (at == TL_LAN_ADDRS_MAX)
         return;
@@ -181,7 +146,7 @@ static tl_lan_node judge(tl_lan *l, const tl_node_id *node, const tl_addr *addrs
     tl_lan_node n = {.id = *node};
     for (size_t i = 0; i < n_addrs; i++) {
         tl_addr a = tl_addr_normal(addrs[i]);
-        if (!is_link_local(&a))
+        if (!tl_addr_is_link_local(&a))
             a.scope = 0; /* it says nothing there, and would make equal addresses differ */
         if (is_our_own(&a, own, n_own, own_port))
             l->counters.own++;
