@@ -60,9 +60,8 @@ void tl_direct_want(tl_direct *d, const tl_node_id *peer)
     else if (tl_attempt_is_on(p))
         return;
     else if (p->again_at == TL_NEVER || tl_direct_now(d) >= p->again_at || tl_near_is(d, peer))
-        tl_direct_offer(
-            p); /* a neighbour is asked anew each time: that costs nobody else anything */
-    else        /* the timer did not look at again_at while nobody wanted the peer */
+        tl_direct_offer(p); /* a neighbour each time: that costs nobody else anything */
+    else                    /* the timer did not look at again_at while nobody wanted the peer */
         tl_direct_due(d, p->again_at);
     tl_attempt_check(p);
 }

@@ -36,8 +36,8 @@ typedef struct {
     size_t n_interfaces;
     const tl_nat_facts *facts;
     tl_time keepalive;
-    bool
-        lan; /* neighbours on the local network are answered, whoever they are: mDNS has told them our address */
+    /* Neighbours on the local network are answered, whoever they are: mDNS has told them our address. */
+    bool lan;
 } tl_direct_self;
 
 #define TL_DIRECT_NEAR_MAX  8 /* addresses of one peer on the local network */

@@ -127,8 +127,8 @@ void tl_mdns_free(tl_mdns *m)
     if (tl_mdns_mail_stop(m->mail, TL_MDNS_GOODBYE_NS)) {
         pthread_join(m->thread, NULL);
     } else {
-        pthread_detach(
-            m->thread); /* D-Bus holds it; it ends when that is over, or with the process */
+        /* D-Bus holds it; it ends when that is over, or with the process. */
+        pthread_detach(m->thread);
         m->mail = NULL;
     }
     free_without_thread(m);

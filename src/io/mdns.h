@@ -10,10 +10,10 @@
 #include "crypto/identity.h"
 #include "io/loop.h"
 
-#define TL_MDNS_ADDRS_MAX 16  /* of one node: a few interfaces, each with IPv4 and IPv6 */
-#define TL_MDNS_NODES_MAX 512 /* that are told */
-#define TL_MDNS_GOODBYE_NS                                                                         \
-    (300 * TL_MS) /* tl_mdns_free waits no longer for the goodbye to be sent */
+#define TL_MDNS_ADDRS_MAX  16  /* of one node: a few interfaces, each with IPv4 and IPv6 */
+#define TL_MDNS_NODES_MAX  512 /* that are told */
+/* tl_mdns_free waits no longer for the goodbye to be sent. */
+#define TL_MDNS_GOODBYE_NS (300 * TL_MS)
 
 typedef enum {
     TL_MDNS_STARTING, /* neither is there yet */
@@ -58,8 +58,8 @@ typedef struct {
     tl_mdns_state state;
     char why[160];
     char name[64]; /* under which we are announced; "" while we are not yet */
-    size_t
-        services; /* announced by others, that are looked at: one for each interface and IP family */
+    /* Announced by others, that are looked at: one for each interface and IP family. */
+    size_t services;
     size_t nodes;       /* that are announced now */
     uint64_t found;     /* times that a node was told */
     uint64_t malformed; /* services without a node's ID, or with one that is no key */

@@ -10,10 +10,13 @@
 #include <stdlib.h>
 #include <uv.h>
 
-#define CLIENT_AGAIN      (2 * TL_SEC)  /* twice as long each time, up to */
-#define CLIENT_AGAIN_MOST (64 * TL_SEC) /* a bus may come later, too */
-#define CLIENT_PATIENCE                                                                            \
-    60 /* a bus that made us wait is not asked again for this many times as long */
+/* When the bus is asked again: after a client that worked, after this; else after TL_MDNS_AGAIN, twice as long each
+ * time, up to CLIENT_AGAIN_MOST, for a bus may come later, too; and where it made us wait, only after CLIENT_PATIENCE
+ * times as long. */
+#define CLIENT_AGAIN      (2 * TL_SEC)
+#define CLIENT_AGAIN_MOST (64 * TL_SEC)
+#define CLIENT_PATIENCE   60
+
 #define AFRESH_LEAST        (5 * TL_SEC) /* after the begin of a flood; twice as long each time, up to */
 #define AFRESH_MOST         (2 * TL_MIN)
 #define DAEMON_SERVICES_MAX 256 /* a daemon keeps 4096 records, of all services of all kinds */

@@ -159,9 +159,9 @@ void tl_check_on_time(tl_checks *c, tl_time now);
 void tl_check_search_end(tl_checks *c, uint16_t pair);
 
 /* --- checks_stun.c --- */
-/* Is it a socket of ours, and of the right family for what comes from there? */
 /* May something go to where this came from? */
 bool tl_check_may_answer(tl_sock sock, const tl_addr *from);
+/* Is it a socket of ours, and of the right family for what comes from there? Any pipe is: it was handed to us. */
 bool tl_check_is_our_sock(const tl_checks *c, tl_sock sock, const tl_addr *from);
 bool tl_check_write_answer(tl_checks *c, tl_checks_output *ret_output);
 bool tl_check_write_request(const tl_checks *c, tl_sock sock, const tl_addr *to, uint64_t id,

@@ -23,8 +23,8 @@
 typedef struct {
     tl_node_id id;
     bool known; /* a member of our networks, or a peer that we know already */
-    tl_addr addrs
-        [TL_LAN_ADDRS_MAX]; /* with port, and scope where link-local; those of our nearest interface first */
+    /* With port, and scope where link-local; the link-local ones last. */
+    tl_addr addrs[TL_LAN_ADDRS_MAX];
     size_t n_addrs; /* at least 1 */
     tl_time since;  /* when it was first found */
 } tl_lan_node;

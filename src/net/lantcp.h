@@ -34,7 +34,8 @@
 
 typedef struct tl_lantcp tl_lantcp;
 
-/* Called from the loop; of them on_closed from inside tl_lantcp_on_change, too, and none from inside any other call. They may call anything here but tl_lantcp_free. */
+/* Called from the loop, and on_closed from inside tl_lantcp_on_change, too; none from inside any other call. They may
+ * call anything here but tl_lantcp_free. */
 typedef struct {
     /* Is this an address of our local network? */
     bool (*is_near)(void *user, const tl_addr *addr);

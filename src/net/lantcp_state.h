@@ -45,8 +45,8 @@ struct tl_lantcp {
     tl_sock next_sock;
     tl_origin_budgets accepts;
     tl_timer look;
-    tl_lan_pipe
-        *reading; /* the pipe whose bytes are being handed out; NULL: it was closed meanwhile */
+    /* The pipe whose bytes are being handed out; NULL: it was closed meanwhile. */
+    tl_lan_pipe *reading;
     tl_lantcp_counters counters;
     uint8_t scratch[TL_LANTCP_SCRATCH];
 };

@@ -504,8 +504,7 @@ void tl_node_free_lan(tl_node *n)
 static void tell_over(tl_node *n)
 {
     struct tl_node_lan *l = n->lan;
-    bool settled = now_of(n) >= l->settles;
-    if (!l->asked || (!l->over && !settled) || !settled)
+    if (!l->asked || now_of(n) < l->settles)
         return;
     if (!l->over && tl_neighbours_want(l->core, now_of(n)))
         return;

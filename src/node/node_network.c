@@ -225,8 +225,8 @@ static void network_change(void *user, unsigned why)
         tl_relay_pair_doubt(n->client);
     if (why & (TL_NETWORK_WOKE | TL_NETWORK_ADDRESS))
         tl_direct_renew(n->direct);
-    tl_node_lan_network_changed(
-        n); /* pipes from addresses that are gone end before ways are asked anew */
+    /* Pipes from addresses that are gone end before ways are asked anew. */
+    tl_node_lan_network_changed(n);
     tl_direct_on_change(n->direct, why != 0);
     tl_node_dht_network_changed(n);
     if (why)
@@ -248,8 +248,8 @@ void tl_node_apply_network(tl_node *n)
     const char *servers[TL_SETTING_LIST_MAX];
     for (size_t i = 0; i < s->nat_stun_servers.n; i++)
         servers[i] = s->nat_stun_servers.item[i];
-    bool wide =
-        s->wan_enabled; /* else the port is for the local network alone: nobody beyond it is asked */
+    /* Else the port is for the local network alone, and nobody beyond it is asked. */
+    bool wide = s->wan_enabled;
     bool wanted = (wide || s->lan_enabled) && s->nat_direct;
     tl_node_leave_lan(n);
     tl_direct_set_enabled(n->direct, false); /* the network closes the sockets it uses */

@@ -291,10 +291,10 @@ struct tl_contact {
     tl_path_id dial_path;
     tl_peer_conn *dial_conn;
     tl_time dial_deadline;
-    tl_time
-        near_until; /* the peer is near, and relays are asked then; 0: they have been, or it is not */
-    bool looking;   /* somebody looks where the peer is (the event on_sought) */
-    bool sought;    /* and did so for this dial */
+    /* The peer is near, and relays are asked then; 0: they have been, or it is not. */
+    tl_time near_until;
+    bool looking;               /* somebody looks where the peer is (the event on_sought) */
+    bool sought;                /* and did so for this dial */
     const char *unfound;        /* why it was not found; a literal */
     bool joined;                /* on_joined was called */
     uint64_t gone_in, gone_out; /* bytes of connections that ended */
