@@ -32,14 +32,15 @@ static void print_yes(const char *key, const char *yes)
 
 /* --- netcheck --- */
 
-static void print_servers(const json_t *servers)
+/* `off`: why there is no UDP port to ask them from; NULL: there is one. */
+static void print_servers(const json_t *servers, const char *off)
 {
     static const char *const heads[] = {"STUN SERVER", "ADDRESS", "RTT", "SEES US AS", NULL};
     const json_t *server;
     tl_table t;
     size_t i;
     if (!json_array_size(servers)) {
-        tl_out_line("stun", "no server is known");
+        tl_out_line("stun", off ? "none is asked" : "no server is known");
         return;
     }
     tl_table_begin(&t, heads);
@@ -95,9 +96,12 @@ static void print_relay(const json_t *wan)
         snprintf(rtt, sizeof rtt, ", %.1f ms", ms);
     snprintf(text, sizeof text, "%.30s, %.250s%s%s%.300s", tl_json_string(wan, "state", "offline"),
              tl_json_string(wan, "relay", ""), rtt, *error ? ": " : "", error);
-    tl_out_line("relay", strcmp(tl_json_string(wan, "state", ""), "none") != 0
-                             ? text
-                             : "none is set; peers are found through the DHT");
+    if (!tl_json_bool(wan, "enabled", true))
+        tl_out_line("relay", "none is used: wan_enabled is false");
+    else if (!strcmp(tl_json_string(wan, "state", ""), "none"))
+        tl_out_line("relay", "none is set; peers are found through the DHT");
+    else
+        tl_out_line("relay", text);
 }
 
 static const char *known(const json_t *object, const char *key)
@@ -145,7 +149,7 @@ int tl_cmd_netcheck(tl_cli *cli, const tl_args *args)
     print_relay(json_object_get(c, "relay"));
     print_addresses("interfaces", json_object_get(c, "interfaces"), "name");
     print_addresses("candidates", json_object_get(c, "candidates"), "kind");
-    print_servers(json_object_get(c, "stun"));
+    print_servers(json_object_get(c, "stun"), error);
     json_decref(c);
     return TL_EXIT_OK;
 }
