@@ -346,7 +346,7 @@ tl_err tl_keychain_to_keychain(const tl_keychain *k, tl_node_id *ret_id, bool *r
 {
     found_of f;
     tl_secret_outcome o;
-    int lock;
+    int lock = -1;
     tl_err e = begin_move(k, &lock, &f, why);
     if (e)
         return e;
@@ -408,7 +408,7 @@ tl_err tl_keychain_to_file(const tl_keychain *k, tl_rand *rand, tl_node_id *ret_
                            tl_why *why)
 {
     found_of f;
-    int lock;
+    int lock = -1;
     tl_err e = begin_move(k, &lock, &f, why);
     if (e)
         return e;
